@@ -1,0 +1,23 @@
+"""Constants fitted to published measurements, and the errors that remain."""
+
+from gpuspec.calibration.memory import (
+    FIT_KINDS,
+    KINDS,
+    fit_memory_terms,
+    held_out_errors,
+    interval,
+    memory_errors,
+    memory_terms,
+    summary,
+)
+
+__all__ = [
+    "FIT_KINDS",
+    "KINDS",
+    "fit_memory_terms",
+    "held_out_errors",
+    "interval",
+    "memory_errors",
+    "memory_terms",
+    "summary",
+]

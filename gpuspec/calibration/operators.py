@@ -1,0 +1,258 @@
+"""Fit the constants of single operations to published kernel timings.
+
+The timings are those that NVIDIA publishes in ``aiconfigurator-core`` (Apache-2.0): time of
+matrix products, attention, experts and all-reduces on each GPU, by library. Half of the shapes
+is held out to state the error; what is stored is fitted to all of them.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gpuspec.catalog import Gpu, gpu
+from gpuspec.errors import InputError
+from gpuspec.interconnect import CollectiveTerms, all_reduce_seconds
+from gpuspec.roofline import (
+    DecodeAttentionTerms,
+    ExpertTerms,
+    Hardware,
+    MatmulTerms,
+    PrefillAttentionTerms,
+    Terms,
+    decode_attention_seconds,
+    experts_seconds,
+    matmul_seconds,
+    prefill_attention_seconds,
+)
+
+SOURCE = "https://pypi.org/project/aiconfigurator-core/"
+SYSTEMS = {
+    "a100-sxm-80": "a100_sxm",
+    "h100-sxm-80": "h100_sxm",
+    "h200-sxm-141": "h200_sxm",
+    "l40s-pcie-48": "l40s",
+    "b200-sxm-180": "b200_sxm",
+}
+LIBRARIES = {"tensorrt-llm": "trtllm", "vllm": "vllm"}
+DTYPES = {"bfloat16": "bf16", "fp8": "fp8", "int8_wo": "int8", "int4_wo": "int4-awq"}
+WEIGHT_BYTES = {"bf16": 2.0, "fp8": 1.0, "int8": 1.0, "int4-awq": 0.5}
+ACTIVATION_BYTES = {"bf16": 2.0, "fp8": 1.0, "int8": 2.0, "int4-awq": 2.0}
+COMPUTES_IN = {"bf16": "bf16", "fp8": "fp8", "int8": "bf16", "int4-awq": "bf16"}
+KV_BYTES = {"bf16": 2.0, "fp8": 1.0}
+SAMPLE = 2500
+HEAD_DIM = 128
+
+
+@dataclass(frozen=True)
+class Operation:
+    """The timings of one operation on one GPU, and how to predict them."""
+
+    name: str
+    key: str
+    terms: type[Terms]
+    rows: pd.DataFrame
+    predict: Callable[[pd.DataFrame, Any], Any]
+    shape: tuple[str, ...]
+
+    def fit(self, rows: pd.DataFrame) -> Terms:
+        """Return the constants that fit `rows` best in log space (soft L1 loss)."""
+        from scipy.optimize import least_squares
+
+        rows = rows.sample(min(SAMPLE, len(rows)), random_state=0)
+        limits = self.terms.bounds()
+        start, low, high = (np.array(column) for column in zip(*limits.values(), strict=True))
+        scale = np.maximum(start, 0.1)
+        measured = np.log(rows["seconds"].to_numpy())
+
+        def residuals(values: Any) -> Any:
+            terms = self.terms(**dict(zip(limits, np.clip(values, low, high), strict=True)))
+            return np.log(self.predict(rows, terms)) - measured
+
+        found = least_squares(
+            residuals, start, bounds=(low, high), x_scale=scale, loss="soft_l1", f_scale=0.1
+        )
+        rounded = (float(f"{value:.3g}") for value in np.clip(found.x, low, high))
+        return self.terms(**dict(zip(limits, rounded, strict=True)))
+
+    def held_out(self) -> dict[str, float]:
+        """Return the error on the half of the shapes that a fit to the other half has not seen."""
+        half = _halves(self.rows, self.shape)
+        seen, unseen = self.rows[~half], self.rows[half]
+        if min(len(seen), len(unseen)) < 8:
+            return {"rows": len(self.rows)}
+        error = np.abs(np.log(self.predict(unseen, self.fit(seen)) / unseen["seconds"]))
+        return {
+            "rows": len(self.rows),
+            "held_out_rows": len(unseen),
+            "median_error": round(float(np.median(error)), 4),
+            "p90_error": round(float(np.quantile(error, 0.9)), 4),
+        }
+
+
+def operator_data() -> Path:
+    """Return the folder of kernel timings.
+
+    Raises
+    ------
+    InputError
+        When ``aiconfigurator-core`` is not installed; says how to install it.
+    """
+    found = find_spec("aiconfigurator_core")
+    if found is None or not found.submodule_search_locations:
+        valid = "install the calibration group: pip install --group calibration"
+        raise InputError("package", "aiconfigurator-core", valid)
+    return Path(found.submodule_search_locations[0]) / "systems" / "data"
+
+
+def hardware(device: Gpu, compute: str) -> Hardware:
+    """Return the rates of a GPU; a precision that it lacks computes in BF16."""
+    known = compute if compute in device.precisions else "bf16"
+    return Hardware(
+        peak_flops=device.peak_flops(known),
+        bandwidth_bytes_s=device.bandwidth_bytes_s,
+        sm_count=device.sm_count or 128,
+        l2_bytes=(device.l2_cache_mb or 40.0) * 1e6,
+    )
+
+
+def operations(device: str, library: str, folder: Path) -> Iterator[Operation]:
+    """Yield every operation of a GPU that a library's tables hold."""
+    system, short, chip = SYSTEMS[device], LIBRARIES[library], gpu(device)
+    for make in (_matmuls, _decode, _prefill, _experts, _collectives):
+        yield from make(chip, folder / system, short)
+
+
+def _matmuls(chip: Gpu, folder: Path, library: str) -> Iterator[Operation]:
+    rows = _table(folder, "gemm", library, "gemm")
+    rows = rows[rows["n"].between(512, 70_000) & rows["k"].between(512, 30_000)]
+    for dtype, own in DTYPES.items():
+        part = rows[rows["gemm_dtype"] == dtype]
+        rates = hardware(chip, COMPUTES_IN[own])
+
+        def predict(r: pd.DataFrame, terms: Any, own: str = own, rates: Any = rates) -> Any:
+            sizes = (WEIGHT_BYTES[own], ACTIVATION_BYTES[own])
+            return matmul_seconds(r["m"], r["n"], r["k"], rates, terms, *sizes)
+
+        if len(part):
+            yield Operation("matmul", own, MatmulTerms, part, predict, ("n", "k"))
+
+
+def _decode(chip: Gpu, folder: Path, library: str) -> Iterator[Operation]:
+    rows = _attention(folder, library, "generation")
+    rows = rows.assign(context=rows["step"] + rows["isl"])
+    rows = rows[rows["context"] >= 32]
+    rates = hardware(chip, "bf16")
+    for dtype, own in (("bfloat16", "bf16"), ("fp8", "fp8")):
+        for kind, chosen in (("mha", rows["group"] == 1), ("gqa", rows["group"] > 1)):
+            part = rows[chosen & (rows["kv_cache_dtype"] == dtype)]
+
+            def predict(r: pd.DataFrame, terms: Any, own: str = own) -> Any:
+                shape = [r[c] for c in ("batch_size", "context", "num_heads", "kv", "head_dim")]
+                kv = KV_BYTES[own]
+                return decode_attention_seconds(*shape, rates, terms, kv, cached=True)
+
+            if len(part) > 100:
+                columns = ("num_heads", "kv")
+                key = f"{own}/{kind}"
+                yield Operation(
+                    "decode_attention", key, DecodeAttentionTerms, part, predict, columns
+                )
+
+
+def _prefill(chip: Gpu, folder: Path, library: str) -> Iterator[Operation]:
+    rows = _attention(folder, library, "context")
+    rows = rows[rows["isl"] >= 32]
+    if "step" in rows:
+        rows = rows[rows["step"] == 0]
+    for dtype, own in (("bfloat16", "bf16"), ("fp8", "fp8")):
+        part = rows[(rows["attn_dtype"] == dtype) & (rows["kv_cache_dtype"] == dtype)]
+        rates = hardware(chip, own)
+
+        def predict(r: pd.DataFrame, terms: Any, rates: Any = rates) -> Any:
+            shape = [r[c] for c in ("batch_size", "isl", "num_heads", "kv", "head_dim")]
+            return prefill_attention_seconds(*shape, rates, terms)
+
+        if len(part) > 100:
+            columns = ("num_heads", "kv")
+            yield Operation("prefill_attention", own, PrefillAttentionTerms, part, predict, columns)
+
+
+def _experts(chip: Gpu, folder: Path, library: str) -> Iterator[Operation]:
+    rows = _table(folder, "moe", library, "moe")
+    rows = rows[(rows["distribution"] == "power_law_1.01") & (rows["num_experts"] <= 256)]
+    rows = rows[~rows["kernel_source"].str.contains("nongated")]
+    rows = rows[(rows["moe_ep_size"] <= 8) & (rows["moe_tp_size"] <= 8)]
+    for dtype, own in DTYPES.items():
+        part = rows[rows["moe_dtype"] == dtype]
+        rates = hardware(chip, COMPUTES_IN[own])
+
+        def predict(r: pd.DataFrame, terms: Any, own: str = own, rates: Any = rates) -> Any:
+            named = ("num_tokens", "hidden_size", "inter_size", "num_experts", "topk")
+            shape = [r[c] for c in named]
+            tp, ep = r["moe_tp_size"], r["moe_ep_size"]
+            return experts_seconds(*shape, rates, terms, tp, ep, 3, WEIGHT_BYTES[own])
+
+        if len(part) > 100:
+            columns = ("hidden_size", "inter_size", "num_experts", "moe_tp_size", "moe_ep_size")
+            yield Operation("experts", own, ExpertTerms, part, predict, columns)
+
+
+def _collectives(chip: Gpu, folder: Path, library: str) -> Iterator[Operation]:
+    rows = _table(folder, "comm", library, "custom_allreduce")
+    rows = rows[~rows["kernel_source"].str.contains("eager")]
+    link = chip.nvlink_bytes_s or chip.pcie_bytes_s
+
+    def predict(r: pd.DataFrame, terms: Any) -> Any:
+        return all_reduce_seconds(2.0 * r["message_size"], r["num_gpus"], link, terms)
+
+    yield Operation("all_reduce", "bf16", CollectiveTerms, rows, predict, ("message_size",))
+
+
+def _attention(folder: Path, library: str, phase: str) -> pd.DataFrame:
+    rows = _table(folder, "attention", library, f"{phase}_attention")
+    shared = rows["num_key_value_heads"]
+    rows = rows.assign(kv=shared.where(shared > 0, rows["num_heads"]))
+    rows = rows.assign(group=rows["num_heads"] / rows["kv"])
+    rows = rows[(rows["head_dim"] == HEAD_DIM) & (rows["group"] <= 16)]
+    return rows[rows["window_size"] == 0] if "window_size" in rows else rows
+
+
+def _table(folder: Path, group: str, library: str, name: str) -> pd.DataFrame:
+    files = sorted((folder / group / library).glob(f"*/{name}_perf.parquet"), key=_version)
+    rows = pd.read_parquet(files[-1])
+    seconds = rows["latency"] / 1e3
+    return rows.assign(seconds=seconds)[seconds > 0].reset_index(drop=True)
+
+
+def _version(path: Path) -> list[int]:
+    """Sort versions as numbers: 1.0.0 < 1.3.0rc9 < 1.3.0rc20."""
+    text = path.parent.name.replace("rc", ".").replace("post", ".")
+    return [int(part) for part in text.split(".") if part.isdigit()]
+
+
+def _halves(rows: pd.DataFrame, shape: tuple[str, ...]) -> Any:
+    """Return which rows are held out: whole shapes, chosen by a hash of their dimensions."""
+    text = rows[list(shape)].astype(str).agg("/".join, axis=1)
+    chosen = {t: hashlib.sha256(t.encode()).digest()[0] % 2 == 0 for t in text.unique()}
+    return text.map(chosen).to_numpy()
+
+
+def fit_operators(folder: Path | None = None) -> dict[str, Any]:
+    """Return constants and held-out errors by GPU, library, operation and key."""
+    folder = folder or operator_data()
+    stored: dict[str, Any] = {}
+    for device in SYSTEMS:
+        for library in LIBRARIES:
+            for operation in operations(device, library, folder):
+                place = stored.setdefault(device, {}).setdefault(library, {})
+                place.setdefault(operation.name, {})[operation.key] = {
+                    "terms": operation.fit(operation.rows).model_dump(),
+                    **operation.held_out(),
+                }
+    return stored

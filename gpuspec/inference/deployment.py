@@ -1,0 +1,307 @@
+"""One replica: a model in a precision on GPUs of a kind, split in one way, under one engine."""
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from pydantic import BaseModel, ConfigDict
+
+from gpuspec.catalog import Gpu
+from gpuspec.inference.engine import EngineLimits, EngineTerms
+from gpuspec.inference.kernels import Kernels, kernels
+from gpuspec.interconnect import all_reduce_seconds, all_to_all_seconds, point_to_point_seconds
+from gpuspec.memory import kv_heads_per_gpu
+from gpuspec.models import Model
+from gpuspec.models.record import NO_WINDOW
+from gpuspec.precision import KV_PRECISIONS, Precision
+from gpuspec.roofline import (
+    MICRO,
+    Floats,
+    decode_attention_seconds,
+    experts_seconds,
+    matmul_seconds,
+    prefill_attention_seconds,
+)
+
+GRID = np.unique(np.round(np.geomspace(1, 2**17, 120)))
+"""Tokens of an iteration at which the products of a layer are computed; between, interpolated."""
+DENSE_PARTS = ("matmul", "experts", "elementwise", "communication")
+PARTS = (*DENSE_PARTS, "attention", "head", "engine")
+
+
+class Deployment(BaseModel):
+    """One replica of a model, and how fast its iterations are.
+
+    Arrays of load (tokens, sequences, context) broadcast; everything else is fixed here.
+    """
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+
+    network: Model
+    gpu: Gpu
+    weight: Precision
+    kv_precision: str = "bf16"
+    tp: int = 1
+    pp: int = 1
+    ep: int = 1
+    """Experts are split over `ep` of the `tp` GPUs, the rest of `tp` splits each expert."""
+    library: str = "tensorrt-llm"
+    engine: EngineTerms = EngineTerms()
+    limits: EngineLimits = EngineLimits()
+    attention_dp: bool = False
+    """Attention runs data-parallel over the `tp` GPUs (each with its own requests)."""
+
+    @property
+    def gpus(self) -> int:
+        """Return the GPUs of one replica."""
+        return self.tp * self.pp
+
+    @cached_property
+    def kernels(self) -> Kernels:
+        """Return the calibrated kernels."""
+        return kernels(self.gpu, self.library)
+
+    @property
+    def kv_bytes(self) -> float:
+        """Bytes of an element of the cache."""
+        return KV_PRECISIONS[self.kv_precision]
+
+    @property
+    def compute(self) -> str:
+        """Precision in which the quantized products compute on this GPU."""
+        if self.weight.id == "fp8" and "fp8" in self.gpu.precisions:
+            return "fp8"
+        return "bf16"
+
+    @property
+    def weight_only(self) -> bool:
+        """Whether weights are stored smaller than the GPU computes with them."""
+        return self.weight.quantized and self.compute == "bf16"
+
+    @property
+    def _kind(self) -> str:
+        """Return the calibrated kernel that multiplies the quantized weights."""
+        if not self.weight.quantized:
+            return "bf16"
+        if not self.weight_only:
+            return "fp8"
+        return "int8" if self.weight.bits == 8 else "int4-awq"
+
+    @cached_property
+    def _dense(self) -> dict[str, Floats]:
+        """Seconds of a stage's layers by part at every token count of `GRID`, attention aside."""
+        parts = {name: np.zeros(len(GRID)) for name in DENSE_PARTS}
+        model, tokens = self.network, GRID
+        share = np.ceil(model.layers / self.pp) / model.layers
+        moe, dense = model.moe_layers * share, (model.layers - model.moe_layers) * share
+        attention = self._products(tokens, attention_shapes(model, self._attention_tp), "attention")
+        parts["matmul"] = attention * model.layers * share
+        if dense:
+            shapes = mlp_shapes(model, model.ffn, self.tp)
+            parts["matmul"] = parts["matmul"] + self._products(tokens, shapes, "mlp") * dense
+        if moe:
+            if model.shared_experts:
+                width = model.shared_experts * (model.shared_expert_ffn or model.expert_ffn)
+                shapes = mlp_shapes(model, width, self.tp)
+                parts["matmul"] = parts["matmul"] + self._products(tokens, shapes, "mlp") * moe
+            parts["experts"] = self._experts(tokens) * moe
+        parts["elementwise"] = self._elementwise(tokens) * model.layers * share
+        parts["communication"] = self._communication(tokens, moe) * (1.0)
+        return parts
+
+    @property
+    def _attention_tp(self) -> int:
+        return 1 if self.attention_dp else self.tp
+
+    def _products(self, tokens: Floats, shapes: list[tuple[float, float]], part: str) -> Floats:
+        quantized = not self.weight.quantized or part in self.weight.quantizes.split("|")
+        kind = self._kind if quantized else "bf16"
+        compute = self.compute if quantized else "bf16"
+        weight_bytes = self.weight.bytes_per_weight if quantized else 2.0
+        n, k = (np.array(side, float) for side in zip(*shapes, strict=True))
+        each = matmul_seconds(
+            tokens[:, None],
+            n,
+            k,
+            self.kernels.hardware(compute),
+            self.kernels.matmul(kind),
+            weight_bytes,
+            1.0 if compute == "fp8" else 2.0,
+        )
+        return np.asarray(each.sum(axis=1) * self.engine.matmul_factor)
+
+    def _experts(self, tokens: Floats) -> Floats:
+        model = self.network
+        quantized = not self.weight.quantized or "experts" in self.weight.quantizes.split("|")
+        kind = self._kind if quantized else "bf16"
+        one = experts_seconds(
+            tokens,
+            model.hidden,
+            model.expert_ffn,
+            model.experts,
+            model.active_experts,
+            self.kernels.hardware(self.compute if quantized else "bf16"),
+            self.kernels.experts(kind if kind in ("bf16", "fp8") else "bf16"),
+            self.tp / self.ep,
+            self.ep,
+            3 if model.gated_mlp else 2,
+            self.weight.bytes_per_weight if quantized else 2.0,
+        )
+        return np.asarray(one * self.engine.expert_factor)
+
+    def _elementwise(self, tokens: Floats) -> Floats:
+        model, split = self.network, self.tp
+        width = model.ffn if model.moe_layers < model.layers else 0
+        heads = (model.heads + 2 * model.kv_heads) * model.head_dim / self._attention_tp
+        # Two norms with residuals (3 reads or writes each), rotary (2), gate and activation (3).
+        vectors = 6 * model.hidden + 2 * heads + 3 * width / split
+        rate = self.gpu.bandwidth_bytes_s * 0.7
+        return np.asarray(tokens * vectors * 2 / rate + self.engine.layer_us * MICRO)
+
+    def _communication(self, tokens: Floats, moe: float) -> Floats:
+        model = self.network
+        layers = np.ceil(model.layers / self.pp)
+        message = tokens * model.hidden * 2.0
+        total: Any = np.zeros(len(tokens))
+        if self.tp > 1:
+            terms, link = self.kernels.collectives(self.tp)
+            if self.attention_dp:
+                sent = message / self.tp * (model.active_experts or 1)
+                each = 2 * all_to_all_seconds(sent, self.tp, link, terms)
+            else:
+                each = 2 * all_reduce_seconds(message, self.tp, link, terms)
+            total = total + each * layers
+        if self.pp > 1:
+            terms, link = self.kernels.collectives(2)
+            total = total + point_to_point_seconds(message, link, terms)
+        return np.asarray(total * self.engine.collective_factor)
+
+    def dense_seconds(self, tokens: ArrayLike) -> dict[str, Floats]:
+        """Seconds of a stage's layers without attention for an iteration of `tokens`, by part."""
+        log = np.log(np.maximum(np.asarray(tokens, float), 1.0))
+        beyond = np.exp(np.maximum(log - np.log(GRID[-1]), 0.0))
+        return {
+            name: np.asarray(np.interp(log, np.log(GRID), seconds) * beyond)
+            for name, seconds in self._dense.items()
+        }
+
+    @cached_property
+    def _head(self) -> Floats:
+        shape = [(np.ceil(self.network.vocab / self.tp), float(self.network.hidden))]
+        return self._products(GRID, shape, "lm_head")
+
+    def head_seconds(self, sampled: ArrayLike) -> Floats:
+        """Seconds of the output projection for `sampled` positions."""
+        log = np.log(np.maximum(np.asarray(sampled, float), 1.0))
+        return np.asarray(np.interp(log, np.log(GRID), self._head))
+
+    def _windows(self) -> tuple[Floats, Floats]:
+        windows, counts = np.unique(self.network.layer_windows(), return_counts=True)
+        share = np.ceil(self.network.layers / self.pp) / self.network.layers
+        return windows.astype(float), counts * share
+
+    def decode_attention(self, sequences: ArrayLike, context: ArrayLike) -> Floats:
+        """Seconds of a stage's attention when each of `sequences` adds one token."""
+        model, tp = self.network, self._attention_tp
+        each = np.asarray(sequences, float) / (self.tp if self.attention_dp else 1)
+        heads, kv_heads, width = model.heads / tp, float(kv_heads_per_gpu(model.kv_heads, tp)), 0.0
+        width = (model.head_dim + model.v_head_dim) / 2
+        if model.attention == "mla":  # one latent vector serves as key and value of every head
+            latent, rope = model.kv_lora_rank, model.qk_rope_head_dim
+            width, kv_heads = (latent + rope) / 2, 1.0
+            heads = heads * (2 * latent + rope) / (latent + rope)
+        kv = "fp8" if self.kv_bytes == 1 else "bf16"
+        terms = self.kernels.decode_attention(kv, heads > kv_heads)
+        rates, total = self.kernels.hardware("bf16"), 0.0
+        for window, layers in zip(*self._windows(), strict=True):
+            seen = np.minimum(np.asarray(context, float), window)
+            total = total + layers * decode_attention_seconds(
+                each, seen, heads, kv_heads, width, rates, terms, self.kv_bytes
+            )
+        return np.asarray(total * self.engine.attention_factor)
+
+    def prefill_attention(
+        self, sequences: ArrayLike, new_tokens: ArrayLike, past_tokens: ArrayLike = 0
+    ) -> Floats:
+        """Seconds of a stage's attention over `new_tokens` of each of `sequences`."""
+        model, tp = self.network, self._attention_tp
+        each = np.asarray(sequences, float) / (self.tp if self.attention_dp else 1)
+        compute = "fp8" if self.kv_bytes == 1 and self.compute == "fp8" else "bf16"
+        heads, kv_heads = model.heads / tp, float(kv_heads_per_gpu(model.kv_heads, tp))
+        width, terms = (model.head_dim + model.v_head_dim) / 2, self.kernels.prefill_attention(compute)
+        rates, total = self.kernels.hardware(compute), 0.0
+        new, past = np.asarray(new_tokens, float), np.asarray(past_tokens, float)
+        for window, layers in zip(*self._windows(), strict=True):
+            if window < NO_WINDOW:  # each token sees at most the window: a band, not a triangle
+                seen = np.minimum(new, window)
+                before = np.minimum(past, window)
+                one = prefill_attention_seconds(
+                    each * new / seen, seen, heads, kv_heads, width, rates, terms,
+                    np.where(new > window, window / 2, before), self.kv_bytes,
+                )
+            else:
+                one = prefill_attention_seconds(
+                    each, new, heads, kv_heads, width, rates, terms, past, self.kv_bytes
+                )
+            total = total + layers * one
+        return np.asarray(total * self.engine.attention_factor)
+
+    def iteration_parts(
+        self,
+        sequences: ArrayLike,
+        context: ArrayLike,
+        prefill_tokens: ArrayLike = 0,
+        prefill_sequences: ArrayLike = 0,
+        past_tokens: ArrayLike = 0,
+    ) -> dict[str, Floats]:
+        """Seconds of one token step of the whole replica, by part.
+
+        Parameters
+        ----------
+        sequences, context : array_like
+            Sequences that decode one token each, and their mean cached tokens.
+        prefill_tokens, prefill_sequences, past_tokens : array_like
+            Prompt tokens of each of some sequences in the same iteration, after `past_tokens`.
+
+        Returns
+        -------
+        dict of arrays
+            ``matmul``, ``experts``, ``elementwise``, ``communication``, ``attention``, ``head``,
+            ``engine``. With pipeline stages each works on 1/pp of the batch, and a step takes
+            pp of them.
+        """
+        b, new = np.asarray(sequences, float) / self.pp, np.asarray(prefill_tokens, float)
+        prompts = np.asarray(prefill_sequences, float) / self.pp
+        parts = self.dense_seconds(b + new * prompts)
+        some = prompts > 0
+        decoding = np.where(b > 0, self.decode_attention(b, context), 0.0)
+        prefill = self.prefill_attention(np.maximum(prompts, 1e-9), np.maximum(new, 1), past_tokens)
+        parts["attention"] = decoding + np.where(some, prefill, 0.0)
+        parts["head"] = self.head_seconds(b + prompts)
+        terms = self.engine
+        each = terms.iteration_us / self.pp + terms.sequence_us * (b + prompts)
+        parts["engine"] = np.asarray(each * MICRO)
+        return {name: np.asarray(seconds * self.pp) for name, seconds in parts.items()}
+
+
+def attention_shapes(model: Model, tp: int) -> list[tuple[float, float]]:
+    """Return (n, k) of the products of one attention block on one GPU."""
+    hidden, heads = float(model.hidden), model.heads / tp
+    if not model.kv_lora_rank:
+        kv = float(kv_heads_per_gpu(model.kv_heads, tp))
+        qkv = heads * model.head_dim + kv * (model.head_dim + model.v_head_dim)
+        return [(qkv, hidden), (hidden, heads * model.v_head_dim)]
+    latent = float(model.kv_lora_rank)
+    down = latent + model.qk_rope_head_dim
+    query = [(heads * model.head_dim, float(model.q_lora_rank or hidden))]
+    if model.q_lora_rank:
+        down += model.q_lora_rank
+    absorbed = heads * (model.qk_nope_head_dim + model.v_head_dim)
+    return [(down, hidden), *query, (absorbed, latent), (hidden, heads * model.v_head_dim)]
+
+
+def mlp_shapes(model: Model, width: float, tp: int) -> list[tuple[float, float]]:
+    """Return (n, k) of the products of one feed-forward block on one GPU."""
+    each, hidden = width / tp, float(model.hidden)
+    return [((2 if model.gated_mlp else 1) * each, hidden), (hidden, each)]

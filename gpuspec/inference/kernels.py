@@ -1,0 +1,133 @@
+"""The calibrated kernels of a GPU, or those that it inherits from its architecture."""
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from gpuspec.catalog import Gpu, servers
+from gpuspec.interconnect import CollectiveTerms
+from gpuspec.paths import DATA
+from gpuspec.roofline import (
+    DecodeAttentionTerms,
+    ExpertTerms,
+    Hardware,
+    MatmulTerms,
+    PrefillAttentionTerms,
+)
+
+STORED = Path("calibration") / "inference.json"
+PARENTS = {
+    "Volta": "a100-sxm-80",
+    "Ampere": "a100-sxm-80",
+    "Ada": "l40s-pcie-48",
+    "Hopper": "h100-sxm-80",
+    "Blackwell": "b200-sxm-180",
+    "Blackwell Ultra": "b200-sxm-180",
+}
+OWN = ("a100-sxm-80", "h100-sxm-80", "h200-sxm-141", "l40s-pcie-48", "b200-sxm-180")
+OTHER_VENDOR_PARENT = "h100-sxm-80"
+PCIE_PARENT = "l40s-pcie-48"
+WEIGHT_ONLY = {"int8": "int8", "int4-awq": "int4-awq"}
+MICRO_US = 1e-6
+
+
+class Kernels(BaseModel):
+    """Rates and fitted constants of one GPU with one kernel library."""
+
+    model_config = ConfigDict(frozen=True)
+
+    gpu: Gpu
+    library: str
+    measured_on: str
+    """GPU whose kernel timings these constants come from."""
+    tables: dict[str, Any]
+
+    @property
+    def inherited(self) -> bool:
+        """Whether the constants were measured on another GPU."""
+        return self.measured_on != self.gpu.id
+
+    def hardware(self, compute: str) -> Hardware:
+        """Return the rates of the GPU when it computes in `compute` (``bf16``, ``fp8``)."""
+        return Hardware(
+            peak_flops=self.gpu.peak_flops(compute if compute in self.gpu.precisions else "fp16"),
+            bandwidth_bytes_s=self.gpu.bandwidth_bytes_s,
+            sm_count=self.gpu.sm_count or 128,
+            l2_bytes=(self.gpu.l2_cache_mb or 40.0) * 1e6,
+        )
+
+    def matmul(self, kind: str) -> MatmulTerms:
+        """Return the constants of products: ``bf16``, ``fp8`` or weight-only ``int8``, ``int4``."""
+        return MatmulTerms(**_found(self.tables, "matmul", kind, self.library))
+
+    def decode_attention(self, kv: str, grouped: bool) -> DecodeAttentionTerms:
+        """Return the constants of decode attention for a cache in ``bf16`` or ``fp8``."""
+        key = f"{kv}/{'gqa' if grouped else 'mha'}"
+        return DecodeAttentionTerms(**_found(self.tables, "decode_attention", key, self.library))
+
+    def prefill_attention(self, compute: str) -> PrefillAttentionTerms:
+        """Return the constants of prefill attention computed in ``bf16`` or ``fp8``."""
+        return PrefillAttentionTerms(
+            **_found(self.tables, "prefill_attention", compute, self.library)
+        )
+
+    def experts(self, kind: str) -> ExpertTerms:
+        """Return the constants of a layer's routed experts."""
+        return ExpertTerms(**_found(self.tables, "experts", kind, self.library))
+
+    def collectives(self, gpus: int) -> tuple[CollectiveTerms, float]:
+        """Return the constants of collectives over `gpus` of a node, and the link's bytes/s."""
+        if self.gpu.nvlink_bytes_s and gpus <= nvlink_island(self.gpu.id, self.gpu.form_factor):
+            tables, rate = self.tables, self.gpu.nvlink_bytes_s
+            if self.measured_on == PCIE_PARENT:
+                tables = stored()["operators"][OTHER_VENDOR_PARENT]
+        else:
+            tables = stored()["operators"][PCIE_PARENT]
+            rate = self.gpu.pcie_bytes_s or 64e9
+        return CollectiveTerms(**_found(tables, "all_reduce", "bf16", self.library)), rate
+
+
+@cache
+def stored() -> dict[str, Any]:
+    """Return everything that the calibration of inference stored."""
+    found: dict[str, Any] = json.loads((DATA / STORED).read_text("utf-8"))
+    return found
+
+
+@cache
+def nvlink_island(gpu_id: str, form_factor: str) -> int:
+    """Return how many GPUs of a node NVLink joins."""
+    table = servers()
+    islands = table.loc[table["gpu_id"] == gpu_id, "nvlink_island_gpus"]
+    if len(islands):
+        return int(islands.max())
+    return {"sxm": 8, "oam": 8, "superchip": 1}.get(form_factor, 2)
+
+
+@cache
+def kernels(gpu: Gpu, library: str = "tensorrt-llm") -> Kernels:
+    """Return the kernels of a GPU with the library of an engine (``vllm`` for all but TRT-LLM)."""
+    parent = gpu.id if gpu.id in OWN else PARENTS.get(gpu.architecture, OTHER_VENDOR_PARENT)
+    used = library if library == "tensorrt-llm" else "vllm"
+    return Kernels(gpu=gpu, library=used, measured_on=parent, tables=stored()["operators"][parent])
+
+
+def _found(tables: dict[str, Any], operation: str, key: str, library: str) -> dict[str, float]:
+    """Return stored constants, falling back to the other library, then to the nearest key."""
+    other = "vllm" if library == "tensorrt-llm" else "tensorrt-llm"
+    for place in (library, other):
+        entries = tables.get(place, {}).get(operation, {})
+        if key in entries:
+            terms: dict[str, float] = entries[key]["terms"]
+            return terms
+    sources = stored()["operators"]
+    for parent in (OTHER_VENDOR_PARENT, "a100-sxm-80", PCIE_PARENT):
+        for place in (library, other):
+            entries = sources.get(parent, {}).get(place, {}).get(operation, {})
+            if key in entries:
+                found: dict[str, float] = entries[key]["terms"]
+                return found
+    raise KeyError(f"no constants of {operation} for {key}")

@@ -1,0 +1,187 @@
+"""Latency and throughput of one replica under a load: the formulas over iterations.
+
+Definitions, used everywhere: TTFT is the time from a request's arrival to its first token.
+TPOT = (latency - TTFT) / (OSL - 1), the mean time between tokens after the first; tools that
+print latency / OSL give ``(TTFT + TPOT (OSL - 1)) / OSL`` (see `per_output_token`).
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from gpuspec.inference.deployment import Deployment
+from gpuspec.memory import MemoryTerms, sequence_kv_bytes, serving_parts
+from gpuspec.roofline import Floats
+
+
+def per_output_token(ttft_s: ArrayLike, tpot_s: ArrayLike, osl: ArrayLike) -> Floats:
+    """Return latency / OSL, which some tools call time per output token.
+
+    >>> float(per_output_token(1.0, 0.02, 101))   # 3 s for 101 tokens
+    0.0297029702970297
+    """
+    n = np.asarray(osl, float)
+    return np.asarray((np.asarray(ttft_s) + np.asarray(tpot_s) * (n - 1)) / n)
+
+
+def kv_capacity_tokens(
+    replica: Deployment, context: ArrayLike = 2048, terms: MemoryTerms | None = None
+) -> Floats:
+    """Return the tokens of cache that one GPU of the replica holds, as engines reckon them.
+
+    vLLM gives the cache its share of the total memory less weights, activations and runtime;
+    TensorRT-LLM gives it a share of what is free once the model is loaded. Under
+    `attention_dp` the group of GPUs holds `tp` times as many.
+    """
+    context = np.asarray(context, float)
+    tp = 1 if replica.attention_dp else replica.tp
+    one = sequence_kv_bytes(replica.network, context, replica.kv_bytes, tp, replica.pp)
+    free = cache_bytes(replica, context, terms)
+    groups = replica.tp if replica.attention_dp else 1
+    return np.asarray(np.maximum(free, 0.0) / one * context * groups)
+
+
+def cache_bytes(
+    replica: Deployment, context: ArrayLike = 2048, terms: MemoryTerms | None = None
+) -> Floats:
+    """Return the bytes that each GPU has for its cache; negative where the model does not fit."""
+    parts = serving_parts(
+        replica.network,
+        replica.weight,
+        context=context,
+        sequences=np.minimum(replica.limits.max_sequences, 256),
+        kv_bytes_each=replica.kv_bytes,
+        tp=replica.tp,
+        pp=replica.pp,
+        batched_tokens=replica.limits.max_tokens,
+        terms=terms,
+    )
+    taken = parts["weights"] + parts["activations"] + parts["runtime"]
+    share, memory = replica.limits.memory_share, replica.gpu.memory_bytes
+    if replica.library == "tensorrt-llm":
+        return np.asarray((memory - taken) * share)
+    return np.asarray(memory * share - taken)
+
+
+def max_concurrency(replica: Deployment, isl: ArrayLike, osl: ArrayLike) -> Floats:
+    """Return the most requests in flight that memory and the engine's settings allow."""
+    context = np.asarray(isl, float) + np.asarray(osl, float)
+    tokens = kv_capacity_tokens(replica, context)
+    return np.asarray(np.minimum(np.floor(tokens / context), replica.limits.max_sequences))
+
+
+def prefill_seconds(
+    replica: Deployment, sequences: ArrayLike, isl: ArrayLike, past_tokens: ArrayLike = 0
+) -> dict[str, Floats]:
+    """Return the seconds to process the prompts of `sequences` that arrive together, by part.
+
+    Prompts go through in iterations of at most ``max_tokens``; a longer prompt is cut into
+    chunks, each of which attends to what came before.
+    """
+    b, isl = np.asarray(sequences, float), np.asarray(isl, float)
+    budget = replica.limits.max_tokens
+    chunks = np.ceil(isl / budget)
+    together = np.maximum(np.floor(budget / isl), 1.0)
+    together = np.minimum(together, b)
+    rounds = b / together * chunks
+    chunk = isl / chunks
+    past = np.asarray(past_tokens, float) + chunk * (chunks - 1) / 2
+    # Stages of a pipeline work on different chunks at once: pp - 1 more than there are.
+    parts = replica.iteration_parts(0, 1, chunk, together * replica.pp, past)
+    busy = (rounds + replica.pp - 1) / replica.pp
+    return {name: np.asarray(seconds * busy) for name, seconds in parts.items()}
+
+
+def decode_seconds(replica: Deployment, sequences: ArrayLike, context: ArrayLike) -> dict[str, Floats]:
+    """Return the seconds of one token step of `sequences` at a mean `context`, by part."""
+    return replica.iteration_parts(sequences, context)
+
+
+def static_batch(
+    replica: Deployment, batch: ArrayLike, isl: ArrayLike, osl: ArrayLike
+) -> dict[str, Floats]:
+    """Return ``ttft_s``, ``tpot_s``, ``latency_s``, ``output_tokens_s`` of a batch run together."""
+    b, i, o = (np.asarray(x, float) for x in (batch, isl, osl))
+    ttft = _total(prefill_seconds(replica, b, i))
+    tpot = _total(decode_seconds(replica, b, i + o / 2))
+    latency = ttft + tpot * (o - 1)
+    return {
+        "ttft_s": ttft,
+        "tpot_s": tpot,
+        "latency_s": latency,
+        "output_tokens_s": b * o / latency,
+    }
+
+
+def steady_state(
+    replica: Deployment,
+    concurrency: ArrayLike,
+    isl: ArrayLike,
+    osl: ArrayLike,
+    cached_share: ArrayLike = 0.0,
+) -> dict[str, Any]:
+    """Return speed with `concurrency` requests always in flight (continuous batching).
+
+    Each finished request makes room for the next, whose prompt is processed in chunks beside
+    the others' tokens. Per token step ``B / OSL`` prompts begin, so the mean step takes a
+    decode step and that share of a prefill; where prompts would exceed the engine's token
+    budget, fewer sequences decode at once.
+
+    Returns
+    -------
+    dict
+        ``tpot_s``, ``ttft_s`` (own prefill beside the others, no queue), ``decoding`` (mean
+        sequences that decode), ``output_tokens_s``, ``requests_s`` and ``parts``, the seconds
+        of a mean token step by part, which add up to ``tpot_s``.
+    """
+    n, i, o = (np.asarray(x, float) for x in (concurrency, isl, osl))
+    new = np.maximum(i * (1 - np.asarray(cached_share, float)), 1.0)
+    past = i - new
+    budget = float(replica.limits.max_tokens)
+    decoding = np.minimum(n, budget / (1 + new / o))
+    starts = decoding / o  # prompts that begin in a token step
+    lump = np.clip(np.maximum(new, starts * new), 1.0, np.maximum(budget - decoding, budget / 8))
+    prompts = np.maximum(lump / new, 1.0)
+    chunk = np.minimum(new, lump)
+    middle = past + np.maximum(new - chunk, 0.0) / 2
+    alone = replica.iteration_parts(decoding, i + o / 2)
+    both = replica.iteration_parts(decoding, i + o / 2, chunk, prompts * replica.pp, middle)
+    share = starts * new / (lump * replica.pp)
+    parts = {
+        name: np.asarray(
+            (1 - np.minimum(share, 1)) * alone[name] + share * both[name]
+            if name != "engine"
+            else alone[name] + np.maximum(share - 1, 0) * both[name]
+        )
+        for name in alone
+    }
+    step = _total(parts)
+    pieces = np.ceil(new / chunk)
+    waiting = step / 2  # of the iteration that runs when the request arrives
+    ttft = waiting + pieces * _total(both)
+    return {
+        "ttft_s": ttft,
+        "tpot_s": step,
+        "decoding": decoding,
+        "output_tokens_s": decoding / step,
+        "requests_s": decoding / step / o,
+        "parts": parts,
+    }
+
+
+def maximum_load(
+    replica: Deployment, isl: ArrayLike, osl: ArrayLike, cached_share: ArrayLike = 0.0
+) -> dict[str, Any]:
+    """Return `steady_state` at the largest load that memory holds, tails and ramps counted."""
+    most = max_concurrency(replica, isl, osl)
+    occupied = np.maximum(most * replica.engine.occupancy, np.minimum(most, 1.0))
+    found = steady_state(replica, np.maximum(occupied, 1e-9), isl, osl, cached_share)
+    found["max_concurrency"] = most
+    for name in ("output_tokens_s", "requests_s"):
+        found[name] = np.where(most >= 1, found[name], 0.0)
+    return found
+
+
+def _total(parts: dict[str, Floats]) -> Floats:
+    return np.asarray(sum(parts.values()))

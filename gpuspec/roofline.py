@@ -1,0 +1,296 @@
+"""Seconds of one operation on one GPU: a roofline with few fitted constants.
+
+Every function is pure and broadcasts over arrays. Constants come in small records of which
+`gpuspec.calibration` keeps one a GPU, library, operation and precision; each has a name, a
+physical meaning and bounds. Compute and memory time combine as a p-norm, because the two
+overlap but not perfectly.
+"""
+
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+Floats = NDArray[np.float64]
+MICRO = 1e-6
+TILES = ((256, 128), (128, 256), (128, 128), (64, 128), (64, 64))
+SPLITS = (1, 2, 4, 8)
+QUERY_TILE = 128
+
+
+class Hardware(BaseModel):
+    """The rates of a GPU that a roofline needs, in SI units."""
+
+    model_config = ConfigDict(frozen=True)
+
+    peak_flops: float = Field(gt=0)
+    """Dense peak at the precision that the operation computes in."""
+    bandwidth_bytes_s: float = Field(gt=0)
+    sm_count: int = Field(gt=0)
+    l2_bytes: float = Field(40e6, gt=0)
+
+
+class Terms(BaseModel):
+    """Fitted constants; every field has bounds, so a fit cannot leave physics."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def bounds(cls) -> dict[str, tuple[float, float, float]]:
+        """Return name: (start, low, high) of every constant."""
+        found = {}
+        for name, field in cls.model_fields.items():
+            limits = {type(m).__name__: m for m in field.metadata}
+            low = next(m.ge for m in limits.values() if hasattr(m, "ge"))
+            high = next(m.le for m in limits.values() if hasattr(m, "le"))
+            found[name] = (float(field.default), float(low), float(high))
+        return found
+
+
+T = TypeVar("T", bound=Terms)
+
+
+class MatmulTerms(Terms):
+    """Constants of a matrix product."""
+
+    peak_share: float = Field(0.8, ge=0.2, le=1.1)
+    """Share of the dense peak that full tiles reach (clocks fall under load)."""
+    bandwidth_share: float = Field(0.85, ge=0.2, le=1.1)
+    """Share of the memory bandwidth that streaming reaches."""
+    launch_us: float = Field(4.0, ge=0.1, le=25.0)
+    """Time of a kernel that does nothing."""
+    sharpness: float = Field(3.0, ge=1.0, le=12.0)
+    """Exponent p of the norm that joins compute and memory; infinity is a perfect overlap."""
+    prologue_k: float = Field(100.0, ge=0.0, le=2000.0)
+    """Filling and emptying a tile's pipeline, as extra depth of the product."""
+    tile_overhead: float = Field(0.1, ge=0.0, le=3.0)
+    """How much smaller tiles lose: the efficiency of area a is a / (a + overhead * 128^2)."""
+    split_us: float = Field(1.0, ge=0.0, le=30.0)
+    """Reducing the partial sums where the depth is split over SMs."""
+    depth_us: float = Field(0.5, ge=0.0, le=30.0)
+    """Latency of walking 8192 of depth, whatever the width."""
+    quantize_passes: float = Field(0.0, ge=0.0, le=40.0)
+    """Bytes moved per activation element to quantize it first (0: weights only)."""
+
+
+class DecodeAttentionTerms(Terms):
+    """Constants of attention with one new token a sequence."""
+
+    bandwidth_share: float = Field(0.8, ge=0.1, le=1.1)
+    """Share of the memory bandwidth at which the cache is read."""
+    peak_share: float = Field(0.2, ge=0.01, le=1.1)
+    """Share of the dense peak in the products of few queries with many keys."""
+    launch_us: float = Field(5.0, ge=0.1, le=60.0)
+    """Time of a kernel that does nothing."""
+    sharpness: float = Field(3.0, ge=1.0, le=12.0)
+    """Exponent p of the norm that joins compute and memory."""
+    split_us: float = Field(0.5, ge=0.0, le=10.0)
+    """Each doubling of the context beyond 256: splitting and merging it."""
+    head_passes: float = Field(2.0, ge=0.0, le=80.0)
+    """Times that queries, new keys and outputs are moved (rotary, cache write, reduction)."""
+    cache_gain: float = Field(0.2, ge=0.0, le=3.0)
+    """Extra bandwidth where a benchmark's cache lies in L2; not used in estimates."""
+    padded_queries: float = Field(1.0, ge=0.0, le=30.0)
+    """Queries that fill up a tensor-core tile beside those of a group."""
+
+
+class PrefillAttentionTerms(Terms):
+    """Constants of causal attention over whole prompts or chunks."""
+
+    peak_share: float = Field(0.6, ge=0.05, le=1.2)
+    """Share of the dense peak on full tiles."""
+    bandwidth_share: float = Field(0.5, ge=0.05, le=1.2)
+    """Share of the memory bandwidth for queries, keys, values and outputs."""
+    launch_us: float = Field(8.0, ge=0.1, le=60.0)
+    """Time of a kernel that does nothing."""
+    sharpness: float = Field(1.5, ge=0.7, le=10.0)
+    """Exponent p of the norm that joins compute and memory."""
+    short_tokens: float = Field(50.0, ge=0.0, le=3000.0)
+    """Length at which a sequence reaches half of the full efficiency."""
+
+
+class ExpertTerms(Terms):
+    """Constants of the routed experts of a layer, all products together."""
+
+    peak_share: float = Field(0.6, ge=0.05, le=1.1)
+    """Share of the dense peak in the grouped products."""
+    bandwidth_share: float = Field(0.7, ge=0.1, le=1.1)
+    """Share of the memory bandwidth at which the experts' weights are read."""
+    launch_us: float = Field(20.0, ge=1.0, le=200.0)
+    """Routing, sorting and the kernels that do nothing."""
+    sharpness: float = Field(2.0, ge=1.0, le=12.0)
+    """Exponent p of the norm that joins compute and memory."""
+    row_tile: float = Field(64.0, ge=1.0, le=256.0)
+    """Rows to which each expert's share of the tokens is padded."""
+    passes: float = Field(4.0, ge=0.0, le=60.0)
+    """Times that a routed token's hidden vector is moved (permute, quantize, combine)."""
+
+
+def matmul_seconds(
+    m: ArrayLike,
+    n: ArrayLike,
+    k: ArrayLike,
+    hardware: Hardware,
+    terms: MatmulTerms,
+    weight_bytes: ArrayLike = 2.0,
+    activation_bytes: ArrayLike = 2.0,
+) -> Floats:
+    """Seconds of an (m x k) by (k x n) product; m is the tokens, n x k the weights.
+
+    The best of a few tile shapes and depth splits is taken, as the library's heuristic does,
+    with whole waves of tiles over the SMs.
+
+    References
+    ----------
+    Williams et al. 2009, doi:10.1145/1498765.1498785 (roofline); NVIDIA, "Matrix
+    multiplication background" (tile and wave quantization).
+    """
+    m, n, k = (np.asarray(x, float) for x in (m, n, k))
+    t = terms
+    compute: Any = np.inf
+    for rows, columns in TILES:
+        area = rows * columns
+        efficiency = area / (area + t.tile_overhead * 128**2) * (1 + t.tile_overhead)
+        rate = hardware.peak_flops * t.peak_share * efficiency / hardware.sm_count
+        tiles = np.ceil(m / rows) * np.ceil(n / columns)
+        for split in SPLITS:
+            waves = np.ceil(tiles * split / hardware.sm_count)
+            one = waves * (2.0 * area) * (k / split + t.prologue_k) / rate
+            compute = np.minimum(compute, one + (split > 1) * t.split_us * MICRO)
+    moved = weight_bytes * n * k + activation_bytes * m * k + 2.0 * m * n
+    memory = moved / (hardware.bandwidth_bytes_s * t.bandwidth_share)
+    quantize = t.quantize_passes * m * k / hardware.bandwidth_bytes_s
+    fixed = (t.launch_us + t.depth_us * k / 8192) * MICRO
+    return np.asarray(fixed + _joined(compute, memory, t.sharpness) + quantize)
+
+
+def decode_attention_seconds(
+    sequences: ArrayLike,
+    context: ArrayLike,
+    heads: ArrayLike,
+    kv_heads: ArrayLike,
+    head_dim: ArrayLike,
+    hardware: Hardware,
+    terms: DecodeAttentionTerms,
+    kv_bytes: ArrayLike = 2.0,
+    cached: bool = False,
+) -> Floats:
+    """Seconds of attention when each of `sequences` adds one token to `context` cached ones.
+
+    Heads are those of one GPU. `cached` repeats a benchmark that reads the same cache again
+    and again, partly from L2; in a model's forward pass the weights displace it.
+
+    References
+    ----------
+    Pope et al. 2022, arXiv:2211.05102 (memory-bound decoding); Dao et al. 2023,
+    "Flash-Decoding for long-context inference" (splitting the context).
+    """
+    b, s, h, g, d = (np.asarray(x, float) for x in (sequences, context, heads, kv_heads, head_dim))
+    t, rate = terms, hardware.bandwidth_bytes_s
+    moved = b * s * 2 * g * d * np.asarray(kv_bytes, float)
+    gain = 1.0 + (t.cache_gain / (1 + (moved / hardware.l2_bytes) ** 4) if cached else 0.0)
+    memory = moved / (rate * t.bandwidth_share * gain)
+    flops = 4 * b * s * (h / g + t.padded_queries) * g * d
+    compute = flops / (hardware.peak_flops * t.peak_share)
+    vectors = t.head_passes * b * (h + 2 * g) * d * 2 / rate
+    fixed = (t.launch_us + t.split_us * np.log2(1 + s / 256)) * MICRO
+    return np.asarray(fixed + _joined(compute, memory, t.sharpness) + vectors)
+
+
+def prefill_attention_seconds(
+    sequences: ArrayLike,
+    new_tokens: ArrayLike,
+    heads: ArrayLike,
+    kv_heads: ArrayLike,
+    head_dim: ArrayLike,
+    hardware: Hardware,
+    terms: PrefillAttentionTerms,
+    past_tokens: ArrayLike = 0,
+    kv_bytes: ArrayLike = 2.0,
+) -> Floats:
+    """Seconds of causal attention of `new_tokens` a sequence after `past_tokens` cached ones.
+
+    References
+    ----------
+    Dao 2023, arXiv:2307.08691 (FlashAttention-2): 4 s^2 d FLOP a head, halved by causality.
+    """
+    b, s, h, g, d, past = (
+        np.asarray(x, float)
+        for x in (sequences, new_tokens, heads, kv_heads, head_dim, past_tokens)
+    )
+    t = terms
+    tiles = np.ceil(s / QUERY_TILE)
+    padded = tiles * QUERY_TILE
+    flops = 4 * b * h * d * padded * (past + (padded + QUERY_TILE) / 2)
+    busy = b * h * tiles / hardware.sm_count
+    waves = np.ceil(busy) / np.maximum(busy, 1e-30)
+    rate = hardware.peak_flops * t.peak_share
+    compute = flops / rate * waves * (1 + t.short_tokens / np.maximum(s + past, 1))
+    moved = b * (s * (2 * h + 2 * g) * 2 + past * 2 * g * np.asarray(kv_bytes)) * d
+    memory = moved / (hardware.bandwidth_bytes_s * t.bandwidth_share)
+    return np.asarray(t.launch_us * MICRO + _joined(compute, memory, t.sharpness))
+
+
+def experts_touched(tokens: ArrayLike, experts: ArrayLike, active: ArrayLike) -> Floats:
+    """Return the expected number of distinct experts that a batch of tokens uses.
+
+    Each token picks `active` of `experts` independently: E (1 - (1 - k/E)^T).
+
+    >>> experts_touched([1, 1_000_000], 128, 8).round(3).tolist()
+    [8.0, 128.0]
+    """
+    e, k = np.asarray(experts, float), np.asarray(active, float)
+    share = np.minimum(k / e, 1.0)
+    with np.errstate(divide="ignore"):
+        left = np.exp(np.asarray(tokens, float) * np.log1p(-share))
+    return np.asarray(e * (1 - left))
+
+
+def experts_seconds(
+    tokens: ArrayLike,
+    hidden: ArrayLike,
+    ffn: ArrayLike,
+    experts: ArrayLike,
+    active: ArrayLike,
+    hardware: Hardware,
+    terms: ExpertTerms,
+    tp: ArrayLike = 1,
+    ep: ArrayLike = 1,
+    matrices: int = 3,
+    weight_bytes: ArrayLike = 2.0,
+) -> Floats:
+    """Seconds of the routed experts of one layer on one GPU.
+
+    `tokens` are those of the whole group, each using `active` of `experts`; a GPU holds
+    1/`ep` of the experts and 1/`tp` of each.
+    """
+    n, h, e = (np.asarray(x, float) for x in (tokens, hidden, experts))
+    t, share = terms, 1.0 / np.asarray(ep, float)
+    width = np.asarray(ffn, float) / np.asarray(tp, float)
+    touched = np.maximum(experts_touched(n, e, active) * share, 1.0)
+    rows = np.maximum(n * np.asarray(active, float) * share / touched, 1.0)
+    padded = np.ceil(rows / t.row_tile) * t.row_tile
+    compute = 2 * touched * padded * matrices * h * width / (hardware.peak_flops * t.peak_share)
+    weights = touched * matrices * h * width * np.asarray(weight_bytes, float)
+    rate = hardware.bandwidth_bytes_s
+    memory = weights / (rate * t.bandwidth_share)
+    moved = t.passes * touched * rows * h * 2 / rate
+    return np.asarray(t.launch_us * MICRO + _joined(compute, memory, t.sharpness) + moved)
+
+
+def elementwise_seconds(
+    bytes_moved: ArrayLike,
+    hardware: Hardware,
+    kernels: ArrayLike = 1,
+    bandwidth_share: float = 0.8,
+    launch_us: float = 2.0,
+) -> Floats:
+    """Seconds of kernels that only move bytes: norms, residuals, activations, rotary."""
+    rate = hardware.bandwidth_bytes_s * bandwidth_share
+    return np.asarray(np.asarray(bytes_moved, float) / rate + np.asarray(kernels) * launch_us * MICRO)
+
+
+def _joined(compute: Any, memory: Any, sharpness: float) -> Any:
+    high, low = np.maximum(compute, memory), np.minimum(compute, memory)
+    return high * (1 + (low / np.maximum(high, 1e-30)) ** sharpness) ** (1 / sharpness)
