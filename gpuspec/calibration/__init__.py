@@ -1,5 +1,6 @@
 """Constants fitted to published measurements, and the errors that remain."""
 
+from gpuspec.calibration.inference import inference_errors, inference_interval
 from gpuspec.calibration.memory import (
     FIT_KINDS,
     KINDS,
@@ -16,6 +17,8 @@ __all__ = [
     "KINDS",
     "fit_memory_terms",
     "held_out_errors",
+    "inference_errors",
+    "inference_interval",
     "interval",
     "memory_errors",
     "memory_terms",

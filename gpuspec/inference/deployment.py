@@ -11,7 +11,7 @@ from gpuspec.catalog import Gpu
 from gpuspec.inference.engine import EngineLimits, EngineTerms
 from gpuspec.inference.kernels import Kernels, kernels
 from gpuspec.interconnect import all_reduce_seconds, all_to_all_seconds, point_to_point_seconds
-from gpuspec.memory import kv_heads_per_gpu
+from gpuspec.memory import MemoryTerms, kv_heads_per_gpu
 from gpuspec.models import Model
 from gpuspec.models.record import NO_WINDOW
 from gpuspec.precision import KV_PRECISIONS, Precision
@@ -30,8 +30,8 @@ DENSE_PARTS = ("matmul", "experts", "elementwise", "communication")
 PARTS = (*DENSE_PARTS, "attention", "head", "engine")
 
 
-class Deployment(BaseModel):
-    """One replica of a model, and how fast its iterations are.
+class Layout(BaseModel):
+    """A model in a precision, split over GPUs of a kind, and the time its kernels take.
 
     Arrays of load (tokens, sequences, context) broadcast; everything else is fixed here.
     """
@@ -47,8 +47,6 @@ class Deployment(BaseModel):
     ep: int = 1
     """Experts are split over `ep` of the `tp` GPUs, the rest of `tp` splits each expert."""
     library: str = "tensorrt-llm"
-    engine: EngineTerms = EngineTerms()
-    limits: EngineLimits = EngineLimits()
     attention_dp: bool = False
     """Attention runs data-parallel over the `tp` GPUs (each with its own requests)."""
 
@@ -107,7 +105,7 @@ class Deployment(BaseModel):
                 parts["matmul"] = parts["matmul"] + self._products(tokens, shapes, "mlp") * moe
             parts["experts"] = self._experts(tokens) * moe
         parts["elementwise"] = self._elementwise(tokens) * model.layers * share
-        parts["communication"] = self._communication(tokens, moe) * (1.0)
+        parts["communication"] = self._communication(tokens)
         return parts
 
     @property
@@ -129,7 +127,7 @@ class Deployment(BaseModel):
             weight_bytes,
             1.0 if compute == "fp8" else 2.0,
         )
-        return np.asarray(each.sum(axis=1) * self.engine.matmul_factor)
+        return np.asarray(each.sum(axis=1))
 
     def _experts(self, tokens: Floats) -> Floats:
         model = self.network
@@ -148,7 +146,7 @@ class Deployment(BaseModel):
             3 if model.gated_mlp else 2,
             self.weight.bytes_per_weight if quantized else 2.0,
         )
-        return np.asarray(one * self.engine.expert_factor)
+        return np.asarray(one)
 
     def _elementwise(self, tokens: Floats) -> Floats:
         model, split = self.network, self.tp
@@ -157,9 +155,9 @@ class Deployment(BaseModel):
         # Two norms with residuals (3 reads or writes each), rotary (2), gate and activation (3).
         vectors = 6 * model.hidden + 2 * heads + 3 * width / split
         rate = self.gpu.bandwidth_bytes_s * 0.7
-        return np.asarray(tokens * vectors * 2 / rate + self.engine.layer_us * MICRO)
+        return np.asarray(tokens * vectors * 2 / rate)
 
-    def _communication(self, tokens: Floats, moe: float) -> Floats:
+    def _communication(self, tokens: Floats) -> Floats:
         model = self.network
         layers = np.ceil(model.layers / self.pp)
         message = tokens * model.hidden * 2.0
@@ -175,7 +173,7 @@ class Deployment(BaseModel):
         if self.pp > 1:
             terms, link = self.kernels.collectives(2)
             total = total + point_to_point_seconds(message, link, terms)
-        return np.asarray(total * self.engine.collective_factor)
+        return np.asarray(total)
 
     def dense_seconds(self, tokens: ArrayLike) -> dict[str, Floats]:
         """Seconds of a stage's layers without attention for an iteration of `tokens`, by part."""
@@ -201,25 +199,39 @@ class Deployment(BaseModel):
         share = np.ceil(self.network.layers / self.pp) / self.network.layers
         return windows.astype(float), counts * share
 
-    def decode_attention(self, sequences: ArrayLike, context: ArrayLike) -> Floats:
-        """Seconds of a stage's attention when each of `sequences` adds one token."""
+    @property
+    def grouped(self) -> bool:
+        """Whether several queries share a key on each GPU."""
+        model = self.network
+        return model.attention == "mla" or model.heads > model.kv_heads
+
+    @property
+    def stage_layers(self) -> float:
+        """Return the layers of the fullest pipeline stage."""
+        return float(np.ceil(self.network.layers / self.pp))
+
+    def decode_attention(
+        self, sequences: ArrayLike, context: ArrayLike, tokens_each: ArrayLike = 1
+    ) -> Floats:
+        """Seconds of a stage's attention when each of `sequences` adds `tokens_each` tokens."""
         model, tp = self.network, self._attention_tp
         each = np.asarray(sequences, float) / (self.tp if self.attention_dp else 1)
-        heads, kv_heads, width = model.heads / tp, float(kv_heads_per_gpu(model.kv_heads, tp)), 0.0
+        heads, kv_heads = model.heads / tp, float(kv_heads_per_gpu(model.kv_heads, tp))
         width = (model.head_dim + model.v_head_dim) / 2
         if model.attention == "mla":  # one latent vector serves as key and value of every head
             latent, rope = model.kv_lora_rank, model.qk_rope_head_dim
             width, kv_heads = (latent + rope) / 2, 1.0
             heads = heads * (2 * latent + rope) / (latent + rope)
         kv = "fp8" if self.kv_bytes == 1 else "bf16"
-        terms = self.kernels.decode_attention(kv, heads > kv_heads)
+        terms = self.kernels.decode_attention(kv, self.grouped)
         rates, total = self.kernels.hardware("bf16"), 0.0
+        queries = heads * np.asarray(tokens_each, float)
         for window, layers in zip(*self._windows(), strict=True):
             seen = np.minimum(np.asarray(context, float), window)
             total = total + layers * decode_attention_seconds(
-                each, seen, heads, kv_heads, width, rates, terms, self.kv_bytes
+                each, seen, queries, kv_heads, width, rates, terms, self.kv_bytes
             )
-        return np.asarray(total * self.engine.attention_factor)
+        return np.asarray(total)
 
     def prefill_attention(
         self, sequences: ArrayLike, new_tokens: ArrayLike, past_tokens: ArrayLike = 0
@@ -245,7 +257,23 @@ class Deployment(BaseModel):
                     each, new, heads, kv_heads, width, rates, terms, past, self.kv_bytes
                 )
             total = total + layers * one
-        return np.asarray(total * self.engine.attention_factor)
+        return np.asarray(total)
+
+
+class Deployment(BaseModel):
+    """One replica: a `Layout` under an engine with its constants and settings."""
+
+    model_config = ConfigDict(frozen=True)
+
+    layout: Layout
+    engine: EngineTerms = EngineTerms()
+    limits: EngineLimits = EngineLimits()
+    memory: MemoryTerms = MemoryTerms()
+
+    @property
+    def gpus(self) -> int:
+        """Return the GPUs of one replica."""
+        return self.layout.gpus
 
     def iteration_parts(
         self,
@@ -254,6 +282,7 @@ class Deployment(BaseModel):
         prefill_tokens: ArrayLike = 0,
         prefill_sequences: ArrayLike = 0,
         past_tokens: ArrayLike = 0,
+        tokens_each: ArrayLike = 1,
     ) -> dict[str, Floats]:
         """Seconds of one token step of the whole replica, by part.
 
@@ -263,6 +292,8 @@ class Deployment(BaseModel):
             Sequences that decode one token each, and their mean cached tokens.
         prefill_tokens, prefill_sequences, past_tokens : array_like
             Prompt tokens of each of some sequences in the same iteration, after `past_tokens`.
+        tokens_each : array_like
+            Tokens of each decoding sequence: 1, or those that speculation proposes plus one.
 
         Returns
         -------
@@ -271,18 +302,24 @@ class Deployment(BaseModel):
             ``engine``. With pipeline stages each works on 1/pp of the batch, and a step takes
             pp of them.
         """
-        b, new = np.asarray(sequences, float) / self.pp, np.asarray(prefill_tokens, float)
-        prompts = np.asarray(prefill_sequences, float) / self.pp
-        parts = self.dense_seconds(b + new * prompts)
-        some = prompts > 0
-        decoding = np.where(b > 0, self.decode_attention(b, context), 0.0)
-        prefill = self.prefill_attention(np.maximum(prompts, 1e-9), np.maximum(new, 1), past_tokens)
-        parts["attention"] = decoding + np.where(some, prefill, 0.0)
-        parts["head"] = self.head_seconds(b + prompts)
-        terms = self.engine
-        each = terms.iteration_us / self.pp + terms.sequence_us * (b + prompts)
-        parts["engine"] = np.asarray(each * MICRO)
-        return {name: np.asarray(seconds * self.pp) for name, seconds in parts.items()}
+        layout, terms, pp = self.layout, self.engine, self.layout.pp
+        b, new = np.asarray(sequences, float) / pp, np.asarray(prefill_tokens, float)
+        prompts, each = np.asarray(prefill_sequences, float) / pp, np.asarray(tokens_each, float)
+        parts = layout.dense_seconds(b * each + new * prompts)
+        parts["matmul"] = parts["matmul"] * terms.matmul_factor
+        parts["experts"] = parts["experts"] * terms.expert_factor
+        parts["elementwise"] = parts["elementwise"] + layout.stage_layers * terms.layer_us * MICRO
+        parts["communication"] = parts["communication"] * terms.collective_factor
+        decoding = np.where(b > 0, layout.decode_attention(b, context, each), 0.0)
+        factor = terms.grouped_factor if layout.grouped else terms.attention_factor
+        prefill = layout.prefill_attention(
+            np.maximum(prompts, 1e-9), np.maximum(new, 1), past_tokens
+        )
+        parts["attention"] = decoding * factor + np.where(prompts > 0, prefill, 0.0)
+        parts["head"] = layout.head_seconds(b * each + prompts) * terms.matmul_factor
+        host = terms.iteration_us / pp + terms.sequence_us * (b + prompts)
+        parts["engine"] = np.asarray(host * MICRO)
+        return {name: np.asarray(seconds * pp) for name, seconds in parts.items()}
 
 
 def attention_shapes(model: Model, tp: int) -> list[tuple[float, float]]:

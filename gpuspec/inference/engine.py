@@ -1,37 +1,106 @@
 """What an inference engine adds to its kernels: the few constants of its scheduler."""
 
-from pydantic import Field
+from functools import cache
+from pathlib import Path
+from typing import Any
 
+from pydantic import BaseModel, ConfigDict, Field
+
+from gpuspec.catalog import load_table, resolve
+from gpuspec.inference.kernels import stored
 from gpuspec.roofline import Terms
 
 
 class EngineTerms(Terms):
     """Constants of an engine and its era, fitted to published end-to-end measurements."""
 
-    iteration_us: float = Field(300.0, ge=0.0, le=20_000.0)
+    iteration_us: float = Field(300.0, ge=0.0, le=30_000.0)
     """Scheduling, launching and sampling of one iteration that is not hidden behind the GPU."""
     sequence_us: float = Field(1.0, ge=0.0, le=60.0)
     """More for each sequence of the iteration (sampling, bookkeeping, streaming)."""
-    layer_us: float = Field(10.0, ge=0.0, le=100.0)
+    layer_us: float = Field(10.0, ge=0.0, le=150.0)
     """Small kernels of a layer: norms, residuals, rotary, activation."""
     matmul_factor: float = Field(1.0, ge=0.7, le=2.0)
     """Time of the products over that of the calibrated kernels."""
-    attention_factor: float = Field(1.0, ge=0.6, le=3.0)
-    """Time of attention over that of the calibrated kernels."""
-    expert_factor: float = Field(1.0, ge=0.5, le=3.0)
+    attention_factor: float = Field(1.0, ge=0.5, le=3.0)
+    """Time of attention over that of the calibrated kernels, one query a key."""
+    grouped_factor: float = Field(1.0, ge=0.5, le=6.0)
+    """The same where several queries share a key; early engines repeated the keys."""
+    expert_factor: float = Field(1.0, ge=0.3, le=3.0)
     """Time of the experts over that of the calibrated kernels."""
-    collective_factor: float = Field(1.0, ge=0.3, le=4.0)
+    collective_factor: float = Field(1.0, ge=0.2, le=5.0)
     """Time of the collectives over that of the calibrated ones; less where they are hidden."""
-    occupancy: float = Field(0.95, ge=0.5, le=1.0)
+    occupancy: float = Field(0.95, ge=0.4, le=1.0)
     """Mean share of the possible sequences that are in flight at full load."""
+    first_token_ms: float = Field(5.0, ge=0.0, le=500.0)
+    """From a request's arrival to its first iteration: HTTP, tokenizer, queue, detokenizer."""
 
 
-class EngineLimits(Terms):
+class EngineLimits(BaseModel):
     """Settings that bound a batch: not fitted, but what the engine documents."""
 
-    max_sequences: float = Field(2048, ge=1, le=65_536)
+    model_config = ConfigDict(frozen=True)
+
+    max_sequences: float = Field(2048, ge=1, le=1_000_000)
     """Most sequences of one iteration (vLLM: ``max_num_seqs``; TensorRT-LLM: max batch size)."""
-    max_tokens: float = Field(8192, ge=1, le=1_000_000)
+    max_tokens: float = Field(8192, ge=1, le=10_000_000)
     """Most tokens of one iteration (``max_num_batched_tokens``, ``max_num_tokens``)."""
-    memory_share: float = Field(0.9, ge=0.1, le=1.0)
+    memory_share: float = Field(0.9, gt=0.0, le=1.0)
     """Share of memory: of the total (vLLM) or of what is free after loading (TensorRT-LLM)."""
+
+
+class Engine(BaseModel):
+    """An engine and its era; columns as in ``data/engines.csv``, with its fitted constants."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    name: str
+    engine: str
+    library: str
+    limits: EngineLimits
+    terms: EngineTerms
+
+
+def engines(data: str | Path | None = None) -> Any:
+    """Return the table of engines and eras, indexed by id."""
+    return load_table("engines", data).set_index("id", drop=False)
+
+
+@cache
+def engine(name: str = "tensorrt-llm", version: str = "") -> Engine:
+    """Look up an engine, such as ``"vllm"``, by the era that its version falls in.
+
+    Without a version the newest era is meant.
+
+    Raises
+    ------
+    UnknownNameError
+        When no engine has that name; lists close matches.
+    """
+    table = engines()
+    row = table.loc[resolve(name, table, "engine")]
+    if version:
+        of_engine = table[table["engine"] == row["engine"]]
+        number = _version(version)
+        for _, era in of_engine.iterrows():
+            if _version(str(era["version_from"])) <= number <= _version(str(era["version_to"])):
+                row = era
+    limits = {name: row[name] for name in EngineLimits.model_fields}
+    fitted = stored()["engines"].get(row["id"], {}).get("terms", {})
+    return Engine(
+        **{name: row[name] for name in ("id", "name", "engine", "library")},
+        limits=EngineLimits(**limits),
+        terms=EngineTerms(**fitted),
+    )
+
+
+def _version(text: str) -> tuple[int, ...]:
+    """Compare versions as numbers: v0.6.3.post1 is 0.6.3."""
+    numbers = []
+    for part in text.lower().removeprefix("v").split("."):
+        digits = "".join(c for c in part[:3] if c.isdigit())
+        if not digits:
+            break
+        numbers.append(int(digits))
+    return tuple(numbers) or (0,)

@@ -30,8 +30,6 @@ PARENTS = {
 OWN = ("a100-sxm-80", "h100-sxm-80", "h200-sxm-141", "l40s-pcie-48", "b200-sxm-180")
 OTHER_VENDOR_PARENT = "h100-sxm-80"
 PCIE_PARENT = "l40s-pcie-48"
-WEIGHT_ONLY = {"int8": "int8", "int4-awq": "int4-awq"}
-MICRO_US = 1e-6
 
 
 class Kernels(BaseModel):

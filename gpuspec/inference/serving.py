@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gpuspec.inference.deployment import Deployment
-from gpuspec.memory import MemoryTerms, sequence_kv_bytes, serving_parts
+from gpuspec.memory import sequence_kv_bytes, serving_parts
 from gpuspec.roofline import Floats
 
 
@@ -25,9 +25,7 @@ def per_output_token(ttft_s: ArrayLike, tpot_s: ArrayLike, osl: ArrayLike) -> Fl
     return np.asarray((np.asarray(ttft_s) + np.asarray(tpot_s) * (n - 1)) / n)
 
 
-def kv_capacity_tokens(
-    replica: Deployment, context: ArrayLike = 2048, terms: MemoryTerms | None = None
-) -> Floats:
+def kv_capacity_tokens(replica: Deployment, context: ArrayLike = 2048) -> Floats:
     """Return the tokens of cache that one GPU of the replica holds, as engines reckon them.
 
     vLLM gives the cache its share of the total memory less weights, activations and runtime;
@@ -35,31 +33,31 @@ def kv_capacity_tokens(
     `attention_dp` the group of GPUs holds `tp` times as many.
     """
     context = np.asarray(context, float)
-    tp = 1 if replica.attention_dp else replica.tp
-    one = sequence_kv_bytes(replica.network, context, replica.kv_bytes, tp, replica.pp)
-    free = cache_bytes(replica, context, terms)
-    groups = replica.tp if replica.attention_dp else 1
+    layout = replica.layout
+    tp = 1 if layout.attention_dp else layout.tp
+    one = sequence_kv_bytes(layout.network, context, layout.kv_bytes, tp, layout.pp)
+    free = cache_bytes(replica, context)
+    groups = layout.tp if layout.attention_dp else 1
     return np.asarray(np.maximum(free, 0.0) / one * context * groups)
 
 
-def cache_bytes(
-    replica: Deployment, context: ArrayLike = 2048, terms: MemoryTerms | None = None
-) -> Floats:
+def cache_bytes(replica: Deployment, context: ArrayLike = 2048) -> Floats:
     """Return the bytes that each GPU has for its cache; negative where the model does not fit."""
+    layout = replica.layout
     parts = serving_parts(
-        replica.network,
-        replica.weight,
+        layout.network,
+        layout.weight,
         context=context,
         sequences=np.minimum(replica.limits.max_sequences, 256),
-        kv_bytes_each=replica.kv_bytes,
-        tp=replica.tp,
-        pp=replica.pp,
+        kv_bytes_each=layout.kv_bytes,
+        tp=layout.tp,
+        pp=layout.pp,
         batched_tokens=replica.limits.max_tokens,
-        terms=terms,
+        terms=replica.memory,
     )
     taken = parts["weights"] + parts["activations"] + parts["runtime"]
-    share, memory = replica.limits.memory_share, replica.gpu.memory_bytes
-    if replica.library == "tensorrt-llm":
+    share, memory = replica.limits.memory_share, layout.gpu.memory_bytes
+    if layout.library == "tensorrt-llm":
         return np.asarray((memory - taken) * share)
     return np.asarray(memory * share - taken)
 
@@ -88,8 +86,8 @@ def prefill_seconds(
     chunk = isl / chunks
     past = np.asarray(past_tokens, float) + chunk * (chunks - 1) / 2
     # Stages of a pipeline work on different chunks at once: pp - 1 more than there are.
-    parts = replica.iteration_parts(0, 1, chunk, together * replica.pp, past)
-    busy = (rounds + replica.pp - 1) / replica.pp
+    parts = replica.iteration_parts(0, 1, chunk, together * replica.layout.pp, past)
+    busy = (rounds + replica.layout.pp - 1) / replica.layout.pp
     return {name: np.asarray(seconds * busy) for name, seconds in parts.items()}
 
 
@@ -146,8 +144,8 @@ def steady_state(
     chunk = np.minimum(new, lump)
     middle = past + np.maximum(new - chunk, 0.0) / 2
     alone = replica.iteration_parts(decoding, i + o / 2)
-    both = replica.iteration_parts(decoding, i + o / 2, chunk, prompts * replica.pp, middle)
-    share = starts * new / (lump * replica.pp)
+    both = replica.iteration_parts(decoding, i + o / 2, chunk, prompts * replica.layout.pp, middle)
+    share = starts * new / (lump * replica.layout.pp)
     parts = {
         name: np.asarray(
             (1 - np.minimum(share, 1)) * alone[name] + share * both[name]

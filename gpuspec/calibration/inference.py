@@ -1,0 +1,159 @@
+"""Calibrate inference: operators, engines, and the errors on sources that no fit has seen.
+
+``python -m gpuspec.calibration.inference`` (part of ``make calibrate``) writes
+``data/calibration/inference.json``; the same tables give the same file.
+"""
+
+import json
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gpuspec.calibration.engines import era_of, fit_engines, held_out_predictions, quantity
+from gpuspec.calibration.memory import memory_terms
+from gpuspec.errors import InputError
+from gpuspec.files import write_atomically
+from gpuspec.inference.kernels import STORED, stored
+from gpuspec.measurements.inference import inference_measurements, prepared, skip_reasons
+from gpuspec.measurements.pairs import matched_pairs, ratio_errors
+from gpuspec.paths import DATA
+
+COVERAGE = 0.8
+WIDER = 1.5
+"""Factor on the log width of an interval for a GPU that inherits its kernels."""
+
+
+def inference_errors() -> pd.DataFrame:
+    """Return the held-out error of each quantity, one row a quantity.
+
+    Columns: ``rows``, ``sources``, ``median_error``, ``p90_error`` (absolute log errors: 0.1 is
+    10 %), ``low`` and ``high`` (80 % of measurements lie between these multiples of the
+    estimate, every source counting the same) and ``coverage`` (share of a source's rows inside
+    the interval that the other sources gave).
+    """
+    return pd.DataFrame(stored()["errors"]).T.rename_axis("quantity")
+
+
+def inference_interval(value: Any, quantity: str, inherited: bool = False) -> tuple[Any, Any]:
+    """Return the 80 % interval of an estimate: ``throughput``, ``ttft``, ``tpot``, ``ratio``...
+
+    References
+    ----------
+    Lei et al. 2018, arXiv:1604.04173 (split-conformal prediction), on log errors and with
+    whole sources held out.
+    """
+    error, power = stored()["errors"][quantity], WIDER if inherited else 1.0
+    low, high = error["low"] ** power, error["high"] ** power
+    return np.asarray(value) * low, np.asarray(value) * high
+
+
+def summary(error: np.ndarray, sources: Any) -> dict[str, float]:
+    """Return the figures of `inference_errors` for log errors and the source of each."""
+    sources = np.asarray(sources)
+    weight = _weights(sources)
+    tail = (1 - COVERAGE) / 2
+    return {
+        "rows": len(error),
+        "sources": len(set(sources)),
+        "median_error": _rounded(np.median(np.abs(error))),
+        "p90_error": _rounded(np.quantile(np.abs(error), 0.9)),
+        "low": _rounded(math.exp(_quantile(error, weight, tail))),
+        "high": _rounded(math.exp(_quantile(error, weight, 1 - tail))),
+        "coverage": _rounded(_coverage(error, sources)),
+    }
+
+
+def _weights(sources: Any) -> Any:
+    """Weigh sources as the square root of their rows."""
+    _, place, size = np.unique(sources, return_inverse=True, return_counts=True)
+    return (size**-0.5)[place]
+
+
+def _coverage(error: np.ndarray, sources: Any) -> float:
+    """Return the share of rows inside the interval that all other sources gave."""
+    inside, tail = np.zeros(len(error), bool), (1 - COVERAGE) / 2
+    for source in set(sources):
+        own = sources == source
+        if own.all():
+            return float("nan")
+        weight = _weights(sources[~own])
+        low = _quantile(error[~own], weight, tail)
+        high = _quantile(error[~own], weight, 1 - tail)
+        inside[own] = (error[own] >= low) & (error[own] <= high)
+    return float(inside.mean())
+
+
+def _quantile(values: Any, weights: Any, share: float) -> float:
+    return float(np.quantile(values, share, weights=weights, method="inverted_cdf"))
+
+
+def _rounded(value: float) -> float:
+    return round(float(value), 4)
+
+
+def calibrate(operators: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return everything that is stored; `operators` are kept as they are where not given."""
+    rows = prepared(inference_measurements())
+    rows = rows[skip_reasons(rows) == ""].reset_index(drop=True)
+    memory = memory_terms()
+    fitted = fit_engines(rows, memory)
+    predicted = held_out_predictions(rows, memory)
+    error = np.log(rows["value"].to_numpy(float) / predicted)
+    kinds, eras = quantity(rows), era_of(rows)
+    errors = {
+        kind: summary(error[kinds == kind], rows.loc[kinds == kind, "source_id"])
+        for kind in sorted(kinds.unique())
+    }
+    pairs = matched_pairs(rows)
+    of_pairs = rows["source_id"].to_numpy()[pairs["new"].to_numpy(int)]
+    errors["ratio"] = summary(ratio_errors(rows, predicted, pairs), of_pairs)
+    return {
+        "operators": operators or stored()["operators"],
+        "engines": {
+            era: {
+                "terms": terms.model_dump(),
+                "rows": int((eras == era).sum()),
+                "sources": sorted(rows.loc[eras == era, "source_id"].unique()),
+            }
+            for era, terms in fitted.items()
+        },
+        "errors": errors,
+        "held_out": {
+            case: float(f"{value:.4g}") for case, value in zip(rows["case_id"], predicted, strict=True)
+        },
+        "provenance": {
+            "operators": "aiconfigurator-core 0.12.0 (Apache-2.0), "
+            "https://pypi.org/project/aiconfigurator-core/",
+            "table": "measurements/inference.csv",
+            "rows": len(rows),
+            "sources": sorted(rows["source_id"].unique()),
+            "method": "operators: least squares in log space, half of the shapes held out; "
+            "engines: least squares in log space with priors, whole sources held out; "
+            "intervals: split-conformal by source",
+        },
+    }
+
+
+def main() -> None:
+    """Fit, hold out, and store."""
+    from gpuspec.calibration.operators import fit_operators
+
+    try:
+        operators = fit_operators()
+    except InputError as error:
+        print(f"{error}\nthe stored constants of single operations are kept")
+        operators = None
+    if operators:  # engines are fitted on top of these
+        partial = {**stored(), "operators": operators}
+        write_atomically(DATA / STORED, (json.dumps(partial, indent=1) + "\n").encode())
+        stored.cache_clear()
+    found = calibrate(operators)
+    write_atomically(DATA / STORED, (json.dumps(found, indent=1) + "\n").encode())
+    stored.cache_clear()
+    print(inference_errors().to_string())
+
+
+if __name__ == "__main__":
+    main()

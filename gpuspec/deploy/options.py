@@ -1,0 +1,173 @@
+"""Every way to serve the asked load, as one table; the best of each GPU."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gpuspec.calibration import inference_interval
+from gpuspec.catalog import Gpu
+from gpuspec.deploy.layouts import impossible, layouts, precision_note, shortfall
+from gpuspec.deploy.question import InferenceQuestion
+from gpuspec.inference import Deployment, max_concurrency, steady_state
+from gpuspec.inference.speculative import speculative
+from gpuspec.precision import Precision
+
+BOUNDS = {
+    "matmul": "products",
+    "experts": "experts",
+    "elementwise": "small kernels",
+    "communication": "links between GPUs",
+    "attention": "attention",
+    "head": "output head",
+    "engine": "engine overhead",
+}
+"""What a reader calls the part that takes most of a token step."""
+LOADS = 64
+FIGURES = ("ttft_s", "tpot_s", "output_tokens_s")
+
+
+def served(question: InferenceQuestion, replica: Deployment, concurrency: Any) -> dict[str, Any]:
+    """Return `steady_state` of a replica under the question's load, speculation included."""
+    q = question
+    found = steady_state(replica, concurrency, q.isl, q.osl, q.cached_share)
+    if q.draft_tokens:
+        found = speculative(replica, found, concurrency, q.isl, q.osl, q.draft_tokens, q.acceptance)
+    return found
+
+
+def within_limits(question: InferenceQuestion, found: dict[str, Any]) -> Any:
+    """Return where TTFT and TPOT keep the asked limits."""
+    q = question
+    ttft = (found["ttft_s"] <= q.ttft_limit_s) | (q.ttft_limit_s == 0)
+    tpot = (found["tpot_s"] <= q.tpot_limit_s) | (q.tpot_limit_s == 0)
+    return np.asarray(ttft & tpot)
+
+
+def largest_load(question: InferenceQuestion, replica: Deployment) -> tuple[float, float]:
+    """Return the most requests in flight that memory allows, and that the limits allow too."""
+    q = question
+    most = float(max_concurrency(replica, q.isl, q.osl))
+    if most < 1:
+        return 0.0, 0.0
+    loads = np.unique(np.floor(np.geomspace(1, most, LOADS)))
+    good = within_limits(q, served(q, replica, loads))
+    return most, float(loads[good].max()) if good.any() else 0.0
+
+
+def options_table(question: InferenceQuestion) -> pd.DataFrame:
+    """Return one row for each GPU, precision and split, with the replicas that the load needs.
+
+    Returns
+    -------
+    DataFrame
+        ``gpu``, ``weight``, ``tp``, ``pp``, ``replica_gpus``, ``most`` (requests that memory
+        holds), ``within`` (those that keep the limits), ``replicas``, ``gpus``, then
+        ``ttft_s``, ``tpot_s``, ``output_tokens_s`` (all replicas together) each with ``_low``
+        and ``_high`` (80 % interval), ``bound`` (part that takes most of a step), ``works``
+        and ``reason`` (why not; never NaN), ``note``.
+    """
+    rows = []
+    for device in question.gpus:
+        for weight in question.weights:
+            for tp, pp in layouts(question.network, question.max_gpus):
+                rows.append(_row(question, device, weight, tp, pp))
+    return pd.DataFrame(rows)
+
+
+def _row(q: InferenceQuestion, device: Gpu, weight: Precision, tp: int, pp: int) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "gpu": device.id,
+        "weight": weight.id,
+        "tp": tp,
+        "pp": pp,
+        "replica_gpus": tp * pp,
+        "most": 0.0,
+        "within": 0.0,
+        "replicas": 0,
+        "gpus": 0,
+        **{f"{n}{end}": np.inf for n in FIGURES[:2] for end in ("", "_low", "_high")},
+        **{f"output_tokens_s{end}": 0.0 for end in ("", "_low", "_high")},
+        "bound": "",
+        "works": False,
+        "reason": impossible(q.network, tp, pp),
+        "note": precision_note(device, weight),
+    }
+    if row["reason"]:
+        return row
+    replica = q.replica(device, weight, tp, pp, _expert_split(q, tp))
+    row["reason"] = shortfall(replica, q.context)
+    if row["reason"]:
+        return row
+    row["most"], row["within"] = largest_load(q, replica)
+    if row["within"] < 1:
+        alone = {n: float(np.ravel(v)[0]) for n, v in served(q, replica, 1.0).items() if n in FIGURES}
+        row.update(alone, reason=_too_slow(q, alone))
+        return row
+    return {**row, **_sized(q, replica, row["within"])}
+
+
+def _expert_split(q: InferenceQuestion, tp: int) -> int:
+    """Return the GPUs over which whole experts are spread: all of `tp`, where they divide."""
+    return tp if q.network.experts and q.network.experts % tp == 0 else 1
+
+
+def _sized(q: InferenceQuestion, replica: Deployment, within: float) -> dict[str, Any]:
+    """Return the replicas for the load and what each then delivers."""
+    if q.request_rate:
+        return _sized_for_rate(q, replica, within)
+    replicas = int(np.ceil(q.concurrency / within))
+    found = served(q, replica, q.concurrency / replicas)
+    return {"replicas": replicas, **_figures(q, replica, found, replicas)}
+
+
+def _sized_for_rate(q: InferenceQuestion, replica: Deployment, within: float) -> dict[str, Any]:
+    """Return the replicas that keep the limits at the 95th percentile of random arrivals."""
+    from gpuspec.deploy.arrivals import replicas_for_rate
+
+    replicas, figures = replicas_for_rate(q, replica, within)
+    if not replicas:
+        return {"reason": "random arrivals break the limits even at the lowest rate"}
+    found = served(q, replica, figures.pop("concurrency"))
+    sized = {"replicas": replicas, **_figures(q, replica, found, replicas)}
+    return {**sized, **figures}
+
+
+def _figures(
+    q: InferenceQuestion, replica: Deployment, found: dict[str, Any], replicas: int
+) -> dict[str, Any]:
+    row: dict[str, Any] = {"gpus": replicas * replica.gpus, "works": True, "reason": ""}
+    for name in FIGURES:
+        value = float(found[name]) * (replicas if name == "output_tokens_s" else 1)
+        kind = {"ttft_s": "ttft", "tpot_s": "tpot"}.get(name, "throughput")
+        low, high = inference_interval(value, kind, replica.layout.kernels.inherited)
+        row |= {name: value, f"{name}_low": float(low), f"{name}_high": float(high)}
+    parts = {name: float(seconds) for name, seconds in found["parts"].items()}
+    row["bound"] = BOUNDS[max(parts, key=lambda name: parts[name])]
+    return row
+
+
+def _too_slow(q: InferenceQuestion, alone: dict[str, float]) -> str:
+    """Say which limit even a single request breaks, and by how much."""
+    said = []
+    if q.ttft_limit_s and alone["ttft_s"] > q.ttft_limit_s:
+        said.append(f"TTFT {alone['ttft_s']:.2f} s against {q.ttft_limit_s:g} s")
+    if q.tpot_limit_s and alone["tpot_s"] > q.tpot_limit_s:
+        said.append(f"TPOT {alone['tpot_s'] * 1e3:.0f} ms against {q.tpot_limit_s * 1e3:g} ms")
+    return "even one request is too slow: " + " and ".join(said)
+
+
+def best_options(table: pd.DataFrame) -> pd.DataFrame:
+    """Return for each GPU the option with the fewest GPUs, then the highest throughput.
+
+    A GPU that works in no way keeps its nearest miss: the largest layout, with its reason.
+    """
+    rows = []
+    for _, group in table.groupby("gpu", sort=False):
+        working = group[group["works"]]
+        if len(working):
+            ranked = working.sort_values(["gpus", "output_tokens_s"], ascending=[True, False])
+        else:
+            ranked = group.sort_values(["within", "most", "replica_gpus"], ascending=False)
+        rows.append(ranked.iloc[0])
+    return pd.DataFrame(rows).reset_index(drop=True)

@@ -1,0 +1,11 @@
+"""Published measurements, and what the formulas predict for each of them."""
+
+from gpuspec.measurements.inference import inference_measurements, predicted_inference
+from gpuspec.measurements.memory import memory_measurements, predicted_memory
+
+__all__ = [
+    "inference_measurements",
+    "memory_measurements",
+    "predicted_inference",
+    "predicted_memory",
+]

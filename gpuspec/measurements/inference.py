@@ -1,0 +1,265 @@
+"""Published throughput and latency of language-model inference, and their predictions."""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gpuspec.catalog import gpu, load_table
+from gpuspec.errors import InputError
+from gpuspec.inference import (
+    Deployment,
+    EngineTerms,
+    Layout,
+    engine,
+    max_concurrency,
+    maximum_load,
+    prefill_seconds,
+    static_batch,
+    steady_state,
+)
+from gpuspec.memory import MemoryTerms
+from gpuspec.models import Model, model
+from gpuspec.precision import KV_PRECISIONS, Precision, precision
+
+METRICS = {
+    "output_tokens_per_s_total": "throughput",
+    "output_tokens_per_s_per_gpu": "throughput",
+    "total_tokens_per_s": "throughput",
+    "requests_per_s": "throughput",
+    "ttft_ms": "ttft",
+    "ttft_p50_ms": "ttft",
+    "tpot_ms": "tpot",
+    "tpot_p50_ms": "tpot",
+    "latency_s": "latency",
+}
+"""Metrics that a row may hold, and the quantity whose error they measure."""
+
+SCENARIOS = ("inflight_max", "static_batch", "first_token", "serving")
+_LAYOUT = ["model", "gpu", "weight_precision", "kv_precision", "tp", "pp", "ep", "attention_dp"]
+_ONE_CALL = [*_LAYOUT, "engine", "engine_version", "scenario"]
+
+
+def inference_measurements(data: str | Path | None = None) -> pd.DataFrame:
+    """Return the table of published measurements that the calibration uses.
+
+    Rows that are listed but cannot be used (``used`` false, with the reason beside it) are
+    left out here.
+    """
+    table = load_table("measurements-inference", data)
+    return table[table["used"].astype(bool)].reset_index(drop=True)
+
+
+def prepared(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return rows with every column that a prediction reads, blanks filled as documented.
+
+    A blank ``ep`` is 1 (for a mixture of experts whose GPUs each hold whole experts, give it),
+    a blank cache precision is 16 bit, a blank batch is 1. The columns of an older table
+    without ``ep``, ``concurrency`` or ``request_rate`` are accepted.
+    """
+    rows = rows.copy()
+    for column, blank in (("ep", 1), ("pp", 1), ("concurrency", np.nan), ("request_rate", np.nan)):
+        if column not in rows:
+            rows[column] = blank
+    rows["attention_dp"] = rows["notes"].fillna("").str.contains("attention_dp") if "notes" in rows else False
+    for column, blank in (("ep", 1), ("tp", 1), ("pp", 1)):
+        rows[column] = rows[column].fillna(blank).astype(int)
+    rows["kv_precision"] = rows["kv_precision"].fillna("bf16").replace("", "bf16")
+    rows["engine_version"] = rows["engine_version"].fillna("").astype(str)
+    return rows
+
+
+def skip_reasons(rows: pd.DataFrame) -> "pd.Series[Any]":
+    """Return for each prepared row why it cannot be predicted; empty where it can."""
+    return pd.Series([_reason(dict(row)) for _, row in rows.iterrows()], rows.index, dtype=object)
+
+
+def _reason(row: Mapping[Any, Any]) -> str:
+    if row["scenario"] not in SCENARIOS:
+        return f"scenario {row['scenario']!r} is not one of {', '.join(SCENARIOS)}"
+    if row["metric"] not in METRICS:
+        return f"metric {row['metric']!r} is not one of {', '.join(METRICS)}"
+    if not row["isl"] == row["isl"] or not row["osl"] == row["osl"]:
+        return "isl or osl is blank"
+    try:
+        layout(*(row[c] for c in _LAYOUT))
+        engine(row["engine"], row["engine_version"])
+    except InputError as error:
+        return str(error)
+    if row["scenario"] in ("static_batch", "first_token") and not row["batch_size"] > 0:
+        return "batch_size is blank"
+    return ""
+
+
+@lru_cache(4096)
+def layout(
+    name: str, device: str, weight: str, kv: str, tp: int, pp: int, ep: int, attention_dp: bool
+) -> Layout:
+    """Return the checked layout of a row.
+
+    Raises
+    ------
+    InputError
+        Unknown names; a tensor-parallel size that the heads do not allow; a model that is no
+        language model.
+    """
+    network, weights = _model(name), _precision(weight)
+    network.need_llm("tokens per second")
+    if kv not in KV_PRECISIONS:
+        raise InputError("kv_precision", kv, f"give one of {', '.join(KV_PRECISIONS)}")
+    if network.heads % int(tp):
+        raise InputError("tp", int(tp), f"it must divide the {network.heads} heads")
+    return Layout(
+        network=network,
+        gpu=gpu(device),
+        weight=weights,
+        kv_precision=kv,
+        tp=int(tp),
+        pp=int(pp),
+        ep=int(ep),
+        attention_dp=bool(attention_dp),
+    )
+
+
+@lru_cache(512)
+def _model(name: str) -> Model:
+    return model(name)
+
+
+@lru_cache(64)
+def _precision(name: str) -> Precision:
+    return precision(name)
+
+
+def predicted_inference(
+    rows: pd.DataFrame,
+    terms: Mapping[str, EngineTerms] | None = None,
+    memory: MemoryTerms | None = None,
+) -> np.ndarray:
+    """Return what the model says for each prepared row, in the unit of its metric.
+
+    Parameters
+    ----------
+    terms : mapping, optional
+        Engine constants by era; the stored ones unless given.
+
+    Returns
+    -------
+    array, shape ``(len(rows),)``
+        0 where the model does not fit the GPUs of the row.
+    """
+    result = np.full(len(rows), np.nan)
+    for key, index in rows.groupby(_ONE_CALL, dropna=False, sort=False).indices.items():
+        about: dict[str, Any] = dict(zip(_ONE_CALL, list(key), strict=True))  # type: ignore[call-overload]
+        found = engine(about["engine"], about["engine_version"])
+        shape = layout(*(about[c] for c in _LAYOUT))
+        if shape.library != found.library:
+            shape = _with_library(shape, found.library)
+        replica = Deployment(
+            layout=shape,
+            engine=(terms or {}).get(found.id, found.terms),
+            limits=found.limits,
+            memory=memory or MemoryTerms(),
+        )
+        result[index] = _PREDICTORS[about["scenario"]](replica, rows.iloc[index])
+    return result
+
+
+@lru_cache(4096)
+def _with_library(shape: Layout, library: str) -> Layout:
+    return shape.model_copy(update={"library": library}) if "_dense" not in shape.__dict__ else Layout(
+        **{**{n: getattr(shape, n) for n in Layout.model_fields}, "library": library}
+    )
+
+
+def _numbers(rows: pd.DataFrame, *columns: str) -> list[np.ndarray]:
+    return [rows[c].to_numpy(float) for c in columns]
+
+
+def _replicas(replica: Deployment, rows: pd.DataFrame) -> np.ndarray:
+    return np.maximum(rows["n_gpus"].to_numpy(float) / replica.gpus, 1.0)
+
+
+def _pick(rows: pd.DataFrame, replica: Deployment, found: Mapping[str, Any]) -> np.ndarray:
+    """Choose the figure that each row's metric names, for all replicas of the row."""
+    isl, osl = _numbers(rows, "isl", "osl")
+    copies = _replicas(replica, rows)
+    output = np.asarray(found["output_tokens_s"]) * copies
+    ttft, tpot = np.asarray(found["ttft_s"]), np.asarray(found["tpot_s"])
+    gpus = np.maximum(rows["n_gpus"].to_numpy(float), 1.0)
+    values = {
+        "output_tokens_per_s_total": output,
+        "output_tokens_per_s_per_gpu": output / gpus,
+        "total_tokens_per_s": output * (isl + osl) / osl,
+        "requests_per_s": output / osl,
+        "ttft_ms": ttft * 1e3,
+        "ttft_p50_ms": ttft * 1e3,
+        "tpot_ms": tpot * 1e3,
+        "tpot_p50_ms": tpot * 1e3,
+        "latency_s": ttft + tpot * (osl - 1),
+    }
+    metric = rows["metric"].to_numpy()
+    shape = (len(rows),)
+    picked = np.zeros(shape)
+    for name in set(metric):
+        picked = np.where(metric == name, np.broadcast_to(values[name], shape), picked)
+    return picked
+
+
+def _static(replica: Deployment, rows: pd.DataFrame) -> np.ndarray:
+    batch, isl, osl = _numbers(rows, "batch_size", "isl", "osl")
+    return _pick(rows, replica, static_batch(replica, batch, isl, osl))
+
+
+def _first_token(replica: Deployment, rows: pd.DataFrame) -> np.ndarray:
+    batch, isl, osl = _numbers(rows, "batch_size", "isl", "osl")
+    seconds = sum(prefill_seconds(replica, batch, isl).values())
+    rate = batch * osl / seconds
+    found = {"ttft_s": seconds, "tpot_s": np.zeros(len(rows)), "output_tokens_s": rate}
+    return _pick(rows, replica, found)
+
+
+def _maximum(replica: Deployment, rows: pd.DataFrame) -> np.ndarray:
+    isl, osl = _numbers(rows, "isl", "osl")
+    return _pick(rows, replica, maximum_load(replica, isl, osl))
+
+
+def _serving(replica: Deployment, rows: pd.DataFrame) -> np.ndarray:
+    """Closed loop at a concurrency; all at once where neither it nor a rate is given."""
+    isl, osl, concurrency, rate = _numbers(rows, "isl", "osl", "concurrency", "request_rate")
+    most = max_concurrency(replica, isl, osl)
+    asked = np.where(np.isnan(concurrency), np.inf, concurrency / _replicas(replica, rows))
+    full = steady_state(replica, np.maximum(np.minimum(asked, most), 1e-9), isl, osl)
+    each = rate / _replicas(replica, rows)
+    open_loop = np.isfinite(each)
+    inside = _open_loop_sequences(replica, each, isl, osl, most)
+    load = np.where(open_loop, np.minimum(inside, np.minimum(asked, most)), np.minimum(asked, most))
+    found = steady_state(replica, np.maximum(load, 1e-9), isl, osl)
+    output = np.where(open_loop, np.minimum(each * osl, full["output_tokens_s"]), found["output_tokens_s"])
+    waiting = np.where(np.isfinite(asked), np.maximum(asked - most, 0.0), 0.0)
+    found["ttft_s"] = found["ttft_s"] + waiting / np.maximum(found["requests_s"], 1e-9)
+    found["output_tokens_s"] = np.where(most >= 1, output, 0.0)
+    return _pick(rows, replica, found)
+
+
+def _open_loop_sequences(
+    replica: Deployment, rate: np.ndarray, isl: np.ndarray, osl: np.ndarray, most: np.ndarray
+) -> np.ndarray:
+    """Return the sequences in flight at an arrival rate, by Little's law."""
+    inside = np.full(len(rate), 1.0)
+    with np.errstate(invalid="ignore"):
+        for _ in range(30):
+            step = steady_state(replica, np.clip(inside, 0.05, most), isl, osl)["tpot_s"]
+            inside = 0.5 * inside + 0.5 * np.clip(rate * osl * step, 0.05, most)
+    return np.where(np.isfinite(inside), inside, 1.0)
+
+
+_PREDICTORS = {
+    "static_batch": _static,
+    "first_token": _first_token,
+    "inflight_max": _maximum,
+    "serving": _serving,
+}
