@@ -39,7 +39,9 @@ METRICS = {
 """Metrics that a row may hold, and the quantity whose error they measure."""
 
 SCENARIOS = ("inflight_max", "static_batch", "first_token", "serving")
-_LAYOUT = ["model", "gpu", "weight_precision", "kv_precision", "tp", "pp", "ep", "attention_dp"]
+TUNED = 0
+"""Expert-parallel size of a row that does not say: the fastest way counts."""
+_LAYOUT = ["model", "gpu", "weight_precision", "kv_precision", "tp", "pp", "ep"]
 _ONE_CALL = [*_LAYOUT, "engine", "engine_version", "scenario"]
 
 
@@ -56,16 +58,15 @@ def inference_measurements(data: str | Path | None = None) -> pd.DataFrame:
 def prepared(rows: pd.DataFrame) -> pd.DataFrame:
     """Return rows with every column that a prediction reads, blanks filled as documented.
 
-    A blank ``ep`` is 1 (for a mixture of experts whose GPUs each hold whole experts, give it),
-    a blank cache precision is 16 bit, a blank batch is 1. The columns of an older table
-    without ``ep``, ``concurrency`` or ``request_rate`` are accepted.
+    A blank ``ep`` says that a mixture of experts was run in whichever way is fastest (experts
+    split or spread, attention split or data-parallel); a blank cache precision is 16 bit.
+    Tables without ``ep``, ``pp``, ``concurrency`` or ``request_rate`` are accepted.
     """
     rows = rows.copy()
-    for column, blank in (("ep", 1), ("pp", 1), ("concurrency", np.nan), ("request_rate", np.nan)):
+    for column in ("ep", "pp", "concurrency", "request_rate", "batch_size"):
         if column not in rows:
-            rows[column] = blank
-    rows["attention_dp"] = rows["notes"].fillna("").str.contains("attention_dp") if "notes" in rows else False
-    for column, blank in (("ep", 1), ("tp", 1), ("pp", 1)):
+            rows[column] = np.nan
+    for column, blank in (("ep", TUNED), ("tp", 1), ("pp", 1)):
         rows[column] = rows[column].fillna(blank).astype(int)
     rows["kv_precision"] = rows["kv_precision"].fillna("bf16").replace("", "bf16")
     rows["engine_version"] = rows["engine_version"].fillna("").astype(str)
@@ -96,7 +97,15 @@ def _reason(row: Mapping[Any, Any]) -> str:
 
 @lru_cache(4096)
 def layout(
-    name: str, device: str, weight: str, kv: str, tp: int, pp: int, ep: int, attention_dp: bool
+    name: str,
+    device: str,
+    weight: str,
+    kv: str,
+    tp: int,
+    pp: int,
+    ep: int,
+    library: str = "tensorrt-llm",
+    attention_dp: bool = False,
 ) -> Layout:
     """Return the checked layout of a row.
 
@@ -119,8 +128,9 @@ def layout(
         kv_precision=kv,
         tp=int(tp),
         pp=int(pp),
-        ep=int(ep),
-        attention_dp=bool(attention_dp),
+        ep=max(int(ep), 1),
+        library=library,
+        attention_dp=attention_dp,
     )
 
 
@@ -155,24 +165,28 @@ def predicted_inference(
     for key, index in rows.groupby(_ONE_CALL, dropna=False, sort=False).indices.items():
         about: dict[str, Any] = dict(zip(_ONE_CALL, list(key), strict=True))  # type: ignore[call-overload]
         found = engine(about["engine"], about["engine_version"])
-        shape = layout(*(about[c] for c in _LAYOUT))
-        if shape.library != found.library:
-            shape = _with_library(shape, found.library)
-        replica = Deployment(
-            layout=shape,
-            engine=(terms or {}).get(found.id, found.terms),
-            limits=found.limits,
-            memory=memory or MemoryTerms(),
-        )
-        result[index] = _PREDICTORS[about["scenario"]](replica, rows.iloc[index])
+        best = np.zeros(len(index))
+        for shape in _ways(about, found.library):
+            replica = Deployment(
+                layout=shape,
+                engine=(terms or {}).get(found.id, found.terms),
+                limits=found.limits,
+                memory=memory or MemoryTerms(),
+            )
+            best = np.maximum(best, _PREDICTORS[about["scenario"]](replica, rows.iloc[index]))
+        result[index] = best
     return result
 
 
-@lru_cache(4096)
-def _with_library(shape: Layout, library: str) -> Layout:
-    return shape.model_copy(update={"library": library}) if "_dense" not in shape.__dict__ else Layout(
-        **{**{n: getattr(shape, n) for n in Layout.model_fields}, "library": library}
-    )
+def _ways(about: Mapping[str, Any], library: str) -> list[Layout]:
+    """Return the layout of a row; where a mixture of experts leaves it open, the usual ones."""
+    given = [about[c] for c in _LAYOUT]
+    tp, experts = int(about["tp"]), _model(about["model"]).experts
+    tuned = about["ep"] == TUNED and experts and tp > 1 and about["scenario"] == "inflight_max"
+    if not tuned or experts % tp:
+        return [layout(*given, library)]
+    spread = [*given[:-1], tp]
+    return [layout(*given, library), layout(*spread, library), layout(*spread, library, True)]
 
 
 def _numbers(rows: pd.DataFrame, *columns: str) -> list[np.ndarray]:
