@@ -309,14 +309,18 @@ class Deployment(BaseModel):
         parts["matmul"] = parts["matmul"] * terms.matmul_factor
         parts["experts"] = parts["experts"] * terms.expert_factor
         parts["elementwise"] = parts["elementwise"] + layout.stage_layers * terms.layer_us * MICRO
-        parts["communication"] = parts["communication"] * terms.collective_factor
+        nvlink = layout.kernels.over_nvlink(max(layout.tp, 2))
+        factor = terms.collective_factor if nvlink else terms.pcie_factor
+        parts["communication"] = parts["communication"] * factor
         decoding = np.where(b > 0, layout.decode_attention(b, context, each), 0.0)
         factor = terms.grouped_factor if layout.grouped else terms.attention_factor
         prefill = layout.prefill_attention(
             np.maximum(prompts, 1e-9), np.maximum(new, 1), past_tokens
         )
         parts["attention"] = decoding * factor + np.where(prompts > 0, prefill, 0.0)
-        parts["head"] = layout.head_seconds(b * each + prompts) * terms.matmul_factor
+        sampled = b * each + prompts
+        logits = sampled * layout.network.vocab * terms.logit_bytes / layout.gpu.bandwidth_bytes_s
+        parts["head"] = layout.head_seconds(sampled) * terms.matmul_factor + logits
         host = terms.iteration_us / pp + terms.sequence_us * (b + prompts)
         parts["engine"] = np.asarray(host * MICRO)
         return {name: np.asarray(seconds * pp) for name, seconds in parts.items()}

@@ -30,6 +30,10 @@ class EngineTerms(Terms):
     """Time of the experts over that of the calibrated kernels."""
     collective_factor: float = Field(1.0, ge=0.2, le=5.0)
     """Time of the collectives over that of the calibrated ones; less where they are hidden."""
+    pcie_factor: float = Field(0.2, ge=0.01, le=5.0)
+    """The same over PCIe; the timings come from a machine whose GPUs talk through the host."""
+    logit_bytes: float = Field(16.0, ge=0.0, le=3000.0)
+    """Bytes moved for each logit of a sampled token: scaling, penalties, sorting, choosing."""
     occupancy: float = Field(0.95, ge=0.4, le=1.0)
     """Mean share of the possible sequences that are in flight at full load."""
     first_token_ms: float = Field(5.0, ge=0.0, le=500.0)

@@ -29,6 +29,7 @@ PARENTS = {
 }
 OWN = ("a100-sxm-80", "h100-sxm-80", "h200-sxm-141", "l40s-pcie-48", "b200-sxm-180")
 OTHER_VENDOR_PARENT = "h100-sxm-80"
+FALLBACKS = ("h100-sxm-80", "a100-sxm-80", "l40s-pcie-48")
 PCIE_PARENT = "l40s-pcie-48"
 
 
@@ -76,9 +77,14 @@ class Kernels(BaseModel):
         """Return the constants of a layer's routed experts."""
         return ExpertTerms(**_found(self.tables, "experts", kind, self.library))
 
+    def over_nvlink(self, gpus: int) -> bool:
+        """Whether NVLink joins `gpus` of a node."""
+        island = nvlink_island(self.gpu.id, self.gpu.form_factor)
+        return bool(self.gpu.nvlink_bytes_s) and gpus <= island
+
     def collectives(self, gpus: int) -> tuple[CollectiveTerms, float]:
         """Return the constants of collectives over `gpus` of a node, and the link's bytes/s."""
-        if self.gpu.nvlink_bytes_s and gpus <= nvlink_island(self.gpu.id, self.gpu.form_factor):
+        if self.over_nvlink(gpus):
             tables, rate = self.tables, self.gpu.nvlink_bytes_s
             if self.measured_on == PCIE_PARENT:
                 tables = stored()["operators"][OTHER_VENDOR_PARENT]
@@ -114,18 +120,19 @@ def kernels(gpu: Gpu, library: str = "tensorrt-llm") -> Kernels:
 
 
 def _found(tables: dict[str, Any], operation: str, key: str, library: str) -> dict[str, float]:
-    """Return stored constants, falling back to the other library, then to the nearest key."""
+    """Return stored constants: of the library, or of the other; else those of another GPU.
+
+    Attention kernels are shared between engines, so there the table that the formula follows
+    best (by its held-out error) stands for both.
+    """
     other = "vllm" if library == "tensorrt-llm" else "tensorrt-llm"
-    for place in (library, other):
-        entries = tables.get(place, {}).get(operation, {})
-        if key in entries:
-            terms: dict[str, float] = entries[key]["terms"]
+    places = [library, other]
+    for source in (tables, *(stored()["operators"][gpu] for gpu in FALLBACKS)):
+        entries = [source.get(p, {}).get(operation, {}).get(key) for p in places]
+        known = [e for e in entries if e]
+        if known and operation.endswith("attention"):
+            known = sorted(known, key=lambda e: e.get("median_error", 1.0))
+        if known:
+            terms: dict[str, float] = known[0]["terms"]
             return terms
-    sources = stored()["operators"]
-    for parent in (OTHER_VENDOR_PARENT, "a100-sxm-80", PCIE_PARENT):
-        for place in (library, other):
-            entries = sources.get(parent, {}).get(place, {}).get(operation, {})
-            if key in entries:
-                found: dict[str, float] = entries[key]["terms"]
-                return found
     raise KeyError(f"no constants of {operation} for {key}")

@@ -157,7 +157,7 @@ def steady_state(
     step = _total(parts)
     pieces = np.ceil(new / chunk)
     waiting = step / 2  # of the iteration that runs when the request arrives
-    ttft = waiting + pieces * _total(both)
+    ttft = waiting + pieces * _total(both) + replica.engine.first_token_ms / 1e3
     return {
         "ttft_s": ttft,
         "tpot_s": step,
@@ -179,6 +179,30 @@ def maximum_load(
     for name in ("output_tokens_s", "requests_s"):
         found[name] = np.where(most >= 1, found[name], 0.0)
     return found
+
+
+def finite_run(
+    replica: Deployment, requests: ArrayLike, concurrency: ArrayLike, isl: ArrayLike, osl: ArrayLike
+) -> Floats:
+    """Return the seconds of a run of `requests` that are all there from the start.
+
+    At most `concurrency` are in flight. Requests of equal length that start together also end
+    together, so a run goes in waves and its last wave may be nearly empty; where prompts take
+    long to read, requests drift apart and the run is a steady state with a tail. The two are
+    mixed by the share of a wave that its prompts take.
+    """
+    r, n = np.asarray(requests, float), np.maximum(np.asarray(concurrency, float), 1e-9)
+    first = np.minimum(r, n)
+    full = np.floor(r / np.maximum(first, 1.0))
+    rest = np.maximum(r - full * first, 0.0)
+    wave = static_batch(replica, np.maximum(first, 1.0), isl, osl)
+    last = static_batch(replica, np.maximum(rest, 1.0), isl, osl)
+    waves = full * wave["latency_s"] + np.where(rest >= 1, last["latency_s"], 0.0)
+    steady = steady_state(replica, first, isl, osl)
+    tail = steady["tpot_s"] * np.asarray(osl, float) / 2
+    drifted = np.maximum(r - first / 2, first / 2) / steady["requests_s"] + tail
+    share = np.minimum(wave["ttft_s"] / wave["latency_s"], 1.0)
+    return np.asarray((1 - share) * waves + share * drifted)
 
 
 def _total(parts: dict[str, Floats]) -> Floats:

@@ -15,6 +15,7 @@ from gpuspec.inference import (
     EngineTerms,
     Layout,
     engine,
+    finite_run,
     max_concurrency,
     maximum_load,
     prefill_seconds,
@@ -63,7 +64,7 @@ def prepared(rows: pd.DataFrame) -> pd.DataFrame:
     Tables without ``ep``, ``pp``, ``concurrency`` or ``request_rate`` are accepted.
     """
     rows = rows.copy()
-    for column in ("ep", "pp", "concurrency", "request_rate", "batch_size"):
+    for column in ("ep", "pp", "concurrency", "request_rate", "requests", "batch_size"):
         if column not in rows:
             rows[column] = np.nan
     for column, blank in (("ep", TUNED), ("tp", 1), ("pp", 1)):
@@ -237,8 +238,16 @@ def _first_token(replica: Deployment, rows: pd.DataFrame) -> np.ndarray:
 
 
 def _maximum(replica: Deployment, rows: pd.DataFrame) -> np.ndarray:
-    isl, osl = _numbers(rows, "isl", "osl")
-    return _pick(rows, replica, maximum_load(replica, isl, osl))
+    """All requests there from the start; a run of known length has its ramps and tails."""
+    isl, osl, requests = _numbers(rows, "isl", "osl", "requests")
+    found = maximum_load(replica, isl, osl)
+    each = requests / _replicas(replica, rows)
+    most = np.maximum(found["max_concurrency"] * replica.engine.occupancy, 1.0)
+    finite = np.isfinite(each)
+    seconds = finite_run(replica, np.where(finite, each, 1.0), most, isl, osl)
+    rate = np.where(finite, each * osl / seconds, found["output_tokens_s"])
+    found["output_tokens_s"] = np.where(found["max_concurrency"] >= 1, rate, 0.0)
+    return _pick(rows, replica, found)
 
 
 def _serving(replica: Deployment, rows: pd.DataFrame) -> np.ndarray:
@@ -253,6 +262,10 @@ def _serving(replica: Deployment, rows: pd.DataFrame) -> np.ndarray:
     load = np.where(open_loop, np.minimum(inside, np.minimum(asked, most)), np.minimum(asked, most))
     found = steady_state(replica, np.maximum(load, 1e-9), isl, osl)
     output = np.where(open_loop, np.minimum(each * osl, full["output_tokens_s"]), found["output_tokens_s"])
+    requests = rows["requests"].to_numpy(float) / _replicas(replica, rows)
+    burst = ~open_loop & np.isfinite(requests) & (requests <= asked)
+    seconds = finite_run(replica, np.where(burst, requests, 1.0), np.maximum(most, 1), isl, osl)
+    output = np.where(burst, requests * osl / seconds, output)
     waiting = np.where(np.isfinite(asked), np.maximum(asked - most, 0.0), 0.0)
     found["ttft_s"] = found["ttft_s"] + waiting / np.maximum(found["requests_s"], 1e-9)
     found["output_tokens_s"] = np.where(most >= 1, output, 0.0)
