@@ -178,6 +178,121 @@ def params(name: str) -> None:
         _print(["Parameter", "Type", "Default", "Meaning"], rows)
 
 
+@main.command()
+@click.argument("model")
+@click.option("--gpu", "device", default="H100", show_default=True, help="GPU.")
+@click.option("--tp", default=1, show_default=True, help="Tensor-parallel size.")
+@click.option("--pp", default=1, show_default=True, help="Pipeline stages.")
+@click.option("--weights", default="bf16", show_default=True, help="Format of the weights.")
+@click.option("--kv", default="bf16", show_default=True, help="Format of the cache.")
+@click.option("--isl", default=2048, show_default=True, help="Input tokens.")
+@click.option("--osl", default=512, show_default=True, help="Output tokens.")
+@click.option("--concurrency", default=64, show_default=True, help="Requests in flight.")
+@click.option("--engine", default="tensorrt-llm", show_default=True, help="Inference engine.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def estimate(
+    model: str,
+    device: str,
+    tp: int,
+    pp: int,
+    weights: str,
+    kv: str,
+    isl: int,
+    osl: int,
+    concurrency: int,
+    engine: str,
+    as_json: bool,
+) -> None:
+    """Say how fast one replica serves MODEL (a name, or the path of a config.json).
+
+    \b
+    gpuspec estimate Llama-3.1-70B --gpu H200 --tp 2 --weights fp8 --concurrency 32
+    """
+    with _Failures():
+        from gpuspec.deploy import estimate_table, inference_question
+
+        q = inference_question(
+            model, device, weights, kv, isl, osl, concurrency, engine_name=engine
+        )
+        for field, value in (("tp", tp), ("pp", pp)):
+            if value < 1:
+                raise InputError(field, value, "give a whole number of at least 1")
+        answer = estimate_table(q, q.replica(q.gpus[0], q.weights[0], tp, pp))
+        if not answer["works"]:
+            raise InputError("layout", f"{tp * pp} x {q.gpus[0].id}", answer["reason"])
+        _tell_estimate(answer, as_json)
+
+
+def _tell_estimate(answer: dict[str, Any], as_json: bool) -> None:
+    import json
+
+    if as_json:
+        click.echo(json.dumps(answer, indent=2))
+        return
+    rows = []
+    for label, name, scale in (
+        ("TTFT, ms", "ttft_s", 1e3),
+        ("TPOT, ms", "tpot_s", 1e3),
+        ("output tokens/s", "output_tokens_s", 1.0),
+    ):
+        rows.append([label, *(f"{v * scale:,.1f}" for v in answer[name])])
+    _print(["", "Estimate", "low", "high (80 %)"], rows)
+    click.echo(
+        f"\nrequests in flight: {answer['load']:,.0f}; "
+        f"memory holds {answer['max_concurrency']:,.0f}"
+    )
+    total = sum(answer["parts"].values())
+    shares = sorted(answer["parts"].items(), key=lambda part: -part[1])
+    told = ", ".join(f"{name} {seconds / total:.0%}" for name, seconds in shares)
+    click.echo(f"a token step is bound by {answer['bound']}: {told}")
+
+
+@main.command(epilog=EXIT_CODES)
+@click.argument("file")
+@click.option("--kind", default="inference", show_default=True, help="What was measured.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--picture", metavar="FILE", help="Draw predicted against measured (png, pdf, svg).")
+def validate(file: str, kind: str, as_json: bool, picture: str | None) -> None:
+    """Hold the model against the measurements in the CSV FILE.
+
+    \b
+    gpuspec validate mine.csv --json
+    Columns: docs/inference.md; rows that cannot be used are listed with their reason.
+    """
+    with _Failures():
+        import json
+
+        from gpuspec.validation import validate as compare
+
+        found = compare(file, kind)
+        figures = found.figures()
+        if picture:
+            from gpuspec.plots import save, validation_scatter
+
+            save(validation_scatter(found.rows, "Predicted against measured"), picture)
+        if as_json:
+            click.echo(json.dumps(figures, indent=2))
+            return
+        _tell_validation(figures)
+
+
+def _tell_validation(figures: dict[str, Any]) -> None:
+    def percent(value: Any) -> str:
+        return "" if value is None else f"{value:.1%}"
+
+    names = ("median_absolute_error", "p90_absolute_error", "interval_coverage")
+    rows = [["all", figures["rows"], *(percent(figures[n]) for n in names)]]
+    for group in ("quantity", "gpu", "engine", "model", "scenario"):
+        for name, one in figures[f"by_{group}"].items():
+            rows.append([f"{group} {name}", one["rows"], *(percent(one[n]) for n in names)])
+    _print(["", "Rows", "Median error", "90 % below", "Inside interval"], rows)
+    if figures["ratio_pairs"]:
+        error = percent(figures["ratio_median_absolute_error"])
+        click.echo(f"\n{figures['ratio_pairs']} matched pairs of GPUs: median error {error}")
+    for row in figures["skipped"]:
+        click.echo(f"skipped line {row['line']} ({row['case_id']}): {row['reason']}")
+
+
 @main.command(name="list")
 @click.argument("what", metavar="|".join(COLUMNS))
 @click.option("--csv", "as_csv", is_flag=True, help="Print the whole table as CSV.")

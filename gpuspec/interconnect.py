@@ -57,7 +57,9 @@ def all_to_all_seconds(
 ) -> Floats:
     """Seconds in which every GPU sends (n-1)/n of `bytes_per_gpu` to the others; 0 for one."""
     size, n = np.asarray(bytes_per_gpu, float), np.maximum(np.asarray(gpus, float), 1.0)
-    share = np.minimum(np.interp(np.log2(n), [1, 2, 3], [terms.share_2, terms.share_4, terms.share_8]), 1)
+    share = np.minimum(
+        np.interp(np.log2(n), [1, 2, 3], [terms.share_2, terms.share_4, terms.share_8]), 1
+    )
     seconds: Any = terms.ring_start_us * MICRO + (n - 1) / n * size / (
         np.asarray(link_bytes_s, float) * share
     )

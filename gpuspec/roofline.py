@@ -146,7 +146,7 @@ def matmul_seconds(
     Williams et al. 2009, doi:10.1145/1498765.1498785 (roofline); NVIDIA, "Matrix
     multiplication background" (tile and wave quantization).
     """
-    m, n, k = (np.asarray(x, float) for x in (m, n, k))
+    m, n, k = np.asarray(m, float), np.asarray(n, float), np.asarray(k, float)
     t = terms
     compute: Any = np.inf
     for rows, columns in TILES:
@@ -158,7 +158,7 @@ def matmul_seconds(
             waves = np.ceil(tiles * split / hardware.sm_count)
             one = waves * (2.0 * area) * (k / split + t.prologue_k) / rate
             compute = np.minimum(compute, one + (split > 1) * t.split_us * MICRO)
-    moved = weight_bytes * n * k + activation_bytes * m * k + 2.0 * m * n
+    moved = np.asarray(weight_bytes) * n * k + np.asarray(activation_bytes) * m * k + 2.0 * m * n
     memory = moved / (hardware.bandwidth_bytes_s * t.bandwidth_share)
     quantize = t.quantize_passes * m * k / hardware.bandwidth_bytes_s
     fixed = (t.launch_us + t.depth_us * k / 8192) * MICRO
@@ -288,7 +288,9 @@ def elementwise_seconds(
 ) -> Floats:
     """Seconds of kernels that only move bytes: norms, residuals, activations, rotary."""
     rate = hardware.bandwidth_bytes_s * bandwidth_share
-    return np.asarray(np.asarray(bytes_moved, float) / rate + np.asarray(kernels) * launch_us * MICRO)
+    return np.asarray(
+        np.asarray(bytes_moved, float) / rate + np.asarray(kernels) * launch_us * MICRO
+    )
 
 
 def _joined(compute: Any, memory: Any, sharpness: float) -> Any:

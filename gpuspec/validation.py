@@ -63,8 +63,8 @@ class Validation:
         return {
             "rows": len(rows),
             "skipped": [
-                {"line": int(r.line), "case_id": str(r.case_id), "reason": str(r.reason)}
-                for r in self.skipped.itertuples()
+                {"line": int(line), "case_id": str(case), "reason": str(reason)}
+                for line, case, reason in self.skipped.to_numpy()
             ],
             **_figures(rows),
             **{f"by_{name}": _by(rows, name) for name in ("gpu", "engine", "model", "scenario")},
@@ -100,7 +100,9 @@ def _by(rows: pd.DataFrame, column: str, interval: bool = True) -> dict[str, dic
     }
 
 
-def read_measurements(path: str | Path, kind: str = "inference") -> tuple[pd.DataFrame, pd.DataFrame]:
+def read_measurements(
+    path: str | Path, kind: str = "inference"
+) -> "tuple[pd.DataFrame, pd.Series[Any]]":
     """Read a table of measurements; return the usable rows and what is wrong with the others.
 
     Raises
@@ -120,12 +122,12 @@ def read_measurements(path: str | Path, kind: str = "inference") -> tuple[pd.Dat
         valid = f"its first line lacks {', '.join(missing)}"
         raise InputError("file", str(path), valid)
     rows.insert(0, "line", np.arange(len(rows)) + 2)
-    reasons = pd.Series("", rows.index, dtype=object)
+    reasons: Any = pd.Series("", rows.index, dtype=object)
     for column, needed in NUMBERS.items():
         if column not in rows:
             continue
         text = rows[column].str.strip()
-        number = pd.to_numeric(text.replace("", np.nan), errors="coerce")
+        number: Any = pd.to_numeric(text, errors="coerce")
         least = 1 if column in WHOLE else 0
         good = np.isfinite(number) & ((number >= least) if column in WHOLE else (number > 0))
         if column in WHOLE:
@@ -165,7 +167,7 @@ def validate(path: str | Path, kind: str = "inference") -> Validation:
     unfit = rows.loc[~fits, "line"]
     reasons[raw["line"].isin(unfit)] = "by our reckoning the model does not fit these GPUs"
     left = reasons != ""
-    skipped = raw.loc[left, ["line", "case_id"]].assign(reason=reasons[left])
+    skipped = raw[left][["line", "case_id"]].assign(reason=reasons[left])
     rows = compared(rows[fits].reset_index(drop=True), predicted[fits])
     return Validation(rows, skipped.reset_index(drop=True), ratio_table(rows))
 

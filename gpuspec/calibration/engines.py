@@ -27,13 +27,21 @@ PRIOR_WIDTH = {
     "logit_bytes": 1.0,
     "occupancy": 0.1,
     "first_token_ms": 1.0,
+    "burst": 0.7,
 }
 """How far, as a factor in log space, a constant may leave its family's before it costs as much
 as one source's misfit: few measurements move the constants little."""
-MOST_ROWS = 60
-"""Rows of one source that a fit looks at; the rest of a long table says the same."""
 NOISE = 0.08
 """Log error that published measurements have between themselves (same case, two sources)."""
+
+STEP = 0.02
+Points = dict[str, np.ndarray]
+NAMES = list(PRIOR_WIDTH)
+WIDTH = np.array(list(PRIOR_WIDTH.values()))
+LIMITS = EngineTerms.bounds()
+_FLOOR = {n: max(LIMITS[n][1], LIMITS[n][2] * 1e-4) for n in NAMES}
+LOW = np.log([_FLOOR[n] for n in NAMES]) - 1e-9
+HIGH = np.log([LIMITS[n][2] for n in NAMES]) + 1e-9
 
 
 def era_of(rows: pd.DataFrame) -> "pd.Series[str]":
@@ -44,60 +52,99 @@ def era_of(rows: pd.DataFrame) -> "pd.Series[str]":
     return pd.Series([ids[k] for k in keys], rows.index)
 
 
-def fit_engines(rows: pd.DataFrame, memory: MemoryTerms | None = None) -> dict[str, EngineTerms]:
-    """Fit the constants of each era to prepared rows, in log space, near a common centre.
+class _Linear:
+    """Log errors of rows as linear functions of the log constants around a point.
 
-    The centre is fitted first to all rows together; each era then departs from it as far as
-    its own rows ask, against a penalty (a hierarchical model by two steps).
+    A fit of the constants looks at the same rows thousands of times: their derivatives are
+    taken once, so that leaving out each source in turn costs no more predictions.
     """
-    eras = era_of(rows)
-    centre = _fit(rows, eras, EngineTerms(), memory)
-    return {
-        era: _fit(rows.loc[index], eras.loc[index], centre, memory)
-        for era, index in sorted(eras.groupby(eras).groups.items())
-    }
+
+    def __init__(
+        self, rows: pd.DataFrame, points: Mapping[str, np.ndarray], memory: MemoryTerms | None
+    ) -> None:
+        eras = era_of(rows).to_numpy()
+        measured = np.log(rows["value"].to_numpy(float))
+
+        def error(step: int | None) -> np.ndarray:
+            moved = {e: x + (STEP * (np.arange(len(x)) == step)) for e, x in points.items()}
+            terms = {e: _terms(x) for e, x in moved.items()}
+            predicted = predicted_inference(rows, terms, memory)
+            return np.asarray(np.log(np.maximum(predicted, 1e-9)) - measured)
+
+        self.eras, self.points = eras, np.array([points[e] for e in eras])
+        self.start = error(None)
+        self.usable = np.abs(self.start) < 8  # a row that does not fit memory teaches nothing
+        columns = [(error(n) - self.start) / STEP for n in range(len(NAMES))]
+        self.slope = np.column_stack(columns)
+        self.weight = _weights(rows) / NOISE
+
+    def fit(self, chosen: np.ndarray, centre: np.ndarray) -> np.ndarray:
+        """Return the log constants that fit the `chosen` rows, near `centre`."""
+        from scipy.optimize import least_squares
+
+        use = chosen & self.usable
+        start, slope, points = self.start[use], self.slope[use], self.points[use]
+        weight = self.weight[use]
+
+        def residuals(x: np.ndarray) -> np.ndarray:
+            error = start + np.einsum("ij,ij->i", slope, x - points)
+            return np.concatenate([_soft(weight * error), (x - centre) / WIDTH])
+
+        begin = np.clip(centre, LOW + 1e-6, HIGH - 1e-6)
+        return np.asarray(least_squares(residuals, begin, bounds=(LOW, HIGH)).x)
 
 
-def _fit(
-    rows: pd.DataFrame, eras: "pd.Series[str]", centre: EngineTerms, memory: MemoryTerms | None
-) -> EngineTerms:
-    from scipy.optimize import least_squares
-
-    rows = thinned(rows)
-    eras = eras.loc[rows.index]
-    names = list(PRIOR_WIDTH)
-    limits = EngineTerms.bounds()
-    floor = {n: max(limits[n][1], limits[n][2] * 1e-4) for n in names}
-    start = np.log([np.clip(getattr(centre, n), floor[n], limits[n][2]) for n in names])
-    low = np.log([floor[n] for n in names]) - 1e-9
-    high = np.log([limits[n][2] for n in names]) + 1e-9
-    width = np.array([PRIOR_WIDTH[n] for n in names])
-    weight = _weights(rows) / NOISE
-    measured = np.log(rows["value"].to_numpy(float))
-    used = set(eras)
-
-    def terms_of(x: Any) -> EngineTerms:
-        values = {n: float(np.clip(np.exp(v), *limits[n][1:])) for n, v in zip(names, x, strict=True)}
-        return EngineTerms(**values)
-
-    def residuals(x: Any) -> Any:
-        terms = terms_of(x)
-        predicted = predicted_inference(rows, {era: terms for era in used}, memory)
-        error = np.where(predicted > 0, np.log(np.maximum(predicted, 1e-9)) - measured, 0.0)
-        return np.concatenate([_soft(weight * error), (x - start) / width])
-
-    begin = np.clip(start, low + 1e-6, high - 1e-6)
-    found = least_squares(residuals, begin, bounds=(low, high), diff_step=1e-3, max_nfev=8)
-    values = terms_of(found.x)
-    return EngineTerms(**{n: float(f"{v:.3g}") for n, v in values.model_dump().items()})
+def _terms(x: np.ndarray) -> EngineTerms:
+    values = (float(np.clip(np.exp(v), *LIMITS[n][1:])) for n, v in zip(NAMES, x, strict=True))
+    return EngineTerms(**dict(zip(NAMES, values, strict=True)))
 
 
-def thinned(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return at most `MOST_ROWS` rows of each source, evenly spread over its table."""
-    order = rows.groupby("source_id").cumcount()
-    size = rows.groupby("source_id")["value"].transform("size")
-    every = np.maximum(np.ceil(size / MOST_ROWS), 1)
-    return rows[order % every == 0]
+def _logs(terms: EngineTerms) -> np.ndarray:
+    return np.clip(np.log([max(getattr(terms, n), 1e-9) for n in NAMES]), LOW, HIGH)
+
+
+def _engine(era: str) -> str:
+    """Return the engine of an era: ``tensorrt-llm-0.5`` and ``tensorrt-llm-1`` are one."""
+    return era.rsplit("-", 1)[0] if era[-1].isdigit() else era
+
+
+def _fitted(linear: _Linear, chosen: np.ndarray, eras: set[str], start: np.ndarray) -> Points:
+    """Return the constants of `eras` from the `chosen` rows: all, then the engine's, then its own.
+
+    Each level is drawn to the one above it, so that few rows move it little.
+    """
+    centre = linear.fit(chosen, start)
+    engines = np.array([_engine(e) for e in linear.eras])
+    found = {}
+    for era in sorted(eras):
+        family, own = chosen & (engines == _engine(era)), chosen & (linear.eras == era)
+        middle = linear.fit(family, centre) if family.any() else centre
+        found[era] = linear.fit(own, middle) if own.any() else middle
+    return found
+
+
+def _linearized(rows: pd.DataFrame, memory: MemoryTerms | None) -> tuple[_Linear, Points]:
+    """Return the rows around their eras' constants, and those constants."""
+    names = sorted(set(era_of(rows)))
+    centre = _logs(EngineTerms())
+    everything = np.ones(len(rows), bool)
+    first = _Linear(rows, dict.fromkeys(names, centre), memory)
+    centre = first.fit(everything, centre)
+    second = _Linear(rows, dict.fromkeys(names, centre), memory)
+    points = _fitted(second, everything, set(names), centre)
+    return _Linear(rows, points, memory), points
+
+
+def fit_engines(rows: pd.DataFrame, memory: MemoryTerms | None = None) -> dict[str, EngineTerms]:
+    """Fit the constants of each era to prepared rows, in log space (a hierarchical model)."""
+    linear, points = _linearized(rows, memory)
+    everything = np.ones(len(rows), bool)
+    fitted = _fitted(linear, everything, set(points), _logs(EngineTerms()))
+    return {e: _rounded(_terms(x)) for e, x in fitted.items()}
+
+
+def _rounded(terms: EngineTerms) -> EngineTerms:
+    return EngineTerms(**{n: float(f"{v:.3g}") for n, v in terms.model_dump().items()})
 
 
 def _soft(error: Any) -> Any:
@@ -106,7 +153,7 @@ def _soft(error: Any) -> Any:
 
 
 def _weights(rows: pd.DataFrame) -> Any:
-    """Weight sources as the square root of their rows: none rules, none is lost."""
+    """Weigh sources as the square root of their rows: none rules, none is lost."""
     size = rows.groupby("source_id")["value"].transform("size").to_numpy(float)
     return size**-0.25
 
@@ -114,20 +161,17 @@ def _weights(rows: pd.DataFrame) -> Any:
 def held_out_predictions(rows: pd.DataFrame, memory: MemoryTerms | None = None) -> np.ndarray:
     """Return the prediction of each row by a fit that saw no row of its source.
 
-    A source whose era has no other source is predicted with the centre of all eras.
+    A source whose era has no other source is predicted with the centre of all eras. The
+    derivatives around which the fits are made come from all rows; the fits do not.
     """
+    linear, _ = _linearized(rows, memory)
+    sources = rows["source_id"].to_numpy()
     predicted = np.full(len(rows), np.nan)
-    for _, index in rows.groupby("source_id", sort=True).indices.items():
-        others = rows.drop(index=rows.index[index])
-        wanted = rows.iloc[index]
-        eras = set(era_of(wanted))
-        rest = others[era_of(others).isin(eras)]
-        centre = _fit(others, era_of(others), EngineTerms(), memory)
-        terms = {}
-        for era in eras:
-            own = rest[era_of(rest) == era] if len(rest) else rest
-            terms[era] = _fit(own, era_of(own), centre, memory) if len(own) else centre
-        predicted[index] = predicted_inference(wanted, terms, memory)
+    for source in sorted(set(sources)):
+        own = sources == source
+        found = _fitted(linear, ~own, set(linear.eras[own]), _logs(EngineTerms()))
+        terms = {era: _terms(x) for era, x in found.items()}
+        predicted[own] = predicted_inference(rows[own], terms, memory)
     return predicted
 
 

@@ -121,7 +121,8 @@ def calibrate(operators: dict[str, Any] | None = None) -> dict[str, Any]:
         },
         "errors": errors,
         "held_out": {
-            case: float(f"{value:.4g}") for case, value in zip(rows["case_id"], predicted, strict=True)
+            case: float(f"{value:.4g}")
+            for case, value in zip(rows["case_id"], predicted, strict=True)
         },
         "provenance": {
             "operators": "aiconfigurator-core 0.12.0 (Apache-2.0), "

@@ -154,9 +154,12 @@ def _decode(chip: Gpu, folder: Path, library: str) -> Iterator[Operation]:
             part = rows[chosen & (rows["kv_cache_dtype"] == dtype)]
 
             def predict(r: pd.DataFrame, terms: Any, own: str = own) -> Any:
-                shape = [r[c] for c in ("batch_size", "context", "num_heads", "kv", "head_dim")]
+                shape: Any = [
+                    r[c] for c in ("batch_size", "context", "num_heads", "kv", "head_dim")
+                ]
                 kv = KV_BYTES[own]
-                return decode_attention_seconds(*shape, rates, terms, kv, cached=True)
+                b, s, h, g, d = shape
+                return decode_attention_seconds(b, s, h, g, d, rates, terms, kv, cached=True)
 
             if len(part) > 100:
                 columns = ("num_heads", "kv")
@@ -176,8 +179,9 @@ def _prefill(chip: Gpu, folder: Path, library: str) -> Iterator[Operation]:
         rates = hardware(chip, own)
 
         def predict(r: pd.DataFrame, terms: Any, rates: Any = rates) -> Any:
-            shape = [r[c] for c in ("batch_size", "isl", "num_heads", "kv", "head_dim")]
-            return prefill_attention_seconds(*shape, rates, terms)
+            shape: Any = [r[c] for c in ("batch_size", "isl", "num_heads", "kv", "head_dim")]
+            b, s, h, g, d = shape
+            return prefill_attention_seconds(b, s, h, g, d, rates, terms)
 
         if len(part) > 100:
             columns = ("num_heads", "kv")
@@ -195,9 +199,10 @@ def _experts(chip: Gpu, folder: Path, library: str) -> Iterator[Operation]:
 
         def predict(r: pd.DataFrame, terms: Any, own: str = own, rates: Any = rates) -> Any:
             named = ("num_tokens", "hidden_size", "inter_size", "num_experts", "topk")
-            shape = [r[c] for c in named]
+            shape: Any = [r[c] for c in named]
             tp, ep = r["moe_tp_size"], r["moe_ep_size"]
-            return experts_seconds(*shape, rates, terms, tp, ep, 3, WEIGHT_BYTES[own])
+            n, h, f, e, k = shape
+            return experts_seconds(n, h, f, e, k, rates, terms, tp, ep, 3, WEIGHT_BYTES[own])
 
         if len(part) > 100:
             columns = ("hidden_size", "inter_size", "num_experts", "moe_tp_size", "moe_ep_size")

@@ -101,7 +101,9 @@ def _row(q: InferenceQuestion, device: Gpu, weight: Precision, tp: int, pp: int)
         return row
     row["most"], row["within"] = largest_load(q, replica)
     if row["within"] < 1:
-        alone = {n: float(np.ravel(v)[0]) for n, v in served(q, replica, 1.0).items() if n in FIGURES}
+        alone = {
+            n: float(np.ravel(v)[0]) for n, v in served(q, replica, 1.0).items() if n in FIGURES
+        }
         row.update(alone, reason=_too_slow(q, alone))
         return row
     return {**row, **_sized(q, replica, row["within"])}
@@ -114,23 +116,9 @@ def _expert_split(q: InferenceQuestion, tp: int) -> int:
 
 def _sized(q: InferenceQuestion, replica: Deployment, within: float) -> dict[str, Any]:
     """Return the replicas for the load and what each then delivers."""
-    if q.request_rate:
-        return _sized_for_rate(q, replica, within)
     replicas = int(np.ceil(q.concurrency / within))
     found = served(q, replica, q.concurrency / replicas)
     return {"replicas": replicas, **_figures(q, replica, found, replicas)}
-
-
-def _sized_for_rate(q: InferenceQuestion, replica: Deployment, within: float) -> dict[str, Any]:
-    """Return the replicas that keep the limits at the 95th percentile of random arrivals."""
-    from gpuspec.deploy.arrivals import replicas_for_rate
-
-    replicas, figures = replicas_for_rate(q, replica, within)
-    if not replicas:
-        return {"reason": "random arrivals break the limits even at the lowest rate"}
-    found = served(q, replica, figures.pop("concurrency"))
-    sized = {"replicas": replicas, **_figures(q, replica, found, replicas)}
-    return {**sized, **figures}
 
 
 def _figures(

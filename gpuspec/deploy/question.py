@@ -37,8 +37,6 @@ class InferenceQuestion(BaseModel):
     isl: int
     osl: int
     concurrency: int
-    request_rate: float
-    """Arrivals a second; 0: `concurrency` requests are always in flight."""
     ttft_limit_s: float
     tpot_limit_s: float
     engine: Engine
@@ -80,7 +78,6 @@ def inference_question(
     isl: int = 2048,
     osl: int = 512,
     concurrency: int = 64,
-    request_rate: float = 0.0,
     ttft_limit_s: float = 2.0,
     tpot_limit_s: float = 0.05,
     engine_name: str = "tensorrt-llm",
@@ -100,8 +97,8 @@ def inference_question(
         Names separated by commas, as typed: ``"A100,H100,H200"``, ``"bf16,fp8"``.
     isl, osl : int
         Mean tokens of a prompt and of an answer.
-    concurrency, request_rate : int, float
-        Requests always in flight; or, where `request_rate` is above 0, arrivals a second.
+    concurrency : int
+        Requests always in flight, over all replicas.
     ttft_limit_s, tpot_limit_s : float
         Limits in seconds; 0 for none.
     max_gpus : int
@@ -130,8 +127,8 @@ def inference_question(
     for field, share in zip(SHARES, (cached_share, acceptance), strict=True):
         if not 0 <= float(share) < 1:
             raise InputError(field, share, "give a share from 0 to less than 1")
-    limits = {"request_rate": request_rate, "ttft_limit_s": ttft_limit_s}
-    for field, limit in {**limits, "tpot_limit_s": tpot_limit_s}.items():
+    limits = {"ttft_limit_s": ttft_limit_s, "tpot_limit_s": tpot_limit_s}
+    for field, limit in limits.items():
         if not 0 <= float(limit) < float("inf"):
             raise InputError(field, limit, "give a number of at least 0 (0: none)")
     if kv_precision.lower() not in KV_PRECISIONS:
@@ -147,7 +144,6 @@ def inference_question(
         gpus=tuple(gpu(name, data) for name in gpu_ids(gpus, data)),
         weights=tuple(precision(name.strip(), data) for name in names),
         kv_precision=kv_precision.lower(),
-        request_rate=float(request_rate),
         ttft_limit_s=float(ttft_limit_s),
         tpot_limit_s=float(tpot_limit_s),
         engine=engine(engine_name),

@@ -241,7 +241,10 @@ class Layout(BaseModel):
         each = np.asarray(sequences, float) / (self.tp if self.attention_dp else 1)
         compute = "fp8" if self.kv_bytes == 1 and self.compute == "fp8" else "bf16"
         heads, kv_heads = model.heads / tp, float(kv_heads_per_gpu(model.kv_heads, tp))
-        width, terms = (model.head_dim + model.v_head_dim) / 2, self.kernels.prefill_attention(compute)
+        width, terms = (
+            (model.head_dim + model.v_head_dim) / 2,
+            self.kernels.prefill_attention(compute),
+        )
         rates, total = self.kernels.hardware(compute), 0.0
         new, past = np.asarray(new_tokens, float), np.asarray(past_tokens, float)
         for window, layers in zip(*self._windows(), strict=True):
@@ -249,8 +252,15 @@ class Layout(BaseModel):
                 seen = np.minimum(new, window)
                 before = np.minimum(past, window)
                 one = prefill_attention_seconds(
-                    each * new / seen, seen, heads, kv_heads, width, rates, terms,
-                    np.where(new > window, window / 2, before), self.kv_bytes,
+                    each * new / seen,
+                    seen,
+                    heads,
+                    kv_heads,
+                    width,
+                    rates,
+                    terms,
+                    np.where(new > window, window / 2, before),
+                    self.kv_bytes,
                 )
             else:
                 one = prefill_attention_seconds(

@@ -38,6 +38,9 @@ class EngineTerms(Terms):
     """Mean share of the possible sequences that are in flight at full load."""
     first_token_ms: float = Field(5.0, ge=0.0, le=500.0)
     """From a request's arrival to its first iteration: HTTP, tokenizer, queue, detokenizer."""
+    burst: float = Field(0.3, ge=0.0, le=1.5)
+    """Share of the others' prompts that a prompt waits for when clients send the next request
+    at once: 0 where arrivals spread evenly, 1 where all come together (half is the mean)."""
 
 
 class EngineLimits(BaseModel):

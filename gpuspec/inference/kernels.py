@@ -59,8 +59,16 @@ class Kernels(BaseModel):
         )
 
     def matmul(self, kind: str) -> MatmulTerms:
-        """Return the constants of products: ``bf16``, ``fp8`` or weight-only ``int8``, ``int4``."""
-        return MatmulTerms(**_found(self.tables, "matmul", kind, self.library))
+        """Return the constants of products: ``bf16``, ``fp8`` or weight-only ``int8``, ``int4``.
+
+        The timings of FP8 products quantize their input in a kernel of its own; engines do that
+        inside the norm before, so its passes and its launch are left out here.
+        """
+        terms = MatmulTerms(**_found(self.tables, "matmul", kind, self.library))
+        if kind != "fp8":
+            return terms
+        launch = min(terms.launch_us, self.matmul("bf16").launch_us)
+        return terms.model_copy(update={"quantize_passes": 0.0, "launch_us": launch})
 
     def decode_attention(self, kv: str, grouped: bool) -> DecodeAttentionTerms:
         """Return the constants of decode attention for a cache in ``bf16`` or ``fp8``."""

@@ -91,7 +91,9 @@ def prefill_seconds(
     return {name: np.asarray(seconds * busy) for name, seconds in parts.items()}
 
 
-def decode_seconds(replica: Deployment, sequences: ArrayLike, context: ArrayLike) -> dict[str, Floats]:
+def decode_seconds(
+    replica: Deployment, sequences: ArrayLike, context: ArrayLike
+) -> dict[str, Floats]:
     """Return the seconds of one token step of `sequences` at a mean `context`, by part."""
     return replica.iteration_parts(sequences, context)
 
@@ -129,8 +131,8 @@ def steady_state(
     Returns
     -------
     dict
-        ``tpot_s``, ``ttft_s`` (own prefill beside the others, no queue), ``decoding`` (mean
-        sequences that decode), ``output_tokens_s``, ``requests_s`` and ``parts``, the seconds
+        ``tpot_s``, ``ttft_s`` (own prefill behind those of clients that send together),
+        ``decoding`` (mean sequences that decode), ``output_tokens_s``, ``requests_s`` and ``parts``, the seconds
         of a mean token step by part, which add up to ``tpot_s``.
     """
     n, i, o = (np.asarray(x, float) for x in (concurrency, isl, osl))
@@ -157,7 +159,10 @@ def steady_state(
     step = _total(parts)
     pieces = np.ceil(new / chunk)
     waiting = step / 2  # of the iteration that runs when the request arrives
-    ttft = waiting + pieces * _total(both) + replica.engine.first_token_ms / 1e3
+    own = pieces * _total(both) + replica.engine.first_token_ms / 1e3
+    prompt = np.maximum(_total(both) - _total(alone), 0.0) * new / (lump * replica.layout.pp)
+    others = replica.engine.burst * np.maximum(n - 1, 0.0) / 2 * prompt
+    ttft = waiting + own + others
     return {
         "ttft_s": ttft,
         "tpot_s": step,

@@ -84,7 +84,7 @@ def _reason(row: Mapping[Any, Any]) -> str:
         return f"scenario {row['scenario']!r} is not one of {', '.join(SCENARIOS)}"
     if row["metric"] not in METRICS:
         return f"metric {row['metric']!r} is not one of {', '.join(METRICS)}"
-    if not row["isl"] == row["isl"] or not row["osl"] == row["osl"]:
+    if pd.isna(row["isl"]) or pd.isna(row["osl"]):
         return "isl or osl is blank"
     try:
         layout(*(row[c] for c in _LAYOUT))
@@ -261,7 +261,9 @@ def _serving(replica: Deployment, rows: pd.DataFrame) -> np.ndarray:
     inside = _open_loop_sequences(replica, each, isl, osl, most)
     load = np.where(open_loop, np.minimum(inside, np.minimum(asked, most)), np.minimum(asked, most))
     found = steady_state(replica, np.maximum(load, 1e-9), isl, osl)
-    output = np.where(open_loop, np.minimum(each * osl, full["output_tokens_s"]), found["output_tokens_s"])
+    output = np.where(
+        open_loop, np.minimum(each * osl, full["output_tokens_s"]), found["output_tokens_s"]
+    )
     requests = rows["requests"].to_numpy(float) / _replicas(replica, rows)
     burst = ~open_loop & np.isfinite(requests) & (requests <= asked)
     seconds = finite_run(replica, np.where(burst, requests, 1.0), np.maximum(most, 1), isl, osl)

@@ -35,7 +35,7 @@ def matched_pairs(rows: pd.DataFrame) -> pd.DataFrame:
     """
     keyed = rows[SAME].astype(object).where(rows[SAME].notna(), "")
     found = []
-    for _, index in keyed.groupby(SAME, sort=True).indices.items():
+    for index in keyed.groupby(SAME, sort=True).indices.values():
         gpus = rows["gpu"].iloc[index]
         if gpus.nunique() < 2 or gpus.duplicated().any():
             continue

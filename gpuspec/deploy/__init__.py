@@ -1,0 +1,27 @@
+"""Which GPUs serve a load, how many, split how, and how fast: tables for decisions."""
+
+from gpuspec.deploy.options import best_options, options_table
+from gpuspec.deploy.question import InferenceQuestion, inference_question
+from gpuspec.deploy.tables import (
+    claims_table,
+    context_table,
+    estimate_table,
+    form_table,
+    frontier_table,
+    precision_table,
+    ratio_map,
+)
+
+__all__ = [
+    "InferenceQuestion",
+    "best_options",
+    "claims_table",
+    "context_table",
+    "estimate_table",
+    "form_table",
+    "frontier_table",
+    "inference_question",
+    "options_table",
+    "precision_table",
+    "ratio_map",
+]

@@ -1,0 +1,182 @@
+"""Tables behind the pictures of the inference notebook."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gpuspec.calibration import inference_interval
+from gpuspec.catalog import Gpu, gpu
+from gpuspec.deploy.layouts import impossible, shortfall
+from gpuspec.deploy.options import BOUNDS, served
+from gpuspec.deploy.question import InferenceQuestion, inference_question
+from gpuspec.inference import Deployment, max_concurrency, maximum_load
+from gpuspec.precision import precision
+
+LOADS = 40
+CONTEXTS = (2048, 4096, 8192, 16_384, 32_768, 65_536, 131_072)
+
+
+def estimate_table(question: InferenceQuestion, replica: Deployment) -> dict[str, Any]:
+    """Return the answer for one replica at the asked concurrency, parts of a step included."""
+    q, layout = question, replica.layout
+    reason = impossible(q.network, layout.tp, layout.pp) or shortfall(replica, q.context)
+    most = 0.0 if reason else float(max_concurrency(replica, q.isl, q.osl))
+    if reason:
+        return {"works": False, "reason": reason}
+    load = min(float(q.concurrency), most)
+    found = served(q, replica, load)
+    parts = {name: float(seconds) for name, seconds in found["parts"].items()}
+    answer: dict[str, Any] = {"works": True, "reason": "", "max_concurrency": most, "load": load}
+    for name, kind in (("ttft_s", "ttft"), ("tpot_s", "tpot"), ("output_tokens_s", "throughput")):
+        value = float(found[name])
+        low, high = inference_interval(value, kind, layout.kernels.inherited)
+        answer[name] = (value, float(low), float(high))
+    answer["parts"] = parts
+    answer["bound"] = BOUNDS[max(parts, key=lambda name: parts[name])]
+    return answer
+
+
+def frontier_table(question: InferenceQuestion, best: pd.DataFrame) -> pd.DataFrame:
+    """Return speed for one user against throughput of a GPU, for the best layout of each GPU.
+
+    Columns: ``gpu``, ``concurrency``, ``tpot_s``, ``user_tokens_s``, ``gpu_tokens_s``.
+    """
+    rows = []
+    for row in best[best["most"] >= 1].itertuples():
+        replica = _replica(question, row)
+        loads = np.unique(np.floor(np.geomspace(1.0, float(str(row.most)), LOADS)))
+        found = served(question, replica, loads)
+        rows.append(
+            pd.DataFrame(
+                {
+                    "gpu": row.gpu,
+                    "concurrency": loads,
+                    "tpot_s": found["tpot_s"],
+                    "user_tokens_s": 1 / found["tpot_s"],
+                    "gpu_tokens_s": found["output_tokens_s"] / replica.gpus,
+                }
+            )
+        )
+    columns = ["gpu", "concurrency", "tpot_s", "user_tokens_s", "gpu_tokens_s"]
+    return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=columns)
+
+
+def context_table(
+    question: InferenceQuestion, gpus: int, contexts: Sequence[int] = CONTEXTS
+) -> pd.DataFrame:
+    """Return the largest throughput of `gpus` of each kind against the length of a prompt.
+
+    One replica over all of them; 0 where not one request fits. Index ``context`` in tokens,
+    one column a GPU.
+    """
+    q = question
+    tp = min(gpus, 8)
+    table = {}
+    for device in q.gpus:
+        replica = q.replica(device, q.weights[-1], tp, max(gpus // tp, 1))
+        lengths = np.array(contexts, float)
+        rate = maximum_load(replica, lengths, q.osl)["output_tokens_s"]
+        table[device.id] = np.where(np.isfinite(rate), rate, 0.0)
+    return pd.DataFrame(table, index=pd.Index(list(contexts), name="context"))
+
+
+def precision_table(question: InferenceQuestion, gpus: int, names: Sequence[str]) -> pd.DataFrame:
+    """Return the largest throughput of `gpus` of each kind in each number format of weights."""
+    q, rows = question, []
+    for device in q.gpus:
+        for name in names:
+            form = precision(name)
+            replica = q.replica(device, form, min(gpus, 8), max(gpus // 8, 1))
+            reason = shortfall(replica, q.context)
+            rate = 0.0 if reason else float(maximum_load(replica, q.isl, q.osl)["output_tokens_s"])
+            rows.append((device.id, form.name, rate, reason))
+    return pd.DataFrame(rows, columns=["gpu", "weights", "output_tokens_s", "reason"])
+
+
+def form_table(question: InferenceQuestion, pairs: Sequence[tuple[str, str]]) -> pd.DataFrame:
+    """Return the throughput of PCIe forms over SXM ones, at each tensor-parallel size."""
+    q, rows = question, []
+    for pcie, sxm in pairs:
+        for tp in (1, 2, 4, 8):
+            if q.network.heads % tp:
+                continue
+            rates = [_most(q, gpu(name), tp) for name in (pcie, sxm)]
+            if all(rates):
+                rows.append((f"{pcie} / {sxm}", tp, *rates, rates[0] / rates[1]))
+    return pd.DataFrame(rows, columns=["pair", "tp", "pcie_tokens_s", "sxm_tokens_s", "ratio"])
+
+
+def _most(question: InferenceQuestion, device: Gpu, tp: int) -> float:
+    replica = question.replica(device, question.weights[0], tp)
+    if shortfall(replica, question.context):
+        return 0.0
+    return float(maximum_load(replica, question.isl, question.osl)["output_tokens_s"])
+
+
+def ratio_map(
+    new: tuple[str, str],
+    old: tuple[str, str],
+    models: Sequence[str],
+    contexts: Sequence[int],
+    osl: int = 512,
+    gpus: int = 8,
+) -> pd.DataFrame:
+    """Return throughput of `gpus` new GPUs over old ones, by model and prompt length.
+
+    `new` and `old` are (GPU, weight precision). Each side uses the smallest tensor-parallel
+    size that holds a request and fills its GPUs with replicas. NaN never appears: where the
+    old GPUs cannot serve, the ratio is infinite.
+    """
+    table = {}
+    for name in models:
+        sides = [_fleet(name, side, contexts, osl, gpus) for side in (new, old)]
+        table[name] = np.divide(
+            sides[0], sides[1], out=np.full(len(contexts), np.inf), where=sides[1] > 0
+        )
+    return pd.DataFrame(table, index=pd.Index(list(contexts), name="context"))
+
+
+def _fleet(
+    name: str, side: tuple[str, str], contexts: Sequence[int], osl: int, gpus: int
+) -> np.ndarray:
+    """Return the largest throughput of `gpus` GPUs at each prompt length."""
+    device, weight = side
+    rates = np.zeros(len(contexts))
+    for place, context in enumerate(contexts):
+        q = inference_question(name, device, weight, kv_precision="bf16", isl=int(context), osl=osl)
+        for tp in (1, 2, 4, 8):
+            if tp > gpus or impossible(q.network, tp, 1):
+                continue
+            replica = q.replica(q.gpus[0], q.weights[0], tp)
+            if not shortfall(replica, q.context):
+                one = float(maximum_load(replica, q.isl, q.osl)["output_tokens_s"])
+                rates[place] = max(rates[place], one * (gpus // tp))
+    return rates
+
+
+def claims_table() -> pd.DataFrame:
+    """Return what the buyers' article says about inference beside what the model gives."""
+    contexts = (512, 2048, 8192, 32_768)
+    names = ("llama-3.1-8b", "llama-3.1-70b")
+    old = ratio_map(("H100", "fp8"), ("A100", "bf16"), names, contexts)
+    new = ratio_map(("H200", "fp8"), ("H100", "fp8"), names, contexts)
+    rows = []
+    for claim, table, said in (
+        ("C02: H100 serves up to 30 times faster than A100", old, 30.0),
+        ("C12: H200 gives 1.5 to 2 times the requests of H100", new, 1.5),
+    ):
+        finite = table.to_numpy()[np.isfinite(table.to_numpy())]
+        holds = float((finite >= said).mean())
+        low, high = inference_interval(finite.max(), "ratio")
+        verdict = "in none of these settings" if not holds else f"in {holds:.0%} of these settings"
+        span = f"{finite.min():.1f} to {finite.max():.1f} ({low:.1f} to {high:.1f} at the top)"
+        rows.append((claim, span, verdict))
+    return pd.DataFrame(rows, columns=["The article says", "Ratio of throughput", "It holds"])
+
+
+def _replica(question: InferenceQuestion, row: Any) -> Deployment:
+    device = next(g for g in question.gpus if g.id == row.gpu)
+    weight = next(w for w in question.weights if w.id == row.weight)
+    return question.replica(device, weight, int(row.tp), int(row.pp))
