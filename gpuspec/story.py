@@ -5,6 +5,7 @@ from typing import Any
 import pandas as pd
 
 from gpuspec.catalog import Gpu
+from gpuspec.deploy import InferenceQuestion
 from gpuspec.fit import MemoryQuestion, request_kv_bytes
 from gpuspec.units import GB, GIB, format_bytes
 
@@ -100,3 +101,46 @@ def training_finding(question: MemoryQuestion, table: pd.DataFrame) -> str:
     if not fitting:
         return f"{job} hold {question.network.name} in none of these ways to train"
     return f"{job} hold {question.network.name} in training with: {'; '.join(fitting)}"
+
+
+def option_finding(question: InferenceQuestion, best: pd.DataFrame) -> str:
+    """Say how many of each GPU serve the asked load within its limits."""
+    q = question
+    good = [f"{r.gpus} x {r.gpu}" for r in _rows(best) if r.works]
+    bad = [f"{r.gpu}" for r in _rows(best) if not r.works]
+    load = f"{q.network.name}, {q.concurrency:,} requests of {q.isl:,} + {q.osl:,} tokens"
+    if not good:
+        return f"{load}: none of {listed(bad)} serves it within the limits"
+    text = f"{load}: {listed(good)}"
+    return f"{text}; {listed(bad)} cannot" if bad else text
+
+
+def option_sentences(question: InferenceQuestion, best: pd.DataFrame) -> str:
+    """Say for each GPU how the load is run, how fast with its interval, or why it is not."""
+    said = []
+    for r in _rows(best):
+        if not r.works:
+            said.append(f"{r.gpu}: {r.reason} (TP {r.tp}, PP {r.pp}).")
+            continue
+        split = f"TP {r.tp}" + (f" x PP {r.pp}" if r.pp > 1 else "")
+        copies = f"{r.replicas} replicas of {split}" if r.replicas > 1 else f"one replica, {split}"
+        speed = f"{r.output_tokens_s:,.0f} tokens/s"
+        span = f"{r.output_tokens_s_low:,.0f} to {r.output_tokens_s_high:,.0f}"
+        time = f"TPOT {r.tpot_s * 1e3:.0f} ms, TTFT {r.ttft_s:.2f} s"
+        said.append(
+            f"{r.gpu} in {r.weight.upper()}: {copies}; {speed} ({span}), {time}; "
+            f"bound by {r.bound}." + (f" {r.note}." if r.note else "")
+        )
+    return " ".join(said)
+
+
+def context_finding(table: pd.DataFrame, gpus: int) -> str:
+    """Say where each GPU runs out of memory as prompts grow."""
+    lost = []
+    for name in table:
+        gone = table.index[table[name] <= 0]
+        if len(gone):
+            lost.append(f"{name} at {gone[0]:,} tokens")
+    if not lost:
+        return f"{gpus} of each GPU hold a request at every length up to {table.index[-1]:,} tokens"
+    return f"With {gpus} GPUs memory runs out on {listed(lost)}"

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.calibration import inference_interval, memory_terms
+from gpuspec.calibration import held_out_values, inference_interval, memory_terms
 from gpuspec.calibration.engines import era_of
 from gpuspec.errors import InputError, UnknownNameError
-from gpuspec.measurements import predicted_inference
+from gpuspec.measurements import inference_measurements, predicted_inference
 from gpuspec.measurements.inference import METRICS, prepared, skip_reasons
 from gpuspec.measurements.pairs import matched_pairs, ratio_errors
 
@@ -207,7 +207,59 @@ def ratio_table(rows: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+PLACES = {"Rows": ",.0f", "Median error": ".1%", "90 % below": ".1%", "Inside": ".0%"}
+"""How the columns of the error tables are written."""
+COLUMNS = {
+    "rows": "Rows",
+    "median_absolute_error": "Median error",
+    "p90_absolute_error": "90 % below",
+    "interval_coverage": "Inside",
+}
+
+
+def held_out() -> Validation:
+    """Return the shipped measurements beside predictions by fits that left out their source."""
+    rows = prepared(inference_measurements())
+    reasons = skip_reasons(rows)
+    stored = held_out_values()
+    predicted = rows["case_id"].map(stored)
+    reasons[(reasons == "") & ~(predicted > 0)] = "by our reckoning the model does not fit"
+    left = reasons != ""
+    rows.insert(0, "line", np.arange(len(rows)) + 2)
+    skipped = rows[left][["line", "case_id"]].assign(reason=reasons[left])
+    kept = rows[~left].reset_index(drop=True)
+    compared_rows = compared(kept, predicted[~left].to_numpy(float))
+    return Validation(compared_rows, skipped.reset_index(drop=True), ratio_table(compared_rows))
+
+
+def error_table(found: Validation, column: str) -> pd.DataFrame:
+    """Return error figures of a comparison by one of its columns, most rows first."""
+    table = pd.DataFrame(_by(found.rows, column)).T.rename(columns=COLUMNS)
+    table.index.name = column
+    return table.sort_values("Rows", ascending=False, kind="stable").astype(float)
+
+
+def ratio_summary(found: Validation) -> pd.DataFrame:
+    """Return the error of the ratio of two GPUs by pair, most pairs first."""
+    table = pd.DataFrame(_by(found.ratios, "pair", False)).T
+    names = {**COLUMNS, "rows": "Pairs"}
+    table = table.rename(columns=names).sort_values("Pairs", ascending=False, kind="stable")
+    table.index.name = "New / old"
+    return table.astype(float)
+
+
 def worst(rows: pd.DataFrame, count: int = 10) -> pd.DataFrame:
-    """Return the rows that the model misses most."""
+    """Return the rows that the model misses most, as a table to read."""
     order = rows["error"].abs().sort_values(ascending=False, kind="stable").index[:count]
-    return rows.loc[order].reset_index(drop=True)
+    chosen = rows.loc[order]
+    lengths = [f"{i:,.0f} / {o:,.0f}" for i, o in zip(chosen["isl"], chosen["osl"], strict=True)]
+    return pd.DataFrame(
+        {
+            "Case": chosen["case_id"],
+            "GPUs": [f"{n} x {g}" for n, g in zip(chosen["n_gpus"], chosen["gpu"], strict=True)],
+            "Model": chosen["model"],
+            "ISL / OSL": lengths,
+            "Metric": chosen["metric"],
+            "Predicted over measured": np.exp(chosen["error"]),
+        }
+    ).set_index("Case")

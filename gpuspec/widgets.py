@@ -5,12 +5,20 @@ from typing import Any
 
 import ipywidgets as W
 
+from gpuspec.deploy import (
+    InferenceQuestion,
+    best_options,
+    frontier_table,
+    inference_question,
+    options_table,
+)
 from gpuspec.display import figure
 from gpuspec.errors import InputError
 from gpuspec.fit import MemoryQuestion, memory_question, serving_table, smallest_serving
 from gpuspec.models import Model, models
-from gpuspec.plots import serving_memory
+from gpuspec.plots import latency_throughput, serving_memory
 from gpuspec.precision import KV_PRECISIONS
+from gpuspec.story import option_finding
 
 WEIGHTS = ("bf16", "fp8", "int8", "int4-awq", "mxfp4")
 POWERS_OF_TWO = [2**i for i in range(0, 21)]
@@ -104,5 +112,48 @@ def serving_panel(question: MemoryQuestion) -> Panel:
         asked, table = answered
         title = f"{asked.network.name}, {asked.concurrency:,} requests of {asked.context:,} tokens"
         return figure(serving_memory(asked, table, title), title, title).svg
+
+    return Panel(controls, answer, draw)
+
+
+def inference_panel(question: InferenceQuestion) -> Panel:
+    """Return a panel over the question "which GPU, how many, how split", started at `question`."""
+    q = question
+    names = list(models().query("kind == 'llm'").index)
+    start: Any = q.network.id if q.network.id in names else q.network
+    options = [(name, name) for name in names]
+    if start is q.network:
+        options = [(q.network.name, q.network), *options]
+    ids = [g.id for g in q.gpus]
+    label = {"description_width": "7em"}
+
+    def slider(name: str, value: int) -> Any:
+        values = sorted({*POWERS_OF_TWO, value})
+        return W.SelectionSlider(options=values, value=value, description=name, style=label)
+
+    def choice(name: str, values: list[Any], value: Any) -> Any:
+        return W.Dropdown(options=values, value=value, description=name, style=label)
+
+    controls = {
+        "model_name": choice("model", options, start),
+        "weight_precision": choice("weights", sorted({*WEIGHTS, q.weights[0].id}), q.weights[0].id),
+        "kv_precision": choice("KV cache", list(KV_PRECISIONS), q.kv_precision),
+        "isl": slider("ISL", q.isl),
+        "osl": slider("OSL", q.osl),
+        "concurrency": slider("concurrency", q.concurrency),
+    }
+    limits: dict[str, Any] = {"ttft_limit_s": q.ttft_limit_s, "tpot_limit_s": q.tpot_limit_s}
+
+    def answer(**values: Any) -> tuple[InferenceQuestion, Any]:
+        asked = inference_question(
+            gpus=ids, engine_name=q.engine.id, max_gpus=q.max_gpus, **limits, **values
+        )
+        return asked, best_options(options_table(asked))
+
+    def draw(answered: tuple[InferenceQuestion, Any]) -> str:
+        asked, best = answered
+        title = option_finding(asked, best)
+        frontier = frontier_table(asked, best)
+        return figure(latency_throughput(frontier, title), title, title).svg
 
     return Panel(controls, answer, draw)

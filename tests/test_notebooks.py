@@ -21,6 +21,21 @@ OTHER = {
         "gpu_memory_utilization": 0.95,
         "training_gpus": 64,
     },
+    "03_inference": {
+        "model": "Mixtral-8x7B",
+        "gpus": "A100,L40S,H200",
+        "weight_precision": "fp8",
+        "kv_precision": "fp8",
+        "isl": 16000,
+        "concurrency": 200,
+        "tpot_limit_s": 0.02,
+        "engine": "vllm",
+        "draft_tokens": 3,
+    },
+    "11_validation": {
+        "measurements": str(ROOT / "tests/fixtures/measurements.csv"),
+        "worst_cases": 3,
+    },
 }
 
 

@@ -1,6 +1,10 @@
 """Constants fitted to published measurements, and the errors that remain."""
 
-from gpuspec.calibration.inference import inference_errors, inference_interval
+from gpuspec.calibration.inference import (
+    held_out_values,
+    inference_errors,
+    inference_interval,
+)
 from gpuspec.calibration.memory import (
     FIT_KINDS,
     KINDS,
@@ -17,6 +21,7 @@ __all__ = [
     "KINDS",
     "fit_memory_terms",
     "held_out_errors",
+    "held_out_values",
     "inference_errors",
     "inference_interval",
     "interval",

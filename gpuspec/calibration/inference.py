@@ -49,6 +49,12 @@ def inference_interval(value: Any, quantity: str, inherited: bool = False) -> tu
     return np.asarray(value) * low, np.asarray(value) * high
 
 
+def held_out_values() -> dict[str, float]:
+    """Return the prediction of each case of the shipped table by a fit without its source."""
+    found: dict[str, float] = stored()["held_out"]
+    return found
+
+
 def summary(error: np.ndarray, sources: Any) -> dict[str, float]:
     """Return the figures of `inference_errors` for log errors and the source of each."""
     sources = np.asarray(sources)

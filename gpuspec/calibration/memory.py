@@ -1,6 +1,7 @@
 """Fit the few memory constants to published measurements, and state the error on held-out ones.
 
-``python -m gpuspec.calibration.memory`` (part of ``make calibrate``) writes ``data/calibration/memory.json``;
+``python -m gpuspec.calibration.memory`` (part of ``make calibrate``) writes
+``data/calibration/memory.json``;
 the same tables give the same file. Whole sources are held out together: the errors stated are
 those of each source when the constants were fitted to all the others.
 """

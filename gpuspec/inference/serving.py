@@ -132,7 +132,8 @@ def steady_state(
     -------
     dict
         ``tpot_s``, ``ttft_s`` (own prefill behind those of clients that send together),
-        ``decoding`` (mean sequences that decode), ``output_tokens_s``, ``requests_s`` and ``parts``, the seconds
+        ``decoding`` (mean sequences that decode), ``output_tokens_s``, ``requests_s`` and
+        ``parts``, the seconds
         of a mean token step by part, which add up to ``tpot_s``.
     """
     n, i, o = (np.asarray(x, float) for x in (concurrency, isl, osl))
