@@ -372,12 +372,21 @@ def grouped_bars(table: pd.DataFrame, label: str, title: str) -> Figure:
         color, hatch = _SPARE[i % len(_SPARE)], ("", "//", "..", "xx")[i % 4]
         values = table[name].to_numpy(float)
         bars = axes.bar(place, values, width, label=str(name), color=color, hatch=hatch)
-        axes.bar_label(bars, [f"{v:,.3g}" if v > 0 else "none" for v in values], fontsize=6.5)
+        axes.bar_label(bars, [_shown(v) for v in values], fontsize=6.5)
     axes.set_xticks(range(len(table)), [str(i) for i in table.index])
     axes.set_ylabel(label)
+    axes.set_ylim(top=axes.get_ylim()[1] * 1.15)  # room for the legend
     axes.set_title(title, loc="left", fontsize=10, fontweight="bold")
-    axes.legend(fontsize=7, frameon=False, ncols=len(table.columns))
+    axes.legend(fontsize=7, frameon=False, ncols=len(table.columns), loc="upper left")
     return figure
+
+
+def _shown(value: float) -> str:
+    if not np.isfinite(value):
+        return "∞"
+    if value <= 0:
+        return "none"
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2f}"
 
 
 def save(figure: Figure, path: str) -> None:

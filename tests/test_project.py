@@ -105,6 +105,7 @@ def test_readme_states_the_sizes_of_the_tables():
         "MIG profiles": len(gpuspec.mig_profiles()),
         "models": len(gpuspec.models()),
         "memory figures": len(load_table("measurements-memory")),
+        "inference measurements": len(load_table("measurements-inference")),
     }
     for name, size in sizes.items():
         assert f"{size:,} {name}" in text

@@ -1,4 +1,4 @@
-"""Put the table of held-out errors, as stored, into README.md and docs/memory.md.
+"""Put the tables of held-out errors, as stored, into README.md and docs/.
 
 python tools/write_errors.py [--check]
 """
@@ -8,28 +8,61 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from gpuspec.calibration import KINDS, memory_errors
+from gpuspec.calibration import KINDS, inference_errors, memory_errors
+from gpuspec.inference.kernels import stored
 
 ROOT = Path(__file__).resolve().parents[1]
-START, END = "<!-- errors -->", "<!-- /errors -->"
 
 
-def main():
-    errors = memory_errors().rename(index=KINDS)
+HEADS = ["Figure", "Rows", "Sources", "Median error", "90th percentile", "Low", "High"]
+
+
+def memory_table():
+    return _table(memory_errors().rename(index=KINDS))
+
+
+def inference_table():
+    return _table(inference_errors())
+
+
+def _table(errors):
     rows = [
         [kind, f"{e.rows:.0f}", f"{e.sources:.0f}", f"{e.median_error:.1%}", f"{e.p90_error:.1%}"]
         + [f"{e.low:.2f}", f"{e.high:.2f}"]
         for kind, e in errors.iterrows()
     ]
-    heads = ["Figure", "Rows", "Sources", "Median error", "90th percentile", "Low", "High"]
-    table = tabulate(rows, heads, tablefmt="github", disable_numparse=True)
-    for path in (ROOT / "README.md", ROOT / "docs" / "memory.md"):
+    return tabulate(rows, HEADS, tablefmt="github", disable_numparse=True)
+
+
+def operator_table():
+    rows = []
+    for gpu in ("a100-sxm-80", "h100-sxm-80", "h200-sxm-141"):
+        for library, found in stored()["operators"][gpu].items():
+            for operation, keys in found.items():
+                cells = [f"{key} {one['median_error']:.1%}" for key, one in keys.items()]
+                rows.append([gpu, library, operation, ", ".join(cells)])
+    heads = ["GPU", "Kernel library", "Operation", "Median error by precision"]
+    return tabulate(rows, heads, tablefmt="github", disable_numparse=True)
+
+
+PLACES = [
+    ("README.md", "errors", memory_table),
+    ("docs/memory.md", "errors", memory_table),
+    ("README.md", "inference errors", inference_table),
+    ("docs/inference.md", "inference errors", inference_table),
+    ("docs/inference.md", "operator errors", operator_table),
+]
+
+
+def main():
+    for name, mark, make in PLACES:
+        path = ROOT / name
         text = path.read_text("utf-8")
-        before, rest = text.split(START)
-        after = rest.split(END)[1] if END in rest else rest
-        written = f"{before}{START}\n{table}\n{END}{after}"
+        start, end = f"<!-- {mark} -->", f"<!-- /{mark} -->"
+        before, rest = text.split(start)
+        written = f"{before}{start}\n{make()}\n{end}{rest.split(end)[1]}"
         if "--check" in sys.argv and written != text:
-            sys.exit(f"{path.name} does not show the stored errors: run tools/write_errors.py")
+            sys.exit(f"{name} does not show the stored errors: run tools/write_errors.py")
         path.write_text(written, "utf-8")
 
 

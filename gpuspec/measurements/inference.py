@@ -70,8 +70,18 @@ def prepared(rows: pd.DataFrame) -> pd.DataFrame:
     for column, blank in (("ep", TUNED), ("tp", 1), ("pp", 1)):
         rows[column] = rows[column].fillna(blank).astype(int)
     rows["kv_precision"] = rows["kv_precision"].fillna("bf16").replace("", "bf16")
+    rows["model"] = rows["model"].map(_canonical)
     rows["engine_version"] = rows["engine_version"].fillna("").astype(str)
     return rows
+
+
+@lru_cache(512)
+def _canonical(name: str) -> str:
+    """Return the id of a model; a name that no table holds stays as it is."""
+    try:
+        return _model(name).id
+    except InputError:
+        return name
 
 
 def skip_reasons(rows: pd.DataFrame) -> "pd.Series[Any]":

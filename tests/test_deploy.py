@@ -1,0 +1,133 @@
+"""The answer: which GPU, how many, how split; and what is said when it cannot be done."""
+
+import numpy as np
+import pytest
+
+from gpuspec import InputError, deploy, story
+from gpuspec.deploy.layouts import impossible, shortfall
+from gpuspec.widgets import inference_panel
+
+
+@pytest.fixture(scope="module")
+def question():
+    return deploy.inference_question(
+        "Llama-3.1-70B", "A100,H100,H200", "bf16,fp8", isl=2048, osl=512, ttft_limit_s=5.0
+    )
+
+
+@pytest.fixture(scope="module")
+def options(question):
+    return deploy.options_table(question)
+
+
+def test_no_option_is_dropped_and_none_is_nan(options):
+    assert not options.drop(columns=["note"]).isna().any().any()
+    failed = options[~options["works"]]
+    assert (failed["reason"] != "").all()
+    assert (options.loc[options["works"], "reason"] == "").all()
+    assert (options.groupby(["gpu", "weight"]).size().nunique()) == 1
+
+
+def test_the_fleet_holds_the_load_within_the_limits(question, options):
+    good = options[options["works"]]
+    assert (good["replicas"] * good["within"] >= question.concurrency).all()
+    assert (good["tpot_s"] <= question.tpot_limit_s * 1.001).all()
+    assert (good["ttft_s"] <= question.ttft_limit_s * 1.001).all()
+    inside = good["output_tokens_s"].between(
+        good["output_tokens_s_low"], good["output_tokens_s_high"]
+    )
+    assert inside.all()
+
+
+def test_newer_gpus_need_no_more_of_them(options):
+    best = deploy.best_options(options).set_index("gpu")["gpus"]
+    assert best["h200-sxm-141"] <= best["h100-sxm-80"] <= best["a100-sxm-80"]
+
+
+def test_the_sentence_names_every_gpu_and_the_a100s_missing_fp8(question, options):
+    best = deploy.best_options(options)
+    said = story.option_sentences(question, best)
+    assert all(g.id in said for g in question.gpus)
+    eight = options[(options["gpu"] == "a100-sxm-80") & (options["weight"] == "fp8")]
+    assert eight["note"].str.contains("no FP8 units").all()
+
+
+def test_a_model_too_large_says_by_how_much():
+    q = deploy.inference_question("Llama-3.1-405B", "A100", "bf16", max_gpus=8)
+    table = deploy.options_table(q)
+    assert not table["works"].any()
+    assert table["reason"].str.contains("GiB a GPU too large").any()
+    assert "cannot" in story.option_finding(q, deploy.best_options(table)) or "none" in (
+        story.option_finding(q, deploy.best_options(table))
+    )
+
+
+def test_impossible_splits_are_named(question):
+    assert "heads" in impossible(question.network, 7, 1)
+    assert "layers" in impossible(question.network, 1, 100)
+    assert "node" in impossible(question.network, 16, 1)
+    small = question.replica(question.gpus[0], question.weights[0], 1)
+    assert "too large" in shortfall(small, 100)
+
+
+@pytest.mark.parametrize(
+    ("field", "wrong"),
+    [
+        ("isl", 0),
+        ("osl", -5),
+        ("concurrency", 1.5),
+        ("cached_share", 1.0),
+        ("acceptance", -0.1),
+        ("tpot_limit_s", -1),
+        ("kv_precision", "fp7"),
+        ("engine_name", "vlmm"),
+        ("weight_precision", "fp9"),
+    ],
+)
+def test_bad_input_names_the_field_and_what_is_valid(field, wrong):
+    name = {"engine_name": "engine"}.get(field, field)
+    with pytest.raises(InputError, match=name):
+        deploy.inference_question("Llama-3.1-8B", "H100", **{field: wrong})
+
+
+def test_a_context_beyond_the_models_own_is_refused():
+    with pytest.raises(InputError, match="ends at 4,096 tokens"):
+        deploy.inference_question("Llama-2-7B", "H100", isl=8000)
+
+
+def test_h100_runs_out_of_memory_before_h200():
+    q = deploy.inference_question("Llama-3.1-70B", "H100,H200", "bf16", osl=256)
+    table = deploy.context_table(q, 2)
+    assert table["h100-sxm-80"].iloc[-1] == 0
+    assert table["h200-sxm-141"].iloc[-1] > 0
+    assert "h100-sxm-80" in story.context_finding(table, 2)
+
+
+def test_the_frontier_trades_a_users_speed_for_yield(question, options):
+    frontier = deploy.frontier_table(question, deploy.best_options(options))
+    for _, group in frontier.groupby("gpu"):
+        assert group["user_tokens_s"].is_monotonic_decreasing
+
+
+def test_claims_are_judged_with_numbers():
+    table = deploy.claims_table()
+    assert len(table) == 2
+    assert table["Ratio of throughput"].str.contains("to").all()
+
+
+def test_the_panel_follows_its_sliders(question):
+    panel = inference_panel(question)
+    before = panel.picture.value
+    panel.controls["concurrency"].value = 512
+    assert panel.picture.value != before
+    assert panel.answer[0].concurrency == 512
+    panel.controls["isl"].value = 2**20
+    assert "131,072" in panel.message.value
+
+
+def test_formats_that_do_not_fit_are_named(question):
+    table = deploy.precision_table(question, 1, ["bf16", "fp8"])
+    short = table[(table["gpu"] == "h100-sxm-80") & (table["weights"] == "BF16")].iloc[0]
+    assert short["output_tokens_s"] == 0
+    assert "too large" in short["reason"]
+    assert np.isfinite(table["output_tokens_s"]).all()

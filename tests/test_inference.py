@@ -1,0 +1,259 @@
+"""Rooflines, iterations and loads: laws, golden values, and the numbers that a user sees."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gpuspec import gpu, model, precision
+from gpuspec.calibration import inference_errors, inference_interval, memory_terms
+from gpuspec.calibration.engines import fit_engines
+from gpuspec.inference import (
+    PARTS,
+    Deployment,
+    Layout,
+    engine,
+    finite_run,
+    max_concurrency,
+    maximum_load,
+    per_output_token,
+    static_batch,
+    steady_state,
+)
+from gpuspec.inference.kernels import kernels
+from gpuspec.inference.speculative import accepted_tokens, speculative
+from gpuspec.interconnect import CollectiveTerms, all_reduce_seconds
+from gpuspec.measurements.inference import (
+    inference_measurements,
+    predicted_inference,
+    prepared,
+    skip_reasons,
+)
+from gpuspec.measurements.pairs import matched_pairs
+from gpuspec.roofline import (
+    DecodeAttentionTerms,
+    ExpertTerms,
+    Hardware,
+    MatmulTerms,
+    PrefillAttentionTerms,
+    decode_attention_seconds,
+    experts_touched,
+    matmul_seconds,
+    prefill_attention_seconds,
+)
+
+H100 = Hardware(peak_flops=989.4e12, bandwidth_bytes_s=3.35e12, sm_count=132)
+sizes = st.integers(1, 4096)
+
+
+def replica(name="llama-3.1-70b", device="H100", weight="fp8", tp=4, pp=1, kv="bf16", **more):
+    found = engine("tensorrt-llm")
+    layout = Layout(
+        network=model(name),
+        gpu=gpu(device),
+        weight=precision(weight),
+        kv_precision=kv,
+        tp=tp,
+        pp=pp,
+        **more,
+    )
+    return Deployment(layout=layout, engine=found.terms, limits=found.limits, memory=memory_terms())
+
+
+# --- one operation -------------------------------------------------------------------------------
+
+
+@given(sizes, sizes, sizes, st.floats(1.0, 4.0))
+def test_more_bandwidth_or_more_flops_never_slow_a_product(m, n, k, factor):
+    terms = MatmulTerms()
+    base = matmul_seconds(m, n, k, H100, terms)
+    wide = H100.model_copy(update={"bandwidth_bytes_s": H100.bandwidth_bytes_s * factor})
+    fast = H100.model_copy(update={"peak_flops": H100.peak_flops * factor})
+    assert matmul_seconds(m, n, k, wide, terms) <= base
+    assert matmul_seconds(m, n, k, fast, terms) <= base
+
+
+@given(st.integers(1, 512), st.integers(32, 60_000), st.integers(0, 5000))
+def test_longer_contexts_never_decode_faster(sequences, context, more):
+    terms = DecodeAttentionTerms()
+    short = decode_attention_seconds(sequences, context, 32, 8, 128, H100, terms)
+    assert decode_attention_seconds(sequences, context + more, 32, 8, 128, H100, terms) >= short
+
+
+def test_arrays_give_what_scalars_give():
+    terms, tokens = MatmulTerms(), np.array([1, 100, 5000])
+    together = matmul_seconds(tokens, 8192, 8192, H100, terms)
+    each = [float(matmul_seconds(t, 8192, 8192, H100, terms)) for t in tokens]
+    np.testing.assert_allclose(together, each)
+
+
+def test_a_square_product_reaches_what_is_published_for_h100():
+    """8192^3 in BF16 on H100 SXM: 600 to 800 TFLOP/s in public cuBLAS tables."""
+    found = kernels(gpu("H100"))
+    seconds = float(matmul_seconds(8192, 8192, 8192, found.hardware("bf16"), found.matmul("bf16")))
+    assert 600e12 < 2 * 8192**3 / seconds < 830e12
+
+
+def test_a_chunk_after_others_costs_more_attention_than_the_first():
+    terms = PrefillAttentionTerms()
+    first = prefill_attention_seconds(1, 2048, 32, 8, 128, H100, terms)
+    later = prefill_attention_seconds(1, 2048, 32, 8, 128, H100, terms, past_tokens=30_000)
+    assert later > 5 * first
+
+
+@given(st.integers(1, 10**6), st.integers(1, 256), st.integers(1, 8))
+def test_touched_experts_stay_between_one_choice_and_all(tokens, experts, active):
+    active = min(active, experts)
+    touched = float(experts_touched(tokens, experts, active))
+    assert active - 1e-9 <= touched <= experts + 1e-9
+
+
+def test_all_reduce_of_one_gpu_is_free_and_more_bytes_take_longer():
+    terms = CollectiveTerms()
+    assert float(all_reduce_seconds(1e6, 1, 450e9, terms)) == 0
+    times = all_reduce_seconds(np.geomspace(1e2, 1e9, 50), 8, 450e9, terms)
+    assert (np.diff(times) >= 0).all()
+
+
+@pytest.mark.parametrize("terms", [MatmulTerms, DecodeAttentionTerms, ExpertTerms, CollectiveTerms])
+def test_every_constant_starts_inside_its_bounds(terms):
+    for start, low, high in terms.bounds().values():
+        assert low <= start <= high
+
+
+def test_gpus_without_timings_inherit_and_say_so():
+    assert kernels(gpu("H100 PCIe")).measured_on == "h100-sxm-80"
+    assert kernels(gpu("H100 PCIe")).inherited
+    assert not kernels(gpu("H200")).inherited
+
+
+# --- a load --------------------------------------------------------------------------------------
+
+
+def test_parts_add_up_to_the_time_between_tokens():
+    found = steady_state(replica(), [1, 16, 100], 2000, 500)
+    assert set(found["parts"]) == set(PARTS)
+    np.testing.assert_allclose(sum(found["parts"].values()), found["tpot_s"])
+
+
+@settings(max_examples=30)
+@given(st.integers(1, 200), st.integers(10, 8000), st.integers(2, 2000))
+def test_more_requests_never_speed_up_a_user_nor_slow_the_gpu_down_much(load, isl, osl):
+    found = steady_state(replica(), [load, load + 1], isl, osl)
+    assert found["tpot_s"][1] >= found["tpot_s"][0] * 0.999
+    assert found["output_tokens_s"][1] >= found["output_tokens_s"][0] * 0.97
+
+
+def test_h200_is_never_slower_than_h100_where_memory_decides():
+    rates = [
+        float(maximum_load(replica(device=g), 8000, 1000)["output_tokens_s"])
+        for g in ("H100", "H200")
+    ]
+    assert 1.2 < rates[1] / rates[0] < 2.5
+
+
+def test_an_a100_asked_for_fp8_stores_less_and_computes_in_16_bit():
+    eight = replica(device="A100", weight="fp8").layout
+    assert eight.weight_only
+    assert eight.compute == "bf16"
+    assert not replica(device="H100", weight="fp8").layout.weight_only
+
+
+def test_pipeline_stages_trade_a_users_speed_for_fewer_links():
+    wide, deep = replica(tp=8), replica(tp=4, pp=2)
+    assert steady_state(deep, 1, 1000, 100)["tpot_s"] > steady_state(wide, 1, 1000, 100)["tpot_s"]
+
+
+def test_a_prefix_found_in_the_cache_shortens_the_wait():
+    cold = steady_state(replica(), 8, 8000, 200)
+    warm = steady_state(replica(), 8, 8000, 200, cached_share=0.9)
+    assert warm["ttft_s"] < 0.5 * cold["ttft_s"]
+
+
+def test_speculation_pays_at_one_request_and_not_at_full_load():
+    one = replica()
+    speeds = []
+    for load in (1.0, 200.0):
+        plain = steady_state(one, load, 1000, 500)
+        guess = speculative(one, plain, load, 1000, 500, 4, 0.7)
+        speeds.append(float(plain["tpot_s"] / guess["tpot_s"]))
+    assert speeds[0] > 1.3
+    assert speeds[1] < speeds[0]
+    assert float(accepted_tokens(0, 0.9)) == 1.0
+
+
+def test_a_model_that_does_not_fit_serves_nothing_and_gives_no_nan():
+    found = maximum_load(replica(tp=1, weight="bf16"), [1000, 100_000], 100)
+    assert (found["output_tokens_s"] == 0).all()
+
+
+def test_a_run_of_known_length_is_slower_than_the_steady_state():
+    one = replica("llama-3.1-8b", tp=1)
+    most = float(max_concurrency(one, 1000, 1000))
+    steady = steady_state(one, most, 1000, 1000)["requests_s"]
+    few, many = (float(n / finite_run(one, n, most, 1000, 1000)) for n in (most * 1.2, most * 50))
+    assert few < many <= float(steady) * 1.1
+
+
+def test_static_batches_of_a_published_table_come_out():
+    """TensorRT-LLM 0.5: Llama 2 7B in FP16 on A100, batch 64, 128/128: 3,486 tokens/s."""
+    found = engine("tensorrt-llm", "0.5.0")
+    one = replica("llama-2-7b", "A100", "fp16", tp=1)
+    old = one.model_copy(update={"engine": found.terms, "limits": found.limits})
+    assert float(static_batch(old, 64, 128, 128)["output_tokens_s"]) == pytest.approx(3486, rel=0.2)
+
+
+def test_tools_that_divide_by_all_tokens_are_converted():
+    assert float(per_output_token(2.0, 0.05, 1)) == 2.0
+
+
+def test_engines_are_found_by_version():
+    assert engine("tensorrt-llm", "0.6.1").id == "tensorrt-llm-0.5"
+    assert engine("tensorrt-llm", "0.13.0").id == "tensorrt-llm-0.12"
+    assert engine("vllm", "v0.6.3.post1").id == "vllm-0"
+    assert engine("vllm").id == "vllm-1"
+    with pytest.raises(ValueError, match="engine"):
+        engine("vlm-x")
+
+
+# --- measurements --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def rows():
+    rows = prepared(inference_measurements())
+    return rows[skip_reasons(rows) == ""].reset_index(drop=True)
+
+
+def test_the_table_holds_what_was_asked_for(rows):
+    assert len(rows) >= 500
+    assert rows["gpu"].str.startswith("a100").sum() >= 100
+    pairs = matched_pairs(rows)["pair"].value_counts()
+    assert pairs["h200-sxm-141 / h100-sxm-80"] > 50
+    assert pairs["h100-sxm-80 / a100-sxm-80"] > 50
+
+
+def test_dense_models_at_full_load_are_within_the_stated_error(rows):
+    chosen = rows[(rows["source_id"] == "trtllm-1.0") & (rows["model"] == "llama-3.3-70b")]
+    error = np.log(predicted_inference(chosen, memory=memory_terms()) / chosen["value"])
+    assert np.median(np.abs(error)) < 0.1
+
+
+def test_refitting_a_small_part_improves_on_the_start(rows):
+    chosen = rows[rows["source_id"].isin(["trtllm-0.5", "trtllm-0.6.1"])].iloc[::2]
+    fitted = fit_engines(chosen, memory_terms())
+    value = np.log(chosen["value"])
+    errors = [
+        np.median(np.abs(np.log(predicted_inference(chosen, t, memory_terms())) - value))
+        for t in (fitted, {e: type(fitted[e])() for e in fitted})
+    ]
+    assert errors[0] < errors[1]
+    assert errors[0] < 0.12
+
+
+def test_intervals_cover_most_of_what_no_fit_has_seen():
+    errors = inference_errors()
+    assert errors["coverage"].between(0.65, 0.95).all()
+    low, high = inference_interval(100.0, "throughput")
+    wide = inference_interval(100.0, "throughput", inherited=True)
+    assert wide[0] < low < 100 < high < wide[1]
