@@ -42,9 +42,8 @@ lab: setup ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab notebooks
 
 calibrate: setup ## fit the constants again and write data/calibration/
-	$(BIN)/python -m gpuspec.calibration.memory
 	$(BIN)/python -m pip install -q "aiconfigurator-core>=0.12" "pyarrow>=18"
-	$(BIN)/python -m gpuspec.calibration.inference
+	$(BIN)/python -m gpuspec.calibration
 	$(BIN)/python tools/write_errors.py
 
 notebooks: setup ## execute the notebooks and store their outputs

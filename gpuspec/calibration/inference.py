@@ -1,6 +1,6 @@
 """Calibrate inference: operators, engines, and the errors on sources that no fit has seen.
 
-``python -m gpuspec.calibration.inference`` (part of ``make calibrate``) writes
+``python -m gpuspec.calibration`` (``make calibrate``) writes
 ``data/calibration/inference.json``; the same tables give the same file.
 """
 
@@ -160,7 +160,3 @@ def main() -> None:
     write_atomically(DATA / STORED, (json.dumps(found, indent=1) + "\n").encode())
     stored.cache_clear()
     print(inference_errors().to_string())
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,6 @@
 """Fit the few memory constants to published measurements, and state the error on held-out ones.
 
-``python -m gpuspec.calibration.memory`` (part of ``make calibrate``) writes
+``python -m gpuspec.calibration`` (``make calibrate``) writes
 ``data/calibration/memory.json``;
 the same tables give the same file. Whole sources are held out together: the errors stated are
 those of each source when the constants were fitted to all the others.
@@ -157,7 +157,3 @@ def main() -> None:
     text = json.dumps(stored, indent=2) + "\n"
     write_atomically(DATA / STORED, text.encode())
     print(memory_errors().to_string())
-
-
-if __name__ == "__main__":
-    main()
