@@ -1,6 +1,7 @@
 """The answer: which GPU, how many, how split; and what is said when it cannot be done."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from gpuspec import InputError, deploy, story
@@ -25,7 +26,7 @@ def test_no_option_is_dropped_and_none_is_nan(options):
     failed = options[~options["works"]]
     assert (failed["reason"] != "").all()
     assert (options.loc[options["works"], "reason"] == "").all()
-    assert (options.groupby(["gpu", "weight"]).size().nunique()) == 1
+    assert len(set(options.groupby(["gpu", "weight"]).size())) == 1
 
 
 def test_the_fleet_holds_the_load_within_the_limits(question, options):
@@ -123,6 +124,32 @@ def test_the_panel_follows_its_sliders(question):
     assert panel.answer[0].concurrency == 512
     panel.controls["isl"].value = 2**20
     assert "131,072" in panel.message.value
+
+
+def test_a_design_space_in_one_call_agrees_with_single_answers(question):
+    space = pd.DataFrame(
+        {
+            "gpu": ["h100-sxm-80", "h100-sxm-80", "a100-sxm-80", "h200-sxm-141"],
+            "weight": ["fp8", "bf16", "bf16", "fp8"],
+            "kv": "bf16",
+            "tp": [2, 1, 4, 3],
+            "pp": 1,
+            "concurrency": [16, 1, 10_000, 1],
+            "isl": 2048,
+            "osl": 512,
+        }
+    )
+    found = deploy.evaluate_options("Llama-3.1-70B", space)
+    assert not found.isna().any().any()
+    assert list(found["reason"] == "") == [True, False, False, False]
+    assert "too large" in found["reason"][1]
+    assert "more requests" in found["reason"][2]
+    assert "heads" in found["reason"][3]
+    asked = deploy.inference_question("Llama-3.1-70B", "H100", "fp8", concurrency=16)
+    one = deploy.estimate_table(asked, asked.replica(asked.gpus[0], asked.weights[0], 2))
+    assert found["tpot_s"][0] == pytest.approx(one["tpot_s"][0])
+    with pytest.raises(InputError, match="isl"):
+        deploy.evaluate_options("Llama-3.1-70B", space.assign(isl=0))
 
 
 def test_formats_that_do_not_fit_are_named(question):

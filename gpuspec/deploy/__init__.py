@@ -2,6 +2,7 @@
 
 from gpuspec.deploy.options import best_options, options_table
 from gpuspec.deploy.question import InferenceQuestion, inference_question
+from gpuspec.deploy.space import evaluate_options
 from gpuspec.deploy.tables import (
     claims_table,
     context_table,
@@ -18,6 +19,7 @@ __all__ = [
     "claims_table",
     "context_table",
     "estimate_table",
+    "evaluate_options",
     "form_table",
     "frontier_table",
     "inference_question",

@@ -1,6 +1,7 @@
 """One question about serving, checked once."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -55,19 +56,29 @@ class InferenceQuestion(BaseModel):
         self, device: Gpu, weight: Precision, tp: int, pp: int = 1, ep: int = 1
     ) -> Deployment:
         """Return one replica of the model on `tp` x `pp` GPUs."""
-        layout = Layout(
-            network=self.network,
-            gpu=device,
-            weight=weight,
-            kv_precision=self.kv_precision,
-            tp=tp,
-            pp=pp,
-            ep=ep,
-            library=self.engine.library,
+        layout = _layout(
+            self.network, device, weight, self.kv_precision, tp, pp, ep, self.engine.library
         )
         return Deployment(
             layout=layout, engine=self.engine.terms, limits=self.engine.limits, memory=self.memory
         )
+
+
+@lru_cache(2048)
+def _layout(
+    network: Model, device: Gpu, weight: Precision, kv: str, tp: int, pp: int, ep: int, library: str
+) -> Layout:
+    """Return a layout, the same one for the same question: it keeps what it has computed."""
+    return Layout(
+        network=network,
+        gpu=device,
+        weight=weight,
+        kv_precision=kv,
+        tp=tp,
+        pp=pp,
+        ep=ep,
+        library=library,
+    )
 
 
 def inference_question(
