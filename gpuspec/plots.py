@@ -43,9 +43,12 @@ def gpu_colors(ids: Any) -> dict[str, str]:
     return colors
 
 
-def _axes(width: float = 7.0, height: float = 3.6) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(width, height), layout="constrained")
+def _axes(width: float = 7.0, height: float = 3.6, fixed: bool = False) -> tuple[Figure, Axes]:
+    """Return an empty picture; `fixed` margins draw faster, for a picture that follows a slider."""
+    figure = Figure(figsize=(width, height), layout=None if fixed else "constrained")
     axes = figure.subplots()
+    if fixed:
+        figure.subplots_adjust(left=0.1, right=0.98, top=0.9, bottom=0.15)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)
@@ -324,7 +327,7 @@ def validation_scatter(rows: pd.DataFrame, title: str) -> Figure:
 
 def latency_throughput(frontier: pd.DataFrame, title: str) -> Figure:
     """Draw tokens a second of one user against those of a GPU, one line a GPU."""
-    figure, axes = _axes(7.0, 3.6)
+    figure, axes = _axes(7.0, 3.6, fixed=True)
     colors = gpu_colors(frontier["gpu"].unique())
     for i, (name, group) in enumerate(frontier.groupby("gpu", sort=False)):
         axes.plot(
@@ -341,8 +344,6 @@ def latency_throughput(frontier: pd.DataFrame, title: str) -> Figure:
     axes.minorticks_off()
     axes.set_title(title, loc="left", fontsize=10, fontweight="bold")
     axes.legend(fontsize=8, frameon=False)
-    figure.set_layout_engine("none")  # drawn at every move of a slider: fixed margins are faster
-    figure.subplots_adjust(left=0.1, right=0.98, top=0.9, bottom=0.15)
     return figure
 
 
