@@ -1,0 +1,45 @@
+"""Fit the constants of image generation to published times."""
+
+import numpy as np
+import pandas as pd
+
+from gpuspec.inference.images import ImageTerms
+from gpuspec.measurements.images import predicted_images
+
+WIDTH = 0.5
+"""How far a constant may leave its start, in log space, before it costs as much as a misfit of
+`NOISE`: what no source tells stays where physics puts it."""
+NOISE = 0.1
+NAMES = list(ImageTerms.model_fields)
+
+
+def fit_images(rows: pd.DataFrame) -> ImageTerms:
+    """Return the constants that fit the rows, in log space, near their starting values."""
+    from scipy.optimize import least_squares
+
+    centre = np.log([getattr(ImageTerms(), name) for name in NAMES])
+    limits = np.log([ImageTerms.bounds()[name][1:] for name in NAMES])
+    measured = np.log(rows["seconds_per_image"].to_numpy(float))
+    size = rows.groupby("source_id")["case_id"].transform("size").to_numpy(float)
+
+    def residuals(x: np.ndarray) -> np.ndarray:
+        error = np.log(predicted_images(rows, _terms(x))) - measured
+        return np.concatenate([size**-0.25 * error / NOISE, (x - centre) / WIDTH])
+
+    found = least_squares(residuals, centre, bounds=(limits[:, 0] - 1e-9, limits[:, 1] + 1e-9))
+    return ImageTerms(**{n: float(f"{v:.3g}") for n, v in _terms(found.x).model_dump().items()})
+
+
+def _terms(x: np.ndarray) -> ImageTerms:
+    bounds = ImageTerms.bounds()
+    values = {n: float(np.clip(np.exp(v), *bounds[n][1:])) for n, v in zip(NAMES, x, strict=True)}
+    return ImageTerms(**values)
+
+
+def held_out_images(rows: pd.DataFrame) -> np.ndarray:
+    """Return the prediction of each row by a fit that saw no row of its source."""
+    predicted = np.full(len(rows), np.nan)
+    for source in sorted(rows["source_id"].unique()):
+        own = (rows["source_id"] == source).to_numpy()
+        predicted[own] = predicted_images(rows[own], fit_images(rows[~own]))
+    return predicted

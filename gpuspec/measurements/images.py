@@ -1,0 +1,36 @@
+"""Published times of image generation, and their predictions."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gpuspec.catalog import gpu, load_table
+from gpuspec.inference.images import ImageTerms, image_model, image_seconds
+
+
+def image_measurements(data: str | Path | None = None) -> pd.DataFrame:
+    """Return the published times that the calibration uses."""
+    table = load_table("measurements-images", data)
+    return table[table["used"].astype(bool)].reset_index(drop=True)
+
+
+def predicted_images(rows: pd.DataFrame, terms: ImageTerms | None = None) -> np.ndarray:
+    """Return the seconds of an image that the model says for each row."""
+    return np.array([_seconds(dict(row), terms) for row in rows.to_dict("records")])
+
+
+def _seconds(row: dict[Any, Any], terms: ImageTerms | None) -> float:
+    parts = image_seconds(
+        image_model(row["model"]),
+        gpu(row["gpu"]),
+        row["steps"],
+        row["width"],
+        row["height"],
+        row["stack"],
+        row["passes_a_step"],
+        row["decodes"],
+        terms,
+    )
+    return float(sum(parts.values()))

@@ -1,0 +1,89 @@
+"""Image generation: laws, published times, and what a user reads."""
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gpuspec import InputError, gpu
+from gpuspec.calibration import inference_errors
+from gpuspec.calibration.images import fit_images
+from gpuspec.cli import main
+from gpuspec.deploy import images_table
+from gpuspec.inference.images import STACKS, image_model, image_seconds, image_terms
+from gpuspec.measurements.images import image_measurements, predicted_images
+
+
+def total(*args, **kwargs):
+    return float(sum(image_seconds(*args, **kwargs).values()))
+
+
+@given(st.integers(1, 100), st.integers(256, 2048), st.integers(1, 50))
+def test_more_steps_and_more_pixels_take_longer(steps, size, more):
+    network, device = image_model("SDXL"), gpu("A100")
+    base = total(network, device, steps, size, size)
+    assert total(network, device, steps + more, size, size) > base
+    assert total(network, device, steps, size + more, size) > base
+
+
+def test_arrays_give_what_scalars_give():
+    network, device = image_model("FLUX.1-dev"), gpu("H100")
+    steps = np.array([4, 28, 50])
+    found = sum(image_seconds(network, device, steps).values())
+    assert found == pytest.approx([total(network, device, n) for n in steps])
+
+
+def test_flux_counts_the_square_of_its_tokens():
+    network = image_model("FLUX.1-dev")
+    small, large = network.pass_flop(512, 512), network.pass_flop(2048, 2048)
+    assert large / small > 13  # 16,896 tokens over 1,536 is 11; attention grows faster
+
+
+def test_published_times_come_out():
+    """TensorRT, SDXL, 30 steps (huggingface.co/stabilityai/stable-diffusion-xl-1.0-tensorrt)."""
+    network = image_model("SDXL")
+    assert total(network, gpu("A100"), 30) == pytest.approx(2.742, rel=0.15)
+    assert total(network, gpu("H100"), 30) == pytest.approx(1.471, rel=0.15)
+
+
+def test_bandwidth_does_not_help_and_software_does():
+    network = image_model("SDXL")
+    assert total(network, gpu("H200"), 30) == pytest.approx(total(network, gpu("H100"), 30))
+    times = [total(network, gpu("A100"), 30, stack=stack) for stack in STACKS]
+    assert times == sorted(times)
+
+
+def test_the_stated_error_comes_from_sources_that_no_fit_saw():
+    rows = image_measurements()
+    error = inference_errors().loc["images"]
+    assert error["rows"] == len(rows)
+    assert error["sources"] == rows["source_id"].nunique() >= 5
+    fitted = np.log(predicted_images(rows) / rows["seconds_per_image"].to_numpy(float))
+    assert np.median(np.abs(fitted)) < error["median_error"] < 0.4
+
+
+def test_fitting_again_gives_the_stored_constants():
+    assert fit_images(image_measurements()) == image_terms()
+
+
+def test_the_command_and_the_table_agree():
+    told = CliRunner().invoke(main, ["images", "SDXL", "--gpus", "A100"], standalone_mode=False)
+    row = images_table("SDXL", "A100").iloc[0]
+    assert f"{row['images_s']:.2f}" in told.output
+    assert row["images_s_low"] < row["images_s"] < row["images_s_high"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"model_name": "SDLX"}, "sdxl-1.0"),
+        ({"model_name": "sd-1.5"}, "image_model"),
+        ({"steps": 0}, "steps"),
+        ({"size": 100_000}, "size"),
+        ({"stack": "onnx"}, "tensorrt"),
+    ],
+)
+def test_bad_input_names_the_field_and_what_is_valid(wrong, said):
+    with pytest.raises(InputError, match=said):
+        images_table(**{"model_name": "SDXL", "gpus": "A100", **wrong})
