@@ -188,6 +188,7 @@ def params(name: str) -> None:
 @click.option("--isl", default=2048, show_default=True, help="Input tokens.")
 @click.option("--osl", default=512, show_default=True, help="Output tokens.")
 @click.option("--concurrency", default=64, show_default=True, help="Requests in flight.")
+@click.option("--rate", default=0.0, help="Requests/s at random: adds p50, p95 and p99.")
 @click.option("--engine", default="tensorrt-llm", show_default=True, help="Inference engine.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def estimate(
@@ -200,6 +201,7 @@ def estimate(
     isl: int,
     osl: int,
     concurrency: int,
+    rate: float,
     engine: str,
     as_json: bool,
 ) -> None:
@@ -212,7 +214,15 @@ def estimate(
         from gpuspec.deploy import estimate_table, inference_question
 
         q = inference_question(
-            model, device, weights, kv, isl, osl, concurrency, engine_name=engine
+            model,
+            device,
+            weights,
+            kv,
+            isl,
+            osl,
+            concurrency,
+            engine_name=engine,
+            request_rate=rate,
         )
         for field, value in (("tp", tp), ("pp", pp)):
             if value < 1:
@@ -241,10 +251,44 @@ def _tell_estimate(answer: dict[str, Any], as_json: bool) -> None:
         f"\nrequests in flight: {answer['load']:,.0f}; "
         f"memory holds {answer['max_concurrency']:,.0f}"
     )
+    if "arrivals" in answer:
+        _tell_arrivals(answer["arrivals"])
     total = sum(answer["parts"].values())
     shares = sorted(answer["parts"].items(), key=lambda part: -part[1])
     told = ", ".join(f"{name} {seconds / total:.0%}" for name, seconds in shares)
     click.echo(f"a token step is bound by {answer['bound']}: {told}")
+
+
+def _tell_arrivals(seen: dict[str, float]) -> None:
+    if seen["utilisation"] >= 1:
+        click.echo(f"the rate is {seen['utilisation']:.2f} times what the replica can sustain")
+        return
+    for name in ("ttft", "tpot"):
+        times = ", ".join(f"p{p} {seen[f'{name}_p{p}_s'] * 1e3:,.0f}" for p in (50, 95, 99))
+        click.echo(f"{name.upper()} at that rate, ms: {times}")
+    click.echo(f"{seen['in_flight']:,.1f} in flight; {seen['utilisation']:.0%} of what is possible")
+
+
+@main.command()
+@click.argument("model")
+@click.option("--gpus", default="A100,H100,H200", show_default=True, help="GPUs to compare.")
+@click.option("--steps", default=30, show_default=True, help="Denoising steps.")
+@click.option("--size", default=1024, show_default=True, help="Pixels of width and height.")
+@click.option("--stack", default="tensorrt", show_default=True, help="Or compiled, eager.")
+def images(model: str, gpus: str, steps: int, size: int, stack: str) -> None:
+    """Say how fast GPUs generate images with MODEL, such as SDXL or FLUX.1-dev.
+
+    \b
+    gpuspec images SDXL --steps 30 --gpus A100,H100
+    """
+    with _Failures():
+        from gpuspec.deploy import images_table
+
+        rows = []
+        for row in images_table(model, gpus, steps, size, stack).to_dict("records"):
+            rate = [f"{row[f'images_s{end}']:.2f}" for end in ("", "_low", "_high")]
+            rows.append([row["gpu"], f"{row['seconds']:.2f}", *rate])
+        _print(["GPU", "Seconds an image", "Images/s", "low", "high (80 %)"], rows)
 
 
 @main.command(epilog=EXIT_CODES)

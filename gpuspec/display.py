@@ -75,7 +75,7 @@ class ShownTable:
         return data, {"gpuspec": {"kind": "table", "caption": self.caption}}
 
 
-def figure(fig: "Figure", caption: str, alt: str) -> ShownFigure:
+def figure(fig: "Figure", caption: str, alt: str, *, tight: bool = True) -> ShownFigure:
     """Turn a Matplotlib figure into what a notebook cell shows, and close it.
 
     Parameters
@@ -86,6 +86,8 @@ def figure(fig: "Figure", caption: str, alt: str) -> ShownFigure:
         One sentence that says what is drawn; a report prints it under "Figure n".
     alt : str
         What a reader who cannot see the drawing should know: the finding and its main numbers.
+    tight : bool
+        Cut the margins to what is drawn; without it, it draws in two thirds of the time.
 
     Returns
     -------
@@ -94,7 +96,8 @@ def figure(fig: "Figure", caption: str, alt: str) -> ShownFigure:
     """
     stream = io.StringIO()
     with mpl.rc_context(_SVG):
-        fig.savefig(stream, format="svg", bbox_inches="tight", metadata=_NO_METADATA)
+        box = "tight" if tight else None
+        fig.savefig(stream, format="svg", bbox_inches=box, metadata=_NO_METADATA)
     _close(fig)
     svg = stream.getvalue()
     return ShownFigure(svg[svg.index("<svg") :], " ".join(caption.split()), " ".join(alt.split()))

@@ -1,5 +1,6 @@
 """Pictures: every function returns a `Figure`, and none shows it."""
 
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator
 
 from gpuspec.catalog import Gpu
 from gpuspec.fit import MemoryQuestion, training_table
@@ -48,7 +50,7 @@ def _axes(width: float = 7.0, height: float = 3.6, fixed: bool = False) -> tuple
     figure = Figure(figsize=(width, height), layout=None if fixed else "constrained")
     axes = figure.subplots()
     if fixed:
-        figure.subplots_adjust(left=0.1, right=0.98, top=0.9, bottom=0.15)
+        figure.subplots_adjust(left=0.1, right=0.98, top=0.86, bottom=0.15)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)
@@ -341,9 +343,32 @@ def latency_throughput(frontier: pd.DataFrame, title: str) -> Figure:
     axes.set(
         yscale="log", xlabel="tokens/s of one user (1 / TPOT)", ylabel="tokens/s of a GPU (log)"
     )
+    axes.yaxis.set_major_formatter("{x:,.0f}")
     axes.minorticks_off()
-    axes.set_title(title, loc="left", fontsize=10, fontweight="bold")
+    axes.set_title(fill(title, 78), loc="left", fontsize=10, fontweight="bold")
     axes.legend(fontsize=8, frameon=False)
+    return figure
+
+
+def latency_by_rate(seen: pd.DataFrame, title: str) -> Figure:
+    """Draw the TTFT of the median and of the slowest 5 % against the rate, one color a GPU."""
+    figure, axes = _axes(7.0, 3.6)
+    colors = gpu_colors(seen["gpu"].unique())
+    for name, group in seen.groupby("gpu", sort=False):
+        for column, style, share in (("ttft_p50_s", ":", "median"), ("ttft_p95_s", "-", "95 %")):
+            axes.plot(
+                group["requests_s"],
+                group[column],
+                style,
+                color=colors[str(name)],
+                label=f"{name}, {share}",
+            )
+    axes.set(yscale="log", xlabel="requests/s of the whole fleet", ylabel="TTFT in s (log)")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.minorticks_off()
+    axes.set_title(fill(title, 78), loc="left", fontsize=10, fontweight="bold")
+    axes.legend(fontsize=8, frameon=False, ncols=2, loc="upper left")
     return figure
 
 
@@ -361,8 +386,9 @@ def throughput_by_context(table: pd.DataFrame, title: str) -> Figure:
             axes.axvline(lost[0], color=colors[name], linewidth=0.8, linestyle=":")
     axes.set_xscale("log", base=2)
     axes.set(yscale="log", ylabel="output tokens/s (log)", xlabel="tokens of the prompt")
+    axes.yaxis.set_major_formatter("{x:,.0f}")
     axes.set_xticks(list(table.index), [f"{c // 1024}K" for c in table.index])
-    axes.set_title(title, loc="left", fontsize=10, fontweight="bold")
+    axes.set_title(fill(title, 78), loc="left", fontsize=10, fontweight="bold")
     axes.legend(fontsize=8, frameon=False)
     return figure
 

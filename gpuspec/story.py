@@ -108,7 +108,8 @@ def option_finding(question: InferenceQuestion, best: pd.DataFrame) -> str:
     q = question
     good = [f"{r.gpus} x {r.gpu}" for r in _rows(best) if r.works]
     bad = [f"{r.gpu}" for r in _rows(best) if not r.works]
-    load = f"{q.network.name}, {q.concurrency:,} requests of {q.isl:,} + {q.osl:,} tokens"
+    asked = f"{q.request_rate:g} requests/s" if q.request_rate else f"{q.concurrency:,} requests"
+    load = f"{q.network.name}, {asked} of {q.isl:,} + {q.osl:,} tokens"
     if not good:
         return f"{load}: none of {listed(bad)} serves it within the limits"
     text = f"{load}: {listed(good)}"
@@ -127,11 +128,24 @@ def option_sentences(question: InferenceQuestion, best: pd.DataFrame) -> str:
         speed = f"{r.output_tokens_s:,.0f} tokens/s"
         span = f"{r.output_tokens_s_low:,.0f} to {r.output_tokens_s_high:,.0f}"
         time = f"TPOT {r.tpot_s * 1e3:.0f} ms, TTFT {r.ttft_s:.2f} s"
+        time += " for 95 % of the requests" if question.request_rate else ""
         said.append(
             f"{r.gpu} in {r.weight.upper()}: {copies}; {speed} ({span}), {time}; "
             f"bound by {r.bound}." + (f" {r.note}." if r.note else "")
         )
     return " ".join(said)
+
+
+def arrivals_finding(seen: pd.DataFrame) -> str:
+    """Say how far below its largest rate a fleet must stay for a short wait."""
+    if seen.empty:
+        return "No fleet serves the load"
+    said = []
+    for name, group in seen.groupby("gpu", sort=False):
+        calm = group["ttft_p95_s"] <= 2 * group["ttft_p95_s"].iloc[0]
+        share = float(group["utilisation"][calm].max())
+        said.append(f"{name} up to {share:.0%}")
+    return f"95 % wait at most twice as long as when idle: {listed(said)} of full load"
 
 
 def context_finding(table: pd.DataFrame, gpus: int) -> str:

@@ -154,6 +154,6 @@ def inference_panel(question: InferenceQuestion) -> Panel:
         asked, best = answered
         title = option_finding(asked, best)
         frontier = frontier_table(asked, best)
-        return figure(latency_throughput(frontier, title), title, title).svg
+        return figure(latency_throughput(frontier, title), title, title, tight=False).svg
 
     return Panel(controls, answer, draw)

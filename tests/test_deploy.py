@@ -158,3 +158,52 @@ def test_formats_that_do_not_fit_are_named(question):
     assert short["output_tokens_s"] == 0
     assert "too large" in short["reason"]
     assert np.isfinite(table["output_tokens_s"]).all()
+
+
+# --- requests that arrive at random --------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def arriving():
+    return deploy.inference_question(
+        "Llama-3.1-70B", "H100,H200", "fp8", ttft_limit_s=2.0, request_rate=6.0, max_gpus=4
+    )
+
+
+def test_a_fleet_for_a_rate_keeps_the_limits_for_95_percent(arriving):
+    table = deploy.options_table(arriving)
+    good = table[table["works"]]
+    assert len(good)
+    assert (good["ttft_s"] <= arriving.ttft_limit_s).all()
+    assert (good["tpot_s"] <= arriving.tpot_limit_s).all()
+    assert (good["replicas"] * good["rate_within"] >= arriving.request_rate).all()
+    one_fewer = (good["replicas"] - 1) * good["rate_within"]
+    assert (one_fewer < arriving.request_rate * 1.01).all()  # no more than the load needs
+    assert good["output_tokens_s"].to_numpy() == pytest.approx(arriving.request_rate * arriving.osl)
+
+
+def test_twice_the_rate_never_needs_fewer_gpus(arriving):
+    twice = arriving.model_copy(update={"request_rate": 2 * arriving.request_rate})
+    few, many = (
+        deploy.best_options(deploy.options_table(q)).set_index("gpu")["gpus"]
+        for q in (arriving, twice)
+    )
+    assert (many >= few).all()
+
+
+def test_waits_grow_with_the_rate_and_the_sentence_says_how_far_is_calm(arriving):
+    best = deploy.best_options(deploy.options_table(arriving))
+    seen = deploy.arrivals_table(arriving, best)
+    assert np.isfinite(seen.select_dtypes(float)).all().all()
+    for _, group in seen.groupby("gpu"):
+        assert group["ttft_p95_s"].iloc[-1] > group["ttft_p95_s"].iloc[0]
+        assert (group["ttft_p50_s"] <= group["ttft_p95_s"]).all()
+    assert "h200-sxm-141 up to" in story.arrivals_finding(seen)
+    assert "6 requests/s" in story.option_finding(arriving, best)
+
+
+def test_speculation_and_a_rate_together_are_refused():
+    with pytest.raises(InputError, match="draft_tokens"):
+        deploy.inference_question("Llama-3.1-8B", "H100", request_rate=1.0, draft_tokens=3)
+    with pytest.raises(InputError, match="request_rate"):
+        deploy.inference_question("Llama-3.1-8B", "H100", request_rate=-1.0)

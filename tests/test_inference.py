@@ -6,7 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpuspec import gpu, model, precision
-from gpuspec.calibration import inference_errors, inference_interval, memory_terms
+from gpuspec.calibration import (
+    inference_errors,
+    inference_interval,
+    memory_terms,
+    ratio_interval,
+)
 from gpuspec.calibration.engines import fit_engines
 from gpuspec.inference import (
     PARTS,
@@ -209,7 +214,10 @@ def test_tools_that_divide_by_all_tokens_are_converted():
 
 def test_engines_are_found_by_version():
     assert engine("tensorrt-llm", "0.6.1").id == "tensorrt-llm-0.5"
-    assert engine("tensorrt-llm", "0.13.0").id == "tensorrt-llm-0.12"
+    assert engine("tensorrt-llm", "0.10.0").id == "tensorrt-llm-0.8"
+    assert engine("tensorrt-llm", "0.13.0").id == "tensorrt-llm-0.11"
+    assert engine("tensorrt-llm", "0.17.0").id == "tensorrt-llm-0.14"
+    assert engine("tensorrt-llm", "0.21.0").id == engine("tensorrt-llm").id == "tensorrt-llm-1"
     assert engine("vllm", "v0.6.3.post1").id == "vllm-0"
     assert engine("vllm").id == "vllm-1"
     with pytest.raises(ValueError, match="engine"):
@@ -257,3 +265,31 @@ def test_intervals_cover_most_of_what_no_fit_has_seen():
     low, high = inference_interval(100.0, "throughput")
     wide = inference_interval(100.0, "throughput", inherited=True)
     assert wide[0] < low < 100 < high < wide[1]
+
+
+def test_a_ratio_uses_the_errors_of_its_pair_both_ways_round():
+    low, high = ratio_interval(2.0, "h200-sxm-141", "h100-sxm-80")
+    assert low < 2.0 < high
+    back = ratio_interval(0.5, "h100-sxm-80", "h200-sxm-141")
+    assert back == (pytest.approx(1 / high), pytest.approx(1 / low))
+    errors = inference_errors()
+    assert errors.loc["ratio h200-sxm-141 / h100-sxm-80", "sources"] >= 3
+    rare = ratio_interval(2.0, "b200-sxm-180", "v100-sxm-32")
+    assert rare == inference_interval(2.0, "ratio")
+
+
+def test_pcie_cards_pay_for_their_links_and_more_so_across_sockets():
+    def rate(device, tp):
+        return float(
+            maximum_load(replica("llama-3.1-8b", device, "fp16", tp), 1000, 500)["output_tokens_s"]
+        )
+
+    assert rate("A100 PCIe 80GB", 4) < 0.8 * rate("A100", 4)
+    assert rate("A100 PCIe 80GB", 8) / rate("A100", 8) < rate("A100 PCIe 80GB", 4) / rate("A100", 4)
+
+
+def test_a_sources_own_settings_outrank_the_engines(rows):
+    one = rows[rows["max_tokens"] > 0].head(1)
+    plain = one.assign(max_tokens=np.nan, max_sequences=np.nan)
+    tight = one.assign(max_tokens=256.0)
+    assert predicted_inference(tight) < predicted_inference(plain)

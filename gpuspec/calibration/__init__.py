@@ -4,6 +4,7 @@ from gpuspec.calibration.inference import (
     held_out_values,
     inference_errors,
     inference_interval,
+    ratio_interval,
 )
 from gpuspec.calibration.memory import (
     FIT_KINDS,
@@ -27,5 +28,6 @@ __all__ = [
     "interval",
     "memory_errors",
     "memory_terms",
+    "ratio_interval",
     "summary",
 ]

@@ -21,16 +21,23 @@ PRIOR_WIDTH = {
     "matmul_factor": 0.05,
     "attention_factor": 0.25,
     "grouped_factor": 0.35,
+    "fp8_cache_factor": 0.15,
     "expert_factor": 0.4,
-    "collective_factor": 0.5,
-    "pcie_factor": 1.0,
+    "expert_fp8_factor": 0.4,
+    "collective_start_factor": 0.5,
+    "collective_factor": 0.3,
+    "pcie_factor": 0.7,
+    "pcie_far_factor": 0.7,
     "logit_bytes": 1.0,
     "occupancy": 0.1,
+    "reserve_gb": 1.0,
     "first_token_ms": 1.0,
     "burst": 0.7,
 }
 """How far, as a factor in log space, a constant may leave its family's before it costs as much
 as one source's misfit: few measurements move the constants little."""
+ERA_WIDTH = 0.5
+"""The same between the eras of one engine, as a share: they differ less than two engines."""
 NOISE = 0.08
 """Log error that published measurements have between themselves (same case, two sources)."""
 
@@ -76,9 +83,9 @@ class _Linear:
         self.usable = np.abs(self.start) < 8  # a row that does not fit memory teaches nothing
         columns = [(error(n) - self.start) / STEP for n in range(len(NAMES))]
         self.slope = np.column_stack(columns)
-        self.weight = _weights(rows) / NOISE
+        self.weight = _weights(rows)
 
-    def fit(self, chosen: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    def fit(self, chosen: np.ndarray, centre: np.ndarray, width: float = 1.0) -> np.ndarray:
         """Return the log constants that fit the `chosen` rows, near `centre`."""
         from scipy.optimize import least_squares
 
@@ -88,7 +95,7 @@ class _Linear:
 
         def residuals(x: np.ndarray) -> np.ndarray:
             error = start + np.einsum("ij,ij->i", slope, x - points)
-            return np.concatenate([_soft(weight * error), (x - centre) / WIDTH])
+            return np.concatenate([weight * _soft(error / NOISE), (x - centre) / (WIDTH * width)])
 
         begin = np.clip(centre, LOW + 1e-6, HIGH - 1e-6)
         return np.asarray(least_squares(residuals, begin, bounds=(LOW, HIGH)).x)
@@ -119,7 +126,7 @@ def _fitted(linear: _Linear, chosen: np.ndarray, eras: set[str], start: np.ndarr
     for era in sorted(eras):
         family, own = chosen & (engines == _engine(era)), chosen & (linear.eras == era)
         middle = linear.fit(family, centre) if family.any() else centre
-        found[era] = linear.fit(own, middle) if own.any() else middle
+        found[era] = linear.fit(own, middle, ERA_WIDTH) if own.any() else middle
     return found
 
 
@@ -148,8 +155,8 @@ def _rounded(terms: EngineTerms) -> EngineTerms:
 
 
 def _soft(error: Any) -> Any:
-    """Damp outliers: quadratic up to 2, then linear (pseudo-Huber as a residual)."""
-    return np.sign(error) * 2 * np.sqrt(2 * (np.sqrt(1 + (error / 2) ** 2) - 1))
+    """Damp outliers: quadratic up to 1, then linear (pseudo-Huber as a residual)."""
+    return np.sign(error) * np.sqrt(2 * (np.sqrt(1 + error**2) - 1))
 
 
 def _weights(rows: pd.DataFrame) -> Any:

@@ -12,15 +12,19 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.calibration.engines import era_of, fit_engines, held_out_predictions, quantity
+from gpuspec.calibration.images import fit_images, held_out_images
 from gpuspec.calibration.memory import memory_terms
 from gpuspec.errors import InputError
 from gpuspec.files import write_atomically
 from gpuspec.inference.kernels import STORED, stored
+from gpuspec.measurements.images import image_measurements
 from gpuspec.measurements.inference import inference_measurements, prepared, skip_reasons
 from gpuspec.measurements.pairs import matched_pairs, ratio_errors
 from gpuspec.paths import DATA
 
 COVERAGE = 0.8
+PAIR_SOURCES = 3
+"""Sources that must have measured both GPUs of a pair before it gets an interval of its own."""
 WIDER = 1.5
 """Factor on the log width of an interval for a GPU that inherits its kernels."""
 
@@ -47,6 +51,19 @@ def inference_interval(value: Any, quantity: str, inherited: bool = False) -> tu
     error, power = stored()["errors"][quantity], WIDER if inherited else 1.0
     low, high = error["low"] ** power, error["high"] ** power
     return np.asarray(value) * low, np.asarray(value) * high
+
+
+def ratio_interval(value: Any, new: str, old: str) -> tuple[Any, Any]:
+    """Return the 80 % interval of a ratio of two GPUs, given by id, to the same software.
+
+    From the errors of that pair where three sources measured both, else of all pairs.
+    """
+    known = stored()["errors"]
+    forward, backward = f"ratio {new} / {old}", f"ratio {old} / {new}"
+    if backward in known and forward not in known:
+        low, high = (1 / known[backward][end] for end in ("high", "low"))
+        return np.asarray(value) * low, np.asarray(value) * high
+    return inference_interval(value, forward if forward in known else "ratio")
 
 
 def held_out_values() -> dict[str, float]:
@@ -114,9 +131,18 @@ def calibrate(operators: dict[str, Any] | None = None) -> dict[str, Any]:
     }
     pairs = matched_pairs(rows)
     of_pairs = rows["source_id"].to_numpy()[pairs["new"].to_numpy(int)]
-    errors["ratio"] = summary(ratio_errors(rows, predicted, pairs), of_pairs)
+    of_ratios = ratio_errors(rows, predicted, pairs)
+    errors["ratio"] = summary(of_ratios, of_pairs)
+    for name in sorted(pairs["pair"].unique()):
+        own = (pairs["pair"] == name).to_numpy()
+        if len(set(of_pairs[own])) >= PAIR_SOURCES:
+            errors[f"ratio {name}"] = summary(of_ratios[own], of_pairs[own])
+    images = image_measurements()
+    of_images = np.log(images["seconds_per_image"].to_numpy(float) / held_out_images(images))
+    errors["images"] = summary(of_images, images["source_id"])
     return {
         "operators": operators or stored()["operators"],
+        "images": fit_images(images).model_dump(),
         "engines": {
             era: {
                 "terms": terms.model_dump(),

@@ -4,17 +4,20 @@ from gpuspec.deploy.options import best_options, options_table
 from gpuspec.deploy.question import InferenceQuestion, inference_question
 from gpuspec.deploy.space import evaluate_options
 from gpuspec.deploy.tables import (
+    arrivals_table,
     claims_table,
     context_table,
     estimate_table,
     form_table,
     frontier_table,
+    images_table,
     precision_table,
     ratio_map,
 )
 
 __all__ = [
     "InferenceQuestion",
+    "arrivals_table",
     "best_options",
     "claims_table",
     "context_table",
@@ -22,6 +25,7 @@ __all__ = [
     "evaluate_options",
     "form_table",
     "frontier_table",
+    "images_table",
     "inference_question",
     "options_table",
     "precision_table",

@@ -9,7 +9,13 @@ from gpuspec.calibration import inference_interval
 from gpuspec.catalog import Gpu
 from gpuspec.deploy.layouts import impossible, layouts, precision_note, shortfall
 from gpuspec.deploy.question import InferenceQuestion
-from gpuspec.inference import Deployment, max_concurrency, steady_state
+from gpuspec.inference import (
+    Deployment,
+    arrivals,
+    max_concurrency,
+    steady_state,
+    sustainable_requests_s,
+)
 from gpuspec.inference.speculative import speculative
 from gpuspec.precision import Precision
 
@@ -24,13 +30,15 @@ BOUNDS = {
 }
 """What a reader calls the part that takes most of a token step."""
 LOADS = 64
+HALVINGS = 8
+"""Steps of the search for the largest request rate: within half a percent of it."""
 FIGURES = ("ttft_s", "tpot_s", "output_tokens_s")
 
 
 def served(question: InferenceQuestion, replica: Deployment, concurrency: Any) -> dict[str, Any]:
-    """Return `steady_state` of a replica under the question's load, speculation included."""
+    """Return `steady_state` of a replica for users who act on their own, speculation included."""
     q = question
-    found = steady_state(replica, concurrency, q.isl, q.osl, q.cached_share)
+    found = steady_state(replica, concurrency, q.isl, q.osl, q.cached_share, in_step=False)
     if q.draft_tokens:
         found = speculative(replica, found, concurrency, q.isl, q.osl, q.draft_tokens, q.acceptance)
     return found
@@ -55,6 +63,21 @@ def largest_load(question: InferenceQuestion, replica: Deployment) -> tuple[floa
     return most, float(loads[good].max()) if good.any() else 0.0
 
 
+def largest_rate(question: InferenceQuestion, replica: Deployment) -> float:
+    """Return the most requests a second of which 95 % keep the limits; 0 where none does."""
+    q = question
+    low, high = 0.0, sustainable_requests_s(replica, q.isl, q.osl, q.cached_share)
+    for step in range(HALVINGS):
+        middle = (low + high) / 2 if step else high * 0.98
+        low, high = (middle, high) if _keeps(q, replica, middle) else (low, middle)
+    return low
+
+
+def _keeps(q: InferenceQuestion, replica: Deployment, rate: float) -> bool:
+    found = arrivals(replica, rate, q.isl, q.osl, q.cached_share)
+    return bool(within_limits(q, {"ttft_s": found["ttft_p95_s"], "tpot_s": found["tpot_p95_s"]}))
+
+
 def options_table(question: InferenceQuestion) -> pd.DataFrame:
     """Return one row for each GPU, precision and split, with the replicas that the load needs.
 
@@ -64,8 +87,9 @@ def options_table(question: InferenceQuestion) -> pd.DataFrame:
         ``gpu``, ``weight``, ``tp``, ``pp``, ``replica_gpus``, ``most`` (requests that memory
         holds), ``within`` (those that keep the limits), ``replicas``, ``gpus``, then
         ``ttft_s``, ``tpot_s``, ``output_tokens_s`` (all replicas together) each with ``_low``
-        and ``_high`` (80 % interval), ``bound`` (part that takes most of a step), ``works``
-        and ``reason`` (why not; never NaN), ``note``.
+        and ``_high`` (80 % interval; with a request rate the times are those that 95 % of the
+        requests keep, and ``rate_within`` is the largest rate of one replica), ``bound`` (part
+        that takes most of a step), ``works`` and ``reason`` (why not; never NaN), ``note``.
     """
     rows = []
     for device in question.gpus:
@@ -84,6 +108,7 @@ def _row(q: InferenceQuestion, device: Gpu, weight: Precision, tp: int, pp: int)
         "replica_gpus": tp * pp,
         "most": 0.0,
         "within": 0.0,
+        "rate_within": 0.0,
         "replicas": 0,
         "gpus": 0,
         **{f"{n}{end}": np.inf for n in FIGURES[:2] for end in ("", "_low", "_high")},
@@ -106,7 +131,13 @@ def _row(q: InferenceQuestion, device: Gpu, weight: Precision, tp: int, pp: int)
         }
         row.update(alone, reason=_too_slow(q, alone))
         return row
-    return {**row, **_sized(q, replica, row["within"])}
+    if not q.request_rate:
+        return {**row, **_sized(q, replica, row["within"])}
+    row["rate_within"] = largest_rate(q, replica)
+    if not row["rate_within"]:
+        row["reason"] = "one request at a time keeps the limits, random arrivals do not"
+        return row
+    return {**row, **_sized_for_rate(q, replica, row["rate_within"])}
 
 
 def _expert_split(q: InferenceQuestion, tp: int) -> int:
@@ -118,6 +149,16 @@ def _sized(q: InferenceQuestion, replica: Deployment, within: float) -> dict[str
     """Return the replicas for the load and what each then delivers."""
     replicas = int(np.ceil(q.concurrency / within))
     found = served(q, replica, q.concurrency / replicas)
+    return {"replicas": replicas, **_figures(q, replica, found, replicas)}
+
+
+def _sized_for_rate(q: InferenceQuestion, replica: Deployment, rate: float) -> dict[str, Any]:
+    """Return the replicas for the request rate and what 95 % of the requests then see."""
+    replicas = int(np.ceil(q.request_rate / rate))
+    seen = arrivals(replica, q.request_rate / replicas, q.isl, q.osl, q.cached_share)
+    found = served(q, replica, max(float(seen["in_flight"]), 1.0))
+    found |= {"ttft_s": seen["ttft_p95_s"], "tpot_s": seen["tpot_p95_s"]}
+    found["output_tokens_s"] = seen["output_tokens_s"]
     return {"replicas": replicas, **_figures(q, replica, found, replicas)}
 
 

@@ -38,6 +38,8 @@ class InferenceQuestion(BaseModel):
     isl: int
     osl: int
     concurrency: int
+    request_rate: float
+    """Requests a second that arrive at random, over all replicas; 0: `concurrency` in flight."""
     ttft_limit_s: float
     tpot_limit_s: float
     engine: Engine
@@ -96,6 +98,7 @@ def inference_question(
     cached_share: float = 0.0,
     draft_tokens: int = 0,
     acceptance: float = 0.7,
+    request_rate: float = 0.0,
     data: str | Path | None = None,
 ) -> InferenceQuestion:
     """Check every input once, and return the question that the tables answer.
@@ -118,6 +121,9 @@ def inference_question(
         Share of the prompt's tokens found in the prefix cache.
     draft_tokens, acceptance : int, float
         Speculative decoding: tokens proposed a step (0: off), probability that one is right.
+    request_rate : float
+        Requests a second that arrive at random (Poisson), over all replicas. Given, the fleet
+        is sized for it instead of `concurrency`, and the limits hold for 95 % of the requests.
 
     Raises
     ------
@@ -138,10 +144,17 @@ def inference_question(
     for field, share in zip(SHARES, (cached_share, acceptance), strict=True):
         if not 0 <= float(share) < 1:
             raise InputError(field, share, "give a share from 0 to less than 1")
-    limits = {"ttft_limit_s": ttft_limit_s, "tpot_limit_s": tpot_limit_s}
-    for field, limit in limits.items():
+    numbers_from_0 = {
+        "ttft_limit_s": ttft_limit_s,
+        "tpot_limit_s": tpot_limit_s,
+        "request_rate": request_rate,
+    }
+    for field, limit in numbers_from_0.items():
         if not 0 <= float(limit) < float("inf"):
             raise InputError(field, limit, "give a number of at least 0 (0: none)")
+    if request_rate and draft_tokens:
+        valid = "0 with a request rate: queues are not modelled with speculation"
+        raise InputError("draft_tokens", draft_tokens, valid)
     if kv_precision.lower() not in KV_PRECISIONS:
         raise UnknownNameError("kv_precision", kv_precision, KV_PRECISIONS)
     network = model_name if isinstance(model_name, Model) else model(model_name, data)
@@ -155,6 +168,7 @@ def inference_question(
         gpus=tuple(gpu(name, data) for name in gpu_ids(gpus, data)),
         weights=tuple(precision(name.strip(), data) for name in names),
         kv_precision=kv_precision.lower(),
+        request_rate=float(request_rate),
         ttft_limit_s=float(ttft_limit_s),
         tpot_limit_s=float(tpot_limit_s),
         engine=engine(engine_name),

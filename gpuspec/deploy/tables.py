@@ -6,15 +6,24 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.calibration import inference_interval
-from gpuspec.catalog import Gpu, gpu
+from gpuspec.calibration import inference_interval, ratio_interval
+from gpuspec.catalog import Gpu, gpu, gpu_ids
 from gpuspec.deploy.layouts import impossible, shortfall
 from gpuspec.deploy.options import BOUNDS, served
 from gpuspec.deploy.question import InferenceQuestion, inference_question
-from gpuspec.inference import Deployment, max_concurrency, maximum_load
+from gpuspec.errors import InputError
+from gpuspec.inference import (
+    Deployment,
+    arrivals,
+    max_concurrency,
+    maximum_load,
+    sustainable_requests_s,
+)
+from gpuspec.inference.images import image_model, image_seconds
 from gpuspec.precision import precision
 
 LOADS = 40
+SHARES_OF_FULL = (0.02, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.94, 0.97)
 CONTEXTS = (2048, 4096, 8192, 16_384, 32_768, 65_536, 131_072)
 
 
@@ -33,6 +42,9 @@ def estimate_table(question: InferenceQuestion, replica: Deployment) -> dict[str
         value = float(found[name])
         low, high = inference_interval(value, kind, layout.kernels.inherited)
         answer[name] = (value, float(low), float(high))
+    if q.request_rate:
+        seen = arrivals(replica, q.request_rate, q.isl, q.osl, q.cached_share)
+        answer["arrivals"] = {name: float(value) for name, value in seen.items()}
     answer["parts"] = parts
     answer["bound"] = BOUNDS[max(parts, key=lambda name: parts[name])]
     return answer
@@ -61,6 +73,25 @@ def frontier_table(question: InferenceQuestion, best: pd.DataFrame) -> pd.DataFr
         )
     columns = ["gpu", "concurrency", "tpot_s", "user_tokens_s", "gpu_tokens_s"]
     return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=columns)
+
+
+def arrivals_table(question: InferenceQuestion, best: pd.DataFrame) -> pd.DataFrame:
+    """Return what users see as requests arrive faster, for the best fleet of each GPU.
+
+    Columns: ``gpu``, ``requests_s`` (over the whole fleet), ``utilisation``, ``in_flight`` and
+    ``ttft_p50_s``, ``ttft_p95_s``, ``ttft_p99_s``, ``tpot_p50_s``...
+    """
+    q, rows = question, []
+    for row in best[best["works"]].itertuples():
+        replica, copies = _replica(q, row), int(str(row.replicas))
+        most = sustainable_requests_s(replica, q.isl, q.osl, q.cached_share)
+        rates = most * np.array(SHARES_OF_FULL)
+        part = pd.DataFrame(arrivals(replica, rates, q.isl, q.osl, q.cached_share))
+        part.insert(0, "gpu", str(row.gpu))
+        part.insert(1, "requests_s", rates * copies)
+        part["in_flight"] *= copies
+        rows.append(part)
+    return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=["gpu"])
 
 
 def context_table(
@@ -156,20 +187,51 @@ def _fleet(
     return rates
 
 
+def images_table(
+    model_name: str,
+    gpus: str | Sequence[str],
+    steps: int = 30,
+    size: int = 1024,
+    stack: str = "tensorrt",
+) -> pd.DataFrame:
+    """Return how fast one GPU of each kind generates images, one after another.
+
+    Columns: ``gpu``, ``seconds``, ``images_s`` with ``images_s_low`` and ``images_s_high`` (80 %
+    interval). 16-bit computation: no published time in FP8 is in the fit.
+
+    Raises
+    ------
+    InputError
+        Names the field, the value and what is valid.
+    """
+    for field, value, most in (("steps", steps, 1000), ("size", size, 4096)):
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+            raise InputError(field, value, f"give a whole number from 1 to {most:,}")
+    network, rows = image_model(model_name), []
+    for name in gpu_ids(gpus):
+        seconds = sum(image_seconds(network, gpu(name), steps, size, size, stack).values())
+        low, high = inference_interval(seconds, "images")
+        rates = (1 / float(seconds), 1 / float(high), 1 / float(low))
+        rows.append((name, float(seconds), *rates))
+    columns = ["gpu", "seconds", "images_s", "images_s_low", "images_s_high"]
+    return pd.DataFrame(rows, columns=columns)
+
+
 def claims_table() -> pd.DataFrame:
     """Return what the buyers' article says about inference beside what the model gives."""
     contexts = (512, 2048, 8192, 32_768)
     names = ("llama-3.1-8b", "llama-3.1-70b")
+    h100, a100, h200 = (gpu(name).id for name in ("H100", "A100", "H200"))
     old = ratio_map(("H100", "fp8"), ("A100", "bf16"), names, contexts)
     new = ratio_map(("H200", "fp8"), ("H100", "fp8"), names, contexts)
     rows = []
-    for claim, table, said in (
-        ("C02: H100 serves up to 30 times faster than A100", old, 30.0),
-        ("C12: H200 gives 1.5 to 2 times the requests of H100", new, 1.5),
+    for claim, table, said, pair in (
+        ("C02: H100 serves up to 30 times faster than A100", old, 30.0, (h100, a100)),
+        ("C12: H200 gives 1.5 to 2 times the requests of H100", new, 1.5, (h200, h100)),
     ):
         finite = table.to_numpy()[np.isfinite(table.to_numpy())]
         holds = float((finite >= said).mean())
-        low, high = inference_interval(finite.max(), "ratio")
+        low, high = ratio_interval(finite.max(), *pair)
         verdict = "in none of these settings" if not holds else f"in {holds:.0%} of these settings"
         span = f"{finite.min():.1f} to {finite.max():.1f} ({low:.1f} to {high:.1f} at the top)"
         rows.append((claim, span, verdict))

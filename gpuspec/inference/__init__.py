@@ -2,6 +2,7 @@
 
 from gpuspec.inference.deployment import PARTS, Deployment, Layout
 from gpuspec.inference.engine import Engine, EngineLimits, EngineTerms, engine, engines
+from gpuspec.inference.queueing import arrivals, sustainable_requests_s
 from gpuspec.inference.serving import (
     cache_bytes,
     decode_seconds,
@@ -22,6 +23,7 @@ __all__ = [
     "EngineLimits",
     "EngineTerms",
     "Layout",
+    "arrivals",
     "cache_bytes",
     "decode_seconds",
     "engine",
@@ -34,4 +36,5 @@ __all__ = [
     "prefill_seconds",
     "static_batch",
     "steady_state",
+    "sustainable_requests_s",
 ]

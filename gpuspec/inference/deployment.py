@@ -26,6 +26,8 @@ from gpuspec.roofline import (
 
 GRID = np.unique(np.round(np.geomspace(1, 2**17, 120)))
 """Tokens of an iteration at which the products of a layer are computed; between, interpolated."""
+SOCKET_GPUS = 4
+"""GPUs of a PCIe server that share a socket; eight are spread over two."""
 DENSE_PARTS = ("matmul", "experts", "elementwise", "communication")
 PARTS = (*DENSE_PARTS, "attention", "head", "engine")
 
@@ -175,6 +177,11 @@ class Layout(BaseModel):
             total = total + point_to_point_seconds(message, link, terms)
         return np.asarray(total)
 
+    @cached_property
+    def starts_seconds(self) -> float:
+        """Seconds of a token step that collectives take however small their messages are."""
+        return float(self._communication(np.array([1e-9]))[0])
+
     def dense_seconds(self, tokens: ArrayLike) -> dict[str, Floats]:
         """Seconds of a stage's layers without attention for an iteration of `tokens`, by part."""
         log = np.log(np.maximum(np.asarray(tokens, float), 1.0))
@@ -285,6 +292,15 @@ class Deployment(BaseModel):
         """Return the GPUs of one replica."""
         return self.layout.gpus
 
+    @property
+    def _collective_factors(self) -> tuple[float, float]:
+        """Return the factors on the start of a collective and on its bytes' time."""
+        group, terms = max(self.layout.tp, 2), self.engine
+        if self.layout.kernels.over_nvlink(group):
+            return terms.collective_start_factor, terms.collective_factor
+        factor = terms.pcie_factor if group <= SOCKET_GPUS else terms.pcie_far_factor
+        return factor, factor
+
     def iteration_parts(
         self,
         sequences: ArrayLike,
@@ -317,16 +333,21 @@ class Deployment(BaseModel):
         prompts, each = np.asarray(prefill_sequences, float) / pp, np.asarray(tokens_each, float)
         parts = layout.dense_seconds(b * each + new * prompts)
         parts["matmul"] = parts["matmul"] * terms.matmul_factor
-        parts["experts"] = parts["experts"] * terms.expert_factor
+        fp8 = layout.compute == "fp8"
+        parts["experts"] = parts["experts"] * (
+            terms.expert_fp8_factor if fp8 else terms.expert_factor
+        )
         parts["elementwise"] = parts["elementwise"] + layout.stage_layers * terms.layer_us * MICRO
-        nvlink = layout.kernels.over_nvlink(max(layout.tp, 2))
-        factor = terms.collective_factor if nvlink else terms.pcie_factor
-        parts["communication"] = parts["communication"] * factor
+        starts = np.minimum(layout.starts_seconds, parts["communication"])
+        start_factor, factor = self._collective_factors
+        parts["communication"] = starts * start_factor + (parts["communication"] - starts) * factor
         decoding = np.where(b > 0, layout.decode_attention(b, context, each), 0.0)
         factor = terms.grouped_factor if layout.grouped else terms.attention_factor
         prefill = layout.prefill_attention(
             np.maximum(prompts, 1e-9), np.maximum(new, 1), past_tokens
         )
+        if layout.kv_bytes == 1:
+            factor = factor * terms.fp8_cache_factor
         parts["attention"] = decoding * factor + np.where(prompts > 0, prefill, 0.0)
         sampled = b * each + prompts
         logits = sampled * layout.network.vocab * terms.logit_bytes / layout.gpu.bandwidth_bytes_s

@@ -26,16 +26,27 @@ class EngineTerms(Terms):
     """Time of attention over that of the calibrated kernels, one query a key."""
     grouped_factor: float = Field(1.0, ge=0.5, le=6.0)
     """The same where several queries share a key; early engines repeated the keys."""
+    fp8_cache_factor: float = Field(1.0, ge=0.5, le=2.0)
+    """More or less of it for a cache of 8 bits, over the calibrated kernels for such a cache."""
     expert_factor: float = Field(1.0, ge=0.3, le=3.0)
-    """Time of the experts over that of the calibrated kernels."""
+    """Time of the experts over that of the calibrated kernels, computed in 16 bit."""
+    expert_fp8_factor: float = Field(1.0, ge=0.3, le=3.0)
+    """The same computed in FP8."""
+    collective_start_factor: float = Field(1.0, ge=0.2, le=10.0)
+    """Start of a collective over the calibrated one: GPUs also wait for each other."""
     collective_factor: float = Field(1.0, ge=0.2, le=5.0)
-    """Time of the collectives over that of the calibrated ones; less where they are hidden."""
-    pcie_factor: float = Field(0.2, ge=0.01, le=5.0)
-    """The same over PCIe; the timings come from a machine whose GPUs talk through the host."""
+    """Its bytes' time over the calibrated one; less where it is hidden."""
+    pcie_factor: float = Field(1.0, ge=0.2, le=5.0)
+    """The same over PCIe between up to four GPUs, which share a socket."""
+    pcie_far_factor: float = Field(1.0, ge=0.2, le=5.0)
+    """The same over PCIe between more GPUs, whose messages cross the link of two sockets."""
     logit_bytes: float = Field(16.0, ge=0.0, le=3000.0)
     """Bytes moved for each logit of a sampled token: scaling, penalties, sorting, choosing."""
     occupancy: float = Field(0.95, ge=0.4, le=1.0)
     """Mean share of the possible sequences that are in flight at full load."""
+    reserve_gb: float = Field(2.0, ge=0.0, le=8.0)
+    """Memory of each GPU that the engine keeps besides what the memory model counts: buffers of
+    its largest batch, graphs."""
     first_token_ms: float = Field(5.0, ge=0.0, le=500.0)
     """From a request's arrival to its first iteration: HTTP, tokenizer, queue, detokenizer."""
     burst: float = Field(0.3, ge=0.0, le=1.5)

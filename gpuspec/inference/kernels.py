@@ -31,6 +31,16 @@ OWN = ("a100-sxm-80", "h100-sxm-80", "h200-sxm-141", "l40s-pcie-48", "b200-sxm-1
 OTHER_VENDOR_PARENT = "h100-sxm-80"
 FALLBACKS = ("h100-sxm-80", "a100-sxm-80", "l40s-pcie-48")
 PCIE_PARENT = "l40s-pcie-48"
+PCIE = CollectiveTerms(
+    start_us=10.0,
+    per_doubling_us=5.0,
+    one_shot_share=0.2,
+    ring_start_us=20.0,
+    share_2=0.7,
+    share_4=0.7,
+    share_8=0.5,
+)
+"""Collectives over PCIe: a start; how servers differ from it is fitted with the engines."""
 
 
 class Kernels(BaseModel):
@@ -92,14 +102,13 @@ class Kernels(BaseModel):
 
     def collectives(self, gpus: int) -> tuple[CollectiveTerms, float]:
         """Return the constants of collectives over `gpus` of a node, and the link's bytes/s."""
-        if self.over_nvlink(gpus):
-            tables, rate = self.tables, self.gpu.nvlink_bytes_s
-            if self.measured_on == PCIE_PARENT:
-                tables = stored()["operators"][OTHER_VENDOR_PARENT]
-        else:
-            tables = stored()["operators"][PCIE_PARENT]
-            rate = self.gpu.pcie_bytes_s or 64e9
-        return CollectiveTerms(**_found(tables, "all_reduce", "bf16", self.library)), rate
+        if not self.over_nvlink(gpus):
+            return PCIE, self.gpu.pcie_bytes_s or 64e9
+        tables = self.tables
+        if self.measured_on == PCIE_PARENT:
+            tables = stored()["operators"][OTHER_VENDOR_PARENT]
+        terms = CollectiveTerms(**_found(tables, "all_reduce", "bf16", self.library))
+        return terms, self.gpu.nvlink_bytes_s
 
 
 @cache
@@ -111,7 +120,13 @@ def stored() -> dict[str, Any]:
 
 @cache
 def nvlink_island(gpu_id: str, form_factor: str) -> int:
-    """Return how many GPUs of a node NVLink joins."""
+    """Return how many GPUs of a node NVLink joins.
+
+    Bridges of PCIe cards are extras that published measurements go without (their two-GPU rates
+    are those of PCIe); NVL cards are sold with them.
+    """
+    if form_factor == "pcie":
+        return 1
     table = servers()
     islands = table.loc[table["gpu_id"] == gpu_id, "nvlink_island_gpus"]
     if len(islands):

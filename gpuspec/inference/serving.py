@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from gpuspec.inference.deployment import Deployment
 from gpuspec.memory import sequence_kv_bytes, serving_parts
+from gpuspec.models import parameter_parts
 from gpuspec.roofline import Floats
 
 
@@ -56,6 +57,11 @@ def cache_bytes(replica: Deployment, context: ArrayLike = 2048) -> Floats:
         terms=replica.memory,
     )
     taken = parts["weights"] + parts["activations"] + parts["runtime"]
+    taken = taken + replica.engine.reserve_gb * 1e9
+    if layout.attention_dp:  # every GPU holds the attention of its own requests whole
+        attention = parameter_parts(layout.network)["attention"] / layout.pp
+        share = attention * layout.weight.bytes_per_weight * (1 - 1 / layout.tp)
+        taken = taken + share
     share, memory = replica.limits.memory_share, layout.gpu.memory_bytes
     if layout.library == "tensorrt-llm":
         return np.asarray((memory - taken) * share)
@@ -120,8 +126,12 @@ def steady_state(
     isl: ArrayLike,
     osl: ArrayLike,
     cached_share: ArrayLike = 0.0,
+    in_step: bool = True,
 ) -> dict[str, Any]:
     """Return speed with `concurrency` requests always in flight (continuous batching).
+
+    `in_step`: clients started together, as load generators do, and their prompts still come in
+    bunches (``EngineTerms.burst``). Users act on their own: their prompts wait as at random.
 
     Each finished request makes room for the next, whose prompt is processed in chunks beside
     the others' tokens. Per token step ``B / OSL`` prompts begin, so the mean step takes a
@@ -140,7 +150,7 @@ def steady_state(
     new = np.maximum(i * (1 - np.asarray(cached_share, float)), 1.0)
     past = i - new
     budget = float(replica.limits.max_tokens)
-    decoding = np.minimum(n, budget / (1 + new / o))
+    decoding = np.minimum(n, _decoding_limit(replica, new, o))
     starts = decoding / o  # prompts that begin in a token step
     lump = np.clip(np.maximum(new, starts * new), 1.0, np.maximum(budget - decoding, budget / 8))
     prompts = np.maximum(lump / new, 1.0)
@@ -162,7 +172,11 @@ def steady_state(
     waiting = step / 2  # of the iteration that runs when the request arrives
     own = pieces * _total(both) + replica.engine.first_token_ms / 1e3
     prompt = np.maximum(_total(both) - _total(alone), 0.0) * new / (lump * replica.layout.pp)
-    others = replica.engine.burst * np.maximum(n - 1, 0.0) / 2 * prompt
+    if in_step:
+        others = replica.engine.burst * np.maximum(n - 1, 0.0) / 2 * prompt
+    else:  # M/D/1: the prompts of the others are a queue that is busy this share of the time
+        busy = np.minimum(starts / step * prompt, 0.95)
+        others = np.where(n > 1, busy * prompt / (2 * (1 - busy)), 0.0)
     ttft = waiting + own + others
     return {
         "ttft_s": ttft,
@@ -198,6 +212,8 @@ def finite_run(
     mixed by the share of a wave that its prompts take.
     """
     r, n = np.asarray(requests, float), np.maximum(np.asarray(concurrency, float), 1e-9)
+    # More never decode together: prompts come in no faster than the token budget lets them.
+    n = np.minimum(n, _decoding_limit(replica, isl, osl))
     first = np.minimum(r, n)
     full = np.floor(r / np.maximum(first, 1.0))
     rest = np.maximum(r - full * first, 0.0)
@@ -209,6 +225,12 @@ def finite_run(
     drifted = np.maximum(r - first / 2, first / 2) / steady["requests_s"] + tail
     share = np.minimum(wave["ttft_s"] / wave["latency_s"], 1.0)
     return np.asarray((1 - share) * waves + share * drifted)
+
+
+def _decoding_limit(replica: Deployment, isl: ArrayLike, osl: ArrayLike) -> Floats:
+    """Return the sequences that decode at once when prompts fill the rest of each iteration."""
+    budget, ratio = float(replica.limits.max_tokens), np.asarray(isl, float) / np.asarray(osl)
+    return np.asarray(np.maximum(budget / (1 + ratio), 1.0))
 
 
 def _total(parts: dict[str, Floats]) -> Floats:

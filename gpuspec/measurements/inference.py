@@ -14,6 +14,7 @@ from gpuspec.inference import (
     Deployment,
     EngineTerms,
     Layout,
+    arrivals,
     engine,
     finite_run,
     max_concurrency,
@@ -21,6 +22,7 @@ from gpuspec.inference import (
     prefill_seconds,
     static_batch,
     steady_state,
+    sustainable_requests_s,
 )
 from gpuspec.memory import MemoryTerms
 from gpuspec.models import Model, model
@@ -40,10 +42,13 @@ METRICS = {
 """Metrics that a row may hold, and the quantity whose error they measure."""
 
 SCENARIOS = ("inflight_max", "static_batch", "first_token", "serving")
+NEARLY_FULL = 0.97
+"""Share of the sustainable rate at which a published run beyond it is read."""
 TUNED = 0
 """Expert-parallel size of a row that does not say: the fastest way counts."""
 _LAYOUT = ["model", "gpu", "weight_precision", "kv_precision", "tp", "pp", "ep"]
-_ONE_CALL = [*_LAYOUT, "engine", "engine_version", "scenario"]
+_SETTINGS = ["max_sequences", "max_tokens"]
+_ONE_CALL = [*_LAYOUT, "engine", "engine_version", "scenario", *_SETTINGS]
 
 
 def inference_measurements(data: str | Path | None = None) -> pd.DataFrame:
@@ -61,10 +66,11 @@ def prepared(rows: pd.DataFrame) -> pd.DataFrame:
 
     A blank ``ep`` says that a mixture of experts was run in whichever way is fastest (experts
     split or spread, attention split or data-parallel); a blank cache precision is 16 bit.
-    Tables without ``ep``, ``pp``, ``concurrency`` or ``request_rate`` are accepted.
+    A blank ``max_sequences`` or ``max_tokens`` is the engine's own. Tables without these columns
+    or without ``pp``, ``concurrency`` or ``request_rate`` are accepted.
     """
     rows = rows.copy()
-    for column in ("ep", "pp", "concurrency", "request_rate", "requests", "batch_size"):
+    for column in ("ep", "pp", "concurrency", "request_rate", "requests", "batch_size", *_SETTINGS):
         if column not in rows:
             rows[column] = np.nan
     for column, blank in (("ep", TUNED), ("tp", 1), ("pp", 1)):
@@ -176,12 +182,14 @@ def predicted_inference(
     for key, index in rows.groupby(_ONE_CALL, dropna=False, sort=False).indices.items():
         about: dict[str, Any] = dict(zip(_ONE_CALL, list(key), strict=True))  # type: ignore[call-overload]
         found = engine(about["engine"], about["engine_version"])
+        set_by_source = {n: about[n] for n in _SETTINGS if about[n] > 0}
+        limits = found.limits.model_copy(update=set_by_source)
         best = np.zeros(len(index))
         for shape in _ways(about, found.library):
             replica = Deployment(
                 layout=shape,
                 engine=(terms or {}).get(found.id, found.terms),
-                limits=found.limits,
+                limits=limits,
                 memory=memory or MemoryTerms(),
             )
             best = np.maximum(best, _PREDICTORS[about["scenario"]](replica, rows.iloc[index]))
@@ -221,9 +229,9 @@ def _pick(rows: pd.DataFrame, replica: Deployment, found: Mapping[str, Any]) -> 
         "total_tokens_per_s": output * (isl + osl) / osl,
         "requests_per_s": output / osl,
         "ttft_ms": ttft * 1e3,
-        "ttft_p50_ms": ttft * 1e3,
+        "ttft_p50_ms": np.asarray(found.get("ttft_p50_s", ttft)) * 1e3,
         "tpot_ms": tpot * 1e3,
-        "tpot_p50_ms": tpot * 1e3,
+        "tpot_p50_ms": np.asarray(found.get("tpot_p50_s", tpot)) * 1e3,
         "latency_s": ttft + tpot * (osl - 1),
     }
     metric = rows["metric"].to_numpy()
@@ -261,39 +269,45 @@ def _maximum(replica: Deployment, rows: pd.DataFrame) -> np.ndarray:
 
 
 def _serving(replica: Deployment, rows: pd.DataFrame) -> np.ndarray:
-    """Closed loop at a concurrency; all at once where neither it nor a rate is given."""
+    """Arrivals at a rate, or a closed loop; all at once where neither it nor a rate is given."""
     isl, osl, concurrency, rate = _numbers(rows, "isl", "osl", "concurrency", "request_rate")
+    copies = _replicas(replica, rows)
     most = max_concurrency(replica, isl, osl)
-    asked = np.where(np.isnan(concurrency), np.inf, concurrency / _replicas(replica, rows))
-    full = steady_state(replica, np.maximum(np.minimum(asked, most), 1e-9), isl, osl)
-    each = rate / _replicas(replica, rows)
-    open_loop = np.isfinite(each)
-    inside = _open_loop_sequences(replica, each, isl, osl, most)
-    load = np.where(open_loop, np.minimum(inside, np.minimum(asked, most)), np.minimum(asked, most))
-    found = steady_state(replica, np.maximum(load, 1e-9), isl, osl)
-    output = np.where(
-        open_loop, np.minimum(each * osl, full["output_tokens_s"]), found["output_tokens_s"]
-    )
-    requests = rows["requests"].to_numpy(float) / _replicas(replica, rows)
-    burst = ~open_loop & np.isfinite(requests) & (requests <= asked)
+    asked = np.where(np.isnan(concurrency), np.inf, concurrency / copies)
+    found = steady_state(replica, np.maximum(np.minimum(asked, most), 1e-9), isl, osl)
+    requests = rows["requests"].to_numpy(float) / copies
+    burst = np.isfinite(requests) & (requests <= asked)
     seconds = finite_run(replica, np.where(burst, requests, 1.0), np.maximum(most, 1), isl, osl)
-    output = np.where(burst, requests * osl / seconds, output)
+    output = np.where(burst, requests * osl / seconds, found["output_tokens_s"])
     waiting = np.where(np.isfinite(asked), np.maximum(asked - most, 0.0), 0.0)
     found["ttft_s"] = found["ttft_s"] + waiting / np.maximum(found["requests_s"], 1e-9)
+    found["ttft_p50_s"], found["tpot_p50_s"] = found["ttft_s"], found["tpot_s"]
     found["output_tokens_s"] = np.where(most >= 1, output, 0.0)
+    for place in map(int, np.flatnonzero(np.isfinite(rate))):
+        _arriving(replica, found, place, rate[place] / copies[place], isl[place], osl[place])
     return _pick(rows, replica, found)
 
 
-def _open_loop_sequences(
-    replica: Deployment, rate: np.ndarray, isl: np.ndarray, osl: np.ndarray, most: np.ndarray
-) -> np.ndarray:
-    """Return the sequences in flight at an arrival rate, by Little's law."""
-    inside = np.full(len(rate), 1.0)
-    with np.errstate(invalid="ignore"):
-        for _ in range(30):
-            step = steady_state(replica, np.clip(inside, 0.05, most), isl, osl)["tpot_s"]
-            inside = 0.5 * inside + 0.5 * np.clip(rate * osl * step, 0.05, most)
-    return np.where(np.isfinite(inside), inside, 1.0)
+def _arriving(
+    replica: Deployment, found: dict[str, Any], place: int, rate: float, isl: float, osl: float
+) -> None:
+    """Put what requests at a rate see into one row of `found`; the closed loop bounds it.
+
+    A run of finite length shows a rate beyond what can be sustained as one just below it.
+    """
+    rate = min(rate, NEARLY_FULL * sustainable_requests_s(replica, isl, osl))
+    one = arrivals(replica, rate, isl, osl)
+    pairs = {
+        "ttft_s": one["ttft_mean_s"],
+        "tpot_s": one["tpot_mean_s"],
+        "ttft_p50_s": one["ttft_p50_s"],
+        "tpot_p50_s": one["tpot_p50_s"],
+        "output_tokens_s": rate * osl,
+    }
+    for name, value in pairs.items():
+        found[name] = np.array(np.broadcast_to(found[name], np.shape(found["tpot_s"])))
+        if float(value) < found[name][place]:
+            found[name][place] = float(value)
 
 
 _PREDICTORS = {
