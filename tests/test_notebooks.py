@@ -30,7 +30,9 @@ OTHER = {
         "concurrency": 200,
         "tpot_limit_s": 0.02,
         "engine": "vllm",
-        "draft_tokens": 3,
+        "request_rate": 2.0,
+        "image_model": "FLUX.1-dev",
+        "image_steps": 28,
     },
     "11_validation": {
         "measurements": str(ROOT / "tests/fixtures/measurements.csv"),
