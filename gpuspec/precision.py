@@ -46,6 +46,8 @@ class TrainingRecipe(BaseModel):
     weight_bytes: float
     grad_bytes: float
     optimizer_bytes: float
+    step_bytes: float = 0.0
+    """Temporary copies while the optimizer steps, divided like its states."""
 
     @property
     def bytes_per_param(self) -> float:

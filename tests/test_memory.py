@@ -6,11 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpuspec import Model, gpu, model, precision, training_recipe
+from gpuspec.calibration import memory_terms
+from gpuspec.measurements import memory_measurements, predicted_memory
 from gpuspec.memory import (
     Adapter,
     MemoryTerms,
     adapter_params,
     cached_tokens,
+    collective_bytes,
     kv_cache_bytes_per_token,
     kv_heads_per_gpu,
     layer_activation_bytes,
@@ -243,6 +246,59 @@ def test_training_obeys_its_laws(seq, micro, tp, pp, dp, zero, recompute):
     lower = training_parts(SMALL, recipe, zero_stage=zero, **options)
     for name in ("weights", "gradients", "optimizer"):
         assert states[name] <= lower[name]
+
+
+def parts_8b(**changed: object) -> dict[str, np.ndarray]:
+    options = {"seq_len": 4096, "tp": 8, "dp": 2, "terms": FREE}
+    return training_parts(SMALL, training_recipe("adamw"), **(options | changed))
+
+
+def test_an_eager_norm_keeps_six_bytes_and_an_eager_gate_one_width_more():
+    fused, eager_norm = (parts_8b(fused_norms=f)["activations"] for f in (True, False))
+    assert eager_norm - fused == pytest.approx(2 * 4 * 4096 * SMALL.hidden * SMALL.layers / 8)
+    fused, eager_glu = (parts_8b(fused_glu=f)["activations"] for f in (True, False))
+    assert eager_glu - fused == pytest.approx(2 * 4096 * SMALL.ffn * SMALL.layers / 8)
+
+
+def test_outputs_that_wait_for_their_collective_give_way_at_the_memorys_limit():
+    need, wait = collective_bytes(4096, 4096, 32, np.array([1, 2, 32]))
+    assert need.tolist() == [0, 4 * 2**25, 4 * 2**25]
+    assert wait.tolist() == [0, 2 * 2**30, 2 * 2**30]
+    assert collective_bytes(4096, 4096, 32, 8, pp=2)[1] == 0
+    most = sum(parts_8b().values())
+    least = sum(parts_8b(capacity_bytes=0.0).values())
+    assert most - least == pytest.approx(2 * 2**30)
+    for limit in np.linspace(float(least), float(most), 5):
+        assert sum(parts_8b(capacity_bytes=limit).values()) == pytest.approx(limit)
+
+
+def test_an_optimizer_step_counts_where_its_copies_exceed_activations():
+    recipe = training_recipe("adamw-mixed")
+    options = {"tp": 1, "dp": 1, "recompute": "full", "bytes_per_logit": 0.0}
+    small, large = (parts_8b(seq_len=s, **options) for s in (16, 262144))
+    step = SMALL.params * recipe.step_bytes
+    assert small["activations"] + small["workspace"] == pytest.approx(step, rel=1e-3)
+    assert large["activations"] + large["workspace"] > step
+
+
+def test_a_log_of_rank_0_shows_the_first_stage():
+    options = {"tp": 1, "pp": 8, "microbatches": 1, "micro_batch": 8, "bytes_per_logit": 10.0}
+    fullest, first = (sum(parts_8b(stage=s, **options).values()) for s in ("fullest", "first"))
+    assert first < fullest
+
+
+def test_gradients_without_a_buffer_come_while_activations_go():
+    kept, none, third = (parts_8b(persistent_gradients=p)["gradients"] for p in (1.0, 0.0, 2 / 3))
+    assert none <= third <= kept
+    assert third >= 2 / 3 * kept
+
+
+def test_published_runs_are_predicted_to_fit_the_gpu_that_they_ran_on():
+    rows = memory_measurements()
+    rows = rows[(rows["source_id"] == "nanotron-sweep")]
+    peak = predicted_memory(rows, memory_terms())
+    assert (peak <= gpu("H100").memory_bytes).mean() > 0.97
+    assert np.median(np.abs(np.log(rows["value_bytes"] / peak))) < 0.09
 
 
 def test_formulas_broadcast_over_a_grid():

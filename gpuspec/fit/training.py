@@ -19,6 +19,7 @@ def training_policies(question: MemoryQuestion) -> list[tuple[str, str, dict[str
     rank = question.lora_rank
     targets = ("q", "k", "v", "o", "gate", "up", "down")
     base = {"persistent_gradients": True, "bytes_per_logit": 10.0}
+    base |= {"fused_norms": False, "fused_glu": False}  # eager PyTorch, as most scripts run it
     megatron = {"split": True, "zero_stage": 1}
     lora = {f: Adapter(base=precision(f), rank=rank, targets=targets) for f in ("bf16", "nf4-dq")}
     mixed, eight = {"recipe": "adamw-mixed"}, {"recipe": "adamw-8bit"}

@@ -1,5 +1,6 @@
 """Published measurements, and what the formulas predict for each of them."""
 
+import math
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.catalog import load_table
+from gpuspec.catalog import gpu, load_table
+from gpuspec.errors import UnknownNameError
 from gpuspec.memory import (
     Adapter,
     MemoryTerms,
@@ -62,20 +64,34 @@ def _training(about: dict[str, Any], rows: pd.DataFrame, terms: MemoryTerms, dat
     columns = ["seq_len", "micro_batch", "microbatches", "tp", "pp", "cp", "dp", "interleave"]
     columns += ["zero_stage", "recompute", "attention", "bytes_per_logit"]
     columns += ["sequence_parallel", "persistent_gradients", "dropout", "balanced_stages"]
+    columns += ["fused_norms", "fused_glu", "stage"]
+    if about["part"] == "activations":  # the paper's own formula: nothing beyond it
+        terms = terms.model_copy(update={"training_activation_factor": 1.0})
+    capacity = rows["gpu"].map(_capacity).to_numpy(float)
     parts = training_parts(
         model(about["model_id"], data),
         training_recipe(about["recipe"], data),
         **{c: rows[c].to_numpy(dtype=_kind(rows[c])) for c in columns},
+        capacity_bytes=capacity,
         adapter=adapter,
         terms=terms,
     )
     if about["part"] == "activations":
-        return parts["activations"] / terms.training_activation_factor
+        return parts["activations"]
     used = sum(part for name, part in parts.items() if name != "runtime")
     if about["measure"] == "allocated":
         return used
-    reserved = used * (1 + terms.fragmentation)
+    reserved = np.clip(used * (1 + terms.fragmentation), None, np.maximum(capacity, used))
     return reserved if about["measure"] == "reserved" else sum(parts.values())
+
+
+@lru_cache(64)
+def _capacity(name: str) -> float:
+    """Memory of a GPU; none is known where the source left open which it was."""
+    try:
+        return gpu(name).memory_bytes
+    except UnknownNameError:
+        return math.inf
 
 
 def _kind(column: "pd.Series[Any]") -> type:

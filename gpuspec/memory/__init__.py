@@ -4,7 +4,13 @@ Pure functions over arrays: scalars, columns and grids that broadcast. Functions
 ``_parts`` return a dict of parts whose sum is the total.
 """
 
-from gpuspec.memory.activations import layer_activation_bytes, layers_in_flight, logits_bytes
+from gpuspec.memory.activations import (
+    collective_bytes,
+    layer_activation_bytes,
+    layers_in_flight,
+    logits_bytes,
+    norm_saved_bytes,
+)
 from gpuspec.memory.kv import (
     cached_tokens,
     kv_cache_bytes_per_token,
@@ -36,6 +42,7 @@ __all__ = [
     "budget_bytes",
     "bytes_per_weight",
     "cached_tokens",
+    "collective_bytes",
     "kv_cache_bytes_per_token",
     "kv_heads_per_gpu",
     "layer_activation_bytes",
@@ -45,6 +52,7 @@ __all__ = [
     "max_context",
     "max_sequences",
     "mla_cache_bytes_per_token",
+    "norm_saved_bytes",
     "sequence_kv_bytes",
     "serving_activation_bytes",
     "serving_parts",

@@ -6,6 +6,8 @@ from numpy.typing import ArrayLike
 from gpuspec.memory.weights import Floats
 
 RECOMPUTE = ("none", "selective", "full")
+GATHERED_TENSORS = 4  # a product's gathered input, unreduced output, and the gradients of both
+WAITING_PER_LAYER = 2  # unreduced outputs of a layer: of attention and of the MLP
 
 
 def layer_activation_bytes(
@@ -21,6 +23,7 @@ def layer_activation_bytes(
     sequence_parallel: ArrayLike = False,
     recompute: ArrayLike = "none",
     bytes_per_element: ArrayLike = 2.0,
+    norm_bytes: ArrayLike = 2.0,
 ) -> dict[str, Floats]:
     """Bytes of activations that one transformer layer keeps for one micro-batch, on one GPU.
 
@@ -35,7 +38,8 @@ def layer_activation_bytes(
         Widths of the residual stream, of all query heads, and of the keys (= of the values).
     mlp_saved_width : array_like
         Width of everything between the two MLP products that is kept: ``2 * ffn`` (input and
-        output of the activation) or ``3 * ffn`` when gated; for experts times those active.
+        output of the activation) or ``3 * ffn`` when gated (``4 * ffn`` where activation and
+        product are separate kernels); for experts times those active.
     score_elements : array_like
         Elements of the attention matrix (heads x sequence x sequence x micro-batch) when it is
         materialised: 0 with FlashAttention or equal.
@@ -45,6 +49,8 @@ def layer_activation_bytes(
         Tensor-parallel size, and whether norms and dropouts are split over it as well.
     recompute : array_like of str
         ``none``; ``selective`` (attention core recomputed); ``full`` (only layer inputs kept).
+    norm_bytes : array_like
+        Bytes an element that one norm keeps: 2 for its 16-bit input; see `norm_saved_bytes`.
 
     Returns
     -------
@@ -64,7 +70,7 @@ def layer_activation_bytes(
     each = np.asarray(bytes_per_element, float)
     query, kv = np.asarray(query_width, float), np.asarray(kv_width, float)
 
-    norms = tokens * 2 * each * hidden / outside
+    norms = tokens * 2 * np.asarray(norm_bytes, float) * hidden / outside
     # Shared input of Q, K and V; queries, keys, values and the output product's input; a mask.
     attention = tokens * ((each + mask) * hidden / outside + each * (2 * query + 2 * kv) / split)
     mlp = tokens * (
@@ -81,6 +87,62 @@ def layer_activation_bytes(
         "norms": np.where(full, tokens * each * hidden / outside, norms),
         "scores": np.where(none, scores, 0.0),
     }
+
+
+def norm_saved_bytes(fused: ArrayLike, rms: bool, frozen: bool = False) -> Floats:
+    """Bytes an element that a norm keeps: its 16-bit input, or what eager PyTorch makes of it.
+
+    Without a fused kernel RMSNorm runs in FP32: the FP32 copy of the input stays for the
+    square and for the product, and where its weights are trained the 16-bit result stays too.
+    PyTorch's own LayerNorm is one kernel and keeps its input.
+
+    >>> norm_saved_bytes([True, False], rms=True).tolist()
+    [2.0, 6.0]
+    """
+    eager = (4.0 if frozen else 6.0) if rms else 2.0
+    return np.where(fused, 2.0, eager)
+
+
+def collective_bytes(
+    tokens: ArrayLike,
+    hidden: ArrayLike,
+    layers: ArrayLike,
+    tp: ArrayLike,
+    pp: ArrayLike = 1,
+    bytes_per_element: ArrayLike = 2.0,
+) -> tuple[Floats, Floats]:
+    """Bytes of full-width tensors around the collectives of tensor parallelism, on one GPU.
+
+    Sequence parallelism keeps the tensors between the matrix products divided, but every
+    product's gathered input, unreduced output and their gradients are as wide as without it:
+    `GATHERED_TENSORS` of them at any time. On top of that the allocator gives the input of a
+    collective back only once the GPU has passed it, and the host runs ahead by up to a forward
+    pass: both unreduced outputs of each layer wait. They give way where memory runs out: the
+    allocator then waits for the GPU. Pipeline stages stay close to the GPU, because each
+    micro-batch waits for its neighbour's.
+
+    Parameters
+    ----------
+    tokens, hidden, layers : array_like
+        Tokens of a micro-batch, width of the residual stream, layers of this GPU's stage.
+
+    Returns
+    -------
+    tuple of arrays
+        What the step needs, and what waits.
+
+    References
+    ----------
+    Korthikanti et al. 2022, arXiv:2205.05198, section 4.2.2; PyTorch, ``Tensor.record_stream``
+    and ``TORCH_NCCL_AVOID_RECORD_STREAMS``.
+
+    >>> [float(size) / 2 for size in collective_bytes(1, 1, 32, tp=8)]
+    [4.0, 64.0]
+    """
+    one = np.asarray(tokens, float) * np.asarray(hidden, float) * bytes_per_element
+    one = np.where(np.asarray(tp) > 1, one, 0.0)
+    waiting = np.where(np.equal(pp, 1), WAITING_PER_LAYER * np.asarray(layers, float), 0.0)
+    return GATHERED_TENSORS * one, waiting * one
 
 
 def layers_in_flight(

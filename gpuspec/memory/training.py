@@ -6,13 +6,17 @@ import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import BaseModel, ConfigDict, Field
 
-from gpuspec.memory.activations import layer_activation_bytes, layers_in_flight, logits_bytes
+from gpuspec.memory.activations import (
+    collective_bytes,
+    layer_activation_bytes,
+    layers_in_flight,
+    logits_bytes,
+    norm_saved_bytes,
+)
 from gpuspec.memory.terms import MemoryTerms
 from gpuspec.memory.weights import Floats, lora_params, training_state_bytes
 from gpuspec.models import Model, parameter_parts
 from gpuspec.precision import Precision, TrainingRecipe
-
-GATHERED_UNITS = 2  # FSDP and ZeRO-3 hold the layer at work and prefetch the next
 
 
 class Adapter(BaseModel):
@@ -86,7 +90,10 @@ def _stage_params(
 
 def _layer_activations(model: Model, tokens: Floats, seq_len: ArrayLike, **o: Any) -> Any:
     """Average bytes of activations of one layer (dense and expert layers differ)."""
-    matrices = 3 if model.gated_mlp and not o["frozen"] else 2
+    matrices = np.where(o["fused_glu"], 3.0, 4.0) if model.gated_mlp else np.asarray(2.0)
+    # A frozen 16-bit product needs no input for its backward; bitsandbytes keeps it all the same
+    # (`MatMul4Bit` saves A), as does a product that is trained.
+    matrices = matrices - (1.0 if o["frozen"] and not o["quantized"] else 0.0)
     moe = model.moe_layers / model.layers
     routed = model.active_experts * model.expert_ffn
     shared = model.shared_experts * model.shared_expert_ffn
@@ -103,6 +110,7 @@ def _layer_activations(model: Model, tokens: Floats, seq_len: ArrayLike, **o: An
         tp=o["tp"],
         sequence_parallel=o["sequence_parallel"],
         recompute=o["recompute"],
+        norm_bytes=norm_saved_bytes(o["fused_norms"], model.norm == "rmsnorm", o["frozen"]),
     )
     return sum(parts.values())
 
@@ -128,6 +136,10 @@ def training_parts(
     bytes_per_logit: ArrayLike = 4.0,
     persistent_gradients: ArrayLike = True,
     balanced_stages: ArrayLike = False,
+    fused_norms: ArrayLike = True,
+    fused_glu: ArrayLike = True,
+    stage: ArrayLike = "fullest",
+    capacity_bytes: ArrayLike = np.inf,
     adapter: Adapter | None = None,
     terms: MemoryTerms | None = None,
 ) -> dict[str, Floats]:
@@ -150,11 +162,20 @@ def training_parts(
     bytes_per_logit : array_like
         4 for a fused loss; about 10 where BF16 logits, an FP32 copy and its gradient coexist;
         0 for a chunked loss.
-    persistent_gradients : array_like of bool
+    persistent_gradients : array_like of bool or float
         Whether gradients keep their buffers during the forward pass (accumulation, Megatron,
-        DeepSpeed), or are allocated while activations are freed (a plain PyTorch step).
+        DeepSpeed), or are allocated while activations are freed (a plain PyTorch step); a
+        number is the share of the gradients' bytes that stays.
     balanced_stages : array_like of bool
         Whether pipeline stages are balanced by cost instead of by layers: `stage_layers`.
+    fused_norms, fused_glu : array_like of bool
+        Whether RMSNorm, and the activation of a gated MLP with its product, are one kernel
+        each (Megatron, Liger, torch.compile) or eager PyTorch, which keeps what lies between.
+    stage : array_like of str
+        ``fullest`` of the pipeline's two ends, or the ``first`` (what a log of rank 0 shows).
+    capacity_bytes : array_like
+        Memory of the GPU, where known: at its limit, what the allocator holds in reserve and
+        freed tensors that still wait give way.
     adapter : Adapter, optional
         Fine-tune low-rank adapters on a frozen base instead of all weights.
 
@@ -162,7 +183,8 @@ def training_parts(
     -------
     dict of arrays
         ``weights``, ``gradients``, ``optimizer``, ``activations``, ``logits``, ``workspace``
-        (gathered ZeRO-3 layers, one recomputed layer), ``runtime``.
+        (gathered ZeRO-3 layers, one recomputed layer, tensors of the collectives, copies of an
+        optimizer step beyond what activations leave), ``runtime``.
 
     References
     ----------
@@ -178,43 +200,69 @@ def training_parts(
         "attention": attention,
         "dropout": dropout,
         "frozen": adapter is not None,
+        "quantized": adapter is not None and adapter.base.quantized,
+        "fused_norms": fused_norms,
+        "fused_glu": fused_glu,
     }
     kept = _layer_activations(model, tokens, seq_len, recompute=recompute, **options)
     whole = _layer_activations(model, tokens, seq_len, recompute="none", **options)
+    factor = terms.training_activation_factor
+    recomputed = np.equal(recompute, "full")
+    kept = kept * np.where(recomputed, 1.0, factor)  # a layer's input is kept once, as it is
     first_layers, last_layers = stage_layers(model, pp, balanced_stages)
     ranks = np.asarray(dp) * cp
     params = _stage_params(model, first_layers, tp, pp, ep)
     states = _states(model, recipe, params, zero_stage, ranks, ep, adapter)
     at_end = _stage_params(model, last_layers, tp, pp, ep)
     end_states = _states(model, recipe, at_end, zero_stage, ranks, ep, adapter)
-    unit = (params["layers"] + params["experts"]) / first_layers
-    unit = np.maximum(unit, params["embedding"]) * recipe.weight_bytes
-    workspace = np.where(np.asarray(zero_stage) >= 3, GATHERED_UNITS * unit, 0.0)
-    workspace = workspace + np.where(np.equal(recompute, "full"), whole, 0.0)
+    # FSDP and ZeRO-3 hold the layer at work and prefetch the next, or the embedding's matrix.
+    layer_each = adapter.base.bytes_per_weight if adapter else recipe.weight_bytes
+    kept_each = adapter.base.kept_bytes_per_weight if adapter else recipe.weight_bytes
+    unit = (params["layers"] + params["experts"]) / first_layers * layer_each
+    units = unit + np.maximum(unit, params["embedding"] * kept_each)
+    workspace = np.where(np.asarray(zero_stage) >= 3, units, 0.0)
+    workspace = workspace + np.where(recomputed, whole * factor, 0.0)
+    gathered, waiting = collective_bytes(tokens, model.hidden, first_layers, tp, pp)
+    workspace = workspace + gathered
+    step_share = recipe.step_bytes / recipe.optimizer_bytes if recipe.optimizer_bytes else 0.0
+    persistent = np.asarray(persistent_gradients, float)
+    process = terms.context_bytes + np.where(np.asarray(tp) > 1, terms.communicator_bytes, 0.0)
     single = np.equal(pp, 1)
 
-    def stage(end: str, layers: Floats, with_logits: Any) -> dict[str, Any]:
+    def parts_of(end: str, layers: Floats, with_logits: Any) -> dict[str, Any]:
         logits = np.where(with_logits, logits_bytes(tokens, model.vocab, tp, bytes_per_logit), 0.0)
         here = end_states if end == "head" else states
         parts = {name: here[name] + here[f"{end} {name}"] for name in STATES}
-        parts["activations"] = kept * layers * terms.training_activation_factor
-        waiting = np.maximum(parts["gradients"] - parts["activations"] - logits, 0.0)
-        parts["gradients"] = np.where(persistent_gradients, parts["gradients"], waiting)
-        fixed = {"logits": logits, "workspace": workspace}
-        used = sum(parts.values()) + sum(fixed.values())
-        buffers = np.where(np.asarray(tp) > 1, terms.communicator_bytes, 0.0)
-        runtime = terms.context_bytes + buffers + terms.fragmentation * used
-        return {**parts, **fixed, "runtime": runtime}
+        parts["activations"] = kept * layers
+        passing = parts["gradients"] * (1 - persistent)
+        passing = np.maximum(passing - parts["activations"] - logits, 0.0)
+        parts["gradients"] = parts["gradients"] * persistent + passing
+        # The update comes when activations are gone: its own needs count where they are larger.
+        step = parts["optimizer"] * step_share - parts["activations"] - logits
+        parts |= {"logits": logits, "workspace": np.maximum(workspace, step)}
+        return _with_what_gives_way(parts, waiting, process, np.asarray(capacity_bytes), terms)
 
     even = np.ceil(model.layers / np.asarray(pp, float))
     in_flight = layers_in_flight(model.layers, pp, microbatches, interleave) * first_layers / even
-    first = stage("both" if np.all(single) else "embedding", in_flight, single)
+    first = parts_of("both" if np.all(single) else "embedding", in_flight, single)
     if not np.all(single):
-        both = stage("both", in_flight, True)
+        both = parts_of("both", in_flight, True)
         first = {k: np.where(single, both[k], first[k]) for k in first}
-    last = stage("head", last_layers, True)
-    fuller = np.logical_or(single, sum(first.values()) >= sum(last.values()))
+    last = parts_of("head", last_layers, True)
+    fuller = single | np.equal(stage, "first") | (sum(first.values()) >= sum(last.values()))
     return {k: np.asarray(np.where(fuller, first[k], last[k])) for k in first}
+
+
+def _with_what_gives_way(
+    parts: dict[str, Any], waiting: Floats, process: Floats, capacity: Floats, terms: MemoryTerms
+) -> dict[str, Any]:
+    """Add freed tensors that wait and the allocator's reserve, as far as memory is left."""
+    needed = sum(parts.values())
+    free = capacity - process - (1 + terms.fragmentation) * needed
+    parts = {**parts, "workspace": parts["workspace"] + np.clip(free, 0.0, waiting)}
+    used = sum(parts.values())
+    reserve = np.clip(capacity - process - used, 0.0, terms.fragmentation * used)
+    return {**parts, "runtime": process + reserve}
 
 
 STATES = ("weights", "gradients", "optimizer")
