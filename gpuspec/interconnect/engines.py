@@ -1,4 +1,4 @@
-"""Seconds of a collective between the GPUs of a node, from latency and bandwidth."""
+"""Seconds of the collectives that inference engines bring themselves, in one node."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from gpuspec.roofline import MICRO, Floats, Terms
 
 
 class CollectiveTerms(Terms):
-    """Constants of the collectives of a GPU with its link."""
+    """Constants of an engine's own collectives over the link of a GPU."""
 
     start_us: float = Field(3.0, ge=0.5, le=40.0)
     """A small message between two GPUs."""

@@ -1,0 +1,29 @@
+"""Seconds and bandwidth of collectives: NCCL's over any fabric, and the engines' own kernels."""
+
+from gpuspec.interconnect.collectives import (
+    OPERATIONS,
+    algorithm_bandwidth,
+    bus_bandwidth,
+    collective_seconds,
+)
+from gpuspec.interconnect.engines import (
+    CollectiveTerms,
+    all_reduce_seconds,
+    all_to_all_seconds,
+    point_to_point_seconds,
+)
+from gpuspec.interconnect.fabric import Fabric, LinkTerms, NetworkTerms
+
+__all__ = [
+    "OPERATIONS",
+    "CollectiveTerms",
+    "Fabric",
+    "LinkTerms",
+    "NetworkTerms",
+    "algorithm_bandwidth",
+    "all_reduce_seconds",
+    "all_to_all_seconds",
+    "bus_bandwidth",
+    "collective_seconds",
+    "point_to_point_seconds",
+]
