@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gpuspec.calibration.errors import summary
 from gpuspec.calibration.engines import era_of, fit_engines, held_out_predictions, quantity
 from gpuspec.calibration.images import fit_images, held_out_images
 from gpuspec.calibration.memory import memory_terms
@@ -22,7 +23,6 @@ from gpuspec.measurements.inference import inference_measurements, prepared, ski
 from gpuspec.measurements.pairs import matched_pairs, ratio_errors
 from gpuspec.paths import DATA
 
-COVERAGE = 0.8
 PAIR_SOURCES = 3
 """Sources that must have measured both GPUs of a pair before it gets an interval of its own."""
 WIDER = 1.5
@@ -70,50 +70,6 @@ def held_out_values() -> dict[str, float]:
     """Return the prediction of each case of the shipped table by a fit without its source."""
     found: dict[str, float] = stored()["held_out"]
     return found
-
-
-def summary(error: np.ndarray, sources: Any) -> dict[str, float]:
-    """Return the figures of `inference_errors` for log errors and the source of each."""
-    sources = np.asarray(sources)
-    weight = _weights(sources)
-    tail = (1 - COVERAGE) / 2
-    return {
-        "rows": len(error),
-        "sources": len(set(sources)),
-        "median_error": _rounded(np.median(np.abs(error))),
-        "p90_error": _rounded(np.quantile(np.abs(error), 0.9)),
-        "low": _rounded(math.exp(_quantile(error, weight, tail))),
-        "high": _rounded(math.exp(_quantile(error, weight, 1 - tail))),
-        "coverage": _rounded(_coverage(error, sources)),
-    }
-
-
-def _weights(sources: Any) -> Any:
-    """Weigh sources as the square root of their rows."""
-    _, place, size = np.unique(sources, return_inverse=True, return_counts=True)
-    return (size**-0.5)[place]
-
-
-def _coverage(error: np.ndarray, sources: Any) -> float:
-    """Return the share of rows inside the interval that all other sources gave."""
-    inside, tail = np.zeros(len(error), bool), (1 - COVERAGE) / 2
-    for source in set(sources):
-        own = sources == source
-        if own.all():
-            return float("nan")
-        weight = _weights(sources[~own])
-        low = _quantile(error[~own], weight, tail)
-        high = _quantile(error[~own], weight, 1 - tail)
-        inside[own] = (error[own] >= low) & (error[own] <= high)
-    return float(inside.mean())
-
-
-def _quantile(values: Any, weights: Any, share: float) -> float:
-    return float(np.quantile(values, share, weights=weights, method="inverted_cdf"))
-
-
-def _rounded(value: float) -> float:
-    return round(float(value), 4)
 
 
 def calibrate(operators: dict[str, Any] | None = None) -> dict[str, Any]:

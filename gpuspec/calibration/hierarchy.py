@@ -1,0 +1,241 @@
+"""Fit constants that kin share: all rows first, then each family, then each of its members.
+
+Every level is drawn to the one above it, so that few measurements move the constants little.
+Whole sources are held out together: the error that is stated for a source is that of a fit
+which saw none of its rows.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+
+from gpuspec.roofline import Terms
+
+STEP = 0.02
+Points = dict[str, np.ndarray]
+
+
+class Predictor(Protocol):
+    """Rows, ready to be predicted again and again with other constants."""
+
+    def everything(self, terms: Mapping[str, Any]) -> np.ndarray:
+        """Return the value of each row for the constants of every member."""
+
+    def part(self, chosen: np.ndarray) -> Callable[[Any], np.ndarray]:
+        """Return a function of one set of constants for the `chosen` rows."""
+
+
+@dataclass(frozen=True)
+class Hierarchy:
+    """What is fitted, and how far a constant may leave that of the level above.
+
+    A constant's prior width is the factor, in log space, at which leaving costs as much as one
+    source's misfit of `noise`.
+    """
+
+    terms: type[Terms]
+    widths: Mapping[str, float]
+    predictor: Callable[[pd.DataFrame], Predictor]
+    measured: Callable[[pd.DataFrame], np.ndarray]
+    member: Callable[[pd.DataFrame], "pd.Series[str]"]
+    """The member that each row belongs to: an engine's era, a framework."""
+    family: Callable[[str], str]
+    """The family of a member."""
+    noise: float
+    """Log error that published measurements have between themselves."""
+    member_width: float = 0.5
+    """The widths between members of a family, as a share: they differ less than families."""
+    linear: bool = False
+    """Whether predictions cost so much that their derivatives are taken once."""
+    start: Mapping[str, float] = field(default_factory=dict)
+    """Where a fit starts, where that is not the default of the constant."""
+
+    @property
+    def names(self) -> list[str]:
+        """Return the constants in the order of a point."""
+        return list(self.widths)
+
+    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the lowest and highest point, in log space."""
+        limits = self.terms.bounds()
+        low = [max(limits[n][1], limits[n][2] * 1e-4) for n in self.names]
+        return np.log(low) - 1e-9, np.log([limits[n][2] for n in self.names]) + 1e-9
+
+    def record(self, point: np.ndarray) -> Any:
+        """Return the constants of a point."""
+        limits = self.terms.bounds()
+        pairs = zip(self.names, point, strict=True)
+        return self.terms(**{n: float(np.clip(np.exp(v), *limits[n][1:])) for n, v in pairs})
+
+    def first(self) -> np.ndarray:
+        """Return the point where fits start."""
+        defaults = {**self.terms().model_dump(), **self.start}
+        logs = np.log([max(defaults[n], 1e-9) for n in self.names])
+        return np.asarray(np.clip(logs, *self.bounds()))
+
+
+class _Fit:
+    """Rows with their errors as functions of the log constants; levels of constants."""
+
+    def __init__(self, what: Hierarchy, rows: pd.DataFrame) -> None:
+        self.what, self.rows = what, rows
+        self.members = what.member(rows).to_numpy()
+        self.families = np.array([what.family(m) for m in self.members])
+        self.measured = np.log(what.measured(rows))
+        self.predictor = what.predictor(rows)
+        self.weight = _weights(rows)
+        self.width = np.array(list(what.widths.values()))
+        self.low, self.high = what.bounds()
+
+    def fit(self, chosen: np.ndarray, centre: np.ndarray, width: float = 1.0) -> np.ndarray:
+        """Return the log constants that fit the `chosen` rows, near `centre`."""
+        from scipy.optimize import least_squares
+
+        error, slopes = self.errors(chosen)
+        weight, noise = self.weight[self.used(chosen)], self.what.noise
+
+        def residuals(x: np.ndarray) -> np.ndarray:
+            drawn = (x - centre) / (self.width * width)
+            return np.concatenate([weight * _soft(error(x) / noise), drawn])
+
+        def derivatives(x: np.ndarray) -> np.ndarray:
+            inner = (weight * _soft_slope(error(x) / noise) / noise)[:, None] * slopes(x)
+            return np.concatenate([inner, np.diag(1 / (self.width * width))])
+
+        begin = np.clip(centre, self.low + 1e-6, self.high - 1e-6)
+        bounds = (self.low, self.high)
+        return np.asarray(least_squares(residuals, begin, derivatives, bounds=bounds).x)
+
+    def used(self, chosen: np.ndarray) -> np.ndarray:
+        """Return which of the `chosen` rows can teach anything."""
+        return chosen
+
+    def errors(self, chosen: np.ndarray) -> tuple[Any, Any]:
+        """Return the log errors of the `chosen` rows and their slopes, as functions."""
+        predict, measured = self.predictor.part(chosen), self.measured[chosen]
+        size = len(self.what.names)
+
+        def error(x: np.ndarray) -> np.ndarray:
+            return np.asarray(np.log(predict(self.what.record(x))) - measured)
+
+        def slopes(x: np.ndarray) -> np.ndarray:
+            base = error(x)
+            steps = np.eye(size) * STEP
+            return np.column_stack([(error(x + step) - base) / STEP for step in steps])
+
+        return error, slopes
+
+    def levels(self, chosen: np.ndarray, members: Iterable[str]) -> Points:
+        """Return the constants of `members` from the `chosen` rows, level by level."""
+        what = self.what
+        centre, found = self.fit(chosen, what.first()), {}
+        middles: Points = {}
+        for member in sorted(members):
+            family = what.family(member)
+            if family not in middles:
+                kin = chosen & (self.families == family)
+                middles[family] = self.fit(kin, centre) if kin.any() else centre
+            own = chosen & (self.members == member)
+            middle = middles[family]
+            found[member] = self.fit(own, middle, what.member_width) if own.any() else middle
+        return found
+
+
+class _LinearFit(_Fit):
+    """The same with derivatives that are taken once, around the constants of all rows.
+
+    A fit looks at the same rows thousands of times, so that leaving out each source in turn
+    then costs no more predictions.
+    """
+
+    def __init__(self, what: Hierarchy, rows: pd.DataFrame) -> None:
+        super().__init__(what, rows)
+        names, everything = sorted(set(self.members)), np.ones(len(rows), bool)
+        first = what.first()
+        self._around(dict.fromkeys(names, first))
+        self._around(dict.fromkeys(names, self.fit(everything, first)))
+        self.found = self.levels(everything, names)
+        self._around(self.found)
+
+    def _around(self, points: Points) -> None:
+        """Take the derivatives around `points`."""
+        what = self.what
+
+        def error(step: int | None) -> np.ndarray:
+            moved = {e: x + (STEP * (np.arange(len(x)) == step)) for e, x in points.items()}
+            constants = {e: what.record(x) for e, x in moved.items()}
+            predicted = np.maximum(self.predictor.everything(constants), 1e-9)
+            return np.asarray(np.log(predicted) - self.measured)
+
+        self.points = np.array([points[e] for e in self.members])
+        self.begin = error(None)
+        self.usable = np.abs(self.begin) < 8  # a row that cannot be predicted teaches nothing
+        columns = [(error(n) - self.begin) / STEP for n in range(len(what.names))]
+        self.slope = np.column_stack(columns)
+
+    def used(self, chosen: np.ndarray) -> np.ndarray:
+        return chosen & self.usable
+
+    def errors(self, chosen: np.ndarray) -> tuple[Any, Any]:
+        use = self.used(chosen)
+        begin, slope, points = self.begin[use], self.slope[use], self.points[use]
+
+        def error(x: np.ndarray) -> np.ndarray:
+            return np.asarray(begin + np.einsum("ij,ij->i", slope, x - points))
+
+        return error, lambda x: slope
+
+
+def _fit_of(what: Hierarchy, rows: pd.DataFrame) -> _Fit:
+    return _LinearFit(what, rows) if what.linear else _Fit(what, rows)
+
+
+def fitted(what: Hierarchy, rows: pd.DataFrame, also: Iterable[str] = ()) -> dict[str, Any]:
+    """Fit the constants of each member to `rows`, in log space.
+
+    `also` names members to which no row belongs: they get what their family has, or all.
+    """
+    fit = _fit_of(what, rows)
+    found = fit.levels(np.ones(len(rows), bool), set(fit.members) | {*also})
+    return {member: _rounded(what.record(point)) for member, point in found.items()}
+
+
+def held_out(what: Hierarchy, rows: pd.DataFrame, by: str = "source_id") -> np.ndarray:
+    """Return the prediction of each row by a fit that saw no row of its `by`.
+
+    A source whose member has no other source is predicted from its family, or from all.
+    """
+    fit = _fit_of(what, rows)
+    groups, predicted = rows[by].to_numpy(), np.full(len(rows), np.nan)
+    for group in sorted(set(groups)):
+        own = groups == group
+        found = fit.levels(~own, set(fit.members[own]))
+        constants = {member: what.record(point) for member, point in found.items()}
+        predicted[own] = what.predictor(rows[own]).everything(constants)
+    return predicted
+
+
+def _rounded(terms: Terms) -> Terms:
+    values = terms.model_dump().items()
+    return type(terms)(**{n: float(f"{v:.3g}") for n, v in values})
+
+
+def _soft(error: Any) -> Any:
+    """Damp outliers: quadratic up to 1, then linear (pseudo-Huber as a residual)."""
+    return np.sign(error) * np.sqrt(2 * (np.sqrt(1 + error**2) - 1))
+
+
+def _soft_slope(error: Any) -> Any:
+    """Return the derivative of `_soft`."""
+    near = np.abs(error) < 1e-6
+    soft = np.where(near, 1.0, np.abs(_soft(np.where(near, 1.0, error))))
+    return np.where(near, 1.0, np.abs(error) / (np.sqrt(1 + error**2) * soft))
+
+
+def _weights(rows: pd.DataFrame) -> Any:
+    """Weigh sources as the square root of their rows: none rules, none is lost."""
+    size = rows.groupby("source_id")["case_id"].transform("size").to_numpy(float)
+    return size**-0.25
