@@ -357,11 +357,11 @@ class Deployment(BaseModel):
         return {name: np.asarray(seconds * pp) for name, seconds in parts.items()}
 
 
-def attention_shapes(model: Model, tp: int) -> list[tuple[float, float]]:
+def attention_shapes(model: Model, tp: Any) -> list[tuple[Any, Any]]:
     """Return (n, k) of the products of one attention block on one GPU."""
     hidden, heads = float(model.hidden), model.heads / tp
     if not model.kv_lora_rank:
-        kv = float(kv_heads_per_gpu(model.kv_heads, tp))
+        kv = kv_heads_per_gpu(model.kv_heads, tp)
         qkv = heads * model.head_dim + kv * (model.head_dim + model.v_head_dim)
         return [(qkv, hidden), (hidden, heads * model.v_head_dim)]
     latent = float(model.kv_lora_rank)
@@ -373,7 +373,7 @@ def attention_shapes(model: Model, tp: int) -> list[tuple[float, float]]:
     return [(down, hidden), *query, (absorbed, latent), (hidden, heads * model.v_head_dim)]
 
 
-def mlp_shapes(model: Model, width: float, tp: int) -> list[tuple[float, float]]:
+def mlp_shapes(model: Model, width: float, tp: Any) -> list[tuple[Any, Any]]:
     """Return (n, k) of the products of one feed-forward block on one GPU."""
     each, hidden = width / tp, float(model.hidden)
     return [((2 if model.gated_mlp else 1) * each, hidden), (hidden, each)]

@@ -1,0 +1,277 @@
+"""Published speed of training runs, and what the formulas predict for them."""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gpuspec.catalog import gpu, load_table
+from gpuspec.errors import InputError
+from gpuspec.fabrics import fabric
+from gpuspec.inference.kernels import kernels
+from gpuspec.memory import Adapter, MemoryTerms, training_parts
+from gpuspec.models import Model, model
+from gpuspec.precision import precision, training_recipe
+from gpuspec.training import (
+    TrainingTerms,
+    Work,
+    assembled,
+    hardware_flops_per_token,
+    model_flops_per_token,
+    step_work,
+)
+
+METRICS = (
+    "step_time_s",
+    "tokens_per_s_per_gpu",
+    "samples_per_s",
+    "model_tflops_per_gpu",
+    "hardware_tflops_per_gpu",
+    "mfu",
+    "hfu",
+)
+"""What a source may print; each becomes the seconds of a step."""
+PRECISIONS = ("bf16", "fp16", "fp8")
+LORA_TARGETS = ("q", "k", "v", "o")
+_ONE_CALL = ["model", "gpu", "precision", "recipe", "tuning", "framework", "node_network_gb_s"]
+_ONE_CALL += ["network_kind"]
+_WHOLE = {
+    "tp": 1,
+    "pp": 1,
+    "cp": 1,
+    "ep": 1,
+    "interleave": 1,
+    "zero_stage": 0,
+    "shard_gpus": 0,
+}
+"""Columns that may be blank, and what blank means."""
+
+
+def training_measurements(data: str | Path | None = None) -> pd.DataFrame:
+    """Return the table of published training speeds that the calibration uses."""
+    table = load_table("measurements-training", data)
+    return table[table["used"].astype(bool)].reset_index(drop=True)
+
+
+def prepared_training(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return rows with every column that a prediction reads, blanks filled as documented.
+
+    A blank micro-batch is the largest power of two up to 8 that fits (`filled`); blank
+    recomputation is none; blank interleaving of a pipeline as deep as Megatron-Core allows; a
+    blank network is the vendor's reference design; a blank ``dp`` is what the other sizes leave
+    of the GPUs.
+    """
+    rows = rows.copy()
+    unsaid = pd.to_numeric(rows["interleave"]).isna() if "interleave" in rows else None
+    for column, blank in _WHOLE.items():
+        if column not in rows:
+            rows[column] = blank
+        rows[column] = pd.to_numeric(rows[column]).fillna(blank).astype(int)
+    for column in ("dp", "micro_batch", "global_batch", "node_network_gb_s"):
+        if column not in rows:
+            rows[column] = np.nan
+        rows[column] = pd.to_numeric(rows[column])
+    blank_text = {
+        "recompute": "",
+        "attention": "flash",
+        "tuning": "full",
+        "offload": "",
+        "network_kind": "infiniband",
+        "recipe": "adamw-mixed",
+        "flops_convention": "full",
+    }
+    for column, value in blank_text.items():
+        if column not in rows:
+            rows[column] = value
+        rows[column] = rows[column].fillna("").replace("", value)
+    split = rows["tp"] * rows["pp"] * rows["cp"]
+    rows["dp"] = rows["dp"].fillna(rows["n_gpus"] / split)
+    if "sequence_parallel" not in rows:
+        rows["sequence_parallel"] = ""
+    parallel = rows["sequence_parallel"].astype("string").str.lower().fillna("")
+    modern = ~rows["framework"].isin(("megatron-2021",))
+    rows["sequence_parallel"] = np.where(parallel == "", modern & (rows["tp"] > 1), parallel == "true")
+    rows["model"] = rows["model"].map(_canonical)
+    rows["recompute"] = rows["recompute"].replace("", "none")
+    if unsaid is not None:
+        tuned = unsaid & (rows["framework"] == "megatron-core") & (rows["pp"] > 1)
+        rows.loc[tuned, "interleave"] = [
+            max(_layers(name) // pp, 1)
+            for name, pp in zip(rows.loc[tuned, "model"], rows.loc[tuned, "pp"], strict=True)
+        ]
+    rows["global_batch"] = rows["global_batch"].fillna(rows["dp"] * rows["micro_batch"].fillna(1))
+    return rows
+
+
+@lru_cache(512)
+def _model(name: str) -> Model:
+    return model(name)
+
+
+@lru_cache(512)
+def _canonical(name: str) -> str:
+    try:
+        return _model(name).id
+    except InputError:
+        return name
+
+
+def _layers(name: str) -> int:
+    try:
+        return _model(name).layers
+    except InputError:
+        return 1
+
+
+def step_tokens(rows: pd.DataFrame) -> np.ndarray:
+    """Return the tokens of one step of each row."""
+    return np.asarray(rows["global_batch"] * rows["seq_len"], float)
+
+
+def measured_step_seconds(rows: pd.DataFrame) -> np.ndarray:
+    """Return the seconds of a step that each row's metric stands for."""
+    value, tokens = rows["value"].to_numpy(float), step_tokens(rows)
+    gpus = rows["n_gpus"].to_numpy(float)
+    result = np.full(len(rows), np.nan)
+    for metric, index in rows.groupby("metric").indices.items():
+        v, t, n = value[index], tokens[index], gpus[index]
+        if metric == "step_time_s":
+            result[index] = v
+        elif metric == "tokens_per_s_per_gpu":
+            result[index] = t / (v * n)
+        elif metric == "samples_per_s":
+            result[index] = rows["global_batch"].to_numpy(float)[index] / v
+        else:
+            rate = v * 1e12
+            if metric in ("mfu", "hfu"):
+                rate = rate * rows["mfu_peak_tflops"].to_numpy(float)[index]
+            flops = _flops(rows.iloc[index], metric in ("hardware_tflops_per_gpu", "hfu"))
+            result[index] = t * flops / (rate * n)
+    return result
+
+
+def _flops(rows: pd.DataFrame, hardware: bool) -> np.ndarray:
+    """Return the FLOP of a token that each row's source counted."""
+    result = np.zeros(len(rows))
+    keys = ["model", "flops_convention", "recompute"]
+    for (name, convention, recompute), index in rows.groupby(keys).indices.items():  # type: ignore[misc]
+        seq = rows["seq_len"].to_numpy(float)[index]
+        if hardware:
+            known = recompute or "full"
+            result[index] = hardware_flops_per_token(_model(name), seq, known, convention)
+        else:
+            result[index] = model_flops_per_token(_model(name), seq, convention)
+    return result
+
+
+def filled(rows: pd.DataFrame, memory: MemoryTerms) -> pd.DataFrame:
+    """Return prepared rows with blank micro-batches decided by memory: as many as fit, up to 8."""
+    blank = rows["micro_batch"].isna().to_numpy()
+    if not blank.any():
+        return rows
+    part = rows[blank]
+    room = np.array([gpu(name).memory_bytes for name in part["gpu"]], float)
+    per_rank = (part["global_batch"] / part["dp"]).to_numpy(float)
+    size = np.ones(len(part))
+    for larger in (2.0, 4.0, 8.0):
+        fits = peak_memory(part.assign(micro_batch=larger), memory) <= room
+        size = np.where(fits & (per_rank % larger == 0), larger, size)
+    rows = rows.copy()
+    rows.loc[blank, "micro_batch"] = size
+    return rows
+
+
+def _adapter(tuning: str) -> Adapter | None:
+    if tuning == "full":
+        return None
+    base = precision("nf4" if tuning == "qlora" else "bf16")
+    return Adapter(base=base, rank=16, targets=LORA_TARGETS)
+
+
+def _arrays(rows: pd.DataFrame) -> dict[str, Any]:
+    names = ("seq_len", "micro_batch", "tp", "pp", "dp", "cp", "ep", "interleave", "zero_stage")
+    found: dict[str, Any] = {name: rows[name].to_numpy(float) for name in names}
+    found["microbatches"] = np.maximum(
+        (rows["global_batch"] / rows["dp"] / rows["micro_batch"]).to_numpy(float), 1.0
+    )
+    for name in ("recompute", "attention"):
+        found[name] = rows[name].to_numpy(object).astype(str)
+    found["sequence_parallel"] = rows["sequence_parallel"].to_numpy(bool)
+    found["balanced_stages"] = (rows["framework"] == "nanotron").to_numpy()
+    return found
+
+
+def peak_memory(rows: pd.DataFrame, terms: MemoryTerms) -> np.ndarray:
+    """Return the predicted peak memory of each prepared row, in bytes."""
+    result = np.zeros(len(rows))
+    for key, index in rows.groupby(["model", "recipe", "tuning"]).indices.items():
+        name, recipe, tuning = (str(k) for k in key)  # type: ignore[union-attr]
+        parts = training_parts(
+            _model(name),
+            training_recipe(recipe),
+            **_arrays(rows.iloc[index]),
+            adapter=_adapter(tuning),
+            terms=terms,
+        )
+        result[index] = sum(parts.values())
+    return result
+
+
+def training_work(rows: pd.DataFrame) -> Work:
+    """Return the work of each filled row's step, one value a row in every array.
+
+    It does not depend on the constants of a framework: compute it once for a fit.
+    """
+    result: Work = {}
+    for key, index in rows.groupby(_ONE_CALL, dropna=False).indices.items():
+        about: dict[str, Any] = dict(zip(_ONE_CALL, list(key), strict=True))  # type: ignore[call-overload]
+        part = rows.iloc[index]
+        device, network = gpu(about["gpu"]), about["node_network_gb_s"]
+        found = step_work(
+            _model(about["model"]),
+            training_recipe(about["recipe"]),
+            kernels(device),
+            fabric(device, None if network != network else float(network), about["network_kind"]),
+            **_arrays(part),
+            shard_gpus=part["shard_gpus"].to_numpy(float),
+            fp8=about["precision"] == "fp8",
+            offload_optimizer=(part["offload"] == "optimizer").to_numpy(),
+            adapter=_adapter(about["tuning"]),
+        )
+        for name, values in found.items():
+            place = result.setdefault(name, np.zeros(len(rows), np.asarray(values).dtype))
+            place[index] = values
+    return result
+
+
+def row_terms(frameworks: Any, terms: Mapping[str, TrainingTerms]) -> Any:
+    """Return the constants of each row's framework, as arrays."""
+    names, place = np.unique(np.asarray(frameworks, str), return_inverse=True)
+    return SimpleNamespace(
+        **{
+            field: np.array([getattr(terms[n], field) for n in names])[place]
+            for field in TrainingTerms.model_fields
+        }
+    )
+
+
+def predicted_step_parts(
+    rows: pd.DataFrame, terms: Mapping[str, TrainingTerms], work: Work | None = None
+) -> dict[str, np.ndarray]:
+    """Return the predicted parts of each filled row's step, in seconds.
+
+    `terms` holds the constants of every framework in the rows.
+    """
+    known = training_work(rows) if work is None else work
+    return assembled(known, row_terms(rows["framework"], terms))
+
+
+def predicted_step_seconds(
+    rows: pd.DataFrame, terms: Mapping[str, TrainingTerms], work: Work | None = None
+) -> np.ndarray:
+    """Return the predicted seconds of a step of each filled row."""
+    return np.asarray(sum(predicted_step_parts(rows, terms, work).values()))

@@ -1,0 +1,139 @@
+"""Seconds of the layers of a transformer in training, at the rates of the kernel tables."""
+
+from typing import Any
+
+import numpy as np
+
+from gpuspec.inference.deployment import attention_shapes, mlp_shapes
+from gpuspec.inference.kernels import Kernels
+from gpuspec.models import Model
+from gpuspec.roofline import Floats, matmul_seconds, prefill_attention_seconds
+
+DIRECTIONS = ("forward", "inputs", "weights")
+"""Forward pass, gradients of activations, gradients of weights: same FLOP, other shapes."""
+QUEUED_LAUNCH_US = 0.1
+"""A training step queues its kernels ahead: what a launch costs alone is hidden."""
+UNFUSED_SHARE = 0.5
+"""Share of the dense peak of the two products of unfused attention."""
+STREAM_SHARE = 0.8
+"""Share of the memory bandwidth of kernels that only move bytes."""
+
+
+def product_seconds(
+    tokens: Floats, shapes: list[tuple[Any, Any]], kernels: Kernels, fp8: bool, direction: str
+) -> Floats:
+    """Seconds of the products of `tokens` with weight matrices of the given (n, k) shapes."""
+    kind = "fp8" if fp8 else "bf16"
+    terms = kernels.matmul(kind).model_copy(update={"launch_us": QUEUED_LAUNCH_US})
+    rates, size = kernels.hardware(kind), 1.0 if fp8 else 2.0
+    total: Any = 0.0
+    for n, k in shapes:
+        order = {"forward": (tokens, n, k), "inputs": (tokens, k, n), "weights": (n, k, tokens)}
+        total = total + matmul_seconds(*order[direction], rates, terms, size, size)
+    return np.asarray(total)
+
+
+def dense_products(
+    model: Model, tokens: Floats, tp: Floats, kernels: Kernels, fp8: bool, direction: str
+) -> Floats:
+    """Seconds of an average layer's products, routed experts aside."""
+    moe = model.moe_layers / model.layers
+
+    def seconds(shapes: list[tuple[Any, Any]]) -> Floats:
+        return product_seconds(tokens, shapes, kernels, fp8, direction)
+
+    total: Any = seconds(attention_shapes(model, tp))
+    if moe < 1:
+        total = total + (1 - moe) * seconds(mlp_shapes(model, model.ffn, tp))
+    if model.shared_experts and moe:
+        width = model.shared_experts * (model.shared_expert_ffn or model.expert_ffn)
+        total = total + moe * seconds(mlp_shapes(model, width, tp))
+    return np.asarray(total)
+
+
+def routed_products(
+    model: Model,
+    tokens: Floats,
+    tp: Floats,
+    ep: Floats,
+    kernels: Kernels,
+    fp8: bool,
+    direction: str,
+) -> Floats:
+    """Seconds of an average layer's routed experts on one GPU, evenly loaded; 0 if dense."""
+    if not model.moe_layers:
+        return np.zeros_like(tokens)
+    held = np.maximum(model.experts / ep, 1.0)
+    rows = np.maximum(tokens * model.active_experts / held, 1.0)
+    one = mlp_shapes(model, model.expert_ffn, tp)
+    each = product_seconds(rows, one, kernels, fp8, direction)
+    return np.asarray(model.moe_layers / model.layers * held * each)
+
+
+def flash_seconds(
+    model: Model, sequences: Floats, seq: Floats, tp: Floats, cp: Floats, kernels: Kernels
+) -> Floats:
+    """Seconds of an average layer's fused attention, forward.
+
+    Sliding windows count; context parallelism balances the causal triangle over its GPUs.
+    """
+    heads, kv_heads = model.heads / tp, np.maximum(model.kv_heads / tp, 1.0)
+    width = (model.head_dim + model.v_head_dim) / 2
+    rates = kernels.hardware("bf16")
+    constants = kernels.prefill_attention("bf16")
+    constants = constants.model_copy(update={"launch_us": QUEUED_LAUNCH_US})
+    total: Any = 0.0
+    windows, counts = np.unique(model.layer_windows(), return_counts=True)
+    for window, layers in zip(windows.astype(float), counts / model.layers, strict=True):
+        seen = np.minimum(seq, window)  # beyond the window a band: nearly twice the triangle
+        one = prefill_attention_seconds(
+            sequences * seq / seen, seen, heads, kv_heads, width, rates, constants
+        )
+        total = total + layers * one * np.where(seq > window, 2.0, 1.0)
+    return np.asarray(total / cp)
+
+
+def score_elements(model: Model, sequences: Floats, seq: Floats, tp: Floats, cp: Floats) -> Floats:
+    """Elements of a layer's score matrix on one GPU, where attention is not fused."""
+    return np.asarray(sequences * model.heads / tp * seq**2 / cp)
+
+
+def unfused_product_seconds(model: Model, scores: Floats, kernels: Kernels) -> Floats:
+    """Seconds of the two products of unfused attention, forward."""
+    width = (model.head_dim + model.v_head_dim) / 2
+    return np.asarray(scores * 4 * width / (kernels.hardware("bf16").peak_flops * UNFUSED_SHARE))
+
+
+def elementwise_seconds(
+    model: Model, tokens: Floats, tp: Floats, sequence_parallel: Any, kernels: Kernels
+) -> Floats:
+    """Seconds of an average layer's forward passes over hidden vectors, by fused kernels.
+
+    Two norms with residual sums (10 reads and writes of the residual stream), rotary (2 of the
+    queries and keys), activation (2 or 3 of the feed-forward width); a routed token's vector is
+    copied to its experts and back.
+    """
+    outside = np.where(sequence_parallel, tp, 1.0)
+    moe = model.moe_layers / model.layers
+    heads = (model.heads + model.kv_heads) * model.head_dim
+    passes = 10 * model.hidden / outside + 2 * heads / tp
+    passes = passes + (3 if model.gated_mlp else 2) * _width(model) / tp
+    passes = passes + 4 * moe * model.active_experts * model.hidden / outside
+    return np.asarray(tokens * passes * 2 / _stream(kernels))
+
+
+def cast_seconds(model: Model, tokens: Floats, tp: Floats, kernels: Kernels) -> Floats:
+    """Seconds of casting each product's input to FP8 once, with its transpose (4 bytes)."""
+    inputs = 2 * model.hidden + (model.heads * model.v_head_dim + _width(model)) / tp
+    return np.asarray(tokens * inputs * 4 / _stream(kernels))
+
+
+def _width(model: Model) -> float:
+    """Return the mean feed-forward width that a token passes through."""
+    moe = model.moe_layers / model.layers
+    routed = model.active_experts * model.expert_ffn
+    return (1 - moe) * model.ffn + moe * (routed + model.shared_experts * model.shared_expert_ffn)
+
+
+def _stream(kernels: Kernels) -> float:
+    return kernels.gpu.bandwidth_bytes_s * STREAM_SHARE

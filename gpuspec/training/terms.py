@@ -1,0 +1,53 @@
+"""Constants of a training framework: what rooflines and fabrics leave open."""
+
+from pydantic import Field
+
+from gpuspec.roofline import Terms
+
+
+class TrainingTerms(Terms):
+    """Fitted constants of a framework in a range of versions; the defaults are a start."""
+
+    matmul_factor: float = Field(1.05, ge=0.6, le=2.5)
+    """Time of BF16 products over that of the kernel tables (clocks under load, strides)."""
+    fp8_factor: float = Field(1.15, ge=0.6, le=3.0)
+    """The same of FP8 products."""
+    hopper_factor: float = Field(1.1, ge=0.7, le=2.0)
+    """More on Hopper: what a generation's kernels lose in training (power, older software)."""
+    flash2_on_hopper: float = Field(1.75, ge=1.0, le=4.0)
+    """Time of FlashAttention 2 on Hopper over that of kernels made for it: 1.5 to 2 times
+    (Shah et al. 2024, arXiv:2407.08608)."""
+    attention_factor: float = Field(1.2, ge=0.3, le=6.0)
+    """Time of flash attention, forward and backward, over that of the kernel tables."""
+    score_passes: float = Field(14.0, ge=2.0, le=60.0)
+    """Times that the scores are read or written where attention is not fused."""
+    elementwise_factor: float = Field(1.3, ge=0.3, le=8.0)
+    """Passes over hidden vectors, as a multiple of what fused kernels need."""
+    fp8_passes: float = Field(1.0, ge=0.0, le=8.0)
+    """Casts to FP8 and their transposes, as a multiple of one pass each."""
+    expert_factor: float = Field(1.2, ge=0.5, le=6.0)
+    """Time of routed experts' products over that of equal dense ones (imbalance, small tiles)."""
+    layer_us: float = Field(300.0, ge=20.0, le=3000.0)
+    """Time in which the host launches the kernels of a layer and pass (backward counts one)."""
+    head_passes: float = Field(6.0, ge=0.5, le=60.0)
+    """Times that the logits are read or written, in FP32, forward and backward together."""
+    tp_exposed: float = Field(0.8, ge=0.02, le=2.5)
+    """Share of tensor-parallel communication that nothing hides."""
+    cp_exposed: float = Field(0.3, ge=0.01, le=2.0)
+    """The same of context parallelism, where attention runs meanwhile."""
+    ep_exposed: float = Field(0.9, ge=0.02, le=2.5)
+    """The same of experts' all-to-all."""
+    pp_exposed: float = Field(0.6, ge=0.02, le=3.0)
+    """The same of pipeline hand-offs."""
+    dp_exposed: float = Field(0.3, ge=0.01, le=8.0)
+    """The same of gradients and sharded states while other work could hide them."""
+    bubble_factor: float = Field(1.0, ge=0.4, le=2.5)
+    """Length of the pipeline bubble over the ideal one (uneven stages, jitter)."""
+    optimizer_factor: float = Field(1.3, ge=0.5, le=12.0)
+    """Time of the optimizer step over that of moving its states once."""
+    offload_gb_s: float = Field(100.0, ge=5.0, le=800.0)
+    """Rate of an optimizer step in host memory, a node."""
+    step_ms: float = Field(10.0, ge=0.05, le=1000.0)
+    """Time of a step whatever its size: clipping, logging, data."""
+    jitter: float = Field(0.004, ge=0.0001, le=0.1)
+    """Loss for each doubling of the GPUs: the slowest of them sets the pace."""
