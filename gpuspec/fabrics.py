@@ -5,7 +5,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from gpuspec.catalog import Gpu, servers
+from gpuspec.catalog import Gpu
+from gpuspec.inference.kernels import nvlink_island
 from gpuspec.interconnect import Fabric, LinkTerms, NetworkTerms
 from gpuspec.paths import DATA
 from gpuspec.units import GB
@@ -30,22 +31,6 @@ def link_key(gpu: Gpu, island: int) -> str:
     if gpu.nvlink_bytes_s and island > 1:
         return f"nvlink-{gpu.nvlink_generation}"
     return f"pcie-{gpu.pcie_generation or 5}"
-
-
-@cache
-def nvlink_island(gpu_id: str, form_factor: str) -> int:
-    """Return how many GPUs of a node NVLink joins.
-
-    Bridges of PCIe cards are extras that published measurements go without (their two-GPU rates
-    are those of PCIe); NVL cards are sold with them.
-    """
-    if form_factor == "pcie":
-        return 1
-    table = servers()
-    islands = table.loc[table["gpu_id"] == gpu_id, "nvlink_island_gpus"]
-    if len(islands):
-        return int(islands.max())
-    return {"sxm": 8, "oam": 8, "superchip": 1}.get(form_factor, 2)
 
 
 def reference_node_gb_s(gpu: Gpu) -> float:

@@ -50,7 +50,11 @@ def _fit(terms: type[Terms], residuals: Any, start: Any = None, centre: Any = No
 
     begin = np.log(np.clip(first if start is None else start, floor * 1.0001, high * 0.9999))
     found = least_squares(
-        cost, begin, bounds=(np.log(floor) - 1e-9, np.log(high) + 1e-9), loss="soft_l1", f_scale=0.1,
+        cost,
+        begin,
+        bounds=(np.log(floor) - 1e-9, np.log(high) + 1e-9),
+        loss="soft_l1",
+        f_scale=0.1,
         max_nfev=60,
     )
     return record(found.x)

@@ -42,6 +42,7 @@ ERA_WIDTH = 0.5
 NOISE = 0.08
 """Log error that published measurements have between themselves (same case, two sources)."""
 
+
 def era_of(rows: pd.DataFrame) -> "pd.Series[str]":
     """Return the engine era of each prepared row."""
     pairs = rows[["engine", "engine_version"]].drop_duplicates()

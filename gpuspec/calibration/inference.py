@@ -5,14 +5,13 @@
 """
 
 import json
-import math
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from gpuspec.calibration.errors import summary
 from gpuspec.calibration.engines import era_of, fit_engines, held_out_predictions, quantity
+from gpuspec.calibration.errors import summary
 from gpuspec.calibration.images import fit_images, held_out_images
 from gpuspec.calibration.memory import memory_terms
 from gpuspec.errors import InputError

@@ -104,7 +104,9 @@ def matched_steps(rows: pd.DataFrame, other: str = "gpu") -> pd.DataFrame:
             before, after = group[group[other] == old], group[group[other] == new]
             for row in after.itertuples():
                 gap = np.abs(np.log(before["n_gpus"] / float(str(row.n_gpus))))
-                gap = gap + 0.1 * np.abs(np.log(before["micro_batch"] / float(str(row.micro_batch))))
+                gap = gap + 0.1 * np.abs(
+                    np.log(before["micro_batch"] / float(str(row.micro_batch)))
+                )
                 if gap.min() < np.log(2):
                     nearest = before["place"].to_numpy()[int(gap.to_numpy().argmin())]
                     found.append((nearest, row.place, f"{new} / {old}"))

@@ -154,7 +154,8 @@ def _across(
     if fabric.switch_adds and operation == "all_reduce":
         full = np.where(g >= SWITCH_GPUS, np.maximum(full, link.switch_share), full)
     inside_bulk = wire_factor(operation, g) * size / (fabric.link_bytes_s * full)
-    moved, best = factor * size / rate, np.inf
+    moved = factor * size / rate
+    best: Any = np.inf
     for start_us, share in (
         (t.start_us, t.small_share),
         (t.middle_start_us, t.middle_share),

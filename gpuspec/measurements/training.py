@@ -94,7 +94,9 @@ def prepared_training(rows: pd.DataFrame) -> pd.DataFrame:
         rows["sequence_parallel"] = ""
     parallel = rows["sequence_parallel"].astype("string").str.lower().fillna("")
     modern = ~rows["framework"].isin(("megatron-2021",))
-    rows["sequence_parallel"] = np.where(parallel == "", modern & (rows["tp"] > 1), parallel == "true")
+    rows["sequence_parallel"] = np.where(
+        parallel == "", modern & (rows["tp"] > 1), parallel == "true"
+    )
     rows["model"] = rows["model"].map(_canonical)
     rows["recompute"] = rows["recompute"].replace("", "none")
     if unsaid is not None:
@@ -157,8 +159,8 @@ def measured_step_seconds(rows: pd.DataFrame) -> np.ndarray:
 def _flops(rows: pd.DataFrame, hardware: bool) -> np.ndarray:
     """Return the FLOP of a token that each row's source counted."""
     result = np.zeros(len(rows))
-    keys = ["model", "flops_convention", "recompute"]
-    for (name, convention, recompute), index in rows.groupby(keys).indices.items():  # type: ignore[misc]
+    groups: Any = rows.groupby(["model", "flops_convention", "recompute"]).indices
+    for (name, convention, recompute), index in groups.items():
         seq = rows["seq_len"].to_numpy(float)[index]
         if hardware:
             known = recompute or "full"
@@ -208,8 +210,8 @@ def _arrays(rows: pd.DataFrame) -> dict[str, Any]:
 def peak_memory(rows: pd.DataFrame, terms: MemoryTerms) -> np.ndarray:
     """Return the predicted peak memory of each prepared row, in bytes."""
     result = np.zeros(len(rows))
-    for key, index in rows.groupby(["model", "recipe", "tuning"]).indices.items():
-        name, recipe, tuning = (str(k) for k in key)  # type: ignore[union-attr]
+    groups: Any = rows.groupby(["model", "recipe", "tuning"]).indices
+    for (name, recipe, tuning), index in groups.items():
         parts = training_parts(
             _model(name),
             training_recipe(recipe),

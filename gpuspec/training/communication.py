@@ -84,7 +84,5 @@ class Ranks(BaseModel):
             "reduce": self.collective("all_reduce", gradients, members, self.tp),
             "scatter": self.collective("reduce_scatter", gradients, shards, self.tp),
             "gather": self.collective("all_gather", weights, shards, self.tp),
-            "between": self.collective(
-                "all_reduce", gradients / shards, copies, self.tp * shards
-            ),
+            "between": self.collective("all_reduce", gradients / shards, copies, self.tp * shards),
         }

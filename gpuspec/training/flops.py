@@ -13,9 +13,7 @@ CONVENTIONS = ("causal", "full", "parameters")
 """How attention is counted: half of the score matrix, all of it, or not at all (6N)."""
 
 
-def model_flops_per_token(
-    model: Model, seq_len: ArrayLike, convention: str = "causal"
-) -> Floats:
+def model_flops_per_token(model: Model, seq_len: ArrayLike, convention: str = "causal") -> Floats:
     """FLOP of one token, forward and backward: 6 a parameter, and attention.
 
     ``causal`` counts the half of the score matrix that is needed, ``full`` all of it as most

@@ -1,0 +1,1 @@
+"""Training jobs: questions, layouts, tables."""

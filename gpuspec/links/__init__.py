@@ -1,0 +1,1 @@
+"""Collectives and networks: tables of the interconnect notebook."""

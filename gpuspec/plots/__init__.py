@@ -1,0 +1,34 @@
+"""Pictures: every function returns a `Figure`, and none shows it."""
+
+from gpuspec.plots.catalogue import dense_against_sparse, rates_by_precision, roofline
+from gpuspec.plots.common import gpu_colors, save
+from gpuspec.plots.inference import (
+    grouped_bars,
+    latency_by_rate,
+    latency_throughput,
+    throughput_by_context,
+    validation_scatter,
+)
+from gpuspec.plots.memory import (
+    kv_against_context,
+    sequences_against_context,
+    serving_memory,
+    training_memory,
+)
+
+__all__ = [
+    "dense_against_sparse",
+    "gpu_colors",
+    "grouped_bars",
+    "kv_against_context",
+    "latency_by_rate",
+    "latency_throughput",
+    "rates_by_precision",
+    "roofline",
+    "save",
+    "sequences_against_context",
+    "serving_memory",
+    "throughput_by_context",
+    "training_memory",
+    "validation_scatter",
+]

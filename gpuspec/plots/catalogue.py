@@ -1,0 +1,85 @@
+"""Pictures of the catalogue: rates, sparsity, rooflines."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from gpuspec.catalog import Gpu
+from gpuspec.plots.common import MARKERS, blank_axes, gpu_colors
+
+
+def rates_by_precision(gpus: list[Gpu], precisions: list[str], title: str) -> Figure:
+    """Draw dense peak rates as grouped bars on a log axis, with the figure on each bar."""
+    figure, axes = blank_axes(7.2, 3.8)
+    colors = gpu_colors(g.id for g in gpus)
+    width = 0.8 / len(gpus)
+    for i, g in enumerate(gpus):
+        rates = [g.peak_flops(p) / 1e12 if p in g.precisions else np.nan for p in precisions]
+        place = np.arange(len(precisions)) + (i - (len(gpus) - 1) / 2) * width
+        hatch = ("", "//", "..", "xx", "\\\\")[i % 5]
+        bars = axes.bar(
+            place, rates, width, label=g.name, color=colors[g.id], hatch=hatch, edgecolor="white"
+        )
+        labels = ["none" if np.isnan(r) else f"{r:,.0f}" for r in rates]
+        axes.bar_label(bars, labels, fontsize=6.5, padding=1)
+        for x, rate in zip(place, rates, strict=True):
+            if np.isnan(rate):
+                axes.text(x, 1.15, "none", fontsize=6.5, ha="center", rotation=90, color="#555555")
+    axes.set_yscale("log")
+    axes.set_ylim(1, 6000)
+    axes.set_xticks(range(len(precisions)), [p.replace("_", "\n").upper() for p in precisions])
+    axes.set_ylabel("Dense peak, TFLOP/s (log scale)")
+    axes.set_title(title, loc="left", fontsize=10, fontweight="bold")
+    axes.legend(fontsize=7, ncols=len(gpus), loc="upper left", frameon=False)
+    return figure
+
+
+def dense_against_sparse(gpus: list[Gpu], title: str) -> Figure:
+    """Draw the BF16 rate of each GPU twice: dense, and with 2:4 sparsity."""
+    figure, axes = blank_axes(7.0, 2.9)
+    shown = [g for g in gpus if g.bf16_dense_tflops and g.sparsity_factor]
+    colors = gpu_colors(g.id for g in shown)
+    for i, g in enumerate(shown):
+        dense = (
+            (g.bf16_dense_tflops or 0.0),
+            (g.bf16_dense_tflops or 0.0) * (g.sparsity_factor or 1),
+        )
+        for j, (rate, hatch) in enumerate(zip(dense, ("", "//"), strict=True)):
+            bar = axes.bar(
+                i + 0.4 * j, rate, 0.38, color=colors[g.id], hatch=hatch, edgecolor="white"
+            )
+            axes.bar_label(bar, [f"{rate:,.0f}"], fontsize=8)
+            axes.text(
+                i + 0.4 * j, 25, ("dense", "sparse")[j], ha="center", fontsize=7, color="white"
+            )
+    axes.set_xticks(np.arange(len(shown)) + 0.2, [g.name for g in shown], fontsize=8)
+    axes.set_ylabel("BF16, TFLOP/s")
+    axes.margins(y=0.15)
+    axes.set_title(title, loc="left", fontsize=10, fontweight="bold")
+    return figure
+
+
+def roofline(gpus: list[Gpu], precision: str, title: str) -> Figure:
+    """Draw attainable rate against arithmetic intensity, with each GPU's ridge point."""
+    figure, axes = blank_axes()
+    colors = gpu_colors(g.id for g in gpus)
+    intensity = np.logspace(0, 4, 200)
+    for i, g in enumerate(gpus):
+        peak, bandwidth = g.peak_flops(precision), g.bandwidth_bytes_s
+        rate = np.minimum(peak, bandwidth * intensity) / 1e12
+        style = ("-", "--", "-.", ":")[i % 4]
+        axes.loglog(intensity, rate, style, color=colors[g.id], label=g.name, linewidth=2)
+        ridge = peak / bandwidth
+        axes.plot(ridge, peak / 1e12, MARKERS[i % 8], color=colors[g.id], markersize=7)
+        axes.annotate(
+            f"{ridge:.0f} FLOP/B",
+            (ridge, peak / 1e12),
+            textcoords="offset points",
+            xytext=(0, 7 if i != 1 else -14),
+            fontsize=7,
+            ha="center",
+        )
+    axes.set_xlabel("Arithmetic intensity, FLOP per byte of HBM traffic")
+    axes.set_ylabel(f"Attainable {precision.upper()}, TFLOP/s")
+    axes.set_title(title, loc="left", fontsize=10, fontweight="bold")
+    axes.legend(fontsize=7.5, frameon=False, loc="lower right")
+    return figure

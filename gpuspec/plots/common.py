@@ -1,0 +1,68 @@
+"""What all pictures share: colours of GPUs, axes, titles, saving."""
+
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+# Okabe and Ito's palette: distinct to colour-blind readers; hatches and markers repeat the
+# distinction for grey print. One colour a GPU family throughout the suite.
+_FAMILY = {"a100": "#0072B2", "a800": "#56B4E9", "h100": "#E69F00", "h800": "#F0E442"}
+_FAMILY |= {"h200": "#009E73", "h20": "#999999", "b200": "#CC79A7", "b300": "#D55E00"}
+SPARE = ("#56B4E9", "#CC79A7", "#D55E00", "#999999", "#F0E442", "#000000")
+MARKERS = "osD^vP*X"
+
+
+def gpu_colors(ids: Any) -> dict[str, str]:
+    """Return one colour a GPU, the same in every picture; kin of one family get a spare one."""
+    colors: dict[str, str] = {}
+    spare = iter(SPARE * 4)
+    for name in ids:
+        color = _FAMILY.get(name.split("-")[0])
+        used = colors.values()
+        colors[name] = (
+            color if color and color not in used else next(c for c in spare if c not in used)
+        )
+    return colors
+
+
+def blank_axes(width: float = 7.0, height: float = 3.6, fixed: bool = False) -> tuple[Figure, Axes]:
+    """Return an empty picture; `fixed` margins draw faster, for a picture that follows a slider."""
+    figure = Figure(figsize=(width, height), layout=None if fixed else "constrained")
+    axes = figure.subplots()
+    if fixed:
+        figure.subplots_adjust(left=0.1, right=0.98, top=0.86, bottom=0.15)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", color="#dddddd", linewidth=0.6)
+    axes.set_axisbelow(True)
+    return figure, axes
+
+
+def titled(axes: Axes, title: str, columns: int) -> None:
+    """Put a title above and a legend of `columns` below the whole picture."""
+    figure = axes.get_figure()
+    assert figure is not None
+    figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
+    figure.legend(
+        *axes.get_legend_handles_labels(),
+        fontsize=7,
+        ncols=columns,
+        frameon=False,
+        loc="outside lower left",
+    )
+
+
+def save(figure: Figure, path: str) -> None:
+    """Write a picture; the suffix of `path` says in which format."""
+    import io
+    from pathlib import Path
+
+    from gpuspec.errors import InputError
+    from gpuspec.files import write_atomically
+
+    kind = Path(path).suffix.lstrip(".").lower()
+    if kind not in ("png", "pdf", "svg"):
+        raise InputError("--picture", path, "end it in .png, .pdf or .svg")
+    content = io.BytesIO()
+    figure.savefig(content, format=kind, dpi=150)
+    write_atomically(Path(path), content.getvalue())
