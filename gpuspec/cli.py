@@ -292,6 +292,82 @@ def images(model: str, gpus: str, steps: int, size: int, stack: str) -> None:
 
 
 @main.command(epilog=EXIT_CODES)
+@click.argument("model")
+@click.option("--gpus", default="A100,H100,H200", show_default=True, help="GPUs to compare.")
+@click.option("--counts", default="8,16,32,64,128,256,512,1024", show_default=True, help="Of each.")
+@click.option("--tokens", default=1e12, show_default=True, help="Tokens to train on.")
+@click.option("--days", default=30.0, show_default=True, help="Deadline.")
+@click.option("--seq", default=4096, show_default=True, help="Tokens a sequence.")
+@click.option("--batch", default=1024, show_default=True, help="Sequences a step.")
+@click.option("--compute", default="bf16", show_default=True, help="Products in bf16 or fp8.")
+@click.option("--framework", default="megatron-core", show_default=True, help="Its constants.")
+@click.option("--tuning", default="full", show_default=True, help="full, lora or qlora.")
+@click.option("--network", default=-1.0, help="GB/s of a node; left out: the reference design.")
+@click.option("--network-kind", default="infiniband", show_default=True, help="roce, efa, tcp...")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def train(
+    model: str,
+    gpus: str,
+    counts: str,
+    tokens: float,
+    days: float,
+    seq: int,
+    batch: int,
+    compute: str,
+    framework: str,
+    tuning: str,
+    network: float,
+    network_kind: str,
+    as_json: bool,
+) -> None:
+    """Say how long MODEL trains on numbers of GPUs, laid out how, with which error.
+
+    \b
+    gpuspec train Llama-3.1-70B --tokens 1e12 --days 30 --gpus H100,H200 --compute fp8
+    """
+    with _Failures():
+        import json
+
+        from gpuspec.jobs import deadline_table, runs_table, training_question
+        from gpuspec.story import deadline_finding
+
+        asked = training_question(
+            model,
+            gpus,
+            counts,
+            tokens,
+            days,
+            seq,
+            batch,
+            compute,
+            framework,
+            tuning,
+            node_network_gb_s=network,
+            network_kind=network_kind,
+        )
+        runs = runs_table(asked)
+        if as_json:
+            click.echo(json.dumps(json.loads(runs.to_json(orient="records")), indent=2))
+            return
+        _tell_runs(runs)
+        click.echo("\n" + deadline_finding(asked, deadline_table(asked, runs)))
+
+
+def _tell_runs(runs: "pd.DataFrame") -> None:
+    rows = []
+    for r in runs.to_dict("records"):
+        split = f"TP {r['tp']} PP {r['pp']} CP {r['cp']} EP {r['ep']} DP {r['dp']}"
+        start = [r["gpu"], f"{r['gpus']:,}"]
+        if not r["works"]:
+            rows.append([*start, "", "", "", "", r["reason"]])
+            continue
+        span = f"{r['days_low']:,.1f} to {r['days_high']:,.1f}"
+        found = [f"{r['days']:,.1f}", span, f"{r['mfu']:.0%}", f"{r['gpu_hours']:,.0f}"]
+        rows.append([*start, *found, f"{split}, bound by {r['bound']}"])
+    _print(["GPU", "GPUs", "Days", "80 %", "MFU", "GPU-hours", "Layout, or why not"], rows)
+
+
+@main.command(epilog=EXIT_CODES)
 @click.argument("file")
 @click.option("--kind", default="inference", show_default=True, help="What was measured.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -15,10 +15,11 @@ from gpuspec.deploy import (
 from gpuspec.display import figure
 from gpuspec.errors import InputError
 from gpuspec.fit import MemoryQuestion, memory_question, serving_table, smallest_serving
+from gpuspec.jobs import TrainingQuestion, deadline_table, runs_table, training_question
 from gpuspec.models import Model, models
-from gpuspec.plots import latency_throughput, serving_memory
+from gpuspec.plots import days_by_gpus, latency_throughput, serving_memory
 from gpuspec.precision import KV_PRECISIONS
-from gpuspec.story import option_finding
+from gpuspec.story import deadline_finding, option_finding
 
 WEIGHTS = ("bf16", "fp8", "int8", "int4-awq", "mxfp4")
 POWERS_OF_TWO = [2**i for i in range(0, 21)]
@@ -112,6 +113,58 @@ def serving_panel(question: MemoryQuestion) -> Panel:
         asked, table = answered
         title = f"{asked.network.name}, {asked.concurrency:,} requests of {asked.context:,} tokens"
         return figure(serving_memory(asked, table, title), title, title).svg
+
+    return Panel(controls, answer, draw)
+
+
+def training_panel(question: TrainingQuestion) -> Panel:
+    """Return a panel over the question "trained when, on how many", started at `question`."""
+    q = question
+    names = list(models().query("kind == 'llm'").index)
+    start: Any = q.network.id if q.network.id in names else q.network
+    options = [(name, name) for name in names]
+    if start is q.network:
+        options = [(q.network.name, q.network), *options]
+    ids, label = [g.id for g in q.gpus], {"description_width": "7em"}
+
+    def slider(name: str, values: list[float], value: float, written: str = "{:g}") -> Any:
+        shown = [(written.format(v), v) for v in sorted({*values, value})]
+        return W.SelectionSlider(options=shown, value=value, description=name, style=label)
+
+    tokens = [m * 10.0**e for e in range(8, 14) for m in (1, 2, 5)]
+    controls = {
+        "model_name": W.Dropdown(options=options, value=start, description="model", style=label),
+        "tokens": slider("tokens", tokens, q.tokens, "{:.3g}"),
+        "deadline_days": slider(
+            "deadline, days", [1, 2, 3, 7, 14, 30, 60, 90, 180, 365], q.deadline_days
+        ),
+        "seq_len": slider("sequence", [float(2**i) for i in range(9, 18)], float(q.seq_len)),
+        "global_batch": slider("batch", [float(2**i) for i in range(4, 13)], float(q.global_batch)),
+        "compute": W.Dropdown(
+            options=["bf16", "fp8"], value=q.precision, description="products", style=label
+        ),
+        "node_network_gb_s": slider(
+            "network, GB/s", [0, 1.25, 3.125, 12.5, 50, 100, 200, 400], q.node_network_gb_s
+        ),
+    }
+    fixed: dict[str, Any] = {
+        "framework": q.framework,
+        "tuning": q.tuning,
+        "lora_rank": q.lora_rank,
+        "network_kind": q.network_kind,
+        "storage_gb_s": q.storage_gb_s,
+        "failures_per_gpu_day": q.failures_per_gpu_day,
+    }
+
+    def answer(**values: Any) -> tuple[TrainingQuestion, Any]:
+        whole: dict[str, Any] = {n: int(values.pop(n)) for n in ("seq_len", "global_batch")}
+        asked = training_question(gpus=ids, counts=q.counts, **fixed, **whole, **values)
+        return asked, runs_table(asked)
+
+    def draw(answered: tuple[TrainingQuestion, Any]) -> str:
+        asked, runs = answered
+        title = deadline_finding(asked, deadline_table(asked, runs))
+        return figure(days_by_gpus(runs, asked.deadline_days, title), title, title).svg
 
     return Panel(controls, answer, draw)
 

@@ -128,10 +128,12 @@ class _Fit:
 
         return error, slopes
 
-    def levels(self, chosen: np.ndarray, members: Iterable[str]) -> Points:
+    def levels(
+        self, chosen: np.ndarray, members: Iterable[str], start: np.ndarray | None = None
+    ) -> Points:
         """Return the constants of `members` from the `chosen` rows, level by level."""
-        what = self.what
-        centre, found = self.fit(chosen, what.first()), {}
+        what, found = self.what, {}
+        centre = self.fit(chosen, what.first() if start is None else start)
         middles: Points = {}
         for member in sorted(members):
             family = what.family(member)
@@ -156,9 +158,9 @@ class _LinearFit(_Fit):
         names, everything = sorted(set(self.members)), np.ones(len(rows), bool)
         first = what.first()
         self._around(dict.fromkeys(names, first))
-        self._around(dict.fromkeys(names, self.fit(everything, first)))
-        self.found = self.levels(everything, names)
-        self._around(self.found)
+        centre = self.fit(everything, first)
+        self._around(dict.fromkeys(names, centre))
+        self._around(self.levels(everything, names, centre))
 
     def _around(self, points: Points) -> None:
         """Take the derivatives around `points`."""

@@ -1,1 +1,50 @@
-"""Training jobs: questions, layouts, tables."""
+"""Training jobs: a question, its layouts, and the tables that answer it."""
+
+from gpuspec.jobs.layouts import (
+    BOUNDS,
+    layout_grid,
+    layout_parts,
+    layout_table,
+    rejections,
+    step_quantity,
+)
+from gpuspec.jobs.question import TrainingQuestion, training_question
+from gpuspec.jobs.tables import (
+    best_layout,
+    checkpoint_table,
+    claims_table,
+    deadline_table,
+    fine_tuning_table,
+    fp8_table,
+    mfu_table,
+    node_table,
+    parts_table,
+    run_figures,
+    runs_table,
+    scaling_table,
+    size_table,
+)
+
+__all__ = [
+    "BOUNDS",
+    "TrainingQuestion",
+    "best_layout",
+    "checkpoint_table",
+    "claims_table",
+    "deadline_table",
+    "fine_tuning_table",
+    "fp8_table",
+    "layout_grid",
+    "layout_parts",
+    "layout_table",
+    "mfu_table",
+    "node_table",
+    "parts_table",
+    "rejections",
+    "run_figures",
+    "runs_table",
+    "scaling_table",
+    "size_table",
+    "step_quantity",
+    "training_question",
+]

@@ -15,19 +15,31 @@ from gpuspec.plots.memory import (
     serving_memory,
     training_memory,
 )
+from gpuspec.plots.training import (
+    days_by_gpus,
+    mfu_by_layout,
+    ratio_by_size,
+    scaling_efficiency,
+    step_shares,
+)
 
 __all__ = [
+    "days_by_gpus",
     "dense_against_sparse",
     "gpu_colors",
     "grouped_bars",
     "kv_against_context",
     "latency_by_rate",
     "latency_throughput",
+    "mfu_by_layout",
     "rates_by_precision",
+    "ratio_by_size",
     "roofline",
     "save",
+    "scaling_efficiency",
     "sequences_against_context",
     "serving_memory",
+    "step_shares",
     "throughput_by_context",
     "training_memory",
     "validation_scatter",

@@ -1,5 +1,6 @@
 """What all pictures share: colours of GPUs, axes, titles, saving."""
 
+from textwrap import fill
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -50,6 +51,11 @@ def titled(axes: Axes, title: str, columns: int) -> None:
         frameon=False,
         loc="outside lower left",
     )
+
+
+def headline(axes: Axes, title: str, width: int = 84) -> None:
+    """Put the finding above a picture, in as many lines as it needs."""
+    axes.set_title(fill(title, width), loc="left", fontsize=10, fontweight="bold")
 
 
 def save(figure: Figure, path: str) -> None:

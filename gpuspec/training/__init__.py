@@ -1,4 +1,4 @@
-"""Training: seconds of a step, FLOP and utilisation."""
+"""Training: seconds of a step, FLOP and utilisation, and whole runs."""
 
 from gpuspec.training.flops import (
     CONVENTIONS,
@@ -6,20 +6,40 @@ from gpuspec.training.flops import (
     model_flops_per_token,
     utilisation,
 )
+from gpuspec.training.run import (
+    FAILURES_PER_GPU_DAY,
+    RESTART_S,
+    checkpoint_bytes,
+    checkpoint_interval_s,
+    goodput,
+    host_memory_gb,
+    node_power_w,
+    storage_bytes,
+    training_seconds,
+)
 from gpuspec.training.step import PARTS, Machine, assembled, step_parts
 from gpuspec.training.terms import TrainingTerms
 from gpuspec.training.work import Work, step_work
 
 __all__ = [
     "CONVENTIONS",
+    "FAILURES_PER_GPU_DAY",
     "PARTS",
+    "RESTART_S",
     "Machine",
     "TrainingTerms",
     "Work",
     "assembled",
+    "checkpoint_bytes",
+    "checkpoint_interval_s",
+    "goodput",
     "hardware_flops_per_token",
+    "host_memory_gb",
     "model_flops_per_token",
+    "node_power_w",
     "step_parts",
     "step_work",
+    "storage_bytes",
+    "training_seconds",
     "utilisation",
 ]

@@ -6,7 +6,8 @@ import numpy as np
 
 from gpuspec.inference.deployment import attention_shapes, mlp_shapes
 from gpuspec.inference.kernels import Kernels
-from gpuspec.models import Model
+from gpuspec.memory import Adapter
+from gpuspec.models import Model, parameter_parts
 from gpuspec.roofline import Floats, matmul_seconds, prefill_attention_seconds
 
 DIRECTIONS = ("forward", "inputs", "weights")
@@ -126,6 +127,20 @@ def cast_seconds(model: Model, tokens: Floats, tp: Floats, kernels: Kernels) -> 
     """Seconds of casting each product's input to FP8 once, with its transpose (4 bytes)."""
     inputs = 2 * model.hidden + (model.heads * model.v_head_dim + _width(model)) / tp
     return np.asarray(tokens * inputs * 4 / _stream(kernels))
+
+
+def unpack_seconds(
+    model: Model, tp: Floats, ep: Floats, kernels: Kernels, adapter: Adapter | None
+) -> Floats:
+    """Seconds of unpacking an average layer's quantized base to 16 bit, a pass; 0 otherwise.
+
+    The packed weights are read, the unpacked ones written and read again by the product.
+    """
+    if adapter is None or not adapter.base.quantized:
+        return np.zeros_like(tp)
+    parts = parameter_parts(model)
+    weights = (parts["attention"] + parts["mlp"] + parts["experts"] / ep) / model.layers / tp
+    return np.asarray(weights * (adapter.base.bytes_per_weight + 2.0) / _stream(kernels))
 
 
 def _width(model: Model) -> float:

@@ -204,8 +204,9 @@ def _layer(w: Work, t: Any) -> dict[str, dict[str, Any]]:
         "forward": np.where(w["eager"], unfused, flash),
         "inputs": np.where(w["eager"], 2 * unfused, BACKWARD_ATTENTION * flash),
     }
-    moved, casts = w["elementwise"] * t.elementwise_factor, w["casts"] * t.fp8_passes
-    between = {"forward": moved + casts, "inputs": 2 * moved + casts}
+    moved = w["elementwise"] * t.elementwise_factor
+    more = w["casts"] * t.fp8_passes + w["unpack"]
+    between = {"forward": moved + more, "inputs": 2 * moved + more}
     return {"products": products, "attention": attention, "elementwise": between}
 
 

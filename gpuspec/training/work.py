@@ -26,6 +26,7 @@ from gpuspec.training.layers import (
     routed_products,
     score_elements,
     unfused_product_seconds,
+    unpack_seconds,
 )
 
 Work = dict[str, Any]
@@ -85,6 +86,7 @@ def step_work(
         "score_pass": scores * 2 / bandwidth,
         "elementwise": elementwise_seconds(model, tokens, tp, sequence_parallel, kernels),
         "casts": cast_seconds(model, tokens, tp, kernels) * fp8,
+        "unpack": unpack_seconds(model, tp, ep, kernels, adapter),
         "logit_pass": tokens * np.ceil(model.vocab / tp) * 4 / bandwidth,
         "tp": ranks.tensor(model, tokens, sequence_parallel, full),
         "cp": ranks.context(model, batch, seq),

@@ -1,0 +1,224 @@
+"""Every way to lay a training job out on a number of GPUs, evaluated in a few vectorised calls."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gpuspec.calibration.training import stored_training, training_interval
+from gpuspec.catalog import Gpu
+from gpuspec.jobs.question import NODE_GPUS, TrainingQuestion
+from gpuspec.memory import training_parts
+from gpuspec.models import Model
+from gpuspec.training import model_flops_per_token, step_parts
+from gpuspec.units import GIB
+
+TENSOR = (1, 2, 4, 8, 16)
+CONTEXT = (1, 2, 4, 8, 16, 32)
+EXPERT = (1, 2, 4, 8, 16, 32, 64)
+MICRO = (1, 2, 4, 8)
+ZERO = (1, 3)
+RECOMPUTE = ("none", "full")
+LARGEST_BUBBLE = 0.5
+"""Bubble over work at which a layout is rejected without computing it."""
+LONG_SEQUENCE = 8192
+"""Tokens of a GPU's share of a sequence below which context parallelism is not tried."""
+BOUNDS = {
+    "products": "products",
+    "attention": "attention",
+    "elementwise": "small kernels",
+    "recompute": "recomputation",
+    "head": "output head",
+    "waiting": "host",
+    "tp": "TP links",
+    "cp": "CP links",
+    "ep": "EP links",
+    "pp": "PP links",
+    "dp": "DP network",
+    "bubble": "pipeline bubble",
+    "optimizer": "optimizer",
+    "fixed": "fixed time",
+}
+"""What a reader calls a part of a step."""
+
+
+def layout_grid(question: TrainingQuestion, count: int) -> pd.DataFrame:
+    """Return all combinations of parallel sizes whose product is `count`, possible or not.
+
+    Columns: ``tp``, ``pp``, ``cp``, ``ep``, ``dp``, ``micro_batch``, ``interleave``,
+    ``zero_stage``, ``recompute``, ``microbatches``.
+    """
+    network = question.network
+    stages = [p for p in _divisors(count) if p <= 2 * network.layers]
+    longest = max(question.seq_len // LONG_SEQUENCE, 1)
+    contexts = [c for c in CONTEXT if c == 1 or c <= 2 * longest]
+    experts = [e for e in EXPERT if e <= max(network.experts, 1)]
+    shape = pd.MultiIndex.from_product(
+        [TENSOR, stages, contexts, experts, MICRO, (0, 1), ZERO, RECOMPUTE],
+        names=["tp", "pp", "cp", "ep", "micro_batch", "chunked", "zero_stage", "recompute"],
+    ).to_frame(index=False)
+    split = shape["tp"] * shape["pp"] * shape["cp"]
+    shape = shape[(count % split == 0) & ((shape["pp"] > 1) | (shape["chunked"] == 0))]
+    shape = shape[(shape["zero_stage"] < 3) | (shape["pp"] == 1)].reset_index(drop=True)
+    shape["dp"] = count // (shape["tp"] * shape["pp"] * shape["cp"])
+    chunks = np.maximum(network.layers // shape["pp"], 1)
+    shape["interleave"] = np.where(shape["chunked"] == 1, chunks, 1)
+    shape["microbatches"] = question.global_batch / shape["dp"] / shape["micro_batch"]
+    return shape.drop(columns="chunked")
+
+
+def _divisors(number: int) -> list[int]:
+    return [d for d in range(1, number + 1) if number % d == 0]
+
+
+def impossible(network: Model, question: TrainingQuestion, grid: pd.DataFrame) -> np.ndarray:
+    """Return why each layout does not work at all, before memory; empty where it may."""
+    tp, pp, cp, ep, dp = (grid[c].to_numpy() for c in ("tp", "pp", "cp", "ep", "dp"))
+    batches = grid["microbatches"].to_numpy(float)
+    chunks = grid["interleave"].to_numpy(float)
+    kv, heads, layers = network.kv_heads, network.heads, network.layers
+    bubble = (pp - 1) / chunks / np.maximum(batches, 1)
+    rules: list[tuple[Any, Any]] = [
+        (heads % tp > 0, [f"TP {t} does not divide the {heads} attention heads" for t in tp]),
+        (tp > NODE_GPUS, [f"TP {t} crosses the {NODE_GPUS} GPUs of a node" for t in tp]),
+        (
+            (kv % tp > 0) & (tp % kv > 0),
+            [f"TP {t} neither divides the {kv} KV heads nor is a multiple of them" for t in tp],
+        ),
+        (pp > layers, [f"PP {p} is more than the {layers} layers" for p in pp]),
+        (
+            (chunks > 1) & (layers % pp > 0),
+            [f"PP {p} does not divide the {layers} layers, so it cannot interleave" for p in pp],
+        ),
+        (question.seq_len % (2 * cp) > 0, [f"CP {c} does not divide the sequence" for c in cp]),
+        (
+            ep > dp * cp,
+            [
+                f"EP {e} is more than the {d} data-parallel ranks"
+                for e, d in zip(ep, dp * cp, strict=True)
+            ],
+        ),
+        (
+            (network.experts % ep > 0) | ((dp * cp) % ep > 0),
+            [f"EP {e} does not divide the {network.experts} experts or the ranks" for e in ep],
+        ),
+        (
+            (batches < 1) | (batches != np.floor(batches)),
+            [
+                f"a batch of {question.global_batch} does not divide by DP {d} x micro-batch {m}"
+                for d, m in zip(dp, grid["micro_batch"], strict=True)
+            ],
+        ),
+        (
+            bubble > LARGEST_BUBBLE,
+            [f"a pipeline bubble of {b:.0%} of the work is too large" for b in bubble],
+        ),
+    ]
+    reason = np.full(len(grid), "", dtype=object)
+    for broken, words in reversed(rules):  # the first rule that breaks is the one that is told
+        reason = np.where(broken, np.array(words, dtype=object), reason)
+    return reason
+
+
+def layout_options(grid: pd.DataFrame) -> dict[str, Any]:
+    """Return the columns of a grid as the arguments of step and memory formulas."""
+    names = ("tp", "pp", "dp", "cp", "ep", "micro_batch", "microbatches", "interleave")
+    found: dict[str, Any] = {name: grid[name].to_numpy(float) for name in (*names, "zero_stage")}
+    found["recompute"] = grid["recompute"].to_numpy(object).astype(str)
+    found["sequence_parallel"] = grid["tp"].to_numpy() > 1
+    return found
+
+
+def peak_memory_bytes(question: TrainingQuestion, grid: pd.DataFrame) -> np.ndarray:
+    """Return the peak memory of one GPU for each layout, reserves included."""
+    parts = training_parts(
+        question.network,
+        question.recipe,
+        seq_len=question.seq_len,
+        adapter=question.adapter,
+        terms=question.memory,
+        **layout_options(grid),
+    )
+    return np.asarray(sum(parts.values()))
+
+
+def layout_parts(
+    question: TrainingQuestion, device: Gpu, grid: pd.DataFrame
+) -> dict[str, np.ndarray]:
+    """Return the seconds of a step of each layout, by part."""
+    return step_parts(
+        question.network,
+        question.recipe,
+        question.machine(device),
+        seq_len=question.seq_len,
+        fp8=question.computes_in(device) == "fp8",
+        adapter=question.adapter,
+        **layout_options(grid),
+    )
+
+
+def layout_table(question: TrainingQuestion, device: Gpu, count: int) -> pd.DataFrame:
+    """Return every layout of the job on `count` GPUs of a kind, the fastest first.
+
+    Returns
+    -------
+    DataFrame
+        The columns of `layout_grid`, then ``gpu``, ``gpus``, ``memory_bytes`` (peak of one
+        GPU), ``step_s`` with ``step_s_low`` and ``step_s_high`` (80 % interval),
+        ``tokens_s_gpu``, ``mfu`` (against the dense peak of the precision), ``bound``,
+        ``works`` and ``reason`` (why not; never NaN). A layout that does not work has an
+        infinite step.
+    """
+    q = question
+    grid = layout_grid(q, count)
+    reason = impossible(q.network, q, grid)
+    memory = np.full(len(grid), np.nan)
+    able = reason == ""
+    if able.any():
+        memory[able] = peak_memory_bytes(q, grid[able])
+    short = memory - device.memory_bytes
+    unfit = able & (short > 0)
+    reason[unfit] = [f"does not fit: {s / GIB:.0f} GiB a GPU short" for s in short[unfit]]
+    works = able & ~unfit
+    step = np.full(len(grid), np.inf)
+    bound = np.full(len(grid), "", dtype=object)
+    if works.any():
+        parts = layout_parts(q, device, grid[works])
+        step[works] = sum(parts.values())
+        largest = np.argmax([parts[name] for name in parts], axis=0)
+        bound[works] = np.array([BOUNDS[name] for name in parts], dtype=object)[largest]
+    low, high = training_interval(step, step_quantity(q))
+    rate = q.tokens_per_step / step / count
+    flops = float(model_flops_per_token(q.network, q.seq_len))
+    peak = device.peak_flops(q.computes_in(device))
+    table = grid.assign(
+        gpu=device.id,
+        gpus=count,
+        memory_bytes=memory,
+        step_s=step,
+        step_s_low=low,
+        step_s_high=high,
+        tokens_s_gpu=rate,
+        mfu=rate * flops / peak,
+        bound=bound,
+        works=works,
+        reason=reason,
+    )
+    return table.sort_values(["step_s", "tp", "pp"], kind="stable").reset_index(drop=True)
+
+
+def step_quantity(question: TrainingQuestion) -> str:
+    """Return which error an estimate of a step has."""
+    known = question.framework in stored_training()["frameworks"]
+    return "step time, framework known" if known else "step time, framework never seen"
+
+
+def rejections(table: pd.DataFrame, most: int = 8) -> pd.DataFrame:
+    """Return how many layouts fell to each kind of reason, with an example."""
+    rejected = table[~table["works"]]
+    kinds = rejected["reason"].str.replace(r"[\d,.]+", "n", regex=True)
+    rows = [
+        (group["reason"].iloc[0], len(group)) for _, group in rejected.groupby(kinds, sort=False)
+    ]
+    found = pd.DataFrame(rows, columns=["reason", "layouts"])
+    return found.sort_values("layouts", ascending=False, kind="stable").head(most)
