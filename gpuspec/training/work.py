@@ -66,6 +66,8 @@ def step_work(
     Parameters are those of `gpuspec.training.step_parts`.
     """
     model.need_llm("training step by layer")
+    if fp8:
+        kernels.gpu.peak_flops("fp8")  # raises where there are no such units
     tp, pp, dp, cp, ep = (np.asarray(x, float) for x in (tp, pp, dp, cp, ep))
     seq, batch = np.asarray(seq_len, float), np.asarray(micro_batch, float)
     tokens = batch * seq / cp
