@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from gpuspec.catalog import Gpu
+from gpuspec.errors import UnknownNameError
 from gpuspec.inference.kernels import nvlink_island
 from gpuspec.interconnect import Fabric, LinkTerms, NetworkTerms
 from gpuspec.paths import DATA
@@ -26,13 +27,6 @@ def stored() -> dict[str, Any]:
     return found
 
 
-def link_key(gpu: Gpu, island: int) -> str:
-    """Return which links join the GPUs of a node, as the calibration names them."""
-    if gpu.nvlink_bytes_s and island > 1:
-        return f"nvlink-{gpu.nvlink_generation}"
-    return f"pcie-{gpu.pcie_generation or 5}"
-
-
 def reference_node_gb_s(gpu: Gpu) -> float:
     """Return the network of the reference node of a GPU, GB/s in one direction."""
     return FALLBACK_NODE_GB_S.get(gpu.architecture, REFERENCE_NODE_GB_S)
@@ -44,6 +38,8 @@ def fabric(
     kind: str = "infiniband",
     gpus_per_node: int = 8,
     switch_adds: bool | None = None,
+    bridge_gpus: int | None = None,
+    pcie_switch: bool = False,
 ) -> Fabric:
     """Return the fabric that joins GPUs of a kind in nodes of `gpus_per_node`.
 
@@ -56,22 +52,50 @@ def fabric(
         ``infiniband``, ``roce``, ``efa`` or ``tcp``.
     switch_adds : bool, optional
         Whether NVLink SHARP is used; blank: where the generation has it.
+    bridge_gpus : int, optional
+        GPUs that an NVLink bridge joins; blank: as the form is sold (NVL cards in pairs, PCIe
+        cards without).
+    pcie_switch : bool
+        Whether PCIe cards share a switch and reach each other past the host: no measurement of
+        it is fitted, the paths are then taken not to crowd each other.
+
+    Raises
+    ------
+    UnknownNameError
+        For another kind of network; lists the valid ones.
     """
-    found = stored()
-    island = nvlink_island(gpu.id, gpu.form_factor)
-    over_nvlink = bool(gpu.nvlink_bytes_s) and island > 1
-    key = link_key(gpu, island)
-    links = found["links"]
-    own = links.get(key) or links["nvlink-4" if over_nvlink else "pcie-4"]
-    rate = gpu.nvlink_bytes_s if over_nvlink else (gpu.pcie_bytes_s or 64e9)
+    if kind not in NETWORKS:
+        raise UnknownNameError("network_kind", kind, NETWORKS)
+    joined = nvlink_island(gpu.id, gpu.form_factor) if bridge_gpus is None else bridge_gpus
+    joined = joined if gpu.nvlink_bytes_s else 1
     if node_gb_s is None:
         node_gb_s = reference_node_gb_s(gpu)
-    adds = over_nvlink and (gpu.nvlink_generation or 0) >= 4
-    return Fabric(
-        link_bytes_s=rate,
-        island=max(gpus_per_node, island if island > 8 else 1),
+    adds = (gpu.nvlink_generation or 0) >= 4
+    over_nvlink = Fabric(
+        link_bytes_s=gpu.nvlink_bytes_s or 1.0,
+        island=max(gpus_per_node, joined) if joined >= min(gpus_per_node, 8) else joined,
         node_bytes_s=node_gb_s * GB,
         switch_adds=adds if switch_adds is None else switch_adds and adds,
-        link=LinkTerms(**own["terms"]),
-        network=NetworkTerms(**found["networks"][kind]["terms"]),
+        link=_link_terms(f"nvlink-{gpu.nvlink_generation}", "nvlink-4"),
+        network=NetworkTerms(**stored()["networks"][kind]["terms"]),
     )
+    if joined >= min(gpus_per_node, 8):
+        return over_nvlink
+    pcie = _link_terms(f"pcie-{gpu.pcie_generation or 5}", "pcie-4")
+    if pcie_switch:
+        pcie = pcie.model_copy(update={"crowd_loss": 0.0})
+    return over_nvlink.model_copy(
+        update={
+            "link_bytes_s": gpu.pcie_bytes_s or 64e9,
+            "island": gpus_per_node,
+            "switch_adds": False,
+            "link": pcie,
+            "bridge": over_nvlink if joined > 1 else None,
+        }
+    )
+
+
+def _link_terms(key: str, otherwise: str) -> LinkTerms:
+    """Return the fitted constants of a link, or those of its nearest kin."""
+    links = stored()["links"]
+    return LinkTerms(**(links.get(key) or links[otherwise])["terms"])

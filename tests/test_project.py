@@ -106,6 +106,8 @@ def test_readme_states_the_sizes_of_the_tables():
         "models": len(gpuspec.models()),
         "memory figures": len(load_table("measurements-memory")),
         "inference measurements": len(load_table("measurements-inference")),
+        "training measurements": len(load_table("measurements-training")),
+        "collectives": len(load_table("measurements-collectives")),
     }
     for name, size in sizes.items():
         assert f"{size:,} {name}" in text

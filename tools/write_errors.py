@@ -9,6 +9,7 @@ from pathlib import Path
 from tabulate import tabulate
 
 from gpuspec.calibration import KINDS, inference_errors, memory_errors
+from gpuspec.calibration.training import training_errors
 from gpuspec.inference.kernels import stored
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -23,6 +24,10 @@ def memory_table():
 
 def inference_table():
     return _table(inference_errors())
+
+
+def training_table():
+    return _table(training_errors())
 
 
 def _table(errors):
@@ -51,6 +56,8 @@ PLACES = [
     ("README.md", "inference errors", inference_table),
     ("docs/inference.md", "inference errors", inference_table),
     ("docs/inference.md", "operator errors", operator_table),
+    ("README.md", "training errors", training_table),
+    ("docs/training.md", "training errors", training_table),
 ]
 
 

@@ -93,6 +93,11 @@ def collective_seconds(
 
 def _inside(operation: str, size: Floats, gpus: Floats, fabric: Fabric) -> Floats:
     """Seconds over the links of one node; 0 for one GPU."""
+    if fabric.bridge is not None:
+        whole = fabric.model_copy(update={"bridge": None})
+        bridged = _inside(operation, size, gpus, fabric.bridge)
+        joined = gpus <= fabric.bridge.island
+        return np.asarray(np.where(joined, bridged, _inside(operation, size, gpus, whole)))
     n, t, link = np.maximum(gpus, 1.0), fabric.link, fabric.link_bytes_s
     crowd = 1 + t.crowd_loss * np.maximum(n - 2, 0)
     moved = wire_factor(operation, n) * size * crowd / link

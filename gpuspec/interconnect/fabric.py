@@ -105,3 +105,6 @@ class Fabric(BaseModel):
     """Whether the switch adds up (NVLink SHARP)."""
     link: LinkTerms = LinkTerms()
     network: NetworkTerms = NetworkTerms()
+    bridge: "Fabric | None" = None
+    """Faster links that join only some GPUs of the node (NVLink bridges): groups of up to its
+    `island` use them, larger ones the links of the node."""
