@@ -369,7 +369,9 @@ def _tell_runs(runs: "pd.DataFrame") -> None:
 
 @main.command(epilog=EXIT_CODES)
 @click.argument("file")
-@click.option("--kind", default="inference", show_default=True, help="What was measured.")
+@click.option(
+    "--kind", default="inference", show_default=True, help="inference, training or collectives."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--picture", metavar="FILE", help="Draw predicted against measured (png, pdf, svg).")
 def validate(file: str, kind: str, as_json: bool, picture: str | None) -> None:
@@ -377,7 +379,8 @@ def validate(file: str, kind: str, as_json: bool, picture: str | None) -> None:
 
     \b
     gpuspec validate mine.csv --json
-    Columns: docs/inference.md; rows that cannot be used are listed with their reason.
+    gpuspec validate mine.csv --kind training --picture mine.png
+    Columns: docs/validation.md; rows that cannot be used are listed with their reason.
     """
     with _Failures():
         import json
@@ -387,9 +390,10 @@ def validate(file: str, kind: str, as_json: bool, picture: str | None) -> None:
         found = compare(file, kind)
         figures = found.figures()
         if picture:
-            from gpuspec.plots import save, validation_scatter
+            from gpuspec.plots import save
+            from gpuspec.plots.validation import scatter
 
-            save(validation_scatter(found.rows, "Predicted against measured"), picture)
+            save(scatter(found, "Predicted against measured"), picture)
         if as_json:
             click.echo(json.dumps(figures, indent=2))
             return
@@ -402,13 +406,16 @@ def _tell_validation(figures: dict[str, Any]) -> None:
 
     names = ("median_absolute_error", "p90_absolute_error", "interval_coverage")
     rows = [["all", figures["rows"], *(percent(figures[n]) for n in names)]]
-    for group in ("quantity", "gpu", "engine", "model", "scenario"):
+    groups = [key.removeprefix("by_") for key in figures if key.startswith("by_")]
+    for group in groups:
         for name, one in figures[f"by_{group}"].items():
             rows.append([f"{group} {name}", one["rows"], *(percent(one[n]) for n in names)])
     _print(["", "Rows", "Median error", "90 % below", "Inside interval"], rows)
-    if figures["ratio_pairs"]:
-        error = percent(figures["ratio_median_absolute_error"])
-        click.echo(f"\n{figures['ratio_pairs']} matched pairs of GPUs: median error {error}")
+    if figures.get("ratio_pairs"):
+        click.echo()
+    for name, one in figures.get("ratio_by_pair", {}).items():
+        error = percent(one["median_absolute_error"])
+        click.echo(f"ratio {name}: {one['rows']} pairs, median error {error}")
     for row in figures["skipped"]:
         click.echo(f"skipped line {row['line']} ({row['case_id']}): {row['reason']}")
 

@@ -10,13 +10,18 @@ from click.testing import CliRunner
 from gpuspec import InputError, validation
 from gpuspec.cli import main
 
-FIXTURE = Path(__file__).parent / "fixtures" / "measurements.csv"
+FIXTURES = Path(__file__).parent / "fixtures"
+FIXTURE = FIXTURES / "measurements.csv"
+TRAINING = FIXTURES / "training.csv"
+COLLECTIVES = FIXTURES / "collectives.csv"
 
 
 @pytest.fixture
 def table(tmp_path):
-    def write(**changes):
-        rows = pd.read_csv(FIXTURE, dtype=str, keep_default_na=False).iloc[:4]
+    def write(source=FIXTURE, keep=None, first="", **changes):
+        rows = pd.read_csv(source, dtype=str, keep_default_na=False)
+        rows = rows[rows["case_id"] >= first].iloc[:4].reset_index(drop=True)
+        rows = rows[list(keep)] if keep else rows
         for column, value in changes.items():
             rows.loc[1, column] = value
         path = tmp_path / "mine.csv"
@@ -65,6 +70,11 @@ def test_a_missing_column_and_a_missing_file_are_named(tmp_path):
         validation.validate(tmp_path / "none.csv")
     with pytest.raises(InputError, match="kind"):
         validation.validate(FIXTURE, "dancing")
+    with pytest.raises(InputError, match="did you mean training"):
+        validation.held_out("trainings")
+    path.write_text("case_id,source_id,gpu,n_gpus,model,seq_len,framework,metric,value,precision\n")
+    with pytest.raises(InputError, match="global_batch or micro_batch"):
+        validation.validate(path, "training")
 
 
 def test_the_command_prints_json_text_and_a_picture(tmp_path):
@@ -98,3 +108,134 @@ def test_held_out_rows_show_the_stated_errors():
     assert not found.rows["predicted"].isna().any()
     assert len(validation.worst(found.rows, 5)) == 5
     assert validation.error_table(found, "gpu")["Rows"].sum() == len(found.rows)
+
+
+def test_a_training_table_is_predicted_whole():
+    found = validation.validate(TRAINING, "training")
+    figures = found.figures()
+    assert figures["rows"] == 32
+    assert figures["skipped"] == []
+    assert 0 < figures["median_absolute_error"] < 0.15
+    assert set(figures["by_framework"]) == set(found.rows["framework"])
+    assert {"by_gpu", "by_model", "by_precision"} < set(figures)
+    assert {"h100-sxm-80 / a100-sxm-80", "fp8 / bf16"} <= set(figures["ratio_by_pair"])
+    assert (found.rows["low"] < found.rows["high"]).all()
+    json.dumps(figures)
+
+
+def test_few_columns_and_everyday_names_are_enough(table):
+    needed = ["case_id", "source_id", "gpu", "n_gpus", "model", "seq_len", "framework"]
+    needed += ["metric", "value", "precision", "micro_batch"]
+    names = {"gpu": "H100", "framework": "NeMo", "model": "Llama-3.1-8B", "n_gpus": "8"}
+    one = {"metric": "mfu", "value": "0.4", "seq_len": "8192", "precision": "BF16"}
+    path = table(TRAINING, needed, **names, **one, micro_batch="1")
+    found = validation.validate(path, "training")
+    assert len(found.rows) == 4
+    row = found.rows.iloc[1]
+    assert (row["gpu"], row["framework"]) == ("h100-sxm-80", "megatron-core")
+    assert row["measured_tflops"] == pytest.approx(0.4 * 989.4, rel=0.01)  # of the dense peak
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"value": "fast"}, "value: 'fast'"),
+        ({"gpu": "H1000"}, "gpu: 'H1000' is not valid; did you mean"),
+        ({"model": "llama-7"}, "model: 'llama-7' is not valid"),
+        ({"framework": "megatrom"}, "did you mean megatron"),
+        ({"recipe": "adamm"}, "did you mean adam"),
+        ({"metric": "tflops"}, "metric: 'tflops' is not valid; did you mean"),
+        ({"n_gpus": "7", "dp": "8"}, "must give the number of GPUs"),
+        ({"tp": "3", "n_gpus": "3", "dp": "1"}, "must divide the"),
+        ({"pp": "500", "n_gpus": "500", "dp": "1"}, "layers"),
+        ({"cp": "7", "n_gpus": "7", "dp": "1"}, "must divide the sequence"),
+        ({"ep": "8"}, "no experts"),
+        ({"global_batch": "13", "micro_batch": "2"}, "multiple of dp x micro_batch"),
+        ({"gpu": "A100 80GB SXM", "precision": "fp8"}, "a100-sxm-80 has bf16, fp16"),
+        ({"global_batch": "", "micro_batch": ""}, "global_batch or micro_batch is needed"),
+        ({"seq_len": "2048.5"}, "whole number"),
+        ({"tp": "inf"}, "whole number"),
+        ({"zero_stage": "4"}, "give 0, 1, 2 or 3"),
+    ],
+)
+def test_a_wrong_training_row_is_skipped_with_one_sentence(table, changes, said):
+    figures = validation.validate(table(TRAINING, first="llmf", **changes), "training").figures()
+    assert figures["rows"] == 3
+    assert figures["skipped"][0]["line"] == 3
+    assert said in figures["skipped"][0]["reason"]
+
+
+def test_a_collectives_table_is_predicted_whole():
+    found = validation.validate(COLLECTIVES, "collectives")
+    figures = found.figures()
+    assert figures["rows"] == 54
+    assert figures["skipped"] == []
+    assert 0 < figures["median_absolute_error"] < 0.2
+    assert set(figures["by_size"]) == {"below 1 MiB", "from 1 MiB"}
+    assert set(figures["by_reach"]) == {"in a node", "between nodes"}
+    assert {"by_gpu", "by_operation", "by_link"} < set(figures)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"gpu": "H1000"}, "did you mean"),
+        ({"operation": "allreduce"}, "did you mean all_reduce"),
+        ({"link": "nvlink4"}, "did you mean nvlink-4"),
+        ({"gpu": "a100-sxm-80", "link": "nvlink-4"}, "a100-sxm-80 has nvlink-3"),
+        ({"nodes": "2", "network_kind": "", "node_network_gb_s": "50"}, "network_kind"),
+        ({"nodes": "2", "network_kind": "roce", "node_network_gb_s": ""}, "node_network_gb_s"),
+        ({"gpus_per_node": "1"}, "two GPUs"),
+        ({"seconds": "", "algbw_gb_s": "0.00", "busbw_gb_s": ""}, "seconds or algbw_gb_s"),
+        ({"message_bytes": "1.5"}, "whole number"),
+    ],
+)
+def test_a_wrong_collective_is_skipped_with_one_sentence(table, changes, said):
+    figures = validation.validate(table(COLLECTIVES, **changes), "collectives").figures()
+    assert figures["rows"] == 3
+    assert figures["skipped"][0]["line"] == 3
+    assert said in figures["skipped"][0]["reason"]
+
+
+@pytest.mark.parametrize("kind", ["training", "collectives"])
+def test_a_table_without_a_usable_row_is_no_crash(table, kind):
+    path = table(TRAINING if kind == "training" else COLLECTIVES)
+    rows = pd.read_csv(path, dtype=str, keep_default_na=False).assign(gpu="nothing")
+    rows.to_csv(path, index=False)
+    figures = validation.validate(path, kind).figures()
+    assert (figures["rows"], len(figures["skipped"])) == (0, 4)
+    assert figures["median_absolute_error"] is None
+
+
+def test_zero_bandwidths_of_small_messages_are_blanks(table):
+    path = table(COLLECTIVES, seconds="1e-5", algbw_gb_s="0.00", busbw_gb_s="0.00")
+    assert len(validation.validate(path, "collectives").rows) == 4
+
+
+@pytest.mark.parametrize("kind", ["training", "collectives"])
+def test_the_command_takes_every_kind(tmp_path, kind):
+    picture, path = tmp_path / "errors.svg", TRAINING if kind == "training" else COLLECTIVES
+    command = ["validate", str(path), "--kind", kind]
+    run = CliRunner().invoke(main, [*command, "--json", "--picture", str(picture)])
+    assert run.exit_code == 0, run.output
+    assert json.loads(run.output)["rows"] > 30
+    assert picture.stat().st_size > 1000
+    assert "Median error" in CliRunner().invoke(main, command).output
+
+
+def test_stored_training_errors_meet_their_bounds():
+    found = validation.held_out("training")
+    known = found.rows[found.rows["known"]]
+    assert known["error"].abs().median() <= 0.065
+    ratios = found.figures()["ratio_by_pair"]
+    assert ratios["h100-sxm-80 / a100-sxm-80"]["median_absolute_error"] <= 0.07
+    assert len(validation.worst(found.rows, 5)) == 5
+
+
+def test_stored_collectives_cover_the_table():
+    found = validation.held_out("collectives")
+    assert found.skipped.empty
+    assert len(found.rows) > 4000
+    large = found.figures()["by_size"]["from 1 MiB"]
+    assert large["median_absolute_error"] <= 0.1
+    assert len(validation.worst(found.rows, 5)) == 5

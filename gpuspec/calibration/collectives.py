@@ -113,7 +113,20 @@ def held_out_collectives(rows: pd.DataFrame, by: str = "source_id") -> np.ndarra
     return predicted
 
 
-def _named(rows: pd.DataFrame) -> "pd.Series[str]":
+def held_out_seconds() -> dict[str, float]:
+    """Return the seconds of each case of the shipped table by a fit without its source."""
+    found: dict[str, float] = stored()["held_out"]
+    return found
+
+
+def collective_interval(value: Any, names: Any) -> tuple[Any, Any]:
+    """Return the 80 % interval of estimates, given how each row's error is listed."""
+    errors = pd.DataFrame(stored()["errors"]).T.loc[list(names)]
+    value = np.asarray(value, float)
+    return value * errors["low"].to_numpy(), value * errors["high"].to_numpy()
+
+
+def error_names(rows: pd.DataFrame) -> "pd.Series[str]":
     """Return how each row's error is listed: by reach and size of the message."""
     reach = np.where(rows["nodes"] > 1, "between nodes", "in a node")
     size = np.where(rows["message_bytes"] >= LARGE, "from 1 MiB", "below 1 MiB")
@@ -125,8 +138,9 @@ def calibrate() -> dict[str, Any]:
     rows = prepared_collectives(collective_measurements())
     links = {link: _rounded(fit_link(rows, link)) for link in LINKS}
     networks = {k: _rounded(t) for k, t in fit_networks(rows, links).items()}
-    error = np.log(measured_seconds(rows) / held_out_collectives(rows))
-    errors, names = {}, _named(rows)
+    predicted = held_out_collectives(rows)
+    error = np.log(measured_seconds(rows) / predicted)
+    errors, names = {}, error_names(rows)
     sizes = pd.Series(np.where(rows["message_bytes"] >= LARGE, "from 1 MiB", "below 1 MiB"))
     for label in (sizes, names):
         for name in sorted(label.unique()):
@@ -148,6 +162,10 @@ def calibrate() -> dict[str, Any]:
             k: entry(t, ~inside & (rows["network_kind"] == k)) for k, t in networks.items()
         },
         "errors": errors,
+        "held_out": {
+            case: float(f"{value:.4g}")
+            for case, value in zip(rows["case_id"], predicted, strict=True)
+        },
         "provenance": {
             "table": "measurements/collectives.csv",
             "rows": len(rows),

@@ -125,7 +125,7 @@ def speed_ratio_errors(rows: pd.DataFrame, predicted: Any, pairs: pd.DataFrame) 
     return np.asarray(error[old] - error[new])  # speeds: the inverse of seconds
 
 
-def _known_framework(rows: pd.DataFrame) -> np.ndarray:
+def known_framework(rows: pd.DataFrame) -> np.ndarray:
     """Return whether another source of each row's framework is in the table."""
     sources = rows.groupby("framework")["source_id"].transform("nunique")
     return (sources > 1).to_numpy()
@@ -135,7 +135,7 @@ def _errors(rows: pd.DataFrame, predicted: np.ndarray, strict: np.ndarray) -> di
     """Return the error figures of held-out predictions."""
     measured, sources = measured_step_seconds(rows), rows["source_id"]
     error = np.log(measured / predicted)
-    known = _known_framework(rows)
+    known = known_framework(rows)
     errors = {
         "step time": summary(error, sources),
         "step time, framework known": summary(error[known], sources[known]),

@@ -66,7 +66,9 @@ def prepared_training(rows: pd.DataFrame) -> pd.DataFrame:
     of the GPUs.
     """
     rows = rows.copy()
-    unsaid = pd.to_numeric(rows["interleave"]).isna() if "interleave" in rows else None
+    if "interleave" not in rows:
+        rows["interleave"] = np.nan
+    unsaid = pd.to_numeric(rows["interleave"]).isna()
     for column, blank in _WHOLE.items():
         if column not in rows:
             rows[column] = blank
@@ -99,12 +101,9 @@ def prepared_training(rows: pd.DataFrame) -> pd.DataFrame:
     )
     rows["model"] = rows["model"].map(_canonical)
     rows["recompute"] = rows["recompute"].replace("", "none")
-    if unsaid is not None:
-        tuned = unsaid & (rows["framework"] == "megatron-core") & (rows["pp"] > 1)
-        rows.loc[tuned, "interleave"] = [
-            max(_layers(name) // pp, 1)
-            for name, pp in zip(rows.loc[tuned, "model"], rows.loc[tuned, "pp"], strict=True)
-        ]
+    tuned = unsaid & (rows["framework"] == "megatron-core") & (rows["pp"] > 1)
+    chunks = rows["model"].map(_layers).to_numpy(int) // rows["pp"].to_numpy(int)
+    rows["interleave"] = np.where(tuned, np.maximum(chunks, 1), rows["interleave"])
     rows["global_batch"] = rows["global_batch"].fillna(rows["dp"] * rows["micro_batch"].fillna(1))
     return rows
 
@@ -150,10 +149,19 @@ def measured_step_seconds(rows: pd.DataFrame) -> np.ndarray:
         else:
             rate = v * 1e12
             if metric in ("mfu", "hfu"):
-                rate = rate * rows["mfu_peak_tflops"].to_numpy(float)[index]
+                rate = rate * _peak_tflops(rows.iloc[index])
             flops = _flops(rows.iloc[index], metric in ("hardware_tflops_per_gpu", "hfu"))
             result[index] = t * flops / (rate * n)
     return result
+
+
+def _peak_tflops(rows: pd.DataFrame) -> np.ndarray:
+    """Return what a utilisation divides by: as the source says, else the GPU's dense peak."""
+    said = rows["mfu_peak_tflops"] if "mfu_peak_tflops" in rows else np.full(len(rows), np.nan)
+    found = np.array(said, float)
+    for i in np.flatnonzero(np.isnan(found)):
+        found[i] = gpu(rows["gpu"].iloc[i]).peak_flops(rows["precision"].iloc[i]) / 1e12
+    return found
 
 
 def _flops(rows: pd.DataFrame, hardware: bool) -> np.ndarray:

@@ -1,0 +1,124 @@
+"""Hold the model of collectives against anybody's measurements."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gpuspec.calibration.collectives import (
+    LARGE,
+    collective_interval,
+    error_names,
+    held_out_seconds,
+)
+from gpuspec.catalog import gpu as _any_gpu
+from gpuspec.errors import InputError, UnknownNameError
+from gpuspec.fabrics import NETWORKS, stored
+from gpuspec.interconnect import LinkTerms, NetworkTerms
+from gpuspec.interconnect.collectives import OPERATIONS
+from gpuspec.measurements.collectives import (
+    KIND,
+    LINKS,
+    collective_measurements,
+    measured_seconds,
+    predicted_collectives,
+    prepared_collectives,
+)
+from gpuspec.validation.common import (
+    Columns,
+    Validation,
+    first_reasons,
+    judged,
+    left_out,
+    read_table,
+    remembered,
+)
+
+COLUMNS = Columns(
+    needed=(
+        "case_id",
+        "source_id",
+        "gpu",
+        "link",
+        "operation",
+        "message_bytes",
+        "nodes",
+        "gpus_per_node",
+    ),
+    numbers={
+        **dict.fromkeys(("message_bytes", "nodes", "gpus_per_node"), True),
+        **dict.fromkeys(("seconds", "algbw_gb_s", "busbw_gb_s"), False),
+        **dict.fromkeys(("node_network_gb_s", "adapters"), False),
+    },
+    least=dict.fromkeys(("message_bytes", "nodes", "gpus_per_node", "adapters"), 1),
+    one_of=("seconds", "algbw_gb_s", "busbw_gb_s"),
+    blank_zero=("algbw_gb_s", "busbw_gb_s"),
+)
+_gpu = remembered(_any_gpu)
+KNOWN_LINKS = (*LINKS, *KIND)
+"""Links that the model knows."""
+
+
+def validate_collectives(path: str | Path) -> Validation:
+    """Compare predictions with a table of the columns of ``data/measurements/collectives.csv``."""
+    raw, reasons = read_table(path, COLUMNS)
+    kept = reasons == ""
+    for column in {"operation", "link", "network_kind", "algorithm"} & set(raw):
+        raw[column] = raw[column].str.strip().str.lower()
+    reasons[kept] = first_reasons(raw[kept], _check)
+    rows = raw[reasons == ""].reset_index(drop=True)
+    rows = prepared_collectives(rows.assign(gpu=[_gpu(name).id for name in rows["gpu"]]))
+    found = stored()
+    links = {k: LinkTerms(**entry["terms"]) for k, entry in found["links"].items()}
+    networks = {k: NetworkTerms(**entry["terms"]) for k, entry in found["networks"].items()}
+    rows["predicted"] = predicted_collectives(rows, links, networks)
+    return _validation(rows, left_out(raw, reasons))
+
+
+def _check(row: Mapping[str, Any]) -> None:
+    """Raise what is wrong with a row."""
+    device = _gpu(row["gpu"])
+    if row["operation"] not in OPERATIONS:
+        raise UnknownNameError("operation", row["operation"], OPERATIONS)
+    if row["link"] not in KNOWN_LINKS:
+        raise UnknownNameError("link", row["link"], KNOWN_LINKS)
+    own = f"nvlink-{device.nvlink_generation}"
+    if row["link"].startswith("nvlink") and row["link"] != own:
+        has = f"has {own}" if device.nvlink_generation else "has no NVLink"
+        raise InputError("link", row["link"], f"{device.id} {has}")
+    if row["nodes"] * row["gpus_per_node"] < 2:
+        raise InputError("gpus_per_node", 1, "a collective needs two GPUs")
+    if row["nodes"] > 1:
+        kind, rate = row.get("network_kind", ""), row.get("node_network_gb_s", np.nan)
+        if kind not in NETWORKS:
+            raise UnknownNameError("network_kind", kind, NETWORKS)
+        if not rate > 0:
+            valid = "between nodes it needs the GB/s of a node in one direction"
+            raise InputError("node_network_gb_s", "", valid)
+
+
+def _validation(rows: pd.DataFrame, skipped: pd.DataFrame) -> Validation:
+    """Return prepared rows that have ``predicted`` with their error, interval and labels."""
+    names = error_names(rows)
+    low, high = collective_interval(rows["predicted"], names)
+    rows = rows.assign(
+        measured=measured_seconds(rows),
+        low=low,
+        high=high,
+        size=np.where(rows["message_bytes"] >= LARGE, "from 1 MiB", "below 1 MiB"),
+        reach=np.where(rows["nodes"] > 1, "between nodes", "in a node"),
+    )
+    none = pd.DataFrame(columns=["pair", "case_id", "measured", "predicted", "error"])
+    return Validation(judged(rows), skipped, none, "collectives")
+
+
+def held_out_collectives() -> Validation:
+    """Return the shipped measurements beside predictions by fits that left out their source."""
+    rows = prepared_collectives(collective_measurements())
+    rows = rows.assign(
+        line=np.arange(len(rows)) + 2, predicted=rows["case_id"].map(held_out_seconds())
+    )
+    reasons = pd.Series(np.where(rows["predicted"] > 0, "", "no held-out value is stored"))
+    return _validation(rows[reasons == ""].reset_index(drop=True), left_out(rows, reasons))

@@ -1,0 +1,249 @@
+"""What the comparisons of all kinds share: reading a table, error figures, tables to read."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gpuspec.errors import InputError
+
+BY = {
+    "inference": ("gpu", "engine", "model", "scenario", "quantity"),
+    "training": ("gpu", "framework", "model", "precision"),
+    "collectives": ("gpu", "operation", "link", "size", "reach"),
+}
+"""Columns by which the figures of each kind of measurement are split."""
+PLACES = {"Rows": ",.0f", "Median error": ".1%", "90 % below": ".1%", "Inside": ".0%"}
+"""How the columns of the error tables are written."""
+COLUMNS = {
+    "rows": "Rows",
+    "median_absolute_error": "Median error",
+    "p90_absolute_error": "90 % below",
+    "interval_coverage": "Inside",
+}
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Columns of a table of measurements: those it must have, and those that hold numbers."""
+
+    needed: tuple[str, ...]
+    numbers: Mapping[str, bool]
+    """Whether a row must have the number."""
+    least: Mapping[str, int]
+    """Smallest whole number; columns that are not here hold numbers above 0."""
+    endless: tuple[str, ...] = ()
+    """Columns that may say ``inf``."""
+    one_of: tuple[str, ...] = ()
+    """Columns of which each row needs one."""
+    blank_zero: tuple[str, ...] = ()
+    """Columns in which 0 says nothing: tools print 0.00 where a rate has too few digits."""
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What came of a comparison: a row for each prediction, and the rows left out."""
+
+    rows: pd.DataFrame
+    """The measurements with ``predicted``, ``error`` (log of predicted over measured), ``low``
+    and ``high`` (80 % interval) and ``inside``. Inference adds ``quantity`` and ``era``;
+    training and collectives add ``measured``, in seconds like their prediction."""
+    skipped: pd.DataFrame
+    """``line``, ``case_id`` and ``reason`` of each row that was not predicted."""
+    ratios: pd.DataFrame
+    """``pair``, ``measured``, ``predicted`` and ``error`` of each matched pair."""
+    kind: str = "inference"
+    """What was measured."""
+
+    def figures(self) -> dict[str, Any]:
+        """Return the summary as plain numbers; errors are fractions (0.1 is 10 %)."""
+        rows = self.rows
+        found = {
+            "rows": len(rows),
+            "skipped": [
+                {"line": int(line), "case_id": str(case), "reason": str(reason)}
+                for line, case, reason in self.skipped.to_numpy()
+            ],
+            **_figures(rows),
+            **{f"by_{name}": by(rows, name) for name in BY[self.kind]},
+        }
+        if self.kind == "collectives":
+            return found
+        ratios = self.ratios
+        found["ratio_pairs"] = len(ratios)
+        found["ratio_median_absolute_error"] = fraction(ratios["error"], 0.5)
+        found["ratio_by_pair"] = by(ratios, "pair", False)
+        return found
+
+
+def _figures(rows: pd.DataFrame, interval: bool = True) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "median_absolute_error": fraction(rows["error"], 0.5),
+        "p90_absolute_error": fraction(rows["error"], 0.9),
+    }
+    if interval:
+        inside = rows["inside"]
+        found["interval_coverage"] = round(float(inside.mean()), 4) if len(rows) else None
+    return found
+
+
+def fraction(error: "pd.Series[float]", share: float) -> float | None:
+    """Return a quantile of |predicted / measured - 1|; None without rows."""
+    if not len(error):
+        return None
+    return round(float(np.quantile(np.abs(np.expm1(error)), share)), 4)
+
+
+def by(rows: pd.DataFrame, column: str, interval: bool = True) -> dict[str, dict[str, Any]]:
+    """Return the error figures of each value of a column."""
+    return {
+        str(name): {"rows": len(group), **_figures(group, interval)}
+        for name, group in rows.groupby(column, sort=True)
+    }
+
+
+def read_table(path: str | Path, columns: Columns) -> "tuple[pd.DataFrame, pd.Series[Any]]":
+    """Read a CSV file; return its rows with numbers as numbers, and what is wrong with each.
+
+    Raises
+    ------
+    InputError
+        When the file cannot be read or lacks a column; names it.
+    """
+    try:
+        rows = pd.read_csv(path, dtype=str, keep_default_na=False, skip_blank_lines=False)
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        valid = f"give a CSV file in UTF-8: {str(error).splitlines()[0]}"
+        raise InputError("file", str(path), valid) from None
+    missing = [column for column in columns.needed if column not in rows]
+    if columns.one_of and not set(columns.one_of) & set(rows):
+        missing.append(" or ".join(columns.one_of))
+    if missing:
+        valid = f"its first line lacks {', '.join(missing)}"
+        raise InputError("file", str(path), valid)
+    rows.insert(0, "line", np.arange(len(rows)) + 2)
+    reasons: Any = pd.Series("", rows.index, dtype=object)
+    for column in columns.numbers:
+        if column in rows:
+            _numbers(rows, reasons, column, columns)
+    given = [c for c in columns.one_of if c in rows]
+    if given:
+        none = rows[given].isna().all(axis=1) & (reasons == "")
+        reasons[none] = f"{' or '.join(columns.one_of)} is needed, and the row has none"
+    return rows, reasons
+
+
+def _numbers(rows: pd.DataFrame, reasons: Any, column: str, columns: Columns) -> None:
+    """Turn a column into numbers, and note which rows hold none."""
+    text = rows[column].str.strip()
+    number: Any = pd.to_numeric(text, errors="coerce")
+    if column in columns.blank_zero:
+        text, number = text.mask(number == 0, ""), number.mask(number == 0)
+    least = columns.least.get(column)
+    if least is None:
+        good, what = number > 0, "a number above 0"
+    else:
+        good, what = number >= least, f"a whole number of at least {least}"
+        good &= number == np.floor(number)
+    good &= np.isfinite(number)
+    if column in columns.endless:
+        good |= text.str.lower() == "inf"
+    bad = ~good & ((text != "") | columns.numbers[column]) & (reasons == "")
+    reasons[bad] = [f"{column}: {value!r} is not valid; give {what}" for value in text[bad]]
+    rows[column] = number
+
+
+def remembered(find: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Return a look-up that remembers what it found, and what it did not find."""
+
+    @lru_cache(1024)
+    def tried(name: str) -> tuple[Any, InputError | None]:
+        try:
+            return find(name), None
+        except InputError as error:
+            return None, error
+
+    def found(name: str) -> Any:
+        result, error = tried(name)
+        if error:
+            raise error
+        return result
+
+    return found
+
+
+def first_reasons(rows: pd.DataFrame, check: Callable[[Any], None]) -> "pd.Series[Any]":
+    """Return for each row what `check` raises; empty where it raises nothing."""
+
+    def said(row: Any) -> str:
+        try:
+            check(row)
+        except InputError as error:
+            return str(error)
+        return ""
+
+    found = [said(row) for row in rows.to_dict("records")]
+    return pd.Series(found, rows.index, dtype=object)
+
+
+def left_out(raw: pd.DataFrame, reasons: Any) -> pd.DataFrame:
+    """Return ``line``, ``case_id`` and ``reason`` of the rows that have a reason."""
+    left = reasons != ""
+    return raw[left][["line", "case_id"]].assign(reason=reasons[left]).reset_index(drop=True)
+
+
+def judged(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return rows that have ``measured``, ``predicted``, ``low`` and ``high`` with their error."""
+    error = np.log(rows["predicted"] / rows["measured"])
+    return rows.assign(error=error, inside=rows["measured"].between(rows["low"], rows["high"]))
+
+
+def error_table(found: Validation, column: str) -> pd.DataFrame:
+    """Return error figures of a comparison by one of its columns, most rows first."""
+    table = pd.DataFrame(by(found.rows, column)).T.rename(columns=COLUMNS)
+    table.index.name = column
+    return table.sort_values("Rows", ascending=False, kind="stable").astype(float)
+
+
+def ratio_summary(found: Validation) -> pd.DataFrame:
+    """Return the error of the ratio of two sides by pair, most pairs first."""
+    table = pd.DataFrame(by(found.ratios, "pair", False)).T
+    names = {**COLUMNS, "rows": "Pairs"}
+    table = table.rename(columns=names).sort_values("Pairs", ascending=False, kind="stable")
+    table.index.name = "New / old"
+    return table.astype(float)
+
+
+def worst(rows: pd.DataFrame, count: int = 10) -> pd.DataFrame:
+    """Return the rows that the model misses most, as a table to read."""
+    order = rows["error"].abs().sort_values(ascending=False, kind="stable").index[:count]
+    chosen = rows.loc[order]
+    about = {
+        "Case": chosen["case_id"],
+        "GPUs": [f"{n} x {g}" for n, g in zip(_gpus(chosen), chosen["gpu"], strict=True)],
+        **_about(chosen),
+        "Predicted over measured": np.exp(chosen["error"]),
+    }
+    return pd.DataFrame(about).set_index("Case")
+
+
+def _gpus(rows: pd.DataFrame) -> Any:
+    if "n_gpus" in rows:
+        return rows["n_gpus"].astype(int)
+    return (rows["nodes"] * rows["gpus_per_node"]).astype(int)
+
+
+def _about(rows: pd.DataFrame) -> dict[str, Any]:
+    """Return the columns that say what a row measured."""
+    if "isl" in rows:
+        lengths = [f"{i:,.0f} / {o:,.0f}" for i, o in zip(rows["isl"], rows["osl"], strict=True)]
+        return {"Model": rows["model"], "ISL / OSL": lengths, "Metric": rows["metric"]}
+    if "framework" in rows:
+        names = {"model": "Model", "framework": "Framework", "precision": "Precision"}
+    else:
+        names = {"operation": "Operation", "link": "Link", "message_bytes": "Bytes"}
+    return {label: rows[column] for column, label in names.items()}

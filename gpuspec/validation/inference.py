@@ -1,0 +1,113 @@
+"""Hold the model of inference against anybody's measurements."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gpuspec.calibration import held_out_values, inference_interval, memory_terms
+from gpuspec.calibration.engines import era_of
+from gpuspec.measurements import inference_measurements, predicted_inference
+from gpuspec.measurements.inference import METRICS, prepared, skip_reasons
+from gpuspec.measurements.pairs import matched_pairs, ratio_errors
+from gpuspec.validation.common import Columns, Validation, left_out, read_table
+
+COLUMNS = Columns(
+    needed=(
+        "case_id",
+        "source_id",
+        "gpu",
+        "n_gpus",
+        "tp",
+        "model",
+        "weight_precision",
+        "engine",
+        "isl",
+        "osl",
+        "scenario",
+        "metric",
+        "value",
+    ),
+    numbers={
+        "n_gpus": True,
+        "tp": True,
+        "pp": False,
+        "ep": False,
+        "isl": False,
+        "osl": False,
+        "batch_size": False,
+        "concurrency": False,
+        "request_rate": False,
+        "value": True,
+    },
+    least=dict.fromkeys(("n_gpus", "tp", "pp", "ep"), 1),
+    endless=("request_rate",),
+)
+
+
+def validate_inference(path: str | Path) -> Validation:
+    """Compare predictions with a table of the columns of ``data/measurements/inference.csv``.
+
+    ``pp``, ``ep``, ``kv_precision``, ``engine_version``, ``batch_size``, ``concurrency``,
+    ``request_rate`` and ``notes`` may be left out.
+    """
+    raw, reasons = read_table(path, COLUMNS)
+    usable = prepared(raw[reasons == ""].assign(**_blank(raw)))
+    reasons = reasons.copy()
+    reasons.loc[usable.index] = skip_reasons(usable)
+    rows = usable[reasons.loc[usable.index] == ""].reset_index(drop=True)
+    predicted = predicted_inference(rows, memory=memory_terms()) if len(rows) else np.zeros(0)
+    fits = predicted > 0
+    unfit = rows.loc[~fits, "line"]
+    reasons[raw["line"].isin(unfit)] = "by our reckoning the model does not fit these GPUs"
+    rows = compared(rows[fits].reset_index(drop=True), predicted[fits])
+    return Validation(rows, left_out(raw, reasons), ratio_table(rows))
+
+
+def _blank(raw: pd.DataFrame) -> dict[str, Any]:
+    return {c: "" for c in ("kv_precision", "engine_version", "notes") if c not in raw}
+
+
+def compared(rows: pd.DataFrame, predicted: np.ndarray) -> pd.DataFrame:
+    """Return prepared rows with their prediction, its log error and its interval."""
+    quantity = rows["metric"].map(METRICS)
+    rows = rows.assign(predicted=predicted, quantity=quantity, low=np.nan, high=np.nan)
+    rows["era"] = era_of(rows) if len(rows) else pd.Series(dtype=object)
+    for kind in quantity.unique():
+        chosen = quantity == kind
+        low, high = inference_interval(predicted[chosen], kind)
+        rows.loc[chosen, "low"], rows.loc[chosen, "high"] = low, high
+    rows["error"] = np.log(rows["predicted"] / rows["value"])
+    rows["inside"] = rows["value"].between(rows["low"], rows["high"])
+    return rows
+
+
+def ratio_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the ratio between GPUs of each matched pair, measured and predicted."""
+    pairs = matched_pairs(rows)
+    old, new = pairs["old"].to_numpy(int), pairs["new"].to_numpy(int)
+    value, guess = rows["value"].to_numpy(float), rows["predicted"].to_numpy(float)
+    error = -ratio_errors(rows, guess, pairs) if len(pairs) else np.zeros(0)
+    return pd.DataFrame(
+        {
+            "pair": pairs["pair"],
+            "case_id": rows["case_id"].to_numpy()[new],
+            "measured": value[new] / value[old],
+            "predicted": guess[new] / guess[old],
+            "error": error,
+        }
+    )
+
+
+def held_out_inference() -> Validation:
+    """Return the shipped measurements beside predictions by fits that left out their source."""
+    rows = prepared(inference_measurements())
+    reasons = skip_reasons(rows)
+    stored = held_out_values()
+    predicted = rows["case_id"].map(stored)
+    reasons[(reasons == "") & ~(predicted > 0)] = "by our reckoning the model does not fit"
+    rows.insert(0, "line", np.arange(len(rows)) + 2)
+    kept = reasons == ""
+    found = compared(rows[kept].reset_index(drop=True), predicted[kept].to_numpy(float))
+    return Validation(found, left_out(rows, reasons), ratio_table(found))

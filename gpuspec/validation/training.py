@@ -1,0 +1,235 @@
+"""Hold the model of training against anybody's measurements."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gpuspec.calibration import memory_terms
+from gpuspec.calibration.training import (
+    framework,
+    held_out_steps,
+    known_framework,
+    matched_steps,
+    prepared_rows,
+    speed_ratio_errors,
+    stored_training,
+    training_interval,
+)
+from gpuspec.catalog import gpu as _any_gpu
+from gpuspec.errors import InputError, UnknownNameError
+from gpuspec.fabrics import NETWORKS
+from gpuspec.measurements.training import (
+    METRICS,
+    PRECISIONS,
+    filled,
+    measured_step_seconds,
+    predicted_step_seconds,
+    prepared_training,
+    step_tokens,
+)
+from gpuspec.models import Model, model
+from gpuspec.precision import training_recipe as _any_recipe
+from gpuspec.training.flops import CONVENTIONS, model_flops_per_token
+from gpuspec.validation.common import (
+    Columns,
+    Validation,
+    first_reasons,
+    judged,
+    left_out,
+    read_table,
+    remembered,
+)
+
+COLUMNS = Columns(
+    needed=(
+        "case_id",
+        "source_id",
+        "gpu",
+        "n_gpus",
+        "model",
+        "seq_len",
+        "framework",
+        "metric",
+        "value",
+        "precision",
+    ),
+    numbers={
+        "n_gpus": True,
+        "seq_len": True,
+        "value": True,
+        **dict.fromkeys(("global_batch", "micro_batch", "tp", "pp", "cp", "ep", "dp"), False),
+        **dict.fromkeys(("interleave", "zero_stage", "shard_gpus"), False),
+        **dict.fromkeys(("node_network_gb_s", "mfu_peak_tflops"), False),
+    },
+    least={
+        **dict.fromkeys(("n_gpus", "seq_len", "global_batch", "micro_batch"), 1),
+        **dict.fromkeys(("tp", "pp", "cp", "ep", "dp", "interleave", "shard_gpus"), 1),
+        "zero_stage": 0,
+    },
+    one_of=("global_batch", "micro_batch"),
+)
+CHOICES = {
+    "metric": METRICS,
+    "precision": PRECISIONS,
+    "recompute": ("", "none", "selective", "full"),
+    "attention": ("", "flash", "flash2", "eager"),
+    "tuning": ("", "full", "lora", "qlora"),
+    "offload": ("", "optimizer"),
+    "flops_convention": ("", *CONVENTIONS),
+    "network_kind": ("", *NETWORKS),
+    "sequence_parallel": ("", "true", "false"),
+}
+"""What a column may say; blanks are filled as `prepared_training` documents."""
+_gpu, _recipe = remembered(_any_gpu), remembered(_any_recipe)
+_framework = remembered(lambda name: framework(name)[0])
+KNOWN = {True: "step time, framework known", False: "step time, framework never seen"}
+"""Which error a row's interval comes from."""
+
+
+@remembered
+def _model(name: str) -> Model:
+    found = model(name)
+    found.need_llm("a training step")
+    return found
+
+
+def validate_training(path: str | Path) -> Validation:
+    """Compare predictions with a table of the columns of ``data/measurements/training.csv``."""
+    raw, reasons = read_table(path, COLUMNS)
+    kept = reasons == ""
+    for column in CHOICES.keys() & set(raw):
+        raw[column] = raw[column].str.strip().str.lower()
+    reasons[kept] = first_reasons(raw[kept], _check)
+    rows = raw[reasons == ""].reset_index(drop=True)
+    fitted = stored_training()["frameworks"]
+    if len(rows):
+        rows = filled(prepared_training(_with_ids(rows)), memory_terms())
+        terms = {name: framework(name)[1] for name in rows["framework"].unique()}
+        rows["predicted"] = predicted_step_seconds(rows, terms)
+        rows["known"] = [bool(fitted.get(name, {}).get("rows")) for name in rows["framework"]]
+    else:
+        rows = rows.assign(predicted=0.0, known=False, global_batch=0.0)
+    rows = compared_steps(rows)
+    return Validation(rows, left_out(raw, reasons), step_ratios(rows), "training")
+
+
+def _with_ids(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return rows with the canonical ids of GPU, framework and recipe."""
+    rows = rows.assign(
+        gpu=[_gpu(name).id for name in rows["gpu"]],
+        framework=[_framework(name) for name in rows["framework"]],
+    )
+    if "recipe" in rows:
+        rows["recipe"] = [_recipe(r).id if r else "" for r in rows["recipe"]]
+    return rows
+
+
+def _check(row: Mapping[str, Any]) -> None:
+    """Raise what is wrong with a row."""
+    for column, allowed in CHOICES.items():
+        if row.get(column, "") not in allowed:
+            raise UnknownNameError(column, row[column], filter(None, allowed))
+    device, network = _gpu(row["gpu"]), _model(row["model"])
+    _framework(row["framework"])
+    if row.get("recipe"):
+        _recipe(row["recipe"])
+    if row["precision"] not in device.precisions:
+        has = ", ".join(p for p in PRECISIONS if p in device.precisions)
+        raise InputError("precision", row["precision"], f"{device.id} has {has}")
+    _check_split(row, network)
+    _check_batch(row)
+
+
+def _size(row: Mapping[str, Any], column: str, blank: float = 1) -> int:
+    value = row.get(column, blank)
+    return int(blank if value != value else value)
+
+
+def _check_split(row: Mapping[str, Any], network: Model) -> None:
+    """Raise where the GPUs cannot be split as a row says."""
+    tp, pp, cp, ep = (_size(row, c) for c in ("tp", "pp", "cp", "ep"))
+    gpus, seq_len = int(row["n_gpus"]), int(row["seq_len"])
+    dp = _size(row, "dp", max(gpus // (tp * pp * cp), 1))
+    if tp * pp * cp * dp != gpus:
+        valid = f"tp x pp x cp x dp = {tp} x {pp} x {cp} x {dp} must give the number of GPUs"
+        raise InputError("n_gpus", gpus, valid)
+    if network.heads % tp:
+        raise InputError("tp", tp, f"it must divide the {network.heads} heads")
+    if pp > network.layers:
+        raise InputError("pp", pp, f"the model has {network.layers} layers")
+    if seq_len % cp:
+        raise InputError("cp", cp, f"it must divide the sequence of {seq_len:,} tokens")
+    if ep > 1 and (not network.experts or network.experts % ep):
+        has = f"it must divide the {network.experts} experts"
+        raise InputError("ep", ep, has if network.experts else "the model has no experts")
+    if _size(row, "zero_stage", 0) > 3:
+        raise InputError("zero_stage", row["zero_stage"], "give 0, 1, 2 or 3")
+
+
+def _check_batch(row: Mapping[str, Any]) -> None:
+    """Raise where the global batch is not whole micro-batches on every rank."""
+    split = [_size(row, c) for c in ("tp", "pp", "cp")]
+    dp = int(row["n_gpus"]) // int(np.prod(split))
+    batch = _size(row, "global_batch", 0)
+    micro = _size(row, "micro_batch", 1)
+    if batch % (dp * micro):
+        valid = f"it must be a multiple of dp x micro_batch = {dp} x {micro}"
+        raise InputError("global_batch", batch, valid)
+
+
+def compared_steps(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return filled rows that have ``predicted`` and ``known`` with their error and interval.
+
+    ``measured`` and ``predicted`` are seconds of a step; ``measured_tflops`` and
+    ``predicted_tflops`` are model TFLOP/s of a GPU, attention counted in full.
+    """
+    rows = rows.assign(measured=measured_step_seconds(rows), low=np.nan, high=np.nan)
+    for known, name in KNOWN.items():
+        chosen = rows["known"] == known
+        low, high = training_interval(rows.loc[chosen, "predicted"], name)
+        rows.loc[chosen, "low"], rows.loc[chosen, "high"] = low, high
+    flops = np.zeros(len(rows))
+    for network, index in rows.groupby("model").indices.items():
+        lengths = rows["seq_len"].to_numpy(float)[index]
+        flops[index] = model_flops_per_token(_model(str(network)), lengths, "full")
+    work = flops * step_tokens(rows) / rows["n_gpus"].to_numpy(float) / 1e12
+    rates = {f"{side}_tflops": work / rows[side] for side in ("measured", "predicted")}
+    return judged(rows.assign(**rates))
+
+
+def step_ratios(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the ratio of speeds of each matched pair of GPUs or precisions."""
+    if rows.empty:
+        return pd.DataFrame(columns=["pair", "case_id", "measured", "predicted", "error"])
+    pairs = pd.concat([matched_steps(rows, "gpu"), matched_steps(rows, "precision")])
+    pairs = pairs[~pairs["pair"].astype(str).str.contains("fp16")].reset_index(drop=True)
+    old, new = pairs["old"].to_numpy(int), pairs["new"].to_numpy(int)
+    speed = step_tokens(rows) / rows["n_gpus"].to_numpy(float)
+    measured, guess = speed / rows["measured"], speed / rows["predicted"]
+    error = -speed_ratio_errors(rows, rows["predicted"], pairs) if len(pairs) else np.zeros(0)
+    return pd.DataFrame(
+        {
+            "pair": pairs["pair"],
+            "case_id": rows["case_id"].to_numpy()[new],
+            "measured": measured.to_numpy()[new] / measured.to_numpy()[old],
+            "predicted": guess.to_numpy()[new] / guess.to_numpy()[old],
+            "error": error,
+        }
+    )
+
+
+def held_out_training() -> Validation:
+    """Return the shipped measurements beside predictions by fits that left out their source."""
+    rows = prepared_rows()
+    rows = rows.assign(
+        line=np.arange(len(rows)) + 2,
+        predicted=rows["case_id"].map(held_out_steps()),
+        known=known_framework(rows),
+    )
+    reasons = pd.Series(np.where(rows["predicted"] > 0, "", "no held-out value is stored"))
+    kept = rows[reasons == ""].reset_index(drop=True)
+    compared = compared_steps(kept)
+    return Validation(compared, left_out(rows, reasons), step_ratios(compared), "training")
