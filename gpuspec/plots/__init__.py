@@ -9,6 +9,14 @@ from gpuspec.plots.inference import (
     throughput_by_context,
     validation_scatter,
 )
+from gpuspec.plots.interconnect import (
+    bandwidth_by_gpus,
+    bus_bandwidth,
+    form_ratios,
+    scaling_efficiency,
+    tensor_shares,
+    waiting_bars,
+)
 from gpuspec.plots.memory import (
     kv_against_context,
     sequences_against_context,
@@ -17,7 +25,10 @@ from gpuspec.plots.memory import (
 )
 
 __all__ = [
+    "bandwidth_by_gpus",
+    "bus_bandwidth",
     "dense_against_sparse",
+    "form_ratios",
     "gpu_colors",
     "grouped_bars",
     "kv_against_context",
@@ -26,9 +37,12 @@ __all__ = [
     "rates_by_precision",
     "roofline",
     "save",
+    "scaling_efficiency",
     "sequences_against_context",
     "serving_memory",
+    "tensor_shares",
     "throughput_by_context",
     "training_memory",
     "validation_scatter",
+    "waiting_bars",
 ]
