@@ -95,6 +95,19 @@ def fabric(
     )
 
 
+def link_key(gpu: Gpu) -> str:
+    """Return which links join all GPUs of a node, as the calibration names them.
+
+    >>> from gpuspec.catalog import gpu
+    >>> link_key(gpu("H100")), link_key(gpu("A100 PCIe 80GB"))
+    ('nvlink-4', 'pcie-4')
+    """
+    joined = nvlink_island(gpu.id, gpu.form_factor)
+    if gpu.nvlink_bytes_s and joined >= 8:
+        return f"nvlink-{gpu.nvlink_generation}"
+    return f"pcie-{gpu.pcie_generation or 5}"
+
+
 def _link_terms(key: str, otherwise: str) -> LinkTerms:
     """Return the fitted constants of a link, or those of its nearest kin."""
     links = stored()["links"]

@@ -5,6 +5,7 @@ from typing import Any
 
 import ipywidgets as W
 
+from gpuspec.connect import InterconnectQuestion, interconnect_question, network_table
 from gpuspec.deploy import (
     InferenceQuestion,
     best_options,
@@ -17,9 +18,9 @@ from gpuspec.errors import InputError
 from gpuspec.fit import MemoryQuestion, memory_question, serving_table, smallest_serving
 from gpuspec.jobs import TrainingQuestion, deadline_table, runs_table, training_question
 from gpuspec.models import Model, models
-from gpuspec.plots import days_by_gpus, latency_throughput, serving_memory
+from gpuspec.plots import days_by_gpus, latency_throughput, network_scaling, serving_memory
 from gpuspec.precision import KV_PRECISIONS
-from gpuspec.story import deadline_finding, option_finding
+from gpuspec.story import deadline_finding, network_finding, option_finding
 
 WEIGHTS = ("bf16", "fp8", "int8", "int4-awq", "mxfp4")
 POWERS_OF_TWO = [2**i for i in range(0, 21)]
@@ -208,5 +209,42 @@ def inference_panel(question: InferenceQuestion) -> Panel:
         title = option_finding(asked, best)
         frontier = frontier_table(asked, best)
         return figure(latency_throughput(frontier, title), title, title, tight=False).svg
+
+    return Panel(controls, answer, draw)
+
+
+def interconnect_panel(question: InterconnectQuestion) -> Panel:
+    """Return a panel over the question "what does the network cost", started at `question`."""
+    q = question
+    names = list(models().query("kind == 'llm'").index)
+    start: Any = q.network.id if q.network.id in names else q.network
+    options = [(name, name) for name in names]
+    if start is q.network:
+        options = [(q.network.name, q.network), *options]
+    label = {"description_width": "7em"}
+
+    def slider(name: str, value: int) -> Any:
+        values = sorted({*POWERS_OF_TWO, value})
+        return W.SelectionSlider(options=values, value=value, description=name, style=label)
+
+    ids = [g.id for g in q.gpus]
+    controls = {
+        "model_name": W.Dropdown(options=options, value=start, description="model", style=label),
+        "gpus": W.Dropdown(options=ids, value=ids[0], description="GPU", style=label),
+        "seq_len": slider("tokens", q.seq_len),
+        "sequences_per_gpu": slider("sequences", q.sequences_per_gpu),
+        "gpus_per_node": W.Dropdown(
+            options=[2, 4, 8], value=q.gpus_per_node, description="GPUs a node", style=label
+        ),
+    }
+
+    def answer(**values: Any) -> tuple[InterconnectQuestion, Any]:
+        asked = interconnect_question(nodes=q.nodes, framework=q.framework, **values)
+        return asked, network_table(asked, asked.gpus[0])
+
+    def draw(answered: tuple[InterconnectQuestion, Any]) -> str:
+        asked, table = answered
+        title = network_finding(asked, table)
+        return figure(network_scaling(table, title), title, title, tight=False).svg
 
     return Panel(controls, answer, draw)

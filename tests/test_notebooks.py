@@ -47,6 +47,17 @@ OTHER = {
         "image_model": "FLUX.1-dev",
         "image_steps": 28,
     },
+    "05_interconnect": {
+        "gpus": "A100,B200",
+        "model": "Llama-3.2-1B",
+        "large_model": "Llama-3.1-8B",
+        "operation": "all_gather",
+        "smallest_message_kib": 1.0,
+        "largest_message_gib": 1.0,
+        "nodes": "2,8",
+        "node_network_gb_s": 100.0,
+        "network_kind": "roce",
+    },
     "11_validation": {
         "measurements": str(ROOT / "tests/fixtures/measurements.csv"),
         "worst_cases": 3,

@@ -9,6 +9,7 @@ from pathlib import Path
 from tabulate import tabulate
 
 from gpuspec.calibration import KINDS, inference_errors, memory_errors
+from gpuspec.calibration.collectives import collective_errors
 from gpuspec.calibration.training import training_errors
 from gpuspec.inference.kernels import stored
 
@@ -28,6 +29,10 @@ def inference_table():
 
 def training_table():
     return _table(training_errors())
+
+
+def collective_table():
+    return _table(collective_errors())
 
 
 def _table(errors):
@@ -57,6 +62,8 @@ PLACES = [
     ("docs/inference.md", "inference errors", inference_table),
     ("docs/inference.md", "operator errors", operator_table),
     ("README.md", "training errors", training_table),
+    ("README.md", "collective errors", collective_table),
+    ("docs/interconnect.md", "collective errors", collective_table),
     ("docs/training.md", "training errors", training_table),
 ]
 

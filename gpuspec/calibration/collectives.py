@@ -27,6 +27,39 @@ PRIOR = 0.5
 """How far, in log space, a network's constants may leave those of all networks."""
 
 
+def collective_errors() -> pd.DataFrame:
+    """Return the held-out error of each kind of collective: `gpuspec.calibration.errors`."""
+    return pd.DataFrame(stored()["errors"]).T.rename_axis("quantity")
+
+
+def collective_interval(value: Any, message_bytes: Any, nodes: Any = 1) -> tuple[Any, Any]:
+    """Return the 80 % interval of the seconds of a collective; arguments broadcast.
+
+    Parameters
+    ----------
+    value : array_like
+        Estimated seconds.
+    message_bytes, nodes : array_like
+        Size of the message and nodes of the group: the error differs by both.
+
+    References
+    ----------
+    Lei et al. 2018, arXiv:1604.04173 (split-conformal prediction), on log errors and with
+    whole sources held out.
+    """
+    errors = stored()["errors"]
+    large, across = np.asarray(message_bytes) >= LARGE, np.asarray(nodes) > 1
+
+    def end(name: str) -> Any:
+        inside, outside = (
+            np.where(large, errors[f"{r}, from 1 MiB"][name], errors[f"{r}, below 1 MiB"][name])
+            for r in ("in a node", "between nodes")
+        )
+        return np.asarray(value) * np.where(across, outside, inside)
+
+    return end("low"), end("high")
+
+
 def _weights(rows: pd.DataFrame) -> Any:
     """Weigh sources as the square root of their rows."""
     return rows.groupby("source_id")["case_id"].transform("size").to_numpy(float) ** -0.25
@@ -117,13 +150,6 @@ def held_out_seconds() -> dict[str, float]:
     """Return the seconds of each case of the shipped table by a fit without its source."""
     found: dict[str, float] = stored()["held_out"]
     return found
-
-
-def collective_interval(value: Any, names: Any) -> tuple[Any, Any]:
-    """Return the 80 % interval of estimates, given how each row's error is listed."""
-    errors = pd.DataFrame(stored()["errors"]).T.loc[list(names)]
-    value = np.asarray(value, float)
-    return value * errors["low"].to_numpy(), value * errors["high"].to_numpy()
 
 
 def error_names(rows: pd.DataFrame) -> "pd.Series[str]":

@@ -9,6 +9,14 @@ from gpuspec.plots.inference import (
     throughput_by_context,
     validation_scatter,
 )
+from gpuspec.plots.interconnect import (
+    bandwidth_by_gpus,
+    bus_bandwidth,
+    form_ratios,
+    network_scaling,
+    tensor_shares,
+    waiting_bars,
+)
 from gpuspec.plots.memory import (
     kv_against_context,
     sequences_against_context,
@@ -24,14 +32,18 @@ from gpuspec.plots.training import (
 )
 
 __all__ = [
+    "bandwidth_by_gpus",
+    "bus_bandwidth",
     "days_by_gpus",
     "dense_against_sparse",
+    "form_ratios",
     "gpu_colors",
     "grouped_bars",
     "kv_against_context",
     "latency_by_rate",
     "latency_throughput",
     "mfu_by_layout",
+    "network_scaling",
     "rates_by_precision",
     "ratio_by_size",
     "roofline",
@@ -40,7 +52,9 @@ __all__ = [
     "sequences_against_context",
     "serving_memory",
     "step_shares",
+    "tensor_shares",
     "throughput_by_context",
     "training_memory",
     "validation_scatter",
+    "waiting_bars",
 ]

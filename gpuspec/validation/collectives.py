@@ -101,8 +101,7 @@ def _check(row: Mapping[str, Any]) -> None:
 
 def _validation(rows: pd.DataFrame, skipped: pd.DataFrame) -> Validation:
     """Return prepared rows that have ``predicted`` with their error, interval and labels."""
-    names = error_names(rows)
-    low, high = collective_interval(rows["predicted"], names)
+    low, high = collective_interval(rows["predicted"], rows["message_bytes"], rows["nodes"])
     rows = rows.assign(
         measured=measured_seconds(rows),
         low=low,

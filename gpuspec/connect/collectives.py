@@ -1,0 +1,157 @@
+"""Tables of bandwidth: against the message, the number of GPUs, and as measured."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gpuspec.calibration.collectives import collective_interval
+from gpuspec.catalog import Gpu, load_table
+from gpuspec.connect.question import InterconnectQuestion
+from gpuspec.connect.wiring import Wiring, family_names, link_of, wirings
+from gpuspec.fabrics import fabric
+from gpuspec.interconnect import bus_bandwidth, collective_seconds
+from gpuspec.measurements.collectives import (
+    collective_measurements,
+    measured_seconds,
+    prepared_collectives,
+)
+from gpuspec.units import GB
+
+MESSAGES = {"64 KiB": 2**16, "1 MiB": 2**20, "64 MiB": 2**26, "16 GiB": 2**34}
+"""A token step's vectors, a small layer, a training layer's hidden states, all gradients."""
+IN_NODE = (2, 4, 8)
+ACROSS = (2, 4, 8, 16, 32, 64)
+TEN_GBE = 1.25
+PEER_ROWS = ("rtx4090-p2p-unlock-note", "with P2P")
+"""Source and words of the rows that show PCIe cards with peer access: their GPU is not in the
+catalogue, so that the fit does not use them."""
+
+
+def bandwidth_table(question: InterconnectQuestion) -> pd.DataFrame:
+    """Return the bus bandwidth of the asked operation in one node, for each way to join its GPUs.
+
+    Columns: ``wiring``, ``gpu``, ``gpus``, ``message_bytes``, ``seconds``, ``bus_gb_s`` with
+    ``bus_gb_s_low`` and ``bus_gb_s_high`` (80 % interval), ``link_gb_s`` (physical rate).
+    """
+    q = question
+    parts = [_bandwidth(q, w, q.message_bytes, q.gpus_per_node) for w in wirings(q.gpus)]
+    return pd.concat(parts, ignore_index=True)
+
+
+def message_table(question: InterconnectQuestion) -> pd.DataFrame:
+    """Return the seconds of messages of `MESSAGES` in one node, for each way to join its GPUs.
+
+    Columns: ``wiring``, ``message``, ``seconds`` with ``seconds_low`` and ``seconds_high``.
+    """
+    q, sizes = question, np.array(list(MESSAGES.values()), float)
+    parts = [_bandwidth(q, w, sizes, q.gpus_per_node) for w in wirings(q.gpus)]
+    table = pd.concat(parts, ignore_index=True)
+    low, high = collective_interval(table["seconds"], table["message_bytes"])
+    names = np.tile(list(MESSAGES), len(parts))
+    return table[["wiring", "seconds"]].assign(message=names, seconds_low=low, seconds_high=high)
+
+
+def _bandwidth(q: InterconnectQuestion, wiring: Wiring, size: Any, gpus: int) -> pd.DataFrame:
+    seconds = collective_seconds(q.operation, size, wiring.fabric, gpus)
+    found = _with_interval(q.operation, size, gpus, 1, seconds)
+    found.insert(0, "wiring", wiring.name)
+    found.insert(1, "gpu", wiring.gpu.id)
+    return found.assign(link_gb_s=wiring.fabric.link_bytes_s / GB)
+
+
+def _with_interval(operation: str, size: Any, gpus: Any, nodes: Any, seconds: Any) -> pd.DataFrame:
+    """Return bus bandwidth of collectives with its interval."""
+    size, count, seconds = np.broadcast_arrays(np.asarray(size, float), gpus, seconds)
+    rate = bus_bandwidth(operation, size, count, seconds) / GB
+    quick, slow = collective_interval(np.ones(size.shape), size, nodes)
+    return pd.DataFrame(
+        {
+            "gpus": count,
+            "message_bytes": size,
+            "seconds": seconds,
+            "bus_gb_s": rate,
+            "bus_gb_s_low": rate / slow,
+            "bus_gb_s_high": rate / quick,
+        }
+    )
+
+
+def scale_table(question: InterconnectQuestion) -> pd.DataFrame:
+    """Return the bus bandwidth of the largest message against the number of GPUs.
+
+    For each GPU over the asked network (those with equal links and networks once), and for the
+    first of them over 10 GbE. Columns: those of `bandwidth_table` without ``link_gb_s``, and
+    ``nodes``, ``network_gb_s``.
+    """
+    q = question
+    kin: dict[tuple[str, float, float], list[Gpu]] = {}
+    for g in q.gpus:
+        kin.setdefault((link_of(g), fabric(g).link_bytes_s, q.node_gb_s(g)), []).append(g)
+    parts = [
+        _scaled(q, group[0], f"{family_names(group)}, {rate:g} GB/s a node", rate, q.network_kind)
+        for (_, _, rate), group in kin.items()
+    ]
+    first = q.gpus[0]
+    name = f"{family_names([first])}, 10 GbE"
+    return pd.concat([*parts, _scaled(q, first, name, TEN_GBE, "tcp")], ignore_index=True)
+
+
+def _scaled(
+    q: InterconnectQuestion, device: Gpu, name: str, rate: float, kind: str
+) -> pd.DataFrame:
+    inside = [n for n in IN_NODE if n <= q.gpus_per_node]
+    members = np.array(inside + [q.gpus_per_node] * len(ACROSS), float)
+    nodes = np.array([1] * len(inside) + list(ACROSS), float)
+    joined = fabric(device, rate, kind)
+    seconds = collective_seconds(q.operation, q.largest_bytes, joined, members, nodes)
+    found = _with_interval(q.operation, q.largest_bytes, members * nodes, nodes, seconds)
+    found.insert(0, "wiring", name)
+    found.insert(1, "gpu", device.id)
+    return found.assign(nodes=nodes, network_gb_s=rate)
+
+
+def measured_table(question: InterconnectQuestion) -> pd.DataFrame:
+    """Return the published bandwidths of the asked operation, for the lines of the pictures.
+
+    The median of all sources for each way to join the GPUs, message size and number of GPUs;
+    columns ``wiring``, ``message_bytes``, ``gpus``, ``nodes``, ``network_gb_s``, ``gpu``,
+    ``bus_gb_s``, ``sources``.
+    """
+    q = question
+    rows = prepared_collectives(collective_measurements())
+    rows = rows[rows["operation"] == q.operation].reset_index(drop=True)
+    count = (rows["nodes"] * rows["gpus_per_node"]).to_numpy(float)
+    rate = bus_bandwidth(q.operation, rows["message_bytes"], count, measured_seconds(rows)) / GB
+    rows = rows.assign(bus_gb_s=rate, gpus=count, network_gb_s=rows["node_network_gb_s"])
+    rows["wiring"] = _named(q, rows)
+    rows = pd.concat([rows, _peer_rows(q)], ignore_index=True)
+    keys = ["wiring", "gpu", "message_bytes", "gpus", "nodes", "network_gb_s"]
+    groups = rows[rows["wiring"] != ""].groupby(keys)
+    return groups.agg(
+        bus_gb_s=("bus_gb_s", "median"), sources=("source_id", "nunique")
+    ).reset_index()
+
+
+def _named(q: InterconnectQuestion, rows: pd.DataFrame) -> Any:
+    """Return the name of the wiring that each row measured; empty where none is asked for."""
+    names = np.full(len(rows), "", dtype=object)
+    for w in wirings(q.gpus):
+        if not w.name.endswith("peer to peer"):
+            same = (rows["link"] == w.key) & (rows["adds"] == w.fabric.switch_adds)
+            names[same.to_numpy()] = w.name
+    return names
+
+
+def _peer_rows(q: InterconnectQuestion) -> pd.DataFrame:
+    """Return the measured PCIe cards with peer access."""
+    source, words = PEER_ROWS
+    rows = load_table("measurements-collectives")
+    chosen = (rows["source_id"] == source) & rows["notes"].str.contains(words, na=False)
+    rows = rows[chosen & (rows["operation"] == q.operation) & (rows["busbw_gb_s"] > 0)]
+    return rows.assign(
+        wiring="PCIe 4, peer to peer",
+        gpus=(rows["nodes"] * rows["gpus_per_node"]).astype(float),
+        network_gb_s=0.0,
+        bus_gb_s=rows["busbw_gb_s"],
+    )

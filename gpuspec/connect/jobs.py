@@ -1,0 +1,309 @@
+"""Tables of training jobs: what links and networks take of a step."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gpuspec.calibration.collectives import LARGE, collective_interval
+from gpuspec.calibration.training import training_ratio_interval
+from gpuspec.catalog import Gpu, gpu
+from gpuspec.connect.layouts import WAITING, adapters, evaluated, fastest, layout_grid
+from gpuspec.connect.question import InterconnectQuestion
+from gpuspec.connect.wiring import PATHS, Wiring, card_fabric, crowded, wirings
+from gpuspec.fabrics import fabric
+from gpuspec.interconnect import Fabric
+from gpuspec.models import Model, model
+from gpuspec.units import GB
+
+NETWORKS = (
+    ("10 GbE", 1.25, "tcp"),
+    ("25 GbE", 3.125, "tcp"),
+    ("100 GbE", 12.5, "roce"),
+    ("4 x 100 GbE", 50.0, "roce"),
+    ("8 x HDR", 200.0, "infiniband"),
+    ("8 x NDR", 400.0, "infiniband"),
+)
+"""Networks of a node: name, GB/s in one direction, kind of constants."""
+FORMS = (("a100-pcie-80", "a100-sxm-80"), ("h100-pcie-80", "h100-sxm-80"))
+FORM_MODELS: tuple[str, ...] = ("llama-3.2-1b", "llama-3.2-3b", "llama-3.1-8b")
+FORM_MODELS += ("qwen2.5-14b", "qwen2.5-32b", "llama-3.1-70b")
+FORM_FIGURES = ("ratio", "ratio_low", "ratio_high", "card", "kept")
+ENOUGH = 0.9
+"""Share of the speed that NVLink would give the same cards from which PCIe is called enough."""
+PCIE = ("pcie-4", "pcie-5")
+ACCUMULATED = 16
+"""Micro-batches of a step where a table looks at tensor parallelism alone."""
+NODE = 8
+SECONDS_A_DAY = 86_400
+JOBS: tuple[dict[str, Any], ...] = (
+    {"job": "8B on 8", "model": "llama-3.1-8b", "gpus": 8, "seq_len": 4096, "sequences": 128},
+    {
+        "job": "8B, 128K context, on 64",
+        "model": "llama-3.1-8b",
+        "gpus": 64,
+        "seq_len": 131_072,
+        "sequences": 32,
+        "contexts": (4, 8, 16),
+    },
+    {
+        "job": "70B on 64",
+        "model": "llama-3.1-70b",
+        "gpus": 64,
+        "seq_len": 4096,
+        "sequences": 512,
+        "stages": (1, 2, 4, 8),
+    },
+    {
+        "job": "Mixtral-8x22B, EP 8, on 64",
+        "model": "mixtral-8x22b",
+        "gpus": 64,
+        "seq_len": 4096,
+        "sequences": 512,
+        "stages": (1, 2, 4, 8),
+        "experts": (8,),
+    },
+    {
+        "job": "405B on 512",
+        "model": "llama-3.1-405b",
+        "gpus": 512,
+        "seq_len": 8192,
+        "sequences": 512,
+        "stages": (4, 8, 9, 14, 16),
+    },
+)
+"""Typical jobs: sequences are the global batch."""
+
+
+def tensor_table(question: InterconnectQuestion, models: Sequence[str | Model]) -> pd.DataFrame:
+    """Return the share of a training step that is exposed tensor-parallel communication.
+
+    One tensor-parallel group, micro-batches of one sequence, whether or not it fits. Columns:
+    ``model``, ``tp``, ``wiring``, ``gpu``, ``step_s``, ``tp_s``, ``share`` with ``share_low``
+    and ``share_high`` (80 % interval of the collectives).
+    """
+    q = question
+    kinds = [w for w in wirings(q.gpus) if not w.name.endswith(", ring")]
+    networks = [name if isinstance(name, Model) else model(name) for name in models]
+    parts = [_tensor(q, network, w) for network in networks for w in kinds]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _tensor(q: InterconnectQuestion, network: Model, wiring: Wiring) -> pd.DataFrame:
+    tp = np.array([n for n in (2, 4, 8) if n <= q.gpus_per_node and network.heads % n == 0])
+    grid = pd.DataFrame({"tp": tp, "pp": 1, "dp": 1, "cp": 1, "ep": 1, "micro_batch": 1})
+    grid = grid.assign(microbatches=ACCUMULATED, interleave=1, zero_stage=0, recompute="none")
+    joined = crowded(wiring.fabric, q.gpus_per_node) if wiring.key in PCIE else wiring.fabric
+    found = evaluated(q, network, wiring.gpu, joined, grid, q.seq_len)
+    shares = _shares(found["step_s"], found["tp_s"], q.seq_len * network.hidden * 2.0, 1)
+    return pd.DataFrame(
+        {
+            "model": network.name,
+            "tp": tp,
+            "wiring": wiring.name.removesuffix(", SHARP"),
+            "gpu": wiring.gpu.id,
+            "step_s": found["step_s"],
+            "tp_s": found["tp_s"],
+            **shares,
+        }
+    )
+
+
+def _shares(step: Any, waiting: Any, message_bytes: Any, nodes: Any) -> dict[str, Any]:
+    """Return the share of a step that waits, and its 80 % interval."""
+    rest = step - waiting
+    low, high = collective_interval(waiting, message_bytes, nodes)
+    return {
+        "share": waiting / step,
+        "share_low": low / (rest + low),
+        "share_high": high / (rest + high),
+    }
+
+
+def node_layout(question: InterconnectQuestion, device: Gpu) -> pd.DataFrame:
+    """Return, as a grid of one row, the fastest layout of the model on one node of a GPU.
+
+    Where nothing fits one node, the layout that is nearest to it; ``fits`` says which.
+    """
+    q = question
+    one = q.gpus_per_node
+    grid = layout_grid(q.network, one, one * q.sequences_per_gpu, one)
+    grid = grid[grid["zero_stage"] == 1].reset_index(drop=True)
+    found = evaluated(q, q.network, device, fabric(device, 0.0), grid, q.seq_len)
+    fits = bool(found["fits"].any())
+    rank = found["step_s"].where(found["fits"], np.inf) if fits else found["memory_bytes"]
+    place = int(rank.to_numpy().argmin())
+    return grid.iloc[[place]].assign(fits=fits).reset_index(drop=True)
+
+
+def network_table(
+    question: InterconnectQuestion, device: Gpu, networks: Sequence[tuple[str, float, str]] = ()
+) -> pd.DataFrame:
+    """Return how one node's speed carries over to several, for each network between them.
+
+    Data parallelism between nodes (ZeRO-1), the same work for each GPU at every size. Columns:
+    ``network``, ``node_gb_s``, ``nodes``, ``gpus``, ``step_s``, ``efficiency`` (step of one
+    node over step of N) with ``efficiency_low`` and ``efficiency_high`` (80 % interval of the
+    network's seconds), ``speed`` (in nodes), ``days`` of the run of `tokens`, ``days_lost`` of
+    them to the network, ``fits``.
+    """
+    q = question
+    base = node_layout(q, device)
+    counts = np.array((1, *q.nodes))
+    grid = base.loc[[0] * len(counts)].reset_index(drop=True)
+    grid["dp"] = grid["dp"] * counts
+    parts = [_network(q, device, grid, counts, *one) for one in networks or NETWORKS]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _network(
+    q: InterconnectQuestion,
+    device: Gpu,
+    grid: pd.DataFrame,
+    counts: Any,
+    name: str,
+    rate: float,
+    kind: str,
+) -> pd.DataFrame:
+    joined = fabric(device, rate, kind, q.gpus_per_node)
+    step = evaluated(q, q.network, device, joined, grid, q.seq_len)["step_s"].to_numpy()
+    one, more = step[0], np.maximum(step - step[0], 0.0)
+    quick, slow = collective_interval(more, LARGE, counts)
+    efficiency = one / (one + more)
+    gpus = counts * q.gpus_per_node
+    days = q.tokens / (gpus * q.sequences_per_gpu * q.seq_len) * step / SECONDS_A_DAY
+    return pd.DataFrame(
+        {
+            "network": name,
+            "node_gb_s": rate,
+            "nodes": counts,
+            "gpus": gpus,
+            "step_s": step,
+            "efficiency": efficiency,
+            "efficiency_low": one / (one + slow),
+            "efficiency_high": one / (one + quick),
+            "speed": counts * efficiency,
+            "days": days,
+            "days_lost": days * (1 - efficiency),
+            "fits": grid["fits"].to_numpy(),
+        }
+    )
+
+
+def waiting_table(question: InterconnectQuestion) -> pd.DataFrame:
+    """Return what share of a step each parallelism waits, in the fastest layout of typical jobs.
+
+    Columns: ``job``, ``gpu``, ``layout``, ``step_s``, one share for each of `WAITING`,
+    ``share`` (of all of them) with ``share_low`` and ``share_high``, and ``reason`` (why a job
+    does not run; its shares are then 0).
+    """
+    q = question
+    rows = [_waiting(q, device, job) for job in JOBS for device in q.gpus]
+    return pd.DataFrame(rows)
+
+
+def _waiting(q: InterconnectQuestion, device: Gpu, job: dict[str, Any]) -> dict[str, Any]:
+    network, count = model(job["model"]), job["gpus"]
+    spread = {n: job[n] for n in ("stages", "contexts", "experts") if n in job}
+    grid = layout_grid(network, count, job["sequences"], **spread)
+    joined = fabric(device, q.node_gb_s(device), q.network_kind)
+    best = fastest(evaluated(q, network, device, joined, grid, job["seq_len"]))
+    row: dict[str, Any] = {"job": job["job"], "gpu": device.id, "layout": "", "step_s": np.inf}
+    if best is None:
+        shares = dict.fromkeys((*WAITING, "share", "share_low", "share_high"), 0.0)
+        return {**row, **shares, "reason": f"no layout fits {count} x {device.id}"}
+    step = float(best["step_s"])
+    waits = {name: float(best[f"{name}_s"]) for name in WAITING}
+    nodes = 2 if count > NODE else 1
+    return {
+        **row,
+        "layout": _layout_words(best),
+        "step_s": step,
+        **{name: seconds / step for name, seconds in waits.items()},
+        **{n: float(v) for n, v in _shares(step, sum(waits.values()), LARGE, nodes).items()},
+        "reason": "",
+    }
+
+
+def _layout_words(best: Any) -> str:
+    sizes = [f"{n.upper()} {int(best[n])}" for n in ("tp", "pp", "cp", "ep", "dp") if best[n] > 1]
+    sizes += ["ZeRO-3"] if best["zero_stage"] == 3 else []
+    sizes += ["recomputed"] if best["recompute"] == "full" else []
+    return ", ".join(sizes) or "one GPU"
+
+
+def form_table(question: InterconnectQuestion, models: Sequence[str] = FORM_MODELS) -> pd.DataFrame:
+    """Return the training speed of eight PCIe cards over that of eight SXM modules.
+
+    Each side in its fastest layout. Columns: ``pair``, ``path`` (how the cards reach each
+    other), ``tuning`` (``all weights`` or ``LoRA``), ``model``, ``params`` (in 1e9), ``ratio``
+    with ``ratio_low`` and ``ratio_high`` (80 % interval), ``card`` (the ratio if NVLink joined
+    the cards: what the chip alone loses), ``kept`` (`ratio` over `card`: what PCIe leaves),
+    ``pcie_layout``, ``sxm_layout``, ``reason`` (why not; its figures are then 0).
+    """
+    q = question
+    rows = [
+        row
+        for pcie, sxm in FORMS
+        for tuning in ("all weights", "LoRA")
+        for name in models
+        for row in _forms(q, gpu(pcie), gpu(sxm), tuning, model(name))
+    ]
+    return pd.DataFrame(rows)
+
+
+def _forms(
+    q: InterconnectQuestion, card: Gpu, module: Gpu, tuning: str, network: Model
+) -> list[dict[str, Any]]:
+    """Return the rows of one model: SXM once, PCIe by each path."""
+    adapter = adapters() if tuning == "LoRA" else None
+    grid = layout_grid(network, NODE, NODE * q.sequences_per_gpu)
+    seq_len = min(q.seq_len, network.max_context or q.seq_len)
+
+    def best(device: Gpu, joined: Fabric) -> Any:
+        return fastest(evaluated(q, network, device, joined, grid, seq_len, adapter))
+
+    nvlink = fabric(module, 0.0)
+    whole, ideal = best(module, nvlink), best(card, nvlink)
+    about: dict[str, Any] = {
+        "pair": f"{card.id} / {module.id}",
+        "tuning": tuning,
+        "model": network.name,
+    }
+    about |= {"params": network.params / GB}
+    rows = []
+    for path in PATHS:
+        cards = best(card, crowded(card_fabric(card, path, node_gb_s=0.0), NODE))
+        figures = _form_figures(whole, ideal, cards, card, module)
+        rows.append({**about, "path": path, **figures})
+    return rows
+
+
+def _form_figures(whole: Any, ideal: Any, cards: Any, card: Gpu, module: Gpu) -> dict[str, Any]:
+    if whole is None or cards is None:
+        words = f"no layout fits {NODE} x {(module if whole is None else card).id}"
+        blank: dict[str, Any] = dict.fromkeys(FORM_FIGURES, 0.0)
+        return {**blank, "pcie_layout": "", "sxm_layout": "", "reason": words}
+    ratio = float(whole["step_s"] / cards["step_s"])
+    low, high = _form_interval(ratio, cards, card, module)
+    return {
+        "ratio": ratio,
+        "ratio_low": low,
+        "ratio_high": high,
+        "card": float(whole["step_s"] / ideal["step_s"]),
+        "kept": float(ideal["step_s"] / cards["step_s"]),
+        "pcie_layout": _layout_words(cards),
+        "sxm_layout": _layout_words(whole),
+        "reason": "",
+    }
+
+
+def _form_interval(ratio: float, cards: Any, card: Gpu, module: Gpu) -> tuple[float, float]:
+    """Join, as independent log errors, the interval of a ratio of GPUs with that of the links."""
+    ends = training_ratio_interval(1.0, card.id, module.id)
+    waiting = sum(float(cards[f"{name}_s"]) for name in WAITING) / float(cards["step_s"])
+    links = collective_interval(waiting, LARGE)
+    slower = [1 / (1 - waiting + float(seconds)) for seconds in reversed(links)]
+    widths = [np.hypot(np.log(float(a)), np.log(b)) for a, b in zip(ends, slower, strict=True)]
+    return ratio * float(np.exp(-widths[0])), ratio * float(np.exp(widths[1]))

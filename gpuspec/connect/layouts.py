@@ -1,0 +1,103 @@
+"""Ways to lay a training job out, and the seconds of each, in one vectorised call a GPU."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gpuspec.catalog import Gpu
+from gpuspec.connect.question import InterconnectQuestion
+from gpuspec.inference.kernels import kernels
+from gpuspec.interconnect import Fabric
+from gpuspec.memory import Adapter, training_parts
+from gpuspec.models import Model
+from gpuspec.precision import precision, training_recipe
+from gpuspec.training import PARTS, Machine, step_parts
+
+TENSOR = (1, 2, 4, 8)
+WAITING = ("tp", "cp", "ep", "pp", "dp", "bubble")
+"""Parts of a step in which a GPU waits for others."""
+LORA_RANK = 16
+LORA_TARGETS = ("q", "k", "v", "o", "gate", "up", "down")
+_SIZES = ["tp", "pp", "dp", "cp", "ep", "micro_batch", "microbatches", "interleave", "zero_stage"]
+
+
+def layout_grid(
+    network: Model,
+    gpus: int,
+    sequences: int,
+    node: int = 8,
+    stages: Any = (1,),
+    contexts: Any = (1,),
+    experts: Any = (1,),
+) -> pd.DataFrame:
+    """Return the layouts of a job on `gpus` GPUs that are possible at all.
+
+    `sequences` is the global batch. Columns: parallel sizes, ``micro_batch``,
+    ``microbatches``, ``interleave``, ``zero_stage``, ``recompute``.
+    """
+    names = ["tp", "pp", "cp", "ep", "micro_batch", "zero_stage", "recompute", "chunked"]
+    choices = [TENSOR, stages, contexts, experts, (1, 2, 4), (1, 3), ("none", "full"), (0, 1)]
+    grid = pd.MultiIndex.from_product(choices, names=names).to_frame(index=False)
+    tp, pp, cp, ep = (grid[n].to_numpy() for n in names[:4])
+    dp = gpus / (tp * pp * cp)
+    grid["dp"] = dp
+    grid["microbatches"] = sequences / dp / grid["micro_batch"]
+    chunked = grid.pop("chunked").to_numpy() == 1
+    grid["interleave"] = np.where(chunked, np.maximum(network.layers // pp, 1), 1)
+    good = (tp <= node) & (network.heads % tp == 0) & (network.layers >= pp)
+    good &= (network.kv_heads % tp == 0) | (tp % network.kv_heads == 0)
+    good &= (dp >= 1) & (dp % 1 == 0) & (grid["microbatches"] % 1 == 0)
+    good &= (grid["microbatches"] >= 1) & ((grid["zero_stage"] == 1) | (pp == 1))
+    whole = (network.layers % pp == 0) & (grid["microbatches"] % pp == 0) & (pp > 1)
+    good &= ~chunked | whole  # Megatron-LM interleaves equal stages in full rounds alone
+    good &= (ep == 1) | ((network.experts % ep == 0) & (dp * cp % ep == 0))
+    return grid[good].reset_index(drop=True)
+
+
+def adapters() -> Adapter:
+    """Return the adapters of a LoRA fine-tuning on a BF16 base."""
+    return Adapter(base=precision("bf16"), rank=LORA_RANK, targets=LORA_TARGETS)
+
+
+def evaluated(
+    question: InterconnectQuestion,
+    network: Model,
+    device: Gpu,
+    joined: Fabric,
+    grid: pd.DataFrame,
+    seq_len: int,
+    adapter: Adapter | None = None,
+) -> pd.DataFrame:
+    """Return the grid with the seconds of each part of a step, and whether it fits.
+
+    Adds ``products_s``, ``tp_s``... (one for each of `gpuspec.training.PARTS`), ``step_s``,
+    ``memory_bytes`` (peak of a GPU) and ``fits``.
+    """
+    recipe = training_recipe("adamw-megatron" if adapter is None else "adamw-bf16")
+    machine = Machine(kernels=kernels(device), fabric=joined, terms=question.terms)
+    options: dict[str, Any] = {name: grid[name].to_numpy(float) for name in _SIZES}
+    options["recompute"] = grid["recompute"].to_numpy(object).astype(str)
+    options["sequence_parallel"] = options["tp"] > 1
+    parts = step_parts(network, recipe, machine, seq_len=seq_len, adapter=adapter, **options)
+    held = training_parts(
+        network,
+        recipe,
+        seq_len=seq_len,
+        adapter=adapter,
+        capacity_bytes=device.memory_bytes,
+        terms=question.memory,
+        **options,
+    )
+    return grid.assign(
+        **{f"{name}_s": parts[name] for name in PARTS},
+        step_s=sum(parts.values()),
+        memory_bytes=sum(held.values()),
+        fits=sum(held.values()) <= device.memory_bytes,
+    )
+
+
+def fastest(table: pd.DataFrame) -> Any:
+    """Return the fastest layout that fits; None where none does."""
+    able = table[table["fits"]]
+    return None if able.empty else able.iloc[int(able["step_s"].to_numpy().argmin())]

@@ -1,0 +1,105 @@
+"""Fabrics that a buyer chooses between, by the names that pictures give them."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from gpuspec.catalog import Gpu, gpu
+from gpuspec.errors import UnknownNameError
+from gpuspec.fabrics import fabric, link_key
+from gpuspec.interconnect import Fabric
+
+PCIE_CARDS = {4: "a100-pcie-80", 5: "h100-pcie-80"}
+"""The card that stands for each generation of PCIe."""
+PATHS = {"peer": "peer to peer", "host": "through the host"}
+"""How PCIe cards reach each other: directly (switches or bridges that allow it, as measured on
+8 x RTX 4090 with peer access), or all over the memory of one host (as measured on L40S)."""
+
+
+class Wiring(BaseModel):
+    """One way to join the GPUs of a node, named."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    gpu: Gpu
+    fabric: Fabric
+    key: str
+    """``nvlink-4``, ``pcie-5``...: as the table of measurements names links."""
+
+
+def card_fabric(device: Gpu, path: str = "host", **network: Any) -> Fabric:
+    """Return the fabric of a GPU; `path` says how PCIe cards reach each other.
+
+    The fitted constants are those of cards that all send through one host: each card beyond two
+    slows the others. With peer access every card has its link to itself.
+
+    Parameters
+    ----------
+    path : str
+        ``peer`` or ``host``; of no effect where NVLink joins the GPUs.
+    network : Any
+        What `gpuspec.fabrics.fabric` takes besides the GPU.
+
+    Raises
+    ------
+    UnknownNameError
+        For another path.
+    """
+    if path not in PATHS:
+        raise UnknownNameError("path", path, PATHS)
+    return fabric(device, pcie_switch=path == "peer", **network)
+
+
+def crowded(joined: Fabric, cards: int) -> Fabric:
+    """Return the fabric as each of `cards` sees it that send at once, in groups of any size.
+
+    Only a path that all share changes: there a pair has no link to itself either.
+    """
+    t = joined.link
+    slower = 1 + t.crowd_loss * max(cards - 2, 0)
+    own = t.model_copy(update={"crowd_loss": 0.0})
+    return joined.model_copy(update={"link_bytes_s": joined.link_bytes_s / slower, "link": own})
+
+
+def link_of(device: Gpu) -> str:
+    """Return which links join the GPUs of a node: ``nvlink-4``, ``pcie-5``..."""
+    return link_key(device)
+
+
+def wirings(devices: Any, node_gb_s: float | None = None, kind: str = "infiniband") -> list[Wiring]:
+    """Return every way to join the given GPUs, NVLink SHARP apart, then PCIe 4 and 5.
+
+    GPUs whose links are equal stand in one entry: H100 and H200 have the same NVLink.
+    """
+    kin: dict[tuple[str, float], list[Gpu]] = {}
+    for device in devices:
+        kin.setdefault((link_of(device), fabric(device).link_bytes_s), []).append(device)
+    found: list[Wiring] = []
+    for (key, _), group in kin.items():
+        if key.startswith("nvlink"):
+            found += _nvlink(key, group, node_gb_s, kind)
+    for generation, name in PCIE_CARDS.items():
+        for path, words in PATHS.items():
+            made = card_fabric(gpu(name), path, node_gb_s=node_gb_s, kind=kind)
+            label = f"PCIe {generation}, {words}"
+            found.append(Wiring(name=label, gpu=gpu(name), fabric=made, key=f"pcie-{generation}"))
+    return found
+
+
+def family_names(devices: Any) -> str:
+    """Return the families of GPUs, each once: "H100, H200"."""
+    return ", ".join(dict.fromkeys(device.id.split("-")[0].upper() for device in devices))
+
+
+def _nvlink(key: str, group: list[Gpu], node_gb_s: float | None, kind: str) -> list[Wiring]:
+    """Return an NVLink with and, where the switch can add up, without NVLink SHARP."""
+    label = f"NVLink {key.split('-')[1]} ({family_names(group)})"
+    whole = fabric(group[0], node_gb_s, kind)
+    if not whole.switch_adds:
+        return [Wiring(name=label, gpu=group[0], fabric=whole, key=key)]
+    ring = whole.model_copy(update={"switch_adds": False})
+    return [
+        Wiring(name=f"{label}, SHARP", gpu=group[0], fabric=whole, key=key),
+        Wiring(name=f"{label}, ring", gpu=group[0], fabric=ring, key=key),
+    ]

@@ -1,1 +1,0 @@
-"""Collectives and networks: tables of the interconnect notebook."""
