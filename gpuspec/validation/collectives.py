@@ -10,7 +10,6 @@ import pandas as pd
 from gpuspec.calibration.collectives import (
     LARGE,
     collective_interval,
-    error_names,
     held_out_seconds,
 )
 from gpuspec.catalog import gpu as _any_gpu
