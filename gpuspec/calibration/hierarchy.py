@@ -106,10 +106,7 @@ class _Fit:
             return np.concatenate([inner, np.diag(1 / (self.width * width))])
 
         begin = np.clip(centre, self.low + 1e-6, self.high - 1e-6)
-        # Where the derivatives are those of another point, exact ones lead a robust fit far away
-        # from it, to constants at the ends of their ranges; differences stay nearer.
-        jacobian: Any = "2-point" if self.what.linear else derivatives
-        found = least_squares(residuals, begin, jacobian, bounds=(self.low, self.high))
+        found = least_squares(residuals, begin, derivatives, bounds=(self.low, self.high))
         return np.asarray(found.x)
 
     def used(self, chosen: np.ndarray) -> np.ndarray:

@@ -1,0 +1,132 @@
+"""Collectives: laws, published bandwidths, and tables of the interconnect notebook."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gpuspec import connect
+from gpuspec.calibration.collectives import collective_errors, collective_interval
+from gpuspec.catalog import gpu
+from gpuspec.errors import UnknownNameError
+from gpuspec.fabrics import fabric
+from gpuspec.interconnect import (
+    OPERATIONS,
+    algorithm_bandwidth,
+    bus_bandwidth,
+    collective_seconds,
+)
+
+SIZES = st.integers(3, 34).map(lambda power: 2.0**power)
+COUNTS = st.sampled_from([2, 4, 8])
+
+
+@given(st.sampled_from(OPERATIONS), SIZES, COUNTS, st.sampled_from([1, 2, 8]))
+def test_more_bytes_never_arrive_earlier(operation, size, gpus, nodes):
+    joined = fabric(gpu("H100"))
+    one, two = collective_seconds(operation, [size, 2 * size], joined, gpus, nodes)
+    assert 0 < one <= two
+
+
+@given(st.sampled_from(OPERATIONS), SIZES, st.floats(10, 200), st.floats(1.1, 4), COUNTS)
+def test_a_faster_network_is_never_slower(operation, size, rate, factor, gpus):
+    slow, fast = (
+        collective_seconds(operation, size, fabric(gpu("H100"), r), gpus, 4)
+        for r in (rate, rate * factor)
+    )
+    assert fast <= slow * (1 + 1e-9)
+
+
+@given(st.sampled_from(OPERATIONS), SIZES)
+def test_one_gpu_waits_for_nobody(operation, size):
+    assert collective_seconds(operation, size, fabric(gpu("A100")), 1, 1) == 0
+
+
+@given(st.sampled_from(["all_reduce", "all_gather", "reduce_scatter"]), SIZES, COUNTS)
+def test_no_ring_beats_its_link(operation, size, gpus):
+    joined = fabric(gpu("H100"), switch_adds=False)
+    seconds = collective_seconds(operation, size, joined, gpus)
+    assert bus_bandwidth(operation, size, gpus, seconds) < joined.link_bytes_s
+
+
+def test_a_column_of_messages_equals_its_rows():
+    sizes = np.geomspace(8, 2**33, 12)
+    column = collective_seconds("all_reduce", sizes, fabric(gpu("H200")), 8, 2)
+    rows = [float(collective_seconds("all_reduce", s, fabric(gpu("H200")), 8, 2)) for s in sizes]
+    assert column == pytest.approx(rows)
+
+
+@pytest.mark.parametrize(
+    ("name", "adds", "published"),
+    [  # bus bandwidth of 8 GPUs at 16 GiB, GB/s: ml-engineering, network/README.md (2026-08)
+        ("A100", None, 234.9),
+        ("H200", False, 367.6),
+        ("H200", True, 481.0),
+    ],
+)
+def test_published_all_reduces(name, adds, published):
+    seconds = collective_seconds("all_reduce", 2**34, fabric(gpu(name), switch_adds=adds), 8)
+    assert bus_bandwidth("all_reduce", 2**34, 8, seconds) / 1e9 == pytest.approx(published, rel=0.1)
+
+
+def test_the_switch_adds_from_five_gpus_on():
+    plain, adding = (fabric(gpu("H100"), switch_adds=s) for s in (False, True))
+    four = [float(collective_seconds("all_reduce", 2**32, f, 4)) for f in (plain, adding)]
+    eight = [float(collective_seconds("all_reduce", 2**32, f, 8)) for f in (plain, adding)]
+    assert four[0] == four[1]
+    assert eight[1] < 0.85 * eight[0]
+
+
+def test_bridges_serve_pairs_and_switches_spare_the_host():
+    card, size = gpu("A100 PCIe 80GB"), 2.0**30
+    alone, bridged = fabric(card), fabric(card, bridge_gpus=2)
+    two, four = (
+        [float(collective_seconds("all_reduce", size, f, n)) for f in (alone, bridged)]
+        for n in (2, 4)
+    )
+    assert two[1] < two[0] / 4
+    assert four[0] == four[1]
+    switched = collective_seconds("all_reduce", size, fabric(card, pcie_switch=True), 8)
+    assert switched < collective_seconds("all_reduce", size, alone, 8) / 2
+
+
+def test_wrong_names_get_close_matches():
+    with pytest.raises(UnknownNameError, match="all_reduce"):
+        collective_seconds("allreduce", 1e6, fabric(gpu("H100")))
+    with pytest.raises(UnknownNameError, match="infiniband"):
+        fabric(gpu("H100"), kind="infinibnd")
+    with pytest.raises(UnknownNameError, match="all_gather"):
+        connect.interconnect_question("H100", "Llama-3.1-8B", "all_gathr")
+
+
+def test_bandwidths_are_those_of_nccl_tests():
+    assert algorithm_bandwidth(1e9, 0.5) == 2e9
+    assert bus_bandwidth("all_gather", 1e9, 4, 0.5) == pytest.approx(1.5e9)
+
+
+def test_held_out_errors_keep_what_the_documents_promise():
+    errors = collective_errors()
+    assert errors.loc["from 1 MiB", "median_error"] <= 0.10
+    assert errors.loc["below 1 MiB", "median_error"] <= 0.20
+    low, high = collective_interval([1.0, 1.0], [2**10, 2**30], [1, 4])
+    assert (low < 1).all()
+    assert (high > 1).all()
+
+
+@pytest.fixture(scope="module")
+def question():
+    return connect.interconnect_question("A100,H100,H200", "Llama-3.1-8B")
+
+
+def test_ten_gigabit_ethernet_makes_two_nodes_slower_than_one(question):
+    table = connect.network_table(question, question.gpus[1])
+    two = table[table["nodes"] == 2].set_index("network")["speed"]
+    assert two.filter(like="10 GbE").iloc[0] < 1
+    assert two.max() > 1.8
+    assert (table["efficiency_low"] <= table["efficiency"]).all()
+
+
+def test_pcie_waits_more_for_tensor_parallelism_than_nvlink(question):
+    table = connect.tensor_table(question, [question.network])
+    share = table[table["tp"] == 8].groupby(table["wiring"].str.startswith("PCIe"))["share"]
+    assert share.min()[True] > share.max()[False]
