@@ -32,7 +32,11 @@ PUBLISHED = {  # names under which the peers know the same dimensions
     "llama-3.3-70b": "meta-llama/Meta-Llama-3.1-70B",
     "llama-3.1-405b": "meta-llama/Meta-Llama-3.1-405B",
 }
-PEERS = {"aiconfigurator": "aiconfigurator==0.12.0", "genz": "genz-llm==0.0.16"}
+PEERS = {
+    "aiconfigurator": "aiconfigurator==0.12.0",
+    "genz": "genz-llm==0.0.16",
+    "llm_analysis": "llm-analysis==0.2.2",
+}
 
 
 def cases():

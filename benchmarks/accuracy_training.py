@@ -1,0 +1,135 @@
+"""Accuracy and time of training estimates beside a peer and beside a hand rule.
+
+python benchmarks/accuracy_training.py [FOLDER]   (needs pip's index; about two minutes)
+
+Cases: published step times of full training in BF16 or FP16 of dense models on A100 and H100
+SXM of 80 GB, without offload; at most ten a source, evenly spaced, and without the one sweep
+(nanotron) that alone outweighs all others. Compared on the absolute log error of the step time:
+
+gpuspec          constants that were fitted without the case's source
+constant MFU     the median MFU of all other sources on the same GPU (causal FLOP, BF16 peak)
+llm-analysis     from PyPI, in an environment of its own under FOLDER (.benchmarks unless given):
+                 at its default FLOP efficiency of 1, which it calls a lower bound, and at the
+                 0.5 that its documentation gives for training
+
+The lower rows of the table repeat the comparison on the cases that every tool answered. The
+time is that of one case asked alone (median, in a warm process). Calculon is left out: the
+package of that name on PyPI is another project.
+"""
+
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from accuracy_inference import PEERS, ROOT, peer
+from tabulate import tabulate
+
+from gpuspec.calibration.training import framework, held_out_steps, prepared_rows
+from gpuspec.catalog import gpu
+from gpuspec.measurements.training import (
+    measured_step_seconds,
+    predicted_step_seconds,
+    step_tokens,
+)
+from gpuspec.models import model
+from gpuspec.training import model_flops_per_token
+
+GPUS = ("a100-sxm-80", "h100-sxm-80")
+A_SOURCE = 10
+SIZES = ("n_gpus", "seq_len", "global_batch", "micro_batch", "tp", "pp", "dp", "cp", "zero_stage")
+WORDS = ("case_id", "gpu", "recompute", "attention")
+SHAPE = ("layers", "hidden", "heads", "kv_heads", "ffn", "vocab", "gated_mlp")
+
+
+def eligible():
+    """Return every row that the comparison is about."""
+    rows = prepared_rows()
+    kept = rows["precision"].isin(("bf16", "fp16")) & (rows["tuning"] == "full")
+    kept &= rows["gpu"].isin(GPUS) & (rows["ep"] == 1) & (rows["offload"] == "")
+    kept &= rows["source_id"] != "nanotron-sweep"
+    rows = rows[kept]
+    dense = [model(name).experts == 0 for name in rows["model"]]
+    return rows[dense].reset_index(drop=True)
+
+
+def chosen(rows):
+    """Return the places of at most `A_SOURCE` rows of each source, evenly spaced."""
+    found = []
+    for places in rows.groupby("source_id").indices.values():
+        spaced = np.linspace(0, len(places) - 1, min(A_SOURCE, len(places)))
+        found.extend(places[spaced.round().astype(int)])
+    return np.sort(found)
+
+
+def by_hand(rows):
+    """Return step times by the median MFU of the other sources on the same GPU, and seconds."""
+    start = time.perf_counter()
+    flops = [
+        float(model_flops_per_token(model(m), s))
+        for m, s in zip(rows["model"], rows["seq_len"], strict=True)
+    ]
+    peak = np.array([gpu(name).peak_flops("bf16") for name in rows["gpu"]], float)
+    ideal = step_tokens(rows) * flops / (peak * rows["n_gpus"].to_numpy(float))
+    mfu = ideal / measured_step_seconds(rows)
+    device, source = rows["gpu"].to_numpy(str), rows["source_id"].to_numpy(str)
+    pairs = zip(device, source, strict=True)
+    usual = [np.median(mfu[(device == d) & (source != s)]) for d, s in pairs]
+    return ideal / usual, (time.perf_counter() - start) / len(rows)
+
+
+def own(rows):
+    """Return held-out step times of gpuspec, and the seconds that one answer takes."""
+    terms = {name: framework(name)[1] for name in rows["framework"].unique()}
+    spent = []
+    for place in range(len(rows)):
+        start = time.perf_counter()
+        predicted_step_seconds(rows.iloc[[place]], terms)
+        spent.append(time.perf_counter() - start)
+    held = held_out_steps()
+    return np.array([held[case] for case in rows["case_id"]]), float(np.median(spent))
+
+
+def asked(rows, efficiency):
+    """Return the cases as the peer reads them."""
+    found = []
+    for row in rows.to_dict("records"):
+        case = {c: row[c] for c in WORDS} | {c: int(row[c]) for c in SIZES}
+        shape = model(row["model"]).model_dump(include=set(SHAPE))
+        parallel = bool(row["sequence_parallel"])
+        found.append(case | shape | {"sequence_parallel": parallel, "efficiency": efficiency})
+    return found
+
+
+def told(name, predicted, measured, seconds):
+    known = np.isfinite(predicted)
+    error = np.abs(np.log(predicted[known] / measured[known]))
+    shares = [f"{figure:.1%}" for figure in (np.median(error), np.quantile(error, 0.9))]
+    return [name, f"{known.sum()} of {len(known)}", *shares, f"{seconds * 1e3:.2g}"]
+
+
+def main():
+    folder = Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / ".benchmarks")
+    pool = eligible()
+    places = chosen(pool)
+    rows = pool.iloc[places].reset_index(drop=True)
+    measured = measured_step_seconds(rows)
+    hand, seconds = by_hand(pool)
+    answers = {"gpuspec, held out": own(rows), "constant MFU": (hand[places], seconds)}
+    peer_name = PEERS["llm_analysis"].replace("==", " ")
+    for efficiency, label in ((None, "default efficiency 1"), (0.5, "efficiency 0.5")):
+        told_by = peer("llm_analysis", asked(rows, efficiency), folder)
+        answers[f"{peer_name}, {label}"] = told_by
+    common = np.all([np.isfinite(values) for values, _ in answers.values()], axis=0)
+    table = [told(name, values, measured, spent) for name, (values, spent) in answers.items()]
+    table += [
+        told(f"{name} (all answered)", values[common], measured[common], spent)
+        for name, (values, spent) in answers.items()
+    ]
+    print(f"{len(rows)} cases of {rows['source_id'].nunique()} sources")
+    heads = ["Tool", "Cases", "Median error", "90th percentile", "ms an answer"]
+    print(tabulate(table, heads, tablefmt="github", disable_numparse=True))
+
+
+if __name__ == "__main__":
+    main()
