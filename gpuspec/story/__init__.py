@@ -1,6 +1,21 @@
 """Sentences that read a table for the decision, true for whatever was asked."""
 
 from gpuspec.story.common import listed, time_with_interval
+from gpuspec.story.hpc import (
+    amdahl_finding,
+    claim_sentences,
+    class_finding,
+    dynamic_finding,
+    energy_finding,
+    nodes_finding,
+    nodes_sentences,
+    roofline_finding,
+    seven_times_sentences,
+    speed_finding,
+    speed_sentences,
+    step_finding,
+    step_sentences,
+)
 from gpuspec.story.inference import (
     arrivals_finding,
     context_finding,
@@ -36,12 +51,17 @@ from gpuspec.story.training import (
 )
 
 __all__ = [
+    "amdahl_finding",
     "arrivals_finding",
     "bandwidth_finding",
     "bandwidth_sentences",
+    "claim_sentences",
+    "class_finding",
     "context_finding",
     "deadline_finding",
     "deadline_sentences",
+    "dynamic_finding",
+    "energy_finding",
     "form_finding",
     "form_sentences",
     "kv_finding",
@@ -50,14 +70,22 @@ __all__ = [
     "mfu_finding",
     "network_finding",
     "network_sentences",
+    "nodes_finding",
+    "nodes_sentences",
     "option_finding",
     "option_sentences",
+    "roofline_finding",
     "scale_finding",
     "scaling_finding",
     "sequences_finding",
     "serving_finding",
+    "seven_times_sentences",
     "single_gpu_sentences",
     "size_finding",
+    "speed_finding",
+    "speed_sentences",
+    "step_finding",
+    "step_sentences",
     "tensor_finding",
     "time_with_interval",
     "training_finding",
