@@ -167,7 +167,8 @@ def seven_times_sentences(table: pd.DataFrame, published: pd.DataFrame, new: str
     emulated, plain, fused, half, same, _ = ratio.to_numpy()
     said = [
         f"**Compared with what?** The claim is {new} over {old} on Smith-Waterman. By "
-        f"instructions, SMs and clock alone {new} is {same:.1f} times as fast with the same plain code, "
+        f"instructions, SMs and clock alone {new} is {same:.1f} times as fast with the same plain "
+        "code, "
         f"{fused:.1f} times with 32-bit DPX, {plain:.1f} times with two 16-bit cells to an "
         f"instruction against plain 32-bit integers, and {emulated:.1f} times where both run the "
         "16-bit DPX functions, which the older GPU emulates. Seven lies between the last two: it "
