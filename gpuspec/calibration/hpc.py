@@ -85,17 +85,15 @@ def hpc_errors() -> pd.DataFrame:
     return pd.DataFrame(stored_hpc()["errors"]).T.rename_axis("quantity")
 
 
-def hpc_interval(value: Any, kind: str = "kernel") -> tuple[Any, Any]:
-    """Return the 80 % interval of the speed of a class: ``kernel`` or ``application``.
+def hpc_interval(value: Any) -> tuple[Any, Any]:
+    """Return the 80 % interval of the speed of a kernel whose figure stands alone.
 
     References
     ----------
     Lei et al. 2018, arXiv:1604.04173 (split-conformal prediction), on log errors and with
     whole sources held out.
     """
-    error = stored_hpc()["errors"][f"speed, {KINDS['kernel']}"]
-    if kind == "application":  # the level of a program is not known: twice the kernels' width
-        error = {end: error[end] ** 2 for end in ("low", "high")}
+    error = stored_hpc()["errors"]["speed, kernels"]
     return np.asarray(value) * error["low"], np.asarray(value) * error["high"]
 
 

@@ -57,22 +57,21 @@ def hpc_roofline(table: pd.DataFrame, gpus: Sequence[Gpu], title: str) -> Figure
 
 
 def _class_names(axes: Axes, table: pd.DataFrame) -> None:
-    """Write the classes under their lowest point, apart from each other."""
-    lowest = table.groupby("workload")[["intensity", "rate"]].min().sort_values("intensity")
-    last = -np.inf
-    for step, (name, row) in enumerate(lowest.iterrows()):
-        near = np.log10(row["intensity"]) - last < 0.22
-        drop = 0.36 if near and step % 2 else 0.7
+    """Write the classes alternately under their lowest and above their highest point."""
+    groups = table.groupby("workload")
+    ends = groups.agg(x=("intensity", "first"), low=("rate", "min"), high=("rate", "max"))
+    for place, (name, row) in enumerate(ends.sort_values("x").iterrows()):
+        above = place % 2 == 1
+        y = row["high" if above else "low"] / 1e12
         axes.annotate(
             str(name),
-            (row["intensity"], row["rate"] / 1e12),
-            (row["intensity"], row["rate"] / 1e12 * drop),
-            fontsize=6.5,
+            (row["x"], y),
+            (row["x"], y * (2.0 if above else 0.5)),
+            fontsize=7,
             ha="center",
-            va="top",
+            va="bottom" if above else "top",
             arrowprops={"arrowstyle": "-", "linewidth": 0.4, "color": "#777777"},
         )
-        last = np.log10(row["intensity"])
 
 
 def class_speeds(table: pd.DataFrame, published: pd.DataFrame, title: str) -> Figure:
@@ -82,7 +81,7 @@ def class_speeds(table: pd.DataFrame, published: pd.DataFrame, title: str) -> Fi
     """
     names = list(table["workload"].unique())
     ids = list(table["gpu"].unique())[1:]
-    figure, axes = blank_axes(7.2, 1.5 + (0.2 + 0.11 * len(ids)) * len(names))
+    figure, axes = blank_axes(7.2, 1.4 + (0.12 + 0.1 * len(ids)) * len(names))
     axes.grid(visible=False)
     axes.grid(axis="x", color="#dddddd", linewidth=0.6)
     colors, gap = gpu_colors(table["gpu"].unique()), 0.7 / max(len(ids), 1)
@@ -110,7 +109,12 @@ def class_speeds(table: pd.DataFrame, published: pd.DataFrame, title: str) -> Fi
     axes.set_yticks(range(len(names)), [_short(table, w) for w in names], fontsize=7)
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.set_xlabel(f"speed, in that of {table['gpu'].iloc[0]}", fontsize=8)
-    axes.set_xlim(left=0)
+    least = min(
+        float(table["speed_low"].min()),
+        float(published["ratio"].min()) if len(published) else 1.0,
+        1.0,
+    )
+    axes.set_xlim(left=max(least - 0.15, 0.0))
     axes.tick_params(axis="x", labelsize=8)
     figure.legend(fontsize=7, ncols=3, frameon=False, loc="outside lower left")
     _headed(figure, title)
@@ -125,15 +129,15 @@ def _short(table: pd.DataFrame, workload: str) -> str:
 def speed_bars(table: pd.DataFrame, title: str) -> Figure:
     """Draw the time of a step on each GPU: its own part and the host's, with the interval."""
     figure, axes = blank_axes(7.0, 1.3 + 0.42 * len(table), fixed=True)
-    figure.subplots_adjust(left=0.16, right=0.86, top=0.74, bottom=0.2)
+    figure.subplots_adjust(left=0.16, right=0.98, top=0.76, bottom=0.2)
     axes.grid(visible=False)
     axes.grid(axis="x", color="#dddddd", linewidth=0.6)
     unit = table["seconds"].iloc[0]
     busy, host = (table[c].to_numpy(float) / unit for c in ("gpu_s", "host_s"))
     y, colors = np.arange(len(table)), gpu_colors(table["gpu"])
     shades = [colors[name] for name in table["gpu"]]
-    axes.barh(y, busy, 0.6, color=shades, label="GPU")
-    axes.barh(y, host, 0.6, busy, color="#bbbbbb", hatch="///", edgecolor="white", label="host")
+    axes.barh(y, busy, 0.6, color=shades)
+    axes.barh(y, host, 0.6, busy, color="#bbbbbb", hatch="///", edgecolor="white")
     ends = [1 / table["speed_high"].to_numpy(float), 1 / table["speed_low"].to_numpy(float)]
     total = busy + host
     axes.errorbar(
@@ -148,12 +152,14 @@ def speed_bars(table: pd.DataFrame, title: str) -> Figure:
     for place, row in zip(y, table.itertuples(), strict=True):
         words = f"{float(str(row.speed)):.2f} x, {row.bound}"
         words += "" if row.fits else ", does not fit"
-        axes.text(max(total[place], ends[1][place]) + 0.015, place, words, fontsize=7, va="center")
+        axes.text(
+            max(total[place], ends[1][place]) + 0.015, float(place), words, fontsize=7, va="center"
+        )
     axes.set_yticks(y, table["gpu"], fontsize=7)
     axes.set_ylim(len(table) - 0.4, -0.6)
-    axes.set_xlim(0, float(max(total.max(), ends[1].max())) * 1.32)
-    axes.set_xlabel(f"time of a step, in that of {table['gpu'].iloc[0]}", fontsize=8)
-    axes.legend(fontsize=7, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    axes.set_xlim(0, float(max(total.max(), ends[1].max())) * 1.4)
+    words = f"time of a step, in that of {table['gpu'].iloc[0]} (grey, hatched: the host)"
+    axes.set_xlabel(words, fontsize=8)
     headline(axes, title, 86)
     return figure
 
@@ -173,15 +179,12 @@ def amdahl_lines(table: pd.DataFrame, title: str) -> Figure:
             markersize=4,
             label=str(name),
         )
-    first = table[table["gpu"] == table["gpu"].iloc[0]]
-    shares = np.linspace(0.05, 0.5, 60)
-    top = float(table["speed_high"].max()) * 1.05
-    axes.plot(shares, 1 / shares, ":", color="black", linewidth=1, label="no GPU can do more")
-    axes.set_ylim(0, top)
-    axes.set_xlabel(f"share of the time on {first['gpu'].iloc[0]} that stays on the host")
-    axes.set_ylabel(f"speed, in that of {first['gpu'].iloc[0]}")
+    first = table["gpu"].iloc[0]
+    axes.set_ylim(0, float(table["speed_high"].max()) * 1.05)
+    axes.set_xlabel(f"share of the time on {first} that stays on the host")
+    axes.set_ylabel(f"speed, in that of {first}")
     axes.xaxis.set_major_formatter(PercentFormatter(1.0, 0))
-    axes.legend(fontsize=7, frameon=False, loc="upper right")
+    figure.legend(fontsize=7, ncols=4, frameon=False, loc="outside lower left")
     headline(axes, title)
     return figure
 
@@ -225,7 +228,8 @@ def hpc_scaling(table: pd.DataFrame, title: str) -> Figure:
 
 def dynamic_bars(table: pd.DataFrame, published: pd.DataFrame, title: str) -> Figure:
     """Draw cell updates of Smith-Waterman by the way it is written, with published programs."""
-    part = table[table["algorithm"] == "smith-waterman"]
+    algorithm = "smith-waterman"
+    part = table[table["algorithm"] == algorithm]
     ways, ids = list(part["way"].unique()), list(part["gpu"].unique())
     figure, axes = blank_axes(7.2, 3.9)
     colors, width = gpu_colors(ids), 0.8 / len(ids)
@@ -247,7 +251,8 @@ def dynamic_bars(table: pd.DataFrame, published: pd.DataFrame, title: str) -> Fi
         for place, row in zip(x, one.itertuples(), strict=True):
             if row.emulated:
                 axes.text(place, float(str(row.gcups_high)) * 1.04, "emulated", **_TALL)
-        _published(axes, published[published["gpu"] == name], ways, i, len(ids), width)
+        seen = published[(published["gpu"] == name) & (published["algorithm"] == algorithm)]
+        _published(axes, seen, ways, i, len(ids), width)
     axes.set_xticks(range(len(ways)), ways, fontsize=8)
     axes.set_ylabel("billion cell updates a second", fontsize=8)
     handles, labels = axes.get_legend_handles_labels()
