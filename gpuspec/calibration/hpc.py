@@ -30,8 +30,9 @@ PROGRAMS = {"smith-waterman": "smith-waterman", "pairwise-alignment": "smith-wat
 """Recurrence of a program's algorithm."""
 DYNAMIC_FACTOR = 1.3
 """Half width of the interval of cell updates: two sources are too few to measure one."""
-PAIR_SOURCES = 3
-"""Sources that must have measured both sides of a pair before it gets an interval of its own."""
+PAIR_SOURCES, INTERVAL_SOURCES = 3, 6
+"""Sources that must have measured both sides of a pair before its error is listed, and before
+it gets an interval of its own."""
 
 
 def _family(name: str) -> str:
@@ -102,11 +103,15 @@ def hpc_ratio_interval(value: Any, kind: str, new: str = "", old: str = "") -> t
     errors = stored_hpc()["errors"]
     label = f"ratio, {KINDS[kind]}"
     forward, backward = f"{label}, {new} / {old}", f"{label}, {old} / {new}"
-    if new == old:
+    if new and new == old:
         return np.asarray(value), np.asarray(value)
-    if forward in errors:
+
+    def enough(name: str) -> bool:
+        return name in errors and errors[name]["sources"] >= INTERVAL_SOURCES
+
+    if enough(forward):
         label = forward
-    elif backward in errors:
+    elif enough(backward):
         low, high = (1 / errors[backward][end] for end in ("high", "low"))
         return np.asarray(value) * low, np.asarray(value) * high
     return np.asarray(value) * errors[label]["low"], np.asarray(value) * errors[label]["high"]

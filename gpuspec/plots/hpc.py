@@ -77,48 +77,56 @@ def _class_names(axes: Axes, table: pd.DataFrame) -> None:
 def class_speeds(table: pd.DataFrame, published: pd.DataFrame, title: str) -> Figure:
     """Draw the speed of each GPU over the first, a row a class, with published ratios.
 
-    Bars are 80 % intervals, filled points predictions, crosses published ratios (one a source).
+    Kernels left, applications right. Bars are 80 % intervals, filled points predictions,
+    crosses published ratios (one a source).
     """
-    names = list(table["workload"].unique())
-    ids = list(table["gpu"].unique())[1:]
-    figure, axes = blank_axes(7.2, 1.4 + (0.12 + 0.1 * len(ids)) * len(names))
-    axes.grid(visible=False)
+    ids = list(table["gpu"].unique())
+    kinds = [part for _, part in table.groupby("kind", sort=False)]
+    rows = max(part["workload"].nunique() for part in kinds)
+    height = 1.3 + (0.11 + 0.1 * max(len(ids) - 1, 1)) * rows
+    figure = Figure(figsize=(7.2, height), layout="constrained")
+    panels = np.atleast_1d(figure.subplots(1, len(kinds)))
+    for axes, part in zip(panels, kinds, strict=True):
+        _speed_rows(axes, part, published, ids)
+        axes.set_title(f"{part['kind'].iloc[0]}s", fontsize=9)
+        axes.set_xlabel(f"speed, in that of {ids[0]}", fontsize=8)
+        axes.set_ylim(rows - 0.4, -0.6)
+    handles = panels[0].get_legend_handles_labels()
+    figure.legend(*handles, fontsize=7, ncols=3, frameon=False, loc="outside lower left")
+    _headed(figure, title)
+    return figure
+
+
+def _speed_rows(
+    axes: Axes, table: pd.DataFrame, published: pd.DataFrame, ids: Sequence[str]
+) -> None:
+    names, others = list(table["workload"].unique()), list(ids)[1:]
+    axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="x", color="#dddddd", linewidth=0.6)
-    colors, gap = gpu_colors(table["gpu"].unique()), 0.7 / max(len(ids), 1)
-    for i, name in enumerate(ids):
+    axes.set_axisbelow(True)
+    colors, gap = gpu_colors(ids), 0.7 / max(len(others), 1)
+    for i, name in enumerate(others):
         part = table[table["gpu"] == name]
-        y = np.array([names.index(w) for w in part["workload"]]) + (i - (len(ids) - 1) / 2) * gap
+        shift = (i - (len(others) - 1) / 2) * gap
         ends = np.abs(part[["speed_low", "speed_high"]].to_numpy().T - part["speed"].to_numpy())
         axes.errorbar(
             part["speed"],
-            y,
+            np.array([names.index(w) for w in part["workload"]]) + shift,
             xerr=ends,
             fmt=MARKERS[i % len(MARKERS)],
             color=colors[name],
-            markersize=4.5,
-            linewidth=3,
+            markersize=4,
+            linewidth=2.5,
             alpha=0.75,
             label=f"{name}, predicted",
         )
         seen = published[(published["new"] == name) & published["workload"].isin(names)]
-        places = np.array([names.index(w) for w in seen["workload"]])
-        places = places + (i - (len(ids) - 1) / 2) * gap
-        axes.scatter(seen["ratio"], places, marker="x", s=26, color="black", linewidth=1, zorder=4)
+        places = np.array([names.index(w) for w in seen["workload"]]) + shift
+        axes.scatter(seen["ratio"], places, marker="x", s=24, color="black", linewidth=1, zorder=4)
     axes.scatter([], [], marker="x", color="black", label="published, each source")
     axes.axvline(1.0, color="#777777", linewidth=0.8)
-    axes.set_yticks(range(len(names)), [_short(table, w) for w in names], fontsize=7)
-    axes.set_ylim(len(names) - 0.4, -0.6)
-    axes.set_xlabel(f"speed, in that of {table['gpu'].iloc[0]}", fontsize=8)
-    least = min(
-        float(table["speed_low"].min()),
-        float(published["ratio"].min()) if len(published) else 1.0,
-        1.0,
-    )
-    axes.set_xlim(left=max(least - 0.15, 0.0))
+    axes.set_yticks(range(len(names)), [fill(_short(table, w), 22) for w in names], fontsize=7)
     axes.tick_params(axis="x", labelsize=8)
-    figure.legend(fontsize=7, ncols=3, frameon=False, loc="outside lower left")
-    _headed(figure, title)
-    return figure
 
 
 def _short(table: pd.DataFrame, workload: str) -> str:
