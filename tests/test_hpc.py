@@ -107,19 +107,19 @@ def test_precision_changes_what_is_moved():
 
 
 @pytest.mark.parametrize(
-    ("name", "device", "published", "unit", "tolerance"),
-    [
-        # TFLOP/s a GPU, HPCG list of November 2025: medians of H100 and H200 systems.
-        ("hpl", "H100", 43.9, 1e12, 0.2),
-        ("hpl", "H200", 46.5, 1e12, 0.2),
-        ("hpcg", "H100", 0.49, 1e12, 0.35),
-        ("hpcg", "H200", 0.70, 1e12, 0.25),
+    ("name", "device", "published"),
+    [  # TFLOP/s a GPU, medians of the H100 and H200 systems of the HPCG list
+        ("hpl", "H100", 43.9),
+        ("hpl", "H200", 46.5),
+        ("hpcg", "H100", 0.49),
+        ("hpcg", "H200", 0.70),
     ],
 )
-def test_published_systems(name, device, published, unit, tolerance):
-    found = workload(name)
-    seconds = gpu_seconds(1.0, found.work, machine(gpu(device)), hpc_terms(name))
-    assert found.flops_per_unit / seconds / unit == pytest.approx(published, rel=tolerance)
+def test_published_systems_of_a_thousand_gpus(name, device, published):
+    found, terms = workload(name), hpc_terms(name)
+    seconds = gpu_seconds(1.0, found.work, machine(gpu(device)), terms)
+    seconds = seconds * (1 + terms.scale_loss * np.log2(1000))
+    assert found.flops_per_unit / seconds / 1e12 == pytest.approx(published, rel=0.12)
 
 
 def test_h200_helps_what_waits_for_memory_and_nothing_else():
