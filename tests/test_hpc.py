@@ -294,6 +294,21 @@ def test_scaling_keeps_its_bounds(question):
     assert (one / strong["seconds"] <= one / host).all()  # Amdahl over nodes
 
 
+def test_transposes_scale_worse_than_surfaces(question):
+    table = simulation.class_scaling_table(question)
+    weak = table[(table["scaling"] == "weak") & (table["gpu"] == "h200-sxm-141")]
+    efficiency = weak.set_index("workload")["efficiency"]
+    assert efficiency["fft3d"] < 0.7 < 0.95 < efficiency["hpcg"]
+
+
+def test_energy_of_a_published_system():
+    # Green500, November 2022: 65.09 GFLOP/s for each watt on H100 PCIe, clocks tuned for it.
+    found, device = workload("hpl"), gpu("H100 PCIe")
+    seconds = gpu_seconds(1e9, found.work, machine(device), hpc_terms("hpl"))
+    joules = energy_joules(seconds, seconds, 1, device.tdp_w, found.power_share, 250.0)
+    assert 1e9 * found.flops_per_unit / joules / 1e9 == pytest.approx(65.09, rel=0.2)
+
+
 def test_an_own_application_follows_its_counts():
     light, heavy = (
         simulation.speed_table(

@@ -9,6 +9,7 @@ from gpuspec.simulation.dynamic import (
 from gpuspec.simulation.question import SimulationQuestion, simulation_question
 from gpuspec.simulation.tables import (
     amdahl_table,
+    class_scaling_table,
     energy_table,
     scaling_table,
     speed_table,
@@ -17,6 +18,7 @@ from gpuspec.simulation.tables import (
 __all__ = [
     "SimulationQuestion",
     "amdahl_table",
+    "class_scaling_table",
     "class_table",
     "dynamic_table",
     "energy_table",
