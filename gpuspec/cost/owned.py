@@ -46,22 +46,25 @@ def finance_hour_usd(
 ) -> Floats:
     """Cost of capital for an hour owned: the rate on the average of first and last value."""
     average = np.asarray(capital_usd, float) * (1 + np.asarray(residual_share, float)) / 2
-    return np.asarray(average * rate_year / HOURS_YEAR)
+    return np.asarray(average * np.asarray(rate_year, float) / HOURS_YEAR)
 
 
 def colocation_hour_usd(rated_w: ArrayLike, usd_kw_month: ArrayLike) -> Floats:
     """Space and cooling for an hour, by rated power: that is what a data centre sells."""
-    return np.asarray(np.asarray(rated_w, float) / 1e3 * usd_kw_month / HOURS_MONTH)
+    rated_kw = np.asarray(rated_w, float) / 1e3
+    return np.asarray(rated_kw * np.asarray(usd_kw_month, float) / HOURS_MONTH)
 
 
 def energy_hour_usd(power_w: ArrayLike, pue: ArrayLike, usd_kwh: ArrayLike) -> Floats:
     """Energy of an hour at the power that is drawn, not at the rating, times the PUE."""
-    return np.asarray(np.asarray(power_w, float) / 1e3 * pue * usd_kwh)
+    drawn_kw = np.asarray(power_w, float) / 1e3 * np.asarray(pue, float)
+    return np.asarray(drawn_kw * np.asarray(usd_kwh, float))
 
 
 def staff_hour_usd(usd_year: ArrayLike, nodes_fte: ArrayLike, gpus: ArrayLike) -> Floats:
     """An engineer's cost over the servers that one looks after, for one of their GPUs."""
-    return np.asarray(np.asarray(usd_year, float) / nodes_fte / gpus / HOURS_YEAR)
+    looked_after = np.asarray(nodes_fte, float) * np.asarray(gpus, float)
+    return np.asarray(np.asarray(usd_year, float) / looked_after / HOURS_YEAR)
 
 
 def owned_parts_usd(
@@ -112,14 +115,15 @@ def owned_parts_usd(
     """
     capital = capital_usd_gpu(server_usd, gpus, network_share)
     lost = depreciation_hour_usd(capital, residual_share, years)
+    network, care = np.asarray(network_share, float), np.asarray(maintenance_share_year, float)
     used = np.asarray(utilisation, float)
     drawn = np.asarray(power_w_gpu, float) * (used + (1 - used) * np.asarray(idle_share, float))
     return {
-        "server": np.asarray(lost * (1 - np.asarray(network_share, float))),
-        "network": np.asarray(lost * network_share),
+        "server": np.asarray(lost * (1 - network)),
+        "network": np.asarray(lost * network),
         "finance": finance_hour_usd(capital, residual_share, rate_year),
         "colocation": colocation_hour_usd(rated_w_gpu, usd_kw_month),
-        "maintenance": np.asarray(capital * maintenance_share_year / HOURS_YEAR),
+        "maintenance": np.asarray(capital * care / HOURS_YEAR),
         "staff": staff_hour_usd(staff_usd_year, staff_nodes_fte, gpus),
         "energy": energy_hour_usd(drawn, pue, usd_kwh),
     }
