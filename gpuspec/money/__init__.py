@@ -11,7 +11,13 @@ from gpuspec.money.drivers import driver_table
 from gpuspec.money.hours import age_table, china_table, parts_table, ways_table
 from gpuspec.money.question import CostQuestion, cost_question
 from gpuspec.money.trend import backtest_table, trend_change, trend_table
-from gpuspec.money.work import claims_table, runs_table, simulation_table, tokens_table
+from gpuspec.money.work import (
+    claims_table,
+    runs_table,
+    simulation_table,
+    summary_table,
+    tokens_table,
+)
 
 __all__ = [
     "CostQuestion",
@@ -28,6 +34,7 @@ __all__ = [
     "runs_table",
     "simulation_table",
     "spot_table",
+    "summary_table",
     "tokens_table",
     "trend_change",
     "trend_table",

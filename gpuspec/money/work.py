@@ -162,3 +162,32 @@ def _verdict(claim: str, old: str, low: float, high: float, flip: float) -> str:
     cheaper = high < 1
     word = "true by price" if cheaper == wants_old else "not by price"
     return f"{word}; even at {flip:.2f} an hour of {old.upper()}"
+
+
+def summary_table(
+    question: CostQuestion, tokens: pd.DataFrame, runs: pd.DataFrame, simulations: pd.DataFrame
+) -> pd.DataFrame:
+    """Return what work costs on each GPU, rented on demand and owned, with energy and carbon.
+
+    The arguments are `tokens_table`, `runs_table` and `simulation_table` of the question.
+    """
+    key, kept = ["gpu", "mode"], ["on-demand", "own"]
+    table = tokens[[*key, "way", "usd"]].merge(
+        runs[[*key, "usd", "days", "mwh", "tonnes_co2"]], on=key, suffixes=("", "_run"), how="outer"
+    )
+    table = table.merge(simulations[[*key, "usd_bandwidth", "usd_fp64"]], on=key, how="outer")
+    table = table[table["mode"].isin(kept)].drop_duplicates(key)
+    order = {name: i for i, name in enumerate([*question.ids, *kept])}
+    table = table.sort_values(key, key=lambda column: column.map(order))
+    names = {
+        "gpu": "GPU",
+        "way": "Way",
+        "usd": "M tokens",
+        "usd_run": "Run",
+        "days": "Days",
+        "mwh": "MWh",
+        "tonnes_co2": "t CO2e",
+        "usd_bandwidth": "Simulation, bandwidth",
+        "usd_fp64": "Simulation, FP64",
+    }
+    return table[list(names)].rename(columns=names).set_index("GPU")
