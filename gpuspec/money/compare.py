@@ -144,7 +144,7 @@ def spot_table(
     from gpuspec.prices import operating_value
 
     q = question
-    found = q.offers(modes=["spot", "on-demand"], providers=())
+    found = q.offers(("spot", "on-demand"), providers=())
     asked = found[found["mode"] == "on-demand"].drop_duplicates("gpu").set_index("gpu")["hour_usd"]
     spot = found[found["mode"] == "spot"].drop_duplicates("gpu")
     rates = [

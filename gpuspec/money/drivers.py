@@ -34,7 +34,8 @@ def driver_table(question: CostQuestion, gpu_id: str) -> pd.DataFrame:
     """
     q = question
     device = next(g for g in q.gpus if g.id == gpu_id)
-    own = q.offers(modes=["own"], gpus=[gpu_id])
+    own = q.offers(("own",), providers=())
+    own = own[own["gpu"] == gpu_id]
     if own.empty:
         return pd.DataFrame(columns=["driver", "low", "high", "cost_low", "cost_high", "swing"])
     base = _base(q, device, own.iloc[0])
@@ -72,7 +73,7 @@ def _base(q: CostQuestion, device: Gpu, own: Any) -> dict[str, Any]:
 
 def _ends(q: CostQuestion, device: Gpu, own: Any) -> dict[str, tuple[str, float, float]]:
     """Return argument, low and high of each input that the user has not set."""
-    given = str(q.own)
+    given = {part.partition("=")[0].strip() for part in q.own.split(",")}
     found: dict[str, tuple[str, float, float]] = {}
     for name, (argument, key) in DRIVERS.items():
         if key in given or (name == "network share" and own["tier"] == "all-in"):
