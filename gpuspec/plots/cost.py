@@ -21,6 +21,7 @@ WAY_LINES = {
     "reserved-3yr": "-.",
     "spot": (0, (1, 3)),
 }
+"""Ways in the order of pictures, and their lines."""
 
 
 def _headed(figure: Figure, title: str, width: int = 92) -> None:
@@ -50,7 +51,7 @@ def cost_ranges(table: pd.DataFrame, unit: str, title: str, central: str = "cent
     Prices older than their limit are hollow, those scaled by us have a square.
     """
     shown = table[table[central].notna()]
-    gpus, ways = list(shown["gpu"].unique()), list(shown["way"].unique())
+    gpus, ways = list(shown["gpu"].unique()), _ordered(shown)
     figure, panels = _panels(max(len(gpus), 1), 1.35 + 0.21 * len(ways), sharey=True, sharex=True)
     colors = gpu_colors(gpus)
     for axes, name in zip(panels, gpus, strict=False):
@@ -66,11 +67,19 @@ def cost_ranges(table: pd.DataFrame, unit: str, title: str, central: str = "cent
     panels[0].xaxis.set_major_locator(LogLocator(subs=(1,) if few and high / low > 30 else (1, 3)))
     panels[0].xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}" if x >= 1 else f"{x:g}")
     panels[0].xaxis.set_minor_locator(NullLocator())
-    panels[0].set_yticks(range(len(ways)), ways, fontsize=7)
+    panels[0].set_yticks(range(len(ways)), ways, fontsize=8)
     panels[0].set_ylim(len(ways) - 0.4, -0.6)
     figure.supxlabel(f"{unit} (log)", fontsize=8)
     _headed(figure, title)
     return figure
+
+
+def _ordered(table: pd.DataFrame) -> list[str]:
+    """Return the ways in the order of their modes, lists of hyperscalers after the others."""
+    modes = {mode: i for i, mode in enumerate(WAY_LINES)}
+    first = table.drop_duplicates("way")
+    order = first["mode"].map(modes) + first["way"].str.contains("hyperscaler") * 10.0
+    return list(first.assign(order=order).sort_values("order", kind="stable")["way"])
 
 
 def _range(axes: Axes, place: int, row: dict[Any, Any], value: float, color: str) -> None:
@@ -79,7 +88,7 @@ def _range(axes: Axes, place: int, row: dict[Any, Any], value: float, color: str
     fill_color = "white" if hollow else color
     axes.plot(value, place, mark, markersize=5, color=color, markerfacecolor=fill_color)
     text = f"{value:,.0f}" if value >= 1000 else f"{value:,.3g}"
-    style = {"textcoords": "offset points", "va": "center", "fontsize": 7}
+    style = {"textcoords": "offset points", "va": "center", "fontsize": 7.5}
     axes.annotate(text, (row["high"], place), (4, 0), **style)  # type: ignore[arg-type]
 
 
@@ -283,5 +292,6 @@ def _with_text(table: pd.DataFrame) -> list[dict[Any, Any]]:
             value = row[end]
             text = f"{value:.0%}" if row["driver"] in shares else f"{value:,.4g}"
             row[f"{end}_text"] = f"{value / 1e3:,.0f}k" if value >= 1e4 else text
-            row[f"{end}_text"] += " W" if row["driver"] == "power drawn" else ""
+            if row["driver"] == "power drawn":
+                row[f"{end}_text"] = f"{value:,.0f} W"
     return rows

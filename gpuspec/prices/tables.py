@@ -39,6 +39,11 @@ def default_prices(data: _Folder = None) -> pd.DataFrame:
     return load_table("prices-defaults", data)
 
 
+def export_rules(data: _Folder = None) -> pd.DataFrame:
+    """Return dated facts on exports to China, oldest first; no statement of what can be bought."""
+    return load_table("export-controls", data).sort_values("as_of", ignore_index=True)
+
+
 def operating_bands(data: _Folder = None) -> dict[str, dict[str, tuple[float, float, float]]]:
     """Return low, central and high of each operating value: by key, then by GPU ("": any)."""
     table = operating_costs(data)

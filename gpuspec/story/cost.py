@@ -66,14 +66,18 @@ def break_even_sentences(question: CostQuestion, table: pd.DataFrame) -> str:
     if len(cheaper):
         names = listed(list(dict.fromkeys(cheaper["gpu"])))
         text += f" Over them owning is cheaper than a reservation for {names}."
-    spread = table[np.isfinite(table["month"])].groupby("gpu", sort=False)["month"]
-    if len(spread):
-        widest = (spread.max() - spread.min()).idxmax()
-        low, high = spread.min()[widest], spread.max()[widest]
+    paid = table[table["within"]].groupby("gpu", sort=False)["month"]
+    if len(paid):
+        widest = (paid.max() - paid.min()).idxmax()
+        low, high = paid.min()[widest], paid.max()[widest]
         text += (
             f" The comparator decides: {widest} is paid back after {low:,.0f} months against the "
-            f"dearest rent and after {high:,.0f} against the cheapest that it beats at all."
+            f"dearest way to rent, after {high:,.0f} against the cheapest that it beats in time."
         )
+    never = table[~table["within"]]
+    if len(never):
+        said = [f"{r.way.replace('rent, ', '')} for {r.gpu}" for r in rows(never)]
+        text += f" Not paid back in time: {listed(said)}."
     return text
 
 
