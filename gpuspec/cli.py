@@ -411,12 +411,16 @@ def prices(
             return
         rows = [
             [r["gpu"], r["way"], *(f"{r[end]:,.2f}" for end in ("low", "central", "high")),
-             r["as_of"] or "your own", r["confidence"], "scaled by us" if r["derived"] else ""]
+             r["as_of"], r["confidence"], _price_note(r)]
             for r in table.to_dict("records")
         ]  # fmt: skip
         head = ["GPU", "Way", "Low", f"{currency} a used hour", "High", "As of", "Grade", "Note"]
         _print(head, rows)
         click.echo("\n" + age_sentences(asked))
+
+
+def _price_note(row: dict[Any, Any]) -> str:
+    return "your quote" if row["quoted"] else "scaled by us" if row["derived"] else ""
 
 
 @main.command(epilog=EXIT_CODES)

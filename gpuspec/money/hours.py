@@ -29,15 +29,13 @@ def amount(value: float) -> str:
 
 
 def way_names(offers: pd.DataFrame) -> list[str]:
-    """Return what a reader calls each offer: the mode, and whose list or quote it is."""
+    """Return what a reader calls each offer: the mode, and whose list it is."""
     names = []
     for row in offers.itertuples():
         name = MODE_NAMES[str(row.mode)]
         if row.tier == "hyperscaler":
             name += f", {HYPERSCALER}"
-        elif row.quoted:
-            name += ", your quote"
-        elif row.provider not in ("specialist clouds", "purchase"):
+        elif not row.quoted and row.provider not in ("specialist clouds", "purchase"):
             name += f", {row.provider}"
         names.append(name)
     return names

@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.dates import DateFormatter, MonthLocator
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullLocator, PercentFormatter
 
 from gpuspec.plots.common import MARKERS, SPARE, blank_axes, gpu_colors
@@ -48,7 +49,8 @@ def _plain_log(axis: Any) -> None:
 def cost_ranges(table: pd.DataFrame, unit: str, title: str, central: str = "central") -> Figure:
     """Draw low, central and high of each way: a panel a GPU, one row a way.
 
-    Prices older than their limit are hollow, those scaled by us have a square.
+    Prices older than their limit are hollow, those scaled by us have a square, quotes of the
+    user's own a star.
     """
     shown = table[table[central].notna()]
     gpus, ways = list(shown["gpu"].unique()), _ordered(shown)
@@ -84,9 +86,9 @@ def _ordered(table: pd.DataFrame) -> list[str]:
 
 def _range(axes: Axes, place: int, row: dict[Any, Any], value: float, color: str) -> None:
     axes.plot([row["low"], row["high"]], [place, place], color=color, linewidth=2.2, alpha=0.5)
-    mark, hollow = "s" if row.get("derived") else "o", bool(row.get("stale"))
-    fill_color = "white" if hollow else color
-    axes.plot(value, place, mark, markersize=5, color=color, markerfacecolor=fill_color)
+    mark = "*" if row.get("quoted") else "s" if row.get("derived") else "o"
+    size, inside = 9 if mark == "*" else 5, "white" if row.get("stale") else color
+    axes.plot(value, place, mark, markersize=size, color=color, markerfacecolor=inside)
     text = f"{value:,.0f}" if value >= 1000 else f"{value:,.3g}"
     style = {"textcoords": "offset points", "va": "center", "fontsize": 7.5}
     axes.annotate(text, (row["high"], place), (4, 0), **style)  # type: ignore[arg-type]
@@ -150,8 +152,12 @@ def cost_by_utilisation(curves: pd.DataFrame, currency: str, used: float, title:
     cheap, dear = curves["cost"].min(), curves.loc[curves["share"] >= 0.15, "cost"].max()
     panels[0].set_ylim(cheap * 0.8, dear * 1.1)
     panels[0].set_ylabel(f"{currency} for a used GPU-hour (log)", fontsize=8)
-    handles = panels[-1].get_legend_handles_labels()
-    figure.legend(*handles, fontsize=7, ncols=5, frameon=False, loc="outside lower left")
+    lines = [
+        Line2D([], [], color="black", linestyle=WAY_LINES[mode], label=way, linewidth=width)
+        for way, mode in curves.drop_duplicates("way")[["way", "mode"]].to_numpy()
+        for width in [2.2 if mode == "own" else 1.1]
+    ]
+    figure.legend(handles=lines, fontsize=7, ncols=5, frameon=False, loc="outside lower left")
     _headed(figure, title)
     return figure
 
