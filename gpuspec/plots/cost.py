@@ -15,7 +15,7 @@ from gpuspec.plots.common import MARKERS, SPARE, blank_axes, gpu_colors
 
 PART_COLORS = ("#0072B2", "#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#999999", "#D55E00")
 HATCHES = ("", "///", "...", "xxx", "\\\\\\", "++", "oo")
-WAY_LINES = {
+WAY_LINES: dict[str, Any] = {
     "own": "-",
     "on-demand": "--",
     "reserved-1yr": ":",

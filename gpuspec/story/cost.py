@@ -68,7 +68,7 @@ def break_even_sentences(question: CostQuestion, table: pd.DataFrame) -> str:
         text += f" Over them owning is cheaper than a reservation for {names}."
     paid = table[table["within"]].groupby("gpu", sort=False)["month"]
     if len(paid):
-        widest = (paid.max() - paid.min()).idxmax()
+        widest = str((paid.max() - paid.min()).idxmax())
         low, high = paid.min()[widest], paid.max()[widest]
         text += (
             f" The comparator decides: {widest} is paid back after {low:,.0f} months against the "
@@ -128,7 +128,9 @@ def spot_finding(table: pd.DataFrame) -> str:
     saved = 1 - known["effective"] / known["on_demand"]
     if saved.max() <= 0:
         return f"{text}, and nothing is left of the saving"
-    return f"{text}; {_span(saved)} of the rent on demand is still saved"
+    dearer = [str(name) for name in known.loc[saved <= 0, "gpu"]]
+    kept = f"{text}; {_span(saved[saved > 0])} of the rent on demand is still saved"
+    return f"{kept}, on {listed(dearer)} nothing" if dearer else kept
 
 
 def work_finding(table: pd.DataFrame, what: str, currency: str, mode: str = "on-demand") -> str:
