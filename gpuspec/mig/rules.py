@@ -173,8 +173,7 @@ def patterns(gpu_id: str, media: bool = True) -> tuple[Layout, ...]:
     def beaten(mix: tuple[tuple[str, int], ...]) -> bool:
         mine = offers[mix]
         return any(
-            o != mine and all(a >= b for a, b in zip(o, mine, strict=True))
-            for o in offers.values()
+            o != mine and all(a >= b for a, b in zip(o, mine, strict=True)) for o in offers.values()
         )
 
     return tuple(layout for mix, layout in mixes.items() if not beaten(mix))

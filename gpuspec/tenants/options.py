@@ -40,9 +40,7 @@ def ordered_profiles(rules: Geometry) -> list[str]:
 
     The 7g profile is left out: it takes the whole GPU, which does at least as much without MIG.
     """
-    plain = [
-        p for p in rules.profiles.values() if not p.media_engine and p.compute_slices < 7
-    ]
+    plain = [p for p in rules.profiles.values() if not p.media_engine and p.compute_slices < 7]
     return [p.profile for p in sorted(plain, key=lambda p: (p.compute_slices, p.memory_slices))]
 
 
@@ -54,9 +52,7 @@ def slice_engine(engine: Engine) -> Engine:
     """
     tokens = min(engine.limits.max_tokens, SLICE_TOKENS)
     sequences = min(engine.limits.max_sequences, SLICE_SEQUENCES)
-    limits = engine.limits.model_copy(
-        update={"max_tokens": tokens, "max_sequences": sequences}
-    )
+    limits = engine.limits.model_copy(update={"max_tokens": tokens, "max_sequences": sequences})
     reserve = engine.terms.reserve_gb * tokens / engine.limits.max_tokens
     terms = engine.terms.model_copy(update={"reserve_gb": reserve})
     return engine.model_copy(update={"limits": limits, "terms": terms})
@@ -214,29 +210,21 @@ def useful_options(options: pd.DataFrame) -> pd.DataFrame:
     """Return the working options that no other of the same tenant and kind makes needless.
 
     A slice is needless where a smaller one does with as few instances: wherever the larger one
-    can lie, so can the smaller. Whole GPUs are needless where one slice does.
+    can lie, so can the smaller (``+me`` aside, of which a GPU has one). Whole GPUs are needless
+    where one slice does.
     """
-    working = options[options["works"]].copy()
-    working["order"] = [_order(g, p) for g, p in zip(working["gpu"], working["profile"], strict=True)]
-    keep = np.zeros(len(working), bool)
-    for _, places in working.groupby(["tenant", "gpu"], sort=False).indices.items():
-        best = np.inf
-        part = working.iloc[places].sort_values("order", kind="stable")
-        for label, instances, profile in zip(
-            part.index, part["instances"], part["profile"], strict=True
-        ):
-            if profile == WHOLE_GPU:
-                needed = not (best == 1)
-            else:
-                needed = instances < best
-                best = min(best, instances)
-            keep[working.index.get_loc(label)] = needed
-    return working[keep].drop(columns="order").reset_index(drop=True)
-
-
-def _order(gpu_id: str, profile: str) -> int:
-    if profile == WHOLE_GPU:
-        return 1000
-    names = ordered_profiles(geometry(gpu_id))
-    plain = profile.removesuffix("+me")
-    return 2 * names.index(plain) + profile.endswith("+me")
+    kept = []
+    for (_, gpu_id), group in options[options["works"]].groupby(["tenant", "gpu"], sort=False):
+        least = np.inf
+        order = {p: i for i, p in enumerate(ordered_profiles(geometry(str(gpu_id))))}
+        rows = sorted(group.itertuples(), key=lambda r: order.get(str(r.profile), -1))
+        for row in rows:
+            profile, instances = str(row.profile), int(str(row.instances))
+            if profile in order and instances < least:
+                least = instances
+                kept.append(row.Index)
+            elif profile.endswith("+me"):
+                kept.append(row.Index)
+        whole = group[group["profile"] == WHOLE_GPU]
+        kept += [] if least == 1 else list(whole.index)
+    return options.loc[kept].reset_index(drop=True)

@@ -112,9 +112,7 @@ class _Model:
         self._rows()
 
     def _rows(self) -> None:
-        entries: list[tuple[int, int, float]] = [
-            (c, j, 1.0) for j, (c, _) in enumerate(self.takes)
-        ]
+        entries: list[tuple[int, int, float]] = [(c, j, 1.0) for j, (c, _) in enumerate(self.takes)]
         first, shift = len(self.classes), len(self.takes)
         for i, (kind, profile) in enumerate(self.demands, first):
             for j, (_, (k, p, n)) in enumerate(self.takes):
@@ -130,9 +128,7 @@ class _Model:
         self.low = np.array([*map(float, self.sizes), *np.zeros(len(self.demands))])
         self.high = np.array([*map(float, self.sizes), *np.full(len(self.demands), np.inf)])
 
-    def solve(
-        self, seconds: float
-    ) -> tuple[list[int], list[tuple[str, Layout]], float, float]:
+    def solve(self, seconds: float) -> tuple[list[int], list[tuple[str, Layout]], float, float]:
         """Return tenants by column, the layouts in use, the objective and its bound."""
         found = milp(
             self.cost,
@@ -201,9 +197,7 @@ def _filled(
 ) -> list[tuple[str, int, str, int, str]]:
     rows: list[tuple[str, int, str, int, str]] = []
     numbers: Counter[str] = Counter()
-    slots = [
-        (kind, g, one) for g, (kind, layout) in enumerate(layouts) for one in layout
-    ]
+    slots = [(kind, g, one) for g, (kind, layout) in enumerate(layouts) for one in layout]
     # Instances with media engines go to those who need them before anybody else.
     holder: dict[tuple[int, Placement], tuple[str, str]] = {}
     for pass_me in (True, False):
@@ -235,12 +229,10 @@ def _frame(rows: list[tuple[str, int, str, int, str]]) -> pd.DataFrame:
 def layouts_of(packing: Packing) -> dict[tuple[str, int], Layout]:
     """Return the layout of each GPU that is shared, by kind and number."""
     found: dict[tuple[str, int], Layout] = {}
-    for (kind, number), rows in packing.placements.groupby(["gpu", "number"], sort=False):
-        layout = tuple(
-            Placement(str(p), int(s)) for p, s in zip(rows["profile"], rows["start"], strict=True)
-        )
-        if layout[0].profile != WHOLE_GPU:
-            found[str(kind), int(number)] = layout
+    shared = packing.placements[packing.placements["profile"] != WHOLE_GPU]
+    for row in shared.to_dict("records"):
+        key = (str(row["gpu"]), int(row["number"]))
+        found[key] = (*found.get(key, ()), Placement(str(row["profile"]), int(row["start"])))
     return found
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from gpuspec.deploy import InferenceQuestion, inference_question
 from gpuspec.errors import InputError, UnknownNameError
 from gpuspec.inference import Engine, engine
 from gpuspec.mig import geometry
+from gpuspec.models import Model, model
 from gpuspec.paths import DATA
 
 EXAMPLE = DATA / "examples" / "tenants.csv"
@@ -137,12 +139,15 @@ def tenants_question(
     kinds = tuple(gpu(name) for name in gpu_ids(gpus))
     for kind in kinds:
         geometry(kind.id)
-    rows = _rows(tenants)
-    found = [t for i, row in enumerate(rows, 1) for t in _tenants(row, i, kinds[0].id, engine_name)]
-    names = [t.name for t in found]
-    repeated = next((n for n in names if names.count(n) > 1), None) if len(names) < 500 else None
-    if repeated or len(set(names)) < len(names):
-        raise InputError("tenants", repeated or "name", "give each tenant a name of its own")
+    rows, models = _rows(tenants), dict[str, Model]()
+    found = [
+        tenant
+        for line, row in enumerate(rows, 1)
+        for tenant in _tenants(row, line, kinds[0].id, engine_name, models)
+    ]
+    repeated = [name for name, times in Counter(t.name for t in found).items() if times > 1]
+    if repeated:
+        raise InputError("tenants", repeated[0], "give each tenant a name of its own")
     if not 1 <= len(found) <= MOST_TENANTS:
         raise InputError("tenants", len(found), f"give 1 to {MOST_TENANTS:,} tenants")
     return TenantsQuestion(
@@ -178,7 +183,9 @@ def _rows(tenants: str | Path | Sequence[Mapping[str, Any]]) -> list[dict[str, A
     return rows
 
 
-def _tenants(row: dict[str, Any], line: int, first_gpu: str, engine_name: str) -> list[Tenant]:
+def _tenants(
+    row: dict[str, Any], line: int, first_gpu: str, engine_name: str, models: dict[str, Model]
+) -> list[Tenant]:
     """Read a row of the table; ``copies`` of it become tenants of their own."""
     unknown = next((c for c in row if c not in COLUMNS), None)
     if unknown is not None:
@@ -194,10 +201,14 @@ def _tenants(row: dict[str, Any], line: int, first_gpu: str, engine_name: str) -
         raise InputError(where, cells["model"], "give a model, or memory_gib and gpu_share")
     for column in ("gpu_share", "bandwidth_share"):
         if values[column] > 8:
-            raise InputError(f"{where}: {column}", values[column], "give a share of one GPU, at most 8")
+            raise InputError(
+                f"{where}: {column}", values[column], "give a share of one GPU, at most 8"
+            )
     if not 1 <= values["copies"] <= MOST_TENANTS:
         raise InputError(f"{where}: copies", values["copies"], f"give 1 to {MOST_TENANTS:,}")
-    load = _load(where, cells, values, first_gpu, engine_name) if cells["model"] else None
+    load = None
+    if cells["model"]:
+        load = _load(where, cells, values, first_gpu, engine_name, models)
     one = Tenant(
         name=name,
         load=load,
@@ -210,11 +221,19 @@ def _tenants(row: dict[str, Any], line: int, first_gpu: str, engine_name: str) -
 
 
 def _load(
-    where: str, cells: dict[str, str], values: dict[str, Any], gpu_id: str, engine_name: str
+    where: str,
+    cells: dict[str, str],
+    values: dict[str, Any],
+    gpu_id: str,
+    engine_name: str,
+    models: dict[str, Model],
 ) -> InferenceQuestion:
+    """Check the load of a language model; `models` keeps those looked up before."""
     try:
+        if cells["model"] not in models:
+            models[cells["model"]] = model(cells["model"])
         return inference_question(
-            cells["model"],
+            models[cells["model"]],
             gpu_id,
             cells["weights"] or "bf16",
             cells["kv"] or "bf16",
@@ -226,8 +245,6 @@ def _load(
             engine_name,
             request_rate=values["request_rate"],
         )
-    except UnknownNameError as error:
-        raise InputError(f"{where}: {error.field}", error.value, error.valid) from None
     except InputError as error:
         raise InputError(f"{where}: {error.field}", error.value, error.valid) from None
 
