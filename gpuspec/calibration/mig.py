@@ -25,7 +25,7 @@ def slice_errors() -> pd.DataFrame:
     slice is expected to give its share of the SMs. ``light load``: it does not.
     """
     pairs = published_slices()
-    error = np.log(pairs["measured"] / pairs["predicted"]).to_numpy()
+    error = np.log(pairs["measured"].to_numpy(float) / pairs["predicted"].to_numpy(float))
     sources = pairs["source_id"].to_numpy()
     groups = {name: (pairs["full"] == full).to_numpy() for name, full in LOADS.items()}
     groups["all"] = np.ones(len(pairs), bool)

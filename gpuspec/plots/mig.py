@@ -55,7 +55,7 @@ def layout_bars(rules: Geometry, layouts: tuple[Layout, ...], title: str) -> Fig
                 _box(axes, one.start, y, size, SIZES[profile.compute_slices])
                 label = one.profile if size > 1 else f"{profile.compute_slices}g"
                 axes.text(
-                    one.start + size / 2, y + 0.42, label, ha="center", va="center", fontsize=6
+                    one.start + size / 2, y + 0.42, label, ha="center", va="center", fontsize=7
                 )
         axes.set(xlim=(0, MEMORY_SLICES), ylim=(rows, -0.1), yticks=[])
         axes.set_xticks(np.arange(MEMORY_SLICES) + 0.5, [str(i) for i in range(MEMORY_SLICES)])
@@ -240,7 +240,7 @@ def fleet_costs(table: pd.DataFrame, title: str) -> Figure:
     left.set_xlabel("GPUs (hatched: nobody shares)", fontsize=8)
     right.barh(y, table["usd_per_hour"], 0.5, color=tints)
     for place, usd in zip(y, table["usd_per_hour"], strict=True):
-        right.text(usd, place, f" ${usd:,.2f}", va="center", fontsize=7)
+        right.text(usd, place, f" {usd:,.2f}", va="center", fontsize=7)
     right.set_yticks(y, [""] * len(table))
     right.set_xlabel("USD an hour", fontsize=8)
     for axes in (left, right):

@@ -69,7 +69,7 @@ def packing_finding(question: TenantsQuestion, packing: Packing) -> str:
     proof = best if packing.gap < 1e-6 else f"at most {packing.gap:.1%} above the best possible"
     left = f"; {_count(len(packing.unplaced), 'tenant')} find no place" if packing.unplaced else ""
     return (
-        f"{_count(placed, 'tenant')} fit on {listed(kinds)} for ${packing.usd_per_hour:,.2f} an "
+        f"{_count(placed, 'tenant')} fit on {listed(kinds)} for USD {packing.usd_per_hour:,.2f} an "
         f"hour, {proof}{left}"
     )
 
@@ -81,12 +81,14 @@ def fleets_finding(table: pd.DataFrame) -> str:
         return "No fleet holds any of the tenants"
     best = whole.sort_values(["usd_per_hour", "gpus"], kind="stable").iloc[0]
     others = [
-        f"{r.fleet} ${r.usd_per_hour:,.2f}" for r in whole.itertuples() if r.fleet != best["fleet"]
+        f"{r.fleet} USD {r.usd_per_hour:,.2f}"
+        for r in whole.itertuples()
+        if r.fleet != best["fleet"]
     ]
     beside = f" against {listed(others)}" if others else ""
     return (
         f"Cheapest: {best['fleet']}, {_count(int(best['gpus']), 'GPU')} for "
-        f"${best['usd_per_hour']:,.2f} an hour{beside}; without sharing it would be "
+        f"USD {best['usd_per_hour']:,.2f} an hour{beside}; without sharing it would be "
         f"{_count(int(best['without']), 'GPU')}"
     )
 

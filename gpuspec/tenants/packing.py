@@ -226,10 +226,12 @@ def _frame(rows: list[tuple[str, int, str, int, str]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["gpu", "number", "profile", "start", "tenant"])
 
 
-def layouts_of(packing: Packing) -> dict[tuple[str, int], Layout]:
-    """Return the layout of each GPU that is shared, by kind and number."""
+def layouts_of(packing: Packing, free: bool = True) -> dict[tuple[str, int], Layout]:
+    """Return the layout of each GPU that is shared, by kind and number; `free`: with free parts."""
     found: dict[tuple[str, int], Layout] = {}
     shared = packing.placements[packing.placements["profile"] != WHOLE_GPU]
+    if not free:
+        shared = shared[shared["tenant"] != ""]
     for row in shared.to_dict("records"):
         key = (str(row["gpu"]), int(row["number"]))
         found[key] = (*found.get(key, ()), Placement(str(row["profile"]), int(row["start"])))

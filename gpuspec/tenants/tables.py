@@ -26,29 +26,30 @@ DECODE_SEQUENCES = 16
 DECODE_CONTEXT = 1024
 
 
-def profiles_table(gpu_id: str) -> pd.DataFrame:
-    """Return the profiles of a GPU: slices, memory, SMs, engines, how many, where they start."""
+def profiles_table(gpu_ids: list[str]) -> pd.DataFrame:
+    """Return the profiles of GPUs: slices, memory, SMs, engines, how many, where they start."""
     rows = []
-    for profile in geometry(gpu_id).profiles.values():
-        it = slice_gpu(gpu_id, profile.profile)
-        known = profile.sm_count is not None
-        rows.append(
-            {
-                "Profile": profile.profile,
-                "ID": profile.profile_id,
-                "Compute": f"{profile.compute_slices} of 7",
-                "Memory": f"{profile.memory_slices} of 8",
-                "GiB": it.memory_reported_mib / 1024,
-                "SM": f"{it.sm_count}" if known else f"about {it.sm_count}",
-                "GB/s": it.memory_bandwidth_gb_s,
-                "Copy": profile.copy_engines,
-                "NVDEC": profile.nvdec,
-                "JPEG": profile.nvjpeg,
-                "Most": profile.max_instances,
-                "Starts at": ", ".join(map(str, profile.placement_starts)),
-            }
-        )
-    return pd.DataFrame(rows).set_index("Profile")
+    for gpu_id in gpu_ids:
+        for profile in geometry(gpu_id).profiles.values():
+            it = slice_gpu(gpu_id, profile.profile)
+            known = profile.sm_count is not None
+            rows.append(
+                {
+                    "GPU": gpu_id,
+                    "Profile": profile.profile,
+                    "ID": profile.profile_id,
+                    "Slices": f"{profile.compute_slices} + {profile.memory_slices}",
+                    "GiB": it.memory_reported_mib / 1024,
+                    "SM": f"{it.sm_count}" if known else f"about {it.sm_count}",
+                    "GB/s": it.memory_bandwidth_gb_s,
+                    "Copy": profile.copy_engines,
+                    "NVDEC": profile.nvdec,
+                    "JPEG": profile.nvjpeg,
+                    "Most": profile.max_instances,
+                    "Starts at": ", ".join(map(str, profile.placement_starts)),
+                }
+            )
+    return pd.DataFrame(rows).set_index("GPU")
 
 
 def counts_table(gpu_ids: list[str]) -> pd.DataFrame:
@@ -166,7 +167,7 @@ def headroom_table(packing: Packing, options: pd.DataFrame) -> pd.DataFrame:
     held = packing.placements[packing.placements["tenant"] != ""]
     total = sum(packing.shares.values()) or 1.0
     sizes = held.groupby(keys, sort=False).size().rename("count").reset_index()
-    rows = []
+    rows: list[dict[str, Any]] = []
     for place in sizes.to_dict("records"):
         option = known[tuple(place[k] for k in keys)]
         rows.append(
@@ -178,8 +179,9 @@ def headroom_table(packing: Packing, options: pd.DataFrame) -> pd.DataFrame:
                 "usd": packing.usd_per_hour * packing.shares[str(place["tenant"])] / total,
             }
         )
-    order = {name: i for i, name in enumerate(options["tenant"].unique())}
-    return pd.DataFrame(sorted(rows, key=lambda row: order[str(row["tenant"])]))
+    order = {str(name): i for i, name in enumerate(options["tenant"].unique())}
+    rows.sort(key=lambda row: order[str(row["tenant"])])
+    return pd.DataFrame(rows)
 
 
 def grouped(table: pd.DataFrame) -> pd.DataFrame:
@@ -230,9 +232,12 @@ def blocking_table(question: TenantsQuestion, options: pd.DataFrame) -> pd.DataF
 
 
 def commands(packing: Packing) -> list[str]:
-    """Return the commands for every shared GPU; numbers count within a kind, from 0."""
+    """Return the commands for every shared GPU; numbers count within a kind, from 0.
+
+    Free instances are not created: their slices stay open for whatever comes.
+    """
     lines = []
-    for (kind, number), layout in layouts_of(packing).items():
+    for (kind, number), layout in layouts_of(packing, free=False).items():
         lines.append(f"# {kind}, GPU {number}")
         lines += create_commands(kind, layout, number)
     return lines
