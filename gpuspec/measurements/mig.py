@@ -1,5 +1,6 @@
 """Published speeds of MIG slices beside those of the whole GPU, paired."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -59,13 +60,14 @@ def slice_pairs(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _share(row: dict[Any, Any], whole_profile: str) -> float:
     """Return the share of SMs, or of bandwidth where only that counts."""
-    device = gpu(row["gpu"])
+    bandwidth = row["bound"] == "bandwidth"
+    part = _part(row["gpu"], row["profile"], bandwidth)
+    return part / _part(row["gpu"], whole_profile, bandwidth)
 
-    def of(profile: str) -> float:
-        if not profile:
-            return 1.0
-        known = mig_profile(row["gpu"], profile)
-        bandwidth = row["bound"] == "bandwidth"
-        return memory_share(known) if bandwidth else compute_share(device, known)
 
-    return of(row["profile"]) / of(whole_profile)
+@cache
+def _part(gpu_id: str, profile: str, bandwidth: bool) -> float:
+    if not profile:
+        return 1.0
+    known = mig_profile(gpu_id, profile)
+    return memory_share(known) if bandwidth else compute_share(gpu(gpu_id), known)

@@ -43,7 +43,7 @@ def _box(axes: Any, x: float, y: float, width: float, color: str, hatch: str = "
 
 def layout_bars(rules: Geometry, layouts: tuple[Layout, ...], title: str) -> Figure:
     """Draw layouts as bars of eight memory slices, two columns of bars; grey is left over."""
-    figure = Figure(figsize=(7.2, 0.75 + 0.2 * len(layouts)), layout="constrained")
+    figure = Figure(figsize=(7.2, 0.7 + 0.17 * len(layouts)), layout="constrained")
     rows = -(-len(layouts) // 2)
     for column, axes in enumerate(figure.subplots(1, 2)):
         mine = layouts[column * rows : (column + 1) * rows]
@@ -69,7 +69,7 @@ def layout_bars(rules: Geometry, layouts: tuple[Layout, ...], title: str) -> Fig
 def slice_delivery(table: pd.DataFrame, title: str) -> Figure:
     """Draw what slices give of the whole GPU: SMs, bandwidth, prompts, decoding; a panel a GPU."""
     kinds = list(table["gpu"].unique())
-    figure = Figure(figsize=(7.2, 3.4), layout="constrained")
+    figure = Figure(figsize=(7.2, 3.0), layout="constrained")
     panels = np.atleast_1d(figure.subplots(1, len(kinds), sharey=True))
     looks = (
         ("sms", "SMs: FP64 peak, matrix products", "#0072B2", ""),
