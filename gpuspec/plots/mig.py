@@ -43,7 +43,7 @@ def _box(axes: Any, x: float, y: float, width: float, color: str, hatch: str = "
 
 def layout_bars(rules: Geometry, layouts: tuple[Layout, ...], title: str) -> Figure:
     """Draw layouts as bars of eight memory slices, two columns of bars; grey is left over."""
-    figure = Figure(figsize=(7.2, 0.7 + 0.17 * len(layouts)), layout="constrained")
+    figure = Figure(figsize=(7.2, 0.7 + 0.15 * len(layouts)), layout="constrained")
     rows = -(-len(layouts) // 2)
     for column, axes in enumerate(figure.subplots(1, 2)):
         mine = layouts[column * rows : (column + 1) * rows]
@@ -69,7 +69,7 @@ def layout_bars(rules: Geometry, layouts: tuple[Layout, ...], title: str) -> Fig
 def slice_delivery(table: pd.DataFrame, title: str) -> Figure:
     """Draw what slices give of the whole GPU: SMs, bandwidth, prompts, decoding; a panel a GPU."""
     kinds = list(table["gpu"].unique())
-    figure = Figure(figsize=(7.2, 3.0), layout="constrained")
+    figure = Figure(figsize=(7.2, 2.7), layout="constrained")
     panels = np.atleast_1d(figure.subplots(1, len(kinds), sharey=True))
     looks = (
         ("sms", "SMs: FP64 peak, matrix products", "#0072B2", ""),
@@ -236,7 +236,11 @@ def fleet_costs(table: pd.DataFrame, title: str) -> Figure:
     for place, shared, alone in zip(y, table["gpus"], table["without"], strict=True):
         left.text(shared, place + 0.2, f" {shared}", va="center", fontsize=7)
         left.text(alone, place - 0.2, f" {alone}", va="center", fontsize=7)
-    left.set_yticks(y, table["fleet"], fontsize=7)
+    labels = [
+        f"{fleet}\n({missing} without a place)" if missing else str(fleet)
+        for fleet, missing in zip(table["fleet"], table["unplaced"], strict=True)
+    ]
+    left.set_yticks(y, labels, fontsize=7)
     left.set_xlabel("GPUs (hatched: nobody shares)", fontsize=8)
     right.barh(y, table["usd_per_hour"], 0.5, color=tints)
     for place, usd in zip(y, table["usd_per_hour"], strict=True):

@@ -27,10 +27,15 @@ DECODE_CONTEXT = 1024
 
 
 def profiles_table(gpu_ids: list[str]) -> pd.DataFrame:
-    """Return the profiles of GPUs: slices, memory, SMs, engines, how many, where they start."""
+    """Return the profiles of GPUs: slices, memory, SMs, engines, how many, where they start.
+
+    Those with ``+me`` are left out: they are the 1g with all the media engines.
+    """
     rows = []
     for gpu_id in gpu_ids:
         for profile in geometry(gpu_id).profiles.values():
+            if profile.media_engine:
+                continue
             it = slice_gpu(gpu_id, profile.profile)
             known = profile.sm_count is not None
             rows.append(
@@ -255,18 +260,19 @@ def generations_table(question: TenantsQuestion) -> pd.DataFrame:
         rules = geometry(whole.id)
         smallest = next(iter(rules.profiles))
         one = slice_gpu(whole.id, smallest)
-        shared = [p for p in rules.profiles.values() if p.compute_slices == 3]
+        three = next(p.profile for p in rules.profiles.values() if p.compute_slices == 3)
+        of_all = f"of {whole.sm_count}"
         rows.append(
             {
                 "GPU": whole.id,
                 "Most instances": whole.mig_max_instances or 0,
                 "Smallest": smallest,
                 "its GiB": one.memory_reported_mib / 1024,
-                "its BF16 TFLOP/s": (one.bf16_dense_tflops or 0.0),
+                "its BF16 TFLOP/s": one.bf16_dense_tflops or 0.0,
                 "its GB/s": one.memory_bandwidth_gb_s,
-                "its NVDEC": rules.profiles[smallest].nvdec or 0,
-                "SM in 7 of them": f"{(one.sm_count or 0) * 7} of {whole.sm_count}",
-                "SM in 2 x 3g": f"{2 * (shared[0].sm_count or 0)} of {whole.sm_count}",
+                "its NVDEC": one.nvdec or 0,
+                "SM in 7 of them": f"{(one.sm_count or 0) * 7} {of_all}",
+                "SM in 2 x 3g": f"{2 * (slice_gpu(whole.id, three).sm_count or 0)} {of_all}",
                 "Confidential": bool(whole.confidential_computing),
             }
         )
