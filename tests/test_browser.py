@@ -13,8 +13,14 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 CHROMIUM = next((p for p in map(shutil.which, ("chromium", "google-chrome")) if p), None)
-PANELS = {"01_memory": "concurrency", "02_training": "tokens", "03_inference": "concurrency"}
-PANELS |= {"04_hpc": "host share"}
+PANELS = {
+    "01_memory": "concurrency",
+    "02_training": "tokens",
+    "03_inference": "concurrency",
+    "04_hpc": "host share",
+    "06_mig": "load",
+    "07_cost": "hours in use",
+}
 SECONDS = int(os.environ.get("GPUSPEC_BROWSER_MS", "120000"))
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")

@@ -1,6 +1,19 @@
 """Sentences that read a table for the decision, true for whatever was asked."""
 
 from gpuspec.story.common import listed, time_with_interval
+from gpuspec.story.cost import (
+    age_sentences,
+    backtest_finding,
+    break_even_finding,
+    break_even_sentences,
+    drift_finding,
+    driver_finding,
+    parts_finding,
+    spot_finding,
+    trend_finding,
+    ways_finding,
+    work_finding,
+)
 from gpuspec.story.hpc import (
     amdahl_finding,
     claim_sentences,
@@ -42,6 +55,16 @@ from gpuspec.story.memory import (
     training_finding,
     weights_sentence,
 )
+from gpuspec.story.mig import (
+    blocking_sentences,
+    delivery_finding,
+    fleets_finding,
+    headroom_finding,
+    layouts_finding,
+    packing_finding,
+    published_finding,
+    published_sentences,
+)
 from gpuspec.story.training import (
     deadline_finding,
     deadline_sentences,
@@ -51,21 +74,32 @@ from gpuspec.story.training import (
 )
 
 __all__ = [
+    "age_sentences",
     "amdahl_finding",
     "arrivals_finding",
+    "backtest_finding",
     "bandwidth_finding",
     "bandwidth_sentences",
+    "blocking_sentences",
+    "break_even_finding",
+    "break_even_sentences",
     "claim_sentences",
     "class_finding",
     "context_finding",
     "deadline_finding",
     "deadline_sentences",
+    "delivery_finding",
+    "drift_finding",
+    "driver_finding",
     "dynamic_finding",
     "energy_finding",
+    "fleets_finding",
     "form_finding",
     "form_sentences",
+    "headroom_finding",
     "kv_finding",
     "kv_sentence",
+    "layouts_finding",
     "listed",
     "mfu_finding",
     "network_finding",
@@ -74,6 +108,10 @@ __all__ = [
     "nodes_sentences",
     "option_finding",
     "option_sentences",
+    "packing_finding",
+    "parts_finding",
+    "published_finding",
+    "published_sentences",
     "roofline_finding",
     "scale_finding",
     "scaling_finding",
@@ -84,11 +122,15 @@ __all__ = [
     "size_finding",
     "speed_finding",
     "speed_sentences",
+    "spot_finding",
     "step_finding",
     "step_sentences",
     "tensor_finding",
     "time_with_interval",
     "training_finding",
+    "trend_finding",
     "waiting_finding",
+    "ways_finding",
     "weights_sentence",
+    "work_finding",
 ]
