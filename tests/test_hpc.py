@@ -6,7 +6,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpuspec import simulation, validation
+from gpuspec import simulation, story, validation
 from gpuspec.calibration.hpc import (
     dynamic_terms,
     hpc_errors,
@@ -185,6 +185,17 @@ def test_seven_times_depends_on_the_baseline():
     assert ratio["the same 16-bit DPX functions on both"] == pytest.approx(13, rel=0.15)
     assert ratio["16-bit DPX against plain 32-bit integers"] < 7
     assert ratio["16-bit DPX against half precision"] < 3
+
+
+def test_the_claim_is_read_for_a_gpu_with_dpx_against_one_without():
+    programs = simulation.published_dynamic()
+    for names, words in (("A100,H100", "Seven lies between"), ("H100,H200", "not h100")):
+        pair = simulation.dpx_pair([gpu(name) for name in names.split(",")])
+        text = story.seven_times_sentences(simulation.seven_times_table(*pair), programs, *pair)
+        assert words in text
+    assert "CUDASW++ 2.9 times" in story.seven_times_sentences(
+        simulation.seven_times_table(THREE[1], THREE[0]), programs, THREE[1], THREE[0]
+    )
 
 
 def test_dpx_has_no_half_precision():

@@ -2,6 +2,7 @@
 
 from gpuspec.simulation.classes import class_table, published_ratios, roofline_table
 from gpuspec.simulation.dynamic import (
+    dpx_pair,
     dynamic_table,
     published_dynamic,
     seven_times_table,
@@ -20,6 +21,7 @@ __all__ = [
     "amdahl_table",
     "class_scaling_table",
     "class_table",
+    "dpx_pair",
     "dynamic_table",
     "energy_table",
     "published_dynamic",
