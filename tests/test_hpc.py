@@ -305,6 +305,12 @@ def test_scaling_keeps_its_bounds(question):
     assert (one / strong["seconds"] <= one / host).all()  # Amdahl over nodes
 
 
+def test_cards_on_a_shared_path_gain_nothing_from_a_second_node():
+    asked = simulation.simulation_question("md", "L40S", nodes="2,4,16")
+    weak = simulation.scaling_table(asked).query("scaling == 'weak'")
+    assert (weak["efficiency"] <= 1 + 1e-9).all()
+
+
 def test_transposes_scale_worse_than_surfaces(question):
     table = simulation.class_scaling_table(question)
     weak = table[(table["scaling"] == "weak") & (table["gpu"] == "h200-sxm-141")]
@@ -381,6 +387,22 @@ def test_close_names_are_offered():
     with pytest.raises(UnknownNameError, match="did you mean hpcg"):
         simulation.simulation_question("hpgc")
     assert simulation.simulation_question("GROMACS").workload.id == "md"
+
+
+def test_one_gpu_alone_is_told_as_such():
+    one = [gpu("H100")]
+    table = simulation.class_table(one)
+    seen = simulation.published_ratios(one)
+    assert seen.empty
+    energy = simulation.energy_table(simulation.simulation_question("LAMMPS", "H100"))
+    for text in (
+        story.class_finding(table),
+        story.step_finding(table, seen),
+        story.step_sentences(table, seen),
+        story.claim_sentences(table),
+        story.energy_finding(energy),
+    ):
+        assert "h100-sxm-80" in text
 
 
 def test_every_application_runs_on_every_gpu_that_the_model_knows():
