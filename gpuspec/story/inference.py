@@ -1,0 +1,63 @@
+"""Sentences about serving."""
+
+import pandas as pd
+
+from gpuspec.deploy import InferenceQuestion
+from gpuspec.story.common import listed, rows
+
+
+def option_finding(question: InferenceQuestion, best: pd.DataFrame) -> str:
+    """Say how many of each GPU serve the asked load within its limits."""
+    q = question
+    good = [f"{r.gpus} x {r.gpu}" for r in rows(best) if r.works]
+    bad = [f"{r.gpu}" for r in rows(best) if not r.works]
+    asked = f"{q.request_rate:g} requests/s" if q.request_rate else f"{q.concurrency:,} requests"
+    load = f"{q.network.name}, {asked} of {q.isl:,} + {q.osl:,} tokens"
+    if not good:
+        return f"{load}: none of {listed(bad)} serves it within the limits"
+    text = f"{load}: {listed(good)}"
+    return f"{text}; {listed(bad)} cannot" if bad else text
+
+
+def option_sentences(question: InferenceQuestion, best: pd.DataFrame) -> str:
+    """Say for each GPU how the load is run, how fast with its interval, or why it is not."""
+    said = []
+    for r in rows(best):
+        if not r.works:
+            said.append(f"{r.gpu}: {r.reason} (TP {r.tp}, PP {r.pp}).")
+            continue
+        split = f"TP {r.tp}" + (f" x PP {r.pp}" if r.pp > 1 else "")
+        copies = f"{r.replicas} replicas of {split}" if r.replicas > 1 else f"one replica, {split}"
+        speed = f"{r.output_tokens_s:,.0f} tokens/s"
+        span = f"{r.output_tokens_s_low:,.0f} to {r.output_tokens_s_high:,.0f}"
+        time = f"TPOT {r.tpot_s * 1e3:.0f} ms, TTFT {r.ttft_s:.2f} s"
+        time += " for 95 % of the requests" if question.request_rate else ""
+        said.append(
+            f"{r.gpu} in {r.weight.upper()}: {copies}; {speed} ({span}), {time}; "
+            f"bound by {r.bound}." + (f" {r.note}." if r.note else "")
+        )
+    return " ".join(said)
+
+
+def arrivals_finding(seen: pd.DataFrame) -> str:
+    """Say how far below its largest rate a fleet must stay for a short wait."""
+    if seen.empty:
+        return "No fleet serves the load"
+    said = []
+    for name, group in seen.groupby("gpu", sort=False):
+        calm = group["ttft_p95_s"] <= 2 * group["ttft_p95_s"].iloc[0]
+        share = float(group["utilisation"][calm].max())
+        said.append(f"{name} up to {share:.0%}")
+    return f"95 % wait at most twice as long as when idle: {listed(said)} of full load"
+
+
+def context_finding(table: pd.DataFrame, gpus: int) -> str:
+    """Say where each GPU runs out of memory as prompts grow."""
+    lost = []
+    for name in table:
+        gone = table.index[table[name] <= 0]
+        if len(gone):
+            lost.append(f"{name} at {gone[0]:,} tokens")
+    if not lost:
+        return f"{gpus} of each GPU hold a request at every length up to {table.index[-1]:,} tokens"
+    return f"With {gpus} GPUs memory runs out on {listed(lost)}"

@@ -1,0 +1,88 @@
+"""Sentences about what fits where."""
+
+import pandas as pd
+
+from gpuspec.catalog import Gpu
+from gpuspec.fit import MemoryQuestion, request_kv_bytes
+from gpuspec.story.common import listed, rows
+from gpuspec.units import GB, GIB, format_bytes
+
+
+def weights_sentence(question: MemoryQuestion) -> str:
+    """Say what the model weighs in decimal and in driver's units."""
+    q = question
+    size = q.network.params * 2.0
+    return (
+        f"{q.network.name} has {q.network.params / 1e9:,.2f} billion parameters: in BF16 "
+        f"{size / GB:,.1f} GB, which a driver counts as {size / GIB:,.1f} GiB. "
+        + listed([f"{g.name} has {g.memory_bytes / GIB:,.1f} GiB" for g in q.gpus])
+        + "."
+    )
+
+
+def serving_finding(question: MemoryQuestion, smallest: pd.DataFrame) -> str:
+    """Say how many of each GPU hold the asked load."""
+    q = question
+    load = f"{q.concurrency:,} requests of {q.context:,} tokens"
+    enough = [f"{r.gpus} x {r.gpu}" for r in rows(smallest) if r.fits]
+    short = [f"{r.gpu}" for r in rows(smallest) if not r.fits]
+    text = f"{q.network.name} with {load} fits on {listed(enough)}" if enough else ""
+    if short:
+        most = f"even {smallest['gpus'].max()} of {listed(short)} do not hold it"
+        text = f"{text}; {most}" if text else f"{q.network.name} with {load}: {most}"
+    return text
+
+
+def single_gpu_sentences(question: MemoryQuestion, table: pd.DataFrame) -> str:
+    """Say for each GPU on its own whether the model runs, and how long a context remains."""
+    said = []
+    for row in rows(table[table["gpus"] == 1]):
+        if row.max_context < 1:
+            said.append(f"One {row.gpu}: {row.verdict}.")
+        else:
+            alone = f"one request of up to {row.max_context:,.0f} tokens"
+            said.append(f"One {row.gpu}: {row.verdict}; {alone} fits.")
+    beyond = question.network.max_context
+    if beyond and question.context > beyond:
+        said.append(f"Mind that the model itself ends at {beyond:,} tokens.")
+    return " ".join(said)
+
+
+def kv_sentence(question: MemoryQuestion) -> str:
+    """Say what one token and one request take of the cache."""
+    q = question
+    token = float(request_kv_bytes(q, 16)) / 16
+    request = float(request_kv_bytes(q, q.context))
+    kind = {"mha": "multi-head", "gqa": "grouped-query", "mqa": "multi-query", "mla": "latent"}
+    return (
+        f"With {kind[q.network.attention]} attention a token takes {format_bytes(token)} of cache "
+        f"in {q.kv_precision.upper()}, so a request of {q.context:,} tokens takes "
+        f"{format_bytes(request)} and {q.concurrency:,} of them "
+        f"{format_bytes(request * q.concurrency)}, over all GPUs that share the model."
+    )
+
+
+def kv_finding(question: MemoryQuestion, context: int) -> str:
+    """Say what the cache of one request of `context` tokens comes to."""
+    size = float(request_kv_bytes(question, context))
+    return f"At {context:,} tokens one request takes {format_bytes(size)} of cache"
+
+
+def sequences_finding(table: pd.DataFrame) -> str:
+    """Say how the options compare at the shortest and at the longest context they reach."""
+    best = table.iloc[0].idxmax()
+    worst = table.iloc[0].idxmin()
+    short, ratio = table.index[0], table.iloc[0].max() / max(table.iloc[0].min(), 1)
+    if best == worst or table.iloc[0].max() < 1:
+        return "Requests that fit at once, against their length"
+    return f"At {short:,} tokens {best} holds {ratio:.1f} times the requests of {worst}"
+
+
+def training_finding(question: MemoryQuestion, table: pd.DataFrame) -> str:
+    """Say which ways to train fit the GPUs asked for, at the upper end of the interval."""
+    largest: Gpu = max(question.gpus, key=lambda g: g.memory_bytes)
+    fitting = table.loc[table["high"] <= largest.memory_bytes, "policy"].tolist()
+    job = f"{question.training_gpus} x {largest.id}"
+    if not fitting:
+        return f"{job} hold {question.network.name} in none of these ways to train"
+    return f"{job} hold {question.network.name} in training with: {'; '.join(fitting)}"

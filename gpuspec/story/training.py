@@ -1,0 +1,71 @@
+"""Sentences about training."""
+
+import numpy as np
+import pandas as pd
+
+from gpuspec.jobs import TrainingQuestion
+from gpuspec.story.common import listed, rows
+
+
+def deadline_finding(question: TrainingQuestion, answer: pd.DataFrame) -> str:
+    """Say how many of each GPU train the model in time."""
+    q = question
+    job = f"{q.network.name} on {q.tokens:.3g} tokens in {q.deadline_days:g} days"
+    met = [f"{r.gpus:,} x {r.gpu}" for r in rows(answer) if r.meets]
+    late = [str(r.gpu) for r in rows(answer) if not r.meets]
+    if not met:
+        return f"{job}: none of the numbers tried does it"
+    text = f"{job}: {listed(met)}"
+    return f"{text}; {listed(late)} not with the numbers tried" if late else text
+
+
+def deadline_sentences(question: TrainingQuestion, answer: pd.DataFrame) -> str:
+    """Say for each GPU how the job is run, how long it takes, or why it does not work."""
+    said = []
+    for r in rows(answer):
+        if not r.works:
+            said.append(f"{r.gpu}: {r.reason}.")
+            continue
+        split = ", ".join(
+            f"{name.upper()} {getattr(r, name)}"
+            for name in ("tp", "pp", "cp", "ep", "dp")
+            if getattr(r, name) > 1
+        )
+        again = ", full recomputation" if r.recompute == "full" else ""
+        sharded = ", ZeRO-3" if r.zero_stage == 3 else ""
+        said.append(
+            f"{r.gpus:,} x {r.gpu} ({split or 'one GPU'}{sharded}{again}): {r.days:,.1f} days "
+            f"({r.days_low:,.1f} to {r.days_high:,.1f}), MFU {r.mfu:.0%}, "
+            f"{r.gpu_hours:,.0f} GPU-hours, {r.kwh / 1e3:,.0f} MWh; {r.verdict}."
+        )
+    return " ".join(said)
+
+
+def scaling_finding(table: pd.DataFrame) -> str:
+    """Say what share of its speed a GPU keeps in the largest job of the same batch."""
+    strong = table[table["kind"] == "strong"]
+    if strong.empty:
+        return "The job fits none of these numbers of GPUs"
+    last = strong.groupby("gpu", sort=False).tail(1)
+    said = [f"{r.gpu} {r.efficiency:.0%}" for r in rows(last)]
+    return f"Same batch on {strong['gpus'].max():,} GPUs: a GPU keeps {listed(said)} of its speed"
+
+
+def mfu_finding(table: pd.DataFrame, job: str) -> str:
+    """Say which split is the best and how much the worst that works loses."""
+    values = table.to_numpy(float)
+    if not np.isfinite(values).any():
+        return f"{job}: no split works"
+    row, column = np.unravel_index(np.nanargmax(values), values.shape)
+    tp, pp = list(table.index)[int(row)], list(table.columns)[int(column)]
+    lost = 1 - np.nanmin(values) / np.nanmax(values)
+    return f"{job}: best with TP {tp} and PP {pp}; the worst split loses {lost:.0%}"
+
+
+def size_finding(table: pd.DataFrame, new: str, old: str) -> str:
+    """Say between which ratios of speed, and so of price, two GPUs lie over all sizes."""
+    known = table.dropna(subset=["ratio"])
+    if known.empty:
+        return f"No size trains on both {new} and {old}"
+    low, high = known["ratio"].min(), known["ratio"].max()
+    return f"{new} trains {low:.1f} to {high:.1f} times as fast as {old}, small models or large"
