@@ -59,7 +59,8 @@ OTHER = {
         "network_kind": "roce",
     },
     "11_validation": {
-        "measurements": str(ROOT / "tests/fixtures/measurements.csv"),
+        "measurements": str(ROOT / "tests/fixtures/training.csv"),
+        "kind": "training",
         "worst_cases": 3,
     },
 }

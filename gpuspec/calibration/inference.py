@@ -10,7 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.calibration.engines import era_of, fit_engines, held_out_predictions, quantity
+from gpuspec.calibration.engines import (
+    engine_fit,
+    era_of,
+    fit_engines,
+    held_out_predictions,
+    quantity,
+)
 from gpuspec.calibration.errors import summary
 from gpuspec.calibration.images import fit_images, held_out_images
 from gpuspec.calibration.memory import memory_terms
@@ -75,9 +81,9 @@ def calibrate(operators: dict[str, Any] | None = None) -> dict[str, Any]:
     """Return everything that is stored; `operators` are kept as they are where not given."""
     rows = prepared(inference_measurements())
     rows = rows[skip_reasons(rows) == ""].reset_index(drop=True)
-    memory = memory_terms()
-    fitted = fit_engines(rows, memory)
-    predicted = held_out_predictions(rows, memory)
+    fit = engine_fit(rows, memory_terms())
+    fitted = fit_engines(fit)
+    predicted = held_out_predictions(fit)
     error = np.log(rows["value"].to_numpy(float) / predicted)
     kinds, eras = quantity(rows), era_of(rows)
     errors = {

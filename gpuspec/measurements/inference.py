@@ -282,10 +282,10 @@ def _serving(replica: Deployment, rows: pd.DataFrame) -> np.ndarray:
     waiting = np.where(np.isfinite(asked), np.maximum(asked - most, 0.0), 0.0)
     found["ttft_s"] = found["ttft_s"] + waiting / np.maximum(found["requests_s"], 1e-9)
     found["ttft_p50_s"], found["tpot_p50_s"] = found["ttft_s"], found["tpot_s"]
-    found["output_tokens_s"] = np.where(most >= 1, output, 0.0)
+    found["output_tokens_s"] = output
     for place in map(int, np.flatnonzero(np.isfinite(rate))):
         _arriving(replica, found, place, rate[place] / copies[place], isl[place], osl[place])
-    return _pick(rows, replica, found)
+    return np.where(most >= 1, _pick(rows, replica, found), 0.0)
 
 
 def _arriving(

@@ -34,6 +34,7 @@ from gpuspec.story.training import (
     scaling_finding,
     size_finding,
 )
+from gpuspec.story.validation import left_out_sentence, validation_finding
 
 __all__ = [
     "arrivals_finding",
@@ -46,6 +47,7 @@ __all__ = [
     "form_sentences",
     "kv_finding",
     "kv_sentence",
+    "left_out_sentence",
     "listed",
     "mfu_finding",
     "network_finding",
@@ -61,6 +63,7 @@ __all__ = [
     "tensor_finding",
     "time_with_interval",
     "training_finding",
+    "validation_finding",
     "waiting_finding",
     "weights_sentence",
 ]
