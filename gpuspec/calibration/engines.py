@@ -14,7 +14,7 @@ import pandas as pd
 from gpuspec.calibration.hierarchy import Fit, Hierarchy, fitted, held_out
 from gpuspec.calibration.proportional import fitting
 from gpuspec.inference import EngineTerms, engine
-from gpuspec.measurements.inference import METRICS, layout, predicted_inference
+from gpuspec.measurements.inference import LAYOUT, METRICS, layout, predicted_inference
 from gpuspec.memory import MemoryTerms
 from gpuspec.models import model
 
@@ -86,12 +86,7 @@ def _experts(name: str) -> int:
 
 
 def _over_nvlink(rows: pd.DataFrame) -> "pd.Series[bool]":
-    shapes = [
-        layout(*row)
-        for row in rows[
-            ["model", "gpu", "weight_precision", "kv_precision", "tp", "pp", "ep"]
-        ].itertuples(index=False)
-    ]
+    shapes = [layout(*row) for row in rows[LAYOUT].itertuples(index=False)]
     return pd.Series([s.kernels.over_nvlink(max(s.tp, 2)) for s in shapes], rows.index)
 
 
