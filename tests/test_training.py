@@ -256,6 +256,12 @@ def test_held_out_errors_keep_what_the_documents_promise():
     assert low < 10 < high
 
 
+def test_the_batch_of_every_used_run_can_be_split_over_its_ranks():
+    rows = prepared_rows()
+    left = rows["global_batch"] % (rows["dp"] * rows["micro_batch"])
+    assert rows.loc[left != 0, "case_id"].tolist() == []
+
+
 def test_pairs_differ_in_the_gpu_alone():
     rows = prepared_rows()
     pairs = matched_steps(rows)
