@@ -81,7 +81,7 @@ def test_it_agrees_with_the_fit_that_predicts_each_time(rows):
 
 
 def test_a_constant_moves_no_row_that_it_is_said_not_to_touch():
-    rows = prepared(inference_measurements()).iloc[::90]
+    rows = prepared(inference_measurements()).iloc[::180]
     rows = rows[
         rows["model"].isin(["llama-3.1-8b", "llama-2-70b", "mixtral-8x7b", "mistral-7b-v0.3"])
     ]
@@ -100,4 +100,4 @@ def test_a_constant_moves_no_row_that_it_is_said_not_to_touch():
         moved += (
             (asked(rows[inside], **changed) != asked(rows[inside])).any() if inside.any() else 0
         )
-    assert moved > 8
+    assert moved > 6
