@@ -90,7 +90,7 @@ def step_work(
         "casts": cast_seconds(model, tokens, tp, kernels) * fp8,
         "unpack": unpack_seconds(model, tp, ep, kernels, adapter),
         "logit_pass": tokens * np.ceil(model.vocab / tp) * 4 / bandwidth,
-        "tp": ranks.tensor(model, tokens, sequence_parallel, full),
+        "tp": ranks.tensor(model, tokens, sequence_parallel, full, fp8),
         "cp": ranks.context(model, batch, seq),
         "ep": ranks.experts(model, tokens),
         "pp": ranks.pipeline(model, tokens, sequence_parallel),
