@@ -124,6 +124,17 @@ def test_other_chunks_of_an_interleaved_schedule_hide_gradients():
     assert shown(8) <= shown(2)
 
 
+def test_packed_documents_attend_to_themselves_alone():
+    def attention(**options):
+        parts = step_parts(LLAMA, RECIPE, machine(), seq_len=8192, **options)
+        return float(parts["attention"]), float(parts["products"])
+
+    whole, packed = attention(), attention(document_tokens=512)
+    assert packed[0] < whole[0] / 4
+    assert packed[1] == whole[1]
+    assert attention(document_tokens=8192) == attention(document_tokens=10**6) == whole
+
+
 def test_fp8_halves_what_is_gathered_but_not_what_is_summed():
     options = {"tp": 4, "sequence_parallel": True, "seq_len": 8192}
     wide, narrow = (

@@ -84,13 +84,15 @@ def calibrate(operators: dict[str, Any] | None = None) -> dict[str, Any]:
     fit = engine_fit(rows, memory_terms())
     fitted = fit_engines(fit)
     predicted = held_out_predictions(fit)
-    error = np.log(rows["value"].to_numpy(float) / predicted)
-    kinds, eras = quantity(rows), era_of(rows)
+    kinds, eras, fits = quantity(rows), era_of(rows), predicted > 0
+    error = np.log(rows["value"].to_numpy(float) / np.where(fits, predicted, np.nan))
     errors = {
-        kind: summary(error[kinds == kind], rows.loc[kinds == kind, "source_id"])
-        for kind in sorted(kinds.unique())
+        kind: summary(error[chosen], rows.loc[chosen, "source_id"])
+        for kind, chosen in ((k, fits & (kinds == k)) for k in sorted(kinds.unique()))
     }
     pairs = matched_pairs(rows)
+    pairs = pairs[fits[pairs["old"].to_numpy(int)] & fits[pairs["new"].to_numpy(int)]]
+    pairs = pairs.reset_index(drop=True)
     of_pairs = rows["source_id"].to_numpy()[pairs["new"].to_numpy(int)]
     of_ratios = ratio_errors(rows, predicted, pairs)
     errors["ratio"] = summary(of_ratios, of_pairs)
@@ -122,6 +124,7 @@ def calibrate(operators: dict[str, Any] | None = None) -> dict[str, Any]:
             "https://pypi.org/project/aiconfigurator-core/",
             "table": "measurements/inference.csv",
             "rows": len(rows),
+            "said_not_to_fit": int((~fits).sum()),
             "sources": sorted(rows["source_id"].unique()),
             "method": "operators: least squares in log space, half of the shapes held out; "
             "engines: least squares in log space with priors, whole sources held out; "

@@ -72,6 +72,7 @@ def step_parts(
     attention: ArrayLike = "flash",
     balanced_stages: ArrayLike = False,
     offload_optimizer: ArrayLike = False,
+    document_tokens: ArrayLike = 0,
     fp8: bool = False,
     adapter: Adapter | None = None,
 ) -> dict[str, Floats]:
@@ -96,6 +97,9 @@ def step_parts(
         Whether the pipeline balances its stages by cost, output head included.
     offload_optimizer : array_like of bool
         Whether optimizer states lie in host memory and the CPU updates them (ZeRO-Offload).
+    document_tokens : array_like
+        Mean length of documents that are packed into a sequence and attend to themselves alone
+        (0: a sequence is one document).
     fp8 : bool
         Products in FP8 (attention, head and norms stay in BF16).
     adapter : Adapter, optional
@@ -139,6 +143,7 @@ def step_parts(
         attention=attention,
         balanced_stages=balanced_stages,
         offload_optimizer=offload_optimizer,
+        document_tokens=document_tokens,
         fp8=fp8,
         adapter=adapter,
     )
