@@ -18,6 +18,7 @@ PANELS = {
     "02_training": "tokens",
     "03_inference": "concurrency",
     "05_interconnect": "tokens",
+    "06_mig": "load",
 }
 SECONDS = int(os.environ.get("GPUSPEC_BROWSER_MS", "120000"))
 
