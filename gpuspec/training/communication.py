@@ -70,9 +70,11 @@ class Ranks(BaseModel):
         return np.asarray(2 * each * model.moe_layers / model.layers)
 
     def pipeline(self, model: Model, tokens: Floats, sequence_parallel: Any) -> Floats:
-        """Seconds of handing one micro-batch to the next stage."""
+        """Seconds of handing one micro-batch to the next stage, over the slowest hop there is."""
         size = tokens * model.hidden * 2 / np.where(sequence_parallel, self.tp, 1.0)
         stride = self.tp * self.cp * self.dp
+        node = float(self.fabric.island)
+        stride = np.where(stride * self.pp > node, np.maximum(stride, node), stride)
         return self.collective("point_to_point", size, np.minimum(self.pp, 2.0), stride)
 
     def data(self, gradients: Floats, weights: Floats, shards: Floats) -> dict[str, Floats]:
