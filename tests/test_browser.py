@@ -19,6 +19,7 @@ PANELS = {
     "03_inference": "concurrency",
     "05_interconnect": "tokens",
     "06_mig": "load",
+    "07_cost": "hours in use",
 }
 SECONDS = int(os.environ.get("GPUSPEC_BROWSER_MS", "120000"))
 

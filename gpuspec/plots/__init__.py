@@ -2,6 +2,16 @@
 
 from gpuspec.plots.catalogue import dense_against_sparse, rates_by_precision, roofline
 from gpuspec.plots.common import gpu_colors, save
+from gpuspec.plots.cost import (
+    cost_by_utilisation,
+    cost_ranges,
+    drift_bars,
+    owned_parts,
+    paid_by_month,
+    price_trend,
+    spot_prices,
+    tornado,
+)
 from gpuspec.plots.inference import (
     grouped_bars,
     latency_by_rate,
@@ -41,8 +51,11 @@ from gpuspec.plots.training import (
 __all__ = [
     "bandwidth_by_gpus",
     "bus_bandwidth",
+    "cost_by_utilisation",
+    "cost_ranges",
     "days_by_gpus",
     "dense_against_sparse",
+    "drift_bars",
     "fleet_bars",
     "fleet_costs",
     "form_ratios",
@@ -54,6 +67,9 @@ __all__ = [
     "layout_bars",
     "mfu_by_layout",
     "network_scaling",
+    "owned_parts",
+    "paid_by_month",
+    "price_trend",
     "published_slices",
     "rates_by_precision",
     "ratio_by_size",
@@ -63,9 +79,11 @@ __all__ = [
     "sequences_against_context",
     "serving_memory",
     "slice_delivery",
+    "spot_prices",
     "step_shares",
     "tensor_shares",
     "throughput_by_context",
+    "tornado",
     "training_memory",
     "validation_scatter",
     "waiting_bars",

@@ -1,6 +1,19 @@
 """Sentences that read a table for the decision, true for whatever was asked."""
 
 from gpuspec.story.common import listed, time_with_interval
+from gpuspec.story.cost import (
+    age_sentences,
+    backtest_finding,
+    break_even_finding,
+    break_even_sentences,
+    drift_finding,
+    driver_finding,
+    parts_finding,
+    spot_finding,
+    trend_finding,
+    ways_finding,
+    work_finding,
+)
 from gpuspec.story.inference import (
     arrivals_finding,
     context_finding,
@@ -47,14 +60,20 @@ from gpuspec.story.training import (
 from gpuspec.story.validation import left_out_sentence, validation_finding
 
 __all__ = [
+    "age_sentences",
     "arrivals_finding",
+    "backtest_finding",
     "bandwidth_finding",
     "bandwidth_sentences",
     "blocking_sentences",
+    "break_even_finding",
+    "break_even_sentences",
     "context_finding",
     "deadline_finding",
     "deadline_sentences",
     "delivery_finding",
+    "drift_finding",
+    "driver_finding",
     "fleets_finding",
     "form_finding",
     "form_sentences",
@@ -70,6 +89,7 @@ __all__ = [
     "option_finding",
     "option_sentences",
     "packing_finding",
+    "parts_finding",
     "published_finding",
     "published_sentences",
     "scale_finding",
@@ -78,10 +98,14 @@ __all__ = [
     "serving_finding",
     "single_gpu_sentences",
     "size_finding",
+    "spot_finding",
     "tensor_finding",
     "time_with_interval",
     "training_finding",
+    "trend_finding",
     "validation_finding",
     "waiting_finding",
+    "ways_finding",
     "weights_sentence",
+    "work_finding",
 ]
