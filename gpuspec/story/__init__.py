@@ -57,6 +57,7 @@ from gpuspec.story.training import (
     scaling_finding,
     size_finding,
 )
+from gpuspec.story.validation import left_out_sentence, validation_finding
 
 __all__ = [
     "age_sentences",
@@ -80,6 +81,7 @@ __all__ = [
     "kv_finding",
     "kv_sentence",
     "layouts_finding",
+    "left_out_sentence",
     "listed",
     "mfu_finding",
     "network_finding",
@@ -101,6 +103,7 @@ __all__ = [
     "time_with_interval",
     "training_finding",
     "trend_finding",
+    "validation_finding",
     "waiting_finding",
     "ways_finding",
     "weights_sentence",
