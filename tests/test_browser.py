@@ -18,6 +18,7 @@ PANELS = {
     "02_training": "tokens",
     "03_inference": "concurrency",
     "04_hpc": "host share",
+    "05_interconnect": "tokens",
     "06_mig": "load",
     "07_cost": "hours in use",
 }

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.calibration.errors import summary
-from gpuspec.calibration.hierarchy import Hierarchy, fitted, held_out
+from gpuspec.calibration.hierarchy import Fit, Hierarchy, fitted, held_out
 from gpuspec.catalog import gpu, load_table
 from gpuspec.files import write_atomically
 from gpuspec.hpc import DynamicTerms, HpcTerms, cell_updates_s
@@ -207,9 +207,9 @@ def calibrate() -> dict[str, Any]:
     """Fit, hold out, and return everything that is stored."""
     rows = prepared_rows()
     names = rows["workload"]
-    found = fitted(HPC, rows, [*workloads().index, "other"])
-    predicted = held_out(HPC, rows, "held_with")
-    strict = held_out(HPC, rows)
+    fit = Fit(HPC, rows)
+    found = fitted(fit, [*workloads().index, "other"])
+    predicted, strict = held_out(fit, "held_with"), held_out(fit)
     return {
         "classes": {
             name: {

@@ -72,6 +72,7 @@ from gpuspec.story.training import (
     scaling_finding,
     size_finding,
 )
+from gpuspec.story.validation import left_out_sentence, validation_finding
 
 __all__ = [
     "age_sentences",
@@ -100,6 +101,7 @@ __all__ = [
     "kv_finding",
     "kv_sentence",
     "layouts_finding",
+    "left_out_sentence",
     "listed",
     "mfu_finding",
     "network_finding",
@@ -129,6 +131,7 @@ __all__ = [
     "time_with_interval",
     "training_finding",
     "trend_finding",
+    "validation_finding",
     "waiting_finding",
     "ways_finding",
     "weights_sentence",
