@@ -12,6 +12,14 @@ from gpuspec.plots.cost import (
     spot_prices,
     tornado,
 )
+from gpuspec.plots.hpc import (
+    amdahl_lines,
+    class_speeds,
+    dynamic_bars,
+    hpc_roofline,
+    hpc_scaling,
+    speed_bars,
+)
 from gpuspec.plots.inference import (
     grouped_bars,
     latency_by_rate,
@@ -33,13 +41,7 @@ from gpuspec.plots.memory import (
     serving_memory,
     training_memory,
 )
-from gpuspec.plots.mig import (
-    fleet_bars,
-    fleet_costs,
-    layout_bars,
-    published_slices,
-    slice_delivery,
-)
+from gpuspec.plots.mig import fleet_bars, fleet_costs, layout_bars, published_slices, slice_delivery
 from gpuspec.plots.training import (
     days_by_gpus,
     mfu_by_layout,
@@ -49,18 +51,23 @@ from gpuspec.plots.training import (
 )
 
 __all__ = [
+    "amdahl_lines",
     "bandwidth_by_gpus",
     "bus_bandwidth",
+    "class_speeds",
     "cost_by_utilisation",
     "cost_ranges",
     "days_by_gpus",
     "dense_against_sparse",
     "drift_bars",
+    "dynamic_bars",
     "fleet_bars",
     "fleet_costs",
     "form_ratios",
     "gpu_colors",
     "grouped_bars",
+    "hpc_roofline",
+    "hpc_scaling",
     "kv_against_context",
     "latency_by_rate",
     "latency_throughput",
@@ -79,6 +86,7 @@ __all__ = [
     "sequences_against_context",
     "serving_memory",
     "slice_delivery",
+    "speed_bars",
     "spot_prices",
     "step_shares",
     "tensor_shares",
