@@ -1,0 +1,116 @@
+"""The settings over which claims are examined, checked once."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from gpuspec.catalog import Gpu, gpu
+from gpuspec.errors import InputError
+from gpuspec.models import Model, model
+from gpuspec.precision import precision
+
+SMALL_B, LARGE_B = 33.0, 70.0
+"""Parameters (in 1e9) up to which the article's "up to 30B", and from which its "70B and more"."""
+
+
+class ClaimsQuestion(BaseModel):
+    """Which GPUs stand for the article's three, and the grid of settings."""
+
+    model_config = ConfigDict(frozen=True)
+
+    a100: Gpu
+    h100: Gpu
+    h200: Gpu
+    models: tuple[Model, ...]
+    contexts: tuple[int, ...]
+    answers: tuple[int, ...]
+    """Tokens of an answer."""
+    fleets: tuple[int, ...]
+    """GPUs that serve together."""
+    trained: tuple[Model, ...]
+    train_gpus: tuple[int, ...]
+    """GPUs that each of `trained` is trained on."""
+    sequences: tuple[int, ...]
+    """Tokens of a training sequence."""
+    new_weights: tuple[str, ...]
+    """Formats of weights on the newer GPUs; A100 serves in BF16."""
+
+
+def claims_question(
+    a100: str = "A100",
+    h100: str = "H100",
+    h200: str = "H200",
+    models: str = "Llama-3.2-1B,Llama-3.1-8B,Qwen2.5-32B,Llama-3.1-70B,Mistral-Large-123B",
+    contexts: str | Sequence[int] = "512,2048,8192,32768,98304",
+    answers: str | Sequence[int] = "128,1024",
+    fleets: str | Sequence[int] = "1,2,4,8",
+    trained: str = "Llama-3.2-1B,Llama-3.1-8B,Qwen2.5-32B,Llama-3.1-70B,Mixtral-8x22B,Llama-3.1-405B",
+    train_gpus: str | Sequence[int] = "8,16,64,128,256,1024",
+    sequences: str | Sequence[int] = "4096,32768",
+    new_weights: str = "bf16,fp8",
+) -> ClaimsQuestion:
+    """Check every input once, and return the question that the audit answers.
+
+    Parameters
+    ----------
+    a100, h100, h200 : str
+        The GPUs that stand for the article's three: other forms or export variants, too.
+    models, contexts, answers, fleets : str
+        The grid of serving: models, tokens of a prompt and of an answer, GPUs.
+    trained, train_gpus, sequences : str
+        The grid of training: models, GPUs for each of them, tokens of a sequence.
+    new_weights : str
+        Formats of weights tried on the newer GPUs.
+
+    Raises
+    ------
+    InputError
+        Names the field, the value and what is valid.
+    """
+    jobs, counts = _names(trained), _whole("train_gpus", train_gpus, 1, 16_384)
+    if len(jobs) != len(counts):
+        valid = f"give one number for each of the {len(jobs)} trained models"
+        raise InputError("train_gpus", train_gpus, valid)
+    return ClaimsQuestion(
+        a100=gpu(a100),
+        h100=gpu(h100),
+        h200=gpu(h200),
+        models=_models(_names(models)),
+        contexts=_whole("contexts", contexts, 1, 1_000_000),
+        answers=_whole("answers", answers, 1, 100_000),
+        fleets=_whole("fleets", fleets, 1, 8),
+        trained=_models(jobs),
+        train_gpus=counts,
+        sequences=_whole("sequences", sequences, 16, 1_000_000),
+        new_weights=tuple(precision(n).id for n in _names(new_weights)),
+    )
+
+
+def _names(text: str) -> list[str]:
+    return [n.strip() for n in text.split(",") if n.strip()]
+
+
+def _models(names: list[str]) -> tuple[Model, ...]:
+    found = tuple(model(name) for name in names)
+    if not found:
+        raise InputError("models", "", "name at least one model")
+    for network in found:
+        network.need_llm("tokens per second")
+    return found
+
+
+def _whole(field: str, value: Any, least: int, most: int) -> tuple[int, ...]:
+    """Return whole numbers of a list, in the order given."""
+    found = []
+    for text in value.split(",") if isinstance(value, str) else list(value):
+        try:
+            number = int(str(text).strip())
+        except ValueError:
+            raise InputError(field, value, "give whole numbers, such as 1,2,4") from None
+        if not least <= number <= most:
+            raise InputError(field, number, f"give numbers from {least:,} to {most:,}")
+        found.append(number)
+    if not found:
+        raise InputError(field, value, "give at least one number")
+    return tuple(found)
