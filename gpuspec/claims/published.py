@@ -17,7 +17,9 @@ RATES = ("output_tokens_per_s_total", "output_tokens_per_s_per_gpu")
 
 
 @lru_cache(64)
-def published_serving(new: str, old: str, new_weights: str = "", old_weights: str = "") -> pd.DataFrame:
+def published_serving(
+    new: str, old: str, new_weights: str = "", old_weights: str = ""
+) -> pd.DataFrame:
     """Return measured throughput of a GPU over another at the largest load, by matched case.
 
     The two cases differ in the GPU alone and, where formats of weights are given (``16 bit`` or
@@ -29,7 +31,9 @@ def published_serving(new: str, old: str, new_weights: str = "", old_weights: st
     sides = []
     for name, weights in ((new, new_weights), (old, old_weights)):
         allowed = SIXTEEN_BIT if weights == "16 bit" else (weights,)
-        part = rows[(rows["gpu"] == name) & (rows["weight_precision"].isin(allowed) | (weights == ""))]
+        part = rows[
+            (rows["gpu"] == name) & (rows["weight_precision"].isin(allowed) | (weights == ""))
+        ]
         keyed = part[keys].astype(object).where(part[keys].notna(), "").astype(str)
         sides.append(keyed.assign(value=part["value"]).groupby(keys)["value"].max())
     both = pd.concat(sides, axis=1, keys=["new", "old"], join="inner").reset_index()
@@ -55,7 +59,9 @@ def published_training(new: str, old: str) -> pd.DataFrame:
     runs = runs[runs["pair"] == f"{new} / {old}"]
     table = load_table("measurements-speedups")
     sent = table[(table["gpu_new"] == new) & (table["gpu_old"] == old) & table["used"].astype(bool)]
-    sent = pd.DataFrame({"value": sent["ratio"], "model": sent["model"], "source": sent["source_id"]})
+    sent = pd.DataFrame(
+        {"value": sent["ratio"], "model": sent["model"], "source": sent["source_id"]}
+    )
     return pd.concat([runs[["value", "model", "source"]], sent], ignore_index=True)
 
 

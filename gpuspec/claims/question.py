@@ -13,6 +13,9 @@ from gpuspec.precision import precision
 SMALL_B, LARGE_B = 33.0, 70.0
 """Parameters (in 1e9) up to which the article's "up to 30B", and from which its "70B and more"."""
 
+SERVED = "Llama-3.2-1B,Llama-3.1-8B,Qwen2.5-32B,Llama-3.1-70B,Mistral-Large-123B"
+TRAINED = "Llama-3.2-1B,Llama-3.1-8B,Qwen2.5-32B,Llama-3.1-70B,Mixtral-8x22B,Llama-3.1-405B"
+
 
 class ClaimsQuestion(BaseModel):
     """Which GPUs stand for the article's three, and the grid of settings."""
@@ -35,20 +38,26 @@ class ClaimsQuestion(BaseModel):
     """Tokens of a training sequence."""
     new_weights: tuple[str, ...]
     """Formats of weights on the newer GPUs; A100 serves in BF16."""
+    h100_prices: tuple[float, ...]
+    """Hours of A100 that an hour of H100 costs: the levels to try."""
+    h200_prices: tuple[float, ...]
+    """Hours of H100 that an hour of H200 costs."""
 
 
 def claims_question(
     a100: str = "A100",
     h100: str = "H100",
     h200: str = "H200",
-    models: str = "Llama-3.2-1B,Llama-3.1-8B,Qwen2.5-32B,Llama-3.1-70B,Mistral-Large-123B",
+    models: str = SERVED,
     contexts: str | Sequence[int] = "512,2048,8192,32768,98304",
     answers: str | Sequence[int] = "128,1024",
     fleets: str | Sequence[int] = "1,2,4,8",
-    trained: str = "Llama-3.2-1B,Llama-3.1-8B,Qwen2.5-32B,Llama-3.1-70B,Mixtral-8x22B,Llama-3.1-405B",
+    trained: str = TRAINED,
     train_gpus: str | Sequence[int] = "8,16,64,128,256,1024",
     sequences: str | Sequence[int] = "4096,32768",
     new_weights: str = "bf16,fp8",
+    h100_prices: str | Sequence[float] = "1.8,2.1,2.5",
+    h200_prices: str | Sequence[float] = "1.1,1.2,1.35",
 ) -> ClaimsQuestion:
     """Check every input once, and return the question that the audit answers.
 
@@ -62,6 +71,8 @@ def claims_question(
         The grid of training: models, GPUs for each of them, tokens of a sequence.
     new_weights : str
         Formats of weights tried on the newer GPUs.
+    h100_prices, h200_prices : str
+        Price ratios to try: H100 over A100, H200 over H100.
 
     Raises
     ------
@@ -84,6 +95,8 @@ def claims_question(
         train_gpus=counts,
         sequences=_whole("sequences", sequences, 16, 1_000_000),
         new_weights=tuple(precision(n).id for n in _names(new_weights)),
+        h100_prices=_ratios("h100_prices", h100_prices),
+        h200_prices=_ratios("h200_prices", h200_prices),
     )
 
 
@@ -111,6 +124,22 @@ def _whole(field: str, value: Any, least: int, most: int) -> tuple[int, ...]:
         if not least <= number <= most:
             raise InputError(field, number, f"give numbers from {least:,} to {most:,}")
         found.append(number)
+    if not found:
+        raise InputError(field, value, "give at least one number")
+    return tuple(found)
+
+
+def _ratios(field: str, value: Any) -> tuple[float, ...]:
+    """Return price ratios of a list."""
+    found = []
+    for text in value.split(",") if isinstance(value, str) else list(value):
+        try:
+            ratio = float(str(text).strip())
+        except ValueError:
+            raise InputError(field, value, "give numbers, such as 1.8,2.1,2.5") from None
+        if not 0.01 <= ratio <= 100:
+            raise InputError(field, ratio, "give ratios from 0.01 to 100")
+        found.append(ratio)
     if not found:
         raise InputError(field, value, "give at least one number")
     return tuple(found)

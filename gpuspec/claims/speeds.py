@@ -14,21 +14,6 @@ from gpuspec.inference import max_concurrency, steady_state
 from gpuspec.jobs import size_table
 from gpuspec.models import Model
 
-SERVING_WORDS = {
-    "params_b": "the model has {} billion parameters",
-    "context": "prompts have {} tokens",
-    "answer": "answers have {} tokens",
-    "gpus": "{} GPUs serve",
-    "weights": "weights are in {}",
-    "limit_s": "the limit is {} s",
-    "rival": "against {}",
-}
-TRAINING_WORDS = {
-    "params_b": "the model has {} billion parameters",
-    "gpus": "{} GPUs train",
-    "seq_len": "sequences have {} tokens",
-    "precision": "products are in {}",
-}
 FEASIBLE = 1e-9
 GLOBAL_BATCH_TOKENS = 4_194_304
 """Tokens of an optimizer step in the grid of training."""

@@ -90,7 +90,7 @@ def judged(check: Check, words: Mapping[str, str] | None = None) -> Verdict:
     if share >= NEARLY_ALL or (check.any_will_do and share >= 0.5):
         if measured >= 0.5 or not len(seen):
             return Verdict(word=TRUE, **said)
-        text = f"the setting is a good one: {measured:.0%} of {len(seen)} published cases reach it"
+        text = f"the software is as good as assumed: {measured:.0%} of {len(seen)} published cases are"
         return Verdict(word=WHEN if measured > 0 else MISLEADING, condition=text, **said)
     found = condition(grid, good) if share >= HARDLY_ANY else None
     if found is not None:
@@ -125,7 +125,8 @@ def joined(verdicts: list[Verdict], names: list[str]) -> Verdict:
 def condition(grid: pd.DataFrame, good: np.ndarray) -> list[tuple[str, str, Any]] | None:
     """Return the one or two tests on settings that best separate where a statement holds.
 
-    Each test is (column, ``"at least"``, ``"at most"`` or ``"is"``, value). At least `PURE` of
+    Each test is (column, ``"at least"``, ``"at most"``, ``"from"``, ``"is"`` or ``"is not"``,
+    value; two of them for ``"from"``). At least `PURE` of
     the settings that pass must hold, at least `HARDLY_ANY` of all must pass; a second test must
     be worth `WORTH`. None where nothing separates.
     """
@@ -167,9 +168,14 @@ def _tests(grid: pd.DataFrame) -> tuple[list[tuple[str, str, Any]], np.ndarray]:
             masks += [values >= v for v in levels[1:]]
             tests += [(column, "at most", v) for v in levels[:-1]]
             masks += [values <= v for v in levels[:-1]]
+            inner = [(a, b) for i, a in enumerate(levels[1:-1]) for b in levels[1:-1][i:]]
+            tests += [(column, "from", ends) for ends in inner]
+            masks += [values.between(*ends) for ends in inner]
         elif len(levels) > 1:
             tests += [(column, "is", v) for v in levels]
             masks += [values == v for v in levels]
+            tests += [(column, "is not", v) for v in levels if len(levels) > 2]
+            masks += [values != v for v in levels if len(levels) > 2]
     return tests, np.array([m.to_numpy() for m in masks]).reshape(len(tests), len(grid))
 
 
@@ -183,7 +189,23 @@ def condition_words(
     """
     said = []
     for column, test, value in tests:
-        amount = f"{value:,g}" if isinstance(value, int | float | np.number) else str(value)
         phrase = (words or {}).get(column, f"{column} {{}}")
-        said.append(phrase.format(amount if test == "is" else f"{test} {amount}"))
+        said.append(phrase.format(_amount(test, value)))
     return " and ".join(said)
+
+
+def _amount(test: str, value: Any) -> str:
+    """Say a test's value: numbers with three digits, ranges with "to"."""
+    ends = value if isinstance(value, tuple) else (value,)
+    written = [
+        f"{v:,.3g}" if isinstance(v, int | float | np.number) and v < 1000 else _plain(v)
+        for v in ends
+    ]
+    amount = " to ".join(dict.fromkeys(written))
+    return {"is": amount, "from": amount, "is not": f"other than {amount}"}.get(
+        test, f"{test} {amount}"
+    )
+
+
+def _plain(value: Any) -> str:
+    return f"{value:,.0f}" if isinstance(value, int | float | np.number) else str(value)
