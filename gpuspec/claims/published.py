@@ -67,13 +67,18 @@ def published_training(new: str, old: str) -> pd.DataFrame:
 
 @lru_cache(8)
 def published_fp8() -> pd.DataFrame:
-    """Return measured training speed in FP8 over BF16, all GPUs; columns as `published_training`."""
+    """Return measured training speed in FP8 over BF16; columns as `published_training`."""
     return _runs("precision")[["value", "model", "source"]].reset_index(drop=True)
+
+
+@lru_cache(1)
+def _rows() -> pd.DataFrame:
+    return prepared_rows()
 
 
 @lru_cache(2)
 def _runs(other: str) -> pd.DataFrame:
-    rows = prepared_rows()
+    rows = _rows()
     speed = step_tokens(rows) / measured_step_seconds(rows) / rows["n_gpus"].to_numpy(float)
     pairs = matched_steps(rows, other)
     new, old = pairs["new"].to_numpy(int), pairs["old"].to_numpy(int)

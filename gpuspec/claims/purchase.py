@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.catalog import Gpu
-from gpuspec.claims.inference import advantage, over_a100, over_h100, published_over_a100
+from gpuspec.claims.inference import advantage, over_a100, over_h100
 from gpuspec.claims.machines import exact
 from gpuspec.claims.question import LARGE_B, SMALL_B, ClaimsQuestion
 from gpuspec.claims.speeds import training_grid
@@ -151,8 +151,14 @@ def c26(q: ClaimsQuestion) -> list[Check]:
     return [
         Check(
             what="rates of H200 over H100 in each precision",
-            grid=exact([(kind, _rate(q.h200, kind) / _rate(q.h100, kind)) for kind in RATES
-                        if _rate(q.h100, kind)], ["format"]),
+            grid=exact(
+                [
+                    (kind, _rate(q.h200, kind) / _rate(q.h100, kind))
+                    for kind in RATES
+                    if _rate(q.h100, kind)
+                ],
+                ["format"],
+            ),
             least=1.0,
             most=1.0,
         ),

@@ -90,7 +90,9 @@ def judged(check: Check, words: Mapping[str, str] | None = None) -> Verdict:
     if share >= NEARLY_ALL or (check.any_will_do and share >= 0.5):
         if measured >= 0.5 or not len(seen):
             return Verdict(word=TRUE, **said)
-        text = f"the software is as good as assumed: {measured:.0%} of {len(seen)} published cases are"
+        text = (
+            f"the software is as good as assumed: {measured:.0%} of {len(seen)} published cases are"
+        )
         return Verdict(word=WHEN if measured > 0 else MISLEADING, condition=text, **said)
     found = condition(grid, good) if share >= HARDLY_ANY else None
     if found is not None:

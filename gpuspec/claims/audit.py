@@ -1,0 +1,203 @@
+"""The audit: every claim with its checks, its verdict, and the tables that show them."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict
+
+from gpuspec.claims import hpc, inference, machines, purchase, training
+from gpuspec.claims.question import ClaimsQuestion
+from gpuspec.claims.records import Claim, claims, verdict_word
+from gpuspec.claims.verdict import FALSE, MISLEADING, Check, Verdict, joined, judged
+
+WORDS = {
+    "params_b": "models of {}B",
+    "context": "prompts of {} tokens",
+    "answer": "answers of {} tokens",
+    "gpus": "{} GPU",
+    "weights": "weights in {}",
+    "requests": "{} requests in flight",
+    "limit_s": "a limit of {} s",
+    "rival": "a rival {}",
+    "seq_len": "sequences of {} tokens",
+    "precision": "products in {}",
+    "share_given": "a share of {} of the memory given to the engine",
+    "where": "{}",
+    "link": "{}",
+    "part": "{}",
+    "nodes": "{} nodes",
+    "pair": "{}",
+    "tp": "{} cards for a model",
+    "tuning": "{}",
+    "path": "PCIe {}",
+    "price": "a price of {} hours of the older GPU",
+    "work": "{}",
+    "gpu": "{}",
+    "new": "{}",
+    "intensity": "{} FLOP a byte",
+    "vendor": "a rival of {}",
+    "resource": "{}",
+}
+"""How a condition says each setting."""
+AUDITS: dict[str, Callable[[ClaimsQuestion], list[Check]]] = {
+    "C01": training.c01,
+    "C02": inference.c02,
+    "C03": machines.c03,
+    "C04": training.c04,
+    "C05": hpc.c05,
+    "C07": machines.c07,
+    "C08": training.c08,
+    "C09": purchase.c09,
+    "C10": purchase.c10,
+    "C11": inference.c11,
+    "C12": inference.c12,
+    "C13": hpc.c13,
+    "C14": machines.c14,
+    "C15": inference.c15,
+    "C16": machines.c16,
+    "C17": machines.c17,
+    "C18": inference.c18,
+    "C19": hpc.c19,
+    "C20": purchase.c20,
+    "C21": purchase.c21,
+    "C22": inference.c22,
+    "C23": purchase.c23,
+    "C24": purchase.c24,
+    "C25": inference.c25,
+    "C26": purchase.c26,
+    "C27": machines.c27,
+    "C28": machines.c28,
+}
+
+
+class Finding(BaseModel):
+    """A claim, what was tested of it, and the verdicts."""
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+
+    claim: Claim
+    checks: tuple[Check, ...]
+    parts: tuple[Verdict, ...]
+    verdict: Verdict
+
+    @property
+    def deciding(self) -> int:
+        """Return the place of the check that shows why: the first that fails, else the first."""
+        bad = [i for i, v in enumerate(self.parts) if v.word in (FALSE, MISLEADING)]
+        return bad[0] if bad else 0
+
+
+def audit(question: ClaimsQuestion, ids: Sequence[str] | None = None) -> list[Finding]:
+    """Return the finding on each claim asked for, or on all, in their order."""
+    found = []
+    for name, claim in claims().items():
+        if (ids is None or name in ids) and name in AUDITS:
+            checks = AUDITS[name](question)
+            parts = [judged(check, WORDS) for check in checks]
+            verdict = joined(parts, [check.what for check in checks])
+            found.append(
+                Finding(claim=claim, checks=tuple(checks), parts=tuple(parts), verdict=verdict)
+            )
+    return found
+
+
+def verdicts_table(findings: Sequence[Finding], language: str = "en") -> pd.DataFrame:
+    """Return one row a claim: what it says, the verdict, our estimate, published figures.
+
+    Columns: ``id``, ``statement``, ``verdict``, ``when`` (the condition, or why not),
+    ``estimate``, ``published``.
+    """
+    rows = []
+    for f in findings:
+        check = f.checks[f.deciding]
+        rows.append(
+            (
+                f.claim.id,
+                f.claim.statement(language),
+                verdict_word(f.verdict.word, language),
+                f.verdict.condition,
+                estimate_text(check),
+                published_text(check),
+            )
+        )
+    columns = ["id", "statement", "verdict", "when", "estimate", "published"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def checks_table(findings: Sequence[Finding], language: str = "en") -> pd.DataFrame:
+    """Return one row a check: what was tested, the range, how often it holds, the verdict."""
+    rows = [
+        (
+            f.claim.id,
+            check.what,
+            range_text(check),
+            estimate_text(check),
+            len(check.grid),
+            part.share,
+            published_text(check),
+            verdict_word(part.word, language),
+            part.condition,
+        )
+        for f in findings
+        for check, part in zip(f.checks, f.parts, strict=True)
+    ]
+    columns = ["id", "tested", "range", "estimate", "settings", "share", "published"]
+    return pd.DataFrame(rows, columns=[*columns, "verdict", "when"])
+
+
+def counts_table(findings: Sequence[Finding]) -> pd.DataFrame:
+    """Return how many claims got each verdict: ``verdict``, ``claims`` (their ids)."""
+    words: dict[str, list[str]] = {}
+    for f in findings:
+        words.setdefault(f.verdict.word, []).append(f.claim.id)
+    return pd.DataFrame([(w, ids) for w, ids in words.items()], columns=["verdict", "claims"])
+
+
+def estimate_text(check: Check) -> str:
+    """Say the smallest and the largest estimate, and how far their intervals reach."""
+    grid = check.grid
+    finite = grid[np.isfinite(grid["value"].to_numpy(float))]
+    if finite.empty:
+        return "the older GPU serves none"
+    span = _span(finite["value"].min(), finite["value"].max(), check.unit)
+    low, high = finite["low"].min(), finite["high"].max()
+    exact = bool((finite["low"] == finite["value"]).all())
+    said = span if exact else f"{span} ({_number(low)} to {_number(high)})"
+    return said + (", or the older GPU serves none" if len(finite) < len(grid) else "")
+
+
+def published_text(check: Check) -> str:
+    """Say the published figures: smallest, median, largest, how many; empty where none."""
+    seen = check.measured["value"]
+    if not len(seen):
+        return ""
+    ends = f"{_number(seen.min())} to {_number(seen.max())}"
+    return f"{ends}, median {_number(seen.median())} ({len(seen)})"
+
+
+def range_text(check: Check) -> str:
+    """Say which values make the statement true."""
+    least, most = check.least, check.most
+    if np.isfinite(least) and np.isfinite(most):
+        same = least == most
+        return _number(least) if same else f"{_number(least)} to {_number(most)}"
+    return f"at least {_number(least)}" if np.isfinite(least) else f"at most {_number(most)}"
+
+
+def _span(least: Any, most: Any, unit: str) -> str:
+    ends = list(dict.fromkeys([_number(least), _number(most)]))
+    return f"{' to '.join(ends)} {unit}".strip()
+
+
+def _number(value: Any) -> str:
+    """Write a number with two or three digits.
+
+    >>> [_number(v) for v in (0.0834, 2.746, 31.4, 15616.0)]
+    ['0.083', '2.7', '31', '15,616']
+    """
+    value = float(value)
+    if value == round(value) or abs(value) >= 10:
+        return f"{value:,.0f}"
+    return f"{value:.2f}" if 0.1 <= abs(value) < 2 else f"{value:.2g}"
