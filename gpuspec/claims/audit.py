@@ -20,7 +20,7 @@ WORDS = {
     "weights": "weights in {}",
     "requests": "{} requests in flight",
     "limit_s": "a limit of {} s",
-    "rival": "a rival {}",
+    "rival": "rivals {}",
     "seq_len": "sequences of {} tokens",
     "precision": "products in {}",
     "share_given": "a share of {} of the memory given to the engine",
@@ -32,12 +32,13 @@ WORDS = {
     "tp": "{} cards for a model",
     "tuning": "{}",
     "path": "PCIe {}",
-    "price": "a price of {} hours of the older GPU",
+    "price": "a price of {} times the older GPU's",
+    "filled": "weights that fill {} of the older GPUs' memory",
     "work": "{}",
     "gpu": "{}",
     "new": "{}",
     "intensity": "{} FLOP a byte",
-    "vendor": "a rival of {}",
+    "vendor": "rivals of {} alone",
     "resource": "{}",
 }
 """How a condition says each setting."""
@@ -96,7 +97,7 @@ def audit(question: ClaimsQuestion, ids: Sequence[str] | None = None) -> list[Fi
         if (ids is None or name in ids) and name in AUDITS:
             checks = AUDITS[name](question)
             parts = [judged(check, WORDS) for check in checks]
-            verdict = joined(parts, [check.what for check in checks])
+            verdict = joined(parts, [check.label for check in checks])
             found.append(
                 Finding(claim=claim, checks=tuple(checks), parts=tuple(parts), verdict=verdict)
             )
@@ -152,7 +153,7 @@ def counts_table(findings: Sequence[Finding]) -> pd.DataFrame:
     words: dict[str, list[str]] = {}
     for f in findings:
         words.setdefault(f.verdict.word, []).append(f.claim.id)
-    return pd.DataFrame([(w, ids) for w, ids in words.items()], columns=["verdict", "claims"])
+    return pd.DataFrame(list(words.items()), columns=["verdict", "claims"])
 
 
 def estimate_text(check: Check) -> str:

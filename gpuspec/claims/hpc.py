@@ -55,17 +55,20 @@ def c05(q: ClaimsQuestion) -> list[Check]:
         engines.append((new.id, "confidential computing", float(bool(new.confidential_computing))))
     return [
         Check(
-            what="independent instances of one GPU, over those of A100, more than 1",
+            label="more instances",
+            what="independent instances of one GPU over those of A100",
             grid=exact(list(counts), ["gpu"]),
             least=MORE,
         ),
         Check(
-            what="what the smallest instance has, over that of A100",
+            label="larger instances",
+            what="what the smallest instance has over that of A100",
             grid=exact(list(sizes), ["gpu", "resource"]),
             least=MORE,
         ),
         Check(
-            what="isolation that A100 lacks: own decoders, confidential computing (1: it is there)",
+            label="better isolated instances",
+            what="own decoders and confidential computing, which A100 lacks (1: it is there)",
             grid=exact(list(engines), ["gpu", "resource"]),
             least=1.0,
             unit="",
@@ -82,12 +85,14 @@ def c13(q: ClaimsQuestion) -> list[Check]:
     """FP64 speed over A100, and whether another GPU of the catalogue is as fast."""
     return [
         Check(
+            label="far ahead of A100",
             what="FP64 speed of H100 and H200 over A100, by FLOP for each byte of memory",
             grid=fp64_grid(q),
             least=NO_CHOICE,
         ),
         Check(
-            what="FP64 units of H200 over those of every other data-centre GPU of the catalogue",
+            label="no rival",
+            what="FP64 units of H200 over those of the other GPUs of the catalogue",
             grid=_rivals(q),
             least=1.0,
         ),
@@ -126,6 +131,7 @@ def c19(q: ClaimsQuestion) -> list[Check]:
     columns = ["gpu", "work", "price", "value", "low", "high"]
     return [
         Check(
+            label="ahead in every kind of work",
             what="work for the same money, H100 and H200 over A100, in each kind of work",
             grid=pd.DataFrame(parts, columns=columns),
             least=1.0,

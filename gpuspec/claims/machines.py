@@ -57,13 +57,15 @@ def c03(q: ClaimsQuestion) -> list[Check]:
         ratios += [(new.id, "dense", like), (new.id, "sparse", like)]
     return [
         Check(
-            what="each figure is a rate of that GPU, dense or sparse (relative difference)",
+            label="each figure by itself",
+            what="relative difference of each figure from a rate of that GPU, dense or sparse",
             grid=exact(list(figures), ["gpu"]),
             most=0.01,
             unit="",
         ),
         Check(
-            what=f"the step of {said:.2f} times, like for like",
+            label=f"the step of {said:.1f} times",
+            what="FP16 rate of H100 and H200 over A100, dense over dense, sparse over sparse",
             grid=exact(list(ratios), ["gpu", "convention"]),
             least=said * 0.95,
             most=said * 1.05,
@@ -96,7 +98,8 @@ def c07(q: ClaimsQuestion) -> list[Check]:
     sxm = found["form"].isin(["SXM 80 GB", "SXM 141 GB"])
     return [
         Check(
-            what="cells of the article's table that agree with the catalogue (1: it does)",
+            label="the table's cells",
+            what="cells of the table that agree with the catalogue, every form (1: they do)",
             grid=found.assign(part=np.where(sxm, "SXM parts of 80 and 141 GB", "other forms")).drop(
                 columns=["form", "gpu"]
             ),
@@ -114,12 +117,14 @@ def c14(q: ClaimsQuestion) -> list[Check]:
     fits = [(s, float(c)) for s, c in zip(room["utilization"], room["max_context"], strict=True)]
     return [
         Check(
-            what="GB of 70B in BF16 over the stated 140",
+            label="140 GB",
+            what="GB of Llama-3.1-70B in BF16 over the stated 140",
             grid=exact([("Llama-3.1-70B", weights / 140.0)], ["model"]),
             least=1 / ROUNDING,
             most=ROUNDING,
         ),
         Check(
+            label="fits one H200",
             what="tokens of context left on one H200, by share of its memory given to the engine",
             grid=exact(list(fits), ["share_given"]),
             least=1.0,
@@ -171,6 +176,7 @@ def c16(q: ClaimsQuestion) -> list[Check]:
     """Slower links cost a training job a tenth of its speed or more."""
     return [
         Check(
+            label="bandwidth decides",
             what="training speed over slower links, share of that over NVLink or in one node",
             grid=links_grid(q.a100),
             most=ENOUGH,
@@ -197,17 +203,24 @@ def c17(q: ClaimsQuestion) -> list[Check]:
     network = network[network["where"] == "across nodes"]
     ten = network[network["link"] == "10 GbE"].reset_index(drop=True)
     band = network[network["link"] == "8 x HDR"].reset_index(drop=True)
-    keeps = "of the speed of one node kept by each"
+    keeps = "of its speed alone that each node keeps, 2 to 16 nodes"
     return [
         large_jobs(q),
         Check(
-            what="host memory a node, from its share of the checkpoint",
+            label="1 TB of host memory",
+            what="host memory of a node, from its share of the checkpoint, 8 to 64 nodes",
             grid=exact(list(memory), ["model", "params_b", "nodes"]),
             most=HOST_GB[1],
             unit="GB",
         ),
-        Check(what=f"10 GbE: share {keeps}", grid=ten, least=ENOUGH, unit="share"),
-        Check(what=f"InfiniBand: share {keeps}", grid=band, least=ENOUGH, unit="share"),
+        Check(label="10 GbE", what=f"10 GbE: share {keeps}", grid=ten, least=ENOUGH, unit="share"),
+        Check(
+            label="InfiniBand",
+            what=f"InfiniBand: share {keeps}",
+            grid=band,
+            least=ENOUGH,
+            unit="share",
+        ),
     ]
 
 
@@ -224,12 +237,14 @@ def c27(q: ClaimsQuestion) -> list[Check]:
     big = (trained["params_b"] > 8) & (trained["tuning"] == "all weights")
     return [
         Check(
-            what="share of NVLink's speed that PCIe leaves in training above 8B is below 90 %",
+            label="training above 8B wants SXM",
+            what="share of NVLink's speed that PCIe leaves in training above 8B",
             grid=trained[big].reset_index(drop=True),
             most=ENOUGH,
             unit="share",
         ),
         Check(
+            label="PCIe is enough to serve",
             what="share of its speed that a PCIe card keeps where cards share a model to serve",
             grid=serving_on_cards(),
             least=ENOUGH,
@@ -277,13 +292,15 @@ def c28(q: ClaimsQuestion) -> list[Check]:
     ]
     return [
         Check(
+            label="the same software",
             what="number formats of A100 that the newer GPU has too (1: it does)",
             grid=exact(list(formats), ["gpu", "format"]),
             least=1.0,
             unit="",
         ),
         Check(
-            what="rated power of a node of eight over that of A100 (board and rack stay)",
+            label="in the same rack",
+            what="rated power of a node of eight over that of A100",
             grid=exact(list(power), ["gpu"]),
             most=SAME_NODE,
         ),

@@ -5,11 +5,18 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
-from gpuspec.calibration.training import matched_steps, prepared_rows
+from gpuspec.calibration import memory_terms
+from gpuspec.calibration.training import matched_steps
 from gpuspec.catalog import load_table
 from gpuspec.measurements.inference import inference_measurements
 from gpuspec.measurements.pairs import SAME
-from gpuspec.measurements.training import measured_step_seconds, step_tokens
+from gpuspec.measurements.training import (
+    filled,
+    measured_step_seconds,
+    prepared_training,
+    step_tokens,
+    training_measurements,
+)
 
 NONE = pd.DataFrame({"value": pd.Series(dtype=float), "source": pd.Series(dtype=str)})
 SIXTEEN_BIT = ("bf16", "fp16")
@@ -73,7 +80,10 @@ def published_fp8() -> pd.DataFrame:
 
 @lru_cache(1)
 def _rows() -> pd.DataFrame:
-    return prepared_rows()
+    """Return the training runs of sources that measured two GPUs or two precisions."""
+    rows = training_measurements()
+    kinds = rows.groupby("source_id")[["gpu", "precision"]].transform("nunique").max(axis=1)
+    return filled(prepared_training(rows[kinds > 1].reset_index(drop=True)), memory_terms())
 
 
 @lru_cache(2)

@@ -12,7 +12,9 @@ from gpuspec.claims.question import ClaimsQuestion
 from gpuspec.deploy import fleet_rates, fleet_requests, inference_question
 from gpuspec.inference import max_concurrency, steady_state
 from gpuspec.jobs import size_table
+from gpuspec.memory import stage_weights_bytes
 from gpuspec.models import Model
+from gpuspec.precision import precision
 
 FEASIBLE = 1e-9
 GLOBAL_BATCH_TOKENS = 4_194_304
@@ -29,7 +31,8 @@ def serving_grid(
     """Return throughput of fleets of `new` over equal ones of `old`, in every setting.
 
     `weights` are pairs of formats, new and old. Columns: ``model``, ``params_b``, ``weights``
-    (of the new side), ``context``, ``answer``, ``gpus``, ``value``, ``low``, ``high``. Infinite
+    (of the new side), ``context``, ``answer``, ``gpus``, ``filled`` (share of the memory of the
+    old GPUs that its weights take), ``value``, ``low``, ``high``. Infinite
     where the old GPUs hold no request; settings that neither holds are left out.
     """
     return _with_interval(_serving(question, new, old, weights, "rates"), new, old)
@@ -64,11 +67,17 @@ def _serving(
                 "context": np.tile(isl, len(q.fleets)),
                 "answer": np.tile(osl, len(q.fleets)),
                 "gpus": np.repeat(q.fleets, len(isl)),
+                "filled": np.repeat(_filled(network, old, aged, q.fleets), len(isl)),
                 "value": ratio.ravel(),
             }
         )
         parts.append(part.dropna())
     return pd.concat(parts, ignore_index=True)
+
+
+def _filled(network: Model, device: Gpu, weight: str, fleets: tuple[int, ...]) -> np.ndarray:
+    size = float(stage_weights_bytes(network, precision(weight)))
+    return np.round(size / (np.array(fleets) * device.memory_bytes), 2)
 
 
 def _with_interval(grid: pd.DataFrame, new: Gpu, old: Gpu) -> pd.DataFrame:

@@ -1,9 +1,8 @@
 """Checks of claims on training speed."""
 
-import numpy as np
 import pandas as pd
 
-from gpuspec.claims.published import NONE, published_fp8, published_training
+from gpuspec.claims.published import published_fp8, published_training
 from gpuspec.claims.question import LARGE_B, ClaimsQuestion
 from gpuspec.claims.speeds import training_grid
 from gpuspec.claims.verdict import Check
@@ -41,6 +40,7 @@ def c01(q: ClaimsQuestion) -> list[Check]:
     )
     return [
         Check(
+            label="9 times",
             what="training speed of H100 over A100, BF16 and FP8",
             grid=pd.concat([grid, extra.dropna()], ignore_index=True),
             least=9 * ABOUT,
@@ -55,6 +55,7 @@ def c04(q: ClaimsQuestion) -> list[Check]:
     grid = training_grid(q, (((q.h100.id, "fp8"), (q.h100.id, "bf16")),))
     return [
         Check(
+            label="FP8 is faster",
             what="training speed in FP8 over BF16 on H100",
             grid=grid,
             least=1.0,
@@ -74,6 +75,7 @@ def c08(q: ClaimsQuestion) -> list[Check]:
     seen = published_training(q.h100.id, q.a100.id)
     return [
         Check(
+            label="three days",
             what="days that a week on A100 takes on H100 or H200",
             grid=days,
             most=TWO_OR_THREE_DAYS,
@@ -96,15 +98,9 @@ def large_jobs(q: ClaimsQuestion, gpus: int = 8) -> Check:
             rows.append((network.name, size, device.id, works, works, works))
     columns = ["model", "params_b", "gpu", "value", "low", "high"]
     return Check(
-        what=f"{gpus} GPUs train all weights of 70B and more (1: they do)",
+        label=f"{gpus} GPUs train 70B",
+        what=f"memory of {gpus} GPUs holds the training of all weights, 70B and more (1: it does)",
         grid=pd.DataFrame(rows, columns=columns),
         least=1.0,
-        unit="fits",
-        measured=NONE,
+        unit="",
     )
-
-
-def spread(values: "pd.Series[float]") -> tuple[float, float]:
-    """Return the smallest and the largest finite value."""
-    finite = values[np.isfinite(values)]
-    return (float(finite.min()), float(finite.max())) if len(finite) else (np.nan, np.nan)

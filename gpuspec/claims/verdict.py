@@ -29,6 +29,8 @@ class Check(BaseModel):
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
+    label: str
+    """What is tested, in a few words, such as "10 GbE"."""
     what: str
     """What is compared, such as "throughput of H200 over H100"."""
     grid: pd.DataFrame
@@ -90,9 +92,7 @@ def judged(check: Check, words: Mapping[str, str] | None = None) -> Verdict:
     if share >= NEARLY_ALL or (check.any_will_do and share >= 0.5):
         if measured >= 0.5 or not len(seen):
             return Verdict(word=TRUE, **said)
-        text = (
-            f"the software is as good as assumed: {measured:.0%} of {len(seen)} published cases are"
-        )
+        text = f"software is as good as assumed: {measured:.0%} of {len(seen)} published cases are"
         return Verdict(word=WHEN if measured > 0 else MISLEADING, condition=text, **said)
     found = condition(grid, good) if share >= HARDLY_ANY else None
     if found is not None:
@@ -120,8 +120,8 @@ def joined(verdicts: list[Verdict], names: list[str]) -> Verdict:
         return Verdict(word=WHEN, condition=text, share=share)
     wrong = [n for n, v in zip(names, verdicts, strict=True) if v.word in (FALSE, MISLEADING)]
     right = [n for n, v in zip(names, verdicts, strict=True) if v.word not in (FALSE, MISLEADING)]
-    text = "not so: " + "; ".join(wrong) + (". Holds: " + "; ".join(right) if right else "")
-    return Verdict(word=MISLEADING if right else FALSE, condition=text, share=share)
+    text = "wrong: " + ", ".join(wrong) + ("; right: " + ", ".join(right) if right else "")
+    return Verdict(word=FALSE if kinds == {FALSE} else MISLEADING, condition=text, share=share)
 
 
 def condition(grid: pd.DataFrame, good: np.ndarray) -> list[tuple[str, str, Any]] | None:
