@@ -11,6 +11,7 @@ from gpuspec.claims.audit import (
     range_text,
     verdicts_table,
 )
+from gpuspec.claims.maps import AXES, ClaimMap, claim_map
 from gpuspec.claims.question import ClaimsQuestion, claims_question
 from gpuspec.claims.records import (
     LANGUAGES,
@@ -20,14 +21,31 @@ from gpuspec.claims.records import (
     claims,
     verdict_word,
 )
-from gpuspec.claims.verdict import WORDS, Check, Verdict, condition, joined, judged
+from gpuspec.claims.verdict import (
+    FALSE,
+    MISLEADING,
+    TRUE,
+    WHEN,
+    WORDS,
+    Check,
+    Verdict,
+    condition,
+    joined,
+    judged,
+)
 
 __all__ = [
     "AUDITS",
+    "AXES",
+    "FALSE",
     "LANGUAGES",
+    "MISLEADING",
+    "TRUE",
+    "WHEN",
     "WORDS",
     "Check",
     "Claim",
+    "ClaimMap",
     "ClaimsQuestion",
     "Finding",
     "Verdict",
@@ -35,6 +53,7 @@ __all__ = [
     "check_claims_language",
     "checks_table",
     "claim_ids",
+    "claim_map",
     "claims",
     "claims_question",
     "condition",

@@ -1,5 +1,6 @@
 """Control panels for JupyterLab: widgets around the same calls that made the static picture."""
 
+from gpuspec.widgets.claims import claims_panel
 from gpuspec.widgets.inference import inference_panel
 from gpuspec.widgets.interconnect import interconnect_panel
 from gpuspec.widgets.memory import serving_panel
@@ -8,6 +9,7 @@ from gpuspec.widgets.training import training_panel
 
 __all__ = [
     "Panel",
+    "claims_panel",
     "inference_panel",
     "interconnect_panel",
     "serving_panel",
