@@ -104,7 +104,7 @@ def claim_map(finding: Finding, fixed: Mapping[str, Any] | None = None) -> Claim
         fixed=kept,
         cells=values,
         holds=holds,
-        published=_published(check, grid, values, down, across),
+        published=_published(check, grid, values, across, kept),
     )
 
 
@@ -132,21 +132,23 @@ def _billions(name: str) -> float:
 
 
 def _published(
-    check: Check, grid: pd.DataFrame, values: pd.DataFrame, down: str, across: str
+    check: Check, grid: pd.DataFrame, values: pd.DataFrame, across: str, kept: dict[str, Any]
 ) -> pd.DataFrame:
-    """Return the median of published figures near each cell, by model size and by context."""
+    """Return the median of published figures near each cell, by model size and by length."""
     blank = pd.DataFrame(np.nan, index=values.index, columns=values.columns)
     seen = check.measured
-    if down != "model" or "model" not in seen or seen.empty:
+    if values.index.name != "model" or "model" not in seen or across not in seen:
         return blank
+    for column in ("gpus", "weights"):
+        if column in seen and column in kept:
+            seen = seen[seen[column] == kept[column]]
     sizes = grid.drop_duplicates("model").set_index("model")["params_b"]
-    params = np.array([_billions(str(name)) for name in seen["model"]])
+    params = np.array([_billions(str(name)) for name in seen["model"]], float)
+    lengths = seen[across].to_numpy(float)
     for row in blank.index:
         near = np.abs(np.log(params / sizes[row])) <= np.log(NEAR)
-        for column in blank.columns if across == "context" else ():
-            if "context" not in seen:
-                continue
-            close = np.abs(np.log(seen["context"].to_numpy(float) / column)) <= np.log(NEAR)
-            if (near & close).any():
-                blank.loc[row, column] = float(seen["value"][near & close].median())
+        for column in blank.columns:
+            close = near & (np.abs(np.log(lengths / column)) <= np.log(NEAR))
+            if close.any():
+                blank.loc[row, column] = float(seen["value"][close].median())
     return blank

@@ -30,7 +30,8 @@ def published_serving(
     """Return measured throughput of a GPU over another at the largest load, by matched case.
 
     The two cases differ in the GPU alone and, where formats of weights are given (``16 bit`` or
-    a name), in the format. Columns: ``value``, ``model``, ``context``, ``gpus``, ``source``.
+    a name), in the format. Columns: ``value``, ``model``, ``context``, ``gpus``,
+    ``weights`` (of the newer side), ``source``.
     """
     rows = inference_measurements()
     rows = rows[rows["metric"].isin(RATES) & (rows["scenario"] == "inflight_max")]
@@ -42,14 +43,16 @@ def published_serving(
             (rows["gpu"] == name) & (rows["weight_precision"].isin(allowed) | (weights == ""))
         ]
         keyed = part[keys].astype(object).where(part[keys].notna(), "").astype(str)
-        sides.append(keyed.assign(value=part["value"]).groupby(keys)["value"].max())
+        keyed = keyed.assign(value=part["value"], form=part["weight_precision"])
+        sides.append(keyed.groupby(keys)[["value", "form"]].max())
     both = pd.concat(sides, axis=1, keys=["new", "old"], join="inner").reset_index()
     return pd.DataFrame(
         {
-            "value": both["new"] / both["old"],
+            "value": both[("new", "value")] / both[("old", "value")],
             "model": both["model"],
             "context": pd.to_numeric(both["isl"]),
             "gpus": pd.to_numeric(both["n_gpus"]),
+            "weights": np.where(both[("new", "form")] == "fp8", "FP8", "BF16"),
             "source": both["source_id"],
         }
     )
@@ -60,7 +63,8 @@ def published_training(new: str, old: str) -> pd.DataFrame:
     """Return measured training speed of a GPU over another: same software, model and sequence.
 
     Matched runs of the table of measurements, then MLPerf Training submissions of one company in
-    one round. Columns: ``value``, ``model``, ``source``.
+    one round. Columns: ``value``, ``model``, ``seq_len`` (NaN for submissions),
+    ``source``.
     """
     runs = _runs("gpu")
     runs = runs[runs["pair"] == f"{new} / {old}"]
@@ -69,7 +73,7 @@ def published_training(new: str, old: str) -> pd.DataFrame:
     sent = pd.DataFrame(
         {"value": sent["ratio"], "model": sent["model"], "source": sent["source_id"]}
     )
-    return pd.concat([runs[["value", "model", "source"]], sent], ignore_index=True)
+    return pd.concat([runs.drop(columns="pair"), sent], ignore_index=True)
 
 
 @lru_cache(8)
@@ -97,6 +101,7 @@ def _runs(other: str) -> pd.DataFrame:
             "pair": pairs["pair"],
             "value": np.asarray(speed)[new] / np.asarray(speed)[old],
             "model": rows["model"].to_numpy()[new],
+            "seq_len": rows["seq_len"].to_numpy(float)[new],
             "source": rows["source_id"].to_numpy()[new],
         }
     )

@@ -150,15 +150,14 @@ def training_grid(
 
 @lru_cache(64)
 def _trained(q: ClaimsQuestion, new: tuple[str, str], old: tuple[str, str]) -> pd.DataFrame:
-    names = [network.id for network in q.trained]
     parts = []
     for length in q.sequences:
         table = size_table(
-            new, old, names, q.train_gpus, length, max(GLOBAL_BATCH_TOKENS // length, 1)
+            new, old, q.trained, q.train_gpus, length, max(GLOBAL_BATCH_TOKENS // length, 1)
         )
         part = table.rename(columns={"ratio": "value", "ratio_low": "low", "ratio_high": "high"})
         part = part.assign(seq_len=length, precision=new[1].upper())
         part["params_b"] = part["params_b"].round(1)
-        names_ = ["model", "params_b", "gpus", "seq_len", "precision", "value", "low", "high"]
-        parts.append(part[names_].dropna())
+        columns = ["model", "params_b", "gpus", "seq_len", "precision", "value", "low", "high"]
+        parts.append(part[columns].dropna())
     return pd.concat(parts, ignore_index=True)

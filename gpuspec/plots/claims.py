@@ -1,5 +1,6 @@
 """Pictures of claims: where they hold, and what was said beside what is estimated and measured."""
 
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from gpuspec.claims import ClaimMap
-from gpuspec.plots.common import blank_axes, headline
+from gpuspec.plots.common import blank_axes
 
 AXIS = {
     "model": "",
@@ -18,7 +19,7 @@ AXIS = {
     "seq_len": "tokens of a training sequence",
     "gpus": "GPUs that serve together",
     "limit_s": "limit on the whole answer, seconds",
-    "price": "price of an hour, of that of the older GPU",
+    "price": "price of an hour over that of the older GPU",
     "requests": "requests in flight",
     "tp": "cards that share a model",
     "intensity": "FP64 operations for each byte of memory",
@@ -33,24 +34,29 @@ def holding_map(shown: ClaimMap, title: str) -> Figure:
     Cells are darker where the estimate is higher; a second number is a published median.
     """
     values, holds = shown.cells, shown.holds.to_numpy(bool)
-    measured = bool(np.isfinite(shown.published.to_numpy(float)).any())
+    numbers, seen = values.to_numpy(float), shown.published.to_numpy(float)
+    measured = bool(np.isfinite(seen).any())
     height = 1.35 + (0.46 if measured else 0.36) * len(values)
     figure, axes = blank_axes(7.0, height)
     axes.grid(visible=False)
     axes.imshow(_shades(values), cmap="Greys", vmin=0, vmax=2.2, aspect="auto")
     for y, x in np.ndindex(*values.shape):
-        text = _cell(values.iat[y, x], shown.published.iat[y, x])
+        text = _cell(float(numbers[y, x]), float(seen[y, x]))
         weight = "bold" if holds[y, x] else "normal"
         axes.text(x, y, text, ha="center", va="center", fontsize=8, fontweight=weight)
     _ring(axes, holds)
     axes.set_xticks(range(len(values.columns)), [_label(c) for c in values.columns], fontsize=8)
     axes.set_yticks(range(len(values)), [_label(r) for r in values.index], fontsize=8)
-    axes.set_xlabel(AXIS.get(shown.across, shown.across))
-    axes.set_ylabel(AXIS.get(shown.down, shown.down))
+    axes.set_xlabel(AXIS.get(shown.across, ""))
+    axes.set_ylabel(AXIS.get(shown.down, ""))
     axes.tick_params(length=0)
     axes.spines[["left", "bottom"]].set_visible(False)
-    headline(axes, title)
+    _titled(figure, title)
     return figure
+
+
+def _titled(figure: Figure, title: str) -> None:
+    figure.suptitle(fill(title, 92), x=0.01, ha="left", fontsize=10, fontweight="bold")
 
 
 def _shades(values: pd.DataFrame) -> np.ndarray:
@@ -68,7 +74,7 @@ def _shades(values: pd.DataFrame) -> np.ndarray:
 def _cell(value: float, published: float) -> str:
     if np.isnan(value):
         return "–"
-    text = "only new" if np.isinf(value) else _figure(value)
+    text = "only\nnew" if np.isinf(value) else _figure(value)
     return f"{text}\nmeas. {_figure(published)}" if np.isfinite(published) else text
 
 
@@ -154,5 +160,5 @@ def said_and_found(rows: pd.DataFrame, title: str) -> Figure:
         Line2D([], [], marker="|", color="black", linestyle="", label="published"),
     ]
     axes.legend(handles=handles, fontsize=7.5, frameon=False, loc="lower right")
-    headline(axes, title)
+    _titled(figure, title)
     return figure

@@ -17,6 +17,7 @@ from gpuspec.claims import (
     range_text,
 )
 from gpuspec.story.common import listed
+from gpuspec.story.common import rows as rows_of
 
 _SAID = {TRUE: "true", WHEN: "true under a condition", MISLEADING: "misleading", FALSE: "false"}
 _FIXED = {
@@ -158,7 +159,7 @@ def said_rows(findings: Sequence[Finding]) -> pd.DataFrame:
 
 def numbers_finding(rows: pd.DataFrame) -> str:
     """Say which of the article's numbers no estimate reaches."""
-    short = [f"{r.label.split()[0]}" for r in rows.itertuples() if r.said > r.high]
+    short = [f"{r.label.split()[0]}" for r in rows_of(rows) if r.said > r.high]
     if not short:
         return "Each number of the article is reached by some estimate"
     return f"No estimate reaches the article's number in {listed(short)}"
