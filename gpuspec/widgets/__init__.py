@@ -1,6 +1,6 @@
 """Control panels for JupyterLab: widgets around the same calls that made the static picture."""
 
-from gpuspec.widgets.claims import claims_panel
+from gpuspec.widgets.claims import claims_panel, show_claims
 from gpuspec.widgets.inference import inference_panel
 from gpuspec.widgets.interconnect import interconnect_panel
 from gpuspec.widgets.memory import serving_panel
@@ -13,5 +13,6 @@ __all__ = [
     "inference_panel",
     "interconnect_panel",
     "serving_panel",
+    "show_claims",
     "training_panel",
 ]

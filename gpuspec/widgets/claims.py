@@ -1,5 +1,6 @@
 """Control panel of the claims notebook."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from gpuspec.claims import (
@@ -10,10 +11,30 @@ from gpuspec.claims import (
     audit,
     claim_map,
 )
-from gpuspec.display import figure
+from gpuspec.display import ShownFigure, figure, note
 from gpuspec.plots import holding_map
-from gpuspec.story import map_caption, map_finding
+from gpuspec.story import claim_sentence, footnote_sentence, map_caption, map_finding
 from gpuspec.widgets.panel import Panel, choice, slider
+
+
+def claim_figure(finding: Finding, shown: ClaimMap) -> ShownFigure:
+    """Return the map of a claim as a figure with its caption."""
+    title = map_finding(finding, shown)
+    return figure(holding_map(shown, title), map_caption(shown), title)
+
+
+def show_claims(findings: Mapping[str, Finding], *ids: str) -> None:
+    """Show for each claim asked for what is said, found and footnoted, then its map."""
+    from IPython.display import display
+
+    for name in ids:
+        if name not in findings:
+            continue
+        note(claim_sentence(findings[name]))
+        if findings[name].claim.vendor_footnote:
+            note(footnote_sentence(findings[name]))
+        if name in AXES:
+            display(claim_figure(findings[name], claim_map(findings[name])))
 
 
 def claims_panel(question: ClaimsQuestion, claim: str = "C12") -> Panel:
@@ -33,7 +54,6 @@ def claims_panel(question: ClaimsQuestion, claim: str = "C12") -> Panel:
         return found, claim_map(found, {**fixed, "weights": weights, "precision": weights})
 
     def draw(answered: tuple[Finding, ClaimMap]) -> str:
-        title = map_finding(*answered)
-        return figure(holding_map(answered[1], title), map_caption(answered[1]), title).svg
+        return claim_figure(*answered).svg
 
     return Panel(controls, answer, draw)
