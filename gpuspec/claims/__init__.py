@@ -5,10 +5,11 @@ from gpuspec.claims.audit import (
     Finding,
     audit,
     checks_table,
-    counts_table,
     estimate_text,
+    evidence_text,
     published_text,
     range_text,
+    verdict_text,
     verdicts_table,
 )
 from gpuspec.claims.maps import AXES, ClaimMap, claim_map
@@ -57,12 +58,13 @@ __all__ = [
     "claims",
     "claims_question",
     "condition",
-    "counts_table",
     "estimate_text",
+    "evidence_text",
     "joined",
     "judged",
     "published_text",
     "range_text",
+    "verdict_text",
     "verdict_word",
     "verdicts_table",
 ]

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from gpuspec.claims import hpc, inference, machines, purchase, training
 from gpuspec.claims.question import ClaimsQuestion
 from gpuspec.claims.records import Claim, claims, verdict_word
-from gpuspec.claims.verdict import FALSE, MISLEADING, Check, Verdict, joined, judged
+from gpuspec.claims.verdict import FALSE, MISLEADING, TRUE, WHEN, Check, Verdict, joined, judged
 
 WORDS = {
     "params_b": "models of {}B",
@@ -29,7 +29,7 @@ WORDS = {
     "part": "{}",
     "nodes": "{} nodes",
     "pair": "{}",
-    "tp": "{} cards for a model",
+    "tp": "{} card for a model",
     "tuning": "{}",
     "path": "PCIe {}",
     "price": "a price of {} times the older GPU's",
@@ -85,9 +85,10 @@ class Finding(BaseModel):
 
     @property
     def deciding(self) -> int:
-        """Return the place of the check that shows why: the first that fails, else the first."""
-        bad = [i for i, v in enumerate(self.parts) if v.word in (FALSE, MISLEADING)]
-        return bad[0] if bad else 0
+        """Return the place of the check that decides: the first that fails or is conditional."""
+        kinds = [v.word for v in self.parts]
+        order = (FALSE, MISLEADING, WHEN, TRUE)
+        return kinds.index(next(word for word in order if word in kinds))
 
 
 def audit(question: ClaimsQuestion, ids: Sequence[str] | None = None) -> list[Finding]:
@@ -107,24 +108,34 @@ def audit(question: ClaimsQuestion, ids: Sequence[str] | None = None) -> list[Fi
 def verdicts_table(findings: Sequence[Finding], language: str = "en") -> pd.DataFrame:
     """Return one row a claim: what it says, the verdict, our estimate, published figures.
 
-    Columns: ``id``, ``statement``, ``verdict``, ``when`` (the condition, or why not),
-    ``estimate``, ``published``.
+    Columns: ``id``, ``statement``, ``verdict`` (with the condition, or why not), ``evidence``
+    (of the check that decides).
     """
-    rows = []
-    for f in findings:
-        check = f.checks[f.deciding]
-        rows.append(
-            (
-                f.claim.id,
-                f.claim.statement(language),
-                verdict_word(f.verdict.word, language),
-                f.verdict.condition,
-                estimate_text(check),
-                published_text(check),
-            )
+    rows = [
+        (
+            f.claim.id,
+            f.claim.statement(language),
+            verdict_text(f.verdict, language),
+            evidence_text(f.checks[f.deciding]),
         )
-    columns = ["id", "statement", "verdict", "when", "estimate", "published"]
-    return pd.DataFrame(rows, columns=columns)
+        for f in findings
+    ]
+    return pd.DataFrame(rows, columns=["id", "statement", "verdict", "evidence"])
+
+
+def verdict_text(verdict: Verdict, language: str = "en") -> str:
+    """Say a verdict with its condition, or with the reason."""
+    word = verdict_word(verdict.word, language)
+    if not verdict.condition:
+        return word
+    return f"{word} {verdict.condition}" if verdict.word == WHEN else f"{word}: {verdict.condition}"
+
+
+def evidence_text(check: Check) -> str:
+    """Say what is compared, our estimate with its interval, and what was published."""
+    seen = published_text(check)
+    what = check.what[0].upper() + check.what[1:]
+    return f"{what}: {estimate_text(check)}" + (f"; published {seen}" if seen else "")
 
 
 def checks_table(findings: Sequence[Finding], language: str = "en") -> pd.DataFrame:
@@ -148,17 +159,11 @@ def checks_table(findings: Sequence[Finding], language: str = "en") -> pd.DataFr
     return pd.DataFrame(rows, columns=[*columns, "verdict", "when"])
 
 
-def counts_table(findings: Sequence[Finding]) -> pd.DataFrame:
-    """Return how many claims got each verdict: ``verdict``, ``claims`` (their ids)."""
-    words: dict[str, list[str]] = {}
-    for f in findings:
-        words.setdefault(f.verdict.word, []).append(f.claim.id)
-    return pd.DataFrame(list(words.items()), columns=["verdict", "claims"])
-
-
 def estimate_text(check: Check) -> str:
     """Say the smallest and the largest estimate, and how far their intervals reach."""
     grid = check.grid
+    if check.unit == "yes":
+        return f"{int((grid['value'] >= 1).sum())} of {len(grid)}"
     finite = grid[np.isfinite(grid["value"].to_numpy(float))]
     if finite.empty:
         return "the older GPU serves none"
@@ -181,6 +186,8 @@ def published_text(check: Check) -> str:
 def range_text(check: Check) -> str:
     """Say which values make the statement true."""
     least, most = check.least, check.most
+    if check.unit == "yes":
+        return "yes"
     if np.isfinite(least) and np.isfinite(most):
         same = least == most
         return _number(least) if same else f"{_number(least)} to {_number(most)}"

@@ -68,10 +68,10 @@ def c05(q: ClaimsQuestion) -> list[Check]:
         ),
         Check(
             label="better isolated instances",
-            what="own decoders and confidential computing, which A100 lacks (1: it is there)",
+            what="own decoders and confidential computing, which A100 lacks",
             grid=exact(list(engines), ["gpu", "resource"]),
             least=1.0,
-            unit="",
+            unit="yes",
         ),
     ]
 

@@ -99,12 +99,12 @@ def c07(q: ClaimsQuestion) -> list[Check]:
     return [
         Check(
             label="the table's cells",
-            what="cells of the table that agree with the catalogue, every form (1: they do)",
+            what="cells of the table that agree with the catalogue, every form",
             grid=found.assign(part=np.where(sxm, "SXM parts of 80 and 141 GB", "other forms")).drop(
                 columns=["form", "gpu"]
             ),
             least=1.0,
-            unit="",
+            unit="yes",
         )
     ]
 
@@ -293,10 +293,10 @@ def c28(q: ClaimsQuestion) -> list[Check]:
     return [
         Check(
             label="the same software",
-            what="number formats of A100 that the newer GPU has too (1: it does)",
+            what="number formats of A100 that the newer GPU has too",
             grid=exact(list(formats), ["gpu", "format"]),
             least=1.0,
-            unit="",
+            unit="yes",
         ),
         Check(
             label="in the same rack",

@@ -22,7 +22,7 @@ AXES: dict[str, tuple[int, str, str, dict[str, Any]]] = {
     "C09": (1, "model", "price", {"precision": "BF16", "seq_len": 4096}),
     "C10": (1, "model", "price", {"weights": "BF16", "context": 2048}),
     "C11": (1, "model", "context", {"weights": "FP8", "gpus": 4}),
-    "C12": (0, "model", "context", {"weights": "BF16", "gpus": 2, "answer": 1024}),
+    "C12": (0, "model", "context", {"weights": "FP8", "gpus": 1, "answer": 1024}),
     "C13": (0, "gpu", "intensity", {}),
     "C15": (0, "model", "context", {"weights": "BF16", "gpus": 4}),
     "C16": (0, "link", "params_b", {}),

@@ -99,8 +99,8 @@ def large_jobs(q: ClaimsQuestion, gpus: int = 8) -> Check:
     columns = ["model", "params_b", "gpu", "value", "low", "high"]
     return Check(
         label=f"{gpus} GPUs train 70B",
-        what=f"memory of {gpus} GPUs holds the training of all weights, 70B and more (1: it does)",
+        what=f"memory of {gpus} GPUs holds the training of all weights, 70B and more",
         grid=pd.DataFrame(rows, columns=columns),
         least=1.0,
-        unit="",
+        unit="yes",
     )

@@ -37,6 +37,7 @@ class Check(BaseModel):
     least: float = -np.inf
     most: float = np.inf
     unit: str = "times"
+    """Unit of the value; ``yes`` for a question of which 1 is yes."""
     any_will_do: bool = False
     """The statement says "up to": one ordinary setting that reaches it is enough."""
     measured: pd.DataFrame = pd.DataFrame({"value": [], "source": []})
@@ -98,8 +99,8 @@ def judged(check: Check, words: Mapping[str, str] | None = None) -> Verdict:
     if found is not None:
         return Verdict(word=WHEN, condition=condition_words(found, words), **said)
     text = f"in {share:.0%} of the settings" if share else "only within the error of the estimate"
-    if not share and not possible:
-        text = f"in no estimate; {measured:.0%} of the published cases reach it"
+    text = text if possible else "in none of the settings"
+    text += f", in {measured:.0%} of the published cases" if measured > 0 else ""
     return Verdict(word=MISLEADING, condition=text, **said)
 
 
@@ -120,7 +121,7 @@ def joined(verdicts: list[Verdict], names: list[str]) -> Verdict:
         return Verdict(word=WHEN, condition=text, share=share)
     wrong = [n for n, v in zip(names, verdicts, strict=True) if v.word in (FALSE, MISLEADING)]
     right = [n for n, v in zip(names, verdicts, strict=True) if v.word not in (FALSE, MISLEADING)]
-    text = "wrong: " + ", ".join(wrong) + ("; right: " + ", ".join(right) if right else "")
+    text = "does not hold: " + ", ".join(wrong) + ("; holds: " + ", ".join(right) if right else "")
     return Verdict(word=FALSE if kinds == {FALSE} else MISLEADING, condition=text, share=share)
 
 

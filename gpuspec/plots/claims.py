@@ -36,7 +36,7 @@ def holding_map(shown: ClaimMap, title: str) -> Figure:
     values, holds = shown.cells, shown.holds.to_numpy(bool)
     numbers, seen = values.to_numpy(float), shown.published.to_numpy(float)
     measured = bool(np.isfinite(seen).any())
-    height = 1.35 + (0.46 if measured else 0.36) * len(values)
+    height = 1.35 + (0.4 if measured else 0.32) * len(values)
     figure, axes = blank_axes(7.0, height)
     axes.grid(visible=False)
     axes.imshow(_shades(values), cmap="Greys", vmin=0, vmax=2.2, aspect="auto")

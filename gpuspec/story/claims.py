@@ -12,9 +12,9 @@ from gpuspec.claims import (
     WHEN,
     ClaimMap,
     Finding,
-    estimate_text,
-    published_text,
+    evidence_text,
     range_text,
+    verdict_text,
 )
 from gpuspec.story.common import listed
 from gpuspec.story.common import rows as rows_of
@@ -58,24 +58,11 @@ def audit_sentences(findings: Sequence[Finding]) -> str:
 def claim_sentence(finding: Finding) -> str:
     """Say of one claim what the article says, the verdict, and the evidence of each part."""
     f = finding
-    said = f"**{f.claim.id}: {f.claim.statement_en}.** Verdict: **{_verdict(f)}**."
+    said = f"**{f.claim.id}: {f.claim.statement_en}.** Verdict: **{verdict_text(f.verdict)}**."
     for check, part in zip(f.checks, f.parts, strict=True):
-        seen = published_text(check)
-        seen = f"; published {seen}" if seen else ""
-        said += (
-            f" {check.what[0].upper()}{check.what[1:]}: {estimate_text(check)}{seen}; "
-            f"in range ({range_text(check)}) in {part.share:.0%} of {len(check.grid)} settings."
-        )
+        held = f"in range ({range_text(check)}) in {part.share:.0%} of {len(check.grid)} settings"
+        said += f" {evidence_text(check)}" + ("." if check.unit == "yes" else f"; {held}.")
     return said
-
-
-def _verdict(finding: Finding) -> str:
-    v = finding.verdict
-    return (
-        f"{v.word}: {v.condition}"
-        if v.condition and v.word != WHEN
-        else f"{v.word} {v.condition}".strip()
-    )
 
 
 def footnote_sentence(finding: Finding) -> str:
