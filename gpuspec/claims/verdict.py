@@ -136,7 +136,7 @@ def condition(grid: pd.DataFrame, good: np.ndarray) -> list[tuple[str, str, Any]
     tests, masks = _tests(grid)
     if not tests:
         return None
-    inside, held = masks.astype(float), good.astype(float)
+    inside, held = masks.astype(float), np.asarray(good, float)
     single = _separation(inside @ held, inside.sum(axis=1), held)
     both = _separation((inside * held) @ inside.T, inside @ inside.T, held)
     columns = np.array([t[0] for t in tests])

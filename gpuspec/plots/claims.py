@@ -114,7 +114,7 @@ def _ring(axes: Any, holds: np.ndarray) -> None:
 
 
 def said_and_found(rows: pd.DataFrame, title: str) -> Figure:
-    """Draw the article's numbers beside the range of our estimates and the published figures.
+    """Draw the guide's numbers beside the range of our estimates and the published figures.
 
     `rows`: ``label``, ``said``, ``least`` and ``most`` (of the estimates), ``low`` and ``high``
     (of their intervals), ``published`` (arrays).
@@ -153,7 +153,7 @@ def said_and_found(rows: pd.DataFrame, title: str) -> Figure:
             color="#D55E00",
             markeredgecolor="k",
             linestyle="",
-            label="the article says",
+            label="the guide says",
         ),
         Line2D([], [], color=_BOLD, linewidth=7, alpha=0.75, label="our estimates"),
         Line2D([], [], color="#555555", linewidth=1.2, label="80 % intervals of them"),

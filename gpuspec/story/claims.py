@@ -56,7 +56,7 @@ def audit_sentences(findings: Sequence[Finding]) -> str:
 
 
 def claim_sentence(finding: Finding) -> str:
-    """Say of one claim what the article says, the verdict, and the evidence of each part."""
+    """Say of one claim what the guide says, the verdict, and the evidence of each part."""
     f = finding
     said = f"**{f.claim.id}: {f.claim.statement_en}.** Verdict: **{verdict_text(f.verdict)}**."
     for check, part in zip(f.checks, f.parts, strict=True):
@@ -115,7 +115,7 @@ def said_rows(findings: Sequence[Finding]) -> pd.DataFrame:
     number |= {"C08": (0, 7 / 3), "C12": (0, 1.5)}
     names = {
         "C01": "training, H100 / A100",
-        "C02": "serving, H100 / A100",
+        "C02": "serving at full load, H100 / A100",
         "C03": "FP16 peak, H100 / A100",
         "C06": "dynamic programming, H100 / A100",
         "C08": "a week in three days",
@@ -145,11 +145,11 @@ def said_rows(findings: Sequence[Finding]) -> pd.DataFrame:
 
 
 def numbers_finding(rows: pd.DataFrame) -> str:
-    """Say which of the article's numbers no estimate reaches."""
+    """Say which of the guide's numbers no estimate reaches."""
     short = [f"{r.label.split()[0]}" for r in rows_of(rows) if r.said > r.high]
     if not short:
-        return "Each number of the article is reached by some estimate"
-    return f"No estimate reaches the article's number in {listed(short)}"
+        return "Each number of the guide is reached by some estimate"
+    return f"No estimate reaches the guide's number in {listed(short)}"
 
 
 def _short(value: float) -> str:
