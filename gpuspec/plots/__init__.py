@@ -3,6 +3,14 @@
 from gpuspec.plots.catalogue import dense_against_sparse, rates_by_precision, roofline
 from gpuspec.plots.claims import holding_map, said_and_found
 from gpuspec.plots.common import gpu_colors, save
+from gpuspec.plots.hpc import (
+    amdahl_lines,
+    class_speeds,
+    dynamic_bars,
+    hpc_roofline,
+    hpc_scaling,
+    speed_bars,
+)
 from gpuspec.plots.inference import (
     grouped_bars,
     latency_by_rate,
@@ -33,14 +41,19 @@ from gpuspec.plots.training import (
 )
 
 __all__ = [
+    "amdahl_lines",
     "bandwidth_by_gpus",
     "bus_bandwidth",
+    "class_speeds",
     "days_by_gpus",
     "dense_against_sparse",
+    "dynamic_bars",
     "form_ratios",
     "gpu_colors",
     "grouped_bars",
     "holding_map",
+    "hpc_roofline",
+    "hpc_scaling",
     "kv_against_context",
     "latency_by_rate",
     "latency_throughput",
@@ -54,6 +67,7 @@ __all__ = [
     "scaling_efficiency",
     "sequences_against_context",
     "serving_memory",
+    "speed_bars",
     "step_shares",
     "tensor_shares",
     "throughput_by_context",

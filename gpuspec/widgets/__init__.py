@@ -5,6 +5,7 @@ from gpuspec.widgets.inference import inference_panel
 from gpuspec.widgets.interconnect import interconnect_panel
 from gpuspec.widgets.memory import serving_panel
 from gpuspec.widgets.panel import Panel
+from gpuspec.widgets.simulation import simulation_panel
 from gpuspec.widgets.training import training_panel
 
 __all__ = [
@@ -14,5 +15,6 @@ __all__ = [
     "interconnect_panel",
     "serving_panel",
     "show_claims",
+    "simulation_panel",
     "training_panel",
 ]
