@@ -1,52 +1,25 @@
 """Pictures: every function returns a `Figure`, and none shows it."""
 
-from gpuspec.plots.catalogue import dense_against_sparse, rates_by_precision, roofline
-from gpuspec.plots.claims import holding_map, said_and_found
-from gpuspec.plots.common import gpu_colors, save
-from gpuspec.plots.hpc import (
-    amdahl_lines,
-    class_speeds,
-    dynamic_bars,
-    hpc_roofline,
-    hpc_scaling,
-    speed_bars,
-)
-from gpuspec.plots.inference import (
-    grouped_bars,
-    latency_by_rate,
-    latency_throughput,
-    throughput_by_context,
-    validation_scatter,
-)
-from gpuspec.plots.interconnect import (
-    bandwidth_by_gpus,
-    bus_bandwidth,
-    form_ratios,
-    network_scaling,
-    tensor_shares,
-    waiting_bars,
-)
-from gpuspec.plots.memory import (
-    kv_against_context,
-    sequences_against_context,
-    serving_memory,
-    training_memory,
-)
-from gpuspec.plots.training import (
-    days_by_gpus,
-    mfu_by_layout,
-    ratio_by_size,
-    scaling_efficiency,
-    step_shares,
-)
+from gpuspec.plots.catalogue import (dense_against_sparse, rates_by_precision, roofline)
+from gpuspec.plots.claims import (holding_map, said_and_found)
+from gpuspec.plots.common import (gpu_colors, save)
+from gpuspec.plots.cost import (cost_by_utilisation, cost_ranges, drift_bars, owned_parts, paid_by_month, price_trend, spot_prices, tornado)
+from gpuspec.plots.hpc import (amdahl_lines, class_speeds, dynamic_bars, hpc_roofline, hpc_scaling, speed_bars)
+from gpuspec.plots.inference import (grouped_bars, latency_by_rate, latency_throughput, throughput_by_context, validation_scatter)
+from gpuspec.plots.interconnect import (bandwidth_by_gpus, bus_bandwidth, form_ratios, network_scaling, tensor_shares, waiting_bars)
+from gpuspec.plots.memory import (kv_against_context, sequences_against_context, serving_memory, training_memory)
+from gpuspec.plots.training import (days_by_gpus, mfu_by_layout, ratio_by_size, scaling_efficiency, step_shares)
 
 __all__ = [
     "amdahl_lines",
     "bandwidth_by_gpus",
     "bus_bandwidth",
     "class_speeds",
+    "cost_by_utilisation",
+    "cost_ranges",
     "days_by_gpus",
     "dense_against_sparse",
+    "drift_bars",
     "dynamic_bars",
     "form_ratios",
     "gpu_colors",
@@ -59,6 +32,9 @@ __all__ = [
     "latency_throughput",
     "mfu_by_layout",
     "network_scaling",
+    "owned_parts",
+    "paid_by_month",
+    "price_trend",
     "rates_by_precision",
     "ratio_by_size",
     "roofline",
@@ -68,9 +44,11 @@ __all__ = [
     "sequences_against_context",
     "serving_memory",
     "speed_bars",
+    "spot_prices",
     "step_shares",
     "tensor_shares",
     "throughput_by_context",
+    "tornado",
     "training_memory",
     "validation_scatter",
     "waiting_bars",

@@ -1,78 +1,33 @@
 """Sentences that read a table for the decision, true for whatever was asked."""
 
-from gpuspec.story.claims import (
-    audit_finding,
-    audit_sentences,
-    claim_sentence,
-    footnote_sentence,
-    map_caption,
-    map_finding,
-    numbers_finding,
-    said_rows,
-)
-from gpuspec.story.common import listed, time_with_interval
-from gpuspec.story.hpc import (
-    amdahl_finding,
-    claim_sentences,
-    class_finding,
-    dynamic_finding,
-    energy_finding,
-    nodes_finding,
-    nodes_sentences,
-    roofline_finding,
-    seven_times_sentences,
-    speed_finding,
-    speed_sentences,
-    step_finding,
-    step_sentences,
-)
-from gpuspec.story.inference import (
-    arrivals_finding,
-    context_finding,
-    option_finding,
-    option_sentences,
-)
-from gpuspec.story.interconnect import (
-    bandwidth_finding,
-    bandwidth_sentences,
-    form_finding,
-    form_sentences,
-    network_finding,
-    network_sentences,
-    scale_finding,
-    tensor_finding,
-    waiting_finding,
-)
-from gpuspec.story.memory import (
-    kv_finding,
-    kv_sentence,
-    sequences_finding,
-    serving_finding,
-    single_gpu_sentences,
-    training_finding,
-    weights_sentence,
-)
-from gpuspec.story.training import (
-    deadline_finding,
-    deadline_sentences,
-    mfu_finding,
-    scaling_finding,
-    size_finding,
-)
+from gpuspec.story.claims import (audit_finding, audit_sentences, claim_sentence, footnote_sentence, map_caption, map_finding, numbers_finding, said_rows)
+from gpuspec.story.common import (listed, time_with_interval)
+from gpuspec.story.cost import (age_sentences, backtest_finding, break_even_finding, break_even_sentences, drift_finding, driver_finding, parts_finding, spot_finding, trend_finding, ways_finding, work_finding)
+from gpuspec.story.hpc import (amdahl_finding, claim_sentences, class_finding, dynamic_finding, energy_finding, nodes_finding, nodes_sentences, roofline_finding, seven_times_sentences, speed_finding, speed_sentences, step_finding, step_sentences)
+from gpuspec.story.inference import (arrivals_finding, context_finding, option_finding, option_sentences)
+from gpuspec.story.interconnect import (bandwidth_finding, bandwidth_sentences, form_finding, form_sentences, network_finding, network_sentences, scale_finding, tensor_finding, waiting_finding)
+from gpuspec.story.memory import (kv_finding, kv_sentence, sequences_finding, serving_finding, single_gpu_sentences, training_finding, weights_sentence)
+from gpuspec.story.training import (deadline_finding, deadline_sentences, mfu_finding, scaling_finding, size_finding)
 
 __all__ = [
+    "age_sentences",
     "amdahl_finding",
     "arrivals_finding",
     "audit_finding",
     "audit_sentences",
+    "backtest_finding",
     "bandwidth_finding",
     "bandwidth_sentences",
+    "break_even_finding",
+    "break_even_sentences",
     "claim_sentence",
     "claim_sentences",
     "class_finding",
     "context_finding",
     "deadline_finding",
     "deadline_sentences",
+    "drift_finding",
+    "driver_finding",
     "dynamic_finding",
     "energy_finding",
     "footnote_sentence",
@@ -91,6 +46,7 @@ __all__ = [
     "numbers_finding",
     "option_finding",
     "option_sentences",
+    "parts_finding",
     "roofline_finding",
     "said_rows",
     "scale_finding",
@@ -102,11 +58,15 @@ __all__ = [
     "size_finding",
     "speed_finding",
     "speed_sentences",
+    "spot_finding",
     "step_finding",
     "step_sentences",
     "tensor_finding",
     "time_with_interval",
     "training_finding",
+    "trend_finding",
     "waiting_finding",
+    "ways_finding",
     "weights_sentence",
+    "work_finding",
 ]

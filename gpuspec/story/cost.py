@@ -1,0 +1,167 @@
+"""Sentences about cost."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gpuspec.money import CostQuestion
+from gpuspec.prices import age_warnings
+from gpuspec.story.common import listed, rows
+
+
+def ways_finding(question: CostQuestion, ways: pd.DataFrame) -> str:
+    """Say the cheapest rent on demand and the owned hour of each GPU, at the use asked."""
+    said = []
+    for name, group in ways.groupby("gpu", sort=False):
+        plain = group[group["tier"] != "hyperscaler"].set_index("mode")["central"]
+        words = [
+            f"{plain[mode]:,.2f} {text}"
+            for mode, text in (("on-demand", "rented on demand"), ("own", "owned"))
+            if mode in plain
+        ]
+        said.append(f"{name} {' or '.join(words)}" if words else f"{name} has no such price")
+    used = f"{question.utilisation:.0%} use"
+    return f"{question.currency} for a used GPU-hour at {used}: {'; '.join(said)}"
+
+
+def parts_finding(parts: pd.DataFrame) -> str:
+    """Say which share of an owned hour is capital with its cost, and which is energy."""
+    if parts.empty:
+        return "None of these GPUs has a purchase price"
+    total = parts.sum(axis=1)
+    capital = parts[["server", "network", "finance"]].sum(axis=1) / total
+    energy = parts["energy"] / total
+    return (
+        f"Capital and its cost are {_span(capital)} of an owned hour, electricity {_span(energy)}"
+    )
+
+
+def break_even_finding(question: CostQuestion, table: pd.DataFrame) -> str:
+    """Say from which utilisation and month owning each GPU beats renting on demand."""
+    plain = table[(table["mode"] == "on-demand") & (table["tier"] != "hyperscaler")]
+    if plain.empty:
+        return "Nothing to compare: a GPU needs both a rent and a purchase price"
+    said = []
+    for r in rows(plain):
+        if not np.isfinite(r.utilisation):
+            said.append(f"{r.gpu} never")
+            continue
+        month = f"month {np.ceil(r.month):.0f}" if np.isfinite(r.month) else "never paid back"
+        said.append(
+            f"{r.gpu} above {r.utilisation:.0%} use ({month} at {question.utilisation:.0%})"
+        )
+    return f"Owning beats renting on demand: {listed(said)}"
+
+
+def break_even_sentences(question: CostQuestion, table: pd.DataFrame) -> str:
+    """Say what a reservation means for a break-even, and which comparator decides."""
+    q = question
+    kept = table[table["mode"].str.startswith("reserved") & (table["tier"] != "hyperscaler")]
+    cheaper = kept[kept["utilisation"] == 0]
+    text = (
+        f"A reservation is paid whether it is used or not, as an owned GPU is: utilisation does "
+        f"not decide between them, the {q.horizon_months:g} months do."
+    )
+    if len(cheaper):
+        names = listed(list(dict.fromkeys(cheaper["gpu"])))
+        text += f" Over them owning is cheaper than a reservation for {names}."
+    spread = table[np.isfinite(table["month"])].groupby("gpu", sort=False)["month"]
+    if len(spread):
+        widest = (spread.max() - spread.min()).idxmax()
+        low, high = spread.min()[widest], spread.max()[widest]
+        text += (
+            f" The comparator decides: {widest} is paid back after {low:,.0f} months against the "
+            f"dearest rent and after {high:,.0f} against the cheapest that it beats at all."
+        )
+    return text
+
+
+def drift_finding(table: pd.DataFrame) -> str:
+    """Say which way is the cheapest without interruptions if rents fall, stay, or rise."""
+    steady = table[table["mode"] != "spot"]
+    said = []
+    for name, group in steady.groupby("gpu", sort=False):
+        best = group.loc[group.groupby("drift")["hour"].idxmin()].set_index("drift")["way"]
+        words = [str(best[drift]).replace("rent, ", "") for drift in ("down", "flat", "up")]
+        if len(set(words)) == 1:
+            said.append(f"{name} {words[0]} in all three")
+        else:
+            said.append(f"{name} {words[0]} if rents fall, {words[1]} if flat, {words[2]} if up")
+    return f"Cheapest: {'; '.join(said)}"
+
+
+def trend_finding(change: pd.DataFrame) -> str:
+    """Say how many of the series have risen since a day, and by how much at most."""
+    if change.empty:
+        return "No series has two points in this time"
+    risen = change[change["change"] > 0]
+    since = change["first_date"].min()
+    head = f"{len(risen)} of {len(change)} series have risen since {since:%B %Y}"
+    if risen.empty:
+        return head
+    top = risen.sort_values("change").to_dict("records")[-1]
+    return f"{head}, {str(top['series']).replace(' survey index', '')} by {top['change']:.0%}"
+
+
+def spot_finding(table: pd.DataFrame) -> str:
+    """Say what interruptions add to a large job's spot price, and what stays of the saving."""
+    if table.empty:
+        return "No spot price for these GPUs"
+    most = table["gpus"].max()
+    last = table[table["gpus"] == most]
+    lost = 1 - last["useful"]
+    text = f"A job of {most:,} GPUs loses {_span(lost)} of its spot hours to interruptions"
+    known = last.dropna(subset=["on_demand"])
+    if known.empty:
+        return text
+    saved = 1 - known["effective"] / known["on_demand"]
+    if saved.max() <= 0:
+        return f"{text}, and nothing is left of the saving"
+    return f"{text}; {_span(saved)} of the rent on demand is still saved"
+
+
+def work_finding(table: pd.DataFrame, what: str, currency: str, mode: str = "on-demand") -> str:
+    """Say on which GPU a unit of work is the cheapest, rented on demand and owned."""
+    said = []
+    for way, words in ((mode, "rented on demand"), ("own", "owned")):
+        known = table[(table["mode"] == way) & table["usd"].notna()]
+        if known.empty:
+            continue
+        best = known.sort_values("usd").to_dict("records")[0]
+        said.append(f"{best['gpu']} {words} ({best['usd']:,.3g} {currency})")
+    return f"{what}, cheapest: {listed(said)}" if said else f"{what}: none of these GPUs does it"
+
+
+def driver_finding(table: pd.DataFrame, gpu: str) -> str:
+    """Say which inputs move the cost of an owned hour most, and which least."""
+    if table.empty:
+        return f"{gpu} has no purchase price"
+    first, second = table["driver"].iloc[0], table["driver"].iloc[1]
+    return f"{gpu}: {first} decides what an owned hour costs, then {second}"
+
+
+def age_sentences(question: CostQuestion) -> str:
+    """Say which prices are old; one sentence a way to get GPUs."""
+    warned = age_warnings(question.offers(providers=()))
+    return " ".join(warned) if warned else "No price that is used here is older than its limit."
+
+
+def backtest_finding(summary: dict[str, float]) -> str:
+    """Say how wrong prices half a year old were."""
+    if not summary["series"]:
+        return "No series has both rows"
+    return (
+        f"Unchanged prices of May and June 2026 miss those of October and November by up to "
+        f"{summary['worst']:.0%} ({summary['series']:.0f} series; half of them did not move)"
+        if summary["median"] == 0
+        else f"Unchanged prices miss later ones by up to {summary['worst']:.0%}, "
+        f"{summary['median']:.0%} at the median of {summary['series']:.0f} series"
+    )
+
+
+def _span(values: Any) -> str:
+    low, high = float(np.min(values)), float(np.max(values))
+    if round(low, 2) == round(high, 2):
+        return f"{low:.0%}"
+    return f"{low:.0%} to {high:.0%}"
