@@ -1,14 +1,55 @@
 """Pictures: every function returns a `Figure`, and none shows it."""
 
-from gpuspec.plots.catalogue import (dense_against_sparse, rates_by_precision, roofline)
-from gpuspec.plots.claims import (holding_map, said_and_found)
-from gpuspec.plots.common import (gpu_colors, save)
-from gpuspec.plots.cost import (cost_by_utilisation, cost_ranges, drift_bars, owned_parts, paid_by_month, price_trend, spot_prices, tornado)
-from gpuspec.plots.hpc import (amdahl_lines, class_speeds, dynamic_bars, hpc_roofline, hpc_scaling, speed_bars)
-from gpuspec.plots.inference import (grouped_bars, latency_by_rate, latency_throughput, throughput_by_context, validation_scatter)
-from gpuspec.plots.interconnect import (bandwidth_by_gpus, bus_bandwidth, form_ratios, network_scaling, tensor_shares, waiting_bars)
-from gpuspec.plots.memory import (kv_against_context, sequences_against_context, serving_memory, training_memory)
-from gpuspec.plots.training import (days_by_gpus, mfu_by_layout, ratio_by_size, scaling_efficiency, step_shares)
+from gpuspec.plots.catalogue import dense_against_sparse, rates_by_precision, roofline
+from gpuspec.plots.claims import holding_map, said_and_found
+from gpuspec.plots.common import gpu_colors, save
+from gpuspec.plots.cost import (
+    cost_by_utilisation,
+    cost_ranges,
+    drift_bars,
+    owned_parts,
+    paid_by_month,
+    price_trend,
+    spot_prices,
+    tornado,
+)
+from gpuspec.plots.hpc import (
+    amdahl_lines,
+    class_speeds,
+    dynamic_bars,
+    hpc_roofline,
+    hpc_scaling,
+    speed_bars,
+)
+from gpuspec.plots.inference import (
+    grouped_bars,
+    latency_by_rate,
+    latency_throughput,
+    throughput_by_context,
+    validation_scatter,
+)
+from gpuspec.plots.interconnect import (
+    bandwidth_by_gpus,
+    bus_bandwidth,
+    form_ratios,
+    network_scaling,
+    tensor_shares,
+    waiting_bars,
+)
+from gpuspec.plots.memory import (
+    kv_against_context,
+    sequences_against_context,
+    serving_memory,
+    training_memory,
+)
+from gpuspec.plots.mig import fleet_bars, fleet_costs, layout_bars, published_slices, slice_delivery
+from gpuspec.plots.training import (
+    days_by_gpus,
+    mfu_by_layout,
+    ratio_by_size,
+    scaling_efficiency,
+    step_shares,
+)
 
 __all__ = [
     "amdahl_lines",
@@ -21,6 +62,8 @@ __all__ = [
     "dense_against_sparse",
     "drift_bars",
     "dynamic_bars",
+    "fleet_bars",
+    "fleet_costs",
     "form_ratios",
     "gpu_colors",
     "grouped_bars",
@@ -30,11 +73,13 @@ __all__ = [
     "kv_against_context",
     "latency_by_rate",
     "latency_throughput",
+    "layout_bars",
     "mfu_by_layout",
     "network_scaling",
     "owned_parts",
     "paid_by_month",
     "price_trend",
+    "published_slices",
     "rates_by_precision",
     "ratio_by_size",
     "roofline",
@@ -43,6 +88,7 @@ __all__ = [
     "scaling_efficiency",
     "sequences_against_context",
     "serving_memory",
+    "slice_delivery",
     "speed_bars",
     "spot_prices",
     "step_shares",

@@ -1,13 +1,87 @@
 """Sentences that read a table for the decision, true for whatever was asked."""
 
-from gpuspec.story.claims import (audit_finding, audit_sentences, claim_sentence, footnote_sentence, map_caption, map_finding, numbers_finding, said_rows)
-from gpuspec.story.common import (listed, time_with_interval)
-from gpuspec.story.cost import (age_sentences, backtest_finding, break_even_finding, break_even_sentences, drift_finding, driver_finding, parts_finding, spot_finding, trend_finding, ways_finding, work_finding)
-from gpuspec.story.hpc import (amdahl_finding, claim_sentences, class_finding, dynamic_finding, energy_finding, nodes_finding, nodes_sentences, roofline_finding, seven_times_sentences, speed_finding, speed_sentences, step_finding, step_sentences)
-from gpuspec.story.inference import (arrivals_finding, context_finding, option_finding, option_sentences)
-from gpuspec.story.interconnect import (bandwidth_finding, bandwidth_sentences, form_finding, form_sentences, network_finding, network_sentences, scale_finding, tensor_finding, waiting_finding)
-from gpuspec.story.memory import (kv_finding, kv_sentence, sequences_finding, serving_finding, single_gpu_sentences, training_finding, weights_sentence)
-from gpuspec.story.training import (deadline_finding, deadline_sentences, mfu_finding, scaling_finding, size_finding)
+from gpuspec.story.claims import (
+    audit_finding,
+    audit_sentences,
+    claim_sentence,
+    footnote_sentence,
+    map_caption,
+    map_finding,
+    numbers_finding,
+    said_rows,
+)
+from gpuspec.story.common import listed, time_with_interval
+from gpuspec.story.cost import (
+    age_sentences,
+    backtest_finding,
+    break_even_finding,
+    break_even_sentences,
+    drift_finding,
+    driver_finding,
+    parts_finding,
+    spot_finding,
+    trend_finding,
+    ways_finding,
+    work_finding,
+)
+from gpuspec.story.hpc import (
+    amdahl_finding,
+    claim_sentences,
+    class_finding,
+    dynamic_finding,
+    energy_finding,
+    nodes_finding,
+    nodes_sentences,
+    roofline_finding,
+    seven_times_sentences,
+    speed_finding,
+    speed_sentences,
+    step_finding,
+    step_sentences,
+)
+from gpuspec.story.inference import (
+    arrivals_finding,
+    context_finding,
+    option_finding,
+    option_sentences,
+)
+from gpuspec.story.interconnect import (
+    bandwidth_finding,
+    bandwidth_sentences,
+    form_finding,
+    form_sentences,
+    network_finding,
+    network_sentences,
+    scale_finding,
+    tensor_finding,
+    waiting_finding,
+)
+from gpuspec.story.memory import (
+    kv_finding,
+    kv_sentence,
+    sequences_finding,
+    serving_finding,
+    single_gpu_sentences,
+    training_finding,
+    weights_sentence,
+)
+from gpuspec.story.mig import (
+    blocking_sentences,
+    delivery_finding,
+    fleets_finding,
+    headroom_finding,
+    layouts_finding,
+    packing_finding,
+    published_finding,
+    published_sentences,
+)
+from gpuspec.story.training import (
+    deadline_finding,
+    deadline_sentences,
+    mfu_finding,
+    scaling_finding,
+    size_finding,
+)
 
 __all__ = [
     "age_sentences",
@@ -18,6 +92,7 @@ __all__ = [
     "backtest_finding",
     "bandwidth_finding",
     "bandwidth_sentences",
+    "blocking_sentences",
     "break_even_finding",
     "break_even_sentences",
     "claim_sentence",
@@ -26,15 +101,19 @@ __all__ = [
     "context_finding",
     "deadline_finding",
     "deadline_sentences",
+    "delivery_finding",
     "drift_finding",
     "driver_finding",
     "dynamic_finding",
     "energy_finding",
+    "fleets_finding",
     "footnote_sentence",
     "form_finding",
     "form_sentences",
+    "headroom_finding",
     "kv_finding",
     "kv_sentence",
+    "layouts_finding",
     "listed",
     "map_caption",
     "map_finding",
@@ -46,7 +125,10 @@ __all__ = [
     "numbers_finding",
     "option_finding",
     "option_sentences",
+    "packing_finding",
     "parts_finding",
+    "published_finding",
+    "published_sentences",
     "roofline_finding",
     "said_rows",
     "scale_finding",

@@ -1,13 +1,14 @@
 """Control panels for JupyterLab: widgets around the same calls that made the static picture."""
 
-from gpuspec.widgets.claims import (claims_panel, show_claims)
-from gpuspec.widgets.cost import (cost_panel)
-from gpuspec.widgets.inference import (inference_panel)
-from gpuspec.widgets.interconnect import (interconnect_panel)
-from gpuspec.widgets.memory import (serving_panel)
-from gpuspec.widgets.panel import (Panel)
-from gpuspec.widgets.simulation import (simulation_panel)
-from gpuspec.widgets.training import (training_panel)
+from gpuspec.widgets.claims import claims_panel, show_claims
+from gpuspec.widgets.cost import cost_panel
+from gpuspec.widgets.inference import inference_panel
+from gpuspec.widgets.interconnect import interconnect_panel
+from gpuspec.widgets.memory import serving_panel
+from gpuspec.widgets.panel import Panel
+from gpuspec.widgets.simulation import simulation_panel
+from gpuspec.widgets.tenants import tenants_panel
+from gpuspec.widgets.training import training_panel
 
 __all__ = [
     "Panel",
@@ -18,5 +19,6 @@ __all__ = [
     "serving_panel",
     "show_claims",
     "simulation_panel",
+    "tenants_panel",
     "training_panel",
 ]
