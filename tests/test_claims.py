@@ -319,7 +319,10 @@ def test_tables_speak_chinese(found):
 
 
 def test_export_variants_stand_in_for_the_three():
-    q = audit.claims_question("A800", "H800", "H20", trained="Llama-3.1-8B", train_gpus="8")
+    prices = {"h100_prices": "2", "h200_prices": "0.8"}
+    q = audit.claims_question(
+        "A800", "H800", "H20", trained="Llama-3.1-8B", train_gpus="8", **prices
+    )
     seen = {f.claim.id: f for f in audit.audit(q, ["C13", "C26"])}
     assert seen["C13"].verdict.word in (FALSE, MISLEADING)  # FP64 is cut
     rates = seen["C26"].checks[0].grid.set_index("format")["value"]

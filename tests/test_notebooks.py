@@ -80,6 +80,7 @@ OTHER = {
         "train_gpus": "8,64,512",
         "sequences": "8192",
         "h100_prices": "1.5,3",
+        "h200_prices": "0.8,1",
     },
     "11_validation": {
         "measurements": str(ROOT / "tests/fixtures/measurements.csv"),

@@ -1,94 +1,162 @@
-"""Checks of claims on scientific computing and on sharing a GPU."""
+"""Checks of claims on scientific computing, dynamic programming, and sharing a GPU."""
+
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
 
+from gpuspec.calibration.hpc import dynamic_interval
 from gpuspec.catalog import Gpu, gpus, mig_profiles
 from gpuspec.claims.inference import MORE, over_a100
 from gpuspec.claims.machines import exact
+from gpuspec.claims.purchase import middle
 from gpuspec.claims.question import ClaimsQuestion
-from gpuspec.claims.training import training_pairs
-from gpuspec.claims.verdict import Check
+from gpuspec.claims.training import ABOUT, training_pairs
+from gpuspec.claims.verdict import FIGURES, Check
+from gpuspec.simulation import class_table, dynamic_table, published_dynamic, published_ratios
 
-INTENSITIES = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
-"""FLOP in FP64 for each byte of memory traffic: from sparse solvers to dense products."""
 NO_CHOICE = 2.0
 """Speed over A100 from which we read "no other choice"."""
+PLAIN, EMULATED, BEST = "32-bit integers on A100", "DPX emulated on A100", "A100's best way"
+"""What the instructions of H100 are compared with."""
 
 
-def fp64_rate(device: Gpu, intensity: np.ndarray) -> np.ndarray:
-    """Return the FP64 rate that memory and units allow, TFLOP/s, by FLOP for each byte.
+@lru_cache(8)
+def science(q: ClaimsQuestion) -> pd.DataFrame:
+    """Return the speed of H100 and H200 over A100 in every class of scientific computing.
 
-    References
-    ----------
-    Williams, Waterman, Patterson 2009, doi:10.1145/1498765.1498785 (roofline).
+    Columns: ``workload``, ``name``, ``kind``, ``gpu``, ``bound``, ``value``, ``low``, ``high``.
     """
-    peak = max(device.fp64_tflops or 0.0, device.fp64_tensor_tflops or 0.0)
-    return np.minimum(peak, intensity * device.memory_bandwidth_gb_s / 1e3)
+    table = class_table([q.a100, q.h100, q.h200])
+    table = table[table["gpu"] != q.a100.id].reset_index(drop=True)
+    names = {"speed": "value", "speed_low": "low", "speed_high": "high"}
+    return table.rename(columns=names)
 
 
-def fp64_grid(q: ClaimsQuestion) -> pd.DataFrame:
-    """Return FP64 speed of H100 and H200 over A100 by intensity: ``gpu``, ``intensity``..."""
-    steps = np.array(INTENSITIES)
-    base = fp64_rate(q.a100, steps)
-    rows = [
-        (new.id, float(step), float(ratio))
-        for new in (q.h100, q.h200)
-        for step, ratio in zip(steps, fp64_rate(new, steps) / base, strict=True)
+@lru_cache(8)
+def published_science(q: ClaimsQuestion) -> pd.DataFrame:
+    """Return published speed of H100 and H200 over A100, a source and class a row."""
+    found = published_ratios([q.a100, q.h100, q.h200])
+    found = found[found["old"] == q.a100.id]
+    return pd.DataFrame(
+        {"value": found["ratio"], "workload": found["workload"], "source": found["source_id"]}
+    ).reset_index(drop=True)
+
+
+@lru_cache(8)
+def dynamic_grid(q: ClaimsQuestion) -> pd.DataFrame:
+    """Return DPX on H100 over A100 by recurrence, width of the cells and what A100 does.
+
+    Columns: ``algorithm``, ``cells``, ``compared``, ``value``, ``low``, ``high``.
+    """
+    table = dynamic_table([q.a100, q.h100])
+    new, old = (table[table["gpu"] == g.id] for g in (q.h100, q.a100))
+    rows = []
+    for name, group in new[new["dpx"]].groupby("algorithm", sort=False):
+        mine = old[old["algorithm"] == name]
+        plain = mine[mine["cell"].eq("int32") & ~mine["dpx"]]["gcups"].iloc[0]
+        best = mine[~mine["dpx"]]["gcups"].max()
+        for cell, rate in zip(group["cell"], group["gcups"], strict=True):
+            width = "16 bit" if cell == "int16x2" else "32 bit"
+            same = mine[mine["cell"].eq(cell) & mine["dpx"]]["gcups"].iloc[0]
+            rows += [
+                (name, width, PLAIN, rate / plain),
+                (name, width, EMULATED, rate / same),
+                (name, width, BEST, rate / best),
+            ]
+    grid = pd.DataFrame(rows, columns=["algorithm", "cells", "compared", "value"])
+    low, high = (np.exp(np.sqrt(2) * np.log(float(end))) for end in dynamic_interval(1.0))
+    return grid.assign(low=grid["value"] * low, high=grid["value"] * high)
+
+
+def published_alignment(q: ClaimsQuestion) -> pd.DataFrame:
+    """Return published Smith-Waterman speed of H100 over A100 by the same program."""
+    table = published_dynamic()
+    keys = ["program", "case", "source_id"]
+    sides = [
+        table[table["gpu"] == g.id].set_index(keys)["gcups"].rename(side)
+        for g, side in ((q.h100, "new"), (q.a100, "old"))
     ]
-    return exact(list(rows), ["gpu", "intensity"])
+    both = pd.concat(sides, axis=1, join="inner").reset_index()
+    return pd.DataFrame({"value": both["new"] / both["old"], "source": both["source_id"]})
 
 
 def c05(q: ClaimsQuestion) -> list[Check]:
-    """More instances, larger ones, better isolated ones."""
-    counts, sizes, engines = [], [], []
-    smallest = {g.id: _smallest(g) for g in (q.a100, q.h100, q.h200)}
-    old = smallest[q.a100.id]
+    """More instances, more ways to split, larger instances, better isolated ones."""
+    old, table = _profiles(q.a100), []
     for new in (q.h100, q.h200):
-        part = smallest[new.id]
-        counts.append((new.id, part["max_instances"] / old["max_instances"]))
-        sizes.append((new.id, "SMs", part["sm_count"] / old["sm_count"]))
-        sizes.append(
-            (new.id, "bandwidth", new.memory_bandwidth_gb_s / q.a100.memory_bandwidth_gb_s)
-        )
-        engines.append((new.id, "decoders of an instance", float(part["nvdec"] >= 1)))
-        engines.append((new.id, "confidential computing", float(bool(new.confidential_computing))))
+        now = _profiles(new)
+        first, before = now.iloc[0], old.iloc[0]
+        bandwidth = new.memory_bandwidth_gb_s / q.a100.memory_bandwidth_gb_s
+        table += [
+            ("more", new.id, "instances", first["max_instances"] / before["max_instances"]),
+            ("more", new.id, "profiles", len(now) / len(old)),
+            ("larger", new.id, "SMs", first["sm_count"] / before["sm_count"]),
+            ("larger", new.id, "bandwidth", bandwidth),
+            ("isolated", new.id, "own decoder", float(first["nvdec"] >= 1)),
+            ("isolated", new.id, "confidential", float(bool(new.confidential_computing))),
+        ]
+    every = exact(list(table), ["part", "gpu", "resource"])
+
+    def part(name: str) -> pd.DataFrame:
+        return every[every["part"] == name].drop(columns="part").reset_index(drop=True)
+
     return [
         Check(
-            label="more instances",
-            what="independent instances of one GPU over those of A100",
-            grid=exact(list(counts), ["gpu"]),
+            label="more instances or ways to split",
+            what="instances of one GPU, and profiles to choose from, over those of A100",
+            grid=part("more"),
             least=MORE,
         ),
         Check(
             label="larger instances",
-            what="what the smallest instance has over that of A100",
-            grid=exact(list(sizes), ["gpu", "resource"]),
+            what="SMs and bandwidth of the smallest instance over that of A100",
+            grid=part("larger"),
             least=MORE,
         ),
         Check(
             label="better isolated instances",
-            what="own decoders and confidential computing, which A100 lacks",
-            grid=exact(list(engines), ["gpu", "resource"]),
+            what="own decoder in each instance, and confidential computing, which A100 lacks",
+            grid=part("isolated"),
             least=1.0,
             unit="yes",
         ),
     ]
 
 
-def _smallest(device: Gpu) -> "pd.Series[float]":
-    table = mig_profiles()
-    return table[table.index.get_level_values("gpu_id") == device.id].iloc[0]
+def _profiles(device: Gpu) -> pd.DataFrame:
+    """Return the MIG profiles of a GPU, or of the first with the same chip."""
+    table = mig_profiles().reset_index()
+    if device.id not in set(table["gpu_id"]):
+        kin = gpus().loc[lambda t: t["chip"] == device.chip].index
+        known = [name for name in kin if name in set(table["gpu_id"])]
+        return table[table["gpu_id"] == known[-1]] if known else table.head(1)
+    return table[table["gpu_id"] == device.id]
+
+
+def c06(q: ClaimsQuestion) -> list[Check]:
+    """Seven times in dynamic programming: over what, in which recurrence."""
+    return [
+        Check(
+            label="7 times",
+            what="dynamic programming with DPX on H100 over A100",
+            grid=dynamic_grid(q),
+            least=7 * ABOUT,
+            any_will_do=True,
+            measured=published_alignment(q),
+        )
+    ]
 
 
 def c13(q: ClaimsQuestion) -> list[Check]:
-    """FP64 speed over A100, and whether another GPU of the catalogue is as fast."""
+    """Twice A100 in every class, and no GPU with faster FP64 units."""
     return [
         Check(
             label="far ahead of A100",
-            what="FP64 speed of H100 and H200 over A100, by FLOP for each byte of memory",
-            grid=fp64_grid(q),
+            what="speed of H100 and H200 over A100 in each class of scientific computing",
+            grid=science(q).drop(columns=["workload"]),
             least=NO_CHOICE,
+            measured=published_science(q),
         ),
         Check(
             label="no rival",
@@ -102,7 +170,7 @@ def c13(q: ClaimsQuestion) -> list[Check]:
 def _rivals(q: ClaimsQuestion) -> pd.DataFrame:
     table = gpus()
     table = table[table["fp64_tensor_tflops"] > 0]
-    own = q.h200.fp64_tensor_tflops or 0.0
+    own = max(q.h200.fp64_tflops or 0.0, q.h200.fp64_tensor_tflops or 0.0)
     best = table[["fp64_tflops", "fp64_tensor_tflops"]].max(axis=1)
     rows = [
         (str(name), vendor, own / rate)
@@ -112,28 +180,28 @@ def _rivals(q: ClaimsQuestion) -> pd.DataFrame:
 
 
 def c19(q: ClaimsQuestion) -> list[Check]:
-    """Gain over A100 for the same money in every kind of work: training, serving, FP64."""
+    """Gain over A100 for the same money in every kind of work: training, serving, science."""
     parts = []
-    for new, price in (("h100", 1.0), ("h200", float(np.median(q.h200_prices)))):
+    for new, price in (("h100", 1.0), ("h200", middle(q.h200_prices))):
         device: Gpu = getattr(q, new)
-        scientific = fp64_grid(q)
-        scientific = scientific[scientific["gpu"] == device.id]
+        classes = science(q)[science(q)["gpu"] == device.id]
+        units = classes["bound"] == "compute units"
         for kind, grid in (
             ("training", training_pairs(q, new)),
             ("serving", over_a100(q, new)),
-            ("scientific work bound by memory", scientific[scientific["intensity"] <= 4]),
-            ("scientific work bound by FP64", scientific[scientific["intensity"] > 4]),
+            ("science bound by memory", classes[~units]),
+            ("science bound by units", classes[units]),
         ):
-            grid = grid[np.isfinite(grid["value"])]
+            finite = grid[np.isfinite(grid["value"])]
             for level in q.h100_prices:
-                middle = grid[["value", "low", "high"]].median() / (level * price)
+                middle = finite[list(FIGURES)].median() / (level * price)
                 parts.append((device.id, kind, level, *middle))
-    columns = ["gpu", "work", "price", "value", "low", "high"]
+    columns = ["gpu", "work", "price", *FIGURES]
     return [
         Check(
             label="ahead in every kind of work",
-            what="work for the same money, H100 and H200 over A100, in each kind of work",
-            grid=pd.DataFrame(parts, columns=columns),
+            what="work for the same money, H100 and H200 over A100, median of each kind of work",
+            grid=pd.DataFrame(parts, columns=columns).dropna(),
             least=1.0,
         )
     ]

@@ -287,7 +287,9 @@ def c28(q: ClaimsQuestion) -> list[Check]:
         for g in (q.a100, q.h100, q.h200)
     }
     power = [
-        (g.id, watts[g.id] / watts[q.a100.id] if watts[g.id] > 0 else g.tdp_w / q.a100.tdp_w)
+        (g.id, watts[g.id] / watts[q.a100.id])
+        if watts[g.id] / watts[q.a100.id] > 0
+        else (g.id, g.tdp_w / q.a100.tdp_w)  # no rated node of one of them in the table
         for g in (q.h100, q.h200)
     ]
     return [

@@ -206,9 +206,14 @@ def _newest(q: ClaimsQuestion) -> pd.DataFrame:
     return training_grid(q, (((q.h200.id, "bf16"), (q.h100.id, "bf16")),))
 
 
+def middle(prices: tuple[float, ...]) -> float:
+    """Return the price ratio in the middle of the levels, the higher of two."""
+    return sorted(prices)[len(prices) // 2]
+
+
 def cheaper(seen: pd.DataFrame, prices: tuple[float, ...]) -> pd.DataFrame:
     """Return published speed ratios over the middle price ratio."""
-    return seen.assign(value=seen["value"] / float(np.median(prices)))
+    return seen.assign(value=seen["value"] / middle(prices))
 
 
 def published_for_money(q: ClaimsQuestion, names: str = "") -> pd.DataFrame:

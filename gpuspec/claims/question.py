@@ -9,6 +9,7 @@ from gpuspec.catalog import Gpu, gpu
 from gpuspec.errors import InputError
 from gpuspec.models import Model, model
 from gpuspec.precision import precision
+from gpuspec.prices import default_prices
 
 SMALL_B, LARGE_B = 33.0, 70.0
 """Parameters (in 1e9) up to which the article's "up to 30B", and from which its "70B and more"."""
@@ -56,8 +57,8 @@ def claims_question(
     train_gpus: str | Sequence[int] = "8,16,64,128,256,1024",
     sequences: str | Sequence[int] = "4096,32768",
     new_weights: str = "bf16,fp8",
-    h100_prices: str | Sequence[float] = "1.8,2.1,2.5",
-    h200_prices: str | Sequence[float] = "1.1,1.2,1.35",
+    h100_prices: str | Sequence[float] = "",
+    h200_prices: str | Sequence[float] = "",
 ) -> ClaimsQuestion:
     """Check every input once, and return the question that the audit answers.
 
@@ -72,7 +73,8 @@ def claims_question(
     new_weights : str
         Formats of weights tried on the newer GPUs.
     h100_prices, h200_prices : str
-        Price ratios to try: H100 over A100, H200 over H100.
+        Price ratios to try: H100 over A100, H200 over H100. Empty: the smallest, the median and
+        the largest of the rental prices of ``data/prices_defaults.csv``.
 
     Raises
     ------
@@ -95,8 +97,8 @@ def claims_question(
         train_gpus=counts,
         sequences=_whole("sequences", sequences, 16, 1_000_000),
         new_weights=tuple(precision(n).id for n in _names(new_weights)),
-        h100_prices=_ratios("h100_prices", h100_prices),
-        h200_prices=_ratios("h200_prices", h200_prices),
+        h100_prices=_prices("h100_prices", h100_prices, gpu(h100), gpu(a100)),
+        h200_prices=_prices("h200_prices", h200_prices, gpu(h200), gpu(h100)),
     )
 
 
@@ -127,6 +129,22 @@ def _whole(field: str, value: Any, least: int, most: int) -> tuple[int, ...]:
     if not found:
         raise InputError(field, value, "give at least one number")
     return tuple(found)
+
+
+def _prices(field: str, value: Any, new: Gpu, old: Gpu) -> tuple[float, ...]:
+    """Return the price ratios asked for, or those of rents in the same mode and tier."""
+    if len(value):
+        return _ratios(field, value)
+    table = default_prices()
+    table = table[(table["mode"] != "own") & (table["currency"] == "USD")]
+    keys = ["mode", "tier", "region"]
+    sides = [table[table["gpu_id"] == g.id].set_index(keys)["central"] for g in (new, old)]
+    ratios = (sides[0] / sides[1]).dropna()
+    if ratios.empty:
+        valid = f"no rent of {new.id} and {old.id} is known: give ratios, such as 1.8,2.1,2.5"
+        raise InputError(field, value, valid)
+    levels = (ratios.min(), ratios.median(), ratios.max())
+    return tuple(dict.fromkeys(round(float(level), 2) for level in levels))
 
 
 def _ratios(field: str, value: Any) -> tuple[float, ...]:

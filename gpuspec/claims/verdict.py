@@ -22,6 +22,8 @@ PURE = 0.85
 WORTH = 0.05
 """Gain in separation that a second condition must bring."""
 FIGURES = ("value", "low", "high")
+NAMES = ("model", "name")
+"""Columns that name a setting without describing it: no condition is looked for in them."""
 
 
 class Check(BaseModel):
@@ -163,7 +165,7 @@ def _tests(grid: pd.DataFrame) -> tuple[list[tuple[str, str, Any]], np.ndarray]:
     """Return every test on one column, and where each passes."""
     tests: list[tuple[str, str, Any]] = []
     masks = []
-    for column in grid.columns.difference([*FIGURES, "model"], sort=False):
+    for column in grid.columns.difference([*FIGURES, *NAMES], sort=False):
         values = grid[column]
         levels = sorted(values.unique())
         if pd.api.types.is_numeric_dtype(values):

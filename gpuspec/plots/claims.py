@@ -22,7 +22,6 @@ AXIS = {
     "price": "price of an hour over that of the older GPU",
     "requests": "requests in flight",
     "tp": "cards that share a model",
-    "intensity": "FP64 operations for each byte of memory",
     "nodes": "nodes",
 }
 _BOLD, _LIGHT = "#0072B2", "#e8e8e8"

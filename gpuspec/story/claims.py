@@ -32,6 +32,8 @@ _FIXED = {
     "gpu": "{}",
     "rival": "against {}",
     "new": "{}",
+    "kind": "{}s",
+    "cells": "cells of {}",
 }
 
 
