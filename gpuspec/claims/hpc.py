@@ -194,8 +194,8 @@ def c19(q: ClaimsQuestion) -> list[Check]:
         ):
             finite = grid[np.isfinite(grid["value"])]
             for level in q.h100_prices:
-                middle = finite[list(FIGURES)].median() / (level * price)
-                parts.append((device.id, kind, level, *middle))
+                typical = finite[list(FIGURES)].median() / (level * price)
+                parts.append((device.id, kind, level, *typical))
     columns = ["gpu", "work", "price", *FIGURES]
     return [
         Check(
