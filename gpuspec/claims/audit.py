@@ -185,6 +185,8 @@ def published_text(check: Check) -> str:
     seen = check.measured["value"]
     if not len(seen):
         return ""
+    if len(seen) == 1:
+        return f"{_number(seen.iloc[0])} (1)"
     ends = f"{_number(seen.min())} to {_number(seen.max())}"
     return f"{ends}, median {_number(seen.median())} ({len(seen)})"
 

@@ -15,7 +15,7 @@ SMALL_B, LARGE_B = 33.0, 70.0
 """Parameters (in 1e9) up to which the article's "up to 30B", and from which its "70B and more"."""
 
 SERVED = "Llama-3.2-1B,Llama-3.1-8B,Qwen2.5-32B,Llama-3.1-70B,Mistral-Large-123B"
-TRAINED = "Llama-3.2-1B,Llama-3.1-8B,Qwen2.5-32B,Llama-3.1-70B,Mixtral-8x22B,Llama-3.1-405B"
+TRAINED = "Llama-3.1-8B,Qwen2.5-32B,Llama-3.1-70B,Mixtral-8x22B,Llama-3.1-405B"
 
 
 class ClaimsQuestion(BaseModel):
@@ -54,7 +54,7 @@ def claims_question(
     answers: str | Sequence[int] = "128,1024",
     fleets: str | Sequence[int] = "1,2,4,8",
     trained: str = TRAINED,
-    train_gpus: str | Sequence[int] = "8,16,64,128,256,1024",
+    train_gpus: str | Sequence[int] = "16,64,128,256,1024",
     sequences: str | Sequence[int] = "4096,32768",
     new_weights: str = "bf16,fp8",
     h100_prices: str | Sequence[float] = "",

@@ -35,14 +35,15 @@ def holding_map(shown: ClaimMap, title: str) -> Figure:
     values, holds = shown.cells, shown.holds.to_numpy(bool)
     numbers, seen = values.to_numpy(float), shown.published.to_numpy(float)
     measured = bool(np.isfinite(seen).any())
-    height = 1.35 + (0.4 if measured else 0.32) * len(values)
+    row = 0.34 if measured else 0.3 if len(values) < 9 else 0.2
+    height = 1.2 + row * len(values)
     figure, axes = blank_axes(7.0, height)
     axes.grid(visible=False)
     axes.imshow(_shades(values), cmap="Greys", vmin=0, vmax=2.2, aspect="auto")
     for y, x in np.ndindex(*values.shape):
         text = _cell(float(numbers[y, x]), float(seen[y, x]))
         weight = "bold" if holds[y, x] else "normal"
-        axes.text(x, y, text, ha="center", va="center", fontsize=8, fontweight=weight)
+        axes.text(x, y, text, ha="center", va="center", fontsize=7.5, fontweight=weight)
     _ring(axes, holds)
     axes.set_xticks(range(len(values.columns)), [_label(c) for c in values.columns], fontsize=8)
     axes.set_yticks(range(len(values)), [_label(r) for r in values.index], fontsize=8)
