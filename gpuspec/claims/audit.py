@@ -134,7 +134,8 @@ def verdict_text(verdict: Verdict, language: str = "en") -> str:
     word = verdict_word(verdict.word, language)
     if not verdict.condition:
         return word
-    return f"{word} {verdict.condition}" if verdict.word == WHEN else f"{word}: {verdict.condition}"
+    between = " " if verdict.word == WHEN and language == "en" else ": "
+    return f"{word}{between}{verdict.condition}"
 
 
 def evidence_text(check: Check) -> str:
