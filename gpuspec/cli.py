@@ -373,6 +373,7 @@ def _tell_runs(runs: "pd.DataFrame") -> None:
 @click.option("--prices", default="", help="USD for a GPU-hour: A100=1.8,H100=3.85.")
 @click.option("--objective", default="cost", show_default=True, help="Least cost or gpus.")
 @click.option("--engine", default="vllm", show_default=True, help="Inference engine.")
+@click.option("--reserve", default=0.2, show_default=True, help="Load to spare: 0.2 is 20 %.")
 @click.option("--seconds", default=5.0, show_default=True, help="Time limit of the solver.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def mig_(
@@ -381,6 +382,7 @@ def mig_(
     prices: str,
     objective: str,
     engine: str,
+    reserve: float,
     seconds: float,
     as_json: bool,
 ) -> None:
@@ -397,7 +399,13 @@ def mig_(
         from gpuspec.tenants import pack, tables, tenant_options, tenants_question
 
         asked = tenants_question(
-            tenants, gpus, prices, objective, engine_name=engine, seconds=seconds
+            tenants,
+            gpus,
+            prices,
+            objective,
+            engine_name=engine,
+            reserve=reserve,
+            seconds=seconds,
         )
         options = tenant_options(asked)
         found = pack(asked, options)

@@ -266,6 +266,19 @@ def test_larger_loads_never_need_less():
     assert bounds == sorted(bounds)
 
 
+def test_a_reserve_leaves_room():
+    rows = [
+        {"name": "c", "model": "Llama-3.1-8B", "concurrency": 30},
+        {"name": "j", "memory_gib": 9, "gpu_share": 0.12},
+    ]
+    question = tenants_question(rows, "H100", reserve=0.25)
+    options = tenant_options(question)
+    headroom = tables.headroom_table(pack(question, options), options)
+    assert (headroom["load"] <= 1 / 1.25 + 1e-9).all()
+    assert (headroom["load_low"] < headroom["load"]).all()
+    assert (headroom["load"] < headroom["load_high"]).all()
+
+
 def test_needless_options_are_left_out():
     rows = [{"name": "n", "memory_gib": 9, "gpu_share": 0.05}]
     question = tenants_question(rows, "H100")

@@ -125,6 +125,6 @@ def headroom_finding(table: pd.DataFrame) -> str:
         return "Nobody is placed."
     tight = grouped(table).sort_values("load", ascending=False, kind="stable").iloc[:3]
     said = [f"{r.tenant} ({r.load:.0%})" for r in tight.itertuples()]
-    return (
-        f"Closest to the limit of their place: {listed(said)}. Past 100 % they need the next size."
-    )
+    risky = int((table["load_high"] > 1).sum())
+    more = f" {_count(risky, 'tenant')} may be past it within the interval." if risky else ""
+    return f"Closest to the limit of their place: {listed(said)}.{more}"

@@ -65,7 +65,7 @@ def tenant_options(question: TenantsQuestion) -> pd.DataFrame:
     -------
     DataFrame
         ``tenant``, ``gpu``, ``profile``, ``instances`` (slices, or whole GPUs), ``works``,
-        ``reason`` (why not), ``capacity`` (multiple of the needed load that it bears),
+        ``reason`` (why not), ``capacity`` (multiple of the load, without reserve, that it bears),
         ``memory_free`` (share that stays free: of the cache beside a language model's
         requests, else of all memory), ``ttft_s``, ``tpot_s``, ``output_tokens_s`` of language
         models. Whole GPUs are tried where no single slice of the kind does.
@@ -77,7 +77,8 @@ def tenant_options(question: TenantsQuestion) -> pd.DataFrame:
         if key not in known:
             known[key] = _tenant_rows(question, tenant)
         rows += [{**row, "tenant": tenant.name} for row in known[key]]
-    return pd.DataFrame(rows, columns=COLUMNS)
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    return table.assign(capacity=table["capacity"] * (1 + question.reserve))
 
 
 def _key(tenant: Tenant) -> tuple[Any, ...]:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -85,6 +86,8 @@ class TenantsQuestion(BaseModel):
     objective: str
     reference: Gpu
     engine: Engine
+    reserve: float
+    """How much more than its load each tenant gets: 0.2 is 20 %; in the loads above already."""
     max_gpus: int
     seconds: float
     """Time limit of the solver."""
@@ -101,6 +104,7 @@ def tenants_question(
     objective: str = "cost",
     reference: str = "A100",
     engine_name: str = "vllm",
+    reserve: float = 0.0,
     max_gpus: int = 8,
     seconds: float = 5.0,
 ) -> TenantsQuestion:
@@ -122,6 +126,8 @@ def tenants_question(
         The GPU of which ``gpu_share`` and ``bandwidth_share`` are shares.
     engine_name : str
         Inference engine of the language models.
+    reserve : float
+        Share by which every place must bear more than the tenant's load (memory aside).
     max_gpus : int
         Most whole GPUs of one replica.
     seconds : float
@@ -134,6 +140,8 @@ def tenants_question(
     """
     if objective not in OBJECTIVES:
         raise UnknownNameError("objective", objective, OBJECTIVES)
+    if not 0 <= float(reserve) <= 10:
+        raise InputError("reserve", reserve, "give a share from 0 to 10, such as 0.2")
     if not 0 < float(seconds) <= 3600:
         raise InputError("seconds", seconds, "give seconds above 0, at most 3,600")
     kinds = tuple(gpu(name) for name in gpu_ids(gpus))
@@ -143,7 +151,7 @@ def tenants_question(
     found = [
         tenant
         for line, row in enumerate(rows, 1)
-        for tenant in _tenants(row, line, kinds[0].id, engine_name, models)
+        for tenant in _tenants(row, line, kinds[0].id, engine_name, models, 1 + float(reserve))
     ]
     repeated = [name for name, times in Counter(t.name for t in found).items() if times > 1]
     if repeated:
@@ -157,6 +165,7 @@ def tenants_question(
         objective=objective,
         reference=gpu(reference),
         engine=engine(engine_name),
+        reserve=float(reserve),
         max_gpus=max_gpus,
         seconds=float(seconds),
     )
@@ -184,7 +193,12 @@ def _rows(tenants: str | Path | Sequence[Mapping[str, Any]]) -> list[dict[str, A
 
 
 def _tenants(
-    row: dict[str, Any], line: int, first_gpu: str, engine_name: str, models: dict[str, Model]
+    row: dict[str, Any],
+    line: int,
+    first_gpu: str,
+    engine_name: str,
+    models: dict[str, Model],
+    factor: float,
 ) -> list[Tenant]:
     """Read a row of the table; ``copies`` of it become tenants of their own."""
     unknown = next((c for c in row if c not in COLUMNS), None)
@@ -206,6 +220,9 @@ def _tenants(
             )
     if not 1 <= values["copies"] <= MOST_TENANTS:
         raise InputError(f"{where}: copies", values["copies"], f"give 1 to {MOST_TENANTS:,}")
+    values["concurrency"] = math.ceil(values["concurrency"] * factor)
+    for column in ("request_rate", "gpu_share", "bandwidth_share"):
+        values[column] *= factor
     load = None
     if cells["model"]:
         load = _load(where, cells, values, first_gpu, engine_name, models)

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gpuspec.calibration import inference_interval
+from gpuspec.calibration.mig import slice_errors
 from gpuspec.catalog import Gpu, load_table
 from gpuspec.deploy import inference_question
 from gpuspec.inference import Deployment, decode_seconds, prefill_seconds
@@ -164,8 +166,9 @@ def headroom_table(packing: Packing, options: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         ``tenant``, ``place`` (such as ``2 x 3g.40gb of a100-sxm-80``), ``load`` (share of what
-        the place bears that is used), ``memory_free`` (share), ``ttft_s``, ``tpot_s``, ``usd``
-        (its share of the bill), in the order of the tenants' table.
+        the place bears that is used) with ``load_low`` and ``load_high`` (80 % interval; other
+        work than language models has none but its share's), ``memory_free`` (share), ``ttft_s``,
+        ``tpot_s``, ``usd`` (its share of the bill), in the order of the tenants' table.
     """
     keys = ["tenant", "gpu", "profile"]
     known: dict[Any, Any] = {tuple(row[k] for k in keys): row for row in options.to_dict("records")}
@@ -179,7 +182,7 @@ def headroom_table(packing: Packing, options: pd.DataFrame) -> pd.DataFrame:
             {
                 "tenant": str(place["tenant"]),
                 "place": f"{place['count']} x {place['profile']} of {place['gpu']}",
-                "load": 1 / option["capacity"],
+                **_load(option),
                 **{c: option[c] for c in ("memory_free", "ttft_s", "tpot_s")},
                 "usd": packing.usd_per_hour * packing.shares[str(place["tenant"])] / total,
             }
@@ -187,6 +190,17 @@ def headroom_table(packing: Packing, options: pd.DataFrame) -> pd.DataFrame:
     order = {str(name): i for i, name in enumerate(options["tenant"].unique())}
     rows.sort(key=lambda row: order[str(row["tenant"])])
     return pd.DataFrame(rows)
+
+
+def _load(option: dict[Any, Any]) -> dict[str, float]:
+    """Return what part of its place a tenant uses, and the interval of that."""
+    used = 1 / option["capacity"]
+    if np.isnan(option["output_tokens_s"]):
+        slow, fast = slice_errors()[["low", "high"]].to_numpy(float)[0]  # under full load
+        slow, fast = (1.0, 1.0) if option["profile"] == WHOLE_GPU else (slow, fast)
+    else:
+        slow, fast = inference_interval(1.0, "throughput", option["profile"] != WHOLE_GPU)
+    return {"load": used, "load_low": used / float(fast), "load_high": used / float(slow)}
 
 
 def grouped(table: pd.DataFrame) -> pd.DataFrame:
