@@ -19,9 +19,13 @@ REFERENCE = "a100-sxm-80"
 INTEGER_LANES = 64
 """Integer operations of an SM in a clock, Volta to Hopper: CUDA C++ Programming Guide,
 arithmetic instructions."""
-L2_BYTES_CLOCK = 36.0
-"""Bytes that L2 delivers to an SM in a clock: 5.3 TB/s on A100, 6.9 on H100 PCIe, 10.0 on H200
-were measured (gpu-benches, data/measurements/hpc.csv)."""
+L2_BYTES_CLOCK = {"Volta": 19.0, "Ada": 15.0}
+"""Bytes that L2 delivers to an SM in a clock; `L2_USUAL` elsewhere. Volta: NVIDIA's statement
+that A100 has 2.3 times the bandwidth of V100; Ada: 1,946 bytes a clock measured on 128 SMs
+(github.com/smallscientist1/cuda_microbenchmark)."""
+L2_USUAL = 36.0
+"""5.3 TB/s on A100, 6.9 on H100 PCIe, 10.0 on H200 were measured (gpu-benches,
+``data/measurements/hpc.csv``)."""
 FULL_WATTS_PER_SM = {"GA100": 400 / 108, "GH100": 700 / 132}
 """Power limit for each SM of the SXM module."""
 INSTEAD = {"fp64_tensor": "fp64", "tf32": "fp32", "fp16": "fp32"}
@@ -156,7 +160,7 @@ def machine(gpu: Gpu | Sequence[Gpu]) -> Machine:
     return Machine(
         rates=np.array([rates[unit] for unit in UNITS]),
         bandwidth_bytes_s=np.asarray(gpu.bandwidth_bytes_s),
-        l2_bytes_s=np.asarray(L2_BYTES_CLOCK * lanes),
+        l2_bytes_s=np.asarray(L2_BYTES_CLOCK.get(gpu.architecture, L2_USUAL) * lanes),
         power_w=np.asarray(gpu.tdp_w),
         power_ratio=np.asarray(ratio),
         host_bytes_s=np.asarray(gpu.pcie_bytes_s or gpu.nvlink_bytes_s),

@@ -17,6 +17,7 @@ PANELS = {
     "01_memory": "concurrency",
     "02_training": "tokens",
     "03_inference": "concurrency",
+    "04_hpc": "host share",
     "06_mig": "load",
     "10_claims": "GPUs",
 }

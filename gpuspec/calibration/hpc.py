@@ -26,8 +26,13 @@ from gpuspec.workloads import chip, workloads
 
 STORED = Path("calibration") / "hpc.json"
 KINDS = {"kernel": "kernels", "application": "applications"}
-PAIR_SOURCES = 3
-"""Sources that must have measured both sides of a pair before it gets an interval of its own."""
+PROGRAMS = {"smith-waterman": "smith-waterman", "pairwise-alignment": "smith-waterman-linear"}
+"""Recurrence of a program's algorithm."""
+DYNAMIC_FACTOR = 1.3
+"""Half width of the interval of cell updates: two sources are too few to measure one."""
+PAIR_SOURCES, INTERVAL_SOURCES = 3, 6
+"""Sources that must have measured both sides of a pair before its error is listed, and before
+it gets an interval of its own."""
 
 
 def _family(name: str) -> str:
@@ -71,7 +76,7 @@ def dynamic_terms() -> DynamicTerms:
 
 
 def dynamic_interval(value: Any) -> tuple[Any, Any]:
-    """Return the interval of cell updates: the spread of published programs about the model."""
+    """Return an interval of cell updates: set at 30 %, since two sources measure none."""
     error = stored_hpc()["dynamic"]
     return np.asarray(value) * error["low"], np.asarray(value) * error["high"]
 
@@ -81,17 +86,15 @@ def hpc_errors() -> pd.DataFrame:
     return pd.DataFrame(stored_hpc()["errors"]).T.rename_axis("quantity")
 
 
-def hpc_interval(value: Any, kind: str = "kernel") -> tuple[Any, Any]:
-    """Return the 80 % interval of the speed of a class: ``kernel`` or ``application``.
+def hpc_interval(value: Any) -> tuple[Any, Any]:
+    """Return the 80 % interval of the speed of a kernel whose figure stands alone.
 
     References
     ----------
     Lei et al. 2018, arXiv:1604.04173 (split-conformal prediction), on log errors and with
     whole sources held out.
     """
-    error = stored_hpc()["errors"][f"speed, {KINDS['kernel']}"]
-    if kind == "application":  # the level of a program is not known: twice the kernels' width
-        error = {end: error[end] ** 2 for end in ("low", "high")}
+    error = stored_hpc()["errors"]["speed, kernels"]
     return np.asarray(value) * error["low"], np.asarray(value) * error["high"]
 
 
@@ -100,11 +103,15 @@ def hpc_ratio_interval(value: Any, kind: str, new: str = "", old: str = "") -> t
     errors = stored_hpc()["errors"]
     label = f"ratio, {KINDS[kind]}"
     forward, backward = f"{label}, {new} / {old}", f"{label}, {old} / {new}"
-    if new == old:
+    if new and new == old:
         return np.asarray(value), np.asarray(value)
-    if forward in errors:
+
+    def enough(name: str) -> bool:
+        return name in errors and errors[name]["sources"] >= INTERVAL_SOURCES
+
+    if enough(forward):
         label = forward
-    elif backward in errors:
+    elif enough(backward):
         low, high = (1 / errors[backward][end] for end in ("high", "low"))
         return np.asarray(value) * low, np.asarray(value) * high
     return np.asarray(value) * errors[label]["low"], np.asarray(value) * errors[label]["high"]
@@ -159,39 +166,42 @@ def _errors(rows: pd.DataFrame, predicted: np.ndarray, strict: np.ndarray) -> di
 
 
 def fit_dynamic() -> dict[str, Any]:
-    """Fit what programs reach of the instruction limit: medians of sources."""
-    rows = load_table("measurements-dpx")
-    chosen = rows["used"].astype(bool) & (rows["metric"] == "gcups")
-    rows = rows[chosen & (rows["kind"] == "program") & (rows["algorithm"] == "smith-waterman")]
-    rows = rows[rows["gpu"] != ""].reset_index(drop=True)
-    whole = DynamicTerms(issue_share=1.0, dpx_share=1.0)
+    """Fit what programs reach of the instruction limit: medians over published programs."""
+    rows = dynamic_programs()
     fused = (rows["dpx"] == "hardware").to_numpy()
-    limit = np.array(
-        [
-            cell_updates_s(
-                "smith-waterman",
-                "int16x2" if f else "half2",
-                chip([gpu(name)]),
-                whole,
-                bool(f),
-            )[0]
-            for name, f in zip(rows["gpu"], fused, strict=True)
-        ]
-    )
-    share = rows["value"].to_numpy(float) * 1e9 / limit / rows["n_gpus"].to_numpy(float)
+    share = rows["gcups"].to_numpy(float) * 1e9 / rows["limit"].to_numpy(float)
     terms = DynamicTerms(
         issue_share=float(f"{np.median(share[~fused]):.3g}"),
         dpx_share=float(f"{np.median(share[fused]):.3g}"),
     )
-    spread = share / np.where(fused, terms.dpx_share, terms.issue_share)
-    low, high = np.quantile(spread, [0.1, 0.9])
+    error = np.log(share / np.where(fused, terms.dpx_share, terms.issue_share))
     return {
         "terms": terms.model_dump(),
         "rows": len(rows),
         "sources": sorted(rows["source_id"].unique()),
-        "low": round(min(float(low), 0.9), 4),
-        "high": round(max(float(high), 1.1), 4),
+        "largest_error": round(float(np.abs(error).max()), 4),
+        "low": 1 / DYNAMIC_FACTOR,
+        "high": DYNAMIC_FACTOR,
     }
+
+
+def dynamic_programs() -> pd.DataFrame:
+    """Return published programs of one GPU with ``gcups`` and the instruction ``limit``.
+
+    Programs without DPX use half precision; alignment whose gaps a source does not name is
+    taken as linear.
+    """
+    rows = load_table("measurements-dpx")
+    chosen = rows["used"].astype(bool) & (rows["metric"] == "gcups") & (rows["gpu"] != "")
+    chosen &= (rows["kind"] == "program") & rows["dpx"].isin(["hardware", "none"])
+    chosen &= rows["algorithm"].isin(list(PROGRAMS))
+    rows = rows[chosen].reset_index(drop=True)
+    whole, limits = DynamicTerms(issue_share=1.0, dpx_share=1.0), []
+    for name, algorithm, dpx in rows[["gpu", "algorithm", "dpx"]].to_numpy():
+        cell = "int16x2" if dpx == "hardware" else "half2"
+        found = cell_updates_s(PROGRAMS[algorithm], cell, chip([gpu(name)]), whole, cell != "half2")
+        limits.append(float(found[0]))
+    return rows.assign(gcups=rows["value"] / rows["n_gpus"], limit=limits)
 
 
 def calibrate() -> dict[str, Any]:

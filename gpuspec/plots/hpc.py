@@ -57,64 +57,76 @@ def hpc_roofline(table: pd.DataFrame, gpus: Sequence[Gpu], title: str) -> Figure
 
 
 def _class_names(axes: Axes, table: pd.DataFrame) -> None:
-    """Write the classes under their lowest point, apart from each other."""
-    lowest = table.groupby("workload")[["intensity", "rate"]].min().sort_values("intensity")
-    last = -np.inf
-    for step, (name, row) in enumerate(lowest.iterrows()):
-        near = np.log10(row["intensity"]) - last < 0.22
-        drop = 0.36 if near and step % 2 else 0.7
+    """Write the classes alternately under their lowest and above their highest point."""
+    groups = table.groupby("workload")
+    ends = groups.agg(x=("intensity", "first"), low=("rate", "min"), high=("rate", "max"))
+    for place, (name, row) in enumerate(ends.sort_values("x").iterrows()):
+        above = place % 2 == 1
+        y = row["high" if above else "low"] / 1e12
         axes.annotate(
             str(name),
-            (row["intensity"], row["rate"] / 1e12),
-            (row["intensity"], row["rate"] / 1e12 * drop),
-            fontsize=6.5,
+            (row["x"], y),
+            (row["x"], y * (2.0 if above else 0.5)),
+            fontsize=7,
             ha="center",
-            va="top",
+            va="bottom" if above else "top",
             arrowprops={"arrowstyle": "-", "linewidth": 0.4, "color": "#777777"},
         )
-        last = np.log10(row["intensity"])
 
 
 def class_speeds(table: pd.DataFrame, published: pd.DataFrame, title: str) -> Figure:
     """Draw the speed of each GPU over the first, a row a class, with published ratios.
 
-    Bars are 80 % intervals, filled points predictions, crosses published ratios (one a source).
+    Kernels left, applications right. Bars are 80 % intervals, filled points predictions,
+    crosses published ratios (one a source).
     """
-    names = list(table["workload"].unique())
-    ids = list(table["gpu"].unique())[1:]
-    figure, axes = blank_axes(7.2, 1.5 + (0.2 + 0.11 * len(ids)) * len(names))
-    axes.grid(visible=False)
+    ids = list(table["gpu"].unique())
+    kinds = [part for _, part in table.groupby("kind", sort=False)]
+    rows = max(part["workload"].nunique() for part in kinds)
+    height = 1.3 + (0.11 + 0.1 * max(len(ids) - 1, 1)) * rows
+    figure = Figure(figsize=(7.2, height), layout="constrained")
+    panels = np.atleast_1d(figure.subplots(1, len(kinds)))
+    for axes, part in zip(panels, kinds, strict=True):
+        _speed_rows(axes, part, published, ids)
+        axes.set_title(f"{part['kind'].iloc[0]}s", fontsize=9)
+        axes.set_xlabel(f"speed, in that of {ids[0]}", fontsize=8)
+        axes.set_ylim(rows - 0.4, -0.6)
+    handles = panels[0].get_legend_handles_labels()
+    figure.legend(*handles, fontsize=7, ncols=3, frameon=False, loc="outside lower left")
+    _headed(figure, title)
+    return figure
+
+
+def _speed_rows(
+    axes: Axes, table: pd.DataFrame, published: pd.DataFrame, ids: Sequence[str]
+) -> None:
+    names, others = list(table["workload"].unique()), list(ids)[1:]
+    axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="x", color="#dddddd", linewidth=0.6)
-    colors, gap = gpu_colors(table["gpu"].unique()), 0.7 / max(len(ids), 1)
-    for i, name in enumerate(ids):
+    axes.set_axisbelow(True)
+    colors, gap = gpu_colors(ids), 0.7 / max(len(others), 1)
+    for i, name in enumerate(others):
         part = table[table["gpu"] == name]
-        y = np.array([names.index(w) for w in part["workload"]]) + (i - (len(ids) - 1) / 2) * gap
+        shift = (i - (len(others) - 1) / 2) * gap
         ends = np.abs(part[["speed_low", "speed_high"]].to_numpy().T - part["speed"].to_numpy())
         axes.errorbar(
             part["speed"],
-            y,
+            np.array([names.index(w) for w in part["workload"]]) + shift,
             xerr=ends,
             fmt=MARKERS[i % len(MARKERS)],
             color=colors[name],
-            markersize=4.5,
-            linewidth=3,
+            markersize=4,
+            linewidth=2.5,
             alpha=0.75,
             label=f"{name}, predicted",
         )
         seen = published[(published["new"] == name) & published["workload"].isin(names)]
-        places = np.array([names.index(w) for w in seen["workload"]])
-        places = places + (i - (len(ids) - 1) / 2) * gap
-        axes.scatter(seen["ratio"], places, marker="x", s=26, color="black", linewidth=1, zorder=4)
+        places = np.array([names.index(w) for w in seen["workload"]]) + shift
+        axes.scatter(seen["ratio"], places, marker="x", s=24, color="black", linewidth=1, zorder=4)
     axes.scatter([], [], marker="x", color="black", label="published, each source")
     axes.axvline(1.0, color="#777777", linewidth=0.8)
-    axes.set_yticks(range(len(names)), [_short(table, w) for w in names], fontsize=7)
-    axes.set_ylim(len(names) - 0.4, -0.6)
-    axes.set_xlabel(f"speed, in that of {table['gpu'].iloc[0]}", fontsize=8)
-    axes.set_xlim(left=0)
+    axes.set_yticks(range(len(names)), [fill(_short(table, w), 22) for w in names], fontsize=7)
     axes.tick_params(axis="x", labelsize=8)
-    figure.legend(fontsize=7, ncols=3, frameon=False, loc="outside lower left")
-    _headed(figure, title)
-    return figure
 
 
 def _short(table: pd.DataFrame, workload: str) -> str:
@@ -125,15 +137,15 @@ def _short(table: pd.DataFrame, workload: str) -> str:
 def speed_bars(table: pd.DataFrame, title: str) -> Figure:
     """Draw the time of a step on each GPU: its own part and the host's, with the interval."""
     figure, axes = blank_axes(7.0, 1.3 + 0.42 * len(table), fixed=True)
-    figure.subplots_adjust(left=0.16, right=0.86, top=0.74, bottom=0.2)
+    figure.subplots_adjust(left=0.16, right=0.98, top=0.76, bottom=0.2)
     axes.grid(visible=False)
     axes.grid(axis="x", color="#dddddd", linewidth=0.6)
     unit = table["seconds"].iloc[0]
     busy, host = (table[c].to_numpy(float) / unit for c in ("gpu_s", "host_s"))
     y, colors = np.arange(len(table)), gpu_colors(table["gpu"])
     shades = [colors[name] for name in table["gpu"]]
-    axes.barh(y, busy, 0.6, color=shades, label="GPU")
-    axes.barh(y, host, 0.6, busy, color="#bbbbbb", hatch="///", edgecolor="white", label="host")
+    axes.barh(y, busy, 0.6, color=shades)
+    axes.barh(y, host, 0.6, busy, color="#bbbbbb", hatch="///", edgecolor="white")
     ends = [1 / table["speed_high"].to_numpy(float), 1 / table["speed_low"].to_numpy(float)]
     total = busy + host
     axes.errorbar(
@@ -148,12 +160,14 @@ def speed_bars(table: pd.DataFrame, title: str) -> Figure:
     for place, row in zip(y, table.itertuples(), strict=True):
         words = f"{float(str(row.speed)):.2f} x, {row.bound}"
         words += "" if row.fits else ", does not fit"
-        axes.text(max(total[place], ends[1][place]) + 0.015, place, words, fontsize=7, va="center")
+        axes.text(
+            max(total[place], ends[1][place]) + 0.015, float(place), words, fontsize=7, va="center"
+        )
     axes.set_yticks(y, table["gpu"], fontsize=7)
     axes.set_ylim(len(table) - 0.4, -0.6)
-    axes.set_xlim(0, float(max(total.max(), ends[1].max())) * 1.32)
-    axes.set_xlabel(f"time of a step, in that of {table['gpu'].iloc[0]}", fontsize=8)
-    axes.legend(fontsize=7, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    axes.set_xlim(0, float(max(total.max(), ends[1].max())) * 1.4)
+    words = f"time of a step, in that of {table['gpu'].iloc[0]} (grey, hatched: the host)"
+    axes.set_xlabel(words, fontsize=8)
     headline(axes, title, 86)
     return figure
 
@@ -173,15 +187,12 @@ def amdahl_lines(table: pd.DataFrame, title: str) -> Figure:
             markersize=4,
             label=str(name),
         )
-    first = table[table["gpu"] == table["gpu"].iloc[0]]
-    shares = np.linspace(0.05, 0.5, 60)
-    top = float(table["speed_high"].max()) * 1.05
-    axes.plot(shares, 1 / shares, ":", color="black", linewidth=1, label="no GPU can do more")
-    axes.set_ylim(0, top)
-    axes.set_xlabel(f"share of the time on {first['gpu'].iloc[0]} that stays on the host")
-    axes.set_ylabel(f"speed, in that of {first['gpu'].iloc[0]}")
+    first = table["gpu"].iloc[0]
+    axes.set_ylim(0, float(table["speed_high"].max()) * 1.05)
+    axes.set_xlabel(f"share of the time on {first} that stays on the host")
+    axes.set_ylabel(f"speed, in that of {first}")
     axes.xaxis.set_major_formatter(PercentFormatter(1.0, 0))
-    axes.legend(fontsize=7, frameon=False, loc="upper right")
+    figure.legend(fontsize=7, ncols=4, frameon=False, loc="outside lower left")
     headline(axes, title)
     return figure
 
@@ -225,7 +236,8 @@ def hpc_scaling(table: pd.DataFrame, title: str) -> Figure:
 
 def dynamic_bars(table: pd.DataFrame, published: pd.DataFrame, title: str) -> Figure:
     """Draw cell updates of Smith-Waterman by the way it is written, with published programs."""
-    part = table[table["algorithm"] == "smith-waterman"]
+    algorithm = "smith-waterman"
+    part = table[table["algorithm"] == algorithm]
     ways, ids = list(part["way"].unique()), list(part["gpu"].unique())
     figure, axes = blank_axes(7.2, 3.9)
     colors, width = gpu_colors(ids), 0.8 / len(ids)
@@ -247,7 +259,8 @@ def dynamic_bars(table: pd.DataFrame, published: pd.DataFrame, title: str) -> Fi
         for place, row in zip(x, one.itertuples(), strict=True):
             if row.emulated:
                 axes.text(place, float(str(row.gcups_high)) * 1.04, "emulated", **_TALL)
-        _published(axes, published[published["gpu"] == name], ways, i, len(ids), width)
+        seen = published[(published["gpu"] == name) & (published["algorithm"] == algorithm)]
+        _published(axes, seen, ways, i, len(ids), width)
     axes.set_xticks(range(len(ways)), ways, fontsize=8)
     axes.set_ylabel("billion cell updates a second", fontsize=8)
     handles, labels = axes.get_legend_handles_labels()

@@ -52,7 +52,11 @@ def hpc_scatter(rows: pd.DataFrame, title: str) -> Figure:
         alone, rows["workload"] + rows["metric"], rows["source_id"] + "|" + rows["group"]
     )
     middle = rows["measured"].groupby(mates).transform("median")
-    scaled = rows.assign(measured=rows["measured"] / middle, predicted=rows["predicted"] / middle)
+    scaled = rows.assign(
+        measured=rows["measured"] / middle,
+        predicted=rows["predicted"] / middle,
+        gpu=rows["gpu"].str.split("-").str[0],  # families: there are more GPUs than colours
+    )
     parts = {"figures that stand alone": scaled[alone], "figures with a partner": scaled[~alone]}
     return _panels(parts, ("measured", "predicted"), "over the median of its kind", title)
 

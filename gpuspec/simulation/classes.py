@@ -10,16 +10,30 @@ from gpuspec.catalog import Gpu
 from gpuspec.hpc import bound, fixed_seconds, gpu_parts, joined
 from gpuspec.measurements.hpc import LISTS, matched_speeds
 from gpuspec.simulation.tables import BOUND
-from gpuspec.workloads import Workload, machine, workload, workloads
+from gpuspec.workloads import Workload, machine, workload
+
+SHOWN: tuple[str, ...] = (
+    "dgemm",
+    "hpl",
+    "hpl-mxp",
+    "hpcg",
+    "stream",
+    "spmv",
+    "fft3d",
+    "stencil7",
+    "stencil25",
+)
+SHOWN += ("lbm", "nbody", "md", "sph", "weather", "cfd", "dft", "monte-carlo", "genomics")
+"""Classes of the pictures: kernels, then applications."""
 
 
-def class_table(gpus: Sequence[Gpu], names: Sequence[str] = ()) -> pd.DataFrame:
+def class_table(gpus: Sequence[Gpu], names: Sequence[str] = SHOWN) -> pd.DataFrame:
     """Return the speed of each GPU over the first, for each class at its typical size.
 
     Columns: ``workload``, ``name``, ``kind``, ``gpu``, ``speed`` with ``speed_low`` and
     ``speed_high`` (80 % interval), ``bound``.
     """
-    rows = [_class(gpus, workload(name)) for name in names or workloads().index]
+    rows = [_class(gpus, workload(name)) for name in names]
     return pd.concat(rows, ignore_index=True)
 
 
@@ -46,7 +60,7 @@ def _class(gpus: Sequence[Gpu], found: Workload) -> pd.DataFrame:
 
 
 def published_ratios(gpus: Sequence[Gpu]) -> pd.DataFrame:
-    """Return what was published of each class: speed of each GPU over those asked before it.
+    """Return what was published of each class: speed of each GPU over the first.
 
     The median of the matched pairs of each source (same program, version, case, precision and
     number of GPUs), and, for lists of systems, the ratio of the medians over systems. Columns:
@@ -66,9 +80,9 @@ def published_ratios(gpus: Sequence[Gpu]) -> pd.DataFrame:
             "how": "same program and case",
         }
     )
-    every = pd.concat([table, _list_ratios(rows)], ignore_index=True)
-    rank = {name: place for place, name in enumerate(ids)}
-    every = every[every["new"].map(rank) > every["old"].map(rank)]
+    back = table.assign(new=table["old"], old=table["new"], ratio=1 / table["ratio"])
+    every = pd.concat([table, back, _list_ratios(rows)], ignore_index=True)
+    every = every[every["new"].isin(ids[1:]) & (every["old"] == ids[0])]
     keys = ["workload", "new", "old", "source_id", "how"]
     groups = every.groupby(keys, sort=False)["ratio"]
     return groups.agg(ratio="median", pairs="size").reset_index()
@@ -96,15 +110,15 @@ def _list_ratios(rows: pd.DataFrame) -> pd.DataFrame:
 def roofline_table(gpus: Sequence[Gpu]) -> pd.DataFrame:
     """Return where each class lies on the roofline of each GPU.
 
-    Only classes whose work is mostly floating point. Columns: ``workload``, ``name``, ``gpu``,
+    Only classes of `SHOWN` whose work is mostly FP64. Columns: ``workload``, ``name``, ``gpu``,
     ``intensity`` (operations for each byte of device memory), ``rate`` (operations/s that the
     fitted model gives), ``peak``.
     """
     every = machine(gpus)
     rows = []
-    for name in workloads().index:
+    for name in SHOWN:
         found = workload(name)
-        if found.share_int32 > 0.5:
+        if found.share_fp64 + found.share_fp64_tensor < 0.5:
             continue
         seconds = joined(gpu_parts(1.0, found.work, every, hpc_terms(found.id)))
         peak = 1 / np.sum(found.shares / every.rates, axis=-1)

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from gpuspec.calibration.hpc import dynamic_interval, dynamic_terms
-from gpuspec.catalog import Gpu, gpu, load_table
+from gpuspec.calibration.hpc import dynamic_interval, dynamic_programs, dynamic_terms
+from gpuspec.catalog import Gpu
 from gpuspec.hpc import ALGORITHMS, cell_updates_s, dynamic_parts
 from gpuspec.hpc.dynamic import DynamicTerms
 from gpuspec.workloads import chip
@@ -55,36 +55,15 @@ def dynamic_table(gpus: Sequence[Gpu]) -> pd.DataFrame:
 
 
 def published_dynamic() -> pd.DataFrame:
-    """Return published cell updates of Smith-Waterman beside what the model says.
+    """Return published cell updates of alignment programs beside what the model says.
 
-    The model takes the faster of half precision and DPX, as the programs do. Columns:
-    ``program``, ``case``, ``gpu``, ``dpx``, ``gcups`` (for each GPU), ``predicted``,
-    ``source_id``.
+    Columns: ``program``, ``case``, ``algorithm``, ``gpu``, ``dpx``, ``gcups`` (for each GPU),
+    ``predicted``, ``source_id``.
     """
-    rows = load_table("measurements-dpx")
-    chosen = rows["used"].astype(bool) & (rows["metric"].str.lower() == "gcups")
-    chosen &= (rows["algorithm"] == "smith-waterman") & (rows["gpu"] != "")
-    rows = rows[chosen & (rows["kind"] != "claim")].reset_index(drop=True)
-    terms = dynamic_terms()
-    devices = [gpu(name) for name in rows["gpu"]]
-    fused = (rows["dpx"] == "hardware").to_numpy()
-    best = [_best(g, terms, bool(f)) for g, f in zip(devices, fused, strict=True)]
-    return pd.DataFrame(
-        {
-            "program": rows["program"],
-            "case": rows["case"],
-            "gpu": rows["gpu"],
-            "dpx": rows["dpx"],
-            "gcups": rows["value"].to_numpy(float) / rows["n_gpus"].to_numpy(float),
-            "predicted": best,
-            "source_id": rows["source_id"],
-        }
-    )
-
-
-def _best(device: Gpu, terms: DynamicTerms, fused: bool) -> float:
-    cell = "int16x2" if fused else "half2"
-    return float(cell_updates_s("smith-waterman", cell, chip([device]), terms, fused)[0]) / 1e9
+    rows, terms = dynamic_programs(), dynamic_terms()
+    share = np.where(rows["dpx"] == "hardware", terms.dpx_share, terms.issue_share)
+    columns = ["program", "case", "algorithm", "gpu", "dpx", "gcups", "source_id"]
+    return rows[columns].assign(predicted=rows["limit"] * share / 1e9)
 
 
 def seven_times_table(new: Gpu, old: Gpu) -> pd.DataFrame:

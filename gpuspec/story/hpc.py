@@ -1,10 +1,12 @@
 """Sentences on scientific computing and dynamic programming."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
 from gpuspec.simulation import SimulationQuestion
-from gpuspec.story.common import listed, rows, time_with_interval
+from gpuspec.story.common import listed, rows
 
 SAME = 1.05
 """Speed-up up to which two GPUs are called equally fast."""
@@ -37,7 +39,7 @@ def class_finding(table: pd.DataFrame) -> str:
     return f"In speeds of {table['gpu'].iloc[0]}: {listed(said)}"
 
 
-def _name(row: "pd.Series[object]") -> str:
+def _name(row: Any) -> str:
     return str(row["name"]).split(" (")[0]
 
 
@@ -69,7 +71,7 @@ def step_sentences(table: pd.DataFrame, published: pd.DataFrame) -> str:
     if len(seen):
         groups = seen.groupby("workload", sort=False)["ratio"].median()
         words = [f"{name} {ratio:.2f}" for name, ratio in groups.items()]
-        said.append(f"Published medians: {listed(words)}.")
+        said.append(f"Published, median of the sources: {listed(words)}.")
     return " ".join(said)
 
 
@@ -90,9 +92,10 @@ def speed_sentences(question: SimulationQuestion, table: pd.DataFrame) -> str:
     said = []
     for r in rows(table):
         share = r.host_s / r.seconds
-        low, high = r.seconds * r.speed / r.speed_high, r.seconds * r.speed / r.speed_low
-        time = time_with_interval(r.seconds, low, high)
-        said.append(f"{r.gpu}: {time} a step, {share:.0%} of it the host's.")
+        said.append(f"{r.gpu}: {r.seconds * 1e3:,.3g} ms a step, {share:.0%} of it the host's.")
+    said.append(
+        "The times follow from the counts; what was held against measurements is their ratio."
+    )
     short = [str(r.gpu) for r in rows(table) if not r.fits]
     if short:
         need = question.memory_bytes / 1e9
@@ -101,7 +104,7 @@ def speed_sentences(question: SimulationQuestion, table: pd.DataFrame) -> str:
 
 
 def amdahl_finding(question: SimulationQuestion, table: pd.DataFrame) -> str:
-    """Say what half of a sixth of host time leaves of the speed-up of the last GPU."""
+    """Say what a fifth of host time leaves of the speed-up of the last GPU."""
     last = table[table["gpu"] == table["gpu"].iloc[-1]]
     none, some = last.iloc[0], last[last["host_share"] >= 0.2].iloc[0]
     return (
@@ -116,7 +119,8 @@ def nodes_finding(question: SimulationQuestion, table: pd.DataFrame) -> str:
     said = []
     for way, group in most.groupby("scaling", sort=False):
         spread = np.sort(group["efficiency"].to_numpy())
-        words = f"{spread[0]:.0%} to {spread[-1]:.0%}" if len(spread) > 1 else f"{spread[0]:.0%}"
+        ends = list(dict.fromkeys(f"{share:.0%}" for share in (spread[0], spread[-1])))
+        words = " to ".join(ends)
         said.append(f"{words} ({way} scaling)")
     count = int(most["nodes"].iloc[0])
     nodes = f"{count} nodes keep" if count > 1 else "1 node keeps"
@@ -151,11 +155,11 @@ def dynamic_finding(table: pd.DataFrame) -> str:
     part = table[table["algorithm"] == "smith-waterman"]
     said = []
     for name, group in part.groupby("gpu", sort=False):
-        by_way = group.set_index(["cell", "dpx"])
-        if by_way["emulated"].any():
+        if group["emulated"].any():
             continue
-        gain = by_way.loc[("int16x2", True), "gcups"] / by_way.loc[("half2", False), "gcups"]
-        said.append(f"{gain:.1f} times on {name}")
+        fused = group[group["cell"] == "int16x2"]["gcups"].max()
+        half = group[group["cell"] == "half2"]["gcups"].max()
+        said.append(f"{fused / half:.1f} times on {name}")
     if not said:
         return "None of these GPUs has DPX: its functions are emulated, and slower than without"
     return f"Over the best code without it, DPX brings Smith-Waterman {listed(said)}"
@@ -167,7 +171,8 @@ def seven_times_sentences(table: pd.DataFrame, published: pd.DataFrame, new: str
     emulated, plain, fused, half, same, _ = ratio.to_numpy()
     said = [
         f"**Compared with what?** The claim is {new} over {old} on Smith-Waterman. By "
-        f"instructions, SMs and clock alone {new} is {same:.1f} times as fast with the same plain code, "
+        f"instructions, SMs and clock alone {new} is {same:.1f} times as fast with the same plain "
+        "code, "
         f"{fused:.1f} times with 32-bit DPX, {plain:.1f} times with two 16-bit cells to an "
         f"instruction against plain 32-bit integers, and {emulated:.1f} times where both run the "
         "16-bit DPX functions, which the older GPU emulates. Seven lies between the last two: it "
@@ -176,8 +181,8 @@ def seven_times_sentences(table: pd.DataFrame, published: pd.DataFrame, new: str
     both = _program_ratios(published, new, old)
     if both:
         said.append(
-            f"**What does a user see?** Programs that are tuned for both: {listed(both)}; the "
-            f"model at the instruction limit says {half:.1f}."
+            f"**What does a user see?** Programs that are tuned for both: {listed(both)}. At the "
+            f"instruction limit it would be {half:.1f}: half precision reaches less of its limit."
         )
     return " ".join(said)
 
