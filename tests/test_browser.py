@@ -19,6 +19,7 @@ PANELS = {
     "03_inference": "concurrency",
     "04_hpc": "host share",
     "06_mig": "load",
+    "07_cost": "hours in use",
     "10_claims": "GPUs",
 }
 SECONDS = int(os.environ.get("GPUSPEC_BROWSER_MS", "120000"))

@@ -1,4 +1,4 @@
-"""Claims of the buyers' guide: the table, the rule of verdicts, and verdicts that a buyer acts on."""
+"""Claims of the buyers' guide: the table, the rule of verdicts, verdicts that a buyer acts on."""
 
 import numpy as np
 import pandas as pd

@@ -8,7 +8,7 @@ from gpuspec.money.compare import (
     utilisation_curves,
 )
 from gpuspec.money.drivers import driver_table
-from gpuspec.money.hours import age_table, china_table, parts_table, ways_table
+from gpuspec.money.hours import age_table, amount, china_table, parts_table, ways_table
 from gpuspec.money.question import CostQuestion, cost_question
 from gpuspec.money.trend import backtest_table, trend_change, trend_table
 from gpuspec.money.work import (
@@ -22,6 +22,7 @@ from gpuspec.money.work import (
 __all__ = [
     "CostQuestion",
     "age_table",
+    "amount",
     "backtest_table",
     "break_even_table",
     "china_table",

@@ -80,10 +80,12 @@ def utilisation_curves(question: CostQuestion, shares: Sequence[float] = SHARES)
 def month_curves(question: CostQuestion, gpu_id: str) -> pd.DataFrame:
     """Return what has been paid by each month for one GPU: way, month, paid.
 
-    Owning starts at the capital; what a sale would bring is not counted.
+    Owning starts at the capital; what a sale would bring is not counted. Of hyperscalers only
+    the list on demand is there.
     """
     q, sides = question, _sides(question)
-    sides = sides[sides["gpu"] == gpu_id]
+    lists = (sides["tier"] == "hyperscaler") & (sides["mode"] != "on-demand")
+    sides = sides[(sides["gpu"] == gpu_id) & ~lists]
     months = np.arange(0, int(q.horizon_months) + 1)
     rows = [
         pd.DataFrame(
@@ -144,7 +146,7 @@ def spot_table(
     from gpuspec.prices import operating_value
 
     q = question
-    found = q.offers(modes=["spot", "on-demand"], providers=())
+    found = q.offers(("spot", "on-demand"), providers=())
     asked = found[found["mode"] == "on-demand"].drop_duplicates("gpu").set_index("gpu")["hour_usd"]
     spot = found[found["mode"] == "spot"].drop_duplicates("gpu")
     rates = [

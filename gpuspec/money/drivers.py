@@ -22,6 +22,8 @@ DRIVERS = {  # name: (argument, key of the table of operating values)
     "power drawn": ("power_w_gpu", "node_kw"),
     "staff": ("staff_usd_year", "staff_usd_year"),
 }
+SPANS = (0.8, 1.2)
+"""Ends of the time in use over the horizon: four to six years around five."""
 
 
 def driver_table(question: CostQuestion, gpu_id: str) -> pd.DataFrame:
@@ -34,15 +36,19 @@ def driver_table(question: CostQuestion, gpu_id: str) -> pd.DataFrame:
     """
     q = question
     device = next(g for g in q.gpus if g.id == gpu_id)
-    own = q.offers(modes=["own"], gpus=[gpu_id])
+    own = q.offers(("own",), providers=())
+    own = own[own["gpu"] == gpu_id]
     if own.empty:
         return pd.DataFrame(columns=["driver", "low", "high", "cost_low", "cost_high", "swing"])
     base = _base(q, device, own.iloc[0])
     central = float(owned_hour_usd(**base)) * q.rate
-    rows = []
+    rows: list[tuple[Any, ...]] = []
     for name, (argument, low, high) in _ends(q, device, own.iloc[0]).items():
         costs = [float(owned_hour_usd(**(base | {argument: end}))) * q.rate for end in (low, high)]
         rows.append((name, low, high, min(costs), max(costs)))
+    spans = (SPANS[0] * q.horizon_months, SPANS[1] * q.horizon_months)
+    costs = [float(owned_hour_usd(**(base | _kept_for(q, span)))) * q.rate for span in spans]
+    rows.append(("months in use", spans[0], spans[1], min(costs), max(costs)))
     table = pd.DataFrame(rows, columns=["driver", "low", "high", "cost_low", "cost_high"])
     table["central"], table["swing"] = central, table["cost_high"] - table["cost_low"]
     return table.sort_values("swing", ascending=False, ignore_index=True)
@@ -72,7 +78,7 @@ def _base(q: CostQuestion, device: Gpu, own: Any) -> dict[str, Any]:
 
 def _ends(q: CostQuestion, device: Gpu, own: Any) -> dict[str, tuple[str, float, float]]:
     """Return argument, low and high of each input that the user has not set."""
-    given = str(q.own)
+    given = {part.partition("=")[0].strip() for part in q.own.split(",")}
     found: dict[str, tuple[str, float, float]] = {}
     for name, (argument, key) in DRIVERS.items():
         if key in given or (name == "network share" and own["tier"] == "all-in"):
@@ -86,11 +92,13 @@ def _ends(q: CostQuestion, device: Gpu, own: Any) -> dict[str, tuple[str, float,
         size = own["gpus_per_node"] * (1 - share) / q.rate
         low, high = (own[f"capital_usd_gpu_{end}"] * size for end in ("low", "high"))
         found["server price"] = ("server_usd", low, high)
-    years = [
-        operating_value("life_years", band=band, data=q.data) or 5.0 for band in ("low", "high")
-    ]
-    found["years in use"] = ("years", years[0], years[1])
     return found
+
+
+def _kept_for(q: CostQuestion, months: float) -> dict[str, float]:
+    """Return years and residual value of a server that is sold after so many months."""
+    left = np.interp(months / 12, range(len(q.operating.residuals)), q.operating.residuals)
+    return {"years": months / 12, "residual_share": float(left)}
 
 
 def _end(q: CostQuestion, device: Gpu, key: str, band: str) -> float | None:

@@ -19,16 +19,23 @@ MODE_NAMES = {
 HYPERSCALER = "hyperscaler list"
 
 
+def amount(value: float) -> str:
+    """Write an amount so that it can be read: whole thousands, else three digits.
+
+    >>> amount(95836.6), amount(0.2053)
+    ('95,837', '0.205')
+    """
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.3g}"
+
+
 def way_names(offers: pd.DataFrame) -> list[str]:
-    """Return what a reader calls each offer: the mode, and whose list or quote it is."""
+    """Return what a reader calls each offer: the mode, and whose list it is."""
     names = []
     for row in offers.itertuples():
         name = MODE_NAMES[str(row.mode)]
         if row.tier == "hyperscaler":
             name += f", {HYPERSCALER}"
-        elif row.quoted:
-            name += ", your quote"
-        elif row.provider not in ("specialist clouds", "purchase"):
+        elif not row.quoted and row.provider not in ("specialist clouds", "purchase"):
             name += f", {row.provider}"
         names.append(name)
     return names
@@ -55,7 +62,7 @@ def parts_table(question: CostQuestion) -> pd.DataFrame:
     `ways_table`.
     """
     q, values = question, question.operating
-    own = q.offers(modes=["own"])
+    own = q.offers(("own",))
     rows = {}
     for row in own.drop_duplicates("gpu").to_dict("records"):
         device = next(g for g in q.gpus if g.id == row["gpu"])
@@ -85,7 +92,7 @@ def parts_table(question: CostQuestion) -> pd.DataFrame:
 
 def age_table(question: CostQuestion) -> pd.DataFrame:
     """Return the age of each price that is used, its limit, and how far it is trusted."""
-    found = question.offers()
+    found = question.offers(providers=())
     table = found[["gpu", "mode", "as_of", "age_days", "stale", "confidence", "derived"]].copy()
     table.insert(2, "way", way_names(found))
     table["limit_days"] = [limit_days(mode) for mode in table["mode"]]
@@ -103,7 +110,7 @@ def china_table(fx: float = 7.1) -> pd.DataFrame:
         for r in rent.to_dict("records")
     ]
     rows += [
-        (r["gpu"], r["item"], r["price"], f"{r['gpus']:.0f} GPUs", *_seen(r))
+        (r["gpu"], r["item"], r["price"], _size(r["gpus"]), *_seen(r))
         for r in bought.to_dict("records")
     ]
     columns = ["gpu", "what", "cny", "unit", "as_of", "confidence"]
@@ -113,4 +120,8 @@ def china_table(fx: float = 7.1) -> pd.DataFrame:
 
 
 def _seen(row: Any) -> tuple[str, str]:
-    return row["as_of"], row["confidence"]
+    return row["as_of"] or "undated", row["confidence"]
+
+
+def _size(gpus: float) -> str:
+    return "1 GPU" if gpus == 1 else f"{gpus:.0f} GPUs"

@@ -1,8 +1,8 @@
 """One question about cost, checked once."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
@@ -28,8 +28,8 @@ class CostQuestion(BaseModel):
     currency: str
     fx: float
     operating: Operating
-    own: dict[str, float] | str
-    """Operating values of the user's own, as they were given."""
+    own: str
+    """Operating values of the user's own, as ``key=value`` separated by commas."""
     data: str | Path | None = None
 
     @property
@@ -37,29 +37,47 @@ class CostQuestion(BaseModel):
         """Return the ids of the GPUs in the order asked."""
         return [device.id for device in self.gpus]
 
-    def offers(self, **other: Any) -> pd.DataFrame:
-        """Return the offers; named arguments replace what the question says."""
-        asked: dict[str, Any] = {
-            "gpus": self.ids,
-            "modes": MODES,
-            "regions": self.regions,
-            "providers": self.providers,
-            "today": self.today,
-            "horizon_months": self.horizon_months,
-            "utilization": self.utilisation,
-            "drift": self.drift,
-            "quotes": list(self.quotes),
-            "currency": self.currency,
-            "fx": self.fx,
-            "operating_values": self.own,
-            "data": self.data,
-        }
-        return offers(**(asked | other))
+    def offers(
+        self,
+        modes: tuple[str, ...] = MODES,
+        providers: tuple[str, ...] | None = None,
+        drift: str | float | None = None,
+    ) -> pd.DataFrame:
+        """Return the offers; arguments replace what the question says."""
+        named = self.providers if providers is None else providers
+        return _offers(self, modes, named, self.drift if drift is None else drift).copy()
 
     @property
     def rate(self) -> float:
         """Return units of the currency for one USD."""
         return self.fx if self.currency == "CNY" else 1.0
+
+
+@lru_cache(64)
+def _offers(
+    q: CostQuestion, modes: tuple[str, ...], providers: tuple[str, ...], drift: str | float
+) -> pd.DataFrame:
+    return offers(
+        q.ids,
+        modes,
+        q.regions,
+        providers,
+        q.today,
+        q.horizon_months,
+        q.utilisation,
+        drift,
+        list(q.quotes),
+        q.currency,
+        q.fx,
+        q.own,
+        q.data,
+    )
+
+
+def _written(values: Mapping[str, float] | str | None) -> str:
+    if isinstance(values, Mapping):
+        return ",".join(f"{key}={value}" for key, value in values.items())
+    return values or ""
 
 
 def cost_question(
@@ -111,9 +129,7 @@ def cost_question(
         currency=currency,
         fx=fx,
         operating=operating(operating_values, places, fx, data=data),
-        own=dict(operating_values)
-        if isinstance(operating_values, Mapping)
-        else operating_values or "",
+        own=_written(operating_values),
         data=data,
     )
     question.offers()  # says at the door what is wrong with the rest

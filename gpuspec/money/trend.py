@@ -44,6 +44,14 @@ def trend_change(table: pd.DataFrame, since: str = "2025-10-01") -> pd.DataFrame
 
 
 def backtest_table() -> tuple[pd.DataFrame, dict[str, float]]:
-    """Return the back-test of rents, May and June 2026 for October and November, and its errors."""
+    """Return the back-test of rents, May and June 2026 for October and November, and its errors.
+
+    Series that did not move stand in one last row, with their number.
+    """
     errors = back_test()
-    return errors, error_summary(errors)
+    summary, still = error_summary(errors), errors["error"].abs() < 0.005
+    table = errors[~still]
+    if still.any():
+        names = f"{still.sum()} more, all without a change"
+        table = pd.concat([table, pd.DataFrame({"series": [names], "error": [0.0]})])
+    return table.reset_index(drop=True), summary | {"still": float(still.sum())}

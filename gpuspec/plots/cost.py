@@ -6,20 +6,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.dates import DateFormatter, MonthLocator
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullLocator, PercentFormatter
 
 from gpuspec.plots.common import MARKERS, SPARE, blank_axes, gpu_colors
 
 PART_COLORS = ("#0072B2", "#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#999999", "#D55E00")
 HATCHES = ("", "///", "...", "xxx", "\\\\\\", "++", "oo")
-WAY_LINES = {
+WAY_LINES: dict[str, Any] = {
     "own": "-",
     "on-demand": "--",
     "reserved-1yr": ":",
     "reserved-3yr": "-.",
     "spot": (0, (1, 3)),
 }
+"""Ways in the order of pictures, and their lines."""
 
 
 def _headed(figure: Figure, title: str, width: int = 92) -> None:
@@ -43,50 +46,52 @@ def _plain_log(axis: Any) -> None:
     axis.set_minor_locator(NullLocator())
 
 
-def cost_ranges(
-    table: pd.DataFrame,
-    unit: str,
-    title: str,
-    central: str = "central",
-    way: str = "way",
-) -> Figure:
-    """Draw low, central and high of each way to get a GPU: one line a row, one colour a GPU.
+def cost_ranges(table: pd.DataFrame, unit: str, title: str, central: str = "central") -> Figure:
+    """Draw low, central and high of each way: a panel a GPU, one row a way.
 
-    Prices older than their limit are hollow, those scaled by us have a square.
+    Prices older than their limit are hollow, those scaled by us have a square, quotes of the
+    user's own a star.
     """
-    shown = table[table[central].notna()].reset_index(drop=True)
-    figure, axes = blank_axes(7.2, 1.1 + 0.21 * len(shown) + 0.12 * shown["gpu"].nunique())
-    axes.grid(visible=False)
-    axes.grid(axis="x", color="#dddddd", linewidth=0.6)
-    colors, gpus = gpu_colors(shown["gpu"].unique()), list(shown["gpu"].unique())
-    places = [i + 0.7 * gpus.index(row) for i, row in enumerate(shown["gpu"])]
-    for place, row in zip(places, shown.to_dict("records"), strict=True):
-        color = colors[row["gpu"]]
-        axes.plot([row["low"], row["high"]], [place, place], color=color, linewidth=2.2, alpha=0.5)
-        axes.plot(
-            row[central],
-            place,
-            marker="s" if row.get("derived") else "o",
-            markersize=6,
-            color=color,
-            markerfacecolor="white" if row.get("stale") else color,
-        )
-        axes.annotate(
-            f"{row[central]:,.3g}",
-            (row["high"], place),
-            (5, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=7,
-        )
-    axes.set_yticks(places, [f"{r['gpu']}, {r[way]}" for r in shown.to_dict("records")], fontsize=7)
-    axes.set_ylim((places[-1] if places else 0) + 0.7, -0.7)
-    axes.set_xscale("log")
-    axes.margins(x=0.08)
-    _plain_log(axes.xaxis)
-    axes.set_xlabel(f"{unit} (log)", fontsize=8)
+    shown = table[table[central].notna()]
+    gpus, ways = list(shown["gpu"].unique()), _ordered(shown)
+    figure, panels = _panels(max(len(gpus), 1), 1.35 + 0.21 * len(ways), sharey=True, sharex=True)
+    colors = gpu_colors(gpus)
+    for axes, name in zip(panels, gpus, strict=False):
+        axes.grid(visible=False)
+        axes.grid(axis="x", color="#dddddd", linewidth=0.6)
+        for row in shown[shown["gpu"] == name].to_dict("records"):
+            _range(axes, ways.index(row["way"]), row, row[central], colors[name])
+        axes.set_title(name, fontsize=9)
+        axes.set_xscale("log")
+    low, high = shown["low"].min(), shown["high"].max()
+    panels[0].set_xlim(low * 0.8, high * 1.25 * (high / low) ** 0.22)
+    few = np.log10(high / low) > 0.9
+    panels[0].xaxis.set_major_locator(LogLocator(subs=(1,) if few and high / low > 30 else (1, 3)))
+    panels[0].xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}" if x >= 1 else f"{x:g}")
+    panels[0].xaxis.set_minor_locator(NullLocator())
+    panels[0].set_yticks(range(len(ways)), ways, fontsize=8)
+    panels[0].set_ylim(len(ways) - 0.4, -0.6)
+    figure.supxlabel(f"{unit} (log)", fontsize=8)
     _headed(figure, title)
     return figure
+
+
+def _ordered(table: pd.DataFrame) -> list[str]:
+    """Return the ways in the order of their modes, lists of hyperscalers after the others."""
+    modes = {mode: i for i, mode in enumerate(WAY_LINES)}
+    first = table.drop_duplicates("way")
+    order = first["mode"].map(modes) + first["way"].str.contains("hyperscaler") * 10.0
+    return list(first.assign(order=order).sort_values("order", kind="stable")["way"])
+
+
+def _range(axes: Axes, place: int, row: dict[Any, Any], value: float, color: str) -> None:
+    axes.plot([row["low"], row["high"]], [place, place], color=color, linewidth=2.2, alpha=0.5)
+    mark = "*" if row.get("quoted") else "s" if row.get("derived") else "o"
+    size, inside = 9 if mark == "*" else 5, "white" if row.get("stale") else color
+    axes.plot(value, place, mark, markersize=size, color=color, markerfacecolor=inside)
+    text = f"{value:,.0f}" if value >= 1000 else f"{value:,.3g}"
+    style = {"textcoords": "offset points", "va": "center", "fontsize": 7.5}
+    axes.annotate(text, (row["high"], place), (4, 0), **style)  # type: ignore[arg-type]
 
 
 def owned_parts(parts: pd.DataFrame, currency: str, title: str) -> Figure:
@@ -147,8 +152,12 @@ def cost_by_utilisation(curves: pd.DataFrame, currency: str, used: float, title:
     cheap, dear = curves["cost"].min(), curves.loc[curves["share"] >= 0.15, "cost"].max()
     panels[0].set_ylim(cheap * 0.8, dear * 1.1)
     panels[0].set_ylabel(f"{currency} for a used GPU-hour (log)", fontsize=8)
-    handles = panels[-1].get_legend_handles_labels()
-    figure.legend(*handles, fontsize=7, ncols=5, frameon=False, loc="outside lower left")
+    lines = [
+        Line2D([], [], color="black", linestyle=WAY_LINES[mode], label=way, linewidth=width)
+        for way, mode in curves.drop_duplicates("way")[["way", "mode"]].to_numpy()
+        for width in [2.2 if mode == "own" else 1.1]
+    ]
+    figure.legend(handles=lines, fontsize=7, ncols=5, frameon=False, loc="outside lower left")
     _headed(figure, title)
     return figure
 
@@ -197,7 +206,7 @@ def drift_bars(table: pd.DataFrame, currency: str, title: str) -> Figure:
         axes.set_xticks(range(len(ways)), labels, rotation=40, ha="right", fontsize=7)
         axes.set_xlim(-0.5, len(ways) - 0.5)
         axes.set_title(name, fontsize=9)
-        axes.set_ylim(0)
+    panels[0].set_ylim(0, table["hour"].max() * 1.08)
     panels[0].set_ylabel(f"{currency} for a used GPU-hour", fontsize=8)
     handles = panels[0].get_legend_handles_labels()
     figure.legend(*handles, fontsize=7, ncols=3, frameon=False, loc="outside lower left")
@@ -224,7 +233,9 @@ def price_trend(table: pd.DataFrame, title: str) -> Figure:
     axes.set_yscale("log")
     _plain_log(axes.yaxis)
     axes.set_ylabel("USD for a GPU-hour (log)")
-    axes.tick_params(axis="x", labelsize=7)
+    axes.xaxis.set_major_locator(MonthLocator(bymonth=(1, 7)))
+    axes.xaxis.set_major_formatter(DateFormatter("%Y-%m"))
+    axes.tick_params(axis="x", labelsize=8)
     axes.legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     axes.set_title(fill(title, 88), loc="left", fontsize=10, fontweight="bold")
     return figure
@@ -259,20 +270,21 @@ def spot_prices(table: pd.DataFrame, currency: str, title: str) -> Figure:
 
 def tornado(table: pd.DataFrame, gpu: str, currency: str, title: str) -> Figure:
     """Draw the cost of an owned, used hour at both ends of each input, largest swing on top."""
-    figure, axes = blank_axes(7.2, 1.3 + 0.24 * len(table))
+    figure, axes = blank_axes(7.2, 1.0 + 0.18 * len(table))
     axes.grid(visible=False)
     axes.grid(axis="x", color="#dddddd", linewidth=0.6)
     color, central = gpu_colors([gpu])[gpu], table["central"].iloc[0]
     for place, row in enumerate(table.to_dict("records")):
         left, right = row["cost_low"], row["cost_high"]
         axes.barh(place, right - left, 0.62, left, color=color, edgecolor="black", linewidth=0.5)
-        axes.text(left, place, f"{left:,.2f} ", ha="right", va="center", fontsize=7)
-        axes.text(right, place, f" {right:,.2f}", va="center", fontsize=7)
+        axes.text(left, place, f"{left:,.2f} ", ha="right", va="center", fontsize=6.5)
+        axes.text(right, place, f" {right:,.2f}", va="center", fontsize=6.5)
     labels = [f"{r['driver']}  ({r['low_text']} to {r['high_text']})" for r in _with_text(table)]
     axes.set_yticks(range(len(table)), labels, fontsize=7)
     axes.axvline(central, color="black", linewidth=1)
     axes.set_ylim(len(table) - 0.4, -0.6)
-    axes.margins(x=0.12)
+    span = table["cost_high"].max() - table["cost_low"].min()
+    axes.set_xlim(table["cost_low"].min() - 0.12 * span, table["cost_high"].max() + 0.12 * span)
     axes.set_xlabel(f"{currency} for an owned GPU-hour in use", fontsize=8)
     _headed(figure, title)
     return figure
@@ -286,5 +298,6 @@ def _with_text(table: pd.DataFrame) -> list[dict[Any, Any]]:
             value = row[end]
             text = f"{value:.0%}" if row["driver"] in shares else f"{value:,.4g}"
             row[f"{end}_text"] = f"{value / 1e3:,.0f}k" if value >= 1e4 else text
-            row[f"{end}_text"] += " W" if row["driver"] == "power drawn" else ""
+            if row["driver"] == "power drawn":
+                row[f"{end}_text"] = f"{value:,.0f} W"
     return rows

@@ -5,24 +5,24 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.money import CostQuestion
+from gpuspec.money import CostQuestion, amount
 from gpuspec.prices import age_warnings
 from gpuspec.story.common import listed, rows
 
 
 def ways_finding(question: CostQuestion, ways: pd.DataFrame) -> str:
-    """Say the cheapest rent on demand and the owned hour of each GPU, at the use asked."""
+    """Say rent on demand and the owned hour of each GPU, at the use asked."""
     said = []
     for name, group in ways.groupby("gpu", sort=False):
         plain = group[group["tier"] != "hyperscaler"].set_index("mode")["central"]
-        words = [
+        both = [
             f"{plain[mode]:,.2f} {text}"
-            for mode, text in (("on-demand", "rented on demand"), ("own", "owned"))
+            for mode, text in (("on-demand", "rented"), ("own", "owned"))
             if mode in plain
         ]
-        said.append(f"{name} {' or '.join(words)}" if words else f"{name} has no such price")
+        said.append(f"{name} {', '.join(both)}" if both else f"{name} has no such price")
     used = f"{question.utilisation:.0%} use"
-    return f"{question.currency} for a used GPU-hour at {used}: {'; '.join(said)}"
+    return f"{question.currency} a GPU-hour at {used}: {'; '.join(said)}"
 
 
 def parts_finding(parts: pd.DataFrame) -> str:
@@ -66,28 +66,38 @@ def break_even_sentences(question: CostQuestion, table: pd.DataFrame) -> str:
     if len(cheaper):
         names = listed(list(dict.fromkeys(cheaper["gpu"])))
         text += f" Over them owning is cheaper than a reservation for {names}."
-    spread = table[np.isfinite(table["month"])].groupby("gpu", sort=False)["month"]
-    if len(spread):
-        widest = (spread.max() - spread.min()).idxmax()
-        low, high = spread.min()[widest], spread.max()[widest]
+    paid = table[table["within"]].groupby("gpu", sort=False)["month"]
+    if len(paid):
+        widest = str((paid.max() - paid.min()).idxmax())
+        low, high = paid.min()[widest], paid.max()[widest]
         text += (
             f" The comparator decides: {widest} is paid back after {low:,.0f} months against the "
-            f"dearest rent and after {high:,.0f} against the cheapest that it beats at all."
+            f"dearest way to rent, after {high:,.0f} against the cheapest that it beats in time."
         )
+    never = table[~table["within"]]
+    if len(never):
+        said = [f"{r.way.replace('rent, ', '')} for {r.gpu}" for r in rows(never)]
+        text += f" Not paid back in time: {listed(said)}."
     return text
 
 
 def drift_finding(table: pd.DataFrame) -> str:
     """Say which way is the cheapest without interruptions if rents fall, stay, or rise."""
     steady = table[table["mode"] != "spot"]
-    said = []
+    same: dict[tuple[str, ...], list[str]] = {}
     for name, group in steady.groupby("gpu", sort=False):
-        best = group.loc[group.groupby("drift")["hour"].idxmin()].set_index("drift")["way"]
-        words = [str(best[drift]).replace("rent, ", "") for drift in ("down", "flat", "up")]
-        if len(set(words)) == 1:
-            said.append(f"{name} {words[0]} in all three")
+        best = group.sort_values("hour").drop_duplicates("drift").set_index("drift")["way"]
+        words = tuple(str(best[drift]).replace("rent, ", "") for drift in ("down", "flat", "up"))
+        same.setdefault(words, []).append(str(name))
+    said = []
+    for (down, flat, up), names in same.items():
+        who = "" if len(same) == 1 else f"{listed(names)}: "
+        if down == flat == up:
+            said.append(f"{who}{flat} in all three")
+        elif flat == up:
+            said.append(f"{who}{down} if rents fall, {flat} if they stay or rise")
         else:
-            said.append(f"{name} {words[0]} if rents fall, {words[1]} if flat, {words[2]} if up")
+            said.append(f"{who}{down} if rents fall, {flat} if they stay, {up} if they rise")
     return f"Cheapest: {'; '.join(said)}"
 
 
@@ -118,7 +128,9 @@ def spot_finding(table: pd.DataFrame) -> str:
     saved = 1 - known["effective"] / known["on_demand"]
     if saved.max() <= 0:
         return f"{text}, and nothing is left of the saving"
-    return f"{text}; {_span(saved)} of the rent on demand is still saved"
+    dearer = [str(name) for name in known.loc[saved <= 0, "gpu"]]
+    kept = f"{text}; {_span(saved[saved > 0])} of the rent on demand is still saved"
+    return f"{kept}, on {listed(dearer)} nothing" if dearer else kept
 
 
 def work_finding(table: pd.DataFrame, what: str, currency: str, mode: str = "on-demand") -> str:
@@ -129,7 +141,7 @@ def work_finding(table: pd.DataFrame, what: str, currency: str, mode: str = "on-
         if known.empty:
             continue
         best = known.sort_values("usd").to_dict("records")[0]
-        said.append(f"{best['gpu']} {words} ({best['usd']:,.3g} {currency})")
+        said.append(f"{best['gpu']} {words} ({amount(best['usd'])} {currency})")
     return f"{what}, cheapest: {listed(said)}" if said else f"{what}: none of these GPUs does it"
 
 
@@ -152,11 +164,8 @@ def backtest_finding(summary: dict[str, float]) -> str:
     if not summary["series"]:
         return "No series has both rows"
     return (
-        f"Unchanged prices of May and June 2026 miss those of October and November by up to "
-        f"{summary['worst']:.0%} ({summary['series']:.0f} series; half of them did not move)"
-        if summary["median"] == 0
-        else f"Unchanged prices miss later ones by up to {summary['worst']:.0%}, "
-        f"{summary['median']:.0%} at the median of {summary['series']:.0f} series"
+        f"Unchanged, prices of May and June 2026 miss those of October and November by up to "
+        f"{summary['worst']:.0%}; {summary['still']:.0f} of {summary['series']:.0f} did not move"
     )
 
 

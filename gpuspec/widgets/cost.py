@@ -28,7 +28,6 @@ def cost_panel(question: CostQuestion) -> Panel:
             "capital cost", [0.06, 0.09, 0.12, 0.15], start.cost_of_capital, "{:.0%}"
         ),
     }
-    given = dict(q.own) if isinstance(q.own, dict) else q.own
 
     def answer(
         usd_kwh: float, cost_of_capital: float, **values: Any
@@ -41,7 +40,7 @@ def cost_panel(question: CostQuestion) -> Panel:
             regions=",".join(q.regions),
             providers="",
             fx=q.fx,
-            operating_values=_over(given, own),
+            operating_values=_over(q.own, own),
             data=q.data,
             **values,
         )
@@ -56,9 +55,7 @@ def cost_panel(question: CostQuestion) -> Panel:
     return Panel(controls, answer, draw)
 
 
-def _over(given: Any, own: dict[str, float]) -> dict[str, float]:
+def _over(given: str, own: dict[str, float]) -> dict[str, float]:
     """Lay the panel's values over those that the question was asked with."""
-    if isinstance(given, str):
-        pairs = [part.split("=") for part in given.split(",") if "=" in part]
-        given = {key.strip(): float(value) for key, value in pairs}
-    return {**given, **own}
+    pairs = [part.split("=") for part in given.split(",") if "=" in part]
+    return {key.strip(): float(value) for key, value in pairs} | own
