@@ -1,18 +1,21 @@
 """Checks of claims on scientific computing, dynamic programming, and sharing a GPU."""
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from gpuspec.calibration.hpc import dynamic_interval
-from gpuspec.catalog import Gpu, gpus, mig_profiles
+from gpuspec.catalog import Gpu, gpu, gpus, mig_profile, mig_profiles
 from gpuspec.claims.inference import MORE, over_a100
 from gpuspec.claims.machines import exact
 from gpuspec.claims.purchase import middle
 from gpuspec.claims.question import ClaimsQuestion
 from gpuspec.claims.training import ABOUT, training_pairs
 from gpuspec.claims.verdict import FIGURES, Check
+from gpuspec.errors import InputError
+from gpuspec.mig import slice_sms
 from gpuspec.simulation import class_table, dynamic_table, published_dynamic, published_ratios
 
 NO_CHOICE = 2.0
@@ -91,7 +94,7 @@ def c05(q: ClaimsQuestion) -> list[Check]:
         table += [
             ("more", new.id, "instances", first["max_instances"] / before["max_instances"]),
             ("more", new.id, "profiles", len(now) / len(old)),
-            ("larger", new.id, "SMs", first["sm_count"] / before["sm_count"]),
+            ("larger", new.id, "SMs", _sms(first) / _sms(before)),
             ("larger", new.id, "bandwidth", bandwidth),
             ("isolated", new.id, "own decoder", float(first["nvdec"] >= 1)),
             ("isolated", new.id, "confidential", float(bool(new.confidential_computing))),
@@ -124,14 +127,25 @@ def c05(q: ClaimsQuestion) -> list[Check]:
     ]
 
 
+def _sms(profile: "pd.Series[Any]") -> float:
+    return float(slice_sms(gpu(profile["gpu_id"]), mig_profile(*profile[["gpu_id", "profile"]])))
+
+
 def _profiles(device: Gpu) -> pd.DataFrame:
-    """Return the MIG profiles of a GPU, or of the first with the same chip."""
+    """Return the MIG profiles of a GPU, or of one with the same chip.
+
+    Raises
+    ------
+    InputError
+        The GPU has no MIG.
+    """
     table = mig_profiles().reset_index()
-    if device.id not in set(table["gpu_id"]):
-        kin = gpus().loc[lambda t: t["chip"] == device.chip].index
-        known = [name for name in kin if name in set(table["gpu_id"])]
-        return table[table["gpu_id"] == known[-1]] if known else table.head(1)
-    return table[table["gpu_id"] == device.id]
+    chips = gpus()["chip"]
+    kin = [device.id, *chips.index[chips == device.chip][::-1]]
+    known = [name for name in kin if (table["gpu_id"] == name).any()]
+    if not device.mig_max_instances or not known:
+        raise InputError("claims", "C05", f"{device.id} has no MIG: leave this claim out")
+    return table[table["gpu_id"] == known[0]]
 
 
 def c06(q: ClaimsQuestion) -> list[Check]:
