@@ -228,6 +228,29 @@ def test_10_gbe_and_eight_gpus_do_not_train_70b_but_infiniband_does_its_part(fou
     assert found["C17"].verdict.word == MISLEADING
 
 
+def test_dpx_is_seven_times_only_against_slower_ways_of_a100(found):
+    grid_ = found["C06"].checks[0].grid
+    best = grid_[grid_["compared"] == "A100's best way"]
+    assert best["value"].max() < 4
+    assert found["C06"].checks[0].measured["value"].iloc[0] == pytest.approx(2.94, abs=0.01)
+    assert found["C06"].verdict.word == WHEN
+    assert "best way" in found["C06"].verdict.condition
+
+
+def test_mig_has_no_more_instances_but_larger_ones(found):
+    words = {c.label: v.word for c, v in zip(found["C05"].checks, found["C05"].parts, strict=True)}
+    assert words["more instances or ways to split"] == FALSE
+    assert words["larger instances"] == TRUE
+
+
+def test_training_estimates_lie_above_what_was_published(found):
+    check_ = found["C01"].checks[0]
+    bf16 = check_.grid[check_.grid["precision"] == "BF16"]["value"]
+    assert bf16.min() > 2.6
+    assert bf16.max() < 3.4
+    assert check_.measured["value"].median() < bf16.min()
+
+
 def test_small_models_gain_from_h100_too(found):
     assert found["C25"].parts[0].word == FALSE
     assert found["C25"].parts[1].word == TRUE
@@ -343,6 +366,36 @@ def test_export_variants_stand_in_for_the_three():
 def test_wrong_settings_are_named(field, value, said):
     with pytest.raises(InputError, match=said):
         audit.claims_question(**{field: value})
+
+
+def test_prices_come_from_rents_of_one_kind():
+    q = audit.claims_question()
+    assert q.h100_prices[1] == pytest.approx(2.15)  # of 1.65 to 2.62
+    assert q.h200_prices[-1] == pytest.approx(1.19)
+    with pytest.raises(InputError, match="give ratios"):
+        audit.claims_question(h200="H20")
+
+
+def test_a_gpu_without_mig_leaves_that_claim_out():
+    q = audit.claims_question("L40S", h100_prices="4")
+    with pytest.raises(InputError, match="leave this claim out"):
+        audit.audit(q, ["C05"])
+
+
+def test_the_language_of_a_report_reaches_the_notebook(monkeypatch, tmp_path):
+    from gpuspec import report
+
+    class Reached(Exception):
+        pass
+
+    def stop(notebook, values, tell):
+        raise Reached(values["language"])
+
+    monkeypatch.setattr(report, "execute", stop)
+    with pytest.raises(Reached, match="zh"):
+        report.build("claims", {}, tmp_path / "x.pdf", language="zh")
+    with pytest.raises(Reached, match="en"):
+        report.build("claims", {"language": "en"}, tmp_path / "x.pdf", language="zh")
 
 
 def test_the_panel_follows_its_controls(question):

@@ -8,6 +8,7 @@ from gpuspec.story.claims import (
     map_caption,
     map_finding,
     numbers_finding,
+    price_sentence,
     said_rows,
 )
 from gpuspec.story.common import listed, time_with_interval
@@ -127,6 +128,7 @@ __all__ = [
     "option_sentences",
     "packing_finding",
     "parts_finding",
+    "price_sentence",
     "published_finding",
     "published_sentences",
     "roofline_finding",

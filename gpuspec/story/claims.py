@@ -11,6 +11,7 @@ from gpuspec.claims import (
     TRUE,
     WHEN,
     ClaimMap,
+    ClaimsQuestion,
     Finding,
     evidence_text,
     range_text,
@@ -74,6 +75,16 @@ def footnote_sentence(finding: Finding) -> str:
         return "The vendor has no footnote on this."
     settings = f" Settings: {c.vendor_settings}." if c.vendor_settings else ""
     return f"**The vendor's footnote.** {c.vendor_footnote}.{settings}"
+
+
+def price_sentence(question: ClaimsQuestion) -> str:
+    """Say which price ratios were tried."""
+    q = question
+    levels = [
+        f"an hour of {new.id} as {listed([f'{p:g}' for p in prices])} hours of {old.id}"
+        for new, old, prices in ((q.h100, q.a100, q.h100_prices), (q.h200, q.h100, q.h200_prices))
+    ]
+    return f"Price ratios tried: {'; '.join(levels)}."
 
 
 def map_finding(finding: Finding, shown: ClaimMap) -> str:
