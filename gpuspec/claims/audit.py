@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
+from gpuspec.calibration import inference_errors
+from gpuspec.calibration.training import training_errors
 from gpuspec.claims import hpc, inference, machines, purchase, training
 from gpuspec.claims.question import ClaimsQuestion
 from gpuspec.claims.records import Claim, claims, verdict_word
@@ -164,6 +166,21 @@ def checks_table(findings: Sequence[Finding], language: str = "en") -> pd.DataFr
     ]
     columns = ["id", "tested", "range", "estimate", "settings", "share", "published"]
     return pd.DataFrame(rows, columns=[*columns, "verdict", "when"])
+
+
+def errors_table() -> pd.DataFrame:
+    """Return the held-out errors of the ratios that verdicts rest on.
+
+    Index ``ratio``; columns ``rows``, ``sources``, ``median_error``, ``p90_error``, ``low``,
+    ``high``.
+    """
+    parts = []
+    for kind, errors in (("serving", inference_errors()), ("training", training_errors())):
+        part = errors[errors.index.str.contains("ratio")].copy()
+        part.index = [f"{kind}: {name.replace('ratio ', '')}" for name in part.index]
+        parts.append(part)
+    columns = ["rows", "sources", "median_error", "p90_error", "low", "high"]
+    return pd.concat(parts)[columns].rename_axis("ratio")
 
 
 def estimate_text(check: Check) -> str:
