@@ -330,6 +330,14 @@ def test_numbers_of_the_guide_stand_beside_estimates(found):
     assert "C01" in story.numbers_finding(rows)
 
 
+def test_errors_behind_the_verdicts_are_those_of_the_asked_pairs(question):
+    errors = audit.errors_table(question)
+    assert "serving, h100-sxm-80 / a100-sxm-80" in errors.index
+    assert "training, FP8 over BF16" in errors.index
+    assert not errors.index.str.contains("l40s").any()
+    assert (errors["low"] < errors["high"]).all()
+
+
 def test_tables_speak_chinese(found):
     table = audit.verdicts_table(list(found.values()), "zh")
     assert table["statement"].str.contains("训练").any()

@@ -168,17 +168,19 @@ def checks_table(findings: Sequence[Finding], language: str = "en") -> pd.DataFr
     return pd.DataFrame(rows, columns=[*columns, "verdict", "when"])
 
 
-def errors_table() -> pd.DataFrame:
-    """Return the held-out errors of the ratios that verdicts rest on.
+def errors_table(question: ClaimsQuestion) -> pd.DataFrame:
+    """Return the held-out errors of the ratios that verdicts rest on: any pair, and those asked.
 
     Index ``ratio``; columns ``rows``, ``sources``, ``median_error``, ``p90_error``, ``low``,
     ``high``.
     """
-    parts = []
+    q, parts = question, []
+    asked = (f"{q.h100.id} / {q.a100.id}", f"{q.h200.id} / {q.h100.id}")
+    names = {"ratio": "any pair of GPUs", "fp8 ratio": "FP8 over BF16"}
+    names |= {f"ratio {pair}": pair for pair in asked}
     for kind, errors in (("serving", inference_errors()), ("training", training_errors())):
-        part = errors[errors.index.str.contains("ratio")].copy()
-        part.index = [f"{kind}: {name.replace('ratio ', '')}" for name in part.index]
-        parts.append(part)
+        part = errors[errors.index.isin(list(names))]
+        parts.append(part.rename(index=lambda name, kind=kind: f"{kind}, {names[name]}"))
     columns = ["rows", "sources", "median_error", "p90_error", "low", "high"]
     return pd.concat(parts)[columns].rename_axis("ratio")
 
