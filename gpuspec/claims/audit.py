@@ -180,7 +180,7 @@ def errors_table(question: ClaimsQuestion) -> pd.DataFrame:
     names |= {f"ratio {pair}": pair for pair in asked}
     for kind, errors in (("serving", inference_errors()), ("training", training_errors())):
         part = errors[errors.index.isin(list(names))]
-        parts.append(part.rename(index=lambda name, kind=kind: f"{kind}, {names[name]}"))
+        parts.append(part.rename(index={n: f"{kind}, {words}" for n, words in names.items()}))
     columns = ["rows", "sources", "median_error", "p90_error", "low", "high"]
     return pd.concat(parts)[columns].rename_axis("ratio")
 
