@@ -37,12 +37,12 @@ def collective_table():
     return _table(collective_errors())
 
 
-def slice_table():
-    return _table(slice_errors())
-
-
 def hpc_table():
     return _table(hpc_errors())
+
+
+def slice_table():
+    return _table(slice_errors())
 
 
 def _table(errors):
@@ -75,8 +75,8 @@ PLACES = [
     ("README.md", "collective errors", collective_table),
     ("docs/interconnect.md", "collective errors", collective_table),
     ("docs/training.md", "training errors", training_table),
-    ("docs/mig.md", "slice errors", slice_table),
     ("docs/hpc.md", "hpc errors", hpc_table),
+    ("docs/mig.md", "slice errors", slice_table),
 ]
 
 

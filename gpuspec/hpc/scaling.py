@@ -31,8 +31,8 @@ def surface_units(units: ArrayLike, dimensions: int, gpus: ArrayLike = np.inf) -
 
     2 d n^((d-1)/d) of n units; over few GPUs fewer dimensions are cut.
 
-    >>> float(surface_units(1e6, 3)), float(surface_units(1e6, 3, 2))
-    (60000.0, 20000.0)
+    >>> surface_units(1e6, 3, [2, 64]).round().tolist()
+    [20000.0, 60000.0]
     """
     if not dimensions:
         return np.zeros(np.broadcast(np.asarray(units), np.asarray(gpus)).shape)

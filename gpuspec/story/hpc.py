@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gpuspec.catalog import Gpu
 from gpuspec.simulation import SimulationQuestion
 from gpuspec.story.common import listed, rows
 
@@ -165,20 +166,24 @@ def dynamic_finding(table: pd.DataFrame) -> str:
     return f"Over the best code without it, DPX brings Smith-Waterman {listed(said)}"
 
 
-def seven_times_sentences(table: pd.DataFrame, published: pd.DataFrame, new: str, old: str) -> str:
+def seven_times_sentences(table: pd.DataFrame, published: pd.DataFrame, new: Gpu, old: Gpu) -> str:
     """Say what "up to 7 times" compares, and what users of a program saw."""
-    ratio = table.set_index("compared")["ratio"]
-    emulated, plain, fused, half, same, _ = ratio.to_numpy()
+    if not new.dpx or old.dpx:
+        return f"The claim is about a GPU with DPX against one without: not {new.id} and {old.id}."
+    emulated, plain, fused, half, same, _ = table["ratio"].to_numpy()
     said = [
-        f"**Compared with what?** The claim is {new} over {old} on Smith-Waterman. By "
-        f"instructions, SMs and clock alone {new} is {same:.1f} times as fast with the same plain "
-        "code, "
+        f"**Compared with what?** The claim is H100 over A100 on Smith-Waterman. {new.id} has, by "
+        f"SMs and clock alone, {same:.1f} times the speed of {old.id} with the same plain code, "
         f"{fused:.1f} times with 32-bit DPX, {plain:.1f} times with two 16-bit cells to an "
         f"instruction against plain 32-bit integers, and {emulated:.1f} times where both run the "
-        "16-bit DPX functions, which the older GPU emulates. Seven lies between the last two: it "
-        "takes a baseline that does not use the older GPU's own packed arithmetic."
+        "16-bit DPX functions, which the older GPU emulates."
     ]
-    both = _program_ratios(published, new, old)
+    if plain < 7 < emulated:
+        said.append(
+            "Seven lies between the last two: it takes a baseline that does not use the older "
+            "GPU's own packed arithmetic."
+        )
+    both = _program_ratios(published, new.id, old.id)
     if both:
         said.append(
             f"**What does a user see?** Programs that are tuned for both: {listed(both)}. At the "
