@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from gpuspec.calibration import inference_errors
 from gpuspec.calibration.training import training_errors
-from gpuspec.claims import hpc, inference, machines, purchase, training
+from gpuspec.claims import hpc, inference, links, machines, purchase, training
 from gpuspec.claims.question import ClaimsQuestion
 from gpuspec.claims.records import Claim, claims, verdict_word
 from gpuspec.claims.verdict import FALSE, MISLEADING, TRUE, WHEN, Check, Verdict, joined, judged
@@ -65,8 +65,8 @@ AUDITS: dict[str, Callable[[ClaimsQuestion], list[Check]]] = {
     "C13": hpc.c13,
     "C14": machines.c14,
     "C15": inference.c15,
-    "C16": machines.c16,
-    "C17": machines.c17,
+    "C16": links.c16,
+    "C17": links.c17,
     "C18": inference.c18,
     "C19": hpc.c19,
     "C20": purchase.c20,
@@ -76,7 +76,7 @@ AUDITS: dict[str, Callable[[ClaimsQuestion], list[Check]]] = {
     "C24": purchase.c24,
     "C25": inference.c25,
     "C26": purchase.c26,
-    "C27": machines.c27,
+    "C27": links.c27,
     "C28": machines.c28,
 }
 
