@@ -1,6 +1,7 @@
 """Pictures: every function returns a `Figure`, and none shows it."""
 
 from gpuspec.plots.catalogue import dense_against_sparse, rates_by_precision, roofline
+from gpuspec.plots.claims import holding_map, said_and_found
 from gpuspec.plots.common import gpu_colors, save
 from gpuspec.plots.cost import (
     cost_by_utilisation,
@@ -66,6 +67,7 @@ __all__ = [
     "form_ratios",
     "gpu_colors",
     "grouped_bars",
+    "holding_map",
     "hpc_roofline",
     "hpc_scaling",
     "kv_against_context",
@@ -81,6 +83,7 @@ __all__ = [
     "rates_by_precision",
     "ratio_by_size",
     "roofline",
+    "said_and_found",
     "save",
     "scaling_efficiency",
     "sequences_against_context",

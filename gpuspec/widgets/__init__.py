@@ -1,5 +1,6 @@
 """Control panels for JupyterLab: widgets around the same calls that made the static picture."""
 
+from gpuspec.widgets.claims import claims_panel, show_claims
 from gpuspec.widgets.cost import cost_panel
 from gpuspec.widgets.inference import inference_panel
 from gpuspec.widgets.interconnect import interconnect_panel
@@ -11,10 +12,12 @@ from gpuspec.widgets.training import training_panel
 
 __all__ = [
     "Panel",
+    "claims_panel",
     "cost_panel",
     "inference_panel",
     "interconnect_panel",
     "serving_panel",
+    "show_claims",
     "simulation_panel",
     "tenants_panel",
     "training_panel",
