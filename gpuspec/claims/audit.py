@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict
 from gpuspec.calibration import inference_errors
 from gpuspec.calibration.training import training_errors
 from gpuspec.claims import hpc, inference, links, machines, purchase, training
-from gpuspec.claims.question import ClaimsQuestion
-from gpuspec.claims.records import Claim, claims, verdict_word
+from gpuspec.claims.question import ClaimsQuestion, claims_question
+from gpuspec.claims.records import Claim, claim_ids, claims, verdict_word
 from gpuspec.claims.verdict import FALSE, MISLEADING, TRUE, WHEN, Check, Verdict, joined, judged
 
 WORDS = {
@@ -49,6 +49,17 @@ WORDS = {
     "resource": "{}",
 }
 """How a condition says each setting."""
+READABLE = {
+    "statement": "The guide says",
+    "verdict": "Verdict",
+    "when": "When, or what fails",
+    "estimate": "We estimate",
+    "published": "Published",
+    "tested": "What is compared",
+    "range": "True in",
+    "share": "In range",
+}
+"""Heads of the columns of tables."""
 AUDITS: dict[str, Callable[[ClaimsQuestion], list[Check]]] = {
     "C01": training.c01,
     "C02": inference.c02,
@@ -116,19 +127,30 @@ def audit(question: ClaimsQuestion, ids: Sequence[str] | None = None) -> list[Fi
 def verdicts_table(findings: Sequence[Finding], language: str = "en") -> pd.DataFrame:
     """Return one row a claim: what it says, the verdict, our estimate, published figures.
 
-    Columns: ``id``, ``statement``, ``verdict`` (with the condition, or why not), ``evidence``
-    (of the check that decides).
+    Columns: ``id``, ``statement`` (short), ``verdict`` (the word), ``when`` (the condition, or
+    what fails; may be empty), ``estimate`` and ``published`` (of the check that decides).
     """
     rows = [
         (
             f.claim.id,
-            f.claim.statement(language),
-            verdict_text(f.verdict, language),
-            evidence_text(f.checks[f.deciding]),
+            f.claim.short(language),
+            verdict_word(f.verdict.word, language),
+            f.verdict.condition,
+            estimate_text(f.checks[f.deciding]),
+            published_text(f.checks[f.deciding]),
         )
         for f in findings
     ]
-    return pd.DataFrame(rows, columns=["id", "statement", "verdict", "evidence"])
+    columns = ["id", "statement", "verdict", "when", "estimate", "published"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def usual_verdicts(names: str) -> pd.DataFrame:
+    """Return the verdicts on some claims (``"C01,C12"``) over the usual grid, for readers."""
+    findings = audit(claims_question(), claim_ids(names))
+    table = verdicts_table(findings).set_index("id").rename_axis("No.")
+    table["verdict"] = [verdict_text(f.verdict) for f in findings]
+    return table.drop(columns="when").rename(columns=READABLE)
 
 
 def verdict_text(verdict: Verdict, language: str = "en") -> str:
