@@ -128,7 +128,8 @@ def verdicts_table(findings: Sequence[Finding], language: str = "en") -> pd.Data
     """Return one row a claim: what it says, the verdict, our estimate, published figures.
 
     Columns: ``id``, ``statement`` (short), ``verdict`` (the word), ``when`` (the condition, or
-    what fails; may be empty), ``estimate`` and ``published`` (of the check that decides).
+    what fails; may be empty), ``estimate`` and ``published`` (of the check that decides; ∞ where
+    the older GPU holds no request).
     """
     rows = [
         (
@@ -136,8 +137,8 @@ def verdicts_table(findings: Sequence[Finding], language: str = "en") -> pd.Data
             f.claim.short(language),
             verdict_word(f.verdict.word, language),
             f.verdict.condition,
-            estimate_text(f.checks[f.deciding]),
-            published_text(f.checks[f.deciding]),
+            estimate_text(f.checks[f.deciding], " or ∞"),
+            _median_text(f.checks[f.deciding]),
         )
         for f in findings
     ]
@@ -207,8 +208,11 @@ def errors_table(question: ClaimsQuestion) -> pd.DataFrame:
     return pd.concat(parts)[columns].rename_axis("ratio")
 
 
-def estimate_text(check: Check) -> str:
-    """Say the smallest and the largest estimate, and how far their intervals reach."""
+def estimate_text(check: Check, none: str = ", or the older GPU serves none") -> str:
+    """Say the smallest and the largest estimate, and how far their intervals reach.
+
+    `none` is added where the older GPU holds no request in some settings.
+    """
     grid = check.grid
     if check.unit == "yes":
         return f"{int((grid['value'] >= 1).sum())} of {len(grid)}"
@@ -219,7 +223,7 @@ def estimate_text(check: Check) -> str:
     low, high = finite["low"].min(), finite["high"].max()
     exact = bool((finite["low"] == finite["value"]).all())
     said = span if exact else f"{span} ({_number(low)} to {_number(high)})"
-    return said + (", or the older GPU serves none" if len(finite) < len(grid) else "")
+    return said + (none if len(finite) < len(grid) else "")
 
 
 def published_text(check: Check) -> str:
@@ -231,6 +235,11 @@ def published_text(check: Check) -> str:
         return f"{_number(seen.iloc[0])} (1)"
     ends = f"{_number(seen.min())} to {_number(seen.max())}"
     return f"{ends}, median {_number(seen.median())} ({len(seen)})"
+
+
+def _median_text(check: Check) -> str:
+    seen = check.measured["value"]
+    return f"median {_number(seen.median())} of {len(seen)}" if len(seen) else ""
 
 
 def range_text(check: Check) -> str:
@@ -246,6 +255,8 @@ def range_text(check: Check) -> str:
 
 def _span(least: Any, most: Any, unit: str) -> str:
     ends = list(dict.fromkeys([_number(least), _number(most)]))
+    if ends == ["1"] and unit == "times":
+        return "the same"
     return f"{' to '.join(ends)} {unit}".strip()
 
 
