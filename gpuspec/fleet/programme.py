@@ -1,0 +1,304 @@
+"""The mixed-integer programme: variables, costs and constraints.
+
+``docs/upgrade.md`` writes it out; names here are the ones that it uses.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from gpuspec.fleet.problem import SITES, FleetProblem
+from gpuspec.fleet.rows import Columns, Rows
+from gpuspec.fleet.strategies import Strategy
+
+POOL, HOURLY, SPOT = range(3)
+OWN, RESERVED = range(2)
+WHOLE = False
+MONTHS = 3
+"""Months of a quarter."""
+
+
+class Programme:
+    """One programme, ready for the solver: `columns`, `rows`, and `places` of each variable.
+
+    `prices` False leaves the money out, so that only what is added later counts.
+    """
+
+    def __init__(self, problem: FleetProblem, strategy: Strategy, may_fail: bool = True) -> None:
+        self.may_fail = may_fail
+        self.problem, self.strategy = problem, strategy
+        self.columns, self.rows = Columns(), Rows()
+        self.quarters = np.arange(problem.shape[1])
+        self.mid = problem.factor(self.quarters + 0.5)
+        self.most = most_units(problem)
+        self.nodes = most_nodes(problem, self.most)
+        self.bought = self._buy()
+        self.retired = self._retire()
+        self.commits = self._commit()
+        self.hired = self._hire()
+        self.units = self._run()
+        self.blocks = self._block()
+        self.busy = self._use()
+        self.moved, self.introduced = self._move()
+        self.unmet = self._unmet()
+        self._pools()
+        self._limits()
+        if strategy.hungriest_first:
+            self._hungriest_first()
+
+    @property
+    def constant(self) -> float:
+        """Return the cost of what is owned when nothing is retired."""
+        kinds = self.problem.kinds
+        kept = kinds.fixed * self.mid.sum()
+        kept = kept - kinds.resale[:, -1] * self.problem.factor(len(self.quarters))
+        return float((kinds.owned * kept).sum())
+
+    def may_use(self) -> np.ndarray:
+        """Return (K, T) where a kind may be bought or rented."""
+        s, is_new = self.strategy, self.problem.kinds.is_new
+        able = np.where(is_new, s.new_kinds, not s.only_new)
+        return np.repeat(able[:, None], len(self.quarters), axis=1)
+
+    def may_rent(self) -> np.ndarray:
+        """Return (K, T) where a kind may be rented."""
+        early = self.quarters < self.problem.lead_quarters
+        any_kind = np.ones_like(self.may_use()) if not self.strategy.rents else self.may_use()
+        return any_kind & (early[None, :] if not self.strategy.rents else True)
+
+    def _buy(self) -> np.ndarray:
+        p, kinds = self.problem, self.problem.kinds
+        k, t = p.shape[:2]
+        arrives = self.quarters + p.lead_quarters
+        able = np.isfinite(kinds.capital) & self.may_use() & (arrives < t)[None, :]
+        able &= (self.quarters >= self.strategy.first_buy)[None, :] & self.strategy.buys
+        running = np.array([self.mid[min(a, t) :].sum() for a in arrives])
+        cost = kinds.capital * p.factor(self.quarters) - kinds.residual * p.factor(t)
+        cost = np.where(able, cost + kinds.fixed[:, None] * running, 0.0)
+        return self.columns.add((k, t), np.where(able, self.nodes[:, None], 0), cost)
+
+    def _retire(self) -> np.ndarray:
+        p, kinds = self.problem, self.problem.kinds
+        k, t = p.shape[:2]
+        saved = np.array([self.mid[q:].sum() for q in self.quarters])
+        cost = kinds.resale[:, -1:] * p.factor(t) - kinds.resale[:, :-1] * p.factor(self.quarters)
+        cost = cost - kinds.fixed[:, None] * saved
+        upper = np.repeat(kinds.owned[:, None], t, axis=1) * (self.strategy.retires != "no")
+        places = self.columns.add((k, t), upper, cost)
+        when = min(p.lead_quarters, t - 1)
+        for row, owned in enumerate(kinds.owned):
+            self.rows.add((places[row], 1.0), upper=owned)
+            if self.strategy.retires == "all":
+                self.rows.add((places[row, : when + 1], 1.0), lower=owned)
+        return places
+
+    def _commit(self) -> np.ndarray:
+        p, kinds = self.problem, self.problem.kinds
+        k, t, _, _, c = p.shape
+        paid = np.array(
+            [[p.factor(q + 0.5 + np.arange(n)).sum() for q in self.quarters] for n in kinds.terms]
+        ).reshape(c, 1, t)
+        able = np.isfinite(kinds.committed) & self.may_rent()[None] & self.strategy.rents
+        cost = np.where(able, kinds.committed * paid * kinds.node_gpus, 0.0)
+        return self.columns.add((c, k, t), np.where(able, self.nodes[None, :, None], 0), cost)
+
+    def _hire(self) -> np.ndarray:
+        """Add units rented by the hour for services, for whole quarters."""
+        kinds = self.problem.kinds
+        able = np.isfinite(kinds.on_demand) & self.may_rent()
+        unit = kinds.rental_gpus
+        most = np.ceil(self.nodes * kinds.node_gpus / unit)[:, None]
+        cost = np.where(able, kinds.on_demand * unit * self.mid, 0.0)
+        return self.columns.add(able.shape, np.where(able, most, 0), cost)
+
+    def _run(self) -> np.ndarray:
+        """Add the units of each option at each site in each quarter: (O, S, T)."""
+        p, kinds, work = self.problem, self.problem.kinds, self.problem.work
+        kind, job = work.kind, work.is_job[work.workload]
+        price = unit_prices(p)
+        able = np.repeat(work.allowed[:, None, :], len(SITES), axis=1)
+        able &= ((self.strategy.new_kinds | ~kinds.is_new)[kind])[:, None, None]
+        rent = self.may_rent()[kind] & job[:, None]
+        able[:, HOURLY] &= rent & np.isfinite(kinds.on_demand)[kind]
+        spot = rent & work.interruptible[work.workload][:, None]
+        able[:, SPOT] &= spot & np.isfinite(kinds.spot)[kind]
+        cost = np.where(able, price * self.mid, 0.0)
+        self.able = able
+        return self.columns.add(able.shape, np.where(able, self.most[:, None, :], 0), cost, WHOLE)
+
+    def _block(self) -> np.ndarray:
+        """Add whether any job of an option runs on owned or on committed nodes: (O, 2, T)."""
+        job = self.problem.work.is_job[self.problem.work.workload]
+        able = self.able[:, :1] & job[:, None, None] & np.ones((1, 2, 1), bool)
+        return self.columns.add(able.shape, able)
+
+    def _use(self) -> np.ndarray:
+        """Add the owned GPUs that are busy, which need energy: (K, T)."""
+        cost = self.problem.kinds.energy[:, None] * self.mid
+        return self.columns.add(cost.shape, cost=cost, whole=False)
+
+    def _move(self) -> tuple[np.ndarray, np.ndarray]:
+        p, work = self.problem, self.problem.work
+        effort = np.broadcast_to(np.asarray(p.kinds.introduce, float), (p.shape[0],))
+        moved = self.columns.add((p.shape[3],), 1, work.move_usd)
+        introduced = self.columns.add((p.shape[0],), 1, np.where(p.kinds.is_new, effort, 0.0))
+        paid = (work.move_usd > 0) | (p.kinds.is_new & (effort > 0))[work.kind]
+        for o in np.flatnonzero(paid):
+            self.rows.add((moved[o], 1.0), (introduced[work.kind[o]], -1.0), upper=0.0)
+            for t in np.flatnonzero(work.allowed[o]):
+                most = -float(self.most[o, t])
+                self.rows.add((self.units[o, :, t], 1.0), (moved[o], most), upper=0.0)
+        return moved, introduced
+
+    def _unmet(self) -> np.ndarray:
+        p, work = self.problem, self.problem.work
+        unmet = work.demand if self.may_fail else 0.0 * work.demand
+        places = self.columns.add(unmet.shape, unmet, unmet_prices(p) * self.mid, whole=False)
+        for w in range(p.shape[2]):
+            mine = np.flatnonzero(work.workload == w)
+            for t in self.quarters:
+                done = (self.units[mine, :, t], np.repeat(work.output[mine, None], len(SITES), axis=1))
+                self.rows.add(done, (places[w, t], 1.0), lower=float(work.demand[w, t]))
+        return places
+
+    def owned_terms(self, kind: int, quarter: int, each: float) -> tuple[list[Any], float]:
+        """Return the terms of `each` x owned nodes of a kind in a quarter, and the constant."""
+        usable = max(quarter - self.problem.lead_quarters + 1, 0)
+        terms = [
+            (self.bought[kind, :usable], each),
+            (self.retired[kind, : quarter + 1], -each),
+        ]
+        return terms, each * float(self.problem.kinds.owned[kind])
+
+    def committed_terms(self, kind: int, quarter: int, each: Any) -> list[Any]:
+        """Return the terms of `each` (by commitment) x nodes committed in a quarter."""
+        terms = []
+        for c, length in enumerate(self.problem.kinds.terms):
+            active = slice(max(quarter - length + 1, 0), quarter + 1)
+            value = each[c][active] if np.ndim(each) else each
+            terms.append((self.commits[c, kind, active], value))
+        return terms
+
+    def _pools(self) -> None:
+        """GPUs in use stay within those that are there, in each quarter."""
+        p, work, node = self.problem, self.problem.work, self.problem.kinds.node_gpus
+        job = work.is_job[work.workload]
+        for k in range(p.shape[0]):
+            mine, services = work.kind == k, (work.kind == k) & ~job
+            for t in self.quarters:
+                own, there = self.owned_terms(k, t, -float(node))
+                reserved = self.committed_terms(k, t, -float(node))
+                rented = [*reserved, (self.hired[k, t], -float(p.kinds.rental_gpus))]
+                used = (self.units[mine, POOL, t], work.gpu_quarters[mine, t])
+                self.rows.add(used, *own, *rented, upper=-there)
+                self.rows.add(used, *rented, (self.busy[k, t], -1.0), upper=0.0)
+                kept = (self.units[services, POOL, t], work.gpu_quarters[services, t])
+                for o in np.flatnonzero(mine & job & self.able[:, POOL, t]):
+                    needs, blocks = float(work.gpus[o]), self.blocks[o, :, t]
+                    self.rows.add(kept, (blocks, needs), *own, *rented, upper=-there)
+                    self.rows.add((blocks[OWN], needs), *own, upper=-there)
+                    self.rows.add((blocks[RESERVED], needs), *reserved, upper=0.0)
+                    most = -float(self.most[o, t])
+                    self.rows.add((self.units[o, POOL, t], 1.0), (blocks, most), upper=0.0)
+
+    def _limits(self) -> None:
+        """Add the limits that are asked; `limit_rows` remembers which rows they are."""
+        p, limits, capital = self.problem, self.problem.limits, self.problem.kinds.capital
+        self.limit_rows: dict[str, list[int]] = {name: [] for name in limits.asked()}
+        if np.isfinite(limits.capital_usd):
+            self._limit("capital_usd", [(self.bought, np.nan_to_num(capital))], 0.0)
+        for t in self.quarters:
+            if np.isfinite(limits.capital_quarter_usd):
+                terms = [(self.bought[:, t], np.nan_to_num(capital[:, t]))]
+                self._limit("capital_quarter_usd", terms, 0.0)
+            if np.isfinite(limits.month_usd):
+                self._limit("month_usd", *self._month(t))
+            if np.isfinite(limits.power_kw):
+                pairs = [
+                    self.owned_terms(k, t, float(p.kinds.power_kw[k])) for k in range(p.shape[0])
+                ]
+                terms = [term for part, _ in pairs for term in part]
+                self._limit("power_kw", terms, sum(there for _, there in pairs))
+
+    def _limit(self, name: str, terms: list[Any], there: float) -> None:
+        self.limit_rows[name].append(len(self.rows.lower))
+        self.rows.add(*terms, upper=getattr(self.problem.limits, name) - there)
+
+    def _month(self, t: int) -> tuple[list[Any], float]:
+        """Return the terms of what a month of quarter `t` costs to run and rent."""
+        p, kinds = self.problem, self.problem.kinds
+        terms, there = [], 0.0
+        for k in range(p.shape[0]):
+            own, constant = self.owned_terms(k, t, float(kinds.fixed[k]) / MONTHS)
+            rent = np.nan_to_num(kinds.committed[:, k, :]) * kinds.node_gpus / MONTHS
+            terms += own + self.committed_terms(k, t, rent)
+            there += constant
+        hired = np.nan_to_num(kinds.on_demand[:, t]) * kinds.rental_gpus / MONTHS
+        terms.append((self.hired[:, t], hired))
+        terms.append((self.busy[:, t], kinds.energy / MONTHS))
+        running = np.where(self.able[:, :, t], unit_prices(p)[:, :, t], 0.0) / MONTHS
+        terms.append((self.units[:, :, t], running))
+        return terms, there
+
+    def _hungriest_first(self) -> None:
+        """The hungriest workloads run on new kinds alone, the others on owned kinds alone."""
+        p, work = self.problem, self.problem.work
+        on_new = p.kinds.is_new[work.kind]
+        moves = self.columns.add((p.shape[2],), 1)
+        order = np.argsort(-np.asarray(work.hunger), kind="stable")
+        able = [w for w in order if (on_new & (work.workload == w) & work.allowed.any(1)).any()]
+        for first, then in zip(able, able[1:], strict=False):
+            self.rows.add((moves[then], 1.0), (moves[first], -1.0), upper=0.0)
+        if able:
+            self.rows.add((moves[able[0]], 1.0), lower=1.0)
+        for o in range(p.shape[3]):
+            switch = moves[work.workload[o]]
+            for t in self.quarters[p.lead_quarters :]:
+                units, most = self.units[o, :, t], float(self.most[o, t])
+                if on_new[o]:
+                    self.rows.add((units, 1.0), (switch, -most), upper=0.0)
+                else:
+                    self.rows.add((units, 1.0), (switch, most), upper=most)
+
+
+def most_units(problem: FleetProblem) -> np.ndarray:
+    """Return (O, T) units of each option that would do all of its workload alone."""
+    work = problem.work
+    needed = work.demand[work.workload] / work.output[:, None]
+    return np.where(work.allowed, np.ceil(needed - 1e-9), 0.0)
+
+
+def most_nodes(problem: FleetProblem, most: np.ndarray) -> np.ndarray:
+    """Return (K,) nodes of a kind that would do all the work that it can do."""
+    k, t, w, _, _ = problem.shape
+    work, node = problem.work, problem.kinds.node_gpus
+    gpus = np.maximum(most * work.gpu_quarters, np.where(most > 0, work.gpus[:, None], 0))
+    needed = np.zeros((k, w, t))
+    np.maximum.at(needed, (work.kind, work.workload), gpus)
+    return np.ceil(needed.sum(1).max(1) / node) + (needed.max() > 0)
+
+
+def unit_prices(problem: FleetProblem) -> np.ndarray:
+    """Return (O, S, T) what a unit costs to run beside what its nodes cost, not discounted.
+
+    On owned nodes its energy; by the hour what a job pays for the hours that it runs, in whole
+    rental units. Replicas hold rented units for the quarter, which are priced on their own.
+    """
+    kinds, work = problem.kinds, problem.work
+    job = work.is_job[work.workload][:, None]
+    unit = kinds.rental_gpus
+    paid = work.gpu_quarters * (np.ceil(work.gpus / unit) * unit / work.gpus)[:, None]
+    price = np.zeros((len(work.kind), len(SITES), problem.shape[1]))
+    price[:, HOURLY] = np.where(job, paid * kinds.on_demand[work.kind], 0.0)
+    price[:, SPOT] = np.where(job, paid * kinds.spot[work.kind], 0.0)
+    return np.nan_to_num(price)
+
+
+def unmet_prices(problem: FleetProblem) -> np.ndarray:
+    """Return (W, T) the price of a unit of demand that is not met; 0 where nothing can meet it."""
+    work, kinds = problem.work, problem.kinds
+    rent = np.where(np.isfinite(kinds.on_demand), kinds.on_demand, np.nanmax(kinds.on_demand))
+    each = work.gpu_quarters * rent[work.kind] / work.output[:, None]
+    prices = np.full(work.demand.shape, np.inf)
+    np.minimum.at(prices, work.workload, np.where(work.allowed, each, np.inf))
+    return np.where(np.isfinite(prices), prices, 0.0) * problem.unmet_factor

@@ -1,0 +1,218 @@
+"""From a programme to a plan: the solver's call and what its numbers mean."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.optimize import Bounds, LinearConstraint, milp
+
+from gpuspec.fleet.problem import FleetProblem
+from gpuspec.fleet.programme import MONTHS, HOURLY, SPOT, Programme, unit_prices
+from gpuspec.fleet.strategies import OPTIMUM, Strategy
+
+GAP = 0.01
+TIME_LIMIT_S = 10.0
+PARTS = (
+    "nodes bought",
+    "space and upkeep",
+    "energy",
+    "commitments",
+    "by the hour",
+    "spot",
+    "migration",
+    "resale and residual",
+)
+"""What a plan's discounted cost consists of; the last is what comes back."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is added when, what runs where, and what it costs; arrays as in `FleetProblem`."""
+
+    strategy: Strategy
+    bought: np.ndarray
+    retired: np.ndarray
+    owned: np.ndarray
+    """(K, T) owned nodes in use."""
+    committed: np.ndarray
+    """(C, K, T) commitments made."""
+    reserved: np.ndarray
+    """(K, T) nodes under a commitment."""
+    hired: np.ndarray
+    """(K, T) units rented by the hour for services."""
+    busy: np.ndarray
+    """(K, T) owned GPUs in use."""
+    units: np.ndarray
+    """(O, S, T) units of each option at each site."""
+    unmet: np.ndarray
+    """(W, T) demand that nothing meets."""
+    moved: np.ndarray
+    introduced: np.ndarray
+    parts: dict[str, float]
+    """Discounted USD; they add up to `cost_usd`."""
+    penalty_usd: float
+    """What the programme counted for unmet work, no part of the cost."""
+    bound_usd: float
+    """No plan of this strategy costs less, penalty included."""
+    seconds: float
+    finished: bool
+    """Whether the asked gap was reached within the time limit."""
+
+    @property
+    def cost_usd(self) -> float:
+        """Return the discounted cost over the horizon."""
+        return sum(self.parts.values())
+
+    @property
+    def total_usd(self) -> float:
+        """Return what the programme minimises: cost and penalty."""
+        return self.cost_usd + self.penalty_usd
+
+    @property
+    def gap(self) -> float:
+        """Return how far the cost may lie above the best, as a share."""
+        scale = max(abs(self.total_usd), 1e-9)
+        return max(self.total_usd - self.bound_usd, 0.0) / scale
+
+    @property
+    def complete(self) -> bool:
+        """Return whether all work is done."""
+        return bool((self.unmet <= 1e-6).all())
+
+
+def solve(
+    problem: FleetProblem,
+    strategy: Strategy = OPTIMUM,
+    time_limit_s: float = TIME_LIMIT_S,
+    gap: float = GAP,
+) -> Plan:
+    """Return the cheapest plan of a strategy, within `gap` of the best or at the time limit.
+
+    Work that no allowed way can do is left undone and named in `unmet`; so the programme always
+    has a solution.
+
+    References
+    ----------
+    Huangfu and Hall 2018, doi:10.1007/s12532-017-0130-5 (HiGHS), through scipy.optimize.milp.
+    """
+    start = time.perf_counter()
+    programme = Programme(problem, strategy, may_fail=False)
+    found = run(programme, time_limit_s, gap)
+    if found.status == 2:
+        programme = Programme(problem, strategy)
+        found = run(programme, time_limit_s, gap)
+    seconds = time.perf_counter() - start
+    return read(programme, found, seconds)
+
+
+def run(programme: Programme, time_limit_s: float, gap: float) -> Any:
+    """Return what the solver found; with the plan that leaves all undone where it ran out."""
+    columns, rows = programme.columns, programme.rows
+    # HiGHS measures its gap on the objective, and in single dollars numbers are large.
+    scale = 1e-3
+    return milp(
+        np.concatenate(columns.cost) * scale,
+        integrality=np.concatenate(columns.whole),
+        bounds=Bounds(np.concatenate(columns.lower), np.concatenate(columns.upper)),
+        constraints=LinearConstraint(rows.matrix(columns.size), rows.lower, rows.upper),
+        options={"time_limit": time_limit_s, "mip_rel_gap": gap},
+    )
+
+
+def read(programme: Programme, found: Any, seconds: float) -> Plan:
+    """Turn the solver's vector into a plan; numbers that must be whole are."""
+    p = programme.problem
+    idle = found.x is None
+    values = np.zeros(programme.columns.size) if idle else np.array(found.x)
+    if idle:
+        values[programme.unmet] = p.work.demand
+    whole = np.concatenate(programme.columns.whole) == 1
+    values[whole] = np.round(values[whole])
+    taken = {
+        name: values[getattr(programme, name)]
+        for name in ("bought", "retired", "commits", "hired", "units", "unmet", "moved", "busy")
+    }
+    cost = np.concatenate(programme.columns.cost)
+    penalty = float((cost[programme.unmet] * taken["unmet"]).sum())
+    bound = found.mip_dual_bound
+    bound = -np.inf if bound is None or idle else float(bound) * 1e3 + programme.constant
+    return Plan(
+        strategy=programme.strategy,
+        bought=taken["bought"],
+        retired=taken["retired"],
+        owned=owned_nodes(p, taken["bought"], taken["retired"]),
+        committed=taken["commits"],
+        reserved=reserved_nodes(p, taken["commits"]),
+        hired=taken["hired"],
+        busy=taken["busy"],
+        units=taken["units"],
+        unmet=np.where(taken["unmet"] > 1e-6, taken["unmet"], 0.0),
+        moved=taken["moved"],
+        introduced=values[programme.introduced],
+        parts=cost_parts(programme, taken, values[programme.introduced]),
+        penalty_usd=penalty,
+        bound_usd=bound,
+        seconds=seconds,
+        finished=found.status == 0,
+    )
+
+
+def owned_nodes(problem: FleetProblem, bought: np.ndarray, retired: np.ndarray) -> np.ndarray:
+    """Return (K, T) owned nodes in use: those of the start, less retired, plus arrived."""
+    lead, quarters = problem.lead_quarters, problem.shape[1]
+    arrived = np.zeros_like(bought)
+    arrived[:, lead:] = bought[:, : quarters - lead]
+    return problem.kinds.owned[:, None] + np.cumsum(arrived - retired, axis=1)
+
+
+def reserved_nodes(problem: FleetProblem, committed: np.ndarray) -> np.ndarray:
+    """Return (K, T) nodes under a commitment."""
+    active = np.zeros(committed.shape[1:])
+    for c, length in enumerate(problem.kinds.terms):
+        for t in range(problem.shape[1]):
+            active[:, t] += committed[c, :, max(t - length + 1, 0) : t + 1].sum(1)
+    return active
+
+
+def cost_parts(
+    programme: Programme, taken: dict[str, np.ndarray], introduced: np.ndarray
+) -> dict[str, float]:
+    """Return the discounted cost of a plan by what it is spent on."""
+    p, kinds, mid = programme.problem, programme.problem.kinds, programme.mid
+    start, end = p.factor(programme.quarters), p.factor(p.shape[1])
+    owned = owned_nodes(p, taken["bought"], taken["retired"])
+    kept = kinds.owned - taken["retired"].sum(1)
+    back = (taken["retired"] * kinds.resale[:, :-1] * start).sum()
+    back += (kept * kinds.resale[:, -1]).sum() * end
+    back += (taken["bought"] * np.nan_to_num(kinds.residual)).sum() * end
+    running = taken["units"] * unit_prices(p) * mid
+    column_cost = np.concatenate(programme.columns.cost)
+    effort = column_cost[programme.moved] @ taken["moved"]
+    effort += column_cost[programme.introduced] @ introduced
+    hired = (column_cost[programme.hired] * taken["hired"]).sum()
+    values = (
+        (taken["bought"] * np.nan_to_num(kinds.capital) * start).sum(),
+        (owned * kinds.fixed[:, None] * mid).sum(),
+        (taken["busy"] * kinds.energy[:, None] * mid).sum(),
+        (column_cost[programme.commits] * taken["commits"]).sum(),
+        hired + running[:, HOURLY].sum(),
+        running[:, SPOT].sum(),
+        effort,
+        -back,
+    )
+    return dict(zip(PARTS, map(float, values), strict=True))
+
+
+def month_usd(problem: FleetProblem, plan: Plan) -> np.ndarray:
+    """Return (T,) what a month of each quarter costs to run and rent, not discounted."""
+    kinds, t = problem.kinds, problem.shape[1]
+    month = (plan.owned * kinds.fixed[:, None]).sum(0)
+    for c, length in enumerate(kinds.terms):
+        paid = plan.committed[c] * np.nan_to_num(kinds.committed[c]) * kinds.node_gpus
+        for q in range(t):
+            month[q] += paid[:, max(q - length + 1, 0) : q + 1].sum()
+    month += (plan.hired * np.nan_to_num(kinds.on_demand)).sum(0) * kinds.rental_gpus
+    month += (plan.busy * kinds.energy[:, None]).sum(0)
+    month += (plan.units * unit_prices(problem)).sum((0, 1))
+    return np.asarray(month / MONTHS)
