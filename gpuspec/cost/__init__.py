@@ -1,0 +1,57 @@
+"""Cost: pure formulas of rent, ownership, break-even, energy and carbon.
+
+Everything broadcasts; nothing reads a file. Prices come from `gpuspec.prices`.
+"""
+
+from gpuspec.cost.compare import (
+    break_even_month,
+    break_even_utilisation,
+    drift_factor,
+    month_usd,
+    present_value_usd,
+    spot_hour_usd,
+    spot_useful_share,
+)
+from gpuspec.cost.offers import gpu_hour_usd, owned_fixed_hour_usd, paid_always
+from gpuspec.cost.owned import (
+    HOURS_MONTH,
+    HOURS_YEAR,
+    OWNED_PARTS,
+    capital_usd_gpu,
+    colocation_hour_usd,
+    depreciation_hour_usd,
+    energy_hour_usd,
+    finance_hour_usd,
+    owned_hour_usd,
+    owned_parts_usd,
+    staff_hour_usd,
+)
+from gpuspec.cost.work import carbon_kg, energy_kwh, run_usd, usd_per_million_tokens
+
+__all__ = [
+    "HOURS_MONTH",
+    "HOURS_YEAR",
+    "OWNED_PARTS",
+    "break_even_month",
+    "break_even_utilisation",
+    "capital_usd_gpu",
+    "carbon_kg",
+    "colocation_hour_usd",
+    "depreciation_hour_usd",
+    "drift_factor",
+    "energy_hour_usd",
+    "energy_kwh",
+    "finance_hour_usd",
+    "gpu_hour_usd",
+    "month_usd",
+    "owned_fixed_hour_usd",
+    "owned_hour_usd",
+    "owned_parts_usd",
+    "paid_always",
+    "present_value_usd",
+    "run_usd",
+    "spot_hour_usd",
+    "spot_useful_share",
+    "staff_hour_usd",
+    "usd_per_million_tokens",
+]

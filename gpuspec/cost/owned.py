@@ -1,0 +1,136 @@
+"""What an owned GPU costs for an hour, in parts that add up."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from gpuspec.roofline import Floats
+
+HOURS_YEAR = 8760.0
+HOURS_MONTH = HOURS_YEAR / 12
+OWNED_PARTS = (
+    "server",
+    "network",
+    "finance",
+    "colocation",
+    "maintenance",
+    "staff",
+    "energy",
+)
+"""Parts of an owned hour, in the order in which pictures stack them."""
+
+
+def capital_usd_gpu(server_usd: ArrayLike, gpus: ArrayLike, network_share: ArrayLike) -> Floats:
+    """Capital for one GPU: its share of the server, and of the network that joins servers.
+
+    `network_share` is a share of the whole capital, not of the server.
+
+    >>> round(float(capital_usd_gpu(280_000, 8, 0.19)))
+    43210
+    """
+    server = np.asarray(server_usd, float) / np.asarray(gpus, float)
+    return np.asarray(server / (1 - np.asarray(network_share, float)))
+
+
+def depreciation_hour_usd(
+    capital_usd: ArrayLike, residual_share: ArrayLike, years: ArrayLike
+) -> Floats:
+    """Loss of value for an hour owned, straight over `years` down to the residual value."""
+    lost = np.asarray(capital_usd, float) * (1 - np.asarray(residual_share, float))
+    return np.asarray(lost / (np.asarray(years, float) * HOURS_YEAR))
+
+
+def finance_hour_usd(
+    capital_usd: ArrayLike, residual_share: ArrayLike, rate_year: ArrayLike
+) -> Floats:
+    """Cost of capital for an hour owned: the rate on the average of first and last value."""
+    average = np.asarray(capital_usd, float) * (1 + np.asarray(residual_share, float)) / 2
+    return np.asarray(average * np.asarray(rate_year, float) / HOURS_YEAR)
+
+
+def colocation_hour_usd(rated_w: ArrayLike, usd_kw_month: ArrayLike) -> Floats:
+    """Space and cooling for an hour, by rated power: that is what a data centre sells."""
+    rated_kw = np.asarray(rated_w, float) / 1e3
+    return np.asarray(rated_kw * np.asarray(usd_kw_month, float) / HOURS_MONTH)
+
+
+def energy_hour_usd(power_w: ArrayLike, pue: ArrayLike, usd_kwh: ArrayLike) -> Floats:
+    """Energy of an hour at the power that is drawn, not at the rating, times the PUE."""
+    drawn_kw = np.asarray(power_w, float) / 1e3 * np.asarray(pue, float)
+    return np.asarray(drawn_kw * np.asarray(usd_kwh, float))
+
+
+def staff_hour_usd(usd_year: ArrayLike, nodes_fte: ArrayLike, gpus: ArrayLike) -> Floats:
+    """An engineer's cost over the servers that one looks after, for one of their GPUs."""
+    looked_after = np.asarray(nodes_fte, float) * np.asarray(gpus, float)
+    return np.asarray(np.asarray(usd_year, float) / looked_after / HOURS_YEAR)
+
+
+def owned_parts_usd(
+    *,
+    server_usd: ArrayLike,
+    gpus: ArrayLike = 8,
+    network_share: ArrayLike = 0.19,
+    residual_share: ArrayLike = 0.12,
+    years: ArrayLike = 5,
+    rate_year: ArrayLike = 0.09,
+    rated_w_gpu: ArrayLike,
+    power_w_gpu: ArrayLike,
+    idle_share: ArrayLike = 1.0,
+    utilisation: ArrayLike = 1.0,
+    usd_kw_month: ArrayLike = 195,
+    pue: ArrayLike = 1.35,
+    usd_kwh: ArrayLike = 0.09,
+    maintenance_share_year: ArrayLike = 0.05,
+    staff_usd_year: ArrayLike = 0.0,
+    staff_nodes_fte: ArrayLike = 75,
+) -> dict[str, Floats]:
+    """Return the parts of an *owned* GPU-hour by name; their sum is its cost.
+
+    Divide by `utilisation` for an hour that is *used*: an idle hour costs the same but for the
+    energy that it does not draw, which `idle_share` of the power in use states.
+
+    Parameters
+    ----------
+    server_usd, gpus : ArrayLike
+        Price of a server and its GPUs. All arguments broadcast.
+    network_share : ArrayLike
+        Share of the network between servers in the whole capital.
+    residual_share, years, rate_year : ArrayLike
+        Share of the capital that a sale brings back after `years`; cost of capital a year.
+    rated_w_gpu, power_w_gpu : ArrayLike
+        Rating and draw of a server, for one GPU, W.
+    usd_kw_month, pue, usd_kwh : ArrayLike
+        Colocation for a rated kW and month without power, PUE, price of electricity.
+    maintenance_share_year : ArrayLike
+        Share of the capital for support and spares a year.
+    staff_usd_year, staff_nodes_fte : ArrayLike
+        Cost of an engineer, servers that one looks after.
+
+    References
+    ----------
+    Epoch AI, training-cost-trends (network share, draw as a share of the rating);
+    arXiv:2506.14551 (draw of a node of 8 H100 in training: 76 % of its rating).
+    """
+    capital = capital_usd_gpu(server_usd, gpus, network_share)
+    lost = depreciation_hour_usd(capital, residual_share, years)
+    network, care = np.asarray(network_share, float), np.asarray(maintenance_share_year, float)
+    used = np.asarray(utilisation, float)
+    drawn = np.asarray(power_w_gpu, float) * (used + (1 - used) * np.asarray(idle_share, float))
+    return {
+        "server": np.asarray(lost * (1 - network)),
+        "network": np.asarray(lost * network),
+        "finance": finance_hour_usd(capital, residual_share, rate_year),
+        "colocation": colocation_hour_usd(rated_w_gpu, usd_kw_month),
+        "maintenance": np.asarray(capital * care / HOURS_YEAR),
+        "staff": staff_hour_usd(staff_usd_year, staff_nodes_fte, gpus),
+        "energy": energy_hour_usd(drawn, pue, usd_kwh),
+    }
+
+
+def owned_hour_usd(**drivers: Any) -> Floats:
+    """Return the cost of a GPU-hour that is *used*; arguments as of `owned_parts_usd`."""
+    parts = owned_parts_usd(**drivers)
+    used = np.asarray(drivers.get("utilisation", 1.0), float)
+    return np.asarray(sum(parts.values()) / used)

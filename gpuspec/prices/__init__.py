@@ -1,0 +1,80 @@
+"""Prices: tables with dates, quotes of one's own over them, and offers as one table.
+
+`offers` returns one row an offer. Money is in the currency of the column ``currency`` (names
+say usd, which is the default):
+
+=========================== ==================================================================
+column                      what it is
+=========================== ==================================================================
+gpu, mode                   id of the catalogue; on-demand, reserved-1yr, reserved-3yr, spot, own
+provider, tier, region      "specialist clouds" for the default of a GPU and mode, "hyperscaler
+                            list", a named provider, "purchase", "your quote"; region "" is any
+gpus_per_node               GPUs of the instance or server
+term_months                 term of a reservation, horizon of an owned server, 0 otherwise
+hour_usd_low, _, _high      rent of a GPU-hour that is PAID for, averaged over the horizon with
+                            the drift asked for; 0 where owned
+capital_usd_gpu_low, _, ... owned: server and network for one GPU; 0 for rent
+fixed_month_usd_gpu         owned: colocation of rated power, maintenance, staff, for one GPU
+energy_hour_usd             owned: energy of a USED GPU-hour, PUE included
+idle_hour_usd               owned: energy of an hour that is owned but not used
+residual_share              owned: share of the capital that a sale brings after the horizon
+cost_of_capital             rate a year
+interruptions_per_gpu_hour  spot: times gpus of the job and hours gives interruptions
+power_w_gpu                 draw in training with the GPU's share of the server, W
+as_of, age_days, stale      date of the price, days up to `today`, older than its limit
+confidence, derived, quoted A, B, C or own; scaled or rounded by us; the user's own price
+source, notes               where the price is from
+=========================== ==================================================================
+
+`gpuspec.cost.gpu_hour_usd(offers, used_hours_share)` turns them into low, central and high of a
+USED GPU-hour; `gpuspec.cost.spot_hour_usd` adds what interruptions lose.
+"""
+
+from gpuspec.prices.age import LIMIT_DAYS, LIST_DAYS, age_days, age_warnings, is_stale, limit_days
+from gpuspec.prices.backtest import PRICE_SPREAD, back_test, error_summary
+from gpuspec.prices.drift import DRIFTS, drift_year
+from gpuspec.prices.offers import COLUMNS, offers
+from gpuspec.prices.quotes import MODES, QUOTE_MODES, Quote, read_quotes
+from gpuspec.prices.records import Operating, operating, power_w_gpu, rated_w_gpu
+from gpuspec.prices.tables import (
+    as_date,
+    default_prices,
+    operating_costs,
+    operating_keys,
+    operating_value,
+    price_trends,
+    purchase_prices,
+    rental_prices,
+)
+
+__all__ = [
+    "COLUMNS",
+    "DRIFTS",
+    "LIMIT_DAYS",
+    "LIST_DAYS",
+    "MODES",
+    "PRICE_SPREAD",
+    "QUOTE_MODES",
+    "Operating",
+    "Quote",
+    "age_days",
+    "age_warnings",
+    "as_date",
+    "back_test",
+    "default_prices",
+    "drift_year",
+    "error_summary",
+    "is_stale",
+    "limit_days",
+    "offers",
+    "operating",
+    "operating_costs",
+    "operating_keys",
+    "operating_value",
+    "power_w_gpu",
+    "price_trends",
+    "purchase_prices",
+    "rated_w_gpu",
+    "read_quotes",
+    "rental_prices",
+]

@@ -1,0 +1,55 @@
+"""How old prices are, and the sentences that warn of it."""
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+LIMIT_DAYS = {"spot": 30, "own": 180}
+"""Days after which a price is stale; list prices and contracts: `LIST_DAYS`."""
+LIST_DAYS = 90
+
+
+def limit_days(mode: str) -> int:
+    """Return after how many days a price of this mode is stale."""
+    return LIMIT_DAYS.get(mode, LIST_DAYS)
+
+
+def age_days(as_of: Sequence[str] | Any, today: date) -> Any:
+    """Return days from each date to `today`, NaN where there is no date; never below 0."""
+    seen = pd.to_datetime(pd.Series(list(as_of)).replace("", None), errors="coerce")
+    days = (pd.Timestamp(today) - seen).dt.days.to_numpy(float)
+    return np.maximum(days, 0)
+
+
+def is_stale(modes: Any, ages: Any) -> Any:
+    """Return which prices are older than their mode allows; without a date: stale."""
+    limits = np.array([limit_days(str(mode)) for mode in modes], float)
+    ages = np.asarray(ages, float)
+    return np.isnan(ages) | (ages > limits)
+
+
+def age_warnings(offers: pd.DataFrame) -> list[str]:
+    """Return a sentence for each mode with stale prices, oldest GPU first.
+
+    >>> import pandas as pd
+    >>> age_warnings(pd.DataFrame({"gpu": ["h100-sxm-80"], "mode": ["spot"], "age_days": [64.0],
+    ...     "stale": [True], "as_of": ["2026-09-20"]}))
+    ['The spot price of h100-sxm-80 is 64 days old (limit 30): ask for a quote.']
+    """
+    sentences = []
+    for mode, rows in offers[offers["stale"]].groupby("mode", sort=False):
+        oldest = rows.sort_values("age_days", ascending=False).drop_duplicates("gpu")
+        names = ", ".join(oldest["gpu"])
+        ages = sorted({int(age) for age in oldest["age_days"].dropna()})
+        old = f"{ages[0]} to {ages[-1]}" if len(ages) > 1 else f"{ages[0]}" if ages else "unknown"
+        what = "purchase price" if mode == "own" else f"{mode} price"
+        plural, verb = ("s", "are") if len(oldest) > 1 else ("", "is")
+        limit = limit_days(str(mode))
+        asked = "ask for quotes" if plural else "ask for a quote"
+        sentences.append(
+            f"The {what}{plural} of {names} {verb} {old} days old (limit {limit}): {asked}."
+        )
+    return sentences

@@ -1,0 +1,131 @@
+"""Operating values as one checked record: defaults, a region's, and the user's own over them."""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from gpuspec.catalog import Gpu, servers
+from gpuspec.errors import InputError, UnknownNameError
+from gpuspec.prices.tables import CHINA, operating_keys, operating_value
+from gpuspec.training.run import SYSTEM_FACTOR, node_power_w
+
+NODE_GPUS = 8
+
+
+class Operating(BaseModel):
+    """What owning costs besides the purchase, USD; made by `operating`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    usd_kwh: float
+    pue: float
+    usd_kw_month: float
+    idle_share: float
+    maintenance_share_year: float
+    staff_nodes_fte: float
+    staff_usd_year: float
+    network_share: float
+    cost_of_capital: float
+    life_years: float
+    residuals: tuple[float, ...]
+    """Residual share when new, after one year, after two..."""
+    spot_interruptions: float
+    """Of an instance of eight GPUs in an hour."""
+    carbon_kg_kwh: float
+    node_kw: float | None = None
+    """Draw of eight GPUs in training where the user states it; else by GPU."""
+
+
+def operating(
+    own: Mapping[str, float] | str | None = None,
+    regions: tuple[str, ...] = (),
+    fx: float = 7.1,
+    band: str = "central",
+    data: str | Path | None = None,
+) -> Operating:
+    """Return operating values: the table's, with the user's own over them.
+
+    Parameters
+    ----------
+    own : mapping or str, optional
+        Values by key of ``data/prices_operating.csv``: ``{"electricity_usd_kwh": 0.07}`` or
+        ``"electricity_usd_kwh=0.07,pue=1.2"``.
+    regions : tuple of str
+        With ``China`` alone, electricity and carbon are those of China.
+    fx : float
+        CNY for one USD.
+
+    Raises
+    ------
+    InputError, UnknownNameError
+        For a key or a value that cannot be used.
+    """
+    mine = _own(own, data)
+
+    def value(key: str) -> float:
+        found = mine.get(key, operating_value(key, band=band, data=data))
+        return float("nan") if found is None else float(found)
+
+    china = bool(regions) and all(region == CHINA for region in regions)
+    kwh, carbon = value("electricity_usd_kwh"), value("carbon_kg_kwh")
+    if china and "electricity_usd_kwh" not in mine:
+        kwh = value("electricity_cny_kwh") / fx
+    if china and "carbon_kg_kwh" not in mine:
+        carbon = value("carbon_kg_kwh_china")
+    return Operating(
+        usd_kwh=kwh,
+        pue=value("pue"),
+        usd_kw_month=value("colocation_usd_kw_month"),
+        idle_share=value("idle_share"),
+        maintenance_share_year=value("maintenance_share_year"),
+        staff_nodes_fte=value("staff_nodes_fte"),
+        staff_usd_year=value("staff_usd_year"),
+        network_share=value("network_share"),
+        cost_of_capital=value("cost_of_capital"),
+        life_years=value("life_years"),
+        residuals=tuple(value(f"residual_{year}y") for year in range(7)),
+        spot_interruptions=value("spot_interruptions"),
+        carbon_kg_kwh=carbon,
+        node_kw=mine.get("node_kw"),
+    )
+
+
+def power_w_gpu(device: Gpu, values: Operating, data: str | Path | None = None) -> float:
+    """Return what a GPU draws in training with its share of the server, W."""
+    stated = values.node_kw or operating_value("node_kw", device.id, data=data)
+    if stated:
+        return stated * 1e3 / NODE_GPUS
+    return float(node_power_w(device.tdp_w, 1, rated_w_gpu(device, data)))
+
+
+def rated_w_gpu(device: Gpu, data: str | Path | None = None) -> float:
+    """Return the rating of a server for one of its GPUs, W; from the TDP where none is known."""
+    table = servers(data)
+    known = table[(table["gpu_id"] == device.id) & table["max_system_kw"].notna()]
+    if not known.empty:
+        return float((known["max_system_kw"] * 1e3 / known["gpu_count"]).max())
+    return float(device.tdp_w) * SYSTEM_FACTOR
+
+
+def _own(own: Mapping[str, float] | str | None, data: str | Path | None) -> dict[str, float]:
+    if not own:
+        return {}
+    given: Any = own
+    if isinstance(own, str):
+        pairs = [part.partition("=") for part in own.split(",") if part.strip()]
+        given = {key.strip(): text.strip() for key, _, text in pairs}
+    known, found = operating_keys(data), {}
+    for key, text in given.items():
+        if key not in known:
+            raise UnknownNameError("operating", key, known)
+        try:
+            number = float(text)
+        except (TypeError, ValueError):
+            number = math.nan
+        if not 0 <= number <= 1e9:
+            raise InputError(f"operating {key}", text, "give a number, at least 0")
+        found[key] = number
+    return found
