@@ -47,8 +47,8 @@ class Kinds:
     introduce: Any = 0.0
     """(K,) one-off effort of running a kind at all: driver, images, monitoring."""
     node_gpus: int = 8
-    rental_gpus: int = 8
-    """GPUs of the smallest unit that is rented."""
+    rental_gpus: int = 1
+    """GPUs of the smallest unit that is rented by the hour."""
 
     @property
     def is_new(self) -> np.ndarray:
@@ -85,6 +85,8 @@ class Work:
     """(O,) demand that a unit satisfies."""
     allowed: np.ndarray
     """(O, T) whether it meets deadline and limits in that quarter."""
+    hours_share: np.ndarray
+    """(O,) share of the hours that it is paid for where it is rented by the hour."""
     move_usd: np.ndarray
     """(O,) one-off effort before the workload runs in this way at all; 0 for today's way."""
 
@@ -115,6 +117,8 @@ class FleetProblem:
     """Cost of capital."""
     lead_quarters: int = 1
     """Quarters from order to use of a bought node."""
+    order_every: int = 2
+    """Quarters between rounds of ordering and of signing commitments; 1: any quarter."""
     unmet_factor: float = 10.0
     """Price of work that is not done, in multiples of renting for it by the hour."""
 

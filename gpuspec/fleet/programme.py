@@ -13,7 +13,6 @@ from gpuspec.fleet.strategies import Strategy
 
 POOL, HOURLY, SPOT = range(3)
 OWN, RESERVED = range(2)
-WHOLE = False
 MONTHS = 3
 """Months of a quarter."""
 
@@ -35,12 +34,12 @@ class Programme:
         self.bought = self._buy()
         self.retired = self._retire()
         self.commits = self._commit()
-        self.hired = self._hire()
         self.units = self._run()
         self.blocks = self._block()
         self.busy = self._use()
         self.moved, self.introduced = self._move()
         self.unmet = self._unmet()
+        self.switches = np.empty(0, int)
         self._pools()
         self._limits()
         if strategy.hungriest_first:
@@ -53,6 +52,17 @@ class Programme:
         kept = kinds.fixed * self.mid.sum()
         kept = kept - kinds.resale[:, -1] * self.problem.factor(len(self.quarters))
         return float((kinds.owned * kept).sum())
+
+    def lasting(self) -> tuple[np.ndarray, ...]:
+        """Return the places of what outlasts a quarter: orders, sales, commitments, moves."""
+        lasts = (self.bought, self.retired, self.commits, self.moved, self.introduced)
+        return (*lasts, self.switches)
+
+    def passing(self, quarter: int) -> np.ndarray:
+        """Return the places of what is decided for one quarter alone."""
+        parts = (self.units[:, :, quarter], self.blocks[:, :, quarter])
+        flows = (self.busy[:, quarter], self.unmet[:, quarter])
+        return np.concatenate([np.ravel(part) for part in (*parts, *flows)])
 
     def may_use(self) -> np.ndarray:
         """Return (K, T) where a kind may be bought or rented."""
@@ -72,6 +82,7 @@ class Programme:
         arrives = self.quarters + p.lead_quarters
         able = np.isfinite(kinds.capital) & self.may_use() & (arrives < t)[None, :]
         able &= (self.quarters >= self.strategy.first_buy)[None, :] & self.strategy.buys
+        able &= (self.quarters % p.order_every == 0)[None, :]
         running = np.array([self.mid[min(a, t) :].sum() for a in arrives])
         cost = kinds.capital * p.factor(self.quarters) - kinds.residual * p.factor(t)
         cost = np.where(able, cost + kinds.fixed[:, None] * running, 0.0)
@@ -99,17 +110,9 @@ class Programme:
             [[p.factor(q + 0.5 + np.arange(n)).sum() for q in self.quarters] for n in kinds.terms]
         ).reshape(c, 1, t)
         able = np.isfinite(kinds.committed) & self.may_rent()[None] & self.strategy.rents
+        able &= self.quarters % p.order_every == 0
         cost = np.where(able, kinds.committed * paid * kinds.node_gpus, 0.0)
         return self.columns.add((c, k, t), np.where(able, self.nodes[None, :, None], 0), cost)
-
-    def _hire(self) -> np.ndarray:
-        """Add units rented by the hour for services, for whole quarters."""
-        kinds = self.problem.kinds
-        able = np.isfinite(kinds.on_demand) & self.may_rent()
-        unit = kinds.rental_gpus
-        most = np.ceil(self.nodes * kinds.node_gpus / unit)[:, None]
-        cost = np.where(able, kinds.on_demand * unit * self.mid, 0.0)
-        return self.columns.add(able.shape, np.where(able, most, 0), cost)
 
     def _run(self) -> np.ndarray:
         """Add the units of each option at each site in each quarter: (O, S, T)."""
@@ -118,13 +121,13 @@ class Programme:
         price = unit_prices(p)
         able = np.repeat(work.allowed[:, None, :], len(SITES), axis=1)
         able &= ((self.strategy.new_kinds | ~kinds.is_new)[kind])[:, None, None]
-        rent = self.may_rent()[kind] & job[:, None]
+        rent = self.may_rent()[kind]
         able[:, HOURLY] &= rent & np.isfinite(kinds.on_demand)[kind]
-        spot = rent & work.interruptible[work.workload][:, None]
+        spot = rent & (job & work.interruptible[work.workload])[:, None]
         able[:, SPOT] &= spot & np.isfinite(kinds.spot)[kind]
         cost = np.where(able, price * self.mid, 0.0)
         self.able = able
-        return self.columns.add(able.shape, np.where(able, self.most[:, None, :], 0), cost, WHOLE)
+        return self.columns.add(able.shape, np.where(able, self.most[:, None, :], 0), cost)
 
     def _block(self) -> np.ndarray:
         """Add whether any job of an option runs on owned or on committed nodes: (O, 2, T)."""
@@ -188,14 +191,13 @@ class Programme:
             for t in self.quarters:
                 own, there = self.owned_terms(k, t, -float(node))
                 reserved = self.committed_terms(k, t, -float(node))
-                rented = [*reserved, (self.hired[k, t], -float(p.kinds.rental_gpus))]
                 used = (self.units[mine, POOL, t], work.gpu_quarters[mine, t])
-                self.rows.add(used, *own, *rented, upper=-there)
-                self.rows.add(used, *rented, (self.busy[k, t], -1.0), upper=0.0)
+                self.rows.add(used, *own, *reserved, upper=-there)
+                self.rows.add(used, *reserved, (self.busy[k, t], -1.0), upper=0.0)
                 kept = (self.units[services, POOL, t], work.gpu_quarters[services, t])
                 for o in np.flatnonzero(mine & job & self.able[:, POOL, t]):
                     needs, blocks = float(work.gpus[o]), self.blocks[o, :, t]
-                    self.rows.add(kept, (blocks, needs), *own, *rented, upper=-there)
+                    self.rows.add(kept, (blocks, needs), *own, *reserved, upper=-there)
                     self.rows.add((blocks[OWN], needs), *own, upper=-there)
                     self.rows.add((blocks[RESERVED], needs), *reserved, upper=0.0)
                     most = -float(self.most[o, t])
@@ -233,8 +235,6 @@ class Programme:
             rent = np.nan_to_num(kinds.committed[:, k, :]) * kinds.node_gpus / MONTHS
             terms += own + self.committed_terms(k, t, rent)
             there += constant
-        hired = np.nan_to_num(kinds.on_demand[:, t]) * kinds.rental_gpus / MONTHS
-        terms.append((self.hired[:, t], hired))
         terms.append((self.busy[:, t], kinds.energy / MONTHS))
         running = np.where(self.able[:, :, t], unit_prices(p)[:, :, t], 0.0) / MONTHS
         terms.append((self.units[:, :, t], running))
@@ -245,6 +245,7 @@ class Programme:
         p, work = self.problem, self.problem.work
         on_new = p.kinds.is_new[work.kind]
         moves = self.columns.add((p.shape[2],), 1)
+        self.switches = moves
         order = np.argsort(-np.asarray(work.hunger), kind="stable")
         able = [w for w in order if (on_new & (work.workload == w) & work.allowed.any(1)).any()]
         for first, then in zip(able, able[1:], strict=False):
@@ -279,18 +280,13 @@ def most_nodes(problem: FleetProblem, most: np.ndarray) -> np.ndarray:
 
 
 def unit_prices(problem: FleetProblem) -> np.ndarray:
-    """Return (O, S, T) what a unit costs to run beside what its nodes cost, not discounted.
-
-    On owned nodes its energy; by the hour what a job pays for the hours that it runs, in whole
-    rental units. Replicas hold rented units for the quarter, which are priced on their own.
-    """
-    kinds, work = problem.kinds, problem.work
-    job = work.is_job[work.workload][:, None]
-    unit = kinds.rental_gpus
-    paid = work.gpu_quarters * (np.ceil(work.gpus / unit) * unit / work.gpus)[:, None]
+    """Return (O, S, T) the rent of a unit by the hour and on spot, in whole rental units."""
+    kinds, work, unit = problem.kinds, problem.work, problem.kinds.rental_gpus
+    rounded = np.ceil(work.gpus / unit) * unit / work.gpus
+    paid = work.gpu_quarters * (rounded * work.hours_share)[:, None]
     price = np.zeros((len(work.kind), len(SITES), problem.shape[1]))
-    price[:, HOURLY] = np.where(job, paid * kinds.on_demand[work.kind], 0.0)
-    price[:, SPOT] = np.where(job, paid * kinds.spot[work.kind], 0.0)
+    price[:, HOURLY] = paid * kinds.on_demand[work.kind]
+    price[:, SPOT] = paid * kinds.spot[work.kind]
     return np.nan_to_num(price)
 
 

@@ -12,6 +12,11 @@ from gpuspec.fleet.programme import MONTHS, HOURLY, SPOT, Programme, unit_prices
 from gpuspec.fleet.strategies import OPTIMUM, Strategy
 
 GAP = 0.01
+QUARTER_GAP = 0.002
+QUARTER_NODES = 500
+THOUSANDTH = 1e-3
+"""Costs go to the solver in thousands of USD: its tolerances are absolute."""
+INFEASIBLE = 2
 TIME_LIMIT_S = 10.0
 PARTS = (
     "nodes bought",
@@ -39,8 +44,6 @@ class Plan:
     """(C, K, T) commitments made."""
     reserved: np.ndarray
     """(K, T) nodes under a commitment."""
-    hired: np.ndarray
-    """(K, T) units rented by the hour for services."""
     busy: np.ndarray
     """(K, T) owned GPUs in use."""
     units: np.ndarray
@@ -98,45 +101,75 @@ def solve(
     """
     start = time.perf_counter()
     programme = Programme(problem, strategy, may_fail=False)
-    found = run(programme, time_limit_s, gap)
-    if found.status == 2:
+    found = relaxed(programme, time_limit_s, gap)
+    if found.status == INFEASIBLE:
         programme = Programme(problem, strategy)
-        found = run(programme, time_limit_s, gap)
-    seconds = time.perf_counter() - start
-    return read(programme, found, seconds)
+        found = relaxed(programme, time_limit_s, gap)
+    values = whole(programme, found)
+    return read(programme, values, found, time.perf_counter() - start)
 
 
-def run(programme: Programme, time_limit_s: float, gap: float) -> Any:
-    """Return what the solver found; with the plan that leaves all undone where it ran out."""
+def relaxed(programme: Programme, time_limit_s: float, gap: float) -> Any:
+    """Return what to order, sign, sell and move, with replicas and jobs still divisible.
+
+    A relaxation of the programme, so that its bound holds for it too.
+    """
     columns, rows = programme.columns, programme.rows
-    # HiGHS measures its gap on the objective, and in single dollars numbers are large.
-    scale = 1e-3
+    kept = np.zeros(columns.size)
+    for places in programme.lasting():
+        kept[places] = 1
     return milp(
-        np.concatenate(columns.cost) * scale,
-        integrality=np.concatenate(columns.whole),
+        np.concatenate(columns.cost) * THOUSANDTH,
+        integrality=kept,
         bounds=Bounds(np.concatenate(columns.lower), np.concatenate(columns.upper)),
         constraints=LinearConstraint(rows.matrix(columns.size), rows.lower, rows.upper),
         options={"time_limit": time_limit_s, "mip_rel_gap": gap},
     )
 
 
-def read(programme: Programme, found: Any, seconds: float) -> Plan:
-    """Turn the solver's vector into a plan; numbers that must be whole are."""
+def whole(programme: Programme, found: Any) -> np.ndarray:
+    """Return the plan in whole replicas and jobs: what lasts is kept, each quarter solved anew."""
+    columns, rows = programme.columns, programme.rows
+    values = np.zeros(columns.size)
+    if found.x is not None:
+        for places in programme.lasting():
+            values[places] = np.round(found.x[places])
+    matrix = rows.matrix(columns.size)
+    there = matrix @ values
+    low, high = np.array(rows.lower) - there, np.array(rows.upper) - there
+    upper, kinds = np.concatenate(columns.upper), np.concatenate(columns.whole)
+    upper[programme.unmet] = programme.problem.work.demand
+    cost, by_column = np.concatenate(columns.cost) * THOUSANDTH, matrix.tocsc()
+    for quarter in programme.quarters:
+        places = programme.passing(quarter)
+        part = by_column[:, places].tocsr()
+        mine = np.flatnonzero(np.diff(part.indptr))
+        answer = milp(
+            cost[places],
+            integrality=kinds[places],
+            bounds=Bounds(0, upper[places]),
+            constraints=LinearConstraint(part[mine], low[mine], high[mine]),
+            options={"mip_rel_gap": QUARTER_GAP, "node_limit": QUARTER_NODES},
+        )
+        if answer.x is not None:
+            inside = kinds[places] == 1
+            values[places] = np.where(inside, np.round(answer.x), answer.x)
+        else:
+            values[programme.unmet[:, quarter]] = programme.problem.work.demand[:, quarter]
+    return values
+
+
+def read(programme: Programme, values: np.ndarray, found: Any, seconds: float) -> Plan:
+    """Name the numbers of the solver's vector."""
     p = programme.problem
-    idle = found.x is None
-    values = np.zeros(programme.columns.size) if idle else np.array(found.x)
-    if idle:
-        values[programme.unmet] = p.work.demand
-    whole = np.concatenate(programme.columns.whole) == 1
-    values[whole] = np.round(values[whole])
     taken = {
         name: values[getattr(programme, name)]
-        for name in ("bought", "retired", "commits", "hired", "units", "unmet", "moved", "busy")
+        for name in ("bought", "retired", "commits", "units", "unmet", "moved", "busy")
     }
     cost = np.concatenate(programme.columns.cost)
     penalty = float((cost[programme.unmet] * taken["unmet"]).sum())
     bound = found.mip_dual_bound
-    bound = -np.inf if bound is None or idle else float(bound) * 1e3 + programme.constant
+    bound = -np.inf if bound is None else float(bound) / THOUSANDTH + programme.constant
     return Plan(
         strategy=programme.strategy,
         bought=taken["bought"],
@@ -144,7 +177,6 @@ def read(programme: Programme, found: Any, seconds: float) -> Plan:
         owned=owned_nodes(p, taken["bought"], taken["retired"]),
         committed=taken["commits"],
         reserved=reserved_nodes(p, taken["commits"]),
-        hired=taken["hired"],
         busy=taken["busy"],
         units=taken["units"],
         unmet=np.where(taken["unmet"] > 1e-6, taken["unmet"], 0.0),
@@ -190,13 +222,12 @@ def cost_parts(
     column_cost = np.concatenate(programme.columns.cost)
     effort = column_cost[programme.moved] @ taken["moved"]
     effort += column_cost[programme.introduced] @ introduced
-    hired = (column_cost[programme.hired] * taken["hired"]).sum()
     values = (
         (taken["bought"] * np.nan_to_num(kinds.capital) * start).sum(),
         (owned * kinds.fixed[:, None] * mid).sum(),
         (taken["busy"] * kinds.energy[:, None] * mid).sum(),
         (column_cost[programme.commits] * taken["commits"]).sum(),
-        hired + running[:, HOURLY].sum(),
+        running[:, HOURLY].sum(),
         running[:, SPOT].sum(),
         effort,
         -back,
@@ -212,7 +243,6 @@ def month_usd(problem: FleetProblem, plan: Plan) -> np.ndarray:
         paid = plan.committed[c] * np.nan_to_num(kinds.committed[c]) * kinds.node_gpus
         for q in range(t):
             month[q] += paid[:, max(q - length + 1, 0) : q + 1].sum()
-    month += (plan.hired * np.nan_to_num(kinds.on_demand)).sum(0) * kinds.rental_gpus
     month += (plan.busy * kinds.energy[:, None]).sum(0)
     month += (plan.units * unit_prices(problem)).sum((0, 1))
     return np.asarray(month / MONTHS)

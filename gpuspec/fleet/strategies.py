@@ -41,9 +41,8 @@ GROW = Strategy(
 )
 REPLACE = Strategy(
     "replace all",
-    "sell what is owned as soon as bought nodes of newer kinds can take over; rent nothing then",
+    "sell what is owned as soon as the first nodes of newer kinds can arrive; newer kinds alone then",
     retires="all",
-    rents=False,
     only_new=True,
 )
 RENT = Strategy("rent only", "buy nothing; rent any kind, keep or sell what is owned", buys=False)
