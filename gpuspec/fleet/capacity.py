@@ -22,7 +22,7 @@ SPLITS = (1, 2, 4, 8)
 COUNTS = (8, 16, 32, 64, 128, 256)
 ADAPTER_COUNTS = (1, 2, 4)
 """Numbers of GPUs below a node that are tried where only adapters are trained."""
-WORTH = 1.1
+WORTH = 1.25
 """How much more another precision must deliver for it to be an option of its own."""
 
 
@@ -107,7 +107,7 @@ def _service(w: Inference, devices: Any, precisions: Any, quarters: int) -> Dema
 
 
 def _worth(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Keep the first precision, and another one where it delivers a tenth more a GPU."""
+    """Keep the first precision, and another one where it delivers a quarter more a GPU."""
     kept: list[dict[str, Any]] = []
     for one in found:
         one.pop("reason")
@@ -150,7 +150,7 @@ def _replica_found(w: Inference, device: Gpu, form: str) -> tuple[tuple[str, Any
     output = within
     if replica is not None and w.request_rate:
         output = largest_rate(q, replica)
-    held = q.network.params * q.weights[0].bits / 8 if hasattr(q.weights[0], "bits") else 0.0
+    held = q.network.params * q.weights[0].bits / 8
     kv = float(sequence_kv_bytes(q.network, q.context, 2.0)) * max(within, 1.0)
     return (
         ("gpu", device.id),
@@ -158,7 +158,7 @@ def _replica_found(w: Inference, device: Gpu, form: str) -> tuple[tuple[str, Any
         ("gpus", tp),
         ("output", float(output)),
         ("split", f"TP {tp}"),
-        ("bytes", q.network.params * 2.0 + kv if not held else held + kv),
+        ("bytes", held + kv),
         ("reason", reason + (f" ({precision_note(device, q.weights[0])})" if not output else "")),
     )
 

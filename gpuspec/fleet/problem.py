@@ -43,7 +43,7 @@ class Kinds:
     committed: np.ndarray
     """(C, K, T) rent of a GPU for a quarter under a commitment made in quarter t."""
     terms: tuple[int, ...] = (4,)
-    """(C,) quarters of each commitment; paid in full even where it outlasts the horizon."""
+    """(C,) quarters of each commitment; none is signed that outlasts the horizon."""
     introduce: Any = 0.0
     """(K,) one-off effort of running a kind at all: driver, images, monitoring."""
     node_gpus: int = 8

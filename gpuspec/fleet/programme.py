@@ -18,13 +18,20 @@ MONTHS = 3
 
 
 class Programme:
-    """One programme, ready for the solver: `columns`, `rows`, and `places` of each variable.
+    """One programme, ready for the solver: `columns`, `rows`, and the places of each variable.
 
-    `prices` False leaves the money out, so that only what is added later counts.
+    `may_fail` lets work stay undone at a price; `sharp` adds rows that lift the bound and cost
+    time.
     """
 
-    def __init__(self, problem: FleetProblem, strategy: Strategy, may_fail: bool = True) -> None:
-        self.may_fail = may_fail
+    def __init__(
+        self,
+        problem: FleetProblem,
+        strategy: Strategy,
+        may_fail: bool = True,
+        sharp: bool = False,
+    ) -> None:
+        self.may_fail, self.sharp = may_fail, sharp and not may_fail
         self.problem, self.strategy = problem, strategy
         self.columns, self.rows = Columns(), Rows()
         self.quarters = np.arange(problem.shape[1])
@@ -70,12 +77,6 @@ class Programme:
         able = np.where(is_new, s.new_kinds, not s.only_new)
         return np.repeat(able[:, None], len(self.quarters), axis=1)
 
-    def may_rent(self) -> np.ndarray:
-        """Return (K, T) where a kind may be rented."""
-        early = self.quarters < self.problem.lead_quarters
-        any_kind = np.ones_like(self.may_use()) if not self.strategy.rents else self.may_use()
-        return any_kind & (early[None, :] if not self.strategy.rents else True)
-
     def _buy(self) -> np.ndarray:
         p, kinds = self.problem, self.problem.kinds
         k, t = p.shape[:2]
@@ -109,8 +110,9 @@ class Programme:
         paid = np.array(
             [[p.factor(q + 0.5 + np.arange(n)).sum() for q in self.quarters] for n in kinds.terms]
         ).reshape(c, 1, t)
-        able = np.isfinite(kinds.committed) & self.may_rent()[None] & self.strategy.rents
-        able &= self.quarters % p.order_every == 0
+        able = np.isfinite(kinds.committed) & self.may_use()[None]
+        ends = self.quarters + np.array(kinds.terms).reshape(c, 1, 1)
+        able &= (self.quarters % p.order_every == 0) & (ends <= t)
         cost = np.where(able, kinds.committed * paid * kinds.node_gpus, 0.0)
         return self.columns.add((c, k, t), np.where(able, self.nodes[None, :, None], 0), cost)
 
@@ -121,10 +123,12 @@ class Programme:
         price = unit_prices(p)
         able = np.repeat(work.allowed[:, None, :], len(SITES), axis=1)
         able &= ((self.strategy.new_kinds | ~kinds.is_new)[kind])[:, None, None]
-        rent = self.may_rent()[kind]
+        rent = self.may_use()[kind]
         able[:, HOURLY] &= rent & np.isfinite(kinds.on_demand)[kind]
         spot = rent & (job & work.interruptible[work.workload])[:, None]
         able[:, SPOT] &= spot & np.isfinite(kinds.spot)[kind]
+        # A job that may be interrupted never pays more for an hour than spot costs.
+        able[:, HOURLY] &= ~(able[:, SPOT] & (price[:, SPOT] <= price[:, HOURLY]))
         cost = np.where(able, price * self.mid, 0.0)
         self.able = able
         return self.columns.add(able.shape, np.where(able, self.most[:, None, :], 0), cost)
@@ -162,7 +166,23 @@ class Programme:
             for t in self.quarters:
                 done = (self.units[mine, :, t], np.repeat(work.output[mine, None], len(SITES), axis=1))
                 self.rows.add(done, (places[w, t], 1.0), lower=float(work.demand[w, t]))
+                if self.sharp and not work.is_job[w]:
+                    self._rounded(w, int(t))
         return places
+
+    def _rounded(self, w: int, t: int) -> None:
+        """Add what whole replicas imply: a bound that holds for divisible ones too.
+
+        Sum of a x >= d in whole x gives sum of ceil(a / b) x >= ceil(d / b) for every b > 0
+        (Chvatal 1973, doi:10.1016/0012-365X(73)90167-2, with coefficients rounded up).
+        """
+        work = self.problem.work
+        mine = np.flatnonzero((work.workload == w) & work.allowed[:, t])
+        places = self.units[mine, :, t]
+        for output in np.unique(work.output[mine]):
+            each = np.ceil(work.output[mine] / output - 1e-9)
+            least = float(np.ceil(work.demand[w, t] / output - 1e-9))
+            self.rows.add((places, np.repeat(each[:, None], len(SITES), axis=1)), lower=least)
 
     def owned_terms(self, kind: int, quarter: int, each: float) -> tuple[list[Any], float]:
         """Return the terms of `each` x owned nodes of a kind in a quarter, and the constant."""

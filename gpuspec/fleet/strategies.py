@@ -14,8 +14,6 @@ class Strategy:
     """Quarter before which nothing is bought."""
     retires: str = "free"
     """``free``, ``no``, or ``all``: every owned node as soon as a bought one can replace it."""
-    rents: bool = True
-    """Whether it rents beyond the quarters in which a first order is on its way."""
     new_kinds: bool = True
     """Whether kinds that are not owned today are used."""
     only_new: bool = False

@@ -1,0 +1,151 @@
+"""Strategies side by side, and what the answer hangs on: drift, waiting, effort of moving."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from gpuspec.fleet.problem import FleetProblem
+from gpuspec.fleet.question import UpgradeQuestion, problem_of
+from gpuspec.fleet.solve import Plan, month_usd, solve
+from gpuspec.fleet.strategies import OPTIMUM, RENT, STRATEGIES, Strategy
+
+WAITS = (0, 4)
+"""Quarters before which nothing is bought, in the comparison of waiting."""
+
+
+def compare(question: UpgradeQuestion) -> dict[str, Plan]:
+    """Return the best plan found for each strategy, the optimum first.
+
+    Every other strategy's plan is one that the optimum may take: where one of them is cheaper
+    than what the solver found for it, it is the optimum.
+    """
+    q = question
+    plans = {
+        s.name: solve(q.problem, s, q.time_limit_s, q.gap, sharp=s is OPTIMUM) for s in STRATEGIES
+    }
+    best = min(plans.values(), key=lambda plan: plan.total_usd)
+    bound = plans[OPTIMUM.name].bound_usd
+    plans[OPTIMUM.name] = replace(best, strategy=OPTIMUM, bound_usd=bound)
+    return plans
+
+
+def unmet_shares(problem: FleetProblem, plan: Plan) -> dict[str, float]:
+    """Return the share of each workload's demand over the horizon that stays undone."""
+    asked = problem.work.demand.sum(1)
+    share = plan.unmet.sum(1) / np.maximum(asked, 1e-12)
+    return {n: float(s) for n, s in zip(problem.work.names, share, strict=True) if s > 1e-6}
+
+
+def strategy_table(question: UpgradeQuestion, plans: dict[str, Plan]) -> pd.DataFrame:
+    """Return one row a strategy: ``strategy``, ``cost_usd`` (discounted), ``capital_usd`` (paid
+    for nodes, not discounted), ``month_usd`` and ``power_kw`` (highest of a quarter), ``unmet``
+    (largest share of a workload that stays undone), ``gap`` and ``same`` (another strategy with
+    the same plan).
+    """
+    p, rows = question.problem, []
+    for name, plan in plans.items():
+        spent = float((plan.bought * np.nan_to_num(p.kinds.capital)).sum())
+        rows.append(
+            {
+                "strategy": name,
+                "cost_usd": plan.cost_usd,
+                "capital_usd": spent,
+                "month_usd": float(month_usd(p, plan).max()),
+                "power_kw": float((plan.owned * p.kinds.power_kw[:, None]).sum(0).max()),
+                "unmet": max(unmet_shares(p, plan).values(), default=0.0),
+                "gap": plan.gap,
+                "complete": plan.complete,
+                "meaning": plan.strategy.meaning,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def runner_up(plans: dict[str, Plan]) -> str:
+    """Return the cheapest other strategy that does all the work and is another plan; or ''."""
+    best = plans[OPTIMUM.name]
+    others = {
+        name: plan.cost_usd
+        for name, plan in plans.items()
+        if name != OPTIMUM.name and plan.complete and not same_plan(plan, best)
+    }
+    return min(others, key=lambda name: others[name], default="")
+
+
+def same_plan(one: Plan, other: Plan) -> bool:
+    """Return whether two plans order, sign, sell and run the same."""
+    names = ("bought", "retired", "committed", "units")
+    return all(np.array_equal(getattr(one, n), getattr(other, n)) for n in names)
+
+
+def named_as(plans: dict[str, Plan]) -> str:
+    """Return the strategy whose plan the optimum is; blank where it is one of its own."""
+    best = plans[OPTIMUM.name]
+    return next((n for n, p in plans.items() if n != OPTIMUM.name and same_plan(p, best)), "")
+
+
+def wait_table(
+    question: UpgradeQuestion,
+    plans: dict[str, Plan],
+    drifts: Sequence[str] = ("down", "flat", "up"),
+    waits: Sequence[int] = WAITS,
+) -> pd.DataFrame:
+    """Return the cheapest cost where nothing is bought before a quarter, by drift of prices.
+
+    Columns: ``drift``, ``first_buy`` (quarters; -1: never), ``cost_usd``, ``nodes`` bought. A
+    plan that waits longer is open to one that waits less, so the cost never falls with waiting.
+    """
+    rows = []
+    for drift in drifts:
+        same = drift == question.drift
+        problem = question.problem if same else _drifting(question, drift)
+        never = plans[RENT.name] if same else _quick(question, problem, RENT)
+        best = (never.total_usd, never)
+        found = [(-1, *best)]
+        for wait in sorted(waits, reverse=True):
+            strategy = replace(OPTIMUM, name=f"buy from quarter {wait + 1}", first_buy=wait)
+            known = same and wait == 0
+            plan = plans[OPTIMUM.name] if known else _quick(question, problem, strategy)
+            best = min(best, (plan.total_usd, plan), key=lambda pair: pair[0])
+            found.append((wait, *best))
+        rows += [(drift, w, c, float(p.bought.sum())) for w, c, p in reversed(found)]
+    return pd.DataFrame(rows, columns=["drift", "first_buy", "cost_usd", "nodes"])
+
+
+def _drifting(question: UpgradeQuestion, drift: str) -> FleetProblem:
+    return problem_of(question, question.problem.limits, drift=drift)
+
+
+def _quick(question: UpgradeQuestion, problem: FleetProblem, strategy: Strategy) -> Plan:
+    return solve(problem, strategy, question.time_limit_s, question.gap)
+
+
+def effort_table(plans: dict[str, Plan], multiples: Sequence[float]) -> pd.DataFrame:
+    """Return the cost of each complete plan as the effort of moving is multiplied.
+
+    The plans stay as they are: index the multiple, one column a strategy.
+    """
+    multiple = np.asarray(multiples, float)
+    return pd.DataFrame(
+        {
+            name: plan.cost_usd + (multiple - 1) * plan.parts["migration"]
+            for name, plan in plans.items()
+            if plan.complete
+        },
+        index=pd.Index(multiple, name="effort"),
+    )
+
+
+def effort_break_even(plans: dict[str, Plan]) -> tuple[float, str]:
+    """Return the multiple of the effort at which another strategy's plan is as cheap, and its name.
+
+    Infinite where none needs less effort.
+    """
+    best, found = plans[OPTIMUM.name], (np.inf, "")
+    for name, plan in plans.items():
+        saved = best.parts["migration"] - plan.parts["migration"]
+        if plan.complete and saved > 0:
+            found = min(found, (1 + (plan.cost_usd - best.cost_usd) / saved, name))
+    return found
