@@ -95,15 +95,11 @@ def _service(w: Inference, devices: Any, precisions: Any, quarters: int) -> Dema
             reasons[device.id] = found[0]["reason"]
         for choice in _worth(good):
             hunger = max(hunger, choice.pop("bytes"))
-            ways.append(
-                Way(days=np.zeros(quarters), allowed=runs, quantity="throughput", **choice)
-            )
+            ways.append(Way(days=np.zeros(quarters), allowed=runs, quantity="throughput", **choice))
     load = w.request_rate or float(w.concurrency)
     unit = "requests/s" if w.request_rate else "requests in flight"
     share = min(w.hours_per_month / HOURS_PER_MONTH, 1.0)
-    return Demand(
-        w.name, unit, False, load * size * runs, hunger, share, tuple(ways), reasons
-    )
+    return Demand(w.name, unit, False, load * size * runs, hunger, share, tuple(ways), reasons)
 
 
 def _worth(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -134,22 +130,23 @@ def _replica_found(w: Inference, device: Gpu, form: str) -> tuple[tuple[str, Any
         8,
         w.cached_share,
     )
-    best: tuple[float, Any, float, int] = (0.0, None, 0.0, 0)
+    best: Any = (0.0, None, 0.0, 0)
     reason = "it keeps the limits in no split"
     for tp in SPLITS:
         why = impossible(q.network, tp, 1)
-        replica = None if why else q.replica(device, q.weights[0], tp, 1, _experts(q, tp))
-        why = why or shortfall(replica, q.context)
+        if why:
+            reason = why
+            continue
+        replica = q.replica(device, q.weights[0], tp, 1, _experts(q, tp))
+        why = shortfall(replica, q.context)
         if why:
             reason = why
             continue
         within = largest_load(q, replica)[1]
         if within / tp > best[0]:
             best = (within / tp, replica, within, tp)
-    _, replica, within, tp = best
-    output = within
-    if replica is not None and w.request_rate:
-        output = largest_rate(q, replica)
+    _, chosen, within, tp = best
+    output = largest_rate(q, chosen) if chosen is not None and w.request_rate else within
     held = q.network.params * q.weights[0].bits / 8
     kv = float(sequence_kv_bytes(q.network, q.context, 2.0)) * max(within, 1.0)
     return (

@@ -9,7 +9,7 @@ import pandas as pd
 from gpuspec.fleet.problem import FleetProblem
 from gpuspec.fleet.question import UpgradeQuestion, problem_of
 from gpuspec.fleet.solve import Plan, month_usd, solve
-from gpuspec.fleet.strategies import OPTIMUM, RENT, STRATEGIES, Strategy
+from gpuspec.fleet.strategies import OPTIMUM, STRATEGIES, Strategy
 
 WAITS = (0, 4)
 """Quarters before which nothing is bought, in the comparison of waiting."""
@@ -23,7 +23,7 @@ def compare(question: UpgradeQuestion) -> dict[str, Plan]:
     """
     q = question
     plans = {
-        s.name: solve(q.problem, s, q.time_limit_s, q.gap, sharp=s is OPTIMUM) for s in STRATEGIES
+        s.name: solve(q.problem, s, q.time_limit_s, q.gap, certify=s is OPTIMUM) for s in STRATEGIES
     }
     best = min(plans.values(), key=lambda plan: plan.total_usd)
     bound = plans[OPTIMUM.name].bound_usd
@@ -94,24 +94,29 @@ def wait_table(
 ) -> pd.DataFrame:
     """Return the cheapest cost where nothing is bought before a quarter, by drift of prices.
 
-    Columns: ``drift``, ``first_buy`` (quarters; -1: never), ``cost_usd``, ``nodes`` bought. A
-    plan that waits longer is open to one that waits less, so the cost never falls with waiting.
+    Columns: ``drift``, ``first_buy`` (quarter, from 0), ``cost_usd``, ``nodes`` bought,
+    ``first_order`` (quarter of the first purchase; -1: none). A plan that waits longer is open
+    to one that waits less, so the cost never falls with waiting.
     """
     rows = []
     for drift in drifts:
         same = drift == question.drift
         problem = question.problem if same else _drifting(question, drift)
-        never = plans[RENT.name] if same else _quick(question, problem, RENT)
-        best = (never.total_usd, never)
-        found = [(-1, *best)]
+        found: list[Plan] = []
         for wait in sorted(waits, reverse=True):
             strategy = replace(OPTIMUM, name=f"buy from quarter {wait + 1}", first_buy=wait)
             known = same and wait == 0
-            plan = plans[OPTIMUM.name] if known else _quick(question, problem, strategy)
-            best = min(best, (plan.total_usd, plan), key=lambda pair: pair[0])
-            found.append((wait, *best))
-        rows += [(drift, w, c, float(p.bought.sum())) for w, c, p in reversed(found)]
-    return pd.DataFrame(rows, columns=["drift", "first_buy", "cost_usd", "nodes"])
+            found.append(plans[OPTIMUM.name] if known else _quick(question, problem, strategy))
+            best = min(found, key=lambda plan: plan.total_usd)
+            when = np.flatnonzero(best.bought.sum(0))
+            first = int(when[0]) if len(when) else -1
+            rows.append((drift, wait, best.cost_usd, float(best.bought.sum()), first))
+    columns = ["drift", "first_buy", "cost_usd", "nodes", "first_order"]
+    table = pd.DataFrame(rows, columns=columns)
+    order = {drift: place for place, drift in enumerate(drifts)}
+    return table.sort_values(
+        ["drift", "first_buy"], key=lambda s: s.map(order) if s.name == "drift" else s
+    ).reset_index(drop=True)
 
 
 def _drifting(question: UpgradeQuestion, drift: str) -> FleetProblem:

@@ -27,7 +27,7 @@ def what_gives(
     """
     rows = []
     for name, value in problem.limits.asked().items():
-        programme = Programme(problem, strategy, may_fail=False, sharp=True)
+        programme = Programme(problem, strategy, may_fail=False, rounding="rows")
         columns = programme.columns
         for cost in columns.cost:
             cost[:] = 0.0

@@ -62,7 +62,9 @@ def kinds_of(
     resale = np.zeros((len(names), quarters + 1))
     for row, name in enumerate(names):
         if held[row]:
-            resale[row] = _resale(price[row] * (1 - values.network_share), ages_years.get(name, 0.0), quarters, values)
+            resale[row] = _resale(
+                price[row] * (1 - values.network_share), ages_years.get(name, 0.0), quarters, values
+            )
     return Kinds(
         names=names,
         owned=held,

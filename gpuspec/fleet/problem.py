@@ -117,7 +117,7 @@ class FleetProblem:
     """Cost of capital."""
     lead_quarters: int = 1
     """Quarters from order to use of a bought node."""
-    order_every: int = 2
+    order_every: int = 4
     """Quarters between rounds of ordering and of signing commitments; 1: any quarter."""
     unmet_factor: float = 10.0
     """Price of work that is not done, in multiples of renting for it by the hour."""

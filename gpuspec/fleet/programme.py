@@ -3,15 +3,24 @@
 ``docs/upgrade.md`` writes it out; names here are the ones that it uses.
 """
 
+import itertools
 from typing import Any
 
 import numpy as np
 
+from gpuspec.fleet.derived import (
+    HOURLY,
+    POOL,
+    SPOT,
+    most_nodes,
+    most_units,
+    unit_prices,
+    unmet_prices,
+)
 from gpuspec.fleet.problem import SITES, FleetProblem
 from gpuspec.fleet.rows import Columns, Rows
 from gpuspec.fleet.strategies import Strategy
 
-POOL, HOURLY, SPOT = range(3)
 OWN, RESERVED = range(2)
 MONTHS = 3
 """Months of a quarter."""
@@ -20,8 +29,9 @@ MONTHS = 3
 class Programme:
     """One programme, ready for the solver: `columns`, `rows`, and the places of each variable.
 
-    `may_fail` lets work stay undone at a price; `sharp` adds rows that lift the bound and cost
-    time.
+    `may_fail` lets work stay undone at a price. `rounding` says how divisible replicas stand
+    for whole ones: ``rows`` adds what whole ones imply, so that the bound holds; ``output``
+    lowers what a replica does to the demand over the replicas that it takes, a good guess.
     """
 
     def __init__(
@@ -29,12 +39,12 @@ class Programme:
         problem: FleetProblem,
         strategy: Strategy,
         may_fail: bool = True,
-        sharp: bool = False,
+        rounding: str = "",
     ) -> None:
-        self.may_fail, self.sharp = may_fail, sharp and not may_fail
+        self.may_fail, self.rounding = may_fail, rounding
         self.problem, self.strategy = problem, strategy
         self.columns, self.rows = Columns(), Rows()
-        self.quarters = np.arange(problem.shape[1])
+        self.quarters: Any = np.arange(problem.shape[1])
         self.mid = problem.factor(self.quarters + 0.5)
         self.most = most_units(problem)
         self.nodes = most_nodes(problem, self.most)
@@ -164,11 +174,21 @@ class Programme:
         for w in range(p.shape[2]):
             mine = np.flatnonzero(work.workload == w)
             for t in self.quarters:
-                done = (self.units[mine, :, t], np.repeat(work.output[mine, None], len(SITES), axis=1))
+                each = np.repeat(self._output(mine, t)[:, None], len(SITES), axis=1)
+                done = (self.units[mine, :, t], each)
                 self.rows.add(done, (places[w, t], 1.0), lower=float(work.demand[w, t]))
-                if self.sharp and not work.is_job[w]:
+                if self.rounding == "rows" and not (self.may_fail or work.is_job[w]):
                     self._rounded(w, int(t))
         return places
+
+    def _output(self, mine: np.ndarray, t: int) -> np.ndarray:
+        """Return what a unit of the options does, lowered where that is asked."""
+        work = self.problem.work
+        if self.rounding != "output":
+            return work.output[mine]
+        needed = work.demand[work.workload[mine], t] / work.output[mine]
+        share = needed / np.maximum(np.ceil(needed - 1e-9), 1.0)
+        return work.output[mine] * np.where(needed > 0, share, 1.0)
 
     def _rounded(self, w: int, t: int) -> None:
         """Add what whole replicas imply: a bound that holds for divisible ones too.
@@ -268,7 +288,7 @@ class Programme:
         self.switches = moves
         order = np.argsort(-np.asarray(work.hunger), kind="stable")
         able = [w for w in order if (on_new & (work.workload == w) & work.allowed.any(1)).any()]
-        for first, then in zip(able, able[1:], strict=False):
+        for first, then in itertools.pairwise(able):
             self.rows.add((moves[then], 1.0), (moves[first], -1.0), upper=0.0)
         if able:
             self.rows.add((moves[able[0]], 1.0), lower=1.0)
@@ -280,41 +300,3 @@ class Programme:
                     self.rows.add((units, 1.0), (switch, -most), upper=0.0)
                 else:
                     self.rows.add((units, 1.0), (switch, most), upper=most)
-
-
-def most_units(problem: FleetProblem) -> np.ndarray:
-    """Return (O, T) units of each option that would do all of its workload alone."""
-    work = problem.work
-    needed = work.demand[work.workload] / work.output[:, None]
-    return np.where(work.allowed, np.ceil(needed - 1e-9), 0.0)
-
-
-def most_nodes(problem: FleetProblem, most: np.ndarray) -> np.ndarray:
-    """Return (K,) nodes of a kind that would do all the work that it can do."""
-    k, t, w, _, _ = problem.shape
-    work, node = problem.work, problem.kinds.node_gpus
-    gpus = np.maximum(most * work.gpu_quarters, np.where(most > 0, work.gpus[:, None], 0))
-    needed = np.zeros((k, w, t))
-    np.maximum.at(needed, (work.kind, work.workload), gpus)
-    return np.ceil(needed.sum(1).max(1) / node) + (needed.max() > 0)
-
-
-def unit_prices(problem: FleetProblem) -> np.ndarray:
-    """Return (O, S, T) the rent of a unit by the hour and on spot, in whole rental units."""
-    kinds, work, unit = problem.kinds, problem.work, problem.kinds.rental_gpus
-    rounded = np.ceil(work.gpus / unit) * unit / work.gpus
-    paid = work.gpu_quarters * (rounded * work.hours_share)[:, None]
-    price = np.zeros((len(work.kind), len(SITES), problem.shape[1]))
-    price[:, HOURLY] = paid * kinds.on_demand[work.kind]
-    price[:, SPOT] = paid * kinds.spot[work.kind]
-    return np.nan_to_num(price)
-
-
-def unmet_prices(problem: FleetProblem) -> np.ndarray:
-    """Return (W, T) the price of a unit of demand that is not met; 0 where nothing can meet it."""
-    work, kinds = problem.work, problem.kinds
-    rent = np.where(np.isfinite(kinds.on_demand), kinds.on_demand, np.nanmax(kinds.on_demand))
-    each = work.gpu_quarters * rent[work.kind] / work.output[:, None]
-    prices = np.full(work.demand.shape, np.inf)
-    np.minimum.at(prices, work.workload, np.where(work.allowed, each, np.inf))
-    return np.where(np.isfinite(prices), prices, 0.0) * problem.unmet_factor

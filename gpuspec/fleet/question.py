@@ -60,6 +60,11 @@ class UpgradeQuestion:
     problem: FleetProblem
 
     @property
+    def effort_multiple(self) -> float:
+        """Return the effort as a multiple of the standard one."""
+        return self.effort.kind_usd / Effort().kind_usd
+
+    @property
     def names(self) -> list[str]:
         """Return the GPUs, in the order of the programme's kinds."""
         return list(self.problem.kinds.names)
@@ -80,7 +85,7 @@ def upgrade_question(
     drift: str = "",
     effort: float = 1.0,
     lead_quarters: int = 1,
-    order_every: int = 2,
+    order_every: int = 4,
     time_limit_s: float = 20.0,
     gap: float = 0.02,
 ) -> UpgradeQuestion:
@@ -172,7 +177,8 @@ def work_of(
     gpus = np.array([way.gpus for _, way in ways], float)
     days = np.array([way.days for _, way in ways])
     move = [
-        effort.workload_usd * (not owned.get(way.gpu)) + effort.fp8_usd * (way.precision != first[r])
+        effort.workload_usd * (not owned.get(way.gpu))
+        + effort.fp8_usd * (way.precision != first[r])
         for r, way in ways
     ]
     share = np.where(is_job[row][:, None], days / DAYS, 1.0)

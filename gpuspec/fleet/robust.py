@@ -8,8 +8,8 @@ import pandas as pd
 
 from gpuspec.calibration import inference_interval, ratio_interval
 from gpuspec.calibration.training import training_interval
+from gpuspec.fleet.derived import HOURLY, POOL, SPOT, unit_prices
 from gpuspec.fleet.problem import FleetProblem
-from gpuspec.fleet.programme import HOURLY, POOL, SPOT, unit_prices
 from gpuspec.fleet.question import UpgradeQuestion
 from gpuspec.fleet.solve import Plan
 from gpuspec.prices import operating
@@ -62,9 +62,7 @@ def draw(question: UpgradeQuestion, count: int = DRAWS) -> Draws:
     ends = [np.abs(np.log(float(v))) / TAIL for v in inference_interval(1.0, "throughput")]
     steps = [np.abs(np.log(float(v))) / TAIL for v in training_interval(1.0)]
     level, pace = random.standard_normal((2, count, 1))
-    return Draws(
-        rent, residual, _factors(level, *ends) * apart, apart / _factors(pace, *steps)
-    )
+    return Draws(rent, residual, _factors(level, *ends) * apart, apart / _factors(pace, *steps))
 
 
 def _spread(offers: pd.DataFrame, names: Any, mode: str) -> tuple[np.ndarray, np.ndarray]:

@@ -41,9 +41,7 @@ class Rows:
     def add(self, *terms: tuple[Any, Any], lower: float = -np.inf, upper: float = np.inf) -> None:
         """Add one row from (places, coefficients) pairs; a coefficient may be a scalar."""
         places = [np.ravel(p) for p, _ in terms]
-        values = [
-            np.broadcast_to(np.asarray(v, float), np.shape(p)).ravel() for p, v in terms
-        ]
+        values = [np.broadcast_to(np.asarray(v, float), np.shape(p)).ravel() for p, v in terms]
         self.entries.append((np.concatenate(places), np.concatenate(values)))
         self.lower.append(lower)
         self.upper.append(upper)

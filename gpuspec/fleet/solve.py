@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
 
+from gpuspec.fleet.derived import HOURLY, SPOT, unit_prices
 from gpuspec.fleet.problem import FleetProblem
-from gpuspec.fleet.programme import MONTHS, HOURLY, SPOT, Programme, unit_prices
+from gpuspec.fleet.programme import MONTHS, Programme
 from gpuspec.fleet.strategies import OPTIMUM, Strategy
 
 GAP = 0.02
@@ -89,36 +90,45 @@ def solve(
     strategy: Strategy = OPTIMUM,
     time_limit_s: float = TIME_LIMIT_S,
     gap: float = GAP,
-    sharp: bool = False,
+    certify: bool = False,
 ) -> Plan:
-    """Return the cheapest plan of a strategy, within `gap` of the best or at the time limit.
+    """Return the best plan found for a strategy, with a bound below which there is none.
 
-    Work that no allowed way can do is left undone and named in `unmet`; so the programme always
-    has a solution.
+    What lasts (orders, sales, commitments, moves) comes from a programme in which replicas are
+    divisible but lose what whole ones lose; then each quarter is solved in whole replicas and
+    jobs. The bound is that of a relaxation: quick, or with `certify` closer and slower. Where
+    the limits leave no way to do all the work, some is left undone and named in `unmet`.
 
     References
     ----------
     Huangfu and Hall 2018, doi:10.1007/s12532-017-0130-5 (HiGHS), through scipy.optimize.milp.
     """
     start = time.perf_counter()
-    programme = Programme(problem, strategy, may_fail=False, sharp=sharp)
-    found = relaxed(programme, time_limit_s, gap)
-    if found.status == INFEASIBLE:
-        programme = Programme(problem, strategy)
-        found = relaxed(programme, time_limit_s, gap)
-    values = whole(programme, found)
-    return read(programme, values, found, time.perf_counter() - start)
+    guess = relaxed(Programme(problem, strategy, False, "output"), time_limit_s, gap)
+    may_fail = guess.status == INFEASIBLE
+    if may_fail:
+        guess = relaxed(Programme(problem, strategy, True, "output"), time_limit_s, gap)
+    programme = Programme(problem, strategy, may_fail)
+    values = whole(programme, guess)
+    below = Programme(problem, strategy, may_fail, "rows")
+    found = relaxed(below, time_limit_s, gap, lasting=certify)
+    finished = guess.status == 0 and found.status == 0
+    return read(programme, values, bound_usd(below, found), finished, time.perf_counter() - start)
 
 
-def relaxed(programme: Programme, time_limit_s: float, gap: float) -> Any:
-    """Return what to order, sign, sell and move, with replicas and jobs still divisible.
+def bound_usd(programme: Programme, found: Any) -> float:
+    """Return the cost below which a relaxation has no solution."""
+    bound = getattr(found, "mip_dual_bound", None)
+    bound = found.fun if bound is None and found.status == 0 else bound
+    return -np.inf if bound is None else float(bound) / THOUSANDTH + programme.constant
 
-    A relaxation of the programme, so that its bound holds for it too.
-    """
+
+def relaxed(programme: Programme, time_limit_s: float, gap: float, lasting: bool = True) -> Any:
+    """Solve with replicas and jobs divisible; without `lasting`, all else is divisible too."""
     columns, rows = programme.columns, programme.rows
     kept = np.zeros(columns.size)
     for places in programme.lasting():
-        kept[places] = 1
+        kept[places] = int(lasting)
     return milp(
         np.concatenate(columns.cost) * THOUSANDTH,
         integrality=kept,
@@ -165,7 +175,9 @@ def whole(programme: Programme, found: Any) -> np.ndarray:
     return values
 
 
-def read(programme: Programme, values: np.ndarray, found: Any, seconds: float) -> Plan:
+def read(
+    programme: Programme, values: np.ndarray, bound: float, finished: bool, seconds: float
+) -> Plan:
     """Name the numbers of the solver's vector."""
     p = programme.problem
     taken = {
@@ -174,8 +186,6 @@ def read(programme: Programme, values: np.ndarray, found: Any, seconds: float) -
     }
     cost = np.concatenate(programme.columns.cost)
     penalty = float((cost[programme.unmet] * taken["unmet"]).sum())
-    bound = found.mip_dual_bound
-    bound = -np.inf if bound is None else float(bound) / THOUSANDTH + programme.constant
     return Plan(
         strategy=programme.strategy,
         bought=taken["bought"],
@@ -192,7 +202,7 @@ def read(programme: Programme, values: np.ndarray, found: Any, seconds: float) -
         penalty_usd=penalty,
         bound_usd=bound,
         seconds=seconds,
-        finished=found.status == 0,
+        finished=finished,
     )
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from gpuspec.fleet.derived import HOURLY, POOL, SPOT
 from gpuspec.fleet.problem import SITES, FleetProblem
-from gpuspec.fleet.programme import HOURLY, POOL, SPOT
 from gpuspec.fleet.question import UpgradeQuestion
 from gpuspec.fleet.solve import Plan
 
@@ -113,10 +113,10 @@ def capacity_table(question: UpgradeQuestion) -> pd.DataFrame:
     rows, effort = [], question.problem.work.move_usd
     for place, (demand, way) in enumerate((d, way) for d in question.demands for way in d.ways):
         known = way.days[way.days > 0]
-        done = f"{known[0]:,.1f} days a job" if demand.is_job else f"{way.output:,.3g} {demand.unit}"
-        rows.append(
-            (demand.name, way.gpu, way.precision, way.gpus, way.split, done, effort[place])
+        done = (
+            f"{known[0]:,.1f} days a job" if demand.is_job else f"{way.output:,.3g} {demand.unit}"
         )
+        rows.append((demand.name, way.gpu, way.precision, way.gpus, way.split, done, effort[place]))
     columns = ["workload", "gpu", "precision", "gpus", "split", "does", "move_usd"]
     return pd.DataFrame(rows, columns=columns)
 

@@ -30,12 +30,21 @@ from gpuspec.plots.training import (
     scaling_efficiency,
     step_shares,
 )
+from gpuspec.plots.upgrade import (
+    effort_lines,
+    fleet_timeline,
+    runs_matrix,
+    strategy_costs,
+    wait_or_buy,
+)
 
 __all__ = [
     "bandwidth_by_gpus",
     "bus_bandwidth",
     "days_by_gpus",
     "dense_against_sparse",
+    "effort_lines",
+    "fleet_timeline",
     "form_ratios",
     "gpu_colors",
     "grouped_bars",
@@ -47,14 +56,17 @@ __all__ = [
     "rates_by_precision",
     "ratio_by_size",
     "roofline",
+    "runs_matrix",
     "save",
     "scaling_efficiency",
     "sequences_against_context",
     "serving_memory",
     "step_shares",
+    "strategy_costs",
     "tensor_shares",
     "throughput_by_context",
     "training_memory",
     "validation_scatter",
+    "wait_or_buy",
     "waiting_bars",
 ]

@@ -5,6 +5,7 @@ from gpuspec.widgets.interconnect import interconnect_panel
 from gpuspec.widgets.memory import serving_panel
 from gpuspec.widgets.panel import Panel
 from gpuspec.widgets.training import training_panel
+from gpuspec.widgets.upgrade import upgrade_panel
 
 __all__ = [
     "Panel",
@@ -12,4 +13,5 @@ __all__ = [
     "interconnect_panel",
     "serving_panel",
     "training_panel",
+    "upgrade_panel",
 ]
