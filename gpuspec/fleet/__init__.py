@@ -25,6 +25,7 @@ from gpuspec.fleet.tables import (
     pool_use,
     quarter_names,
     runs_table,
+    short,
 )
 
 __all__ = [
@@ -61,6 +62,7 @@ __all__ = [
     "quarter_names",
     "runner_up",
     "runs_table",
+    "short",
     "solve",
     "strategy_table",
     "sureness",

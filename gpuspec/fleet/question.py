@@ -206,7 +206,9 @@ def _whole(field: str, value: Any, least: int, most: int) -> None:
 
 def _owned(asked: Scenario, nodes: int) -> tuple[dict[str, int], dict[str, float]]:
     """Return nodes and mean age of each GPU that is owned; whole nodes only."""
-    today, counts, ages = as_date(asked.today), {}, {}
+    today = as_date(asked.today)
+    counts: dict[str, int] = {}
+    ages: dict[str, float] = {}
     for held in asked.owned:
         counts[held.gpu] = counts.get(held.gpu, 0) + held.count
         age = (today - held.bought).days / YEAR_DAYS if held.bought else DEFAULT_AGE_YEARS

@@ -39,7 +39,7 @@ GROW = Strategy(
 )
 REPLACE = Strategy(
     "replace all",
-    "sell what is owned as soon as the first nodes of newer kinds can arrive; newer kinds alone then",
+    "sell what is owned as soon as nodes of newer kinds can arrive; newer kinds alone then",
     retires="all",
     only_new=True,
 )

@@ -1,5 +1,7 @@
 """A plan in words and rows: orders, what runs where, what is there."""
 
+from typing import cast
+
 import numpy as np
 import pandas as pd
 
@@ -11,6 +13,15 @@ from gpuspec.fleet.solve import Plan
 HELD = ("owned", "committed", "by the hour", "spot")
 """How GPUs are there, in the order in which pictures stack them."""
 COMMITTED = {4: "for a year", 12: "for three years"}
+
+
+def short(gpu_id: str) -> str:
+    """Return the family of a GPU as people say it.
+
+    >>> short("h200-sxm-141")
+    'H200'
+    """
+    return gpu_id.split("-")[0].upper()
 
 
 def quarter_names(quarters: int) -> list[str]:
@@ -98,10 +109,10 @@ def _where(runs: pd.DataFrame, quarter: float) -> str:
     """Say on what a workload runs in a quarter, the largest share first."""
     now = runs[runs["quarter"] == quarter]
     share = now.groupby(["gpu", "precision"])["share"].sum().sort_values(ascending=False)
-    said = [
-        f"{name.split('-')[0].upper()} {form.upper()} {value:.0%}"
-        for (name, form), value in share.items()
-    ]
+    said = []
+    for key, value in share.items():
+        name, form = cast(tuple[str, str], key)
+        said.append(f"{short(name)} {form.upper()}" + (f" {value:.0%}" if value < 0.995 else ""))
     return ", ".join(said) or "nowhere"
 
 

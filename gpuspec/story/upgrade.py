@@ -37,7 +37,7 @@ def cost_sentence(
 ) -> str:
     """Say what the best plan costs, what the runner-up does, and how sure that is."""
     best, other = plans[OPTIMUM.name], runner_up(plans)
-    low, high = spans.set_index("strategy").loc[OPTIMUM.name]
+    low, high = (float(v) for v in spans.set_index("strategy").loc[OPTIMUM.name])
     years = question.quarters / 4
     text = (
         f"It costs {_millions(best.cost_usd)} over {years:g} years, discounted "
