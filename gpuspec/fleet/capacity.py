@@ -212,7 +212,7 @@ def _training(w: Training, devices: Any, precisions: Any, quarters: int) -> Dema
 
 @lru_cache(512)
 def _run_days(w: Training, device: Gpu, form: str, count: int) -> tuple[float, str, str, float]:
-    """Return days of one whole run, why there is none, its split, and the bytes that it holds."""
+    """Return days of one whole run, why there is none, its split, and the bytes of its states."""
     q = training_question(
         w.model,
         device.id,
@@ -231,7 +231,10 @@ def _run_days(w: Training, device: Gpu, form: str, count: int) -> tuple[float, s
     days = float(run_figures(q, device, count, best["step_s"])["days"])
     names = ("tp", "pp", "cp", "ep", "dp")
     split = ", ".join(f"{n.upper()} {best[n]}" for n in names if best[n] > 1) or "one GPU"
-    return days, "", split, float(best["memory_bytes"]) * count
+    kept = q.recipe.weight_bytes
+    if w.tuning == "full":
+        kept += q.recipe.grad_bytes + q.recipe.optimizer_bytes
+    return days, "", split, float(q.network.params * kept)
 
 
 def _runs(

@@ -41,8 +41,8 @@ def unmet_shares(problem: FleetProblem, plan: Plan) -> dict[str, float]:
 def strategy_table(question: UpgradeQuestion, plans: dict[str, Plan]) -> pd.DataFrame:
     """Return one row a strategy: ``strategy``, ``cost_usd`` (discounted), ``capital_usd`` (paid
     for nodes, not discounted), ``month_usd`` and ``power_kw`` (highest of a quarter), ``unmet``
-    (largest share of a workload that stays undone), ``gap`` and ``same`` (another strategy with
-    the same plan).
+    (largest share of a workload that stays undone), ``gap`` (to the bound; of the optimum, the
+    only one that is certified), ``complete`` and ``meaning``.
     """
     p, rows = question.problem, []
     for name, plan in plans.items():
@@ -55,7 +55,7 @@ def strategy_table(question: UpgradeQuestion, plans: dict[str, Plan]) -> pd.Data
                 "month_usd": float(month_usd(p, plan).max()),
                 "power_kw": float((plan.owned * p.kinds.power_kw[:, None]).sum(0).max()),
                 "unmet": max(unmet_shares(p, plan).values(), default=0.0),
-                "gap": plan.gap,
+                "gap": plan.gap if name == OPTIMUM.name else np.nan,
                 "complete": plan.complete,
                 "meaning": plan.strategy.meaning,
             }

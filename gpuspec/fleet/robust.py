@@ -8,10 +8,12 @@ import pandas as pd
 
 from gpuspec.calibration import inference_interval, ratio_interval
 from gpuspec.calibration.training import training_interval
+from gpuspec.fleet.compare import runner_up
 from gpuspec.fleet.derived import HOURLY, POOL, SPOT, unit_prices
 from gpuspec.fleet.problem import FleetProblem
 from gpuspec.fleet.question import UpgradeQuestion
 from gpuspec.fleet.solve import Plan
+from gpuspec.fleet.strategies import OPTIMUM
 from gpuspec.prices import operating
 
 DRAWS = 2000
@@ -132,21 +134,20 @@ def _running(problem: FleetProblem, plan: Plan, draws: Draws, mid: Any) -> np.nd
     return total
 
 
-def sureness(question: UpgradeQuestion, plans: dict[str, Plan], best: str, other: str) -> Any:
-    """Return the 80 % interval of each strategy's cost, and how often `best` beats `other`.
+def sureness(question: UpgradeQuestion, plans: dict[str, Plan]) -> tuple[pd.DataFrame, float]:
+    """Return the 80 % interval of each strategy's cost, and how often the best stays the best.
 
     Returns
     -------
     tuple of DataFrame and float
-        ``strategy``, ``cost_usd_low``, ``cost_usd_high``; the probability, NaN without another.
+        ``strategy``, ``cost_usd_low``, ``cost_usd_high``; the share of draws in which the
+        optimum's plan costs less than the runner-up's, NaN without one.
     """
-    draws = draw(question)
+    draws, other = draw(question), runner_up(plans)
     costs = {name: drawn_costs(question.problem, plan, draws) for name, plan in plans.items()}
-    table = pd.DataFrame(
-        [(name, *np.quantile(c, (0.1, 0.9))) for name, c in costs.items()],
-        columns=["strategy", "cost_usd_low", "cost_usd_high"],
-    )
-    sure = float((costs[best] < costs[other]).mean()) if other else float("nan")
+    rows = [(name, *np.quantile(cost, (0.1, 0.9))) for name, cost in costs.items()]
+    table = pd.DataFrame(rows, columns=["strategy", "cost_usd_low", "cost_usd_high"])
+    sure = float((costs[OPTIMUM.name] < costs[other]).mean()) if other else float("nan")
     return table, sure
 
 

@@ -109,6 +109,7 @@ def _where(runs: pd.DataFrame, quarter: float) -> str:
     """Say on what a workload runs in a quarter, the largest share first."""
     now = runs[runs["quarter"] == quarter]
     share = now.groupby(["gpu", "precision"])["share"].sum().sort_values(ascending=False)
+    share = share / share.sum()
     said = []
     for key, value in share.items():
         name, form = cast(tuple[str, str], key)

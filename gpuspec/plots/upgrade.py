@@ -38,7 +38,7 @@ def fleet_timeline(gpus: pd.DataFrame, title: str) -> Figure:
             values = mine["gpus"].to_numpy(float)
             if not values.any():
                 continue
-            style: Any = {"color": color, "hatch": _HATCH[how], "edgecolor": "white"}
+            style: Any = {"facecolor": color, "hatch": _HATCH[how], "edgecolor": "white"}
             axes.bar(range(quarters), values, 0.85, bottom, linewidth=0.4, **style)
             handles.append(Patch(label=f"{short(name)} {how}", **style))
             bottom += values
@@ -157,7 +157,7 @@ def wait_or_buy(table: pd.DataFrame, title: str) -> Figure:
         place = np.arange(len(drifts)) + (i - (len(waits) - 1) / 2) * width
         label = "free to buy now" if wait == 0 else f"nothing bought before Q{wait + 1}"
         color, hatch = shades[i % len(shades)]
-        style: Any = {"color": color, "hatch": hatch, "edgecolor": "white"}
+        style: Any = {"facecolor": color, "hatch": hatch, "edgecolor": "white"}
         axes.bar(place, values["cost_usd"], width * 0.94, label=label, **style)
         for x, (_, row) in zip(place, values.iterrows(), strict=True):
             count = int(row["nodes"])

@@ -37,7 +37,7 @@ def cost_sentence(
 ) -> str:
     """Say what the best plan costs, what the runner-up does, and how sure that is."""
     best, other = plans[OPTIMUM.name], runner_up(plans)
-    low, high = (float(v) for v in spans.set_index("strategy").loc[OPTIMUM.name])
+    low, high = spans.loc[spans["strategy"] == OPTIMUM.name].to_numpy()[0, 1:].astype(float)
     years = question.quarters / 4
     text = (
         f"It costs {_millions(best.cost_usd)} over {years:g} years, discounted "
@@ -115,7 +115,9 @@ def runs_finding(runs: pd.DataFrame, moves: pd.DataFrame) -> str:
     kept = [str(r.workload) for r in rows(moves[(moves["effort_usd"] == 0) & ~first])]
     if not gone:
         return "Nothing moves: everything stays on the kinds that are owned"
-    return f"{listed(gone)}" + (f"; {listed(kept)} stays as it is" if kept else "")
+    stay = "stay as they are" if len(kept) > 1 else "stays as it is"
+    text = listed(gone) + (f"; {listed(kept)} {stay}" if kept else "")
+    return text[0].upper() + text[1:]
 
 
 def wait_finding(table: pd.DataFrame) -> str:
