@@ -58,6 +58,18 @@ OTHER = {
         "node_network_gb_s": 100.0,
         "network_kind": "roce",
     },
+    "09_upgrade": {
+        "scenario": str(ROOT / "tests/fixtures/fleet.yaml"),
+        "owned_nodes": 3,
+        "quarters": 6,
+        "capital_usd": 400000.0,
+        "monthly_usd": 40000.0,
+        "power_kw": 40.0,
+        "drift": "up",
+        "effort": 2.0,
+        "lead_quarters": 2,
+        "order_every": 2,
+    },
     "11_validation": {
         "measurements": str(ROOT / "tests/fixtures/measurements.csv"),
         "worst_cases": 3,

@@ -5,7 +5,7 @@ import pandas as pd
 
 from gpuspec.fleet.problem import FleetProblem
 from gpuspec.fleet.programme import Programme
-from gpuspec.fleet.solve import INFEASIBLE, relaxed
+from gpuspec.fleet.solve import EXACT, INFEASIBLE, relaxed
 from gpuspec.fleet.strategies import OPTIMUM, Strategy
 
 NAMES = {
@@ -23,7 +23,8 @@ def what_gives(
 
     One row a limit that is asked: ``limit``, ``now``, ``more`` (at least so much; infinite where
     raising it alone does not help), from the programme with that limit elastic and no other
-    cost. Replicas count as divisible: a true plan may need a little more.
+    cost. Beyond small programmes replicas count as
+    divisible: a true plan may need a little more.
     """
     rows = []
     for name, value in problem.limits.asked().items():
@@ -36,7 +37,8 @@ def what_gives(
             places, values = programme.rows.entries[row]
             entry = (np.append(places, slack), np.append(values, -1.0))
             programme.rows.entries[row] = entry
-        found = relaxed(programme, time_limit_s, 0.01)
+        kept = "all" if programme.choices <= EXACT else "lasting"
+        found = relaxed(programme, time_limit_s, 0.01, kept)
         failed = found.status == INFEASIBLE or found.x is None
         rows.append((NAMES[name], value, np.inf if failed else float(found.x[slack[0]])))
     return pd.DataFrame(rows, columns=["limit", "now", "more"])

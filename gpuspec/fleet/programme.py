@@ -70,6 +70,12 @@ class Programme:
         kept = kept - kinds.resale[:, -1] * self.problem.factor(len(self.quarters))
         return float((kinds.owned * kept).sum())
 
+    @property
+    def choices(self) -> int:
+        """Return how many numbers of units there are to choose."""
+        upper = np.concatenate(self.columns.upper)
+        return int((upper[self.units] > 0).sum())
+
     def lasting(self) -> tuple[np.ndarray, ...]:
         """Return the places of what outlasts a quarter: orders, sales, commitments, moves."""
         lasts = (self.bought, self.retired, self.commits, self.moved, self.introduced)

@@ -18,6 +18,8 @@ QUARTER_NODES = 500
 THOUSANDTH = 1e-3
 """Costs go to the solver in thousands of USD: its tolerances are absolute."""
 INFEASIBLE = 2
+EXACT = 100
+"""Choices of units in a programme up to which it is solved at once, everything whole."""
 TIME_LIMIT_S = 10.0
 PARTS = (
     "nodes bought",
@@ -94,24 +96,32 @@ def solve(
 ) -> Plan:
     """Return the best plan found for a strategy, with a bound below which there is none.
 
-    What lasts (orders, sales, commitments, moves) comes from a programme in which replicas are
-    divisible but lose what whole ones lose; then each quarter is solved in whole replicas and
-    jobs. The bound is that of a relaxation: quick, or with `certify` closer and slower. Where
-    the limits leave no way to do all the work, some is left undone and named in `unmet`.
+    A small programme is solved at once. In a larger one, what lasts (orders, sales, commitments,
+    moves) comes from a programme in which replicas are divisible but lose what whole ones lose;
+    then each quarter is solved in whole replicas and jobs. The bound is that of a relaxation:
+    quick, or with `certify` closer and slower. Where the limits leave no way to do all the work,
+    some is left undone and named in `unmet`.
 
     References
     ----------
     Huangfu and Hall 2018, doi:10.1007/s12532-017-0130-5 (HiGHS), through scipy.optimize.milp.
     """
     start = time.perf_counter()
-    guess = relaxed(Programme(problem, strategy, False, "output"), time_limit_s, gap)
+    programme = Programme(problem, strategy, may_fail=False)
+    exact = programme.choices <= EXACT
+    rounding = "" if exact else "output"
+    first = Programme(problem, strategy, False, rounding)
+    guess = relaxed(first, time_limit_s, gap, "all" if exact else "lasting")
     may_fail = guess.status == INFEASIBLE
     if may_fail:
-        guess = relaxed(Programme(problem, strategy, True, "output"), time_limit_s, gap)
-    programme = Programme(problem, strategy, may_fail)
+        programme = Programme(problem, strategy)
+        first = Programme(problem, strategy, True, rounding)
+        guess = relaxed(first, time_limit_s, gap, "all" if exact else "lasting")
     values = whole(programme, guess)
-    below = Programme(problem, strategy, may_fail, "rows")
-    found = relaxed(below, time_limit_s, gap, lasting=certify)
+    below, found = first, guess
+    if not exact:
+        below = Programme(problem, strategy, may_fail, "rows")
+        found = relaxed(below, time_limit_s, gap, "lasting" if certify else "nothing")
     finished = guess.status == 0 and found.status == 0
     return read(programme, values, bound_usd(below, found), finished, time.perf_counter() - start)
 
@@ -123,12 +133,15 @@ def bound_usd(programme: Programme, found: Any) -> float:
     return -np.inf if bound is None else float(bound) / THOUSANDTH + programme.constant
 
 
-def relaxed(programme: Programme, time_limit_s: float, gap: float, lasting: bool = True) -> Any:
-    """Solve with replicas and jobs divisible; without `lasting`, all else is divisible too."""
+def relaxed(programme: Programme, time_limit_s: float, gap: float, whole: str = "lasting") -> Any:
+    """Solve with ``all`` of the variables whole that must be, with ``lasting`` ones, or none."""
     columns, rows = programme.columns, programme.rows
     kept = np.zeros(columns.size)
-    for places in programme.lasting():
-        kept[places] = int(lasting)
+    if whole == "all":
+        kept = np.concatenate(columns.whole).astype(float)
+    elif whole == "lasting":
+        for places in programme.lasting():
+            kept[places] = 1
     return milp(
         np.concatenate(columns.cost) * THOUSANDTH,
         integrality=kept,

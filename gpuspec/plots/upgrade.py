@@ -52,7 +52,7 @@ def fleet_timeline(gpus: pd.DataFrame, title: str) -> Figure:
 
 def runs_matrix(runs: pd.DataFrame, workloads: list[str], quarters: int, title: str) -> Figure:
     """Draw what runs where: a row a workload, a column a quarter, shares by kind side by side."""
-    figure, axes = blank_axes(7.0, 1.3 + 0.62 * len(workloads))
+    figure, axes = blank_axes(7.0, 1.3 + 0.68 * len(workloads))
     axes.grid(visible=False)
     colors = gpu_colors(sorted(runs["gpu"].unique()))
     for row, workload in enumerate(workloads):
@@ -69,7 +69,7 @@ def runs_matrix(runs: pd.DataFrame, workloads: list[str], quarters: int, title: 
             if len(mine):
                 text = "\n".join(_cell(mine))
                 box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.8}
-                axes.text(quarter, row, text, ha="center", va="center", fontsize=5.6, bbox=box)
+                axes.text(quarter, row, text, ha="center", va="center", fontsize=6, bbox=box)
     axes.set_yticks(range(len(workloads)), workloads, fontsize=8)
     axes.set_xticks(range(quarters), quarter_names(quarters), fontsize=8)
     axes.set_ylim(len(workloads) - 0.45, -0.55)

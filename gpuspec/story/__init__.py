@@ -35,6 +35,7 @@ from gpuspec.story.training import (
     size_finding,
 )
 from gpuspec.story.upgrade import (
+    advice_sentence,
     cost_finding,
     cost_sentence,
     effort_finding,
@@ -49,6 +50,7 @@ from gpuspec.story.upgrade import (
 )
 
 __all__ = [
+    "advice_sentence",
     "arrivals_finding",
     "bandwidth_finding",
     "bandwidth_sentences",

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.fleet import (
+    GROW,
     OPTIMUM,
     Plan,
     UpgradeQuestion,
@@ -66,6 +67,17 @@ def strategies_sentence(plans: dict[str, Plan]) -> str:
         same = "the same plan" if abs(more) < 5e-4 else f"{more:+.0%}"
         said.append(f"{name}: {same if plan.complete else 'leaves work undone'}")
     return "; ".join(said)
+
+
+def advice_sentence(plans: dict[str, Plan]) -> str:
+    """Say how the article's advice (C23) fares: keep all, add newer kinds, move the hungriest."""
+    best, grow = plans[OPTIMUM.name], plans[GROW.name]
+    if not grow.complete:
+        return "The article's advice (C23: grow) leaves work undone within the limits."
+    more = grow.cost_usd / best.cost_usd - 1
+    if more < 5e-4:
+        return "That is the article's advice (C23): keep what is owned, add newer kinds."
+    return f"The article's advice (C23: grow) does the work too and costs {more:.0%} more."
 
 
 def cost_finding(plans: dict[str, Plan]) -> str:
@@ -144,7 +156,7 @@ def effort_finding(plans: dict[str, Plan]) -> str:
     if not spent:
         return "The best plan moves nothing: the effort does not matter"
     if not np.isfinite(multiple):
-        return f"Moving costs {_millions(spent)}, and no other strategy that does the work saves it"
+        return f"Moving costs {_millions(spent)}; dearer moving makes no other strategy cheaper"
     return f"Moving costs {_millions(spent)}; at {multiple:.1f} times that, {name} is as cheap"
 
 
