@@ -367,6 +367,129 @@ def _tell_runs(runs: "pd.DataFrame") -> None:
     _print(["GPU", "GPUs", "Days", "80 %", "MFU", "GPU-hours", "Layout, or why not"], rows)
 
 
+@main.command(name="mig", epilog=EXIT_CODES)
+@click.argument("tenants", default="example")
+@click.option("--gpus", default="A100,H100,H200", show_default=True, help="Kinds to use.")
+@click.option("--prices", default="", help="USD for a GPU-hour: A100=1.8,H100=3.85.")
+@click.option("--objective", default="cost", show_default=True, help="Least cost or gpus.")
+@click.option("--engine", default="vllm", show_default=True, help="Inference engine.")
+@click.option("--reserve", default=0.2, show_default=True, help="Load to spare: 0.2 is 20 %.")
+@click.option("--seconds", default=5.0, show_default=True, help="Time limit of the solver.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def mig_(
+    tenants: str,
+    gpus: str,
+    prices: str,
+    objective: str,
+    engine: str,
+    reserve: float,
+    seconds: float,
+    as_json: bool,
+) -> None:
+    """Pack the tenants of a CSV file (or "example") on the fewest or cheapest GPUs with MIG.
+
+    \b
+    gpuspec mig tenants.csv --gpus A100,H100,H200
+    Columns: docs/mig.md.
+    """
+    with _Failures():
+        import json
+
+        from gpuspec.story import packing_finding
+        from gpuspec.tenants import pack, tables, tenant_options, tenants_question
+
+        asked = tenants_question(
+            tenants,
+            gpus,
+            prices,
+            objective,
+            engine_name=engine,
+            reserve=reserve,
+            seconds=seconds,
+        )
+        options = tenant_options(asked)
+        found = pack(asked, options)
+        if as_json:
+            placed = found.placements.to_dict("records")
+            lines = tables.commands(found)
+            told = {
+                "gpus": found.gpus,
+                "usd_per_hour": found.usd_per_hour,
+                "gap": found.gap,
+                "unplaced": found.unplaced,
+                "placements": placed,
+                "commands": lines,
+            }
+            click.echo(json.dumps(told, indent=2))
+            return
+        rows = [
+            [row["tenant"], f"{row['load']:.0%}", f"{row['usd']:.2f}", row["place"]]
+            for row in tables.headroom_table(found, options).to_dict("records")
+        ]
+        _print(["Tenant", "Load", "USD/h", "Place"], rows)
+        click.echo("\n" + packing_finding(asked, found))
+        for tenant in found.unplaced:
+            reasons = options.loc[options["tenant"] == tenant, "reason"]
+            click.echo(f"no place for {tenant}: {reasons.iloc[-1]}")
+        click.echo("\n" + "\n".join(tables.commands(found)))
+
+
+@main.command(epilog=EXIT_CODES)
+@click.argument("gpus", default="A100,H100,H200")
+@click.option("--use", default=0.65, show_default=True, help="Hours in use over hours owned.")
+@click.option("--months", default=60.0, show_default=True, help="How long they are wanted.")
+@click.option("--providers", default="", help="hyperscalers, all, or names.")
+@click.option("--quotes", default="", help="Your prices: GPU:mode=price,... or a CSV or YAML file.")
+@click.option("--drift", default="flat", show_default=True, help="Rents: down, flat, up, -0.1...")
+@click.option("--currency", default="USD", show_default=True, help="USD or CNY.")
+@click.option("--fx", default=7.1, show_default=True, help="CNY for one USD.")
+@click.option("--today", metavar="YYYY-MM-DD", help="Day from which ages count; else today.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def prices(
+    gpus: str,
+    use: float,
+    months: float,
+    providers: str,
+    quotes: str,
+    drift: str,
+    currency: str,
+    fx: float,
+    today: str | None,
+    as_json: bool,
+) -> None:
+    """Say what an hour of GPUS costs in use: rented in each way, and owned.
+
+    \b
+    gpuspec prices H100,H200 --use 0.5 --quotes H100:on-demand=2.10
+    """
+    with _Failures():
+        from datetime import date
+
+        from gpuspec.money import cost_question, ways_table
+        from gpuspec.story import age_sentences
+
+        asked = cost_question(
+            gpus, use, months, today or date.today().isoformat(), drift, quotes, "", providers,
+            currency, fx,
+        )  # fmt: skip
+        table = ways_table(asked)
+        if as_json:
+            click.echo(table.to_json(orient="records", indent=2))
+            return
+        rows = [
+            [r["gpu"], r["way"], *(f"{r[end]:,.2f}" for end in ("low", "central", "high")),
+             r["as_of"], r["confidence"], _price_note(r)]
+            for r in table.to_dict("records")
+        ]  # fmt: skip
+        head = ["GPU", "Way", "Low", f"{currency} a used hour", "High", "As of", "Grade", "Note"]
+        _print(head, rows)
+        click.echo("\n" + age_sentences(asked))
+
+
+def _price_note(row: dict[Any, Any]) -> str:
+    return "your quote" if row["quoted"] else "scaled by us" if row["derived"] else ""
+
+
 @main.command(epilog=EXIT_CODES)
 @click.argument("file")
 @click.option(

@@ -17,6 +17,8 @@ PANELS = {
     "01_memory": "concurrency",
     "02_training": "tokens",
     "03_inference": "concurrency",
+    "06_mig": "load",
+    "07_cost": "hours in use",
     "09_upgrade": "owned nodes",
 }
 SECONDS = int(os.environ.get("GPUSPEC_BROWSER_MS", "120000"))

@@ -2,6 +2,16 @@
 
 from gpuspec.plots.catalogue import dense_against_sparse, rates_by_precision, roofline
 from gpuspec.plots.common import gpu_colors, save
+from gpuspec.plots.cost import (
+    cost_by_utilisation,
+    cost_ranges,
+    drift_bars,
+    owned_parts,
+    paid_by_month,
+    price_trend,
+    spot_prices,
+    tornado,
+)
 from gpuspec.plots.inference import (
     grouped_bars,
     latency_by_rate,
@@ -23,6 +33,13 @@ from gpuspec.plots.memory import (
     serving_memory,
     training_memory,
 )
+from gpuspec.plots.mig import (
+    fleet_bars,
+    fleet_costs,
+    layout_bars,
+    published_slices,
+    slice_delivery,
+)
 from gpuspec.plots.training import (
     days_by_gpus,
     mfu_by_layout,
@@ -41,9 +58,14 @@ from gpuspec.plots.upgrade import (
 __all__ = [
     "bandwidth_by_gpus",
     "bus_bandwidth",
+    "cost_by_utilisation",
+    "cost_ranges",
     "days_by_gpus",
     "dense_against_sparse",
+    "drift_bars",
     "effort_lines",
+    "fleet_bars",
+    "fleet_costs",
     "fleet_timeline",
     "form_ratios",
     "gpu_colors",
@@ -51,8 +73,13 @@ __all__ = [
     "kv_against_context",
     "latency_by_rate",
     "latency_throughput",
+    "layout_bars",
     "mfu_by_layout",
     "network_scaling",
+    "owned_parts",
+    "paid_by_month",
+    "price_trend",
+    "published_slices",
     "rates_by_precision",
     "ratio_by_size",
     "roofline",
@@ -61,10 +88,13 @@ __all__ = [
     "scaling_efficiency",
     "sequences_against_context",
     "serving_memory",
+    "slice_delivery",
+    "spot_prices",
     "step_shares",
     "strategy_costs",
     "tensor_shares",
     "throughput_by_context",
+    "tornado",
     "training_memory",
     "validation_scatter",
     "wait_or_buy",

@@ -33,7 +33,7 @@ def upgrade_finding(question: UpgradeQuestion, plans: dict[str, Plan]) -> str:
     return text[0].upper() + text[1:]
 
 
-def cost_sentence(
+def plan_sentence(
     question: UpgradeQuestion, plans: dict[str, Plan], spans: pd.DataFrame, sure: float
 ) -> str:
     """Say what the best plan costs, what the runner-up does, and how sure that is."""
@@ -80,7 +80,7 @@ def advice_sentence(plans: dict[str, Plan]) -> str:
     return f"The article's advice (C23: grow) does the work too and costs {more:.0%} more."
 
 
-def cost_finding(plans: dict[str, Plan]) -> str:
+def strategies_finding(plans: dict[str, Plan]) -> str:
     """Say which strategies come near the best, and which do not."""
     best = plans[OPTIMUM.name]
     others = {n: p.cost_usd / best.cost_usd - 1 for n, p in plans.items() if n != OPTIMUM.name}

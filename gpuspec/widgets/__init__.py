@@ -1,17 +1,23 @@
 """Control panels for JupyterLab: widgets around the same calls that made the static picture."""
 
+from gpuspec.widgets.cost import (
+    cost_panel,
+)
 from gpuspec.widgets.inference import inference_panel
 from gpuspec.widgets.interconnect import interconnect_panel
 from gpuspec.widgets.memory import serving_panel
 from gpuspec.widgets.panel import Panel
+from gpuspec.widgets.tenants import tenants_panel
 from gpuspec.widgets.training import training_panel
 from gpuspec.widgets.upgrade import upgrade_panel
 
 __all__ = [
     "Panel",
+    "cost_panel",
     "inference_panel",
     "interconnect_panel",
     "serving_panel",
+    "tenants_panel",
     "training_panel",
     "upgrade_panel",
 ]
