@@ -295,3 +295,17 @@ def test_the_panel_answers_with_the_same_programme():
     panel.controls["owned_nodes"].value = 6.0
     assert panel.answer[0].problem.kinds.owned[0] == 6
     assert panel.picture.value != before
+
+
+def test_the_command_tells_the_plan(capsys):
+    from gpuspec.cli import main
+
+    with pytest.raises(SystemExit) as ended:
+        main(["upgrade", "a100-owner", "--quarters", "4"])
+    assert ended.value.code == 0
+    told = capsys.readouterr().out
+    assert "replace all" in told
+    assert "over 1 years" not in told
+    with pytest.raises(SystemExit) as ended:
+        main(["upgrade", "nowhere.yaml"])
+    assert ended.value.code == 2

@@ -39,9 +39,9 @@ def plan_sentence(
     """Say what the best plan costs, what the runner-up does, and how sure that is."""
     best, other = plans[OPTIMUM.name], runner_up(plans)
     low, high = spans.loc[spans["strategy"] == OPTIMUM.name].to_numpy()[0, 1:].astype(float)
-    years = question.quarters / 4
+    months = 3 * question.quarters
     text = (
-        f"It costs {_millions(best.cost_usd)} over {years:g} years, discounted "
+        f"It costs {_millions(best.cost_usd)} over {months} months, discounted "
         f"({_millions(low)} to {_millions(high)} over prices and errors), what is left at the "
         f"end taken off."
     )
@@ -55,18 +55,6 @@ def plan_sentence(
         f"together, the first is the cheaper one in {sure:.0%} of the cases"
     )
     return text + (": no decision between them." if 0.25 < sure < 0.75 else ".")
-
-
-def strategies_sentence(plans: dict[str, Plan]) -> str:
-    """Say what each other strategy costs against the best, or that it leaves work undone."""
-    best, said = plans[OPTIMUM.name].cost_usd, []
-    for name, plan in plans.items():
-        if name == OPTIMUM.name:
-            continue
-        more = plan.cost_usd / best - 1
-        same = "the same plan" if abs(more) < 5e-4 else f"{more:+.0%}"
-        said.append(f"{name}: {same if plan.complete else 'leaves work undone'}")
-    return "; ".join(said)
 
 
 def advice_sentence(plans: dict[str, Plan]) -> str:
