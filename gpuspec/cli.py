@@ -571,10 +571,10 @@ def upgrade(scenario: str, quarters: int, drift: str, as_json: bool) -> None:
                 told[name] = json.loads(frame.to_json(orient="records"))
             click.echo(json.dumps(told, indent=2))
             return
+        money = ("cost_usd", "capital_usd")
         rows = [
-            [row["strategy"], f"{row['cost_usd']:,.0f}", f"{row['capital_usd']:,.0f}"]
-            + [f"{row['unmet']:.0%}", row["meaning"]]
-            for row in table.to_dict("records")
+            [r["strategy"], *(f"{r[c]:,.0f}" for c in money), f"{r['unmet']:.0%}", r["meaning"]]
+            for r in table.to_dict("records")
         ]
         _print(["Strategy", "Cost, USD", "Capital, USD", "Undone", "Meaning"], rows)
         said = [story.upgrade_finding(question, plans) + "."]
