@@ -11,8 +11,10 @@ from gpuspec.fleet.question import UpgradeQuestion, problem_of
 from gpuspec.fleet.solve import Plan, month_usd, solve
 from gpuspec.fleet.strategies import OPTIMUM, STRATEGIES, Strategy
 
+QUICK_GAP = 0.05
+"""Gap of the solver where many programmes are solved side by side."""
 WAITS = (0, 4)
-"""Quarters before which nothing is bought, in the comparison of waiting."""
+"""Quarters before which nothing is bought, in the comparison of waiting: none, a year."""
 
 
 def compare(question: UpgradeQuestion) -> dict[str, Plan]:
@@ -89,34 +91,35 @@ def named_as(plans: dict[str, Plan]) -> str:
 def wait_table(
     question: UpgradeQuestion,
     plans: dict[str, Plan],
-    drifts: Sequence[str] = ("down", "flat", "up"),
+    drifts: Sequence[str] = (),
     waits: Sequence[int] = WAITS,
 ) -> pd.DataFrame:
     """Return the cheapest cost where nothing is bought before a quarter, by drift of prices.
 
-    Columns: ``drift``, ``first_buy`` (quarter, from 0), ``cost_usd``, ``nodes`` bought,
-    ``first_order`` (quarter of the first purchase; -1: none). A plan that waits longer is open
-    to one that waits less, so the cost never falls with waiting.
+    Without `drifts`: down, flat, up, and the question's own where it is another. Columns:
+    ``drift``, ``first_buy`` (quarter, from 0), ``cost_usd``, ``nodes`` bought, ``first_order``
+    (quarter of the first purchase; -1: none). A plan that waits longer is open to one that waits
+    less, so the cost never falls with waiting.
     """
     rows = []
-    for drift in drifts:
+    for drift in drifts or dict.fromkeys(["down", "flat", "up", question.drift]):
         same = drift == question.drift
         problem = question.problem if same else _drifting(question, drift)
-        found: list[Plan] = []
-        for wait in sorted(waits, reverse=True):
-            strategy = replace(OPTIMUM, name=f"buy from quarter {wait + 1}", first_buy=wait)
-            known = same and wait == 0
-            found.append(plans[OPTIMUM.name] if known else _quick(question, problem, strategy))
-            best = min(found, key=lambda plan: plan.total_usd)
+        first = plans[OPTIMUM.name] if same else _quick(question, problem, OPTIMUM)
+        found = [first]
+        for wait in waits[1:]:
+            if found[-1].bought[:, :wait].any():
+                strategy = replace(OPTIMUM, name=f"buy from Q{wait + 1}", first_buy=wait)
+                found.append(_quick(question, problem, strategy))
+            else:
+                found.append(found[-1])
+        for place, wait in enumerate(waits):
+            best = min(found[place:], key=lambda plan: plan.total_usd)
             when = np.flatnonzero(best.bought.sum(0))
-            first = int(when[0]) if len(when) else -1
-            rows.append((drift, wait, best.cost_usd, float(best.bought.sum()), first))
+            order = int(when[0]) if len(when) else -1
+            rows.append((drift, wait, best.cost_usd, float(best.bought.sum()), order))
     columns = ["drift", "first_buy", "cost_usd", "nodes", "first_order"]
-    table = pd.DataFrame(rows, columns=columns)
-    order = {drift: place for place, drift in enumerate(drifts)}
-    return table.sort_values(
-        ["drift", "first_buy"], key=lambda s: s.map(order) if s.name == "drift" else s
-    ).reset_index(drop=True)
+    return pd.DataFrame(rows, columns=columns)
 
 
 def _drifting(question: UpgradeQuestion, drift: str) -> FleetProblem:
@@ -124,7 +127,7 @@ def _drifting(question: UpgradeQuestion, drift: str) -> FleetProblem:
 
 
 def _quick(question: UpgradeQuestion, problem: FleetProblem, strategy: Strategy) -> Plan:
-    return solve(problem, strategy, question.time_limit_s, question.gap)
+    return solve(problem, strategy, question.time_limit_s, max(question.gap, QUICK_GAP))
 
 
 def effort_table(plans: dict[str, Plan], multiples: Sequence[float]) -> pd.DataFrame:

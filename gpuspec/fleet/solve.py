@@ -98,9 +98,9 @@ def solve(
 
     A small programme is solved at once. In a larger one, what lasts (orders, sales, commitments,
     moves) comes from a programme in which replicas are divisible but lose what whole ones lose;
-    then each quarter is solved in whole replicas and jobs. The bound is that of a relaxation:
-    quick, or with `certify` closer and slower. Where the limits leave no way to do all the work,
-    some is left undone and named in `unmet`.
+    then each quarter is solved in whole replicas and jobs; with `certify` a relaxation gives the
+    bound, else there is none. Where the limits leave no way to do all the work, some is left
+    undone and named in `unmet`.
 
     References
     ----------
@@ -118,12 +118,12 @@ def solve(
         first = Programme(problem, strategy, True, rounding)
         guess = relaxed(first, time_limit_s, gap, "all" if exact else "lasting")
     values = whole(programme, guess)
-    below, found = first, guess
-    if not exact:
+    bound, finished = bound_usd(first, guess) if exact else -np.inf, guess.status == 0
+    if certify and not exact:
         below = Programme(problem, strategy, may_fail, "rows")
-        found = relaxed(below, time_limit_s, gap, "lasting" if certify else "nothing")
-    finished = guess.status == 0 and found.status == 0
-    return read(programme, values, bound_usd(below, found), finished, time.perf_counter() - start)
+        found = relaxed(below, time_limit_s, gap)
+        bound, finished = bound_usd(below, found), finished and found.status == 0
+    return read(programme, values, bound, finished, time.perf_counter() - start)
 
 
 def bound_usd(programme: Programme, found: Any) -> float:
@@ -134,12 +134,12 @@ def bound_usd(programme: Programme, found: Any) -> float:
 
 
 def relaxed(programme: Programme, time_limit_s: float, gap: float, whole: str = "lasting") -> Any:
-    """Solve with ``all`` of the variables whole that must be, with ``lasting`` ones, or none."""
+    """Solve with ``all`` of the variables whole that must be, or with the ``lasting`` ones."""
     columns, rows = programme.columns, programme.rows
     kept = np.zeros(columns.size)
     if whole == "all":
         kept = np.concatenate(columns.whole).astype(float)
-    elif whole == "lasting":
+    else:
         for places in programme.lasting():
             kept[places] = 1
     return milp(
