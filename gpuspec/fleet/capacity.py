@@ -13,6 +13,7 @@ from gpuspec.deploy.options import largest_load, largest_rate
 from gpuspec.fleet.problem import QUARTERS_A_YEAR
 from gpuspec.jobs import best_layout, run_figures, training_question
 from gpuspec.memory import sequence_kv_bytes
+from gpuspec.models import model
 from gpuspec.scenario import Images, Inference, Training
 from gpuspec.scenario.records import HOURS_PER_MONTH
 
@@ -187,7 +188,8 @@ def _images(w: Images, devices: Any, quarters: int) -> Demand:
     )
     share = min(w.hours_per_month / HOURS_PER_MONTH, 1.0)
     load = w.images_per_s * size * runs
-    return Demand(w.name, "images/s", False, load, 0.0, share, ways, {})
+    held = 2.0 * model(w.model).params
+    return Demand(w.name, "images/s", False, load, held, share, ways, {})
 
 
 def _training(w: Training, devices: Any, precisions: Any, quarters: int) -> Demand:

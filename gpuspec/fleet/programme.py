@@ -64,9 +64,9 @@ class Programme:
 
     @property
     def constant(self) -> float:
-        """Return the cost of what is owned when nothing is retired."""
+        """Return the cost of what is owned when nothing is retired, its worth of today included."""
         kinds = self.problem.kinds
-        kept = kinds.fixed * self.mid.sum()
+        kept = kinds.fixed * self.mid.sum() + kinds.resale[:, 0]
         kept = kept - kinds.resale[:, -1] * self.problem.factor(len(self.quarters))
         return float((kinds.owned * kept).sum())
 

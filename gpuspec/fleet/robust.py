@@ -99,7 +99,10 @@ def drawn_costs(problem: FleetProblem, plan: Plan, draws: Draws) -> np.ndarray:
     resale = (plan.retired * kinds.resale[:, :-1] * start).sum(1)
     resale = resale + kept * kinds.resale[:, -1] * end
     own = draws.rent["own"]
-    total = own @ (capital - resale) - (own @ residual) * draws.residual
+    total = (
+        own @ (kinds.owned * kinds.resale[:, 0] + capital - resale)
+        - (own @ residual) * draws.residual
+    )
     total += plan.parts["space and upkeep"] + plan.parts["energy"] + plan.parts["migration"]
     for c, mode in enumerate(("reserved-1yr", "reserved-3yr")):
         total += draws.rent[mode] @ _committed(problem, plan, c)

@@ -22,6 +22,7 @@ EXACT = 100
 """Choices of units in a programme up to which it is solved at once, everything whole."""
 TIME_LIMIT_S = 10.0
 PARTS = (
+    "owned today",
     "nodes bought",
     "space and upkeep",
     "energy",
@@ -31,7 +32,8 @@ PARTS = (
     "migration",
     "resale and residual",
 )
-"""What a plan's discounted cost consists of; the last is what comes back."""
+"""What a plan's discounted cost consists of: first what the owned nodes are worth today, last
+what comes back."""
 
 
 @dataclass(frozen=True)
@@ -252,6 +254,7 @@ def cost_parts(
     effort = column_cost[programme.moved] @ taken["moved"]
     effort += column_cost[programme.introduced] @ introduced
     values = (
+        (kinds.owned * kinds.resale[:, 0]).sum(),
         (taken["bought"] * np.nan_to_num(kinds.capital) * start).sum(),
         (owned * kinds.fixed[:, None] * mid).sum(),
         (taken["busy"] * kinds.energy[:, None] * mid).sum(),

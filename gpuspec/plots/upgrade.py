@@ -14,6 +14,7 @@ from gpuspec.plots.common import MARKERS, blank_axes, gpu_colors, headline, titl
 
 _HATCH = {"owned": "", "committed": "//", "by the hour": "..", "spot": "xx"}
 _PART_SHADES = {
+    "owned today": ("#ffffff", "----"),
     "nodes bought": ("#0072B2", ""),
     "space and upkeep": ("#56B4E9", "//"),
     "energy": ("#F0E442", ""),
@@ -86,7 +87,7 @@ def _cell(runs: pd.DataFrame) -> list[str]:
     """Return a line a kind: how many GPUs, or how many jobs."""
     lines = []
     for name, group in runs.groupby("gpu"):
-        job = group["split"].str.contains("DP|one GPU").any()
+        job = bool(group["job"].any())
         count = group["units"].sum() if job else group["gpus"].sum()
         lines.append(f"{short(str(name))}\n{count:.0f} {'jobs' if job else 'GPUs'}")
     return lines
@@ -117,7 +118,7 @@ def strategy_costs(
             start,
             color=color,
             hatch=hatch,
-            edgecolor="white",
+            edgecolor="#777777" if color == "#ffffff" else "white",
             linewidth=0.4,
             label=part,
         )

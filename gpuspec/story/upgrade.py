@@ -42,16 +42,15 @@ def plan_sentence(
     months = 3 * question.quarters
     text = (
         f"It costs {_millions(best.cost_usd)} over {months} months, discounted "
-        f"({_millions(low)} to {_millions(high)} over prices and errors), what is left at the "
-        f"end taken off."
+        f"({_millions(low)} to {_millions(high)} over prices and errors): what is owned enters at "
+        f"its worth of today, what is left at the end is taken off."
     )
     if not best.complete:
         return text + " " + unmet_sentence(question, plans)
     if not other:
         return text + " No other strategy does all the work with another plan."
-    more = plans[other].cost_usd / best.cost_usd - 1
     text += (
-        f" The runner-up, {other}, costs {more:.0%} more; with prices and errors drawn "
+        f" The runner-up, {other}, costs {_more(plans[other], best)}; with prices and errors drawn "
         f"together, the first is the cheaper one in {sure:.0%} of the cases"
     )
     return text + (": no decision between them." if 0.25 < sure < 0.75 else ".")
@@ -62,21 +61,21 @@ def advice_sentence(plans: dict[str, Plan]) -> str:
     best, grow = plans[OPTIMUM.name], plans[GROW.name]
     if not grow.complete:
         return "The article's advice (C23: grow) leaves work undone within the limits."
-    more = grow.cost_usd / best.cost_usd - 1
-    if more < 5e-4:
+    if grow.cost_usd - best.cost_usd < 5e-4 * abs(best.cost_usd):
         return "That is the article's advice (C23): keep what is owned, add newer kinds."
-    return f"The article's advice (C23: grow) does the work too and costs {more:.0%} more."
+    more = _more(grow, best)
+    return f"The article's advice (C23: grow) does the work too and costs {more}."
 
 
 def strategies_finding(plans: dict[str, Plan]) -> str:
     """Say which strategies come near the best, and which do not."""
     best = plans[OPTIMUM.name]
-    others = {n: p.cost_usd / best.cost_usd - 1 for n, p in plans.items() if n != OPTIMUM.name}
+    others = {n: _more(p, best) for n, p in plans.items() if n != OPTIMUM.name}
     done = {n: more for n, more in others.items() if plans[n].complete}
     undone = [n for n in others if n not in done]
     text = f"The best plan costs {_millions(best.cost_usd)}"
     if done:
-        text += "; " + listed([f"{n} {more:+.0%}" for n, more in done.items()])
+        text += "; " + listed([f"{n} {more}" for n, more in done.items()])
     return text + (f"; {listed(undone)} leaves work undone" if undone else "")
 
 
@@ -159,6 +158,15 @@ def limits_sentence(question: UpgradeQuestion) -> str:
     }
     said = [words[name].format(_amount(value, name)) for name, value in asked.items()]
     return listed(said) if said else "no limits"
+
+
+def _more(plan: Plan, best: Plan) -> str:
+    """Say how much more a plan costs: a share, or USD where the best costs next to nothing."""
+    more = plan.cost_usd - best.cost_usd
+    if more < 5e-4 * abs(best.cost_usd):
+        return "the same"
+    small = best.cost_usd < 0.1 * best.parts["owned today"] or best.cost_usd <= 0
+    return f"{_millions(more)} more" if small else f"{more / best.cost_usd:.0%} more"
 
 
 def _amount(value: float, limit: str) -> str:
