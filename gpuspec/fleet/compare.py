@@ -98,8 +98,8 @@ def wait_table(
 
     Without `drifts`: down, flat, up, and the question's own where it is another. Columns:
     ``drift``, ``first_buy`` (quarter, from 0), ``cost_usd``, ``nodes`` bought, ``first_order``
-    (quarter of the first purchase; -1: none). A plan that waits longer is open to one that waits
-    less, so the cost never falls with waiting.
+    (quarter of the first purchase; -1: none), ``complete`` (all work is done). A plan that waits
+    longer is open to one that waits less, so the cost never falls with waiting.
     """
     rows = []
     for drift in drifts or dict.fromkeys(["down", "flat", "up", question.drift]):
@@ -117,8 +117,9 @@ def wait_table(
             best = min(found[place:], key=lambda plan: plan.total_usd)
             when = np.flatnonzero(best.bought.sum(0))
             order = int(when[0]) if len(when) else -1
-            rows.append((drift, wait, best.cost_usd, float(best.bought.sum()), order))
-    columns = ["drift", "first_buy", "cost_usd", "nodes", "first_order"]
+            nodes = float(best.bought.sum())
+            rows.append((drift, wait, best.cost_usd, nodes, order, best.complete))
+    columns = ["drift", "first_buy", "cost_usd", "nodes", "first_order", "complete"]
     return pd.DataFrame(rows, columns=columns)
 
 

@@ -187,6 +187,10 @@ def whole(programme: Programme, found: Any) -> np.ndarray:
             values[places] = np.where(inside, np.round(answer.x), answer.x)
         else:
             values[programme.unmet[:, quarter]] = programme.problem.work.demand[:, quarter]
+    used = values[programme.units].sum((1, 2)) > 0
+    values[programme.moved] *= used
+    kinds_used = np.isin(np.arange(programme.problem.shape[0]), programme.problem.work.kind[used])
+    values[programme.introduced] *= kinds_used
     return values
 
 

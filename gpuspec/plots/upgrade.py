@@ -1,6 +1,7 @@
 """Pictures of upgrade plans: what is there, what runs where, what strategies cost."""
 
 from collections.abc import Mapping
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ _PART_SHADES = {
     "resale and residual": ("#bbbbbb", ""),
 }
 _LINES = ("-", "--", ":", "-.", (0, (1, 3)))
-_MILLIONS = FuncFormatter(lambda value, _: f"{value / 1e6:,.2g}")
+_MILLIONS = FuncFormatter(lambda value, _: f"{value / 1e6:,.3g}")
 
 
 def fleet_timeline(gpus: pd.DataFrame, title: str) -> Figure:
@@ -142,7 +143,7 @@ def strategy_costs(
     axes.axvline(0, color="black", linewidth=0.8)
     axes.xaxis.set_major_formatter(_MILLIONS)
     axes.set_xlabel("discounted cost, million USD")
-    titled(axes, title, 5)
+    titled(axes, fill(title, 88), 5)
     return figure
 
 

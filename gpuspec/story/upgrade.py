@@ -46,7 +46,7 @@ def plan_sentence(
         f"its worth of today, what is left at the end is taken off."
     )
     if not best.complete:
-        return text + " " + unmet_sentence(question, plans)
+        return text + " " + unmet_sentence(question, {OPTIMUM.name: best})
     if not other:
         return text + " No other strategy does all the work with another plan."
     text += (
@@ -57,8 +57,13 @@ def plan_sentence(
 
 
 def advice_sentence(plans: dict[str, Plan]) -> str:
-    """Say how the article's advice (C23) fares: keep all, add newer kinds, move the hungriest."""
+    """Say how the article's advice (C23) fares: keep all, add newer kinds, move the hungriest.
+
+    '' where nothing is owned.
+    """
     best, grow = plans[OPTIMUM.name], plans[GROW.name]
+    if not best.parts["owned today"]:
+        return ""
     if not grow.complete:
         return "The article's advice (C23: grow) leaves work undone within the limits."
     if grow.cost_usd - best.cost_usd < 5e-4 * abs(best.cost_usd):
@@ -74,9 +79,11 @@ def strategies_finding(plans: dict[str, Plan]) -> str:
     done = {n: more for n, more in others.items() if plans[n].complete}
     undone = [n for n in others if n not in done]
     text = f"The best plan costs {_millions(best.cost_usd)}"
+    text += "" if best.complete else " and leaves work undone"
     if done:
         text += "; " + listed([f"{n} {more}" for n, more in done.items()])
-    return text + (f"; {listed(undone)} leaves work undone" if undone else "")
+    verb = "leave" if len(undone) > 1 else "leaves"
+    return text + (f"; {listed(undone)} {verb} work undone" if undone else "")
 
 
 def unmet_sentence(question: UpgradeQuestion, plans: dict[str, Plan]) -> str:
@@ -124,7 +131,10 @@ def wait_finding(table: pd.DataFrame) -> str:
     said = []
     for drift, group in table.groupby("drift", sort=False):
         now, late = group.iloc[0], group.iloc[-1]
-        if not now["nodes"]:
+        if not group["complete"].all():
+            both = "either way" if not now["complete"] else "if you wait"
+            said.append(f"prices {drift}: work stays undone {both}")
+        elif not now["nodes"]:
             said.append(f"prices {drift}: buy nothing")
         elif late["cost_usd"] <= now["cost_usd"] * 1.001:
             said.append(f"prices {drift}: waiting costs nothing")
