@@ -17,6 +17,7 @@ PANELS = {
     "01_memory": "concurrency",
     "02_training": "tokens",
     "03_inference": "concurrency",
+    "05_interconnect": "tokens",
     "06_mig": "load",
     "07_cost": "hours in use",
     "09_upgrade": "owned nodes",

@@ -95,7 +95,8 @@ OTHER = {
         "order_every": 2,
     },
     "11_validation": {
-        "measurements": str(ROOT / "tests/fixtures/measurements.csv"),
+        "measurements": str(ROOT / "tests/fixtures/training.csv"),
+        "kind": "training",
         "worst_cases": 3,
     },
 }

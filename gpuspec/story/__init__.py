@@ -70,6 +70,7 @@ from gpuspec.story.upgrade import (
     upgrade_finding,
     wait_finding,
 )
+from gpuspec.story.validation import left_out_sentence, validation_finding
 
 __all__ = [
     "advice_sentence",
@@ -124,6 +125,7 @@ __all__ = [
     "trend_finding",
     "unmet_sentence",
     "upgrade_finding",
+    "validation_finding",
     "wait_finding",
     "waiting_finding",
     "ways_finding",
