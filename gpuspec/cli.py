@@ -579,7 +579,7 @@ def upgrade(scenario: str, quarters: int, drift: str, as_json: bool) -> None:
         _print(["Strategy", "Cost, USD", "Capital, USD", "Undone", "Meaning"], rows)
         said = [story.upgrade_finding(question, plans) + "."]
         said += [story.plan_sentence(question, plans, spans, sure)]
-        said += [story.unmet_sentence(question, plans), story.left_out_sentence(question)]
+        said += [story.unmet_sentence(question, plans), story.unplanned_sentence(question)]
         click.echo("\n" + "\n".join(line for line in said if line))
 
 

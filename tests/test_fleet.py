@@ -253,7 +253,7 @@ def test_sentences_and_tables_speak_of_the_plan(question, plans):
 def test_work_that_no_plan_knows_is_named():
     mixed = fleet.upgrade_question(MIXED, quarters=4)
     assert "simulation" in mixed.left_out
-    assert "simulation" in story.left_out_sentence(mixed)
+    assert "simulation" in story.unplanned_sentence(mixed)
     plan = fleet.solve(mixed.problem)
     obeys(mixed.problem, plan)
     pictures = list(mixed.problem.work.names).index("pictures")

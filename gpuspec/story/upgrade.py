@@ -108,7 +108,7 @@ def gives_sentence(gives: pd.DataFrame) -> str:
     return "; ".join(said) or "no limit is asked"
 
 
-def left_out_sentence(question: UpgradeQuestion) -> str:
+def unplanned_sentence(question: UpgradeQuestion) -> str:
     """Name the workloads that are not in the plan; '' where all are."""
     said = [f"{name} ({reason})" for name, reason in question.left_out.items()]
     return f"Not in this plan: {listed(said)}." if said else ""
