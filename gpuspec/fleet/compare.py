@@ -132,7 +132,7 @@ def _quick(question: UpgradeQuestion, problem: FleetProblem, strategy: Strategy)
 
 
 def effort_table(plans: dict[str, Plan], multiples: Sequence[float]) -> pd.DataFrame:
-    """Return the cost of each complete plan as the effort of moving is multiplied.
+    """Return the cost of the optimum and each complete plan as effort is multiplied.
 
     The plans stay as they are: index the multiple, one column a strategy.
     """
@@ -141,7 +141,7 @@ def effort_table(plans: dict[str, Plan], multiples: Sequence[float]) -> pd.DataF
         {
             name: plan.cost_usd + (multiple - 1) * plan.parts["migration"]
             for name, plan in plans.items()
-            if plan.complete
+            if plan.complete or name == OPTIMUM.name
         },
         index=pd.Index(multiple, name="effort"),
     )
