@@ -17,10 +17,12 @@ PANELS = {
     "01_memory": "concurrency",
     "02_training": "tokens",
     "03_inference": "concurrency",
+    "04_hpc": "host share",
     "05_interconnect": "tokens",
     "06_mig": "load",
     "07_cost": "hours in use",
     "09_upgrade": "owned nodes",
+    "10_claims": "GPUs",
 }
 SECONDS = int(os.environ.get("GPUSPEC_BROWSER_MS", "120000"))
 

@@ -138,9 +138,22 @@ def obeys(p, plan):
     assert (plan.units.sum(1)[~work.allowed] == 0).all()
     assert sum(plan.parts.values()) == pytest.approx(plan.cost_usd)
     limits = p.limits
+    hourly = (plan.units[~jobs, 1] * work.gpus[~jobs, None]).sum(0)
+    assert (held.sum(0) + hourly <= limits.gpus + 1e-6).all()
     assert (plan.bought * np.nan_to_num(kinds.capital)).sum() <= limits.capital_usd + 1e-6
     assert (fleet.month_usd(p, plan) <= limits.month_usd * (1 + 1e-6) + 1e-6).all()
     assert ((plan.owned * kinds.power_kw[:, None]).sum(0) <= limits.power_kw + 1e-6).all()
+
+
+def test_a_limit_of_gpus_is_kept_or_named(question):
+    tight = replace(question.problem, limits=fleet.Limits(gpus=24.0))
+    plan = fleet.solve(tight)
+    obeys(tight, plan)
+    none = replace(question.problem, limits=fleet.Limits(gpus=4.0, month_usd=1e5))
+    assert not fleet.solve(none).complete
+    gives = fleet.what_gives(none)
+    assert gives.set_index("limit")["more"]["number of GPUs"] >= 1
+    assert "GPUs more than 4 GPUs" in story.gives_sentence(gives)
 
 
 def test_strategies_do_what_they_say(question, plans):

@@ -10,6 +10,7 @@ from tabulate import tabulate
 
 from gpuspec.calibration import KINDS, inference_errors, memory_errors
 from gpuspec.calibration.collectives import collective_errors
+from gpuspec.calibration.hpc import hpc_errors
 from gpuspec.calibration.mig import slice_errors
 from gpuspec.calibration.training import training_errors
 from gpuspec.inference.kernels import stored
@@ -34,6 +35,10 @@ def training_table():
 
 def collective_table():
     return _table(collective_errors())
+
+
+def hpc_table():
+    return _table(hpc_errors())
 
 
 def slice_table():
@@ -70,6 +75,7 @@ PLACES = [
     ("README.md", "collective errors", collective_table),
     ("docs/interconnect.md", "collective errors", collective_table),
     ("docs/training.md", "training errors", training_table),
+    ("docs/hpc.md", "hpc errors", hpc_table),
     ("docs/mig.md", "slice errors", slice_table),
 ]
 

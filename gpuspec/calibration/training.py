@@ -97,6 +97,7 @@ def matched_steps(rows: pd.DataFrame, other: str = "gpu") -> pd.DataFrame:
     """
     same = [*SETTING, "precision" if other == "gpu" else "gpu"]
     place = rows.assign(place=np.arange(len(rows)))
+    place = place[place.groupby(same, sort=False)[other].transform("nunique") > 1]
     found = []
     for _, group in place.groupby(same, sort=False):
         sides = sorted(group[other].unique(), key=_age)

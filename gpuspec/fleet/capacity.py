@@ -52,6 +52,8 @@ class Demand:
     name: str
     unit: str
     is_job: bool
+    interruptible: bool
+    """Whether it may run on spot GPUs: jobs only, which restart from a checkpoint."""
     demand: np.ndarray
     hunger_bytes: float
     hours_share: float
@@ -97,10 +99,12 @@ def _service(w: Inference, devices: Any, precisions: Any, quarters: int) -> Dema
         for choice in _worth(good):
             hunger = max(hunger, choice.pop("bytes"))
             ways.append(Way(days=np.zeros(quarters), allowed=runs, quantity="throughput", **choice))
-    load = w.request_rate or float(w.concurrency)
+    load: Any = w.request_rate or float(w.concurrency)
     unit = "requests/s" if w.request_rate else "requests in flight"
     share = min(w.hours_per_month / HOURS_PER_MONTH, 1.0)
-    return Demand(w.name, unit, False, load * size * runs, hunger, share, tuple(ways), reasons)
+    return Demand(
+        w.name, unit, False, False, load * size * runs, hunger, share, tuple(ways), reasons
+    )
 
 
 def _worth(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -189,7 +193,7 @@ def _images(w: Images, devices: Any, quarters: int) -> Demand:
     share = min(w.hours_per_month / HOURS_PER_MONTH, 1.0)
     load = w.images_per_s * size * runs
     held = 2.0 * model(w.model).params
-    return Demand(w.name, "images/s", False, load, held, share, ways, {})
+    return Demand(w.name, "images/s", False, False, load, held, share, ways, {})
 
 
 def _training(w: Training, devices: Any, precisions: Any, quarters: int) -> Demand:
@@ -209,7 +213,8 @@ def _training(w: Training, devices: Any, precisions: Any, quarters: int) -> Dema
             hunger = max(hunger, held)
             if not found and form == forms[0]:
                 reasons[device.id] = why
-    return Demand(w.name, "jobs", True, jobs, hunger, 1.0, tuple(ways), reasons)
+    spot = bool(getattr(w, "interruptible", True))
+    return Demand(w.name, "jobs", True, spot, jobs, hunger, 1.0, tuple(ways), reasons)
 
 
 @lru_cache(512)

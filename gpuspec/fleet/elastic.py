@@ -13,6 +13,7 @@ NAMES = {
     "capital_quarter_usd": "capital of a quarter",
     "month_usd": "rent and running costs of a month",
     "power_kw": "power",
+    "gpus": "number of GPUs",
 }
 
 

@@ -100,6 +100,8 @@ class Limits:
     month_usd: float = np.inf
     """Rent and running costs of a month."""
     power_kw: float = np.inf
+    gpus: float = np.inf
+    """GPUs owned, committed and rented for replicas at a time."""
 
     def asked(self) -> dict[str, float]:
         """Return the limits that bind at all."""

@@ -17,13 +17,12 @@ from gpuspec.fleet.derived import (
     unit_prices,
     unmet_prices,
 )
+from gpuspec.fleet.limits import add_limits
 from gpuspec.fleet.problem import SITES, FleetProblem
 from gpuspec.fleet.rows import Columns, Rows
 from gpuspec.fleet.strategies import Strategy
 
 OWN, RESERVED = range(2)
-MONTHS = 3
-"""Months of a quarter."""
 
 
 class Programme:
@@ -58,7 +57,7 @@ class Programme:
         self.unmet = self._unmet()
         self.switches = np.empty(0, int)
         self._pools()
-        self._limits()
+        self.limit_rows = add_limits(self)
         if strategy.hungriest_first:
             self._hungriest_first()
 
@@ -248,43 +247,6 @@ class Programme:
                     self.rows.add((blocks[RESERVED], needs), *reserved, upper=0.0)
                     most = -float(self.most[o, t])
                     self.rows.add((self.units[o, POOL, t], 1.0), (blocks, most), upper=0.0)
-
-    def _limits(self) -> None:
-        """Add the limits that are asked; `limit_rows` remembers which rows they are."""
-        p, limits, capital = self.problem, self.problem.limits, self.problem.kinds.capital
-        self.limit_rows: dict[str, list[int]] = {name: [] for name in limits.asked()}
-        if np.isfinite(limits.capital_usd):
-            self._limit("capital_usd", [(self.bought, np.nan_to_num(capital))], 0.0)
-        for t in self.quarters:
-            if np.isfinite(limits.capital_quarter_usd):
-                terms = [(self.bought[:, t], np.nan_to_num(capital[:, t]))]
-                self._limit("capital_quarter_usd", terms, 0.0)
-            if np.isfinite(limits.month_usd):
-                self._limit("month_usd", *self._month(t))
-            if np.isfinite(limits.power_kw):
-                pairs = [
-                    self.owned_terms(k, t, float(p.kinds.power_kw[k])) for k in range(p.shape[0])
-                ]
-                terms = [term for part, _ in pairs for term in part]
-                self._limit("power_kw", terms, sum(there for _, there in pairs))
-
-    def _limit(self, name: str, terms: list[Any], there: float) -> None:
-        self.limit_rows[name].append(len(self.rows.lower))
-        self.rows.add(*terms, upper=getattr(self.problem.limits, name) - there)
-
-    def _month(self, t: int) -> tuple[list[Any], float]:
-        """Return the terms of what a month of quarter `t` costs to run and rent."""
-        p, kinds = self.problem, self.problem.kinds
-        terms, there = [], 0.0
-        for k in range(p.shape[0]):
-            own, constant = self.owned_terms(k, t, float(kinds.fixed[k]) / MONTHS)
-            rent = np.nan_to_num(kinds.committed[:, k, :]) * kinds.node_gpus / MONTHS
-            terms += own + self.committed_terms(k, t, rent)
-            there += constant
-        terms.append((self.busy[:, t], kinds.energy / MONTHS))
-        running = np.where(self.able[:, :, t], unit_prices(p)[:, :, t], 0.0) / MONTHS
-        terms.append((self.units[:, :, t], running))
-        return terms, there
 
     def _hungriest_first(self) -> None:
         """The hungriest workloads run on new kinds alone, the others on owned kinds alone."""

@@ -14,6 +14,7 @@ from gpuspec.fleet.capacity import DAYS, Demand, covered, demand_of
 from gpuspec.fleet.money import NODE, kinds_of
 from gpuspec.fleet.problem import QUARTERS_A_YEAR, FleetProblem, Limits, Work, check
 from gpuspec.prices import Quote, as_date, offers, operating, read_quotes
+from gpuspec.prices.quotes import _quote
 from gpuspec.scenario import Scenario, scenario
 from gpuspec.scenario.records import MODES
 
@@ -186,7 +187,7 @@ def work_of(
         names=tuple(d.name for d in demands),
         demand=np.array([d.demand for d in demands]),
         is_job=is_job,
-        interruptible=is_job,
+        interruptible=np.array([d.interruptible for d in demands]),
         hunger=np.array([d.hunger_bytes for d in demands]),
         workload=row,
         kind=np.array([list(names).index(way.gpu) for _, way in ways], int),
@@ -267,9 +268,10 @@ def _offers(asked: Scenario, owned: dict[str, int], quarters: int) -> pd.DataFra
 
 
 def _quotes(asked: Scenario) -> list[Quote] | None:
-    given = list(asked.prices.quotes)
-    texts = ",".join(f"{q['gpu']}:{q['mode']}={q['price']}" for q in given)
-    mine = read_quotes(asked.prices.file or None) + read_quotes(texts or None)
+    mine, given = list(read_quotes(asked.prices.file or None)), asked.prices.quotes
+    if isinstance(given, str):
+        return [*mine, *read_quotes(given)] or None
+    mine += [_quote(dict(q), f"prices.quotes[{i}]") for i, q in enumerate(given)]
     return mine or None
 
 
@@ -282,6 +284,7 @@ def _limits(asked: Scenario, capital: float, monthly: float, power: float) -> Li
         capital_usd=chosen(capital, asked.budget.capital_usd),
         month_usd=chosen(monthly, asked.budget.monthly_usd),
         power_kw=chosen(power, asked.limits.total_kw),
+        gpus=float(asked.limits.gpus or np.inf),
     )
 
 

@@ -8,8 +8,9 @@ import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
 
 from gpuspec.fleet.derived import HOURLY, SPOT, unit_prices
+from gpuspec.fleet.limits import MONTHS
 from gpuspec.fleet.problem import FleetProblem
-from gpuspec.fleet.programme import MONTHS, Programme
+from gpuspec.fleet.programme import Programme
 from gpuspec.fleet.strategies import OPTIMUM, Strategy
 
 GAP = 0.02

@@ -1,6 +1,7 @@
 """Pictures: every function returns a `Figure`, and none shows it."""
 
 from gpuspec.plots.catalogue import dense_against_sparse, rates_by_precision, roofline
+from gpuspec.plots.claims import holding_map, said_and_found
 from gpuspec.plots.common import gpu_colors, save
 from gpuspec.plots.cost import (
     cost_by_utilisation,
@@ -11,6 +12,14 @@ from gpuspec.plots.cost import (
     price_trend,
     spot_prices,
     tornado,
+)
+from gpuspec.plots.hpc import (
+    amdahl_lines,
+    class_speeds,
+    dynamic_bars,
+    hpc_roofline,
+    hpc_scaling,
+    speed_bars,
 )
 from gpuspec.plots.inference import (
     grouped_bars,
@@ -33,13 +42,7 @@ from gpuspec.plots.memory import (
     serving_memory,
     training_memory,
 )
-from gpuspec.plots.mig import (
-    fleet_bars,
-    fleet_costs,
-    layout_bars,
-    published_slices,
-    slice_delivery,
-)
+from gpuspec.plots.mig import fleet_bars, fleet_costs, layout_bars, published_slices, slice_delivery
 from gpuspec.plots.training import (
     days_by_gpus,
     mfu_by_layout,
@@ -56,13 +59,16 @@ from gpuspec.plots.upgrade import (
 )
 
 __all__ = [
+    "amdahl_lines",
     "bandwidth_by_gpus",
     "bus_bandwidth",
+    "class_speeds",
     "cost_by_utilisation",
     "cost_ranges",
     "days_by_gpus",
     "dense_against_sparse",
     "drift_bars",
+    "dynamic_bars",
     "effort_lines",
     "fleet_bars",
     "fleet_costs",
@@ -70,6 +76,9 @@ __all__ = [
     "form_ratios",
     "gpu_colors",
     "grouped_bars",
+    "holding_map",
+    "hpc_roofline",
+    "hpc_scaling",
     "kv_against_context",
     "latency_by_rate",
     "latency_throughput",
@@ -84,11 +93,13 @@ __all__ = [
     "ratio_by_size",
     "roofline",
     "runs_matrix",
+    "said_and_found",
     "save",
     "scaling_efficiency",
     "sequences_against_context",
     "serving_memory",
     "slice_delivery",
+    "speed_bars",
     "spot_prices",
     "step_shares",
     "strategy_costs",

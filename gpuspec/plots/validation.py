@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from gpuspec.plots.common import MARKERS, gpu_colors
 from gpuspec.plots.inference import validation_scatter
@@ -19,6 +20,7 @@ def scatter(found: Validation, title: str) -> Figure:
         "inference": validation_scatter,
         "training": training_scatter,
         "collectives": collectives_scatter,
+        "hpc": hpc_scatter,
     }[found.kind]
     return draw(found.rows, title)
 
@@ -38,6 +40,31 @@ def collectives_scatter(rows: pd.DataFrame, title: str) -> Figure:
     scaled = rows.assign(measured=rows["measured"] * 1e3, predicted=rows["predicted"] * 1e3)
     parts = {name: scaled[scaled["reach"] == name] for name in ("in a node", "between nodes")}
     return _panels(parts, ("measured", "predicted"), "ms", title)
+
+
+def hpc_scatter(rows: pd.DataFrame, title: str) -> Figure:
+    """Draw speeds of a GPU over the median of what they can be compared with.
+
+    Figures that stand alone (over the median of their class) beside those of one pair (over
+    the median of the pair).
+    """
+    alone = rows["absolute"].astype(bool)
+    mates = np.where(
+        alone, rows["workload"] + rows["metric"], rows["source_id"] + "|" + rows["group"]
+    )
+    middle = rows["measured"].groupby(mates).transform("median")
+    scaled = rows.assign(
+        measured=rows["measured"] / middle,
+        predicted=rows["predicted"] / middle,
+        gpu=rows["gpu"].str.split("-").str[0],  # families: there are more GPUs than colours
+    )
+    parts = {"figures that stand alone": scaled[alone], "figures with a partner": scaled[~alone]}
+    drawn = _panels(parts, ("measured", "predicted"), "over the median of its kind", title)
+    for panel in drawn.axes:
+        for axis in (panel.xaxis, panel.yaxis):
+            axis.set_major_locator(LogLocator(2, numticks=20))
+            axis.set_minor_formatter(NullFormatter())
+    return drawn
 
 
 def _panels(

@@ -65,7 +65,8 @@ def build(
     show_code : bool
         Whether the code cells are printed too.
     language : {"en", "zh"}
-        Language of the report's own labels; the story keeps the notebook's language.
+        Language of the report's own labels. The story keeps the notebook's language, but a
+        parameter called ``language`` takes it, unless it is given.
     date : datetime.date, optional
         The date printed; else `SOURCE_DATE_EPOCH`, else today. Same notebook, parameters, data
         and date give the same bytes.
@@ -88,8 +89,10 @@ def build(
 
     notebook = find(name)
     kind, target = check_output(output, format, notebook.name)
-    values = check_parameters(notebook, parameters or {})
     check_language(language)
+    spoken = any(p.name == "language" for p in notebook.parameters) and language != "en"
+    given = {"language": language} if spoken else {}
+    values = check_parameters(notebook, given | dict(parameters or {}))
     day = date or report_date()
     tell = progress or (lambda stage, done, total: None)
 

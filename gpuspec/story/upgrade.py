@@ -165,6 +165,7 @@ def limits_sentence(question: UpgradeQuestion) -> str:
         "capital_quarter_usd": "capital of a quarter {}",
         "month_usd": "{} a month",
         "power_kw": "power {}",
+        "gpus": "{}",
     }
     said = [words[name].format(_amount(value, name)) for name, value in asked.items()]
     return listed(said) if said else "no limits"
@@ -180,7 +181,11 @@ def _more(plan: Plan, best: Plan) -> str:
 
 
 def _amount(value: float, limit: str) -> str:
-    return f"{value:,.0f} kW" if limit.startswith("power") else f"{value:,.0f} USD"
+    unit = next(
+        (u for word, u in (("power", "kW"), ("gpus", "GPUs"), ("GPUs", "GPUs")) if word in limit),
+        "USD",
+    )
+    return f"{value:,.0f} {unit}"
 
 
 def _millions(usd: float) -> str:

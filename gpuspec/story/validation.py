@@ -6,6 +6,7 @@ WHAT = {
     "inference": "figures of inference",
     "training": "training runs",
     "collectives": "collectives",
+    "hpc": "results of scientific computing",
 }
 
 

@@ -1,4 +1,4 @@
-"""Hold the model against anybody's measurements of inference, training or collectives."""
+"""Hold the model against anybody's measurements: inference, training, collectives, HPC."""
 
 from pathlib import Path
 from typing import Any
@@ -7,9 +7,10 @@ import pandas as pd
 
 from gpuspec.calibration import inference_errors
 from gpuspec.calibration.collectives import collective_errors
+from gpuspec.calibration.hpc import hpc_errors
 from gpuspec.calibration.training import training_errors
 from gpuspec.errors import InputError, UnknownNameError
-from gpuspec.validation import collectives, inference, training
+from gpuspec.validation import collectives, hpc, inference, training
 from gpuspec.validation.collectives import held_out_collectives, validate_collectives
 from gpuspec.validation.common import (
     PLACES,
@@ -19,6 +20,7 @@ from gpuspec.validation.common import (
     read_table,
     worst,
 )
+from gpuspec.validation.hpc import held_out_hpc, validate_hpc
 from gpuspec.validation.inference import (
     compared,
     held_out_inference,
@@ -31,21 +33,25 @@ _VALIDATE = {
     "inference": validate_inference,
     "training": validate_training,
     "collectives": validate_collectives,
+    "hpc": validate_hpc,
 }
 _HELD_OUT = {
     "inference": held_out_inference,
     "training": held_out_training,
     "collectives": held_out_collectives,
+    "hpc": held_out_hpc,
 }
 _COLUMNS = {
     "inference": inference.COLUMNS,
     "training": training.COLUMNS,
     "collectives": collectives.COLUMNS,
+    "hpc": hpc.COLUMNS,
 }
 _ERRORS = {
     "inference": inference_errors,
     "training": training_errors,
     "collectives": collective_errors,
+    "hpc": hpc_errors,
 }
 KINDS = tuple(_VALIDATE)
 """What may have been measured."""
@@ -53,6 +59,7 @@ SPLITS = {
     "inference": ("quantity", "gpu", "era", "model"),
     "training": ("framework", "gpu", "model", "precision"),
     "collectives": ("operation", "link", "size", "reach"),
+    "hpc": ("workload", "gpu", "kind", "how"),
 }
 """Columns by which a reader sees the errors of each kind, the most telling first."""
 
@@ -65,7 +72,7 @@ def validate(path: str | Path, kind: str = "inference") -> Validation:
     path : str or Path
         A table with the columns that ``docs/validation.md`` lists for the kind.
     kind : str
-        ``inference``, ``training`` or ``collectives``.
+        ``inference``, ``training``, ``collectives`` or ``hpc``.
 
     Raises
     ------
