@@ -265,13 +265,17 @@ def test_sentences_and_tables_speak_of_the_plan(question, plans):
 
 def test_work_that_no_plan_knows_is_named():
     mixed = fleet.upgrade_question(MIXED, quarters=4)
-    assert "simulation" in mixed.left_out
-    assert "simulation" in story.unplanned_sentence(mixed)
+    assert "slices" in mixed.left_out
+    assert "slices" in story.unplanned_sentence(mixed)
     plan = fleet.solve(mixed.problem)
     obeys(mixed.problem, plan)
     pictures = list(mixed.problem.work.names).index("pictures")
     assert mixed.problem.work.demand[pictures, 0] == 0  # begins in the second quarter
     jobs = mixed.problem.work.demand[list(mixed.problem.work.names).index("adapters")]
+    hours = next(d for d in mixed.demands if d.name == "simulation")
+    days = {way.gpu: way.days[0] * way.gpus for way in hours.ways}
+    assert days["a100-sxm-80"] == pytest.approx(2000 / 24)  # the hours given are those of A100
+    assert days["h200-sxm-141"] < days["h100-sxm-80"] < days["a100-sxm-80"]
     assert jobs.sum() == 26  # in the year, whole ones
     assert (jobs == np.round(jobs)).all()
 

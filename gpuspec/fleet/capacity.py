@@ -1,6 +1,5 @@
 """What a unit of each workload needs on each kind of node, from the models of speed and memory."""
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -10,12 +9,15 @@ from gpuspec.catalog import Gpu
 from gpuspec.deploy import images_table, inference_question
 from gpuspec.deploy.layouts import impossible, precision_note, shortfall
 from gpuspec.deploy.options import largest_load, largest_rate
+from gpuspec.errors import InputError
+from gpuspec.fleet.demand import Demand, Way
 from gpuspec.fleet.problem import QUARTERS_A_YEAR
 from gpuspec.jobs import best_layout, run_figures, training_question
 from gpuspec.memory import sequence_kv_bytes
 from gpuspec.models import model
-from gpuspec.scenario import Images, Inference, Training
+from gpuspec.scenario import Hpc, Images, Inference, Training
 from gpuspec.scenario.records import HOURS_PER_MONTH
+from gpuspec.simulation import simulation_question, speed_table
 
 DAYS = 365.25 / QUARTERS_A_YEAR
 """Days of a quarter."""
@@ -25,40 +27,6 @@ ADAPTER_COUNTS = (1, 2, 4)
 """Numbers of GPUs below a node that are tried where only adapters are trained."""
 WORTH = 1.25
 """How much more another precision must deliver for it to be an option of its own."""
-
-
-@dataclass(frozen=True)
-class Way:
-    """One way to run a unit of a workload: on which GPU, how many, how much that does."""
-
-    gpu: str
-    precision: str
-    gpus: int
-    output: float
-    """Demand that a unit satisfies, a job: 1."""
-    days: np.ndarray
-    """(T,) of a job; 0 for a replica."""
-    allowed: np.ndarray
-    """(T,) whether deadline and limits hold."""
-    split: str
-    quantity: str
-    """Which held-out error its capacity has."""
-
-
-@dataclass(frozen=True)
-class Demand:
-    """A workload by quarter, the ways to run it, and why some GPUs have none."""
-
-    name: str
-    unit: str
-    is_job: bool
-    interruptible: bool
-    """Whether it may run on spot GPUs: jobs only, which restart from a checkpoint."""
-    demand: np.ndarray
-    hunger_bytes: float
-    hours_share: float
-    ways: tuple[Way, ...]
-    reasons: dict[str, str]
 
 
 def demand_of(
@@ -73,12 +41,14 @@ def demand_of(
         return _service(workload, devices, precisions, quarters)
     if isinstance(workload, Images):
         return _images(workload, devices, quarters)
+    if isinstance(workload, Hpc):
+        return _simulation(workload, devices, quarters)
     return _training(workload, devices, precisions, quarters)
 
 
 def covered(workload: Any) -> bool:
     """Return whether upgrade plans know what a workload needs."""
-    return isinstance(workload, Inference | Images | Training)
+    return isinstance(workload, Inference | Images | Training | Hpc)
 
 
 def _growing(workload: Any, quarters: int) -> tuple[np.ndarray, np.ndarray]:
@@ -198,23 +168,67 @@ def _images(w: Images, devices: Any, quarters: int) -> Demand:
 
 def _training(w: Training, devices: Any, precisions: Any, quarters: int) -> Demand:
     size, runs = _growing(w, quarters)
-    stages = int(np.ceil(w.deadline_days / DAYS - 1e-9))
-    done = np.arange(quarters + 1) * w.runs_per_year / QUARTERS_A_YEAR
-    since = np.maximum(np.arange(quarters) + 1 - w.from_quarter, 0)
-    jobs = (np.ceil(done[since + 1] - 1e-9) - np.ceil(done[since] - 1e-9)) * runs * stages
-    limit = min(w.deadline_days / stages, DAYS)
-    ways, reasons, hunger = [], {}, 0.0
+    jobs, stages, limit = _jobs(w, quarters, runs)
+    ways: list[Way] = []
+    reasons, hunger = {}, 0.0
+    counts = (*ADAPTER_COUNTS, *COUNTS) if w.tuning != "full" else COUNTS
+    plain = {"name": "", "growth": 0.0, "from_quarter": 1, "to_quarter": 40}
+    base = w.model_copy(update=plain)
     for device in devices:
         forms = [p for p in precisions if p in ("bf16", "fp8")] or ["bf16"]
         forms = [f for f in forms if f != "fp8" or "fp8" in device.precisions]
         for form in forms:
-            found, why, held = _runs(w, device, form, size / stages, limit, runs)
+            tried = [(c, lambda n, d=device, f=form: _run_days(base, d, f, n)) for c in counts]
+            found, why, held = _smallest(device.id, form, tried, size / stages, limit, runs)
             ways += found
             hunger = max(hunger, held)
             if not found and form == forms[0]:
                 reasons[device.id] = why
     spot = bool(getattr(w, "interruptible", True))
     return Demand(w.name, "jobs", True, spot, jobs, hunger, 1.0, tuple(ways), reasons)
+
+
+def _jobs(w: Training | Hpc, quarters: int, runs: Any) -> tuple[np.ndarray, int, float]:
+    """Return (T,) jobs of each quarter, stages of a run, days that a stage may take."""
+    stages = int(np.ceil(w.deadline_days / DAYS - 1e-9))
+    done = np.arange(quarters + 1) * w.runs_per_year / QUARTERS_A_YEAR
+    since = np.maximum(np.arange(quarters) + 1 - w.from_quarter, 0)
+    jobs = (np.ceil(done[since + 1] - 1e-9) - np.ceil(done[since] - 1e-9)) * runs * stages
+    return jobs, stages, min(w.deadline_days / stages, DAYS)
+
+
+def _simulation(w: Hpc, devices: Any, quarters: int) -> Demand:
+    """Return a simulation: hours known on one GPU, the model's ratio of speeds to the others.
+
+    A run is taken to split into cases that go side by side.
+    """
+    size, runs = _growing(w, quarters)
+    jobs, stages, limit = _jobs(w, quarters, runs)
+    ways: list[Way] = []
+    reasons, held = {}, 0.0
+    for device in devices:
+        try:
+            asked = simulation_question(w.workload, [w.reference_gpu, device.id])
+        except InputError as error:
+            if error.field not in ("gpu", "gpus"):
+                raise InputError("workloads.workload", error.value, error.valid) from None
+            reasons[device.id] = error.valid
+            continue
+        found, held = speed_table(asked).iloc[-1], float(asked.memory_bytes)
+        if not found["fits"]:
+            reasons[device.id] = "the case does not fit its memory"
+            continue
+        days = w.gpu_hours / float(found["speed"]) / 24
+        tried = [
+            (c, lambda n, d=days: (d / n, "", "cases side by side", 0.0))
+            for c in (*ADAPTER_COUNTS, *COUNTS)
+        ]
+        good, why, _ = _smallest(device.id, "fp64", tried, size / stages, limit, runs)
+        ways += good
+        if not good:
+            reasons[device.id] = why
+    spot = bool(getattr(w, "interruptible", True))
+    return Demand(w.name, "jobs", True, spot, jobs, held, 1.0, tuple(ways), reasons)
 
 
 @lru_cache(512)
@@ -244,16 +258,18 @@ def _run_days(w: Training, device: Gpu, form: str, count: int) -> tuple[float, s
     return days, "", split, float(q.network.params * kept)
 
 
-def _runs(
-    w: Training, device: Gpu, form: str, size: Any, limit: float, runs: Any
+def _smallest(
+    gpu: str, form: str, tried: Any, size: Any, limit: float, runs: Any
 ) -> tuple[list[Way], str, float]:
-    """Return the smallest numbers of GPUs that meet the deadline, as the job grows."""
-    base = w.model_copy(update={"name": "", "growth": 0.0, "from_quarter": 1, "to_quarter": 40})
-    counts = (*ADAPTER_COUNTS, *COUNTS) if w.tuning != "full" else COUNTS
+    """Return the smallest numbers of GPUs that meet the deadline, as the job grows.
+
+    `tried` holds pairs of a number and of a call that gives the days of a run on it, why there
+    is none, how it is split and the bytes that it holds.
+    """
     found: list[Way] = []
     left, why, held = np.array(runs), "no number tried meets the deadline", 0.0
-    for count in counts:
-        one, reason, split, memory = _run_days(base, device, form, count)
+    for count, call in tried:
+        one, reason, split, memory = call(count)
         days = one * size
         new = left & (days <= limit)
         why = reason or f"{count} GPUs miss the deadline by {days.max() - limit:,.1f} days"
@@ -261,7 +277,7 @@ def _runs(
             held = held or memory
             able = np.array(runs) & (days <= limit)
             days = np.where(able, days, 0.0)
-            found.append(Way(device.id, form, count, 1.0, days, able, split, "step time"))
+            found.append(Way(gpu, form, count, 1.0, days, able, split, "step time"))
             left &= ~new
         if not left.any():
             break

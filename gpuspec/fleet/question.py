@@ -10,7 +10,8 @@ import pandas as pd
 
 from gpuspec.catalog import gpu
 from gpuspec.errors import InputError
-from gpuspec.fleet.capacity import DAYS, Demand, covered, demand_of
+from gpuspec.fleet.capacity import DAYS, covered, demand_of
+from gpuspec.fleet.demand import Demand
 from gpuspec.fleet.money import NODE, kinds_of
 from gpuspec.fleet.problem import QUARTERS_A_YEAR, FleetProblem, Limits, Work, check
 from gpuspec.prices import Quote, as_date, offers, operating, read_quotes
