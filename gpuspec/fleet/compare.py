@@ -27,10 +27,15 @@ def compare(question: UpgradeQuestion) -> dict[str, Plan]:
     plans = {
         s.name: solve(q.problem, s, q.time_limit_s, q.gap, certify=s is OPTIMUM) for s in STRATEGIES
     }
-    best = min(plans.values(), key=lambda plan: plan.total_usd)
+    best = min(plans.values(), key=_rank)
     bound = plans[OPTIMUM.name].bound_usd
     plans[OPTIMUM.name] = replace(best, strategy=OPTIMUM, bound_usd=bound)
     return plans
+
+
+def _rank(plan: Plan) -> tuple[bool, float]:
+    """Order plans: those that do all the work first, then the cheaper one."""
+    return not plan.complete, plan.total_usd
 
 
 def unmet_shares(problem: FleetProblem, plan: Plan) -> dict[str, float]:
@@ -114,7 +119,7 @@ def wait_table(
             else:
                 found.append(found[-1])
         for place, wait in enumerate(waits):
-            best = min(found[place:], key=lambda plan: plan.total_usd)
+            best = min(found[place:], key=_rank)
             when = np.flatnonzero(best.bought.sum(0))
             order = int(when[0]) if len(when) else -1
             nodes = float(best.bought.sum())
