@@ -9,6 +9,7 @@ from gpuspec.widgets.panel import Panel
 from gpuspec.widgets.simulation import simulation_panel
 from gpuspec.widgets.tenants import tenants_panel
 from gpuspec.widgets.training import training_panel
+from gpuspec.widgets.upgrade import upgrade_panel
 
 __all__ = [
     "Panel",
@@ -21,4 +22,5 @@ __all__ = [
     "simulation_panel",
     "tenants_panel",
     "training_panel",
+    "upgrade_panel",
 ]

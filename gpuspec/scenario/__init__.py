@@ -1,0 +1,40 @@
+"""Scenarios: what a buyer has, needs and may spend, read from one file and checked once."""
+
+from gpuspec.scenario.reading import SHIPPED, changed, scenario, scenario_names
+from gpuspec.scenario.records import (
+    HOURS_PER_MONTH,
+    MODES,
+    Allow,
+    Budget,
+    Hpc,
+    Images,
+    Inference,
+    Limits,
+    Owned,
+    Prices,
+    Scenario,
+    Tenants,
+    Training,
+    Workload,
+)
+
+__all__ = [
+    "HOURS_PER_MONTH",
+    "MODES",
+    "SHIPPED",
+    "Allow",
+    "Budget",
+    "Hpc",
+    "Images",
+    "Inference",
+    "Limits",
+    "Owned",
+    "Prices",
+    "Scenario",
+    "Tenants",
+    "Training",
+    "Workload",
+    "changed",
+    "scenario",
+    "scenario_names",
+]
