@@ -171,13 +171,16 @@ def evidence_text(check: Check) -> str:
 
 
 def checks_table(findings: Sequence[Finding], language: str = "en") -> pd.DataFrame:
-    """Return one row a check: what was tested, the range, how often it holds, the verdict."""
+    """Return one row a check: what was tested, the range, how often it holds, the verdict.
+
+    ∞ in an estimate: the older GPU holds no request.
+    """
     rows = [
         (
             f.claim.id,
             check.what,
             range_text(check),
-            estimate_text(check),
+            estimate_text(check, " or ∞"),
             len(check.grid),
             part.share,
             published_text(check),
@@ -229,17 +232,19 @@ def estimate_text(check: Check, none: str = ", or the older GPU serves none") ->
 def published_text(check: Check) -> str:
     """Say the published figures: smallest, median, largest, how many; empty where none."""
     seen = check.measured["value"]
-    if not len(seen):
-        return ""
-    if len(seen) == 1:
-        return f"{_number(seen.iloc[0])} (1)"
+    if len(seen) < 2:
+        return _only(seen)
     ends = f"{_number(seen.min())} to {_number(seen.max())}"
     return f"{ends}, median {_number(seen.median())} ({len(seen)})"
 
 
 def _median_text(check: Check) -> str:
     seen = check.measured["value"]
-    return f"median {_number(seen.median())} of {len(seen)}" if len(seen) else ""
+    return f"median {_number(seen.median())} of {len(seen)}" if len(seen) > 1 else _only(seen)
+
+
+def _only(seen: "pd.Series[Any]") -> str:
+    return f"{_number(seen.iloc[0])} (1)" if len(seen) else ""
 
 
 def range_text(check: Check) -> str:
