@@ -137,7 +137,7 @@ def verdicts_table(findings: Sequence[Finding], language: str = "en") -> pd.Data
             f.claim.short(language),
             verdict_word(f.verdict.word, language),
             f.verdict.condition,
-            estimate_text(f.checks[f.deciding], " or ∞"),
+            _brief_estimate(f.checks[f.deciding]),
             _median_text(f.checks[f.deciding]),
         )
         for f in findings
@@ -236,6 +236,11 @@ def published_text(check: Check) -> str:
         return _only(seen)
     ends = f"{_number(seen.min())} to {_number(seen.max())}"
     return f"{ends}, median {_number(seen.median())} ({len(seen)})"
+
+
+def _brief_estimate(check: Check) -> str:
+    money = " for the money" if "for the same money" in check.what else ""
+    return estimate_text(check, " or ∞") + money
 
 
 def _median_text(check: Check) -> str:
