@@ -137,7 +137,7 @@ def verdicts_table(findings: Sequence[Finding], language: str = "en") -> pd.Data
             f.claim.short(language),
             verdict_word(f.verdict.word, language),
             f.verdict.condition,
-            _brief_estimate(f.checks[f.deciding]),
+            estimate_text(f.checks[f.deciding], " or ∞"),
             _median_text(f.checks[f.deciding]),
         )
         for f in findings
@@ -151,6 +151,8 @@ def usual_verdicts(names: str) -> pd.DataFrame:
     findings = audit(claims_question(), claim_ids(names))
     table = verdicts_table(findings).set_index("id").rename_axis("No.")
     table["verdict"] = [verdict_text(f.verdict) for f in findings]
+    money = ["for the same money" in f.checks[f.deciding].what for f in findings]
+    table.loc[money, "estimate"] += " for the same money"
     return table.drop(columns="when").rename(columns=READABLE)
 
 
@@ -236,11 +238,6 @@ def published_text(check: Check) -> str:
         return _only(seen)
     ends = f"{_number(seen.min())} to {_number(seen.max())}"
     return f"{ends}, median {_number(seen.median())} ({len(seen)})"
-
-
-def _brief_estimate(check: Check) -> str:
-    money = " for the money" if "for the same money" in check.what else ""
-    return estimate_text(check, " or ∞") + money
 
 
 def _median_text(check: Check) -> str:
