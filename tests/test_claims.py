@@ -271,8 +271,9 @@ def test_the_small_tables_of_other_notebooks_agree(question, found):
     table = jobs.size_table(*sides, question.trained[:1], question.train_gpus[:1])
     ours = training_grid(question, ((("h100-sxm-80", "bf16"), ("a100-sxm-80", "bf16")),))
     assert ours["value"].iloc[0] == pytest.approx(table["ratio"].iloc[0])
-    small = audit.usual_verdicts("C02, C14")
-    assert list(small.index) == ["C02", "C14"]
+    small = audit.usual_verdicts("C02, C09, C14")
+    assert list(small.index) == ["C02", "C09", "C14"]
+    assert small.loc["C09", "We estimate"].endswith("for the same money")
     assert small.loc["C14", "Verdict"] == audit.verdict_text(found["C14"].verdict)
     assert "times" in small.loc["C02", "We estimate"]
 
