@@ -87,10 +87,9 @@ class Speeds:
         if self.kind == "training":
             ends = training_interval(1.0, "step time, framework known")
             return 1 / float(ends[1]), 1 / float(ends[0])
-        quantity = "images" if self.kind == "images" else "throughput"
-        low, high = inference_interval(1.0, quantity)
-        inverse = self.kind == "images"  # stored as seconds an image
-        return (1 / float(high), 1 / float(low)) if inverse else (float(low), float(high))
+        # Both are errors of seconds: of an image, and of a token under the load that is asked.
+        low, high = inference_interval(1.0, "images" if self.kind == "images" else "tpot")
+        return 1 / float(high), 1 / float(low)
 
     def factor(self, gpu_id: str, precision: str, inherited: bool = False) -> np.ndarray:
         """Return one factor a sample for a GPU and a number format."""

@@ -80,7 +80,7 @@ def inference_options(
 ) -> Technical:
     """Return every GPU, format, split and load of a replica for a service of tokens."""
     w = workload
-    rows: list[dict[str, Any]] = []
+    parts: list[dict[str, Any]] = []
     curves: list[dict[str, np.ndarray]] = []
     names = gpus or scenario.allow.gpus
     weights = sorted({p for n in names for p in precision_names(scenario, n, False)})
@@ -111,14 +111,29 @@ def inference_options(
                 replica = q.replica(device, weight, tp, pp, ep)
                 why = why or _shortfall(replica, q)
                 if why:
-                    rows.append({**base, "works": False, "reason": why})
+                    parts.append({**base, "works": False, "reason": why})
                     continue
                 whole = True
                 curve, part = _curve(q, replica, base, w, loads)
-                part["curve"] = len(curves)
+                parts.append(part | {"curve": len(curves)})
                 curves.append(curve)
-                rows += part.to_dict("records")
-    return Technical(_filled(pd.DataFrame(rows)), curves)
+    return Technical(_stacked(parts), curves)
+
+
+def _stacked(parts: list[dict[str, Any]]) -> pd.DataFrame:
+    """Stack options whose cells are single values or arrays of one length, far quicker than rows."""
+    sizes = [max(np.size(v) for v in part.values()) for part in parts]
+    found = {}
+    for name in dict.fromkeys(n for part in parts for n in part):
+        blank = _DEFAULTS.get(name, "")
+        cells = [np.asarray(p.get(name, blank)) for p in parts]
+        kind = object if any(c.dtype.kind in "USO" for c in cells) else None
+        columns = [
+            np.broadcast_to(c.astype(kind) if kind else c, (n,))
+            for c, n in zip(cells, sizes, strict=True)
+        ]
+        found[name] = np.concatenate(columns)
+    return _filled(pd.DataFrame(found))
 
 
 def _split(tp: int, pp: int) -> str:
@@ -135,7 +150,7 @@ def _shortfall(replica: Any, q: Any) -> str:
 
 def _curve(
     q: Any, replica: Any, base: dict[str, Any], w: Inference, loads: int
-) -> tuple[dict[str, np.ndarray], pd.DataFrame]:
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Return how speed follows the load of a replica, and an option for each load."""
     most = float(max_concurrency(replica, q.isl, q.osl))
     total = float(w.concurrency) if w.concurrency else most
@@ -145,29 +160,31 @@ def _curve(
     found = served(q, replica, batch)
     ttft, tpot = (np.broadcast_to(found[n], batch.shape) for n in ("ttft_s", "tpot_s"))
     excess = _excess(ttft, tpot, w)
-    parts = {n: float(np.ravel(np.broadcast_to(v, batch.shape))[-1]) for n, v in found["parts"].items()}
+    parts = {
+        n: float(np.ravel(np.broadcast_to(v, batch.shape))[-1]) for n, v in found["parts"].items()
+    }
     units = np.ceil(total / batch)
     if w.request_rate:
         return _for_rate(q, replica, base, w, most)
-    one = float(sequence_kv_bytes(q.network, q.context, replica.layout.kv_bytes, base["tp"], base["pp"]))
-    part = pd.DataFrame(
-        {
-            **base,
-            "batch": batch,
-            "units": units,
-            "gpus": units * base["unit_gpus"],
-            "ttft_s": ttft,
-            "tpot_s": tpot,
-            "speed_s": tpot,
-            "hours_month": w.hours_per_month,
-            "most": most,
-            "kv_gib": one * base["unit_gpus"] / GIB,
-            "inherited": bool(replica.layout.kernels.inherited),
-            "works": True,
-            "reason": "",
-            "bound": BOUNDS[max(parts, key=lambda n: parts[n])],
-        }
+    one = float(
+        sequence_kv_bytes(q.network, q.context, replica.layout.kv_bytes, base["tp"], base["pp"])
     )
+    part = {
+        **base,
+        "batch": batch,
+        "units": units,
+        "gpus": units * base["unit_gpus"],
+        "ttft_s": ttft,
+        "tpot_s": tpot,
+        "speed_s": tpot,
+        "hours_month": w.hours_per_month,
+        "most": most,
+        "kv_gib": one * base["unit_gpus"] / GIB,
+        "inherited": bool(replica.layout.kernels.inherited),
+        "works": True,
+        "reason": "",
+        "bound": BOUNDS[max(parts, key=lambda n: parts[n])],
+    }
     return {"batch": batch, "excess": excess, "load": np.array([total])}, part
 
 
@@ -183,7 +200,7 @@ def _excess(ttft: Any, tpot: Any, w: Inference) -> np.ndarray:
 
 def _for_rate(
     q: Any, replica: Any, base: dict[str, Any], w: Inference, most: float
-) -> tuple[dict[str, np.ndarray], pd.DataFrame]:
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Return the option that just keeps the limits when requests arrive at random."""
     rate = largest_rate(q, replica)
     alone = served(q, replica, 1.0)
@@ -195,7 +212,7 @@ def _for_rate(
         over = max(float(np.max(_excess(times["ttft_s"], times["tpot_s"], w))), 1.001)
         curve = {"batch": np.array([1.0]), "excess": np.array([over]), "load": np.array([1.0])}
         row["gpus"] = np.ceil(row["units"]) * base["unit_gpus"]
-        return curve, pd.DataFrame([row])
+        return curve, row
     units = float(np.ceil(w.request_rate / rate))
     seen = arrivals(replica, w.request_rate / units, w.isl, w.osl, w.cached_share)
     row |= {"batch": float(seen["in_flight"]), "units": units, "gpus": units * base["unit_gpus"]}
@@ -204,7 +221,7 @@ def _for_rate(
     # What a replica carries is proportional to its speed: a curve through its one known point.
     ladder = np.geomspace(0.25, 4.0, 9)
     curve = {"batch": rate * ladder, "excess": ladder, "load": np.array([w.request_rate])}
-    return curve, pd.DataFrame([row])
+    return curve, row
 
 
 def training_options(
