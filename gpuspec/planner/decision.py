@@ -54,6 +54,7 @@ def decide(
     samples: int = SAMPLES,
     seed: int = SEED,
     loads: int = LOADS,
+    offers: pd.DataFrame | None = None,
 ) -> Decision:
     """Plan a scenario: enumerate, price, constrain, rank, combine.
 
@@ -65,8 +66,12 @@ def decide(
         Restrict the search to these ids.
     samples, seed : int
         Of the errors and prices; the same give the same answer.
+    loads : int
+        Loads of a replica at which its speed is computed.
+    offers : DataFrame, optional
+        As `gpuspec.planner.market.market` returns them; made of the scenario unless given.
     """
-    offers = market(scenario)
+    offers = market(scenario) if offers is None else offers
     draws = Draws(scenario, offers, samples, seed)
     options, ranked = [], []
     for place in range(len(scenario.workloads)):

@@ -1,0 +1,26 @@
+"""The planner: what to buy or rent, how to run it, how sure that is, what would change it."""
+
+from gpuspec.planner.decision import Decision, decide, front
+from gpuspec.planner.market import market
+from gpuspec.planner.nearest import nearest
+from gpuspec.planner.options import Options, pareto, priced_options
+from gpuspec.planner.reasons import rejected
+from gpuspec.planner.sensitivity import break_evens, plan_words, tornado
+from gpuspec.planner.technical import Technical, technical
+
+__all__ = [
+    "Decision",
+    "Options",
+    "Technical",
+    "break_evens",
+    "decide",
+    "front",
+    "market",
+    "nearest",
+    "pareto",
+    "plan_words",
+    "priced_options",
+    "rejected",
+    "technical",
+    "tornado",
+]
