@@ -113,9 +113,10 @@ def _uses(
 
 
 OBJECTIVES = {"cost": "cost_usd", "time": "time_s", "energy": "kwh_month"}
+GOALS = tuple(OBJECTIVES.values())
 
 
-def pareto(table: pd.DataFrame, columns: Any = tuple(OBJECTIVES.values())) -> np.ndarray:
+def pareto(table: pd.DataFrame, columns: Any = GOALS) -> np.ndarray:
     """Return which rows no other row equals or beats in all `columns` and beats in one.
 
     Sorted by the first column, a row is on the front unless an earlier one is at least as good in

@@ -44,7 +44,8 @@ def _deadline(s: Any, w: Any, row: Any, options: Options) -> str:
 
 
 def _ttft(s: Any, w: Any, row: Any, options: Options) -> str:
-    return f"first token after {row['ttft_s']:,.2f} s, {row['ttft_s'] - w.ttft_limit_s:,.2f} s too late"
+    late = row["ttft_s"] - w.ttft_limit_s
+    return f"first token after {row['ttft_s']:,.2f} s, {late:,.2f} s too late"
 
 
 def _tpot(s: Any, w: Any, row: Any, options: Options) -> str:

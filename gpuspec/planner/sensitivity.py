@@ -101,12 +101,19 @@ class Gap:
         return self._share([self._cost(i, None, factors) for i in (0, 1)])
 
     def with_scenario(self, scenario: Scenario, offers: pd.DataFrame) -> tuple[float, str]:
-        """Return the gap of the same GPUs and ways to pay under a changed question, and the best.
+        """Return the gap of the same GPUs and ways to pay under a changed question.
 
-        NaN where one of the two cannot do it any more.
+        NaN where one of the two cannot do it any more. The second value is the best plan of the
+        GPUs and ways to pay of the two, in words.
         """
         names = sorted({g for m in self.members for g in m["gpu"]})
-        found = decide(scenario, names, SAMPLES, self.draws.seed, LOADS, offers)
+        ways = {
+            (g, label) for m in self.members for g, label in zip(m["gpu"], m["label"], strict=True)
+        }
+        known = zip(offers["gpu"], offers["label"], offers["mode"], strict=True)
+        kept = [mode == "owned" or (g, label) in ways for g, label, mode in known]
+        few = offers[kept].reset_index(drop=True)
+        found = decide(scenario, names, SAMPLES, self.draws.seed, LOADS, few)
         costs = [_same_plan(found, m) for m in self.members]
         best = plan_words(found, found.best) if found.feasible else "nothing that is allowed"
         return (costs[1] - costs[0]) / costs[0], best

@@ -21,7 +21,9 @@ bound          part that takes most of the time
 ============== =============================================================================
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -31,10 +33,10 @@ from gpuspec.catalog import gpu
 from gpuspec.deploy import inference_question
 from gpuspec.deploy.layouts import impossible, shortfall
 from gpuspec.deploy.options import BOUNDS, largest_rate, served
+from gpuspec.errors import InputError
 from gpuspec.inference import arrivals, max_concurrency
 from gpuspec.inference.images import image_model, image_seconds
 from gpuspec.jobs import training_question
-from gpuspec.jobs.layouts import BOUNDS as STEP_BOUNDS
 from gpuspec.jobs.layouts import layout_table
 from gpuspec.jobs.tables import run_figures
 from gpuspec.memory import sequence_kv_bytes
@@ -66,28 +68,24 @@ class Technical:
     """``batch`` and ``excess``: how far each load is over the limits, 1 at the limit."""
 
 
-def precision_names(scenario: Scenario, device_id: str, training: bool) -> list[str]:
-    """Return the allowed formats that are worth trying on a GPU."""
-    names = list(scenario.allow.precisions)
-    if training:
-        device = gpu(device_id)
-        names = [n for n in names if n == "bf16" or (n == "fp8" and "fp8" in device.precisions)]
+def training_formats(precisions: Sequence[str], device_id: str) -> list[str]:
+    """Return the allowed formats in which a GPU can train."""
+    has = gpu(device_id).precisions
+    names = [n for n in precisions if n == "bf16" or (n == "fp8" and "fp8" in has)]
     return names or ["bf16"]
 
 
 def inference_options(
-    scenario: Scenario, workload: Inference, gpus: Any = None, loads: int = LOADS
+    workload: Inference, gpus: Sequence[str], precisions: Sequence[str], loads: int = LOADS
 ) -> Technical:
     """Return every GPU, format, split and load of a replica for a service of tokens."""
     w = workload
     parts: list[dict[str, Any]] = []
     curves: list[dict[str, np.ndarray]] = []
-    names = gpus or scenario.allow.gpus
-    weights = sorted({p for n in names for p in precision_names(scenario, n, False)})
     q = inference_question(
         w.model,
-        list(names),
-        weights,
+        list(gpus),
+        list(precisions),
         w.kv_precision,
         w.isl,
         w.osl,
@@ -121,7 +119,7 @@ def inference_options(
 
 
 def _stacked(parts: list[dict[str, Any]]) -> pd.DataFrame:
-    """Stack options whose cells are single values or arrays of one length, far quicker than rows."""
+    """Stack options whose cells are values or arrays of one length: far quicker than rows."""
     sizes = [max(np.size(v) for v in part.values()) for part in parts]
     found = {}
     for name in dict.fromkeys(n for part in parts for n in part):
@@ -225,12 +223,16 @@ def _for_rate(
 
 
 def training_options(
-    scenario: Scenario, workload: Training, gpus: Any = None, every: bool = False
+    workload: Training,
+    gpus: Sequence[str],
+    precisions: Sequence[str],
+    most_gpus: int = 0,
+    every: bool = False,
 ) -> Technical:
     """Return the best layout (or `every` one) of each GPU, format and number of GPUs."""
     w, parts = workload, []
-    for name in gpus or scenario.allow.gpus:
-        for compute in precision_names(scenario, name, True):
+    for name in gpus:
+        for compute in training_formats(precisions, name):
             q = training_question(
                 w.model,
                 name,
@@ -243,8 +245,9 @@ def training_options(
                 w.framework,
                 w.tuning,
             )
-            for count in training_counts(q, scenario.limits.gpus):
-                table = layout_table(q, q.gpus[0], count)
+            bare = q.model_copy(update={"tokens": 1.0, "deadline_days": 1.0})
+            for count in training_counts(q, most_gpus):
+                table = _layouts(bare, count)
                 parts.append(_job_rows(q, w, compute, count, table, every))
     return Technical(_filled(pd.concat(parts, ignore_index=True)))
 
@@ -306,14 +309,13 @@ def _layout_words(rows: pd.DataFrame) -> list[str]:
     return words
 
 
-def images_options(scenario: Scenario, workload: Images, gpus: Any = None) -> Technical:
+def images_options(workload: Images, gpus: Sequence[str]) -> Technical:
     """Return how many of each GPU generate the asked images a second."""
     w, rows = workload, []
-    for name in gpus or scenario.allow.gpus:
+    for name in gpus:
         parts = image_seconds(image_model(w.model), gpu(name), w.steps, w.size, w.size, w.stack)
         seconds = float(sum(parts.values()))
         need = w.images_per_s * seconds / HEADROOM
-        curve = {"batch": np.geomspace(0.1, 10, 9) * HEADROOM / seconds}
         units = float(np.ceil(need))
         rows.append(
             {
@@ -323,7 +325,7 @@ def images_options(scenario: Scenario, workload: Images, gpus: Any = None) -> Te
                 "tp": 1,
                 "pp": 1,
                 "unit_gpus": 1,
-                "batch": curve["batch"][4],
+                "batch": HEADROOM / seconds,
                 "units": units,
                 "gpus": units,
                 "speed_s": seconds,
@@ -382,18 +384,38 @@ def _filled(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def technical(scenario: Scenario, place: int, gpus: Any = None, loads: int = LOADS) -> Technical:
-    """Return the options of workload number `place` before prices."""
-    workload = scenario.workloads[place]
+    """Return the options of workload number `place` before prices.
+
+    What was computed is kept: a change of hours, prices or horizon computes nothing again.
+    """
+    workload: Any = scenario.workloads[place]
+    names = tuple(gpus or scenario.allow.gpus)
+    hours = getattr(workload, "hours_per_month", None)
+    if hours is not None:
+        workload = workload.model_copy(update={"hours_per_month": HOURS_PER_MONTH})
+    # Only what matters for speed is part of the key.
+    plain = {"from_quarter": 1, "to_quarter": 40, "growth": 0.0, "interruptible": True}
+    workload = workload.model_copy(update=plain)
+    found = _technical(workload, names, scenario.allow.precisions, scenario.limits.gpus, loads)
+    if hours is None:
+        return found
+    return Technical(found.table.assign(hours_month=float(hours)), found.curves)
+
+
+@lru_cache(128)
+def _technical(
+    workload: Any, gpus: tuple[str, ...], precisions: Any, most_gpus: int, loads: int
+) -> Technical:
     if isinstance(workload, Inference):
-        return inference_options(scenario, workload, gpus, loads)
+        return inference_options(workload, gpus, precisions, loads)
     if isinstance(workload, Training):
-        return training_options(scenario, workload, gpus)
+        return training_options(workload, gpus, precisions, most_gpus)
     if isinstance(workload, Images):
-        return images_options(scenario, workload, gpus)
-    from gpuspec.errors import InputError
-
-    valid = "the planner takes training, inference and images; see the other notebooks for it"
-    raise InputError(f"workloads[{place}].kind", workload.kind, valid)
+        return images_options(workload, gpus)
+    valid = "the planner takes training, inference and images"
+    raise InputError("workloads.kind", workload.kind, valid)
 
 
-__all__ = ["STEP_BOUNDS", "Technical", "technical"]
+@lru_cache(1024)
+def _layouts(question: Any, count: int) -> pd.DataFrame:
+    return layout_table(question, question.gpus[0], count)
