@@ -5,7 +5,7 @@ from gpuspec.planner.market import market
 from gpuspec.planner.nearest import nearest
 from gpuspec.planner.options import Options, pareto, priced_options
 from gpuspec.planner.reasons import rejected
-from gpuspec.planner.sensitivity import break_evens, plan_words, tornado
+from gpuspec.planner.sensitivity import break_evens, gap, plan_words, tornado
 from gpuspec.planner.technical import Technical, technical
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "break_evens",
     "decide",
     "front",
+    "gap",
     "market",
     "nearest",
     "pareto",

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from gpuspec.planner.draws import SAMPLES, SEED, Draws
+from gpuspec.planner.draws import SAMPLES, SEED, Draws, cost_of
 from gpuspec.planner.market import market
 from gpuspec.planner.options import Options, pareto, priced_options
 from gpuspec.planner.plans import Plans, policies
@@ -40,6 +41,17 @@ class Decision:
     def runner_up(self) -> Any:
         """Return the best plan that takes other GPUs or pays for them otherwise; None if none."""
         return self.policies.iloc[1] if len(self.policies) > 1 else None
+
+    def pools(self, plan: Any) -> dict[tuple[str, str], float]:
+        """Return the GPUs to get of each kind and way to pay: shared in turns, whole servers."""
+        chosen = self.plans.chosen(plan["choice"], central=True)
+        sizes = cost_of(self.plans.draws, chosen)["pools"]
+        rows = self.plans.draws.rows
+        found: dict[tuple[str, str], float] = {}
+        for place, size in sizes.items():
+            key = (str(rows[place]["gpu"]), str(rows[place]["mode"]))
+            found[key] = found.get(key, 0.0) + float(np.max(size))
+        return found
 
     def members(self, plan: Any) -> pd.DataFrame:
         """Return the option of each workload in a plan, with the workload's name."""

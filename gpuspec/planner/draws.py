@@ -105,6 +105,8 @@ class Draws:
         curve = options.technical.curves[int(tech["curve"])]
         batch, over, load = curve["batch"], curve["excess"], float(curve["load"][0])
         within = within_limits(batch, over, speed)
+        if "whole" in curve:  # requests in flight come in whole numbers
+            within = np.floor(within + 1e-6)
         if self.scenario.objective != "cost":
             within = np.minimum(within, float(tech["batch"]))
         excess = np.maximum(over[0] / speed - 1, 0.0)

@@ -53,7 +53,10 @@ def quotes(scenario: Scenario) -> list[Quote] | None:
     """Return the prices of one's own: those of the file, then those of the scenario."""
     p = scenario.prices
     mine = list(read_quotes(p.file)) if p.file else []
-    mine += [_quote(dict(q), f"prices.quotes[{i}]") for i, q in enumerate(p.quotes)]
+    if isinstance(p.quotes, str):
+        mine += read_quotes(p.quotes)
+    else:
+        mine += [_quote(dict(q), f"prices.quotes[{i}]") for i, q in enumerate(p.quotes)]
     return mine or None
 
 

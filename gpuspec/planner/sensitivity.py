@@ -136,7 +136,11 @@ def plan_words(decision: Decision, plan: Any) -> str:
     """Return the GPUs of a plan in words, such as ``4 x h200-sxm-141 (own)``."""
     members = decision.plans.members(plan["choice"])
     groups = members.groupby(["gpu", "label"], sort=False)["gpus"].sum()
-    return ", ".join(f"{n:,.0f} x {gpu} ({label})" for (gpu, label), n in groups.items())
+    return ", ".join(f"{n:,.0f} x {gpu} ({label})" for (gpu, label), n in _pairs(groups))
+
+
+def _pairs(groups: Any) -> Any:
+    return groups.items()
 
 
 def tornado(decision: Decision) -> pd.DataFrame:
@@ -150,9 +154,11 @@ def tornado(decision: Decision) -> pd.DataFrame:
         runner-up is cheaper; NaN where one of them is not possible), ``flips``, ``best`` (the
         best plan at the end that flips).
     """
+    columns = ["input", "from_", "to", "low", "high", "best"]
+    if decision.runner_up is None:
+        return pd.DataFrame(columns=[*columns, "flips", "reach"]).astype({"flips": bool})
     gap = Gap(decision)
     rows = [*_price_rows(gap), *_speed_rows(gap), *_load_rows(gap)]
-    columns = ["input", "from_", "to", "low", "high", "best"]
     found = pd.DataFrame(rows, columns=columns)
     ends = found[["low", "high"]].to_numpy(float)
     found["flips"] = (ends < 0).any(axis=1)
@@ -234,12 +240,25 @@ def _load_rows(gap: Gap) -> list[tuple[Any, ...]]:
     return rows
 
 
+def gap(decision: Decision) -> float:
+    """Return what the runner-up costs more, over the cost of the recommended plan."""
+    return Gap(decision).value if decision.runner_up is not None else 0.0
+
+
 def break_evens(decision: Decision, tornado_rows: pd.DataFrame) -> pd.DataFrame:
     """Return the values at which the runner-up would cost the same as the recommended plan.
 
-    Columns: ``input``, ``now``, ``flips_at`` (in words), ``far`` (how far away, as a share;
-    infinite where nothing in reach flips it).
+    Returns
+    -------
+    DataFrame
+        ``kind`` (price, load or use), ``what`` (the offer's label, the load's name), ``gpu``,
+        ``input``, ``now``, ``flips_at`` (in words), ``at`` and ``value`` (as numbers: factor on
+        the load, price), ``far`` (how far away, as a share; infinite where nothing in reach
+        flips it); the nearest first.
     """
+    columns = ["kind", "what", "gpu", "input", "now", "flips_at", "at", "value", "far"]
+    if decision.runner_up is None:
+        return pd.DataFrame(columns=columns)
     gap, rows = Gap(decision), []
     for place in sorted({int(o) for m in gap.members for o in m["offer"]}):
         offer = gap.draws.rows[place]
@@ -248,14 +267,18 @@ def break_evens(decision: Decision, tornado_rows: pd.DataFrame) -> pd.DataFrame:
         if not now > 0:
             continue
         factor = _price_root(gap, place)
-        text = "no price does" if factor is None else _written(now * factor, own)
+        at = np.nan if factor is None else now * factor
+        text = "no price does" if factor is None else _written(at, own)
+        name = f"Price of {offer['gpu']}, {offer['label']}"
         far = np.inf if factor is None else abs(factor - 1)
-        rows.append((f"Price of {offer['gpu']}, {offer['label']}", _written(now, own), text, far))
-    rows += [
-        _load_root(gap.value, r) for r in tornado_rows.to_dict("records") if "times" in r["to"]
-    ]
+        rows.append(
+            ("price", offer["mode"], offer["gpu"], name, _written(now, own), text, at, now, far)
+        )
+    loads: list[dict[str, Any]] = tornado_rows.to_dict("records")
+    rows += [_load_root(gap.value, r) for r in loads if "times" in r["to"]]
     rows += _utilisation(decision)
-    return pd.DataFrame(rows, columns=["input", "now", "flips_at", "far"])
+    found = pd.DataFrame(rows, columns=columns)
+    return found.sort_values("far", kind="stable", ignore_index=True)
 
 
 def _written(value: float, own: bool) -> str:
@@ -281,10 +304,12 @@ def _load_root(now: float, row: dict[str, Any]) -> tuple[Any, ...]:
     for factor, share in ends:
         if share == share and share < 0 <= now:
             at = float(np.exp(np.log(factor) * now / (now - share)))
-            return (row["input"], "as asked", f"{at:.2g} times", abs(np.log(at)))
+            name, words = row["input"], f"{at:.2g} times"
+            return ("load", name, "", name, "as asked", words, at, 1.0, abs(np.log(at)))
     known = [f for f, share in ends if share == share]
     reach = f"nothing from {min([*known, 1]):.2g} to {max([*known, 1]):.2g} times"
-    return (row["input"], "as asked", reach, np.inf)
+    name = row["input"]
+    return ("load", name, "", name, "as asked", reach, np.nan, 1.0, np.inf)
 
 
 def _utilisation(decision: Decision) -> list[tuple[Any, ...]]:
@@ -306,7 +331,8 @@ def _utilisation(decision: Decision) -> list[tuple[Any, ...]]:
         )
         share = float(found)
         text = f"{share:.0%} of all hours" if np.isfinite(share) else "never"
-        rows.append((f"Own {name} instead of on-demand", "", text, np.inf))
+        words = f"Own {name} instead of on-demand"
+        rows.append(("use", "own", name, words, "", text, share, np.nan, np.inf))
     return rows
 
 

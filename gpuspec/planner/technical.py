@@ -49,7 +49,8 @@ SPLITS = ((1, 1), (2, 1), (4, 1), (8, 1), (2, 2), (4, 2), (8, 2))
 """Tensor-parallel sizes and pipeline stages of a replica that are tried."""
 LOADS = 32
 """Loads of a replica at which its speed is computed, from one request to a full memory."""
-EVEN = 8
+EVEN = 24
+"""Numbers of replicas that are tried one by one."""
 BEST_MFU, WORST_MFU = 0.7, 0.15
 """Shares of the peak between which a training job lies: they bound the counts that are tried."""
 MOST_COUNTS = 7
@@ -153,8 +154,8 @@ def _curve(
     most = float(max_concurrency(replica, q.isl, q.osl))
     total = float(w.concurrency) if w.concurrency else most
     end = max(min(most, total), 1.0)
-    even = np.floor(total / np.arange(1, EVEN + 1))  # the load shared by few replicas
-    batch = np.unique(np.floor([*np.geomspace(1, end, loads), *even[(even >= 1) & (even <= end)]]))
+    even = np.ceil(total / np.arange(1, EVEN + 1))  # the load shared by few replicas
+    batch = np.unique([*np.floor(np.geomspace(1, end, loads)), *even[even <= end]])
     found = served(q, replica, batch)
     ttft, tpot = (np.broadcast_to(found[n], batch.shape) for n in ("ttft_s", "tpot_s"))
     excess = _excess(ttft, tpot, w)
@@ -183,7 +184,7 @@ def _curve(
         "reason": "",
         "bound": BOUNDS[max(parts, key=lambda n: parts[n])],
     }
-    return {"batch": batch, "excess": excess, "load": np.array([total])}, part
+    return {"batch": batch, "excess": excess, "load": np.array([total]), "whole": np.ones(1)}, part
 
 
 def _excess(ttft: Any, tpot: Any, w: Inference) -> np.ndarray:

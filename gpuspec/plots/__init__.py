@@ -2,6 +2,7 @@
 
 from gpuspec.plots.catalogue import dense_against_sparse, rates_by_precision, roofline
 from gpuspec.plots.common import gpu_colors, save
+from gpuspec.plots.decision import option_front, plan_costs, probability_bars, tornado_bars
 from gpuspec.plots.inference import (
     grouped_bars,
     latency_by_rate,
@@ -44,6 +45,9 @@ __all__ = [
     "latency_throughput",
     "mfu_by_layout",
     "network_scaling",
+    "option_front",
+    "plan_costs",
+    "probability_bars",
     "rates_by_precision",
     "ratio_by_size",
     "roofline",
@@ -54,6 +58,7 @@ __all__ = [
     "step_shares",
     "tensor_shares",
     "throughput_by_context",
+    "tornado_bars",
     "training_memory",
     "validation_scatter",
     "waiting_bars",

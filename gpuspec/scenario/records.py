@@ -98,9 +98,9 @@ class Prices(_Strict):
     """Where prices come from and how they are read."""
 
     file: str = ""
-    """A CSV file whose rows outrank the shipped ones."""
-    quotes: tuple[dict[str, Any], ...] = ()
-    """Quotes of one's own; each outranks everything else for its GPU and mode."""
+    """A file with quotes of one's own, CSV or YAML; they outrank everything else."""
+    quotes: tuple[dict[str, Any], ...] | str = ()
+    """More of them: rows, or a text such as ``h100-sxm-80:on-demand=2.10``."""
     drift: Literal["down", "flat", "up"] = "flat"
     utilization: Annotated[float, Field(gt=0, le=1)] = 0.65
     """Share of the hours that GPUs in use are busy: the rest of the time they draw idle power."""

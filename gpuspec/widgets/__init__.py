@@ -1,5 +1,6 @@
 """Control panels for JupyterLab: widgets around the same calls that made the static picture."""
 
+from gpuspec.widgets.decision import decision_panel
 from gpuspec.widgets.inference import inference_panel
 from gpuspec.widgets.interconnect import interconnect_panel
 from gpuspec.widgets.memory import serving_panel
@@ -8,6 +9,7 @@ from gpuspec.widgets.training import training_panel
 
 __all__ = [
     "Panel",
+    "decision_panel",
     "inference_panel",
     "interconnect_panel",
     "serving_panel",
