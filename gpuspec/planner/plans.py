@@ -222,7 +222,7 @@ def _groups(plans: Plans, ranked: pd.DataFrame) -> list[tuple[str, np.ndarray]]:
     names = list(dict.fromkeys(g for c in plans.candidates for g in c["gpu"]))
     groups += [(f"{g} for all", (gpus == g).all(axis=0)) for g in names]
     owned = np.isin(modes, ("own", "owned"))
-    groups += [("all rented", ~owned.any(axis=0)), ("all owned", owned.all(axis=0))]
+    groups += [("all rented", ~owned.any(axis=0)), ("all bought", owned.all(axis=0))]
     jobs = np.array([w.kind in JOBS for w in plans.scenario.workloads])
     if jobs.any() and not jobs.all():
         for train, serve in product(names, names):

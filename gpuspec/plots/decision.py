@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
-from gpuspec.plots.common import MARKERS, blank_axes, gpu_colors, headline
+from gpuspec.plots.common import MARKERS, blank_axes, chinese_fonts, gpu_colors, headline
 
 BEST, OTHER = "#0072B2", "#bbbbbb"
 LOW, HIGH = "#56B4E9", "#E69F00"
-MOST_PLANS = 8
+MOST_PLANS = 6
 
 
 def plan_costs(
@@ -24,8 +25,15 @@ def plan_costs(
     `labels` name the plans in the order of the table; `unit` names the axis and `factor` turns
     USD into it. The first plan is the recommended one.
     """
+    with chinese_fonts([*labels, unit, title]):
+        return _plan_costs(plans, labels, unit, factor, title)
+
+
+def _plan_costs(
+    plans: pd.DataFrame, labels: Sequence[str], unit: str, factor: float, title: str
+) -> Figure:
     shown = plans.head(MOST_PLANS)
-    figure, axes = blank_axes(7.0, 0.75 + 0.34 * max(len(shown), 1))
+    figure, axes = blank_axes(7.0, 0.6 + 0.27 * max(len(shown), 1))
     if shown.empty:
         return _nothing(figure, axes, "no plan keeps all limits")
     scale = 1e-6 if shown["high"].max() * factor >= 2e6 else 1e-3
@@ -38,7 +46,7 @@ def plan_costs(
     end = float(values[:, 2].max())
     for y, row in enumerate(shown.to_dict("records")):
         axes.text(end * 1.02, y, f"{row['probability'] * 100:.0f} %", va="center", fontsize=8)
-    axes.set_yticks(place, [fill(label, 44) for label in labels[: len(shown)]], fontsize=8)
+    axes.set_yticks(place, list(labels[: len(shown)]), fontsize=8)
     axes.get_yticklabels()[0].set_fontweight("bold")
     axes.set_ylim(len(shown) - 0.45, -0.55)
     axes.set_xlim(0, end * 1.13)
@@ -97,18 +105,19 @@ def option_front(
     )
     axes.set(xscale="log", yscale="log", xlabel=time_name, ylabel="1,000 USD over the horizon")
     for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+        axis.set_minor_locator(NullLocator())
         axis.set_major_formatter("{x:,g}")
-        axis.set_minor_formatter("{x:,g}")
     axes.tick_params(which="both", labelsize=7)
     headline(axes, title)
     axes.legend(fontsize=7.5, frameon=False, ncols=2)
     return figure
 
 
-def tornado_bars(table: pd.DataFrame, now: float, title: str, most: int = 12) -> Figure:
+def tornado_bars(table: pd.DataFrame, now: float, title: str, most: int = 9) -> Figure:
     """Draw how each input moves the gap between the runner-up and the recommended plan."""
     shown = table.head(most)
-    figure, axes = blank_axes(7.0, 0.9 + 0.36 * max(len(shown), 1))
+    figure, axes = blank_axes(7.4, 0.8 + 0.28 * max(len(shown), 1))
     if shown.empty:
         return _nothing(figure, axes, "no input moves the gap")
     axes.grid(axis="y", visible=False)
@@ -130,7 +139,7 @@ def tornado_bars(table: pd.DataFrame, now: float, title: str, most: int = 12) ->
                 label={"low": "low end", "high": "high end"}[name] if y == 0 else None,
             )
     names = [f"{r['input']}: {r['from_']} to {r['to']}" for r in shown.to_dict("records")]
-    axes.set_yticks(range(len(shown)), [fill(n, 46) for n in names], fontsize=7.5)
+    axes.set_yticks(range(len(shown)), [fill(n, 62) for n in names], fontsize=7)
     axes.set_ylim(len(shown) - 0.45, -0.55)
     axes.axvline(0, color="black", linewidth=1.2)
     axes.axvline(now * 100, color="#666666", linewidth=0.8, linestyle=":")

@@ -1,5 +1,6 @@
 """The decision in sentences, in English and from the gettext catalogue."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -82,6 +83,26 @@ def gpus_of(decision: Decision, plan: Any) -> str:
     members = decision.plans.members(plan["choice"])
     counts = members.groupby("gpu", sort=False)["gpus"].sum()
     return " + ".join(f"{n:,.0f} {short_gpu(str(g))}" for g, n in counts.items())
+
+
+def plan_labels(decision: Decision, language: str = "en") -> list[str]:
+    """Return what each plan is and its GPUs, short enough for a picture."""
+    say = translator(language)
+    return [
+        f"{policy_words(row['policy'].split('; ')[0], say)}{say(': ')}{gpus_of(decision, row)}"
+        for row in decision.policies.to_dict("records")
+    ]
+
+
+def policy_words(policy: str, say: Words) -> str:
+    """Return what a plan is, with GPUs as buyers call them."""
+    if policy.endswith(" for all"):
+        return say("{gpu} for all").format(gpu=short_gpu(policy.removesuffix(" for all")))
+    match = re.fullmatch(r"jobs on (\S+), services on (\S+)", policy)
+    if match:
+        text = say("jobs on {jobs}, services on {services}")
+        return text.format(jobs=short_gpu(match[1]), services=short_gpu(match[2]))
+    return say(policy)
 
 
 def decision_finding(decision: Decision, language: str = "en") -> str:

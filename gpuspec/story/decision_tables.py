@@ -11,15 +11,16 @@ from gpuspec.language import translator
 from gpuspec.planner import Decision, front, nearest, rejected
 from gpuspec.story.decision import gpus_of, short_gpu
 
-MOST_ROWS = 14
+MOST_ROWS = 10
 POINTS = 1500
 """Options that a picture shows at most."""
 
 
-def money_axis(decision: Decision) -> tuple[str, float]:
+def money_axis(decision: Decision, language: str = "en") -> tuple[str, float]:
     """Return the name of an axis of costs and the factor from USD to its currency."""
     prices = decision.scenario.prices
-    return prices.currency, prices.usd_cny if prices.currency == "CNY" else 1.0
+    name = translator(language)(prices.currency)
+    return name, prices.usd_cny if prices.currency == "CNY" else 1.0
 
 
 def plans_caption(decision: Decision, language: str = "en") -> str:
@@ -46,7 +47,7 @@ def plans_table(decision: Decision) -> pd.DataFrame:
         (
             gpus_of(decision, row),
             row["policy"],
-            *(f"{row[n] / 1e3:,.4g}" for n in ("expected_usd", "low", "high", "upfront_usd")),
+            *(_thousands(row[n]) for n in ("expected_usd", "low", "high", "upfront_usd")),
             f"{row['power_kw']:,.0f}" if row["power_kw"] else "",
             f"{row['probability'] * 100:.0f} %",
             f"{row['near'] * 100:.0f} %",
@@ -55,6 +56,10 @@ def plans_table(decision: Decision) -> pd.DataFrame:
     ]
     heads = ["GPUs", "What it is", "Cost", "low", "high", "Capital", "kW", "Best", "Within 5 %"]
     return pd.DataFrame(rows, columns=heads).set_index("GPUs")
+
+
+def _thousands(value: float) -> str:
+    return f"{value / 1e3:,.0f}" if value >= 1e5 else f"{value / 1e3:,.3g}"
 
 
 def costliest(decision: Decision) -> int:
