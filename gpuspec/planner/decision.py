@@ -1,6 +1,7 @@
 """The answer: options, rankings and plans of a whole scenario, computed once."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -24,8 +25,11 @@ class Decision:
     options: list[Options]
     candidates: list[pd.DataFrame]
     plans: Plans
-    policies: pd.DataFrame
-    """Plans to choose between, best first; empty where nothing is feasible."""
+
+    @cached_property
+    def policies(self) -> pd.DataFrame:
+        """Return the plans to choose between, best first; empty where nothing is feasible."""
+        return policies(self.plans)
 
     @property
     def feasible(self) -> bool:
@@ -92,7 +96,7 @@ def decide(
         options.append(found)
         ranked.append(candidates(scenario, found, draws))
     plans = Plans(scenario, options, ranked, draws)
-    return Decision(scenario, offers, options, ranked, plans, policies(plans))
+    return Decision(scenario, offers, options, ranked, plans)
 
 
 def _devices(scenario: Scenario) -> list[str]:

@@ -1,6 +1,7 @@
 """Plans: an option for every workload at once, one kind of GPU for all or each its own."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from itertools import product
 from typing import Any
 
@@ -42,9 +43,10 @@ class Plans:
         self._needs: dict[tuple[int, int], Need] = {}
         self._central: dict[tuple[int, int], Need] = {}
         self._scores: dict[tuple[int, ...], float] = {}
-        self.table = self._enumerated()
 
-    def _enumerated(self) -> pd.DataFrame:
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """Return all combinations with their totals."""
         per = max(int(MOST_PLANS ** (1 / len(self.candidates))), 4)
         pools = [_shortlist(c, per) for c in self.candidates]
         if not all(pools):

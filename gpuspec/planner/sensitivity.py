@@ -115,8 +115,8 @@ class Gap:
         few = offers[kept].reset_index(drop=True)
         found = decide(scenario, names, SAMPLES, self.draws.seed, LOADS, few)
         costs = [_same_plan(found, m) for m in self.members]
-        best = plan_words(found, found.best) if found.feasible else "nothing that is allowed"
-        return (costs[1] - costs[0]) / costs[0], best
+        share = (costs[1] - costs[0]) / costs[0]
+        return share, plan_words(found, found.best) if share < 0 else ""
 
 
 def _same_plan(found: Decision, members: pd.DataFrame) -> float:
@@ -232,7 +232,7 @@ def _load_rows(gap: Gap) -> list[tuple[Any, ...]]:
             except ValueError:  # longer than the model's context, say
                 share, words = float("nan"), ""
             found.append(share)
-            best = words if share < 0 else best
+            best = words or best
         ends = [f"{f:.2g} times" for f in (low, high)]
         if what == "horizon":
             ends = [f"{scaled(s, what, f).horizon_months} months" for f in (low, high)]

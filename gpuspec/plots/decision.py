@@ -36,8 +36,7 @@ def _plan_costs(
     figure, axes = blank_axes(7.0, 0.6 + 0.27 * max(len(shown), 1))
     if shown.empty:
         return _nothing(figure, axes, "no plan keeps all limits")
-    scale = 1e-6 if shown["high"].max() * factor >= 2e6 else 1e-3
-    values = shown[["expected_usd", "low", "high"]].to_numpy(float) * factor * scale
+    values = shown[["expected_usd", "low", "high"]].to_numpy(float) * factor
     place = np.arange(len(shown))
     colors = [BEST, *[OTHER] * (len(shown) - 1)]
     axes.barh(place, values[:, 0], 0.62, color=colors, edgecolor="black", linewidth=0.4)
@@ -53,11 +52,16 @@ def _plan_costs(
     axes.grid(axis="y", visible=False)
     axes.grid(axis="x", color="#dddddd", linewidth=0.6)
     axes.xaxis.set_major_formatter("{x:,g}")
-    axes.set_xlabel(unit + (" (10⁶)" if scale == 1e-6 else " (10³)"), fontsize=8)
+    axes.set_xlabel(unit, fontsize=8)
     axes.tick_params(axis="x", labelsize=8)
-    if title:
-        headline(axes, title)
+    _titled(figure, title)
     return figure
+
+
+def _titled(figure: Figure, title: str, width: int = 92) -> None:
+    """Put a finding above the whole picture, labels of its rows included."""
+    if title:
+        figure.suptitle(fill(title, width), x=0.01, ha="left", fontsize=9, fontweight="bold")
 
 
 def _nothing(figure: Figure, axes: Axes, words: str) -> Figure:
@@ -80,10 +84,10 @@ def option_front(
         axes.scatter(
             group["time_s"],
             group["cost_usd"] / 1e3,
-            s=9,
+            s=14,
             color=colors[str(name)],
             marker=MARKERS[i % len(MARKERS)],
-            alpha=0.35,
+            alpha=0.5,
             linewidth=0,
             label=str(name),
             rasterized=True,
@@ -147,7 +151,7 @@ def tornado_bars(table: pd.DataFrame, now: float, title: str, most: int = 9) -> 
         "runner-up costs so many % more than the recommendation (left of 0: it wins)", fontsize=8
     )
     axes.tick_params(axis="x", labelsize=8)
-    headline(axes, title)
+    _titled(figure, title)
     axes.legend(fontsize=7.5, frameon=False, loc="lower right")
     return figure
 
@@ -190,6 +194,6 @@ def probability_bars(tables: Sequence[tuple[str, pd.DataFrame]], title: str) -> 
     axes.set_xlim(0, 1)
     axes.set_xticks([])
     axes.spines[["bottom", "left"]].set_visible(False)
-    headline(axes, title)
+    _titled(figure, title)
     figure.legend(fontsize=7.5, frameon=False, ncols=4, loc="outside lower left")
     return figure

@@ -14,6 +14,7 @@ from typing import Any
 from gpuspec.errors import InputError
 from gpuspec.files import write_atomically
 from gpuspec.report.execute import NotebookError, execute
+from gpuspec.report.many import Outcome, build_all
 from gpuspec.report.notebooks import (
     Notebook,
     Parameter,
@@ -28,8 +29,10 @@ __all__ = [
     "FORMATS",
     "Notebook",
     "NotebookError",
+    "Outcome",
     "Parameter",
     "build",
+    "build_all",
     "check_parameters",
     "find",
     "inspect",

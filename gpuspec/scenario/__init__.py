@@ -5,6 +5,7 @@ from gpuspec.scenario.reading import (
     asked_scenario,
     changed,
     owned_list,
+    parsed,
     scenario,
     scenario_names,
 )
@@ -44,6 +45,7 @@ __all__ = [
     "asked_scenario",
     "changed",
     "owned_list",
+    "parsed",
     "scenario",
     "scenario_names",
 ]

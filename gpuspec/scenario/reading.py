@@ -279,3 +279,15 @@ def owned_list(text: str) -> list[dict[str, Any]]:
             raise InputError("owned", text, "write it as 16 x A100, 8 x H100")
         found.append({"gpu": match[2], "count": int(match[1])})
     return found
+
+
+def parsed(text: str) -> Any:
+    """Read a value as YAML does: a number, a list, a text.
+
+    >>> parsed("2e11"), parsed("[A100, H100]"), parsed("H100 PCIe")
+    (200000000000.0, ['A100', 'H100'], 'H100 PCIe')
+    """
+    try:
+        return float(text) if re.fullmatch(r"[+-]?[\d.]+e[+-]?\d+", text) else yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text

@@ -3,6 +3,7 @@
 from gpuspec.story.common import listed, time_with_interval
 from gpuspec.story.decision import (
     answer_page,
+    answer_record,
     confidence_sentence,
     decision_finding,
     flips_finding,
@@ -65,6 +66,7 @@ from gpuspec.story.training import (
 
 __all__ = [
     "answer_page",
+    "answer_record",
     "arrivals_finding",
     "bandwidth_finding",
     "bandwidth_sentences",

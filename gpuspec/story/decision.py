@@ -291,9 +291,8 @@ def answer_page(decision: Decision, evens: pd.DataFrame | None, language: str = 
     """Return the text of page 1 as Markdown: answer, cost, confidence, reasons, what changes it."""
     say = translator(language)
     if not decision.feasible:
-        return f"**{decision_finding(decision, language)}.** " + nearest_sentences(
-            decision, language
-        )
+        finding = decision_finding(decision, language) + say(".")
+        return f"**{finding}** {nearest_sentences(decision, language)}"
     stop = say(".")
     flips = say("; ").join(changes(decision, evens, language)) if evens is not None else ""
     lines = [
@@ -340,13 +339,18 @@ def nearest_sentences(decision: Decision, language: str = "en") -> str:
             text.format(
                 name=row["workload"],
                 what=say(row["what"]),
-                needed=row["needed"],
-                asked=row["asked"],
+                needed=_unit(row["needed"], say),
+                asked=_unit(row["asked"], say),
                 amount=amount,
                 option=row["option"],
             )
         )
     return " ".join(said)
+
+
+def _unit(amount: str, say: Words) -> str:
+    number, space, unit = amount.partition(" ")
+    return number + space + say(unit)
 
 
 def members_table(decision: Decision, language: str = "en") -> pd.DataFrame:
@@ -371,7 +375,7 @@ def members_table(decision: Decision, language: str = "en") -> pd.DataFrame:
                 row["workload"],
                 short_gpu(row["gpu"]),
                 many,
-                f"{row['precision'].upper()}, {row['split']}",
+                f"{row['precision'].upper()}, {say(row['split'])}",
                 say(MODES[row["mode"]]),
                 money(row["expected_usd"] / months, decision, language),
             )
@@ -403,3 +407,34 @@ def front_finding(name: str, table: pd.DataFrame) -> str:
     return (
         f"{name}: {len(table)} options that no other beats, {high / low:,.1f} times apart; {gpus}"
     )
+
+
+def answer_record(decision: Decision, evens: pd.DataFrame | None) -> dict[str, Any]:
+    """Return the answer as plain values, for programs; nothing in it is NaN."""
+    s = decision.scenario
+    found: dict[str, Any] = {"scenario": s.name, "objective": s.objective}
+    found["feasible"] = decision.feasible
+    if not decision.feasible:
+        table = nearest(s, decision.options, decision.plans)
+        table["far"] = table["far"].where(np.isfinite(table["far"]), None)
+        return found | {"what_must_give": table.to_dict("records")}
+    found["recommendation"] = _plan_record(decision, decision.best)
+    other = decision.runner_up
+    found["runner_up"] = None if other is None else _plan_record(decision, other)
+    found["reasons"] = reasons(decision)
+    if evens is not None:
+        found["runner_up_wins_with"] = changes(decision, evens)
+    found["plans"] = [_plan_record(decision, p) for p in decision.policies.to_dict("records")]
+    return found
+
+
+def _plan_record(decision: Decision, plan: Any) -> dict[str, Any]:
+    names = ("expected_usd", "low", "high", "upfront_usd", "cash_month_usd", "power_kw")
+    works = decision.members(plan)
+    columns = ["workload", "gpu", "mode", "precision", "split", "gpus", "gpus_high", "binding"]
+    return {
+        "plan": plan_sentence(decision, plan),
+        "policy": plan["policy"],
+        **{n: float(plan[n]) for n in (*names, "probability", "near")},
+        "works": works[columns].to_dict("records"),
+    }

@@ -17,10 +17,15 @@ POINTS = 1500
 
 
 def money_axis(decision: Decision, language: str = "en") -> tuple[str, float]:
-    """Return the name of an axis of costs and the factor from USD to its currency."""
+    """Return the name of an axis of costs and the factor that takes USD there."""
     prices = decision.scenario.prices
-    name = translator(language)(prices.currency)
-    return name, prices.usd_cny if prices.currency == "CNY" else 1.0
+    rate = prices.usd_cny if prices.currency == "CNY" else 1.0
+    if language == "zh":
+        return {"CNY": "万元", "USD": "万美元"}[prices.currency], rate / 1e4
+    most = float(decision.policies["high"].max()) * rate if decision.feasible else 0.0
+    if most >= 2e6:
+        return f"million {prices.currency}", rate / 1e6
+    return f"1,000 {prices.currency}", rate / 1e3
 
 
 def plans_caption(decision: Decision, language: str = "en") -> str:

@@ -7,7 +7,7 @@ from gpuspec.display import figure
 from gpuspec.planner import Decision, decide
 from gpuspec.plots import plan_costs
 from gpuspec.scenario import Scenario, asked_scenario
-from gpuspec.story import confidence_sentence, decision_finding, plan_labels
+from gpuspec.story import confidence_sentence, decision_finding, money_axis, plan_labels
 from gpuspec.widgets.panel import Panel, choice, model_choice, slider
 
 CONCURRENCY = [2**i for i in range(0, 13)]
@@ -35,8 +35,7 @@ def decision_panel(scenario: Scenario, owned_gpu: str = "a100-sxm-80") -> Panel:
     def draw(decision: Decision) -> str:
         title = decision_finding(decision)
         labels = plan_labels(decision)
-        months = scenario.horizon_months
-        drawing = plan_costs(decision.policies, labels, f"USD over {months} months", 1.0, title)
+        drawing = plan_costs(decision.policies, labels, *money_axis(decision), title)
         told = confidence_sentence(decision) if decision.feasible else title
         return figure(drawing, title, told).svg
 
