@@ -405,6 +405,73 @@ def _tell_runs(runs: "pd.DataFrame") -> None:
     _print(["GPU", "GPUs", "Days", "80 %", "MFU", "GPU-hours", "Layout, or why not"], rows)
 
 
+@main.command(name="mig", epilog=EXIT_CODES)
+@click.argument("tenants", default="example")
+@click.option("--gpus", default="A100,H100,H200", show_default=True, help="Kinds to use.")
+@click.option("--prices", default="", help="USD for a GPU-hour: A100=1.8,H100=3.85.")
+@click.option("--objective", default="cost", show_default=True, help="Least cost or gpus.")
+@click.option("--engine", default="vllm", show_default=True, help="Inference engine.")
+@click.option("--reserve", default=0.2, show_default=True, help="Load to spare: 0.2 is 20 %.")
+@click.option("--seconds", default=5.0, show_default=True, help="Time limit of the solver.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def mig_(
+    tenants: str,
+    gpus: str,
+    prices: str,
+    objective: str,
+    engine: str,
+    reserve: float,
+    seconds: float,
+    as_json: bool,
+) -> None:
+    """Pack the tenants of a CSV file (or "example") on the fewest or cheapest GPUs with MIG.
+
+    \b
+    gpuspec mig tenants.csv --gpus A100,H100,H200
+    Columns: docs/mig.md.
+    """
+    with _Failures():
+        import json
+
+        from gpuspec.story import packing_finding
+        from gpuspec.tenants import pack, tables, tenant_options, tenants_question
+
+        asked = tenants_question(
+            tenants,
+            gpus,
+            prices,
+            objective,
+            engine_name=engine,
+            reserve=reserve,
+            seconds=seconds,
+        )
+        options = tenant_options(asked)
+        found = pack(asked, options)
+        if as_json:
+            placed = found.placements.to_dict("records")
+            lines = tables.commands(found)
+            told = {
+                "gpus": found.gpus,
+                "usd_per_hour": found.usd_per_hour,
+                "gap": found.gap,
+                "unplaced": found.unplaced,
+                "placements": placed,
+                "commands": lines,
+            }
+            click.echo(json.dumps(told, indent=2))
+            return
+        rows = [
+            [row["tenant"], f"{row['load']:.0%}", f"{row['usd']:.2f}", row["place"]]
+            for row in tables.headroom_table(found, options).to_dict("records")
+        ]
+        _print(["Tenant", "Load", "USD/h", "Place"], rows)
+        click.echo("\n" + packing_finding(asked, found))
+        for tenant in found.unplaced:
+            reasons = options.loc[options["tenant"] == tenant, "reason"]
+            click.echo(f"no place for {tenant}: {reasons.iloc[-1]}")
+        click.echo("\n" + "\n".join(tables.commands(found)))
+
+
 @main.command(epilog=EXIT_CODES)
 @click.argument("file")
 @click.option(

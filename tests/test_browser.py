@@ -13,7 +13,12 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 CHROMIUM = next((p for p in map(shutil.which, ("chromium", "google-chrome")) if p), None)
-PANELS = {"01_memory": "concurrency", "02_training": "tokens", "03_inference": "concurrency"}
+PANELS = {
+    "01_memory": "concurrency",
+    "02_training": "tokens",
+    "03_inference": "concurrency",
+    "06_mig": "load",
+}
 SECONDS = int(os.environ.get("GPUSPEC_BROWSER_MS", "120000"))
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")

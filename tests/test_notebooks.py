@@ -58,6 +58,15 @@ OTHER = {
         "node_network_gb_s": 100.0,
         "network_kind": "roce",
     },
+    "06_mig": {
+        "gpus": "A100 40GB,H100 NVL",
+        "tenants": "name,model,concurrency,memory_gib,media,copies;chat,Llama-3.2-3B,8,,,3;"
+        "large,Llama-3.1-405B,4,,,1;work,,,15,yes,4",
+        "prices": "A100 40GB=1.2,H100 NVL=3.4",
+        "objective": "gpus",
+        "engine": "tensorrt-llm",
+        "slice_model": "Qwen2.5-7B",
+    },
     "11_validation": {
         "measurements": str(ROOT / "tests/fixtures/measurements.csv"),
         "worst_cases": 3,

@@ -10,6 +10,7 @@ from tabulate import tabulate
 
 from gpuspec.calibration import KINDS, inference_errors, memory_errors
 from gpuspec.calibration.collectives import collective_errors
+from gpuspec.calibration.mig import slice_errors
 from gpuspec.calibration.training import training_errors
 from gpuspec.inference.kernels import stored
 
@@ -33,6 +34,10 @@ def training_table():
 
 def collective_table():
     return _table(collective_errors())
+
+
+def slice_table():
+    return _table(slice_errors())
 
 
 def _table(errors):
@@ -65,6 +70,7 @@ PLACES = [
     ("README.md", "collective errors", collective_table),
     ("docs/interconnect.md", "collective errors", collective_table),
     ("docs/training.md", "training errors", training_table),
+    ("docs/mig.md", "slice errors", slice_table),
 ]
 
 

@@ -137,7 +137,8 @@ def nvlink_island(gpu_id: str, form_factor: str) -> int:
 @cache
 def kernels(gpu: Gpu, library: str = "tensorrt-llm") -> Kernels:
     """Return the kernels of a GPU with the library of an engine (``vllm`` for all but TRT-LLM)."""
-    parent = gpu.id if gpu.id in OWN else PARENTS.get(gpu.architecture, OTHER_VENDOR_PARENT)
+    whole = gpu.id.split("/")[0]  # of a MIG instance: the constants of its GPU
+    parent = whole if whole in OWN else PARENTS.get(gpu.architecture, OTHER_VENDOR_PARENT)
     used = library if library == "tensorrt-llm" else "vllm"
     return Kernels(gpu=gpu, library=used, measured_on=parent, tables=stored()["operators"][parent])
 

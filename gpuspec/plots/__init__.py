@@ -1,8 +1,20 @@
 """Pictures: every function returns a `Figure`, and none shows it."""
 
-from gpuspec.plots.catalogue import dense_against_sparse, rates_by_precision, roofline
-from gpuspec.plots.common import gpu_colors, save
-from gpuspec.plots.decision import option_front, plan_costs, probability_bars, tornado_bars
+from gpuspec.plots.catalogue import (
+    dense_against_sparse,
+    rates_by_precision,
+    roofline,
+)
+from gpuspec.plots.common import (
+    gpu_colors,
+    save,
+)
+from gpuspec.plots.decision import (
+    option_front,
+    plan_costs,
+    probability_bars,
+    tornado_bars,
+)
 from gpuspec.plots.inference import (
     grouped_bars,
     latency_by_rate,
@@ -24,6 +36,13 @@ from gpuspec.plots.memory import (
     serving_memory,
     training_memory,
 )
+from gpuspec.plots.mig import (
+    fleet_bars,
+    fleet_costs,
+    layout_bars,
+    published_slices,
+    slice_delivery,
+)
 from gpuspec.plots.training import (
     days_by_gpus,
     mfu_by_layout,
@@ -37,17 +56,21 @@ __all__ = [
     "bus_bandwidth",
     "days_by_gpus",
     "dense_against_sparse",
+    "fleet_bars",
+    "fleet_costs",
     "form_ratios",
     "gpu_colors",
     "grouped_bars",
     "kv_against_context",
     "latency_by_rate",
     "latency_throughput",
+    "layout_bars",
     "mfu_by_layout",
     "network_scaling",
     "option_front",
     "plan_costs",
     "probability_bars",
+    "published_slices",
     "rates_by_precision",
     "ratio_by_size",
     "roofline",
@@ -55,6 +78,7 @@ __all__ = [
     "scaling_efficiency",
     "sequences_against_context",
     "serving_memory",
+    "slice_delivery",
     "step_shares",
     "tensor_shares",
     "throughput_by_context",

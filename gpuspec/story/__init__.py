@@ -1,6 +1,9 @@
 """Sentences that read a table for the decision, true for whatever was asked."""
 
-from gpuspec.story.common import listed, time_with_interval
+from gpuspec.story.common import (
+    listed,
+    time_with_interval,
+)
 from gpuspec.story.decision import (
     answer_page,
     answer_record,
@@ -56,6 +59,16 @@ from gpuspec.story.memory import (
     training_finding,
     weights_sentence,
 )
+from gpuspec.story.mig import (
+    blocking_sentences,
+    delivery_finding,
+    fleets_finding,
+    headroom_finding,
+    layouts_finding,
+    packing_finding,
+    published_finding,
+    published_sentences,
+)
 from gpuspec.story.training import (
     deadline_finding,
     deadline_sentences,
@@ -70,6 +83,7 @@ __all__ = [
     "arrivals_finding",
     "bandwidth_finding",
     "bandwidth_sentences",
+    "blocking_sentences",
     "candidates_table",
     "confidence_sentence",
     "context_finding",
@@ -77,16 +91,20 @@ __all__ = [
     "deadline_finding",
     "deadline_sentences",
     "decision_finding",
+    "delivery_finding",
     "error_table",
+    "fleets_finding",
     "flips_finding",
     "form_finding",
     "form_sentences",
     "front_finding",
     "front_points",
     "gpus_of",
+    "headroom_finding",
     "kinds_finding",
     "kv_finding",
     "kv_sentence",
+    "layouts_finding",
     "listed",
     "members_caption",
     "members_table",
@@ -98,11 +116,14 @@ __all__ = [
     "offers_table",
     "option_finding",
     "option_sentences",
+    "packing_finding",
     "plan_labels",
     "plan_sentence",
     "plans_caption",
     "plans_table",
     "price_warnings",
+    "published_finding",
+    "published_sentences",
     "rejected_table",
     "scale_finding",
     "scaling_finding",

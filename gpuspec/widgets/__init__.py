@@ -5,6 +5,7 @@ from gpuspec.widgets.inference import inference_panel
 from gpuspec.widgets.interconnect import interconnect_panel
 from gpuspec.widgets.memory import serving_panel
 from gpuspec.widgets.panel import Panel
+from gpuspec.widgets.tenants import tenants_panel
 from gpuspec.widgets.training import training_panel
 
 __all__ = [
@@ -13,5 +14,6 @@ __all__ = [
     "inference_panel",
     "interconnect_panel",
     "serving_panel",
+    "tenants_panel",
     "training_panel",
 ]

@@ -1,0 +1,73 @@
+"""Published speeds of MIG slices beside those of the whole GPU, paired."""
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gpuspec.catalog import gpu, load_table, mig_profile
+from gpuspec.mig.delivery import slice_seconds
+from gpuspec.mig.slices import compute_share, memory_share
+
+FULL_LOAD = 0.9
+"""Share of its best rate from which on the whole GPU counts as full."""
+
+
+def mig_measurements(data: str | Path | None = None) -> pd.DataFrame:
+    """Return the published rows that can be used."""
+    table = load_table("measurements-mig", data)
+    return table[table["used"].astype(bool)].reset_index(drop=True)
+
+
+def slice_pairs(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return one row for each slice that was measured with a batch that the whole GPU ran too.
+
+    The whole GPU is one without MIG (profile "") or, where the source has none, the 7g instance.
+
+    Returns
+    -------
+    DataFrame
+        ``source_id``, ``series``, ``gpu``, ``profile``, ``batch``, ``share`` (of SMs, relative
+        to what the source calls whole), ``measured`` and ``predicted`` (slice over whole GPU)
+        and ``full`` (whether that batch fills the whole GPU).
+    """
+    found = []
+    for _, group in rows.groupby("series", sort=False):
+        whole = group[(group["profile"] == "") | group["profile"].str.startswith("7g")]
+        rates = dict(zip(whole["batch"].fillna(1.0), whole["rate"], strict=True))
+        best = max(rates.values())
+        floor = min(b / r for b, r in rates.items()) if len(rates) > 1 else 0.0
+        for row in group[~group.index.isin(whole.index)].to_dict("records"):
+            batch = 1.0 if np.isnan(row["batch"]) else float(row["batch"])
+            if batch not in rates:
+                continue
+            share = _share(row, str(whole["profile"].iloc[0]))
+            predicted = batch / float(slice_seconds(batch, best, floor, share)) / rates[batch]
+            found.append(
+                {
+                    **{c: row[c] for c in ("source_id", "series", "gpu", "profile", "kind")},
+                    "batch": batch,
+                    "share": share,
+                    "measured": row["rate"] / rates[batch],
+                    "predicted": predicted,
+                    "full": rates[batch] >= FULL_LOAD * best,
+                }
+            )
+    return pd.DataFrame(found)
+
+
+def _share(row: dict[Any, Any], whole_profile: str) -> float:
+    """Return the share of SMs, or of bandwidth where only that counts."""
+    bandwidth = row["bound"] == "bandwidth"
+    part = _part(row["gpu"], row["profile"], bandwidth)
+    return part / _part(row["gpu"], whole_profile, bandwidth)
+
+
+@cache
+def _part(gpu_id: str, profile: str, bandwidth: bool) -> float:
+    if not profile:
+        return 1.0
+    known = mig_profile(gpu_id, profile)
+    return memory_share(known) if bandwidth else compute_share(gpu(gpu_id), known)

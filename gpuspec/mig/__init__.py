@@ -1,0 +1,38 @@
+"""Multi-Instance GPU: profiles, placement rules, and what a slice is as a GPU."""
+
+from gpuspec.mig.commands import clear_commands, create_commands
+from gpuspec.mig.rules import (
+    COMPUTE_SLICES,
+    MEMORY_SLICES,
+    Geometry,
+    Layout,
+    Placement,
+    counts,
+    geometry,
+    layouts,
+    maximal_layouts,
+    patterns,
+    plain_profile,
+)
+from gpuspec.mig.slices import compute_share, memory_share, parent_id, slice_gpu, slice_sms
+
+__all__ = [
+    "COMPUTE_SLICES",
+    "MEMORY_SLICES",
+    "Geometry",
+    "Layout",
+    "Placement",
+    "clear_commands",
+    "compute_share",
+    "counts",
+    "create_commands",
+    "geometry",
+    "layouts",
+    "maximal_layouts",
+    "memory_share",
+    "parent_id",
+    "patterns",
+    "plain_profile",
+    "slice_gpu",
+    "slice_sms",
+]

@@ -1,0 +1,92 @@
+"""A MIG instance as a small GPU, on which every formula for whole GPUs runs."""
+
+from functools import cache
+
+from gpuspec.catalog import PRECISIONS, Gpu, MigProfile, gpu, mig_profile
+from gpuspec.mig.rules import COMPUTE_SLICES, MEMORY_SLICES
+from gpuspec.units import MIB
+
+SEPARATOR = "/"
+"""Between the id of a GPU and the profile in the id of a slice."""
+
+
+def slice_sms(whole: Gpu, profile: MigProfile) -> int:
+    """Return the SMs of an instance; where no listing shows them, eighths of the GPU's.
+
+    A compute slice of A100 and H100 holds 14 and 16 of 108 and 132 SM: an eighth, in pairs.
+    """
+    if profile.sm_count:
+        return profile.sm_count
+    total = whole.sm_count or 0
+    if profile.compute_slices >= COMPUTE_SLICES:
+        return total
+    return max(total * profile.compute_slices // MEMORY_SLICES // 2 * 2, 1)
+
+
+def compute_share(whole: Gpu, profile: MigProfile) -> float:
+    """Return the share of the GPU's SMs that an instance has."""
+    return slice_sms(whole, profile) / (whole.sm_count or 1)
+
+
+def memory_share(profile: MigProfile) -> float:
+    """Return the share of the bandwidth and of the L2 cache that an instance has."""
+    return profile.memory_slices / MEMORY_SLICES
+
+
+@cache
+def slice_gpu(gpu_name: str, profile_name: str) -> Gpu:
+    """Return a MIG instance as a GPU of its own.
+
+    Rates of the units go with the SMs, bandwidth and L2 cache with the memory slices; memory is
+    what the driver reports. There is no NVLink and no peer access between instances. The id
+    is that of the whole GPU and the profile, so that constants measured on the whole GPU apply.
+
+    Raises
+    ------
+    UnknownNameError, InputError
+        When the GPU or the profile is unknown; lists what is known.
+
+    >>> it = slice_gpu("H100", "3g.40gb")
+    >>> it.sm_count, round(it.memory_bandwidth_gb_s)
+    (60, 1675)
+    """
+    whole = gpu(gpu_name)
+    profile = mig_profile(whole.id, profile_name)
+    compute, memory = compute_share(whole, profile), memory_share(profile)
+    rates = {
+        column: round(rate * compute, 6)
+        for column in PRECISIONS.values()
+        if (rate := getattr(whole, column)) is not None
+    }
+    return whole.model_copy(
+        update={
+            "id": f"{whole.id}{SEPARATOR}{profile.profile}",
+            "name": f"{whole.name} MIG {profile.profile}",
+            "sm_count": slice_sms(whole, profile),
+            "memory_label_gb": profile.memory_label_gb,
+            "memory_reported_mib": int(profile.memory_bytes / MIB),
+            "memory_basis": "assumed" if profile.memory_reported_gib is None else "reported",
+            "memory_bandwidth_gb_s": whole.memory_bandwidth_gb_s * memory,
+            "l2_cache_mb": (whole.l2_cache_mb or 0.0) * memory or None,
+            "nvlink_generation": None,
+            "nvlink_gb_s": None,
+            "tdp_w": whole.tdp_w * compute,
+            "mig_max_instances": None,
+            "nvdec": profile.nvdec,
+            "nvjpeg": profile.nvjpeg,
+            "aliases": (),
+            "sources": profile.sources,
+            "source_seen": profile.source_seen,
+            "notes": profile.notes,
+            **rates,
+        }
+    )
+
+
+def parent_id(gpu_id: str) -> str:
+    """Return the whole GPU of a slice's id; any other id as it is.
+
+    >>> parent_id("h100-sxm-80/3g.40gb")
+    'h100-sxm-80'
+    """
+    return gpu_id.split(SEPARATOR)[0]

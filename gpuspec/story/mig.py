@@ -1,0 +1,130 @@
+"""Sentences about MIG slices and the tenants on them."""
+
+import numpy as np
+import pandas as pd
+
+from gpuspec.calibration.mig import least_of_share, slice_errors
+from gpuspec.mig import Layout, counts
+from gpuspec.story.common import listed
+from gpuspec.tenants import WHOLE_GPU, Packing, TenantsQuestion
+from gpuspec.tenants.tables import grouped
+
+
+def layouts_finding(gpu_id: str, layouts: tuple[Layout, ...]) -> str:
+    """Say how many full layouts a GPU has, and how many there are with all its profiles."""
+    found = counts(gpu_id)
+    return (
+        f"{gpu_id} can be divided in {len(layouts)} full ways with its five sizes; with the 1g of "
+        f"double memory and partly filled there are {found['positions']:,}"
+    )
+
+
+def delivery_finding(table: pd.DataFrame) -> str:
+    """Say what one of the smallest slices gives beside its nominal seventh."""
+    said = []
+    for kind, part in table.groupby("gpu", sort=False):
+        first = part.iloc[0]
+        said.append(f"{str(kind).split('-')[0].upper()} {first['sms']:.1%}")
+    three = table[table["profile"].str.startswith("3g")].iloc[-1]
+    return (
+        f"A 1g slice has {listed(said)} of the SMs and an eighth of the bandwidth; two 3g give "
+        f"{2 * three['sms']:.0%} of an {str(three['gpu']).split('-')[0].upper()}"
+    )
+
+
+def published_finding() -> str:
+    """Say how close published slices are to their share of the SMs."""
+    errors = slice_errors()
+    full, light = errors.loc["full load"], errors.loc["light load"]
+    typical, worst, small = np.expm1(
+        [full["median_error"], full["p90_error"], light["median_error"]]
+    )
+    return (
+        f"Under full load slices give their share of the SMs: median error {typical:.1%} on "
+        f"{full['rows']:.0f} published pairs, 90 % below {worst:.0%}; small batches are "
+        f"{small:.0%} off"
+    )
+
+
+def published_sentences() -> str:
+    """Say what the published slices mean for a plan."""
+    return (
+        f"In the whole table no slice gave less than {least_of_share():.0%} of its share, and "
+        "small batches give up to all of the whole GPU's speed, because they never filled it: "
+        "planning with shares errs on the safe side."
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def packing_finding(question: TenantsQuestion, packing: Packing) -> str:
+    """Say how many GPUs the tenants need, at which price, and how sure the answer is."""
+    kinds = [f"{n} x {kind}" for kind, n in packing.gpus.items() if n]
+    placed = len(question.tenants) - len(packing.unplaced)
+    if not kinds:
+        return f"None of the {len(question.tenants)} tenants fits the asked GPUs"
+    best = "and nothing cheaper exists" if question.objective == "cost" else "and no fewer do"
+    proof = best if packing.gap < 1e-6 else f"at most {packing.gap:.1%} above the best possible"
+    left = f"; {_count(len(packing.unplaced), 'tenant')} find no place" if packing.unplaced else ""
+    return (
+        f"{_count(placed, 'tenant')} fit on {listed(kinds)} for USD {packing.usd_per_hour:,.2f} an "
+        f"hour, {proof}{left}"
+    )
+
+
+def fleets_finding(table: pd.DataFrame) -> str:
+    """Say which fleet is cheapest for the same tenants, and what sharing saves."""
+    whole = table[(table["unplaced"] == table["unplaced"].min()) & (table["gpus"] > 0)]
+    if whole.empty:
+        return "No fleet holds any of the tenants"
+    best = whole.sort_values(["usd_per_hour", "gpus"], kind="stable").iloc[0]
+    others = [
+        f"{r.fleet} USD {r.usd_per_hour:,.2f}"
+        for r in whole.itertuples()
+        if r.fleet != best["fleet"]
+    ]
+    beside = f" against {listed(others)}" if others else ""
+    return (
+        f"Cheapest: {best['fleet']}, {_count(int(best['gpus']), 'GPU')} for "
+        f"USD {best['usd_per_hour']:,.2f} an hour{beside}; without sharing it would be "
+        f"{_count(int(best['without']), 'GPU')}"
+    )
+
+
+def blocking_sentences(table: pd.DataFrame, packing: Packing) -> str:
+    """Say which tenants keep GPUs to themselves, where that happens, and who pays most."""
+    held = packing.placements
+    alone = held[held["profile"] == WHOLE_GPU].groupby(["tenant", "gpu"], sort=False)
+    whole = alone.size().rename("gpus").reset_index()
+    said = []
+    if len(whole):
+        keep = [f"{r.tenant} ({r.gpus} x {r.gpu})" for r in whole.itertuples()]
+        said.append(f"Whole GPUs go to {listed(keep)}: slices do not hold them, or cost more.")
+    no_way = table[table["needs"] == "no way"]
+    if len(no_way):
+        pairs = [f"{t} on {g}" for t, g in zip(no_way["tenant"], no_way["gpu"], strict=True)]
+        shown = pairs[:6] + ([f"{len(pairs) - 6} more"] if len(pairs) > 6 else [])
+        said.append(f"No way at all: {listed(shown)}.")
+    if packing.shares:
+        top = max(packing.shares, key=lambda t: packing.shares[t])
+        share = packing.shares[top] / (sum(packing.shares.values()) or 1.0)
+        said.append(
+            f"The tenant that adds most to the bill is {top}, with {share:.0%} of it (prices of "
+            "the relaxed problem)."
+        )
+    free = int((held["tenant"] == "").sum())
+    said.append(f"{_count(free, 'instance')} on the shared GPUs stay free for others.")
+    return " ".join(said)
+
+
+def headroom_finding(table: pd.DataFrame) -> str:
+    """Say which tenants are closest to what their place bears."""
+    if table.empty:
+        return "Nobody is placed."
+    tight = grouped(table).sort_values("load", ascending=False, kind="stable").iloc[:3]
+    said = [f"{r.tenant} ({r.load:.0%})" for r in tight.itertuples()]
+    risky = int((table["load_high"] > 1).sum())
+    more = f" {_count(risky, 'tenant')} may be past it within the interval." if risky else ""
+    return f"Closest to the limit of their place: {listed(said)}.{more}"

@@ -1,0 +1,34 @@
+"""Many tenants on few GPUs: which slices each needs, and how they are packed."""
+
+from gpuspec.tenants.options import (
+    WHOLE_GPU,
+    ordered_profiles,
+    slice_engine,
+    tenant_options,
+    useful_options,
+)
+from gpuspec.tenants.packing import Packing, faults, layouts_of, pack
+from gpuspec.tenants.question import (
+    EXAMPLE,
+    PRICES_USD,
+    Tenant,
+    TenantsQuestion,
+    tenants_question,
+)
+
+__all__ = [
+    "EXAMPLE",
+    "PRICES_USD",
+    "WHOLE_GPU",
+    "Packing",
+    "Tenant",
+    "TenantsQuestion",
+    "faults",
+    "layouts_of",
+    "ordered_profiles",
+    "pack",
+    "slice_engine",
+    "tenant_options",
+    "tenants_question",
+    "useful_options",
+]

@@ -1,0 +1,293 @@
+"""Tables for the notebook: profiles, what a slice delivers, fleets, headroom, who blocks."""
+
+import re
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gpuspec.calibration import inference_interval
+from gpuspec.calibration.mig import slice_errors
+from gpuspec.catalog import Gpu, load_table
+from gpuspec.deploy import inference_question
+from gpuspec.inference import Deployment, decode_seconds, prefill_seconds
+from gpuspec.mig import (
+    compute_share,
+    counts,
+    create_commands,
+    geometry,
+    memory_share,
+    slice_gpu,
+)
+from gpuspec.tenants.options import WHOLE_GPU, slice_engine, useful_options
+from gpuspec.tenants.packing import Packing, layouts_of, pack
+from gpuspec.tenants.question import TenantsQuestion
+
+PREFILL_TOKENS = 2048
+DECODE_SEQUENCES = 16
+DECODE_CONTEXT = 1024
+
+
+def profiles_table(gpu_ids: list[str]) -> pd.DataFrame:
+    """Return the profiles of GPUs: slices, memory, SMs, engines, how many, where they start.
+
+    Those with ``+me`` are left out: they are the 1g with all the media engines.
+    """
+    rows = []
+    for gpu_id in gpu_ids:
+        for profile in geometry(gpu_id).profiles.values():
+            if profile.media_engine:
+                continue
+            it = slice_gpu(gpu_id, profile.profile)
+            known = profile.sm_count is not None
+            rows.append(
+                {
+                    "GPU": gpu_id,
+                    "Profile": profile.profile,
+                    "ID": profile.profile_id,
+                    "Slices": f"{profile.compute_slices} + {profile.memory_slices}",
+                    "GiB": it.memory_reported_mib / 1024,
+                    "SM": f"{it.sm_count}" if known else f"about {it.sm_count}",
+                    "GB/s": it.memory_bandwidth_gb_s,
+                    "Copy": profile.copy_engines,
+                    "NVDEC": profile.nvdec,
+                    "JPEG": profile.nvjpeg,
+                    "Most": profile.max_instances,
+                    "Starts at": ", ".join(map(str, profile.placement_starts)),
+                }
+            )
+    return pd.DataFrame(rows).set_index("GPU")
+
+
+def counts_table(gpu_ids: list[str]) -> pd.DataFrame:
+    """Return how many layouts each GPU has, by what is counted."""
+    names = {
+        "figure": "As the guide draws",
+        "full": "Full, all profiles",
+        "positions": "All, with positions",
+        "mixes": "Without positions",
+        "useful": "Useful for packing",
+    }
+    found = pd.DataFrame({g: counts(g) for g in gpu_ids}).T
+    return found[list(names)].rename(columns=names).rename_axis("GPU")
+
+
+def delivery_table(question: TenantsQuestion, model_name: str) -> pd.DataFrame:
+    """Return what each slice gives of its whole GPU: compute, bandwidth, decoding, prompts.
+
+    Returns
+    -------
+    DataFrame
+        ``gpu``, ``profile``, ``sms`` and ``memory`` (shares of SMs and of memory slices, which
+        are those of FP64 peak and of STREAM too), ``prefill`` and ``decode`` (speed of the
+        model over that of the whole GPU without MIG), NaN where the model does not fit.
+    """
+    asked = inference_question(
+        model_name, question.gpus[0].id, engine_name=question.engine.id, isl=1024, osl=128
+    )
+    on_slice = asked.model_copy(update={"engine": slice_engine(asked.engine)})
+    rows = []
+    for whole in question.gpus:
+        prefill, decode = _speeds(asked.replica(whole, asked.weights[0], 1))
+        for profile in geometry(whole.id).profiles.values():
+            if profile.media_engine:
+                continue
+            device = slice_gpu(whole.id, profile.profile)
+            replica = on_slice.replica(device, asked.weights[0], 1)
+            own = _speeds(replica) if _fits(asked.network.params, device) else (np.nan, np.nan)
+            rows.append(
+                {
+                    "gpu": whole.id,
+                    "profile": profile.profile,
+                    "sms": compute_share(whole, profile),
+                    "memory": memory_share(profile),
+                    "prefill": own[0] / prefill,
+                    "decode": own[1] / decode,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def _fits(params: float, device: Gpu) -> bool:
+    return params * 2 < 0.9 * device.memory_bytes
+
+
+def _speeds(replica: Deployment) -> tuple[float, float]:
+    """Return prompts and token steps a second of a replica."""
+    prompt = sum(prefill_seconds(replica, 1, PREFILL_TOKENS).values())
+    step = sum(decode_seconds(replica, DECODE_SEQUENCES, DECODE_CONTEXT).values())
+    return 1 / float(prompt), 1 / float(step)
+
+
+def fleets_table(question: TenantsQuestion, options: pd.DataFrame) -> pd.DataFrame:
+    """Return the GPUs and the price of the same tenants on each kind alone, and on all kinds.
+
+    Returns
+    -------
+    DataFrame
+        ``fleet``, ``gpus``, ``usd_per_hour``, ``gap``, ``unplaced`` (tenants without a place)
+        and ``without`` (GPUs if every tenant had whole GPUs of its own).
+    """
+    ids = [k.id for k in question.gpus]
+    fleets = [(i, options[options["gpu"] == i]) for i in ids]
+    if len(ids) > 1:
+        fleets.append(("any of them", options))
+    rows = []
+    for name, part in fleets:
+        found = pack(question, part)
+        rows.append(
+            {
+                "fleet": name,
+                "gpus": sum(found.gpus.values()),
+                "usd_per_hour": found.usd_per_hour,
+                "gap": found.gap,
+                "unplaced": len(found.unplaced),
+                "without": _alone(question, part),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _alone(question: TenantsQuestion, options: pd.DataFrame) -> int:
+    """Return the GPUs if nobody shared: one where a slice does, else the whole ones."""
+    working = options[options["works"]].copy()
+    working["need"] = np.where(working["profile"] == WHOLE_GPU, working["instances"], np.inf)
+    one = (working["profile"] != WHOLE_GPU) & (working["instances"] == 1)
+    working.loc[one, "need"] = 1
+    working["price"] = working["need"] * [question.weight(str(g)) for g in working["gpu"]]
+    finite = working[np.isfinite(working["need"])].sort_values("price", kind="stable")
+    return int(finite.groupby("tenant")["need"].first().sum())
+
+
+def headroom_table(packing: Packing, options: pd.DataFrame) -> pd.DataFrame:
+    """Return what each placed tenant got and how far it is from its limits.
+
+    Returns
+    -------
+    DataFrame
+        ``tenant``, ``place`` (such as ``2 x 3g.40gb of a100-sxm-80``), ``load`` (share of what
+        the place bears that is used) with ``load_low`` and ``load_high`` (80 % interval; other
+        work than language models has none but its share's), ``memory_free`` (share), ``ttft_s``,
+        ``tpot_s``, ``usd`` (its share of the bill), in the order of the tenants' table.
+    """
+    keys = ["tenant", "gpu", "profile"]
+    known: dict[Any, Any] = {tuple(row[k] for k in keys): row for row in options.to_dict("records")}
+    held = packing.placements[packing.placements["tenant"] != ""]
+    total = sum(packing.shares.values()) or 1.0
+    sizes = held.groupby(keys, sort=False).size().rename("count").reset_index()
+    rows: list[dict[str, Any]] = []
+    for place in sizes.to_dict("records"):
+        option = known[tuple(place[k] for k in keys)]
+        rows.append(
+            {
+                "tenant": str(place["tenant"]),
+                "place": f"{place['count']} x {place['profile']} of {place['gpu']}",
+                **_load(option),
+                **{c: option[c] for c in ("memory_free", "ttft_s", "tpot_s")},
+                "usd": packing.usd_per_hour * packing.shares[str(place["tenant"])] / total,
+            }
+        )
+    order = {str(name): i for i, name in enumerate(options["tenant"].unique())}
+    rows.sort(key=lambda row: order[str(row["tenant"])])
+    return pd.DataFrame(rows)
+
+
+def _load(option: dict[Any, Any]) -> dict[str, float]:
+    """Return what part of its place a tenant uses, and the interval of that."""
+    used = 1 / option["capacity"]
+    if np.isnan(option["output_tokens_s"]):
+        slow, fast = slice_errors()[["low", "high"]].to_numpy(float)[0]  # under full load
+        slow, fast = (1.0, 1.0) if option["profile"] == WHOLE_GPU else (slow, fast)
+    else:
+        slow, fast = inference_interval(1.0, "throughput", option["profile"] != WHOLE_GPU)
+    return {"load": used, "load_low": used / float(fast), "load_high": used / float(slow)}
+
+
+def grouped(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table with equal copies of a tenant (``name-1``, ``name-2``...) as one row.
+
+    Adds ``count``; rows count as equal when everything but the name is.
+    """
+    rows: dict[tuple[str, ...], dict[Any, Any]] = {}
+    for row in table.to_dict("records"):
+        base = re.sub(r"-\d+$", "", str(row["tenant"]))
+        key = (base, *(str(v) for c, v in row.items() if c not in ("tenant", "usd")))
+        if key not in rows:
+            rows[key] = {**row, "count": 1}
+            continue
+        same = rows[key]
+        same |= {"tenant": base, "count": same["count"] + 1}
+        if "usd" in same:
+            same["usd"] += row["usd"]
+    return pd.DataFrame(list(rows.values()))
+
+
+def blocking_table(question: TenantsQuestion, options: pd.DataFrame) -> pd.DataFrame:
+    """Return the tenants that no single slice of a kind holds, and what stands in the way.
+
+    Returns
+    -------
+    DataFrame
+        ``tenant``, ``gpu``, ``needs`` (the option with the fewest GPUs, or "no way") and
+        ``reason`` (why the largest slice, or else the whole GPU, does not do).
+    """
+    rows = []
+    useful = useful_options(options)
+    for (tenant, kind), group in options.groupby(["tenant", "gpu"], sort=False):
+        mine = useful[(useful["tenant"] == tenant) & (useful["gpu"] == kind)]
+        if (mine["instances"] == 1).any() and (mine["profile"] != WHOLE_GPU).any():
+            continue
+        slices = group[group["profile"] != WHOLE_GPU]
+        reason = str(slices.iloc[-1]["reason"]) if len(slices) else ""
+        if reason == "":
+            bears = slices.iloc[-1]["capacity"] / slices.iloc[-1]["instances"]
+            reason = f"one slice bears {bears:.0%} of the load"
+        if mine.empty:
+            whole = group[group["profile"] == WHOLE_GPU]["reason"]
+            reason = str(whole.iloc[0]) if len(whole) and whole.iloc[0] else reason
+        ways = [f"{r.instances} x {r.profile}" for r in mine.itertuples()]
+        rows.append((tenant, kind, " or ".join(ways) or "no way", reason))
+    return pd.DataFrame(rows, columns=["tenant", "gpu", "needs", "reason"])
+
+
+def commands(packing: Packing) -> list[str]:
+    """Return the commands for every shared GPU; numbers count within a kind, from 0.
+
+    Free instances are not created: their slices stay open for whatever comes.
+    """
+    lines = []
+    for (kind, number), layout in layouts_of(packing, free=False).items():
+        lines.append(f"# {kind}, GPU {number}")
+        lines += create_commands(kind, layout, number)
+    return lines
+
+
+def sharing_table() -> pd.DataFrame:
+    """Return MIG beside the other ways to share a GPU: isolation, limits, when to choose."""
+    return load_table("sharing").set_index("name")
+
+
+def generations_table(question: TenantsQuestion) -> pd.DataFrame:
+    """Return what an instance is in each generation of the asked GPUs."""
+    rows = []
+    for whole in question.gpus:
+        rules = geometry(whole.id)
+        smallest = next(iter(rules.profiles))
+        one = slice_gpu(whole.id, smallest)
+        three = next(p.profile for p in rules.profiles.values() if p.compute_slices == 3)
+        of_all = f"of {whole.sm_count}"
+        rows.append(
+            {
+                "GPU": whole.id,
+                "Most instances": whole.mig_max_instances or 0,
+                "Smallest": smallest,
+                "its GiB": one.memory_reported_mib / 1024,
+                "its BF16 TFLOP/s": one.bf16_dense_tflops or 0.0,
+                "its GB/s": one.memory_bandwidth_gb_s,
+                "its NVDEC": one.nvdec or 0,
+                "SM in 7 of them": f"{(one.sm_count or 0) * 7} {of_all}",
+                "SM in 2 x 3g": f"{2 * (slice_gpu(whole.id, three).sm_count or 0)} {of_all}",
+                "Confidential": bool(whole.confidential_computing),
+            }
+        )
+    return pd.DataFrame(rows).set_index("GPU")

@@ -1,0 +1,370 @@
+"""MIG: layouts are those of the driver, slices add up, tenants never land on an invalid layout."""
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gpuspec.calibration.mig import least_of_share, published_slices, slice_errors
+from gpuspec.catalog import gpu, mig_profiles
+from gpuspec.errors import InputError, UnknownNameError
+from gpuspec.inference.kernels import kernels
+from gpuspec.measurements.mig import mig_measurements
+from gpuspec.mig import (
+    MEMORY_SLICES,
+    Placement,
+    counts,
+    create_commands,
+    geometry,
+    layouts,
+    maximal_layouts,
+    patterns,
+    slice_gpu,
+)
+from gpuspec.mig.delivery import slice_seconds
+from gpuspec.tenants import (
+    WHOLE_GPU,
+    faults,
+    layouts_of,
+    pack,
+    slice_engine,
+    tables,
+    tenant_options,
+    tenants_question,
+    useful_options,
+)
+
+PLACED = sorted(
+    {g for g, starts in zip(mig_profiles().index.get_level_values("gpu_id"),
+                            mig_profiles()["placement_starts"], strict=True) if starts}
+)  # fmt: skip
+ASKED = ["a100-sxm-40", "a100-sxm-80", "h100-sxm-80", "h100-nvl-94", "h200-sxm-141", "b200-sxm-180"]
+
+
+# --- layouts -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("gpu_id", ASKED)
+def test_full_layouts_are_the_19_of_the_user_guide(gpu_id):
+    """NVIDIA MIG user guide, figure of the profiles of A100 and H100: 19 combinations."""
+    rules = geometry(gpu_id)
+    found = maximal_layouts(gpu_id, rules.figure_profiles())
+    sizes = {tuple(rules.profiles[p.profile].compute_slices for p in layout) for layout in found}
+    assert len(found) == len(sizes) == 19
+    assert {(7,), (4, 3), (4, 2, 1), (3, 3), (3, 2, 1), (2, 2, 3), (1, 1, 2, 3)} <= sizes
+    assert (1, 1, 1, 1, 1, 1, 1) in sizes
+    assert not any(sum(s) > 7 for s in sizes)
+
+
+def test_counts_agree_with_brute_force():
+    """Every subset of placements is tried against the rules, without the search."""
+    rules = geometry("A100")
+    names = rules.figure_profiles()
+    places = [Placement(n, s) for n in names for s in rules.profiles[n].placement_starts]
+    valid = [set(c) for k in range(1, 8) for c in combinations(places, k) if not rules.fault(c)]
+    assert len(valid) == len(layouts("a100-sxm-80", names)) == 297
+    assert counts("a100-sxm-80") == {
+        "figure": 19,
+        "positions": 722,
+        "full": 78,
+        "mixes": 77,
+        "useful": 28,
+    }
+
+
+@pytest.mark.parametrize(
+    ("layout", "said"),
+    [
+        ((("3g.40gb", 0), ("3g.40gb", 2)), "cannot start at slice 2"),
+        ((("4g.40gb", 0), ("2g.20gb", 2)), "overlaps"),
+        ((("4g.40gb", 0), ("1g.20gb", 4), ("2g.20gb", 6)), "cannot start"),
+        ((("4g.40gb", 0), ("3g.40gb", 4), ("1g.10gb", 4)), "overlaps"),
+        (tuple(("1g.10gb+me", s) for s in (0, 1)), "1 times at most"),
+        ((("1g.10gb", 7),), "cannot start at slice 7"),
+        ((("1g.18gb", 0),), "no profile"),
+    ],
+)
+def test_the_driver_s_refusals(layout, said):
+    assert said in geometry("H100").fault(Placement(*p) for p in layout)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(ASKED), st.data())
+def test_any_layout_found_obeys_the_slices(gpu_id, data):
+    rules = geometry(gpu_id)
+    layout = data.draw(st.sampled_from(layouts(gpu_id)))
+    taken = [s for one in layout for s in rules.slices(one)]
+    assert len(taken) == len(set(taken)) <= MEMORY_SLICES
+    devices = [slice_gpu(gpu_id, one.profile) for one in layout]
+    whole = gpu(gpu_id)
+    assert sum(d.sm_count for d in devices) <= whole.sm_count
+    assert sum(d.memory_bytes for d in devices) <= 1.001 * whole.memory_bytes
+    assert sum(d.bandwidth_bytes_s for d in devices) <= 1.0001 * whole.bandwidth_bytes_s
+    assert sum(d.peak_flops("bf16") for d in devices) <= 1.0001 * whole.peak_flops("bf16")
+    assert sum(rules.profiles[one.profile].media_engine for one in layout) <= 1
+
+
+@pytest.mark.parametrize("gpu_id", ASKED)
+def test_patterns_beat_every_layout(gpu_id):
+    found = [Counter(p.profile for p in layout) for layout in patterns(gpu_id, media=False)]
+    plain = [n for n, p in geometry(gpu_id).profiles.items() if not p.media_engine]
+    for layout in layouts(gpu_id, tuple(plain)):
+        mix = Counter(p.profile for p in layout)
+        assert any(not mix - better for better in found)
+
+
+def test_a_gpu_without_mig_or_placements_is_refused():
+    with pytest.raises(InputError, match="no MIG profiles"):
+        geometry("L40S")
+    with pytest.raises(InputError, match="unknown"):
+        geometry("RTX PRO 6000")
+
+
+# --- slices --------------------------------------------------------------------------------------
+
+
+def test_a_slice_is_a_small_gpu():
+    whole, it = gpu("H100"), slice_gpu("H100", "3g.40gb")
+    assert it.sm_count == 60
+    assert it.peak_flops("fp8") == pytest.approx(whole.peak_flops("fp8") * 60 / 132)
+    assert it.bandwidth_bytes_s == whole.bandwidth_bytes_s / 2
+    assert it.memory_reported_mib == 39.5 * 1024
+    assert it.nvlink_bytes_s == 0
+    assert kernels(it).tables == kernels(whole).tables
+    assert kernels(it).inherited
+    assert not kernels(it).over_nvlink(2)
+
+
+@pytest.mark.parametrize("gpu_id", PLACED)
+def test_more_slices_are_never_less(gpu_id):
+    ordered = [slice_gpu(gpu_id, p) for p in geometry(gpu_id).figure_profiles()]
+    for column in ("sm_count", "memory_bandwidth_gb_s", "memory_reported_mib"):
+        values = [getattr(d, column) for d in ordered]
+        assert values == sorted(values)
+
+
+@given(st.floats(1, 1e4), st.floats(1, 1e4), st.floats(1e-4, 1.0), st.floats(0.05, 0.9))
+def test_a_slice_is_never_faster_and_keeps_its_share(items, rate, floor, share):
+    whole = slice_seconds(items, rate, floor, 1.0)
+    part = slice_seconds(items, rate, floor, share)
+    assert whole <= part * (1 + 1e-9)
+    assert part <= whole / share * (1 + 1e-9)
+
+
+def test_published_slices_give_their_share():
+    """MIGProfiler (A100 40 and 80 GB), NJIT (A100), one H200: as the notebook says."""
+    errors = slice_errors()
+    assert errors.loc["full load", "sources"] >= 4
+    assert errors.loc["full load", "rows"] >= 60
+    assert np.expm1(errors.loc["full load", "median_error"]) < 0.05
+    assert np.expm1(errors.loc["full load", "p90_error"]) < 0.10
+    assert least_of_share() > 0.9
+    resnet = published_slices().query("profile == '1g.10gb' and batch == 256")
+    assert resnet["measured"].between(0.13, 0.15).all()  # one of seven
+
+
+def test_unused_measurements_say_why():
+    from gpuspec.catalog import load_table
+
+    table = load_table("measurements-mig")
+    unused = table[~table["used"].astype(bool)]
+    assert (unused["not_used_because"].str.len() > 10).all()
+    assert len(mig_measurements()) > 150
+
+
+# --- tenants -------------------------------------------------------------------------------------
+
+SIZES = st.fixed_dictionaries(
+    {
+        "memory_gib": st.floats(1, 75),
+        "gpu_share": st.floats(0, 1),
+        "media": st.sampled_from(["yes", "no"]),
+        "copies": st.integers(1, 5),
+    }
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(SIZES, min_size=1, max_size=8), st.sampled_from(["A100", "H100", "A100,H200"]))
+def test_packing_is_never_invalid(rows, kinds):
+    rows = [{"name": f"t{i}", **row} for i, row in enumerate(rows)]
+    question = tenants_question(rows, kinds, seconds=5)
+    options = tenant_options(question)
+    found = pack(question, options)
+    assert faults(found) == []
+    held = found.placements[found.placements["tenant"] != ""]
+    assert sorted(held["tenant"]) == sorted(
+        {t.name for t in question.tenants} - set(found.unplaced)
+    )
+    for row in held.to_dict("records"):  # each tenant got what it asked for
+        tenant = next(t for t in question.tenants if t.name == row["tenant"])
+        whole = row["profile"] == WHOLE_GPU
+        device = gpu(row["gpu"]) if whole else slice_gpu(row["gpu"], row["profile"])
+        assert device.memory_bytes >= tenant.memory_gib * 2**30 * (1 - 1e-9)
+        assert not tenant.media or (device.nvdec or 0) > 0
+    assert found.objective >= found.bound - 1e-6
+    assert found.gap < 1e-6
+    assert found.objective == pytest.approx(found.usd_per_hour)
+
+
+def test_seven_small_tenants_share_a_gpu_and_the_eighth_does_not():
+    rows = [{"name": "n", "memory_gib": 9, "copies": 7}]
+    question = tenants_question(rows, "A100")
+    found = pack(question, tenant_options(question))
+    assert found.gpus == {"a100-sxm-80": 1}
+    assert list(found.placements["start"]) == list(range(7))
+    more = tenants_question([{**rows[0], "copies": 8}], "A100")
+    assert pack(more, tenant_options(more)).gpus == {"a100-sxm-80": 2}
+
+
+def test_cheap_and_few_can_differ():
+    rows = [{"name": "n", "memory_gib": 30, "copies": 3}]
+    prices = {"A100": 1.0, "H200": 10.0}
+    few = tenants_question(rows, "A100,H200", prices, "gpus")
+    cheap = tenants_question(rows, "A100,H200", prices, "cost")
+    options = tenant_options(few)
+    assert pack(few, options).gpus["h200-sxm-141"] == 1
+    assert pack(cheap, options).gpus == {"a100-sxm-80": 2, "h200-sxm-141": 0}
+
+
+def test_media_goes_where_decoders_are():
+    rows = [{"name": "v", "memory_gib": 8, "media": "yes", "copies": 2}]
+    question = tenants_question(rows, "A100")
+    found = pack(question, tenant_options(question))
+    assert set(found.placements.query("tenant != ''")["profile"]) <= {
+        "1g.10gb+me",
+        "2g.20gb",
+        "1g.20gb",
+    }
+    assert found.gpus == {"a100-sxm-80": 1}
+    assert faults(found) == []
+
+
+def test_a_model_that_fits_no_slice_gets_whole_gpus_and_says_why():
+    rows = [{"name": "big", "model": "Llama-3.1-70B", "weights": "fp8", "concurrency": 8}]
+    question = tenants_question(rows, "H200")
+    options = tenant_options(question)
+    blocking = tables.blocking_table(question, options)
+    assert blocking.loc[0, "needs"] == "1 x whole"
+    assert "too large" in blocking.loc[0, "reason"]
+    assert layouts_of(pack(question, options)) == {}
+
+
+def test_larger_loads_never_need_less():
+    def least(concurrency):
+        rows = [{"name": "c", "model": "Llama-3.1-8B", "concurrency": concurrency}]
+        question = tenants_question(rows, "H100")
+        return pack(question, tenant_options(question)).bound
+
+    bounds = [least(n) for n in (1, 16, 64, 256)]
+    assert bounds == sorted(bounds)
+
+
+def test_a_reserve_leaves_room():
+    rows = [
+        {"name": "c", "model": "Llama-3.1-8B", "concurrency": 30},
+        {"name": "j", "memory_gib": 9, "gpu_share": 0.12},
+    ]
+    question = tenants_question(rows, "H100", reserve=0.25)
+    options = tenant_options(question)
+    headroom = tables.headroom_table(pack(question, options), options)
+    assert (headroom["load"] <= 1 / 1.25 + 1e-9).all()
+    assert (headroom["load_low"] < headroom["load"]).all()
+    assert (headroom["load"] < headroom["load_high"]).all()
+
+
+def test_needless_options_are_left_out():
+    rows = [{"name": "n", "memory_gib": 9, "gpu_share": 0.05}]
+    question = tenants_question(rows, "H100")
+    found = useful_options(tenant_options(question))
+    assert list(found["profile"]) == ["1g.10gb"]
+
+
+def test_engines_on_slices_keep_smaller_buffers():
+    engine = tenants_question([{"name": "a", "memory_gib": 1}], "H100").engine
+    small = slice_engine(engine)
+    assert small.limits.max_tokens == 2048
+    assert small.terms.reserve_gb < engine.terms.reserve_gb
+
+
+def test_the_bill_adds_up_and_headroom_is_of_each_tenant():
+    question = tenants_question()
+    options = tenant_options(question)
+    found = pack(question, options)
+    headroom = tables.headroom_table(found, options)
+    assert set(headroom["tenant"]) == {t.name for t in question.tenants}
+    assert headroom["load"].between(0, 1 + 1e-9).all()
+    assert headroom["usd"].sum() == pytest.approx(found.usd_per_hour)
+    assert tables.grouped(headroom)["count"].sum() == len(headroom)
+    fleets = tables.fleets_table(question, options).set_index("fleet")
+    assert fleets["usd_per_hour"].idxmin() == "any of them"
+    assert (fleets["gpus"] <= fleets["without"]).all()
+
+
+def test_commands_name_profile_and_start():
+    layout = (Placement("3g.40gb", 4), Placement("1g.10gb+me", 0))
+    assert create_commands("h100-sxm-80", layout, 2) == [
+        "sudo nvidia-smi -i 2 -mig 1",
+        "sudo nvidia-smi mig -i 2 -cgi 9:4,20:0 -C",
+    ]
+    assert "-cgi 3g.90gb:0 " in create_commands("b200-sxm-180", (Placement("3g.90gb", 0),), 0)[1]
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        ({"tenants": [{"name": "a"}]}, "give a model, or memory_gib"),
+        ({"tenants": [{"name": "a", "memory_gib": "x"}]}, "tenant a: memory_gib"),
+        ({"tenants": [{"name": "a", "modle": "x"}]}, "did you mean model"),
+        ({"tenants": [{"name": "a", "model": "Llama-9"}]}, "tenant a: model"),
+        ({"tenants": [{"name": "a", "memory_gib": 1}] * 2}, "name of its own"),
+        ({"tenants": "nowhere.csv"}, "give example, a CSV file"),
+        ({"prices": "A100:2"}, "A100=1.8"),
+        ({"gpus": "H20"}, "h20-sxm-96=2.5"),
+        ({"objective": "fun"}, "objective"),
+        ({"gpus": "L40S"}, "no MIG profiles"),
+    ],
+)  # fmt: skip
+def test_bad_input_says_what_is_valid(call, said):
+    with pytest.raises(InputError, match=said.replace("(", r"\(")) as error:
+        tenants_question(**call)
+    assert isinstance(error.value, InputError | UnknownNameError)
+
+
+def test_a_text_with_semicolons_and_a_file_say_the_same(tmp_path):
+    text = "name,memory_gib,copies;job,9,3"
+    path = tmp_path / "tenants.csv"
+    path.write_text(text.replace(";", "\n"), "utf-8")
+    assert tenants_question(text, "A100").tenants == tenants_question(path, "A100").tenants
+
+
+def test_the_command_prints_places_and_commands(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "gpuspec", "mig", "name,memory_gib,copies;job,9,3", "--json"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    told = json.loads(done.stdout)
+    assert told["gap"] == 0
+    assert told["commands"][-1].startswith("sudo nvidia-smi mig -i 0 -cgi 19:")
+    assert told["commands"][-1].count("19:") == 3
+
+
+def test_a_panel_follows_its_load():
+    from gpuspec.widgets import tenants_panel
+
+    rows = [{"name": "c", "model": "Llama-3.1-8B", "concurrency": 40, "copies": 2}]
+    panel = tenants_panel(tenants_question(rows, "A100,H100"))
+    before, cost = panel.picture.value, panel.answer[1].usd_per_hour
+    panel.controls["load"].value = 4.0
+    assert panel.answer[1].usd_per_hour > cost
+    assert panel.picture.value != before
+    panel.controls["gpus"].value = ("h100-sxm-80",)
+    assert set(panel.answer[1].gpus) == {"h100-sxm-80"}
