@@ -473,6 +473,62 @@ def mig_(
 
 
 @main.command(epilog=EXIT_CODES)
+@click.argument("gpus", default="A100,H100,H200")
+@click.option("--use", default=0.65, show_default=True, help="Hours in use over hours owned.")
+@click.option("--months", default=60.0, show_default=True, help="How long they are wanted.")
+@click.option("--providers", default="", help="hyperscalers, all, or names.")
+@click.option("--quotes", default="", help="Your prices: GPU:mode=price,... or a CSV or YAML file.")
+@click.option("--drift", default="flat", show_default=True, help="Rents: down, flat, up, -0.1...")
+@click.option("--currency", default="USD", show_default=True, help="USD or CNY.")
+@click.option("--fx", default=7.1, show_default=True, help="CNY for one USD.")
+@click.option("--today", metavar="YYYY-MM-DD", help="Day from which ages count; else today.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def prices(
+    gpus: str,
+    use: float,
+    months: float,
+    providers: str,
+    quotes: str,
+    drift: str,
+    currency: str,
+    fx: float,
+    today: str | None,
+    as_json: bool,
+) -> None:
+    """Say what an hour of GPUS costs in use: rented in each way, and owned.
+
+    \b
+    gpuspec prices H100,H200 --use 0.5 --quotes H100:on-demand=2.10
+    """
+    with _Failures():
+        from datetime import date
+
+        from gpuspec.money import cost_question, ways_table
+        from gpuspec.story import age_sentences
+
+        asked = cost_question(
+            gpus, use, months, today or date.today().isoformat(), drift, quotes, "", providers,
+            currency, fx,
+        )  # fmt: skip
+        table = ways_table(asked)
+        if as_json:
+            click.echo(table.to_json(orient="records", indent=2))
+            return
+        rows = [
+            [r["gpu"], r["way"], *(f"{r[end]:,.2f}" for end in ("low", "central", "high")),
+             r["as_of"], r["confidence"], _price_note(r)]
+            for r in table.to_dict("records")
+        ]  # fmt: skip
+        head = ["GPU", "Way", "Low", f"{currency} a used hour", "High", "As of", "Grade", "Note"]
+        _print(head, rows)
+        click.echo("\n" + age_sentences(asked))
+
+
+def _price_note(row: dict[Any, Any]) -> str:
+    return "your quote" if row["quoted"] else "scaled by us" if row["derived"] else ""
+
+
+@main.command(epilog=EXIT_CODES)
 @click.argument("file")
 @click.option(
     "--kind", default="inference", show_default=True, help="inference, training or collectives."

@@ -18,6 +18,7 @@ PANELS = {
     "02_training": "tokens",
     "03_inference": "concurrency",
     "06_mig": "load",
+    "07_cost": "hours in use",
 }
 SECONDS = int(os.environ.get("GPUSPEC_BROWSER_MS", "120000"))
 

@@ -145,3 +145,12 @@ def test_tables_are_listed(gpuspec, what):
 
 def test_unknown_table(gpuspec):
     refused(gpuspec("list", "gpuz"), "did you mean gpus")
+
+
+def test_prices_lists_every_way_and_says_what_is_old(gpuspec):
+    done = gpuspec("prices", "H100", "--quotes", "H100:spot=1.5", "--today", "2026-11-26")
+    assert done.returncode == 0, done.stderr
+    assert "rent, on demand" in done.stdout
+    assert "your quote" in done.stdout
+    assert "The purchase price of h100-sxm-80 is 633 days old (limit 180)" in done.stdout
+    refused(gpuspec("prices", "H100", "--quotes", "H100:sport=1.5"), "sport", "spot")

@@ -68,9 +68,9 @@ def break_even_month(
     saved = np.asarray(rent_month_usd, float) - np.asarray(running_month_usd, float)
     rate = np.maximum((1 + np.asarray(rate_year, float)) ** (1 / 12) - 1, 1e-12)
     with np.errstate(divide="ignore", invalid="ignore"):
-        left = 1 - np.asarray(capital_usd, float) * rate / saved
-        months = -np.log(np.where(left > 0, left, np.nan)) / np.log1p(rate)
-    return np.asarray(np.where((saved > 0) & (left > 0), months, np.inf))
+        eaten = np.asarray(capital_usd, float) * rate / saved  # share that interest takes
+        months = -np.log1p(-np.where(eaten < 1, eaten, np.nan)) / np.log1p(rate)
+    return np.asarray(np.where((saved > 0) & (eaten < 1), months, np.inf))
 
 
 def present_value_usd(

@@ -39,6 +39,7 @@ from gpuspec.prices.records import Operating, operating, power_w_gpu, rated_w_gp
 from gpuspec.prices.tables import (
     as_date,
     default_prices,
+    export_rules,
     operating_costs,
     operating_keys,
     operating_value,
@@ -64,6 +65,7 @@ __all__ = [
     "default_prices",
     "drift_year",
     "error_summary",
+    "export_rules",
     "is_stale",
     "limit_days",
     "offers",

@@ -10,6 +10,11 @@ import pandas as pd
 LIMIT_DAYS = {"spot": 30, "own": 180}
 """Days after which a price is stale; list prices and contracts: `LIST_DAYS`."""
 LIST_DAYS = 90
+NAMES = {
+    "own": "purchase price",
+    "reserved-1yr": "1-year contract price",
+    "reserved-3yr": "3-year contract price",
+}
 
 
 def limit_days(mode: str) -> int:
@@ -45,7 +50,7 @@ def age_warnings(offers: pd.DataFrame) -> list[str]:
         names = ", ".join(oldest["gpu"])
         ages = sorted({int(age) for age in oldest["age_days"].dropna()})
         old = f"{ages[0]} to {ages[-1]}" if len(ages) > 1 else f"{ages[0]}" if ages else "unknown"
-        what = "purchase price" if mode == "own" else f"{mode} price"
+        what = NAMES.get(str(mode), f"{mode} price")
         plural, verb = ("s", "are") if len(oldest) > 1 else ("", "is")
         limit = limit_days(str(mode))
         asked = "ask for quotes" if plural else "ask for a quote"

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from gpuspec.catalog import Gpu, servers
 from gpuspec.errors import InputError, UnknownNameError
-from gpuspec.prices.tables import CHINA, operating_keys, operating_value
+from gpuspec.prices.tables import BANDS, CHINA, operating_bands, operating_value
 from gpuspec.training.run import SYSTEM_FACTOR, node_power_w
 
 NODE_GPUS = 8
@@ -63,11 +63,11 @@ def operating(
     InputError, UnknownNameError
         For a key or a value that cannot be used.
     """
-    mine = _own(own, data)
+    bands, place = operating_bands(data), BANDS.index(band)
+    mine = _own(own, sorted(bands))
 
     def value(key: str) -> float:
-        found = mine.get(key, operating_value(key, band=band, data=data))
-        return float("nan") if found is None else float(found)
+        return mine.get(key, bands[key].get("", (math.nan,) * 3)[place])
 
     china = bool(regions) and all(region == CHINA for region in regions)
     kwh, carbon = value("electricity_usd_kwh"), value("carbon_kg_kwh")
@@ -110,14 +110,14 @@ def rated_w_gpu(device: Gpu, data: str | Path | None = None) -> float:
     return float(device.tdp_w) * SYSTEM_FACTOR
 
 
-def _own(own: Mapping[str, float] | str | None, data: str | Path | None) -> dict[str, float]:
+def _own(own: Mapping[str, float] | str | None, known: list[str]) -> dict[str, float]:
     if not own:
         return {}
     given: Any = own
     if isinstance(own, str):
         pairs = [part.partition("=") for part in own.split(",") if part.strip()]
         given = {key.strip(): text.strip() for key, _, text in pairs}
-    known, found = operating_keys(data), {}
+    found = {}
     for key, text in given.items():
         if key not in known:
             raise UnknownNameError("operating", key, known)

@@ -39,23 +39,35 @@ def default_prices(data: _Folder = None) -> pd.DataFrame:
     return load_table("prices-defaults", data)
 
 
+def export_rules(data: _Folder = None) -> pd.DataFrame:
+    """Return dated facts on exports to China, oldest first; no statement of what can be bought."""
+    return load_table("export-controls", data).sort_values("as_of", ignore_index=True)
+
+
+def operating_bands(data: _Folder = None) -> dict[str, dict[str, tuple[float, float, float]]]:
+    """Return low, central and high of each operating value: by key, then by GPU ("": any)."""
+    table = operating_costs(data)
+    found: dict[str, dict[str, tuple[float, float, float]]] = {}
+    for row in table[table["key"] != ""].to_dict("records"):
+        low, central, high = (float(row[band]) for band in BANDS)
+        found.setdefault(row["key"], {})[row["gpu_id"]] = (low, central, high)
+    return found
+
+
 def operating_keys(data: _Folder = None) -> list[str]:
     """Return the names of operating values that a user can set."""
-    table = operating_costs(data)
-    return sorted(set(table.loc[table["key"] != "", "key"]))
+    return sorted(operating_bands(data))
 
 
 def operating_value(
     key: str, gpu_id: str = "", band: str = "central", data: _Folder = None
 ) -> float | None:
     """Return a value that is used, of a GPU where it has its own; None where there is none."""
-    table = operating_costs(data)
-    rows = table[(table["key"] == key) & table["gpu_id"].isin(["", gpu_id])]
-    if key not in set(table["key"]):
-        raise UnknownNameError("operating", key, operating_keys(data))
-    if rows.empty:
-        return None
-    return float(rows.sort_values("gpu_id")[band].iloc[-1])
+    bands = operating_bands(data)
+    if key not in bands:
+        raise UnknownNameError("operating", key, sorted(bands))
+    values = bands[key].get(gpu_id, bands[key].get(""))
+    return None if values is None else values[BANDS.index(band)]
 
 
 def as_date(value: Any, field: str = "today") -> date:

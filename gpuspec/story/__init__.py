@@ -4,6 +4,19 @@ from gpuspec.story.common import (
     listed,
     time_with_interval,
 )
+from gpuspec.story.cost import (
+    age_sentences,
+    backtest_finding,
+    break_even_finding,
+    break_even_sentences,
+    drift_finding,
+    driver_finding,
+    parts_finding,
+    spot_finding,
+    trend_finding,
+    ways_finding,
+    work_finding,
+)
 from gpuspec.story.decision import (
     answer_page,
     answer_record,
@@ -78,12 +91,16 @@ from gpuspec.story.training import (
 )
 
 __all__ = [
+    "age_sentences",
     "answer_page",
     "answer_record",
     "arrivals_finding",
+    "backtest_finding",
     "bandwidth_finding",
     "bandwidth_sentences",
     "blocking_sentences",
+    "break_even_finding",
+    "break_even_sentences",
     "candidates_table",
     "confidence_sentence",
     "context_finding",
@@ -92,6 +109,8 @@ __all__ = [
     "deadline_sentences",
     "decision_finding",
     "delivery_finding",
+    "drift_finding",
+    "driver_finding",
     "error_table",
     "fleets_finding",
     "flips_finding",
@@ -117,6 +136,7 @@ __all__ = [
     "option_finding",
     "option_sentences",
     "packing_finding",
+    "parts_finding",
     "plan_labels",
     "plan_sentence",
     "plans_caption",
@@ -132,10 +152,14 @@ __all__ = [
     "short_gpu",
     "single_gpu_sentences",
     "size_finding",
+    "spot_finding",
     "tensor_finding",
     "time_name",
     "time_with_interval",
     "training_finding",
+    "trend_finding",
     "waiting_finding",
+    "ways_finding",
     "weights_sentence",
+    "work_finding",
 ]

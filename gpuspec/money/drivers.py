@@ -1,0 +1,108 @@
+"""Which input decides the cost of an owned hour: one at a time from low to high."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gpuspec.catalog import Gpu
+from gpuspec.cost import owned_hour_usd
+from gpuspec.money.question import CostQuestion
+from gpuspec.prices import operating_value, power_w_gpu, rated_w_gpu
+
+DRIVERS = {  # name: (argument, key of the table of operating values)
+    "utilisation": ("utilisation", "utilisation"),
+    "residual value": ("residual_share", "residual"),
+    "cost of capital": ("rate_year", "cost_of_capital"),
+    "maintenance": ("maintenance_share_year", "maintenance_share_year"),
+    "colocation": ("usd_kw_month", "colocation_usd_kw_month"),
+    "network share": ("network_share", "network_share"),
+    "electricity": ("usd_kwh", "electricity_usd_kwh"),
+    "PUE": ("pue", "pue"),
+    "power drawn": ("power_w_gpu", "node_kw"),
+    "staff": ("staff_usd_year", "staff_usd_year"),
+}
+SPANS = (0.8, 1.2)
+"""Ends of the time in use over the horizon: four to six years around five."""
+
+
+def driver_table(question: CostQuestion, gpu_id: str) -> pd.DataFrame:
+    """Return the cost of a used hour at the low and high end of each input, others central.
+
+    Columns: ``driver``, ``low``, ``high`` (values of the input, as text), ``cost_low`` and
+    ``cost_high`` (cheapest and dearest of its two ends), ``central``, ``swing``; largest first.
+    Inputs that the user has set keep their value and are left out. Empty without a purchase
+    price.
+    """
+    q = question
+    device = next(g for g in q.gpus if g.id == gpu_id)
+    own = q.offers(("own",), providers=())
+    own = own[own["gpu"] == gpu_id]
+    if own.empty:
+        return pd.DataFrame(columns=["driver", "low", "high", "cost_low", "cost_high", "swing"])
+    base = _base(q, device, own.iloc[0])
+    central = float(owned_hour_usd(**base)) * q.rate
+    rows: list[tuple[Any, ...]] = []
+    for name, (argument, low, high) in _ends(q, device, own.iloc[0]).items():
+        costs = [float(owned_hour_usd(**(base | {argument: end}))) * q.rate for end in (low, high)]
+        rows.append((name, low, high, min(costs), max(costs)))
+    spans = (SPANS[0] * q.horizon_months, SPANS[1] * q.horizon_months)
+    costs = [float(owned_hour_usd(**(base | _kept_for(q, span)))) * q.rate for span in spans]
+    rows.append(("months in use", spans[0], spans[1], min(costs), max(costs)))
+    table = pd.DataFrame(rows, columns=["driver", "low", "high", "cost_low", "cost_high"])
+    table["central"], table["swing"] = central, table["cost_high"] - table["cost_low"]
+    return table.sort_values("swing", ascending=False, ignore_index=True)
+
+
+def _base(q: CostQuestion, device: Gpu, own: Any) -> dict[str, Any]:
+    values, share = q.operating, 0.0 if own["tier"] == "all-in" else q.operating.network_share
+    return {
+        "server_usd": own["capital_usd_gpu"] / q.rate * (1 - share) * own["gpus_per_node"],
+        "gpus": own["gpus_per_node"],
+        "network_share": share,
+        "residual_share": own["residual_share"],
+        "years": q.horizon_months / 12,
+        "rate_year": values.cost_of_capital,
+        "rated_w_gpu": rated_w_gpu(device, q.data),
+        "power_w_gpu": power_w_gpu(device, values, q.data),
+        "idle_share": values.idle_share,
+        "utilisation": q.utilisation,
+        "usd_kw_month": values.usd_kw_month,
+        "pue": values.pue,
+        "usd_kwh": values.usd_kwh,
+        "maintenance_share_year": values.maintenance_share_year,
+        "staff_usd_year": values.staff_usd_year,
+        "staff_nodes_fte": values.staff_nodes_fte,
+    }
+
+
+def _ends(q: CostQuestion, device: Gpu, own: Any) -> dict[str, tuple[str, float, float]]:
+    """Return argument, low and high of each input that the user has not set."""
+    given = {part.partition("=")[0].strip() for part in q.own.split(",")}
+    found: dict[str, tuple[str, float, float]] = {}
+    for name, (argument, key) in DRIVERS.items():
+        if key in given or (name == "network share" and own["tier"] == "all-in"):
+            continue
+        ends = [_end(q, device, key, band) for band in ("low", "high")]
+        if all(end is not None for end in ends):
+            scale = 1e3 / 8 if key == "node_kw" else 1.0
+            found[name] = (argument, ends[0] * scale, ends[1] * scale)  # type: ignore[operator]
+    if not own["quoted"]:
+        share = 0.0 if own["tier"] == "all-in" else q.operating.network_share
+        size = own["gpus_per_node"] * (1 - share) / q.rate
+        low, high = (own[f"capital_usd_gpu_{end}"] * size for end in ("low", "high"))
+        found["server price"] = ("server_usd", low, high)
+    return found
+
+
+def _kept_for(q: CostQuestion, months: float) -> dict[str, float]:
+    """Return years and residual value of a server that is sold after so many months."""
+    left = np.interp(months / 12, range(len(q.operating.residuals)), q.operating.residuals)
+    return {"years": months / 12, "residual_share": float(left)}
+
+
+def _end(q: CostQuestion, device: Gpu, key: str, band: str) -> float | None:
+    if key != "residual":
+        return operating_value(key, device.id, band, q.data)
+    ages = [operating_value(f"residual_{year}y", band=band, data=q.data) for year in range(7)]
+    return float(np.interp(q.horizon_months / 12, range(7), [a or 0.0 for a in ages]))

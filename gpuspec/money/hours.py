@@ -1,0 +1,127 @@
+"""What a GPU-hour costs, of what it is made, and how old its prices are."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gpuspec.cost import OWNED_PARTS, gpu_hour_usd, owned_parts_usd
+from gpuspec.money.question import CostQuestion
+from gpuspec.prices import limit_days, power_w_gpu, purchase_prices, rated_w_gpu, rental_prices
+
+MODE_NAMES = {
+    "on-demand": "rent, on demand",
+    "reserved-1yr": "rent, 1 year",
+    "reserved-3yr": "rent, 3 years",
+    "spot": "rent, spot",
+    "own": "own",
+}
+HYPERSCALER = "hyperscaler list"
+
+
+def amount(value: float) -> str:
+    """Write an amount so that it can be read: whole thousands, else three digits.
+
+    >>> amount(95836.6), amount(0.2053)
+    ('95,837', '0.205')
+    """
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.3g}"
+
+
+def way_names(offers: pd.DataFrame) -> list[str]:
+    """Return what a reader calls each offer: the mode, and whose list it is."""
+    names = []
+    for row in offers.itertuples():
+        name = MODE_NAMES[str(row.mode)]
+        if row.tier == "hyperscaler":
+            name += f", {HYPERSCALER}"
+        elif not row.quoted and row.provider not in ("specialist clouds", "purchase"):
+            name += f", {row.provider}"
+        names.append(name)
+    return names
+
+
+def ways_table(question: CostQuestion) -> pd.DataFrame:
+    """Return one row an offer: cost of a GPU-hour that is used, and how sure the price is.
+
+    Columns: ``gpu``, ``mode``, ``way``, ``low``, ``central``, ``high`` (currency of the question
+    for a used GPU-hour), ``paid`` (for a paid one), ``age_days``, ``stale``, ``confidence``,
+    ``derived``, ``tier``, ``quoted``.
+    """
+    found = question.offers()
+    hours = gpu_hour_usd(found, question.utilisation)
+    paid = gpu_hour_usd(found, 1.0)["central"]
+    keep = ["gpu", "mode", "age_days", "stale", "confidence", "derived", "tier", "quoted", "as_of"]
+    return pd.concat([found[keep], hours, paid.rename("paid")], axis=1).assign(way=way_names(found))
+
+
+def parts_table(question: CostQuestion) -> pd.DataFrame:
+    """Return the parts of an owned GPU-hour that is used; index GPU, a column a part.
+
+    GPUs without a purchase price are left out. The parts add up to the central cost of
+    `ways_table`.
+    """
+    q, values = question, question.operating
+    own = q.offers(("own",))
+    rows = {}
+    for row in own.drop_duplicates("gpu").to_dict("records"):
+        device = next(g for g in q.gpus if g.id == row["gpu"])
+        share = 0.0 if row["tier"] == "all-in" else values.network_share
+        size = row["gpus_per_node"]
+        parts = owned_parts_usd(
+            server_usd=row["capital_usd_gpu"] / q.rate * (1 - share) * size,
+            gpus=size,
+            network_share=share,
+            residual_share=row["residual_share"],
+            years=q.horizon_months / 12,
+            rate_year=values.cost_of_capital,
+            rated_w_gpu=rated_w_gpu(device, q.data),
+            power_w_gpu=power_w_gpu(device, values, q.data),
+            idle_share=values.idle_share,
+            utilisation=q.utilisation,
+            usd_kw_month=values.usd_kw_month,
+            pue=values.pue,
+            usd_kwh=values.usd_kwh,
+            maintenance_share_year=values.maintenance_share_year,
+            staff_usd_year=values.staff_usd_year,
+            staff_nodes_fte=values.staff_nodes_fte,
+        )
+        rows[row["gpu"]] = {n: float(p) / q.utilisation * q.rate for n, p in parts.items()}
+    return pd.DataFrame.from_dict(rows, orient="index", columns=list(OWNED_PARTS))
+
+
+def age_table(question: CostQuestion) -> pd.DataFrame:
+    """Return the age of each price that is used, its limit, and how far it is trusted."""
+    found = question.offers(providers=())
+    table = found[["gpu", "mode", "as_of", "age_days", "stale", "confidence", "derived"]].copy()
+    table.insert(2, "way", way_names(found))
+    table["limit_days"] = [limit_days(mode) for mode in table["mode"]]
+    return table
+
+
+def china_table(fx: float = 7.1) -> pd.DataFrame:
+    """Return every price in CNY that was found, with its age in words; all of low confidence."""
+    rent = rental_prices()
+    rent = rent[rent["currency"] == "CNY"]
+    bought = purchase_prices()
+    bought = bought[bought["currency"] == "CNY"]
+    rows: list[tuple[Any, ...]] = [
+        (r["gpu"], f"{r['provider']}, {r['mode']}", r["price_gpu_hour"], "GPU-hour", *_seen(r))
+        for r in rent.to_dict("records")
+    ]
+    rows += [
+        (r["gpu"], r["item"], r["price"], _size(r["gpus"]), *_seen(r))
+        for r in bought.to_dict("records")
+    ]
+    columns = ["gpu", "what", "cny", "unit", "as_of", "confidence"]
+    table = pd.DataFrame(rows, columns=columns)
+    table.insert(3, "usd", np.asarray(table["cny"], float) / fx)
+    return table
+
+
+def _seen(row: Any) -> tuple[str, str]:
+    return row["as_of"] or "undated", row["confidence"]
+
+
+def _size(gpus: float) -> str:
+    return "1 GPU" if gpus == 1 else f"{gpus:.0f} GPUs"

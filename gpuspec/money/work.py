@@ -1,0 +1,193 @@
+"""What tokens, training runs and simulations cost on each GPU, rented and owned."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gpuspec.calibration import ratio_interval
+from gpuspec.calibration.training import training_ratio_interval
+from gpuspec.cost import (
+    carbon_kg,
+    energy_kwh,
+    gpu_hour_usd,
+    run_usd,
+    spot_useful_share,
+    usd_per_million_tokens,
+)
+from gpuspec.deploy import InferenceQuestion, best_options, options_table
+from gpuspec.jobs import TrainingQuestion, deadline_table
+from gpuspec.jobs import runs_table as training_runs
+from gpuspec.money.hours import way_names
+from gpuspec.money.question import CostQuestion
+
+
+def _hours(question: CostQuestion) -> pd.DataFrame:
+    """Return the default offers with their cost of a used hour, no hyperscalers."""
+    found = question.offers(providers=())
+    costs = gpu_hour_usd(found, question.utilisation)
+    keep = ["gpu", "mode", "power_w_gpu", "interruptions_per_gpu_hour"]
+    return pd.concat([found[keep], costs], axis=1).assign(way=way_names(found))
+
+
+def tokens_table(question: CostQuestion, service: InferenceQuestion) -> pd.DataFrame:
+    """Return the cost of a million output tokens of a service by GPU and way.
+
+    Columns: ``gpu``, ``mode``, ``way``, ``weight``, ``gpus``, ``tokens_s_gpu``, ``usd``, ``low``,
+    ``high`` (of the price; speed at its central estimate), ``reason`` where it does not work.
+    Prompts are paid for with the output. The fleet of each GPU is its cheapest that keeps the
+    latency limits.
+    """
+    best = best_options(options_table(service))
+    rows: list[dict[str, Any]] = []
+    hours = _hours(question)
+    for row in best.to_dict("records"):
+        ours = hours[hours["gpu"] == row["gpu"]]
+        works = bool(row["works"])
+        # Throughput is that of the whole fleet, at the concurrency asked.
+        rate = row["output_tokens_s"] / row["gpus"] if works else np.nan
+        for way in ours.to_dict("records"):
+            ends = {end: usd_per_million_tokens(way[end], rate) for end in ("low", "high")}
+            rows.append(
+                {
+                    **{name: way[name] for name in ("gpu", "mode", "way")},
+                    **{name: row[name] for name in ("weight", "gpus", "reason")},
+                    "hour": way["central"],
+                    "tokens_s_gpu": rate,
+                    "usd": float(usd_per_million_tokens(way["central"], rate)),
+                    **{end: float(value) for end, value in ends.items()},
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def runs_table(question: CostQuestion, job: TrainingQuestion) -> pd.DataFrame:
+    """Return the cost, energy and carbon of a training run by GPU and way.
+
+    Columns: ``gpu``, ``mode``, ``way``, ``gpus``, ``days``, ``gpu_hours``, ``usd``, ``low``,
+    ``high`` (of the price), ``mwh`` (at the meter), ``tonnes_co2``, ``meets``, ``reason``. On
+    spot the hours include those that interruptions lose.
+    """
+    q = question
+    answer = deadline_table(job, training_runs(job))
+    hours, rows = _hours(q), []
+    for row in answer.to_dict("records"):
+        needed = row["gpu_hours"] if row["works"] else np.nan
+        for way in hours[hours["gpu"] == row["gpu"]].to_dict("records"):
+            lost, write = way["interruptions_per_gpu_hour"], row["write_s"]
+            used = needed / float(spot_useful_share(lost, row["gpus"], write)) if lost else needed
+            kwh = float(energy_kwh(way["power_w_gpu"], 1, used, q.operating.pue))
+            rows.append(
+                {
+                    **{name: way[name] for name in ("gpu", "mode", "way")},
+                    **{name: row[name] for name in ("gpus", "days", "meets", "reason")},
+                    "hour": way["central"],
+                    "gpu_hours": used,
+                    "usd": float(run_usd(way["central"], 1, used)),
+                    "low": float(run_usd(way["low"], 1, used)),
+                    "high": float(run_usd(way["high"], 1, used)),
+                    "mwh": kwh / 1e3,
+                    "tonnes_co2": float(carbon_kg(kwh, q.operating.carbon_kg_kwh)) / 1e3,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def simulation_table(question: CostQuestion, gpu_hours: float) -> pd.DataFrame:
+    """Return the cost of a simulation of `gpu_hours` on the first GPU, on every GPU.
+
+    Two ends: a code that waits for memory runs faster by the ratio of bandwidths, one that
+    computes in FP64 on vector units by the ratio of their rates.
+    """
+    first, hours, rows = question.gpus[0], _hours(question), []
+    for device in question.gpus:
+        ratios = {
+            "bandwidth": device.memory_bandwidth_gb_s / first.memory_bandwidth_gb_s,
+            "fp64": (device.fp64_tflops or np.nan) / (first.fp64_tflops or np.nan),
+        }
+        for way in hours[hours["gpu"] == device.id].to_dict("records"):
+            costs = {
+                f"usd_{name}": float(run_usd(way["central"], 1, gpu_hours / ratio))
+                for name, ratio in ratios.items()
+            }
+            rows.append({"gpu": device.id, "mode": way["mode"], "way": way["way"], **costs})
+    return pd.DataFrame(rows)
+
+
+def claims_table(
+    tokens: pd.DataFrame, runs: pd.DataFrame, service: str, job: str, mode: str = "on-demand"
+) -> pd.DataFrame:
+    """Return what the buyers' article says about value beside what prices and speeds give.
+
+    Ratios are of cost; in brackets the 80 % interval of the ratio of speeds. A price of the
+    older GPU at which both cost the same says what would flip a verdict.
+    """
+    rows = []
+    for claim, old, new, which in (
+        ("C10: on a limited budget train on H100 or H200", "a100", "h100", "run"),
+        ("C10: and infer on A100", "a100", "h100", "token"),
+        ("C20: up to 30B A100 is the best value", "a100", "h100", "token"),
+        ("C26: H100 is still worth buying after H200, for inference", "h100", "h200", "token"),
+        ("C26: the same, for training", "h100", "h200", "run"),
+    ):
+        found = _cost_ratio(tokens if which == "token" else runs, old, new, which, mode)
+        if found:
+            cost, low, high, flip = found
+            what = f"A {which} of {service if which == 'token' else job}"
+            text = f"{what} on {old.upper()} costs {cost:.2f} ({low:.2f} to {high:.2f}) times that "
+            text += f"on {new.upper()}"
+            rows.append((claim, text, _verdict(claim, old, low, high, flip)))
+    return pd.DataFrame(rows, columns=["The article says", "Prices and speeds give", "It holds"])
+
+
+def _cost_ratio(
+    table: pd.DataFrame, old: str, new: str, which: str, mode: str
+) -> tuple[float, float, float, float] | None:
+    """Return cost on the old GPU over the new one, its interval, and the old price that is even."""
+    rows = table[(table["mode"] == mode) & table["usd"].notna()]
+    sides = [rows[rows["gpu"].str.startswith(name)] for name in (old, new)]
+    if any(side.empty for side in sides):
+        return None
+    one, two = (side.iloc[0] for side in sides)
+    cost = one["usd"] / two["usd"]
+    interval = ratio_interval if which == "token" else training_ratio_interval
+    low, high = (float(end) for end in interval(cost, two["gpu"], one["gpu"]))
+    return cost, low, high, one["hour"] / cost
+
+
+def _verdict(claim: str, old: str, low: float, high: float, flip: float) -> str:
+    wants_old = not claim.startswith("C10: on")
+    if low <= 1 <= high:
+        return f"even within the error; {old.upper()} wins below {flip:.2f} an hour"
+    cheaper = high < 1
+    word = "true by price" if cheaper == wants_old else "not by price"
+    return f"{word}; even at {flip:.2f} an hour of {old.upper()}"
+
+
+def summary_table(
+    question: CostQuestion, tokens: pd.DataFrame, runs: pd.DataFrame, simulations: pd.DataFrame
+) -> pd.DataFrame:
+    """Return what work costs on each GPU, rented on demand and owned, with energy and carbon.
+
+    The arguments are `tokens_table`, `runs_table` and `simulation_table` of the question.
+    """
+    key, kept = ["gpu", "mode"], ["on-demand", "own"]
+    table = tokens[[*key, "way", "usd"]].merge(
+        runs[[*key, "usd", "days", "mwh", "tonnes_co2"]], on=key, suffixes=("", "_run"), how="outer"
+    )
+    table = table.merge(simulations[[*key, "usd_bandwidth", "usd_fp64"]], on=key, how="outer")
+    table = table[table["mode"].isin(kept)].drop_duplicates(key)
+    order = {name: i for i, name in enumerate([*question.ids, *kept])}
+    table = table.sort_values(key, key=lambda column: column.map(order))
+    names = {
+        "gpu": "GPU",
+        "way": "Way",
+        "usd": "M tokens",
+        "usd_run": "Run",
+        "days": "Days",
+        "mwh": "MWh",
+        "tonnes_co2": "t CO2e",
+        "usd_bandwidth": "Simulation, bandwidth",
+        "usd_fp64": "Simulation, FP64",
+    }
+    return table[list(names)].rename(columns=names).set_index("GPU")

@@ -1,0 +1,176 @@
+"""Sentences about cost."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gpuspec.money import CostQuestion, amount
+from gpuspec.prices import age_warnings
+from gpuspec.story.common import listed, rows
+
+
+def ways_finding(question: CostQuestion, ways: pd.DataFrame) -> str:
+    """Say rent on demand and the owned hour of each GPU, at the use asked."""
+    said = []
+    for name, group in ways.groupby("gpu", sort=False):
+        plain = group[group["tier"] != "hyperscaler"].set_index("mode")["central"]
+        both = [
+            f"{plain[mode]:,.2f} {text}"
+            for mode, text in (("on-demand", "rented"), ("own", "owned"))
+            if mode in plain
+        ]
+        said.append(f"{name} {', '.join(both)}" if both else f"{name} has no such price")
+    used = f"{question.utilisation:.0%} use"
+    return f"{question.currency} a GPU-hour at {used}: {'; '.join(said)}"
+
+
+def parts_finding(parts: pd.DataFrame) -> str:
+    """Say which share of an owned hour is capital with its cost, and which is energy."""
+    if parts.empty:
+        return "None of these GPUs has a purchase price"
+    total = parts.sum(axis=1)
+    capital = parts[["server", "network", "finance"]].sum(axis=1) / total
+    energy = parts["energy"] / total
+    return (
+        f"Capital and its cost are {_span(capital)} of an owned hour, electricity {_span(energy)}"
+    )
+
+
+def break_even_finding(question: CostQuestion, table: pd.DataFrame) -> str:
+    """Say from which utilisation and month owning each GPU beats renting on demand."""
+    plain = table[(table["mode"] == "on-demand") & (table["tier"] != "hyperscaler")]
+    if plain.empty:
+        return "Nothing to compare: a GPU needs both a rent and a purchase price"
+    said = []
+    for r in rows(plain):
+        if not np.isfinite(r.utilisation):
+            said.append(f"{r.gpu} never")
+            continue
+        month = f"month {np.ceil(r.month):.0f}" if np.isfinite(r.month) else "never paid back"
+        said.append(
+            f"{r.gpu} above {r.utilisation:.0%} use ({month} at {question.utilisation:.0%})"
+        )
+    return f"Owning beats renting on demand: {listed(said)}"
+
+
+def break_even_sentences(question: CostQuestion, table: pd.DataFrame) -> str:
+    """Say what a reservation means for a break-even, and which comparator decides."""
+    q = question
+    kept = table[table["mode"].str.startswith("reserved") & (table["tier"] != "hyperscaler")]
+    cheaper = kept[kept["utilisation"] == 0]
+    text = (
+        f"A reservation is paid whether it is used or not, as an owned GPU is: utilisation does "
+        f"not decide between them, the {q.horizon_months:g} months do."
+    )
+    if len(cheaper):
+        names = listed(list(dict.fromkeys(cheaper["gpu"])))
+        text += f" Over them owning is cheaper than a reservation for {names}."
+    paid = table[table["within"]].groupby("gpu", sort=False)["month"]
+    if len(paid):
+        widest = str((paid.max() - paid.min()).idxmax())
+        low, high = paid.min()[widest], paid.max()[widest]
+        text += (
+            f" The comparator decides: {widest} is paid back after {low:,.0f} months against the "
+            f"dearest way to rent, after {high:,.0f} against the cheapest that it beats in time."
+        )
+    never = table[~table["within"]]
+    if len(never):
+        said = [f"{r.way.replace('rent, ', '')} for {r.gpu}" for r in rows(never)]
+        text += f" Not paid back in time: {listed(said)}."
+    return text
+
+
+def drift_finding(table: pd.DataFrame) -> str:
+    """Say which way is the cheapest without interruptions if rents fall, stay, or rise."""
+    steady = table[table["mode"] != "spot"]
+    same: dict[tuple[str, ...], list[str]] = {}
+    for name, group in steady.groupby("gpu", sort=False):
+        best = group.sort_values("hour").drop_duplicates("drift").set_index("drift")["way"]
+        words = tuple(str(best[drift]).replace("rent, ", "") for drift in ("down", "flat", "up"))
+        same.setdefault(words, []).append(str(name))
+    said = []
+    for (down, flat, up), names in same.items():
+        who = "" if len(same) == 1 else f"{listed(names)}: "
+        if down == flat == up:
+            said.append(f"{who}{flat} in all three")
+        elif flat == up:
+            said.append(f"{who}{down} if rents fall, {flat} if they stay or rise")
+        else:
+            said.append(f"{who}{down} if rents fall, {flat} if they stay, {up} if they rise")
+    return f"Cheapest: {'; '.join(said)}"
+
+
+def trend_finding(change: pd.DataFrame) -> str:
+    """Say how many of the series have risen since a day, and by how much at most."""
+    if change.empty:
+        return "No series has two points in this time"
+    risen = change[change["change"] > 0]
+    since = change["first_date"].min()
+    head = f"{len(risen)} of {len(change)} series have risen since {since:%B %Y}"
+    if risen.empty:
+        return head
+    top = risen.sort_values("change").to_dict("records")[-1]
+    return f"{head}, {str(top['series']).replace(' survey index', '')} by {top['change']:.0%}"
+
+
+def spot_finding(table: pd.DataFrame) -> str:
+    """Say what interruptions add to a large job's spot price, and what stays of the saving."""
+    if table.empty:
+        return "No spot price for these GPUs"
+    most = table["gpus"].max()
+    last = table[table["gpus"] == most]
+    lost = 1 - last["useful"]
+    text = f"A job of {most:,} GPUs loses {_span(lost)} of its spot hours to interruptions"
+    known = last.dropna(subset=["on_demand"])
+    if known.empty:
+        return text
+    saved = 1 - known["effective"] / known["on_demand"]
+    if saved.max() <= 0:
+        return f"{text}, and nothing is left of the saving"
+    dearer = [str(name) for name in known.loc[saved <= 0, "gpu"]]
+    kept = f"{text}; {_span(saved[saved > 0])} of the rent on demand is still saved"
+    return f"{kept}, on {listed(dearer)} nothing" if dearer else kept
+
+
+def work_finding(table: pd.DataFrame, what: str, currency: str, mode: str = "on-demand") -> str:
+    """Say on which GPU a unit of work is the cheapest, rented on demand and owned."""
+    said = []
+    for way, words in ((mode, "rented on demand"), ("own", "owned")):
+        known = table[(table["mode"] == way) & table["usd"].notna()]
+        if known.empty:
+            continue
+        best = known.sort_values("usd").to_dict("records")[0]
+        said.append(f"{best['gpu']} {words} ({amount(best['usd'])} {currency})")
+    return f"{what}, cheapest: {listed(said)}" if said else f"{what}: none of these GPUs does it"
+
+
+def driver_finding(table: pd.DataFrame, gpu: str) -> str:
+    """Say which inputs move the cost of an owned hour most, and which least."""
+    if table.empty:
+        return f"{gpu} has no purchase price"
+    first, second = table["driver"].iloc[0], table["driver"].iloc[1]
+    return f"{gpu}: {first} decides what an owned hour costs, then {second}"
+
+
+def age_sentences(question: CostQuestion) -> str:
+    """Say which prices are old; one sentence a way to get GPUs."""
+    warned = age_warnings(question.offers(providers=()))
+    return " ".join(warned) if warned else "No price that is used here is older than its limit."
+
+
+def backtest_finding(summary: dict[str, float]) -> str:
+    """Say how wrong prices half a year old were."""
+    if not summary["series"]:
+        return "No series has both rows"
+    return (
+        f"Unchanged, prices of May and June 2026 miss those of October and November by up to "
+        f"{summary['worst']:.0%}; {summary['still']:.0f} of {summary['series']:.0f} did not move"
+    )
+
+
+def _span(values: Any) -> str:
+    low, high = float(np.min(values)), float(np.max(values))
+    if round(low, 2) == round(high, 2):
+        return f"{low:.0%}"
+    return f"{low:.0%} to {high:.0%}"

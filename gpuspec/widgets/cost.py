@@ -1,0 +1,61 @@
+"""Control panel of the cost notebook."""
+
+from typing import Any
+
+import pandas as pd
+
+from gpuspec.display import figure
+from gpuspec.money import CostQuestion, break_even_table, cost_question, utilisation_curves
+from gpuspec.plots import cost_by_utilisation
+from gpuspec.prices import DRIFTS
+from gpuspec.story import break_even_finding
+from gpuspec.widgets.panel import Panel, choice, slider
+
+USES = [0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.65, 0.7, 0.8, 0.85, 0.9, 1.0]
+MONTHS = [12, 24, 36, 48, 60, 72]
+
+
+def cost_panel(question: CostQuestion) -> Panel:
+    """Return a panel over the question "rent or own, at which use", started at `question`."""
+    q, start = question, question.operating
+    controls = {
+        "utilisation": slider("hours in use", USES, q.utilisation, "{:.0%}"),
+        "horizon_months": slider("months", MONTHS, q.horizon_months),
+        "drift": choice("rents", list(dict.fromkeys([q.drift, *DRIFTS])), q.drift),
+        "currency": choice("currency", ["USD", "CNY"], q.currency),
+        "usd_kwh": slider("USD/kWh", [0.05, 0.09, 0.13, 0.2], start.usd_kwh),
+        "cost_of_capital": slider(
+            "capital cost", [0.06, 0.09, 0.12, 0.15], start.cost_of_capital, "{:.0%}"
+        ),
+    }
+
+    def answer(
+        usd_kwh: float, cost_of_capital: float, **values: Any
+    ) -> tuple[CostQuestion, pd.DataFrame, pd.DataFrame]:
+        own = {"electricity_usd_kwh": usd_kwh, "cost_of_capital": cost_of_capital}
+        asked = cost_question(
+            q.ids,
+            today=q.today,
+            quotes=list(q.quotes),
+            regions=",".join(q.regions),
+            providers="",
+            fx=q.fx,
+            operating_values=_over(q.own, own),
+            data=q.data,
+            **values,
+        )
+        return asked, utilisation_curves(asked), break_even_table(asked)
+
+    def draw(answered: tuple[CostQuestion, pd.DataFrame, pd.DataFrame]) -> str:
+        asked, curves, table = answered
+        title = break_even_finding(asked, table)
+        picture = cost_by_utilisation(curves, asked.currency, asked.utilisation, title)
+        return figure(picture, title, title, tight=False).svg
+
+    return Panel(controls, answer, draw)
+
+
+def _over(given: str, own: dict[str, float]) -> dict[str, float]:
+    """Lay the panel's values over those that the question was asked with."""
+    pairs = [part.split("=") for part in given.split(",") if "=" in part]
+    return {key.strip(): float(value) for key, value in pairs} | own

@@ -1,0 +1,230 @@
+"""Cost: published arithmetic comes out, parts add up, and comparisons agree with each other."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gpuspec import cost, money
+from gpuspec.catalog import gpu
+from gpuspec.deploy import inference_question
+from gpuspec.errors import InputError
+from gpuspec.jobs import training_question
+
+# Central inputs of November 2026: 19 % network, five years to 12 %, 9 % interest, 5 % upkeep.
+CENTRAL = {
+    "network_share": 0.19,
+    "residual_share": 0.12,
+    "years": 5,
+    "rate_year": 0.09,
+    "usd_kw_month": 190,
+    "pue": 1.3,
+    "usd_kwh": 0.09,
+    "maintenance_share_year": 0.05,
+}
+NODES = {  # server USD, rated and drawn kW of eight GPUs: hour owned, hour used at 70 %
+    "h100": (280_000, 10.2, 7.9, 1.81, 2.59),
+    "h200": (320_000, 10.2, 7.9, 2.01, 2.87),
+    "a100": (100_000, 6.5, 4.9, 0.77, 1.10),
+}
+share = st.floats(0.05, 1.0)
+money_usd = st.floats(1e3, 1e6)
+
+
+def node(name, **other):
+    server, rated, drawn, _, _ = NODES[name]
+    given = {"server_usd": server, "rated_w_gpu": rated * 125, "power_w_gpu": drawn * 125}
+    return CENTRAL | given | other
+
+
+@pytest.mark.parametrize("name", NODES)
+def test_an_owned_hour_is_what_the_central_inputs_give(name):
+    owned, used = NODES[name][3:]
+    assert cost.owned_hour_usd(**node(name)) == pytest.approx(owned, abs=0.005)
+    assert cost.owned_hour_usd(**node(name, utilisation=0.7)) == pytest.approx(used, abs=0.005)
+
+
+def test_the_parts_of_an_h100_hour_are_the_published_ones():
+    parts = cost.owned_parts_usd(**node("h100"))
+    assert parts["server"] + parts["network"] == pytest.approx(0.87, abs=0.005)
+    published = {"finance": 0.25, "colocation": 0.33, "maintenance": 0.25, "energy": 0.12}
+    assert {n: round(float(parts[n]), 2) for n in published} == published
+
+
+@given(money_usd, share, st.floats(0, 0.5), st.floats(1, 8), st.floats(0, 1))
+def test_parts_add_up_and_more_use_is_never_dearer(server, used, network, years, idle):
+    drivers = node("h100") | {"server_usd": server, "network_share": network, "years": years}
+    drivers |= {"idle_share": idle, "staff_usd_year": 2e5}
+    parts = cost.owned_parts_usd(**drivers, utilisation=used)
+    assert set(parts) == set(cost.OWNED_PARTS)
+    hour = cost.owned_hour_usd(**drivers, utilisation=used)
+    assert hour == pytest.approx(sum(parts.values()) / used)
+    assert cost.owned_hour_usd(**drivers, utilisation=min(used * 1.1, 1)) <= hour * (1 + 1e-12)
+
+
+@given(st.floats(0.5, 10), st.floats(0.1, 5), st.floats(0, 0.3), st.floats(0, 0.3))
+def test_at_the_break_even_utilisation_both_cost_the_same(rent, fixed, energy, idle):
+    used = float(cost.break_even_utilisation(rent, fixed, energy, idle))
+    if np.isfinite(used):
+        own = fixed / used + energy + idle * (1 - used) / used
+        assert own == pytest.approx(rent, rel=1e-9)
+    else:
+        assert fixed + energy >= rent * (1 - 1e-9)
+
+
+def test_a_reservation_is_cheaper_at_any_use_or_at_none():
+    assert cost.break_even_utilisation(2.0, 1.5, 0.1, 0.05, paid_always=True) == 0
+    assert cost.break_even_utilisation(1.2, 1.5, 0.1, 0.05, paid_always=True) == np.inf
+
+
+@given(st.floats(600, 5000), money_usd.map(lambda x: x / 20), st.floats(0, 500), st.floats(0, 0.3))
+def test_at_the_break_even_month_the_savings_are_worth_the_capital(rent, capital, running, rate):
+    month = float(cost.break_even_month(rent, capital, running, rate))
+    saved = float(cost.present_value_usd(rent - running, min(month, 1e4), rate))
+    if np.isfinite(month):
+        assert saved == pytest.approx(capital, rel=1e-6)
+    else:
+        assert saved < capital * (1 + 1e-6)
+
+
+def test_present_value_of_money_that_costs_nothing_is_the_sum():
+    assert cost.present_value_usd(100, 36, 0, 1000, 400) == pytest.approx(4200)
+    assert cost.present_value_usd(100, 36, 0.09, 1000, 0) < 4600
+
+
+def test_drift_averages_over_the_horizon_and_a_contract_keeps_its_price():
+    assert cost.drift_factor(0.25, 36, 36) == pytest.approx(1)
+    yearly = (1 + 1.25 + 1.25**2) / 3
+    assert cost.drift_factor(0.25, 36, 12) == pytest.approx(yearly)
+    years = np.linspace(0, 3, 30_001)
+    assert cost.drift_factor(-0.25, 36) == pytest.approx(np.mean(0.75**years), rel=1e-4)
+    assert cost.drift_factor(0.0, 36, [0, 12, 36]) == pytest.approx([1, 1, 1])
+
+
+def test_spot_loses_more_the_larger_the_job():
+    useful = cost.spot_useful_share(3.6e-4, np.array([1, 8, 64, 512]))
+    assert np.all(np.diff(useful) < 0)
+    assert 0.98 < useful[1] < 1
+    assert cost.spot_hour_usd(2.0, 3.6e-4, 64) == pytest.approx(2.0 / useful[2])
+    assert cost.spot_useful_share(0.0, 1024) == pytest.approx(1, abs=1e-6)
+
+
+def test_work_costs_its_hours():
+    assert cost.usd_per_million_tokens(3.6, 1000) == pytest.approx(1.0)
+    assert cost.run_usd(2.0, 64, 10) == pytest.approx(1280)
+    kwh = cost.energy_kwh(1000, 8, 10, 1.3)
+    assert kwh == pytest.approx(104)
+    assert cost.carbon_kg(kwh, 0.5) == pytest.approx(52)
+
+
+@pytest.fixture(scope="module")
+def question():
+    return money.cost_question("A100,H100,H200", today="2026-11-26")
+
+
+def test_parts_of_the_picture_add_up_to_the_owned_hour_of_the_table(question):
+    ways = money.ways_table(question)
+    own = ways[ways["mode"] == "own"].set_index("gpu")["central"]
+    assert money.parts_table(question).sum(axis=1).to_dict() == pytest.approx(own.to_dict())
+
+
+def test_an_owned_h100_costs_about_what_the_central_inputs_say():
+    asked = money.cost_question("H100", 0.7, 60, operating_values="staff_usd_year=0,idle_share=1")
+    own = money.ways_table(asked).set_index("mode").loc["own"]
+    assert own["paid"] == pytest.approx(1.8, abs=0.06)
+    assert own["central"] == pytest.approx(2.6, abs=0.06)
+
+
+def test_break_even_agrees_with_the_costs_on_both_sides_of_it(question):
+    row = money.break_even_table(question).query("gpu == 'h100-sxm-80' and mode == 'on-demand'")
+    row = row[row["tier"] == "specialist"].iloc[0]
+    for shift, cheaper in ((0.95, "on-demand"), (1.05, "own")):
+        asked = money.cost_question("H100", row["utilisation"] * shift, providers="")
+        ways = money.ways_table(asked)
+        pair = ways[ways["mode"].isin(["own", "on-demand"])].set_index("mode")["central"]
+        assert pair.idxmin() == cheaper
+
+
+def test_yuan_are_dollars_at_the_rate_asked(question):
+    yuan = money.cost_question("A100,H100,H200", today="2026-11-26", currency="CNY", fx=7.0)
+    columns = ["low", "central", "high"]
+    ratio = money.ways_table(yuan)[columns] / money.ways_table(question)[columns]
+    assert np.allclose(ratio, 7.0)
+    assert np.allclose(money.parts_table(yuan) / money.parts_table(question), 7.0)
+
+
+def test_a_quote_replaces_the_price_in_every_table():
+    quotes = "h100-sxm-80:on-demand=1.00"
+    asked = money.cost_question("H100", quotes=quotes)
+    ways = money.ways_table(asked)
+    assert list(ways[ways["mode"] == "on-demand"]["central"]) == [1.0]
+    assert (money.spot_table(asked)["on_demand"] == 1.0).all()
+    service = inference_question("Llama-3.1-8B", "H100", "fp8", concurrency=64, max_gpus=8)
+    tokens = money.tokens_table(asked, service).set_index("mode")
+    rate = tokens.loc["on-demand", "tokens_s_gpu"]
+    assert tokens.loc["on-demand", "usd"] == pytest.approx(1e6 / rate / 3600)
+
+
+def test_utilisation_moves_the_owned_hour_most_and_energy_little(question):
+    drivers = money.driver_table(question, "h100-sxm-80")
+    order = list(drivers["driver"])
+    assert order[:2] == ["utilisation", "server price"]
+    assert order.index("electricity") > order.index("colocation")
+    assert (drivers["cost_low"] <= drivers["central"] * 1.0001).all()
+    assert (drivers["cost_high"] >= drivers["central"] * 0.9999).all()
+
+
+def test_a_value_of_ones_own_is_no_driver_any_more():
+    asked = money.cost_question("H100", operating_values="pue=1.2")
+    assert "PUE" not in set(money.driver_table(asked, "h100-sxm-80")["driver"])
+
+
+def test_falling_rents_help_who_rents_and_leave_the_owner(question):
+    table = money.drift_table(question).pivot_table(
+        index=["gpu", "mode"], columns="drift", values="hour"
+    )
+    rent = table.drop(index="own", level="mode")
+    assert (rent["down"] < rent["flat"]).all()
+    assert (rent["flat"] < rent["up"]).all()
+    own = table.xs("own", level="mode")
+    assert np.allclose(own["down"], own["up"])
+    fixed = rent.xs("reserved-3yr", level="mode")
+    free = rent.xs("on-demand", level="mode")
+    assert (fixed["up"] / fixed["flat"] < free["up"] / free["flat"]).all()
+
+
+def test_a_run_costs_its_gpu_hours_and_its_energy(question):
+    job = training_question("Llama-3.1-8B", "H100", "64", 1e11)
+    table = money.runs_table(question, job).set_index("mode")
+    row = table.loc["on-demand"]
+    assert row["usd"] == pytest.approx(row["gpu_hours"] * row["hour"])
+    watts = row["mwh"] * 1e6 / row["gpu_hours"] / question.operating.pue
+    assert watts == pytest.approx(7900 / 8)
+    assert table.loc["spot", "gpu_hours"] > row["gpu_hours"]
+
+
+def test_a_gpu_that_nobody_sells_is_left_out_and_not_guessed():
+    asked = money.cost_question("V100,H100")
+    assert set(money.ways_table(asked)["gpu"]) == {"h100-sxm-80"}
+    assert list(money.parts_table(asked).index) == ["h100-sxm-80"]
+    assert money.driver_table(asked, gpu("V100").id).empty
+
+
+def test_a_cheap_old_gpu_can_still_lose_by_the_token():
+    names = ["gpu", "mode", "usd", "hour"]
+    tokens = pd.DataFrame(
+        [("a100-sxm-80", "on-demand", 3.0, 1.5), ("h100-sxm-80", "on-demand", 2.0, 4.0)],
+        columns=names,
+    )
+    table = money.claims_table(tokens, tokens, "a service", "a job").set_index("The article says")
+    verdict = table.loc["C20: up to 30B A100 is the best value", "It holds"]
+    assert verdict == "not by price; even at 1.00 an hour of A100"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("utilisation", 0), ("utilisation", 1.5), ("horizon_months", -1)]
+)
+def test_bad_input_is_named(field, value):
+    with pytest.raises(InputError, match=field):
+        money.cost_question("H100", **{field: value})
