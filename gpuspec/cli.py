@@ -531,7 +531,7 @@ def _price_note(row: dict[Any, Any]) -> str:
 @main.command(epilog=EXIT_CODES)
 @click.argument("file")
 @click.option(
-    "--kind", default="inference", show_default=True, help="inference, training or collectives."
+    "--kind", default="inference", show_default=True, help="inference, training, collectives, hpc."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--picture", metavar="FILE", help="Draw predicted against measured (png, pdf, svg).")

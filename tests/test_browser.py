@@ -17,8 +17,10 @@ PANELS = {
     "01_memory": "concurrency",
     "02_training": "tokens",
     "03_inference": "concurrency",
+    "04_hpc": "host share",
     "06_mig": "load",
     "07_cost": "hours in use",
+    "08_decision": "USD a month",
 }
 SECONDS = int(os.environ.get("GPUSPEC_BROWSER_MS", "120000"))
 

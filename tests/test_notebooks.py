@@ -47,6 +47,18 @@ OTHER = {
         "image_model": "FLUX.1-dev",
         "image_steps": 28,
     },
+    "04_hpc": {
+        "gpus": "V100,A100 PCIe 40GB,L40S,B200",
+        "application": "own",
+        "own_flop": 5e14,
+        "own_precision": "fp32",
+        "own_like": "FFT",
+        "cpu_share": 0.25,
+        "nodes": "2,64",
+        "node_network_gb_s": 25.0,
+        "network_kind": "roce",
+        "gpus_per_node": 4,
+    },
     "05_interconnect": {
         "gpus": "A100,B200",
         "model": "Llama-3.2-1B",

@@ -11,6 +11,7 @@ from tabulate import tabulate
 from gpuspec.calibration import KINDS, inference_errors, memory_errors
 from gpuspec.calibration.collectives import collective_errors
 from gpuspec.calibration.mig import slice_errors
+from gpuspec.calibration.hpc import hpc_errors
 from gpuspec.calibration.training import training_errors
 from gpuspec.inference.kernels import stored
 
@@ -38,6 +39,10 @@ def collective_table():
 
 def slice_table():
     return _table(slice_errors())
+
+
+def hpc_table():
+    return _table(hpc_errors())
 
 
 def _table(errors):
@@ -71,6 +76,7 @@ PLACES = [
     ("docs/interconnect.md", "collective errors", collective_table),
     ("docs/training.md", "training errors", training_table),
     ("docs/mig.md", "slice errors", slice_table),
+    ("docs/hpc.md", "hpc errors", hpc_table),
 ]
 
 

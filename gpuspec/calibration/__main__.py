@@ -1,8 +1,9 @@
 """``python -m gpuspec.calibration``: fit everything again and store it."""
 
-from gpuspec.calibration import collectives, inference, memory, training
+from gpuspec.calibration import collectives, hpc, inference, memory, training
 
 memory.main()
 collectives.main()
 inference.main()
 training.main()
+hpc.main()

@@ -25,6 +25,14 @@ from gpuspec.plots.decision import (
     probability_bars,
     tornado_bars,
 )
+from gpuspec.plots.hpc import (
+    amdahl_lines,
+    class_speeds,
+    dynamic_bars,
+    hpc_roofline,
+    hpc_scaling,
+    speed_bars,
+)
 from gpuspec.plots.inference import (
     grouped_bars,
     latency_by_rate,
@@ -62,18 +70,23 @@ from gpuspec.plots.training import (
 )
 
 __all__ = [
+    "amdahl_lines",
     "bandwidth_by_gpus",
     "bus_bandwidth",
+    "class_speeds",
     "cost_by_utilisation",
     "cost_ranges",
     "days_by_gpus",
     "dense_against_sparse",
     "drift_bars",
+    "dynamic_bars",
     "fleet_bars",
     "fleet_costs",
     "form_ratios",
     "gpu_colors",
     "grouped_bars",
+    "hpc_roofline",
+    "hpc_scaling",
     "kv_against_context",
     "latency_by_rate",
     "latency_throughput",
@@ -95,6 +108,7 @@ __all__ = [
     "sequences_against_context",
     "serving_memory",
     "slice_delivery",
+    "speed_bars",
     "spot_prices",
     "step_shares",
     "tensor_shares",

@@ -19,6 +19,7 @@ def scatter(found: Validation, title: str) -> Figure:
         "inference": validation_scatter,
         "training": training_scatter,
         "collectives": collectives_scatter,
+        "hpc": hpc_scatter,
     }[found.kind]
     return draw(found.rows, title)
 
@@ -38,6 +39,26 @@ def collectives_scatter(rows: pd.DataFrame, title: str) -> Figure:
     scaled = rows.assign(measured=rows["measured"] * 1e3, predicted=rows["predicted"] * 1e3)
     parts = {name: scaled[scaled["reach"] == name] for name in ("in a node", "between nodes")}
     return _panels(parts, ("measured", "predicted"), "ms", title)
+
+
+def hpc_scatter(rows: pd.DataFrame, title: str) -> Figure:
+    """Draw speeds of a GPU over the median of what they can be compared with.
+
+    Figures that stand alone (over the median of their class) beside those of one pair (over
+    the median of the pair).
+    """
+    alone = rows["absolute"].astype(bool)
+    mates = np.where(
+        alone, rows["workload"] + rows["metric"], rows["source_id"] + "|" + rows["group"]
+    )
+    middle = rows["measured"].groupby(mates).transform("median")
+    scaled = rows.assign(
+        measured=rows["measured"] / middle,
+        predicted=rows["predicted"] / middle,
+        gpu=rows["gpu"].str.split("-").str[0],  # families: there are more GPUs than colours
+    )
+    parts = {"figures that stand alone": scaled[alone], "figures with a partner": scaled[~alone]}
+    return _panels(parts, ("measured", "predicted"), "over the median of its kind", title)
 
 
 def _panels(

@@ -1,4 +1,4 @@
-"""Hold the model against anybody's measurements of inference, training or collectives."""
+"""Hold the model against anybody's measurements: inference, training, collectives, HPC."""
 
 from pathlib import Path
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from gpuspec.errors import UnknownNameError
-from gpuspec.validation import collectives, inference, training
+from gpuspec.validation import collectives, hpc, inference, training
 from gpuspec.validation.collectives import held_out_collectives, validate_collectives
 from gpuspec.validation.common import (
     PLACES,
@@ -16,6 +16,7 @@ from gpuspec.validation.common import (
     read_table,
     worst,
 )
+from gpuspec.validation.hpc import held_out_hpc, validate_hpc
 from gpuspec.validation.inference import (
     compared,
     held_out_inference,
@@ -28,16 +29,19 @@ _VALIDATE = {
     "inference": validate_inference,
     "training": validate_training,
     "collectives": validate_collectives,
+    "hpc": validate_hpc,
 }
 _HELD_OUT = {
     "inference": held_out_inference,
     "training": held_out_training,
     "collectives": held_out_collectives,
+    "hpc": held_out_hpc,
 }
 _COLUMNS = {
     "inference": inference.COLUMNS,
     "training": training.COLUMNS,
     "collectives": collectives.COLUMNS,
+    "hpc": hpc.COLUMNS,
 }
 KINDS = tuple(_VALIDATE)
 """What may have been measured."""
@@ -51,7 +55,7 @@ def validate(path: str | Path, kind: str = "inference") -> Validation:
     path : str or Path
         A table with the columns that ``docs/validation.md`` lists for the kind.
     kind : str
-        ``inference``, ``training`` or ``collectives``.
+        ``inference``, ``training``, ``collectives`` or ``hpc``.
 
     Raises
     ------

@@ -15,6 +15,7 @@ BY = {
     "inference": ("gpu", "engine", "model", "scenario", "quantity"),
     "training": ("gpu", "framework", "model", "precision"),
     "collectives": ("gpu", "operation", "link", "size", "reach"),
+    "hpc": ("gpu", "workload", "kind", "how"),
 }
 """Columns by which the figures of each kind of measurement are split."""
 PLACES = {"Rows": ",.0f", "Median error": ".1%", "90 % below": ".1%", "Inside": ".0%"}
@@ -51,7 +52,8 @@ class Validation:
     rows: pd.DataFrame
     """The measurements with ``predicted``, ``error`` (log of predicted over measured), ``low``
     and ``high`` (80 % interval) and ``inside``. Inference adds ``quantity`` and ``era``;
-    training and collectives add ``measured``, in seconds like their prediction."""
+    training and collectives add ``measured``, in seconds like their prediction; HPC adds it as
+    a speed in the unit of the row's metric."""
     skipped: pd.DataFrame
     """``line``, ``case_id`` and ``reason`` of each row that was not predicted."""
     ratios: pd.DataFrame
@@ -242,7 +244,9 @@ def _about(rows: pd.DataFrame) -> dict[str, Any]:
     if "isl" in rows:
         lengths = [f"{i:,.0f} / {o:,.0f}" for i, o in zip(rows["isl"], rows["osl"], strict=True)]
         return {"Model": rows["model"], "ISL / OSL": lengths, "Metric": rows["metric"]}
-    if "framework" in rows:
+    if "workload" in rows:
+        names = {"workload": "Class", "case": "Case", "metric": "Metric"}
+    elif "framework" in rows:
         names = {"model": "Model", "framework": "Framework", "precision": "Precision"}
     else:
         names = {"operation": "Operation", "link": "Link", "message_bytes": "Bytes"}

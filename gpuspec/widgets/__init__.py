@@ -18,6 +18,9 @@ from gpuspec.widgets.memory import (
 from gpuspec.widgets.panel import (
     Panel,
 )
+from gpuspec.widgets.simulation import (
+    simulation_panel,
+)
 from gpuspec.widgets.tenants import (
     tenants_panel,
 )
@@ -32,6 +35,7 @@ __all__ = [
     "inference_panel",
     "interconnect_panel",
     "serving_panel",
+    "simulation_panel",
     "tenants_panel",
     "training_panel",
 ]

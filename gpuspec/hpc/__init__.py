@@ -1,0 +1,57 @@
+"""Scientific computing on one GPU and on many, and dynamic programming: formulas over arrays."""
+
+from gpuspec.hpc.dynamic import (
+    ALGORITHMS,
+    CELL_TYPES,
+    Chip,
+    DynamicTerms,
+    cell_updates_s,
+    dynamic_parts,
+    instructions_per_cell,
+)
+from gpuspec.hpc.machine import UNITS, Machine, Work
+from gpuspec.hpc.roofline import (
+    RESOURCES,
+    HpcTerms,
+    amdahl_limit,
+    bound,
+    fixed_seconds,
+    gpu_parts,
+    gpu_seconds,
+    joined,
+    roofline_rate,
+)
+from gpuspec.hpc.scaling import (
+    Exchange,
+    energy_joules,
+    exchange_seconds,
+    exposed_seconds,
+    surface_units,
+)
+
+__all__ = [
+    "ALGORITHMS",
+    "CELL_TYPES",
+    "RESOURCES",
+    "UNITS",
+    "Chip",
+    "DynamicTerms",
+    "Exchange",
+    "HpcTerms",
+    "Machine",
+    "Work",
+    "amdahl_limit",
+    "bound",
+    "cell_updates_s",
+    "dynamic_parts",
+    "energy_joules",
+    "exchange_seconds",
+    "exposed_seconds",
+    "fixed_seconds",
+    "gpu_parts",
+    "gpu_seconds",
+    "instructions_per_cell",
+    "joined",
+    "roofline_rate",
+    "surface_units",
+]

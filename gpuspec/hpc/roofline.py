@@ -1,0 +1,117 @@
+"""Seconds of a piece of scientific computing on one GPU: a roofline with few fitted constants.
+
+Compute, device memory and L2 overlap, though not perfectly: they combine as a p-norm. What no
+GPU changes (host code, launches, files) is added: Amdahl's law.
+
+References
+----------
+Williams, Waterman, Patterson 2009, doi:10.1145/1498765.1498785 (roofline); Amdahl 1967,
+doi:10.1145/1465482.1465560.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from pydantic import Field
+
+from gpuspec.hpc.machine import Machine, Work
+from gpuspec.roofline import Floats, Terms
+
+SHARPNESS = 4.0
+"""Exponent of the norm that joins compute, memory and cache; infinity is a perfect overlap."""
+RESOURCES = ("compute", "memory", "cache")
+
+
+class HpcTerms(Terms):
+    """Constants of a class of computations."""
+
+    compute_share: float = Field(0.7, ge=0.02, le=1.1)
+    """Share of the peak of the units that the computation reaches."""
+    bandwidth_share: float = Field(0.88, ge=0.1, le=1.3)
+    """Share of the memory bandwidth; above 1 where caches save more than the table says."""
+    cache_share: float = Field(0.6, ge=0.1, le=1.5)
+    """Share of the L2 bandwidth: how many bytes the SMs keep in flight. It limits codes that
+    cannot feed a faster memory."""
+    host_factor: float = Field(1.0, ge=0.05, le=8.0)
+    """Multiple of the time that no GPU changes, as the table of classes states it."""
+    power_exponent: float = Field(0.15, ge=0.0, le=0.6)
+    """How the rate of the units falls with the watts for each SM: rate ~ watts ^ exponent."""
+    scale_loss: float = Field(0.02, ge=0.0, le=0.4)
+    """Loss of speed for each doubling of the GPUs in published runs of many."""
+
+
+def gpu_parts(units: ArrayLike, work: Work, machine: Machine, terms: HpcTerms) -> dict[str, Floats]:
+    """Return the seconds that each resource alone would need.
+
+    Parameters
+    ----------
+    units : array_like
+        Units of work; broadcasts with the fields of `work` and `machine`.
+
+    Returns
+    -------
+    dict
+        ``compute``, ``memory`` and ``cache``, in seconds.
+    """
+    n = np.asarray(units, float)
+    slowed = terms.compute_share * machine.power_ratio**terms.power_exponent
+    each = np.sum(work.shares / machine.rates, axis=-1)
+    moved = n * np.asarray(work.memory_bytes, float)
+    through = moved / (1 - np.asarray(work.l2_reuse, float))
+    return {
+        "compute": np.asarray(n * np.asarray(work.operations, float) * each / slowed),
+        "memory": np.asarray(moved / (machine.bandwidth_bytes_s * terms.bandwidth_share)),
+        "cache": np.asarray(through / (machine.l2_bytes_s * terms.cache_share)),
+    }
+
+
+def gpu_seconds(units: ArrayLike, work: Work, machine: Machine, terms: HpcTerms) -> Floats:
+    """Return the seconds of `units` of work on one GPU, without what the host adds."""
+    return joined(gpu_parts(units, work, machine, terms))
+
+
+def joined(parts: dict[str, Floats]) -> Floats:
+    """Return the seconds of parts that overlap: a p-norm, never below the largest."""
+    every = np.stack(np.broadcast_arrays(*parts.values()))
+    top = np.maximum(every.max(axis=0), 1e-300)
+    return np.asarray(top * np.sum((every / top) ** SHARPNESS, axis=0) ** (1 / SHARPNESS))
+
+
+def bound(parts: dict[str, Floats]) -> Any:
+    """Return which of the parts is the largest, by name."""
+    every = np.stack(np.broadcast_arrays(*parts.values()))
+    return np.asarray(list(parts))[every.argmax(axis=0)]
+
+
+def fixed_seconds(reference_seconds: ArrayLike, fixed_share: ArrayLike) -> Floats:
+    """Return the seconds that no GPU changes, from their share beside the reference's.
+
+    References
+    ----------
+    Amdahl 1967, doi:10.1145/1465482.1465560: a part s of the time bounds every speed-up to 1/s.
+
+    >>> float(fixed_seconds(9.0, 0.1))
+    1.0
+    """
+    share = np.asarray(fixed_share, float)
+    return np.asarray(np.asarray(reference_seconds, float) * share / (1 - share))
+
+
+def amdahl_limit(fixed_share: ArrayLike) -> Floats:
+    """Return the largest speed-up that any GPU can bring.
+
+    >>> float(amdahl_limit(0.2))
+    5.0
+    """
+    return np.asarray(1 / np.asarray(fixed_share, float))
+
+
+def roofline_rate(intensity: ArrayLike, peak: ArrayLike, bandwidth_bytes_s: ArrayLike) -> Floats:
+    """Return the operations/s that peak and bandwidth allow at an intensity (operations/byte).
+
+    >>> roofline_rate([0.5, 100.0], 9.7e12, 2.039e12).tolist()
+    [1019500000000.0, 9700000000000.0]
+    """
+    slope = np.asarray(intensity, float) * np.asarray(bandwidth_bytes_s, float)
+    return np.asarray(np.minimum(np.asarray(peak, float), slope))

@@ -1,0 +1,203 @@
+"""Published results of scientific computing, and what the formulas predict for them."""
+
+import re
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gpuspec.catalog import gpu, load_table
+from gpuspec.errors import InputError
+from gpuspec.hpc import HpcTerms, Machine, Work, fixed_seconds, gpu_seconds
+from gpuspec.workloads import REFERENCE, Workload, machine, work_at, workload
+
+FLOPS = {"gflops": 1e9, "tflops": 1e12, "pflops": 1e15, "eflops": 1e18}
+BYTES = {"gb_s": 1e9, "tb_s": 1e12}
+UPDATES = {"mlups": 1e6, "glups": 1e9}
+ATOMS = re.compile(r"([\d,.]+)\s*(k|m|million)?\s*atoms", re.IGNORECASE)
+COUNTED = {
+    **dict.fromkeys(("dgemm", "sgemm", "gemm-tensor", "hpl", "hpl-mxp", "hpcg"), FLOPS),
+    "stream": BYTES,
+    "lbm": UPDATES,
+}
+"""Classes and metrics that mean the same work everywhere: predicted without a partner."""
+LISTS = ("hpcg-lists", "hpl-mxp-list", "top500", "green500")
+"""Sources that collect what others measured, each on a system of its own."""
+_gpu = cache(gpu)
+MANY = {"k": 1e3, "m": 1e6, "million": 1e6}
+
+
+def hpc_measurements(data: str | Path | None = None) -> pd.DataFrame:
+    """Return the table of published results that the calibration uses."""
+    table = load_table("measurements-hpc", data)
+    return table[table["used"].astype(bool)].reset_index(drop=True)
+
+
+def unusable(row: Mapping[Any, Any], known: Any) -> str:
+    """Return why a row cannot be predicted; empty where it can."""
+    if row["workload"] not in known:
+        return f"{row['workload']} is no class of data/workloads.csv"
+    if not row["gpu"]:
+        return "the catalogue has no such GPU"
+    try:
+        machine(gpu(row["gpu"]))
+    except InputError as error:
+        return str(error)
+    return ""
+
+
+def prepared_hpc(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return rows with ``speed``, ``units``, ``held_with`` and ``absolute``.
+
+    ``speed`` is in the unit of the metric, for each GPU, larger is faster; ``units`` is the
+    work on one GPU (from the atoms that a case names, else the class's typical size);
+    ``held_with`` names what is held out together: the source, or one system of a list;
+    ``absolute`` says whether the figure can be predicted alone. Others are predicted up to a
+    factor that rows of one ``pair`` share.
+    """
+    rows = rows.copy()
+    for column in ("precision", "pair", "case", "version", "program"):
+        rows[column] = rows[column].fillna("") if column in rows else ""
+    value = rows["value"].astype(float)
+    better = rows["higher_is_better"].astype(bool)
+    rows["speed"] = np.where(better, value, 1 / value) / np.where(better, rows["n_gpus"], 1)
+    kinds = {name: workload(str(name)) for name in rows["workload"].unique()}
+    rows["kind"] = [kinds[name].kind for name in rows["workload"]]
+    rows["metric_factor"] = [
+        _factor(kinds[w], m, p)
+        for w, m, p in zip(rows["workload"], rows["metric"], rows["precision"], strict=True)
+    ]
+    counted = [
+        str(m).lower() in COUNTED.get(w, ())
+        for w, m in zip(rows["workload"], rows["metric"], strict=True)
+    ]
+    lone = ~rows["precision"].str.lower().str.contains("/fp16")
+    rows["absolute"] = np.array(counted, bool) & lone & better
+    rows["units"] = [
+        _units(kinds[w], c, n)
+        for w, c, n in zip(rows["workload"], rows["case"], rows["n_gpus"], strict=True)
+    ]
+    lists = rows["source_id"].isin(LISTS)
+    rows["held_with"] = np.where(lists, "system " + rows["case"], rows["source_id"])
+    alone = "alone " + rows["case_id"].astype(str)
+    rows["group"] = np.where(rows["pair"] != "", rows["pair"], alone)
+    return rows
+
+
+def _factor(found: Workload, metric: str, precision: str) -> float:
+    """Return what one unit of work a second is in the metric; 0 where that is unknown."""
+    name = str(metric).lower()
+    if name in BYTES:
+        return float(work_at(found, precision).memory_bytes) / BYTES[name]
+    if name in FLOPS:
+        return found.flops_per_unit / FLOPS[name]
+    return 1 / UPDATES[name] if name in UPDATES else 0.0
+
+
+def _units(found: Workload, case: str, gpus: int) -> float:
+    """Return the units of work on one GPU."""
+    seen = ATOMS.search(case) if found.unit.startswith("atom") else None
+    if not seen:
+        return found.typical_units
+    number = float(seen[1].replace(",", "").rstrip("."))
+    return number * MANY.get((seen[2] or "").lower(), 1.0) / gpus
+
+
+def predictable(rows: pd.DataFrame) -> np.ndarray:
+    """Return which prepared rows say something: absolute ones, and those with a partner."""
+    size = rows.groupby(["source_id", "group"])["gpu"].transform("nunique")
+    return (rows["absolute"] | (size > 1)).to_numpy()
+
+
+def _taken(every: Machine, place: Any) -> Machine:
+    """Return the machines at some places."""
+    return Machine(**{n: getattr(every, n)[place] for n in Machine.__dataclass_fields__})
+
+
+class Rows:
+    """Prepared rows, ready to be predicted again and again with other constants."""
+
+    def __init__(self, rows: pd.DataFrame) -> None:
+        self.rows = rows.reset_index(drop=True)
+        kinds, place = np.unique(self.rows["gpu"].to_numpy(str), return_inverse=True)
+        self.every = _taken(machine([_gpu(name) for name in kinds]), place)
+        self.reference = machine(gpu(REFERENCE))
+        self.absolute = self.rows["absolute"].to_numpy(bool)
+        self.group = pd.factorize(self.rows["source_id"] + "|" + self.rows["group"])[0]
+        self.log_speed = np.log(self.rows["speed"].to_numpy(float))
+        self.calls = []
+        for key, index in self.rows.groupby(["workload", "precision"]).indices.items():
+            name, precision = (str(part) for part in np.atleast_1d(np.array(key, object)))
+            self.calls.append(_Call(self, name, precision, np.asarray(index)))
+
+    def everything(self, terms: Mapping[str, Any]) -> np.ndarray:
+        """Return the predicted speed of each row; those of a pair share the measured level."""
+        return self._speeds(lambda call: terms[call.workload], np.ones(len(self.rows), bool))
+
+    def part(self, chosen: np.ndarray) -> Callable[[Any], np.ndarray]:
+        """Return a function of one set of constants for the `chosen` rows."""
+        inner = Rows(self.rows[chosen])
+        every = np.ones(len(inner.rows), bool)
+        return lambda terms: inner._speeds(lambda call: terms, every)
+
+    def _speeds(self, terms_of: Callable[["_Call"], HpcTerms], chosen: np.ndarray) -> np.ndarray:
+        logs = np.zeros(len(self.rows))
+        for call in self.calls:
+            logs[call.index] = call.log_speed(terms_of(call))
+        gap = np.where(self.absolute, 0.0, self.log_speed - logs)
+        count = np.bincount(self.group)
+        level = np.bincount(self.group, gap) / np.maximum(count, 1)
+        return np.asarray(np.exp(logs + np.where(self.absolute, 0.0, level[self.group])))
+
+
+class _Call:
+    """The rows of one class in one precision."""
+
+    def __init__(self, whole: Rows, name: str, precision: str, index: np.ndarray) -> None:
+        self.workload, self.index = name, index
+        found, part = workload(name), whole.rows.iloc[index]
+        self.work: Work = work_at(found, precision)
+        self.machine, self.reference = _taken(whole.every, index), whole.reference
+        self.units = part["units"].to_numpy(float)
+        self.typical, self.host = found.typical_units, found.cpu_share
+        self.doublings = np.log2(part["n_gpus"].to_numpy(float))
+        self.factor = np.where(part["metric_factor"] > 0, part["metric_factor"], 1.0)
+
+    def log_speed(self, terms: HpcTerms) -> np.ndarray:
+        """Return the log of the predicted speed of each row, in the unit of its metric."""
+        usual = gpu_seconds(self.typical, self.work, self.reference, terms)
+        seconds = gpu_seconds(self.units, self.work, self.machine, terms)
+        seconds = seconds + terms.host_factor * fixed_seconds(usual, self.host)
+        lost = 1 + terms.scale_loss * self.doublings
+        return np.asarray(np.log(self.units * self.factor / (seconds * lost)))
+
+
+def matched_speeds(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return pairs of prepared rows that differ in nothing but the GPU.
+
+    Columns: ``old`` and ``new`` (places in `rows`) and ``pair``, such as
+    ``"h200-sxm-141 / h100-sxm-80"``.
+    """
+    place = rows.assign(place=np.arange(len(rows)))
+    place = place[place["pair"] != ""]
+    found = []
+    for _, group in place.groupby(["source_id", "pair"], sort=False):
+        first = group.drop_duplicates("gpu").sort_values("gpu", key=lambda g: g.map(_age))
+        sides = list(zip(first["place"], first["gpu"], strict=True))
+        found += [
+            (old, new, f"{b} / {a}")
+            for i, (old, a) in enumerate(sides)
+            for new, b in sides[i + 1 :]
+        ]
+    return pd.DataFrame(found, columns=["old", "new", "pair"])
+
+
+ORDER = ("v100", "a100", "a800", "l40s", "h800", "h100", "h20", "gh200", "h200", "b200", "b300")
+
+
+def _age(name: str) -> tuple[int, str]:
+    family = str(name).split("-")[0]
+    return (ORDER.index(family) if family in ORDER else len(ORDER)), str(name)

@@ -1,0 +1,284 @@
+"""Pictures of scientific computing: roofline, speed-ups, scaling, dynamic programming."""
+
+from collections.abc import Sequence
+from textwrap import fill
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import PercentFormatter
+
+from gpuspec.catalog import Gpu
+from gpuspec.plots.common import MARKERS, blank_axes, gpu_colors, headline
+
+HATCHES = ("", "///", "...", "xxx")
+
+
+def _headed(figure: Figure, title: str) -> None:
+    figure.suptitle(fill(title, 92), x=0.01, ha="left", fontsize=10, fontweight="bold")
+
+
+def hpc_roofline(table: pd.DataFrame, gpus: Sequence[Gpu], title: str) -> Figure:
+    """Draw FP64 roofs of each GPU with the classes of computations on them.
+
+    Solid: Tensor Cores; dashed: vector units. Points: what the fitted model gives.
+    """
+    figure, axes = blank_axes(7.2, 4.4)
+    colors = gpu_colors([g.id for g in gpus])
+    x = np.geomspace(0.03, 400, 200)
+    for i, g in enumerate(gpus):
+        slope = x * g.bandwidth_bytes_s / 1e12
+        vector, tensor = g.fp64_tflops or 0.0, g.fp64_tensor_tflops or 0.0
+        width = 2.4 - 0.7 * min(i, 2)  # equal roofs stay visible below each other
+        axes.plot(x, np.minimum(slope, max(vector, tensor)), color=colors[g.id], linewidth=width)
+        axes.plot(x, np.minimum(slope, vector), "--", color=colors[g.id], linewidth=width * 0.6)
+        part = table[table["gpu"] == g.id]
+        axes.scatter(
+            part["intensity"],
+            part["rate"] / 1e12,
+            s=22,
+            color=colors[g.id],
+            marker=MARKERS[i % len(MARKERS)],
+            label=g.id,
+            zorder=3,
+        )
+    _class_names(axes, table)
+    axes.set(xscale="log", yscale="log", ylim=(0.03, 130))
+    axes.set_xlabel("intensity: operations for each byte of device memory", fontsize=8)
+    axes.set_ylabel("TFLOP/s (log)", fontsize=8)
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.legend(fontsize=7, frameon=False, loc="upper left")
+    _headed(figure, title)
+    return figure
+
+
+def _class_names(axes: Axes, table: pd.DataFrame) -> None:
+    """Write the classes alternately under their lowest and above their highest point."""
+    groups = table.groupby("workload")
+    ends = groups.agg(x=("intensity", "first"), low=("rate", "min"), high=("rate", "max"))
+    for place, (name, row) in enumerate(ends.sort_values("x").iterrows()):
+        above = place % 2 == 1
+        y = row["high" if above else "low"] / 1e12
+        axes.annotate(
+            str(name),
+            (row["x"], y),
+            (row["x"], y * (2.0 if above else 0.5)),
+            fontsize=7,
+            ha="center",
+            va="bottom" if above else "top",
+            arrowprops={"arrowstyle": "-", "linewidth": 0.4, "color": "#777777"},
+        )
+
+
+def class_speeds(table: pd.DataFrame, published: pd.DataFrame, title: str) -> Figure:
+    """Draw the speed of each GPU over the first, a row a class, with published ratios.
+
+    Kernels left, applications right. Bars are 80 % intervals, filled points predictions,
+    crosses published ratios (one a source).
+    """
+    ids = list(table["gpu"].unique())
+    kinds = [part for _, part in table.groupby("kind", sort=False)]
+    rows = max(part["workload"].nunique() for part in kinds)
+    height = 1.3 + (0.11 + 0.1 * max(len(ids) - 1, 1)) * rows
+    figure = Figure(figsize=(7.2, height), layout="constrained")
+    panels = np.atleast_1d(figure.subplots(1, len(kinds)))
+    for axes, part in zip(panels, kinds, strict=True):
+        _speed_rows(axes, part, published, ids)
+        axes.set_title(f"{part['kind'].iloc[0]}s", fontsize=9)
+        axes.set_xlabel(f"speed, in that of {ids[0]}", fontsize=8)
+        axes.set_ylim(rows - 0.4, -0.6)
+    handles = panels[0].get_legend_handles_labels()
+    figure.legend(*handles, fontsize=7, ncols=3, frameon=False, loc="outside lower left")
+    _headed(figure, title)
+    return figure
+
+
+def _speed_rows(
+    axes: Axes, table: pd.DataFrame, published: pd.DataFrame, ids: Sequence[str]
+) -> None:
+    names, others = list(table["workload"].unique()), list(ids)[1:]
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="x", color="#dddddd", linewidth=0.6)
+    axes.set_axisbelow(True)
+    colors, gap = gpu_colors(ids), 0.7 / max(len(others), 1)
+    for i, name in enumerate(others):
+        part = table[table["gpu"] == name]
+        shift = (i - (len(others) - 1) / 2) * gap
+        ends = np.abs(part[["speed_low", "speed_high"]].to_numpy().T - part["speed"].to_numpy())
+        axes.errorbar(
+            part["speed"],
+            np.array([names.index(w) for w in part["workload"]]) + shift,
+            xerr=ends,
+            fmt=MARKERS[i % len(MARKERS)],
+            color=colors[name],
+            markersize=4,
+            linewidth=2.5,
+            alpha=0.75,
+            label=f"{name}, predicted",
+        )
+        seen = published[(published["new"] == name) & published["workload"].isin(names)]
+        places = np.array([names.index(w) for w in seen["workload"]]) + shift
+        axes.scatter(seen["ratio"], places, marker="x", s=24, color="black", linewidth=1, zorder=4)
+    axes.scatter([], [], marker="x", color="black", label="published, each source")
+    axes.axvline(1.0, color="#777777", linewidth=0.8)
+    axes.set_yticks(range(len(names)), [fill(_short(table, w), 22) for w in names], fontsize=7)
+    axes.tick_params(axis="x", labelsize=8)
+
+
+def _short(table: pd.DataFrame, workload: str) -> str:
+    name = str(table.loc[table["workload"] == workload, "name"].iloc[0])
+    return name.split(" (")[0]
+
+
+def speed_bars(table: pd.DataFrame, title: str) -> Figure:
+    """Draw the time of a step on each GPU: its own part and the host's, with the interval."""
+    figure, axes = blank_axes(7.0, 1.3 + 0.42 * len(table), fixed=True)
+    figure.subplots_adjust(left=0.16, right=0.98, top=0.76, bottom=0.2)
+    axes.grid(visible=False)
+    axes.grid(axis="x", color="#dddddd", linewidth=0.6)
+    unit = table["seconds"].iloc[0]
+    busy, host = (table[c].to_numpy(float) / unit for c in ("gpu_s", "host_s"))
+    y, colors = np.arange(len(table)), gpu_colors(table["gpu"])
+    shades = [colors[name] for name in table["gpu"]]
+    axes.barh(y, busy, 0.6, color=shades)
+    axes.barh(y, host, 0.6, busy, color="#bbbbbb", hatch="///", edgecolor="white")
+    ends = [1 / table["speed_high"].to_numpy(float), 1 / table["speed_low"].to_numpy(float)]
+    total = busy + host
+    axes.errorbar(
+        total,
+        y,
+        xerr=[np.maximum(total - ends[0], 0), np.maximum(ends[1] - total, 0)],
+        fmt="none",
+        color="black",
+        linewidth=0.9,
+        capsize=2,
+    )
+    for place, row in zip(y, table.itertuples(), strict=True):
+        words = f"{float(str(row.speed)):.2f} x, {row.bound}"
+        words += "" if row.fits else ", does not fit"
+        axes.text(
+            max(total[place], ends[1][place]) + 0.015, float(place), words, fontsize=7, va="center"
+        )
+    axes.set_yticks(y, table["gpu"], fontsize=7)
+    axes.set_ylim(len(table) - 0.4, -0.6)
+    axes.set_xlim(0, float(max(total.max(), ends[1].max())) * 1.4)
+    words = f"time of a step, in that of {table['gpu'].iloc[0]} (grey, hatched: the host)"
+    axes.set_xlabel(words, fontsize=8)
+    headline(axes, title, 86)
+    return figure
+
+
+def amdahl_lines(table: pd.DataFrame, title: str) -> Figure:
+    """Draw the speed-up of each GPU against the share of the time that stays on the host."""
+    figure, axes = blank_axes(7.0, 3.4)
+    colors = gpu_colors(table["gpu"].unique())
+    for i, (name, group) in enumerate(table.groupby("gpu", sort=False)):
+        low, high = group["speed_low"], group["speed_high"]
+        axes.fill_between(group["host_share"], low, high, color=colors[str(name)], alpha=0.12)
+        axes.plot(
+            group["host_share"],
+            group["speed"],
+            color=colors[str(name)],
+            marker=MARKERS[i % len(MARKERS)],
+            markersize=4,
+            label=str(name),
+        )
+    first = table["gpu"].iloc[0]
+    axes.set_ylim(0, float(table["speed_high"].max()) * 1.05)
+    axes.set_xlabel(f"share of the time on {first} that stays on the host")
+    axes.set_ylabel(f"speed, in that of {first}")
+    axes.xaxis.set_major_formatter(PercentFormatter(1.0, 0))
+    figure.legend(fontsize=7, ncols=4, frameon=False, loc="outside lower left")
+    headline(axes, title)
+    return figure
+
+
+def hpc_scaling(table: pd.DataFrame, title: str) -> Figure:
+    """Draw the efficiency of weak and of strong scaling over nodes, one line a GPU."""
+    figure = Figure(figsize=(7.2, 3.4), layout="constrained")
+    panels = figure.subplots(1, 2, sharey=True)
+    colors = gpu_colors(table["gpu"].unique())
+    words = {"weak": "weak: more work on more nodes", "strong": "strong: the same work, spread"}
+    for axes, (way, part) in zip(panels, table.groupby("scaling", sort=False), strict=True):
+        for i, (name, group) in enumerate(part.groupby("gpu", sort=False)):
+            ends = group[["efficiency_low", "efficiency_high"]].to_numpy().T
+            axes.errorbar(
+                group["nodes"] * 1.03**i,
+                group["efficiency"],
+                np.abs(ends - group["efficiency"].to_numpy()),
+                color=colors[str(name)],
+                marker=MARKERS[i % len(MARKERS)],
+                markersize=4,
+                linewidth=1.3,
+                capsize=2,
+                label=str(name),
+            )
+        axes.set_xscale("log", base=2)
+        counts = sorted(part["nodes"].unique())
+        axes.set_xticks(counts, [str(n) for n in counts])
+        axes.minorticks_off()
+        axes.set_title(words[str(way)], fontsize=9)
+        axes.set_xlabel("nodes", fontsize=8)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(axis="y", color="#dddddd", linewidth=0.6)
+        axes.tick_params(labelsize=8)
+        axes.set_ylim(0, 1.05)
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0, 0))
+    panels[0].set_ylabel("efficiency (1 = no loss)", fontsize=8)
+    panels[0].legend(fontsize=7, frameon=False, loc="lower left")
+    _headed(figure, title)
+    return figure
+
+
+def dynamic_bars(table: pd.DataFrame, published: pd.DataFrame, title: str) -> Figure:
+    """Draw cell updates of Smith-Waterman by the way it is written, with published programs."""
+    algorithm = "smith-waterman"
+    part = table[table["algorithm"] == algorithm]
+    ways, ids = list(part["way"].unique()), list(part["gpu"].unique())
+    figure, axes = blank_axes(7.2, 3.9)
+    colors, width = gpu_colors(ids), 0.8 / len(ids)
+    for i, name in enumerate(ids):
+        one = part[part["gpu"] == name]
+        x = np.arange(len(ways)) + (i - (len(ids) - 1) / 2) * width
+        ends = np.abs(one[["gcups_low", "gcups_high"]].to_numpy().T - one["gcups"].to_numpy())
+        axes.bar(
+            x,
+            one["gcups"],
+            width * 0.92,
+            yerr=ends,
+            color=colors[name],
+            hatch=HATCHES[i % len(HATCHES)],
+            edgecolor="white",
+            error_kw={"linewidth": 0.8, "capsize": 1.5},
+            label=name,
+        )
+        for place, row in zip(x, one.itertuples(), strict=True):
+            if row.emulated:
+                axes.text(place, float(str(row.gcups_high)) * 1.04, "emulated", **_TALL)
+        seen = published[(published["gpu"] == name) & (published["algorithm"] == algorithm)]
+        _published(axes, seen, ways, i, len(ids), width)
+    axes.set_xticks(range(len(ways)), ways, fontsize=8)
+    axes.set_ylabel("billion cell updates a second", fontsize=8)
+    handles, labels = axes.get_legend_handles_labels()
+    cross = Line2D([], [], marker="x", color="black", linewidth=0, label="published programs")
+    axes.legend([*handles, cross], [*labels, "published programs"], fontsize=7, frameon=False)
+    _headed(figure, title)
+    return figure
+
+
+_TALL: Any = {"rotation": 90, "fontsize": 6, "ha": "center", "va": "bottom", "color": "#555555"}
+
+
+def _published(
+    axes: Axes, rows: pd.DataFrame, ways: list[str], place: int, count: int, width: float
+) -> None:
+    """Mark what programs reached: with DPX over its bar, without it over half precision."""
+    fused = rows["dpx"] == "hardware"
+    for chosen, word in ((rows[fused], "16-bit"), (rows[~fused], "half")):
+        at = next(i for i, way in enumerate(ways) if word in way)
+        x = at + (place - (count - 1) / 2) * width
+        axes.scatter([x] * len(chosen), chosen["gcups"], marker="x", color="black", s=24, zorder=4)

@@ -1,0 +1,30 @@
+"""A simulation on GPUs: the question, and the tables that answer it."""
+
+from gpuspec.simulation.classes import class_table, published_ratios, roofline_table
+from gpuspec.simulation.dynamic import (
+    dynamic_table,
+    published_dynamic,
+    seven_times_table,
+)
+from gpuspec.simulation.question import SimulationQuestion, simulation_question
+from gpuspec.simulation.tables import (
+    amdahl_table,
+    energy_table,
+    scaling_table,
+    speed_table,
+)
+
+__all__ = [
+    "SimulationQuestion",
+    "amdahl_table",
+    "class_table",
+    "dynamic_table",
+    "energy_table",
+    "published_dynamic",
+    "published_ratios",
+    "roofline_table",
+    "scaling_table",
+    "seven_times_table",
+    "simulation_question",
+    "speed_table",
+]

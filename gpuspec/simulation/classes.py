@@ -1,0 +1,137 @@
+"""Tables of all classes of computations: speed-ups, what was published, the roofline."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from gpuspec.calibration.hpc import hpc_ratio_interval, hpc_terms, prepared_rows
+from gpuspec.catalog import Gpu
+from gpuspec.hpc import bound, fixed_seconds, gpu_parts, joined
+from gpuspec.measurements.hpc import LISTS, matched_speeds
+from gpuspec.simulation.tables import BOUND
+from gpuspec.workloads import Workload, machine, workload
+
+SHOWN: tuple[str, ...] = (
+    "dgemm",
+    "hpl",
+    "hpl-mxp",
+    "hpcg",
+    "stream",
+    "spmv",
+    "fft3d",
+    "stencil7",
+    "stencil25",
+)
+SHOWN += ("lbm", "nbody", "md", "sph", "weather", "cfd", "dft", "monte-carlo", "genomics")
+"""Classes of the pictures: kernels, then applications."""
+
+
+def class_table(gpus: Sequence[Gpu], names: Sequence[str] = SHOWN) -> pd.DataFrame:
+    """Return the speed of each GPU over the first, for each class at its typical size.
+
+    Columns: ``workload``, ``name``, ``kind``, ``gpu``, ``speed`` with ``speed_low`` and
+    ``speed_high`` (80 % interval), ``bound``.
+    """
+    rows = [_class(gpus, workload(name)) for name in names]
+    return pd.concat(rows, ignore_index=True)
+
+
+def _class(gpus: Sequence[Gpu], found: Workload) -> pd.DataFrame:
+    terms = hpc_terms(found.id)
+    parts = gpu_parts(found.typical_units, found.work, machine(gpus), terms)
+    busy = joined(parts)
+    host = terms.host_factor * fixed_seconds(busy[0], found.cpu_share)
+    speed = (busy[0] + host) / (busy + host)
+    pairs = zip(speed, gpus, strict=True)
+    ends = [hpc_ratio_interval(s, found.kind, g.id, gpus[0].id) for s, g in pairs]
+    return pd.DataFrame(
+        {
+            "workload": found.id,
+            "name": found.name,
+            "kind": found.kind,
+            "gpu": [g.id for g in gpus],
+            "speed": speed,
+            "speed_low": [float(low) for low, _ in ends],
+            "speed_high": [float(high) for _, high in ends],
+            "bound": [BOUND[str(n)] for n in bound({**parts, "host": host + 0 * busy})],
+        }
+    )
+
+
+def published_ratios(gpus: Sequence[Gpu]) -> pd.DataFrame:
+    """Return what was published of each class: speed of each GPU over the first.
+
+    The median of the matched pairs of each source (same program, version, case, precision and
+    number of GPUs), and, for lists of systems, the ratio of the medians over systems. Columns:
+    ``workload``, ``new``, ``old``, ``ratio``, ``source_id``, ``pairs``, ``how``.
+    """
+    rows, ids = prepared_rows(), [g.id for g in gpus]
+    pairs = matched_speeds(rows)
+    old, new = pairs["old"].to_numpy(int), pairs["new"].to_numpy(int)
+    speed, name = rows["speed"].to_numpy(float), rows["gpu"].to_numpy(str)
+    table = pd.DataFrame(
+        {
+            "workload": rows["workload"].to_numpy(str)[new],
+            "source_id": rows["source_id"].to_numpy(str)[new],
+            "new": name[new],
+            "old": name[old],
+            "ratio": speed[new] / speed[old],
+            "how": "same program and case",
+        }
+    )
+    back = table.assign(new=table["old"], old=table["new"], ratio=1 / table["ratio"])
+    every = pd.concat([table, back, _list_ratios(rows)], ignore_index=True)
+    every = every[every["new"].isin(ids[1:]) & (every["old"] == ids[0])]
+    keys = ["workload", "new", "old", "source_id", "how"]
+    groups = every.groupby(keys, sort=False)["ratio"]
+    return groups.agg(ratio="median", pairs="size").reset_index()
+
+
+def _list_ratios(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the ratio of medians over the systems of a list, for GPUs with two or more."""
+    part = rows[rows["source_id"].isin(LISTS) & rows["absolute"]]
+    groups = part.groupby(["source_id", "workload", "gpu"])["speed"].agg(["median", "size"])
+    found = groups[groups["size"] > 1]["median"].reset_index()
+    both = found.merge(found, on=["source_id", "workload"], suffixes=("", "_old"))
+    both = both[both["gpu"] != both["gpu_old"]]
+    return pd.DataFrame(
+        {
+            "workload": both["workload"],
+            "source_id": both["source_id"],
+            "new": both["gpu"],
+            "old": both["gpu_old"],
+            "ratio": both["median"] / both["median_old"],
+            "how": "median over systems of a list",
+        }
+    )
+
+
+def roofline_table(gpus: Sequence[Gpu]) -> pd.DataFrame:
+    """Return where each class lies on the roofline of each GPU.
+
+    Only classes of `SHOWN` whose work is mostly FP64. Columns: ``workload``, ``name``, ``gpu``,
+    ``intensity`` (operations for each byte of device memory), ``rate`` (operations/s that the
+    fitted model gives), ``peak``.
+    """
+    every = machine(gpus)
+    rows = []
+    for name in SHOWN:
+        found = workload(name)
+        if found.share_fp64 + found.share_fp64_tensor < 0.5:
+            continue
+        seconds = joined(gpu_parts(1.0, found.work, every, hpc_terms(found.id)))
+        peak = 1 / np.sum(found.shares / every.rates, axis=-1)
+        rows.append(
+            pd.DataFrame(
+                {
+                    "workload": name,
+                    "name": found.name,
+                    "gpu": [g.id for g in gpus],
+                    "intensity": found.intensity,
+                    "rate": found.flops_per_unit / seconds,
+                    "peak": peak,
+                }
+            )
+        )
+    return pd.concat(rows, ignore_index=True)

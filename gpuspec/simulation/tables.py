@@ -1,0 +1,187 @@
+"""Tables of one application: speed, the host's share, many nodes, energy."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gpuspec.calibration.collectives import LARGE, collective_interval
+from gpuspec.calibration.hpc import hpc_ratio_interval
+from gpuspec.catalog import Gpu
+from gpuspec.fabrics import fabric
+from gpuspec.hpc import (
+    RESOURCES,
+    bound,
+    energy_joules,
+    exchange_seconds,
+    exposed_seconds,
+    fixed_seconds,
+    gpu_parts,
+    gpu_seconds,
+    joined,
+)
+from gpuspec.simulation.question import SimulationQuestion
+from gpuspec.workloads import machine
+
+HOST_SHARES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
+BOUND = {
+    "compute": "compute units",
+    "memory": "memory bandwidth",
+    "cache": "bytes in flight (L2)",
+    "host": "the host",
+}
+IDLE_SHARE = 0.15
+"""Share of its limit that a waiting GPU draws: about 70 W of 400 to 110 W of 700 W."""
+
+
+def speed_table(question: SimulationQuestion) -> pd.DataFrame:
+    """Return time and speed of one step on one of each GPU.
+
+    Columns: ``gpu``, ``seconds``, ``gpu_s``, ``host_s``, the seconds of each of
+    `gpuspec.hpc.RESOURCES` alone, ``bound``, ``speed`` (in that of the first GPU) with
+    ``speed_low`` and ``speed_high`` (80 % interval of a ratio), ``fits``.
+    """
+    q = question
+    every = machine(q.gpus)
+    parts = gpu_parts(q.units, q.workload.work, every, q.terms)
+    busy = joined(parts)
+    host = fixed_seconds(busy[0], q.host_share)
+    seconds = busy + host
+    names = [BOUND[str(name)] for name in bound({**parts, "host": host})]
+    speed = seconds[0] / seconds
+    first = q.gpus[0].id
+    ends = [hpc_ratio_interval(s, q.kind, g.id, first) for s, g in zip(speed, q.gpus, strict=True)]
+    return pd.DataFrame(
+        {
+            "gpu": [g.id for g in q.gpus],
+            "seconds": seconds,
+            "gpu_s": busy,
+            "host_s": host,
+            **{name: parts[name] for name in RESOURCES},
+            "bound": names,
+            "speed": speed,
+            "speed_low": [float(low) for low, _ in ends],
+            "speed_high": [float(high) for _, high in ends],
+            "fits": [q.memory_bytes <= g.memory_bytes for g in q.gpus],
+        }
+    )
+
+
+def amdahl_table(question: SimulationQuestion) -> pd.DataFrame:
+    """Return the speed-up over the first GPU against the share that stays on the host.
+
+    Columns: ``gpu``, ``host_share``, ``speed`` with ``speed_low`` and ``speed_high``, ``limit``.
+    """
+    q = question
+    shares = np.unique([*HOST_SHARES, round(q.host_share, 3)])
+    busy = gpu_seconds(q.units, q.workload.work, machine(q.gpus), q.terms)
+    rows = []
+    for device, seconds in zip(q.gpus, busy, strict=True):
+        host = fixed_seconds(busy[0], shares)
+        speed = (busy[0] + host) / (seconds + host)
+        low, high = hpc_ratio_interval(speed, q.kind, device.id, q.gpus[0].id)
+        with np.errstate(divide="ignore"):
+            limit = 1 / shares
+        rows.append(
+            pd.DataFrame(
+                {
+                    "gpu": device.id,
+                    "host_share": shares,
+                    "speed": speed,
+                    "speed_low": low,
+                    "speed_high": np.minimum(high, np.maximum(limit, speed)),
+                    "limit": limit,
+                }
+            )
+        )
+    return pd.concat(rows, ignore_index=True)
+
+
+def scaling_table(question: SimulationQuestion) -> pd.DataFrame:
+    """Return how the application scales over nodes of each GPU.
+
+    Weak: the same work on each GPU at every size; strong: the work of one node, spread. The
+    host's seconds stay. Columns: ``gpu``, ``scaling``, ``nodes``, ``gpus``, ``seconds``,
+    ``exchange_s`` (communication), ``exposed_s`` (what of it nothing hides), ``speed`` (in one
+    node of the first GPU), ``efficiency`` with ``efficiency_low`` and ``efficiency_high``
+    (80 % interval of the communication).
+    """
+    q = question
+    host = _host(q)
+    parts = [_scaled(q, g, host, way) for g in q.gpus for way in ("weak", "strong")]
+    table = pd.concat(parts, ignore_index=True)
+    one = table[(table["gpu"] == q.gpus[0].id) & (table["nodes"] == 1)].iloc[0]
+    work = np.where(table["scaling"] == "weak", table["nodes"], 1)
+    return table.assign(speed=work * one["seconds"] / table["seconds"])
+
+
+def _host(q: SimulationQuestion) -> float:
+    """Return the seconds of a step that no GPU changes."""
+    first = gpu_seconds(q.units, q.workload.work, machine(q.gpus[0]), q.terms)
+    return float(fixed_seconds(first, q.host_share))
+
+
+def _scaled(q: SimulationQuestion, device: Gpu, host: float, way: str) -> pd.DataFrame:
+    nodes = np.array(q.nodes, float)
+    units = q.units / (nodes if way == "strong" else np.ones_like(nodes))
+    busy = gpu_seconds(units, q.workload.work, machine(device), q.terms)
+    joined_by = fabric(device, q.node_gb_s(device), q.network_kind, q.gpus_per_node)
+    exchange = exchange_seconds(units, q.workload.exchange, joined_by, q.gpus_per_node, nodes)
+    seconds, exposed = _steps(q, busy, exchange, host)
+    quick, slow = collective_interval(exchange, LARGE, nodes)
+    ideal = seconds[0] / (nodes if way == "strong" else 1.0)
+    ends = [ideal / _steps(q, busy, other, host)[0] for other in (slow, quick)]
+    return pd.DataFrame(
+        {
+            "gpu": device.id,
+            "scaling": way,
+            "nodes": nodes.astype(int),
+            "gpus": nodes.astype(int) * q.gpus_per_node,
+            "seconds": seconds,
+            "exchange_s": exchange,
+            "exposed_s": exposed,
+            "efficiency": ideal / seconds,
+            "efficiency_low": np.minimum(ends[0], ideal / seconds),
+            "efficiency_high": np.clip(ends[1], ideal / seconds, 1.0),
+        }
+    )
+
+
+def _steps(q: SimulationQuestion, busy: Any, exchange: Any, host: float) -> tuple[Any, Any]:
+    """Return the seconds of a step, and the communication that nothing hides."""
+    exposed = exposed_seconds(exchange, busy, q.overlap)
+    return busy + host + exposed, exposed
+
+
+def energy_table(question: SimulationQuestion) -> pd.DataFrame:
+    """Return time and energy of a step on one node of each GPU.
+
+    The work of `gpus_per_node` GPUs, servers and cooling included. Columns: ``gpu``,
+    ``seconds``, ``joules``, ``watts``, ``energy`` (in that of the first GPU) with
+    ``energy_low`` and ``energy_high`` (80 % interval of the ratio of times).
+    """
+    q = question
+    speed = speed_table(q)
+    every = machine(q.gpus)
+    joules = energy_joules(
+        speed["gpu_s"],
+        speed["seconds"],
+        q.gpus_per_node,
+        every.power_w,
+        q.workload.power_share,
+        q.host_w_per_gpu,
+        IDLE_SHARE,
+        q.pue,
+    )
+    ratio = joules / joules[0]
+    return pd.DataFrame(
+        {
+            "gpu": speed["gpu"],
+            "seconds": speed["seconds"],
+            "joules": joules,
+            "watts": joules / speed["seconds"],
+            "energy": ratio,
+            "energy_low": ratio * speed["speed"] / speed["speed_high"],
+            "energy_high": ratio * speed["speed"] / speed["speed_low"],
+        }
+    )

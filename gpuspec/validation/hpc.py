@@ -1,0 +1,142 @@
+"""Hold the model of scientific computing against anybody's measurements."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gpuspec.calibration.hpc import (
+    held_out_speeds,
+    hpc_interval,
+    hpc_ratio_interval,
+    hpc_terms,
+    prepared_rows,
+    speed_ratio_errors,
+)
+from gpuspec.catalog import gpu as _any_gpu
+from gpuspec.errors import InputError, UnknownNameError
+from gpuspec.measurements.hpc import Rows, matched_speeds, predictable, prepared_hpc
+from gpuspec.validation.common import (
+    Columns,
+    Validation,
+    first_reasons,
+    judged,
+    left_out,
+    read_table,
+    remembered,
+)
+from gpuspec.workloads import machine
+from gpuspec.workloads import workload as _any_workload
+
+COLUMNS = Columns(
+    needed=("case_id", "source_id", "gpu", "n_gpus", "workload", "metric", "value"),
+    numbers={"n_gpus": True, "value": True},
+    least={"n_gpus": 1},
+)
+LOWER = ("s", "ms", "us", "ns", "min", "h", "seconds", "hours", "minutes")
+"""Metrics that are times: smaller is better where the row does not say."""
+NO_PARTNER = (
+    "only the ratio of two GPUs can be predicted of it: give a row of another GPU with the same "
+    "source_id and pair"
+)
+_gpu = remembered(_any_gpu)
+_workload = remembered(_any_workload)
+
+
+def validate_hpc(path: str | Path) -> Validation:
+    """Compare predictions with a table of the columns of ``data/measurements/hpc.csv``."""
+    raw, reasons = read_table(path, COLUMNS)
+    kept = reasons == ""
+    reasons[kept] = first_reasons(raw[kept], _check)
+    index = np.flatnonzero(reasons == "")
+    rows = raw.iloc[index].reset_index(drop=True)
+    if len(rows):
+        rows = prepared_hpc(_with_ids(rows))
+        good = predictable(rows)
+        reasons.iloc[index[~good]] = NO_PARTNER
+        rows = rows[good].reset_index(drop=True)
+    if len(rows):
+        terms = {name: hpc_terms(name) for name in rows["workload"].unique()}
+        rows["predicted"] = Rows(rows).everything(terms)
+        return _validation(rows, left_out(raw, reasons))
+    blank = dict.fromkeys(("predicted", "measured", "error", "low", "high"), 0.0)
+    rows = rows.assign(**blank, inside=False, how="", kind="")
+    return Validation(rows, left_out(raw, reasons), _ratios(rows), "hpc")
+
+
+def _with_ids(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return rows with the canonical ids, and whether larger values are better."""
+    better = rows.get("higher_is_better", pd.Series("", rows.index)).str.strip().str.lower()
+    times = rows["metric"].str.strip().str.lower().isin(LOWER)
+    return rows.assign(
+        gpu=[_gpu(name).id for name in rows["gpu"]],
+        workload=[_workload(name).id for name in rows["workload"]],
+        metric=rows["metric"].str.strip().str.lower(),
+        higher_is_better=np.where(better == "", ~times, better == "true"),
+    )
+
+
+def _check(row: Mapping[str, Any]) -> None:
+    """Raise what is wrong with a row."""
+    _workload(row["workload"])
+    machine(_gpu(row["gpu"]))
+    said = str(row.get("higher_is_better", "")).strip().lower()
+    if said not in ("", "true", "false"):
+        raise UnknownNameError("higher_is_better", said, ("true", "false"))
+    if not str(row["metric"]).strip():
+        raise InputError("metric", "", "name the unit of the value, such as gflops or ns_day")
+
+
+def _validation(rows: pd.DataFrame, skipped: pd.DataFrame) -> Validation:
+    """Return prepared rows that have ``predicted`` with their error, interval and labels.
+
+    ``measured`` and ``predicted`` are speeds of one GPU in the unit of the metric; rows that
+    can only be compared with a partner share the measured level of their pair.
+    """
+    rows = rows.assign(
+        measured=rows["speed"],
+        how=np.where(rows["absolute"], "figure itself", "level from its pair"),
+        low=np.nan,
+        high=np.nan,
+    )
+    for kind in rows["kind"].unique():
+        for alone in (True, False):
+            own = (rows["kind"] == kind) & (rows["absolute"] == alone)
+            value = rows.loc[own, "predicted"]
+            low, high = hpc_interval(value) if alone else hpc_ratio_interval(value, kind)
+            rows.loc[own, "low"], rows.loc[own, "high"] = low, high
+    rows = judged(rows)
+    return Validation(rows, skipped, _ratios(rows), "hpc")
+
+
+def _ratios(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the ratio of speeds of each matched pair of GPUs."""
+    columns = ["pair", "case_id", "measured", "predicted", "error", "kind", "workload"]
+    pairs = matched_speeds(rows) if len(rows) else pd.DataFrame()
+    if pairs.empty:
+        return pd.DataFrame(columns=columns)
+    old, new = pairs["old"].to_numpy(int), pairs["new"].to_numpy(int)
+    speed, guess = rows["measured"].to_numpy(float), rows["predicted"].to_numpy(float)
+    return pd.DataFrame(
+        {
+            "pair": pairs["pair"],
+            "case_id": rows["case_id"].to_numpy()[new],
+            "measured": speed[new] / speed[old],
+            "predicted": guess[new] / guess[old],
+            "error": -speed_ratio_errors(rows, guess, pairs),
+            "kind": rows["kind"].to_numpy()[new],
+            "workload": rows["workload"].to_numpy()[new],
+        }
+    )
+
+
+def held_out_hpc() -> Validation:
+    """Return the shipped measurements beside predictions by fits that left out their source."""
+    rows = prepared_rows()
+    rows = rows.assign(
+        line=np.arange(len(rows)) + 2, predicted=rows["case_id"].map(held_out_speeds())
+    )
+    reasons = pd.Series(np.where(rows["predicted"] > 0, "", "no held-out value is stored"))
+    return _validation(rows[reasons == ""].reset_index(drop=True), left_out(rows, reasons))

@@ -1,0 +1,45 @@
+"""Control panel of the HPC notebook."""
+
+from typing import Any
+
+from gpuspec.display import figure
+from gpuspec.hpc import UNITS
+from gpuspec.plots import speed_bars
+from gpuspec.simulation import SimulationQuestion, simulation_question, speed_table
+from gpuspec.simulation.question import OWN
+from gpuspec.story import speed_finding
+from gpuspec.widgets.panel import Panel, choice, slider
+from gpuspec.workloads import workloads
+
+HOST_SHARES = (0.0, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7)
+INTENSITIES = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 300.0)
+SIZES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+OWN_BYTES = 2e13
+
+
+def simulation_panel(question: SimulationQuestion) -> Panel:
+    """Return a panel over the question "how fast does it run", started at `question`."""
+    q = question
+    own = q.workload.id == OWN
+    unit = max(UNITS, key=lambda name: getattr(q.workload, f"share_{name}"))
+    precise = q.workload.intensity if own else 0.5
+    controls = {
+        "application": choice("application", [*workloads().index, OWN], q.workload.id),
+        "cpu_share": slider("host share", HOST_SHARES, round(q.host_share, 3), "{:.1%}"),
+        "size": slider("size", SIZES, q.units / q.workload.typical_units, "{:g}"),
+        "intensity": slider("own FLOP/byte", INTENSITIES, precise),
+        "own_precision": choice("own units", UNITS, unit),
+    }
+    ids = [g.id for g in q.gpus]
+
+    def answer(intensity: float, **values: Any) -> tuple[SimulationQuestion, Any]:
+        flop = intensity * OWN_BYTES
+        asked = simulation_question(gpus=ids, own_flop=flop, own_bytes=OWN_BYTES, **values)
+        return asked, speed_table(asked)
+
+    def draw(answered: tuple[SimulationQuestion, Any]) -> str:
+        asked, table = answered
+        title = speed_finding(asked, table)
+        return figure(speed_bars(table, title), title, title, tight=False).svg
+
+    return Panel(controls, answer, draw)

@@ -1,0 +1,197 @@
+"""Classes of scientific computing and the GPUs that run them: from tables to formulas."""
+
+import re
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from gpuspec.catalog import Gpu, load_table, resolve
+from gpuspec.catalog.records import Record, Texts, record_from
+from gpuspec.errors import InputError
+from gpuspec.hpc import UNITS, Chip, Exchange, Machine, Work
+
+REFERENCE = "a100-sxm-80"
+"""GPU beside which shares of fixed time are stated."""
+INTEGER_LANES = 64
+"""Integer operations of an SM in a clock, Volta to Hopper: CUDA C++ Programming Guide,
+arithmetic instructions."""
+L2_BYTES_CLOCK = {"Volta": 19.0, "Ada": 15.0}
+"""Bytes that L2 delivers to an SM in a clock; `L2_USUAL` elsewhere. Volta: NVIDIA's statement
+that A100 has 2.3 times the bandwidth of V100; Ada: 1,946 bytes a clock measured on 128 SMs
+(github.com/smallscientist1/cuda_microbenchmark)."""
+L2_USUAL = 36.0
+"""5.3 TB/s on A100, 6.9 on H100 PCIe, 10.0 on H200 were measured (gpu-benches,
+``data/measurements/hpc.csv``)."""
+FULL_WATTS_PER_SM = {"GA100": 400 / 108, "GH100": 700 / 132}
+"""Power limit for each SM of the SXM module."""
+INSTEAD = {"fp64_tensor": "fp64", "tf32": "fp32", "fp16": "fp32"}
+"""What computes where a GPU has no such unit."""
+SIZES = {"fp64": 8.0, "fp32": 4.0, "fp16": 2.0}
+
+
+class Workload(Record):
+    """A class of computations; columns as in ``data/workloads.csv``."""
+
+    id: str
+    name: str
+    kind: Literal["kernel", "application"]
+    family: str
+    unit: str
+    flops_per_unit: float
+    bytes_per_unit: float
+    memory_bytes_per_unit: float
+    share_fp64: float
+    share_fp64_tensor: float
+    share_fp32: float
+    share_tf32: float
+    share_fp16: float
+    share_int32: float
+    l2_reuse: float
+    dimensions: int
+    halo_bytes: float
+    transpose_bytes: float
+    reduces: int
+    cpu_share: float
+    power_share: float
+    typical_units: float
+    precision: str
+    aliases: Texts = ()
+    confidence: Literal["high", "medium", "low"]
+
+    @property
+    def shares(self) -> Any:
+        """Share of the operations on each of `gpuspec.hpc.UNITS`."""
+        return np.array([getattr(self, f"share_{unit}") for unit in UNITS])
+
+    @property
+    def work(self) -> Work:
+        """One unit of work."""
+        return Work(self.flops_per_unit, self.shares, self.bytes_per_unit, self.l2_reuse)
+
+    @property
+    def exchange(self) -> Exchange:
+        """What a step hands to other GPUs."""
+        return Exchange(self.dimensions, self.halo_bytes, self.transpose_bytes, self.reduces)
+
+    @property
+    def intensity(self) -> float:
+        """Operations for each byte of device memory."""
+        return float(self.work.intensity)
+
+
+def workloads(data: str | Path | None = None) -> pd.DataFrame:
+    """Return all classes, indexed by id; columns as in ``data/workloads.csv``."""
+    return load_table("workloads", data).set_index("id")
+
+
+def workload(name: str, data: str | Path | None = None) -> Workload:
+    """Find a class by id, name or alias, such as ``"HPCG"``, ``"GROMACS"`` or ``"FFT"``.
+
+    Raises
+    ------
+    UnknownNameError
+        When no class has that name; lists close matches.
+    """
+    frame = load_table("workloads", data)
+    row = frame[frame["id"] == resolve(name, frame, "workload")]
+    return record_from(Workload, row.to_dict("records")[0])
+
+
+@cache
+def _at(key: Workload, precision: str) -> Work:
+    arithmetic, _, stored = precision.partition("/")
+    base = "fp32" if key.shares[2] > key.shares[0] + key.shares[1] else "fp64"
+    base = "fp16" if key.share_fp16 > 0.5 else base
+    shares, operations, moved = key.shares, key.flops_per_unit, key.bytes_per_unit
+    if arithmetic == "fp8" and base == "fp16":
+        return Work(operations / 2, shares, moved / 2, key.l2_reuse)
+    if arithmetic not in SIZES or (arithmetic == base and not stored):
+        return key.work
+    if arithmetic != base and base != "fp16" and arithmetic != "fp16":
+        whole = shares[:3].sum()
+        shares = np.array([0.0, 0.0, 0.0, *shares[3:]])
+        shares[UNITS.index(arithmetic)] = whole
+    size = SIZES.get(stored[:4] if stored else arithmetic, SIZES[arithmetic])
+    extra = CONVERSIONS if stored == "fp16c" else 0.0
+    total = operations + extra
+    shares = shares * operations / total
+    shares[UNITS.index("int32")] += extra / total
+    return Work(total, shares, moved * size / SIZES[base], key.l2_reuse)
+
+
+CONVERSIONS = 900.0
+"""Integer operations that a lattice update spends on a packed format of its own (FP16C)."""
+
+
+def work_at(found: Workload, precision: str) -> Work:
+    """Return a unit of work in another precision: ``fp32``, ``fp64`` or ``fp32/fp16s``.
+
+    A second part says how values are stored. Words that name no precision change nothing.
+    """
+    return _at(found, re.sub(r"\s", "", precision.lower()))
+
+
+def machine(gpu: Gpu | Sequence[Gpu]) -> Machine:
+    """Return what the catalogue says of a GPU, or of many as arrays.
+
+    Raises
+    ------
+    InputError
+        Where the table lacks a rate that the model needs, or the GPU is not NVIDIA's.
+    """
+    if not isinstance(gpu, Gpu):
+        each = [machine(g) for g in gpu]
+        fields = Machine.__dataclass_fields__
+        return Machine(**{n: np.stack([getattr(m, n) for m in each]) for n in fields})
+    if gpu.vendor != "NVIDIA":
+        valid = "constants are fitted to NVIDIA GPUs: choose from A100, H100, H200 and their kin"
+        raise InputError("gpu", gpu.id, valid)
+    clock = (gpu.boost_clock_mhz or gpu.tensor_clock_mhz or 0.0) * 1e6
+    lanes = (gpu.sm_count or 0) * clock
+    if not lanes or not gpu.fp32_tflops or not gpu.fp64_tflops:
+        raise InputError("gpu", gpu.id, "the table lacks its clock, SMs or FP64 rate")
+    rates = {unit: _rate(gpu, unit) for unit in UNITS[:-1]} | {"int32": INTEGER_LANES * lanes}
+    full = FULL_WATTS_PER_SM.get(gpu.chip, 0.0)
+    ratio = min(gpu.tdp_w / ((gpu.sm_count or 1) * full), 1.0) if full else 1.0
+    return Machine(
+        rates=np.array([rates[unit] for unit in UNITS]),
+        bandwidth_bytes_s=np.asarray(gpu.bandwidth_bytes_s),
+        l2_bytes_s=np.asarray(L2_BYTES_CLOCK.get(gpu.architecture, L2_USUAL) * lanes),
+        power_w=np.asarray(gpu.tdp_w),
+        power_ratio=np.asarray(ratio),
+        host_bytes_s=np.asarray(gpu.pcie_bytes_s or gpu.nvlink_bytes_s),
+    )
+
+
+def _rate(gpu: Gpu, unit: str) -> float:
+    while unit not in gpu.precisions and unit in INSTEAD:
+        unit = INSTEAD[unit]
+    return gpu.peak_flops(unit)
+
+
+HALF2_LANES = {"Ada": 64.0}
+"""Packed half-precision additions of an SM in a clock: the rate of FP16 outside Tensor Cores is
+four times FP32 of A100 (78 TFLOP/s), twice that of H100 (134), and equal to FP32 on Ada."""
+
+
+def chip(gpus: Sequence[Gpu]) -> Chip:
+    """Return what dynamic programming uses of each GPU, as arrays.
+
+    Raises
+    ------
+    InputError
+        Where the table lacks the clock or the number of SMs.
+    """
+    for g in gpus:
+        if not g.boost_clock_mhz or not g.sm_count or g.vendor != "NVIDIA":
+            raise InputError("gpu", g.id, "the table lacks its clock or SMs, or it is not NVIDIA's")
+    return Chip(
+        sm_clocks_s=np.array([(g.boost_clock_mhz or 0) * 1e6 * (g.sm_count or 0) for g in gpus]),
+        half2_lanes=np.array([HALF2_LANES.get(g.architecture, 128.0) for g in gpus]),
+        has_dpx=np.array([bool(g.dpx) for g in gpus]),
+        bandwidth_bytes_s=np.array([g.bandwidth_bytes_s for g in gpus]),
+    )

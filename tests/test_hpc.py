@@ -1,0 +1,363 @@
+"""Scientific computing: laws, published figures, and the tables of the HPC notebook."""
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gpuspec import simulation, validation
+from gpuspec.calibration.hpc import (
+    dynamic_terms,
+    hpc_errors,
+    hpc_interval,
+    hpc_ratio_interval,
+    hpc_terms,
+    stored_hpc,
+)
+from gpuspec.catalog import gpu
+from gpuspec.cli import main
+from gpuspec.errors import InputError, UnknownNameError
+from gpuspec.fabrics import fabric
+from gpuspec.hpc import (
+    ALGORITHMS,
+    DynamicTerms,
+    HpcTerms,
+    amdahl_limit,
+    cell_updates_s,
+    energy_joules,
+    exchange_seconds,
+    fixed_seconds,
+    gpu_parts,
+    gpu_seconds,
+    joined,
+    surface_units,
+)
+from gpuspec.measurements.hpc import hpc_measurements
+from gpuspec.plots.validation import scatter
+from gpuspec.workloads import chip, machine, work_at, workload, workloads
+
+CLASSES = st.sampled_from(sorted(workloads().index))
+FACTORS = st.floats(1.0, 10.0)
+THREE = [gpu("A100"), gpu("H100"), gpu("H200")]
+
+
+@given(CLASSES, FACTORS, st.sampled_from(["bandwidth_bytes_s", "l2_bytes_s", "rates"]))
+def test_more_of_anything_is_never_slower(name, factor, field):
+    found, device = workload(name), machine(gpu("H100"))
+    more = device.scaled(**{field: factor})
+    slow, fast = (gpu_seconds(1e6, found.work, m, HpcTerms()) for m in (device, more))
+    assert fast <= slow * (1 + 1e-12)
+
+
+@given(CLASSES, st.floats(1.0, 1e9), FACTORS)
+def test_time_is_proportional_to_work(name, units, factor):
+    found, device = workload(name), machine(gpu("A100"))
+    one, more = gpu_seconds([units, units * factor], found.work, device, HpcTerms())
+    assert more == pytest.approx(one * factor)
+
+
+@given(CLASSES)
+def test_a_step_takes_at_least_its_largest_part_and_at_most_their_sum(name):
+    parts = gpu_parts(1e6, workload(name).work, machine(THREE), hpc_terms(name))
+    whole, each = joined(parts), np.stack(list(parts.values()))
+    assert (whole >= each.max(axis=0) * (1 - 1e-12)).all()
+    assert (whole <= each.sum(axis=0) * (1 + 1e-12)).all()
+
+
+@given(st.floats(0.001, 0.9), st.floats(1.0, 1e6))
+def test_no_gpu_beats_amdahls_bound(share, faster):
+    host = fixed_seconds(1.0, share)
+    assert (1 + host) / (1 / faster + host) <= amdahl_limit(share) * (1 + 1e-9)
+
+
+@given(st.sampled_from(["hpcg", "fft3d", "md", "weather"]), st.sampled_from([2, 4, 16]))
+def test_larger_parts_exchange_more_bytes_but_less_for_each_unit(name, nodes):
+    found = workload(name).exchange
+    one, two = exchange_seconds([1e7, 8e7], found, fabric(gpu("H100")), 8, nodes)
+    assert one < two <= 8 * one
+
+
+def test_one_gpu_alone_exchanges_nothing():
+    assert exchange_seconds(1e8, workload("fft3d").exchange, fabric(gpu("A100")), 1, 1) == 0
+    assert surface_units(1e6, 0).max() == 0
+
+
+def test_shares_of_every_class_add_up():
+    for name in workloads().index:
+        assert workload(name).shares.sum() == pytest.approx(1.0)
+
+
+def test_a_machine_of_many_equals_each():
+    found = workload("lbm").work
+    whole = gpu_seconds(1e8, found, machine(THREE), HpcTerms())
+    each = [float(gpu_seconds(1e8, found, machine(g), HpcTerms())) for g in THREE]
+    assert whole == pytest.approx(each)
+
+
+def test_precision_changes_what_is_moved():
+    double, single, half = (
+        work_at(workload("lbm"), p) for p in ("FP64/FP64", "FP32/FP32", "FP32/FP16S")
+    )
+    # Lehmann et al. 2022: 153 and 77 bytes an update with flags.
+    assert single.memory_bytes == pytest.approx(153, rel=0.02)
+    assert half.memory_bytes == pytest.approx(77, rel=0.02)
+    assert double.memory_bytes == 2 * single.memory_bytes
+    assert single.shares[2] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("name", "device", "published", "unit", "tolerance"),
+    [
+        # TFLOP/s a GPU, HPCG list of November 2025: medians of H100 and H200 systems.
+        ("hpl", "H100", 43.9, 1e12, 0.2),
+        ("hpl", "H200", 46.5, 1e12, 0.2),
+        ("hpcg", "H100", 0.49, 1e12, 0.35),
+        ("hpcg", "H200", 0.70, 1e12, 0.25),
+    ],
+)
+def test_published_systems(name, device, published, unit, tolerance):
+    found = workload(name)
+    seconds = gpu_seconds(1.0, found.work, machine(gpu(device)), hpc_terms(name))
+    assert found.flops_per_unit / seconds / unit == pytest.approx(published, rel=tolerance)
+
+
+def test_h200_helps_what_waits_for_memory_and_nothing_else():
+    table = simulation.class_table([gpu("H100"), gpu("H200")], ["hpl", "nbody", "hpcg", "stream"])
+    speed = table[table["gpu"] == "h200-sxm-141"].set_index("workload")["speed"]
+    assert speed["hpl"] == pytest.approx(1.0, abs=0.02)
+    assert speed["nbody"] == pytest.approx(1.0, abs=0.02)
+    # HPCG list: 0.70 over 0.49; BabelStream on Azure: 1.40.
+    assert speed["hpcg"] == pytest.approx(1.43, rel=0.1)
+    assert speed["stream"] == pytest.approx(1.40, rel=0.1)
+
+
+def test_bars_of_the_held_out_errors():
+    errors = hpc_errors()["median_error"]
+    assert errors["ratio, kernels"] <= 0.10
+    assert errors["ratio, applications"] <= 0.15
+    assert errors["speed, kernels"] <= 0.15
+
+
+def test_the_table_of_measurements_is_large_enough_and_all_of_it_is_judged():
+    assert len(hpc_measurements()) >= 200
+    assert stored_hpc()["provenance"]["rows"] == len(stored_hpc()["held_out"])
+
+
+def test_intervals_hold_their_value():
+    for kind in ("kernel", "application"):
+        low, high = hpc_ratio_interval(2.0, kind, "h100-sxm-80", "a100-sxm-80")
+        assert low < 2.0 < high
+    low, high = hpc_interval(np.array([1.0, 10.0]))
+    assert (low < [1, 10]).all()
+    assert (high > [1, 10]).all()
+    assert hpc_ratio_interval(1.0, "kernel", "h100-sxm-80", "h100-sxm-80") == (1.0, 1.0)
+
+
+# --- dynamic programming -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("device", "cell", "dpx", "tcups"),
+    [  # CUDASW++4.0, doi:10.1186/s12859-024-05965-6, abstract
+        ("A100", "half2", False, 1.94),
+        ("L40S", "half2", False, 5.01),
+        ("H100", "int16x2", True, 5.71),
+    ],
+)
+def test_published_smith_waterman(device, cell, dpx, tcups):
+    found = cell_updates_s("smith-waterman", cell, chip([gpu(device)]), dynamic_terms(), dpx)
+    assert found[0] / 1e12 == pytest.approx(tcups, rel=0.15)
+
+
+@given(st.sampled_from(sorted(ALGORITHMS)), st.sampled_from(["int32", "int16x2"]))
+def test_hardware_dpx_is_never_slower_than_the_same_cells_without(algorithm, cell):
+    whole = DynamicTerms(issue_share=1.0, dpx_share=1.0)
+    device = chip([gpu("H100")])
+    fused, plain = (cell_updates_s(algorithm, cell, device, whole, d)[0] for d in (True, False))
+    assert fused >= plain
+
+
+def test_seven_times_depends_on_the_baseline():
+    table = simulation.seven_times_table(gpu("H100"), gpu("A100"))
+    ratio = table.set_index("compared")["ratio"]
+    # Luo et al. 2025, arXiv:2501.12084: packed DPX functions, up to 13 times over A100.
+    assert ratio["the same 16-bit DPX functions on both"] == pytest.approx(13, rel=0.15)
+    assert ratio["16-bit DPX against plain 32-bit integers"] < 7
+    assert ratio["16-bit DPX against half precision"] < 3
+
+
+def test_dpx_has_no_half_precision():
+    with pytest.raises(InputError, match="dpx"):
+        cell_updates_s("viterbi", "half2", chip(THREE), DynamicTerms(), True)
+    with pytest.raises(UnknownNameError, match="smith-waterman"):
+        cell_updates_s("smith-watermann", "int32", chip(THREE), DynamicTerms())
+
+
+# --- anybody's measurements ----------------------------------------------------------------------
+
+ROWS = """case_id,source_id,gpu,n_gpus,workload,case,precision,metric,value,higher_is_better,pair
+a,mine,H100,1,STREAM,triad,,gb_s,3000,true,
+b,mine,A100,1,stream,triad,,gb_s,1790,true,
+c,mine,A100,1,GROMACS,"92,224 atoms",,ns_day,100,,one
+d,mine,H200,1,GROMACS,"92,224 atoms",,ns_day,140,,one
+e,mine,A100,8,weather,my case,,s,100,,
+f,mine,A100,1,wether,my case,,s,100,,
+g,mine,MI300X,1,hpl,,,tflops,100,,
+h,mine,H100,1,cfd,x,,s,50,false,two
+i,mine,A100,1,cfd,x,,s,80,false,two
+"""
+
+
+def test_own_measurements_are_predicted(tmp_path):
+    path = tmp_path / "mine.csv"
+    path.write_text(ROWS)
+    found = validation.validate(path, "hpc")
+    assert set(found.rows["case_id"]) == set("abcdhi")
+    alone = found.rows[found.rows["how"] == "figure itself"].set_index("case_id")
+    assert alone.loc["a", "predicted"] == pytest.approx(3000, rel=0.1)
+    ratios = found.ratios.set_index("case_id")
+    assert ratios.loc["h", "measured"] == pytest.approx(1.6)
+    assert ratios.loc["d", "measured"] == pytest.approx(1.4)
+    assert ratios["predicted"].between(1.2, 2.4).all()
+    reasons = found.skipped.set_index("case_id")["reason"]
+    assert "weather" in reasons["f"]
+    assert "NVIDIA" in reasons["g"]
+    assert "another GPU" in reasons["e"]
+    figures = found.figures()
+    assert figures["ratio_pairs"] == 2
+    assert set(figures["by_workload"]) == {"stream", "md", "cfd"}
+
+
+def test_a_table_without_usable_rows_says_why(tmp_path):
+    path = tmp_path / "mine.csv"
+    lines = ROWS.splitlines()
+    path.write_text("\n".join([lines[0], lines[5], lines[6]]) + "\n")
+    found = validation.validate(path, "hpc")
+    assert found.rows.empty
+    assert len(found.skipped) == 2
+    assert found.figures()["median_absolute_error"] is None
+
+
+def test_held_out_measurements_cover_the_table():
+    found = validation.held_out("hpc")
+    assert len(found.rows) == stored_hpc()["provenance"]["rows"]
+    assert found.skipped.empty
+    assert 0.6 < found.rows["inside"].mean() < 0.98
+    kernels = found.ratios[found.ratios["kind"] == "kernel"]["error"].abs().median()
+    assert kernels == pytest.approx(hpc_errors().loc["ratio, kernels", "median_error"], abs=0.005)
+
+
+def test_validation_draws_a_picture(tmp_path):
+    drawn = scatter(validation.held_out("hpc"), "Held out")
+    assert len(drawn.axes) == 2
+
+
+def test_the_command_line_tells_the_figures(tmp_path):
+    path = tmp_path / "mine.csv"
+    path.write_text(ROWS)
+    picture = tmp_path / "mine.png"
+    run = CliRunner().invoke(
+        main, ["validate", str(path), "--kind", "hpc", "--picture", str(picture)]
+    )
+    assert run.exit_code == 0, run.output
+    assert "workload stream" in run.output
+    assert "skipped line 7 (f)" in run.output
+    assert picture.stat().st_size > 10_000
+
+
+# --- the question and its tables ---------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def question():
+    return simulation.simulation_question("weather", nodes="2,8")
+
+
+def test_parts_of_a_step_add_up(question):
+    table = simulation.speed_table(question)
+    total = (table["gpu_s"] + table["host_s"]).to_numpy()
+    assert table["seconds"].to_numpy() == pytest.approx(total)
+    assert (table["speed_low"] <= table["speed"]).all()
+    assert (table["speed_high"] >= table["speed"]).all()
+    assert table["speed"].iloc[0] == table["speed_low"].iloc[0] == 1.0
+    assert table["host_s"].iloc[0] / table["seconds"].iloc[0] == pytest.approx(question.host_share)
+
+
+def test_scaling_keeps_its_bounds(question):
+    table = simulation.scaling_table(question)
+    assert table["efficiency"].between(0, 1 + 1e-9).all()
+    assert (table["efficiency_low"] <= table["efficiency"]).all()
+    strong = table[(table["scaling"] == "strong") & (table["gpu"] == "a100-sxm-80")]
+    one = strong.iloc[0]["seconds"]
+    host = simulation.speed_table(question)["host_s"].iloc[0]
+    assert (one / strong["seconds"] <= one / host).all()  # Amdahl over nodes
+
+
+def test_an_own_application_follows_its_counts():
+    light, heavy = (
+        simulation.speed_table(
+            simulation.simulation_question(
+                "own", own_flop=intensity * 1e13, own_bytes=1e13, cpu_share=0.0
+            )
+        )
+        for intensity in (0.1, 1000.0)
+    )
+    assert set(light["bound"]) <= {"memory bandwidth", "bytes in flight (L2)"}
+    assert set(heavy["bound"]) == {"compute units"}
+    assert heavy["speed"].to_numpy()[1:] == pytest.approx([3.45, 3.45], rel=0.02)  # 33.5 / 9.7
+    assert light["speed"].iloc[1] == pytest.approx(3350 / 2039, rel=0.05)
+
+
+def test_no_fp64_no_speed():
+    question = simulation.simulation_question("hpl", "A100,H800,B300")
+    assert (simulation.speed_table(question)["speed"].to_numpy()[1:] < 0.2).all()
+
+
+def test_energy_grows_with_time_and_overhead(question):
+    table = simulation.energy_table(question)
+    assert table["energy"].iloc[0] == 1.0
+    assert energy_joules(1.0, 2.0, 8, 700, 1.0, 0.0) < energy_joules(2.0, 2.0, 8, 700, 1.0, 0.0)
+    assert energy_joules(1.0, 1.0, 1, 700, 1.0, 100.0, pue=1.5) == pytest.approx(1200.0)
+
+
+def test_published_ratios_name_their_first_gpu():
+    found = simulation.published_ratios(THREE)
+    assert set(found["old"]) == {"a100-sxm-80"}
+    assert {"hpl", "hpcg", "stream", "md"} <= set(found["workload"])
+    assert found["ratio"].between(0.8, 4).all()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("application", "hpgc"),
+        ("own_precision", "fp46"),
+        ("cpu_share", 1.0),
+        ("size", 0.0),
+        ("own_flop", -1.0),
+        ("overlap", 2.0),
+        ("nodes", "two"),
+        ("gpus_per_node", 3),
+        ("network_kind", "infinband"),
+        ("node_network_gb_s", 0.0),
+        ("gpus", "MI300X"),
+    ],
+)
+def test_wrong_inputs_are_named(field, value):
+    other = {"application": "own"} if field.startswith("own") else {}
+    with pytest.raises(InputError) as said:
+        simulation.simulation_question(**{**other, field: value})
+    assert said.value.field in (field, "gpu")
+
+
+def test_close_names_are_offered():
+    with pytest.raises(UnknownNameError, match="did you mean hpcg"):
+        simulation.simulation_question("hpgc")
+    assert simulation.simulation_question("GROMACS").workload.id == "md"
+
+
+def test_every_application_runs_on_every_gpu_that_the_model_knows():
+    for name in workloads().index:
+        table = simulation.speed_table(simulation.simulation_question(name, "V100,L40S,H20,B200"))
+        assert np.isfinite(table["speed"]).all()
