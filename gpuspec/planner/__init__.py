@@ -5,8 +5,9 @@ from gpuspec.planner.market import market
 from gpuspec.planner.nearest import nearest
 from gpuspec.planner.options import Options, pareto, priced_options
 from gpuspec.planner.reasons import rejected
+from gpuspec.planner.rows import Technical
 from gpuspec.planner.sensitivity import break_evens, gap, plan_words, tornado
-from gpuspec.planner.technical import Technical, technical
+from gpuspec.planner.technical import technical
 
 __all__ = [
     "Decision",

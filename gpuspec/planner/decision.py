@@ -12,7 +12,8 @@ from gpuspec.planner.market import market
 from gpuspec.planner.options import Options, pareto, priced_options
 from gpuspec.planner.plans import Plans, policies
 from gpuspec.planner.ranking import candidates
-from gpuspec.planner.technical import LOADS, technical
+from gpuspec.planner.rows import LOADS
+from gpuspec.planner.technical import technical
 from gpuspec.scenario import Scenario
 
 

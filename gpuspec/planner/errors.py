@@ -20,6 +20,7 @@ import pandas as pd
 from scipy.optimize import nnls
 
 from gpuspec.calibration import inference_interval, ratio_interval
+from gpuspec.calibration.hpc import hpc_ratio_interval
 from gpuspec.calibration.training import training_interval, training_ratio_interval
 
 Z80 = 1.2815515655446004
@@ -57,8 +58,7 @@ def own_spreads(kind: str, gpus: list[str]) -> tuple[dict[str, float], dict[str,
     pairs = list(combinations(range(len(gpus)), 2))
     if not pairs:
         return dict.fromkeys(gpus, 0.0), dict.fromkeys(gpus, 0.0)
-    interval = training_ratio_interval if kind == "training" else ratio_interval
-    ends = np.log([interval(1.0, gpus[b], gpus[a]) for a, b in pairs])
+    ends = np.log([_ratio(kind, gpus[b], gpus[a]) for a, b in pairs])
     rows = np.zeros((len(pairs), len(gpus)))
     for row, (a, b) in zip(rows, pairs, strict=True):
         row[[a, b]] = 1.0
@@ -69,6 +69,12 @@ def own_spreads(kind: str, gpus: list[str]) -> tuple[dict[str, float], dict[str,
     return dict(zip(gpus, shift, strict=True)), dict(zip(gpus, spread, strict=True))
 
 
+def _ratio(kind: str, new: str, old: str) -> tuple[Any, Any]:
+    if kind == "hpc":
+        return hpc_ratio_interval(1.0, "application", new, old)
+    return (training_ratio_interval if kind == "training" else ratio_interval)(1.0, new, old)
+
+
 class Speeds:
     """Factors on the speed of every option: above 1 it turns out faster than estimated."""
 
@@ -77,6 +83,9 @@ class Speeds:
         names = sorted(gpus)
         self.shift, self.spread = own_spreads(kind, names)
         own = float(np.mean([s**2 for s in self.spread.values()]))
+        if kind == "hpc":  # the hours on one GPU are the buyer's own: only the ratio is uncertain
+            self.common = np.zeros(samples)
+            return
         low, high = self._absolute()
         wide = (np.log(high) - np.log(low)) / 2 / Z80
         share = np.sqrt(max(1 - own / wide**2, 0.0))

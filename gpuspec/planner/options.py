@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.cost import spot_useful_share
-from gpuspec.planner.technical import Technical
+from gpuspec.planner.rows import Technical
 from gpuspec.scenario import Scenario
 from gpuspec.scenario.records import HOURS_PER_MONTH
 
