@@ -80,7 +80,7 @@ def _of_plans(s: Scenario, plans: Plans) -> list[tuple[Any, ...]]:
     for names, index in _smallest(uses, TOTALS):
         row = table.iloc[index]
         members = plans.members(row["choice"])
-        groups = members.groupby(["gpu", "label"], sort=False)["gpus"].sum()
+        groups: Any = members.groupby(["gpu", "label"], sort=False)["gpus"].sum()
         option = ", ".join(f"{n:,.0f} x {g} ({label})" for (g, label), n in groups.items())
         for name in names:
             share = float(row[f"use_{name}"])

@@ -78,7 +78,8 @@ def _evaluated(
     _uses(s, place, found, offers, of_tech, of_offer)
     uses = found[[f"use_{n}" for n in LIMITS]].to_numpy()
     found["works"] = True
-    found["feasible"] = (uses <= 1 + 1e-9).all(axis=1)
+    feasible: Any = (uses <= 1 + 1e-9).all(axis=1)
+    found["feasible"] = feasible
     return found
 
 

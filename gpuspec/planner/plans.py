@@ -212,7 +212,7 @@ def _best_expected(plans: Plans, rows: pd.DataFrame) -> tuple[int, ...]:
     return tuple(rows["choice"].iloc[int(np.argmin(scores))])
 
 
-def _groups(plans: Plans, ranked: pd.DataFrame) -> list[tuple[str, np.ndarray]]:
+def _groups(plans: Plans, ranked: pd.DataFrame) -> list[tuple[str, Any]]:
     picks = np.array(ranked["choice"].tolist())
     gpus = np.stack(
         [c["gpu"].to_numpy()[p] for c, p in zip(plans.candidates, picks.T, strict=True)]
@@ -220,7 +220,7 @@ def _groups(plans: Plans, ranked: pd.DataFrame) -> list[tuple[str, np.ndarray]]:
     modes = np.stack(
         [c["mode"].to_numpy()[p] for c, p in zip(plans.candidates, picks.T, strict=True)]
     )
-    groups = [(MIX, np.ones(len(ranked), bool))]
+    groups: list[tuple[str, Any]] = [(MIX, np.ones(len(ranked), bool))]
     names = list(dict.fromkeys(g for c in plans.candidates for g in c["gpu"]))
     groups += [(f"{g} for all", (gpus == g).all(axis=0)) for g in names]
     owned = np.isin(modes, ("own", "owned"))

@@ -8,6 +8,7 @@ import pandas as pd
 from gpuspec.planner.draws import LATE, Draws, Need, best_shares, cost_of
 from gpuspec.planner.options import OBJECTIVES, Options
 from gpuspec.planner.reasons import binding, reason
+from gpuspec.planner.rows import records
 from gpuspec.scenario import Scenario
 
 TRIED = 6
@@ -27,7 +28,7 @@ def candidates(scenario: Scenario, options: Options, draws: Draws) -> pd.DataFra
         in which the limits are kept), ``probability`` (of being the best of these), ``low`` and
         ``high`` (80 % interval of the cost), ``binding``, ``feasible`` and ``reason``.
     """
-    groups = options.table.groupby("offer", sort=True).indices
+    groups: Any = options.table.groupby("offer", sort=True).indices
     chosen = [_of_offer(scenario, options, draws, p, rows) for p, rows in groups.items()]
     found = pd.DataFrame(chosen)
     if found.empty:
@@ -72,7 +73,7 @@ def _best_on_average(
 
 
 def _figures(options: Options, row: int) -> dict[str, Any]:
-    numbers = options.table.iloc[row].to_dict()
+    numbers: dict[str, Any] = dict(options.table.iloc[row])
     tech = options.technical.table.iloc[int(numbers["tech"])]
     offer = options.offers.iloc[int(numbers["offer"])]
     words = {n: tech[n] for n in ("gpu", "precision", "split", "bound", "unit_gpus", "batch")}
@@ -83,7 +84,12 @@ def _figures(options: Options, row: int) -> dict[str, Any]:
 def _with_probabilities(
     s: Scenario, options: Options, draws: Draws, found: pd.DataFrame
 ) -> pd.DataFrame:
-    blank = {"probability": 0.0, "expected_usd": np.nan, "low": np.nan, "high": np.nan}
+    blank: dict[str, Any] = {
+        "probability": 0.0,
+        "expected_usd": np.nan,
+        "low": np.nan,
+        "high": np.nan,
+    }
     blank |= {"gpus_high": found["gpus"], "score": np.inf}
     found = found.assign(**blank, offer=found["offer"].astype(int))
     able = np.flatnonzero(found["feasible"].to_numpy())
@@ -103,8 +109,10 @@ def _with_probabilities(
             "score": spread(scores)[0],
         }
         for name, values in columns.items():
-            found.iloc[able, found.columns.get_loc(name)] = values
-    rows = found.to_dict("records")
+            column = found[name].to_numpy(float, copy=True)
+            column[able] = values
+            found[name] = column
+    rows = records(found)
     found["binding"] = [binding(r) for r in rows]
     found["reason"] = ["" if r["feasible"] else reason(s, options, r) for r in rows]
     found["doubtful"] = found["feasible"] & (found["sure"] < SURE)

@@ -91,3 +91,9 @@ def stacked(parts: list[dict[str, Any]]) -> pd.DataFrame:
         ]
         found[name] = np.concatenate(columns)
     return filled(pd.DataFrame(found))
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows of a table as mappings from the names of its columns."""
+    found: list[Any] = frame.to_dict("records")
+    return found

@@ -12,6 +12,7 @@ from gpuspec.planner.errors import MARKET, Z80
 from gpuspec.planner.market import market
 from gpuspec.planner.options import OBJECTIVES
 from gpuspec.planner.ranking import spread
+from gpuspec.planner.rows import records
 from gpuspec.scenario import Inference, Scenario, Training
 
 LOADS = 12
@@ -135,12 +136,8 @@ def _same_plan(found: Decision, members: pd.DataFrame) -> float:
 def plan_words(decision: Decision, plan: Any) -> str:
     """Return the GPUs of a plan in words, such as ``4 x h200-sxm-141 (own)``."""
     members = decision.plans.members(plan["choice"])
-    groups = members.groupby(["gpu", "label"], sort=False)["gpus"].sum()
-    return ", ".join(f"{n:,.0f} x {gpu} ({label})" for (gpu, label), n in _pairs(groups))
-
-
-def _pairs(groups: Any) -> Any:
-    return groups.items()
+    groups: Any = members.groupby(["gpu", "label"], sort=False)["gpus"].sum()
+    return ", ".join(f"{n:,.0f} x {gpu} ({label})" for (gpu, label), n in groups.items())
 
 
 def tornado(decision: Decision) -> pd.DataFrame:
@@ -161,7 +158,8 @@ def tornado(decision: Decision) -> pd.DataFrame:
     rows = [*_price_rows(gap), *_speed_rows(gap), *_load_rows(gap)]
     found = pd.DataFrame(rows, columns=columns)
     ends = found[["low", "high"]].to_numpy(float)
-    found["flips"] = (ends < 0).any(axis=1)
+    flips: Any = (ends < 0).any(axis=1)
+    found["flips"] = flips
     reach = np.abs(np.nan_to_num(ends, nan=gap.value) - gap.value).max(axis=1)
     found = found[reach > 0.002].assign(reach=reach[reach > 0.002])
     return found.sort_values("reach", ascending=False, kind="stable").reset_index(drop=True)
@@ -274,7 +272,7 @@ def break_evens(decision: Decision, tornado_rows: pd.DataFrame) -> pd.DataFrame:
         rows.append(
             ("price", offer["mode"], offer["gpu"], name, _written(now, own), text, at, now, far)
         )
-    loads: list[dict[str, Any]] = tornado_rows.to_dict("records")
+    loads = records(tornado_rows)
     rows += [_load_root(gap.value, r) for r in loads if "times" in r["to"]]
     rows += _utilisation(decision)
     found = pd.DataFrame(rows, columns=columns)

@@ -56,7 +56,11 @@ def inference_options(
             for tp, pp in SPLITS:
                 if whole and tp * pp > 8:
                     continue
-                base = {"gpu": device.id, "precision": weight.id, "split": _split(tp, pp)}
+                base: dict[str, Any] = {
+                    "gpu": device.id,
+                    "precision": weight.id,
+                    "split": _split(tp, pp),
+                }
                 base |= {"unit_gpus": tp * pp, "tp": tp, "pp": pp}
                 why = impossible(q.network, tp, pp)
                 ep = tp if q.network.experts and q.network.experts % tp == 0 else 1
@@ -162,7 +166,8 @@ def _for_rate(
 
 def images_options(workload: Images, gpus: Sequence[str]) -> Technical:
     """Return how many of each GPU generate the asked images a second."""
-    w, rows = workload, []
+    w = workload
+    rows: list[dict[str, Any]] = []
     for name in gpus:
         parts = image_seconds(image_model(w.model), gpu(name), w.steps, w.size, w.size, w.stack)
         seconds = float(sum(parts.values()))
@@ -200,7 +205,8 @@ def images_options(workload: Images, gpus: Sequence[str]) -> Technical:
 
 def tenants_options(workload: Tenants, gpus: Sequence[str]) -> Technical:
     """Return how many of each GPU hold all tenants, each on a slice or on whole GPUs."""
-    rows, curves = [], []
+    rows: list[dict[str, Any]] = []
+    curves: list[dict[str, np.ndarray]] = []
     for name in gpus:
         row: dict[str, Any] = {"gpu": name, "precision": "as asked", "split": "MIG slices"}
         row |= {"unit_gpus": 1, "hours_month": workload.hours_per_month, "curve": len(curves)}

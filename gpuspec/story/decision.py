@@ -70,7 +70,7 @@ def plan_sentence(decision: Decision, plan: Any, language: str = "en") -> str:
     bought = decision.pools(plan)
     said = []
     for (name, mode), group in members.groupby(["gpu", "mode"], sort=False):
-        count = bought.get((name, mode), group["gpus"].sum())
+        count = bought.get((str(name), str(mode)), group["gpus"].sum())
         text = say("{count} x {gpu} ({mode})")
         said.append(
             text.format(count=f"{count:,.0f}", gpu=short_gpu(str(name)), mode=say(MODES[str(mode)]))
@@ -317,7 +317,7 @@ def prices_sentence(decision: Decision, language: str = "en") -> str:
     old = rows[rows["stale"]]
     if old.empty:
         return ""
-    names = [f"{short_gpu(r.gpu)} ({say(MODES[str(r.mode)])})" for r in old.itertuples()]
+    names = [f"{short_gpu(str(r.gpu))} ({say(MODES[str(r.mode)])})" for r in old.itertuples()]
     days = int(old["age_days"].max())
     text = say(
         "**Before you sign**: ask for quotes; the prices of {names} are up to {days} days old."

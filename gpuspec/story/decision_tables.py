@@ -9,6 +9,7 @@ from gpuspec.calibration import inference_errors
 from gpuspec.calibration.training import training_errors
 from gpuspec.language import translator
 from gpuspec.planner import Decision, front, nearest, rejected
+from gpuspec.planner.rows import records
 from gpuspec.story.decision import gpus_of, short_gpu
 
 MOST_ROWS = 10
@@ -92,7 +93,7 @@ def candidates_table(decision: Decision, place: int) -> pd.DataFrame:
     rows = []
     found = decision.candidates[place]
     months = decision.scenario.horizon_months
-    for row in found[found["feasible"]].head(MOST_ROWS).to_dict("records"):
+    for row in records(found[found["feasible"]].head(MOST_ROWS)):
         speed = f"{row['days']:,.1f} days" if row["days"] == row["days"] else _seconds(row)
         rows.append(
             (
@@ -151,10 +152,11 @@ def rejected_table(decision: Decision) -> pd.DataFrame:
             rows.append((work.name, short_gpu(row["gpu"]), what, row["reason"]))
     heads = ["Work", "GPU", "Option", "Why not"]
     found = pd.DataFrame(rows, columns=heads)
-    merged = found.groupby(["Work", "GPU", "Why not"], sort=False)["Option"].agg("; ".join)
+    merged: Any = found.groupby(["Work", "GPU", "Why not"], sort=False)["Option"].agg("; ".join)
     merged = merged.reset_index()
     merged = merged.groupby(["Work", "Option", "Why not"], sort=False)["GPU"].agg(", ".join)
-    return merged.reset_index()[heads].head(2 * MOST_ROWS).set_index("Work")
+    shown: pd.DataFrame = merged.reset_index()[heads]
+    return shown.head(2 * MOST_ROWS).set_index("Work")
 
 
 def nearest_finding(decision: Decision) -> str:

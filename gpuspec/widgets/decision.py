@@ -1,6 +1,5 @@
 """Control panel of the decision notebook: the four inputs of a buyer, and the objective."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from gpuspec.display import figure
@@ -42,7 +41,7 @@ def decision_panel(scenario: Scenario, owned_gpu: str = "a100-sxm-80") -> Panel:
     return Panel(controls, answer, draw)
 
 
-def _controls(s: Scenario, owned_gpu: str) -> Mapping[str, Any] | Any:
+def _controls(s: Scenario, owned_gpu: str) -> dict[str, Any]:
     from gpuspec.models import model
 
     service = next((w for w in s.workloads if w.kind == "inference"), None)
