@@ -29,13 +29,13 @@ class Decision:
 
     @cached_property
     def policies(self) -> pd.DataFrame:
-        """Return the plans to choose between, best first; empty where nothing is feasible."""
+        """Return the plans to choose between, best first; see `gpuspec.planner.plans.policies`."""
         return policies(self.plans)
 
     @property
     def feasible(self) -> bool:
         """Return whether any plan keeps all limits."""
-        return len(self.policies) > 0
+        return len(self.policies) > 0 and bool(self.policies["feasible"].iloc[0])
 
     @property
     def best(self) -> Any:

@@ -184,10 +184,13 @@ def policies(plans: Plans) -> pd.DataFrame:
     DataFrame
         Columns of `Plans.table`, then ``policy`` (in words), ``expected_usd`` with ``low`` and
         ``high`` (80 % interval), ``probability`` (of being the best of these; they add up to 1),
-        ``near`` (share of the samples in which it costs at most 5 % more than the best).
+        ``near`` (share of the samples in which it costs at most 5 % more than the best). Where
+        no plan keeps the limits on totals, those that break them, with ``feasible`` false.
     """
     table = plans.table
-    able = table[table["feasible"]]
+    able = table[table["feasible"]] if len(table) else table
+    if able.empty:  # nothing keeps all totals: what it would cost without them
+        able = table
     if able.empty:
         return able
     objective = {"cost": "cost_usd", "time": "time_index", "energy": "kwh_month"}

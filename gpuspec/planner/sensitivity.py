@@ -152,7 +152,7 @@ def tornado(decision: Decision) -> pd.DataFrame:
         best plan at the end that flips).
     """
     columns = ["input", "from_", "to", "low", "high", "best"]
-    if decision.runner_up is None:
+    if not decision.feasible or decision.runner_up is None:
         return pd.DataFrame(columns=[*columns, "flips", "reach"]).astype({"flips": bool})
     gap = Gap(decision)
     rows = [*_price_rows(gap), *_speed_rows(gap), *_load_rows(gap)]

@@ -33,6 +33,7 @@ from gpuspec.story.decision import (
 )
 from gpuspec.story.decision_tables import (
     candidates_table,
+    chosen_point,
     costliest,
     error_table,
     front_points,
@@ -118,6 +119,7 @@ __all__ = [
     "break_even_finding",
     "break_even_sentences",
     "candidates_table",
+    "chosen_point",
     "claim_sentences",
     "class_finding",
     "confidence_sentence",

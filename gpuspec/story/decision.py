@@ -134,7 +134,10 @@ def cost_sentence(decision: Decision, language: str = "en") -> str:
 
 def confidence_sentence(decision: Decision, language: str = "en") -> str:
     """Return how sure the recommendation is: over all plans, and against the runner-up."""
-    say, best = translator(language), decision.best
+    say = translator(language)
+    if not decision.feasible:
+        return say("No plan keeps all limits.")
+    best = decision.best
     goal = say(GOALS[decision.scenario.objective])
     text = say(
         "Of {plans} plans it is {goal} in {share} of {draws} draws of speeds and prices, and at "
@@ -337,7 +340,7 @@ def nearest_sentences(decision: Decision, language: str = "en") -> str:
             text = say("{name}: {what}: {needed}.")
         said.append(
             text.format(
-                name=row["workload"],
+                name=say(row["workload"]),
                 what=say(row["what"]),
                 needed=_unit(row["needed"], say),
                 asked=_unit(row["asked"], say),
@@ -361,7 +364,12 @@ def members_table(decision: Decision, language: str = "en") -> pd.DataFrame:
     say = translator(language)
     if not decision.feasible:
         table = nearest(decision.scenario, decision.options, decision.plans)
-        table = table.assign(what=[say(w) for w in table["what"]]).drop(columns="far")
+        table = table.assign(
+            what=[say(w) for w in table["what"]],
+            workload=[say(w) for w in table["workload"]],
+            asked=[_unit(w, say) for w in table["asked"]],
+            needed=[_unit(w, say) for w in table["needed"]],
+        ).drop(columns="far")
         table.columns = [say(c) for c in ("Work", "Limit", "Asked", "Needed", "With")]
         return table.set_index(say("Work"))
     months = decision.scenario.horizon_months

@@ -10,8 +10,9 @@ from gpuspec.calibration.training import training_errors
 from gpuspec.language import translator
 from gpuspec.planner import Decision, front, nearest, rejected
 from gpuspec.planner.rows import records
-from gpuspec.story.decision import gpus_of, short_gpu
+from gpuspec.story.decision import gpus_of, policy_words, short_gpu
 
+DAY_S = 86400.0
 MOST_ROWS = 10
 POINTS = 1500
 """Options that a picture shows at most."""
@@ -23,7 +24,7 @@ def money_axis(decision: Decision, language: str = "en") -> tuple[str, float]:
     rate = prices.usd_cny if prices.currency == "CNY" else 1.0
     if language == "zh":
         return {"CNY": "万元", "USD": "万美元"}[prices.currency], rate / 1e4
-    most = float(decision.policies["high"].max()) * rate if decision.feasible else 0.0
+    most = float(decision.policies["high"].max()) * rate if len(decision.policies) else 0.0
     if most >= 2e6:
         return f"million {prices.currency}", rate / 1e6
     return f"1,000 {prices.currency}", rate / 1e3
@@ -32,6 +33,8 @@ def money_axis(decision: Decision, language: str = "en") -> tuple[str, float]:
 def plans_caption(decision: Decision, language: str = "en") -> str:
     """Return what the picture of the plans shows."""
     say = translator(language)
+    if not decision.feasible:
+        return say("Cost of the plans, with 80 % interval, if the limits on totals were lifted.")
     return say(
         "Cost of each plan over {months} months, with its 80 % interval; at the right: share of "
         "the draws in which it is the best. The first one is recommended."
@@ -41,6 +44,8 @@ def plans_caption(decision: Decision, language: str = "en") -> str:
 def members_caption(decision: Decision, language: str = "en") -> str:
     """Return what the table of works shows."""
     say = translator(language)
+    if not decision.feasible:
+        return say("What would have to give: each line alone makes the request feasible.")
     return say(
         "Who runs what; in brackets: GPUs that are enough in nine of ten draws. "
         "Servers are shared and bought whole."
@@ -52,13 +57,13 @@ def plans_table(decision: Decision) -> pd.DataFrame:
     rows = [
         (
             gpus_of(decision, row),
-            row["policy"],
+            "; ".join(policy_words(p, str) for p in row["policy"].split("; ")[:2]),
             *(_thousands(row[n]) for n in ("expected_usd", "low", "high", "upfront_usd")),
             f"{row['power_kw']:,.0f}" if row["power_kw"] else "",
             f"{row['probability'] * 100:.0f} %",
             f"{row['near'] * 100:.0f} %",
         )
-        for row in decision.policies.to_dict("records")
+        for row in decision.policies.head(MOST_ROWS).to_dict("records")
     ]
     heads = ["GPUs", "What it is", "Cost", "low", "high", "Capital", "kW", "Best", "Within 5 %"]
     return pd.DataFrame(rows, columns=heads).set_index("GPUs")
@@ -126,14 +131,26 @@ def front_points(decision: Decision, place: int) -> tuple[pd.DataFrame, pd.DataF
     if len(table) > POINTS:
         table = table.iloc[:: len(table) // POINTS + 1]
     gpus = options.technical.table["gpu"].to_numpy()[table["tech"].to_numpy()]
-    return table.assign(gpu=gpus), front(options)
+    scale = DAY_S if decision.scenario.workloads[place].kind in ("training", "hpc") else 1.0
+    best = front(options)
+    points = table.assign(gpu=gpus, time_s=table["time_s"] / scale)
+    return points, best.assign(time_s=best["time_s"] / scale)
+
+
+def chosen_point(decision: Decision, place: int, best: pd.DataFrame) -> Any:
+    """Return the recommended option of a workload in the units of `front_points`."""
+    if not decision.feasible:
+        return best.iloc[0]
+    member = decision.members(decision.best).iloc[place]
+    days = decision.scenario.workloads[place].kind in ("training", "hpc")
+    return {"cost_usd": member["cost_usd"], "time_s": member["time_s"] / (DAY_S if days else 1.0)}
 
 
 def time_name(decision: Decision, place: int) -> str:
     """Return the name of the axis of speed of a workload."""
     kind = decision.scenario.workloads[place].kind
     names = {"inference": "seconds a token", "images": "seconds an image"}
-    return names.get(kind, "seconds of the run")
+    return names.get(kind, "days of the run")
 
 
 def rejected_table(decision: Decision) -> pd.DataFrame:
@@ -150,6 +167,7 @@ def rejected_table(decision: Decision) -> pd.DataFrame:
         for row in rejected(options):
             what = ", ".join(filter(None, (row["precision"], row["split"])))
             rows.append((work.name, short_gpu(row["gpu"]), what, row["reason"]))
+    rows = rows or [("all", "all", "none", "every option that was tried keeps the limits")]
     heads = ["Work", "GPU", "Option", "Why not"]
     found = pd.DataFrame(rows, columns=heads)
     merged: Any = found.groupby(["Work", "GPU", "Why not"], sort=False)["Option"].agg("; ".join)
@@ -191,7 +209,7 @@ def nearest_finding(decision: Decision) -> str:
 def offers_table(decision: Decision) -> pd.DataFrame:
     """Return the prices of the GPUs that the best plans take, with date, grade and age."""
     offers = decision.offers
-    if decision.feasible:
+    if len(decision.policies):
         names = {g for _, p in decision.policies.head(2).iterrows() for g in _gpus(decision, p)}
         offers = offers[offers["gpu"].isin(names)]
     rows = []
