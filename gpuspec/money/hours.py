@@ -95,6 +95,7 @@ def age_table(question: CostQuestion) -> pd.DataFrame:
     found = question.offers(providers=())
     table = found[["gpu", "mode", "as_of", "age_days", "stale", "confidence", "derived"]].copy()
     table.insert(2, "way", way_names(found))
+    table["as_of"] = found["as_of"].where(found["as_of"] != "", question.today)
     table["limit_days"] = [limit_days(mode) for mode in table["mode"]]
     return table
 

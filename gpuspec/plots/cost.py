@@ -96,7 +96,7 @@ def _range(axes: Axes, place: int, row: dict[Any, Any], value: float, color: str
 
 def owned_parts(parts: pd.DataFrame, currency: str, title: str) -> Figure:
     """Draw the parts of an owned GPU-hour that is used, one stacked bar a GPU."""
-    figure, axes = blank_axes(7.2, 1.5 + 0.42 * len(parts))
+    figure, axes = blank_axes(7.2, 1.15 + 0.32 * len(parts))
     axes.grid(visible=False)
     axes.grid(axis="x", color="#dddddd", linewidth=0.6)
     left = np.zeros(len(parts))
