@@ -163,47 +163,47 @@ def cost_of(
     keep : bool
         Whether to count the keep of GPUs that are owned already, used or not.
     """
-    months, pools = float(draws.scenario.horizon_months), {}
-    kept = draws.kept if keep else 0.0
-    cost: Any = kept * months
-    upfront: Any = 0.0
-    cash: Any = kept
-    power: Any = 0.0
-    excess: Any = 0.0
+    months, kept = float(draws.scenario.horizon_months), draws.kept if keep else 0.0
+    total: dict[str, Any] = {"cost_usd": kept * months, "cash_month_usd": kept}
+    total |= {"upfront_usd": 0.0, "power_kw": 0.0, "excess": 0.0}
+    pools: dict[int, Any] = {}
     for place in sorted({o for o, _ in chosen}):
-        offer: Any = draws.rows[place]
-        factor: Any = 1.0 if prices is None else prices[place]
+        factor = 1.0 if prices is None else prices[place]
         mine = [need for o, need in chosen if o == place]
-        excess = sum((need.excess for need in mine), excess)
-        used = sum(need.gpus * need.hours_month for need in mine)
-        hourly = float(offer["hour_cost"]) * (1.0 if offer["housed"] else factor)
-        cost, cash = cost + hourly * used * months, cash + hourly * used
-        held: Any = sum(need.gpus for need in mine)
-        if offer["pooled"]:
-            services: Any = sum((n.gpus for n in mine if np.all(n.busy == 1)), 0.0)
-            jobs = [(n.gpus, n.busy) for n in mine if not np.all(n.busy == 1)]
-            held = pooled_size(offer, services, jobs)
-            running = float(offer["running_usd_month"])
-            capital = float(offer["fixed_usd"]) - running * float(offer["months_paid"])
-            if offer["housed"]:
-                cost = cost + held * (capital * factor + running * months)
-                cash = cash + held * running
-            else:
-                cost = cost + held * float(offer["fixed_usd"]) * factor
-                cash = cash + held * running * factor
-            upfront = upfront + held * float(offer["upfront_usd"]) * factor
-        if offer["housed"]:
-            power = power + held * float(offer["power_w_gpu"]) / 1e3
-        excess = excess + np.maximum(held / float(offer["available"]) - 1, 0.0)
-        pools[place] = held
-    return {
-        "cost_usd": cost + np.where(np.asarray(excess) > 1e-9, LATE * (1 + excess), 0.0),
-        "upfront_usd": upfront,
-        "cash_month_usd": cash,
-        "power_kw": power,
-        "excess": excess,
-        "pools": pools,
-    }
+        part, pools[place] = _of_offer(draws.rows[place], mine, factor, months)
+        for name, amount in part.items():
+            total[name] = total[name] + amount
+    broken = np.asarray(total["excess"]) > 1e-9
+    total["cost_usd"] = total["cost_usd"] + np.where(broken, LATE * (1 + total["excess"]), 0.0)
+    return {**total, "pools": pools}
+
+
+def _of_offer(
+    offer: Any, mine: list[Need], factor: Any, months: float
+) -> tuple[dict[str, Any], Any]:
+    """Return what the GPUs of one offer cost, and how many they are."""
+    used = sum(need.gpus * need.hours_month for need in mine)
+    hourly = float(offer["hour_cost"]) * (1.0 if offer["housed"] else factor)
+    cost, cash, upfront = hourly * used * months, hourly * used, 0.0
+    held: Any = sum(need.gpus for need in mine)
+    if offer["pooled"]:
+        services: Any = sum((n.gpus for n in mine if np.all(n.busy == 1)), 0.0)
+        jobs = [(n.gpus, n.busy) for n in mine if not np.all(n.busy == 1)]
+        held = pooled_size(offer, services, jobs)
+        running = float(offer["running_usd_month"])
+        capital = float(offer["fixed_usd"]) - running * float(offer["months_paid"])
+        if offer["housed"]:  # the price is that of the server; its keep does not follow it
+            cost = cost + held * (capital * factor + running * months)
+            cash = cash + held * running
+        else:
+            cost = cost + held * float(offer["fixed_usd"]) * factor
+            cash = cash + held * running * factor
+        upfront = held * float(offer["upfront_usd"]) * factor
+    excess: Any = sum(need.excess for need in mine)
+    excess = excess + np.maximum(held / float(offer["available"]) - 1, 0.0)
+    kw = held * float(offer["power_w_gpu"]) / 1e3 if offer["housed"] else 0.0
+    found = {"cost_usd": cost, "cash_month_usd": cash, "upfront_usd": upfront}
+    return {**found, "power_kw": kw, "excess": excess}, held
 
 
 def kept_usd_month(offers: pd.DataFrame) -> float:

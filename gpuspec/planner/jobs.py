@@ -143,28 +143,29 @@ def hpc_options(workload: Hpc, gpus: Sequence[str], most_gpus: int = 0) -> Techn
                 pd.DataFrame([{**base, "unit_gpus": 1, "works": False, "reason": error.valid}])
             )
             continue
-        found = table.iloc[-1]
-        hours = w.gpu_hours / float(found["speed"])
-        counts = _hpc_counts(hours, w.deadline_days, most_gpus)
-        days = hours / counts / 24
-        parts.append(
-            pd.DataFrame(
-                {
-                    **base,
-                    "unit_gpus": 1,
-                    "units": counts.astype(float),
-                    "gpus": counts.astype(float),
-                    "days": days,
-                    "speed_s": days * DAY_S,
-                    "hours_month": days * 24 * w.runs_per_year / 12,
-                    "busy": np.minimum(days * 24 * w.runs_per_year / HOURS_YEAR, 10.0),
-                    "works": bool(found["fits"]),
-                    "reason": "" if found["fits"] else "the case does not fit its memory",
-                    "bound": str(found["bound"]),
-                }
-            )
-        )
+        parts.append(_hpc_rows(w, base, table.iloc[-1], most_gpus))
     return Technical(filled(pd.concat(parts, ignore_index=True)))
+
+
+def _hpc_rows(w: Hpc, base: dict[str, Any], found: Any, most_gpus: int) -> pd.DataFrame:
+    hours = w.gpu_hours / float(found["speed"])
+    counts = _hpc_counts(hours, w.deadline_days, most_gpus)
+    days = hours / counts / 24
+    return pd.DataFrame(
+        {
+            **base,
+            "unit_gpus": 1,
+            "units": counts.astype(float),
+            "gpus": counts.astype(float),
+            "days": days,
+            "speed_s": days * DAY_S,
+            "hours_month": days * 24 * w.runs_per_year / 12,
+            "busy": np.minimum(days * 24 * w.runs_per_year / HOURS_YEAR, 10.0),
+            "works": bool(found["fits"]),
+            "reason": "" if found["fits"] else "the case does not fit its memory",
+            "bound": str(found["bound"]),
+        }
+    )
 
 
 def _hpc_counts(gpu_hours: float, deadline_days: float, most: int) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Ways to run a service: of tokens, of images, of many small tenants."""
 
 from collections.abc import Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -50,29 +51,23 @@ def inference_options(
         cached_share=w.cached_share,
         request_rate=w.request_rate,
     )
-    for device in q.gpus:
-        for weight in q.weights:
-            whole = False  # once a node holds the model, no replica needs a second one
-            for tp, pp in SPLITS:
-                if whole and tp * pp > 8:
-                    continue
-                base: dict[str, Any] = {
-                    "gpu": device.id,
-                    "precision": weight.id,
-                    "split": _split(tp, pp),
-                }
-                base |= {"unit_gpus": tp * pp, "tp": tp, "pp": pp}
-                why = impossible(q.network, tp, pp)
-                ep = tp if q.network.experts and q.network.experts % tp == 0 else 1
-                replica = q.replica(device, weight, tp, pp, ep)
-                why = why or _shortfall(replica, q)
-                if why:
-                    parts.append({**base, "works": False, "reason": why})
-                    continue
-                whole = True
-                curve, part = _curve(q, replica, base, w, loads)
-                parts.append(part | {"curve": len(curves)})
-                curves.append(curve)
+    for device, weight in product(q.gpus, q.weights):
+        whole = False  # once a node holds the model, no replica needs a second one
+        for tp, pp in SPLITS:
+            if whole and tp * pp > 8:
+                continue
+            base: dict[str, Any] = {"gpu": device.id, "precision": weight.id, "tp": tp, "pp": pp}
+            base |= {"split": _split(tp, pp), "unit_gpus": tp * pp}
+            ep = tp if q.network.experts and q.network.experts % tp == 0 else 1
+            replica = q.replica(device, weight, tp, pp, ep)
+            why = impossible(q.network, tp, pp) or _shortfall(replica, q)
+            if why:
+                parts.append({**base, "works": False, "reason": why})
+                continue
+            whole = True
+            curve, part = _curve(q, replica, base, w, loads)
+            parts.append(part | {"curve": len(curves)})
+            curves.append(curve)
     return Technical(stacked(parts), curves)
 
 

@@ -18,18 +18,20 @@ from gpuspec.story.cost import (
     work_finding,
 )
 from gpuspec.story.decision import (
-    answer_page,
-    answer_record,
     confidence_sentence,
     decision_finding,
-    flips_finding,
-    front_finding,
     gpus_of,
-    members_table,
     plan_labels,
     plan_sentence,
-    price_warnings,
     short_gpu,
+)
+from gpuspec.story.decision_page import (
+    answer_page,
+    answer_record,
+    flips_finding,
+    front_finding,
+    members_table,
+    price_warnings,
 )
 from gpuspec.story.decision_tables import (
     candidates_table,
