@@ -20,7 +20,7 @@ PANELS = {
     "04_hpc": "host share",
     "06_mig": "load",
     "07_cost": "hours in use",
-    "08_decision": "USD a month",
+    "08_decision": "concurrency",
 }
 SECONDS = int(os.environ.get("GPUSPEC_BROWSER_MS", "120000"))
 

@@ -2,8 +2,10 @@
 
 from typing import Any
 
+import pandas as pd
+
 from gpuspec.display import figure
-from gpuspec.planner import Decision, decide
+from gpuspec.planner import Decision, decide, market
 from gpuspec.plots import plan_costs
 from gpuspec.scenario import Scenario, asked_scenario
 from gpuspec.story import confidence_sentence, decision_finding, money_axis, plan_labels
@@ -24,12 +26,21 @@ def decision_panel(scenario: Scenario, owned_gpu: str = "a100-sxm-80") -> Panel:
     job; controls of what the scenario lacks are left out.
     """
     controls = _controls(scenario, owned_gpu)
+    known: dict[str, pd.DataFrame] = {}
+
+    def offers_of(s: Scenario) -> pd.DataFrame:
+        """Return the offers, read once for what they depend on."""
+        key = repr((s.allow, s.owned, s.prices, s.horizon_months, s.today))
+        if key not in known:
+            known[key] = market(s)
+        return known[key]
 
     def answer(**values: Any) -> Decision:
         changes: dict[str, Any] = {k: values[k] for k in values if k not in ("owned", "objective")}
         asked = asked_scenario(scenario, **changes, objective=values["objective"])
         asked = _owning(asked, owned_gpu, int(values["owned"]))
-        return decide(asked, samples=PANEL_SAMPLES, loads=PANEL_LOADS)
+        offers = offers_of(asked)
+        return decide(asked, None, PANEL_SAMPLES, loads=PANEL_LOADS, offers=offers)
 
     def draw(decision: Decision) -> str:
         title = decision_finding(decision)
