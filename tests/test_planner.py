@@ -1,5 +1,10 @@
 """The planner: laws of probabilities and fronts, reasons that are true, plans that add up."""
 
+import json
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -40,6 +45,7 @@ BOTH = {
     "limits": {"gpus": 64},
 }
 SAMPLES = 300
+ROOT = Path(__file__).parents[1]
 
 
 def decided(changes=None, content=None):
@@ -371,3 +377,60 @@ def test_the_inputs_of_a_buyer_are_laid_over_a_scenario():
         asked_scenario(scenario(BOTH, {"workloads": [SERVICE]}), deadline_days=3.0)
     with pytest.raises(InputError, match="owned"):
         owned_list("some A100")
+
+
+def test_owned_gpus_without_a_price_are_used_all_the_same():
+    found = decided({"owned": [{"gpu": "L40S", "count": 8}], "workloads": [SERVICE]})
+    assert found.members(found.best)["gpu"].iloc[0] == "l40s-pcie-48"
+    assert found.best["upfront_usd"] == 0
+
+
+def test_one_plan_alone_has_no_runner_up_and_nothing_flips_it():
+    found = decided(
+        {"allow.gpus": "H100", "allow.modes": "on-demand", "workloads": [SERVICE]},
+    )
+    table = planner.tornado(found)
+    evens = planner.break_evens(found, table)
+    assert found.runner_up is None
+    assert len(table) == len(evens) == 0
+    assert "No other plan" in answer_page(found, evens)
+    assert found.best["probability"] == 1
+
+
+def test_a_gpu_that_cannot_train_in_the_format_says_so():
+    found = decided({"allow.gpus": "V100,A100", "workloads": [JOB]})
+    reasons = {r["gpu"]: r["reason"] for r in planner.rejected(found.options[0])}
+    assert "BF16" in reasons["v100-sxm-32"]
+
+
+def test_random_arrivals_need_no_fewer_gpus_than_steady_load():
+    rate = {"allow.gpus": "H100", "allow.precisions": "bf16", "workloads": [SERVICE]}
+    found = decided(rate | {"workloads[0].concurrency": 0, "workloads[0].request_rate": 40.0})
+    best = found.members(found.best).iloc[0]
+    in_flight = 40.0 * (best["ttft_s"] + best["tpot_s"] * 512)
+    steady = decided(rate | {"workloads[0].concurrency": max(int(in_flight * 0.5), 1)})
+    assert best["gpus"] >= steady.members(steady.best)["gpus"].iloc[0]
+
+
+def command(*words):
+    line = [sys.executable, "-m", "gpuspec", "plan", *words]
+    return subprocess.run(line, capture_output=True, text=True, cwd=ROOT, timeout=120)
+
+
+def test_the_command_answers_in_text_and_in_json():
+    text = command("small-team")
+    assert text.returncode == 0
+    assert text.stdout.startswith("Take ")
+    assert "Three reasons" in text.stdout
+    record = json.loads(command("small-team", "--json", "-p", "workloads[0].concurrency=8").stdout)
+    assert record["feasible"]
+    assert record["recommendation"]["low"] < record["recommendation"]["high"]
+    assert sum(plan["probability"] for plan in record["plans"]) == pytest.approx(1)
+
+
+def test_the_command_refuses_what_it_cannot_use_with_exit_code_2():
+    for words in (["article-d"], ["small-team", "-p", "budget.montly_usd=3"]):
+        done = command(*words)
+        assert done.returncode == 2
+        assert "did you mean" in done.stderr
+        assert done.stderr.count("\n") == 1

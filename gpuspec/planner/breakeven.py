@@ -23,8 +23,8 @@ def break_evens(decision: Decision, tornado_rows: pd.DataFrame) -> pd.DataFrame:
         flips it); the nearest first.
     """
     columns = ["kind", "what", "gpu", "input", "now", "flips_at", "at", "value", "far"]
-    if decision.runner_up is None:
-        return pd.DataFrame(columns=columns)
+    if not decision.feasible or decision.runner_up is None:
+        return pd.DataFrame(columns=columns).astype({"far": float})
     gap, rows = Gap(decision), []
     for place in sorted({int(o) for m in gap.members for o in m["offer"]}):
         offer = gap.draws.rows[place]

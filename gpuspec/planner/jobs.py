@@ -56,6 +56,11 @@ def training_options(
                 w.framework,
                 w.tuning,
             )
+            if compute not in q.gpus[0].precisions:
+                out = {"gpu": q.gpus[0].id, "precision": compute, "split": "", "unit_gpus": 1}
+                why = f"{q.gpus[0].name} has no {compute.upper()} units"
+                parts.append(pd.DataFrame([{**out, "works": False, "reason": why}]))
+                continue
             bare = q.model_copy(update={"tokens": 1.0, "deadline_days": 1.0})
             for count in training_counts(q, most_gpus):
                 table = _layouts(bare, count)

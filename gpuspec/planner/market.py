@@ -66,9 +66,10 @@ def _held(s: Scenario, found: pd.DataFrame) -> pd.DataFrame:
     for name in dict.fromkeys(o.gpu for o in s.owned):
         count = sum(o.count for o in s.owned if o.gpu == name)
         own = found[(found["gpu"] == name) & (found["mode"] == "own")]
-        if own.empty:
-            continue
-        row = own.iloc[0].to_dict()
+        if own.empty:  # nobody sells it any more: what it draws is known all the same
+            free = [Quote(gpu_id=name, mode="own-gpu", price=1e-9)]
+            own = offers(name, "own", s.allow.regions or None, quotes=free, fx=s.prices.usd_cny)
+        row: dict[str, Any] = dict(own.iloc[0])
         row |= {"mode": "owned", "provider": "owned already", "available": float(count)}
         row |= {f"capital_usd_gpu{end}": 0.0 for end in ("_low", "", "_high")}
         row |= {"residual_share": 0.0, "stale": False, "gpus_per_node": 1, "source": "yours"}

@@ -1,6 +1,7 @@
 """Ways to run a service: of tokens, of images, of many small tenants."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import product
 from typing import Any
 
@@ -54,8 +55,8 @@ def inference_options(
     for device, weight in product(q.gpus, q.weights):
         whole = False  # once a node holds the model, no replica needs a second one
         for tp, pp in SPLITS:
-            if whole and tp * pp > 8:
-                continue
+            if (whole and tp * pp > 8) or (w.request_rate and pp > 1):
+                continue  # queues of replicas with pipelines take long to compute
             base: dict[str, Any] = {"gpu": device.id, "precision": weight.id, "tp": tp, "pp": pp}
             base |= {"split": _split(tp, pp), "unit_gpus": tp * pp}
             ep = tp if q.network.experts and q.network.experts % tp == 0 else 1
@@ -133,11 +134,19 @@ def _excess(ttft: Any, tpot: Any, w: Inference) -> np.ndarray:
     return np.maximum.accumulate(over) if np.ndim(over) else over
 
 
+@lru_cache(512)
+def _rate_within(q: Any, device: Any, weight: Any, tp: int, pp: int, ep: int) -> float:
+    """Return the largest rate of a replica; it does not depend on the rate that is asked."""
+    return largest_rate(q, q.replica(device, weight, tp, pp, ep))
+
+
 def _for_rate(
     q: Any, replica: Any, base: dict[str, Any], w: Inference, most: float
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Return the option that just keeps the limits when requests arrive at random."""
-    rate = largest_rate(q, replica)
+    layout = replica.layout
+    asked = (layout.gpu, layout.weight, layout.tp, layout.pp, layout.ep)
+    rate = _rate_within(q.model_copy(update={"request_rate": 1.0}), *asked)
     alone = served(q, replica, 1.0)
     row: dict[str, Any] = {**base, "most": most, "hours_month": w.hours_per_month, "bound": ""}
     row |= {"inherited": bool(replica.layout.kernels.inherited), "works": True, "reason": ""}

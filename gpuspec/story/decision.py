@@ -149,6 +149,8 @@ def confidence_sentence(decision: Decision, language: str = "en") -> str:
         draws=f"{decision.plans.draws.samples:,}",
         near=percent(best["near"]),
     )
+    if best["sure"] < 0.995:
+        text += say(" It keeps all limits in {share}.").format(share=percent(best["sure"]))
     if decision.runner_up is not None:
         beats = float((best["sampled"] <= decision.runner_up["sampled"]).mean())
         text += say(" It beats the runner-up in {share}.").format(share=percent(beats))

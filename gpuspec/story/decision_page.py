@@ -101,7 +101,7 @@ def nearest_sentences(decision: Decision, language: str = "en") -> str:
     say, said = translator(language), []
     table = nearest(decision.scenario, decision.options, decision.plans)
     for row in table.to_dict("records"):
-        amount = f" ({percent(row['far'], True)})" if np.isfinite(row["far"]) else ""
+        amount = f" ({percent(row['far'], True)})" if row["far"] < 10 else ""
         if row["asked"]:
             text = say("{name}: with {what} at {needed} instead of {asked}{amount}, {option}.")
         else:
