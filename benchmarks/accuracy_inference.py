@@ -36,6 +36,7 @@ PEERS = {
     "aiconfigurator": "aiconfigurator==0.12.0",
     "genz": "genz-llm==0.0.16",
     "llm_analysis": "llm-analysis==0.2.2",
+    "mlsysim": "mlsysim==0.3.0",
 }
 
 

@@ -11,10 +11,16 @@ constant MFU     the median MFU of all other sources on the same GPU (causal FLO
 llm-analysis     from PyPI, in an environment of its own under FOLDER (.benchmarks unless given):
                  at its default FLOP efficiency of 1, which it calls a lower bound, and at the
                  0.5 that its documentation gives for training
+mlsysim          the same: at its default efficiency of 0.5, with communication in the open as
+                 is its default, and with gradients overlapped as frameworks do
 
 The lower rows of the table repeat the comparison on the cases that every tool answered. The
-time is that of one case asked alone (median, in a warm process). Calculon is left out: the
-package of that name on PyPI is another project.
+time is that of one case asked alone (median, in a warm process).
+
+Looked at and left out: calculon, paleo and galvatron are other projects under these names on
+PyPI, SimAI is not there; vidur and genz-llm estimate inference; hetu-galvatron needs profiles
+of the machine; train-in-silence plans fine-tuning from a fixed MFU; llm-flops splits a model
+over one group of GPUs only, without micro-batches or schedules.
 """
 
 import sys
@@ -37,9 +43,19 @@ from gpuspec.training import model_flops_per_token
 
 GPUS = ("a100-sxm-80", "h100-sxm-80")
 A_SOURCE = 10
-SIZES = ("n_gpus", "seq_len", "global_batch", "micro_batch", "tp", "pp", "dp", "cp", "zero_stage")
+SIZES = (
+    *("n_gpus", "seq_len", "global_batch", "micro_batch", "zero_stage"),
+    *("tp", "pp", "dp", "cp", "interleave"),
+)
 WORDS = ("case_id", "gpu", "recompute", "attention")
 SHAPE = ("layers", "hidden", "heads", "kv_heads", "ffn", "vocab", "gated_mlp")
+ASKED = (
+    ("llm_analysis", {"efficiency": None}, "default efficiency 1"),
+    ("llm_analysis", {"efficiency": 0.5}, "efficiency 0.5"),
+    ("mlsysim", {"overlap": False}, "defaults"),
+    ("mlsysim", {"overlap": True}, "gradients overlapped"),
+)
+"""Peers, their settings that are no default, and what to call them."""
 
 
 def eligible():
@@ -90,14 +106,15 @@ def own(rows):
     return np.array([held[case] for case in rows["case_id"]]), float(np.median(spent))
 
 
-def asked(rows, efficiency):
-    """Return the cases as the peer reads them."""
+def asked(rows, settings):
+    """Return the cases as the peers read them, with a peer's own settings."""
     found = []
     for row in rows.to_dict("records"):
         case = {c: row[c] for c in WORDS} | {c: int(row[c]) for c in SIZES}
-        shape = model(row["model"]).model_dump(include=set(SHAPE))
+        network = model(row["model"])
+        shape = network.model_dump(include=set(SHAPE)) | {"params": network.params}
         parallel = bool(row["sequence_parallel"])
-        found.append(case | shape | {"sequence_parallel": parallel, "efficiency": efficiency})
+        found.append(case | shape | {"sequence_parallel": parallel, **settings})
     return found
 
 
@@ -116,10 +133,9 @@ def main():
     measured = measured_step_seconds(rows)
     hand, seconds = by_hand(pool)
     answers = {"gpuspec, held out": own(rows), "constant MFU": (hand[places], seconds)}
-    peer_name = PEERS["llm_analysis"].replace("==", " ")
-    for efficiency, label in ((None, "default efficiency 1"), (0.5, "efficiency 0.5")):
-        told_by = peer("llm_analysis", asked(rows, efficiency), folder)
-        answers[f"{peer_name}, {label}"] = told_by
+    for name, settings, label in ASKED:
+        title = f"{PEERS[name].replace('==', ' ')}, {label}"
+        answers[title] = peer(name, asked(rows, settings), folder)
     common = np.all([np.isfinite(values) for values, _ in answers.values()], axis=0)
     table = [told(name, values, measured, spent) for name, (values, spent) in answers.items()]
     table += [

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from gpuspec.catalog import load_table, resolve
+from gpuspec.catalog import edition, load_table, resolved
 
 KV_PRECISIONS = {"bf16": 2.0, "fp16": 2.0, "fp8": 1.0, "int8": 1.0}
 """Formats of the key-value cache and their bytes an element."""
@@ -91,5 +91,5 @@ def _row(
     table: str, name: str, data: str | Path | None, field: str, record: type[BaseModel]
 ) -> dict[str, Any]:
     frame = load_table(table, data).set_index("id", drop=False)
-    row = frame.loc[resolve(name, frame, field)]
+    row = frame.loc[resolved(table, name, field, *edition(data))]
     return {c: row[c] for c in record.model_fields if row[c] == row[c]}  # leaves out NaN

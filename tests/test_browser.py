@@ -18,9 +18,11 @@ PANELS = {
     "02_training": "tokens",
     "03_inference": "concurrency",
     "04_hpc": "host share",
+    "05_interconnect": "tokens",
     "06_mig": "load",
     "07_cost": "hours in use",
     "08_decision": "concurrency",
+    "10_claims": "GPUs",
 }
 SECONDS = int(os.environ.get("GPUSPEC_BROWSER_MS", "120000"))
 

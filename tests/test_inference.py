@@ -12,7 +12,7 @@ from gpuspec.calibration import (
     memory_terms,
     ratio_interval,
 )
-from gpuspec.calibration.engines import fit_engines
+from gpuspec.calibration.engines import engine_fit, fit_engines
 from gpuspec.inference import (
     PARTS,
     Deployment,
@@ -249,7 +249,7 @@ def test_dense_models_at_full_load_are_within_the_stated_error(rows):
 
 def test_refitting_a_small_part_improves_on_the_start(rows):
     chosen = rows[rows["source_id"].isin(["trtllm-0.5", "trtllm-0.6.1"])].iloc[::2]
-    fitted = fit_engines(chosen, memory_terms())
+    fitted = fit_engines(engine_fit(chosen, memory_terms()))
     value = np.log(chosen["value"])
     errors = [
         np.median(np.abs(np.log(predicted_inference(chosen, t, memory_terms())) - value))

@@ -113,6 +113,37 @@ def test_interleaving_shrinks_the_bubble_and_a_deeper_pipeline_grows_it():
     assert bubble(4, 8) < bubble(4, 1) < bubble(8, 1)
 
 
+def test_other_chunks_of_an_interleaved_schedule_hide_gradients():
+    options = {"microbatches": 8, "pp": 4, "dp": 64, "zero_stage": 1, "seq_len": 512}
+    slow = machine(node_gb_s=12.5, kind="roce")
+
+    def shown(chunks):
+        return float(step_parts(LLAMA, RECIPE, slow, interleave=chunks, **options)["dp"])
+
+    assert shown(8) < 0.95 * shown(1)
+    assert shown(8) <= shown(2)
+
+
+def test_packed_documents_attend_to_themselves_alone():
+    def attention(**options):
+        parts = step_parts(LLAMA, RECIPE, machine(), seq_len=8192, **options)
+        return float(parts["attention"]), float(parts["products"])
+
+    whole, packed = attention(), attention(document_tokens=512)
+    assert packed[0] < whole[0] / 4
+    assert packed[1] == whole[1]
+    assert attention(document_tokens=8192) == attention(document_tokens=10**6) == whole
+
+
+def test_fp8_halves_what_is_gathered_but_not_what_is_summed():
+    options = {"tp": 4, "sequence_parallel": True, "seq_len": 8192}
+    wide, narrow = (
+        float(step_parts(LLAMA, RECIPE, machine(), fp8=fp8, **options)["tp"])
+        for fp8 in (False, True)
+    )
+    assert 0.6 * wide < narrow < 0.8 * wide
+
+
 def test_h100_is_faster_than_a100_h200_no_slower_and_fp8_faster_still():
     a100, h100, h200 = (seconds(machine(n), **LAYOUT) for n in ("A100", "H100", "H200"))
     assert h200 <= h100 * 1.02 < a100 / 2
@@ -254,6 +285,12 @@ def test_held_out_errors_keep_what_the_documents_promise():
     assert known["sources"] >= 20
     low, high = training_interval(10.0, "step time, framework known")
     assert low < 10 < high
+
+
+def test_the_batch_of_every_used_run_can_be_split_over_its_ranks():
+    rows = prepared_rows()
+    left = rows["global_batch"] % (rows["dp"] * rows["micro_batch"])
+    assert rows.loc[left != 0, "case_id"].tolist() == []
 
 
 def test_pairs_differ_in_the_gpu_alone():

@@ -3,11 +3,12 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from gpuspec import InputError, validation
+from gpuspec import InputError, story, validation
 from gpuspec.cli import main
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -75,6 +76,34 @@ def test_a_missing_column_and_a_missing_file_are_named(tmp_path):
     path.write_text("case_id,source_id,gpu,n_gpus,model,seq_len,framework,metric,value,precision\n")
     with pytest.raises(InputError, match="global_batch or micro_batch"):
         validation.validate(path, "training")
+
+
+@pytest.mark.parametrize(
+    ("kind", "path"),
+    [("inference", FIXTURE), ("training", TRAINING), ("collectives", COLLECTIVES)],
+)
+def test_a_file_of_each_kind_is_told_and_taken_for_no_other(kind, path):
+    found = validation.validation_of(path, kind)
+    said = story.validation_finding(found)
+    assert said.startswith(f"{len(found.rows)} ")
+    assert f"{found.figures()['median_absolute_error']:.0%}" in said
+    for column in validation.SPLITS[kind]:
+        assert validation.error_table(found, column)["Rows"].sum() == len(found.rows)
+    assert set(validation.stated_errors(kind)["Coverage"]) <= set(
+        np.linspace(0, 1, 10_001).round(4)
+    )
+    for other in set(validation.KINDS) - {kind}:
+        with pytest.raises(InputError, match=f"has the columns of {kind}"):
+            validation.validation_of(path, other)
+
+
+def test_a_file_without_a_usable_row_says_why(table):
+    path = table(keep=None, gpu="H1000")
+    rows = pd.read_csv(path, dtype=str, keep_default_na=False)
+    rows.assign(gpu="H1000").to_csv(path, index=False)
+    with pytest.raises(InputError, match=r"none of its rows can be used; line 2: .*H1000"):
+        validation.validation_of(path)
+    assert story.validation_finding(validation.validate(path)).startswith("No figures")
 
 
 def test_the_command_prints_json_text_and_a_picture(tmp_path):

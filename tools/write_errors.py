@@ -10,8 +10,8 @@ from tabulate import tabulate
 
 from gpuspec.calibration import KINDS, inference_errors, memory_errors
 from gpuspec.calibration.collectives import collective_errors
-from gpuspec.calibration.mig import slice_errors
 from gpuspec.calibration.hpc import hpc_errors
+from gpuspec.calibration.mig import slice_errors
 from gpuspec.calibration.training import training_errors
 from gpuspec.inference.kernels import stored
 
@@ -37,12 +37,12 @@ def collective_table():
     return _table(collective_errors())
 
 
-def slice_table():
-    return _table(slice_errors())
-
-
 def hpc_table():
     return _table(hpc_errors())
+
+
+def slice_table():
+    return _table(slice_errors())
 
 
 def _table(errors):
@@ -75,8 +75,8 @@ PLACES = [
     ("README.md", "collective errors", collective_table),
     ("docs/interconnect.md", "collective errors", collective_table),
     ("docs/training.md", "training errors", training_table),
-    ("docs/mig.md", "slice errors", slice_table),
     ("docs/hpc.md", "hpc errors", hpc_table),
+    ("docs/mig.md", "slice errors", slice_table),
 ]
 
 

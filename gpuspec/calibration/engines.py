@@ -5,15 +5,18 @@ which saw none of its rows.
 """
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from gpuspec.calibration.hierarchy import Hierarchy, fitted, held_out
+from gpuspec.calibration.hierarchy import Fit, Hierarchy, fitted, held_out
+from gpuspec.calibration.proportional import fitting
 from gpuspec.inference import EngineTerms, engine
-from gpuspec.measurements.inference import METRICS, predicted_inference
+from gpuspec.measurements.inference import LAYOUT, METRICS, layout, predicted_inference
 from gpuspec.memory import MemoryTerms
+from gpuspec.models import model
 
 PRIOR_WIDTH = {
     "iteration_us": 1.0,
@@ -51,21 +54,57 @@ def era_of(rows: pd.DataFrame) -> "pd.Series[str]":
     return pd.Series([ids[k] for k in keys], rows.index)
 
 
+def _seconds(rows: pd.DataFrame, value: Any) -> np.ndarray:
+    """Return figures as times: a throughput as the seconds of one token."""
+    with np.errstate(divide="ignore"):
+        return np.where(quantity(rows) == "throughput", 1 / np.asarray(value, float), value)
+
+
+def touched(rows: pd.DataFrame, name: str) -> np.ndarray:
+    """Return which prepared rows a constant can move at all."""
+    split = (rows["tp"] > 1) | (rows["pp"] > 1)
+    only = {
+        "fp8_cache_factor": lambda: rows["kv_precision"] != "bf16",
+        "expert_factor": lambda: rows["model"].map(_experts) > 0,
+        "expert_fp8_factor": lambda: rows["model"].map(_experts) > 0,
+        "collective_start_factor": lambda: split & _over_nvlink(rows),
+        "collective_factor": lambda: split & _over_nvlink(rows),
+        "pcie_factor": lambda: split & ~_over_nvlink(rows),
+        "pcie_far_factor": lambda: split & ~_over_nvlink(rows),
+        "occupancy": lambda: rows["scenario"] == "inflight_max",
+        "reserve_gb": lambda: rows["scenario"].isin(("inflight_max", "serving")),
+        "first_token_ms": lambda: rows["scenario"] == "serving",
+        "burst": lambda: rows["scenario"] == "serving",
+    }
+    found = only[name]() if name in only else np.ones(len(rows), bool)
+    return np.asarray(found, bool)
+
+
+@cache
+def _experts(name: str) -> int:
+    return model(name).experts
+
+
+def _over_nvlink(rows: pd.DataFrame) -> "pd.Series[bool]":
+    shapes = [layout(*row) for row in rows[LAYOUT].itertuples(index=False)]
+    return pd.Series([s.kernels.over_nvlink(max(s.tp, 2)) for s in shapes], rows.index)
+
+
 class _Runs:
-    """Rows of inference with the memory that their engines plan with."""
+    """Rows of inference with the memory that their engines plan with; figures as times."""
 
     def __init__(self, rows: pd.DataFrame, memory: MemoryTerms | None) -> None:
         self.rows, self.memory = rows, memory
 
     def everything(self, terms: Mapping[str, Any]) -> np.ndarray:
-        """Return the predicted value of each row."""
-        return predicted_inference(self.rows, terms, self.memory)
+        """Return the predicted seconds of each row."""
+        return _seconds(self.rows, predicted_inference(self.rows, terms, self.memory))
 
     def part(self, chosen: np.ndarray) -> Callable[[Any], np.ndarray]:
-        """Return the values of the `chosen` rows as a function of one engine's constants."""
-        rows = self.rows[chosen]
-        eras = set(era_of(rows))
-        return lambda terms: predicted_inference(rows, dict.fromkeys(eras, terms), self.memory)
+        """Return the seconds of the `chosen` rows as a function of one engine's constants."""
+        part = _Runs(self.rows[chosen], self.memory)
+        eras = set(era_of(part.rows))
+        return lambda terms: part.everything(dict.fromkeys(eras, terms))
 
 
 def _family(era: str) -> str:
@@ -73,32 +112,37 @@ def _family(era: str) -> str:
     return era.rsplit("-", 1)[0] if era[-1].isdigit() else era
 
 
-def _engines(memory: MemoryTerms | None) -> Hierarchy:
-    return Hierarchy(
-        terms=EngineTerms,
-        widths=PRIOR_WIDTH,
-        predictor=lambda rows: _Runs(rows, memory),
-        measured=lambda rows: rows["value"].to_numpy(float),
-        member=era_of,
-        family=_family,
-        noise=NOISE,
-        member_width=ERA_WIDTH,
-        linear=True,
+def engine_fit(rows: pd.DataFrame, memory: MemoryTerms | None = None) -> Fit:
+    """Return a fit of the constants of each era to prepared rows (a hierarchical model)."""
+    return fitting(
+        Hierarchy(
+            terms=EngineTerms,
+            widths=PRIOR_WIDTH,
+            predictor=lambda rows: _Runs(rows, memory),
+            measured=lambda rows: _seconds(rows, rows["value"].to_numpy(float)),
+            member=era_of,
+            family=_family,
+            noise=NOISE,
+            member_width=ERA_WIDTH,
+            proportional=True,
+            touched=touched,
+        ),
+        rows,
     )
 
 
-def fit_engines(rows: pd.DataFrame, memory: MemoryTerms | None = None) -> dict[str, EngineTerms]:
-    """Fit the constants of each era to prepared rows, in log space (a hierarchical model)."""
-    return fitted(_engines(memory), rows)
+def fit_engines(fit: Fit) -> dict[str, EngineTerms]:
+    """Return the constants of each era from all rows."""
+    return fitted(fit)
 
 
-def held_out_predictions(rows: pd.DataFrame, memory: MemoryTerms | None = None) -> np.ndarray:
+def held_out_predictions(fit: Fit) -> np.ndarray:
     """Return the prediction of each row by a fit that saw no row of its source.
 
     A source whose era has no other source is predicted with the centre of all eras. The
-    derivatives around which the fits are made come from all rows; the fits do not.
+    shares of the constants around which the fits are made come from all rows; the fits do not.
     """
-    return held_out(_engines(memory), rows)
+    return _seconds(fit.rows, held_out(fit))
 
 
 def quantity(rows: pd.DataFrame) -> "pd.Series[str]":

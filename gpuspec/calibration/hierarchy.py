@@ -18,6 +18,27 @@ STEP = 0.02
 Points = dict[str, np.ndarray]
 
 
+@dataclass(frozen=True)
+class Levels:
+    """The log constants that a fit found: of all rows, of families, of their members."""
+
+    centre: np.ndarray
+    families: Points
+    members: Points
+
+    def toward(self, other: "Levels", share: float) -> "Levels":
+        """Return the levels that lie a `share` of the way to those of `other`."""
+
+        def between(old: Points, new: Points) -> Points:
+            return {name: old[name] + share * (new[name] - old[name]) for name in new}
+
+        return Levels(
+            self.centre + share * (other.centre - self.centre),
+            between(self.families, other.families),
+            between(self.members, other.members),
+        )
+
+
 class Predictor(Protocol):
     """Rows, ready to be predicted again and again with other constants."""
 
@@ -48,8 +69,10 @@ class Hierarchy:
     """Log error that published measurements have between themselves."""
     member_width: float = 0.5
     """The widths between members of a family, as a share: they differ less than families."""
-    linear: bool = False
-    """Whether predictions cost so much that their derivatives are taken once."""
+    proportional: bool = False
+    """Whether predictions cost so much that they are taken as linear in the constants."""
+    touched: Callable[[pd.DataFrame, str], np.ndarray] | None = None
+    """Which rows a constant can move at all; all of them where not given."""
     start: Mapping[str, float] = field(default_factory=dict)
     """Where a fit starts, where that is not the default of the constant."""
 
@@ -77,7 +100,7 @@ class Hierarchy:
         return np.asarray(np.clip(logs, *self.bounds()))
 
 
-class _Fit:
+class Fit:
     """Rows with their errors as functions of the log constants; levels of constants."""
 
     def __init__(self, what: Hierarchy, rows: pd.DataFrame) -> None:
@@ -99,7 +122,7 @@ class _Fit:
 
         def residuals(x: np.ndarray) -> np.ndarray:
             drawn = (x - centre) / (self.width * width)
-            return np.concatenate([weight * _soft(error(x) / noise), drawn])
+            return np.concatenate([weight * soft(error(x) / noise), drawn])
 
         def derivatives(x: np.ndarray) -> np.ndarray:
             inner = (weight * _soft_slope(error(x) / noise) / noise)[:, None] * slopes(x)
@@ -128,12 +151,10 @@ class _Fit:
 
         return error, slopes
 
-    def levels(
-        self, chosen: np.ndarray, members: Iterable[str], start: np.ndarray | None = None
-    ) -> Points:
+    def levels(self, chosen: np.ndarray, members: Iterable[str]) -> Levels:
         """Return the constants of `members` from the `chosen` rows, level by level."""
         what, found = self.what, {}
-        centre = self.fit(chosen, what.first() if start is None else start)
+        centre = self.fit(chosen, what.first())
         middles: Points = {}
         for member in sorted(members):
             family = what.family(member)
@@ -143,78 +164,29 @@ class _Fit:
             own = chosen & (self.members == member)
             middle = middles[family]
             found[member] = self.fit(own, middle, what.member_width) if own.any() else middle
-        return found
+        return Levels(centre, middles, found)
 
 
-class _LinearFit(_Fit):
-    """The same with derivatives that are taken once, around the constants of all rows.
-
-    A fit looks at the same rows thousands of times, so that leaving out each source in turn
-    then costs no more predictions.
-    """
-
-    def __init__(self, what: Hierarchy, rows: pd.DataFrame) -> None:
-        super().__init__(what, rows)
-        names, everything = sorted(set(self.members)), np.ones(len(rows), bool)
-        first = what.first()
-        self._around(dict.fromkeys(names, first))
-        centre = self.fit(everything, first)
-        self._around(dict.fromkeys(names, centre))
-        self._around(self.levels(everything, names, centre))
-
-    def _around(self, points: Points) -> None:
-        """Take the derivatives around `points`."""
-        what = self.what
-
-        def error(step: int | None) -> np.ndarray:
-            moved = {e: x + (STEP * (np.arange(len(x)) == step)) for e, x in points.items()}
-            constants = {e: what.record(x) for e, x in moved.items()}
-            predicted = np.maximum(self.predictor.everything(constants), 1e-9)
-            return np.asarray(np.log(predicted) - self.measured)
-
-        self.points = np.array([points[e] for e in self.members])
-        self.begin = error(None)
-        self.usable = np.abs(self.begin) < 8  # a row that cannot be predicted teaches nothing
-        columns = [(error(n) - self.begin) / STEP for n in range(len(what.names))]
-        self.slope = np.column_stack(columns)
-
-    def used(self, chosen: np.ndarray) -> np.ndarray:
-        return chosen & self.usable
-
-    def errors(self, chosen: np.ndarray) -> tuple[Any, Any]:
-        use = self.used(chosen)
-        begin, slope, points = self.begin[use], self.slope[use], self.points[use]
-
-        def error(x: np.ndarray) -> np.ndarray:
-            return np.asarray(begin + np.einsum("ij,ij->i", slope, x - points))
-
-        return error, lambda x: slope
-
-
-def _fit_of(what: Hierarchy, rows: pd.DataFrame) -> _Fit:
-    return _LinearFit(what, rows) if what.linear else _Fit(what, rows)
-
-
-def fitted(what: Hierarchy, rows: pd.DataFrame, also: Iterable[str] = ()) -> dict[str, Any]:
-    """Fit the constants of each member to `rows`, in log space.
+def fitted(fit: Fit, also: Iterable[str] = ()) -> dict[str, Any]:
+    """Return the constants of each member from all rows.
 
     `also` names members to which no row belongs: they get what their family has, or all.
     """
-    fit = _fit_of(what, rows)
-    found = fit.levels(np.ones(len(rows), bool), set(fit.members) | {*also})
-    return {member: _rounded(what.record(point)) for member, point in found.items()}
+    everything = np.ones(len(fit.rows), bool)
+    found = fit.levels(everything, set(fit.members) | {*also}).members
+    return {member: _rounded(fit.what.record(point)) for member, point in found.items()}
 
 
-def held_out(what: Hierarchy, rows: pd.DataFrame, by: str = "source_id") -> np.ndarray:
+def held_out(fit: Fit, by: str = "source_id") -> np.ndarray:
     """Return the prediction of each row by a fit that saw no row of its `by`.
 
     A source whose member has no other source is predicted from its family, or from all.
     """
-    fit = _fit_of(what, rows)
+    what, rows = fit.what, fit.rows
     groups, predicted = rows[by].to_numpy(), np.full(len(rows), np.nan)
     for group in sorted(set(groups)):
         own = groups == group
-        found = fit.levels(~own, set(fit.members[own]))
+        found = fit.levels(~own, set(fit.members[own])).members
         constants = {member: what.record(point) for member, point in found.items()}
         predicted[own] = what.predictor(rows[own]).everything(constants)
     return predicted
@@ -225,16 +197,16 @@ def _rounded(terms: Terms) -> Terms:
     return type(terms)(**{n: float(f"{v:.3g}") for n, v in values})
 
 
-def _soft(error: Any) -> Any:
+def soft(error: Any) -> Any:
     """Damp outliers: quadratic up to 1, then linear (pseudo-Huber as a residual)."""
     return np.sign(error) * np.sqrt(2 * (np.sqrt(1 + error**2) - 1))
 
 
 def _soft_slope(error: Any) -> Any:
-    """Return the derivative of `_soft`."""
+    """Return the derivative of `soft`."""
     near = np.abs(error) < 1e-6
-    soft = np.where(near, 1.0, np.abs(_soft(np.where(near, 1.0, error))))
-    return np.where(near, 1.0, np.abs(error) / (np.sqrt(1 + error**2) * soft))
+    damped = np.where(near, 1.0, np.abs(soft(np.where(near, 1.0, error))))
+    return np.where(near, 1.0, np.abs(error) / (np.sqrt(1 + error**2) * damped))
 
 
 def _weights(rows: pd.DataFrame) -> Any:

@@ -10,7 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.calibration.engines import era_of, fit_engines, held_out_predictions, quantity
+from gpuspec.calibration.engines import (
+    engine_fit,
+    era_of,
+    fit_engines,
+    held_out_predictions,
+    quantity,
+)
 from gpuspec.calibration.errors import summary
 from gpuspec.calibration.images import fit_images, held_out_images
 from gpuspec.calibration.memory import memory_terms
@@ -75,16 +81,18 @@ def calibrate(operators: dict[str, Any] | None = None) -> dict[str, Any]:
     """Return everything that is stored; `operators` are kept as they are where not given."""
     rows = prepared(inference_measurements())
     rows = rows[skip_reasons(rows) == ""].reset_index(drop=True)
-    memory = memory_terms()
-    fitted = fit_engines(rows, memory)
-    predicted = held_out_predictions(rows, memory)
-    error = np.log(rows["value"].to_numpy(float) / predicted)
-    kinds, eras = quantity(rows), era_of(rows)
+    fit = engine_fit(rows, memory_terms())
+    fitted = fit_engines(fit)
+    predicted = held_out_predictions(fit)
+    kinds, eras, fits = quantity(rows), era_of(rows), predicted > 0
+    error = np.log(rows["value"].to_numpy(float) / np.where(fits, predicted, np.nan))
     errors = {
-        kind: summary(error[kinds == kind], rows.loc[kinds == kind, "source_id"])
-        for kind in sorted(kinds.unique())
+        kind: summary(error[chosen], rows.loc[chosen, "source_id"])
+        for kind, chosen in ((k, fits & (kinds == k)) for k in sorted(kinds.unique()))
     }
     pairs = matched_pairs(rows)
+    pairs = pairs[fits[pairs["old"].to_numpy(int)] & fits[pairs["new"].to_numpy(int)]]
+    pairs = pairs.reset_index(drop=True)
     of_pairs = rows["source_id"].to_numpy()[pairs["new"].to_numpy(int)]
     of_ratios = ratio_errors(rows, predicted, pairs)
     errors["ratio"] = summary(of_ratios, of_pairs)
@@ -116,6 +124,7 @@ def calibrate(operators: dict[str, Any] | None = None) -> dict[str, Any]:
             "https://pypi.org/project/aiconfigurator-core/",
             "table": "measurements/inference.csv",
             "rows": len(rows),
+            "said_not_to_fit": int((~fits).sum()),
             "sources": sorted(rows["source_id"].unique()),
             "method": "operators: least squares in log space, half of the shapes held out; "
             "engines: least squares in log space with priors, whole sources held out; "

@@ -10,7 +10,7 @@ import pandas as pd
 
 from gpuspec.calibration.errors import summary
 from gpuspec.calibration.frameworks import FRAMEWORKS
-from gpuspec.calibration.hierarchy import fitted, held_out
+from gpuspec.calibration.hierarchy import Fit, fitted, held_out
 from gpuspec.calibration.memory import memory_terms
 from gpuspec.catalog import load_table, resolve
 from gpuspec.files import write_atomically
@@ -97,6 +97,7 @@ def matched_steps(rows: pd.DataFrame, other: str = "gpu") -> pd.DataFrame:
     """
     same = [*SETTING, "precision" if other == "gpu" else "gpu"]
     place = rows.assign(place=np.arange(len(rows)))
+    place = place[place.groupby(same, sort=False)[other].transform("nunique") > 1]
     found = []
     for _, group in place.groupby(same, sort=False):
         sides = sorted(group[other].unique(), key=_age)
@@ -166,9 +167,10 @@ def _errors(rows: pd.DataFrame, predicted: np.ndarray, strict: np.ndarray) -> di
 def calibrate() -> dict[str, Any]:
     """Fit, hold out, and return everything that is stored."""
     rows = prepared_rows()
-    found = fitted(FRAMEWORKS, rows, ["other"])
-    predicted = held_out(FRAMEWORKS, rows)
-    strict = held_out(FRAMEWORKS, rows, "publisher")
+    fit = Fit(FRAMEWORKS, rows)
+    found = fitted(fit, ["other"])
+    predicted = held_out(fit)
+    strict = held_out(fit, "publisher")
     names = rows["framework"]
     return {
         "frameworks": {

@@ -8,6 +8,7 @@
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 
 import pandas as pd
@@ -21,7 +22,7 @@ from gpuspec.catalog.records import (
     Server,
     record_from,
 )
-from gpuspec.catalog.tables import data_as_of, load_table, resolve
+from gpuspec.catalog.tables import data_as_of, edition, load_table, resolve, resolved
 from gpuspec.errors import InputError
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "MigProfile",
     "Server",
     "data_as_of",
+    "edition",
     "gpu",
     "gpu_ids",
     "gpus",
@@ -40,6 +42,7 @@ __all__ = [
     "mig_profile",
     "mig_profiles",
     "resolve",
+    "resolved",
     "server",
     "servers",
 ]
@@ -130,13 +133,19 @@ def gpu_ids(names: str | Iterable[str], data: _Folder = None) -> list[str]:
     wanted = [name for name in map(str.strip, listed) if name]
     if not wanted:
         raise InputError("gpus", names, "name at least one GPU, such as A100, H100 or H200")
-    frame = load_table("gpus", data)
-    return list(dict.fromkeys(resolve(name, frame, "gpus") for name in wanted))
+    state = edition(data)
+    return list(dict.fromkeys(resolved("gpus", name, "gpus", *state) for name in wanted))
 
 
 def _find(table: str, kind: type[R], name: str, data: _Folder) -> R:
-    frame = load_table(table, data)
-    return _record(kind, frame[frame["id"] == resolve(name, frame, table.removesuffix("s"))])
+    state = edition(data)
+    return _found(table, kind, resolved(table, name, table.removesuffix("s"), *state), *state)
+
+
+@lru_cache(maxsize=1024)
+def _found(table: str, kind: type[R], key: str, folder: Path | None, stamp: object) -> R:
+    frame = load_table(table, folder)
+    return _record(kind, frame[frame["id"] == key])
 
 
 def _record(kind: type[R], row: pd.DataFrame) -> R:

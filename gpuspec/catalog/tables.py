@@ -49,9 +49,23 @@ def load_table(name: str, data: str | Path | None = None) -> pd.DataFrame:
     InputError
         When the folder or a file in it cannot be used; the message names file, row and field.
     """
+    return _load(name, *edition(data)).copy()
+
+
+def edition(data: str | Path | None = None) -> tuple[Path | None, tuple[tuple[str, int], ...]]:
+    """Return what tells one state of the tables from another: the user's folder and its files.
+
+    A result that depends on nothing but tables can be kept under it.
+    """
     folder = _user_folder(data)
     files = sorted([*folder.glob("*.csv"), *folder.glob("*/*.csv")]) if folder else []
-    return _load(name, folder, tuple((p.name, p.stat().st_mtime_ns) for p in files)).copy()
+    return folder, tuple((p.name, p.stat().st_mtime_ns) for p in files)
+
+
+@lru_cache(maxsize=4096)
+def resolved(table: str, name: str, field: str, folder: Path | None, stamp: object) -> str:
+    """Return `resolve` of a name in a table, kept for one `edition` of it."""
+    return resolve(name, load_table(table, folder), field)
 
 
 def resolve(name: str, frame: pd.DataFrame, field: str) -> str:

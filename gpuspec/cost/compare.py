@@ -66,7 +66,7 @@ def break_even_month(
     32.2
     """
     saved = np.asarray(rent_month_usd, float) - np.asarray(running_month_usd, float)
-    rate = np.maximum((1 + np.asarray(rate_year, float)) ** (1 / 12) - 1, 1e-12)
+    rate = np.maximum(_monthly(rate_year), 1e-12)
     with np.errstate(divide="ignore", invalid="ignore"):
         eaten = np.asarray(capital_usd, float) * rate / saved  # share that interest takes
         months = -np.log1p(-np.where(eaten < 1, eaten, np.nan)) / np.log1p(rate)
@@ -85,11 +85,12 @@ def present_value_usd(
     >>> round(float(present_value_usd(100, 12, 0.0)))
     1200
     """
-    rate = (1 + np.asarray(rate_year, float)) ** (1 / 12) - 1
+    rate = _monthly(rate_year)
     count = np.asarray(months, float)
-    faded = (1 + rate) ** -count
+    faded = np.exp(-count * np.log1p(rate))
     with np.errstate(divide="ignore", invalid="ignore"):
-        annuity = np.where(rate > 0, (1 - faded) / np.where(rate > 0, rate, 1), count)
+        paid = -np.expm1(-count * np.log1p(rate)) / np.where(rate > 0, rate, 1)
+        annuity = np.where(rate > 0, paid, count)
     sale = np.asarray(residual_usd, float) * faded
     return np.asarray(np.asarray(capital_usd, float) + np.asarray(month_usd) * annuity - sale)
 
@@ -162,3 +163,8 @@ def month_usd(hour_usd: ArrayLike, utilisation: ArrayLike, paid_always: ArrayLik
     """Rent of a month for one GPU: every hour of a reservation, hours in use otherwise."""
     share = np.where(paid_always, 1.0, np.asarray(utilisation, float))
     return np.asarray(np.asarray(hour_usd, float) * HOURS_MONTH * share)
+
+
+def _monthly(rate_year: ArrayLike) -> Floats:
+    """Return the rate of a month that compounds to `rate_year`, exact for tiny rates too."""
+    return np.expm1(np.log1p(np.asarray(rate_year, float)) / 12)

@@ -1,5 +1,6 @@
 """Which GPUs serve a load, how many, split how, and how fast: tables for decisions."""
 
+from gpuspec.deploy.fleets import fleet_rates, fleet_requests
 from gpuspec.deploy.options import best_options, options_table
 from gpuspec.deploy.question import InferenceQuestion, inference_question
 from gpuspec.deploy.space import evaluate_options
@@ -23,6 +24,8 @@ __all__ = [
     "context_table",
     "estimate_table",
     "evaluate_options",
+    "fleet_rates",
+    "fleet_requests",
     "form_table",
     "frontier_table",
     "images_table",

@@ -8,6 +8,7 @@ import pandas as pd
 
 from gpuspec.calibration import inference_interval, ratio_interval
 from gpuspec.catalog import Gpu, gpu, gpu_ids
+from gpuspec.deploy.fleets import fleet_rates
 from gpuspec.deploy.layouts import impossible, shortfall
 from gpuspec.deploy.options import BOUNDS, served
 from gpuspec.deploy.question import InferenceQuestion, inference_question
@@ -160,31 +161,15 @@ def ratio_map(
     size that holds a request and fills its GPUs with replicas. NaN never appears: where the
     old GPUs cannot serve, the ratio is infinite.
     """
+    isl, answers = tuple(int(c) for c in contexts), (osl,) * len(contexts)
     table = {}
     for name in models:
-        sides = [_fleet(name, side, contexts, osl, gpus) for side in (new, old)]
+        inference_question(name, new[0], new[1], isl=max(isl), osl=osl)  # the model reaches so far
+        sides = [fleet_rates(name, *side, isl, answers, (gpus,))[0] for side in (new, old)]
         table[name] = np.divide(
             sides[0], sides[1], out=np.full(len(contexts), np.inf), where=sides[1] > 0
         )
     return pd.DataFrame(table, index=pd.Index(list(contexts), name="context"))
-
-
-def _fleet(
-    name: str, side: tuple[str, str], contexts: Sequence[int], osl: int, gpus: int
-) -> np.ndarray:
-    """Return the largest throughput of `gpus` GPUs at each prompt length."""
-    device, weight = side
-    rates = np.zeros(len(contexts))
-    for place, context in enumerate(contexts):
-        q = inference_question(name, device, weight, kv_precision="bf16", isl=int(context), osl=osl)
-        for tp in (1, 2, 4, 8):
-            if tp > gpus or impossible(q.network, tp, 1):
-                continue
-            replica = q.replica(q.gpus[0], q.weights[0], tp)
-            if not shortfall(replica, q.context):
-                one = float(maximum_load(replica, q.isl, q.osl)["output_tokens_s"])
-                rates[place] = max(rates[place], one * (gpus // tp))
-    return rates
 
 
 def images_table(

@@ -31,8 +31,8 @@ def surface_units(units: ArrayLike, dimensions: int, gpus: ArrayLike = np.inf) -
 
     2 d n^((d-1)/d) of n units; over few GPUs fewer dimensions are cut.
 
-    >>> float(surface_units(1e6, 3)), float(surface_units(1e6, 3, 2))
-    (60000.0, 20000.0)
+    >>> surface_units(1e6, 3, [2, 64]).round().tolist()
+    [20000.0, 60000.0]
     """
     if not dimensions:
         return np.zeros(np.broadcast(np.asarray(units), np.asarray(gpus)).shape)
@@ -51,13 +51,14 @@ def halo_seconds(
     """Return the seconds of one exchange of surfaces; `units` are those of one GPU.
 
     GPUs of a node hold a cube together: g^(-1/d) of their surface faces other nodes. What stays
-    inside and what leaves travel side by side.
+    inside and what leaves travel side by side, except where both cross a shared PCIe path.
     """
     g, n_nodes = np.asarray(gpus_per_node, float), np.asarray(nodes, float)
     d = exchange.dimensions
     size = surface_units(units, d, g * n_nodes) * exchange.halo_bytes
     outside = np.where(n_nodes > 1, g ** (-1.0 / max(d, 1)), 0.0)
-    inner = collective_seconds("point_to_point", size * (1 - outside), fabric, g)
+    inside = 1.0 if fabric.link.crowd_loss > 0 else 1 - outside
+    inner = collective_seconds("point_to_point", size * inside, fabric, g)
     outer = collective_seconds("point_to_point", size * outside, fabric, g, n_nodes, g)
     seconds = np.maximum(inner, np.where(n_nodes > 1, outer, 0.0))
     return np.asarray(np.where(size > 0, seconds, 0.0))

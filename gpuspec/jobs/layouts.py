@@ -1,5 +1,6 @@
 """Every way to lay a training job out on a number of GPUs, evaluated in a few vectorised calls."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -76,47 +77,46 @@ def impossible(network: Model, question: TrainingQuestion, grid: pd.DataFrame) -
     tp, pp, cp, ep, dp = (grid[c].to_numpy() for c in ("tp", "pp", "cp", "ep", "dp"))
     batches = grid["microbatches"].to_numpy(float)
     chunks = grid["interleave"].to_numpy(float)
+    micro, ranks = grid["micro_batch"].to_numpy(), dp * cp
     kv, heads, layers = network.kv_heads, network.heads, network.layers
     bubble = (pp - 1) / chunks / np.maximum(batches, 1)
-    rules: list[tuple[Any, Any]] = [
-        (heads % tp > 0, [f"TP {t} does not divide the {heads} attention heads" for t in tp]),
-        (tp > NODE_GPUS, [f"TP {t} crosses the {NODE_GPUS} GPUs of a node" for t in tp]),
+    rules: list[tuple[Any, Callable[[int], str]]] = [
+        (heads % tp > 0, lambda i: f"TP {tp[i]} does not divide the {heads} attention heads"),
+        (tp > NODE_GPUS, lambda i: f"TP {tp[i]} crosses the {NODE_GPUS} GPUs of a node"),
         (
             (kv % tp > 0) & (tp % kv > 0),
-            [f"TP {t} neither divides the {kv} KV heads nor is a multiple of them" for t in tp],
+            lambda i: f"TP {tp[i]} neither divides the {kv} KV heads nor is a multiple of them",
         ),
-        (pp > layers, [f"PP {p} is more than the {layers} layers" for p in pp]),
+        (pp > layers, lambda i: f"PP {pp[i]} is more than the {layers} layers"),
         (
             (chunks > 1) & (layers % pp > 0),
-            [f"PP {p} does not divide the {layers} layers, so it cannot interleave" for p in pp],
+            lambda i: f"PP {pp[i]} does not divide the {layers} layers, so it cannot interleave",
         ),
-        (question.seq_len % (2 * cp) > 0, [f"CP {c} does not divide the sequence" for c in cp]),
+        (question.seq_len % (2 * cp) > 0, lambda i: f"CP {cp[i]} does not divide the sequence"),
         (
-            ep > dp * cp,
-            [
-                f"EP {e} is more than the {d} data-parallel ranks"
-                for e, d in zip(ep, dp * cp, strict=True)
-            ],
+            ep > ranks,
+            lambda i: f"EP {ep[i]} is more than the {ranks[i]} data-parallel ranks",
         ),
         (
-            (network.experts % ep > 0) | ((dp * cp) % ep > 0),
-            [f"EP {e} does not divide the {network.experts} experts or the ranks" for e in ep],
+            (network.experts % ep > 0) | (ranks % ep > 0),
+            lambda i: f"EP {ep[i]} does not divide the {network.experts} experts or the ranks",
         ),
         (
             (batches < 1) | (batches != np.floor(batches)),
-            [
-                f"a batch of {question.global_batch} does not divide by DP {d} x micro-batch {m}"
-                for d, m in zip(dp, grid["micro_batch"], strict=True)
-            ],
+            lambda i: (
+                f"a batch of {question.global_batch} does not divide by DP {dp[i]} x "
+                f"micro-batch {micro[i]}"
+            ),
         ),
         (
             bubble > LARGEST_BUBBLE,
-            [f"a pipeline bubble of {b:.0%} of the work is too large" for b in bubble],
+            lambda i: f"a pipeline bubble of {bubble[i]:.0%} of the work is too large",
         ),
     ]
     reason = np.full(len(grid), "", dtype=object)
-    for broken, words in reversed(rules):  # the first rule that breaks is the one that is told
-        reason = np.where(broken, np.array(words, dtype=object), reason)
+    for broken, words in rules:  # the first rule that breaks is the one that is told
+        for i in np.flatnonzero(np.asarray(broken) & (reason == "")):
+            reason[i] = words(int(i))
     return reason
 
 

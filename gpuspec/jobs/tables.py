@@ -11,6 +11,7 @@ from gpuspec.calibration.training import training_interval, training_ratio_inter
 from gpuspec.catalog import Gpu, gpu
 from gpuspec.jobs.layouts import BOUNDS, layout_parts, layout_table
 from gpuspec.jobs.question import NODE_GPUS, TrainingQuestion, training_question
+from gpuspec.models import Model
 from gpuspec.training import (
     PARTS,
     checkpoint_bytes,
@@ -196,7 +197,7 @@ def fp8_table(question: TrainingQuestion, count: int) -> pd.DataFrame:
 def size_table(
     new: tuple[str, str],
     old: tuple[str, str],
-    sizes: Sequence[str] = SIZES,
+    sizes: Sequence[str | Model] = SIZES,
     counts: Sequence[int] = SIZE_COUNTS,
     seq_len: int = 4096,
     global_batch: int = 1024,

@@ -40,10 +40,15 @@ def unusable(row: Mapping[Any, Any], known: Any) -> str:
     """Return why a row cannot be predicted; empty where it can."""
     if row["workload"] not in known:
         return f"{row['workload']} is no class of data/workloads.csv"
-    if not row["gpu"]:
+    return _unusable_gpu(row["gpu"])
+
+
+@cache
+def _unusable_gpu(name: str) -> str:
+    if not name:
         return "the catalogue has no such GPU"
     try:
-        machine(gpu(row["gpu"]))
+        machine(gpu(name))
     except InputError as error:
         return str(error)
     return ""

@@ -46,9 +46,10 @@ NEARLY_FULL = 0.97
 """Share of the sustainable rate at which a published run beyond it is read."""
 TUNED = 0
 """Expert-parallel size of a row that does not say: the fastest way counts."""
-_LAYOUT = ["model", "gpu", "weight_precision", "kv_precision", "tp", "pp", "ep"]
+LAYOUT = ["model", "gpu", "weight_precision", "kv_precision", "tp", "pp", "ep"]
+"""Columns that say which model runs on which GPUs, in which precision and split how."""
 _SETTINGS = ["max_sequences", "max_tokens"]
-_ONE_CALL = [*_LAYOUT, "engine", "engine_version", "scenario", *_SETTINGS]
+_ONE_CALL = [*LAYOUT, "engine", "engine_version", "scenario", *_SETTINGS]
 
 
 def inference_measurements(data: str | Path | None = None) -> pd.DataFrame:
@@ -103,7 +104,7 @@ def _reason(row: Mapping[Any, Any]) -> str:
     if pd.isna(row["isl"]) or pd.isna(row["osl"]):
         return "isl or osl is blank"
     try:
-        layout(*(row[c] for c in _LAYOUT))
+        layout(*(row[c] for c in LAYOUT))
         engine(row["engine"], row["engine_version"])
     except InputError as error:
         return str(error)
@@ -199,7 +200,7 @@ def predicted_inference(
 
 def _ways(about: Mapping[str, Any], library: str) -> list[Layout]:
     """Return the layout of a row; where a mixture of experts leaves it open, the usual ones."""
-    given = [about[c] for c in _LAYOUT]
+    given = [about[c] for c in LAYOUT]
     tp, experts = int(about["tp"]), _model(about["model"]).experts
     tuned = about["ep"] == TUNED and experts and tp > 1 and about["scenario"] == "inflight_max"
     if not tuned or experts % tp:
@@ -282,10 +283,10 @@ def _serving(replica: Deployment, rows: pd.DataFrame) -> np.ndarray:
     waiting = np.where(np.isfinite(asked), np.maximum(asked - most, 0.0), 0.0)
     found["ttft_s"] = found["ttft_s"] + waiting / np.maximum(found["requests_s"], 1e-9)
     found["ttft_p50_s"], found["tpot_p50_s"] = found["ttft_s"], found["tpot_s"]
-    found["output_tokens_s"] = np.where(most >= 1, output, 0.0)
+    found["output_tokens_s"] = output
     for place in map(int, np.flatnonzero(np.isfinite(rate))):
         _arriving(replica, found, place, rate[place] / copies[place], isl[place], osl[place])
-    return _pick(rows, replica, found)
+    return np.where(most >= 1, _pick(rows, replica, found), 0.0)
 
 
 def _arriving(

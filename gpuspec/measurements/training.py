@@ -40,6 +40,7 @@ LORA_TARGETS = ("q", "k", "v", "o")
 _ONE_CALL = ["model", "gpu", "precision", "recipe", "tuning", "framework", "node_network_gb_s"]
 _ONE_CALL += ["network_kind"]
 _WHOLE = {
+    "document_tokens": 0,
     "tp": 1,
     "pp": 1,
     "cp": 1,
@@ -250,6 +251,7 @@ def training_work(rows: pd.DataFrame) -> Work:
             shard_gpus=part["shard_gpus"].to_numpy(float),
             fp8=about["precision"] == "fp8",
             offload_optimizer=(part["offload"] == "optimizer").to_numpy(),
+            document_tokens=part["document_tokens"].to_numpy(float),
             adapter=_adapter(about["tuning"]),
         )
         for name, values in found.items():

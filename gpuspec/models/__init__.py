@@ -1,12 +1,13 @@
 """Networks: the table of models, config.json files, and parameter counts."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from gpuspec.catalog import load_table, resolve
+from gpuspec.catalog import edition, load_table, resolved
 from gpuspec.errors import InputError, UnknownNameError
 from gpuspec.models.config import model_from_config
 from gpuspec.models.params import active_parameter_parts, parameter_parts
@@ -44,9 +45,9 @@ def model(name: str | Path, data: str | Path | None = None) -> Model:
     """
     if isinstance(name, Path) or str(name).lower().endswith(".json"):
         return model_from_config(name)
-    frame = load_table("models", data)
+    state = edition(data)
     try:
-        found = resolve(name, frame, "model")
+        found = resolved("models", str(name), "model", *state)
     except UnknownNameError:
         if _exists(name, Path.is_file):
             return model_from_config(name)
@@ -54,7 +55,13 @@ def model(name: str | Path, data: str | Path | None = None) -> Model:
             valid = "it is a folder; name the config.json in it"
             raise InputError("model", name, valid) from None
         raise
-    return Model(**_stated(frame.loc[frame["id"] == found].iloc[0]))
+    return _found(found, *state)
+
+
+@lru_cache(maxsize=1024)
+def _found(key: str, folder: Path | None, stamp: object) -> Model:
+    frame = load_table("models", folder)
+    return Model(**_stated(frame.loc[frame["id"] == key].iloc[0]))
 
 
 def _stated(row: "pd.Series[Any]") -> dict[str, Any]:

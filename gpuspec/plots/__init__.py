@@ -5,6 +5,10 @@ from gpuspec.plots.catalogue import (
     rates_by_precision,
     roofline,
 )
+from gpuspec.plots.claims import (
+    holding_map,
+    said_and_found,
+)
 from gpuspec.plots.common import (
     gpu_colors,
     save,
@@ -85,6 +89,7 @@ __all__ = [
     "form_ratios",
     "gpu_colors",
     "grouped_bars",
+    "holding_map",
     "hpc_roofline",
     "hpc_scaling",
     "kv_against_context",
@@ -103,6 +108,7 @@ __all__ = [
     "rates_by_precision",
     "ratio_by_size",
     "roofline",
+    "said_and_found",
     "save",
     "scaling_efficiency",
     "sequences_against_context",

@@ -202,10 +202,10 @@ def network_scaling(table: pd.DataFrame, title: str) -> Figure:
 def waiting_bars(table: pd.DataFrame, title: str) -> Figure:
     """Draw what share of a step each parallelism waits: a stacked bar a job and GPU."""
     jobs, kinds = list(table["job"].unique()), list(table["gpu"].unique())
-    figure, axes = blank_axes(7.2, 1.4 + 0.2 * len(table) + 0.15 * len(jobs))
+    figure, axes = blank_axes(7.2, 1.15 + 0.135 * len(table) + 0.14 * len(jobs))
     axes.grid(visible=False)
     axes.grid(axis="x", color="#dddddd", linewidth=0.6)
-    gap = len(kinds) + 0.8
+    gap = len(kinds) + 1.1
     y = np.array([jobs.index(r.job) * gap + kinds.index(r.gpu) for r in table.itertuples()])
     left = np.zeros(len(table))
     for i, (part, name) in enumerate(PART_NAMES.items()):
@@ -217,15 +217,15 @@ def waiting_bars(table: pd.DataFrame, title: str) -> Figure:
     axes.errorbar(left, y, xerr=ends, fmt="none", color="black", linewidth=0.8, capsize=2)
     for row, place in zip(table.itertuples(), y, strict=True):
         words = str(row.reason) or f"{float(str(row.share)):.0%}"
-        axes.text(float(str(row.share_high)) + 0.006, place, words, va="center", fontsize=6.5)
-    axes.set_yticks(y, [str(g).rsplit("-", 1)[0] for g in table["gpu"]], fontsize=6.5)
+        axes.text(float(str(row.share_high)) + 0.006, place, words, va="center", fontsize=7)
+    axes.set_yticks(y, [str(g).rsplit("-", 1)[0] for g in table["gpu"]], fontsize=7)
     for i, job in enumerate(jobs):
-        axes.text(0.004, i * gap - 0.95, job, fontsize=7.5, fontweight="bold", va="center")
-    axes.set_ylim((len(jobs) - 1) * gap + len(kinds) - 0.3, -1.5)
+        axes.text(0.004, i * gap - 1.02, job, fontsize=8, fontweight="bold", va="center")
+    axes.set_ylim((len(jobs) - 1) * gap + len(kinds) - 0.3, -1.6)
     axes.set_xlim(0, max(float(table["share_high"].max()) * 1.15, 0.05))
     axes.xaxis.set_major_formatter(PercentFormatter(1.0, 0))
-    axes.set_xlabel("share of a step spent waiting", fontsize=8)
-    figure.legend(fontsize=7, ncols=3, frameon=False, loc="outside lower left")
+    axes.set_xlabel("share of a step spent waiting", fontsize=8.5)
+    figure.legend(fontsize=9, ncols=3, frameon=False, loc="outside lower left")
     _headed(figure, title)
     return figure
 

@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from gpuspec.plots.common import MARKERS, gpu_colors
 from gpuspec.plots.inference import validation_scatter
@@ -58,7 +59,12 @@ def hpc_scatter(rows: pd.DataFrame, title: str) -> Figure:
         gpu=rows["gpu"].str.split("-").str[0],  # families: there are more GPUs than colours
     )
     parts = {"figures that stand alone": scaled[alone], "figures with a partner": scaled[~alone]}
-    return _panels(parts, ("measured", "predicted"), "over the median of its kind", title)
+    drawn = _panels(parts, ("measured", "predicted"), "over the median of its kind", title)
+    for panel in drawn.axes:
+        for axis in (panel.xaxis, panel.yaxis):
+            axis.set_major_locator(LogLocator(2, numticks=20))
+            axis.set_minor_formatter(NullFormatter())
+    return drawn
 
 
 def _panels(

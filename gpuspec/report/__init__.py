@@ -9,7 +9,6 @@ import os
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
 
 from gpuspec.errors import InputError
 from gpuspec.files import write_atomically
@@ -69,8 +68,8 @@ def build(
     show_code : bool
         Whether the code cells are printed too.
     language : {"en", "zh"}
-        Language of the report's own labels, and of what a notebook with a parameter ``language``
-        says in it; the rest of the story keeps the notebook's language.
+        Language of the report's own labels. The story keeps the notebook's language, but a
+        parameter called ``language`` takes it, unless it is given.
     date : datetime.date, optional
         The date printed; else `SOURCE_DATE_EPOCH`, else today. Same notebook, parameters, data
         and date give the same bytes.
@@ -93,9 +92,10 @@ def build(
 
     notebook = find(name)
     kind, target = check_output(output, format, notebook.name)
-    values = check_parameters(notebook, parameters or {})
     check_language(language)
-    values = _in_language(notebook, values, language)
+    spoken = any(p.name == "language" for p in notebook.parameters) and language != "en"
+    given = {"language": language} if spoken else {}
+    values = check_parameters(notebook, given | dict(parameters or {}))
     day = date or report_date()
     tell = progress or (lambda stage, done, total: None)
 
@@ -105,14 +105,6 @@ def build(
     write_atomically(target, content)
     tell("typesetting", 1, 1)
     return target
-
-
-def _in_language(notebook: Notebook, values: dict[str, Any], language: str) -> dict[str, Any]:
-    """Ask a notebook that can for the language of the report."""
-    known = {parameter.name for parameter in notebook.parameters}
-    if language == "en" or "language" not in known or "language" in values:
-        return values
-    return {**values, "language": language}
 
 
 def typeset(

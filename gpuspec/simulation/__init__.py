@@ -2,6 +2,7 @@
 
 from gpuspec.simulation.classes import class_table, published_ratios, roofline_table
 from gpuspec.simulation.dynamic import (
+    dpx_pair,
     dynamic_table,
     published_dynamic,
     seven_times_table,
@@ -9,6 +10,7 @@ from gpuspec.simulation.dynamic import (
 from gpuspec.simulation.question import SimulationQuestion, simulation_question
 from gpuspec.simulation.tables import (
     amdahl_table,
+    class_scaling_table,
     energy_table,
     scaling_table,
     speed_table,
@@ -17,7 +19,9 @@ from gpuspec.simulation.tables import (
 __all__ = [
     "SimulationQuestion",
     "amdahl_table",
+    "class_scaling_table",
     "class_table",
+    "dpx_pair",
     "dynamic_table",
     "energy_table",
     "published_dynamic",

@@ -66,6 +66,12 @@ def published_dynamic() -> pd.DataFrame:
     return rows[columns].assign(predicted=rows["limit"] * share / 1e9)
 
 
+def dpx_pair(gpus: Sequence[Gpu]) -> tuple[Gpu, Gpu]:
+    """Return the first GPU with DPX and the first without; else the last and the first."""
+    new = next((g for g in gpus if g.dpx), gpus[-1])
+    return new, next((g for g in gpus if not g.dpx), gpus[0])
+
+
 def seven_times_table(new: Gpu, old: Gpu) -> pd.DataFrame:
     """Return how many times faster `new` is, by what is compared with what (Smith-Waterman).
 

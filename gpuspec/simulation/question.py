@@ -159,7 +159,7 @@ def simulation_question(
         workload=asked,
         gpus=devices,
         units=asked.typical_units * float(size),
-        host_share=_host_share(asked, terms, cpu_share, own),
+        host_share=float(cpu_share) if cpu_share >= 0 else host_share(asked, terms, own),
         terms=terms,
         gpus_per_node=gpus_per_node,
         nodes=_nodes(nodes),
@@ -209,9 +209,8 @@ def _own(like: Workload, numbers: dict[str, float], precision: str) -> Workload:
     )
 
 
-def _host_share(asked: Workload, terms: HpcTerms, cpu_share: float, own: bool) -> float:
-    if cpu_share >= 0:
-        return float(cpu_share)
+def host_share(asked: Workload, terms: HpcTerms, own: bool = False) -> float:
+    """Return the share of the time on the reference GPU that no GPU changes, as fitted."""
     factor = 1.0 if own else terms.host_factor
     odds = asked.cpu_share / (1 - asked.cpu_share) * factor
     return odds / (1 + odds)

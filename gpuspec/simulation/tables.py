@@ -1,12 +1,13 @@
 """Tables of one application: speed, the host's share, many nodes, energy."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from gpuspec.calibration.collectives import LARGE, collective_interval
-from gpuspec.calibration.hpc import hpc_ratio_interval
+from gpuspec.calibration.hpc import hpc_ratio_interval, hpc_terms
 from gpuspec.catalog import Gpu
 from gpuspec.fabrics import fabric
 from gpuspec.hpc import (
@@ -20,8 +21,8 @@ from gpuspec.hpc import (
     gpu_seconds,
     joined,
 )
-from gpuspec.simulation.question import SimulationQuestion
-from gpuspec.workloads import machine
+from gpuspec.simulation.question import SimulationQuestion, host_share
+from gpuspec.workloads import machine, workload
 
 HOST_SHARES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
 BOUND = {
@@ -30,6 +31,8 @@ BOUND = {
     "cache": "bytes in flight (L2)",
     "host": "the host",
 }
+SCALED = ("hpl", "hpcg", "lbm", "fft3d", "md", "weather", "cfd", "dft")
+"""Classes whose scaling is compared."""
 IDLE_SHARE = 0.15
 """Share of its limit that a waiting GPU draws: about 70 W of 400 to 110 W of 700 W."""
 
@@ -151,6 +154,32 @@ def _steps(q: SimulationQuestion, busy: Any, exchange: Any, host: float) -> tupl
     """Return the seconds of a step, and the communication that nothing hides."""
     exposed = exposed_seconds(exchange, busy, q.overlap)
     return busy + host + exposed, exposed
+
+
+def class_scaling_table(
+    question: SimulationQuestion, names: Sequence[str] = SCALED
+) -> pd.DataFrame:
+    """Return the efficiency of classes on the largest number of nodes asked for.
+
+    Each at its typical size on the same GPUs and network. Columns: ``workload``, ``name``,
+    ``gpu``, ``scaling``, ``nodes``, ``efficiency`` with ``efficiency_low`` and
+    ``efficiency_high``.
+    """
+    parts = []
+    for name in names:
+        found, terms = workload(name), hpc_terms(name)
+        changed = {
+            "workload": found,
+            "terms": terms,
+            "units": found.typical_units,
+            "host_share": host_share(found, terms),
+        }
+        table = scaling_table(question.model_copy(update=changed))
+        last = table[table["nodes"] == table["nodes"].max()]
+        parts.append(last.assign(workload=found.id, name=found.name))
+    columns = ["workload", "name", "gpu", "scaling", "nodes", "efficiency"]
+    columns += ["efficiency_low", "efficiency_high"]
+    return pd.concat(parts, ignore_index=True)[columns]
 
 
 def energy_table(question: SimulationQuestion) -> pd.DataFrame:

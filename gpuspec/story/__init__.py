@@ -1,5 +1,16 @@
 """Sentences that read a table for the decision, true for whatever was asked."""
 
+from gpuspec.story.claims import (
+    audit_finding,
+    audit_sentences,
+    claim_sentence,
+    footnote_sentence,
+    map_caption,
+    map_finding,
+    numbers_finding,
+    price_sentence,
+    said_rows,
+)
 from gpuspec.story.common import (
     listed,
     time_with_interval,
@@ -107,6 +118,10 @@ from gpuspec.story.training import (
     scaling_finding,
     size_finding,
 )
+from gpuspec.story.validation import (
+    left_out_sentence,
+    validation_finding,
+)
 
 __all__ = [
     "age_sentences",
@@ -114,6 +129,8 @@ __all__ = [
     "answer_page",
     "answer_record",
     "arrivals_finding",
+    "audit_finding",
+    "audit_sentences",
     "backtest_finding",
     "bandwidth_finding",
     "bandwidth_sentences",
@@ -122,6 +139,7 @@ __all__ = [
     "break_even_sentences",
     "candidates_table",
     "chosen_point",
+    "claim_sentence",
     "claim_sentences",
     "class_finding",
     "confidence_sentence",
@@ -138,6 +156,7 @@ __all__ = [
     "error_table",
     "fleets_finding",
     "flips_finding",
+    "footnote_sentence",
     "form_finding",
     "form_sentences",
     "front_finding",
@@ -148,7 +167,10 @@ __all__ = [
     "kv_finding",
     "kv_sentence",
     "layouts_finding",
+    "left_out_sentence",
     "listed",
+    "map_caption",
+    "map_finding",
     "members_caption",
     "members_table",
     "mfu_finding",
@@ -158,6 +180,7 @@ __all__ = [
     "network_sentences",
     "nodes_finding",
     "nodes_sentences",
+    "numbers_finding",
     "offers_table",
     "option_finding",
     "option_sentences",
@@ -167,11 +190,13 @@ __all__ = [
     "plan_sentence",
     "plans_caption",
     "plans_table",
+    "price_sentence",
     "price_warnings",
     "published_finding",
     "published_sentences",
     "rejected_table",
     "roofline_finding",
+    "said_rows",
     "scale_finding",
     "scaling_finding",
     "sequences_finding",
@@ -190,6 +215,7 @@ __all__ = [
     "time_with_interval",
     "training_finding",
     "trend_finding",
+    "validation_finding",
     "waiting_finding",
     "ways_finding",
     "weights_sentence",

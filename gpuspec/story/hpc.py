@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gpuspec.catalog import Gpu
 from gpuspec.simulation import SimulationQuestion
-from gpuspec.story.common import listed, rows
+from gpuspec.story.common import listed, rows, time_with_interval
 
 SAME = 1.05
 """Speed-up up to which two GPUs are called equally fast."""
@@ -46,6 +47,8 @@ def _name(row: Any) -> str:
 def step_finding(table: pd.DataFrame, published: pd.DataFrame) -> str:
     """Say for which classes the newer of two GPUs is faster, and for which it is not."""
     old, new = table["gpu"].iloc[0], table["gpu"].iloc[-1]
+    if old == new:
+        return f"Only {new} was asked for: nothing to compare with"
     part = table[table["gpu"] == new]
     same = part[part["speed"] <= SAME]
     best = part.loc[part["speed"].idxmax()]
@@ -59,15 +62,17 @@ def step_finding(table: pd.DataFrame, published: pd.DataFrame) -> str:
 def step_sentences(table: pd.DataFrame, published: pd.DataFrame) -> str:
     """Name the classes that gain and those that do not, with what was published of them."""
     old, new = table["gpu"].iloc[0], table["gpu"].iloc[-1]
+    if old == new:
+        return f"Only {new} was asked for."
     part = table[table["gpu"] == new].sort_values("speed", ascending=False)
     gain = [_name(r) for _, r in part[part["speed"] > 1.2].iterrows()]
     none = [_name(r) for _, r in part[part["speed"] <= SAME].iterrows()]
     seen = published[(published["new"] == new) & (published["old"] == old)]
     said = []
     if gain:
-        said.append(f"**{new} is worth its memory for** {listed(gain)}.")
+        said.append(f"**{new} is clearly faster for** {listed(gain)}.")
     if none:
-        said.append(f"**It is no faster for** {listed(none)}: their units are the same.")
+        said.append(f"**It is no faster for** {listed(none)}.")
     if len(seen):
         groups = seen.groupby("workload", sort=False)["ratio"].median()
         words = [f"{name} {ratio:.2f}" for name, ratio in groups.items()]
@@ -92,7 +97,7 @@ def speed_sentences(question: SimulationQuestion, table: pd.DataFrame) -> str:
     said = []
     for r in rows(table):
         share = r.host_s / r.seconds
-        said.append(f"{r.gpu}: {r.seconds * 1e3:,.3g} ms a step, {share:.0%} of it the host's.")
+        said.append(f"{r.gpu}: {_time(r.seconds)} a step, {share:.0%} of it the host's.")
     said.append(
         "The times follow from the counts; what was held against measurements is their ratio."
     )
@@ -101,6 +106,10 @@ def speed_sentences(question: SimulationQuestion, table: pd.DataFrame) -> str:
         need = question.memory_bytes / 1e9
         said.append(f"The work needs {need:,.0f} GB on a GPU: it does not fit {listed(short)}.")
     return " ".join(said)
+
+
+def _time(seconds: float) -> str:
+    return time_with_interval(seconds, seconds, seconds).split(" (")[0]
 
 
 def amdahl_finding(question: SimulationQuestion, table: pd.DataFrame) -> str:
@@ -134,8 +143,8 @@ def nodes_sentences(question: SimulationQuestion, table: pd.DataFrame) -> str:
         worth = group[group["efficiency"] >= 0.5]
         last = worth.iloc[-1]
         said.append(
-            f"{name}: strong scaling keeps half of its efficiency up to {last['nodes']} nodes "
-            f"({last['gpus']} GPUs), where a step takes {last['seconds'] * 1e3:,.3g} ms."
+            f"{name}: strong scaling keeps half of its efficiency up to {last['gpus']} GPUs, where "
+            f"a step takes {_time(last['seconds'])}."
         )
     return " ".join(said)
 
@@ -147,7 +156,9 @@ def energy_finding(table: pd.DataFrame) -> str:
         for r in list(rows(table))[1:]
     ]
     first = table["gpu"].iloc[0]
-    return f"Energy to solution, in that of {first}: {listed(said)}" if said else first
+    if not said:
+        return f"Energy to solution on {first} alone: nothing to compare with"
+    return f"Energy to solution, in that of {first}: {listed(said)}"
 
 
 def dynamic_finding(table: pd.DataFrame) -> str:
@@ -165,20 +176,24 @@ def dynamic_finding(table: pd.DataFrame) -> str:
     return f"Over the best code without it, DPX brings Smith-Waterman {listed(said)}"
 
 
-def seven_times_sentences(table: pd.DataFrame, published: pd.DataFrame, new: str, old: str) -> str:
+def seven_times_sentences(table: pd.DataFrame, published: pd.DataFrame, new: Gpu, old: Gpu) -> str:
     """Say what "up to 7 times" compares, and what users of a program saw."""
-    ratio = table.set_index("compared")["ratio"]
-    emulated, plain, fused, half, same, _ = ratio.to_numpy()
+    if not new.dpx or old.dpx:
+        return f"The claim is about a GPU with DPX against one without: not {new.id} and {old.id}."
+    emulated, plain, fused, half, same, _ = table["ratio"].to_numpy()
     said = [
-        f"**Compared with what?** The claim is {new} over {old} on Smith-Waterman. By "
-        f"instructions, SMs and clock alone {new} is {same:.1f} times as fast with the same plain "
-        "code, "
+        f"**Compared with what?** The claim is H100 over A100 on Smith-Waterman. {new.id} has, by "
+        f"SMs and clock alone, {same:.1f} times the speed of {old.id} with the same plain code, "
         f"{fused:.1f} times with 32-bit DPX, {plain:.1f} times with two 16-bit cells to an "
         f"instruction against plain 32-bit integers, and {emulated:.1f} times where both run the "
-        "16-bit DPX functions, which the older GPU emulates. Seven lies between the last two: it "
-        "takes a baseline that does not use the older GPU's own packed arithmetic."
+        "16-bit DPX functions, which the older GPU emulates."
     ]
-    both = _program_ratios(published, new, old)
+    if plain < 7 < emulated:
+        said.append(
+            "Seven lies between the last two: it takes a baseline that does not use the older "
+            "GPU's own packed arithmetic."
+        )
+    both = _program_ratios(published, new.id, old.id)
     if both:
         said.append(
             f"**What does a user see?** Programs that are tuned for both: {listed(both)}. At the "
@@ -205,4 +220,6 @@ def claim_sentences(table: pd.DataFrame) -> str:
         if name != first:
             low, middle, high = np.quantile(group["speed"], [0.1, 0.5, 0.9])
             said.append(f"{name} {middle:.1f} (most between {low:.1f} and {high:.1f})")
-    return f"Over all classes, in speeds of {first}: {listed(said)}." if said else ""
+    if not said:
+        return f"Only {first} was asked for."
+    return f"Over all classes, in speeds of {first}: {listed(said)}."

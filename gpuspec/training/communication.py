@@ -36,15 +36,18 @@ class Ranks(BaseModel):
         groups = np.clip(stride, 1, node)
         return collective_seconds(operation, size, self.fabric, inside, nodes, groups)
 
-    def tensor(self, model: Model, tokens: Floats, sequence_parallel: Any, full: Any) -> Floats:
+    def tensor(
+        self, model: Model, tokens: Floats, sequence_parallel: Any, full: Any, fp8: bool = False
+    ) -> Floats:
         """Seconds a layer, both passes: four all-reduces, or gathers and scatters instead.
 
         Sequence parallelism gathers the inputs once more for the gradients of the weights;
-        full recomputation repeats the forward half.
+        full recomputation repeats the forward half. With FP8 what is gathered was cast before
+        (Transformer Engine, ``module/linear.py``); sums travel in 16 bit.
         """
         size, one = tokens * model.hidden * 2, np.ones_like(self.tp)
         reduced = self.collective("all_reduce", size, self.tp, one)
-        gathered = self.collective("all_gather", size, self.tp, one)
+        gathered = self.collective("all_gather", size / (1 + fp8), self.tp, one)
         scattered = self.collective("reduce_scatter", size, self.tp, one)
         both = np.where(sequence_parallel, 6 * gathered + 4 * scattered, 4 * reduced)
         more = np.where(sequence_parallel, 2 * gathered + 2 * scattered, 2 * reduced)
@@ -67,9 +70,11 @@ class Ranks(BaseModel):
         return np.asarray(2 * each * model.moe_layers / model.layers)
 
     def pipeline(self, model: Model, tokens: Floats, sequence_parallel: Any) -> Floats:
-        """Seconds of handing one micro-batch to the next stage."""
+        """Seconds of handing one micro-batch to the next stage, over the slowest hop there is."""
         size = tokens * model.hidden * 2 / np.where(sequence_parallel, self.tp, 1.0)
         stride = self.tp * self.cp * self.dp
+        node = float(self.fabric.island)
+        stride = np.where(stride * self.pp > node, np.maximum(stride, node), stride)
         return self.collective("point_to_point", size, np.minimum(self.pp, 2.0), stride)
 
     def data(self, gradients: Floats, weights: Floats, shards: Floats) -> dict[str, Floats]:

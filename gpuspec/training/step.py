@@ -72,6 +72,7 @@ def step_parts(
     attention: ArrayLike = "flash",
     balanced_stages: ArrayLike = False,
     offload_optimizer: ArrayLike = False,
+    document_tokens: ArrayLike = 0,
     fp8: bool = False,
     adapter: Adapter | None = None,
 ) -> dict[str, Floats]:
@@ -96,6 +97,9 @@ def step_parts(
         Whether the pipeline balances its stages by cost, output head included.
     offload_optimizer : array_like of bool
         Whether optimizer states lie in host memory and the CPU updates them (ZeRO-Offload).
+    document_tokens : array_like
+        Mean length of documents that are packed into a sequence and attend to themselves alone
+        (0: a sequence is one document).
     fp8 : bool
         Products in FP8 (attention, head and norms stay in BF16).
     adapter : Adapter, optional
@@ -139,6 +143,7 @@ def step_parts(
         attention=attention,
         balanced_stages=balanced_stages,
         offload_optimizer=offload_optimizer,
+        document_tokens=document_tokens,
         fp8=fp8,
         adapter=adapter,
     )
@@ -236,11 +241,15 @@ def _data_parallel(w: Work, micro: Any, t: Any) -> Any:
 
     ZeRO-0 reduces gradients once a step; ZeRO-1 and 2 scatter them and gather the weights
     once, beside the last micro-batch's backward and the first forward; ZeRO-3 gathers weights
-    for each pass and scatters gradients of each micro-batch.
+    for each pass and scatters gradients of each micro-batch. Under an interleaved schedule a
+    stage meets its chunks one after the other, a group of as many micro-batches as there are
+    stages each (Narayanan et al. 2021, arXiv:2104.04473, section 2.2): the collectives of all
+    chunks but one have the work of the other chunks' group beside them.
     """
     sharded = w["zero_stage"] >= 3
     once = np.where(w["zero_stage"] == 0, w["reduce"], w["scatter"] + w["gather"] + w["between"])
     each = (2 * w["gather"] + w["scatter"]) * w["microbatches"] + w["between"]
-    beside = micro * np.where(sharded, w["microbatches"], 1.0)
+    group = np.minimum(w["stages"], w["microbatches"]) * (1 - 1 / w["chunks"])
+    beside = micro * np.where(sharded, w["microbatches"], np.maximum(group, 1.0))
     shown = _exposed(np.where(sharded, each, once), beside, t.dp_exposed)
     return np.where(w["members"] > 1, shown, 0.0)

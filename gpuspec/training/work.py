@@ -58,6 +58,7 @@ def step_work(
     attention: ArrayLike = "flash",
     balanced_stages: ArrayLike = False,
     offload_optimizer: ArrayLike = False,
+    document_tokens: ArrayLike = 0,
     fp8: bool = False,
     adapter: Adapter | None = None,
 ) -> Work:
@@ -79,18 +80,21 @@ def step_work(
         found[f"routed_{direction}"] = routed
         head: list[tuple[Any, Any]] = [(np.ceil(model.vocab / tp), float(model.hidden))]
         found[f"head_{direction}"] = product_seconds(tokens, head, kernels, False, direction)
-    scores = score_elements(model, batch, seq, tp, cp)
+    document = np.asarray(document_tokens, float)
+    seen = np.where(document > 0, np.minimum(document, seq), seq)
+    pieces = batch * seq / seen
+    scores = score_elements(model, pieces, seen, tp, cp)
     bandwidth = kernels.gpu.bandwidth_bytes_s
     ranks = Ranks(fabric=fabric, tp=tp, pp=pp, dp=dp, cp=cp, ep=ep)
     found |= {
-        "flash": flash_seconds(model, batch, seq, tp, cp, kernels),
+        "flash": flash_seconds(model, pieces, seen, tp, cp, kernels),
         "score_products": unfused_product_seconds(model, scores, kernels),
         "score_pass": scores * 2 / bandwidth,
         "elementwise": elementwise_seconds(model, tokens, tp, sequence_parallel, kernels),
         "casts": cast_seconds(model, tokens, tp, kernels) * fp8,
         "unpack": unpack_seconds(model, tp, ep, kernels, adapter),
         "logit_pass": tokens * np.ceil(model.vocab / tp) * 4 / bandwidth,
-        "tp": ranks.tensor(model, tokens, sequence_parallel, full),
+        "tp": ranks.tensor(model, tokens, sequence_parallel, full, fp8),
         "cp": ranks.context(model, batch, seq),
         "ep": ranks.experts(model, tokens),
         "pp": ranks.pipeline(model, tokens, sequence_parallel),

@@ -5,7 +5,11 @@ from typing import Any
 
 import pandas as pd
 
-from gpuspec.errors import UnknownNameError
+from gpuspec.calibration import inference_errors
+from gpuspec.calibration.collectives import collective_errors
+from gpuspec.calibration.hpc import hpc_errors
+from gpuspec.calibration.training import training_errors
+from gpuspec.errors import InputError, UnknownNameError
 from gpuspec.validation import collectives, hpc, inference, training
 from gpuspec.validation.collectives import held_out_collectives, validate_collectives
 from gpuspec.validation.common import (
@@ -43,8 +47,21 @@ _COLUMNS = {
     "collectives": collectives.COLUMNS,
     "hpc": hpc.COLUMNS,
 }
+_ERRORS = {
+    "inference": inference_errors,
+    "training": training_errors,
+    "collectives": collective_errors,
+    "hpc": hpc_errors,
+}
 KINDS = tuple(_VALIDATE)
 """What may have been measured."""
+SPLITS = {
+    "inference": ("quantity", "gpu", "era", "model"),
+    "training": ("framework", "gpu", "model", "precision"),
+    "collectives": ("operation", "link", "size", "reach"),
+    "hpc": ("workload", "gpu", "kind", "how"),
+}
+"""Columns by which a reader sees the errors of each kind, the most telling first."""
 
 
 def validate(path: str | Path, kind: str = "inference") -> Validation:
@@ -64,7 +81,57 @@ def validate(path: str | Path, kind: str = "inference") -> Validation:
         be used are listed in ``skipped`` with their line.
     """
     _known(kind)
-    return _VALIDATE[kind](path)
+    try:
+        return _VALIDATE[kind](path)
+    except InputError as error:
+        other = _kind_of(path)
+        if other in (None, kind):
+            raise
+        raise InputError("kind", kind, f"{path} has the columns of {other}") from error
+
+
+def _kind_of(path: str | Path) -> str | None:
+    """Return the kind whose columns a file has, if any."""
+    for kind, columns in _COLUMNS.items():
+        try:
+            read_table(path, columns)
+        except InputError:
+            continue
+        return kind
+    return None
+
+
+def validation_of(measurements: str | Path = "", kind: str = "inference") -> Validation:
+    """Return `validate` of a file, or `held_out` where no file is given.
+
+    Raises
+    ------
+    InputError
+        As `validate`; also when no row of the file can be used, with the first reason.
+    """
+    if not str(measurements):
+        return held_out(kind)
+    found = validate(measurements, kind)
+    if found.rows.empty:
+        first = found.skipped[["line", "reason"]].head(1).to_records(index=False).tolist()
+        why = "".join(f"; line {line}: {reason}" for line, reason in first)
+        raise InputError("measurements", str(measurements), f"none of its rows can be used{why}")
+    return found
+
+
+def stated_errors(kind: str = "inference") -> pd.DataFrame:
+    """Return the held-out errors behind the intervals of a kind, as a table to read."""
+    _known(kind)
+    names = {
+        "rows": "Rows",
+        "sources": "Sources",
+        "median_error": "Median error",
+        "p90_error": "90th percentile",
+        "low": "Low",
+        "high": "High",
+        "coverage": "Coverage",
+    }
+    return _ERRORS[kind]().rename(columns=names)[list(names.values())].rename_axis("Quantity")
 
 
 def held_out(kind: str = "inference") -> Validation:
@@ -95,6 +162,7 @@ def _known(kind: str) -> None:
 __all__ = [
     "KINDS",
     "PLACES",
+    "SPLITS",
     "Validation",
     "compared",
     "error_table",
@@ -102,6 +170,8 @@ __all__ = [
     "ratio_summary",
     "ratio_table",
     "read_measurements",
+    "stated_errors",
     "validate",
+    "validation_of",
     "worst",
 ]

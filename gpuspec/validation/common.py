@@ -245,7 +245,7 @@ def _about(rows: pd.DataFrame) -> dict[str, Any]:
         lengths = [f"{i:,.0f} / {o:,.0f}" for i, o in zip(rows["isl"], rows["osl"], strict=True)]
         return {"Model": rows["model"], "ISL / OSL": lengths, "Metric": rows["metric"]}
     if "workload" in rows:
-        names = {"workload": "Class", "case": "Case", "metric": "Metric"}
+        names = {"workload": "Class", "case": "Input", "metric": "Metric"}
     elif "framework" in rows:
         names = {"model": "Model", "framework": "Framework", "precision": "Precision"}
     else:

@@ -17,7 +17,14 @@ from gpuspec.calibration.hpc import (
 )
 from gpuspec.catalog import gpu as _any_gpu
 from gpuspec.errors import InputError, UnknownNameError
-from gpuspec.measurements.hpc import Rows, matched_speeds, predictable, prepared_hpc
+from gpuspec.measurements.hpc import (
+    Rows,
+    hpc_measurements,
+    matched_speeds,
+    predictable,
+    prepared_hpc,
+    unusable,
+)
 from gpuspec.validation.common import (
     Columns,
     Validation,
@@ -27,7 +34,7 @@ from gpuspec.validation.common import (
     read_table,
     remembered,
 )
-from gpuspec.workloads import machine
+from gpuspec.workloads import machine, workloads
 from gpuspec.workloads import workload as _any_workload
 
 COLUMNS = Columns(
@@ -121,7 +128,7 @@ def _ratios(rows: pd.DataFrame) -> pd.DataFrame:
     speed, guess = rows["measured"].to_numpy(float), rows["predicted"].to_numpy(float)
     return pd.DataFrame(
         {
-            "pair": pairs["pair"],
+            "pair": [_families(name) for name in pairs["pair"]],
             "case_id": rows["case_id"].to_numpy()[new],
             "measured": speed[new] / speed[old],
             "predicted": guess[new] / guess[old],
@@ -132,11 +139,20 @@ def _ratios(rows: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def _families(pair: str) -> str:
+    """Return a pair as families of GPUs: there are too many cards to read one by one."""
+    new, old = (name.split("-")[0] for name in pair.split(" / "))
+    return f"{new} / {old}" if new != old else f"two {new}s"
+
+
 def held_out_hpc() -> Validation:
     """Return the shipped measurements beside predictions by fits that left out their source."""
-    rows = prepared_rows()
-    rows = rows.assign(
-        line=np.arange(len(rows)) + 2, predicted=rows["case_id"].map(held_out_speeds())
-    )
-    reasons = pd.Series(np.where(rows["predicted"] > 0, "", "no held-out value is stored"))
-    return _validation(rows[reasons == ""].reset_index(drop=True), left_out(rows, reasons))
+    rows, raw = prepared_rows(), hpc_measurements()
+    raw = raw.assign(line=np.arange(len(raw)) + 2)
+    known = set(workloads().index)
+    reasons: Any = pd.Series([unusable(row, known) for row in raw.to_dict("records")], dtype=object)
+    there = raw["case_id"].isin(rows["case_id"])
+    reasons[~there & (reasons == "")] = NO_PARTNER
+    rows = rows.assign(predicted=rows["case_id"].map(held_out_speeds()))
+    rows = rows.merge(raw[["case_id", "line"]], on="case_id")
+    return _validation(rows, left_out(raw, reasons))

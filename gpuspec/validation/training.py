@@ -61,11 +61,11 @@ COLUMNS = Columns(
         "seq_len": True,
         "value": True,
         **dict.fromkeys(("global_batch", "micro_batch", "tp", "pp", "cp", "ep", "dp"), False),
-        **dict.fromkeys(("interleave", "zero_stage", "shard_gpus"), False),
+        **dict.fromkeys(("interleave", "zero_stage", "shard_gpus", "document_tokens"), False),
         **dict.fromkeys(("node_network_gb_s", "mfu_peak_tflops"), False),
     },
     least={
-        **dict.fromkeys(("n_gpus", "seq_len", "global_batch", "micro_batch"), 1),
+        **dict.fromkeys(("n_gpus", "seq_len", "global_batch", "micro_batch", "document_tokens"), 1),
         **dict.fromkeys(("tp", "pp", "cp", "ep", "dp", "interleave", "shard_gpus"), 1),
         "zero_stage": 0,
     },

@@ -1,5 +1,9 @@
 """Control panels for JupyterLab: widgets around the same calls that made the static picture."""
 
+from gpuspec.widgets.claims import (
+    claims_panel,
+    show_claims,
+)
 from gpuspec.widgets.cost import (
     cost_panel,
 )
@@ -30,11 +34,13 @@ from gpuspec.widgets.training import (
 
 __all__ = [
     "Panel",
+    "claims_panel",
     "cost_panel",
     "decision_panel",
     "inference_panel",
     "interconnect_panel",
     "serving_panel",
+    "show_claims",
     "simulation_panel",
     "tenants_panel",
     "training_panel",

@@ -1,0 +1,239 @@
+"""The audit: every claim with its checks, its verdict, and the tables that show them."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict
+
+from gpuspec.calibration import inference_errors
+from gpuspec.calibration.training import training_errors
+from gpuspec.claims import hpc, inference, links, machines, purchase, training
+from gpuspec.claims.question import ClaimsQuestion
+from gpuspec.claims.records import Claim, claims, verdict_word
+from gpuspec.claims.verdict import FALSE, MISLEADING, TRUE, WHEN, Check, Verdict, joined, judged
+
+WORDS = {
+    "params_b": "models of {}B",
+    "context": "prompts of {} tokens",
+    "answer": "answers of {} tokens",
+    "gpus": "{} GPU",
+    "weights": "weights in {}",
+    "requests": "{} requests in flight",
+    "limit_s": "a limit of {} s",
+    "rival": "rivals {}",
+    "seq_len": "sequences of {} tokens",
+    "precision": "products in {}",
+    "share_given": "a share of {} of the memory given to the engine",
+    "where": "{}",
+    "link": "links {}",
+    "part": "{}",
+    "nodes": "{} nodes",
+    "pair": "{}",
+    "tp": "{} card for a model",
+    "tuning": "{}",
+    "path": "PCIe {}",
+    "price": "a price of {} times the older GPU's",
+    "filled": "weights that fill {} of the older GPUs' memory",
+    "work": "the work is {}",
+    "gpu": "on {}",
+    "new": "on {}",
+    "bound": "the limit is {}",
+    "kind": "the work is a {}",
+    "name": "{}",
+    "algorithm": "{}",
+    "cells": "cells of {}",
+    "compared": "the comparison is with {}",
+    "vendor": "rivals of {} alone",
+    "resource": "{}",
+}
+"""How a condition says each setting."""
+AUDITS: dict[str, Callable[[ClaimsQuestion], list[Check]]] = {
+    "C01": training.c01,
+    "C02": inference.c02,
+    "C03": machines.c03,
+    "C04": training.c04,
+    "C05": hpc.c05,
+    "C06": hpc.c06,
+    "C07": machines.c07,
+    "C08": training.c08,
+    "C09": purchase.c09,
+    "C10": purchase.c10,
+    "C11": inference.c11,
+    "C12": inference.c12,
+    "C13": hpc.c13,
+    "C14": machines.c14,
+    "C15": inference.c15,
+    "C16": links.c16,
+    "C17": links.c17,
+    "C18": inference.c18,
+    "C19": hpc.c19,
+    "C20": purchase.c20,
+    "C21": purchase.c21,
+    "C22": inference.c22,
+    "C23": purchase.c23,
+    "C24": purchase.c24,
+    "C25": inference.c25,
+    "C26": purchase.c26,
+    "C27": links.c27,
+    "C28": machines.c28,
+}
+
+
+class Finding(BaseModel):
+    """A claim, what was tested of it, and the verdicts."""
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+
+    claim: Claim
+    checks: tuple[Check, ...]
+    parts: tuple[Verdict, ...]
+    verdict: Verdict
+
+    @property
+    def deciding(self) -> int:
+        """Return the place of the check that decides: the first that fails or is conditional."""
+        kinds = [v.word for v in self.parts]
+        order = (FALSE, MISLEADING, WHEN, TRUE)
+        return kinds.index(next(word for word in order if word in kinds))
+
+
+def audit(question: ClaimsQuestion, ids: Sequence[str] | None = None) -> list[Finding]:
+    """Return the finding on each claim asked for, or on all, in their order."""
+    found = []
+    for name, claim in claims().items():
+        if (ids is None or name in ids) and name in AUDITS:
+            checks = AUDITS[name](question)
+            parts = [judged(check, WORDS) for check in checks]
+            verdict = joined(parts, [check.label for check in checks])
+            found.append(
+                Finding(claim=claim, checks=tuple(checks), parts=tuple(parts), verdict=verdict)
+            )
+    return found
+
+
+def verdicts_table(findings: Sequence[Finding], language: str = "en") -> pd.DataFrame:
+    """Return one row a claim: what it says, the verdict, our estimate, published figures.
+
+    Columns: ``id``, ``statement``, ``verdict`` (with the condition, or why not), ``evidence``
+    (of the check that decides).
+    """
+    rows = [
+        (
+            f.claim.id,
+            f.claim.statement(language),
+            verdict_text(f.verdict, language),
+            evidence_text(f.checks[f.deciding]),
+        )
+        for f in findings
+    ]
+    return pd.DataFrame(rows, columns=["id", "statement", "verdict", "evidence"])
+
+
+def verdict_text(verdict: Verdict, language: str = "en") -> str:
+    """Say a verdict with its condition, or with the reason."""
+    word = verdict_word(verdict.word, language)
+    if not verdict.condition:
+        return word
+    between = " " if verdict.word == WHEN and language == "en" else ": "
+    return f"{word}{between}{verdict.condition}"
+
+
+def evidence_text(check: Check) -> str:
+    """Say what is compared, our estimate with its interval, and what was published."""
+    seen = published_text(check)
+    what = check.what[0].upper() + check.what[1:]
+    return f"{what}: {estimate_text(check)}" + (f"; published {seen}" if seen else "")
+
+
+def checks_table(findings: Sequence[Finding], language: str = "en") -> pd.DataFrame:
+    """Return one row a check: what was tested, the range, how often it holds, the verdict."""
+    rows = [
+        (
+            f.claim.id,
+            check.what,
+            range_text(check),
+            estimate_text(check),
+            len(check.grid),
+            part.share,
+            published_text(check),
+            verdict_word(part.word, language),
+            part.condition,
+        )
+        for f in findings
+        for check, part in zip(f.checks, f.parts, strict=True)
+    ]
+    columns = ["id", "tested", "range", "estimate", "settings", "share", "published"]
+    return pd.DataFrame(rows, columns=[*columns, "verdict", "when"])
+
+
+def errors_table(question: ClaimsQuestion) -> pd.DataFrame:
+    """Return the held-out errors of the ratios that verdicts rest on: any pair, and those asked.
+
+    Index ``ratio``; columns ``rows``, ``sources``, ``median_error``, ``p90_error``, ``low``,
+    ``high``.
+    """
+    q, parts = question, []
+    asked = (f"{q.h100.id} / {q.a100.id}", f"{q.h200.id} / {q.h100.id}")
+    names = {"ratio": "any pair of GPUs", "fp8 ratio": "FP8 over BF16"}
+    names |= {f"ratio {pair}": pair for pair in asked}
+    for kind, errors in (("serving", inference_errors()), ("training", training_errors())):
+        part = errors[errors.index.isin(list(names))]
+        parts.append(part.rename(index={n: f"{kind}, {words}" for n, words in names.items()}))
+    columns = ["rows", "sources", "median_error", "p90_error", "low", "high"]
+    return pd.concat(parts)[columns].rename_axis("ratio")
+
+
+def estimate_text(check: Check) -> str:
+    """Say the smallest and the largest estimate, and how far their intervals reach."""
+    grid = check.grid
+    if check.unit == "yes":
+        return f"{int((grid['value'] >= 1).sum())} of {len(grid)}"
+    finite = grid[np.isfinite(grid["value"].to_numpy(float))]
+    if finite.empty:
+        return "the older GPU serves none"
+    span = _span(finite["value"].min(), finite["value"].max(), check.unit)
+    low, high = finite["low"].min(), finite["high"].max()
+    exact = bool((finite["low"] == finite["value"]).all())
+    said = span if exact else f"{span} ({_number(low)} to {_number(high)})"
+    return said + (", or the older GPU serves none" if len(finite) < len(grid) else "")
+
+
+def published_text(check: Check) -> str:
+    """Say the published figures: smallest, median, largest, how many; empty where none."""
+    seen = check.measured["value"]
+    if not len(seen):
+        return ""
+    if len(seen) == 1:
+        return f"{_number(seen.iloc[0])} (1)"
+    ends = f"{_number(seen.min())} to {_number(seen.max())}"
+    return f"{ends}, median {_number(seen.median())} ({len(seen)})"
+
+
+def range_text(check: Check) -> str:
+    """Say which values make the statement true."""
+    least, most = check.least, check.most
+    if check.unit == "yes":
+        return "yes"
+    if np.isfinite(least) and np.isfinite(most):
+        same = least == most
+        return _number(least) if same else f"{_number(least)} to {_number(most)}"
+    return f"at least {_number(least)}" if np.isfinite(least) else f"at most {_number(most)}"
+
+
+def _span(least: Any, most: Any, unit: str) -> str:
+    ends = list(dict.fromkeys([_number(least), _number(most)]))
+    return f"{' to '.join(ends)} {unit}".strip()
+
+
+def _number(value: Any) -> str:
+    """Write a number with two or three digits.
+
+    >>> [_number(v) for v in (0.0834, 2.746, 31.4, 15616.0)]
+    ['0.083', '2.7', '31', '15,616']
+    """
+    value = float(value)
+    if value == round(value) or abs(value) >= 10:
+        return f"{value:,.0f}"
+    return f"{value:.2f}" if 0.1 <= abs(value) < 2 else f"{value:.2g}"

@@ -1,0 +1,155 @@
+"""Maps of the settings where a claim holds: two settings across, the others fixed."""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict
+
+from gpuspec.claims.audit import Finding
+from gpuspec.claims.verdict import Check, within
+from gpuspec.errors import InputError, UnknownNameError
+from gpuspec.models import model
+
+NEAR = 1.5
+"""Factor within which a published setting counts as that of a cell."""
+AXES: dict[str, tuple[int, str, str, dict[str, Any]]] = {
+    "C01": (0, "model", "seq_len", {"precision": "FP8"}),
+    "C02": (1, "model", "limit_s", {}),
+    "C08": (0, "model", "seq_len", {"precision": "BF16"}),
+    "C09": (1, "model", "price", {"precision": "BF16", "seq_len": 4096}),
+    "C10": (1, "model", "price", {"weights": "BF16", "context": 2048}),
+    "C11": (1, "model", "context", {"weights": "FP8", "gpus": 4}),
+    "C12": (0, "model", "context", {"weights": "FP8", "gpus": 1, "answer": 1024}),
+    "C06": (0, "algorithm", "compared", {"cells": "16 bit"}),
+    "C13": (0, "name", "gpu", {"kind": "application"}),
+    "C15": (0, "model", "context", {"weights": "BF16", "gpus": 4}),
+    "C16": (0, "link", "params_b", {}),
+    "C18": (0, "context", "requests", {"weights": "FP8"}),
+    "C19": (0, "work", "price", {}),
+    "C20": (1, "model", "price", {"weights": "BF16", "context": 2048}),
+    "C22": (0, "rival", "context", {"gpus": 8, "weights": "FP8"}),
+    "C23": (0, "model", "context", {"weights": "BF16", "gpus": 8}),
+    "C24": (0, "model", "price", {"weights": "BF16", "gpus": 1}),
+    "C25": (0, "model", "context", {"weights": "BF16", "gpus": 1}),
+    "C26": (1, "model", "price", {"weights": "BF16", "gpus": 8}),
+    "C27": (1, "model", "tp", {"pair": "h100-pcie-80 / h100-sxm-80"}),
+}
+"""For each claim with a map: the check, down, across, and how the other settings are fixed."""
+
+
+class ClaimMap(BaseModel):
+    """The estimates of one check over two settings."""
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+
+    check: Check
+    down: str
+    across: str
+    fixed: dict[str, Any]
+    cells: pd.DataFrame
+    """Median estimate over the settings that are not fixed; NaN where there is none."""
+    holds: pd.DataFrame
+    """Where it lies in the range."""
+    published: pd.DataFrame
+    """Median of the published figures of nearly these settings; NaN where there are none."""
+
+    @property
+    def share(self) -> float:
+        """Return the share of the cells in which the statement holds."""
+        known = ~np.isnan(self.cells.to_numpy(float))
+        return float(self.holds.to_numpy()[known].mean()) if known.any() else float("nan")
+
+
+def claim_map(finding: Finding, fixed: Mapping[str, Any] | None = None) -> ClaimMap:
+    """Return the map of a claim.
+
+    Parameters
+    ----------
+    fixed : mapping, optional
+        Settings by column of the grid, over those of `AXES`; a value that the grid lacks is
+        replaced by the nearest (numbers) or dropped (words).
+
+    Raises
+    ------
+    UnknownNameError
+        The claim has no map.
+    InputError
+        No setting of the grid is left.
+    """
+    name = finding.claim.id
+    if name not in AXES:
+        raise UnknownNameError("claim", name, AXES)
+    place, down, across, usual = AXES[name]
+    check = finding.checks[place]
+    grid, kept = check.grid, {}
+    for column, value in {**usual, **(fixed or {})}.items():
+        if column in grid and column not in (down, across):
+            grid, kept[column] = _fixed(grid, column, value)
+    if grid.empty:
+        raise InputError("claim", name, "no setting of its grid is left")
+    if down == "model" and "params_b" in grid:
+        grid = grid.sort_values("params_b", kind="stable")
+    rows = list(dict.fromkeys(grid[down]))
+    values = grid.pivot_table(
+        index=down, columns=across, values="value", aggfunc=_middle, sort=False
+    )
+    values = values.reindex(index=rows, columns=sorted(values.columns))
+    holds = values.map(lambda v: bool(within(v, check.least, check.most)))
+    return ClaimMap(
+        check=check,
+        down=down,
+        across=across,
+        fixed=kept,
+        cells=values,
+        holds=holds,
+        published=_published(check, grid, values, across, kept),
+    )
+
+
+def _middle(values: "pd.Series[float]") -> float:
+    """Return the median; of an even number of values the lower one, so that none is made up."""
+    ordered = np.sort(values.to_numpy(float))
+    return float(ordered[(len(ordered) - 1) // 2])
+
+
+def _fixed(grid: pd.DataFrame, column: str, value: Any) -> tuple[pd.DataFrame, Any]:
+    levels = list(dict.fromkeys(grid[column]))
+    if value not in levels:
+        if not isinstance(value, int | float):
+            return grid, "any"
+        value = min(levels, key=lambda v: abs(np.log(v / value)))
+    return grid[grid[column] == value], value
+
+
+@lru_cache(512)
+def _billions(name: str) -> float:
+    try:
+        return model(name).params / 1e9
+    except InputError:
+        return float("nan")
+
+
+def _published(
+    check: Check, grid: pd.DataFrame, values: pd.DataFrame, across: str, kept: dict[str, Any]
+) -> pd.DataFrame:
+    """Return the median of published figures near each cell, by model size and by length."""
+    blank = pd.DataFrame(np.nan, index=values.index, columns=values.columns)
+    seen = check.measured
+    if values.index.name != "model" or "model" not in seen or across not in seen:
+        return blank
+    for column in ("gpus", "weights"):
+        if column in seen and column in kept:
+            seen = seen[seen[column] == kept[column]]
+    sizes = grid.drop_duplicates("model").set_index("model")["params_b"]
+    params = np.array([_billions(str(name)) for name in seen["model"]], float)
+    lengths = seen[across].to_numpy(float)
+    for row in blank.index:
+        near = np.abs(np.log(params / sizes[row])) <= np.log(NEAR)
+        for column in blank.columns:
+            close = near & (np.abs(np.log(lengths / column)) <= np.log(NEAR))
+            if close.any():
+                blank.loc[row, column] = float(seen["value"][close].median())
+    return blank

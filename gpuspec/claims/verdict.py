@@ -1,0 +1,216 @@
+"""Verdicts by rule: how often a statement holds over a grid of settings, and under what condition.
+
+A grid is a table with a column for each setting, then ``value``, ``low`` and ``high`` (80 %
+interval of the estimate). A statement is a range that the value must lie in.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict
+
+TRUE, WHEN, MISLEADING, FALSE = "true", "true when", "misleading", "false"
+WORDS = (TRUE, WHEN, MISLEADING, FALSE)
+NEARLY_ALL = 0.9
+"""Share of settings from which a statement counts as true without condition."""
+HARDLY_ANY = 0.1
+"""Share of settings below which no condition is looked for."""
+PURE = 0.85
+"""Share of the settings under a condition in which the statement must hold."""
+WORTH = 0.05
+"""Gain in separation that a second condition must bring."""
+FIGURES = ("value", "low", "high")
+NAMES = ("model", "name")
+"""Columns that name a setting without describing it: no condition is looked for in them."""
+
+
+class Check(BaseModel):
+    """One thing that is tested of a claim: a grid of estimates, a range, published figures."""
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+
+    label: str
+    """What is tested, in a few words, such as "10 GbE"."""
+    what: str
+    """What is compared, such as "throughput of H200 over H100"."""
+    grid: pd.DataFrame
+    least: float = -np.inf
+    most: float = np.inf
+    unit: str = "times"
+    """Unit of the value; ``yes`` for a question of which 1 is yes."""
+    any_will_do: bool = False
+    """The statement says "up to": one ordinary setting that reaches it is enough."""
+    measured: pd.DataFrame = pd.DataFrame({"value": [], "source": []})
+    """Published figures beside it: ``value``, ``source``."""
+
+
+class Verdict(BaseModel):
+    """What the rule says of a check or of a claim."""
+
+    model_config = ConfigDict(frozen=True)
+
+    word: str
+    condition: str = ""
+    """In words: when it holds, or why not."""
+    share: float = np.nan
+    """Share of the settings in which the central estimate lies in the range."""
+    possible: float = np.nan
+    """Share of the settings whose interval reaches into the range."""
+    measured_share: float = np.nan
+    """Share of the published figures in the range; NaN where there are none."""
+
+
+def within(values: Any, least: float, most: float) -> np.ndarray:
+    """Return where `values` lie between `least` and `most`, ends included."""
+    values = np.asarray(values, float)
+    return np.asarray((values >= least) & (values <= most))
+
+
+def judged(check: Check, words: Mapping[str, str] | None = None) -> Verdict:
+    """Return the verdict on one check.
+
+    The rule, in order: `FALSE` where no interval and no published figure reaches the range;
+    `TRUE` where the central estimate does in nearly all settings and at least half of the
+    published figures do; `WHEN` where one or two settings separate those in which it does;
+    `MISLEADING` for the rest. "Up to" needs more than `HARDLY_ANY` of the settings alone.
+
+    Parameters
+    ----------
+    words : mapping of str to str, optional
+        How to say a column of the grid in a condition; see `condition_words`.
+    """
+    grid, ends = check.grid, (check.least, check.most)
+    good = within(grid["value"], *ends)
+    reach = good | (
+        (grid["low"].to_numpy(float) <= ends[1]) & (grid["high"].to_numpy(float) >= ends[0])
+    )
+    share, possible = float(good.mean()), float(reach.mean())
+    seen = within(check.measured["value"], *ends)
+    measured = float(seen.mean()) if len(seen) else np.nan
+    said = {"share": share, "possible": possible, "measured_share": measured}
+    if possible == 0 and not measured > 0:
+        return Verdict(word=FALSE, condition="in none of the settings", **said)
+    if share >= NEARLY_ALL or (check.any_will_do and share >= 0.5):
+        if measured >= 0.5 or not len(seen):
+            return Verdict(word=TRUE, **said)
+        text = f"software is as good as assumed: {measured:.0%} of {len(seen)} published cases are"
+        return Verdict(word=WHEN if measured > 0 else MISLEADING, condition=text, **said)
+    found = condition(grid, good) if share >= HARDLY_ANY else None
+    if found is not None:
+        return Verdict(word=WHEN, condition=condition_words(found, words), **said)
+    text = f"in {share:.0%} of the settings" if share else "only within the error of the estimate"
+    text = text if possible else "in none of the settings"
+    text += f", in {measured:.0%} of the published cases" if measured > 0 else ""
+    return Verdict(word=MISLEADING, condition=text, **said)
+
+
+def joined(verdicts: list[Verdict], names: list[str]) -> Verdict:
+    """Return the verdict on a claim of several parts.
+
+    All true: true. All false: false. True or true under conditions: true when the conditions
+    hold. Anything else is half right: misleading, and the words say which half.
+    """
+    if len(verdicts) == 1:
+        return verdicts[0]
+    kinds = {v.word for v in verdicts}
+    share = float(np.mean([v.share for v in verdicts]))
+    if len(kinds) == 1 and kinds <= {TRUE, FALSE}:
+        return Verdict(word=kinds.pop(), share=share)
+    if kinds <= {TRUE, WHEN}:
+        text = "; ".join(v.condition for v in verdicts if v.word == WHEN)
+        return Verdict(word=WHEN, condition=text, share=share)
+    wrong = [n for n, v in zip(names, verdicts, strict=True) if v.word in (FALSE, MISLEADING)]
+    right = [n for n, v in zip(names, verdicts, strict=True) if v.word not in (FALSE, MISLEADING)]
+    text = "does not hold: " + ", ".join(wrong) + ("; holds: " + ", ".join(right) if right else "")
+    return Verdict(word=FALSE if kinds == {FALSE} else MISLEADING, condition=text, share=share)
+
+
+def condition(grid: pd.DataFrame, good: np.ndarray) -> list[tuple[str, str, Any]] | None:
+    """Return the one or two tests on settings that best separate where a statement holds.
+
+    Each test is (column, ``"at least"``, ``"at most"``, ``"from"``, ``"is"`` or ``"is not"``,
+    value; two of them for ``"from"``). At least `PURE` of
+    the settings that pass must hold, at least `HARDLY_ANY` of all must pass; a second test must
+    be worth `WORTH`. None where nothing separates.
+    """
+    tests, masks = _tests(grid)
+    if not tests:
+        return None
+    inside, held = masks.astype(float), np.asarray(good, float)
+    single = _separation(inside @ held, inside.sum(axis=1), held)
+    both = _separation((inside * held) @ inside.T, inside @ inside.T, held)
+    columns = np.array([t[0] for t in tests])
+    both[columns[:, None] == columns[None, :]] = -np.inf
+    one, pair = float(single.max()), float(both.max())
+    if max(one, pair) <= 0:
+        return None
+    if one >= pair - WORTH:
+        return [tests[int(single.argmax())]]
+    first, second = np.unravel_index(int(both.argmax()), both.shape)
+    return [tests[first], tests[second]]
+
+
+def _separation(hits: np.ndarray, passed: np.ndarray, held: np.ndarray) -> np.ndarray:
+    """Return share of the holding settings found less share of the others let through."""
+    rest = len(held) - held.sum()
+    pure = hits >= PURE * np.maximum(passed, 1e-9)
+    enough = passed >= max(HARDLY_ANY * len(held), 1)
+    score = hits / max(held.sum(), 1) - (passed - hits) / max(rest, 1)
+    return np.where(pure & enough, score, -np.inf)
+
+
+def _tests(grid: pd.DataFrame) -> tuple[list[tuple[str, str, Any]], np.ndarray]:
+    """Return every test on one column, and where each passes."""
+    tests: list[tuple[str, str, Any]] = []
+    masks = []
+    for column in grid.columns.difference([*FIGURES, *NAMES], sort=False):
+        values = grid[column]
+        levels = sorted(values.unique())
+        if pd.api.types.is_numeric_dtype(values):
+            tests += [(column, "at least", v) for v in levels[1:]]
+            masks += [values >= v for v in levels[1:]]
+            tests += [(column, "at most", v) for v in levels[:-1]]
+            masks += [values <= v for v in levels[:-1]]
+            inner = [(a, b) for i, a in enumerate(levels[1:-1]) for b in levels[1:-1][i:]]
+            tests += [(column, "from", ends) for ends in inner]
+            masks += [values.between(*ends) for ends in inner]
+        elif len(levels) > 1:
+            tests += [(column, "is", v) for v in levels]
+            masks += [values == v for v in levels]
+            tests += [(column, "is not", v) for v in levels if len(levels) > 2]
+            masks += [values != v for v in levels if len(levels) > 2]
+    return tests, np.array([m.to_numpy() for m in masks]).reshape(len(tests), len(grid))
+
+
+def condition_words(
+    tests: list[tuple[str, str, Any]], words: Mapping[str, str] | None = None
+) -> str:
+    """Say a condition; `words` maps a column to a phrase with ``{}`` for its test.
+
+    >>> condition_words([("gpus", "at most", 2)], {"gpus": "{} GPUs serve"})
+    'at most 2 GPUs serve'
+    """
+    said = []
+    for column, test, value in tests:
+        phrase = (words or {}).get(column, f"{column} {{}}")
+        said.append(phrase.format(_amount(test, value)))
+    return " and ".join(said)
+
+
+def _amount(test: str, value: Any) -> str:
+    """Say a test's value: numbers with three digits, ranges with "to"."""
+    ends = value if isinstance(value, tuple) else (value,)
+    written = [
+        f"{v:,.3g}" if isinstance(v, int | float | np.number) and v < 1000 else _plain(v)
+        for v in ends
+    ]
+    amount = " to ".join(dict.fromkeys(written))
+    return {"is": amount, "from": amount, "is not": f"other than {amount}"}.get(
+        test, f"{test} {amount}"
+    )
+
+
+def _plain(value: Any) -> str:
+    return f"{value:,.0f}" if isinstance(value, int | float | np.number) else str(value)

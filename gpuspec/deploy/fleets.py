@@ -1,0 +1,77 @@
+"""Throughput of a number of GPUs that serve one model, over many lengths in one call."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+
+from gpuspec.deploy.layouts import SIZES, impossible
+from gpuspec.deploy.question import inference_question
+from gpuspec.inference import max_concurrency, maximum_load
+from gpuspec.models import Model
+
+
+@lru_cache(4096)
+def fleet_rates(
+    model: str | Model,
+    gpu: str,
+    weight: str,
+    isl: tuple[int, ...],
+    osl: tuple[int, ...],
+    counts: Sequence[int] = (8,),
+) -> np.ndarray:
+    """Return the largest throughput of fleets of one GPU kind, in output tokens/s.
+
+    Each fleet is filled with replicas of the tensor-parallel size that gives most.
+
+    Parameters
+    ----------
+    isl, osl : tuple of int
+        Tokens of prompts and of answers, pairwise.
+    counts : tuple of int
+        GPUs of a fleet.
+
+    Returns
+    -------
+    ndarray of shape (counts, lengths)
+        0 where not one request fits, NaN where the model ends before prompt and answer.
+    """
+    return _fleets(model, gpu, weight, isl, osl, counts)[0]
+
+
+@lru_cache(4096)
+def fleet_requests(
+    model: str | Model,
+    gpu: str,
+    weight: str,
+    isl: tuple[int, ...],
+    osl: tuple[int, ...],
+    counts: Sequence[int] = (8,),
+) -> np.ndarray:
+    """Return the most requests that fleets hold at once; arguments as in `fleet_rates`."""
+    return _fleets(model, gpu, weight, isl, osl, counts)[1]
+
+
+def _fleets(
+    model: str | Model,
+    gpu: str,
+    weight: str,
+    isl: tuple[int, ...],
+    osl: tuple[int, ...],
+    counts: Sequence[int],
+) -> tuple[np.ndarray, np.ndarray]:
+    q = inference_question(model, gpu, weight, isl=1, osl=1)
+    prompts, tokens = np.array(isl, float), np.array(osl, float)
+    rates, held = np.zeros((2, len(counts), len(prompts)))
+    for tp in SIZES:
+        if tp > max(counts) or impossible(q.network, tp, 1):
+            continue
+        replica = q.replica(q.gpus[0], q.weights[0], tp)
+        one = np.asarray(maximum_load(replica, prompts, tokens)["output_tokens_s"])
+        one = np.where(np.isfinite(one), one, 0.0)
+        most = np.maximum(np.asarray(max_concurrency(replica, prompts, tokens)), 0.0)
+        for place, count in enumerate(counts):
+            rates[place] = np.maximum(rates[place], one * (count // tp))
+            held[place] = np.maximum(held[place], most * (count // tp))
+    beyond = (prompts + tokens > (q.network.max_context or np.inf))[None, :]
+    return np.where(beyond, np.nan, rates), np.where(beyond, np.nan, held)

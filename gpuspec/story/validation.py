@@ -1,0 +1,30 @@
+"""Sentences about predictions beside measurements."""
+
+from gpuspec.validation import Validation
+
+WHAT = {
+    "inference": "figures of inference",
+    "training": "training runs",
+    "collectives": "collectives",
+    "hpc": "results of scientific computing",
+}
+
+
+def validation_finding(found: Validation) -> str:
+    """Say how far off half of the predictions are, and how many intervals hold."""
+    figures = found.figures()
+    if not figures["rows"]:
+        return f"No {WHAT[found.kind]} to compare"
+    return (
+        f"{figures['rows']:,} {WHAT[found.kind]}: half of them within "
+        f"{figures['median_absolute_error']:.0%}, {figures['interval_coverage']:.0%} inside the "
+        "80 % interval"
+    )
+
+
+def left_out_sentence(found: Validation) -> str:
+    """Say how many rows were not predicted, and why."""
+    counts = found.skipped["reason"].value_counts()
+    reasons = "; ".join(f"{reason} ({count})" for reason, count in counts.items())
+    said = f"{len(found.skipped)} rows were not predicted"
+    return f"{said}: {reasons}." if reasons else f"{said}."
