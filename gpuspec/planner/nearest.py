@@ -92,9 +92,9 @@ def _of_plans(s: Scenario, plans: Plans) -> list[tuple[Any, ...]]:
 def _amounts(s: Scenario, w: Any, name: str, share: float) -> tuple[str, str]:
     """Return what was asked of a limit and what is needed, in words."""
     limits: dict[str, tuple[float | None, str]] = {
-        "deadline": (getattr(w, "deadline_days", None), "{:,.1f} days"),
-        "ttft": (getattr(w, "ttft_limit_s", None), "{:,.2f} s"),
-        "tpot": (getattr(w, "tpot_limit_s", None), "{:,.4f} s"),
+        "deadline": (getattr(w, "deadline_days", None), "{:,g} days"),
+        "ttft": (getattr(w, "ttft_limit_s", None), "{:,g} s"),
+        "tpot": (getattr(w, "tpot_limit_s", 0.0) * 1e3 or None, "{:,g} ms"),
         "gpus": (s.limits.gpus or None, "{:,.0f} GPUs"),
         "power": (s.limits.total_kw, "{:,.0f} kW"),
         "capital": (s.budget.capital_usd, "{:,.0f} USD"),
@@ -103,4 +103,10 @@ def _amounts(s: Scenario, w: Any, name: str, share: float) -> tuple[str, str]:
     asked, text = limits.get(name, (None, ""))
     if asked is None or not np.isfinite(share):
         return "", "another way to get GPUs" if name == "spot" else "more"
-    return text.format(asked), text.format(asked * share)
+    return text.format(asked), text.format(_rounded_up(asked * share))
+
+
+def _rounded_up(value: float) -> float:
+    """Round up to three digits, so that what is said to be enough is enough."""
+    step = 10.0 ** (np.floor(np.log10(value)) - 2)
+    return float(f"{np.ceil(value / step - 1e-9) * step:.12g}")
