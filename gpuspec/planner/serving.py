@@ -212,7 +212,7 @@ def tenants_options(workload: Tenants, gpus: Sequence[str]) -> Technical:
     rows: list[dict[str, Any]] = []
     curves: list[dict[str, np.ndarray]] = []
     for name in gpus:
-        row: dict[str, Any] = {"gpu": name, "precision": "as asked", "split": "MIG slices"}
+        row: dict[str, Any] = {"gpu": name, "precision": "", "split": "MIG slices"}
         row |= {"unit_gpus": 1, "hours_month": workload.hours_per_month, "curve": len(curves)}
         count, why = _packed(workload, name)
         row |= {"works": not why, "reason": why, "units": float(count), "gpus": float(count)}

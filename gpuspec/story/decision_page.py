@@ -151,7 +151,7 @@ def members_table(decision: Decision, language: str = "en") -> pd.DataFrame:
                 row["workload"],
                 short_gpu(row["gpu"]),
                 many,
-                f"{row['precision'].upper()}, {say(row['split'])}",
+                ", ".join(filter(None, (row["precision"].upper(), say(row["split"])))),
                 say(MODES[row["mode"]]),
                 money(row["expected_usd"] / months, decision, language),
             )

@@ -104,7 +104,7 @@ def candidates_table(decision: Decision, place: int) -> pd.DataFrame:
             (
                 short_gpu(row["gpu"]),
                 row["label"],
-                f"{row['precision']}, {row['split']}",
+                ", ".join(filter(None, (row["precision"], row["split"]))),
                 f"{row['gpus']:,.0f}",
                 f"{row['expected_usd'] / months:,.0f}",
                 f"{row['low'] / months:,.0f}",
