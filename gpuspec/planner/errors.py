@@ -6,9 +6,8 @@ common error for each kind of work, one for each GPU such that any two differ by
 of their ratio, and one for FP8. Prices are drawn the same way: one market for all rents, half of
 the rest common to all GPUs of a mode, half of its own.
 
-Every stream of random numbers is named after what it belongs to, so that an option keeps its
-draws whatever the other options are: a comparison before and after a change of price differs by
-the price alone.
+Every stream of random numbers is named after what it belongs to, not after its place: the same
+questions with another price, load or order of options differ by that alone.
 """
 
 from itertools import combinations
