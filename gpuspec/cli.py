@@ -620,6 +620,46 @@ def _tell_works(decision: Any, lang: str) -> None:
     _print([str(c) for c in rows.columns], [[str(v) for v in r] for r in rows.to_numpy()])
 
 
+@main.command(epilog=EXIT_CODES)
+@click.argument("scenario", default="a100-owner")
+@click.option("--quarters", default=0, help="Horizon; 0: the scenario's.")
+@click.option("--drift", default="", help="Prices down, flat, up, or a change a year.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def upgrade(scenario: str, quarters: int, drift: str, as_json: bool) -> None:
+    """Say what to add to the fleet of a SCENARIO (a name or a YAML file), and when.
+
+    \b
+    gpuspec upgrade mine.yaml --drift up
+    Fields of the file: docs/upgrade.md.
+    """
+    with _Failures():
+        import json
+
+        from gpuspec import fleet, story
+
+        question = fleet.upgrade_question(scenario, quarters=quarters, drift=drift)
+        plans = fleet.compare(question)
+        spans, sure = fleet.sureness(question, plans)
+        table = fleet.strategy_table(question, plans).merge(spans, on="strategy")
+        if as_json:
+            orders = fleet.orders_table(question.problem, plans["optimum"])
+            told = {"sure": sure, "left_out": question.left_out}
+            for name, frame in (("orders", orders), ("strategies", table)):
+                told[name] = json.loads(frame.to_json(orient="records"))
+            click.echo(json.dumps(told, indent=2))
+            return
+        money = ("cost_usd", "capital_usd")
+        rows = [
+            [r["strategy"], *(f"{r[c]:,.0f}" for c in money), f"{r['unmet']:.0%}", r["meaning"]]
+            for r in table.to_dict("records")
+        ]
+        _print(["Strategy", "Cost, USD", "Capital, USD", "Undone", "Meaning"], rows)
+        said = [story.upgrade_finding(question, plans) + "."]
+        said += [story.plan_sentence(question, plans, spans, sure)]
+        said += [story.unmet_sentence(question, plans), story.unplanned_sentence(question)]
+        click.echo("\n" + "\n".join(line for line in said if line))
+
+
 @main.command(name="list")
 @click.argument("what", metavar="|".join(COLUMNS))
 @click.option("--csv", "as_csv", is_flag=True, help="Print the whole table as CSV.")

@@ -108,6 +108,18 @@ OTHER = {
         "currency": "CNY",
         "language": "zh",
     },
+    "09_upgrade": {
+        "scenario": str(ROOT / "tests/fixtures/fleet.yaml"),
+        "owned_nodes": 3,
+        "quarters": 6,
+        "capital_usd": 400000.0,
+        "monthly_usd": 40000.0,
+        "power_kw": 40.0,
+        "drift": "up",
+        "effort": 2.0,
+        "lead_quarters": 2,
+        "order_every": 2,
+    },
     "10_claims": {
         "claims": "C01,C02,C03,C12,C17,C18,C20,C22,C25,C28",
         "language": "zh",

@@ -72,6 +72,13 @@ from gpuspec.plots.training import (
     scaling_efficiency,
     step_shares,
 )
+from gpuspec.plots.upgrade import (
+    effort_lines,
+    fleet_timeline,
+    runs_matrix,
+    strategy_costs,
+    wait_or_buy,
+)
 
 __all__ = [
     "amdahl_lines",
@@ -84,8 +91,10 @@ __all__ = [
     "dense_against_sparse",
     "drift_bars",
     "dynamic_bars",
+    "effort_lines",
     "fleet_bars",
     "fleet_costs",
+    "fleet_timeline",
     "form_ratios",
     "gpu_colors",
     "grouped_bars",
@@ -108,6 +117,7 @@ __all__ = [
     "rates_by_precision",
     "ratio_by_size",
     "roofline",
+    "runs_matrix",
     "said_and_found",
     "save",
     "scaling_efficiency",
@@ -117,11 +127,13 @@ __all__ = [
     "speed_bars",
     "spot_prices",
     "step_shares",
+    "strategy_costs",
     "tensor_shares",
     "throughput_by_context",
     "tornado",
     "tornado_bars",
     "training_memory",
     "validation_scatter",
+    "wait_or_buy",
     "waiting_bars",
 ]

@@ -31,6 +31,9 @@ from gpuspec.widgets.tenants import (
 from gpuspec.widgets.training import (
     training_panel,
 )
+from gpuspec.widgets.upgrade import (
+    upgrade_panel,
+)
 
 __all__ = [
     "Panel",
@@ -44,4 +47,5 @@ __all__ = [
     "simulation_panel",
     "tenants_panel",
     "training_panel",
+    "upgrade_panel",
 ]
