@@ -331,3 +331,9 @@ def test_the_command_tells_the_plan(capsys):
     with pytest.raises(SystemExit) as ended:
         main(["upgrade", "nowhere.yaml"])
     assert ended.value.code == 2
+
+
+def test_a_gpu_without_a_price_is_left_out_of_the_programme():
+    asked = fleet.upgrade_question("article-b", quarters=4)
+    assert "h200-nvl-141" in asked.scenario.allow.gpus
+    assert "h200-nvl-141" not in asked.problem.kinds.names

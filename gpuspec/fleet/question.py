@@ -172,7 +172,8 @@ def work_of(
     demands: Sequence[Demand], names: Sequence[str], owned: dict[str, int], effort: Effort
 ) -> Work:
     """Return the workloads and their ways as arrays."""
-    ways = [(row, way) for row, demand in enumerate(demands) for way in demand.ways]
+    every = [(row, way) for row, demand in enumerate(demands) for way in demand.ways]
+    ways = [(row, way) for row, way in every if way.gpu in names]  # others have no price
     is_job = np.array([d.is_job for d in demands])
     row = np.array([r for r, _ in ways], int)
     first = {r: way.precision for r, way in reversed(ways)}

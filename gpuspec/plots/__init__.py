@@ -1,8 +1,18 @@
 """Pictures: every function returns a `Figure`, and none shows it."""
 
-from gpuspec.plots.catalogue import dense_against_sparse, rates_by_precision, roofline
-from gpuspec.plots.claims import holding_map, said_and_found
-from gpuspec.plots.common import gpu_colors, save
+from gpuspec.plots.catalogue import (
+    dense_against_sparse,
+    rates_by_precision,
+    roofline,
+)
+from gpuspec.plots.claims import (
+    holding_map,
+    said_and_found,
+)
+from gpuspec.plots.common import (
+    gpu_colors,
+    save,
+)
 from gpuspec.plots.cost import (
     cost_by_utilisation,
     cost_ranges,
@@ -12,6 +22,12 @@ from gpuspec.plots.cost import (
     price_trend,
     spot_prices,
     tornado,
+)
+from gpuspec.plots.decision import (
+    option_front,
+    plan_costs,
+    probability_bars,
+    tornado_bars,
 )
 from gpuspec.plots.hpc import (
     amdahl_lines,
@@ -42,7 +58,13 @@ from gpuspec.plots.memory import (
     serving_memory,
     training_memory,
 )
-from gpuspec.plots.mig import fleet_bars, fleet_costs, layout_bars, published_slices, slice_delivery
+from gpuspec.plots.mig import (
+    fleet_bars,
+    fleet_costs,
+    layout_bars,
+    published_slices,
+    slice_delivery,
+)
 from gpuspec.plots.training import (
     days_by_gpus,
     mfu_by_layout,
@@ -85,9 +107,12 @@ __all__ = [
     "layout_bars",
     "mfu_by_layout",
     "network_scaling",
+    "option_front",
     "owned_parts",
     "paid_by_month",
+    "plan_costs",
     "price_trend",
+    "probability_bars",
     "published_slices",
     "rates_by_precision",
     "ratio_by_size",
@@ -106,6 +131,7 @@ __all__ = [
     "tensor_shares",
     "throughput_by_context",
     "tornado",
+    "tornado_bars",
     "training_memory",
     "validation_scatter",
     "wait_or_buy",

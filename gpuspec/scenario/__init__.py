@@ -1,6 +1,14 @@
 """Scenarios: what a buyer has, needs and may spend, read from one file and checked once."""
 
-from gpuspec.scenario.reading import SHIPPED, changed, scenario, scenario_names
+from gpuspec.scenario.reading import (
+    SHIPPED,
+    asked_scenario,
+    changed,
+    owned_list,
+    parsed,
+    scenario,
+    scenario_names,
+)
 from gpuspec.scenario.records import (
     HOURS_PER_MONTH,
     MODES,
@@ -34,7 +42,10 @@ __all__ = [
     "Tenants",
     "Training",
     "Workload",
+    "asked_scenario",
     "changed",
+    "owned_list",
+    "parsed",
     "scenario",
     "scenario_names",
 ]

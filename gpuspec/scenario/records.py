@@ -13,6 +13,8 @@ MODES: tuple[Mode, ...] = ("on-demand", "reserved-1yr", "reserved-3yr", "spot", 
 HOURS_PER_MONTH = 730.0
 Amount = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 """A number above 0."""
+Hours = Annotated[float, Field(gt=0, le=744)]
+"""Hours of a month."""
 Limit = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 """A number from 0, where 0 means that there is no limit."""
 
@@ -96,12 +98,12 @@ class Prices(_Strict):
     """Where prices come from and how they are read."""
 
     file: str = ""
-    """A CSV file whose rows outrank the shipped ones."""
-    quotes: tuple[dict[str, Any], ...] = ()
-    """Quotes of one's own; each outranks everything else for its GPU and mode."""
+    """A file with quotes of one's own, CSV or YAML; they outrank everything else."""
+    quotes: tuple[dict[str, Any], ...] | str = ()
+    """More of them: rows, or a text such as ``h100-sxm-80:on-demand=2.10``."""
     drift: Literal["down", "flat", "up"] = "flat"
     utilization: Annotated[float, Field(gt=0, le=1)] = 0.65
-    """Share of the hours that owned GPUs are put to use by other work or by this one."""
+    """Share of the hours that GPUs in use are busy: the rest of the time they draw idle power."""
     currency: Literal["USD", "CNY"] = "USD"
     usd_cny: Amount = 7.1
 
@@ -133,6 +135,8 @@ class Training(_Workload):
     tuning: Literal["full", "lora", "qlora"] = "full"
     framework: str = "megatron-core"
     runs_per_year: Amount = 1.0
+    interruptible: bool = True
+    """Whether it may run on spot GPUs: it restarts from its last checkpoint."""
 
 
 class Inference(_Workload):
@@ -147,7 +151,9 @@ class Inference(_Workload):
     """Requests a second that arrive at random; given, 95 % of them keep the limits."""
     ttft_limit_s: Limit = 2.0
     tpot_limit_s: Limit = 0.05
-    hours_per_month: Annotated[float, Field(gt=0, le=744)] = HOURS_PER_MONTH
+    hours_per_month: Hours = HOURS_PER_MONTH
+    interruptible: bool = False
+    """Whether the service may stop when a spot GPU is withdrawn."""
     kv_precision: Literal["bf16", "fp16", "fp8", "int8"] = "bf16"
     engine: str = "tensorrt-llm"
     cached_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
@@ -170,7 +176,8 @@ class Images(_Workload):
     steps: int = Field(30, ge=1, le=1000)
     size: int = Field(1024, ge=64, le=8192)
     stack: Literal["tensorrt", "compiled", "eager"] = "tensorrt"
-    hours_per_month: Annotated[float, Field(gt=0, le=744)] = HOURS_PER_MONTH
+    hours_per_month: Hours = HOURS_PER_MONTH
+    interruptible: bool = False
 
 
 class Hpc(_Workload):
@@ -184,6 +191,7 @@ class Hpc(_Workload):
     reference_gpu: GpuId = "a100-sxm-80"
     deadline_days: Amount
     runs_per_year: Amount = 12.0
+    interruptible: bool = True
 
 
 class Tenants(_Workload):
@@ -192,7 +200,8 @@ class Tenants(_Workload):
     kind: Literal["tenants"] = "tenants"
     table: str | tuple[dict[str, Any], ...]
     """A CSV file beside the scenario, or its rows."""
-    hours_per_month: Annotated[float, Field(gt=0, le=744)] = HOURS_PER_MONTH
+    hours_per_month: Hours = HOURS_PER_MONTH
+    interruptible: bool = False
 
 
 Workload = Training | Inference | Images | Hpc | Tenants
