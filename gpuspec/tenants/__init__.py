@@ -1,5 +1,6 @@
 """Many tenants on few GPUs: which slices each needs, and how they are packed."""
 
+from gpuspec.tenants.delivery import CLASSES, MODEL_WORK, delivery_table
 from gpuspec.tenants.options import (
     WHOLE_GPU,
     ordered_profiles,
@@ -17,12 +18,15 @@ from gpuspec.tenants.question import (
 )
 
 __all__ = [
+    "CLASSES",
     "EXAMPLE",
+    "MODEL_WORK",
     "PRICES_USD",
     "WHOLE_GPU",
     "Packing",
     "Tenant",
     "TenantsQuestion",
+    "delivery_table",
     "faults",
     "layouts_of",
     "ordered_profiles",
