@@ -112,7 +112,7 @@ def slice_delivery(table: pd.DataFrame, title: str) -> Figure:
     figure.supylabel("speed, of the whole GPU", fontsize=8)
     handles = panels[0].get_legend_handles_labels()
     figure.legend(*handles, fontsize=7, ncols=4, frameon=False, loc="outside lower left")
-    _headed(figure, title)
+    _headed(figure, title, 86)
     return figure
 
 

@@ -9,13 +9,8 @@ from gpuspec.tenants.options import (
     useful_options,
 )
 from gpuspec.tenants.packing import Packing, faults, layouts_of, pack
-from gpuspec.tenants.question import (
-    EXAMPLE,
-    PRICES_USD,
-    Tenant,
-    TenantsQuestion,
-    tenants_question,
-)
+from gpuspec.tenants.question import PRICES_USD, TenantsQuestion, tenants_question
+from gpuspec.tenants.reading import EXAMPLE, Tenant
 
 __all__ = [
     "CLASSES",

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.calibration import inference_interval
+from gpuspec.calibration.hpc import hpc_ratio_interval
 from gpuspec.calibration.mig import slice_errors
 from gpuspec.catalog import load_table
 from gpuspec.mig import counts, create_commands, geometry, slice_gpu
@@ -138,6 +139,9 @@ def _load(option: dict[Any, Any]) -> dict[str, float]:
     if np.isnan(option["output_tokens_s"]):
         slow, fast = slice_errors()[["low", "high"]].to_numpy(float)[0]  # under full load
         slow, fast = (1.0, 1.0) if option["profile"] == WHOLE_GPU else (slow, fast)
+        if option["work_kind"]:  # its speed rests on the ratio of two GPUs
+            least, most = hpc_ratio_interval(1.0, option["work_kind"])
+            slow, fast = min(slow, float(least)), max(fast, float(most))
     else:
         slow, fast = inference_interval(1.0, "throughput", option["profile"] != WHOLE_GPU)
     return {"load": used, "load_low": used / float(fast), "load_high": used / float(slow)}
