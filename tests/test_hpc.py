@@ -342,6 +342,44 @@ def test_an_own_application_follows_its_counts():
     assert light["speed"].iloc[1] == pytest.approx(3350 / 2039, rel=0.05)
 
 
+@given(st.floats(0, 1e12), FACTORS, st.sampled_from(["weather", "hpl", "own"]))
+def test_more_bytes_to_the_host_are_never_faster(moved, factor, name):
+    few, many = (
+        simulation.speed_table(simulation.simulation_question(name, host_bytes=size))
+        for size in (moved, moved * factor)
+    )
+    assert (many["seconds"] >= few["seconds"] * (1 - 1e-12)).all()
+    assert many["host_s"].to_numpy() == pytest.approx(few["host_s"].to_numpy())
+
+
+def test_transfers_are_timed_over_the_link_that_a_gpu_has():
+    asked = simulation.simulation_question("weather", "A100,H100,GH200", host_bytes=55.4e9)
+    table = simulation.speed_table(asked)
+    assert list(table["link"]) == ["PCIe 4", "PCIe 5", "NVLink-C2C"]
+    # nvbandwidth on an H200: 55.4 GB/s to the device; Grace Hopper: 359 to 377 one way.
+    assert table["transfer"].to_numpy() == pytest.approx([2.0, 1.0, 55.4 / 368], rel=0.02)
+    assert table["speed"].iloc[2] > 5 * table["speed"].iloc[1]
+    total = table["gpu_s"] + table["transfer_s"] + table["host_s"]
+    assert table["seconds"].to_numpy() == pytest.approx(total.to_numpy())
+    assert set(table["bound"]) == {"the link to the host"}
+    said = story.speed_sentences(asked, table)
+    assert "the link to the host decides" in said
+    assert "55.4 GB" in said
+
+
+def test_transfers_hide_behind_the_work_and_shrink_with_it():
+    def scaled(overlap):
+        return simulation.simulation_question(
+            "weather", "H100", host_bytes=1e9, overlap=overlap, nodes="8", cpu_share=0.0
+        )
+
+    hidden, exposed = (simulation.speed_table(scaled(o)).iloc[0] for o in (1.0, 0.0))
+    assert hidden["transfer_s"] == 0.0 < exposed["transfer_s"] == exposed["transfer"]
+    strong = simulation.scaling_table(scaled(0.0)).query("scaling == 'strong'")
+    assert (strong["exposed_s"] >= exposed["transfer"] / strong["nodes"] * (1 - 1e-9)).all()
+    assert "decides" not in story.speed_sentences(scaled(1.0), simulation.speed_table(scaled(1.0)))
+
+
 def test_no_fp64_no_speed():
     question = simulation.simulation_question("hpl", "A100,H800,B300")
     assert (simulation.speed_table(question)["speed"].to_numpy()[1:] < 0.2).all()
@@ -369,6 +407,7 @@ def test_published_ratios_name_their_first_gpu():
         ("cpu_share", 1.0),
         ("size", 0.0),
         ("own_flop", -1.0),
+        ("host_bytes", -1.0),
         ("overlap", 2.0),
         ("nodes", "two"),
         ("gpus_per_node", 3),

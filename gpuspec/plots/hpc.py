@@ -135,19 +135,21 @@ def _short(table: pd.DataFrame, workload: str) -> str:
 
 
 def speed_bars(table: pd.DataFrame, title: str) -> Figure:
-    """Draw the time of a step on each GPU: its own part and the host's, with the interval."""
+    """Draw the time of a step on each GPU: its part, transfers, the host's; with the interval."""
     figure, axes = blank_axes(7.0, 1.3 + 0.42 * len(table), fixed=True)
     figure.subplots_adjust(left=0.16, right=0.98, top=0.76, bottom=0.2)
     axes.grid(visible=False)
     axes.grid(axis="x", color="#dddddd", linewidth=0.6)
     unit = table["seconds"].iloc[0]
-    busy, host = (table[c].to_numpy(float) / unit for c in ("gpu_s", "host_s"))
+    parts = ("gpu_s", "transfer_s", "host_s")
+    busy, moved, host = (table[c].to_numpy(float) / unit for c in parts)
     y, colors = np.arange(len(table)), gpu_colors(table["gpu"])
     shades = [colors[name] for name in table["gpu"]]
     axes.barh(y, busy, 0.6, color=shades)
-    axes.barh(y, host, 0.6, busy, color="#bbbbbb", hatch="///", edgecolor="white")
+    axes.barh(y, moved, 0.6, busy, color="#777777", hatch="...", edgecolor="white")
+    axes.barh(y, host, 0.6, busy + moved, color="#bbbbbb", hatch="///", edgecolor="white")
     ends = [1 / table["speed_high"].to_numpy(float), 1 / table["speed_low"].to_numpy(float)]
-    total = busy + host
+    total = busy + moved + host
     axes.errorbar(
         total,
         y,
@@ -166,7 +168,8 @@ def speed_bars(table: pd.DataFrame, title: str) -> Figure:
     axes.set_yticks(y, table["gpu"], fontsize=7)
     axes.set_ylim(len(table) - 0.4, -0.6)
     axes.set_xlim(0, float(max(total.max(), ends[1].max())) * 1.4)
-    words = f"time of a step, in that of {table['gpu'].iloc[0]} (grey, hatched: the host)"
+    gray = "dots: waiting for the link to the host; grey" if moved.any() else "grey"
+    words = f"time of a step, in that of {table['gpu'].iloc[0]} ({gray}, hatched: the host)"
     axes.set_xlabel(words, fontsize=8)
     headline(axes, title, 86)
     return figure

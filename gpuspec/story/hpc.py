@@ -7,6 +7,7 @@ import pandas as pd
 
 from gpuspec.catalog import Gpu
 from gpuspec.simulation import SimulationQuestion
+from gpuspec.simulation.tables import BOUND
 from gpuspec.story.common import listed, rows, time_with_interval
 
 SAME = 1.05
@@ -98,6 +99,8 @@ def speed_sentences(question: SimulationQuestion, table: pd.DataFrame) -> str:
     for r in rows(table):
         share = r.host_s / r.seconds
         said.append(f"{r.gpu}: {_time(r.seconds)} a step, {share:.0%} of it the host's.")
+    if question.workload.host_bytes_per_unit:
+        said += _transfer_sentences(question, table)
     said.append(
         "The times follow from the counts; what was held against measurements is their ratio."
     )
@@ -106,6 +109,27 @@ def speed_sentences(question: SimulationQuestion, table: pd.DataFrame) -> str:
         need = question.memory_bytes / 1e9
         said.append(f"The work needs {need:,.0f} GB on a GPU: it does not fit {listed(short)}.")
     return " ".join(said)
+
+
+def _transfer_sentences(question: SimulationQuestion, table: pd.DataFrame) -> list[str]:
+    """Say what moving bytes to and from the host costs, and where it decides."""
+    moved = question.workload.host_bytes_per_unit * question.units / 1e9
+    said = []
+    for r in rows(table):
+        share = r.transfer_s / r.seconds
+        rest = f"{share:.0%} of the step waits for it" if share >= 0.005 else "hidden"
+        said.append(f"{r.gpu} {_time(r.transfer)} over {r.link} ({rest})")
+    text = f"Moving {moved:,.3g} GB to and from the host takes {listed(said)}."
+    where = [str(r.gpu) for r in rows(table) if r.bound == BOUND["transfer"]]
+    if not where:
+        return [text]
+    known = table["link"].str.startswith("NVLink").any()
+    other = "." if known else ", or a faster link (NVLink-C2C of GH200)."
+    return [
+        text,
+        f"**On {listed(where)} the link to the host decides:** more bandwidth or FLOP/s on the GPU "
+        f"bring nothing there; data that stays on the GPU does{other}",
+    ]
 
 
 def _time(seconds: float) -> str:
