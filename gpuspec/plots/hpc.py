@@ -18,7 +18,7 @@ HATCHES = ("", "///", "...", "xxx")
 
 
 def _headed(figure: Figure, title: str) -> None:
-    figure.suptitle(fill(title, 92), x=0.01, ha="left", fontsize=10, fontweight="bold")
+    figure.suptitle(fill(title, 86), x=0.01, ha="left", fontsize=10, fontweight="bold")
 
 
 def hpc_roofline(table: pd.DataFrame, gpus: Sequence[Gpu], title: str) -> Figure:
@@ -136,8 +136,10 @@ def _short(table: pd.DataFrame, workload: str) -> str:
 
 def speed_bars(table: pd.DataFrame, title: str) -> Figure:
     """Draw the time of a step on each GPU: its part, transfers, the host's; with the interval."""
-    figure, axes = blank_axes(7.0, 1.3 + 0.42 * len(table), fixed=True)
-    figure.subplots_adjust(left=0.16, right=0.98, top=0.76, bottom=0.2)
+    above = 0.2 + 0.17 * len(fill(title, 86).splitlines())
+    height = above + 0.55 + 0.4 * len(table)
+    figure, axes = blank_axes(7.2, height, fixed=True)
+    figure.subplots_adjust(left=0.18, right=0.98, top=1 - above / height, bottom=0.45 / height)
     axes.grid(visible=False)
     axes.grid(axis="x", color="#dddddd", linewidth=0.6)
     unit = table["seconds"].iloc[0]
@@ -171,7 +173,8 @@ def speed_bars(table: pd.DataFrame, title: str) -> Figure:
     gray = "dots: waiting for the link to the host; grey" if moved.any() else "grey"
     words = f"time of a step, in that of {table['gpu'].iloc[0]} ({gray}, hatched: the host)"
     axes.set_xlabel(words, fontsize=8)
-    headline(axes, title, 86)
+    axes.tick_params(axis="x", labelsize=8)
+    _headed(figure, title)
     return figure
 
 
