@@ -202,6 +202,9 @@ def _rate(gpu: Gpu, unit: str) -> float:
     return gpu.peak_flops(unit)
 
 
+PACKED_FROM = 9.0
+"""Compute capability from which additions and maxima of two 16-bit lanes are one instruction:
+nvcc compiles them so for 9.0, 10.0 and 12.0 (``tools/count_dpx_instructions.py``)."""
 HALF2_LANES = {"Ada": 64.0}
 """Packed half-precision additions of an SM in a clock: the rate of FP16 outside Tensor Cores is
 four times FP32 of A100 (78 TFLOP/s), twice that of H100 (134), and equal to FP32 on Ada."""
@@ -222,5 +225,6 @@ def chip(gpus: Sequence[Gpu]) -> Chip:
         sm_clocks_s=np.array([(g.boost_clock_mhz or 0) * 1e6 * (g.sm_count or 0) for g in gpus]),
         half2_lanes=np.array([HALF2_LANES.get(g.architecture, 128.0) for g in gpus]),
         has_dpx=np.array([bool(g.dpx) for g in gpus]),
+        has_packed=np.array([float(g.compute_capability) >= PACKED_FROM for g in gpus]),
         bandwidth_bytes_s=np.array([g.bandwidth_bytes_s for g in gpus]),
     )

@@ -15,7 +15,7 @@ from gpuspec.calibration.hpc import (
     hpc_terms,
     stored_hpc,
 )
-from gpuspec.catalog import gpu
+from gpuspec.catalog import gpu, load_table
 from gpuspec.cli import main
 from gpuspec.errors import InputError, UnknownNameError
 from gpuspec.fabrics import fabric
@@ -196,6 +196,30 @@ def test_the_claim_is_read_for_a_gpu_with_dpx_against_one_without():
     assert "CUDASW++ 2.9 times" in story.seven_times_sentences(
         simulation.seven_times_table(THREE[1], THREE[0]), programs, THREE[1], THREE[0]
     )
+
+
+def test_rtx_pro_6000_emulates_dpx_at_two_instructions():
+    """nvcc 13.0 for sm_120: 9.5 instructions a pair of cells where A100 takes 41.5."""
+    device = gpu("RTX PRO 6000")
+    assert device.dpx is False
+    whole, found = DynamicTerms(issue_share=1.0, dpx_share=1.0), chip([device, gpu("A100")])
+    pairs, plain = (
+        cell_updates_s("smith-waterman", cell, found, whole) for cell in ("int16x2", "int32")
+    )
+    assert pairs[0] == pytest.approx(2 * plain[0])
+    assert pairs[1] < plain[1]
+
+
+def test_stored_instruction_counts_are_those_of_the_model():
+    """The counts that ``tools/count_dpx_instructions.py`` reproduces."""
+    rows = load_table("measurements-dpx").query("source_id == 'nvcc-13-sass'")
+    assert len(rows) == 60
+    assert rows["sources"].str.contains("tools/count_dpx_instructions.py").all()
+    cells = rows[rows["case"] == "cell, affine gaps"].set_index(["data_type", "gpu_as_printed"])
+    found = ALGORITHMS["smith-waterman"]
+    assert cells.loc[("s16x2", "sm_80"), "value"] == found.emulated
+    assert cells.loc[("s32", "sm_80"), "value"] == found.adds + found.maxima + 0.5
+    assert cells.loc[("s32", "sm_90"), "value"] == found.fused + 1  # the score is added too
 
 
 def test_dpx_has_no_half_precision():
