@@ -416,6 +416,13 @@ def test_energy_grows_with_time_and_overhead(question):
     assert energy_joules(1.0, 1.0, 1, 700, 1.0, 100.0, pue=1.5) == pytest.approx(1200.0)
 
 
+def test_the_limit_of_a_module_is_told_as_such():
+    for names, told in (("A100,GH200", True), ("A100,H200", False)):
+        asked = simulation.simulation_question("hpl", names)
+        text = story.energy_sentences(asked, simulation.energy_table(asked))
+        assert ("whole module" in text) == told
+
+
 def test_published_ratios_name_their_first_gpu():
     found = simulation.published_ratios(THREE)
     assert set(found["old"]) == {"a100-sxm-80"}

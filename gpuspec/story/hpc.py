@@ -185,6 +185,21 @@ def energy_finding(table: pd.DataFrame) -> str:
     return f"Energy to solution, in that of {first}: {listed(said)}"
 
 
+def energy_sentences(question: SimulationQuestion, table: pd.DataFrame) -> str:
+    """Give the finding, and say whose power limit is more than the GPU's."""
+    modules = [g for g in question.gpus if g.form_factor == "superchip"]
+    text = energy_finding(table) + "."
+    if not modules:
+        return text
+    said = [f"{g.id} {g.tdp_w:,.0f} W" for g in modules]
+    return (
+        f"{text} **Too high for {listed([g.id for g in modules])}:** the limit in the table "
+        f"({listed(said)}) is that of the whole module, with the processor and its memory, which "
+        f"the {question.host_w_per_gpu:g} W of the host count once more. Take it as an upper end; "
+        "give host_w_per_gpu of what is left (adapters, fans) to compare modules."
+    )
+
+
 def dynamic_finding(table: pd.DataFrame) -> str:
     """Say what DPX brings Smith-Waterman on the GPUs that have it."""
     part = table[table["algorithm"] == "smith-waterman"]
