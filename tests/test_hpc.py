@@ -416,6 +416,14 @@ def test_energy_grows_with_time_and_overhead(question):
     assert energy_joules(1.0, 1.0, 1, 700, 1.0, 100.0, pue=1.5) == pytest.approx(1200.0)
 
 
+def test_energy_of_a_superchip_is_too_high_by_as_much_as_said():
+    # JEDI, Green500 of May 2024: 72 GFLOP/s for each watt.
+    found, device = workload("hpl"), gpu("GH200")
+    seconds = gpu_seconds(1e9, found.work, machine(device), hpc_terms("hpl"))
+    joules = energy_joules(seconds, seconds, 1, device.tdp_w, found.power_share, 250.0)
+    assert found.flops_per_unit / joules / 72 == pytest.approx(0.6, abs=0.05)
+
+
 def test_the_limit_of_a_module_is_told_as_such():
     for names, told in (("A100,GH200", True), ("A100,H200", False)):
         asked = simulation.simulation_question("hpl", names)

@@ -195,8 +195,8 @@ def energy_sentences(question: SimulationQuestion, table: pd.DataFrame) -> str:
     return (
         f"{text} **Too high for {listed([g.id for g in modules])}:** the limit in the table "
         f"({listed(said)}) is that of the whole module, with the processor and its memory, which "
-        f"the {question.host_w_per_gpu:g} W of the host count once more. Take it as an upper end; "
-        "give host_w_per_gpu of what is left (adapters, fans) to compare modules."
+        f"the {question.host_w_per_gpu:g} W of the host count once more. Take it as an upper "
+        "end: HPL runs of GH200 are published at 0.6 of that energy (docs/hpc.md)."
     )
 
 
