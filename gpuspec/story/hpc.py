@@ -128,7 +128,7 @@ def _transfer_sentences(question: SimulationQuestion, table: pd.DataFrame) -> li
     return [
         text,
         f"**On {listed(where)} the link to the host decides:** more bandwidth or FLOP/s on the GPU "
-        f"bring nothing there; data that stays on the GPU does{other}",
+        f"bring little there; data that stays on the GPU does{other}",
     ]
 
 
