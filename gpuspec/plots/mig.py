@@ -23,7 +23,7 @@ DELIVERED = {
     "prefill": ("LLM prompts", "#009E73", "..."),
 }
 """Label, colour and hatch of each column of the table of delivery."""
-DELIVERED_WIDTH = 0.14
+DELIVERED_WIDTH = 0.15
 TENANT_COLORS = (
     "#56B4E9",
     "#E69F00",
@@ -79,10 +79,12 @@ def layout_bars(rules: Geometry, layouts: tuple[Layout, ...], title: str) -> Fig
 def slice_delivery(table: pd.DataFrame, title: str) -> Figure:
     """Draw what slices give of the whole GPU, a panel a GPU: simulations, then a language model.
 
-    Lines across a group: share of the SMs (solid) and of the memory slices (dashed).
+    Lines across a group: share of the SMs (solid) and of the memory slices (dashed). The 7g is
+    left out: it is the whole GPU.
     """
+    table = table[~table["profile"].str.startswith("7g")]
     kinds = list(table["gpu"].unique())
-    figure = Figure(figsize=(7.2, 0.9 + 1.35 * len(kinds)), layout="constrained")
+    figure = Figure(figsize=(7.2, 1.0 + 0.8 * len(kinds)), layout="constrained")
     panels = np.atleast_1d(figure.subplots(len(kinds), 1))
     for axes, kind in zip(panels, kinds, strict=True):
         part = table[table["gpu"] == kind]
@@ -102,8 +104,8 @@ def slice_delivery(table: pd.DataFrame, title: str) -> Figure:
             lines = axes.hlines(part[column], x - 0.45, x + 0.45, "black", style, linewidth=0.9)
             lines.set_label(label)
         axes.set_xticks(x, part["profile"], fontsize=7)
-        axes.set_title(kind, fontsize=8, loc="left", pad=3)
-        axes.set(ylim=(0, 1.08), xlim=(-0.55, len(part) - 0.45))
+        axes.text(-0.45, 0.52, kind, fontsize=8, fontweight="bold")
+        axes.set(ylim=(0, 0.66), xlim=(-0.55, len(part) - 0.45), yticks=(0, 0.25, 0.5))
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, 0))
         axes.grid(axis="y", color="#dddddd", linewidth=0.6)
         axes.set_axisbelow(True)

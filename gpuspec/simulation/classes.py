@@ -64,7 +64,8 @@ def class_seconds(gpus: Sequence[Gpu], name: str) -> np.ndarray:
 
     The host's part takes as long beside each of them: a fitted share of the time on one A100.
     """
-    found, terms = workload(name), hpc_terms(workload(name).id)
+    found = workload(name)
+    terms = hpc_terms(found.id)
     every = machine([gpu(REFERENCE), *gpus])
     busy = gpu_seconds(found.typical_units, found.work, every, terms)
     host = terms.host_factor * fixed_seconds(busy[0], found.cpu_share)

@@ -114,7 +114,8 @@ def blocking_sentences(table: pd.DataFrame, packing: Packing) -> str:
             "the relaxed problem)."
         )
     free = int((held["tenant"] == "").sum())
-    said.append(f"{_count(free, 'instance')} on the shared GPUs stay free for others.")
+    stay = "stays" if free == 1 else "stay"
+    said.append(f"{_count(free, 'instance')} on the shared GPUs {stay} free for others.")
     return " ".join(said)
 
 
