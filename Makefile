@@ -6,8 +6,8 @@ BIN := .venv/bin
 # Set empty even where the environment sets it: kernels start in half the time with bytecode.
 export PYTHONDONTWRITEBYTECODE :=
 
-SOURCES := $(wildcard notebooks/*.ipynb gpuspec/*.py gpuspec/*/*.py gpuspec/templates/* data/*.* data/*/*)
-NAMES := $(patsubst notebooks/%.ipynb,%,$(wildcard notebooks/[0-9][0-9]_*.ipynb))
+REPORT ?= decision
+SCENARIO ?= article-b
 REPORT_ARGS ?=
 
 .PHONY: help notebooks report reports test lint lab calibrate lock wheel clean setup setup-dev
@@ -15,19 +15,11 @@ REPORT_ARGS ?=
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
 
-report: setup ## write reports/01_memory.pdf, or reports/memory.pdf with REPORT_ARGS="--param model=... --param gpus=..."
-ifeq ($(strip $(REPORT_ARGS)),)
-	@$(MAKE) --no-print-directory reports/01_memory.pdf
-	@echo "reports/01_memory.pdf"
-else
-	$(BIN)/gpuspec report memory $(REPORT_ARGS)
-endif
+report: setup ## write the decision report of a scenario (SCENARIO=name or file), or another (REPORT=name)
+	$(BIN)/gpuspec report $(REPORT) $(if $(filter decision,$(REPORT)),--param scenario="$(SCENARIO)" -o "reports/decision-$(basename $(notdir $(SCENARIO))).pdf") $(REPORT_ARGS)
 
-reports: setup ## write one PDF for every notebook
-	@$(MAKE) --no-print-directory $(NAMES:%=reports/%.pdf)
-
-reports/%.pdf: notebooks/%.ipynb $(SOURCES) requirements.lock
-	$(BIN)/gpuspec report notebooks/$*.ipynb -o $@
+reports: setup ## write one PDF for every notebook, in parallel
+	$(BIN)/gpuspec reports --all
 
 test: setup-dev lint ## run every check: style, types, tests, notebooks
 	$(BIN)/python -m pytest -n auto --dist loadfile --nbval --nbval-current-env \

@@ -160,11 +160,49 @@ def report(
             click.echo(path)
 
 
-@main.command()
-def reports() -> None:
-    """List the notebooks that a report can be made of, with the question each answers."""
+@main.command(epilog=EXIT_CODES)
+@click.argument("names", nargs=-1)
+@click.option("--all", "every", is_flag=True, help="Write the reports of all notebooks.")
+@click.option("-o", "--output", default="reports", show_default=True, help="Folder to write to.")
+@click.option("--format", "kind", default="pdf", show_default=True, metavar="pdf|html|ipynb")
+@click.option("-j", "--jobs", default=0, help="Reports at a time; one a core unless given.")
+@click.option("--lang", default="en", metavar="en|zh", help="Language of the labels.")
+def reports(
+    names: tuple[str, ...], every: bool, output: str, kind: str, jobs: int, lang: str
+) -> None:
+    """List the notebooks that a report can be made of, or write the reports of many at once.
+
+    \b
+    gpuspec reports
+    gpuspec reports --all -o reports
+    gpuspec reports memory training
+    """
     with _Failures():
-        _list_notebooks()
+        if not names and not every:
+            _list_notebooks()
+            return
+        _build_many(names, output, kind, jobs, lang)
+
+
+def _build_many(names: tuple[str, ...], output: str, kind: str, jobs: int, lang: str) -> None:
+    """Write many reports with a line for each, and name the failed ones at the end."""
+    import time
+
+    from gpuspec.report import Outcome, build_all
+
+    def tell(outcome: Outcome, done: int, total: int) -> None:
+        said = "failed" if outcome.error else f"{outcome.seconds:.1f} s"
+        click.echo(f"[{done}/{total}] {outcome.path}: {said}", err=True)
+
+    start = time.perf_counter()
+    found = build_all(names, output, kind, jobs, lang, tell)
+    failed = [o for o in found if o.error]
+    good = len(found) - len(failed)
+    click.echo(f"{good} of {len(found)} reports in {time.perf_counter() - start:.1f} s")
+    for outcome in failed:
+        click.echo(f"gpuspec: {outcome.name}: {outcome.error}", err=True)
+    if failed:
+        sys.exit(1)
 
 
 @main.command()
@@ -541,6 +579,85 @@ def _tell_validation(figures: dict[str, Any]) -> None:
         click.echo(f"ratio {name}: {one['rows']} pairs, median error {error}")
     for row in figures["skipped"]:
         click.echo(f"skipped line {row['line']} ({row['case_id']}): {row['reason']}")
+
+
+@main.command(epilog=EXIT_CODES)
+@click.argument("scenario")
+@click.option("-p", "--param", "params", multiple=True, metavar="K=V", help="Set a value by path.")
+@click.option("--lang", default="en", metavar="en|zh", help="Language of the answer.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def plan(scenario: str, params: tuple[str, ...], lang: str, as_json: bool) -> None:
+    """Say what to buy or rent for SCENARIO: a YAML or JSON file, or a shipped name.
+
+    \b
+    gpuspec plan article-b
+    gpuspec plan mine.yaml -p workloads[0].concurrency=256 -p budget.monthly_usd=40000
+    """
+    with _Failures():
+        import json
+
+        from gpuspec.planner import break_evens, decide, tornado
+        from gpuspec.scenario import parsed
+        from gpuspec.scenario import scenario as read
+        from gpuspec.story import answer_page, answer_record
+
+        asked = read(scenario, {k: parsed(v) for k, v in _pairs(params).items()})
+        decision = decide(asked)
+        evens = break_evens(decision, tornado(decision)) if decision.feasible else None
+        if as_json:
+            click.echo(json.dumps(answer_record(decision, evens), indent=2, ensure_ascii=False))
+            return
+        click.echo(answer_page(decision, evens, lang).replace("**", ""))
+        if decision.feasible:
+            click.echo()
+            _tell_works(decision, lang)
+
+
+def _tell_works(decision: Any, lang: str) -> None:
+    from gpuspec.story import members_table
+
+    rows = members_table(decision, lang).reset_index()
+    _print([str(c) for c in rows.columns], [[str(v) for v in r] for r in rows.to_numpy()])
+
+
+@main.command(epilog=EXIT_CODES)
+@click.argument("scenario", default="a100-owner")
+@click.option("--quarters", default=0, help="Horizon; 0: the scenario's.")
+@click.option("--drift", default="", help="Prices down, flat, up, or a change a year.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def upgrade(scenario: str, quarters: int, drift: str, as_json: bool) -> None:
+    """Say what to add to the fleet of a SCENARIO (a name or a YAML file), and when.
+
+    \b
+    gpuspec upgrade mine.yaml --drift up
+    Fields of the file: docs/upgrade.md.
+    """
+    with _Failures():
+        import json
+
+        from gpuspec import fleet, story
+
+        question = fleet.upgrade_question(scenario, quarters=quarters, drift=drift)
+        plans = fleet.compare(question)
+        spans, sure = fleet.sureness(question, plans)
+        table = fleet.strategy_table(question, plans).merge(spans, on="strategy")
+        if as_json:
+            orders = fleet.orders_table(question.problem, plans["optimum"])
+            told = {"sure": sure, "left_out": question.left_out}
+            for name, frame in (("orders", orders), ("strategies", table)):
+                told[name] = json.loads(frame.to_json(orient="records"))
+            click.echo(json.dumps(told, indent=2))
+            return
+        money = ("cost_usd", "capital_usd")
+        rows = [
+            [r["strategy"], *(f"{r[c]:,.0f}" for c in money), f"{r['unmet']:.0%}", r["meaning"]]
+            for r in table.to_dict("records")
+        ]
+        _print(["Strategy", "Cost, USD", "Capital, USD", "Undone", "Meaning"], rows)
+        said = [story.upgrade_finding(question, plans) + "."]
+        said += [story.plan_sentence(question, plans, spans, sure)]
+        said += [story.unmet_sentence(question, plans), story.unplanned_sentence(question)]
+        click.echo("\n" + "\n".join(line for line in said if line))
 
 
 @main.command(name="list")

@@ -12,6 +12,10 @@ class InputError(ValueError):
         self.field, self.value, self.valid = field, value, valid
         super().__init__(f"{field}: {_shown(value)} is not valid; {valid}")
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Let the error pass from one process to another."""
+        return InputError, (self.field, self.value, self.valid)
+
 
 class UnknownNameError(InputError):
     """A name that no table holds; ``close`` lists what the person may have meant."""

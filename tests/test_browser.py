@@ -21,6 +21,8 @@ PANELS = {
     "05_interconnect": "tokens",
     "06_mig": "load",
     "07_cost": "hours in use",
+    "08_decision": "concurrency",
+    "09_upgrade": "owned nodes",
     "10_claims": "GPUs",
 }
 SECONDS = int(os.environ.get("GPUSPEC_BROWSER_MS", "120000"))

@@ -108,6 +108,9 @@ def test_readme_states_the_sizes_of_the_tables():
         "inference measurements": len(load_table("measurements-inference")),
         "training measurements": len(load_table("measurements-training")),
         "collectives": len(load_table("measurements-collectives")),
+        "HPC results": len(load_table("measurements-hpc")),
+        "speeds of slices": len(load_table("measurements-mig")),
+        "rental prices": len(load_table("prices-rental")),
     }
     for name, size in sizes.items():
         assert f"{size:,} {name}" in text

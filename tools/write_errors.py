@@ -45,6 +45,36 @@ def slice_table():
     return _table(slice_errors())
 
 
+OVERVIEW = [  # topic, figure as a reader would say it, where its error is, row
+    ("Memory", "weights of a serving engine", memory_errors, "serving weights"),
+    ("Memory", "peak of training all weights", memory_errors, "full"),
+    ("Inference", "throughput", inference_errors, "throughput"),
+    ("Inference", "time per output token", inference_errors, "tpot"),
+    ("Inference", "time to first token", inference_errors, "ttft"),
+    ("Inference", "H100 over A100", inference_errors, "ratio h100-sxm-80 / a100-sxm-80"),
+    ("Inference", "H200 over H100", inference_errors, "ratio h200-sxm-141 / h100-sxm-80"),
+    ("Inference", "seconds of an image", inference_errors, "images"),
+    ("Training", "step, framework known", training_errors, "step time, framework known"),
+    ("Training", "step, framework never seen", training_errors, "step time, framework never seen"),
+    ("Training", "H100 over A100", training_errors, "ratio h100-sxm-80 / a100-sxm-80"),
+    ("Collectives", "from 1 MiB", collective_errors, "from 1 MiB"),
+    ("Collectives", "below 1 MiB", collective_errors, "below 1 MiB"),
+    ("HPC", "one GPU over another, kernels", hpc_errors, "ratio, kernels"),
+    ("HPC", "one GPU over another, programs", hpc_errors, "ratio, applications"),
+    ("MIG", "slice over whole GPU, full load", slice_errors, "full load"),
+]
+
+
+def overview_table():
+    rows = []
+    for topic, figure, errors, row in OVERVIEW:
+        e = errors().loc[row]
+        cells = [f"{e.rows:.0f}", f"{e.sources:.0f}", f"{e.median_error:.1%}", f"{e.p90_error:.1%}"]
+        rows.append([topic, figure, *cells, f"{e.low:.2f} to {e.high:.2f}"])
+    heads = ["Topic", *HEADS[:5], "80 % interval"]
+    return tabulate(rows, heads, tablefmt="github", disable_numparse=True)
+
+
 def _table(errors):
     rows = [
         [kind, f"{e.rows:.0f}", f"{e.sources:.0f}", f"{e.median_error:.1%}", f"{e.p90_error:.1%}"]
@@ -66,13 +96,10 @@ def operator_table():
 
 
 PLACES = [
-    ("README.md", "errors", memory_table),
+    ("README.md", "errors", overview_table),
     ("docs/memory.md", "errors", memory_table),
-    ("README.md", "inference errors", inference_table),
     ("docs/inference.md", "inference errors", inference_table),
     ("docs/inference.md", "operator errors", operator_table),
-    ("README.md", "training errors", training_table),
-    ("README.md", "collective errors", collective_table),
     ("docs/interconnect.md", "collective errors", collective_table),
     ("docs/training.md", "training errors", training_table),
     ("docs/hpc.md", "hpc errors", hpc_table),

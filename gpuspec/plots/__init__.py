@@ -1,8 +1,18 @@
 """Pictures: every function returns a `Figure`, and none shows it."""
 
-from gpuspec.plots.catalogue import dense_against_sparse, rates_by_precision, roofline
-from gpuspec.plots.claims import holding_map, said_and_found
-from gpuspec.plots.common import gpu_colors, save
+from gpuspec.plots.catalogue import (
+    dense_against_sparse,
+    rates_by_precision,
+    roofline,
+)
+from gpuspec.plots.claims import (
+    holding_map,
+    said_and_found,
+)
+from gpuspec.plots.common import (
+    gpu_colors,
+    save,
+)
 from gpuspec.plots.cost import (
     cost_by_utilisation,
     cost_ranges,
@@ -12,6 +22,12 @@ from gpuspec.plots.cost import (
     price_trend,
     spot_prices,
     tornado,
+)
+from gpuspec.plots.decision import (
+    option_front,
+    plan_costs,
+    probability_bars,
+    tornado_bars,
 )
 from gpuspec.plots.hpc import (
     amdahl_lines,
@@ -42,13 +58,26 @@ from gpuspec.plots.memory import (
     serving_memory,
     training_memory,
 )
-from gpuspec.plots.mig import fleet_bars, fleet_costs, layout_bars, published_slices, slice_delivery
+from gpuspec.plots.mig import (
+    fleet_bars,
+    fleet_costs,
+    layout_bars,
+    published_slices,
+    slice_delivery,
+)
 from gpuspec.plots.training import (
     days_by_gpus,
     mfu_by_layout,
     ratio_by_size,
     scaling_efficiency,
     step_shares,
+)
+from gpuspec.plots.upgrade import (
+    effort_lines,
+    fleet_timeline,
+    runs_matrix,
+    strategy_costs,
+    wait_or_buy,
 )
 
 __all__ = [
@@ -62,8 +91,10 @@ __all__ = [
     "dense_against_sparse",
     "drift_bars",
     "dynamic_bars",
+    "effort_lines",
     "fleet_bars",
     "fleet_costs",
+    "fleet_timeline",
     "form_ratios",
     "gpu_colors",
     "grouped_bars",
@@ -76,13 +107,17 @@ __all__ = [
     "layout_bars",
     "mfu_by_layout",
     "network_scaling",
+    "option_front",
     "owned_parts",
     "paid_by_month",
+    "plan_costs",
     "price_trend",
+    "probability_bars",
     "published_slices",
     "rates_by_precision",
     "ratio_by_size",
     "roofline",
+    "runs_matrix",
     "said_and_found",
     "save",
     "scaling_efficiency",
@@ -92,10 +127,13 @@ __all__ = [
     "speed_bars",
     "spot_prices",
     "step_shares",
+    "strategy_costs",
     "tensor_shares",
     "throughput_by_context",
     "tornado",
+    "tornado_bars",
     "training_memory",
     "validation_scatter",
+    "wait_or_buy",
     "waiting_bars",
 ]

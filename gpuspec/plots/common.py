@@ -1,8 +1,12 @@
 """What all pictures share: colours of GPUs, axes, titles, saving."""
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import cache
 from textwrap import fill
 from typing import Any
 
+import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -25,6 +29,26 @@ def gpu_colors(ids: Any) -> dict[str, str]:
             color if color and color not in used else next(c for c in spare if c not in used)
         )
     return colors
+
+
+@contextmanager
+def chinese_fonts(texts: Iterable[str]) -> Iterator[None]:
+    """Draw with a face that has Chinese characters, where one of the texts has any."""
+    if all(text.isascii() or not any("\u3400" <= c <= "\u9fff" for c in text) for text in texts):
+        yield
+        return
+    with matplotlib.rc_context({"font.family": ["DejaVu Sans", _chinese_face()]}):
+        yield
+
+
+@cache
+def _chinese_face() -> str:
+    """Register the faces that reports are set in, and return the simplified Chinese one."""
+    import noto_cjk_sans_otc
+    from matplotlib.font_manager import fontManager
+
+    fontManager.addfont(str(noto_cjk_sans_otc.FONT_PATH))
+    return "Noto Sans CJK SC"
 
 
 def blank_axes(width: float = 7.0, height: float = 3.6, fixed: bool = False) -> tuple[Figure, Axes]:

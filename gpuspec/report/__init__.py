@@ -13,6 +13,7 @@ from pathlib import Path
 from gpuspec.errors import InputError
 from gpuspec.files import write_atomically
 from gpuspec.report.execute import NotebookError, execute
+from gpuspec.report.many import Outcome, build_all
 from gpuspec.report.notebooks import (
     Notebook,
     Parameter,
@@ -27,8 +28,10 @@ __all__ = [
     "FORMATS",
     "Notebook",
     "NotebookError",
+    "Outcome",
     "Parameter",
     "build",
+    "build_all",
     "check_parameters",
     "find",
     "inspect",

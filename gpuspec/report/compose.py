@@ -52,6 +52,8 @@ class Document:
     body: str
     language: str
     facts: dict[str, Any]
+    answer_first: bool = False
+    """Whether the first section shares the first page with the title, and the rest follows."""
     figures: list[dict[str, str]] = field(default_factory=list)
     tables: list[dict[str, Any]] = field(default_factory=list)
 
@@ -90,8 +92,9 @@ def compose(
     exporter.exclude_input = not show_code
     body, _ = exporter.from_notebook_node(node)
     return Document(
-        title=notebook.title,
-        question=notebook.question,
+        title=words(notebook.title),
+        question=words(notebook.question),
+        answer_first=notebook.answer_first,
         body=body.replace("{=typst}\n\n", "{=typst}\n"),
         language=language,
         facts=_facts(notebook, values, words, day),
@@ -120,6 +123,8 @@ class _ShownOutputs(Preprocessor):
         self.tables: list[dict[str, Any]] = []
 
     def preprocess_cell(self, cell: Any, resources: Any, index: int) -> tuple[Any, Any]:
+        if cell.cell_type == "markdown" and "second-page" in cell.metadata.get("tags", []):
+            cell.source = _both("#second-page", "") + "\n" + cell.source
         if cell.cell_type == "code" and not LEFT_OUT & set(cell.metadata.get("tags", [])):
             cell.outputs = [shown for o in cell.outputs if (shown := self._shown(o)) is not None]
         return cell, resources

@@ -27,6 +27,10 @@ class NotebookError(RuntimeError):
         self.bad_input, self.trace = bad_input, trace
         super().__init__(message)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let the error pass from one process to another."""
+        return NotebookError, (str(self), self.bad_input, self.trace)
+
 
 def execute(
     notebook: Notebook,

@@ -1,36 +1,5 @@
 """The report's own words, in English and from the gettext catalogues."""
 
-from collections.abc import Callable
-from functools import cache
-from pathlib import Path
+from gpuspec.language import check_language, languages, translator
 
-from gpuspec.errors import UnknownNameError
-
-_LOCALE = Path(__file__).resolve().parent.parent / "locale"
-
-
-def languages() -> list[str]:
-    """Return the languages that labels exist in."""
-    return ["en", *sorted(p.name for p in _LOCALE.iterdir() if p.is_dir())]
-
-
-def check_language(language: str) -> None:
-    """Raise UnknownNameError where there are no labels in `language`."""
-    if language not in languages():
-        raise UnknownNameError("language", language, languages())
-
-
-@cache
-def translator(language: str) -> Callable[[str], str]:
-    """Return the function that puts an English label into `language`.
-
-    Reads the catalogue's source, so that there is no compiled file to keep in step.
-    """
-    if language == "en":
-        return lambda text: text
-    from babel.messages.pofile import read_po
-
-    with (_LOCALE / language / "LC_MESSAGES" / "gpuspec.po").open("rb") as file:
-        catalogue = read_po(file, locale=language)
-    words = {str(m.id): str(m.string) for m in catalogue if m.id and m.string}
-    return lambda text: words.get(text, text)
+__all__ = ["check_language", "languages", "translator"]

@@ -29,6 +29,7 @@ def pdf(document: Document) -> bytes:
             (folder / figure["file"]).write_bytes(base64.b64decode(figure["base64"]))
         figures = [{k: f[k] for k in ("file", "caption", "alt")} for f in document.figures]
         data: dict[str, Any] = {"title": plain(document.title), "language": document.language}
+        data["answer_first"] = document.answer_first
         data |= {**document.facts, "figures": figures, "tables": document.tables}
         (folder / "data.json").write_text(json.dumps(data), "utf-8")
         (folder / "style.typ").write_text((TEMPLATES / "style.typ").read_text("utf-8"), "utf-8")

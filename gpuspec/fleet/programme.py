@@ -1,0 +1,270 @@
+"""The mixed-integer programme: variables, costs and constraints.
+
+``docs/upgrade.md`` writes it out; names here are the ones that it uses.
+"""
+
+import itertools
+from typing import Any
+
+import numpy as np
+
+from gpuspec.fleet.derived import (
+    HOURLY,
+    POOL,
+    SPOT,
+    most_nodes,
+    most_units,
+    unit_prices,
+    unmet_prices,
+)
+from gpuspec.fleet.limits import add_limits
+from gpuspec.fleet.problem import SITES, FleetProblem
+from gpuspec.fleet.rows import Columns, Rows
+from gpuspec.fleet.strategies import Strategy
+
+OWN, RESERVED = range(2)
+
+
+class Programme:
+    """One programme, ready for the solver: `columns`, `rows`, and the places of each variable.
+
+    `may_fail` lets work stay undone at a price. `rounding` says how divisible replicas stand
+    for whole ones: ``rows`` adds what whole ones imply, so that the bound holds; ``output``
+    lowers what a replica does to the demand over the replicas that it takes, a good guess.
+    """
+
+    def __init__(
+        self,
+        problem: FleetProblem,
+        strategy: Strategy,
+        may_fail: bool = True,
+        rounding: str = "",
+    ) -> None:
+        self.may_fail, self.rounding = may_fail, rounding
+        self.problem, self.strategy = problem, strategy
+        self.columns, self.rows = Columns(), Rows()
+        self.quarters: Any = np.arange(problem.shape[1])
+        self.mid = problem.factor(self.quarters + 0.5)
+        self.most = most_units(problem)
+        self.nodes = most_nodes(problem, self.most)
+        self.bought = self._buy()
+        self.retired = self._retire()
+        self.commits = self._commit()
+        self.units = self._run()
+        self.blocks = self._block()
+        self.busy = self._use()
+        self.moved, self.introduced = self._move()
+        self.unmet = self._unmet()
+        self.switches = np.empty(0, int)
+        self._pools()
+        self.limit_rows = add_limits(self)
+        if strategy.hungriest_first:
+            self._hungriest_first()
+
+    @property
+    def constant(self) -> float:
+        """Return the cost of what is owned when nothing is retired, its worth of today included."""
+        kinds = self.problem.kinds
+        kept = kinds.fixed * self.mid.sum() + kinds.resale[:, 0]
+        kept = kept - kinds.resale[:, -1] * self.problem.factor(len(self.quarters))
+        return float((kinds.owned * kept).sum())
+
+    @property
+    def choices(self) -> int:
+        """Return how many numbers of units there are to choose."""
+        upper = np.concatenate(self.columns.upper)
+        return int((upper[self.units] > 0).sum())
+
+    def lasting(self) -> tuple[np.ndarray, ...]:
+        """Return the places of what outlasts a quarter: orders, sales, commitments, moves."""
+        lasts = (self.bought, self.retired, self.commits, self.moved, self.introduced)
+        return (*lasts, self.switches)
+
+    def passing(self, quarter: int) -> np.ndarray:
+        """Return the places of what is decided for one quarter alone."""
+        parts = (self.units[:, :, quarter], self.blocks[:, :, quarter])
+        flows = (self.busy[:, quarter], self.unmet[:, quarter])
+        return np.concatenate([np.ravel(part) for part in (*parts, *flows)])
+
+    def may_use(self) -> np.ndarray:
+        """Return (K, T) where a kind may be bought or rented."""
+        s, is_new = self.strategy, self.problem.kinds.is_new
+        able = np.where(is_new, s.new_kinds, not s.only_new)
+        return np.repeat(able[:, None], len(self.quarters), axis=1)
+
+    def _buy(self) -> np.ndarray:
+        p, kinds = self.problem, self.problem.kinds
+        k, t = p.shape[:2]
+        arrives = self.quarters + p.lead_quarters
+        able = np.isfinite(kinds.capital) & self.may_use() & (arrives < t)[None, :]
+        able &= (self.quarters >= self.strategy.first_buy)[None, :] & self.strategy.buys
+        able &= (self.quarters % p.order_every == 0)[None, :]
+        running = np.array([self.mid[min(a, t) :].sum() for a in arrives])
+        cost = kinds.capital * p.factor(self.quarters) - kinds.residual * p.factor(t)
+        cost = np.where(able, cost + kinds.fixed[:, None] * running, 0.0)
+        return self.columns.add((k, t), np.where(able, self.nodes[:, None], 0), cost)
+
+    def _retire(self) -> np.ndarray:
+        p, kinds = self.problem, self.problem.kinds
+        k, t = p.shape[:2]
+        saved = np.array([self.mid[q:].sum() for q in self.quarters])
+        cost = kinds.resale[:, -1:] * p.factor(t) - kinds.resale[:, :-1] * p.factor(self.quarters)
+        cost = cost - kinds.fixed[:, None] * saved
+        upper = np.repeat(kinds.owned[:, None], t, axis=1) * (self.strategy.retires != "no")
+        places = self.columns.add((k, t), upper, cost)
+        when = min(p.lead_quarters, t - 1)
+        for row, owned in enumerate(kinds.owned):
+            self.rows.add((places[row], 1.0), upper=owned)
+            if self.strategy.retires == "all":
+                self.rows.add((places[row, : when + 1], 1.0), lower=owned)
+        return places
+
+    def _commit(self) -> np.ndarray:
+        p, kinds = self.problem, self.problem.kinds
+        k, t, _, _, c = p.shape
+        paid = np.array(
+            [[p.factor(q + 0.5 + np.arange(n)).sum() for q in self.quarters] for n in kinds.terms]
+        ).reshape(c, 1, t)
+        able = np.isfinite(kinds.committed) & self.may_use()[None]
+        ends = self.quarters + np.array(kinds.terms).reshape(c, 1, 1)
+        able &= (self.quarters % p.order_every == 0) & (ends <= t)
+        cost = np.where(able, kinds.committed * paid * kinds.node_gpus, 0.0)
+        return self.columns.add((c, k, t), np.where(able, self.nodes[None, :, None], 0), cost)
+
+    def _run(self) -> np.ndarray:
+        """Add the units of each option at each site in each quarter: (O, S, T)."""
+        p, kinds, work = self.problem, self.problem.kinds, self.problem.work
+        kind, job = work.kind, work.is_job[work.workload]
+        price = unit_prices(p)
+        able = np.repeat(work.allowed[:, None, :], len(SITES), axis=1)
+        able &= ((self.strategy.new_kinds | ~kinds.is_new)[kind])[:, None, None]
+        rent = self.may_use()[kind]
+        able[:, HOURLY] &= rent & np.isfinite(kinds.on_demand)[kind]
+        spot = rent & (job & work.interruptible[work.workload])[:, None]
+        able[:, SPOT] &= spot & np.isfinite(kinds.spot)[kind]
+        # A job that may be interrupted never pays more for an hour than spot costs.
+        able[:, HOURLY] &= ~(able[:, SPOT] & (price[:, SPOT] <= price[:, HOURLY]))
+        cost = np.where(able, price * self.mid, 0.0)
+        self.able = able
+        return self.columns.add(able.shape, np.where(able, self.most[:, None, :], 0), cost)
+
+    def _block(self) -> np.ndarray:
+        """Add whether any job of an option runs on owned or on committed nodes: (O, 2, T)."""
+        job = self.problem.work.is_job[self.problem.work.workload]
+        able = self.able[:, :1] & job[:, None, None] & np.ones((1, 2, 1), bool)
+        return self.columns.add(able.shape, able)
+
+    def _use(self) -> np.ndarray:
+        """Add the owned GPUs that are busy, which need energy: (K, T)."""
+        cost = self.problem.kinds.energy[:, None] * self.mid
+        return self.columns.add(cost.shape, cost=cost, whole=False)
+
+    def _move(self) -> tuple[np.ndarray, np.ndarray]:
+        p, work = self.problem, self.problem.work
+        effort = np.broadcast_to(np.asarray(p.kinds.introduce, float), (p.shape[0],))
+        moved = self.columns.add((p.shape[3],), 1, work.move_usd)
+        introduced = self.columns.add((p.shape[0],), 1, np.where(p.kinds.is_new, effort, 0.0))
+        paid = (work.move_usd > 0) | (p.kinds.is_new & (effort > 0))[work.kind]
+        for o in np.flatnonzero(paid):
+            self.rows.add((moved[o], 1.0), (introduced[work.kind[o]], -1.0), upper=0.0)
+            for t in np.flatnonzero(work.allowed[o]):
+                most = -float(self.most[o, t])
+                self.rows.add((self.units[o, :, t], 1.0), (moved[o], most), upper=0.0)
+        return moved, introduced
+
+    def _unmet(self) -> np.ndarray:
+        p, work = self.problem, self.problem.work
+        unmet = work.demand if self.may_fail else 0.0 * work.demand
+        places = self.columns.add(unmet.shape, unmet, unmet_prices(p) * self.mid, whole=False)
+        for w in range(p.shape[2]):
+            mine = np.flatnonzero(work.workload == w)
+            for t in self.quarters:
+                each = np.repeat(self._output(mine, t)[:, None], len(SITES), axis=1)
+                done = (self.units[mine, :, t], each)
+                self.rows.add(done, (places[w, t], 1.0), lower=float(work.demand[w, t]))
+                if self.rounding == "rows" and not (self.may_fail or work.is_job[w]):
+                    self._rounded(w, int(t))
+        return places
+
+    def _output(self, mine: np.ndarray, t: int) -> np.ndarray:
+        """Return what a unit of the options does, lowered where that is asked."""
+        work = self.problem.work
+        if self.rounding != "output":
+            return work.output[mine]
+        needed = work.demand[work.workload[mine], t] / work.output[mine]
+        share = needed / np.maximum(np.ceil(needed - 1e-9), 1.0)
+        return work.output[mine] * np.where(needed > 0, share, 1.0)
+
+    def _rounded(self, w: int, t: int) -> None:
+        """Add what whole replicas imply: a bound that holds for divisible ones too.
+
+        Sum of a x >= d in whole x gives sum of ceil(a / b) x >= ceil(d / b) for every b > 0
+        (Chvatal 1973, doi:10.1016/0012-365X(73)90167-2, with coefficients rounded up).
+        """
+        work = self.problem.work
+        mine = np.flatnonzero((work.workload == w) & work.allowed[:, t])
+        places = self.units[mine, :, t]
+        for output in np.unique(work.output[mine]):
+            each = np.ceil(work.output[mine] / output - 1e-9)
+            least = float(np.ceil(work.demand[w, t] / output - 1e-9))
+            self.rows.add((places, np.repeat(each[:, None], len(SITES), axis=1)), lower=least)
+
+    def owned_terms(self, kind: int, quarter: int, each: float) -> tuple[list[Any], float]:
+        """Return the terms of `each` x owned nodes of a kind in a quarter, and the constant."""
+        usable = max(quarter - self.problem.lead_quarters + 1, 0)
+        terms = [
+            (self.bought[kind, :usable], each),
+            (self.retired[kind, : quarter + 1], -each),
+        ]
+        return terms, each * float(self.problem.kinds.owned[kind])
+
+    def committed_terms(self, kind: int, quarter: int, each: Any) -> list[Any]:
+        """Return the terms of `each` (by commitment) x nodes committed in a quarter."""
+        terms = []
+        for c, length in enumerate(self.problem.kinds.terms):
+            active = slice(max(quarter - length + 1, 0), quarter + 1)
+            value = each[c][active] if np.ndim(each) else each
+            terms.append((self.commits[c, kind, active], value))
+        return terms
+
+    def _pools(self) -> None:
+        """GPUs in use stay within those that are there, in each quarter."""
+        p, work, node = self.problem, self.problem.work, self.problem.kinds.node_gpus
+        job = work.is_job[work.workload]
+        for k in range(p.shape[0]):
+            mine, services = work.kind == k, (work.kind == k) & ~job
+            for t in self.quarters:
+                own, there = self.owned_terms(k, t, -float(node))
+                reserved = self.committed_terms(k, t, -float(node))
+                used = (self.units[mine, POOL, t], work.gpu_quarters[mine, t])
+                self.rows.add(used, *own, *reserved, upper=-there)
+                self.rows.add(used, *reserved, (self.busy[k, t], -1.0), upper=0.0)
+                kept = (self.units[services, POOL, t], work.gpu_quarters[services, t])
+                for o in np.flatnonzero(mine & job & self.able[:, POOL, t]):
+                    needs, blocks = float(work.gpus[o]), self.blocks[o, :, t]
+                    self.rows.add(kept, (blocks, needs), *own, *reserved, upper=-there)
+                    self.rows.add((blocks[OWN], needs), *own, upper=-there)
+                    self.rows.add((blocks[RESERVED], needs), *reserved, upper=0.0)
+                    most = -float(self.most[o, t])
+                    self.rows.add((self.units[o, POOL, t], 1.0), (blocks, most), upper=0.0)
+
+    def _hungriest_first(self) -> None:
+        """The hungriest workloads run on new kinds alone, the others on owned kinds alone."""
+        p, work = self.problem, self.problem.work
+        on_new = p.kinds.is_new[work.kind]
+        moves = self.columns.add((p.shape[2],), 1)
+        self.switches = moves
+        order = np.argsort(-np.asarray(work.hunger), kind="stable")
+        able = [w for w in order if (on_new & (work.workload == w) & work.allowed.any(1)).any()]
+        for first, then in itertools.pairwise(able):
+            self.rows.add((moves[then], 1.0), (moves[first], -1.0), upper=0.0)
+        if able:
+            self.rows.add((moves[able[0]], 1.0), lower=1.0)
+        for o in range(p.shape[3]):
+            switch = moves[work.workload[o]]
+            for t in self.quarters[p.lead_quarters :]:
+                units, most = self.units[o, :, t], float(self.most[o, t])
+                if on_new[o]:
+                    self.rows.add((units, 1.0), (switch, -most), upper=0.0)
+                else:
+                    self.rows.add((units, 1.0), (switch, most), upper=most)

@@ -1,0 +1,285 @@
+"""From a programme to a plan: the solver's call and what its numbers mean."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.optimize import Bounds, LinearConstraint, milp
+
+from gpuspec.fleet.derived import HOURLY, SPOT, unit_prices
+from gpuspec.fleet.limits import MONTHS
+from gpuspec.fleet.problem import FleetProblem
+from gpuspec.fleet.programme import Programme
+from gpuspec.fleet.strategies import OPTIMUM, Strategy
+
+GAP = 0.02
+QUARTER_GAP = 0.002
+QUARTER_NODES = 500
+THOUSANDTH = 1e-3
+"""Costs go to the solver in thousands of USD: its tolerances are absolute."""
+INFEASIBLE = 2
+EXACT = 100
+"""Choices of units in a programme up to which it is solved at once, everything whole."""
+TIME_LIMIT_S = 10.0
+PARTS = (
+    "owned today",
+    "nodes bought",
+    "space and upkeep",
+    "energy",
+    "commitments",
+    "by the hour",
+    "spot",
+    "migration",
+    "resale and residual",
+)
+"""What a plan's discounted cost consists of: first what the owned nodes are worth today, last
+what comes back."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is added when, what runs where, and what it costs; arrays as in `FleetProblem`."""
+
+    strategy: Strategy
+    bought: np.ndarray
+    retired: np.ndarray
+    owned: np.ndarray
+    """(K, T) owned nodes in use."""
+    committed: np.ndarray
+    """(C, K, T) commitments made."""
+    reserved: np.ndarray
+    """(K, T) nodes under a commitment."""
+    busy: np.ndarray
+    """(K, T) owned GPUs in use."""
+    units: np.ndarray
+    """(O, S, T) units of each option at each site."""
+    unmet: np.ndarray
+    """(W, T) demand that nothing meets."""
+    moved: np.ndarray
+    introduced: np.ndarray
+    parts: dict[str, float]
+    """Discounted USD; they add up to `cost_usd`."""
+    penalty_usd: float
+    """What the programme counted for unmet work, no part of the cost."""
+    bound_usd: float
+    """No plan of this strategy costs less, penalty included."""
+    seconds: float
+    finished: bool
+    """Whether the asked gap was reached within the time limit."""
+
+    @property
+    def cost_usd(self) -> float:
+        """Return the discounted cost over the horizon."""
+        return sum(self.parts.values())
+
+    @property
+    def total_usd(self) -> float:
+        """Return what the programme minimises: cost and penalty."""
+        return self.cost_usd + self.penalty_usd
+
+    @property
+    def gap(self) -> float:
+        """Return how far the cost may lie above the best, as a share."""
+        scale = max(abs(self.total_usd), 1e-9)
+        return max(self.total_usd - self.bound_usd, 0.0) / scale
+
+    @property
+    def complete(self) -> bool:
+        """Return whether all work is done."""
+        return bool((self.unmet <= 1e-6).all())
+
+
+def solve(
+    problem: FleetProblem,
+    strategy: Strategy = OPTIMUM,
+    time_limit_s: float = TIME_LIMIT_S,
+    gap: float = GAP,
+    certify: bool = False,
+) -> Plan:
+    """Return the best plan found for a strategy, with a bound below which there is none.
+
+    A small programme is solved at once. In a larger one, what lasts (orders, sales, commitments,
+    moves) comes from a programme in which replicas are divisible but lose what whole ones lose;
+    then each quarter is solved in whole replicas and jobs; with `certify` a relaxation gives the
+    bound, else there is none. Where the limits leave no way to do all the work, some is left
+    undone and named in `unmet`.
+
+    References
+    ----------
+    Huangfu and Hall 2018, doi:10.1007/s12532-017-0130-5 (HiGHS), through scipy.optimize.milp.
+    """
+    start = time.perf_counter()
+    programme = Programme(problem, strategy, may_fail=False)
+    exact = programme.choices <= EXACT
+    rounding = "" if exact else "output"
+    first = Programme(problem, strategy, False, rounding)
+    guess = relaxed(first, time_limit_s, gap, "all" if exact else "lasting")
+    may_fail = guess.status == INFEASIBLE
+    if may_fail:
+        programme = Programme(problem, strategy)
+        first = Programme(problem, strategy, True, rounding)
+        guess = relaxed(first, time_limit_s, gap, "all" if exact else "lasting")
+    values = whole(programme, guess)
+    bound, finished = bound_usd(first, guess) if exact else -np.inf, guess.status == 0
+    if certify and not exact:
+        below = Programme(problem, strategy, may_fail, "rows")
+        found = relaxed(below, time_limit_s, gap)
+        bound, finished = bound_usd(below, found), finished and found.status == 0
+    return read(programme, values, bound, finished, time.perf_counter() - start)
+
+
+def bound_usd(programme: Programme, found: Any) -> float:
+    """Return the cost below which a relaxation has no solution."""
+    bound = getattr(found, "mip_dual_bound", None)
+    bound = found.fun if bound is None and found.status == 0 else bound
+    return -np.inf if bound is None else float(bound) / THOUSANDTH + programme.constant
+
+
+def relaxed(programme: Programme, time_limit_s: float, gap: float, whole: str = "lasting") -> Any:
+    """Solve with ``all`` of the variables whole that must be, or with the ``lasting`` ones."""
+    columns, rows = programme.columns, programme.rows
+    kept = np.zeros(columns.size)
+    if whole == "all":
+        kept = np.concatenate(columns.whole).astype(float)
+    else:
+        for places in programme.lasting():
+            kept[places] = 1
+    return milp(
+        np.concatenate(columns.cost) * THOUSANDTH,
+        integrality=kept,
+        bounds=Bounds(np.concatenate(columns.lower), np.concatenate(columns.upper)),
+        constraints=LinearConstraint(rows.matrix(columns.size), rows.lower, rows.upper),
+        # Without presolve HiGHS does not restart at the root: half the time on these programmes.
+        options={"time_limit": time_limit_s, "mip_rel_gap": gap, "presolve": False},
+    )
+
+
+def whole(programme: Programme, found: Any) -> np.ndarray:
+    """Return the plan in whole replicas and jobs: what lasts is kept, each quarter solved anew."""
+    columns, rows = programme.columns, programme.rows
+    values = np.zeros(columns.size)
+    if found.x is not None:
+        for places in programme.lasting():
+            values[places] = np.round(found.x[places])
+    matrix = rows.matrix(columns.size)
+    there = matrix @ values
+    low, high = np.array(rows.lower) - there, np.array(rows.upper) - there
+    upper, kinds = np.concatenate(columns.upper), np.concatenate(columns.whole)
+    spare = upper.copy()
+    spare[programme.unmet] = programme.problem.work.demand
+    cost, by_column = np.concatenate(columns.cost) * THOUSANDTH, matrix.tocsc()
+    for quarter in programme.quarters:
+        places = programme.passing(quarter)
+        part = by_column[:, places].tocsr()
+        mine = np.flatnonzero(np.diff(part.indptr))
+        for most in (upper, spare):
+            answer = milp(
+                cost[places],
+                integrality=kinds[places],
+                bounds=Bounds(0, most[places]),
+                constraints=LinearConstraint(part[mine], low[mine], high[mine]),
+                options={"mip_rel_gap": QUARTER_GAP, "node_limit": QUARTER_NODES},
+            )
+            if answer.x is not None:
+                break
+        if answer.x is not None:
+            inside = kinds[places] == 1
+            values[places] = np.where(inside, np.round(answer.x), answer.x)
+        else:
+            values[programme.unmet[:, quarter]] = programme.problem.work.demand[:, quarter]
+    used = values[programme.units].sum((1, 2)) > 0
+    values[programme.moved] *= used
+    kinds_used = np.isin(np.arange(programme.problem.shape[0]), programme.problem.work.kind[used])
+    values[programme.introduced] *= kinds_used
+    return values
+
+
+def read(
+    programme: Programme, values: np.ndarray, bound: float, finished: bool, seconds: float
+) -> Plan:
+    """Name the numbers of the solver's vector."""
+    p = programme.problem
+    taken = {
+        name: values[getattr(programme, name)]
+        for name in ("bought", "retired", "commits", "units", "unmet", "moved", "busy")
+    }
+    cost = np.concatenate(programme.columns.cost)
+    penalty = float((cost[programme.unmet] * taken["unmet"]).sum())
+    return Plan(
+        strategy=programme.strategy,
+        bought=taken["bought"],
+        retired=taken["retired"],
+        owned=owned_nodes(p, taken["bought"], taken["retired"]),
+        committed=taken["commits"],
+        reserved=reserved_nodes(p, taken["commits"]),
+        busy=taken["busy"],
+        units=taken["units"],
+        unmet=np.where(taken["unmet"] > 1e-6, taken["unmet"], 0.0),
+        moved=taken["moved"],
+        introduced=values[programme.introduced],
+        parts=cost_parts(programme, taken, values[programme.introduced]),
+        penalty_usd=penalty,
+        bound_usd=bound,
+        seconds=seconds,
+        finished=finished,
+    )
+
+
+def owned_nodes(problem: FleetProblem, bought: np.ndarray, retired: np.ndarray) -> np.ndarray:
+    """Return (K, T) owned nodes in use: those of the start, less retired, plus arrived."""
+    lead, quarters = problem.lead_quarters, problem.shape[1]
+    arrived = np.zeros_like(bought)
+    arrived[:, lead:] = bought[:, : quarters - lead]
+    return problem.kinds.owned[:, None] + np.cumsum(arrived - retired, axis=1)
+
+
+def reserved_nodes(problem: FleetProblem, committed: np.ndarray) -> np.ndarray:
+    """Return (K, T) nodes under a commitment."""
+    active = np.zeros(committed.shape[1:])
+    for c, length in enumerate(problem.kinds.terms):
+        for t in range(problem.shape[1]):
+            active[:, t] += committed[c, :, max(t - length + 1, 0) : t + 1].sum(1)
+    return active
+
+
+def cost_parts(
+    programme: Programme, taken: dict[str, np.ndarray], introduced: np.ndarray
+) -> dict[str, float]:
+    """Return the discounted cost of a plan by what it is spent on."""
+    p, kinds, mid = programme.problem, programme.problem.kinds, programme.mid
+    start, end = p.factor(programme.quarters), p.factor(p.shape[1])
+    owned = owned_nodes(p, taken["bought"], taken["retired"])
+    kept = kinds.owned - taken["retired"].sum(1)
+    back = (taken["retired"] * kinds.resale[:, :-1] * start).sum()
+    back += (kept * kinds.resale[:, -1]).sum() * end
+    back += (taken["bought"] * np.nan_to_num(kinds.residual)).sum() * end
+    running = taken["units"] * unit_prices(p) * mid
+    column_cost = np.concatenate(programme.columns.cost)
+    effort = column_cost[programme.moved] @ taken["moved"]
+    effort += column_cost[programme.introduced] @ introduced
+    values = (
+        (kinds.owned * kinds.resale[:, 0]).sum(),
+        (taken["bought"] * np.nan_to_num(kinds.capital) * start).sum(),
+        (owned * kinds.fixed[:, None] * mid).sum(),
+        (taken["busy"] * kinds.energy[:, None] * mid).sum(),
+        (column_cost[programme.commits] * taken["commits"]).sum(),
+        running[:, HOURLY].sum(),
+        running[:, SPOT].sum(),
+        effort,
+        -back,
+    )
+    return dict(zip(PARTS, map(float, values), strict=True))
+
+
+def month_usd(problem: FleetProblem, plan: Plan) -> np.ndarray:
+    """Return (T,) what a month of each quarter costs to run and rent, not discounted."""
+    kinds, t = problem.kinds, problem.shape[1]
+    month = (plan.owned * kinds.fixed[:, None]).sum(0)
+    for c, length in enumerate(kinds.terms):
+        paid = plan.committed[c] * np.nan_to_num(kinds.committed[c]) * kinds.node_gpus
+        for q in range(t):
+            month[q] += paid[:, max(q - length + 1, 0) : q + 1].sum()
+    month += (plan.busy * kinds.energy[:, None]).sum(0)
+    month += (plan.units * unit_prices(problem)).sum((0, 1))
+    return np.asarray(month / MONTHS)

@@ -1,0 +1,37 @@
+"""Words in other languages: English is in the code, the rest in gettext catalogues."""
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+from gpuspec.errors import UnknownNameError
+
+_LOCALE = Path(__file__).resolve().parent / "locale"
+
+
+def languages() -> list[str]:
+    """Return the languages that labels exist in."""
+    return ["en", *sorted(p.name for p in _LOCALE.iterdir() if p.is_dir())]
+
+
+def check_language(language: str) -> None:
+    """Raise UnknownNameError where there are no labels in `language`."""
+    if language not in languages():
+        raise UnknownNameError("language", language, languages())
+
+
+@cache
+def translator(language: str) -> Callable[[str], str]:
+    """Return the function that puts an English label or sentence into `language`.
+
+    Reads the catalogue's source, so that there is no compiled file to keep in step.
+    """
+    check_language(language)
+    if language == "en":
+        return lambda text: text
+    from babel.messages.pofile import read_po
+
+    with (_LOCALE / language / "LC_MESSAGES" / "gpuspec.po").open("rb") as file:
+        catalogue = read_po(file, locale=language)
+    words = {str(m.id): str(m.string) for m in catalogue if m.id and m.string}
+    return lambda text: words.get(text, text)

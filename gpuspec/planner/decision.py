@@ -1,0 +1,116 @@
+"""The answer: options, rankings and plans of a whole scenario, computed once."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gpuspec.planner.draws import SAMPLES, SEED, Draws, cost_of
+from gpuspec.planner.market import market
+from gpuspec.planner.options import Options, pareto, priced_options
+from gpuspec.planner.plans import Plans, policies
+from gpuspec.planner.ranking import candidates
+from gpuspec.planner.rows import LOADS
+from gpuspec.planner.technical import technical
+from gpuspec.scenario import Scenario
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Everything that the answer is read from."""
+
+    scenario: Scenario
+    offers: pd.DataFrame
+    options: list[Options]
+    candidates: list[pd.DataFrame]
+    plans: Plans
+
+    @cached_property
+    def policies(self) -> pd.DataFrame:
+        """Return the plans to choose between, best first; see `gpuspec.planner.plans.policies`."""
+        return policies(self.plans)
+
+    @property
+    def feasible(self) -> bool:
+        """Return whether any plan keeps all limits."""
+        return len(self.policies) > 0 and bool(self.policies["feasible"].iloc[0])
+
+    @property
+    def best(self) -> Any:
+        """Return the recommended plan."""
+        return self.policies.iloc[0]
+
+    @property
+    def runner_up(self) -> Any:
+        """Return the best plan that takes other GPUs or pays for them otherwise; None if none."""
+        return self.policies.iloc[1] if len(self.policies) > 1 else None
+
+    def pools(self, plan: Any) -> dict[tuple[str, str], float]:
+        """Return the GPUs to get of each kind and way to pay: shared in turns, whole servers."""
+        chosen = self.plans.chosen(plan["choice"], central=True)
+        sizes = cost_of(self.plans.draws, chosen)["pools"]
+        rows = self.plans.draws.rows
+        found: dict[tuple[str, str], float] = {}
+        for place, size in sizes.items():
+            key = (str(rows[place]["gpu"]), str(rows[place]["mode"]))
+            found[key] = found.get(key, 0.0) + float(np.max(size))
+        return found
+
+    def members(self, plan: Any) -> pd.DataFrame:
+        """Return the option of each workload in a plan, with the workload's name."""
+        found = self.plans.members(plan["choice"])
+        found.insert(0, "workload", [w.name for w in self.scenario.workloads])
+        return found
+
+
+def decide(
+    scenario: Scenario,
+    gpus: Any = None,
+    samples: int = SAMPLES,
+    seed: int = SEED,
+    loads: int = LOADS,
+    offers: pd.DataFrame | None = None,
+) -> Decision:
+    """Plan a scenario: enumerate, price, constrain, rank, combine.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        As `gpuspec.scenario.scenario` returns it.
+    gpus : sequence of str, optional
+        Restrict the search to these ids.
+    samples, seed : int
+        Of the errors and prices; the same give the same answer.
+    loads : int
+        Loads of a replica at which its speed is computed.
+    offers : DataFrame, optional
+        As `gpuspec.planner.market.market` returns them; made of the scenario unless given.
+    """
+    offers = market(scenario) if offers is None else offers
+    draws = Draws(scenario, offers, samples, seed)
+    options, ranked = [], []
+    for place in range(len(scenario.workloads)):
+        names = gpus or _devices(scenario)
+        found = priced_options(scenario, place, technical(scenario, place, names, loads), offers)
+        options.append(found)
+        ranked.append(candidates(scenario, found, draws))
+    plans = Plans(scenario, options, ranked, draws)
+    return Decision(scenario, offers, options, ranked, plans)
+
+
+def _devices(scenario: Scenario) -> list[str]:
+    """Return the GPUs to try: those allowed, and those owned."""
+    return list(dict.fromkeys([*scenario.allow.gpus, *(o.gpu for o in scenario.owned)]))
+
+
+def front(options: Options) -> pd.DataFrame:
+    """Return the options that no other beats in cost, time and energy together, in words."""
+    table = options.table[options.table["feasible"]]
+    table = table[pareto(table)].sort_values("cost_usd", kind="stable")
+    tech = options.technical.table.iloc[table["tech"]].reset_index(drop=True)
+    offer = options.offers.iloc[table["offer"]].reset_index(drop=True)
+    words = tech[["gpu", "precision", "split", "batch"]].assign(mode=offer["label"])
+    numbers = ["gpus", "cost_usd", "month_usd", "time_s", "days", "kwh_month"]
+    return pd.concat([words, table[numbers].reset_index(drop=True)], axis=1)

@@ -1,0 +1,132 @@
+"""Samples of what may come out otherwise: speeds and prices, what is common kept common.
+
+The error of an estimate has a part that all GPUs share (the engine, the framework, the load) and
+a part of its own. The published ratio of two GPUs shows only the second. So a sample draws one
+common error for each kind of work, one for each GPU such that any two differ by the stored error
+of their ratio, and one for FP8. Prices are drawn the same way: one market for all rents, half of
+the rest common to all GPUs of a mode, half of its own.
+
+Every stream of random numbers is named after what it belongs to, not after its place: the same
+questions with another price, load or order of options differ by that alone.
+"""
+
+from itertools import combinations
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import nnls
+
+from gpuspec.calibration import inference_interval, ratio_interval
+from gpuspec.calibration.hpc import hpc_ratio_interval
+from gpuspec.calibration.training import training_interval, training_ratio_interval
+
+Z80 = 1.2815515655446004
+"""Standard normal quantile of 0.9: an 80 % interval reaches so many standard deviations."""
+MARKET = 1.35
+"""All rents together may drift by so much over the horizon (80 % interval): Hopper rents rose by
+more than half from October 2025 to mid-2026, and had fallen by as much before."""
+COMMON_PRICE = 0.5
+"""Share of the variance of a price that all GPUs of a mode have in common."""
+WIDER = 1.5
+"""Factor on the error of a GPU whose kernels were not measured."""
+
+
+def stream(seed: int, name: str, size: int) -> np.ndarray:
+    """Return `size` standard normal numbers that depend on `seed` and `name` alone."""
+    return np.random.default_rng([seed, crc32(name.encode())]).standard_normal(size)
+
+
+def two_sided(z: np.ndarray, low: Any, high: Any) -> np.ndarray:
+    """Return log errors whose 80 % interval is log(`low`) to log(`high`), from normal `z`.
+
+    The median lies halfway where the interval does not hold 1, at 1 where it does.
+    """
+    lower, upper = np.log(np.asarray(low, float)), np.log(np.asarray(high, float))
+    centre = np.where((lower <= 0) & (upper >= 0), 0.0, (lower + upper) / 2)
+    return np.asarray(centre + np.where(z < 0, (centre - lower) * z, (upper - centre) * z) / Z80)
+
+
+def own_spreads(kind: str, gpus: list[str]) -> tuple[dict[str, float], dict[str, float]]:
+    """Return shift and spread of each GPU's own log error of speed.
+
+    The spreads are those whose pairwise differences come closest to the stored errors of the
+    ratios; the shifts likewise, with mean 0.
+    """
+    pairs = list(combinations(range(len(gpus)), 2))
+    if not pairs:
+        return dict.fromkeys(gpus, 0.0), dict.fromkeys(gpus, 0.0)
+    ends = np.log([_ratio(kind, gpus[b], gpus[a]) for a, b in pairs])
+    rows = np.zeros((len(pairs), len(gpus)))
+    for row, (a, b) in zip(rows, pairs, strict=True):
+        row[[a, b]] = 1.0
+    width = (ends[:, 1] - ends[:, 0]) / 2 / Z80
+    spread = np.sqrt(nnls(rows, width**2)[0])
+    signs = np.array([[(i == b) - (i == a) for i in range(len(gpus))] for a, b in pairs], float)
+    shift = np.linalg.lstsq(signs, ends.mean(axis=1), rcond=None)[0]
+    return dict(zip(gpus, shift, strict=True)), dict(zip(gpus, spread, strict=True))
+
+
+def _ratio(kind: str, new: str, old: str) -> tuple[Any, Any]:
+    if kind == "hpc":
+        return hpc_ratio_interval(1.0, "application", new, old)
+    return (training_ratio_interval if kind == "training" else ratio_interval)(1.0, new, old)
+
+
+class Speeds:
+    """Factors on the speed of every option: above 1 it turns out faster than estimated."""
+
+    def __init__(self, kind: str, gpus: list[str], samples: int, seed: int) -> None:
+        self.kind, self.samples, self.seed = kind, samples, seed
+        names = sorted(gpus)
+        self.shift, self.spread = own_spreads(kind, names)
+        own = float(np.mean([s**2 for s in self.spread.values()]))
+        if kind == "hpc":  # the hours on one GPU are the buyer's own: only the ratio is uncertain
+            self.common = np.zeros(samples)
+            return
+        low, high = self._absolute()
+        wide = (np.log(high) - np.log(low)) / 2 / Z80
+        share = np.sqrt(max(1 - own / wide**2, 0.0))
+        z = stream(seed, f"common {kind}", samples)
+        self.common = two_sided(z, low, high) * share
+
+    def _absolute(self) -> tuple[float, float]:
+        if self.kind == "training":
+            ends = training_interval(1.0, "step time, framework known")
+            return 1 / float(ends[1]), 1 / float(ends[0])
+        # Both are errors of seconds: of an image, and of a token under the load that is asked.
+        low, high = inference_interval(1.0, "images" if self.kind == "images" else "tpot")
+        return 1 / float(high), 1 / float(low)
+
+    def factor(self, gpu_id: str, precision: str, inherited: bool = False) -> np.ndarray:
+        """Return one factor a sample for a GPU and a number format."""
+        z = stream(self.seed, f"{self.kind} {gpu_id}", self.samples)
+        own = self.shift[gpu_id] + z * self.spread[gpu_id] * (WIDER if inherited else 1.0)
+        if precision == "fp8":
+            low, high = training_interval(1.0, "fp8 ratio")
+            own = own + two_sided(stream(self.seed, f"{self.kind} fp8", self.samples), low, high)
+        return np.exp(self.common + own)
+
+
+def price_factors(offers: pd.DataFrame, samples: int, seed: int) -> np.ndarray:
+    """Return a factor on the price of each offer and sample, shape (offers, samples)."""
+    market = np.exp(stream(seed, "market", samples) * np.log(MARKET) / Z80)
+    found = np.ones((len(offers), samples))
+    for place, row in enumerate(offers.to_dict("records")):
+        mode, gpu_id = str(row["mode"]), str(row["gpu"])
+        if mode == "owned":
+            continue
+        ends = ("capital_usd_gpu" if mode == "own" else "hour_usd",)
+        value = row[ends[0]]
+        if not value > 0:
+            continue
+        common = stream(seed, f"price {mode}", samples)
+        own = stream(seed, f"price {mode} {gpu_id} {row['provider']}", samples)
+        z = np.sqrt(COMMON_PRICE) * common + np.sqrt(1 - COMMON_PRICE) * own
+        low, high = row[f"{ends[0]}_low"] / value, row[f"{ends[0]}_high"] / value
+        found[place] = np.exp(two_sided(z, min(low, 1.0), max(high, 1.0)))
+        # A contract fixes the rent for its term; what follows is the market's again.
+        share = 1.0 if mode in ("on-demand", "spot") else 0.5 if mode == "reserved-1yr" else 0.0
+        found[place] *= market**share
+    return found

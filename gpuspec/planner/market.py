@@ -1,0 +1,122 @@
+"""The offers that a scenario may take, with what each GPU costs over the horizon."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gpuspec.cost import owned_fixed_hour_usd
+from gpuspec.prices import Quote, offers, read_quotes
+from gpuspec.prices.quotes import _quote
+from gpuspec.scenario import Scenario
+from gpuspec.scenario.records import HOURS_PER_MONTH
+
+POOLED = ("reserved-1yr", "reserved-3yr", "own", "owned")
+"""Modes that are paid whether the GPU works or not, so that jobs can take turns on them."""
+HOUSED = ("own", "owned")
+"""Modes whose GPUs stand in rooms and racks of one's own."""
+NODE = 8
+
+
+def market(scenario: Scenario) -> pd.DataFrame:
+    """Return one row an offer, owned GPUs first.
+
+    Columns of `gpuspec.prices.offers`, then ``fixed_usd`` with ``fixed_usd_low`` and
+    ``fixed_usd_high`` (what one GPU costs over the horizon, used or not), ``hour_cost`` with
+    ``_low`` and ``_high`` (what an hour in use costs besides), ``upfront_usd`` (capital of one
+    GPU), ``running_usd_month`` (cash of a month without use), ``pooled``, ``housed``, ``step``
+    (GPUs that must be taken together), ``keep_usd_month`` (of a GPU that is there already,
+    whatever is decided) and ``available`` (GPUs there are; infinite: no limit).
+    """
+    s = scenario
+    devices = list(dict.fromkeys([*s.allow.gpus, *(o.gpu for o in s.owned)]))
+    found = offers(
+        devices,
+        tuple(dict.fromkeys([*s.allow.modes, "own"])),
+        s.allow.regions or None,
+        s.allow.vendors or None,
+        s.today,
+        s.horizon_months,
+        s.prices.utilization,
+        s.prices.drift,
+        quotes(scenario),
+        "USD",
+        s.prices.usd_cny,
+    )
+    held = _held(s, found)
+    wanted = found[found["mode"].isin(s.allow.modes) & found["gpu"].isin(s.allow.gpus)]
+    table = pd.concat([held, wanted], ignore_index=True) if len(held) else wanted
+    return _costed(table.reset_index(drop=True), s)
+
+
+def quotes(scenario: Scenario) -> list[Quote] | None:
+    """Return the prices of one's own: those of the file, then those of the scenario."""
+    p = scenario.prices
+    mine = list(read_quotes(p.file)) if p.file else []
+    if isinstance(p.quotes, str):
+        mine += read_quotes(p.quotes)
+    else:
+        mine += [_quote(dict(q), f"prices.quotes[{i}]") for i, q in enumerate(p.quotes)]
+    return mine or None
+
+
+def _held(s: Scenario, found: pd.DataFrame) -> pd.DataFrame:
+    """Return an offer for each kind of GPU that is owned already: no capital, only its keep."""
+    rows = []
+    for name in dict.fromkeys(o.gpu for o in s.owned):
+        count = sum(o.count for o in s.owned if o.gpu == name)
+        own = found[(found["gpu"] == name) & (found["mode"] == "own")]
+        if own.empty:  # nobody sells it any more: what it draws is known all the same
+            free = [Quote(gpu_id=name, mode="own-gpu", price=1e-9)]
+            own = offers(name, "own", s.allow.regions or None, quotes=free, fx=s.prices.usd_cny)
+        row: dict[str, Any] = dict(own.iloc[0])
+        row |= {"mode": "owned", "provider": "owned already", "available": float(count)}
+        row |= {f"capital_usd_gpu{end}": 0.0 for end in ("_low", "", "_high")}
+        row |= {"residual_share": 0.0, "stale": False, "gpus_per_node": 1, "source": "yours"}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _costed(table: pd.DataFrame, s: Scenario) -> pd.DataFrame:
+    months, mode = float(s.horizon_months), table["mode"].astype(str)
+    pooled = mode.isin(POOLED).to_numpy()
+    housed = mode.isin(HOUSED).to_numpy()
+    term = np.maximum(table["term_months"].to_numpy(float), 1.0)
+    paid = np.where(housed, months, np.ceil(months / term) * term)
+    found = table.assign(pooled=pooled, housed=housed, months_paid=np.where(pooled, paid, months))
+    held = (mode == "owned").to_numpy()
+    busy, energy = s.prices.utilization, table["energy_hour_usd"].to_numpy(float)
+    idle = table["idle_hour_usd"].to_numpy(float)
+    for band in ("low", "central", "high"):
+        end = "" if band == "central" else f"_{band}"
+        rent = table[f"hour_usd{end}"].to_numpy(float)
+        kept = np.where(pooled, rent * HOURS_PER_MONTH * paid, 0.0)
+        own = _own_usd(table, band, months) + idle * HOURS_PER_MONTH * months
+        # GPUs that are owned already cost their keep whatever is decided: `keep_usd_month`.
+        found[f"fixed_usd{end}"] = np.where(held, 0.0, np.where(housed, own, kept))
+        # Of an hour in which the GPU is on, it works at full power for `utilization` only.
+        power = (energy - idle) * busy
+        found[f"hour_cost{end}"] = np.where(housed, power, np.where(pooled, 0.0, rent))
+    found["upfront_usd"] = np.where(housed & ~held, table["capital_usd_gpu"].to_numpy(float), 0.0)
+    keep = table["fixed_month_usd_gpu"].to_numpy(float) + idle * HOURS_PER_MONTH
+    rent = table["hour_usd"].to_numpy(float) * HOURS_PER_MONTH
+    found["keep_usd_month"] = np.where(held, keep, 0.0)
+    found["running_usd_month"] = np.where(
+        held, 0.0, np.where(housed, keep, np.where(pooled, rent, 0.0))
+    )
+    found["step"] = np.where(mode == "own", table["gpus_per_node"].to_numpy(float), 1.0)
+    if "available" not in found:
+        found["available"] = np.inf
+    found["available"] = found["available"].fillna(np.inf)
+    found["label"] = [_label(m, p) for m, p in zip(mode, table["provider"], strict=True)]
+    return found
+
+
+def _own_usd(table: pd.DataFrame, band: str, months: float) -> Any:
+    priced = table.assign(term_months=months)
+    return np.asarray(owned_fixed_hour_usd(priced, band)) * HOURS_PER_MONTH * months
+
+
+def _label(mode: str, provider: str) -> str:
+    generic = ("specialist clouds", "purchase", "owned already")
+    return mode if provider in generic else f"{mode}, {provider}"

@@ -1,0 +1,112 @@
+"""What must give where nothing keeps all limits: the smallest change of each, one at a time."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gpuspec.planner.options import LIMITS, Options
+from gpuspec.planner.plans import TOTALS, Plans
+from gpuspec.planner.reasons import NAMES
+from gpuspec.scenario import Scenario
+
+COLUMNS = ["workload", "what", "asked", "needed", "far", "option"]
+
+
+def nearest(scenario: Scenario, options: list[Options], plans: Plans) -> pd.DataFrame:
+    """Return the nearest feasible requests: for each limit alone, what it would have to be.
+
+    Columns: ``workload`` ("all together" for totals), ``what``, ``asked``, ``needed`` (in words),
+    ``far`` (needed over asked minus 1) and ``option`` (with which it then works). Where no single
+    limit is enough, the limits that the nearest option breaks together.
+    """
+    rows: list[tuple[Any, ...]] = []
+    for o in options:
+        if not o.table["feasible"].any():
+            rows += _of_workload(scenario, o)
+    if not rows and len(plans.table):
+        rows += _of_plans(scenario, plans)
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _of_workload(s: Scenario, options: Options) -> list[tuple[Any, ...]]:
+    w, table = s.workloads[options.place], options.table
+    if table.empty:
+        return [(w.name, "memory or layout", "", why, np.inf, "") for why in _hopeless(options)]
+    uses = table[[f"use_{n}" for n in LIMITS]].to_numpy()
+    rows = []
+    for names, index in _smallest(uses, LIMITS):
+        row = table.iloc[index]
+        tech = options.technical.table.iloc[int(row["tech"])]
+        offer = options.offers.iloc[int(row["offer"])]
+        option = f"{row['gpus']:,.0f} x {tech['gpu']}, {tech['precision']}, {offer['label']}"
+        for name in names:
+            share = float(row[f"use_{name}"])
+            asked, needed = _amounts(s, w, name, share)
+            rows.append((w.name, NAMES[name], asked, needed, share - 1, option))
+    return rows
+
+
+def _hopeless(options: Options) -> list[str]:
+    table = options.technical.table
+    reasons = table.loc[~table["works"], "reason"]
+    return list(dict.fromkeys(reasons))[:3] or ["no price for any of the GPUs"]
+
+
+def _smallest(uses: np.ndarray, names: tuple[str, ...]) -> list[tuple[list[str], int]]:
+    """Return for each limit that alone is broken somewhere the row that breaks it least.
+
+    Where every row breaks several, the row that breaks the fewest, and those least.
+    """
+    broken = uses > 1 + 1e-9
+    found = []
+    for column, name in enumerate(names):
+        only = broken[:, column] & (broken.sum(axis=1) == 1) & np.isfinite(uses[:, column])
+        if only.any():
+            places = np.flatnonzero(only)
+            found.append(([name], int(places[uses[places, column].argmin()])))
+    if found:
+        return found
+    over = np.where(broken, np.minimum(uses, 1e9) - 1, 0)
+    order = np.lexsort((over.sum(axis=1), broken.sum(axis=1)))
+    first = int(order[0])
+    return [([names[i] for i in np.flatnonzero(broken[first])], first)]
+
+
+def _of_plans(s: Scenario, plans: Plans) -> list[tuple[Any, ...]]:
+    table = plans.table
+    uses = table[[f"use_{n}" for n in TOTALS]].to_numpy()
+    rows = []
+    for names, index in _smallest(uses, TOTALS):
+        row = table.iloc[index]
+        members = plans.members(row["choice"])
+        groups: Any = members.groupby(["gpu", "label"], sort=False)["gpus"].sum()
+        option = ", ".join(f"{n:,.0f} x {g} ({label})" for (g, label), n in groups.items())
+        for name in names:
+            share = float(row[f"use_{name}"])
+            asked, needed = _amounts(s, None, name, share)
+            rows.append(("all together", NAMES[name], asked, needed, share - 1, option))
+    return rows
+
+
+def _amounts(s: Scenario, w: Any, name: str, share: float) -> tuple[str, str]:
+    """Return what was asked of a limit and what is needed, in words."""
+    limits: dict[str, tuple[float | None, str]] = {
+        "deadline": (getattr(w, "deadline_days", None), "{:,g} days"),
+        "ttft": (getattr(w, "ttft_limit_s", None), "{:,g} s"),
+        "tpot": (getattr(w, "tpot_limit_s", 0.0) * 1e3 or None, "{:,g} ms"),
+        "gpus": (s.limits.gpus or None, "{:,.0f} GPUs"),
+        "power": (s.limits.total_kw, "{:,.0f} kW"),
+        "capital": (s.budget.capital_usd, "{:,.0f} USD"),
+        "monthly": (s.budget.monthly_usd, "{:,.0f} USD a month"),
+    }
+    asked, text = limits.get(name, (None, ""))
+    if asked is None or not np.isfinite(share):
+        return "", "another way to get GPUs" if name == "spot" else "more"
+    return text.format(asked), text.format(_rounded_up(asked * share))
+
+
+def _rounded_up(value: float) -> float:
+    """Round up to three digits, so that what is said to be enough is enough."""
+    step = 10.0 ** (np.floor(np.log10(value)) - 2)
+    return float(f"{np.ceil(value / step - 1e-9) * step:.12g}")

@@ -1,0 +1,99 @@
+"""Every way to run one workload, before prices: one row an option, all kinds alike.
+
+Columns of every table here:
+
+============== =============================================================================
+column         what it is
+============== =============================================================================
+gpu, precision id of the GPU, format of the weights or products
+split          how a replica or the job is split, in words
+unit_gpus      GPUs of one replica, or of the whole job
+batch          requests in flight on a replica (services), sequences a step (jobs)
+units, gpus    replicas and GPUs for the whole load, at the central estimate
+speed_s        seconds that the objective "time" counts: a token, an image, a run
+ttft_s, tpot_s services of tokens; NaN elsewhere
+days           jobs: wall clock; NaN elsewhere
+hours_month    hours that the GPUs are needed in an average month
+curve          place in `curves`; -1 where load and speed do not depend on each other
+works, reason  whether the split can run at all, else why not
+bound          part that takes most of the time
+============== =============================================================================
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gpuspec.scenario.records import HOURS_PER_MONTH
+
+LOADS = 32
+"""Loads of a replica at which its speed is computed, from one request to a full memory."""
+
+
+@dataclass(frozen=True)
+class Technical:
+    """Options of one workload without prices, and the load curves that some of them have."""
+
+    table: pd.DataFrame
+    curves: list[dict[str, np.ndarray]] = field(default_factory=list)
+    """``batch`` and ``excess``: how far each load is over the limits, 1 at the limit."""
+
+
+DEFAULTS: dict[str, Any] = {
+    "tp": 1,
+    "pp": 1,
+    "batch": 0.0,
+    "units": 0.0,
+    "gpus": 0.0,
+    "speed_s": np.inf,
+    "ttft_s": np.nan,
+    "tpot_s": np.nan,
+    "days": np.nan,
+    "hours_month": HOURS_PER_MONTH,
+    "busy": 1.0,
+    "most": np.nan,
+    "kv_gib": np.nan,
+    "memory_gib": np.nan,
+    "inherited": False,
+    "curve": -1,
+    "bound": "",
+}
+
+
+def filled(table: pd.DataFrame) -> pd.DataFrame:
+    """Give every table the same columns, so that the rest of the planner knows one shape."""
+    table = table.copy()
+    for name, value in DEFAULTS.items():
+        if name not in table:
+            table[name] = value
+        elif value == value and table[name].isna().any():
+            table[name] = table[name].fillna(value)
+    for name in ("unit_gpus", "curve", "tp", "pp"):
+        table[name] = table[name].astype(int)
+    table["inherited"] = table["inherited"].astype(bool)
+    table["works"] = table["works"].astype(bool)
+    return table.reset_index(drop=True)
+
+
+def stacked(parts: list[dict[str, Any]]) -> pd.DataFrame:
+    """Stack options whose cells are values or arrays of one length: far quicker than rows."""
+    sizes = [max(np.size(v) for v in part.values()) for part in parts]
+    found = {}
+    for name in dict.fromkeys(n for part in parts for n in part):
+        blank = DEFAULTS.get(name, "")
+        cells = [np.asarray(p.get(name, blank)) for p in parts]
+        kind = object if any(c.dtype.kind in "USO" for c in cells) else None
+        columns = [
+            np.broadcast_to(c.astype(kind) if kind else c, (n,))
+            for c, n in zip(cells, sizes, strict=True)
+        ]
+        found[name] = np.concatenate(columns)
+    return filled(pd.DataFrame(found))
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows of a table as mappings from the names of its columns."""
+    found: list[Any] = frame.to_dict("records")
+    return found

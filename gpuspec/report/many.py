@@ -1,0 +1,106 @@
+"""All reports in one go: a few processes that stay warm, one failure that stops no other."""
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+from gpuspec.report.notebooks import Notebook, find, notebooks
+from gpuspec.report.output import check_output
+
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one report: its file, or what went wrong."""
+
+    name: str
+    path: Path
+    seconds: float
+    error: str = ""
+
+
+def build_all(
+    names: Sequence[str] = (),
+    folder: str | Path = "reports",
+    format: str = "pdf",
+    jobs: int = 0,
+    language: str = "en",
+    tell: Callable[[Outcome, int, int], None] | None = None,
+) -> list[Outcome]:
+    """Write the reports of the named notebooks, of all where none is named, in parallel.
+
+    Parameters
+    ----------
+    names : sequence of str
+        As `gpuspec.report.find` takes them.
+    folder : str or Path
+        Where ``NN_name.pdf`` is written.
+    jobs : int
+        Reports at a time; 0: one a core.
+    tell : callable, optional
+        Called after each report with its outcome, how many are done and how many there are.
+
+    Returns
+    -------
+    list of Outcome
+        In the order of the notebooks; one with ``error`` wrote nothing.
+
+    Raises
+    ------
+    InputError
+        When a name is unknown or the folder cannot be written; nothing has been executed then.
+    """
+    chosen = [find(name) for name in names] or notebooks()
+    targets = {
+        book.path: check_output(Path(folder) / f"{book.path.stem}.{format}", format, book.name)[1]
+        for book in chosen
+    }
+    workers = min(jobs or os.cpu_count() or 1, len(chosen))
+    found: dict[Path, Outcome] = {}
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start)
+    with pool:
+        waiting = {
+            pool.submit(_one, str(book.path), str(targets[book.path]), language): book
+            for book in sorted(chosen, key=_effort, reverse=True)
+        }
+        for done in as_completed(waiting):
+            book = waiting[done]
+            found[book.path] = _outcome(done, book, targets[book.path])
+            if tell:
+                tell(found[book.path], len(found), len(chosen))
+    return [found[book.path] for book in chosen]
+
+
+def _effort(book: Notebook) -> int:
+    """Return what tells long notebooks from short ones: the longest start first."""
+    return book.path.stat().st_size
+
+
+def _start() -> None:
+    """Prepare a worker: its kernels get one thread each, because there is one a core."""
+    for name in _THREADS:
+        os.environ.setdefault(name, "1")
+    import nbconvert.exporters  # noqa: F401
+    import papermill  # noqa: F401
+    import typst  # noqa: F401
+
+
+def _one(path: str, target: str, language: str) -> float:
+    from gpuspec.report import build
+
+    start = time.perf_counter()
+    build(path, output=target, language=language)
+    return time.perf_counter() - start
+
+
+def _outcome(done: "Future[float]", book: Notebook, target: Path) -> Outcome:
+    try:
+        return Outcome(book.path.stem, target, done.result())
+    except Exception as error:
+        said = " ".join(str(error).split()) or type(error).__name__
+        return Outcome(book.path.stem, target, 0.0, said)

@@ -1,0 +1,293 @@
+"""Read a scenario from a file or a mapping, and say what is wrong with it in one sentence."""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from gpuspec.errors import InputError, UnknownNameError
+from gpuspec.paths import DATA
+from gpuspec.scenario.records import KINDS, Allow, Budget, Limits, Owned, Prices, Scenario
+
+SHIPPED = DATA / "scenarios"
+SUFFIXES = (".yaml", ".yml", ".json")
+_PARTS: dict[str, type[BaseModel]] = {
+    "budget": Budget,
+    "limits": Limits,
+    "owned": Owned,
+    "allow": Allow,
+    "prices": Prices,
+}
+
+
+def scenario_names() -> list[str]:
+    """Return the names of the shipped scenarios."""
+    return sorted(path.stem for path in SHIPPED.glob("*.yaml"))
+
+
+def scenario(
+    given: str | Path | Mapping[str, Any], changes: Mapping[str, Any] | None = None
+) -> Scenario:
+    """Return the checked scenario of a shipped name, of a YAML or JSON file, or of a mapping.
+
+    Parameters
+    ----------
+    given : str, Path or mapping
+        ``"article-b"`` (see `scenario_names`), ``"mine.yaml"``, or the content itself.
+    changes : mapping, optional
+        Values by path that replace those of the file, such as
+        ``{"budget.monthly_usd": 50000, "workloads[0].concurrency": 128}``.
+
+    Raises
+    ------
+    InputError
+        Names the field, as ``workloads[1].isl``, the value and what is valid.
+    UnknownNameError
+        For a key, a model, a GPU or a scenario that nothing is called; lists close matches.
+
+    >>> scenario("article-b").workloads[0].kind
+    'inference'
+    """
+    content, folder = (dict(given), Path()) if isinstance(given, Mapping) else _content(given)
+    for path, value in (changes or {}).items():
+        content = changed(content, path, value)
+    _check_keys(content)
+    return _checked(_with_paths(content, folder))
+
+
+def changed(content: Any, path: str, value: Any) -> Any:
+    """Return a copy of nested mappings and lists with the value at `path` replaced.
+
+    >>> changed({"a": [{"b": 1}]}, "a[0].b", 2)
+    {'a': [{'b': 2}]}
+    """
+    steps = path.replace("[", ".[").split(".")
+    return _changed(content, [s for s in steps if s], value, path)
+
+
+def _changed(content: Any, steps: list[str], value: Any, path: str) -> Any:
+    if not steps:
+        return value
+    first, rest = steps[0], steps[1:]
+    if first.startswith("["):
+        items = list(content) if isinstance(content, list | tuple) else []
+        place = first.strip("[]")
+        if not place.isdigit() or int(place) >= len(items):
+            raise InputError(path, value, f"the list has the places 0 to {len(items) - 1}")
+        items[int(place)] = _changed(items[int(place)], rest, value, path)
+        return items
+    if not isinstance(content, Mapping | None):
+        raise InputError(path, value, "there is no such place in the scenario")
+    inner = dict(content or {})
+    return {**inner, first: _changed(inner.get(first), rest, value, path)}
+
+
+def _content(given: str | Path) -> tuple[dict[str, Any], Path]:
+    text, path = str(given), Path(given).expanduser()
+    if text in scenario_names():
+        path = SHIPPED / f"{text}.yaml"
+    elif path.suffix.lower() not in SUFFIXES and not path.is_file():
+        raise UnknownNameError("scenario", text, scenario_names())
+    if not path.is_file():
+        raise InputError("scenario", text, "there is no such file")
+    try:
+        raw = path.read_text("utf-8-sig")
+        found = json.loads(raw) if path.suffix.lower() == ".json" else yaml.safe_load(raw)
+    except (ValueError, yaml.YAMLError, OSError) as error:
+        said = " ".join(str(error).split())
+        raise InputError("scenario", text, f"it is no YAML or JSON: {said}") from None
+    if not isinstance(found, dict):
+        raise InputError("scenario", text, "it must hold name, workloads and the like at its top")
+    return found, path.parent
+
+
+def _check_keys(content: Mapping[str, Any]) -> None:
+    """Find the first key that no record has; pydantic would not say which was meant."""
+    _known(content, Scenario, "")
+    for name, record in _PARTS.items():
+        parts: Any = content.get(name)
+        listed = isinstance(parts, list | tuple)
+        for place, part in enumerate(parts if listed else [parts]):
+            if isinstance(part, Mapping):
+                _known(part, record, f"{name}[{place}]." if listed else f"{name}.")
+    workloads = content.get("workloads")
+    for place, workload in enumerate(workloads if isinstance(workloads, list | tuple) else []):
+        where = f"workloads[{place}]"
+        if not isinstance(workload, Mapping):
+            raise InputError(where, workload, "give kind, name and the rest as key: value")
+        kind = workload.get("kind")
+        if kind not in KINDS:
+            raise UnknownNameError(f"{where}.kind", kind, KINDS)
+        _known(workload, KINDS[kind], f"{where}.")
+
+
+def _known(part: Mapping[str, Any], record: type[BaseModel], where: str) -> None:
+    for key in part:
+        if key not in record.model_fields:
+            raise UnknownNameError(f"{where}{key}", key, record.model_fields)
+
+
+def _with_paths(content: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Let the files that a scenario names lie beside it."""
+    found = dict(content)
+    prices = found.get("prices")
+    if isinstance(prices, Mapping) and prices.get("file"):
+        found["prices"] = {**prices, "file": str(folder / str(prices["file"]))}
+    workloads = found.get("workloads")
+    if isinstance(workloads, list | tuple):
+        found["workloads"] = [
+            {**w, "table": str(folder / w["table"])}
+            if isinstance(w, Mapping) and isinstance(w.get("table"), str)
+            else w
+            for w in workloads
+        ]
+    return found
+
+
+def _checked(content: Mapping[str, Any]) -> Scenario:
+    try:
+        return Scenario.model_validate(content)
+    except ValidationError as error:
+        raise _said(error.errors(include_url=False)[0]) from None
+
+
+def _said(problem: Any) -> InputError:
+    """Turn the first problem that pydantic found into ours, with the path of its field."""
+    where = _path(problem["loc"])
+    inner = (problem.get("ctx") or {}).get("error")
+    if isinstance(inner, InputError):
+        own = inner.field if inner.field not in ("gpu", "gpus", "model") else ""
+        field = own if own.startswith("workloads") else ".".join(filter(None, (where, own)))
+        if isinstance(inner, UnknownNameError):
+            found = UnknownNameError.__new__(UnknownNameError)
+            found.close = inner.close
+            InputError.__init__(found, field, inner.value, inner.valid)
+            return found
+        return InputError(field, inner.value, inner.valid)
+    if problem["type"] == "missing":
+        return InputError(where, None, "it must be given")
+    if problem["type"] == "literal_error":
+        known = re.findall(r"'([^']*)'", problem["ctx"]["expected"])
+        return UnknownNameError(where, problem["input"], known)
+    return InputError(where, problem["input"], _valid(problem))
+
+
+def _valid(problem: Any) -> str:
+    if problem["type"] == "too_short":
+        return "give at least one"
+    if problem["type"] == "tuple_type":
+        return "give a list"
+    said = str(problem["msg"])
+    return said.replace("Input should be", "it must be").replace("Value error, ", "")
+
+
+def _path(places: tuple[Any, ...]) -> str:
+    path = ""
+    for place in places:
+        if isinstance(place, int):
+            path += f"[{place}]"
+        elif place not in KINDS or not path.endswith("]"):  # the tag of a union is no field
+            path += f".{place}" if path else str(place)
+    return path
+
+
+def asked_scenario(
+    given: Scenario,
+    model: str = "",
+    concurrency: int = 0,
+    deadline_days: float = 0.0,
+    capital_usd: float = -1.0,
+    monthly_usd: float = -1.0,
+    owned: str = "",
+    objective: str = "",
+    gpus: str = "",
+    quotes: str = "",
+    currency: str = "",
+) -> Scenario:
+    """Return the scenario with the inputs of a buyer laid over it; what is blank stays as it was.
+
+    Parameters
+    ----------
+    given : Scenario
+        Whose first service takes the concurrency, whose first job the deadline, and whose first
+        of either the model.
+    model, concurrency, deadline_days : str, int, float
+        Blank or 0: as in the scenario.
+    capital_usd, monthly_usd : float
+        Budget; below 0: as in the scenario.
+    owned : str
+        GPUs that are there, such as ``"16 x A100, 8 x H100"``; ``none`` for none.
+    objective, gpus, currency : str
+        Blank: as in the scenario.
+    quotes : str
+        Prices of one's own, such as ``h100-sxm-80:on-demand=2.10``, or a file of them.
+
+    Raises
+    ------
+    InputError
+        Names the field, the value and what is valid.
+    """
+    content = given.model_dump()
+    services = [i for i, w in enumerate(given.workloads) if w.kind == "inference"]
+    jobs = [i for i, w in enumerate(given.workloads) if w.kind == "training"]
+    first = (services or jobs or [0])[0]
+    changes: dict[str, Any] = {}
+    if model:
+        changes[f"workloads[{first}].model"] = model
+    if concurrency:
+        _need("concurrency", concurrency, services, "inference")
+        changes[f"workloads[{services[0]}].concurrency"] = concurrency
+        changes[f"workloads[{services[0]}].request_rate"] = 0.0
+    if deadline_days:
+        _need("deadline_days", deadline_days, jobs, "training")
+        changes[f"workloads[{jobs[0]}].deadline_days"] = deadline_days
+    for name, value in (("capital_usd", capital_usd), ("monthly_usd", monthly_usd)):
+        if value >= 0:
+            changes[f"budget.{name}"] = value
+    if owned:
+        changes["owned"] = [] if owned.strip().lower() == "none" else owned_list(owned)
+    if objective:
+        changes["objective"] = objective
+    if gpus:
+        changes["allow.gpus"] = gpus
+    if quotes:
+        changes["prices.quotes"] = quotes
+    if currency:
+        changes["prices.currency"] = currency
+    return scenario(content, changes) if changes else given
+
+
+def _need(field: str, value: object, places: list[int], kind: str) -> None:
+    if not places:
+        raise InputError(field, value, f"the scenario has no workload of the kind {kind}; leave 0")
+
+
+def owned_list(text: str) -> list[dict[str, Any]]:
+    """Read ``"16 x A100, 8 x H100"``.
+
+    >>> owned_list("16 x A100, 8 H100 PCIe")
+    [{'gpu': 'A100', 'count': 16}, {'gpu': 'H100 PCIe', 'count': 8}]
+    """
+    found = []
+    for part in re.split(r"[,;，；、]", text):
+        match = re.fullmatch(r"\s*(\d+)\s*[x×*]?\s*(\S.*?)\s*", part)
+        if not match:
+            raise InputError("owned", text, "write it as 16 x A100, 8 x H100")
+        found.append({"gpu": match[2], "count": int(match[1])})
+    return found
+
+
+def parsed(text: str) -> Any:
+    """Read a value as YAML does: a number, a list, a text.
+
+    >>> parsed("2e11"), parsed("[A100, H100]"), parsed("H100 PCIe")
+    (200000000000.0, ['A100', 'H100'], 'H100 PCIe')
+    """
+    try:
+        return float(text) if re.fullmatch(r"[+-]?[\d.]+e[+-]?\d+", text) else yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text

@@ -1,0 +1,258 @@
+"""The decision in sentences, in English and from the gettext catalogue."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+
+from gpuspec.language import translator
+from gpuspec.planner import Decision
+
+MODES = {
+    "on-demand": "on demand",
+    "reserved-1yr": "reserved for 1 year",
+    "reserved-3yr": "reserved for 3 years",
+    "spot": "spot",
+    "own": "bought",
+    "owned": "owned already",
+}
+GOALS = {
+    "cost": "the cheapest",
+    "time": "the fastest",
+    "energy": "the most economical with energy",
+}
+Words = Callable[[str], str]
+
+
+def short_gpu(name: str) -> str:
+    """Return what a buyer calls a GPU of the table.
+
+    >>> short_gpu("h100-sxm-80"), short_gpu("h100-pcie-80"), short_gpu("a100-sxm-40")
+    ('H100', 'H100 PCIe', 'A100 40GB')
+    """
+    family, form, memory = [*name.rsplit("-", 2), "", ""][:3]
+    kind = {"pcie": " PCIe", "nvl": " NVL"}.get(form, "")
+    kind = "" if family in ("l40s", "rtx-pro-6000") else kind
+    smaller = f" {memory}GB" if (family, memory) in (("a100", "40"), ("gh200", "144")) else ""
+    return family.upper() + kind + smaller
+
+
+def money(value: float, decision: Decision, language: str = "en") -> str:
+    """Write an amount in the currency of the scenario, as buyers of the language do."""
+    prices = decision.scenario.prices
+    amount = value * (prices.usd_cny if prices.currency == "CNY" else 1.0)
+    if language == "zh":
+        unit = "元" if prices.currency == "CNY" else "美元"
+        wide = abs(amount) >= 1e4
+        return (f"{amount / 1e4:,.4g} 万" if wide else f"{amount:,.0f} ") + unit
+    if abs(amount) >= 1e6:
+        return f"{amount / 1e6:,.3g} million {prices.currency}"
+    return f"{float(f'{amount:.3g}'):,.0f} {prices.currency}"
+
+
+def percent(share: float, sign: bool = False) -> str:
+    """Write a share as a whole percentage, with its sign if asked."""
+    return f"{share * 100:{'+' if sign else ''}.0f} %"
+
+
+def listed_in(words: list[str], say: Words) -> str:
+    """Join words as a sentence of the language does."""
+    if len(words) < 2:
+        return "".join(words)
+    return say(", ").join(words[:-1]) + say(" and ") + words[-1]
+
+
+def plan_sentence(decision: Decision, plan: Any, language: str = "en") -> str:
+    """Return the GPUs of a plan: how many of each, and how they are paid for."""
+    say = translator(language)
+    members = decision.plans.members(plan["choice"])
+    bought = decision.pools(plan)
+    said = []
+    for (name, mode), group in members.groupby(["gpu", "mode"], sort=False):
+        count = bought.get((str(name), str(mode)), group["gpus"].sum())
+        text = say("{count} x {gpu} ({mode})")
+        said.append(
+            text.format(count=f"{count:,.0f}", gpu=short_gpu(str(name)), mode=say(MODES[str(mode)]))
+        )
+    return listed_in(said, say)
+
+
+def gpus_of(decision: Decision, plan: Any) -> str:
+    """Return the GPUs of a plan as a short label of a picture."""
+    members = decision.plans.members(plan["choice"])
+    counts = members.groupby("gpu", sort=False)["gpus"].sum()
+    return " + ".join(f"{n:,.0f} {short_gpu(str(g))}" for g, n in counts.items())
+
+
+def plan_labels(decision: Decision, language: str = "en") -> list[str]:
+    """Return what each plan is and its GPUs, short enough for a picture."""
+    say = translator(language)
+    return [
+        f"{policy_words(row['policy'].split('; ')[0], say)}{say(': ')}{gpus_of(decision, row)}"
+        for row in decision.policies.to_dict("records")
+    ]
+
+
+def policy_words(policy: str, say: Words) -> str:
+    """Return what a plan is, with GPUs as buyers call them."""
+    if policy.endswith(" for all"):
+        return say("{gpu} for all").format(gpu=short_gpu(policy.removesuffix(" for all")))
+    match = re.fullmatch(r"jobs on (\S+), services on (\S+)", policy)
+    if match:
+        text = say("jobs on {jobs}, services on {services}")
+        return text.format(jobs=short_gpu(match[1]), services=short_gpu(match[2]))
+    return say(policy)
+
+
+def decision_finding(decision: Decision, language: str = "en") -> str:
+    """Return the answer in one sentence, or that there is none."""
+    say = translator(language)
+    if not decision.feasible:
+        return say("Nothing that is allowed does all of this within the limits")
+    return say("Take {plan}").format(plan=plan_sentence(decision, decision.best, language))
+
+
+def cost_sentence(decision: Decision, language: str = "en") -> str:
+    """Return the cost of the recommended plan with its interval, month and capital."""
+    say, best = translator(language), decision.best
+    months = decision.scenario.horizon_months
+    amounts = {k: money(float(best[k]), decision, language) for k in ("low", "high", "upfront_usd")}
+    text = say(
+        "{cost} over {months} months (80 % interval {low} to {high}), {month} a month on average."
+    ).format(
+        cost=money(float(best["expected_usd"]), decision, language),
+        month=money(float(best["expected_usd"]) / months, decision, language),
+        months=months,
+        low=amounts["low"],
+        high=amounts["high"],
+    )
+    if best["upfront_usd"] > 0:
+        text += say(" Of it {capital} is paid at the start.").format(capital=amounts["upfront_usd"])
+    return text
+
+
+def confidence_sentence(decision: Decision, language: str = "en") -> str:
+    """Return how sure the recommendation is: over all plans, and against the runner-up."""
+    say = translator(language)
+    if not decision.feasible:
+        return say("No plan keeps all limits.")
+    best = decision.best
+    goal = say(GOALS[decision.scenario.objective])
+    text = say(
+        "Of {plans} plans it is {goal} in {share} of {draws} draws of speeds and prices, and at "
+        "most 5 % behind the best one in {near}."
+    ).format(
+        plans=len(decision.policies),
+        goal=goal,
+        share=percent(best["probability"]),
+        draws=f"{decision.plans.draws.samples:,}",
+        near=percent(best["near"]),
+    )
+    if best["sure"] < 0.995:
+        text += say(" It keeps all limits in {share}.").format(share=percent(best["sure"]))
+    if decision.runner_up is not None:
+        beats = float((best["sampled"] <= decision.runner_up["sampled"]).mean())
+        text += say(" It beats the runner-up in {share}.").format(share=percent(beats))
+    return text
+
+
+def runner_up_sentence(decision: Decision, language: str = "en") -> str:
+    """Return the runner-up and what it costs more."""
+    say, other = translator(language), decision.runner_up
+    if other is None:
+        return say("No other plan keeps all limits.")
+    more = other["expected_usd"] / decision.best["expected_usd"] - 1
+    return say("{plan}: {cost}, {more} against the recommendation.").format(
+        plan=plan_sentence(decision, other, language),
+        cost=money(float(other["expected_usd"]), decision, language),
+        more=percent(more, True),
+    )
+
+
+def reasons(decision: Decision, language: str = "en") -> list[str]:
+    """Return three reasons for the recommendation, each with its numbers."""
+    say = translator(language)
+    members = decision.members(decision.best)
+    chief = int(members["expected_usd"].to_numpy().argmax())
+    found = [
+        _owned_reason(members, say),
+        _speed_reason(decision, chief, say),
+        _kinds_reason(decision, say),
+        _payment_reason(decision, members, chief, say, language),
+        _limit_reason(members, chief, say),
+    ]
+    return [text for text in found if text][:3]
+
+
+def _owned_reason(members: pd.DataFrame, say: Words) -> str:
+    mine = members[members["mode"] == "owned"]
+    if mine.empty:
+        return ""
+    text = say("The {gpus} that are there serve {work}: no capital, only energy.")
+    gpus = listed_in([short_gpu(g) for g in mine["gpu"].unique()], say)
+    return text.format(gpus=gpus, work=listed_in([str(n) for n in mine["workload"]], say))
+
+
+def _speed_reason(decision: Decision, place: int, say: Words) -> str:
+    """Say what one GPU of each kind does for the costliest workload."""
+    table = decision.candidates[place]
+    able = table[table["feasible"]].drop_duplicates("gpu").head(4)
+    work = decision.scenario.workloads[place]
+    load = getattr(work, "concurrency", 0) or getattr(work, "request_rate", 0)
+    load = load or getattr(work, "images_per_s", 0)
+    said = []
+    for row in able.to_dict("records"):
+        if load:
+            said.append(f"{short_gpu(row['gpu'])} {load / row['gpus']:,.3g}")
+        else:
+            said.append(f"{row['gpus']:,.0f} x {short_gpu(row['gpu'])} {row['days']:,.3g}")
+    if len(said) < 2:
+        return ""
+    unit = {"inference": "requests in flight", "images": "images/s"}.get(work.kind, "days")
+    unit = "requests/s" if getattr(work, "request_rate", 0) else unit
+    text = "{name}, the costliest work, within its limits ({unit} of one GPU): {values}."
+    text = text if load else "{name}, the costliest work, takes ({unit}): {values}."
+    return say(text).format(name=work.name, unit=say(unit), values=say(", ").join(said))
+
+
+def _kinds_reason(decision: Decision, say: Words) -> str:
+    best = float(decision.best["expected_usd"])
+    if " for all" in decision.best["policy"]:
+        members = decision.members(decision.best)
+        text = say("One kind for all, {gpu}, is at the same time the best mix.")
+        return text.format(gpu=short_gpu(str(members["gpu"].iloc[0])))
+    said = []
+    for row in decision.policies.to_dict("records"):
+        kinds = [p for p in row["policy"].split("; ") if p.endswith(" for all")]
+        if kinds:
+            name = short_gpu(kinds[0].removesuffix(" for all"))
+            said.append(f"{name} {percent(row['expected_usd'] / best - 1, True)}")
+    if not said:
+        return ""
+    return say("One kind for all would cost more: {values}.").format(
+        values=say(", ").join(said[:4])
+    )
+
+
+def _payment_reason(
+    decision: Decision, members: pd.DataFrame, place: int, say: Words, language: str
+) -> str:
+    name = members["gpu"].iloc[place]
+    table = decision.candidates[place]
+    ways = table[(table["gpu"] == name) & table["feasible"]].drop_duplicates("mode")
+    if len(ways) < 2:
+        return ""
+    said = [
+        f"{say(MODES[r['mode']])} {money(r['expected_usd'], decision, language)}"
+        for r in ways.head(4).to_dict("records")
+    ]
+    text = say("Ways to pay for {gpu} for {name}: {values}.")
+    return text.format(
+        gpu=short_gpu(str(name)), name=members["workload"].iloc[place], values=say(", ").join(said)
+    )
+
+
+def _limit_reason(members: pd.DataFrame, place: int, say: Words) -> str:
+    text = say("What limits {name} is {limit}.")
+    return text.format(name=members["workload"].iloc[place], limit=members["binding"].iloc[place])

@@ -1,0 +1,216 @@
+"""Page 1 of the decision report, and the same answer for programs."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gpuspec.language import translator
+from gpuspec.planner import Decision, nearest
+from gpuspec.prices import age_warnings
+from gpuspec.story.decision import (
+    MODES,
+    Words,
+    confidence_sentence,
+    cost_sentence,
+    decision_finding,
+    listed_in,
+    money,
+    percent,
+    plan_sentence,
+    reasons,
+    runner_up_sentence,
+    short_gpu,
+)
+
+
+def _small(words: str) -> str:
+    return words[:1].lower() + words[1:]
+
+
+def changes(decision: Decision, evens: pd.DataFrame, language: str = "en") -> list[str]:
+    """Return what would make the runner-up the better plan: the three nearest values."""
+    say, said = translator(language), []
+    prices = decision.scenario.prices
+    rate = prices.usd_cny if prices.currency == "CNY" else 1.0
+    for row in evens[np.isfinite(evens["far"])].head(3).to_dict("records"):
+        if row["kind"] == "load":
+            text = say("{what} at {factor} times what was asked")
+            said.append(text.format(what=say(_small(row["what"])), factor=f"{row['at']:.2g}"))
+            continue
+        above = row["at"] > row["value"]
+        unit = "{c} a GPU" if row["what"] == "own" else "{c} an hour"
+        digits = ",.0f" if row["what"] == "own" else ",.2f"
+        text = say(
+            "{gpu} ({mode}) above {at} {unit}, {now} today"
+            if above
+            else "{gpu} ({mode}) below {at} {unit}, {now} today"
+        )
+        said.append(
+            text.format(
+                gpu=short_gpu(row["gpu"]),
+                mode=say(MODES[row["what"]]),
+                at=format(row["at"] * rate, digits),
+                now=format(row["value"] * rate, digits),
+                unit=say(unit).format(c=say(prices.currency)),
+            )
+        )
+    return said or [say("Nothing within the ranges that were tried")]
+
+
+def answer_page(decision: Decision, evens: pd.DataFrame | None, language: str = "en") -> str:
+    """Return the text of page 1 as Markdown: answer, cost, confidence, reasons, what changes it."""
+    say = translator(language)
+    if not decision.feasible:
+        finding = decision_finding(decision, language) + say(".")
+        return f"**{finding}** {nearest_sentences(decision, language)}"
+    stop = say(".")
+    flips = say("; ").join(changes(decision, evens, language)) if evens is not None else ""
+    lines = [
+        f"**{decision_finding(decision, language)}{stop}**",
+        f"**{say('Cost')}**{say(': ')}{cost_sentence(decision, language)}",
+        f"**{say('Runner-up')}**{say(': ')}{runner_up_sentence(decision, language)}",
+        f"**{say('How sure')}**{say(': ')}{confidence_sentence(decision, language)}",
+        f"**{say('Three reasons')}**",
+        "\n".join(f"{i}. {text}" for i, text in enumerate(reasons(decision, language), 1)),
+    ]
+    if flips:
+        lines.append(f"**{say('The runner-up wins with')}**{say(': ')}{flips}{stop}")
+    lines.append(prices_sentence(decision, language))
+    return "\n\n".join(line for line in lines if line)
+
+
+def prices_sentence(decision: Decision, language: str = "en") -> str:
+    """Return the warning about old prices of the plan, empty where all are fresh."""
+    say = translator(language)
+    members = decision.members(decision.best)
+    rows = decision.offers.iloc[sorted(set(members["offer"].astype(int)))]
+    old = rows[rows["stale"]]
+    if old.empty:
+        return ""
+    names = [f"{short_gpu(str(r.gpu))} ({say(MODES[str(r.mode)])})" for r in old.itertuples()]
+    days = int(old["age_days"].max())
+    text = say(
+        "**Before you sign**: ask for quotes; the prices of {names} are up to {days} days old."
+    )
+    return text.format(names=listed_in(names, say), days=days)
+
+
+def nearest_sentences(decision: Decision, language: str = "en") -> str:
+    """Return what must give where nothing is feasible, in sentences."""
+    say, said = translator(language), []
+    table = nearest(decision.scenario, decision.options, decision.plans)
+    for row in table.to_dict("records"):
+        amount = f" ({percent(row['far'], True)})" if row["far"] < 10 else ""
+        if row["asked"]:
+            text = say("{name}: with {what} at {needed} instead of {asked}{amount}, {option}.")
+        else:
+            text = say("{name}: {what}: {needed}.")
+        said.append(
+            text.format(
+                name=say(row["workload"]),
+                what=say(row["what"]),
+                needed=_unit(row["needed"], say),
+                asked=_unit(row["asked"], say),
+                amount=amount,
+                option=row["option"],
+            )
+        )
+    return " ".join(said)
+
+
+def _unit(amount: str, say: Words) -> str:
+    number, space, unit = amount.partition(" ")
+    return number + space + say(unit)
+
+
+def members_table(decision: Decision, language: str = "en") -> pd.DataFrame:
+    """Return who runs what in the recommended plan, headings in the language.
+
+    Where nothing is feasible: what would have to give.
+    """
+    say = translator(language)
+    if not decision.feasible:
+        table = nearest(decision.scenario, decision.options, decision.plans)
+        table = table.assign(
+            what=[say(w) for w in table["what"]],
+            workload=[say(w) for w in table["workload"]],
+            asked=[_unit(w, say) for w in table["asked"]],
+            needed=[_unit(w, say) for w in table["needed"]],
+        ).drop(columns="far")
+        table.columns = [say(c) for c in ("Work", "Limit", "Asked", "Needed", "With")]
+        return table.set_index(say("Work"))
+    months = decision.scenario.horizon_months
+    rows = []
+    for row in decision.members(decision.best).to_dict("records"):
+        many = f"{row['gpus']:,.0f}"
+        if row["gpus_high"] > row["gpus"]:
+            many += say(" (up to {most})").format(most=f"{row['gpus_high']:,.0f}")
+        rows.append(
+            (
+                row["workload"],
+                short_gpu(row["gpu"]),
+                many,
+                ", ".join(filter(None, (row["precision"].upper(), say(row["split"])))),
+                say(MODES[row["mode"]]),
+                money(row["expected_usd"] / months, decision, language),
+            )
+        )
+    heads = ["Work", "GPU", "GPUs", "Run as", "Paid for", "A month"]
+    return pd.DataFrame(rows, columns=[say(h) for h in heads]).set_index(say("Work"))
+
+
+def price_warnings(decision: Decision) -> str:
+    """Return every warning about the age of prices."""
+    return " ".join(age_warnings(decision.offers)) or "No price is older than its limit."
+
+
+def flips_finding(decision: Decision, table: pd.DataFrame) -> str:
+    """Say how many of the inputs flip the choice within their range."""
+    flips = table[table["flips"]]
+    if flips.empty:
+        return "None of these inputs flips the choice within its range"
+    widest = table["input"].iloc[0]
+    return f"{len(flips)} of {len(table)} inputs flip the choice; the widest is: {widest}"
+
+
+def front_finding(name: str, table: pd.DataFrame) -> str:
+    """Say how many options of a workload no other beats, and between which costs."""
+    if table.empty:
+        return f"{name}: no option keeps all limits"
+    low, high = table["cost_usd"].min(), table["cost_usd"].max()
+    gpus = ", ".join(short_gpu(g) for g in table["gpu"].unique())
+    return (
+        f"{name}: {len(table)} options that no other beats, {high / low:,.1f} times apart; {gpus}"
+    )
+
+
+def answer_record(decision: Decision, evens: pd.DataFrame | None) -> dict[str, Any]:
+    """Return the answer as plain values, for programs; nothing in it is NaN."""
+    s = decision.scenario
+    found: dict[str, Any] = {"scenario": s.name, "objective": s.objective}
+    found["feasible"] = decision.feasible
+    if not decision.feasible:
+        table = nearest(s, decision.options, decision.plans)
+        table["far"] = table["far"].where(np.isfinite(table["far"]), None)
+        return found | {"what_must_give": table.to_dict("records")}
+    found["recommendation"] = _plan_record(decision, decision.best)
+    other = decision.runner_up
+    found["runner_up"] = None if other is None else _plan_record(decision, other)
+    found["reasons"] = reasons(decision)
+    if evens is not None:
+        found["runner_up_wins_with"] = changes(decision, evens)
+    found["plans"] = [_plan_record(decision, p) for p in decision.policies.to_dict("records")]
+    return found
+
+
+def _plan_record(decision: Decision, plan: Any) -> dict[str, Any]:
+    names = ("expected_usd", "low", "high", "upfront_usd", "cash_month_usd", "power_kw")
+    works = decision.members(plan)
+    columns = ["workload", "gpu", "mode", "precision", "split", "gpus", "gpus_high", "binding"]
+    return {
+        "plan": plan_sentence(decision, plan),
+        "policy": plan["policy"],
+        **{n: float(plan[n]) for n in (*names, "probability", "near")},
+        "works": works[columns].to_dict("records"),
+    }

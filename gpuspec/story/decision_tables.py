@@ -1,0 +1,257 @@
+"""Tables of the decision, ready to be shown: few columns, words that a buyer uses."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gpuspec.calibration import inference_errors
+from gpuspec.calibration.training import training_errors
+from gpuspec.language import translator
+from gpuspec.planner import Decision, front, nearest, rejected
+from gpuspec.planner.rows import records
+from gpuspec.story.decision import gpus_of, policy_words, short_gpu
+
+DAY_S = 86400.0
+MOST_ROWS = 10
+POINTS = 1500
+"""Options that a picture shows at most."""
+
+
+def money_axis(decision: Decision, language: str = "en") -> tuple[str, float]:
+    """Return the name of an axis of costs and the factor that takes USD there."""
+    prices = decision.scenario.prices
+    rate = prices.usd_cny if prices.currency == "CNY" else 1.0
+    if language == "zh":
+        return {"CNY": "万元", "USD": "万美元"}[prices.currency], rate / 1e4
+    most = float(decision.policies["high"].max()) * rate if len(decision.policies) else 0.0
+    if most >= 2e6:
+        return f"million {prices.currency}", rate / 1e6
+    return f"1,000 {prices.currency}", rate / 1e3
+
+
+def plans_caption(decision: Decision, language: str = "en") -> str:
+    """Return what the picture of the plans shows."""
+    say = translator(language)
+    if not decision.feasible:
+        return say("Cost of the plans, with 80 % interval, if the limits on totals were lifted.")
+    return say(
+        "Cost of each plan over {months} months, with its 80 % interval; at the right: share of "
+        "the draws in which it is the best. The first one is recommended."
+    ).format(months=decision.scenario.horizon_months)
+
+
+def members_caption(decision: Decision, language: str = "en") -> str:
+    """Return what the table of works shows."""
+    say = translator(language)
+    if not decision.feasible:
+        return say("What would have to give: each line alone makes the request feasible.")
+    return say(
+        "Who runs what; in brackets: GPUs that are enough in nine of ten draws. "
+        "Servers are shared and bought whole."
+    )
+
+
+def plans_table(decision: Decision) -> pd.DataFrame:
+    """Return the plans, best first."""
+    rows = [
+        (
+            gpus_of(decision, row),
+            "; ".join(policy_words(p, str) for p in row["policy"].split("; ")[:2]),
+            *(_thousands(row[n]) for n in ("expected_usd", "low", "high", "upfront_usd")),
+            f"{row['power_kw']:,.0f}" if row["power_kw"] else "",
+            f"{row['probability'] * 100:.0f} %",
+            f"{row['near'] * 100:.0f} %",
+        )
+        for row in decision.policies.head(MOST_ROWS).to_dict("records")
+    ]
+    heads = ["GPUs", "What it is", "Cost", "low", "high", "Capital", "kW", "Best", "Within 5 %"]
+    return pd.DataFrame(rows, columns=heads).set_index("GPUs")
+
+
+def _thousands(value: float) -> str:
+    return f"{value / 1e3:,.0f}" if value >= 1e5 else f"{value / 1e3:,.3g}"
+
+
+def costliest(decision: Decision) -> int:
+    """Return the place of the workload that costs most."""
+    if not decision.feasible:
+        return 0
+    return int(decision.members(decision.best)["expected_usd"].to_numpy().argmax())
+
+
+def kinds_finding(decision: Decision) -> str:
+    """Say for each workload on which GPU it is most probably best."""
+    said = []
+    for work, table in zip(decision.scenario.workloads, decision.candidates, strict=True):
+        shares = table.groupby("gpu", sort=False)["probability"].sum() if len(table) else None
+        if shares is None or not shares.max() > 0:
+            said.append(f"{work.name}: none")
+            continue
+        name = str(shares.idxmax())
+        said.append(f"{work.name}: {short_gpu(name)} {shares.max() * 100:.0f} %")
+    return "; ".join(said)
+
+
+def candidates_table(decision: Decision, place: int) -> pd.DataFrame:
+    """Return the options of a workload that keep its limits, best first."""
+    rows = []
+    found = decision.candidates[place]
+    months = decision.scenario.horizon_months
+    for row in records(found[found["feasible"]].head(MOST_ROWS)):
+        speed = f"{row['days']:,.1f} days" if row["days"] == row["days"] else _seconds(row)
+        rows.append(
+            (
+                short_gpu(row["gpu"]),
+                row["label"],
+                ", ".join(filter(None, (row["precision"], row["split"]))),
+                f"{row['gpus']:,.0f}",
+                f"{row['expected_usd'] / months:,.0f}",
+                f"{row['low'] / months:,.0f}",
+                f"{row['high'] / months:,.0f}",
+                speed,
+                f"{row['probability'] * 100:.0f} %",
+                row["binding"],
+            )
+        )
+    heads = ["GPU", "Paid", "Run as", "GPUs", "USD a month", "low", "high", "Speed", "Best"]
+    return pd.DataFrame(rows, columns=[*heads, "Bound by"]).set_index("GPU")
+
+
+def _seconds(row: dict[str, Any]) -> str:
+    if row["tpot_s"] == row["tpot_s"]:
+        return f"{row['tpot_s'] * 1e3:,.0f} ms a token"
+    return f"{row['time_s']:,.2f} s an image"
+
+
+def front_points(decision: Decision, place: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the options of a workload as points, and those that no other beats."""
+    options = decision.options[place]
+    table = options.table[options.table["feasible"]].sort_values("cost_usd", kind="stable")
+    if len(table) > POINTS:
+        table = table.iloc[:: len(table) // POINTS + 1]
+    gpus = options.technical.table["gpu"].to_numpy()[table["tech"].to_numpy()]
+    scale = DAY_S if decision.scenario.workloads[place].kind in ("training", "hpc") else 1.0
+    best = front(options)
+    points = table.assign(gpu=gpus, time_s=table["time_s"] / scale)
+    return points, best.assign(time_s=best["time_s"] / scale)
+
+
+def chosen_point(decision: Decision, place: int, best: pd.DataFrame) -> Any:
+    """Return the recommended option of a workload in the units of `front_points`."""
+    if not decision.feasible:
+        return best.iloc[0]
+    member = decision.members(decision.best).iloc[place]
+    days = decision.scenario.workloads[place].kind in ("training", "hpc")
+    return {"cost_usd": member["cost_usd"], "time_s": member["time_s"] / (DAY_S if days else 1.0)}
+
+
+def time_name(decision: Decision, place: int) -> str:
+    """Return the name of the axis of speed of a workload."""
+    kind = decision.scenario.workloads[place].kind
+    names = {"inference": "seconds a token", "images": "seconds an image"}
+    return names.get(kind, "days of the run")
+
+
+def rejected_table(decision: Decision) -> pd.DataFrame:
+    """Return the options that are out, with the reason in words; the same reason once."""
+    rows = []
+    for work, options, table in zip(
+        decision.scenario.workloads, decision.options, decision.candidates, strict=True
+    ):
+        out = table[~table["feasible"]] if len(table) else table
+        rows += [
+            (work.name, short_gpu(r["gpu"]), r["label"], r["reason"])
+            for r in out.to_dict("records")
+        ]
+        for row in rejected(options):
+            what = ", ".join(filter(None, (row["precision"], row["split"])))
+            rows.append((work.name, short_gpu(row["gpu"]), what, row["reason"]))
+    rows = rows or [("all", "all", "none", "every option that was tried keeps the limits")]
+    heads = ["Work", "GPU", "Option", "Why not"]
+    found = pd.DataFrame(rows, columns=heads)
+    merged: Any = found.groupby(["Work", "GPU", "Why not"], sort=False)["Option"].agg("; ".join)
+    merged = merged.reset_index()
+    merged = merged.groupby(["Work", "Option", "Why not"], sort=False)["GPU"].agg(", ".join)
+    shown: pd.DataFrame = merged.reset_index()[heads]
+    return shown.head(2 * MOST_ROWS).set_index("Work")
+
+
+def nearest_finding(decision: Decision) -> str:
+    """Say what would have to give, or how much room is left where nothing has to."""
+    if not decision.feasible:
+        table = nearest(decision.scenario, decision.options, decision.plans)
+        said = [
+            f"**{r['workload']}**: {r['what']}: {r['needed']}"
+            + (f" instead of {r['asked']}, {r['option']}." if r["asked"] else ".")
+            for r in table.to_dict("records")
+        ]
+        return "Each line alone makes it feasible. " + " ".join(said)
+    best, budget = decision.best, decision.scenario.budget
+    said = []
+    for name, limit, used in (
+        ("capital", budget.capital_usd, best["upfront_usd"]),
+        ("monthly budget", budget.monthly_usd, best["cash_month_usd"]),
+    ):
+        if limit:
+            said.append(f"{used / limit * 100:.0f} % of the {name}")
+    if np.isfinite(decision.scenario.limits.total_kw):
+        share = best["power_kw"] / decision.scenario.limits.total_kw
+        said.append(f"{share * 100:.0f} % of the power")
+    used_words = ", ".join(said) or "no limit of money or power was given"
+    kept = len(decision.plans.table)
+    return (
+        f"Nothing has to give: {int(decision.plans.table['feasible'].sum()):,} of {kept:,} "
+        f"combinations keep all limits. The recommended one uses {used_words}."
+    )
+
+
+def offers_table(decision: Decision) -> pd.DataFrame:
+    """Return the prices of the GPUs that the best plans take, with date, grade and age."""
+    offers = decision.offers
+    if len(decision.policies):
+        names = {g for _, p in decision.policies.head(2).iterrows() for g in _gpus(decision, p)}
+        offers = offers[offers["gpu"].isin(names)]
+    rows = []
+    for row in offers[offers["mode"] != "owned"].to_dict("records"):
+        own = row["mode"] == "own"
+        name = "capital_usd_gpu" if own else "hour_usd"
+        digits = ",.0f" if own else ",.2f"
+        rows.append(
+            (
+                short_gpu(row["gpu"]),
+                row["label"],
+                *(format(row[f"{name}{end}"], digits) for end in ("_low", "", "_high")),
+                row["as_of"],
+                "stale" if row["stale"] else "",
+                row["confidence"] + (", derived" if row["derived"] else ""),
+            )
+        )
+    heads = ["GPU", "Paid", "Low", "Central", "High", "As of", "Age", "Grade"]
+    return pd.DataFrame(rows, columns=heads).set_index("GPU")
+
+
+def _gpus(decision: Decision, plan: Any) -> list[str]:
+    return [str(g) for g in decision.plans.members(plan["choice"])["gpu"]]
+
+
+def error_table(decision: Decision) -> pd.DataFrame:
+    """Return the held-out errors of the kinds of work in the scenario."""
+    kinds = {w.kind for w in decision.scenario.workloads}
+    gpus = set(decision.offers["gpu"])
+    rows = []
+    for of, table in (("inference", inference_errors()), ("training", training_errors())):
+        if of not in kinds and not (of == "inference" and "images" in kinds):
+            continue
+        names = ["tpot", "images"] if of == "inference" else ["step time, framework known"]
+        names += ["ratio", *[n for n in table.index if n.startswith("ratio ")]]
+        for name in [*names, *(["fp8 ratio"] if of == "training" else [])]:
+            pair = name.removeprefix("ratio ").split(" / ")
+            if name not in table.index or (len(pair) == 2 and not set(pair) <= gpus):
+                continue
+            row = table.loc[name]
+            figures = (row["rows"], row["sources"], row["low"], row["high"], row["coverage"])
+            rows.append((f"{of}: {name}", *figures))
+    heads = ["Error of", "Rows", "Sources", "Low", "High", "Coverage"]
+    found = pd.DataFrame(rows, columns=heads).set_index("Error of")
+    return found.astype({"Rows": int, "Sources": int})

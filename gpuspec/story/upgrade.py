@@ -1,0 +1,197 @@
+"""Sentences about adding to a fleet."""
+
+import numpy as np
+import pandas as pd
+
+from gpuspec.fleet import (
+    GROW,
+    OPTIMUM,
+    Plan,
+    UpgradeQuestion,
+    effort_break_even,
+    orders_table,
+    quarter_names,
+    runner_up,
+    short,
+    unmet_shares,
+)
+from gpuspec.story.common import listed, rows
+
+
+def upgrade_finding(question: UpgradeQuestion, plans: dict[str, Plan]) -> str:
+    """Say what the cheapest plan orders and sells, and when."""
+    names = quarter_names(question.quarters)
+    said = []
+    for r in rows(orders_table(question.problem, plans[OPTIMUM.name])):
+        noun = "node" if r.nodes == 1 else "nodes"
+        verb, _, term = str(r.what).partition(" ")
+        said.append(f"{verb} {r.nodes:.0f} {short(r.gpu)} {noun} {term} in {names[r.quarter]}")
+    said = [" ".join(s.split()) for s in said]
+    if not said:
+        return "Order nothing: what is owned and rent by the hour is cheapest"
+    text = listed(said)
+    return text[0].upper() + text[1:]
+
+
+def plan_sentence(
+    question: UpgradeQuestion, plans: dict[str, Plan], spans: pd.DataFrame, sure: float
+) -> str:
+    """Say what the best plan costs, what the runner-up does, and how sure that is."""
+    best, other = plans[OPTIMUM.name], runner_up(plans)
+    low, high = spans.loc[spans["strategy"] == OPTIMUM.name].to_numpy()[0, 1:].astype(float)
+    months = 3 * question.quarters
+    text = (
+        f"It costs {_millions(best.cost_usd)} over {months} months, discounted "
+        f"({_millions(low)} to {_millions(high)} over prices and errors): what is owned enters at "
+        f"its worth of today, what is left at the end is taken off."
+    )
+    if not best.complete:
+        return text + " " + unmet_sentence(question, {OPTIMUM.name: best})
+    if not other:
+        return text + " No other strategy does all the work with another plan."
+    text += (
+        f" The runner-up, {other}, costs {_more(plans[other], best)}; with prices and errors drawn "
+        f"together, the first is the cheaper one in {sure:.0%} of the cases"
+    )
+    return text + (": no decision between them." if 0.25 < sure < 0.75 else ".")
+
+
+def advice_sentence(plans: dict[str, Plan]) -> str:
+    """Say how the article's advice (C23) fares: keep all, add newer kinds, move the hungriest.
+
+    '' where nothing is owned.
+    """
+    best, grow = plans[OPTIMUM.name], plans[GROW.name]
+    if not best.parts["owned today"]:
+        return ""
+    if not grow.complete:
+        return "The article's advice (C23: grow) leaves work undone within the limits."
+    if grow.cost_usd - best.cost_usd < 5e-4 * abs(best.cost_usd):
+        return "That is the article's advice (C23): keep what is owned, add newer kinds."
+    more = _more(grow, best)
+    return f"The article's advice (C23: grow) does the work too and costs {more}."
+
+
+def strategies_finding(plans: dict[str, Plan]) -> str:
+    """Say which strategies come near the best, and which do not."""
+    best = plans[OPTIMUM.name]
+    others = {n: _more(p, best) for n, p in plans.items() if n != OPTIMUM.name}
+    done = {n: more for n, more in others.items() if plans[n].complete}
+    undone = [n for n in others if n not in done]
+    text = f"The best plan costs {_millions(best.cost_usd)}"
+    text += "" if best.complete else " and leaves work undone"
+    if done:
+        text += "; " + listed([f"{n} {more}" for n, more in done.items()])
+    verb = "leave" if len(undone) > 1 else "leaves"
+    return text + (f"; {listed(undone)} {verb} work undone" if undone else "")
+
+
+def unmet_sentence(question: UpgradeQuestion, plans: dict[str, Plan]) -> str:
+    """Name the work that each strategy leaves undone under the limits; '' where none does."""
+    said = []
+    for name, plan in plans.items():
+        shares = unmet_shares(question.problem, plan)
+        if shares:
+            parts = [f"{share:.1%} of {work}" for work, share in shares.items()]
+            said.append(f"{name} leaves {listed(parts)} undone")
+    return "Under the limits " + "; ".join(said) + "." if said else ""
+
+
+def gives_sentence(gives: pd.DataFrame) -> str:
+    """Say which limit would have to give, and by how much."""
+    said = [
+        f"{r.limit}: at least {_amount(r.more, r.limit)} more than {_amount(r.now, r.limit)}"
+        if np.isfinite(r.more)
+        else f"{r.limit}: raising it alone does not help"
+        for r in rows(gives)
+    ]
+    return "; ".join(said) or "no limit is asked"
+
+
+def unplanned_sentence(question: UpgradeQuestion) -> str:
+    """Name the workloads that are not in the plan; '' where all are."""
+    said = [f"{name} ({reason})" for name, reason in question.left_out.items()]
+    return f"Not in this plan: {listed(said)}." if said else ""
+
+
+def runs_finding(runs: pd.DataFrame, moves: pd.DataFrame) -> str:
+    """Say what moves to another kind or precision, and what stays."""
+    first = moves["last"] != moves["first"]
+    gone = [f"{r.workload} to {r.last}" for r in rows(moves[(moves["effort_usd"] > 0) | first])]
+    kept = [str(r.workload) for r in rows(moves[(moves["effort_usd"] == 0) & ~first])]
+    if not gone:
+        return "Nothing moves: everything stays on the kinds that are owned"
+    stay = "stay as they are" if len(kept) > 1 else "stays as it is"
+    text = listed(gone) + (f"; {listed(kept)} {stay}" if kept else "")
+    return text[0].upper() + text[1:]
+
+
+def wait_finding(table: pd.DataFrame) -> str:
+    """Say for each drift what waiting a year before buying costs."""
+    said = []
+    for drift, group in table.groupby("drift", sort=False):
+        now, late = group.iloc[0], group.iloc[-1]
+        if not group["complete"].all():
+            both = "either way" if not now["complete"] else "if you wait"
+            said.append(f"prices {drift}: work stays undone {both}")
+        elif not now["nodes"]:
+            said.append(f"prices {drift}: buy nothing")
+        elif late["cost_usd"] <= now["cost_usd"] * 1.001:
+            said.append(f"prices {drift}: waiting costs nothing")
+        else:
+            said.append(
+                f"prices {drift}: waiting costs {late['cost_usd'] / now['cost_usd'] - 1:.0%}"
+            )
+    text = "; ".join(said)
+    return text[:1].upper() + text[1:]
+
+
+def effort_finding(plans: dict[str, Plan]) -> str:
+    """Say how much dearer moving may be before another strategy is as cheap."""
+    multiple, name = effort_break_even(plans)
+    spent = plans[OPTIMUM.name].parts["migration"]
+    if not spent:
+        return "The best plan moves nothing: the effort does not matter"
+    if not np.isfinite(multiple):
+        return f"Moving costs {_millions(spent)}; dearer moving makes no other strategy cheaper"
+    return f"Moving costs {_millions(spent)}; at {multiple:.1f} times that, {name} is as cheap"
+
+
+def limits_sentence(question: UpgradeQuestion) -> str:
+    """Name the limits that are asked."""
+    asked = question.problem.limits.asked()
+    words = {
+        "capital_usd": "capital {}",
+        "capital_quarter_usd": "capital of a quarter {}",
+        "month_usd": "{} a month",
+        "power_kw": "power {}",
+        "gpus": "{}",
+    }
+    said = [words[name].format(_amount(value, name)) for name, value in asked.items()]
+    return listed(said) if said else "no limits"
+
+
+def _more(plan: Plan, best: Plan) -> str:
+    """Say how much more a plan costs: a share, or USD where the best costs next to nothing."""
+    more = plan.cost_usd - best.cost_usd
+    if more < 5e-4 * abs(best.cost_usd):
+        return "the same"
+    small = best.cost_usd < 0.1 * best.parts["owned today"] or best.cost_usd <= 0
+    return f"{_millions(more)} more" if small else f"{more / best.cost_usd:.0%} more"
+
+
+def _amount(value: float, limit: str) -> str:
+    unit = next(
+        (u for word, u in (("power", "kW"), ("gpus", "GPUs"), ("GPUs", "GPUs")) if word in limit),
+        "USD",
+    )
+    return f"{value:,.0f} {unit}"
+
+
+def _millions(usd: float) -> str:
+    """Write an amount in the unit that suits it.
+
+    >>> _millions(637_000), _millions(1_250_000), _millions(-4000)
+    ('637,000 USD', '1.25 million USD', '-4,000 USD')
+    """
+    return f"{usd / 1e6:,.2f} million USD" if abs(usd) >= 1e6 else f"{usd:,.0f} USD"

@@ -1,0 +1,81 @@
+"""Control panel of the decision notebook: the four inputs of a buyer, and the objective."""
+
+from typing import Any
+
+import pandas as pd
+
+from gpuspec.display import figure
+from gpuspec.planner import Decision, decide, market
+from gpuspec.plots import plan_costs
+from gpuspec.scenario import Scenario, asked_scenario
+from gpuspec.story import confidence_sentence, decision_finding, money_axis, plan_labels
+from gpuspec.widgets.panel import Panel, choice, model_choice, slider
+
+CONCURRENCY = [2**i for i in range(0, 13)]
+DAYS = (1, 2, 3, 7, 14, 30, 60, 90, 180)
+MONTHLY_USD = [m * 10.0**e for e in range(3, 7) for m in (1, 2, 5)]
+OWNED = (0, 4, 8, 16, 32, 64, 128)
+PANEL_LOADS, PANEL_SAMPLES = 12, 500
+"""Coarser than in the notebook, so that a slider is followed at once."""
+
+
+def decision_panel(scenario: Scenario, owned_gpu: str = "a100-sxm-80") -> Panel:
+    """Return a panel over model size, concurrency, deadline, budget, owned GPUs and objective.
+
+    The model and the concurrency are those of the first service, the deadline that of the first
+    job; controls of what the scenario lacks are left out.
+    """
+    controls = _controls(scenario, owned_gpu)
+    known: dict[str, pd.DataFrame] = {}
+
+    def offers_of(s: Scenario) -> pd.DataFrame:
+        """Return the offers, read once for what they depend on."""
+        key = repr((s.allow, s.owned, s.prices, s.horizon_months, s.today))
+        if key not in known:
+            known[key] = market(s)
+        return known[key]
+
+    def answer(**values: Any) -> Decision:
+        changes: dict[str, Any] = {k: values[k] for k in values if k not in ("owned", "objective")}
+        asked = asked_scenario(scenario, **changes, objective=values["objective"])
+        asked = _owning(asked, owned_gpu, int(values["owned"]))
+        offers = offers_of(asked)
+        return decide(asked, None, PANEL_SAMPLES, loads=PANEL_LOADS, offers=offers)
+
+    def draw(decision: Decision) -> str:
+        title = decision_finding(decision)
+        labels = plan_labels(decision)
+        drawing = plan_costs(decision.policies, labels, *money_axis(decision), title)
+        told = confidence_sentence(decision) if decision.feasible else title
+        return figure(drawing, title, told).svg
+
+    return Panel(controls, answer, draw)
+
+
+def _controls(s: Scenario, owned_gpu: str) -> dict[str, Any]:
+    from gpuspec.models import model
+
+    service = next((w for w in s.workloads if w.kind == "inference"), None)
+    job = next((w for w in s.workloads if w.kind == "training"), None)
+    first: Any = service or job
+    controls: dict[str, Any] = {}
+    if first is not None:
+        controls["model"] = model_choice(model(first.model))
+    if service is not None and service.concurrency:
+        controls["concurrency"] = slider("concurrency", CONCURRENCY, service.concurrency, "{:,}")
+    if job is not None:
+        controls["deadline_days"] = slider("deadline, days", DAYS, job.deadline_days)
+    monthly = s.budget.monthly_usd or MONTHLY_USD[-1]
+    controls["monthly_usd"] = slider("USD a month", MONTHLY_USD, monthly, "{:,.0f}")
+    there = sum(o.count for o in s.owned if o.gpu == owned_gpu)
+    controls["owned"] = slider(f"owned {owned_gpu.split('-')[0].upper()}", OWNED, there, "{:,}")
+    controls["objective"] = choice("objective", ["cost", "time", "energy"], s.objective)
+    return controls
+
+
+def _owning(s: Scenario, name: str, count: int) -> Scenario:
+    from gpuspec.scenario import Owned
+
+    others = tuple(o for o in s.owned if o.gpu != name)
+    mine = (Owned(gpu=name, count=count),) if count else ()
+    return s.model_copy(update={"owned": others + mine})

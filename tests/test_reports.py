@@ -1,0 +1,88 @@
+"""Many reports in one go: in parallel, and one failure stops no other."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from pypdf import PdfReader
+
+from gpuspec.errors import InputError
+from gpuspec.report import build, build_all
+
+ROOT = Path(__file__).parents[1]
+
+
+def notebook(folder, name, *code):
+    cells = [nbformat.v4.new_markdown_cell(f"# About {name}\n\nA question?")]
+    cells += [nbformat.v4.new_code_cell(line) for line in code]
+    path = folder / f"{name}.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory):
+    """Run the command over two notebooks, of which the first fails."""
+    folder = tmp_path_factory.mktemp("many")
+    names = [notebook(folder, "bad", "1 / 0"), notebook(folder, "good", "print('all well')")]
+    command = [sys.executable, "-m", "gpuspec", "reports", *names, "-o", str(folder / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=200)
+    return folder, done
+
+
+def test_the_others_are_written_and_the_failed_one_is_named(ran):
+    folder, done = ran
+    assert done.returncode == 1
+    text = "".join(p.extract_text() for p in PdfReader(folder / "out" / "good.pdf").pages)
+    assert "all well" in text
+    assert not (folder / "out" / "bad.pdf").exists()
+    last = done.stderr.strip().splitlines()[-1]
+    assert "bad" in last
+    assert "ZeroDivisionError" in last
+    assert "1 of 2 reports" in done.stdout
+
+
+def test_progress_has_a_line_for_each(ran):
+    _, done = ran
+    lines = done.stderr.splitlines()
+    assert sum(line.startswith("[1/2]") for line in lines) == 1
+    assert sum(line.startswith("[2/2]") for line in lines) == 1
+
+
+def test_an_unknown_name_is_refused_before_any_work(tmp_path):
+    with pytest.raises(InputError, match="decision"):
+        build_all(["decisionn"], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_make_writes_the_decision_report_of_a_scenario():
+    if not (ROOT / "Makefile").exists():
+        pytest.skip("no Makefile beside the package")
+    for asked, file in (("", "decision-article-b.pdf"), ("SCENARIO=mine/own.yaml", "decision-own")):
+        done = subprocess.run(
+            ["make", "-n", "report", *asked.split()], capture_output=True, text=True, cwd=ROOT
+        )
+        assert file in done.stdout
+        assert "report decision" in done.stdout
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_answer_is_on_the_first_page(tmp_path, language):
+    path = build(
+        "decision",
+        {"scenario": "small-team"},
+        tmp_path / "answer.pdf",
+        language=language,
+    )
+    pages = [page.extract_text() for page in PdfReader(path).pages]
+    words = {
+        "en": ("Take 1 x", "Runner-up", "How sure", "Three reasons", "assistant 8B"),
+        "zh": ("建议方案", "次优方案", "把握", "三条理由", "assistant 8B"),
+    }[language]
+    for word in words:
+        assert word in pages[0]
+    asked = {"en": "What was asked", "zh": "输入条件"}[language]
+    assert asked in pages[1]
+    assert asked not in pages[0]
