@@ -19,7 +19,8 @@ HATCHES = ("", "///", "...", "xxx")
 
 
 def _headed(figure: Figure, title: str) -> None:
-    figure.suptitle(fill(title, 86), x=0.01, ha="left", fontsize=10, fontweight="bold")
+    lines = fill(title, 86, break_on_hyphens=False)
+    figure.suptitle(lines, x=0.01, ha="left", fontsize=10, fontweight="bold")
 
 
 def hpc_roofline(table: pd.DataFrame, gpus: Sequence[Gpu], title: str) -> Figure:

@@ -42,7 +42,8 @@ MOST_BARS = 24
 
 
 def _headed(figure: Figure, title: str, width: int = 92) -> None:
-    figure.suptitle(fill(title, width), x=0.01, ha="left", fontsize=10, fontweight="bold")
+    lines = fill(title, width, break_on_hyphens=False)
+    figure.suptitle(lines, x=0.01, ha="left", fontsize=10, fontweight="bold")
 
 
 def _box(axes: Any, x: float, y: float, width: float, color: str, hatch: str = "") -> None:

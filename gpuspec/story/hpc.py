@@ -34,11 +34,16 @@ def class_finding(table: pd.DataFrame) -> str:
         order = group.sort_values("speed")
         least, most = order.iloc[0], order.iloc[-1]
         said.append(
-            f"{name} {least['speed']:.1f} ({_name(least)}) to {most['speed']:.1f} ({_name(most)})"
+            f"{name} {_times(least['speed'])} ({_name(least)}) to {_times(most['speed'])} "
+            f"({_name(most)})"
         )
     if not said:
         return f"Only {table['gpu'].iloc[0]} was asked for: nothing to compare with"
     return f"In speeds of {table['gpu'].iloc[0]}: {listed(said)}"
+
+
+def _times(speed: float) -> str:
+    return f"{speed:.1f}" if speed >= 0.1 else f"{speed:.2g}"
 
 
 def _name(row: Any) -> str:
@@ -225,7 +230,8 @@ def seven_times_sentences(table: pd.DataFrame, published: pd.DataFrame, new: Gpu
         f"SMs and clock alone, {same:.1f} times the speed of {old.id} with the same plain code, "
         f"{fused:.1f} times with 32-bit DPX, {plain:.1f} times with two 16-bit cells to an "
         f"instruction against plain 32-bit integers, and {emulated:.1f} times where both run the "
-        "16-bit DPX functions, which the older GPU emulates."
+        "16-bit DPX functions, which "
+        f"{old.id} emulates."
     ]
     if plain < 7 < emulated:
         said.append(
