@@ -488,3 +488,15 @@ def test_every_application_runs_on_every_gpu_that_the_model_knows():
     for name in workloads().index:
         table = simulation.speed_table(simulation.simulation_question(name, "V100,L40S,H20,B200"))
         assert np.isfinite(table["speed"]).all()
+
+
+def test_a_panel_follows_the_bytes_to_the_host():
+    from gpuspec.widgets import simulation_panel
+
+    asked = simulation.simulation_question("weather", "A100,H100", host_bytes=2e9)
+    panel = simulation_panel(asked)
+    assert panel.controls["host_gb"].value == 2.0
+    before = panel.answer[1]["seconds"]
+    panel.controls["host_gb"].value = 30.0
+    assert (panel.answer[1]["seconds"] > before).all()
+    assert set(panel.answer[1]["bound"]) == {"the link to the host"}
