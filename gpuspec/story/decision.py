@@ -177,7 +177,7 @@ def reasons(decision: Decision, language: str = "en") -> list[str]:
     chief = int(members["expected_usd"].to_numpy().argmax())
     found = [
         _owned_reason(members, say),
-        _speed_reason(decision, chief, say),
+        _need_reason(decision, chief, say, language),
         _kinds_reason(decision, say),
         _payment_reason(decision, members, chief, say, language),
         _limit_reason(members, chief, say),
@@ -194,26 +194,21 @@ def _owned_reason(members: pd.DataFrame, say: Words) -> str:
     return text.format(gpus=gpus, work=listed_in([str(n) for n in mine["workload"]], say))
 
 
-def _speed_reason(decision: Decision, place: int, say: Words) -> str:
-    """Say what one GPU of each kind does for the costliest workload."""
+def _need_reason(decision: Decision, place: int, say: Words, language: str) -> str:
+    """Say how many of each GPU the costliest workload takes, and what they cost."""
     table = decision.candidates[place]
     able = table[table["feasible"]].drop_duplicates("gpu").head(4)
-    work = decision.scenario.workloads[place]
-    load = getattr(work, "concurrency", 0) or getattr(work, "request_rate", 0)
-    load = load or getattr(work, "images_per_s", 0)
+    if len(able) < 2:
+        return ""
     said = []
     for row in able.to_dict("records"):
-        if load:
-            said.append(f"{short_gpu(row['gpu'])} {load / row['gpus']:,.3g}")
-        else:
-            said.append(f"{row['gpus']:,.0f} x {short_gpu(row['gpu'])} {row['days']:,.3g}")
-    if len(said) < 2:
-        return ""
-    unit = {"inference": "requests in flight", "images": "images/s"}.get(work.kind, "days")
-    unit = "requests/s" if getattr(work, "request_rate", 0) else unit
-    text = "{name}, the costliest work, within its limits ({unit} of one GPU): {values}."
-    text = text if load else "{name}, the costliest work, takes ({unit}): {values}."
-    return say(text).format(name=work.name, unit=say(unit), values=say(", ").join(said))
+        many = say("{count} x {gpu}").format(count=f"{row['gpus']:,.0f}", gpu=short_gpu(row["gpu"]))
+        if row["gpus_high"] > row["gpus"]:
+            many += say(" (up to {most})").format(most=f"{row['gpus_high']:,.0f}")
+        said.append(f"{many} {money(row['expected_usd'], decision, language)}")
+    text = say("{name}, the costliest work, takes on each GPU: {values}.")
+    name = decision.scenario.workloads[place].name
+    return text.format(name=name, values=say(", ").join(said))
 
 
 def _kinds_reason(decision: Decision, say: Words) -> str:
