@@ -13,6 +13,7 @@ from gpuspec.catalog import Gpu, load_table, resolve
 from gpuspec.catalog.records import Record, Texts, record_from
 from gpuspec.errors import InputError
 from gpuspec.hpc import UNITS, Chip, Exchange, Machine, Work
+from gpuspec.units import GB
 
 REFERENCE = "a100-sxm-80"
 """GPU beside which shares of fixed time are stated."""
@@ -28,6 +29,12 @@ L2_USUAL = 36.0
 ``data/measurements/hpc.csv``)."""
 FULL_WATTS_PER_SM = {"GA100": 400 / 108, "GH100": 700 / 132}
 """Power limit for each SM of the SXM module."""
+HOST_SHARE = {"pcie": 0.87, "c2c": 0.82}
+"""Share of a host link that copies in one direction reach: 55.4 of 64 GB/s over PCIe 5 (H200,
+nvbandwidth) and 359 to 377 of 450 over NVLink-C2C (``data/links.csv``)."""
+C2C_GB_S = {"Hopper": 450.0}
+"""NVLink-C2C of one GPU in one direction; the two of a Grace Blackwell share one processor's."""
+C2C_USUAL = 225.0
 INSTEAD = {"fp64_tensor": "fp64", "tf32": "fp32", "fp16": "fp32"}
 """What computes where a GPU has no such unit."""
 SIZES = {"fp64": 8.0, "fp32": 4.0, "fp16": 2.0}
@@ -59,6 +66,8 @@ class Workload(Record):
     power_share: float
     typical_units: float
     precision: str
+    host_bytes_per_unit: float = 0.0
+    """Not a column: what an application moves to and from its host is asked for."""
     aliases: Texts = ()
     confidence: Literal["high", "medium", "low"]
 
@@ -70,7 +79,13 @@ class Workload(Record):
     @property
     def work(self) -> Work:
         """One unit of work."""
-        return Work(self.flops_per_unit, self.shares, self.bytes_per_unit, self.l2_reuse)
+        return Work(
+            self.flops_per_unit,
+            self.shares,
+            self.bytes_per_unit,
+            self.l2_reuse,
+            self.host_bytes_per_unit,
+        )
 
     @property
     def exchange(self) -> Exchange:
@@ -163,8 +178,22 @@ def machine(gpu: Gpu | Sequence[Gpu]) -> Machine:
         l2_bytes_s=np.asarray(L2_BYTES_CLOCK.get(gpu.architecture, L2_USUAL) * lanes),
         power_w=np.asarray(gpu.tdp_w),
         power_ratio=np.asarray(ratio),
-        host_bytes_s=np.asarray(gpu.pcie_bytes_s or gpu.nvlink_bytes_s),
+        host_bytes_s=np.asarray(host_link_bytes_s(gpu)),
     )
+
+
+def host_link_bytes_s(gpu: Gpu) -> float:
+    """Return what copies to or from the host reach over a GPU's own link, in one direction."""
+    if gpu.form_factor == "superchip":
+        return C2C_GB_S.get(gpu.architecture, C2C_USUAL) * GB * HOST_SHARE["c2c"]
+    return gpu.pcie_bytes_s * HOST_SHARE["pcie"]
+
+
+def host_link(gpu: Gpu) -> str:
+    """Return the name of a GPU's link to its host."""
+    if gpu.form_factor == "superchip":
+        return "NVLink-C2C"
+    return f"PCIe {gpu.pcie_generation}"
 
 
 def _rate(gpu: Gpu, unit: str) -> float:
@@ -173,6 +202,9 @@ def _rate(gpu: Gpu, unit: str) -> float:
     return gpu.peak_flops(unit)
 
 
+PACKED_FROM = 9.0
+"""Compute capability from which additions and maxima of two 16-bit lanes are one instruction:
+nvcc compiles them so for 9.0, 10.0 and 12.0 (``tools/count_dpx_instructions.py``)."""
 HALF2_LANES = {"Ada": 64.0}
 """Packed half-precision additions of an SM in a clock: the rate of FP16 outside Tensor Cores is
 four times FP32 of A100 (78 TFLOP/s), twice that of H100 (134), and equal to FP32 on Ada."""
@@ -193,5 +225,6 @@ def chip(gpus: Sequence[Gpu]) -> Chip:
         sm_clocks_s=np.array([(g.boost_clock_mhz or 0) * 1e6 * (g.sm_count or 0) for g in gpus]),
         half2_lanes=np.array([HALF2_LANES.get(g.architecture, 128.0) for g in gpus]),
         has_dpx=np.array([bool(g.dpx) for g in gpus]),
+        has_packed=np.array([float(g.compute_capability) >= PACKED_FROM for g in gpus]),
         bandwidth_bytes_s=np.array([g.bandwidth_bytes_s for g in gpus]),
     )

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -39,16 +38,11 @@ def refused(done, *said, code=2):
         assert text in last
 
 
-def test_help_is_quick_and_documents_exit_codes(gpuspec):
-    times = []
-    for _ in range(3):
-        start = time.perf_counter()
-        done = gpuspec("--help")
-        times.append(time.perf_counter() - start)
+def test_help_loads_little_and_documents_exit_codes(gpuspec):
+    done = gpuspec("--help")
     assert done.returncode == 0
     assert "Exit codes" in done.stdout
-    assert min(times) < 1.5  # 0.4 s alone; tests share the machine
-    heavy = "{'matplotlib', 'nbconvert', 'papermill', 'typst'} & set(sys.modules)"
+    heavy = "{'matplotlib', 'nbconvert', 'papermill', 'scipy', 'typst'} & set(sys.modules)"
     heavy = f"import sys, gpuspec.cli; print({heavy})"
     done = subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"

@@ -15,7 +15,7 @@ from gpuspec.calibration.hpc import (
     hpc_terms,
     stored_hpc,
 )
-from gpuspec.catalog import gpu
+from gpuspec.catalog import gpu, load_table
 from gpuspec.cli import main
 from gpuspec.errors import InputError, UnknownNameError
 from gpuspec.fabrics import fabric
@@ -198,6 +198,30 @@ def test_the_claim_is_read_for_a_gpu_with_dpx_against_one_without():
     )
 
 
+def test_rtx_pro_6000_emulates_dpx_at_two_instructions():
+    """nvcc 13.0 for sm_120: 9.5 instructions a pair of cells where A100 takes 41.5."""
+    device = gpu("RTX PRO 6000")
+    assert device.dpx is False
+    whole, found = DynamicTerms(issue_share=1.0, dpx_share=1.0), chip([device, gpu("A100")])
+    pairs, plain = (
+        cell_updates_s("smith-waterman", cell, found, whole) for cell in ("int16x2", "int32")
+    )
+    assert pairs[0] == pytest.approx(2 * plain[0])
+    assert pairs[1] < plain[1]
+
+
+def test_stored_instruction_counts_are_those_of_the_model():
+    """The counts that ``tools/count_dpx_instructions.py`` reproduces."""
+    rows = load_table("measurements-dpx").query("source_id == 'nvcc-13-sass'")
+    assert len(rows) == 60
+    assert rows["sources"].str.contains("tools/count_dpx_instructions.py").all()
+    cells = rows[rows["case"] == "cell, affine gaps"].set_index(["data_type", "gpu_as_printed"])
+    found = ALGORITHMS["smith-waterman"]
+    assert cells.loc[("s16x2", "sm_80"), "value"] == found.emulated
+    assert cells.loc[("s32", "sm_80"), "value"] == found.adds + found.maxima + 0.5
+    assert cells.loc[("s32", "sm_90"), "value"] == found.fused + 1  # the score is added too
+
+
 def test_dpx_has_no_half_precision():
     with pytest.raises(InputError, match="dpx"):
         cell_updates_s("viterbi", "half2", chip(THREE), DynamicTerms(), True)
@@ -342,6 +366,44 @@ def test_an_own_application_follows_its_counts():
     assert light["speed"].iloc[1] == pytest.approx(3350 / 2039, rel=0.05)
 
 
+@given(st.floats(0, 1e12), FACTORS, st.sampled_from(["weather", "hpl", "own"]))
+def test_more_bytes_to_the_host_are_never_faster(moved, factor, name):
+    few, many = (
+        simulation.speed_table(simulation.simulation_question(name, host_bytes=size))
+        for size in (moved, moved * factor)
+    )
+    assert (many["seconds"] >= few["seconds"] * (1 - 1e-12)).all()
+    assert many["host_s"].to_numpy() == pytest.approx(few["host_s"].to_numpy())
+
+
+def test_transfers_are_timed_over_the_link_that_a_gpu_has():
+    asked = simulation.simulation_question("weather", "A100,H100,GH200", host_bytes=55.4e9)
+    table = simulation.speed_table(asked)
+    assert list(table["link"]) == ["PCIe 4", "PCIe 5", "NVLink-C2C"]
+    # nvbandwidth on an H200: 55.4 GB/s to the device; Grace Hopper: 359 to 377 one way.
+    assert table["transfer"].to_numpy() == pytest.approx([2.0, 1.0, 55.4 / 368], rel=0.02)
+    assert table["speed"].iloc[2] > 5 * table["speed"].iloc[1]
+    total = table["gpu_s"] + table["transfer_s"] + table["host_s"]
+    assert table["seconds"].to_numpy() == pytest.approx(total.to_numpy())
+    assert set(table["bound"]) == {"the link to the host"}
+    said = story.speed_sentences(asked, table)
+    assert "the link to the host decides" in said
+    assert "55.4 GB" in said
+
+
+def test_transfers_hide_behind_the_work_and_shrink_with_it():
+    def scaled(overlap):
+        return simulation.simulation_question(
+            "weather", "H100", host_bytes=1e9, overlap=overlap, nodes="8", cpu_share=0.0
+        )
+
+    hidden, exposed = (simulation.speed_table(scaled(o)).iloc[0] for o in (1.0, 0.0))
+    assert hidden["transfer_s"] == 0.0 < exposed["transfer_s"] == exposed["transfer"]
+    strong = simulation.scaling_table(scaled(0.0)).query("scaling == 'strong'")
+    assert (strong["exposed_s"] >= exposed["transfer"] / strong["nodes"] * (1 - 1e-9)).all()
+    assert "decides" not in story.speed_sentences(scaled(1.0), simulation.speed_table(scaled(1.0)))
+
+
 def test_no_fp64_no_speed():
     question = simulation.simulation_question("hpl", "A100,H800,B300")
     assert (simulation.speed_table(question)["speed"].to_numpy()[1:] < 0.2).all()
@@ -352,6 +414,21 @@ def test_energy_grows_with_time_and_overhead(question):
     assert table["energy"].iloc[0] == 1.0
     assert energy_joules(1.0, 2.0, 8, 700, 1.0, 0.0) < energy_joules(2.0, 2.0, 8, 700, 1.0, 0.0)
     assert energy_joules(1.0, 1.0, 1, 700, 1.0, 100.0, pue=1.5) == pytest.approx(1200.0)
+
+
+def test_energy_of_a_superchip_is_too_high_by_as_much_as_said():
+    # JEDI, Green500 of May 2024: 72 GFLOP/s for each watt.
+    found, device = workload("hpl"), gpu("GH200")
+    seconds = gpu_seconds(1e9, found.work, machine(device), hpc_terms("hpl"))
+    joules = energy_joules(seconds, seconds, 1, device.tdp_w, found.power_share, 250.0)
+    assert found.flops_per_unit / joules / 72 == pytest.approx(0.6, abs=0.05)
+
+
+def test_the_limit_of_a_module_is_told_as_such():
+    for names, told in (("A100,GH200", True), ("A100,H200", False)):
+        asked = simulation.simulation_question("hpl", names)
+        text = story.energy_sentences(asked, simulation.energy_table(asked))
+        assert ("whole module" in text) == told
 
 
 def test_published_ratios_name_their_first_gpu():
@@ -369,6 +446,7 @@ def test_published_ratios_name_their_first_gpu():
         ("cpu_share", 1.0),
         ("size", 0.0),
         ("own_flop", -1.0),
+        ("host_bytes", -1.0),
         ("overlap", 2.0),
         ("nodes", "two"),
         ("gpus_per_node", 3),
@@ -410,3 +488,15 @@ def test_every_application_runs_on_every_gpu_that_the_model_knows():
     for name in workloads().index:
         table = simulation.speed_table(simulation.simulation_question(name, "V100,L40S,H20,B200"))
         assert np.isfinite(table["speed"]).all()
+
+
+def test_a_panel_follows_the_bytes_to_the_host():
+    from gpuspec.widgets import simulation_panel
+
+    asked = simulation.simulation_question("weather", "A100,H100", host_bytes=2e9)
+    panel = simulation_panel(asked)
+    assert panel.controls["host_gb"].value == 2.0
+    before = panel.answer[1]["seconds"]
+    panel.controls["host_gb"].value = 30.0
+    assert (panel.answer[1]["seconds"] > before).all()
+    assert set(panel.answer[1]["bound"]) == {"the link to the host"}

@@ -28,8 +28,10 @@ from gpuspec.mig import (
     slice_gpu,
 )
 from gpuspec.mig.delivery import slice_seconds
+from gpuspec.simulation import class_seconds
 from gpuspec.tenants import (
     WHOLE_GPU,
+    delivery_table,
     faults,
     layouts_of,
     pack,
@@ -157,6 +159,36 @@ def test_a_slice_is_never_faster_and_keeps_its_share(items, rate, floor, share):
     assert part <= whole / share * (1 + 1e-9)
 
 
+SIMULATED = ["stream", "lbm", "md", "dgemm", "hpl", "fft3d", "weather"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(ASKED), st.sampled_from(SIMULATED), st.data())
+def test_a_slice_simulates_faster_than_its_smaller_share_and_slower_than_the_whole(
+    gpu_id, name, data
+):
+    profiles = list(geometry(gpu_id).profiles)
+    whole, it = gpu(gpu_id), slice_gpu(gpu_id, data.draw(st.sampled_from(profiles)))
+    seconds = class_seconds([whole, it], name)
+    compute = it.sm_count / whole.sm_count
+    memory = it.bandwidth_bytes_s / whole.bandwidth_bytes_s
+    speed = seconds[0] / seconds[1]
+    assert min(compute, memory) * (1 - 1e-9) <= speed <= 1 + 1e-9
+    if name == "dgemm":  # units alone
+        assert speed == pytest.approx(compute, rel=1e-3)
+
+
+def test_slices_deliver_simulations_and_language_models():
+    table = delivery_table(tenants_question(gpus="A100,H100"), "Llama-3.1-8B")
+    works = table[["stream", "lbm", "md", "dgemm"]]
+    assert works.notna().all(axis=None)
+    three = table[table["profile"] == "3g.40gb"].set_index("gpu")
+    # Half of the bandwidth, three sevenths of the compute slices.
+    assert (three["stream"] > three["dgemm"]).all()
+    small = table[table["profile"] == "1g.10gb"]
+    assert small[["decode", "prefill"]].isna().all(axis=None)  # 16 GB of weights
+
+
 def test_published_slices_give_their_share():
     """MIGProfiler (A100 40 and 80 GB), NJIT (A100), one H200: as the notebook says."""
     errors = slice_errors()
@@ -231,6 +263,21 @@ def test_cheap_and_few_can_differ():
     options = tenant_options(few)
     assert pack(few, options).gpus["h200-sxm-141"] == 1
     assert pack(cheap, options).gpus == {"a100-sxm-80": 2, "h200-sxm-141": 0}
+
+
+def test_a_simulation_gets_a_slice_by_the_speed_of_its_class():
+    """On a 3g of A100 lattice Boltzmann keeps the bandwidth's half, DGEMM the SMs' 39 %."""
+    rows = [{"name": "s", "memory_gib": 20, "gpu_share": 0.43}]
+    places = {}
+    for name in ("LBM", "dgemm"):
+        question = tenants_question([{**rows[0], "workload": name}], "A100")
+        options = tenant_options(question)
+        found = pack(question, options)
+        places[name] = found.placements.query("tenant == 's'")["profile"].iloc[0]
+        headroom = tables.headroom_table(found, options).iloc[0]
+        assert headroom["load_low"] < headroom["load"] <= 1
+        assert headroom["load"] < headroom["load_high"]
+    assert places == {"LBM": "3g.40gb", "dgemm": "4g.40gb"}
 
 
 def test_media_goes_where_decoders_are():
@@ -322,6 +369,9 @@ def test_commands_name_profile_and_start():
         ({"tenants": [{"name": "a"}]}, "give a model, or memory_gib"),
         ({"tenants": [{"name": "a", "memory_gib": "x"}]}, "tenant a: memory_gib"),
         ({"tenants": [{"name": "a", "modle": "x"}]}, "did you mean model"),
+        ({"tenants": [{"name": "a", "memory_gib": 1, "workload": "hpgc"}]}, "did you mean hpcg"),
+        ({"tenants": [{"name": "a", "memory_gib": 1, "workload": "md"}]}, "gpu_share"),
+        ({"tenants": [{"name": "a", "model": "Llama-3.1-8B", "workload": "md"}]}, "no model"),
         ({"tenants": [{"name": "a", "model": "Llama-9"}]}, "tenant a: model"),
         ({"tenants": [{"name": "a", "memory_gib": 1}] * 2}, "name of its own"),
         ({"tenants": "nowhere.csv"}, "give example, a CSV file"),

@@ -20,6 +20,7 @@ from gpuspec.hpc.roofline import (
     gpu_seconds,
     joined,
     roofline_rate,
+    transfer_seconds,
 )
 from gpuspec.hpc.scaling import (
     Exchange,
@@ -54,4 +55,5 @@ __all__ = [
     "joined",
     "roofline_rate",
     "surface_units",
+    "transfer_seconds",
 ]

@@ -73,6 +73,8 @@ class Chip:
     """Packed half-precision additions of an SM in a clock: 128 on A100 and H100, 64 on Ada."""
     has_dpx: Any
     bandwidth_bytes_s: Any
+    has_packed: Any = False
+    """Whether additions and maxima of two 16-bit lanes are one instruction each without DPX."""
 
 
 class DynamicTerms(Terms):
@@ -86,7 +88,9 @@ class DynamicTerms(Terms):
     """Share of the memory bandwidth."""
 
 
-def instructions_per_cell(algorithm: str, cell: str, fused: ArrayLike) -> Floats:
+def instructions_per_cell(
+    algorithm: str, cell: str, fused: ArrayLike, packed_lanes: ArrayLike = False
+) -> Floats:
     """Return the instructions that a cell takes on the integer units.
 
     Parameters
@@ -97,17 +101,18 @@ def instructions_per_cell(algorithm: str, cell: str, fused: ArrayLike) -> Floats
         ``int32``, ``int16x2`` or ``half2``.
     fused : array_like of bool
         Whether DPX instructions do it in hardware (never for ``half2``).
+    packed_lanes : array_like of bool
+        Whether a GPU without DPX adds and compares two 16-bit lanes at once.
 
     >>> instructions_per_cell("smith-waterman", "int32", [False, True]).tolist()
     [10.0, 5.5]
     """
     found, packed = _recurrence(algorithm), _packed(cell)
     if cell == "half2":
-        plain = found.maxima
-        return np.asarray(np.where(fused, plain, plain) / packed)
-    plain = found.adds + found.maxima
+        return np.asarray(np.where(fused, found.maxima, found.maxima) / packed)
+    plain: Any = found.adds + found.maxima
     if cell == "int16x2":
-        plain = found.emulated
+        plain = np.where(packed_lanes, plain, found.emulated)
     return np.asarray(np.where(fused, found.fused, plain) / packed)
 
 
@@ -119,7 +124,7 @@ def dynamic_parts(
     if cell == "half2" and dpx:
         raise InputError("dpx", dpx, "DPX has no half precision: choose int32 or int16x2")
     fused = np.asarray(chip.has_dpx, bool) & dpx
-    busy = instructions_per_cell(algorithm, cell, fused)
+    busy = instructions_per_cell(algorithm, cell, fused, chip.has_packed)
     beside = found.other / packed + (found.adds / packed if cell == "half2" else 0.0)
     share = np.where(fused, terms.dpx_share, terms.issue_share)
     rate = np.asarray(chip.sm_clocks_s, float) * share

@@ -27,7 +27,7 @@ class Machine:
     power_ratio: Floats
     """Watts for each SM over those of the same chip at its full limit, at most 1."""
     host_bytes_s: Floats
-    """Of the link to the host, in one direction."""
+    """What the link to the host reaches in one direction."""
 
     def scaled(self, **factors: ArrayLike) -> "Machine":
         """Return the same with some fields multiplied: ``scaled(bandwidth_bytes_s=2)``."""
@@ -46,6 +46,8 @@ class Work:
     """Across the bus of the device memory."""
     l2_reuse: Any = 0.0
     """Bytes from L2 beside them, as a share of all."""
+    host_bytes: Any = 0.0
+    """To and from the host, across its link."""
 
     @property
     def intensity(self) -> Any:

@@ -71,6 +71,15 @@ def gpu_seconds(units: ArrayLike, work: Work, machine: Machine, terms: HpcTerms)
     return joined(gpu_parts(units, work, machine, terms))
 
 
+def transfer_seconds(units: ArrayLike, work: Work, machine: Machine) -> Floats:
+    """Return the seconds that bytes to and from the host take, one after the other.
+
+    Whether the GPU's work hides them is for `gpuspec.hpc.exposed_seconds` to say.
+    """
+    moved = np.asarray(units, float) * np.asarray(work.host_bytes, float)
+    return np.asarray(moved / machine.host_bytes_s)
+
+
 def joined(parts: dict[str, Floats]) -> Floats:
     """Return the seconds of parts that overlap: a p-norm, never below the largest."""
     every = np.stack(np.broadcast_arrays(*parts.values()))

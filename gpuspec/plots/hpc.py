@@ -1,5 +1,6 @@
 """Pictures of scientific computing: roofline, speed-ups, scaling, dynamic programming."""
 
+import re
 from collections.abc import Sequence
 from textwrap import fill
 from typing import Any
@@ -12,13 +13,14 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
 from gpuspec.catalog import Gpu
-from gpuspec.plots.common import MARKERS, blank_axes, gpu_colors, headline
+from gpuspec.plots.common import MARKERS, blank_axes, gpu_colors
 
 HATCHES = ("", "///", "...", "xxx")
 
 
 def _headed(figure: Figure, title: str) -> None:
-    figure.suptitle(fill(title, 92), x=0.01, ha="left", fontsize=10, fontweight="bold")
+    lines = fill(title, 86, break_on_hyphens=False)
+    figure.suptitle(lines, x=0.01, ha="left", fontsize=10, fontweight="bold")
 
 
 def hpc_roofline(table: pd.DataFrame, gpus: Sequence[Gpu], title: str) -> Figure:
@@ -26,7 +28,7 @@ def hpc_roofline(table: pd.DataFrame, gpus: Sequence[Gpu], title: str) -> Figure
 
     Solid: Tensor Cores; dashed: vector units. Points: what the fitted model gives.
     """
-    figure, axes = blank_axes(7.2, 4.4)
+    figure, axes = blank_axes(7.2, 3.4)
     colors = gpu_colors([g.id for g in gpus])
     x = np.geomspace(0.03, 400, 200)
     for i, g in enumerate(gpus):
@@ -51,6 +53,7 @@ def hpc_roofline(table: pd.DataFrame, gpus: Sequence[Gpu], title: str) -> Figure
     axes.set_ylabel("TFLOP/s (log)", fontsize=8)
     axes.xaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_major_formatter("{x:g}")
+    axes.tick_params(labelsize=8)
     axes.legend(fontsize=7, frameon=False, loc="upper left")
     _headed(figure, title)
     return figure
@@ -83,7 +86,7 @@ def class_speeds(table: pd.DataFrame, published: pd.DataFrame, title: str) -> Fi
     ids = list(table["gpu"].unique())
     kinds = [part for _, part in table.groupby("kind", sort=False)]
     rows = max(part["workload"].nunique() for part in kinds)
-    height = 1.3 + (0.11 + 0.1 * max(len(ids) - 1, 1)) * rows
+    height = 1.1 + max(0.2, 0.1 + 0.055 * (len(ids) - 1)) * rows
     figure = Figure(figsize=(7.2, height), layout="constrained")
     panels = np.atleast_1d(figure.subplots(1, len(kinds)))
     for axes, part in zip(panels, kinds, strict=True):
@@ -125,29 +128,33 @@ def _speed_rows(
         axes.scatter(seen["ratio"], places, marker="x", s=24, color="black", linewidth=1, zorder=4)
     axes.scatter([], [], marker="x", color="black", label="published, each source")
     axes.axvline(1.0, color="#777777", linewidth=0.8)
-    axes.set_yticks(range(len(names)), [fill(_short(table, w), 22) for w in names], fontsize=7)
+    axes.set_yticks(range(len(names)), [_short(table, w) for w in names], fontsize=7)
     axes.tick_params(axis="x", labelsize=8)
 
 
 def _short(table: pd.DataFrame, workload: str) -> str:
     name = str(table.loc[table["workload"] == workload, "name"].iloc[0])
-    return name.split(" (")[0]
+    return re.split(r" \(| / | and back| pricing", name)[0]
 
 
 def speed_bars(table: pd.DataFrame, title: str) -> Figure:
-    """Draw the time of a step on each GPU: its own part and the host's, with the interval."""
-    figure, axes = blank_axes(7.0, 1.3 + 0.42 * len(table), fixed=True)
-    figure.subplots_adjust(left=0.16, right=0.98, top=0.76, bottom=0.2)
+    """Draw the time of a step on each GPU: its part, transfers, the host's; with the interval."""
+    above = 0.2 + 0.17 * len(fill(title, 86).splitlines())
+    height = above + 0.55 + 0.4 * len(table)
+    figure, axes = blank_axes(7.2, height, fixed=True)
+    figure.subplots_adjust(left=0.18, right=0.98, top=1 - above / height, bottom=0.45 / height)
     axes.grid(visible=False)
     axes.grid(axis="x", color="#dddddd", linewidth=0.6)
     unit = table["seconds"].iloc[0]
-    busy, host = (table[c].to_numpy(float) / unit for c in ("gpu_s", "host_s"))
+    parts = ("gpu_s", "transfer_s", "host_s")
+    busy, moved, host = (table[c].to_numpy(float) / unit for c in parts)
     y, colors = np.arange(len(table)), gpu_colors(table["gpu"])
     shades = [colors[name] for name in table["gpu"]]
     axes.barh(y, busy, 0.6, color=shades)
-    axes.barh(y, host, 0.6, busy, color="#bbbbbb", hatch="///", edgecolor="white")
+    axes.barh(y, moved, 0.6, busy, color="#777777", hatch="...", edgecolor="white")
+    axes.barh(y, host, 0.6, busy + moved, color="#bbbbbb", hatch="///", edgecolor="white")
     ends = [1 / table["speed_high"].to_numpy(float), 1 / table["speed_low"].to_numpy(float)]
-    total = busy + host
+    total = busy + moved + host
     axes.errorbar(
         total,
         y,
@@ -166,15 +173,17 @@ def speed_bars(table: pd.DataFrame, title: str) -> Figure:
     axes.set_yticks(y, table["gpu"], fontsize=7)
     axes.set_ylim(len(table) - 0.4, -0.6)
     axes.set_xlim(0, float(max(total.max(), ends[1].max())) * 1.4)
-    words = f"time of a step, in that of {table['gpu'].iloc[0]} (grey, hatched: the host)"
+    gray = "dots: waiting for the link to the host; grey" if moved.any() else "grey"
+    words = f"time of a step, in that of {table['gpu'].iloc[0]} ({gray}, hatched: the host)"
     axes.set_xlabel(words, fontsize=8)
-    headline(axes, title, 86)
+    axes.tick_params(axis="x", labelsize=8)
+    _headed(figure, title)
     return figure
 
 
 def amdahl_lines(table: pd.DataFrame, title: str) -> Figure:
     """Draw the speed-up of each GPU against the share of the time that stays on the host."""
-    figure, axes = blank_axes(7.0, 3.4)
+    figure, axes = blank_axes(7.2, 2.9)
     colors = gpu_colors(table["gpu"].unique())
     for i, (name, group) in enumerate(table.groupby("gpu", sort=False)):
         low, high = group["speed_low"], group["speed_high"]
@@ -189,11 +198,12 @@ def amdahl_lines(table: pd.DataFrame, title: str) -> Figure:
         )
     first = table["gpu"].iloc[0]
     axes.set_ylim(0, float(table["speed_high"].max()) * 1.05)
-    axes.set_xlabel(f"share of the time on {first} that stays on the host")
-    axes.set_ylabel(f"speed, in that of {first}")
+    axes.set_xlabel(f"share of the time on {first} that stays on the host", fontsize=8)
+    axes.set_ylabel(f"speed, in that of {first}", fontsize=8)
+    axes.tick_params(labelsize=8)
     axes.xaxis.set_major_formatter(PercentFormatter(1.0, 0))
     figure.legend(fontsize=7, ncols=4, frameon=False, loc="outside lower left")
-    headline(axes, title)
+    _headed(figure, title)
     return figure
 
 
@@ -239,7 +249,7 @@ def dynamic_bars(table: pd.DataFrame, published: pd.DataFrame, title: str) -> Fi
     algorithm = "smith-waterman"
     part = table[table["algorithm"] == algorithm]
     ways, ids = list(part["way"].unique()), list(part["gpu"].unique())
-    figure, axes = blank_axes(7.2, 3.9)
+    figure, axes = blank_axes(7.2, 3.3)
     colors, width = gpu_colors(ids), 0.8 / len(ids)
     for i, name in enumerate(ids):
         one = part[part["gpu"] == name]
@@ -262,6 +272,7 @@ def dynamic_bars(table: pd.DataFrame, published: pd.DataFrame, title: str) -> Fi
         seen = published[(published["gpu"] == name) & (published["algorithm"] == algorithm)]
         _published(axes, seen, ways, i, len(ids), width)
     axes.set_xticks(range(len(ways)), ways, fontsize=8)
+    axes.tick_params(axis="y", labelsize=8)
     axes.set_ylabel("billion cell updates a second", fontsize=8)
     handles, labels = axes.get_legend_handles_labels()
     cross = Line2D([], [], marker="x", color="black", linewidth=0, label="published programs")

@@ -14,6 +14,16 @@ from gpuspec.plots.common import MARKERS, gpu_colors
 
 SIZES = {1: "#56B4E9", 2: "#009E73", 3: "#E69F00", 4: "#CC79A7", 7: "#999999"}
 """One colour a number of compute slices."""
+DELIVERED = {
+    "stream": ("STREAM", "#0072B2", ""),
+    "lbm": ("lattice Boltzmann", "#56B4E9", "///"),
+    "md": ("molecular dynamics", "#E69F00", "\\\\\\"),
+    "dgemm": ("DGEMM (FP64)", "#D55E00", ""),
+    "decode": ("LLM decoding", "#CC79A7", "xxx"),
+    "prefill": ("LLM prompts", "#009E73", "..."),
+}
+"""Label, colour and hatch of each column of the table of delivery."""
+DELIVERED_WIDTH = 0.15
 TENANT_COLORS = (
     "#56B4E9",
     "#E69F00",
@@ -32,7 +42,8 @@ MOST_BARS = 24
 
 
 def _headed(figure: Figure, title: str, width: int = 92) -> None:
-    figure.suptitle(fill(title, width), x=0.01, ha="left", fontsize=10, fontweight="bold")
+    lines = fill(title, width, break_on_hyphens=False)
+    figure.suptitle(lines, x=0.01, ha="left", fontsize=10, fontweight="bold")
 
 
 def _box(axes: Any, x: float, y: float, width: float, color: str, hatch: str = "") -> None:
@@ -67,40 +78,44 @@ def layout_bars(rules: Geometry, layouts: tuple[Layout, ...], title: str) -> Fig
 
 
 def slice_delivery(table: pd.DataFrame, title: str) -> Figure:
-    """Draw what slices give of the whole GPU: SMs, bandwidth, prompts, decoding; a panel a GPU."""
+    """Draw what slices give of the whole GPU, a panel a GPU: simulations, then a language model.
+
+    Lines across a group: share of the SMs (solid) and of the memory slices (dashed). The 7g is
+    left out: it is the whole GPU.
+    """
+    table = table[~table["profile"].str.startswith("7g")]
     kinds = list(table["gpu"].unique())
-    figure = Figure(figsize=(7.2, 2.7), layout="constrained")
-    panels = np.atleast_1d(figure.subplots(1, len(kinds), sharey=True))
-    looks = (
-        ("sms", "SMs: FP64 peak, matrix products", "#0072B2", ""),
-        ("memory", "memory slices: STREAM", "#E69F00", "///"),
-        ("prefill", "LLM prompts, predicted", "#009E73", "..."),
-        ("decode", "LLM decoding, predicted", "#CC79A7", "xxx"),
-    )
+    figure = Figure(figsize=(7.2, 1.0 + 0.8 * len(kinds)), layout="constrained")
+    panels = np.atleast_1d(figure.subplots(len(kinds), 1))
     for axes, kind in zip(panels, kinds, strict=True):
         part = table[table["gpu"] == kind]
         x = np.arange(len(part))
-        for i, (column, label, color, hatch) in enumerate(looks):
+        for i, (column, (label, color, hatch)) in enumerate(DELIVERED.items()):
             axes.bar(
-                x + (i - 1.5) * 0.21,
+                x + (i - (len(DELIVERED) - 1) / 2) * DELIVERED_WIDTH,
                 part[column].fillna(0.0),
-                0.21,
+                DELIVERED_WIDTH,
                 color=color,
                 hatch=hatch,
                 edgecolor="white",
                 label=label,
             )
-        axes.set_xticks(x, part["profile"], rotation=60, fontsize=7)
-        axes.set_title(kind, fontsize=9)
+        for column, style in (("sms", "-"), ("memory", "--")):
+            label = {"sms": "share of the SMs", "memory": "share of the memory slices"}[column]
+            lines = axes.hlines(part[column], x - 0.45, x + 0.45, "black", style, linewidth=0.9)
+            lines.set_label(label)
+        axes.set_xticks(x, part["profile"], fontsize=7)
+        axes.text(-0.45, 0.52, kind, fontsize=8, fontweight="bold")
+        axes.set(ylim=(0, 0.66), xlim=(-0.55, len(part) - 0.45), yticks=(0, 0.25, 0.5))
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, 0))
         axes.grid(axis="y", color="#dddddd", linewidth=0.6)
         axes.set_axisbelow(True)
         axes.tick_params(labelsize=7)
         axes.spines[["top", "right"]].set_visible(False)
-    panels[0].set_ylabel("of the whole GPU", fontsize=8)
+    figure.supylabel("speed, of the whole GPU", fontsize=8)
     handles = panels[0].get_legend_handles_labels()
     figure.legend(*handles, fontsize=7, ncols=4, frameon=False, loc="outside lower left")
-    _headed(figure, title)
+    _headed(figure, title, 86)
     return figure
 
 

@@ -216,6 +216,8 @@ def _facts(notebook: Notebook, values: Mapping[str, Any], words: Any, day: date)
 def _shown_value(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, float) and abs(value) >= 1e6 and float(f"{value:g}") == value:
+        return f"{value:g}".replace("e+0", "e").replace("e+", "e")
     return "–" if value is None or value == "" else str(value)
 
 

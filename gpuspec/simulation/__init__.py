@@ -1,6 +1,11 @@
 """A simulation on GPUs: the question, and the tables that answer it."""
 
-from gpuspec.simulation.classes import class_table, published_ratios, roofline_table
+from gpuspec.simulation.classes import (
+    class_seconds,
+    class_table,
+    published_ratios,
+    roofline_table,
+)
 from gpuspec.simulation.dynamic import (
     dpx_pair,
     dynamic_table,
@@ -20,6 +25,7 @@ __all__ = [
     "SimulationQuestion",
     "amdahl_table",
     "class_scaling_table",
+    "class_seconds",
     "class_table",
     "dpx_pair",
     "dynamic_table",

@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.calibration.hpc import hpc_ratio_interval, hpc_terms, prepared_rows
-from gpuspec.catalog import Gpu
-from gpuspec.hpc import bound, fixed_seconds, gpu_parts, joined
+from gpuspec.catalog import Gpu, gpu
+from gpuspec.hpc import bound, fixed_seconds, gpu_parts, gpu_seconds, joined
 from gpuspec.measurements.hpc import LISTS, matched_speeds
 from gpuspec.simulation.tables import BOUND
-from gpuspec.workloads import Workload, machine, workload
+from gpuspec.workloads import REFERENCE, Workload, machine, workload
 
 SHOWN: tuple[str, ...] = (
     "dgemm",
@@ -57,6 +57,19 @@ def _class(gpus: Sequence[Gpu], found: Workload) -> pd.DataFrame:
             "bound": [BOUND[str(n)] for n in bound({**parts, "host": host + 0 * busy})],
         }
     )
+
+
+def class_seconds(gpus: Sequence[Gpu], name: str) -> np.ndarray:
+    """Return the seconds of a class at its typical size on each GPU, or slice of one.
+
+    The host's part takes as long beside each of them: a fitted share of the time on one A100.
+    """
+    found = workload(name)
+    terms = hpc_terms(found.id)
+    every = machine([gpu(REFERENCE), *gpus])
+    busy = gpu_seconds(found.typical_units, found.work, every, terms)
+    host = terms.host_factor * fixed_seconds(busy[0], found.cpu_share)
+    return np.asarray(busy[1:] + host)
 
 
 def published_ratios(gpus: Sequence[Gpu]) -> pd.DataFrame:

@@ -11,7 +11,16 @@ from gpuspec.calibration.hpc import hpc_terms
 from gpuspec.catalog import Gpu, gpu, gpu_ids
 from gpuspec.errors import InputError, UnknownNameError
 from gpuspec.fabrics import NETWORKS, reference_node_gb_s
-from gpuspec.hpc import UNITS, HpcTerms, surface_units
+from gpuspec.hpc import (
+    UNITS,
+    HpcTerms,
+    Machine,
+    exposed_seconds,
+    gpu_parts,
+    joined,
+    surface_units,
+    transfer_seconds,
+)
 from gpuspec.units import GB
 from gpuspec.workloads import Workload, machine, workload, workloads
 
@@ -23,6 +32,7 @@ LIMITS = {  # name: (least, most)
     "own_bytes": (1.0, 1e24),
     "own_halo_bytes": (0.0, 1e15),
     "own_memory_gb": (0.0, 1e6),
+    "host_bytes": (0.0, 1e15),
     "overlap": (0.0, 1.0),
     "host_w_per_gpu": (0.0, 5000.0),
     "pue": (1.0, 3.0),
@@ -85,6 +95,7 @@ def simulation_question(
     nodes: str | int | Sequence[int] = "1,2,4,8,16",
     node_network_gb_s: float = -1.0,
     network_kind: str = "infiniband",
+    host_bytes: float = 0.0,
     overlap: float = 0.5,
     host_w_per_gpu: float = 250.0,
     pue: float = 1.3,
@@ -118,8 +129,11 @@ def simulation_question(
     node_network_gb_s, network_kind : float, str
         Network of a node in one direction (below 0: the vendor's reference design), and
         ``infiniband``, ``roce``, ``efa`` or ``tcp``.
+    host_bytes : float
+        Bytes that a step moves between one GPU and its host, to and from together: PCIe, or
+        NVLink-C2C of a superchip.
     overlap : float
-        Share of the GPU's time behind which communication can hide.
+        Share of the GPU's time behind which communication and transfers can hide.
     host_w_per_gpu, pue : float
         Watts of host, memory, adapters and fans for each GPU; power of the building over that
         of the servers.
@@ -132,7 +146,16 @@ def simulation_question(
     numbers = dict(
         zip(
             LIMITS,
-            (own_flop, own_bytes, own_halo_bytes, own_memory_gb, overlap, host_w_per_gpu, pue),
+            (
+                own_flop,
+                own_bytes,
+                own_halo_bytes,
+                own_memory_gb,
+                host_bytes,
+                overlap,
+                host_w_per_gpu,
+                pue,
+            ),
             strict=True,
         )
     )
@@ -154,12 +177,16 @@ def simulation_question(
     asked = _own(like, numbers, own_precision) if own else like
     terms = hpc_terms(like.id)
     devices = tuple(gpu(name, data) for name in gpu_ids(gpus, data))
-    machine(devices)  # says which GPU cannot be predicted
+    every = machine(devices)  # says which GPU cannot be predicted
+    units = asked.typical_units * float(size)
+    asked = asked.model_copy(update={"host_bytes_per_unit": host_bytes / units})
+    _, busy, exposed = device_seconds(asked, units, every, terms, overlap)
+    fitted = host_share(asked, terms, own, 1 + float(exposed[0] / busy[0]))
     return SimulationQuestion(
         workload=asked,
         gpus=devices,
-        units=asked.typical_units * float(size),
-        host_share=float(cpu_share) if cpu_share >= 0 else host_share(asked, terms, own),
+        units=units,
+        host_share=float(cpu_share) if cpu_share >= 0 else fitted,
         terms=terms,
         gpus_per_node=gpus_per_node,
         nodes=_nodes(nodes),
@@ -209,10 +236,26 @@ def _own(like: Workload, numbers: dict[str, float], precision: str) -> Workload:
     )
 
 
-def host_share(asked: Workload, terms: HpcTerms, own: bool = False) -> float:
-    """Return the share of the time on the reference GPU that no GPU changes, as fitted."""
+def device_seconds(
+    asked: Workload, units: Any, every: Machine, terms: HpcTerms, overlap: float
+) -> tuple[dict[str, Any], Any, Any]:
+    """Return what each resource alone would take, the GPU's seconds, and exposed transfers.
+
+    Transfers to and from the host hide behind `overlap` of the GPU's seconds.
+    """
+    parts = gpu_parts(units, asked.work, every, terms)
+    busy = joined(parts)
+    moved = transfer_seconds(units, asked.work, every)
+    return {**parts, "transfer": moved}, busy, exposed_seconds(moved, busy, overlap)
+
+
+def host_share(asked: Workload, terms: HpcTerms, own: bool = False, longer: float = 1.0) -> float:
+    """Return the share of the time on the reference GPU that no GPU changes, as fitted.
+
+    `longer`: by which factor transfers lengthen the rest of a step; the fit knows none.
+    """
     factor = 1.0 if own else terms.host_factor
-    odds = asked.cpu_share / (1 - asked.cpu_share) * factor
+    odds = asked.cpu_share / (1 - asked.cpu_share) * factor / longer
     return odds / (1 + odds)
 
 

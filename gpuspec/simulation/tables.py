@@ -10,25 +10,16 @@ from gpuspec.calibration.collectives import LARGE, collective_interval
 from gpuspec.calibration.hpc import hpc_ratio_interval, hpc_terms
 from gpuspec.catalog import Gpu
 from gpuspec.fabrics import fabric
-from gpuspec.hpc import (
-    RESOURCES,
-    bound,
-    energy_joules,
-    exchange_seconds,
-    exposed_seconds,
-    fixed_seconds,
-    gpu_parts,
-    gpu_seconds,
-    joined,
-)
-from gpuspec.simulation.question import SimulationQuestion, host_share
-from gpuspec.workloads import machine, workload
+from gpuspec.hpc import bound, energy_joules, exchange_seconds, exposed_seconds, fixed_seconds
+from gpuspec.simulation.question import SimulationQuestion, device_seconds, host_share
+from gpuspec.workloads import host_link, machine, workload
 
 HOST_SHARES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
 BOUND = {
     "compute": "compute units",
     "memory": "memory bandwidth",
     "cache": "bytes in flight (L2)",
+    "transfer": "the link to the host",
     "host": "the host",
 }
 SCALED = ("hpl", "hpcg", "lbm", "fft3d", "md", "weather", "cfd", "dft")
@@ -40,16 +31,15 @@ IDLE_SHARE = 0.15
 def speed_table(question: SimulationQuestion) -> pd.DataFrame:
     """Return time and speed of one step on one of each GPU.
 
-    Columns: ``gpu``, ``seconds``, ``gpu_s``, ``host_s``, the seconds of each of
-    `gpuspec.hpc.RESOURCES` alone, ``bound``, ``speed`` (in that of the first GPU) with
-    ``speed_low`` and ``speed_high`` (80 % interval of a ratio), ``fits``.
+    Columns: ``gpu``, ``seconds``, ``gpu_s``, ``transfer_s`` (to and from the host, not hidden),
+    ``host_s``, the seconds of each of `gpuspec.hpc.RESOURCES` and of ``transfer`` alone,
+    ``bound``, ``speed`` (in that of the first GPU) with ``speed_low`` and ``speed_high`` (80 %
+    interval of a ratio), ``link`` (to the host), ``fits``.
     """
     q = question
-    every = machine(q.gpus)
-    parts = gpu_parts(q.units, q.workload.work, every, q.terms)
-    busy = joined(parts)
-    host = fixed_seconds(busy[0], q.host_share)
-    seconds = busy + host
+    parts, busy, moved = device_seconds(q.workload, q.units, machine(q.gpus), q.terms, q.overlap)
+    host = fixed_seconds(busy[0] + moved[0], q.host_share)
+    seconds = busy + moved + host
     names = [BOUND[str(name)] for name in bound({**parts, "host": host})]
     speed = seconds[0] / seconds
     first = q.gpus[0].id
@@ -59,12 +49,14 @@ def speed_table(question: SimulationQuestion) -> pd.DataFrame:
             "gpu": [g.id for g in q.gpus],
             "seconds": seconds,
             "gpu_s": busy,
+            "transfer_s": moved,
             "host_s": host,
-            **{name: parts[name] for name in RESOURCES},
+            **parts,
             "bound": names,
             "speed": speed,
             "speed_low": [float(low) for low, _ in ends],
             "speed_high": [float(high) for _, high in ends],
+            "link": [host_link(g) for g in q.gpus],
             "fits": [q.memory_bytes <= g.memory_bytes for g in q.gpus],
         }
     )
@@ -77,11 +69,12 @@ def amdahl_table(question: SimulationQuestion) -> pd.DataFrame:
     """
     q = question
     shares = np.unique([*HOST_SHARES, round(q.host_share, 3)])
-    busy = gpu_seconds(q.units, q.workload.work, machine(q.gpus), q.terms)
+    _, busy, moved = device_seconds(q.workload, q.units, machine(q.gpus), q.terms, q.overlap)
+    own = busy + moved
     rows = []
-    for device, seconds in zip(q.gpus, busy, strict=True):
-        host = fixed_seconds(busy[0], shares)
-        speed = (busy[0] + host) / (seconds + host)
+    for device, seconds in zip(q.gpus, own, strict=True):
+        host = fixed_seconds(own[0], shares)
+        speed = (own[0] + host) / (seconds + host)
         low, high = hpc_ratio_interval(speed, q.kind, device.id, q.gpus[0].id)
         with np.errstate(divide="ignore"):
             limit = 1 / shares
@@ -105,7 +98,8 @@ def scaling_table(question: SimulationQuestion) -> pd.DataFrame:
 
     Weak: the same work on each GPU at every size; strong: the work of one node, spread. The
     host's seconds stay. Columns: ``gpu``, ``scaling``, ``nodes``, ``gpus``, ``seconds``,
-    ``exchange_s`` (communication), ``exposed_s`` (what of it nothing hides), ``speed`` (in one
+    ``exchange_s`` (communication), ``exposed_s`` (what of it and of transfers to and from the
+    host nothing hides), ``speed`` (in one
     node of the first GPU), ``efficiency`` with ``efficiency_low`` and ``efficiency_high``
     (80 % interval of the communication).
     """
@@ -120,20 +114,22 @@ def scaling_table(question: SimulationQuestion) -> pd.DataFrame:
 
 def _host(q: SimulationQuestion) -> float:
     """Return the seconds of a step that no GPU changes."""
-    first = gpu_seconds(q.units, q.workload.work, machine(q.gpus[0]), q.terms)
-    return float(fixed_seconds(first, q.host_share))
+    first = machine(q.gpus[0])
+    _, busy, moved = device_seconds(q.workload, q.units, first, q.terms, q.overlap)
+    return float(fixed_seconds(busy + moved, q.host_share))
 
 
 def _scaled(q: SimulationQuestion, device: Gpu, host: float, way: str) -> pd.DataFrame:
     nodes = np.array(q.nodes, float)
     units = q.units / (nodes if way == "strong" else np.ones_like(nodes))
-    busy = gpu_seconds(units, q.workload.work, machine(device), q.terms)
+    parts, busy, _ = device_seconds(q.workload, units, machine(device), q.terms, q.overlap)
     joined_by = fabric(device, q.node_gb_s(device), q.network_kind, q.gpus_per_node)
     exchange = exchange_seconds(units, q.workload.exchange, joined_by, q.gpus_per_node, nodes)
-    seconds, exposed = _steps(q, busy, exchange, host)
+    moved = parts["transfer"]
+    seconds, exposed = _steps(q, busy, exchange + moved, host)
     quick, slow = collective_interval(exchange, LARGE, nodes)
     ideal = seconds[0] / (nodes if way == "strong" else 1.0)
-    ends = [ideal / _steps(q, busy, other, host)[0] for other in (slow, quick)]
+    ends = [ideal / _steps(q, busy, other + moved, host)[0] for other in (slow, quick)]
     return pd.DataFrame(
         {
             "gpu": device.id,

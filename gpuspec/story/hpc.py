@@ -7,6 +7,7 @@ import pandas as pd
 
 from gpuspec.catalog import Gpu
 from gpuspec.simulation import SimulationQuestion
+from gpuspec.simulation.tables import BOUND
 from gpuspec.story.common import listed, rows, time_with_interval
 
 SAME = 1.05
@@ -33,11 +34,16 @@ def class_finding(table: pd.DataFrame) -> str:
         order = group.sort_values("speed")
         least, most = order.iloc[0], order.iloc[-1]
         said.append(
-            f"{name} {least['speed']:.1f} ({_name(least)}) to {most['speed']:.1f} ({_name(most)})"
+            f"{name} {_times(least['speed'])} ({_name(least)}) to {_times(most['speed'])} "
+            f"({_name(most)})"
         )
     if not said:
         return f"Only {table['gpu'].iloc[0]} was asked for: nothing to compare with"
     return f"In speeds of {table['gpu'].iloc[0]}: {listed(said)}"
+
+
+def _times(speed: float) -> str:
+    return f"{speed:.1f}" if speed >= 0.1 else f"{speed:.2g}"
 
 
 def _name(row: Any) -> str:
@@ -98,6 +104,8 @@ def speed_sentences(question: SimulationQuestion, table: pd.DataFrame) -> str:
     for r in rows(table):
         share = r.host_s / r.seconds
         said.append(f"{r.gpu}: {_time(r.seconds)} a step, {share:.0%} of it the host's.")
+    if question.workload.host_bytes_per_unit:
+        said += _transfer_sentences(question, table)
     said.append(
         "The times follow from the counts; what was held against measurements is their ratio."
     )
@@ -106,6 +114,27 @@ def speed_sentences(question: SimulationQuestion, table: pd.DataFrame) -> str:
         need = question.memory_bytes / 1e9
         said.append(f"The work needs {need:,.0f} GB on a GPU: it does not fit {listed(short)}.")
     return " ".join(said)
+
+
+def _transfer_sentences(question: SimulationQuestion, table: pd.DataFrame) -> list[str]:
+    """Say what moving bytes to and from the host costs, and where it decides."""
+    moved = question.workload.host_bytes_per_unit * question.units / 1e9
+    said = []
+    for r in rows(table):
+        share = r.transfer_s / r.seconds
+        rest = f"{share:.0%} of the step waits for it" if share >= 0.005 else "hidden"
+        said.append(f"{r.gpu} {_time(r.transfer)} over {r.link} ({rest})")
+    text = f"Moving {moved:,.3g} GB to and from the host takes {listed(said)}."
+    where = [str(r.gpu) for r in rows(table) if r.bound == BOUND["transfer"]]
+    if not where:
+        return [text]
+    known = table["link"].str.startswith("NVLink").any()
+    other = "." if known else ", or a faster link (NVLink-C2C of GH200)."
+    return [
+        text,
+        f"**On {listed(where)} the link to the host decides:** more bandwidth or FLOP/s on the GPU "
+        f"bring little there; data that stays on the GPU does{other}",
+    ]
 
 
 def _time(seconds: float) -> str:
@@ -161,6 +190,21 @@ def energy_finding(table: pd.DataFrame) -> str:
     return f"Energy to solution, in that of {first}: {listed(said)}"
 
 
+def energy_sentences(question: SimulationQuestion, table: pd.DataFrame) -> str:
+    """Give the finding, and say whose power limit is more than the GPU's."""
+    modules = [g for g in question.gpus if g.form_factor == "superchip"]
+    text = energy_finding(table) + "."
+    if not modules:
+        return text
+    said = [f"{g.id} {g.tdp_w:,.0f} W" for g in modules]
+    return (
+        f"{text} **Too high for {listed([g.id for g in modules])}:** the limit in the table "
+        f"({listed(said)}) is that of the whole module, with the processor and its memory, which "
+        f"the {question.host_w_per_gpu:g} W of the host count once more. Take it as an upper "
+        "end: HPL runs of GH200 are published at 0.6 of that energy (docs/hpc.md)."
+    )
+
+
 def dynamic_finding(table: pd.DataFrame) -> str:
     """Say what DPX brings Smith-Waterman on the GPUs that have it."""
     part = table[table["algorithm"] == "smith-waterman"]
@@ -186,7 +230,8 @@ def seven_times_sentences(table: pd.DataFrame, published: pd.DataFrame, new: Gpu
         f"SMs and clock alone, {same:.1f} times the speed of {old.id} with the same plain code, "
         f"{fused:.1f} times with 32-bit DPX, {plain:.1f} times with two 16-bit cells to an "
         f"instruction against plain 32-bit integers, and {emulated:.1f} times where both run the "
-        "16-bit DPX functions, which the older GPU emulates."
+        "16-bit DPX functions, which "
+        f"{old.id} emulates."
     ]
     if plain < 7 < emulated:
         said.append(

@@ -6,7 +6,7 @@ import pandas as pd
 from gpuspec.calibration.mig import least_of_share, slice_errors
 from gpuspec.mig import Layout, counts
 from gpuspec.story.common import listed
-from gpuspec.tenants import WHOLE_GPU, Packing, TenantsQuestion
+from gpuspec.tenants import CLASSES, MODEL_WORK, WHOLE_GPU, Packing, TenantsQuestion
 from gpuspec.tenants.tables import grouped
 
 
@@ -20,15 +20,14 @@ def layouts_finding(gpu_id: str, layouts: tuple[Layout, ...]) -> str:
 
 
 def delivery_finding(table: pd.DataFrame) -> str:
-    """Say what one of the smallest slices gives beside its nominal seventh."""
-    said = []
-    for kind, part in table.groupby("gpu", sort=False):
-        first = part.iloc[0]
-        said.append(f"{str(kind).split('-')[0].upper()} {first['sms']:.1%}")
+    """Say what the smallest slices and two 3g give simulations and language models."""
+    works = [*CLASSES, *MODEL_WORK]
+    small = table.groupby("gpu", sort=False)[works].first().to_numpy(float)
     three = table[table["profile"].str.startswith("3g")].iloc[-1]
     return (
-        f"A 1g slice has {listed(said)} of the SMs and an eighth of the bandwidth; two 3g give "
-        f"{2 * three['sms']:.0%} of an {str(three['gpu']).split('-')[0].upper()}"
+        f"A 1g slice gives {np.nanmin(small):.0%} to {np.nanmax(small):.0%} of its whole GPU, "
+        f"simulations and language models alike; two 3g together give {2 * three['stream']:.0%} "
+        f"in STREAM and {2 * three['dgemm']:.0%} in DGEMM on {three['gpu']}"
     )
 
 
@@ -115,7 +114,8 @@ def blocking_sentences(table: pd.DataFrame, packing: Packing) -> str:
             "the relaxed problem)."
         )
     free = int((held["tenant"] == "").sum())
-    said.append(f"{_count(free, 'instance')} on the shared GPUs stay free for others.")
+    stay = "stays" if free == 1 else "stay"
+    said.append(f"{_count(free, 'instance')} on the shared GPUs {stay} free for others.")
     return " ".join(said)
 
 

@@ -1,5 +1,6 @@
 """Many tenants on few GPUs: which slices each needs, and how they are packed."""
 
+from gpuspec.tenants.delivery import CLASSES, MODEL_WORK, delivery_table
 from gpuspec.tenants.options import (
     WHOLE_GPU,
     ordered_profiles,
@@ -8,21 +9,19 @@ from gpuspec.tenants.options import (
     useful_options,
 )
 from gpuspec.tenants.packing import Packing, faults, layouts_of, pack
-from gpuspec.tenants.question import (
-    EXAMPLE,
-    PRICES_USD,
-    Tenant,
-    TenantsQuestion,
-    tenants_question,
-)
+from gpuspec.tenants.question import PRICES_USD, TenantsQuestion, tenants_question
+from gpuspec.tenants.reading import EXAMPLE, Tenant
 
 __all__ = [
+    "CLASSES",
     "EXAMPLE",
+    "MODEL_WORK",
     "PRICES_USD",
     "WHOLE_GPU",
     "Packing",
     "Tenant",
     "TenantsQuestion",
+    "delivery_table",
     "faults",
     "layouts_of",
     "ordered_profiles",

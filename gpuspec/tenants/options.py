@@ -10,7 +10,9 @@ from gpuspec.deploy import InferenceQuestion, best_options
 from gpuspec.deploy import options_table as serving_options
 from gpuspec.inference import Engine
 from gpuspec.mig import Geometry, geometry, slice_gpu
-from gpuspec.tenants.question import Tenant, TenantsQuestion
+from gpuspec.simulation import class_seconds
+from gpuspec.tenants.question import TenantsQuestion
+from gpuspec.tenants.reading import Tenant
 from gpuspec.units import GIB
 
 WHOLE_GPU = "whole"
@@ -32,6 +34,7 @@ COLUMNS = [
     "ttft_s",
     "tpot_s",
     "output_tokens_s",
+    "work_kind",
 ]
 
 
@@ -66,6 +69,7 @@ def tenant_options(question: TenantsQuestion) -> pd.DataFrame:
     DataFrame
         ``tenant``, ``gpu``, ``profile``, ``instances`` (slices, or whole GPUs), ``works``,
         ``reason`` (why not), ``capacity`` (multiple of the load, without reserve, that it bears),
+        ``work_kind`` (``kernel`` or ``application`` of a class of computations),
         ``memory_free`` (share that stays free: of the cache beside a language model's
         requests, else of all memory), ``ttft_s``, ``tpot_s``, ``output_tokens_s`` of language
         models. Whole GPUs are tried where no single slice of the kind does.
@@ -86,7 +90,7 @@ def _key(tenant: Tenant) -> tuple[Any, ...]:
     q = tenant.load
     size = (tenant.memory_gib, tenant.gpu_share, tenant.bandwidth_share, tenant.media)
     if q is None:
-        return size
+        return (*size, tenant.workload and tenant.workload.id)
     loads = (q.isl, q.osl, q.concurrency, q.request_rate, q.ttft_limit_s, q.tpot_limit_s)
     return (*size, q.network.id, q.weights[0].id, q.kv_precision, *loads)
 
@@ -123,7 +127,7 @@ def _allowed(rules: Geometry, tenant: Tenant) -> list[str]:
 
 def _row(kind: Gpu, profile: str, **more: Any) -> dict[str, Any]:
     blank = dict.fromkeys(("ttft_s", "tpot_s", "output_tokens_s"), np.nan)
-    sizes = {"instances": 1, "capacity": 0.0, "memory_free": 0.0}
+    sizes = {"instances": 1, "capacity": 0.0, "memory_free": 0.0, "work_kind": ""}
     start = {"gpu": kind.id, "profile": profile, "works": False, "reason": ""}
     return {**start, **blank, **sizes, **more}
 
@@ -133,13 +137,10 @@ def _plain(
 ) -> dict[str, Any]:
     """Hold a tenant that is given by its size against a slice or a GPU."""
     memory = device.memory_bytes / GIB
-    compute = device.peak_flops("fp16") / question.reference.peak_flops("fp16")
-    bandwidth = device.bandwidth_bytes_s / question.reference.bandwidth_bytes_s
-    wants = (
+    wants = [
         ("GiB of memory", tenant.memory_gib, memory, ".1f"),
-        ("of the reference GPU's compute", tenant.gpu_share, compute, ".0%"),
-        ("of its bandwidth", tenant.bandwidth_share, bandwidth, ".0%"),
-    )
+        *_work_wants(question.reference, tenant, device),
+    ]
     missing = [
         f"{has:{how}} {what} against {need:{how}}"
         for what, need, has, how in wants
@@ -153,7 +154,23 @@ def _plain(
         reason="; ".join(missing),
         capacity=capacity,
         memory_free=max(1 - tenant.memory_gib / memory, 0.0),
+        work_kind=tenant.workload.kind if tenant.workload else "",
     )
+
+
+def _work_wants(reference: Gpu, tenant: Tenant, device: Gpu) -> list[tuple[str, float, float, str]]:
+    """Return what, how much is needed, how much the device has, and how both are written."""
+    if tenant.workload:
+        name = tenant.workload.id
+        seconds = class_seconds([reference, device], name)
+        speed = float(seconds[0] / seconds[1])
+        return [(f"of the reference GPU's speed in {name}", tenant.gpu_share, speed, ".0%")]
+    compute = device.peak_flops("fp16") / reference.peak_flops("fp16")
+    bandwidth = device.bandwidth_bytes_s / reference.bandwidth_bytes_s
+    return [
+        ("of the reference GPU's compute", tenant.gpu_share, compute, ".0%"),
+        ("of its bandwidth", tenant.bandwidth_share, bandwidth, ".0%"),
+    ]
 
 
 def _serving(

@@ -1,4 +1,4 @@
-"""Tables for the notebook: profiles, what a slice delivers, fleets, headroom, who blocks."""
+"""Tables for the notebook: profiles, fleets, headroom, who blocks."""
 
 import re
 from typing import Any
@@ -7,25 +7,13 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.calibration import inference_interval
+from gpuspec.calibration.hpc import hpc_ratio_interval
 from gpuspec.calibration.mig import slice_errors
-from gpuspec.catalog import Gpu, load_table
-from gpuspec.deploy import inference_question
-from gpuspec.inference import Deployment, decode_seconds, prefill_seconds
-from gpuspec.mig import (
-    compute_share,
-    counts,
-    create_commands,
-    geometry,
-    memory_share,
-    slice_gpu,
-)
-from gpuspec.tenants.options import WHOLE_GPU, slice_engine, useful_options
+from gpuspec.catalog import load_table
+from gpuspec.mig import counts, create_commands, geometry, slice_gpu
+from gpuspec.tenants.options import WHOLE_GPU, useful_options
 from gpuspec.tenants.packing import Packing, layouts_of, pack
 from gpuspec.tenants.question import TenantsQuestion
-
-PREFILL_TOKENS = 2048
-DECODE_SEQUENCES = 16
-DECODE_CONTEXT = 1024
 
 
 def profiles_table(gpu_ids: list[str]) -> pd.DataFrame:
@@ -70,53 +58,6 @@ def counts_table(gpu_ids: list[str]) -> pd.DataFrame:
     }
     found = pd.DataFrame({g: counts(g) for g in gpu_ids}).T
     return found[list(names)].rename(columns=names).rename_axis("GPU")
-
-
-def delivery_table(question: TenantsQuestion, model_name: str) -> pd.DataFrame:
-    """Return what each slice gives of its whole GPU: compute, bandwidth, decoding, prompts.
-
-    Returns
-    -------
-    DataFrame
-        ``gpu``, ``profile``, ``sms`` and ``memory`` (shares of SMs and of memory slices, which
-        are those of FP64 peak and of STREAM too), ``prefill`` and ``decode`` (speed of the
-        model over that of the whole GPU without MIG), NaN where the model does not fit.
-    """
-    asked = inference_question(
-        model_name, question.gpus[0].id, engine_name=question.engine.id, isl=1024, osl=128
-    )
-    on_slice = asked.model_copy(update={"engine": slice_engine(asked.engine)})
-    rows = []
-    for whole in question.gpus:
-        prefill, decode = _speeds(asked.replica(whole, asked.weights[0], 1))
-        for profile in geometry(whole.id).profiles.values():
-            if profile.media_engine:
-                continue
-            device = slice_gpu(whole.id, profile.profile)
-            replica = on_slice.replica(device, asked.weights[0], 1)
-            own = _speeds(replica) if _fits(asked.network.params, device) else (np.nan, np.nan)
-            rows.append(
-                {
-                    "gpu": whole.id,
-                    "profile": profile.profile,
-                    "sms": compute_share(whole, profile),
-                    "memory": memory_share(profile),
-                    "prefill": own[0] / prefill,
-                    "decode": own[1] / decode,
-                }
-            )
-    return pd.DataFrame(rows)
-
-
-def _fits(params: float, device: Gpu) -> bool:
-    return params * 2 < 0.9 * device.memory_bytes
-
-
-def _speeds(replica: Deployment) -> tuple[float, float]:
-    """Return prompts and token steps a second of a replica."""
-    prompt = sum(prefill_seconds(replica, 1, PREFILL_TOKENS).values())
-    step = sum(decode_seconds(replica, DECODE_SEQUENCES, DECODE_CONTEXT).values())
-    return 1 / float(prompt), 1 / float(step)
 
 
 def fleets_table(question: TenantsQuestion, options: pd.DataFrame) -> pd.DataFrame:
@@ -198,6 +139,9 @@ def _load(option: dict[Any, Any]) -> dict[str, float]:
     if np.isnan(option["output_tokens_s"]):
         slow, fast = slice_errors()[["low", "high"]].to_numpy(float)[0]  # under full load
         slow, fast = (1.0, 1.0) if option["profile"] == WHOLE_GPU else (slow, fast)
+        if option["work_kind"]:  # its speed rests on the ratio of two GPUs
+            least, most = hpc_ratio_interval(1.0, option["work_kind"])
+            slow, fast = min(slow, float(least)), max(fast, float(most))
     else:
         slow, fast = inference_interval(1.0, "throughput", option["profile"] != WHOLE_GPU)
     return {"load": used, "load_low": used / float(fast), "load_high": used / float(slow)}

@@ -14,6 +14,7 @@ from gpuspec.workloads import workloads
 HOST_SHARES = (0.0, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7)
 INTENSITIES = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 300.0)
 SIZES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+HOST_GB = (0.0, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 OWN_BYTES = 2e13
 
 
@@ -23,18 +24,22 @@ def simulation_panel(question: SimulationQuestion) -> Panel:
     own = q.workload.id == OWN
     unit = max(UNITS, key=lambda name: getattr(q.workload, f"share_{name}"))
     precise = q.workload.intensity if own else 0.5
+    host_gb = round(q.workload.host_bytes_per_unit * q.units / 1e9, 6)
     controls = {
         "application": choice("application", [*workloads().index, OWN], q.workload.id),
         "cpu_share": slider("host share", HOST_SHARES, round(q.host_share, 3), "{:.1%}"),
+        "host_gb": slider("GB to the host", HOST_GB, host_gb, "{:g}"),
         "size": slider("size", SIZES, q.units / q.workload.typical_units, "{:g}"),
         "intensity": slider("own FLOP/byte", INTENSITIES, precise),
         "own_precision": choice("own units", UNITS, unit),
     }
     ids = [g.id for g in q.gpus]
 
-    def answer(intensity: float, **values: Any) -> tuple[SimulationQuestion, Any]:
+    def answer(intensity: float, host_gb: float, **values: Any) -> tuple[SimulationQuestion, Any]:
         flop = intensity * OWN_BYTES
-        asked = simulation_question(gpus=ids, own_flop=flop, own_bytes=OWN_BYTES, **values)
+        asked = simulation_question(
+            gpus=ids, own_flop=flop, own_bytes=OWN_BYTES, host_bytes=host_gb * 1e9, **values
+        )
         return asked, speed_table(asked)
 
     def draw(answered: tuple[SimulationQuestion, Any]) -> str:

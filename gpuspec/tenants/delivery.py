@@ -1,0 +1,77 @@
+"""What slices give of their whole GPU: simulations and a language model side by side."""
+
+import numpy as np
+import pandas as pd
+
+from gpuspec.catalog import Gpu
+from gpuspec.deploy import inference_question
+from gpuspec.inference import Deployment, decode_seconds, prefill_seconds
+from gpuspec.mig import compute_share, geometry, memory_share, slice_gpu
+from gpuspec.simulation import class_seconds
+from gpuspec.tenants.options import slice_engine
+from gpuspec.tenants.question import TenantsQuestion
+
+CLASSES = ("stream", "lbm", "md", "dgemm")
+"""Classes of computations that are shown: from memory alone to units alone."""
+MODEL_WORK = ("decode", "prefill")
+PREFILL_TOKENS = 2048
+DECODE_SEQUENCES = 16
+DECODE_CONTEXT = 1024
+
+
+def delivery_table(question: TenantsQuestion, model_name: str) -> pd.DataFrame:
+    """Return what each slice gives of its whole GPU without MIG.
+
+    The models of scientific computing and of inference run on the slice as on a small GPU, with
+    the constants of the whole one. A simulation's speed over that of the whole GPU does not
+    depend on its size; what no GPU changes (its host's part) takes as long beside a slice.
+
+    Returns
+    -------
+    DataFrame
+        ``gpu``, ``profile``, ``sms`` and ``memory`` (shares of SMs and of memory slices), the
+        speed of each of `CLASSES`, and ``decode`` and ``prefill`` of the model, all over the
+        whole GPU; NaN where the model does not fit.
+    """
+    asked = inference_question(
+        model_name, question.gpus[0].id, engine_name=question.engine.id, isl=1024, osl=128
+    )
+    on_slice = asked.model_copy(update={"engine": slice_engine(asked.engine)})
+    rows = []
+    for whole in question.gpus:
+        profiles = [p for p in geometry(whole.id).profiles.values() if not p.media_engine]
+        devices = [slice_gpu(whole.id, p.profile) for p in profiles]
+        simulated = {name: _over_whole(whole, devices, name) for name in CLASSES}
+        prefill, decode = _speeds(asked.replica(whole, asked.weights[0], 1))
+        for i, (profile, device) in enumerate(zip(profiles, devices, strict=True)):
+            replica = on_slice.replica(device, asked.weights[0], 1)
+            own = _speeds(replica) if _fits(asked.network.params, device) else (np.nan, np.nan)
+            rows.append(
+                {
+                    "gpu": whole.id,
+                    "profile": profile.profile,
+                    "sms": compute_share(whole, profile),
+                    "memory": memory_share(profile),
+                    **{name: float(speed[i]) for name, speed in simulated.items()},
+                    "decode": own[1] / decode,
+                    "prefill": own[0] / prefill,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def _over_whole(whole: Gpu, devices: list[Gpu], name: str) -> np.ndarray:
+    """Return the speed of a class on slices over that on their whole GPU."""
+    seconds = class_seconds([whole, *devices], name)
+    return np.asarray(seconds[0] / seconds[1:])
+
+
+def _fits(params: float, device: Gpu) -> bool:
+    return params * 2 < 0.9 * device.memory_bytes
+
+
+def _speeds(replica: Deployment) -> tuple[float, float]:
+    """Return prompts and token steps a second of a replica."""
+    prompt = sum(prefill_seconds(replica, 1, PREFILL_TOKENS).values())
+    step = sum(decode_seconds(replica, DECODE_SEQUENCES, DECODE_CONTEXT).values())
+    return 1 / float(prompt), 1 / float(step)
