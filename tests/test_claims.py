@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpuspec import claims as audit
-from gpuspec import deploy, jobs, story
+from gpuspec import jobs, story
 from gpuspec.catalog import load_table
 from gpuspec.claims import FALSE, MISLEADING, TRUE, WHEN, WORDS, Check, condition, joined, judged
 from gpuspec.claims.published import published_serving, published_training
@@ -271,9 +271,11 @@ def test_the_small_tables_of_other_notebooks_agree(question, found):
     table = jobs.size_table(*sides, question.trained[:1], question.train_gpus[:1])
     ours = training_grid(question, ((("h100-sxm-80", "bf16"), ("a100-sxm-80", "bf16")),))
     assert ours["value"].iloc[0] == pytest.approx(table["ratio"].iloc[0])
-    said = deploy.claims_table().set_index("The article says")["It holds"]
-    assert "none" in said.iloc[0]
-    assert found["C02"].parts[0].word == FALSE
+    small = audit.usual_verdicts("C02, C09, C14")
+    assert list(small.index) == ["C02", "C09", "C14"]
+    assert small.loc["C09", "We estimate"].endswith("for the same money")
+    assert small.loc["C14", "Verdict"] == audit.verdict_text(found["C14"].verdict)
+    assert "times" in small.loc["C02", "We estimate"]
 
 
 # --- grids, published figures, maps ---------------------------------------------------------------

@@ -96,21 +96,21 @@ def matched_steps(rows: pd.DataFrame, other: str = "gpu") -> pd.DataFrame:
     paired with the row of the older one that is nearest in GPUs and micro-batch.
     """
     same = [*SETTING, "precision" if other == "gpu" else "gpu"]
-    place = rows.assign(place=np.arange(len(rows)))
-    place = place[place.groupby(same, sort=False)[other].transform("nunique") > 1]
+    place = rows[same].assign(place=np.arange(len(rows)))
+    place = place[rows.groupby(same, sort=False)[other].transform("nunique") > 1]
+    kinds = rows[other].to_numpy(object)
+    gpus, micro = (rows[c].to_numpy(float) for c in ("n_gpus", "micro_batch"))
     found = []
-    for _, group in place.groupby(same, sort=False):
-        sides = sorted(group[other].unique(), key=_age)
+    for _, group in place.groupby(same, sort=False)["place"]:
+        places = group.to_numpy()
+        sides = sorted(set(kinds[places]), key=_age)
         for old, new in ((a, b) for i, a in enumerate(sides) for b in sides[i + 1 :]):
-            before, after = group[group[other] == old], group[group[other] == new]
-            for row in after.itertuples():
-                gap = np.abs(np.log(before["n_gpus"] / float(str(row.n_gpus))))
-                gap = gap + 0.1 * np.abs(
-                    np.log(before["micro_batch"] / float(str(row.micro_batch)))
-                )
+            before = places[kinds[places] == old]
+            for row in places[kinds[places] == new]:
+                gap = np.abs(np.log(gpus[before] / gpus[row]))
+                gap = gap + 0.1 * np.abs(np.log(micro[before] / micro[row]))
                 if gap.min() < np.log(2):
-                    nearest = before["place"].to_numpy()[int(gap.to_numpy().argmin())]
-                    found.append((nearest, row.place, f"{new} / {old}"))
+                    found.append((before[int(gap.argmin())], row, f"{new} / {old}"))
     return pd.DataFrame(found, columns=["old", "new", "pair"])
 
 

@@ -122,13 +122,15 @@ def data_as_of() -> date:
     return date.fromisoformat(_package()["created"][:10])
 
 
+@lru_cache(maxsize=8192)
 def _plain(name: str) -> str:
     return _SEPARATORS.sub("", unicodedata.normalize("NFKC", str(name)).casefold())
 
 
-def _words(name: str) -> set[str]:
+@lru_cache(maxsize=8192)
+def _words(name: str) -> frozenset[str]:
     words = _SEPARATORS.split(unicodedata.normalize("NFKC", str(name)).casefold())
-    return {re.sub(r"^(\d+)gb?$", r"\1", word) for word in words if word}
+    return frozenset(re.sub(r"^(\d+)gb?$", r"\1", word) for word in words if word)
 
 
 # --- shipped and user's files ------------------------------------------------------------------

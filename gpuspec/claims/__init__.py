@@ -2,6 +2,7 @@
 
 from gpuspec.claims.audit import (
     AUDITS,
+    READABLE,
     Finding,
     audit,
     checks_table,
@@ -10,6 +11,7 @@ from gpuspec.claims.audit import (
     evidence_text,
     published_text,
     range_text,
+    usual_verdicts,
     verdict_text,
     verdicts_table,
 )
@@ -42,6 +44,7 @@ __all__ = [
     "FALSE",
     "LANGUAGES",
     "MISLEADING",
+    "READABLE",
     "TRUE",
     "WHEN",
     "WORDS",
@@ -66,6 +69,7 @@ __all__ = [
     "judged",
     "published_text",
     "range_text",
+    "usual_verdicts",
     "verdict_text",
     "verdict_word",
     "verdicts_table",

@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict
 from gpuspec.calibration import inference_errors
 from gpuspec.calibration.training import training_errors
 from gpuspec.claims import hpc, inference, links, machines, purchase, training
-from gpuspec.claims.question import ClaimsQuestion
-from gpuspec.claims.records import Claim, claims, verdict_word
+from gpuspec.claims.question import ClaimsQuestion, claims_question
+from gpuspec.claims.records import Claim, claim_ids, claims, verdict_word
 from gpuspec.claims.verdict import FALSE, MISLEADING, TRUE, WHEN, Check, Verdict, joined, judged
 
 WORDS = {
@@ -49,6 +49,17 @@ WORDS = {
     "resource": "{}",
 }
 """How a condition says each setting."""
+READABLE = {
+    "statement": "The guide says",
+    "verdict": "Verdict",
+    "when": "When, or what fails",
+    "estimate": "We estimate",
+    "published": "Published",
+    "tested": "What is compared",
+    "range": "True in",
+    "share": "In range",
+}
+"""Heads of the columns of tables."""
 AUDITS: dict[str, Callable[[ClaimsQuestion], list[Check]]] = {
     "C01": training.c01,
     "C02": inference.c02,
@@ -116,19 +127,33 @@ def audit(question: ClaimsQuestion, ids: Sequence[str] | None = None) -> list[Fi
 def verdicts_table(findings: Sequence[Finding], language: str = "en") -> pd.DataFrame:
     """Return one row a claim: what it says, the verdict, our estimate, published figures.
 
-    Columns: ``id``, ``statement``, ``verdict`` (with the condition, or why not), ``evidence``
-    (of the check that decides).
+    Columns: ``id``, ``statement`` (short), ``verdict`` (the word), ``when`` (the condition, or
+    what fails; may be empty), ``estimate`` and ``published`` (of the check that decides; ∞ where
+    the older GPU holds no request).
     """
     rows = [
         (
             f.claim.id,
-            f.claim.statement(language),
-            verdict_text(f.verdict, language),
-            evidence_text(f.checks[f.deciding]),
+            f.claim.short(language),
+            verdict_word(f.verdict.word, language),
+            f.verdict.condition,
+            estimate_text(f.checks[f.deciding], " or ∞"),
+            _median_text(f.checks[f.deciding]),
         )
         for f in findings
     ]
-    return pd.DataFrame(rows, columns=["id", "statement", "verdict", "evidence"])
+    columns = ["id", "statement", "verdict", "when", "estimate", "published"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def usual_verdicts(names: str) -> pd.DataFrame:
+    """Return the verdicts on some claims (``"C01,C12"``) over the usual grid, for readers."""
+    findings = audit(claims_question(), claim_ids(names))
+    table = verdicts_table(findings).set_index("id").rename_axis("No.")
+    table["verdict"] = [verdict_text(f.verdict) for f in findings]
+    money = ["for the same money" in f.checks[f.deciding].what for f in findings]
+    table.loc[money, "estimate"] += " for the same money"
+    return table.drop(columns="when").rename(columns=READABLE)
 
 
 def verdict_text(verdict: Verdict, language: str = "en") -> str:
@@ -148,13 +173,16 @@ def evidence_text(check: Check) -> str:
 
 
 def checks_table(findings: Sequence[Finding], language: str = "en") -> pd.DataFrame:
-    """Return one row a check: what was tested, the range, how often it holds, the verdict."""
+    """Return one row a check: what was tested, the range, how often it holds, the verdict.
+
+    ∞ in an estimate: the older GPU holds no request.
+    """
     rows = [
         (
             f.claim.id,
             check.what,
             range_text(check),
-            estimate_text(check),
+            estimate_text(check, " or ∞"),
             len(check.grid),
             part.share,
             published_text(check),
@@ -185,8 +213,11 @@ def errors_table(question: ClaimsQuestion) -> pd.DataFrame:
     return pd.concat(parts)[columns].rename_axis("ratio")
 
 
-def estimate_text(check: Check) -> str:
-    """Say the smallest and the largest estimate, and how far their intervals reach."""
+def estimate_text(check: Check, none: str = ", or the older GPU serves none") -> str:
+    """Say the smallest and the largest estimate, and how far their intervals reach.
+
+    `none` is added where the older GPU holds no request in some settings.
+    """
     grid = check.grid
     if check.unit == "yes":
         return f"{int((grid['value'] >= 1).sum())} of {len(grid)}"
@@ -197,18 +228,25 @@ def estimate_text(check: Check) -> str:
     low, high = finite["low"].min(), finite["high"].max()
     exact = bool((finite["low"] == finite["value"]).all())
     said = span if exact else f"{span} ({_number(low)} to {_number(high)})"
-    return said + (", or the older GPU serves none" if len(finite) < len(grid) else "")
+    return said + (none if len(finite) < len(grid) else "")
 
 
 def published_text(check: Check) -> str:
     """Say the published figures: smallest, median, largest, how many; empty where none."""
     seen = check.measured["value"]
-    if not len(seen):
-        return ""
-    if len(seen) == 1:
-        return f"{_number(seen.iloc[0])} (1)"
+    if len(seen) < 2:
+        return _only(seen)
     ends = f"{_number(seen.min())} to {_number(seen.max())}"
     return f"{ends}, median {_number(seen.median())} ({len(seen)})"
+
+
+def _median_text(check: Check) -> str:
+    seen = check.measured["value"]
+    return f"median {_number(seen.median())} of {len(seen)}" if len(seen) > 1 else _only(seen)
+
+
+def _only(seen: "pd.Series[Any]") -> str:
+    return f"{_number(seen.iloc[0])} (1)" if len(seen) else ""
 
 
 def range_text(check: Check) -> str:
@@ -224,6 +262,8 @@ def range_text(check: Check) -> str:
 
 def _span(least: Any, most: Any, unit: str) -> str:
     ends = list(dict.fromkeys([_number(least), _number(most)]))
+    if ends == ["1"] and unit == "times":
+        return "the same"
     return f"{' to '.join(ends)} {unit}".strip()
 
 

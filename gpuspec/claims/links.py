@@ -67,7 +67,7 @@ def c16(q: ClaimsQuestion) -> list[Check]:
             what="training speed over slower links, share of that over NVLink or in one node",
             grid=links_grid(q.a100),
             most=ENOUGH,
-            unit="share",
+            unit="of the speed",
         )
     ]
 
@@ -100,13 +100,19 @@ def c17(q: ClaimsQuestion) -> list[Check]:
             most=HOST_GB[1],
             unit="GB",
         ),
-        Check(label="10 GbE", what=f"10 GbE: share {keeps}", grid=ten, least=ENOUGH, unit="share"),
+        Check(
+            label="10 GbE",
+            what=f"10 GbE: share {keeps}",
+            grid=ten,
+            least=ENOUGH,
+            unit="of the speed",
+        ),
         Check(
             label="InfiniBand",
             what=f"InfiniBand: share {keeps}",
             grid=band,
             least=ENOUGH,
-            unit="share",
+            unit="of the speed",
         ),
     ]
 
@@ -128,14 +134,14 @@ def c27(q: ClaimsQuestion) -> list[Check]:
             what="share of NVLink's speed that PCIe leaves in training above 8B",
             grid=trained[big].reset_index(drop=True),
             most=ENOUGH,
-            unit="share",
+            unit="of the speed",
         ),
         Check(
             label="PCIe is enough to serve",
             what="share of its speed that a PCIe card keeps where cards share a model to serve",
             grid=serving_on_cards(),
             least=ENOUGH,
-            unit="share",
+            unit="of the speed",
         ),
     ]
 

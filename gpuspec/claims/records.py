@@ -24,6 +24,7 @@ class Claim(BaseModel):
     id: str
     kind: str
     topic: str
+    short_en: str
     statement_en: str
     statement_zh: str
     vendor_footnote: str
@@ -33,6 +34,10 @@ class Claim(BaseModel):
     def statement(self, language: str = "en") -> str:
         """Return the statement in ``en`` or ``zh``."""
         return self.statement_zh if language == "zh" else self.statement_en
+
+    def short(self, language: str = "en") -> str:
+        """Return the statement for one line of a table, in ``en`` or ``zh``."""
+        return self.statement_zh if language == "zh" else self.short_en
 
 
 def claims(data: str | Path | None = None) -> dict[str, Claim]:

@@ -166,8 +166,7 @@ def _tests(grid: pd.DataFrame) -> tuple[list[tuple[str, str, Any]], np.ndarray]:
     tests: list[tuple[str, str, Any]] = []
     masks = []
     for column in grid.columns.difference([*FIGURES, *NAMES], sort=False):
-        values = grid[column]
-        levels = sorted(values.unique())
+        values, levels = grid[column].to_numpy(), sorted(grid[column].unique())
         if pd.api.types.is_numeric_dtype(values):
             tests += [(column, "at least", v) for v in levels[1:]]
             masks += [values >= v for v in levels[1:]]
@@ -175,13 +174,13 @@ def _tests(grid: pd.DataFrame) -> tuple[list[tuple[str, str, Any]], np.ndarray]:
             masks += [values <= v for v in levels[:-1]]
             inner = [(a, b) for i, a in enumerate(levels[1:-1]) for b in levels[1:-1][i:]]
             tests += [(column, "from", ends) for ends in inner]
-            masks += [values.between(*ends) for ends in inner]
+            masks += [(values >= low) & (values <= high) for low, high in inner]
         elif len(levels) > 1:
             tests += [(column, "is", v) for v in levels]
             masks += [values == v for v in levels]
             tests += [(column, "is not", v) for v in levels if len(levels) > 2]
             masks += [values != v for v in levels if len(levels) > 2]
-    return tests, np.array([m.to_numpy() for m in masks]).reshape(len(tests), len(grid))
+    return tests, np.array(masks).reshape(len(tests), len(grid))
 
 
 def condition_words(

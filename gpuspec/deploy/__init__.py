@@ -6,7 +6,6 @@ from gpuspec.deploy.question import InferenceQuestion, inference_question
 from gpuspec.deploy.space import evaluate_options
 from gpuspec.deploy.tables import (
     arrivals_table,
-    claims_table,
     context_table,
     estimate_table,
     form_table,
@@ -20,7 +19,6 @@ __all__ = [
     "InferenceQuestion",
     "arrivals_table",
     "best_options",
-    "claims_table",
     "context_table",
     "estimate_table",
     "evaluate_options",

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.calibration import inference_interval, ratio_interval
+from gpuspec.calibration import inference_interval
 from gpuspec.catalog import Gpu, gpu, gpu_ids
 from gpuspec.deploy.fleets import fleet_rates
 from gpuspec.deploy.layouts import impossible, shortfall
@@ -200,27 +200,6 @@ def images_table(
         rows.append((name, float(seconds), *rates))
     columns = ["gpu", "seconds", "images_s", "images_s_low", "images_s_high"]
     return pd.DataFrame(rows, columns=columns)
-
-
-def claims_table() -> pd.DataFrame:
-    """Return what the buyers' article says about inference beside what the model gives."""
-    contexts = (512, 2048, 8192, 32_768)
-    names = ("llama-3.1-8b", "llama-3.1-70b")
-    h100, a100, h200 = (gpu(name).id for name in ("H100", "A100", "H200"))
-    old = ratio_map(("H100", "fp8"), ("A100", "bf16"), names, contexts)
-    new = ratio_map(("H200", "fp8"), ("H100", "fp8"), names, contexts)
-    rows = []
-    for claim, table, said, pair in (
-        ("C02: H100 serves up to 30 times faster than A100", old, 30.0, (h100, a100)),
-        ("C12: H200 gives 1.5 to 2 times the requests of H100", new, 1.5, (h200, h100)),
-    ):
-        finite = table.to_numpy()[np.isfinite(table.to_numpy())]
-        holds = float((finite >= said).mean())
-        low, high = ratio_interval(finite.max(), *pair)
-        verdict = "in none of these settings" if not holds else f"in {holds:.0%} of these settings"
-        span = f"{finite.min():.1f} to {finite.max():.1f} ({low:.1f} to {high:.1f} at the top)"
-        rows.append((claim, span, verdict))
-    return pd.DataFrame(rows, columns=["The article says", "Ratio of throughput", "It holds"])
 
 
 def _replica(question: InferenceQuestion, row: Any) -> Deployment:

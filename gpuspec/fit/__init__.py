@@ -4,7 +4,6 @@ from gpuspec.fit.page import readable
 from gpuspec.fit.question import MemoryQuestion, memory_question
 from gpuspec.fit.serving import (
     SERVING_KINDS,
-    article_claims,
     layouts,
     layouts_around,
     request_kv_bytes,
@@ -19,7 +18,6 @@ from gpuspec.fit.training import training_policies, training_table
 __all__ = [
     "SERVING_KINDS",
     "MemoryQuestion",
-    "article_claims",
     "layouts",
     "layouts_around",
     "memory_question",

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.calibration import interval
-from gpuspec.fit.question import MemoryQuestion, memory_question
+from gpuspec.fit.question import MemoryQuestion
 from gpuspec.memory import (
     budget_bytes,
     max_context,
@@ -175,34 +175,3 @@ def weights_table(question: MemoryQuestion, names: Sequence[str]) -> pd.DataFram
         rows.append((form.name, form.bytes_per_weight * 8, size / GB, size / GIB, *shares))
     columns = ["Format", "Bits a weight", "GB", "GiB", *(f"of {g.id}" for g in q.gpus)]
     return pd.DataFrame(rows, columns=columns)
-
-
-def article_claims() -> pd.DataFrame:
-    """Return what the buyers' article says about memory beside what the formulas give.
-
-    The claims are about 1 and 70 billion parameters in BF16 on one H200, whatever is asked.
-    """
-    h200 = memory_question("Llama-3.1-70B", "H200")
-    capacity = h200.gpus[0].memory_bytes
-    shares = (0.9, 0.95, 0.98)
-    room = utilization_table(h200, shares).set_index("utilization")
-    weights = h200.network.params * 2.0
-    contexts = ", ".join(f"{room.max_context[s]:,.0f} at {s:.0%}" for s in shares)
-    left = (capacity - weights) / GIB
-    return pd.DataFrame(
-        [
-            ("1B parameters in BF16 take about 2 GB", f"{1e9 * 2 / GB:.1f} GB", "true"),
-            (
-                "70B takes about 140 GB (weights only)",
-                f"{weights / GB:.1f} GB = {weights / GIB:.1f} GiB",
-                "true",
-            ),
-            (
-                "... and fits one H200, tightly",
-                f"{capacity / GIB:.1f} GiB reported, {left:.1f} GiB beside the weights; "
-                f"tokens of context by share given to the engine: {contexts}",
-                "true for a demonstration; an engine at its usual 90 % does not start",
-            ),
-        ],
-        columns=["The article says", "What the numbers give", "Verdict"],
-    )

@@ -12,7 +12,6 @@ from gpuspec.jobs.question import TrainingQuestion, training_question
 from gpuspec.jobs.tables import (
     best_layout,
     checkpoint_table,
-    claims_table,
     deadline_table,
     fine_tuning_table,
     fp8_table,
@@ -30,7 +29,6 @@ __all__ = [
     "TrainingQuestion",
     "best_layout",
     "checkpoint_table",
-    "claims_table",
     "deadline_table",
     "fine_tuning_table",
     "fp8_table",

@@ -1,6 +1,7 @@
 """Every way to lay a training job out on a number of GPUs, evaluated in a few vectorised calls."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -50,10 +51,18 @@ def layout_grid(question: TrainingQuestion, count: int) -> pd.DataFrame:
     ``zero_stage``, ``recompute``, ``microbatches``.
     """
     network = question.network
-    stages = [p for p in _divisors(count) if p <= 2 * network.layers]
     longest = max(question.seq_len // LONG_SEQUENCE, 1)
-    contexts = [c for c in CONTEXT if c == 1 or c <= 2 * longest]
-    experts = [e for e in EXPERT if e <= max(network.experts, 1)]
+    contexts = tuple(c for c in CONTEXT if c == 1 or c <= 2 * longest)
+    experts = tuple(e for e in EXPERT if e <= max(network.experts, 1))
+    shape = _shapes(count, network.layers, contexts, experts)
+    return shape.assign(microbatches=question.global_batch / shape["dp"] / shape["micro_batch"])
+
+
+@lru_cache(64)
+def _shapes(
+    count: int, layers: int, contexts: tuple[int, ...], experts: tuple[int, ...]
+) -> pd.DataFrame:
+    stages = [p for p in _divisors(count) if p <= 2 * layers]
     shape = pd.MultiIndex.from_product(
         [TENSOR, stages, contexts, experts, MICRO, (0, 1), ZERO, RECOMPUTE],
         names=["tp", "pp", "cp", "ep", "micro_batch", "chunked", "zero_stage", "recompute"],
@@ -62,9 +71,8 @@ def layout_grid(question: TrainingQuestion, count: int) -> pd.DataFrame:
     shape = shape[(count % split == 0) & ((shape["pp"] > 1) | (shape["chunked"] == 0))]
     shape = shape[(shape["zero_stage"] < 3) | (shape["pp"] == 1)].reset_index(drop=True)
     shape["dp"] = count // (shape["tp"] * shape["pp"] * shape["cp"])
-    chunks = np.maximum(network.layers // shape["pp"], 1)
+    chunks = np.maximum(layers // shape["pp"], 1)
     shape["interleave"] = np.where(shape["chunked"] == 1, chunks, 1)
-    shape["microbatches"] = question.global_batch / shape["dp"] / shape["micro_batch"]
     return shape.drop(columns="chunked")
 
 

@@ -137,7 +137,7 @@ def claims_table(
             text = f"{what} on {old.upper()} costs {cost:.2f} ({low:.2f} to {high:.2f}) times that "
             text += f"on {new.upper()}"
             rows.append((claim, text, _verdict(claim, old, low, high, flip)))
-    return pd.DataFrame(rows, columns=["The article says", "Prices and speeds give", "It holds"])
+    return pd.DataFrame(rows, columns=["The guide says", "Prices and speeds give", "It holds"])
 
 
 def _cost_ratio(

@@ -69,7 +69,7 @@ def break_even_sentences(question: CostQuestion, table: pd.DataFrame) -> str:
     paid = table[table["within"]].groupby("gpu", sort=False)["month"]
     if len(paid):
         widest = str((paid.max() - paid.min()).idxmax())
-        low, high = paid.min()[widest], paid.max()[widest]
+        low, high = np.ceil(paid.min()[widest]), np.ceil(paid.max()[widest])
         text += (
             f" The comparator decides: {widest} is paid back after {low:,.0f} months against the "
             f"dearest way to rent, after {high:,.0f} against the cheapest that it beats in time."

@@ -25,6 +25,7 @@ def validation_finding(found: Validation) -> str:
 def left_out_sentence(found: Validation) -> str:
     """Say how many rows were not predicted, and why."""
     counts = found.skipped["reason"].value_counts()
+    counts.index = counts.index.str.replace(r"; known: .*", "", regex=True)
     reasons = "; ".join(f"{reason} ({count})" for reason, count in counts.items())
     said = f"{len(found.skipped)} rows were not predicted"
     return f"{said}: {reasons}." if reasons else f"{said}."
