@@ -32,7 +32,10 @@ class TrainingTerms(Terms):
     head_passes: float = Field(6.0, ge=0.5, le=60.0)
     """Times that the logits are read or written, in FP32, forward and backward together."""
     tp_exposed: float = Field(0.8, ge=0.02, le=2.5)
-    """Share of tensor-parallel communication that nothing hides."""
+    """Tensor-parallel communication that nothing hides, over its modelled time.
+
+    Above 1, here and below: the framework's collectives take longer than NCCL's on that fabric.
+    """
     cp_exposed: float = Field(0.3, ge=0.01, le=2.0)
     """The same of context parallelism, where attention runs meanwhile."""
     ep_exposed: float = Field(0.9, ge=0.02, le=2.5)
