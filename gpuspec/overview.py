@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.catalog import Gpu
+from gpuspec.errors import InputError
 from gpuspec.units import GIB
 
 QUANTITIES = {  # label: how to read it off a record, in the unit the label names
@@ -93,3 +94,27 @@ def rates_sentence(gpus: Sequence[Gpu], precision: str) -> str:
         for g in gpus
     ]
     return f"Dense {precision.upper()}. " + "; ".join(said)
+
+
+def with_units(gpus: Sequence[Gpu], precision: str) -> list[Gpu]:
+    """Return the GPUs that compute in a number format.
+
+    Raises
+    ------
+    InputError
+        When none of them does.
+    """
+    able = [g for g in gpus if precision in g.precisions]
+    if not able:
+        known = sorted({name for g in gpus for name in g.precisions})
+        raise InputError("precision", precision, f"these GPUs compute in {', '.join(known)}")
+    return able
+
+
+def attainable_sentence(gpus: Sequence[Gpu], precision: str, intensity: float) -> str:
+    """Say what each GPU can reach at an arithmetic intensity in FLOP per byte."""
+    rates = []
+    for g in gpus:
+        rate = min(g.peak_flops(precision), g.bandwidth_bytes_s * intensity) / 1e12
+        rates.append(f"{g.name} {rate:,.0f}" if rate >= 100 else f"{g.name} {rate:.3g}")
+    return f"At {intensity:,.0f} FLOP a byte in {precision.upper()}: {', '.join(rates)} TFLOP/s"

@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 CHROMIUM = next((p for p in map(shutil.which, ("chromium", "google-chrome")) if p), None)
 PANELS = {
+    "00_overview": "FLOP a byte",
     "01_memory": "concurrency",
     "02_training": "tokens",
     "03_inference": "concurrency",
@@ -24,6 +25,7 @@ PANELS = {
     "08_decision": "concurrency",
     "09_upgrade": "owned nodes",
     "10_claims": "GPUs",
+    "11_validation": "missed by",
 }
 SECONDS = int(os.environ.get("GPUSPEC_BROWSER_MS", "120000"))
 

@@ -58,8 +58,11 @@ def dense_against_sparse(gpus: list[Gpu], title: str) -> Figure:
     return figure
 
 
-def roofline(gpus: list[Gpu], precision: str, title: str) -> Figure:
-    """Draw attainable rate against arithmetic intensity, with each GPU's ridge point."""
+def roofline(gpus: list[Gpu], precision: str, title: str, at: float | None = None) -> Figure:
+    """Draw attainable rate against arithmetic intensity, with each GPU's ridge point.
+
+    A vertical line marks the intensity `at`.
+    """
     figure, axes = blank_axes()
     colors = gpu_colors(g.id for g in gpus)
     intensity = np.logspace(0, 4, 200)
@@ -78,6 +81,8 @@ def roofline(gpus: list[Gpu], precision: str, title: str) -> Figure:
             fontsize=7,
             ha="center",
         )
+    if at is not None:
+        axes.axvline(at, color="0.4", linestyle=":", linewidth=1.2)
     axes.set_xlabel("Arithmetic intensity, FLOP per byte of HBM traffic")
     axes.set_ylabel(f"Attainable {precision.upper()}, TFLOP/s")
     axes.set_title(title, loc="left", fontsize=10, fontweight="bold")

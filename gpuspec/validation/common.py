@@ -1,7 +1,7 @@
 """What the comparisons of all kinds share: reading a table, error figures, tables to read."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -209,6 +209,22 @@ def error_table(found: Validation, column: str) -> pd.DataFrame:
     table = pd.DataFrame(by(found.rows, column)).T.rename(columns=COLUMNS)
     table.index.name = column
     return table.sort_values("Rows", ascending=False, kind="stable").astype(float)
+
+
+def part_of(found: Validation, gpu: str = "", missed_by: float = 0.0) -> Validation:
+    """Return the comparison of one GPU alone (blank: all), and of rows missed by that share.
+
+    Raises
+    ------
+    InputError
+        When no row is left.
+    """
+    rows = found.rows
+    kept = rows[np.abs(np.expm1(rows["error"])) >= missed_by]
+    kept = kept[kept["gpu"] == gpu] if gpu else kept
+    if kept.empty:
+        raise InputError("missed_by", missed_by, f"no row of {gpu or 'any GPU'} is missed by that")
+    return replace(found, rows=kept)
 
 
 def ratio_summary(found: Validation) -> pd.DataFrame:

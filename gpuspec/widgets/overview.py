@@ -1,0 +1,31 @@
+"""Control panel of the overview notebook."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from gpuspec.catalog import Gpu
+from gpuspec.display import figure
+from gpuspec.overview import attainable_sentence, with_units
+from gpuspec.plots import roofline
+from gpuspec.widgets.panel import Panel, choice, slider
+
+PRECISIONS = ("fp64", "fp64_tensor", "fp32", "tf32", "fp16", "bf16", "fp8")
+INTENSITIES = [2.0**i for i in range(0, 14)]
+
+
+def roofline_panel(gpus: Sequence[Gpu], precision: str) -> Panel:
+    """Return a panel over the roofline: which rate at which number format and intensity."""
+    controls = {
+        "precision": choice("format", PRECISIONS, precision),
+        "intensity": slider("FLOP a byte", INTENSITIES, 64.0, "{:,.0f}"),
+    }
+
+    def answer(precision: str, intensity: float) -> tuple[list[Gpu], str, float]:
+        return with_units(gpus, precision), precision, intensity
+
+    def draw(answered: Any) -> str:
+        able, chosen, at = answered
+        title = attainable_sentence(able, chosen, at)
+        return figure(roofline(able, chosen, title, at), title, title).svg
+
+    return Panel(controls, answer, draw)

@@ -1,0 +1,29 @@
+"""Control panel of the validation notebook."""
+
+from typing import Any
+
+from gpuspec.display import figure
+from gpuspec.plots.validation import scatter
+from gpuspec.story import validation_finding
+from gpuspec.validation import Validation, part_of
+from gpuspec.widgets.panel import Panel, choice, slider
+
+SHARES = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0)
+
+
+def validation_panel(found: Validation) -> Panel:
+    """Return a panel over a comparison: one GPU alone, and only what is missed by a share."""
+    gpus = [("all", ""), *((name, name) for name in sorted(found.rows["gpu"].unique()))]
+    controls = {
+        "gpu": choice("GPU", gpus, ""),
+        "missed_by": slider("missed by", SHARES, 0.0, "{:.0%}"),
+    }
+
+    def answer(**values: Any) -> Validation:
+        return part_of(found, **values)
+
+    def draw(part: Validation) -> str:
+        title = validation_finding(part)
+        return figure(scatter(part, title), title, title).svg
+
+    return Panel(controls, answer, draw)
