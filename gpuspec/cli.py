@@ -660,7 +660,7 @@ def upgrade(scenario: str, quarters: int, drift: str, as_json: bool) -> None:
         said = [story.upgrade_finding(question, plans) + "."]
         said += [story.hourly_sentence(question, plans)]
         said += [story.plan_sentence(question, plans, spans, sure)]
-        said += [story.effort_finding(plans) + "."]
+        said += [story.effort_finding(plans) + "."] if best.complete else []
         said += [story.unmet_sentence(question, others), story.unplanned_sentence(question)]
         if not best.complete:
             gives = story.gives_sentence(fleet.what_gives(question.problem))

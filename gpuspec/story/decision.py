@@ -237,7 +237,7 @@ def _need_reason(decision: Decision, place: int, say: Words, language: str) -> s
     ]
     if none:
         gpus = say(", ").join(short_gpu(g) for g in none)
-        said.append(say("none within the limits on {gpus}").format(gpus=gpus))
+        said.append(say("no option on {gpus}").format(gpus=gpus))
     text = say("{name}, the costliest work, takes on each GPU: {values}.")
     name = decision.scenario.workloads[place].name
     return text.format(name=name, values=say(", ").join(said))
