@@ -21,7 +21,7 @@ from gpuspec.planner.options import LIMITS, pareto, priced_options
 from gpuspec.planner.ranking import candidates
 from gpuspec.planner.technical import technical
 from gpuspec.scenario import asked_scenario, owned_list, scenario
-from gpuspec.story import answer_page, answer_record, members_table, plans_table
+from gpuspec.story import answer_page, answer_record, asked_table, members_table, plans_table
 from gpuspec.story.decision import money
 
 SERVICE = {
@@ -497,3 +497,16 @@ def test_page_one_tells_rate_unused_quotes_and_servers_bought_whole():
 def test_amounts_of_billions_are_written_out(both):
     assert money(2.194e9, both) == "2,190 million USD"
     assert money(1.25e6, both) == "1.25 million USD"
+
+
+def test_the_report_says_what_was_asked():
+    content = BOTH | {"owned": [{"gpu": "A100", "count": 16}], "budget": {"capital_usd": 0}}
+    table = asked_table(scenario(content))["Value"]
+    assert "model llama-3.1-8b" in table["chat"]
+    assert "concurrency 64" in table["chat"]
+    assert "osl 512" in table["chat"]  # a default that the answer rests on
+    assert "runs_per_year 1" in table["tuning"]
+    assert "tokens 5e+09" in table["tuning"]
+    assert table["budget"] == "capital_usd 0"
+    assert table["owned"] == "16 x a100-sxm-80"
+    assert "horizon_months 36" in table["goal"]

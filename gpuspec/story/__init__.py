@@ -35,6 +35,7 @@ from gpuspec.story.decision import (
     plan_labels,
     short_gpu,
 )
+from gpuspec.story.decision_asked import asked_table
 from gpuspec.story.decision_page import (
     answer_page,
     answer_record,
@@ -144,6 +145,7 @@ __all__ = [
     "answer_page",
     "answer_record",
     "arrivals_finding",
+    "asked_table",
     "audit_finding",
     "audit_sentences",
     "backtest_finding",

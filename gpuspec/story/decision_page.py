@@ -92,7 +92,11 @@ def prices_sentence(decision: Decision, language: str = "en") -> str:
     old = rows[rows["stale"]]
     if old.empty:
         return ""
-    names = [f"{short_gpu(str(r.gpu))} ({say(MODES[str(r.mode)])})" for r in old.itertuples()]
+    name = say("{gpu} ({mode})")
+    names = [
+        name.format(gpu=short_gpu(str(r.gpu)), mode=say(MODES[str(r.mode)]))
+        for r in old.itertuples()
+    ]
     days = int(old["age_days"].max())
     text = say(
         "**Before you sign**: ask for quotes; the prices of {names} are up to {days} days old."
