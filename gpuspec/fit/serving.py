@@ -152,7 +152,7 @@ def sequences_by_context(question: MemoryQuestion, contexts: Any) -> pd.DataFram
     Columns: ``"4 x h100-sxm-80"`` and so on; index ``context`` in tokens.
     """
     q, contexts = question, np.asarray(contexts, float)
-    row = smallest_serving(serving_table(q)).sort_values("gpus").iloc[-1]
+    row = smallest_serving(serving_table(q)).sort_values("gpus", kind="stable").iloc[-1]
     options = {**q.serving, "tp": int(row["tp"]), "pp": int(row["pp"])}
     limit = {"context": contexts, "utilization": q.gpu_memory_utilization}
     columns = {

@@ -108,7 +108,9 @@ def moves_table(question: UpgradeQuestion, plan: Plan) -> pd.DataFrame:
 def _where(runs: pd.DataFrame, quarter: float) -> str:
     """Say on what a workload runs in a quarter, the largest share first."""
     now = runs[runs["quarter"] == quarter]
-    share = now.groupby(["gpu", "precision"])["share"].sum().sort_values(ascending=False)
+    share = (
+        now.groupby(["gpu", "precision"])["share"].sum().sort_values(ascending=False, kind="stable")
+    )
     share = share / share.sum()
     said = []
     for key, value in share.items():

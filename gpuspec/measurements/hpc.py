@@ -190,7 +190,9 @@ def matched_speeds(rows: pd.DataFrame) -> pd.DataFrame:
     place = place[place["pair"] != ""]
     found = []
     for _, group in place.groupby(["source_id", "pair"], sort=False):
-        first = group.drop_duplicates("gpu").sort_values("gpu", key=lambda g: g.map(_age))
+        first = group.drop_duplicates("gpu").sort_values(
+            "gpu", key=lambda g: g.map(_age), kind="stable"
+        )
         sides = list(zip(first["place"], first["gpu"], strict=True))
         found += [
             (old, new, f"{b} / {a}")

@@ -51,7 +51,7 @@ def driver_table(question: CostQuestion, gpu_id: str) -> pd.DataFrame:
     rows.append(("months in use", spans[0], spans[1], min(costs), max(costs)))
     table = pd.DataFrame(rows, columns=["driver", "low", "high", "cost_low", "cost_high"])
     table["central"], table["swing"] = central, table["cost_high"] - table["cost_low"]
-    return table.sort_values("swing", ascending=False, ignore_index=True)
+    return table.sort_values("swing", ascending=False, ignore_index=True, kind="stable")
 
 
 def _base(q: CostQuestion, device: Gpu, own: Any) -> dict[str, Any]:

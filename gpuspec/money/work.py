@@ -178,7 +178,7 @@ def summary_table(
     table = table.merge(simulations[[*key, "usd_bandwidth", "usd_fp64"]], on=key, how="outer")
     table = table[table["mode"].isin(kept)].drop_duplicates(key)
     order = {name: i for i, name in enumerate([*question.ids, *kept])}
-    table = table.sort_values(key, key=lambda column: column.map(order))
+    table = table.sort_values(key, key=lambda column: column.map(order), kind="stable")
     names = {
         "gpu": "GPU",
         "way": "Way",

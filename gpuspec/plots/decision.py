@@ -92,7 +92,7 @@ def option_front(
             label=str(name),
             rasterized=True,
         )
-    line = front.sort_values("time_s")
+    line = front.sort_values("time_s", kind="stable")
     best = line[line["cost_usd"] <= np.minimum.accumulate(line["cost_usd"].to_numpy())]
     axes.plot(
         best["time_s"], best["cost_usd"] / 1e3, color="black", linewidth=1, drawstyle="steps-post"

@@ -63,7 +63,7 @@ def _class_names(axes: Axes, table: pd.DataFrame) -> None:
     """Write the classes alternately under their lowest and above their highest point."""
     groups = table.groupby("workload")
     ends = groups.agg(x=("intensity", "first"), low=("rate", "min"), high=("rate", "max"))
-    for place, (name, row) in enumerate(ends.sort_values("x").iterrows()):
+    for place, (name, row) in enumerate(ends.sort_values("x", kind="stable").iterrows()):
         above = place % 2 == 1
         y = row["high" if above else "low"] / 1e12
         axes.annotate(

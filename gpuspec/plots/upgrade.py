@@ -36,7 +36,9 @@ def fleet_timeline(gpus: pd.DataFrame, title: str) -> Figure:
     bottom, handles = np.zeros(quarters), []
     for name, color in colors.items():
         for how in HELD:
-            mine = gpus[(gpus["gpu"] == name) & (gpus["held"] == how)].sort_values("quarter")
+            mine = gpus[(gpus["gpu"] == name) & (gpus["held"] == how)].sort_values(
+                "quarter", kind="stable"
+            )
             values = mine["gpus"].to_numpy(float)
             if not values.any():
                 continue

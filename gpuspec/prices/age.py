@@ -46,7 +46,7 @@ def age_warnings(offers: pd.DataFrame) -> list[str]:
     """
     sentences = []
     for mode, rows in offers[offers["stale"]].groupby("mode", sort=False):
-        oldest = rows.sort_values("age_days", ascending=False).drop_duplicates("gpu")
+        oldest = rows.sort_values("age_days", ascending=False, kind="stable").drop_duplicates("gpu")
         names = ", ".join(oldest["gpu"])
         ages = sorted({int(age) for age in oldest["age_days"].dropna()})
         old = f"{ages[0]} to {ages[-1]}" if len(ages) > 1 else f"{ages[0]}" if ages else "unknown"

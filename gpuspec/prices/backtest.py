@@ -28,14 +28,14 @@ def back_test(
         ``error`` (predicted over actual, less 1: below 0 where prices have risen).
     """
     trend = price_trends(data)
-    trend = trend[trend["used"]].sort_values("as_of")
+    trend = trend[trend["used"]].sort_values("as_of", kind="stable")
     first = _last_within(trend, earlier)
     last = _last_within(trend, later)
     both = first.merge(last, on="series", suffixes=("", "_later"))
     both["error"] = both["price_gpu_hour"] / both["price_gpu_hour_later"] - 1
     columns = ["series", "gpu_id", "mode", "as_of", "price_gpu_hour"]
     columns += ["as_of_later", "price_gpu_hour_later", "error"]
-    return both[columns].sort_values("error", ignore_index=True)
+    return both[columns].sort_values("error", ignore_index=True, kind="stable")
 
 
 def error_summary(errors: pd.DataFrame) -> dict[str, float]:

@@ -46,7 +46,7 @@ def default_rows(
     wide = providers is not None and bool({"all", "hyperscalers"} & set(split(providers)))
     keep &= (table["tier"] == "specialist") | wide
     keep &= table["region"].isin(["", *places])
-    table = table[keep].sort_values("region", ascending=False)
+    table = table[keep].sort_values("region", ascending=False, kind="stable")
     local = CHINA in places
     if local:  # a price in China stands before the world's
         table = table.drop_duplicates(["gpu_id", "mode", "tier"])

@@ -41,7 +41,9 @@ def default_prices(data: _Folder = None) -> pd.DataFrame:
 
 def export_rules(data: _Folder = None) -> pd.DataFrame:
     """Return dated facts on exports to China, oldest first; no statement of what can be bought."""
-    return load_table("export-controls", data).sort_values("as_of", ignore_index=True)
+    return load_table("export-controls", data).sort_values(
+        "as_of", ignore_index=True, kind="stable"
+    )
 
 
 def operating_bands(data: _Folder = None) -> dict[str, dict[str, tuple[float, float, float]]]:

@@ -86,7 +86,11 @@ def drift_finding(table: pd.DataFrame) -> str:
     steady = table[table["mode"] != "spot"]
     same: dict[tuple[str, ...], list[str]] = {}
     for name, group in steady.groupby("gpu", sort=False):
-        best = group.sort_values("hour").drop_duplicates("drift").set_index("drift")["way"]
+        best = (
+            group.sort_values("hour", kind="stable")
+            .drop_duplicates("drift")
+            .set_index("drift")["way"]
+        )
         words = tuple(str(best[drift]).replace("rent, ", "") for drift in ("down", "flat", "up"))
         same.setdefault(words, []).append(str(name))
     said = []
@@ -110,7 +114,7 @@ def trend_finding(change: pd.DataFrame) -> str:
     head = f"{len(risen)} of {len(change)} series have risen since {since:%B %Y}"
     if risen.empty:
         return head
-    top = risen.sort_values("change").to_dict("records")[-1]
+    top = risen.sort_values("change", kind="stable").to_dict("records")[-1]
     return f"{head}, {str(top['series']).replace(' survey index', '')} by {top['change']:.0%}"
 
 
@@ -140,7 +144,7 @@ def work_finding(table: pd.DataFrame, what: str, currency: str, mode: str = "on-
         known = table[(table["mode"] == way) & table["usd"].notna()]
         if known.empty:
             continue
-        best = known.sort_values("usd").to_dict("records")[0]
+        best = known.sort_values("usd", kind="stable").to_dict("records")[0]
         said.append(f"{best['gpu']} {words} ({amount(best['usd'])} {currency})")
     return f"{what}, cheapest: {listed(said)}" if said else f"{what}: none of these GPUs does it"
 

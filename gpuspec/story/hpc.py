@@ -31,7 +31,7 @@ def class_finding(table: pd.DataFrame) -> str:
     for name, group in table.groupby("gpu", sort=False):
         if name == table["gpu"].iloc[0]:
             continue
-        order = group.sort_values("speed")
+        order = group.sort_values("speed", kind="stable")
         least, most = order.iloc[0], order.iloc[-1]
         said.append(
             f"{name} {_times(least['speed'])} ({_name(least)}) to {_times(most['speed'])} "
@@ -70,7 +70,7 @@ def step_sentences(table: pd.DataFrame, published: pd.DataFrame) -> str:
     old, new = table["gpu"].iloc[0], table["gpu"].iloc[-1]
     if old == new:
         return f"Only {new} was asked for."
-    part = table[table["gpu"] == new].sort_values("speed", ascending=False)
+    part = table[table["gpu"] == new].sort_values("speed", ascending=False, kind="stable")
     gain = [_name(r) for _, r in part[part["speed"] > 1.2].iterrows()]
     none = [_name(r) for _, r in part[part["speed"] <= SAME].iterrows()]
     seen = published[(published["new"] == new) & (published["old"] == old)]

@@ -92,7 +92,7 @@ def waiting_finding(table: pd.DataFrame) -> str:
     ran = table[table["reason"] == ""]
     if ran.empty:
         return "None of the typical jobs runs"
-    ranked = ran.sort_values("share")
+    ranked = ran.sort_values("share", kind="stable")
     least, most = ranked.iloc[0], ranked.iloc[-1]
     return (
         f"From {least['share']:.0%} ({least['job']}, {least['gpu']}) to {most['share']:.0%} "
