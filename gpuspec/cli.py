@@ -643,8 +643,9 @@ def upgrade(scenario: str, quarters: int, drift: str, as_json: bool) -> None:
         table = fleet.strategy_table(question, plans).merge(spans, on="strategy")
         if as_json:
             orders = fleet.orders_table(question.problem, plans["optimum"])
+            runs = fleet.runs_table(question, plans["optimum"])
             told = {"sure": sure, "left_out": question.left_out}
-            for name, frame in (("orders", orders), ("strategies", table)):
+            for name, frame in (("orders", orders), ("runs", runs), ("strategies", table)):
                 told[name] = json.loads(frame.to_json(orient="records"))
             click.echo(json.dumps(told, indent=2))
             return
@@ -654,9 +655,16 @@ def upgrade(scenario: str, quarters: int, drift: str, as_json: bool) -> None:
             for r in table.to_dict("records")
         ]
         _print(["Strategy", "Cost, USD", "Capital, USD", "Undone", "Meaning"], rows)
+        best = plans["optimum"]
+        others = {n: p for n, p in plans.items() if p is not best}
         said = [story.upgrade_finding(question, plans) + "."]
+        said += [story.hourly_sentence(question, plans)]
         said += [story.plan_sentence(question, plans, spans, sure)]
-        said += [story.unmet_sentence(question, plans), story.unplanned_sentence(question)]
+        said += [story.effort_finding(plans) + "."] if best.complete else []
+        said += [story.unmet_sentence(question, others), story.unplanned_sentence(question)]
+        if not best.complete:
+            gives = story.gives_sentence(fleet.what_gives(question.problem))
+            said += [f"What must give: {gives}."]
         click.echo("\n" + "\n".join(line for line in said if line))
 
 

@@ -5,10 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpuspec import InputError, fleet, story
+from gpuspec.cli import main
+from gpuspec.fleet.derived import unmet_prices
+from gpuspec.scenario import scenario
 from gpuspec.widgets import upgrade_panel
 
 MIXED = Path(__file__).parent / "fixtures/fleet.yaml"
@@ -320,8 +324,6 @@ def test_the_panel_answers_with_the_same_programme():
 
 
 def test_the_command_tells_the_plan(capsys):
-    from gpuspec.cli import main
-
     with pytest.raises(SystemExit) as ended:
         main(["upgrade", "a100-owner", "--quarters", "4"])
     assert ended.value.code == 0
@@ -337,3 +339,29 @@ def test_a_gpu_without_a_price_is_left_out_of_the_programme():
     asked = fleet.upgrade_question("article-b", quarters=4)
     assert "h200-nvl-141" in asked.scenario.allow.gpus
     assert "h200-nvl-141" not in asked.problem.kinds.names
+
+
+def test_the_command_says_what_is_rented_by_the_hour_and_what_must_give(tmp_path):
+    job = "{kind: training, name: tuning, model: Llama-2-13B, tokens: 3e11, deadline_days: 21}"
+    owned = "owned: [{gpu: A100, count: 16}]\nhorizon_months: 12\n"
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"name: lab\n{owned}workloads: [{job}]\n".replace("3e11", "3.0e+11"))
+    told = CliRunner().invoke(main, ["upgrade", str(path)]).output
+    assert "Rented while needed: up to 128 A100 on spot for tuning." in told
+    assert "What must give" not in told
+    path.write_text(path.read_text() + "budget: {capital_usd: 0, monthly_usd: 100}\n")
+    told = CliRunner().invoke(main, ["upgrade", str(path)]).output
+    assert "No plan that was found does all the work" in told
+    assert "Order nothing: " not in told
+    assert "What must give: " in told
+    assert "rent and running costs of a month: at least" in told
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize("mode", ["spot", "own"])
+def test_work_undone_has_a_price_where_nothing_is_rented_by_the_hour(mode):
+    changes = {"allow.modes": [mode], "owned": [], "budget": {}, "limits": {"gpus": 8}}
+    asked = fleet.upgrade_question(scenario("small-team", changes), quarters=4)
+    work = asked.problem.work
+    allowed = np.array([work.allowed[work.workload == w].any() for w in range(len(work.names))])
+    assert (unmet_prices(asked.problem)[allowed] > 0).all()

@@ -21,7 +21,8 @@ from gpuspec.planner.options import LIMITS, pareto, priced_options
 from gpuspec.planner.ranking import candidates
 from gpuspec.planner.technical import technical
 from gpuspec.scenario import asked_scenario, owned_list, scenario
-from gpuspec.story import answer_page, answer_record, members_table
+from gpuspec.story import answer_page, answer_record, asked_table, members_table, plans_table
+from gpuspec.story.decision import money
 
 SERVICE = {
     "kind": "inference",
@@ -435,3 +436,77 @@ def test_the_command_refuses_what_it_cannot_use_with_exit_code_2():
         assert done.returncode == 2
         assert "did you mean" in done.stderr
         assert done.stderr.count("\n") == 1
+
+
+def words_to_usd(text):
+    return float(text.removesuffix(" USD").replace(",", ""))
+
+
+def test_a_budget_of_zero_says_how_much_is_needed():
+    content = {"name": "one", "workloads": [SERVICE], "budget": {"monthly_usd": 0}}
+    found = decided({"allow.modes": ["on-demand"]}, content)
+    row = planner.nearest(found.scenario, found.options, found.plans).iloc[0]
+    needed = float(row["needed"].split()[0].replace(",", ""))
+    assert row["asked"] == "0 USD a month"
+    assert "nan" not in answer_page(found, None)
+    assert "inf" not in answer_page(found, None)
+    again = decided({"allow.modes": ["on-demand"], "budget.monthly_usd": needed}, content)
+    assert again.feasible
+
+
+def test_the_keep_of_owned_gpus_is_a_row_and_what_must_give_holds_it():
+    owned = [{"gpu": "A100", "count": 8}]
+    alone = {"name": "lab", "workloads": [JOB], "owned": owned, "allow": {"gpus": ["H100"]}}
+    found = decided({"allow.modes": ["on-demand"], "owned[0].count": 1}, alone)
+    amounts = [words_to_usd(a) for a in members_table(found)["A month"]]
+    assert sum(amounts) == pytest.approx(found.best["expected_usd"] / 36, rel=0.01)
+    assert "keeps the GPUs that are owned already" in answer_page(found, None)
+    tight = {"allow.modes": ["on-demand"], "budget": {"monthly_usd": 1}, "owned[0].count": 1}
+    poor = decided(tight, alone)
+    table = planner.nearest(poor.scenario, poor.options, poor.plans)
+    needed = table[table["what"] == "the monthly budget"]["needed"].iloc[0].split()[0]
+    rich = decided(tight | {"budget": {"monthly_usd": float(needed.replace(",", ""))}}, alone)
+    assert rich.feasible
+
+
+def test_a_short_horizon_holds_a_whole_run_and_the_whole_reservation():
+    content = {"name": "one run", "workloads": [JOB], "allow": {"modes": ["on-demand"]}}
+    month = decided({"horizon_months": 1}, content)
+    year = decided({"horizon_months": 12}, content)
+    assert month.best["cost_usd"] == pytest.approx(year.best["cost_usd"])
+    assert "over 1 month (" in answer_page(month, None)
+    reserved = {"horizon_months": 6, "allow": {"modes": ["reserved-1yr"]}, "workloads": [SERVICE]}
+    assert "paid for all of its 12 months" in answer_page(decided(reserved, content), None)
+
+
+def test_page_one_tells_rate_unused_quotes_and_servers_bought_whole():
+    changes = {
+        "prices": {"currency": "CNY", "quotes": "L40S:on-demand=1.0,H200:on-demand=0.9"},
+        "allow.gpus": ["A100", "H200"],
+        "workloads": [SERVICE],
+    }
+    found = decided(changes)
+    page = answer_page(found, None)
+    assert "1 USD = 7.1 CNY" in page
+    assert "your quotes of L40S, which allow.gpus does not list" in page
+    assert "汇率" in answer_page(found, None, "zh")
+    bought = decided({"workloads": [SERVICE], "allow.modes": ["own"], "allow.gpus": ["H100"]})
+    assert plans_table(bought).index[0] == "8 H100"
+
+
+def test_amounts_of_billions_are_written_out(both):
+    assert money(2.194e9, both) == "2,190 million USD"
+    assert money(1.25e6, both) == "1.25 million USD"
+
+
+def test_the_report_says_what_was_asked():
+    content = BOTH | {"owned": [{"gpu": "A100", "count": 16}], "budget": {"capital_usd": 0}}
+    table = asked_table(scenario(content))["Value"]
+    assert "model llama-3.1-8b" in table["chat"]
+    assert "concurrency 64" in table["chat"]
+    assert "osl 512" in table["chat"]  # a default that the answer rests on
+    assert "runs_per_year 1" in table["tuning"]
+    assert "tokens 5e+09" in table["tuning"]
+    assert table["budget"] == "capital_usd 0"
+    assert table["owned"] == "16 x a100-sxm-80"
+    assert "horizon_months 36" in table["goal"]

@@ -39,7 +39,12 @@ def unit_prices(problem: FleetProblem) -> np.ndarray:
 def unmet_prices(problem: FleetProblem) -> np.ndarray:
     """Return (W, T) the price of a unit of demand that is not met; 0 where nothing can meet it."""
     work, kinds = problem.work, problem.kinds
-    rent = np.where(np.isfinite(kinds.on_demand), kinds.on_demand, np.nanmax(kinds.on_demand))
+    known = [kinds.on_demand, kinds.spot, kinds.committed, kinds.capital / kinds.node_gpus]
+    prices_known = np.concatenate([np.ravel(p) for p in known])
+    dearest = np.max(prices_known, initial=0.0, where=np.isfinite(prices_known))
+    by_hour = np.isfinite(kinds.on_demand)
+    most = np.max(kinds.on_demand, initial=0.0, where=by_hour) or dearest
+    rent = np.where(by_hour, kinds.on_demand, most)
     each = work.gpu_quarters * rent[work.kind] / work.output[:, None]
     prices = np.full(work.demand.shape, np.inf)
     np.minimum.at(prices, work.workload, np.where(work.allowed, each, np.inf))

@@ -9,6 +9,7 @@ import pandas as pd
 
 from gpuspec.cost import spot_useful_share
 from gpuspec.planner.errors import Speeds, price_factors
+from gpuspec.planner.market import kept_usd_month
 from gpuspec.planner.options import Options
 from gpuspec.scenario import Scenario
 
@@ -204,11 +205,6 @@ def _of_offer(
     kw = held * float(offer["power_w_gpu"]) / 1e3 if offer["housed"] else 0.0
     found = {"cost_usd": cost, "cash_month_usd": cash, "upfront_usd": upfront}
     return {**found, "power_kw": kw, "excess": excess}, held
-
-
-def kept_usd_month(offers: pd.DataFrame) -> float:
-    """Return what the GPUs that are owned already cost a month, whatever is decided."""
-    return float((offers["keep_usd_month"] * offers["available"].replace(np.inf, 0.0)).sum())
 
 
 def best_shares(scores: np.ndarray) -> np.ndarray:

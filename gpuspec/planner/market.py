@@ -112,6 +112,11 @@ def _costed(table: pd.DataFrame, s: Scenario) -> pd.DataFrame:
     return found
 
 
+def kept_usd_month(offers: pd.DataFrame) -> float:
+    """Return what the GPUs that are owned already cost a month, whatever is decided."""
+    return float((offers["keep_usd_month"] * offers["available"].replace(np.inf, 0.0)).sum())
+
+
 def _own_usd(table: pd.DataFrame, band: str, months: float) -> Any:
     priced = table.assign(term_months=months)
     return np.asarray(owned_fixed_hour_usd(priced, band)) * HOURS_PER_MONTH * months

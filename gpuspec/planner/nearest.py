@@ -41,9 +41,8 @@ def _of_workload(s: Scenario, options: Options) -> list[tuple[Any, ...]]:
         offer = options.offers.iloc[int(row["offer"])]
         option = f"{row['gpus']:,.0f} x {tech['gpu']}, {tech['precision']}, {offer['label']}"
         for name in names:
-            share = float(row[f"use_{name}"])
-            asked, needed = _amounts(s, w, name, share)
-            rows.append((w.name, NAMES[name], asked, needed, share - 1, option))
+            asked, needed, far = _amounts(s, w, name, row, float(offer["available"]))
+            rows.append((w.name, NAMES[name], asked, needed, far, option))
     return rows
 
 
@@ -83,27 +82,31 @@ def _of_plans(s: Scenario, plans: Plans) -> list[tuple[Any, ...]]:
         groups: Any = members.groupby(["gpu", "label"], sort=False)["gpus"].sum()
         option = ", ".join(f"{n:,.0f} x {g} ({label})" for (g, label), n in groups.items())
         for name in names:
-            share = float(row[f"use_{name}"])
-            asked, needed = _amounts(s, None, name, share)
-            rows.append(("all together", NAMES[name], asked, needed, share - 1, option))
+            asked, needed, far = _amounts(s, None, name, row, np.inf)
+            rows.append(("all together", NAMES[name], asked, needed, far, option))
     return rows
 
 
-def _amounts(s: Scenario, w: Any, name: str, share: float) -> tuple[str, str]:
-    """Return what was asked of a limit and what is needed, in words."""
+def _amounts(s: Scenario, w: Any, name: str, row: Any, available: float) -> tuple[str, str, float]:
+    """Return what was asked of a limit, what is needed, in words, and how much more that is."""
     limits: dict[str, tuple[float | None, str]] = {
-        "deadline": (getattr(w, "deadline_days", None), "{:,g} days"),
-        "ttft": (getattr(w, "ttft_limit_s", None), "{:,g} s"),
-        "tpot": (getattr(w, "tpot_limit_s", 0.0) * 1e3 or None, "{:,g} ms"),
+        "deadline": (getattr(w, "deadline_days", None), "{:,.4g} days"),
+        "ttft": (getattr(w, "ttft_limit_s", None), "{:,.4g} s"),
+        "tpot": (getattr(w, "tpot_limit_s", 0.0) * 1e3 or None, "{:,.4g} ms"),
         "gpus": (s.limits.gpus or None, "{:,.0f} GPUs"),
+        "available": (available if np.isfinite(available) else None, "{:,.0f} GPUs"),
         "power": (s.limits.total_kw, "{:,.0f} kW"),
         "capital": (s.budget.capital_usd, "{:,.0f} USD"),
         "monthly": (s.budget.monthly_usd, "{:,.0f} USD a month"),
     }
     asked, text = limits.get(name, (None, ""))
+    share = float(row[f"use_{name}"])
     if asked is None or not np.isfinite(share):
-        return "", "another way to get GPUs" if name == "spot" else "more"
-    return text.format(asked), text.format(_rounded_up(asked * share))
+        return "", "another way to get GPUs" if name == "spot" else "more", np.inf
+    # Of a budget of 0 the share used is 1 + the amount: there is nothing to divide by.
+    needed = asked * share if asked else share - 1
+    far = share - 1 if asked else np.inf
+    return text.format(asked), text.format(_rounded_up(needed)), far
 
 
 def _rounded_up(value: float) -> float:

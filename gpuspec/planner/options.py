@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.cost import spot_useful_share
+from gpuspec.planner.market import kept_usd_month
 from gpuspec.planner.rows import Technical
 from gpuspec.scenario import Scenario
 from gpuspec.scenario.records import HOURS_PER_MONTH
@@ -69,7 +70,7 @@ def _evaluated(
     found["month_usd"] = found["cost_usd"] / months
     found["upfront_usd"] = of_offer("upfront_usd") * paid
     cash = of_offer("running_usd_month") * paid + of_offer("hour_cost") * gpus * hours
-    found["cash_month_usd"] = cash
+    found["cash_month_usd"] = cash + kept_usd_month(offers)
     found["time_s"] = of_tech("speed_s") / np.where(np.isnan(of_tech("days")), 1.0, useful)
     found["days"] = of_tech("days") / useful
     watts = of_offer("power_w_gpu")
@@ -99,7 +100,7 @@ def _uses(
         if limit is None or limit == np.inf:
             return zero
         value = np.nan_to_num(np.asarray(value, float), nan=0.0)
-        return value / limit if limit > 0 else np.where(value > 0, np.inf, 0.0)
+        return value / limit if limit > 0 else np.where(value > 0, 1 + value, 0.0)
 
     spot = (offers["mode"] == "spot").to_numpy()[found["offer"].to_numpy()]
     found["use_spot"] = np.where(spot & (not getattr(w, "interruptible", True)), np.inf, 0.0)

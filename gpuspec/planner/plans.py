@@ -149,7 +149,7 @@ class Plans:
 def _used(value: Any, limit: float | None) -> Any:
     if limit is None:
         return np.zeros(np.shape(value))
-    return value / limit if limit else np.where(value > 0, np.inf, 0.0)
+    return value / limit if limit else np.where(value > 0, 1 + value, 0.0)
 
 
 def _masked(need: Need, mask: np.ndarray) -> Need:

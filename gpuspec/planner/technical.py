@@ -23,6 +23,9 @@ def technical(scenario: Scenario, place: int, gpus: Any = None, loads: int = LOA
     # Only what matters for speed is part of the key.
     plain = {"from_quarter": 1, "to_quarter": 40, "growth": 0.0, "interruptible": True}
     workload = workload.model_copy(update=plain)
+    if hasattr(workload, "runs_per_year"):  # a horizon holds a whole run at least
+        runs = max(workload.runs_per_year, 12 / scenario.horizon_months)
+        workload = workload.model_copy(update={"runs_per_year": runs})
     key = workload.model_dump_json()
     found = _technical(
         workload.kind, key, names, scenario.allow.precisions, scenario.limits.gpus, loads

@@ -35,6 +35,7 @@ from gpuspec.story.decision import (
     plan_labels,
     short_gpu,
 )
+from gpuspec.story.decision_asked import asked_table
 from gpuspec.story.decision_page import (
     answer_page,
     answer_record,
@@ -122,6 +123,7 @@ from gpuspec.story.upgrade import (
     advice_sentence,
     effort_finding,
     gives_sentence,
+    hourly_sentence,
     limits_sentence,
     plan_sentence,
     runs_finding,
@@ -143,6 +145,7 @@ __all__ = [
     "answer_page",
     "answer_record",
     "arrivals_finding",
+    "asked_table",
     "audit_finding",
     "audit_sentences",
     "backtest_finding",
@@ -180,6 +183,7 @@ __all__ = [
     "gives_sentence",
     "gpus_of",
     "headroom_finding",
+    "hourly_sentence",
     "kinds_finding",
     "kv_finding",
     "kv_sentence",

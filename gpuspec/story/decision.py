@@ -47,7 +47,7 @@ def money(value: float, decision: Decision, language: str = "en") -> str:
         wide = abs(amount) >= 1e4
         return (f"{amount / 1e4:,.4g} 万" if wide else f"{amount:,.0f} ") + unit
     if abs(amount) >= 1e6:
-        return f"{amount / 1e6:,.3g} million {prices.currency}"
+        return f"{float(f'{amount / 1e6:.3g}'):,g} million {prices.currency}"
     return f"{float(f'{amount:.3g}'):,.0f} {prices.currency}"
 
 
@@ -80,9 +80,10 @@ def plan_sentence(decision: Decision, plan: Any, language: str = "en") -> str:
 
 def gpus_of(decision: Decision, plan: Any) -> str:
     """Return the GPUs of a plan as a short label of a picture."""
-    members = decision.plans.members(plan["choice"])
-    counts = members.groupby("gpu", sort=False)["gpus"].sum()
-    return " + ".join(f"{n:,.0f} {short_gpu(str(g))}" for g, n in counts.items())
+    bought = decision.pools(plan)
+    names = dict.fromkeys(str(g) for g in decision.plans.members(plan["choice"])["gpu"])
+    counts = {name: sum(n for (g, _), n in bought.items() if g == name) for name in names}
+    return " + ".join(f"{n:,.0f} {short_gpu(g)}" for g, n in counts.items())
 
 
 def plan_labels(decision: Decision, language: str = "en") -> list[str]:
@@ -127,9 +128,34 @@ def cost_sentence(decision: Decision, language: str = "en") -> str:
         low=amounts["low"],
         high=amounts["high"],
     )
-    if best["upfront_usd"] > 0:
+    if months == 1:
+        text = text.replace("over 1 months", "over 1 month")
+    if best["upfront_usd"] > best["expected_usd"]:
+        start = say(" {capital} is paid at the start; what is left of its worth comes off.")
+        text += start.format(capital=amounts["upfront_usd"])
+    elif best["upfront_usd"] > 0:
         text += say(" Of it {capital} is paid at the start.").format(capital=amounts["upfront_usd"])
-    return text
+    return text + _term_sentence(decision, say) + _keep_sentence(decision, say, language)
+
+
+def _term_sentence(decision: Decision, say: Words) -> str:
+    """Say that a reservation runs on after the horizon, where it does."""
+    places = decision.members(decision.best)["offer"].astype(int)
+    term = float(decision.offers["months_paid"].iloc[places].max())
+    if term <= decision.scenario.horizon_months:
+        return ""
+    return say(" The reservation is paid for all of its {term} months.").format(term=f"{term:.0f}")
+
+
+def _keep_sentence(decision: Decision, say: Words, language: str) -> str:
+    """Say what the keep of GPUs that are there already is in the cost."""
+    kept = decision.plans.draws.kept
+    if not kept:
+        return ""
+    return say(
+        " {keep} a month of it keeps the GPUs that are owned already, whatever is decided; "
+        "whether to sell them is the question of gpuspec upgrade."
+    ).format(keep=money(kept, decision, language))
 
 
 def confidence_sentence(decision: Decision, language: str = "en") -> str:
@@ -206,6 +232,12 @@ def _need_reason(decision: Decision, place: int, say: Words, language: str) -> s
         if row["gpus_high"] > row["gpus"]:
             many += say(" (up to {most})").format(most=f"{row['gpus_high']:,.0f}")
         said.append(f"{many} {money(row['expected_usd'], decision, language)}")
+    none = [
+        g for g in decision.scenario.allow.gpus if g not in set(table["gpu"][table["feasible"]])
+    ]
+    if none:
+        gpus = say(", ").join(short_gpu(g) for g in none)
+        said.append(say("no option on {gpus}").format(gpus=gpus))
     text = say("{name}, the costliest work, takes on each GPU: {values}.")
     name = decision.scenario.workloads[place].name
     return text.format(name=name, values=say(", ").join(said))

@@ -7,6 +7,7 @@ import pandas as pd
 
 from gpuspec.language import translator
 from gpuspec.planner import Decision, nearest
+from gpuspec.planner.market import quotes
 from gpuspec.prices import age_warnings
 from gpuspec.story.decision import (
     MODES,
@@ -63,7 +64,9 @@ def answer_page(decision: Decision, evens: pd.DataFrame | None, language: str = 
     say = translator(language)
     if not decision.feasible:
         finding = decision_finding(decision, language) + say(".")
-        return f"**{finding}** {nearest_sentences(decision, language)}"
+        notes = [currency_sentence(decision, language), unused_sentence(decision, language)]
+        answer = f"**{finding}** {nearest_sentences(decision, language)}"
+        return "\n\n".join(filter(None, [answer, *notes]))
     stop = say(".")
     flips = say("; ").join(changes(decision, evens, language)) if evens is not None else ""
     lines = [
@@ -76,7 +79,8 @@ def answer_page(decision: Decision, evens: pd.DataFrame | None, language: str = 
     ]
     if flips:
         lines.append(f"**{say('The runner-up wins with')}**{say(': ')}{flips}{stop}")
-    lines.append(prices_sentence(decision, language))
+    lines += [prices_sentence(decision, language), currency_sentence(decision, language)]
+    lines.append(unused_sentence(decision, language))
     return "\n\n".join(line for line in lines if line)
 
 
@@ -88,12 +92,38 @@ def prices_sentence(decision: Decision, language: str = "en") -> str:
     old = rows[rows["stale"]]
     if old.empty:
         return ""
-    names = [f"{short_gpu(str(r.gpu))} ({say(MODES[str(r.mode)])})" for r in old.itertuples()]
+    name = say("{gpu} ({mode})")
+    names = [
+        name.format(gpu=short_gpu(str(r.gpu)), mode=say(MODES[str(r.mode)]))
+        for r in old.itertuples()
+    ]
     days = int(old["age_days"].max())
     text = say(
         "**Before you sign**: ask for quotes; the prices of {names} are up to {days} days old."
     )
     return text.format(names=listed_in(names, say), days=days)
+
+
+def currency_sentence(decision: Decision, language: str = "en") -> str:
+    """Return the rate at which amounts of page 1 were changed; empty where they are in USD."""
+    prices = decision.scenario.prices
+    if prices.currency == "USD":
+        return ""
+    text = translator(language)(
+        "1 USD = {rate} {currency}; what must give and the tables of the later pages are in USD."
+    )
+    return text.format(rate=f"{prices.usd_cny:g}", currency=prices.currency)
+
+
+def unused_sentence(decision: Decision, language: str = "en") -> str:
+    """Name the quotes that the answer does not use because their GPU may not be chosen."""
+    say, scenario = translator(language), decision.scenario
+    may = {*scenario.allow.gpus, *(o.gpu for o in scenario.owned)}
+    names = dict.fromkeys(q.gpu_id for q in quotes(scenario) or () if q.gpu_id not in may)
+    if not names:
+        return ""
+    text = say("Not used: your quotes of {gpus}, which allow.gpus does not list.")
+    return text.format(gpus=listed_in([short_gpu(n) for n in names], say))
 
 
 def nearest_sentences(decision: Decision, language: str = "en") -> str:
@@ -141,7 +171,7 @@ def members_table(decision: Decision, language: str = "en") -> pd.DataFrame:
         table.columns = [say(c) for c in ("Work", "Limit", "Asked", "Needed", "With")]
         return table.set_index(say("Work"))
     months = decision.scenario.horizon_months
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for row in decision.members(decision.best).to_dict("records"):
         many = f"{row['gpus']:,.0f}"
         if row["gpus_high"] > row["gpus"]:
@@ -156,8 +186,25 @@ def members_table(decision: Decision, language: str = "en") -> pd.DataFrame:
                 money(row["expected_usd"] / months, decision, language),
             )
         )
+    rows += _keep_rows(decision, say, language)
     heads = ["Work", "GPU", "GPUs", "Run as", "Paid for", "A month"]
     return pd.DataFrame(rows, columns=[say(h) for h in heads]).set_index(say("Work"))
+
+
+def _keep_rows(decision: Decision, say: Words, language: str) -> list[tuple[str, ...]]:
+    """Return what keeping each kind of GPU that is there already costs, so that rows add up."""
+    held = decision.offers[decision.offers["mode"] == "owned"].to_dict("records")
+    return [
+        (
+            say("keep of what is there"),
+            short_gpu(str(row["gpu"])),
+            f"{row['available']:,.0f}",
+            "",
+            say(MODES["owned"]),
+            money(row["keep_usd_month"] * row["available"], decision, language),
+        )
+        for row in held
+    ]
 
 
 def price_warnings(decision: Decision) -> str:
@@ -194,6 +241,7 @@ def answer_record(decision: Decision, evens: pd.DataFrame | None) -> dict[str, A
         table = nearest(s, decision.options, decision.plans)
         table["far"] = table["far"].where(np.isfinite(table["far"]), None)
         return found | {"what_must_give": table.to_dict("records")}
+    found["owned_keep_usd_month"] = decision.plans.draws.kept
     found["recommendation"] = _plan_record(decision, decision.best)
     other = decision.runner_up
     found["runner_up"] = None if other is None else _plan_record(decision, other)

@@ -12,9 +12,12 @@ from gpuspec.fleet import (
     orders_table,
     quarter_names,
     runner_up,
+    runs_table,
     short,
     unmet_shares,
 )
+from gpuspec.fleet.derived import POOL, SPOT
+from gpuspec.fleet.problem import SITES
 from gpuspec.story.common import listed, rows
 
 
@@ -27,10 +30,26 @@ def upgrade_finding(question: UpgradeQuestion, plans: dict[str, Plan]) -> str:
         verb, _, term = str(r.what).partition(" ")
         said.append(f"{verb} {r.nodes:.0f} {short(r.gpu)} {noun} {term} in {names[r.quarter]}")
     said = [" ".join(s.split()) for s in said]
+    if not plans[OPTIMUM.name].complete:
+        short_of = "No plan that was found does all the work within the limits"
+        return f"{short_of}; the one that leaves least undone: {listed(said) or 'order nothing'}"
     if not said:
         return "Order nothing: what is owned and rent by the hour is cheapest"
     text = listed(said)
     return text[0].upper() + text[1:]
+
+
+def hourly_sentence(question: UpgradeQuestion, plans: dict[str, Plan]) -> str:
+    """Say what the cheapest plan rents by the hour or on spot for which work; '' if nothing."""
+    runs = runs_table(question, plans[OPTIMUM.name])
+    runs = runs[runs["site"] != SITES[POOL]]
+    most = runs.groupby(["workload", "gpu", "site"], sort=False)["gpus"].max().reset_index()
+    said = [
+        f"up to {r.gpus:,.0f} {short(r.gpu)} {'on spot' if r.site == SITES[SPOT] else r.site} "
+        f"for {r.workload}"
+        for r in rows(most)
+    ]
+    return f"Rented while needed: {listed(said)}." if said else ""
 
 
 def plan_sentence(
@@ -40,8 +59,9 @@ def plan_sentence(
     best, other = plans[OPTIMUM.name], runner_up(plans)
     low, high = spans.loc[spans["strategy"] == OPTIMUM.name].to_numpy()[0, 1:].astype(float)
     months = 3 * question.quarters
+    it = "It" if best.complete else "What it does"
     text = (
-        f"It costs {_millions(best.cost_usd)} over {months} months, discounted "
+        f"{it} costs {_millions(best.cost_usd)} over {months} months, discounted "
         f"({_millions(low)} to {_millions(high)} over prices and errors): what is owned enters at "
         f"its worth of today, what is left at the end is taken off."
     )
@@ -151,7 +171,7 @@ def effort_finding(plans: dict[str, Plan]) -> str:
     multiple, name = effort_break_even(plans)
     spent = plans[OPTIMUM.name].parts["migration"]
     if not spent:
-        return "The best plan moves nothing: the effort does not matter"
+        return _unmoved(plans)
     if not np.isfinite(multiple):
         return f"Moving costs {_millions(spent)}; dearer moving makes no other strategy cheaper"
     return f"Moving costs {_millions(spent)}; at {multiple:.1f} times that, {name} is as cheap"
@@ -195,3 +215,18 @@ def _millions(usd: float) -> str:
     ('637,000 USD', '1.25 million USD', '-4,000 USD')
     """
     return f"{usd / 1e6:,.2f} million USD" if abs(usd) >= 1e6 else f"{usd:,.0f} USD"
+
+
+def _unmoved(plans: dict[str, Plan]) -> str:
+    """Say at which multiple of the effort a plan that moves work is as cheap as the best."""
+    best = plans[OPTIMUM.name]
+    cheaper = {
+        (best.cost_usd - plan.cost_usd) / plan.parts["migration"] + 1: name
+        for name, plan in plans.items()
+        if plan.complete and plan.parts["migration"] > 0
+    }
+    multiple = max(cheaper, default=0.0)
+    if multiple <= 0:
+        return "The best plan moves nothing: the effort does not matter"
+    name = cheaper[multiple]
+    return f"The best plan moves nothing; at {multiple:.2f} times the effort, {name} is as cheap"

@@ -1,0 +1,49 @@
+"""What a scenario asks, as a table: the report says its own question."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from gpuspec.scenario import Scenario
+
+LATER = ("kind", "name", "from_quarter", "to_quarter", "growth")
+"""Fields of a workload that are its heading, or that the decision does not read."""
+BLANK: tuple[Any, ...] = (None, "", 0, (), [], False)
+
+
+def asked_table(scenario: Scenario) -> pd.DataFrame:
+    """Return what was asked, defaults included, by the names of the fields; blank ones left out.
+
+    >>> from gpuspec.scenario import scenario
+    >>> asked_table(scenario("small-team")).loc["budget", "Value"]
+    'capital_usd 50,000; monthly_usd 10,000'
+    """
+    asked = scenario.model_dump()
+    rows = [
+        (w.name, f"kind {w.kind}; " + _fields(asked["workloads"][place], LATER))
+        for place, w in enumerate(scenario.workloads)
+    ]
+    rows += [(part, _fields(asked[part])) for part in ("budget", "limits")]
+    rows += [("owned", "; ".join(f"{o.count:,} x {o.gpu}" for o in scenario.owned))]
+    rows += [("allow", _fields(asked["allow"])), ("prices", _fields(asked["prices"]))]
+    rows += [("goal", f"objective {scenario.objective}; horizon_months {scenario.horizon_months}")]
+    shown = [(name, text or "none") for name, text in rows]
+    return pd.DataFrame(shown, columns=["Asked", "Value"]).set_index("Asked")
+
+
+def _fields(part: Mapping[str, Any], without: tuple[str, ...] = ()) -> str:
+    """Write the fields of a record: a list by its items, a table by its number of rows."""
+    kept = {k: v for k, v in part.items() if k not in without and v not in BLANK}
+    if part.get("capital_usd") == 0 or part.get("monthly_usd") == 0:  # 0 is an amount here
+        kept = {k: v for k, v in part.items() if v is not None}
+    return "; ".join(f"{name} {_value(value)}" for name, value in kept.items())
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        plain = all(isinstance(v, str) for v in value)
+        return ", ".join(value) if plain else f"of {len(value):,} rows"
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return f"{value:,.15g}" if abs(value) < 1e9 else f"{value:.6g}"
+    return "yes" if value is True else str(value)
