@@ -121,7 +121,7 @@ def calibrate(operators: dict[str, Any] | None = None) -> dict[str, Any]:
         },
         "provenance": {
             "operators": "aiconfigurator-core 0.12.0 (Apache-2.0), "
-            "https://pypi.org/project/aiconfigurator-core/",
+            "https://github.com/ai-dynamo/aiconfigurator",
             "table": "measurements/inference.csv",
             "rows": len(rows),
             "said_not_to_fit": int((~fits).sum()),

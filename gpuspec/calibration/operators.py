@@ -31,7 +31,7 @@ from gpuspec.roofline import (
     prefill_attention_seconds,
 )
 
-SOURCE = "https://pypi.org/project/aiconfigurator-core/"
+SOURCE = "https://github.com/ai-dynamo/aiconfigurator"
 SYSTEMS = {
     "a100-sxm-80": "a100_sxm",
     "h100-sxm-80": "h100_sxm",
