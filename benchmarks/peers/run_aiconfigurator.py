@@ -4,14 +4,11 @@ Reads a JSON list of cases from standard input, writes a list of output tokens a
 where it has no answer) and of seconds that each answer took.
 """
 
-import json
-import sys
-import time
-
 from aiconfigurator.sdk import config, models, perf_database
 from aiconfigurator.sdk.backends.factory import get_backend
 from aiconfigurator.sdk.inference_session import InferenceSession
 from aiconfigurator_core.sdk import common
+from told import tell
 
 SYSTEMS = {"a100-sxm-80": "a100_sxm", "h100-sxm-80": "h100_sxm", "h200-sxm-141": "h200_sxm"}
 VERSIONS = {"a100_sxm": "1.0.0", "h100_sxm": "1.3.0rc20", "h200_sxm": "1.3.0rc20"}
@@ -34,17 +31,4 @@ def answer(case):
     return float(found.get_summary_df()["tokens/s"].max())
 
 
-def main():
-    told = []
-    for case in json.load(sys.stdin):
-        start = time.perf_counter()
-        try:
-            value = answer(case)
-        except Exception as error:
-            print(f"{case['case_id']}: {error!r}", file=sys.stderr)
-            value = None
-        told.append([value, time.perf_counter() - start])
-    json.dump(told, sys.stdout)
-
-
-main()
+tell(answer)

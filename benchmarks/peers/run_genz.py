@@ -5,12 +5,9 @@ where it has no answer) and of seconds that each answer took. GenZ has no notion
 batch: each case brings the one that memory allows.
 """
 
-import json
-import sys
-import time
-
 from GenZ import decode_moddeling, prefill_moddeling
 from Systems.system_configs import system_configs
+from told import tell
 
 H100 = system_configs["H100_GPU"]
 system_configs["H200_GPU"] = {**H100, "Memory_size": 141, "Memory_BW": 4800}
@@ -33,17 +30,4 @@ def answer(case):
     return batch * osl / ((batch * prefill + osl * step) / 1e3)
 
 
-def main():
-    told = []
-    for case in json.load(sys.stdin):
-        start = time.perf_counter()
-        try:
-            value = answer(case)
-        except Exception as error:
-            print(f"{case['case_id']}: {error!r}", file=sys.stderr)
-            value = None
-        told.append([value, time.perf_counter() - start])
-    json.dump(told, sys.stdout)
-
-
-main()
+tell(answer)

@@ -8,12 +8,9 @@ pipeline bubble; it has no context parallelism, so those cases get no answer, an
 checks neither do tensor-parallel groups of more than a node.
 """
 
-import json
-import sys
-import time
-
 from llm_analysis.analysis import train
 from llm_analysis.config import ModelConfig, model_configs
+from told import tell
 
 GPUS = {"a100-sxm-80": "a100-sxm-80gb", "h100-sxm-80": "h100-sxm-80gb"}
 RECOMPUTE = {"none": 0, "selective": 1, "full": 2}
@@ -55,17 +52,4 @@ def answer(case):
     return float(found["latency_per_iter"])
 
 
-def main():
-    told = []
-    for case in json.load(sys.stdin):
-        start = time.perf_counter()
-        try:
-            value = answer(case)
-        except Exception as error:
-            print(f"{case['case_id']}: {error!r}", file=sys.stderr)
-            value = None
-        told.append([value, time.perf_counter() - start])
-    json.dump(told, sys.stdout)
-
-
-main()
+tell(answer)

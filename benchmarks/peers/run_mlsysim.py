@@ -8,9 +8,6 @@ says whether gradients may travel during the backward pass. It counts 2 FLOP a p
 token, without attention, and has no context parallelism, so those cases get no answer.
 """
 
-import json
-import sys
-import time
 import warnings
 
 from mlsysim import Systems
@@ -18,6 +15,7 @@ from mlsysim.core.units import ureg
 from mlsysim.engine.solvers.distributed import DistributedModel
 from mlsysim.models.types import TransformerWorkload
 from mlsysim.systems.types import Fleet
+from told import tell
 
 NODES = {"a100-sxm-80": Systems.Nodes.DGX_A100, "h100-sxm-80": Systems.Nodes.DGX_H100}
 FABRICS = {
@@ -67,18 +65,5 @@ def answer(case):
     return float(found.step_latency_total.m_as("s"))
 
 
-def main():
-    warnings.simplefilter("ignore")
-    told = []
-    for case in json.load(sys.stdin):
-        start = time.perf_counter()
-        try:
-            value = answer(case)
-        except Exception as error:
-            print(f"{case['case_id']}: {error!r}", file=sys.stderr)
-            value = None
-        told.append([value, time.perf_counter() - start])
-    json.dump(told, sys.stdout)
-
-
-main()
+warnings.simplefilter("ignore")
+tell(answer)
