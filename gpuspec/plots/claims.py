@@ -1,6 +1,5 @@
 """Pictures of claims: where they hold, and what was said beside what is estimated and measured."""
 
-from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from gpuspec.claims import ClaimMap
-from gpuspec.plots.common import blank_axes
+from gpuspec.plots.common import blank_axes, headed
 
 AXIS = {
     "model": "",
@@ -51,12 +50,8 @@ def holding_map(shown: ClaimMap, title: str) -> Figure:
     axes.set_ylabel(AXIS.get(shown.down, ""))
     axes.tick_params(length=0)
     axes.spines[["left", "bottom"]].set_visible(False)
-    _titled(figure, title)
+    headed(figure, title)
     return figure
-
-
-def _titled(figure: Figure, title: str) -> None:
-    figure.suptitle(fill(title, 92), x=0.01, ha="left", fontsize=10, fontweight="bold")
 
 
 def _shades(values: pd.DataFrame) -> np.ndarray:
@@ -160,5 +155,5 @@ def said_and_found(rows: pd.DataFrame, title: str) -> Figure:
         Line2D([], [], marker="|", color="black", linestyle="", label="published"),
     ]
     axes.legend(handles=handles, fontsize=7.5, frameon=False, loc="lower right")
-    _titled(figure, title)
+    headed(figure, title)
     return figure

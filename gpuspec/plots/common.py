@@ -7,6 +7,7 @@ from textwrap import fill
 from typing import Any
 
 import matplotlib
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -61,6 +62,24 @@ def blank_axes(width: float = 7.0, height: float = 3.6, fixed: bool = False) -> 
     axes.grid(axis="y", color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)
     return figure, axes
+
+
+def row_of_panels(count: int, height: float, **shared: Any) -> tuple[Figure, list[Axes]]:
+    """Return an empty picture of `count` panels beside each other."""
+    figure = Figure(figsize=(7.2, height), layout="constrained")
+    panels = list(np.atleast_1d(figure.subplots(1, count, **shared)))
+    for axes in panels:
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(axis="y", color="#dddddd", linewidth=0.6)
+        axes.set_axisbelow(True)
+        axes.tick_params(labelsize=8)
+    return figure, panels
+
+
+def headed(figure: Figure, title: str, width: int = 92) -> None:
+    """Put the finding above a picture of several panels, in as many lines as it needs."""
+    lines = fill(title, width, break_on_hyphens=False)
+    figure.suptitle(lines, x=0.01, ha="left", fontsize=10, fontweight="bold")
 
 
 def titled(axes: Axes, title: str, columns: int) -> None:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullLocator, PercentFormatter
 
-from gpuspec.plots.common import MARKERS, SPARE, blank_axes, gpu_colors
+from gpuspec.plots.common import MARKERS, SPARE, blank_axes, gpu_colors, headed, row_of_panels
 
 PART_COLORS = ("#0072B2", "#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#999999", "#D55E00")
 HATCHES = ("", "///", "...", "xxx", "\\\\\\", "++", "oo")
@@ -23,21 +23,6 @@ WAY_LINES: dict[str, Any] = {
     "spot": (0, (1, 3)),
 }
 """Ways in the order of pictures, and their lines."""
-
-
-def _headed(figure: Figure, title: str, width: int = 92) -> None:
-    figure.suptitle(fill(title, width), x=0.01, ha="left", fontsize=10, fontweight="bold")
-
-
-def _panels(count: int, height: float, **shared: Any) -> tuple[Figure, list[Axes]]:
-    figure = Figure(figsize=(7.2, height), layout="constrained")
-    panels = list(np.atleast_1d(figure.subplots(1, count, **shared)))
-    for axes in panels:
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(axis="y", color="#dddddd", linewidth=0.6)
-        axes.set_axisbelow(True)
-        axes.tick_params(labelsize=8)
-    return figure, panels
 
 
 def _plain_log(axis: Any) -> None:
@@ -54,7 +39,9 @@ def cost_ranges(table: pd.DataFrame, unit: str, title: str, central: str = "cent
     """
     shown = table[table[central].notna()]
     gpus, ways = list(shown["gpu"].unique()), _ordered(shown)
-    figure, panels = _panels(max(len(gpus), 1), 1.35 + 0.21 * len(ways), sharey=True, sharex=True)
+    figure, panels = row_of_panels(
+        max(len(gpus), 1), 1.35 + 0.21 * len(ways), sharey=True, sharex=True
+    )
     colors = gpu_colors(gpus)
     for axes, name in zip(panels, gpus, strict=False):
         axes.grid(visible=False)
@@ -72,7 +59,7 @@ def cost_ranges(table: pd.DataFrame, unit: str, title: str, central: str = "cent
     panels[0].set_yticks(range(len(ways)), ways, fontsize=8)
     panels[0].set_ylim(len(ways) - 0.4, -0.6)
     figure.supxlabel(f"{unit} (log)", fontsize=8)
-    _headed(figure, title)
+    headed(figure, title)
     return figure
 
 
@@ -120,14 +107,14 @@ def owned_parts(parts: pd.DataFrame, currency: str, title: str) -> Figure:
     axes.margins(x=0.08)
     axes.set_xlabel(f"{currency} for a GPU-hour in use", fontsize=8)
     figure.legend(fontsize=7, ncols=7, frameon=False, loc="outside lower left")
-    _headed(figure, title)
+    headed(figure, title)
     return figure
 
 
 def cost_by_utilisation(curves: pd.DataFrame, currency: str, used: float, title: str) -> Figure:
     """Draw the cost of a used GPU-hour against utilisation: a panel a GPU, a line a way."""
     gpus = list(curves["gpu"].unique())
-    figure, panels = _panels(len(gpus), 3.5, sharey=True)
+    figure, panels = row_of_panels(len(gpus), 3.5, sharey=True)
     colors = gpu_colors(gpus)
     for axes, name in zip(panels, gpus, strict=True):
         for way, line in curves[curves["gpu"] == name].groupby("way", sort=False):
@@ -158,7 +145,7 @@ def cost_by_utilisation(curves: pd.DataFrame, currency: str, used: float, title:
         for width in [2.2 if mode == "own" else 1.1]
     ]
     figure.legend(handles=lines, fontsize=7, ncols=5, frameon=False, loc="outside lower left")
-    _headed(figure, title)
+    headed(figure, title)
     return figure
 
 
@@ -190,7 +177,7 @@ def paid_by_month(curves: pd.DataFrame, gpu: str, currency: str, title: str) -> 
 def drift_bars(table: pd.DataFrame, currency: str, title: str) -> Figure:
     """Draw the discounted cost of a used hour by way, in each scenario of rents."""
     gpus = list(table["gpu"].unique())
-    figure, panels = _panels(len(gpus), 3.4, sharey=True)
+    figure, panels = row_of_panels(len(gpus), 3.4, sharey=True)
     marks = {"down": ("v", "#0072B2"), "flat": ("o", "#000000"), "up": ("^", "#D55E00")}
     for axes, name in zip(panels, gpus, strict=True):
         one = table[table["gpu"] == name]
@@ -210,7 +197,7 @@ def drift_bars(table: pd.DataFrame, currency: str, title: str) -> Figure:
     panels[0].set_ylabel(f"{currency} for a used GPU-hour", fontsize=8)
     handles = panels[0].get_legend_handles_labels()
     figure.legend(*handles, fontsize=7, ncols=3, frameon=False, loc="outside lower left")
-    _headed(figure, title)
+    headed(figure, title)
     return figure
 
 
@@ -244,7 +231,7 @@ def price_trend(table: pd.DataFrame, title: str) -> Figure:
 def spot_prices(table: pd.DataFrame, currency: str, title: str) -> Figure:
     """Draw the price of a useful spot hour against the size of a job, with its band."""
     gpus = list(table["gpu"].unique())
-    figure, panels = _panels(len(gpus), 3.2, sharey=True)
+    figure, panels = row_of_panels(len(gpus), 3.2, sharey=True)
     colors = gpu_colors(gpus)
     for axes, name in zip(panels, gpus, strict=True):
         line = table[table["gpu"] == name]
@@ -264,7 +251,7 @@ def spot_prices(table: pd.DataFrame, currency: str, title: str) -> Figure:
     panels[0].set_ylabel(f"{currency} for a GPU-hour", fontsize=8)
     handles = panels[0].get_legend_handles_labels()
     figure.legend(*handles, fontsize=7, ncols=3, frameon=False, loc="outside lower left")
-    _headed(figure, title)
+    headed(figure, title)
     return figure
 
 
@@ -286,7 +273,7 @@ def tornado(table: pd.DataFrame, gpu: str, currency: str, title: str) -> Figure:
     span = table["cost_high"].max() - table["cost_low"].min()
     axes.set_xlim(table["cost_low"].min() - 0.12 * span, table["cost_high"].max() + 0.12 * span)
     axes.set_xlabel(f"{currency} for an owned GPU-hour in use", fontsize=8)
-    _headed(figure, title)
+    headed(figure, title)
     return figure
 
 

@@ -13,14 +13,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
 from gpuspec.catalog import Gpu
-from gpuspec.plots.common import MARKERS, blank_axes, gpu_colors
+from gpuspec.plots.common import MARKERS, blank_axes, gpu_colors, headed
 
 HATCHES = ("", "///", "...", "xxx")
-
-
-def _headed(figure: Figure, title: str) -> None:
-    lines = fill(title, 86, break_on_hyphens=False)
-    figure.suptitle(lines, x=0.01, ha="left", fontsize=10, fontweight="bold")
 
 
 def hpc_roofline(table: pd.DataFrame, gpus: Sequence[Gpu], title: str) -> Figure:
@@ -55,7 +50,7 @@ def hpc_roofline(table: pd.DataFrame, gpus: Sequence[Gpu], title: str) -> Figure
     axes.yaxis.set_major_formatter("{x:g}")
     axes.tick_params(labelsize=8)
     axes.legend(fontsize=7, frameon=False, loc="upper left")
-    _headed(figure, title)
+    headed(figure, title, 86)
     return figure
 
 
@@ -96,7 +91,7 @@ def class_speeds(table: pd.DataFrame, published: pd.DataFrame, title: str) -> Fi
         axes.set_ylim(rows - 0.4, -0.6)
     handles = panels[0].get_legend_handles_labels()
     figure.legend(*handles, fontsize=7, ncols=3, frameon=False, loc="outside lower left")
-    _headed(figure, title)
+    headed(figure, title, 86)
     return figure
 
 
@@ -177,7 +172,7 @@ def speed_bars(table: pd.DataFrame, title: str) -> Figure:
     words = f"time of a step, in that of {table['gpu'].iloc[0]} ({gray}, hatched: the host)"
     axes.set_xlabel(words, fontsize=8)
     axes.tick_params(axis="x", labelsize=8)
-    _headed(figure, title)
+    headed(figure, title, 86)
     return figure
 
 
@@ -203,7 +198,7 @@ def amdahl_lines(table: pd.DataFrame, title: str) -> Figure:
     axes.tick_params(labelsize=8)
     axes.xaxis.set_major_formatter(PercentFormatter(1.0, 0))
     figure.legend(fontsize=7, ncols=4, frameon=False, loc="outside lower left")
-    _headed(figure, title)
+    headed(figure, title, 86)
     return figure
 
 
@@ -240,7 +235,7 @@ def hpc_scaling(table: pd.DataFrame, title: str) -> Figure:
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, 0))
     panels[0].set_ylabel("efficiency (1 = no loss)", fontsize=8)
     panels[0].legend(fontsize=7, frameon=False, loc="lower left")
-    _headed(figure, title)
+    headed(figure, title, 86)
     return figure
 
 
@@ -277,7 +272,7 @@ def dynamic_bars(table: pd.DataFrame, published: pd.DataFrame, title: str) -> Fi
     handles, labels = axes.get_legend_handles_labels()
     cross = Line2D([], [], marker="x", color="black", linewidth=0, label="published programs")
     axes.legend([*handles, cross], [*labels, "published programs"], fontsize=7, frameon=False)
-    _headed(figure, title)
+    headed(figure, title, 86)
     return figure
 
 

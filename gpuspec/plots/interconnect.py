@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, PercentFormatter
 
-from gpuspec.plots.common import MARKERS, blank_axes, gpu_colors
+from gpuspec.plots.common import MARKERS, blank_axes, gpu_colors, headed, row_of_panels
 from gpuspec.units import format_bytes
 
 PART_NAMES = {
@@ -24,28 +24,13 @@ HATCHES = ("", "///", "...", "xxx", "\\\\\\", "++")
 NETWORK_COLORS = ("#D55E00", "#CC79A7", "#E69F00", "#56B4E9", "#0072B2", "#999999")
 
 
-def _headed(figure: Figure, title: str) -> None:
-    figure.suptitle(fill(title, 92), x=0.01, ha="left", fontsize=10, fontweight="bold")
-
-
-def _two_panels(height: float = 3.6, **shared: Any) -> tuple[Figure, Any]:
-    figure = Figure(figsize=(7.2, height), layout="constrained")
-    panels = figure.subplots(1, 2, **shared)
-    for axes in panels:
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(axis="y", color="#dddddd", linewidth=0.6)
-        axes.set_axisbelow(True)
-        axes.tick_params(labelsize=8)
-    return figure, panels
-
-
 def bus_bandwidth(table: pd.DataFrame, measured: pd.DataFrame, title: str) -> Figure:
     """Draw bus bandwidth against the size of a message, one line a way to join the GPUs.
 
     Hollow points are published measurements of as many GPUs; shades are 80 % intervals. Links
     of SXM modules are on the left, PCIe cards on the right.
     """
-    figure, panels = _two_panels(3.9)
+    figure, panels = row_of_panels(2, 3.9)
     count = table["gpus"].iloc[0]
     inside = measured[(measured["nodes"] == 1) & (measured["gpus"] == count)]
     pcie = table["wiring"].str.startswith("PCIe")
@@ -64,7 +49,7 @@ def bus_bandwidth(table: pd.DataFrame, measured: pd.DataFrame, title: str) -> Fi
         if len(part):
             axes.legend(fontsize=7, frameon=False, loc="lower right")
     panels[0].set_ylabel("bus bandwidth, GB/s (log)", fontsize=8)
-    _headed(figure, title)
+    headed(figure, title)
     return figure
 
 
@@ -123,7 +108,7 @@ def bandwidth_by_gpus(table: pd.DataFrame, measured: pd.DataFrame, title: str) -
     axes.yaxis.set_major_formatter("{x:g}")
     axes.minorticks_off()
     axes.legend(fontsize=7, frameon=False, loc="center right")
-    _headed(figure, title)
+    headed(figure, title)
     return figure
 
 
@@ -139,7 +124,7 @@ def _largest(measured: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
 
 def tensor_shares(table: pd.DataFrame, title: str) -> Figure:
     """Draw the exposed share of tensor parallelism: a panel a model, bars by link, with errors."""
-    figure, panels = _two_panels(3.9, sharey=True)
+    figure, panels = row_of_panels(2, 3.9, sharey=True)
     names = list(table["wiring"].unique())
     width = 0.84 / len(names)
     for axes, (label, group) in zip(panels, table.groupby("model", sort=False), strict=False):
@@ -165,7 +150,7 @@ def tensor_shares(table: pd.DataFrame, title: str) -> Figure:
     panels[0].set_ylabel("share of a step, exposed", fontsize=8)
     handles = panels[0].get_legend_handles_labels()
     figure.legend(*handles, fontsize=7, ncols=3, frameon=False, loc="outside lower left")
-    _headed(figure, title)
+    headed(figure, title)
     return figure
 
 
@@ -226,13 +211,13 @@ def waiting_bars(table: pd.DataFrame, title: str) -> Figure:
     axes.xaxis.set_major_formatter(PercentFormatter(1.0, 0))
     axes.set_xlabel("share of a step spent waiting", fontsize=8.5)
     figure.legend(fontsize=9, ncols=3, frameon=False, loc="outside lower left")
-    _headed(figure, title)
+    headed(figure, title)
     return figure
 
 
 def form_ratios(table: pd.DataFrame, title: str) -> Figure:
     """Draw the speed of eight PCIe cards over SXM modules against the size of the model."""
-    figure, panels = _two_panels(3.8, sharey=True)
+    figure, panels = row_of_panels(2, 3.8, sharey=True)
     looks = {
         ("all weights", "peer"): ("#0072B2", "-", "o"),
         ("LoRA", "peer"): ("#009E73", "-", "s"),
@@ -272,5 +257,5 @@ def form_ratios(table: pd.DataFrame, title: str) -> Figure:
     panels[0].set_ylabel("training speed, PCIe over SXM", fontsize=8)
     handles = panels[0].get_legend_handles_labels()
     figure.legend(*handles, fontsize=7, ncols=3, frameon=False, loc="outside lower left")
-    _headed(figure, title)
+    headed(figure, title)
     return figure

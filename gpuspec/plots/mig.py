@@ -1,6 +1,5 @@
 """Pictures of MIG: layouts, what slices deliver, and tenants on GPUs."""
 
-from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
 
 from gpuspec.mig import MEMORY_SLICES, Geometry, Layout, plain_profile
-from gpuspec.plots.common import MARKERS, gpu_colors
+from gpuspec.plots.common import MARKERS, gpu_colors, headed
 
 SIZES = {1: "#56B4E9", 2: "#009E73", 3: "#E69F00", 4: "#CC79A7", 7: "#999999"}
 """One colour a number of compute slices."""
@@ -41,11 +40,6 @@ MOST_BARS = 24
 """GPUs that one picture shows; the rest are counted below it."""
 
 
-def _headed(figure: Figure, title: str, width: int = 92) -> None:
-    lines = fill(title, width, break_on_hyphens=False)
-    figure.suptitle(lines, x=0.01, ha="left", fontsize=10, fontweight="bold")
-
-
 def _box(axes: Any, x: float, y: float, width: float, color: str, hatch: str = "") -> None:
     axes.add_patch(
         Rectangle((x, y), width, 0.8, facecolor=color, edgecolor="white", hatch=hatch, linewidth=1)
@@ -73,7 +67,7 @@ def layout_bars(rules: Geometry, layouts: tuple[Layout, ...], title: str) -> Fig
         axes.tick_params(labelsize=7, length=0)
         axes.set_xlabel("memory slice", fontsize=8)
         axes.spines[:].set_visible(False)
-    _headed(figure, title)
+    headed(figure, title)
     return figure
 
 
@@ -115,7 +109,7 @@ def slice_delivery(table: pd.DataFrame, title: str) -> Figure:
     figure.supylabel("speed, of the whole GPU", fontsize=8)
     handles = panels[0].get_legend_handles_labels()
     figure.legend(*handles, fontsize=7, ncols=4, frameon=False, loc="outside lower left")
-    _headed(figure, title, 86)
+    headed(figure, title, 86)
     return figure
 
 
@@ -152,7 +146,7 @@ def published_slices(pairs: pd.DataFrame, title: str) -> Figure:
     panels[0].set_ylabel("published", fontsize=8)
     handles = panels[0].get_legend_handles_labels()
     figure.legend(*handles, fontsize=7, ncols=4, frameon=False, loc="outside lower left")
-    _headed(figure, title)
+    headed(figure, title)
     return figure
 
 
@@ -195,7 +189,7 @@ def fleet_bars(
     axes.set_xlabel(f"memory slices{more}", fontsize=8)
     axes.tick_params(labelsize=7, length=0)
     axes.spines[:].set_visible(False)
-    _headed(figure, title)
+    headed(figure, title)
     return figure
 
 
@@ -266,5 +260,5 @@ def fleet_costs(table: pd.DataFrame, title: str) -> Figure:
         axes.margins(x=0.12)
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(labelsize=7)
-    _headed(figure, title)
+    headed(figure, title)
     return figure

@@ -1,7 +1,5 @@
 """Pictures of predictions against measurements of every kind."""
 
-from textwrap import fill
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -9,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from gpuspec.plots.common import MARKERS, gpu_colors
+from gpuspec.plots.common import MARKERS, gpu_colors, headed
 from gpuspec.plots.inference import validation_scatter
 from gpuspec.validation import Validation
 
@@ -99,7 +97,7 @@ def _panels(
         for name, color in looks.items()
     ]
     figure.legend(handles=handles, fontsize=6.5, ncols=5, loc="outside lower center", frameon=False)
-    figure.suptitle(fill(title, 84), x=0.01, ha="left", fontsize=10, fontweight="bold")
+    headed(figure, title, 84)
     return figure
 
 
