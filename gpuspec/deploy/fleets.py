@@ -11,7 +11,6 @@ from gpuspec.inference import max_concurrency, maximum_load
 from gpuspec.models import Model
 
 
-@lru_cache(4096)
 def fleet_rates(
     model: str | Model,
     gpu: str,
@@ -39,7 +38,6 @@ def fleet_rates(
     return _fleets(model, gpu, weight, isl, osl, counts)[0]
 
 
-@lru_cache(4096)
 def fleet_requests(
     model: str | Model,
     gpu: str,
@@ -52,6 +50,7 @@ def fleet_requests(
     return _fleets(model, gpu, weight, isl, osl, counts)[1]
 
 
+@lru_cache(4096)
 def _fleets(
     model: str | Model,
     gpu: str,
