@@ -15,6 +15,7 @@ from gpuspec.connect.wiring import PATHS, Wiring, card_fabric, crowded, wirings
 from gpuspec.fabrics import fabric
 from gpuspec.interconnect import Fabric
 from gpuspec.models import Model, model
+from gpuspec.training import parallel_sizes
 from gpuspec.units import GB
 
 NETWORKS = (
@@ -227,7 +228,7 @@ def _waiting(q: InterconnectQuestion, device: Gpu, job: dict[str, Any]) -> dict[
 
 
 def _layout_words(best: Any) -> str:
-    sizes = [f"{n.upper()} {int(best[n])}" for n in ("tp", "pp", "cp", "ep", "dp") if best[n] > 1]
+    sizes = parallel_sizes(best)
     sizes += ["ZeRO-3"] if best["zero_stage"] == 3 else []
     sizes += ["recomputed"] if best["recompute"] == "full" else []
     return ", ".join(sizes) or "one GPU"

@@ -2,7 +2,7 @@
 
 from gpuspec.deploy.fleets import fleet_rates, fleet_requests
 from gpuspec.deploy.options import best_options, options_table
-from gpuspec.deploy.question import InferenceQuestion, inference_question
+from gpuspec.deploy.question import InferenceQuestion, inference_question, service_question
 from gpuspec.deploy.space import evaluate_options
 from gpuspec.deploy.tables import (
     arrivals_table,
@@ -31,4 +31,5 @@ __all__ = [
     "options_table",
     "precision_table",
     "ratio_map",
+    "service_question",
 ]

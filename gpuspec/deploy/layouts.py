@@ -21,6 +21,11 @@ def layouts(network: Model, max_gpus: int) -> list[tuple[int, int]]:
     return [(tp, pp) for tp, pp in found if pp == 1 or tp == NODE_GPUS or tp * pp <= NODE_GPUS]
 
 
+def expert_split(network: Model, tp: int) -> int:
+    """Return the GPUs over which whole experts are spread: all of `tp`, where they divide."""
+    return tp if network.experts and network.experts % tp == 0 else 1
+
+
 def impossible(network: Model, tp: int, pp: int, node_gpus: int = NODE_GPUS) -> str:
     """Return why a split does not work at all; empty where it does."""
     if network.heads % tp:

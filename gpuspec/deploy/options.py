@@ -7,7 +7,7 @@ import pandas as pd
 
 from gpuspec.calibration import inference_interval
 from gpuspec.catalog import Gpu
-from gpuspec.deploy.layouts import impossible, layouts, precision_note, shortfall
+from gpuspec.deploy.layouts import expert_split, impossible, layouts, precision_note, shortfall
 from gpuspec.deploy.question import InferenceQuestion
 from gpuspec.inference import (
     Deployment,
@@ -120,7 +120,7 @@ def _row(q: InferenceQuestion, device: Gpu, weight: Precision, tp: int, pp: int)
     }
     if row["reason"]:
         return row
-    replica = q.replica(device, weight, tp, pp, _expert_split(q, tp))
+    replica = q.replica(device, weight, tp, pp, expert_split(q.network, tp))
     row["reason"] = shortfall(replica, q.context)
     if row["reason"]:
         return row
@@ -138,11 +138,6 @@ def _row(q: InferenceQuestion, device: Gpu, weight: Precision, tp: int, pp: int)
         row["reason"] = "one request at a time keeps the limits, random arrivals do not"
         return row
     return {**row, **_sized_for_rate(q, replica, row["rate_within"])}
-
-
-def _expert_split(q: InferenceQuestion, tp: int) -> int:
-    """Return the GPUs over which whole experts are spread: all of `tp`, where they divide."""
-    return tp if q.network.experts and q.network.experts % tp == 0 else 1
 
 
 def _sized(q: InferenceQuestion, replica: Deployment, within: float) -> dict[str, Any]:

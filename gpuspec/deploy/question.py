@@ -13,6 +13,7 @@ from gpuspec.inference import Deployment, Engine, Layout, engine
 from gpuspec.memory import MemoryTerms
 from gpuspec.models import Model, model
 from gpuspec.precision import KV_PRECISIONS, Precision, precision
+from gpuspec.scenario import Inference
 
 NODE_GPUS = 8
 LENGTHS = (1, 10_000_000)
@@ -80,6 +81,30 @@ def _layout(
         pp=pp,
         ep=ep,
         library=library,
+    )
+
+
+def service_question(
+    service: Inference,
+    gpus: str | Sequence[str],
+    precisions: str | Sequence[str],
+    request_rate: float = 0.0,
+) -> InferenceQuestion:
+    """Return the question that a service of a scenario asks; the rate only where it is given."""
+    w = service
+    return inference_question(
+        w.model,
+        gpus,
+        precisions,
+        w.kv_precision,
+        w.isl,
+        w.osl,
+        max(w.concurrency, 1),
+        w.ttft_limit_s,
+        w.tpot_limit_s,
+        w.engine,
+        cached_share=w.cached_share,
+        request_rate=request_rate,
     )
 
 

@@ -6,18 +6,19 @@ from typing import Any
 import numpy as np
 
 from gpuspec.catalog import Gpu
-from gpuspec.deploy import images_table, inference_question
-from gpuspec.deploy.layouts import impossible, precision_note, shortfall
+from gpuspec.deploy import images_table, service_question
+from gpuspec.deploy.layouts import expert_split, impossible, precision_note, shortfall
 from gpuspec.deploy.options import largest_load, largest_rate
 from gpuspec.errors import InputError
 from gpuspec.fleet.demand import Demand, Way
 from gpuspec.fleet.problem import QUARTERS_A_YEAR
-from gpuspec.jobs import best_layout, run_figures, training_question
+from gpuspec.jobs import best_layout, job_question, run_figures
 from gpuspec.memory import sequence_kv_bytes
 from gpuspec.models import model
 from gpuspec.scenario import Hpc, Images, Inference, Training
 from gpuspec.scenario.records import HOURS_PER_MONTH
 from gpuspec.simulation import simulation_question, speed_table
+from gpuspec.training import parallel_sizes
 
 DAYS = 365.25 / QUARTERS_A_YEAR
 """Days of a quarter."""
@@ -91,20 +92,7 @@ def _worth(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
 @lru_cache(512)
 def _replica_found(w: Inference, device: Gpu, form: str) -> tuple[tuple[str, Any], ...]:
     """Return the replica that does most a GPU within the limits, with its memory."""
-    q = inference_question(
-        w.model,
-        device.id,
-        form,
-        w.kv_precision,
-        w.isl,
-        w.osl,
-        max(w.concurrency, 1),
-        w.ttft_limit_s,
-        w.tpot_limit_s,
-        w.engine,
-        8,
-        w.cached_share,
-    )
+    q = service_question(w, device.id, form)
     best: Any = (0.0, None, 0.0, 0)
     reason = "it keeps the limits in no split"
     for tp in SPLITS:
@@ -112,7 +100,7 @@ def _replica_found(w: Inference, device: Gpu, form: str) -> tuple[tuple[str, Any
         if why:
             reason = why
             continue
-        replica = q.replica(device, q.weights[0], tp, 1, _experts(q, tp))
+        replica = q.replica(device, q.weights[0], tp, 1, expert_split(q.network, tp))
         why = shortfall(replica, q.context)
         if why:
             reason = why
@@ -136,12 +124,7 @@ def _replica_found(w: Inference, device: Gpu, form: str) -> tuple[tuple[str, Any
 
 
 def _replica(w: Inference, device: Gpu, form: str) -> dict[str, Any]:
-    base = w.model_copy(update={"name": "", "growth": 0.0, "from_quarter": 1, "to_quarter": 40})
-    return dict(_replica_found(base, device, form))
-
-
-def _experts(q: Any, tp: int) -> int:
-    return tp if q.network.experts and q.network.experts % tp == 0 else 1
+    return dict(_replica_found(w.timeless(), device, form))
 
 
 def _images(w: Images, devices: Any, quarters: int) -> Demand:
@@ -172,8 +155,7 @@ def _training(w: Training, devices: Any, precisions: Any, quarters: int) -> Dema
     ways: list[Way] = []
     reasons, hunger = {}, 0.0
     counts = (*ADAPTER_COUNTS, *COUNTS) if w.tuning != "full" else COUNTS
-    plain = {"name": "", "growth": 0.0, "from_quarter": 1, "to_quarter": 40}
-    base = w.model_copy(update=plain)
+    base = w.timeless()
     for device in devices:
         forms = [p for p in precisions if p in ("bf16", "fp8")] or ["bf16"]
         forms = [f for f in forms if f != "fp8" or "fp8" in device.precisions]
@@ -234,24 +216,12 @@ def _simulation(w: Hpc, devices: Any, quarters: int) -> Demand:
 @lru_cache(512)
 def _run_days(w: Training, device: Gpu, form: str, count: int) -> tuple[float, str, str, float]:
     """Return days of one whole run, why there is none, its split, and the bytes of its states."""
-    q = training_question(
-        w.model,
-        device.id,
-        [count],
-        w.tokens,
-        w.deadline_days,
-        w.seq_len,
-        w.global_batch,
-        form,
-        w.framework,
-        w.tuning,
-    )
+    q = job_question(w, device.id, count, form)
     best = best_layout(q, device, count)
     if not best["works"]:
         return np.inf, str(best["reason"]), "", 0.0
     days = float(run_figures(q, device, count, best["step_s"])["days"])
-    names = ("tp", "pp", "cp", "ep", "dp")
-    split = ", ".join(f"{n.upper()} {best[n]}" for n in names if best[n] > 1) or "one GPU"
+    split = ", ".join(parallel_sizes(best)) or "one GPU"
     kept = q.recipe.weight_bytes
     if w.tuning == "full":
         kept += q.recipe.grad_bytes + q.recipe.optimizer_bytes

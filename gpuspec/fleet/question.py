@@ -14,8 +14,7 @@ from gpuspec.fleet.capacity import DAYS, covered, demand_of
 from gpuspec.fleet.demand import Demand
 from gpuspec.fleet.money import NODE, kinds_of
 from gpuspec.fleet.problem import QUARTERS_A_YEAR, FleetProblem, Limits, Work, check
-from gpuspec.prices import Quote, as_date, offers, operating, read_quotes
-from gpuspec.prices.quotes import _quote
+from gpuspec.prices import as_date, offers, operating, scenario_quotes
 from gpuspec.scenario import Scenario, scenario
 from gpuspec.scenario.records import MODES
 
@@ -261,20 +260,12 @@ def _offers(asked: Scenario, owned: dict[str, int], quarters: int) -> pd.DataFra
         quarters * 3,
         asked.prices.utilization,
         "flat",
-        _quotes(asked),
+        scenario_quotes(asked.prices),
         "USD",
         asked.prices.usd_cny,
     )
     wanted = table["mode"].isin(asked.allow.modes) & table["gpu"].isin(asked.allow.gpus)
     return table[wanted | (table["mode"] == "own")].reset_index(drop=True)
-
-
-def _quotes(asked: Scenario) -> list[Quote] | None:
-    mine, given = list(read_quotes(asked.prices.file or None)), asked.prices.quotes
-    if isinstance(given, str):
-        return [*mine, *read_quotes(given)] or None
-    mine += [_quote(dict(q), f"prices.quotes[{i}]") for i, q in enumerate(given)]
-    return mine or None
 
 
 def _limits(asked: Scenario, capital: float, monthly: float, power: float) -> Limits:

@@ -8,7 +8,7 @@ from gpuspec.jobs.layouts import (
     rejections,
     step_quantity,
 )
-from gpuspec.jobs.question import TrainingQuestion, training_question
+from gpuspec.jobs.question import TrainingQuestion, job_question, training_question
 from gpuspec.jobs.tables import (
     best_layout,
     checkpoint_table,
@@ -32,6 +32,7 @@ __all__ = [
     "deadline_table",
     "fine_tuning_table",
     "fp8_table",
+    "job_question",
     "layout_grid",
     "layout_parts",
     "layout_table",

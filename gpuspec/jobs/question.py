@@ -16,6 +16,7 @@ from gpuspec.inference.kernels import kernels
 from gpuspec.memory import Adapter, MemoryTerms
 from gpuspec.models import Model, model
 from gpuspec.precision import TrainingRecipe, precision, training_recipe
+from gpuspec.scenario import Training
 from gpuspec.training import (
     FAILURES_PER_GPU_DAY,
     RESTART_S,
@@ -96,6 +97,23 @@ class TrainingQuestion(BaseModel):
         known = rated["max_system_kw"].dropna()
         watts = float(known.iloc[0]) * 1e3 if len(known) else 0.0
         return float(node_power_w(device.tdp_w, NODE_GPUS, watts))
+
+
+def job_question(job: Training, gpu_name: str, count: int, compute: str) -> TrainingQuestion:
+    """Return the question that a training job of a scenario asks of one kind of GPU."""
+    w = job
+    return training_question(
+        w.model,
+        gpu_name,
+        [count],
+        w.tokens,
+        w.deadline_days,
+        w.seq_len,
+        w.global_batch,
+        compute,
+        w.framework,
+        w.tuning,
+    )
 
 
 def training_question(

@@ -41,14 +41,15 @@ SIZE_COUNTS = (8, 8, 16, 64, 64, 128, 512)
 KEPT_CHECKPOINTS = 5
 
 
-@lru_cache(512)
-def _layouts(question: TrainingQuestion, device: Gpu, count: int) -> pd.DataFrame:
+@lru_cache(1024)
+def layouts(question: TrainingQuestion, device: Gpu, count: int) -> pd.DataFrame:
+    """Return `layout_table`; the same table for the same question, so do not change it."""
     return layout_table(question, device, count)
 
 
 def best_layout(question: TrainingQuestion, device: Gpu, count: int) -> "pd.Series[Any]":
     """Return the fastest layout of the job on `count` GPUs; one with a reason where none works."""
-    table = _layouts(question, device, count)
+    table = layouts(question, device, count)
     if table["works"].any():
         return table.iloc[0]
     fits = table[table["reason"].str.startswith("does not fit")]
@@ -142,7 +143,7 @@ def mfu_table(question: TrainingQuestion, device: Gpu, count: int) -> pd.DataFra
 
     Index ``tp``, columns ``pp``.
     """
-    table = _layouts(question, device, count)
+    table = layouts(question, device, count)
     table = table.assign(mfu=table["mfu"].where(table["works"]))
     return table.pivot_table(index="tp", columns="pp", values="mfu", aggfunc="max", dropna=False)
 

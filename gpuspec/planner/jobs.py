@@ -1,29 +1,26 @@
 """Ways to run a job: training, simulation."""
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from gpuspec.catalog import gpu
+from gpuspec.cost import HOURS_YEAR
 from gpuspec.errors import InputError
-from gpuspec.jobs import training_question
-from gpuspec.jobs.layouts import layout_table
-from gpuspec.jobs.tables import run_figures
+from gpuspec.jobs import job_question
+from gpuspec.jobs.tables import DAY, layouts, run_figures
 from gpuspec.planner.rows import Technical, filled
 from gpuspec.scenario import Hpc, Training
 from gpuspec.simulation import simulation_question, speed_table
-from gpuspec.training import model_flops_per_token
+from gpuspec.training import model_flops_per_token, parallel_sizes
 from gpuspec.units import GIB
 
 BEST_MFU, WORST_MFU = 0.7, 0.15
 """Shares of the peak between which a training job lies: they bound the counts that are tried."""
 MOST_COUNTS = 7
 MOST_GPUS = 4096
-HOURS_YEAR = 8760.0
-DAY_S = 86400.0
 
 
 def training_formats(precisions: Sequence[str], device_id: str) -> list[str]:
@@ -44,18 +41,7 @@ def training_options(
     w, parts = workload, []
     for name in gpus:
         for compute in training_formats(precisions, name):
-            q = training_question(
-                w.model,
-                name,
-                [8],
-                w.tokens,
-                w.deadline_days,
-                w.seq_len,
-                w.global_batch,
-                compute,
-                w.framework,
-                w.tuning,
-            )
+            q = job_question(w, name, 8, compute)
             if compute not in q.gpus[0].precisions:
                 out = {"gpu": q.gpus[0].id, "precision": compute, "split": "", "unit_gpus": 1}
                 why = f"{q.gpus[0].name} has no {compute.upper()} units"
@@ -63,7 +49,7 @@ def training_options(
                 continue
             bare = q.model_copy(update={"tokens": 1.0, "deadline_days": 1.0})
             for count in training_counts(q, most_gpus):
-                table = _layouts(bare, count)
+                table = layouts(bare, bare.gpus[0], count)
                 parts.append(_job_rows(q, w, compute, count, table, every))
     return Technical(filled(pd.concat(parts, ignore_index=True)))
 
@@ -72,7 +58,7 @@ def training_counts(question: Any, most: int = 0) -> list[int]:
     """Return the numbers of GPUs between which the deadline can just be met."""
     q = question
     flops = float(model_flops_per_token(q.network, q.seq_len)) * q.tokens
-    rate = q.gpus[0].peak_flops(q.computes_in(q.gpus[0])) * q.deadline_days * DAY_S
+    rate = q.gpus[0].peak_flops(q.computes_in(q.gpus[0])) * q.deadline_days * DAY
     least, enough = flops / rate / BEST_MFU, 3 * flops / rate / WORST_MFU
     sizes = [2**i for i in range(12)] + [24 * 2**i for i in range(8)]
     sizes = [n for n in sorted(sizes) if n <= (most or 4096)]
@@ -105,7 +91,7 @@ def _job_rows(q: Any, w: Training, compute: str, count: int, table: Any, every: 
             "units": 1.0,
             "gpus": float(count),
             "days": figures["days"],
-            "speed_s": figures["days"] * DAY_S,
+            "speed_s": figures["days"] * DAY,
             "hours_month": hours * w.runs_per_year / 12,
             "busy": np.minimum(hours * w.runs_per_year / HOURS_YEAR, 10.0),
             "memory_gib": best["memory_bytes"].to_numpy(float) / GIB,
@@ -119,15 +105,10 @@ def _job_rows(q: Any, w: Training, compute: str, count: int, table: Any, every: 
 def _layout_words(rows: pd.DataFrame) -> list[str]:
     words = []
     for r in rows.to_dict("records"):
-        sizes = [f"{n.upper()} {r[n]}" for n in ("tp", "pp", "cp", "ep", "dp") if r[n] > 1]
+        sizes = parallel_sizes(r)
         sizes += ["ZeRO-3"] if r["zero_stage"] == 3 else []
         words.append(" ".join(sizes) or "one GPU")
     return words
-
-
-@lru_cache(1024)
-def _layouts(question: Any, count: int) -> pd.DataFrame:
-    return layout_table(question, question.gpus[0], count)
 
 
 def hpc_options(workload: Hpc, gpus: Sequence[str], most_gpus: int = 0) -> Technical:
@@ -163,7 +144,7 @@ def _hpc_rows(w: Hpc, base: dict[str, Any], found: Any, most_gpus: int) -> pd.Da
             "units": counts.astype(float),
             "gpus": counts.astype(float),
             "days": days,
-            "speed_s": days * DAY_S,
+            "speed_s": days * DAY,
             "hours_month": days * 24 * w.runs_per_year / 12,
             "busy": np.minimum(days * 24 * w.runs_per_year / HOURS_YEAR, 10.0),
             "works": bool(found["fits"]),

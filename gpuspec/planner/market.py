@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.cost import owned_fixed_hour_usd
-from gpuspec.prices import Quote, offers, read_quotes
-from gpuspec.prices.quotes import _quote
+from gpuspec.prices import Quote, offers, scenario_quotes
 from gpuspec.scenario import Scenario
 from gpuspec.scenario.records import HOURS_PER_MONTH
 
@@ -39,7 +38,7 @@ def market(scenario: Scenario) -> pd.DataFrame:
         s.horizon_months,
         s.prices.utilization,
         s.prices.drift,
-        quotes(scenario),
+        scenario_quotes(s.prices),
         "USD",
         s.prices.usd_cny,
     )
@@ -47,17 +46,6 @@ def market(scenario: Scenario) -> pd.DataFrame:
     wanted = found[found["mode"].isin(s.allow.modes) & found["gpu"].isin(s.allow.gpus)]
     table = pd.concat([held, wanted], ignore_index=True) if len(held) else wanted
     return _costed(table.reset_index(drop=True), s)
-
-
-def quotes(scenario: Scenario) -> list[Quote] | None:
-    """Return the prices of one's own: those of the file, then those of the scenario."""
-    p = scenario.prices
-    mine = list(read_quotes(p.file)) if p.file else []
-    if isinstance(p.quotes, str):
-        mine += read_quotes(p.quotes)
-    else:
-        mine += [_quote(dict(q), f"prices.quotes[{i}]") for i, q in enumerate(p.quotes)]
-    return mine or None
 
 
 def _held(s: Scenario, found: pd.DataFrame) -> pd.DataFrame:

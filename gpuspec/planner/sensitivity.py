@@ -11,6 +11,7 @@ from gpuspec.planner.errors import MARKET, Z80
 from gpuspec.planner.market import market
 from gpuspec.planner.ranking import spread
 from gpuspec.scenario import Inference, Scenario, Training
+from gpuspec.scenario.records import HOURS_PER_MONTH
 
 LOADS = 12
 """Loads of a replica where a changed question is answered: coarser, the answer is a trend."""
@@ -34,7 +35,8 @@ def _scaled(w: Any, what: str, factor: float) -> Any:
     if what == "tokens" and isinstance(w, Training):
         return w.model_copy(update={"tokens": w.tokens * factor})
     if what == "hours" and w.kind in SERVICES:
-        return w.model_copy(update={"hours_per_month": min(w.hours_per_month * factor, 730.0)})
+        hours = min(w.hours_per_month * factor, HOURS_PER_MONTH)
+        return w.model_copy(update={"hours_per_month": hours})
     if what == "traffic" and isinstance(w, Inference):
         changes: dict[str, Any] = {"request_rate": w.request_rate * factor}
         if w.concurrency:

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.catalog import gpu
-from gpuspec.deploy import inference_question
-from gpuspec.deploy.layouts import impossible, shortfall
+from gpuspec.deploy import service_question
+from gpuspec.deploy.layouts import expert_split, impossible, shortfall
 from gpuspec.deploy.options import BOUNDS, largest_rate, served
 from gpuspec.errors import InputError
 from gpuspec.inference import arrivals, max_concurrency
@@ -38,20 +38,7 @@ def inference_options(
     w = workload
     parts: list[dict[str, Any]] = []
     curves: list[dict[str, np.ndarray]] = []
-    q = inference_question(
-        w.model,
-        list(gpus),
-        list(precisions),
-        w.kv_precision,
-        w.isl,
-        w.osl,
-        max(w.concurrency, 1),
-        w.ttft_limit_s,
-        w.tpot_limit_s,
-        w.engine,
-        cached_share=w.cached_share,
-        request_rate=w.request_rate,
-    )
+    q = service_question(w, list(gpus), list(precisions), w.request_rate)
     for device, weight in product(q.gpus, q.weights):
         whole = False  # once a node holds the model, no replica needs a second one
         for tp, pp in SPLITS:
@@ -59,8 +46,7 @@ def inference_options(
                 continue  # queues of replicas with pipelines take long to compute
             base: dict[str, Any] = {"gpu": device.id, "precision": weight.id, "tp": tp, "pp": pp}
             base |= {"split": _split(tp, pp), "unit_gpus": tp * pp}
-            ep = tp if q.network.experts and q.network.experts % tp == 0 else 1
-            replica = q.replica(device, weight, tp, pp, ep)
+            replica = q.replica(device, weight, tp, pp, expert_split(q.network, tp))
             why = impossible(q.network, tp, pp) or _shortfall(replica, q)
             if why:
                 parts.append({**base, "works": False, "reason": why})

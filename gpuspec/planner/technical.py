@@ -21,8 +21,7 @@ def technical(scenario: Scenario, place: int, gpus: Any = None, loads: int = LOA
     if hours is not None:
         workload = workload.model_copy(update={"hours_per_month": HOURS_PER_MONTH})
     # Only what matters for speed is part of the key.
-    plain = {"from_quarter": 1, "to_quarter": 40, "growth": 0.0, "interruptible": True}
-    workload = workload.model_copy(update=plain)
+    workload = workload.timeless().model_copy(update={"interruptible": True})
     if hasattr(workload, "runs_per_year"):  # a horizon holds a whole run at least
         runs = max(workload.runs_per_year, 12 / scenario.horizon_months)
         workload = workload.model_copy(update={"runs_per_year": runs})

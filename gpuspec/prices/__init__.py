@@ -34,7 +34,7 @@ from gpuspec.prices.age import LIMIT_DAYS, LIST_DAYS, age_days, age_warnings, is
 from gpuspec.prices.backtest import PRICE_SPREAD, back_test, error_summary
 from gpuspec.prices.drift import DRIFTS, drift_year
 from gpuspec.prices.offers import COLUMNS, offers
-from gpuspec.prices.quotes import MODES, QUOTE_MODES, Quote, read_quotes
+from gpuspec.prices.quotes import MODES, QUOTE_MODES, Quote, read_quotes, scenario_quotes
 from gpuspec.prices.records import Operating, operating, power_w_gpu, rated_w_gpu
 from gpuspec.prices.tables import (
     as_date,
@@ -79,4 +79,5 @@ __all__ = [
     "rated_w_gpu",
     "read_quotes",
     "rental_prices",
+    "scenario_quotes",
 ]

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from gpuspec.catalog import gpu
 from gpuspec.errors import InputError, UnknownNameError
+from gpuspec.scenario.records import Prices
 
 RENT_MODES = ("on-demand", "reserved-1yr", "reserved-3yr", "spot")
 MODES = (*RENT_MODES, "own")
@@ -54,6 +55,16 @@ def read_quotes(quotes: str | Path | list[Quote] | None) -> list[Quote]:
     if Path(text).suffix.lower() in (".csv", ".yaml", ".yml", ".json"):
         return _from_file(Path(text).expanduser())
     return [_from_text(part.strip()) for part in text.split(",") if part.strip()]
+
+
+def scenario_quotes(prices: Prices) -> list[Quote] | None:
+    """Return the quotes of a scenario: those of its file, then those it states itself."""
+    mine, given = list(read_quotes(prices.file)), prices.quotes
+    if isinstance(given, str):
+        mine += read_quotes(given)
+    else:
+        mine += [_quote(dict(q), f"prices.quotes[{i}]") for i, q in enumerate(given)]
+    return mine or None
 
 
 def _from_text(part: str) -> Quote:

@@ -1,7 +1,7 @@
 """What a buyer asks: frozen records, every field with its unit in the name or its comment."""
 
 from datetime import date
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -121,6 +121,10 @@ class _Workload(_Strict):
             valid = f"it must not lie before from_quarter {self.from_quarter}"
             raise InputError("to_quarter", self.to_quarter, valid)
         return self
+
+    def timeless(self) -> Self:
+        """Return the same work without its quarters and growth: all that matters for speed."""
+        return self.model_copy(update={"from_quarter": 1, "to_quarter": 40, "growth": 0.0})
 
 
 class Training(_Workload):

@@ -7,8 +7,7 @@ import pandas as pd
 
 from gpuspec.language import translator
 from gpuspec.planner import Decision, nearest
-from gpuspec.planner.market import quotes
-from gpuspec.prices import age_warnings
+from gpuspec.prices import age_warnings, scenario_quotes
 from gpuspec.story.decision import (
     MODES,
     Words,
@@ -119,7 +118,9 @@ def unused_sentence(decision: Decision, language: str = "en") -> str:
     """Name the quotes that the answer does not use because their GPU may not be chosen."""
     say, scenario = translator(language), decision.scenario
     may = {*scenario.allow.gpus, *(o.gpu for o in scenario.owned)}
-    names = dict.fromkeys(q.gpu_id for q in quotes(scenario) or () if q.gpu_id not in may)
+    names = dict.fromkeys(
+        q.gpu_id for q in scenario_quotes(scenario.prices) or () if q.gpu_id not in may
+    )
     if not names:
         return ""
     text = say("Not used: your quotes of {gpus}, which allow.gpus does not list.")

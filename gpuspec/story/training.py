@@ -5,6 +5,7 @@ import pandas as pd
 
 from gpuspec.jobs import TrainingQuestion
 from gpuspec.story.common import listed, rows
+from gpuspec.training import parallel_sizes
 
 
 def deadline_finding(question: TrainingQuestion, answer: pd.DataFrame) -> str:
@@ -26,11 +27,7 @@ def deadline_sentences(question: TrainingQuestion, answer: pd.DataFrame) -> str:
         if not r.works:
             said.append(f"{r.gpu}: {r.reason}.")
             continue
-        split = ", ".join(
-            f"{name.upper()} {getattr(r, name)}"
-            for name in ("tp", "pp", "cp", "ep", "dp")
-            if getattr(r, name) > 1
-        )
+        split = ", ".join(parallel_sizes(r._asdict()))
         again = ", full recomputation" if r.recompute == "full" else ""
         sharded = ", ZeRO-3" if r.zero_stage == 3 else ""
         said.append(

@@ -19,6 +19,7 @@ from gpuspec.training.run import (
 )
 from gpuspec.training.step import PARTS, Machine, assembled, step_parts
 from gpuspec.training.terms import TrainingTerms
+from gpuspec.training.words import parallel_sizes
 from gpuspec.training.work import Work, step_work
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "host_memory_gb",
     "model_flops_per_token",
     "node_power_w",
+    "parallel_sizes",
     "step_parts",
     "step_work",
     "storage_bytes",
