@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from gpuspec.calibration import memory_terms
 from gpuspec.calibration.training import framework as _framework
 from gpuspec.catalog import Gpu, gpu, gpu_ids
+from gpuspec.checks import is_number, whole_numbers
 from gpuspec.errors import InputError, UnknownNameError
 from gpuspec.fabrics import NETWORKS, reference_node_gb_s
 from gpuspec.interconnect import OPERATIONS
@@ -116,12 +117,12 @@ def interconnect_question(
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
             raise InputError(field, value, f"give a whole number from {least:,} to {most:,}")
     for field, number in zip(POSITIVE, (smallest_bytes, largest_bytes, tokens), strict=True):
-        if not _is_number(number) or not 0 < number <= 1e18:
+        if not is_number(number) or not 0 < number <= 1e18:
             raise InputError(field, number, "give a number above 0, at most 1e18")
     if largest_bytes < 2 * smallest_bytes:
         valid = f"give at least twice the smallest message, {2 * smallest_bytes:g} bytes"
         raise InputError("largest_bytes", largest_bytes, valid)
-    if not _is_number(node_network_gb_s) or node_network_gb_s == 0:
+    if not is_number(node_network_gb_s) or node_network_gb_s == 0:
         valid = "give GB/s of a node in one direction (below 0: the reference design)"
         raise InputError("node_network_gb_s", node_network_gb_s, valid)
     for field, name, known in (
@@ -152,22 +153,8 @@ def interconnect_question(
     )
 
 
-def _is_number(value: Any) -> bool:
-    good = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-    return good and bool(np.isfinite(value))
-
-
 def _nodes(nodes: str | int | Sequence[int]) -> tuple[int, ...]:
-    asked: Any = nodes.split(",") if isinstance(nodes, str) else np.atleast_1d(nodes)
-    found = set()
-    for text in asked:
-        try:
-            count = int(str(text).strip())
-        except ValueError:
-            raise InputError("nodes", nodes, "give whole numbers, such as 2,4,8") from None
-        if not 2 <= count <= MOST_NODES:
-            raise InputError("nodes", count, f"give numbers from 2 to {MOST_NODES:,}")
-        found.add(count)
+    found = whole_numbers("nodes", nodes, 2, MOST_NODES, "2,4,8")
     if not found:
         raise InputError("nodes", nodes, "give at least one number of nodes")
-    return tuple(sorted(found))
+    return tuple(sorted(set(found)))

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from gpuspec.calibration import memory_terms
 from gpuspec.calibration.training import framework as _framework
 from gpuspec.catalog import Gpu, gpu, gpu_ids, servers
+from gpuspec.checks import is_number, whole_numbers
 from gpuspec.errors import InputError, UnknownNameError
 from gpuspec.fabrics import NETWORKS, fabric, reference_node_gb_s
 from gpuspec.inference.kernels import kernels
@@ -215,28 +215,18 @@ def training_question(
 
 
 def _need(field: str, value: Any, least: float, open_end: bool = False) -> None:
-    good = isinstance(value, int | float) and not isinstance(value, bool)
-    good = good and np.isfinite(value) and (value > least if open_end else value >= least)
-    if not good:
+    if not is_number(value) or not (value > least if open_end else value >= least):
         words = f"above {least:g}" if open_end else f"of at least {least:g}"
         raise InputError(field, value, f"give a number {words}")
 
 
 def _counts(counts: str | int | Sequence[int]) -> tuple[int, ...]:
     """Read numbers of GPUs; a job fills whole nodes beyond one."""
-    asked: Any = counts.split(",") if isinstance(counts, str) else np.atleast_1d(counts)
-    found = []
-    for text in asked:
-        try:
-            count = int(str(text).strip())
-        except ValueError:
-            raise InputError("counts", counts, "give whole numbers, such as 8,16,64") from None
-        if not 1 <= count <= MOST_GPUS:
-            raise InputError("counts", count, f"give numbers from 1 to {MOST_GPUS:,}")
+    found = whole_numbers("counts", counts, 1, MOST_GPUS, "8,16,64")
+    for count in found:
         if count > NODE_GPUS and count % NODE_GPUS:
             valid = f"beyond one node give multiples of its {NODE_GPUS} GPUs"
             raise InputError("counts", count, valid)
-        found.append(count)
     if not found:
         raise InputError("counts", counts, "give at least one number of GPUs")
     return tuple(sorted(set(found)))

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from gpuspec.calibration.hpc import hpc_terms
 from gpuspec.catalog import Gpu, gpu, gpu_ids
+from gpuspec.checks import is_number, whole_numbers
 from gpuspec.errors import InputError, UnknownNameError
 from gpuspec.fabrics import NETWORKS, reference_node_gb_s
 from gpuspec.hpc import (
@@ -162,12 +162,12 @@ def simulation_question(
     for field, value in numbers.items():
         _check_number(field, value, *LIMITS[field])
     _check_number("size", size, *SIZE)
-    if not _is_number(cpu_share) or cpu_share > MOST_CPU:
+    if not is_number(cpu_share) or cpu_share > MOST_CPU:
         valid = f"give a share from 0 to {MOST_CPU} (below 0: the class's own)"
         raise InputError("cpu_share", cpu_share, valid)
     if network_kind not in NETWORKS:
         raise UnknownNameError("network_kind", network_kind, NETWORKS)
-    if not _is_number(node_network_gb_s) or node_network_gb_s == 0:
+    if not is_number(node_network_gb_s) or node_network_gb_s == 0:
         valid = "give GB/s of a node in one direction (below 0: the reference design)"
         raise InputError("node_network_gb_s", node_network_gb_s, valid)
     if isinstance(gpus_per_node, bool) or gpus_per_node not in (1, 2, 4, 8):
@@ -259,25 +259,11 @@ def host_share(asked: Workload, terms: HpcTerms, own: bool = False, longer: floa
     return odds / (1 + odds)
 
 
-def _is_number(value: Any) -> bool:
-    good = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-    return good and bool(np.isfinite(value))
-
-
 def _check_number(field: str, value: Any, least: float, most: float) -> None:
-    if not _is_number(value) or not least <= value <= most:
+    if not is_number(value) or not least <= value <= most:
         raise InputError(field, value, f"give a number from {least:g} to {most:g}")
 
 
 def _nodes(nodes: str | int | Sequence[int]) -> tuple[int, ...]:
-    asked: Any = nodes.split(",") if isinstance(nodes, str) else np.atleast_1d(nodes)
-    found = {1}
-    for text in asked:
-        try:
-            count = int(str(text).strip())
-        except ValueError:
-            raise InputError("nodes", nodes, "give whole numbers, such as 1,2,4,8") from None
-        if not 1 <= count <= MOST_NODES:
-            raise InputError("nodes", count, f"give numbers from 1 to {MOST_NODES:,}")
-        found.add(count)
-    return tuple(sorted(found))
+    found = whole_numbers("nodes", nodes, 1, MOST_NODES, "1,2,4,8")
+    return tuple(sorted({1, *found}))
