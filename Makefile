@@ -35,7 +35,7 @@ lab: setup ## open the notebooks in JupyterLab
 
 calibrate: setup ## fit the constants again and write data/calibration/
 	$(BIN)/python -m pip install -q "aiconfigurator-core>=0.12" "pyarrow>=18"
-	$(BIN)/python -m gpuspec.calibration
+	$(BIN)/python -m gpuspec.evidence.fits
 	$(BIN)/python tools/write_errors.py
 
 notebooks: setup ## execute the notebooks and store their outputs

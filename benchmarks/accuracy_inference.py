@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from gpuspec.calibration import held_out_values
-from gpuspec.measurements.inference import (
+from gpuspec.evidence.fits import held_out_values
+from gpuspec.evidence.measurements.inference import (
     inference_measurements,
     layout,
     predicted_inference,
@@ -48,8 +48,9 @@ def cases():
 
 def asked(rows):
     """Return the cases as the peers read them."""
-    from gpuspec.calibration import memory_terms
-    from gpuspec.inference import Deployment, engine, max_concurrency
+    from gpuspec.constants import engine
+    from gpuspec.evidence.fits import memory_terms
+    from gpuspec.formulas.serving import Deployment, max_concurrency
 
     found, memory = [], memory_terms()
     for row in rows.to_dict("records"):

@@ -31,15 +31,15 @@ import numpy as np
 from accuracy_inference import PEERS, ROOT, peer
 from tabulate import tabulate
 
-from gpuspec.calibration.training import framework, held_out_steps, prepared_rows
 from gpuspec.catalog import gpu
-from gpuspec.measurements.training import (
+from gpuspec.catalog.models import model
+from gpuspec.evidence.fits.training import framework, held_out_steps, prepared_rows
+from gpuspec.evidence.measurements.training import (
     measured_step_seconds,
     predicted_step_seconds,
     step_tokens,
 )
-from gpuspec.models import model
-from gpuspec.training import model_flops_per_token
+from gpuspec.formulas.training import model_flops_per_token
 
 GPUS = ("a100-sxm-80", "h100-sxm-80")
 A_SOURCE = 10

@@ -9,17 +9,17 @@ import time
 
 import numpy as np
 
-from gpuspec import fleet
-from gpuspec.fleet.programme import Programme
-from gpuspec.fleet.solve import bound_usd, relaxed
+from gpuspec.decision import upgrade
+from gpuspec.decision.upgrade.programme import Programme
+from gpuspec.decision.upgrade.solve import bound_usd, relaxed
 
 NODES = (2, 8, 32)
 QUARTERS = (4, 8, 12)
 
 
-def grown(nodes: int, quarters: int) -> fleet.UpgradeQuestion:
+def grown(nodes: int, quarters: int) -> upgrade.UpgradeQuestion:
     """Return the shipped scenario with as many times its load as its nodes."""
-    from gpuspec.scenario import scenario
+    from gpuspec.decision.scenario import scenario
 
     base = scenario("a100-owner")
     times = nodes / 2
@@ -28,7 +28,7 @@ def grown(nodes: int, quarters: int) -> fleet.UpgradeQuestion:
         for i, w in enumerate(base.workloads)
         if w.kind == "inference"
     }
-    return fleet.upgrade_question(
+    return upgrade.upgrade_question(
         scenario("a100-owner", changes), nodes, quarters, capital_usd=0.0, monthly_usd=0.0
     )
 
@@ -38,25 +38,25 @@ def main() -> None:
     for nodes in NODES:
         for quarters in QUARTERS:
             problem = grown(nodes, quarters).problem
-            programme = Programme(problem, fleet.OPTIMUM, False)
+            programme = Programme(problem, upgrade.OPTIMUM, False)
             start = time.perf_counter()
-            plan = fleet.solve(problem, certify=True)
+            plan = upgrade.solve(problem, certify=True)
             seconds = time.perf_counter() - start
             size = f"{programme.columns.size:>8,} {len(programme.rows.lower):>6,}"
             print(f"{nodes:>5} {quarters:>8} {size} {seconds:>8.2f} {plan.gap:>6.1%}")
-    problem = fleet.upgrade_question("a100-owner").problem
+    problem = upgrade.upgrade_question("a100-owner").problem
     for name, call in (("two steps", two_steps), ("whole", whole)):
         start = time.perf_counter()
         cost = call(problem)
         print(f"a100-owner, {name}: {cost:,.0f} USD in {time.perf_counter() - start:.2f} s")
 
 
-def two_steps(problem: fleet.FleetProblem) -> float:
-    return fleet.solve(problem).cost_usd
+def two_steps(problem: upgrade.FleetProblem) -> float:
+    return upgrade.solve(problem).cost_usd
 
 
-def whole(problem: fleet.FleetProblem) -> float:
-    programme = Programme(problem, fleet.OPTIMUM, False)
+def whole(problem: upgrade.FleetProblem) -> float:
+    programme = Programme(problem, upgrade.OPTIMUM, False)
     found = relaxed(programme, 60.0, 0.02, "all")
     print(f"  bound of the whole programme: {bound_usd(programme, found):,.0f} USD")
     return float(np.concatenate(programme.columns.cost) @ found.x) + programme.constant

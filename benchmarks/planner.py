@@ -6,13 +6,13 @@ python benchmarks/planner.py   (timings depend on the machine: read them side by
 import resource
 import time
 
-from gpuspec import planner
-from gpuspec.planner.draws import Draws
-from gpuspec.planner.market import market
-from gpuspec.planner.options import pareto, priced_options
-from gpuspec.planner.ranking import candidates
-from gpuspec.planner.technical import technical
-from gpuspec.scenario import scenario
+from gpuspec.decision import plan
+from gpuspec.decision.plan.draws import Draws
+from gpuspec.decision.plan.market import market
+from gpuspec.decision.plan.options import pareto, priced_options
+from gpuspec.decision.plan.ranking import candidates
+from gpuspec.decision.plan.technical import technical
+from gpuspec.decision.scenario import scenario
 
 LOADS = 5200
 """Loads of a replica: with every published price, the options of one service are a million."""
@@ -53,11 +53,11 @@ def million():
 def scenarios():
     for name in ("article-b", "article-a", "article-c", "a100-owner", "small-team"):
         start = time.perf_counter()
-        decision = planner.decide(scenario(name))
+        decision = plan.decide(scenario(name))
         rows = sum(len(o.table) for o in decision.options)
         plans = len(decision.policies)
         decided = time.perf_counter() - start
-        planner.break_evens(decision, planner.tornado(decision))
+        plan.break_evens(decision, plan.tornado(decision))
         total = time.perf_counter() - start
         told = f"{name}: {rows:,} options, {plans} plans in {decided:.2f} s"
         print(f"{told}; with what flips it {total:.2f} s")

@@ -11,8 +11,8 @@ import time
 
 import pandas as pd
 
-from gpuspec import deploy
-from gpuspec.widgets import inference_panel
+from gpuspec.topics import serving
+from gpuspec.topics.serving.panel import inference_panel
 
 OPTIONS = 1_000_000
 
@@ -45,11 +45,11 @@ def main():
     print(f"one estimate, cold start of the command line: {cold:.2f} s")
     options = million()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    seconds = timed(lambda: deploy.evaluate_options("Llama-3.1-70B", options))
+    seconds = timed(lambda: serving.evaluate_options("Llama-3.1-70B", options))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(f"{len(options):,} options in one call: {seconds:.2f} s, {peak / 2**20:.2f} GiB peak")
     print(f"  of which the table itself: {before / 2**20:.2f} GiB")
-    panel = inference_panel(deploy.inference_question("Llama-3.1-70B", "A100,H100,H200"))
+    panel = inference_panel(serving.inference_question("Llama-3.1-70B", "A100,H100,H200"))
     slider = panel.controls["concurrency"]
     moves = [timed(lambda value=v: setattr(slider, "value", value)) for v in (32, 128, 16, 256, 8)]
     print(f"a slider move, answer and picture: {sorted(moves)[2] * 1e3:.0f} ms")

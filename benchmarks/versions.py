@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from gpuspec.measurements.inference import inference_measurements, prepared
+from gpuspec.evidence.measurements.inference import inference_measurements, prepared
 
 CASE = ["gpu", "model", "weight_precision", "tp", "isl", "osl"]
 PAGES = tuple(f"trtllm-0.{n}" for n in (10, 11, 12, 13, 15, 17, 19, 20, 21))

@@ -1,5 +1,6 @@
 """gpuspec: decide between GPUs with numbers that show their source and their error."""
 
+from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.catalog import (
     gpu,
     gpu_ids,
@@ -11,9 +12,8 @@ from gpuspec.catalog import (
     server,
     servers,
 )
-from gpuspec.errors import InputError, UnknownNameError
-from gpuspec.models import Model, model, model_from_config, models
-from gpuspec.precision import precision, training_recipe
+from gpuspec.catalog.models import Model, model, model_from_config, models
+from gpuspec.catalog.precision import precision, training_recipe
 
 __version__ = "0.1.0"
 

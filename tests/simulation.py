@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.interpolate import RegularGridInterpolator
 
-from gpuspec.inference import Deployment, max_concurrency
+from gpuspec.formulas.serving import Deployment, max_concurrency
 
 
 @dataclass

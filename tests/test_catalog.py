@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from gpuspec import catalog
+from gpuspec.base.errors import InputError, UnknownNameError
+from gpuspec.base.units import GB, GIB, MIB
 from gpuspec.catalog import Gpu, Link, MigProfile, Server
 from gpuspec.catalog.records import PRECISIONS, Record, record_from
-from gpuspec.errors import InputError, UnknownNameError
-from gpuspec.units import GB, GIB, MIB
 
 GPUS = catalog.gpus()
 NEW_GPU = {

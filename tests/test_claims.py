@@ -6,25 +6,35 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpuspec import claims as audit
-from gpuspec import jobs, story
+from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.catalog import load_table
-from gpuspec.claims import FALSE, MISLEADING, TRUE, WHEN, WORDS, Check, condition, joined, judged
-from gpuspec.claims.published import published_serving, published_training
-from gpuspec.claims.speeds import VENDOR_MODEL, latency_grid, serving_grid, training_grid
-from gpuspec.claims.verdict import NEARLY_ALL, condition_words
-from gpuspec.errors import InputError, UnknownNameError
-from gpuspec.plots import holding_map, said_and_found
+from gpuspec.topics import claims, training
+from gpuspec.topics.claims import (
+    FALSE,
+    MISLEADING,
+    TRUE,
+    WHEN,
+    WORDS,
+    Check,
+    condition,
+    joined,
+    judged,
+    words,
+)
+from gpuspec.topics.claims.pictures import holding_map, said_and_found
+from gpuspec.topics.claims.published import published_serving, published_training
+from gpuspec.topics.claims.speeds import VENDOR_MODEL, latency_grid, serving_grid, training_grid
+from gpuspec.topics.claims.verdict import NEARLY_ALL, condition_words
 
 
 @pytest.fixture(scope="module")
 def question():
-    return audit.claims_question()
+    return claims.claims_question()
 
 
 @pytest.fixture(scope="module")
 def found(question):
-    return {f.claim.id: f for f in audit.audit(question)}
+    return {f.claim.id: f for f in claims.audit(question)}
 
 
 def grid(values, spread=1.0, **settings):
@@ -67,12 +77,12 @@ def test_printed_speedups_divide_to_their_ratio():
 
 
 def test_ids_come_in_order_and_a_wrong_one_is_named():
-    assert audit.claim_ids("c12, C01") == ["C01", "C12"]
-    assert len(audit.claim_ids("")) == 28
+    assert claims.claim_ids("c12, C01") == ["C01", "C12"]
+    assert len(claims.claim_ids("")) == 28
     with pytest.raises(UnknownNameError, match="C99"):
-        audit.claim_ids("C99")
+        claims.claim_ids("C99")
     with pytest.raises(UnknownNameError, match="language"):
-        audit.check_claims_language("fr")
+        claims.check_claims_language("fr")
 
 
 # --- the rule -----------------------------------------------------------------------------------
@@ -268,13 +278,13 @@ def test_h200_leads_but_not_its_successor(found):
 
 def test_the_small_tables_of_other_notebooks_agree(question, found):
     sides = (("H100", "bf16"), ("A100", "bf16"))
-    table = jobs.size_table(*sides, question.trained[:1], question.train_gpus[:1])
+    table = training.size_table(*sides, question.trained[:1], question.train_gpus[:1])
     ours = training_grid(question, ((("h100-sxm-80", "bf16"), ("a100-sxm-80", "bf16")),))
     assert ours["value"].iloc[0] == pytest.approx(table["ratio"].iloc[0])
-    small = audit.usual_verdicts("C02, C09, C14")
+    small = claims.usual_verdicts("C02, C09, C14")
     assert list(small.index) == ["C02", "C09", "C14"]
     assert small.loc["C09", "We estimate"].endswith("for the same money")
-    assert small.loc["C14", "Verdict"] == audit.verdict_text(found["C14"].verdict)
+    assert small.loc["C14", "Verdict"] == claims.verdict_text(found["C14"].verdict)
     assert "times" in small.loc["C02", "We estimate"]
 
 
@@ -307,33 +317,33 @@ def test_published_pairs_differ_in_the_gpu_alone(question):
 
 
 def test_maps_ring_what_holds(found):
-    for name in audit.AXES:
-        shown = audit.claim_map(found[name])
+    for name in claims.AXES:
+        shown = claims.claim_map(found[name])
         values = shown.cells.to_numpy(float)
         inside = (values >= shown.check.least) & (values <= shown.check.most)
         assert (shown.holds.to_numpy() == inside).all()
-        title = story.map_finding(found[name], shown)
+        title = words.map_finding(found[name], shown)
         assert name in title
         assert holding_map(shown, title).axes[0].texts
 
 
 def test_a_map_takes_the_nearest_setting_and_says_which(found):
-    shown = audit.claim_map(found["C12"], {"gpus": 3, "weights": "BF16"})
+    shown = claims.claim_map(found["C12"], {"gpus": 3, "weights": "BF16"})
     assert shown.fixed["gpus"] in (2, 4)
-    assert f"{shown.fixed['gpus']} GPU" in story.map_caption(shown)
+    assert f"{shown.fixed['gpus']} GPU" in words.map_caption(shown)
     with pytest.raises(UnknownNameError, match="C07"):
-        audit.claim_map(found["C07"])
+        claims.claim_map(found["C07"])
 
 
 def test_numbers_of_the_guide_stand_beside_estimates(found):
-    rows = story.said_rows(list(found.values()))
+    rows = words.said_rows(list(found.values()))
     assert (rows["least"] <= rows["most"]).all()
-    assert said_and_found(rows, story.numbers_finding(rows)).axes
-    assert "C01" in story.numbers_finding(rows)
+    assert said_and_found(rows, words.numbers_finding(rows)).axes
+    assert "C01" in words.numbers_finding(rows)
 
 
 def test_errors_behind_the_verdicts_are_those_of_the_asked_pairs(question):
-    errors = audit.errors_table(question)
+    errors = claims.errors_table(question)
     assert "serving, h100-sxm-80 / a100-sxm-80" in errors.index
     assert "training, FP8 over BF16" in errors.index
     assert not errors.index.str.contains("l40s").any()
@@ -341,7 +351,7 @@ def test_errors_behind_the_verdicts_are_those_of_the_asked_pairs(question):
 
 
 def test_tables_speak_chinese(found):
-    table = audit.verdicts_table(list(found.values()), "zh")
+    table = claims.verdicts_table(list(found.values()), "zh")
     assert table["statement"].str.contains("训练").any()
     assert set(table["verdict"].str.extract(r"^([一-鿿]+)")[0]) <= {
         "属实",
@@ -353,10 +363,10 @@ def test_tables_speak_chinese(found):
 
 def test_export_variants_stand_in_for_the_three():
     prices = {"h100_prices": "2", "h200_prices": "0.8"}
-    q = audit.claims_question(
+    q = claims.claims_question(
         "A800", "H800", "H20", trained="Llama-3.1-8B", train_gpus="8", **prices
     )
-    seen = {f.claim.id: f for f in audit.audit(q, ["C13", "C26"])}
+    seen = {f.claim.id: f for f in claims.audit(q, ["C13", "C26"])}
     assert seen["C13"].verdict.word in (FALSE, MISLEADING)  # FP64 is cut
     rates = seen["C26"].checks[0].grid.set_index("format")["value"]
     assert rates["bf16"] < 0.2  # H20 does not compute as H800 does
@@ -375,21 +385,21 @@ def test_export_variants_stand_in_for_the_three():
 )
 def test_wrong_settings_are_named(field, value, said):
     with pytest.raises(InputError, match=said):
-        audit.claims_question(**{field: value})
+        claims.claims_question(**{field: value})
 
 
 def test_prices_come_from_rents_of_one_kind():
-    q = audit.claims_question()
+    q = claims.claims_question()
     assert q.h100_prices[1] == pytest.approx(2.15)  # of 1.65 to 2.62
     assert q.h200_prices[-1] == pytest.approx(1.19)
     with pytest.raises(InputError, match="give ratios"):
-        audit.claims_question(h200="H20")
+        claims.claims_question(h200="H20")
 
 
 def test_a_gpu_without_mig_leaves_that_claim_out():
-    q = audit.claims_question("L40S", h100_prices="4")
+    q = claims.claims_question("L40S", h100_prices="4")
     with pytest.raises(InputError, match="leave this claim out"):
-        audit.audit(q, ["C05"])
+        claims.audit(q, ["C05"])
 
 
 def test_the_language_of_a_report_reaches_the_notebook(monkeypatch, tmp_path):
@@ -409,7 +419,7 @@ def test_the_language_of_a_report_reaches_the_notebook(monkeypatch, tmp_path):
 
 
 def test_the_panel_follows_its_controls(question):
-    from gpuspec.widgets import claims_panel
+    from gpuspec.topics.claims.panel import claims_panel
 
     panel = claims_panel(question)
     before = panel.picture.value

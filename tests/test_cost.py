@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpuspec import cost, money
+from gpuspec.base.errors import InputError
 from gpuspec.catalog import gpu
-from gpuspec.deploy import inference_question
-from gpuspec.errors import InputError
-from gpuspec.jobs import training_question
+from gpuspec.formulas import cost
+from gpuspec.topics import cost as money
+from gpuspec.topics.serving import inference_question
+from gpuspec.topics.training import training_question
 
 # Central inputs of November 2026: 19 % network, five years to 12 %, 9 % interest, 5 % upkeep.
 CENTRAL = {

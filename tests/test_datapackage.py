@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from frictionless import Report, system, validate
 
-from gpuspec.paths import DATA
+from gpuspec.base.paths import DATA
 
 PACKAGE = json.loads((DATA / "datapackage.json").read_text("utf-8"))
 RESOURCES = {resource["name"]: resource for resource in PACKAGE["resources"]}

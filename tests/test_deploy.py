@@ -4,21 +4,23 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gpuspec import InputError, deploy, story
-from gpuspec.deploy.layouts import impossible, shortfall
-from gpuspec.widgets import inference_panel
+from gpuspec import InputError
+from gpuspec.topics import serving
+from gpuspec.topics.serving import words
+from gpuspec.topics.serving.layouts import impossible, shortfall
+from gpuspec.topics.serving.panel import inference_panel
 
 
 @pytest.fixture(scope="module")
 def question():
-    return deploy.inference_question(
+    return serving.inference_question(
         "Llama-3.1-70B", "A100,H100,H200", "bf16,fp8", isl=2048, osl=512, ttft_limit_s=5.0
     )
 
 
 @pytest.fixture(scope="module")
 def options(question):
-    return deploy.options_table(question)
+    return serving.options_table(question)
 
 
 def test_no_option_is_dropped_and_none_is_nan(options):
@@ -41,25 +43,25 @@ def test_the_fleet_holds_the_load_within_the_limits(question, options):
 
 
 def test_newer_gpus_need_no_more_of_them(options):
-    best = deploy.best_options(options).set_index("gpu")["gpus"]
+    best = serving.best_options(options).set_index("gpu")["gpus"]
     assert best["h200-sxm-141"] <= best["h100-sxm-80"] <= best["a100-sxm-80"]
 
 
 def test_the_sentence_names_every_gpu_and_the_a100s_missing_fp8(question, options):
-    best = deploy.best_options(options)
-    said = story.option_sentences(question, best)
+    best = serving.best_options(options)
+    said = words.option_sentences(question, best)
     assert all(g.id in said for g in question.gpus)
     eight = options[(options["gpu"] == "a100-sxm-80") & (options["weight"] == "fp8")]
     assert eight["note"].str.contains("no FP8 units").all()
 
 
 def test_a_model_too_large_says_by_how_much():
-    q = deploy.inference_question("Llama-3.1-405B", "A100", "bf16", max_gpus=8)
-    table = deploy.options_table(q)
+    q = serving.inference_question("Llama-3.1-405B", "A100", "bf16", max_gpus=8)
+    table = serving.options_table(q)
     assert not table["works"].any()
     assert table["reason"].str.contains("GiB a GPU too large").any()
-    assert "cannot" in story.option_finding(q, deploy.best_options(table)) or "none" in (
-        story.option_finding(q, deploy.best_options(table))
+    assert "cannot" in words.option_finding(q, serving.best_options(table)) or "none" in (
+        words.option_finding(q, serving.best_options(table))
     )
 
 
@@ -88,24 +90,24 @@ def test_impossible_splits_are_named(question):
 def test_bad_input_names_the_field_and_what_is_valid(field, wrong):
     name = {"engine_name": "engine"}.get(field, field)
     with pytest.raises(InputError, match=name):
-        deploy.inference_question("Llama-3.1-8B", "H100", **{field: wrong})
+        serving.inference_question("Llama-3.1-8B", "H100", **{field: wrong})
 
 
 def test_a_context_beyond_the_models_own_is_refused():
     with pytest.raises(InputError, match="ends at 4,096 tokens"):
-        deploy.inference_question("Llama-2-7B", "H100", isl=8000)
+        serving.inference_question("Llama-2-7B", "H100", isl=8000)
 
 
 def test_h100_runs_out_of_memory_before_h200():
-    q = deploy.inference_question("Llama-3.1-70B", "H100,H200", "bf16", osl=256)
-    table = deploy.context_table(q, 2)
+    q = serving.inference_question("Llama-3.1-70B", "H100,H200", "bf16", osl=256)
+    table = serving.context_table(q, 2)
     assert table["h100-sxm-80"].iloc[-1] == 0
     assert table["h200-sxm-141"].iloc[-1] > 0
-    assert "h100-sxm-80" in story.context_finding(table, 2)
+    assert "h100-sxm-80" in words.context_finding(table, 2)
 
 
 def test_the_frontier_trades_a_users_speed_for_yield(question, options):
-    frontier = deploy.frontier_table(question, deploy.best_options(options))
+    frontier = serving.frontier_table(question, serving.best_options(options))
     for _, group in frontier.groupby("gpu"):
         assert group["user_tokens_s"].is_monotonic_decreasing
 
@@ -133,21 +135,21 @@ def test_a_design_space_in_one_call_agrees_with_single_answers(question):
             "osl": 512,
         }
     )
-    found = deploy.evaluate_options("Llama-3.1-70B", space)
+    found = serving.evaluate_options("Llama-3.1-70B", space)
     assert not found.isna().any().any()
     assert list(found["reason"] == "") == [True, False, False, False]
     assert "too large" in found["reason"][1]
     assert "more requests" in found["reason"][2]
     assert "heads" in found["reason"][3]
-    asked = deploy.inference_question("Llama-3.1-70B", "H100", "fp8", concurrency=16)
-    one = deploy.estimate_table(asked, asked.replica(asked.gpus[0], asked.weights[0], 2))
+    asked = serving.inference_question("Llama-3.1-70B", "H100", "fp8", concurrency=16)
+    one = serving.estimate_table(asked, asked.replica(asked.gpus[0], asked.weights[0], 2))
     assert found["tpot_s"][0] == pytest.approx(one["tpot_s"][0])
     with pytest.raises(InputError, match="isl"):
-        deploy.evaluate_options("Llama-3.1-70B", space.assign(isl=0))
+        serving.evaluate_options("Llama-3.1-70B", space.assign(isl=0))
 
 
 def test_formats_that_do_not_fit_are_named(question):
-    table = deploy.precision_table(question, 1, ["bf16", "fp8"])
+    table = serving.precision_table(question, 1, ["bf16", "fp8"])
     short = table[(table["gpu"] == "h100-sxm-80") & (table["weights"] == "BF16")].iloc[0]
     assert short["output_tokens_s"] == 0
     assert "too large" in short["reason"]
@@ -159,13 +161,13 @@ def test_formats_that_do_not_fit_are_named(question):
 
 @pytest.fixture(scope="module")
 def arriving():
-    return deploy.inference_question(
+    return serving.inference_question(
         "Llama-3.1-70B", "H100,H200", "fp8", ttft_limit_s=2.0, request_rate=6.0, max_gpus=4
     )
 
 
 def test_a_fleet_for_a_rate_keeps_the_limits_for_95_percent(arriving):
-    table = deploy.options_table(arriving)
+    table = serving.options_table(arriving)
     good = table[table["works"]]
     assert len(good)
     assert (good["ttft_s"] <= arriving.ttft_limit_s).all()
@@ -179,25 +181,25 @@ def test_a_fleet_for_a_rate_keeps_the_limits_for_95_percent(arriving):
 def test_twice_the_rate_never_needs_fewer_gpus(arriving):
     twice = arriving.model_copy(update={"request_rate": 2 * arriving.request_rate})
     few, many = (
-        deploy.best_options(deploy.options_table(q)).set_index("gpu")["gpus"]
+        serving.best_options(serving.options_table(q)).set_index("gpu")["gpus"]
         for q in (arriving, twice)
     )
     assert (many >= few).all()
 
 
 def test_waits_grow_with_the_rate_and_the_sentence_says_how_far_is_calm(arriving):
-    best = deploy.best_options(deploy.options_table(arriving))
-    seen = deploy.arrivals_table(arriving, best)
+    best = serving.best_options(serving.options_table(arriving))
+    seen = serving.arrivals_table(arriving, best)
     assert np.isfinite(seen.select_dtypes(float)).all().all()
     for _, group in seen.groupby("gpu"):
         assert group["ttft_p95_s"].iloc[-1] > group["ttft_p95_s"].iloc[0]
         assert (group["ttft_p50_s"] <= group["ttft_p95_s"]).all()
-    assert "h200-sxm-141 up to" in story.arrivals_finding(seen)
-    assert "6 requests/s" in story.option_finding(arriving, best)
+    assert "h200-sxm-141 up to" in words.arrivals_finding(seen)
+    assert "6 requests/s" in words.option_finding(arriving, best)
 
 
 def test_speculation_and_a_rate_together_are_refused():
     with pytest.raises(InputError, match="draft_tokens"):
-        deploy.inference_question("Llama-3.1-8B", "H100", request_rate=1.0, draft_tokens=3)
+        serving.inference_question("Llama-3.1-8B", "H100", request_rate=1.0, draft_tokens=3)
     with pytest.raises(InputError, match="request_rate"):
-        deploy.inference_question("Llama-3.1-8B", "H100", request_rate=-1.0)
+        serving.inference_question("Llama-3.1-8B", "H100", request_rate=-1.0)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from gpuspec import InputError, story
-from gpuspec.calibration import (
+from gpuspec import InputError
+from gpuspec.evidence.fits import (
     FIT_KINDS,
     fit_memory_terms,
     interval,
@@ -12,7 +12,8 @@ from gpuspec.calibration import (
     memory_terms,
     summary,
 )
-from gpuspec.fit import (
+from gpuspec.evidence.measurements import memory_measurements, predicted_memory
+from gpuspec.topics.memory import (
     layouts,
     memory_question,
     sequences_by_context,
@@ -21,9 +22,9 @@ from gpuspec.fit import (
     training_table,
     utilization_table,
     weights_table,
+    words,
 )
-from gpuspec.measurements import memory_measurements, predicted_memory
-from gpuspec.widgets import serving_panel
+from gpuspec.topics.memory.panel import serving_panel
 
 PARTS = ["weights", "kv_cache", "activations", "runtime"]
 
@@ -117,10 +118,10 @@ def test_tables_for_readers(question):
 
 def test_sentences_follow_the_numbers(question):
     smallest = smallest_serving(serving_table(question))
-    assert "2 x h200-sxm-141" in story.serving_finding(question, smallest)
-    assert "320.0 KiB" in story.kv_sentence(question)
+    assert "2 x h200-sxm-141" in words.serving_finding(question, smallest)
+    assert "320.0 KiB" in words.kv_sentence(question)
     huge = memory_question("DeepSeek-V3", "A100 40GB", concurrency=4000, isl=100_000)
-    assert "do not hold it" in story.serving_finding(huge, smallest_serving(serving_table(huge)))
+    assert "do not hold it" in words.serving_finding(huge, smallest_serving(serving_table(huge)))
 
 
 # --- measurements and calibration ----------------------------------------------------------------

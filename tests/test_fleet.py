@@ -9,11 +9,13 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpuspec import InputError, fleet, story
+from gpuspec import InputError
 from gpuspec.cli import main
-from gpuspec.fleet.derived import unmet_prices
-from gpuspec.scenario import scenario
-from gpuspec.widgets import upgrade_panel
+from gpuspec.decision import upgrade
+from gpuspec.decision.scenario import scenario
+from gpuspec.decision.upgrade import words
+from gpuspec.decision.upgrade.derived import unmet_prices
+from gpuspec.decision.upgrade.panel import upgrade_panel
 
 MIXED = Path(__file__).parent / "fixtures/fleet.yaml"
 
@@ -21,7 +23,7 @@ MIXED = Path(__file__).parent / "fixtures/fleet.yaml"
 def problem(quarters=4, owned=1.0, demand=(1, 1, 2, 2), capital=100.0, rent=1.0, **more):
     """Two kinds of node, one service; prices in plain numbers, nothing discounted."""
     k, t = 2, quarters
-    kinds = fleet.Kinds(
+    kinds = upgrade.Kinds(
         names=("old", "new"),
         owned=np.array([owned, 0.0]),
         capital=np.vstack([np.full(t, np.nan), np.full(t, capital)]),
@@ -35,7 +37,7 @@ def problem(quarters=4, owned=1.0, demand=(1, 1, 2, 2), capital=100.0, rent=1.0,
         committed=np.full((1, k, t), np.nan),
         introduce=more.pop("introduce", 0.0),
     )
-    work = fleet.Work(
+    work = upgrade.Work(
         names=("service",),
         demand=np.array([demand[:t]], float),
         is_job=np.array([False]),
@@ -51,13 +53,13 @@ def problem(quarters=4, owned=1.0, demand=(1, 1, 2, 2), capital=100.0, rent=1.0,
         move_usd=np.array([0.0, more.pop("move", 0.0)]),
     )
     settings = {"discount_year": 0.0, "lead_quarters": 0, "order_every": 1, **more}
-    return fleet.check(fleet.FleetProblem(kinds, work, **settings))
+    return upgrade.check(upgrade.FleetProblem(kinds, work, **settings))
 
 
 def test_renting_the_rest_by_the_hour_is_found():
     # One old node does 1 and costs 1 a quarter. From quarter 3 on 2 are asked: a new replica does
     # that alone, 8 GPUs at 1 a quarter, and the old node is sold: 2 x 1 + 2 x 8 = 18. Buying: 100.
-    plan = fleet.solve(problem())
+    plan = upgrade.solve(problem())
     assert plan.cost_usd == pytest.approx(18.0)
     assert plan.retired[0].tolist() == [0, 0, 1, 0]
     assert not plan.bought.any()
@@ -67,7 +69,7 @@ def test_buying_is_found_where_it_is_cheaper():
     # At a rent of 10 the two quarters would cost 160 by the hour. A new node does all: sell the
     # old one before it costs anything (resale 0), buy in quarter 1 or use the old one for two
     # quarters and buy in quarter 3: 2 x 1 + 100 + 2 x 1 = 104 either way.
-    plan = fleet.solve(problem(rent=10.0), gap=1e-6)
+    plan = upgrade.solve(problem(rent=10.0), gap=1e-6)
     assert plan.cost_usd == pytest.approx(104.0)
     assert plan.bought.sum() == 1
     assert plan.bound_usd <= plan.cost_usd + 1e-6
@@ -75,27 +77,27 @@ def test_buying_is_found_where_it_is_cheaper():
 
 def test_effort_of_moving_keeps_work_where_it_is():
     # With 30 of effort the new kind is not worth it: the old node and another by the hour.
-    cheap = fleet.solve(problem(rent=1.0, move=30.0))
+    cheap = upgrade.solve(problem(rent=1.0, move=30.0))
     assert cheap.cost_usd == pytest.approx(20.0)
     assert not cheap.units[1].any()
-    both = fleet.solve(problem(rent=10.0, move=3.0, introduce=4.0), gap=1e-6)
+    both = upgrade.solve(problem(rent=10.0, move=3.0, introduce=4.0), gap=1e-6)
     assert both.cost_usd == pytest.approx(104.0 + 3 + 4)
 
 
 def test_a_lead_time_delays_what_is_bought():
-    plan = fleet.solve(problem(rent=10.0, lead_quarters=2, demand=(1, 1, 2, 2)), gap=1e-6)
+    plan = upgrade.solve(problem(rent=10.0, lead_quarters=2, demand=(1, 1, 2, 2)), gap=1e-6)
     arrived = plan.owned[1] > 0
     assert not arrived[:2].any()
     assert arrived[2:].all()
 
 
 def test_limits_without_a_way_out_name_what_must_give():
-    limits = fleet.Limits(capital_usd=50.0, month_usd=1.0)
+    limits = upgrade.Limits(capital_usd=50.0, month_usd=1.0)
     tight = problem(rent=10.0, limits=limits)
-    plan = fleet.solve(tight)
+    plan = upgrade.solve(tight)
     assert not plan.complete
-    assert fleet.unmet_shares(tight, plan)["service"] == pytest.approx(2 / 6, abs=0.01)
-    gives = fleet.what_gives(tight).set_index("limit")["more"]
+    assert upgrade.unmet_shares(tight, plan)["service"] == pytest.approx(2 / 6, abs=0.01)
+    gives = upgrade.what_gives(tight).set_index("limit")["more"]
     assert gives["capital in all"] == pytest.approx(50.0, abs=0.5)  # one node for 100
     # By the hour 10 x 8 a quarter on the new kind alone: 80 / 3 a month, 1 is allowed.
     assert gives["rent and running costs of a month"] == pytest.approx(80 / 3 - 1, abs=0.5)
@@ -103,12 +105,12 @@ def test_limits_without_a_way_out_name_what_must_give():
 
 @pytest.fixture(scope="module")
 def question():
-    return fleet.upgrade_question("a100-owner", quarters=6)
+    return upgrade.upgrade_question("a100-owner", quarters=6)
 
 
 @pytest.fixture(scope="module")
 def plans(question):
-    return fleet.compare(question)
+    return upgrade.compare(question)
 
 
 def test_the_optimum_is_never_dearer_than_a_strategy(plans):
@@ -120,7 +122,7 @@ def test_the_optimum_is_never_dearer_than_a_strategy(plans):
     assert best.gap < 0.15
 
 
-@pytest.mark.parametrize("name", [s.name for s in fleet.STRATEGIES])
+@pytest.mark.parametrize("name", [s.name for s in upgrade.STRATEGIES])
 def test_a_plan_obeys_every_constraint(question, plans, name):
     obeys(question.problem, plans[name])
 
@@ -128,7 +130,7 @@ def test_a_plan_obeys_every_constraint(question, plans, name):
 def obeys(p, plan):
     """Check capacity, whole units, blocks of jobs and demand in every quarter."""
     work, kinds = p.work, p.kinds
-    used, held = fleet.pool_use(p, plan)
+    used, held = upgrade.pool_use(p, plan)
     assert (used <= held + 1e-6).all()
     assert (plan.units == np.round(plan.units)).all()
     assert (plan.owned >= 0).all()
@@ -147,19 +149,19 @@ def obeys(p, plan):
     hourly = (plan.units[~jobs, 1] * work.gpus[~jobs, None]).sum(0)
     assert (held.sum(0) + hourly <= limits.gpus + 1e-6).all()
     assert (plan.bought * np.nan_to_num(kinds.capital)).sum() <= limits.capital_usd + 1e-6
-    assert (fleet.month_usd(p, plan) <= limits.month_usd * (1 + 1e-6) + 1e-6).all()
+    assert (upgrade.month_usd(p, plan) <= limits.month_usd * (1 + 1e-6) + 1e-6).all()
     assert ((plan.owned * kinds.power_kw[:, None]).sum(0) <= limits.power_kw + 1e-6).all()
 
 
 def test_a_limit_of_gpus_is_kept_or_named(question):
-    tight = replace(question.problem, limits=fleet.Limits(gpus=24.0))
-    plan = fleet.solve(tight)
+    tight = replace(question.problem, limits=upgrade.Limits(gpus=24.0))
+    plan = upgrade.solve(tight)
     obeys(tight, plan)
-    none = replace(question.problem, limits=fleet.Limits(gpus=4.0, month_usd=1e5))
-    assert not fleet.solve(none).complete
-    gives = fleet.what_gives(none)
+    none = replace(question.problem, limits=upgrade.Limits(gpus=4.0, month_usd=1e5))
+    assert not upgrade.solve(none).complete
+    gives = upgrade.what_gives(none)
     assert gives.set_index("limit")["more"]["number of GPUs"] >= 1
-    assert "GPUs more than 4 GPUs" in story.gives_sentence(gives)
+    assert "GPUs more than 4 GPUs" in words.gives_sentence(gives)
 
 
 def test_strategies_do_what_they_say(question, plans):
@@ -190,12 +192,12 @@ def test_the_article_s_rule_moves_the_hungriest_whole(question, plans):
 
 
 def test_more_money_is_never_dearer(question, plans):
-    free = replace(question.problem, limits=fleet.Limits())
-    more = fleet.solve(free)
+    free = replace(question.problem, limits=upgrade.Limits())
+    more = upgrade.solve(free)
     # Both are within their gaps of the best.
     assert more.cost_usd <= plans["optimum"].cost_usd * 1.05
-    none = replace(question.problem, limits=fleet.Limits(capital_usd=0.0))
-    assert not fleet.solve(none).bought.any()
+    none = replace(question.problem, limits=upgrade.Limits(capital_usd=0.0))
+    assert not upgrade.solve(none).bought.any()
 
 
 @settings(max_examples=12, deadline=None)
@@ -207,15 +209,15 @@ def test_more_money_is_never_dearer(question, plans):
     st.sampled_from([np.inf, 40.0, 10.0]),
 )
 def test_any_small_fleet_gets_a_plan_that_obeys(demand, rent, capital, owned, month):
-    limits = fleet.Limits(month_usd=month, power_kw=30.0)
+    limits = upgrade.Limits(month_usd=month, power_kw=30.0)
     p = problem(
         demand=demand, rent=rent, capital=capital, owned=float(owned), limits=limits, move=1.0
     )
-    plans = [fleet.solve(p, s) for s in fleet.STRATEGIES]
+    plans = [upgrade.solve(p, s) for s in upgrade.STRATEGIES]
     for plan in plans:
         if (plan.owned * p.kinds.power_kw[:, None]).sum(0).max() <= 30.0:
-            obeys(replace(p, limits=fleet.Limits()), plan)
-    best = fleet.solve(p, gap=1e-6)
+            obeys(replace(p, limits=upgrade.Limits()), plan)
+    best = upgrade.solve(p, gap=1e-6)
     # Work left undone has a price, but never makes a plan the better one.
     same = [plan for plan in plans if plan.complete or not best.complete]
     assert all(best.bound_usd <= plan.total_usd + 1e-3 for plan in same)
@@ -223,7 +225,7 @@ def test_any_small_fleet_gets_a_plan_that_obeys(demand, rent, capital, owned, mo
 
 
 def test_central_draws_give_the_plan_s_own_cost(question, plans):
-    draws = fleet.draw(question, 4)
+    draws = upgrade.draw(question, 4)
     ones = {mode: np.ones((1, 3)) for mode in draws.rent}
     middle = replace(
         draws,
@@ -233,24 +235,24 @@ def test_central_draws_give_the_plan_s_own_cost(question, plans):
         speed=np.ones((1, 3)),
     )
     for plan in plans.values():
-        cost = fleet.drawn_costs(question.problem, plan, middle)[0]
+        cost = upgrade.drawn_costs(question.problem, plan, middle)[0]
         assert cost == pytest.approx(plan.cost_usd, rel=1e-9)
     slower = replace(middle, capacity=np.full((1, 3), 0.8))
-    slow = fleet.drawn_costs(question.problem, plans["optimum"], slower)[0]
+    slow = upgrade.drawn_costs(question.problem, plans["optimum"], slower)[0]
     assert slow >= plans["optimum"].cost_usd
 
 
 def test_sureness_is_a_share_and_intervals_hold_the_middle(question, plans):
-    spans, sure = fleet.sureness(question, plans)
+    spans, sure = upgrade.sureness(question, plans)
     assert (spans["cost_usd_low"] < spans["cost_usd_high"]).all()
     assert 0 <= sure <= 1
-    again, same = fleet.sureness(question, plans)
+    again, same = upgrade.sureness(question, plans)
     assert again.equals(spans)
     assert same == sure
 
 
 def test_waiting_never_pays_more_than_being_free(question, plans):
-    table = fleet.wait_table(question, plans, ("down", "flat"))
+    table = upgrade.wait_table(question, plans, ("down", "flat"))
     wide = table.pivot(index="drift", columns="first_buy", values="cost_usd")
     assert (wide[4] >= wide[0] - 1e-6).all()
     late = table[(table["first_buy"] == 4) & (table["nodes"] > 0)]
@@ -259,24 +261,24 @@ def test_waiting_never_pays_more_than_being_free(question, plans):
 
 def test_sentences_and_tables_speak_of_the_plan(question, plans):
     best = plans["optimum"]
-    orders = fleet.orders_table(question.problem, best)
-    finding = story.upgrade_finding(question, plans)
+    orders = upgrade.orders_table(question.problem, best)
+    finding = words.upgrade_finding(question, plans)
     assert all(f"Q{r.quarter + 1}" in finding for r in orders.itertuples())
-    gpus = fleet.gpus_table(question.problem, best)
+    gpus = upgrade.gpus_table(question.problem, best)
     owned = gpus[(gpus["held"] == "owned") & (gpus["quarter"] == 0)]["gpus"].sum()
     assert owned == (best.owned[:, 0] * 8).sum()
-    runs = fleet.runs_table(question, best)
+    runs = upgrade.runs_table(question, best)
     share = runs.groupby(["workload", "quarter"])["share"].sum()
     assert (share >= 1 - 1e-6).all()
-    effort = fleet.effort_table(plans, [1.0])
+    effort = upgrade.effort_table(plans, [1.0])
     assert effort.loc[1.0, "optimum"] == pytest.approx(best.cost_usd)
 
 
 def test_work_that_no_plan_knows_is_named():
-    mixed = fleet.upgrade_question(MIXED, quarters=4)
+    mixed = upgrade.upgrade_question(MIXED, quarters=4)
     assert "slices" in mixed.left_out
-    assert "slices" in story.unplanned_sentence(mixed)
-    plan = fleet.solve(mixed.problem)
+    assert "slices" in words.unplanned_sentence(mixed)
+    plan = upgrade.solve(mixed.problem)
     obeys(mixed.problem, plan)
     pictures = list(mixed.problem.work.names).index("pictures")
     assert mixed.problem.work.demand[pictures, 0] == 0  # begins in the second quarter
@@ -290,7 +292,7 @@ def test_work_that_no_plan_knows_is_named():
 
 
 def test_the_quote_of_the_scenario_outranks_ours():
-    mixed = fleet.upgrade_question(MIXED, quarters=4)
+    mixed = upgrade.upgrade_question(MIXED, quarters=4)
     price = mixed.problem.kinds.on_demand[list(mixed.names).index("h200-sxm-141"), 0]
     assert price == pytest.approx(3.9 * 8760 / 4)
 
@@ -309,12 +311,12 @@ def test_the_quote_of_the_scenario_outranks_ours():
 )
 def test_wrong_input_names_the_field(changes, field):
     with pytest.raises(InputError) as caught:
-        fleet.upgrade_question(**{"given": "a100-owner", "quarters": 4, **changes})
+        upgrade.upgrade_question(**{"given": "a100-owner", "quarters": 4, **changes})
     assert caught.value.field == field
 
 
 def test_the_panel_answers_with_the_same_programme():
-    asked = fleet.upgrade_question("a100-owner", quarters=4)
+    asked = upgrade.upgrade_question("a100-owner", quarters=4)
     panel = upgrade_panel(asked)
     assert panel.answer[0].problem.kinds.owned[0] == 2
     before = panel.picture.value
@@ -336,7 +338,7 @@ def test_the_command_tells_the_plan(capsys):
 
 
 def test_a_gpu_without_a_price_is_left_out_of_the_programme():
-    asked = fleet.upgrade_question("article-b", quarters=4)
+    asked = upgrade.upgrade_question("article-b", quarters=4)
     assert "h200-nvl-141" in asked.scenario.allow.gpus
     assert "h200-nvl-141" not in asked.problem.kinds.names
 
@@ -361,7 +363,7 @@ def test_the_command_says_what_is_rented_by_the_hour_and_what_must_give(tmp_path
 @pytest.mark.parametrize("mode", ["spot", "own"])
 def test_work_undone_has_a_price_where_nothing_is_rented_by_the_hour(mode):
     changes = {"allow.modes": [mode], "owned": [], "budget": {}, "limits": {"gpus": 8}}
-    asked = fleet.upgrade_question(scenario("small-team", changes), quarters=4)
+    asked = upgrade.upgrade_question(scenario("small-team", changes), quarters=4)
     work = asked.problem.work
     allowed = np.array([work.allowed[work.workload == w].any() for w in range(len(work.names))])
     assert (unmet_prices(asked.problem)[allowed] > 0).all()

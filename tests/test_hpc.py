@@ -6,8 +6,13 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpuspec import simulation, story, validation
-from gpuspec.calibration.hpc import (
+from gpuspec.base.errors import InputError, UnknownNameError
+from gpuspec.catalog import gpu, load_table
+from gpuspec.catalog.workloads import chip, machine, work_at, workload, workloads
+from gpuspec.cli import main
+from gpuspec.constants.fabrics import fabric
+from gpuspec.evidence import validation
+from gpuspec.evidence.fits.hpc import (
     dynamic_terms,
     hpc_errors,
     hpc_interval,
@@ -15,11 +20,8 @@ from gpuspec.calibration.hpc import (
     hpc_terms,
     stored_hpc,
 )
-from gpuspec.catalog import gpu, load_table
-from gpuspec.cli import main
-from gpuspec.errors import InputError, UnknownNameError
-from gpuspec.fabrics import fabric
-from gpuspec.hpc import (
+from gpuspec.evidence.measurements.hpc import hpc_measurements
+from gpuspec.formulas.hpc import (
     ALGORITHMS,
     DynamicTerms,
     HpcTerms,
@@ -33,9 +35,9 @@ from gpuspec.hpc import (
     joined,
     surface_units,
 )
-from gpuspec.measurements.hpc import hpc_measurements
-from gpuspec.plots.validation import scatter
-from gpuspec.workloads import chip, machine, work_at, workload, workloads
+from gpuspec.topics import hpc
+from gpuspec.topics.hpc import words
+from gpuspec.topics.validation.pictures import scatter
 
 CLASSES = st.sampled_from(sorted(workloads().index))
 FACTORS = st.floats(1.0, 10.0)
@@ -123,7 +125,7 @@ def test_published_systems_of_a_thousand_gpus(name, device, published):
 
 
 def test_h200_helps_what_waits_for_memory_and_nothing_else():
-    table = simulation.class_table([gpu("H100"), gpu("H200")], ["hpl", "nbody", "hpcg", "stream"])
+    table = hpc.class_table([gpu("H100"), gpu("H200")], ["hpl", "nbody", "hpcg", "stream"])
     speed = table[table["gpu"] == "h200-sxm-141"].set_index("workload")["speed"]
     assert speed["hpl"] == pytest.approx(1.0, abs=0.02)
     assert speed["nbody"] == pytest.approx(1.0, abs=0.02)
@@ -179,7 +181,7 @@ def test_hardware_dpx_is_never_slower_than_the_same_cells_without(algorithm, cel
 
 
 def test_seven_times_depends_on_the_baseline():
-    table = simulation.seven_times_table(gpu("H100"), gpu("A100"))
+    table = hpc.seven_times_table(gpu("H100"), gpu("A100"))
     ratio = table.set_index("compared")["ratio"]
     # Luo et al. 2025, arXiv:2501.12084: packed DPX functions, up to 13 times over A100.
     assert ratio["the same 16-bit DPX functions on both"] == pytest.approx(13, rel=0.15)
@@ -188,13 +190,13 @@ def test_seven_times_depends_on_the_baseline():
 
 
 def test_the_claim_is_read_for_a_gpu_with_dpx_against_one_without():
-    programs = simulation.published_dynamic()
-    for names, words in (("A100,H100", "Seven lies between"), ("H100,H200", "not h100")):
-        pair = simulation.dpx_pair([gpu(name) for name in names.split(",")])
-        text = story.seven_times_sentences(simulation.seven_times_table(*pair), programs, *pair)
-        assert words in text
-    assert "CUDASW++ 2.9 times" in story.seven_times_sentences(
-        simulation.seven_times_table(THREE[1], THREE[0]), programs, THREE[1], THREE[0]
+    programs = hpc.published_dynamic()
+    for names, sentences in (("A100,H100", "Seven lies between"), ("H100,H200", "not h100")):
+        pair = hpc.dpx_pair([gpu(name) for name in names.split(",")])
+        text = words.seven_times_sentences(hpc.seven_times_table(*pair), programs, *pair)
+        assert sentences in text
+    assert "CUDASW++ 2.9 times" in words.seven_times_sentences(
+        hpc.seven_times_table(THREE[1], THREE[0]), programs, THREE[1], THREE[0]
     )
 
 
@@ -307,11 +309,11 @@ def test_the_command_line_tells_the_figures(tmp_path):
 
 @pytest.fixture(scope="module")
 def question():
-    return simulation.simulation_question("weather", nodes="2,8")
+    return hpc.simulation_question("weather", nodes="2,8")
 
 
 def test_parts_of_a_step_add_up(question):
-    table = simulation.speed_table(question)
+    table = hpc.speed_table(question)
     total = (table["gpu_s"] + table["host_s"]).to_numpy()
     assert table["seconds"].to_numpy() == pytest.approx(total)
     assert (table["speed_low"] <= table["speed"]).all()
@@ -321,23 +323,23 @@ def test_parts_of_a_step_add_up(question):
 
 
 def test_scaling_keeps_its_bounds(question):
-    table = simulation.scaling_table(question)
+    table = hpc.scaling_table(question)
     assert table["efficiency"].between(0, 1 + 1e-9).all()
     assert (table["efficiency_low"] <= table["efficiency"]).all()
     strong = table[(table["scaling"] == "strong") & (table["gpu"] == "a100-sxm-80")]
     one = strong.iloc[0]["seconds"]
-    host = simulation.speed_table(question)["host_s"].iloc[0]
+    host = hpc.speed_table(question)["host_s"].iloc[0]
     assert (one / strong["seconds"] <= one / host).all()  # Amdahl over nodes
 
 
 def test_cards_on_a_shared_path_gain_nothing_from_a_second_node():
-    asked = simulation.simulation_question("md", "L40S", nodes="2,4,16")
-    weak = simulation.scaling_table(asked).query("scaling == 'weak'")
+    asked = hpc.simulation_question("md", "L40S", nodes="2,4,16")
+    weak = hpc.scaling_table(asked).query("scaling == 'weak'")
     assert (weak["efficiency"] <= 1 + 1e-9).all()
 
 
 def test_transposes_scale_worse_than_surfaces(question):
-    table = simulation.class_scaling_table(question)
+    table = hpc.class_scaling_table(question)
     weak = table[(table["scaling"] == "weak") & (table["gpu"] == "h200-sxm-141")]
     efficiency = weak.set_index("workload")["efficiency"]
     assert efficiency["fft3d"] < 0.7 < 0.95 < efficiency["hpcg"]
@@ -353,10 +355,8 @@ def test_energy_of_a_published_system():
 
 def test_an_own_application_follows_its_counts():
     light, heavy = (
-        simulation.speed_table(
-            simulation.simulation_question(
-                "own", own_flop=intensity * 1e13, own_bytes=1e13, cpu_share=0.0
-            )
+        hpc.speed_table(
+            hpc.simulation_question("own", own_flop=intensity * 1e13, own_bytes=1e13, cpu_share=0.0)
         )
         for intensity in (0.1, 1000.0)
     )
@@ -369,7 +369,7 @@ def test_an_own_application_follows_its_counts():
 @given(st.floats(0, 1e12), FACTORS, st.sampled_from(["weather", "hpl", "own"]))
 def test_more_bytes_to_the_host_are_never_faster(moved, factor, name):
     few, many = (
-        simulation.speed_table(simulation.simulation_question(name, host_bytes=size))
+        hpc.speed_table(hpc.simulation_question(name, host_bytes=size))
         for size in (moved, moved * factor)
     )
     assert (many["seconds"] >= few["seconds"] * (1 - 1e-12)).all()
@@ -377,8 +377,8 @@ def test_more_bytes_to_the_host_are_never_faster(moved, factor, name):
 
 
 def test_transfers_are_timed_over_the_link_that_a_gpu_has():
-    asked = simulation.simulation_question("weather", "A100,H100,GH200", host_bytes=55.4e9)
-    table = simulation.speed_table(asked)
+    asked = hpc.simulation_question("weather", "A100,H100,GH200", host_bytes=55.4e9)
+    table = hpc.speed_table(asked)
     assert list(table["link"]) == ["PCIe 4", "PCIe 5", "NVLink-C2C"]
     # nvbandwidth on an H200: 55.4 GB/s to the device; Grace Hopper: 359 to 377 one way.
     assert table["transfer"].to_numpy() == pytest.approx([2.0, 1.0, 55.4 / 368], rel=0.02)
@@ -386,31 +386,31 @@ def test_transfers_are_timed_over_the_link_that_a_gpu_has():
     total = table["gpu_s"] + table["transfer_s"] + table["host_s"]
     assert table["seconds"].to_numpy() == pytest.approx(total.to_numpy())
     assert set(table["bound"]) == {"the link to the host"}
-    said = story.speed_sentences(asked, table)
+    said = words.speed_sentences(asked, table)
     assert "the link to the host decides" in said
     assert "55.4 GB" in said
 
 
 def test_transfers_hide_behind_the_work_and_shrink_with_it():
     def scaled(overlap):
-        return simulation.simulation_question(
+        return hpc.simulation_question(
             "weather", "H100", host_bytes=1e9, overlap=overlap, nodes="8", cpu_share=0.0
         )
 
-    hidden, exposed = (simulation.speed_table(scaled(o)).iloc[0] for o in (1.0, 0.0))
+    hidden, exposed = (hpc.speed_table(scaled(o)).iloc[0] for o in (1.0, 0.0))
     assert hidden["transfer_s"] == 0.0 < exposed["transfer_s"] == exposed["transfer"]
-    strong = simulation.scaling_table(scaled(0.0)).query("scaling == 'strong'")
+    strong = hpc.scaling_table(scaled(0.0)).query("scaling == 'strong'")
     assert (strong["exposed_s"] >= exposed["transfer"] / strong["nodes"] * (1 - 1e-9)).all()
-    assert "decides" not in story.speed_sentences(scaled(1.0), simulation.speed_table(scaled(1.0)))
+    assert "decides" not in words.speed_sentences(scaled(1.0), hpc.speed_table(scaled(1.0)))
 
 
 def test_no_fp64_no_speed():
-    question = simulation.simulation_question("hpl", "A100,H800,B300")
-    assert (simulation.speed_table(question)["speed"].to_numpy()[1:] < 0.2).all()
+    question = hpc.simulation_question("hpl", "A100,H800,B300")
+    assert (hpc.speed_table(question)["speed"].to_numpy()[1:] < 0.2).all()
 
 
 def test_energy_grows_with_time_and_overhead(question):
-    table = simulation.energy_table(question)
+    table = hpc.energy_table(question)
     assert table["energy"].iloc[0] == 1.0
     assert energy_joules(1.0, 2.0, 8, 700, 1.0, 0.0) < energy_joules(2.0, 2.0, 8, 700, 1.0, 0.0)
     assert energy_joules(1.0, 1.0, 1, 700, 1.0, 100.0, pue=1.5) == pytest.approx(1200.0)
@@ -426,13 +426,13 @@ def test_energy_of_a_superchip_is_too_high_by_as_much_as_said():
 
 def test_the_limit_of_a_module_is_told_as_such():
     for names, told in (("A100,GH200", True), ("A100,H200", False)):
-        asked = simulation.simulation_question("hpl", names)
-        text = story.energy_sentences(asked, simulation.energy_table(asked))
+        asked = hpc.simulation_question("hpl", names)
+        text = words.energy_sentences(asked, hpc.energy_table(asked))
         assert ("whole module" in text) == told
 
 
 def test_published_ratios_name_their_first_gpu():
-    found = simulation.published_ratios(THREE)
+    found = hpc.published_ratios(THREE)
     assert set(found["old"]) == {"a100-sxm-80"}
     assert {"hpl", "hpcg", "stream", "md"} <= set(found["workload"])
     assert found["ratio"].between(0.8, 4).all()
@@ -458,42 +458,42 @@ def test_published_ratios_name_their_first_gpu():
 def test_wrong_inputs_are_named(field, value):
     other = {"application": "own"} if field.startswith("own") else {}
     with pytest.raises(InputError) as said:
-        simulation.simulation_question(**{**other, field: value})
+        hpc.simulation_question(**{**other, field: value})
     assert said.value.field in (field, "gpu")
 
 
 def test_close_names_are_offered():
     with pytest.raises(UnknownNameError, match="did you mean hpcg"):
-        simulation.simulation_question("hpgc")
-    assert simulation.simulation_question("GROMACS").workload.id == "md"
+        hpc.simulation_question("hpgc")
+    assert hpc.simulation_question("GROMACS").workload.id == "md"
 
 
 def test_one_gpu_alone_is_told_as_such():
     one = [gpu("H100")]
-    table = simulation.class_table(one)
-    seen = simulation.published_ratios(one)
+    table = hpc.class_table(one)
+    seen = hpc.published_ratios(one)
     assert seen.empty
-    energy = simulation.energy_table(simulation.simulation_question("LAMMPS", "H100"))
+    energy = hpc.energy_table(hpc.simulation_question("LAMMPS", "H100"))
     for text in (
-        story.class_finding(table),
-        story.step_finding(table, seen),
-        story.step_sentences(table, seen),
-        story.claim_sentences(table),
-        story.energy_finding(energy),
+        words.class_finding(table),
+        words.step_finding(table, seen),
+        words.step_sentences(table, seen),
+        words.claim_sentences(table),
+        words.energy_finding(energy),
     ):
         assert "h100-sxm-80" in text
 
 
 def test_every_application_runs_on_every_gpu_that_the_model_knows():
     for name in workloads().index:
-        table = simulation.speed_table(simulation.simulation_question(name, "V100,L40S,H20,B200"))
+        table = hpc.speed_table(hpc.simulation_question(name, "V100,L40S,H20,B200"))
         assert np.isfinite(table["speed"]).all()
 
 
 def test_a_panel_follows_the_bytes_to_the_host():
-    from gpuspec.widgets import simulation_panel
+    from gpuspec.topics.hpc.panel import simulation_panel
 
-    asked = simulation.simulation_question("weather", "A100,H100", host_bytes=2e9)
+    asked = hpc.simulation_question("weather", "A100,H100", host_bytes=2e9)
     panel = simulation_panel(asked)
     assert panel.controls["host_gb"].value == 2.0
     before = panel.answer[1]["seconds"]

@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpuspec import InputError, gpu
-from gpuspec.calibration import inference_errors
-from gpuspec.calibration.images import fit_images
 from gpuspec.cli import main
-from gpuspec.deploy import images_table
-from gpuspec.inference.images import STACKS, image_model, image_seconds, image_terms
-from gpuspec.measurements.images import image_measurements, predicted_images
+from gpuspec.constants.images import STACKS, image_model, image_seconds, image_terms
+from gpuspec.evidence.fits import inference_errors
+from gpuspec.evidence.fits.images import fit_images
+from gpuspec.evidence.measurements.images import image_measurements, predicted_images
+from gpuspec.topics.serving import images_table
 
 
 def total(*args, **kwargs):

@@ -6,36 +6,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpuspec import gpu, model, precision
-from gpuspec.calibration import (
-    inference_errors,
-    inference_interval,
-    memory_terms,
-    ratio_interval,
-)
-from gpuspec.calibration.engines import engine_fit, fit_engines
-from gpuspec.inference import (
-    PARTS,
-    Deployment,
-    Layout,
-    engine,
-    finite_run,
-    max_concurrency,
-    maximum_load,
-    per_output_token,
-    static_batch,
-    steady_state,
-)
-from gpuspec.inference.kernels import kernels
-from gpuspec.inference.speculative import accepted_tokens, speculative
-from gpuspec.interconnect import CollectiveTerms, all_reduce_seconds
-from gpuspec.measurements.inference import (
+from gpuspec.constants import engine
+from gpuspec.constants.kernels import kernels
+from gpuspec.evidence.fits import inference_errors, inference_interval, memory_terms, ratio_interval
+from gpuspec.evidence.fits.engines import engine_fit, fit_engines
+from gpuspec.evidence.measurements.inference import (
     inference_measurements,
     predicted_inference,
     prepared,
     skip_reasons,
 )
-from gpuspec.measurements.pairs import matched_pairs
-from gpuspec.roofline import (
+from gpuspec.evidence.measurements.pairs import matched_pairs
+from gpuspec.formulas.networks import CollectiveTerms, all_reduce_seconds
+from gpuspec.formulas.roofline import (
     DecodeAttentionTerms,
     ExpertTerms,
     Hardware,
@@ -46,6 +29,18 @@ from gpuspec.roofline import (
     matmul_seconds,
     prefill_attention_seconds,
 )
+from gpuspec.formulas.serving import (
+    PARTS,
+    Deployment,
+    Layout,
+    finite_run,
+    max_concurrency,
+    maximum_load,
+    per_output_token,
+    static_batch,
+    steady_state,
+)
+from gpuspec.formulas.serving.speculative import accepted_tokens, speculative
 
 H100 = Hardware(peak_flops=989.4e12, bandwidth_bytes_s=3.35e12, sm_count=132)
 sizes = st.integers(1, 4096)

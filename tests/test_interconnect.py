@@ -5,17 +5,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpuspec import connect
-from gpuspec.calibration.collectives import collective_errors, collective_interval
+from gpuspec.base.errors import UnknownNameError
 from gpuspec.catalog import gpu
-from gpuspec.errors import UnknownNameError
-from gpuspec.fabrics import fabric
-from gpuspec.interconnect import (
+from gpuspec.constants.fabrics import fabric
+from gpuspec.evidence.fits.collectives import collective_errors, collective_interval
+from gpuspec.formulas.networks import (
     OPERATIONS,
     algorithm_bandwidth,
     bus_bandwidth,
     collective_seconds,
 )
+from gpuspec.topics import networks
 
 SIZES = st.integers(3, 34).map(lambda power: 2.0**power)
 COUNTS = st.sampled_from([2, 4, 8])
@@ -96,7 +96,7 @@ def test_wrong_names_get_close_matches():
     with pytest.raises(UnknownNameError, match="infiniband"):
         fabric(gpu("H100"), kind="infinibnd")
     with pytest.raises(UnknownNameError, match="all_gather"):
-        connect.interconnect_question("H100", "Llama-3.1-8B", "all_gathr")
+        networks.interconnect_question("H100", "Llama-3.1-8B", "all_gathr")
 
 
 def test_bandwidths_are_those_of_nccl_tests():
@@ -115,11 +115,11 @@ def test_held_out_errors_keep_what_the_documents_promise():
 
 @pytest.fixture(scope="module")
 def question():
-    return connect.interconnect_question("A100,H100,H200", "Llama-3.1-8B")
+    return networks.interconnect_question("A100,H100,H200", "Llama-3.1-8B")
 
 
 def test_ten_gigabit_ethernet_makes_two_nodes_slower_than_one(question):
-    table = connect.network_table(question, question.gpus[1])
+    table = networks.network_table(question, question.gpus[1])
     two = table[table["nodes"] == 2].set_index("network")["speed"]
     assert two.filter(like="10 GbE").iloc[0] < 1
     assert two.max() > 1.8
@@ -127,6 +127,6 @@ def test_ten_gigabit_ethernet_makes_two_nodes_slower_than_one(question):
 
 
 def test_pcie_waits_more_for_tensor_parallelism_than_nvlink(question):
-    table = connect.tensor_table(question, [question.network])
+    table = networks.tensor_table(question, [question.network])
     share = table[table["tp"] == 8].groupby(table["wiring"].str.startswith("PCIe"))["share"]
     assert share.min()[True] > share.max()[False]

@@ -7,25 +7,29 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpuspec import InputError, jobs, story
-from gpuspec.errors import UnknownNameError
-from gpuspec.jobs.layouts import impossible
-from gpuspec.widgets import training_panel
+from gpuspec import InputError
+from gpuspec.base.errors import UnknownNameError
+from gpuspec.topics import training
+from gpuspec.topics.training import words
+from gpuspec.topics.training.layouts import impossible
+from gpuspec.topics.training.panel import training_panel
 
 
 @pytest.fixture(scope="module")
 def question():
-    return jobs.training_question("Llama-3.1-70B", "A100,H100,H200", "64,256,1024", compute="fp8")
+    return training.training_question(
+        "Llama-3.1-70B", "A100,H100,H200", "64,256,1024", compute="fp8"
+    )
 
 
 @pytest.fixture(scope="module")
 def runs(question):
-    return jobs.runs_table(question)
+    return training.runs_table(question)
 
 
 @pytest.fixture(scope="module")
 def layouts(question):
-    return jobs.layout_table(question, question.gpus[1], 64)
+    return training.layout_table(question, question.gpus[1], 64)
 
 
 def test_every_layout_has_a_step_or_a_reason(layouts):
@@ -50,16 +54,20 @@ def test_a_working_layout_obeys_every_rule(question, layouts):
 
 def test_reasons_name_what_is_wrong(question):
     small = question.model_copy(update={"global_batch": 32})
-    said = " | ".join(jobs.rejections(jobs.layout_table(small, small.gpus[1], 64), 20)["reason"])
-    for words in ("crosses the 8 GPUs of a node", "GiB a GPU short", "bubble"):
-        assert words in said
+    said = " | ".join(
+        training.rejections(training.layout_table(small, small.gpus[1], 64), 20)["reason"]
+    )
+    for reason in ("crosses the 8 GPUs of a node", "GiB a GPU short", "bubble"):
+        assert reason in said
 
 
 def test_all_layouts_of_405b_on_1024_gpus_take_less_than_a_second():
-    q = jobs.training_question("Llama-3.1-405B", "H100", [1024], seq_len=8192, global_batch=2048)
-    jobs.layout_table(q, q.gpus[0], 1024)
+    q = training.training_question(
+        "Llama-3.1-405B", "H100", [1024], seq_len=8192, global_batch=2048
+    )
+    training.layout_table(q, q.gpus[0], 1024)
     start = time.perf_counter()
-    table = jobs.layout_table(q, q.gpus[0], 1024)
+    table = training.layout_table(q, q.gpus[0], 1024)
     assert time.perf_counter() - start < 5  # 0.1 s alone; the machine may be busy
     assert len(table) > 1000
     assert table["works"].sum() > 20
@@ -82,67 +90,67 @@ def test_a_run_adds_up(question, runs):
 
 
 def test_the_deadline_is_judged_at_both_ends(question, runs):
-    answer = jobs.deadline_table(question, runs).set_index("gpu")
+    answer = training.deadline_table(question, runs).set_index("gpu")
     for name, row in answer.iterrows():
         fewer = runs[(runs["gpu"] == name) & (runs["gpus"] < row["gpus"])]
         assert not (row["meets"] and fewer["meets"].any())
         assert ("misses" in row["verdict"]) == (row["days"] > question.deadline_days)
-    said = story.deadline_sentences(question, answer.reset_index())
+    said = words.deadline_sentences(question, answer.reset_index())
     assert all(g.id in said for g in question.gpus)
-    assert "80" in story.deadline_finding(question, answer.reset_index())
+    assert "80" in words.deadline_finding(question, answer.reset_index())
 
 
 def test_shares_of_a_step_are_whole(question, runs):
-    parts = jobs.parts_table(question, runs)
+    parts = training.parts_table(question, runs)
     assert parts.sum(axis=1).to_numpy() == pytest.approx(np.ones(len(parts)))
 
 
 def test_a_model_too_large_says_by_how_much():
-    q = jobs.training_question("Llama-3.1-405B", "A100", "8")
-    answer = jobs.deadline_table(q, jobs.runs_table(q))
+    q = training.training_question("Llama-3.1-405B", "A100", "8")
+    answer = training.deadline_table(q, training.runs_table(q))
     assert not answer["works"].any()
     assert "GiB a GPU short" in answer["verdict"].iloc[0]
-    assert "none of the numbers" in story.deadline_finding(q, answer)
+    assert "none of the numbers" in words.deadline_finding(q, answer)
 
 
 def test_ratios_by_size_are_those_that_were_published():
     # Median H100/A100 2.2 to 2.5 with the attention of 2023, H200/H100 1.10 (MLPerf 4.0).
     sizes = ("llama-3.1-8b", "llama-3.1-70b")
-    h100 = jobs.size_table(("H100", "bf16"), ("A100", "bf16"), sizes, (8, 64))
-    h200 = jobs.size_table(("H200", "bf16"), ("H100", "bf16"), sizes, (8, 64))
+    h100 = training.size_table(("H100", "bf16"), ("A100", "bf16"), sizes, (8, 64))
+    h200 = training.size_table(("H200", "bf16"), ("H100", "bf16"), sizes, (8, 64))
     assert h100["ratio"].between(2.2, 3.2).all()
     assert h200["ratio"].between(1.0, 1.25).all()
     assert (h100["ratio_low"] < h100["ratio"]).all()
 
 
 def test_an_a100_gains_nothing_from_fp8(question):
-    table = jobs.fp8_table(question, 64).set_index("gpu")
+    table = training.fp8_table(question, 64).set_index("gpu")
     assert table.loc["a100-sxm-80", "ratio"] == 1
     assert "no FP8 units" in table.loc["a100-sxm-80", "note"]
     assert 1.2 < table.loc["h100-sxm-80", "ratio"] < 1.7
 
 
 def test_slow_storage_wastes_time(question):
-    table = jobs.checkpoint_table(question, 1024)
+    table = training.checkpoint_table(question, 1024)
     assert table["goodput"].is_monotonic_increasing
     assert table["interval_minutes"].is_monotonic_decreasing
 
 
 def test_what_a_node_needs_is_written(question, runs):
-    said = jobs.node_table(question, runs[runs["works"]].iloc[0])["How much"]
+    said = training.node_table(question, runs[runs["works"]].iloc[0])["How much"]
     assert "GB" in said["Host memory of a node"]
     assert "kW" in said["Power of a node in training"]
 
 
 def test_slower_networks_scale_worse():
     asked = [
-        jobs.training_question(
+        training.training_question(
             "Llama-3.1-8B", "H100", "8,32", node_network_gb_s=rate, network_kind="tcp", seq_len=4096
         )
         for rate in (1.25, 12.5)
     ]
     kept = [
-        jobs.scaling_table(q, q.counts).query("kind == 'strong'")["efficiency"].iloc[-1]
+        training.scaling_table(q, q.counts).query("kind == 'strong'")["efficiency"].iloc[-1]
         for q in asked
     ]
     assert kept[0] < kept[1] < 1.1
@@ -165,7 +173,7 @@ def test_slower_networks_scale_worse():
 )
 def test_wrong_numbers_are_named(options, field):
     with pytest.raises(InputError, match=field):
-        jobs.training_question("Llama-3.1-8B", **options)
+        training.training_question("Llama-3.1-8B", **options)
 
 
 @pytest.mark.parametrize(
@@ -180,14 +188,14 @@ def test_wrong_numbers_are_named(options, field):
 )
 def test_mistyped_names_get_close_matches(options, close):
     with pytest.raises(UnknownNameError, match=close):
-        jobs.training_question("Llama-3.1-8B", **options)
+        training.training_question("Llama-3.1-8B", **options)
 
 
 @settings(max_examples=15)
 @given(st.sampled_from([8, 16, 24, 64]), st.sampled_from(["llama-3.2-1b", "qwen3-30b-a3b"]))
 def test_rules_reject_only_what_is_wrong(count, name):
-    q = jobs.training_question(name, "H100", [count], global_batch=96)
-    grid = jobs.layout_grid(q, count)
+    q = training.training_question(name, "H100", [count], global_batch=96)
+    grid = training.layout_grid(q, count)
     reason = impossible(q.network, q, grid)
     free = grid[reason == ""]
     assert ((free["dp"] * free["cp"]) % free["ep"] == 0).all()
@@ -195,7 +203,9 @@ def test_rules_reject_only_what_is_wrong(count, name):
 
 
 def test_the_panel_follows_its_sliders():
-    panel = training_panel(jobs.training_question("Llama-3.1-8B", "A100,H100", "8,64", tokens=1e11))
+    panel = training_panel(
+        training.training_question("Llama-3.1-8B", "A100,H100", "8,64", tokens=1e11)
+    )
     before = panel.picture.value
     panel.controls["tokens"].value = 1e12
     assert panel.picture.value != before

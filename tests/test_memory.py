@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpuspec import Model, gpu, model, precision, training_recipe
-from gpuspec.calibration import memory_terms
-from gpuspec.measurements import memory_measurements, predicted_memory
-from gpuspec.memory import (
+from gpuspec.base.units import GIB, KIB
+from gpuspec.evidence.fits import memory_terms
+from gpuspec.evidence.measurements import memory_measurements, predicted_memory
+from gpuspec.formulas.memory import (
     Adapter,
     MemoryTerms,
     adapter_params,
@@ -29,7 +30,6 @@ from gpuspec.memory import (
     training_state_bytes,
     weights_bytes,
 )
-from gpuspec.units import GIB, KIB
 
 BF16 = precision("bf16")
 FREE = MemoryTerms(context_bytes=0, communicator_bytes=0, training_activation_factor=1)

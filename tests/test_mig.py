@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpuspec.calibration.mig import least_of_share, published_slices, slice_errors
+from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.catalog import gpu, mig_profiles
-from gpuspec.errors import InputError, UnknownNameError
-from gpuspec.inference.kernels import kernels
-from gpuspec.measurements.mig import mig_measurements
-from gpuspec.mig import (
+from gpuspec.constants.kernels import kernels
+from gpuspec.evidence.fits.mig import least_of_share, published_slices, slice_errors
+from gpuspec.evidence.measurements.mig import mig_measurements
+from gpuspec.formulas.mig import (
     MEMORY_SLICES,
     Placement,
     counts,
@@ -27,20 +27,20 @@ from gpuspec.mig import (
     patterns,
     slice_gpu,
 )
-from gpuspec.mig.delivery import slice_seconds
-from gpuspec.simulation import class_seconds
-from gpuspec.tenants import (
+from gpuspec.formulas.mig.delivery import slice_seconds
+from gpuspec.topics.hpc import class_seconds
+from gpuspec.topics.mig import (
     WHOLE_GPU,
     delivery_table,
     faults,
     layouts_of,
     pack,
     slice_engine,
-    tables,
     tenant_options,
     tenants_question,
     useful_options,
 )
+from gpuspec.topics.mig import answer as tables
 
 PLACED = sorted(
     {g for g, starts in zip(mig_profiles().index.get_level_values("gpu_id"),
@@ -408,7 +408,7 @@ def test_the_command_prints_places_and_commands(tmp_path):
 
 
 def test_a_panel_follows_its_load():
-    from gpuspec.widgets import tenants_panel
+    from gpuspec.topics.mig.panel import tenants_panel
 
     rows = [{"name": "c", "model": "Llama-3.1-8B", "concurrency": 40, "copies": 2}]
     panel = tenants_panel(tenants_question(rows, "A100,H100"))

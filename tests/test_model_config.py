@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpuspec.errors import InputError
-from gpuspec.models import NO_WINDOW, model, model_from_config, models
-from gpuspec.models.families import FAMILIES
+from gpuspec.base.errors import InputError
+from gpuspec.catalog.models import NO_WINDOW, model, model_from_config, models
+from gpuspec.catalog.models.families import FAMILIES
 
 FIXTURES = Path(__file__).parent / "fixtures" / "configs"
 FILES = {path.stem: path for path in sorted(FIXTURES.glob("*.json"))}

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpuspec.errors import InputError, UnknownNameError
-from gpuspec.models import (
+from gpuspec.base.errors import InputError, UnknownNameError
+from gpuspec.catalog.models import (
     NO_WINDOW,
     Model,
     active_parameter_parts,

@@ -11,18 +11,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpuspec import planner
-from gpuspec.calibration.training import training_ratio_interval
-from gpuspec.errors import InputError
-from gpuspec.planner.draws import Draws, best_shares, pooled_size, within_limits
-from gpuspec.planner.errors import Z80, own_spreads, stream, two_sided
-from gpuspec.planner.market import market
-from gpuspec.planner.options import LIMITS, pareto, priced_options
-from gpuspec.planner.ranking import candidates
-from gpuspec.planner.technical import technical
-from gpuspec.scenario import asked_scenario, owned_list, scenario
-from gpuspec.story import answer_page, answer_record, asked_table, members_table, plans_table
-from gpuspec.story.decision import money
+from gpuspec.base.errors import InputError
+from gpuspec.decision import plan as planner
+from gpuspec.decision.plan.draws import Draws, best_shares, pooled_size, within_limits
+from gpuspec.decision.plan.errors import Z80, own_spreads, stream, two_sided
+from gpuspec.decision.plan.market import market
+from gpuspec.decision.plan.options import LIMITS, pareto, priced_options
+from gpuspec.decision.plan.ranking import candidates
+from gpuspec.decision.plan.technical import technical
+from gpuspec.decision.plan.words import money
+from gpuspec.decision.plan.words_asked import asked_table
+from gpuspec.decision.plan.words_page import answer_page, answer_record, members_table
+from gpuspec.decision.plan.words_tables import plans_table
+from gpuspec.decision.scenario import asked_scenario, owned_list, scenario
+from gpuspec.evidence.fits.training import training_ratio_interval
 
 SERVICE = {
     "kind": "inference",
@@ -288,7 +290,7 @@ def test_at_the_break_even_price_both_plans_cost_the_same(both):
     evens = planner.break_evens(both, planner.tornado(both))
     price = evens[(evens["kind"] == "price") & np.isfinite(evens["far"])]
     assert len(price)
-    from gpuspec.planner.sensitivity import Gap
+    from gpuspec.decision.plan.sensitivity import Gap
 
     gap, row = Gap(both), price.iloc[0]
     factors = np.array(

@@ -5,9 +5,9 @@ from datetime import date
 import numpy as np
 import pytest
 
-from gpuspec import prices
-from gpuspec.cost import gpu_hour_usd
-from gpuspec.errors import InputError, UnknownNameError
+from gpuspec.base.errors import InputError, UnknownNameError
+from gpuspec.formulas.cost import gpu_hour_usd
+from gpuspec.topics.cost import prices
 
 TODAY = "2026-11-26"
 

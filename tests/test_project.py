@@ -35,7 +35,7 @@ def test_a_wheel_holds_data_notebooks_and_templates(wheel):
         assert f"gpuspec/{name}" in names
     assert "gpuspec/notebooks/01_memory.ipynb" in names
     assert "gpuspec/py.typed" in names
-    assert any(name.startswith("gpuspec/templates/") for name in names)
+    assert any(name.startswith("gpuspec/report/templates/") for name in names)
 
 
 def test_an_installed_wheel_works_from_any_folder(wheel, tmp_path):

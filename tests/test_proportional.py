@@ -5,13 +5,17 @@ import pandas as pd
 import pytest
 from pydantic import Field
 
-from gpuspec.calibration.engines import PRIOR_WIDTH, touched
-from gpuspec.calibration.hierarchy import Fit, Hierarchy, fitted, held_out
-from gpuspec.calibration.proportional import ProportionalFit
-from gpuspec.inference import EngineTerms
-from gpuspec.inference.engine import engines
-from gpuspec.measurements.inference import inference_measurements, predicted_inference, prepared
-from gpuspec.roofline import Terms
+from gpuspec.constants.engine import engines
+from gpuspec.evidence.fits.engines import PRIOR_WIDTH, touched
+from gpuspec.evidence.fits.hierarchy import Fit, Hierarchy, fitted, held_out
+from gpuspec.evidence.fits.proportional import ProportionalFit
+from gpuspec.evidence.measurements.inference import (
+    inference_measurements,
+    predicted_inference,
+    prepared,
+)
+from gpuspec.formulas.roofline import Terms
+from gpuspec.formulas.serving import EngineTerms
 
 
 class Additive(Terms):

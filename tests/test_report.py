@@ -18,12 +18,12 @@ from pypdf import PdfReader
 from pypdf.generic import IndirectObject
 
 from gpuspec import report
-from gpuspec.display import figure, table
-from gpuspec.errors import InputError, UnknownNameError
-from gpuspec.files import write_atomically
+from gpuspec.base.errors import InputError, UnknownNameError
+from gpuspec.base.files import write_atomically
 from gpuspec.report.compose import _LABELS
 from gpuspec.report.execute import execute
 from gpuspec.report.labels import languages, translator
+from gpuspec.views.display import figure, table
 
 SAMPLE = Path(__file__).parent / "fixtures" / "report_sample.ipynb"
 DAY = datetime.date(2026, 11, 24)
@@ -192,7 +192,7 @@ def test_chinese_labels(made):
 
 
 def test_every_label_is_translated():
-    source = (Path(report.__file__).parent.parent / "locale/zh/LC_MESSAGES/gpuspec.po").read_bytes()
+    source = (Path(report.__file__).parent.parent / "views/locale/zh/LC_MESSAGES/gpuspec.po").read_bytes()
     known = {message.id for message in read_po(io.BytesIO(source)) if message.string}
     assert set(_LABELS) <= known
     assert languages() == ["en", "zh"]

@@ -8,7 +8,7 @@ import nbformat
 import pytest
 from pypdf import PdfReader
 
-from gpuspec.errors import InputError
+from gpuspec.base.errors import InputError
 from gpuspec.report import build, build_all
 
 ROOT = Path(__file__).parents[1]

@@ -5,8 +5,8 @@ import json
 import pytest
 import yaml
 
-from gpuspec.errors import InputError, UnknownNameError
-from gpuspec.scenario import SHIPPED, Inference, Scenario, scenario, scenario_names
+from gpuspec.base.errors import InputError, UnknownNameError
+from gpuspec.decision.scenario import SHIPPED, Inference, Scenario, scenario, scenario_names
 
 BASE = {
     "name": "mine",

@@ -6,7 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpuspec import InputError
-from gpuspec.calibration.training import (
+from gpuspec.base.errors import UnknownNameError
+from gpuspec.catalog import gpu
+from gpuspec.catalog.models import model
+from gpuspec.catalog.precision import precision, training_recipe
+from gpuspec.constants.fabrics import fabric
+from gpuspec.constants.kernels import kernels
+from gpuspec.evidence.fits.training import (
     framework,
     matched_steps,
     prepared_rows,
@@ -14,14 +20,8 @@ from gpuspec.calibration.training import (
     training_errors,
     training_interval,
 )
-from gpuspec.catalog import gpu
-from gpuspec.errors import UnknownNameError
-from gpuspec.fabrics import fabric
-from gpuspec.inference.kernels import kernels
-from gpuspec.memory import Adapter
-from gpuspec.models import model
-from gpuspec.precision import precision, training_recipe
-from gpuspec.training import (
+from gpuspec.formulas.memory import Adapter
+from gpuspec.formulas.training import (
     PARTS,
     Machine,
     checkpoint_bytes,

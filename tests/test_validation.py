@@ -8,8 +8,10 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from gpuspec import InputError, story, validation
+from gpuspec import InputError
 from gpuspec.cli import main
+from gpuspec.evidence import validation
+from gpuspec.topics.validation import words
 
 FIXTURES = Path(__file__).parent / "fixtures"
 FIXTURE = FIXTURES / "measurements.csv"
@@ -84,7 +86,7 @@ def test_a_missing_column_and_a_missing_file_are_named(tmp_path):
 )
 def test_a_file_of_each_kind_is_told_and_taken_for_no_other(kind, path):
     found = validation.validation_of(path, kind)
-    said = story.validation_finding(found)
+    said = words.validation_finding(found)
     assert said.startswith(f"{len(found.rows)} ")
     assert f"{found.figures()['median_absolute_error']:.0%}" in said
     for column in validation.SPLITS[kind]:
@@ -103,7 +105,7 @@ def test_a_file_without_a_usable_row_says_why(table):
     rows.assign(gpu="H1000").to_csv(path, index=False)
     with pytest.raises(InputError, match=r"none of its rows can be used; line 2: .*H1000"):
         validation.validation_of(path)
-    assert story.validation_finding(validation.validate(path)).startswith("No figures")
+    assert words.validation_finding(validation.validate(path)).startswith("No figures")
 
 
 def test_the_command_prints_json_text_and_a_picture(tmp_path):

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 import gpuspec
-from gpuspec import validation
-from gpuspec.errors import InputError
-from gpuspec.widgets import roofline_panel, validation_panel
+from gpuspec.base.errors import InputError
+from gpuspec.evidence import validation
+from gpuspec.topics.overview.panel import roofline_panel
+from gpuspec.topics.validation.panel import validation_panel
 
 
 @pytest.fixture

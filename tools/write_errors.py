@@ -8,12 +8,12 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from gpuspec.calibration import KINDS, inference_errors, memory_errors
-from gpuspec.calibration.collectives import collective_errors
-from gpuspec.calibration.hpc import hpc_errors
-from gpuspec.calibration.mig import slice_errors
-from gpuspec.calibration.training import training_errors
-from gpuspec.inference.kernels import stored
+from gpuspec.constants.kernels import stored
+from gpuspec.evidence.fits import KINDS, inference_errors, memory_errors
+from gpuspec.evidence.fits.collectives import collective_errors
+from gpuspec.evidence.fits.hpc import hpc_errors
+from gpuspec.evidence.fits.mig import slice_errors
+from gpuspec.evidence.fits.training import training_errors
 
 ROOT = Path(__file__).resolve().parents[1]
 

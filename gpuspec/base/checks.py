@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuspec.errors import InputError
+from gpuspec.base.errors import InputError
 
 
 def is_number(value: Any) -> bool:

@@ -13,17 +13,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from gpuspec.catalog.records import (
-    PRECISIONS,
-    Gpu,
-    Link,
-    MigProfile,
-    R,
-    Server,
-    record_from,
-)
+from gpuspec.base.errors import InputError
+from gpuspec.catalog.records import PRECISIONS, Gpu, Link, MigProfile, R, Server, record_from
 from gpuspec.catalog.tables import data_as_of, edition, load_table, resolve, resolved
-from gpuspec.errors import InputError
 
 __all__ = [
     "PRECISIONS",

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-from gpuspec.errors import InputError
-from gpuspec.units import GB, GIB, MIB
+from gpuspec.base.errors import InputError
+from gpuspec.base.units import GB, GIB, MIB
 
 TERA, MICRO = 1e12, 1e-6
 PRECISIONS = {

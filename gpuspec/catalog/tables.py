@@ -19,9 +19,9 @@ from typing import Any
 
 import pandas as pd
 
-from gpuspec.errors import InputError, UnknownNameError
-from gpuspec.paths import DATA
-from gpuspec.units import GB, MIB
+from gpuspec.base.errors import InputError, UnknownNameError
+from gpuspec.base.paths import DATA
+from gpuspec.base.units import GB, MIB
 
 _Row = dict[str, str]
 _Fields = dict[str, dict[str, Any]]

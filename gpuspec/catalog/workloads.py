@@ -9,11 +9,11 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from gpuspec.base.errors import InputError
+from gpuspec.base.units import GB
 from gpuspec.catalog import Gpu, load_table, resolve
 from gpuspec.catalog.records import Record, Texts, record_from
-from gpuspec.errors import InputError
-from gpuspec.hpc import UNITS, Chip, Exchange, Machine, Work
-from gpuspec.units import GB
+from gpuspec.formulas.hpc import UNITS, Chip, Exchange, Machine, Work
 
 REFERENCE = "a100-sxm-80"
 """GPU beside which shares of fixed time are stated."""
@@ -73,7 +73,7 @@ class Workload(Record):
 
     @property
     def shares(self) -> Any:
-        """Share of the operations on each of `gpuspec.hpc.UNITS`."""
+        """Share of the operations on each of `gpuspec.formulas.hpc.UNITS`."""
         return np.array([getattr(self, f"share_{unit}") for unit in UNITS])
 
     @property

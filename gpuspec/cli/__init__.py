@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gpuspec import __version__
-from gpuspec.errors import InputError, close_matches
+from gpuspec.base.errors import InputError, close_matches
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -249,7 +249,7 @@ def estimate(
     gpuspec estimate Llama-3.1-70B --gpu H200 --tp 2 --weights fp8 --concurrency 32
     """
     with _Failures():
-        from gpuspec.deploy import estimate_table, inference_question
+        from gpuspec.topics.serving import estimate_table, inference_question
 
         q = inference_question(
             model,
@@ -320,7 +320,7 @@ def images(model: str, gpus: str, steps: int, size: int, stack: str) -> None:
     gpuspec images SDXL --steps 30 --gpus A100,H100
     """
     with _Failures():
-        from gpuspec.deploy import images_table
+        from gpuspec.topics.serving import images_table
 
         rows = []
         for row in images_table(model, gpus, steps, size, stack).to_dict("records"):
@@ -366,8 +366,8 @@ def train(
     with _Failures():
         import json
 
-        from gpuspec.jobs import deadline_table, runs_table, training_question
-        from gpuspec.story import deadline_finding
+        from gpuspec.topics.training import deadline_table, runs_table, training_question
+        from gpuspec.topics.training.words import deadline_finding
 
         asked = training_question(
             model,
@@ -433,8 +433,9 @@ def mig_(
     with _Failures():
         import json
 
-        from gpuspec.story import packing_finding
-        from gpuspec.tenants import pack, tables, tenant_options, tenants_question
+        from gpuspec.topics.mig import answer as tables
+        from gpuspec.topics.mig import pack, tenant_options, tenants_question
+        from gpuspec.topics.mig.words import packing_finding
 
         asked = tenants_question(
             tenants,
@@ -503,8 +504,8 @@ def prices(
     with _Failures():
         from datetime import date
 
-        from gpuspec.money import cost_question, ways_table
-        from gpuspec.story import age_sentences
+        from gpuspec.topics.cost import cost_question, ways_table
+        from gpuspec.topics.cost.words import age_sentences
 
         asked = cost_question(
             gpus, use, months, today or date.today().isoformat(), drift, quotes, "", providers,
@@ -546,13 +547,13 @@ def validate(file: str, kind: str, as_json: bool, picture: str | None) -> None:
     with _Failures():
         import json
 
-        from gpuspec.validation import validate as compare
+        from gpuspec.evidence.validation import validate as compare
 
         found = compare(file, kind)
         figures = found.figures()
         if picture:
-            from gpuspec.plots import save
-            from gpuspec.plots.validation import scatter
+            from gpuspec.topics.validation.pictures import scatter
+            from gpuspec.views.charts import save
 
             save(scatter(found, "Predicted against measured"), picture)
         if as_json:
@@ -596,10 +597,10 @@ def plan(scenario: str, params: tuple[str, ...], lang: str, as_json: bool) -> No
     with _Failures():
         import json
 
-        from gpuspec.planner import break_evens, decide, tornado
-        from gpuspec.scenario import parsed
-        from gpuspec.scenario import scenario as read
-        from gpuspec.story import answer_page, answer_record
+        from gpuspec.decision.plan import break_evens, decide, tornado
+        from gpuspec.decision.plan.words_page import answer_page, answer_record
+        from gpuspec.decision.scenario import parsed
+        from gpuspec.decision.scenario import scenario as read
 
         asked = read(scenario, {k: parsed(v) for k, v in _pairs(params).items()})
         decision = decide(asked)
@@ -614,7 +615,7 @@ def plan(scenario: str, params: tuple[str, ...], lang: str, as_json: bool) -> No
 
 
 def _tell_works(decision: Any, lang: str) -> None:
-    from gpuspec.story import members_table
+    from gpuspec.decision.plan.words_page import members_table
 
     rows = members_table(decision, lang).reset_index()
     _print([str(c) for c in rows.columns], [[str(v) for v in r] for r in rows.to_numpy()])
@@ -635,7 +636,8 @@ def upgrade(scenario: str, quarters: int, drift: str, as_json: bool) -> None:
     with _Failures():
         import json
 
-        from gpuspec import fleet, story
+        from gpuspec.decision import upgrade as fleet
+        from gpuspec.decision.upgrade import words
 
         question = fleet.upgrade_question(scenario, quarters=quarters, drift=drift)
         plans = fleet.compare(question)
@@ -657,13 +659,13 @@ def upgrade(scenario: str, quarters: int, drift: str, as_json: bool) -> None:
         _print(["Strategy", "Cost, USD", "Capital, USD", "Undone", "Meaning"], rows)
         best = plans["optimum"]
         others = {n: p for n, p in plans.items() if p is not best}
-        said = [story.upgrade_finding(question, plans) + "."]
-        said += [story.hourly_sentence(question, plans)]
-        said += [story.plan_sentence(question, plans, spans, sure)]
-        said += [story.effort_finding(plans) + "."] if best.complete else []
-        said += [story.unmet_sentence(question, others), story.unplanned_sentence(question)]
+        said = [words.upgrade_finding(question, plans) + "."]
+        said += [words.hourly_sentence(question, plans)]
+        said += [words.plan_sentence(question, plans, spans, sure)]
+        said += [words.effort_finding(plans) + "."] if best.complete else []
+        said += [words.unmet_sentence(question, others), words.unplanned_sentence(question)]
         if not best.complete:
-            gives = story.gives_sentence(fleet.what_gives(question.problem))
+            gives = words.gives_sentence(fleet.what_gives(question.problem))
             said += [f"What must give: {gives}."]
         click.echo("\n" + "\n".join(line for line in said if line))
 
@@ -674,8 +676,8 @@ def upgrade(scenario: str, quarters: int, drift: str, as_json: bool) -> None:
 def list_(what: str, as_csv: bool) -> None:
     """Print one of the tables of the catalogue, your own rows included."""
     with _Failures():
+        from gpuspec.base.errors import UnknownNameError
         from gpuspec.catalog import load_table
-        from gpuspec.errors import UnknownNameError
 
         if what not in COLUMNS:
             raise UnknownNameError("table", what, COLUMNS)

@@ -7,8 +7,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from gpuspec.catalog import load_table, resolve
-from gpuspec.inference.kernels import stored
-from gpuspec.roofline import Terms
+from gpuspec.constants.kernels import stored
+from gpuspec.formulas.roofline import Terms
 
 
 class EngineTerms(Terms):

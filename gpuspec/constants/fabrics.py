@@ -5,12 +5,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from gpuspec.base.errors import UnknownNameError
+from gpuspec.base.paths import DATA
+from gpuspec.base.units import GB
 from gpuspec.catalog import Gpu
-from gpuspec.errors import UnknownNameError
-from gpuspec.inference.kernels import nvlink_island
-from gpuspec.interconnect import Fabric, LinkTerms, NetworkTerms
-from gpuspec.paths import DATA
-from gpuspec.units import GB
+from gpuspec.constants.kernels import nvlink_island
+from gpuspec.formulas.networks import Fabric, LinkTerms, NetworkTerms
 
 STORED = Path("calibration") / "collectives.json"
 NETWORKS = ("infiniband", "roce", "efa", "tcp")

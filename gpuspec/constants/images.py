@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import BaseModel, ConfigDict, Field
 
+from gpuspec.base.errors import UnknownNameError
 from gpuspec.catalog import Gpu, load_table, resolve
-from gpuspec.errors import UnknownNameError
-from gpuspec.inference.kernels import stored
-from gpuspec.roofline import Floats, Terms
+from gpuspec.constants.kernels import stored
+from gpuspec.formulas.roofline import Floats, Terms
 
 STACKS = ("tensorrt", "compiled", "eager")
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from gpuspec.base.paths import DATA
 from gpuspec.catalog import Gpu, servers
-from gpuspec.interconnect import CollectiveTerms
-from gpuspec.paths import DATA
-from gpuspec.roofline import (
+from gpuspec.formulas.networks import CollectiveTerms
+from gpuspec.formulas.roofline import (
     DecodeAttentionTerms,
     ExpertTerms,
     Hardware,

@@ -1,7 +1,7 @@
 """Seconds of one operation on one GPU: a roofline with few fitted constants.
 
 Every function is pure and broadcasts over arrays. Constants come in small records of which
-`gpuspec.calibration` keeps one a GPU, library, operation and precision; each has a name, a
+`gpuspec.evidence.fits` keeps one a GPU, library, operation and precision; each has a name, a
 physical meaning and bounds. Compute and memory time combine as a p-norm, because the two
 overlap but not perfectly.
 """

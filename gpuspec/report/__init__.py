@@ -10,18 +10,11 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from gpuspec.errors import InputError
-from gpuspec.files import write_atomically
+from gpuspec.base.errors import InputError
+from gpuspec.base.files import write_atomically
 from gpuspec.report.execute import NotebookError, execute
 from gpuspec.report.many import Outcome, build_all
-from gpuspec.report.notebooks import (
-    Notebook,
-    Parameter,
-    check_parameters,
-    find,
-    inspect,
-    notebooks,
-)
+from gpuspec.report.notebooks import Notebook, Parameter, check_parameters, find, inspect, notebooks
 from gpuspec.report.output import FORMATS, check_output
 
 __all__ = [

@@ -181,7 +181,7 @@ def _both(typst: str, html: str) -> str:
 
 
 def _cells(html: str) -> dict[str, Any]:
-    """Read back the table that :mod:`gpuspec.display` wrote, which is well-formed."""
+    """Read back the table that :mod:`gpuspec.views.display` wrote, which is well-formed."""
     root = ElementTree.fromstring(html)
     head = root.findall("thead/tr/th")
     sides = [re.findall(r"text-align: (\w+)", cell.get("style", ""))[0] for cell in head]

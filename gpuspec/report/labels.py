@@ -1,5 +1,5 @@
 """The report's own words, in English and from the gettext catalogues."""
 
-from gpuspec.language import check_language, languages, translator
+from gpuspec.views.language import check_language, languages, translator
 
 __all__ = ["check_language", "languages", "translator"]

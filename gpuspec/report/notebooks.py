@@ -11,8 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from gpuspec.errors import InputError, UnknownNameError
-from gpuspec.paths import NOTEBOOKS
+from gpuspec.base.errors import InputError, UnknownNameError
+from gpuspec.base.paths import NOTEBOOKS
 
 _WORDS = {"true": True, "yes": True, "false": False, "no": False}
 

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from gpuspec.errors import InputError, UnknownNameError
+from gpuspec.base.errors import InputError, UnknownNameError
 
 FORMATS = ("pdf", "html", "ipynb")
 

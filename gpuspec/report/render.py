@@ -12,7 +12,7 @@ from typing import Any
 from gpuspec.report.compose import Document
 from gpuspec.report.text import plain
 
-TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
+TEMPLATES = Path(__file__).resolve().parent / "templates"
 
 # What JupyterLab understands in a Markdown cell, and raw blocks for figures and tables.
 _MARKDOWN = "gfm+tex_math_dollars+raw_attribute+smart"

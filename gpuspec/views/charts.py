@@ -106,8 +106,8 @@ def save(figure: Figure, path: str) -> None:
     import io
     from pathlib import Path
 
-    from gpuspec.errors import InputError
-    from gpuspec.files import write_atomically
+    from gpuspec.base.errors import InputError
+    from gpuspec.base.files import write_atomically
 
     kind = Path(path).suffix.lstrip(".").lower()
     if kind not in ("png", "pdf", "svg"):

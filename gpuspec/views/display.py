@@ -158,7 +158,7 @@ def _close(fig: "Figure") -> None:
 
 
 def _check_columns(columns: list[str], asked: Mapping[str, object], argument: str) -> None:
-    from gpuspec.errors import UnknownNameError
+    from gpuspec.base.errors import UnknownNameError
 
     for name in asked:
         if name not in columns:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-from gpuspec.errors import UnknownNameError
+from gpuspec.base.errors import UnknownNameError
 
 _LOCALE = Path(__file__).resolve().parent / "locale"
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import ipywidgets as W
 
-from gpuspec.errors import InputError
-from gpuspec.models import Model, models
+from gpuspec.base.errors import InputError
+from gpuspec.catalog.models import Model, models
 
 POWERS_OF_TWO = [2**i for i in range(0, 21)]
 LABEL = {"description_width": "7em"}

@@ -7,11 +7,11 @@ from typing import Any
 
 import pandas as pd
 
+from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.catalog import edition, load_table, resolved
-from gpuspec.errors import InputError, UnknownNameError
-from gpuspec.models.config import model_from_config
-from gpuspec.models.params import active_parameter_parts, parameter_parts
-from gpuspec.models.record import NO_WINDOW, Model
+from gpuspec.catalog.models.config import model_from_config
+from gpuspec.catalog.models.params import active_parameter_parts, parameter_parts
+from gpuspec.catalog.models.record import NO_WINDOW, Model
 
 __all__ = [
     "NO_WINDOW",

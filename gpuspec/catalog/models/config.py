@@ -4,10 +4,10 @@ import re
 from pathlib import Path
 from typing import Any
 
-from gpuspec.errors import InputError, close_matches
-from gpuspec.models.families import FAMILIES, NESTED, Fields
-from gpuspec.models.reading import Config, read_config
-from gpuspec.models.record import Model
+from gpuspec.base.errors import InputError, close_matches
+from gpuspec.catalog.models.families import FAMILIES, NESTED, Fields
+from gpuspec.catalog.models.reading import Config, read_config
+from gpuspec.catalog.models.record import Model
 
 
 def model_from_config(source: str | Path | dict[str, Any], name: str | None = None) -> Model:

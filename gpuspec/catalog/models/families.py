@@ -7,7 +7,7 @@ own code falls back to when a key is absent, so they differ between families.
 from collections.abc import Callable
 from typing import Any
 
-from gpuspec.models.reading import MAX_LAYERS, MAX_TOKENS, MAX_WIDTH, Config
+from gpuspec.catalog.models.reading import MAX_LAYERS, MAX_TOKENS, MAX_WIDTH, Config
 
 Fields = dict[str, Any]
 FAMILIES: dict[str, Callable[[Config], Fields]] = {}

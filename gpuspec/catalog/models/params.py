@@ -1,6 +1,6 @@
 """Parameter counts from dimensions, in parts that add up to the whole."""
 
-from gpuspec.models.record import Model
+from gpuspec.catalog.models.record import Model
 
 
 def parameter_parts(model: Model) -> dict[str, int]:

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from gpuspec.errors import InputError
+from gpuspec.base.errors import InputError
 
 MAX_BYTES = 2**20
 MAX_LAYERS = 10_000

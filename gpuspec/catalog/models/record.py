@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from gpuspec.errors import InputError
+from gpuspec.base.errors import InputError
 
 NO_WINDOW = 2**62
 """Window of a layer that sees the whole context: ``np.minimum(context, window)`` is the context."""
@@ -158,14 +158,14 @@ class Model(BaseModel):
     @property
     def params(self) -> int:
         """Return the parameters counted from the dimensions; the published count for diffusion."""
-        from gpuspec.models.params import parameter_parts
+        from gpuspec.catalog.models.params import parameter_parts
 
         return sum(parameter_parts(self).values())
 
     @property
     def params_active(self) -> int:
         """Return the parameters that one token uses, embedding table included."""
-        from gpuspec.models.params import active_parameter_parts
+        from gpuspec.catalog.models.params import active_parameter_parts
 
         return sum(active_parameter_parts(self).values())
 
@@ -175,7 +175,7 @@ class Model(BaseModel):
 
         Embedding look-ups, positions, norms are out; the output projection is in, tied or not.
         """
-        from gpuspec.models.params import active_parameter_parts
+        from gpuspec.catalog.models.params import active_parameter_parts
 
         self.need_llm("a count of matrix products per token")
         parts = active_parameter_parts(self)

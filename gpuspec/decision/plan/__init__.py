@@ -1,14 +1,14 @@
 """The planner: what to buy or rent, how to run it, how sure that is, what would change it."""
 
-from gpuspec.planner.breakeven import break_evens
-from gpuspec.planner.decision import Decision, decide, front
-from gpuspec.planner.market import market
-from gpuspec.planner.nearest import nearest
-from gpuspec.planner.options import Options, pareto, priced_options
-from gpuspec.planner.reasons import rejected
-from gpuspec.planner.rows import Technical
-from gpuspec.planner.sensitivity import gap, plan_words, tornado
-from gpuspec.planner.technical import technical
+from gpuspec.decision.plan.breakeven import break_evens
+from gpuspec.decision.plan.decision import Decision, decide, front
+from gpuspec.decision.plan.market import market
+from gpuspec.decision.plan.nearest import nearest
+from gpuspec.decision.plan.options import Options, pareto, priced_options
+from gpuspec.decision.plan.reasons import rejected
+from gpuspec.decision.plan.rows import Technical
+from gpuspec.decision.plan.sensitivity import gap, plan_words, tornado
+from gpuspec.decision.plan.technical import technical
 
 __all__ = [
     "Decision",

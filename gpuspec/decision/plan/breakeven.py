@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.cost import break_even_utilisation, owned_fixed_hour_usd
-from gpuspec.planner.decision import Decision
-from gpuspec.planner.rows import records
-from gpuspec.planner.sensitivity import Gap
+from gpuspec.decision.plan.decision import Decision
+from gpuspec.decision.plan.rows import records
+from gpuspec.decision.plan.sensitivity import Gap
+from gpuspec.formulas.cost import break_even_utilisation, owned_fixed_hour_usd
 
 
 def break_evens(decision: Decision, tornado_rows: pd.DataFrame) -> pd.DataFrame:

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.planner.draws import SAMPLES, SEED, Draws, cost_of
-from gpuspec.planner.market import market
-from gpuspec.planner.options import Options, pareto, priced_options
-from gpuspec.planner.plans import Plans, policies
-from gpuspec.planner.ranking import candidates
-from gpuspec.planner.rows import LOADS
-from gpuspec.planner.technical import technical
-from gpuspec.scenario import Scenario
+from gpuspec.decision.plan.draws import SAMPLES, SEED, Draws, cost_of
+from gpuspec.decision.plan.market import market
+from gpuspec.decision.plan.options import Options, pareto, priced_options
+from gpuspec.decision.plan.plans import Plans, policies
+from gpuspec.decision.plan.ranking import candidates
+from gpuspec.decision.plan.rows import LOADS
+from gpuspec.decision.plan.technical import technical
+from gpuspec.decision.scenario import Scenario
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Decision:
 
     @cached_property
     def policies(self) -> pd.DataFrame:
-        """Return the plans to choose between, best first; see `gpuspec.planner.plans.policies`."""
+        """Return the plans to choose between, best first; see `plans.policies`."""
         return policies(self.plans)
 
     @property
@@ -78,7 +78,7 @@ def decide(
     Parameters
     ----------
     scenario : Scenario
-        As `gpuspec.scenario.scenario` returns it.
+        As `gpuspec.decision.scenario.scenario` returns it.
     gpus : sequence of str, optional
         Restrict the search to these ids.
     samples, seed : int
@@ -86,7 +86,7 @@ def decide(
     loads : int
         Loads of a replica at which its speed is computed.
     offers : DataFrame, optional
-        As `gpuspec.planner.market.market` returns them; made of the scenario unless given.
+        As `gpuspec.decision.plan.market.market` returns them; made of the scenario unless given.
     """
     offers = market(scenario) if offers is None else offers
     draws = Draws(scenario, offers, samples, seed)

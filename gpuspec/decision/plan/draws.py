@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.cost import spot_useful_share
-from gpuspec.planner.errors import Speeds, price_factors
-from gpuspec.planner.market import kept_usd_month
-from gpuspec.planner.options import Options
-from gpuspec.scenario import Scenario
+from gpuspec.decision.plan.errors import Speeds, price_factors
+from gpuspec.decision.plan.market import kept_usd_month
+from gpuspec.decision.plan.options import Options
+from gpuspec.decision.scenario import Scenario
+from gpuspec.formulas.cost import spot_useful_share
 
 SAMPLES = 2000
 SEED = 0

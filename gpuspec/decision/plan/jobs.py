@@ -6,16 +6,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gpuspec.base.errors import InputError
+from gpuspec.base.units import GIB
 from gpuspec.catalog import gpu
-from gpuspec.cost import HOURS_YEAR
-from gpuspec.errors import InputError
-from gpuspec.jobs import job_question
-from gpuspec.jobs.tables import DAY, layouts, run_figures
-from gpuspec.planner.rows import Technical, filled
-from gpuspec.scenario import Hpc, Training
-from gpuspec.simulation import simulation_question, speed_table
-from gpuspec.training import model_flops_per_token, parallel_sizes
-from gpuspec.units import GIB
+from gpuspec.decision.plan.rows import Technical, filled
+from gpuspec.decision.scenario import Hpc, Training
+from gpuspec.formulas.cost import HOURS_YEAR
+from gpuspec.formulas.training import model_flops_per_token, parallel_sizes
+from gpuspec.topics.hpc import simulation_question, speed_table
+from gpuspec.topics.training import job_question
+from gpuspec.topics.training.answer import DAY, layouts, run_figures
 
 BEST_MFU, WORST_MFU = 0.7, 0.15
 """Shares of the peak between which a training job lies: they bound the counts that are tried."""

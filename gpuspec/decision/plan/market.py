@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.cost import owned_fixed_hour_usd
-from gpuspec.prices import Quote, offers, scenario_quotes
-from gpuspec.scenario import Scenario
-from gpuspec.scenario.records import HOURS_PER_MONTH
+from gpuspec.decision.scenario import Scenario
+from gpuspec.decision.scenario.records import HOURS_PER_MONTH
+from gpuspec.formulas.cost import owned_fixed_hour_usd
+from gpuspec.topics.cost.prices import Quote, offers, scenario_quotes
 
 POOLED = ("reserved-1yr", "reserved-3yr", "own", "owned")
 """Modes that are paid whether the GPU works or not, so that jobs can take turns on them."""
@@ -20,7 +20,7 @@ NODE = 8
 def market(scenario: Scenario) -> pd.DataFrame:
     """Return one row an offer, owned GPUs first.
 
-    Columns of `gpuspec.prices.offers`, then ``fixed_usd`` with ``fixed_usd_low`` and
+    Columns of `gpuspec.topics.cost.prices.offers`, then ``fixed_usd`` with ``fixed_usd_low`` and
     ``fixed_usd_high`` (what one GPU costs over the horizon, used or not), ``hour_cost`` with
     ``_low`` and ``_high`` (what an hour in use costs besides), ``upfront_usd`` (capital of one
     GPU), ``running_usd_month`` (cash of a month without use), ``pooled``, ``housed``, ``step``

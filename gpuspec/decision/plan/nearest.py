@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.planner.options import LIMITS, Options
-from gpuspec.planner.plans import TOTALS, Plans
-from gpuspec.planner.reasons import NAMES
-from gpuspec.scenario import Scenario
+from gpuspec.decision.plan.options import LIMITS, Options
+from gpuspec.decision.plan.plans import TOTALS, Plans
+from gpuspec.decision.plan.reasons import NAMES
+from gpuspec.decision.scenario import Scenario
 
 COLUMNS = ["workload", "what", "asked", "needed", "far", "option"]
 

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.cost import spot_useful_share
-from gpuspec.planner.market import kept_usd_month
-from gpuspec.planner.rows import Technical
-from gpuspec.scenario import Scenario
-from gpuspec.scenario.records import HOURS_PER_MONTH
+from gpuspec.decision.plan.market import kept_usd_month
+from gpuspec.decision.plan.rows import Technical
+from gpuspec.decision.scenario import Scenario
+from gpuspec.decision.scenario.records import HOURS_PER_MONTH
+from gpuspec.formulas.cost import spot_useful_share
 
 LIMITS = ("spot", "deadline", "ttft", "tpot", "gpus", "available", "power", "capital", "monthly")
 """Constraints in the order in which a rejection is told."""

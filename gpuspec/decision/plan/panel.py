@@ -4,12 +4,13 @@ from typing import Any
 
 import pandas as pd
 
-from gpuspec.display import figure
-from gpuspec.planner import Decision, decide, market
-from gpuspec.plots import plan_costs
-from gpuspec.scenario import Scenario, asked_scenario
-from gpuspec.story import confidence_sentence, decision_finding, money_axis, plan_labels
-from gpuspec.widgets.panel import Panel, choice, model_choice, slider
+from gpuspec.decision.plan import Decision, decide, market
+from gpuspec.decision.plan.pictures import plan_costs
+from gpuspec.decision.plan.words import confidence_sentence, decision_finding, plan_labels
+from gpuspec.decision.plan.words_tables import money_axis
+from gpuspec.decision.scenario import Scenario, asked_scenario
+from gpuspec.views.display import figure
+from gpuspec.views.panel import Panel, choice, model_choice, slider
 
 CONCURRENCY = [2**i for i in range(0, 13)]
 DAYS = (1, 2, 3, 7, 14, 30, 60, 90, 180)
@@ -53,7 +54,7 @@ def decision_panel(scenario: Scenario, owned_gpu: str = "a100-sxm-80") -> Panel:
 
 
 def _controls(s: Scenario, owned_gpu: str) -> dict[str, Any]:
-    from gpuspec.models import model
+    from gpuspec.catalog.models import model
 
     service = next((w for w in s.workloads if w.kind == "inference"), None)
     job = next((w for w in s.workloads if w.kind == "training"), None)
@@ -74,7 +75,7 @@ def _controls(s: Scenario, owned_gpu: str) -> dict[str, Any]:
 
 
 def _owning(s: Scenario, name: str, count: int) -> Scenario:
-    from gpuspec.scenario import Owned
+    from gpuspec.decision.scenario import Owned
 
     others = tuple(o for o in s.owned if o.gpu != name)
     mine = (Owned(gpu=name, count=count),) if count else ()

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
-from gpuspec.plots.common import MARKERS, blank_axes, chinese_fonts, gpu_colors, headline
+from gpuspec.views.charts import MARKERS, blank_axes, chinese_fonts, gpu_colors, headline
 
 BEST, OTHER = "#0072B2", "#bbbbbb"
 LOW, HIGH = "#56B4E9", "#E69F00"

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.planner.draws import Draws, Need, best_shares, cost_of
-from gpuspec.planner.options import OBJECTIVES, Options
-from gpuspec.planner.ranking import objective_scores, sampled_costs, spread
-from gpuspec.scenario import Scenario
+from gpuspec.decision.plan.draws import Draws, Need, best_shares, cost_of
+from gpuspec.decision.plan.options import OBJECTIVES, Options
+from gpuspec.decision.plan.ranking import objective_scores, sampled_costs, spread
+from gpuspec.decision.scenario import Scenario
 
 MOST_PLANS = 6000
 """Combinations of the best options of each workload that are compared."""

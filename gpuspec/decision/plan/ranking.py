@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.planner.draws import LATE, Draws, Need, best_shares, cost_of
-from gpuspec.planner.options import OBJECTIVES, Options
-from gpuspec.planner.reasons import binding, reason
-from gpuspec.planner.rows import records
-from gpuspec.scenario import Scenario
+from gpuspec.decision.plan.draws import LATE, Draws, Need, best_shares, cost_of
+from gpuspec.decision.plan.options import OBJECTIVES, Options
+from gpuspec.decision.plan.reasons import binding, reason
+from gpuspec.decision.plan.rows import records
+from gpuspec.decision.scenario import Scenario
 
 TRIED = 6
 """Splits of an offer, the cheapest at the central estimate, that are compared over the samples."""

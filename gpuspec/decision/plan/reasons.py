@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from gpuspec.planner.options import LIMITS, Options
-from gpuspec.scenario import Scenario
+from gpuspec.decision.plan.options import LIMITS, Options
+from gpuspec.decision.scenario import Scenario
 
 NAMES = {
     "deadline": "the deadline",

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.scenario.records import HOURS_PER_MONTH
+from gpuspec.decision.scenario.records import HOURS_PER_MONTH
 
 LOADS = 32
 """Loads of a replica at which its speed is computed, from one request to a full memory."""

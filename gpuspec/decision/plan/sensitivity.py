@@ -5,13 +5,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.planner.decision import Decision, decide
-from gpuspec.planner.draws import cost_of
-from gpuspec.planner.errors import MARKET, Z80
-from gpuspec.planner.market import market
-from gpuspec.planner.ranking import spread
-from gpuspec.scenario import Inference, Scenario, Training
-from gpuspec.scenario.records import HOURS_PER_MONTH
+from gpuspec.decision.plan.decision import Decision, decide
+from gpuspec.decision.plan.draws import cost_of
+from gpuspec.decision.plan.errors import MARKET, Z80
+from gpuspec.decision.plan.market import market
+from gpuspec.decision.plan.ranking import spread
+from gpuspec.decision.scenario import Inference, Scenario, Training
+from gpuspec.decision.scenario.records import HOURS_PER_MONTH
 
 LOADS = 12
 """Loads of a replica where a changed question is answered: coarser, the answer is a trend."""

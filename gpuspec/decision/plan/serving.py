@@ -8,18 +8,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gpuspec.base.errors import InputError
+from gpuspec.base.units import GIB
 from gpuspec.catalog import gpu
-from gpuspec.deploy import service_question
-from gpuspec.deploy.layouts import expert_split, impossible, shortfall
-from gpuspec.deploy.options import BOUNDS, largest_rate, served
-from gpuspec.errors import InputError
-from gpuspec.inference import arrivals, max_concurrency
-from gpuspec.inference.images import image_model, image_seconds
-from gpuspec.memory import sequence_kv_bytes
-from gpuspec.planner.rows import LOADS, Technical, filled, stacked
-from gpuspec.scenario import Images, Inference, Tenants
-from gpuspec.tenants import pack, tenant_options, tenants_question
-from gpuspec.units import GIB
+from gpuspec.constants.images import image_model, image_seconds
+from gpuspec.decision.plan.rows import LOADS, Technical, filled, stacked
+from gpuspec.decision.scenario import Images, Inference, Tenants
+from gpuspec.formulas.memory import sequence_kv_bytes
+from gpuspec.formulas.serving import arrivals, max_concurrency
+from gpuspec.topics.mig import pack, tenant_options, tenants_question
+from gpuspec.topics.serving import service_question
+from gpuspec.topics.serving.layouts import expert_split, impossible, shortfall
+from gpuspec.topics.serving.options import BOUNDS, largest_rate, served
 
 SPLITS = ((1, 1), (2, 1), (4, 1), (8, 1), (2, 2), (4, 2), (8, 2))
 """Tensor-parallel sizes and pipeline stages of a replica that are tried."""

@@ -3,11 +3,11 @@
 from functools import lru_cache
 from typing import Any
 
-from gpuspec.planner.jobs import hpc_options, training_options
-from gpuspec.planner.rows import LOADS, Technical
-from gpuspec.planner.serving import images_options, inference_options, tenants_options
-from gpuspec.scenario import Hpc, Images, Inference, Scenario, Training
-from gpuspec.scenario.records import HOURS_PER_MONTH, KINDS
+from gpuspec.decision.plan.jobs import hpc_options, training_options
+from gpuspec.decision.plan.rows import LOADS, Technical
+from gpuspec.decision.plan.serving import images_options, inference_options, tenants_options
+from gpuspec.decision.scenario import Hpc, Images, Inference, Scenario, Training
+from gpuspec.decision.scenario.records import HOURS_PER_MONTH, KINDS
 
 
 def technical(scenario: Scenario, place: int, gpus: Any = None, loads: int = LOADS) -> Technical:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from gpuspec.language import translator
-from gpuspec.planner import Decision
+from gpuspec.decision.plan import Decision
+from gpuspec.views.language import translator
 
 MODES = {
     "on-demand": "on demand",

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from gpuspec.scenario import Scenario
+from gpuspec.decision.scenario import Scenario
 
 LATER = ("kind", "name", "from_quarter", "to_quarter", "growth")
 """Fields of a workload that are its heading, or that the decision does not read."""
@@ -15,7 +15,7 @@ BLANK: tuple[Any, ...] = (None, "", 0, (), [], False)
 def asked_table(scenario: Scenario) -> pd.DataFrame:
     """Return what was asked, defaults included, by the names of the fields; blank ones left out.
 
-    >>> from gpuspec.scenario import scenario
+    >>> from gpuspec.decision.scenario import scenario
     >>> asked_table(scenario("small-team")).loc["budget", "Value"]
     'capital_usd 50,000; monthly_usd 10,000'
     """

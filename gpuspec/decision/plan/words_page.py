@@ -5,10 +5,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.language import translator
-from gpuspec.planner import Decision, nearest
-from gpuspec.prices import age_warnings, scenario_quotes
-from gpuspec.story.decision import (
+from gpuspec.decision.plan import Decision, nearest
+from gpuspec.decision.plan.words import (
     MODES,
     Words,
     confidence_sentence,
@@ -22,6 +20,8 @@ from gpuspec.story.decision import (
     runner_up_sentence,
     short_gpu,
 )
+from gpuspec.topics.cost.prices import age_warnings, scenario_quotes
+from gpuspec.views.language import translator
 
 
 def _small(words: str) -> str:

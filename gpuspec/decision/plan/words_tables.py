@@ -5,12 +5,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.calibration import inference_errors
-from gpuspec.calibration.training import training_errors
-from gpuspec.language import translator
-from gpuspec.planner import Decision, front, nearest, rejected
-from gpuspec.planner.rows import records
-from gpuspec.story.decision import gpus_of, policy_words, short_gpu
+from gpuspec.decision.plan import Decision, front, nearest, rejected
+from gpuspec.decision.plan.rows import records
+from gpuspec.decision.plan.words import gpus_of, policy_words, short_gpu
+from gpuspec.evidence.fits import inference_errors
+from gpuspec.evidence.fits.training import training_errors
+from gpuspec.views.language import translator
 
 DAY_S = 86400.0
 MOST_ROWS = 10

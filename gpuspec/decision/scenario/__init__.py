@@ -1,6 +1,6 @@
 """Scenarios: what a buyer has, needs and may spend, read from one file and checked once."""
 
-from gpuspec.scenario.reading import (
+from gpuspec.decision.scenario.reading import (
     SHIPPED,
     asked_scenario,
     changed,
@@ -9,7 +9,7 @@ from gpuspec.scenario.reading import (
     scenario,
     scenario_names,
 )
-from gpuspec.scenario.records import (
+from gpuspec.decision.scenario.records import (
     HOURS_PER_MONTH,
     MODES,
     Allow,

@@ -9,9 +9,9 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from gpuspec.errors import InputError, UnknownNameError
-from gpuspec.paths import DATA
-from gpuspec.scenario.records import KINDS, Allow, Budget, Limits, Owned, Prices, Scenario
+from gpuspec.base.errors import InputError, UnknownNameError
+from gpuspec.base.paths import DATA
+from gpuspec.decision.scenario.records import KINDS, Allow, Budget, Limits, Owned, Prices, Scenario
 
 SHIPPED = DATA / "scenarios"
 SUFFIXES = (".yaml", ".yml", ".json")

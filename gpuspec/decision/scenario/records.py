@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from gpuspec.base.errors import InputError
 from gpuspec.catalog import gpu_ids, load_table, resolve
-from gpuspec.errors import InputError
 
 Mode = Literal["on-demand", "reserved-1yr", "reserved-3yr", "spot", "own"]
 MODES: tuple[Mode, ...] = ("on-demand", "reserved-1yr", "reserved-3yr", "spot", "own")

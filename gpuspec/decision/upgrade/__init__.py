@@ -1,6 +1,7 @@
 """What to add to a fleet, when, and what runs where: a mixed-integer programme."""
 
-from gpuspec.fleet.compare import (
+from gpuspec.decision.upgrade.ask import Effort, UpgradeQuestion, upgrade_question
+from gpuspec.decision.upgrade.compare import (
     compare,
     effort_break_even,
     effort_table,
@@ -10,13 +11,20 @@ from gpuspec.fleet.compare import (
     unmet_shares,
     wait_table,
 )
-from gpuspec.fleet.elastic import what_gives
-from gpuspec.fleet.problem import SITES, FleetProblem, Kinds, Limits, Work, check
-from gpuspec.fleet.question import Effort, UpgradeQuestion, upgrade_question
-from gpuspec.fleet.robust import draw, drawn_costs, sureness
-from gpuspec.fleet.solve import PARTS, Plan, month_usd, solve
-from gpuspec.fleet.strategies import GROW, OPTIMUM, RENT, REPLACE, STAY, STRATEGIES, Strategy
-from gpuspec.fleet.tables import (
+from gpuspec.decision.upgrade.elastic import what_gives
+from gpuspec.decision.upgrade.problem import SITES, FleetProblem, Kinds, Limits, Work, check
+from gpuspec.decision.upgrade.robust import draw, drawn_costs, sureness
+from gpuspec.decision.upgrade.solve import PARTS, Plan, month_usd, solve
+from gpuspec.decision.upgrade.strategies import (
+    GROW,
+    OPTIMUM,
+    RENT,
+    REPLACE,
+    STAY,
+    STRATEGIES,
+    Strategy,
+)
+from gpuspec.decision.upgrade.tables import (
     HELD,
     capacity_table,
     gpus_table,

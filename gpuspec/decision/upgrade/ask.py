@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gpuspec.base.errors import InputError
 from gpuspec.catalog import gpu
-from gpuspec.errors import InputError
-from gpuspec.fleet.capacity import DAYS, covered, demand_of
-from gpuspec.fleet.demand import Demand
-from gpuspec.fleet.money import NODE, kinds_of
-from gpuspec.fleet.problem import QUARTERS_A_YEAR, FleetProblem, Limits, Work, check
-from gpuspec.prices import as_date, offers, operating, scenario_quotes
-from gpuspec.scenario import Scenario, scenario
-from gpuspec.scenario.records import MODES
+from gpuspec.decision.scenario import Scenario, scenario
+from gpuspec.decision.scenario.records import MODES
+from gpuspec.decision.upgrade.capacity import DAYS, covered, demand_of
+from gpuspec.decision.upgrade.demand import Demand
+from gpuspec.decision.upgrade.money import NODE, kinds_of
+from gpuspec.decision.upgrade.problem import QUARTERS_A_YEAR, FleetProblem, Limits, Work, check
+from gpuspec.topics.cost.prices import as_date, offers, operating, scenario_quotes
 
 YEAR_DAYS = 365.25
 DEFAULT_AGE_YEARS = 3.0

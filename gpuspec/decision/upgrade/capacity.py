@@ -5,20 +5,20 @@ from typing import Any
 
 import numpy as np
 
+from gpuspec.base.errors import InputError
 from gpuspec.catalog import Gpu
-from gpuspec.deploy import images_table, service_question
-from gpuspec.deploy.layouts import expert_split, impossible, precision_note, shortfall
-from gpuspec.deploy.options import largest_load, largest_rate
-from gpuspec.errors import InputError
-from gpuspec.fleet.demand import Demand, Way
-from gpuspec.fleet.problem import QUARTERS_A_YEAR
-from gpuspec.jobs import best_layout, job_question, run_figures
-from gpuspec.memory import sequence_kv_bytes
-from gpuspec.models import model
-from gpuspec.scenario import Hpc, Images, Inference, Training
-from gpuspec.scenario.records import HOURS_PER_MONTH
-from gpuspec.simulation import simulation_question, speed_table
-from gpuspec.training import parallel_sizes
+from gpuspec.catalog.models import model
+from gpuspec.decision.scenario import Hpc, Images, Inference, Training
+from gpuspec.decision.scenario.records import HOURS_PER_MONTH
+from gpuspec.decision.upgrade.demand import Demand, Way
+from gpuspec.decision.upgrade.problem import QUARTERS_A_YEAR
+from gpuspec.formulas.memory import sequence_kv_bytes
+from gpuspec.formulas.training import parallel_sizes
+from gpuspec.topics.hpc import simulation_question, speed_table
+from gpuspec.topics.serving import images_table, service_question
+from gpuspec.topics.serving.layouts import expert_split, impossible, precision_note, shortfall
+from gpuspec.topics.serving.options import largest_load, largest_rate
+from gpuspec.topics.training import best_layout, job_question, run_figures
 
 DAYS = 365.25 / QUARTERS_A_YEAR
 """Days of a quarter."""

@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from gpuspec.fleet.problem import FleetProblem
-from gpuspec.fleet.question import UpgradeQuestion, problem_of
-from gpuspec.fleet.solve import Plan, month_usd, solve
-from gpuspec.fleet.strategies import OPTIMUM, STRATEGIES, Strategy
+from gpuspec.decision.upgrade.ask import UpgradeQuestion, problem_of
+from gpuspec.decision.upgrade.problem import FleetProblem
+from gpuspec.decision.upgrade.solve import Plan, month_usd, solve
+from gpuspec.decision.upgrade.strategies import OPTIMUM, STRATEGIES, Strategy
 
 QUICK_GAP = 0.05
 """Gap of the solver where many programmes are solved side by side."""

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gpuspec.fleet.problem import SITES, FleetProblem
+from gpuspec.decision.upgrade.problem import SITES, FleetProblem
 
 POOL, HOURLY, SPOT = range(3)
 """Places of `SITES`."""

@@ -3,10 +3,10 @@
 import numpy as np
 import pandas as pd
 
-from gpuspec.fleet.problem import FleetProblem
-from gpuspec.fleet.programme import Programme
-from gpuspec.fleet.solve import EXACT, INFEASIBLE, relaxed
-from gpuspec.fleet.strategies import OPTIMUM, Strategy
+from gpuspec.decision.upgrade.problem import FleetProblem
+from gpuspec.decision.upgrade.programme import Programme
+from gpuspec.decision.upgrade.solve import EXACT, INFEASIBLE, relaxed
+from gpuspec.decision.upgrade.strategies import OPTIMUM, Strategy
 
 NAMES = {
     "capital_usd": "capital in all",

@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gpuspec.fleet.derived import HOURLY, unit_prices
+from gpuspec.decision.upgrade.derived import HOURLY, unit_prices
 
 if TYPE_CHECKING:
-    from gpuspec.fleet.programme import Programme
+    from gpuspec.decision.upgrade.programme import Programme
 
 MONTHS = 3
 """Months of a quarter."""

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.catalog import gpu
-from gpuspec.cost import HOURS_YEAR, spot_hour_usd
-from gpuspec.fleet.problem import QUARTERS_A_YEAR, Kinds
-from gpuspec.prices import drift_year, operating, rated_w_gpu
+from gpuspec.decision.upgrade.problem import QUARTERS_A_YEAR, Kinds
+from gpuspec.formulas.cost import HOURS_YEAR, spot_hour_usd
+from gpuspec.topics.cost.prices import drift_year, operating, rated_w_gpu
 
 NODE = 8
 HOURS = HOURS_YEAR / QUARTERS_A_YEAR

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from gpuspec.display import figure
-from gpuspec.fleet import OPTIMUM, UpgradeQuestion, gpus_table, solve, upgrade_question
-from gpuspec.plots import fleet_timeline
-from gpuspec.story import upgrade_finding
-from gpuspec.widgets.panel import Panel, choice, slider
+from gpuspec.decision.upgrade import OPTIMUM, UpgradeQuestion, gpus_table, solve, upgrade_question
+from gpuspec.decision.upgrade.pictures import fleet_timeline
+from gpuspec.decision.upgrade.words import upgrade_finding
+from gpuspec.views.display import figure
+from gpuspec.views.panel import Panel, choice, slider
 
 CAPITAL_USD = (0.0, 250e3, 500e3, 1e6, 1.5e6, 2e6, 3e6, 5e6, 10e6)
 EFFORTS = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0)

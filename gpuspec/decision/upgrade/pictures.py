@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter
 
-from gpuspec.fleet import HELD, PARTS, quarter_names, short
-from gpuspec.plots.common import MARKERS, blank_axes, gpu_colors, headline, titled
+from gpuspec.decision.upgrade import HELD, PARTS, quarter_names, short
+from gpuspec.views.charts import MARKERS, blank_axes, gpu_colors, headline, titled
 
 _HATCH = {"owned": "", "committed": "//", "by the hour": "..", "spot": "xx"}
 _PART_SHADES = {

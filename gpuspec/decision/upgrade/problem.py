@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuspec.errors import InputError
+from gpuspec.base.errors import InputError
 
 SITES = ("pool", "by the hour", "spot")
 """Where a unit of work runs: on the nodes of the quarter, owned or rented; a job also by the

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuspec.fleet.derived import (
+from gpuspec.decision.upgrade.derived import (
     HOURLY,
     POOL,
     SPOT,
@@ -17,10 +17,10 @@ from gpuspec.fleet.derived import (
     unit_prices,
     unmet_prices,
 )
-from gpuspec.fleet.limits import add_limits
-from gpuspec.fleet.problem import SITES, FleetProblem
-from gpuspec.fleet.rows import Columns, Rows
-from gpuspec.fleet.strategies import Strategy
+from gpuspec.decision.upgrade.limits import add_limits
+from gpuspec.decision.upgrade.problem import SITES, FleetProblem
+from gpuspec.decision.upgrade.rows import Columns, Rows
+from gpuspec.decision.upgrade.strategies import Strategy
 
 OWN, RESERVED = range(2)
 

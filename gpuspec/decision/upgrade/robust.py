@@ -6,15 +6,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.calibration import inference_interval, ratio_interval
-from gpuspec.calibration.training import training_interval
-from gpuspec.fleet.compare import runner_up
-from gpuspec.fleet.derived import HOURLY, POOL, SPOT, unit_prices
-from gpuspec.fleet.problem import FleetProblem
-from gpuspec.fleet.question import UpgradeQuestion
-from gpuspec.fleet.solve import Plan
-from gpuspec.fleet.strategies import OPTIMUM
-from gpuspec.prices import operating
+from gpuspec.decision.upgrade.ask import UpgradeQuestion
+from gpuspec.decision.upgrade.compare import runner_up
+from gpuspec.decision.upgrade.derived import HOURLY, POOL, SPOT, unit_prices
+from gpuspec.decision.upgrade.problem import FleetProblem
+from gpuspec.decision.upgrade.solve import Plan
+from gpuspec.decision.upgrade.strategies import OPTIMUM
+from gpuspec.evidence.fits import inference_interval, ratio_interval
+from gpuspec.evidence.fits.training import training_interval
+from gpuspec.topics.cost.prices import operating
 
 DRAWS = 2000
 SEED = 7

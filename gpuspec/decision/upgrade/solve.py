@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
 
-from gpuspec.fleet.derived import HOURLY, SPOT, unit_prices
-from gpuspec.fleet.limits import MONTHS
-from gpuspec.fleet.problem import FleetProblem
-from gpuspec.fleet.programme import Programme
-from gpuspec.fleet.strategies import OPTIMUM, Strategy
+from gpuspec.decision.upgrade.derived import HOURLY, SPOT, unit_prices
+from gpuspec.decision.upgrade.limits import MONTHS
+from gpuspec.decision.upgrade.problem import FleetProblem
+from gpuspec.decision.upgrade.programme import Programme
+from gpuspec.decision.upgrade.strategies import OPTIMUM, Strategy
 
 GAP = 0.02
 QUARTER_GAP = 0.002

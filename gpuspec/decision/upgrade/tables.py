@@ -5,10 +5,10 @@ from typing import cast
 import numpy as np
 import pandas as pd
 
-from gpuspec.fleet.derived import HOURLY, POOL, SPOT
-from gpuspec.fleet.problem import SITES, FleetProblem
-from gpuspec.fleet.question import UpgradeQuestion
-from gpuspec.fleet.solve import Plan
+from gpuspec.decision.upgrade.ask import UpgradeQuestion
+from gpuspec.decision.upgrade.derived import HOURLY, POOL, SPOT
+from gpuspec.decision.upgrade.problem import SITES, FleetProblem
+from gpuspec.decision.upgrade.solve import Plan
 
 HELD = ("owned", "committed", "by the hour", "spot")
 """How GPUs are there, in the order in which pictures stack them."""

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from gpuspec.fleet import (
+from gpuspec.decision.upgrade import (
     GROW,
     OPTIMUM,
     Plan,
@@ -16,9 +16,9 @@ from gpuspec.fleet import (
     short,
     unmet_shares,
 )
-from gpuspec.fleet.derived import POOL, SPOT
-from gpuspec.fleet.problem import SITES
-from gpuspec.story.common import listed, rows
+from gpuspec.decision.upgrade.derived import POOL, SPOT
+from gpuspec.decision.upgrade.problem import SITES
+from gpuspec.views.words import listed, rows
 
 
 def upgrade_finding(question: UpgradeQuestion, plans: dict[str, Plan]) -> str:

@@ -1,12 +1,12 @@
 """Constants fitted to published measurements, and the errors that remain."""
 
-from gpuspec.calibration.inference import (
+from gpuspec.evidence.fits.inference import (
     held_out_values,
     inference_errors,
     inference_interval,
     ratio_interval,
 )
-from gpuspec.calibration.memory import (
+from gpuspec.evidence.fits.memory import (
     FIT_KINDS,
     KINDS,
     fit_memory_terms,

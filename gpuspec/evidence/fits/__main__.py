@@ -1,6 +1,6 @@
-"""``python -m gpuspec.calibration``: fit everything again and store it."""
+"""``python -m gpuspec.evidence.fits``: fit everything again and store it."""
 
-from gpuspec.calibration import collectives, hpc, inference, memory, training
+from gpuspec.evidence.fits import collectives, hpc, inference, memory, training
 
 memory.main()
 collectives.main()

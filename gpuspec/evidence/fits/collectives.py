@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.calibration.errors import summary
-from gpuspec.fabrics import NETWORKS, STORED, stored
-from gpuspec.files import write_atomically
-from gpuspec.interconnect import LinkTerms, NetworkTerms
-from gpuspec.measurements.collectives import (
+from gpuspec.base.files import write_atomically
+from gpuspec.base.paths import DATA
+from gpuspec.constants.fabrics import NETWORKS, STORED, stored
+from gpuspec.evidence.fits.errors import summary
+from gpuspec.evidence.measurements.collectives import (
     LINKS,
     Collectives,
     collective_measurements,
@@ -18,8 +18,8 @@ from gpuspec.measurements.collectives import (
     predicted_collectives,
     prepared_collectives,
 )
-from gpuspec.paths import DATA
-from gpuspec.roofline import Terms
+from gpuspec.formulas.networks import LinkTerms, NetworkTerms
+from gpuspec.formulas.roofline import Terms
 
 LARGE = 2**20
 """Message from which a row counts as large."""
@@ -28,7 +28,7 @@ PRIOR = 0.5
 
 
 def collective_errors() -> pd.DataFrame:
-    """Return the held-out error of each kind of collective: `gpuspec.calibration.errors`."""
+    """Return the held-out error of each kind of collective: `gpuspec.evidence.fits.errors`."""
     return pd.DataFrame(stored()["errors"]).T.rename_axis("quantity")
 
 

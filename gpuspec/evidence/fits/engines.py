@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.calibration.hierarchy import Fit, Hierarchy, fitted, held_out
-from gpuspec.calibration.proportional import fitting
-from gpuspec.inference import EngineTerms, engine
-from gpuspec.measurements.inference import LAYOUT, METRICS, layout, predicted_inference
-from gpuspec.memory import MemoryTerms
-from gpuspec.models import model
+from gpuspec.catalog.models import model
+from gpuspec.constants import engine
+from gpuspec.evidence.fits.hierarchy import Fit, Hierarchy, fitted, held_out
+from gpuspec.evidence.fits.proportional import fitting
+from gpuspec.evidence.measurements.inference import LAYOUT, METRICS, layout, predicted_inference
+from gpuspec.formulas.memory import MemoryTerms
+from gpuspec.formulas.serving import EngineTerms
 
 PRIOR_WIDTH = {
     "iteration_us": 1.0,

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.calibration.hierarchy import Hierarchy
 from gpuspec.catalog import load_table
-from gpuspec.measurements.training import (
+from gpuspec.evidence.fits.hierarchy import Hierarchy
+from gpuspec.evidence.measurements.training import (
     measured_step_seconds,
     predicted_step_seconds,
     training_work,
 )
-from gpuspec.training import TrainingTerms, assembled
+from gpuspec.formulas.training import TrainingTerms, assembled
 
 PRIOR_WIDTH = {
     "matmul_factor": 0.1,

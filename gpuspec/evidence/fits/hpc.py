@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.calibration.errors import summary
-from gpuspec.calibration.hierarchy import Fit, Hierarchy, fitted, held_out
+from gpuspec.base.files import write_atomically
+from gpuspec.base.paths import DATA
 from gpuspec.catalog import gpu, load_table
-from gpuspec.files import write_atomically
-from gpuspec.hpc import DynamicTerms, HpcTerms, cell_updates_s
-from gpuspec.measurements.hpc import (
+from gpuspec.catalog.workloads import chip, workloads
+from gpuspec.evidence.fits.errors import summary
+from gpuspec.evidence.fits.hierarchy import Fit, Hierarchy, fitted, held_out
+from gpuspec.evidence.measurements.hpc import (
     Rows,
     hpc_measurements,
     matched_speeds,
@@ -21,8 +22,7 @@ from gpuspec.measurements.hpc import (
     prepared_hpc,
     unusable,
 )
-from gpuspec.paths import DATA
-from gpuspec.workloads import chip, workloads
+from gpuspec.formulas.hpc import DynamicTerms, HpcTerms, cell_updates_s
 
 STORED = Path("calibration") / "hpc.json"
 KINDS = {"kernel": "kernels", "application": "applications"}
@@ -81,7 +81,7 @@ def dynamic_interval(value: Any) -> tuple[Any, Any]:
 
 
 def hpc_errors() -> pd.DataFrame:
-    """Return the held-out error of each figure: columns of `gpuspec.calibration.errors`."""
+    """Return the held-out error of each figure: columns of `gpuspec.evidence.fits.errors`."""
     return pd.DataFrame(stored_hpc()["errors"]).T.rename_axis("quantity")
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from gpuspec.inference.images import ImageTerms
-from gpuspec.measurements.images import predicted_images
+from gpuspec.constants.images import ImageTerms
+from gpuspec.evidence.measurements.images import predicted_images
 
 WIDTH = 0.5
 """How far a constant may leave its start, in log space, before it costs as much as a misfit of

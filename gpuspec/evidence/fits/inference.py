@@ -1,6 +1,6 @@
 """Calibrate inference: operators, engines, and the errors on sources that no fit has seen.
 
-``python -m gpuspec.calibration`` (``make calibrate``) writes
+``python -m gpuspec.evidence.fits`` (``make calibrate``) writes
 ``data/calibration/inference.json``; the same tables give the same file.
 """
 
@@ -10,23 +10,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.calibration.engines import (
+from gpuspec.base.errors import InputError
+from gpuspec.base.files import write_atomically
+from gpuspec.base.paths import DATA
+from gpuspec.constants.kernels import STORED, stored
+from gpuspec.evidence.fits.engines import (
     engine_fit,
     era_of,
     fit_engines,
     held_out_predictions,
     quantity,
 )
-from gpuspec.calibration.errors import summary
-from gpuspec.calibration.images import fit_images, held_out_images
-from gpuspec.calibration.memory import memory_terms
-from gpuspec.errors import InputError
-from gpuspec.files import write_atomically
-from gpuspec.inference.kernels import STORED, stored
-from gpuspec.measurements.images import image_measurements
-from gpuspec.measurements.inference import inference_measurements, prepared, skip_reasons
-from gpuspec.measurements.pairs import matched_pairs, ratio_errors
-from gpuspec.paths import DATA
+from gpuspec.evidence.fits.errors import summary
+from gpuspec.evidence.fits.images import fit_images, held_out_images
+from gpuspec.evidence.fits.memory import memory_terms
+from gpuspec.evidence.measurements.images import image_measurements
+from gpuspec.evidence.measurements.inference import inference_measurements, prepared, skip_reasons
+from gpuspec.evidence.measurements.pairs import matched_pairs, ratio_errors
 
 PAIR_SOURCES = 3
 """Sources that must have measured both GPUs of a pair before it gets an interval of its own."""
@@ -135,7 +135,7 @@ def calibrate(operators: dict[str, Any] | None = None) -> dict[str, Any]:
 
 def main() -> None:
     """Fit, hold out, and store."""
-    from gpuspec.calibration.operators import fit_operators
+    from gpuspec.evidence.fits.operators import fit_operators
 
     try:
         operators = fit_operators()

@@ -1,6 +1,6 @@
 """Fit the few memory constants to published measurements, and state the error on held-out ones.
 
-``python -m gpuspec.calibration`` (``make calibrate``) writes
+``python -m gpuspec.evidence.fits`` (``make calibrate``) writes
 ``data/calibration/memory.json``;
 the same tables give the same file. Whole sources are held out together: the errors stated are
 those of each source when the constants were fitted to all the others.
@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.files import write_atomically
-from gpuspec.measurements import memory_measurements, predicted_memory
-from gpuspec.memory import MemoryTerms
-from gpuspec.paths import DATA
-from gpuspec.units import GIB
+from gpuspec.base.files import write_atomically
+from gpuspec.base.paths import DATA
+from gpuspec.base.units import GIB
+from gpuspec.evidence.measurements import memory_measurements, predicted_memory
+from gpuspec.formulas.memory import MemoryTerms
 
 STORED = Path("calibration") / "memory.json"
 COVERAGE = 0.8

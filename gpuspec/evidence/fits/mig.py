@@ -5,8 +5,8 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
-from gpuspec.calibration.errors import summary
-from gpuspec.measurements.mig import mig_measurements, slice_pairs
+from gpuspec.evidence.fits.errors import summary
+from gpuspec.evidence.measurements.mig import mig_measurements, slice_pairs
 
 LOADS = {"full load": True, "light load": False}
 

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gpuspec.base.errors import InputError
 from gpuspec.catalog import Gpu, gpu
-from gpuspec.errors import InputError
-from gpuspec.interconnect import CollectiveTerms, all_reduce_seconds
-from gpuspec.roofline import (
+from gpuspec.formulas.networks import CollectiveTerms, all_reduce_seconds
+from gpuspec.formulas.roofline import (
     DecodeAttentionTerms,
     ExpertTerms,
     Hardware,

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.calibration.hierarchy import Fit, Hierarchy, Levels, Points, soft
+from gpuspec.evidence.fits.hierarchy import Fit, Hierarchy, Levels, Points, soft
 
 STEP = 0.1
 """Step of a constant: wide enough to average over requests that just fit, or just do not."""

@@ -8,20 +8,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.calibration.errors import summary
-from gpuspec.calibration.frameworks import FRAMEWORKS
-from gpuspec.calibration.hierarchy import Fit, fitted, held_out
-from gpuspec.calibration.memory import memory_terms
+from gpuspec.base.files import write_atomically
+from gpuspec.base.paths import DATA
 from gpuspec.catalog import load_table, resolve
-from gpuspec.files import write_atomically
-from gpuspec.measurements.training import (
+from gpuspec.evidence.fits.errors import summary
+from gpuspec.evidence.fits.frameworks import FRAMEWORKS
+from gpuspec.evidence.fits.hierarchy import Fit, fitted, held_out
+from gpuspec.evidence.fits.memory import memory_terms
+from gpuspec.evidence.measurements.training import (
     filled,
     measured_step_seconds,
     prepared_training,
     training_measurements,
 )
-from gpuspec.paths import DATA
-from gpuspec.training import TrainingTerms
+from gpuspec.formulas.training import TrainingTerms
 
 STORED = Path("calibration") / "training.json"
 PAIR_SOURCES = 2
@@ -52,7 +52,7 @@ def framework(name: str = "megatron-core") -> tuple[str, TrainingTerms]:
 
 
 def training_errors() -> pd.DataFrame:
-    """Return the held-out error of each figure: columns of `gpuspec.calibration.errors`."""
+    """Return the held-out error of each figure: columns of `gpuspec.evidence.fits.errors`."""
     return pd.DataFrame(stored_training()["errors"]).T.rename_axis("quantity")
 
 

@@ -1,7 +1,7 @@
 """Published measurements, and what the formulas predict for each of them."""
 
-from gpuspec.measurements.inference import inference_measurements, predicted_inference
-from gpuspec.measurements.memory import memory_measurements, predicted_memory
+from gpuspec.evidence.measurements.inference import inference_measurements, predicted_inference
+from gpuspec.evidence.measurements.memory import memory_measurements, predicted_memory
 
 __all__ = [
     "inference_measurements",

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gpuspec.base.units import GB
 from gpuspec.catalog import gpu, load_table
-from gpuspec.interconnect import Fabric, LinkTerms, NetworkTerms, collective_seconds
-from gpuspec.interconnect.collectives import wire_factor
-from gpuspec.units import GB
+from gpuspec.formulas.networks import Fabric, LinkTerms, NetworkTerms, collective_seconds
+from gpuspec.formulas.networks.collectives import wire_factor
 
 LINKS = ("nvlink-3", "nvlink-4", "nvlink-5", "pcie-4")
 """Links whose constants are fitted; PCIe 5 takes those of PCIe 4 on twice the rate."""

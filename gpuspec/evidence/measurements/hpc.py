@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gpuspec.base.errors import InputError
 from gpuspec.catalog import gpu, load_table
-from gpuspec.errors import InputError
-from gpuspec.hpc import HpcTerms, Machine, Work, fixed_seconds, gpu_seconds
-from gpuspec.workloads import REFERENCE, Workload, machine, work_at, workload
+from gpuspec.catalog.workloads import REFERENCE, Workload, machine, work_at, workload
+from gpuspec.formulas.hpc import HpcTerms, Machine, Work, fixed_seconds, gpu_seconds
 
 FLOPS = {"gflops": 1e9, "tflops": 1e12, "pflops": 1e15, "eflops": 1e18}
 BYTES = {"gb_s": 1e9, "tb_s": 1e12}

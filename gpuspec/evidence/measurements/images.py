@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.catalog import gpu, load_table
-from gpuspec.inference.images import ImageTerms, image_model, image_seconds
+from gpuspec.constants.images import ImageTerms, image_model, image_seconds
 
 
 def image_measurements(data: str | Path | None = None) -> pd.DataFrame:

@@ -8,14 +8,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gpuspec.base.errors import InputError
 from gpuspec.catalog import gpu, load_table
-from gpuspec.errors import InputError
-from gpuspec.inference import (
+from gpuspec.catalog.models import Model, model
+from gpuspec.catalog.precision import KV_PRECISIONS, Precision, precision
+from gpuspec.constants import engine
+from gpuspec.formulas.memory import MemoryTerms
+from gpuspec.formulas.serving import (
     Deployment,
     EngineTerms,
     Layout,
     arrivals,
-    engine,
     finite_run,
     max_concurrency,
     maximum_load,
@@ -24,9 +27,6 @@ from gpuspec.inference import (
     steady_state,
     sustainable_requests_s,
 )
-from gpuspec.memory import MemoryTerms
-from gpuspec.models import Model, model
-from gpuspec.precision import KV_PRECISIONS, Precision, precision
 
 METRICS = {
     "output_tokens_per_s_total": "throughput",

@@ -8,9 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gpuspec.base.errors import UnknownNameError
 from gpuspec.catalog import gpu, load_table
-from gpuspec.errors import UnknownNameError
-from gpuspec.memory import (
+from gpuspec.catalog.models import model as _model
+from gpuspec.catalog.precision import KV_PRECISIONS
+from gpuspec.catalog.precision import precision as _precision
+from gpuspec.catalog.precision import training_recipe as _recipe
+from gpuspec.formulas.memory import (
     Adapter,
     MemoryTerms,
     sequence_kv_bytes,
@@ -18,10 +22,6 @@ from gpuspec.memory import (
     stage_weights_bytes,
     training_parts,
 )
-from gpuspec.models import model as _model
-from gpuspec.precision import KV_PRECISIONS
-from gpuspec.precision import precision as _precision
-from gpuspec.precision import training_recipe as _recipe
 
 # What an engine plans for where its log does not say (vLLM's defaults on a data-centre GPU).
 DEFAULT_BATCHED_TOKENS, DEFAULT_SEQUENCES = 8192, 256

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.catalog import gpu, load_table, mig_profile
-from gpuspec.mig.delivery import slice_seconds
-from gpuspec.mig.slices import compute_share, memory_share
+from gpuspec.formulas.mig.delivery import slice_seconds
+from gpuspec.formulas.mig.slices import compute_share, memory_share
 
 FULL_LOAD = 0.9
 """Share of its best rate from which on the whole GPU counts as full."""

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gpuspec.base.errors import InputError
 from gpuspec.catalog import gpu, load_table
-from gpuspec.errors import InputError
-from gpuspec.fabrics import fabric
-from gpuspec.inference.kernels import kernels
-from gpuspec.memory import Adapter, MemoryTerms, training_parts
-from gpuspec.models import Model, model
-from gpuspec.precision import precision, training_recipe
-from gpuspec.training import (
+from gpuspec.catalog.models import Model, model
+from gpuspec.catalog.precision import precision, training_recipe
+from gpuspec.constants.fabrics import fabric
+from gpuspec.constants.kernels import kernels
+from gpuspec.formulas.memory import Adapter, MemoryTerms, training_parts
+from gpuspec.formulas.training import (
     TrainingTerms,
     Work,
     assembled,

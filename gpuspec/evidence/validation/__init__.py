@@ -5,14 +5,14 @@ from typing import Any
 
 import pandas as pd
 
-from gpuspec.calibration import inference_errors
-from gpuspec.calibration.collectives import collective_errors
-from gpuspec.calibration.hpc import hpc_errors
-from gpuspec.calibration.training import training_errors
-from gpuspec.errors import InputError, UnknownNameError
-from gpuspec.validation import collectives, hpc, inference, training
-from gpuspec.validation.collectives import held_out_collectives, validate_collectives
-from gpuspec.validation.common import (
+from gpuspec.base.errors import InputError, UnknownNameError
+from gpuspec.evidence.fits import inference_errors
+from gpuspec.evidence.fits.collectives import collective_errors
+from gpuspec.evidence.fits.hpc import hpc_errors
+from gpuspec.evidence.fits.training import training_errors
+from gpuspec.evidence.validation import collectives, hpc, inference, training
+from gpuspec.evidence.validation.collectives import held_out_collectives, validate_collectives
+from gpuspec.evidence.validation.common import (
     PLACES,
     Validation,
     error_table,
@@ -21,14 +21,14 @@ from gpuspec.validation.common import (
     read_table,
     worst,
 )
-from gpuspec.validation.hpc import held_out_hpc, validate_hpc
-from gpuspec.validation.inference import (
+from gpuspec.evidence.validation.hpc import held_out_hpc, validate_hpc
+from gpuspec.evidence.validation.inference import (
     compared,
     held_out_inference,
     ratio_table,
     validate_inference,
 )
-from gpuspec.validation.training import held_out_training, validate_training
+from gpuspec.evidence.validation.training import held_out_training, validate_training
 
 _VALIDATE = {
     "inference": validate_inference,

@@ -7,17 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.calibration.collectives import (
-    LARGE,
-    collective_interval,
-    held_out_seconds,
-)
+from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.catalog import gpu as _any_gpu
-from gpuspec.errors import InputError, UnknownNameError
-from gpuspec.fabrics import NETWORKS, stored
-from gpuspec.interconnect import LinkTerms, NetworkTerms
-from gpuspec.interconnect.collectives import OPERATIONS
-from gpuspec.measurements.collectives import (
+from gpuspec.constants.fabrics import NETWORKS, stored
+from gpuspec.evidence.fits.collectives import LARGE, collective_interval, held_out_seconds
+from gpuspec.evidence.measurements.collectives import (
     KIND,
     LINKS,
     collective_measurements,
@@ -25,7 +19,7 @@ from gpuspec.measurements.collectives import (
     predicted_collectives,
     prepared_collectives,
 )
-from gpuspec.validation.common import (
+from gpuspec.evidence.validation.common import (
     Columns,
     Validation,
     first_reasons,
@@ -34,6 +28,8 @@ from gpuspec.validation.common import (
     read_table,
     remembered,
 )
+from gpuspec.formulas.networks import LinkTerms, NetworkTerms
+from gpuspec.formulas.networks.collectives import OPERATIONS
 
 COLUMNS = Columns(
     needed=(

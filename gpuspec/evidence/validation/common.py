@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.errors import InputError
+from gpuspec.base.errors import InputError
 
 BY = {
     "inference": ("gpu", "engine", "model", "scenario", "quantity"),

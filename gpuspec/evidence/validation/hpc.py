@@ -7,7 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.calibration.hpc import (
+from gpuspec.base.errors import InputError, UnknownNameError
+from gpuspec.catalog import gpu as _any_gpu
+from gpuspec.catalog.workloads import machine, workloads
+from gpuspec.catalog.workloads import workload as _any_workload
+from gpuspec.evidence.fits.hpc import (
     held_out_speeds,
     hpc_interval,
     hpc_ratio_interval,
@@ -15,9 +19,7 @@ from gpuspec.calibration.hpc import (
     prepared_rows,
     speed_ratio_errors,
 )
-from gpuspec.catalog import gpu as _any_gpu
-from gpuspec.errors import InputError, UnknownNameError
-from gpuspec.measurements.hpc import (
+from gpuspec.evidence.measurements.hpc import (
     Rows,
     hpc_measurements,
     matched_speeds,
@@ -25,7 +27,7 @@ from gpuspec.measurements.hpc import (
     prepared_hpc,
     unusable,
 )
-from gpuspec.validation.common import (
+from gpuspec.evidence.validation.common import (
     Columns,
     Validation,
     first_reasons,
@@ -34,8 +36,6 @@ from gpuspec.validation.common import (
     read_table,
     remembered,
 )
-from gpuspec.workloads import machine, workloads
-from gpuspec.workloads import workload as _any_workload
 
 COLUMNS = Columns(
     needed=("case_id", "source_id", "gpu", "n_gpus", "workload", "metric", "value"),

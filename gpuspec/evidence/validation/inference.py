@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.calibration import held_out_values, inference_interval, memory_terms
-from gpuspec.calibration.engines import era_of
-from gpuspec.measurements import inference_measurements, predicted_inference
-from gpuspec.measurements.inference import METRICS, prepared, skip_reasons
-from gpuspec.measurements.pairs import matched_pairs, ratio_errors
-from gpuspec.validation.common import Columns, Validation, left_out, read_table
+from gpuspec.evidence.fits import held_out_values, inference_interval, memory_terms
+from gpuspec.evidence.fits.engines import era_of
+from gpuspec.evidence.measurements import inference_measurements, predicted_inference
+from gpuspec.evidence.measurements.inference import METRICS, prepared, skip_reasons
+from gpuspec.evidence.measurements.pairs import matched_pairs, ratio_errors
+from gpuspec.evidence.validation.common import Columns, Validation, left_out, read_table
 
 COLUMNS = Columns(
     needed=(

@@ -7,8 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.calibration import memory_terms
-from gpuspec.calibration.training import (
+from gpuspec.base.errors import InputError, UnknownNameError
+from gpuspec.catalog import gpu as _any_gpu
+from gpuspec.catalog.models import Model, model
+from gpuspec.catalog.precision import training_recipe as _any_recipe
+from gpuspec.constants.fabrics import NETWORKS
+from gpuspec.evidence.fits import memory_terms
+from gpuspec.evidence.fits.training import (
     framework,
     held_out_steps,
     known_framework,
@@ -18,10 +23,7 @@ from gpuspec.calibration.training import (
     stored_training,
     training_interval,
 )
-from gpuspec.catalog import gpu as _any_gpu
-from gpuspec.errors import InputError, UnknownNameError
-from gpuspec.fabrics import NETWORKS
-from gpuspec.measurements.training import (
+from gpuspec.evidence.measurements.training import (
     METRICS,
     PRECISIONS,
     filled,
@@ -30,10 +32,7 @@ from gpuspec.measurements.training import (
     prepared_training,
     step_tokens,
 )
-from gpuspec.models import Model, model
-from gpuspec.precision import training_recipe as _any_recipe
-from gpuspec.training.flops import CONVENTIONS, model_flops_per_token
-from gpuspec.validation.common import (
+from gpuspec.evidence.validation.common import (
     Columns,
     Validation,
     first_reasons,
@@ -42,6 +41,7 @@ from gpuspec.validation.common import (
     read_table,
     remembered,
 )
+from gpuspec.formulas.training.flops import CONVENTIONS, model_flops_per_token
 
 COLUMNS = Columns(
     needed=(

@@ -1,9 +1,9 @@
 """Cost: pure formulas of rent, ownership, break-even, energy and carbon.
 
-Everything broadcasts; nothing reads a file. Prices come from `gpuspec.prices`.
+Everything broadcasts; nothing reads a file. Prices come from `gpuspec.topics.cost.prices`.
 """
 
-from gpuspec.cost.compare import (
+from gpuspec.formulas.cost.compare import (
     break_even_month,
     break_even_utilisation,
     drift_factor,
@@ -12,8 +12,8 @@ from gpuspec.cost.compare import (
     spot_hour_usd,
     spot_useful_share,
 )
-from gpuspec.cost.offers import gpu_hour_usd, owned_fixed_hour_usd, paid_always
-from gpuspec.cost.owned import (
+from gpuspec.formulas.cost.offers import gpu_hour_usd, owned_fixed_hour_usd, paid_always
+from gpuspec.formulas.cost.owned import (
     HOURS_MONTH,
     HOURS_YEAR,
     OWNED_PARTS,
@@ -26,7 +26,7 @@ from gpuspec.cost.owned import (
     owned_parts_usd,
     staff_hour_usd,
 )
-from gpuspec.cost.work import carbon_kg, energy_kwh, run_usd, usd_per_million_tokens
+from gpuspec.formulas.cost.work import carbon_kg, energy_kwh, run_usd, usd_per_million_tokens
 
 __all__ = [
     "HOURS_MONTH",

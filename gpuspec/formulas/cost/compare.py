@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gpuspec.cost.owned import HOURS_MONTH
-from gpuspec.roofline import Floats
-from gpuspec.training.run import checkpoint_interval_s, goodput
+from gpuspec.formulas.cost.owned import HOURS_MONTH
+from gpuspec.formulas.roofline import Floats
+from gpuspec.formulas.training.run import checkpoint_interval_s, goodput
 
 RESTART_S = 900.0
 """Until a replacement works: about what a large job needs after a failure (MegaScale)."""
@@ -108,7 +108,7 @@ def spot_useful_share(
 
     References
     ----------
-    Daly 2006, doi:10.1016/j.future.2004.11.016, as in `gpuspec.training.goodput`.
+    Daly 2006, doi:10.1016/j.future.2004.11.016, as in `gpuspec.formulas.training.goodput`.
 
     >>> round(float(spot_useful_share(3.6e-4, 64)), 3)
     0.967

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from gpuspec.cost.owned import HOURS_MONTH, depreciation_hour_usd, finance_hour_usd
+from gpuspec.formulas.cost.owned import HOURS_MONTH, depreciation_hour_usd, finance_hour_usd
 
 BANDS = ("low", "central", "high")
 
@@ -40,12 +40,12 @@ def gpu_hour_usd(offers: pd.DataFrame, used_hours_share: ArrayLike) -> pd.DataFr
 
     An hour on demand or on spot is paid while it is used; a reservation and an owned GPU cost
     all hours, which the used ones must carry. What interruptions of spot lose is not in here:
-    `gpuspec.cost.spot_hour_usd` counts it, for the size of a job.
+    `gpuspec.formulas.cost.spot_hour_usd` counts it, for the size of a job.
 
     Parameters
     ----------
     offers : DataFrame
-        As `gpuspec.prices.offers` returns it.
+        As `gpuspec.topics.cost.prices.offers` returns it.
     used_hours_share : ArrayLike
         Hours used over hours owned or reserved, above 0; one number, or one an offer.
 

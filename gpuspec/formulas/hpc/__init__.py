@@ -1,6 +1,6 @@
 """Scientific computing on one GPU and on many, and dynamic programming: formulas over arrays."""
 
-from gpuspec.hpc.dynamic import (
+from gpuspec.formulas.hpc.dynamic import (
     ALGORITHMS,
     CELL_TYPES,
     Chip,
@@ -9,8 +9,8 @@ from gpuspec.hpc.dynamic import (
     dynamic_parts,
     instructions_per_cell,
 )
-from gpuspec.hpc.machine import UNITS, Machine, Work
-from gpuspec.hpc.roofline import (
+from gpuspec.formulas.hpc.machine import UNITS, Machine, Work
+from gpuspec.formulas.hpc.roofline import (
     RESOURCES,
     HpcTerms,
     amdahl_limit,
@@ -22,7 +22,7 @@ from gpuspec.hpc.roofline import (
     roofline_rate,
     transfer_seconds,
 )
-from gpuspec.hpc.scaling import (
+from gpuspec.formulas.hpc.scaling import (
     Exchange,
     energy_joules,
     exchange_seconds,

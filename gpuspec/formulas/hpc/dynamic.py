@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import Field
 
-from gpuspec.errors import InputError, UnknownNameError
-from gpuspec.roofline import Floats, Terms
+from gpuspec.base.errors import InputError, UnknownNameError
+from gpuspec.formulas.roofline import Floats, Terms
 
 LANES = 64.0
 """Integer operations, minima, maxima and DPX operations that an SM starts in a clock."""

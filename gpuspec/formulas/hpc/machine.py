@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gpuspec.roofline import Floats
+from gpuspec.formulas.roofline import Floats
 
 UNITS = ("fp64", "fp64_tensor", "fp32", "tf32", "fp16", "int32")
 """Units that operations may run on: vector units, Tensor Cores, integer units."""

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import Field
 
-from gpuspec.hpc.machine import Machine, Work
-from gpuspec.roofline import Floats, Terms
+from gpuspec.formulas.hpc.machine import Machine, Work
+from gpuspec.formulas.roofline import Floats, Terms
 
 SHARPNESS = 4.0
 """Exponent of the norm that joins compute, memory and cache; infinity is a perfect overlap."""
@@ -74,7 +74,7 @@ def gpu_seconds(units: ArrayLike, work: Work, machine: Machine, terms: HpcTerms)
 def transfer_seconds(units: ArrayLike, work: Work, machine: Machine) -> Floats:
     """Return the seconds that bytes to and from the host take, one after the other.
 
-    Whether the GPU's work hides them is for `gpuspec.hpc.exposed_seconds` to say.
+    Whether the GPU's work hides them is for `gpuspec.formulas.hpc.exposed_seconds` to say.
     """
     moved = np.asarray(units, float) * np.asarray(work.host_bytes, float)
     return np.asarray(moved / machine.host_bytes_s)

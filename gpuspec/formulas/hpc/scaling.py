@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gpuspec.interconnect import Fabric, collective_seconds
-from gpuspec.roofline import Floats
+from gpuspec.formulas.networks import Fabric, collective_seconds
+from gpuspec.formulas.roofline import Floats
 
 SUM_BYTES = 64
 """Message of an all-reduce that adds up a few scalars."""
@@ -78,7 +78,7 @@ def exchange_seconds(
     units : array_like
         Units of work on one GPU.
     fabric : Fabric
-        Links and network: `gpuspec.fabrics.fabric`.
+        Links and network: `gpuspec.constants.fabrics.fabric`.
     gpus_per_node, nodes : array_like
         GPUs that take part.
 

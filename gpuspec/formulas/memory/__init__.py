@@ -4,20 +4,20 @@ Pure functions over arrays: scalars, columns and grids that broadcast. Functions
 ``_parts`` return a dict of parts whose sum is the total.
 """
 
-from gpuspec.memory.activations import (
+from gpuspec.formulas.memory.activations import (
     collective_bytes,
     layer_activation_bytes,
     layers_in_flight,
     logits_bytes,
     norm_saved_bytes,
 )
-from gpuspec.memory.kv import (
+from gpuspec.formulas.memory.kv import (
     cached_tokens,
     kv_cache_bytes_per_token,
     kv_heads_per_gpu,
     mla_cache_bytes_per_token,
 )
-from gpuspec.memory.serving import (
+from gpuspec.formulas.memory.serving import (
     budget_bytes,
     max_context,
     max_sequences,
@@ -26,9 +26,9 @@ from gpuspec.memory.serving import (
     serving_parts,
     stage_weights_bytes,
 )
-from gpuspec.memory.terms import MemoryTerms
-from gpuspec.memory.training import Adapter, adapter_params, stage_layers, training_parts
-from gpuspec.memory.weights import (
+from gpuspec.formulas.memory.terms import MemoryTerms
+from gpuspec.formulas.memory.training import Adapter, adapter_params, stage_layers, training_parts
+from gpuspec.formulas.memory.weights import (
     bytes_per_weight,
     lora_params,
     training_state_bytes,

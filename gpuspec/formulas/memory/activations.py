@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gpuspec.memory.weights import Floats
+from gpuspec.formulas.memory.weights import Floats
 
 RECOMPUTE = ("none", "selective", "full")
 GATHERED_TENSORS = 4  # a product's gathered input, unreduced output, and the gradients of both

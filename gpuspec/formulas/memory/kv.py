@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gpuspec.memory.weights import Floats
+from gpuspec.formulas.memory.weights import Floats
 
 
 def kv_cache_bytes_per_token(

@@ -5,16 +5,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gpuspec.memory.kv import (
+from gpuspec.catalog.models import Model, parameter_parts
+from gpuspec.catalog.precision import Precision
+from gpuspec.formulas.memory.kv import (
     cached_tokens,
     kv_cache_bytes_per_token,
     kv_heads_per_gpu,
     mla_cache_bytes_per_token,
 )
-from gpuspec.memory.terms import MemoryTerms
-from gpuspec.memory.weights import Floats, weights_bytes
-from gpuspec.models import Model, parameter_parts
-from gpuspec.precision import Precision
+from gpuspec.formulas.memory.terms import MemoryTerms
+from gpuspec.formulas.memory.weights import Floats, weights_bytes
 
 MATRICES = ("attention", "mlp", "experts", "network")
 

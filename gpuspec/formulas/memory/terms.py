@@ -2,13 +2,13 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gpuspec.units import GIB
+from gpuspec.base.units import GIB
 
 
 class MemoryTerms(BaseModel):
     """What a GPU spends besides the model's own bytes.
 
-    `gpuspec.calibration.memory_terms` returns the values fitted to published measurements;
+    `gpuspec.evidence.fits.memory_terms` returns the values fitted to published measurements;
     the defaults here are round numbers for a formula used on its own.
     """
 

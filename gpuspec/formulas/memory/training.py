@@ -6,17 +6,17 @@ import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import BaseModel, ConfigDict, Field
 
-from gpuspec.memory.activations import (
+from gpuspec.catalog.models import Model, parameter_parts
+from gpuspec.catalog.precision import Precision, TrainingRecipe
+from gpuspec.formulas.memory.activations import (
     collective_bytes,
     layer_activation_bytes,
     layers_in_flight,
     logits_bytes,
     norm_saved_bytes,
 )
-from gpuspec.memory.terms import MemoryTerms
-from gpuspec.memory.weights import Floats, lora_params, training_state_bytes
-from gpuspec.models import Model, parameter_parts
-from gpuspec.precision import Precision, TrainingRecipe
+from gpuspec.formulas.memory.terms import MemoryTerms
+from gpuspec.formulas.memory.weights import Floats, lora_params, training_state_bytes
 
 
 class Adapter(BaseModel):

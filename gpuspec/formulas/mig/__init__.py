@@ -1,7 +1,7 @@
 """Multi-Instance GPU: profiles, placement rules, and what a slice is as a GPU."""
 
-from gpuspec.mig.commands import clear_commands, create_commands
-from gpuspec.mig.rules import (
+from gpuspec.formulas.mig.commands import clear_commands, create_commands
+from gpuspec.formulas.mig.rules import (
     COMPUTE_SLICES,
     MEMORY_SLICES,
     Geometry,
@@ -14,7 +14,7 @@ from gpuspec.mig.rules import (
     patterns,
     plain_profile,
 )
-from gpuspec.mig.slices import compute_share, memory_share, parent_id, slice_gpu, slice_sms
+from gpuspec.formulas.mig.slices import compute_share, memory_share, parent_id, slice_gpu, slice_sms
 
 __all__ = [
     "COMPUTE_SLICES",

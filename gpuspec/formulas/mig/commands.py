@@ -1,6 +1,6 @@
 """The commands that make a layout real, to copy into a shell of the host."""
 
-from gpuspec.mig.rules import Layout, geometry
+from gpuspec.formulas.mig.rules import Layout, geometry
 
 
 def profile_tuple(gpu_id: str, profile: str, start: int) -> str:

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from functools import cache
 from typing import NamedTuple
 
+from gpuspec.base.errors import InputError
 from gpuspec.catalog import MigProfile, gpu_ids, mig_profile, mig_profiles
-from gpuspec.errors import InputError
 
 COMPUTE_SLICES = 7
 MEMORY_SLICES = 8

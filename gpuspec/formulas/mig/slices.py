@@ -2,9 +2,9 @@
 
 from functools import cache
 
+from gpuspec.base.units import MIB
 from gpuspec.catalog import PRECISIONS, Gpu, MigProfile, gpu, mig_profile
-from gpuspec.mig.rules import COMPUTE_SLICES, MEMORY_SLICES
-from gpuspec.units import MIB
+from gpuspec.formulas.mig.rules import COMPUTE_SLICES, MEMORY_SLICES
 
 SEPARATOR = "/"
 """Between the id of a GPU and the profile in the id of a slice."""

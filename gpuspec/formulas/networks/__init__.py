@@ -1,18 +1,18 @@
 """Seconds and bandwidth of collectives: NCCL's over any fabric, and the engines' own kernels."""
 
-from gpuspec.interconnect.collectives import (
+from gpuspec.formulas.networks.collectives import (
     OPERATIONS,
     algorithm_bandwidth,
     bus_bandwidth,
     collective_seconds,
 )
-from gpuspec.interconnect.engines import (
+from gpuspec.formulas.networks.engines import (
     CollectiveTerms,
     all_reduce_seconds,
     all_to_all_seconds,
     point_to_point_seconds,
 )
-from gpuspec.interconnect.fabric import Fabric, LinkTerms, NetworkTerms
+from gpuspec.formulas.networks.fabric import Fabric, LinkTerms, NetworkTerms
 
 __all__ = [
     "OPERATIONS",

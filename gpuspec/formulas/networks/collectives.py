@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gpuspec.errors import UnknownNameError
-from gpuspec.interconnect.fabric import SWITCH_GPUS, Fabric
-from gpuspec.roofline import MICRO, Floats
+from gpuspec.base.errors import UnknownNameError
+from gpuspec.formulas.networks.fabric import SWITCH_GPUS, Fabric
+from gpuspec.formulas.roofline import MICRO, Floats
 
 OPERATIONS = (
     "all_reduce",

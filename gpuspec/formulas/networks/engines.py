@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import Field
 
-from gpuspec.roofline import MICRO, Floats, Terms
+from gpuspec.formulas.roofline import MICRO, Floats, Terms
 
 
 class CollectiveTerms(Terms):

@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gpuspec.roofline import Terms
+from gpuspec.formulas.roofline import Terms
 
 SWITCH_GPUS = 5
 """GPUs from which NCCL lets the NVSwitch add up (NVLink SHARP): measured on H200, 2026."""

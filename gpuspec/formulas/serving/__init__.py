@@ -1,9 +1,9 @@
 """Latency and throughput of language-model inference, from kernels to a replica under load."""
 
-from gpuspec.inference.deployment import PARTS, Deployment, Layout
-from gpuspec.inference.engine import Engine, EngineLimits, EngineTerms, engine, engines
-from gpuspec.inference.queueing import arrivals, sustainable_requests_s
-from gpuspec.inference.serving import (
+from gpuspec.constants.engine import Engine, EngineLimits, EngineTerms, engine, engines
+from gpuspec.formulas.serving.deployment import PARTS, Deployment, Layout
+from gpuspec.formulas.serving.queueing import arrivals, sustainable_requests_s
+from gpuspec.formulas.serving.serving import (
     cache_bytes,
     decode_seconds,
     finite_run,

@@ -8,14 +8,14 @@ from numpy.typing import ArrayLike
 from pydantic import BaseModel, ConfigDict
 
 from gpuspec.catalog import Gpu
-from gpuspec.inference.engine import EngineLimits, EngineTerms
-from gpuspec.inference.kernels import Kernels, kernels
-from gpuspec.interconnect import all_reduce_seconds, all_to_all_seconds, point_to_point_seconds
-from gpuspec.memory import MemoryTerms, kv_heads_per_gpu
-from gpuspec.models import Model
-from gpuspec.models.record import NO_WINDOW
-from gpuspec.precision import KV_PRECISIONS, Precision
-from gpuspec.roofline import (
+from gpuspec.catalog.models import Model
+from gpuspec.catalog.models.record import NO_WINDOW
+from gpuspec.catalog.precision import KV_PRECISIONS, Precision
+from gpuspec.constants.engine import EngineLimits, EngineTerms
+from gpuspec.constants.kernels import Kernels, kernels
+from gpuspec.formulas.memory import MemoryTerms, kv_heads_per_gpu
+from gpuspec.formulas.networks import all_reduce_seconds, all_to_all_seconds, point_to_point_seconds
+from gpuspec.formulas.roofline import (
     MICRO,
     Floats,
     decode_attention_seconds,

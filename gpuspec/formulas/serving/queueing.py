@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gpuspec.inference.deployment import Deployment
-from gpuspec.inference.serving import max_concurrency
-from gpuspec.roofline import Floats
+from gpuspec.formulas.roofline import Floats
+from gpuspec.formulas.serving.deployment import Deployment
+from gpuspec.formulas.serving.serving import max_concurrency
 
 PERCENTILES = (50, 95, 99)
 CHAINS = 2048

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gpuspec.inference.deployment import Deployment
-from gpuspec.memory import sequence_kv_bytes, serving_parts
-from gpuspec.models import parameter_parts
-from gpuspec.roofline import Floats
+from gpuspec.catalog.models import parameter_parts
+from gpuspec.formulas.memory import sequence_kv_bytes, serving_parts
+from gpuspec.formulas.roofline import Floats
+from gpuspec.formulas.serving.deployment import Deployment
 
 
 def per_output_token(ttft_s: ArrayLike, tpot_s: ArrayLike, osl: ArrayLike) -> Floats:

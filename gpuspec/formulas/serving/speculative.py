@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gpuspec.inference.deployment import Deployment
-from gpuspec.roofline import Floats
+from gpuspec.formulas.roofline import Floats
+from gpuspec.formulas.serving.deployment import Deployment
 
 DRAFT_COST = 0.1
 """Time of a draft step over that of a step of the model: a draft of about a tenth of its size."""

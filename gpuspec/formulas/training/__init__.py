@@ -1,12 +1,12 @@
 """Training: seconds of a step, FLOP and utilisation, and whole runs."""
 
-from gpuspec.training.flops import (
+from gpuspec.formulas.training.flops import (
     CONVENTIONS,
     hardware_flops_per_token,
     model_flops_per_token,
     utilisation,
 )
-from gpuspec.training.run import (
+from gpuspec.formulas.training.run import (
     FAILURES_PER_GPU_DAY,
     RESTART_S,
     checkpoint_bytes,
@@ -17,10 +17,10 @@ from gpuspec.training.run import (
     storage_bytes,
     training_seconds,
 )
-from gpuspec.training.step import PARTS, Machine, assembled, step_parts
-from gpuspec.training.terms import TrainingTerms
-from gpuspec.training.words import parallel_sizes
-from gpuspec.training.work import Work, step_work
+from gpuspec.formulas.training.step import PARTS, Machine, assembled, step_parts
+from gpuspec.formulas.training.terms import TrainingTerms
+from gpuspec.formulas.training.words import parallel_sizes
+from gpuspec.formulas.training.work import Work, step_work
 
 __all__ = [
     "CONVENTIONS",

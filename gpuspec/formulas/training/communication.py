@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import BaseModel, ConfigDict
 
-from gpuspec.interconnect import Fabric, collective_seconds
-from gpuspec.models import Model
-from gpuspec.roofline import Floats
+from gpuspec.catalog.models import Model
+from gpuspec.formulas.networks import Fabric, collective_seconds
+from gpuspec.formulas.roofline import Floats
 
 
 class Ranks(BaseModel):

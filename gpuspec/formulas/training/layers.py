@@ -4,11 +4,11 @@ from typing import Any
 
 import numpy as np
 
-from gpuspec.inference.deployment import attention_shapes, mlp_shapes
-from gpuspec.inference.kernels import Kernels
-from gpuspec.memory import Adapter
-from gpuspec.models import Model, parameter_parts
-from gpuspec.roofline import Floats, matmul_seconds, prefill_attention_seconds
+from gpuspec.catalog.models import Model, parameter_parts
+from gpuspec.constants.kernels import Kernels
+from gpuspec.formulas.memory import Adapter
+from gpuspec.formulas.roofline import Floats, matmul_seconds, prefill_attention_seconds
+from gpuspec.formulas.serving.deployment import attention_shapes, mlp_shapes
 
 DIRECTIONS = ("forward", "inputs", "weights")
 """Forward pass, gradients of activations, gradients of weights: same FLOP, other shapes."""

@@ -6,15 +6,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import BaseModel, ConfigDict
 
-from gpuspec.inference.kernels import Kernels
-from gpuspec.interconnect import Fabric
-from gpuspec.memory import Adapter
-from gpuspec.models import Model
-from gpuspec.precision import TrainingRecipe
-from gpuspec.roofline import MICRO, Floats
-from gpuspec.training.terms import TrainingTerms
-from gpuspec.training.work import Work, step_work
-from gpuspec.units import GB
+from gpuspec.base.units import GB
+from gpuspec.catalog.models import Model
+from gpuspec.catalog.precision import TrainingRecipe
+from gpuspec.constants.kernels import Kernels
+from gpuspec.formulas.memory import Adapter
+from gpuspec.formulas.networks import Fabric
+from gpuspec.formulas.roofline import MICRO, Floats
+from gpuspec.formulas.training.terms import TrainingTerms
+from gpuspec.formulas.training.work import Work, step_work
 
 PARTS = (
     "products",

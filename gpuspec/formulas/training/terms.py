@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from gpuspec.roofline import Terms
+from gpuspec.formulas.roofline import Terms
 
 
 class TrainingTerms(Terms):

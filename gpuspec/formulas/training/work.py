@@ -1,6 +1,6 @@
 """What a training step has to do: seconds at the rates of kernel tables and fabric.
 
-The constants of a framework come on top, in `gpuspec.training.step`; a fit of them computes
+The constants of a framework come on top, in `step`; a fit of them computes
 this part once.
 """
 
@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gpuspec.inference.kernels import Kernels
-from gpuspec.interconnect import Fabric
-from gpuspec.memory import Adapter, adapter_params
-from gpuspec.models import Model, parameter_parts
-from gpuspec.precision import TrainingRecipe
-from gpuspec.roofline import Floats
-from gpuspec.training.communication import Ranks
-from gpuspec.training.layers import (
+from gpuspec.catalog.models import Model, parameter_parts
+from gpuspec.catalog.precision import TrainingRecipe
+from gpuspec.constants.kernels import Kernels
+from gpuspec.formulas.memory import Adapter, adapter_params
+from gpuspec.formulas.networks import Fabric
+from gpuspec.formulas.roofline import Floats
+from gpuspec.formulas.training.communication import Ranks
+from gpuspec.formulas.training.layers import (
     DIRECTIONS,
     cast_seconds,
     dense_products,
@@ -64,7 +64,7 @@ def step_work(
 ) -> Work:
     """Return the times and settings from which `assembled` makes a step.
 
-    Parameters are those of `gpuspec.training.step_parts`.
+    Parameters are those of `gpuspec.formulas.training.step_parts`.
     """
     model.need_llm("training step by layer")
     if fp8:

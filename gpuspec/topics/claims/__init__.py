@@ -1,6 +1,7 @@
 """The statements of a buyers' guide, examined: grids of estimates, published figures, verdicts."""
 
-from gpuspec.claims.audit import (
+from gpuspec.topics.claims.ask import ClaimsQuestion, claims_question
+from gpuspec.topics.claims.audit import (
     AUDITS,
     READABLE,
     Finding,
@@ -15,9 +16,8 @@ from gpuspec.claims.audit import (
     verdict_text,
     verdicts_table,
 )
-from gpuspec.claims.maps import AXES, ClaimMap, claim_map
-from gpuspec.claims.question import ClaimsQuestion, claims_question
-from gpuspec.claims.records import (
+from gpuspec.topics.claims.maps import AXES, ClaimMap, claim_map
+from gpuspec.topics.claims.records import (
     LANGUAGES,
     Claim,
     check_claims_language,
@@ -25,7 +25,7 @@ from gpuspec.claims.records import (
     claims,
     verdict_word,
 )
-from gpuspec.claims.verdict import (
+from gpuspec.topics.claims.verdict import (
     FALSE,
     MISLEADING,
     TRUE,

@@ -5,11 +5,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from gpuspec.base.errors import InputError
 from gpuspec.catalog import Gpu, gpu
-from gpuspec.errors import InputError
-from gpuspec.models import Model, model
-from gpuspec.precision import precision
-from gpuspec.prices import default_prices
+from gpuspec.catalog.models import Model, model
+from gpuspec.catalog.precision import precision
+from gpuspec.topics.cost.prices import default_prices
 
 SMALL_B, LARGE_B = 33.0, 70.0
 """Parameters (in 1e9) up to which the article's "up to 30B", and from which its "70B and more"."""

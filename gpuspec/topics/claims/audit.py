@@ -7,12 +7,21 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
-from gpuspec.calibration import inference_errors
-from gpuspec.calibration.training import training_errors
-from gpuspec.claims import hpc, inference, links, machines, purchase, training
-from gpuspec.claims.question import ClaimsQuestion, claims_question
-from gpuspec.claims.records import Claim, claim_ids, claims, verdict_word
-from gpuspec.claims.verdict import FALSE, MISLEADING, TRUE, WHEN, Check, Verdict, joined, judged
+from gpuspec.evidence.fits import inference_errors
+from gpuspec.evidence.fits.training import training_errors
+from gpuspec.topics.claims import hpc, inference, links, machines, purchase, training
+from gpuspec.topics.claims.ask import ClaimsQuestion, claims_question
+from gpuspec.topics.claims.records import Claim, claim_ids, claims, verdict_word
+from gpuspec.topics.claims.verdict import (
+    FALSE,
+    MISLEADING,
+    TRUE,
+    WHEN,
+    Check,
+    Verdict,
+    joined,
+    judged,
+)
 
 WORDS = {
     "params_b": "models of {}B",

@@ -6,17 +6,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.calibration.hpc import dynamic_interval
+from gpuspec.base.errors import InputError
 from gpuspec.catalog import Gpu, gpu, gpus, mig_profile, mig_profiles
-from gpuspec.claims.inference import MORE, over_a100
-from gpuspec.claims.machines import exact
-from gpuspec.claims.purchase import middle
-from gpuspec.claims.question import ClaimsQuestion
-from gpuspec.claims.training import ABOUT, training_pairs
-from gpuspec.claims.verdict import FIGURES, Check
-from gpuspec.errors import InputError
-from gpuspec.mig import slice_sms
-from gpuspec.simulation import class_table, dynamic_table, published_dynamic, published_ratios
+from gpuspec.evidence.fits.hpc import dynamic_interval
+from gpuspec.formulas.mig import slice_sms
+from gpuspec.topics.claims.ask import ClaimsQuestion
+from gpuspec.topics.claims.inference import MORE, over_a100
+from gpuspec.topics.claims.machines import exact
+from gpuspec.topics.claims.purchase import middle
+from gpuspec.topics.claims.training import ABOUT, training_pairs
+from gpuspec.topics.claims.verdict import FIGURES, Check
+from gpuspec.topics.hpc import class_table, dynamic_table, published_dynamic, published_ratios
 
 NO_CHOICE = 2.0
 """Speed over A100 from which we read "no other choice"."""

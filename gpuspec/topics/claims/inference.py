@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.catalog import Gpu, gpu
-from gpuspec.claims.published import published_serving
-from gpuspec.claims.question import LARGE_B, SMALL_B, ClaimsQuestion
-from gpuspec.claims.speeds import VENDOR_MODEL, batch_grid, latency_grid, serving_grid
-from gpuspec.claims.training import ABOUT
-from gpuspec.claims.verdict import Check
-from gpuspec.deploy import inference_question, options_table
+from gpuspec.topics.claims.ask import LARGE_B, SMALL_B, ClaimsQuestion
+from gpuspec.topics.claims.published import published_serving
+from gpuspec.topics.claims.speeds import VENDOR_MODEL, batch_grid, latency_grid, serving_grid
+from gpuspec.topics.claims.training import ABOUT
+from gpuspec.topics.claims.verdict import Check
+from gpuspec.topics.serving import inference_question, options_table
 
 LIMITS_S = (0.2, 0.3, 0.5, 0.8, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
 LATENCY_JOBS = (

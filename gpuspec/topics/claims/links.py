@@ -5,15 +5,15 @@ from functools import lru_cache
 import pandas as pd
 
 from gpuspec.catalog import Gpu
-from gpuspec.claims.machines import exact
-from gpuspec.claims.question import ClaimsQuestion
-from gpuspec.claims.training import large_jobs
-from gpuspec.claims.verdict import Check
-from gpuspec.connect import ENOUGH, form_table, interconnect_question, network_table
-from gpuspec.deploy import form_table as serving_forms
-from gpuspec.deploy import inference_question
-from gpuspec.precision import training_recipe
-from gpuspec.training import checkpoint_bytes, host_memory_gb
+from gpuspec.catalog.precision import training_recipe
+from gpuspec.formulas.training import checkpoint_bytes, host_memory_gb
+from gpuspec.topics.claims.ask import ClaimsQuestion
+from gpuspec.topics.claims.machines import exact
+from gpuspec.topics.claims.training import large_jobs
+from gpuspec.topics.claims.verdict import Check
+from gpuspec.topics.networks import ENOUGH, form_table, interconnect_question, network_table
+from gpuspec.topics.serving import form_table as serving_forms
+from gpuspec.topics.serving import inference_question
 
 FORM_MODELS = ("llama-3.2-1b", "llama-3.1-8b", "qwen2.5-32b")
 FORM_PAIRS = (("a100-pcie-80", "a100-sxm-80"), ("h100-pcie-80", "h100-sxm-80"))
@@ -55,7 +55,7 @@ def links_grid(a100: Gpu) -> pd.DataFrame:
 
 @lru_cache(2)
 def forms_grid() -> pd.DataFrame:
-    """Return `gpuspec.connect.form_table` of three models."""
+    """Return `gpuspec.topics.networks.form_table` of three models."""
     return form_table(interconnect_question(gpus="A100,H100"), FORM_MODELS)
 
 

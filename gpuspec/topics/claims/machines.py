@@ -3,11 +3,11 @@
 import numpy as np
 import pandas as pd
 
+from gpuspec.base.units import GB
 from gpuspec.catalog import gpus, servers
-from gpuspec.claims.question import ClaimsQuestion
-from gpuspec.claims.verdict import Check
-from gpuspec.fit import memory_question, utilization_table
-from gpuspec.units import GB
+from gpuspec.topics.claims.ask import ClaimsQuestion
+from gpuspec.topics.claims.verdict import Check
+from gpuspec.topics.memory import memory_question, utilization_table
 
 SHARES = (0.85, 0.9, 0.95, 0.98)
 """Shares of the memory that engines are given."""

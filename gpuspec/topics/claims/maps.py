@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
-from gpuspec.claims.audit import Finding
-from gpuspec.claims.verdict import Check, within
-from gpuspec.errors import InputError, UnknownNameError
-from gpuspec.models import model
+from gpuspec.base.errors import InputError, UnknownNameError
+from gpuspec.catalog.models import model
+from gpuspec.topics.claims.audit import Finding
+from gpuspec.topics.claims.verdict import Check, within
 
 NEAR = 1.5
 """Factor within which a published setting counts as that of a cell."""

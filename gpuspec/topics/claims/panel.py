@@ -3,18 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from gpuspec.claims import (
-    AXES,
-    ClaimMap,
-    ClaimsQuestion,
-    Finding,
-    audit,
-    claim_map,
-)
-from gpuspec.display import ShownFigure, figure, note
-from gpuspec.plots import holding_map
-from gpuspec.story import claim_sentence, footnote_sentence, map_caption, map_finding
-from gpuspec.widgets.panel import Panel, choice, slider
+from gpuspec.topics.claims import AXES, ClaimMap, ClaimsQuestion, Finding, audit, claim_map
+from gpuspec.topics.claims.pictures import holding_map
+from gpuspec.topics.claims.words import claim_sentence, footnote_sentence, map_caption, map_finding
+from gpuspec.views.display import ShownFigure, figure, note
+from gpuspec.views.panel import Panel, choice, slider
 
 
 def claim_figure(finding: Finding, shown: ClaimMap) -> ShownFigure:

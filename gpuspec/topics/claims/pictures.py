@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
-from gpuspec.claims import ClaimMap
-from gpuspec.plots.common import blank_axes, headed
+from gpuspec.topics.claims import ClaimMap
+from gpuspec.views.charts import blank_axes, headed
 
 AXIS = {
     "model": "",

@@ -5,12 +5,12 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
-from gpuspec.calibration import memory_terms
-from gpuspec.calibration.training import matched_steps
 from gpuspec.catalog import load_table
-from gpuspec.measurements.inference import inference_measurements
-from gpuspec.measurements.pairs import SAME
-from gpuspec.measurements.training import (
+from gpuspec.evidence.fits import memory_terms
+from gpuspec.evidence.fits.training import matched_steps
+from gpuspec.evidence.measurements.inference import inference_measurements
+from gpuspec.evidence.measurements.pairs import SAME
+from gpuspec.evidence.measurements.training import (
     filled,
     measured_step_seconds,
     prepared_training,

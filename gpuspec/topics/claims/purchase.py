@@ -6,13 +6,19 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.catalog import Gpu
-from gpuspec.claims.inference import advantage, named, over_a100, over_h100, published_over_a100
-from gpuspec.claims.machines import exact
-from gpuspec.claims.published import published_serving, published_training
-from gpuspec.claims.question import LARGE_B, SMALL_B, ClaimsQuestion
-from gpuspec.claims.speeds import training_grid
-from gpuspec.claims.training import training_pairs
-from gpuspec.claims.verdict import Check
+from gpuspec.topics.claims.ask import LARGE_B, SMALL_B, ClaimsQuestion
+from gpuspec.topics.claims.inference import (
+    advantage,
+    named,
+    over_a100,
+    over_h100,
+    published_over_a100,
+)
+from gpuspec.topics.claims.machines import exact
+from gpuspec.topics.claims.published import published_serving, published_training
+from gpuspec.topics.claims.speeds import training_grid
+from gpuspec.topics.claims.training import training_pairs
+from gpuspec.topics.claims.verdict import Check
 
 HUNDRED_BILLION = 100.0
 TWICE = 2.0

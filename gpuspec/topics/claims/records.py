@@ -4,8 +4,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from gpuspec.base.errors import UnknownNameError
 from gpuspec.catalog import load_table
-from gpuspec.errors import UnknownNameError
 
 VERDICTS_ZH = {
     "true": "属实",

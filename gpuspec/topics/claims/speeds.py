@@ -6,15 +6,15 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from gpuspec.calibration import ratio_interval
 from gpuspec.catalog import Gpu
-from gpuspec.claims.question import ClaimsQuestion
-from gpuspec.deploy import fleet_rates, fleet_requests, inference_question
-from gpuspec.inference import max_concurrency, steady_state
-from gpuspec.jobs import size_table
-from gpuspec.memory import stage_weights_bytes
-from gpuspec.models import Model
-from gpuspec.precision import precision
+from gpuspec.catalog.models import Model
+from gpuspec.catalog.precision import precision
+from gpuspec.evidence.fits import ratio_interval
+from gpuspec.formulas.memory import stage_weights_bytes
+from gpuspec.formulas.serving import max_concurrency, steady_state
+from gpuspec.topics.claims.ask import ClaimsQuestion
+from gpuspec.topics.serving import fleet_rates, fleet_requests, inference_question
+from gpuspec.topics.training import size_table
 
 FEASIBLE = 1e-9
 GLOBAL_BATCH_TOKENS = 4_194_304

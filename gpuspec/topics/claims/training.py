@@ -2,11 +2,11 @@
 
 import pandas as pd
 
-from gpuspec.claims.published import published_fp8, published_training
-from gpuspec.claims.question import LARGE_B, ClaimsQuestion
-from gpuspec.claims.speeds import training_grid
-from gpuspec.claims.verdict import Check
-from gpuspec.jobs import size_table
+from gpuspec.topics.claims.ask import LARGE_B, ClaimsQuestion
+from gpuspec.topics.claims.published import published_fp8, published_training
+from gpuspec.topics.claims.speeds import training_grid
+from gpuspec.topics.claims.verdict import Check
+from gpuspec.topics.training import size_table
 
 ABOUT = 0.9
 """Share of a number from which "about" that number counts as reached."""

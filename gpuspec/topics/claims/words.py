@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from gpuspec.claims import (
+from gpuspec.topics.claims import (
     FALSE,
     MISLEADING,
     TRUE,
@@ -17,8 +17,8 @@ from gpuspec.claims import (
     range_text,
     verdict_text,
 )
-from gpuspec.story.common import listed
-from gpuspec.story.common import rows as rows_of
+from gpuspec.views.words import listed
+from gpuspec.views.words import rows as rows_of
 
 _SAID = {TRUE: "true", WHEN: "true under a condition", MISLEADING: "misleading", FALSE: "false"}
 _FIXED = {
@@ -123,7 +123,7 @@ def map_caption(shown: ClaimMap) -> str:
 
 
 def said_rows(findings: Sequence[Finding]) -> pd.DataFrame:
-    """Return the claims that give a number of times, for `gpuspec.plots.said_and_found`."""
+    """Return the claims that give a number of times, for `gpuspec.views.plots.said_and_found`."""
     number = {"C01": (0, 9.0), "C02": (0, 30.0), "C03": (1, 1979 / 312), "C06": (0, 7.0)}
     number |= {"C08": (0, 7 / 3), "C12": (0, 1.5)}
     names = {

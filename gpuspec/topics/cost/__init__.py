@@ -1,17 +1,17 @@
 """Cost questions as tables: what a GPU-hour, a token, a run costs, and what decides it."""
 
-from gpuspec.money.compare import (
+from gpuspec.topics.cost.ask import CostQuestion, cost_question
+from gpuspec.topics.cost.compare import (
     break_even_table,
     drift_table,
     month_curves,
     spot_table,
     utilisation_curves,
 )
-from gpuspec.money.drivers import driver_table
-from gpuspec.money.hours import age_table, amount, china_table, parts_table, ways_table
-from gpuspec.money.question import CostQuestion, cost_question
-from gpuspec.money.trend import backtest_table, trend_change, trend_table
-from gpuspec.money.work import (
+from gpuspec.topics.cost.drivers import driver_table
+from gpuspec.topics.cost.hours import age_table, amount, china_table, parts_table, ways_table
+from gpuspec.topics.cost.trend import backtest_table, trend_change, trend_table
+from gpuspec.topics.cost.work import (
     claims_table,
     runs_table,
     simulation_table,

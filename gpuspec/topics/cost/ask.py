@@ -7,9 +7,9 @@ from pathlib import Path
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
+from gpuspec.base.errors import InputError
 from gpuspec.catalog import Gpu, gpu, gpu_ids
-from gpuspec.errors import InputError
-from gpuspec.prices import MODES, Operating, Quote, offers, operating, read_quotes
+from gpuspec.topics.cost.prices import MODES, Operating, Quote, offers, operating, read_quotes
 
 
 class CostQuestion(BaseModel):
@@ -107,7 +107,7 @@ def cost_question(
     today : str
         Day from which ages count; blank: the day of the tables.
     drift, quotes, regions, providers, currency, fx, operating_values
-        As of `gpuspec.prices.offers`.
+        As of `gpuspec.topics.cost.prices.offers`.
 
     Raises
     ------

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from gpuspec.cost import (
+from gpuspec.formulas.cost import (
     HOURS_MONTH,
     break_even_month,
     break_even_utilisation,
@@ -17,9 +17,9 @@ from gpuspec.cost import (
     spot_hour_usd,
     spot_useful_share,
 )
-from gpuspec.money.hours import way_names
-from gpuspec.money.question import CostQuestion
-from gpuspec.prices import DRIFTS
+from gpuspec.topics.cost.ask import CostQuestion
+from gpuspec.topics.cost.hours import way_names
+from gpuspec.topics.cost.prices import DRIFTS
 
 SHARES = tuple(np.round(np.linspace(0.05, 1.0, 39), 3))
 JOB_SIZES = (8, 64, 256, 1024)
@@ -143,7 +143,7 @@ def spot_table(
     and ``useful_high`` (with the highest and the lowest rate of interruptions), ``effective``,
     ``on_demand``.
     """
-    from gpuspec.prices import operating_value
+    from gpuspec.topics.cost.prices import operating_value
 
     q = question
     found = q.offers(("spot", "on-demand"), providers=())

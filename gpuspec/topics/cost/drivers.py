@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.catalog import Gpu
-from gpuspec.cost import owned_hour_usd
-from gpuspec.money.question import CostQuestion
-from gpuspec.prices import operating_value, power_w_gpu, rated_w_gpu
+from gpuspec.formulas.cost import owned_hour_usd
+from gpuspec.topics.cost.ask import CostQuestion
+from gpuspec.topics.cost.prices import operating_value, power_w_gpu, rated_w_gpu
 
 DRIVERS = {  # name: (argument, key of the table of operating values)
     "utilisation": ("utilisation", "utilisation"),

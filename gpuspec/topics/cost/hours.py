@@ -5,9 +5,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.cost import OWNED_PARTS, gpu_hour_usd, owned_parts_usd
-from gpuspec.money.question import CostQuestion
-from gpuspec.prices import limit_days, power_w_gpu, purchase_prices, rated_w_gpu, rental_prices
+from gpuspec.formulas.cost import OWNED_PARTS, gpu_hour_usd, owned_parts_usd
+from gpuspec.topics.cost.ask import CostQuestion
+from gpuspec.topics.cost.prices import (
+    limit_days,
+    power_w_gpu,
+    purchase_prices,
+    rated_w_gpu,
+    rental_prices,
+)
 
 MODE_NAMES = {
     "on-demand": "rent, on demand",

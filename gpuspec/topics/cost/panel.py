@@ -4,12 +4,12 @@ from typing import Any
 
 import pandas as pd
 
-from gpuspec.display import figure
-from gpuspec.money import CostQuestion, break_even_table, cost_question, utilisation_curves
-from gpuspec.plots import cost_by_utilisation
-from gpuspec.prices import DRIFTS
-from gpuspec.story import break_even_finding
-from gpuspec.widgets.panel import Panel, choice, slider
+from gpuspec.topics.cost import CostQuestion, break_even_table, cost_question, utilisation_curves
+from gpuspec.topics.cost.pictures import cost_by_utilisation
+from gpuspec.topics.cost.prices import DRIFTS
+from gpuspec.topics.cost.words import break_even_finding
+from gpuspec.views.display import figure
+from gpuspec.views.panel import Panel, choice, slider
 
 USES = [0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.65, 0.7, 0.8, 0.85, 0.9, 1.0]
 MONTHS = [12, 24, 36, 48, 60, 72]

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullLocator, PercentFormatter
 
-from gpuspec.plots.common import MARKERS, SPARE, blank_axes, gpu_colors, headed, row_of_panels
+from gpuspec.views.charts import MARKERS, SPARE, blank_axes, gpu_colors, headed, row_of_panels
 
 PART_COLORS = ("#0072B2", "#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#999999", "#D55E00")
 HATCHES = ("", "///", "...", "xxx", "\\\\\\", "++", "oo")

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from gpuspec.prices import back_test, error_summary, price_trends
+from gpuspec.topics.cost.prices import back_test, error_summary, price_trends
 
 SERIES = (
     "SemiAnalysis H100 1-yr contract survey index",

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.money import CostQuestion, amount
-from gpuspec.prices import age_warnings
-from gpuspec.story.common import listed, rows
+from gpuspec.topics.cost import CostQuestion, amount
+from gpuspec.topics.cost.prices import age_warnings
+from gpuspec.views.words import listed, rows
 
 
 def ways_finding(question: CostQuestion, ways: pd.DataFrame) -> str:

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.calibration import ratio_interval
-from gpuspec.calibration.training import training_ratio_interval
-from gpuspec.cost import (
+from gpuspec.evidence.fits import ratio_interval
+from gpuspec.evidence.fits.training import training_ratio_interval
+from gpuspec.formulas.cost import (
     carbon_kg,
     energy_kwh,
     gpu_hour_usd,
@@ -15,11 +15,11 @@ from gpuspec.cost import (
     spot_useful_share,
     usd_per_million_tokens,
 )
-from gpuspec.deploy import InferenceQuestion, best_options, options_table
-from gpuspec.jobs import TrainingQuestion, deadline_table
-from gpuspec.jobs import runs_table as training_runs
-from gpuspec.money.hours import way_names
-from gpuspec.money.question import CostQuestion
+from gpuspec.topics.cost.ask import CostQuestion
+from gpuspec.topics.cost.hours import way_names
+from gpuspec.topics.serving import InferenceQuestion, best_options, options_table
+from gpuspec.topics.training import TrainingQuestion, deadline_table
+from gpuspec.topics.training import runs_table as training_runs
 
 
 def _hours(question: CostQuestion) -> pd.DataFrame:

@@ -6,13 +6,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.calibration.collectives import LARGE, collective_interval
-from gpuspec.calibration.hpc import hpc_ratio_interval, hpc_terms
 from gpuspec.catalog import Gpu
-from gpuspec.fabrics import fabric
-from gpuspec.hpc import bound, energy_joules, exchange_seconds, exposed_seconds, fixed_seconds
-from gpuspec.simulation.question import SimulationQuestion, device_seconds, host_share
-from gpuspec.workloads import host_link, machine, workload
+from gpuspec.catalog.workloads import host_link, machine, workload
+from gpuspec.constants.fabrics import fabric
+from gpuspec.evidence.fits.collectives import LARGE, collective_interval
+from gpuspec.evidence.fits.hpc import hpc_ratio_interval, hpc_terms
+from gpuspec.formulas.hpc import (
+    bound,
+    energy_joules,
+    exchange_seconds,
+    exposed_seconds,
+    fixed_seconds,
+)
+from gpuspec.topics.hpc.ask import SimulationQuestion, device_seconds, host_share
 
 HOST_SHARES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
 BOUND = {
@@ -32,7 +38,7 @@ def speed_table(question: SimulationQuestion) -> pd.DataFrame:
     """Return time and speed of one step on one of each GPU.
 
     Columns: ``gpu``, ``seconds``, ``gpu_s``, ``transfer_s`` (to and from the host, not hidden),
-    ``host_s``, the seconds of each of `gpuspec.hpc.RESOURCES` and of ``transfer`` alone,
+    ``host_s``, the seconds of each of `gpuspec.formulas.hpc.RESOURCES` and of ``transfer`` alone,
     ``bound``, ``speed`` (in that of the first GPU) with ``speed_low`` and ``speed_high`` (80 %
     interval of a ratio), ``link`` (to the host), ``fits``.
     """

@@ -6,12 +6,14 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from gpuspec.calibration.hpc import hpc_terms
+from gpuspec.base.checks import is_number, whole_numbers
+from gpuspec.base.errors import InputError, UnknownNameError
+from gpuspec.base.units import GB
 from gpuspec.catalog import Gpu, gpu, gpu_ids
-from gpuspec.checks import is_number, whole_numbers
-from gpuspec.errors import InputError, UnknownNameError
-from gpuspec.fabrics import NETWORKS, reference_node_gb_s
-from gpuspec.hpc import (
+from gpuspec.catalog.workloads import Workload, machine, workload, workloads
+from gpuspec.constants.fabrics import NETWORKS, reference_node_gb_s
+from gpuspec.evidence.fits.hpc import hpc_terms
+from gpuspec.formulas.hpc import (
     UNITS,
     HpcTerms,
     Machine,
@@ -21,8 +23,6 @@ from gpuspec.hpc import (
     surface_units,
     transfer_seconds,
 )
-from gpuspec.units import GB
-from gpuspec.workloads import Workload, machine, workload, workloads
 
 OWN = "own"
 CELLS = 1e9

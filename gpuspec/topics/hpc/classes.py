@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from gpuspec.calibration.hpc import hpc_ratio_interval, hpc_terms, prepared_rows
 from gpuspec.catalog import Gpu, gpu
-from gpuspec.hpc import bound, fixed_seconds, gpu_parts, gpu_seconds, joined
-from gpuspec.measurements.hpc import LISTS, matched_speeds
-from gpuspec.simulation.tables import BOUND
-from gpuspec.workloads import REFERENCE, Workload, machine, workload
+from gpuspec.catalog.workloads import REFERENCE, Workload, machine, workload
+from gpuspec.evidence.fits.hpc import hpc_ratio_interval, hpc_terms, prepared_rows
+from gpuspec.evidence.measurements.hpc import LISTS, matched_speeds
+from gpuspec.formulas.hpc import bound, fixed_seconds, gpu_parts, gpu_seconds, joined
+from gpuspec.topics.hpc.answer import BOUND
 
 SHOWN: tuple[str, ...] = (
     "dgemm",

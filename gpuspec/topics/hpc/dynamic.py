@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from gpuspec.calibration.hpc import dynamic_interval, dynamic_programs, dynamic_terms
 from gpuspec.catalog import Gpu
-from gpuspec.hpc import ALGORITHMS, cell_updates_s, dynamic_parts
-from gpuspec.hpc.dynamic import DynamicTerms
-from gpuspec.workloads import chip
+from gpuspec.catalog.workloads import chip
+from gpuspec.evidence.fits.hpc import dynamic_interval, dynamic_programs, dynamic_terms
+from gpuspec.formulas.hpc import ALGORITHMS, cell_updates_s, dynamic_parts
+from gpuspec.formulas.hpc.dynamic import DynamicTerms
 
 WAYS = (
     ("int32", False, "32-bit integers"),

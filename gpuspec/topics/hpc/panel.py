@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from gpuspec.display import figure
-from gpuspec.hpc import UNITS
-from gpuspec.plots import speed_bars
-from gpuspec.simulation import SimulationQuestion, simulation_question, speed_table
-from gpuspec.simulation.question import OWN
-from gpuspec.story import speed_finding
-from gpuspec.widgets.panel import Panel, choice, slider
-from gpuspec.workloads import workloads
+from gpuspec.catalog.workloads import workloads
+from gpuspec.formulas.hpc import UNITS
+from gpuspec.topics.hpc import SimulationQuestion, simulation_question, speed_table
+from gpuspec.topics.hpc.ask import OWN
+from gpuspec.topics.hpc.pictures import speed_bars
+from gpuspec.topics.hpc.words import speed_finding
+from gpuspec.views.display import figure
+from gpuspec.views.panel import Panel, choice, slider
 
 HOST_SHARES = (0.0, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7)
 INTENSITIES = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 300.0)

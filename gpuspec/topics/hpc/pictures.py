@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
 from gpuspec.catalog import Gpu
-from gpuspec.plots.common import MARKERS, blank_axes, gpu_colors, headed
+from gpuspec.views.charts import MARKERS, blank_axes, gpu_colors, headed
 
 HATCHES = ("", "///", "...", "xxx")
 

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.catalog import Gpu
-from gpuspec.simulation import SimulationQuestion
-from gpuspec.simulation.tables import BOUND
-from gpuspec.story.common import listed, rows, time_with_interval
+from gpuspec.topics.hpc import SimulationQuestion
+from gpuspec.topics.hpc.answer import BOUND
+from gpuspec.views.words import listed, rows, time_with_interval
 
 SAME = 1.05
 """Speed-up up to which two GPUs are called equally fast."""

@@ -1,8 +1,8 @@
 """What fits where: one question about memory, and the tables that answer it."""
 
-from gpuspec.fit.page import readable
-from gpuspec.fit.question import MemoryQuestion, memory_question
-from gpuspec.fit.serving import (
+from gpuspec.topics.memory.ask import MemoryQuestion, memory_question
+from gpuspec.topics.memory.page import readable
+from gpuspec.topics.memory.serving import (
     SERVING_KINDS,
     layouts,
     layouts_around,
@@ -13,7 +13,7 @@ from gpuspec.fit.serving import (
     utilization_table,
     weights_table,
 )
-from gpuspec.fit.training import training_policies, training_table
+from gpuspec.topics.memory.training import training_policies, training_table
 
 __all__ = [
     "SERVING_KINDS",

@@ -6,12 +6,12 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from gpuspec.calibration import memory_terms
+from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.catalog import Gpu, gpu, gpu_ids
-from gpuspec.errors import InputError, UnknownNameError
-from gpuspec.memory import MemoryTerms
-from gpuspec.models import Model, model
-from gpuspec.precision import KV_PRECISIONS, Precision, precision
+from gpuspec.catalog.models import Model, model
+from gpuspec.catalog.precision import KV_PRECISIONS, Precision, precision
+from gpuspec.evidence.fits import memory_terms
+from gpuspec.formulas.memory import MemoryTerms
 
 LIMITS = {  # name: (least, most)
     "isl": (1, 10_000_000),

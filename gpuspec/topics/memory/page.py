@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from gpuspec.units import GIB
+from gpuspec.base.units import GIB
 
 BYTE_COLUMNS = {"weights", "kv_cache", "activations", "runtime", "free", "total", "low", "high"}
 READABLE = {

@@ -4,11 +4,11 @@ from typing import Any
 
 import ipywidgets as W
 
-from gpuspec.display import figure
-from gpuspec.fit import MemoryQuestion, memory_question, serving_table, smallest_serving
-from gpuspec.plots import serving_memory
-from gpuspec.precision import KV_PRECISIONS
-from gpuspec.widgets.panel import LABEL, Panel, choice, model_choice, power_slider
+from gpuspec.catalog.precision import KV_PRECISIONS
+from gpuspec.topics.memory import MemoryQuestion, memory_question, serving_table, smallest_serving
+from gpuspec.topics.memory.pictures import serving_memory
+from gpuspec.views.display import figure
+from gpuspec.views.panel import LABEL, Panel, choice, model_choice, power_slider
 
 WEIGHTS = ("bf16", "fp8", "int8", "int4-awq", "mxfp4")
 

@@ -7,9 +7,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gpuspec.fit import MemoryQuestion, training_table
-from gpuspec.plots.common import MARKERS, blank_axes, gpu_colors, titled
-from gpuspec.units import GIB
+from gpuspec.base.units import GIB
+from gpuspec.topics.memory import MemoryQuestion, training_table
+from gpuspec.views.charts import MARKERS, blank_axes, gpu_colors, titled
 
 _PARTS = {
     "weights": ("Weights", "#0072B2", ""),

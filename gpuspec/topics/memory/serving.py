@@ -6,9 +6,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.calibration import interval
-from gpuspec.fit.question import MemoryQuestion
-from gpuspec.memory import (
+from gpuspec.base.units import GB, GIB
+from gpuspec.catalog.models import Model
+from gpuspec.catalog.precision import KV_PRECISIONS, precision
+from gpuspec.evidence.fits import interval
+from gpuspec.formulas.memory import (
     budget_bytes,
     max_context,
     max_sequences,
@@ -16,9 +18,7 @@ from gpuspec.memory import (
     serving_parts,
     stage_weights_bytes,
 )
-from gpuspec.models import Model
-from gpuspec.precision import KV_PRECISIONS, precision
-from gpuspec.units import GB, GIB
+from gpuspec.topics.memory.ask import MemoryQuestion
 
 GPU_COUNTS = (1, 2, 4, 8, 16, 32)
 NODE_GPUS = 8  # tensor parallelism stays inside a node; beyond it layers are split (pipeline)

@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.calibration import interval
-from gpuspec.fit.question import MemoryQuestion
-from gpuspec.fit.serving import node_tp
-from gpuspec.memory import Adapter, training_parts
-from gpuspec.precision import precision, training_recipe
+from gpuspec.catalog.precision import precision, training_recipe
+from gpuspec.evidence.fits import interval
+from gpuspec.formulas.memory import Adapter, training_parts
+from gpuspec.topics.memory.ask import MemoryQuestion
+from gpuspec.topics.memory.serving import node_tp
 
 TRAINING_COUNTS = 2 ** np.arange(0, 12)
 

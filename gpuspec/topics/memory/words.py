@@ -2,10 +2,10 @@
 
 import pandas as pd
 
+from gpuspec.base.units import GB, GIB, format_bytes
 from gpuspec.catalog import Gpu
-from gpuspec.fit import MemoryQuestion, request_kv_bytes
-from gpuspec.story.common import listed, rows
-from gpuspec.units import GB, GIB, format_bytes
+from gpuspec.topics.memory import MemoryQuestion, request_kv_bytes
+from gpuspec.views.words import listed, rows
 
 
 def weights_sentence(question: MemoryQuestion) -> str:

@@ -1,16 +1,16 @@
 """Many tenants on few GPUs: which slices each needs, and how they are packed."""
 
-from gpuspec.tenants.delivery import CLASSES, MODEL_WORK, delivery_table
-from gpuspec.tenants.options import (
+from gpuspec.topics.mig.ask import PRICES_USD, TenantsQuestion, tenants_question
+from gpuspec.topics.mig.delivery import CLASSES, MODEL_WORK, delivery_table
+from gpuspec.topics.mig.options import (
     WHOLE_GPU,
     ordered_profiles,
     slice_engine,
     tenant_options,
     useful_options,
 )
-from gpuspec.tenants.packing import Packing, faults, layouts_of, pack
-from gpuspec.tenants.question import PRICES_USD, TenantsQuestion, tenants_question
-from gpuspec.tenants.reading import EXAMPLE, Tenant
+from gpuspec.topics.mig.packing import Packing, faults, layouts_of, pack
+from gpuspec.topics.mig.reading import EXAMPLE, Tenant
 
 __all__ = [
     "CLASSES",

@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.calibration import inference_interval
-from gpuspec.calibration.hpc import hpc_ratio_interval
-from gpuspec.calibration.mig import slice_errors
 from gpuspec.catalog import load_table
-from gpuspec.mig import counts, create_commands, geometry, slice_gpu
-from gpuspec.tenants.options import WHOLE_GPU, useful_options
-from gpuspec.tenants.packing import Packing, layouts_of, pack
-from gpuspec.tenants.question import TenantsQuestion
+from gpuspec.evidence.fits import inference_interval
+from gpuspec.evidence.fits.hpc import hpc_ratio_interval
+from gpuspec.evidence.fits.mig import slice_errors
+from gpuspec.formulas.mig import counts, create_commands, geometry, slice_gpu
+from gpuspec.topics.mig.ask import TenantsQuestion
+from gpuspec.topics.mig.options import WHOLE_GPU, useful_options
+from gpuspec.topics.mig.packing import Packing, layouts_of, pack
 
 
 def profiles_table(gpu_ids: list[str]) -> pd.DataFrame:

@@ -7,12 +7,13 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.catalog import Gpu, gpu, gpu_ids
-from gpuspec.errors import InputError, UnknownNameError
-from gpuspec.inference import Engine, engine
-from gpuspec.mig import geometry
-from gpuspec.models import Model
-from gpuspec.tenants.reading import MOST_TENANTS, Tenant, read_tenants, tenant_rows
+from gpuspec.catalog.models import Model
+from gpuspec.constants import engine
+from gpuspec.formulas.mig import geometry
+from gpuspec.formulas.serving import Engine
+from gpuspec.topics.mig.reading import MOST_TENANTS, Tenant, read_tenants, tenant_rows
 
 OBJECTIVES = ("cost", "gpus")
 PRICES_USD = {

@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.catalog import Gpu
-from gpuspec.deploy import inference_question
-from gpuspec.inference import Deployment, decode_seconds, prefill_seconds
-from gpuspec.mig import compute_share, geometry, memory_share, slice_gpu
-from gpuspec.simulation import class_seconds
-from gpuspec.tenants.options import slice_engine
-from gpuspec.tenants.question import TenantsQuestion
+from gpuspec.formulas.mig import compute_share, geometry, memory_share, slice_gpu
+from gpuspec.formulas.serving import Deployment, decode_seconds, prefill_seconds
+from gpuspec.topics.hpc import class_seconds
+from gpuspec.topics.mig.ask import TenantsQuestion
+from gpuspec.topics.mig.options import slice_engine
+from gpuspec.topics.serving import inference_question
 
 CLASSES = ("stream", "lbm", "md", "dgemm")
 """Classes of computations that are shown: from memory alone to units alone."""

@@ -5,15 +5,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gpuspec.base.units import GIB
 from gpuspec.catalog import Gpu
-from gpuspec.deploy import InferenceQuestion, best_options
-from gpuspec.deploy import options_table as serving_options
-from gpuspec.inference import Engine
-from gpuspec.mig import Geometry, geometry, slice_gpu
-from gpuspec.simulation import class_seconds
-from gpuspec.tenants.question import TenantsQuestion
-from gpuspec.tenants.reading import Tenant
-from gpuspec.units import GIB
+from gpuspec.formulas.mig import Geometry, geometry, slice_gpu
+from gpuspec.formulas.serving import Engine
+from gpuspec.topics.hpc import class_seconds
+from gpuspec.topics.mig.ask import TenantsQuestion
+from gpuspec.topics.mig.reading import Tenant
+from gpuspec.topics.serving import InferenceQuestion, best_options
+from gpuspec.topics.serving import options_table as serving_options
 
 WHOLE_GPU = "whole"
 """Stands for GPUs without MIG in the column of profiles."""

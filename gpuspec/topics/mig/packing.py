@@ -15,10 +15,10 @@ import pandas as pd
 from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 from scipy.sparse import coo_array
 
-from gpuspec.errors import InputError
-from gpuspec.mig import Layout, Placement, geometry, patterns, plain_profile
-from gpuspec.tenants.options import WHOLE_GPU, useful_options
-from gpuspec.tenants.question import TenantsQuestion
+from gpuspec.base.errors import InputError
+from gpuspec.formulas.mig import Layout, Placement, geometry, patterns, plain_profile
+from gpuspec.topics.mig.ask import TenantsQuestion
+from gpuspec.topics.mig.options import WHOLE_GPU, useful_options
 
 Option = tuple[str, str, int]
 """Kind of GPU, profile, instances."""

@@ -4,13 +4,13 @@ from typing import Any
 
 import ipywidgets as W
 
-from gpuspec.display import figure
-from gpuspec.mig import geometry
-from gpuspec.plots import fleet_bars
-from gpuspec.story import packing_finding
-from gpuspec.tenants import Packing, TenantsQuestion, pack, tenant_options
-from gpuspec.tenants.question import OBJECTIVES
-from gpuspec.widgets.panel import LABEL, Panel, choice, slider
+from gpuspec.formulas.mig import geometry
+from gpuspec.topics.mig import Packing, TenantsQuestion, pack, tenant_options
+from gpuspec.topics.mig.ask import OBJECTIVES
+from gpuspec.topics.mig.pictures import fleet_bars
+from gpuspec.topics.mig.words import packing_finding
+from gpuspec.views.display import figure
+from gpuspec.views.panel import LABEL, Panel, choice, slider
 
 FACTORS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0)
 

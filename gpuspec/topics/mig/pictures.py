@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
 
-from gpuspec.mig import MEMORY_SLICES, Geometry, Layout, plain_profile
-from gpuspec.plots.common import MARKERS, gpu_colors, headed
+from gpuspec.formulas.mig import MEMORY_SLICES, Geometry, Layout, plain_profile
+from gpuspec.views.charts import MARKERS, gpu_colors, headed
 
 SIZES = {1: "#56B4E9", 2: "#009E73", 3: "#E69F00", 4: "#CC79A7", 7: "#999999"}
 """One colour a number of compute slices."""

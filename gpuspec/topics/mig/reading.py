@@ -9,11 +9,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from gpuspec.deploy import InferenceQuestion, inference_question
-from gpuspec.errors import InputError, UnknownNameError
-from gpuspec.models import Model, model
-from gpuspec.paths import DATA
-from gpuspec.workloads import Workload, workload, workloads
+from gpuspec.base.errors import InputError, UnknownNameError
+from gpuspec.base.paths import DATA
+from gpuspec.catalog.models import Model, model
+from gpuspec.catalog.workloads import Workload, workload, workloads
+from gpuspec.topics.serving import InferenceQuestion, inference_question
 
 EXAMPLE = DATA / "examples" / "tenants.csv"
 TEXTS = ("name", "model", "weights", "kv", "workload")

@@ -3,11 +3,11 @@
 import numpy as np
 import pandas as pd
 
-from gpuspec.calibration.mig import least_of_share, slice_errors
-from gpuspec.mig import Layout, counts
-from gpuspec.story.common import listed
-from gpuspec.tenants import CLASSES, MODEL_WORK, WHOLE_GPU, Packing, TenantsQuestion
-from gpuspec.tenants.tables import grouped
+from gpuspec.evidence.fits.mig import least_of_share, slice_errors
+from gpuspec.formulas.mig import Layout, counts
+from gpuspec.topics.mig import CLASSES, MODEL_WORK, WHOLE_GPU, Packing, TenantsQuestion
+from gpuspec.topics.mig.answer import grouped
+from gpuspec.views.words import listed
 
 
 def layouts_finding(gpu_id: str, layouts: tuple[Layout, ...]) -> str:

@@ -1,12 +1,13 @@
 """Collectives and networks: what joins GPUs, and what it costs a job, as tables."""
 
-from gpuspec.connect.collectives import (
+from gpuspec.topics.networks.ask import InterconnectQuestion, interconnect_question
+from gpuspec.topics.networks.collectives import (
     bandwidth_table,
     measured_table,
     message_table,
     scale_table,
 )
-from gpuspec.connect.jobs import (
+from gpuspec.topics.networks.jobs import (
     ENOUGH,
     NETWORKS,
     form_table,
@@ -15,9 +16,8 @@ from gpuspec.connect.jobs import (
     tensor_table,
     waiting_table,
 )
-from gpuspec.connect.layouts import WAITING
-from gpuspec.connect.question import InterconnectQuestion, interconnect_question
-from gpuspec.connect.wiring import Wiring, card_fabric, wirings
+from gpuspec.topics.networks.layouts import WAITING
+from gpuspec.topics.networks.wiring import Wiring, card_fabric, wirings
 
 __all__ = [
     "ENOUGH",

@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from gpuspec.calibration import memory_terms
-from gpuspec.calibration.training import framework as _framework
+from gpuspec.base.checks import is_number, whole_numbers
+from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.catalog import Gpu, gpu, gpu_ids
-from gpuspec.checks import is_number, whole_numbers
-from gpuspec.errors import InputError, UnknownNameError
-from gpuspec.fabrics import NETWORKS, reference_node_gb_s
-from gpuspec.interconnect import OPERATIONS
-from gpuspec.memory import MemoryTerms
-from gpuspec.models import Model, model
-from gpuspec.training import TrainingTerms
+from gpuspec.catalog.models import Model, model
+from gpuspec.constants.fabrics import NETWORKS, reference_node_gb_s
+from gpuspec.evidence.fits import memory_terms
+from gpuspec.evidence.fits.training import framework as _framework
+from gpuspec.formulas.memory import MemoryTerms
+from gpuspec.formulas.networks import OPERATIONS
+from gpuspec.formulas.training import TrainingTerms
 
 WHOLE = {  # name: (least, most)
     "gpus_per_node": (2, 8),

@@ -5,18 +5,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.calibration.collectives import collective_interval
+from gpuspec.base.units import GB
 from gpuspec.catalog import Gpu, load_table
-from gpuspec.connect.question import InterconnectQuestion
-from gpuspec.connect.wiring import Wiring, family_names, link_of, wirings
-from gpuspec.fabrics import fabric
-from gpuspec.interconnect import bus_bandwidth, collective_seconds
-from gpuspec.measurements.collectives import (
+from gpuspec.constants.fabrics import fabric
+from gpuspec.evidence.fits.collectives import collective_interval
+from gpuspec.evidence.measurements.collectives import (
     collective_measurements,
     measured_seconds,
     prepared_collectives,
 )
-from gpuspec.units import GB
+from gpuspec.formulas.networks import bus_bandwidth, collective_seconds
+from gpuspec.topics.networks.ask import InterconnectQuestion
+from gpuspec.topics.networks.wiring import Wiring, family_names, link_of, wirings
 
 MESSAGES = {"64 KiB": 2**16, "1 MiB": 2**20, "64 MiB": 2**26, "16 GiB": 2**34}
 """A token step's vectors, a small layer, a training layer's hidden states, all gradients."""

@@ -6,17 +6,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.calibration.collectives import LARGE, collective_interval
-from gpuspec.calibration.training import training_ratio_interval
+from gpuspec.base.units import GB
 from gpuspec.catalog import Gpu, gpu
-from gpuspec.connect.layouts import WAITING, adapters, evaluated, fastest, layout_grid
-from gpuspec.connect.question import InterconnectQuestion
-from gpuspec.connect.wiring import PATHS, Wiring, card_fabric, crowded, wirings
-from gpuspec.fabrics import fabric
-from gpuspec.interconnect import Fabric
-from gpuspec.models import Model, model
-from gpuspec.training import parallel_sizes
-from gpuspec.units import GB
+from gpuspec.catalog.models import Model, model
+from gpuspec.constants.fabrics import fabric
+from gpuspec.evidence.fits.collectives import LARGE, collective_interval
+from gpuspec.evidence.fits.training import training_ratio_interval
+from gpuspec.formulas.networks import Fabric
+from gpuspec.formulas.training import parallel_sizes
+from gpuspec.topics.networks.ask import InterconnectQuestion
+from gpuspec.topics.networks.layouts import WAITING, adapters, evaluated, fastest, layout_grid
+from gpuspec.topics.networks.wiring import PATHS, Wiring, card_fabric, crowded, wirings
 
 NETWORKS = (
     ("10 GbE", 1.25, "tcp"),

@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.catalog import Gpu
-from gpuspec.connect.question import InterconnectQuestion
-from gpuspec.inference.kernels import kernels
-from gpuspec.interconnect import Fabric
-from gpuspec.memory import Adapter, training_parts
-from gpuspec.models import Model
-from gpuspec.precision import precision, training_recipe
-from gpuspec.training import PARTS, Machine, step_parts
+from gpuspec.catalog.models import Model
+from gpuspec.catalog.precision import precision, training_recipe
+from gpuspec.constants.kernels import kernels
+from gpuspec.formulas.memory import Adapter, training_parts
+from gpuspec.formulas.networks import Fabric
+from gpuspec.formulas.training import PARTS, Machine, step_parts
+from gpuspec.topics.networks.ask import InterconnectQuestion
 
 TENSOR = (1, 2, 4, 8)
 WAITING = ("tp", "cp", "ep", "pp", "dp", "bubble")
@@ -71,7 +71,7 @@ def evaluated(
 ) -> pd.DataFrame:
     """Return the grid with the seconds of each part of a step, and whether it fits.
 
-    Adds ``products_s``, ``tp_s``... (one for each of `gpuspec.training.PARTS`), ``step_s``,
+    Adds ``products_s``, ``tp_s``... (one for each of `formulas.training.PARTS`), ``step_s``,
     ``memory_bytes`` (peak of a GPU) and ``fits``.
     """
     recipe = training_recipe("adamw-megatron" if adapter is None else "adamw-bf16")

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from gpuspec.connect import InterconnectQuestion, interconnect_question, network_table
-from gpuspec.display import figure
-from gpuspec.plots import network_scaling
-from gpuspec.story import network_finding
-from gpuspec.widgets.panel import Panel, choice, model_choice, power_slider
+from gpuspec.topics.networks import InterconnectQuestion, interconnect_question, network_table
+from gpuspec.topics.networks.pictures import network_scaling
+from gpuspec.topics.networks.words import network_finding
+from gpuspec.views.display import figure
+from gpuspec.views.panel import Panel, choice, model_choice, power_slider
 
 
 def interconnect_panel(question: InterconnectQuestion) -> Panel:

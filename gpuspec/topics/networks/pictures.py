@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, PercentFormatter
 
-from gpuspec.plots.common import MARKERS, blank_axes, gpu_colors, headed, row_of_panels
-from gpuspec.units import format_bytes
+from gpuspec.base.units import format_bytes
+from gpuspec.views.charts import MARKERS, blank_axes, gpu_colors, headed, row_of_panels
 
 PART_NAMES = {
     "tp": "tensor parallelism",

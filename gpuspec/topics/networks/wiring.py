@@ -4,10 +4,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from gpuspec.base.errors import UnknownNameError
 from gpuspec.catalog import Gpu, gpu
-from gpuspec.errors import UnknownNameError
-from gpuspec.fabrics import fabric, link_key
-from gpuspec.interconnect import Fabric
+from gpuspec.constants.fabrics import fabric, link_key
+from gpuspec.formulas.networks import Fabric
 
 PCIE_CARDS = {4: "a100-pcie-80", 5: "h100-pcie-80"}
 """The card that stands for each generation of PCIe."""
@@ -39,7 +39,7 @@ def card_fabric(device: Gpu, path: str = "host", **network: Any) -> Fabric:
     path : str
         ``peer`` or ``host``; of no effect where NVLink joins the GPUs.
     network : Any
-        What `gpuspec.fabrics.fabric` takes besides the GPU.
+        What `gpuspec.constants.fabrics.fabric` takes besides the GPU.
 
     Raises
     ------

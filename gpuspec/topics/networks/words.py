@@ -2,9 +2,9 @@
 
 import pandas as pd
 
-from gpuspec.connect import ENOUGH, InterconnectQuestion
-from gpuspec.story.common import listed
-from gpuspec.units import format_bytes
+from gpuspec.base.units import format_bytes
+from gpuspec.topics.networks import ENOUGH, InterconnectQuestion
+from gpuspec.views.words import listed
 
 
 def bandwidth_finding(question: InterconnectQuestion, table: pd.DataFrame) -> str:

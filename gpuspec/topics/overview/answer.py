@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gpuspec.base.errors import InputError
+from gpuspec.base.units import GIB
 from gpuspec.catalog import Gpu
-from gpuspec.errors import InputError
-from gpuspec.units import GIB
 
 QUANTITIES = {  # label: how to read it off a record, in the unit the label names
     "FP64 vector, TFLOP/s": lambda g: g.fp64_tflops,

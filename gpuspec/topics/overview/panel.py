@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from gpuspec.catalog import Gpu
-from gpuspec.display import figure
-from gpuspec.overview import attainable_sentence, with_units
-from gpuspec.plots import roofline
-from gpuspec.widgets.panel import Panel, choice, slider
+from gpuspec.topics.overview.answer import attainable_sentence, with_units
+from gpuspec.topics.overview.pictures import roofline
+from gpuspec.views.display import figure
+from gpuspec.views.panel import Panel, choice, slider
 
 PRECISIONS = ("fp64", "fp64_tensor", "fp32", "tf32", "fp16", "bf16", "fp8")
 INTENSITIES = [2.0**i for i in range(0, 14)]

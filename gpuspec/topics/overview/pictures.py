@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from gpuspec.catalog import Gpu
-from gpuspec.plots.common import MARKERS, blank_axes, gpu_colors
+from gpuspec.views.charts import MARKERS, blank_axes, gpu_colors
 
 
 def rates_by_precision(gpus: list[Gpu], precisions: list[str], title: str) -> Figure:

@@ -1,10 +1,6 @@
 """Which GPUs serve a load, how many, split how, and how fast: tables for decisions."""
 
-from gpuspec.deploy.fleets import fleet_rates, fleet_requests
-from gpuspec.deploy.options import best_options, options_table
-from gpuspec.deploy.question import InferenceQuestion, inference_question, service_question
-from gpuspec.deploy.space import evaluate_options
-from gpuspec.deploy.tables import (
+from gpuspec.topics.serving.answer import (
     arrivals_table,
     context_table,
     estimate_table,
@@ -14,6 +10,10 @@ from gpuspec.deploy.tables import (
     precision_table,
     ratio_map,
 )
+from gpuspec.topics.serving.ask import InferenceQuestion, inference_question, service_question
+from gpuspec.topics.serving.fleets import fleet_rates, fleet_requests
+from gpuspec.topics.serving.options import best_options, options_table
+from gpuspec.topics.serving.space import evaluate_options
 
 __all__ = [
     "InferenceQuestion",

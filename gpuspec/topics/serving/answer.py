@@ -6,22 +6,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.calibration import inference_interval
+from gpuspec.base.errors import InputError
 from gpuspec.catalog import Gpu, gpu, gpu_ids
-from gpuspec.deploy.fleets import fleet_rates
-from gpuspec.deploy.layouts import impossible, shortfall
-from gpuspec.deploy.options import BOUNDS, served
-from gpuspec.deploy.question import InferenceQuestion, inference_question
-from gpuspec.errors import InputError
-from gpuspec.inference import (
+from gpuspec.catalog.precision import precision
+from gpuspec.constants.images import image_model, image_seconds
+from gpuspec.evidence.fits import inference_interval
+from gpuspec.formulas.serving import (
     Deployment,
     arrivals,
     max_concurrency,
     maximum_load,
     sustainable_requests_s,
 )
-from gpuspec.inference.images import image_model, image_seconds
-from gpuspec.precision import precision
+from gpuspec.topics.serving.ask import InferenceQuestion, inference_question
+from gpuspec.topics.serving.fleets import fleet_rates
+from gpuspec.topics.serving.layouts import impossible, shortfall
+from gpuspec.topics.serving.options import BOUNDS, served
 
 LOADS = 40
 SHARES_OF_FULL = (0.02, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.94, 0.97)

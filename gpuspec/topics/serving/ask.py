@@ -6,14 +6,15 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from gpuspec.calibration import memory_terms
+from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.catalog import Gpu, gpu, gpu_ids
-from gpuspec.errors import InputError, UnknownNameError
-from gpuspec.inference import Deployment, Engine, Layout, engine
-from gpuspec.memory import MemoryTerms
-from gpuspec.models import Model, model
-from gpuspec.precision import KV_PRECISIONS, Precision, precision
-from gpuspec.scenario import Inference
+from gpuspec.catalog.models import Model, model
+from gpuspec.catalog.precision import KV_PRECISIONS, Precision, precision
+from gpuspec.constants import engine
+from gpuspec.decision.scenario import Inference
+from gpuspec.evidence.fits import memory_terms
+from gpuspec.formulas.memory import MemoryTerms
+from gpuspec.formulas.serving import Deployment, Engine, Layout
 
 NODE_GPUS = 8
 LENGTHS = (1, 10_000_000)

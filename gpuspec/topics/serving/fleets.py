@@ -5,10 +5,10 @@ from functools import lru_cache
 
 import numpy as np
 
-from gpuspec.deploy.layouts import SIZES, impossible
-from gpuspec.deploy.question import inference_question
-from gpuspec.inference import max_concurrency, maximum_load
-from gpuspec.models import Model
+from gpuspec.catalog.models import Model
+from gpuspec.formulas.serving import max_concurrency, maximum_load
+from gpuspec.topics.serving.ask import inference_question
+from gpuspec.topics.serving.layouts import SIZES, impossible
 
 
 def fleet_rates(

@@ -1,12 +1,12 @@
 """The ways to split a model over GPUs, and why some of them do not work."""
 
+from gpuspec.base.units import GIB
 from gpuspec.catalog import Gpu
-from gpuspec.deploy.question import NODE_GPUS
-from gpuspec.inference import Deployment, cache_bytes
-from gpuspec.memory import sequence_kv_bytes
-from gpuspec.models import Model
-from gpuspec.precision import Precision
-from gpuspec.units import GIB
+from gpuspec.catalog.models import Model
+from gpuspec.catalog.precision import Precision
+from gpuspec.formulas.memory import sequence_kv_bytes
+from gpuspec.formulas.serving import Deployment, cache_bytes
+from gpuspec.topics.serving.ask import NODE_GPUS
 
 SIZES = (1, 2, 4, 8)
 

@@ -5,19 +5,25 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.calibration import inference_interval
 from gpuspec.catalog import Gpu
-from gpuspec.deploy.layouts import expert_split, impossible, layouts, precision_note, shortfall
-from gpuspec.deploy.question import InferenceQuestion
-from gpuspec.inference import (
+from gpuspec.catalog.precision import Precision
+from gpuspec.evidence.fits import inference_interval
+from gpuspec.formulas.serving import (
     Deployment,
     arrivals,
     max_concurrency,
     steady_state,
     sustainable_requests_s,
 )
-from gpuspec.inference.speculative import speculative
-from gpuspec.precision import Precision
+from gpuspec.formulas.serving.speculative import speculative
+from gpuspec.topics.serving.ask import InferenceQuestion
+from gpuspec.topics.serving.layouts import (
+    expert_split,
+    impossible,
+    layouts,
+    precision_note,
+    shortfall,
+)
 
 BOUNDS = {
     "matmul": "products",

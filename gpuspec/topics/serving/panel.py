@@ -2,19 +2,19 @@
 
 from typing import Any
 
-from gpuspec.deploy import (
+from gpuspec.catalog.precision import KV_PRECISIONS
+from gpuspec.topics.memory.panel import WEIGHTS
+from gpuspec.topics.serving import (
     InferenceQuestion,
     best_options,
     frontier_table,
     inference_question,
     options_table,
 )
-from gpuspec.display import figure
-from gpuspec.plots import latency_throughput
-from gpuspec.precision import KV_PRECISIONS
-from gpuspec.story import option_finding
-from gpuspec.widgets.memory import WEIGHTS
-from gpuspec.widgets.panel import Panel, choice, model_choice, power_slider
+from gpuspec.topics.serving.pictures import latency_throughput
+from gpuspec.topics.serving.words import option_finding
+from gpuspec.views.display import figure
+from gpuspec.views.panel import Panel, choice, model_choice, power_slider
 
 
 def inference_panel(question: InferenceQuestion) -> Panel:

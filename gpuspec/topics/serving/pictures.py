@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator
 
-from gpuspec.plots.common import MARKERS, SPARE, blank_axes, gpu_colors
+from gpuspec.views.charts import MARKERS, SPARE, blank_axes, gpu_colors
 
 
 def validation_scatter(rows: pd.DataFrame, title: str) -> Figure:

@@ -5,13 +5,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gpuspec.base.errors import InputError
 from gpuspec.catalog import gpu
-from gpuspec.deploy.layouts import impossible, shortfall
-from gpuspec.deploy.question import inference_question
-from gpuspec.errors import InputError
-from gpuspec.inference import max_concurrency, steady_state
-from gpuspec.models import Model
-from gpuspec.precision import precision
+from gpuspec.catalog.models import Model
+from gpuspec.catalog.precision import precision
+from gpuspec.formulas.serving import max_concurrency, steady_state
+from gpuspec.topics.serving.ask import inference_question
+from gpuspec.topics.serving.layouts import impossible, shortfall
 
 SPLIT = ["gpu", "weight", "kv", "tp", "pp"]
 LOAD = ["concurrency", "isl", "osl"]

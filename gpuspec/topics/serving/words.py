@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from gpuspec.deploy import InferenceQuestion
-from gpuspec.story.common import listed, rows
+from gpuspec.topics.serving import InferenceQuestion
+from gpuspec.views.words import listed, rows
 
 
 def option_finding(question: InferenceQuestion, best: pd.DataFrame) -> str:

@@ -1,15 +1,6 @@
 """Training jobs: a question, its layouts, and the tables that answer it."""
 
-from gpuspec.jobs.layouts import (
-    BOUNDS,
-    layout_grid,
-    layout_parts,
-    layout_table,
-    rejections,
-    step_quantity,
-)
-from gpuspec.jobs.question import TrainingQuestion, job_question, training_question
-from gpuspec.jobs.tables import (
+from gpuspec.topics.training.answer import (
     best_layout,
     checkpoint_table,
     deadline_table,
@@ -22,6 +13,15 @@ from gpuspec.jobs.tables import (
     runs_table,
     scaling_table,
     size_table,
+)
+from gpuspec.topics.training.ask import TrainingQuestion, job_question, training_question
+from gpuspec.topics.training.layouts import (
+    BOUNDS,
+    layout_grid,
+    layout_parts,
+    layout_table,
+    rejections,
+    step_quantity,
 )
 
 __all__ = [

@@ -7,12 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.calibration.training import training_interval, training_ratio_interval
+from gpuspec.base.units import GB
 from gpuspec.catalog import Gpu, gpu
-from gpuspec.jobs.layouts import BOUNDS, layout_parts, layout_table
-from gpuspec.jobs.question import NODE_GPUS, TrainingQuestion, training_question
-from gpuspec.models import Model
-from gpuspec.training import (
+from gpuspec.catalog.models import Model
+from gpuspec.evidence.fits.training import training_interval, training_ratio_interval
+from gpuspec.formulas.training import (
     PARTS,
     checkpoint_bytes,
     checkpoint_interval_s,
@@ -21,7 +20,8 @@ from gpuspec.training import (
     storage_bytes,
     training_seconds,
 )
-from gpuspec.units import GB
+from gpuspec.topics.training.ask import NODE_GPUS, TrainingQuestion, training_question
+from gpuspec.topics.training.layouts import BOUNDS, layout_parts, layout_table
 
 DAY, HOUR = 86400.0, 3600.0
 WATT_HOURS = 3.6e6

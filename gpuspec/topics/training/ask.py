@@ -6,18 +6,18 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from gpuspec.calibration import memory_terms
-from gpuspec.calibration.training import framework as _framework
+from gpuspec.base.checks import is_number, whole_numbers
+from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.catalog import Gpu, gpu, gpu_ids, servers
-from gpuspec.checks import is_number, whole_numbers
-from gpuspec.errors import InputError, UnknownNameError
-from gpuspec.fabrics import NETWORKS, fabric, reference_node_gb_s
-from gpuspec.inference.kernels import kernels
-from gpuspec.memory import Adapter, MemoryTerms
-from gpuspec.models import Model, model
-from gpuspec.precision import TrainingRecipe, precision, training_recipe
-from gpuspec.scenario import Training
-from gpuspec.training import (
+from gpuspec.catalog.models import Model, model
+from gpuspec.catalog.precision import TrainingRecipe, precision, training_recipe
+from gpuspec.constants.fabrics import NETWORKS, fabric, reference_node_gb_s
+from gpuspec.constants.kernels import kernels
+from gpuspec.decision.scenario import Training
+from gpuspec.evidence.fits import memory_terms
+from gpuspec.evidence.fits.training import framework as _framework
+from gpuspec.formulas.memory import Adapter, MemoryTerms
+from gpuspec.formulas.training import (
     FAILURES_PER_GPU_DAY,
     RESTART_S,
     Machine,

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.calibration.training import stored_training, training_interval
+from gpuspec.base.units import GIB
 from gpuspec.catalog import Gpu
-from gpuspec.jobs.question import NODE_GPUS, TrainingQuestion
-from gpuspec.memory import training_parts
-from gpuspec.models import Model
-from gpuspec.training import model_flops_per_token, step_parts
-from gpuspec.units import GIB
+from gpuspec.catalog.models import Model
+from gpuspec.evidence.fits.training import stored_training, training_interval
+from gpuspec.formulas.memory import training_parts
+from gpuspec.formulas.training import model_flops_per_token, step_parts
+from gpuspec.topics.training.ask import NODE_GPUS, TrainingQuestion
 
 TENSOR = (1, 2, 4, 8, 16)
 CONTEXT = (1, 2, 4, 8, 16, 32)

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from gpuspec.display import figure
-from gpuspec.jobs import TrainingQuestion, deadline_table, runs_table, training_question
-from gpuspec.plots import days_by_gpus
-from gpuspec.story import deadline_finding
-from gpuspec.widgets.panel import Panel, choice, model_choice, slider
+from gpuspec.topics.training import TrainingQuestion, deadline_table, runs_table, training_question
+from gpuspec.topics.training.pictures import days_by_gpus
+from gpuspec.topics.training.words import deadline_finding
+from gpuspec.views.display import figure
+from gpuspec.views.panel import Panel, choice, model_choice, slider
 
 TOKENS = [m * 10.0**e for e in range(8, 14) for m in (1, 2, 5)]
 DAYS = (1, 2, 3, 7, 14, 30, 60, 90, 180, 365)

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
-from gpuspec.plots.common import MARKERS, blank_axes, gpu_colors, headline, titled
+from gpuspec.views.charts import MARKERS, blank_axes, gpu_colors, headline, titled
 
 _SHADES = {  # part of a step: colour, hatch
     "products": ("#0072B2", ""),

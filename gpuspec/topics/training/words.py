@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from gpuspec.jobs import TrainingQuestion
-from gpuspec.story.common import listed, rows
-from gpuspec.training import parallel_sizes
+from gpuspec.formulas.training import parallel_sizes
+from gpuspec.topics.training import TrainingQuestion
+from gpuspec.views.words import listed, rows
 
 
 def deadline_finding(question: TrainingQuestion, answer: pd.DataFrame) -> str:

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from gpuspec.display import figure
-from gpuspec.plots.validation import scatter
-from gpuspec.story import validation_finding
-from gpuspec.validation import Validation, part_of
-from gpuspec.widgets.panel import Panel, choice, slider
+from gpuspec.evidence.validation import Validation, part_of
+from gpuspec.topics.validation.pictures import scatter
+from gpuspec.topics.validation.words import validation_finding
+from gpuspec.views.display import figure
+from gpuspec.views.panel import Panel, choice, slider
 
 SHARES = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0)
 

@@ -7,9 +7,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from gpuspec.plots.common import MARKERS, gpu_colors, headed
-from gpuspec.plots.inference import validation_scatter
-from gpuspec.validation import Validation
+from gpuspec.evidence.validation import Validation
+from gpuspec.topics.serving.pictures import validation_scatter
+from gpuspec.views.charts import MARKERS, gpu_colors, headed
 
 
 def scatter(found: Validation, title: str) -> Figure:

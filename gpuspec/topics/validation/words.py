@@ -1,6 +1,6 @@
 """Sentences about predictions beside measurements."""
 
-from gpuspec.validation import Validation
+from gpuspec.evidence.validation import Validation
 
 WHAT = {
     "inference": "figures of inference",

@@ -26,17 +26,30 @@ confidence, derived, quoted A, B, C or own; scaled or rounded by us; the user's 
 source, notes               where the price is from
 =========================== ==================================================================
 
-`gpuspec.cost.gpu_hour_usd(offers, used_hours_share)` turns them into low, central and high of a
-USED GPU-hour; `gpuspec.cost.spot_hour_usd` adds what interruptions lose.
+`formulas.cost.gpu_hour_usd(offers, used_hours_share)` turns them into low, central and high of a
+USED GPU-hour; `formulas.cost.spot_hour_usd` adds what interruptions lose.
 """
 
-from gpuspec.prices.age import LIMIT_DAYS, LIST_DAYS, age_days, age_warnings, is_stale, limit_days
-from gpuspec.prices.backtest import PRICE_SPREAD, back_test, error_summary
-from gpuspec.prices.drift import DRIFTS, drift_year
-from gpuspec.prices.offers import COLUMNS, offers
-from gpuspec.prices.quotes import MODES, QUOTE_MODES, Quote, read_quotes, scenario_quotes
-from gpuspec.prices.records import Operating, operating, power_w_gpu, rated_w_gpu
-from gpuspec.prices.tables import (
+from gpuspec.topics.cost.prices.age import (
+    LIMIT_DAYS,
+    LIST_DAYS,
+    age_days,
+    age_warnings,
+    is_stale,
+    limit_days,
+)
+from gpuspec.topics.cost.prices.backtest import PRICE_SPREAD, back_test, error_summary
+from gpuspec.topics.cost.prices.drift import DRIFTS, drift_year
+from gpuspec.topics.cost.prices.offers import COLUMNS, offers
+from gpuspec.topics.cost.prices.quotes import (
+    MODES,
+    QUOTE_MODES,
+    Quote,
+    read_quotes,
+    scenario_quotes,
+)
+from gpuspec.topics.cost.prices.records import Operating, operating, power_w_gpu, rated_w_gpu
+from gpuspec.topics.cost.prices.tables import (
     as_date,
     default_prices,
     export_rules,

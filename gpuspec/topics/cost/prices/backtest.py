@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from gpuspec.prices.tables import price_trends
+from gpuspec.topics.cost.prices.tables import price_trends
 
 FROM, TO = ("2026-05-01", "2026-06-30"), ("2026-10-01", "2026-11-30")
 """Rows that predict, and rows that are predicted."""

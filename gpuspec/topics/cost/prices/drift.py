@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuspec.errors import InputError
+from gpuspec.base.errors import InputError
 
 DRIFTS = {"down": -0.25, "flat": 0.0, "up": 0.25}
 """Change of rents in a year. Scenarios, no forecasts: rents fell until October 2025 and have

@@ -8,14 +8,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.catalog import gpu, gpu_ids
-from gpuspec.cost import HOURS_MONTH, capital_usd_gpu, drift_factor, energy_hour_usd, staff_hour_usd
-from gpuspec.errors import InputError, UnknownNameError
-from gpuspec.prices.age import age_days, is_stale
-from gpuspec.prices.drift import drift_year
-from gpuspec.prices.quotes import CURRENCIES, MODES, Quote, read_quotes
-from gpuspec.prices.records import Operating, operating, power_w_gpu, rated_w_gpu
-from gpuspec.prices.sources import (
+from gpuspec.formulas.cost import (
+    HOURS_MONTH,
+    capital_usd_gpu,
+    drift_factor,
+    energy_hour_usd,
+    staff_hour_usd,
+)
+from gpuspec.topics.cost.prices.age import age_days, is_stale
+from gpuspec.topics.cost.prices.drift import drift_year
+from gpuspec.topics.cost.prices.quotes import CURRENCIES, MODES, Quote, read_quotes
+from gpuspec.topics.cost.prices.records import Operating, operating, power_w_gpu, rated_w_gpu
+from gpuspec.topics.cost.prices.sources import (
     BASE,
     default_rows,
     listed,
@@ -25,7 +31,7 @@ from gpuspec.prices.sources import (
     split,
     wanted,
 )
-from gpuspec.prices.tables import as_date
+from gpuspec.topics.cost.prices.tables import as_date
 
 COLUMNS = (
     "gpu",
@@ -112,7 +118,7 @@ def offers(
     currency, fx : str, float
         ``USD`` or ``CNY`` for all money columns; CNY for one USD.
     operating_values : mapping or str, optional
-        Operating values of one's own, as `gpuspec.prices.operating` takes them.
+        Operating values of one's own, as `gpuspec.topics.cost.prices.operating` takes them.
 
     Raises
     ------

@@ -8,9 +8,9 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict
 
+from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.catalog import gpu
-from gpuspec.errors import InputError, UnknownNameError
-from gpuspec.scenario.records import Prices
+from gpuspec.decision.scenario.records import Prices
 
 RENT_MODES = ("on-demand", "reserved-1yr", "reserved-3yr", "spot")
 MODES = (*RENT_MODES, "own")

@@ -7,10 +7,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.catalog import Gpu, servers
-from gpuspec.errors import InputError, UnknownNameError
-from gpuspec.prices.tables import BANDS, CHINA, operating_bands, operating_value
-from gpuspec.training.run import SYSTEM_FACTOR, node_power_w
+from gpuspec.formulas.training.run import SYSTEM_FACTOR, node_power_w
+from gpuspec.topics.cost.prices.tables import BANDS, CHINA, operating_bands, operating_value
 
 NODE_GPUS = 8
 

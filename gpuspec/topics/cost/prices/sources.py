@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.errors import InputError, UnknownNameError
-from gpuspec.prices.age import age_days
-from gpuspec.prices.backtest import PRICE_SPREAD
-from gpuspec.prices.quotes import Quote
-from gpuspec.prices.tables import CHINA, as_date, default_prices, rental_prices
+from gpuspec.base.errors import InputError, UnknownNameError
+from gpuspec.topics.cost.prices.age import age_days
+from gpuspec.topics.cost.prices.backtest import PRICE_SPREAD
+from gpuspec.topics.cost.prices.quotes import Quote
+from gpuspec.topics.cost.prices.tables import CHINA, as_date, default_prices, rental_prices
 
 OWN_SPREAD = (230 / 285, 375 / 285)
 """Low and high over central of a purchase with one quote: as of the H100 server."""

@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
+from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.catalog import data_as_of, load_table
-from gpuspec.errors import InputError, UnknownNameError
 
 _Folder = str | Path | None
 BANDS = ("low", "central", "high")

@@ -1,0 +1,1 @@
+"""Errors, units, paths, files: what everything stands on."""

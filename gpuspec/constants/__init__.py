@@ -1,0 +1,1 @@
+"""Fitted constants and the intervals that every answer reads."""

@@ -1,0 +1,1 @@
+"""The scenario, and two views of its answer: a plan (one time) and an upgrade (over quarters)."""

@@ -1,0 +1,1 @@
+"""Published measurements, the fits to them, and the errors that remain."""

@@ -1,0 +1,1 @@
+"""Pure functions over arrays: memory, serving, training, networks, HPC, MIG, cost."""

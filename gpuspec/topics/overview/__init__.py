@@ -1,0 +1,1 @@
+"""The generations in real units: rates, memory, ridge points."""

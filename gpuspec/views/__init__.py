@@ -1,0 +1,1 @@
+"""What topics share: display, charts, words, languages, the panel."""
