@@ -48,9 +48,8 @@ def cases():
 
 def asked(rows):
     """Return the cases as the peers read them."""
-    from gpuspec.constants import engine
     from gpuspec.evidence.fits import memory_terms
-    from gpuspec.formulas.serving import Deployment, max_concurrency
+    from gpuspec.formulas.serving import Deployment, engine, max_concurrency
 
     found, memory = [], memory_terms()
     for row in rows.to_dict("records"):

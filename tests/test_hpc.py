@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.catalog import gpu, load_table
-from gpuspec.catalog.workloads import chip, machine, work_at, workload, workloads
+from gpuspec.catalog.workloads import workload, workloads
 from gpuspec.cli import main
 from gpuspec.constants.fabrics import fabric
 from gpuspec.evidence import validation
@@ -35,6 +35,7 @@ from gpuspec.formulas.hpc import (
     joined,
     surface_units,
 )
+from gpuspec.formulas.hpc.devices import chip, machine, work_at
 from gpuspec.topics import hpc
 from gpuspec.topics.hpc import words
 from gpuspec.topics.validation.pictures import scatter

@@ -7,11 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpuspec import InputError, gpu
+from gpuspec.catalog.images import image_model
 from gpuspec.cli import main
-from gpuspec.constants.images import STACKS, image_model, image_seconds, image_terms
+from gpuspec.constants.images import STACKS, image_terms
 from gpuspec.evidence.fits import inference_errors
 from gpuspec.evidence.fits.images import fit_images
 from gpuspec.evidence.measurements.images import image_measurements, predicted_images
+from gpuspec.formulas.images import image_seconds
 from gpuspec.topics.serving import images_table
 
 

@@ -6,8 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpuspec import gpu, model, precision
-from gpuspec.constants import engine
 from gpuspec.constants.kernels import kernels
+from gpuspec.constants.terms import (
+    CollectiveTerms,
+    DecodeAttentionTerms,
+    ExpertTerms,
+    Hardware,
+    MatmulTerms,
+    PrefillAttentionTerms,
+)
 from gpuspec.evidence.fits import inference_errors, inference_interval, memory_terms, ratio_interval
 from gpuspec.evidence.fits.engines import engine_fit, fit_engines
 from gpuspec.evidence.measurements.inference import (
@@ -17,13 +24,8 @@ from gpuspec.evidence.measurements.inference import (
     skip_reasons,
 )
 from gpuspec.evidence.measurements.pairs import matched_pairs
-from gpuspec.formulas.networks import CollectiveTerms, all_reduce_seconds
+from gpuspec.formulas.networks import all_reduce_seconds
 from gpuspec.formulas.roofline import (
-    DecodeAttentionTerms,
-    ExpertTerms,
-    Hardware,
-    MatmulTerms,
-    PrefillAttentionTerms,
     decode_attention_seconds,
     experts_touched,
     matmul_seconds,
@@ -33,6 +35,7 @@ from gpuspec.formulas.serving import (
     PARTS,
     Deployment,
     Layout,
+    engine,
     finite_run,
     max_concurrency,
     maximum_load,

@@ -6,6 +6,7 @@ import pytest
 from pydantic import Field
 
 from gpuspec.constants.engine import engines
+from gpuspec.constants.terms import Terms
 from gpuspec.evidence.fits.engines import PRIOR_WIDTH, touched
 from gpuspec.evidence.fits.hierarchy import Fit, Hierarchy, fitted, held_out
 from gpuspec.evidence.fits.proportional import ProportionalFit
@@ -14,7 +15,6 @@ from gpuspec.evidence.measurements.inference import (
     predicted_inference,
     prepared,
 )
-from gpuspec.formulas.roofline import Terms
 from gpuspec.formulas.serving import EngineTerms
 
 

@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 from simulation import simulate
 
 from gpuspec import gpu, model, precision
-from gpuspec.constants import engine
 from gpuspec.evidence.fits import memory_terms
 from gpuspec.formulas.serving import (
     Deployment,
     Layout,
     arrivals,
+    engine,
     steady_state,
     sustainable_requests_s,
 )

@@ -192,7 +192,9 @@ def test_chinese_labels(made):
 
 
 def test_every_label_is_translated():
-    source = (Path(report.__file__).parent.parent / "views/locale/zh/LC_MESSAGES/gpuspec.po").read_bytes()
+    source = (
+        Path(report.__file__).parent.parent / "views/locale/zh/LC_MESSAGES/gpuspec.po"
+    ).read_bytes()
     known = {message.id for message in read_po(io.BytesIO(source)) if message.string}
     assert set(_LABELS) <= known
     assert languages() == ["en", "zh"]

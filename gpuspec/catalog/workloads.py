@@ -1,43 +1,56 @@
 """Classes of scientific computing and the GPUs that run them: from tables to formulas."""
 
-import re
-from collections.abc import Sequence
-from functools import cache
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from gpuspec.base.errors import InputError
-from gpuspec.base.units import GB
-from gpuspec.catalog import Gpu, load_table, resolve
+from gpuspec.base.units import Floats
+from gpuspec.catalog import load_table, resolve
 from gpuspec.catalog.records import Record, Texts, record_from
-from gpuspec.formulas.hpc import UNITS, Chip, Exchange, Machine, Work
 
 REFERENCE = "a100-sxm-80"
 """GPU beside which shares of fixed time are stated."""
-INTEGER_LANES = 64
-"""Integer operations of an SM in a clock, Volta to Hopper: CUDA C++ Programming Guide,
-arithmetic instructions."""
-L2_BYTES_CLOCK = {"Volta": 19.0, "Ada": 15.0}
-"""Bytes that L2 delivers to an SM in a clock; `L2_USUAL` elsewhere. Volta: NVIDIA's statement
-that A100 has 2.3 times the bandwidth of V100; Ada: 1,946 bytes a clock measured on 128 SMs
-(github.com/smallscientist1/cuda_microbenchmark)."""
-L2_USUAL = 36.0
-"""5.3 TB/s on A100, 6.9 on H100 PCIe, 10.0 on H200 were measured (gpu-benches,
-``data/measurements/hpc.csv``)."""
-FULL_WATTS_PER_SM = {"GA100": 400 / 108, "GH100": 700 / 132}
-"""Power limit for each SM of the SXM module."""
-HOST_SHARE = {"pcie": 0.87, "c2c": 0.82}
-"""Share of a host link that copies in one direction reach: 55.4 of 64 GB/s over PCIe 5 (H200,
-nvbandwidth) and 359 to 377 of 450 over NVLink-C2C (``data/links.csv``)."""
-C2C_GB_S = {"Hopper": 450.0}
-"""NVLink-C2C of one GPU in one direction; the two of a Grace Blackwell share one processor's."""
-C2C_USUAL = 225.0
-INSTEAD = {"fp64_tensor": "fp64", "tf32": "fp32", "fp16": "fp32"}
-"""What computes where a GPU has no such unit."""
-SIZES = {"fp64": 8.0, "fp32": 4.0, "fp16": 2.0}
+
+
+UNITS = ("fp64", "fp64_tensor", "fp32", "tf32", "fp16", "int32")
+"""Units that operations may run on: vector units, Tensor Cores, integer units."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """One unit of work: operations, where they run, and the bytes they move."""
+
+    operations: Any
+    shares: Floats
+    """Share of the operations on each of `UNITS`; adds up to 1."""
+    memory_bytes: Any
+    """Across the bus of the device memory."""
+    l2_reuse: Any = 0.0
+    """Bytes from L2 beside them, as a share of all."""
+    host_bytes: Any = 0.0
+    """To and from the host, across its link."""
+
+    @property
+    def intensity(self) -> Any:
+        """Operations for each byte of device memory."""
+        return np.asarray(self.operations) / np.maximum(np.asarray(self.memory_bytes, float), 1e-12)
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """What a GPU hands to the others in one step."""
+
+    dimensions: int = 3
+    """Of the domain that is cut over the GPUs; 0: no surface is exchanged."""
+    halo_bytes: float = 0.0
+    """Bytes of each unit at the surface of a GPU's part."""
+    transpose_bytes: float = 0.0
+    """Bytes of each unit that an all-to-all moves."""
+    reduces: float = 0.0
+    """Small all-reduces."""
 
 
 class Workload(Record):
@@ -73,7 +86,7 @@ class Workload(Record):
 
     @property
     def shares(self) -> Any:
-        """Share of the operations on each of `gpuspec.formulas.hpc.UNITS`."""
+        """Share of the operations on each of `UNITS`."""
         return np.array([getattr(self, f"share_{unit}") for unit in UNITS])
 
     @property
@@ -114,117 +127,3 @@ def workload(name: str, data: str | Path | None = None) -> Workload:
     frame = load_table("workloads", data)
     row = frame[frame["id"] == resolve(name, frame, "workload")]
     return record_from(Workload, row.to_dict("records")[0])
-
-
-@cache
-def _at(key: Workload, precision: str) -> Work:
-    arithmetic, _, stored = precision.partition("/")
-    base = "fp32" if key.shares[2] > key.shares[0] + key.shares[1] else "fp64"
-    base = "fp16" if key.share_fp16 > 0.5 else base
-    shares, operations, moved = key.shares, key.flops_per_unit, key.bytes_per_unit
-    if arithmetic == "fp8" and base == "fp16":
-        return Work(operations / 2, shares, moved / 2, key.l2_reuse)
-    if arithmetic not in SIZES or (arithmetic == base and not stored):
-        return key.work
-    if arithmetic != base and base != "fp16" and arithmetic != "fp16":
-        whole = shares[:3].sum()
-        shares = np.array([0.0, 0.0, 0.0, *shares[3:]])
-        shares[UNITS.index(arithmetic)] = whole
-    size = SIZES.get(stored[:4] if stored else arithmetic, SIZES[arithmetic])
-    extra = CONVERSIONS if stored == "fp16c" else 0.0
-    total = operations + extra
-    shares = shares * operations / total
-    shares[UNITS.index("int32")] += extra / total
-    return Work(total, shares, moved * size / SIZES[base], key.l2_reuse)
-
-
-CONVERSIONS = 900.0
-"""Integer operations that a lattice update spends on a packed format of its own (FP16C)."""
-
-
-def work_at(found: Workload, precision: str) -> Work:
-    """Return a unit of work in another precision: ``fp32``, ``fp64`` or ``fp32/fp16s``.
-
-    A second part says how values are stored. Words that name no precision change nothing.
-    """
-    return _at(found, re.sub(r"\s", "", precision.lower()))
-
-
-def machine(gpu: Gpu | Sequence[Gpu]) -> Machine:
-    """Return what the catalogue says of a GPU, or of many as arrays.
-
-    Raises
-    ------
-    InputError
-        Where the table lacks a rate that the model needs, or the GPU is not NVIDIA's.
-    """
-    if not isinstance(gpu, Gpu):
-        each = [machine(g) for g in gpu]
-        fields = Machine.__dataclass_fields__
-        return Machine(**{n: np.stack([getattr(m, n) for m in each]) for n in fields})
-    if gpu.vendor != "NVIDIA":
-        valid = "constants are fitted to NVIDIA GPUs: choose from A100, H100, H200 and their kin"
-        raise InputError("gpu", gpu.id, valid)
-    clock = (gpu.boost_clock_mhz or gpu.tensor_clock_mhz or 0.0) * 1e6
-    lanes = (gpu.sm_count or 0) * clock
-    if not lanes or not gpu.fp32_tflops or not gpu.fp64_tflops:
-        raise InputError("gpu", gpu.id, "the table lacks its clock, SMs or FP64 rate")
-    rates = {unit: _rate(gpu, unit) for unit in UNITS[:-1]} | {"int32": INTEGER_LANES * lanes}
-    full = FULL_WATTS_PER_SM.get(gpu.chip, 0.0)
-    ratio = min(gpu.tdp_w / ((gpu.sm_count or 1) * full), 1.0) if full else 1.0
-    return Machine(
-        rates=np.array([rates[unit] for unit in UNITS]),
-        bandwidth_bytes_s=np.asarray(gpu.bandwidth_bytes_s),
-        l2_bytes_s=np.asarray(L2_BYTES_CLOCK.get(gpu.architecture, L2_USUAL) * lanes),
-        power_w=np.asarray(gpu.tdp_w),
-        power_ratio=np.asarray(ratio),
-        host_bytes_s=np.asarray(host_link_bytes_s(gpu)),
-    )
-
-
-def host_link_bytes_s(gpu: Gpu) -> float:
-    """Return what copies to or from the host reach over a GPU's own link, in one direction."""
-    if gpu.form_factor == "superchip":
-        return C2C_GB_S.get(gpu.architecture, C2C_USUAL) * GB * HOST_SHARE["c2c"]
-    return gpu.pcie_bytes_s * HOST_SHARE["pcie"]
-
-
-def host_link(gpu: Gpu) -> str:
-    """Return the name of a GPU's link to its host."""
-    if gpu.form_factor == "superchip":
-        return "NVLink-C2C"
-    return f"PCIe {gpu.pcie_generation}"
-
-
-def _rate(gpu: Gpu, unit: str) -> float:
-    while unit not in gpu.precisions and unit in INSTEAD:
-        unit = INSTEAD[unit]
-    return gpu.peak_flops(unit)
-
-
-PACKED_FROM = 9.0
-"""Compute capability from which additions and maxima of two 16-bit lanes are one instruction:
-nvcc compiles them so for 9.0, 10.0 and 12.0 (``tools/count_dpx_instructions.py``)."""
-HALF2_LANES = {"Ada": 64.0}
-"""Packed half-precision additions of an SM in a clock: the rate of FP16 outside Tensor Cores is
-four times FP32 of A100 (78 TFLOP/s), twice that of H100 (134), and equal to FP32 on Ada."""
-
-
-def chip(gpus: Sequence[Gpu]) -> Chip:
-    """Return what dynamic programming uses of each GPU, as arrays.
-
-    Raises
-    ------
-    InputError
-        Where the table lacks the clock or the number of SMs.
-    """
-    for g in gpus:
-        if not g.boost_clock_mhz or not g.sm_count or g.vendor != "NVIDIA":
-            raise InputError("gpu", g.id, "the table lacks its clock or SMs, or it is not NVIDIA's")
-    return Chip(
-        sm_clocks_s=np.array([(g.boost_clock_mhz or 0) * 1e6 * (g.sm_count or 0) for g in gpus]),
-        half2_lanes=np.array([HALF2_LANES.get(g.architecture, 128.0) for g in gpus]),
-        has_dpx=np.array([bool(g.dpx) for g in gpus]),
-        has_packed=np.array([float(g.compute_capability) >= PACKED_FROM for g in gpus]),
-        bandwidth_bytes_s=np.array([g.bandwidth_bytes_s for g in gpus]),
-    )

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gpuspec.catalog import load_table, resolve
 from gpuspec.constants.kernels import stored
-from gpuspec.formulas.roofline import Terms
+from gpuspec.constants.terms import Terms
 
 
 class EngineTerms(Terms):

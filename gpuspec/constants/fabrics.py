@@ -10,7 +10,7 @@ from gpuspec.base.paths import DATA
 from gpuspec.base.units import GB
 from gpuspec.catalog import Gpu
 from gpuspec.constants.kernels import nvlink_island
-from gpuspec.formulas.networks import Fabric, LinkTerms, NetworkTerms
+from gpuspec.constants.links import Fabric, LinkTerms, NetworkTerms
 
 STORED = Path("calibration") / "collectives.json"
 NETWORKS = ("infiniband", "roce", "efa", "tcp")

@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict
 
 from gpuspec.base.paths import DATA
 from gpuspec.catalog import Gpu, servers
-from gpuspec.formulas.networks import CollectiveTerms
-from gpuspec.formulas.roofline import (
+from gpuspec.constants.terms import (
+    CollectiveTerms,
     DecodeAttentionTerms,
     ExpertTerms,
     Hardware,

@@ -6,125 +6,23 @@ physical meaning and bounds. Compute and memory time combine as a p-norm, becaus
 overlap but not perfectly.
 """
 
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from numpy.typing import ArrayLike
 
-Floats = NDArray[np.float64]
-MICRO = 1e-6
+from gpuspec.base.units import MICRO, Floats
+from gpuspec.constants.terms import (
+    DecodeAttentionTerms,
+    ExpertTerms,
+    Hardware,
+    MatmulTerms,
+    PrefillAttentionTerms,
+)
+
 TILES = ((256, 128), (128, 256), (128, 128), (64, 128), (64, 64))
 SPLITS = (1, 2, 4, 8)
 QUERY_TILE = 128
-
-
-class Hardware(BaseModel):
-    """The rates of a GPU that a roofline needs, in SI units."""
-
-    model_config = ConfigDict(frozen=True)
-
-    peak_flops: float = Field(gt=0)
-    """Dense peak at the precision that the operation computes in."""
-    bandwidth_bytes_s: float = Field(gt=0)
-    sm_count: int = Field(gt=0)
-    l2_bytes: float = Field(40e6, gt=0)
-
-
-class Terms(BaseModel):
-    """Fitted constants; every field has bounds, so a fit cannot leave physics."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    @classmethod
-    def bounds(cls) -> dict[str, tuple[float, float, float]]:
-        """Return name: (start, low, high) of every constant."""
-        found = {}
-        for name, field in cls.model_fields.items():
-            limits = {type(m).__name__: m for m in field.metadata}
-            low = next(m.ge for m in limits.values() if hasattr(m, "ge"))
-            high = next(m.le for m in limits.values() if hasattr(m, "le"))
-            found[name] = (float(field.default), float(low), float(high))
-        return found
-
-
-T = TypeVar("T", bound=Terms)
-
-
-class MatmulTerms(Terms):
-    """Constants of a matrix product."""
-
-    peak_share: float = Field(0.8, ge=0.2, le=1.1)
-    """Share of the dense peak that full tiles reach (clocks fall under load)."""
-    bandwidth_share: float = Field(0.85, ge=0.2, le=1.1)
-    """Share of the memory bandwidth that streaming reaches."""
-    launch_us: float = Field(4.0, ge=0.1, le=25.0)
-    """Time of a kernel that does nothing."""
-    sharpness: float = Field(3.0, ge=1.0, le=12.0)
-    """Exponent p of the norm that joins compute and memory; infinity is a perfect overlap."""
-    prologue_k: float = Field(100.0, ge=0.0, le=2000.0)
-    """Filling and emptying a tile's pipeline, as extra depth of the product."""
-    tile_overhead: float = Field(0.1, ge=0.0, le=3.0)
-    """How much smaller tiles lose: the efficiency of area a is a / (a + overhead * 128^2)."""
-    split_us: float = Field(1.0, ge=0.0, le=30.0)
-    """Reducing the partial sums where the depth is split over SMs."""
-    depth_us: float = Field(0.5, ge=0.0, le=30.0)
-    """Latency of walking 8192 of depth, whatever the width."""
-    quantize_passes: float = Field(0.0, ge=0.0, le=40.0)
-    """Bytes moved per activation element to quantize it first (0: weights only)."""
-
-
-class DecodeAttentionTerms(Terms):
-    """Constants of attention with one new token a sequence."""
-
-    bandwidth_share: float = Field(0.8, ge=0.1, le=1.1)
-    """Share of the memory bandwidth at which the cache is read."""
-    peak_share: float = Field(0.2, ge=0.01, le=1.1)
-    """Share of the dense peak in the products of few queries with many keys."""
-    launch_us: float = Field(5.0, ge=0.1, le=60.0)
-    """Time of a kernel that does nothing."""
-    sharpness: float = Field(3.0, ge=1.0, le=12.0)
-    """Exponent p of the norm that joins compute and memory."""
-    split_us: float = Field(0.5, ge=0.0, le=10.0)
-    """Each doubling of the context beyond 256: splitting and merging it."""
-    head_passes: float = Field(2.0, ge=0.0, le=80.0)
-    """Times that queries, new keys and outputs are moved (rotary, cache write, reduction)."""
-    cache_gain: float = Field(0.2, ge=0.0, le=3.0)
-    """Extra bandwidth where a benchmark's cache lies in L2; not used in estimates."""
-    padded_queries: float = Field(1.0, ge=0.0, le=30.0)
-    """Queries that fill up a tensor-core tile beside those of a group."""
-
-
-class PrefillAttentionTerms(Terms):
-    """Constants of causal attention over whole prompts or chunks."""
-
-    peak_share: float = Field(0.6, ge=0.05, le=1.2)
-    """Share of the dense peak on full tiles."""
-    bandwidth_share: float = Field(0.5, ge=0.05, le=1.2)
-    """Share of the memory bandwidth for queries, keys, values and outputs."""
-    launch_us: float = Field(8.0, ge=0.1, le=60.0)
-    """Time of a kernel that does nothing."""
-    sharpness: float = Field(1.5, ge=0.7, le=10.0)
-    """Exponent p of the norm that joins compute and memory."""
-    short_tokens: float = Field(50.0, ge=0.0, le=3000.0)
-    """Length at which a sequence reaches half of the full efficiency."""
-
-
-class ExpertTerms(Terms):
-    """Constants of the routed experts of a layer, all products together."""
-
-    peak_share: float = Field(0.6, ge=0.05, le=1.1)
-    """Share of the dense peak in the grouped products."""
-    bandwidth_share: float = Field(0.7, ge=0.1, le=1.1)
-    """Share of the memory bandwidth at which the experts' weights are read."""
-    launch_us: float = Field(20.0, ge=1.0, le=200.0)
-    """Routing, sorting and the kernels that do nothing."""
-    sharpness: float = Field(2.0, ge=1.0, le=12.0)
-    """Exponent p of the norm that joins compute and memory."""
-    row_tile: float = Field(64.0, ge=1.0, le=256.0)
-    """Rows to which each expert's share of the tokens is padded."""
-    passes: float = Field(4.0, ge=0.0, le=60.0)
-    """Times that a routed token's hidden vector is moved (permute, quantize, combine)."""
 
 
 def matmul_seconds(

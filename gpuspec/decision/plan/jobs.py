@@ -11,10 +11,10 @@ from gpuspec.base.units import GIB
 from gpuspec.catalog import gpu
 from gpuspec.decision.plan.rows import Technical, filled
 from gpuspec.decision.scenario import Hpc, Training
+from gpuspec.decision.scenario.questions import job_question
 from gpuspec.formulas.cost import HOURS_YEAR
 from gpuspec.formulas.training import model_flops_per_token, parallel_sizes
 from gpuspec.topics.hpc import simulation_question, speed_table
-from gpuspec.topics.training import job_question
 from gpuspec.topics.training.answer import DAY, layouts, run_figures
 
 BEST_MFU, WORST_MFU = 0.7, 0.15

@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.decision.scenario import Scenario
+from gpuspec.decision.scenario.questions import scenario_quotes
 from gpuspec.decision.scenario.records import HOURS_PER_MONTH
 from gpuspec.formulas.cost import owned_fixed_hour_usd
-from gpuspec.topics.cost.prices import Quote, offers, scenario_quotes
+from gpuspec.topics.cost.prices import Quote, offers
 
 POOLED = ("reserved-1yr", "reserved-3yr", "own", "owned")
 """Modes that are paid whether the GPU works or not, so that jobs can take turns on them."""

@@ -11,13 +11,14 @@ import pandas as pd
 from gpuspec.base.errors import InputError
 from gpuspec.base.units import GIB
 from gpuspec.catalog import gpu
-from gpuspec.constants.images import image_model, image_seconds
+from gpuspec.catalog.images import image_model
 from gpuspec.decision.plan.rows import LOADS, Technical, filled, stacked
 from gpuspec.decision.scenario import Images, Inference, Tenants
+from gpuspec.decision.scenario.questions import service_question
+from gpuspec.formulas.images import image_seconds
 from gpuspec.formulas.memory import sequence_kv_bytes
 from gpuspec.formulas.serving import arrivals, max_concurrency
 from gpuspec.topics.mig import pack, tenant_options, tenants_question
-from gpuspec.topics.serving import service_question
 from gpuspec.topics.serving.layouts import expert_split, impossible, shortfall
 from gpuspec.topics.serving.options import BOUNDS, largest_rate, served
 

@@ -20,7 +20,8 @@ from gpuspec.decision.plan.words import (
     runner_up_sentence,
     short_gpu,
 )
-from gpuspec.topics.cost.prices import age_warnings, scenario_quotes
+from gpuspec.decision.scenario.questions import scenario_quotes
+from gpuspec.topics.cost.prices import age_warnings
 from gpuspec.views.language import translator
 
 

@@ -11,12 +11,13 @@ import pandas as pd
 from gpuspec.base.errors import InputError
 from gpuspec.catalog import gpu
 from gpuspec.decision.scenario import Scenario, scenario
+from gpuspec.decision.scenario.questions import scenario_quotes
 from gpuspec.decision.scenario.records import MODES
 from gpuspec.decision.upgrade.capacity import DAYS, covered, demand_of
 from gpuspec.decision.upgrade.demand import Demand
 from gpuspec.decision.upgrade.money import NODE, kinds_of
 from gpuspec.decision.upgrade.problem import QUARTERS_A_YEAR, FleetProblem, Limits, Work, check
-from gpuspec.topics.cost.prices import as_date, offers, operating, scenario_quotes
+from gpuspec.topics.cost.prices import as_date, offers, operating
 
 YEAR_DAYS = 365.25
 DEFAULT_AGE_YEARS = 3.0

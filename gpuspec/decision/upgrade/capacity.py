@@ -9,16 +9,17 @@ from gpuspec.base.errors import InputError
 from gpuspec.catalog import Gpu
 from gpuspec.catalog.models import model
 from gpuspec.decision.scenario import Hpc, Images, Inference, Training
+from gpuspec.decision.scenario.questions import job_question, service_question
 from gpuspec.decision.scenario.records import HOURS_PER_MONTH
 from gpuspec.decision.upgrade.demand import Demand, Way
 from gpuspec.decision.upgrade.problem import QUARTERS_A_YEAR
 from gpuspec.formulas.memory import sequence_kv_bytes
 from gpuspec.formulas.training import parallel_sizes
 from gpuspec.topics.hpc import simulation_question, speed_table
-from gpuspec.topics.serving import images_table, service_question
+from gpuspec.topics.serving import images_table
 from gpuspec.topics.serving.layouts import expert_split, impossible, precision_note, shortfall
 from gpuspec.topics.serving.options import largest_load, largest_rate
-from gpuspec.topics.training import best_layout, job_question, run_figures
+from gpuspec.topics.training import best_layout, run_figures
 
 DAYS = 365.25 / QUARTERS_A_YEAR
 """Days of a quarter."""

@@ -9,6 +9,8 @@ import pandas as pd
 from gpuspec.base.files import write_atomically
 from gpuspec.base.paths import DATA
 from gpuspec.constants.fabrics import NETWORKS, STORED, stored
+from gpuspec.constants.links import LinkTerms, NetworkTerms
+from gpuspec.constants.terms import Terms
 from gpuspec.evidence.fits.errors import summary
 from gpuspec.evidence.measurements.collectives import (
     LINKS,
@@ -18,8 +20,6 @@ from gpuspec.evidence.measurements.collectives import (
     predicted_collectives,
     prepared_collectives,
 )
-from gpuspec.formulas.networks import LinkTerms, NetworkTerms
-from gpuspec.formulas.roofline import Terms
 
 LARGE = 2**20
 """Message from which a row counts as large."""

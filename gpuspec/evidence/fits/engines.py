@@ -12,12 +12,11 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.catalog.models import model
-from gpuspec.constants import engine
+from gpuspec.constants.memory import MemoryTerms
 from gpuspec.evidence.fits.hierarchy import Fit, Hierarchy, fitted, held_out
 from gpuspec.evidence.fits.proportional import fitting
 from gpuspec.evidence.measurements.inference import LAYOUT, METRICS, layout, predicted_inference
-from gpuspec.formulas.memory import MemoryTerms
-from gpuspec.formulas.serving import EngineTerms
+from gpuspec.formulas.serving import EngineTerms, engine
 
 PRIOR_WIDTH = {
     "iteration_us": 1.0,

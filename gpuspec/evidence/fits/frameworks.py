@@ -8,13 +8,14 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.catalog import load_table
+from gpuspec.constants.training import TrainingTerms
 from gpuspec.evidence.fits.hierarchy import Hierarchy
 from gpuspec.evidence.measurements.training import (
     measured_step_seconds,
     predicted_step_seconds,
     training_work,
 )
-from gpuspec.formulas.training import TrainingTerms, assembled
+from gpuspec.formulas.training import assembled
 
 PRIOR_WIDTH = {
     "matmul_factor": 0.1,

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
-from gpuspec.formulas.roofline import Terms
+from gpuspec.constants.terms import Terms
 
 STEP = 0.02
 Points = dict[str, np.ndarray]

@@ -11,7 +11,7 @@ import pandas as pd
 from gpuspec.base.files import write_atomically
 from gpuspec.base.paths import DATA
 from gpuspec.catalog import gpu, load_table
-from gpuspec.catalog.workloads import chip, workloads
+from gpuspec.catalog.workloads import workloads
 from gpuspec.evidence.fits.errors import summary
 from gpuspec.evidence.fits.hierarchy import Fit, Hierarchy, fitted, held_out
 from gpuspec.evidence.measurements.hpc import (
@@ -23,6 +23,7 @@ from gpuspec.evidence.measurements.hpc import (
     unusable,
 )
 from gpuspec.formulas.hpc import DynamicTerms, HpcTerms, cell_updates_s
+from gpuspec.formulas.hpc.devices import chip
 
 STORED = Path("calibration") / "hpc.json"
 KINDS = {"kernel": "kernels", "application": "applications"}

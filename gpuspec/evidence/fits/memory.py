@@ -18,8 +18,8 @@ import pandas as pd
 from gpuspec.base.files import write_atomically
 from gpuspec.base.paths import DATA
 from gpuspec.base.units import GIB
+from gpuspec.constants.memory import MemoryTerms
 from gpuspec.evidence.measurements import memory_measurements, predicted_memory
-from gpuspec.formulas.memory import MemoryTerms
 
 STORED = Path("calibration") / "memory.json"
 COVERAGE = 0.8

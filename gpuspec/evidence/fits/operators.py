@@ -17,14 +17,17 @@ import pandas as pd
 
 from gpuspec.base.errors import InputError
 from gpuspec.catalog import Gpu, gpu
-from gpuspec.formulas.networks import CollectiveTerms, all_reduce_seconds
-from gpuspec.formulas.roofline import (
+from gpuspec.constants.terms import (
+    CollectiveTerms,
     DecodeAttentionTerms,
     ExpertTerms,
     Hardware,
     MatmulTerms,
     PrefillAttentionTerms,
     Terms,
+)
+from gpuspec.formulas.networks import all_reduce_seconds
+from gpuspec.formulas.roofline import (
     decode_attention_seconds,
     experts_seconds,
     matmul_seconds,

@@ -11,6 +11,7 @@ import pandas as pd
 from gpuspec.base.files import write_atomically
 from gpuspec.base.paths import DATA
 from gpuspec.catalog import load_table, resolve
+from gpuspec.constants.training import TrainingTerms
 from gpuspec.evidence.fits.errors import summary
 from gpuspec.evidence.fits.frameworks import FRAMEWORKS
 from gpuspec.evidence.fits.hierarchy import Fit, fitted, held_out
@@ -21,7 +22,6 @@ from gpuspec.evidence.measurements.training import (
     prepared_training,
     training_measurements,
 )
-from gpuspec.formulas.training import TrainingTerms
 
 STORED = Path("calibration") / "training.json"
 PAIR_SOURCES = 2

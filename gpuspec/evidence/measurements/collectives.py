@@ -9,7 +9,8 @@ import pandas as pd
 
 from gpuspec.base.units import GB
 from gpuspec.catalog import gpu, load_table
-from gpuspec.formulas.networks import Fabric, LinkTerms, NetworkTerms, collective_seconds
+from gpuspec.constants.links import Fabric, LinkTerms, NetworkTerms
+from gpuspec.formulas.networks import collective_seconds
 from gpuspec.formulas.networks.collectives import wire_factor
 
 LINKS = ("nvlink-3", "nvlink-4", "nvlink-5", "pcie-4")

@@ -11,8 +11,9 @@ import pandas as pd
 
 from gpuspec.base.errors import InputError
 from gpuspec.catalog import gpu, load_table
-from gpuspec.catalog.workloads import REFERENCE, Workload, machine, work_at, workload
-from gpuspec.formulas.hpc import HpcTerms, Machine, Work, fixed_seconds, gpu_seconds
+from gpuspec.catalog.workloads import REFERENCE, Work, Workload, workload
+from gpuspec.formulas.hpc import HpcTerms, Machine, fixed_seconds, gpu_seconds
+from gpuspec.formulas.hpc.devices import machine, work_at
 
 FLOPS = {"gflops": 1e9, "tflops": 1e12, "pflops": 1e15, "eflops": 1e18}
 BYTES = {"gb_s": 1e9, "tb_s": 1e12}

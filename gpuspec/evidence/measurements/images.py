@@ -7,7 +7,9 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.catalog import gpu, load_table
-from gpuspec.constants.images import ImageTerms, image_model, image_seconds
+from gpuspec.catalog.images import image_model
+from gpuspec.constants.images import ImageTerms
+from gpuspec.formulas.images import image_seconds
 
 
 def image_measurements(data: str | Path | None = None) -> pd.DataFrame:

@@ -12,13 +12,13 @@ from gpuspec.base.errors import InputError
 from gpuspec.catalog import gpu, load_table
 from gpuspec.catalog.models import Model, model
 from gpuspec.catalog.precision import KV_PRECISIONS, Precision, precision
-from gpuspec.constants import engine
-from gpuspec.formulas.memory import MemoryTerms
+from gpuspec.constants.memory import MemoryTerms
 from gpuspec.formulas.serving import (
     Deployment,
     EngineTerms,
     Layout,
     arrivals,
+    engine,
     finite_run,
     max_concurrency,
     maximum_load,

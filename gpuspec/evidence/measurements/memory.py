@@ -14,9 +14,9 @@ from gpuspec.catalog.models import model as _model
 from gpuspec.catalog.precision import KV_PRECISIONS
 from gpuspec.catalog.precision import precision as _precision
 from gpuspec.catalog.precision import training_recipe as _recipe
+from gpuspec.constants.memory import MemoryTerms
 from gpuspec.formulas.memory import (
     Adapter,
-    MemoryTerms,
     sequence_kv_bytes,
     serving_activation_bytes,
     stage_weights_bytes,

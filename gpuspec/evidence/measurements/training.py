@@ -15,9 +15,10 @@ from gpuspec.catalog.models import Model, model
 from gpuspec.catalog.precision import precision, training_recipe
 from gpuspec.constants.fabrics import fabric
 from gpuspec.constants.kernels import kernels
-from gpuspec.formulas.memory import Adapter, MemoryTerms, training_parts
+from gpuspec.constants.memory import MemoryTerms
+from gpuspec.constants.training import TrainingTerms
+from gpuspec.formulas.memory import Adapter, training_parts
 from gpuspec.formulas.training import (
-    TrainingTerms,
     Work,
     assembled,
     hardware_flops_per_token,

@@ -10,6 +10,7 @@ import pandas as pd
 from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.catalog import gpu as _any_gpu
 from gpuspec.constants.fabrics import NETWORKS, stored
+from gpuspec.constants.links import LinkTerms, NetworkTerms
 from gpuspec.evidence.fits.collectives import LARGE, collective_interval, held_out_seconds
 from gpuspec.evidence.measurements.collectives import (
     KIND,
@@ -28,7 +29,6 @@ from gpuspec.evidence.validation.common import (
     read_table,
     remembered,
 )
-from gpuspec.formulas.networks import LinkTerms, NetworkTerms
 from gpuspec.formulas.networks.collectives import OPERATIONS
 
 COLUMNS = Columns(

@@ -9,8 +9,8 @@ import pandas as pd
 
 from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.catalog import gpu as _any_gpu
-from gpuspec.catalog.workloads import machine, workloads
 from gpuspec.catalog.workloads import workload as _any_workload
+from gpuspec.catalog.workloads import workloads
 from gpuspec.evidence.fits.hpc import (
     held_out_speeds,
     hpc_interval,
@@ -36,6 +36,7 @@ from gpuspec.evidence.validation.common import (
     read_table,
     remembered,
 )
+from gpuspec.formulas.hpc.devices import machine
 
 COLUMNS = Columns(
     needed=("case_id", "source_id", "gpu", "n_gpus", "workload", "metric", "value"),

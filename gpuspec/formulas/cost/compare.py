@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
+from gpuspec.base.units import Floats
 from gpuspec.formulas.cost.owned import HOURS_MONTH
-from gpuspec.formulas.roofline import Floats
 from gpuspec.formulas.training.run import checkpoint_interval_s, goodput
 
 RESTART_S = 900.0

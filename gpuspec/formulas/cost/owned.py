@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gpuspec.formulas.roofline import Floats
+from gpuspec.base.units import Floats
 
 HOURS_YEAR = 8760.0
 HOURS_MONTH = HOURS_YEAR / 12

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gpuspec.formulas.roofline import Floats
+from gpuspec.base.units import Floats
 
 
 def usd_per_million_tokens(gpu_hour_usd: ArrayLike, tokens_s_gpu: ArrayLike) -> Floats:

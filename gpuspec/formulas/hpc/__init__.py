@@ -1,5 +1,6 @@
 """Scientific computing on one GPU and on many, and dynamic programming: formulas over arrays."""
 
+from gpuspec.catalog.workloads import UNITS, Exchange, Work
 from gpuspec.formulas.hpc.dynamic import (
     ALGORITHMS,
     CELL_TYPES,
@@ -9,7 +10,7 @@ from gpuspec.formulas.hpc.dynamic import (
     dynamic_parts,
     instructions_per_cell,
 )
-from gpuspec.formulas.hpc.machine import UNITS, Machine, Work
+from gpuspec.formulas.hpc.machine import Machine
 from gpuspec.formulas.hpc.roofline import (
     RESOURCES,
     HpcTerms,
@@ -23,7 +24,6 @@ from gpuspec.formulas.hpc.roofline import (
     transfer_seconds,
 )
 from gpuspec.formulas.hpc.scaling import (
-    Exchange,
     energy_joules,
     exchange_seconds,
     exposed_seconds,

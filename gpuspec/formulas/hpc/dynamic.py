@@ -20,7 +20,8 @@ from numpy.typing import ArrayLike
 from pydantic import Field
 
 from gpuspec.base.errors import InputError, UnknownNameError
-from gpuspec.formulas.roofline import Floats, Terms
+from gpuspec.base.units import Floats
+from gpuspec.constants.terms import Terms
 
 LANES = 64.0
 """Integer operations, minima, maxima and DPX operations that an SM starts in a clock."""

@@ -15,8 +15,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import Field
 
-from gpuspec.formulas.hpc.machine import Machine, Work
-from gpuspec.formulas.roofline import Floats, Terms
+from gpuspec.base.units import Floats
+from gpuspec.catalog.workloads import Work
+from gpuspec.constants.terms import Terms
+from gpuspec.formulas.hpc.machine import Machine
 
 SHARPNESS = 4.0
 """Exponent of the norm that joins compute, memory and cache; infinity is a perfect overlap."""

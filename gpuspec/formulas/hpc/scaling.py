@@ -1,29 +1,15 @@
 """Several GPUs on one simulation: surfaces, transposes, sums, and what they cost a step."""
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gpuspec.formulas.networks import Fabric, collective_seconds
-from gpuspec.formulas.roofline import Floats
+from gpuspec.base.units import Floats
+from gpuspec.catalog.workloads import Exchange
+from gpuspec.constants.links import Fabric
+from gpuspec.formulas.networks import collective_seconds
 
 SUM_BYTES = 64
 """Message of an all-reduce that adds up a few scalars."""
-
-
-@dataclass(frozen=True)
-class Exchange:
-    """What a GPU hands to the others in one step."""
-
-    dimensions: int = 3
-    """Of the domain that is cut over the GPUs; 0: no surface is exchanged."""
-    halo_bytes: float = 0.0
-    """Bytes of each unit at the surface of a GPU's part."""
-    transpose_bytes: float = 0.0
-    """Bytes of each unit that an all-to-all moves."""
-    reduces: float = 0.0
-    """Small all-reduces."""
 
 
 def surface_units(units: ArrayLike, dimensions: int, gpus: ArrayLike = np.inf) -> Floats:

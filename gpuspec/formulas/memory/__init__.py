@@ -4,6 +4,7 @@ Pure functions over arrays: scalars, columns and grids that broadcast. Functions
 ``_parts`` return a dict of parts whose sum is the total.
 """
 
+from gpuspec.constants.memory import MemoryTerms
 from gpuspec.formulas.memory.activations import (
     collective_bytes,
     layer_activation_bytes,
@@ -26,7 +27,6 @@ from gpuspec.formulas.memory.serving import (
     serving_parts,
     stage_weights_bytes,
 )
-from gpuspec.formulas.memory.terms import MemoryTerms
 from gpuspec.formulas.memory.training import Adapter, adapter_params, stage_layers, training_parts
 from gpuspec.formulas.memory.weights import (
     bytes_per_weight,

@@ -7,13 +7,13 @@ from numpy.typing import ArrayLike
 
 from gpuspec.catalog.models import Model, parameter_parts
 from gpuspec.catalog.precision import Precision
+from gpuspec.constants.memory import MemoryTerms
 from gpuspec.formulas.memory.kv import (
     cached_tokens,
     kv_cache_bytes_per_token,
     kv_heads_per_gpu,
     mla_cache_bytes_per_token,
 )
-from gpuspec.formulas.memory.terms import MemoryTerms
 from gpuspec.formulas.memory.weights import Floats, weights_bytes
 
 MATRICES = ("attention", "mlp", "experts", "network")

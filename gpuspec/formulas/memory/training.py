@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gpuspec.catalog.models import Model, parameter_parts
 from gpuspec.catalog.precision import Precision, TrainingRecipe
+from gpuspec.constants.memory import MemoryTerms
 from gpuspec.formulas.memory.activations import (
     collective_bytes,
     layer_activation_bytes,
@@ -15,7 +16,6 @@ from gpuspec.formulas.memory.activations import (
     logits_bytes,
     norm_saved_bytes,
 )
-from gpuspec.formulas.memory.terms import MemoryTerms
 from gpuspec.formulas.memory.weights import Floats, lora_params, training_state_bytes
 
 

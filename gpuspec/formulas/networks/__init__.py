@@ -1,5 +1,7 @@
 """Seconds and bandwidth of collectives: NCCL's over any fabric, and the engines' own kernels."""
 
+from gpuspec.constants.links import Fabric, LinkTerms, NetworkTerms
+from gpuspec.constants.terms import CollectiveTerms
 from gpuspec.formulas.networks.collectives import (
     OPERATIONS,
     algorithm_bandwidth,
@@ -7,12 +9,10 @@ from gpuspec.formulas.networks.collectives import (
     collective_seconds,
 )
 from gpuspec.formulas.networks.engines import (
-    CollectiveTerms,
     all_reduce_seconds,
     all_to_all_seconds,
     point_to_point_seconds,
 )
-from gpuspec.formulas.networks.fabric import Fabric, LinkTerms, NetworkTerms
 
 __all__ = [
     "OPERATIONS",

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gpuspec.base.errors import UnknownNameError
-from gpuspec.formulas.networks.fabric import SWITCH_GPUS, Fabric
-from gpuspec.formulas.roofline import MICRO, Floats
+from gpuspec.base.units import MICRO, Floats
+from gpuspec.constants.links import SWITCH_GPUS, Fabric
 
 OPERATIONS = (
     "all_reduce",

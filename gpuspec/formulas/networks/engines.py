@@ -4,28 +4,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from pydantic import Field
 
-from gpuspec.formulas.roofline import MICRO, Floats, Terms
-
-
-class CollectiveTerms(Terms):
-    """Constants of an engine's own collectives over the link of a GPU."""
-
-    start_us: float = Field(3.0, ge=0.5, le=40.0)
-    """A small message between two GPUs."""
-    per_doubling_us: float = Field(0.5, ge=0.0, le=25.0)
-    """More for each doubling of the group."""
-    one_shot_share: float = Field(0.5, ge=0.005, le=1.2)
-    """Share of the link at which every GPU reads all the others' small messages at once."""
-    ring_start_us: float = Field(10.0, ge=0.5, le=100.0)
-    """Start of the two-step algorithm (reduce-scatter, all-gather)."""
-    share_2: float = Field(0.75, ge=0.003, le=1.3)
-    """Share of the link as bus bandwidth of large messages: 2 GPUs."""
-    share_4: float = Field(0.75, ge=0.003, le=1.3)
-    """As before, 4 GPUs."""
-    share_8: float = Field(0.75, ge=0.003, le=1.3)
-    """As before, 8 GPUs; above 1 where the switch adds up (NVLink SHARP)."""
+from gpuspec.base.units import MICRO, Floats
+from gpuspec.constants.terms import CollectiveTerms
 
 
 def all_reduce_seconds(

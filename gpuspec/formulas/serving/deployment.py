@@ -7,17 +7,17 @@ import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import BaseModel, ConfigDict
 
+from gpuspec.base.units import MICRO, Floats
 from gpuspec.catalog import Gpu
 from gpuspec.catalog.models import Model
 from gpuspec.catalog.models.record import NO_WINDOW
 from gpuspec.catalog.precision import KV_PRECISIONS, Precision
 from gpuspec.constants.engine import EngineLimits, EngineTerms
 from gpuspec.constants.kernels import Kernels, kernels
-from gpuspec.formulas.memory import MemoryTerms, kv_heads_per_gpu
+from gpuspec.constants.memory import MemoryTerms
+from gpuspec.formulas.memory import kv_heads_per_gpu
 from gpuspec.formulas.networks import all_reduce_seconds, all_to_all_seconds, point_to_point_seconds
 from gpuspec.formulas.roofline import (
-    MICRO,
-    Floats,
     decode_attention_seconds,
     experts_seconds,
     matmul_seconds,

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from gpuspec.base.units import Floats
 from gpuspec.catalog.models import parameter_parts
 from gpuspec.formulas.memory import sequence_kv_bytes, serving_parts
-from gpuspec.formulas.roofline import Floats
 from gpuspec.formulas.serving.deployment import Deployment
 
 

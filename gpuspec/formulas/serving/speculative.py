@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gpuspec.formulas.roofline import Floats
+from gpuspec.base.units import Floats
 from gpuspec.formulas.serving.deployment import Deployment
 
 DRAFT_COST = 0.1

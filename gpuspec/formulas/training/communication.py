@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import BaseModel, ConfigDict
 
+from gpuspec.base.units import Floats
 from gpuspec.catalog.models import Model
-from gpuspec.formulas.networks import Fabric, collective_seconds
-from gpuspec.formulas.roofline import Floats
+from gpuspec.constants.links import Fabric
+from gpuspec.formulas.networks import collective_seconds
 
 
 class Ranks(BaseModel):

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from gpuspec.base.units import Floats
 from gpuspec.catalog.models import Model
 from gpuspec.catalog.models.record import NO_WINDOW
-from gpuspec.formulas.roofline import Floats
 
 CONVENTIONS = ("causal", "full", "parameters")
 """How attention is counted: half of the score matrix, all of it, or not at all (6N)."""

@@ -4,10 +4,11 @@ from typing import Any
 
 import numpy as np
 
+from gpuspec.base.units import Floats
 from gpuspec.catalog.models import Model, parameter_parts
 from gpuspec.constants.kernels import Kernels
 from gpuspec.formulas.memory import Adapter
-from gpuspec.formulas.roofline import Floats, matmul_seconds, prefill_attention_seconds
+from gpuspec.formulas.roofline import matmul_seconds, prefill_attention_seconds
 from gpuspec.formulas.serving.deployment import attention_shapes, mlp_shapes
 
 DIRECTIONS = ("forward", "inputs", "weights")

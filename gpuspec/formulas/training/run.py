@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from gpuspec.base.units import Floats
 from gpuspec.catalog.models import Model
 from gpuspec.catalog.precision import TrainingRecipe
-from gpuspec.formulas.roofline import Floats
 
 FAILURES_PER_GPU_DAY = 4.7e-4
 """Unexpected interruptions: 419 in 54 days on 16,384 H100 (Llama 3, arXiv:2407.21783, table 5)."""

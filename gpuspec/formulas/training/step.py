@@ -6,14 +6,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import BaseModel, ConfigDict
 
-from gpuspec.base.units import GB
+from gpuspec.base.units import GB, MICRO, Floats
 from gpuspec.catalog.models import Model
 from gpuspec.catalog.precision import TrainingRecipe
 from gpuspec.constants.kernels import Kernels
+from gpuspec.constants.links import Fabric
+from gpuspec.constants.training import TrainingTerms
 from gpuspec.formulas.memory import Adapter
-from gpuspec.formulas.networks import Fabric
-from gpuspec.formulas.roofline import MICRO, Floats
-from gpuspec.formulas.training.terms import TrainingTerms
 from gpuspec.formulas.training.work import Work, step_work
 
 PARTS = (

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from gpuspec.base.units import Floats
 from gpuspec.catalog.models import Model, parameter_parts
 from gpuspec.catalog.precision import TrainingRecipe
 from gpuspec.constants.kernels import Kernels
+from gpuspec.constants.links import Fabric
 from gpuspec.formulas.memory import Adapter, adapter_params
-from gpuspec.formulas.networks import Fabric
-from gpuspec.formulas.roofline import Floats
 from gpuspec.formulas.training.communication import Ranks
 from gpuspec.formulas.training.layers import (
     DIRECTIONS,

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.catalog import Gpu
-from gpuspec.catalog.workloads import host_link, machine, workload
+from gpuspec.catalog.workloads import workload
 from gpuspec.constants.fabrics import fabric
 from gpuspec.evidence.fits.collectives import LARGE, collective_interval
 from gpuspec.evidence.fits.hpc import hpc_ratio_interval, hpc_terms
@@ -18,6 +18,7 @@ from gpuspec.formulas.hpc import (
     exposed_seconds,
     fixed_seconds,
 )
+from gpuspec.formulas.hpc.devices import host_link, machine
 from gpuspec.topics.hpc.ask import SimulationQuestion, device_seconds, host_share
 
 HOST_SHARES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)

@@ -10,11 +10,10 @@ from gpuspec.base.checks import is_number, whole_numbers
 from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.base.units import GB
 from gpuspec.catalog import Gpu, gpu, gpu_ids
-from gpuspec.catalog.workloads import Workload, machine, workload, workloads
+from gpuspec.catalog.workloads import UNITS, Workload, workload, workloads
 from gpuspec.constants.fabrics import NETWORKS, reference_node_gb_s
 from gpuspec.evidence.fits.hpc import hpc_terms
 from gpuspec.formulas.hpc import (
-    UNITS,
     HpcTerms,
     Machine,
     exposed_seconds,
@@ -23,6 +22,7 @@ from gpuspec.formulas.hpc import (
     surface_units,
     transfer_seconds,
 )
+from gpuspec.formulas.hpc.devices import machine
 
 OWN = "own"
 CELLS = 1e9

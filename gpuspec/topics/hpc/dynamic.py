@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.catalog import Gpu
-from gpuspec.catalog.workloads import chip
 from gpuspec.evidence.fits.hpc import dynamic_interval, dynamic_programs, dynamic_terms
 from gpuspec.formulas.hpc import ALGORITHMS, cell_updates_s, dynamic_parts
+from gpuspec.formulas.hpc.devices import chip
 from gpuspec.formulas.hpc.dynamic import DynamicTerms
 
 WAYS = (

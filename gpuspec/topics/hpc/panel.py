@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from gpuspec.catalog.workloads import workloads
-from gpuspec.formulas.hpc import UNITS
+from gpuspec.catalog.workloads import UNITS, workloads
 from gpuspec.topics.hpc import SimulationQuestion, simulation_question, speed_table
 from gpuspec.topics.hpc.ask import OWN
 from gpuspec.topics.hpc.pictures import speed_bars

@@ -10,9 +10,8 @@ from pydantic import BaseModel, ConfigDict
 from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.catalog import Gpu, gpu, gpu_ids
 from gpuspec.catalog.models import Model
-from gpuspec.constants import engine
 from gpuspec.formulas.mig import geometry
-from gpuspec.formulas.serving import Engine
+from gpuspec.formulas.serving import Engine, engine
 from gpuspec.topics.mig.reading import MOST_TENANTS, Tenant, read_tenants, tenant_rows
 
 OBJECTIVES = ("cost", "gpus")

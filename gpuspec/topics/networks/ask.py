@@ -12,11 +12,11 @@ from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.catalog import Gpu, gpu, gpu_ids
 from gpuspec.catalog.models import Model, model
 from gpuspec.constants.fabrics import NETWORKS, reference_node_gb_s
+from gpuspec.constants.memory import MemoryTerms
+from gpuspec.constants.training import TrainingTerms
 from gpuspec.evidence.fits import memory_terms
 from gpuspec.evidence.fits.training import framework as _framework
-from gpuspec.formulas.memory import MemoryTerms
 from gpuspec.formulas.networks import OPERATIONS
-from gpuspec.formulas.training import TrainingTerms
 
 WHOLE = {  # name: (least, most)
     "gpus_per_node": (2, 8),

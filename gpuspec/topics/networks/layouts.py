@@ -9,8 +9,8 @@ from gpuspec.catalog import Gpu
 from gpuspec.catalog.models import Model
 from gpuspec.catalog.precision import precision, training_recipe
 from gpuspec.constants.kernels import kernels
+from gpuspec.constants.links import Fabric
 from gpuspec.formulas.memory import Adapter, training_parts
-from gpuspec.formulas.networks import Fabric
 from gpuspec.formulas.training import PARTS, Machine, step_parts
 from gpuspec.topics.networks.ask import InterconnectQuestion
 

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 from gpuspec.base.errors import UnknownNameError
 from gpuspec.catalog import Gpu, gpu
 from gpuspec.constants.fabrics import fabric, link_key
-from gpuspec.formulas.networks import Fabric
+from gpuspec.constants.links import Fabric
 
 PCIE_CARDS = {4: "a100-pcie-80", 5: "h100-pcie-80"}
 """The card that stands for each generation of PCIe."""

@@ -1,5 +1,6 @@
 """Which GPUs serve a load, how many, split how, and how fast: tables for decisions."""
 
+from gpuspec.decision.scenario.questions import service_question
 from gpuspec.topics.serving.answer import (
     arrivals_table,
     context_table,
@@ -10,7 +11,7 @@ from gpuspec.topics.serving.answer import (
     precision_table,
     ratio_map,
 )
-from gpuspec.topics.serving.ask import InferenceQuestion, inference_question, service_question
+from gpuspec.topics.serving.ask import InferenceQuestion, inference_question
 from gpuspec.topics.serving.fleets import fleet_rates, fleet_requests
 from gpuspec.topics.serving.options import best_options, options_table
 from gpuspec.topics.serving.space import evaluate_options

@@ -8,9 +8,10 @@ import pandas as pd
 
 from gpuspec.base.errors import InputError
 from gpuspec.catalog import Gpu, gpu, gpu_ids
+from gpuspec.catalog.images import image_model
 from gpuspec.catalog.precision import precision
-from gpuspec.constants.images import image_model, image_seconds
 from gpuspec.evidence.fits import inference_interval
+from gpuspec.formulas.images import image_seconds
 from gpuspec.formulas.serving import (
     Deployment,
     arrivals,

@@ -10,11 +10,9 @@ from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.catalog import Gpu, gpu, gpu_ids
 from gpuspec.catalog.models import Model, model
 from gpuspec.catalog.precision import KV_PRECISIONS, Precision, precision
-from gpuspec.constants import engine
-from gpuspec.decision.scenario import Inference
+from gpuspec.constants.memory import MemoryTerms
 from gpuspec.evidence.fits import memory_terms
-from gpuspec.formulas.memory import MemoryTerms
-from gpuspec.formulas.serving import Deployment, Engine, Layout
+from gpuspec.formulas.serving import Deployment, Engine, Layout, engine
 
 NODE_GPUS = 8
 LENGTHS = (1, 10_000_000)
@@ -82,30 +80,6 @@ def _layout(
         pp=pp,
         ep=ep,
         library=library,
-    )
-
-
-def service_question(
-    service: Inference,
-    gpus: str | Sequence[str],
-    precisions: str | Sequence[str],
-    request_rate: float = 0.0,
-) -> InferenceQuestion:
-    """Return the question that a service of a scenario asks; the rate only where it is given."""
-    w = service
-    return inference_question(
-        w.model,
-        gpus,
-        precisions,
-        w.kv_precision,
-        w.isl,
-        w.osl,
-        max(w.concurrency, 1),
-        w.ttft_limit_s,
-        w.tpot_limit_s,
-        w.engine,
-        cached_share=w.cached_share,
-        request_rate=request_rate,
     )
 
 

@@ -1,5 +1,6 @@
 """Training jobs: a question, its layouts, and the tables that answer it."""
 
+from gpuspec.decision.scenario.questions import job_question
 from gpuspec.topics.training.answer import (
     best_layout,
     checkpoint_table,
@@ -14,7 +15,7 @@ from gpuspec.topics.training.answer import (
     scaling_table,
     size_table,
 )
-from gpuspec.topics.training.ask import TrainingQuestion, job_question, training_question
+from gpuspec.topics.training.ask import TrainingQuestion, training_question
 from gpuspec.topics.training.layouts import (
     BOUNDS,
     layout_grid,

@@ -13,17 +13,12 @@ from gpuspec.catalog.models import Model, model
 from gpuspec.catalog.precision import TrainingRecipe, precision, training_recipe
 from gpuspec.constants.fabrics import NETWORKS, fabric, reference_node_gb_s
 from gpuspec.constants.kernels import kernels
-from gpuspec.decision.scenario import Training
+from gpuspec.constants.memory import MemoryTerms
+from gpuspec.constants.training import TrainingTerms
 from gpuspec.evidence.fits import memory_terms
 from gpuspec.evidence.fits.training import framework as _framework
-from gpuspec.formulas.memory import Adapter, MemoryTerms
-from gpuspec.formulas.training import (
-    FAILURES_PER_GPU_DAY,
-    RESTART_S,
-    Machine,
-    TrainingTerms,
-    node_power_w,
-)
+from gpuspec.formulas.memory import Adapter
+from gpuspec.formulas.training import FAILURES_PER_GPU_DAY, RESTART_S, Machine, node_power_w
 
 NODE_GPUS = 8
 PRECISIONS = ("bf16", "fp8")
@@ -97,23 +92,6 @@ class TrainingQuestion(BaseModel):
         known = rated["max_system_kw"].dropna()
         watts = float(known.iloc[0]) * 1e3 if len(known) else 0.0
         return float(node_power_w(device.tdp_w, NODE_GPUS, watts))
-
-
-def job_question(job: Training, gpu_name: str, count: int, compute: str) -> TrainingQuestion:
-    """Return the question that a training job of a scenario asks of one kind of GPU."""
-    w = job
-    return training_question(
-        w.model,
-        gpu_name,
-        [count],
-        w.tokens,
-        w.deadline_days,
-        w.seq_len,
-        w.global_batch,
-        compute,
-        w.framework,
-        w.tuning,
-    )
 
 
 def training_question(

@@ -30,6 +30,7 @@ source, notes               where the price is from
 USED GPU-hour; `formulas.cost.spot_hour_usd` adds what interruptions lose.
 """
 
+from gpuspec.decision.scenario.questions import scenario_quotes
 from gpuspec.topics.cost.prices.age import (
     LIMIT_DAYS,
     LIST_DAYS,
@@ -41,13 +42,7 @@ from gpuspec.topics.cost.prices.age import (
 from gpuspec.topics.cost.prices.backtest import PRICE_SPREAD, back_test, error_summary
 from gpuspec.topics.cost.prices.drift import DRIFTS, drift_year
 from gpuspec.topics.cost.prices.offers import COLUMNS, offers
-from gpuspec.topics.cost.prices.quotes import (
-    MODES,
-    QUOTE_MODES,
-    Quote,
-    read_quotes,
-    scenario_quotes,
-)
+from gpuspec.topics.cost.prices.quotes import MODES, QUOTE_MODES, Quote, read_quotes
 from gpuspec.topics.cost.prices.records import Operating, operating, power_w_gpu, rated_w_gpu
 from gpuspec.topics.cost.prices.tables import (
     as_date,

@@ -10,7 +10,6 @@ from pydantic import BaseModel, ConfigDict
 
 from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.catalog import gpu
-from gpuspec.decision.scenario.records import Prices
 
 RENT_MODES = ("on-demand", "reserved-1yr", "reserved-3yr", "spot")
 MODES = (*RENT_MODES, "own")
@@ -57,22 +56,12 @@ def read_quotes(quotes: str | Path | list[Quote] | None) -> list[Quote]:
     return [_from_text(part.strip()) for part in text.split(",") if part.strip()]
 
 
-def scenario_quotes(prices: Prices) -> list[Quote] | None:
-    """Return the quotes of a scenario: those of its file, then those it states itself."""
-    mine, given = list(read_quotes(prices.file)), prices.quotes
-    if isinstance(given, str):
-        mine += read_quotes(given)
-    else:
-        mine += [_quote(dict(q), f"prices.quotes[{i}]") for i, q in enumerate(given)]
-    return mine or None
-
-
 def _from_text(part: str) -> Quote:
     name, colon, rest = part.partition(":")
     mode, equals, price = rest.partition("=")
     if not colon or not equals:
         raise InputError("quotes", part, f"write GPU:mode=price, such as {EXAMPLE}")
-    return _quote({"gpu": name, "mode": mode, "price": price}, "quotes")
+    return quote_of({"gpu": name, "mode": mode, "price": price}, "quotes")
 
 
 def _from_file(path: Path) -> list[Quote]:
@@ -90,10 +79,11 @@ def _from_file(path: Path) -> list[Quote]:
         rows = rows.get("quotes")
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise InputError("quotes", str(path), valid)
-    return [_quote(row, f"{path} row {i}") for i, row in enumerate(rows, 1)]
+    return [quote_of(row, f"{path} row {i}") for i, row in enumerate(rows, 1)]
 
 
-def _quote(row: dict[Any, Any], where: str) -> Quote:
+def quote_of(row: dict[Any, Any], where: str) -> Quote:
+    """Return one quote from its fields as a person wrote them; `where` names the place."""
     given = {str(k).strip(): str(v).strip() for k, v in row.items() if v not in (None, "")}
     for column in given:
         if column not in COLUMNS:

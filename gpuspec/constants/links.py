@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gpuspec.formulas.roofline import Terms
+from gpuspec.constants.terms import Terms
 
 SWITCH_GPUS = 5
 """GPUs from which NCCL lets the NVSwitch add up (NVLink SHARP): measured on H200, 2026."""

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from gpuspec.formulas.roofline import Terms
+from gpuspec.constants.terms import Terms
 
 
 class TrainingTerms(Terms):
