@@ -17,27 +17,6 @@ from gpuspec.base.errors import InputError
 from gpuspec.catalog.records import PRECISIONS, Gpu, Link, MigProfile, R, Server, record_from
 from gpuspec.catalog.tables import data_as_of, edition, load_table, resolve, resolved
 
-__all__ = [
-    "PRECISIONS",
-    "Gpu",
-    "Link",
-    "MigProfile",
-    "Server",
-    "data_as_of",
-    "edition",
-    "gpu",
-    "gpu_ids",
-    "gpus",
-    "link",
-    "links",
-    "load_table",
-    "mig_profile",
-    "mig_profiles",
-    "resolve",
-    "resolved",
-    "server",
-    "servers",
-]
 
 _Folder = str | Path | None
 

@@ -17,20 +17,6 @@ from gpuspec.report.many import Outcome, build_all
 from gpuspec.report.notebooks import Notebook, Parameter, check_parameters, find, inspect, notebooks
 from gpuspec.report.output import FORMATS, check_output
 
-__all__ = [
-    "FORMATS",
-    "Notebook",
-    "NotebookError",
-    "Outcome",
-    "Parameter",
-    "build",
-    "build_all",
-    "check_parameters",
-    "find",
-    "inspect",
-    "notebooks",
-    "report_date",
-]
 
 Progress = Callable[[str, int, int], None]
 

@@ -13,15 +13,6 @@ from gpuspec.catalog.models.config import model_from_config
 from gpuspec.catalog.models.params import active_parameter_parts, parameter_parts
 from gpuspec.catalog.models.record import NO_WINDOW, Model
 
-__all__ = [
-    "NO_WINDOW",
-    "Model",
-    "active_parameter_parts",
-    "model",
-    "model_from_config",
-    "models",
-    "parameter_parts",
-]
 
 
 def models(data: str | Path | None = None) -> pd.DataFrame:

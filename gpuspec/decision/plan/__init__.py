@@ -9,21 +9,3 @@ from gpuspec.decision.plan.reasons import rejected
 from gpuspec.decision.plan.rows import Technical
 from gpuspec.decision.plan.sensitivity import gap, plan_words, tornado
 from gpuspec.decision.plan.technical import technical
-
-__all__ = [
-    "Decision",
-    "Options",
-    "Technical",
-    "break_evens",
-    "decide",
-    "front",
-    "gap",
-    "market",
-    "nearest",
-    "pareto",
-    "plan_words",
-    "priced_options",
-    "rejected",
-    "technical",
-    "tornado",
-]

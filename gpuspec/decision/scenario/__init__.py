@@ -25,27 +25,3 @@ from gpuspec.decision.scenario.records import (
     Training,
     Workload,
 )
-
-__all__ = [
-    "HOURS_PER_MONTH",
-    "MODES",
-    "SHIPPED",
-    "Allow",
-    "Budget",
-    "Hpc",
-    "Images",
-    "Inference",
-    "Limits",
-    "Owned",
-    "Prices",
-    "Scenario",
-    "Tenants",
-    "Training",
-    "Workload",
-    "asked_scenario",
-    "changed",
-    "owned_list",
-    "parsed",
-    "scenario",
-    "scenario_names",
-]

@@ -16,18 +16,3 @@ from gpuspec.evidence.fits.memory import (
     memory_terms,
     summary,
 )
-
-__all__ = [
-    "FIT_KINDS",
-    "KINDS",
-    "fit_memory_terms",
-    "held_out_errors",
-    "held_out_values",
-    "inference_errors",
-    "inference_interval",
-    "interval",
-    "memory_errors",
-    "memory_terms",
-    "ratio_interval",
-    "summary",
-]

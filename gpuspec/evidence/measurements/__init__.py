@@ -2,10 +2,3 @@
 
 from gpuspec.evidence.measurements.inference import inference_measurements, predicted_inference
 from gpuspec.evidence.measurements.memory import memory_measurements, predicted_memory
-
-__all__ = [
-    "inference_measurements",
-    "memory_measurements",
-    "predicted_inference",
-    "predicted_memory",
-]

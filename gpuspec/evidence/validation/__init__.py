@@ -158,22 +158,3 @@ def read_measurements(
 def _known(kind: str) -> None:
     if kind not in KINDS:
         raise UnknownNameError("kind", kind, KINDS)
-
-
-__all__ = [
-    "KINDS",
-    "PLACES",
-    "SPLITS",
-    "Validation",
-    "compared",
-    "error_table",
-    "held_out",
-    "part_of",
-    "ratio_summary",
-    "ratio_table",
-    "read_measurements",
-    "stated_errors",
-    "validate",
-    "validation_of",
-    "worst",
-]

@@ -27,31 +27,3 @@ from gpuspec.formulas.cost.owned import (
     staff_hour_usd,
 )
 from gpuspec.formulas.cost.work import carbon_kg, energy_kwh, run_usd, usd_per_million_tokens
-
-__all__ = [
-    "HOURS_MONTH",
-    "HOURS_YEAR",
-    "OWNED_PARTS",
-    "break_even_month",
-    "break_even_utilisation",
-    "capital_usd_gpu",
-    "carbon_kg",
-    "colocation_hour_usd",
-    "depreciation_hour_usd",
-    "drift_factor",
-    "energy_hour_usd",
-    "energy_kwh",
-    "finance_hour_usd",
-    "gpu_hour_usd",
-    "month_usd",
-    "owned_fixed_hour_usd",
-    "owned_hour_usd",
-    "owned_parts_usd",
-    "paid_always",
-    "present_value_usd",
-    "run_usd",
-    "spot_hour_usd",
-    "spot_useful_share",
-    "staff_hour_usd",
-    "usd_per_million_tokens",
-]

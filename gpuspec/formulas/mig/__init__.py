@@ -15,24 +15,3 @@ from gpuspec.formulas.mig.rules import (
     plain_profile,
 )
 from gpuspec.formulas.mig.slices import compute_share, memory_share, parent_id, slice_gpu, slice_sms
-
-__all__ = [
-    "COMPUTE_SLICES",
-    "MEMORY_SLICES",
-    "Geometry",
-    "Layout",
-    "Placement",
-    "clear_commands",
-    "compute_share",
-    "counts",
-    "create_commands",
-    "geometry",
-    "layouts",
-    "maximal_layouts",
-    "memory_share",
-    "parent_id",
-    "patterns",
-    "plain_profile",
-    "slice_gpu",
-    "slice_sms",
-]

@@ -13,17 +13,3 @@ from gpuspec.formulas.networks.engines import (
     all_to_all_seconds,
     point_to_point_seconds,
 )
-
-__all__ = [
-    "OPERATIONS",
-    "CollectiveTerms",
-    "Fabric",
-    "LinkTerms",
-    "NetworkTerms",
-    "algorithm_bandwidth",
-    "all_reduce_seconds",
-    "all_to_all_seconds",
-    "bus_bandwidth",
-    "collective_seconds",
-    "point_to_point_seconds",
-]

@@ -15,26 +15,3 @@ from gpuspec.formulas.serving.serving import (
     static_batch,
     steady_state,
 )
-
-__all__ = [
-    "PARTS",
-    "Deployment",
-    "Engine",
-    "EngineLimits",
-    "EngineTerms",
-    "Layout",
-    "arrivals",
-    "cache_bytes",
-    "decode_seconds",
-    "engine",
-    "engines",
-    "finite_run",
-    "kv_capacity_tokens",
-    "max_concurrency",
-    "maximum_load",
-    "per_output_token",
-    "prefill_seconds",
-    "static_batch",
-    "steady_state",
-    "sustainable_requests_s",
-]

@@ -21,27 +21,3 @@ from gpuspec.formulas.training.run import (
 from gpuspec.formulas.training.step import PARTS, Machine, assembled, step_parts
 from gpuspec.formulas.training.words import parallel_sizes
 from gpuspec.formulas.training.work import Work, step_work
-
-__all__ = [
-    "CONVENTIONS",
-    "FAILURES_PER_GPU_DAY",
-    "PARTS",
-    "RESTART_S",
-    "Machine",
-    "TrainingTerms",
-    "Work",
-    "assembled",
-    "checkpoint_bytes",
-    "checkpoint_interval_s",
-    "goodput",
-    "hardware_flops_per_token",
-    "host_memory_gb",
-    "model_flops_per_token",
-    "node_power_w",
-    "parallel_sizes",
-    "step_parts",
-    "step_work",
-    "storage_bytes",
-    "training_seconds",
-    "utilisation",
-]

@@ -18,27 +18,3 @@ from gpuspec.topics.cost.work import (
     summary_table,
     tokens_table,
 )
-
-__all__ = [
-    "CostQuestion",
-    "age_table",
-    "amount",
-    "backtest_table",
-    "break_even_table",
-    "china_table",
-    "claims_table",
-    "cost_question",
-    "drift_table",
-    "driver_table",
-    "month_curves",
-    "parts_table",
-    "runs_table",
-    "simulation_table",
-    "spot_table",
-    "summary_table",
-    "tokens_table",
-    "trend_change",
-    "trend_table",
-    "utilisation_curves",
-    "ways_table",
-]

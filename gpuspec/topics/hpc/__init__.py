@@ -10,21 +10,3 @@ from gpuspec.topics.hpc.answer import (
 from gpuspec.topics.hpc.ask import SimulationQuestion, simulation_question
 from gpuspec.topics.hpc.classes import class_seconds, class_table, published_ratios, roofline_table
 from gpuspec.topics.hpc.dynamic import dpx_pair, dynamic_table, published_dynamic, seven_times_table
-
-__all__ = [
-    "SimulationQuestion",
-    "amdahl_table",
-    "class_scaling_table",
-    "class_seconds",
-    "class_table",
-    "dpx_pair",
-    "dynamic_table",
-    "energy_table",
-    "published_dynamic",
-    "published_ratios",
-    "roofline_table",
-    "scaling_table",
-    "seven_times_table",
-    "simulation_question",
-    "speed_table",
-]

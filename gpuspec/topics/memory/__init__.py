@@ -14,20 +14,3 @@ from gpuspec.topics.memory.serving import (
     weights_table,
 )
 from gpuspec.topics.memory.training import training_policies, training_table
-
-__all__ = [
-    "SERVING_KINDS",
-    "MemoryQuestion",
-    "layouts",
-    "layouts_around",
-    "memory_question",
-    "readable",
-    "request_kv_bytes",
-    "sequences_by_context",
-    "serving_table",
-    "smallest_serving",
-    "training_policies",
-    "training_table",
-    "utilization_table",
-    "weights_table",
-]

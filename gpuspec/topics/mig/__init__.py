@@ -11,23 +11,3 @@ from gpuspec.topics.mig.options import (
 )
 from gpuspec.topics.mig.packing import Packing, faults, layouts_of, pack
 from gpuspec.topics.mig.reading import EXAMPLE, Tenant
-
-__all__ = [
-    "CLASSES",
-    "EXAMPLE",
-    "MODEL_WORK",
-    "PRICES_USD",
-    "WHOLE_GPU",
-    "Packing",
-    "Tenant",
-    "TenantsQuestion",
-    "delivery_table",
-    "faults",
-    "layouts_of",
-    "ordered_profiles",
-    "pack",
-    "slice_engine",
-    "tenant_options",
-    "tenants_question",
-    "useful_options",
-]

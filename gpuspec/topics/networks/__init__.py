@@ -18,23 +18,3 @@ from gpuspec.topics.networks.jobs import (
 )
 from gpuspec.topics.networks.layouts import WAITING
 from gpuspec.topics.networks.wiring import Wiring, card_fabric, wirings
-
-__all__ = [
-    "ENOUGH",
-    "NETWORKS",
-    "WAITING",
-    "InterconnectQuestion",
-    "Wiring",
-    "bandwidth_table",
-    "card_fabric",
-    "form_table",
-    "interconnect_question",
-    "measured_table",
-    "message_table",
-    "network_table",
-    "node_layout",
-    "scale_table",
-    "tensor_table",
-    "waiting_table",
-    "wirings",
-]

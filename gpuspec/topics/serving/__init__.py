@@ -1,6 +1,5 @@
 """Which GPUs serve a load, how many, split how, and how fast: tables for decisions."""
 
-from gpuspec.decision.scenario.questions import service_question
 from gpuspec.topics.serving.answer import (
     arrivals_table,
     context_table,
@@ -15,22 +14,3 @@ from gpuspec.topics.serving.ask import InferenceQuestion, inference_question
 from gpuspec.topics.serving.fleets import fleet_rates, fleet_requests
 from gpuspec.topics.serving.options import best_options, options_table
 from gpuspec.topics.serving.space import evaluate_options
-
-__all__ = [
-    "InferenceQuestion",
-    "arrivals_table",
-    "best_options",
-    "context_table",
-    "estimate_table",
-    "evaluate_options",
-    "fleet_rates",
-    "fleet_requests",
-    "form_table",
-    "frontier_table",
-    "images_table",
-    "inference_question",
-    "options_table",
-    "precision_table",
-    "ratio_map",
-    "service_question",
-]

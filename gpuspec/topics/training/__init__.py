@@ -1,6 +1,5 @@
 """Training jobs: a question, its layouts, and the tables that answer it."""
 
-from gpuspec.decision.scenario.questions import job_question
 from gpuspec.topics.training.answer import (
     best_layout,
     checkpoint_table,
@@ -24,27 +23,3 @@ from gpuspec.topics.training.layouts import (
     rejections,
     step_quantity,
 )
-
-__all__ = [
-    "BOUNDS",
-    "TrainingQuestion",
-    "best_layout",
-    "checkpoint_table",
-    "deadline_table",
-    "fine_tuning_table",
-    "fp8_table",
-    "job_question",
-    "layout_grid",
-    "layout_parts",
-    "layout_table",
-    "mfu_table",
-    "node_table",
-    "parts_table",
-    "rejections",
-    "run_figures",
-    "runs_table",
-    "scaling_table",
-    "size_table",
-    "step_quantity",
-    "training_question",
-]

@@ -30,7 +30,6 @@ source, notes               where the price is from
 USED GPU-hour; `formulas.cost.spot_hour_usd` adds what interruptions lose.
 """
 
-from gpuspec.decision.scenario.questions import scenario_quotes
 from gpuspec.topics.cost.prices.age import (
     LIMIT_DAYS,
     LIST_DAYS,
@@ -55,37 +54,3 @@ from gpuspec.topics.cost.prices.tables import (
     purchase_prices,
     rental_prices,
 )
-
-__all__ = [
-    "COLUMNS",
-    "DRIFTS",
-    "LIMIT_DAYS",
-    "LIST_DAYS",
-    "MODES",
-    "PRICE_SPREAD",
-    "QUOTE_MODES",
-    "Operating",
-    "Quote",
-    "age_days",
-    "age_warnings",
-    "as_date",
-    "back_test",
-    "default_prices",
-    "drift_year",
-    "error_summary",
-    "export_rules",
-    "is_stale",
-    "limit_days",
-    "offers",
-    "operating",
-    "operating_costs",
-    "operating_keys",
-    "operating_value",
-    "power_w_gpu",
-    "price_trends",
-    "purchase_prices",
-    "rated_w_gpu",
-    "read_quotes",
-    "rental_prices",
-    "scenario_quotes",
-]
