@@ -17,7 +17,6 @@ from gpuspec.base.errors import InputError
 from gpuspec.catalog.records import PRECISIONS, Gpu, Link, MigProfile, R, Server, record_from
 from gpuspec.catalog.tables import data_as_of, edition, load_table, resolve, resolved
 
-
 _Folder = str | Path | None
 
 

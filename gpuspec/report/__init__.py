@@ -17,7 +17,6 @@ from gpuspec.report.many import Outcome, build_all
 from gpuspec.report.notebooks import Notebook, Parameter, check_parameters, find, inspect, notebooks
 from gpuspec.report.output import FORMATS, check_output
 
-
 Progress = Callable[[str, int, int], None]
 
 

@@ -14,7 +14,6 @@ from gpuspec.catalog.models.params import active_parameter_parts, parameter_part
 from gpuspec.catalog.models.record import NO_WINDOW, Model
 
 
-
 def models(data: str | Path | None = None) -> pd.DataFrame:
     """Return all models, one row each, indexed by id, with the user's own rows merged in."""
     return load_table("models", data).set_index("id")
