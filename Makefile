@@ -23,7 +23,7 @@ reports: setup ## write one PDF for every notebook, in parallel
 
 test: setup-dev lint ## run every check: style, types, tests, notebooks
 	$(BIN)/python -m pytest -n auto --dist loadfile --nbval --nbval-current-env \
-		--nbval-sanitize-with tests/nbval_sanitize.cfg --doctest-modules tests notebooks gpuspec
+		--nbval-sanitize-with tests/nbval_sanitize.cfg tests notebooks
 
 lint: setup-dev ## style and types only
 	$(BIN)/ruff check .

@@ -47,7 +47,8 @@ def _shown(shell, path):
 
     with patch.object(Figure, "savefig", savefig):
         for cell in json.loads(path.read_text("utf-8"))["cells"]:
-            if cell["cell_type"] == "code" and "interactive" not in cell["metadata"].get("tags", []):
+            panel = "interactive" in cell["metadata"].get("tags", [])
+            if cell["cell_type"] == "code" and not panel:
                 outputs = _outputs(shell, "".join(cell["source"]))
                 blocks += ["\n".join(_lines(output, drawn)) for output in outputs]
     if drawn:

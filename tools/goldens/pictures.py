@@ -12,7 +12,7 @@ from matplotlib.text import Text
 from matplotlib.ticker import FixedFormatter
 
 SHOWN = 6
-"""Numbers up to which a column is written whole; a longer one as its count, first, last and mean."""
+"""Numbers up to which a column is written whole; of more the count, first, last and mean."""
 
 
 def described(fig):

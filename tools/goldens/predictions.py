@@ -79,9 +79,8 @@ def dpx():
     return dynamic_programs()["case_id"], published_dynamic()["predicted"].to_numpy(float)
 
 
-KINDS = {
-    made.__name__: made for made in (memory, inference, training, collectives, hpc, images, mig, dpx)
-}
+EVERY = (memory, inference, training, collectives, hpc, images, mig, dpx)
+KINDS = {made.__name__: made for made in EVERY}
 
 
 def predicted(kind):
@@ -120,10 +119,7 @@ def moved(kind, stored, now):
         return ""
     worst = places[np.argsort(-change[places], kind="stable")][:WORST]
     cases = "".join(
-        f"\n  {stored.index[i]}: {before[i]:.6g} -> {after[i]:.6g} ({after[i] / before[i] - 1:+.2%})"
-        if before[i]
-        else f"\n  {stored.index[i]}: 0 -> {after[i]:.6g}"
-        for i in worst
+        f"\n  {stored.index[i]}: {before[i]:.6g} -> {after[i]:.6g} ({change[i]:.2%})" for i in worst
     )
     return (
         f"{kind}: {len(places):,} of {len(now):,} predictions moved by more than {TOLERANCE:.1%}, "
