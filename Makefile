@@ -38,7 +38,7 @@ calibrate: setup ## fit the constants again and write data/calibration/
 	$(BIN)/python -m gpuspec.calibration
 	$(BIN)/python tools/write_errors.py
 
-predictions: setup ## make again what the tests compare with: predictions, answers, what notebooks show
+predictions: setup ## make again what the tests compare with, so that git diff shows what moved
 	$(BIN)/python tools/write_predictions.py
 
 notebooks: setup ## execute the notebooks and store their outputs
