@@ -10,7 +10,7 @@ REPORT ?= decision
 SCENARIO ?= article-b
 REPORT_ARGS ?=
 
-.PHONY: help notebooks report reports test lint lab calibrate lock wheel clean setup setup-dev
+.PHONY: help notebooks report reports test lint lab calibrate predictions lock wheel clean setup setup-dev
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -37,6 +37,9 @@ calibrate: setup ## fit the constants again and write data/calibration/
 	$(BIN)/python -m pip install -q "aiconfigurator-core>=0.12" "pyarrow>=18"
 	$(BIN)/python -m gpuspec.evidence.fits
 	$(BIN)/python tools/write_errors.py
+
+predictions: setup ## make again what the tests compare with, so that git diff shows what moved
+	$(BIN)/python tools/write_predictions.py
 
 notebooks: setup ## execute the notebooks and store their outputs
 	$(BIN)/python tools/store_notebooks.py

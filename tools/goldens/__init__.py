@@ -1,0 +1,1 @@
+"""What the tests keep of predictions, answers and notebooks, so that a change can be reviewed."""

@@ -1,0 +1,115 @@
+"""What `plan` and `upgrade` answer for the shipped scenarios: the numbers that a reader acts on."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from gpuspec import fleet, story
+from gpuspec.planner import decide
+from gpuspec.scenario import scenario
+from gpuspec.story.decision_tables import rejected_table
+
+SCENARIOS = Path(__file__).resolve().parents[2] / "data/scenarios"
+QUARTERS = 8
+"""Horizon of the upgrades: long enough to buy, in half the time of the scenarios' own."""
+PATIENCE_S = 300.0
+"""Seconds for one programme: more than a slow machine needs, so that the gap alone stops it."""
+
+
+def write(folder):
+    """Write both answers for each scenario as JSON, a row of a table on a line of its own."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for question in QUESTIONS:
+        for name in names():
+            path = folder / f"{question}-{name}.json"
+            path.write_text(written(QUESTIONS[question](name)), "utf-8")
+
+
+def names():
+    """Return the shipped scenarios."""
+    return sorted(path.stem for path in SCENARIOS.glob("*.yaml"))
+
+
+def plan(name):
+    """Return the recommended plan, what it was chosen from, and what is out with the reason."""
+    decision = decide(scenario(name))
+    found = story.answer_record(decision, None)
+    chosen, shown = found.get("recommendation"), ("plan", "policy", "expected_usd", "low", "high")
+    works = chosen.pop("works") if chosen else []
+    return {
+        "feasible": found["feasible"],
+        "what_must_give": found.get("what_must_give", []),
+        "recommendation": chosen,
+        "works": works,
+        "plans": [
+            {key: one[key] for key in (*shown, "probability", "near")}
+            for one in found.get("plans", [])
+        ],
+        "reasons": found.get("reasons", []),
+        "rejected": rejected_table(decision).reset_index().to_dict("records"),
+    }
+
+
+def upgrade(name):
+    """Return the strategies with their cost, and orders, moves and work of the best plan."""
+    question = fleet.upgrade_question(name, quarters=QUARTERS, time_limit_s=PATIENCE_S)
+    plans = fleet.compare(question)
+    best = plans["optimum"]
+    spans, sure = fleet.sureness(question, plans)
+    strategies = fleet.strategy_table(question, plans).merge(spans, on="strategy")
+    return {
+        "finding": story.upgrade_finding(question, plans),
+        "sure": sure,
+        "left_out": question.left_out,
+        "runner_up": fleet.runner_up(plans),
+        "parts_usd": best.parts,
+        "strategies": strategies.drop(columns=["gap", "meaning"]).to_dict("records"),
+        "orders": fleet.orders_table(question.problem, best).to_dict("records"),
+        "moves": fleet.moves_table(question, best).to_dict("records"),
+        "gpus": _gpus(fleet.runs_table(question, best)),
+    }
+
+
+def _gpus(runs):
+    """Return for each way that work runs its GPUs, quarter by quarter."""
+    keys = ["workload", "gpu", "precision", "split", "site"]
+    return [
+        dict(zip(keys, key, strict=True))
+        | {"gpus": " ".join(f"Q{r.quarter + 1}:{r.gpus:g}" for r in part.itertuples())}
+        for key, part in runs.groupby(keys, sort=False)
+    ]
+
+
+QUESTIONS = {"plan": plan, "upgrade": upgrade}
+
+
+def written(answer):
+    """Return an answer as JSON with five digits a number and one line a row."""
+    lines = [f' "{key}": {_value(value)}' for key, value in plain(answer).items()]
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def _value(value):
+    if not isinstance(value, list) or not value:
+        return json.dumps(value, ensure_ascii=False)
+    rows = ",\n  ".join(json.dumps(row, ensure_ascii=False) for row in value)
+    return f"[\n  {rows}\n ]"
+
+
+def plain(value):
+    """Return records of plain values, numbers with five digits, none of them NaN."""
+    if isinstance(value, dict):
+        return {str(key): plain(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(one) for one in value]
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    if isinstance(value, (float, np.floating, int, np.integer)):
+        return _five(float(value)) if np.isfinite(value) else None
+    return value
+
+
+def _five(value):
+    rounded = float(f"{value:.5g}")
+    return int(rounded) if rounded.is_integer() else rounded
