@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from goldens import predictions
 
-from gpuspec import validation
+from gpuspec.evidence import validation
 
 STORED = Path(__file__).parent / "predictions"
 AGAIN = "\nif that is meant: make predictions"

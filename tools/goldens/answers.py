@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from gpuspec import fleet, story
-from gpuspec.planner import decide
-from gpuspec.scenario import scenario
-from gpuspec.story.decision_tables import rejected_table
+from gpuspec.decision import upgrade as fleet
+from gpuspec.decision.plan import decide, words_page
+from gpuspec.decision.plan.words_tables import rejected_table
+from gpuspec.decision.scenario import scenario
+from gpuspec.decision.upgrade import words
 
 SCENARIOS = Path(__file__).resolve().parents[2] / "data/scenarios"
 QUARTERS = 8
@@ -34,7 +35,7 @@ def names():
 def plan(name):
     """Return the recommended plan, what it was chosen from, and what is out with the reason."""
     decision = decide(scenario(name))
-    found = story.answer_record(decision, None)
+    found = words_page.answer_record(decision, None)
     chosen, shown = found.get("recommendation"), ("plan", "policy", "expected_usd", "low", "high")
     works = chosen.pop("works") if chosen else []
     return {
@@ -59,7 +60,7 @@ def upgrade(name):
     spans, sure = fleet.sureness(question, plans)
     strategies = fleet.strategy_table(question, plans).merge(spans, on="strategy")
     return {
-        "finding": story.upgrade_finding(question, plans),
+        "finding": words.upgrade_finding(question, plans),
         "sure": sure,
         "left_out": question.left_out,
         "runner_up": fleet.runner_up(plans),

@@ -5,30 +5,30 @@ import csv
 import numpy as np
 import pandas as pd
 
-from gpuspec.calibration import memory_terms
-from gpuspec.calibration.hpc import dynamic_programs, hpc_terms
-from gpuspec.calibration.hpc import prepared_rows as hpc_rows
-from gpuspec.calibration.mig import published_slices
-from gpuspec.calibration.training import framework
-from gpuspec.calibration.training import prepared_rows as training_rows
-from gpuspec.fabrics import stored as stored_fabrics
-from gpuspec.interconnect import LinkTerms, NetworkTerms
-from gpuspec.measurements.collectives import (
+from gpuspec.constants.fabrics import stored as stored_fabrics
+from gpuspec.evidence.fits import memory_terms
+from gpuspec.evidence.fits.hpc import dynamic_programs, hpc_terms
+from gpuspec.evidence.fits.hpc import prepared_rows as hpc_rows
+from gpuspec.evidence.fits.mig import published_slices
+from gpuspec.evidence.fits.training import framework
+from gpuspec.evidence.fits.training import prepared_rows as training_rows
+from gpuspec.evidence.measurements.collectives import (
     collective_measurements,
     predicted_collectives,
     prepared_collectives,
 )
-from gpuspec.measurements.hpc import Rows
-from gpuspec.measurements.images import image_measurements, predicted_images
-from gpuspec.measurements.inference import (
+from gpuspec.evidence.measurements.hpc import Rows
+from gpuspec.evidence.measurements.images import image_measurements, predicted_images
+from gpuspec.evidence.measurements.inference import (
     inference_measurements,
     predicted_inference,
     prepared,
     skip_reasons,
 )
-from gpuspec.measurements.memory import memory_measurements, predicted_memory
-from gpuspec.measurements.training import predicted_step_seconds
-from gpuspec.simulation.dynamic import published_dynamic
+from gpuspec.evidence.measurements.memory import memory_measurements, predicted_memory
+from gpuspec.evidence.measurements.training import predicted_step_seconds
+from gpuspec.formulas.networks import LinkTerms, NetworkTerms
+from gpuspec.topics.hpc.dynamic import published_dynamic
 
 TOLERANCE = 1e-3
 WORST = 5
