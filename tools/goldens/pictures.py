@@ -17,8 +17,7 @@ SHOWN = 6
 
 def described(fig):
     """Return the lines that describe a figure."""
-    texts = [*fig.texts, *([fig._suptitle] if fig._suptitle not in (None, *fig.texts) else [])]
-    lines = [f"text: {_text(t)}" for t in texts if _text(t)]
+    lines = [f"text: {_text(t)}" for t in fig.texts if _text(t)]
     lines += [line for legend in fig.legends for line in _legend(legend)]
     for ax in fig.axes:
         lines += _axes(ax)
