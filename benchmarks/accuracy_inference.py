@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gpuspec.evidence.fits import held_out_values
+from gpuspec.constants.stored import held_out
 from gpuspec.evidence.measurements.inference import (
     inference_measurements,
     layout,
@@ -48,7 +48,7 @@ def cases():
 
 def asked(rows):
     """Return the cases as the peers read them."""
-    from gpuspec.evidence.fits import memory_terms
+    from gpuspec.constants.memory import memory_terms
     from gpuspec.formulas.serving import Deployment, engine, max_concurrency
 
     found, memory = [], memory_terms()
@@ -104,7 +104,7 @@ def main():
     ):
         values, seconds = peer(name, questions, folder)
         lines.append(told(PEERS[name].replace("==", " "), values, total, seconds, note))
-    held = held_out_values()
+    held = held_out("inference")
     start = time.perf_counter()
     predicted_inference(rows)
     seconds = (time.perf_counter() - start) / len(rows)

@@ -33,10 +33,12 @@ from tabulate import tabulate
 
 from gpuspec.catalog import gpu
 from gpuspec.catalog.models import model
-from gpuspec.evidence.fits.training import framework, held_out_steps, prepared_rows
+from gpuspec.constants.stored import held_out
+from gpuspec.constants.training import framework
 from gpuspec.evidence.measurements.training import (
     measured_step_seconds,
     predicted_step_seconds,
+    prepared_rows,
     step_tokens,
 )
 from gpuspec.formulas.training import model_flops_per_token
@@ -102,7 +104,7 @@ def own(rows):
         start = time.perf_counter()
         predicted_step_seconds(rows.iloc[[place]], terms)
         spent.append(time.perf_counter() - start)
-    held = held_out_steps()
+    held = held_out("training")
     return np.array([held[case] for case in rows["case_id"]]), float(np.median(spent))
 
 

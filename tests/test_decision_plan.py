@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpuspec.base.errors import InputError
+from gpuspec.constants.training import training_ratio_interval
 from gpuspec.decision import plan as planner
 from gpuspec.decision.plan.draws import Draws, best_shares, pooled_size, within_limits
 from gpuspec.decision.plan.errors import Z80, own_spreads, stream, two_sided
@@ -24,7 +25,6 @@ from gpuspec.decision.plan.words_asked import asked_table
 from gpuspec.decision.plan.words_page import answer_page, answer_record, members_table
 from gpuspec.decision.plan.words_tables import plans_table
 from gpuspec.decision.scenario import asked_scenario, owned_list, scenario
-from gpuspec.evidence.fits.training import training_ratio_interval
 
 SERVICE = {
     "kind": "inference",

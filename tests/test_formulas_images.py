@@ -10,7 +10,7 @@ from gpuspec import InputError, gpu
 from gpuspec.catalog.images import image_model
 from gpuspec.cli import main
 from gpuspec.constants.images import STACKS, image_terms
-from gpuspec.evidence.fits import inference_errors
+from gpuspec.constants.inference import inference_errors
 from gpuspec.evidence.fits.images import fit_images
 from gpuspec.evidence.measurements.images import image_measurements, predicted_images
 from gpuspec.formulas.images import image_seconds

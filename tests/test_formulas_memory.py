@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 
 from gpuspec import Model, gpu, model, precision, training_recipe
 from gpuspec.base.units import GIB, KIB
-from gpuspec.constants.memory import MemoryTerms
-from gpuspec.evidence.fits import memory_terms
+from gpuspec.constants.memory import MemoryTerms, memory_terms
 from gpuspec.evidence.measurements import memory_measurements, predicted_memory
 from gpuspec.formulas.memory import (
     Adapter,

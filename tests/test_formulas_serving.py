@@ -6,7 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpuspec import gpu, model, precision
+from gpuspec.constants.inference import inference_errors, inference_interval, ratio_interval
 from gpuspec.constants.kernels import kernels
+from gpuspec.constants.memory import memory_terms
 from gpuspec.constants.terms import (
     CollectiveTerms,
     DecodeAttentionTerms,
@@ -15,7 +17,6 @@ from gpuspec.constants.terms import (
     MatmulTerms,
     PrefillAttentionTerms,
 )
-from gpuspec.evidence.fits import inference_errors, inference_interval, memory_terms, ratio_interval
 from gpuspec.evidence.fits.engines import engine_fit, fit_engines
 from gpuspec.evidence.measurements.inference import (
     inference_measurements,

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from simulation import simulate
 
 from gpuspec import gpu, model, precision
-from gpuspec.evidence.fits import memory_terms
+from gpuspec.constants.memory import memory_terms
 from gpuspec.formulas.serving import (
     Deployment,
     Layout,

@@ -12,14 +12,10 @@ from gpuspec.catalog.models import model
 from gpuspec.catalog.precision import precision, training_recipe
 from gpuspec.constants.fabrics import fabric
 from gpuspec.constants.kernels import kernels
-from gpuspec.evidence.fits.training import (
-    framework,
-    matched_steps,
-    prepared_rows,
-    stored_training,
-    training_errors,
-    training_interval,
-)
+from gpuspec.constants.stored import stored
+from gpuspec.constants.training import framework, training_errors, training_interval
+from gpuspec.evidence.measurements.pairs import matched_steps
+from gpuspec.evidence.measurements.training import prepared_rows
 from gpuspec.formulas.memory import Adapter
 from gpuspec.formulas.training import (
     PARTS,
@@ -270,7 +266,7 @@ def test_wrong_input_is_named():
 
 
 def test_every_fitted_constant_is_inside_its_bounds():
-    for name, entry in stored_training()["frameworks"].items():
+    for name, entry in stored("training")["frameworks"].items():
         terms = framework(name)[1]
         assert terms.model_dump() == entry["terms"]
     assert framework("axolotl")[1] == framework("other")[1]  # listed, but nothing was fitted

@@ -11,15 +11,15 @@ from gpuspec.catalog import gpu, load_table
 from gpuspec.catalog.workloads import workload, workloads
 from gpuspec.cli import main
 from gpuspec.constants.fabrics import fabric
-from gpuspec.evidence import validation
-from gpuspec.evidence.fits.hpc import (
+from gpuspec.constants.hpc import (
     dynamic_terms,
     hpc_errors,
     hpc_interval,
     hpc_ratio_interval,
     hpc_terms,
-    stored_hpc,
 )
+from gpuspec.constants.stored import stored
+from gpuspec.evidence import validation
 from gpuspec.evidence.measurements.hpc import hpc_measurements
 from gpuspec.formulas.hpc import (
     ALGORITHMS,
@@ -144,7 +144,7 @@ def test_bars_of_the_held_out_errors():
 
 def test_the_table_of_measurements_is_large_enough_and_all_of_it_is_judged():
     assert len(hpc_measurements()) >= 200
-    assert stored_hpc()["provenance"]["rows"] == len(stored_hpc()["held_out"])
+    assert stored("hpc")["provenance"]["rows"] == len(stored("hpc")["held_out"])
 
 
 def test_intervals_hold_their_value():
@@ -279,7 +279,7 @@ def test_a_table_without_usable_rows_says_why(tmp_path):
 
 def test_held_out_measurements_cover_the_table():
     found = validation.held_out("hpc")
-    assert len(found.rows) == stored_hpc()["provenance"]["rows"]
+    assert len(found.rows) == stored("hpc")["provenance"]["rows"]
     assert len(found.rows) + len(found.skipped) == len(hpc_measurements())
     assert (found.skipped["reason"] != "").all()
     assert 0.6 < found.rows["inside"].mean() < 0.98

@@ -4,14 +4,8 @@ import numpy as np
 import pytest
 
 from gpuspec import InputError
-from gpuspec.evidence.fits import (
-    FIT_KINDS,
-    fit_memory_terms,
-    interval,
-    memory_errors,
-    memory_terms,
-    summary,
-)
+from gpuspec.constants.memory import interval, memory_errors, memory_terms
+from gpuspec.evidence.fits.memory import FIT_KINDS, fit_memory_terms, summary
 from gpuspec.evidence.measurements import memory_measurements, predicted_memory
 from gpuspec.topics.memory import (
     layouts,

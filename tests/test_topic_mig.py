@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.catalog import gpu, mig_profiles
 from gpuspec.constants.kernels import kernels
-from gpuspec.evidence.fits.mig import least_of_share, published_slices, slice_errors
-from gpuspec.evidence.measurements.mig import mig_measurements
+from gpuspec.constants.mig import least_of_share, slice_errors
+from gpuspec.constants.stored import stored
+from gpuspec.evidence.fits.mig import calibrate
+from gpuspec.evidence.measurements.mig import mig_measurements, slice_pairs
 from gpuspec.formulas.mig import (
     MEMORY_SLICES,
     Placement,
@@ -191,13 +193,14 @@ def test_slices_deliver_simulations_and_language_models():
 
 def test_published_slices_give_their_share():
     """MIGProfiler (A100 40 and 80 GB), NJIT (A100), one H200: as the notebook says."""
+    assert calibrate() == stored("mig")  # make calibrate
     errors = slice_errors()
     assert errors.loc["full load", "sources"] >= 4
     assert errors.loc["full load", "rows"] >= 60
     assert np.expm1(errors.loc["full load", "median_error"]) < 0.05
     assert np.expm1(errors.loc["full load", "p90_error"]) < 0.10
     assert least_of_share() > 0.9
-    resnet = published_slices().query("profile == '1g.10gb' and batch == 256")
+    resnet = slice_pairs(mig_measurements()).query("profile == '1g.10gb' and batch == 256")
     assert resnet["measured"].between(0.13, 0.15).all()  # one of seven
 
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from gpuspec.base.errors import UnknownNameError
 from gpuspec.catalog import gpu
+from gpuspec.constants.collectives import collective_errors, collective_interval
 from gpuspec.constants.fabrics import fabric
-from gpuspec.evidence.fits.collectives import collective_errors, collective_interval
 from gpuspec.formulas.networks import (
     OPERATIONS,
     algorithm_bandwidth,

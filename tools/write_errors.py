@@ -8,12 +8,13 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from gpuspec.constants.kernels import stored
-from gpuspec.evidence.fits import KINDS, inference_errors, memory_errors
-from gpuspec.evidence.fits.collectives import collective_errors
-from gpuspec.evidence.fits.hpc import hpc_errors
-from gpuspec.evidence.fits.mig import slice_errors
-from gpuspec.evidence.fits.training import training_errors
+from gpuspec.constants.collectives import collective_errors
+from gpuspec.constants.hpc import hpc_errors
+from gpuspec.constants.inference import inference_errors
+from gpuspec.constants.memory import KINDS, memory_errors
+from gpuspec.constants.mig import slice_errors
+from gpuspec.constants.stored import stored
+from gpuspec.constants.training import training_errors
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -87,7 +88,7 @@ def _table(errors):
 def operator_table():
     rows = []
     for gpu in ("a100-sxm-80", "h100-sxm-80", "h200-sxm-141"):
-        for library, found in stored()["operators"][gpu].items():
+        for library, found in stored("inference")["operators"][gpu].items():
             for operation, keys in found.items():
                 cells = [f"{key} {one['median_error']:.1%}" for key, one in keys.items()]
                 rows.append([gpu, library, operation, ", ".join(cells)])

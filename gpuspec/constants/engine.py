@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from gpuspec.catalog import load_table, resolve
-from gpuspec.constants.kernels import stored
+from gpuspec.constants.stored import stored
 from gpuspec.constants.terms import Terms
 
 
@@ -105,7 +105,7 @@ def engine(name: str = "tensorrt-llm", version: str = "") -> Engine:
             if _version(str(era["version_from"])) <= number <= _version(str(era["version_to"])):
                 row = era
     limits = {name: row[name] for name in EngineLimits.model_fields}
-    fitted = stored()["engines"].get(row["id"], {}).get("terms", {})
+    fitted = stored("inference")["engines"].get(row["id"], {}).get("terms", {})
     return Engine(
         **{name: row[name] for name in ("id", "name", "engine", "library")},
         limits=EngineLimits(**limits),

@@ -1,30 +1,17 @@
 """The fabric of a job: links and network of the catalogue with their fitted constants."""
 
-import json
-from functools import cache
-from pathlib import Path
-from typing import Any
-
 from gpuspec.base.errors import UnknownNameError
-from gpuspec.base.paths import DATA
 from gpuspec.base.units import GB
 from gpuspec.catalog import Gpu
 from gpuspec.constants.kernels import nvlink_island
 from gpuspec.constants.links import Fabric, LinkTerms, NetworkTerms
+from gpuspec.constants.stored import stored
 
-STORED = Path("calibration") / "collectives.json"
 NETWORKS = ("infiniband", "roce", "efa", "tcp")
 """Kinds of network whose constants differ."""
 FALLBACK_NODE_GB_S = {"Ampere": 200.0, "Volta": 50.0, "Ada": 50.0}
 """Network of a node in one direction where nothing is said: the vendor's reference design."""
 REFERENCE_NODE_GB_S = 400.0
-
-
-@cache
-def stored() -> dict[str, Any]:
-    """Return everything that the calibration of collectives stored."""
-    found: dict[str, Any] = json.loads((DATA / STORED).read_text("utf-8"))
-    return found
 
 
 def reference_node_gb_s(gpu: Gpu) -> float:
@@ -77,7 +64,7 @@ def fabric(
         node_bytes_s=node_gb_s * GB,
         switch_adds=adds if switch_adds is None else switch_adds and adds,
         link=_link_terms(f"nvlink-{gpu.nvlink_generation}", "nvlink-4"),
-        network=NetworkTerms(**stored()["networks"][kind]["terms"]),
+        network=NetworkTerms(**stored("collectives")["networks"][kind]["terms"]),
     )
     if joined >= min(gpus_per_node, 8):
         return over_nvlink
@@ -110,5 +97,5 @@ def link_key(gpu: Gpu) -> str:
 
 def _link_terms(key: str, otherwise: str) -> LinkTerms:
     """Return the fitted constants of a link, or those of its nearest kin."""
-    links = stored()["links"]
+    links = stored("collectives")["links"]
     return LinkTerms(**(links.get(key) or links[otherwise])["terms"])

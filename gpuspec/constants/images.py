@@ -7,7 +7,7 @@ FLOP over an achieved share of the dense 16-bit peak.
 
 from pydantic import Field
 
-from gpuspec.constants.kernels import stored
+from gpuspec.constants.stored import stored
 from gpuspec.constants.terms import Terms
 
 STACKS = ("tensorrt", "compiled", "eager")
@@ -34,4 +34,4 @@ class ImageTerms(Terms):
 
 def image_terms() -> ImageTerms:
     """Return the stored constants."""
-    return ImageTerms(**stored().get("images", {}))
+    return ImageTerms(**stored("inference").get("images", {}))

@@ -1,14 +1,12 @@
 """The calibrated kernels of a GPU, or those that it inherits from its architecture."""
 
-import json
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from gpuspec.base.paths import DATA
 from gpuspec.catalog import Gpu, servers
+from gpuspec.constants.stored import stored
 from gpuspec.constants.terms import (
     CollectiveTerms,
     DecodeAttentionTerms,
@@ -18,7 +16,6 @@ from gpuspec.constants.terms import (
     PrefillAttentionTerms,
 )
 
-STORED = Path("calibration") / "inference.json"
 PARENTS = {
     "Volta": "a100-sxm-80",
     "Ampere": "a100-sxm-80",
@@ -43,6 +40,10 @@ PCIE = CollectiveTerms(
 """Collectives over PCIe: a start; how servers differ from it is fitted with the engines."""
 
 
+Tables = dict[str, dict[str, dict[str, dict[str, Any]]]]
+"""Stored constants of a GPU: library, operation, kind -> terms and held-out error."""
+
+
 class Kernels(BaseModel):
     """Rates and fitted constants of one GPU with one kernel library."""
 
@@ -52,7 +53,7 @@ class Kernels(BaseModel):
     library: str
     measured_on: str
     """GPU whose kernel timings these constants come from."""
-    tables: dict[str, Any]
+    tables: Tables
 
     @property
     def inherited(self) -> bool:
@@ -106,16 +107,9 @@ class Kernels(BaseModel):
             return PCIE, self.gpu.pcie_bytes_s or 64e9
         tables = self.tables
         if self.measured_on == PCIE_PARENT:
-            tables = stored()["operators"][OTHER_VENDOR_PARENT]
+            tables = _operators()[OTHER_VENDOR_PARENT]
         terms = CollectiveTerms(**_found(tables, "all_reduce", "bf16", self.library))
         return terms, self.gpu.nvlink_bytes_s
-
-
-@cache
-def stored() -> dict[str, Any]:
-    """Return everything that the calibration of inference stored."""
-    found: dict[str, Any] = json.loads((DATA / STORED).read_text("utf-8"))
-    return found
 
 
 @cache
@@ -140,10 +134,16 @@ def kernels(gpu: Gpu, library: str = "tensorrt-llm") -> Kernels:
     whole = gpu.id.split("/")[0]  # of a MIG instance: the constants of its GPU
     parent = whole if whole in OWN else PARENTS.get(gpu.architecture, OTHER_VENDOR_PARENT)
     used = library if library == "tensorrt-llm" else "vllm"
-    return Kernels(gpu=gpu, library=used, measured_on=parent, tables=stored()["operators"][parent])
+    return Kernels(gpu=gpu, library=used, measured_on=parent, tables=_operators()[parent])
 
 
-def _found(tables: dict[str, Any], operation: str, key: str, library: str) -> dict[str, float]:
+def _operators() -> dict[str, Tables]:
+    """Return the stored constants by GPU."""
+    operators: dict[str, Tables] = stored("inference")["operators"]
+    return operators
+
+
+def _found(tables: Tables, operation: str, key: str, library: str) -> dict[str, float]:
     """Return stored constants: of the library, or of the other; else those of another GPU.
 
     Attention kernels are shared between engines, so there the table that the formula follows
@@ -151,7 +151,7 @@ def _found(tables: dict[str, Any], operation: str, key: str, library: str) -> di
     """
     other = "vllm" if library == "tensorrt-llm" else "tensorrt-llm"
     places = [library, other]
-    for source in (tables, *(stored()["operators"][gpu] for gpu in FALLBACKS)):
+    for source in (tables, *(_operators()[gpu] for gpu in FALLBACKS)):
         entries = [source.get(p, {}).get(operation, {}).get(key) for p in places]
         known = [e for e in entries if e]
         if known and operation.endswith("attention"):

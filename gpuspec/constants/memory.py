@@ -1,15 +1,31 @@
 """The memory that is neither weights nor states nor cache, each term named."""
 
+import pandas as pd
+from numpy.typing import ArrayLike
 from pydantic import BaseModel, ConfigDict, Field
 
 from gpuspec.base.units import GIB
+from gpuspec.constants.stored import Interval, stored, stored_errors, stored_interval
+
+KINDS = {
+    "activations": "activations, the paper's own formula",
+    "full": "training all weights, peak",
+    "lora": "LoRA, peak",
+    "qlora": "QLoRA, peak",
+    "rule of thumb": "rule of thumb of a fine-tuning tool",
+    "serving activations": "serving: activations",
+    "serving kv cache": "serving: cache of a token",
+    "serving runtime": "serving: runtime",
+    "serving weights": "serving: weights",
+}
+"""What a reader calls each kind of figure."""
 
 
 class MemoryTerms(BaseModel):
     """What a GPU spends besides the model's own bytes.
 
-    `gpuspec.evidence.fits.memory_terms` returns the values fitted to published measurements;
-    the defaults here are round numbers for a formula used on its own.
+    `memory_terms` returns the values fitted to published measurements; the defaults here are
+    round numbers for a formula used on its own.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -26,3 +42,18 @@ class MemoryTerms(BaseModel):
     """Activations that eager kernels and casts keep beyond Korthikanti's accounting."""
     fragmentation: float = Field(0.0, ge=0)
     """Share of the allocator's memory that is reserved but not in use."""
+
+
+def memory_terms() -> MemoryTerms:
+    """Return the constants that the last calibration stored."""
+    return MemoryTerms(**stored("memory")["terms"])
+
+
+def memory_errors() -> pd.DataFrame:
+    """Return the held-out error of each kind of memory figure; columns as in `stored_errors`."""
+    return stored_errors("memory", "kind")
+
+
+def interval(value: ArrayLike, kind: str) -> Interval:
+    """Return the 80 % interval around an estimate of the given kind."""
+    return stored_interval(value, "memory", kind)

@@ -1,7 +1,17 @@
 """Constants of a training framework: what rooflines and fabrics leave open."""
 
+import pandas as pd
+from numpy.typing import ArrayLike
 from pydantic import Field
 
+from gpuspec.catalog import load_table, resolve
+from gpuspec.constants.stored import (
+    Interval,
+    stored,
+    stored_errors,
+    stored_interval,
+    stored_ratio_interval,
+)
 from gpuspec.constants.terms import Terms
 
 
@@ -54,3 +64,31 @@ class TrainingTerms(Terms):
     """Time of a step whatever its size: clipping, logging, data."""
     jitter: float = Field(0.004, ge=0.0001, le=0.1)
     """Loss for each doubling of the GPUs: the slowest of them sets the pace."""
+
+
+def framework(name: str = "megatron-core") -> tuple[str, TrainingTerms]:
+    """Return a framework's id and its fitted constants; the centre of all where unfitted.
+
+    Raises
+    ------
+    UnknownNameError
+        When no framework has that name; lists close matches.
+    """
+    key = resolve(name, load_table("frameworks").set_index("id", drop=False), "framework")
+    fitted = stored("training")["frameworks"]
+    return key, TrainingTerms(**fitted.get(key, fitted["other"])["terms"])
+
+
+def training_errors() -> pd.DataFrame:
+    """Return the held-out error of each figure; columns as in `stored_errors`."""
+    return stored_errors("training")
+
+
+def training_interval(value: ArrayLike, quantity: str = "step time") -> Interval:
+    """Return the 80 % interval of an estimate: ``step time``, ``ratio``, ``fp8 ratio``..."""
+    return stored_interval(value, "training", quantity)
+
+
+def training_ratio_interval(value: ArrayLike, new: str, old: str) -> Interval:
+    """Return the 80 % interval of a ratio of speeds of two GPUs, given by id."""
+    return stored_ratio_interval(value, "training", new, old)

@@ -18,9 +18,9 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import nnls
 
-from gpuspec.evidence.fits import inference_interval, ratio_interval
-from gpuspec.evidence.fits.hpc import hpc_ratio_interval
-from gpuspec.evidence.fits.training import training_interval, training_ratio_interval
+from gpuspec.constants.hpc import hpc_ratio_interval
+from gpuspec.constants.inference import inference_interval, ratio_interval
+from gpuspec.constants.training import training_interval, training_ratio_interval
 
 Z80 = 1.2815515655446004
 """Standard normal quantile of 0.9: an 80 % interval reaches so many standard deviations."""

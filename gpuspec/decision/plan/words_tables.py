@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gpuspec.constants.inference import inference_errors
+from gpuspec.constants.training import training_errors
 from gpuspec.decision.plan import Decision, front, nearest, rejected
 from gpuspec.decision.plan.rows import records
 from gpuspec.decision.plan.words import gpus_of, policy_words, short_gpu
-from gpuspec.evidence.fits import inference_errors
-from gpuspec.evidence.fits.training import training_errors
 from gpuspec.views.language import translator
 
 DAY_S = 86400.0

@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gpuspec.constants.inference import inference_interval, ratio_interval
+from gpuspec.constants.training import training_interval
 from gpuspec.decision.upgrade.ask import UpgradeQuestion
 from gpuspec.decision.upgrade.compare import runner_up
 from gpuspec.decision.upgrade.derived import HOURLY, POOL, SPOT, unit_prices
 from gpuspec.decision.upgrade.problem import FleetProblem
 from gpuspec.decision.upgrade.solve import Plan
 from gpuspec.decision.upgrade.strategies import OPTIMUM
-from gpuspec.evidence.fits import inference_interval, ratio_interval
-from gpuspec.evidence.fits.training import training_interval
 from gpuspec.topics.cost.prices import operating
 
 DRAWS = 2000

@@ -1,9 +1,6 @@
 """``python -m gpuspec.evidence.fits``: fit everything again and store it."""
 
-from gpuspec.evidence.fits import collectives, hpc, inference, memory, training
+from gpuspec.evidence.fits import collectives, hpc, inference, memory, mig, training
 
-memory.main()
-collectives.main()
-inference.main()
-training.main()
-hpc.main()
+for topic in (memory, collectives, inference, training, hpc, mig):
+    topic.main()

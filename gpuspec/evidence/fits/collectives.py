@@ -1,17 +1,17 @@
 """Fit the constants of links and networks to published collectives."""
 
-import json
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 
-from gpuspec.base.files import write_atomically
-from gpuspec.base.paths import DATA
-from gpuspec.constants.fabrics import NETWORKS, STORED, stored
+from gpuspec.constants.collectives import LARGE
+from gpuspec.constants.fabrics import NETWORKS
 from gpuspec.constants.links import LinkTerms, NetworkTerms
 from gpuspec.constants.terms import Terms
-from gpuspec.evidence.fits.errors import summary
+from gpuspec.evidence.fits.errors import row_weights, summary
+from gpuspec.evidence.fits.store import case_values, fitted_entry, rounded, write
 from gpuspec.evidence.measurements.collectives import (
     LINKS,
     Collectives,
@@ -21,51 +21,19 @@ from gpuspec.evidence.measurements.collectives import (
     prepared_collectives,
 )
 
-LARGE = 2**20
-"""Message from which a row counts as large."""
+T = TypeVar("T", bound=Terms)
+Links = Mapping[str, LinkTerms]
+Networks = Mapping[str, NetworkTerms]
 PRIOR = 0.5
 """How far, in log space, a network's constants may leave those of all networks."""
 
 
-def collective_errors() -> pd.DataFrame:
-    """Return the held-out error of each kind of collective: `gpuspec.evidence.fits.errors`."""
-    return pd.DataFrame(stored()["errors"]).T.rename_axis("quantity")
-
-
-def collective_interval(value: Any, message_bytes: Any, nodes: Any = 1) -> tuple[Any, Any]:
-    """Return the 80 % interval of the seconds of a collective; arguments broadcast.
-
-    Parameters
-    ----------
-    value : array_like
-        Estimated seconds.
-    message_bytes, nodes : array_like
-        Size of the message and nodes of the group: the error differs by both.
-
-    References
-    ----------
-    Lei et al. 2018, arXiv:1604.04173 (split-conformal prediction), on log errors and with
-    whole sources held out.
-    """
-    errors = stored()["errors"]
-    large, across = np.asarray(message_bytes) >= LARGE, np.asarray(nodes) > 1
-
-    def end(name: str) -> Any:
-        inside, outside = (
-            np.where(large, errors[f"{r}, from 1 MiB"][name], errors[f"{r}, below 1 MiB"][name])
-            for r in ("in a node", "between nodes")
-        )
-        return np.asarray(value) * np.where(across, outside, inside)
-
-    return end("low"), end("high")
-
-
-def _weights(rows: pd.DataFrame) -> Any:
-    """Weigh sources as the square root of their rows."""
-    return rows.groupby("source_id")["case_id"].transform("size").to_numpy(float) ** -0.25
-
-
-def _fit(terms: type[Terms], residuals: Any, start: Any = None, centre: Any = None) -> Any:
+def _fit(
+    terms: type[T],
+    residuals: Callable[[T], np.ndarray],
+    start: np.ndarray | None = None,
+    centre: np.ndarray | None = None,
+) -> T:
     """Return the constants that minimise `residuals`, drawn to `centre` in log space."""
     from scipy.optimize import least_squares
 
@@ -73,12 +41,12 @@ def _fit(terms: type[Terms], residuals: Any, start: Any = None, centre: Any = No
     first, low, high = (np.array(c) for c in zip(*limits.values(), strict=True))
     floor = np.maximum(low, high * 1e-4)
 
-    def record(x: Any) -> Any:
+    def record(x: np.ndarray) -> T:
         values = np.clip(np.exp(x), low, high)
         return terms(**dict(zip(limits, map(float, values), strict=True)))
 
-    def cost(x: Any) -> Any:
-        pulled = [] if centre is None else [(x - centre) / PRIOR]
+    def cost(x: np.ndarray) -> np.ndarray:
+        pulled: list[np.ndarray] = [] if centre is None else [(x - centre) / PRIOR]
         return np.concatenate([residuals(record(x)), *pulled])
 
     begin = np.log(np.clip(first if start is None else start, floor * 1.0001, high * 0.9999))
@@ -93,33 +61,34 @@ def _fit(terms: type[Terms], residuals: Any, start: Any = None, centre: Any = No
     return record(found.x)
 
 
+def _residuals(
+    rows: pd.DataFrame, constants: Callable[[T], tuple[Links, Networks]]
+) -> Callable[[T], np.ndarray]:
+    """Return the weighted log errors of prepared rows as a function of some constants."""
+    weight, calls = row_weights(rows["source_id"], 0.25), Collectives(rows)
+    measured = np.log(measured_seconds(rows))
+    return lambda terms: weight * (np.log(calls.seconds(*constants(terms))) - measured)
+
+
 def fit_link(rows: pd.DataFrame, link: str) -> LinkTerms:
     """Fit a link's constants to the single-node rows among `rows`."""
     part = rows[(rows["fitted_link"] == link) & (rows["nodes"] == 1)].reset_index(drop=True)
     if part.empty:
         return LinkTerms()
-    measured, weight, calls = np.log(measured_seconds(part)), _weights(part), Collectives(part)
-
-    def residuals(terms: LinkTerms) -> Any:
-        return weight * (np.log(calls.seconds({link: terms}, {})) - measured)
-
-    found: LinkTerms = _fit(LinkTerms, residuals)
-    return found
+    return _fit(LinkTerms, _residuals(part, lambda terms: ({link: terms}, {})))
 
 
-def fit_networks(rows: pd.DataFrame, links: dict[str, LinkTerms]) -> dict[str, NetworkTerms]:
+def fit_networks(rows: pd.DataFrame, links: Links) -> dict[str, NetworkTerms]:
     """Fit networks: all rows of several nodes together, then each kind near them."""
     across = rows[rows["nodes"] > 1]
 
-    def fit(part: pd.DataFrame, start: Any = None, centre: Any = None) -> NetworkTerms:
-        measured, weight, calls = np.log(measured_seconds(part)), _weights(part), Collectives(part)
+    def everywhere(terms: NetworkTerms) -> tuple[Links, Networks]:
+        return links, dict.fromkeys(NETWORKS, terms)
 
-        def residuals(terms: NetworkTerms) -> Any:
-            found = calls.seconds(links, dict.fromkeys(NETWORKS, terms))
-            return weight * (np.log(found) - measured)
-
-        found: NetworkTerms = _fit(NetworkTerms, residuals, start, centre)
-        return found
+    def fit(
+        part: pd.DataFrame, start: np.ndarray | None = None, centre: np.ndarray | None = None
+    ) -> NetworkTerms:
+        return _fit(NetworkTerms, _residuals(part, everywhere), start, centre)
 
     everybody = fit(across)
     start = np.maximum(list(everybody.model_dump().values()), 1e-6)
@@ -146,12 +115,6 @@ def held_out_collectives(rows: pd.DataFrame, by: str = "source_id") -> np.ndarra
     return predicted
 
 
-def held_out_seconds() -> dict[str, float]:
-    """Return the seconds of each case of the shipped table by a fit without its source."""
-    found: dict[str, float] = stored()["held_out"]
-    return found
-
-
 def error_names(rows: pd.DataFrame) -> "pd.Series[str]":
     """Return how each row's error is listed: by reach and size of the message."""
     reach = np.where(rows["nodes"] > 1, "between nodes", "in a node")
@@ -162,8 +125,8 @@ def error_names(rows: pd.DataFrame) -> "pd.Series[str]":
 def calibrate() -> dict[str, Any]:
     """Fit, hold out, and return everything that is stored."""
     rows = prepared_collectives(collective_measurements())
-    links = {link: _rounded(fit_link(rows, link)) for link in LINKS}
-    networks = {k: _rounded(t) for k, t in fit_networks(rows, links).items()}
+    links = {link: rounded(fit_link(rows, link)) for link in LINKS}
+    networks = {k: rounded(t) for k, t in fit_networks(rows, links).items()}
     predicted = held_out_collectives(rows)
     error = np.log(measured_seconds(rows) / predicted)
     errors, names = {}, error_names(rows)
@@ -173,25 +136,17 @@ def calibrate() -> dict[str, Any]:
             own = (label == name).to_numpy()
             errors[str(name)] = summary(error[own], rows.loc[own, "source_id"])
 
-    def entry(terms: Terms, chosen: Any) -> dict[str, Any]:
-        part = rows[chosen]
-        return {
-            "terms": terms.model_dump(),
-            "rows": len(part),
-            "sources": sorted(part["source_id"].unique()),
-        }
-
     inside = rows["nodes"] == 1
     return {
-        "links": {k: entry(t, inside & (rows["fitted_link"] == k)) for k, t in links.items()},
+        "links": {
+            k: fitted_entry(t, rows[inside & (rows["fitted_link"] == k)]) for k, t in links.items()
+        },
         "networks": {
-            k: entry(t, ~inside & (rows["network_kind"] == k)) for k, t in networks.items()
+            k: fitted_entry(t, rows[~inside & (rows["network_kind"] == k)])
+            for k, t in networks.items()
         },
         "errors": errors,
-        "held_out": {
-            case: float(f"{value:.4g}")
-            for case, value in zip(rows["case_id"], predicted, strict=True)
-        },
+        "held_out": case_values(rows, predicted),
         "provenance": {
             "table": "measurements/collectives.csv",
             "rows": len(rows),
@@ -201,13 +156,6 @@ def calibrate() -> dict[str, Any]:
     }
 
 
-def _rounded(terms: Any) -> Any:
-    return type(terms)(**{n: float(f"{v:.3g}") for n, v in terms.model_dump().items()})
-
-
 def main() -> None:
     """Fit, hold out, and store."""
-    found = calibrate()
-    write_atomically(DATA / STORED, (json.dumps(found, indent=1) + "\n").encode())
-    stored.cache_clear()
-    print(pd.DataFrame(found["errors"]).T.to_string())
+    write("collectives", calibrate())

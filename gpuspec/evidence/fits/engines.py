@@ -12,11 +12,17 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.catalog.models import model
+from gpuspec.constants.engine import EngineTerms
 from gpuspec.constants.memory import MemoryTerms
 from gpuspec.evidence.fits.hierarchy import Fit, Hierarchy, fitted, held_out
 from gpuspec.evidence.fits.proportional import fitting
-from gpuspec.evidence.measurements.inference import LAYOUT, METRICS, layout, predicted_inference
-from gpuspec.formulas.serving import EngineTerms, engine
+from gpuspec.evidence.measurements.inference import (
+    LAYOUT,
+    METRICS,
+    era_of,
+    layout,
+    predicted_inference,
+)
 
 PRIOR_WIDTH = {
     "iteration_us": 1.0,
@@ -44,14 +50,6 @@ ERA_WIDTH = 0.5
 """The same between the eras of one engine, as a share: they differ less than two engines."""
 NOISE = 0.08
 """Log error that published measurements have between themselves (same case, two sources)."""
-
-
-def era_of(rows: pd.DataFrame) -> "pd.Series[str]":
-    """Return the engine era of each prepared row."""
-    pairs = rows[["engine", "engine_version"]].drop_duplicates()
-    ids = {tuple(p): engine(*p).id for p in pairs.itertuples(index=False)}
-    keys = zip(rows["engine"], rows["engine_version"], strict=True)
-    return pd.Series([ids[k] for k in keys], rows.index)
 
 
 def _seconds(rows: pd.DataFrame, value: Any) -> np.ndarray:

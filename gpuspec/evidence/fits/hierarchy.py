@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.constants.terms import Terms
+from gpuspec.evidence.fits.errors import row_weights
+from gpuspec.evidence.fits.store import rounded
 
 STEP = 0.02
 Points = dict[str, np.ndarray]
@@ -109,7 +111,7 @@ class Fit:
         self.families = np.array([what.family(m) for m in self.members])
         self.measured = np.log(what.measured(rows))
         self.predictor = what.predictor(rows)
-        self.weight = _weights(rows)
+        self.weight = row_weights(rows["source_id"], 0.25)
         self.width = np.array(list(what.widths.values()))
         self.low, self.high = what.bounds()
 
@@ -174,7 +176,7 @@ def fitted(fit: Fit, also: Iterable[str] = ()) -> dict[str, Any]:
     """
     everything = np.ones(len(fit.rows), bool)
     found = fit.levels(everything, set(fit.members) | {*also}).members
-    return {member: _rounded(fit.what.record(point)) for member, point in found.items()}
+    return {member: rounded(fit.what.record(point)) for member, point in found.items()}
 
 
 def held_out(fit: Fit, by: str = "source_id") -> np.ndarray:
@@ -192,11 +194,6 @@ def held_out(fit: Fit, by: str = "source_id") -> np.ndarray:
     return predicted
 
 
-def _rounded(terms: Terms) -> Terms:
-    values = terms.model_dump().items()
-    return type(terms)(**{n: float(f"{v:.3g}") for n, v in values})
-
-
 def soft(error: Any) -> Any:
     """Damp outliers: quadratic up to 1, then linear (pseudo-Huber as a residual)."""
     return np.sign(error) * np.sqrt(2 * (np.sqrt(1 + error**2) - 1))
@@ -207,9 +204,3 @@ def _soft_slope(error: Any) -> Any:
     near = np.abs(error) < 1e-6
     damped = np.where(near, 1.0, np.abs(soft(np.where(near, 1.0, error))))
     return np.where(near, 1.0, np.abs(error) / (np.sqrt(1 + error**2) * damped))
-
-
-def _weights(rows: pd.DataFrame) -> Any:
-    """Weigh sources as the square root of their rows: none rules, none is lost."""
-    size = rows.groupby("source_id")["case_id"].transform("size").to_numpy(float)
-    return size**-0.25

@@ -4,6 +4,8 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.constants.images import ImageTerms
+from gpuspec.evidence.fits.errors import row_weights
+from gpuspec.evidence.fits.store import rounded
 from gpuspec.evidence.measurements.images import predicted_images
 
 WIDTH = 0.5
@@ -20,14 +22,14 @@ def fit_images(rows: pd.DataFrame) -> ImageTerms:
     centre = np.log([getattr(ImageTerms(), name) for name in NAMES])
     limits = np.log([ImageTerms.bounds()[name][1:] for name in NAMES])
     measured = np.log(rows["seconds_per_image"].to_numpy(float))
-    size = rows.groupby("source_id")["case_id"].transform("size").to_numpy(float)
+    weight = row_weights(rows["source_id"], 0.25)
 
     def residuals(x: np.ndarray) -> np.ndarray:
         error = np.log(predicted_images(rows, _terms(x))) - measured
-        return np.concatenate([size**-0.25 * error / NOISE, (x - centre) / WIDTH])
+        return np.concatenate([weight * error / NOISE, (x - centre) / WIDTH])
 
     found = least_squares(residuals, centre, bounds=(limits[:, 0] - 1e-9, limits[:, 1] + 1e-9))
-    return ImageTerms(**{n: float(f"{v:.3g}") for n, v in _terms(found.x).model_dump().items()})
+    return rounded(_terms(found.x))
 
 
 def _terms(x: np.ndarray) -> ImageTerms:

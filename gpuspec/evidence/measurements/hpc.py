@@ -11,9 +11,10 @@ import pandas as pd
 
 from gpuspec.base.errors import InputError
 from gpuspec.catalog import gpu, load_table
-from gpuspec.catalog.workloads import REFERENCE, Work, Workload, workload
-from gpuspec.formulas.hpc import HpcTerms, Machine, fixed_seconds, gpu_seconds
-from gpuspec.formulas.hpc.devices import machine, work_at
+from gpuspec.catalog.workloads import REFERENCE, Work, Workload, workload, workloads
+from gpuspec.constants.hpc import DynamicTerms, HpcTerms
+from gpuspec.formulas.hpc import Machine, cell_updates_s, fixed_seconds, gpu_seconds
+from gpuspec.formulas.hpc.devices import chip, machine, work_at
 
 FLOPS = {"gflops": 1e9, "tflops": 1e12, "pflops": 1e15, "eflops": 1e18}
 BYTES = {"gb_s": 1e9, "tb_s": 1e12}
@@ -29,6 +30,8 @@ LISTS = ("hpcg-lists", "hpl-mxp-list", "top500", "green500")
 """Sources that collect what others measured, each on a system of its own."""
 _gpu = cache(gpu)
 MANY = {"k": 1e3, "m": 1e6, "million": 1e6}
+PROGRAMS = {"smith-waterman": "smith-waterman", "pairwise-alignment": "smith-waterman-linear"}
+"""Recurrence of a program's algorithm."""
 
 
 def hpc_measurements(data: str | Path | None = None) -> pd.DataFrame:
@@ -181,31 +184,29 @@ class _Call:
         return np.asarray(np.log(self.units * self.factor / (seconds * lost)))
 
 
-def matched_speeds(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return pairs of prepared rows that differ in nothing but the GPU.
+@cache
+def prepared_rows() -> pd.DataFrame:
+    """Return the shipped measurements that can be predicted; not to be changed in place."""
+    raw, known = hpc_measurements(), set(workloads().index)
+    good = [not unusable(row, known) for row in raw.to_dict("records")]
+    rows = prepared_hpc(raw[good].reset_index(drop=True))
+    return rows[predictable(rows)].reset_index(drop=True)
 
-    Columns: ``old`` and ``new`` (places in `rows`) and ``pair``, such as
-    ``"h200-sxm-141 / h100-sxm-80"``.
+
+def dynamic_programs() -> pd.DataFrame:
+    """Return published programs of one GPU with ``gcups`` and the instruction ``limit``.
+
+    Programs without DPX use half precision; alignment whose gaps a source does not name is
+    taken as linear.
     """
-    place = rows.assign(place=np.arange(len(rows)))
-    place = place[place["pair"] != ""]
-    found = []
-    for _, group in place.groupby(["source_id", "pair"], sort=False):
-        first = group.drop_duplicates("gpu").sort_values(
-            "gpu", key=lambda g: g.map(_age), kind="stable"
-        )
-        sides = list(zip(first["place"], first["gpu"], strict=True))
-        found += [
-            (old, new, f"{b} / {a}")
-            for i, (old, a) in enumerate(sides)
-            for new, b in sides[i + 1 :]
-        ]
-    return pd.DataFrame(found, columns=["old", "new", "pair"])
-
-
-ORDER = ("v100", "a100", "a800", "l40s", "h800", "h100", "h20", "gh200", "h200", "b200", "b300")
-
-
-def _age(name: str) -> tuple[int, str]:
-    family = str(name).split("-")[0]
-    return (ORDER.index(family) if family in ORDER else len(ORDER)), str(name)
+    rows = load_table("measurements-dpx")
+    chosen = rows["used"].astype(bool) & (rows["metric"] == "gcups") & (rows["gpu"] != "")
+    chosen &= (rows["kind"] == "program") & rows["dpx"].isin(["hardware", "none"])
+    chosen &= rows["algorithm"].isin(list(PROGRAMS))
+    rows = rows[chosen].reset_index(drop=True)
+    whole, limits = DynamicTerms(issue_share=1.0, dpx_share=1.0), []
+    for name, algorithm, dpx in rows[["gpu", "algorithm", "dpx"]].to_numpy():
+        cell = "int16x2" if dpx == "hardware" else "half2"
+        found = cell_updates_s(PROGRAMS[algorithm], cell, chip([gpu(name)]), whole, cell != "half2")
+        limits.append(float(found[0]))
+    return rows.assign(gcups=rows["value"] / rows["n_gpus"], limit=limits)

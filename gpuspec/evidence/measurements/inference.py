@@ -82,6 +82,14 @@ def prepared(rows: pd.DataFrame) -> pd.DataFrame:
     return rows
 
 
+def era_of(rows: pd.DataFrame) -> "pd.Series[str]":
+    """Return the engine era of each prepared row."""
+    pairs = rows[["engine", "engine_version"]].drop_duplicates()
+    ids = {tuple(p): engine(*p).id for p in pairs.itertuples(index=False)}
+    keys = zip(rows["engine"], rows["engine_version"], strict=True)
+    return pd.Series([ids[k] for k in keys], rows.index)
+
+
 @lru_cache(512)
 def _canonical(name: str) -> str:
     """Return the id of a model; a name that no table holds stays as it is."""

@@ -1,4 +1,10 @@
-"""Matched pairs: the same case measured on two GPUs with the same software."""
+"""Matched pairs: the same case measured on two GPUs, or in two precisions, all else equal.
+
+Pairs are tables with ``old`` and ``new``, positions in the rows that they are made of, and
+``pair``, such as ``"h200-sxm-141 / h100-sxm-80"``.
+"""
+
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -21,41 +27,89 @@ SAME = [
     "scenario",
     "metric",
 ]
-ORDER = ("a100", "h100", "gh200", "h200", "b200")
+"""What two rows of inference must share to count as the same case."""
+SAME_JOB = ["source_id", "model", "seq_len", "recompute", "tuning", "framework"]
+"""What two rows of training must share to count as the same job."""
+ORDER = ("v100", "a100", "a800", "l40s", "h800", "h100", "h20", "gh200", "h200", "b200", "b300")
+"""Families of GPUs, the oldest first."""
+SERVING_ORDER = tuple(family for family in ORDER if family != "l40s")
+"""The same for inference, whose stored errors put L40S last."""
 
 
-def matched_pairs(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return pairs of rows that differ in nothing but the GPU.
+def age(name: str, order: Sequence[str] = ORDER) -> tuple[int, str]:
+    """Return a key that sorts GPUs from old to new; unknown ones come last."""
+    family = name.split("-")[0]
+    return (order.index(family) if family in order else len(order)), name
 
-    Returns
-    -------
-    DataFrame
-        ``old`` and ``new``: positions in `rows` of the earlier and the later GPU; ``pair``, such
-        as ``"h200-sxm-141 / h100-sxm-80"``.
-    """
-    keyed = rows[SAME].astype(object).where(rows[SAME].notna(), "")
-    found = []
-    for index in keyed.groupby(SAME, sort=True).indices.values():
-        gpus = rows["gpu"].iloc[index]
-        if gpus.nunique() < 2 or gpus.duplicated().any():
-            continue
-        ordered = sorted(index, key=lambda i: (_age(rows["gpu"].iloc[i]), rows["gpu"].iloc[i]))
-        for place, old in enumerate(ordered):
-            for new in ordered[place + 1 :]:
-                names = f"{rows['gpu'].iloc[new]} / {rows['gpu'].iloc[old]}"
-                found.append((old, new, names))
+
+def _table(found: list[tuple[int, int, str]]) -> pd.DataFrame:
     return pd.DataFrame(found, columns=["old", "new", "pair"])
 
 
-def ratio_errors(
-    rows: pd.DataFrame, predicted: np.ndarray, pairs: pd.DataFrame | None = None
-) -> np.ndarray:
-    """Return log(measured ratio / predicted ratio) of each matched pair."""
-    pairs = matched_pairs(rows) if pairs is None else pairs
-    error = np.log(rows["value"].to_numpy(float) / predicted)
-    return np.asarray(error[pairs["new"].to_numpy(int)] - error[pairs["old"].to_numpy(int)])
+def matched_pairs(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return pairs of rows of inference that differ in nothing but the GPU."""
+    keyed = rows[SAME].astype(object).where(rows[SAME].notna(), "")
+    names = [str(name) for name in rows["gpu"]]
+    found = []
+    for index in keyed.groupby(SAME, sort=True).indices.values():
+        if len({names[i] for i in index}) < len(index) or len(index) < 2:
+            continue
+        ordered = sorted(index, key=lambda i: age(names[i], SERVING_ORDER))
+        found += [
+            (old, new, f"{names[new]} / {names[old]}")
+            for place, old in enumerate(ordered)
+            for new in ordered[place + 1 :]
+        ]
+    return _table(found)
 
 
-def _age(name: str) -> int:
-    family = name.split("-")[0]
-    return ORDER.index(family) if family in ORDER else len(ORDER)
+def matched_steps(rows: pd.DataFrame, other: str = "gpu") -> pd.DataFrame:
+    """Return pairs of rows of training that differ in `other` alone: ``gpu`` or ``precision``.
+
+    Each row of the newer side is paired with the row of the older one that is nearest in GPUs
+    and micro-batch.
+    """
+    same = [*SAME_JOB, "precision" if other == "gpu" else "gpu"]
+    place = rows[same].assign(place=np.arange(len(rows)))
+    place = place[rows.groupby(same, sort=False)[other].transform("nunique") > 1]
+    kinds = rows[other].to_numpy(object)
+    gpus, micro = (rows[c].to_numpy(float) for c in ("n_gpus", "micro_batch"))
+    found = []
+    for _, group in place.groupby(same, sort=False)["place"]:
+        places = group.to_numpy()
+        sides = sorted(set(kinds[places]), key=age)
+        for old, new in ((a, b) for i, a in enumerate(sides) for b in sides[i + 1 :]):
+            before = places[kinds[places] == old]
+            for row in places[kinds[places] == new]:
+                gap = np.abs(np.log(gpus[before] / gpus[row]))
+                gap = gap + 0.1 * np.abs(np.log(micro[before] / micro[row]))
+                if gap.min() < np.log(2):
+                    found.append((before[int(gap.argmin())], row, f"{new} / {old}"))
+    return _table(found)
+
+
+def matched_speeds(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return pairs of prepared rows of scientific computing that differ in nothing but the GPU."""
+    place = rows.assign(place=np.arange(len(rows)))
+    place = place[place["pair"] != ""]
+    found = []
+    for _, group in place.groupby(["source_id", "pair"], sort=False):
+        first = group.drop_duplicates("gpu").sort_values(
+            "gpu", key=lambda g: g.map(age), kind="stable"
+        )
+        sides = list(zip(first["place"], first["gpu"], strict=True))
+        found += [
+            (old, new, f"{b} / {a}")
+            for i, (old, a) in enumerate(sides)
+            for new, b in sides[i + 1 :]
+        ]
+    return _table(found)
+
+
+def ratio_errors(error: np.ndarray, pairs: pd.DataFrame) -> np.ndarray:
+    """Return log(measured / predicted) of the ratio, new over old, of each pair.
+
+    `error` is that of each row: log(measured / predicted).
+    """
+    old, new = pairs["old"].to_numpy(int), pairs["new"].to_numpy(int)
+    return np.asarray(error[new] - error[old])

@@ -15,7 +15,7 @@ from gpuspec.catalog.models import Model, model
 from gpuspec.catalog.precision import precision, training_recipe
 from gpuspec.constants.fabrics import fabric
 from gpuspec.constants.kernels import kernels
-from gpuspec.constants.memory import MemoryTerms
+from gpuspec.constants.memory import MemoryTerms, memory_terms
 from gpuspec.constants.training import TrainingTerms
 from gpuspec.formulas.memory import Adapter, training_parts
 from gpuspec.formulas.training import (
@@ -195,6 +195,17 @@ def filled(rows: pd.DataFrame, memory: MemoryTerms) -> pd.DataFrame:
     rows = rows.copy()
     rows.loc[blank, "micro_batch"] = size
     return rows
+
+
+def prepared_rows() -> pd.DataFrame:
+    """Return the shipped measurements, ready to be predicted."""
+    return filled(prepared_training(training_measurements()), memory_terms())
+
+
+def known_framework(rows: pd.DataFrame) -> np.ndarray:
+    """Return whether another source of each row's framework is in the table."""
+    sources = rows.groupby("framework")["source_id"].transform("nunique")
+    return np.asarray(sources > 1)
 
 
 def _adapter(tuning: str) -> Adapter | None:

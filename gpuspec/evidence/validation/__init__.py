@@ -6,10 +6,7 @@ from typing import Any
 import pandas as pd
 
 from gpuspec.base.errors import InputError, UnknownNameError
-from gpuspec.evidence.fits import inference_errors
-from gpuspec.evidence.fits.collectives import collective_errors
-from gpuspec.evidence.fits.hpc import hpc_errors
-from gpuspec.evidence.fits.training import training_errors
+from gpuspec.constants.stored import stored_errors
 from gpuspec.evidence.validation import collectives, hpc, inference, training
 from gpuspec.evidence.validation.collectives import held_out_collectives, validate_collectives
 from gpuspec.evidence.validation.common import (
@@ -47,12 +44,6 @@ _COLUMNS = {
     "training": training.COLUMNS,
     "collectives": collectives.COLUMNS,
     "hpc": hpc.COLUMNS,
-}
-_ERRORS = {
-    "inference": inference_errors,
-    "training": training_errors,
-    "collectives": collective_errors,
-    "hpc": hpc_errors,
 }
 KINDS = tuple(_VALIDATE)
 """What may have been measured."""
@@ -132,7 +123,7 @@ def stated_errors(kind: str = "inference") -> pd.DataFrame:
         "high": "High",
         "coverage": "Coverage",
     }
-    return _ERRORS[kind]().rename(columns=names)[list(names.values())].rename_axis("Quantity")
+    return stored_errors(kind).rename(columns=names)[list(names.values())].rename_axis("Quantity")
 
 
 def held_out(kind: str = "inference") -> Validation:

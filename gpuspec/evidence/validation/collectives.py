@@ -9,9 +9,10 @@ import pandas as pd
 
 from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.catalog import gpu as _any_gpu
-from gpuspec.constants.fabrics import NETWORKS, stored
+from gpuspec.constants.collectives import LARGE, collective_interval
+from gpuspec.constants.fabrics import NETWORKS
 from gpuspec.constants.links import LinkTerms, NetworkTerms
-from gpuspec.evidence.fits.collectives import LARGE, collective_interval, held_out_seconds
+from gpuspec.constants.stored import held_out, stored
 from gpuspec.evidence.measurements.collectives import (
     KIND,
     LINKS,
@@ -65,7 +66,7 @@ def validate_collectives(path: str | Path) -> Validation:
     reasons[kept] = first_reasons(raw[kept], _check)
     rows = raw[reasons == ""].reset_index(drop=True)
     rows = prepared_collectives(rows.assign(gpu=[_gpu(name).id for name in rows["gpu"]]))
-    found = stored()
+    found = stored("collectives")
     links = {k: LinkTerms(**entry["terms"]) for k, entry in found["links"].items()}
     networks = {k: NetworkTerms(**entry["terms"]) for k, entry in found["networks"].items()}
     rows["predicted"] = predicted_collectives(rows, links, networks)
@@ -112,7 +113,7 @@ def held_out_collectives() -> Validation:
     """Return the shipped measurements beside predictions by fits that left out their source."""
     rows = prepared_collectives(collective_measurements())
     rows = rows.assign(
-        line=np.arange(len(rows)) + 2, predicted=rows["case_id"].map(held_out_seconds())
+        line=np.arange(len(rows)) + 2, predicted=rows["case_id"].map(held_out("collectives"))
     )
     reasons = pd.Series(np.where(rows["predicted"] > 0, "", "no held-out value is stored"))
     return _validation(rows[reasons == ""].reset_index(drop=True), left_out(rows, reasons))

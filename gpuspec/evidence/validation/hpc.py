@@ -11,22 +11,17 @@ from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.catalog import gpu as _any_gpu
 from gpuspec.catalog.workloads import workload as _any_workload
 from gpuspec.catalog.workloads import workloads
-from gpuspec.evidence.fits.hpc import (
-    held_out_speeds,
-    hpc_interval,
-    hpc_ratio_interval,
-    hpc_terms,
-    prepared_rows,
-    speed_ratio_errors,
-)
+from gpuspec.constants.hpc import hpc_interval, hpc_ratio_interval, hpc_terms
+from gpuspec.constants.stored import held_out
 from gpuspec.evidence.measurements.hpc import (
     Rows,
     hpc_measurements,
-    matched_speeds,
     predictable,
     prepared_hpc,
+    prepared_rows,
     unusable,
 )
+from gpuspec.evidence.measurements.pairs import matched_speeds, ratio_errors
 from gpuspec.evidence.validation.common import (
     Columns,
     Validation,
@@ -133,7 +128,7 @@ def _ratios(rows: pd.DataFrame) -> pd.DataFrame:
             "case_id": rows["case_id"].to_numpy()[new],
             "measured": speed[new] / speed[old],
             "predicted": guess[new] / guess[old],
-            "error": -speed_ratio_errors(rows, guess, pairs),
+            "error": ratio_errors(np.log(guess / speed), pairs),
             "kind": rows["kind"].to_numpy()[new],
             "workload": rows["workload"].to_numpy()[new],
         }
@@ -154,6 +149,6 @@ def held_out_hpc() -> Validation:
     reasons: Any = pd.Series([unusable(row, known) for row in raw.to_dict("records")], dtype=object)
     there = raw["case_id"].isin(rows["case_id"])
     reasons[~there & (reasons == "")] = NO_PARTNER
-    rows = rows.assign(predicted=rows["case_id"].map(held_out_speeds()))
+    rows = rows.assign(predicted=rows["case_id"].map(held_out("hpc")))
     rows = rows.merge(raw[["case_id", "line"]], on="case_id")
     return _validation(rows, left_out(raw, reasons))

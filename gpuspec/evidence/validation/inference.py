@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.evidence.fits import held_out_values, inference_interval, memory_terms
-from gpuspec.evidence.fits.engines import era_of
+from gpuspec.constants.inference import inference_interval
+from gpuspec.constants.memory import memory_terms
+from gpuspec.constants.stored import held_out
 from gpuspec.evidence.measurements import inference_measurements, predicted_inference
-from gpuspec.evidence.measurements.inference import METRICS, prepared, skip_reasons
+from gpuspec.evidence.measurements.inference import METRICS, era_of, prepared, skip_reasons
 from gpuspec.evidence.measurements.pairs import matched_pairs, ratio_errors
 from gpuspec.evidence.validation.common import Columns, Validation, left_out, read_table
 
@@ -88,7 +89,7 @@ def ratio_table(rows: pd.DataFrame) -> pd.DataFrame:
     pairs = matched_pairs(rows)
     old, new = pairs["old"].to_numpy(int), pairs["new"].to_numpy(int)
     value, guess = rows["value"].to_numpy(float), rows["predicted"].to_numpy(float)
-    error = -ratio_errors(rows, guess, pairs) if len(pairs) else np.zeros(0)
+    error = ratio_errors(np.log(guess / value), pairs)
     return pd.DataFrame(
         {
             "pair": pairs["pair"],
@@ -104,8 +105,7 @@ def held_out_inference() -> Validation:
     """Return the shipped measurements beside predictions by fits that left out their source."""
     rows = prepared(inference_measurements())
     reasons = skip_reasons(rows)
-    stored = held_out_values()
-    predicted = rows["case_id"].map(stored)
+    predicted = rows["case_id"].map(held_out("inference"))
     reasons[(reasons == "") & ~(predicted > 0)] = "by our reckoning the model does not fit"
     rows.insert(0, "line", np.arange(len(rows)) + 2)
     kept = reasons == ""

@@ -12,23 +12,18 @@ from gpuspec.catalog import gpu as _any_gpu
 from gpuspec.catalog.models import Model, model
 from gpuspec.catalog.precision import training_recipe as _any_recipe
 from gpuspec.constants.fabrics import NETWORKS
-from gpuspec.evidence.fits import memory_terms
-from gpuspec.evidence.fits.training import (
-    framework,
-    held_out_steps,
-    known_framework,
-    matched_steps,
-    prepared_rows,
-    speed_ratio_errors,
-    stored_training,
-    training_interval,
-)
+from gpuspec.constants.memory import memory_terms
+from gpuspec.constants.stored import held_out, stored
+from gpuspec.constants.training import framework, training_interval
+from gpuspec.evidence.measurements.pairs import matched_steps, ratio_errors
 from gpuspec.evidence.measurements.training import (
     METRICS,
     PRECISIONS,
     filled,
+    known_framework,
     measured_step_seconds,
     predicted_step_seconds,
+    prepared_rows,
     prepared_training,
     step_tokens,
 )
@@ -104,7 +99,7 @@ def validate_training(path: str | Path) -> Validation:
         raw[column] = raw[column].str.strip().str.lower()
     reasons[kept] = first_reasons(raw[kept], _check)
     rows = raw[reasons == ""].reset_index(drop=True)
-    fitted = stored_training()["frameworks"]
+    fitted = stored("training")["frameworks"]
     if len(rows):
         rows = filled(prepared_training(_with_ids(rows)), memory_terms())
         terms = {name: framework(name)[1] for name in rows["framework"].unique()}
@@ -209,7 +204,7 @@ def step_ratios(rows: pd.DataFrame) -> pd.DataFrame:
     old, new = pairs["old"].to_numpy(int), pairs["new"].to_numpy(int)
     speed = step_tokens(rows) / rows["n_gpus"].to_numpy(float)
     measured, guess = speed / rows["measured"], speed / rows["predicted"]
-    error = -speed_ratio_errors(rows, rows["predicted"], pairs) if len(pairs) else np.zeros(0)
+    error = ratio_errors(np.log(rows["measured"].to_numpy() / rows["predicted"].to_numpy()), pairs)
     return pd.DataFrame(
         {
             "pair": pairs["pair"],
@@ -226,7 +221,7 @@ def held_out_training() -> Validation:
     rows = prepared_rows()
     rows = rows.assign(
         line=np.arange(len(rows)) + 2,
-        predicted=rows["case_id"].map(held_out_steps()),
+        predicted=rows["case_id"].map(held_out("training")),
         known=known_framework(rows),
     )
     reasons = pd.Series(np.where(rows["predicted"] > 0, "", "no held-out value is stored"))

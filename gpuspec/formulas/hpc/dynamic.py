@@ -17,11 +17,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from pydantic import Field
 
 from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.base.units import Floats
-from gpuspec.constants.terms import Terms
+from gpuspec.constants.hpc import DynamicTerms
 
 LANES = 64.0
 """Integer operations, minima, maxima and DPX operations that an SM starts in a clock."""
@@ -76,17 +75,6 @@ class Chip:
     bandwidth_bytes_s: Any
     has_packed: Any = False
     """Whether additions and maxima of two 16-bit lanes are one instruction each without DPX."""
-
-
-class DynamicTerms(Terms):
-    """What programs reach."""
-
-    issue_share: float = Field(0.7, ge=0.1, le=1.05)
-    """Share of the instruction limit."""
-    dpx_share: float = Field(0.8, ge=0.1, le=1.05)
-    """The same of programs written for DPX, on GPUs that have it."""
-    bandwidth_share: float = Field(0.85, ge=0.2, le=1.0)
-    """Share of the memory bandwidth."""
 
 
 def instructions_per_cell(

@@ -13,34 +13,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from pydantic import Field
 
 from gpuspec.base.units import Floats
 from gpuspec.catalog.workloads import Work
-from gpuspec.constants.terms import Terms
+from gpuspec.constants.hpc import HpcTerms
 from gpuspec.formulas.hpc.machine import Machine
 
 SHARPNESS = 4.0
 """Exponent of the norm that joins compute, memory and cache; infinity is a perfect overlap."""
 RESOURCES = ("compute", "memory", "cache")
-
-
-class HpcTerms(Terms):
-    """Constants of a class of computations."""
-
-    compute_share: float = Field(0.7, ge=0.02, le=1.1)
-    """Share of the peak of the units that the computation reaches."""
-    bandwidth_share: float = Field(0.88, ge=0.1, le=1.3)
-    """Share of the memory bandwidth; above 1 where caches save more than the table says."""
-    cache_share: float = Field(0.6, ge=0.1, le=1.5)
-    """Share of the L2 bandwidth: how many bytes the SMs keep in flight. It limits codes that
-    cannot feed a faster memory."""
-    host_factor: float = Field(1.0, ge=0.05, le=8.0)
-    """Multiple of the time that no GPU changes, as the table of classes states it."""
-    power_exponent: float = Field(0.15, ge=0.0, le=0.6)
-    """How the rate of the units falls with the watts for each SM: rate ~ watts ^ exponent."""
-    scale_loss: float = Field(0.02, ge=0.0, le=0.4)
-    """Loss of speed for each doubling of the GPUs in published runs of many."""
 
 
 def gpu_parts(units: ArrayLike, work: Work, machine: Machine, terms: HpcTerms) -> dict[str, Floats]:

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
-from gpuspec.evidence.fits import inference_errors
-from gpuspec.evidence.fits.training import training_errors
+from gpuspec.constants.inference import inference_errors
+from gpuspec.constants.training import training_errors
 from gpuspec.topics.claims import hpc, inference, links, machines, purchase, training
 from gpuspec.topics.claims.ask import ClaimsQuestion, claims_question
 from gpuspec.topics.claims.records import Claim, claim_ids, claims, verdict_word

@@ -8,7 +8,7 @@ import pandas as pd
 
 from gpuspec.base.errors import InputError
 from gpuspec.catalog import Gpu, gpu, gpus, mig_profile, mig_profiles
-from gpuspec.evidence.fits.hpc import dynamic_interval
+from gpuspec.constants.hpc import dynamic_interval
 from gpuspec.formulas.mig import slice_sms
 from gpuspec.topics.claims.ask import ClaimsQuestion
 from gpuspec.topics.claims.inference import MORE, over_a100

@@ -6,10 +6,9 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.catalog import load_table
-from gpuspec.evidence.fits import memory_terms
-from gpuspec.evidence.fits.training import matched_steps
+from gpuspec.constants.memory import memory_terms
 from gpuspec.evidence.measurements.inference import inference_measurements
-from gpuspec.evidence.measurements.pairs import SAME
+from gpuspec.evidence.measurements.pairs import SAME, matched_steps
 from gpuspec.evidence.measurements.training import (
     filled,
     measured_step_seconds,

@@ -9,7 +9,7 @@ import pandas as pd
 from gpuspec.catalog import Gpu
 from gpuspec.catalog.models import Model
 from gpuspec.catalog.precision import precision
-from gpuspec.evidence.fits import ratio_interval
+from gpuspec.constants.inference import ratio_interval
 from gpuspec.formulas.memory import stage_weights_bytes
 from gpuspec.formulas.serving import max_concurrency, steady_state
 from gpuspec.topics.claims.ask import ClaimsQuestion

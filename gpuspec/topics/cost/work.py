@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.evidence.fits import ratio_interval
-from gpuspec.evidence.fits.training import training_ratio_interval
+from gpuspec.constants.inference import ratio_interval
+from gpuspec.constants.training import training_ratio_interval
 from gpuspec.formulas.cost import (
     carbon_kg,
     energy_kwh,

@@ -8,9 +8,9 @@ import pandas as pd
 
 from gpuspec.catalog import Gpu
 from gpuspec.catalog.workloads import workload
+from gpuspec.constants.collectives import LARGE, collective_interval
 from gpuspec.constants.fabrics import fabric
-from gpuspec.evidence.fits.collectives import LARGE, collective_interval
-from gpuspec.evidence.fits.hpc import hpc_ratio_interval, hpc_terms
+from gpuspec.constants.hpc import hpc_ratio_interval, hpc_terms
 from gpuspec.formulas.hpc import (
     bound,
     energy_joules,

@@ -12,7 +12,7 @@ from gpuspec.base.units import GB
 from gpuspec.catalog import Gpu, gpu, gpu_ids
 from gpuspec.catalog.workloads import UNITS, Workload, workload, workloads
 from gpuspec.constants.fabrics import NETWORKS, reference_node_gb_s
-from gpuspec.evidence.fits.hpc import hpc_terms
+from gpuspec.constants.hpc import hpc_terms
 from gpuspec.formulas.hpc import (
     HpcTerms,
     Machine,

@@ -7,8 +7,9 @@ import pandas as pd
 
 from gpuspec.catalog import Gpu, gpu
 from gpuspec.catalog.workloads import REFERENCE, Workload, workload
-from gpuspec.evidence.fits.hpc import hpc_ratio_interval, hpc_terms, prepared_rows
-from gpuspec.evidence.measurements.hpc import LISTS, matched_speeds
+from gpuspec.constants.hpc import hpc_ratio_interval, hpc_terms
+from gpuspec.evidence.measurements.hpc import LISTS, prepared_rows
+from gpuspec.evidence.measurements.pairs import matched_speeds
 from gpuspec.formulas.hpc import bound, fixed_seconds, gpu_parts, gpu_seconds, joined
 from gpuspec.formulas.hpc.devices import machine
 from gpuspec.topics.hpc.answer import BOUND

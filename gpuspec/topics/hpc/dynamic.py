@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.catalog import Gpu
-from gpuspec.evidence.fits.hpc import dynamic_interval, dynamic_programs, dynamic_terms
+from gpuspec.constants.hpc import dynamic_interval, dynamic_terms
+from gpuspec.evidence.measurements.hpc import dynamic_programs
 from gpuspec.formulas.hpc import ALGORITHMS, cell_updates_s, dynamic_parts
 from gpuspec.formulas.hpc.devices import chip
 from gpuspec.formulas.hpc.dynamic import DynamicTerms

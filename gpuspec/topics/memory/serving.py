@@ -9,7 +9,7 @@ import pandas as pd
 from gpuspec.base.units import GB, GIB
 from gpuspec.catalog.models import Model
 from gpuspec.catalog.precision import KV_PRECISIONS, precision
-from gpuspec.evidence.fits import interval
+from gpuspec.constants.memory import interval
 from gpuspec.formulas.memory import (
     budget_bytes,
     max_context,
@@ -82,7 +82,7 @@ def serving_table(question: MemoryQuestion) -> pd.DataFrame:
 
 def _free_interval(table: pd.DataFrame) -> tuple[Any, Any]:
     """Free bytes when every part lies at the unfavourable (favourable) end of its interval."""
-    low, high = 0.0, 0.0
+    low = high = np.zeros(len(table))
     for part, kind in SERVING_KINDS.items():
         least, most = interval(table[part], kind)
         low, high = low + most, high + least

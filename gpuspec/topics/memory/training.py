@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.catalog.precision import precision, training_recipe
-from gpuspec.evidence.fits import interval
+from gpuspec.constants.memory import interval
 from gpuspec.formulas.memory import Adapter, training_parts
 from gpuspec.topics.memory.ask import MemoryQuestion
 from gpuspec.topics.memory.serving import node_tp

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.catalog import load_table
-from gpuspec.evidence.fits import inference_interval
-from gpuspec.evidence.fits.hpc import hpc_ratio_interval
-from gpuspec.evidence.fits.mig import slice_errors
+from gpuspec.constants.hpc import hpc_ratio_interval
+from gpuspec.constants.inference import inference_interval
+from gpuspec.constants.mig import slice_errors
 from gpuspec.formulas.mig import counts, create_commands, geometry, slice_gpu
 from gpuspec.topics.mig.ask import TenantsQuestion
 from gpuspec.topics.mig.options import WHOLE_GPU, useful_options

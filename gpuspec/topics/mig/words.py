@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from gpuspec.evidence.fits.mig import least_of_share, slice_errors
+from gpuspec.constants.mig import least_of_share, slice_errors
 from gpuspec.formulas.mig import Layout, counts
 from gpuspec.topics.mig import CLASSES, MODEL_WORK, WHOLE_GPU, Packing, TenantsQuestion
 from gpuspec.topics.mig.answer import grouped

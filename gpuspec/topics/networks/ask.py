@@ -12,10 +12,9 @@ from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.catalog import Gpu, gpu, gpu_ids
 from gpuspec.catalog.models import Model, model
 from gpuspec.constants.fabrics import NETWORKS, reference_node_gb_s
-from gpuspec.constants.memory import MemoryTerms
+from gpuspec.constants.memory import MemoryTerms, memory_terms
 from gpuspec.constants.training import TrainingTerms
-from gpuspec.evidence.fits import memory_terms
-from gpuspec.evidence.fits.training import framework as _framework
+from gpuspec.constants.training import framework as _framework
 from gpuspec.formulas.networks import OPERATIONS
 
 WHOLE = {  # name: (least, most)

@@ -7,8 +7,8 @@ import pandas as pd
 
 from gpuspec.base.units import GB
 from gpuspec.catalog import Gpu, load_table
+from gpuspec.constants.collectives import collective_interval
 from gpuspec.constants.fabrics import fabric
-from gpuspec.evidence.fits.collectives import collective_interval
 from gpuspec.evidence.measurements.collectives import (
     collective_measurements,
     measured_seconds,

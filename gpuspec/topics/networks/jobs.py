@@ -9,10 +9,10 @@ import pandas as pd
 from gpuspec.base.units import GB
 from gpuspec.catalog import Gpu, gpu
 from gpuspec.catalog.models import Model, model
+from gpuspec.constants.collectives import LARGE, collective_interval
 from gpuspec.constants.fabrics import fabric
 from gpuspec.constants.links import Fabric
-from gpuspec.evidence.fits.collectives import LARGE, collective_interval
-from gpuspec.evidence.fits.training import training_ratio_interval
+from gpuspec.constants.training import training_ratio_interval
 from gpuspec.formulas.training import parallel_sizes
 from gpuspec.topics.networks.ask import InterconnectQuestion
 from gpuspec.topics.networks.layouts import WAITING, adapters, evaluated, fastest, layout_grid

@@ -10,7 +10,7 @@ from gpuspec.base.errors import InputError
 from gpuspec.catalog import Gpu, gpu, gpu_ids
 from gpuspec.catalog.images import image_model
 from gpuspec.catalog.precision import precision
-from gpuspec.evidence.fits import inference_interval
+from gpuspec.constants.inference import inference_interval
 from gpuspec.formulas.images import image_seconds
 from gpuspec.formulas.serving import (
     Deployment,

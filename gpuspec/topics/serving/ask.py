@@ -10,8 +10,7 @@ from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.catalog import Gpu, gpu, gpu_ids
 from gpuspec.catalog.models import Model, model
 from gpuspec.catalog.precision import KV_PRECISIONS, Precision, precision
-from gpuspec.constants.memory import MemoryTerms
-from gpuspec.evidence.fits import memory_terms
+from gpuspec.constants.memory import MemoryTerms, memory_terms
 from gpuspec.formulas.serving import Deployment, Engine, Layout, engine
 
 NODE_GPUS = 8

@@ -7,7 +7,7 @@ import pandas as pd
 
 from gpuspec.catalog import Gpu
 from gpuspec.catalog.precision import Precision
-from gpuspec.evidence.fits import inference_interval
+from gpuspec.constants.inference import inference_interval
 from gpuspec.formulas.serving import (
     Deployment,
     arrivals,

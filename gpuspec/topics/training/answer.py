@@ -10,7 +10,7 @@ import pandas as pd
 from gpuspec.base.units import GB
 from gpuspec.catalog import Gpu, gpu
 from gpuspec.catalog.models import Model
-from gpuspec.evidence.fits.training import training_interval, training_ratio_interval
+from gpuspec.constants.training import training_interval, training_ratio_interval
 from gpuspec.formulas.training import (
     PARTS,
     checkpoint_bytes,

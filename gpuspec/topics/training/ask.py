@@ -13,10 +13,9 @@ from gpuspec.catalog.models import Model, model
 from gpuspec.catalog.precision import TrainingRecipe, precision, training_recipe
 from gpuspec.constants.fabrics import NETWORKS, fabric, reference_node_gb_s
 from gpuspec.constants.kernels import kernels
-from gpuspec.constants.memory import MemoryTerms
+from gpuspec.constants.memory import MemoryTerms, memory_terms
 from gpuspec.constants.training import TrainingTerms
-from gpuspec.evidence.fits import memory_terms
-from gpuspec.evidence.fits.training import framework as _framework
+from gpuspec.constants.training import framework as _framework
 from gpuspec.formulas.memory import Adapter
 from gpuspec.formulas.training import FAILURES_PER_GPU_DAY, RESTART_S, Machine, node_power_w
 

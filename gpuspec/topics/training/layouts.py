@@ -10,7 +10,8 @@ import pandas as pd
 from gpuspec.base.units import GIB
 from gpuspec.catalog import Gpu
 from gpuspec.catalog.models import Model
-from gpuspec.evidence.fits.training import stored_training, training_interval
+from gpuspec.constants.stored import stored
+from gpuspec.constants.training import training_interval
 from gpuspec.formulas.memory import training_parts
 from gpuspec.formulas.training import model_flops_per_token, step_parts
 from gpuspec.topics.training.ask import NODE_GPUS, TrainingQuestion
@@ -217,7 +218,7 @@ def layout_table(question: TrainingQuestion, device: Gpu, count: int) -> pd.Data
 
 def step_quantity(question: TrainingQuestion) -> str:
     """Return which error an estimate of a step has."""
-    known = question.framework in stored_training()["frameworks"]
+    known = question.framework in stored("training")["frameworks"]
     return "step time, framework known" if known else "step time, framework never seen"
 
 

@@ -1,0 +1,20 @@
+"""How far predictions of MIG slices lie from published ones. Nothing is fitted to them."""
+
+import pandas as pd
+
+from gpuspec.constants.stored import stored, stored_errors
+
+
+def slice_errors() -> pd.DataFrame:
+    """Return the error of slice over whole GPU, one row a load, and one for all.
+
+    Columns as in `stored_errors`. The prediction has no constant that was fitted to these
+    rows, so every source counts as held out. ``full load``: the batch fills the whole GPU, and a
+    slice is expected to give its share of the SMs. ``light load``: it does not.
+    """
+    return stored_errors("mig", "load")
+
+
+def least_of_share() -> float:
+    """Return the least that a published slice gave of its share of the whole GPU's speed."""
+    return float(stored("mig")["least_of_share"])

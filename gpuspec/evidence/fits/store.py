@@ -1,0 +1,53 @@
+"""What every fit shares: entries of the stored files, and writing them."""
+
+import json
+from typing import Any, TypeVar
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel
+
+from gpuspec.base.files import write_atomically
+from gpuspec.constants.stored import stored, stored_errors, stored_path
+from gpuspec.evidence.fits.errors import summary
+
+T = TypeVar("T", bound=BaseModel)
+
+
+def write(topic: str, content: dict[str, Any]) -> None:
+    """Store what a calibration found, and print its errors."""
+    write_atomically(stored_path(topic), (json.dumps(content, indent=1) + "\n").encode())
+    stored.cache_clear()
+    print(stored_errors(topic).to_string())
+
+
+def rounded(terms: T) -> T:
+    """Return constants with three significant digits."""
+    return type(terms)(**{n: float(f"{v:.3g}") for n, v in terms.model_dump().items()})
+
+
+def fitted_entry(terms: BaseModel, rows: pd.DataFrame) -> dict[str, Any]:
+    """Return how fitted constants are stored: with the rows and sources that they come from."""
+    return {
+        "terms": terms.model_dump(),
+        "rows": len(rows),
+        "sources": sorted(rows["source_id"].unique()),
+    }
+
+
+def case_values(rows: pd.DataFrame, predicted: np.ndarray) -> dict[str, float]:
+    """Return how held-out predictions are stored: four digits for each case."""
+    cases = zip(rows["case_id"], predicted, strict=True)
+    return {case: float(f"{value:.4g}") for case, value in cases}
+
+
+def pair_summaries(
+    error: np.ndarray, sources: np.ndarray, pairs: pd.DataFrame, least: int, label: str = "ratio "
+) -> dict[str, dict[str, float]]:
+    """Return the error figures of each pair of GPUs that `least` sources measured."""
+    chosen = {name: (pairs["pair"] == name).to_numpy() for name in sorted(pairs["pair"].unique())}
+    return {
+        f"{label}{name}": summary(error[own], sources[own])
+        for name, own in chosen.items()
+        if len(set(sources[own])) >= least
+    }
