@@ -44,7 +44,7 @@ def test_an_installed_wheel_works_from_any_folder(wheel, tmp_path):
         "import sys; sys.path.insert(0, sys.argv[1]); import gpuspec; "
         "assert gpuspec.__file__.startswith(sys.argv[1]), gpuspec.__file__; "
         "assert len(gpuspec.gpus()) > 20 and gpuspec.model('Llama-3.1-8B').params > 8e9; "
-        "from gpuspec import fit; "
+        "from gpuspec.topics import memory as fit; "
         "print(fit.serving_table(fit.memory_question('Llama-3.1-8B', 'H100')).fits.any())"
     )
     done = run(sys.executable, "-P", "-c", code, str(tmp_path / "site"), cwd=tmp_path)

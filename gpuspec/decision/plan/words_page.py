@@ -235,13 +235,12 @@ def front_finding(name: str, table: pd.DataFrame) -> str:
 
 
 def answer_record(decision: Decision, evens: pd.DataFrame | None) -> dict[str, Any]:
-    """Return the answer as plain values, for programs; nothing in it is NaN."""
+    """Return the answer as plain values, for programs; ``far`` may be infinite."""
     s = decision.scenario
     found: dict[str, Any] = {"scenario": s.name, "objective": s.objective}
     found["feasible"] = decision.feasible
     if not decision.feasible:
         table = nearest(s, decision.options, decision.plans)
-        table["far"] = table["far"].where(np.isfinite(table["far"]), None)
         return found | {"what_must_give": table.to_dict("records")}
     found["owned_keep_usd_month"] = decision.plans.draws.kept
     found["recommendation"] = _plan_record(decision, decision.best)
