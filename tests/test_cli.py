@@ -54,7 +54,8 @@ def test_help_loads_little_and_documents_exit_codes(gpuspec):
 
 
 NOWHERE = """name: none
-workloads: [{kind: inference, name: big, model: Llama-3.1-405B, isl: 100000, osl: 1000, concurrency: 9}]
+workloads:
+  - {kind: inference, name: big, model: Llama-3.1-405B, isl: 100000, osl: 1000, concurrency: 9}
 allow: {gpus: [V100], precisions: [bf16], modes: [on-demand]}
 """
 
