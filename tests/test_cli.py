@@ -1,13 +1,18 @@
 """The command line, as a person runs it: a process, its two streams and its exit code."""
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-SAMPLE = str(Path(__file__).parent / "fixtures" / "report_sample.ipynb")
+from gpuspec.cli import main
+
+FIXTURES = Path(__file__).parent / "fixtures"
+SAMPLE = str(FIXTURES / "report_sample.ipynb")
 
 
 @pytest.fixture
@@ -46,6 +51,77 @@ def test_help_loads_little_and_documents_exit_codes(gpuspec):
     heavy = f"import sys, gpuspec.cli; print({heavy})"
     done = subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+NOWHERE = """name: none
+workloads:
+  - {kind: inference, name: big, model: Llama-3.1-405B, isl: 100000, osl: 1000, concurrency: 9}
+allow: {gpus: [V100], precisions: [bf16], modes: [on-demand]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [
+        ("estimate Llama-3.1-8B", "ttft_s"),
+        ("images SDXL", "images"),
+        ("train Llama-3.1-405B --counts 1,512 --gpus H100", "runs"),
+        ("mig", "placements"),
+        ("prices H100", "ways"),
+        ("list models", "models"),
+        ("validate tiny.csv", "by_gpu"),
+        ("plan nowhere.yaml", "what_must_give"),
+        ("plan small-team", "recommendation"),
+        ("upgrade a100-owner --quarters 2", "orders"),
+        ("params memory", "parameters"),
+        ("reports", "notebooks"),
+        ("report --list", "notebooks"),
+    ],
+)
+def test_every_answer_is_strict_json(tmp_path, monkeypatch, line, key):
+    rows = (FIXTURES / "measurements.csv").read_text("utf-8").splitlines()[:4]
+    cells = rows[2].split(",")
+    cells[rows[0].split(",").index("value")] = "1e-320"
+    (tmp_path / "tiny.csv").write_text("\n".join([*rows[:2], ",".join(cells), rows[3]]), "utf-8")
+    (tmp_path / "nowhere.yaml").write_text(NOWHERE, "utf-8")
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(main, [*line.split(), "--json"])
+    assert done.exit_code == 0, done.output
+    answer = json.loads(done.stdout, parse_constant=lambda name: pytest.fail(name))
+    assert next(iter(answer)) == "schema_version"
+    assert answer[key]
+
+
+def test_every_command_that_answers_has_json_and_every_command_debug():
+    for name, command in main.commands.items():
+        options = {text for p in command.params for text in p.opts}
+        assert {"--json", "--debug"} <= options, name
+
+
+@pytest.mark.parametrize("args", [["--debug", "params", "memry"], ["params", "memry", "--debug"]])
+def test_debug_stands_before_or_after_the_command(args):
+    done = CliRunner().invoke(main, args)
+    assert done.exit_code == 2
+    assert "Traceback" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("gpuspec: notebook: 'memry'")
+
+
+@pytest.mark.parametrize(("shut", "said"), [(">&-", "closed"), (">/dev/full", "No space left")])
+def test_a_stdout_that_takes_nothing_is_one_sentence(shut, said):
+    line = f"{sys.executable} -m gpuspec list gpus {shut}"
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr.startswith("gpuspec: stdout")
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_reader_that_has_seen_enough_is_no_failure():
+    line = f"{sys.executable} -m gpuspec list models --json; echo $? >&2"
+    done = subprocess.run(
+        ["bash", "-c", f"({line}) | head -1"], capture_output=True, text=True, timeout=60
+    )
+    assert (done.stdout, done.stderr) == ("{\n", "0\n")
 
 
 def test_version(gpuspec):

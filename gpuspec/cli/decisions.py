@@ -30,7 +30,7 @@ def plan(scenario: str, params: tuple[str, ...], lang: str, as_json: bool) -> No
     if as_json:
         echo_json(answer_record(decision, evens))
         return
-    echo(answer_page(decision, evens, lang).replace("**", ""))
+    echo(answer_page(decision, evens, lang).text)
     if decision.feasible:
         echo()
         _tell_works(decision, lang)

@@ -1,7 +1,7 @@
 """From an executed notebook to what a reader should see: one Markdown text, figures and tables.
 
-The Markdown holds each figure and table twice, as a raw block for Typst and one for HTML; pandoc
-keeps the one that suits the target.
+The Markdown holds a token where a figure or table belongs, which :mod:`.render` puts there once
+pandoc is done: nothing that a cell publishes is raw Typst or HTML.
 """
 
 import base64
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from html import escape
 from importlib.metadata import version
+from secrets import token_hex
 from typing import Any
 from xml.etree import ElementTree
 
@@ -21,6 +22,7 @@ from traitlets.config import Config
 from gpuspec import __version__
 from gpuspec.report.labels import translator
 from gpuspec.report.notebooks import Notebook
+from gpuspec.views.display import ShownTable
 
 # Never shown: controls, the parameters (the title page lists them), what an author marks so.
 LEFT_OUT = {"interactive", "parameters", "injected-parameters", "remove-report"}
@@ -56,6 +58,8 @@ class Document:
     """Whether the first section shares the first page with the title, and the rest follows."""
     figures: list[dict[str, str]] = field(default_factory=list)
     tables: list[dict[str, Any]] = field(default_factory=list)
+    blocks: dict[str, dict[str, str]] = field(default_factory=dict)
+    """What stands for each token of the body, as ``typst`` and as ``html5``."""
 
 
 def compose(
@@ -95,11 +99,12 @@ def compose(
         title=words(notebook.title),
         question=words(notebook.question),
         answer_first=notebook.answer_first,
-        body=body.replace("{=typst}\n\n", "{=typst}\n"),
+        body=body,
         language=language,
         facts=_facts(notebook, values, words, day),
         figures=shown.figures,
         tables=shown.tables,
+        blocks=shown.blocks,
     )
 
 
@@ -121,10 +126,12 @@ class _ShownOutputs(Preprocessor):
         self.words = words
         self.figures: list[dict[str, str]] = []
         self.tables: list[dict[str, Any]] = []
+        self.blocks: dict[str, dict[str, str]] = {}
+        self._secret = token_hex(16)  # no text can hold it
 
     def preprocess_cell(self, cell: Any, resources: Any, index: int) -> tuple[Any, Any]:
         if cell.cell_type == "markdown" and "second-page" in cell.metadata.get("tags", []):
-            cell.source = _both("#second-page", "") + "\n" + cell.source
+            cell.source = self._block("#second-page", "") + cell.source
         if cell.cell_type == "code" and not LEFT_OUT & set(cell.metadata.get("tags", [])):
             cell.outputs = [shown for o in cell.outputs if (shown := self._shown(o)) is not None]
         return cell, resources
@@ -138,7 +145,7 @@ class _ShownOutputs(Preprocessor):
         if any("widget-view" in kind for kind in data):
             return None
         if about.get("kind") == "table":
-            markdown = self._table(data["text/html"], about)
+            markdown = self._table(data["text/html"], about.get("caption", ""))
         elif "image/svg+xml" in data or "image/png" in data:
             markdown = self._figure(data, about)
         elif "text/markdown" in data or "text/latex" in data:
@@ -149,6 +156,11 @@ class _ShownOutputs(Preprocessor):
         output.data = {"text/markdown": markdown}
         return output
 
+    def _block(self, typst: str, html: str) -> str:
+        token = f"gpuspec{self._secret}x{len(self.blocks)}x"
+        self.blocks[token] = {"typst": typst, "html5": html}
+        return f"{token}\n\n"
+
     def _figure(self, data: Mapping[str, str], about: Mapping[str, str]) -> str:
         kind, suffix = ("image/svg+xml", "svg") if "image/svg+xml" in data else ("image/png", "png")
         content = data[kind] if suffix == "png" else base64.b64encode(data[kind].encode()).decode()
@@ -157,34 +169,31 @@ class _ShownOutputs(Preprocessor):
         figure = {"file": f"figure-{place}.{suffix}", "base64": content}
         figure |= {"caption": about.get("caption", ""), "alt": about.get("alt", "")}
         self.figures.append(figure)
-        image = f'<img src="data:{kind};base64,{content}" alt="{escape(figure["alt"])}">'
+        image = f'<img src="data:{kind};base64,{escape(content)}" alt="{escape(figure["alt"])}">'
         if not figure["caption"]:
-            return _both(f"#shown-figure({place})", f"<figure>{image}</figure>")
+            return self._block(f"#shown-figure({place})", f"<figure>{image}</figure>")
         number = sum(bool(shown["caption"]) for shown in self.figures)
         label = f"<b>{escape(self.words('Figure'))} {number}.</b> {escape(figure['caption'])}"
-        return _both(
+        return self._block(
             f"#shown-figure({place})",
             f'<figure id="figure-{number}">{image}<figcaption>{label}</figcaption></figure>',
         )
 
-    def _table(self, html: str, about: Mapping[str, str]) -> str:
-        number = len(self.tables) + 1
-        self.tables.append({"caption": about.get("caption", ""), **_cells(html)})
+    def _table(self, html: str, caption: str) -> str:
+        number, shown = len(self.tables) + 1, _cells(html)
+        self.tables.append({"caption": caption, **shown})
+        again = ShownTable(shown["columns"], shown["rows"], shown["align"], caption)._repr_html_()
         label = f"<b>{escape(self.words('Table'))} {number}.</b> "
-        caption = re.sub(r"(<caption[^>]*>)", lambda found: found[1] + label, html, count=1)
-        wrapped = f'<div class="wide" id="table-{number}" tabindex="0">{caption}</div>'
-        return _both(f"#shown-table({number - 1})", wrapped)
-
-
-def _both(typst: str, html: str) -> str:
-    return f"```{{=typst}}\n{typst}\n```\n\n```{{=html}}\n{html}\n```\n"
+        told = re.sub(r"(<caption[^>]*>)", lambda found: found[1] + label, again, count=1)
+        wrapped = f'<div class="wide" id="table-{number}" tabindex="0">{told}</div>'
+        return self._block(f"#shown-table({number - 1})", wrapped)
 
 
 def _cells(html: str) -> dict[str, Any]:
     """Read back the table that :mod:`gpuspec.views.display` wrote, which is well-formed."""
     root = ElementTree.fromstring(html)
     head = root.findall("thead/tr/th")
-    sides = [re.findall(r"text-align: (\w+)", cell.get("style", ""))[0] for cell in head]
+    sides = [re.findall(r"text-align: (left|right|center)", c.get("style", ""))[0] for c in head]
     rows = [[cell.text or "" for cell in row] for row in root.findall("tbody/tr")]
     return {"columns": [cell.text or "" for cell in head], "align": sides, "rows": rows}
 

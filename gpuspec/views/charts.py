@@ -10,6 +10,8 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.ticker import LogFormatter
 
 # Okabe and Ito's palette: distinct to colour-blind readers; hatches and markers repeat the
 # distinction for grey print. One colour a GPU family throughout the suite.
@@ -101,6 +103,20 @@ def headline(axes: Axes, title: str, width: int = 84) -> None:
     axes.set_title(fill(title, width), loc="left", fontsize=10, fontweight="bold")
 
 
+def literal(figure: Figure) -> None:
+    """Let no text of a picture be read as mathematics, but for the powers along a log axis."""
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            for formatter, labels in (
+                (axis.get_major_formatter(), axis.get_majorticklabels()),
+                (axis.get_minor_formatter(), axis.get_minorticklabels()),
+            ):
+                for label in labels:
+                    label.set_parse_math(isinstance(formatter, LogFormatter))
+
+
 def save(figure: Figure, path: str) -> None:
     """Write a picture; the suffix of `path` says in which format."""
     import io
@@ -112,6 +128,7 @@ def save(figure: Figure, path: str) -> None:
     kind = Path(path).suffix.lstrip(".").lower()
     if kind not in ("png", "pdf", "svg"):
         raise InputError("--picture", path, "end it in .png, .pdf or .svg")
+    literal(figure)
     content = io.BytesIO()
     figure.savefig(content, format=kind, dpi=150)
     write_atomically(Path(path), content.getvalue())

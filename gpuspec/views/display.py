@@ -16,6 +16,9 @@ import numpy as np
 import pandas as pd
 from tabulate import tabulate
 
+from gpuspec.views.charts import literal
+from gpuspec.views.markdown import Markdown, marked, printable
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -94,13 +97,14 @@ def figure(fig: "Figure", caption: str, alt: str, *, tight: bool = True) -> Show
     ShownFigure
         Shows as SVG. The same drawing gives the same bytes every time.
     """
+    literal(fig)
     stream = io.StringIO()
     with mpl.rc_context(_SVG):
         box = "tight" if tight else None
         fig.savefig(stream, format="svg", bbox_inches=box, metadata=_NO_METADATA)
     _close(fig)
-    svg = stream.getvalue()
-    return ShownFigure(svg[svg.index("<svg") :], " ".join(caption.split()), " ".join(alt.split()))
+    svg = printable(stream.getvalue())
+    return ShownFigure(svg[svg.index("<svg") :], _one_line(caption), _one_line(alt))
 
 
 def table(
@@ -135,17 +139,21 @@ def table(
     H100         989
     """
     shown = frame.reset_index() if any(name is not None for name in frame.index.names) else frame
-    columns = [str(name) for name in shown.columns]
+    columns = [printable(name) for name in shown.columns]
     formats, align = formats or {}, align or {}
     _check_columns(columns, formats, "formats")
     _check_columns(columns, align, "align")
     cells = [
-        [_written(value, formats.get(name)) for value in shown.iloc[:, i]]
+        [printable(_written(value, formats.get(name))) for value in shown.iloc[:, i]]
         for i, name in enumerate(columns)
     ]
     sides = [align.get(name) or _side(shown.iloc[:, i]) for i, name in enumerate(columns)]
     rows = [list(row) for row in zip(*cells, strict=True)]
-    return ShownTable(columns, rows, sides, " ".join(caption.split()))
+    return ShownTable(columns, rows, sides, _one_line(caption))
+
+
+def _one_line(text: str) -> str:
+    return " ".join(printable(text).split())
 
 
 def _close(fig: "Figure") -> None:
@@ -234,7 +242,8 @@ def _html(shown: ShownTable) -> str:
 
 
 def note(text: str) -> None:
-    """Show a paragraph of Markdown, also in the middle of a cell."""
+    """Show a paragraph, also in the middle of a cell; its marks count where it is `Markdown`."""
     from IPython.display import display
 
-    display({"text/markdown": text, "text/plain": text}, raw=True)
+    plain = text.text if isinstance(text, Markdown) else printable(text)
+    display({"text/markdown": str(marked(text)), "text/plain": plain}, raw=True)

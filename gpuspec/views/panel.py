@@ -1,6 +1,7 @@
 """What every control panel is made of: the panel itself and its controls."""
 
 from collections.abc import Callable, Iterable, Sequence
+from html import escape
 from typing import Any
 
 import ipywidgets as W
@@ -39,7 +40,7 @@ class Panel:
         try:
             self.answer = self._answer(**{n: c.value for n, c in self.controls.items()})
         except InputError as error:
-            self.message.value = f"<b>{error}</b>"
+            self.message.value = f"<b>{escape(str(error))}</b>"
             return
         self.message.value = ""
         svg = self._draw(self.answer)

@@ -23,6 +23,7 @@ from gpuspec.decision.plan.words import (
 from gpuspec.decision.scenario.questions import scenario_quotes
 from gpuspec.topics.cost.prices import age_warnings
 from gpuspec.views.language import translator
+from gpuspec.views.markdown import Markdown
 
 
 def _small(words: str) -> str:
@@ -59,29 +60,32 @@ def changes(decision: Decision, evens: pd.DataFrame, language: str = "en") -> li
     return said or [say("Nothing within the ranges that were tried")]
 
 
-def answer_page(decision: Decision, evens: pd.DataFrame | None, language: str = "en") -> str:
-    """Return the text of page 1 as Markdown: answer, cost, confidence, reasons, what changes it."""
+def answer_page(decision: Decision, evens: pd.DataFrame | None, language: str = "en") -> Markdown:
+    """Return the text of page 1: answer, cost, confidence, reasons, what changes it."""
     say = translator(language)
     if not decision.feasible:
         finding = decision_finding(decision, language) + say(".")
         notes = [currency_sentence(decision, language), unused_sentence(decision, language)]
-        answer = f"**{finding}** {nearest_sentences(decision, language)}"
-        return "\n\n".join(filter(None, [answer, *notes]))
+        answer = Markdown("**{}** {}").format(finding, nearest_sentences(decision, language))
+        return Markdown("\n\n").join(filter(None, [answer, *notes]))
     stop = say(".")
     flips = say("; ").join(changes(decision, evens, language)) if evens is not None else ""
-    lines = [
-        f"**{decision_finding(decision, language)}{stop}**",
-        f"**{say('Cost')}**{say(': ')}{cost_sentence(decision, language)}",
-        f"**{say('Runner-up')}**{say(': ')}{runner_up_sentence(decision, language)}",
-        f"**{say('How sure')}**{say(': ')}{confidence_sentence(decision, language)}",
-        f"**{say('Three reasons')}**",
-        "\n".join(f"{i}. {text}" for i, text in enumerate(reasons(decision, language), 1)),
+    headed, numbered = Markdown("**{}**" + say(": ") + "{}"), Markdown("{}. {}")
+    lines: list[str] = [
+        Markdown("**{}**").format(decision_finding(decision, language) + stop),
+        headed.format(say("Cost"), cost_sentence(decision, language)),
+        headed.format(say("Runner-up"), runner_up_sentence(decision, language)),
+        headed.format(say("How sure"), confidence_sentence(decision, language)),
+        Markdown("**{}**").format(say("Three reasons")),
+        Markdown("\n").join(
+            numbered.format(i, text) for i, text in enumerate(reasons(decision, language), 1)
+        ),
     ]
     if flips:
-        lines.append(f"**{say('The runner-up wins with')}**{say(': ')}{flips}{stop}")
+        lines.append(headed.format(say("The runner-up wins with"), flips + stop))
     lines += [prices_sentence(decision, language), currency_sentence(decision, language)]
     lines.append(unused_sentence(decision, language))
-    return "\n\n".join(line for line in lines if line)
+    return Markdown("\n\n").join(line for line in lines if line)
 
 
 def prices_sentence(decision: Decision, language: str = "en") -> str:
@@ -101,7 +105,7 @@ def prices_sentence(decision: Decision, language: str = "en") -> str:
     text = say(
         "**Before you sign**: ask for quotes; the prices of {names} are up to {days} days old."
     )
-    return text.format(names=listed_in(names, say), days=days)
+    return Markdown(text).format(names=listed_in(names, say), days=days)
 
 
 def currency_sentence(decision: Decision, language: str = "en") -> str:
@@ -235,13 +239,12 @@ def front_finding(name: str, table: pd.DataFrame) -> str:
 
 
 def answer_record(decision: Decision, evens: pd.DataFrame | None) -> dict[str, Any]:
-    """Return the answer as plain values, for programs; nothing in it is NaN."""
+    """Return the answer as plain values, for programs; ``far`` may be infinite."""
     s = decision.scenario
     found: dict[str, Any] = {"scenario": s.name, "objective": s.objective}
     found["feasible"] = decision.feasible
     if not decision.feasible:
         table = nearest(s, decision.options, decision.plans)
-        table["far"] = table["far"].where(np.isfinite(table["far"]), None)
         return found | {"what_must_give": table.to_dict("records")}
     found["owned_keep_usd_month"] = decision.plans.draws.kept
     found["recommendation"] = _plan_record(decision, decision.best)

@@ -11,6 +11,7 @@ from gpuspec.decision.plan import Decision, front, nearest, rejected
 from gpuspec.decision.plan.rows import records
 from gpuspec.decision.plan.words import gpus_of, policy_words, short_gpu
 from gpuspec.views.language import translator
+from gpuspec.views.markdown import Markdown
 
 DAY_S = 86400.0
 MOST_ROWS = 10
@@ -181,14 +182,14 @@ def nearest_finding(decision: Decision) -> str:
     """Say what would have to give, or how much room is left where nothing has to."""
     if not decision.feasible:
         table = nearest(decision.scenario, decision.options, decision.plans)
-        said = [
-            f"**{r['workload']}**: {r['what']}: {r['needed']}"
+        needs = [
+            Markdown("**{workload}**: {what}: {needed}").format(**{str(k): v for k, v in r.items()})
             + (f" instead of {r['asked']}, {r['option']}." if r["asked"] else ".")
             for r in table.to_dict("records")
         ]
-        return "Each line alone makes it feasible. " + " ".join(said)
+        return "Each line alone makes it feasible. " + Markdown(" ").join(needs)
     best, budget = decision.best, decision.scenario.budget
-    said = []
+    said: list[str] = []
     for name, limit, used in (
         ("capital", budget.capital_usd, best["upfront_usd"]),
         ("monthly budget", budget.monthly_usd, best["cash_month_usd"]),

@@ -9,14 +9,15 @@ local function raise_headings(doc)
   return doc:walk({ Header = function(h) h.level = h.level - top + first; return h end })
 end
 
--- A link to a neighbouring file leads nowhere from a report; so does one to a missing section.
+-- A link to a neighbouring file leads nowhere from a report; so does one to a missing section, and
+-- one that is no page of the web does more than lead somewhere.
 local function drop_dead_links(doc)
   local known = {}
   doc:walk({ Header = function(h) known[h.identifier] = true end })
   return doc:walk({
     Link = function(link)
       local section = link.target:match("^#(.+)$")
-      local outside = link.target:match("^%a[%w+.-]+:")
+      local outside = link.target:match("^https?://")
       if not outside and not (section and known[section]) then return link.content end
     end,
     -- Files beside the notebook are not carried along: their description stands for them.
@@ -24,6 +25,14 @@ local function drop_dead_links(doc)
   })
 end
 
+-- Whatever is raw, in the title too, is shown as text.
+local function show_raw(doc)
+  return doc:walk({
+    RawInline = function(raw) return pandoc.Str(raw.text) end,
+    RawBlock = function(raw) return pandoc.Para({ pandoc.Str(raw.text) }) end,
+  })
+end
+
 function Pandoc(doc)
-  return drop_dead_links(raise_headings(doc))
+  return drop_dead_links(raise_headings(show_raw(doc)))
 end

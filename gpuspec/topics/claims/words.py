@@ -17,6 +17,7 @@ from gpuspec.topics.claims import (
     range_text,
     verdict_text,
 )
+from gpuspec.views.markdown import Markdown
 from gpuspec.views.words import listed
 from gpuspec.views.words import rows as rows_of
 
@@ -54,14 +55,17 @@ def audit_sentences(findings: Sequence[Finding]) -> str:
     for word in (FALSE, MISLEADING):
         names = [f.claim.id for f in findings if f.verdict.word == word]
         if names:
-            said.append(f"**{_SAID[word].capitalize()}:** {listed(names)}.")
-    return " ".join(said) or "None of them is false or misleading."
+            said.append(Markdown("**{}:** {}.").format(_SAID[word].capitalize(), listed(names)))
+    return Markdown(" ").join(said) or "None of them is false or misleading."
 
 
 def claim_sentence(finding: Finding) -> str:
     """Say of one claim what the guide says, the verdict, and the evidence of each part."""
     f = finding
-    said = f"**{f.claim.id}: {f.claim.statement_en}.** Verdict: **{verdict_text(f.verdict)}**."
+    verdict = verdict_text(f.verdict)
+    said = Markdown("**{}: {}.** Verdict: **{}**.").format(
+        f.claim.id, f.claim.statement_en, verdict
+    )
     for check, part in zip(f.checks, f.parts, strict=True):
         held = f"in range ({range_text(check)}) in {part.share:.0%} of {len(check.grid)} settings"
         said += f" {evidence_text(check)}" + ("." if check.unit == "yes" else f"; {held}.")
@@ -74,7 +78,7 @@ def footnote_sentence(finding: Finding) -> str:
     if not c.vendor_footnote:
         return "The vendor has no footnote on this."
     settings = f" Settings: {c.vendor_settings}." if c.vendor_settings else ""
-    return f"**The vendor's footnote.** {c.vendor_footnote}.{settings}"
+    return Markdown("**The vendor's footnote.** ") + f"{c.vendor_footnote}.{settings}"
 
 
 def price_sentence(question: ClaimsQuestion) -> str:

@@ -8,6 +8,7 @@ import pandas as pd
 from gpuspec.catalog import Gpu
 from gpuspec.topics.hpc import SimulationQuestion
 from gpuspec.topics.hpc.answer import BOUND
+from gpuspec.views.markdown import Markdown
 from gpuspec.views.words import listed, rows, time_with_interval
 
 SAME = 1.05
@@ -74,16 +75,16 @@ def step_sentences(table: pd.DataFrame, published: pd.DataFrame) -> str:
     gain = [_name(r) for _, r in part[part["speed"] > 1.2].iterrows()]
     none = [_name(r) for _, r in part[part["speed"] <= SAME].iterrows()]
     seen = published[(published["new"] == new) & (published["old"] == old)]
-    said = []
+    said: list[str] = []
     if gain:
-        said.append(f"**{new} is clearly faster for** {listed(gain)}.")
+        said.append(Markdown("**{} is clearly faster for** {}.").format(new, listed(gain)))
     if none:
-        said.append(f"**It is no faster for** {listed(none)}.")
+        said.append(Markdown("**It is no faster for** {}.").format(listed(none)))
     if len(seen):
         groups = seen.groupby("workload", sort=False)["ratio"].median()
         words = [f"{name} {ratio:.2f}" for name, ratio in groups.items()]
         said.append(f"Published, median of the sources: {listed(words)}.")
-    return " ".join(said)
+    return Markdown(" ").join(said)
 
 
 def speed_finding(question: SimulationQuestion, table: pd.DataFrame) -> str:
@@ -113,7 +114,7 @@ def speed_sentences(question: SimulationQuestion, table: pd.DataFrame) -> str:
     if short:
         need = question.memory_bytes / 1e9
         said.append(f"The work needs {need:,.0f} GB on a GPU: it does not fit {listed(short)}.")
-    return " ".join(said)
+    return Markdown(" ").join(said)
 
 
 def _transfer_sentences(question: SimulationQuestion, table: pd.DataFrame) -> list[str]:
@@ -132,8 +133,10 @@ def _transfer_sentences(question: SimulationQuestion, table: pd.DataFrame) -> li
     other = "." if known else ", or a faster link (NVLink-C2C of GH200)."
     return [
         text,
-        f"**On {listed(where)} the link to the host decides:** more bandwidth or FLOP/s on the GPU "
-        f"bring little there; data that stays on the GPU does{other}",
+        Markdown(
+            "**On {} the link to the host decides:** more bandwidth or FLOP/s on the GPU "
+            "bring little there; data that stays on the GPU does{}"
+        ).format(listed(where), other),
     ]
 
 
@@ -197,12 +200,11 @@ def energy_sentences(question: SimulationQuestion, table: pd.DataFrame) -> str:
     if not modules:
         return text
     said = [f"{g.id} {g.tdp_w:,.0f} W" for g in modules]
-    return (
-        f"{text} **Too high for {listed([g.id for g in modules])}:** the limit in the table "
-        f"({listed(said)}) is that of the whole module, with the processor and its memory, which "
-        f"the {question.host_w_per_gpu:g} W of the host count once more. Take it as an upper "
-        "end: HPL runs of GH200 are published at 0.6 of that energy (docs/hpc.md)."
-    )
+    return Markdown(
+        "{} **Too high for {}:** the limit in the table ({}) is that of the whole module, with "
+        "the processor and its memory, which the {:g} W of the host count once more. Take it as "
+        "an upper end: HPL runs of GH200 are published at 0.6 of that energy (docs/hpc.md)."
+    ).format(text, listed([g.id for g in modules]), listed(said), question.host_w_per_gpu)
 
 
 def dynamic_finding(table: pd.DataFrame) -> str:
@@ -225,8 +227,9 @@ def seven_times_sentences(table: pd.DataFrame, published: pd.DataFrame, new: Gpu
     if not new.dpx or old.dpx:
         return f"The claim is about a GPU with DPX against one without: not {new.id} and {old.id}."
     emulated, plain, fused, half, same, _ = table["ratio"].to_numpy()
-    said = [
-        f"**Compared with what?** The claim is H100 over A100 on Smith-Waterman. {new.id} has, by "
+    said: list[str] = [
+        Markdown("**Compared with what?** The claim is H100 over A100 on Smith-Waterman. ")
+        + f"{new.id} has, by "
         f"SMs and clock alone, {same:.1f} times the speed of {old.id} with the same plain code, "
         f"{fused:.1f} times with 32-bit DPX, {plain:.1f} times with two 16-bit cells to an "
         f"instruction against plain 32-bit integers, and {emulated:.1f} times where both run the "
@@ -241,10 +244,11 @@ def seven_times_sentences(table: pd.DataFrame, published: pd.DataFrame, new: Gpu
     both = _program_ratios(published, new.id, old.id)
     if both:
         said.append(
-            f"**What does a user see?** Programs that are tuned for both: {listed(both)}. At the "
+            Markdown("**What does a user see?** Programs that are tuned for both: ")
+            + f"{listed(both)}. At the "
             f"instruction limit it would be {half:.1f}: half precision reaches less of its limit."
         )
-    return " ".join(said)
+    return Markdown(" ").join(said)
 
 
 def _program_ratios(published: pd.DataFrame, new: str, old: str) -> list[str]:
