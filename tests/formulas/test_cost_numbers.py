@@ -40,8 +40,8 @@ def test_parts_of_an_owned_hour():
 
 def test_parts_of_an_owned_hour_add_up():
     # Capital 8 * 43,800 / 8 / 0.8 = 54,750. Lost 90 % over 5 years: 1.125 an hour, a fifth of it
-    # network. Finance: 54,750 * 1.1 / 2 * 0.08 / 8760 = 0.275. Maintenance 5 %: 0.3125. Energy: 1 kW
-    # for half, 0.2 kW for half: 0.6 kW * 1.5 * 0.1 = 0.09. Sum: 3.2025.
+    # network. Finance: 54,750 * 1.1 / 2 * 0.08 / 8760 = 0.275. Maintenance 5 %: 0.3125. Energy: 1
+    # kW for half, 0.2 kW for half: 0.6 kW * 1.5 * 0.1 = 0.09. Sum: 3.2025.
     drivers = {
         "server_usd": 350_400, "gpus": 8, "network_share": 0.2, "residual_share": 0.1, "years": 5,
         "rate_year": 0.08, "rated_w_gpu": 1460, "power_w_gpu": 1000, "idle_share": 0.2,
@@ -77,23 +77,24 @@ def test_month_from_which_owning_is_cheaper():
 
 
 def test_present_value():
-    # 100 a month for a year at 1 %: 100 * (1 - 1.01^-12) / 0.01 = 1125.50775; sold for 200: 177.48985.
+    # 100 a month for a year at 1 %: 100 * (1 - 1.01^-12) / 0.01 = 1125.50775; sold for 200:
+    # 177.48985.
     year = 1.01**12 - 1
     assert_allclose(cost.present_value_usd(100, 12, year, 500, 200), 1448.0179, rtol=1e-7)
     assert cost.present_value_usd(100, 12, 0, 500, 200) == 1500
 
 
 def test_useful_hours_on_spot():
-    # 100 GPUs at 0.036 an hour: 1000 s between interruptions. Write 60 s: x = sqrt(0.03); work sqrt(2 *
-    # 60 * 1000) (1 + x / 3 + x^2 / 9) - 60 = 346.41016 * 1.0610684 - 60 = 307.5649. Spent: 1000 e^0.9
-    # (e^0.3675649 - 1) = 2459.6031 * 0.4442140 = 1092.590.
+    # 100 GPUs at 0.036 an hour: 1000 s between interruptions. Write 60 s: x = sqrt(0.03); work
+    # sqrt(2 * 60 * 1000) (1 + x / 3 + x^2 / 9) - 60 = 346.41016 * 1.0610684 - 60 = 307.5649. Spent:
+    # 1000 e^0.9 (e^0.3675649 - 1) = 2459.6031 * 0.4442140 = 1092.590.
     assert_allclose(cost.spot_useful_share(0.036, 100), 0.281501, rtol=1e-5)
     assert_allclose(cost.spot_hour_usd(1.0, 0.036, 100), 3.552385, rtol=1e-5)
 
 
 def test_average_price_under_a_drift():
-    # Two years at -25 %: (0.75^2 - 1) / ln(0.75^2) = 0.4375 / 0.5753641. A contract of one year: (1 +
-    # 0.75) / 2; of 18 months the last half year costs 0.75.
+    # Two years at -25 %: (0.75^2 - 1) / ln(0.75^2) = 0.4375 / 0.5753641. A contract of one year: (1
+    # + 0.75) / 2; of 18 months the last half year costs 0.75.
     assert_allclose(cost.drift_factor(-0.25, 24), 0.760388, rtol=1e-5)
     assert_allclose(cost.drift_factor(-0.25, 24, 12), 0.875)
     assert_allclose(cost.drift_factor(-0.25, 18, 12), (1 + 0.375) / 1.5)
@@ -124,8 +125,8 @@ OFFERS = pd.DataFrame(
 
 
 def test_a_table_of_offers_as_used_hours():
-    # Own: 43,800 * 0.8 over 43,800 hours + 43,800 * 0.6 * 0.1 / 8760 + 73 / 730 = 0.8 + 0.3 + 0.1; low
-    # half of the first two.
+    # Own: 43,800 * 0.8 over 43,800 hours + 43,800 * 0.6 * 0.1 / 8760 + 73 / 730 = 0.8 + 0.3 + 0.1;
+    # low half of the first two.
     assert_allclose(cost.owned_fixed_hour_usd(OFFERS), [1.2, 0, 0, 0])
     assert_allclose(cost.owned_fixed_hour_usd(OFFERS, "low"), [0.65, 0, 0, 0])
     # Half of the hours in use carry all: 2.4 + energy 0.2 + an idle hour for each 0.05.

@@ -46,8 +46,8 @@ HALVES = HpcTerms(compute_share=0.5, bandwidth_share=0.5, cache_share=0.5, power
 
 
 def test_what_each_resource_would_need():
-    # 10 units of 100 operations: 1000 * (0.5 / 1000 + 0.5 / 2000) / (0.5 * 0.25^0.5) = 3 s. 500 bytes at
-    # half of 100/s: 10 s. With as many again from L2: 1000 at half of 400/s: 5 s.
+    # 10 units of 100 operations: 1000 * (0.5 / 1000 + 0.5 / 2000) / (0.5 * 0.25^0.5) = 3 s. 500
+    # bytes at half of 100/s: 10 s. With as many again from L2: 1000 at half of 400/s: 5 s.
     parts = gpu_parts(10, WORK, MACHINE, HALVES)
     assert_allclose([parts[k] for k in ("compute", "memory", "cache")], [3, 10, 5])
     assert bound(parts) == "memory"
@@ -161,8 +161,8 @@ def test_cells_in_half_precision():
 
 
 def test_a_gpu_of_the_catalogue_as_a_machine():
-    # A100: 108 SMs at 1410 MHz; 64 integer operations and 36 bytes of L2 a clock; 64 GB/s of PCIe both
-    # ways, 87 % reached in one.
+    # A100: 108 SMs at 1410 MHz; 64 integer operations and 36 bytes of L2 a clock; 64 GB/s of PCIe
+    # both ways, 87 % reached in one.
     found = machine(gpu("A100"))
     clocks = 108 * 1.41e9
     assert_allclose(found.rates[[0, 2, 5]], [9.7e12, 19.5e12, 64 * clocks])
@@ -177,8 +177,8 @@ def test_a_gpu_of_the_catalogue_as_a_machine():
 
 
 def test_work_in_another_precision():
-    # Lattice Boltzmann: 300 operations and 304 bytes in FP64; half the bytes in FP32; a quarter where
-    # values are stored in 16 bit, with 900 integer operations for a packed format.
+    # Lattice Boltzmann: 300 operations and 304 bytes in FP64; half the bytes in FP32; a quarter
+    # where values are stored in 16 bit, with 900 integer operations for a packed format.
     lbm = workload("LBM")
     single = work_at(lbm, "fp32")
     assert (single.operations, single.memory_bytes) == (300, 152)

@@ -109,8 +109,8 @@ def test_a_bridge_joins_pairs():
 
 
 def test_an_all_reduce_between_nodes():
-    # 4 nodes: 10 % of 4e9 lost; 1.5e6 bytes: 416.667 us. Tree of 2 levels up and down: 40 us. Inside:
-    # 1500 / 0.9 at 1e9, 166.667 us at 1e10.
+    # 4 nodes: 10 % of 4e9 lost; 1.5e6 bytes: 416.667 us. Tree of 2 levels up and down: 40 us.
+    # Inside: 1500 / 0.9 at 1e9, 166.667 us at 1e10.
     assert_allclose(us("all_reduce", 1e6, 4, 4), 60 + 40 + 1500 / 0.9)
     assert_allclose(us("all_reduce", 1e6, 4, 4, on=FAST), 200 + 40 + 1500 / 3.6)
     # A small one: 20 + 40 us, 150 bytes at a tenth of 3.6e9.

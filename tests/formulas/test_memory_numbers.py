@@ -233,7 +233,8 @@ def test_parameters_of_adapters():
     exactly(adapter_params(DENSE, adapter), 32 * (200 + 120 + 120 + 200 + 3 * 400))
     for one, width in zip(every, (200, 120, 120, 200, 400, 400, 400), strict=True):
         exactly(adapter_params(DENSE, Adapter(base=BF16, rank=8, targets=(one,))), 32 * width)
-    # Values of 6 and 10 heads of keys: V 100 + 60, O 60 + 100; experts' width where there is no MLP.
+    # Values of 6 and 10 heads of keys: V 100 + 60, O 60 + 100; experts' width where there is no
+    # MLP.
     exactly(adapter_params(MLA, Adapter(base=BF16, rank=1, targets=("v",))), 4 * 160)
     exactly(adapter_params(MLA, Adapter(base=BF16, rank=1, targets=("o",))), 4 * 160)
 
@@ -286,9 +287,9 @@ def test_a_step_in_parts_of_the_sequence_and_of_the_data():
 
 
 def test_zero_3_holds_the_layer_at_work_and_the_next():
-    # Of 4 GPUs each holds a quarter; a layer has 114,000 + 225 of its norms; the embedding (100,000)
-    # is smaller, so two layers of 2 bytes are gathered; the update needs 3/4 of 656,900 less
-    # activations and logits: 369,475, less than that.
+    # Of 4 GPUs each holds a quarter; a layer has 114,000 + 225 of its norms; the embedding
+    # (100,000) is smaller, so two layers of 2 bytes are gathered; the update needs 3/4 of 656,900
+    # less activations and logits: 369,475, less than that.
     found = training(dp=4, zero_stage=3)
     exactly(found["weights"], 656_900 / 2)
     exactly(found["workspace"], 4 * 114_225)
@@ -347,8 +348,8 @@ def test_pipeline_stages_and_their_two_ends():
 
 
 def test_experts_are_sharded_over_what_expert_parallelism_leaves():
-    # 405,000 parameters of experts over ep 4, the rest 96,000 + 90,000 + 3,300 + 200,000 whole. ZeRO-1
-    # over 8 GPUs for the rest, over 8 / 4 = 2 for the experts.
+    # 405,000 parameters of experts over ep 4, the rest 96,000 + 90,000 + 3,300 + 200,000 whole.
+    # ZeRO-1 over 8 GPUs for the rest, over 8 / 4 = 2 for the experts.
     found = training(MOE, dp=8, ep=4, zero_stage=1)
     exactly(found["weights"], 2 * (101_250 + 389_300))
     exactly(found["optimizer"], 12 * (101_250 / 2 + 389_300 / 8))

@@ -43,7 +43,8 @@ def test_parts_of_a_mixture_of_experts():
 
 
 def test_latent_attention():
-    # Queries 100 -> 40 (and its norm) -> 100; down to 30 + 2 and a norm; up to 10 * (8 + 6); out of 60.
+    # Queries 100 -> 40 (and its norm) -> 100; down to 30 + 2 and a norm; up to 10 * (8 + 6); out of
+    # 60.
     assert attention_parameters(MLA) == 40 * 201 + 3_230 + 4_200 + 6_000
     plain = MLA.model_copy(update={"q_lora_rank": 0})
     assert attention_parameters(plain) == 10_000 + 3_230 + 4_200 + 6_000

@@ -61,8 +61,8 @@ def test_shares_prologue_depth_and_quantization_of_a_product():
 
 def test_small_tiles_lose_and_the_best_tile_wins():
     # 256 x 128 with an overhead of 1 x 128^2: efficiency of 32,768 is 32768 / 49152 * 2 = 4/3, of
-    # 64 x 64 it is 4096 / 20480 * 2 = 0.4. One large tile: 2 * 32768 * 1000 / (4/3 e12) = 49.152 us.
-    # Bytes: 2 (128,000 + 256,000 + 32,768) = 833,536. Launch: 1.
+    # 64 x 64 it is 4096 / 20480 * 2 = 0.4. One large tile: 2 * 32768 * 1000 / (4/3 e12) = 49.152
+    # us. Bytes: 2 (128,000 + 256,000 + 32,768) = 833,536. Launch: 1.
     assert_allclose(product(256, 128, 1000, tile_overhead=1.0), 883.688e-6, rtol=1e-6)
 
 
@@ -154,8 +154,8 @@ def experts(tokens, tp=1, ep=1, matrices=3, weight_bytes=2.0, **terms):
 
 
 def test_experts_read_the_weights_of_those_in_use():
-    # 1 token uses 2 experts of 3 * 100 * 50 weights: 60,000 bytes, 60 us; 2 * 2 * 15,000 operations,
-    # 0.06 us; launch 1 us.
+    # 1 token uses 2 experts of 3 * 100 * 50 weights: 60,000 bytes, 60 us; 2 * 2 * 15,000
+    # operations, 0.06 us; launch 1 us.
     assert_allclose(experts(1), 61.06e-6, rtol=1e-6)
     # Two matrices of half a byte: 10 us and 0.04 us.
     assert_allclose(experts(1, matrices=2, weight_bytes=0.5), 11.04e-6, rtol=1e-6)
@@ -163,9 +163,9 @@ def test_experts_read_the_weights_of_those_in_use():
 
 def test_experts_are_split_padded_and_their_tokens_moved():
     # Very many tokens (800) touch all 8 experts; over ep 4 a GPU holds 2, each half as wide (tp 2):
-    # weights 2 * 3 * 100 * 25 * 2 = 30,000 bytes at half the rate: 60 us. Rows: 800 * 2 / 4 / 2 = 200,
-    # padded to 256: 2 * 2 * 256 * 7,500 = 7.68e6 at a tenth of the peak: 76.8 us. Moved: 4 times
-    # 2 * 200 * 100 * 2 bytes = 320,000: 320 us.
+    # weights 2 * 3 * 100 * 25 * 2 = 30,000 bytes at half the rate: 60 us. Rows: 800 * 2 / 4 / 2 =
+    # 200, padded to 256: 2 * 2 * 256 * 7,500 = 7.68e6 at a tenth of the peak: 76.8 us. Moved: 4
+    # times 2 * 200 * 100 * 2 bytes = 320,000: 320 us.
     found = experts(
         800, 2, 4, bandwidth_share=0.5, peak_share=0.1, row_tile=64.0, passes=4.0, launch_us=3.0
     )

@@ -9,9 +9,22 @@ On `FAST` (1e9 bytes/s) a product takes 1 us and a nanosecond a byte: 2 n k of w
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from toys import BF16, COLLECTIVES, DENSE, FAST, INT4, MATMUL, MHA, MLA, MOE, WIDE, WINDOWED
+from toys import (
+    BF16,
+    COLLECTIVES,
+    DENSE,
+    FAST,
+    INT4,
+    MATMUL,
+    MHA,
+    MLA,
+    MOE,
+    WIDE,
+    WINDOWED,
+    layout,
+    replica,
+)
 from toys import kernels as toy_kernels
-from toys import layout, replica
 
 from gpuspec.inference.deployment import attention_shapes, mlp_shapes
 from gpuspec.inference.images import ImageModel, ImageTerms, image_seconds, images_per_second
@@ -99,8 +112,9 @@ def test_an_8_bit_cache_is_half_the_bytes():
 
 
 def test_prompts_in_a_token_step():
-    # 8 new tokens of one prompt after 100: queries and outputs, new keys and values, 8 * (2 * 10 + 2 *
-    # 2) * 2 * 10 = 3,840 bytes; the past 100 * 2 * 2 * 2 * 10 = 8,000; 1 us. One token is sampled.
+    # 8 new tokens of one prompt after 100: queries and outputs, new keys and values, 8 * (2 * 10 +
+    # 2 * 2) * 2 * 10 = 3,840 bytes; the past 100 * 2 * 2 * 2 * 10 = 8,000; 1 us. One token is
+    # sampled.
     parts = replica(DENSE, FAST).iteration_parts(0, 1, 8, 1, 100)
     expected = {
         "matmul": MATMUL_US[8],
@@ -134,9 +148,9 @@ def test_pipeline_stages_work_on_their_share_of_the_batch():
 
 
 def test_tensor_parallelism_splits_products_and_adds_up_twice_a_layer():
-    # Products of one token: 70 x 100, 100 x 50, 300 x 100, 100 x 150: 2 (nk + k + n) bytes: 14,340 +
-    # 10,300 + 60,800 + 30,500, and 4 us. Head 500 x 100. Cache: one head of keys, 4,000 bytes.
-    # An all-reduce of 200 bytes over 2: 2 us and 200 at 1e10; the smallest possible takes 1 us.
+    # Products of one token: 70 x 100, 100 x 50, 300 x 100, 100 x 150: 2 (nk + k + n) bytes: 14,340
+    # + 10,300 + 60,800 + 30,500, and 4 us. Head 500 x 100. Cache: one head of keys, 4,000 bytes. An
+    # all-reduce of 200 bytes over 2: 2 us and 200 at 1e10; the smallest possible takes 1 us.
     engine = {"collective_start_factor": 3.0, "collective_factor": 2.0}
     parts = replica(DENSE, FAST, engine=engine, tp=2).iteration_parts(1, 100)
     expected = {
@@ -150,13 +164,13 @@ def test_tensor_parallelism_splits_products_and_adds_up_twice_a_layer():
 
 
 def test_over_pcie_everything_in_a_collective_takes_its_factor():
-    # Between 2 GPUs of a server without NVLink: 20 us to start, 200 bytes at 0.7 of 1e9, or 10 us and
-    # 200 at 0.2 of it: 11 us, 2 * 4 times, twice as long.
+    # Between 2 GPUs of a server without NVLink: 20 us to start, 200 bytes at 0.7 of 1e9, or 10 us
+    # and 200 at 0.2 of it: 11 us, 2 * 4 times, twice as long.
     slow = FAST.model_copy(update={"nvlink_gb_s": None})
     engine = {"pcie_factor": 2.0, "pcie_far_factor": 3.0, "collective_factor": 5.0}
     us(replica(DENSE, slow, engine=engine, tp=2).iteration_parts(1, 9)["communication"], 2 * 88)
-    # Between 8, across two sockets: 10 + 2 * 5 us and 7 * 200 bytes at 0.2e9: 27 us. (30 + ... in two
-    # steps.) Three times as long.
+    # Between 8, across two sockets: 10 + 2 * 5 us and 7 * 200 bytes at 0.2e9: 27 us. (30 + ... in
+    # two steps.) Three times as long.
     parts = replica(DENSE, slow, engine=engine, tp=8).iteration_parts(1, 9)
     us(parts["communication"], 3 * 8 * 27)
     assert PCIE.ring_start_us == 20
@@ -200,8 +214,8 @@ def test_windows_in_attention():
 
 
 def test_experts_and_their_shared_one_in_a_token_step():
-    # Three layers of 2 experts in use, 60,000 bytes and 1 us; the shared one, 100 x 100 and 100 x 50:
-    # 20,400 + 10,300 bytes and 2 us; attention 50.88 a layer; one dense MLP 184.2.
+    # Three layers of 2 experts in use, 60,000 bytes and 1 us; the shared one, 100 x 100 and 100 x
+    # 50: 20,400 + 10,300 bytes and 2 us; attention 50.88 a layer; one dense MLP 184.2.
     parts = replica(MOE, FAST, engine={"expert_factor": 2.0}).iteration_parts(1, 100)
     us(parts, {"experts": 2 * 3 * 61, "matmul": 4 * 50.88 + 184.2 + 3 * 32.7})
     # Over 2 GPUs each has one of the two.
@@ -210,8 +224,8 @@ def test_experts_and_their_shared_one_in_a_token_step():
 
 
 def test_weights_below_16_bits_take_their_own_kernels():
-    # 0.625 bytes a weight: 8,750 + 480, 6,250 + 400, 37,500 + 1,400, 18,750 + 800; starts of 5 us. The
-    # head keeps 16 bits.
+    # 0.625 bytes a weight: 8,750 + 480, 6,250 + 400, 37,500 + 1,400, 18,750 + 800; starts of 5 us.
+    # The head keeps 16 bits.
     kinds = {"int4-awq": {**MATMUL, "launch_us": 5.0}, "int8": {**MATMUL, "launch_us": 7.0}}
     small = layout(DENSE, FAST, kinds, weight=INT4)
     us(small.dense_seconds(1)["matmul"], 4 * (74.33 + 20))
@@ -224,9 +238,7 @@ def test_weights_below_16_bits_take_their_own_kernels():
 
 def test_fp8_products_read_bytes_and_quantize_for_nothing():
     # nk + k + 2n bytes: 14,380 + 10,300 + 61,300 + 30,500. Starts as short as those in 16 bit.
-    fp8 = Precision(
-        id="fp8", name="FP8", bits=8, quantized=True, quantizes="attention|mlp|experts"
-    )
+    fp8 = Precision(id="fp8", name="FP8", bits=8, quantized=True, quantizes="attention|mlp|experts")
     kinds = {"fp8": {**MATMUL, "launch_us": 9.0, "quantize_passes": 5.0}}
     us(layout(DENSE, FAST, kinds, weight=fp8).dense_seconds(1)["matmul"], 4 * (116.48 + 4))
     parts = replica(
@@ -256,7 +268,8 @@ RESERVE = {"reserve_gb": 0.1}
 
 
 def test_the_cache_of_a_replica():
-    # 1 GiB; weights 1,313,800, workspace 2 * 64 * 1100, logits 5 * 8 * 1000, runtime 1000, reserve 1e8.
+    # 1 GiB; weights 1,313,800, workspace 2 * 64 * 1100, logits 5 * 8 * 1000, runtime 1000, reserve
+    # 1e8.
     taken = 1_313_800 + 140_800 + 40_000 + 1000 + 1e8
     memory = MemoryTerms(context_bytes=1000, communicator_bytes=500)
     one = replica(DENSE, FAST, LIMITS, memory, RESERVE)
@@ -264,9 +277,7 @@ def test_the_cache_of_a_replica():
     other = replica(DENSE, FAST, LIMITS, memory, RESERVE, library="vllm")
     assert_allclose(cache_bytes(other, 100), 2**30 * 0.5 - taken, rtol=1e-12)
     # 100 tokens take 7 blocks of 16: 112 * 320 bytes.
-    assert_allclose(
-        kv_capacity_tokens(other, 100), (2**29 - taken) / 35_840 * 100, rtol=1e-12
-    )
+    assert_allclose(kv_capacity_tokens(other, 100), (2**29 - taken) / 35_840 * 100, rtol=1e-12)
     assert max_concurrency(other, 60, 40) == 5
     many = replica(DENSE, FAST, {**LIMITS, "max_sequences": 1e6}, memory, RESERVE, library="vllm")
     # With up to 256 sequences the logits take 2,048,000: (2^29 - taken - 2,008,000) / 35,840.
@@ -303,8 +314,8 @@ def test_short_prompts_go_together():
 
 
 def test_prompts_fill_a_pipeline():
-    # 2 prompts of 8 on two stages: 3 rounds of half a pass, each on both stages' prompts; an iteration
-    # counts both stages: 2 * (2 + 1) / 2 times half the products.
+    # 2 prompts of 8 on two stages: 3 rounds of half a pass, each on both stages' prompts; an
+    # iteration counts both stages: 2 * (2 + 1) / 2 times half the products.
     parts = prefill_seconds(replica(DENSE, FAST, {"max_tokens": 8}, pp=2), 2, 8)
     us(parts["matmul"], 1.5 * MATMUL_US[8])
 
@@ -337,8 +348,8 @@ def test_a_static_batch():
 
 
 def test_a_steady_state():
-    # A quarter of the steps carry a prompt of 4. TTFT: half a step, the own prompt beside the others'
-    # tokens, 2 ms before, and half of what the other's prompt adds, by the share of 0.5.
+    # A quarter of the steps carry a prompt of 4. TTFT: half a step, the own prompt beside the
+    # others' tokens, 2 ms before, and half of what the other's prompt adds, by the share of 0.5.
     found = steady_state(
         replica(DENSE, FAST, WIDE_OPEN, engine={"first_token_ms": 2, "burst": 0.5}), 2, 4, 8
     )
@@ -351,8 +362,8 @@ def test_a_steady_state():
 
 
 def test_prompts_of_users_wait_as_in_m_d_1():
-    # A prompt adds 144.5314 us, 0.25 of them a step of 1243.9786 us: busy 0.0290462. Mean wait of M/D/1:
-    # rho * s / (2 (1 - rho)) = 0.0290462 * 144.5314 / 1.9419076 = 2.16184.
+    # A prompt adds 144.5314 us, 0.25 of them a step of 1243.9786 us: busy 0.0290462. Mean wait of
+    # M/D/1: rho * s / (2 (1 - rho)) = 0.0290462 * 144.5314 / 1.9419076 = 2.16184.
     found = steady_state(replica(DENSE, FAST, WIDE_OPEN), 2, 4, 8, in_step=False)
     us(found["ttft_s"] - (SPEED / 2 + BOTH) * US, 2.16184, rtol=1e-5)
     alone = steady_state(replica(DENSE, FAST, WIDE_OPEN), 1, 4, 8, in_step=False)
@@ -370,9 +381,9 @@ def test_cached_prompts_are_read_and_not_computed():
 
 
 def test_long_prompts_come_in_chunks_beside_the_tokens_of_others():
-    # A budget of 6 tokens, 2 of them tokens of sequences: prompts of 8 in two chunks of 4, which see 2
-    # before on average: (4 * 48 + 2 * 8) * 10 = 2,080 bytes. 2 / 8 prompts of 2 chunks begin in a step:
-    # half of them carry a chunk. At 12 tokens: 2.92 us of attention.
+    # A budget of 6 tokens, 2 of them tokens of sequences: prompts of 8 in two chunks of 4, which
+    # see 2 before on average: (4 * 48 + 2 * 8) * 10 = 2,080 bytes. 2 / 8 prompts of 2 chunks begin
+    # in a step: half of them carry a chunk. At 12 tokens: 2.92 us of attention.
     found = steady_state(replica(DENSE, FAST, {"max_tokens": 6}), 2, 8, 8)
     us(found["parts"]["attention"], 4 * (2.92 + 0.5 * 3.08))
     alone = MATMUL_US[2] + 2 * SMALL_US + HEAD_US[2] + 4 * 2.92
@@ -413,8 +424,8 @@ def test_tokens_of_a_step_that_speculates():
 
 
 def test_a_step_that_speculates():
-    # One drafted token of which half are accepted: 1.5 tokens a step. A step checks 2 tokens of each of
-    # 2 sequences; the draft takes a tenth of a step.
+    # One drafted token of which half are accepted: 1.5 tokens a step. A step checks 2 tokens of
+    # each of 2 sequences; the draft takes a tenth of a step.
     one = replica(DENSE, FAST, WIDE_OPEN)
     found = speculative(one, steady_state(one, 2, 4, 8), 2, 4, 8, 1, 0.5)
     checked = MATMUL_US[4] + 4 * SMALL_US + HEAD_US[4] + 4 * 2.28
@@ -453,9 +464,9 @@ def test_a_request_alone_and_one_too_many():
 
 
 def test_a_prompt_in_pieces_on_an_idle_replica():
-    # 10 tokens in chunks of 8 - 1 = 7 (a sequence may decode beside it): 10 / 7 of a chunk of 7, and
-    # 4 / 7 of an iteration that does next to nothing (1 token). 7 tokens: 1014.24 us of products.
-    # Chunks see 1.5 before on average: (7 * 48 + 1.5 * 8) * 10 = 3,480 bytes.
+    # 10 tokens in chunks of 8 - 1 = 7 (a sequence may decode beside it): 10 / 7 of a chunk of 7,
+    # and 4 / 7 of an iteration that does next to nothing (1 token). 7 tokens: 1014.24 us of
+    # products. Chunks see 1.5 before on average: (7 * 48 + 1.5 * 8) * 10 = 3,480 bytes.
     one = replica(DENSE, FAST, {"max_tokens": 8, "max_sequences": 1})
     chunk = 1014.24 + 7 * SMALL_US + HEAD_US[1] + 4 * 4.48
     start = MATMUL_US[1] + SMALL_US + HEAD_US[1] + 4 * 1.48

@@ -55,13 +55,13 @@ def us(found, expected, rtol=1e-7):
 
 
 def test_operations_of_a_token():
-    # 6 * (456,000 + 100,000 of the output head) = 3,336,000. Attention in full: 6 * 10 heads * (10 + 10)
-    # * 100 tokens * 4 layers = 480,000; half of it under the diagonal.
+    # 6 * (456,000 + 100,000 of the output head) = 3,336,000. Attention in full: 6 * 10 heads * (10
+    # + 10) * 100 tokens * 4 layers = 480,000; half of it under the diagonal.
     assert model_flops_per_token(DENSE, 100, "parameters") == 3_336_000
     assert model_flops_per_token(DENSE, 100, "full") == 3_816_000
     assert model_flops_per_token(DENSE, 100) == 3_576_000
-    # Two layers see 64 of 100 tokens: in full 6 * 200 * (128 + 200); under the diagonal a band, 64 -
-    # 64^2 / 200 = 43.52: 6 * 200 * (87.04 + 100).
+    # Two layers see 64 of 100 tokens: in full 6 * 200 * (128 + 200); under the diagonal a band, 64
+    # - 64^2 / 200 = 43.52: 6 * 200 * (87.04 + 100).
     assert_allclose(model_flops_per_token(WINDOWED, 100, "full"), 3_336_000 + 393_600)
     assert_allclose(model_flops_per_token(WINDOWED, 100), 3_336_000 + 224_448)
     # Experts: 2 of 8 and the shared one, 45,000 in 3 layers; one MLP; attention; routers of 800.
@@ -71,7 +71,8 @@ def test_operations_of_a_token():
 
 
 def test_operations_that_are_repeated():
-    # Full: the forward third of all but the head (600,000). Selective: the forward third of 240,000.
+    # Full: the forward third of all but the head (600,000). Selective: the forward third of
+    # 240,000.
     assert hardware_flops_per_token(DENSE, 100) == 3_576_000
     assert hardware_flops_per_token(DENSE, 100, "full") == 3_576_000 + 992_000
     assert hardware_flops_per_token(DENSE, 100, "selective") == 3_576_000 + 80_000
@@ -83,14 +84,15 @@ def test_operations_that_are_repeated():
 
 def test_the_three_products_of_a_matrix():
     # 64 tokens, 128 x 100 weights, tiles of at least 64 x 64 on one SM of 1e12/s. Forward 64 x 128
-    # deep 100: 1.6384 us. Gradients of inputs 64 x 100 deep 128, of weights 128 x 100 deep 64: padded
-    # to 64 x 128 and 128 x 128: 2.097152 us each.
+    # deep 100: 1.6384 us. Gradients of inputs 64 x 100 deep 128, of weights 128 x 100 deep 64:
+    # padded to 64 x 128 and 128 x 128: 2.097152 us each.
     shapes = [(128.0, 100.0)]
     us(product_seconds(n(64), shapes, UNITS, False, "forward"), 1.7384)
     us(product_seconds(n(64), shapes, UNITS, False, "inputs"), 2.197152)
     us(product_seconds(n(64), shapes, UNITS, False, "weights"), 2.197152)
     us(product_seconds(n(64), shapes, UNITS, True, "forward"), 0.9192)
-    # Bytes: 2 (12,800 + 6,400 + 8,192) = 54,784; in FP8 one each for inputs: 12,800 + 6,400 + 16,384.
+    # Bytes: 2 (12,800 + 6,400 + 8,192) = 54,784; in FP8 one each for inputs: 12,800 + 6,400 +
+    # 16,384.
     us(product_seconds(n(64), shapes, MEMORY, False, "weights"), 54.884)
     us(product_seconds(n(64), shapes, MEMORY, True, "forward"), 35.684)
 
@@ -105,7 +107,8 @@ def test_products_of_an_average_layer():
 
 
 def test_products_of_routed_experts():
-    # 8 tokens choose 2 of 8; over ep 2 a GPU holds 4 and gets 4 rows for each: 21,600 + 11,200 bytes.
+    # 8 tokens choose 2 of 8; over ep 2 a GPU holds 4 and gets 4 rows for each: 21,600 + 11,200
+    # bytes.
     us(routed_products(MOE, n(8), n(1), n(2), MEMORY, False, "forward"), 0.75 * 4 * 33.0)
     # Each half as wide: 50 x 100 and 100 x 25 of 4 rows: 11,200 + 6,000.
     us(routed_products(MOE, n(8), n(2), n(2), MEMORY, False, "forward"), 0.75 * 4 * 17.4)
@@ -140,7 +143,8 @@ def test_kernels_that_move_hidden_vectors():
 
 
 def test_casts_and_unpacking():
-    # Inputs of the products: 2 * 100 + 100 + 300 elements of 4 bytes at 0.8e9; what is split halves.
+    # Inputs of the products: 2 * 100 + 100 + 300 elements of 4 bytes at 0.8e9; what is split
+    # halves.
     us(cast_seconds(DENSE, n(1), n(1), MEMORY), 3.0)
     us(cast_seconds(DENSE, n(1), n(2), MEMORY), 2.0)
     # 114,000 weights of a layer: 0.625 bytes read, 2 written.
@@ -218,7 +222,8 @@ def test_groups_that_lie_far_apart():
 TERMS = {
     "matmul_factor": 1.0, "fp8_factor": 1.0, "hopper_factor": 1.0, "flash2_on_hopper": 2.0,
     "attention_factor": 1.0, "score_passes": 3.0, "elementwise_factor": 1.0, "fp8_passes": 0.0,
-    "expert_factor": 1.0, "layer_us": 20.0, "head_passes": 0.5, "tp_exposed": 1.0, "cp_exposed": 0.3,
+    "expert_factor": 1.0, "layer_us": 20.0, "head_passes": 0.5, "tp_exposed": 1.0,
+    "cp_exposed": 0.3,
     "ep_exposed": 1.0, "pp_exposed": 0.5, "dp_exposed": 0.3, "bubble_factor": 1.0,
     "optimizer_factor": 1.0, "offload_gb_s": 100.0, "step_ms": 0.05, "jitter": 0.0001,
 }  # fmt: skip
@@ -312,9 +317,9 @@ def test_a_host_that_launches_too_slowly():
 
 
 def test_products_in_fp8():
-    # Of each of the four products (140 x 100, 100 x 100, 600 x 100, 100 x 300; 100 tokens) kB: one byte for
-    # what goes in, two for what comes out; the gradients of weights come out as large as those.
-    # Casts of 100 tokens, 300 us, forward and backward.
+    # Of each of the four products (140 x 100, 100 x 100, 600 x 100, 100 x 300; 100 tokens) kB: one
+    # byte for what goes in, two for what comes out; the gradients of weights come out as large as
+    # those. Casts of 100 tokens, 300 us, forward and backward.
     found = step(fp8=True, terms={"fp8_passes": 2.0, "fp8_factor": 1.5})
     forward = (14 + 10 + 28) + (10 + 10 + 20) + (60 + 10 + 120) + (30 + 30 + 20) + 0.4
     inputs = (14 + 14 + 20) + (10 + 10 + 20) + (60 + 60 + 20) + (30 + 10 + 60) + 0.4
@@ -340,8 +345,8 @@ def test_exposed_tensor_parallelism():
 
 
 def test_exposed_context_parallelism():
-    # A hop of 4,000 bytes: 4 + 8 us, and half as much again in the backward pass: 18. Behind 80 % of
-    # the attention beside it (96.2 us) hides all that may: 70 %.
+    # A hop of 4,000 bytes: 4 + 8 us, and half as much again in the backward pass: 18. Behind 80 %
+    # of the attention beside it (96.2 us) hides all that may: 70 %.
     near(step(cp=2)["cp"], 4 * 0.3 * 18)
     # With next to no attention beside it only 0.8 of that hides: 2 tokens, 0.58 us of attention.
     found = step(cp=2, seq_len=2)
@@ -369,8 +374,8 @@ def test_a_step_of_experts():
 
 
 def test_a_pipeline_with_its_bubble():
-    # Two stages of 2 layers; hand-offs of 20,000 bytes (44 us) forward and back, half exposed. While
-    # the pipeline fills, one stage's work passes, the head spread over both.
+    # Two stages of 2 layers; hand-offs of 20,000 bytes (44 us) forward and back, half exposed.
+    # While the pipeline fills, one stage's work passes, the head spread over both.
     found = step(pp=2, microbatches=3)
     near(found["products"], 3 * 2 * 3 * PRODUCTS)
     near(found["pp"], 3 * 44)
@@ -381,8 +386,8 @@ def test_a_pipeline_with_its_bubble():
 
 
 def test_stages_in_balance():
-    # Over 3 stages of 4 layers the fullest has 2; in balance each has 4/3 and a third of the head, and
-    # the bubble holds all of it.
+    # Over 3 stages of 4 layers the fullest has 2; in balance each has 4/3 and a third of the head,
+    # and the bubble holds all of it.
     plain, even = step(pp=3), step(pp=3, balanced_stages=True)
     near(plain["products"], 2 * 3 * PRODUCTS)
     near(plain["head"], HEAD)
@@ -410,8 +415,8 @@ def test_exposed_data_parallelism():
 
 
 def test_data_parallelism_that_work_cannot_hide():
-    # One token in a micro-batch: a step of 4 layers takes 231.48 * 3 + 4 * 0.58 + 3 * 5.35 = 712.81 us
-    # each and the head 3 * 202.3 + 2: 0.8 of it hides.
+    # One token in a micro-batch: a step of 4 layers takes 231.48 * 3 + 4 * 0.58 + 3 * 5.35 = 712.81
+    # us each and the head 3 * 202.3 + 2: 0.8 of it hides.
     tiny = step(dp=2, seq_len=1, terms={"dp_exposed": 0.01})
     work = 4 * (3 * 231.48 + 4 * 0.58 + 3 * 5.35) + 3 * 202.3 + 2
     near(tiny["dp"], REDUCED - 0.8 * work, rtol=1e-4)
@@ -469,8 +474,8 @@ def test_bytes_of_checkpoints_and_data():
 
 
 def test_young_s_and_daly_s_interval():
-    # Write 2 s, 100 s between failures: x = sqrt(2 / 200) = 0.1. sqrt(2 * 2 * 100) (1 + x / 3 + x^2 / 9)
-    # - 2 = 20 * 1.0344444 - 2.
+    # Write 2 s, 100 s between failures: x = sqrt(2 / 200) = 0.1. sqrt(2 * 2 * 100) (1 + x / 3 + x^2
+    # / 9) - 2 = 20 * 1.0344444 - 2.
     assert_allclose(checkpoint_interval_s(2.0, 0.01), 18.688889, rtol=1e-6)
     assert checkpoint_interval_s(300.0, 0.01) == 100
     assert checkpoint_interval_s(199.0, 0.01) == 199  # never shorter than the write

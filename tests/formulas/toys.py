@@ -23,9 +23,16 @@ ADAMW = TrainingRecipe(
     id="toy", name="Toy", weight_bytes=2, grad_bytes=4, optimizer_bytes=12, step_bytes=3
 )
 
-SIZES = dict(
-    layers=4, hidden=100, heads=10, kv_heads=2, head_dim=10, ffn=300, vocab=1000, max_context=4096
-)
+SIZES = {
+    "layers": 4,
+    "hidden": 100,
+    "heads": 10,
+    "kv_heads": 2,
+    "head_dim": 10,
+    "ffn": 300,
+    "vocab": 1000,
+    "max_context": 4096,
+}
 DENSE = Model(id="dense", name="Dense", **SIZES)
 """Attention 4 x 24,000, MLP 4 x 90,000, norms 900, embedding and head 100,000 each: 656,900."""
 MHA = Model(id="mha", name="MHA", **{**SIZES, "kv_heads": 10})
@@ -62,22 +69,33 @@ WIDE = _GPU.model_copy(
 """1e12 operations/s (2e12 in FP8), bytes for nothing, one SM."""
 
 ONE_US = 1e-6
-MATMUL = dict(
-    peak_share=1.0, bandwidth_share=1.0, launch_us=1.0, sharpness=1.0, prologue_k=0.0,
-    tile_overhead=0.0, split_us=30.0, depth_us=0.0, quantize_passes=0.0,
-)  # fmt: skip
-DECODE = dict(
-    bandwidth_share=1.0, peak_share=1.0, launch_us=1.0, sharpness=1.0, split_us=0.0,
-    head_passes=0.0, cache_gain=0.0, padded_queries=0.0,
-)  # fmt: skip
-PREFILL = dict(peak_share=1.0, bandwidth_share=1.0, launch_us=1.0, sharpness=1.0, short_tokens=0.0)
-EXPERTS = dict(
-    peak_share=1.0, bandwidth_share=1.0, launch_us=1.0, sharpness=1.0, row_tile=1.0, passes=0.0
-)
-COLLECTIVES = dict(
-    start_us=1.0, per_doubling_us=0.0, one_shot_share=0.005, ring_start_us=2.0,
-    share_2=1.0, share_4=1.0, share_8=1.0,
-)  # fmt: skip
+MATMUL = {
+    "peak_share": 1.0, "bandwidth_share": 1.0, "launch_us": 1.0, "sharpness": 1.0, "prologue_k": 0.0,
+    "tile_overhead": 0.0, "split_us": 30.0, "depth_us": 0.0, "quantize_passes": 0.0,
+}  # fmt: skip
+DECODE = {
+    "bandwidth_share": 1.0, "peak_share": 1.0, "launch_us": 1.0, "sharpness": 1.0, "split_us": 0.0,
+    "head_passes": 0.0, "cache_gain": 0.0, "padded_queries": 0.0,
+}  # fmt: skip
+PREFILL = {
+    "peak_share": 1.0,
+    "bandwidth_share": 1.0,
+    "launch_us": 1.0,
+    "sharpness": 1.0,
+    "short_tokens": 0.0,
+}
+EXPERTS = {
+    "peak_share": 1.0,
+    "bandwidth_share": 1.0,
+    "launch_us": 1.0,
+    "sharpness": 1.0,
+    "row_tile": 1.0,
+    "passes": 0.0,
+}
+COLLECTIVES = {
+    "start_us": 1.0, "per_doubling_us": 0.0, "one_shot_share": 0.005, "ring_start_us": 2.0,
+    "share_2": 1.0, "share_4": 1.0, "share_8": 1.0,
+}  # fmt: skip
 
 
 def kernels(device, matmul=None):
@@ -103,10 +121,10 @@ def layout(network, device, matmul=None, **split):
     return made
 
 
-QUIET = dict(
-    iteration_us=0.0, sequence_us=0.0, layer_us=0.0, logit_bytes=0.0, reserve_gb=0.0,
-    first_token_ms=0.0, burst=0.0, occupancy=1.0,
-)  # fmt: skip
+QUIET = {
+    "iteration_us": 0.0, "sequence_us": 0.0, "layer_us": 0.0, "logit_bytes": 0.0, "reserve_gb": 0.0,
+    "first_token_ms": 0.0, "burst": 0.0, "occupancy": 1.0,
+}  # fmt: skip
 """An engine that adds nothing to its kernels."""
 
 
