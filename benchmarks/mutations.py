@@ -54,7 +54,8 @@ DRAWN = {
     "cost": "cost",
 }
 """Formulas into which random errors go: part and its place in a folder of the package."""
-LIMIT_S = 900
+LIMIT_S = 240
+"""Seconds of one error: beyond them it has made a loop endless, which is noticed too."""
 
 
 def main() -> None:
@@ -79,7 +80,7 @@ def main() -> None:
 
 def copied(folder: Path) -> Path:
     """Copy what tests need; returns the root of the copy."""
-    for name in ("gpuspec", "data", "tests", "docs", "notebooks", "benchmarks"):
+    for name in ("gpuspec", "data", "tests", "tools", "docs", "notebooks", "benchmarks"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for file in ROOT.glob("*.*"):
         if file.is_file():
