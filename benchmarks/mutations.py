@@ -27,7 +27,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 TABLE = Path(__file__).with_suffix(".csv")
-FIRST = ("tests/formulas", "tests/predictions", "tests/test_predictions.py")
+NUMBERS = {"inference": "serving", "mig": "cost", "planner": "decision", "fleet": "decision"}
+"""Parts whose numbers stand under another name in ``tests/formulas``."""
+FIRST = ("tests/formulas", "tests/test_predictions.py")
 THEN = {
     "memory": ("memory", "fit"),
     "roofline": ("inference", "deploy"),
@@ -132,7 +134,8 @@ def place(row: dict[str, str], root: Path) -> tuple[Path, str]:
 
 def first_failure(root: Path, part: str, extras: list[str], quick: bool) -> str:
     """Run the tests up to the first failure and return its name; empty where all pass."""
-    names = [*FIRST, *extras] + [f"tests/test_{n}.py" for n in THEN.get(part, ()) if not quick]
+    own = f"tests/formulas/test_{NUMBERS.get(part, part)}_numbers.py"
+    names = [own, *FIRST, *extras] + [f"tests/test_{n}.py" for n in THEN.get(part, ()) if not quick]
     files = [name for name in names if (root / name).exists()]
     options = ["-x", "-q", "-p", "no:cacheprovider", "--no-header", "--tb=no"]
     command = [sys.executable, "-B", "-m", "pytest", *options, *files]
