@@ -56,7 +56,7 @@ DRAWN = {
     "cost": "cost",
 }
 """Formulas into which random errors go: part and its place in a folder of the package."""
-LIMIT_S = 240
+LIMIT_S = 180
 """Seconds of one error: beyond them it has made a loop endless, which is noticed too."""
 
 
@@ -135,15 +135,24 @@ def place(row: dict[str, str], root: Path) -> tuple[Path, str]:
 def first_failure(root: Path, part: str, extras: list[str], quick: bool) -> str:
     """Run the tests up to the first failure and return its name; empty where all pass."""
     own = f"tests/formulas/test_{NUMBERS.get(part, part)}_numbers.py"
-    names = [own, *FIRST, *extras] + [f"tests/test_{n}.py" for n in THEN.get(part, ()) if not quick]
-    files = [name for name in names if (root / name).exists()]
+    stages = [[own], [*FIRST, *extras], [f"tests/test_{n}.py" for n in THEN.get(part, ())]]
+    for names in stages[: 2 if quick else 3]:
+        files = [name for name in names if (root / name).exists()]
+        failed = failure(root, files) if files else ""
+        if failed:
+            return failed
+    return ""
+
+
+def failure(root: Path, files: list[str]) -> str:
+    """Run some test files up to the first failure and return its name; empty where all pass."""
     options = ["-x", "-q", "-p", "no:cacheprovider", "--no-header", "--tb=no"]
-    command = [sys.executable, "-B", "-m", "pytest", *options, *files]
+    command = [sys.executable, "-m", "pytest", *options, *files]
     try:
         ran = subprocess.run(
             command,
             cwd=root,
-            env=environment(root),
+            env={**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"},
             capture_output=True,
             text=True,
             timeout=LIMIT_S,
@@ -154,11 +163,6 @@ def first_failure(root: Path, part: str, extras: list[str], quick: bool) -> str:
         return ""
     failed = re.search(r"^(?:FAILED|ERROR) (?:tests/)?(\S+)", ran.stdout, re.MULTILINE)
     return failed.group(1) if failed else f"pytest ended with {ran.returncode}"
-
-
-def environment(root: Path) -> dict[str, str]:
-    """Return the environment in which the copy is what is imported."""
-    return {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
 
 
 def summary(rows: list, survived: list, lost: list) -> None:
