@@ -56,6 +56,8 @@ DRAWN = {
     "cost": "cost",
 }
 """Formulas into which random errors go: part and its place in a folder of the package."""
+SETTINGS = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "OMP_NUM_THREADS": "1"}
+"""Plugins take four times as long to load as the formulas with their numbers."""
 LIMIT_S = 180
 """Seconds of one error: beyond them it has made a loop endless, which is noticed too."""
 
@@ -152,7 +154,7 @@ def failure(root: Path, files: list[str]) -> str:
         ran = subprocess.run(
             command,
             cwd=root,
-            env={**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"},
+            env={**os.environ, "PYTHONPATH": str(root), **SETTINGS},
             capture_output=True,
             text=True,
             timeout=LIMIT_S,
