@@ -1,0 +1,212 @@
+"""One number, worked out by hand, for every formula of links and networks."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from gpuspec.catalog import gpu
+from gpuspec.errors import UnknownNameError
+from gpuspec.fabrics import fabric, link_key
+from gpuspec.interconnect import (
+    CollectiveTerms,
+    Fabric,
+    LinkTerms,
+    NetworkTerms,
+    algorithm_bandwidth,
+    all_reduce_seconds,
+    all_to_all_seconds,
+    bus_bandwidth,
+    collective_seconds,
+    point_to_point_seconds,
+)
+from gpuspec.interconnect.collectives import wire_factor
+
+# Three ways to send: 1 us and 1 a step at a tenth of the link; 10 and 2 at a half; 100 and 3 at all
+# of it, less 0.4 / n in an all-reduce of n GPUs and 0.2 / n in the others.
+LINK = LinkTerms(
+    start_us=1, step_us=1, small_share=0.1, middle_start_us=10, middle_step_us=2, middle_share=0.5,
+    bulk_start_us=100, bulk_step_us=3, share=1.0, few_loss=0.4, one_way_loss=0.2, crowd_loss=0,
+    exchange_start_us=5, exchange_step_us=1, exchange_bulk_us=50, exchange_small_share=0.1,
+    exchange_share=1.0, pair_start_us=4, pair_share=0.5, switch_start_us=30, switch_share=1.25,
+)  # fmt: skip
+NETWORK = NetworkTerms(
+    start_us=20, hop_us=10, ring_hop_us=5, small_share=0.1, middle_start_us=60, middle_share=0.5,
+    bulk_start_us=200, share=1.0, pair_share=0.5, scale_loss=0.1, exchange_share=0.5,
+    exchange_hop_us=2,
+)  # fmt: skip
+FABRIC = Fabric(
+    link_bytes_s=1e9, island=8, node_bytes_s=4e9, adapters=4, link=LINK, network=NETWORK
+)
+FAST = FABRIC.model_copy(update={"link_bytes_s": 1e10})
+
+
+def us(operation, size, gpus, nodes=1, groups=1, on=FABRIC):
+    return float(collective_seconds(operation, size, on, gpus, nodes, groups)) * 1e6
+
+
+def test_bytes_that_cross_a_link():
+    assert wire_factor("all_reduce", 4) == 1.5
+    for operation in ("all_gather", "reduce_scatter", "all_to_all"):
+        assert wire_factor(operation, 4) == 0.75
+    assert wire_factor("broadcast", [1, 4]).tolist() == [0, 1]
+    assert wire_factor("point_to_point", [1, 4]).tolist() == [0, 1]
+    with pytest.raises(UnknownNameError, match="all_reduce"):
+        wire_factor("gossip", 4)
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        (100, 1 + 6 + 0.15 / 0.1),  # 6 ring steps of 4 GPUs, 1.5 times the message
+        (10_000, 10 + 12 + 15 / (0.5 * 0.9)),
+        (1_000_000, 100 + 18 + 1500 / 0.9),
+    ],
+)
+def test_an_all_reduce_takes_the_fastest_of_three_ways(size, expected):
+    assert_allclose(us("all_reduce", size, 4), expected)
+
+
+def test_collectives_of_one_way_take_half_the_steps():
+    # 3 steps, 0.75 of the message, 5 % lost among 4 GPUs.
+    assert_allclose(us("all_gather", 1e6, 4), 109 + 750 / 0.95)
+    assert_allclose(us("reduce_scatter", 1e6, 4), 109 + 750 / 0.95)
+    assert_allclose(us("broadcast", 1e6, 4), 109 + 1000 / 0.95)
+    assert_allclose(us("all_gather", 1e4, 4), 16 + 7.5 / (0.5 * 0.95))
+    assert us("all_gather", 1e6, 1) == 0
+
+
+def test_an_all_to_all():
+    assert_allclose(us("all_to_all", 100, 4), 5 + 2 + 0.075 / 0.1)
+    assert_allclose(us("all_to_all", 1e6, 4), 50 + 750 / 0.95)
+    assert us("all_to_all", 1e6, 1) == 0
+
+
+def test_a_hand_off_inside_a_node():
+    assert_allclose(us("point_to_point", 1e6, 4), 4 + 1000 / 0.5)
+    assert us("point_to_point", 1e6, 1) == 0
+
+
+def test_a_shared_path_crowds():
+    # Half as much again for each GPU beyond two: twice as long for 4.
+    crowded = FABRIC.model_copy(update={"link": LINK.model_copy(update={"crowd_loss": 0.5})})
+    assert_allclose(us("all_reduce", 100, 4, on=crowded), 7 + 3)
+    assert_allclose(us("point_to_point", 1e6, 4, on=crowded), 4 + 4000)
+    assert_allclose(us("all_reduce", 100, 2, on=crowded), 3 + 1)
+
+
+def test_a_switch_that_adds_up_from_five_gpus():
+    adds = FABRIC.model_copy(update={"switch_adds": True})
+    assert_allclose(us("all_reduce", 1e6, 8, on=adds), 30 + 1750 / 1.25)
+    assert_allclose(us("all_reduce", 1e6, 4, on=adds), 118 + 1500 / 0.9)
+    assert_allclose(us("all_reduce", 1e6, 8), 142 + 1750 / 0.95)
+    assert_allclose(us("all_gather", 1e6, 8, on=adds), 100 + 21 + 875 / 0.975)
+
+
+def test_a_bridge_joins_pairs():
+    bridged = FABRIC.model_copy(update={"bridge": FAST.model_copy(update={"island": 2})})
+    assert_allclose(us("point_to_point", 1e6, 2, on=bridged), 4 + 200)
+    assert_allclose(us("point_to_point", 1e6, 4, on=bridged), 4 + 2000)
+
+
+def test_an_all_reduce_between_nodes():
+    # 4 nodes: 10 % of 4e9 lost; 1.5e6 bytes: 416.667 us. Tree of 2 levels up and down: 40 us.
+    # Inside: 1500 / 0.9 at 1e9, 166.667 us at 1e10.
+    assert_allclose(us("all_reduce", 1e6, 4, 4), 60 + 40 + 1500 / 0.9)
+    assert_allclose(us("all_reduce", 1e6, 4, 4, on=FAST), 200 + 40 + 1500 / 3.6)
+    # A small one: 20 + 40 us, 150 bytes at a tenth of 3.6e9.
+    assert_allclose(us("all_reduce", 100, 4, 4, on=FAST), 60 + 0.15 / 0.36)
+    # Two groups share the adapters.
+    assert_allclose(us("all_reduce", 1e6, 4, 4, 2, on=FAST), 240 + 1500 / 1.8)
+    # From 8 nodes on no more bandwidth is lost: 20 %. A tree of 4 levels.
+    assert_allclose(us("all_reduce", 1e6, 4, 16, on=FAST), 200 + 80 + 1875 / 3.2)
+
+
+def test_a_ring_between_nodes():
+    # 3 steps of 5 us from node to node; 15/16 of the message at 3.6e9.
+    for operation in ("all_gather", "reduce_scatter"):
+        assert_allclose(us(operation, 1e6, 4, 4, on=FAST), 200 + 15 + 937.5 / 3.6)
+    # A broadcast goes down a tree of 2 levels.
+    assert_allclose(us("broadcast", 1e6, 4, 4, on=FAST), 200 + 20 + 1000 / 3.6)
+
+
+def test_an_all_to_all_between_nodes():
+    # 12 GPUs of other nodes at 2 us; 4 GPUs send 3/4 of their bytes out at half of 3.6e9.
+    assert_allclose(us("all_to_all", 1e6, 4, 4, on=FAST), 20 + 24 + 3000 / 1.8)
+    # A slow link inside rules: 50 + 750 / (0.95 * 0.1).
+    slow = FABRIC.model_copy(update={"link_bytes_s": 1e8})
+    assert_allclose(us("all_to_all", 1e6, 4, 4, on=slow), 44 + 50 + 7500 / 0.95)
+
+
+def test_a_hand_off_between_nodes_uses_one_adapter():
+    # 4e9 over 4 adapters, half of it reached; or over 8 groups.
+    assert_allclose(us("point_to_point", 1e6, 1, 2), 20 + 2000)
+    assert_allclose(us("point_to_point", 1e6, 1, 2, 8), 20 + 4000)
+
+
+def test_a_switch_that_adds_up_inside_nodes():
+    # Inside 1.75e6 bytes at 1.25e9: 1400 us; without the switch at 0.95e9. Tree of one level.
+    adds = FABRIC.model_copy(update={"switch_adds": True})
+    assert_allclose(us("all_reduce", 1e6, 8, 2, on=adds), 60 + 20 + 1400)
+    assert_allclose(us("all_reduce", 1e6, 8, 2), 60 + 20 + 1750 / 0.95)
+    assert_allclose(us("all_reduce", 1e6, 4, 2, on=adds), 60 + 20 + 1500 / 0.9)
+
+
+def test_nodes_without_a_network_never_finish():
+    alone = FABRIC.model_copy(update={"node_bytes_s": 0.0})
+    assert us("all_reduce", 1e6, 4, 2, on=alone) == np.inf
+    assert_allclose(us("all_reduce", 1e6, 4, 1, on=alone), 118 + 1500 / 0.9)
+
+
+def test_bandwidths_as_nccl_tests_prints_them():
+    assert algorithm_bandwidth(1e9, 0.5) == 2e9
+    assert bus_bandwidth("all_gather", 1e9, 4, 0.5) == 1.5e9
+
+
+# --- engines' own collectives ------------------------------------------------------------------
+
+OWN = CollectiveTerms(
+    start_us=1, per_doubling_us=2, one_shot_share=0.5, ring_start_us=10, share_2=0.5, share_4=1.0,
+    share_8=1.2,
+)  # fmt: skip
+
+
+def test_an_engine_s_all_reduce():
+    # One shot: 1 + 2 us, 3 messages at half of 1e9. Two steps: 10 + 2 us, 1.5 messages.
+    assert_allclose(all_reduce_seconds(1e3, 4, 1e9, OWN), 9e-6)
+    assert_allclose(all_reduce_seconds(1e5, 4, 1e9, OWN), 162e-6)
+    # Between 2 GPUs: half of the link; of 8: 1.2 of it, 10 + 4 us; of 3: log2(3) = 1.585 -> 0.7925.
+    assert_allclose(all_reduce_seconds(1e5, 2, 1e9, OWN), 201e-6)  # one shot: 1 + 200
+    assert_allclose(all_reduce_seconds(1e5, 8, 1e9, OWN), (14 + 175 / 1.2) * 1e-6)
+    expected = (10 + 2 * 0.5849625 + 400 / 3 / 0.79248125) * 1e-6
+    assert_allclose(all_reduce_seconds(1e5, 3, 1e9, OWN), expected, rtol=1e-6)
+    assert all_reduce_seconds(1e5, 1, 1e9, OWN) == 0
+
+
+def test_an_engine_s_all_to_all_and_hand_off():
+    assert_allclose(all_to_all_seconds(1e5, 4, 1e9, OWN), 85e-6)  # 10 + 75
+    assert_allclose(all_to_all_seconds(1e5, 8, 1e9, OWN), 97.5e-6)  # no more than the link
+    assert all_to_all_seconds(1e5, 1, 1e9, OWN) == 0
+    assert_allclose(point_to_point_seconds(1e5, 1e9, OWN), 201e-6)
+    most = OWN.model_copy(update={"share_2": 1.3})
+    assert_allclose(point_to_point_seconds(1e5, 1e9, most), 101e-6)
+
+
+# --- fabrics of the catalogue ------------------------------------------------------------------
+
+
+def test_rates_of_a_fabric_are_of_one_direction():
+    # NVLink 4: 900 GB/s both ways; eight adapters of 400 Gbit/s.
+    h100, a100 = fabric(gpu("H100")), fabric(gpu("A100"))
+    assert (h100.link_bytes_s, h100.node_bytes_s, h100.island) == (450e9, 400e9, 8)
+    assert (a100.link_bytes_s, a100.node_bytes_s, a100.switch_adds) == (300e9, 200e9, False)
+    assert fabric(gpu("H100"), node_gb_s=50).node_bytes_s == 50e9
+    assert h100.switch_adds
+    assert not fabric(gpu("H100"), switch_adds=False).switch_adds
+    # PCIe cards: 64 GB/s both ways of generation 4, shared; a bridge joins two of them.
+    card = fabric(gpu("A100 PCIe 80GB"))
+    assert (card.link_bytes_s, card.island, card.bridge) == (32e9, 8, None)
+    assert card.link.crowd_loss > 0
+    assert fabric(gpu("A100 PCIe 80GB"), pcie_switch=True).link.crowd_loss == 0
+    pair = fabric(gpu("A100 PCIe 80GB"), bridge_gpus=2)
+    assert (pair.bridge.link_bytes_s, pair.bridge.island, pair.link_bytes_s) == (300e9, 2, 32e9)
+    assert (link_key(gpu("H100")), link_key(gpu("L40S"))) == ("nvlink-4", "pcie-4")

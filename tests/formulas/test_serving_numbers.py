@@ -1,0 +1,519 @@
+"""One number, worked out by hand, for every formula of inference.
+
+On `FAST` (1e9 bytes/s) a product takes 1 us and a nanosecond a byte: 2 n k of weights, 2 m k in,
+2 m n out. Below are the parts of a token step of DENSE, in us, for m tokens: four products a layer
+(140 x 100, 100 x 100, 600 x 100, 100 x 300), 4 layers. Small kernels: 6 * 100 + 2 * 140 + 3 * 300 =
+1,780 elements of 2 bytes a token and layer, at 0.7 of the bandwidth: 5.085714 us.
+"""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from toys import (
+    BF16,
+    COLLECTIVES,
+    DENSE,
+    FAST,
+    INT4,
+    MATMUL,
+    MHA,
+    MLA,
+    MOE,
+    WIDE,
+    WINDOWED,
+    layout,
+    replica,
+)
+from toys import kernels as toy_kernels
+
+from gpuspec.inference.deployment import attention_shapes, mlp_shapes
+from gpuspec.inference.images import ImageModel, ImageTerms, image_seconds, images_per_second
+from gpuspec.inference.kernels import PCIE
+from gpuspec.inference.queueing import arrivals, poisson_quantile, sustainable_requests_s
+from gpuspec.inference.serving import (
+    cache_bytes,
+    decode_seconds,
+    finite_run,
+    kv_capacity_tokens,
+    max_concurrency,
+    maximum_load,
+    per_output_token,
+    prefill_seconds,
+    static_batch,
+    steady_state,
+)
+from gpuspec.inference.speculative import accepted_tokens, speculative
+from gpuspec.memory import MemoryTerms
+from gpuspec.precision import Precision
+
+US = 1e-6
+MATMUL_US = {
+    1: 4 * (28.48 + 20.4 + 121.4 + 60.8 + 4),  # 940.32
+    2: 4 * (28.96 + 20.8 + 122.8 + 61.6 + 4),  # 952.64
+    4: 4 * (29.92 + 21.6 + 125.6 + 63.2 + 4),  # 977.28
+    6: 4 * (30.88 + 22.4 + 128.4 + 64.8 + 4),  # 1001.92
+    8: 4 * (31.84 + 23.2 + 131.2 + 66.4 + 4),  # 1026.56
+}
+SMALL_US = 4 * 1780 * 2 / 0.7e9 / US  # 20.342857 for each token
+HEAD_US = {1: 203.2, 2: 205.4, 3: 207.6, 4: 209.8}  # 2 * (1000 * 100 + m * 100 + m * 1000), and 1
+
+
+def us(found, expected, rtol=1e-7):
+    """Compare seconds, or parts of them, with microseconds."""
+    if isinstance(expected, dict):
+        for name, value in expected.items():
+            assert_allclose(found[name] / US, value, rtol=rtol, atol=1e-9, err_msg=name)
+    else:
+        assert_allclose(np.asarray(found) / US, expected, rtol=rtol, atol=1e-9)
+
+
+# --- a token step ------------------------------------------------------------------------------
+
+
+def test_parts_of_a_token_step():
+    # 2 sequences of 100 tokens. Cache: 2 * 100 * 2 * 2 * 10 * 2 bytes = 16,000 and 1 us a layer.
+    expected = {
+        "matmul": MATMUL_US[2],
+        "experts": 0,
+        "elementwise": 2 * SMALL_US,
+        "communication": 0,
+        "attention": 4 * 17,
+        "head": HEAD_US[2],
+        "engine": 0,
+    }
+    us(replica(DENSE, FAST).iteration_parts(2, 100), expected)
+    us(decode_seconds(replica(DENSE, FAST), 2, 100), expected)
+
+
+def test_what_an_engine_adds_to_a_token_step():
+    # 10 us a layer; products 1.5 times; attention (keys are shared) twice; 100 us and 5 a sequence;
+    # 2 * 1000 logits of 16 bytes.
+    engine = {
+        "layer_us": 10, "matmul_factor": 1.5, "grouped_factor": 2.0, "attention_factor": 3.0,
+        "iteration_us": 100, "sequence_us": 5, "logit_bytes": 16,
+    }  # fmt: skip
+    expected = {
+        "matmul": 1.5 * MATMUL_US[2],
+        "elementwise": 2 * SMALL_US + 40,
+        "attention": 2 * 68,
+        "head": 1.5 * HEAD_US[2] + 32,
+        "engine": 110,
+    }
+    us(replica(DENSE, FAST, engine=engine).iteration_parts(2, 100), expected)
+    # Where each query has a key of its own (10 heads: 80,000 bytes) the other factor counts.
+    parts = replica(MHA, FAST, engine=engine).iteration_parts(2, 100)
+    us(parts["attention"], 3 * 4 * 81)
+
+
+def test_an_8_bit_cache_is_half_the_bytes():
+    engine = {"grouped_factor": 2.0, "fp8_cache_factor": 1.5}
+    parts = replica(DENSE, FAST, engine=engine, kv_precision="fp8").iteration_parts(2, 100)
+    us(parts["attention"], 4 * 9 * 2 * 1.5)
+
+
+def test_prompts_in_a_token_step():
+    # 8 new tokens of one prompt after 100: queries and outputs, new keys and values, 8 * (2 * 10 +
+    # 2 * 2) * 2 * 10 = 3,840 bytes; the past 100 * 2 * 2 * 2 * 10 = 8,000; 1 us. One token is
+    # sampled.
+    parts = replica(DENSE, FAST).iteration_parts(0, 1, 8, 1, 100)
+    expected = {
+        "matmul": MATMUL_US[8],
+        "elementwise": 8 * SMALL_US,
+        "attention": 4 * 12.84,
+        "head": HEAD_US[1],
+    }
+    us(parts, expected)
+
+
+def test_several_tokens_of_a_sequence_share_its_cache():
+    # 2 sequences of 2 tokens: products of 4, the cache read once.
+    parts = replica(DENSE, FAST).iteration_parts(2, 100, tokens_each=2)
+    us(parts, {"matmul": MATMUL_US[4], "attention": 68, "head": HEAD_US[4]})
+
+
+def test_pipeline_stages_work_on_their_share_of_the_batch():
+    # Two stages of 2 layers, a sequence each; a step takes both. Hand-off: 200 bytes at 1e10/s and
+    # 1 us, on each of them.
+    engine = {"iteration_us": 100, "sequence_us": 5, "layer_us": 10}
+    parts = replica(DENSE, FAST, engine=engine, pp=2).iteration_parts(2, 100)
+    expected = {
+        "matmul": MATMUL_US[1],
+        "elementwise": SMALL_US + 40,
+        "communication": 2 * 1.02,
+        "attention": 4 * 9,
+        "head": 2 * HEAD_US[1],
+        "engine": 110,
+    }
+    us(parts, expected)
+
+
+def test_tensor_parallelism_splits_products_and_adds_up_twice_a_layer():
+    # Products of one token: 70 x 100, 100 x 50, 300 x 100, 100 x 150: 2 (nk + k + n) bytes: 14,340
+    # + 10,300 + 60,800 + 30,500, and 4 us. Head 500 x 100. Cache: one head of keys, 4,000 bytes. An
+    # all-reduce of 200 bytes over 2: 2 us and 200 at 1e10; the smallest possible takes 1 us.
+    engine = {"collective_start_factor": 3.0, "collective_factor": 2.0}
+    parts = replica(DENSE, FAST, engine=engine, tp=2).iteration_parts(1, 100)
+    expected = {
+        "matmul": 4 * (115.94 + 4),
+        "elementwise": 4 * (600 + 140 + 450) * 2 / 0.7e3,
+        "communication": 3 * 8 + 2 * (8 * 2.02 - 8),
+        "attention": 4 * 5,
+        "head": 101.2 + 1,
+    }
+    us(parts, expected)
+
+
+def test_over_pcie_everything_in_a_collective_takes_its_factor():
+    # Between 2 GPUs of a server without NVLink: 20 us to start, 200 bytes at 0.7 of 1e9, or 10 us
+    # and 200 at 0.2 of it: 11 us, 2 * 4 times, twice as long.
+    slow = FAST.model_copy(update={"nvlink_gb_s": None})
+    engine = {"pcie_factor": 2.0, "pcie_far_factor": 3.0, "collective_factor": 5.0}
+    us(replica(DENSE, slow, engine=engine, tp=2).iteration_parts(1, 9)["communication"], 2 * 88)
+    # Between 8, across two sockets: 10 + 2 * 5 us and 7 * 200 bytes at 0.2e9: 27 us. (30 + ... in
+    # two steps.) Three times as long.
+    parts = replica(DENSE, slow, engine=engine, tp=8).iteration_parts(1, 9)
+    us(parts["communication"], 3 * 8 * 27)
+    assert PCIE.ring_start_us == 20
+
+
+def test_attention_of_each_gpu_s_own_requests():
+    # Attention whole on each of 2 GPUs for half of the requests; tokens travel to their experts and
+    # back: each GPU sends half of 2 * 200 bytes of 2 experts, half of it to the other.
+    parts = replica(MOE, FAST, tp=2, ep=2, attention_dp=True).iteration_parts(2, 100)
+    us(parts["attention"], 4 * 9)
+    us(parts["communication"], 4 * 2 * (2 + 0.5 * 400 / 1e4))
+
+
+def test_products_of_latent_attention():
+    # Down to 30 + 2 + 40 from 100; queries 10 * 10 from 40; up-projections absorbed, 10 * (8 + 6)
+    # from 30; out of 10 * 6.
+    assert attention_shapes(MLA, 1) == [(72, 100), (100, 40), (140, 30), (100, 60)]
+    assert attention_shapes(MLA, 2) == [(72, 100), (50, 40), (70, 30), (100, 30)]
+    assert attention_shapes(DENSE, 5) == [(40, 100), (100, 20)]
+    assert mlp_shapes(DENSE, 300, 2) == [(300, 100), (100, 150)]
+    plain = DENSE.model_copy(update={"gated_mlp": False})
+    assert mlp_shapes(plain, 300, 2) == [(150, 100), (100, 150)]
+
+
+def test_a_latent_cache_is_read_once_for_all_heads():
+    # 100 tokens of 30 + 2 elements of 2 bytes: 6,400 bytes a layer, on every GPU of a group.
+    us(layout(MLA, FAST).decode_attention(1, 100), 4 * 7.4)
+    us(layout(MLA, FAST, tp=2).decode_attention(1, 100), 4 * 7.4)
+    # Operations: 10 heads * 100 tokens * 2 * (32 for the scores + 30 for the values) = 124,000.
+    us(layout(MLA, WIDE).decode_attention(1, 100), 4 * 1.124)
+
+
+def test_windows_in_attention():
+    # Two layers see 64 of 100 tokens of 80 bytes, two see all.
+    us(layout(WINDOWED, FAST).decode_attention(1, 100), 2 * 6.12 + 2 * 9)
+    # A prompt of 100 is 100 / 64 bands of 64 with 32 before them on average: 1.5625 * (64 * 48 +
+    # 32 * 8) * 10 = 52,000 bytes; without a window 100 * 480.
+    us(layout(WINDOWED, FAST).prefill_attention(1, 100), 2 * 53 + 2 * 49)
+    # 8 tokens after 100: 64 of them, 3,840 + 5,120; without a window 3,840 + 8,000.
+    us(layout(WINDOWED, FAST).prefill_attention(1, 8, 100), 2 * 9.96 + 2 * 12.84)
+
+
+def test_experts_and_their_shared_one_in_a_token_step():
+    # Three layers of 2 experts in use, 60,000 bytes and 1 us; the shared one, 100 x 100 and 100 x
+    # 50: 20,400 + 10,300 bytes and 2 us; attention 50.88 a layer; one dense MLP 184.2.
+    parts = replica(MOE, FAST, engine={"expert_factor": 2.0}).iteration_parts(1, 100)
+    us(parts, {"experts": 2 * 3 * 61, "matmul": 4 * 50.88 + 184.2 + 3 * 32.7})
+    # Over 2 GPUs each has one of the two.
+    us(layout(MOE, FAST, tp=2, ep=2).dense_seconds(1)["experts"], 3 * 31)
+    us(layout(MOE, FAST, tp=2, ep=1).dense_seconds(1)["experts"], 3 * 31)
+
+
+def test_weights_below_16_bits_take_their_own_kernels():
+    # 0.625 bytes a weight: 8,750 + 480, 6,250 + 400, 37,500 + 1,400, 18,750 + 800; starts of 5 us.
+    # The head keeps 16 bits.
+    kinds = {"int4-awq": {**MATMUL, "launch_us": 5.0}, "int8": {**MATMUL, "launch_us": 7.0}}
+    small = layout(DENSE, FAST, kinds, weight=INT4)
+    us(small.dense_seconds(1)["matmul"], 4 * (74.33 + 20))
+    us(small.head_seconds(1), HEAD_US[1])
+    eight = Precision(
+        id="int8", name="INT8", bits=8, quantized=True, quantizes="attention|mlp|experts"
+    )
+    us(layout(DENSE, FAST, kinds, weight=eight).dense_seconds(1)["matmul"], 4 * (117.08 + 28))
+
+
+def test_fp8_products_read_bytes_and_quantize_for_nothing():
+    # nk + k + 2n bytes: 14,380 + 10,300 + 61,300 + 30,500. Starts as short as those in 16 bit.
+    fp8 = Precision(id="fp8", name="FP8", bits=8, quantized=True, quantizes="attention|mlp|experts")
+    kinds = {"fp8": {**MATMUL, "launch_us": 9.0, "quantize_passes": 5.0}}
+    us(layout(DENSE, FAST, kinds, weight=fp8).dense_seconds(1)["matmul"], 4 * (116.48 + 4))
+    parts = replica(
+        MOE, FAST, weight=fp8, engine={"expert_factor": 2.0, "expert_fp8_factor": 3.0}
+    ).iteration_parts(1, 9)
+    us(parts["experts"], 3 * 3 * 31)
+
+
+def test_beyond_the_grid_time_grows_with_tokens():
+    one, two = (layout(DENSE, FAST).dense_seconds(n)["elementwise"] for n in (2**17, 2**18))
+    us(one, 2**17 * SMALL_US)
+    us(two, 2**18 * SMALL_US)
+
+
+def test_rates_of_a_gpu_for_its_kernels():
+    found = toy_kernels(WIDE).hardware("fp8")
+    assert (found.peak_flops, found.sm_count, found.l2_bytes) == (2e12, 1, 1e6)
+    assert toy_kernels(FAST).collectives(8)[1] == 1e10
+    assert toy_kernels(FAST).collectives(9)[1] == 1e9  # beyond the island: PCIe, one direction
+    assert toy_kernels(FAST).collectives(2)[0].ring_start_us == COLLECTIVES["ring_start_us"]
+
+
+# --- memory of a replica -----------------------------------------------------------------------
+
+LIMITS = {"max_tokens": 64, "max_sequences": 5, "memory_share": 0.5}
+RESERVE = {"reserve_gb": 0.1}
+
+
+def test_the_cache_of_a_replica():
+    # 1 GiB; weights 1,313,800, workspace 2 * 64 * 1100, logits 5 * 8 * 1000, runtime 1000, reserve
+    # 1e8.
+    taken = 1_313_800 + 140_800 + 40_000 + 1000 + 1e8
+    memory = MemoryTerms(context_bytes=1000, communicator_bytes=500)
+    one = replica(DENSE, FAST, LIMITS, memory, RESERVE)
+    assert_allclose(cache_bytes(one, 100), (2**30 - taken) * 0.5, rtol=1e-12)
+    other = replica(DENSE, FAST, LIMITS, memory, RESERVE, library="vllm")
+    assert_allclose(cache_bytes(other, 100), 2**30 * 0.5 - taken, rtol=1e-12)
+    # 100 tokens take 7 blocks of 16: 112 * 320 bytes.
+    assert_allclose(kv_capacity_tokens(other, 100), (2**29 - taken) / 35_840 * 100, rtol=1e-12)
+    assert max_concurrency(other, 60, 40) == 5
+    many = replica(DENSE, FAST, {**LIMITS, "max_sequences": 1e6}, memory, RESERVE, library="vllm")
+    # With up to 256 sequences the logits take 2,048,000: (2^29 - taken - 2,008,000) / 35,840.
+    assert max_concurrency(many, 60, 40) == (2**29 - taken - 2_008_000) // 35_840
+
+
+def test_the_cache_of_gpus_with_attention_of_their_own():
+    # Over 2 GPUs: weights 2 * (328,000 + 900), and the other half of attention too: 96,000 bytes.
+    # Activations 2 * 64 * 650 + 40,000. A group holds twice what a GPU does, 320 bytes a token.
+    group = replica(DENSE, FAST, LIMITS, None, RESERVE, tp=2, attention_dp=True, library="vllm")
+    free = 2**29 - 657_800 - 96_000 - 123_200 - 1e8
+    assert_allclose(kv_capacity_tokens(group, 112), 2 * free / 320, rtol=1e-12)
+
+
+# --- prompts and batches -----------------------------------------------------------------------
+
+WIDE_OPEN = {"max_tokens": 1024, "max_sequences": 2}
+
+
+def test_the_mean_past_of_a_prompt_s_chunks():
+    # 2 prompts of 16 tokens in chunks of 8: the first sees nothing before it, the second 8: 4 on
+    # average. Attention: (8 * 48 + 4 * 8) * 10 = 4,160 bytes and 1 us, 4 layers, 4 iterations.
+    parts = prefill_seconds(replica(DENSE, FAST, {"max_tokens": 8}), 2, 16)
+    us(parts, {"attention": 4 * 4 * 5.16, "matmul": 4 * MATMUL_US[8], "head": 4 * HEAD_US[1]})
+    # After 100 cached tokens: 104 on average.
+    parts = prefill_seconds(replica(DENSE, FAST, {"max_tokens": 8}), 2, 16, 100)
+    us(parts["attention"], 16 * (3.84 + 104 * 0.08 + 1))
+
+
+def test_short_prompts_go_together():
+    # 3 prompts of 4 tokens, two at a time: 1.5 iterations of 8 tokens.
+    parts = prefill_seconds(replica(DENSE, FAST, {"max_tokens": 8}), 3, 4)
+    us(parts, {"matmul": 1.5 * MATMUL_US[8], "attention": 1.5 * 19.36, "head": 1.5 * HEAD_US[2]})
+
+
+def test_prompts_fill_a_pipeline():
+    # 2 prompts of 8 on two stages: 3 rounds of half a pass, each on both stages' prompts; an
+    # iteration counts both stages: 2 * (2 + 1) / 2 times half the products.
+    parts = prefill_seconds(replica(DENSE, FAST, {"max_tokens": 8}, pp=2), 2, 8)
+    us(parts["matmul"], 1.5 * MATMUL_US[8])
+
+
+STEP_1 = MATMUL_US[1] + SMALL_US + HEAD_US[1] + 4 * 1.64  # 1 sequence at 8 tokens
+STEP_2 = MATMUL_US[2] + 2 * SMALL_US + HEAD_US[2] + 4 * 2.28  # 2 sequences at 8 tokens
+PROMPT_1 = MATMUL_US[4] + 4 * SMALL_US + HEAD_US[1] + 4 * 2.92  # a prompt of 4
+PROMPT_2 = MATMUL_US[8] + 8 * SMALL_US + HEAD_US[2] + 4 * 4.84  # two prompts of 4
+BOTH = MATMUL_US[6] + 6 * SMALL_US + HEAD_US[3] + 4 * (2.28 + 2.92)  # 2 sequences, a prompt of 4
+LATENCY_1, LATENCY_2 = PROMPT_1 + 7 * STEP_1, PROMPT_2 + 7 * STEP_2
+SPEED = 0.75 * STEP_2 + 0.25 * BOTH
+"""A step of 2 requests of 4 and 8 tokens: a quarter of the steps begin a prompt."""
+
+
+def test_the_pieces_of_the_examples_below():
+    found = [STEP_1, STEP_2, PROMPT_1, PROMPT_2, BOTH, SPEED]
+    expected = [1170.422857, 1207.845714, 1273.531429, 1414.062857, 1352.377143, 1243.978571]
+    assert_allclose(found, expected, rtol=1e-8)
+
+
+def test_time_per_output_token():
+    # 1 s and 10 gaps of 0.1 s for 11 tokens: 2 s.
+    assert_allclose(per_output_token(1.0, 0.1, 11), 2 / 11)
+
+
+def test_a_static_batch():
+    found = static_batch(replica(DENSE, FAST, WIDE_OPEN), 2, 4, 8)
+    us(found, {"ttft_s": PROMPT_2, "tpot_s": STEP_2, "latency_s": LATENCY_2})
+    assert_allclose(found["output_tokens_s"], 16 / (LATENCY_2 * US))
+
+
+def test_a_steady_state():
+    # A quarter of the steps carry a prompt of 4. TTFT: half a step, the own prompt beside the
+    # others' tokens, 2 ms before, and half of what the other's prompt adds, by the share of 0.5.
+    found = steady_state(
+        replica(DENSE, FAST, WIDE_OPEN, engine={"first_token_ms": 2, "burst": 0.5}), 2, 4, 8
+    )
+    added = BOTH - STEP_2
+    us(found, {"tpot_s": SPEED, "ttft_s": SPEED / 2 + BOTH + 2000 + 0.5 * 0.5 * added})
+    assert found["decoding"] == 2
+    assert_allclose(found["output_tokens_s"], 2 / (SPEED * US))
+    assert_allclose(found["requests_s"], 0.25 / (SPEED * US))
+    assert_allclose(sum(found["parts"].values()) / US, SPEED)
+
+
+def test_prompts_of_users_wait_as_in_m_d_1():
+    # A prompt adds 144.5314 us, 0.25 of them a step of 1243.9786 us: busy 0.0290462. Mean wait of
+    # M/D/1: rho * s / (2 (1 - rho)) = 0.0290462 * 144.5314 / 1.9419076 = 2.16184.
+    found = steady_state(replica(DENSE, FAST, WIDE_OPEN), 2, 4, 8, in_step=False)
+    us(found["ttft_s"] - (SPEED / 2 + BOTH) * US, 2.16184, rtol=1e-5)
+    alone = steady_state(replica(DENSE, FAST, WIDE_OPEN), 1, 4, 8, in_step=False)
+    # One alone waits for nobody: half of its step, its own prompt (5 tokens: 989.6 us of products).
+    one = 989.6 + 5 * SMALL_US + HEAD_US[2] + 4 * (1.64 + 2.92)
+    us(alone["ttft_s"], (0.875 * STEP_1 + 0.125 * one) / 2 + one)
+
+
+def test_cached_prompts_are_read_and_not_computed():
+    # Half of 8 tokens is cached: 4 new ones that see 4 before, (4 * 48 + 4 * 8) * 10 = 2,240 bytes.
+    # Sequences hold 8 + 4 tokens on average: 1,920 bytes.
+    found = steady_state(replica(DENSE, FAST, WIDE_OPEN), 2, 8, 8, cached_share=0.5)
+    us(found["parts"]["attention"], 4 * (2.92 + 0.25 * 3.24))
+    us(found["parts"]["matmul"], 0.75 * MATMUL_US[2] + 0.25 * MATMUL_US[6])
+
+
+def test_long_prompts_come_in_chunks_beside_the_tokens_of_others():
+    # A budget of 6 tokens, 2 of them tokens of sequences: prompts of 8 in two chunks of 4, which
+    # see 2 before on average: (4 * 48 + 2 * 8) * 10 = 2,080 bytes. 2 / 8 prompts of 2 chunks begin
+    # in a step: half of them carry a chunk. At 12 tokens: 2.92 us of attention.
+    found = steady_state(replica(DENSE, FAST, {"max_tokens": 6}), 2, 8, 8)
+    us(found["parts"]["attention"], 4 * (2.92 + 0.5 * 3.08))
+    alone = MATMUL_US[2] + 2 * SMALL_US + HEAD_US[2] + 4 * 2.92
+    both = MATMUL_US[6] + 6 * SMALL_US + HEAD_US[3] + 4 * 6
+    us(found["ttft_s"], (alone + both) / 4 + 2 * both)
+
+
+def test_prompts_leave_room_for_few_sequences():
+    # 6 tokens an iteration, twice as many of prompts as of answers: 6 / (1 + 2) = 2 decode at once.
+    assert steady_state(replica(DENSE, FAST, {"max_tokens": 6}), 50, 16, 8)["decoding"] == 2
+
+
+def test_the_largest_load():
+    # 2 at most; or 4 of which half are in flight.
+    found = maximum_load(replica(DENSE, FAST, WIDE_OPEN), 4, 8)
+    assert found["max_concurrency"] == 2
+    assert_allclose(found["output_tokens_s"], 2 / (SPEED * US))
+    half = replica(DENSE, FAST, {**WIDE_OPEN, "max_sequences": 4}, engine={"occupancy": 0.5})
+    assert_allclose(maximum_load(half, 4, 8)["requests_s"], 0.25 / (SPEED * US))
+    none = DENSE.model_copy(update={"vocab": 10**7})  # 4 GB of embeddings
+    assert maximum_load(replica(none, FAST, WIDE_OPEN), 4, 8)["output_tokens_s"] == 0
+
+
+def test_a_run_of_requests_that_are_all_there():
+    # 5 requests, 2 at a time: two waves of 2 and one of 1; or drifted apart: 4 in steady state, of
+    # 4 steps each, and a tail of 4 steps. Prompts are 1414.063 / 9868.983 of a wave.
+    share = PROMPT_2 / LATENCY_2
+    waves, drifted = 2 * LATENCY_2 + LATENCY_1, 4 * 4 * SPEED + 4 * SPEED
+    found = finite_run(replica(DENSE, FAST, WIDE_OPEN), 5, 2, 4, 8)
+    us(found, (1 - share) * waves + share * drifted)
+
+
+# --- speculation -------------------------------------------------------------------------------
+
+
+def test_tokens_of_a_step_that_speculates():
+    assert_allclose(accepted_tokens(2, 0.5), 1.75)  # 1 + 0.5 + 0.25
+
+
+def test_a_step_that_speculates():
+    # One drafted token of which half are accepted: 1.5 tokens a step. A step checks 2 tokens of
+    # each of 2 sequences; the draft takes a tenth of a step.
+    one = replica(DENSE, FAST, WIDE_OPEN)
+    found = speculative(one, steady_state(one, 2, 4, 8), 2, 4, 8, 1, 0.5)
+    checked = MATMUL_US[4] + 4 * SMALL_US + HEAD_US[4] + 4 * 2.28
+    tpot = (SPEED + checked - STEP_2 + 0.1 * STEP_2) / 1.5
+    us(found["tpot_s"], tpot)
+    us(found["parts"]["engine"], 0.1 * STEP_2 / 1.5)
+    assert_allclose(found["output_tokens_s"], 2 / (tpot * US))
+    assert_allclose(found["requests_s"], 0.25 / (tpot * US))
+    # Three tokens of a draft that costs a half: 1.5 steps.
+    dear = speculative(one, steady_state(one, 2, 4, 8), 2, 4, 8, 3, 0.5, draft_cost=0.5)
+    us(dear["parts"]["engine"], 1.5 * STEP_2 / 1.875)
+
+
+# --- queues ------------------------------------------------------------------------------------
+
+
+def test_the_largest_rate_for_ever():
+    # Two requests take 8 steps of 2 and two prompts, each 144.531 us more: 9951.829 us.
+    added = BOTH - STEP_2
+    found = sustainable_requests_s(replica(DENSE, FAST, WIDE_OPEN), 4, 8)
+    assert_allclose(found, 2 / ((8 * STEP_2 + 2 * added) * US))
+
+
+def test_a_request_alone_and_one_too_many():
+    one = replica(DENSE, FAST, WIDE_OPEN, engine={"first_token_ms": 2})
+    found = arrivals(one, [1e-6, 1e6], 4, 8)
+    us(found["ttft_mean_s"][0], PROMPT_1 + 2000)
+    us(found["ttft_p99_s"][0], PROMPT_1 + 2000)
+    us(found["tpot_mean_s"][0], STEP_1)
+    us(found["in_flight"][0], 1e-6 * (PROMPT_1 + 2000 + 7 * STEP_1))
+    assert_allclose(found["output_tokens_s"][0], 8e-6)
+    most = 2 / ((8 * STEP_2 + 2 * (BOTH - STEP_2)) * US)
+    assert np.isinf(found["ttft_p50_s"][1])
+    assert_allclose(found["utilisation"], [1e-6 / most, 1e6 / most])
+    assert_allclose(found["output_tokens_s"][1], 8 * most)
+
+
+def test_a_prompt_in_pieces_on_an_idle_replica():
+    # 10 tokens in chunks of 8 - 1 = 7 (a sequence may decode beside it): 10 / 7 of a chunk of 7,
+    # and 4 / 7 of an iteration that does next to nothing (1 token). 7 tokens: 1014.24 us of
+    # products. Chunks see 1.5 before on average: (7 * 48 + 1.5 * 8) * 10 = 3,480 bytes.
+    one = replica(DENSE, FAST, {"max_tokens": 8, "max_sequences": 1})
+    chunk = 1014.24 + 7 * SMALL_US + HEAD_US[1] + 4 * 4.48
+    start = MATMUL_US[1] + SMALL_US + HEAD_US[1] + 4 * 1.48
+    us(arrivals(one, 1e-9, 10, 8)["ttft_p50_s"], 10 / 7 * chunk + 4 / 7 * start)
+
+
+def test_quantiles_of_poisson():
+    # P(0) = 0.3679, P(<= 1) = 0.7358 at a mean of 1.
+    assert poisson_quantile(np.array([0.3, 0.5, 0.8]), np.array([1.0])).tolist() == [0, 1, 2]
+
+
+# --- images ------------------------------------------------------------------------------------
+
+PICTURE = ImageModel(
+    id="toy", reference_pixels=2**20, image_tokens=90, text_tokens=10, linear_gflop=1000,
+    attention_gflop=500, passes_a_step=2, blocks="unet",
+)  # fmt: skip
+SHARES = ImageTerms(
+    tensorrt_share=0.5, compiled_share=0.4, eager_share=0.25, hopper=0.5, ada=0.8, transformer=2.0,
+    decode_tflop=10,
+)  # fmt: skip
+
+
+def test_an_image():
+    # Twice the pixels: 180 + 10 tokens for 100: 1.9 and 3.61 times: 1900 + 1805 GFLOP a pass.
+    assert_allclose(PICTURE.pass_flop(2048, 1024), 3.705e12)
+    # 10 steps of 2 passes at 0.5 * 0.5 of 1e12 on Hopper; two megapixels of 10 TFLOP to decode.
+    found = image_seconds(PICTURE, WIDE, 10, 2048, 1024, terms=SHARES)
+    assert_allclose(found["denoise"], 20 * 3.705 / 0.25)
+    assert_allclose(found["decode"], 20 / 0.25)
+    assert_allclose(images_per_second(found), 1 / (296.4 + 80))
+
+
+@pytest.mark.parametrize(("stack", "share"), [("compiled", 0.4), ("eager", 0.25)])
+def test_an_image_of_a_transformer_by_other_stacks(stack, share):
+    # On a smaller Ampere card (0.8), twice the share in the network, once in the decoder.
+    card = WIDE.model_copy(update={"architecture": "Ampere"})
+    flux = PICTURE.model_copy(update={"blocks": "transformer"})
+    found = image_seconds(flux, card, 10, stack=stack, passes_a_step=1, terms=SHARES)
+    assert_allclose(found["denoise"], 10 * 1.5 / (share * 0.8 * 2))
+    assert_allclose(found["decode"], 10 / (share * 0.8))
+    best = WIDE.model_copy(update={"id": "a100-toy"})
+    found = image_seconds(PICTURE, best, 10, decodes=False, stack=stack, terms=SHARES)
+    assert_allclose(found["denoise"], 20 * 1.5 / share)
+    assert found["decode"] == 0
+
+
+def test_a_replica_s_gpus():
+    assert replica(DENSE, FAST, tp=2, pp=3).gpus == 6
+    assert BF16.bytes_per_weight == 2
