@@ -42,7 +42,11 @@ GpuId = Annotated[str, BeforeValidator(_gpu)]
 GpuIds = Annotated[tuple[str, ...], BeforeValidator(_gpus), Field(min_length=1)]
 ModelName = Annotated[str, BeforeValidator(_model)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
-Precisions = Annotated[tuple[Literal["bf16", "fp8", "int8", "int4"], ...], BeforeValidator(_names)]
+Precisions = Annotated[
+    tuple[Literal["bf16", "fp8", "int8", "int4"], ...],
+    BeforeValidator(_names),
+    Field(min_length=1),
+]
 Modes = Annotated[tuple[Mode, ...], BeforeValidator(_names), Field(min_length=1)]
 
 
