@@ -24,22 +24,30 @@ class Row:
 
 
 def csv_rows(
-    field: str, text: str, shown: str, needed: Sequence[str] = (), most: int = MOST_ROWS
+    field: str,
+    text: str,
+    shown: str,
+    needed: Sequence[str] = (),
+    known: Collection[str] = (),
+    most: int = MOST_ROWS,
+    exact: bool = False,
 ) -> tuple[list[str], list[Row]]:
-    """Return the columns and the rows of a CSV text; cells that a row lacks at its end are blank.
+    """Return the columns and the rows of a CSV text.
 
     Parameters
     ----------
     field, shown : str
         What to call the input and its value in a message.
-    needed : sequence of str
-        Columns that the first line must name.
+    needed, known : collections of str
+        Columns that the first line must name, and those that it may name (any where empty).
     most : int
         Rows at most.
+    exact : bool
+        Whether a row must have a cell for each column; else those that it lacks are blank.
 
     Raises
     ------
-    InputError
+    InputError, UnknownNameError
         When the header or the number of rows cannot be used. A bad row raises nothing: it has
         its `Row.problem`.
     """
@@ -56,8 +64,11 @@ def csv_rows(
         except csv.Error as error:
             problem = f"the row cannot be read: {error}"
         if not columns and (ended or problem or any(cells)):
-            columns = _header(field, cells, shown, needed, problem)
+            columns = cells
+            _check_header(field, cells, shown, needed, known, problem)
         elif problem or any(cells):
+            if len(cells) > len(columns) or (exact and len(cells) < len(columns)):
+                problem = problem or f"a row has {len(columns)} cells, this one {len(cells)}"
             found.append(_row(line, cells, columns, problem))
         if len(found) > most:
             raise InputError(field, shown, f"give at most {most:,} rows")
@@ -65,43 +76,51 @@ def csv_rows(
 
 
 def sure_rows(
-    field: str, text: str, shown: str, known: Collection[str], needed: Sequence[str], most: int
+    field: str,
+    text: str,
+    shown: str,
+    needed: Sequence[str],
+    known: Collection[str],
+    most: int,
+    exact: bool = False,
 ) -> list[Row]:
-    """Return rows of known columns alone, where one that cannot be read spoils the table.
+    """Return the rows of `csv_rows` where one that cannot be read spoils the table.
 
     Raises
     ------
     InputError, UnknownNameError
         Name the line or the column, and what is valid.
     """
-    columns, rows = csv_rows(field, text, shown, needed, most)
-    for column in columns:
-        if column not in known:
-            raise UnknownNameError(f"{shown} column", column, known)
+    rows = csv_rows(field, text, shown, needed, known, most, exact)[1]
     for row in rows:
         if row.problem:
             raise InputError(f"{shown} line {row.line}", ",".join(row.cells.values()), row.problem)
     return rows
 
 
-def _header(
-    field: str, cells: list[str], shown: str, needed: Sequence[str], problem: str
-) -> list[str]:
+def _check_header(
+    field: str,
+    cells: list[str],
+    shown: str,
+    needed: Sequence[str],
+    known: Collection[str],
+    problem: str,
+) -> None:
     if problem or not any(cells):
         raise InputError(field, shown, problem or "its first line names columns, then come rows")
+    for column in cells:
+        if known and column not in known:
+            raise UnknownNameError(f"{shown} column", column, known)
     missing = [column for column in needed if column not in cells]
     if missing:
         raise InputError(field, shown, f"its first line lacks {', '.join(missing)}")
     if len(set(cells)) < len(cells) or not all(cells) or len(cells) > MOST_COLUMNS:
         valid = f"its first line must name each column once, {MOST_COLUMNS} at most"
         raise InputError(field, shown, valid)
-    return cells
 
 
 def _row(line: int, cells: list[str], columns: list[str], problem: str) -> Row:
     row = dict(zip(columns, cells + [""] * len(columns), strict=False))
-    if len(cells) > len(columns):
-        problem = f"the row has {len(cells)} cells for {len(columns)} columns"
     whole = "".join(cells)
     if len(whole) > MOST_CELL or not whole.isprintable():
         problem = problem or next(filter(None, map(_cell_problem, row, row.values())), "")

@@ -192,7 +192,7 @@ def _read(path: Path, key: list[str], fields: _Fields) -> dict[tuple[str, ...], 
     """Read a CSV file into {key: {column: text}}, or say what is wrong with it and where."""
     text = read_text("data", path, MOST_TABLE_BYTES)
     rows: dict[tuple[str, ...], _Row] = {}
-    for row in sure_rows("data", text, str(path), fields, key, MOST_ROWS):
+    for row in sure_rows("data", text, str(path), key, fields, MOST_ROWS, True):
         row_key = tuple(row.cells[column] for column in key)
         if not all(row_key) or row_key in rows:
             valid = f"each row has its own {' and '.join(key)}"

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from gpuspec.base.checks import number_of
 from gpuspec.base.errors import InputError, UnknownNameError
-from gpuspec.base.files import MOST_SCENARIO_BYTES, bounded, check_text, read_text
+from gpuspec.base.files import MOST_SCENARIO_BYTES, bounded, check_text, path_of, read_text
 from gpuspec.base.paths import DATA
 from gpuspec.base.rows import sure_rows
 from gpuspec.catalog.models import Model, model
@@ -85,10 +85,13 @@ def tenant_rows(tenants: str | Path | Sequence[Mapping[str, Any]]) -> list[tuple
     if text == "example":
         text = EXAMPLE.read_text("utf-8")
     elif "\n" not in text and ";" not in text:
+        if not path_of("tenants", text).exists():
+            valid = "give example, a CSV file that is there, or its lines with ; between"
+            raise InputError("tenants", text, valid)
         text, shown = read_text("tenants", tenants, MOST_SCENARIO_BYTES), str(tenants)
     else:
         text = text.replace(";", "\n")
-    found = sure_rows("tenants", text, shown, COLUMNS, (), MOST_TENANTS)
+    found = sure_rows("tenants", text, shown, (), COLUMNS, MOST_TENANTS)
     if not found:
         raise InputError("tenants", shown, "its first line names columns, then a row")
     return [(f"line {row.line}", row.cells) for row in found]

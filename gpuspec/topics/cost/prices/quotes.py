@@ -72,7 +72,7 @@ def _from_text(part: str) -> Quote:
 def _from_file(path: str) -> list[Quote]:
     if path.lower().endswith(".csv"):
         text = read_text("quotes", path, MOST_SCENARIO_BYTES)
-        found = sure_rows("quotes", text, path, COLUMNS, COLUMNS[:3], MOST_QUOTES)
+        found = sure_rows("quotes", text, path, COLUMNS[:3], COLUMNS, MOST_QUOTES)
         return [quote_of(row.cells, f"{path} line {row.line}") for row in found]
     rows = read_document("quotes", path, MOST_SCENARIO_BYTES)
     if isinstance(rows, dict):
