@@ -9,6 +9,8 @@ import numpy as np
 
 from gpuspec.base.errors import InputError
 
+MOST_LISTED = 1000
+
 
 def is_number(value: Any) -> bool:
     """Return whether a value is a finite number; True and False are none."""
@@ -27,6 +29,8 @@ def whole_numbers(
         When one of them is no whole number from `least` to `most`.
     """
     asked: Any = values.split(",") if isinstance(values, str) else np.atleast_1d(values)
+    if len(asked) > MOST_LISTED:
+        raise InputError(field, values, f"give at most {MOST_LISTED:,} numbers")
     found = []
     for text in asked:
         try:

@@ -155,6 +155,28 @@ def check_text(field: str, text: str, lines: bool = True) -> str:
     return text
 
 
+def check_writable(field: str, path: Path) -> None:
+    """Refuse a file that could not be written, before the work is done.
+
+    Raises
+    ------
+    InputError
+        When it is a folder, lies under a file, or in a folder where nothing may be written.
+    """
+    with refusing(field, str(path), "it cannot be written"):
+        if path.is_dir():
+            raise InputError(field, str(path), "it is a folder; name a file in it")
+        if path.exists() and not path.is_file():
+            raise InputError(field, str(path), "it must be a file, not a device or a pipe")
+        folder = path.parent
+        while not folder.exists() and folder != folder.parent:
+            folder = folder.parent
+        if not folder.is_dir():
+            raise InputError(field, str(path), f"{folder} is a file, not a folder")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise InputError(field, str(path), f"the folder {folder} is not writable")
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """Write `content` to `path` in one step: readers see the old file or the new one whole.
 

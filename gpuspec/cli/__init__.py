@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gpuspec import __version__
-from gpuspec.base.errors import InputError, close_matches
+from gpuspec.base.errors import InputError, brief, close_matches
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,7 +78,7 @@ class _Commands(click.Group):
             hint = (
                 f"did you mean {', '.join(close)}?" if close else f"try {', '.join(self.commands)}"
             )
-            _stop(f"command: {args[0]!r} is unknown; {hint}", 2)
+            _stop(f"command: {brief(args[0])} is unknown; {hint}", 2)
         return super().resolve_command(ctx, args)
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
@@ -88,7 +88,8 @@ class _Commands(click.Group):
         except click.exceptions.Exit as stop:
             code = stop.exit_code
         except click.UsageError as error:
-            _stop(error.format_message().rstrip(".") + _usage(error), 2)
+            said = " ".join(error.format_message().rstrip(".").split())
+            _stop((said if len(said) < 500 else said[:497] + "...") + _usage(error), 2)
         except click.Abort:
             _stop("stopped; nothing was written", 130)
         except BrokenPipeError:
@@ -549,12 +550,17 @@ def validate(file: str, kind: str, as_json: bool, picture: str | None) -> None:
 
         from gpuspec.evidence.validation import validate as compare
 
+        if picture:
+            import matplotlib
+
+            from gpuspec.topics.validation.pictures import scatter
+            from gpuspec.views.charts import check_picture, save
+
+            check_picture(picture)
+            matplotlib.rcdefaults()  # whatever matplotlibrc lies in the current folder
         found = compare(file, kind)
         figures = found.figures()
         if picture:
-            from gpuspec.topics.validation.pictures import scatter
-            from gpuspec.views.charts import save
-
             save(scatter(found, "Predicted against measured"), picture)
         if as_json:
             click.echo(json.dumps(figures, indent=2))
@@ -710,6 +716,8 @@ class _Failures:
             click.echo(inside or "".join(traceback.format_exception(error)), err=True)
         if isinstance(error, InputError) or getattr(error, "bad_input", False):
             _stop(str(error), 2)
+        if isinstance(error, ImportError):
+            _stop(f"a package is damaged ({error}): in a checkout, run make clean and try again", 1)
         hint = "" if self.debug else " (--debug shows the traceback)"
         _stop((" ".join(str(error).split()) or type(error).__name__) + hint, 1)
 

@@ -165,7 +165,9 @@ def _described(notebook: Notebook, error: Any, injected: bool) -> NotebookError:
     first = next((i for i, names in enumerate(tags) if "parameters" in names), -1)
     number = error.cell_index + (0 if injected and error.cell_index > first + 1 else 1)
     line = error.source.strip().splitlines()[0] if error.source.strip() else ""
-    where = f"{notebook.path.name}, cell {number} ({line})"
+    where = f"{notebook.path.name}, cell {number} ({line[:100]})"
+    if error.ename in ("ImportError", "ModuleNotFoundError"):
+        said += "; if the environment is damaged, run make clean and try again"
     return NotebookError(f"{where} failed: {error.ename}: {said}", trace=trace)
 
 
