@@ -23,6 +23,7 @@ from gpuspec.decision.scenario.records import KINDS, Allow, Budget, Limits, Owne
 
 SHIPPED = DATA / "scenarios"
 SUFFIXES = (".yaml", ".yml", ".json")
+MOST_WORKLOADS = 100
 DAYS = ("today", "bought")
 """Fields that hold a day."""
 _PARTS: dict[str, type[BaseModel]] = {
@@ -122,6 +123,8 @@ def _check_keys(content: Mapping[str, Any]) -> None:
             if isinstance(part, Mapping):
                 _known(part, record, f"{name}[{place}]." if listed else f"{name}.")
     workloads = content.get("workloads")
+    if isinstance(workloads, list | tuple) and len(workloads) > MOST_WORKLOADS:
+        raise InputError("workloads", workloads, f"give at most {MOST_WORKLOADS}")
     for place, workload in enumerate(workloads if isinstance(workloads, list | tuple) else []):
         where = f"workloads[{place}]"
         if not isinstance(workload, Mapping):

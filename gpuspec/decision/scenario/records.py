@@ -231,7 +231,7 @@ class Scenario(_Strict):
     today: date | None = None
     budget: Budget = Budget()
     limits: Limits = Limits()
-    owned: tuple[Owned, ...] = ()
+    owned: tuple[Owned, ...] = Field((), max_length=1000)
     allow: Allow = Allow()
     prices: Prices = Prices()
     workloads: tuple[Annotated[Workload, Field(discriminator="kind")], ...] = Field(min_length=1)
