@@ -96,7 +96,7 @@ def test_quotes_come_from_csv_and_yaml_alike(tmp_path):
         ("H1000:spot=2", "H1000"),
         ("H100:spot=-2", "above 0"),
         ("H100:spot=cheap", "above 0"),
-        ("nowhere.csv", "cannot be read"),
+        ("nowhere.csv", "no such file"),
     ],
 )
 def test_a_bad_quote_says_what_is_wrong_with_it(text, said):

@@ -3,7 +3,8 @@
     python3 tools/bootstrap.py runtime|dev
 
 Needs only Python with venv. The stamp inside .venv is written last and holds a digest of
-everything that was installed, so an interrupted or outdated set-up is repaired by the next call.
+everything that was installed, and the names that lay there, so an interrupted, outdated or
+damaged set-up is repaired by the next call.
 This file keeps to a syntax that old Pythons parse, so that they can say that they are too old.
 """
 
@@ -26,6 +27,22 @@ def digest(lock):
         with open(os.path.join(ROOT, name), "rb") as file:
             parts.append(hashlib.sha256(file.read()).hexdigest())
     return "\n".join(parts)
+
+
+def installed():
+    """Names in the folder of packages: one that is gone was deleted."""
+    found = set()
+    for folder, folders, files in os.walk(os.path.join(VENV, "Lib" if os.name == "nt" else "lib")):
+        if os.path.basename(folder) == "site-packages":
+            found.update(folders + files)
+            del folders[:]
+    return found - {"__pycache__"}
+
+
+def complete(lock, stamp):
+    """Whether a stamp is of this set-up, and everything that it names is still there."""
+    wanted = digest(lock)
+    return stamp.startswith(wanted) and not set(stamp[len(wanted) :].splitlines()) - installed()
 
 
 def read(path):
@@ -71,11 +88,14 @@ def main():
         sys.exit("usage: python3 tools/bootstrap.py runtime|dev")
     lock = LOCKS[kind]
     wanted = digest(lock)
-    if any(read(STAMP.format(k)) == digest(LOCKS[k]) for k in {kind, "dev"}):
+    stamps = [(LOCKS[k], read(STAMP.format(k))) for k in {kind, "dev"}]
+    if any(complete(one, stamp) for one, stamp in stamps):
         return
+    damaged = any(stamp.startswith(digest(one)) for one, stamp in stamps)
     python = os.path.join(VENV, "Scripts" if os.name == "nt" else "bin", "python")
     base = os.path.join(VENV, "gpuspec-base.stamp")
-    if read(base) != sys.version + ROOT:
+    # pip takes a package for installed while its metadata lie there: begin again.
+    if damaged or read(base) != sys.version + ROOT:
         check_venv()
         run("new environment in .venv", sys.executable, "-m", "venv", "--clear", VENV)
         with open(base, "w") as file:
@@ -85,7 +105,7 @@ def main():
     run("installing gpuspec", *(pip + ("--no-deps", "--no-build-isolation", "--editable", ".")))
     run("compiling bytecode", python, "-m", "compileall", "-q", "-j", "0", VENV, "gpuspec")
     with open(STAMP.format(kind), "w") as file:
-        file.write(wanted)
+        file.write("\n".join([wanted] + sorted(installed())))
 
 
 if __name__ == "__main__":

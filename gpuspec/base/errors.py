@@ -1,8 +1,14 @@
 """What gpuspec says when an input cannot be used."""
 
 from collections.abc import Iterable
+from datetime import date
+from numbers import Number
+from pathlib import Path
 
 from rapidfuzz import fuzz, process
+
+MOST_SHOWN = 580
+"""Characters of a message; every part of it that a person typed may be as long as a file."""
 
 
 class InputError(ValueError):
@@ -10,7 +16,8 @@ class InputError(ValueError):
 
     def __init__(self, field: str, value: object, valid: str) -> None:
         self.field, self.value, self.valid = field, value, valid
-        super().__init__(f"{field}: {_shown(value)} is not valid; {valid}")
+        said = f"{_line(field, 200)}: {brief(value)} is not valid; "
+        super().__init__(said + _line(valid, MOST_SHOWN - len(said), whole_start=True))
 
     def __reduce__(self) -> tuple[object, ...]:
         """Let the error pass from one process to another."""
@@ -22,7 +29,7 @@ class UnknownNameError(InputError):
 
     def __init__(self, field: str, value: object, known: Iterable[str]) -> None:
         names = list(known)
-        self.close = close_matches(str(value), names)
+        self.close = close_matches(value, names) if isinstance(value, str) else []
         meant = f"did you mean {_listed(self.close)}?" if self.close else f"known: {_listed(names)}"
         super().__init__(field, value, meant)
 
@@ -30,16 +37,39 @@ class UnknownNameError(InputError):
 def close_matches(name: str, known: Iterable[str], limit: int = 3) -> list[str]:
     """Return the known names most like `name`, best first; empty when none is close."""
     matches = process.extract(
-        name, list(known), scorer=fuzz.WRatio, processor=str.lower, limit=limit, score_cutoff=60
-    )
+        name[:200], list(known), scorer=fuzz.WRatio, processor=str.lower, limit=limit,
+        score_cutoff=60,
+    )  # fmt: skip
     return [match for match, _, _ in matches]
+
+
+def brief(value: object) -> str:
+    """Write any value on one line of at most 80 characters, without walking through it.
+
+    >>> brief("A100"), brief([[1, 2], [3]]), brief(10**400)
+    ("'A100'", 'a list of 2', 'a number of 1,329 bits')
+    """
+    if isinstance(value, str | Path):
+        text = str(value)
+        shown = repr(text[:80])
+        return shown if len(text) <= 80 and len(shown) <= 80 else shown[:77] + "..."
+    if isinstance(value, int) and value.bit_length() > 200:
+        return f"a number of {value.bit_length():,} bits"
+    if isinstance(value, Number | None):
+        return repr(value)[:80]
+    if isinstance(value, dict | list | tuple | set):
+        return f"a {type(value).__name__} of {len(value):,}"
+    return value.isoformat() if isinstance(value, date) else f"a {type(value).__name__}"
+
+
+def _line(text: str, most: int, whole_start: bool = False) -> str:
+    """Return a text on one line; too long, it loses its middle, or its end."""
+    if len(text) > most:
+        start = most - 3 if whole_start else most // 3
+        text = text[:start] + "..." + text[start + 3 + len(text) - most :]
+    return "".join(c if c.isprintable() else " " if c.isspace() else "?" for c in text)
 
 
 def _listed(names: list[str], limit: int = 12) -> str:
     more = f" and {len(names) - limit} more" if len(names) > limit else ""
     return ", ".join(names[:limit]) + more
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."

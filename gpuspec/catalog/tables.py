@@ -6,9 +6,7 @@ the environment variable ``GPUSPEC_DATA``. A row with a known key overrides the 
 by cell (a column left out or an empty cell stays as shipped); a new key adds a row.
 """
 
-import csv
 import json
-import math
 import os
 import re
 import unicodedata
@@ -20,11 +18,15 @@ from typing import Any
 import pandas as pd
 
 from gpuspec.base.errors import InputError, UnknownNameError
+from gpuspec.base.files import MOST_TABLE_BYTES, path_of, read_text
 from gpuspec.base.paths import DATA
+from gpuspec.base.rows import MOST_ROWS, sure_rows
 from gpuspec.base.units import GB, MIB
 
 _Row = dict[str, str]
 _Fields = dict[str, dict[str, Any]]
+MOST_NUMBER = 10**15
+"""The largest number of a user's table: no quantity of any of them comes near it."""
 _SEPARATORS = re.compile(r"[\s_\-‐‑–—/(),:]+")
 
 
@@ -153,7 +155,7 @@ def _user_folder(data: str | Path | None) -> Path | None:
     field, given = ("data", data) if data else ("GPUSPEC_DATA", os.environ.get("GPUSPEC_DATA"))
     if not given:
         return None
-    folder = Path(given).expanduser().resolve()
+    folder = path_of(field, given).resolve()
     known = [r["path"] for r in _package()["resources"]]
     if not folder.is_dir() or not any((folder / path).is_file() for path in known):
         raise InputError(field, str(given), f"give a folder that holds any of {', '.join(known)}")
@@ -188,27 +190,14 @@ def _load(name: str, folder: Path | None, stamp: object) -> pd.DataFrame:
 
 def _read(path: Path, key: list[str], fields: _Fields) -> dict[tuple[str, ...], _Row]:
     """Read a CSV file into {key: {column: text}}, or say what is wrong with it and where."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
-            lines = [(reader.line_num, line) for line in reader if any(line)] or [(1, [])]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError("data", str(path), f"it must be a CSV file in UTF-8: {error}") from error
-    header = [column.strip() for column in lines[0][1]]
-    for column in header:
-        if column not in fields:
-            raise UnknownNameError(f"{path} column", column, fields)
-    if not set(key) <= set(header) or len(set(header)) < len(header):
-        valid = f"its first line must name each column once, {' and '.join(key)} among them"
-        raise InputError("data", str(path), valid)
+    text = read_text("data", path, MOST_TABLE_BYTES)
     rows: dict[tuple[str, ...], _Row] = {}
-    for number, line in lines[1:]:
-        row = dict(zip(header, map(str.strip, line), strict=False))
-        row_key = tuple(row.get(column, "") for column in key)
-        if len(line) != len(header) or not all(row_key) or row_key in rows:
-            valid = f"a row has {len(header)} cells and its own {' and '.join(key)}"
-            raise InputError(f"{path} line {number}", ",".join(line), valid)
-        rows[row_key] = row
+    for row in sure_rows("data", text, str(path), key, fields, MOST_ROWS, True):
+        row_key = tuple(row.cells[column] for column in key)
+        if not all(row_key) or row_key in rows:
+            valid = f"each row has its own {' and '.join(key)}"
+            raise InputError(f"{path} line {row.line}", ",".join(row_key), valid)
+        rows[row_key] = row.cells
     return rows
 
 
@@ -231,7 +220,7 @@ def _merged(shipped: _Row, own: _Row, name: str, path: Path) -> _Row:
 def _label_mib(label_gb: str) -> str:
     try:
         return str(int(float(label_gb) * GB / MIB))
-    except ValueError:
+    except (ValueError, OverflowError):
         return label_gb  # not a number: the check of the label's own cell says so
 
 
@@ -252,12 +241,12 @@ def _check(text: str, field: dict[str, Any], where: str) -> None:
         raise InputError(where, text, f"write {kind}") from error
     if value not in rules.get("enum", [value]):
         raise InputError(where, text, f"choose from {', '.join(map(str, rules['enum']))}")
-    if isinstance(value, float) and not math.isfinite(value):
-        raise InputError(where, text, "it must be a finite number")
-    low, high = rules.get("minimum"), rules.get("maximum")
-    if (low is not None and not value >= low) or (high is not None and not value <= high):
-        limits = f"at least {low}" if high is None else f"from {low} to {high}"
-        raise InputError(where, text, f"it must be {limits}")
+    if field["type"] in ("integer", "number"):
+        low, high = rules.get("minimum", -MOST_NUMBER), rules.get("maximum", MOST_NUMBER)
+        if not low <= value <= high:
+            ends = f"from {low} to {high}"
+            limits = f"at least {low}" if value < low and high == MOST_NUMBER else ends
+            raise InputError(where, text, f"it must be {limits}")
     if "pattern" in rules and not re.fullmatch(rules["pattern"], text):
         raise InputError(where, text, f"it must match {rules['pattern']}")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from gpuspec import __version__
-from gpuspec.base.errors import InputError, close_matches
+from gpuspec.base.errors import InputError, brief, close_matches
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,7 +60,7 @@ class _Commands(click.Group):
             hint = (
                 f"did you mean {', '.join(close)}?" if close else f"try {', '.join(self.commands)}"
             )
-            _stop(f"command: {args[0]!r} is unknown; {hint}", 2)
+            _stop(f"command: {brief(args[0])} is unknown; {hint}", 2)
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -83,7 +83,8 @@ class _Commands(click.Group):
         try:
             code = super().main(*args, **{**kwargs, "standalone_mode": False})
         except click.UsageError as error:
-            _stop(error.format_message().rstrip(".") + _usage(error), 2)
+            said = " ".join(error.format_message().rstrip(".").split())
+            _stop((said if len(said) < 500 else said[:497] + "...") + _usage(error), 2)
         except click.Abort:
             _stop("stopped; nothing was written", 130)
         sys.exit(code if isinstance(code, int) else 0)
@@ -106,6 +107,8 @@ def _fail(error: Exception, debug: bool) -> NoReturn:
         click.echo(inside or "".join(traceback.format_exception(error)), err=True)
     if isinstance(error, InputError) or getattr(error, "bad_input", False):
         _stop(str(error), 2)
+    if isinstance(error, ImportError):
+        _stop(f"a package is damaged ({error}): in a checkout, run make clean and try again", 1)
     hint = "" if debug else " (--debug shows the traceback)"
     _stop((" ".join(str(error).split()) or type(error).__name__) + hint, 1)
 

@@ -89,12 +89,17 @@ def validate(file: str, kind: str, as_json: bool, picture: str | None) -> None:
     """
     from gpuspec.evidence.validation import validate as compare
 
+    if picture:
+        import matplotlib
+
+        from gpuspec.topics.validation.pictures import scatter
+        from gpuspec.views.charts import check_picture, save
+
+        check_picture(picture)
+        matplotlib.rcdefaults()  # whatever matplotlibrc lies in the current folder
     found = compare(file, kind)
     figures = found.figures()
     if picture:
-        from gpuspec.topics.validation.pictures import scatter
-        from gpuspec.views.charts import save
-
         save(scatter(found, "Predicted against measured"), picture)
     if as_json:
         echo_json(figures)

@@ -1,15 +1,21 @@
 """Run a notebook with papermill in the interpreter that runs gpuspec."""
 
 import logging
+import os
+import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Mapping
 from copy import deepcopy
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from gpuspec.report.notebooks import Notebook
 
 _INPUT_ERRORS = ("InputError", "UnknownNameError")
+_SLOW_START = "Kernel didn't respond"
+_OF_THE_USER = ("PYTHONSTARTUP", "MPLBACKEND", "MATPLOTLIBRC")
+"""Variables that would change a kernel; its start sets those that it needs."""
 
 
 class NotebookError(RuntimeError):
@@ -58,36 +64,48 @@ def execute(
     NotebookError
         When a cell fails or the kernel dies.
     """
-    node = deepcopy(notebook.node)
-    total = len(node.cells) + bool(values)
+    total = len(notebook.node.cells) + bool(values)
     logging.getLogger("papermill").setLevel(logging.CRITICAL)
     progress("executing", 0, total)
-    with tempfile.TemporaryFile() as log:
-        done = _executed(notebook, node, values, lambda n: progress("executing", n, total), log)
+
+    def tell(cell: int) -> None:
+        progress("executing", cell, total)
+
+    try:
+        done = _executed(notebook, values, tell)
+    except NotebookError as error:
+        if _SLOW_START not in str(error):
+            raise
+        done = _executed(notebook, values, tell)  # the machine was busy
     progress("executing", total, total)
     return _without_run(done)
 
 
-def _executed(
+def _executed(notebook: Notebook, values: Mapping[str, Any], tell: Callable[[int], None]) -> Any:
+    """Run the cells in a folder of the kernel's own; what it says of itself matters if it dies."""
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as log:
+        return _run(notebook, values, tell, folder, log)
+
+
+def _run(
     notebook: Notebook,
-    node: Any,
     values: Mapping[str, Any],
     tell: Callable[[int], None],
+    folder: str,
     log: BinaryIO,
 ) -> Any:
-    """Run `node`; what the kernel says of itself goes to `log`, and matters when it dies."""
     import papermill
     from papermill.exceptions import PapermillExecutionError
 
     try:
         return papermill.execute_notebook(
-            node,
+            deepcopy(notebook.node),
             None,
             dict(values),
             kernel_name="python3",
             language="python",
             progress_bar=False,
-            kernel_manager_class=_own_kernel(log),
+            kernel_manager_class=_own_kernel(folder, log),
             on_cell_execute=lambda cell, cell_index: tell(cell_index),
         )
     except PapermillExecutionError as error:
@@ -100,15 +118,23 @@ def _executed(
         raise NotebookError(message, trace=trace) from error
 
 
-def _own_kernel(log: BinaryIO) -> type:
-    """Make a kernel manager that starts this interpreter, whatever kernels are registered."""
+def _own_kernel(folder: str, log: BinaryIO) -> type:
+    """Make a kernel manager that starts this interpreter in `folder`, an empty one.
+
+    Neither the kernels that are registered, nor start-up files and configuration of the user's,
+    nor files of the current folder change what it does.
+    """
     import zmq
     from ipykernel.kernelspec import get_kernel_dict
     from jupyter_client.kernelspec import KernelSpec
     from jupyter_client.manager import AsyncKernelManager
     from traitlets import CaselessStrEnum
 
-    spec = KernelSpec(**get_kernel_dict())
+    start = str(Path(__file__).with_name("kernel.py"))
+    command = [sys.executable, "-P", start, os.getcwd(), "-f", "{connection_file}"]
+    spec = KernelSpec(**{**get_kernel_dict(), "argv": command})
+    environment = {k: v for k, v in os.environ.items() if k not in _OF_THE_USER}
+    environment |= {"PYTHONSAFEPATH": "1", "IPYTHONDIR": folder, "JUPYTER_NO_CONFIG": "1"}
 
     class OwnKernel(AsyncKernelManager):
         # Other users of the machine could listen to, or speak to, a kernel in the clear.
@@ -121,7 +147,8 @@ def _own_kernel(log: BinaryIO) -> type:
             return spec
 
         def start_kernel(self, *args: Any, **options: Any) -> Any:
-            return super().start_kernel(*args, **options, stderr=log)
+            own = {"env": environment, "cwd": folder, "stderr": log}
+            return super().start_kernel(*args, **{**options, **own})
 
     return OwnKernel
 
@@ -138,7 +165,9 @@ def _described(notebook: Notebook, error: Any, injected: bool) -> NotebookError:
     first = next((i for i, names in enumerate(tags) if "parameters" in names), -1)
     number = error.cell_index + (0 if injected and error.cell_index > first + 1 else 1)
     line = error.source.strip().splitlines()[0] if error.source.strip() else ""
-    where = f"{notebook.path.name}, cell {number} ({line})"
+    where = f"{notebook.path.name}, cell {number} ({line[:100]})"
+    if error.ename in ("ImportError", "ModuleNotFoundError"):
+        said += "; if the environment is damaged, run make clean and try again"
     return NotebookError(f"{where} failed: {error.ename}: {said}", trace=trace)
 
 

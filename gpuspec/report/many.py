@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
+from gpuspec.base.errors import InputError
+from gpuspec.base.files import path_of
 from gpuspec.report.notebooks import Notebook, find, notebooks
 from gpuspec.report.output import check_output
 
+MOST_JOBS = 256
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -55,9 +58,12 @@ def build_all(
     InputError
         When a name is unknown or the folder cannot be written; nothing has been executed then.
     """
+    if not 0 <= jobs <= MOST_JOBS:
+        raise InputError("jobs", jobs, f"give 1 to {MOST_JOBS}, or 0 for one a core")
     chosen = [find(name) for name in names] or notebooks()
+    into = path_of("output", folder)
     targets = {
-        book.path: check_output(Path(folder) / f"{book.path.stem}.{format}", format, book.name)[1]
+        book.path: check_output(into / f"{book.path.stem}.{format}", format, book.name)[1]
         for book in chosen
     }
     workers = min(jobs or os.cpu_count() or 1, len(chosen))

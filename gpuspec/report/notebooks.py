@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gpuspec.base.errors import InputError, UnknownNameError
+from gpuspec.base.files import MOST_TABLE_BYTES, check_text, path_of, read_text
 from gpuspec.base.paths import NOTEBOOKS
 
 EARLIER_NAMES = {"inference": "serving", "interconnect": "networks"}
@@ -90,7 +91,7 @@ def find(name: str | Path) -> Notebook:
     """
     text = str(name)
     if text.endswith(".ipynb") or "/" in text or "\\" in text:
-        notebook = Notebook(Path(text).stem, Path(text).expanduser())
+        notebook = Notebook(Path(text).stem, path_of("notebook", text))
         _ = notebook.node
         return notebook
     shipped = notebooks()
@@ -153,14 +154,14 @@ def _converted(parameter: Parameter, value: Any) -> Any:
     if parameter.kind == "str":
         if text is None:
             raise refused
-        return value
+        return check_text(parameter.name, value)
     if parameter.kind == "bool":
         answer = value if isinstance(value, bool) else _WORDS.get((text or "").lower())
         if answer is None:
             raise refused
         return answer
     if parameter.kind == "int":
-        if text is not None and re.fullmatch(r"[+-]?[0-9]+", text):
+        if text is not None and re.fullmatch(r"[+-]?[0-9]{1,40}", text):
             return int(text)
         if number and math.isfinite(value) and value == int(value):
             return int(value)
@@ -173,8 +174,8 @@ def _converted(parameter: Parameter, value: Any) -> Any:
         return value
     try:
         found = ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        found = text
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        found = check_text(parameter.name, text)
     if parameter.kind != "NoneType" and type(found).__name__ != parameter.kind:
         raise refused
     return found
@@ -183,7 +184,7 @@ def _converted(parameter: Parameter, value: Any) -> Any:
 def _finite(value: Any, refused: InputError) -> float:
     try:
         found = float(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise refused from None
     if not math.isfinite(found):
         raise refused
@@ -226,10 +227,9 @@ def _parameters(source: str, path: Path) -> list[Parameter]:
 def _read(path: Path) -> Any:
     import nbformat
 
-    if not path.is_file():
-        raise InputError("notebook", str(path), "there is no such file")
+    text = read_text("notebook", path, MOST_TABLE_BYTES)
     try:
-        node = nbformat.reads(path.read_text("utf-8"), as_version=4)
+        node = nbformat.reads(text, as_version=4)
         nbformat.validate(node)
     except Exception as error:
         raise InputError("notebook", str(path), "the file is not a Jupyter notebook") from error

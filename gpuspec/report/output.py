@@ -1,9 +1,9 @@
 """Where a report goes: checked before the work starts, written whole or not at all."""
 
-import os
 from pathlib import Path
 
 from gpuspec.base.errors import InputError, UnknownNameError
+from gpuspec.base.files import check_writable, path_of
 
 FORMATS = ("pdf", "html", "ipynb")
 
@@ -32,23 +32,11 @@ def check_output(
     if output is None:
         format = format or "pdf"
         output = Path("reports") / f"{notebook_name}.{format}"
-    path = Path(output).expanduser()
+    path = path_of("output", output)
     suffix = path.suffix.lower().lstrip(".")
     if suffix not in FORMATS:
         raise InputError("output", str(output), "end the name in .pdf, .html or .ipynb")
     if format is not None and suffix != format:
         raise InputError("output", str(output), f"for the format {format}, end it in .{format}")
-    _check_writable(path, str(output))
+    check_writable("output", path)
     return suffix, path
-
-
-def _check_writable(path: Path, shown: str) -> None:
-    if path.is_dir():
-        raise InputError("output", shown, "it is a folder; name a file in it")
-    folder = path.parent
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
-    if not folder.is_dir():
-        raise InputError("output", shown, f"{folder} is a file, not a folder")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise InputError("output", shown, f"the folder {folder} is not writable")

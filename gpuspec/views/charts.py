@@ -1,8 +1,10 @@
 """What all pictures share: colours of GPUs, axes, titles, saving."""
 
+import io
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from textwrap import fill
 from typing import Any
 
@@ -12,6 +14,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import LogFormatter
+
+from gpuspec.base.errors import InputError
+from gpuspec.base.files import check_writable, path_of, write_atomically
 
 # Okabe and Ito's palette: distinct to colour-blind readers; hatches and markers repeat the
 # distinction for grey print. One colour a GPU family throughout the suite.
@@ -117,18 +122,19 @@ def literal(figure: Figure) -> None:
                     label.set_parse_math(isinstance(formatter, LogFormatter))
 
 
+def check_picture(path: str) -> Path:
+    """Return where a picture is to be written; refuse what could not be, before it is drawn."""
+    found = path_of("--picture", path)
+    if found.suffix.lower() not in (".png", ".pdf", ".svg"):
+        raise InputError("--picture", path, "end it in .png, .pdf or .svg")
+    check_writable("--picture", found)
+    return found
+
+
 def save(figure: Figure, path: str) -> None:
     """Write a picture; the suffix of `path` says in which format."""
-    import io
-    from pathlib import Path
-
-    from gpuspec.base.errors import InputError
-    from gpuspec.base.files import write_atomically
-
-    kind = Path(path).suffix.lstrip(".").lower()
-    if kind not in ("png", "pdf", "svg"):
-        raise InputError("--picture", path, "end it in .png, .pdf or .svg")
+    found = check_picture(path)
     literal(figure)
     content = io.BytesIO()
-    figure.savefig(content, format=kind, dpi=150)
-    write_atomically(Path(path), content.getvalue())
+    figure.savefig(content, format=found.suffix.lstrip(".").lower(), dpi=150)
+    write_atomically(found, content.getvalue())

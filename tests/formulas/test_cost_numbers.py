@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
-from gpuspec import cost
 from gpuspec.catalog import gpu, mig_profile
-from gpuspec.inference.kernels import kernels
-from gpuspec.mig import (
+from gpuspec.constants.kernels import kernels
+from gpuspec.formulas import cost
+from gpuspec.formulas.mig import (
     compute_share,
     counts,
     memory_share,
@@ -17,10 +17,17 @@ from gpuspec.mig import (
     slice_gpu,
     slice_sms,
 )
-from gpuspec.mig.delivery import slice_seconds
-from gpuspec.prices import Quote, drift_year, offers, operating, power_w_gpu, rated_w_gpu
-from gpuspec.prices.age import age_days, is_stale, limit_days
-from gpuspec.prices.tables import as_date
+from gpuspec.formulas.mig.delivery import slice_seconds
+from gpuspec.topics.cost.prices import (
+    Quote,
+    drift_year,
+    offers,
+    operating,
+    power_w_gpu,
+    rated_w_gpu,
+)
+from gpuspec.topics.cost.prices.age import age_days, is_stale, limit_days
+from gpuspec.topics.cost.prices.tables import as_date
 
 # --- owning ------------------------------------------------------------------------------------
 

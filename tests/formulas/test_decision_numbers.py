@@ -4,15 +4,29 @@ import numpy as np
 import pandas as pd
 from numpy.testing import assert_allclose
 
-from gpuspec.fleet.derived import HOURLY, SPOT, most_nodes, most_units, unit_prices, unmet_prices
-from gpuspec.fleet.money import kinds_of
-from gpuspec.fleet.problem import FleetProblem, Kinds, Work
-from gpuspec.planner.draws import Draws, Need, best_shares, cost_of, pooled_size, within_limits
-from gpuspec.planner.errors import two_sided
-from gpuspec.planner.market import market
-from gpuspec.planner.options import pareto, priced_options
-from gpuspec.planner.rows import Technical, filled
-from gpuspec.scenario import Scenario
+from gpuspec.decision.plan.draws import (
+    Draws,
+    Need,
+    best_shares,
+    cost_of,
+    pooled_size,
+    within_limits,
+)
+from gpuspec.decision.plan.errors import two_sided
+from gpuspec.decision.plan.market import market
+from gpuspec.decision.plan.options import pareto, priced_options
+from gpuspec.decision.plan.rows import Technical, filled
+from gpuspec.decision.scenario import Scenario
+from gpuspec.decision.upgrade.derived import (
+    HOURLY,
+    SPOT,
+    most_nodes,
+    most_units,
+    unit_prices,
+    unmet_prices,
+)
+from gpuspec.decision.upgrade.money import kinds_of
+from gpuspec.decision.upgrade.problem import FleetProblem, Kinds, Work
 
 JOB = {
     "kind": "training", "name": "run", "model": "Llama-3.1-8B", "tokens": "1e9",

@@ -5,7 +5,8 @@ from numpy.testing import assert_allclose
 from test_links_numbers import FABRIC, LINK
 
 from gpuspec.catalog import gpu
-from gpuspec.hpc import (
+from gpuspec.catalog.workloads import workload
+from gpuspec.formulas.hpc import (
     Chip,
     DynamicTerms,
     Exchange,
@@ -28,8 +29,8 @@ from gpuspec.hpc import (
     surface_units,
     transfer_seconds,
 )
-from gpuspec.hpc.scaling import halo_seconds
-from gpuspec.workloads import chip, host_link_bytes_s, machine, work_at, workload
+from gpuspec.formulas.hpc.devices import chip, host_link_bytes_s, machine, work_at
+from gpuspec.formulas.hpc.scaling import halo_seconds
 
 # Half of the operations in FP64 at 1000/s, half in FP32 at 2000/s; 100 bytes/s, 400 from L2; a
 # quarter of the watts of the full chip.

@@ -4,14 +4,12 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from gpuspec.base.errors import UnknownNameError
 from gpuspec.catalog import gpu
-from gpuspec.errors import UnknownNameError
-from gpuspec.fabrics import fabric, link_key
-from gpuspec.interconnect import (
-    CollectiveTerms,
-    Fabric,
-    LinkTerms,
-    NetworkTerms,
+from gpuspec.constants.fabrics import fabric, link_key
+from gpuspec.constants.links import Fabric, LinkTerms, NetworkTerms
+from gpuspec.constants.terms import CollectiveTerms
+from gpuspec.formulas.networks import (
     algorithm_bandwidth,
     all_reduce_seconds,
     all_to_all_seconds,
@@ -19,7 +17,7 @@ from gpuspec.interconnect import (
     collective_seconds,
     point_to_point_seconds,
 )
-from gpuspec.interconnect.collectives import wire_factor
+from gpuspec.formulas.networks.collectives import wire_factor
 
 # Three ways to send: 1 us and 1 a step at a tenth of the link; 10 and 2 at a half; 100 and 3 at all
 # of it, less 0.4 / n in an all-reduce of n GPUs and 0.2 / n in the others.

@@ -4,7 +4,8 @@ import numpy as np
 from numpy.testing import assert_allclose
 from toys import ADAMW, BF16, DENSE, INT4, MHA, MLA, MOE, SIZES, WINDOWED
 
-from gpuspec.memory import (
+from gpuspec.catalog.models import Model
+from gpuspec.formulas.memory import (
     Adapter,
     MemoryTerms,
     adapter_params,
@@ -31,7 +32,6 @@ from gpuspec.memory import (
     training_state_bytes,
     weights_bytes,
 )
-from gpuspec.models import Model
 
 NONE = MemoryTerms(context_bytes=0, communicator_bytes=0)
 

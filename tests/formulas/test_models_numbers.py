@@ -4,11 +4,11 @@ import numpy as np
 from numpy.testing import assert_allclose
 from toys import ADAMW, DENSE, FAST, INT4, MLA, MOE, SIZES, WIDE, WINDOWED
 
+from gpuspec.base.units import GIB, KIB, MIB, TIB, format_bytes
 from gpuspec.catalog import link, mig_profile, server
-from gpuspec.models import Model, parameter_parts
-from gpuspec.models.params import active_parameter_parts, attention_parameters
-from gpuspec.models.record import NO_WINDOW
-from gpuspec.units import GIB, KIB, MIB, TIB, format_bytes
+from gpuspec.catalog.models import Model, parameter_parts
+from gpuspec.catalog.models.params import active_parameter_parts, attention_parameters
+from gpuspec.catalog.models.record import NO_WINDOW
 
 
 def made(**more):

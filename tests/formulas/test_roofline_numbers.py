@@ -5,12 +5,14 @@ import pytest
 from numpy.testing import assert_allclose
 from toys import DECODE, EXPERTS, MATMUL, PREFILL
 
-from gpuspec.roofline import (
+from gpuspec.constants.terms import (
     DecodeAttentionTerms,
     ExpertTerms,
     Hardware,
     MatmulTerms,
     PrefillAttentionTerms,
+)
+from gpuspec.formulas.roofline import (
     decode_attention_seconds,
     elementwise_seconds,
     experts_seconds,

@@ -12,10 +12,15 @@ from test_links_numbers import FABRIC
 from toys import ADAMW, DENSE, FAST, INT4, MOE, WIDE, WINDOWED
 from toys import kernels as toy_kernels
 
-from gpuspec.memory import Adapter
-from gpuspec.training.communication import Ranks
-from gpuspec.training.flops import hardware_flops_per_token, model_flops_per_token, utilisation
-from gpuspec.training.layers import (
+from gpuspec.constants.training import TrainingTerms
+from gpuspec.formulas.memory import Adapter
+from gpuspec.formulas.training.communication import Ranks
+from gpuspec.formulas.training.flops import (
+    hardware_flops_per_token,
+    model_flops_per_token,
+    utilisation,
+)
+from gpuspec.formulas.training.layers import (
     cast_seconds,
     dense_products,
     elementwise_seconds,
@@ -26,7 +31,7 @@ from gpuspec.training.layers import (
     unfused_product_seconds,
     unpack_seconds,
 )
-from gpuspec.training.run import (
+from gpuspec.formulas.training.run import (
     checkpoint_bytes,
     checkpoint_interval_s,
     goodput,
@@ -35,9 +40,8 @@ from gpuspec.training.run import (
     storage_bytes,
     training_seconds,
 )
-from gpuspec.training.step import PARTS, Machine, step_parts
-from gpuspec.training.terms import TrainingTerms
-from gpuspec.training.words import parallel_sizes
+from gpuspec.formulas.training.step import PARTS, Machine, step_parts
+from gpuspec.formulas.training.words import parallel_sizes
 
 MEMORY, UNITS = toy_kernels(FAST), toy_kernels(WIDE)
 QLORA = Adapter(base=INT4, rank=8, targets=("q", "v"))

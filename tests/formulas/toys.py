@@ -6,12 +6,12 @@ that only operations do.
 """
 
 from gpuspec.catalog import gpu
-from gpuspec.inference.deployment import Deployment, Layout
-from gpuspec.inference.engine import EngineLimits, EngineTerms
-from gpuspec.inference.kernels import Kernels
-from gpuspec.memory import MemoryTerms
-from gpuspec.models import Model
-from gpuspec.precision import Precision, TrainingRecipe
+from gpuspec.catalog.models import Model
+from gpuspec.catalog.precision import Precision, TrainingRecipe
+from gpuspec.constants.engine import EngineLimits, EngineTerms
+from gpuspec.constants.kernels import Kernels
+from gpuspec.formulas.memory import MemoryTerms
+from gpuspec.formulas.serving.deployment import Deployment, Layout
 
 BF16 = Precision(id="bf16", name="BF16", bits=16)
 INT4 = Precision(
@@ -70,7 +70,8 @@ WIDE = _GPU.model_copy(
 
 ONE_US = 1e-6
 MATMUL = {
-    "peak_share": 1.0, "bandwidth_share": 1.0, "launch_us": 1.0, "sharpness": 1.0, "prologue_k": 0.0,
+    "peak_share": 1.0, "bandwidth_share": 1.0, "launch_us": 1.0, "sharpness": 1.0,
+    "prologue_k": 0.0,
     "tile_overhead": 0.0, "split_us": 30.0, "depth_us": 0.0, "quantize_passes": 0.0,
 }  # fmt: skip
 DECODE = {

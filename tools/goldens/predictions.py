@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.constants.fabrics import stored as stored_fabrics
-from gpuspec.evidence.fits import memory_terms
-from gpuspec.evidence.fits.hpc import dynamic_programs, hpc_terms
+from gpuspec.constants.hpc import hpc_terms
+from gpuspec.constants.memory import memory_terms
+from gpuspec.constants.training import framework
+from gpuspec.evidence.fits.hpc import dynamic_programs
 from gpuspec.evidence.fits.hpc import prepared_rows as hpc_rows
 from gpuspec.evidence.fits.mig import published_slices
-from gpuspec.evidence.fits.training import framework
 from gpuspec.evidence.fits.training import prepared_rows as training_rows
 from gpuspec.evidence.measurements.collectives import (
     collective_measurements,

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from gpuspec.base.errors import InputError, close_matches
+from gpuspec.base.files import check_text, path_of
 from gpuspec.catalog.models.families import FAMILIES, NESTED, Fields
 from gpuspec.catalog.models.reading import Config, read_config
 from gpuspec.catalog.models.record import Model
@@ -19,7 +20,7 @@ def model_from_config(source: str | Path | dict[str, Any], name: str | None = No
     Parameters
     ----------
     source : str, Path or dict
-        The file (at most 1 MiB), or its content.
+        The file (at most 16 MiB), or its content.
     name : str, optional
         What to call the model; the file says it, or its folder does, when not given.
 
@@ -36,7 +37,7 @@ def model_from_config(source: str | Path | dict[str, Any], name: str | None = No
     """
     values, label = read_config(source)
     config = Config(values, label)
-    called = name or _name(config, source)
+    called = check_text("config name", name or _name(config, source), lines=False)
     fields = _fields(config) | {
         "id": re.sub(r"[^a-z0-9.]+", "-", called.lower()).strip("-") or "config",
         "name": called,
@@ -68,7 +69,7 @@ def _name(config: Config, source: str | Path | dict[str, Any]) -> str:
     stated = config.text("_name_or_path", "").rstrip("/").rsplit("/", 1)[-1]
     if stated or isinstance(source, dict):
         return stated[:200] or "config"
-    path = Path(source)
+    path = path_of("config", source)
     return (path.stem if path.stem != "config" else path.absolute().parent.name) or "config"
 
 

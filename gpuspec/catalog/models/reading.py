@@ -1,12 +1,12 @@
 """Reading a config.json as what it is: a file from somewhere else that may hold anything."""
 
-import json
 from pathlib import Path
 from typing import Any
 
+from gpuspec.base.documents import from_json
 from gpuspec.base.errors import InputError
+from gpuspec.base.files import MOST_CONFIG_BYTES, check_text, read_text
 
-MAX_BYTES = 2**20
 MAX_LAYERS = 10_000
 MAX_WIDTH = 10_000_000
 MAX_TOKENS = 10**9
@@ -20,7 +20,7 @@ class Config:
 
     def __init__(self, values: object, label: str) -> None:
         if not isinstance(values, dict):
-            raise InputError(label, brief(values), "it must be a JSON object of keys and values")
+            raise InputError(label, values, "it must be a JSON object of keys and values")
         self.values, self.label = values, label
 
     def __contains__(self, key: str) -> bool:
@@ -54,7 +54,7 @@ class Config:
         """Return a text."""
         value, name = self._find((key,), default)
         if isinstance(value, str):
-            return value
+            return check_text(f"{self.label} {name}", value, lines=False)
         raise self.error(name, value, "a text is needed")
 
     def section(self, key: str) -> "Config":
@@ -72,7 +72,7 @@ class Config:
 
     def error(self, key: str, value: object, valid: str) -> InputError:
         """Return the complaint about the value of a key."""
-        return InputError(f"{self.label} {key}", brief(value), valid)
+        return InputError(f"{self.label} {key}", value, valid)
 
     def _find(self, keys: tuple[str, ...], default: object) -> tuple[Any, str]:
         for key in keys:
@@ -84,39 +84,11 @@ class Config:
         return default, keys[0]
 
 
-def brief(value: object) -> object:
-    """Return what can be shown of any value without walking through it."""
-    if isinstance(value, dict | list | tuple):
-        return f"a {type(value).__name__} of {len(value):,}"
-    if isinstance(value, int) and value.bit_length() > 200:
-        return f"a number of {value.bit_length():,} bits"
-    return value if isinstance(value, str | int | float | None) else type(value).__name__
-
-
 def read_config(source: str | Path | dict[str, Any]) -> tuple[object, str]:
     """Return the content of a config.json (or the dict given) and how to call it."""
     if isinstance(source, dict):
         return source, "config"
     if not isinstance(source, str | Path):
-        raise InputError("config", brief(source), "give the path of a config.json, or a dict")
-    path = Path(source)
-    try:
-        return json.loads(_text(path)), path.name
-    except RecursionError:
-        raise InputError("config", str(path), "its JSON is nested too deeply") from None
-    except (OSError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        why = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise InputError("config", str(path), f"it must be a readable JSON file: {why}") from None
-
-
-def _text(path: Path) -> str:
-    if not path.is_file():
-        what = "a folder; give the config.json in it" if path.is_dir() else "not a file"
-        raise InputError("config", str(path), f"that is {what}")
-    with path.open("rb") as file:
-        content = file.read(MAX_BYTES + 1)
-    if len(content) > MAX_BYTES:
-        raise InputError("config", str(path), f"it must be at most {MAX_BYTES:,} bytes")
-    return content.decode("utf-8-sig")
+        raise InputError("config", source, "give the path of a config.json, or a dict")
+    text, name = read_text("config", source, MOST_CONFIG_BYTES), Path(source).name
+    return from_json("config", text, str(source), finite=False), name

@@ -1,20 +1,31 @@
 """Read a scenario from a file or a mapping, and say what is wrong with it in one sentence."""
 
-import json
 import re
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
+from gpuspec.base.documents import day_of, from_yaml, read_document, scalar
 from gpuspec.base.errors import InputError, UnknownNameError
+from gpuspec.base.files import (
+    MOST_DEPTH,
+    MOST_SCENARIO_BYTES,
+    bounded,
+    check_text,
+    path_of,
+    refusing,
+)
 from gpuspec.base.paths import DATA
 from gpuspec.decision.scenario.records import KINDS, Allow, Budget, Limits, Owned, Prices, Scenario
 
 SHIPPED = DATA / "scenarios"
 SUFFIXES = (".yaml", ".yml", ".json")
+MOST_WORKLOADS = 100
+DAYS = ("today", "bought")
+"""Fields that hold a day."""
 _PARTS: dict[str, type[BaseModel]] = {
     "budget": Budget,
     "limits": Limits,
@@ -54,8 +65,8 @@ def scenario(
     """
     content, folder = (dict(given), Path()) if isinstance(given, Mapping) else _content(given)
     for path, value in (changes or {}).items():
-        content = changed(content, path, value)
-    _check_keys(content)
+        content = changed(content, path, bounded(path, value))
+    _check_keys(bounded("scenario", content))
     return _checked(_with_paths(content, folder))
 
 
@@ -65,8 +76,10 @@ def changed(content: Any, path: str, value: Any) -> Any:
     >>> changed({"a": [{"b": 1}]}, "a[0].b", 2)
     {'a': [{'b': 2}]}
     """
-    steps = path.replace("[", ".[").split(".")
-    return _changed(content, [s for s in steps if s], value, path)
+    steps = [step for step in path.replace("[", ".[").split(".") if step]
+    if not steps or len(steps) > MOST_DEPTH:
+        raise InputError(path, value, "give a place such as budget.monthly_usd or workloads[0].isl")
+    return _changed(content, steps, value, path)
 
 
 def _changed(content: Any, steps: list[str], value: Any, path: str) -> Any:
@@ -75,10 +88,12 @@ def _changed(content: Any, steps: list[str], value: Any, path: str) -> Any:
     first, rest = steps[0], steps[1:]
     if first.startswith("["):
         items = list(content) if isinstance(content, list | tuple) else []
-        place = first.strip("[]")
-        if not place.isdigit() or int(place) >= len(items):
-            raise InputError(path, value, f"the list has the places 0 to {len(items) - 1}")
-        items[int(place)] = _changed(items[int(place)], rest, value, path)
+        place = re.fullmatch(r"\[(\d{1,9})\]", first, re.ASCII)
+        at = int(place[1]) if place else len(items)
+        if at >= len(items):
+            has = f"has the places 0 to {len(items) - 1}" if items else "is empty"
+            raise InputError(path, value, f"the list {has}")
+        items[at] = _changed(items[at], rest, value, path)
         return items
     if not isinstance(content, Mapping | None):
         raise InputError(path, value, "there is no such place in the scenario")
@@ -87,19 +102,12 @@ def _changed(content: Any, steps: list[str], value: Any, path: str) -> Any:
 
 
 def _content(given: str | Path) -> tuple[dict[str, Any], Path]:
-    text, path = str(given), Path(given).expanduser()
+    text, path = str(given), path_of("scenario", given)
     if text in scenario_names():
         path = SHIPPED / f"{text}.yaml"
-    elif path.suffix.lower() not in SUFFIXES and not path.is_file():
+    elif path.suffix.lower() not in SUFFIXES and not path.exists():
         raise UnknownNameError("scenario", text, scenario_names())
-    if not path.is_file():
-        raise InputError("scenario", text, "there is no such file")
-    try:
-        raw = path.read_text("utf-8-sig")
-        found = json.loads(raw) if path.suffix.lower() == ".json" else yaml.safe_load(raw)
-    except (ValueError, yaml.YAMLError, OSError) as error:
-        said = " ".join(str(error).split())
-        raise InputError("scenario", text, f"it is no YAML or JSON: {said}") from None
+    found = read_document("scenario", path, MOST_SCENARIO_BYTES)
     if not isinstance(found, dict):
         raise InputError("scenario", text, "it must hold name, workloads and the like at its top")
     return found, path.parent
@@ -115,28 +123,37 @@ def _check_keys(content: Mapping[str, Any]) -> None:
             if isinstance(part, Mapping):
                 _known(part, record, f"{name}[{place}]." if listed else f"{name}.")
     workloads = content.get("workloads")
+    if isinstance(workloads, list | tuple) and len(workloads) > MOST_WORKLOADS:
+        raise InputError("workloads", workloads, f"give at most {MOST_WORKLOADS}")
     for place, workload in enumerate(workloads if isinstance(workloads, list | tuple) else []):
         where = f"workloads[{place}]"
         if not isinstance(workload, Mapping):
             raise InputError(where, workload, "give kind, name and the rest as key: value")
         kind = workload.get("kind")
-        if kind not in KINDS:
+        if not isinstance(kind, str) or kind not in KINDS:
             raise UnknownNameError(f"{where}.kind", kind, KINDS)
         _known(workload, KINDS[kind], f"{where}.")
 
 
 def _known(part: Mapping[str, Any], record: type[BaseModel], where: str) -> None:
-    for key in part:
+    for key, value in part.items():
         if key not in record.model_fields:
             raise UnknownNameError(f"{where}{key}", key, record.model_fields)
+        if isinstance(value, bool) and record.model_fields[key].annotation is not bool:
+            raise InputError(f"{where}{key}", value, "it must not be true or false")
+        if key in DAYS and not isinstance(value, date | None):
+            day_of(f"{where}{key}", value)
+        if key == "name" and isinstance(value, str):
+            check_text(f"{where}name", value, lines=False)
 
 
 def _with_paths(content: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Let the files that a scenario names lie beside it."""
     found = dict(content)
     prices = found.get("prices")
-    if isinstance(prices, Mapping) and prices.get("file"):
-        found["prices"] = {**prices, "file": str(folder / str(prices["file"]))}
+    if isinstance(prices, Mapping) and isinstance(prices.get("file"), str) and prices["file"]:
+        beside = folder / path_of("prices.file", prices["file"])
+        found["prices"] = {**prices, "file": str(beside)}
     workloads = found.get("workloads")
     if isinstance(workloads, list | tuple):
         found["workloads"] = [
@@ -149,10 +166,11 @@ def _with_paths(content: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def _checked(content: Mapping[str, Any]) -> Scenario:
-    try:
-        return Scenario.model_validate(content)
-    except ValidationError as error:
-        raise _said(error.errors(include_url=False)[0]) from None
+    with refusing("scenario", content, "it cannot be read"):
+        try:
+            return Scenario.model_validate(content)
+        except ValidationError as error:
+            raise _said(error.errors(include_url=False)[0]) from None
 
 
 def _said(problem: Any) -> InputError:
@@ -274,20 +292,19 @@ def owned_list(text: str) -> list[dict[str, Any]]:
     """
     found = []
     for part in re.split(r"[,;，；、]", text):
-        match = re.fullmatch(r"\s*(\d+)\s*[x×*]?\s*(\S.*?)\s*", part)
+        match = re.fullmatch(r"(\d{1,9})\s*[x×*]?\s*(\S.*)", part.strip(), re.ASCII)
         if not match:
             raise InputError("owned", text, "write it as 16 x A100, 8 x H100")
         found.append({"gpu": match[2], "count": int(match[1])})
     return found
 
 
-def parsed(text: str) -> Any:
-    """Read a value as YAML does: a number, a list, a text.
+def parsed(text: str, field: str = "--param") -> Any:
+    """Read a value as YAML does: a number, a day, a list, a text.
 
     >>> parsed("2e11"), parsed("[A100, H100]"), parsed("H100 PCIe")
     (200000000000.0, ['A100', 'H100'], 'H100 PCIe')
     """
-    try:
-        return float(text) if re.fullmatch(r"[+-]?[\d.]+e[+-]?\d+", text) else yaml.safe_load(text)
-    except yaml.YAMLError:
-        return text
+    given = check_text(field, text).strip()
+    read = from_yaml if given[:1] in ("[", "{", "'", '"') else scalar
+    return read(field, given, given)

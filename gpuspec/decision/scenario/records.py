@@ -42,7 +42,11 @@ GpuId = Annotated[str, BeforeValidator(_gpu)]
 GpuIds = Annotated[tuple[str, ...], BeforeValidator(_gpus), Field(min_length=1)]
 ModelName = Annotated[str, BeforeValidator(_model)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
-Precisions = Annotated[tuple[Literal["bf16", "fp8", "int8", "int4"], ...], BeforeValidator(_names)]
+Precisions = Annotated[
+    tuple[Literal["bf16", "fp8", "int8", "int4"], ...],
+    BeforeValidator(_names),
+    Field(min_length=1),
+]
 Modes = Annotated[tuple[Mode, ...], BeforeValidator(_names), Field(min_length=1)]
 
 
@@ -227,7 +231,7 @@ class Scenario(_Strict):
     today: date | None = None
     budget: Budget = Budget()
     limits: Limits = Limits()
-    owned: tuple[Owned, ...] = ()
+    owned: tuple[Owned, ...] = Field((), max_length=1000)
     allow: Allow = Allow()
     prices: Prices = Prices()
     workloads: tuple[Annotated[Workload, Field(discriminator="kind")], ...] = Field(min_length=1)

@@ -10,7 +10,11 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.base.errors import InputError
+from gpuspec.base.files import MOST_TABLE_BYTES, read_text
+from gpuspec.base.rows import csv_rows
 
+LEAST_NUMBER, MOST_NUMBER = 1e-15, 1e18
+"""Between which every measured number lies; beyond them its logarithm or square is none."""
 BY = {
     "inference": ("gpu", "engine", "model", "scenario", "quantity"),
     "training": ("gpu", "framework", "model", "precision"),
@@ -116,19 +120,14 @@ def read_table(path: str | Path, columns: Columns) -> "tuple[pd.DataFrame, pd.Se
     InputError
         When the file cannot be read or lacks a column; names it.
     """
-    try:
-        rows = pd.read_csv(path, dtype=str, keep_default_na=False, skip_blank_lines=False)
-    except (OSError, UnicodeDecodeError, ValueError) as error:
-        valid = f"give a CSV file in UTF-8: {str(error).splitlines()[0]}"
-        raise InputError("file", str(path), valid) from None
-    missing = [column for column in columns.needed if column not in rows]
-    if columns.one_of and not set(columns.one_of) & set(rows):
-        missing.append(" or ".join(columns.one_of))
-    if missing:
-        valid = f"its first line lacks {', '.join(missing)}"
+    text = read_text("file", path, MOST_TABLE_BYTES)
+    names, found = csv_rows("file", text, str(path), columns.needed)
+    if columns.one_of and not set(columns.one_of) & set(names):
+        valid = f"its first line lacks {' or '.join(columns.one_of)}"
         raise InputError("file", str(path), valid)
-    rows.insert(0, "line", np.arange(len(rows)) + 2)
-    reasons: Any = pd.Series("", rows.index, dtype=object)
+    rows = pd.DataFrame([row.cells for row in found], columns=names, dtype=str)
+    rows.insert(0, "line", np.array([row.line for row in found], int))
+    reasons: Any = pd.Series([row.problem for row in found], rows.index, dtype=object)
     for column in columns.numbers:
         if column in rows:
             _numbers(rows, reasons, column, columns)
@@ -141,21 +140,22 @@ def read_table(path: str | Path, columns: Columns) -> "tuple[pd.DataFrame, pd.Se
 
 def _numbers(rows: pd.DataFrame, reasons: Any, column: str, columns: Columns) -> None:
     """Turn a column into numbers, and note which rows hold none."""
-    text = rows[column].str.strip()
-    number: Any = pd.to_numeric(text, errors="coerce")
+    text = rows[column]
+    number: Any = pd.to_numeric(text, errors="coerce").astype(float)
     if column in columns.blank_zero:
         text, number = text.mask(number == 0, ""), number.mask(number == 0)
     least = columns.least.get(column)
     if least is None:
-        good, what = number > 0, "a number above 0"
+        good, what = number >= LEAST_NUMBER, "a number above 0"
     else:
         good, what = number >= least, f"a whole number of at least {least}"
         good &= number == np.floor(number)
-    good &= np.isfinite(number)
+    good &= number <= MOST_NUMBER
     if column in columns.endless:
         good |= text.str.lower() == "inf"
     bad = ~good & ((text != "") | columns.numbers[column]) & (reasons == "")
-    reasons[bad] = [f"{column}: {value!r} is not valid; give {what}" for value in text[bad]]
+    what = f"{what}, at most {MOST_NUMBER:g}"
+    reasons[bad] = [str(InputError(column, value, f"give {what}")) for value in text[bad]]
     rows[column] = number
 
 

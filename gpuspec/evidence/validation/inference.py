@@ -40,6 +40,7 @@ COLUMNS = Columns(
         "batch_size": False,
         "concurrency": False,
         "request_rate": False,
+        **dict.fromkeys(("requests", "max_sequences", "max_tokens"), False),
         "value": True,
     },
     least=dict.fromkeys(("n_gpus", "tp", "pp", "ep"), 1),

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from gpuspec.base.checks import number_of
 from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.catalog import Gpu, gpu, gpu_ids
 from gpuspec.catalog.models import Model
@@ -102,8 +103,8 @@ def tenants_question(
     rows, models = tenant_rows(tenants), dict[str, Model]()
     found = [
         tenant
-        for line, row in enumerate(rows, 1)
-        for tenant in read_tenants(row, line, kinds[0].id, engine_name, models, 1 + float(reserve))
+        for where, row in rows
+        for tenant in read_tenants(where, row, kinds[0].id, engine_name, models, 1 + float(reserve))
     ]
     repeated = [name for name, times in Counter(t.name for t in found).items() if times > 1]
     if repeated:
@@ -136,12 +137,7 @@ def _prices(prices: str | Mapping[str, float], kinds: Sequence[Gpu]) -> dict[str
         given = dict(prices)
     found = dict(PRICES_USD)
     for name, value in given.items():
-        try:
-            price = float(value)
-        except ValueError:
-            price = -1.0
-        if not 0 < price < 1e6:
-            raise InputError("prices", f"{name}={value}", "give USD for a GPU-hour above 0")
+        price = number_of(f"prices {name}", str(value), 0, 1e6, above=True)
         found[gpu_ids(name)[0]] = price
     for kind in kinds:
         if kind.id not in found:

@@ -20,6 +20,8 @@ from gpuspec.formulas.mig import Layout, Placement, geometry, patterns, plain_pr
 from gpuspec.topics.mig.ask import TenantsQuestion
 from gpuspec.topics.mig.options import WHOLE_GPU, useful_options
 
+MOST_GPUS = 20_000
+"""Each becomes a row of the answer."""
 Option = tuple[str, str, int]
 """Kind of GPU, profile, instances."""
 
@@ -141,6 +143,11 @@ class _Model:
             raise InputError("seconds", seconds, "the solver found nothing; give it more")
         numbers = np.round(found.x).astype(int)
         shift = len(self.takes)
+        whole = [n if p == WHOLE_GPU else 0 for _, (_, p, n) in self.takes]
+        needed = int(numbers[shift:].sum() + numbers[:shift] @ np.array(whole, int))
+        if needed > MOST_GPUS:
+            valid = f"they need {needed:,} GPUs; give a load that {MOST_GPUS:,} bear"
+            raise InputError("tenants", sum(self.sizes), valid)
         layouts = [
             layout
             for layout, n in zip(self.layouts, numbers[shift:], strict=True)

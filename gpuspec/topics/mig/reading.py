@@ -1,7 +1,5 @@
 """The table of tenants: its columns, and what each row means."""
 
-import csv
-import io
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,27 +7,36 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from gpuspec.base.checks import number_of
 from gpuspec.base.errors import InputError, UnknownNameError
+from gpuspec.base.files import MOST_SCENARIO_BYTES, bounded, check_text, path_of, read_text
 from gpuspec.base.paths import DATA
+from gpuspec.base.rows import sure_rows
 from gpuspec.catalog.models import Model, model
 from gpuspec.catalog.workloads import Workload, workload, workloads
 from gpuspec.topics.serving import InferenceQuestion, inference_question
 
 EXAMPLE = DATA / "examples" / "tenants.csv"
 TEXTS = ("name", "model", "weights", "kv", "workload")
-WHOLE = {"isl": 1000, "osl": 300, "concurrency": 1, "copies": 1}
-"""Columns with whole numbers, and what a blank cell means."""
+MOST_TENANTS = 2000
+WHOLE = {
+    "isl": (1000, 10_000_000),
+    "osl": (300, 10_000_000),
+    "concurrency": (1, 1_000_000),
+    "copies": (1, MOST_TENANTS),
+}
+"""Columns with whole numbers: what a blank cell means, and the most that one may say."""
 NUMBERS = {
-    "request_rate": 0.0,
-    "ttft_s": 2.0,
-    "tpot_s": 0.05,
-    "memory_gib": 0.0,
-    "gpu_share": 0.0,
-    "bandwidth_share": 0.0,
+    "request_rate": (0.0, 1e6),
+    "ttft_s": (2.0, 1e6),
+    "tpot_s": (0.05, 1e6),
+    "memory_gib": (0.0, 1e6),
+    "gpu_share": (0.0, 8.0),
+    "bandwidth_share": (0.0, 8.0),
 }
 COLUMNS = (*TEXTS, *WHOLE, *NUMBERS, "media")
+Cells = dict[str, str]
 YES = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False, "": False}
-MOST_TENANTS = 2000
 
 
 class Tenant(BaseModel):
@@ -64,55 +71,63 @@ class Tenant(BaseModel):
         return self.load.request_rate or float(self.load.concurrency)
 
 
-def tenant_rows(tenants: str | Path | Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return the rows of a table given as a path, a text or rows."""
+def tenant_rows(tenants: str | Path | Sequence[Mapping[str, Any]]) -> list[tuple[str, Cells]]:
+    """Return where each row of a table stands and its cells; a path, a text or rows are given."""
     if not isinstance(tenants, str | Path):
-        return [dict(row) for row in tenants]
-    text = str(tenants).strip()
+        rows = [(f"row {line}", _cells(row)) for line, row in enumerate(tenants, 1)]
+        if not rows:
+            raise InputError("tenants", tenants, "give at least one")
+        for where, cells in rows:
+            for column in cells.keys() - set(COLUMNS):
+                raise UnknownNameError(f"tenants, {where}, column", column, COLUMNS)
+        return rows
+    text, shown = str(tenants).strip(), "tenants"
     if text == "example":
         text = EXAMPLE.read_text("utf-8")
     elif "\n" not in text and ";" not in text:
-        try:
-            text = Path(text).expanduser().read_text("utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
-            valid = f"give example, a CSV file or its lines with ; between: {error}"
-            raise InputError("tenants", str(tenants), valid) from None
+        if not path_of("tenants", text).exists():
+            valid = "give example, a CSV file that is there, or its lines with ; between"
+            raise InputError("tenants", text, valid)
+        text, shown = read_text("tenants", tenants, MOST_SCENARIO_BYTES), str(tenants)
     else:
         text = text.replace(";", "\n")
-    rows = list(csv.DictReader(io.StringIO(text.strip()), skipinitialspace=True))
-    if not rows:
-        raise InputError("tenants", str(tenants)[:60], "its first line names columns, then a row")
-    return rows
+    found = sure_rows("tenants", text, shown, (), COLUMNS, MOST_TENANTS)
+    if not found:
+        raise InputError("tenants", shown, "its first line names columns, then a row")
+    return [(f"line {row.line}", row.cells) for row in found]
+
+
+def _cells(row: Mapping[str, Any]) -> Cells:
+    """Return cells as a file would hold them."""
+    content = bounded("tenants", dict(row))
+    return {c: "" if value is None else str(value).strip() for c, value in content.items()}
 
 
 def read_tenants(
-    row: dict[str, Any],
-    line: int,
+    where: str,
+    given: Cells,
     first_gpu: str,
     engine_name: str,
     models: dict[str, Model],
     factor: float,
 ) -> list[Tenant]:
     """Read a row of the table; ``copies`` of it become tenants of their own."""
-    unknown = next((c for c in row if c not in COLUMNS), None)
-    if unknown is not None:
-        raise UnknownNameError(f"tenants, row {line}, column", str(unknown), COLUMNS)
-    cells = {c: str(row.get(c) if row.get(c) is not None else "").strip() for c in COLUMNS}
-    name = cells["name"] or f"tenant-{line}"
+    cells = dict.fromkeys(COLUMNS, "") | given
+    name = cells["name"] or f"tenant-{where.split()[-1]}"
+    check_text(f"tenants, {where}, name", name, lines=False)
     where = f"tenant {name}"
-    values: dict[str, Any] = {c: _number(where, c, cells[c], int, d) for c, d in WHOLE.items()}
-    values |= {c: _number(where, c, cells[c], float, d) for c, d in NUMBERS.items()}
+    values: dict[str, Any] = {
+        column: number_of(f"{where}: {column}", cells[column], 0, most, column in WHOLE)
+        if cells[column]
+        else blank
+        for column, (blank, most) in (WHOLE | NUMBERS).items()
+    }
     if cells["media"].lower() not in YES:
         raise InputError(f"{where}: media", cells["media"], "say yes or no")
     if not cells["model"] and not values["memory_gib"]:
         raise InputError(where, cells["model"], "give a model, or memory_gib and gpu_share")
-    for column in ("gpu_share", "bandwidth_share"):
-        if values[column] > 8:
-            raise InputError(
-                f"{where}: {column}", values[column], "give a share of one GPU, at most 8"
-            )
     simulated = _workload(where, cells, values)
-    if not 1 <= values["copies"] <= MOST_TENANTS:
+    if values["copies"] < 1:
         raise InputError(f"{where}: copies", values["copies"], f"give 1 to {MOST_TENANTS:,}")
     values["concurrency"] = math.ceil(values["concurrency"] * factor)
     for column in ("request_rate", "gpu_share", "bandwidth_share"):
@@ -176,16 +191,3 @@ def _load(
         )
     except InputError as error:
         raise InputError(f"{where}: {error.field}", error.value, error.valid) from None
-
-
-def _number(where: str, column: str, text: str, kind: type, blank: float) -> Any:
-    if not text:
-        return blank
-    try:
-        value = kind(text)
-    except ValueError:
-        value = -1
-    if not 0 <= value < float("inf"):
-        what = "whole number" if kind is int else "number"
-        raise InputError(f"{where}: {column}", text, f"give a {what} of at least 0")
-    return value

@@ -1,0 +1,137 @@
+"""CSV that a person brings: a header and rows, each with its line and what is wrong with it."""
+
+import csv
+import io
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from gpuspec.base.errors import InputError, UnknownNameError
+from gpuspec.base.files import check_text
+
+MOST_ROWS = 200_000
+MOST_COLUMNS = 500
+MOST_CELL = 10_000
+"""Characters of a cell."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a table: its line in the file, its cells by column, and what is wrong with it."""
+
+    line: int
+    cells: dict[str, str]
+    problem: str = ""
+
+
+def csv_rows(
+    field: str,
+    text: str,
+    shown: str,
+    needed: Sequence[str] = (),
+    known: Collection[str] = (),
+    most: int = MOST_ROWS,
+    exact: bool = False,
+) -> tuple[list[str], list[Row]]:
+    """Return the columns and the rows of a CSV text.
+
+    Parameters
+    ----------
+    field, shown : str
+        What to call the input and its value in a message.
+    needed, known : collections of str
+        Columns that the first line must name, and those that it may name (any where empty).
+    most : int
+        Rows at most.
+    exact : bool
+        Whether a row must have a cell for each column; else those that it lacks are blank.
+
+    Raises
+    ------
+    InputError, UnknownNameError
+        When the header or the number of rows cannot be used. A bad row raises nothing: it has
+        its `Row.problem`.
+    """
+    reader = csv.reader(io.StringIO(text, newline=""), skipinitialspace=True, strict=True)
+    columns: list[str] = []
+    found: list[Row] = []
+    ended = False
+    while not ended:
+        line, cells, problem = reader.line_num + 1, [""], ""
+        try:
+            cells = [cell.strip() for cell in next(reader)]
+        except StopIteration:
+            ended = True
+        except csv.Error as error:
+            problem = f"the row cannot be read: {error}"
+        if not columns and (ended or problem or any(cells)):
+            columns = cells
+            _check_header(field, cells, shown, needed, known, problem)
+        elif problem or any(cells):
+            if len(cells) > len(columns) or (exact and len(cells) < len(columns)):
+                problem = problem or f"a row has {len(columns)} cells, this one {len(cells)}"
+            found.append(_row(line, cells, columns, problem))
+        if len(found) > most:
+            raise InputError(field, shown, f"give at most {most:,} rows")
+    return columns, found
+
+
+def sure_rows(
+    field: str,
+    text: str,
+    shown: str,
+    needed: Sequence[str],
+    known: Collection[str],
+    most: int,
+    exact: bool = False,
+) -> list[Row]:
+    """Return the rows of `csv_rows` where one that cannot be read spoils the table.
+
+    Raises
+    ------
+    InputError, UnknownNameError
+        Name the line or the column, and what is valid.
+    """
+    rows = csv_rows(field, text, shown, needed, known, most, exact)[1]
+    for row in rows:
+        if row.problem:
+            raise InputError(f"{shown} line {row.line}", ",".join(row.cells.values()), row.problem)
+    return rows
+
+
+def _check_header(
+    field: str,
+    cells: list[str],
+    shown: str,
+    needed: Sequence[str],
+    known: Collection[str],
+    problem: str,
+) -> None:
+    if problem or not any(cells):
+        raise InputError(field, shown, problem or "its first line names columns, then come rows")
+    for column in cells:
+        if known and column not in known:
+            raise UnknownNameError(f"{shown} column", column, known)
+    missing = [column for column in needed if column not in cells]
+    if missing:
+        raise InputError(field, shown, f"its first line lacks {', '.join(missing)}")
+    if len(set(cells)) < len(cells) or not all(cells) or len(cells) > MOST_COLUMNS:
+        valid = f"its first line must name each column once, {MOST_COLUMNS} at most"
+        raise InputError(field, shown, valid)
+
+
+def _row(line: int, cells: list[str], columns: list[str], problem: str) -> Row:
+    row = dict(zip(columns, cells + [""] * len(columns), strict=False))
+    whole = "".join(cells)
+    if len(whole) > MOST_CELL or not whole.isprintable():
+        problem = problem or next(filter(None, map(_cell_problem, row, row.values())), "")
+    return Row(line, row, problem)
+
+
+def _cell_problem(column: str, cell: str) -> str:
+    if len(cell) > MOST_CELL:
+        return f"{column} has {len(cell):,} characters; give at most {MOST_CELL:,}"
+    try:
+        check_text(column, cell)
+    except InputError as error:
+        return str(error)
+    return ""

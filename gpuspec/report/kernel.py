@@ -1,0 +1,32 @@
+"""Start the kernel of a report, so that no file of the current folder runs or is read.
+
+Run by its path, as ``python -P kernel.py FOLDER -f CONNECTION``, in an empty folder: IPython and
+Matplotlib look there for their configuration. Then the kernel goes to FOLDER, from where the
+paths in a person's parameters count.
+"""
+
+import os
+import sys
+from importlib.util import find_spec
+
+
+def main() -> None:
+    """Start a kernel, and move it to the folder that the first argument names."""
+    folder = sys.argv.pop(1)
+    found = find_spec("matplotlib")
+    if found and found.origin:
+        data = os.path.join(os.path.dirname(found.origin), "mpl-data")
+        os.environ["MATPLOTLIBRC"] = os.path.join(data, "matplotlibrc")
+        import matplotlib  # noqa: F401
+    from ipykernel.kernelapp import IPKernelApp
+
+    app = IPKernelApp.instance(ignore_cwd=True, exec_PYTHONSTARTUP=False)
+    app.initialize()
+    # A checkout that is not installed is found last: nothing beside the package hides a module.
+    sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+    os.chdir(folder)
+    app.start()
+
+
+if __name__ == "__main__":
+    main()
