@@ -66,7 +66,7 @@ class _Steps:
 
     def part(self, chosen: np.ndarray) -> Callable[[Any], np.ndarray]:
         """Return the seconds of the `chosen` rows as a function of one framework's constants."""
-        work = {name: values[chosen] for name, values in self.work.items()}
+        work = self.work.rows(chosen)
         return lambda terms: np.asarray(sum(assembled(work, terms).values()))
 
 

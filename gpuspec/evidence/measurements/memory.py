@@ -17,6 +17,7 @@ from gpuspec.catalog.precision import training_recipe as _recipe
 from gpuspec.constants.memory import MemoryTerms
 from gpuspec.formulas.memory import (
     Adapter,
+    TrainingJob,
     sequence_kv_bytes,
     serving_activation_bytes,
     stage_weights_bytes,
@@ -64,14 +65,15 @@ def _training(about: dict[str, Any], rows: pd.DataFrame, terms: MemoryTerms, dat
     columns = ["seq_len", "micro_batch", "microbatches", "tp", "pp", "cp", "dp", "interleave"]
     columns += ["zero_stage", "recompute", "attention", "bytes_per_logit"]
     columns += ["sequence_parallel", "persistent_gradients", "dropout", "balanced_stages"]
-    columns += ["fused_norms", "fused_glu", "stage"]
+    columns += ["fused_norms", "fused_glu"]
     if about["part"] == "activations":  # the paper's own formula: nothing beyond it
         terms = terms.model_copy(update={"training_activation_factor": 1.0})
     capacity = rows["gpu"].map(_capacity).to_numpy(float)
     parts = training_parts(
         model(about["model_id"], data),
         training_recipe(about["recipe"], data),
-        **{c: rows[c].to_numpy(dtype=_kind(rows[c])) for c in columns},
+        TrainingJob.of(**{c: rows[c].to_numpy(dtype=_kind(rows[c])) for c in columns}),
+        stage=rows["stage"].to_numpy(dtype=object),
         capacity_bytes=capacity,
         adapter=adapter,
         terms=terms,

@@ -18,6 +18,7 @@ from gpuspec.base.units import Floats
 from gpuspec.catalog.workloads import Work
 from gpuspec.constants.hpc import HpcTerms
 from gpuspec.formulas.hpc.machine import Machine
+from gpuspec.formulas.roofline import p_norm
 
 SHARPNESS = 4.0
 """Exponent of the norm that joins compute, memory and cache; infinity is a perfect overlap."""
@@ -65,9 +66,7 @@ def transfer_seconds(units: ArrayLike, work: Work, machine: Machine) -> Floats:
 
 def joined(parts: dict[str, Floats]) -> Floats:
     """Return the seconds of parts that overlap: a p-norm, never below the largest."""
-    every = np.stack(np.broadcast_arrays(*parts.values()))
-    top = np.maximum(every.max(axis=0), 1e-300)
-    return np.asarray(top * np.sum((every / top) ** SHARPNESS, axis=0) ** (1 / SHARPNESS))
+    return p_norm(SHARPNESS, *parts.values())
 
 
 def bound(parts: dict[str, Floats]) -> Any:

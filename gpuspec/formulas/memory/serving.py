@@ -5,16 +5,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from gpuspec.base.units import Floats
 from gpuspec.catalog.models import Model, parameter_parts
 from gpuspec.catalog.precision import Precision
 from gpuspec.constants.memory import MemoryTerms
 from gpuspec.formulas.memory.kv import (
     cached_tokens,
     kv_cache_bytes_per_token,
-    kv_heads_per_gpu,
     mla_cache_bytes_per_token,
 )
-from gpuspec.formulas.memory.weights import Floats, weights_bytes
+from gpuspec.formulas.memory.weights import weights_bytes
+from gpuspec.formulas.transformer import kv_heads_per_gpu
 
 MATRICES = ("attention", "mlp", "experts", "network")
 

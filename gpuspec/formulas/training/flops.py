@@ -24,7 +24,7 @@ def model_flops_per_token(model: Model, seq_len: ArrayLike, convention: str = "c
     Kaplan et al. 2020, arXiv:2001.08361 (6N); Chowdhery et al. 2022, arXiv:2204.02311,
     appendix B (MFU, attention in full); Dao 2023, arXiv:2307.08691 (causal half).
 
-    >>> from gpuspec.models import model
+    >>> from gpuspec.catalog.models import model
     >>> float(round(model_flops_per_token(model("llama-2-7b"), 4096, "full") / 1e9, 1))
     46.1
     """
