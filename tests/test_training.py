@@ -17,6 +17,7 @@ from gpuspec.constants.training import framework, training_errors, training_inte
 from gpuspec.evidence.measurements.pairs import matched_steps
 from gpuspec.evidence.measurements.training import prepared_rows
 from gpuspec.formulas.memory import Adapter
+from gpuspec.formulas.power import node_power_w
 from gpuspec.formulas.training import (
     PARTS,
     Cluster,
@@ -26,7 +27,6 @@ from gpuspec.formulas.training import (
     goodput,
     hardware_flops_per_token,
     model_flops_per_token,
-    node_power_w,
     step_parts,
     training_seconds,
     utilisation,

@@ -6,6 +6,8 @@ physical meaning and bounds. Compute and memory time combine as a p-norm, becaus
 overlap but not perfectly.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -143,32 +145,42 @@ def experts_touched(tokens: ArrayLike, experts: ArrayLike, active: ArrayLike) ->
     return np.asarray(e * (1 - left))
 
 
+@dataclass(frozen=True)
+class ExpertShape:
+    """The routed experts of a layer."""
+
+    hidden: ArrayLike
+    ffn: ArrayLike
+    """Width of one expert."""
+    experts: ArrayLike
+    active: ArrayLike
+    """Experts that each token uses."""
+    matrices: int = 3
+    """Weight matrices of an expert: 3 where its MLP is gated, else 2."""
+
+
 def experts_seconds(
     tokens: ArrayLike,
-    hidden: ArrayLike,
-    ffn: ArrayLike,
-    experts: ArrayLike,
-    active: ArrayLike,
+    shape: ExpertShape,
     hardware: Hardware,
     terms: ExpertTerms,
     tp: ArrayLike = 1,
     ep: ArrayLike = 1,
-    matrices: int = 3,
     weight_bytes: ArrayLike = 2.0,
 ) -> Floats:
     """Seconds of the routed experts of one layer on one GPU.
 
-    `tokens` are those of the whole group, each using `active` of `experts`; a GPU holds
-    1/`ep` of the experts and 1/`tp` of each.
+    `tokens` are those of the whole group; a GPU holds 1/`ep` of the experts and 1/`tp` of each.
     """
-    n, h, e = (np.asarray(x, float) for x in (tokens, hidden, experts))
+    n, h, e = (np.asarray(x, float) for x in (tokens, shape.hidden, shape.experts))
     t, share = terms, 1.0 / np.asarray(ep, float)
-    width = np.asarray(ffn, float) / np.asarray(tp, float)
-    touched = np.maximum(experts_touched(n, e, active) * share, 1.0)
-    rows = np.maximum(n * np.asarray(active, float) * share / touched, 1.0)
+    width = np.asarray(shape.ffn, float) / np.asarray(tp, float)
+    touched = np.maximum(experts_touched(n, e, shape.active) * share, 1.0)
+    rows = np.maximum(n * np.asarray(shape.active, float) * share / touched, 1.0)
     padded = np.ceil(rows / t.row_tile) * t.row_tile
-    compute = 2 * touched * padded * matrices * h * width / (hardware.peak_flops * t.peak_share)
-    weights = touched * matrices * h * width * np.asarray(weight_bytes, float)
+    flops = 2 * touched * padded * shape.matrices * h * width
+    compute = flops / (hardware.peak_flops * t.peak_share)
+    weights = touched * shape.matrices * h * width * np.asarray(weight_bytes, float)
     rate = hardware.bandwidth_bytes_s
     memory = weights / (rate * t.bandwidth_share)
     moved = t.passes * touched * rows * h * 2 / rate

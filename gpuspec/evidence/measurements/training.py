@@ -17,6 +17,7 @@ from gpuspec.constants.fabrics import fabric
 from gpuspec.constants.kernels import kernels
 from gpuspec.constants.memory import MemoryTerms, memory_terms
 from gpuspec.constants.training import TrainingTerms
+from gpuspec.evidence.measurements.rows import groups
 from gpuspec.formulas.memory import Adapter, training_parts
 from gpuspec.formulas.training import (
     StepWork,
@@ -170,14 +171,14 @@ def _peak_tflops(rows: pd.DataFrame) -> np.ndarray:
 def _flops(rows: pd.DataFrame, hardware: bool) -> np.ndarray:
     """Return the FLOP of a token that each row's source counted."""
     result = np.zeros(len(rows))
-    groups: Any = rows.groupby(["model", "flops_convention", "recompute"]).indices
-    for (name, convention, recompute), index in groups.items():
+    for about, index in groups(rows, ["model", "flops_convention", "recompute"]):
+        network, convention = _model(about["model"]), about["flops_convention"]
         seq = rows["seq_len"].to_numpy(float)[index]
         if hardware:
-            known = recompute or "full"
-            result[index] = hardware_flops_per_token(_model(name), seq, known, convention)
+            known = about["recompute"] or "full"
+            result[index] = hardware_flops_per_token(network, seq, known, convention)
         else:
-            result[index] = model_flops_per_token(_model(name), seq, convention)
+            result[index] = model_flops_per_token(network, seq, convention)
     return result
 
 
@@ -234,13 +235,12 @@ def _job(rows: pd.DataFrame) -> TrainingJob:
 def peak_memory(rows: pd.DataFrame, terms: MemoryTerms) -> np.ndarray:
     """Return the predicted peak memory of each prepared row, in bytes."""
     result = np.zeros(len(rows))
-    groups: Any = rows.groupby(["model", "recipe", "tuning"]).indices
-    for (name, recipe, tuning), index in groups.items():
+    for about, index in groups(rows, ["model", "recipe", "tuning"]):
         parts = training_parts(
-            _model(name),
-            training_recipe(recipe),
+            _model(about["model"]),
+            training_recipe(about["recipe"]),
             _job(rows.iloc[index]),
-            adapter=_adapter(tuning),
+            adapter=_adapter(about["tuning"]),
             terms=terms,
         )
         result[index] = sum(parts.values())
@@ -253,8 +253,7 @@ def training_work(rows: pd.DataFrame) -> StepWork:
     It does not depend on the constants of a framework: compute it once for a fit.
     """
     parts = []
-    for key, index in rows.groupby(_ONE_CALL, dropna=False).indices.items():
-        about: dict[str, Any] = dict(zip(_ONE_CALL, list(key), strict=True))  # type: ignore[call-overload]
+    for about, index in groups(rows, _ONE_CALL):
         device, network = gpu(about["gpu"]), about["node_network_gb_s"]
         work = step_work(
             _model(about["model"]),
@@ -265,7 +264,7 @@ def training_work(rows: pd.DataFrame) -> StepWork:
             fp8=about["precision"] == "fp8",
             adapter=_adapter(about["tuning"]),
         )
-        parts.append((np.asarray(index), work))
+        parts.append((index, work))
     return StepWork.joined(len(rows), parts)
 
 

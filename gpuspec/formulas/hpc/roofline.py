@@ -9,10 +9,8 @@ Williams, Waterman, Patterson 2009, doi:10.1145/1498765.1498785 (roofline); Amda
 doi:10.1145/1465482.1465560.
 """
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from gpuspec.base.units import Floats
 from gpuspec.catalog.workloads import Work
@@ -69,7 +67,7 @@ def joined(parts: dict[str, Floats]) -> Floats:
     return p_norm(SHARPNESS, *parts.values())
 
 
-def bound(parts: dict[str, Floats]) -> Any:
+def bound(parts: dict[str, Floats]) -> NDArray[np.str_]:
     """Return which of the parts is the largest, by name."""
     every = np.stack(np.broadcast_arrays(*parts.values()))
     return np.asarray(list(parts))[every.argmax(axis=0)]

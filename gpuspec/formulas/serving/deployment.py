@@ -1,7 +1,6 @@
 """One replica: a model in a precision on GPUs of a kind, split in one way, under one engine."""
 
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,6 +16,7 @@ from gpuspec.constants.kernels import Kernels, kernels
 from gpuspec.constants.memory import MemoryTerms
 from gpuspec.formulas.networks import all_reduce_seconds, all_to_all_seconds, point_to_point_seconds
 from gpuspec.formulas.roofline import (
+    ExpertShape,
     decode_attention_seconds,
     experts_seconds,
     matmul_seconds,
@@ -136,20 +136,22 @@ class Layout(BaseModel):
         model = self.network
         quantized = not self.weight.quantized or "experts" in self.weight.quantizes.split("|")
         kind = self._kind if quantized else "bf16"
-        one = experts_seconds(
-            tokens,
+        shape = ExpertShape(
             model.hidden,
             model.expert_ffn,
             model.experts,
             model.active_experts,
+            3 if model.gated_mlp else 2,
+        )
+        return experts_seconds(
+            tokens,
+            shape,
             self.kernels.hardware(self.compute if quantized else "bf16"),
             self.kernels.experts(kind if kind in ("bf16", "fp8") else "bf16"),
             self.tp / self.ep,
             self.ep,
-            3 if model.gated_mlp else 2,
             self.weight.bytes_per_weight if quantized else 2.0,
         )
-        return np.asarray(one)
 
     def _elementwise(self, tokens: Floats) -> Floats:
         model, split = self.network, self.tp
@@ -164,7 +166,7 @@ class Layout(BaseModel):
         model = self.network
         layers = np.ceil(model.layers / self.pp)
         message = tokens * model.hidden * 2.0
-        total: Any = np.zeros(len(tokens))
+        total = np.zeros(len(tokens))
         if self.tp > 1:
             terms, link = self.kernels.collectives(self.tp)
             if self.attention_dp:

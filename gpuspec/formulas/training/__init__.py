@@ -15,7 +15,6 @@ from gpuspec.formulas.training.run import (
     checkpoint_interval_s,
     goodput,
     host_memory_gb,
-    node_power_w,
     storage_bytes,
     training_seconds,
 )

@@ -17,7 +17,8 @@ from gpuspec.constants.memory import MemoryTerms, memory_terms
 from gpuspec.constants.training import TrainingTerms
 from gpuspec.constants.training import framework as _framework
 from gpuspec.formulas.memory import Adapter
-from gpuspec.formulas.training import FAILURES_PER_GPU_DAY, RESTART_S, Cluster, node_power_w
+from gpuspec.formulas.power import node_power_w
+from gpuspec.formulas.training import FAILURES_PER_GPU_DAY, RESTART_S, Cluster
 
 NODE_GPUS = 8
 PRECISIONS = ("bf16", "fp8")
