@@ -11,6 +11,8 @@ from gpuspec.constants.memory import MemoryTerms, memory_terms
 from gpuspec.evidence.measurements import memory_measurements, predicted_memory
 from gpuspec.formulas.memory import (
     Adapter,
+    LayerWidths,
+    TrainingJob,
     adapter_params,
     cached_tokens,
     collective_bytes,
@@ -145,15 +147,18 @@ def test_activations_equal_the_papers_figures(name, batch, pp, interleave, basel
     parts = training_parts(
         model(name),
         training_recipe("megatron"),
-        seq_len=2048,
-        micro_batch=batch,
-        tp=8,
-        pp=pp,
-        interleave=interleave,
-        recompute=np.array(["none", "selective"], dtype=object),
-        sequence_parallel=np.array([False, True]),
-        attention="eager",
-        dropout=True,
+        TrainingJob.of(
+            seq_len=2048,
+            micro_batch=batch,
+            microbatches=2**20,
+            tp=8,
+            pp=pp,
+            interleave=interleave,
+            recompute=np.array(["none", "selective"], dtype=object),
+            sequence_parallel=np.array([False, True]),
+            attention="eager",
+            dropout=True,
+        ),
         terms=FREE,
     )
     assert parts["activations"] / GIB == pytest.approx([baseline, selective], rel=1e-9)
@@ -163,7 +168,7 @@ def test_the_papers_equation_for_one_layer():
     # 34 sbh + 5 a s^2 b, table 2 of the same paper.
     s, b, h, a = 2048, 4, 6144, 64
     parts = layer_activation_bytes(
-        s * b, h, h, h, 8 * h, score_elements=a * s * s * b, dropout=True
+        s * b, LayerWidths(h, h, h, 8 * h), score_elements=a * s * s * b, dropout=True
     )
     assert sum(parts.values()) == pytest.approx(s * b * h * (34 + 5 * a * s / h))
 
@@ -228,12 +233,16 @@ def test_lora_counts_the_parameters_that_a_tuner_reports():
     recompute=st.sampled_from(["none", "selective", "full"]),
 )
 def test_training_obeys_its_laws(seq, micro, tp, pp, dp, zero, recompute):
-    options = {"seq_len": seq, "micro_batch": micro, "tp": tp, "pp": pp, "terms": FREE}
+    options = {"seq_len": seq, "micro_batch": micro, "tp": tp, "pp": pp, "microbatches": 2**20}
     options |= {"dp": dp, "recompute": recompute}
     recipe = training_recipe("adamw")
 
+    def parts_with(**changed: object) -> dict[str, np.ndarray]:
+        job = TrainingJob.of(**{"zero_stage": zero, **options, **changed})
+        return training_parts(SMALL, recipe, job, terms=FREE)
+
     def total(**changed: object) -> float:
-        parts = training_parts(SMALL, recipe, zero_stage=zero, **(options | changed))
+        parts = parts_with(**changed)
         assert all(part >= 0 for part in parts.values())
         return float(sum(parts.values()))
 
@@ -241,15 +250,15 @@ def test_training_obeys_its_laws(seq, micro, tp, pp, dp, zero, recompute):
     assert total(micro_batch=micro + 1) >= here
     assert total(dp=dp * 2) <= here
     assert total(recompute="none") >= total(recompute="selective")
-    states = training_parts(SMALL, recipe, zero_stage=min(zero + 1, 3), **options)
-    lower = training_parts(SMALL, recipe, zero_stage=zero, **options)
+    states, lower = parts_with(zero_stage=min(zero + 1, 3)), parts_with()
     for name in ("weights", "gradients", "optimizer"):
         assert states[name] <= lower[name]
 
 
-def parts_8b(**changed: object) -> dict[str, np.ndarray]:
-    options = {"seq_len": 4096, "tp": 8, "dp": 2, "terms": FREE}
-    return training_parts(SMALL, training_recipe("adamw"), **(options | changed))
+def parts_8b(stage="fullest", capacity_bytes=np.inf, **changed: object) -> dict[str, np.ndarray]:
+    job = TrainingJob.of(**{"seq_len": 4096, "tp": 8, "dp": 2, **changed})
+    limits = {"stage": stage, "capacity_bytes": capacity_bytes}
+    return training_parts(SMALL, training_recipe("adamw"), job, **limits, terms=FREE)
 
 
 def test_an_eager_norm_keeps_six_bytes_and_an_eager_gate_one_width_more():
@@ -304,11 +313,13 @@ def test_formulas_broadcast_over_a_grid():
     parts = training_parts(
         SMALL,
         training_recipe("adamw"),
-        seq_len=4096,
-        micro_batch=np.arange(1, 5)[:, None],
-        tp=np.array([1, 2, 4, 8])[None, :],
-        dp=8,
-        zero_stage=1,
+        TrainingJob.of(
+            seq_len=4096,
+            micro_batch=np.arange(1, 5)[:, None],
+            tp=np.array([1, 2, 4, 8])[None, :],
+            dp=8,
+            zero_stage=1,
+        ),
     )
     assert sum(parts.values()).shape == (4, 4)
 

@@ -179,7 +179,7 @@ def test_speculation_pays_at_one_request_and_not_at_full_load():
     speeds = []
     for load in (1.0, 200.0):
         plain = steady_state(one, load, 1000, 500)
-        guess = speculative(one, plain, load, 1000, 500, 4, 0.7)
+        guess = speculative(one, plain, 1000, 500, 4, 0.7)
         speeds.append(float(plain["tpot_s"] / guess["tpot_s"]))
     assert speeds[0] > 1.3
     assert speeds[1] < speeds[0]

@@ -17,15 +17,16 @@ from gpuspec.constants.training import framework, training_errors, training_inte
 from gpuspec.evidence.measurements.pairs import matched_steps
 from gpuspec.evidence.measurements.training import prepared_rows
 from gpuspec.formulas.memory import Adapter
+from gpuspec.formulas.power import node_power_w
 from gpuspec.formulas.training import (
     PARTS,
-    Machine,
+    Cluster,
+    TrainingJob,
     checkpoint_bytes,
     checkpoint_interval_s,
     goodput,
     hardware_flops_per_token,
     model_flops_per_token,
-    node_power_w,
     step_parts,
     training_seconds,
     utilisation,
@@ -38,31 +39,35 @@ RECIPE = training_recipe("adamw-megatron")
 def machine(name="H100", node_gb_s=None, kind="infiniband", software="megatron-core"):
     device = gpu(name)
     terms = framework(software)[1]
-    return Machine(kernels=kernels(device), fabric=fabric(device, node_gb_s, kind), terms=terms)
+    return Cluster(kernels=kernels(device), fabric=fabric(device, node_gb_s, kind), terms=terms)
+
+
+def parts_of(where=None, network=LLAMA, recipe=RECIPE, fp8=False, adapter=None, **options):
+    job = TrainingJob.of(**{"seq_len": 4096, **options})
+    return step_parts(network, recipe, where or machine(), job, fp8=fp8, adapter=adapter)
 
 
 def seconds(where=None, network=LLAMA, recipe=RECIPE, **options):
-    parts = step_parts(network, recipe, where or machine(), **{"seq_len": 4096, **options})
-    return float(sum(parts.values()))
+    return float(sum(parts_of(where, network, recipe, **options).values()))
 
 
 LAYOUT = {"micro_batch": 1, "microbatches": 8, "tp": 2, "pp": 2, "dp": 16, "zero_stage": 1}
 
 
 def test_parts_are_all_named_not_negative_and_add_up():
-    parts = step_parts(LLAMA, RECIPE, machine(), seq_len=4096, **LAYOUT)
+    parts = parts_of(**LAYOUT)
     assert tuple(parts) == PARTS
     assert all(v >= 0 for v in parts.values())
-    alone = step_parts(LLAMA, RECIPE, machine(), seq_len=4096)
+    alone = parts_of()
     quiet = ("tp", "cp", "ep", "pp", "dp", "bubble", "recompute")
     assert all(alone[name] == 0 for name in quiet)
 
 
 def test_a_column_of_layouts_equals_its_rows():
     tp, dp = np.array([1, 2, 4, 8]), np.array([8, 4, 2, 1])
-    column = step_parts(LLAMA, RECIPE, machine(), seq_len=4096, microbatches=4, tp=tp, dp=dp)
+    column = parts_of(microbatches=4, tp=tp, dp=dp)
     for i, (t, d) in enumerate(zip(tp, dp, strict=True)):
-        row = step_parts(LLAMA, RECIPE, machine(), seq_len=4096, microbatches=4, tp=t, dp=d)
+        row = parts_of(microbatches=4, tp=t, dp=d)
         assert {k: float(v[i]) for k, v in column.items()} == pytest.approx(
             {k: float(v) for k, v in row.items()}
         )
@@ -103,7 +108,7 @@ def test_interleaving_shrinks_the_bubble_and_a_deeper_pipeline_grows_it():
     options = {"microbatches": 8, "tp": 1, "seq_len": 4096}
 
     def bubble(pp, chunks):
-        parts = step_parts(LLAMA, RECIPE, machine(), pp=pp, interleave=chunks, **options)
+        parts = parts_of(pp=pp, interleave=chunks, **options)
         return float(parts["bubble"] / sum(parts.values()))
 
     assert bubble(4, 8) < bubble(4, 1) < bubble(8, 1)
@@ -114,7 +119,7 @@ def test_other_chunks_of_an_interleaved_schedule_hide_gradients():
     slow = machine(node_gb_s=12.5, kind="roce")
 
     def shown(chunks):
-        return float(step_parts(LLAMA, RECIPE, slow, interleave=chunks, **options)["dp"])
+        return float(parts_of(slow, interleave=chunks, **options)["dp"])
 
     assert shown(8) < 0.95 * shown(1)
     assert shown(8) <= shown(2)
@@ -122,8 +127,8 @@ def test_other_chunks_of_an_interleaved_schedule_hide_gradients():
 
 def test_packed_documents_attend_to_themselves_alone():
     def attention(**options):
-        parts = step_parts(LLAMA, RECIPE, machine(), seq_len=8192, **options)
-        return float(parts["attention"]), float(parts["products"])
+        parts = parts_of(seq_len=8192, **options)
+        return float(parts["attention"]), float(parts["gemm"])
 
     whole, packed = attention(), attention(document_tokens=512)
     assert packed[0] < whole[0] / 4
@@ -133,10 +138,7 @@ def test_packed_documents_attend_to_themselves_alone():
 
 def test_fp8_halves_what_is_gathered_but_not_what_is_summed():
     options = {"tp": 4, "sequence_parallel": True, "seq_len": 8192}
-    wide, narrow = (
-        float(step_parts(LLAMA, RECIPE, machine(), fp8=fp8, **options)["tp"])
-        for fp8 in (False, True)
-    )
+    wide, narrow = (float(parts_of(fp8=fp8, **options)["tp"]) for fp8 in (False, True))
     assert 0.6 * wide < narrow < 0.8 * wide
 
 

@@ -1,5 +1,7 @@
 """Cost: published arithmetic comes out, parts add up, and comparisons agree with each other."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -36,18 +38,18 @@ money_usd = st.floats(1e3, 1e6)
 def node(name, **other):
     server, rated, drawn, _, _ = NODES[name]
     given = {"server_usd": server, "rated_w_gpu": rated * 125, "power_w_gpu": drawn * 125}
-    return CENTRAL | given | other
+    return cost.OwnedServer(**(CENTRAL | given | other))
 
 
 @pytest.mark.parametrize("name", NODES)
 def test_an_owned_hour_is_what_the_central_inputs_give(name):
     owned, used = NODES[name][3:]
-    assert cost.owned_hour_usd(**node(name)) == pytest.approx(owned, abs=0.005)
-    assert cost.owned_hour_usd(**node(name, utilisation=0.7)) == pytest.approx(used, abs=0.005)
+    assert cost.owned_hour_usd(node(name)) == pytest.approx(owned, abs=0.005)
+    assert cost.owned_hour_usd(node(name, utilisation=0.7)) == pytest.approx(used, abs=0.005)
 
 
 def test_the_parts_of_an_h100_hour_are_the_published_ones():
-    parts = cost.owned_parts_usd(**node("h100"))
+    parts = cost.owned_parts_usd(node("h100"))
     assert parts["server"] + parts["network"] == pytest.approx(0.87, abs=0.005)
     published = {"finance": 0.25, "colocation": 0.33, "maintenance": 0.25, "energy": 0.12}
     assert {n: round(float(parts[n]), 2) for n in published} == published
@@ -55,13 +57,15 @@ def test_the_parts_of_an_h100_hour_are_the_published_ones():
 
 @given(money_usd, share, st.floats(0, 0.5), st.floats(1, 8), st.floats(0, 1))
 def test_parts_add_up_and_more_use_is_never_dearer(server, used, network, years, idle):
-    drivers = node("h100") | {"server_usd": server, "network_share": network, "years": years}
+    drivers = {"server_usd": server, "network_share": network, "years": years}
     drivers |= {"idle_share": idle, "staff_usd_year": 2e5}
-    parts = cost.owned_parts_usd(**drivers, utilisation=used)
+    owned = node("h100", **drivers, utilisation=used)
+    parts = cost.owned_parts_usd(owned)
     assert set(parts) == set(cost.OWNED_PARTS)
-    hour = cost.owned_hour_usd(**drivers, utilisation=used)
+    hour = cost.owned_hour_usd(owned)
     assert hour == pytest.approx(sum(parts.values()) / used)
-    assert cost.owned_hour_usd(**drivers, utilisation=min(used * 1.1, 1)) <= hour * (1 + 1e-12)
+    more = replace(owned, utilisation=min(used * 1.1, 1))
+    assert cost.owned_hour_usd(more) <= hour * (1 + 1e-12)
 
 
 @given(st.floats(0.5, 10), st.floats(0.1, 5), st.floats(0, 0.3), st.floats(0, 0.3))

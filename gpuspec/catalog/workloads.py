@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from gpuspec.base.units import Floats
+from gpuspec.base.units import Floats, Number
 from gpuspec.catalog import load_table, resolve
 from gpuspec.catalog.records import Record, Texts, record_from
 
@@ -23,20 +23,20 @@ UNITS = ("fp64", "fp64_tensor", "fp32", "tf32", "fp16", "int32")
 class Work:
     """One unit of work: operations, where they run, and the bytes they move."""
 
-    operations: Any
+    operations: Number
     shares: Floats
     """Share of the operations on each of `UNITS`; adds up to 1."""
-    memory_bytes: Any
+    memory_bytes: Number
     """Across the bus of the device memory."""
-    l2_reuse: Any = 0.0
+    l2_reuse: Number = 0.0
     """Bytes from L2 beside them, as a share of all."""
-    host_bytes: Any = 0.0
+    host_bytes: Number = 0.0
     """To and from the host, across its link."""
 
     @property
-    def intensity(self) -> Any:
+    def intensity(self) -> Floats:
         """Operations for each byte of device memory."""
-        return np.asarray(self.operations) / np.maximum(np.asarray(self.memory_bytes, float), 1e-12)
+        return np.asarray(self.operations / np.maximum(self.memory_bytes, 1e-12))
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Workload(Record):
     confidence: Literal["high", "medium", "low"]
 
     @property
-    def shares(self) -> Any:
+    def shares(self) -> Floats:
         """Share of the operations on each of `UNITS`."""
         return np.array([getattr(self, f"share_{unit}") for unit in UNITS])
 

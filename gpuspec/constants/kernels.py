@@ -62,12 +62,7 @@ class Kernels(BaseModel):
 
     def hardware(self, compute: str) -> Hardware:
         """Return the rates of the GPU when it computes in `compute` (``bf16``, ``fp8``)."""
-        return Hardware(
-            peak_flops=self.gpu.peak_flops(compute if compute in self.gpu.precisions else "fp16"),
-            bandwidth_bytes_s=self.gpu.bandwidth_bytes_s,
-            sm_count=self.gpu.sm_count or 128,
-            l2_bytes=(self.gpu.l2_cache_mb or 40.0) * 1e6,
-        )
+        return hardware(self.gpu, compute)
 
     def matmul(self, kind: str) -> MatmulTerms:
         """Return the constants of products: ``bf16``, ``fp8`` or weight-only ``int8``, ``int4``.
@@ -110,6 +105,16 @@ class Kernels(BaseModel):
             tables = _operators()[OTHER_VENDOR_PARENT]
         terms = CollectiveTerms(**_found(tables, "all_reduce", "bf16", self.library))
         return terms, self.gpu.nvlink_bytes_s
+
+
+def hardware(gpu: Gpu, compute: str) -> Hardware:
+    """Return the rates of a GPU; a precision that it lacks computes in FP16."""
+    return Hardware(
+        peak_flops=gpu.peak_flops(compute if compute in gpu.precisions else "fp16"),
+        bandwidth_bytes_s=gpu.bandwidth_bytes_s,
+        sm_count=gpu.sm_count or 128,
+        l2_bytes=(gpu.l2_cache_mb or 40.0) * 1e6,
+    )
 
 
 @cache

@@ -16,6 +16,8 @@ from numpy.typing import ArrayLike
 from gpuspec.base.paths import DATA
 from gpuspec.base.units import Floats
 
+Stored = dict[str, Any]
+"""What a JSON file holds: constants, ``errors``, ``held_out``, ``provenance``."""
 Interval = tuple[Floats, Floats]
 """Low and high end, each of the shape of the estimate."""
 
@@ -26,9 +28,9 @@ def stored_path(topic: str) -> Path:
 
 
 @cache
-def stored(topic: str) -> dict[str, Any]:
+def stored(topic: str) -> Stored:
     """Return everything that the calibration of a topic stored."""
-    content: dict[str, Any] = json.loads(stored_path(topic).read_text("utf-8"))
+    content: Stored = json.loads(stored_path(topic).read_text("utf-8"))
     return content
 
 

@@ -1,12 +1,12 @@
 """Seconds of one operation on one GPU: a roofline with few fitted constants.
 
 Every function is pure and broadcasts over arrays. Constants come in small records of which
-`gpuspec.evidence.fits` keeps one a GPU, library, operation and precision; each has a name, a
+`gpuspec.constants.kernels` keeps one a GPU, library, operation and precision; each has a name, a
 physical meaning and bounds. Compute and memory time combine as a p-norm, because the two
 overlap but not perfectly.
 """
 
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -46,7 +46,7 @@ def matmul_seconds(
     """
     m, n, k = np.asarray(m, float), np.asarray(n, float), np.asarray(k, float)
     t = terms
-    compute: Any = np.inf
+    compute = np.asarray(np.inf)
     for rows, columns in TILES:
         area = rows * columns
         efficiency = area / (area + t.tile_overhead * 128**2) * (1 + t.tile_overhead)
@@ -60,7 +60,7 @@ def matmul_seconds(
     memory = moved / (hardware.bandwidth_bytes_s * t.bandwidth_share)
     quantize = t.quantize_passes * m * k / hardware.bandwidth_bytes_s
     fixed = (t.launch_us + t.depth_us * k / 8192) * MICRO
-    return np.asarray(fixed + _joined(compute, memory, t.sharpness) + quantize)
+    return np.asarray(fixed + p_norm(t.sharpness, compute, memory) + quantize)
 
 
 def decode_attention_seconds(
@@ -93,7 +93,7 @@ def decode_attention_seconds(
     compute = flops / (hardware.peak_flops * t.peak_share)
     vectors = t.head_passes * b * (h + 2 * g) * d * 2 / rate
     fixed = (t.launch_us + t.split_us * np.log2(1 + s / 256)) * MICRO
-    return np.asarray(fixed + _joined(compute, memory, t.sharpness) + vectors)
+    return np.asarray(fixed + p_norm(t.sharpness, compute, memory) + vectors)
 
 
 def prefill_attention_seconds(
@@ -127,7 +127,7 @@ def prefill_attention_seconds(
     compute = flops / rate * waves * (1 + t.short_tokens / np.maximum(s + past, 1))
     moved = b * (s * (2 * h + 2 * g) * 2 + past * 2 * g * np.asarray(kv_bytes)) * d
     memory = moved / (hardware.bandwidth_bytes_s * t.bandwidth_share)
-    return np.asarray(t.launch_us * MICRO + _joined(compute, memory, t.sharpness))
+    return np.asarray(t.launch_us * MICRO + p_norm(t.sharpness, compute, memory))
 
 
 def experts_touched(tokens: ArrayLike, experts: ArrayLike, active: ArrayLike) -> Floats:
@@ -145,52 +145,59 @@ def experts_touched(tokens: ArrayLike, experts: ArrayLike, active: ArrayLike) ->
     return np.asarray(e * (1 - left))
 
 
+@dataclass(frozen=True)
+class ExpertShape:
+    """The routed experts of a layer."""
+
+    hidden: ArrayLike
+    ffn: ArrayLike
+    """Width of one expert."""
+    experts: ArrayLike
+    active: ArrayLike
+    """Experts that each token uses."""
+    matrices: int = 3
+    """Weight matrices of an expert: 3 where its MLP is gated, else 2."""
+
+
 def experts_seconds(
     tokens: ArrayLike,
-    hidden: ArrayLike,
-    ffn: ArrayLike,
-    experts: ArrayLike,
-    active: ArrayLike,
+    shape: ExpertShape,
     hardware: Hardware,
     terms: ExpertTerms,
     tp: ArrayLike = 1,
     ep: ArrayLike = 1,
-    matrices: int = 3,
     weight_bytes: ArrayLike = 2.0,
 ) -> Floats:
     """Seconds of the routed experts of one layer on one GPU.
 
-    `tokens` are those of the whole group, each using `active` of `experts`; a GPU holds
-    1/`ep` of the experts and 1/`tp` of each.
+    `tokens` are those of the whole group; a GPU holds 1/`ep` of the experts and 1/`tp` of each.
     """
-    n, h, e = (np.asarray(x, float) for x in (tokens, hidden, experts))
+    n, h, e = (np.asarray(x, float) for x in (tokens, shape.hidden, shape.experts))
     t, share = terms, 1.0 / np.asarray(ep, float)
-    width = np.asarray(ffn, float) / np.asarray(tp, float)
-    touched = np.maximum(experts_touched(n, e, active) * share, 1.0)
-    rows = np.maximum(n * np.asarray(active, float) * share / touched, 1.0)
+    width = np.asarray(shape.ffn, float) / np.asarray(tp, float)
+    touched = np.maximum(experts_touched(n, e, shape.active) * share, 1.0)
+    rows = np.maximum(n * np.asarray(shape.active, float) * share / touched, 1.0)
     padded = np.ceil(rows / t.row_tile) * t.row_tile
-    compute = 2 * touched * padded * matrices * h * width / (hardware.peak_flops * t.peak_share)
-    weights = touched * matrices * h * width * np.asarray(weight_bytes, float)
+    flops = 2 * touched * padded * shape.matrices * h * width
+    compute = flops / (hardware.peak_flops * t.peak_share)
+    weights = touched * shape.matrices * h * width * np.asarray(weight_bytes, float)
     rate = hardware.bandwidth_bytes_s
     memory = weights / (rate * t.bandwidth_share)
     moved = t.passes * touched * rows * h * 2 / rate
-    return np.asarray(t.launch_us * MICRO + _joined(compute, memory, t.sharpness) + moved)
+    return np.asarray(t.launch_us * MICRO + p_norm(t.sharpness, compute, memory) + moved)
 
 
-def elementwise_seconds(
-    bytes_moved: ArrayLike,
-    hardware: Hardware,
-    kernels: ArrayLike = 1,
-    bandwidth_share: float = 0.8,
-    launch_us: float = 2.0,
-) -> Floats:
-    """Seconds of kernels that only move bytes: norms, residuals, activations, rotary."""
-    rate = hardware.bandwidth_bytes_s * bandwidth_share
-    return np.asarray(
-        np.asarray(bytes_moved, float) / rate + np.asarray(kernels) * launch_us * MICRO
-    )
+def p_norm(exponent: float, first: ArrayLike, *others: ArrayLike) -> Floats:
+    """Join times that overlap, but not perfectly: ``(a^p + b^p + ...)^(1/p)``.
 
+    1 is one after the other, infinity a perfect overlap; never less than the longest.
 
-def _joined(compute: Any, memory: Any, sharpness: float) -> Any:
-    high, low = np.maximum(compute, memory), np.minimum(compute, memory)
-    return high * (1 + (low / np.maximum(high, 1e-30)) ** sharpness) ** (1 / sharpness)
+    >>> p_norm(2.0, 3.0, [4.0, 0.0]).tolist()
+    [5.0, 3.0]
+    """
+    joined = np.asarray(first, float)
+    for other in others:
+        high, low = np.maximum(joined, other), np.minimum(joined, other)
+        part = low / np.maximum(high, 1e-300)
+        joined = np.asarray(high * (1 + part**exponent) ** (1 / exponent))
+    return joined

@@ -9,7 +9,7 @@ def parameter_parts(model: Model) -> dict[str, int]:
     A diffusion model has one part, ``network``, its published count: its blocks are not
     described by the dimensions in the table.
 
-    >>> from gpuspec import model
+    >>> from gpuspec.catalog.models import model
     >>> parameter_parts(model("llama-3.1-8b"))["embedding"]   # 128,256 × 4,096
     525336576
     """

@@ -1,7 +1,7 @@
 """Fit the constants of links and networks to published collectives."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -9,6 +9,7 @@ import pandas as pd
 from gpuspec.constants.collectives import LARGE
 from gpuspec.constants.fabrics import NETWORKS
 from gpuspec.constants.links import LinkTerms, NetworkTerms
+from gpuspec.constants.stored import Stored
 from gpuspec.constants.terms import Terms
 from gpuspec.evidence.fits.errors import row_weights, summary
 from gpuspec.evidence.fits.store import case_values, fitted_entry, rounded, write
@@ -122,7 +123,7 @@ def error_names(rows: pd.DataFrame) -> "pd.Series[str]":
     return pd.Series([f"{r}, {s}" for r, s in zip(reach, size, strict=True)], rows.index)
 
 
-def calibrate() -> dict[str, Any]:
+def calibrate() -> Stored:
     """Fit, hold out, and return everything that is stored."""
     rows = prepared_collectives(collective_measurements())
     links = {link: rounded(fit_link(rows, link)) for link in LINKS}

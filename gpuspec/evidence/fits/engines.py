@@ -6,7 +6,6 @@ which saw none of its rows.
 
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -52,10 +51,10 @@ NOISE = 0.08
 """Log error that published measurements have between themselves (same case, two sources)."""
 
 
-def _seconds(rows: pd.DataFrame, value: Any) -> np.ndarray:
+def _seconds(rows: pd.DataFrame, value: np.ndarray) -> np.ndarray:
     """Return figures as times: a throughput as the seconds of one token."""
     with np.errstate(divide="ignore"):
-        return np.where(quantity(rows) == "throughput", 1 / np.asarray(value, float), value)
+        return np.where(quantity(rows) == "throughput", 1 / value, value)
 
 
 def touched(rows: pd.DataFrame, name: str) -> np.ndarray:
@@ -94,11 +93,11 @@ class _Runs:
     def __init__(self, rows: pd.DataFrame, memory: MemoryTerms | None) -> None:
         self.rows, self.memory = rows, memory
 
-    def everything(self, terms: Mapping[str, Any]) -> np.ndarray:
+    def everything(self, terms: Mapping[str, EngineTerms]) -> np.ndarray:
         """Return the predicted seconds of each row."""
         return _seconds(self.rows, predicted_inference(self.rows, terms, self.memory))
 
-    def part(self, chosen: np.ndarray) -> Callable[[Any], np.ndarray]:
+    def part(self, chosen: np.ndarray) -> Callable[[EngineTerms], np.ndarray]:
         """Return the seconds of the `chosen` rows as a function of one engine's constants."""
         part = _Runs(self.rows[chosen], self.memory)
         eras = set(era_of(part.rows))
@@ -110,7 +109,7 @@ def _family(era: str) -> str:
     return era.rsplit("-", 1)[0] if era[-1].isdigit() else era
 
 
-def engine_fit(rows: pd.DataFrame, memory: MemoryTerms | None = None) -> Fit:
+def engine_fit(rows: pd.DataFrame, memory: MemoryTerms | None = None) -> Fit[EngineTerms]:
     """Return a fit of the constants of each era to prepared rows (a hierarchical model)."""
     return fitting(
         Hierarchy(
@@ -129,12 +128,12 @@ def engine_fit(rows: pd.DataFrame, memory: MemoryTerms | None = None) -> Fit:
     )
 
 
-def fit_engines(fit: Fit) -> dict[str, EngineTerms]:
+def fit_engines(fit: Fit[EngineTerms]) -> dict[str, EngineTerms]:
     """Return the constants of each era from all rows."""
     return fitted(fit)
 
 
-def held_out_predictions(fit: Fit) -> np.ndarray:
+def held_out_predictions(fit: Fit[EngineTerms]) -> np.ndarray:
     """Return the prediction of each row by a fit that saw no row of its source.
 
     A source whose era has no other source is predicted with the centre of all eras. The

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -60,13 +59,13 @@ class _Steps:
     def __init__(self, rows: pd.DataFrame) -> None:
         self.rows, self.work = rows, training_work(rows)
 
-    def everything(self, terms: Mapping[str, Any]) -> np.ndarray:
+    def everything(self, terms: Mapping[str, TrainingTerms]) -> np.ndarray:
         """Return the seconds of each row's step."""
         return predicted_step_seconds(self.rows, terms, self.work)
 
-    def part(self, chosen: np.ndarray) -> Callable[[Any], np.ndarray]:
+    def part(self, chosen: np.ndarray) -> Callable[[TrainingTerms], np.ndarray]:
         """Return the seconds of the `chosen` rows as a function of one framework's constants."""
-        work = {name: values[chosen] for name, values in self.work.items()}
+        work = self.work.rows(chosen)
         return lambda terms: np.asarray(sum(assembled(work, terms).values()))
 
 

@@ -7,7 +7,7 @@ which saw none of its rows.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,10 @@ from gpuspec.evidence.fits.errors import row_weights
 from gpuspec.evidence.fits.store import rounded
 
 STEP = 0.02
+T = TypeVar("T", bound=Terms)
+T_contra = TypeVar("T_contra", bound=Terms, contravariant=True)
 Points = dict[str, np.ndarray]
+Curve = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -41,27 +44,27 @@ class Levels:
         )
 
 
-class Predictor(Protocol):
+class Predictor(Protocol[T_contra]):
     """Rows, ready to be predicted again and again with other constants."""
 
-    def everything(self, terms: Mapping[str, Any]) -> np.ndarray:
+    def everything(self, terms: Mapping[str, T_contra]) -> np.ndarray:
         """Return the value of each row for the constants of every member."""
 
-    def part(self, chosen: np.ndarray) -> Callable[[Any], np.ndarray]:
+    def part(self, chosen: np.ndarray) -> Callable[[T_contra], np.ndarray]:
         """Return a function of one set of constants for the `chosen` rows."""
 
 
 @dataclass(frozen=True)
-class Hierarchy:
+class Hierarchy(Generic[T]):
     """What is fitted, and how far a constant may leave that of the level above.
 
     A constant's prior width is the factor, in log space, at which leaving costs as much as one
     source's misfit of `noise`.
     """
 
-    terms: type[Terms]
+    terms: type[T]
     widths: Mapping[str, float]
-    predictor: Callable[[pd.DataFrame], Predictor]
+    predictor: Callable[[pd.DataFrame], Predictor[T]]
     measured: Callable[[pd.DataFrame], np.ndarray]
     member: Callable[[pd.DataFrame], "pd.Series[str]"]
     """The member that each row belongs to: an engine's era, a framework."""
@@ -89,7 +92,7 @@ class Hierarchy:
         low = [max(limits[n][1], limits[n][2] * 1e-4) for n in self.names]
         return np.log(low) - 1e-9, np.log([limits[n][2] for n in self.names]) + 1e-9
 
-    def record(self, point: np.ndarray) -> Any:
+    def record(self, point: np.ndarray) -> T:
         """Return the constants of a point."""
         limits = self.terms.bounds()
         pairs = zip(self.names, point, strict=True)
@@ -102,10 +105,10 @@ class Hierarchy:
         return np.asarray(np.clip(logs, *self.bounds()))
 
 
-class Fit:
+class Fit(Generic[T]):
     """Rows with their errors as functions of the log constants; levels of constants."""
 
-    def __init__(self, what: Hierarchy, rows: pd.DataFrame) -> None:
+    def __init__(self, what: Hierarchy[T], rows: pd.DataFrame) -> None:
         self.what, self.rows = what, rows
         self.members = what.member(rows).to_numpy()
         self.families = np.array([what.family(m) for m in self.members])
@@ -138,7 +141,7 @@ class Fit:
         """Return which of the `chosen` rows can teach anything."""
         return chosen
 
-    def errors(self, chosen: np.ndarray) -> tuple[Any, Any]:
+    def errors(self, chosen: np.ndarray) -> tuple[Curve, Curve]:
         """Return the log errors of the `chosen` rows and their slopes, as functions."""
         predict, measured = self.predictor.part(chosen), self.measured[chosen]
         size = len(self.what.names)
@@ -169,7 +172,7 @@ class Fit:
         return Levels(centre, middles, found)
 
 
-def fitted(fit: Fit, also: Iterable[str] = ()) -> dict[str, Any]:
+def fitted(fit: Fit[T], also: Iterable[str] = ()) -> dict[str, T]:
     """Return the constants of each member from all rows.
 
     `also` names members to which no row belongs: they get what their family has, or all.
@@ -179,7 +182,7 @@ def fitted(fit: Fit, also: Iterable[str] = ()) -> dict[str, Any]:
     return {member: rounded(fit.what.record(point)) for member, point in found.items()}
 
 
-def held_out(fit: Fit, by: str = "source_id") -> np.ndarray:
+def held_out(fit: Fit[T], by: str = "source_id") -> np.ndarray:
     """Return the prediction of each row by a fit that saw no row of its `by`.
 
     A source whose member has no other source is predicted from its family, or from all.
@@ -194,12 +197,12 @@ def held_out(fit: Fit, by: str = "source_id") -> np.ndarray:
     return predicted
 
 
-def soft(error: Any) -> Any:
+def soft(error: np.ndarray) -> np.ndarray:
     """Damp outliers: quadratic up to 1, then linear (pseudo-Huber as a residual)."""
-    return np.sign(error) * np.sqrt(2 * (np.sqrt(1 + error**2) - 1))
+    return np.asarray(np.sign(error) * np.sqrt(2 * (np.sqrt(1 + error**2) - 1)))
 
 
-def _soft_slope(error: Any) -> Any:
+def _soft_slope(error: np.ndarray) -> np.ndarray:
     """Return the derivative of `soft`."""
     near = np.abs(error) < 1e-6
     damped = np.where(near, 1.0, np.abs(soft(np.where(near, 1.0, error))))

@@ -1,15 +1,14 @@
 """Fit the constants of scientific computing to published results, and hold sources out."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
 from gpuspec.catalog.workloads import workloads
 from gpuspec.constants.hpc import KINDS, DynamicTerms, HpcTerms
+from gpuspec.constants.stored import Stored
 from gpuspec.evidence.fits.errors import summary
 from gpuspec.evidence.fits.hierarchy import Fit, Hierarchy, fitted, held_out
-from gpuspec.evidence.fits.store import case_values, fitted_entry, pair_summaries, write
+from gpuspec.evidence.fits.store import Errors, case_values, fitted_entry, pair_summaries, write
 from gpuspec.evidence.measurements.hpc import Rows, dynamic_programs, prepared_rows
 from gpuspec.evidence.measurements.pairs import matched_speeds, ratio_errors
 
@@ -41,7 +40,7 @@ HPC = Hierarchy(
 )
 
 
-def _errors(rows: pd.DataFrame, predicted: np.ndarray, strict: np.ndarray) -> dict[str, Any]:
+def _errors(rows: pd.DataFrame, predicted: np.ndarray, strict: np.ndarray) -> Errors:
     """Return the error figures of held-out predictions."""
     speed, alone = rows["speed"].to_numpy(float), rows["absolute"].to_numpy(bool)
     error, whole = np.log(speed / predicted), np.log(speed / strict)
@@ -69,7 +68,7 @@ def _errors(rows: pd.DataFrame, predicted: np.ndarray, strict: np.ndarray) -> di
     return errors
 
 
-def fit_dynamic() -> dict[str, Any]:
+def fit_dynamic() -> Stored:
     """Fit what programs reach of the instruction limit: medians over published programs."""
     rows = dynamic_programs()
     fused = (rows["dpx"] == "hardware").to_numpy()
@@ -89,7 +88,7 @@ def fit_dynamic() -> dict[str, Any]:
     }
 
 
-def calibrate() -> dict[str, Any]:
+def calibrate() -> Stored:
     """Fit, hold out, and return everything that is stored."""
     rows = prepared_rows()
     names = rows["workload"]

@@ -4,13 +4,11 @@
 ``data/calibration/inference.json``; the same tables give the same file.
 """
 
-from typing import Any
-
 import numpy as np
 
 from gpuspec.base.errors import InputError
 from gpuspec.constants.memory import memory_terms
-from gpuspec.constants.stored import stored
+from gpuspec.constants.stored import Stored, stored
 from gpuspec.evidence.fits.engines import (
     engine_fit,
     fit_engines,
@@ -33,7 +31,7 @@ PAIR_SOURCES = 3
 """Sources that must have measured both GPUs of a pair before it gets an interval of its own."""
 
 
-def calibrate(operators: dict[str, Any] | None = None) -> dict[str, Any]:
+def calibrate(operators: Stored | None = None) -> Stored:
     """Return everything that is stored; `operators` are kept as they are where not given."""
     rows = prepared(inference_measurements())
     rows = rows[skip_reasons(rows) == ""].reset_index(drop=True)

@@ -1,9 +1,8 @@
 """How far predictions of MIG slices lie from published ones. Nothing is fitted to them."""
 
-from typing import Any
-
 import numpy as np
 
+from gpuspec.constants.stored import Stored
 from gpuspec.evidence.fits.errors import summary
 from gpuspec.evidence.fits.store import write
 from gpuspec.evidence.measurements.mig import mig_measurements, slice_pairs
@@ -11,7 +10,7 @@ from gpuspec.evidence.measurements.mig import mig_measurements, slice_pairs
 LOADS = {"full load": True, "light load": False}
 
 
-def calibrate() -> dict[str, Any]:
+def calibrate() -> Stored:
     """Return everything that is stored: errors by load, and the least share that was given."""
     rows = mig_measurements()
     pairs = slice_pairs(rows)

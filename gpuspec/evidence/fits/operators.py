@@ -16,18 +16,22 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.base.errors import InputError
+from gpuspec.base.units import Floats
 from gpuspec.catalog import Gpu, gpu
+from gpuspec.constants.kernels import hardware
+from gpuspec.constants.stored import Stored
 from gpuspec.constants.terms import (
     CollectiveTerms,
     DecodeAttentionTerms,
     ExpertTerms,
-    Hardware,
     MatmulTerms,
     PrefillAttentionTerms,
     Terms,
 )
+from gpuspec.evidence.measurements.rows import numbers
 from gpuspec.formulas.networks import all_reduce_seconds
 from gpuspec.formulas.roofline import (
+    ExpertShape,
     decode_attention_seconds,
     experts_seconds,
     matmul_seconds,
@@ -60,7 +64,7 @@ class Operation:
     key: str
     terms: type[Terms]
     rows: pd.DataFrame
-    predict: Callable[[pd.DataFrame, Any], Any]
+    predict: Callable[[pd.DataFrame, Any], Floats]
     shape: tuple[str, ...]
 
     def fit(self, rows: pd.DataFrame) -> Terms:
@@ -73,9 +77,9 @@ class Operation:
         scale = np.maximum(start, 0.1)
         measured = np.log(rows["seconds"].to_numpy())
 
-        def residuals(values: Any) -> Any:
+        def residuals(values: np.ndarray) -> np.ndarray:
             terms = self.terms(**dict(zip(limits, np.clip(values, low, high), strict=True)))
-            return np.log(self.predict(rows, terms)) - measured
+            return np.asarray(np.log(self.predict(rows, terms)) - measured)
 
         options = {"bounds": (low, high), "x_scale": scale, "loss": "soft_l1", "f_scale": 0.1}
         starts = [low + (high - low) * share for share in (0.05, 0.2)]
@@ -114,17 +118,6 @@ def operator_data() -> Path:
     return Path(found.submodule_search_locations[0]) / "systems" / "data"
 
 
-def hardware(device: Gpu, compute: str) -> Hardware:
-    """Return the rates of a GPU; a precision that it lacks computes in BF16."""
-    known = compute if compute in device.precisions else "bf16"
-    return Hardware(
-        peak_flops=device.peak_flops(known),
-        bandwidth_bytes_s=device.bandwidth_bytes_s,
-        sm_count=device.sm_count or 128,
-        l2_bytes=(device.l2_cache_mb or 40.0) * 1e6,
-    )
-
-
 def operations(device: str, library: str, folder: Path) -> Iterator[Operation]:
     """Yield every operation of a GPU that a library's tables hold."""
     system, short, chip = SYSTEMS[device], LIBRARIES[library], gpu(device)
@@ -137,11 +130,12 @@ def _matmuls(chip: Gpu, folder: Path, library: str) -> Iterator[Operation]:
     rows = rows[rows["n"].between(512, 70_000) & rows["k"].between(512, 30_000)]
     for dtype, own in DTYPES.items():
         part = rows[rows["gemm_dtype"] == dtype]
-        rates = hardware(chip, COMPUTES_IN[own])
 
-        def predict(r: pd.DataFrame, terms: Any, own: str = own, rates: Any = rates) -> Any:
+        def predict(r: pd.DataFrame, terms: MatmulTerms, own: str = own) -> Floats:
             sizes = (WEIGHT_BYTES[own], ACTIVATION_BYTES[own])
-            return matmul_seconds(r["m"], r["n"], r["k"], rates, terms, *sizes)
+            rates = hardware(chip, COMPUTES_IN[own])
+            m, n, k = numbers(r, "m", "n", "k")
+            return matmul_seconds(m, n, k, rates, terms, *sizes)
 
         if len(part):
             yield Operation("matmul", own, MatmulTerms, part, predict, ("n", "k"))
@@ -151,22 +145,18 @@ def _decode(chip: Gpu, folder: Path, library: str) -> Iterator[Operation]:
     rows = _attention(folder, library, "generation")
     rows = rows.assign(context=rows["step"] + rows["isl"])
     rows = rows[rows["context"] >= 32]
-    rates = hardware(chip, "bf16")
+    shape = ("batch_size", "context", "num_heads", "kv", "head_dim")
     for dtype, own in (("bfloat16", "bf16"), ("fp8", "fp8")):
         for kind, chosen in (("mha", rows["group"] == 1), ("gqa", rows["group"] > 1)):
             part = rows[chosen & (rows["kv_cache_dtype"] == dtype)]
 
-            def predict(r: pd.DataFrame, terms: Any, own: str = own) -> Any:
-                shape: Any = [
-                    r[c] for c in ("batch_size", "context", "num_heads", "kv", "head_dim")
-                ]
-                kv = KV_BYTES[own]
-                b, s, h, g, d = shape
+            def predict(r: pd.DataFrame, terms: DecodeAttentionTerms, own: str = own) -> Floats:
+                rates, kv = hardware(chip, "bf16"), KV_BYTES[own]
+                b, s, h, g, d = numbers(r, *shape)
                 return decode_attention_seconds(b, s, h, g, d, rates, terms, kv, cached=True)
 
             if len(part) > 100:
-                columns = ("num_heads", "kv")
-                key = f"{own}/{kind}"
+                key, columns = f"{own}/{kind}", ("num_heads", "kv")
                 yield Operation(
                     "decode_attention", key, DecodeAttentionTerms, part, predict, columns
                 )
@@ -177,14 +167,13 @@ def _prefill(chip: Gpu, folder: Path, library: str) -> Iterator[Operation]:
     rows = rows[rows["isl"] >= 32]
     if "step" in rows:
         rows = rows[rows["step"] == 0]
+    shape = ("batch_size", "isl", "num_heads", "kv", "head_dim")
     for dtype, own in (("bfloat16", "bf16"), ("fp8", "fp8")):
         part = rows[(rows["attn_dtype"] == dtype) & (rows["kv_cache_dtype"] == dtype)]
-        rates = hardware(chip, own)
 
-        def predict(r: pd.DataFrame, terms: Any, rates: Any = rates) -> Any:
-            shape: Any = [r[c] for c in ("batch_size", "isl", "num_heads", "kv", "head_dim")]
-            b, s, h, g, d = shape
-            return prefill_attention_seconds(b, s, h, g, d, rates, terms)
+        def predict(r: pd.DataFrame, terms: PrefillAttentionTerms, own: str = own) -> Floats:
+            b, s, h, g, d = numbers(r, *shape)
+            return prefill_attention_seconds(b, s, h, g, d, hardware(chip, own), terms)
 
         if len(part) > 100:
             columns = ("num_heads", "kv")
@@ -198,14 +187,13 @@ def _experts(chip: Gpu, folder: Path, library: str) -> Iterator[Operation]:
     rows = rows[(rows["moe_ep_size"] <= 8) & (rows["moe_tp_size"] <= 8)]
     for dtype, own in DTYPES.items():
         part = rows[rows["moe_dtype"] == dtype]
-        rates = hardware(chip, COMPUTES_IN[own])
 
-        def predict(r: pd.DataFrame, terms: Any, own: str = own, rates: Any = rates) -> Any:
-            named = ("num_tokens", "hidden_size", "inter_size", "num_experts", "topk")
-            shape: Any = [r[c] for c in named]
-            tp, ep = r["moe_tp_size"], r["moe_ep_size"]
-            n, h, f, e, k = shape
-            return experts_seconds(n, h, f, e, k, rates, terms, tp, ep, 3, WEIGHT_BYTES[own])
+        def predict(r: pd.DataFrame, terms: ExpertTerms, own: str = own) -> Floats:
+            rates = hardware(chip, COMPUTES_IN[own])
+            tokens, tp, ep = numbers(r, "num_tokens", "moe_tp_size", "moe_ep_size")
+            h, f, e, k = numbers(r, "hidden_size", "inter_size", "num_experts", "topk")
+            shape = ExpertShape(h, f, e, k)
+            return experts_seconds(tokens, shape, rates, terms, tp, ep, WEIGHT_BYTES[own])
 
         if len(part) > 100:
             columns = ("hidden_size", "inter_size", "num_experts", "moe_tp_size", "moe_ep_size")
@@ -217,8 +205,9 @@ def _collectives(chip: Gpu, folder: Path, library: str) -> Iterator[Operation]:
     rows = rows[~rows["kernel_source"].str.contains("eager")]
     link = chip.nvlink_bytes_s or chip.pcie_bytes_s
 
-    def predict(r: pd.DataFrame, terms: Any) -> Any:
-        return all_reduce_seconds(2.0 * r["message_size"], r["num_gpus"], link, terms)
+    def predict(r: pd.DataFrame, terms: CollectiveTerms) -> Floats:
+        size, gpus = numbers(r, "message_size", "num_gpus")
+        return all_reduce_seconds(2.0 * size, gpus, link, terms)
 
     yield Operation("all_reduce", "bf16", CollectiveTerms, rows, predict, ("message_size",))
 
@@ -247,17 +236,17 @@ def _version(path: Path) -> list[int]:
     return [int(part) for part in text.split(".") if part.isdigit()]
 
 
-def _halves(rows: pd.DataFrame, shape: tuple[str, ...]) -> Any:
+def _halves(rows: pd.DataFrame, shape: tuple[str, ...]) -> np.ndarray:
     """Return which rows are held out: whole shapes, chosen by a hash of their dimensions."""
     text = rows[list(shape)].astype(str).agg("/".join, axis=1)
     chosen = {t: hashlib.sha256(t.encode()).digest()[0] % 2 == 0 for t in text.unique()}
-    return text.map(chosen).to_numpy()
+    return text.map(chosen).to_numpy(bool)
 
 
-def fit_operators(folder: Path | None = None) -> dict[str, Any]:
+def fit_operators(folder: Path | None = None) -> Stored:
     """Return constants and held-out errors by GPU, library, operation and key."""
     folder = folder or operator_data()
-    stored: dict[str, Any] = {}
+    stored: Stored = {}
     for device in SYSTEMS:
         for library in LIBRARIES:
             for operation in operations(device, library, folder):

@@ -11,12 +11,11 @@ thousands of times, so that leaving out each source in turn costs no more predic
 """
 
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from gpuspec.evidence.fits.hierarchy import Fit, Hierarchy, Levels, Points, soft
+from gpuspec.evidence.fits.hierarchy import Curve, Fit, Hierarchy, Levels, Points, T, soft
 
 STEP = 0.1
 """Step of a constant: wide enough to average over requests that just fit, or just do not."""
@@ -29,10 +28,10 @@ HOPELESS = 8.0
 """Log error beyond which a row teaches nothing: it does not fit its GPUs, by our reckoning."""
 
 
-class ProportionalFit(Fit):
+class ProportionalFit(Fit[T]):
     """Levels of constants for members whose predictions are seconds."""
 
-    def __init__(self, what: Hierarchy, rows: pd.DataFrame) -> None:
+    def __init__(self, what: Hierarchy[T], rows: pd.DataFrame) -> None:
         super().__init__(what, rows)
         names, families = sorted(set(self.members)), sorted(set(self.families))
         touched = what.touched or (lambda rows, name: np.ones(len(rows), bool))
@@ -112,16 +111,16 @@ class ProportionalFit(Fit):
         """Return the `chosen` rows that can be predicted."""
         return chosen & self.usable
 
-    def errors(self, chosen: np.ndarray) -> tuple[Any, Any]:
+    def errors(self, chosen: np.ndarray) -> tuple[Curve, Curve]:
         """Return the log errors of the `chosen` rows and their slopes, as functions."""
         use = self.used(chosen)
         begin, share, points = self.begin[use], self.share[use], self.points[use]
 
-        def grown(x: np.ndarray) -> Any:
-            return share * np.exp(x - points)
+        def grown(x: np.ndarray) -> np.ndarray:
+            return np.asarray(share * np.exp(x - points))
 
-        def time(x: np.ndarray) -> Any:
-            return np.maximum(1.0 + (grown(x) - share).sum(axis=1), LEAST)
+        def time(x: np.ndarray) -> np.ndarray:
+            return np.asarray(np.maximum(1.0 + (grown(x) - share).sum(axis=1), LEAST))
 
         return (
             lambda x: np.asarray(begin + np.log(time(x))),
@@ -129,6 +128,6 @@ class ProportionalFit(Fit):
         )
 
 
-def fitting(what: Hierarchy, rows: pd.DataFrame) -> Fit:
+def fitting(what: Hierarchy[T], rows: pd.DataFrame) -> Fit[T]:
     """Return a fit of `rows` that is ready to be asked."""
     return ProportionalFit(what, rows) if what.proportional else Fit(what, rows)

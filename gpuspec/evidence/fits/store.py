@@ -1,20 +1,22 @@
 """What every fit shares: entries of the stored files, and writing them."""
 
 import json
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 from pydantic import BaseModel
 
 from gpuspec.base.files import write_atomically
-from gpuspec.constants.stored import stored, stored_errors, stored_path
+from gpuspec.constants.stored import Stored, stored, stored_errors, stored_path
 from gpuspec.evidence.fits.errors import summary
 
 T = TypeVar("T", bound=BaseModel)
+Errors = dict[str, dict[str, float]]
+"""Error figures by name: see `summary`."""
 
 
-def write(topic: str, content: dict[str, Any]) -> None:
+def write(topic: str, content: Stored) -> None:
     """Store what a calibration found, and print its errors."""
     write_atomically(stored_path(topic), (json.dumps(content, indent=1) + "\n").encode())
     stored.cache_clear()
@@ -26,7 +28,7 @@ def rounded(terms: T) -> T:
     return type(terms)(**{n: float(f"{v:.3g}") for n, v in terms.model_dump().items()})
 
 
-def fitted_entry(terms: BaseModel, rows: pd.DataFrame) -> dict[str, Any]:
+def fitted_entry(terms: BaseModel, rows: pd.DataFrame) -> Stored:
     """Return how fitted constants are stored: with the rows and sources that they come from."""
     return {
         "terms": terms.model_dump(),
@@ -43,7 +45,7 @@ def case_values(rows: pd.DataFrame, predicted: np.ndarray) -> dict[str, float]:
 
 def pair_summaries(
     error: np.ndarray, sources: np.ndarray, pairs: pd.DataFrame, least: int, label: str = "ratio "
-) -> dict[str, dict[str, float]]:
+) -> Errors:
     """Return the error figures of each pair of GPUs that `least` sources measured."""
     chosen = {name: (pairs["pair"] == name).to_numpy() for name in sorted(pairs["pair"].unique())}
     return {

@@ -1,14 +1,13 @@
 """Fit the constants of training frameworks to published speeds, and hold sources out."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
+from gpuspec.constants.stored import Stored
 from gpuspec.evidence.fits.errors import summary
 from gpuspec.evidence.fits.frameworks import FRAMEWORKS
 from gpuspec.evidence.fits.hierarchy import Fit, fitted, held_out
-from gpuspec.evidence.fits.store import case_values, fitted_entry, pair_summaries, write
+from gpuspec.evidence.fits.store import Errors, case_values, fitted_entry, pair_summaries, write
 from gpuspec.evidence.measurements.pairs import matched_steps, ratio_errors
 from gpuspec.evidence.measurements.training import (
     known_framework,
@@ -20,7 +19,7 @@ PAIR_SOURCES = 2
 """Sources that must have measured both sides of a pair before it gets an interval of its own."""
 
 
-def _errors(rows: pd.DataFrame, predicted: np.ndarray, strict: np.ndarray) -> dict[str, Any]:
+def _errors(rows: pd.DataFrame, predicted: np.ndarray, strict: np.ndarray) -> Errors:
     """Return the error figures of held-out predictions."""
     measured, sources = measured_step_seconds(rows), rows["source_id"]
     error = np.log(measured / predicted)
@@ -50,7 +49,7 @@ def _errors(rows: pd.DataFrame, predicted: np.ndarray, strict: np.ndarray) -> di
     return errors
 
 
-def calibrate() -> dict[str, Any]:
+def calibrate() -> Stored:
     """Fit, hold out, and return everything that is stored."""
     rows = prepared_rows()
     fit = Fit(FRAMEWORKS, rows)

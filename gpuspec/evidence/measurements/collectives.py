@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from gpuspec.base.units import GB
+from gpuspec.base.units import GB, Floats
 from gpuspec.catalog import gpu, load_table
 from gpuspec.constants.links import Fabric, LinkTerms, NetworkTerms
+from gpuspec.evidence.measurements.rows import Row, groups, numbers
 from gpuspec.formulas.networks import collective_seconds
 from gpuspec.formulas.networks.collectives import wire_factor
 
@@ -73,13 +73,11 @@ class Collectives:
 
     def __init__(self, rows: pd.DataFrame) -> None:
         self.size = len(rows)
-        self.calls: list[tuple[Any, dict[str, Any], tuple[np.ndarray, ...]]] = []
-        for key, index in rows.groupby(_ONE_CALL).indices.items():
-            about: dict[str, Any] = dict(zip(_ONE_CALL, list(key), strict=True))  # type: ignore[call-overload]
-            about["rate"] = link_rate(about["gpu"], about["link"])
-            part = rows.iloc[index]
-            columns = ("message_bytes", "gpus_per_node", "nodes")
-            self.calls.append((index, about, tuple(part[c].to_numpy(float) for c in columns)))
+        self.calls: list[tuple[np.ndarray, Row, list[Floats]]] = []
+        for about, index in groups(rows, _ONE_CALL):
+            rate = link_rate(about["gpu"], about["link"])
+            columns = numbers(rows.iloc[index], "message_bytes", "gpus_per_node", "nodes")
+            self.calls.append((index, {**about, "rate": rate}, columns))
 
     def seconds(
         self, links: Mapping[str, LinkTerms], networks: Mapping[str, NetworkTerms]
@@ -93,7 +91,7 @@ class Collectives:
                 node_bytes_s=about["node_network_gb_s"] * GB,
                 adapters=int(about["adapters"]),
                 switch_adds=bool(about["adds"]),
-                link=links[KIND.get(about["link"], about["link"])],
+                link=links[KIND.get(about["link"]) or about["link"]],
                 network=networks.get(about["network_kind"], NetworkTerms()),
             )
             result[index] = collective_seconds(about["operation"], size, fabric, inside, nodes)

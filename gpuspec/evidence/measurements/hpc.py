@@ -1,10 +1,9 @@
 """Published results of scientific computing, and what the formulas predict for them."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +12,7 @@ from gpuspec.base.errors import InputError
 from gpuspec.catalog import gpu, load_table
 from gpuspec.catalog.workloads import REFERENCE, Work, Workload, workload, workloads
 from gpuspec.constants.hpc import DynamicTerms, HpcTerms
+from gpuspec.evidence.measurements.rows import Row, groups
 from gpuspec.formulas.hpc import Machine, cell_updates_s, fixed_seconds, gpu_seconds
 from gpuspec.formulas.hpc.devices import chip, machine, work_at
 
@@ -40,7 +40,7 @@ def hpc_measurements(data: str | Path | None = None) -> pd.DataFrame:
     return table[table["used"].astype(bool)].reset_index(drop=True)
 
 
-def unusable(row: Mapping[Any, Any], known: Any) -> str:
+def unusable(row: Row, known: Container[str]) -> str:
     """Return why a row cannot be predicted; empty where it can."""
     if row["workload"] not in known:
         return f"{row['workload']} is no class of data/workloads.csv"
@@ -121,7 +121,7 @@ def predictable(rows: pd.DataFrame) -> np.ndarray:
     return (rows["absolute"] | (size > 1)).to_numpy()
 
 
-def _taken(every: Machine, place: Any) -> Machine:
+def _taken(every: Machine, place: np.ndarray) -> Machine:
     """Return the machines at some places."""
     return Machine(**{n: getattr(every, n)[place] for n in Machine.__dataclass_fields__})
 
@@ -138,15 +138,14 @@ class Rows:
         self.group = pd.factorize(self.rows["source_id"] + "|" + self.rows["group"])[0]
         self.log_speed = np.log(self.rows["speed"].to_numpy(float))
         self.calls = []
-        for key, index in self.rows.groupby(["workload", "precision"]).indices.items():
-            name, precision = (str(part) for part in np.atleast_1d(np.array(key, object)))
-            self.calls.append(_Call(self, name, precision, np.asarray(index)))
+        for about, index in groups(self.rows, ["workload", "precision"]):
+            self.calls.append(_Call(self, str(about["workload"]), str(about["precision"]), index))
 
-    def everything(self, terms: Mapping[str, Any]) -> np.ndarray:
+    def everything(self, terms: Mapping[str, HpcTerms]) -> np.ndarray:
         """Return the predicted speed of each row; those of a pair share the measured level."""
         return self._speeds(lambda call: terms[call.workload], np.ones(len(self.rows), bool))
 
-    def part(self, chosen: np.ndarray) -> Callable[[Any], np.ndarray]:
+    def part(self, chosen: np.ndarray) -> Callable[[HpcTerms], np.ndarray]:
         """Return a function of one set of constants for the `chosen` rows."""
         inner = Rows(self.rows[chosen])
         every = np.ones(len(inner.rows), bool)

@@ -1,7 +1,6 @@
 """Published times of image generation, and their predictions."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,6 +8,7 @@ import pandas as pd
 from gpuspec.catalog import gpu, load_table
 from gpuspec.catalog.images import image_model
 from gpuspec.constants.images import ImageTerms
+from gpuspec.evidence.measurements.rows import Row
 from gpuspec.formulas.images import image_seconds
 
 
@@ -23,7 +23,7 @@ def predicted_images(rows: pd.DataFrame, terms: ImageTerms | None = None) -> np.
     return np.array([_seconds(dict(row), terms) for row in rows.to_dict("records")])
 
 
-def _seconds(row: dict[Any, Any], terms: ImageTerms | None) -> float:
+def _seconds(row: Row, terms: ImageTerms | None) -> float:
     parts = image_seconds(
         image_model(row["model"]),
         gpu(row["gpu"]),

@@ -3,20 +3,22 @@
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from gpuspec.base.errors import InputError
+from gpuspec.base.units import Floats
 from gpuspec.catalog import gpu, load_table
 from gpuspec.catalog.models import Model, model
 from gpuspec.catalog.precision import KV_PRECISIONS, Precision, precision
 from gpuspec.constants.memory import MemoryTerms
+from gpuspec.evidence.measurements.rows import Row, groups, numbers
 from gpuspec.formulas.serving import (
     Deployment,
     EngineTerms,
     Layout,
+    SteadyState,
     arrivals,
     engine,
     finite_run,
@@ -26,6 +28,7 @@ from gpuspec.formulas.serving import (
     static_batch,
     steady_state,
     sustainable_requests_s,
+    total_seconds,
 )
 
 METRICS = {
@@ -99,12 +102,12 @@ def _canonical(name: str) -> str:
         return name
 
 
-def skip_reasons(rows: pd.DataFrame) -> "pd.Series[Any]":
+def skip_reasons(rows: pd.DataFrame) -> "pd.Series[str]":
     """Return for each prepared row why it cannot be predicted; empty where it can."""
     return pd.Series([_reason(dict(row)) for _, row in rows.iterrows()], rows.index, dtype=object)
 
 
-def _reason(row: Mapping[Any, Any]) -> str:
+def _reason(row: Row) -> str:
     if row["scenario"] not in SCENARIOS:
         return f"scenario {row['scenario']!r} is not one of {', '.join(SCENARIOS)}"
     if row["metric"] not in METRICS:
@@ -188,16 +191,15 @@ def predicted_inference(
         0 where the model does not fit the GPUs of the row.
     """
     result = np.full(len(rows), np.nan)
-    for key, index in rows.groupby(_ONE_CALL, dropna=False, sort=False).indices.items():
-        about: dict[str, Any] = dict(zip(_ONE_CALL, list(key), strict=True))  # type: ignore[call-overload]
-        found = engine(about["engine"], about["engine_version"])
+    for about, index in groups(rows, _ONE_CALL):
+        era = engine(about["engine"], about["engine_version"])
         set_by_source = {n: about[n] for n in _SETTINGS if about[n] > 0}
-        limits = found.limits.model_copy(update=set_by_source)
+        limits = era.limits.model_copy(update=set_by_source)
         best = np.zeros(len(index))
-        for shape in _ways(about, found.library):
+        for shape in _ways(about, era.library):
             replica = Deployment(
                 layout=shape,
-                engine=(terms or {}).get(found.id, found.terms),
+                engine=(terms or {}).get(era.id, era.terms),
                 limits=limits,
                 memory=memory or MemoryTerms(),
             )
@@ -206,7 +208,7 @@ def predicted_inference(
     return result
 
 
-def _ways(about: Mapping[str, Any], library: str) -> list[Layout]:
+def _ways(about: Row, library: str) -> list[Layout]:
     """Return the layout of a row; where a mixture of experts leaves it open, the usual ones."""
     given = [about[c] for c in LAYOUT]
     tp, experts = int(about["tp"]), _model(about["model"]).experts
@@ -217,20 +219,16 @@ def _ways(about: Mapping[str, Any], library: str) -> list[Layout]:
     return [layout(*given, library), layout(*spread, library), layout(*spread, library, True)]
 
 
-def _numbers(rows: pd.DataFrame, *columns: str) -> list[np.ndarray]:
-    return [rows[c].to_numpy(float) for c in columns]
-
-
 def _replicas(replica: Deployment, rows: pd.DataFrame) -> np.ndarray:
     return np.maximum(rows["n_gpus"].to_numpy(float) / replica.gpus, 1.0)
 
 
-def _pick(rows: pd.DataFrame, replica: Deployment, found: Mapping[str, Any]) -> np.ndarray:
+def _pick(rows: pd.DataFrame, replica: Deployment, speed: Mapping[str, Floats]) -> np.ndarray:
     """Choose the figure that each row's metric names, for all replicas of the row."""
-    isl, osl = _numbers(rows, "isl", "osl")
+    isl, osl = numbers(rows, "isl", "osl")
     copies = _replicas(replica, rows)
-    output = np.asarray(found["output_tokens_s"]) * copies
-    ttft, tpot = np.asarray(found["ttft_s"]), np.asarray(found["tpot_s"])
+    output = speed["output_tokens_s"] * copies
+    ttft, tpot = speed["ttft_s"], speed["tpot_s"]
     gpus = np.maximum(rows["n_gpus"].to_numpy(float), 1.0)
     values = {
         "output_tokens_per_s_total": output,
@@ -238,9 +236,9 @@ def _pick(rows: pd.DataFrame, replica: Deployment, found: Mapping[str, Any]) -> 
         "total_tokens_per_s": output * (isl + osl) / osl,
         "requests_per_s": output / osl,
         "ttft_ms": ttft * 1e3,
-        "ttft_p50_ms": np.asarray(found.get("ttft_p50_s", ttft)) * 1e3,
+        "ttft_p50_ms": speed.get("ttft_p50_s", ttft) * 1e3,
         "tpot_ms": tpot * 1e3,
-        "tpot_p50_ms": np.asarray(found.get("tpot_p50_s", tpot)) * 1e3,
+        "tpot_p50_ms": speed.get("tpot_p50_s", tpot) * 1e3,
         "latency_s": ttft + tpot * (osl - 1),
     }
     metric = rows["metric"].to_numpy()
@@ -251,56 +249,68 @@ def _pick(rows: pd.DataFrame, replica: Deployment, found: Mapping[str, Any]) -> 
     return picked
 
 
+def _speed(steady: SteadyState) -> dict[str, Floats]:
+    """Return the figures of a steady state that a metric may name."""
+    return {
+        "ttft_s": steady["ttft_s"],
+        "tpot_s": steady["tpot_s"],
+        "output_tokens_s": steady["output_tokens_s"],
+    }
+
+
 def _static(replica: Deployment, rows: pd.DataFrame) -> np.ndarray:
-    batch, isl, osl = _numbers(rows, "batch_size", "isl", "osl")
+    batch, isl, osl = numbers(rows, "batch_size", "isl", "osl")
     return _pick(rows, replica, static_batch(replica, batch, isl, osl))
 
 
 def _first_token(replica: Deployment, rows: pd.DataFrame) -> np.ndarray:
-    batch, isl, osl = _numbers(rows, "batch_size", "isl", "osl")
-    seconds = sum(prefill_seconds(replica, batch, isl).values())
+    batch, isl, osl = numbers(rows, "batch_size", "isl", "osl")
+    seconds = total_seconds(prefill_seconds(replica, batch, isl))
     rate = batch * osl / seconds
-    found = {"ttft_s": seconds, "tpot_s": np.zeros(len(rows)), "output_tokens_s": rate}
-    return _pick(rows, replica, found)
+    speed = {"ttft_s": seconds, "tpot_s": np.zeros(len(rows)), "output_tokens_s": rate}
+    return _pick(rows, replica, speed)
 
 
 def _maximum(replica: Deployment, rows: pd.DataFrame) -> np.ndarray:
     """All requests there from the start; a run of known length has its ramps and tails."""
-    isl, osl, requests = _numbers(rows, "isl", "osl", "requests")
-    found = maximum_load(replica, isl, osl)
+    isl, osl, requests = numbers(rows, "isl", "osl", "requests")
+    steady = maximum_load(replica, isl, osl)
     each = requests / _replicas(replica, rows)
-    most = np.maximum(found["max_concurrency"] * replica.engine.occupancy, 1.0)
+    possible = steady["max_concurrency"]
+    most = np.maximum(possible * replica.engine.occupancy, 1.0)
     finite = np.isfinite(each)
     seconds = finite_run(replica, np.where(finite, each, 1.0), most, isl, osl)
-    rate = np.where(finite, each * osl / seconds, found["output_tokens_s"])
-    found["output_tokens_s"] = np.where(found["max_concurrency"] >= 1, rate, 0.0)
-    return _pick(rows, replica, found)
+    rate = np.where(finite, each * osl / seconds, steady["output_tokens_s"])
+    return _pick(
+        rows, replica, {**_speed(steady), "output_tokens_s": np.where(possible >= 1, rate, 0.0)}
+    )
 
 
 def _serving(replica: Deployment, rows: pd.DataFrame) -> np.ndarray:
     """Arrivals at a rate, or a closed loop; all at once where neither it nor a rate is given."""
-    isl, osl, concurrency, rate = _numbers(rows, "isl", "osl", "concurrency", "request_rate")
+    isl, osl, concurrency, rate = numbers(rows, "isl", "osl", "concurrency", "request_rate")
     copies = _replicas(replica, rows)
     most = max_concurrency(replica, isl, osl)
-    asked = np.where(np.isnan(concurrency), np.inf, concurrency / copies)
-    found = steady_state(replica, np.maximum(np.minimum(asked, most), 1e-9), isl, osl)
+    sent = np.where(np.isnan(concurrency), np.inf, concurrency / copies)
+    steady = steady_state(replica, np.maximum(np.minimum(sent, most), 1e-9), isl, osl)
     requests = rows["requests"].to_numpy(float) / copies
-    burst = np.isfinite(requests) & (requests <= asked)
+    burst = np.isfinite(requests) & (requests <= sent)
     seconds = finite_run(replica, np.where(burst, requests, 1.0), np.maximum(most, 1), isl, osl)
-    output = np.where(burst, requests * osl / seconds, found["output_tokens_s"])
-    waiting = np.where(np.isfinite(asked), np.maximum(asked - most, 0.0), 0.0)
-    found["ttft_s"] = found["ttft_s"] + waiting / np.maximum(found["requests_s"], 1e-9)
-    found["ttft_p50_s"], found["tpot_p50_s"] = found["ttft_s"], found["tpot_s"]
-    found["output_tokens_s"] = output
+    speed = _speed(steady)
+    speed["output_tokens_s"] = np.where(burst, requests * osl / seconds, speed["output_tokens_s"])
+    outside = np.where(np.isfinite(sent), np.maximum(sent - most, 0.0), 0.0)
+    speed["ttft_s"] = speed["ttft_s"] + outside / np.maximum(steady["requests_s"], 1e-9)
+    speed |= {"ttft_p50_s": speed["ttft_s"], "tpot_p50_s": speed["tpot_s"]}
+    speed = {name: np.array(np.broadcast_to(v, (len(rows),))) for name, v in speed.items()}
     for place in map(int, np.flatnonzero(np.isfinite(rate))):
-        _arriving(replica, found, place, rate[place] / copies[place], isl[place], osl[place])
-    return np.where(most >= 1, _pick(rows, replica, found), 0.0)
+        _arriving(replica, speed, place, rate[place] / copies[place], isl[place], osl[place])
+    return np.where(most >= 1, _pick(rows, replica, speed), 0.0)
 
 
 def _arriving(
-    replica: Deployment, found: dict[str, Any], place: int, rate: float, isl: float, osl: float
+    replica: Deployment, speed: dict[str, Floats], place: int, rate: float, isl: float, osl: float
 ) -> None:
-    """Put what requests at a rate see into one row of `found`; the closed loop bounds it.
+    """Put what requests at a rate see into one row of `speed`; the closed loop bounds it.
 
     A run of finite length shows a rate beyond what can be sustained as one just below it.
     """
@@ -311,12 +321,10 @@ def _arriving(
         "tpot_s": one["tpot_mean_s"],
         "ttft_p50_s": one["ttft_p50_s"],
         "tpot_p50_s": one["tpot_p50_s"],
-        "output_tokens_s": rate * osl,
+        "output_tokens_s": np.asarray(rate * osl),
     }
     for name, value in pairs.items():
-        found[name] = np.array(np.broadcast_to(found[name], np.shape(found["tpot_s"])))
-        if float(value) < found[name][place]:
-            found[name][place] = float(value)
+        speed[name][place] = min(float(value), float(speed[name][place]))
 
 
 _PREDICTORS = {

@@ -3,20 +3,22 @@
 import math
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from gpuspec.base.errors import UnknownNameError
+from gpuspec.base.units import Floats
 from gpuspec.catalog import gpu, load_table
 from gpuspec.catalog.models import model as _model
 from gpuspec.catalog.precision import KV_PRECISIONS
 from gpuspec.catalog.precision import precision as _precision
 from gpuspec.catalog.precision import training_recipe as _recipe
 from gpuspec.constants.memory import MemoryTerms
+from gpuspec.evidence.measurements.rows import Row, groups
 from gpuspec.formulas.memory import (
     Adapter,
+    TrainingJob,
     sequence_kv_bytes,
     serving_activation_bytes,
     stage_weights_bytes,
@@ -28,12 +30,14 @@ DEFAULT_BATCHED_TOKENS, DEFAULT_SEQUENCES = 8192, 256
 _ONE_CALL = ["part", "model_id", "recipe", "base_precision", "lora_rank", "lora_targets"]
 _ONE_CALL += ["weight_precision", "kv_precision", "measure"]
 
+Data = str | Path | None
+
 # A fit predicts the same rows hundreds of times: look each name up once.
 model, precision = lru_cache(512)(_model), lru_cache(64)(_precision)
 training_recipe = lru_cache(64)(_recipe)
 
 
-def memory_measurements(data: str | Path | None = None) -> pd.DataFrame:
+def memory_measurements(data: Data = None) -> pd.DataFrame:
     """Return the table of published memory figures that the formulas can be held against.
 
     Rows that are listed but cannot be used (``used`` false, with the reason beside it) are
@@ -44,18 +48,17 @@ def memory_measurements(data: str | Path | None = None) -> pd.DataFrame:
 
 
 def predicted_memory(
-    rows: pd.DataFrame, terms: MemoryTerms | None = None, data: str | Path | None = None
+    rows: pd.DataFrame, terms: MemoryTerms | None = None, data: Data = None
 ) -> np.ndarray:
     """Return what the formulas say for each row, in bytes, shape ``(len(rows),)``."""
     terms = terms or MemoryTerms()
     result = np.full(len(rows), np.nan)
-    for key, index in rows.groupby(_ONE_CALL, dropna=False).indices.items():
-        about: dict[str, Any] = dict(zip(_ONE_CALL, list(key), strict=True))  # type: ignore[call-overload]
+    for about, index in groups(rows, _ONE_CALL):
         result[index] = _PREDICTORS[about["part"]](about, rows.iloc[index], terms, data)
     return result
 
 
-def _training(about: dict[str, Any], rows: pd.DataFrame, terms: MemoryTerms, data: Any) -> Any:
+def _training(about: Row, rows: pd.DataFrame, terms: MemoryTerms, data: Data) -> Floats:
     adapter = None
     if about["base_precision"]:
         targets = tuple(about["lora_targets"].split("|"))
@@ -64,25 +67,26 @@ def _training(about: dict[str, Any], rows: pd.DataFrame, terms: MemoryTerms, dat
     columns = ["seq_len", "micro_batch", "microbatches", "tp", "pp", "cp", "dp", "interleave"]
     columns += ["zero_stage", "recompute", "attention", "bytes_per_logit"]
     columns += ["sequence_parallel", "persistent_gradients", "dropout", "balanced_stages"]
-    columns += ["fused_norms", "fused_glu", "stage"]
+    columns += ["fused_norms", "fused_glu"]
     if about["part"] == "activations":  # the paper's own formula: nothing beyond it
         terms = terms.model_copy(update={"training_activation_factor": 1.0})
     capacity = rows["gpu"].map(_capacity).to_numpy(float)
     parts = training_parts(
         model(about["model_id"], data),
         training_recipe(about["recipe"], data),
-        **{c: rows[c].to_numpy(dtype=_kind(rows[c])) for c in columns},
+        TrainingJob.of(**{c: rows[c].to_numpy(dtype=_kind(rows[c])) for c in columns}),
+        stage=rows["stage"].to_numpy(dtype=object),
         capacity_bytes=capacity,
         adapter=adapter,
         terms=terms,
     )
     if about["part"] == "activations":
         return parts["activations"]
-    used = sum(part for name, part in parts.items() if name != "runtime")
+    used = np.asarray(sum(part for name, part in parts.items() if name != "runtime"))
     if about["measure"] == "allocated":
         return used
     reserved = np.clip(used * (1 + terms.fragmentation), None, np.maximum(capacity, used))
-    return reserved if about["measure"] == "reserved" else sum(parts.values())
+    return reserved if about["measure"] == "reserved" else used + parts["runtime"]
 
 
 @lru_cache(64)
@@ -94,27 +98,25 @@ def _capacity(name: str) -> float:
         return math.inf
 
 
-def _kind(column: "pd.Series[Any]") -> type:
+def _kind(column: pd.Series) -> type:
     if pd.api.types.is_bool_dtype(column):
         return bool
     return float if pd.api.types.is_numeric_dtype(column) else object
 
 
-def _weights(about: dict[str, Any], rows: pd.DataFrame, terms: MemoryTerms, data: Any) -> Any:
+def _weights(about: Row, rows: pd.DataFrame, terms: MemoryTerms, data: Data) -> Floats:
     form = precision(about["weight_precision"], data)
     return stage_weights_bytes(model(about["model_id"], data), form, rows["tp"], rows["pp"])
 
 
-def _kv_per_token(about: dict[str, Any], rows: pd.DataFrame, terms: MemoryTerms, data: Any) -> Any:
+def _kv_per_token(about: Row, rows: pd.DataFrame, terms: MemoryTerms, data: Data) -> Floats:
     each = KV_PRECISIONS[about["kv_precision"]]
     network = model(about["model_id"], data)
     tokens = 16.0  # one block
     return sequence_kv_bytes(network, tokens, each, rows["tp"], rows["pp"]) / tokens
 
 
-def _serving_activations(
-    about: dict[str, Any], rows: pd.DataFrame, terms: MemoryTerms, data: Any
-) -> Any:
+def _serving_activations(about: Row, rows: pd.DataFrame, terms: MemoryTerms, data: Data) -> Floats:
     return serving_activation_bytes(
         model(about["model_id"], data),
         rows["batched_tokens"].fillna(DEFAULT_BATCHED_TOKENS),
@@ -125,16 +127,16 @@ def _serving_activations(
     )
 
 
-def _activations(about: dict[str, Any], rows: pd.DataFrame, terms: MemoryTerms, data: Any) -> Any:
+def _activations(about: Row, rows: pd.DataFrame, terms: MemoryTerms, data: Data) -> Floats:
     analytic = about["measure"] == "analytic"
     return (_training if analytic else _serving_activations)(about, rows, terms, data)
 
 
-def _runtime(about: dict[str, Any], rows: pd.DataFrame, terms: MemoryTerms, data: Any) -> Any:
+def _runtime(about: Row, rows: pd.DataFrame, terms: MemoryTerms, data: Data) -> Floats:
     return terms.context_bytes + np.where(rows["tp"] > 1, terms.communicator_bytes, 0.0)
 
 
-def _states(about: dict[str, Any], rows: pd.DataFrame, terms: MemoryTerms, data: Any) -> Any:
+def _states(about: Row, rows: pd.DataFrame, terms: MemoryTerms, data: Data) -> Floats:
     """Bytes of all GPUs together by a rule of thumb: states times parameters, nothing else."""
     if about["recipe"]:
         each = training_recipe(about["recipe"], data).bytes_per_param

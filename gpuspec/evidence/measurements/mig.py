@@ -2,12 +2,12 @@
 
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from gpuspec.catalog import gpu, load_table, mig_profile
+from gpuspec.evidence.measurements.rows import Row
 from gpuspec.formulas.mig.delivery import slice_seconds
 from gpuspec.formulas.mig.slices import compute_share, memory_share
 
@@ -58,7 +58,7 @@ def slice_pairs(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
-def _share(row: dict[Any, Any], whole_profile: str) -> float:
+def _share(row: Row, whole_profile: str) -> float:
     """Return the share of SMs, or of bandwidth where only that counts."""
     bandwidth = row["bound"] == "bandwidth"
     part = _part(row["gpu"], row["profile"], bandwidth)

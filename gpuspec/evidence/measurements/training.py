@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from gpuspec.base.errors import InputError
 from gpuspec.catalog import gpu, load_table
@@ -17,9 +17,11 @@ from gpuspec.constants.fabrics import fabric
 from gpuspec.constants.kernels import kernels
 from gpuspec.constants.memory import MemoryTerms, memory_terms
 from gpuspec.constants.training import TrainingTerms
+from gpuspec.evidence.measurements.rows import groups
 from gpuspec.formulas.memory import Adapter, training_parts
 from gpuspec.formulas.training import (
-    Work,
+    StepWork,
+    TrainingJob,
     assembled,
     hardware_flops_per_token,
     model_flops_per_token,
@@ -169,14 +171,14 @@ def _peak_tflops(rows: pd.DataFrame) -> np.ndarray:
 def _flops(rows: pd.DataFrame, hardware: bool) -> np.ndarray:
     """Return the FLOP of a token that each row's source counted."""
     result = np.zeros(len(rows))
-    groups: Any = rows.groupby(["model", "flops_convention", "recompute"]).indices
-    for (name, convention, recompute), index in groups.items():
+    for about, index in groups(rows, ["model", "flops_convention", "recompute"]):
+        network, convention = _model(about["model"]), about["flops_convention"]
         seq = rows["seq_len"].to_numpy(float)[index]
         if hardware:
-            known = recompute or "full"
-            result[index] = hardware_flops_per_token(_model(name), seq, known, convention)
+            known = about["recompute"] or "full"
+            result[index] = hardware_flops_per_token(network, seq, known, convention)
         else:
-            result[index] = model_flops_per_token(_model(name), seq, convention)
+            result[index] = model_flops_per_token(network, seq, convention)
     return result
 
 
@@ -215,87 +217,79 @@ def _adapter(tuning: str) -> Adapter | None:
     return Adapter(base=base, rank=16, targets=LORA_TARGETS)
 
 
-def _arrays(rows: pd.DataFrame) -> dict[str, Any]:
-    names = ("seq_len", "micro_batch", "tp", "pp", "dp", "cp", "ep", "interleave", "zero_stage")
-    found: dict[str, Any] = {name: rows[name].to_numpy(float) for name in names}
-    found["microbatches"] = np.maximum(
-        (rows["global_batch"] / rows["dp"] / rows["micro_batch"]).to_numpy(float), 1.0
+def _job(rows: pd.DataFrame) -> TrainingJob:
+    """Return how prepared rows were run."""
+    names = ("seq_len", "micro_batch", "document_tokens", "tp", "pp", "dp", "cp", "ep")
+    split = ("interleave", "zero_stage", "shard_gpus")
+    microbatches = (rows["global_batch"] / rows["dp"] / rows["micro_batch"]).to_numpy(float)
+    return TrainingJob.of(
+        **{name: rows[name].to_numpy(float) for name in (*names, *split)},
+        **{name: rows[name].to_numpy(str) for name in ("recompute", "attention")},
+        microbatches=np.maximum(microbatches, 1.0),
+        sequence_parallel=rows["sequence_parallel"].to_numpy(bool),
+        balanced_stages=(rows["framework"] == "nanotron").to_numpy(),
+        offload_optimizer=(rows["offload"] == "optimizer").to_numpy(),
     )
-    for name in ("recompute", "attention"):
-        found[name] = rows[name].to_numpy(object).astype(str)
-    found["sequence_parallel"] = rows["sequence_parallel"].to_numpy(bool)
-    found["balanced_stages"] = (rows["framework"] == "nanotron").to_numpy()
-    return found
 
 
 def peak_memory(rows: pd.DataFrame, terms: MemoryTerms) -> np.ndarray:
     """Return the predicted peak memory of each prepared row, in bytes."""
     result = np.zeros(len(rows))
-    groups: Any = rows.groupby(["model", "recipe", "tuning"]).indices
-    for (name, recipe, tuning), index in groups.items():
+    for about, index in groups(rows, ["model", "recipe", "tuning"]):
         parts = training_parts(
-            _model(name),
-            training_recipe(recipe),
-            **_arrays(rows.iloc[index]),
-            adapter=_adapter(tuning),
+            _model(about["model"]),
+            training_recipe(about["recipe"]),
+            _job(rows.iloc[index]),
+            adapter=_adapter(about["tuning"]),
             terms=terms,
         )
         result[index] = sum(parts.values())
     return result
 
 
-def training_work(rows: pd.DataFrame) -> Work:
+def training_work(rows: pd.DataFrame) -> StepWork:
     """Return the work of each filled row's step, one value a row in every array.
 
     It does not depend on the constants of a framework: compute it once for a fit.
     """
-    result: Work = {}
-    for key, index in rows.groupby(_ONE_CALL, dropna=False).indices.items():
-        about: dict[str, Any] = dict(zip(_ONE_CALL, list(key), strict=True))  # type: ignore[call-overload]
-        part = rows.iloc[index]
+    parts = []
+    for about, index in groups(rows, _ONE_CALL):
         device, network = gpu(about["gpu"]), about["node_network_gb_s"]
-        found = step_work(
+        work = step_work(
             _model(about["model"]),
             training_recipe(about["recipe"]),
             kernels(device),
             fabric(device, None if network != network else float(network), about["network_kind"]),
-            **_arrays(part),
-            shard_gpus=part["shard_gpus"].to_numpy(float),
+            _job(rows.iloc[index]),
             fp8=about["precision"] == "fp8",
-            offload_optimizer=(part["offload"] == "optimizer").to_numpy(),
-            document_tokens=part["document_tokens"].to_numpy(float),
             adapter=_adapter(about["tuning"]),
         )
-        for name, values in found.items():
-            place = result.setdefault(name, np.zeros(len(rows), np.asarray(values).dtype))
-            place[index] = values
-    return result
+        parts.append((index, work))
+    return StepWork.joined(len(rows), parts)
 
 
-def row_terms(frameworks: Any, terms: Mapping[str, TrainingTerms]) -> Any:
-    """Return the constants of each row's framework, as arrays."""
+def row_terms(frameworks: ArrayLike, terms: Mapping[str, TrainingTerms]) -> TrainingTerms:
+    """Return the constants of each row's framework: arrays in the place of numbers."""
     names, place = np.unique(np.asarray(frameworks, str), return_inverse=True)
-    return SimpleNamespace(
-        **{
-            field: np.array([getattr(terms[n], field) for n in names])[place]
-            for field in TrainingTerms.model_fields
-        }
-    )
+    columns: dict[str, Any] = {
+        field: np.array([getattr(terms[n], field) for n in names])[place]
+        for field in TrainingTerms.model_fields
+    }
+    return TrainingTerms.model_construct(**columns)
 
 
 def predicted_step_parts(
-    rows: pd.DataFrame, terms: Mapping[str, TrainingTerms], work: Work | None = None
+    rows: pd.DataFrame, terms: Mapping[str, TrainingTerms], work: StepWork | None = None
 ) -> dict[str, np.ndarray]:
     """Return the predicted parts of each filled row's step, in seconds.
 
     `terms` holds the constants of every framework in the rows.
     """
-    known = training_work(rows) if work is None else work
-    return assembled(known, row_terms(rows["framework"], terms))
+    return assembled(work or training_work(rows), row_terms(rows["framework"], terms))
 
 
 def predicted_step_seconds(
-    rows: pd.DataFrame, terms: Mapping[str, TrainingTerms], work: Work | None = None
+    rows: pd.DataFrame, terms: Mapping[str, TrainingTerms], work: StepWork | None = None
 ) -> np.ndarray:
     """Return the predicted seconds of a step of each filled row."""
     return np.asarray(sum(predicted_step_parts(rows, terms, work).values()))

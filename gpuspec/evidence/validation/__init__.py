@@ -134,7 +134,7 @@ def held_out(kind: str = "inference") -> Validation:
 
 def read_measurements(
     path: str | Path, kind: str = "inference"
-) -> "tuple[pd.DataFrame, pd.Series[Any]]":
+) -> "tuple[pd.DataFrame, pd.Series[str]]":
     """Read a table of measurements; return its rows and what is wrong with each, or "".
 
     Raises

@@ -1,8 +1,6 @@
 """Hold the model of collectives against anybody's measurements."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,6 +19,7 @@ from gpuspec.evidence.measurements.collectives import (
     predicted_collectives,
     prepared_collectives,
 )
+from gpuspec.evidence.measurements.rows import Row
 from gpuspec.evidence.validation.common import (
     Columns,
     Validation,
@@ -29,6 +28,7 @@ from gpuspec.evidence.validation.common import (
     left_out,
     read_table,
     remembered,
+    unpredicted,
 )
 from gpuspec.formulas.networks.collectives import OPERATIONS
 
@@ -73,7 +73,7 @@ def validate_collectives(path: str | Path) -> Validation:
     return _validation(rows, left_out(raw, reasons))
 
 
-def _check(row: Mapping[str, Any]) -> None:
+def _check(row: Row) -> None:
     """Raise what is wrong with a row."""
     device = _gpu(row["gpu"])
     if row["operation"] not in OPERATIONS:
@@ -115,5 +115,5 @@ def held_out_collectives() -> Validation:
     rows = rows.assign(
         line=np.arange(len(rows)) + 2, predicted=rows["case_id"].map(held_out("collectives"))
     )
-    reasons = pd.Series(np.where(rows["predicted"] > 0, "", "no held-out value is stored"))
+    reasons = unpredicted(rows)
     return _validation(rows[reasons == ""].reset_index(drop=True), left_out(rows, reasons))

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -12,9 +12,12 @@ import pandas as pd
 from gpuspec.base.errors import InputError
 from gpuspec.base.files import MOST_TABLE_BYTES, read_text
 from gpuspec.base.rows import csv_rows
+from gpuspec.evidence.measurements.rows import Row
 
 LEAST_NUMBER, MOST_NUMBER = 1e-15, 1e18
 """Between which every measured number lies; beyond them its logarithm or square is none."""
+T = TypeVar("T")
+Figures = dict[str, float | None]
 BY = {
     "inference": ("gpu", "engine", "model", "scenario", "quantity"),
     "training": ("gpu", "framework", "model", "precision"),
@@ -86,8 +89,8 @@ class Validation:
         return found
 
 
-def _figures(rows: pd.DataFrame, interval: bool = True) -> dict[str, Any]:
-    found: dict[str, Any] = {
+def _figures(rows: pd.DataFrame, interval: bool = True) -> Figures:
+    found = {
         "median_absolute_error": fraction(rows["error"], 0.5),
         "p90_absolute_error": fraction(rows["error"], 0.9),
     }
@@ -104,7 +107,7 @@ def fraction(error: "pd.Series[float]", share: float) -> float | None:
     return round(float(np.quantile(np.abs(np.expm1(error)), share)), 4)
 
 
-def by(rows: pd.DataFrame, column: str, interval: bool = True) -> dict[str, dict[str, Any]]:
+def by(rows: pd.DataFrame, column: str, interval: bool = True) -> dict[str, Figures]:
     """Return the error figures of each value of a column."""
     return {
         str(name): {"rows": len(group), **_figures(group, interval)}
@@ -112,7 +115,7 @@ def by(rows: pd.DataFrame, column: str, interval: bool = True) -> dict[str, dict
     }
 
 
-def read_table(path: str | Path, columns: Columns) -> "tuple[pd.DataFrame, pd.Series[Any]]":
+def read_table(path: str | Path, columns: Columns) -> "tuple[pd.DataFrame, pd.Series[str]]":
     """Read a CSV file; return its rows with numbers as numbers, and what is wrong with each.
 
     Raises
@@ -127,7 +130,7 @@ def read_table(path: str | Path, columns: Columns) -> "tuple[pd.DataFrame, pd.Se
         raise InputError("file", str(path), valid)
     rows = pd.DataFrame([row.cells for row in found], columns=names, dtype=str)
     rows.insert(0, "line", np.array([row.line for row in found], int))
-    reasons: Any = pd.Series([row.problem for row in found], rows.index, dtype=object)
+    reasons = pd.Series([row.problem for row in found], rows.index, dtype=object)
     for column in columns.numbers:
         if column in rows:
             _numbers(rows, reasons, column, columns)
@@ -138,7 +141,7 @@ def read_table(path: str | Path, columns: Columns) -> "tuple[pd.DataFrame, pd.Se
     return rows, reasons
 
 
-def _numbers(rows: pd.DataFrame, reasons: Any, column: str, columns: Columns) -> None:
+def _numbers(rows: pd.DataFrame, reasons: "pd.Series[str]", column: str, columns: Columns) -> None:
     """Turn a column into numbers, and note which rows hold none."""
     text = rows[column]
     number: Any = pd.to_numeric(text, errors="coerce").astype(float)
@@ -155,44 +158,51 @@ def _numbers(rows: pd.DataFrame, reasons: Any, column: str, columns: Columns) ->
         good |= text.str.lower() == "inf"
     bad = ~good & ((text != "") | columns.numbers[column]) & (reasons == "")
     what = f"{what}, at most {MOST_NUMBER:g}"
-    reasons[bad] = [str(InputError(column, value, f"give {what}")) for value in text[bad]]
+    told = [str(InputError(column, value, f"give {what}")) for value in text[bad]]
+    reasons[bad] = np.array(told, object)
     rows[column] = number
 
 
-def remembered(find: Callable[[str], Any]) -> Callable[[str], Any]:
+def remembered(find: Callable[[str], T]) -> Callable[[str], T]:
     """Return a look-up that remembers what it found, and what it did not find."""
 
     @lru_cache(1024)
-    def tried(name: str) -> tuple[Any, InputError | None]:
+    def tried(name: str) -> T | InputError:
         try:
-            return find(name), None
+            return find(name)
         except InputError as error:
-            return None, error
+            return error
 
-    def found(name: str) -> Any:
-        result, error = tried(name)
-        if error:
-            raise error
+    def found(name: str) -> T:
+        result = tried(name)
+        if isinstance(result, InputError):
+            raise result
         return result
 
     return found
 
 
-def first_reasons(rows: pd.DataFrame, check: Callable[[Any], None]) -> "pd.Series[Any]":
+def first_reasons(rows: pd.DataFrame, check: Callable[[Row], None]) -> "pd.Series[str]":
     """Return for each row what `check` raises; empty where it raises nothing."""
 
-    def said(row: Any) -> str:
+    def complaint(row: Row) -> str:
         try:
             check(row)
         except InputError as error:
             return str(error)
         return ""
 
-    found = [said(row) for row in rows.to_dict("records")]
+    found = [complaint(row) for row in rows.to_dict("records")]
     return pd.Series(found, rows.index, dtype=object)
 
 
-def left_out(raw: pd.DataFrame, reasons: Any) -> pd.DataFrame:
+def unpredicted(rows: pd.DataFrame) -> "pd.Series[str]":
+    """Return which rows no stored prediction stands for, in words; empty where one does."""
+    words = np.where(rows["predicted"] > 0, "", "no held-out value is stored")
+    return pd.Series(words, rows.index, dtype=object)
+
+
+def left_out(raw: pd.DataFrame, reasons: "pd.Series[str]") -> pd.DataFrame:
     """Return ``line``, ``case_id`` and ``reason`` of the rows that have a reason."""
     left = reasons != ""
     return raw[left][["line", "case_id"]].assign(reason=reasons[left]).reset_index(drop=True)
@@ -249,13 +259,13 @@ def worst(rows: pd.DataFrame, count: int = 10) -> pd.DataFrame:
     return pd.DataFrame(about).set_index("Case")
 
 
-def _gpus(rows: pd.DataFrame) -> Any:
+def _gpus(rows: pd.DataFrame) -> "pd.Series[int]":
     if "n_gpus" in rows:
         return rows["n_gpus"].astype(int)
     return (rows["nodes"] * rows["gpus_per_node"]).astype(int)
 
 
-def _about(rows: pd.DataFrame) -> dict[str, Any]:
+def _about(rows: pd.DataFrame) -> "dict[str, pd.Series | list[str]]":
     """Return the columns that say what a row measured."""
     if "isl" in rows:
         lengths = [f"{i:,.0f} / {o:,.0f}" for i, o in zip(rows["isl"], rows["osl"], strict=True)]

@@ -1,8 +1,6 @@
 """Hold the model of scientific computing against anybody's measurements."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,6 +20,7 @@ from gpuspec.evidence.measurements.hpc import (
     unusable,
 )
 from gpuspec.evidence.measurements.pairs import matched_speeds, ratio_errors
+from gpuspec.evidence.measurements.rows import Row
 from gpuspec.evidence.validation.common import (
     Columns,
     Validation,
@@ -81,7 +80,7 @@ def _with_ids(rows: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _check(row: Mapping[str, Any]) -> None:
+def _check(row: Row) -> None:
     """Raise what is wrong with a row."""
     _workload(row["workload"])
     machine(_gpu(row["gpu"]))
@@ -146,7 +145,7 @@ def held_out_hpc() -> Validation:
     rows, raw = prepared_rows(), hpc_measurements()
     raw = raw.assign(line=np.arange(len(raw)) + 2)
     known = set(workloads().index)
-    reasons: Any = pd.Series([unusable(row, known) for row in raw.to_dict("records")], dtype=object)
+    reasons = pd.Series([unusable(row, known) for row in raw.to_dict("records")], dtype=object)
     there = raw["case_id"].isin(rows["case_id"])
     reasons[~there & (reasons == "")] = NO_PARTNER
     rows = rows.assign(predicted=rows["case_id"].map(held_out("hpc")))

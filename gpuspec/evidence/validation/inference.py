@@ -1,7 +1,6 @@
 """Hold the model of inference against anybody's measurements."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -67,7 +66,7 @@ def validate_inference(path: str | Path) -> Validation:
     return Validation(rows, left_out(raw, reasons), ratio_table(rows))
 
 
-def _blank(raw: pd.DataFrame) -> dict[str, Any]:
+def _blank(raw: pd.DataFrame) -> dict[str, str]:
     return {c: "" for c in ("kv_precision", "engine_version", "notes") if c not in raw}
 
 

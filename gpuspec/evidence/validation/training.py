@@ -1,8 +1,6 @@
 """Hold the model of training against anybody's measurements."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +14,7 @@ from gpuspec.constants.memory import memory_terms
 from gpuspec.constants.stored import held_out, stored
 from gpuspec.constants.training import framework, training_interval
 from gpuspec.evidence.measurements.pairs import matched_steps, ratio_errors
+from gpuspec.evidence.measurements.rows import Row
 from gpuspec.evidence.measurements.training import (
     METRICS,
     PRECISIONS,
@@ -35,6 +34,7 @@ from gpuspec.evidence.validation.common import (
     left_out,
     read_table,
     remembered,
+    unpredicted,
 )
 from gpuspec.formulas.training.flops import CONVENTIONS, model_flops_per_token
 
@@ -122,7 +122,7 @@ def _with_ids(rows: pd.DataFrame) -> pd.DataFrame:
     return rows
 
 
-def _check(row: Mapping[str, Any]) -> None:
+def _check(row: Row) -> None:
     """Raise what is wrong with a row."""
     for column, allowed in CHOICES.items():
         if row.get(column, "") not in allowed:
@@ -138,12 +138,12 @@ def _check(row: Mapping[str, Any]) -> None:
     _check_batch(row)
 
 
-def _size(row: Mapping[str, Any], column: str, blank: float = 1) -> int:
+def _size(row: Row, column: str, blank: float = 1) -> int:
     value = row.get(column, blank)
     return int(blank if value != value else value)
 
 
-def _check_split(row: Mapping[str, Any], network: Model) -> None:
+def _check_split(row: Row, network: Model) -> None:
     """Raise where the GPUs cannot be split as a row says."""
     tp, pp, cp, ep = (_size(row, c) for c in ("tp", "pp", "cp", "ep"))
     gpus, seq_len = int(row["n_gpus"]), int(row["seq_len"])
@@ -164,7 +164,7 @@ def _check_split(row: Mapping[str, Any], network: Model) -> None:
         raise InputError("zero_stage", row["zero_stage"], "give 0, 1, 2 or 3")
 
 
-def _check_batch(row: Mapping[str, Any]) -> None:
+def _check_batch(row: Row) -> None:
     """Raise where the global batch is not whole micro-batches on every rank."""
     split = [_size(row, c) for c in ("tp", "pp", "cp")]
     dp = int(row["n_gpus"]) // int(np.prod(split))
@@ -224,7 +224,7 @@ def held_out_training() -> Validation:
         predicted=rows["case_id"].map(held_out("training")),
         known=known_framework(rows),
     )
-    reasons = pd.Series(np.where(rows["predicted"] > 0, "", "no held-out value is stored"))
+    reasons = unpredicted(rows)
     kept = rows[reasons == ""].reset_index(drop=True)
     compared = compared_steps(kept)
     return Validation(compared, left_out(rows, reasons), step_ratios(compared), "training")

@@ -17,6 +17,7 @@ from gpuspec.formulas.cost.owned import (
     HOURS_MONTH,
     HOURS_YEAR,
     OWNED_PARTS,
+    OwnedServer,
     capital_usd_gpu,
     colocation_hour_usd,
     depreciation_hour_usd,

@@ -1,28 +1,27 @@
 """A table of offers into costs of a used GPU-hour: rent and own alike."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
+from gpuspec.base.units import Floats
 from gpuspec.formulas.cost.owned import HOURS_MONTH, depreciation_hour_usd, finance_hour_usd
 
 BANDS = ("low", "central", "high")
 
 
-def owned(offers: pd.DataFrame) -> Any:
+def owned(offers: pd.DataFrame) -> NDArray[np.bool_]:
     """Return which offers are of owned GPUs."""
-    return offers["mode"].to_numpy() == "own"
+    return np.asarray(offers["mode"] == "own")
 
 
-def paid_always(offers: pd.DataFrame) -> Any:
+def paid_always(offers: pd.DataFrame) -> NDArray[np.bool_]:
     """Return which offers cost the same whether the GPU is used or not: reservations and own."""
     modes = offers["mode"].astype(str)
-    return (modes.str.startswith("reserved") | (modes == "own")).to_numpy()
+    return np.asarray(modes.str.startswith("reserved") | (modes == "own"))
 
 
-def owned_fixed_hour_usd(offers: pd.DataFrame, band: str = "central") -> Any:
+def owned_fixed_hour_usd(offers: pd.DataFrame, band: str = "central") -> Floats:
     """Return the cost of an owned hour without energy; zero for rent. One value an offer."""
     suffix = "" if band == "central" else f"_{band}"
     capital = offers[f"capital_usd_gpu{suffix}"].to_numpy(float)

@@ -1,6 +1,6 @@
 """What an owned GPU costs for an hour, in parts that add up."""
 
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -67,70 +67,72 @@ def staff_hour_usd(usd_year: ArrayLike, nodes_fte: ArrayLike, gpus: ArrayLike) -
     return np.asarray(np.asarray(usd_year, float) / looked_after / HOURS_YEAR)
 
 
-def owned_parts_usd(
-    *,
-    server_usd: ArrayLike,
-    gpus: ArrayLike = 8,
-    network_share: ArrayLike = 0.19,
-    residual_share: ArrayLike = 0.12,
-    years: ArrayLike = 5,
-    rate_year: ArrayLike = 0.09,
-    rated_w_gpu: ArrayLike,
-    power_w_gpu: ArrayLike,
-    idle_share: ArrayLike = 1.0,
-    utilisation: ArrayLike = 1.0,
-    usd_kw_month: ArrayLike = 195,
-    pue: ArrayLike = 1.35,
-    usd_kwh: ArrayLike = 0.09,
-    maintenance_share_year: ArrayLike = 0.05,
-    staff_usd_year: ArrayLike = 0.0,
-    staff_nodes_fte: ArrayLike = 75,
-) -> dict[str, Floats]:
+@dataclass(frozen=True)
+class OwnedServer:
+    """What an owned server costs and draws; fields are numbers or arrays that broadcast."""
+
+    server_usd: ArrayLike
+    rated_w_gpu: ArrayLike
+    """Rating of the server, for one GPU, W."""
+    power_w_gpu: ArrayLike
+    """What it draws in use, for one GPU, W."""
+    gpus: ArrayLike = 8
+    network_share: ArrayLike = 0.19
+    """Share of the network between servers in the whole capital."""
+    residual_share: ArrayLike = 0.12
+    """Share of the capital that a sale brings back after `years`."""
+    years: ArrayLike = 5
+    rate_year: ArrayLike = 0.09
+    """Cost of capital a year."""
+    idle_share: ArrayLike = 1.0
+    """Draw of an idle hour over that in use."""
+    utilisation: ArrayLike = 1.0
+    """Hours in use over hours owned."""
+    usd_kw_month: ArrayLike = 195
+    """Colocation for a rated kW and month without power."""
+    pue: ArrayLike = 1.35
+    usd_kwh: ArrayLike = 0.09
+    maintenance_share_year: ArrayLike = 0.05
+    """Share of the capital for support and spares a year."""
+    staff_usd_year: ArrayLike = 0.0
+    """Cost of an engineer."""
+    staff_nodes_fte: ArrayLike = 75
+    """Servers that one looks after."""
+
+
+def owned_parts_usd(server: OwnedServer) -> dict[str, Floats]:
     """Return the parts of an *owned* GPU-hour by name; their sum is its cost.
 
     Divide by `utilisation` for an hour that is *used*: an idle hour costs the same but for the
     energy that it does not draw, which `idle_share` of the power in use states.
-
-    Parameters
-    ----------
-    server_usd, gpus : ArrayLike
-        Price of a server and its GPUs. All arguments broadcast.
-    network_share : ArrayLike
-        Share of the network between servers in the whole capital.
-    residual_share, years, rate_year : ArrayLike
-        Share of the capital that a sale brings back after `years`; cost of capital a year.
-    rated_w_gpu, power_w_gpu : ArrayLike
-        Rating and draw of a server, for one GPU, W.
-    usd_kw_month, pue, usd_kwh : ArrayLike
-        Colocation for a rated kW and month without power, PUE, price of electricity.
-    maintenance_share_year : ArrayLike
-        Share of the capital for support and spares a year.
-    staff_usd_year, staff_nodes_fte : ArrayLike
-        Cost of an engineer, servers that one looks after.
 
     References
     ----------
     Epoch AI, training-cost-trends (network share, draw as a share of the rating);
     arXiv:2506.14551 (draw of a node of 8 H100 in training: 76 % of its rating).
     """
-    capital = capital_usd_gpu(server_usd, gpus, network_share)
-    lost = depreciation_hour_usd(capital, residual_share, years)
-    network, care = np.asarray(network_share, float), np.asarray(maintenance_share_year, float)
-    used = np.asarray(utilisation, float)
-    drawn = np.asarray(power_w_gpu, float) * (used + (1 - used) * np.asarray(idle_share, float))
+    s = server
+    capital = capital_usd_gpu(s.server_usd, s.gpus, s.network_share)
+    lost = depreciation_hour_usd(capital, s.residual_share, s.years)
+    network, care = np.asarray(s.network_share, float), np.asarray(s.maintenance_share_year, float)
+    used = np.asarray(s.utilisation, float)
+    drawn = np.asarray(s.power_w_gpu, float) * (used + (1 - used) * np.asarray(s.idle_share, float))
     return {
         "server": np.asarray(lost * (1 - network)),
         "network": np.asarray(lost * network),
-        "finance": finance_hour_usd(capital, residual_share, rate_year),
-        "colocation": colocation_hour_usd(rated_w_gpu, usd_kw_month),
+        "finance": finance_hour_usd(capital, s.residual_share, s.rate_year),
+        "colocation": colocation_hour_usd(s.rated_w_gpu, s.usd_kw_month),
         "maintenance": np.asarray(capital * care / HOURS_YEAR),
-        "staff": staff_hour_usd(staff_usd_year, staff_nodes_fte, gpus),
-        "energy": energy_hour_usd(drawn, pue, usd_kwh),
+        "staff": staff_hour_usd(s.staff_usd_year, s.staff_nodes_fte, s.gpus),
+        "energy": energy_hour_usd(drawn, s.pue, s.usd_kwh),
     }
 
 
-def owned_hour_usd(**drivers: Any) -> Floats:
-    """Return the cost of a GPU-hour that is *used*; arguments as of `owned_parts_usd`."""
-    parts = owned_parts_usd(**drivers)
-    used = np.asarray(drivers.get("utilisation", 1.0), float)
-    return np.asarray(sum(parts.values()) / used)
+def owned_hour_usd(server: OwnedServer) -> Floats:
+    """Return the cost of a GPU-hour that is *used*.
+
+    >>> server = OwnedServer(server_usd=280_000, rated_w_gpu=1275, power_w_gpu=987.5)
+    >>> round(float(owned_hour_usd(server)), 2)
+    1.83
+    """
+    return np.asarray(sum(owned_parts_usd(server).values()) / np.asarray(server.utilisation, float))

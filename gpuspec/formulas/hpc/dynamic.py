@@ -13,13 +13,12 @@ sections on arithmetic instructions and DPX; Luo et al. 2024, arXiv:2402.13499 (
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from gpuspec.base.errors import InputError, UnknownNameError
-from gpuspec.base.units import Floats
+from gpuspec.base.units import Flags, Floats
 from gpuspec.constants.hpc import DynamicTerms
 
 LANES = 64.0
@@ -67,13 +66,13 @@ emulated, and 6 and 3 with linear gaps, 2, 1 and 9 of Floyd-Warshall (``nvcc-13-
 class Chip:
     """What dynamic programming uses of a GPU; fields are numbers or arrays."""
 
-    sm_clocks_s: Any
+    sm_clocks_s: Floats
     """SMs times clock."""
-    half2_lanes: Any
+    half2_lanes: Floats
     """Packed half-precision additions of an SM in a clock: 128 on A100 and H100, 64 on Ada."""
-    has_dpx: Any
-    bandwidth_bytes_s: Any
-    has_packed: Any = False
+    has_dpx: Flags
+    bandwidth_bytes_s: Floats
+    has_packed: Flags = False
     """Whether additions and maxima of two 16-bit lanes are one instruction each without DPX."""
 
 
@@ -99,7 +98,7 @@ def instructions_per_cell(
     found, packed = _recurrence(algorithm), _packed(cell)
     if cell == "half2":
         return np.asarray(np.where(fused, found.maxima, found.maxima) / packed)
-    plain: Any = found.adds + found.maxima
+    plain = np.asarray(found.adds + found.maxima)
     if cell == "int16x2":
         plain = np.where(packed_lanes, plain, found.emulated)
     return np.asarray(np.where(fused, found.fused, plain) / packed)

@@ -9,15 +9,14 @@ Williams, Waterman, Patterson 2009, doi:10.1145/1498765.1498785 (roofline); Amda
 doi:10.1145/1465482.1465560.
 """
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from gpuspec.base.units import Floats
 from gpuspec.catalog.workloads import Work
 from gpuspec.constants.hpc import HpcTerms
 from gpuspec.formulas.hpc.machine import Machine
+from gpuspec.formulas.roofline import p_norm
 
 SHARPNESS = 4.0
 """Exponent of the norm that joins compute, memory and cache; infinity is a perfect overlap."""
@@ -65,12 +64,10 @@ def transfer_seconds(units: ArrayLike, work: Work, machine: Machine) -> Floats:
 
 def joined(parts: dict[str, Floats]) -> Floats:
     """Return the seconds of parts that overlap: a p-norm, never below the largest."""
-    every = np.stack(np.broadcast_arrays(*parts.values()))
-    top = np.maximum(every.max(axis=0), 1e-300)
-    return np.asarray(top * np.sum((every / top) ** SHARPNESS, axis=0) ** (1 / SHARPNESS))
+    return p_norm(SHARPNESS, *parts.values())
 
 
-def bound(parts: dict[str, Floats]) -> Any:
+def bound(parts: dict[str, Floats]) -> NDArray[np.str_]:
     """Return which of the parts is the largest, by name."""
     every = np.stack(np.broadcast_arrays(*parts.values()))
     return np.asarray(list(parts))[every.argmax(axis=0)]

@@ -5,7 +5,9 @@ Pure functions over arrays: scalars, columns and grids that broadcast. Functions
 """
 
 from gpuspec.constants.memory import MemoryTerms
+from gpuspec.formulas.job import Batch, Parallel, Software, TrainingJob
 from gpuspec.formulas.memory.activations import (
+    LayerWidths,
     collective_bytes,
     layer_activation_bytes,
     layers_in_flight,
@@ -15,7 +17,6 @@ from gpuspec.formulas.memory.activations import (
 from gpuspec.formulas.memory.kv import (
     cached_tokens,
     kv_cache_bytes_per_token,
-    kv_heads_per_gpu,
     mla_cache_bytes_per_token,
 )
 from gpuspec.formulas.memory.serving import (
@@ -34,3 +35,4 @@ from gpuspec.formulas.memory.weights import (
     training_state_bytes,
     weights_bytes,
 )
+from gpuspec.formulas.transformer import kv_heads_per_gpu

@@ -1,21 +1,36 @@
 """Bytes of activations that a training step keeps for its backward pass."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gpuspec.formulas.memory.weights import Floats
+from gpuspec.base.units import Floats
 
 RECOMPUTE = ("none", "selective", "full")
 GATHERED_TENSORS = 4  # a product's gathered input, unreduced output, and the gradients of both
 WAITING_PER_LAYER = 2  # unreduced outputs of a layer: of attention and of the MLP
 
 
+@dataclass(frozen=True)
+class LayerWidths:
+    """Widths of what a layer keeps, in elements a token."""
+
+    hidden: ArrayLike
+    """Of the residual stream."""
+    query: ArrayLike
+    """Of all query heads."""
+    kv: ArrayLike
+    """Of the keys (= of the values)."""
+    mlp_saved: ArrayLike
+    """Of everything between the two MLP products that is kept: ``2 * ffn`` (input and output of the
+    activation) or ``3 * ffn`` when gated (``4 * ffn`` where activation and product are separate
+    kernels); for experts times those active."""
+
+
 def layer_activation_bytes(
     tokens: ArrayLike,
-    hidden: ArrayLike,
-    query_width: ArrayLike,
-    kv_width: ArrayLike,
-    mlp_saved_width: ArrayLike,
+    widths: LayerWidths,
     *,
     score_elements: ArrayLike = 0.0,
     dropout: ArrayLike = False,
@@ -34,12 +49,8 @@ def layer_activation_bytes(
     ----------
     tokens : array_like
         Tokens of the micro-batch on this GPU (micro-batch x sequence / CP).
-    hidden, query_width, kv_width : array_like
-        Widths of the residual stream, of all query heads, and of the keys (= of the values).
-    mlp_saved_width : array_like
-        Width of everything between the two MLP products that is kept: ``2 * ffn`` (input and
-        output of the activation) or ``3 * ffn`` when gated (``4 * ffn`` where activation and
-        product are separate kernels); for experts times those active.
+    widths : LayerWidths
+        What the layer keeps for each token.
     score_elements : array_like
         Elements of the attention matrix (heads x sequence x sequence x micro-batch) when it is
         materialised: 0 with FlashAttention or equal.
@@ -62,19 +73,23 @@ def layer_activation_bytes(
     Korthikanti et al. 2022, arXiv:2205.05198, equations 1 to 6 and table 2:
     s*b*h*(34 + 5*a*s/h) a layer, split as 10 + 24/t + 5*a*s/(h*t) or, with sequence
     parallelism, all of it over t.
+
+    >>> widths = LayerWidths(hidden=4096, query=4096, kv=4096, mlp_saved=2 * 16384)
+    >>> sum(layer_activation_bytes(1, widths, dropout=True).values()) / 4096
+    np.float64(34.0)
     """
-    tokens, hidden = np.asarray(tokens, float), np.asarray(hidden, float)
+    tokens, hidden = np.asarray(tokens, float), np.asarray(widths.hidden, float)
     mask = np.where(dropout, 1.0, 0.0)
     split = np.asarray(tp, float)
     outside = np.where(sequence_parallel, split, 1.0)
     each = np.asarray(bytes_per_element, float)
-    query, kv = np.asarray(query_width, float), np.asarray(kv_width, float)
+    query, kv = np.asarray(widths.query, float), np.asarray(widths.kv, float)
 
     norms = tokens * 2 * np.asarray(norm_bytes, float) * hidden / outside
     # Shared input of Q, K and V; queries, keys, values and the output product's input; a mask.
     attention = tokens * ((each + mask) * hidden / outside + each * (2 * query + 2 * kv) / split)
     mlp = tokens * (
-        (each + mask) * hidden / outside + each * np.asarray(mlp_saved_width, float) / split
+        (each + mask) * hidden / outside + each * np.asarray(widths.mlp_saved, float) / split
     )
     # Softmax output, and with dropout its mask and the masked copy.
     scores = np.asarray(score_elements, float) * np.where(dropout, 2 * each + mask, each) / split

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gpuspec.formulas.memory.weights import Floats
+from gpuspec.base.units import Floats
 
 
 def kv_cache_bytes_per_token(
@@ -58,19 +58,3 @@ def cached_tokens(context: ArrayLike, window: ArrayLike, block_tokens: ArrayLike
     """
     kept = np.minimum(np.asarray(context, float), np.asarray(window, float))
     return np.asarray(np.ceil(kept / block_tokens) * block_tokens)
-
-
-def kv_heads_per_gpu(kv_heads: ArrayLike, tp: ArrayLike) -> Floats:
-    """KV heads that each GPU of a tensor-parallel group holds.
-
-    Heads are split while there are enough of them and replicated beyond that, which is why
-    more tensor parallelism stops saving cache memory at ``tp > kv_heads``.
-
-    References
-    ----------
-    Pope et al. 2022, arXiv:2211.05102, section 3.3.
-
-    >>> kv_heads_per_gpu(8, [1, 8, 16]).tolist()
-    [8.0, 1.0, 1.0]
-    """
-    return np.asarray(np.maximum(np.ceil(np.asarray(kv_heads) / np.asarray(tp)), 1.0))

@@ -3,18 +3,19 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
+from gpuspec.base.units import Floats
 from gpuspec.catalog.models import Model, parameter_parts
 from gpuspec.catalog.precision import Precision
 from gpuspec.constants.memory import MemoryTerms
 from gpuspec.formulas.memory.kv import (
     cached_tokens,
     kv_cache_bytes_per_token,
-    kv_heads_per_gpu,
     mla_cache_bytes_per_token,
 )
-from gpuspec.formulas.memory.weights import Floats, weights_bytes
+from gpuspec.formulas.memory.weights import weights_bytes
+from gpuspec.formulas.transformer import kv_heads_per_gpu
 
 MATRICES = ("attention", "mlp", "experts", "network")
 
@@ -61,7 +62,7 @@ def sequence_kv_bytes(
     attention is replicated over `tp`, KV heads are split while there are enough of them.
     """
     share = np.ceil(model.layers / np.asarray(pp, float)) / model.layers
-    total: Any = 0.0
+    total = np.zeros(())
     for window, layers in zip(*np.unique(model.layer_windows(), return_counts=True), strict=True):
         if model.attention == "mla":
             rank, rope = model.kv_lora_rank, model.qk_rope_head_dim
@@ -208,9 +209,9 @@ def max_context(
     arrays = [budget, sequences, *(options.get(k, 1) for k in ("tp", "pp", "kv_bytes_each"))]
     shape = np.broadcast(*map(np.asarray, arrays)).shape
 
-    def fits(context: Floats) -> Any:
+    def fits(context: Floats) -> NDArray[np.bool_]:
         parts = serving_parts(model, precision, context=context, sequences=sequences, **options)
-        return sum(parts.values()) <= budget
+        return np.asarray(sum(parts.values()) <= budget)
 
     low, high = np.zeros(shape), np.full(shape, 2.0**32)
     while np.max(high - low) > 1:

@@ -1,22 +1,30 @@
 """What training or fine-tuning a language model takes of each GPU."""
 
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import BaseModel, ConfigDict, Field
 
+from gpuspec.base.units import Floats
 from gpuspec.catalog.models import Model, parameter_parts
 from gpuspec.catalog.precision import Precision, TrainingRecipe
 from gpuspec.constants.memory import MemoryTerms
+from gpuspec.formulas.job import TrainingJob
 from gpuspec.formulas.memory.activations import (
+    LayerWidths,
     collective_bytes,
     layer_activation_bytes,
     layers_in_flight,
     logits_bytes,
     norm_saved_bytes,
 )
-from gpuspec.formulas.memory.weights import Floats, lora_params, training_state_bytes
+from gpuspec.formulas.memory.weights import lora_params, training_state_bytes
+from gpuspec.formulas.transformer import mlp_width
+
+STATES = ("weights", "gradients", "optimizer")
+Parts = dict[str, Floats]
+"""Bytes of one GPU by part."""
 
 
 class Adapter(BaseModel):
@@ -58,7 +66,6 @@ def stage_layers(model: Model, pp: ArrayLike, balanced: ArrayLike = False) -> tu
     An even split gives every stage the same number (Megatron-LM). A split balanced by cost
     counts the output head as layers of equal size, so that the last stage holds fewer and the
     others more (nanotron: ``get_block_compute_costs``).
-
     """
     parts, stages = parameter_parts(model), np.asarray(pp, float)
     layer = (parts["attention"] + parts["mlp"] + parts["experts"]) / model.layers
@@ -70,79 +77,40 @@ def stage_layers(model: Model, pp: ArrayLike, balanced: ArrayLike = False) -> tu
     return np.where(single, even, np.minimum(first, model.layers)), np.where(single, even, last)
 
 
-def _stage_params(
-    model: Model, layers: Floats, tp: ArrayLike, pp: ArrayLike, ep: ArrayLike
-) -> dict[str, Floats]:
-    """Parameters on one GPU: of a stage's layers and of the two ends of the pipeline."""
-    parts = parameter_parts(model)
-    share = layers / model.layers
-    split, experts_split = np.asarray(tp, float), np.asarray(ep, float)
-    embedding = parts["embedding"] + parts["positions"]
-    head = parts["lm_head"] or np.where(np.asarray(pp) > 1, parts["embedding"], 0.0)
-    dense = (parts["attention"] + parts["mlp"]) / split + parts["norms"] + parts["router"]
-    return {
-        "layers": share * dense,
-        "experts": share * parts["experts"] / split / experts_split,
-        "embedding": np.asarray(embedding / split),
-        "head": np.asarray(head / split),
-    }
+@dataclass(frozen=True)
+class _Stage:
+    """Parameters on one GPU: of a stage's layers, and of the two ends of the pipeline."""
 
+    layers: Floats
+    experts: Floats
+    embedding: Floats
+    head: Floats
 
-def _layer_activations(model: Model, tokens: Floats, seq_len: ArrayLike, **o: Any) -> Any:
-    """Average bytes of activations of one layer (dense and expert layers differ)."""
-    matrices = np.where(o["fused_glu"], 3.0, 4.0) if model.gated_mlp else np.asarray(2.0)
-    # A frozen 16-bit product needs no input for its backward; bitsandbytes keeps it all the same
-    # (`MatMul4Bit` saves A), as does a product that is trained.
-    matrices = matrices - (1.0 if o["frozen"] and not o["quantized"] else 0.0)
-    moe = model.moe_layers / model.layers
-    routed = model.active_experts * model.expert_ffn
-    shared = model.shared_experts * model.shared_expert_ffn
-    mlp_width = matrices * ((1 - moe) * model.ffn + moe * (routed + shared))
-    scores = model.heads * np.asarray(tokens, float) * seq_len * np.equal(o["attention"], "eager")
-    parts = layer_activation_bytes(
-        tokens,
-        model.hidden,
-        model.heads * (model.head_dim + model.v_head_dim) / 2,
-        model.kv_heads * (model.head_dim + model.v_head_dim) / 2,
-        mlp_width,
-        score_elements=scores,
-        dropout=o["dropout"],
-        tp=o["tp"],
-        sequence_parallel=o["sequence_parallel"],
-        recompute=o["recompute"],
-        norm_bytes=norm_saved_bytes(o["fused_norms"], model.norm == "rmsnorm", o["frozen"]),
-    )
-    return sum(parts.values())
+    @classmethod
+    def of(cls, model: Model, layers: Floats, job: TrainingJob) -> "_Stage":
+        """Return what a stage of so many layers holds."""
+        parts, split = parameter_parts(model), np.asarray(job.parallel.tp, float)
+        share = layers / model.layers
+        tied = np.where(np.asarray(job.parallel.pp) > 1, parts["embedding"], 0.0)
+        dense = (parts["attention"] + parts["mlp"]) / split + parts["norms"] + parts["router"]
+        return cls(
+            layers=share * dense,
+            experts=share * parts["experts"] / split / np.asarray(job.parallel.ep, float),
+            embedding=np.asarray((parts["embedding"] + parts["positions"]) / split),
+            head=np.asarray((parts["lm_head"] or tied) / split),
+        )
 
 
 def training_parts(
     model: Model,
     recipe: TrainingRecipe,
+    job: TrainingJob,
     *,
-    seq_len: ArrayLike,
-    micro_batch: ArrayLike = 1,
-    tp: ArrayLike = 1,
-    pp: ArrayLike = 1,
-    dp: ArrayLike = 1,
-    cp: ArrayLike = 1,
-    ep: ArrayLike = 1,
-    zero_stage: ArrayLike = 0,
-    microbatches: ArrayLike = 2**20,
-    interleave: ArrayLike = 1,
-    recompute: ArrayLike = "none",
-    sequence_parallel: ArrayLike = True,
-    attention: ArrayLike = "flash",
-    dropout: ArrayLike = False,
-    bytes_per_logit: ArrayLike = 4.0,
-    persistent_gradients: ArrayLike = True,
-    balanced_stages: ArrayLike = False,
-    fused_norms: ArrayLike = True,
-    fused_glu: ArrayLike = True,
     stage: ArrayLike = "fullest",
     capacity_bytes: ArrayLike = np.inf,
     adapter: Adapter | None = None,
     terms: MemoryTerms | None = None,
-) -> dict[str, Floats]:
+) -> Parts:
     """Bytes that a training step takes on one GPU at its peak, in parts that add up.
 
     The first pipeline stage (embedding, most micro-batches in flight) and the last (output
@@ -150,27 +118,8 @@ def training_parts(
 
     Parameters
     ----------
-    seq_len, micro_batch : array_like
-        Tokens a sequence, and sequences that one data-parallel rank processes at once.
-    tp, pp, dp, cp, ep : array_like
-        Tensor, pipeline, data, context and expert parallelism. Context parallelism counts as
-        part of the ranks that ZeRO shards over.
-    microbatches : array_like
-        Micro-batches a step (gradient accumulation); fewer than `pp` leave stages unfilled.
-    recompute, attention : array_like of str
-        ``none``, ``selective`` or ``full``; ``flash`` or ``eager`` (scores materialised).
-    bytes_per_logit : array_like
-        4 for a fused loss; about 10 where BF16 logits, an FP32 copy and its gradient coexist;
-        0 for a chunked loss.
-    persistent_gradients : array_like of bool or float
-        Whether gradients keep their buffers during the forward pass (accumulation, Megatron,
-        DeepSpeed), or are allocated while activations are freed (a plain PyTorch step); a
-        number is the share of the gradients' bytes that stays.
-    balanced_stages : array_like of bool
-        Whether pipeline stages are balanced by cost instead of by layers: `stage_layers`.
-    fused_norms, fused_glu : array_like of bool
-        Whether RMSNorm, and the activation of a gated MLP with its product, are one kernel
-        each (Megatron, Liger, torch.compile) or eager PyTorch, which keeps what lies between.
+    job : TrainingJob
+        Batch, parallelism and software; all fields broadcast.
     stage : array_like of str
         ``fullest`` of the pipeline's two ends, or the ``first`` (what a log of rank 0 shows).
     capacity_bytes : array_like
@@ -190,72 +139,112 @@ def training_parts(
     ----------
     Rajbhandari et al. 2020, arXiv:1910.02054; Korthikanti et al. 2022, arXiv:2205.05198;
     Hu et al. 2021, arXiv:2106.09685; Dettmers et al. 2023, arXiv:2305.14314.
+
+    >>> from gpuspec.catalog.models import model
+    >>> from gpuspec.catalog.precision import training_recipe
+    >>> job = TrainingJob.of(seq_len=4096, dp=8, zero_stage=3, recompute="full")
+    >>> parts = training_parts(model("llama-3.1-8b"), training_recipe("adamw-mixed"), job)
+    >>> round(float(parts["optimizer"]) / 1e9, 1)   # 8.03e9 parameters, 12 bytes each, over 8
+    12.0
     """
     model.need_llm("training memory by layer")
     terms = terms or MemoryTerms()
-    tokens = np.asarray(micro_batch, float) * seq_len / np.asarray(cp)
-    options = {
-        "tp": tp,
-        "sequence_parallel": sequence_parallel,
-        "attention": attention,
-        "dropout": dropout,
-        "frozen": adapter is not None,
-        "quantized": adapter is not None and adapter.base.quantized,
-        "fused_norms": fused_norms,
-        "fused_glu": fused_glu,
-    }
-    kept = _layer_activations(model, tokens, seq_len, recompute=recompute, **options)
-    whole = _layer_activations(model, tokens, seq_len, recompute="none", **options)
+    batch, parallel, software = job.batch, job.parallel, job.software
+    tokens, tp, pp = job.tokens, parallel.tp, parallel.pp
+    recomputed = np.equal(software.recompute, "full")
     factor = terms.training_activation_factor
-    recomputed = np.equal(recompute, "full")
+    kept = _layer_activations(model, job, adapter, software.recompute)
     kept = kept * np.where(recomputed, 1.0, factor)  # a layer's input is kept once, as it is
-    first_layers, last_layers = stage_layers(model, pp, balanced_stages)
-    ranks = np.asarray(dp) * cp
-    params = _stage_params(model, first_layers, tp, pp, ep)
-    states = _states(model, recipe, params, zero_stage, ranks, ep, adapter)
-    at_end = _stage_params(model, last_layers, tp, pp, ep)
-    end_states = _states(model, recipe, at_end, zero_stage, ranks, ep, adapter)
-    # FSDP and ZeRO-3 hold the layer at work and prefetch the next, or the embedding's matrix.
-    layer_each = adapter.base.bytes_per_weight if adapter else recipe.weight_bytes
-    kept_each = adapter.base.kept_bytes_per_weight if adapter else recipe.weight_bytes
-    unit = (params["layers"] + params["experts"]) / first_layers * layer_each
-    units = unit + np.maximum(unit, params["embedding"] * kept_each)
-    workspace = np.where(np.asarray(zero_stage) >= 3, units, 0.0)
-    workspace = workspace + np.where(recomputed, whole * factor, 0.0)
+    whole = _layer_activations(model, job, adapter, "none") * factor
+    first_layers, last_layers = stage_layers(model, pp, parallel.balanced_stages)
+    first, last = (_Stage.of(model, layers, job) for layers in (first_layers, last_layers))
     gathered, waiting = collective_bytes(tokens, model.hidden, first_layers, tp, pp)
-    workspace = workspace + gathered
-    step_share = recipe.step_bytes / recipe.optimizer_bytes if recipe.optimizer_bytes else 0.0
-    persistent = np.asarray(persistent_gradients, float)
+    workspace = gathered + np.where(recomputed, whole, 0.0)
+    sharded = np.asarray(parallel.zero_stage) >= 3
+    prefetched = _gathered_layers(recipe, first, first_layers, adapter)
+    workspace = workspace + np.where(sharded, prefetched, 0.0)
+    logits = logits_bytes(tokens, model.vocab, tp, software.bytes_per_logit)
     process = terms.context_bytes + np.where(np.asarray(tp) > 1, terms.communicator_bytes, 0.0)
-    single = np.equal(pp, 1)
 
-    def parts_of(end: str, layers: Floats, with_logits: Any) -> dict[str, Any]:
-        logits = np.where(with_logits, logits_bytes(tokens, model.vocab, tp, bytes_per_logit), 0.0)
-        here = end_states if end == "head" else states
-        parts = {name: here[name] + here[f"{end} {name}"] for name in STATES}
-        parts["activations"] = kept * layers
-        passing = parts["gradients"] * (1 - persistent)
-        passing = np.maximum(passing - parts["activations"] - logits, 0.0)
-        parts["gradients"] = parts["gradients"] * persistent + passing
-        # The update comes when activations are gone: its own needs count where they are larger.
-        step = parts["optimizer"] * step_share - parts["activations"] - logits
-        parts |= {"logits": logits, "workspace": np.maximum(workspace, step)}
+    def peak(held: Parts, layers: Floats, has_head: ArrayLike) -> Parts:
+        parts = _at_peak(
+            {**held, "activations": kept * layers, "logits": np.where(has_head, logits, 0.0)},
+            workspace,
+            recipe,
+            software.persistent_gradients,
+        )
         return _with_what_gives_way(parts, waiting, process, np.asarray(capacity_bytes), terms)
 
+    single = np.equal(pp, 1)
     even = np.ceil(model.layers / np.asarray(pp, float))
-    in_flight = layers_in_flight(model.layers, pp, microbatches, interleave) * first_layers / even
-    first = parts_of("both" if np.all(single) else "embedding", in_flight, single)
-    if not np.all(single):
-        both = parts_of("both", in_flight, True)
-        first = {k: np.where(single, both[k], first[k]) for k in first}
-    last = parts_of("head", last_layers, True)
-    fuller = single | np.equal(stage, "first") | (sum(first.values()) >= sum(last.values()))
-    return {k: np.asarray(np.where(fuller, first[k], last[k])) for k in first}
+    in_flight = layers_in_flight(model.layers, pp, batch.microbatches, parallel.interleave)
+    in_flight = in_flight * first_layers / even
+    states = _states(model, recipe, first, job, adapter)
+    here = peak(_held(states, "embedding"), in_flight, False)
+    if np.any(single):
+        both = peak(_held(states, "embedding", "head"), in_flight, True)
+        here = {name: np.where(single, both[name], here[name]) for name in here}
+    at_end = peak(_held(_states(model, recipe, last, job, adapter), "head"), last_layers, True)
+    fuller = single | np.equal(stage, "first") | (sum(here.values()) >= sum(at_end.values()))
+    return {name: np.asarray(np.where(fuller, here[name], at_end[name])) for name in here}
+
+
+def _layer_activations(
+    model: Model, job: TrainingJob, adapter: Adapter | None, recompute: ArrayLike
+) -> Floats:
+    """Average bytes of activations of one layer (dense and expert layers differ)."""
+    software, frozen = job.software, adapter is not None
+    matrices = np.where(software.fused_glu, 3.0, 4.0) if model.gated_mlp else np.asarray(2.0)
+    # A frozen 16-bit product needs no input for its backward; bitsandbytes keeps it all the same
+    # (`MatMul4Bit` saves A), as does a product that is trained.
+    if adapter is not None and not adapter.base.quantized:
+        matrices = matrices - 1.0
+    materialised = np.equal(software.attention, "eager")
+    parts = layer_activation_bytes(
+        job.tokens,
+        LayerWidths(
+            hidden=model.hidden,
+            query=model.heads * (model.head_dim + model.v_head_dim) / 2,
+            kv=model.kv_heads * (model.head_dim + model.v_head_dim) / 2,
+            mlp_saved=matrices * mlp_width(model),
+        ),
+        score_elements=model.heads * job.tokens * job.batch.seq_len * materialised,
+        dropout=software.dropout,
+        tp=job.parallel.tp,
+        sequence_parallel=job.parallel.sequence_parallel,
+        recompute=recompute,
+        norm_bytes=norm_saved_bytes(software.fused_norms, model.norm == "rmsnorm", frozen),
+    )
+    return np.asarray(sum(parts.values()))
+
+
+def _gathered_layers(
+    recipe: TrainingRecipe, stage: _Stage, layers: Floats, adapter: Adapter | None
+) -> Floats:
+    """Bytes that FSDP and ZeRO-3 gather: the layer at work and the next, or the embedding."""
+    each = adapter.base.bytes_per_weight if adapter else recipe.weight_bytes
+    kept_each = adapter.base.kept_bytes_per_weight if adapter else recipe.weight_bytes
+    unit = (stage.layers + stage.experts) / layers * each
+    return unit + np.maximum(unit, stage.embedding * kept_each)
+
+
+def _at_peak(
+    parts: Parts, workspace: Floats, recipe: TrainingRecipe, persistent_gradients: ArrayLike
+) -> Parts:
+    """Add the workspace; count gradients and an optimizer step where activations leave no room."""
+    persistent = np.asarray(persistent_gradients, float)
+    step_share = recipe.step_bytes / recipe.optimizer_bytes if recipe.optimizer_bytes else 0.0
+    passing = parts["gradients"] * (1 - persistent)
+    passing = np.maximum(passing - parts["activations"] - parts["logits"], 0.0)
+    # The update comes when activations are gone: its own needs count where they are larger.
+    step = parts["optimizer"] * step_share - parts["activations"] - parts["logits"]
+    gradients = parts["gradients"] * persistent + passing
+    return {**parts, "gradients": gradients, "workspace": np.maximum(workspace, step)}
 
 
 def _with_what_gives_way(
-    parts: dict[str, Any], waiting: Floats, process: Floats, capacity: Floats, terms: MemoryTerms
-) -> dict[str, Any]:
+    parts: Parts, waiting: Floats, process: Floats, capacity: Floats, terms: MemoryTerms
+) -> Parts:
     """Add freed tensors that wait and the allocator's reserve, as far as memory is left."""
     needed = sum(parts.values())
     free = capacity - process - (1 + terms.fragmentation) * needed
@@ -265,44 +254,42 @@ def _with_what_gives_way(
     return {**parts, "runtime": process + reserve}
 
 
-STATES = ("weights", "gradients", "optimizer")
+def _held(states: dict[str, Parts], *ends: str) -> Parts:
+    """Return the states of a stage's layers and of the ends of the pipeline that it has."""
+    return {
+        name: np.asarray(sum((states[end][name] for end in ends), states["layers"][name]))
+        for name in STATES
+    }
 
 
 def _states(
     model: Model,
     recipe: TrainingRecipe,
-    params: dict[str, Floats],
-    zero_stage: ArrayLike,
-    ranks: ArrayLike,
-    ep: ArrayLike,
+    stage: _Stage,
+    job: TrainingJob,
     adapter: Adapter | None,
-) -> dict[str, Any]:
+) -> dict[str, Parts]:
     """States of a stage's layers, and of what the embedding's and the head's stage add."""
+    zero = job.parallel.zero_stage
+    ranks = np.asarray(job.parallel.dp) * np.asarray(job.parallel.cp)
 
-    def trained(count: Any, over: Any) -> dict[str, Floats]:
+    def trained(count: Floats, over: Floats) -> Parts:
         sizes = (recipe.weight_bytes, recipe.grad_bytes, recipe.optimizer_bytes)
-        return training_state_bytes(count, *sizes, zero_stage, over)
+        return training_state_bytes(count, *sizes, zero, over)
 
-    def frozen(count: Any, bytes_each: float) -> dict[str, Any]:
-        shards = np.where(np.asarray(zero_stage) >= 3, np.asarray(ranks, float), 1.0)
-        return {"weights": count * bytes_each / shards, "gradients": 0.0, "optimizer": 0.0}
+    def frozen(count: Floats, bytes_each: float) -> Parts:
+        shards = np.where(np.asarray(zero) >= 3, np.asarray(ranks, float), 1.0)
+        none = np.zeros(())
+        return {"weights": count * bytes_each / shards, "gradients": none, "optimizer": none}
 
     if adapter is None:
-        dense = trained(params["layers"], ranks)
-        expert = trained(params["experts"], np.maximum(np.asarray(ranks) / np.asarray(ep), 1))
-        ends = {end: trained(params[end], ranks) for end in ("embedding", "head")}
+        dense = trained(stage.layers, ranks)
+        expert = trained(stage.experts, np.maximum(ranks / np.asarray(job.parallel.ep), 1))
+        ends = {name: trained(getattr(stage, name), ranks) for name in ("embedding", "head")}
     else:
-        base = adapter.base
-        dense = frozen(params["layers"] + params["experts"], base.bytes_per_weight)
-        share = (params["layers"] + params["experts"]) / max(model.params, 1)
-        expert = trained(adapter_params(model, adapter) * share, ranks)
+        base, count = adapter.base, stage.layers + stage.experts
+        dense = frozen(count, base.bytes_per_weight)
+        expert = trained(adapter_params(model, adapter) * (count / max(model.params, 1)), ranks)
         kept = base.kept_bytes_per_weight
-        ends = {end: frozen(params[end], kept) for end in ("embedding", "head")}
-    states: dict[str, Any] = {name: dense[name] + expert[name] for name in STATES}
-    for name in STATES:
-        states[f"embedding {name}"], states[f"head {name}"] = (
-            ends["embedding"][name],
-            ends["head"][name],
-        )
-        states[f"both {name}"] = ends["embedding"][name] + ends["head"][name]
-    return states
+        ends = {name: frozen(getattr(stage, name), kept) for name in ("embedding", "head")}
+    return {"layers": {name: dense[name] + expert[name] for name in STATES}, **ends}

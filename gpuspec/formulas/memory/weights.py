@@ -1,9 +1,9 @@
 """Bytes of weights and of training states."""
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-Floats = NDArray[np.float64]
+from gpuspec.base.units import Floats
 
 
 def bytes_per_weight(

@@ -1,9 +1,10 @@
 """How long work takes on a slice, from how long it takes on the whole GPU."""
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+
+from gpuspec.base.units import Floats
+from gpuspec.formulas.roofline import p_norm
 
 SHARPNESS = 4.0
 """Exponent of the norm that joins a floor with work; rooflines use such a norm too."""
@@ -11,7 +12,7 @@ SHARPNESS = 4.0
 
 def slice_seconds(
     items: ArrayLike, best_rate: ArrayLike, least_seconds: ArrayLike, share: ArrayLike
-) -> NDArray[np.float64]:
+) -> Floats:
     """Seconds of a batch on a slice, from two figures of the whole GPU.
 
     Parameters
@@ -30,5 +31,4 @@ def slice_seconds(
     """
     work = np.asarray(items, float) / (np.asarray(best_rate, float) * np.asarray(share, float))
     floor = np.asarray(least_seconds, float)
-    joined: Any = (work**SHARPNESS + floor**SHARPNESS) ** (1 / SHARPNESS)
-    return np.asarray(joined)
+    return p_norm(SHARPNESS, work, floor)

@@ -1,7 +1,5 @@
 """Seconds of NCCL's collectives over the links of a node and the network between nodes."""
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -85,7 +83,7 @@ def collective_seconds(
     if fabric.node_bytes_s:
         share = np.asarray(groups_per_node, float)
         across = _across(operation, size, g, np.maximum(n_nodes, 2.0), share, fabric)
-        seconds: Any = np.where(n_nodes > 1, across, inside)
+        seconds = np.where(n_nodes > 1, across, inside)
     else:
         seconds = np.where(n_nodes > 1, np.inf, inside)
     return np.asarray(np.where(gpus > 1, seconds, 0.0))
@@ -117,7 +115,7 @@ def _inside(operation: str, size: Floats, gpus: Floats, fabric: Fabric) -> Float
         (t.middle_start_us, t.middle_step_us, t.middle_share * (1 - loss / n)),
         (t.bulk_start_us, t.bulk_step_us, t.share * (1 - loss / n)),
     )
-    best: Any = np.inf
+    best = np.asarray(np.inf)
     for start_us, step_us, part in ways:
         best = np.minimum(best, (start_us + step_us * steps) * MICRO + moved / part)
     if fabric.switch_adds and operation == "all_reduce":
@@ -160,7 +158,7 @@ def _across(
         full = np.where(g >= SWITCH_GPUS, np.maximum(full, link.switch_share), full)
     inside_bulk = wire_factor(operation, g) * size / (fabric.link_bytes_s * full)
     moved = factor * size / rate
-    best: Any = np.inf
+    best = np.asarray(np.inf)
     for start_us, share in (
         (t.start_us, t.small_share),
         (t.middle_start_us, t.middle_share),

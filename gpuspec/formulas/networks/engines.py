@@ -1,7 +1,5 @@
 """Seconds of the collectives that inference engines bring themselves, in one node."""
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -41,7 +39,7 @@ def all_to_all_seconds(
     share = np.minimum(
         np.interp(np.log2(n), [1, 2, 3], [terms.share_2, terms.share_4, terms.share_8]), 1
     )
-    seconds: Any = terms.ring_start_us * MICRO + (n - 1) / n * size / (
+    seconds = terms.ring_start_us * MICRO + (n - 1) / n * size / (
         np.asarray(link_bytes_s, float) * share
     )
     return np.asarray(np.where(n > 1, seconds, 0.0))

@@ -4,6 +4,7 @@ from gpuspec.constants.engine import Engine, EngineLimits, EngineTerms, engine, 
 from gpuspec.formulas.serving.deployment import PARTS, Deployment, Layout
 from gpuspec.formulas.serving.queueing import arrivals, sustainable_requests_s
 from gpuspec.formulas.serving.serving import (
+    SteadyState,
     cache_bytes,
     decode_seconds,
     finite_run,
@@ -14,4 +15,5 @@ from gpuspec.formulas.serving.serving import (
     prefill_seconds,
     static_batch,
     steady_state,
+    total_seconds,
 )

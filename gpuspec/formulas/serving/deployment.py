@@ -1,7 +1,6 @@
 """One replica: a model in a precision on GPUs of a kind, split in one way, under one engine."""
 
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,13 +14,21 @@ from gpuspec.catalog.precision import KV_PRECISIONS, Precision
 from gpuspec.constants.engine import EngineLimits, EngineTerms
 from gpuspec.constants.kernels import Kernels, kernels
 from gpuspec.constants.memory import MemoryTerms
-from gpuspec.formulas.memory import kv_heads_per_gpu
 from gpuspec.formulas.networks import all_reduce_seconds, all_to_all_seconds, point_to_point_seconds
 from gpuspec.formulas.roofline import (
+    ExpertShape,
     decode_attention_seconds,
     experts_seconds,
     matmul_seconds,
     prefill_attention_seconds,
+)
+from gpuspec.formulas.transformer import (
+    Gemm,
+    attention_gemms,
+    every_token_mlps,
+    head_gemms,
+    kv_heads_per_gpu,
+    mlp_gemms,
 )
 
 GRID = np.unique(np.round(np.geomspace(1, 2**17, 120)))
@@ -93,20 +100,14 @@ class Layout(BaseModel):
         """Seconds of a stage's layers by part at every token count of `GRID`, attention aside."""
         parts = {name: np.zeros(len(GRID)) for name in DENSE_PARTS}
         model, tokens = self.network, GRID
-        share = np.ceil(model.layers / self.pp) / model.layers
-        moe, dense = model.moe_layers * share, (model.layers - model.moe_layers) * share
-        attention = self._products(tokens, attention_shapes(model, self._attention_tp), "attention")
-        parts["matmul"] = attention * model.layers * share
-        if dense:
-            shapes = mlp_shapes(model, model.ffn, self.tp)
-            parts["matmul"] = parts["matmul"] + self._products(tokens, shapes, "mlp") * dense
-        if moe:
-            if model.shared_experts:
-                width = model.shared_experts * (model.shared_expert_ffn or model.expert_ffn)
-                shapes = mlp_shapes(model, width, self.tp)
-                parts["matmul"] = parts["matmul"] + self._products(tokens, shapes, "mlp") * moe
-            parts["experts"] = self._experts(tokens) * moe
-        parts["elementwise"] = self._elementwise(tokens) * model.layers * share
+        layers = self.stage_layers
+        each = self._gemms(tokens, attention_gemms(model, self._attention_tp), "attention")
+        for share, width in every_token_mlps(model):
+            each = each + share * self._gemms(tokens, mlp_gemms(model, width, self.tp), "mlp")
+        parts["matmul"] = each * layers
+        if model.moe_layers:
+            parts["experts"] = self._experts(tokens) * model.moe_layers / model.layers * layers
+        parts["elementwise"] = self._elementwise(tokens) * layers
         parts["communication"] = self._communication(tokens)
         return parts
 
@@ -114,7 +115,7 @@ class Layout(BaseModel):
     def _attention_tp(self) -> int:
         return 1 if self.attention_dp else self.tp
 
-    def _products(self, tokens: Floats, shapes: list[tuple[float, float]], part: str) -> Floats:
+    def _gemms(self, tokens: Floats, shapes: list[Gemm], part: str) -> Floats:
         quantized = not self.weight.quantized or part in self.weight.quantizes.split("|")
         kind = self._kind if quantized else "bf16"
         compute = self.compute if quantized else "bf16"
@@ -135,20 +136,22 @@ class Layout(BaseModel):
         model = self.network
         quantized = not self.weight.quantized or "experts" in self.weight.quantizes.split("|")
         kind = self._kind if quantized else "bf16"
-        one = experts_seconds(
-            tokens,
+        shape = ExpertShape(
             model.hidden,
             model.expert_ffn,
             model.experts,
             model.active_experts,
+            3 if model.gated_mlp else 2,
+        )
+        return experts_seconds(
+            tokens,
+            shape,
             self.kernels.hardware(self.compute if quantized else "bf16"),
             self.kernels.experts(kind if kind in ("bf16", "fp8") else "bf16"),
             self.tp / self.ep,
             self.ep,
-            3 if model.gated_mlp else 2,
             self.weight.bytes_per_weight if quantized else 2.0,
         )
-        return np.asarray(one)
 
     def _elementwise(self, tokens: Floats) -> Floats:
         model, split = self.network, self.tp
@@ -163,7 +166,7 @@ class Layout(BaseModel):
         model = self.network
         layers = np.ceil(model.layers / self.pp)
         message = tokens * model.hidden * 2.0
-        total: Any = np.zeros(len(tokens))
+        total = np.zeros(len(tokens))
         if self.tp > 1:
             terms, link = self.kernels.collectives(self.tp)
             if self.attention_dp:
@@ -193,8 +196,7 @@ class Layout(BaseModel):
 
     @cached_property
     def _head(self) -> Floats:
-        shape = [(np.ceil(self.network.vocab / self.tp), float(self.network.hidden))]
-        return self._products(GRID, shape, "lm_head")
+        return self._gemms(GRID, head_gemms(self.network, self.tp), "lm_head")
 
     def head_seconds(self, sampled: ArrayLike) -> Floats:
         """Seconds of the output projection for `sampled` positions."""
@@ -355,25 +357,3 @@ class Deployment(BaseModel):
         host = terms.iteration_us / pp + terms.sequence_us * (b + prompts)
         parts["engine"] = np.asarray(host * MICRO)
         return {name: np.asarray(seconds * pp) for name, seconds in parts.items()}
-
-
-def attention_shapes(model: Model, tp: Any) -> list[tuple[Any, Any]]:
-    """Return (n, k) of the products of one attention block on one GPU."""
-    hidden, heads = float(model.hidden), model.heads / tp
-    if not model.kv_lora_rank:
-        kv = kv_heads_per_gpu(model.kv_heads, tp)
-        qkv = heads * model.head_dim + kv * (model.head_dim + model.v_head_dim)
-        return [(qkv, hidden), (hidden, heads * model.v_head_dim)]
-    latent = float(model.kv_lora_rank)
-    down = latent + model.qk_rope_head_dim
-    query = [(heads * model.head_dim, float(model.q_lora_rank or hidden))]
-    if model.q_lora_rank:
-        down += model.q_lora_rank
-    absorbed = heads * (model.qk_nope_head_dim + model.v_head_dim)
-    return [(down, hidden), *query, (absorbed, latent), (hidden, heads * model.v_head_dim)]
-
-
-def mlp_shapes(model: Model, width: float, tp: Any) -> list[tuple[Any, Any]]:
-    """Return (n, k) of the products of one feed-forward block on one GPU."""
-    each, hidden = width / tp, float(model.hidden)
-    return [((2 if model.gated_mlp else 1) * each, hidden), (hidden, each)]

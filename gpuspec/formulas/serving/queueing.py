@@ -5,14 +5,12 @@ flight; the token step takes longer the more there are, and beyond the largest c
 wait outside.
 """
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from gpuspec.base.units import Floats
 from gpuspec.formulas.serving.deployment import Deployment
-from gpuspec.formulas.serving.serving import max_concurrency
+from gpuspec.formulas.serving.serving import max_concurrency, total_seconds
 
 PERCENTILES = (50, 95, 99)
 CHAINS = 2048
@@ -35,7 +33,7 @@ def arrivals(
     isl: float,
     osl: float,
     cached_share: float = 0.0,
-) -> dict[str, Any]:
+) -> dict[str, Floats]:
     """Return what users see when requests arrive at random, at a mean rate.
 
     Parameters
@@ -90,10 +88,10 @@ class _Speed:
         self.room = np.maximum(budget - self.loads, budget / 8)
         chunk = np.minimum(self.new, self.room)
         past = isl - self.new + np.maximum(self.new - chunk, 0) / 2
-        alone = _total(replica.iteration_parts(self.loads, isl + osl / 2))
-        both = _total(replica.iteration_parts(self.loads, isl + osl / 2, chunk, pp, past))
-        idle = _total(replica.iteration_parts(0, 1, chunk[0], pp, past[0]))
-        start = _total(replica.iteration_parts(0, 1, 1, pp))
+        alone = total_seconds(replica.iteration_parts(self.loads, isl + osl / 2))
+        both = total_seconds(replica.iteration_parts(self.loads, isl + osl / 2, chunk, pp, past))
+        idle = total_seconds(replica.iteration_parts(0, 1, chunk[0], pp, past[0]))
+        start = total_seconds(replica.iteration_parts(0, 1, 1, pp))
         self.alone = alone
         self.prompt = np.maximum(both - alone, 1e-9) * self.new / chunk / pp
         pieces = np.ceil(self.new / chunk[0])
@@ -101,7 +99,7 @@ class _Speed:
         self.first = replica.engine.first_token_ms / 1e3
         self.most, self.osl = most, float(osl)
 
-    def at(self, values: Floats, load: Any) -> Floats:
+    def at(self, values: Floats, load: NDArray) -> Floats:
         """Return one of the curves at a load."""
         return np.asarray(np.interp(load, self.loads, values))
 
@@ -226,7 +224,7 @@ def _mean_by(group: Floats, values: Floats) -> Floats:
     return np.asarray((np.bincount(place, values) / np.bincount(place))[place])
 
 
-def _biased(weight: Floats, draws: np.random.Generator) -> Any:
+def _biased(weight: Floats, draws: np.random.Generator) -> NDArray[np.intp]:
     """Return places drawn with chances in proportion to `weight`, evenly spread."""
     points = (np.arange(len(weight)) + draws.random()) / len(weight)
     return np.searchsorted(np.cumsum(weight) / weight.sum(), points)
@@ -237,7 +235,3 @@ def _figures(time: float, utilisation: float, tokens: float) -> dict[str, float]
     names = [f"{what}_{one}_s" for what in ("ttft", "tpot") for one in which]
     found = dict.fromkeys(names, time)
     return {**found, "in_flight": time, "utilisation": utilisation, "output_tokens_s": tokens}
-
-
-def _total(parts: dict[str, Floats]) -> Floats:
-    return np.asarray(sum(parts.values()))

@@ -5,7 +5,7 @@ TPOT = (latency - TTFT) / (OSL - 1), the mean time between tokens after the firs
 print latency / OSL give ``(TTFT + TPOT (OSL - 1)) / OSL`` (see `per_output_token`).
 """
 
-from typing import Any
+from typing import NotRequired, TypedDict
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,6 +14,20 @@ from gpuspec.base.units import Floats
 from gpuspec.catalog.models import parameter_parts
 from gpuspec.formulas.memory import sequence_kv_bytes, serving_parts
 from gpuspec.formulas.serving.deployment import Deployment
+
+
+class SteadyState(TypedDict):
+    """Speed of a replica with requests always in flight."""
+
+    ttft_s: Floats
+    tpot_s: Floats
+    decoding: Floats
+    """Mean sequences that decode."""
+    output_tokens_s: Floats
+    requests_s: Floats
+    parts: dict[str, Floats]
+    """Seconds of a mean token step by part, which add up to ``tpot_s``."""
+    max_concurrency: NotRequired[Floats]
 
 
 def per_output_token(ttft_s: ArrayLike, tpot_s: ArrayLike, osl: ArrayLike) -> Floats:
@@ -109,8 +123,8 @@ def static_batch(
 ) -> dict[str, Floats]:
     """Return ``ttft_s``, ``tpot_s``, ``latency_s``, ``output_tokens_s`` of a batch run together."""
     b, i, o = (np.asarray(x, float) for x in (batch, isl, osl))
-    ttft = _total(prefill_seconds(replica, b, i))
-    tpot = _total(decode_seconds(replica, b, i + o / 2))
+    ttft = total_seconds(prefill_seconds(replica, b, i))
+    tpot = total_seconds(decode_seconds(replica, b, i + o / 2))
     latency = ttft + tpot * (o - 1)
     return {
         "ttft_s": ttft,
@@ -127,7 +141,7 @@ def steady_state(
     osl: ArrayLike,
     cached_share: ArrayLike = 0.0,
     in_step: bool = True,
-) -> dict[str, Any]:
+) -> SteadyState:
     """Return speed with `concurrency` requests always in flight (continuous batching).
 
     `in_step`: clients started together, as load generators do, and their prompts still come in
@@ -137,14 +151,7 @@ def steady_state(
     the others' tokens. Per token step ``B / OSL`` prompts begin, so the mean step takes a
     decode step and that share of a prefill; where prompts would exceed the engine's token
     budget, fewer sequences decode at once.
-
-    Returns
-    -------
-    dict
-        ``tpot_s``, ``ttft_s`` (own prefill behind those of clients that send together),
-        ``decoding`` (mean sequences that decode), ``output_tokens_s``, ``requests_s`` and
-        ``parts``, the seconds
-        of a mean token step by part, which add up to ``tpot_s``.
+    ``ttft_s`` is the own prefill behind those of clients that send together.
     """
     n, i, o = (np.asarray(x, float) for x in (concurrency, isl, osl))
     new = np.maximum(i * (1 - np.asarray(cached_share, float)), 1.0)
@@ -167,11 +174,12 @@ def steady_state(
         )
         for name in alone
     }
-    step = _total(parts)
+    step = total_seconds(parts)
     pieces = np.ceil(new / chunk)
     waiting = step / 2  # of the iteration that runs when the request arrives
-    own = pieces * _total(both) + replica.engine.first_token_ms / 1e3
-    prompt = np.maximum(_total(both) - _total(alone), 0.0) * new / (lump * replica.layout.pp)
+    own = pieces * total_seconds(both) + replica.engine.first_token_ms / 1e3
+    more = np.maximum(total_seconds(both) - total_seconds(alone), 0.0)
+    prompt = more * new / (lump * replica.layout.pp)
     if in_step:
         others = replica.engine.burst * np.maximum(n - 1, 0.0) / 2 * prompt
     else:  # M/D/1: the prompts of the others are a queue that is busy this share of the time
@@ -190,14 +198,14 @@ def steady_state(
 
 def maximum_load(
     replica: Deployment, isl: ArrayLike, osl: ArrayLike, cached_share: ArrayLike = 0.0
-) -> dict[str, Any]:
+) -> SteadyState:
     """Return `steady_state` at the largest load that memory holds, tails and ramps counted."""
     most = max_concurrency(replica, isl, osl)
     occupied = np.maximum(most * replica.engine.occupancy, np.minimum(most, 1.0))
     found = steady_state(replica, np.maximum(occupied, 1e-9), isl, osl, cached_share)
     found["max_concurrency"] = most
-    for name in ("output_tokens_s", "requests_s"):
-        found[name] = np.where(most >= 1, found[name], 0.0)
+    found["output_tokens_s"] = np.where(most >= 1, found["output_tokens_s"], 0.0)
+    found["requests_s"] = np.where(most >= 1, found["requests_s"], 0.0)
     return found
 
 
@@ -233,5 +241,6 @@ def _decoding_limit(replica: Deployment, isl: ArrayLike, osl: ArrayLike) -> Floa
     return np.asarray(np.maximum(budget / (1 + ratio), 1.0))
 
 
-def _total(parts: dict[str, Floats]) -> Floats:
+def total_seconds(parts: dict[str, Floats]) -> Floats:
+    """Return the sum of parts."""
     return np.asarray(sum(parts.values()))

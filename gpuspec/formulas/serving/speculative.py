@@ -1,12 +1,11 @@
 """Speculative decoding: a draft proposes tokens, the model checks them in one step."""
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import ArrayLike
 
 from gpuspec.base.units import Floats
 from gpuspec.formulas.serving.deployment import Deployment
+from gpuspec.formulas.serving.serving import SteadyState
 
 DRAFT_COST = 0.1
 """Time of a draft step over that of a step of the model: a draft of about a tenth of its size."""
@@ -28,35 +27,34 @@ def accepted_tokens(draft_tokens: ArrayLike, acceptance: ArrayLike) -> Floats:
 
 def speculative(
     replica: Deployment,
-    found: dict[str, Any],
-    concurrency: ArrayLike,
+    steady: SteadyState,
     isl: ArrayLike,
     osl: ArrayLike,
     draft_tokens: ArrayLike,
     acceptance: ArrayLike,
     draft_cost: ArrayLike = DRAFT_COST,
-) -> dict[str, Any]:
-    """Return the steady state `found` with speculation.
+) -> SteadyState:
+    """Return a steady state with speculation.
 
     A step checks ``draft_tokens + 1`` tokens of each sequence at once: free while the weights
     bound it, dear at large batches. The draft costs `draft_cost` of a step a token.
     """
     i, o, k = (np.asarray(x, float) for x in (isl, osl, draft_tokens))
-    decoding = np.asarray(found["decoding"], float)
+    decoding = np.asarray(steady["decoding"], float)
     plain = replica.iteration_parts(decoding, i + o / 2)
     checked = replica.iteration_parts(decoding, i + o / 2, tokens_each=k + 1)
     step = sum(plain.values())
     share = np.asarray(draft_cost, float) * k
     gained = accepted_tokens(k, acceptance)
     parts = {
-        name: np.asarray((found["parts"][name] + checked[name] - plain[name]) / gained)
+        name: np.asarray((steady["parts"][name] + checked[name] - plain[name]) / gained)
         for name in plain
     }
     parts["engine"] = np.asarray(parts["engine"] + share * step / gained)
     tpot = np.asarray(sum(parts.values()))
     rate = decoding / tpot
     return {
-        **found,
+        **steady,
         "tpot_s": tpot,
         "output_tokens_s": rate,
         "requests_s": rate / o,

@@ -1,6 +1,7 @@
 """Training: seconds of a step, FLOP and utilisation, and whole runs."""
 
 from gpuspec.constants.training import TrainingTerms
+from gpuspec.formulas.job import Batch, Parallel, Software, TrainingJob
 from gpuspec.formulas.training.flops import (
     CONVENTIONS,
     hardware_flops_per_token,
@@ -14,10 +15,9 @@ from gpuspec.formulas.training.run import (
     checkpoint_interval_s,
     goodput,
     host_memory_gb,
-    node_power_w,
     storage_bytes,
     training_seconds,
 )
-from gpuspec.formulas.training.step import PARTS, Machine, assembled, step_parts
+from gpuspec.formulas.training.step import PARTS, Cluster, assembled, step_parts
 from gpuspec.formulas.training.words import parallel_sizes
-from gpuspec.formulas.training.work import Work, step_work
+from gpuspec.formulas.training.work import StepWork, step_work

@@ -1,31 +1,47 @@
 """Seconds of a layout's communication on a fabric, before anything hides it."""
 
-from typing import Any
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from pydantic import BaseModel, ConfigDict
 
-from gpuspec.base.units import Floats
+from gpuspec.base.units import Floats, Number
 from gpuspec.catalog.models import Model
 from gpuspec.constants.links import Fabric
+from gpuspec.formulas.job import Parallel
 from gpuspec.formulas.networks import collective_seconds
 
 
-class Ranks(BaseModel):
-    """How the GPUs of a job are split, and how the groups lie on the nodes.
+class DataSeconds(NamedTuple):
+    """Seconds of the collectives of data parallelism."""
 
-    Ranks lie as in Megatron-LM: tensor parallelism innermost, then context, data and pipeline.
-    """
+    reduce: Number
+    """All gradients over everybody."""
+    scatter: Number
+    """Gradients within the GPUs that share a sharded copy."""
+    gather: Number
+    """Weights within them."""
+    between: Number
+    """Gradients between the copies (HSDP)."""
 
-    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+
+@dataclass(frozen=True)
+class Ranks:
+    """The groups of a job's GPUs, and how they lie on the nodes: see `Parallel`."""
 
     fabric: Fabric
-    tp: Any
-    pp: Any
-    dp: Any
-    cp: Any
-    ep: Any
+    tp: Floats
+    pp: Floats
+    dp: Floats
+    cp: Floats
+    ep: Floats
+
+    @classmethod
+    def of(cls, fabric: Fabric, parallel: Parallel) -> "Ranks":
+        """Return the groups of a split on a fabric."""
+        p = parallel
+        return cls(fabric, *(np.asarray(size, float) for size in (p.tp, p.pp, p.dp, p.cp, p.ep)))
 
     def collective(
         self, operation: str, size: ArrayLike, members: Floats, stride: Floats
@@ -38,7 +54,12 @@ class Ranks(BaseModel):
         return collective_seconds(operation, size, self.fabric, inside, nodes, groups)
 
     def tensor(
-        self, model: Model, tokens: Floats, sequence_parallel: Any, full: Any, fp8: bool = False
+        self,
+        model: Model,
+        tokens: Floats,
+        sequence_parallel: ArrayLike,
+        full: ArrayLike,
+        fp8: bool = False,
     ) -> Floats:
         """Seconds a layer, both passes: four all-reduces, or gathers and scatters instead.
 
@@ -70,7 +91,7 @@ class Ranks(BaseModel):
         each = self.collective("all_to_all", size, self.ep, self.tp)
         return np.asarray(2 * each * model.moe_layers / model.layers)
 
-    def pipeline(self, model: Model, tokens: Floats, sequence_parallel: Any) -> Floats:
+    def pipeline(self, model: Model, tokens: Floats, sequence_parallel: ArrayLike) -> Floats:
         """Seconds of handing one micro-batch to the next stage, over the slowest hop there is."""
         size = tokens * model.hidden * 2 / np.where(sequence_parallel, self.tp, 1.0)
         stride = self.tp * self.cp * self.dp
@@ -78,17 +99,14 @@ class Ranks(BaseModel):
         stride = np.where(stride * self.pp > node, np.maximum(stride, node), stride)
         return self.collective("point_to_point", size, np.minimum(self.pp, 2.0), stride)
 
-    def data(self, gradients: Floats, weights: Floats, shards: Floats) -> dict[str, Floats]:
-        """Seconds of the collectives of data parallelism, for bytes held by one GPU.
-
-        ``reduce`` all gradients over everybody; ``scatter`` gradients and ``gather`` weights
-        within the GPUs that share a sharded copy; ``between`` the copies (HSDP).
-        """
+    def data(self, gradients: Floats, weights: Floats, shards: Floats) -> DataSeconds:
+        """Seconds of the collectives of data parallelism, for bytes held by one GPU."""
         members = self.dp * self.cp
         copies = members / shards
-        return {
-            "reduce": self.collective("all_reduce", gradients, members, self.tp),
-            "scatter": self.collective("reduce_scatter", gradients, shards, self.tp),
-            "gather": self.collective("all_gather", weights, shards, self.tp),
-            "between": self.collective("all_reduce", gradients / shards, copies, self.tp * shards),
-        }
+        between = gradients / shards
+        return DataSeconds(
+            reduce=self.collective("all_reduce", gradients, members, self.tp),
+            scatter=self.collective("reduce_scatter", gradients, shards, self.tp),
+            gather=self.collective("all_gather", weights, shards, self.tp),
+            between=self.collective("all_reduce", between, copies, self.tp * shards),
+        )

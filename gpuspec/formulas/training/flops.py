@@ -1,7 +1,5 @@
 """Floating-point operations of training, and the utilisation that they stand for."""
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -24,21 +22,21 @@ def model_flops_per_token(model: Model, seq_len: ArrayLike, convention: str = "c
     Kaplan et al. 2020, arXiv:2001.08361 (6N); Chowdhery et al. 2022, arXiv:2204.02311,
     appendix B (MFU, attention in full); Dao 2023, arXiv:2307.08691 (causal half).
 
-    >>> from gpuspec import model
+    >>> from gpuspec.catalog.models import model
     >>> float(round(model_flops_per_token(model("llama-2-7b"), 4096, "full") / 1e9, 1))
     46.1
     """
     seq = np.asarray(seq_len, float)
-    products: Any = 6.0 * model.matmul_params_active
+    gemm = 6.0 * model.matmul_params_active
     if convention == "parameters":
-        return np.asarray(products + 0 * seq)
+        return np.asarray(gemm + 0 * seq)
     windows = model.layer_windows()[:, None].astype(float)
     reach = np.minimum(seq.reshape(1, -1), windows)
     if convention == "causal":  # a band of width w under the diagonal, or half of the square
         reach = np.where(windows < NO_WINDOW, reach - reach**2 / 2 / seq.reshape(1, -1), reach / 2)
     width = model.heads * (model.head_dim + model.v_head_dim)
     scores = (6.0 * width * reach).sum(axis=0).reshape(seq.shape)
-    return np.asarray(products + scores)
+    return np.asarray(gemm + scores)
 
 
 def hardware_flops_per_token(

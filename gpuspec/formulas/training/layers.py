@@ -1,18 +1,35 @@
 """Seconds of the layers of a transformer in training, at the rates of the kernel tables."""
 
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from gpuspec.base.units import Floats
+from gpuspec.base.units import Floats, Number
 from gpuspec.catalog.models import Model, parameter_parts
 from gpuspec.constants.kernels import Kernels
 from gpuspec.formulas.memory import Adapter
 from gpuspec.formulas.roofline import matmul_seconds, prefill_attention_seconds
-from gpuspec.formulas.serving.deployment import attention_shapes, mlp_shapes
+from gpuspec.formulas.transformer import (
+    Gemm,
+    attention_gemms,
+    every_token_mlps,
+    mlp_gemms,
+    mlp_width,
+)
 
-DIRECTIONS = ("forward", "inputs", "weights")
-"""Forward pass, gradients of activations, gradients of weights: same FLOP, other shapes."""
+
+class Directions(NamedTuple):
+    """Seconds of products by direction: same FLOP, other shapes."""
+
+    forward: Number
+    inputs: Number
+    """Gradients of activations."""
+    weights: Number
+    """Gradients of weights."""
+
+
+DIRECTIONS = Directions._fields
 QUEUED_LAUNCH_US = 0.1
 """A training step queues its kernels ahead: what a launch costs alone is hidden."""
 UNFUSED_SHARE = 0.5
@@ -21,39 +38,32 @@ STREAM_SHARE = 0.8
 """Share of the memory bandwidth of kernels that only move bytes."""
 
 
-def product_seconds(
-    tokens: Floats, shapes: list[tuple[Any, Any]], kernels: Kernels, fp8: bool, direction: str
+def gemm_seconds(
+    tokens: Floats, matrices: list[Gemm], kernels: Kernels, fp8: bool, direction: str
 ) -> Floats:
-    """Seconds of the products of `tokens` with weight matrices of the given (n, k) shapes."""
+    """Seconds of the products of `tokens` with weight matrices, in one of `DIRECTIONS`."""
     kind = "fp8" if fp8 else "bf16"
     terms = kernels.matmul(kind).model_copy(update={"launch_us": QUEUED_LAUNCH_US})
     rates, size = kernels.hardware(kind), 1.0 if fp8 else 2.0
-    total: Any = 0.0
-    for n, k in shapes:
+    seconds = np.zeros_like(tokens)
+    for n, k in matrices:
         order = {"forward": (tokens, n, k), "inputs": (tokens, k, n), "weights": (n, k, tokens)}
-        total = total + matmul_seconds(*order[direction], rates, terms, size, size)
-    return np.asarray(total)
+        seconds = seconds + matmul_seconds(*order[direction], rates, terms, size, size)
+    return np.asarray(seconds)
 
 
-def dense_products(
+def dense_gemm_seconds(
     model: Model, tokens: Floats, tp: Floats, kernels: Kernels, fp8: bool, direction: str
 ) -> Floats:
     """Seconds of an average layer's products, routed experts aside."""
-    moe = model.moe_layers / model.layers
-
-    def seconds(shapes: list[tuple[Any, Any]]) -> Floats:
-        return product_seconds(tokens, shapes, kernels, fp8, direction)
-
-    total: Any = seconds(attention_shapes(model, tp))
-    if moe < 1:
-        total = total + (1 - moe) * seconds(mlp_shapes(model, model.ffn, tp))
-    if model.shared_experts and moe:
-        width = model.shared_experts * (model.shared_expert_ffn or model.expert_ffn)
-        total = total + moe * seconds(mlp_shapes(model, width, tp))
-    return np.asarray(total)
+    seconds = gemm_seconds(tokens, attention_gemms(model, tp), kernels, fp8, direction)
+    for share, width in every_token_mlps(model):
+        matrices = mlp_gemms(model, width, tp)
+        seconds = seconds + share * gemm_seconds(tokens, matrices, kernels, fp8, direction)
+    return seconds
 
 
-def routed_products(
+def routed_gemm_seconds(
     model: Model,
     tokens: Floats,
     tp: Floats,
@@ -67,8 +77,8 @@ def routed_products(
         return np.zeros_like(tokens)
     held = np.maximum(model.experts / ep, 1.0)
     rows = np.maximum(tokens * model.active_experts / held, 1.0)
-    one = mlp_shapes(model, model.expert_ffn, tp)
-    each = product_seconds(rows, one, kernels, fp8, direction)
+    one = mlp_gemms(model, model.expert_ffn, tp)
+    each = gemm_seconds(rows, one, kernels, fp8, direction)
     return np.asarray(model.moe_layers / model.layers * held * each)
 
 
@@ -84,7 +94,7 @@ def flash_seconds(
     rates = kernels.hardware("bf16")
     constants = kernels.prefill_attention("bf16")
     constants = constants.model_copy(update={"launch_us": QUEUED_LAUNCH_US})
-    total: Any = 0.0
+    total = np.zeros_like(sequences)
     windows, counts = np.unique(model.layer_windows(), return_counts=True)
     for window, layers in zip(windows.astype(float), counts / model.layers, strict=True):
         seen = np.minimum(seq, window)  # beyond the window a band: nearly twice the triangle
@@ -100,14 +110,14 @@ def score_elements(model: Model, sequences: Floats, seq: Floats, tp: Floats, cp:
     return np.asarray(sequences * model.heads / tp * seq**2 / cp)
 
 
-def unfused_product_seconds(model: Model, scores: Floats, kernels: Kernels) -> Floats:
+def unfused_gemm_seconds(model: Model, scores: Floats, kernels: Kernels) -> Floats:
     """Seconds of the two products of unfused attention, forward."""
     width = (model.head_dim + model.v_head_dim) / 2
     return np.asarray(scores * 4 * width / (kernels.hardware("bf16").peak_flops * UNFUSED_SHARE))
 
 
 def elementwise_seconds(
-    model: Model, tokens: Floats, tp: Floats, sequence_parallel: Any, kernels: Kernels
+    model: Model, tokens: Floats, tp: Floats, sequence_parallel: ArrayLike, kernels: Kernels
 ) -> Floats:
     """Seconds of an average layer's forward passes over hidden vectors, by fused kernels.
 
@@ -119,14 +129,14 @@ def elementwise_seconds(
     moe = model.moe_layers / model.layers
     heads = (model.heads + model.kv_heads) * model.head_dim
     passes = 10 * model.hidden / outside + 2 * heads / tp
-    passes = passes + (3 if model.gated_mlp else 2) * _width(model) / tp
+    passes = passes + (3 if model.gated_mlp else 2) * mlp_width(model) / tp
     passes = passes + 4 * moe * model.active_experts * model.hidden / outside
     return np.asarray(tokens * passes * 2 / _stream(kernels))
 
 
 def cast_seconds(model: Model, tokens: Floats, tp: Floats, kernels: Kernels) -> Floats:
     """Seconds of casting each product's input to FP8 once, with its transpose (4 bytes)."""
-    inputs = 2 * model.hidden + (model.heads * model.v_head_dim + _width(model)) / tp
+    inputs = 2 * model.hidden + (model.heads * model.v_head_dim + mlp_width(model)) / tp
     return np.asarray(tokens * inputs * 4 / _stream(kernels))
 
 
@@ -142,13 +152,6 @@ def unpack_seconds(
     parts = parameter_parts(model)
     weights = (parts["attention"] + parts["mlp"] + parts["experts"] / ep) / model.layers / tp
     return np.asarray(weights * (adapter.base.bytes_per_weight + 2.0) / _stream(kernels))
-
-
-def _width(model: Model) -> float:
-    """Return the mean feed-forward width that a token passes through."""
-    moe = model.moe_layers / model.layers
-    routed = model.active_experts * model.expert_ffn
-    return (1 - moe) * model.ffn + moe * (routed + model.shared_experts * model.shared_expert_ffn)
 
 
 def _stream(kernels: Kernels) -> float:

@@ -1,7 +1,5 @@
 """A whole training run: time, energy, checkpoints, failures, and what a node needs beside GPUs."""
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -14,10 +12,6 @@ FAILURES_PER_GPU_DAY = 4.7e-4
 RESTART_S = 900.0
 """From an interruption to the first new step: under 10 minutes to find it, under 15 to catch up
 with it (MegaScale, arXiv:2402.15627)."""
-POWER_SHARE = 0.76
-"""Draw of a node in training over its rating: 7.75 of 10.2 kW for 8 H100 (arXiv:2506.14551)."""
-SYSTEM_FACTOR = 1.85
-"""Rating of a node over the TDP of its GPUs, where the server table has none: 1.8 to 2.0."""
 STAGING_COPIES = 2
 """Copies of a node's share of a checkpoint in host memory: one being written, one taken."""
 HOST_BASE_GB = 128.0
@@ -75,13 +69,6 @@ def goodput(
     return np.asarray(work / np.maximum(spent, work + write))
 
 
-def node_power_w(gpu_tdp_w: ArrayLike, gpus: ArrayLike = 8, rated_w: ArrayLike = 0.0) -> Floats:
-    """Watts that a node draws in training; `rated_w` 0: from the TDP of its GPUs."""
-    rated = np.asarray(rated_w, float)
-    known = np.where(rated > 0, rated, np.asarray(gpu_tdp_w, float) * gpus * SYSTEM_FACTOR)
-    return np.asarray(POWER_SHARE * known)
-
-
 def host_memory_gb(checkpoint_size_bytes: ArrayLike, nodes: ArrayLike) -> Floats:
     """Host memory of a node, GB: system and loaders, and its share of staged checkpoints."""
     share = np.asarray(checkpoint_size_bytes, float) / np.asarray(nodes, float) / 1e9
@@ -89,7 +76,10 @@ def host_memory_gb(checkpoint_size_bytes: ArrayLike, nodes: ArrayLike) -> Floats
 
 
 def storage_bytes(
-    checkpoint_size_bytes: ArrayLike, kept: ArrayLike, tokens: ArrayLike, bytes_per_token: Any = 4
+    checkpoint_size_bytes: ArrayLike,
+    kept: ArrayLike,
+    tokens: ArrayLike,
+    bytes_per_token: float = 4,
 ) -> Floats:
     """Bytes of storage: the checkpoints that are kept, and the tokenised data set."""
     data = np.asarray(tokens, float) * bytes_per_token

@@ -1,27 +1,31 @@
 """Seconds of a training step, in parts that add up."""
 
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import BaseModel, ConfigDict
 
-from gpuspec.base.units import GB, MICRO, Floats
+from gpuspec.base.units import GB, MICRO, Flags, Floats, Number
 from gpuspec.catalog.models import Model
 from gpuspec.catalog.precision import TrainingRecipe
 from gpuspec.constants.kernels import Kernels
 from gpuspec.constants.links import Fabric
 from gpuspec.constants.training import TrainingTerms
+from gpuspec.formulas.job import TrainingJob
 from gpuspec.formulas.memory import Adapter
-from gpuspec.formulas.training.work import Work, step_work
+from gpuspec.formulas.roofline import p_norm
+from gpuspec.formulas.training.communication import DataSeconds
+from gpuspec.formulas.training.layers import Directions
+from gpuspec.formulas.training.work import StepWork, step_work
 
 PARTS = (
-    "products",
+    "gemm",
     "attention",
     "elementwise",
     "recompute",
     "head",
-    "waiting",
+    "launch_bound",
     "tp",
     "cp",
     "ep",
@@ -40,7 +44,7 @@ HIDEABLE = 0.8
 """Share of the work beside it behind which communication can hide."""
 
 
-class Machine(BaseModel):
+class Cluster(BaseModel):
     """Where a step runs: kernels of a GPU, fabric between GPUs, constants of a framework."""
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
@@ -50,28 +54,24 @@ class Machine(BaseModel):
     terms: TrainingTerms = TrainingTerms()
 
 
+class Passes(NamedTuple):
+    """Seconds of a layer's work in the forward pass and in the backward pass."""
+
+    forward: Number
+    backward: Number
+
+    @property
+    def both(self) -> Number:
+        """Return the seconds of both."""
+        return self.forward + self.backward
+
+
 def step_parts(
     model: Model,
     recipe: TrainingRecipe,
-    machine: Machine,
+    cluster: Cluster,
+    job: TrainingJob,
     *,
-    seq_len: ArrayLike,
-    micro_batch: ArrayLike = 1,
-    microbatches: ArrayLike = 1,
-    tp: ArrayLike = 1,
-    pp: ArrayLike = 1,
-    dp: ArrayLike = 1,
-    cp: ArrayLike = 1,
-    ep: ArrayLike = 1,
-    interleave: ArrayLike = 1,
-    zero_stage: ArrayLike = 0,
-    shard_gpus: ArrayLike = 0,
-    recompute: ArrayLike = "none",
-    sequence_parallel: ArrayLike = True,
-    attention: ArrayLike = "flash",
-    balanced_stages: ArrayLike = False,
-    offload_optimizer: ArrayLike = False,
-    document_tokens: ArrayLike = 0,
     fp8: bool = False,
     adapter: Adapter | None = None,
 ) -> dict[str, Floats]:
@@ -79,26 +79,8 @@ def step_parts(
 
     Parameters
     ----------
-    seq_len, micro_batch, microbatches : array_like
-        Tokens a sequence; sequences that one data-parallel rank processes at once; such
-        micro-batches a step.
-    tp, pp, dp, cp, ep : array_like
-        Tensor, pipeline, data, context and expert parallelism; ``tp * pp * dp * cp`` GPUs, of
-        which experts are split over `ep` of the `dp * cp`.
-    interleave : array_like
-        Model chunks a stage holds (1: plain 1F1B).
-    zero_stage, shard_gpus : array_like
-        0 to 3; GPUs that share one copy of the sharded states (0: all `dp * cp`; fewer is HSDP).
-    recompute, attention : array_like of str
-        ``none``, ``selective`` or ``full``; ``flash`` (fused, made for the GPU), ``flash2``
-        (FlashAttention 2 or older, half as fast on Hopper) or ``eager`` (scores materialised).
-    balanced_stages : array_like of bool
-        Whether the pipeline balances its stages by cost, output head included.
-    offload_optimizer : array_like of bool
-        Whether optimizer states lie in host memory and the CPU updates them (ZeRO-Offload).
-    document_tokens : array_like
-        Mean length of documents that are packed into a sequence and attend to themselves alone
-        (0: a sequence is one document).
+    job : TrainingJob
+        Batch, parallelism and software; all fields broadcast.
     fp8 : bool
         Products in FP8 (attention, head and norms stay in BF16).
     adapter : Adapter, optional
@@ -107,7 +89,7 @@ def step_parts(
     Returns
     -------
     dict of arrays
-        Broadcast over all parameters.
+        Broadcast over all fields.
 
     Raises
     ------
@@ -121,134 +103,220 @@ def step_parts(
     2020, arXiv:1910.02054 (ZeRO's communication); Liu et al. 2023, arXiv:2310.01889 (ring
     attention).
     """
-    work = step_work(
-        model,
-        recipe,
-        machine.kernels,
-        machine.fabric,
-        seq_len=seq_len,
-        micro_batch=micro_batch,
-        microbatches=microbatches,
-        tp=tp,
-        pp=pp,
-        dp=dp,
-        cp=cp,
-        ep=ep,
-        interleave=interleave,
-        zero_stage=zero_stage,
-        shard_gpus=shard_gpus,
-        recompute=recompute,
-        sequence_parallel=sequence_parallel,
-        attention=attention,
-        balanced_stages=balanced_stages,
-        offload_optimizer=offload_optimizer,
-        document_tokens=document_tokens,
-        fp8=fp8,
-        adapter=adapter,
-    )
-    return assembled(work, machine.terms)
+    work = step_work(model, recipe, cluster.kernels, cluster.fabric, job, fp8=fp8, adapter=adapter)
+    return assembled(work, cluster.terms)
 
 
-def assembled(work: Work, terms: Any) -> dict[str, Floats]:
+def assembled(work: StepWork, terms: TrainingTerms) -> dict[str, Floats]:
     """Return the parts of a step from its work and the constants of a framework.
 
-    The constants may be arrays too, one value for each step of `work`.
+    The constants may be arrays too, one value for each step of `work`. Every part of a
+    micro-batch's layer counts ``layers * microbatches`` times.
     """
     w, t = work, terms
-    layer = _layer(w, t)
-    forward = sum(v["forward"] for v in layer.values())
-    again = np.where(w["full"], forward, 0.0)
-    core = layer["attention"]["forward"]
-    again = again + np.where(w["selective"] & w["eager"], core, 0.0)
-    passes = 2.0 + w["full"]
-    tp_each = w["tp"] * t.tp_exposed
-    attending = sum(layer["attention"].values())
-    cp_each = _exposed(w["cp"] * (passes + 1) / 2, attending, t.cp_exposed)
-    ep_each = w["ep"] * passes * t.ep_exposed
-    busy = sum(sum(v.values()) for v in layer.values()) + again + tp_each + cp_each + ep_each
-    host = t.layer_us * MICRO * (1 + w["moe"]) * (1 + passes)
-    head = _head(w, t)
-    last = np.where(w["balanced"], head / w["stages"], head)
-    each = {
-        **{name: w["layers"] * sum(v.values()) for name, v in layer.items()},
-        "recompute": w["layers"] * again,
+    generation = np.where(w.hopper, t.hopper_factor, 1.0)
+    factor = np.where(w.fp8, t.fp8_factor, t.matmul_factor) * generation
+    gemm = gemm_passes(w.dense, w.routed, w.trained, factor, t.expert_factor)
+    flash = w.flash * t.attention_factor * np.where(w.old_flash, t.flash2_on_hopper, 1.0)
+    unfused = w.score_gemm + w.score_pass * t.score_passes / 3
+    attention = attention_passes(flash, unfused, w.eager)
+    casts = w.casts * t.fp8_passes + w.unpack
+    elementwise = elementwise_passes(w.elementwise * t.elementwise_factor, casts)
+    again = recompute_seconds(
+        gemm.forward + attention.forward + elementwise.forward,
+        attention.forward,
+        w.full,
+        w.selective & w.eager,
+    )
+    passes = 2.0 + w.full
+    tp_s, ep_s = w.tp * t.tp_exposed, w.ep * passes * t.ep_exposed
+    cp_s = exposed_seconds(w.cp * (passes + 1) / 2, attention.both, t.cp_exposed)
+    busy = gemm.both + attention.both + elementwise.both + again + tp_s + cp_s + ep_s
+    host = t.layer_us * MICRO * (1 + np.asarray(w.moe)) * (1 + passes)
+    head = head_seconds(w.head, w.logit_pass, w.trained, t.matmul_factor, t.head_passes)
+    last = np.where(w.balanced, head / w.stages, head)
+    micro: dict[str, Number] = {
+        "gemm": w.layers * gemm.both,
+        "attention": w.layers * attention.both,
+        "elementwise": w.layers * elementwise.both,
+        "recompute": w.layers * again,
         "head": last,
-        "waiting": w["layers"] * _beyond(busy, host),
-        "tp": w["layers"] * tp_each,
-        "cp": w["layers"] * cp_each,
-        "ep": w["layers"] * ep_each,
-        "pp": w["pp"] * 2 * w["chunks"] * t.pp_exposed,
+        "launch_bound": w.layers * launch_bound_seconds(busy, host),
+        "tp": w.layers * tp_s,
+        "cp": w.layers * cp_s,
+        "ep": w.layers * ep_s,
+        "pp": pipeline_seconds(w.pp, w.chunks) * t.pp_exposed,
     }
-    micro = sum(each.values())
-    parts = {name: seconds * w["microbatches"] for name, seconds in each.items()}
+    micro_s = np.asarray(sum(micro.values()))
+    parts: dict[str, Number] = {name: s * w.microbatches for name, s in micro.items()}
     # While the pipeline fills, every stage but the last works on its layers alone.
-    filling = micro - last * np.where(w["balanced"], 0.0, (w["stages"] - 1) / w["stages"])
-    parts["bubble"] = (w["stages"] - 1) / w["chunks"] * filling * t.bubble_factor
-    parts["dp"] = _data_parallel(w, micro, t)
-    on_host = w["host_link"] + w["host_bytes"] / (t.offload_gb_s * GB)
-    parts["optimizer"] = np.where(w["offload"], on_host, w["update"] * t.optimizer_factor)
+    filling = micro_s - last * np.where(w.balanced, 0.0, (w.stages - 1) / w.stages)
+    parts["bubble"] = bubble_seconds(filling, w.stages, w.chunks) * t.bubble_factor
+    group = chunk_group(w.stages, w.chunks, w.microbatches)
+    beside = micro_s * np.where(w.zero_stage >= 3, w.microbatches, group)
+    moved = data_parallel_seconds(w.data, w.zero_stage, w.microbatches)
+    parts["dp"] = np.where(w.members > 1, exposed_seconds(moved, beside, t.dp_exposed), 0.0)
+    on_host = w.host_link + w.host_bytes / (t.offload_gb_s * GB)
+    parts["optimizer"] = np.where(w.offload, on_host, w.update * t.optimizer_factor)
     parts["fixed"] = np.asarray(t.step_ms * 1e-3)
-    slower = (1 + t.jitter) ** np.log2(np.maximum(w["gpus"], 1.0))
+    slower = slowest_factor(w.gpus, t.jitter)
     shape = np.broadcast(*parts.values(), slower).shape
     return {name: np.broadcast_to(parts[name] * slower, shape) for name in PARTS}
 
 
-def _layer(w: Work, t: Any) -> dict[str, dict[str, Any]]:
-    """Seconds of an average layer: part -> forward pass, gradients of inputs, of weights."""
-    generation = np.where(w["hopper"], t.hopper_factor, 1.0)
-    factor = np.where(w["fp8"], t.fp8_factor, t.matmul_factor) * generation
-    products = {
-        d: (w[f"dense_{d}"] + w[f"routed_{d}"] * t.expert_factor) * factor
-        for d in ("forward", "inputs", "weights")
-    }
-    products["weights"] = np.where(w["trained"], products["weights"], 0.0)
-    flash = w["flash"] * t.attention_factor * np.where(w["old_flash"], t.flash2_on_hopper, 1.0)
-    unfused = w["score_products"] + w["score_pass"] * t.score_passes / 3
-    attention = {
-        "forward": np.where(w["eager"], unfused, flash),
-        "inputs": np.where(w["eager"], 2 * unfused, BACKWARD_ATTENTION * flash),
-    }
-    moved = w["elementwise"] * t.elementwise_factor
-    more = w["casts"] * t.fp8_passes + w["unpack"]
-    between = {"forward": moved + more, "inputs": 2 * moved + more}
-    return {"products": products, "attention": attention, "elementwise": between}
+def gemm_passes(
+    dense: Directions,
+    routed: Directions,
+    trained: Flags,
+    factor: Number,
+    expert_factor: Number,
+) -> Passes:
+    """Seconds of a layer's products with weights: ``(dense + e routed) f`` in each direction.
+
+    Parameters
+    ----------
+    dense, routed : Directions
+        Seconds at the rates of the kernel tables.
+    trained : array_like of bool
+        Whether the weights have gradients: not where adapters are trained.
+
+    >>> one, none = Directions(1.0, 1.0, 1.0), Directions(0.0, 0.0, 0.0)
+    >>> gemm_passes(one, none, np.array([True, False]), 1.5, 1.0).backward.tolist()
+    [3.0, 1.5]
+    """
+    forward, inputs, weights = (
+        (own + other * expert_factor) * factor for own, other in zip(dense, routed, strict=True)
+    )
+    return Passes(forward, inputs + np.where(trained, weights, 0.0))
 
 
-def _head(w: Work, t: Any) -> Any:
-    """Seconds of the output projection with its loss, both passes, in BF16."""
-    products = w["head_forward"] + w["head_inputs"]
-    products = products + np.where(w["trained"], w["head_weights"], 0.0)
-    return products * t.matmul_factor + w["logit_pass"] * t.head_passes
+def attention_passes(flash: Floats, unfused: Floats, eager: Flags) -> Passes:
+    """Seconds of a layer's attention core: forward ``t``, backward 3 t fused and 2 t unfused.
+
+    >>> attention_passes(np.array(1.0), np.array(5.0), np.array([False, True])).backward.tolist()
+    [3.0, 10.0]
+    """
+    forward = np.where(eager, unfused, flash)
+    return Passes(forward, np.where(eager, 2 * unfused, BACKWARD_ATTENTION * flash))
 
 
-def _beyond(busy: Any, host: Any) -> Any:
+def elementwise_passes(moved: Number, casts: Number) -> Passes:
+    """Seconds of a layer's passes over hidden vectors: ``m + c`` forward, ``2 m + c`` backward.
+
+    `casts` is what turning inputs to FP8, or unpacking a quantized base, adds to a pass.
+
+    >>> elementwise_passes(1.0, 0.25)
+    Passes(forward=1.25, backward=2.25)
+    """
+    return Passes(moved + casts, 2 * moved + casts)
+
+
+def recompute_seconds(forward: Number, core: Number, full: Flags, selective: Flags) -> Floats:
+    """Seconds that a layer's backward pass repeats: all of the forward pass, or its core.
+
+    >>> recompute_seconds(10.0, 2.0, np.array([False, True, False]), [False, False, True]).tolist()
+    [0.0, 10.0, 2.0]
+    """
+    return np.where(full, forward, 0.0) + np.where(selective, core, 0.0)
+
+
+def head_seconds(
+    head: Directions, logit_pass: Number, trained: Flags, factor: Number, passes: Number
+) -> Floats:
+    """Seconds of the output projection with its loss, both passes, in BF16: ``f h + p l``.
+
+    >>> float(head_seconds(Directions(1.0, 1.0, 1.0), 0.5, True, 1.0, 6.0))
+    6.0
+    """
+    gemm = head.forward + head.inputs + np.where(trained, head.weights, 0.0)
+    return np.asarray(gemm * factor + logit_pass * passes)
+
+
+def launch_bound_seconds(busy: Number, host: Number) -> Floats:
     """Return how much longer a layer takes because the host launches its kernels too slowly.
 
-    Host and GPU work side by side: the slower one rules, with a soft corner.
+    Host and GPU work side by side: the slower one rules, with a soft corner,
+    ``(busy^4 + host^4)^(1/4) - busy``.
+
+    >>> launch_bound_seconds(np.array([1.0, 1.0]), np.array([0.0, 100.0])).round(3).tolist()
+    [0.0, 99.0]
     """
-    return (busy**HOST_SHARPNESS + host**HOST_SHARPNESS) ** (1 / HOST_SHARPNESS) - busy
+    return p_norm(HOST_SHARPNESS, busy, host) - busy
 
 
-def _exposed(seconds: Any, beside: Any, share: Any) -> Any:
-    """Return what of `seconds` shows: a share always, the rest where no work lies beside it."""
+def exposed_seconds(seconds: Number, beside: Number, share: Number) -> Floats:
+    """Return what of `seconds` shows: a share always, the rest where no work lies beside it.
+
+    ``s max(e, 1) - min(s (1 - min(e, 1)), 0.8 b)`` for a share e beside b seconds of work.
+
+    >>> exposed_seconds(10.0, np.array([0.0, 5.0, 100.0]), 0.25).tolist()
+    [10.0, 6.0, 2.5]
+    """
     hidden = np.minimum(seconds * (1 - np.minimum(share, 1.0)), beside * HIDEABLE)
-    return seconds * np.maximum(share, 1.0) - hidden
+    return np.asarray(seconds * np.maximum(share, 1.0) - hidden)
 
 
-def _data_parallel(w: Work, micro: Any, t: Any) -> Any:
-    """Exposed seconds of gradients and sharded parameters.
+def pipeline_seconds(hop: Number, chunks: Number) -> Number:
+    """Seconds in which a micro-batch is handed on: ``2 v h``, each chunk forward and back.
 
-    ZeRO-0 reduces gradients once a step; ZeRO-1 and 2 scatter them and gather the weights
-    once, beside the last micro-batch's backward and the first forward; ZeRO-3 gathers weights
-    for each pass and scatters gradients of each micro-batch. Under an interleaved schedule a
-    stage meets its chunks one after the other, a group of as many micro-batches as there are
-    stages each (Narayanan et al. 2021, arXiv:2104.04473, section 2.2): the collectives of all
-    chunks but one have the work of the other chunks' group beside them.
+    >>> pipeline_seconds(0.01, 4.0)
+    0.08
     """
-    sharded = w["zero_stage"] >= 3
-    once = np.where(w["zero_stage"] == 0, w["reduce"], w["scatter"] + w["gather"] + w["between"])
-    each = (2 * w["gather"] + w["scatter"]) * w["microbatches"] + w["between"]
-    group = np.minimum(w["stages"], w["microbatches"]) * (1 - 1 / w["chunks"])
-    beside = micro * np.where(sharded, w["microbatches"], np.maximum(group, 1.0))
-    shown = _exposed(np.where(sharded, each, once), beside, t.dp_exposed)
-    return np.where(w["members"] > 1, shown, 0.0)
+    return hop * 2 * chunks
+
+
+def bubble_seconds(filling: Number, stages: Number, chunks: Number) -> Number:
+    """Seconds in which a stage waits for the pipeline to fill and drain: ``(p - 1) / v t``.
+
+    `filling` is the time t of a micro-batch on a stage.
+
+    References
+    ----------
+    Narayanan et al. 2021, arXiv:2104.04473, section 2.2.
+
+    >>> bubble_seconds(1.0, 8.0, np.array([1.0, 2.0])).tolist()
+    [7.0, 3.5]
+    """
+    return (stages - 1) / chunks * filling
+
+
+def chunk_group(stages: Number, chunks: Number, microbatches: Number) -> Floats:
+    """Micro-batches whose work hides the gradients of a step: ``max(min(p, n) (1 - 1/v), 1)``.
+
+    Under an interleaved schedule a stage meets its chunks one after the other, a group of as
+    many micro-batches as there are stages each (Narayanan et al. 2021, arXiv:2104.04473,
+    section 2.2): the collectives of all chunks but one have the work of the other chunks' group
+    beside them. Otherwise the last micro-batch's backward and the first forward do.
+
+    >>> chunk_group(8.0, np.array([1.0, 4.0]), 32.0).tolist()
+    [1.0, 6.0]
+    """
+    return np.maximum(np.minimum(stages, microbatches) * (1 - 1 / chunks), 1.0)
+
+
+def data_parallel_seconds(
+    data: DataSeconds, zero_stage: ArrayLike, microbatches: ArrayLike
+) -> Floats:
+    """Seconds of gradients and sharded parameters in a step, if nothing hid them.
+
+    ZeRO-0 reduces gradients once a step; ZeRO-1 and 2 scatter them and gather the weights once;
+    ZeRO-3 gathers weights for each pass and scatters gradients of each micro-batch.
+
+    >>> one = DataSeconds(reduce=2.0, scatter=1.0, gather=1.0, between=0.0)
+    >>> data_parallel_seconds(one, [0, 1, 3], 4).tolist()
+    [2.0, 2.0, 12.0]
+    """
+    sharded = data.scatter + data.gather + data.between
+    once = np.where(np.equal(zero_stage, 0), data.reduce, sharded)
+    each = (2 * data.gather + data.scatter) * np.asarray(microbatches) + data.between
+    return np.where(np.asarray(zero_stage) >= 3, each, once)
+
+
+def slowest_factor(gpus: ArrayLike, jitter: ArrayLike) -> Floats:
+    """Return how much longer a step takes since the slowest GPU sets the pace: ``(1 + j)^log2 N``.
+
+    >>> slowest_factor([1, 4], 0.1).round(2).tolist()
+    [1.0, 1.21]
+    """
+    doublings = np.log2(np.maximum(np.asarray(gpus, float), 1.0))
+    return np.asarray((1 + np.asarray(jitter)) ** doublings)

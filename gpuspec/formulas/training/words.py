@@ -8,7 +8,7 @@ import pandas as pd
 SIZES = ("tp", "pp", "cp", "ep", "dp")
 
 
-def parallel_sizes(layout: "Mapping[Any, Any] | pd.Series[Any]") -> list[str]:
+def parallel_sizes(layout: "Mapping[Any, float] | pd.Series") -> list[str]:
     """Return the sizes of a layout that split anything.
 
     >>> parallel_sizes({"tp": 4, "pp": 1, "cp": 1, "ep": 1, "dp": 2})

@@ -1,5 +1,6 @@
 """Which input decides the cost of an owned hour: one at a time from low to high."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,8 @@ import pandas as pd
 from gpuspec.catalog import Gpu
 from gpuspec.formulas.cost import owned_hour_usd
 from gpuspec.topics.cost.ask import CostQuestion
-from gpuspec.topics.cost.prices import operating_value, power_w_gpu, rated_w_gpu
+from gpuspec.topics.cost.hours import owned_server
+from gpuspec.topics.cost.prices import operating_value
 
 DRIVERS = {  # name: (argument, key of the table of operating values)
     "utilisation": ("utilisation", "utilisation"),
@@ -40,40 +42,19 @@ def driver_table(question: CostQuestion, gpu_id: str) -> pd.DataFrame:
     own = own[own["gpu"] == gpu_id]
     if own.empty:
         return pd.DataFrame(columns=["driver", "low", "high", "cost_low", "cost_high", "swing"])
-    base = _base(q, device, own.iloc[0])
-    central = float(owned_hour_usd(**base)) * q.rate
+    base = owned_server(q, device, dict(own.iloc[0]))
+    central = float(owned_hour_usd(base)) * q.rate
     rows: list[tuple[Any, ...]] = []
     for name, (argument, low, high) in _ends(q, device, own.iloc[0]).items():
-        costs = [float(owned_hour_usd(**(base | {argument: end}))) * q.rate for end in (low, high)]
+        ends = (replace(base, **{argument: end}) for end in (low, high))
+        costs = [float(owned_hour_usd(one)) * q.rate for one in ends]
         rows.append((name, low, high, min(costs), max(costs)))
     spans = (SPANS[0] * q.horizon_months, SPANS[1] * q.horizon_months)
-    costs = [float(owned_hour_usd(**(base | _kept_for(q, span)))) * q.rate for span in spans]
+    costs = [float(owned_hour_usd(replace(base, **_kept_for(q, span)))) * q.rate for span in spans]
     rows.append(("months in use", spans[0], spans[1], min(costs), max(costs)))
     table = pd.DataFrame(rows, columns=["driver", "low", "high", "cost_low", "cost_high"])
     table["central"], table["swing"] = central, table["cost_high"] - table["cost_low"]
     return table.sort_values("swing", ascending=False, ignore_index=True, kind="stable")
-
-
-def _base(q: CostQuestion, device: Gpu, own: Any) -> dict[str, Any]:
-    values, share = q.operating, 0.0 if own["tier"] == "all-in" else q.operating.network_share
-    return {
-        "server_usd": own["capital_usd_gpu"] / q.rate * (1 - share) * own["gpus_per_node"],
-        "gpus": own["gpus_per_node"],
-        "network_share": share,
-        "residual_share": own["residual_share"],
-        "years": q.horizon_months / 12,
-        "rate_year": values.cost_of_capital,
-        "rated_w_gpu": rated_w_gpu(device, q.data),
-        "power_w_gpu": power_w_gpu(device, values, q.data),
-        "idle_share": values.idle_share,
-        "utilisation": q.utilisation,
-        "usd_kw_month": values.usd_kw_month,
-        "pue": values.pue,
-        "usd_kwh": values.usd_kwh,
-        "maintenance_share_year": values.maintenance_share_year,
-        "staff_usd_year": values.staff_usd_year,
-        "staff_nodes_fte": values.staff_nodes_fte,
-    }
 
 
 def _ends(q: CostQuestion, device: Gpu, own: Any) -> dict[str, tuple[str, float, float]]:

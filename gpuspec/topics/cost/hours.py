@@ -1,11 +1,13 @@
 """What a GPU-hour costs, of what it is made, and how old its prices are."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from gpuspec.formulas.cost import OWNED_PARTS, gpu_hour_usd, owned_parts_usd
+from gpuspec.catalog import Gpu
+from gpuspec.formulas.cost import OWNED_PARTS, OwnedServer, gpu_hour_usd, owned_parts_usd
 from gpuspec.topics.cost.ask import CostQuestion
 from gpuspec.topics.cost.prices import (
     limit_days,
@@ -61,37 +63,42 @@ def ways_table(question: CostQuestion) -> pd.DataFrame:
     return pd.concat([found[keep], hours, paid.rename("paid")], axis=1).assign(way=way_names(found))
 
 
+def owned_server(question: CostQuestion, device: Gpu, own: Mapping[Any, Any]) -> OwnedServer:
+    """Return what a server costs and draws at central values, from an offer to own it."""
+    q, values = question, question.operating
+    share = 0.0 if own["tier"] == "all-in" else values.network_share
+    return OwnedServer(
+        server_usd=own["capital_usd_gpu"] / q.rate * (1 - share) * own["gpus_per_node"],
+        gpus=own["gpus_per_node"],
+        network_share=share,
+        residual_share=own["residual_share"],
+        years=q.horizon_months / 12,
+        rate_year=values.cost_of_capital,
+        rated_w_gpu=rated_w_gpu(device, q.data),
+        power_w_gpu=power_w_gpu(device, values, q.data),
+        idle_share=values.idle_share,
+        utilisation=q.utilisation,
+        usd_kw_month=values.usd_kw_month,
+        pue=values.pue,
+        usd_kwh=values.usd_kwh,
+        maintenance_share_year=values.maintenance_share_year,
+        staff_usd_year=values.staff_usd_year,
+        staff_nodes_fte=values.staff_nodes_fte,
+    )
+
+
 def parts_table(question: CostQuestion) -> pd.DataFrame:
     """Return the parts of an owned GPU-hour that is used; index GPU, a column a part.
 
     GPUs without a purchase price are left out. The parts add up to the central cost of
     `ways_table`.
     """
-    q, values = question, question.operating
+    q = question
     own = q.offers(("own",))
     rows = {}
     for row in own.drop_duplicates("gpu").to_dict("records"):
         device = next(g for g in q.gpus if g.id == row["gpu"])
-        share = 0.0 if row["tier"] == "all-in" else values.network_share
-        size = row["gpus_per_node"]
-        parts = owned_parts_usd(
-            server_usd=row["capital_usd_gpu"] / q.rate * (1 - share) * size,
-            gpus=size,
-            network_share=share,
-            residual_share=row["residual_share"],
-            years=q.horizon_months / 12,
-            rate_year=values.cost_of_capital,
-            rated_w_gpu=rated_w_gpu(device, q.data),
-            power_w_gpu=power_w_gpu(device, values, q.data),
-            idle_share=values.idle_share,
-            utilisation=q.utilisation,
-            usd_kw_month=values.usd_kw_month,
-            pue=values.pue,
-            usd_kwh=values.usd_kwh,
-            maintenance_share_year=values.maintenance_share_year,
-            staff_usd_year=values.staff_usd_year,
-            staff_nodes_fte=values.staff_nodes_fte,
-        )
+        parts = owned_parts_usd(owned_server(q, device, row))
         rows[row["gpu"]] = {n: float(p) / q.utilisation * q.rate for n, p in parts.items()}
     return pd.DataFrame.from_dict(rows, orient="index", columns=list(OWNED_PARTS))
 

@@ -8,6 +8,7 @@ import pandas as pd
 from gpuspec.catalog.precision import precision, training_recipe
 from gpuspec.constants.memory import interval
 from gpuspec.formulas.memory import Adapter, training_parts
+from gpuspec.formulas.training import TrainingJob
 from gpuspec.topics.memory.ask import MemoryQuestion
 from gpuspec.topics.memory.serving import node_tp
 
@@ -71,17 +72,20 @@ def training_table(question: MemoryQuestion) -> pd.DataFrame:
 
 
 def _policy_parts(q: MemoryQuestion, count: Any, options: dict[str, Any]) -> dict[str, Any]:
-    rest = {k: v for k, v in options.items() if k not in ("recipe", "split")}
+    rest = {k: v for k, v in options.items() if k not in ("recipe", "split", "adapter")}
     counts = np.atleast_1d(count)
     tp = np.array([node_tp(q.network, int(n)) if "split" in options else 1 for n in counts])
     tp = tp if np.ndim(count) else tp[0]
     return training_parts(
         q.network,
         training_recipe(options["recipe"]),
-        seq_len=q.training_seq_len,
-        micro_batch=q.micro_batch,
-        tp=tp,
-        dp=np.asarray(count) // tp,
+        TrainingJob.of(
+            seq_len=q.training_seq_len,
+            micro_batch=q.micro_batch,
+            tp=tp,
+            dp=np.asarray(count) // tp,
+            **rest,
+        ),
+        adapter=options.get("adapter"),
         terms=q.terms,
-        **rest,
     )

@@ -11,7 +11,7 @@ from gpuspec.catalog.precision import precision, training_recipe
 from gpuspec.constants.kernels import kernels
 from gpuspec.constants.links import Fabric
 from gpuspec.formulas.memory import Adapter, training_parts
-from gpuspec.formulas.training import PARTS, Machine, step_parts
+from gpuspec.formulas.training import PARTS, Cluster, TrainingJob, step_parts
 from gpuspec.topics.networks.ask import InterconnectQuestion
 
 TENSOR = (1, 2, 4, 8)
@@ -71,23 +71,25 @@ def evaluated(
 ) -> pd.DataFrame:
     """Return the grid with the seconds of each part of a step, and whether it fits.
 
-    Adds ``products_s``, ``tp_s``... (one for each of `formulas.training.PARTS`), ``step_s``,
+    Adds ``gemm_s``, ``tp_s``... (one for each of `formulas.training.PARTS`), ``step_s``,
     ``memory_bytes`` (peak of a GPU) and ``fits``.
     """
     recipe = training_recipe("adamw-megatron" if adapter is None else "adamw-bf16")
-    machine = Machine(kernels=kernels(device), fabric=joined, terms=question.terms)
-    options: dict[str, Any] = {name: grid[name].to_numpy(float) for name in _SIZES}
-    options["recompute"] = grid["recompute"].to_numpy(object).astype(str)
-    options["sequence_parallel"] = options["tp"] > 1
-    parts = step_parts(network, recipe, machine, seq_len=seq_len, adapter=adapter, **options)
+    cluster = Cluster(kernels=kernels(device), fabric=joined, terms=question.terms)
+    job = TrainingJob.of(
+        seq_len=seq_len,
+        **{name: grid[name].to_numpy(float) for name in _SIZES},
+        recompute=grid["recompute"].to_numpy(str),
+        sequence_parallel=grid["tp"].to_numpy() > 1,
+    )
+    parts = step_parts(network, recipe, cluster, job, adapter=adapter)
     held = training_parts(
         network,
         recipe,
-        seq_len=seq_len,
+        job,
         adapter=adapter,
         capacity_bytes=device.memory_bytes,
         terms=question.memory,
-        **options,
     )
     return grid.assign(
         **{f"{name}_s": parts[name] for name in PARTS},

@@ -46,8 +46,8 @@ def served(question: InferenceQuestion, replica: Deployment, concurrency: Any) -
     q = question
     found = steady_state(replica, concurrency, q.isl, q.osl, q.cached_share, in_step=False)
     if q.draft_tokens:
-        found = speculative(replica, found, concurrency, q.isl, q.osl, q.draft_tokens, q.acceptance)
-    return found
+        found = speculative(replica, found, q.isl, q.osl, q.draft_tokens, q.acceptance)
+    return {**found}
 
 
 def within_limits(question: InferenceQuestion, found: dict[str, Any]) -> Any:

@@ -17,7 +17,8 @@ from gpuspec.constants.memory import MemoryTerms, memory_terms
 from gpuspec.constants.training import TrainingTerms
 from gpuspec.constants.training import framework as _framework
 from gpuspec.formulas.memory import Adapter
-from gpuspec.formulas.training import FAILURES_PER_GPU_DAY, RESTART_S, Machine, node_power_w
+from gpuspec.formulas.power import node_power_w
+from gpuspec.formulas.training import FAILURES_PER_GPU_DAY, RESTART_S, Cluster
 
 NODE_GPUS = 8
 PRECISIONS = ("bf16", "fp8")
@@ -76,9 +77,9 @@ class TrainingQuestion(BaseModel):
         asked = self.node_network_gb_s
         return reference_node_gb_s(device) if asked < 0 else asked
 
-    def machine(self, device: Gpu) -> Machine:
+    def cluster(self, device: Gpu) -> Cluster:
         """Return kernels, fabric and constants for a GPU."""
-        return Machine(
+        return Cluster(
             kernels=kernels(device),
             fabric=fabric(device, self.network_gb_s(device), self.network_kind, NODE_GPUS),
             terms=self.terms,

@@ -13,7 +13,7 @@ from gpuspec.catalog.models import Model
 from gpuspec.constants.stored import stored
 from gpuspec.constants.training import training_interval
 from gpuspec.formulas.memory import training_parts
-from gpuspec.formulas.training import model_flops_per_token, step_parts
+from gpuspec.formulas.training import TrainingJob, model_flops_per_token, step_parts
 from gpuspec.topics.training.ask import NODE_GPUS, TrainingQuestion
 
 TENSOR = (1, 2, 4, 8, 16)
@@ -27,12 +27,12 @@ LARGEST_BUBBLE = 0.5
 LONG_SEQUENCE = 8192
 """Tokens of a GPU's share of a sequence below which context parallelism is not tried."""
 BOUNDS = {
-    "products": "products",
+    "gemm": "products",
     "attention": "attention",
     "elementwise": "small kernels",
     "recompute": "recomputation",
     "head": "output head",
-    "waiting": "host",
+    "launch_bound": "host",
     "tp": "TP links",
     "cp": "CP links",
     "ep": "EP links",
@@ -129,13 +129,15 @@ def impossible(network: Model, question: TrainingQuestion, grid: pd.DataFrame) -
     return reason
 
 
-def layout_options(grid: pd.DataFrame) -> dict[str, Any]:
-    """Return the columns of a grid as the arguments of step and memory formulas."""
+def layout_job(question: TrainingQuestion, grid: pd.DataFrame) -> TrainingJob:
+    """Return the layouts of a grid as step and memory formulas take them."""
     names = ("tp", "pp", "dp", "cp", "ep", "micro_batch", "microbatches", "interleave")
-    found: dict[str, Any] = {name: grid[name].to_numpy(float) for name in (*names, "zero_stage")}
-    found["recompute"] = grid["recompute"].to_numpy(object).astype(str)
-    found["sequence_parallel"] = grid["tp"].to_numpy() > 1
-    return found
+    return TrainingJob.of(
+        seq_len=question.seq_len,
+        **{name: grid[name].to_numpy(float) for name in (*names, "zero_stage")},
+        recompute=grid["recompute"].to_numpy(str),
+        sequence_parallel=grid["tp"].to_numpy() > 1,
+    )
 
 
 def peak_memory_bytes(question: TrainingQuestion, grid: pd.DataFrame) -> np.ndarray:
@@ -143,10 +145,9 @@ def peak_memory_bytes(question: TrainingQuestion, grid: pd.DataFrame) -> np.ndar
     parts = training_parts(
         question.network,
         question.recipe,
-        seq_len=question.seq_len,
+        layout_job(question, grid),
         adapter=question.adapter,
         terms=question.memory,
-        **layout_options(grid),
     )
     return np.asarray(sum(parts.values()))
 
@@ -158,11 +159,10 @@ def layout_parts(
     return step_parts(
         question.network,
         question.recipe,
-        question.machine(device),
-        seq_len=question.seq_len,
+        question.cluster(device),
+        layout_job(question, grid),
         fp8=question.computes_in(device) == "fp8",
         adapter=question.adapter,
-        **layout_options(grid),
     )
 
 

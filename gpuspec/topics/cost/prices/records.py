@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.catalog import Gpu, servers
-from gpuspec.formulas.training.run import SYSTEM_FACTOR, node_power_w
+from gpuspec.formulas.power import node_power_w, node_rated_w
 from gpuspec.topics.cost.prices.tables import BANDS, CHINA, operating_bands, operating_value
 
 NODE_GPUS = 8
@@ -107,7 +107,7 @@ def rated_w_gpu(device: Gpu, data: str | Path | None = None) -> float:
     known = table[(table["gpu_id"] == device.id) & table["max_system_kw"].notna()]
     if not known.empty:
         return float((known["max_system_kw"] * 1e3 / known["gpu_count"]).max())
-    return float(device.tdp_w) * SYSTEM_FACTOR
+    return float(node_rated_w(device.tdp_w, 1))
 
 
 def _own(own: Mapping[str, float] | str | None, known: list[str]) -> dict[str, float]:

@@ -1,0 +1,25 @@
+"""Rows of measurements: how they are grouped into calls, and how their columns are read."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gpuspec.base.units import Floats
+
+Row = Mapping[Any, Any]
+"""A row of a table of measurements, or what a group of rows shares: column -> value."""
+
+
+def groups(rows: pd.DataFrame, columns: list[str]) -> Iterator[tuple[Row, np.ndarray]]:
+    """Yield what each group of rows shares in `columns`, and the places of its rows."""
+    grouped = rows.groupby(columns, dropna=False, sort=False).indices
+    for key, index in grouped.items():
+        values = list(key) if isinstance(key, tuple) else [key]
+        yield dict(zip(columns, values, strict=True)), np.asarray(index)
+
+
+def numbers(rows: pd.DataFrame, *columns: str) -> list[Floats]:
+    """Return columns as arrays of numbers; blanks are NaN."""
+    return [rows[column].to_numpy(float) for column in columns]
