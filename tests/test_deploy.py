@@ -7,7 +7,8 @@ import pytest
 from gpuspec import InputError
 from gpuspec.topics import serving
 from gpuspec.topics.serving import words
-from gpuspec.topics.serving.layouts import impossible, shortfall
+from gpuspec.formulas.splits import impossible
+from gpuspec.topics.serving.layouts import shortfall
 from gpuspec.topics.serving.panel import inference_panel
 
 

@@ -18,30 +18,19 @@ from gpuspec.formulas.memory import (
     serving_parts,
     stage_weights_bytes,
 )
+from gpuspec.formulas.splits import together
 from gpuspec.topics.memory.ask import MemoryQuestion
 
 GPU_COUNTS = (1, 2, 4, 8, 16, 32)
-NODE_GPUS = 8  # tensor parallelism stays inside a node; beyond it layers are split (pipeline)
-
-
-def node_tp(network: Model, count: int) -> int:
-    """Return the largest tensor-parallel size in a node that divides `count` and the heads."""
-    sizes = range(1, min(count, NODE_GPUS) + 1)
-    return max(t for t in sizes if count % t == 0 and network.heads % t == 0)
 
 
 def layouts(network: Model, counts: Sequence[int] = GPU_COUNTS) -> pd.DataFrame:
     """Return how `counts` GPUs are used together: ``gpus``, ``tp``, ``pp``.
 
-    Tensor parallelism takes the largest divisor of the number of heads that a node holds,
-    pipeline parallelism the rest; a count that needs more stages than layers is left out.
+    The largest tensor-parallel size that the model allows in a node, pipeline stages for the
+    rest; a count that allows none is left out.
     """
-    rows = []
-    for count in counts:
-        tp = node_tp(network, count)
-        if count // tp <= network.layers:
-            rows.append((count, tp, count // tp))
-    return pd.DataFrame(rows, columns=["gpus", "tp", "pp"])
+    return pd.DataFrame(together(network, counts), columns=["gpus", "tp", "pp"])
 
 
 def serving_table(question: MemoryQuestion) -> pd.DataFrame:

@@ -1,42 +1,10 @@
-"""The ways to split a model over GPUs, and why some of them do not work."""
+"""Whether a replica holds its model and a request, and what a GPU does with a format."""
 
 from gpuspec.base.units import GIB
 from gpuspec.catalog import Gpu
-from gpuspec.catalog.models import Model
 from gpuspec.catalog.precision import Precision
 from gpuspec.formulas.memory import sequence_kv_bytes
 from gpuspec.formulas.serving import Deployment, cache_bytes
-from gpuspec.topics.serving.ask import NODE_GPUS
-
-SIZES = (1, 2, 4, 8)
-
-
-def layouts(network: Model, max_gpus: int) -> list[tuple[int, int]]:
-    """Return (tp, pp) worth trying: tensor parallelism inside a node, pipeline stages beyond.
-
-    A tensor-parallel size that does not divide the heads is left in: `impossible` says why it
-    does not work.
-    """
-    found = [(tp, pp) for tp in SIZES for pp in (1, 2, 4, 8) if tp * pp <= max_gpus]
-    return [(tp, pp) for tp, pp in found if pp == 1 or tp == NODE_GPUS or tp * pp <= NODE_GPUS]
-
-
-def expert_split(network: Model, tp: int) -> int:
-    """Return the GPUs over which whole experts are spread: all of `tp`, where they divide."""
-    return tp if network.experts and network.experts % tp == 0 else 1
-
-
-def impossible(network: Model, tp: int, pp: int, node_gpus: int = NODE_GPUS) -> str:
-    """Return why a split does not work at all; empty where it does."""
-    if network.heads % tp:
-        return f"TP {tp} does not divide the {network.heads} attention heads"
-    if tp > node_gpus:
-        return f"TP {tp} crosses the {node_gpus} GPUs of a node"
-    if pp > network.layers:
-        return f"PP {pp} is more than the {network.layers} layers"
-    if network.kv_heads % tp and tp % network.kv_heads:
-        return f"TP {tp} neither divides the {network.kv_heads} KV heads nor is a multiple of them"
-    return ""
 
 
 def shortfall(replica: Deployment, context: int) -> str:

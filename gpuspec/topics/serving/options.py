@@ -16,14 +16,9 @@ from gpuspec.formulas.serving import (
     sustainable_requests_s,
 )
 from gpuspec.formulas.serving.speculative import speculative
+from gpuspec.formulas.splits import impossible, splits
 from gpuspec.topics.serving.ask import InferenceQuestion
-from gpuspec.topics.serving.layouts import (
-    expert_split,
-    impossible,
-    layouts,
-    precision_note,
-    shortfall,
-)
+from gpuspec.topics.serving.layouts import precision_note, shortfall
 
 BOUNDS = {
     "matmul": "products",
@@ -100,7 +95,7 @@ def options_table(question: InferenceQuestion) -> pd.DataFrame:
     rows = []
     for device in question.gpus:
         for weight in question.weights:
-            for tp, pp in layouts(question.network, question.max_gpus):
+            for tp, pp in splits(question.max_gpus):
                 rows.append(_row(question, device, weight, tp, pp))
     return pd.DataFrame(rows)
 
@@ -126,7 +121,7 @@ def _row(q: InferenceQuestion, device: Gpu, weight: Precision, tp: int, pp: int)
     }
     if row["reason"]:
         return row
-    replica = q.replica(device, weight, tp, pp, expert_split(q.network, tp))
+    replica = q.replica(device, weight, tp, pp)
     row["reason"] = shortfall(replica, q.context)
     if row["reason"]:
         return row

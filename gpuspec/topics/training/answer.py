@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.base.units import GB
+from gpuspec.base.units import GB, NODE_GPUS
 from gpuspec.catalog import Gpu, gpu
 from gpuspec.catalog.models import Model
 from gpuspec.evidence.fits.training import training_interval, training_ratio_interval
@@ -20,7 +20,7 @@ from gpuspec.formulas.training import (
     storage_bytes,
     training_seconds,
 )
-from gpuspec.topics.training.ask import NODE_GPUS, TrainingQuestion, training_question
+from gpuspec.topics.training.ask import TrainingQuestion, training_question
 from gpuspec.topics.training.layouts import BOUNDS, layout_parts, layout_table
 
 DAY, HOUR = 86400.0, 3600.0

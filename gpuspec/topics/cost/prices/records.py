@@ -8,11 +8,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from gpuspec.base.errors import InputError, UnknownNameError
+from gpuspec.base.units import NODE_GPUS
 from gpuspec.catalog import Gpu, servers
 from gpuspec.formulas.training.run import SYSTEM_FACTOR, node_power_w
 from gpuspec.topics.cost.prices.tables import BANDS, CHINA, operating_bands, operating_value
-
-NODE_GPUS = 8
 
 
 class Operating(BaseModel):
