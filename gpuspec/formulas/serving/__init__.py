@@ -6,12 +6,15 @@ from gpuspec.formulas.serving.queueing import arrivals, sustainable_requests_s
 from gpuspec.formulas.serving.serving import (
     cache_bytes,
     decode_seconds,
+    engine_memory,
     finite_run,
     kv_capacity_tokens,
+    longest_context,
     max_concurrency,
     maximum_load,
     per_output_token,
     prefill_seconds,
+    request_bytes,
     static_batch,
     steady_state,
 )

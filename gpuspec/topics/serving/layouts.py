@@ -3,16 +3,12 @@
 from gpuspec.base.units import GIB
 from gpuspec.catalog import Gpu
 from gpuspec.catalog.precision import Precision
-from gpuspec.formulas.memory import sequence_kv_bytes
-from gpuspec.formulas.serving import Deployment, cache_bytes
+from gpuspec.formulas.serving import Deployment, cache_bytes, request_bytes
 
 
 def shortfall(replica: Deployment, context: int) -> str:
     """Return why one request of `context` tokens does not fit a replica; empty where it does."""
-    layout = replica.layout
-    free = float(cache_bytes(replica, context))
-    network, shape = layout.network, (layout.tp, layout.pp)
-    one = float(sequence_kv_bytes(network, context, layout.kv_bytes, *shape))
+    free, one = float(cache_bytes(replica, context)), float(request_bytes(replica, context))
     if free <= 0:
         return f"weights and workspace are {-free / GIB:.1f} GiB a GPU too large"
     if free < one:
