@@ -6,6 +6,4 @@ from gpuspec.decision.plan.market import market
 from gpuspec.decision.plan.nearest import nearest
 from gpuspec.decision.plan.options import Options, pareto, priced_options
 from gpuspec.decision.plan.reasons import rejected
-from gpuspec.decision.plan.rows import Technical
 from gpuspec.decision.plan.sensitivity import gap, plan_words, tornado
-from gpuspec.decision.plan.technical import technical

@@ -86,7 +86,7 @@ class Gap:
         plans = self.decision.plans
         member = plans.candidates[w].iloc[row]
         options = plans.options[w]
-        tech = options.technical.table.iloc[int(member["tech"])]
+        tech = options.ways.table.iloc[int(member["tech"])]
         names = (str(tech["gpu"]), str(tech["precision"]), bool(tech["inherited"]))
         factor = speeds.get(str(member["gpu"]), 1.0)
         speed = self.draws.speed(options.place, *names) * factor

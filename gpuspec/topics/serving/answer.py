@@ -23,7 +23,7 @@ from gpuspec.formulas.splits import TENSOR, impossible, together
 from gpuspec.topics.serving.ask import InferenceQuestion, inference_question
 from gpuspec.topics.serving.fleets import fleet_rates
 from gpuspec.topics.serving.layouts import shortfall
-from gpuspec.topics.serving.options import BOUNDS, served
+from gpuspec.topics.serving.load import BOUNDS, served
 
 LOADS = 40
 SHARES_OF_FULL = (0.02, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.94, 0.97)

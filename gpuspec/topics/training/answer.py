@@ -50,8 +50,11 @@ def layouts(question: TrainingQuestion, device: Gpu, count: int) -> pd.DataFrame
 def best_layout(question: TrainingQuestion, device: Gpu, count: int) -> "pd.Series[Any]":
     """Return the fastest layout of the job on `count` GPUs; one with a reason where none works."""
     table = layouts(question, device, count)
-    if table["works"].any():
-        return table.iloc[0]
+    return table.iloc[0] if table["works"].any() else nearest_layout(table)
+
+
+def nearest_layout(table: pd.DataFrame) -> "pd.Series[Any]":
+    """Return the layout that comes nearest to working where none does."""
     fits = table[table["reason"].str.startswith("does not fit")]
     nearest = fits.sort_values("memory_bytes", kind="stable") if len(fits) else table
     return nearest.iloc[0]
