@@ -10,21 +10,23 @@ from gpuspec.catalog.models import Model
 
 TENSOR = (1, 2, 4, 8)
 """Tensor-parallel sizes that are tried: they exchange in every layer, so they stay in a node."""
-STAGES = (1, 2, 4, 8)
 Rules = list[tuple[Any, Callable[[int], str]]]
 """Where a rule is broken, and what is said of row i there."""
 
 
-def splits(max_gpus: int) -> list[tuple[int, int]]:
-    """Return (tp, pp) of a replica worth trying: stages inside a node, or of whole nodes.
+def splits(network: Model, max_gpus: int) -> list[tuple[int, int]]:
+    """Return (tp, pp) of a replica worth trying, the fewest GPUs first.
 
-    A size that does not divide the heads is left in: `impossible` says why it does not work.
-
-    >>> splits(4)
-    [(1, 1), (1, 2), (1, 4), (2, 1), (2, 2), (4, 1)]
+    In a node tensor parallelism over all GPUs, or over half of them in two stages; beyond it
+    stages of whole nodes. Where the model does not allow a size, `impossible` says why, and the
+    largest one that it allows stands beside it.
     """
-    found = [(tp, pp) for tp in TENSOR for pp in STAGES if tp * pp <= max_gpus]
-    return [(tp, pp) for tp, pp in found if tp == NODE_GPUS or tp * pp <= NODE_GPUS]
+    found = []
+    for gpus in [2**i for i in range(int(max_gpus).bit_length())]:
+        inside = min(gpus, NODE_GPUS)
+        sizes = [inside, inside // 2] if 2 < gpus <= NODE_GPUS else [inside]
+        found += [(tp, gpus // tp) for tp in dict.fromkeys([*sizes, node_tp(network, inside)])]
+    return found
 
 
 def split_rules(network: Model, tp: Any, pp: Any, node_gpus: int = NODE_GPUS) -> Rules:

@@ -8,7 +8,6 @@ import pandas as pd
 
 from gpuspec.decision.plan.market import kept_usd_month
 from gpuspec.decision.scenario import Scenario
-from gpuspec.decision.scenario.records import HOURS_PER_MONTH
 from gpuspec.formulas.cost import spot_useful_share
 from gpuspec.topics.ways import Ways
 
@@ -147,6 +146,3 @@ def _beaten(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
         no_worse &= others[None, :, column] <= rows[:, None, column]
         better |= others[None, :, column] < rows[:, None, column]
     return np.asarray((no_worse & better).any(axis=1))
-
-
-__all__ = ["HOURS_PER_MONTH", "LIMITS", "OBJECTIVES", "Options", "pareto", "priced_options"]

@@ -5,13 +5,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gpuspec.base.units import HOURS_MONTH
 from gpuspec.decision.plan.decision import Decision, decide
 from gpuspec.decision.plan.draws import cost_of
 from gpuspec.decision.plan.errors import MARKET, Z80
 from gpuspec.decision.plan.market import market
 from gpuspec.decision.plan.ranking import spread
 from gpuspec.decision.scenario import Inference, Scenario, Training
-from gpuspec.decision.scenario.records import HOURS_PER_MONTH
 
 LOADS = 12
 """Loads of a replica where a changed question is answered: coarser, the answer is a trend."""
@@ -35,7 +35,7 @@ def _scaled(w: Any, what: str, factor: float) -> Any:
     if what == "tokens" and isinstance(w, Training):
         return w.model_copy(update={"tokens": w.tokens * factor})
     if what == "hours" and w.kind in SERVICES:
-        hours = min(w.hours_per_month * factor, HOURS_PER_MONTH)
+        hours = min(w.hours_per_month * factor, HOURS_MONTH)
         return w.model_copy(update={"hours_per_month": hours})
     if what == "traffic" and isinstance(w, Inference):
         changes: dict[str, Any] = {"request_rate": w.request_rate * factor}

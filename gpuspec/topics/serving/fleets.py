@@ -62,7 +62,7 @@ def _fleets(
     q = inference_question(model, gpu, weight, isl=1, osl=1)
     prompts, tokens = np.array(isl, float), np.array(osl, float)
     rates, held = np.zeros((2, len(counts), len(prompts)))
-    for tp, pp in splits(max(counts)):
+    for tp, pp in splits(q.network, max(counts)):
         if impossible(q.network, tp, pp):
             continue
         replica = q.replica(q.gpus[0], q.weights[0], tp, pp)

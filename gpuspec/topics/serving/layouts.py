@@ -1,9 +1,30 @@
-"""Whether a replica holds its model and a request, and what a GPU does with a format."""
+"""The replicas that a question tries, and what a GPU does with a format."""
 
-from gpuspec.base.units import GIB
+from collections.abc import Iterator
+
+from gpuspec.base.units import GIB, NODE_GPUS
 from gpuspec.catalog import Gpu
 from gpuspec.catalog.precision import Precision
 from gpuspec.formulas.serving import Deployment, cache_bytes, request_bytes
+from gpuspec.formulas.splits import impossible, splits
+from gpuspec.topics.serving.ask import InferenceQuestion
+
+
+def replicas(
+    question: InferenceQuestion, device: Gpu, weight: Precision
+) -> Iterator[tuple[int, int, Deployment, str]]:
+    """Yield (tp, pp, replica, why it does not work) of every split that is tried.
+
+    Once a node holds the model and a request, no replica takes a second one.
+    """
+    q, inside = question, False
+    for tp, pp in splits(q.network, q.max_gpus):
+        if inside and tp * pp > NODE_GPUS:
+            return
+        replica = q.replica(device, weight, tp, pp)
+        why = impossible(q.network, tp, pp) or shortfall(replica, q.context)
+        inside = inside or not why
+        yield tp, pp, replica, why
 
 
 def shortfall(replica: Deployment, context: int) -> str:

@@ -5,13 +5,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.catalog import Gpu
-from gpuspec.catalog.precision import Precision
 from gpuspec.evidence.fits import inference_interval
 from gpuspec.formulas.serving import Deployment, arrivals
-from gpuspec.formulas.splits import impossible, splits
 from gpuspec.topics.serving.ask import InferenceQuestion
-from gpuspec.topics.serving.layouts import precision_note, shortfall
+from gpuspec.topics.serving.layouts import precision_note, replicas
 from gpuspec.topics.serving.load import BOUNDS, served
 from gpuspec.topics.serving.ways import load_curve, rate_curve
 
@@ -34,12 +31,12 @@ def options_table(question: InferenceQuestion) -> pd.DataFrame:
     rows = []
     for device in question.gpus:
         for weight in question.weights:
-            for tp, pp in splits(question.max_gpus):
-                rows.append(_row(question, device, weight, tp, pp))
+            rows += [_row(question, *one) for one in replicas(question, device, weight)]
     return pd.DataFrame(rows)
 
 
-def _row(q: InferenceQuestion, device: Gpu, weight: Precision, tp: int, pp: int) -> dict[str, Any]:
+def _row(q: InferenceQuestion, tp: int, pp: int, replica: Deployment, why: str) -> dict[str, Any]:
+    device, weight = replica.layout.gpu, replica.layout.weight
     row: dict[str, Any] = {
         "gpu": device.id,
         "weight": weight.id,
@@ -55,22 +52,17 @@ def _row(q: InferenceQuestion, device: Gpu, weight: Precision, tp: int, pp: int)
         **{f"output_tokens_s{end}": 0.0 for end in ("", "_low", "_high")},
         "bound": "",
         "works": False,
-        "reason": impossible(q.network, tp, pp),
+        "reason": why,
         "note": precision_note(device, weight),
     }
-    if row["reason"]:
-        return row
-    replica = q.replica(device, weight, tp, pp)
-    row["reason"] = shortfall(replica, q.context)
-    if row["reason"]:
+    if why:
         return row
     steady = q.model_copy(update={"request_rate": 0.0})
     curve = load_curve(steady, replica)
     row["most"], row["within"] = curve["most"], curve["within"]
     if row["within"] < 1:
-        alone = {
-            n: float(np.ravel(v)[0]) for n, v in served(q, replica, 1.0).items() if n in FIGURES
-        }
+        one = served(q, replica, 1.0)
+        alone = {n: float(np.ravel(one[n])[0]) for n in FIGURES}
         row.update(alone, reason=_too_slow(q, alone))
         return row
     if not q.request_rate:

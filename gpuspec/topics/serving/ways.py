@@ -13,9 +13,8 @@ from gpuspec.catalog import gpu
 from gpuspec.catalog.images import image_model
 from gpuspec.formulas.images import image_seconds
 from gpuspec.formulas.serving import Deployment, arrivals, max_concurrency, request_bytes
-from gpuspec.formulas.splits import impossible, splits
 from gpuspec.topics.serving.ask import InferenceQuestion
-from gpuspec.topics.serving.layouts import shortfall
+from gpuspec.topics.serving.layouts import replicas
 from gpuspec.topics.serving.load import BOUNDS, largest_rate, served
 from gpuspec.topics.ways import Ways, capacity, filled, stacked
 
@@ -34,11 +33,14 @@ def service_ways(question: InferenceQuestion, loads: int = LOADS) -> Ways:
     q = question
     parts: list[dict[str, Any]] = []
     curves: list[dict[str, np.ndarray]] = []
-    for device, weight, (tp, pp) in product(q.gpus, q.weights, splits(q.max_gpus)):
-        base: dict[str, Any] = {"gpu": device.id, "precision": weight.id, "tp": tp, "pp": pp}
+    tried = [
+        (device.id, weight.id, *one)
+        for device, weight in product(q.gpus, q.weights)
+        for one in replicas(q, device, weight)
+    ]
+    for name, form, tp, pp, replica, why in tried:
+        base: dict[str, Any] = {"gpu": name, "precision": form, "tp": tp, "pp": pp}
         base |= {"split": split_words(tp, pp), "unit_gpus": tp * pp}
-        replica = q.replica(device, weight, tp, pp)
-        why = impossible(q.network, tp, pp) or shortfall(replica, q.context)
         if why:
             parts.append({**base, "works": False, "reason": why})
             continue
@@ -65,19 +67,20 @@ def load_curve(q: InferenceQuestion, replica: Deployment, loads: int = LOADS) ->
     """
     most, total = float(max_concurrency(replica, q.isl, q.osl)), float(q.concurrency)
     even = np.ceil(total / np.arange(1, EVEN + 1))  # the load shared by few replicas
-    batch = np.unique([*np.floor(np.geomspace(1, most, loads)), *even[even <= most]])
-    found = served(q, replica, batch)
-    ttft, tpot = (np.broadcast_to(found[n], batch.shape) for n in ("ttft_s", "tpot_s"))
-    curve = {"knots": batch, "excess": over_limits(q, ttft, tpot), "load": np.array([total])}
+    knots = np.unique([*np.floor(np.geomspace(1, most, loads)), *even[even <= most]])
+    found = served(q, replica, knots)
+    ttft, tpot = (np.broadcast_to(found[n], knots.shape) for n in ("ttft_s", "tpot_s"))
+    curve = {"knots": knots, "excess": over_limits(q, ttft, tpot), "load": np.array([total])}
     within = np.floor(capacity(curve["knots"], curve["excess"]) + 1e-6)
-    last = {n: np.ravel(np.broadcast_to(v, batch.shape))[-1] for n, v in found["parts"].items()}
+    last = {n: np.ravel(np.broadcast_to(v, knots.shape))[-1] for n, v in found["parts"].items()}
+    asked = knots <= max(total, 1.0)
     return {
         **curve,
-        "batch": batch,
-        "units": np.ceil(total / batch),
-        "ttft_s": ttft,
-        "tpot_s": tpot,
-        "speed_s": tpot,
+        "batch": knots[asked],
+        "units": np.ceil(total / knots[asked]),
+        "ttft_s": ttft[asked],
+        "tpot_s": tpot[asked],
+        "speed_s": tpot[asked],
         "most": most,
         "within": within if curve["excess"][0] <= 1 else 0.0,
         "kv_gib": float(request_bytes(replica, q.context)) * replica.gpus / GIB,

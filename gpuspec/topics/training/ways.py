@@ -45,8 +45,8 @@ def training_ways(
                 continue
             of = {"gpus": (device,), "counts": (8,), "precision": compute}
             q = question.model_copy(update=of)
-            for count in training_counts(q, most_gpus):
-                parts.append(_job_rows(q, count, runs_per_year, every))
+            counts = training_counts(q, most_gpus)
+            parts += [_job_rows(q, n, runs_per_year, every) for n in counts]
     return Ways(filled(pd.concat(parts, ignore_index=True)))
 
 
