@@ -231,13 +231,12 @@ def test_central_draws_give_the_plan_s_own_cost(question, plans):
         draws,
         rent=ones,
         residual=np.ones(1),
-        capacity=np.ones((1, 3)),
-        speed=np.ones((1, 3)),
+        speed=np.ones((1, len(question.ways))),
     )
     for plan in plans.values():
         cost = upgrade.drawn_costs(question.problem, plan, middle)[0]
         assert cost == pytest.approx(plan.cost_usd, rel=1e-9)
-    slower = replace(middle, capacity=np.full((1, 3), 0.8))
+    slower = replace(middle, speed=np.full((1, len(question.ways)), 0.8))
     slow = upgrade.drawn_costs(question.problem, plans["optimum"], slower)[0]
     assert slow >= plans["optimum"].cost_usd
 

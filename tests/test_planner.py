@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from gpuspec.base.errors import InputError
 from gpuspec.decision import plan as planner
+from gpuspec.decision.errors import Z80, own_spreads, stream, two_sided
+from gpuspec.decision.money import market
 from gpuspec.decision.plan.draws import Draws, best_shares, pooled_size
-from gpuspec.decision.plan.errors import Z80, own_spreads, stream, two_sided
-from gpuspec.decision.plan.market import market
 from gpuspec.decision.plan.options import LIMITS, pareto, priced_options
 from gpuspec.decision.plan.ranking import candidates
 from gpuspec.decision.plan.words import money

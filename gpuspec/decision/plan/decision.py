@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.decision.plan.draws import SAMPLES, SEED, Draws, cost_of
-from gpuspec.decision.plan.market import market
+from gpuspec.decision.errors import SAMPLES, SEED
+from gpuspec.decision.money import market
+from gpuspec.decision.plan.draws import Draws, cost_of
 from gpuspec.decision.plan.options import Options, pareto, priced_options
 from gpuspec.decision.plan.plans import Plans, policies
 from gpuspec.decision.plan.ranking import candidates
@@ -86,7 +87,7 @@ def decide(
     loads : int
         Loads of a replica at which its speed is computed.
     offers : DataFrame, optional
-        As `gpuspec.decision.plan.market.market` returns them; made of the scenario unless given.
+        As `gpuspec.decision.money.market` returns them; made of the scenario unless given.
     """
     offers = market(scenario) if offers is None else offers
     draws = Draws(scenario, offers, samples, seed)

@@ -7,15 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.decision.plan.errors import Speeds, price_factors
-from gpuspec.decision.plan.market import kept_usd_month
+from gpuspec.decision.errors import SAMPLES, SEED, Speeds, price_factors
+from gpuspec.decision.money import kept_usd_month
 from gpuspec.decision.plan.options import Options
 from gpuspec.decision.scenario import Scenario
 from gpuspec.formulas.cost import spot_useful_share
 from gpuspec.topics.ways import capacity
 
-SAMPLES = 2000
-SEED = 0
 SHARED_BUSY = 0.9
 """Jobs share pooled GPUs in turns while they fill at most so much of the year."""
 TECHNICAL = (
@@ -68,7 +66,7 @@ class Draws:
         """Return the factor on the speed of an option of workload `place`."""
         kind = self.scenario.workloads[place].kind
         if kind not in self._speeds:
-            names = sorted({*self.scenario.allow.gpus, *self.offers["gpu"]})
+            names = {*self.scenario.allow.gpus, *self.offers["gpu"]}
             self._speeds[kind] = Speeds(kind, names, self.samples, self.seed)
         key = (kind, gpu_id, precision, inherited)
         if key not in self._factors:

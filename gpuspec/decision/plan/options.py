@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.decision.plan.market import kept_usd_month
+from gpuspec.decision.money import kept_usd_month
 from gpuspec.decision.scenario import Scenario
 from gpuspec.formulas.cost import spot_useful_share
 from gpuspec.topics.ways import Ways

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gpuspec.decision.errors import SURE
 from gpuspec.decision.plan.draws import LATE, Draws, Need, best_shares, cost_of
 from gpuspec.decision.plan.options import OBJECTIVES, Options
 from gpuspec.decision.plan.reasons import binding, reason
@@ -13,8 +14,6 @@ from gpuspec.topics.ways import records
 
 TRIED = 6
 """Splits of an offer, the cheapest at the central estimate, that are compared over the samples."""
-SURE = 0.8
-"""An option is recommended only if it keeps its limits in so many of the samples."""
 
 
 def candidates(scenario: Scenario, options: Options, draws: Draws) -> pd.DataFrame:

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.base.units import HOURS_MONTH
+from gpuspec.decision.errors import MARKET, Z80
+from gpuspec.decision.money import market
 from gpuspec.decision.plan.decision import Decision, decide
 from gpuspec.decision.plan.draws import cost_of
-from gpuspec.decision.plan.errors import MARKET, Z80
-from gpuspec.decision.plan.market import market
 from gpuspec.decision.plan.ranking import spread
 from gpuspec.decision.scenario import Inference, Scenario, Training
 

@@ -5,12 +5,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gpuspec.decision.upgrade.derived import HOURLY, unit_prices
+from gpuspec.decision.upgrade.money import MONTHS
 
 if TYPE_CHECKING:
     from gpuspec.decision.upgrade.programme import Programme
-
-MONTHS = 3
-"""Months of a quarter."""
 
 
 def add_limits(programme: "Programme") -> dict[str, list[int]]:

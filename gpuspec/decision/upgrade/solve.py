@@ -8,7 +8,7 @@ import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
 
 from gpuspec.decision.upgrade.derived import HOURLY, SPOT, unit_prices
-from gpuspec.decision.upgrade.limits import MONTHS
+from gpuspec.decision.upgrade.money import MONTHS
 from gpuspec.decision.upgrade.problem import FleetProblem
 from gpuspec.decision.upgrade.programme import Programme
 from gpuspec.decision.upgrade.strategies import OPTIMUM, Strategy
