@@ -7,8 +7,8 @@ import resource
 import time
 
 from gpuspec.decision import plan
-from gpuspec.decision.plan.draws import Draws
 from gpuspec.decision.money import market
+from gpuspec.decision.plan.draws import Draws
 from gpuspec.decision.plan.options import pareto, priced_options
 from gpuspec.decision.plan.ranking import candidates
 from gpuspec.decision.scenario import scenario

@@ -87,9 +87,9 @@ def upgrade_question(
     given: str | Path | Scenario = "a100-owner",
     owned_nodes: int = -1,
     quarters: int = 0,
-    capital_usd: float = -1.0,
-    monthly_usd: float = -1.0,
-    power_kw: float = -1.0,
+    capital_usd: float | None = None,
+    monthly_usd: float | None = None,
+    power_kw: float | None = None,
     drift: str = "",
     effort: float = 1.0,
     lead_quarters: int = 1,
@@ -108,7 +108,7 @@ def upgrade_question(
     quarters : int
         Horizon; 0: the scenario's.
     capital_usd, monthly_usd, power_kw : float
-        Limits; below 0: the scenario's; 0: none.
+        Limits; None (or below 0): the scenario's; 0: nothing; infinite: no limit.
     drift : str
         ``down``, ``flat`` or ``up``, or a change a year; blank: the scenario's.
     effort : float
@@ -250,6 +250,9 @@ def _demands(
         if not covered(workload):
             left_out[workload.name] = f"work of the kind {workload.kind} is not planned here"
             continue
+        if workload.from_quarter > quarters:
+            left_out[workload.name] = f"it begins after the {quarters} quarters"
+            continue
         demand = demand_of(workload, names, asked.allow.precisions, quarters)
         if not demand.ways:
             reason = "; ".join(f"{n}: {why}" for n, why in demand.reasons.items())
@@ -270,10 +273,12 @@ def _offers(asked: Scenario, owned: dict[str, int], quarters: int) -> pd.DataFra
     return table[wanted | (table["mode"] == "own")].reset_index(drop=True)
 
 
-def _limits(asked: Scenario, capital: float, monthly: float, power: float) -> Limits:
-    def chosen(given: float, stated: float | None) -> float:
-        value = given if given >= 0 else (np.inf if stated is None else stated)
-        return np.inf if given == 0 else float(value)
+def _limits(
+    asked: Scenario, capital: float | None, monthly: float | None, power: float | None
+) -> Limits:
+    def chosen(given: float | None, stated: float | None) -> float:
+        value = stated if given is None or given < 0 else given
+        return np.inf if value is None else float(value)
 
     return Limits(
         capital_usd=chosen(capital, asked.budget.capital_usd),

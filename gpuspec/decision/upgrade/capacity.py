@@ -172,7 +172,7 @@ def _job(w: Any, gpus: tuple[str, ...], precisions: Any, quarters: int) -> Deman
         meets = sure if sure.any() else meets
         if meets.any():
             reasons.pop(str(name), None)
-            for i in np.unique(meets.argmax(axis=0)[meets.any(axis=0)]):  # the fewest GPUs
+            for i in _few_or_cheap(meets, able["gpus"].to_numpy(float), days):
                 count, split = int(able["gpus"].iloc[i]), str(able["split"].iloc[i])
                 kept = np.where(meets[i], days[i], 0.0)
                 ways.append(Way(str(name), str(form), count, 1.0, kept, meets[i], split, w.kind))
@@ -183,6 +183,15 @@ def _job(w: Any, gpus: tuple[str, ...], precisions: Any, quarters: int) -> Deman
     held = _held_by_job(w, table)
     spot = bool(w.interruptible)
     return Demand(w.name, "jobs", True, spot, jobs, held, 1.0, tuple(ways), reasons)
+
+
+def _few_or_cheap(meets: np.ndarray, gpus: np.ndarray, days: np.ndarray) -> np.ndarray:
+    """Return the rows with the fewest GPUs that meet the deadline of a quarter, and those with
+    the fewest GPU-days; rows come with the fewest GPUs first.
+    """
+    spent = np.where(meets, np.round(gpus[:, None] * days, 6), np.inf)
+    best = np.concatenate([meets.argmax(axis=0), spent.argmin(axis=0)])
+    return np.unique(best[np.tile(meets.any(axis=0), 2)])
 
 
 def _sized_ways(w: Any, gpus: Any, precisions: Any, sizes: list[float]) -> pd.DataFrame:
