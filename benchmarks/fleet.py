@@ -29,7 +29,7 @@ def grown(nodes: int, quarters: int) -> upgrade.UpgradeQuestion:
         if w.kind == "inference"
     }
     return upgrade.upgrade_question(
-        scenario("a100-owner", changes), nodes, quarters, capital_usd=0.0, monthly_usd=0.0
+        scenario("a100-owner", changes), nodes, quarters, capital_usd=np.inf, monthly_usd=np.inf
     )
 
 

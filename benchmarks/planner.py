@@ -7,12 +7,12 @@ import resource
 import time
 
 from gpuspec.decision import plan
+from gpuspec.decision.money import market
 from gpuspec.decision.plan.draws import Draws
-from gpuspec.decision.plan.market import market
 from gpuspec.decision.plan.options import pareto, priced_options
 from gpuspec.decision.plan.ranking import candidates
-from gpuspec.decision.plan.technical import technical
 from gpuspec.decision.scenario import scenario
+from gpuspec.decision.ways import scenario_ways
 
 LOADS = 5200
 """Loads of a replica: with every published price, the options of one service are a million."""
@@ -36,7 +36,7 @@ def million():
     offers = market(asked)
     draws = Draws(asked, offers)
     start, before = time.perf_counter(), peak_gib()
-    options = priced_options(asked, 0, technical(asked, 0, loads=LOADS), offers)
+    options = priced_options(asked, 0, scenario_ways(asked, 0, loads=LOADS), offers)
     priced = time.perf_counter() - start
     ranked = candidates(asked, options, draws)
     done = time.perf_counter() - start

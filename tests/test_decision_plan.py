@@ -14,17 +14,18 @@ from hypothesis import strategies as st
 from gpuspec.base.errors import InputError
 from gpuspec.constants.training import training_ratio_interval
 from gpuspec.decision import plan as planner
-from gpuspec.decision.plan.draws import Draws, best_shares, pooled_size, within_limits
-from gpuspec.decision.plan.errors import Z80, own_spreads, stream, two_sided
-from gpuspec.decision.plan.market import market
+from gpuspec.decision.errors import Z80, own_spreads, stream, two_sided
+from gpuspec.decision.money import market
+from gpuspec.decision.plan.draws import Draws, best_shares, pooled_size
 from gpuspec.decision.plan.options import LIMITS, pareto, priced_options
 from gpuspec.decision.plan.ranking import candidates
-from gpuspec.decision.plan.technical import technical
 from gpuspec.decision.plan.words import money
 from gpuspec.decision.plan.words_asked import asked_table
 from gpuspec.decision.plan.words_page import answer_page, answer_record, members_table
 from gpuspec.decision.plan.words_tables import plans_table
 from gpuspec.decision.scenario import asked_scenario, owned_list, scenario
+from gpuspec.decision.ways import scenario_ways
+from gpuspec.topics.ways import capacity
 
 SERVICE = {
     "kind": "inference",
@@ -65,7 +66,7 @@ def ranked():
     """Options of the service with what is needed to rank them again."""
     s = scenario(BOTH)
     offers = market(s)
-    return s, technical(s, 0, loads=8), offers
+    return s, scenario_ways(s, 0, loads=8), offers
 
 
 # --- laws ----------------------------------------------------------------------------------------
@@ -156,8 +157,8 @@ def test_a_faster_replica_carries_no_less(one, other):
     batch = np.array([1.0, 4, 16, 64])
     excess = np.array([0.3, 0.5, 1.0, 2.5])
     slow, fast = sorted((one, other))
-    assert within_limits(batch, excess, slow) <= within_limits(batch, excess, fast)
-    assert within_limits(batch, excess, 1.0) == pytest.approx(16)
+    assert capacity(batch, excess, slow) <= capacity(batch, excess, fast)
+    assert capacity(batch, excess, 1.0) == pytest.approx(16)
 
 
 def test_jobs_take_turns_and_servers_are_bought_whole():
@@ -217,7 +218,7 @@ def test_a_model_that_does_not_fit_says_by_how_much():
     found = decided({"workloads[0].model": "Llama-3.1-70B", "allow.precisions": "bf16"})
     out = [r for r in planner.rejected(found.options[0]) if r["split"] == "one GPU"]
     assert out
-    assert all("GiB a GPU short" in r["reason"] for r in out)
+    assert all("GiB a GPU too large" in r["reason"] for r in out)
 
 
 def test_too_few_gpus_for_the_cache_says_how_much_is_missing():

@@ -231,13 +231,12 @@ def test_central_draws_give_the_plan_s_own_cost(question, plans):
         draws,
         rent=ones,
         residual=np.ones(1),
-        capacity=np.ones((1, 3)),
-        speed=np.ones((1, 3)),
+        speed=np.ones((1, len(question.ways))),
     )
     for plan in plans.values():
         cost = upgrade.drawn_costs(question.problem, plan, middle)[0]
         assert cost == pytest.approx(plan.cost_usd, rel=1e-9)
-    slower = replace(middle, capacity=np.full((1, 3), 0.8))
+    slower = replace(middle, speed=np.full((1, len(question.ways)), 0.8))
     slow = upgrade.drawn_costs(question.problem, plans["optimum"], slower)[0]
     assert slow >= plans["optimum"].cost_usd
 
@@ -272,6 +271,23 @@ def test_sentences_and_tables_speak_of_the_plan(question, plans):
     assert (share >= 1 - 1e-6).all()
     effort = upgrade.effort_table(plans, [1.0])
     assert effort.loc[1.0, "optimum"] == pytest.approx(best.cost_usd)
+
+
+def test_a_limit_of_zero_is_zero_and_a_blank_one_is_the_scenario_s():
+    asked = upgrade.upgrade_question("a100-owner", quarters=4)
+    stated = asked.scenario.budget.capital_usd
+    assert asked.problem.limits.capital_usd == stated
+    none = upgrade.upgrade_question("a100-owner", quarters=4, capital_usd=0.0)
+    assert none.problem.limits.capital_usd == 0
+    assert not upgrade.solve(none.problem).bought.any()
+    free = upgrade.upgrade_question("a100-owner", quarters=4, capital_usd=np.inf)
+    assert "capital_usd" not in free.problem.limits.asked()
+
+
+def test_work_that_begins_after_the_horizon_is_named():
+    late = scenario("a100-owner", {"workloads[0].from_quarter": 9})
+    asked = upgrade.upgrade_question(late, quarters=4)
+    assert "begins after" in asked.left_out[late.workloads[0].name]
 
 
 def test_work_that_no_plan_knows_is_named():

@@ -8,7 +8,6 @@ from gpuspec.constants.memory import interval, memory_errors, memory_terms
 from gpuspec.evidence.fits.memory import FIT_KINDS, fit_memory_terms, summary
 from gpuspec.evidence.measurements import memory_measurements, predicted_memory
 from gpuspec.topics.memory import (
-    layouts,
     memory_question,
     sequences_by_context,
     serving_table,
@@ -81,8 +80,8 @@ def test_verdicts_say_what_is_missing(question):
 
 
 def test_layouts_use_every_gpu_and_divide_the_heads():
-    network = memory_question("falcon-7b", "H100").network  # 71 heads: no tensor parallelism
-    table = layouts(network)
+    asked = memory_question("falcon-7b", "H100")  # 71 heads: no tensor parallelism
+    network, table = asked.network, serving_table(asked)
     assert (table["tp"] * table["pp"] == table["gpus"]).all()
     assert (network.heads % table["tp"] == 0).all()
 

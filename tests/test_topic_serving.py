@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 
 from gpuspec import InputError
+from gpuspec.formulas.splits import impossible
 from gpuspec.topics import serving
 from gpuspec.topics.serving import words
-from gpuspec.topics.serving.layouts import impossible, shortfall
+from gpuspec.topics.serving.layouts import shortfall
 from gpuspec.topics.serving.panel import inference_panel
 
 

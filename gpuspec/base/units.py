@@ -12,6 +12,10 @@ Flags = bool | NDArray[np.bool_]
 MICRO = 1e-6
 KB, MB, GB, TB = 1e3, 1e6, 1e9, 1e12
 KIB, MIB, GIB, TIB = 2**10, 2**20, 2**30, 2**40
+HOURS_YEAR = 8760.0
+HOURS_MONTH = HOURS_YEAR / 12
+NODE_GPUS = 8
+"""GPUs of a server: tensor parallelism stays inside, buyers take whole ones."""
 
 
 def format_bytes(value_bytes: float, digits: int = 1) -> str:

@@ -14,7 +14,6 @@ from gpuspec.constants.terms import (
 )
 from gpuspec.formulas.roofline import (
     decode_attention_seconds,
-    elementwise_seconds,
     experts_seconds,
     experts_touched,
     matmul_seconds,
@@ -175,11 +174,6 @@ def test_experts_are_split_padded_and_their_tokens_moved():
 
 
 # --- the rest ----------------------------------------------------------------------------------
-
-
-def test_kernels_that_only_move_bytes():
-    # 8e5 bytes at 0.8 of 1e9/s: 1 ms; three launches of 2 us.
-    assert_allclose(elementwise_seconds(8e5, CHIP, kernels=3), 1.006e-3, rtol=1e-9)
 
 
 def test_every_constant_has_a_start_within_its_bounds():

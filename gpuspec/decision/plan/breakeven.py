@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.decision.plan.decision import Decision
-from gpuspec.decision.plan.rows import records
 from gpuspec.decision.plan.sensitivity import Gap
 from gpuspec.formulas.cost import break_even_utilisation, owned_fixed_hour_usd
+from gpuspec.topics.ways import records
 
 
 def break_evens(decision: Decision, tornado_rows: pd.DataFrame) -> pd.DataFrame:

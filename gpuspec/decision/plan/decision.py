@@ -7,14 +7,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.decision.plan.draws import SAMPLES, SEED, Draws, cost_of
-from gpuspec.decision.plan.market import market
+from gpuspec.decision.errors import SAMPLES, SEED
+from gpuspec.decision.money import market
+from gpuspec.decision.plan.draws import Draws, cost_of
 from gpuspec.decision.plan.options import Options, pareto, priced_options
 from gpuspec.decision.plan.plans import Plans, policies
 from gpuspec.decision.plan.ranking import candidates
-from gpuspec.decision.plan.rows import LOADS
-from gpuspec.decision.plan.technical import technical
 from gpuspec.decision.scenario import Scenario
+from gpuspec.decision.ways import scenario_ways
+from gpuspec.topics.serving.ways import LOADS
 
 
 @dataclass(frozen=True)
@@ -86,14 +87,16 @@ def decide(
     loads : int
         Loads of a replica at which its speed is computed.
     offers : DataFrame, optional
-        As `gpuspec.decision.plan.market.market` returns them; made of the scenario unless given.
+        As `gpuspec.decision.money.market` returns them; made of the scenario unless given.
     """
     offers = market(scenario) if offers is None else offers
     draws = Draws(scenario, offers, samples, seed)
     options, ranked = [], []
     for place in range(len(scenario.workloads)):
         names = gpus or _devices(scenario)
-        found = priced_options(scenario, place, technical(scenario, place, names, loads), offers)
+        found = priced_options(
+            scenario, place, scenario_ways(scenario, place, names, loads), offers
+        )
         options.append(found)
         ranked.append(candidates(scenario, found, draws))
     plans = Plans(scenario, options, ranked, draws)
@@ -109,7 +112,7 @@ def front(options: Options) -> pd.DataFrame:
     """Return the options that no other beats in cost, time and energy together, in words."""
     table = options.table[options.table["feasible"]]
     table = table[pareto(table)].sort_values("cost_usd", kind="stable")
-    tech = options.technical.table.iloc[table["tech"]].reset_index(drop=True)
+    tech = options.ways.table.iloc[table["tech"]].reset_index(drop=True)
     offer = options.offers.iloc[table["offer"]].reset_index(drop=True)
     words = tech[["gpu", "precision", "split", "batch"]].assign(mode=offer["label"])
     numbers = ["gpus", "cost_usd", "month_usd", "time_s", "days", "kwh_month"]

@@ -7,14 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.decision.plan.errors import Speeds, price_factors
-from gpuspec.decision.plan.market import kept_usd_month
+from gpuspec.decision.errors import SAMPLES, SEED, Speeds, price_factors
+from gpuspec.decision.money import kept_usd_month
 from gpuspec.decision.plan.options import Options
 from gpuspec.decision.scenario import Scenario
 from gpuspec.formulas.cost import spot_useful_share
+from gpuspec.topics.ways import capacity
 
-SAMPLES = 2000
-SEED = 0
 SHARED_BUSY = 0.9
 """Jobs share pooled GPUs in turns while they fill at most so much of the year."""
 TECHNICAL = (
@@ -67,7 +66,7 @@ class Draws:
         """Return the factor on the speed of an option of workload `place`."""
         kind = self.scenario.workloads[place].kind
         if kind not in self._speeds:
-            names = sorted({*self.scenario.allow.gpus, *self.offers["gpu"]})
+            names = {*self.scenario.allow.gpus, *self.offers["gpu"]}
             self._speeds[kind] = Speeds(kind, names, self.samples, self.seed)
         key = (kind, gpu_id, precision, inherited)
         if key not in self._factors:
@@ -78,7 +77,7 @@ class Draws:
         """Return what row `row` of an options table needs in each sample."""
         numbers = {n: options.table[n].to_numpy()[row] for n in ("tech", "offer", "gpus", "time_s")}
         place = int(numbers["tech"])
-        tech = {n: options.technical.table[n].to_numpy()[place] for n in TECHNICAL}
+        tech = {n: options.ways.table[n].to_numpy()[place] for n in TECHNICAL}
         if speed is None:
             names = (str(tech["gpu"]), str(tech["precision"]), bool(tech["inherited"]))
             speed = self.speed(options.place, *names)
@@ -103,9 +102,9 @@ class Draws:
         self, options: Options, numbers: Any, tech: Any, speed: np.ndarray, useful: float
     ) -> Need:
         """Return the replicas for the load: as many requests each as the limits then allow."""
-        curve = options.technical.curves[int(tech["curve"])]
+        curve = options.ways.curves[int(tech["curve"])]
         batch, over, load = curve["batch"], curve["excess"], float(curve["load"][0])
-        within = within_limits(batch, over, speed)
+        within = capacity(batch, over, speed)
         if "whole" in curve:  # requests in flight come in whole numbers
             within = np.floor(within + 1e-6)
         if self.scenario.objective != "cost":
@@ -120,17 +119,6 @@ class Draws:
             excess=excess,
             time_s=float(numbers["time_s"]) / speed,
         )
-
-
-def within_limits(batch: np.ndarray, excess: np.ndarray, speed: Any) -> np.ndarray:
-    """Return the largest load of a replica that keeps the limits when `speed` times as fast.
-
-    Between the loads that were computed, the curve is a straight line in log space.
-    """
-    safe = np.maximum.accumulate(np.maximum(excess, 1e-12))
-    rising = safe * (1 + 1e-12 * np.arange(len(safe)))
-    found = np.interp(np.log(speed), np.log(rising), np.log(batch))
-    return np.asarray(np.exp(found))
 
 
 def pooled_size(offer: Any, services: Any, jobs: list[tuple[Any, Any]]) -> Any:

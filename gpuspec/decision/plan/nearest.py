@@ -37,7 +37,7 @@ def _of_workload(s: Scenario, options: Options) -> list[tuple[Any, ...]]:
     rows = []
     for names, index in _smallest(uses, LIMITS):
         row = table.iloc[index]
-        tech = options.technical.table.iloc[int(row["tech"])]
+        tech = options.ways.table.iloc[int(row["tech"])]
         offer = options.offers.iloc[int(row["offer"])]
         option = f"{row['gpus']:,.0f} x {tech['gpu']}, {tech['precision']}, {offer['label']}"
         for name in names:
@@ -47,7 +47,7 @@ def _of_workload(s: Scenario, options: Options) -> list[tuple[Any, ...]]:
 
 
 def _hopeless(options: Options) -> list[str]:
-    table = options.technical.table
+    table = options.ways.table
     reasons = table.loc[~table["works"], "reason"]
     return list(dict.fromkeys(reasons))[:3] or ["no price for any of the GPUs"]
 

@@ -6,11 +6,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.decision.plan.market import kept_usd_month
-from gpuspec.decision.plan.rows import Technical
+from gpuspec.decision.money import kept_usd_month
 from gpuspec.decision.scenario import Scenario
-from gpuspec.decision.scenario.records import HOURS_PER_MONTH
 from gpuspec.formulas.cost import spot_useful_share
+from gpuspec.topics.ways import Ways
 
 LIMITS = ("spot", "deadline", "ttft", "tpot", "gpus", "available", "power", "capital", "monthly")
 """Constraints in the order in which a rejection is told."""
@@ -18,7 +17,7 @@ LIMITS = ("spot", "deadline", "ttft", "tpot", "gpus", "available", "power", "cap
 
 @dataclass(frozen=True)
 class Options:
-    """Options of one workload: numbers in `table`, words through `technical` and `offers`.
+    """Options of one workload: numbers in `table`, words through `ways` and `offers`.
 
     Columns of ``table``: ``tech`` and ``offer`` (places in the two others), ``gpus``,
     ``paid_gpus``, ``cost_usd`` (over the horizon), ``cost_usd_low``, ``cost_usd_high`` (range of
@@ -28,16 +27,14 @@ class Options:
     """
 
     place: int
-    technical: Technical
+    ways: Ways
     offers: pd.DataFrame
     table: pd.DataFrame
 
 
-def priced_options(
-    scenario: Scenario, place: int, technical: Technical, offers: pd.DataFrame
-) -> Options:
+def priced_options(scenario: Scenario, place: int, ways: Ways, offers: pd.DataFrame) -> Options:
     """Cross the ways to run with the ways to pay, in one vectorised pass."""
-    tech = technical.table
+    tech = ways.table
     pairs = [
         (np.flatnonzero((tech["gpu"] == g).to_numpy() & tech["works"].to_numpy()), rows)
         for g, rows in offers.groupby("gpu", sort=False).indices.items()
@@ -45,7 +42,7 @@ def priced_options(
     first = np.concatenate([np.repeat(t, len(o)) for t, o in pairs] or [np.empty(0, int)])
     second = np.concatenate([np.tile(o, len(t)) for t, o in pairs] or [np.empty(0, int)])
     table = pd.DataFrame({"tech": first.astype(np.int32), "offer": second.astype(np.int32)})
-    return Options(place, technical, offers, _evaluated(scenario, place, tech, offers, table))
+    return Options(place, ways, offers, _evaluated(scenario, place, tech, offers, table))
 
 
 def _evaluated(
@@ -149,6 +146,3 @@ def _beaten(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
         no_worse &= others[None, :, column] <= rows[:, None, column]
         better |= others[None, :, column] < rows[:, None, column]
     return np.asarray((no_worse & better).any(axis=1))
-
-
-__all__ = ["HOURS_PER_MONTH", "LIMITS", "OBJECTIVES", "Options", "pareto", "priced_options"]

@@ -5,16 +5,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gpuspec.decision.errors import SURE
 from gpuspec.decision.plan.draws import LATE, Draws, Need, best_shares, cost_of
 from gpuspec.decision.plan.options import OBJECTIVES, Options
 from gpuspec.decision.plan.reasons import binding, reason
-from gpuspec.decision.plan.rows import records
 from gpuspec.decision.scenario import Scenario
+from gpuspec.topics.ways import records
 
 TRIED = 6
 """Splits of an offer, the cheapest at the central estimate, that are compared over the samples."""
-SURE = 0.8
-"""An option is recommended only if it keeps its limits in so many of the samples."""
 
 
 def candidates(scenario: Scenario, options: Options, draws: Draws) -> pd.DataFrame:
@@ -54,7 +53,7 @@ def _of_offer(
 def _best_on_average(
     s: Scenario, options: Options, draws: Draws, good: pd.DataFrame
 ) -> dict[str, Any]:
-    curve = options.technical.table["curve"].to_numpy()[good["tech"].to_numpy()]
+    curve = options.ways.table["curve"].to_numpy()[good["tech"].to_numpy()]
     tried = good[(curve < 0) | ~pd.Series(curve, index=good.index).duplicated()].head(TRIED)
     found = []
     for row, offer in zip(tried["place"], tried["offer"], strict=True):
@@ -74,7 +73,7 @@ def _best_on_average(
 
 def _figures(options: Options, row: int) -> dict[str, Any]:
     numbers: dict[str, Any] = dict(options.table.iloc[row])
-    tech = options.technical.table.iloc[int(numbers["tech"])]
+    tech = options.ways.table.iloc[int(numbers["tech"])]
     offer = options.offers.iloc[int(numbers["offer"])]
     words = {n: tech[n] for n in ("gpu", "precision", "split", "bound", "unit_gpus", "batch")}
     words |= {n: tech[n] for n in ("units", "ttft_s", "tpot_s", "hours_month", "busy")}

@@ -54,7 +54,7 @@ def _tpot(s: Any, w: Any, row: Any, options: Options) -> str:
 
 
 def _gpus(s: Any, w: Any, row: Any, options: Options) -> str:
-    tech = options.technical.table.iloc[int(row["tech"])]
+    tech = options.ways.table.iloc[int(row["tech"])]
     text = f"needs {row['gpus']:,.0f} GPUs, {row['gpus'] - s.limits.gpus:,.0f} more than allowed"
     replicas = s.limits.gpus // int(tech["unit_gpus"])
     load = getattr(w, "concurrency", 0)
@@ -109,7 +109,7 @@ _SAID = {
 
 def rejected(options: Options) -> list[dict[str, Any]]:
     """Return each GPU and split that cannot run at all, with the reason."""
-    table = options.technical.table
+    table = options.ways.table
     rows = table[~table["works"]]
     priced = set(options.offers["gpu"])
     found = [

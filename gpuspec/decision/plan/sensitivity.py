@@ -5,13 +5,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gpuspec.base.units import HOURS_MONTH
+from gpuspec.decision.errors import MARKET, Z80
+from gpuspec.decision.money import market
 from gpuspec.decision.plan.decision import Decision, decide
 from gpuspec.decision.plan.draws import cost_of
-from gpuspec.decision.plan.errors import MARKET, Z80
-from gpuspec.decision.plan.market import market
 from gpuspec.decision.plan.ranking import spread
 from gpuspec.decision.scenario import Inference, Scenario, Training
-from gpuspec.decision.scenario.records import HOURS_PER_MONTH
 
 LOADS = 12
 """Loads of a replica where a changed question is answered: coarser, the answer is a trend."""
@@ -35,7 +35,7 @@ def _scaled(w: Any, what: str, factor: float) -> Any:
     if what == "tokens" and isinstance(w, Training):
         return w.model_copy(update={"tokens": w.tokens * factor})
     if what == "hours" and w.kind in SERVICES:
-        hours = min(w.hours_per_month * factor, HOURS_PER_MONTH)
+        hours = min(w.hours_per_month * factor, HOURS_MONTH)
         return w.model_copy(update={"hours_per_month": hours})
     if what == "traffic" and isinstance(w, Inference):
         changes: dict[str, Any] = {"request_rate": w.request_rate * factor}
@@ -86,7 +86,7 @@ class Gap:
         plans = self.decision.plans
         member = plans.candidates[w].iloc[row]
         options = plans.options[w]
-        tech = options.technical.table.iloc[int(member["tech"])]
+        tech = options.ways.table.iloc[int(member["tech"])]
         names = (str(tech["gpu"]), str(tech["precision"]), bool(tech["inherited"]))
         factor = speeds.get(str(member["gpu"]), 1.0)
         speed = self.draws.speed(options.place, *names) * factor

@@ -8,8 +8,8 @@ import pandas as pd
 from gpuspec.constants.inference import inference_errors
 from gpuspec.constants.training import training_errors
 from gpuspec.decision.plan import Decision, front, nearest, rejected
-from gpuspec.decision.plan.rows import records
 from gpuspec.decision.plan.words import gpus_of, policy_words, short_gpu
+from gpuspec.topics.ways import records
 from gpuspec.views.language import translator
 from gpuspec.views.markdown import Markdown
 
@@ -131,7 +131,7 @@ def front_points(decision: Decision, place: int) -> tuple[pd.DataFrame, pd.DataF
     table = options.table[options.table["feasible"]].sort_values("cost_usd", kind="stable")
     if len(table) > POINTS:
         table = table.iloc[:: len(table) // POINTS + 1]
-    gpus = options.technical.table["gpu"].to_numpy()[table["tech"].to_numpy()]
+    gpus = options.ways.table["gpu"].to_numpy()[table["tech"].to_numpy()]
     scale = DAY_S if decision.scenario.workloads[place].kind in ("training", "hpc") else 1.0
     best = front(options)
     points = table.assign(gpu=gpus, time_s=table["time_s"] / scale)

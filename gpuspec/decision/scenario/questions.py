@@ -32,12 +32,14 @@ def service_question(
     )
 
 
-def job_question(job: Training, gpu_name: str, count: int, compute: str) -> TrainingQuestion:
-    """Return the question that a training job of a scenario asks of one kind of GPU."""
+def job_question(
+    job: Training, gpus: str | Sequence[str], count: int, compute: str
+) -> TrainingQuestion:
+    """Return the question that a training job of a scenario asks."""
     w = job
     return training_question(
         w.model,
-        gpu_name,
+        gpus,
         [count],
         w.tokens,
         w.deadline_days,

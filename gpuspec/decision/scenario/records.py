@@ -6,11 +6,11 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from gpuspec.base.errors import InputError
+from gpuspec.base.units import HOURS_MONTH as HOURS_PER_MONTH
 from gpuspec.catalog import gpu_ids, load_table, resolve
 
 Mode = Literal["on-demand", "reserved-1yr", "reserved-3yr", "spot", "own"]
 MODES: tuple[Mode, ...] = ("on-demand", "reserved-1yr", "reserved-3yr", "spot", "own")
-HOURS_PER_MONTH = 730.0
 Amount = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 """A number above 0."""
 Hours = Annotated[float, Field(gt=0, le=744)]

@@ -9,15 +9,15 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.base.errors import InputError
+from gpuspec.base.units import NODE_GPUS
 from gpuspec.catalog import gpu
+from gpuspec.decision.money import offered
 from gpuspec.decision.scenario import Scenario, scenario
-from gpuspec.decision.scenario.questions import scenario_quotes
 from gpuspec.decision.scenario.records import MODES
-from gpuspec.decision.upgrade.capacity import DAYS, covered, demand_of
-from gpuspec.decision.upgrade.demand import Demand
-from gpuspec.decision.upgrade.money import NODE, kinds_of
+from gpuspec.decision.upgrade.capacity import DAYS, Demand, Way, covered, demand_of
+from gpuspec.decision.upgrade.money import MONTHS, kinds_of
 from gpuspec.decision.upgrade.problem import QUARTERS_A_YEAR, FleetProblem, Limits, Work, check
-from gpuspec.topics.cost.prices import as_date, offers, operating
+from gpuspec.topics.cost.prices import as_date, operating
 
 YEAR_DAYS = 365.25
 DEFAULT_AGE_YEARS = 3.0
@@ -67,23 +67,29 @@ class UpgradeQuestion:
         return self.effort.kind_usd / Effort().kind_usd
 
     @property
+    def gpus(self) -> tuple[str, ...]:
+        """Return the GPUs that are owned or may be had, with a price or without."""
+        return tuple(dict.fromkeys([*self.owned, *self.scenario.allow.gpus]))
+
+    @property
     def names(self) -> list[str]:
         """Return the GPUs, in the order of the programme's kinds."""
         return list(self.problem.kinds.names)
 
     @property
-    def ways(self) -> list[Any]:
+    def ways(self) -> list[Way]:
         """Return the ways of all workloads, in the order of the programme's options."""
-        return [way for demand in self.demands for way in demand.ways]
+        every = [way for demand in self.demands for way in demand.ways]
+        return [way for way in every if way.gpu in self.problem.kinds.names]
 
 
 def upgrade_question(
     given: str | Path | Scenario = "a100-owner",
     owned_nodes: int = -1,
     quarters: int = 0,
-    capital_usd: float = -1.0,
-    monthly_usd: float = -1.0,
-    power_kw: float = -1.0,
+    capital_usd: float | None = None,
+    monthly_usd: float | None = None,
+    power_kw: float | None = None,
     drift: str = "",
     effort: float = 1.0,
     lead_quarters: int = 1,
@@ -102,7 +108,7 @@ def upgrade_question(
     quarters : int
         Horizon; 0: the scenario's.
     capital_usd, monthly_usd, power_kw : float
-        Limits; below 0: the scenario's; 0: none.
+        Limits; None (or below 0): the scenario's; 0: nothing; infinite: no limit.
     drift : str
         ``down``, ``flat`` or ``up``, or a change a year; blank: the scenario's.
     effort : float
@@ -118,7 +124,7 @@ def upgrade_question(
         Names the field, the value and what is valid.
     """
     asked = given if isinstance(given, Scenario) else scenario(given)
-    length = quarters or max(int(np.ceil(asked.horizon_months / 3)), 2)
+    length = quarters or max(int(np.ceil(asked.horizon_months / MONTHS)), 2)
     _whole("quarters", length, 2, 20)
     _whole("lead_quarters", lead_quarters, 0, 8)
     _whole("order_every", order_every, 1, 8)
@@ -154,7 +160,14 @@ def problem_of(question: UpgradeQuestion, limits: Limits, **changes: Any) -> Fle
     modes = q.scenario.allow.modes
     can_buy = tuple(g for g in q.scenario.allow.gpus if "own" in modes)
     kinds = kinds_of(
-        q.offers, q.owned, q.ages_years, q.quarters, q.drift, q.effort.kind_usd, can_buy
+        q.offers,
+        q.owned,
+        q.ages_years,
+        q.quarters,
+        q.drift,
+        q.effort.kind_usd,
+        can_buy,
+        q.scenario.prices.utilization,
     )
     return check(
         FleetProblem(
@@ -217,9 +230,9 @@ def _owned(asked: Scenario, nodes: int) -> tuple[dict[str, int], dict[str, float
         age = (today - held.bought).days / YEAR_DAYS if held.bought else DEFAULT_AGE_YEARS
         ages[held.gpu] = max(age, 0.0)
     for name, count in counts.items():
-        if count % NODE:
-            raise InputError("owned", count, f"give whole nodes of {NODE} {name}")
-    found = {name: count // NODE for name, count in counts.items()}
+        if count % NODE_GPUS:
+            raise InputError("owned", count, f"give whole nodes of {NODE_GPUS} {name}")
+    found = {name: count // NODE_GPUS for name, count in counts.items()}
     if nodes >= 0:
         _whole("owned_nodes", nodes, 0, 1000)
         first = next(iter(found), gpu("A100").id)
@@ -231,13 +244,16 @@ def _owned(asked: Scenario, nodes: int) -> tuple[dict[str, int], dict[str, float
 def _demands(
     asked: Scenario, owned: dict[str, int], quarters: int
 ) -> tuple[tuple[Demand, ...], dict[str, str]]:
-    devices = tuple(gpu(n) for n in dict.fromkeys([*owned, *asked.allow.gpus]))
+    names = tuple(dict.fromkeys([*owned, *asked.allow.gpus]))
     left_out, found = {}, []
     for workload in asked.workloads:
         if not covered(workload):
             left_out[workload.name] = f"work of the kind {workload.kind} is not planned here"
             continue
-        demand = demand_of(workload, devices, tuple(asked.allow.precisions), quarters)
+        if workload.from_quarter > quarters:
+            left_out[workload.name] = f"it begins after the {quarters} quarters"
+            continue
+        demand = demand_of(workload, names, asked.allow.precisions, quarters)
         if not demand.ways:
             reason = "; ".join(f"{n}: {why}" for n, why in demand.reasons.items())
             left_out[workload.name] = f"no GPU does it: {reason}"
@@ -252,27 +268,17 @@ def _demands(
 def _offers(asked: Scenario, owned: dict[str, int], quarters: int) -> pd.DataFrame:
     """Return today's offers; owned kinds keep their purchase row, which holds their upkeep."""
     names = list(dict.fromkeys([*owned, *asked.allow.gpus]))
-    table = offers(
-        names,
-        MODES,
-        asked.allow.regions or None,
-        asked.allow.vendors or None,
-        asked.today,
-        quarters * 3,
-        asked.prices.utilization,
-        "flat",
-        scenario_quotes(asked.prices),
-        "USD",
-        asked.prices.usd_cny,
-    )
+    table = offered(asked, names, MODES, quarters * MONTHS, "flat")
     wanted = table["mode"].isin(asked.allow.modes) & table["gpu"].isin(asked.allow.gpus)
     return table[wanted | (table["mode"] == "own")].reset_index(drop=True)
 
 
-def _limits(asked: Scenario, capital: float, monthly: float, power: float) -> Limits:
-    def chosen(given: float, stated: float | None) -> float:
-        value = given if given >= 0 else (np.inf if stated is None else stated)
-        return np.inf if given == 0 else float(value)
+def _limits(
+    asked: Scenario, capital: float | None, monthly: float | None, power: float | None
+) -> Limits:
+    def chosen(given: float | None, stated: float | None) -> float:
+        value = stated if given is None or given < 0 else given
+        return np.inf if value is None else float(value)
 
     return Limits(
         capital_usd=chosen(capital, asked.budget.capital_usd),

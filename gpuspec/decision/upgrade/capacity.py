@@ -1,51 +1,73 @@
-"""What a unit of each workload needs on each kind of node, from the models of speed and memory."""
+"""What a unit of each workload needs on each kind of node: picked from the ways to run it."""
 
-from functools import lru_cache
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from gpuspec.base.errors import InputError
-from gpuspec.catalog import Gpu
+from gpuspec.base.units import GIB, HOURS_MONTH
+from gpuspec.catalog import gpu
 from gpuspec.catalog.models import model
+from gpuspec.catalog.precision import precision, training_recipe
+from gpuspec.decision.errors import Speeds
 from gpuspec.decision.scenario import Hpc, Images, Inference, Training
-from gpuspec.decision.scenario.questions import job_question, service_question
-from gpuspec.decision.scenario.records import HOURS_PER_MONTH
-from gpuspec.decision.upgrade.demand import Demand, Way
 from gpuspec.decision.upgrade.problem import QUARTERS_A_YEAR
-from gpuspec.formulas.memory import sequence_kv_bytes
-from gpuspec.formulas.training import parallel_sizes
-from gpuspec.topics.hpc import simulation_question, speed_table
-from gpuspec.topics.serving import images_table
-from gpuspec.topics.serving.layouts import expert_split, impossible, precision_note, shortfall
-from gpuspec.topics.serving.options import largest_load, largest_rate
-from gpuspec.topics.training import best_layout, run_figures
+from gpuspec.decision.ways import workload_ways
+from gpuspec.topics.serving.layouts import precision_note
+from gpuspec.topics.ways import Ways, records
 
 DAYS = 365.25 / QUARTERS_A_YEAR
 """Days of a quarter."""
-SPLITS = (1, 2, 4, 8)
-COUNTS = (8, 16, 32, 64, 128, 256)
-ADAPTER_COUNTS = (1, 2, 4)
-"""Numbers of GPUs below a node that are tried where only adapters are trained."""
-WORTH = 1.25
-"""How much more another precision must deliver for it to be an option of its own."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way to run a unit of a workload: on which GPU, how many, how much that does."""
+
+    gpu: str
+    precision: str
+    gpus: int
+    output: float
+    """Demand that a unit satisfies, a job: 1."""
+    days: np.ndarray
+    """(T,) of a job; 0 for a replica."""
+    allowed: np.ndarray
+    """(T,) whether deadline and limits hold."""
+    split: str
+    kind: str
+    """Kind of work, which says how wrong the estimate of its speed may be."""
+    inherited: bool = False
+    """Whether kernels of this GPU were not measured."""
+
+
+@dataclass(frozen=True)
+class Demand:
+    """A workload by quarter, the ways to run it, and why some GPUs have none."""
+
+    name: str
+    unit: str
+    is_job: bool
+    interruptible: bool
+    """Whether it may run on spot GPUs: jobs only, which restart from a checkpoint."""
+    demand: np.ndarray
+    hunger_bytes: float
+    hours_share: float
+    ways: tuple[Way, ...]
+    reasons: dict[str, str]
 
 
 def demand_of(
-    workload: Any, devices: tuple[Gpu, ...], precisions: tuple[str, ...], quarters: int
+    workload: Any, gpus: tuple[str, ...], precisions: tuple[str, ...], quarters: int
 ) -> Demand:
     """Return what a workload of a scenario asks for in each quarter and the ways to run it.
 
     Replicas are whole; so are jobs. Growth multiplies the load of a service and the size of a
     job. A job with a deadline beyond a quarter counts as equal stages of a quarter each.
     """
-    if isinstance(workload, Inference):
-        return _service(workload, devices, precisions, quarters)
-    if isinstance(workload, Images):
-        return _images(workload, devices, quarters)
-    if isinstance(workload, Hpc):
-        return _simulation(workload, devices, quarters)
-    return _training(workload, devices, precisions, quarters)
+    if isinstance(workload, Inference | Images):
+        return _service(workload, gpus, precisions, quarters)
+    return _job(workload, gpus, precisions, quarters)
 
 
 def covered(workload: Any) -> bool:
@@ -60,115 +82,128 @@ def _growing(workload: Any, quarters: int) -> tuple[np.ndarray, np.ndarray]:
     return (1 + workload.growth) ** np.maximum(number - workload.from_quarter, 0), runs
 
 
-def _service(w: Inference, devices: Any, precisions: Any, quarters: int) -> Demand:
+def _service(w: Any, gpus: tuple[str, ...], precisions: Any, quarters: int) -> Demand:
     size, runs = _growing(w, quarters)
-    ways, reasons, hunger = [], {}, 0.0
-    for device in devices:
-        found = [_replica(w, device, form) for form in precisions]
-        good = [f for f in found if f["output"] > 0]
-        if not good:
-            reasons[device.id] = found[0]["reason"]
-        for choice in _worth(good):
-            hunger = max(hunger, choice.pop("bytes"))
-            ways.append(Way(days=np.zeros(quarters), allowed=runs, quantity="throughput", **choice))
-    load: Any = w.request_rate or float(w.concurrency)
-    unit = "requests/s" if w.request_rate else "requests in flight"
-    share = min(w.hours_per_month / HOURS_PER_MONTH, 1.0)
-    return Demand(
-        w.name, unit, False, False, load * size * runs, hunger, share, tuple(ways), reasons
-    )
+    found = workload_ways(w, gpus, precisions)
+    load, unit = _load(w)
+    asked = load * size * runs
+    works = found.table[found.table["works"]].drop_duplicates("curve")
+    works = works.assign(sure=_surely(w.kind, works, found, gpus))
+    ways, reasons = [], {}
+    for name in gpus:
+        mine = works[(works["gpu"] == name) & (works["within"] > 0)]
+        mine = mine[mine["sure"]] if mine["sure"].any() else mine
+        if mine.empty:
+            reasons[name] = _why(found.table[found.table["gpu"] == name])
+        for row in records(_fewest(mine, asked[runs])):
+            output, split = float(row["within"]), str(row["split"])
+            of = (name, str(row["precision"]), int(row["unit_gpus"]), output, np.zeros(quarters))
+            ways.append(Way(*of, runs, split, w.kind, bool(row["inherited"])))
+    hunger = max((_held_bytes(w, r) for r in records(works)), default=0.0)
+    share = min(w.hours_per_month / HOURS_MONTH, 1.0)
+    return Demand(w.name, unit, False, False, asked, hunger, share, tuple(ways), reasons)
 
 
-def _worth(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Keep the first precision, and another one where it delivers a quarter more a GPU."""
-    kept: list[dict[str, Any]] = []
-    for one in found:
-        one.pop("reason")
-        best = max((k["output"] / k["gpus"] for k in kept), default=0.0)
-        if one["output"] / one["gpus"] > WORTH * best:
-            kept.append(one)
-    return kept
+def _load(w: Any) -> tuple[float, str]:
+    if isinstance(w, Images):
+        return w.images_per_s, "images/s"
+    if w.request_rate:
+        return w.request_rate, "requests/s"
+    return float(w.concurrency), "requests in flight"
 
 
-@lru_cache(512)
-def _replica_found(w: Inference, device: Gpu, form: str) -> tuple[tuple[str, Any], ...]:
-    """Return the replica that does most a GPU within the limits, with its memory."""
-    q = service_question(w, device.id, form)
-    best: Any = (0.0, None, 0.0, 0)
-    reason = "it keeps the limits in no split"
-    for tp in SPLITS:
-        why = impossible(q.network, tp, 1)
-        if why:
-            reason = why
-            continue
-        replica = q.replica(device, q.weights[0], tp, 1, expert_split(q.network, tp))
-        why = shortfall(replica, q.context)
-        if why:
-            reason = why
-            continue
-        within = largest_load(q, replica)[1]
-        if within / tp > best[0]:
-            best = (within / tp, replica, within, tp)
-    _, chosen, within, tp = best
-    output = largest_rate(q, chosen) if chosen is not None and w.request_rate else within
-    held = q.network.params * q.weights[0].bits / 8
-    kv = float(sequence_kv_bytes(q.network, q.context, 2.0)) * max(within, 1.0)
-    return (
-        ("gpu", device.id),
-        ("precision", form),
-        ("gpus", tp),
-        ("output", float(output)),
-        ("split", f"TP {tp}"),
-        ("bytes", held + kv),
-        ("reason", reason + (f" ({precision_note(device, q.weights[0])})" if not output else "")),
-    )
+def _surely(kind: str, rows: pd.DataFrame, found: Ways, gpus: tuple[str, ...]) -> list[bool]:
+    """Return which ways keep their limits at the speed that a recommendation counts on."""
+    speeds = Speeds(kind, gpus)
+    slow = [speeds.slow(r["gpu"], r["precision"], r["inherited"]) for r in records(rows)]
+    over = [found.curves[c]["excess"][0] for c in rows["curve"]]
+    return [bool(most <= pace) for most, pace in zip(over, slow, strict=True)]
 
 
-def _replica(w: Inference, device: Gpu, form: str) -> dict[str, Any]:
-    return dict(_replica_found(w.timeless(), device, form))
+def _fewest(rows: pd.DataFrame, loads: np.ndarray) -> pd.DataFrame:
+    """Return the splits that need the fewest GPUs for one of the loads.
+
+    A later format counts where it needs fewer than the formats before it.
+    """
+    kept: list[int] = []
+    least = np.full(len(loads), np.inf)
+    for _, group in rows.groupby("precision", sort=False):
+        each = group["within"].to_numpy(float)[:, None]
+        size = group["unit_gpus"].to_numpy(float)
+        needs = np.ceil(loads / each - 1e-9) * size[:, None]
+        order = np.lexsort((-each[:, 0] / size, np.zeros(len(size))))
+        best = order[needs[order].argmin(axis=0)]  # of equal ones that which does most a GPU
+        new = needs[best, np.arange(len(loads))] < least
+        kept += [int(i) for i in group.index[np.unique(best[new])]]
+        least = np.minimum(least, needs.min(axis=0))
+    return rows.loc[kept]
 
 
-def _images(w: Images, devices: Any, quarters: int) -> Demand:
-    size, runs = _growing(w, quarters)
-    table = images_table(w.model, [d.id for d in devices], w.steps, w.size, w.stack)
-    ways = tuple(
-        Way(
-            gpu=str(row["gpu"]),
-            precision="bf16",
-            gpus=1,
-            output=float(row["images_s"]),
-            days=np.zeros(quarters),
-            allowed=runs,
-            split="one GPU",
-            quantity="images",
-        )
-        for row in table.to_dict("records")
-    )
-    share = min(w.hours_per_month / HOURS_PER_MONTH, 1.0)
-    load = w.images_per_s * size * runs
-    held = 2.0 * model(w.model).params
-    return Demand(w.name, "images/s", False, False, load, held, share, ways, {})
+def _why(rows: pd.DataFrame) -> str:
+    """Say why a GPU runs a service in no way."""
+    out = rows[~rows["works"]]
+    if len(out) < len(rows.drop_duplicates(["precision", "split"])):
+        return "it keeps the limits in no split"
+    row = out[out["precision"] == out["precision"].iloc[0]].iloc[-1]
+    note = precision_note(gpu(row["gpu"]), precision(row["precision"]))
+    return f"{row['reason']} ({note})" if note else str(row["reason"])
 
 
-def _training(w: Training, devices: Any, precisions: Any, quarters: int) -> Demand:
+def _held_bytes(w: Any, row: dict[str, Any]) -> float:
+    """Return the bytes of a unit's weights and cache: the article's order of what moves first."""
+    if isinstance(w, Images):
+        return 2.0 * model(w.model).params
+    cache = float(np.nan_to_num(row["kv_gib"])) * GIB * max(float(row["batch"]), 1.0)
+    return model(w.model).params * precision(row["precision"]).bits / 8 + cache
+
+
+def _job(w: Any, gpus: tuple[str, ...], precisions: Any, quarters: int) -> Demand:
     size, runs = _growing(w, quarters)
     jobs, stages, limit = _jobs(w, quarters, runs)
+    table = _sized_ways(w, gpus, precisions, sorted({size[runs].min(), size[runs].max()}))
+    speeds = Speeds(w.kind, gpus)
     ways: list[Way] = []
-    reasons, hunger = {}, 0.0
-    counts = (*ADAPTER_COUNTS, *COUNTS) if w.tuning != "full" else COUNTS
-    base = w.timeless()
-    for device in devices:
-        forms = [p for p in precisions if p in ("bf16", "fp8")] or ["bf16"]
-        forms = [f for f in forms if f != "fp8" or "fp8" in device.precisions]
-        for form in forms:
-            tried = [(c, lambda n, d=device, f=form: _run_days(base, d, f, n)) for c in counts]
-            found, why, held = _smallest(device.id, form, tried, size / stages, limit, runs)
-            ways += found
-            hunger = max(hunger, held)
-            if not found and form == forms[0]:
-                reasons[device.id] = why
-    spot = bool(getattr(w, "interruptible", True))
-    return Demand(w.name, "jobs", True, spot, jobs, hunger, 1.0, tuple(ways), reasons)
+    reasons: dict[str, str] = {}
+    for (name, form), rows in table.groupby(["gpu", "precision"], sort=False):
+        able = rows[rows["works"]].sort_values("gpus", kind="stable")
+        days = able["days"].to_numpy(float)[:, None] * size / stages
+        meets = (days <= limit) & runs
+        sure = meets & (days <= limit * speeds.slow(str(name), str(form)))
+        meets = sure if sure.any() else meets
+        if meets.any():
+            reasons.pop(str(name), None)
+            for i in _few_or_cheap(meets, able["gpus"].to_numpy(float), days):
+                count, split = int(able["gpus"].iloc[i]), str(able["split"].iloc[i])
+                kept = np.where(meets[i], days[i], 0.0)
+                ways.append(Way(str(name), str(form), count, 1.0, kept, meets[i], split, w.kind))
+        elif not any(way.gpu == name for way in ways):
+            late = f"{able['gpus'].max():,.0f} GPUs miss the deadline" if len(able) else ""
+            over = f" by {days.min(axis=0).max() - limit:,.1f} days" if late else ""
+            reasons[str(name)] = late + over or str(rows["reason"].iloc[-1])
+    held = _held_by_job(w, table)
+    spot = bool(w.interruptible)
+    return Demand(w.name, "jobs", True, spot, jobs, held, 1.0, tuple(ways), reasons)
+
+
+def _few_or_cheap(meets: np.ndarray, gpus: np.ndarray, days: np.ndarray) -> np.ndarray:
+    """Return the rows with the fewest GPUs that meet the deadline of a quarter, and those with
+    the fewest GPU-days; rows come with the fewest GPUs first.
+    """
+    spent = np.where(meets, np.round(gpus[:, None] * days, 6), np.inf)
+    best = np.concatenate([meets.argmax(axis=0), spent.argmin(axis=0)])
+    return np.unique(best[np.tile(meets.any(axis=0), 2)])
+
+
+def _sized_ways(w: Any, gpus: Any, precisions: Any, sizes: list[float]) -> pd.DataFrame:
+    """Return the ways to run a job of size 1 on the numbers of GPUs that all sizes ask for."""
+    parts = []
+    for size in sizes:
+        field = "tokens" if isinstance(w, Training) else "gpu_hours"
+        grown = w.model_copy(update={field: getattr(w, field) * float(size)})
+        table = workload_ways(grown, gpus, precisions).table
+        parts.append(table.assign(days=table["days"] / size))
+    same = ["gpu", "precision", "gpus"]
+    return pd.concat(parts, ignore_index=True).drop_duplicates(same, ignore_index=True)
 
 
 def _jobs(w: Training | Hpc, quarters: int, runs: Any) -> tuple[np.ndarray, int, float]:
@@ -180,76 +215,12 @@ def _jobs(w: Training | Hpc, quarters: int, runs: Any) -> tuple[np.ndarray, int,
     return jobs, stages, min(w.deadline_days / stages, DAYS)
 
 
-def _simulation(w: Hpc, devices: Any, quarters: int) -> Demand:
-    """Return a simulation: hours known on one GPU, the model's ratio of speeds to the others.
-
-    A run is taken to split into cases that go side by side.
-    """
-    size, runs = _growing(w, quarters)
-    jobs, stages, limit = _jobs(w, quarters, runs)
-    ways: list[Way] = []
-    reasons, held = {}, 0.0
-    for device in devices:
-        try:
-            asked = simulation_question(w.workload, [w.reference_gpu, device.id])
-        except InputError as error:
-            if error.field not in ("gpu", "gpus"):
-                raise InputError("workloads.workload", error.value, error.valid) from None
-            reasons[device.id] = error.valid
-            continue
-        found, held = speed_table(asked).iloc[-1], float(asked.memory_bytes)
-        if not found["fits"]:
-            reasons[device.id] = "the case does not fit its memory"
-            continue
-        days = w.gpu_hours / float(found["speed"]) / 24
-        tried = [
-            (c, lambda n, d=days: (d / n, "", "cases side by side", 0.0))
-            for c in (*ADAPTER_COUNTS, *COUNTS)
-        ]
-        good, why, _ = _smallest(device.id, "fp64", tried, size / stages, limit, runs)
-        ways += good
-        if not good:
-            reasons[device.id] = why
-    spot = bool(getattr(w, "interruptible", True))
-    return Demand(w.name, "jobs", True, spot, jobs, held, 1.0, tuple(ways), reasons)
-
-
-@lru_cache(512)
-def _run_days(w: Training, device: Gpu, form: str, count: int) -> tuple[float, str, str, float]:
-    """Return days of one whole run, why there is none, its split, and the bytes of its states."""
-    q = job_question(w, device.id, count, form)
-    best = best_layout(q, device, count)
-    if not best["works"]:
-        return np.inf, str(best["reason"]), "", 0.0
-    days = float(run_figures(q, device, count, best["step_s"])["days"])
-    split = ", ".join(parallel_sizes(best)) or "one GPU"
-    kept = q.recipe.weight_bytes
+def _held_by_job(w: Training | Hpc, table: pd.DataFrame) -> float:
+    """Return the bytes of a job's states, or of a simulation's case."""
+    if isinstance(w, Hpc):
+        return float(table["memory_gib"].max()) * GIB
+    recipe = training_recipe("adamw-megatron" if w.tuning == "full" else "adamw-bf16")
+    kept = recipe.weight_bytes
     if w.tuning == "full":
-        kept += q.recipe.grad_bytes + q.recipe.optimizer_bytes
-    return days, "", split, float(q.network.params * kept)
-
-
-def _smallest(
-    gpu: str, form: str, tried: Any, size: Any, limit: float, runs: Any
-) -> tuple[list[Way], str, float]:
-    """Return the smallest numbers of GPUs that meet the deadline, as the job grows.
-
-    `tried` holds pairs of a number and of a call that gives the days of a run on it, why there
-    is none, how it is split and the bytes that it holds.
-    """
-    found: list[Way] = []
-    left, why, held = np.array(runs), "no number tried meets the deadline", 0.0
-    for count, call in tried:
-        one, reason, split, memory = call(count)
-        days = one * size
-        new = left & (days <= limit)
-        why = reason or f"{count} GPUs miss the deadline by {days.max() - limit:,.1f} days"
-        if new.any():
-            held = held or memory
-            able = np.array(runs) & (days <= limit)
-            days = np.where(able, days, 0.0)
-            found.append(Way(gpu, form, count, 1.0, days, able, split, "step time"))
-            left &= ~new
-        if not left.any():
-            break
-    return found, why, held
+        kept += recipe.grad_bytes + recipe.optimizer_bytes
+    return float(model(w.model).params * kept)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from gpuspec.decision.upgrade.money import MONTHS
 from gpuspec.decision.upgrade.problem import SITES, FleetProblem
 
 POOL, HOURLY, SPOT = range(3)
@@ -34,6 +35,17 @@ def unit_prices(problem: FleetProblem) -> np.ndarray:
     price[:, HOURLY] = paid * kinds.on_demand[work.kind]
     price[:, SPOT] = paid * kinds.spot[work.kind]
     return np.nan_to_num(price)
+
+
+def month_prices(problem: FleetProblem) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return what a month costs: (K,) of an owned node, (C, K, T) of a committed one by the
+    quarter that it is signed in, (K,) of a busy owned GPU more, (O, S, T) of a unit that is rented.
+    """
+    kinds = problem.kinds
+    committed = np.nan_to_num(kinds.committed) * kinds.node_gpus
+    costs = (kinds.fixed, committed, kinds.energy, unit_prices(problem))
+    fixed, signed, busy, rented = (np.asarray(cost) / MONTHS for cost in costs)
+    return fixed, signed, busy, rented
 
 
 def unmet_prices(problem: FleetProblem) -> np.ndarray:

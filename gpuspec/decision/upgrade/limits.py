@@ -4,13 +4,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gpuspec.decision.upgrade.derived import HOURLY, unit_prices
+from gpuspec.decision.upgrade.derived import HOURLY, month_prices
 
 if TYPE_CHECKING:
     from gpuspec.decision.upgrade.programme import Programme
-
-MONTHS = 3
-"""Months of a quarter."""
 
 
 def add_limits(programme: "Programme") -> dict[str, list[int]]:
@@ -60,14 +57,13 @@ def _gpus(programme: "Programme", t: int) -> tuple[list[Any], float]:
 
 def _month(programme: "Programme", t: int) -> tuple[list[Any], float]:
     """Return the terms of what a month of quarter `t` costs to run and rent."""
-    p, kinds = programme.problem, programme.problem.kinds
+    fixed, signed, busy, rented = month_prices(programme.problem)
     terms, there = [], 0.0
-    for k in range(p.shape[0]):
-        own, constant = programme.owned_terms(k, t, float(kinds.fixed[k]) / MONTHS)
-        rent = np.nan_to_num(kinds.committed[:, k, :]) * kinds.node_gpus / MONTHS
-        terms += own + programme.committed_terms(k, t, rent)
+    for k in range(len(fixed)):
+        own, constant = programme.owned_terms(k, t, float(fixed[k]))
+        terms += own + programme.committed_terms(k, t, signed[:, k])
         there += constant
-    terms.append((programme.busy[:, t], kinds.energy / MONTHS))
-    running = np.where(programme.able[:, :, t], unit_prices(p)[:, :, t], 0.0) / MONTHS
+    terms.append((programme.busy[:, t], busy))
+    running = np.where(programme.able[:, :, t], rented[:, :, t], 0.0)
     terms.append((programme.units[:, :, t], running))
     return terms, there

@@ -1,19 +1,25 @@
 """From offers to what each kind of node costs in each quarter."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from gpuspec.base.units import HOURS_MONTH, NODE_GPUS
 from gpuspec.catalog import gpu
+from gpuspec.decision.money import keep_usd_month, power_usd_hour
 from gpuspec.decision.upgrade.problem import QUARTERS_A_YEAR, Kinds
-from gpuspec.formulas.cost import HOURS_YEAR, spot_hour_usd
+from gpuspec.formulas.cost import spot_hour_usd
 from gpuspec.topics.cost.prices import drift_year, operating, rated_w_gpu
+from gpuspec.topics.cost.prices.offers import TERM_MONTHS
 
-NODE = 8
-HOURS = HOURS_YEAR / QUARTERS_A_YEAR
-MONTHS = 3
-TERMS = {"reserved-1yr": 4, "reserved-3yr": 12}
+MONTHS = 12 // QUARTERS_A_YEAR
+"""Months of a quarter."""
+HOURS = HOURS_MONTH * MONTHS
+TERMS = {mode: months // MONTHS for mode, months in TERM_MONTHS.items()}
+"""Quarters of each commitment."""
+RENTED = ("on-demand", *TERMS)
 SPOT_GPUS = 8
 """GPUs of the job whose interruptions the price of spot counts."""
 SOLD_SHARE = 0.8
@@ -28,6 +34,7 @@ def kinds_of(
     drift: str | float,
     introduce_usd: float,
     can_buy: tuple[str, ...],
+    utilization: float,
 ) -> Kinds:
     """Return the kinds of node from a table of offers (flat prices of today).
 
@@ -41,23 +48,19 @@ def kinds_of(
         Nodes there are and how old they are, by GPU.
     can_buy : tuple of str
         GPUs of which nodes may be bought.
+    utilization : float
+        Share of the time that a GPU in use works at full power.
     """
     names = tuple(dict.fromkeys(found["gpu"]))
     values = operating()
     factor = (1 + drift_year(drift)) ** ((np.arange(quarters) + 0.5) / QUARTERS_A_YEAR)
     at_start = (1 + drift_year(drift)) ** (np.arange(quarters + 1) / QUARTERS_A_YEAR)
-    own = {name: _one(found, name, "own") for name in names}
-    price = np.array([_get(own[n], "capital_usd_gpu") for n in names]) * NODE
+    own = cheapest(found, names, "own")
+    price = own["capital_usd_gpu"].to_numpy(float) * NODE_GPUS
     buyable = np.array([n in can_buy for n in names])
     age_end = (quarters - np.arange(quarters)) / QUARTERS_A_YEAR
     left = np.interp(age_end, range(len(values.residuals)), values.residuals)
-    idle = np.array([_get(own[n], "idle_hour_usd") for n in names])
-    fixed = np.array([_get(own[n], "fixed_month_usd_gpu") for n in names]) * MONTHS * NODE
-    energy = np.array([_get(own[n], "energy_hour_usd") for n in names])
-    rent = {
-        mode: np.array([_get(_one(found, n, mode), "hour_usd") for n in names]) * HOURS
-        for mode in ("on-demand", *TERMS)
-    }
+    rent = {m: cheapest(found, names, m)["hour_usd"].to_numpy(float) * HOURS for m in RENTED}
     held = np.array([float(owned.get(n, 0)) for n in names])
     resale = np.zeros((len(names), quarters + 1))
     for row, name in enumerate(names):
@@ -71,36 +74,27 @@ def kinds_of(
         capital=np.where(buyable[:, None], price[:, None] * at_start[:-1], np.nan),
         residual=np.where(buyable[:, None], price[:, None] * at_start[:-1] * left, np.nan),
         resale=np.nan_to_num(resale),
-        fixed=np.nan_to_num(fixed + idle * HOURS * NODE),
-        energy=np.nan_to_num((energy - idle) * HOURS),
-        power_kw=np.array([rated_w_gpu(gpu(n)) * NODE / 1e3 for n in names]),
+        fixed=np.nan_to_num(keep_usd_month(own) * MONTHS * NODE_GPUS),
+        energy=np.nan_to_num(power_usd_hour(own, utilization) * HOURS),
+        power_kw=np.array([rated_w_gpu(gpu(n)) * NODE_GPUS / 1e3 for n in names]),
         on_demand=rent["on-demand"][:, None] * factor,
-        spot=np.array([_spot(found, n) for n in names])[:, None] * factor * HOURS,
+        spot=_spot(cheapest(found, names, "spot"))[:, None] * factor * HOURS,
         committed=np.stack([rent[m][:, None] * at_start[:-1] for m in TERMS]),
         terms=tuple(TERMS.values()),
         introduce=np.where(held == 0, introduce_usd, 0.0),
     )
 
 
-def _one(found: pd.DataFrame, name: str, mode: str) -> Any:
-    """Return the cheapest offer of a GPU and mode; None where there is none."""
-    rows = found[(found["gpu"] == name) & (found["mode"] == mode)]
-    if rows.empty:
-        return None
+def cheapest(offers: pd.DataFrame, names: Sequence[str], mode: str) -> pd.DataFrame:
+    """Return the cheapest offer of each GPU in a mode, one row each; NaN where there is none."""
     column = "capital_usd_gpu" if mode == "own" else "hour_usd"
-    return rows.sort_values(column, kind="stable").iloc[0]
+    rows = offers[offers["mode"] == mode].sort_values(column, kind="stable")
+    return rows.drop_duplicates("gpu").set_index("gpu").reindex(list(names))
 
 
-def _get(row: Any, column: str) -> float:
-    return float("nan") if row is None else float(row[column])
-
-
-def _spot(found: pd.DataFrame, name: str) -> float:
-    row = _one(found, name, "spot")
-    if row is None:
-        return float("nan")
-    lost = row["interruptions_per_gpu_hour"]
-    return float(spot_hour_usd(row["hour_usd"], lost, SPOT_GPUS))
+def _spot(offers: pd.DataFrame) -> np.ndarray:
+    lost = offers["interruptions_per_gpu_hour"].to_numpy(float)
+    return np.asarray(spot_hour_usd(offers["hour_usd"].to_numpy(float), lost, SPOT_GPUS))
 
 
 def _resale(price: float, age: float, quarters: int, values: Any) -> np.ndarray:

@@ -2,13 +2,15 @@
 
 from typing import Any
 
+import numpy as np
+
 from gpuspec.decision.upgrade import OPTIMUM, UpgradeQuestion, gpus_table, solve, upgrade_question
 from gpuspec.decision.upgrade.pictures import fleet_timeline
 from gpuspec.decision.upgrade.words import upgrade_finding
 from gpuspec.views.display import figure
 from gpuspec.views.panel import Panel, choice, slider
 
-CAPITAL_USD = (0.0, 250e3, 500e3, 1e6, 1.5e6, 2e6, 3e6, 5e6, 10e6)
+CAPITAL_USD = (0.0, 250e3, 500e3, 1e6, 1.5e6, 2e6, 3e6, 5e6, 10e6, np.inf)
 EFFORTS = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
@@ -16,7 +18,7 @@ def upgrade_panel(question: UpgradeQuestion) -> Panel:
     """Return a panel over the question "what to add, and when", started at `question`."""
     q = question
     nodes = float(next(iter(q.owned.values()), 0))
-    capital = q.problem.limits.asked().get("capital_usd", 0.0)
+    capital = q.problem.limits.asked().get("capital_usd", np.inf)
     controls = {
         "owned_nodes": slider("owned nodes", [float(n) for n in range(0, 17)], nodes),
         "quarters": slider("quarters", [float(n) for n in range(4, 17)], float(q.quarters)),
@@ -25,8 +27,8 @@ def upgrade_panel(question: UpgradeQuestion) -> Panel:
         "effort": slider("effort", EFFORTS, q.effort_multiple),
     }
     fixed: dict[str, Any] = {
-        "monthly_usd": q.problem.limits.asked().get("month_usd", 0.0),
-        "power_kw": q.problem.limits.asked().get("power_kw", 0.0),
+        "monthly_usd": q.problem.limits.asked().get("month_usd", np.inf),
+        "power_kw": q.problem.limits.asked().get("power_kw", np.inf),
         "lead_quarters": q.lead_quarters,
         "order_every": q.order_every,
         "time_limit_s": q.time_limit_s,

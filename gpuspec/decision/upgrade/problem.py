@@ -160,7 +160,8 @@ def check(problem: FleetProblem) -> FleetProblem:
         if np.shape(array) != shape:
             raise InputError(name, np.shape(array), f"give an array of shape {shape}")
     node = kinds.node_gpus
-    odd = [int(g) for g in work.gpus if node % g and g % node]
+    # Replicas must nest in nodes; counts of jobs are those of their ways.
+    odd = [int(g) for g in work.gpus[~work.is_job[work.workload]] if node % g and g % node]
     if odd:
         raise InputError("gpus", odd[0], f"give divisors or multiples of a node's {node} GPUs")
     if (np.asarray(work.demand) < 0).any():

@@ -6,82 +6,50 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.constants.inference import inference_interval, ratio_interval
-from gpuspec.constants.training import training_interval
+from gpuspec.decision.errors import SAMPLES, SEED, Speeds, price_factors, stream, two_sided
 from gpuspec.decision.upgrade.ask import UpgradeQuestion
 from gpuspec.decision.upgrade.compare import runner_up
 from gpuspec.decision.upgrade.derived import HOURLY, POOL, SPOT, unit_prices
+from gpuspec.decision.upgrade.money import RENTED, TERMS, cheapest
 from gpuspec.decision.upgrade.problem import FleetProblem
 from gpuspec.decision.upgrade.solve import Plan
 from gpuspec.decision.upgrade.strategies import OPTIMUM
 from gpuspec.topics.cost.prices import operating
 
-DRAWS = 2000
-SEED = 7
-TAIL = 1.2816
-"""Standard deviations between the middle and the end of an 80 % interval."""
-SHARED = 0.7
-"""Correlation of a price with the market's level: ratios are steadier than levels."""
-MODES = ("on-demand", "reserved-1yr", "reserved-3yr", "spot", "own")
+MODES = (*RENTED, "spot", "own")
 
 
 @dataclass(frozen=True)
 class Draws:
-    """Factors on prices and capacities, S of them; 1 is the central estimate."""
+    """Factors on prices and speeds, S of them; 1 is the central estimate."""
 
     rent: dict[str, np.ndarray]
     """By mode: (S, K)."""
     residual: np.ndarray
     """(S,)"""
-    capacity: np.ndarray
-    """(S, K) of services."""
     speed: np.ndarray
-    """(S, K) of jobs."""
+    """(S, O) of each way."""
 
 
-def draw(question: UpgradeQuestion, count: int = DRAWS) -> Draws:
-    """Draw prices from their low, central and high, capacities from held-out errors.
+def draw(question: UpgradeQuestion, count: int = SAMPLES) -> Draws:
+    """Draw prices and speeds as a plan draws them: see `gpuspec.decision.errors`.
 
-    Low and high count as 80 % intervals, log-normal on either side. Prices share the market's
-    level; kinds share the error of the speed model and differ by the error of its ratios.
+    What a node is worth in the end is drawn from the range of the residual values.
     """
-    random = np.random.default_rng(SEED)
-    names, offers = question.problem.kinds.names, question.offers
-    market, steel = random.standard_normal((2, count, 1))
-    rent = {}
-    for mode in MODES:
-        own = random.standard_normal((count, len(names)))
-        level = steel if mode == "own" else market
-        z = SHARED * level + np.sqrt(1 - SHARED**2) * own
-        rent[mode] = _factors(z, *_spread(offers, names, mode))
+    names = question.problem.kinds.names
+    rent = {
+        mode: price_factors(
+            cheapest(question.offers, names, mode).assign(mode=mode).reset_index(), count, SEED
+        ).T
+        for mode in MODES
+    }
     bands = [operating(band=band).residuals[3] for band in ("low", "central", "high")]
-    z = random.standard_normal(count)
-    residual = _factors(z, np.log(bands[1] / bands[0]) / TAIL, np.log(bands[2] / bands[1]) / TAIL)
-    old = next((n for n in names if question.owned.get(n)), names[0])
-    own = random.standard_normal((count, len(names)))
-    ratio = [ratio_interval(1.0, n, old) if n != old else (1.0, 1.0) for n in names]
-    apart = _factors(own, *(np.abs(np.log([float(r[i]) for r in ratio])) / TAIL for i in (0, 1)))
-    ends = [np.abs(np.log(float(v))) / TAIL for v in inference_interval(1.0, "throughput")]
-    steps = [np.abs(np.log(float(v))) / TAIL for v in training_interval(1.0)]
-    level, pace = random.standard_normal((2, count, 1))
-    return Draws(rent, residual, _factors(level, *ends) * apart, apart / _factors(pace, *steps))
-
-
-def _spread(offers: pd.DataFrame, names: Any, mode: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return the standard deviations of the log price below and above, by kind."""
-    column = "capital_usd_gpu" if mode == "own" else "hour_usd"
-    down, up = np.zeros(len(names)), np.zeros(len(names))
-    for row, name in enumerate(names):
-        found = offers[(offers["gpu"] == name) & (offers["mode"] == mode)]
-        if not found.empty:
-            one = found.sort_values(column, kind="stable").iloc[0]
-            low, middle, high = (float(one[f"{column}{end}"]) for end in ("_low", "", "_high"))
-            down[row], up[row] = np.log(middle / low) / TAIL, np.log(high / middle) / TAIL
-    return down, up
-
-
-def _factors(z: Any, down: Any, up: Any) -> np.ndarray:
-    return np.asarray(np.exp(np.where(z < 0, z * down, z * up)))
+    z = stream(SEED, "residual", count)
+    residual = np.exp(two_sided(z, bands[0] / bands[1], bands[2] / bands[1]))
+    kinds = {way.kind for way in question.ways}
+    speeds = {kind: Speeds(kind, question.gpus, count) for kind in kinds}
+    speed = [speeds[w.kind].factor(w.gpu, w.precision, w.inherited) for w in question.ways]
+    return Draws(rent, residual, np.array(speed).reshape(-1, count).T)
 
 
 def drawn_costs(problem: FleetProblem, plan: Plan, draws: Draws) -> np.ndarray:
@@ -104,7 +72,7 @@ def drawn_costs(problem: FleetProblem, plan: Plan, draws: Draws) -> np.ndarray:
         - (own @ residual) * draws.residual
     )
     total += plan.parts["space and upkeep"] + plan.parts["energy"] + plan.parts["migration"]
-    for c, mode in enumerate(("reserved-1yr", "reserved-3yr")):
+    for c, mode in enumerate(TERMS):
         total += draws.rent[mode] @ _committed(problem, plan, c)
     return np.asarray(total + _running(problem, plan, draws, mid))
 
@@ -122,15 +90,13 @@ def _running(problem: FleetProblem, plan: Plan, draws: Draws, mid: Any) -> np.nd
     work, kinds = problem.work, problem.kinds
     price, total = unit_prices(problem) * mid, np.zeros(len(draws.residual))
     capacity = (plan.owned + plan.reserved) * kinds.node_gpus
-    job = work.is_job[work.workload]
+    slower = 1 / draws.speed
     for k in range(len(kinds.names)):
-        mine, need = work.kind == k, np.zeros((len(total), problem.shape[1]))
-        for rows, speed in ((mine & ~job, draws.capacity[:, k]), (mine & job, draws.speed[:, k])):
-            used = (plan.units[rows, POOL] * work.gpu_quarters[rows]).sum(0)
-            need += used[None, :] / speed[:, None]
-            for site, mode in ((HOURLY, "on-demand"), (SPOT, "spot")):
-                spent = float((plan.units[rows, site] * price[rows, site]).sum())
-                total += spent * draws.rent[mode][:, k] / speed
+        mine = work.kind == k
+        need = slower[:, mine] @ (plan.units[mine, POOL] * work.gpu_quarters[mine])
+        for site, mode in ((HOURLY, "on-demand"), (SPOT, "spot")):
+            spent = (plan.units[mine, site] * price[mine, site]).sum(1)
+            total += draws.rent[mode][:, k] * (slower[:, mine] @ spent)
         short = np.maximum(need - capacity[k], 0.0)
         each = np.nan_to_num(kinds.on_demand[k]) * mid
         total += (short @ each) * draws.rent["on-demand"][:, k]
@@ -152,6 +118,3 @@ def sureness(question: UpgradeQuestion, plans: dict[str, Plan]) -> tuple[pd.Data
     table = pd.DataFrame(rows, columns=["strategy", "cost_usd_low", "cost_usd_high"])
     sure = float((costs[OPTIMUM.name] < costs[other]).mean()) if other else float("nan")
     return table, sure
-
-
-__all__ = ["DRAWS", "Draws", "draw", "drawn_costs", "sureness"]

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
 
-from gpuspec.decision.upgrade.derived import HOURLY, SPOT, unit_prices
-from gpuspec.decision.upgrade.limits import MONTHS
+from gpuspec.decision.upgrade.derived import HOURLY, SPOT, month_prices, unit_prices
 from gpuspec.decision.upgrade.problem import FleetProblem
 from gpuspec.decision.upgrade.programme import Programme
 from gpuspec.decision.upgrade.strategies import OPTIMUM, Strategy
@@ -274,12 +273,9 @@ def cost_parts(
 
 def month_usd(problem: FleetProblem, plan: Plan) -> np.ndarray:
     """Return (T,) what a month of each quarter costs to run and rent, not discounted."""
-    kinds, t = problem.kinds, problem.shape[1]
-    month = (plan.owned * kinds.fixed[:, None]).sum(0)
-    for c, length in enumerate(kinds.terms):
-        paid = plan.committed[c] * np.nan_to_num(kinds.committed[c]) * kinds.node_gpus
-        for q in range(t):
-            month[q] += paid[:, max(q - length + 1, 0) : q + 1].sum()
-    month += (plan.busy * kinds.energy[:, None]).sum(0)
-    month += (plan.units * unit_prices(problem)).sum((0, 1))
-    return np.asarray(month / MONTHS)
+    fixed, signed, busy, rented = month_prices(problem)
+    month = (plan.owned * fixed[:, None]).sum(0) + (plan.busy * busy[:, None]).sum(0)
+    for c, length in enumerate(problem.kinds.terms):
+        paid = (plan.committed[c] * signed[c]).sum(0)
+        month += np.convolve(paid, np.ones(length))[: len(paid)]
+    return np.asarray(month + (plan.units * rented).sum((0, 1)))

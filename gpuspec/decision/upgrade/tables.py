@@ -125,7 +125,8 @@ def capacity_table(question: UpgradeQuestion) -> pd.DataFrame:
     ``workload``, ``gpu``, ``precision``, ``gpus``, ``split``, ``does`` (in words), ``move_usd``.
     """
     rows, effort = [], question.problem.work.move_usd
-    for place, (demand, way) in enumerate((d, way) for d in question.demands for way in d.ways):
+    every = [(d, way) for d in question.demands for way in d.ways if way.gpu in question.names]
+    for place, (demand, way) in enumerate(every):
         known = way.days[way.days > 0]
         done = (
             f"{known[0]:,.1f} days a job" if demand.is_job else f"{way.output:,.3g} {demand.unit}"

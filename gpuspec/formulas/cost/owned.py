@@ -5,10 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gpuspec.base.units import Floats
+from gpuspec.base.units import HOURS_MONTH, HOURS_YEAR, Floats
 
-HOURS_YEAR = 8760.0
-HOURS_MONTH = HOURS_YEAR / 12
 OWNED_PARTS = (
     "server",
     "network",

@@ -10,7 +10,7 @@ from typing import NotRequired, TypedDict
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gpuspec.base.units import Floats
+from gpuspec.base.units import GB, Floats
 from gpuspec.catalog.models import parameter_parts
 from gpuspec.formulas.memory import sequence_kv_bytes, serving_parts
 from gpuspec.formulas.serving.deployment import Deployment
@@ -48,38 +48,69 @@ def kv_capacity_tokens(replica: Deployment, context: ArrayLike = 2048) -> Floats
     `attention_dp` the group of GPUs holds `tp` times as many.
     """
     context = np.asarray(context, float)
-    layout = replica.layout
-    tp = 1 if layout.attention_dp else layout.tp
-    one = sequence_kv_bytes(layout.network, context, layout.kv_bytes, tp, layout.pp)
-    free = cache_bytes(replica, context)
-    groups = layout.tp if layout.attention_dp else 1
-    return np.asarray(np.maximum(free, 0.0) / one * context * groups)
+    free = np.maximum(cache_bytes(replica, context), 0.0)
+    groups = replica.layout.tp if replica.layout.attention_dp else 1
+    return np.asarray(free / request_bytes(replica, context) * context * groups)
 
 
-def cache_bytes(replica: Deployment, context: ArrayLike = 2048) -> Floats:
-    """Return the bytes that each GPU has for its cache; negative where the model does not fit."""
-    layout = replica.layout
+def engine_memory(
+    replica: Deployment, context: ArrayLike = 2048
+) -> tuple[dict[str, Floats], Floats]:
+    """Return the bytes that a GPU holds besides the cache, by part, and those that it may hold.
+
+    ``weights``, ``activations`` (of the engine's largest iteration), ``runtime`` (context,
+    buffers and what the engine keeps); the cache gets the rest of what the GPU may hold.
+    """
+    layout, limits = replica.layout, replica.limits
     parts = serving_parts(
         layout.network,
         layout.weight,
         context=context,
-        sequences=np.minimum(replica.limits.max_sequences, 256),
+        sequences=np.minimum(limits.max_sequences, 256),
         kv_bytes_each=layout.kv_bytes,
         tp=layout.tp,
         pp=layout.pp,
-        batched_tokens=replica.limits.max_tokens,
+        batched_tokens=limits.max_tokens,
         terms=replica.memory,
     )
-    taken = parts["weights"] + parts["activations"] + parts["runtime"]
-    taken = taken + replica.engine.reserve_gb * 1e9
+    taken = {name: parts[name] for name in ("weights", "activations", "runtime")}
+    taken["runtime"] = taken["runtime"] + replica.engine.reserve_gb * GB
     if layout.attention_dp:  # every GPU holds the attention of its own requests whole
         attention = parameter_parts(layout.network)["attention"] / layout.pp
         share = attention * layout.weight.bytes_per_weight * (1 - 1 / layout.tp)
-        taken = taken + share
-    share, memory = replica.limits.memory_share, layout.gpu.memory_bytes
+        taken["weights"] = taken["weights"] + share
+    held, memory = sum(taken.values()), layout.gpu.memory_bytes
     if layout.library == "tensorrt-llm":
-        return np.asarray((memory - taken) * share)
-    return np.asarray(memory * share - taken)
+        budget = held + (memory - held) * limits.memory_share
+    else:
+        budget = np.asarray(memory * limits.memory_share)
+    return taken, np.asarray(budget)
+
+
+def cache_bytes(replica: Deployment, context: ArrayLike = 2048) -> Floats:
+    """Return the bytes that each GPU has for its cache; negative where the model does not fit."""
+    parts, budget = engine_memory(replica, context)
+    return np.asarray(budget - sum(parts.values()))
+
+
+def request_bytes(replica: Deployment, context: ArrayLike) -> Floats:
+    """Return the bytes of cache that one request of `context` tokens takes of each GPU."""
+    layout = replica.layout
+    tp = 1 if layout.attention_dp else layout.tp
+    return np.asarray(
+        sequence_kv_bytes(layout.network, context, layout.kv_bytes, tp, layout.pp), float
+    )
+
+
+def longest_context(replica: Deployment) -> float:
+    """Return the tokens of the longest single request; 0 where not one token fits."""
+    low, high = 0.0, 2.0**32
+    while high - low > 1:  # by bisection, since sliding windows bend the line
+        tokens = np.unique(np.floor(np.linspace(low, high, 64)))[1:]
+        good = request_bytes(replica, tokens) <= cache_bytes(replica, tokens)
+        low = float(tokens[good].max(initial=low))
+        high = float(tokens[~good].min(initial=high)) if not good.all() else low
+    return low
 
 
 def max_concurrency(replica: Deployment, isl: ArrayLike, osl: ArrayLike) -> Floats:

@@ -4,7 +4,6 @@ from gpuspec.topics.memory.ask import MemoryQuestion, memory_question
 from gpuspec.topics.memory.page import readable
 from gpuspec.topics.memory.serving import (
     SERVING_KINDS,
-    layouts,
     layouts_around,
     request_kv_bytes,
     sequences_by_context,

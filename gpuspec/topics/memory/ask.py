@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -11,6 +10,7 @@ from gpuspec.catalog import Gpu, gpu, gpu_ids
 from gpuspec.catalog.models import Model, model
 from gpuspec.catalog.precision import KV_PRECISIONS, Precision, precision
 from gpuspec.constants.memory import MemoryTerms, memory_terms
+from gpuspec.formulas.serving import Deployment, Engine, Layout, engine
 
 LIMITS = {  # name: (least, most)
     "isl": (1, 10_000_000),
@@ -36,6 +36,7 @@ class MemoryQuestion(BaseModel):
     osl: int
     concurrency: int
     gpu_memory_utilization: float
+    engine: Engine
     training_seq_len: int
     micro_batch: int
     training_gpus: int
@@ -47,10 +48,23 @@ class MemoryQuestion(BaseModel):
         """Tokens of one request at its end: input and output."""
         return self.isl + self.osl
 
-    @property
-    def serving(self) -> dict[str, Any]:
-        """Options that every serving formula takes."""
-        return {"kv_bytes_each": KV_PRECISIONS[self.kv_precision], "terms": self.terms}
+    def replica(self, device: Gpu, tp: int = 1, pp: int = 1) -> Deployment:
+        """Return the model on `tp` x `pp` GPUs under the engine."""
+        limits = {"memory_share": self.gpu_memory_utilization}
+        return Deployment(
+            layout=Layout(
+                network=self.network,
+                gpu=device,
+                weight=self.weight,
+                kv_precision=self.kv_precision,
+                tp=tp,
+                pp=pp,
+                library=self.engine.library,
+            ),
+            engine=self.engine.terms,
+            limits=self.engine.limits.model_copy(update=limits),
+            memory=self.terms,
+        )
 
 
 def memory_question(
@@ -62,6 +76,7 @@ def memory_question(
     osl: int = 512,
     concurrency: int = 8,
     gpu_memory_utilization: float = 0.9,
+    engine_name: str = "vllm",
     training_seq_len: int = 4096,
     micro_batch: int = 1,
     training_gpus: int = 8,
@@ -79,7 +94,10 @@ def memory_question(
     isl, osl, concurrency : int
         Tokens of a prompt, tokens of an answer, requests held at once.
     gpu_memory_utilization : float
-        Share of the GPU's memory that the engine may take (vLLM: 0.9 unless set).
+        Share of the GPU's memory that the engine may take (vLLM: 0.9 unless set); under
+        TensorRT-LLM, of what the loaded model leaves free.
+    engine_name : str
+        A name of ``data/engines.csv``: what it keeps besides the model and its cache.
     training_seq_len, micro_batch, training_gpus, lora_rank : int
         The training job: tokens a sequence, sequences at once on a GPU, GPUs, adapter rank.
 
@@ -113,6 +131,7 @@ def memory_question(
         weight=precision(weight_precision, data),
         kv_precision=kv_precision.lower(),
         gpu_memory_utilization=float(gpu_memory_utilization),
+        engine=engine(engine_name),
         terms=memory_terms(),
         **numbers,
     )

@@ -1,47 +1,28 @@
 """What fits where when a model is served."""
 
 from collections.abc import Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from gpuspec.base.units import GB, GIB
-from gpuspec.catalog.models import Model
+from gpuspec.catalog import Gpu
 from gpuspec.catalog.precision import KV_PRECISIONS, precision
 from gpuspec.constants.memory import interval
-from gpuspec.formulas.memory import (
-    budget_bytes,
-    max_context,
-    max_sequences,
-    sequence_kv_bytes,
-    serving_parts,
-    stage_weights_bytes,
+from gpuspec.formulas.memory import sequence_kv_bytes, stage_weights_bytes
+from gpuspec.formulas.serving import (
+    cache_bytes,
+    engine_memory,
+    longest_context,
+    max_concurrency,
+    request_bytes,
 )
+from gpuspec.formulas.splits import together
 from gpuspec.topics.memory.ask import MemoryQuestion
 
 GPU_COUNTS = (1, 2, 4, 8, 16, 32)
-NODE_GPUS = 8  # tensor parallelism stays inside a node; beyond it layers are split (pipeline)
-
-
-def node_tp(network: Model, count: int) -> int:
-    """Return the largest tensor-parallel size in a node that divides `count` and the heads."""
-    sizes = range(1, min(count, NODE_GPUS) + 1)
-    return max(t for t in sizes if count % t == 0 and network.heads % t == 0)
-
-
-def layouts(network: Model, counts: Sequence[int] = GPU_COUNTS) -> pd.DataFrame:
-    """Return how `counts` GPUs are used together: ``gpus``, ``tp``, ``pp``.
-
-    Tensor parallelism takes the largest divisor of the number of heads that a node holds,
-    pipeline parallelism the rest; a count that needs more stages than layers is left out.
-    """
-    rows = []
-    for count in counts:
-        tp = node_tp(network, count)
-        if count // tp <= network.layers:
-            rows.append((count, tp, count // tp))
-    return pd.DataFrame(rows, columns=["gpus", "tp", "pp"])
 
 
 def serving_table(question: MemoryQuestion) -> pd.DataFrame:
@@ -56,33 +37,36 @@ def serving_table(question: MemoryQuestion) -> pd.DataFrame:
         ``max_sequences``, ``max_context`` (one request), ``fits``, ``verdict``.
     """
     q = question
-    table = layouts(q.network).merge(
-        pd.DataFrame({"gpu": [g.id for g in q.gpus], "capacity": [g.memory_bytes for g in q.gpus]}),
-        how="cross",
-    )
-    options = {**q.serving, "tp": table["tp"].to_numpy(), "pp": table["pp"].to_numpy()}
-    parts = serving_parts(
-        q.network, q.weight, context=q.context, sequences=q.concurrency, **options
-    )
-    table = table.assign(**parts)
-    table["budget"] = budget_bytes(table["capacity"], q.gpu_memory_utilization)
-    table["free"] = table["budget"] - sum(parts.values())
+    rows = [
+        {"gpu": g.id, "gpus": n, "tp": tp, "pp": pp, **_held(q, g, tp, pp)}
+        for n, tp, pp in together(q.network, GPU_COUNTS)
+        for g in q.gpus
+    ]
+    table = pd.DataFrame(rows)
     table["free_low"], table["free_high"] = _free_interval(table)
-    limit = {"utilization": q.gpu_memory_utilization}
-    capacity = table["capacity"].to_numpy()
-    table["max_sequences"] = max_sequences(
-        q.network, q.weight, capacity, context=q.context, **limit, **options
-    )
-    table["max_context"] = max_context(q.network, q.weight, capacity, **limit, **options)
     table["fits"] = table["free"] >= 0
     table["verdict"] = [_verdict(dict(row), q) for _, row in table.iterrows()]
-    order = {g.id: i for i, g in enumerate(q.gpus)}
-    return table.sort_values(["gpus", "gpu"], key=lambda c: c.map(order) if c.name == "gpu" else c)
+    return table
+
+
+def _held(q: MemoryQuestion, device: Gpu, tp: int, pp: int) -> dict[str, float]:
+    """Return the bytes of each part on one GPU, and how much a replica of them holds."""
+    replica = q.replica(device, tp, pp)
+    taken, budget = engine_memory(replica, q.context)
+    parts = {name: float(size) for name, size in taken.items()}
+    parts["kv_cache"] = q.concurrency * float(request_bytes(replica, q.context))
+    return parts | {
+        "capacity": float(device.memory_bytes),
+        "budget": float(budget),
+        "free": float(budget) - sum(parts.values()),
+        "max_sequences": float(max_concurrency(replica, q.isl, q.osl)),
+        "max_context": longest_context(replica),
+    }
 
 
 def _free_interval(table: pd.DataFrame) -> tuple[Any, Any]:
     """Free bytes when every part lies at the unfavourable (favourable) end of its interval."""
-    low = high = np.zeros(len(table))
+    low, high = np.zeros(len(table)), np.zeros(len(table))
     for part, kind in SERVING_KINDS.items():
         least, most = interval(table[part], kind)
         low, high = low + most, high + least
@@ -132,16 +116,20 @@ def request_kv_bytes(question: MemoryQuestion, contexts: Any) -> Any:
 
 
 def utilization_table(question: MemoryQuestion, shares: Sequence[float]) -> pd.DataFrame:
-    """Return what one GPU of each kind holds when the engine is given more of its memory."""
-    q = question
-    rows = []
-    for share in shares:
-        for g in q.gpus:
-            sizes = {"memory_bytes": g.memory_bytes, "utilization": share, **q.serving}
-            context = float(max_context(q.network, q.weight, **sizes))
-            parts = serving_parts(q.network, q.weight, context=1, sequences=1, **q.serving)
-            free = g.memory_bytes * share - float(sum(parts.values()))
-            rows.append((g.id, share, free, context))
+    """Return what one GPU of each kind holds when the engine is given more of its memory.
+
+    The engine is set to one request at a time, so that it keeps no buffers for many.
+    """
+    q, rows = question, []
+    for share, g in product(shares, q.gpus):
+        replica = q.replica(g)
+        alone = {"max_sequences": 1, "memory_share": share}
+        changes: dict[str, Any] = {
+            "limits": replica.limits.model_copy(update=alone),
+            "engine": replica.engine.model_copy(update={"reserve_gb": 0.0}),
+        }
+        replica = replica.model_copy(update=changes)
+        rows.append((g.id, share, float(cache_bytes(replica, 1)), longest_context(replica)))
     return pd.DataFrame(rows, columns=["gpu", "utilization", "free", "max_context"])
 
 
@@ -153,11 +141,9 @@ def sequences_by_context(question: MemoryQuestion, contexts: Any) -> pd.DataFram
     """
     q, contexts = question, np.asarray(contexts, float)
     row = smallest_serving(serving_table(q)).sort_values("gpus", kind="stable").iloc[-1]
-    options = {**q.serving, "tp": int(row["tp"]), "pp": int(row["pp"])}
-    limit = {"context": contexts, "utilization": q.gpu_memory_utilization}
     columns = {
-        f"{row['gpus']} x {g.id}": max_sequences(
-            q.network, q.weight, g.memory_bytes, **limit, **options
+        f"{row['gpus']} x {g.id}": max_concurrency(
+            q.replica(g, int(row["tp"]), int(row["pp"])), contexts, 0.0
         )
         for g in q.gpus
     }

@@ -8,9 +8,9 @@ import pandas as pd
 from gpuspec.catalog.precision import precision, training_recipe
 from gpuspec.constants.memory import interval
 from gpuspec.formulas.memory import Adapter, training_parts
+from gpuspec.formulas.splits import node_tp
 from gpuspec.formulas.training import TrainingJob
 from gpuspec.topics.memory.ask import MemoryQuestion
-from gpuspec.topics.memory.serving import node_tp
 
 TRAINING_COUNTS = 2 ** np.arange(0, 12)
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.base.units import GB
+from gpuspec.base.units import GB, NODE_GPUS
 from gpuspec.catalog import Gpu, gpu
 from gpuspec.catalog.models import Model, model
 from gpuspec.constants.collectives import LARGE, collective_interval
@@ -36,7 +36,6 @@ ENOUGH = 0.9
 PCIE = ("pcie-4", "pcie-5")
 ACCUMULATED = 16
 """Micro-batches of a step where a table looks at tensor parallelism alone."""
-NODE = 8
 SECONDS_A_DAY = 86_400
 JOBS: tuple[dict[str, Any], ...] = (
     {"job": "8B on 8", "model": "llama-3.1-8b", "gpus": 8, "seq_len": 4096, "sequences": 128},
@@ -216,7 +215,7 @@ def _waiting(q: InterconnectQuestion, device: Gpu, job: dict[str, Any]) -> dict[
         return {**row, **shares, "reason": f"no layout fits {count} x {device.id}"}
     step = float(best["step_s"])
     waits = {name: float(best[f"{name}_s"]) for name in WAITING}
-    nodes = 2 if count > NODE else 1
+    nodes = 2 if count > NODE_GPUS else 1
     return {
         **row,
         "layout": _layout_words(best),
@@ -259,7 +258,7 @@ def _forms(
 ) -> list[dict[str, Any]]:
     """Return the rows of one model: SXM once, PCIe by each path."""
     adapter = adapters() if tuning == "LoRA" else None
-    grid = layout_grid(network, NODE, NODE * q.sequences_per_gpu)
+    grid = layout_grid(network, NODE_GPUS, NODE_GPUS * q.sequences_per_gpu)
     seq_len = min(q.seq_len, network.max_context or q.seq_len)
 
     def best(device: Gpu, joined: Fabric) -> Any:
@@ -275,7 +274,7 @@ def _forms(
     about |= {"params": network.params / GB}
     rows = []
     for path in PATHS:
-        cards = best(card, crowded(card_fabric(card, path, node_gb_s=0.0), NODE))
+        cards = best(card, crowded(card_fabric(card, path, node_gb_s=0.0), NODE_GPUS))
         figures = _form_figures(whole, ideal, cards, card, module)
         rows.append({**about, "path": path, **figures})
     return rows
@@ -283,7 +282,7 @@ def _forms(
 
 def _form_figures(whole: Any, ideal: Any, cards: Any, card: Gpu, module: Gpu) -> dict[str, Any]:
     if whole is None or cards is None:
-        words = f"no layout fits {NODE} x {(module if whole is None else card).id}"
+        words = f"no layout fits {NODE_GPUS} x {(module if whole is None else card).id}"
         blank: dict[str, Any] = dict.fromkeys(FORM_FIGURES, 0.0)
         return {**blank, "pcie_layout": "", "sxm_layout": "", "reason": words}
     ratio = float(whole["step_s"] / cards["step_s"])

@@ -5,16 +5,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gpuspec.base.units import NODE_GPUS
 from gpuspec.catalog import Gpu
 from gpuspec.catalog.models import Model
 from gpuspec.catalog.precision import precision, training_recipe
 from gpuspec.constants.kernels import kernels
 from gpuspec.constants.links import Fabric
 from gpuspec.formulas.memory import Adapter, training_parts
+from gpuspec.formulas.splits import TENSOR, split_rules
 from gpuspec.formulas.training import PARTS, Cluster, TrainingJob, step_parts
 from gpuspec.topics.networks.ask import InterconnectQuestion
 
-TENSOR = (1, 2, 4, 8)
 WAITING = ("tp", "cp", "ep", "pp", "dp", "bubble")
 """Parts of a step in which a GPU waits for others."""
 LORA_RANK = 16
@@ -26,7 +27,7 @@ def layout_grid(
     network: Model,
     gpus: int,
     sequences: int,
-    node: int = 8,
+    node: int = NODE_GPUS,
     stages: Any = (1,),
     contexts: Any = (1,),
     experts: Any = (1,),
@@ -45,8 +46,7 @@ def layout_grid(
     grid["microbatches"] = sequences / dp / grid["micro_batch"]
     chunked = grid.pop("chunked").to_numpy() == 1
     grid["interleave"] = np.where(chunked, np.maximum(network.layers // pp, 1), 1)
-    good = (tp <= node) & (network.heads % tp == 0) & (network.layers >= pp)
-    good &= (network.kv_heads % tp == 0) | (tp % network.kv_heads == 0)
+    good = ~np.any([broken for broken, _ in split_rules(network, tp, pp, node)], axis=0)
     good &= (dp >= 1) & (dp % 1 == 0) & (grid["microbatches"] % 1 == 0)
     good &= (grid["microbatches"] >= 1) & ((grid["zero_stage"] == 1) | (pp == 1))
     whole = (network.layers % pp == 0) & (grid["microbatches"] % pp == 0) & (pp > 1)

@@ -9,7 +9,7 @@ import pandas as pd
 from gpuspec.base.errors import InputError
 from gpuspec.catalog import Gpu, gpu, gpu_ids
 from gpuspec.catalog.images import image_model
-from gpuspec.catalog.precision import precision
+from gpuspec.catalog.precision import Precision, precision
 from gpuspec.constants.inference import inference_interval
 from gpuspec.formulas.images import image_seconds
 from gpuspec.formulas.serving import (
@@ -19,10 +19,11 @@ from gpuspec.formulas.serving import (
     maximum_load,
     sustainable_requests_s,
 )
+from gpuspec.formulas.splits import TENSOR, impossible, together
 from gpuspec.topics.serving.ask import InferenceQuestion, inference_question
 from gpuspec.topics.serving.fleets import fleet_rates
-from gpuspec.topics.serving.layouts import impossible, shortfall
-from gpuspec.topics.serving.options import BOUNDS, served
+from gpuspec.topics.serving.layouts import shortfall
+from gpuspec.topics.serving.load import BOUNDS, served
 
 LOADS = 40
 SHARES_OF_FULL = (0.02, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.94, 0.97)
@@ -104,11 +105,9 @@ def context_table(
     One replica over all of them; 0 where not one request fits. Index ``context`` in tokens,
     one column a GPU.
     """
-    q = question
-    tp = min(gpus, 8)
-    table = {}
+    q, table = question, {}
     for device in q.gpus:
-        replica = q.replica(device, q.weights[-1], tp, max(gpus // tp, 1))
+        replica = _over_all(q, device, q.weights[-1], gpus)
         lengths = np.array(contexts, float)
         rate = maximum_load(replica, lengths, q.osl)["output_tokens_s"]
         table[device.id] = np.where(np.isfinite(rate), rate, 0.0)
@@ -121,19 +120,24 @@ def precision_table(question: InferenceQuestion, gpus: int, names: Sequence[str]
     for device in q.gpus:
         for name in names:
             form = precision(name)
-            replica = q.replica(device, form, min(gpus, 8), max(gpus // 8, 1))
+            replica = _over_all(q, device, form, gpus)
             reason = shortfall(replica, q.context)
             rate = 0.0 if reason else float(maximum_load(replica, q.isl, q.osl)["output_tokens_s"])
             rows.append((device.id, form.name, rate, reason))
     return pd.DataFrame(rows, columns=["gpu", "weights", "output_tokens_s", "reason"])
 
 
+def _over_all(question: InferenceQuestion, device: Gpu, weight: Precision, gpus: int) -> Deployment:
+    _, tp, pp = together(question.network, (gpus,))[0]
+    return question.replica(device, weight, tp, pp)
+
+
 def form_table(question: InferenceQuestion, pairs: Sequence[tuple[str, str]]) -> pd.DataFrame:
     """Return the throughput of PCIe forms over SXM ones, at each tensor-parallel size."""
     q, rows = question, []
     for pcie, sxm in pairs:
-        for tp in (1, 2, 4, 8):
-            if q.network.heads % tp:
+        for tp in TENSOR:
+            if impossible(q.network, tp, 1):
                 continue
             rates = [_most(q, gpu(name), tp) for name in (pcie, sxm)]
             if all(rates):

@@ -12,8 +12,8 @@ from gpuspec.catalog.models import Model, model
 from gpuspec.catalog.precision import KV_PRECISIONS, Precision, precision
 from gpuspec.constants.memory import MemoryTerms, memory_terms
 from gpuspec.formulas.serving import Deployment, Engine, Layout, engine
+from gpuspec.formulas.splits import expert_split
 
-NODE_GPUS = 8
 LENGTHS = (1, 10_000_000)
 LIMITS = {  # name: (least, most)
     "isl": LENGTHS,
@@ -54,9 +54,13 @@ class InferenceQuestion(BaseModel):
         return self.isl + self.osl
 
     def replica(
-        self, device: Gpu, weight: Precision, tp: int, pp: int = 1, ep: int = 1
+        self, device: Gpu, weight: Precision, tp: int, pp: int = 1, ep: int | None = None
     ) -> Deployment:
-        """Return one replica of the model on `tp` x `pp` GPUs."""
+        """Return one replica of the model on `tp` x `pp` GPUs; `ep`: of them that share experts.
+
+        Without `ep` whole experts are spread over all of `tp` where their number divides.
+        """
+        ep = expert_split(self.network, tp) if ep is None else ep
         layout = _layout(
             self.network, device, weight, self.kv_precision, tp, pp, ep, self.engine.library
         )

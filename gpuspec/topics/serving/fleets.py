@@ -7,8 +7,8 @@ import numpy as np
 
 from gpuspec.catalog.models import Model
 from gpuspec.formulas.serving import max_concurrency, maximum_load
+from gpuspec.formulas.splits import impossible, splits
 from gpuspec.topics.serving.ask import inference_question
-from gpuspec.topics.serving.layouts import SIZES, impossible
 
 
 def fleet_rates(
@@ -21,7 +21,7 @@ def fleet_rates(
 ) -> np.ndarray:
     """Return the largest throughput of fleets of one GPU kind, in output tokens/s.
 
-    Each fleet is filled with replicas of the tensor-parallel size that gives most.
+    Each fleet is filled with replicas of the split that gives most.
 
     Parameters
     ----------
@@ -62,15 +62,15 @@ def _fleets(
     q = inference_question(model, gpu, weight, isl=1, osl=1)
     prompts, tokens = np.array(isl, float), np.array(osl, float)
     rates, held = np.zeros((2, len(counts), len(prompts)))
-    for tp in SIZES:
-        if tp > max(counts) or impossible(q.network, tp, 1):
+    for tp, pp in splits(q.network, max(counts)):
+        if impossible(q.network, tp, pp):
             continue
-        replica = q.replica(q.gpus[0], q.weights[0], tp)
+        replica = q.replica(q.gpus[0], q.weights[0], tp, pp)
         one = np.asarray(maximum_load(replica, prompts, tokens)["output_tokens_s"])
         one = np.where(np.isfinite(one), one, 0.0)
         most = np.maximum(np.asarray(max_concurrency(replica, prompts, tokens)), 0.0)
         for place, count in enumerate(counts):
-            rates[place] = np.maximum(rates[place], one * (count // tp))
-            held[place] = np.maximum(held[place], most * (count // tp))
+            rates[place] = np.maximum(rates[place], one * (count // (tp * pp)))
+            held[place] = np.maximum(held[place], most * (count // (tp * pp)))
     beyond = (prompts + tokens > (q.network.max_context or np.inf))[None, :]
     return np.where(beyond, np.nan, rates), np.where(beyond, np.nan, held)

@@ -1,50 +1,35 @@
-"""The ways to split a model over GPUs, and why some of them do not work."""
+"""The replicas that a question tries, and what a GPU does with a format."""
 
-from gpuspec.base.units import GIB
+from collections.abc import Iterator
+
+from gpuspec.base.units import GIB, NODE_GPUS
 from gpuspec.catalog import Gpu
-from gpuspec.catalog.models import Model
 from gpuspec.catalog.precision import Precision
-from gpuspec.formulas.memory import sequence_kv_bytes
-from gpuspec.formulas.serving import Deployment, cache_bytes
-from gpuspec.topics.serving.ask import NODE_GPUS
-
-SIZES = (1, 2, 4, 8)
+from gpuspec.formulas.serving import Deployment, cache_bytes, request_bytes
+from gpuspec.formulas.splits import impossible, splits
+from gpuspec.topics.serving.ask import InferenceQuestion
 
 
-def layouts(network: Model, max_gpus: int) -> list[tuple[int, int]]:
-    """Return (tp, pp) worth trying: tensor parallelism inside a node, pipeline stages beyond.
+def replicas(
+    question: InferenceQuestion, device: Gpu, weight: Precision
+) -> Iterator[tuple[int, int, Deployment, str]]:
+    """Yield (tp, pp, replica, why it does not work) of every split that is tried.
 
-    A tensor-parallel size that does not divide the heads is left in: `impossible` says why it
-    does not work.
+    Once a node holds the model and a request, no replica takes a second one.
     """
-    found = [(tp, pp) for tp in SIZES for pp in (1, 2, 4, 8) if tp * pp <= max_gpus]
-    return [(tp, pp) for tp, pp in found if pp == 1 or tp == NODE_GPUS or tp * pp <= NODE_GPUS]
-
-
-def expert_split(network: Model, tp: int) -> int:
-    """Return the GPUs over which whole experts are spread: all of `tp`, where they divide."""
-    return tp if network.experts and network.experts % tp == 0 else 1
-
-
-def impossible(network: Model, tp: int, pp: int, node_gpus: int = NODE_GPUS) -> str:
-    """Return why a split does not work at all; empty where it does."""
-    if network.heads % tp:
-        return f"TP {tp} does not divide the {network.heads} attention heads"
-    if tp > node_gpus:
-        return f"TP {tp} crosses the {node_gpus} GPUs of a node"
-    if pp > network.layers:
-        return f"PP {pp} is more than the {network.layers} layers"
-    if network.kv_heads % tp and tp % network.kv_heads:
-        return f"TP {tp} neither divides the {network.kv_heads} KV heads nor is a multiple of them"
-    return ""
+    q, inside = question, False
+    for tp, pp in splits(q.network, q.max_gpus):
+        if inside and tp * pp > NODE_GPUS:
+            return
+        replica = q.replica(device, weight, tp, pp)
+        why = impossible(q.network, tp, pp) or shortfall(replica, q.context)
+        inside = inside or not why
+        yield tp, pp, replica, why
 
 
 def shortfall(replica: Deployment, context: int) -> str:
     """Return why one request of `context` tokens does not fit a replica; empty where it does."""
-    layout = replica.layout
-    free = float(cache_bytes(replica, context))
-    network, shape = layout.network, (layout.tp, layout.pp)
-    one = float(sequence_kv_bytes(network, context, layout.kv_bytes, *shape))
+    free, one = float(cache_bytes(replica, context)), float(request_bytes(replica, context))
     if free <= 0:
         return f"weights and workspace are {-free / GIB:.1f} GiB a GPU too large"
     if free < one:

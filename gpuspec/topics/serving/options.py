@@ -5,83 +5,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.catalog import Gpu
-from gpuspec.catalog.precision import Precision
 from gpuspec.constants.inference import inference_interval
-from gpuspec.formulas.serving import (
-    Deployment,
-    arrivals,
-    max_concurrency,
-    steady_state,
-    sustainable_requests_s,
-)
-from gpuspec.formulas.serving.speculative import speculative
+from gpuspec.formulas.serving import Deployment, arrivals
 from gpuspec.topics.serving.ask import InferenceQuestion
-from gpuspec.topics.serving.layouts import (
-    expert_split,
-    impossible,
-    layouts,
-    precision_note,
-    shortfall,
-)
+from gpuspec.topics.serving.layouts import precision_note, replicas
+from gpuspec.topics.serving.load import BOUNDS, served
+from gpuspec.topics.serving.ways import load_curve, rate_curve
 
-BOUNDS = {
-    "matmul": "products",
-    "experts": "experts",
-    "elementwise": "small kernels",
-    "communication": "links between GPUs",
-    "attention": "attention",
-    "head": "output head",
-    "engine": "engine overhead",
-}
-"""What a reader calls the part that takes most of a token step."""
-LOADS = 64
-HALVINGS = 8
-"""Steps of the search for the largest request rate: within half a percent of it."""
 FIGURES = ("ttft_s", "tpot_s", "output_tokens_s")
-
-
-def served(question: InferenceQuestion, replica: Deployment, concurrency: Any) -> dict[str, Any]:
-    """Return `steady_state` of a replica for users who act on their own, speculation included."""
-    q = question
-    found = steady_state(replica, concurrency, q.isl, q.osl, q.cached_share, in_step=False)
-    if q.draft_tokens:
-        found = speculative(replica, found, q.isl, q.osl, q.draft_tokens, q.acceptance)
-    return {**found}
-
-
-def within_limits(question: InferenceQuestion, found: dict[str, Any]) -> Any:
-    """Return where TTFT and TPOT keep the asked limits."""
-    q = question
-    ttft = (found["ttft_s"] <= q.ttft_limit_s) | (q.ttft_limit_s == 0)
-    tpot = (found["tpot_s"] <= q.tpot_limit_s) | (q.tpot_limit_s == 0)
-    return np.asarray(ttft & tpot)
-
-
-def largest_load(question: InferenceQuestion, replica: Deployment) -> tuple[float, float]:
-    """Return the most requests in flight that memory allows, and that the limits allow too."""
-    q = question
-    most = float(max_concurrency(replica, q.isl, q.osl))
-    if most < 1:
-        return 0.0, 0.0
-    loads = np.unique(np.floor(np.geomspace(1, most, LOADS)))
-    good = within_limits(q, served(q, replica, loads))
-    return most, float(loads[good].max()) if good.any() else 0.0
-
-
-def largest_rate(question: InferenceQuestion, replica: Deployment) -> float:
-    """Return the most requests a second of which 95 % keep the limits; 0 where none does."""
-    q = question
-    low, high = 0.0, sustainable_requests_s(replica, q.isl, q.osl, q.cached_share)
-    for step in range(HALVINGS):
-        middle = (low + high) / 2 if step else high * 0.98
-        low, high = (middle, high) if _keeps(q, replica, middle) else (low, middle)
-    return low
-
-
-def _keeps(q: InferenceQuestion, replica: Deployment, rate: float) -> bool:
-    found = arrivals(replica, rate, q.isl, q.osl, q.cached_share)
-    return bool(within_limits(q, {"ttft_s": found["ttft_p95_s"], "tpot_s": found["tpot_p95_s"]}))
 
 
 def options_table(question: InferenceQuestion) -> pd.DataFrame:
@@ -100,12 +31,12 @@ def options_table(question: InferenceQuestion) -> pd.DataFrame:
     rows = []
     for device in question.gpus:
         for weight in question.weights:
-            for tp, pp in layouts(question.network, question.max_gpus):
-                rows.append(_row(question, device, weight, tp, pp))
+            rows += [_row(question, *one) for one in replicas(question, device, weight)]
     return pd.DataFrame(rows)
 
 
-def _row(q: InferenceQuestion, device: Gpu, weight: Precision, tp: int, pp: int) -> dict[str, Any]:
+def _row(q: InferenceQuestion, tp: int, pp: int, replica: Deployment, why: str) -> dict[str, Any]:
+    device, weight = replica.layout.gpu, replica.layout.weight
     row: dict[str, Any] = {
         "gpu": device.id,
         "weight": weight.id,
@@ -121,25 +52,22 @@ def _row(q: InferenceQuestion, device: Gpu, weight: Precision, tp: int, pp: int)
         **{f"output_tokens_s{end}": 0.0 for end in ("", "_low", "_high")},
         "bound": "",
         "works": False,
-        "reason": impossible(q.network, tp, pp),
+        "reason": why,
         "note": precision_note(device, weight),
     }
-    if row["reason"]:
+    if why:
         return row
-    replica = q.replica(device, weight, tp, pp, expert_split(q.network, tp))
-    row["reason"] = shortfall(replica, q.context)
-    if row["reason"]:
-        return row
-    row["most"], row["within"] = largest_load(q, replica)
+    steady = q.model_copy(update={"request_rate": 0.0})
+    curve = load_curve(steady, replica)
+    row["most"], row["within"] = curve["most"], curve["within"]
     if row["within"] < 1:
-        alone = {
-            n: float(np.ravel(v)[0]) for n, v in served(q, replica, 1.0).items() if n in FIGURES
-        }
+        one = served(q, replica, 1.0)
+        alone = {n: float(np.ravel(one[n])[0]) for n in FIGURES}
         row.update(alone, reason=_too_slow(q, alone))
         return row
     if not q.request_rate:
         return {**row, **_sized(q, replica, row["within"])}
-    row["rate_within"] = largest_rate(q, replica)
+    row["rate_within"] = rate_curve(q, replica)["within"]
     if not row["rate_within"]:
         row["reason"] = "one request at a time keeps the limits, random arrivals do not"
         return row

@@ -10,8 +10,9 @@ from gpuspec.catalog import gpu
 from gpuspec.catalog.models import Model
 from gpuspec.catalog.precision import precision
 from gpuspec.formulas.serving import max_concurrency, steady_state
+from gpuspec.formulas.splits import impossible
 from gpuspec.topics.serving.ask import inference_question
-from gpuspec.topics.serving.layouts import impossible, shortfall
+from gpuspec.topics.serving.layouts import shortfall
 
 SPLIT = ["gpu", "weight", "kv", "tp", "pp"]
 LOAD = ["concurrency", "isl", "osl"]

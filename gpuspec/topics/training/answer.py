@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.base.units import GB
+from gpuspec.base.units import GB, NODE_GPUS
 from gpuspec.catalog import Gpu, gpu
 from gpuspec.catalog.models import Model
 from gpuspec.constants.training import training_interval, training_ratio_interval
@@ -20,7 +20,7 @@ from gpuspec.formulas.training import (
     storage_bytes,
     training_seconds,
 )
-from gpuspec.topics.training.ask import NODE_GPUS, TrainingQuestion, training_question
+from gpuspec.topics.training.ask import TrainingQuestion, training_question
 from gpuspec.topics.training.layouts import BOUNDS, layout_parts, layout_table
 
 DAY, HOUR = 86400.0, 3600.0
@@ -50,8 +50,11 @@ def layouts(question: TrainingQuestion, device: Gpu, count: int) -> pd.DataFrame
 def best_layout(question: TrainingQuestion, device: Gpu, count: int) -> "pd.Series[Any]":
     """Return the fastest layout of the job on `count` GPUs; one with a reason where none works."""
     table = layouts(question, device, count)
-    if table["works"].any():
-        return table.iloc[0]
+    return table.iloc[0] if table["works"].any() else nearest_layout(table)
+
+
+def nearest_layout(table: pd.DataFrame) -> "pd.Series[Any]":
+    """Return the layout that comes nearest to working where none does."""
     fits = table[table["reason"].str.startswith("does not fit")]
     nearest = fits.sort_values("memory_bytes", kind="stable") if len(fits) else table
     return nearest.iloc[0]

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from gpuspec.base.checks import is_number, whole_numbers
 from gpuspec.base.errors import InputError, UnknownNameError
+from gpuspec.base.units import NODE_GPUS
 from gpuspec.catalog import Gpu, gpu, gpu_ids, servers
 from gpuspec.catalog.models import Model, model
 from gpuspec.catalog.precision import TrainingRecipe, precision, training_recipe
@@ -20,7 +21,6 @@ from gpuspec.formulas.memory import Adapter
 from gpuspec.formulas.power import node_power_w
 from gpuspec.formulas.training import FAILURES_PER_GPU_DAY, RESTART_S, Cluster
 
-NODE_GPUS = 8
 PRECISIONS = ("bf16", "fp8")
 TUNINGS = ("full", "lora", "qlora")
 LORA_TARGETS = ("q", "k", "v", "o", "gate", "up", "down")

@@ -1,22 +1,20 @@
 """Every way to lay a training job out on a number of GPUs, evaluated in a few vectorised calls."""
 
-from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from gpuspec.base.units import GIB
+from gpuspec.base.units import GIB, NODE_GPUS
 from gpuspec.catalog import Gpu
 from gpuspec.catalog.models import Model
 from gpuspec.constants.stored import stored
 from gpuspec.constants.training import training_interval
 from gpuspec.formulas.memory import training_parts
+from gpuspec.formulas.splits import TENSOR, Rules, first_broken, split_rules
 from gpuspec.formulas.training import TrainingJob, model_flops_per_token, step_parts
-from gpuspec.topics.training.ask import NODE_GPUS, TrainingQuestion
+from gpuspec.topics.training.ask import TrainingQuestion
 
-TENSOR = (1, 2, 4, 8, 16)
 CONTEXT = (1, 2, 4, 8, 16, 32)
 EXPERT = (1, 2, 4, 8, 16, 32, 64)
 MICRO = (1, 2, 4, 8)
@@ -65,7 +63,7 @@ def _shapes(
 ) -> pd.DataFrame:
     stages = [p for p in _divisors(count) if p <= 2 * layers]
     shape = pd.MultiIndex.from_product(
-        [TENSOR, stages, contexts, experts, MICRO, (0, 1), ZERO, RECOMPUTE],
+        [(*TENSOR, 2 * NODE_GPUS), stages, contexts, experts, MICRO, (0, 1), ZERO, RECOMPUTE],
         names=["tp", "pp", "cp", "ep", "micro_batch", "chunked", "zero_stage", "recompute"],
     ).to_frame(index=False)
     split = shape["tp"] * shape["pp"] * shape["cp"]
@@ -87,16 +85,10 @@ def impossible(network: Model, question: TrainingQuestion, grid: pd.DataFrame) -
     batches = grid["microbatches"].to_numpy(float)
     chunks = grid["interleave"].to_numpy(float)
     micro, ranks = grid["micro_batch"].to_numpy(), dp * cp
-    kv, heads, layers = network.kv_heads, network.heads, network.layers
+    layers = network.layers
     bubble = (pp - 1) / chunks / np.maximum(batches, 1)
-    rules: list[tuple[Any, Callable[[int], str]]] = [
-        (heads % tp > 0, lambda i: f"TP {tp[i]} does not divide the {heads} attention heads"),
-        (tp > NODE_GPUS, lambda i: f"TP {tp[i]} crosses the {NODE_GPUS} GPUs of a node"),
-        (
-            (kv % tp > 0) & (tp % kv > 0),
-            lambda i: f"TP {tp[i]} neither divides the {kv} KV heads nor is a multiple of them",
-        ),
-        (pp > layers, lambda i: f"PP {pp[i]} is more than the {layers} layers"),
+    rules: Rules = [
+        *split_rules(network, tp, pp),
         (
             (chunks > 1) & (layers % pp > 0),
             lambda i: f"PP {pp[i]} does not divide the {layers} layers, so it cannot interleave",
@@ -122,11 +114,7 @@ def impossible(network: Model, question: TrainingQuestion, grid: pd.DataFrame) -
             lambda i: f"a pipeline bubble of {bubble[i]:.0%} of the work is too large",
         ),
     ]
-    reason = np.full(len(grid), "", dtype=object)
-    for broken, words in rules:  # the first rule that breaks is the one that is told
-        for i in np.flatnonzero(np.asarray(broken) & (reason == "")):
-            reason[i] = words(int(i))
-    return reason
+    return first_broken(rules, len(grid))
 
 
 def layout_job(question: TrainingQuestion, grid: pd.DataFrame) -> TrainingJob:

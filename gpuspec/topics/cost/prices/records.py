@@ -8,11 +8,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from gpuspec.base.errors import InputError, UnknownNameError
+from gpuspec.base.units import NODE_GPUS
 from gpuspec.catalog import Gpu, servers
 from gpuspec.formulas.power import node_power_w, node_rated_w
 from gpuspec.topics.cost.prices.tables import BANDS, CHINA, operating_bands, operating_value
-
-NODE_GPUS = 8
 
 
 class Operating(BaseModel):

@@ -10,6 +10,7 @@ Every stream of random numbers is named after what it belongs to, not after its 
 questions with another price, load or order of options differ by that alone.
 """
 
+from collections.abc import Collection, Sequence
 from itertools import combinations
 from typing import Any
 from zlib import crc32
@@ -22,6 +23,10 @@ from gpuspec.constants.hpc import hpc_ratio_interval
 from gpuspec.constants.inference import inference_interval, ratio_interval
 from gpuspec.constants.training import training_interval, training_ratio_interval
 
+SAMPLES = 2000
+SEED = 0
+SURE = 0.8
+"""A way is recommended only if it keeps its limits in so many of the samples."""
 Z80 = 1.2815515655446004
 """Standard normal quantile of 0.9: an 80 % interval reaches so many standard deviations."""
 MARKET = 1.35
@@ -48,7 +53,7 @@ def two_sided(z: np.ndarray, low: Any, high: Any) -> np.ndarray:
     return np.asarray(centre + np.where(z < 0, (centre - lower) * z, (upper - centre) * z) / Z80)
 
 
-def own_spreads(kind: str, gpus: list[str]) -> tuple[dict[str, float], dict[str, float]]:
+def own_spreads(kind: str, gpus: Sequence[str]) -> tuple[dict[str, float], dict[str, float]]:
     """Return shift and spread of each GPU's own log error of speed.
 
     The spreads are those whose pairwise differences come closest to the stored errors of the
@@ -77,7 +82,9 @@ def _ratio(kind: str, new: str, old: str) -> tuple[Any, Any]:
 class Speeds:
     """Factors on the speed of every option: above 1 it turns out faster than estimated."""
 
-    def __init__(self, kind: str, gpus: list[str], samples: int, seed: int) -> None:
+    def __init__(
+        self, kind: str, gpus: Collection[str], samples: int = SAMPLES, seed: int = SEED
+    ) -> None:
         self.kind, self.samples, self.seed = kind, samples, seed
         names = sorted(gpus)
         self.shift, self.spread = own_spreads(kind, names)
@@ -107,6 +114,10 @@ class Speeds:
             low, high = training_interval(1.0, "fp8 ratio")
             own = own + two_sided(stream(self.seed, f"{self.kind} fp8", self.samples), low, high)
         return np.exp(self.common + own)
+
+    def slow(self, gpu_id: str, precision: str, inherited: bool = False) -> float:
+        """Return the factor that a GPU keeps in as many samples as a recommendation must."""
+        return float(np.quantile(self.factor(gpu_id, precision, inherited), 1 - SURE))
 
 
 def price_factors(offers: pd.DataFrame, samples: int, seed: int) -> np.ndarray:

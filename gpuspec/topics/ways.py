@@ -1,4 +1,4 @@
-"""Every way to run one workload, before prices: one row an option, all kinds alike.
+"""Every way to run one workload, before prices: one row a way, all kinds alike.
 
 Columns of every table here:
 
@@ -8,7 +8,8 @@ column         what it is
 gpu, precision id of the GPU, format of the weights or products
 split          how a replica or the job is split, in words
 unit_gpus      GPUs of one replica, or of the whole job
-batch          requests in flight on a replica (services), sequences a step (jobs)
+batch          load of a replica (services), sequences a step (jobs)
+within, most   load of a replica that keeps the limits, and that memory holds
 units, gpus    replicas and GPUs for the whole load, at the central estimate
 speed_s        seconds that the objective "time" counts: a token, an image, a run
 ttft_s, tpot_s services of tokens; NaN elsewhere
@@ -26,19 +27,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.decision.scenario.records import HOURS_PER_MONTH
-
-LOADS = 32
-"""Loads of a replica at which its speed is computed, from one request to a full memory."""
+from gpuspec.base.units import HOURS_MONTH
 
 
 @dataclass(frozen=True)
-class Technical:
-    """Options of one workload without prices, and the load curves that some of them have."""
+class Ways:
+    """Ways to run one workload without prices, and the load curves that some of them have."""
 
     table: pd.DataFrame
     curves: list[dict[str, np.ndarray]] = field(default_factory=list)
-    """``batch`` and ``excess``: how far each load is over the limits, 1 at the limit."""
+    """``batch`` and ``excess``: how far each load is over the limits, 1 at the limit; ``load``:
+    what all replicas carry together."""
 
 
 DEFAULTS: dict[str, Any] = {
@@ -51,8 +50,9 @@ DEFAULTS: dict[str, Any] = {
     "ttft_s": np.nan,
     "tpot_s": np.nan,
     "days": np.nan,
-    "hours_month": HOURS_PER_MONTH,
+    "hours_month": HOURS_MONTH,
     "busy": 1.0,
+    "within": np.nan,
     "most": np.nan,
     "kv_gib": np.nan,
     "memory_gib": np.nan,
@@ -62,8 +62,19 @@ DEFAULTS: dict[str, Any] = {
 }
 
 
+def capacity(batch: np.ndarray, excess: np.ndarray, speed: Any = 1.0) -> np.ndarray:
+    """Return the largest load of a replica that keeps the limits when `speed` times as fast.
+
+    Between the loads that were computed, the curve is a straight line in log space.
+    """
+    safe = np.maximum.accumulate(np.maximum(excess, 1e-12))
+    rising = safe * (1 + 1e-12 * np.arange(len(safe)))
+    found = np.interp(np.log(speed), np.log(rising), np.log(batch))
+    return np.asarray(np.exp(found))
+
+
 def filled(table: pd.DataFrame) -> pd.DataFrame:
-    """Give every table the same columns, so that the rest of the planner knows one shape."""
+    """Give every table the same columns, so that who picks from it knows one shape."""
     table = table.copy()
     for name, value in DEFAULTS.items():
         if name not in table:

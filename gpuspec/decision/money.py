@@ -1,21 +1,57 @@
-"""The offers that a scenario may take, with what each GPU costs over the horizon."""
+"""The offers that a scenario may take, and what a GPU costs through each of them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from gpuspec.base.units import HOURS_MONTH
 from gpuspec.decision.scenario import Scenario
 from gpuspec.decision.scenario.questions import scenario_quotes
-from gpuspec.decision.scenario.records import HOURS_PER_MONTH
 from gpuspec.formulas.cost import owned_fixed_hour_usd
 from gpuspec.topics.cost.prices import Quote, offers
+from gpuspec.topics.cost.prices.offers import TERM_MONTHS
 
-POOLED = ("reserved-1yr", "reserved-3yr", "own", "owned")
+POOLED = (*TERM_MONTHS, "own", "owned")
 """Modes that are paid whether the GPU works or not, so that jobs can take turns on them."""
 HOUSED = ("own", "owned")
 """Modes whose GPUs stand in rooms and racks of one's own."""
-NODE = 8
+
+
+def offered(
+    scenario: Scenario, gpus: Sequence[str], modes: Sequence[str], months: float, drift: str
+) -> pd.DataFrame:
+    """Return the offers of GPUs that a scenario may take, quotes of its own first, in USD."""
+    s = scenario
+    return offers(
+        list(gpus),
+        tuple(modes),
+        s.allow.regions or None,
+        s.allow.vendors or None,
+        s.today,
+        months,
+        s.prices.utilization,
+        drift,
+        scenario_quotes(s.prices),
+        "USD",
+        s.prices.usd_cny,
+    )
+
+
+def keep_usd_month(offers: pd.DataFrame) -> np.ndarray:
+    """Return what an owned GPU costs a month, used or not: space, upkeep, staff, idle power."""
+    idle = offers["idle_hour_usd"].to_numpy(float)
+    return np.asarray(offers["fixed_month_usd_gpu"].to_numpy(float) + idle * HOURS_MONTH)
+
+
+def power_usd_hour(offers: pd.DataFrame, utilization: float) -> np.ndarray:
+    """Return what an hour in use adds to it.
+
+    A GPU in use works at full power for the share `utilization` of the time, and else idles.
+    """
+    more = offers["energy_hour_usd"] - offers["idle_hour_usd"]
+    return np.asarray(more.to_numpy(float) * utilization)
 
 
 def market(scenario: Scenario) -> pd.DataFrame:
@@ -29,20 +65,9 @@ def market(scenario: Scenario) -> pd.DataFrame:
     whatever is decided) and ``available`` (GPUs there are; infinite: no limit).
     """
     s = scenario
-    devices = list(dict.fromkeys([*s.allow.gpus, *(o.gpu for o in s.owned)]))
-    found = offers(
-        devices,
-        tuple(dict.fromkeys([*s.allow.modes, "own"])),
-        s.allow.regions or None,
-        s.allow.vendors or None,
-        s.today,
-        s.horizon_months,
-        s.prices.utilization,
-        s.prices.drift,
-        scenario_quotes(s.prices),
-        "USD",
-        s.prices.usd_cny,
-    )
+    devices = dict.fromkeys([*s.allow.gpus, *(o.gpu for o in s.owned)])
+    modes = dict.fromkeys([*s.allow.modes, "own"])
+    found = offered(s, tuple(devices), tuple(modes), s.horizon_months, s.prices.drift)
     held = _held(s, found)
     wanted = found[found["mode"].isin(s.allow.modes) & found["gpu"].isin(s.allow.gpus)]
     table = pd.concat([held, wanted], ignore_index=True) if len(held) else wanted
@@ -74,21 +99,18 @@ def _costed(table: pd.DataFrame, s: Scenario) -> pd.DataFrame:
     paid = np.where(housed, months, np.ceil(months / term) * term)
     found = table.assign(pooled=pooled, housed=housed, months_paid=np.where(pooled, paid, months))
     held = (mode == "owned").to_numpy()
-    busy, energy = s.prices.utilization, table["energy_hour_usd"].to_numpy(float)
+    power, keep = power_usd_hour(table, s.prices.utilization), keep_usd_month(table)
     idle = table["idle_hour_usd"].to_numpy(float)
     for band in ("low", "central", "high"):
         end = "" if band == "central" else f"_{band}"
         rent = table[f"hour_usd{end}"].to_numpy(float)
-        kept = np.where(pooled, rent * HOURS_PER_MONTH * paid, 0.0)
-        own = _own_usd(table, band, months) + idle * HOURS_PER_MONTH * months
+        kept = np.where(pooled, rent * HOURS_MONTH * paid, 0.0)
+        own = _own_usd(table, band, months) + idle * HOURS_MONTH * months
         # GPUs that are owned already cost their keep whatever is decided: `keep_usd_month`.
         found[f"fixed_usd{end}"] = np.where(held, 0.0, np.where(housed, own, kept))
-        # Of an hour in which the GPU is on, it works at full power for `utilization` only.
-        power = (energy - idle) * busy
         found[f"hour_cost{end}"] = np.where(housed, power, np.where(pooled, 0.0, rent))
     found["upfront_usd"] = np.where(housed & ~held, table["capital_usd_gpu"].to_numpy(float), 0.0)
-    keep = table["fixed_month_usd_gpu"].to_numpy(float) + idle * HOURS_PER_MONTH
-    rent = table["hour_usd"].to_numpy(float) * HOURS_PER_MONTH
+    rent = table["hour_usd"].to_numpy(float) * HOURS_MONTH
     found["keep_usd_month"] = np.where(held, keep, 0.0)
     found["running_usd_month"] = np.where(
         held, 0.0, np.where(housed, keep, np.where(pooled, rent, 0.0))
@@ -108,7 +130,7 @@ def kept_usd_month(offers: pd.DataFrame) -> float:
 
 def _own_usd(table: pd.DataFrame, band: str, months: float) -> Any:
     priced = table.assign(term_months=months)
-    return np.asarray(owned_fixed_hour_usd(priced, band)) * HOURS_PER_MONTH * months
+    return np.asarray(owned_fixed_hour_usd(priced, band)) * HOURS_MONTH * months
 
 
 def _label(mode: str, provider: str) -> str:

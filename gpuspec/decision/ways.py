@@ -1,0 +1,67 @@
+"""The ways to run a workload of a scenario, whatever its kind; what was computed is kept.
+
+`plan` picks from them at one time, `upgrade` over quarters.
+"""
+
+from functools import lru_cache
+from typing import Any
+
+from gpuspec.base.units import HOURS_MONTH
+from gpuspec.decision.scenario import Hpc, Images, Inference, Scenario, Training
+from gpuspec.decision.scenario.questions import job_question, service_question
+from gpuspec.decision.scenario.records import KINDS
+from gpuspec.topics.hpc.ways import hpc_ways
+from gpuspec.topics.mig.ways import tenants_ways
+from gpuspec.topics.serving.ways import LOADS, images_ways, service_ways
+from gpuspec.topics.training.ways import training_ways
+from gpuspec.topics.ways import Ways
+
+
+def scenario_ways(scenario: Scenario, place: int, gpus: Any = None, loads: int = LOADS) -> Ways:
+    """Return the ways to run workload number `place` of a scenario."""
+    workload: Any = scenario.workloads[place]
+    if hasattr(workload, "runs_per_year"):  # a horizon holds a whole run at least
+        runs = max(workload.runs_per_year, 12 / scenario.horizon_months)
+        workload = workload.model_copy(update={"runs_per_year": runs})
+    names = tuple(gpus or scenario.allow.gpus)
+    return workload_ways(workload, names, scenario.allow.precisions, scenario.limits.gpus, loads)
+
+
+def workload_ways(
+    workload: Any,
+    gpus: tuple[str, ...],
+    precisions: tuple[str, ...],
+    most_gpus: int = 0,
+    loads: int = LOADS,
+) -> Ways:
+    """Return the ways to run a workload on `gpus` in `precisions`.
+
+    What was computed is kept: a change of hours, prices or horizon computes nothing again.
+    """
+    hours = getattr(workload, "hours_per_month", None)
+    same = {"interruptible": True} | ({} if hours is None else {"hours_per_month": HOURS_MONTH})
+    # Only what matters for speed is part of the key.
+    key = workload.timeless().model_copy(update=same).model_dump_json()
+    found = _ways(workload.kind, key, gpus, precisions, most_gpus, loads)
+    if hours is None:
+        return found
+    return Ways(found.table.assign(hours_month=float(hours)), found.curves)
+
+
+@lru_cache(256)
+def _ways(
+    kind: str, asked: str, gpus: tuple[str, ...], precisions: Any, most_gpus: int, loads: int
+) -> Ways:
+    w: Any = KINDS[kind].model_validate_json(asked)
+    if isinstance(w, Inference):
+        asks = service_question(w, list(gpus), list(precisions), w.request_rate)
+        return service_ways(asks, loads)
+    if isinstance(w, Training):
+        job = job_question(w, list(gpus), 8, "bf16")
+        return training_ways(job, precisions, w.runs_per_year, most_gpus)
+    if isinstance(w, Images):
+        return images_ways(w.model, gpus, w.steps, w.size, w.stack, w.images_per_s)
+    if isinstance(w, Hpc):
+        size = (w.gpu_hours, w.deadline_days, w.runs_per_year)
+        return hpc_ways(w.workload, w.reference_gpu, gpus, *size, most_gpus)
+    return tenants_ways(w.table, gpus)

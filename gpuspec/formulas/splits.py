@@ -1,0 +1,74 @@
+"""How a model may be split over GPUs: one list of sizes and one set of rules for every topic."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from gpuspec.base.units import NODE_GPUS
+from gpuspec.catalog.models import Model
+
+TENSOR = (1, 2, 4, 8)
+"""Tensor-parallel sizes that are tried: they exchange in every layer, so they stay in a node."""
+Rules = list[tuple[Any, Callable[[int], str]]]
+"""Where a rule is broken, and what is said of row i there."""
+
+
+def splits(network: Model, max_gpus: int) -> list[tuple[int, int]]:
+    """Return (tp, pp) of a replica worth trying, the fewest GPUs first.
+
+    In a node tensor parallelism over all GPUs, or over half of them in two stages; beyond it
+    stages of whole nodes. Where the model does not allow a size, `impossible` says why, and the
+    largest one that it allows stands beside it.
+    """
+    found = []
+    for gpus in [2**i for i in range(int(max_gpus).bit_length())]:
+        inside = min(gpus, NODE_GPUS)
+        sizes = [inside, inside // 2] if 2 < gpus <= NODE_GPUS else [inside]
+        found += [(tp, gpus // tp) for tp in dict.fromkeys([*sizes, node_tp(network, inside)])]
+    return found
+
+
+def split_rules(network: Model, tp: Any, pp: Any, node_gpus: int = NODE_GPUS) -> Rules:
+    """Return what breaks a split of a model over arrays of `tp` x `pp` GPUs, memory aside."""
+    heads, kv, layers = network.heads, network.kv_heads, network.layers
+    tp, pp = np.atleast_1d(tp), np.atleast_1d(pp)
+    return [
+        (heads % tp > 0, lambda i: f"TP {tp[i]} does not divide the {heads} attention heads"),
+        (tp > node_gpus, lambda i: f"TP {tp[i]} crosses the {node_gpus} GPUs of a node"),
+        (
+            (kv % tp > 0) & (tp % max(kv, 1) > 0),
+            lambda i: f"TP {tp[i]} neither divides the {kv} KV heads nor is a multiple of them",
+        ),
+        (pp > layers, lambda i: f"PP {pp[i]} is more than the {layers} layers"),
+    ]
+
+
+def first_broken(rules: Rules, size: int) -> np.ndarray:
+    """Return for each row what the first rule that it breaks says; empty where it breaks none."""
+    reason = np.full(size, "", dtype=object)
+    for broken, words in rules:
+        for i in np.flatnonzero(np.asarray(broken) & (reason == "")):
+            reason[i] = words(int(i))
+    return reason
+
+
+def impossible(network: Model, tp: int, pp: int, node_gpus: int = NODE_GPUS) -> str:
+    """Return why a split does not work at all, memory aside; empty where it does."""
+    return str(first_broken(split_rules(network, tp, pp, node_gpus), 1)[0])
+
+
+def expert_split(network: Model, tp: int) -> int:
+    """Return the GPUs over which whole experts are spread: all of `tp`, where they divide."""
+    return tp if network.experts and network.experts % tp == 0 else 1
+
+
+def node_tp(network: Model, count: int) -> int:
+    """Return the largest tensor-parallel size in a node that the model and `count` GPUs allow."""
+    return max(t for t in TENSOR if count % t == 0 and not impossible(network, t, 1))
+
+
+def together(network: Model, counts: Sequence[int]) -> list[tuple[int, int, int]]:
+    """Return (gpus, tp, pp) of one replica over all of `counts` GPUs, where the layers suffice."""
+    found = [(n, node_tp(network, n)) for n in counts]
+    return [(n, tp, n // tp) for n, tp in found if n // tp <= network.layers]

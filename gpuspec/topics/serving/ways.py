@@ -1,0 +1,161 @@
+"""Every way to serve a load: each GPU, format and split, and how many replicas it takes."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gpuspec.base.units import GIB
+from gpuspec.catalog import gpu
+from gpuspec.catalog.images import image_model
+from gpuspec.formulas.images import image_seconds
+from gpuspec.formulas.serving import Deployment, arrivals, max_concurrency, request_bytes
+from gpuspec.topics.serving.ask import InferenceQuestion
+from gpuspec.topics.serving.layouts import replicas
+from gpuspec.topics.serving.load import BOUNDS, largest_rate, served
+from gpuspec.topics.ways import Ways, capacity, filled, stacked
+
+LOADS = 32
+"""Loads of a replica at which its speed is computed, from one request to a full memory."""
+EVEN = 24
+"""Numbers of replicas that are tried one by one."""
+HEADROOM = 0.85
+"""Share of its throughput at which an image service is run, so that queues stay short."""
+LADDER = np.geomspace(0.1, 10, 9)
+"""Loads over the largest one of a replica whose work is proportional to its speed."""
+
+
+def service_ways(question: InferenceQuestion, loads: int = LOADS) -> Ways:
+    """Return every GPU, format, split and load of a replica for a service of tokens."""
+    q = question
+    parts: list[dict[str, Any]] = []
+    curves: list[dict[str, np.ndarray]] = []
+    tried = [
+        (device.id, weight.id, *one)
+        for device, weight in product(q.gpus, q.weights)
+        for one in replicas(q, device, weight)
+    ]
+    for name, form, tp, pp, replica, why in tried:
+        base: dict[str, Any] = {"gpu": name, "precision": form, "tp": tp, "pp": pp}
+        base |= {"split": split_words(tp, pp), "unit_gpus": tp * pp}
+        if why:
+            parts.append({**base, "works": False, "reason": why})
+            continue
+        curve = rate_curve(q, replica) if q.request_rate else load_curve(q, replica, loads)
+        shown = {n: v for n, v in curve.items() if n not in ("knots", "excess", "load")}
+        parts.append(base | shown | {"curve": len(curves), "works": True, "reason": ""})
+        parts[-1]["gpus"] = curve["units"] * base["unit_gpus"]
+        whole = {} if q.request_rate else {"whole": np.ones(1)}
+        curves.append({n: curve[n] for n in ("excess", "load")} | {"batch": curve["knots"]} | whole)
+    return Ways(stacked(parts), curves)
+
+
+def split_words(tp: int, pp: int) -> str:
+    """Say how a replica is split."""
+    return "one GPU" if tp * pp == 1 else f"TP {tp}" + (f" PP {pp}" if pp > 1 else "")
+
+
+def load_curve(q: InferenceQuestion, replica: Deployment, loads: int = LOADS) -> dict[str, Any]:
+    """Return how the speed of a replica follows its load, and the replicas that each load needs.
+
+    ``knots`` are the loads, ``excess`` how many times the stricter limit is taken there (1 at the
+    limit; 0 without limits), ``within`` the largest load that keeps them, ``most`` the largest
+    that memory holds; ``batch``, ``units``, ``ttft_s``, ``tpot_s`` are for each load.
+    """
+    most, total = float(max_concurrency(replica, q.isl, q.osl)), float(q.concurrency)
+    even = np.ceil(total / np.arange(1, EVEN + 1))  # the load shared by few replicas
+    knots = np.unique([*np.floor(np.geomspace(1, most, loads)), *even[even <= most]])
+    found = served(q, replica, knots)
+    ttft, tpot = (np.broadcast_to(found[n], knots.shape) for n in ("ttft_s", "tpot_s"))
+    curve = {"knots": knots, "excess": over_limits(q, ttft, tpot), "load": np.array([total])}
+    within = np.floor(capacity(curve["knots"], curve["excess"]) + 1e-6)
+    last = {n: np.ravel(np.broadcast_to(v, knots.shape))[-1] for n, v in found["parts"].items()}
+    asked = knots <= max(total, 1.0)
+    return {
+        **curve,
+        "batch": knots[asked],
+        "units": np.ceil(total / knots[asked]),
+        "ttft_s": ttft[asked],
+        "tpot_s": tpot[asked],
+        "speed_s": tpot[asked],
+        "most": most,
+        "within": within if curve["excess"][0] <= 1 else 0.0,
+        "kv_gib": float(request_bytes(replica, q.context)) * replica.gpus / GIB,
+        "inherited": bool(replica.layout.kernels.inherited),
+        "bound": BOUNDS[max(last, key=lambda n: last[n])],
+    }
+
+
+def over_limits(q: InferenceQuestion, ttft_s: Any, tpot_s: Any) -> np.ndarray:
+    """Return how many times the stricter limit is taken; 0 without limits."""
+    over = np.zeros(np.shape(tpot_s))
+    for seconds, limit in ((ttft_s, q.ttft_limit_s), (tpot_s, q.tpot_limit_s)):
+        if limit:
+            over = np.maximum(over, np.asarray(seconds) / limit)
+    return np.maximum.accumulate(over) if np.ndim(over) else over
+
+
+@lru_cache(512)
+def _rate_within(q: InferenceQuestion, replica_of: tuple[Any, ...]) -> float:
+    """Return the largest rate of a replica; it does not depend on the rate that is asked."""
+    return largest_rate(q, q.replica(*replica_of))
+
+
+def rate_curve(q: InferenceQuestion, replica: Deployment) -> dict[str, Any]:
+    """Return the same where requests arrive at random, at the rate that just keeps the limits."""
+    layout = replica.layout
+    asked = (layout.gpu, layout.weight, layout.tp, layout.pp, layout.ep)
+    rate = _rate_within(q.model_copy(update={"request_rate": 1.0}), asked)
+    row: dict[str, Any] = {
+        "most": float(max_concurrency(replica, q.isl, q.osl)),
+        "within": rate,
+        "inherited": bool(layout.kernels.inherited),
+        "bound": "",
+    }
+    if not rate:
+        alone = served(q, replica, 1.0)
+        times = {n: float(np.ravel(alone[n])[0]) for n in ("ttft_s", "tpot_s")}
+        over = max(float(over_limits(q, times["ttft_s"], times["tpot_s"])), 1.001)
+        row |= {"batch": 1.0, "units": q.request_rate, **times, "speed_s": times["tpot_s"]}
+        curve = {"knots": np.array([1.0]), "excess": np.array([over]), "load": np.array([1.0])}
+        return row | curve
+    units = float(np.ceil(q.request_rate / rate))
+    seen = arrivals(replica, q.request_rate / units, q.isl, q.osl, q.cached_share)
+    row |= {"batch": float(seen["in_flight"]), "units": units}
+    row |= {"ttft_s": float(seen["ttft_p95_s"]), "tpot_s": float(seen["tpot_p95_s"])}
+    row["speed_s"] = row["tpot_s"]
+    # What a replica carries is proportional to its speed: a curve through its one known point.
+    return row | {"knots": rate * LADDER, "excess": LADDER, "load": np.array([q.request_rate])}
+
+
+def images_ways(
+    model_name: str, gpus: Sequence[str], steps: int, size: int, stack: str, images_s: float
+) -> Ways:
+    """Return how many of each GPU generate the asked images a second, with `HEADROOM` left."""
+    rows: list[dict[str, Any]] = []
+    for name in gpus:
+        parts = image_seconds(image_model(model_name), gpu(name), steps, size, size, stack)
+        seconds = float(sum(parts.values()))
+        rows.append(
+            {
+                "gpu": name,
+                "precision": "bf16",
+                "split": split_words(1, 1),
+                "unit_gpus": 1,
+                "batch": HEADROOM / seconds,
+                "within": HEADROOM / seconds,
+                "units": float(np.ceil(images_s * seconds / HEADROOM)),
+                "speed_s": seconds,
+                "curve": len(rows),
+                "works": True,
+                "reason": "",
+                "bound": "products",
+            }
+        )
+    curves = [
+        {"batch": r["batch"] * LADDER, "excess": LADDER, "load": np.array([images_s])} for r in rows
+    ]
+    return Ways(filled(pd.DataFrame(rows).assign(gpus=lambda t: t["units"])), curves)

@@ -1,0 +1,105 @@
+"""Every way to run a training job: each GPU, format and number of GPUs, in its best layouts."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gpuspec.base.units import GIB, HOURS_YEAR
+from gpuspec.catalog import Gpu
+from gpuspec.formulas.training import model_flops_per_token, parallel_sizes
+from gpuspec.topics.training.answer import DAY, layouts, nearest_layout, run_figures
+from gpuspec.topics.training.ask import TrainingQuestion
+from gpuspec.topics.ways import Ways, filled
+
+BEST_MFU, WORST_MFU = 0.7, 0.15
+"""Shares of the peak between which a training job lies: they bound the counts that are tried."""
+COUNTS = sorted([2**i for i in range(13)] + [24 * 2**i for i in range(8)])
+"""Numbers of GPUs on which a job is tried: parts of a node, then whole nodes."""
+MOST_COUNTS = 7
+
+
+def training_formats(precisions: Sequence[str], device: Gpu) -> list[str]:
+    """Return the allowed formats in which a GPU can train."""
+    has = device.precisions
+    names = [n for n in precisions if n == "bf16" or (n == "fp8" and "fp8" in has)]
+    return names or ["bf16"]
+
+
+def training_ways(
+    question: TrainingQuestion,
+    precisions: Sequence[str],
+    runs_per_year: float = 1.0,
+    most_gpus: int = 0,
+    every: bool = False,
+) -> Ways:
+    """Return the best layout (or `every` one) of each GPU, format and number of GPUs."""
+    parts = []
+    for device in question.gpus:
+        for compute in training_formats(precisions, device):
+            if compute not in device.precisions:
+                out = {"gpu": device.id, "precision": compute, "split": "", "unit_gpus": 1}
+                why = f"{device.name} has no {compute.upper()} units"
+                parts.append(pd.DataFrame([{**out, "works": False, "reason": why}]))
+                continue
+            of = {"gpus": (device,), "counts": (8,), "precision": compute}
+            q = question.model_copy(update=of)
+            counts = training_counts(q, most_gpus)
+            parts += [_job_rows(q, n, runs_per_year, every) for n in counts]
+    return Ways(filled(pd.concat(parts, ignore_index=True)))
+
+
+def training_counts(question: TrainingQuestion, most: int = 0) -> list[int]:
+    """Return the numbers of GPUs between which the deadline can just be met."""
+    q = question
+    flops = float(model_flops_per_token(q.network, q.seq_len)) * q.tokens
+    rate = q.gpus[0].peak_flops(q.computes_in(q.gpus[0])) * q.deadline_days * DAY
+    least, enough = flops / rate / BEST_MFU, 3 * flops / rate / WORST_MFU
+    sizes = [n for n in COUNTS if n <= (most or COUNTS[-1])]
+    wide = [n for n in sizes if n >= least and n <= max(enough, 8)]
+    return (wide or sizes[-1:])[:MOST_COUNTS]
+
+
+def _job_rows(q: TrainingQuestion, count: int, runs_per_year: float, every: bool) -> pd.DataFrame:
+    # A layout does not depend on how much is trained: the same table for every deadline.
+    bare = q.model_copy(update={"tokens": 1.0, "deadline_days": 1.0})
+    device, table = q.gpus[0], layouts(bare, q.gpus[0], count)
+    row = {"gpu": device.id, "precision": q.precision, "unit_gpus": count, "gpus": float(count)}
+    if not table["works"].any():
+        reason = str(nearest_layout(table)["reason"])
+        return pd.DataFrame([{**row, "split": f"{count:,} GPUs", "works": False, "reason": reason}])
+    best = table[table["works"]]
+    best = best if every else best.iloc[:1]
+    days = run_figures(q, device, count, best["step_s"].to_numpy(float))["days"]
+    return pd.DataFrame(
+        {
+            **row,
+            "split": _layout_words(best),
+            "tp": best["tp"].to_numpy(),
+            "pp": best["pp"].to_numpy(),
+            "batch": float(q.global_batch),
+            "units": 1.0,
+            **job_times(days, runs_per_year),
+            "memory_gib": best["memory_bytes"].to_numpy(float) / GIB,
+            "works": True,
+            "reason": "",
+            "bound": best["bound"].to_numpy(object),
+        }
+    )
+
+
+def job_times(days: Any, runs_per_year: float) -> dict[str, Any]:
+    """Return the columns that follow from the days of a run: hours a month, share of the year."""
+    hours = days * 24 * runs_per_year
+    busy = np.minimum(hours / HOURS_YEAR, 10.0)
+    return {"days": days, "speed_s": days * DAY, "hours_month": hours / 12, "busy": busy}
+
+
+def _layout_words(rows: pd.DataFrame) -> list[str]:
+    words = []
+    for r in rows.to_dict("records"):
+        sizes = parallel_sizes(r)
+        sizes += ["ZeRO-3"] if r["zero_stage"] == 3 else []
+        words.append(" ".join(sizes) or "one GPU")
+    return words

@@ -1,0 +1,126 @@
+"""One way for each answer: tables, commands, plans and upgrades say the same of the same load."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from gpuspec.catalog.models import model
+from gpuspec.decision import plan, upgrade
+from gpuspec.decision.errors import Speeds
+from gpuspec.decision.money import market
+from gpuspec.decision.plan.draws import Draws
+from gpuspec.decision.scenario import scenario
+from gpuspec.decision.ways import workload_ways
+from gpuspec.formulas.serving import maximum_load, steady_state
+from gpuspec.formulas.splits import impossible, node_tp, splits
+from gpuspec.topics import memory, serving
+
+EXPERTS = ["Mixtral-8x22B", "DeepSeek-V3", "Qwen3-235B-A22B"]
+LARGE = {"kind": "inference", "name": "w", "model": "Llama-3.1-405B", "concurrency": 8}
+IMAGES = {"kind": "images", "name": "w", "images_per_s": 10.0}
+WEATHER = {"kind": "hpc", "name": "w", "workload": "weather", "gpu_hours": 3000}
+TRAINED = {"kind": "training", "name": "w", "model": "Llama-3.1-70B", "tokens": 2e12}
+ADAPTERS = {"kind": "training", "name": "w", "model": "Llama-2-13B", "tokens": 3e11}
+MIXTRAL = {"kind": "inference", "name": "w", "model": "Mixtral-8x22B", "concurrency": 32}
+DEEPSEEK = {"kind": "inference", "name": "w", "model": "DeepSeek-V3", "concurrency": 32}
+ARRIVING = {"kind": "inference", "name": "w", "model": "Llama-3.1-70B", "request_rate": 8}
+
+
+@pytest.mark.parametrize("name", EXPERTS)
+def test_a_mixture_of_experts_is_as_fast_in_every_answer(name):
+    limits = {"ttft_limit_s": 0.0, "tpot_limit_s": 0.0}
+    asked = serving.inference_question(name, "H200", "fp8", concurrency=32, **limits)
+    replica = asked.replica(asked.gpus[0], asked.weights[0], 8)
+    assert replica.layout.ep == 8
+    known = float(steady_state(replica, 32, 2048, 512, in_step=False)["output_tokens_s"])
+    table = serving.options_table(asked)
+    row = table[(table["tp"] == 8) & (table["pp"] == 1)].iloc[0]
+    assert row["output_tokens_s"] == pytest.approx(known)
+    assert serving.estimate_table(asked, replica)["output_tokens_s"][0] == pytest.approx(known)
+    load = {"concurrency": 32, "isl": 2048, "osl": 512}
+    one = pd.DataFrame([{"gpu": "h200-sxm-141", "weight": "fp8", "kv": "bf16", "tp": 8, "pp": 1}])
+    space = serving.evaluate_options(name, one.assign(**load), asked.engine.id)
+    assert space["output_tokens_s"][0] == pytest.approx(known)
+    s = scenario({"name": "x", "workloads": [MIXTRAL | {"model": name} | limits]})
+    ways = workload_ways(s.workloads[0], ("h200-sxm-141",), ("fp8",)).table
+    mine = ways[(ways["tp"] == 8) & (ways["pp"] == 1) & (ways["batch"] == 32)].iloc[0]
+    assert 32 / mine["tpot_s"] == pytest.approx(known)
+    fleet = serving.fleet_rates(name, "h200-sxm-141", "fp8", (2048,), (512,))[0, 0]
+    assert fleet >= float(maximum_load(replica, 2048, 512)["output_tokens_s"]) * (1 - 1e-9)
+
+
+@pytest.mark.parametrize(
+    ("work", "gpu", "form", "count"),
+    [
+        (LARGE, "H100", "bf16", None),
+        (IMAGES, "H100", "bf16", 19),
+        (WEATHER | {"deadline_days": 20}, "H100", "bf16", 5),
+        (TRAINED | {"deadline_days": 60}, "H100", "bf16", 512),
+        (ADAPTERS | {"deadline_days": 21}, "A100", "bf16", None),
+        (MIXTRAL, "H100", "fp8", None),
+        (DEEPSEEK, "H200", "fp8", 8),
+        (ARRIVING, "H100", "bf16", None),
+    ],
+)
+def test_plan_and_upgrade_take_the_same_way(work, gpu, form, count):
+    allow = {"gpus": gpu, "precisions": [form], "modes": ["on-demand"]}
+    asked = scenario({"name": "x", "workloads": [work], "allow": allow, "horizon_months": 12})
+    decision = plan.decide(asked)
+    taken = decision.members(decision.best).iloc[0]
+    question = upgrade.upgrade_question(asked)
+    runs = upgrade.runs_table(question, upgrade.solve(question.problem))
+    first = runs[runs["quarter"] == runs["quarter"].min()]
+    assert set(first["split"]) == {taken["split"]}
+    assert first["gpus"].sum() == taken["gpus"] == (count or taken["gpus"])
+
+
+def test_a_count_that_is_not_sure_to_meet_the_deadline_is_taken_by_neither():
+    allow = {"gpus": "H100", "precisions": ["bf16"], "modes": ["on-demand"]}
+    content = {"name": "x", "workloads": [TRAINED | {"deadline_days": 60}], "allow": allow}
+    question = upgrade.upgrade_question(scenario(content), quarters=4)
+    table = workload_ways(question.scenario.workloads[0], ("h100-sxm-80",), ("bf16",)).table
+    days = table.set_index("gpus")["days"]
+    slow = Speeds("training", ["h100-sxm-80"]).slow("h100-sxm-80", "bf16")
+    assert 60 * slow < days[384] < 60  # in time at the central estimate, not in four of five draws
+    assert days[512] < 60 * slow
+    assert {way.gpus for way in question.ways} == {512}
+
+
+@pytest.mark.parametrize(("engine", "share"), [("vllm", 0.9), ("tensorrt-llm", 0.95)])
+def test_memory_and_inference_hold_the_same_requests(engine, share):
+    load = {"isl": 2048, "osl": 512, "engine_name": engine}
+    asked = memory.memory_question("Llama-3.1-70B", "H100", gpu_memory_utilization=share, **load)
+    table = memory.serving_table(asked).set_index("gpus")
+    options = serving.options_table(serving.inference_question("Llama-3.1-70B", "H100", **load))
+    for row in options[(options["pp"] == 1) & (options["most"] > 0)].itertuples():
+        assert table.loc[row.tp, "max_sequences"] == row.most
+
+
+def test_every_split_of_the_list_is_possible_or_says_why_not():
+    odd, even = model("falcon-7b"), model("Llama-3.1-70B")
+    assert splits(even, 16) == [(1, 1), (2, 1), (4, 1), (2, 2), (8, 1), (4, 2), (8, 2)]
+    assert (1, 8) in splits(odd, 8)  # 71 heads: stages alone
+    assert "heads" in impossible(odd, 8, 1)
+    assert node_tp(odd, 8) == 1
+    assert all(tp * pp <= 64 for tp, pp in splits(even, 64))
+
+
+def test_a_rent_is_as_uncertain_in_a_plan_as_in_an_upgrade():
+    asked = scenario({"name": "x", "workloads": [MIXTRAL], "allow": {"modes": ["on-demand"]}})
+    offers = market(asked)
+    draws, question = Draws(asked, offers), upgrade.upgrade_question(asked, quarters=4)
+    drawn = upgrade.draw(question)
+    cheapest = offers.sort_values("hour_usd").drop_duplicates("gpu")
+    for place, name in enumerate(question.names):
+        row = int(cheapest.index[cheapest["gpu"] == name][0])
+        assert np.allclose(drawn.rent["on-demand"][:, place], draws.prices[row])
+
+
+def test_an_hour_in_use_costs_the_same_energy_in_both():
+    asked = scenario({"name": "x", "workloads": [MIXTRAL], "allow": {"modes": ["own"]}})
+    offers, question = market(asked), upgrade.upgrade_question(asked, quarters=4)
+    kinds = question.problem.kinds
+    for place, name in enumerate(kinds.names):
+        row = offers[(offers["gpu"] == name) & (offers["mode"] == "own")]
+        cheapest = row.sort_values("capital_usd_gpu").iloc[0]
+        assert kinds.energy[place] == pytest.approx(cheapest["hour_cost"] * 8760 / 4)
