@@ -132,20 +132,6 @@ def held_out(kind: str = "inference") -> Validation:
     return _HELD_OUT[kind]()
 
 
-def read_measurements(
-    path: str | Path, kind: str = "inference"
-) -> "tuple[pd.DataFrame, pd.Series[str]]":
-    """Read a table of measurements; return its rows and what is wrong with each, or "".
-
-    Raises
-    ------
-    InputError
-        When the kind is unknown, the file cannot be read or lacks a column.
-    """
-    _known(kind)
-    return read_table(path, _COLUMNS[kind])
-
-
 def _known(kind: str) -> None:
     if kind not in KINDS:
         raise UnknownNameError("kind", kind, KINDS)

@@ -23,8 +23,3 @@ def create_commands(gpu_id: str, layout: Layout, index: int | str) -> list[str]:
         f"sudo nvidia-smi -i {index} -mig 1",
         f"sudo nvidia-smi mig -i {index} -cgi {tuples} -C",
     ]
-
-
-def clear_commands(index: int | str) -> list[str]:
-    """Return the commands that take all instances of a GPU away; its processes must have ended."""
-    return [f"sudo nvidia-smi mig -i {index} -dci", f"sudo nvidia-smi mig -i {index} -dgi"]

@@ -16,9 +16,6 @@ from gpuspec.catalog import MigProfile, gpu_ids, mig_profile, mig_profiles
 
 COMPUTE_SLICES = 7
 MEMORY_SLICES = 8
-FIGURE_PROFILES = ("1g", "2g", "3g", "4g", "7g")
-"""Sizes that the figures of NVIDIA's user guide draw: one profile each, no ``+me``, and no 1g
-with two memory slices."""
 
 
 class Placement(NamedTuple):
