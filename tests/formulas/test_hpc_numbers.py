@@ -13,7 +13,6 @@ from gpuspec.formulas.hpc import (
     HpcTerms,
     Machine,
     Work,
-    amdahl_limit,
     bound,
     cell_updates_s,
     dynamic_parts,
@@ -25,7 +24,6 @@ from gpuspec.formulas.hpc import (
     gpu_seconds,
     instructions_per_cell,
     joined,
-    roofline_rate,
     surface_units,
     transfer_seconds,
 )
@@ -65,8 +63,6 @@ def test_transfers_to_the_host():
 
 def test_what_no_gpu_changes():
     assert_allclose(fixed_seconds(8.0, 0.2), 2.0)  # a fifth of 8 + 2
-    assert amdahl_limit(0.25) == 4
-    assert roofline_rate([0.5, 50], 1000, 100).tolist() == [50, 1000]
 
 
 # --- many GPUs ---------------------------------------------------------------------------------

@@ -7,10 +7,11 @@ from toys import ADAMW, BF16, DENSE, INT4, MHA, MLA, MOE, SIZES, WINDOWED
 from gpuspec.catalog.models import Model
 from gpuspec.formulas.memory import (
     Adapter,
+    LayerWidths,
     MemoryTerms,
+    TrainingJob,
     adapter_params,
     budget_bytes,
-    bytes_per_weight,
     cached_tokens,
     collective_bytes,
     kv_cache_bytes_per_token,
@@ -44,7 +45,7 @@ def exactly(found, *expected):
 
 
 def test_bytes_of_a_weight_and_of_weights():
-    exactly(bytes_per_weight(4, 32, 32), 0.625)  # (4 + 32 / 32) / 8
+    exactly(INT4.bytes_per_weight, 0.625)  # (4 + 32 / 32) / 8
     exactly(weights_bytes(1000, 100, 0.5, 2.0), 700)  # 500 + 200
 
 
@@ -155,7 +156,8 @@ def test_the_most_sequences_and_the_longest_context():
 
 def layer(**more):
     # 10 tokens, hidden 100, queries 100, keys 20, MLP keeps 900 wide, 500 scores.
-    found = layer_activation_bytes(10, 100, 100, 20, 900, score_elements=500, **more)
+    widths = LayerWidths(hidden=100, query=100, kv=20, mlp_saved=900)
+    found = layer_activation_bytes(10, widths, score_elements=500, **more)
     return {k: float(v) for k, v in found.items()}
 
 
@@ -255,9 +257,12 @@ def test_stages_balanced_by_cost():
 # --- a training step ---------------------------------------------------------------------------
 
 
-def training(model=DENSE, **more):
-    options = {"seq_len": 10, "micro_batch": 1, "terms": NONE, **more}
-    return {k: float(v) for k, v in training_parts(model, ADAMW, **options).items()}
+def training(model=DENSE, terms=NONE, adapter=None, stage="fullest", capacity=np.inf, **job):
+    found = training_parts(
+        model, ADAMW, TrainingJob.of(**{"seq_len": 10, **job}), stage=stage,
+        capacity_bytes=capacity, adapter=adapter, terms=terms,
+    )  # fmt: skip
+    return {k: float(v) for k, v in found.items()}
 
 
 ACTIVATIONS = 2000 * 2 + 6800 + 20_000
@@ -336,7 +341,7 @@ def test_tensor_parallelism_with_its_tensors_that_wait():
 
 def test_pipeline_stages_and_their_two_ends():
     # Two stages of 2 layers. First: embedding, 2 micro-batches in flight. 228,450 + 100,000.
-    first = training(pp=2, stage="first", dp=100, zero_stage=1)
+    first = training(pp=2, microbatches=64, stage="first", dp=100, zero_stage=1)
     exactly(first["weights"], 2 * 328_450)
     exactly(first["activations"], 2 * 2 * ACTIVATIONS)
     assert first["logits"] == 0
@@ -368,9 +373,7 @@ def test_memory_at_its_limit_gives_way():
     terms = MemoryTerms(context_bytes=1000, communicator_bytes=0, fragmentation=0.1)
     need = training(tp=2, dp=100, zero_stage=1)
     needed = sum(need.values()) - 16_000
-    tight = training(
-        tp=2, dp=100, zero_stage=1, terms=terms, capacity_bytes=1000 + 1.1 * needed + 5000
-    )
+    tight = training(tp=2, dp=100, zero_stage=1, terms=terms, capacity=1000 + 1.1 * needed + 5000)
     exactly(tight["workspace"], 8000 + 5000)
     exactly(tight["runtime"], 1000 + 0.1 * needed)
     roomy = training(tp=2, dp=100, zero_stage=1, terms=terms)

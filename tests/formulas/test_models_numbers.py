@@ -1,7 +1,6 @@
 """Counts of parameters, and conversions of the catalogue's units, worked out by hand."""
 
 import numpy as np
-from numpy.testing import assert_allclose
 from toys import ADAMW, DENSE, FAST, INT4, MLA, MOE, SIZES, WIDE, WINDOWED
 
 from gpuspec.base.units import GIB, KIB, MIB, TIB, format_bytes
@@ -101,14 +100,8 @@ def test_units_of_servers_and_links():
     assert (box.nvlink_bytes_s, box.pair_bytes_s, box.network_bytes_s) == (450e9, 50e9, 400e9)
     assert box.model_copy(update={"nvlink_gb_s_per_pair": None}).pair_bytes_s == 450e9
     assert box.model_copy(update={"node_network_gb_s": None}).network_bytes_s is None
-    wire = link("NVLink 4").model_copy(
-        update={
-            "gb_s_per_gpu": 450, "nccl_gb_s_per_link": 20, "links_per_gpu": 18,
-            "latency_us_low": 1, "latency_us_high": 2,
-        }
-    )  # fmt: skip
-    assert (wire.bytes_s, wire.nccl_bytes_s) == (450e9, 360e9)
-    assert_allclose(wire.latency_s, (1e-6, 2e-6))
+    wire = link("NVLink 4").model_copy(update={"gb_s_per_gpu": 450})
+    assert wire.bytes_s == 450e9
 
 
 def test_memory_of_a_mig_profile():

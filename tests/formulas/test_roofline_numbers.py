@@ -13,6 +13,7 @@ from gpuspec.constants.terms import (
     PrefillAttentionTerms,
 )
 from gpuspec.formulas.roofline import (
+    ExpertShape,
     decode_attention_seconds,
     experts_seconds,
     experts_touched,
@@ -151,7 +152,8 @@ def test_distinct_experts_that_a_batch_uses():
 
 def experts(tokens, tp=1, ep=1, matrices=3, weight_bytes=2.0, **terms):
     constants = ExpertTerms(**{**EXPERTS, **terms})
-    return experts_seconds(tokens, 100, 50, 8, 2, CHIP, constants, tp, ep, matrices, weight_bytes)
+    shape = ExpertShape(hidden=100, ffn=50, experts=8, active=2, matrices=matrices)
+    return experts_seconds(tokens, shape, CHIP, constants, tp, ep, weight_bytes)
 
 
 def test_experts_read_the_weights_of_those_in_use():

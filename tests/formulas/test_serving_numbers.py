@@ -32,7 +32,6 @@ from gpuspec.constants.images import ImageTerms
 from gpuspec.constants.kernels import PCIE
 from gpuspec.formulas.images import image_seconds
 from gpuspec.formulas.memory import MemoryTerms
-from gpuspec.formulas.serving.deployment import attention_shapes, mlp_shapes
 from gpuspec.formulas.serving.queueing import arrivals, poisson_quantile, sustainable_requests_s
 from gpuspec.formulas.serving.serving import (
     cache_bytes,
@@ -47,6 +46,7 @@ from gpuspec.formulas.serving.serving import (
     steady_state,
 )
 from gpuspec.formulas.serving.speculative import accepted_tokens, speculative
+from gpuspec.formulas.transformer import attention_gemms, mlp_gemms
 
 US = 1e-6
 MATMUL_US = {
@@ -189,12 +189,12 @@ def test_attention_of_each_gpu_s_own_requests():
 def test_products_of_latent_attention():
     # Down to 30 + 2 + 40 from 100; queries 10 * 10 from 40; up-projections absorbed, 10 * (8 + 6)
     # from 30; out of 10 * 6.
-    assert attention_shapes(MLA, 1) == [(72, 100), (100, 40), (140, 30), (100, 60)]
-    assert attention_shapes(MLA, 2) == [(72, 100), (50, 40), (70, 30), (100, 30)]
-    assert attention_shapes(DENSE, 5) == [(40, 100), (100, 20)]
-    assert mlp_shapes(DENSE, 300, 2) == [(300, 100), (100, 150)]
+    assert attention_gemms(MLA, 1) == [(72, 100), (100, 40), (140, 30), (100, 60)]
+    assert attention_gemms(MLA, 2) == [(72, 100), (50, 40), (70, 30), (100, 30)]
+    assert attention_gemms(DENSE, 5) == [(40, 100), (100, 20)]
+    assert mlp_gemms(DENSE, 300, 2) == [(300, 100), (100, 150)]
     plain = DENSE.model_copy(update={"gated_mlp": False})
-    assert mlp_shapes(plain, 300, 2) == [(150, 100), (100, 150)]
+    assert mlp_gemms(plain, 300, 2) == [(150, 100), (100, 150)]
 
 
 def test_a_latent_cache_is_read_once_for_all_heads():
@@ -429,7 +429,7 @@ def test_a_step_that_speculates():
     # One drafted token of which half are accepted: 1.5 tokens a step. A step checks 2 tokens of
     # each of 2 sequences; the draft takes a tenth of a step.
     one = replica(DENSE, FAST, WIDE_OPEN)
-    found = speculative(one, steady_state(one, 2, 4, 8), 2, 4, 8, 1, 0.5)
+    found = speculative(one, steady_state(one, 2, 4, 8), 4, 8, 1, 0.5)
     checked = MATMUL_US[4] + 4 * SMALL_US + HEAD_US[4] + 4 * 2.28
     tpot = (SPEED + checked - STEP_2 + 0.1 * STEP_2) / 1.5
     us(found["tpot_s"], tpot)
@@ -437,7 +437,7 @@ def test_a_step_that_speculates():
     assert_allclose(found["output_tokens_s"], 2 / (tpot * US))
     assert_allclose(found["requests_s"], 0.25 / (tpot * US))
     # Three tokens of a draft that costs a half: 1.5 steps.
-    dear = speculative(one, steady_state(one, 2, 4, 8), 2, 4, 8, 3, 0.5, draft_cost=0.5)
+    dear = speculative(one, steady_state(one, 2, 4, 8), 4, 8, 3, 0.5, draft_cost=0.5)
     us(dear["parts"]["engine"], 1.5 * STEP_2 / 1.875)
 
 

@@ -13,7 +13,9 @@ from toys import ADAMW, DENSE, FAST, INT4, MOE, WIDE, WINDOWED
 from toys import kernels as toy_kernels
 
 from gpuspec.constants.training import TrainingTerms
+from gpuspec.formulas.job import TrainingJob
 from gpuspec.formulas.memory import Adapter
+from gpuspec.formulas.power import node_power_w
 from gpuspec.formulas.training.communication import Ranks
 from gpuspec.formulas.training.flops import (
     hardware_flops_per_token,
@@ -22,13 +24,13 @@ from gpuspec.formulas.training.flops import (
 )
 from gpuspec.formulas.training.layers import (
     cast_seconds,
-    dense_products,
+    dense_gemm_seconds,
     elementwise_seconds,
     flash_seconds,
-    product_seconds,
-    routed_products,
+    gemm_seconds,
+    routed_gemm_seconds,
     score_elements,
-    unfused_product_seconds,
+    unfused_gemm_seconds,
     unpack_seconds,
 )
 from gpuspec.formulas.training.run import (
@@ -36,11 +38,10 @@ from gpuspec.formulas.training.run import (
     checkpoint_interval_s,
     goodput,
     host_memory_gb,
-    node_power_w,
     storage_bytes,
     training_seconds,
 )
-from gpuspec.formulas.training.step import PARTS, Machine, step_parts
+from gpuspec.formulas.training.step import PARTS, Cluster, step_parts
 from gpuspec.formulas.training.words import parallel_sizes
 
 MEMORY, UNITS = toy_kernels(FAST), toy_kernels(WIDE)
@@ -91,32 +92,32 @@ def test_the_three_products_of_a_matrix():
     # deep 100: 1.6384 us. Gradients of inputs 64 x 100 deep 128, of weights 128 x 100 deep 64:
     # padded to 64 x 128 and 128 x 128: 2.097152 us each.
     shapes = [(128.0, 100.0)]
-    us(product_seconds(n(64), shapes, UNITS, False, "forward"), 1.7384)
-    us(product_seconds(n(64), shapes, UNITS, False, "inputs"), 2.197152)
-    us(product_seconds(n(64), shapes, UNITS, False, "weights"), 2.197152)
-    us(product_seconds(n(64), shapes, UNITS, True, "forward"), 0.9192)
+    us(gemm_seconds(n(64), shapes, UNITS, False, "forward"), 1.7384)
+    us(gemm_seconds(n(64), shapes, UNITS, False, "inputs"), 2.197152)
+    us(gemm_seconds(n(64), shapes, UNITS, False, "weights"), 2.197152)
+    us(gemm_seconds(n(64), shapes, UNITS, True, "forward"), 0.9192)
     # Bytes: 2 (12,800 + 6,400 + 8,192) = 54,784; in FP8 one each for inputs: 12,800 + 6,400 +
     # 16,384.
-    us(product_seconds(n(64), shapes, MEMORY, False, "weights"), 54.884)
-    us(product_seconds(n(64), shapes, MEMORY, True, "forward"), 35.684)
+    us(gemm_seconds(n(64), shapes, MEMORY, False, "weights"), 54.884)
+    us(gemm_seconds(n(64), shapes, MEMORY, True, "forward"), 35.684)
 
 
 def test_products_of_an_average_layer():
     # One token: attention 48.88 + 0.2, MLP 182.2 + 0.2. Of experts: a quarter of the layers has the
     # MLP, three quarters the shared expert, 30.7 + 0.2.
-    us(dense_products(DENSE, n(1), n(1), MEMORY, False, "forward"), 231.48)
-    us(dense_products(MOE, n(1), n(1), MEMORY, False, "forward"), 49.08 + 45.6 + 23.175)
+    us(dense_gemm_seconds(DENSE, n(1), n(1), MEMORY, False, "forward"), 231.48)
+    us(dense_gemm_seconds(MOE, n(1), n(1), MEMORY, False, "forward"), 49.08 + 45.6 + 23.175)
     # Split over 2: 14,340 + 10,300 + 60,800 + 30,500 bytes.
-    us(dense_products(DENSE, n(1), n(2), MEMORY, False, "forward"), 115.94 + 0.4)
+    us(dense_gemm_seconds(DENSE, n(1), n(2), MEMORY, False, "forward"), 115.94 + 0.4)
 
 
 def test_products_of_routed_experts():
     # 8 tokens choose 2 of 8; over ep 2 a GPU holds 4 and gets 4 rows for each: 21,600 + 11,200
     # bytes.
-    us(routed_products(MOE, n(8), n(1), n(2), MEMORY, False, "forward"), 0.75 * 4 * 33.0)
+    us(routed_gemm_seconds(MOE, n(8), n(1), n(2), MEMORY, False, "forward"), 0.75 * 4 * 33.0)
     # Each half as wide: 50 x 100 and 100 x 25 of 4 rows: 11,200 + 6,000.
-    us(routed_products(MOE, n(8), n(2), n(2), MEMORY, False, "forward"), 0.75 * 4 * 17.4)
-    us(routed_products(DENSE, n(8), n(1), n(1), MEMORY, False, "forward"), 0)
+    us(routed_gemm_seconds(MOE, n(8), n(2), n(2), MEMORY, False, "forward"), 0.75 * 4 * 17.4)
+    us(routed_gemm_seconds(DENSE, n(8), n(1), n(1), MEMORY, False, "forward"), 0)
 
 
 def test_fused_attention():
@@ -132,7 +133,7 @@ def test_fused_attention():
 def test_unfused_attention():
     assert score_elements(DENSE, n(2), n(100), n(5), n(2)) == 20_000  # 2 * 10 / 5 * 100^2 / 2
     # Two products of 2 * 10 operations a score at half of 1e12/s.
-    us(unfused_product_seconds(DENSE, n(20_000), UNITS), 1.6)
+    us(unfused_gemm_seconds(DENSE, n(20_000), UNITS), 1.6)
 
 
 def test_kernels_that_move_hidden_vectors():
@@ -208,17 +209,17 @@ def test_gradients_of_sharded_copies():
     # 4 ranks, 2 share a copy. All gradients over 4; within 2: 500 us at 0.9 and a start of 103;
     # weights of 2e6: 1000 us. Between the two copies half of the gradients: 106 + 500 / 0.8.
     found = ranks(dp=4).data(n(1e6), n(2e6), n(2))
-    us(found["reduce"], REDUCE)
-    us(found["scatter"], 103 + 500 / 0.9)
-    us(found["gather"], 103 + 1000 / 0.9)
-    us(found["between"], 106 + 500 / 0.8)
-    us(ranks(dp=4).data(n(1e6), n(2e6), n(4))["between"], 0)
+    us(found.reduce, REDUCE)
+    us(found.scatter, 103 + 500 / 0.9)
+    us(found.gather, 103 + 1000 / 0.9)
+    us(found.between, 106 + 500 / 0.8)
+    us(ranks(dp=4).data(n(1e6), n(2e6), n(4)).between, 0)
 
 
 def test_groups_that_lie_far_apart():
     # Over tp 8 the ranks of data parallelism lie on 4 nodes, and 8 groups share the network: 1.5e6
     # bytes at 0.45e9; 60 + 40 us to start at half of it, 200 + 40 at all of it.
-    us(ranks(tp=8, dp=4).data(n(1e6), n(2e6), n(4))["reduce"], 240 + 1500 / 0.45)
+    us(ranks(tp=8, dp=4).data(n(1e6), n(2e6), n(4)).reduce, 240 + 1500 / 0.45)
 
 
 # --- a step ------------------------------------------------------------------------------------
@@ -233,12 +234,15 @@ TERMS = {
 }  # fmt: skip
 
 
-def step(model=DENSE, terms=None, kernels=MEMORY, **options):
-    machine = Machine(
-        kernels=kernels, fabric=FABRIC, terms=TrainingTerms(**{**TERMS, **(terms or {})})
-    )
-    found = step_parts(model, ADAMW, machine, **{"seq_len": 100, **options})
-    gpus = np.prod([options.get(name, 1) for name in ("tp", "pp", "dp", "cp")])
+def cluster(kernels=MEMORY, **terms):
+    return Cluster(kernels=kernels, fabric=FABRIC, terms=TrainingTerms(**{**TERMS, **terms}))
+
+
+def step(model=DENSE, terms=None, kernels=MEMORY, fp8=False, adapter=None, **job):
+    asked = TrainingJob.of(**{"seq_len": 100, **job})
+    on = cluster(kernels, **(terms or {}))
+    found = step_parts(model, ADAMW, on, asked, fp8=fp8, adapter=adapter)
+    gpus = np.prod([job.get(name, 1) for name in ("tp", "pp", "dp", "cp")])
     slower = 1.0001 ** np.log2(gpus)  # the slowest of them sets the pace
     return {name: float(found[name]) * 1e6 / slower for name in PARTS}
 
@@ -258,19 +262,19 @@ def test_parts_of_a_step():
     # Backward: twice the products, three times the attention, twice the rest. The optimizer moves 4
     # (gradient) + 2 * 12 (states) + 2 bytes a parameter, clipping 4 more: 34 * 656,900.
     found = step()
-    near(found["products"], 4 * 3 * PRODUCTS)
+    near(found["gemm"], 4 * 3 * PRODUCTS)
     near(found["attention"], 4 * 4 * FLASH)
     near(found["elementwise"], 4 * 3 * SMALL)
     near(found["head"], HEAD)
     near(found["optimizer"], 34 * 656.9)
     near(found["fixed"], 50)
-    for name in ("recompute", "waiting", "tp", "cp", "ep", "pp", "dp", "bubble"):
+    for name in ("recompute", "launch_bound", "tp", "cp", "ep", "pp", "dp", "bubble"):
         near(found[name], 0)
 
 
 def test_micro_batches_repeat_all_but_the_update():
     one, three = step(), step(microbatches=3)
-    for name in ("products", "attention", "elementwise", "head"):
+    for name in ("gemm", "attention", "elementwise", "head"):
         near(three[name], 3 * one[name])
     near(three["optimizer"], 34 * 656.9)
     near(three["fixed"], 50)
@@ -282,7 +286,7 @@ def test_constants_of_a_framework():
         "elementwise_factor": 3.0, "optimizer_factor": 4.0,
     }  # fmt: skip
     found = step(terms=more)
-    near(found["products"], 4 * 3 * PRODUCTS * 1.8)
+    near(found["gemm"], 4 * 3 * PRODUCTS * 1.8)
     near(found["attention"], 2 * 4 * 4 * FLASH)
     near(found["elementwise"], 3 * 4 * 3 * SMALL)
     near(found["head"], 1.5 * 3 * 420.1 + 200)
@@ -291,7 +295,7 @@ def test_constants_of_a_framework():
     near(step(attention="flash2")["attention"], 2 * 4 * 4 * FLASH)
     ampere = MEMORY.model_copy(update={"gpu": FAST.model_copy(update={"architecture": "Ampere"})})
     near(step(attention="flash2", kernels=ampere)["attention"], 4 * 4 * FLASH)
-    near(step(terms=more, kernels=ampere)["products"], 4 * 3 * PRODUCTS * 1.5)
+    near(step(terms=more, kernels=ampere)["gemm"], 4 * 3 * PRODUCTS * 1.5)
 
 
 def test_recomputation():
@@ -314,9 +318,9 @@ def test_documents_in_a_sequence():
 
 def test_a_host_that_launches_too_slowly():
     # 3000 us for each of forward and twice backward: (3406.6^4 + 9000^4)^(1/4) - 3406.6 = 5639.23.
-    near(step(terms={"layer_us": 3000})["waiting"], 4 * 5639.23, rtol=1e-5)
+    near(step(terms={"layer_us": 3000})["launch_bound"], 4 * 5639.23, rtol=1e-5)
     # Full recomputation launches a third pass: 12,000 us beside 4526.1: 7534.1.
-    found = step(terms={"layer_us": 3000}, recompute="full")["waiting"]
+    found = step(terms={"layer_us": 3000}, recompute="full")["launch_bound"]
     near(found, 4 * 7534.1, rtol=1e-4)
 
 
@@ -328,7 +332,7 @@ def test_products_in_fp8():
     forward = (14 + 10 + 28) + (10 + 10 + 20) + (60 + 10 + 120) + (30 + 30 + 20) + 0.4
     inputs = (14 + 14 + 20) + (10 + 10 + 20) + (60 + 60 + 20) + (30 + 10 + 60) + 0.4
     weights = (14 + 10 + 28) + (10 + 10 + 20) + (60 + 10 + 120) + (10 + 30 + 60) + 0.4
-    near(found["products"], 4 * 1.5 * (forward + inputs + weights))
+    near(found["gemm"], 4 * 1.5 * (forward + inputs + weights))
     near(found["elementwise"], 4 * (3 * SMALL + 2 * 2 * 300))
     near(found["head"], HEAD)
 
@@ -336,7 +340,7 @@ def test_products_in_fp8():
 def test_adapters_have_no_gradients_of_frozen_weights():
     # The base is unpacked for both passes: 374.0625 us each. 10,240 parameters are updated.
     found = step(adapter=QLORA)
-    near(found["products"], 4 * 2 * PRODUCTS)
+    near(found["gemm"], 4 * 2 * PRODUCTS)
     near(found["elementwise"], 4 * (3 * SMALL + 2 * 374.0625))
     near(found["head"], 2 * 420.1 + 200)
     near(found["optimizer"], 34 * 10.24)
@@ -370,18 +374,18 @@ def test_a_step_of_experts():
     routed = 8 * (30.0 + 17.5 + 0.2)
     shared = 60.0 + 40.0 + 0.2  # 100 x 100 and 100 x 50 of 100 tokens
     each = 136.2 + 0.25 * 400.2 + 0.75 * shared + 0.75 * 2 * routed
-    near(found["products"], 4 * 3 * each)
+    near(found["gemm"], 4 * 3 * each)
     # The host launches the kernels of experts too: 3000 * 1.75 * 3 = 15,750 us for a layer.
-    busy = (found["products"] + found["attention"] + found["elementwise"]) / 4
+    busy = (found["gemm"] + found["attention"] + found["elementwise"]) / 4
     slow = step(MOE, terms={"expert_factor": 2.0, "layer_us": 3000})
-    near(slow["waiting"], 4 * ((busy**4 + 15_750.0**4) ** 0.25 - busy))
+    near(slow["launch_bound"], 4 * ((busy**4 + 15_750.0**4) ** 0.25 - busy))
 
 
 def test_a_pipeline_with_its_bubble():
     # Two stages of 2 layers; hand-offs of 20,000 bytes (44 us) forward and back, half exposed.
     # While the pipeline fills, one stage's work passes, the head spread over both.
     found = step(pp=2, microbatches=3)
-    near(found["products"], 3 * 2 * 3 * PRODUCTS)
+    near(found["gemm"], 3 * 2 * 3 * PRODUCTS)
     near(found["pp"], 3 * 44)
     near(found["bubble"], 2 * LAYER + HEAD + 44 - HEAD / 2)
     chunks = step(pp=2, microbatches=3, interleave=2, terms={"bubble_factor": 1.5})
@@ -393,10 +397,10 @@ def test_stages_in_balance():
     # Over 3 stages of 4 layers the fullest has 2; in balance each has 4/3 and a third of the head,
     # and the bubble holds all of it.
     plain, even = step(pp=3), step(pp=3, balanced_stages=True)
-    near(plain["products"], 2 * 3 * PRODUCTS)
+    near(plain["gemm"], 2 * 3 * PRODUCTS)
     near(plain["head"], HEAD)
     near(plain["bubble"], 2 * (2 * LAYER + HEAD + 44 - HEAD * 2 / 3))
-    near(even["products"], 4 / 3 * 3 * PRODUCTS)
+    near(even["gemm"], 4 / 3 * 3 * PRODUCTS)
     near(even["head"], HEAD / 3)
     near(even["bubble"], 2 * (4 / 3 * LAYER + HEAD / 3 + 44))
 
@@ -456,10 +460,8 @@ def test_updates_on_the_host():
 
 def test_the_slowest_gpu_sets_the_pace():
     # 8 GPUs: three doublings of 10 %.
-    terms = TrainingTerms(**{**TERMS, "jitter": 0.1})
-    found = step_parts(
-        DENSE, ADAMW, Machine(kernels=MEMORY, fabric=FABRIC, terms=terms), seq_len=100, dp=8
-    )
+    job = TrainingJob.of(seq_len=100, dp=8)
+    found = step_parts(DENSE, ADAMW, cluster(jitter=0.1), job)
     us(found["fixed"], 50 * 1.331)
 
 
