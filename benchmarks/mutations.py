@@ -3,12 +3,13 @@
 python benchmarks/mutations.py                     all rows of mutations.csv
 python benchmarks/mutations.py memory-1 training   one row, or the rows of a part
 python benchmarks/mutations.py --draw 30 --seed 1  30 new random rows of the table, to be read first
+python benchmarks/mutations.py --check             only look up the texts and the tests of all rows
 
 A row replaces a unique text of a file by another. Each is applied in a temporary copy of the tree,
 one after the other; the tests run up to the first failure, the quickest first: numbers worked out
 by hand, predictions of measured cases, then the tests of the part. Notebooks never run. A text
 that has moved to another file is found there; one that is gone or no longer unique is an error of
-the table.
+the table, as is a test file that does not exist: nothing runs before they are mended.
 """
 
 import argparse
@@ -27,35 +28,35 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 TABLE = Path(__file__).with_suffix(".csv")
-NUMBERS = {"inference": "serving", "mig": "cost", "planner": "decision", "fleet": "decision"}
+NUMBERS = {"mig": "cost", "plan": "decision", "upgrade": "decision", "catalog": "models"}
 """Parts whose numbers stand under another name in ``tests/formulas``."""
 FIRST = ("tests/formulas", "tests/test_predictions.py")
 THEN = {
-    "memory": ("memory", "fit"),
-    "roofline": ("inference", "deploy"),
-    "inference": ("inference", "queueing", "deploy", "images"),
-    "training": ("training", "jobs"),
-    "links": ("interconnect", "training"),
-    "hpc": ("hpc",),
-    "cost": ("cost", "prices"),
-    "mig": ("mig",),
-    "planner": ("planner", "scenario"),
-    "fleet": ("fleet",),
+    "memory": ("formulas_memory", "topic_memory"),
+    "roofline": ("formulas_serving", "topic_serving"),
+    "serving": ("formulas_serving", "formulas_serving_queue", "formulas_images", "topic_serving"),
+    "training": ("formulas_training", "topic_training"),
+    "links": ("topic_networks", "formulas_training"),
+    "hpc": ("topic_hpc",),
+    "cost": ("topic_cost", "topic_cost_prices"),
+    "mig": ("topic_mig",),
+    "plan": ("decision_plan", "decision_scenario", "ways"),
+    "upgrade": ("decision_upgrade", "ways"),
     "catalog": ("catalog",),
-    "models": ("models", "model_config"),
+    "models": ("catalog_models", "catalog_models_config"),
 }
-"""Parts, and the tests of each beside the quick ones: ``tests/test_NAME.py`` where there is one."""
+"""Parts, and the tests of each beside the quick ones: ``tests/test_NAME.py``."""
 DRAWN = {
     "memory": "memory",
     "roofline": "roofline.py",
-    "inference": "inference",
-    "links": "interconnect",
+    "serving": "serving",
+    "links": "networks",
     "training": "training",
     "hpc": "hpc",
     "mig": "mig",
     "cost": "cost",
 }
-"""Formulas into which random errors go: part and its place in a folder of the package."""
+"""Formulas into which random errors go: part and its place in ``gpuspec/formulas``."""
 SETTINGS = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "OMP_NUM_THREADS": "1"}
 """Plugins take four times as long to load as the formulas with their numbers."""
 LIMIT_S = 180
@@ -67,6 +68,7 @@ def main() -> None:
     parser.add_argument("which", nargs="*", help="ids or parts; all rows unless given")
     parser.add_argument("--draw", type=int, default=0, help="print so many random rows and stop")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--check", action="store_true", help="only look up texts and tests")
     parser.add_argument("--quick", action="store_true", help="leave out the tests of the part")
     parser.add_argument("--more", nargs="*", default=[], help="further test files, run second")
     asked = parser.parse_args()
@@ -76,10 +78,29 @@ def main() -> None:
         csv.writer(sys.stdout, lineterminator="\n").writerows(drawn(asked.draw, asked.seed, known))
         return
     rows = [r for r in known if not asked.which or {r["id"], r["part"]} & set(asked.which)]
+    if faults := missing(rows):
+        sys.exit("\n".join(faults))
+    if asked.check:
+        print(f"{len(rows)} rows: every text is there once, and so are the tests of every part")
+        return
     with tempfile.TemporaryDirectory() as folder:
-        survived, lost = judged(rows, copied(Path(folder)), asked.more, asked.quick)
-    summary(rows, survived, lost)
-    sys.exit(bool(lost) or len(survived) > 0.1 * len(rows))
+        survived = judged(rows, copied(Path(folder)), asked.more, asked.quick)
+    summary(rows, survived)
+    sys.exit(len(survived) > 0.1 * len(rows))
+
+
+def missing(rows: list[dict[str, str]]) -> list[str]:
+    """Return what keeps rows from being tried: texts, and files of tests, that are not there."""
+    faults = []
+    for row in rows:
+        try:
+            place(row, ROOT)
+        except LookupError as error:
+            faults.append(f"{row['id']}: {error}")
+    names = {name for row in rows for stage in stages(row["part"]) for name in stage}
+    return faults + [
+        f"no such tests: {name}" for name in sorted(names) if not (ROOT / name).exists()
+    ]
 
 
 def copied(folder: Path) -> Path:
@@ -92,20 +113,15 @@ def copied(folder: Path) -> Path:
     return folder
 
 
-def judged(rows: list[dict[str, str]], root: Path, more: list[str], quick: bool) -> tuple:
-    """Apply each row, run its tests, print what came out; returns (survivors, rows not found)."""
+def judged(rows: list[dict[str, str]], root: Path, more: list[str], quick: bool) -> list:
+    """Apply each row, run its tests, print what came out; returns the rows that nothing noticed."""
     for extra in more:
         shutil.copy(extra, root / "tests")
     extras = [f"tests/{Path(extra).name}" for extra in more]
-    survived, lost = [], []
+    survived = []
     for row in [{"id": "none", "part": "", "breaks": "nothing"}, *rows]:
         start = time.perf_counter()
-        try:
-            path, text = place(row, root) if row["part"] else (None, "")
-        except LookupError as error:
-            print(f"{row['id']:14} LOST      {error}", flush=True)
-            lost.append(row)
-            continue
+        path, text = place(row, root) if row["part"] else (None, "")
         if path:
             path.write_text(text.replace(row["old"], row["new"]), encoding="utf-8")
         failed = first_failure(root, row["part"], extras, quick)
@@ -118,7 +134,7 @@ def judged(rows: list[dict[str, str]], root: Path, more: list[str], quick: bool)
             survived.append(row)
         verdict = "killed" if failed else "SURVIVED" if path else "passes"
         print(f"{row['id']:14} {verdict:9} {seconds:5.1f} s  {row['breaks']}  {failed}", flush=True)
-    return survived, lost
+    return survived
 
 
 def place(row: dict[str, str], root: Path) -> tuple[Path, str]:
@@ -134,13 +150,19 @@ def place(row: dict[str, str], root: Path) -> tuple[Path, str]:
     raise LookupError(f"not once in the package: {row['old']}")
 
 
+def stages(part: str) -> list[list[str]]:
+    """Return the tests of a part, the quickest first; without a part those of all."""
+    quick = list(FIRST)
+    if not part:
+        return [quick]
+    own = f"tests/formulas/test_{NUMBERS.get(part, part)}_numbers.py"
+    return [[own], quick, [f"tests/test_{name}.py" for name in THEN[part]]]
+
+
 def first_failure(root: Path, part: str, extras: list[str], quick: bool) -> str:
     """Run the tests up to the first failure and return its name; empty where all pass."""
-    own = f"tests/formulas/test_{NUMBERS.get(part, part)}_numbers.py"
-    stages = [[own], [*FIRST, *extras], [f"tests/test_{n}.py" for n in THEN.get(part, ())]]
-    for names in stages[: 2 if quick else 3]:
-        files = [name for name in names if (root / name).exists()]
-        failed = failure(root, files) if files else ""
+    for place, files in enumerate(stages(part)[: 2 if quick else 3]):
+        failed = failure(root, [*files, *(extras if place == 1 else ())])
         if failed:
             return failed
     return ""
@@ -167,14 +189,13 @@ def failure(root: Path, files: list[str]) -> str:
     return failed.group(1) if failed else f"pytest ended with {ran.returncode}"
 
 
-def summary(rows: list, survived: list, lost: list) -> None:
+def summary(rows: list, survived: list) -> None:
     """Print killed of tried, by part and in all."""
-    tried = [row for row in rows if row not in lost]
-    parts, left = Counter(r["part"] for r in tried), Counter(r["part"] for r in survived)
+    parts, left = Counter(r["part"] for r in rows), Counter(r["part"] for r in survived)
     for part, count in parts.items():
         print(f"{part:10} {count - left[part]:3} of {count}")
-    share = 1 - len(survived) / max(len(tried), 1)
-    print(f"{'all':10} {len(tried) - len(survived):3} of {len(tried)} killed: {share:.0%}")
+    share = 1 - len(survived) / max(len(rows), 1)
+    print(f"{'all':10} {len(rows) - len(survived):3} of {len(rows)} killed: {share:.0%}")
 
 
 # --- random errors -----------------------------------------------------------------------------
@@ -186,10 +207,10 @@ def drawn(count: int, seed: int, known: list[dict[str, str]]) -> list[tuple[str,
     texts = {p: p.read_text(encoding="utf-8") for p in sorted((ROOT / "gpuspec").rglob("*.py"))}
     package = "\n".join(texts.values())
     pool: dict[str, list[tuple[Path, str, str, str]]] = {part: [] for part in DRAWN}
-    for path, text in texts.items():
-        parts = [part for part, name in DRAWN.items() if name in path.relative_to(ROOT).parts]
-        for part in parts:
-            found = [(path, *error) for error in errors(text)]
+    for part, name in DRAWN.items():
+        at = ROOT / "gpuspec" / "formulas" / name
+        for path in [path for path in texts if path.is_relative_to(at)]:
+            found = [(path, *error) for error in errors(texts[path])]
             pool[part] += [f for f in found if package.count(f[1]) == 1 and f[1] not in taken]
     rows, numbers = [], Counter()
     places = list(pool)

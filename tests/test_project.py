@@ -1,5 +1,7 @@
 """The project's own shape: layers of imports, what a wheel holds, set-up that repairs itself."""
 
+import csv
+import runpy
 import subprocess
 import sys
 import zipfile
@@ -86,6 +88,17 @@ def test_wrong_use_of_the_set_up_says_what_is_right():
     done = run(sys.executable, str(BOOTSTRAP), "everything")
     assert done.returncode == 1
     assert done.stderr.startswith("usage:")
+
+
+def test_every_error_of_the_mutation_table_has_its_place_and_its_tests():
+    file = ROOT / "benchmarks" / "mutations.py"
+    missing = runpy.run_path(str(file), run_name="mutations")["missing"]
+    with file.with_suffix(".csv").open(encoding="utf-8", newline="") as table:
+        rows = list(csv.DictReader(table))
+    assert len(rows) > 80
+    assert missing(rows) == []
+    gone = {**rows[0], "old": "a text that no formula holds"}
+    assert missing([gone, *rows[1:]]) == [f"{gone['id']}: not once in the package: {gone['old']}"]
 
 
 def test_readme_and_docs_show_the_stored_errors():
