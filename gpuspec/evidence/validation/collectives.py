@@ -21,6 +21,7 @@ from gpuspec.evidence.measurements.collectives import (
 )
 from gpuspec.evidence.measurements.rows import Row
 from gpuspec.evidence.validation.common import (
+    CASE,
     Columns,
     Validation,
     first_reasons,
@@ -33,16 +34,7 @@ from gpuspec.evidence.validation.common import (
 from gpuspec.formulas.networks.collectives import OPERATIONS
 
 COLUMNS = Columns(
-    needed=(
-        "case_id",
-        "source_id",
-        "gpu",
-        "link",
-        "operation",
-        "message_bytes",
-        "nodes",
-        "gpus_per_node",
-    ),
+    needed=(*CASE, "link", "operation", "message_bytes", "nodes", "gpus_per_node"),
     numbers={
         **dict.fromkeys(("message_bytes", "nodes", "gpus_per_node"), True),
         **dict.fromkeys(("seconds", "algbw_gb_s", "busbw_gb_s"), False),

@@ -21,6 +21,8 @@ BY = {
     "hpc": ("gpu", "workload", "kind", "how"),
 }
 """Columns by which the figures of each kind of measurement are split."""
+CASE = ("case_id", "source_id", "gpu")
+"""Columns that every table of measurements has."""
 PLACES = {"Rows": ",.0f", "Median error": ".1%", "90 % below": ".1%", "Inside": ".0%"}
 """How the columns of the error tables are written."""
 COLUMNS = {

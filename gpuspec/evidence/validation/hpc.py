@@ -22,6 +22,7 @@ from gpuspec.evidence.measurements.hpc import (
 from gpuspec.evidence.measurements.pairs import matched_speeds, ratio_errors
 from gpuspec.evidence.measurements.rows import Row
 from gpuspec.evidence.validation.common import (
+    CASE,
     Columns,
     Validation,
     first_reasons,
@@ -33,7 +34,7 @@ from gpuspec.evidence.validation.common import (
 from gpuspec.formulas.hpc.devices import machine
 
 COLUMNS = Columns(
-    needed=("case_id", "source_id", "gpu", "n_gpus", "workload", "metric", "value"),
+    needed=(*CASE, "n_gpus", "workload", "metric", "value"),
     numbers={"n_gpus": True, "value": True},
     least={"n_gpus": 1},
 )

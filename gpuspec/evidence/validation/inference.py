@@ -11,13 +11,11 @@ from gpuspec.constants.stored import held_out
 from gpuspec.evidence.measurements import inference_measurements, predicted_inference
 from gpuspec.evidence.measurements.inference import METRICS, era_of, prepared, skip_reasons
 from gpuspec.evidence.measurements.pairs import matched_pairs, ratio_errors
-from gpuspec.evidence.validation.common import Columns, Validation, left_out, read_table
+from gpuspec.evidence.validation.common import CASE, Columns, Validation, left_out, read_table
 
 COLUMNS = Columns(
     needed=(
-        "case_id",
-        "source_id",
-        "gpu",
+        *CASE,
         "n_gpus",
         "tp",
         "model",
@@ -30,16 +28,9 @@ COLUMNS = Columns(
         "value",
     ),
     numbers={
-        "n_gpus": True,
-        "tp": True,
-        "pp": False,
-        "ep": False,
-        "isl": False,
-        "osl": False,
-        "batch_size": False,
-        "concurrency": False,
-        "request_rate": False,
-        "value": True,
+        **dict.fromkeys(("n_gpus", "tp", "value"), True),
+        **dict.fromkeys(("pp", "ep", "isl", "osl", "batch_size"), False),
+        **dict.fromkeys(("concurrency", "request_rate"), False),
     },
     least=dict.fromkeys(("n_gpus", "tp", "pp", "ep"), 1),
     endless=("request_rate",),

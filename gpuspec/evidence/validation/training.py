@@ -27,6 +27,7 @@ from gpuspec.evidence.measurements.training import (
     step_tokens,
 )
 from gpuspec.evidence.validation.common import (
+    CASE,
     Columns,
     Validation,
     first_reasons,
@@ -39,18 +40,7 @@ from gpuspec.evidence.validation.common import (
 from gpuspec.formulas.training.flops import CONVENTIONS, model_flops_per_token
 
 COLUMNS = Columns(
-    needed=(
-        "case_id",
-        "source_id",
-        "gpu",
-        "n_gpus",
-        "model",
-        "seq_len",
-        "framework",
-        "metric",
-        "value",
-        "precision",
-    ),
+    needed=(*CASE, "n_gpus", "model", "seq_len", "framework", "metric", "value", "precision"),
     numbers={
         "n_gpus": True,
         "seq_len": True,
