@@ -25,7 +25,7 @@ def whole_numbers(
         When one of them is no whole number from `least` to `most`.
     """
     asked: Any = values.split(",") if isinstance(values, str) else np.atleast_1d(values)
-    found = []
+    counts = []
     for text in asked:
         try:
             count = int(str(text).strip())
@@ -33,5 +33,5 @@ def whole_numbers(
             raise InputError(field, values, f"give whole numbers, such as {example}") from None
         if not least <= count <= most:
             raise InputError(field, count, f"give numbers from {least:,} to {most:,}")
-        found.append(count)
-    return found
+        counts.append(count)
+    return counts

@@ -146,11 +146,11 @@ def measured_step_seconds(rows: pd.DataFrame) -> np.ndarray:
 
 def _peak_tflops(rows: pd.DataFrame) -> np.ndarray:
     """Return what a utilisation divides by: as the source says, else the GPU's dense peak."""
-    said = rows["mfu_peak_tflops"] if "mfu_peak_tflops" in rows else np.full(len(rows), np.nan)
-    found = np.array(said, float)
-    for i in np.flatnonzero(np.isnan(found)):
-        found[i] = gpu(rows["gpu"].iloc[i]).peak_flops(rows["precision"].iloc[i]) / 1e12
-    return found
+    stated = rows["mfu_peak_tflops"] if "mfu_peak_tflops" in rows else np.full(len(rows), np.nan)
+    peaks = np.array(stated, float)
+    for i in np.flatnonzero(np.isnan(peaks)):
+        peaks[i] = gpu(rows["gpu"].iloc[i]).peak_flops(rows["precision"].iloc[i]) / 1e12
+    return peaks
 
 
 def _flops(rows: pd.DataFrame, hardware: bool) -> np.ndarray:

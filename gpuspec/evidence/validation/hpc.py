@@ -51,8 +51,8 @@ _workload = remembered(_any_workload)
 def validate_hpc(path: str | Path) -> Validation:
     """Compare predictions with a table of the columns of ``data/measurements/hpc.csv``."""
     raw, reasons = read_table(path, COLUMNS)
-    kept = reasons == ""
-    reasons[kept] = first_reasons(raw[kept], _check)
+    readable = reasons == ""
+    reasons[readable] = first_reasons(raw[readable], _check)
     index = np.flatnonzero(reasons == "")
     rows = raw.iloc[index].reset_index(drop=True)
     if len(rows):
@@ -85,9 +85,9 @@ def _check(row: Row) -> None:
     """Raise what is wrong with a row."""
     _workload(row["workload"])
     machine(_gpu(row["gpu"]))
-    said = str(row.get("higher_is_better", "")).strip().lower()
-    if said not in ("", "true", "false"):
-        raise UnknownNameError("higher_is_better", said, ("true", "false"))
+    better = str(row.get("higher_is_better", "")).strip().lower()
+    if better not in ("", "true", "false"):
+        raise UnknownNameError("higher_is_better", better, ("true", "false"))
     if not str(row["metric"]).strip():
         raise InputError("metric", "", "name the unit of the value, such as gflops or ns_day")
 

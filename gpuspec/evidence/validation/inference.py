@@ -98,6 +98,6 @@ def held_out_inference() -> Validation:
     predicted = rows["case_id"].map(held_out("inference"))
     reasons[(reasons == "") & ~(predicted > 0)] = "by our reckoning the model does not fit"
     rows.insert(0, "line", np.arange(len(rows)) + 2)
-    kept = reasons == ""
-    found = compared(rows[kept].reset_index(drop=True), predicted[kept].to_numpy(float))
-    return Validation(found, left_out(rows, reasons), ratio_table(found))
+    usable = reasons == ""
+    rated = compared(rows[usable].reset_index(drop=True), predicted[usable].to_numpy(float))
+    return Validation(rated, left_out(rows, reasons), ratio_table(rated))

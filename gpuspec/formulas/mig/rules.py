@@ -116,11 +116,11 @@ def layouts(gpu_id: str, profiles: tuple[str, ...] | None = None) -> tuple[Place
     """
     rules = _geometry(gpu_id)
     names = tuple(rules.profiles) if profiles is None else profiles
-    found: list[Placements] = []
+    valid: list[Placements] = []
 
     def extend(layout: Placements, first_free: int) -> None:
         if layout:
-            found.append(layout)
+            valid.append(layout)
         for start in range(first_free, MEMORY_SLICES):
             for name in names:
                 one = Placement(name, start)
@@ -130,7 +130,7 @@ def layouts(gpu_id: str, profiles: tuple[str, ...] | None = None) -> tuple[Place
                     extend((*layout, one), rules.slices(one).stop)
 
     extend((), 0)
-    return tuple(found)
+    return tuple(valid)
 
 
 @cache
@@ -168,9 +168,10 @@ def patterns(gpu_id: str, media: bool = True) -> tuple[Placements, ...]:
     offers = {mix: _offer(rules, dict(mix), names) for mix in mixes}
 
     def beaten(mix: tuple[tuple[str, int], ...]) -> bool:
-        mine = offers[mix]
+        offer = offers[mix]
         return any(
-            o != mine and all(a >= b for a, b in zip(o, mine, strict=True)) for o in offers.values()
+            o != offer and all(a >= b for a, b in zip(o, offer, strict=True))
+            for o in offers.values()
         )
 
     return tuple(layout for mix, layout in mixes.items() if not beaten(mix))
