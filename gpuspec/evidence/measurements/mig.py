@@ -21,6 +21,11 @@ def mig_measurements(data: str | Path | None = None) -> pd.DataFrame:
     return table[table["used"].astype(bool)].reset_index(drop=True)
 
 
+def published_slices() -> pd.DataFrame:
+    """Return the published slices paired with their whole GPU; columns as in `slice_pairs`."""
+    return slice_pairs(mig_measurements())
+
+
 def slice_pairs(rows: pd.DataFrame) -> pd.DataFrame:
     """Return one row for each slice that was measured with a batch that the whole GPU ran too.
 
