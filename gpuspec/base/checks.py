@@ -31,7 +31,7 @@ def whole_numbers(
     asked: Any = values.split(",") if isinstance(values, str) else np.atleast_1d(values)
     if len(asked) > MOST_LISTED:
         raise InputError(field, values, f"give at most {MOST_LISTED:,} numbers")
-    found = []
+    counts = []
     for text in asked:
         try:
             count = int(str(text).strip())
@@ -39,8 +39,8 @@ def whole_numbers(
             raise InputError(field, values, f"give whole numbers, such as {example}") from None
         if not least <= count <= most:
             raise InputError(field, count, f"give numbers from {least:,} to {most:,}")
-        found.append(count)
-    return found
+        counts.append(count)
+    return counts
 
 
 def number_of(

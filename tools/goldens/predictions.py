@@ -5,13 +5,13 @@ import csv
 import numpy as np
 import pandas as pd
 
-from gpuspec.constants.fabrics import stored as stored_fabrics
 from gpuspec.constants.hpc import hpc_terms
+from gpuspec.constants.links import LinkTerms, NetworkTerms
 from gpuspec.constants.memory import memory_terms
+from gpuspec.constants.stored import stored
 from gpuspec.constants.training import framework
 from gpuspec.evidence.fits.hpc import dynamic_programs
 from gpuspec.evidence.fits.hpc import prepared_rows as hpc_rows
-from gpuspec.evidence.fits.mig import published_slices
 from gpuspec.evidence.fits.training import prepared_rows as training_rows
 from gpuspec.evidence.measurements.collectives import (
     collective_measurements,
@@ -27,8 +27,8 @@ from gpuspec.evidence.measurements.inference import (
     skip_reasons,
 )
 from gpuspec.evidence.measurements.memory import memory_measurements, predicted_memory
+from gpuspec.evidence.measurements.mig import published_slices
 from gpuspec.evidence.measurements.training import predicted_step_seconds
-from gpuspec.formulas.networks import LinkTerms, NetworkTerms
 from gpuspec.topics.hpc.dynamic import published_dynamic
 
 TOLERANCE = 1e-3
@@ -53,7 +53,7 @@ def training():
 
 
 def collectives():
-    rows, found = prepared_collectives(collective_measurements()), stored_fabrics()
+    rows, found = prepared_collectives(collective_measurements()), stored("collectives")
     links = {name: LinkTerms(**entry["terms"]) for name, entry in found["links"].items()}
     networks = {name: NetworkTerms(**entry["terms"]) for name, entry in found["networks"].items()}
     return rows["case_id"], predicted_collectives(rows, links, networks)

@@ -103,12 +103,12 @@ def validation_of(measurements: str | Path = "", kind: str = "inference") -> Val
     """
     if not str(measurements):
         return held_out(kind)
-    found = validate(measurements, kind)
-    if found.rows.empty:
-        first = found.skipped[["line", "reason"]].head(1).to_records(index=False).tolist()
+    comparison = validate(measurements, kind)
+    if comparison.rows.empty:
+        first = comparison.skipped[["line", "reason"]].head(1).to_records(index=False).tolist()
         why = "".join(f"; line {line}: {reason}" for line, reason in first)
         raise InputError("measurements", str(measurements), f"none of its rows can be used{why}")
-    return found
+    return comparison
 
 
 def stated_errors(kind: str = "inference") -> pd.DataFrame:
