@@ -259,7 +259,7 @@ def test_stages_balanced_by_cost():
 
 def training(model=DENSE, terms=NONE, adapter=None, stage="fullest", capacity=np.inf, **job):
     found = training_parts(
-        model, ADAMW, TrainingJob.of(**{"seq_len": 10, **job}), stage=stage,
+        model, ADAMW, TrainingJob.of(**{"seq_len": 10, "microbatches": 64, **job}), stage=stage,
         capacity_bytes=capacity, adapter=adapter, terms=terms,
     )  # fmt: skip
     return {k: float(v) for k, v in found.items()}
@@ -341,7 +341,7 @@ def test_tensor_parallelism_with_its_tensors_that_wait():
 
 def test_pipeline_stages_and_their_two_ends():
     # Two stages of 2 layers. First: embedding, 2 micro-batches in flight. 228,450 + 100,000.
-    first = training(pp=2, microbatches=64, stage="first", dp=100, zero_stage=1)
+    first = training(pp=2, stage="first", dp=100, zero_stage=1)
     exactly(first["weights"], 2 * 328_450)
     exactly(first["activations"], 2 * 2 * ACTIVATIONS)
     assert first["logits"] == 0
