@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.decision.plan import Decision, front, nearest, rejected
-from gpuspec.decision.plan.words import gpus_of, policy_words, short_gpu
+from gpuspec.decision.plan.words import amount_words, gpus_of, policy_words, short_gpu
 from gpuspec.evidence.fits import inference_errors
 from gpuspec.evidence.fits.training import training_errors
 from gpuspec.topics.ways import records
@@ -57,7 +57,7 @@ def plans_table(decision: Decision) -> pd.DataFrame:
     rows = [
         (
             gpus_of(decision, row),
-            "; ".join(policy_words(p, str) for p in row["policy"].split("; ")[:2]),
+            "; ".join(policy_words(p, str) for p in row["policies"][:2]),
             *(_thousands(row[n]) for n in ("expected_usd", "low", "high", "upfront_usd")),
             f"{row['power_kw']:,.0f}" if row["power_kw"] else "",
             f"{row['probability'] * 100:.0f} %",
@@ -182,8 +182,8 @@ def nearest_finding(decision: Decision) -> str:
     if not decision.feasible:
         table = nearest(decision.scenario, decision.options, decision.plans)
         said = [
-            f"**{r['workload']}**: {r['what']}: {r['needed']}"
-            + (f" instead of {r['asked']}, {r['option']}." if r["asked"] else ".")
+            f"**{r['workload']}**: {r['what']}: {amount_words(r['needed'])}"
+            + (f" instead of {amount_words(r['asked'])}, {r['option']}." if r["asked"] else ".")
             for r in table.to_dict("records")
         ]
         return "Each line alone makes it feasible. " + " ".join(said)
