@@ -309,7 +309,7 @@ def test_what_must_give_makes_it_feasible():
     assert not found.feasible
     table = planner.nearest(found.scenario, found.options, found.plans)
     row = table[table["what"] == "the limit of each token"].iloc[0]
-    needed, unit = row["needed"].split()
+    needed, unit = row["needed"].words().split()
     assert unit == "ms"
     assert (
         decided(strict | {"workloads[0].tpot_limit_s": float(needed) / 1e3})
@@ -317,7 +317,7 @@ def test_what_must_give_makes_it_feasible():
         .any()
     )
     assert "what_must_give" in answer_record(found, None)
-    assert row["needed"] in answer_page(found, None)
+    assert row["needed"].words() in answer_page(found, None)
     assert len(members_table(found)) == len(table)
 
 
@@ -448,8 +448,8 @@ def test_a_budget_of_zero_says_how_much_is_needed():
     content = {"name": "one", "workloads": [SERVICE], "budget": {"monthly_usd": 0}}
     found = decided({"allow.modes": ["on-demand"]}, content)
     row = planner.nearest(found.scenario, found.options, found.plans).iloc[0]
-    needed = float(row["needed"].split()[0].replace(",", ""))
-    assert row["asked"] == "0 USD a month"
+    needed = row["needed"].value
+    assert row["asked"].words() == "0 USD a month"
     assert "nan" not in answer_page(found, None)
     assert "inf" not in answer_page(found, None)
     again = decided({"allow.modes": ["on-demand"], "budget.monthly_usd": needed}, content)
@@ -466,8 +466,8 @@ def test_the_keep_of_owned_gpus_is_a_row_and_what_must_give_holds_it():
     tight = {"allow.modes": ["on-demand"], "budget": {"monthly_usd": 1}, "owned[0].count": 1}
     poor = decided(tight, alone)
     table = planner.nearest(poor.scenario, poor.options, poor.plans)
-    needed = table[table["what"] == "the monthly budget"]["needed"].iloc[0].split()[0]
-    rich = decided(tight | {"budget": {"monthly_usd": float(needed.replace(",", ""))}}, alone)
+    needed = table[table["what"] == "the monthly budget"]["needed"].iloc[0].value
+    rich = decided(tight | {"budget": {"monthly_usd": needed}}, alone)
     assert rich.feasible
 
 
