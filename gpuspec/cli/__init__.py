@@ -249,17 +249,17 @@ def estimate(
     gpuspec estimate Llama-3.1-70B --gpu H200 --tp 2 --weights fp8 --concurrency 32
     """
     with _Failures():
-        from gpuspec.topics.serving import estimate_table, inference_question
+        from gpuspec.topics.serving import estimate_table, ServingQuestion
 
-        q = inference_question(
-            model,
-            device,
-            weights,
-            kv,
-            isl,
-            osl,
-            concurrency,
-            engine_name=engine,
+        q = ServingQuestion.ask(
+            model=model,
+            gpus=device,
+            weights=weights,
+            kv=kv,
+            isl=isl,
+            osl=osl,
+            concurrency=concurrency,
+            engine=engine,
             request_rate=rate,
         )
         for field, value in (("tp", tp), ("pp", pp)):

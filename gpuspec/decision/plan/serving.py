@@ -40,7 +40,7 @@ def inference_options(
     parts: list[dict[str, Any]] = []
     curves: list[dict[str, np.ndarray]] = []
     q = service_question(w, list(gpus), list(precisions), w.request_rate)
-    for device, weight in product(q.gpus, q.weights):
+    for device, weight in product(q.devices, q.formats):
         whole = False  # once a node holds the model, no replica needs a second one
         for tp, pp in SPLITS:
             if (whole and tp * pp > 8) or (w.request_rate and pp > 1):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from gpuspec.decision.scenario.records import Inference, Prices, Training
 from gpuspec.topics.cost.prices.quotes import Quote, quote_of, read_quotes
-from gpuspec.topics.serving.ask import InferenceQuestion, inference_question
+from gpuspec.topics.serving.ask import ServingQuestion, ServingQuestion
 from gpuspec.topics.training.ask import TrainingQuestion, training_question
 
 
@@ -13,20 +13,20 @@ def service_question(
     gpus: str | Sequence[str],
     precisions: str | Sequence[str],
     request_rate: float = 0.0,
-) -> InferenceQuestion:
+) -> ServingQuestion:
     """Return the question that a service of a scenario asks; the rate only where it is given."""
     w = service
-    return inference_question(
-        w.model,
-        gpus,
-        precisions,
-        w.kv_precision,
-        w.isl,
-        w.osl,
-        max(w.concurrency, 1),
-        w.ttft_limit_s,
-        w.tpot_limit_s,
-        w.engine,
+    return ServingQuestion.ask(
+        model=w.model,
+        gpus=gpus,
+        weights=precisions,
+        kv=w.kv_precision,
+        isl=w.isl,
+        osl=w.osl,
+        concurrency=max(w.concurrency, 1),
+        ttft_limit_s=w.ttft_limit_s,
+        tpot_limit_s=w.tpot_limit_s,
+        engine=w.engine,
         cached_share=w.cached_share,
         request_rate=request_rate,
     )

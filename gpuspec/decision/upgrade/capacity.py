@@ -101,7 +101,7 @@ def _replica_found(w: Inference, device: Gpu, form: str) -> tuple[tuple[str, Any
         if why:
             reason = why
             continue
-        replica = q.replica(device, q.weights[0], tp, 1, expert_split(q.network, tp))
+        replica = q.replica(device, q.formats[0], tp, 1, expert_split(q.network, tp))
         why = shortfall(replica, q.context)
         if why:
             reason = why
@@ -111,7 +111,7 @@ def _replica_found(w: Inference, device: Gpu, form: str) -> tuple[tuple[str, Any
             best = (within / tp, replica, within, tp)
     _, chosen, within, tp = best
     output = largest_rate(q, chosen) if chosen is not None and w.request_rate else within
-    held = q.network.params * q.weights[0].bits / 8
+    held = q.network.params * q.formats[0].bits / 8
     kv = float(sequence_kv_bytes(q.network, q.context, 2.0)) * max(within, 1.0)
     return (
         ("gpu", device.id),
@@ -120,7 +120,7 @@ def _replica_found(w: Inference, device: Gpu, form: str) -> tuple[tuple[str, Any
         ("output", float(output)),
         ("split", f"TP {tp}"),
         ("bytes", held + kv),
-        ("reason", reason + (f" ({precision_note(device, q.weights[0])})" if not output else "")),
+        ("reason", reason + (f" ({precision_note(device, q.formats[0])})" if not output else "")),
     )
 
 

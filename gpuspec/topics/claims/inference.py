@@ -9,7 +9,7 @@ from gpuspec.topics.claims.published import published_serving
 from gpuspec.topics.claims.speeds import VENDOR_MODEL, batch_grid, latency_grid, serving_grid
 from gpuspec.topics.claims.training import ABOUT
 from gpuspec.topics.claims.verdict import Check
-from gpuspec.topics.serving import inference_question, options_table
+from gpuspec.topics.serving import ServingQuestion, options_table
 
 LIMITS_S = (0.2, 0.3, 0.5, 0.8, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
 LATENCY_JOBS = (
@@ -195,8 +195,8 @@ def gpus_needed(q: ClaimsQuestion) -> pd.DataFrame:
 
 
 def _fewest(device: Gpu, name: str, kind: str, context: int) -> pd.DataFrame:
-    asked = inference_question(
-        name, device.id, kind, isl=context, osl=512, concurrency=1, ttft_limit_s=10.0, max_gpus=8
+    asked = ServingQuestion.ask(
+        model=name, gpus=device.id, weights=kind, isl=context, osl=512, concurrency=1, ttft_limit_s=10.0, max_gpus=8
     )
     options = options_table(asked)
     options = options[options["within"] >= 1]

@@ -13,7 +13,7 @@ from gpuspec.topics.claims.training import large_jobs
 from gpuspec.topics.claims.verdict import Check
 from gpuspec.topics.networks import ENOUGH, form_table, interconnect_question, network_table
 from gpuspec.topics.serving import form_table as serving_forms
-from gpuspec.topics.serving import inference_question
+from gpuspec.topics.serving import ServingQuestion
 
 FORM_MODELS = ("llama-3.2-1b", "llama-3.1-8b", "qwen2.5-32b")
 FORM_PAIRS = (("a100-pcie-80", "a100-sxm-80"), ("h100-pcie-80", "h100-sxm-80"))
@@ -155,7 +155,7 @@ def serving_on_cards() -> pd.DataFrame:
     """
     parts = []
     for name in FORM_MODELS:
-        asked = inference_question(name, "H100", "bf16")
+        asked = ServingQuestion.ask(model=name, gpus="H100", weights="bf16")
         found = serving_forms(asked, list(FORM_PAIRS)).rename(columns={"ratio": "value"})
         size = round(asked.network.params / 1e9, 1)
         alone = found[found["tp"] == 1].set_index("pair")["value"]

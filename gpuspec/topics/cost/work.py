@@ -17,7 +17,7 @@ from gpuspec.formulas.cost import (
 )
 from gpuspec.topics.cost.ask import CostQuestion
 from gpuspec.topics.cost.hours import way_names
-from gpuspec.topics.serving import InferenceQuestion, best_options, options_table
+from gpuspec.topics.serving import ServingQuestion, best_options, options_table
 from gpuspec.topics.training import TrainingQuestion, deadline_table
 from gpuspec.topics.training import runs_table as training_runs
 
@@ -30,7 +30,7 @@ def _hours(question: CostQuestion) -> pd.DataFrame:
     return pd.concat([found[keep], costs], axis=1).assign(way=way_names(found))
 
 
-def tokens_table(question: CostQuestion, service: InferenceQuestion) -> pd.DataFrame:
+def tokens_table(question: CostQuestion, service: ServingQuestion) -> pd.DataFrame:
     """Return the cost of a million output tokens of a service by GPU and way.
 
     Columns: ``gpu``, ``mode``, ``way``, ``weight``, ``gpus``, ``tokens_s_gpu``, ``usd``, ``low``,

@@ -12,7 +12,7 @@ from gpuspec.formulas.serving import Engine
 from gpuspec.topics.hpc import class_seconds
 from gpuspec.topics.mig.ask import TenantsQuestion
 from gpuspec.topics.mig.reading import Tenant
-from gpuspec.topics.serving import InferenceQuestion, best_options
+from gpuspec.topics.serving import ServingQuestion, best_options
 from gpuspec.topics.serving import options_table as serving_options
 
 WHOLE_GPU = "whole"
@@ -92,7 +92,7 @@ def _key(tenant: Tenant) -> tuple[Any, ...]:
     if q is None:
         return (*size, tenant.workload and tenant.workload.id)
     loads = (q.isl, q.osl, q.concurrency, q.request_rate, q.ttft_limit_s, q.tpot_limit_s)
-    return (*size, q.network.id, q.weights[0].id, q.kv_precision, *loads)
+    return (*size, q.model, q.weights, q.kv, *loads)
 
 
 def _tenant_rows(question: TenantsQuestion, tenant: Tenant) -> list[dict[str, Any]]:
@@ -174,16 +174,10 @@ def _work_wants(reference: Gpu, tenant: Tenant, device: Gpu) -> list[tuple[str, 
 
 
 def _serving(
-    question: TenantsQuestion, load: InferenceQuestion, kind: Gpu, slices: dict[str, Gpu]
+    question: TenantsQuestion, load: ServingQuestion, kind: Gpu, slices: dict[str, Gpu]
 ) -> list[dict[str, Any]]:
     """Hold a language model against slices, each with a replica of its own."""
-    asked = load.model_copy(
-        update={
-            "gpus": tuple(slices.values()),
-            "max_gpus": 1,
-            "engine": slice_engine(question.engine),
-        }
-    )
+    asked = load.on(tuple(slices.values()), slice_engine(question.runtime), max_gpus=1)
     found = serving_options(asked).to_dict("records")
     return [_served(kind, p, row, load) for p, row in zip(slices, found, strict=True)]
 
@@ -192,7 +186,7 @@ def _served(
     kind: Gpu,
     profile: str,
     found: dict[Any, Any],
-    load: InferenceQuestion,
+    load: ServingQuestion,
 ) -> dict[str, Any]:
     """Turn a row of the serving options into one of a tenant's."""
     works, reason = bool(found["works"]), str(found["reason"])
@@ -216,10 +210,8 @@ def _served(
     )
 
 
-def _whole(question: TenantsQuestion, load: InferenceQuestion, kind: Gpu) -> dict[str, Any]:
-    asked = load.model_copy(
-        update={"gpus": (kind,), "max_gpus": question.max_gpus, "engine": question.engine}
-    )
+def _whole(question: TenantsQuestion, load: ServingQuestion, kind: Gpu) -> dict[str, Any]:
+    asked = load.on((kind,), question.runtime, question.max_gpus)
     found = best_options(serving_options(asked)).to_dict("records")[0]
     return _served(kind, WHOLE_GPU, found, load)
 

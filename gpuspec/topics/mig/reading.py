@@ -13,7 +13,7 @@ from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.base.paths import DATA
 from gpuspec.catalog.models import Model, model
 from gpuspec.catalog.workloads import Workload, workload, workloads
-from gpuspec.topics.serving import InferenceQuestion, inference_question
+from gpuspec.topics.serving import ServingQuestion, ServingQuestion
 
 EXAMPLE = DATA / "examples" / "tenants.csv"
 TEXTS = ("name", "model", "weights", "kv", "workload")
@@ -44,7 +44,7 @@ class Tenant(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     name: str
-    load: InferenceQuestion | None
+    load: ServingQuestion | None
     """Its model, load and limits, over no GPU in particular; None: no language model."""
     workload: Workload | None = None
     """Class of computations; None: none, or unknown."""
@@ -156,22 +156,22 @@ def _load(
     gpu_id: str,
     engine_name: str,
     models: dict[str, Model],
-) -> InferenceQuestion:
+) -> ServingQuestion:
     """Check the load of a language model; `models` keeps those looked up before."""
     try:
         if cells["model"] not in models:
             models[cells["model"]] = model(cells["model"])
-        return inference_question(
-            models[cells["model"]],
-            gpu_id,
-            cells["weights"] or "bf16",
-            cells["kv"] or "bf16",
-            values["isl"],
-            values["osl"],
-            values["concurrency"],
-            values["ttft_s"],
-            values["tpot_s"],
-            engine_name,
+        return ServingQuestion.ask(
+            model=models[cells["model"]],
+            gpus=gpu_id,
+            weights=cells["weights"] or "bf16",
+            kv=cells["kv"] or "bf16",
+            isl=values["isl"],
+            osl=values["osl"],
+            concurrency=values["concurrency"],
+            ttft_limit_s=values["ttft_s"],
+            tpot_limit_s=values["tpot_s"],
+            engine=engine_name,
             request_rate=values["request_rate"],
         )
     except InputError as error:

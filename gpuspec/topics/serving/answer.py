@@ -19,7 +19,7 @@ from gpuspec.formulas.serving import (
     maximum_load,
     sustainable_requests_s,
 )
-from gpuspec.topics.serving.ask import InferenceQuestion, inference_question
+from gpuspec.topics.serving.ask import ServingQuestion, ServingQuestion
 from gpuspec.topics.serving.fleets import fleet_rates
 from gpuspec.topics.serving.layouts import impossible, shortfall
 from gpuspec.topics.serving.options import BOUNDS, served
@@ -29,7 +29,7 @@ SHARES_OF_FULL = (0.02, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9,
 CONTEXTS = (2048, 4096, 8192, 16_384, 32_768, 65_536, 131_072)
 
 
-def estimate_table(question: InferenceQuestion, replica: Deployment) -> dict[str, Any]:
+def estimate_table(question: ServingQuestion, replica: Deployment) -> dict[str, Any]:
     """Return the answer for one replica at the asked concurrency, parts of a step included."""
     q, layout = question, replica.layout
     reason = impossible(q.network, layout.tp, layout.pp) or shortfall(replica, q.context)
@@ -52,7 +52,7 @@ def estimate_table(question: InferenceQuestion, replica: Deployment) -> dict[str
     return answer
 
 
-def frontier_table(question: InferenceQuestion, best: pd.DataFrame) -> pd.DataFrame:
+def frontier_table(question: ServingQuestion, best: pd.DataFrame) -> pd.DataFrame:
     """Return speed for one user against throughput of a GPU, for the best layout of each GPU.
 
     Columns: ``gpu``, ``concurrency``, ``tpot_s``, ``user_tokens_s``, ``gpu_tokens_s``.
@@ -77,7 +77,7 @@ def frontier_table(question: InferenceQuestion, best: pd.DataFrame) -> pd.DataFr
     return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=columns)
 
 
-def arrivals_table(question: InferenceQuestion, best: pd.DataFrame) -> pd.DataFrame:
+def arrivals_table(question: ServingQuestion, best: pd.DataFrame) -> pd.DataFrame:
     """Return what users see as requests arrive faster, for the best fleet of each GPU.
 
     Columns: ``gpu``, ``requests_s`` (over the whole fleet), ``utilisation``, ``in_flight`` and
@@ -97,7 +97,7 @@ def arrivals_table(question: InferenceQuestion, best: pd.DataFrame) -> pd.DataFr
 
 
 def context_table(
-    question: InferenceQuestion, gpus: int, contexts: Sequence[int] = CONTEXTS
+    question: ServingQuestion, gpus: int, contexts: Sequence[int] = CONTEXTS
 ) -> pd.DataFrame:
     """Return the largest throughput of `gpus` of each kind against the length of a prompt.
 
@@ -107,18 +107,18 @@ def context_table(
     q = question
     tp = min(gpus, 8)
     table = {}
-    for device in q.gpus:
-        replica = q.replica(device, q.weights[-1], tp, max(gpus // tp, 1))
+    for device in q.devices:
+        replica = q.replica(device, q.formats[-1], tp, max(gpus // tp, 1))
         lengths = np.array(contexts, float)
         rate = maximum_load(replica, lengths, q.osl)["output_tokens_s"]
         table[device.id] = np.where(np.isfinite(rate), rate, 0.0)
     return pd.DataFrame(table, index=pd.Index(list(contexts), name="context"))
 
 
-def precision_table(question: InferenceQuestion, gpus: int, names: Sequence[str]) -> pd.DataFrame:
+def precision_table(question: ServingQuestion, gpus: int, names: Sequence[str]) -> pd.DataFrame:
     """Return the largest throughput of `gpus` of each kind in each number format of weights."""
     q, rows = question, []
-    for device in q.gpus:
+    for device in q.devices:
         for name in names:
             form = precision(name)
             replica = q.replica(device, form, min(gpus, 8), max(gpus // 8, 1))
@@ -128,7 +128,7 @@ def precision_table(question: InferenceQuestion, gpus: int, names: Sequence[str]
     return pd.DataFrame(rows, columns=["gpu", "weights", "output_tokens_s", "reason"])
 
 
-def form_table(question: InferenceQuestion, pairs: Sequence[tuple[str, str]]) -> pd.DataFrame:
+def form_table(question: ServingQuestion, pairs: Sequence[tuple[str, str]]) -> pd.DataFrame:
     """Return the throughput of PCIe forms over SXM ones, at each tensor-parallel size."""
     q, rows = question, []
     for pcie, sxm in pairs:
@@ -141,8 +141,8 @@ def form_table(question: InferenceQuestion, pairs: Sequence[tuple[str, str]]) ->
     return pd.DataFrame(rows, columns=["pair", "tp", "pcie_tokens_s", "sxm_tokens_s", "ratio"])
 
 
-def _most(question: InferenceQuestion, device: Gpu, tp: int) -> float:
-    replica = question.replica(device, question.weights[0], tp)
+def _most(question: ServingQuestion, device: Gpu, tp: int) -> float:
+    replica = question.replica(device, question.formats[0], tp)
     if shortfall(replica, question.context):
         return 0.0
     return float(maximum_load(replica, question.isl, question.osl)["output_tokens_s"])
@@ -165,7 +165,7 @@ def ratio_map(
     isl, answers = tuple(int(c) for c in contexts), (osl,) * len(contexts)
     table = {}
     for name in models:
-        inference_question(name, new[0], new[1], isl=max(isl), osl=osl)  # the model reaches so far
+        ServingQuestion.ask(model=name, gpus=new[0], weights=new[1], isl=max(isl), osl=osl)  # the model reaches so far
         sides = [fleet_rates(name, *side, isl, answers, (gpus,))[0] for side in (new, old)]
         table[name] = np.divide(
             sides[0], sides[1], out=np.full(len(contexts), np.inf), where=sides[1] > 0
@@ -203,7 +203,7 @@ def images_table(
     return pd.DataFrame(rows, columns=columns)
 
 
-def _replica(question: InferenceQuestion, row: Any) -> Deployment:
-    device = next(g for g in question.gpus if g.id == row.gpu)
-    weight = next(w for w in question.weights if w.id == row.weight)
+def _replica(question: ServingQuestion, row: Any) -> Deployment:
+    device = next(g for g in question.devices if g.id == row.gpu)
+    weight = next(w for w in question.formats if w.id == row.weight)
     return question.replica(device, weight, int(row.tp), int(row.pp))

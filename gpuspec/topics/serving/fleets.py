@@ -7,7 +7,7 @@ import numpy as np
 
 from gpuspec.catalog.models import Model
 from gpuspec.formulas.serving import max_concurrency, maximum_load
-from gpuspec.topics.serving.ask import inference_question
+from gpuspec.topics.serving.ask import ServingQuestion
 from gpuspec.topics.serving.layouts import SIZES, impossible
 
 
@@ -59,13 +59,13 @@ def _fleets(
     osl: tuple[int, ...],
     counts: Sequence[int],
 ) -> tuple[np.ndarray, np.ndarray]:
-    q = inference_question(model, gpu, weight, isl=1, osl=1)
+    q = ServingQuestion.ask(model=model, gpus=gpu, weights=weight, isl=1, osl=1)
     prompts, tokens = np.array(isl, float), np.array(osl, float)
     rates, held = np.zeros((2, len(counts), len(prompts)))
     for tp in SIZES:
         if tp > max(counts) or impossible(q.network, tp, 1):
             continue
-        replica = q.replica(q.gpus[0], q.weights[0], tp)
+        replica = q.replica(q.devices[0], q.formats[0], tp)
         one = np.asarray(maximum_load(replica, prompts, tokens)["output_tokens_s"])
         one = np.where(np.isfinite(one), one, 0.0)
         most = np.maximum(np.asarray(max_concurrency(replica, prompts, tokens)), 0.0)

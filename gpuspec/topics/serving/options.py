@@ -16,7 +16,7 @@ from gpuspec.formulas.serving import (
     sustainable_requests_s,
 )
 from gpuspec.formulas.serving.speculative import speculative
-from gpuspec.topics.serving.ask import InferenceQuestion
+from gpuspec.topics.serving.ask import ServingQuestion
 from gpuspec.topics.serving.layouts import (
     expert_split,
     impossible,
@@ -41,7 +41,7 @@ HALVINGS = 8
 FIGURES = ("ttft_s", "tpot_s", "output_tokens_s")
 
 
-def served(question: InferenceQuestion, replica: Deployment, concurrency: Any) -> dict[str, Any]:
+def served(question: ServingQuestion, replica: Deployment, concurrency: Any) -> dict[str, Any]:
     """Return `steady_state` of a replica for users who act on their own, speculation included."""
     q = question
     found = steady_state(replica, concurrency, q.isl, q.osl, q.cached_share, in_step=False)
@@ -50,15 +50,15 @@ def served(question: InferenceQuestion, replica: Deployment, concurrency: Any) -
     return found
 
 
-def within_limits(question: InferenceQuestion, found: dict[str, Any]) -> Any:
+def within_limits(question: ServingQuestion, found: dict[str, Any]) -> Any:
     """Return where TTFT and TPOT keep the asked limits."""
     q = question
-    ttft = (found["ttft_s"] <= q.ttft_limit_s) | (q.ttft_limit_s == 0)
-    tpot = (found["tpot_s"] <= q.tpot_limit_s) | (q.tpot_limit_s == 0)
+    ttft = found["ttft_s"] <= (q.ttft_limit_s or np.inf)
+    tpot = found["tpot_s"] <= (q.tpot_limit_s or np.inf)
     return np.asarray(ttft & tpot)
 
 
-def largest_load(question: InferenceQuestion, replica: Deployment) -> tuple[float, float]:
+def largest_load(question: ServingQuestion, replica: Deployment) -> tuple[float, float]:
     """Return the most requests in flight that memory allows, and that the limits allow too."""
     q = question
     most = float(max_concurrency(replica, q.isl, q.osl))
@@ -69,7 +69,7 @@ def largest_load(question: InferenceQuestion, replica: Deployment) -> tuple[floa
     return most, float(loads[good].max()) if good.any() else 0.0
 
 
-def largest_rate(question: InferenceQuestion, replica: Deployment) -> float:
+def largest_rate(question: ServingQuestion, replica: Deployment) -> float:
     """Return the most requests a second of which 95 % keep the limits; 0 where none does."""
     q = question
     low, high = 0.0, sustainable_requests_s(replica, q.isl, q.osl, q.cached_share)
@@ -79,12 +79,12 @@ def largest_rate(question: InferenceQuestion, replica: Deployment) -> float:
     return low
 
 
-def _keeps(q: InferenceQuestion, replica: Deployment, rate: float) -> bool:
+def _keeps(q: ServingQuestion, replica: Deployment, rate: float) -> bool:
     found = arrivals(replica, rate, q.isl, q.osl, q.cached_share)
     return bool(within_limits(q, {"ttft_s": found["ttft_p95_s"], "tpot_s": found["tpot_p95_s"]}))
 
 
-def options_table(question: InferenceQuestion) -> pd.DataFrame:
+def options_table(question: ServingQuestion) -> pd.DataFrame:
     """Return one row for each GPU, precision and split, with the replicas that the load needs.
 
     Returns
@@ -98,14 +98,14 @@ def options_table(question: InferenceQuestion) -> pd.DataFrame:
         that takes most of a step), ``works`` and ``reason`` (why not; never NaN), ``note``.
     """
     rows = []
-    for device in question.gpus:
-        for weight in question.weights:
+    for device in question.devices:
+        for weight in question.formats:
             for tp, pp in layouts(question.network, question.max_gpus):
                 rows.append(_row(question, device, weight, tp, pp))
     return pd.DataFrame(rows)
 
 
-def _row(q: InferenceQuestion, device: Gpu, weight: Precision, tp: int, pp: int) -> dict[str, Any]:
+def _row(q: ServingQuestion, device: Gpu, weight: Precision, tp: int, pp: int) -> dict[str, Any]:
     row: dict[str, Any] = {
         "gpu": device.id,
         "weight": weight.id,
@@ -146,14 +146,14 @@ def _row(q: InferenceQuestion, device: Gpu, weight: Precision, tp: int, pp: int)
     return {**row, **_sized_for_rate(q, replica, row["rate_within"])}
 
 
-def _sized(q: InferenceQuestion, replica: Deployment, within: float) -> dict[str, Any]:
+def _sized(q: ServingQuestion, replica: Deployment, within: float) -> dict[str, Any]:
     """Return the replicas for the load and what each then delivers."""
     replicas = int(np.ceil(q.concurrency / within))
     found = served(q, replica, q.concurrency / replicas)
     return {"replicas": replicas, **_figures(q, replica, found, replicas)}
 
 
-def _sized_for_rate(q: InferenceQuestion, replica: Deployment, rate: float) -> dict[str, Any]:
+def _sized_for_rate(q: ServingQuestion, replica: Deployment, rate: float) -> dict[str, Any]:
     """Return the replicas for the request rate and what 95 % of the requests then see."""
     replicas = int(np.ceil(q.request_rate / rate))
     seen = arrivals(replica, q.request_rate / replicas, q.isl, q.osl, q.cached_share)
@@ -164,7 +164,7 @@ def _sized_for_rate(q: InferenceQuestion, replica: Deployment, rate: float) -> d
 
 
 def _figures(
-    q: InferenceQuestion, replica: Deployment, found: dict[str, Any], replicas: int
+    q: ServingQuestion, replica: Deployment, found: dict[str, Any], replicas: int
 ) -> dict[str, Any]:
     row: dict[str, Any] = {"gpus": replicas * replica.gpus, "works": True, "reason": ""}
     for name in FIGURES:
@@ -177,7 +177,7 @@ def _figures(
     return row
 
 
-def _too_slow(q: InferenceQuestion, alone: dict[str, float]) -> str:
+def _too_slow(q: ServingQuestion, alone: dict[str, float]) -> str:
     """Say which limit even a single request breaks, and by how much."""
     said = []
     if q.ttft_limit_s and alone["ttft_s"] > q.ttft_limit_s:
