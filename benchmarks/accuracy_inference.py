@@ -5,7 +5,7 @@ python benchmarks/accuracy_inference.py [FOLDER]   (needs pip's index; a few min
 Cases: Llama 3 of 8B, 70B and 405B at maximum load in FP8, TensorRT-LLM 1.0 and 1.1, on H100 and
 H200. gpuspec answers with constants that were fitted without the case's source. Each peer is
 installed into an environment of its own under FOLDER (.benchmarks unless given). The table is
-written into docs/inference.md.
+written into docs/serving.md.
 """
 
 import json
@@ -115,7 +115,7 @@ def main():
     note = "as it answers now: the cases are in the fit"
     lines.append(told("gpuspec", fitted, measured, seconds, note))
     print("\n".join(lines))
-    page = ROOT / "docs" / "inference.md"
+    page = ROOT / "docs" / "serving.md"
     text = page.read_text("utf-8")
     begin, end = "<!-- peers -->", "<!-- /peers -->"
     head, rest = text.split(begin)

@@ -34,7 +34,7 @@ OTHER = {
         "node_network_gb_s": 50.0,
         "network_kind": "roce",
     },
-    "03_inference": {
+    "03_serving": {
         "model": "Mixtral-8x7B",
         "gpus": "A100,L40S,H200",
         "weight_precision": "fp8",
@@ -59,7 +59,7 @@ OTHER = {
         "network_kind": "roce",
         "gpus_per_node": 4,
     },
-    "05_interconnect": {
+    "05_networks": {
         "gpus": "A100,B200",
         "model": "Llama-3.2-1B",
         "large_model": "Llama-3.1-8B",

@@ -98,9 +98,9 @@ def operator_table():
 PLACES = [
     ("README.md", "errors", overview_table),
     ("docs/memory.md", "errors", memory_table),
-    ("docs/inference.md", "inference errors", inference_table),
-    ("docs/inference.md", "operator errors", operator_table),
-    ("docs/interconnect.md", "collective errors", collective_table),
+    ("docs/serving.md", "inference errors", inference_table),
+    ("docs/serving.md", "operator errors", operator_table),
+    ("docs/networks.md", "collective errors", collective_table),
     ("docs/training.md", "training errors", training_table),
     ("docs/hpc.md", "hpc errors", hpc_table),
     ("docs/mig.md", "slice errors", slice_table),

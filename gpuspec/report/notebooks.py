@@ -14,6 +14,8 @@ from typing import Any
 from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.base.paths import NOTEBOOKS
 
+EARLIER_NAMES = {"inference": "serving", "interconnect": "networks"}
+"""Names of notebooks in the release before, still understood."""
 _WORDS = {"true": True, "yes": True, "false": False, "no": False}
 
 
@@ -92,6 +94,7 @@ def find(name: str | Path) -> Notebook:
         _ = notebook.node
         return notebook
     shipped = notebooks()
+    text = EARLIER_NAMES.get(text, text)
     for notebook in shipped:
         if text in (notebook.name, notebook.path.stem):
             return notebook
