@@ -1,0 +1,183 @@
+"""What all commands share: one sentence for each error, ``--debug``, ``--json`` and tables."""
+
+import io
+import os
+import sys
+import traceback
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from gpuspec import __version__
+from gpuspec.base.errors import InputError, close_matches
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+EXIT_CODES = """\b
+Exit codes:
+  0  done
+  1  a notebook or the typesetting failed
+  2  an input cannot be used; the message says which and what is valid
+"""
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_DEBUG = "gpuspec.debug"
+
+
+def _keep_debug(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    ctx.meta[_DEBUG] = value or ctx.meta.get(_DEBUG, False)
+
+
+def _debug_option() -> click.Option:
+    return click.Option(
+        ["--debug"],
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=_keep_debug,
+        help="Show the traceback of a failure.",
+    )
+
+
+class Command(click.Command):
+    """A command with ``--debug`` and the exit codes below its help."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"epilog": EXIT_CODES, **kwargs})
+        self.params.append(_debug_option())
+
+
+class _Commands(click.Group):
+    """A group whose errors are one sentence, and which suggests the command that was meant."""
+
+    command_class = Command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        if args and not args[0].startswith("-") and args[0] not in self.commands:
+            close = close_matches(args[0], self.commands)
+            hint = (
+                f"did you mean {', '.join(close)}?" if close else f"try {', '.join(self.commands)}"
+            )
+            _stop(f"command: {args[0]!r} is unknown; {hint}", 2)
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; turn what goes wrong inside into one sentence and an exit code."""
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.Abort, click.exceptions.Exit):
+            raise
+        except BrokenPipeError:
+            _drop_stdout()  # its reader, such as `head`, has seen enough
+            ctx.exit(0)
+        except Exception as error:
+            _fail(error, ctx.meta.get(_DEBUG, False))
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the command, and end with its exit code."""
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
+        try:
+            code = super().main(*args, **{**kwargs, "standalone_mode": False})
+        except click.UsageError as error:
+            _stop(error.format_message().rstrip(".") + _usage(error), 2)
+        except click.Abort:
+            _stop("stopped; nothing was written", 130)
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+@click.group(
+    cls=_Commands,
+    epilog=EXIT_CODES,
+    params=[_debug_option()],
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.version_option(__version__, prog_name="gpuspec")
+def main() -> None:
+    """Decide between NVIDIA A100, H100 and H200 with numbers that show their source and error."""
+
+
+def _fail(error: Exception, debug: bool) -> NoReturn:
+    if debug:
+        inside = getattr(error, "trace", "")
+        click.echo(inside or "".join(traceback.format_exception(error)), err=True)
+    if isinstance(error, InputError) or getattr(error, "bad_input", False):
+        _stop(str(error), 2)
+    hint = "" if debug else " (--debug shows the traceback)"
+    _stop((" ".join(str(error).split()) or type(error).__name__) + hint, 1)
+
+
+def _stop(message: str, code: int) -> NoReturn:
+    click.echo(f"gpuspec: {message}", err=True)
+    sys.exit(code)
+
+
+def _usage(error: click.UsageError) -> str:
+    return f"; see {error.ctx.command_path} --help" if error.ctx else ""
+
+
+def pairs(params: tuple[str, ...]) -> dict[str, str]:
+    """Split ``name=value`` texts; a name may come once."""
+    found: dict[str, str] = {}
+    for text in params:
+        name, equals, value = text.partition("=")
+        name = name.strip()
+        if not equals or not name:
+            raise InputError("--param", text, "write it as name=value")
+        if name in found:
+            raise InputError("--param", text, f"{name} was given before; give it once")
+        found[name] = value
+    return found
+
+
+def echo(text: object = "") -> None:
+    """Print a line, or bytes; where stdout takes none, that is a failure with a sentence."""
+    if sys.stdout is None:
+        raise RuntimeError("stdout is closed; nothing could be printed")
+    try:
+        click.echo(text)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _drop_stdout()
+        raise RuntimeError(f"stdout cannot be written: {error.strerror}") from error
+
+
+def echo_json(answer: Mapping[str, Any]) -> None:
+    """Print an answer for programs."""
+    from gpuspec.base.json import answer_json
+
+    echo(answer_json(answer))
+
+
+def _drop_stdout() -> None:
+    """Let what is left to flush go nowhere, or Python itself complains at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def print_table(headers: list[str], rows: list[list[Any]]) -> None:
+    """Print aligned columns; the last wraps at the width of a terminal, and runs on in a pipe."""
+    from tabulate import tabulate
+
+    widths: list[int | None] = [None] * len(headers)
+    if sys.stdout is not None and sys.stdout.isatty() and rows:
+        import shutil
+
+        taken = sum(max(len(str(row[i])) for row in rows) + 2 for i in range(len(headers) - 1))
+        widths[-1] = max(shutil.get_terminal_size().columns - taken, 24)
+    echo(tabulate(rows, headers=headers, tablefmt="simple", maxcolwidths=widths))
+
+
+def cells(frame: "pd.DataFrame") -> list[list[Any]]:
+    """Write whole numbers without ".0", and nothing where nothing is known."""
+    import pandas as pd
+
+    def written(value: Any) -> Any:
+        if pd.isna(value):
+            return ""
+        return int(value) if isinstance(value, float) and value.is_integer() else value
+
+    return [[written(value) for value in row] for row in frame.itertuples(index=False)]

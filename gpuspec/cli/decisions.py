@@ -1,0 +1,87 @@
+"""Commands that say what to buy or rent: at one time, and over quarters."""
+
+from typing import Any
+
+import click
+
+from gpuspec.cli.common import echo, echo_json, json_option, main, pairs, print_table
+
+
+@main.command()
+@click.argument("scenario")
+@click.option("-p", "--param", "params", multiple=True, metavar="K=V", help="Set a value by path.")
+@click.option("--lang", default="en", metavar="en|zh", help="Language of the answer.")
+@json_option
+def plan(scenario: str, params: tuple[str, ...], lang: str, as_json: bool) -> None:
+    """Say what to buy or rent for SCENARIO: a YAML or JSON file, or a shipped name.
+
+    \b
+    gpuspec plan article-b
+    gpuspec plan mine.yaml -p workloads[0].concurrency=256 -p budget.monthly_usd=40000
+    """
+    from gpuspec.decision.plan import break_evens, decide, tornado
+    from gpuspec.decision.plan.words_page import answer_page, answer_record
+    from gpuspec.decision.scenario import parsed
+    from gpuspec.decision.scenario import scenario as read
+
+    asked = read(scenario, {k: parsed(v) for k, v in pairs(params).items()})
+    decision = decide(asked)
+    evens = break_evens(decision, tornado(decision)) if decision.feasible else None
+    if as_json:
+        echo_json(answer_record(decision, evens))
+        return
+    echo(answer_page(decision, evens, lang).replace("**", ""))
+    if decision.feasible:
+        echo()
+        _tell_works(decision, lang)
+
+
+def _tell_works(decision: Any, lang: str) -> None:
+    from gpuspec.decision.plan.words_page import members_table
+
+    rows = members_table(decision, lang).reset_index()
+    print_table([str(c) for c in rows.columns], [[str(v) for v in r] for r in rows.to_numpy()])
+
+
+@main.command()
+@click.argument("scenario", default="a100-owner")
+@click.option("--quarters", default=0, help="Horizon; 0: the scenario's.")
+@click.option("--drift", default="", help="Prices down, flat, up, or a change a year.")
+@json_option
+def upgrade(scenario: str, quarters: int, drift: str, as_json: bool) -> None:
+    """Say what to add to the fleet of a SCENARIO (a name or a YAML file), and when.
+
+    \b
+    gpuspec upgrade mine.yaml --drift up
+    Fields of the file: docs/upgrade.md.
+    """
+    from gpuspec.decision import upgrade as fleet
+    from gpuspec.decision.upgrade import words
+
+    question = fleet.upgrade_question(scenario, quarters=quarters, drift=drift)
+    plans = fleet.compare(question)
+    spans, sure = fleet.sureness(question, plans)
+    table = fleet.strategy_table(question, plans).merge(spans, on="strategy")
+    if as_json:
+        orders = fleet.orders_table(question.problem, plans["optimum"])
+        runs = fleet.runs_table(question, plans["optimum"])
+        told = {"sure": sure, "left_out": question.left_out}
+        echo_json(told | {"orders": orders, "runs": runs, "strategies": table})
+        return
+    money = ("cost_usd", "capital_usd")
+    rows = [
+        [r["strategy"], *(f"{r[c]:,.0f}" for c in money), f"{r['unmet']:.0%}", r["meaning"]]
+        for r in table.to_dict("records")
+    ]
+    print_table(["Strategy", "Cost, USD", "Capital, USD", "Undone", "Meaning"], rows)
+    best = plans["optimum"]
+    others = {n: p for n, p in plans.items() if p is not best}
+    said = [words.upgrade_finding(question, plans) + "."]
+    said += [words.hourly_sentence(question, plans)]
+    said += [words.plan_sentence(question, plans, spans, sure)]
+    said += [words.effort_finding(plans) + "."] if best.complete else []
+    said += [words.unmet_sentence(question, others), words.unplanned_sentence(question)]
+    if not best.complete:
+        gives = words.gives_sentence(fleet.what_gives(question.problem))
+        said += [f"What must give: {gives}."]
+    echo("\n" + "\n".join(line for line in said if line))

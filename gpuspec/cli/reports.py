@@ -1,0 +1,172 @@
+"""Commands that make reports from notebooks, and list what they take."""
+
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from gpuspec.base.errors import InputError
+from gpuspec.cli.common import echo, echo_json, json_option, main, pairs, print_table
+
+if TYPE_CHECKING:
+    from gpuspec.report import Outcome
+
+
+@main.command()
+@click.argument("name", required=False)
+@click.option("-p", "--param", "params", multiple=True, metavar="K=V", help="Set a parameter.")
+@click.option("-o", "--output", help="File to write; reports/NAME.pdf unless given.")
+@click.option("--format", "kind", metavar="pdf|html|ipynb", help="By the suffix of the output.")
+@click.option("--show-code", is_flag=True, help="Print the code cells too.")
+@click.option("--lang", default="en", metavar="en|zh", help="Language of the labels.")
+@click.option(
+    "--date", metavar="YYYY-MM-DD", help="Date to print; else SOURCE_DATE_EPOCH or today."
+)
+@click.option("--list", "listing", is_flag=True, help="List the notebooks and stop.")
+@click.option("--quiet", is_flag=True, help="Print errors only.")
+@json_option
+def report(
+    name: str | None,
+    params: tuple[str, ...],
+    output: str | None,
+    kind: str | None,
+    show_code: bool,
+    lang: str,
+    date: str | None,
+    listing: bool,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Make a report of the notebook NAME: a short name such as memory, or a path to .ipynb.
+
+    \b
+    gpuspec report memory -p gpu=H200 -p context=32768 -o memory.pdf
+    """
+    from gpuspec.report import build
+
+    if listing:
+        _list_notebooks(as_json)
+        return
+    if name is None:
+        raise click.UsageError("name a notebook; `gpuspec reports` lists them")
+    path = build(
+        name,
+        pairs(params),
+        output,
+        format=kind,
+        show_code=show_code,
+        language=lang,
+        date=datetime.fromisoformat(_checked_date(date)).date() if date else None,
+        progress=None if quiet else _progress(),
+    )
+    if as_json:
+        echo_json({"report": path})
+    elif not quiet:
+        echo(path)
+
+
+@main.command()
+@click.argument("names", nargs=-1)
+@click.option("--all", "every", is_flag=True, help="Write the reports of all notebooks.")
+@click.option("-o", "--output", default="reports", show_default=True, help="Folder to write to.")
+@click.option("--format", "kind", default="pdf", show_default=True, metavar="pdf|html|ipynb")
+@click.option("-j", "--jobs", default=0, help="Reports at a time; one a core unless given.")
+@click.option("--lang", default="en", metavar="en|zh", help="Language of the labels.")
+@json_option
+def reports(
+    names: tuple[str, ...],
+    every: bool,
+    output: str,
+    kind: str,
+    jobs: int,
+    lang: str,
+    as_json: bool,
+) -> None:
+    """List the notebooks that a report can be made of, or write the reports of many at once.
+
+    \b
+    gpuspec reports
+    gpuspec reports --all -o reports
+    gpuspec reports memory training
+    """
+    if not names and not every:
+        _list_notebooks(as_json)
+        return
+    found, seconds = _build_many(names, output, kind, jobs, lang)
+    failed = [outcome for outcome in found if outcome.error]
+    if as_json:
+        echo_json({"reports": found, "seconds": seconds})
+    else:
+        echo(f"{len(found) - len(failed)} of {len(found)} reports in {seconds:.1f} s")
+    for outcome in failed:
+        click.echo(f"gpuspec: {outcome.name}: {outcome.error}", err=True)
+    if failed:
+        sys.exit(1)
+
+
+def _build_many(
+    names: tuple[str, ...], output: str, kind: str, jobs: int, lang: str
+) -> "tuple[list[Outcome], float]":
+    """Write many reports with a line for each; return what became of them, and the seconds."""
+    import time
+
+    from gpuspec.report import build_all
+
+    def tell(outcome: "Outcome", done: int, total: int) -> None:
+        said = "failed" if outcome.error else f"{outcome.seconds:.1f} s"
+        click.echo(f"[{done}/{total}] {outcome.path}: {said}", err=True)
+
+    start = time.perf_counter()
+    return build_all(names, output, kind, jobs, lang, tell), time.perf_counter() - start
+
+
+@main.command()
+@click.argument("name")
+@json_option
+def params(name: str, as_json: bool) -> None:
+    """List the parameters of the notebook NAME with default and meaning."""
+    from gpuspec.report import inspect
+
+    found = inspect(name)
+    if as_json:
+        echo_json({"parameters": found})
+        return
+    rows = [[p.name, p.kind, p.default, p.meaning] for p in found]
+    print_table(["Parameter", "Type", "Default", "Meaning"], rows)
+
+
+def _checked_date(text: str) -> str:
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").date().isoformat()
+    except ValueError as error:
+        raise InputError("--date", text, "write it as 2026-11-24") from error
+
+
+def _progress() -> Callable[[str, int, int], None]:
+    """Say on stderr how far the work is: a line that rewrites itself, or one line a stage."""
+    live = sys.stderr.isatty()
+
+    def tell(stage: str, done: int, total: int) -> None:
+        ended = done == total
+        if live and stage == "executing":
+            click.echo(f"\r\x1b[K{stage}: cell {done} of {total}", nl=ended, err=True)
+        elif stage == "executing" and done == 0:
+            click.echo(f"executing {total} cells", err=True)
+        elif stage != "executing" and done == 0:
+            click.echo(stage, err=True)
+
+    return tell
+
+
+def _list_notebooks(as_json: bool) -> None:
+    from gpuspec.report import notebooks
+    from gpuspec.report.text import plain
+
+    if as_json:
+        told = [{"name": n.name, "title": n.title, "question": n.question} for n in notebooks()]
+        echo_json({"notebooks": told})
+        return
+    rows = [[n.name, plain(n.title), plain(n.question.split("\n\n")[0])] for n in notebooks()]
+    print_table(["Name", "Title", "Question"], rows)

@@ -1,0 +1,122 @@
+"""Commands that print tables: the catalogue's, and predictions beside measurements."""
+
+from typing import Any
+
+import click
+
+from gpuspec.cli.common import cells, echo, echo_json, json_option, main, print_table
+
+# What `gpuspec list` prints: a heading for each column of the table.
+COLUMNS = {
+    "gpus": {
+        "id": "GPU",
+        "year": "Year",
+        "memory_reported_mib": "Memory MiB",
+        "memory_bandwidth_gb_s": "Bandwidth GB/s",
+        "bf16_dense_tflops": "BF16 TFLOP/s",
+        "fp8_dense_tflops": "FP8 TFLOP/s",
+        "fp64_tflops": "FP64 TFLOP/s",
+        "nvlink_gb_s": "NVLink GB/s",
+        "tdp_w": "Power W",
+    },
+    "models": {
+        "id": "Model",
+        "kind": "Kind",
+        "params_total": "Parameters",
+        "layers": "Layers",
+        "hidden": "Width",
+        "heads": "Heads",
+        "kv_heads": "KV heads",
+        "experts": "Experts",
+        "max_context": "Context",
+    },
+    "servers": {
+        "id": "Server",
+        "gpu_id": "GPU",
+        "gpu_count": "GPUs",
+        "topology": "Topology",
+        "nvlink_gb_s_per_gpu": "NVLink GB/s",
+        "node_network_gb_s": "Network GB/s",
+        "max_system_kw": "Power kW",
+    },
+    "links": {
+        "id": "Link",
+        "kind": "Kind",
+        "gb_s_per_gpu": "GB/s per GPU",
+        "latency_us_low": "Latency µs, low",
+        "latency_us_high": "high",
+        "name": "Name",
+    },
+}
+
+
+@main.command(name="list")
+@click.argument("what", metavar="|".join(COLUMNS))
+@click.option("--csv", "as_csv", is_flag=True, help="Print the whole table as CSV.")
+@json_option
+def list_(what: str, as_csv: bool, as_json: bool) -> None:
+    """Print one of the tables of the catalogue, your own rows included."""
+    from gpuspec.base.errors import UnknownNameError
+    from gpuspec.catalog import load_table
+
+    if what not in COLUMNS:
+        raise UnknownNameError("table", what, COLUMNS)
+    frame = load_table(what)
+    if as_json:
+        echo_json({what: frame})
+        return
+    if as_csv:
+        echo(frame.to_csv(index=False).rstrip("\n"))
+        return
+    columns = COLUMNS[what]
+    print_table(list(columns.values()), cells(frame[list(columns)]))
+
+
+@main.command()
+@click.argument("file")
+@click.option(
+    "--kind", default="inference", show_default=True, help="inference, training, collectives, hpc."
+)
+@json_option
+@click.option("--picture", metavar="FILE", help="Draw predicted against measured (png, pdf, svg).")
+def validate(file: str, kind: str, as_json: bool, picture: str | None) -> None:
+    """Hold the model against the measurements in the CSV FILE.
+
+    \b
+    gpuspec validate mine.csv --json
+    gpuspec validate mine.csv --kind training --picture mine.png
+    Columns: docs/validation.md; rows that cannot be used are listed with their reason.
+    """
+    from gpuspec.evidence.validation import validate as compare
+
+    found = compare(file, kind)
+    figures = found.figures()
+    if picture:
+        from gpuspec.topics.validation.pictures import scatter
+        from gpuspec.views.charts import save
+
+        save(scatter(found, "Predicted against measured"), picture)
+    if as_json:
+        echo_json(figures)
+        return
+    _tell_validation(figures)
+
+
+def _tell_validation(figures: dict[str, Any]) -> None:
+    def percent(value: Any) -> str:
+        return "" if value is None else f"{value:.1%}"
+
+    names = ("median_absolute_error", "p90_absolute_error", "interval_coverage")
+    rows = [["all", figures["rows"], *(percent(figures[n]) for n in names)]]
+    groups = [key.removeprefix("by_") for key in figures if key.startswith("by_")]
+    for group in groups:
+        for name, one in figures[f"by_{group}"].items():
+            rows.append([f"{group} {name}", one["rows"], *(percent(one[n]) for n in names)])
+    print_table(["", "Rows", "Median error", "90 % below", "Inside interval"], rows)
+    if figures.get("ratio_pairs"):
+        echo()
+    for name, one in figures.get("ratio_by_pair", {}).items():
+        error = percent(one["median_absolute_error"])
+        echo(f"ratio {name}: {one['rows']} pairs, median error {error}")
+    for row in figures["skipped"]:
+        echo(f"skipped line {row['line']} ({row['case_id']}): {row['reason']}")
