@@ -214,7 +214,7 @@ def test_every_reason_is_true(both):
 
 
 def test_a_model_that_does_not_fit_says_by_how_much():
-    found = decided({"workloads[0].model": "Llama-3.1-70B", "allow.precisions": "bf16"})
+    found = decided({"workloads[0].model": "Llama-3.1-70B", "allow.weights": "bf16"})
     out = [r for r in planner.rejected(found.options[0]) if r["split"] == "one GPU"]
     assert out
     assert all("GiB a GPU short" in r["reason"] for r in out)
@@ -407,7 +407,7 @@ def test_a_gpu_that_cannot_train_in_the_format_says_so():
 
 
 def test_random_arrivals_need_no_fewer_gpus_than_steady_load():
-    rate = {"allow.gpus": "H100", "allow.precisions": "bf16", "workloads": [SERVICE]}
+    rate = {"allow.gpus": "H100", "allow.weights": "bf16", "workloads": [SERVICE]}
     found = decided(rate | {"workloads[0].concurrency": 0, "workloads[0].request_rate": 40.0})
     best = found.members(found.best).iloc[0]
     in_flight = 40.0 * (best["ttft_s"] + best["tpot_s"] * 512)

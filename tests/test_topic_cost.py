@@ -11,7 +11,7 @@ from gpuspec.catalog import gpu
 from gpuspec.formulas import cost
 from gpuspec.topics import cost as money
 from gpuspec.topics.serving import ServingQuestion
-from gpuspec.topics.training import training_question
+from gpuspec.topics.training import TrainingQuestion
 
 # Central inputs of November 2026: 19 % network, five years to 12 %, 9 % interest, 5 % upkeep.
 CENTRAL = {
@@ -161,7 +161,9 @@ def test_a_quote_replaces_the_price_in_every_table():
     ways = money.ways_table(asked)
     assert list(ways[ways["mode"] == "on-demand"]["central"]) == [1.0]
     assert (money.spot_table(asked)["on_demand"] == 1.0).all()
-    service = ServingQuestion.ask(model="Llama-3.1-8B", gpus="H100", weights="fp8", concurrency=64, max_gpus=8)
+    service = ServingQuestion.ask(
+        model="Llama-3.1-8B", gpus="H100", weights="fp8", concurrency=64, max_gpus=8
+    )
     tokens = money.tokens_table(asked, service).set_index("mode")
     rate = tokens.loc["on-demand", "tokens_s_gpu"]
     assert tokens.loc["on-demand", "usd"] == pytest.approx(1e6 / rate / 3600)
@@ -196,7 +198,7 @@ def test_falling_rents_help_who_rents_and_leave_the_owner(question):
 
 
 def test_a_run_costs_its_gpu_hours_and_its_energy(question):
-    job = training_question("Llama-3.1-8B", "H100", "64", 1e11)
+    job = TrainingQuestion.ask(model="Llama-3.1-8B", gpus="H100", counts="64", tokens=1e11)
     table = money.runs_table(question, job).set_index("mode")
     row = table.loc["on-demand"]
     assert row["usd"] == pytest.approx(row["gpu_hours"] * row["hour"])

@@ -186,16 +186,16 @@ class Ask(BaseModel):
         InputError
             Names the field, the value and what is valid.
         """
-        known = {*cls.model_fields, *(old for f in asked(cls) for old in f.was)}
+        given = {name: names[name] for name in known_names(cls) if name in names}
         try:
-            return cls.model_validate({name: names[name] for name in known if name in names})
+            return cls.model_validate(given)
         except ValidationError as error:
             raise said(error) from None
 
     @classmethod
     def ask(cls, **names: Any) -> Self:
         """Return the question that these names state, each of which must be one of its own."""
-        known = [*cls.model_fields, *(old for f in asked(cls) for old in f.was)]
+        known = known_names(cls)
         for name in names:
             if name not in known:
                 raise UnknownNameError(name, names[name], cls.model_fields)
@@ -242,6 +242,11 @@ def asked(*records: type[BaseModel]) -> list[Asked]:
         for field in _KNOWN.get(record, []):
             found.setdefault(field.name, field)
     return list(found.values())
+
+
+def known_names(record: type[BaseModel]) -> list[str]:
+    """Return the names of a record's fields, earlier ones included."""
+    return [name for field in asked(record) for name in (field.name, *field.was)]
 
 
 def said(error: ValidationError, where: str = "") -> InputError:

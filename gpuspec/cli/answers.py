@@ -159,20 +159,20 @@ def train(
     \b
     gpuspec train Llama-3.1-70B --tokens 1e12 --days 30 --gpus H100,H200 --compute fp8
     """
-    from gpuspec.topics.training import deadline_table, runs_table, training_question
+    from gpuspec.topics.training import TrainingQuestion, deadline_table, runs_table
     from gpuspec.topics.training.words import deadline_finding
 
-    asked = training_question(
-        model,
-        gpus,
-        counts,
-        tokens,
-        days,
-        seq,
-        batch,
-        compute,
-        framework,
-        tuning,
+    asked = TrainingQuestion.ask(
+        model=model,
+        gpus=gpus,
+        counts=counts,
+        tokens=tokens,
+        deadline_days=days,
+        seq_len=seq,
+        global_batch=batch,
+        precision=compute,
+        framework=framework,
+        tuning=tuning,
         node_network_gb_s=network,
         network_kind=network_kind,
     )

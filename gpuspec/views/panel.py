@@ -66,10 +66,15 @@ def model_choice(name: str) -> Any:
     return choice("model", [*other, *((n, n) for n in names)], name)
 
 
-def slider(name: str, values: Iterable[float], value: float, written: str = "{:g}") -> Any:
-    """Return a slider over `values` and `value`, each written in the given format."""
-    shown = [(written.format(v), v) for v in sorted({*values, value})]
-    return W.SelectionSlider(options=shown, value=value, description=name, style=LABEL)
+def slider(name: str, values: Iterable[float], value: float | None, written: str = "{:g}") -> Any:
+    """Return a slider over `values` and `value`, each written in the given format.
+
+    Blank, which is "" to the control, comes first where the value is None.
+    """
+    numbers = sorted({*values, *(() if value is None else (value,))})
+    shown: list[Any] = [("blank", "")] * (value is None) + [(written.format(v), v) for v in numbers]
+    start = "" if value is None else value
+    return W.SelectionSlider(options=shown, value=start, description=name, style=LABEL)
 
 
 def controls(question: Ask, *names: str, **values: Sequence[float]) -> dict[str, Any]:
@@ -87,7 +92,8 @@ def _control(field: Asked, value: Any, values: Sequence[float] | None) -> Any:
     if field.name == "model":
         return model_choice(value)
     if field.name == "weights":
-        return choice(label, sorted({*FORMATS, value[0]}), value[0])
+        first = value[0] if field.many else value
+        return choice(label, sorted({*FORMATS, first}), first)
     if field.choices:
         return choice(label, field.choices, value)
     if field.many:

@@ -14,7 +14,7 @@ from gpuspec.decision.scenario import Hpc, Training
 from gpuspec.decision.scenario.questions import job_question
 from gpuspec.formulas.cost import HOURS_YEAR
 from gpuspec.formulas.training import model_flops_per_token, parallel_sizes
-from gpuspec.topics.hpc import simulation_question, speed_table
+from gpuspec.topics.hpc import HpcQuestion, speed_table
 from gpuspec.topics.training.answer import DAY, layouts, run_figures
 
 BEST_MFU, WORST_MFU = 0.7, 0.15
@@ -42,14 +42,14 @@ def training_options(
     for name in gpus:
         for compute in training_formats(precisions, name):
             q = job_question(w, name, 8, compute)
-            if compute not in q.gpus[0].precisions:
-                out = {"gpu": q.gpus[0].id, "precision": compute, "split": "", "unit_gpus": 1}
-                why = f"{q.gpus[0].name} has no {compute.upper()} units"
+            if compute not in q.devices[0].precisions:
+                out = {"gpu": q.devices[0].id, "precision": compute, "split": "", "unit_gpus": 1}
+                why = f"{q.devices[0].name} has no {compute.upper()} units"
                 parts.append(pd.DataFrame([{**out, "works": False, "reason": why}]))
                 continue
             bare = q.model_copy(update={"tokens": 1.0, "deadline_days": 1.0})
             for count in training_counts(q, most_gpus):
-                table = layouts(bare, bare.gpus[0], count)
+                table = layouts(bare, bare.devices[0], count)
                 parts.append(_job_rows(q, w, compute, count, table, every))
     return Technical(filled(pd.concat(parts, ignore_index=True)))
 
@@ -58,7 +58,7 @@ def training_counts(question: Any, most: int = 0) -> list[int]:
     """Return the numbers of GPUs between which the deadline can just be met."""
     q = question
     flops = float(model_flops_per_token(q.network, q.seq_len)) * q.tokens
-    rate = q.gpus[0].peak_flops(q.computes_in(q.gpus[0])) * q.deadline_days * DAY
+    rate = q.devices[0].peak_flops(q.computes_in(q.devices[0])) * q.deadline_days * DAY
     least, enough = flops / rate / BEST_MFU, 3 * flops / rate / WORST_MFU
     sizes = [2**i for i in range(12)] + [24 * 2**i for i in range(8)]
     sizes = [n for n in sorted(sizes) if n <= (most or 4096)]
@@ -67,7 +67,7 @@ def training_counts(question: Any, most: int = 0) -> list[int]:
 
 
 def _job_rows(q: Any, w: Training, compute: str, count: int, table: Any, every: bool) -> Any:
-    device = q.gpus[0]
+    device = q.devices[0]
     if not table["works"].any():
         fits = table[table["reason"].str.startswith("does not fit")]
         near = fits.sort_values("memory_bytes", kind="stable") if len(fits) else table
@@ -121,7 +121,7 @@ def hpc_options(workload: Hpc, gpus: Sequence[str], most_gpus: int = 0) -> Techn
     for name in gpus:
         base = {"gpu": name, "precision": "fp64", "split": "cases side by side"}
         try:
-            table = speed_table(simulation_question(w.workload, [w.reference_gpu, name]))
+            table = speed_table(HpcQuestion.ask(application=w.workload, gpus=[w.reference_gpu, name]))
         except InputError as error:
             if error.field not in ("gpu", "gpus"):
                 raise InputError("workloads.workload", error.value, error.valid) from None

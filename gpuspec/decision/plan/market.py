@@ -37,11 +37,11 @@ def market(scenario: Scenario) -> pd.DataFrame:
         s.allow.vendors or None,
         s.today,
         s.horizon_months,
-        s.prices.utilization,
+        s.prices.power_share,
         s.prices.drift,
         scenario_quotes(s.prices),
         "USD",
-        s.prices.usd_cny,
+        s.prices.cny_per_usd,
     )
     held = _held(s, found)
     wanted = found[found["mode"].isin(s.allow.modes) & found["gpu"].isin(s.allow.gpus)]
@@ -57,7 +57,7 @@ def _held(s: Scenario, found: pd.DataFrame) -> pd.DataFrame:
         own = found[(found["gpu"] == name) & (found["mode"] == "own")]
         if own.empty:  # nobody sells it any more: what it draws is known all the same
             free = [Quote(gpu_id=name, mode="own-gpu", price=1e-9)]
-            own = offers(name, "own", s.allow.regions or None, quotes=free, fx=s.prices.usd_cny)
+            own = offers(name, "own", s.allow.regions or None, quotes=free, fx=s.prices.cny_per_usd)
         row: dict[str, Any] = dict(own.iloc[0])
         row |= {"mode": "owned", "provider": "owned already", "available": float(count)}
         row |= {f"capital_usd_gpu{end}": 0.0 for end in ("_low", "", "_high")}
@@ -74,7 +74,7 @@ def _costed(table: pd.DataFrame, s: Scenario) -> pd.DataFrame:
     paid = np.where(housed, months, np.ceil(months / term) * term)
     found = table.assign(pooled=pooled, housed=housed, months_paid=np.where(pooled, paid, months))
     held = (mode == "owned").to_numpy()
-    busy, energy = s.prices.utilization, table["energy_hour_usd"].to_numpy(float)
+    busy, energy = s.prices.power_share, table["energy_hour_usd"].to_numpy(float)
     idle = table["idle_hour_usd"].to_numpy(float)
     for band in ("low", "central", "high"):
         end = "" if band == "central" else f"_{band}"
@@ -83,7 +83,7 @@ def _costed(table: pd.DataFrame, s: Scenario) -> pd.DataFrame:
         own = _own_usd(table, band, months) + idle * HOURS_PER_MONTH * months
         # GPUs that are owned already cost their keep whatever is decided: `keep_usd_month`.
         found[f"fixed_usd{end}"] = np.where(held, 0.0, np.where(housed, own, kept))
-        # Of an hour in which the GPU is on, it works at full power for `utilization` only.
+        # Of an hour in which the GPU is on, it works at full power for `power_share` only.
         power = (energy - idle) * busy
         found[f"hour_cost{end}"] = np.where(housed, power, np.where(pooled, 0.0, rent))
     found["upfront_usd"] = np.where(housed & ~held, table["capital_usd_gpu"].to_numpy(float), 0.0)

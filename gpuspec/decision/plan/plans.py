@@ -85,7 +85,7 @@ class Plans:
         logs = [np.log(need.time_s / b) for need, b in zip(needs, best, strict=True)]
         found["time_index"] = np.exp(np.mean(logs, axis=0))
         watts = self.draws.offers["power_w_gpu"].to_numpy(float)
-        busy = s.prices.utilization
+        busy = s.prices.power_share
         found["kwh_month"] = sum(
             need.gpus * need.hours_month * watts[places[w]] * busy / 1e3
             for w, need in enumerate(needs)

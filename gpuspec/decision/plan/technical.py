@@ -27,7 +27,7 @@ def technical(scenario: Scenario, place: int, gpus: Any = None, loads: int = LOA
         workload = workload.model_copy(update={"runs_per_year": runs})
     key = workload.model_dump_json()
     found = _technical(
-        workload.kind, key, names, scenario.allow.precisions, scenario.limits.gpus, loads
+        workload.kind, key, names, scenario.allow.weights, scenario.limits.gpus, loads
     )
     if hours is None:
         return found

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from gpuspec.base.ask import known_names
 from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.base.paths import DATA
 from gpuspec.decision.scenario.records import KINDS, Allow, Budget, Limits, Owned, Prices, Scenario
@@ -127,7 +128,7 @@ def _check_keys(content: Mapping[str, Any]) -> None:
 
 def _known(part: Mapping[str, Any], record: type[BaseModel], where: str) -> None:
     for key in part:
-        if key not in record.model_fields:
+        if key not in known_names(record):
             raise UnknownNameError(f"{where}{key}", key, record.model_fields)
 
 
@@ -193,92 +194,6 @@ def _path(places: tuple[Any, ...]) -> str:
         elif place not in KINDS or not path.endswith("]"):  # the tag of a union is no field
             path += f".{place}" if path else str(place)
     return path
-
-
-def asked_scenario(
-    given: Scenario,
-    model: str = "",
-    concurrency: int = 0,
-    deadline_days: float = 0.0,
-    capital_usd: float = -1.0,
-    monthly_usd: float = -1.0,
-    owned: str = "",
-    objective: str = "",
-    gpus: str = "",
-    quotes: str = "",
-    currency: str = "",
-) -> Scenario:
-    """Return the scenario with the inputs of a buyer laid over it; what is blank stays as it was.
-
-    Parameters
-    ----------
-    given : Scenario
-        Whose first service takes the concurrency, whose first job the deadline, and whose first
-        of either the model.
-    model, concurrency, deadline_days : str, int, float
-        Blank or 0: as in the scenario.
-    capital_usd, monthly_usd : float
-        Budget; below 0: as in the scenario.
-    owned : str
-        GPUs that are there, such as ``"16 x A100, 8 x H100"``; ``none`` for none.
-    objective, gpus, currency : str
-        Blank: as in the scenario.
-    quotes : str
-        Prices of one's own, such as ``h100-sxm-80:on-demand=2.10``, or a file of them.
-
-    Raises
-    ------
-    InputError
-        Names the field, the value and what is valid.
-    """
-    content = given.model_dump()
-    services = [i for i, w in enumerate(given.workloads) if w.kind == "inference"]
-    jobs = [i for i, w in enumerate(given.workloads) if w.kind == "training"]
-    first = (services or jobs or [0])[0]
-    changes: dict[str, Any] = {}
-    if model:
-        changes[f"workloads[{first}].model"] = model
-    if concurrency:
-        _need("concurrency", concurrency, services, "inference")
-        changes[f"workloads[{services[0]}].concurrency"] = concurrency
-        changes[f"workloads[{services[0]}].request_rate"] = 0.0
-    if deadline_days:
-        _need("deadline_days", deadline_days, jobs, "training")
-        changes[f"workloads[{jobs[0]}].deadline_days"] = deadline_days
-    for name, value in (("capital_usd", capital_usd), ("monthly_usd", monthly_usd)):
-        if value >= 0:
-            changes[f"budget.{name}"] = value
-    if owned:
-        changes["owned"] = [] if owned.strip().lower() == "none" else owned_list(owned)
-    if objective:
-        changes["objective"] = objective
-    if gpus:
-        changes["allow.gpus"] = gpus
-    if quotes:
-        changes["prices.quotes"] = quotes
-    if currency:
-        changes["prices.currency"] = currency
-    return scenario(content, changes) if changes else given
-
-
-def _need(field: str, value: object, places: list[int], kind: str) -> None:
-    if not places:
-        raise InputError(field, value, f"the scenario has no workload of the kind {kind}; leave 0")
-
-
-def owned_list(text: str) -> list[dict[str, Any]]:
-    """Read ``"16 x A100, 8 x H100"``.
-
-    >>> owned_list("16 x A100, 8 H100 PCIe")
-    [{'gpu': 'A100', 'count': 16}, {'gpu': 'H100 PCIe', 'count': 8}]
-    """
-    found = []
-    for part in re.split(r"[,;，；、]", text):
-        match = re.fullmatch(r"\s*(\d+)\s*[x×*]?\s*(\S.*?)\s*", part)
-        if not match:
-            raise InputError("owned", text, "write it as 16 x A100, 8 x H100")
-        found.append({"gpu": match[2], "count": int(match[1])})
-    return found
 
 
 def parsed(text: str) -> Any:

@@ -237,7 +237,7 @@ def _demands(
         if not covered(workload):
             left_out[workload.name] = f"work of the kind {workload.kind} is not planned here"
             continue
-        demand = demand_of(workload, devices, tuple(asked.allow.precisions), quarters)
+        demand = demand_of(workload, devices, tuple(asked.allow.weights), quarters)
         if not demand.ways:
             reason = "; ".join(f"{n}: {why}" for n, why in demand.reasons.items())
             left_out[workload.name] = f"no GPU does it: {reason}"
@@ -259,11 +259,11 @@ def _offers(asked: Scenario, owned: dict[str, int], quarters: int) -> pd.DataFra
         asked.allow.vendors or None,
         asked.today,
         quarters * 3,
-        asked.prices.utilization,
+        asked.prices.power_share,
         "flat",
         scenario_quotes(asked.prices),
         "USD",
-        asked.prices.usd_cny,
+        asked.prices.cny_per_usd,
     )
     wanted = table["mode"].isin(asked.allow.modes) & table["gpu"].isin(asked.allow.gpus)
     return table[wanted | (table["mode"] == "own")].reset_index(drop=True)

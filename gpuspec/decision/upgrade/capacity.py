@@ -15,7 +15,7 @@ from gpuspec.decision.upgrade.demand import Demand, Way
 from gpuspec.decision.upgrade.problem import QUARTERS_A_YEAR
 from gpuspec.formulas.memory import sequence_kv_bytes
 from gpuspec.formulas.training import parallel_sizes
-from gpuspec.topics.hpc import simulation_question, speed_table
+from gpuspec.topics.hpc import HpcQuestion, speed_table
 from gpuspec.topics.serving import images_table
 from gpuspec.topics.serving.layouts import expert_split, impossible, precision_note, shortfall
 from gpuspec.topics.serving.options import largest_load, largest_rate
@@ -191,7 +191,7 @@ def _simulation(w: Hpc, devices: Any, quarters: int) -> Demand:
     reasons, held = {}, 0.0
     for device in devices:
         try:
-            asked = simulation_question(w.workload, [w.reference_gpu, device.id])
+            asked = HpcQuestion.ask(application=w.workload, gpus=[w.reference_gpu, device.id])
         except InputError as error:
             if error.field not in ("gpu", "gpus"):
                 raise InputError("workloads.workload", error.value, error.valid) from None

@@ -196,7 +196,14 @@ def gpus_needed(q: ClaimsQuestion) -> pd.DataFrame:
 
 def _fewest(device: Gpu, name: str, kind: str, context: int) -> pd.DataFrame:
     asked = ServingQuestion.ask(
-        model=name, gpus=device.id, weights=kind, isl=context, osl=512, concurrency=1, ttft_limit_s=10.0, max_gpus=8
+        model=name,
+        gpus=device.id,
+        weights=kind,
+        isl=context,
+        osl=512,
+        concurrency=1,
+        ttft_limit_s=10.0,
+        max_gpus=8,
     )
     options = options_table(asked)
     options = options[options["within"] >= 1]

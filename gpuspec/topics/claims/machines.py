@@ -7,7 +7,7 @@ from gpuspec.base.units import GB
 from gpuspec.catalog import gpus, servers
 from gpuspec.topics.claims.ask import ClaimsQuestion
 from gpuspec.topics.claims.verdict import Check
-from gpuspec.topics.memory import memory_question, utilization_table
+from gpuspec.topics.memory import MemoryQuestion, utilization_table
 
 SHARES = (0.85, 0.9, 0.95, 0.98)
 """Shares of the memory that engines are given."""
@@ -100,7 +100,7 @@ def c07(q: ClaimsQuestion) -> list[Check]:
 
 def c14(q: ClaimsQuestion) -> list[Check]:
     """Sizes of weights, and whether 70B fits one H200."""
-    asked = memory_question("Llama-3.1-70B", q.h200.id)
+    asked = MemoryQuestion.ask(model="Llama-3.1-70B", gpus=q.h200.id)
     weights = asked.network.params * 2.0 / GB
     room = utilization_table(asked, SHARES)
     fits = [(s, float(c)) for s, c in zip(room["utilization"], room["max_context"], strict=True)]

@@ -13,7 +13,7 @@ from gpuspec.evidence.fits import ratio_interval
 from gpuspec.formulas.memory import stage_weights_bytes
 from gpuspec.formulas.serving import max_concurrency, steady_state
 from gpuspec.topics.claims.ask import ClaimsQuestion
-from gpuspec.topics.serving import fleet_rates, fleet_requests, ServingQuestion
+from gpuspec.topics.serving import ServingQuestion, fleet_rates, fleet_requests
 from gpuspec.topics.training import size_table
 
 FEASIBLE = 1e-9
@@ -122,7 +122,9 @@ def _bounded(
 ) -> tuple[Model, np.ndarray]:
     """Return the model, then the best throughput and its requests under each limit."""
     isl, osl = VENDOR_TOKENS
-    q = ServingQuestion.ask(model=name, gpus=device.id, weights=weight, isl=isl, osl=osl, max_gpus=64)
+    q = ServingQuestion.ask(
+        model=name, gpus=device.id, weights=weight, isl=isl, osl=osl, max_gpus=64
+    )
     replica = q.replica(device, q.formats[0], tp, pp)
     most = float(max_concurrency(replica, isl, osl))
     if most < 1:

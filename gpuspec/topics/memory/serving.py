@@ -57,7 +57,7 @@ def serving_table(question: MemoryQuestion) -> pd.DataFrame:
     """
     q = question
     table = layouts(q.network).merge(
-        pd.DataFrame({"gpu": [g.id for g in q.gpus], "capacity": [g.memory_bytes for g in q.gpus]}),
+        pd.DataFrame({"gpu": [g.id for g in q.devices], "capacity": [g.memory_bytes for g in q.devices]}),
         how="cross",
     )
     options = {**q.serving, "tp": table["tp"].to_numpy(), "pp": table["pp"].to_numpy()}
@@ -76,7 +76,7 @@ def serving_table(question: MemoryQuestion) -> pd.DataFrame:
     table["max_context"] = max_context(q.network, q.weight, capacity, **limit, **options)
     table["fits"] = table["free"] >= 0
     table["verdict"] = [_verdict(dict(row), q) for _, row in table.iterrows()]
-    order = {g.id: i for i, g in enumerate(q.gpus)}
+    order = {g.id: i for i, g in enumerate(q.devices)}
     return table.sort_values(["gpus", "gpu"], key=lambda c: c.map(order) if c.name == "gpu" else c)
 
 
@@ -127,7 +127,7 @@ def layouts_around(table: pd.DataFrame, smallest: pd.DataFrame) -> pd.DataFrame:
 
 def request_kv_bytes(question: MemoryQuestion, contexts: Any) -> Any:
     """Return the bytes of cache that one request takes over all GPUs, against its length."""
-    each = KV_PRECISIONS[question.kv_precision]
+    each = KV_PRECISIONS[question.kv]
     return sequence_kv_bytes(question.network, contexts, each)
 
 
@@ -136,7 +136,7 @@ def utilization_table(question: MemoryQuestion, shares: Sequence[float]) -> pd.D
     q = question
     rows = []
     for share in shares:
-        for g in q.gpus:
+        for g in q.devices:
             sizes = {"memory_bytes": g.memory_bytes, "utilization": share, **q.serving}
             context = float(max_context(q.network, q.weight, **sizes))
             parts = serving_parts(q.network, q.weight, context=1, sequences=1, **q.serving)
@@ -159,7 +159,7 @@ def sequences_by_context(question: MemoryQuestion, contexts: Any) -> pd.DataFram
         f"{row['gpus']} x {g.id}": max_sequences(
             q.network, q.weight, g.memory_bytes, **limit, **options
         )
-        for g in q.gpus
+        for g in q.devices
     }
     return pd.DataFrame(columns, index=pd.Index(contexts.astype(int), name="context"))
 
@@ -171,7 +171,7 @@ def weights_table(question: MemoryQuestion, names: Sequence[str]) -> pd.DataFram
     for name in names:
         form = precision(name)
         size = float(stage_weights_bytes(q.network, form))
-        shares = [size / g.memory_bytes for g in q.gpus]
+        shares = [size / g.memory_bytes for g in q.devices]
         rows.append((form.name, form.bytes_per_weight * 8, size / GB, size / GIB, *shares))
-    columns = ["Format", "Bits a weight", "GB", "GiB", *(f"of {g.id}" for g in q.gpus)]
+    columns = ["Format", "Bits a weight", "GB", "GiB", *(f"of {g.id}" for g in q.devices)]
     return pd.DataFrame(rows, columns=columns)

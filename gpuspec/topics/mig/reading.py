@@ -13,7 +13,7 @@ from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.base.paths import DATA
 from gpuspec.catalog.models import Model, model
 from gpuspec.catalog.workloads import Workload, workload, workloads
-from gpuspec.topics.serving import ServingQuestion, ServingQuestion
+from gpuspec.topics.serving import ServingQuestion
 
 EXAMPLE = DATA / "examples" / "tenants.csv"
 TEXTS = ("name", "model", "weights", "kv", "workload")

@@ -12,7 +12,7 @@ from gpuspec.constants.kernels import kernels
 from gpuspec.constants.links import Fabric
 from gpuspec.formulas.memory import Adapter, training_parts
 from gpuspec.formulas.training import PARTS, Machine, step_parts
-from gpuspec.topics.networks.ask import InterconnectQuestion
+from gpuspec.topics.networks.ask import NetworksQuestion
 
 TENSOR = (1, 2, 4, 8)
 WAITING = ("tp", "cp", "ep", "pp", "dp", "bubble")
@@ -61,7 +61,7 @@ def adapters() -> Adapter:
 
 
 def evaluated(
-    question: InterconnectQuestion,
+    question: NetworksQuestion,
     network: Model,
     device: Gpu,
     joined: Fabric,

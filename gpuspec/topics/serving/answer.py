@@ -6,9 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.base.errors import InputError
-from gpuspec.catalog import Gpu, gpu, gpu_ids
-from gpuspec.catalog.images import image_model
+from gpuspec.catalog import Gpu, gpu
 from gpuspec.catalog.precision import precision
 from gpuspec.evidence.fits import inference_interval
 from gpuspec.formulas.images import image_seconds
@@ -19,7 +17,7 @@ from gpuspec.formulas.serving import (
     maximum_load,
     sustainable_requests_s,
 )
-from gpuspec.topics.serving.ask import ServingQuestion, ServingQuestion
+from gpuspec.topics.serving.ask import ImagesQuestion, ServingQuestion
 from gpuspec.topics.serving.fleets import fleet_rates
 from gpuspec.topics.serving.layouts import impossible, shortfall
 from gpuspec.topics.serving.options import BOUNDS, served
@@ -165,7 +163,9 @@ def ratio_map(
     isl, answers = tuple(int(c) for c in contexts), (osl,) * len(contexts)
     table = {}
     for name in models:
-        ServingQuestion.ask(model=name, gpus=new[0], weights=new[1], isl=max(isl), osl=osl)  # the model reaches so far
+        ServingQuestion.ask(
+            model=name, gpus=new[0], weights=new[1], isl=max(isl), osl=osl
+        )  # the model reaches so far
         sides = [fleet_rates(name, *side, isl, answers, (gpus,))[0] for side in (new, old)]
         table[name] = np.divide(
             sides[0], sides[1], out=np.full(len(contexts), np.inf), where=sides[1] > 0
@@ -173,29 +173,18 @@ def ratio_map(
     return pd.DataFrame(table, index=pd.Index(list(contexts), name="context"))
 
 
-def images_table(
-    model_name: str,
-    gpus: str | Sequence[str],
-    steps: int = 30,
-    size: int = 1024,
-    stack: str = "tensorrt",
-) -> pd.DataFrame:
+def images_table(question: ImagesQuestion) -> pd.DataFrame:
     """Return how fast one GPU of each kind generates images, one after another.
 
     Columns: ``gpu``, ``seconds``, ``images_s`` with ``images_s_low`` and ``images_s_high`` (80 %
     interval). 16-bit computation: no published time in FP8 is in the fit.
-
-    Raises
-    ------
-    InputError
-        Names the field, the value and what is valid.
     """
-    for field, value, most in (("steps", steps, 1000), ("size", size, 4096)):
-        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-            raise InputError(field, value, f"give a whole number from 1 to {most:,}")
-    network, rows = image_model(model_name), []
-    for name in gpu_ids(gpus):
-        seconds = sum(image_seconds(network, gpu(name), steps, size, size, stack).values())
+    q, rows = question, []
+    for name in q.gpus:
+        parts = image_seconds(
+            q.network, gpu(name), q.image_steps, q.image_size, q.image_size, q.image_stack
+        )
+        seconds = sum(parts.values())
         low, high = inference_interval(seconds, "images")
         rates = (1 / float(seconds), 1 / float(high), 1 / float(low))
         rows.append((name, float(seconds), *rates))

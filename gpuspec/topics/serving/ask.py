@@ -6,48 +6,31 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from gpuspec.base.ask import Ask, Range, Short, Was
+from gpuspec.base.ask import Range, Short, Was
 from gpuspec.base.errors import InputError
-from gpuspec.catalog import Gpu, gpu
+from gpuspec.catalog import Gpu
 from gpuspec.catalog.fields import (
-    NODE_GPUS,
-    THREE,
     EngineName,
     Formats,
-    GpuNames,
     ImageSize,
     ImageStack,
     ImageSteps,
-    KvFormat,
-    ModelName,
     RequestRate,
-    Requests,
     Seconds,
     Share,
-    Tokens,
 )
-from gpuspec.catalog.models import Model, model
+from gpuspec.catalog.images import ImageModel, image_model
+from gpuspec.catalog.models import Model
 from gpuspec.catalog.precision import Precision, precision
 from gpuspec.constants.memory import MemoryTerms
 from gpuspec.evidence.fits import memory_terms
 from gpuspec.formulas.serving import Deployment, Engine, Layout, engine
+from gpuspec.topics.shared import Compared, Traffic
 
 
-class Load(Ask):
+class Load(Traffic):
     """A service: its model, its requests, its limits. The workload of a scenario is one, too."""
 
-    model: Annotated[ModelName, Was("model_name")] = Field(
-        "Llama-3.1-70B",
-        description="Model: a name of the table (gpuspec list models) or the path of a config.json",
-    )
-    kv: Annotated[KvFormat, Was("kv_precision")] = Field(
-        "bf16", description="Number format of the key-value cache"
-    )
-    isl: Tokens = Field(2048, description="Input sequence length of a request")
-    osl: Tokens = Field(512, description="Output sequence length of a request")
-    concurrency: Requests | None = Field(
-        64, description="Requests always in flight, over all replicas"
-    )
     request_rate: Annotated[RequestRate | None, Short("rate")] = Field(
         None,
         description="Requests that arrive at random, over all replicas; given, 95 % of them keep "
@@ -64,16 +47,6 @@ class Load(Ask):
     )
     cached_share: Share = Field(0.0, description="Share of the prompt found in the prefix cache")
 
-    @property
-    def context(self) -> int:
-        """Tokens of one request at its end: input and output."""
-        return self.isl + self.osl
-
-    @cached_property
-    def network(self) -> Model:
-        """The model's record."""
-        return model(self.model)
-
     @model_validator(mode="after")
     def _fits_the_model(self) -> Self:
         self.network.need_llm("tokens per second")
@@ -84,12 +57,9 @@ class Load(Ask):
         return self
 
 
-class ServingQuestion(Load):
+class ServingQuestion(Load, Compared):
     """Which GPUs serve this load, how many, split how."""
 
-    gpus: Annotated[GpuNames, Short("gpu")] = Field(
-        THREE, description="GPUs to compare, commas between"
-    )
     weights: Annotated[Formats, Was("weight_precision", "precisions")] = Field(
         "bf16,fp8",
         description="Number formats of the weights to try: bf16, fp8, int8, int4, mxfp4, ...",
@@ -109,14 +79,7 @@ class ServingQuestion(Load):
         if self.request_rate and self.draft_tokens:
             valid = "0 with a request rate: queues are not modelled with speculation"
             raise InputError("draft_tokens", self.draft_tokens, valid)
-        if self.concurrency is None and self.request_rate is None:
-            raise InputError("concurrency", None, "give concurrency or request_rate")
         return self
-
-    @cached_property
-    def devices(self) -> tuple[Gpu, ...]:
-        """The GPUs' records."""
-        return tuple(gpu(name) for name in self.gpus)
 
     @cached_property
     def formats(self) -> tuple[Precision, ...]:
@@ -161,12 +124,9 @@ class EstimateQuestion(ServingQuestion):
     pp: Annotated[int, Range(1, 1024, "stages")] = Field(1, description="Pipeline stages")
 
 
-class ImagesQuestion(Ask):
+class ImagesQuestion(Compared):
     """How fast do GPUs generate images."""
 
-    gpus: Annotated[GpuNames, Short("gpu")] = Field(
-        THREE, description="GPUs to compare, commas between"
-    )
     image_model: str = Field(
         "SDXL",
         description="Diffusion model of the section on images: SDXL, FLUX.1-dev, FLUX.1-schnell",
@@ -180,6 +140,16 @@ class ImagesQuestion(Ask):
     image_stack: Annotated[ImageStack, Short("stack")] = Field(
         "tensorrt", description="Software that generates the images"
     )
+
+    @cached_property
+    def network(self) -> ImageModel:
+        """The model's record."""
+        return image_model(self.image_model)
+
+    @model_validator(mode="after")
+    def _has_a_model(self) -> Self:
+        _ = self.network
+        return self
 
 
 @lru_cache(2048)

@@ -2,11 +2,11 @@
 
 from gpuspec.base.units import GIB
 from gpuspec.catalog import Gpu
+from gpuspec.catalog.fields import NODE_GPUS
 from gpuspec.catalog.models import Model
 from gpuspec.catalog.precision import Precision
 from gpuspec.formulas.memory import sequence_kv_bytes
 from gpuspec.formulas.serving import Deployment, cache_bytes
-from gpuspec.topics.serving.ask import NODE_GPUS
 
 SIZES = (1, 2, 4, 8)
 

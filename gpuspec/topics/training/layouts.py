@@ -9,11 +9,12 @@ import pandas as pd
 
 from gpuspec.base.units import GIB
 from gpuspec.catalog import Gpu
+from gpuspec.catalog.fields import NODE_GPUS
 from gpuspec.catalog.models import Model
 from gpuspec.evidence.fits.training import stored_training, training_interval
 from gpuspec.formulas.memory import training_parts
 from gpuspec.formulas.training import model_flops_per_token, step_parts
-from gpuspec.topics.training.ask import NODE_GPUS, TrainingQuestion
+from gpuspec.topics.training.ask import TrainingQuestion
 
 TENSOR = (1, 2, 4, 8, 16)
 CONTEXT = (1, 2, 4, 8, 16, 32)
