@@ -357,7 +357,9 @@ def test_energy_of_a_published_system():
 def test_an_own_application_follows_its_counts():
     light, heavy = (
         hpc.speed_table(
-            hpc.HpcQuestion.ask(application="own", own_flop=intensity * 1e13, own_bytes=1e13, cpu_share=0.0)
+            hpc.HpcQuestion.ask(
+                application="own", own_flop=intensity * 1e13, own_bytes=1e13, cpu_share=0.0
+            )
         )
         for intensity in (0.1, 1000.0)
     )
@@ -395,7 +397,12 @@ def test_transfers_are_timed_over_the_link_that_a_gpu_has():
 def test_transfers_hide_behind_the_work_and_shrink_with_it():
     def scaled(overlap):
         return hpc.HpcQuestion.ask(
-            application="weather", gpus="H100", host_bytes=1e9, overlap=overlap, nodes="8", cpu_share=0.0
+            application="weather",
+            gpus="H100",
+            host_bytes=1e9,
+            overlap=overlap,
+            nodes="8",
+            cpu_share=0.0,
         )
 
     hidden, exposed = (hpc.speed_table(scaled(o)).iloc[0] for o in (1.0, 0.0))

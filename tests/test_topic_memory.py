@@ -40,7 +40,11 @@ def question():
         ("isl", -1, "isl: -1 is not valid; give a whole number from 1"),
         ("osl", 0, "osl: 0 is not valid"),
         ("concurrency", 2.5, "concurrency: 2.5 is not valid; give a whole number"),
-        ("gpu_memory_utilization", 1.2, "gpu_memory_utilization: 1.2 is not valid; give a number from 0.1 to 1"),
+        (
+            "gpu_memory_utilization",
+            1.2,
+            "gpu_memory_utilization: 1.2 is not valid; give a number from 0.1 to 1",
+        ),
         ("kv", "bf61", "did you mean bf16"),
         ("weights", "fp88", "weights: 'fp88' is not valid; did you mean fp8"),
         ("gpus", "A100,H1000", "did you mean"),
@@ -87,7 +91,9 @@ def test_verdicts_say_what_is_missing(question):
 
 
 def test_layouts_use_every_gpu_and_divide_the_heads():
-    network = MemoryQuestion.ask(model="falcon-7b", gpus="H100").network  # 71 heads: no tensor parallelism
+    network = MemoryQuestion.ask(
+        model="falcon-7b", gpus="H100"
+    ).network  # 71 heads: no tensor parallelism
     table = layouts(network)
     assert (table["tp"] * table["pp"] == table["gpus"]).all()
     assert (network.heads % table["tp"] == 0).all()

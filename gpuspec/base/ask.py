@@ -253,7 +253,10 @@ def said(error: ValidationError, where: str = "") -> InputError:
     """Return the first problem that pydantic found as one sentence, with the path of its field."""
     problem: Any = error.errors(include_url=False)[0]
     path = where
-    for place in problem["loc"]:
+    places = list(problem["loc"])
+    while places and isinstance(places[-1], int):
+        places.pop()  # of a list of names or numbers the list is named, and its value shown
+    for place in places:
         path += f"[{place}]" if isinstance(place, int) else f".{place}" if path else place
     inner = (problem.get("ctx") or {}).get("error")
     if isinstance(inner, InputError):

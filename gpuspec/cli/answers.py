@@ -223,18 +223,18 @@ def mig_(
     gpuspec mig tenants.csv --gpus A100,H100,H200
     Columns: docs/mig.md.
     """
+    from gpuspec.topics.mig import MigQuestion, pack, tenant_options
     from gpuspec.topics.mig import answer as tables
-    from gpuspec.topics.mig import pack, tenant_options, tenants_question
     from gpuspec.topics.mig.words import packing_finding
 
-    asked = tenants_question(
-        tenants,
-        gpus,
-        prices,
-        objective,
-        engine_name=engine,
+    asked = MigQuestion.ask(
+        tenants=tenants,
+        gpus=gpus,
+        prices=prices,
+        objective=objective,
+        engine=engine,
         reserve=reserve,
-        seconds=seconds,
+        solver_seconds=seconds,
     )
     options = tenant_options(asked)
     found = pack(asked, options)
@@ -293,12 +293,12 @@ def prices(
     """
     from datetime import date
 
-    from gpuspec.topics.cost import cost_question, ways_table
+    from gpuspec.topics.cost import CostQuestion, ways_table
     from gpuspec.topics.cost.words import age_sentences
 
-    asked = cost_question(
-        gpus, use, months, today or date.today().isoformat(), drift, quotes, "", providers,
-        currency, fx,
+    asked = CostQuestion.ask(
+        gpus=gpus, used_hours_share=use, horizon_months=months, today=today or date.today().isoformat(), drift=drift, quotes=quotes, regions="", providers=providers,
+        currency=currency, cny_per_usd=fx,
     )  # fmt: skip
     table = ways_table(asked)
     if as_json:

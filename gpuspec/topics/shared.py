@@ -32,9 +32,7 @@ class Traffic(Ask):
     )
     isl: Tokens = Field(2048, description="Input sequence length of a request")
     osl: Tokens = Field(512, description="Output sequence length of a request")
-    concurrency: Requests = Field(
-        64, description="Requests always in flight, over all replicas"
-    )
+    concurrency: Requests = Field(64, description="Requests always in flight, over all replicas")
 
     @property
     def context(self) -> int:

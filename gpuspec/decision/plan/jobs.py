@@ -121,7 +121,9 @@ def hpc_options(workload: Hpc, gpus: Sequence[str], most_gpus: int = 0) -> Techn
     for name in gpus:
         base = {"gpu": name, "precision": "fp64", "split": "cases side by side"}
         try:
-            table = speed_table(HpcQuestion.ask(application=w.workload, gpus=[w.reference_gpu, name]))
+            table = speed_table(
+                HpcQuestion.ask(application=w.workload, gpus=[w.reference_gpu, name])
+            )
         except InputError as error:
             if error.field not in ("gpu", "gpus"):
                 raise InputError("workloads.workload", error.value, error.valid) from None

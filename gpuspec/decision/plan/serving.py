@@ -18,7 +18,7 @@ from gpuspec.decision.scenario.questions import service_question
 from gpuspec.formulas.images import image_seconds
 from gpuspec.formulas.memory import sequence_kv_bytes
 from gpuspec.formulas.serving import arrivals, max_concurrency
-from gpuspec.topics.mig import pack, tenant_options, tenants_question
+from gpuspec.topics.mig import MigQuestion, pack, tenant_options
 from gpuspec.topics.serving.layouts import expert_split, impossible, shortfall
 from gpuspec.topics.serving.options import BOUNDS, largest_rate, served
 
@@ -215,7 +215,14 @@ def _packed(workload: Tenants, name: str) -> tuple[int, str]:
     table: Any = workload.table if isinstance(workload.table, str) else list(workload.table)
     price = f"{name}=1"
     try:
-        question = tenants_question(table, [name], price, "gpus", seconds=PACKING_S)
+        question = MigQuestion.ask(
+            tenants=table,
+            gpus=[name],
+            prices=price,
+            objective="gpus",
+            solver_seconds=PACKING_S,
+            reserve=0.0,
+        )
     except InputError as error:
         if error.field in ("gpu", "gpus", "gpu_name"):
             return 0, f"it has no MIG in the tables ({error.valid})"

@@ -35,7 +35,7 @@ def driver_table(question: CostQuestion, gpu_id: str) -> pd.DataFrame:
     price.
     """
     q = question
-    device = next(g for g in q.gpus if g.id == gpu_id)
+    device = next(g for g in q.devices if g.id == gpu_id)
     own = q.offers(("own",), providers=())
     own = own[own["gpu"] == gpu_id]
     if own.empty:
@@ -55,7 +55,7 @@ def driver_table(question: CostQuestion, gpu_id: str) -> pd.DataFrame:
 
 
 def _base(q: CostQuestion, device: Gpu, own: Any) -> dict[str, Any]:
-    values, share = q.operating, 0.0 if own["tier"] == "all-in" else q.operating.network_share
+    values, share = q.assumptions, 0.0 if own["tier"] == "all-in" else q.assumptions.network_share
     return {
         "server_usd": own["capital_usd_gpu"] / q.rate * (1 - share) * own["gpus_per_node"],
         "gpus": own["gpus_per_node"],
@@ -63,10 +63,10 @@ def _base(q: CostQuestion, device: Gpu, own: Any) -> dict[str, Any]:
         "residual_share": own["residual_share"],
         "years": q.horizon_months / 12,
         "rate_year": values.cost_of_capital,
-        "rated_w_gpu": rated_w_gpu(device, q.data),
-        "power_w_gpu": power_w_gpu(device, values, q.data),
+        "rated_w_gpu": rated_w_gpu(device),
+        "power_w_gpu": power_w_gpu(device, values),
         "idle_share": values.idle_share,
-        "utilisation": q.utilisation,
+        "utilisation": q.used_hours_share,
         "usd_kw_month": values.usd_kw_month,
         "pue": values.pue,
         "usd_kwh": values.usd_kwh,
@@ -78,7 +78,7 @@ def _base(q: CostQuestion, device: Gpu, own: Any) -> dict[str, Any]:
 
 def _ends(q: CostQuestion, device: Gpu, own: Any) -> dict[str, tuple[str, float, float]]:
     """Return argument, low and high of each input that the user has not set."""
-    given = {part.partition("=")[0].strip() for part in q.own.split(",")}
+    given = {part.partition("=")[0].strip() for part in (q.operating or "").split(",")}
     found: dict[str, tuple[str, float, float]] = {}
     for name, (argument, key) in DRIVERS.items():
         if key in given or (name == "network share" and own["tier"] == "all-in"):
@@ -88,7 +88,7 @@ def _ends(q: CostQuestion, device: Gpu, own: Any) -> dict[str, tuple[str, float,
             scale = 1e3 / 8 if key == "node_kw" else 1.0
             found[name] = (argument, ends[0] * scale, ends[1] * scale)  # type: ignore[operator]
     if not own["quoted"]:
-        share = 0.0 if own["tier"] == "all-in" else q.operating.network_share
+        share = 0.0 if own["tier"] == "all-in" else q.assumptions.network_share
         size = own["gpus_per_node"] * (1 - share) / q.rate
         low, high = (own[f"capital_usd_gpu_{end}"] * size for end in ("low", "high"))
         found["server price"] = ("server_usd", low, high)
@@ -97,12 +97,12 @@ def _ends(q: CostQuestion, device: Gpu, own: Any) -> dict[str, tuple[str, float,
 
 def _kept_for(q: CostQuestion, months: float) -> dict[str, float]:
     """Return years and residual value of a server that is sold after so many months."""
-    left = np.interp(months / 12, range(len(q.operating.residuals)), q.operating.residuals)
+    left = np.interp(months / 12, range(len(q.assumptions.residuals)), q.assumptions.residuals)
     return {"years": months / 12, "residual_share": float(left)}
 
 
 def _end(q: CostQuestion, device: Gpu, key: str, band: str) -> float | None:
     if key != "residual":
-        return operating_value(key, device.id, band, q.data)
-    ages = [operating_value(f"residual_{year}y", band=band, data=q.data) for year in range(7)]
+        return operating_value(key, device.id, band)
+    ages = [operating_value(f"residual_{year}y", band=band) for year in range(7)]
     return float(np.interp(q.horizon_months / 12, range(7), [a or 0.0 for a in ages]))

@@ -49,7 +49,9 @@ def speed_table(question: HpcQuestion) -> pd.DataFrame:
     names = [BOUND[str(name)] for name in bound({**parts, "host": host})]
     speed = seconds[0] / seconds
     first = q.devices[0].id
-    ends = [hpc_ratio_interval(s, q.kind, g.id, first) for s, g in zip(speed, q.devices, strict=True)]
+    ends = [
+        hpc_ratio_interval(s, q.kind, g.id, first) for s, g in zip(speed, q.devices, strict=True)
+    ]
     return pd.DataFrame(
         {
             "gpu": [g.id for g in q.devices],
@@ -158,9 +160,7 @@ def _steps(q: HpcQuestion, busy: Any, exchange: Any, host: float) -> tuple[Any, 
     return busy + host + exposed, exposed
 
 
-def class_scaling_table(
-    question: HpcQuestion, names: Sequence[str] = SCALED
-) -> pd.DataFrame:
+def class_scaling_table(question: HpcQuestion, names: Sequence[str] = SCALED) -> pd.DataFrame:
     """Return the efficiency of classes on the largest number of nodes asked for.
 
     Each at its typical size on the same GPUs and network. Columns: ``workload``, ``name``,

@@ -57,7 +57,9 @@ def serving_table(question: MemoryQuestion) -> pd.DataFrame:
     """
     q = question
     table = layouts(q.network).merge(
-        pd.DataFrame({"gpu": [g.id for g in q.devices], "capacity": [g.memory_bytes for g in q.devices]}),
+        pd.DataFrame(
+            {"gpu": [g.id for g in q.devices], "capacity": [g.memory_bytes for g in q.devices]}
+        ),
         how="cross",
     )
     options = {**q.serving, "tp": table["tp"].to_numpy(), "pp": table["pp"].to_numpy()}

@@ -7,7 +7,7 @@ from gpuspec.catalog import Gpu
 from gpuspec.formulas.mig import compute_share, geometry, memory_share, slice_gpu
 from gpuspec.formulas.serving import Deployment, decode_seconds, prefill_seconds
 from gpuspec.topics.hpc import class_seconds
-from gpuspec.topics.mig.ask import TenantsQuestion
+from gpuspec.topics.mig.ask import MigQuestion
 from gpuspec.topics.mig.options import slice_engine
 from gpuspec.topics.serving import ServingQuestion
 
@@ -19,7 +19,7 @@ DECODE_SEQUENCES = 16
 DECODE_CONTEXT = 1024
 
 
-def delivery_table(question: TenantsQuestion, model_name: str) -> pd.DataFrame:
+def delivery_table(question: MigQuestion, model_name: str) -> pd.DataFrame:
     """Return what each slice gives of its whole GPU without MIG.
 
     The models of scientific computing and of inference run on the slice as on a small GPU, with
@@ -34,11 +34,16 @@ def delivery_table(question: TenantsQuestion, model_name: str) -> pd.DataFrame:
         whole GPU; NaN where the model does not fit.
     """
     asked = ServingQuestion.ask(
-        model=model_name, gpus=question.gpus[0].id, engine=question.engine.id, isl=1024, osl=128
+        model=model_name,
+        gpus=question.devices[0].id,
+        weights="bf16",
+        engine=question.engine,
+        isl=1024,
+        osl=128,
     )
     on_slice = asked.on(asked.devices, slice_engine(asked.runtime), max_gpus=1)
     rows = []
-    for whole in question.gpus:
+    for whole in question.devices:
         profiles = [p for p in geometry(whole.id).profiles.values() if not p.media_engine]
         devices = [slice_gpu(whole.id, p.profile) for p in profiles]
         simulated = {name: _over_whole(whole, devices, name) for name in CLASSES}

@@ -10,7 +10,7 @@ from gpuspec.catalog import Gpu
 from gpuspec.formulas.mig import Geometry, geometry, slice_gpu
 from gpuspec.formulas.serving import Engine
 from gpuspec.topics.hpc import class_seconds
-from gpuspec.topics.mig.ask import TenantsQuestion
+from gpuspec.topics.mig.ask import MigQuestion
 from gpuspec.topics.mig.reading import Tenant
 from gpuspec.topics.serving import ServingQuestion, best_options
 from gpuspec.topics.serving import options_table as serving_options
@@ -61,7 +61,7 @@ def slice_engine(engine: Engine) -> Engine:
     return engine.model_copy(update={"limits": limits, "terms": terms})
 
 
-def tenant_options(question: TenantsQuestion) -> pd.DataFrame:
+def tenant_options(question: MigQuestion) -> pd.DataFrame:
     """Return one row for each tenant, kind of GPU and profile (``whole``: without MIG).
 
     Returns
@@ -76,7 +76,7 @@ def tenant_options(question: TenantsQuestion) -> pd.DataFrame:
     """
     known: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     rows = []
-    for tenant in question.tenants:
+    for tenant in question.everyone:
         key = _key(tenant)
         if key not in known:
             known[key] = _tenant_rows(question, tenant)
@@ -95,9 +95,9 @@ def _key(tenant: Tenant) -> tuple[Any, ...]:
     return (*size, q.model, q.weights, q.kv, *loads)
 
 
-def _tenant_rows(question: TenantsQuestion, tenant: Tenant) -> list[dict[str, Any]]:
+def _tenant_rows(question: MigQuestion, tenant: Tenant) -> list[dict[str, Any]]:
     rows = []
-    for kind in question.gpus:
+    for kind in question.devices:
         rules = geometry(kind.id)
         slices = {name: slice_gpu(kind.id, name) for name in _allowed(rules, tenant)}
         if tenant.load is None:
@@ -133,13 +133,13 @@ def _row(kind: Gpu, profile: str, **more: Any) -> dict[str, Any]:
 
 
 def _plain(
-    question: TenantsQuestion, tenant: Tenant, kind: Gpu, profile: str, device: Gpu
+    question: MigQuestion, tenant: Tenant, kind: Gpu, profile: str, device: Gpu
 ) -> dict[str, Any]:
     """Hold a tenant that is given by its size against a slice or a GPU."""
     memory = device.memory_bytes / GIB
     wants = [
         ("GiB of memory", tenant.memory_gib, memory, ".1f"),
-        *_work_wants(question.reference, tenant, device),
+        *_work_wants(question.reference_gpu, tenant, device),
     ]
     missing = [
         f"{has:{how}} {what} against {need:{how}}"
@@ -174,7 +174,7 @@ def _work_wants(reference: Gpu, tenant: Tenant, device: Gpu) -> list[tuple[str, 
 
 
 def _serving(
-    question: TenantsQuestion, load: ServingQuestion, kind: Gpu, slices: dict[str, Gpu]
+    question: MigQuestion, load: ServingQuestion, kind: Gpu, slices: dict[str, Gpu]
 ) -> list[dict[str, Any]]:
     """Hold a language model against slices, each with a replica of its own."""
     asked = load.on(tuple(slices.values()), slice_engine(question.runtime), max_gpus=1)
@@ -210,7 +210,7 @@ def _served(
     )
 
 
-def _whole(question: TenantsQuestion, load: ServingQuestion, kind: Gpu) -> dict[str, Any]:
+def _whole(question: MigQuestion, load: ServingQuestion, kind: Gpu) -> dict[str, Any]:
     asked = load.on((kind,), question.runtime, question.max_gpus)
     found = best_options(serving_options(asked)).to_dict("records")[0]
     return _served(kind, WHOLE_GPU, found, load)

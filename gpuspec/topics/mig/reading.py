@@ -11,7 +11,6 @@ from pydantic import BaseModel, ConfigDict
 
 from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.base.paths import DATA
-from gpuspec.catalog.models import Model, model
 from gpuspec.catalog.workloads import Workload, workload, workloads
 from gpuspec.topics.serving import ServingQuestion
 
@@ -63,6 +62,17 @@ class Tenant(BaseModel):
             return 1.0
         return self.load.request_rate or float(self.load.concurrency)
 
+    def times(self, factor: float) -> "Tenant":
+        """Return the tenant with the load of its language model times a factor."""
+        if self.load is None or factor == 1:
+            return self
+        return self.model_copy(update={"load": _scaled(self.load, factor)})
+
+
+def _scaled(load: ServingQuestion, factor: float) -> ServingQuestion:
+    rate = load.request_rate and load.request_rate * factor
+    return load.but(concurrency=max(round(load.concurrency * factor), 1), request_rate=rate)
+
 
 def tenant_rows(tenants: str | Path | Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return the rows of a table given as a path, a text or rows."""
@@ -90,7 +100,6 @@ def read_tenants(
     line: int,
     first_gpu: str,
     engine_name: str,
-    models: dict[str, Model],
     factor: float,
 ) -> list[Tenant]:
     """Read a row of the table; ``copies`` of it become tenants of their own."""
@@ -119,7 +128,7 @@ def read_tenants(
         values[column] *= factor
     load = None
     if cells["model"]:
-        load = _load(where, cells, values, first_gpu, engine_name, models)
+        load = _load(where, cells, values, first_gpu, engine_name)
     one = Tenant(
         name=name,
         load=load,
@@ -155,24 +164,21 @@ def _load(
     values: dict[str, Any],
     gpu_id: str,
     engine_name: str,
-    models: dict[str, Model],
 ) -> ServingQuestion:
-    """Check the load of a language model; `models` keeps those looked up before."""
+    """Check the load of a language model."""
     try:
-        if cells["model"] not in models:
-            models[cells["model"]] = model(cells["model"])
         return ServingQuestion.ask(
-            model=models[cells["model"]],
+            model=cells["model"],
             gpus=gpu_id,
             weights=cells["weights"] or "bf16",
             kv=cells["kv"] or "bf16",
             isl=values["isl"],
             osl=values["osl"],
             concurrency=values["concurrency"],
-            ttft_limit_s=values["ttft_s"],
-            tpot_limit_s=values["tpot_s"],
+            ttft_limit_s=values["ttft_s"] or None,
+            tpot_limit_s=values["tpot_s"] or None,
             engine=engine_name,
-            request_rate=values["request_rate"],
+            request_rate=values["request_rate"] or None,
         )
     except InputError as error:
         raise InputError(f"{where}: {error.field}", error.value, error.valid) from None

@@ -62,7 +62,9 @@ class NetworksQuestion(Compared, Networked):
     gpus_per_node: Annotated[int, Range(2, 8, "GPUs")] = Field(
         8, description="GPUs of a node that take part"
     )
-    nodes: NodeCounts = Field("2,4,8,16,32", description="Numbers of nodes to compare, commas between")
+    nodes: NodeCounts = Field(
+        "2,4,8,16,32", description="Numbers of nodes to compare, commas between"
+    )
     seq_len: SequenceTokens = Field(4096, description="Training: a sequence")
     sequences_per_gpu: Annotated[int, Range(1, 100_000, "sequences")] = Field(
         16, description="Training: sequences of an optimizer step for each GPU"
@@ -90,7 +92,9 @@ class NetworksQuestion(Compared, Networked):
         self.network.need_llm("training speed")
         most = self.network.max_context
         if most and self.seq_len > most:
-            raise InputError("seq_len", self.seq_len, f"{self.network.name} ends at {most:,} tokens")
+            raise InputError(
+                "seq_len", self.seq_len, f"{self.network.name} ends at {most:,} tokens"
+            )
         return self
 
     @cached_property

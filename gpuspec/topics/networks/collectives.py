@@ -97,9 +97,7 @@ def scale_table(question: NetworksQuestion) -> pd.DataFrame:
     return pd.concat([*parts, _scaled(q, first, name, TEN_GBE, "tcp")], ignore_index=True)
 
 
-def _scaled(
-    q: NetworksQuestion, device: Gpu, name: str, rate: float, kind: str
-) -> pd.DataFrame:
+def _scaled(q: NetworksQuestion, device: Gpu, name: str, rate: float, kind: str) -> pd.DataFrame:
     inside = [n for n in IN_NODE if n <= q.gpus_per_node]
     members = np.array(inside + [q.gpus_per_node] * len(ACROSS), float)
     nodes = np.array([1] * len(inside) + list(ACROSS), float)
