@@ -55,14 +55,13 @@ class Range:
 
     def read(self, value: Any, whole: bool) -> float:
         """Return the number, or say what is valid."""
-        refused = InputError("", value, self.valid(whole))
+        number = value
         if isinstance(value, str) and NUMBER.fullmatch(value.strip()):
-            value = float(value) if not value.strip().isdecimal() else int(value)
-        if isinstance(value, bool) or not isinstance(value, Real):
-            raise refused
-        if not self.holds(value) or (whole and value != int(value)):
-            raise refused
-        return int(value) if whole else float(value)
+            number = float(value) if not value.strip().isdecimal() else int(value)
+        good = isinstance(number, Real) and not isinstance(number, bool) and self.holds(number)
+        if not good or (whole and number != int(number)):
+            raise InputError("", value, self.valid(whole))
+        return int(number) if whole else float(number)
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
         return core_schema.no_info_before_validator_function(
@@ -96,16 +95,13 @@ class Asked:
         self.default = field.get_default(call_default_factory=True)
         self.required = field.is_required()
         self._parts = list(_parts(field.annotation, field.metadata))
-
-    @property
-    def was(self) -> tuple[str, ...]:
+        names = [(type(p), name) for p in self._parts if isinstance(p, Was) for name in p]
+        self.was = tuple(name for kind, name in names if kind is Was)
         """Earlier names."""
-        return tuple(n for p in self._parts if isinstance(p, Was) for n in p if type(p) is Was)
-
-    @property
-    def options(self) -> tuple[str, ...]:
+        self.options = (name, *(name for _, name in names))
         """Names that a command understands, today's first."""
-        return (self.name, *(n for p in self._parts if isinstance(p, Was) for n in p))
+        self.blank = type(None) in self._parts
+        """Whether the field may be left blank."""
 
     @property
     def range(self) -> Range | None:
@@ -132,11 +128,6 @@ class Asked:
     def many(self) -> bool:
         """Whether the field is a list."""
         return any(get_origin(p) is tuple for p in self._parts)
-
-    @property
-    def blank(self) -> bool:
-        """Whether the field may be left blank."""
-        return type(None) in self._parts
 
     @property
     def kind(self) -> str:

@@ -10,9 +10,8 @@ from pydantic import BeforeValidator, Field
 
 from gpuspec.base.ask import Range
 from gpuspec.base.errors import InputError, UnknownNameError, renamed
-from gpuspec.catalog import gpu, gpu_ids, load_table, resolve
+from gpuspec.catalog import edition, gpu_ids, resolved
 from gpuspec.catalog.models import model
-from gpuspec.catalog.precision import precision
 
 THREE = "A100,H100,H200"
 """The GPUs that are compared unless others are named."""
@@ -61,13 +60,13 @@ def _model(name: str) -> str:
     if name.lower().endswith(".json"):
         return name
     try:
-        return resolve(name, load_table("models"), "model")
+        return resolved("models", name, "model", *edition(None))
     except UnknownNameError:
         return name
 
 
 def _row(table: str) -> Callable[[Any], str]:
-    return _known(lambda name: resolve(name, load_table(table), ""))
+    return _known(lambda name: resolved(table, name, "", *edition(None)))
 
 
 def fold(value: Any) -> Any:
@@ -89,11 +88,11 @@ def _day(value: Any) -> Any:
 
 
 # Names. Each is kept as its id.
-GpuName = Annotated[str, BeforeValidator(_known(lambda name: gpu(name).id))]
+GpuName = Annotated[str, BeforeValidator(_row("gpus"))]
 GpuNames = Annotated[tuple[str, ...], BeforeValidator(_gpus)]
 ModelName = Annotated[str, BeforeValidator(_known(_model))]
 ModelNames = Annotated[tuple[ModelName, ...], BeforeValidator(split), Field(min_length=1)]
-Format = Annotated[str, BeforeValidator(_known(lambda name: precision(name).id))]
+Format = Annotated[str, BeforeValidator(_row("precisions"))]
 """Number format of weights."""
 Formats = Annotated[tuple[Format, ...], BeforeValidator(split), Field(min_length=1)]
 EngineName = Annotated[str, BeforeValidator(_row("engines"))]

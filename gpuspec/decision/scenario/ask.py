@@ -1,12 +1,13 @@
 """What a buyer asks: a scenario, and what is laid over it."""
 
 import re
+from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
-from gpuspec.base.ask import Ask
+from gpuspec.base.ask import Ask, Short
 from gpuspec.base.errors import InputError
 from gpuspec.catalog.fields import Currency, Days, GpuNames, Language, ModelName, Requests, Usd
 from gpuspec.decision.scenario.reading import scenario
@@ -46,12 +47,18 @@ class DecisionQuestion(Changes):
         description="A name (article-a, article-b, article-c, small-team, a100-owner) or the path "
         "of a YAML or JSON file; what is None below is as it says",
     )
-    language: Language = Field("en", description="Language of the first page: en or zh")
+    language: Annotated[Language, Short("lang")] = Field(
+        "en", description="Language of the first page: en or zh"
+    )
 
     @cached_property
     def stated(self) -> Scenario:
         """The scenario with the inputs of the buyer laid over it."""
-        return changed_scenario(scenario(self.scenario), self)
+        return self.over({})
+
+    def over(self, changes: Mapping[str, Any]) -> Scenario:
+        """Return the scenario with values by path, then the inputs of the buyer, laid over it."""
+        return changed_scenario(scenario(self.scenario, changes), self)
 
 
 def asked_scenario(given: Scenario, **names: Any) -> Scenario:

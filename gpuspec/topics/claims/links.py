@@ -65,7 +65,7 @@ def c16(q: ClaimsQuestion) -> list[Check]:
         Check(
             label="bandwidth decides",
             what="training speed over slower links, share of that over NVLink or in one node",
-            grid=links_grid(q.a100),
+            grid=links_grid(q.a100_gpu),
             most=ENOUGH,
             unit="of the speed",
         )
@@ -82,11 +82,11 @@ def c17(q: ClaimsQuestion) -> list[Check]:
             nodes,
             float(host_memory_gb(checkpoint_bytes(m, recipe), nodes)),
         )
-        for m in q.trained
+        for m in q.trained_networks
         if m.params >= 70e9
         for nodes in (8, 16, 32, 64)
     ]
-    network = links_grid(q.a100)
+    network = links_grid(q.a100_gpu)
     network = network[network["where"] == "across nodes"]
     ten = network[network["link"] == "10 GbE"].reset_index(drop=True)
     band = network[network["link"] == "8 x HDR"].reset_index(drop=True)

@@ -5,14 +5,13 @@ from functools import lru_cache
 
 import numpy as np
 
-from gpuspec.catalog.models import Model
 from gpuspec.formulas.serving import max_concurrency, maximum_load
 from gpuspec.topics.serving.ask import ServingQuestion
 from gpuspec.topics.serving.layouts import SIZES, impossible
 
 
 def fleet_rates(
-    model: str | Model,
+    model: str,
     gpu: str,
     weight: str,
     isl: tuple[int, ...],
@@ -39,7 +38,7 @@ def fleet_rates(
 
 
 def fleet_requests(
-    model: str | Model,
+    model: str,
     gpu: str,
     weight: str,
     isl: tuple[int, ...],
@@ -52,7 +51,7 @@ def fleet_requests(
 
 @lru_cache(4096)
 def _fleets(
-    model: str | Model,
+    model: str,
     gpu: str,
     weight: str,
     isl: tuple[int, ...],
