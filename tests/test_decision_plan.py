@@ -367,7 +367,15 @@ def test_simulations_and_tenants_are_planned_too():
 
 def test_the_inputs_of_a_buyer_are_laid_over_a_scenario():
     asked = asked_scenario(
-        scenario(BOTH), "Qwen2.5-7B", 32, 5.0, 1e5, 2e4, "8 x A100", "energy", "H100"
+        scenario(BOTH),
+        model="Qwen2.5-7B",
+        concurrency=32,
+        deadline_days=5.0,
+        capital_usd=1e5,
+        monthly_usd=2e4,
+        owned="8 x A100",
+        objective="energy",
+        gpus="H100",
     )
     assert asked.workloads[0].model == "qwen2.5-7b"
     assert asked.workloads[0].concurrency == 32

@@ -376,7 +376,7 @@ def test_export_variants_stand_in_for_the_three():
 @pytest.mark.parametrize(
     ("field", "value", "said"),
     [
-        ("contexts", "512,many", "whole numbers"),
+        ("contexts", "512,many", "whole number"),
         ("fleets", "16", "from 1 to 8"),
         ("h100_prices", "0", "0.01 to 100"),
         ("train_gpus", "8", "one number for each"),

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from numbers import Real
+from pathlib import Path
 from typing import Any, Literal, Self, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
@@ -17,6 +18,10 @@ from pydantic_core import core_schema
 
 from gpuspec.base.errors import InputError, UnknownNameError, renamed
 
+FIRST = ("scenario", "application", "model", "tenants", "claims", "gpus", "weights", "kv")
+"""Fields with which a cell of parameters begins."""
+BRANCHES = ("str", "int", "float")
+"""What pydantic puts into the place of an error in a field that takes one of several types."""
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 
 
@@ -102,6 +107,12 @@ class Asked:
         """Names that a command understands, today's first."""
         self.blank = type(None) in self._parts
         """Whether the field may be left blank."""
+
+    @property
+    def shown(self) -> str:
+        """The default as text; empty where it is blank or must be given."""
+        blank = self.required or self.default is None
+        return "" if blank else _written(self.default).strip('"')
 
     @property
     def range(self) -> Range | None:
@@ -215,6 +226,8 @@ class Ask(BaseModel):
                 if old in found:
                     found[field.name] = found.pop(old)
             value = found.get(field.name)
+            if isinstance(value, Path):
+                found[field.name] = str(value)
             if isinstance(value, str) and not value.strip() and field.blank:
                 found[field.name] = None
         return found
@@ -248,7 +261,10 @@ def said(error: ValidationError, where: str = "") -> InputError:
     while places and isinstance(places[-1], int):
         places.pop()  # of a list of names or numbers the list is named, and its value shown
     for place in places:
-        path += f"[{place}]" if isinstance(place, int) else f".{place}" if path else place
+        if isinstance(place, int):
+            path += f"[{place}]"
+        elif place not in BRANCHES and "[" not in place:
+            path += f".{place}" if path else place
     inner = (problem.get("ctx") or {}).get("error")
     if isinstance(inner, InputError):
         return renamed(inner, ".".join(filter(None, (path, inner.field))))
@@ -262,13 +278,16 @@ def said(error: ValidationError, where: str = "") -> InputError:
     return InputError(path, problem["input"], words.get(problem["type"], message))
 
 
-def parameters_cell(*records: type[BaseModel], skip: Iterable[str] = ()) -> str:
+def parameters_cell(*records: type[BaseModel]) -> str:
     """Return the cell of a notebook that gives each field its default, help behind it."""
-    fields = [f for f in asked(*records) if f.name not in skip]
+    fields = sorted(asked(*records), key=lambda f: [*FIRST, f.name].index(f.name))
     return "\n".join(f"{f.name} = {_written(f.default)}  # {_meaning(f)}" for f in fields)
 
 
 def _written(value: Any) -> str:
+    value = "" if value == () else value
+    if isinstance(value, float) and abs(value) >= 1e6:
+        return f"{value:g}".replace("e+", "e")
     return f'"{value}"' if isinstance(value, str) and '"' not in value else repr(value)
 
 
@@ -280,7 +299,7 @@ def parameters_table(*records: type[BaseModel]) -> str:
     """Return the fields as a Markdown table: name, meaning, valid, default."""
     lines = ["| Name | Meaning | Valid | Default |", "|---|---|---|---|"]
     for f in asked(*records):
-        default = "must be given" if f.required else "" if f.default is None else f"`{f.default}`"
+        default = "must be given" if f.required else f"`{f.shown}`" if f.shown else ""
         valid = ", ".join(filter(None, (f.kind, f.valid, f.unit)))
         lines.append(f"| `{f.name}` | {f.help} | {valid} | {default} |")
     return "\n".join(lines)

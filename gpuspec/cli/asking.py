@@ -2,49 +2,22 @@
 
 from collections.abc import Callable
 from functools import cached_property
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from gpuspec.cli.common import Command, main
+from gpuspec.questions import record_of
 
 if TYPE_CHECKING:
-    from gpuspec.base.ask import Ask, Asked
-
-QUESTIONS = {
-    "overview": "gpuspec.topics.overview.ask:OverviewQuestion",
-    "memory": "gpuspec.topics.memory.ask:MemoryQuestion",
-    "training": "gpuspec.topics.training.ask:TrainingQuestion",
-    "serving": "gpuspec.topics.serving.ask:ServingQuestion",
-    "estimate": "gpuspec.topics.serving.ask:EstimateQuestion",
-    "images": "gpuspec.topics.serving.ask:ImagesQuestion",
-    "hpc": "gpuspec.topics.hpc.ask:HpcQuestion",
-    "networks": "gpuspec.topics.networks.ask:NetworksQuestion",
-    "mig": "gpuspec.topics.mig.ask:MigQuestion",
-    "cost": "gpuspec.topics.cost.ask:CostQuestion",
-    "decision": "gpuspec.decision.scenario.ask:DecisionQuestion",
-    "upgrade": "gpuspec.decision.upgrade.ask:UpgradeQuestion",
-    "claims": "gpuspec.topics.claims.ask:ClaimsQuestion",
-    "validation": "gpuspec.topics.validation.ask:ValidationQuestion",
-    "scenario": "gpuspec.decision.scenario.records:Scenario",
-}
-"""Where the record of each question stands: it is imported when its command is used."""
-
-
-def record_of(name: str) -> "type[Ask]":
-    """Return the record of a question."""
-    place, _, kind = QUESTIONS[name].partition(":")
-    found: type[Ask] = getattr(import_module(place), kind)
-    return found
-
+    from gpuspec.base.ask import Asked
 
 class _Option(click.Option):
     """The option of a field; blank where it is not given, so that the record's default holds."""
 
     def __init__(self, field: "Asked", name: str) -> None:
         told = field.help + (f" [{field.unit}]" if field.unit else "")
-        told += "" if field.default in (None, ()) else f" (default: {field.default})"
+        told += f" (default: {field.shown})" if field.shown else ""
         hidden = name != field.name
         names = ["--" + name.replace("_", "-"), f"{field.name}_as_{name}"]
         super().__init__(names, help=told, hidden=hidden, metavar=_metavar(field))

@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gpuspec.cli.asking import QUESTIONS, asking, record_of
+from gpuspec.cli.asking import asking
 from gpuspec.cli.common import cells, echo, echo_json, json_option, main, print_table
+from gpuspec.questions import QUESTIONS, record_of
 
 if TYPE_CHECKING:
     from gpuspec.topics.validation.ask import ValidationQuestion

@@ -92,7 +92,7 @@ def _amounts(s: Scenario, w: Any, name: str, row: Any, available: float) -> tupl
     limits: dict[str, tuple[float | None, str]] = {
         "deadline": (getattr(w, "deadline_days", None), "{:,.4g} days"),
         "ttft": (getattr(w, "ttft_limit_s", None), "{:,.4g} s"),
-        "tpot": (getattr(w, "tpot_limit_s", 0.0) * 1e3 or None, "{:,.4g} ms"),
+        "tpot": ((getattr(w, "tpot_limit_s", None) or 0.0) * 1e3 or None, "{:,.4g} ms"),
         "gpus": (s.limits.gpus or None, "{:,.0f} GPUs"),
         "available": (available if np.isfinite(available) else None, "{:,.0f} GPUs"),
         "power": (s.limits.total_kw, "{:,.0f} kW"),

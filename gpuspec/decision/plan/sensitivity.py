@@ -38,7 +38,7 @@ def _scaled(w: Any, what: str, factor: float) -> Any:
         hours = min(w.hours_per_month * factor, HOURS_PER_MONTH)
         return w.model_copy(update={"hours_per_month": hours})
     if what == "traffic" and isinstance(w, Inference):
-        changes: dict[str, Any] = {"request_rate": w.request_rate * factor}
+        changes: dict[str, Any] = {"request_rate": w.request_rate and w.request_rate * factor}
         if w.concurrency:
             changes["concurrency"] = max(round(w.concurrency * factor), 1)
         return w.model_copy(update=changes)

@@ -16,7 +16,7 @@ from gpuspec.decision.upgrade.problem import QUARTERS_A_YEAR
 from gpuspec.formulas.memory import sequence_kv_bytes
 from gpuspec.formulas.training import parallel_sizes
 from gpuspec.topics.hpc import HpcQuestion, speed_table
-from gpuspec.topics.serving import images_table
+from gpuspec.topics.serving import ImagesQuestion, images_table
 from gpuspec.topics.serving.layouts import expert_split, impossible, precision_note, shortfall
 from gpuspec.topics.serving.options import largest_load, largest_rate
 from gpuspec.topics.training import best_layout, run_figures
@@ -71,7 +71,7 @@ def _service(w: Inference, devices: Any, precisions: Any, quarters: int) -> Dema
         for choice in _worth(good):
             hunger = max(hunger, choice.pop("bytes"))
             ways.append(Way(days=np.zeros(quarters), allowed=runs, quantity="throughput", **choice))
-    load: Any = w.request_rate or float(w.concurrency)
+    load: Any = w.request_rate or float(w.concurrency or 1)
     unit = "requests/s" if w.request_rate else "requests in flight"
     share = min(w.hours_per_month / HOURS_PER_MONTH, 1.0)
     return Demand(
@@ -130,7 +130,15 @@ def _replica(w: Inference, device: Gpu, form: str) -> dict[str, Any]:
 
 def _images(w: Images, devices: Any, quarters: int) -> Demand:
     size, runs = _growing(w, quarters)
-    table = images_table(w.model, [d.id for d in devices], w.steps, w.size, w.stack)
+    table = images_table(
+        ImagesQuestion.ask(
+            image_model=w.model,
+            gpus=[d.id for d in devices],
+            image_steps=w.steps,
+            image_size=w.size,
+            image_stack=w.stack,
+        )
+    )
     ways = tuple(
         Way(
             gpu=str(row["gpu"]),

@@ -8,6 +8,7 @@ import pandas as pd
 from pydantic import BeforeValidator, Field, model_validator
 
 from gpuspec.base.ask import Ask, Range, Short, Was
+from gpuspec.base.errors import InputError, renamed
 from gpuspec.catalog.fields import (
     Currency,
     Day,
@@ -27,7 +28,10 @@ from gpuspec.topics.shared import Compared
 
 def _drift(value: Any) -> str | float:
     word = value.strip() if isinstance(value, str) else value
-    return word if isinstance(word, str) and word in DRIFTS else drift_year(value)
+    try:
+        return word if isinstance(word, str) and word in DRIFTS else drift_year(value)
+    except InputError as error:
+        raise renamed(error, "") from None
 
 
 def pairs_text(value: Any) -> Any:
