@@ -15,7 +15,7 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 
 import numpy as np  # noqa: E402
 
-from gpuspec.topics.mig import faults, pack, tenant_options, MigQuestion  # noqa: E402
+from gpuspec.topics.mig import MigQuestion, faults, pack, tenant_options  # noqa: E402
 
 MODELS = (
     ("Llama-3.2-1B", "bf16", 0.25),

@@ -3,7 +3,7 @@
     python tools/write_parameters.py [--check]
 
 Both follow from the questions' records. A table stands between ``<!-- parameters of NAME -->`` and
-``<!-- end -->``.
+``<!-- end -->``; ``scenario.Budget`` is a part of a scenario.
 """
 
 import json
@@ -11,11 +11,11 @@ import re
 import sys
 from pathlib import Path
 
-from gpuspec.base.ask import parameters_cell, parameters_table
+from gpuspec.base.ask import Ask, parameters_cell, parameters_table
 from gpuspec.questions import notebook_records, record_of
 
 ROOT = Path(__file__).parents[1]
-TABLE = re.compile(r"(<!-- parameters of (\w+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+TABLE = re.compile(r"(<!-- parameters of ([\w.]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
 
 def notebook_text(path: Path) -> str:
@@ -30,9 +30,14 @@ def notebook_text(path: Path) -> str:
 def page_text(path: Path) -> str:
     """Return the page with the tables that the records give."""
     return TABLE.sub(
-        lambda found: f"{found[1]}{parameters_table(record_of(found[2]))}\n{found[4]}",
+        lambda found: f"{found[1]}{parameters_table(_record(found[2]))}\n{found[4]}",
         path.read_text("utf-8"),
     )
+
+
+def _record(name: str) -> type[Ask]:
+    question, _, part = name.partition(".")
+    return getattr(sys.modules[record_of(question).__module__], part or record_of(question).__name__)
 
 
 def main() -> int:

@@ -92,6 +92,11 @@ class Short(Was):
     """Earlier names that options of a command had, and no other door."""
 
 
+def typed(text: str) -> Any:
+    """Return a default as a person types it; it is read like what a person gives."""
+    return text
+
+
 class Asked:
     """What a record says about one of its fields."""
 
@@ -209,7 +214,7 @@ class Ask(BaseModel):
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Return a copy, unchecked, that forgets what was looked up for the original."""
-        return self.model_construct(**{**self._fields(), **(update or {})})
+        return type(self).model_construct(**{**self._fields(), **(update or {})})
 
     def _fields(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in type(self).model_fields}

@@ -26,22 +26,22 @@ def estimate(question: "EstimateQuestion", as_json: bool) -> None:
     """
     from gpuspec.topics.serving import estimate_table
 
-    q, found = question, {}
+    q = question
+    found: dict[tuple[str, str], dict[str, Any]] = {}
     for device, form in product(q.devices, q.formats):
         found[device.id, form.id] = estimate_table(q, q.replica(device, form, q.tp, q.pp))
     good = {key: answer for key, answer in found.items() if answer["works"]}
     if not good:
-        (name, form), answer = next(iter(found.items()))
-        raise InputError("layout", f"{q.tp * q.pp} x {name} in {form}", answer["reason"])
+        (name, weights), answer = next(iter(found.items()))
+        raise InputError("layout", f"{q.tp * q.pp} x {name} in {weights}", answer["reason"])
     if as_json:
         told = [{"gpu": g, "weights": w, **answer} for (g, w), answer in found.items()]
         echo_json(told[0] if len(told) == 1 else {"estimates": told})
         return
-    for (name, form), answer in found.items():
+    for (name, weights), answer in found.items():
         if len(found) > 1:
-            echo(f"{q.tp * q.pp} x {name}, weights in {form}")
+            echo(f"\n{q.tp * q.pp} x {name}, weights in {weights}")
         _tell_estimate(answer)
-        echo("" if len(found) > 1 else None)
 
 
 def _tell_estimate(answer: dict[str, Any]) -> None:

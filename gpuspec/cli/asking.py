@@ -12,6 +12,7 @@ from gpuspec.questions import record_of
 if TYPE_CHECKING:
     from gpuspec.base.ask import Asked
 
+
 class _Option(click.Option):
     """The option of a field; blank where it is not given, so that the record's default holds."""
 

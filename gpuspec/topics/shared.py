@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from gpuspec.base.ask import Ask, Short, Was
+from gpuspec.base.ask import Ask, Short, Was, typed
 from gpuspec.catalog import Gpu, gpu
 from gpuspec.catalog.fields import (
     THREE,
@@ -49,7 +49,8 @@ class Compared(Ask):
     """GPUs that are compared."""
 
     gpus: Annotated[GpuNames, Short("gpu")] = Field(
-        THREE, description="GPUs to compare, commas between; the first is the measure of the others"
+        typed(THREE),
+        description="GPUs to compare, commas between; the first is the measure of the others",
     )
 
     @cached_property

@@ -144,8 +144,8 @@ def _for_rate(
         curve = {"batch": np.array([1.0]), "excess": np.array([over]), "load": np.array([1.0])}
         row["gpus"] = np.ceil(row["units"]) * base["unit_gpus"]
         return curve, row
-    units = float(np.ceil(w.request_rate / rate))
-    seen = arrivals(replica, w.request_rate / units, w.isl, w.osl, w.cached_share)
+    units = float(np.ceil(w.arriving / rate))
+    seen = arrivals(replica, w.arriving / units, w.isl, w.osl, w.cached_share)
     row |= {"batch": float(seen["in_flight"]), "units": units, "gpus": units * base["unit_gpus"]}
     row |= {"ttft_s": float(seen["ttft_p95_s"]), "tpot_s": float(seen["tpot_p95_s"])}
     row["speed_s"] = row["tpot_s"]

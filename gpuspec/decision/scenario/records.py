@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from gpuspec.base.ask import Ask, Range, Was
+from gpuspec.base.ask import Ask, Range, Was, typed
 from gpuspec.base.errors import InputError
 from gpuspec.catalog.fields import (
     THREE,
@@ -82,12 +82,12 @@ class Owned(Ask):
 class Allow(Ask):
     """What may be chosen from."""
 
-    gpus: GpuNames = Field(THREE, description="Kinds of GPU")
+    gpus: GpuNames = Field(typed(THREE), description="Kinds of GPU")
     vendors: Names = Field((), description="Providers of rented GPUs; all where empty")
     regions: Names = Field((), description="Regions; all where empty")
     modes: Modes = Field(MODES, description="Ways to pay")
     weights: Annotated[Formats, Was("precisions")] = Field(
-        "bf16,fp8", description="Number formats of the weights to try"
+        typed("bf16,fp8"), description="Number formats of the weights to try"
     )
 
 
@@ -148,7 +148,9 @@ class Inference(_Workload, Load):
 
     kind: Literal["inference"] = "inference"
     model: ModelName = Field(description="Model: a name of the table or a config.json")
-    concurrency: Requests | None = Field(None, description="Requests always in flight")
+    concurrency: Requests | None = Field(  # type: ignore[assignment]
+        None, description="Requests always in flight"
+    )
     hours_per_month: MonthHours = Field(HOURS_PER_MONTH, description="Hours of a month it is up")
     interruptible: bool = Field(
         False, description="Whether it may stop when a spot GPU is withdrawn"

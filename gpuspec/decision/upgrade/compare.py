@@ -128,7 +128,7 @@ def wait_table(
     return pd.DataFrame(rows, columns=columns)
 
 
-def _drifting(question: UpgradeQuestion, drift: str) -> FleetProblem:
+def _drifting(question: UpgradeQuestion, drift: str | float) -> FleetProblem:
     return problem_of(question, question.problem.limits, drift=drift)
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from gpuspec.base.ask import Ask, Range, Was
+from gpuspec.base.ask import Ask, Range, Was, typed
 from gpuspec.base.errors import InputError
 from gpuspec.catalog import Gpu, gpu
 from gpuspec.catalog.fields import (
@@ -49,21 +49,21 @@ class ClaimsQuestion(Ask):
         "H200", description="GPU that stands for its H200, such as H200 NVL or H20"
     )
     models: ModelNames = Field(
-        "Llama-3.2-1B,Llama-3.1-8B,Qwen2.5-32B,Llama-3.1-70B,Mistral-Large-123B",
+        typed("Llama-3.2-1B,Llama-3.1-8B,Qwen2.5-32B,Llama-3.1-70B,Mistral-Large-123B"),
         description="Models that are served",
     )
-    contexts: Lengths = Field("512,2048,8192,32768,98304", description="A prompt")
-    answers: Lengths = Field("128,1024", description="An answer")
-    fleets: Fleets = Field("1,2,4,8", description="GPUs that serve together")
+    contexts: Lengths = Field(typed("512,2048,8192,32768,98304"), description="A prompt")
+    answers: Lengths = Field(typed("128,1024"), description="An answer")
+    fleets: Fleets = Field(typed("1,2,4,8"), description="GPUs that serve together")
     weights: Annotated[Formats, Was("new_weights")] = Field(
-        "bf16,fp8", description="Formats of weights on H100 and H200 (A100 serves in BF16)"
+        typed("bf16,fp8"), description="Formats of weights on H100 and H200 (A100 serves in BF16)"
     )
     trained: ModelNames = Field(
-        "Llama-3.1-8B,Qwen2.5-32B,Llama-3.1-70B,Mixtral-8x22B,Llama-3.1-405B",
+        typed("Llama-3.1-8B,Qwen2.5-32B,Llama-3.1-70B,Mixtral-8x22B,Llama-3.1-405B"),
         description="Models that are trained",
     )
-    train_gpus: GpuCounts = Field("16,64,128,256,1024", description="GPUs for each of them")
-    sequences: Sequences = Field("4096,32768", description="A training sequence")
+    train_gpus: GpuCounts = Field(typed("16,64,128,256,1024"), description="GPUs for each of them")
+    sequences: Sequences = Field(typed("4096,32768"), description="A training sequence")
     h100_prices: Ratios | None = Field(
         None,
         description="Prices of an H100-hour to try, in A100-hours, such as 1.8,2.1,2.5; None: "

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 import pandas as pd
 from pydantic import BeforeValidator, Field, model_validator
 
-from gpuspec.base.ask import Ask, Range, Short, Was
+from gpuspec.base.ask import Ask, Range, Short, Was, typed
 from gpuspec.base.errors import InputError, renamed
 from gpuspec.catalog.fields import (
     Currency,
@@ -78,7 +78,8 @@ class CostQuestion(Compared):
         (), description="China: prices in China where there are any, and its electricity"
     )
     providers: Names = Field(
-        "hyperscalers", description="hyperscalers, all, or names of providers, commas between"
+        typed("hyperscalers"),
+        description="hyperscalers, all, or names of providers, commas between",
     )
     currency: Currency = Field("USD", description="Currency of all costs: USD or CNY")
     cny_per_usd: Annotated[ExchangeRate, Was("fx")] = Field(7.1, description="Exchange rate")

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from gpuspec.base.ask import Range
+from gpuspec.base.ask import Range, typed
 from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.base.units import GB
 from gpuspec.catalog.fields import NodeCounts, Pue, fold
@@ -75,7 +75,7 @@ class HpcQuestion(Compared, Networked):
         8, description="GPUs of a node: 1, 2, 4, 8"
     )
     nodes: NodeCounts = Field(
-        "2,4,8,16,32", description="Numbers of nodes to compare with one, commas between"
+        typed("2,4,8,16,32"), description="Numbers of nodes to compare with one, commas between"
     )
     overlap: Annotated[float, Range(0, 1)] = Field(
         0.5,

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 import numpy as np
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from gpuspec.base.ask import Range, Was
+from gpuspec.base.ask import Range, Was, typed
 from gpuspec.base.errors import InputError
 from gpuspec.base.units import GIB, KIB
 from gpuspec.catalog.fields import (
@@ -63,7 +63,7 @@ class NetworksQuestion(Compared, Networked):
         8, description="GPUs of a node that take part"
     )
     nodes: NodeCounts = Field(
-        "2,4,8,16,32", description="Numbers of nodes to compare, commas between"
+        typed("2,4,8,16,32"), description="Numbers of nodes to compare, commas between"
     )
     seq_len: SequenceTokens = Field(4096, description="Training: a sequence")
     sequences_per_gpu: Annotated[int, Range(1, 100_000, "sequences")] = Field(

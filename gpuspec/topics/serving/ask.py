@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from gpuspec.base.ask import Range, Short, Was
+from gpuspec.base.ask import Range, Short, Was, typed
 from gpuspec.base.errors import InputError
 from gpuspec.catalog import Gpu
 from gpuspec.catalog.fields import (
@@ -47,6 +47,11 @@ class Load(Traffic):
     )
     cached_share: Share = Field(0.0, description="Share of the prompt found in the prefix cache")
 
+    @property
+    def arriving(self) -> float:
+        """Requests a second; 0 where `concurrency` of them are in flight instead."""
+        return self.request_rate or 0.0
+
     @model_validator(mode="after")
     def _fits_the_model(self) -> Self:
         self.network.need_llm("tokens per second")
@@ -61,7 +66,7 @@ class ServingQuestion(Load, Compared):
     """Which GPUs serve this load, how many, split how."""
 
     weights: Annotated[Formats, Was("weight_precision", "precisions")] = Field(
-        "bf16,fp8",
+        typed("bf16,fp8"),
         description="Number formats of the weights to try: bf16, fp8, int8, int4, mxfp4, ...",
     )
     max_gpus: Annotated[int, Range(1, 64, "GPUs")] = Field(

@@ -155,8 +155,8 @@ def _sized(q: ServingQuestion, replica: Deployment, within: float) -> dict[str, 
 
 def _sized_for_rate(q: ServingQuestion, replica: Deployment, rate: float) -> dict[str, Any]:
     """Return the replicas for the request rate and what 95 % of the requests then see."""
-    replicas = int(np.ceil(q.request_rate / rate))
-    seen = arrivals(replica, q.request_rate / replicas, q.isl, q.osl, q.cached_share)
+    replicas = int(np.ceil(q.arriving / rate))
+    seen = arrivals(replica, q.arriving / replicas, q.isl, q.osl, q.cached_share)
     found = served(q, replica, max(float(seen["in_flight"]), 1.0))
     found |= {"ttft_s": seen["ttft_p95_s"], "tpot_s": seen["tpot_p95_s"]}
     found["output_tokens_s"] = seen["output_tokens_s"]

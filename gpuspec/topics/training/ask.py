@@ -5,7 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from gpuspec.base.ask import Ask, Range, Short, Was
+from gpuspec.base.ask import Ask, Range, Short, Was, typed
 from gpuspec.base.errors import InputError
 from gpuspec.catalog import Gpu, servers
 from gpuspec.catalog.fields import (
@@ -75,7 +75,7 @@ class TrainingQuestion(Job, Compared, Networked):
     """On which GPUs, on how many, is this run done in time."""
 
     counts: GpuCounts = Field(
-        "8,16,32,64,128,256,512,1024", description="Numbers of GPUs to try, commas between"
+        typed("8,16,32,64,128,256,512,1024"), description="Numbers of GPUs to try, commas between"
     )
     precision: Annotated[TrainingFormat, Was("compute")] = Field(
         "bf16", description="Precision of the products: bf16, or fp8 where the GPU has it"
