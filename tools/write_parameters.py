@@ -37,7 +37,9 @@ def page_text(path: Path) -> str:
 
 def _record(name: str) -> type[Ask]:
     question, _, part = name.partition(".")
-    return getattr(sys.modules[record_of(question).__module__], part or record_of(question).__name__)
+    return getattr(
+        sys.modules[record_of(question).__module__], part or record_of(question).__name__
+    )
 
 
 def main() -> int:

@@ -205,7 +205,7 @@ class Ask(BaseModel):
         known = known_names(cls)
         for name in names:
             if name not in known:
-                raise UnknownNameError(name, names[name], cls.model_fields)
+                raise UnknownNameError(name, name, cls.model_fields)
         return cls.of(names)
 
     def but(self, **names: Any) -> Self:
@@ -215,6 +215,12 @@ class Ask(BaseModel):
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Return a copy, unchecked, that forgets what was looked up for the original."""
         return type(self).model_construct(**{**self._fields(), **(update or {})})
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and self._fields() == other._fields()
+
+    def __hash__(self) -> int:
+        return hash((type(self), *self._fields().values()))
 
     def _fields(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in type(self).model_fields}
