@@ -214,7 +214,8 @@ class Ask(BaseModel):
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Return a copy, unchecked, that forgets what was looked up for the original."""
-        return type(self).model_construct(**{**self._fields(), **(update or {})})
+        copied: Self = self.model_construct(**{**self._fields(), **(update or {})})
+        return copied
 
     def __eq__(self, other: object) -> bool:
         return type(other) is type(self) and self._fields() == other._fields()
