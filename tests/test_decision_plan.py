@@ -226,7 +226,7 @@ def test_too_few_gpus_for_the_cache_says_how_much_is_missing():
             "workloads[0].isl": 32000,
             "workloads[0].concurrency": 256,
             "workloads[0].tpot_limit_s": 0.0,
-            "workloads[0].ttft_limit_s": 0.0,
+            "workloads[0].ttft_limit_s": None,
             "limits.gpus": 2,
         }
     )
@@ -416,7 +416,7 @@ def test_a_gpu_that_cannot_train_in_the_format_says_so():
 
 def test_random_arrivals_need_no_fewer_gpus_than_steady_load():
     rate = {"allow.gpus": "H100", "allow.weights": "bf16", "workloads": [SERVICE]}
-    found = decided(rate | {"workloads[0].concurrency": 0, "workloads[0].request_rate": 40.0})
+    found = decided(rate | {"workloads[0].concurrency": None, "workloads[0].request_rate": 40.0})
     best = found.members(found.best).iloc[0]
     in_flight = 40.0 * (best["ttft_s"] + best["tpot_s"] * 512)
     steady = decided(rate | {"workloads[0].concurrency": max(int(in_flight * 0.5), 1)})

@@ -44,8 +44,9 @@ def test_an_installed_wheel_works_from_any_folder(wheel, tmp_path):
         "import sys; sys.path.insert(0, sys.argv[1]); import gpuspec; "
         "assert gpuspec.__file__.startswith(sys.argv[1]), gpuspec.__file__; "
         "assert len(gpuspec.gpus()) > 20 and gpuspec.model('Llama-3.1-8B').params > 8e9; "
-        "from gpuspec import fit; "
-        "q = fit.MemoryQuestion.ask(model='Llama-3.1-8B', gpus='H100'); print(fit.serving_table(q).fits.any())"
+        "from gpuspec.topics import memory; "
+        "q = memory.MemoryQuestion.ask(model='Llama-3.1-8B', gpus='H100'); "
+        "print(memory.serving_table(q).fits.any())"
     )
     done = run(sys.executable, "-P", "-c", code, str(tmp_path / "site"), cwd=tmp_path)
     assert done.stdout.strip() == "True", done.stderr

@@ -197,7 +197,11 @@ class Ask(BaseModel):
         try:
             return cls.model_validate(given)
         except ValidationError as error:
-            raise said(error) from None
+            found = said(error)
+            blank = [f.name for f in asked(cls) if f.blank]
+            if found.field in blank and type(found) is InputError:
+                found = InputError(found.field, found.value, f"{found.valid}, or leave it blank")
+            raise found from None
 
     @classmethod
     def ask(cls, **names: Any) -> Self:

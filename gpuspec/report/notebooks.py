@@ -133,14 +133,16 @@ def check_parameters(notebook: Notebook, given: Mapping[str, object]) -> dict[st
     known = {parameter.name: parameter for parameter in notebook.parameters}
     records = notebook_records(notebook.name) if notebook in notebooks() else []
     today = {old: field.name for field in asked(*records) for old in field.was}
-    values = {}
+    may_be_blank = {field.name for field in asked(*records) if field.blank}
+    values: dict[str, Any] = {}
     for given_name, value in given.items():
         name = today.get(given_name, given_name)
         if name not in known:
             if not known:
                 raise InputError("parameter", name, f"{notebook.name} has no parameters")
             raise UnknownNameError("parameter", name, known)
-        values[name] = _converted(known[name], value)
+        blank = name in may_be_blank and (value is None or not str(value).strip())
+        values[name] = None if blank else _converted(known[name], value)
     for record in records:
         record.of(values)
     return values
