@@ -55,7 +55,7 @@ def test_a_working_layout_obeys_every_rule(question, layouts):
 def test_reasons_name_what_is_wrong(question):
     small = question.model_copy(update={"global_batch": 32})
     said = " | ".join(
-        training.rejections(training.layout_table(small, small.gpus[1], 64), 20)["reason"]
+        training.rejections(training.layout_table(small, small.devices[1], 64), 20)["reason"]
     )
     for reason in ("crosses the 8 GPUs of a node", "GiB a GPU short", "bubble"):
         assert reason in said
