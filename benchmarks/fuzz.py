@@ -156,9 +156,7 @@ class Maker:
     def path(self) -> list[str]:
         """Return a plan with values by path."""
         places = "name objective horizon_months today budget.monthly_usd budget.capital_usd "
-        places += (
-            "limits.gpus owned[0].count allow.gpus allow.precisions prices.quotes prices.file "
-        )
+        places += "limits.gpus owned[0].count allow.gpus allow.weights prices.quotes prices.file "
         places += "workloads[0].isl workloads[0].name workloads[0].model workloads[1].tokens "
         places += "workloads[9].isl workloads[²].isl workloads .=1 [0] a.b.c workloads[0].kind "
         places += "workloads[0].concurrency workloads[0].table prices prices.drift owned"

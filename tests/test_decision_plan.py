@@ -215,7 +215,7 @@ def test_every_reason_is_true(both):
 
 
 def test_a_model_that_does_not_fit_says_by_how_much():
-    found = decided({"workloads[0].model": "Llama-3.1-70B", "allow.precisions": "bf16"})
+    found = decided({"workloads[0].model": "Llama-3.1-70B", "allow.weights": "bf16"})
     out = [r for r in planner.rejected(found.options[0]) if r["split"] == "one GPU"]
     assert out
     assert all("GiB a GPU too large" in r["reason"] for r in out)
@@ -226,8 +226,8 @@ def test_too_few_gpus_for_the_cache_says_how_much_is_missing():
         {
             "workloads[0].isl": 32000,
             "workloads[0].concurrency": 256,
-            "workloads[0].tpot_limit_s": 0.0,
-            "workloads[0].ttft_limit_s": 0.0,
+            "workloads[0].tpot_limit_s": None,
+            "workloads[0].ttft_limit_s": None,
             "limits.gpus": 2,
         }
     )
@@ -368,7 +368,15 @@ def test_simulations_and_tenants_are_planned_too():
 
 def test_the_inputs_of_a_buyer_are_laid_over_a_scenario():
     asked = asked_scenario(
-        scenario(BOTH), "Qwen2.5-7B", 32, 5.0, 1e5, 2e4, "8 x A100", "energy", "H100"
+        scenario(BOTH),
+        model="Qwen2.5-7B",
+        concurrency=32,
+        deadline_days=5.0,
+        capital_usd=1e5,
+        monthly_usd=2e4,
+        owned="8 x A100",
+        objective="energy",
+        gpus="H100",
     )
     assert asked.workloads[0].model == "qwen2.5-7b"
     assert asked.workloads[0].concurrency == 32
@@ -408,8 +416,8 @@ def test_a_gpu_that_cannot_train_in_the_format_says_so():
 
 
 def test_random_arrivals_need_no_fewer_gpus_than_steady_load():
-    rate = {"allow.gpus": "H100", "allow.precisions": "bf16", "workloads": [SERVICE]}
-    found = decided(rate | {"workloads[0].concurrency": 0, "workloads[0].request_rate": 40.0})
+    rate = {"allow.gpus": "H100", "allow.weights": "bf16", "workloads": [SERVICE]}
+    found = decided(rate | {"workloads[0].concurrency": None, "workloads[0].request_rate": 40.0})
     best = found.members(found.best).iloc[0]
     in_flight = 40.0 * (best["ttft_s"] + best["tpot_s"] * 512)
     steady = decided(rate | {"workloads[0].concurrency": max(int(in_flight * 0.5), 1)})

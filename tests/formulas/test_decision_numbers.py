@@ -4,18 +4,16 @@ import numpy as np
 import pandas as pd
 from numpy.testing import assert_allclose
 
+from gpuspec.decision.errors import two_sided
+from gpuspec.decision.money import market
 from gpuspec.decision.plan.draws import (
     Draws,
     Need,
     best_shares,
     cost_of,
     pooled_size,
-    within_limits,
 )
-from gpuspec.decision.plan.errors import two_sided
-from gpuspec.decision.plan.market import market
 from gpuspec.decision.plan.options import pareto, priced_options
-from gpuspec.decision.plan.rows import Technical, filled
 from gpuspec.decision.scenario import Scenario
 from gpuspec.decision.upgrade.derived import (
     HOURLY,
@@ -27,6 +25,7 @@ from gpuspec.decision.upgrade.derived import (
 )
 from gpuspec.decision.upgrade.money import kinds_of
 from gpuspec.decision.upgrade.problem import FleetProblem, Kinds, Work
+from gpuspec.topics.ways import Ways, capacity, filled
 
 JOB = {
     "kind": "training", "name": "run", "model": "Llama-3.1-8B", "tokens": "1e9",
@@ -40,7 +39,7 @@ def asked(**more):
             "name": "toy",
             "horizon_months": 24,
             "workloads": [JOB],
-            "prices": {"utilization": 0.5},
+            "prices": {"power_share": 0.5},
             **more,
         }
     )
@@ -68,7 +67,7 @@ OFFERS = pd.DataFrame(
         "pooled": [True, False, True],
     }
 )
-TECH = Technical(
+TECH = Ways(
     filled(
         pd.DataFrame(
             {
@@ -138,7 +137,7 @@ def test_the_load_within_the_limits():
     # Loads 1, 2, 4 take 0.25, 0.5, 1 of the limit: half as fast, half of the load; between, by
     # logs.
     batch, excess = np.array([1.0, 2, 4]), np.array([0.25, 0.5, 1.0])
-    assert_allclose(within_limits(batch, excess, [1.0, 0.5, 0.70710678]), [4, 2, 2.82842712])
+    assert_allclose(capacity(batch, excess, [1.0, 0.5, 0.70710678]), [4, 2, 2.82842712])
 
 
 def test_what_a_plan_costs():
@@ -173,7 +172,7 @@ def test_samples_of_an_interval():
 
 def test_what_a_gpu_costs_over_the_horizon():
     # Energy, space and staff are those of the tables: the columns of the market follow from them.
-    prices = {"utilization": 0.5, "quotes": "H100:own-gpu=36500,H100:reserved-1yr=2"}
+    prices = {"power_share": 0.5, "quotes": "H100:own-gpu=36500,H100:reserved-1yr=2"}
     owned = [{"gpu": "H100", "count": 4}]
     s = asked(
         prices=prices, owned=owned, horizon_months=18,
@@ -280,7 +279,7 @@ def test_prices_of_nodes_by_quarter():
         }
     )
     name = "h100-sxm-80"
-    kinds = kinds_of(rows, {name: 2}, {name: 1.0}, 4, 0.21, 500.0, (name,))
+    kinds = kinds_of(rows, {name: 2}, {name: 1.0}, 4, 0.21, 500.0, (name,), 0.5)
     middle, start = 1.21**0.125, 1.1  # of the first quarter; of the third
     assert_allclose(kinds.on_demand[0, 0], 2 * 2190 * middle)  # 8760 / 4 hours
     assert_allclose(kinds.spot[0, 0], 2190 * middle)
@@ -289,9 +288,9 @@ def test_prices_of_nodes_by_quarter():
     # Bought in the first quarter a node is a year old at the end: 78 % are left.
     assert_allclose(kinds.residual[0, 0], 80_000 * 0.78)
     assert_allclose(kinds.residual[0, 2], 80_000 * start * 0.89)
-    # Upkeep of 8 GPUs for three months, and what they draw idle; busy ones draw 0.15 more.
+    # Upkeep of 8 GPUs for three months, and what they draw idle; 0.15 more for half of an hour.
     assert_allclose(kinds.fixed, [2400 + 0.05 * 2190 * 8])
-    assert_allclose(kinds.energy, [0.15 * 2190])
+    assert_allclose(kinds.energy, [0.15 * 2190 / 2])
     assert_allclose(kinds.power_kw, [10.2])
     # A used node brings 80 % of 81 % of the price (no network); a year later 50 of 78 % of that.
     assert_allclose(kinds.resale[0, [0, 4]], [51_840, 51_840 * 0.5 / 0.78])

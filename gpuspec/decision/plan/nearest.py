@@ -121,7 +121,7 @@ def _amounts(
     limits: dict[str, float | None] = {
         "deadline": getattr(w, "deadline_days", None),
         "ttft": getattr(w, "ttft_limit_s", None),
-        "tpot": getattr(w, "tpot_limit_s", 0.0) * 1e3 or None,
+        "tpot": (getattr(w, "tpot_limit_s", None) or 0.0) * 1e3 or None,
         "gpus": s.limits.gpus or None,
         "available": available if np.isfinite(available) else None,
         "power": s.limits.total_kw,

@@ -96,7 +96,7 @@ class Plans:
         logs = [np.log(need.time_s / b) for need, b in zip(needs, best, strict=True)]
         found["time_index"] = np.exp(np.mean(logs, axis=0))
         watts = self.draws.offers["power_w_gpu"].to_numpy(float)
-        busy = s.prices.utilization
+        busy = s.prices.power_share
         found["kwh_month"] = sum(
             need.gpus * need.hours_month * watts[places[w]] * busy / 1e3
             for w, need in enumerate(needs)
@@ -215,7 +215,8 @@ def policies(plans: Plans) -> pd.DataFrame:
             picks.setdefault(_best_expected(plans, ranked[mask].head(most)), []).append(policy)
     index = {c: i for i, c in zip(ranked.index, ranked["choice"], strict=True)}
     found = ranked.loc[[index[c] for c in picks]].copy()
-    found["policies"] = [tuple(kinds) for kinds in picks.values()]
+    of_each: Any = [tuple(kinds) for kinds in picks.values()]
+    found["policies"] = of_each
     return _scored(plans, found)
 
 

@@ -38,7 +38,7 @@ def _scaled(w: Any, what: str, factor: float) -> Any:
         hours = min(w.hours_per_month * factor, HOURS_MONTH)
         return w.model_copy(update={"hours_per_month": hours})
     if what == "traffic" and isinstance(w, Inference):
-        changes: dict[str, Any] = {"request_rate": w.request_rate * factor}
+        changes: dict[str, Any] = {"request_rate": w.request_rate and w.request_rate * factor}
         if w.concurrency:
             changes["concurrency"] = max(round(w.concurrency * factor), 1)
         return w.model_copy(update=changes)
@@ -185,8 +185,8 @@ def _price_rows(gap: Gap) -> list[tuple[Any, ...]]:
         rows.append((what, words[0] + unit, words[1] + unit, *found, "", None))
     rented = offers["mode"].isin(RENTED).to_numpy()
     found = [gap.with_prices(np.where(rented, f, 1.0)) for f in (1 / MARKET, MARKET)]
-    ends = (f"{1 / MARKET - 1:.0%}", f"+{MARKET - 1:.0%}")
-    rows.append(("All rents together", *ends, *found, "", None))
+    moves = (f"{1 / MARKET - 1:.0%}", f"+{MARKET - 1:.0%}")
+    rows.append(("All rents together", *moves, *found, "", None))
     return rows
 
 

@@ -49,7 +49,7 @@ def short_gpu(name: str) -> str:
 def money(value: float, decision: Decision, language: str = "en") -> str:
     """Write an amount in the currency of the scenario, as buyers of the language do."""
     prices = decision.scenario.prices
-    amount = value * (prices.usd_cny if prices.currency == "CNY" else 1.0)
+    amount = value * (prices.cny_per_usd if prices.currency == "CNY" else 1.0)
     if language == "zh":
         unit = "元" if prices.currency == "CNY" else "美元"
         wide = abs(amount) >= 1e4

@@ -36,7 +36,7 @@ def changes(decision: Decision, evens: pd.DataFrame, language: str = "en") -> li
     """Return what would make the runner-up the better plan: the three nearest values."""
     say, said = translator(language), []
     prices = decision.scenario.prices
-    rate = prices.usd_cny if prices.currency == "CNY" else 1.0
+    rate = prices.cny_per_usd if prices.currency == "CNY" else 1.0
     for row in evens[np.isfinite(evens["far"])].head(3).to_dict("records"):
         if row["kind"] == "load":
             text = say("{what} at {factor} times what was asked")
@@ -118,7 +118,7 @@ def currency_sentence(decision: Decision, language: str = "en") -> str:
     text = translator(language)(
         "1 USD = {rate} {currency}; what must give and the tables of the later pages are in USD."
     )
-    return text.format(rate=f"{prices.usd_cny:g}", currency=prices.currency)
+    return text.format(rate=f"{prices.cny_per_usd:g}", currency=prices.currency)
 
 
 def unused_sentence(decision: Decision, language: str = "en") -> str:

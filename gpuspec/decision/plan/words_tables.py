@@ -22,7 +22,7 @@ POINTS = 1500
 def money_axis(decision: Decision, language: str = "en") -> tuple[str, float]:
     """Return the name of an axis of costs and the factor that takes USD there."""
     prices = decision.scenario.prices
-    rate = prices.usd_cny if prices.currency == "CNY" else 1.0
+    rate = prices.cny_per_usd if prices.currency == "CNY" else 1.0
     if language == "zh":
         return {"CNY": "万元", "USD": "万美元"}[prices.currency], rate / 1e4
     most = float(decision.policies["high"].max()) * rate if len(decision.policies) else 0.0
