@@ -22,7 +22,7 @@ FIRST = ("scenario", "application", "model", "tenants", "claims", "gpus", "weigh
 """Fields with which a cell of parameters begins."""
 BRANCHES = ("str", "int", "float")
 """What pydantic puts into the place of an error in a field that takes one of several types."""
-NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
+NUMBER = re.compile(r"[+-]?(\d{1,40}(\.\d{0,40})?|\.\d{1,40})([eE][+-]?\d{1,3})?", re.ASCII)
 
 
 @dataclass(frozen=True)
