@@ -218,7 +218,8 @@ class Ask(BaseModel):
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Return a copy, unchecked, that forgets what was looked up for the original."""
-        copied: Self = self.model_construct(**{**self._fields(), **(update or {})})
+        build: Any = type(self).model_construct
+        copied: Self = build(**{**self._fields(), **(update or {})})
         return copied
 
     def __eq__(self, other: object) -> bool:
