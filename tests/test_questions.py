@@ -288,6 +288,12 @@ BAD = [
     ("decision", "scenario", None),
     ("validation", "kind", "inferense"),
     ("claims", "models", 3),
+    ("mig", "tenants", [1]),
+    ("serving", "isl", "9" * 5000),
+    ("serving", "isl", "२०४८"),
+    ("serving", "isl", 10**400),
+    ("training", "counts", "8," * 5000),
+    ("serving", "gpus", "A100," * 5000),
 ]
 
 

@@ -22,7 +22,7 @@ FIRST = ("scenario", "application", "model", "tenants", "claims", "gpus", "weigh
 """Fields with which a cell of parameters begins."""
 BRANCHES = ("str", "int", "float")
 """What pydantic puts into the place of an error in a field that takes one of several types."""
-NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
+NUMBER = re.compile(r"[+-]?(\d{1,40}(\.\d{0,40})?|\.\d{1,40})([eE][+-]?\d{1,3})?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -218,7 +218,8 @@ class Ask(BaseModel):
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Return a copy, unchecked, that forgets what was looked up for the original."""
-        copied: Any = self.model_construct(**{**self._fields(), **(update or {})})
+        build: Any = type(self).model_construct
+        copied: Self = build(**{**self._fields(), **(update or {})})
         return copied
 
     def __eq__(self, other: object) -> bool:

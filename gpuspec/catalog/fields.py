@@ -16,13 +16,19 @@ from gpuspec.catalog.models import model
 
 THREE = "A100,H100,H200"
 """The GPUs that are compared unless others are named."""
+MOST_LISTED = 1000
 
 
 def split(value: Any) -> Any:
     """Read texts between commas; one value alone is a list of one."""
     if isinstance(value, str):
-        return tuple(part for part in map(str.strip, re.split(r"[,;，；、]", value)) if part)
-    return tuple(value) if isinstance(value, list | tuple) or hasattr(value, "tolist") else (value,)
+        value = [part for part in map(str.strip, re.split(r"[,;，；、]", value)) if part]
+    if hasattr(value, "tolist"):  # NumPy's arrays and numbers
+        value = value.tolist()
+    found = tuple(value) if isinstance(value, list | tuple) else (value,)
+    if len(found) > MOST_LISTED:
+        raise InputError("", f"a list of {len(found):,}", f"give at most {MOST_LISTED:,}")
+    return found
 
 
 def _text(value: Any) -> str:

@@ -1,6 +1,7 @@
 """Who shares the GPUs, on which kinds and at which price."""
 
 from collections import Counter
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -32,7 +33,9 @@ PRICE = Range(0, 1e6, "USD", above=True)
 def _table(value: Any) -> Any:
     """Keep rows as plain data that can be hashed."""
     if isinstance(value, list | tuple):
-        return tuple(tuple(dict(row).items()) for row in value)
+        if not all(isinstance(row, Mapping) for row in value):
+            raise InputError("", value, "give each row as columns and cells")
+        return tuple(tuple(row.items()) for row in value)
     return str(value) if isinstance(value, Path) else value
 
 
