@@ -127,10 +127,19 @@ def test_a_plan_obeys_every_constraint(question, plans, name):
     obeys(question.problem, plans[name])
 
 
+def pool_use(p, plan):
+    """Return GPUs in use on nodes that are held, and GPUs held, by kind and quarter."""
+    used = np.zeros(plan.owned.shape)
+    for k in range(len(p.kinds.names)):
+        own = p.work.kind == k
+        used[k] = (plan.units[own, 0] * p.work.gpu_quarters[own]).sum(0)
+    return used, (plan.owned + plan.reserved) * p.kinds.node_gpus
+
+
 def obeys(p, plan):
     """Check capacity, whole units, blocks of jobs and demand in every quarter."""
     work, kinds = p.work, p.kinds
-    used, held = upgrade.pool_use(p, plan)
+    used, held = pool_use(p, plan)
     assert (used <= held + 1e-6).all()
     assert (plan.units == np.round(plan.units)).all()
     assert (plan.owned >= 0).all()

@@ -17,7 +17,7 @@ from gpuspec.constants.kernels import kernels
 from gpuspec.constants.mig import least_of_share, slice_errors
 from gpuspec.constants.stored import stored
 from gpuspec.evidence.fits.mig import calibrate
-from gpuspec.evidence.measurements.mig import mig_measurements, slice_pairs
+from gpuspec.evidence.measurements.mig import mig_measurements, published_slices
 from gpuspec.formulas.mig import (
     MEMORY_SLICES,
     Placement,
@@ -200,7 +200,7 @@ def test_published_slices_give_their_share():
     assert np.expm1(errors.loc["full load", "median_error"]) < 0.05
     assert np.expm1(errors.loc["full load", "p90_error"]) < 0.10
     assert least_of_share() > 0.9
-    resnet = slice_pairs(mig_measurements()).query("profile == '1g.10gb' and batch == 256")
+    resnet = published_slices().query("profile == '1g.10gb' and batch == 256")
     assert resnet["measured"].between(0.13, 0.15).all()  # one of seven
 
 

@@ -10,7 +10,7 @@ Number = float | Floats
 """A number, or an array of them."""
 Flags = bool | NDArray[np.bool_]
 MICRO = 1e-6
-KB, MB, GB, TB = 1e3, 1e6, 1e9, 1e12
+GB = 1e9
 KIB, MIB, GIB, TIB = 2**10, 2**20, 2**30, 2**40
 HOURS_YEAR = 8760.0
 HOURS_MONTH = HOURS_YEAR / 12

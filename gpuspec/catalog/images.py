@@ -48,7 +48,7 @@ def image_model(name: str, data: str | Path | None = None) -> ImageModel:
         When its work is not in the table; lists what is.
     """
     known = load_table("image-models", data).set_index("id", drop=False)
-    found = resolve(name, load_table("models", data).set_index("id", drop=False), "image_model")
-    if found not in known.index:
+    key = resolve(name, load_table("models", data).set_index("id", drop=False), "image_model")
+    if key not in known.index:
         raise UnknownNameError("image_model", name, list(known.index))
-    return ImageModel(**{field: known.loc[found, field] for field in ImageModel.model_fields})
+    return ImageModel(**{field: known.loc[key, field] for field in ImageModel.model_fields})

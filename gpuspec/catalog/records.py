@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 from gpuspec.base.errors import InputError
 from gpuspec.base.units import GB, GIB, MIB
 
-TERA, MICRO = 1e12, 1e-6
+TERA = 1e12
 PRECISIONS = {
     "fp64": "fp64_tflops",
     "fp64_tensor": "fp64_tensor_tflops",
@@ -199,20 +199,6 @@ class Link(Record):
     def bytes_s(self) -> float:
         """Line rate of all links of a GPU in one direction."""
         return self.gb_s_per_gpu * GB
-
-    @property
-    def nccl_bytes_s(self) -> float | None:
-        """What NCCL counts for all links of a GPU in one direction; None where it is unknown."""
-        if self.nccl_gb_s_per_link is None:
-            return None
-        return self.nccl_gb_s_per_link * (self.links_per_gpu or 1) * GB
-
-    @property
-    def latency_s(self) -> tuple[float, float] | None:
-        """Latency per hop, low and high; None where it is unknown."""
-        if self.latency_us_low is None or self.latency_us_high is None:
-            return None
-        return self.latency_us_low * MICRO, self.latency_us_high * MICRO
 
 
 class MigProfile(Record):

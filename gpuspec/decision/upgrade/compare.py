@@ -87,12 +87,6 @@ def same_plan(one: Plan, other: Plan) -> bool:
     return all(np.array_equal(getattr(one, n), getattr(other, n)) for n in names)
 
 
-def named_as(plans: dict[str, Plan]) -> str:
-    """Return the strategy whose plan the optimum is; blank where it is one of its own."""
-    best = plans[OPTIMUM.name]
-    return next((n for n, p in plans.items() if n != OPTIMUM.name and same_plan(p, best)), "")
-
-
 def wait_table(
     question: UpgradeQuestion,
     plans: dict[str, Plan],

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.decision.upgrade.ask import UpgradeQuestion
-from gpuspec.decision.upgrade.derived import HOURLY, POOL, SPOT
+from gpuspec.decision.upgrade.derived import HOURLY, SPOT
 from gpuspec.decision.upgrade.problem import SITES, FleetProblem
 from gpuspec.decision.upgrade.solve import Plan
 
@@ -134,13 +134,3 @@ def capacity_table(question: UpgradeQuestion) -> pd.DataFrame:
         rows.append((demand.name, way.gpu, way.precision, way.gpus, way.split, done, effort[place]))
     columns = ["workload", "gpu", "precision", "gpus", "split", "does", "move_usd"]
     return pd.DataFrame(rows, columns=columns)
-
-
-def pool_use(problem: FleetProblem, plan: Plan) -> tuple[np.ndarray, np.ndarray]:
-    """Return (K, T) GPUs in use on nodes that are held, and GPUs held."""
-    work, kinds = problem.work, problem.kinds
-    used = np.zeros(plan.owned.shape)
-    for k in range(len(kinds.names)):
-        mine = work.kind == k
-        used[k] = (plan.units[mine, POOL] * work.gpu_quarters[mine]).sum(0)
-    return used, (plan.owned + plan.reserved) * kinds.node_gpus

@@ -51,7 +51,7 @@ def _fit(
         return np.concatenate([residuals(record(x)), *pulled])
 
     begin = np.log(np.clip(first if start is None else start, floor * 1.0001, high * 0.9999))
-    found = least_squares(
+    solution = least_squares(
         cost,
         begin,
         bounds=(np.log(floor) - 1e-9, np.log(high) + 1e-9),
@@ -59,7 +59,7 @@ def _fit(
         f_scale=0.1,
         max_nfev=60,
     )
-    return record(found.x)
+    return record(solution.x)
 
 
 def _residuals(
@@ -93,11 +93,11 @@ def fit_networks(rows: pd.DataFrame, links: Links) -> dict[str, NetworkTerms]:
 
     everybody = fit(across)
     start = np.maximum(list(everybody.model_dump().values()), 1e-6)
-    found = {}
+    networks = {}
     for kind in NETWORKS:
         own = across[across["network_kind"] == kind]
-        found[kind] = fit(own, start, np.log(start)) if len(own) else everybody
-    return found
+        networks[kind] = fit(own, start, np.log(start)) if len(own) else everybody
+    return networks
 
 
 def held_out_collectives(rows: pd.DataFrame, by: str = "source_id") -> np.ndarray:

@@ -73,8 +73,8 @@ def touched(rows: pd.DataFrame, name: str) -> np.ndarray:
         "first_token_ms": lambda: rows["scenario"] == "serving",
         "burst": lambda: rows["scenario"] == "serving",
     }
-    found = only[name]() if name in only else np.ones(len(rows), bool)
-    return np.asarray(found, bool)
+    moved = only[name]() if name in only else np.ones(len(rows), bool)
+    return np.asarray(moved, bool)
 
 
 @cache

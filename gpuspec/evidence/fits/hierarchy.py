@@ -134,8 +134,8 @@ class Fit(Generic[T]):
             return np.concatenate([inner, np.diag(1 / (self.width * width))])
 
         begin = np.clip(centre, self.low + 1e-6, self.high - 1e-6)
-        found = least_squares(residuals, begin, derivatives, bounds=(self.low, self.high))
-        return np.asarray(found.x)
+        solution = least_squares(residuals, begin, derivatives, bounds=(self.low, self.high))
+        return np.asarray(solution.x)
 
     def used(self, chosen: np.ndarray) -> np.ndarray:
         """Return which of the `chosen` rows can teach anything."""
@@ -158,7 +158,7 @@ class Fit(Generic[T]):
 
     def levels(self, chosen: np.ndarray, members: Iterable[str]) -> Levels:
         """Return the constants of `members` from the `chosen` rows, level by level."""
-        what, found = self.what, {}
+        what, fitted_members = self.what, {}
         centre = self.fit(chosen, what.first())
         middles: Points = {}
         for member in sorted(members):
@@ -168,8 +168,10 @@ class Fit(Generic[T]):
                 middles[family] = self.fit(kin, centre) if kin.any() else centre
             own = chosen & (self.members == member)
             middle = middles[family]
-            found[member] = self.fit(own, middle, what.member_width) if own.any() else middle
-        return Levels(centre, middles, found)
+            fitted_members[member] = (
+                self.fit(own, middle, what.member_width) if own.any() else middle
+            )
+        return Levels(centre, middles, fitted_members)
 
 
 def fitted(fit: Fit[T], also: Iterable[str] = ()) -> dict[str, T]:
@@ -178,8 +180,8 @@ def fitted(fit: Fit[T], also: Iterable[str] = ()) -> dict[str, T]:
     `also` names members to which no row belongs: they get what their family has, or all.
     """
     everything = np.ones(len(fit.rows), bool)
-    found = fit.levels(everything, set(fit.members) | {*also}).members
-    return {member: rounded(fit.what.record(point)) for member, point in found.items()}
+    points = fit.levels(everything, set(fit.members) | {*also}).members
+    return {member: rounded(fit.what.record(point)) for member, point in points.items()}
 
 
 def held_out(fit: Fit[T], by: str = "source_id") -> np.ndarray:
@@ -191,8 +193,8 @@ def held_out(fit: Fit[T], by: str = "source_id") -> np.ndarray:
     groups, predicted = rows[by].to_numpy(), np.full(len(rows), np.nan)
     for group in sorted(set(groups)):
         own = groups == group
-        found = fit.levels(~own, set(fit.members[own])).members
-        constants = {member: what.record(point) for member, point in found.items()}
+        points = fit.levels(~own, set(fit.members[own])).members
+        constants = {member: what.record(point) for member, point in points.items()}
         predicted[own] = what.predictor(rows[own]).everything(constants)
     return predicted
 

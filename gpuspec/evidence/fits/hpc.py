@@ -56,8 +56,8 @@ def _errors(rows: pd.DataFrame, predicted: np.ndarray, strict: np.ndarray) -> Er
     for kind, label in KINDS.items():
         own = kinds == kind
         errors[f"ratio, {label}"] = summary(ratio[own], of[own])
-        found, counts = np.unique(names[own], return_counts=True)
-        most = str(found[counts.argmax()])  # one class that was measured often hides the others
+        classes, counts = np.unique(names[own], return_counts=True)
+        most = str(classes[counts.argmax()])  # one class that was measured often hides the others
         rest = own & (names != most)
         errors[f"ratio, {label} but {most}"] = summary(ratio[rest], of[rest])
         one = pairs[own].reset_index(drop=True)
@@ -93,11 +93,12 @@ def calibrate() -> Stored:
     rows = prepared_rows()
     names = rows["workload"]
     fit = Fit(HPC, rows)
-    found = fitted(fit, [*workloads().index, "other"])
+    constants = fitted(fit, [*workloads().index, "other"])
     predicted, strict = held_out(fit, "held_with"), held_out(fit)
     return {
         "classes": {
-            name: fitted_entry(terms, rows[names == name]) for name, terms in sorted(found.items())
+            name: fitted_entry(terms, rows[names == name])
+            for name, terms in sorted(constants.items())
         },
         "dynamic": fit_dynamic(),
         "errors": _errors(rows, predicted, strict),

@@ -28,8 +28,8 @@ def fit_images(rows: pd.DataFrame) -> ImageTerms:
         error = np.log(predicted_images(rows, _terms(x))) - measured
         return np.concatenate([weight * error / NOISE, (x - centre) / WIDTH])
 
-    found = least_squares(residuals, centre, bounds=(limits[:, 0] - 1e-9, limits[:, 1] + 1e-9))
-    return rounded(_terms(found.x))
+    solution = least_squares(residuals, centre, bounds=(limits[:, 0] - 1e-9, limits[:, 1] + 1e-9))
+    return rounded(_terms(solution.x))
 
 
 def _terms(x: np.ndarray) -> ImageTerms:

@@ -5,15 +5,14 @@ import numpy as np
 from gpuspec.constants.stored import Stored
 from gpuspec.evidence.fits.errors import summary
 from gpuspec.evidence.fits.store import write
-from gpuspec.evidence.measurements.mig import mig_measurements, slice_pairs
+from gpuspec.evidence.measurements.mig import published_slices
 
 LOADS = {"full load": True, "light load": False}
 
 
 def calibrate() -> Stored:
     """Return everything that is stored: errors by load, and the least share that was given."""
-    rows = mig_measurements()
-    pairs = slice_pairs(rows)
+    pairs = published_slices()
     error = np.log(pairs["measured"].to_numpy(float) / pairs["predicted"].to_numpy(float))
     sources = pairs["source_id"].to_numpy()
     groups = {name: (pairs["full"] == full).to_numpy() for name, full in LOADS.items()}

@@ -84,8 +84,8 @@ class Operation:
         options = {"bounds": (low, high), "x_scale": scale, "loss": "soft_l1", "f_scale": 0.1}
         starts = [low + (high - low) * share for share in (0.05, 0.2)]
         tries = [least_squares(residuals, s, **options) for s in (start, *starts)]
-        found = min(tries, key=lambda one: one.cost)
-        rounded = (float(f"{v:.3g}") if v > 1e-6 else 0.0 for v in np.clip(found.x, low, high))
+        best = min(tries, key=lambda one: one.cost)
+        rounded = (float(f"{v:.3g}") if v > 1e-6 else 0.0 for v in np.clip(best.x, low, high))
         return self.terms(**dict(zip(limits, rounded, strict=True)))
 
     def held_out(self) -> dict[str, float]:
@@ -111,11 +111,11 @@ def operator_data() -> Path:
     InputError
         When ``aiconfigurator-core`` is not installed; says how to install it.
     """
-    found = find_spec("aiconfigurator_core")
-    if found is None or not found.submodule_search_locations:
+    package = find_spec("aiconfigurator_core")
+    if package is None or not package.submodule_search_locations:
         valid = "install the calibration group: pip install --group calibration"
         raise InputError("package", "aiconfigurator-core", valid)
-    return Path(found.submodule_search_locations[0]) / "systems" / "data"
+    return Path(package.submodule_search_locations[0]) / "systems" / "data"
 
 
 def operations(device: str, library: str, folder: Path) -> Iterator[Operation]:

@@ -49,10 +49,10 @@ class ProportionalFit(Fit[T]):
         for _ in range(ROUNDS):
             self._around(at.members, now)
             aim = self.levels(everything, names)
-            step, there, found = self._step(at, aim, cost)
-            if found >= cost:
+            step, errors_there, lower = self._step(at, aim, cost)
+            if lower >= cost:
                 return
-            gain, cost, at, now = cost - found, found, step, there
+            gain, cost, at, now = cost - lower, lower, step, errors_there
             if gain < SETTLED * cost:
                 break
         self._around(at.members, now)
@@ -61,11 +61,11 @@ class ProportionalFit(Fit[T]):
         """Return the longest step toward `aim` that costs less, its errors and its cost."""
         for share in (1.0, 0.5, 0.25):
             step = at.toward(aim, share)
-            there = self._logs(step.members)
-            found = self._cost(step, there)
-            if found < cost:
+            errors = self._logs(step.members)
+            reached = self._cost(step, errors)
+            if reached < cost:
                 break
-        return step, there, found
+        return step, errors, reached
 
     def _logs(self, points: Points) -> np.ndarray:
         """Return the log errors at `points`, predicted without any simplification."""
@@ -101,8 +101,8 @@ class ProportionalFit(Fit[T]):
                 name: what.record(x + np.where(np.arange(len(x)) == n, steps[name], 0.0))
                 for name, x in points.items()
             }
-            there = np.log(np.clip(predictor.everything(moved), 1e-9, 1e9))
-            change = np.expm1(there - self.measured[places] - error[places])
+            logs = np.log(np.clip(predictor.everything(moved), 1e-9, 1e9))
+            change = np.expm1(logs - self.measured[places] - error[places])
             step = np.array([steps[e] for e in self.members[places]])
             self.share[places, n] = change / np.expm1(step)
         self.share[~self.usable] = 0.0

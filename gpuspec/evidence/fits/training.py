@@ -53,13 +53,14 @@ def calibrate() -> Stored:
     """Fit, hold out, and return everything that is stored."""
     rows = prepared_rows()
     fit = Fit(FRAMEWORKS, rows)
-    found = fitted(fit, ["other"])
+    constants = fitted(fit, ["other"])
     predicted = held_out(fit)
     strict = held_out(fit, "publisher")
     names = rows["framework"]
     return {
         "frameworks": {
-            name: fitted_entry(terms, rows[names == name]) for name, terms in sorted(found.items())
+            name: fitted_entry(terms, rows[names == name])
+            for name, terms in sorted(constants.items())
         },
         "errors": _errors(rows, predicted, strict),
         "held_out": case_values(rows, predicted),

@@ -96,21 +96,21 @@ def prepared_hpc(rows: pd.DataFrame) -> pd.DataFrame:
     return rows
 
 
-def _factor(found: Workload, metric: str, precision: str) -> float:
+def _factor(kind: Workload, metric: str, precision: str) -> float:
     """Return what one unit of work a second is in the metric; 0 where that is unknown."""
     name = str(metric).lower()
     if name in BYTES:
-        return float(work_at(found, precision).memory_bytes) / BYTES[name]
+        return float(work_at(kind, precision).memory_bytes) / BYTES[name]
     if name in FLOPS:
-        return found.flops_per_unit / FLOPS[name]
+        return kind.flops_per_unit / FLOPS[name]
     return 1 / UPDATES[name] if name in UPDATES else 0.0
 
 
-def _units(found: Workload, case: str, gpus: int) -> float:
+def _units(kind: Workload, case: str, gpus: int) -> float:
     """Return the units of work on one GPU."""
-    seen = ATOMS.search(case) if found.unit.startswith("atom") else None
+    seen = ATOMS.search(case) if kind.unit.startswith("atom") else None
     if not seen:
-        return found.typical_units
+        return kind.typical_units
     number = float(seen[1].replace(",", "").rstrip("."))
     return number * MANY.get((seen[2] or "").lower(), 1.0) / gpus
 
@@ -166,11 +166,11 @@ class _Call:
 
     def __init__(self, whole: Rows, name: str, precision: str, index: np.ndarray) -> None:
         self.workload, self.index = name, index
-        found, part = workload(name), whole.rows.iloc[index]
-        self.work: Work = work_at(found, precision)
+        kind, part = workload(name), whole.rows.iloc[index]
+        self.work: Work = work_at(kind, precision)
         self.machine, self.reference = _taken(whole.every, index), whole.reference
         self.units = part["units"].to_numpy(float)
-        self.typical, self.host = found.typical_units, found.cpu_share
+        self.typical, self.host = kind.typical_units, kind.cpu_share
         self.doublings = np.log2(part["n_gpus"].to_numpy(float))
         self.factor = np.where(part["metric_factor"] > 0, part["metric_factor"], 1.0)
 
@@ -206,6 +206,6 @@ def dynamic_programs() -> pd.DataFrame:
     whole, limits = DynamicTerms(issue_share=1.0, dpx_share=1.0), []
     for name, algorithm, dpx in rows[["gpu", "algorithm", "dpx"]].to_numpy():
         cell = "int16x2" if dpx == "hardware" else "half2"
-        found = cell_updates_s(PROGRAMS[algorithm], cell, chip([gpu(name)]), whole, cell != "half2")
-        limits.append(float(found[0]))
+        rate = cell_updates_s(PROGRAMS[algorithm], cell, chip([gpu(name)]), whole, cell != "half2")
+        limits.append(float(rate[0]))
     return rows.assign(gcups=rows["value"] / rows["n_gpus"], limit=limits)

@@ -10,10 +10,9 @@ import pandas as pd
 from gpuspec.base.errors import InputError
 from gpuspec.base.units import Floats
 from gpuspec.catalog import gpu, load_table
-from gpuspec.catalog.models import Model, model
 from gpuspec.catalog.precision import KV_PRECISIONS, Precision, precision
 from gpuspec.constants.memory import MemoryTerms
-from gpuspec.evidence.measurements.rows import Row, groups, numbers
+from gpuspec.evidence.measurements.rows import Row, groups, known_model, model_id, numbers
 from gpuspec.formulas.serving import (
     Deployment,
     EngineTerms,
@@ -80,7 +79,7 @@ def prepared(rows: pd.DataFrame) -> pd.DataFrame:
     for column, blank in (("ep", TUNED), ("tp", 1), ("pp", 1)):
         rows[column] = rows[column].fillna(blank).astype(int)
     rows["kv_precision"] = rows["kv_precision"].fillna("bf16").replace("", "bf16")
-    rows["model"] = rows["model"].map(_canonical)
+    rows["model"] = rows["model"].map(model_id)
     rows["engine_version"] = rows["engine_version"].fillna("").astype(str)
     return rows
 
@@ -91,15 +90,6 @@ def era_of(rows: pd.DataFrame) -> "pd.Series[str]":
     ids = {tuple(p): engine(*p).id for p in pairs.itertuples(index=False)}
     keys = zip(rows["engine"], rows["engine_version"], strict=True)
     return pd.Series([ids[k] for k in keys], rows.index)
-
-
-@lru_cache(512)
-def _canonical(name: str) -> str:
-    """Return the id of a model; a name that no table holds stays as it is."""
-    try:
-        return _model(name).id
-    except InputError:
-        return name
 
 
 def skip_reasons(rows: pd.DataFrame) -> "pd.Series[str]":
@@ -144,7 +134,7 @@ def layout(
         Unknown names; a tensor-parallel size that the heads do not allow; a model that is no
         language model.
     """
-    network, weights = _model(name), _precision(weight)
+    network, weights = known_model(name), _precision(weight)
     network.need_llm("tokens per second")
     if kv not in KV_PRECISIONS:
         raise InputError("kv_precision", kv, f"give one of {', '.join(KV_PRECISIONS)}")
@@ -161,11 +151,6 @@ def layout(
         library=library,
         attention_dp=attention_dp,
     )
-
-
-@lru_cache(512)
-def _model(name: str) -> Model:
-    return model(name)
 
 
 @lru_cache(64)
@@ -211,7 +196,7 @@ def predicted_inference(
 def _ways(about: Row, library: str) -> list[Layout]:
     """Return the layout of a row; where a mixture of experts leaves it open, the usual ones."""
     given = [about[c] for c in LAYOUT]
-    tp, experts = int(about["tp"]), _model(about["model"]).experts
+    tp, experts = int(about["tp"]), known_model(about["model"]).experts
     tuned = about["ep"] == TUNED and experts and tp > 1 and about["scenario"] == "inflight_max"
     if not tuned or experts % tp:
         return [layout(*given, library)]

@@ -21,6 +21,11 @@ def mig_measurements(data: str | Path | None = None) -> pd.DataFrame:
     return table[table["used"].astype(bool)].reset_index(drop=True)
 
 
+def published_slices() -> pd.DataFrame:
+    """Return the published slices paired with their whole GPU; columns as in `slice_pairs`."""
+    return slice_pairs(mig_measurements())
+
+
 def slice_pairs(rows: pd.DataFrame) -> pd.DataFrame:
     """Return one row for each slice that was measured with a batch that the whole GPU ran too.
 
@@ -33,7 +38,7 @@ def slice_pairs(rows: pd.DataFrame) -> pd.DataFrame:
         to what the source calls whole), ``measured`` and ``predicted`` (slice over whole GPU)
         and ``full`` (whether that batch fills the whole GPU).
     """
-    found = []
+    pairs = []
     for _, group in rows.groupby("series", sort=False):
         whole = group[(group["profile"] == "") | group["profile"].str.startswith("7g")]
         rates = dict(zip(whole["batch"].fillna(1.0), whole["rate"], strict=True))
@@ -45,7 +50,7 @@ def slice_pairs(rows: pd.DataFrame) -> pd.DataFrame:
                 continue
             share = _share(row, str(whole["profile"].iloc[0]))
             predicted = batch / float(slice_seconds(batch, best, floor, share)) / rates[batch]
-            found.append(
+            pairs.append(
                 {
                     **{c: row[c] for c in ("source_id", "series", "gpu", "profile", "kind")},
                     "batch": batch,
@@ -55,7 +60,7 @@ def slice_pairs(rows: pd.DataFrame) -> pd.DataFrame:
                     "full": rates[batch] >= FULL_LOAD * best,
                 }
             )
-    return pd.DataFrame(found)
+    return pd.DataFrame(pairs)
 
 
 def _share(row: Row, whole_profile: str) -> float:

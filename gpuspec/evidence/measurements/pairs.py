@@ -42,25 +42,25 @@ def age(name: str, order: Sequence[str] = ORDER) -> tuple[int, str]:
     return (order.index(family) if family in order else len(order)), name
 
 
-def _table(found: list[tuple[int, int, str]]) -> pd.DataFrame:
-    return pd.DataFrame(found, columns=["old", "new", "pair"])
+def _table(pairs: list[tuple[int, int, str]]) -> pd.DataFrame:
+    return pd.DataFrame(pairs, columns=["old", "new", "pair"])
 
 
 def matched_pairs(rows: pd.DataFrame) -> pd.DataFrame:
     """Return pairs of rows of inference that differ in nothing but the GPU."""
     keyed = rows[SAME].astype(object).where(rows[SAME].notna(), "")
     names = [str(name) for name in rows["gpu"]]
-    found = []
+    pairs = []
     for index in keyed.groupby(SAME, sort=True).indices.values():
         if len({names[i] for i in index}) < len(index) or len(index) < 2:
             continue
         ordered = sorted(index, key=lambda i: age(names[i], SERVING_ORDER))
-        found += [
+        pairs += [
             (old, new, f"{names[new]} / {names[old]}")
             for place, old in enumerate(ordered)
             for new in ordered[place + 1 :]
         ]
-    return _table(found)
+    return _table(pairs)
 
 
 def matched_steps(rows: pd.DataFrame, other: str = "gpu") -> pd.DataFrame:
@@ -74,7 +74,7 @@ def matched_steps(rows: pd.DataFrame, other: str = "gpu") -> pd.DataFrame:
     place = place[rows.groupby(same, sort=False)[other].transform("nunique") > 1]
     kinds = rows[other].to_numpy(object)
     gpus, micro = (rows[c].to_numpy(float) for c in ("n_gpus", "micro_batch"))
-    found = []
+    pairs = []
     for _, group in place.groupby(same, sort=False)["place"]:
         places = group.to_numpy()
         sides = sorted(set(kinds[places]), key=age)
@@ -84,26 +84,26 @@ def matched_steps(rows: pd.DataFrame, other: str = "gpu") -> pd.DataFrame:
                 gap = np.abs(np.log(gpus[before] / gpus[row]))
                 gap = gap + 0.1 * np.abs(np.log(micro[before] / micro[row]))
                 if gap.min() < np.log(2):
-                    found.append((before[int(gap.argmin())], row, f"{new} / {old}"))
-    return _table(found)
+                    pairs.append((before[int(gap.argmin())], row, f"{new} / {old}"))
+    return _table(pairs)
 
 
 def matched_speeds(rows: pd.DataFrame) -> pd.DataFrame:
     """Return pairs of prepared rows of scientific computing that differ in nothing but the GPU."""
     place = rows.assign(place=np.arange(len(rows)))
     place = place[place["pair"] != ""]
-    found = []
+    pairs = []
     for _, group in place.groupby(["source_id", "pair"], sort=False):
         first = group.drop_duplicates("gpu").sort_values(
             "gpu", key=lambda g: g.map(age), kind="stable"
         )
         sides = list(zip(first["place"], first["gpu"], strict=True))
-        found += [
+        pairs += [
             (old, new, f"{b} / {a}")
             for i, (old, a) in enumerate(sides)
             for new, b in sides[i + 1 :]
         ]
-    return _table(found)
+    return _table(pairs)
 
 
 def ratio_errors(error: np.ndarray, pairs: pd.DataFrame) -> np.ndarray:

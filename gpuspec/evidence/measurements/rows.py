@@ -1,12 +1,15 @@
 """Rows of measurements: how they are grouped into calls, and how their columns are read."""
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from gpuspec.base.errors import InputError
 from gpuspec.base.units import Floats
+from gpuspec.catalog.models import Model, model
 
 Row = Mapping[Any, Any]
 """A row of a table of measurements, or what a group of rows shares: column -> value."""
@@ -23,3 +26,18 @@ def groups(rows: pd.DataFrame, columns: list[str]) -> Iterator[tuple[Row, np.nda
 def numbers(rows: pd.DataFrame, *columns: str) -> list[Floats]:
     """Return columns as arrays of numbers; blanks are NaN."""
     return [rows[column].to_numpy(float) for column in columns]
+
+
+@lru_cache(512)
+def known_model(name: str) -> Model:
+    """Return a model; each is looked up once."""
+    return model(name)
+
+
+@lru_cache(512)
+def model_id(name: str) -> str:
+    """Return the id of a model; a name that no table holds stays as it is."""
+    try:
+        return known_model(name).id
+    except InputError:
+        return name

@@ -1,7 +1,6 @@
 """Published speed of training runs, and what the formulas predict for them."""
 
 from collections.abc import Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +10,12 @@ from numpy.typing import ArrayLike
 
 from gpuspec.base.errors import InputError
 from gpuspec.catalog import gpu, load_table
-from gpuspec.catalog.models import Model, model
 from gpuspec.catalog.precision import precision, training_recipe
 from gpuspec.constants.fabrics import fabric
 from gpuspec.constants.kernels import kernels
 from gpuspec.constants.memory import MemoryTerms, memory_terms
 from gpuspec.constants.training import TrainingTerms
-from gpuspec.evidence.measurements.rows import groups
+from gpuspec.evidence.measurements.rows import groups, known_model, model_id
 from gpuspec.formulas.memory import Adapter, training_parts
 from gpuspec.formulas.training import (
     StepWork,
@@ -103,7 +101,7 @@ def prepared_training(rows: pd.DataFrame) -> pd.DataFrame:
     rows["sequence_parallel"] = np.where(
         parallel == "", modern & (rows["tp"] > 1), parallel == "true"
     )
-    rows["model"] = rows["model"].map(_canonical)
+    rows["model"] = rows["model"].map(model_id)
     rows["recompute"] = rows["recompute"].replace("", "none")
     tuned = unsaid & (rows["framework"] == "megatron-core") & (rows["pp"] > 1)
     chunks = rows["model"].map(_layers).to_numpy(int) // rows["pp"].to_numpy(int)
@@ -112,22 +110,9 @@ def prepared_training(rows: pd.DataFrame) -> pd.DataFrame:
     return rows
 
 
-@lru_cache(512)
-def _model(name: str) -> Model:
-    return model(name)
-
-
-@lru_cache(512)
-def _canonical(name: str) -> str:
-    try:
-        return _model(name).id
-    except InputError:
-        return name
-
-
 def _layers(name: str) -> int:
     try:
-        return _model(name).layers
+        return known_model(name).layers
     except InputError:
         return 1
 
@@ -161,18 +146,18 @@ def measured_step_seconds(rows: pd.DataFrame) -> np.ndarray:
 
 def _peak_tflops(rows: pd.DataFrame) -> np.ndarray:
     """Return what a utilisation divides by: as the source says, else the GPU's dense peak."""
-    said = rows["mfu_peak_tflops"] if "mfu_peak_tflops" in rows else np.full(len(rows), np.nan)
-    found = np.array(said, float)
-    for i in np.flatnonzero(np.isnan(found)):
-        found[i] = gpu(rows["gpu"].iloc[i]).peak_flops(rows["precision"].iloc[i]) / 1e12
-    return found
+    stated = rows["mfu_peak_tflops"] if "mfu_peak_tflops" in rows else np.full(len(rows), np.nan)
+    peaks = np.array(stated, float)
+    for i in np.flatnonzero(np.isnan(peaks)):
+        peaks[i] = gpu(rows["gpu"].iloc[i]).peak_flops(rows["precision"].iloc[i]) / 1e12
+    return peaks
 
 
 def _flops(rows: pd.DataFrame, hardware: bool) -> np.ndarray:
     """Return the FLOP of a token that each row's source counted."""
     result = np.zeros(len(rows))
     for about, index in groups(rows, ["model", "flops_convention", "recompute"]):
-        network, convention = _model(about["model"]), about["flops_convention"]
+        network, convention = known_model(about["model"]), about["flops_convention"]
         seq = rows["seq_len"].to_numpy(float)[index]
         if hardware:
             known = about["recompute"] or "full"
@@ -237,7 +222,7 @@ def peak_memory(rows: pd.DataFrame, terms: MemoryTerms) -> np.ndarray:
     result = np.zeros(len(rows))
     for about, index in groups(rows, ["model", "recipe", "tuning"]):
         parts = training_parts(
-            _model(about["model"]),
+            known_model(about["model"]),
             training_recipe(about["recipe"]),
             _job(rows.iloc[index]),
             adapter=_adapter(about["tuning"]),
@@ -256,7 +241,7 @@ def training_work(rows: pd.DataFrame) -> StepWork:
     for about, index in groups(rows, _ONE_CALL):
         device, network = gpu(about["gpu"]), about["node_network_gb_s"]
         work = step_work(
-            _model(about["model"]),
+            known_model(about["model"]),
             training_recipe(about["recipe"]),
             kernels(device),
             fabric(device, None if network != network else float(network), about["network_kind"]),

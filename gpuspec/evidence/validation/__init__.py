@@ -103,12 +103,12 @@ def validation_of(measurements: str | Path = "", kind: str = "inference") -> Val
     """
     if not str(measurements):
         return held_out(kind)
-    found = validate(measurements, kind)
-    if found.rows.empty:
-        first = found.skipped[["line", "reason"]].head(1).to_records(index=False).tolist()
+    comparison = validate(measurements, kind)
+    if comparison.rows.empty:
+        first = comparison.skipped[["line", "reason"]].head(1).to_records(index=False).tolist()
         why = "".join(f"; line {line}: {reason}" for line, reason in first)
         raise InputError("measurements", str(measurements), f"none of its rows can be used{why}")
-    return found
+    return comparison
 
 
 def stated_errors(kind: str = "inference") -> pd.DataFrame:
@@ -130,20 +130,6 @@ def held_out(kind: str = "inference") -> Validation:
     """Return the shipped measurements beside predictions by fits that left out their source."""
     _known(kind)
     return _HELD_OUT[kind]()
-
-
-def read_measurements(
-    path: str | Path, kind: str = "inference"
-) -> "tuple[pd.DataFrame, pd.Series[str]]":
-    """Read a table of measurements; return its rows and what is wrong with each, or "".
-
-    Raises
-    ------
-    InputError
-        When the kind is unknown, the file cannot be read or lacks a column.
-    """
-    _known(kind)
-    return read_table(path, _COLUMNS[kind])
 
 
 def _known(kind: str) -> None:

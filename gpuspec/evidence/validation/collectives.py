@@ -21,6 +21,7 @@ from gpuspec.evidence.measurements.collectives import (
 )
 from gpuspec.evidence.measurements.rows import Row
 from gpuspec.evidence.validation.common import (
+    CASE,
     Columns,
     Validation,
     first_reasons,
@@ -33,16 +34,7 @@ from gpuspec.evidence.validation.common import (
 from gpuspec.formulas.networks.collectives import OPERATIONS
 
 COLUMNS = Columns(
-    needed=(
-        "case_id",
-        "source_id",
-        "gpu",
-        "link",
-        "operation",
-        "message_bytes",
-        "nodes",
-        "gpus_per_node",
-    ),
+    needed=(*CASE, "link", "operation", "message_bytes", "nodes", "gpus_per_node"),
     numbers={
         **dict.fromkeys(("message_bytes", "nodes", "gpus_per_node"), True),
         **dict.fromkeys(("seconds", "algbw_gb_s", "busbw_gb_s"), False),
@@ -60,15 +52,15 @@ KNOWN_LINKS = (*LINKS, *KIND)
 def validate_collectives(path: str | Path) -> Validation:
     """Compare predictions with a table of the columns of ``data/measurements/collectives.csv``."""
     raw, reasons = read_table(path, COLUMNS)
-    kept = reasons == ""
+    readable = reasons == ""
     for column in {"operation", "link", "network_kind", "algorithm"} & set(raw):
         raw[column] = raw[column].str.strip().str.lower()
-    reasons[kept] = first_reasons(raw[kept], _check)
+    reasons[readable] = first_reasons(raw[readable], _check)
     rows = raw[reasons == ""].reset_index(drop=True)
     rows = prepared_collectives(rows.assign(gpu=[_gpu(name).id for name in rows["gpu"]]))
-    found = stored("collectives")
-    links = {k: LinkTerms(**entry["terms"]) for k, entry in found["links"].items()}
-    networks = {k: NetworkTerms(**entry["terms"]) for k, entry in found["networks"].items()}
+    fitted = stored("collectives")
+    links = {k: LinkTerms(**entry["terms"]) for k, entry in fitted["links"].items()}
+    networks = {k: NetworkTerms(**entry["terms"]) for k, entry in fitted["networks"].items()}
     rows["predicted"] = predicted_collectives(rows, links, networks)
     return _validation(rows, left_out(raw, reasons))
 

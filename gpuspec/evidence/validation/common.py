@@ -25,6 +25,8 @@ BY = {
     "hpc": ("gpu", "workload", "kind", "how"),
 }
 """Columns by which the figures of each kind of measurement are split."""
+CASE = ("case_id", "source_id", "gpu")
+"""Columns that every table of measurements has."""
 PLACES = {"Rows": ",.0f", "Median error": ".1%", "90 % below": ".1%", "Inside": ".0%"}
 """How the columns of the error tables are written."""
 COLUMNS = {
@@ -71,7 +73,7 @@ class Validation:
     def figures(self) -> dict[str, Any]:
         """Return the summary as plain numbers; errors are fractions (0.1 is 10 %)."""
         rows = self.rows
-        found = {
+        summary = {
             "rows": len(rows),
             "skipped": [
                 {"line": int(line), "case_id": str(case), "reason": str(reason)}
@@ -81,23 +83,23 @@ class Validation:
             **{f"by_{name}": by(rows, name) for name in BY[self.kind]},
         }
         if self.kind == "collectives":
-            return found
+            return summary
         ratios = self.ratios
-        found["ratio_pairs"] = len(ratios)
-        found["ratio_median_absolute_error"] = fraction(ratios["error"], 0.5)
-        found["ratio_by_pair"] = by(ratios, "pair", False)
-        return found
+        summary["ratio_pairs"] = len(ratios)
+        summary["ratio_median_absolute_error"] = fraction(ratios["error"], 0.5)
+        summary["ratio_by_pair"] = by(ratios, "pair", False)
+        return summary
 
 
 def _figures(rows: pd.DataFrame, interval: bool = True) -> Figures:
-    found = {
+    figures = {
         "median_absolute_error": fraction(rows["error"], 0.5),
         "p90_absolute_error": fraction(rows["error"], 0.9),
     }
     if interval:
         inside = rows["inside"]
-        found["interval_coverage"] = round(float(inside.mean()), 4) if len(rows) else None
-    return found
+        figures["interval_coverage"] = round(float(inside.mean()), 4) if len(rows) else None
+    return figures
 
 
 def fraction(error: "pd.Series[float]", share: float) -> float | None:
@@ -192,8 +194,8 @@ def first_reasons(rows: pd.DataFrame, check: Callable[[Row], None]) -> "pd.Serie
             return str(error)
         return ""
 
-    found = [complaint(row) for row in rows.to_dict("records")]
-    return pd.Series(found, rows.index, dtype=object)
+    reasons = [complaint(row) for row in rows.to_dict("records")]
+    return pd.Series(reasons, rows.index, dtype=object)
 
 
 def unpredicted(rows: pd.DataFrame) -> "pd.Series[str]":
@@ -221,7 +223,7 @@ def error_table(found: Validation, column: str) -> pd.DataFrame:
     return table.sort_values("Rows", ascending=False, kind="stable").astype(float)
 
 
-def part_of(found: Validation, gpu: str = "", missed_by: float = 0.0) -> Validation:
+def part_of(comparison: Validation, gpu: str = "", missed_by: float = 0.0) -> Validation:
     """Return the comparison of one GPU alone (blank: all), and of rows missed by that share.
 
     Raises
@@ -229,12 +231,12 @@ def part_of(found: Validation, gpu: str = "", missed_by: float = 0.0) -> Validat
     InputError
         When no row is left.
     """
-    rows = found.rows
-    kept = rows[np.abs(np.expm1(rows["error"])) >= missed_by]
-    kept = kept[kept["gpu"] == gpu] if gpu else kept
-    if kept.empty:
+    rows = comparison.rows
+    chosen = rows[np.abs(np.expm1(rows["error"])) >= missed_by]
+    chosen = chosen[chosen["gpu"] == gpu] if gpu else chosen
+    if chosen.empty:
         raise InputError("missed_by", missed_by, f"no row of {gpu or 'any GPU'} is missed by that")
-    return replace(found, rows=kept)
+    return replace(comparison, rows=chosen)
 
 
 def ratio_summary(found: Validation) -> pd.DataFrame:

@@ -22,6 +22,7 @@ from gpuspec.evidence.measurements.hpc import (
 from gpuspec.evidence.measurements.pairs import matched_speeds, ratio_errors
 from gpuspec.evidence.measurements.rows import Row
 from gpuspec.evidence.validation.common import (
+    CASE,
     Columns,
     Validation,
     first_reasons,
@@ -33,7 +34,7 @@ from gpuspec.evidence.validation.common import (
 from gpuspec.formulas.hpc.devices import machine
 
 COLUMNS = Columns(
-    needed=("case_id", "source_id", "gpu", "n_gpus", "workload", "metric", "value"),
+    needed=(*CASE, "n_gpus", "workload", "metric", "value"),
     numbers={"n_gpus": True, "value": True},
     least={"n_gpus": 1},
 )
@@ -50,8 +51,8 @@ _workload = remembered(_any_workload)
 def validate_hpc(path: str | Path) -> Validation:
     """Compare predictions with a table of the columns of ``data/measurements/hpc.csv``."""
     raw, reasons = read_table(path, COLUMNS)
-    kept = reasons == ""
-    reasons[kept] = first_reasons(raw[kept], _check)
+    readable = reasons == ""
+    reasons[readable] = first_reasons(raw[readable], _check)
     index = np.flatnonzero(reasons == "")
     rows = raw.iloc[index].reset_index(drop=True)
     if len(rows):
@@ -84,9 +85,9 @@ def _check(row: Row) -> None:
     """Raise what is wrong with a row."""
     _workload(row["workload"])
     machine(_gpu(row["gpu"]))
-    said = str(row.get("higher_is_better", "")).strip().lower()
-    if said not in ("", "true", "false"):
-        raise UnknownNameError("higher_is_better", said, ("true", "false"))
+    better = str(row.get("higher_is_better", "")).strip().lower()
+    if better not in ("", "true", "false"):
+        raise UnknownNameError("higher_is_better", better, ("true", "false"))
     if not str(row["metric"]).strip():
         raise InputError("metric", "", "name the unit of the value, such as gflops or ns_day")
 

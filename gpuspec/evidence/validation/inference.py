@@ -11,13 +11,11 @@ from gpuspec.constants.stored import held_out
 from gpuspec.evidence.measurements import inference_measurements, predicted_inference
 from gpuspec.evidence.measurements.inference import METRICS, era_of, prepared, skip_reasons
 from gpuspec.evidence.measurements.pairs import matched_pairs, ratio_errors
-from gpuspec.evidence.validation.common import Columns, Validation, left_out, read_table
+from gpuspec.evidence.validation.common import CASE, Columns, Validation, left_out, read_table
 
 COLUMNS = Columns(
     needed=(
-        "case_id",
-        "source_id",
-        "gpu",
+        *CASE,
         "n_gpus",
         "tp",
         "model",
@@ -30,17 +28,10 @@ COLUMNS = Columns(
         "value",
     ),
     numbers={
-        "n_gpus": True,
-        "tp": True,
-        "pp": False,
-        "ep": False,
-        "isl": False,
-        "osl": False,
-        "batch_size": False,
-        "concurrency": False,
-        "request_rate": False,
-        **dict.fromkeys(("requests", "max_sequences", "max_tokens"), False),
-        "value": True,
+        **dict.fromkeys(("n_gpus", "tp", "value"), True),
+        **dict.fromkeys(("pp", "ep", "isl", "osl", "batch_size"), False),
+        **dict.fromkeys(("concurrency", "request_rate", "requests"), False),
+        **dict.fromkeys(("max_sequences", "max_tokens"), False),
     },
     least=dict.fromkeys(("n_gpus", "tp", "pp", "ep"), 1),
     endless=("request_rate",),
@@ -108,6 +99,6 @@ def held_out_inference() -> Validation:
     predicted = rows["case_id"].map(held_out("inference"))
     reasons[(reasons == "") & ~(predicted > 0)] = "by our reckoning the model does not fit"
     rows.insert(0, "line", np.arange(len(rows)) + 2)
-    kept = reasons == ""
-    found = compared(rows[kept].reset_index(drop=True), predicted[kept].to_numpy(float))
-    return Validation(found, left_out(rows, reasons), ratio_table(found))
+    usable = reasons == ""
+    rated = compared(rows[usable].reset_index(drop=True), predicted[usable].to_numpy(float))
+    return Validation(rated, left_out(rows, reasons), ratio_table(rated))

@@ -27,6 +27,7 @@ from gpuspec.evidence.measurements.training import (
     step_tokens,
 )
 from gpuspec.evidence.validation.common import (
+    CASE,
     Columns,
     Validation,
     first_reasons,
@@ -39,18 +40,7 @@ from gpuspec.evidence.validation.common import (
 from gpuspec.formulas.training.flops import CONVENTIONS, model_flops_per_token
 
 COLUMNS = Columns(
-    needed=(
-        "case_id",
-        "source_id",
-        "gpu",
-        "n_gpus",
-        "model",
-        "seq_len",
-        "framework",
-        "metric",
-        "value",
-        "precision",
-    ),
+    needed=(*CASE, "n_gpus", "model", "seq_len", "framework", "metric", "value", "precision"),
     numbers={
         "n_gpus": True,
         "seq_len": True,
@@ -86,18 +76,18 @@ KNOWN = {True: "step time, framework known", False: "step time, framework never 
 
 @remembered
 def _model(name: str) -> Model:
-    found = model(name)
-    found.need_llm("a training step")
-    return found
+    network = model(name)
+    network.need_llm("a training step")
+    return network
 
 
 def validate_training(path: str | Path) -> Validation:
     """Compare predictions with a table of the columns of ``data/measurements/training.csv``."""
     raw, reasons = read_table(path, COLUMNS)
-    kept = reasons == ""
+    readable = reasons == ""
     for column in CHOICES.keys() & set(raw):
         raw[column] = raw[column].str.strip().str.lower()
-    reasons[kept] = first_reasons(raw[kept], _check)
+    reasons[readable] = first_reasons(raw[readable], _check)
     rows = raw[reasons == ""].reset_index(drop=True)
     fitted = stored("training")["frameworks"]
     if len(rows):

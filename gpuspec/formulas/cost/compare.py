@@ -37,8 +37,8 @@ def break_even_utilisation(
     rent, fixed = np.asarray(rent_hour_usd, float), np.asarray(fixed_hour_usd, float)
     energy, idle = np.asarray(energy_hour_usd, float), np.asarray(idle_hour_usd, float)
     with np.errstate(divide="ignore", invalid="ignore"):
-        found = np.where(rent - energy + idle > 0, (fixed + idle) / (rent - energy + idle), np.inf)
-    on_demand = np.where(found > 1, np.inf, found)
+        share = np.where(rent - energy + idle > 0, (fixed + idle) / (rent - energy + idle), np.inf)
+    on_demand = np.where(share > 1, np.inf, share)
     # A reservation costs the same used or not: owning is cheaper at any use, or at none, but for
     # the energy of hours in use, which only the owner pays.
     reserved = np.where(rent >= fixed + energy, 0.0, np.inf)

@@ -59,9 +59,9 @@ def gpu_hour_usd(offers: pd.DataFrame, used_hours_share: ArrayLike) -> pd.DataFr
     share = np.where(paid_always(offers), used, 1.0)
     energy = offers["energy_hour_usd"].to_numpy(float)
     idle = offers["idle_hour_usd"].to_numpy(float) * (1 - used) / used
-    found = {}
+    costs = {}
     for band in BANDS:
         rent = offers["hour_usd" if band == "central" else f"hour_usd_{band}"].to_numpy(float)
         fixed = np.where(own, owned_fixed_hour_usd(offers, band), rent)
-        found[band] = fixed / share + np.where(own, energy + idle, 0.0)
-    return pd.DataFrame(found, index=offers.index)
+        costs[band] = fixed / share + np.where(own, energy + idle, 0.0)
+    return pd.DataFrame(costs, index=offers.index)

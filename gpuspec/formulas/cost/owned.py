@@ -131,6 +131,6 @@ def owned_hour_usd(server: OwnedServer) -> Floats:
 
     >>> server = OwnedServer(server_usd=280_000, rated_w_gpu=1275, power_w_gpu=987.5)
     >>> round(float(owned_hour_usd(server)), 2)
-    1.83
+    1.82
     """
     return np.asarray(sum(owned_parts_usd(server).values()) / np.asarray(server.utilisation, float))

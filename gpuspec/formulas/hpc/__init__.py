@@ -12,15 +12,12 @@ from gpuspec.formulas.hpc.dynamic import (
 )
 from gpuspec.formulas.hpc.machine import Machine
 from gpuspec.formulas.hpc.roofline import (
-    RESOURCES,
     HpcTerms,
-    amdahl_limit,
     bound,
     fixed_seconds,
     gpu_parts,
     gpu_seconds,
     joined,
-    roofline_rate,
     transfer_seconds,
 )
 from gpuspec.formulas.hpc.scaling import (

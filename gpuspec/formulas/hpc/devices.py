@@ -62,12 +62,12 @@ CONVERSIONS = 900.0
 """Integer operations that a lattice update spends on a packed format of its own (FP16C)."""
 
 
-def work_at(found: Workload, precision: str) -> Work:
+def work_at(workload: Workload, precision: str) -> Work:
     """Return a unit of work in another precision: ``fp32``, ``fp64`` or ``fp32/fp16s``.
 
     A second part says how values are stored. Words that name no precision change nothing.
     """
-    return _at(found, re.sub(r"\s", "", precision.lower()))
+    return _at(workload, re.sub(r"\s", "", precision.lower()))
 
 
 def machine(gpu: Gpu | Sequence[Gpu]) -> Machine:

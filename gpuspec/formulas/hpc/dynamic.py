@@ -95,29 +95,31 @@ def instructions_per_cell(
     >>> instructions_per_cell("smith-waterman", "int32", [False, True]).tolist()
     [10.0, 5.5]
     """
-    found, packed = _recurrence(algorithm), _packed(cell)
+    recurrence, packed = _recurrence(algorithm), _packed(cell)
     if cell == "half2":
-        return np.asarray(np.where(fused, found.maxima, found.maxima) / packed)
-    plain = np.asarray(found.adds + found.maxima)
+        return np.full(np.shape(fused), recurrence.maxima / packed)
+    plain = np.asarray(recurrence.adds + recurrence.maxima)
     if cell == "int16x2":
-        plain = np.where(packed_lanes, plain, found.emulated)
-    return np.asarray(np.where(fused, found.fused, plain) / packed)
+        plain = np.where(packed_lanes, plain, recurrence.emulated)
+    return np.asarray(np.where(fused, recurrence.fused, plain) / packed)
 
 
 def dynamic_parts(
     algorithm: str, cell: str, chip: Chip, terms: DynamicTerms, dpx: bool = True
 ) -> dict[str, Floats]:
     """Return the seconds of 1e9 cells that units, issue and memory alone would need."""
-    found, packed = _recurrence(algorithm), _packed(cell)
+    recurrence, packed = _recurrence(algorithm), _packed(cell)
     if cell == "half2" and dpx:
         raise InputError("dpx", dpx, "DPX has no half precision: choose int32 or int16x2")
     fused = np.asarray(chip.has_dpx, bool) & dpx
     busy = instructions_per_cell(algorithm, cell, fused, chip.has_packed)
-    beside = found.other / packed + (found.adds / packed if cell == "half2" else 0.0)
+    beside = recurrence.other / packed + (recurrence.adds / packed if cell == "half2" else 0.0)
     share = np.where(fused, terms.dpx_share, terms.issue_share)
     rate = np.asarray(chip.sm_clocks_s, float) * share
-    adds = found.adds / packed / np.asarray(chip.half2_lanes, float) if cell == "half2" else 0.0
-    stored = found.stored_bytes / (np.asarray(chip.bandwidth_bytes_s) * terms.bandwidth_share)
+    adds = (
+        recurrence.adds / packed / np.asarray(chip.half2_lanes, float) if cell == "half2" else 0.0
+    )
+    stored = recurrence.stored_bytes / (np.asarray(chip.bandwidth_bytes_s) * terms.bandwidth_share)
     return {
         "units": np.asarray(1e9 * np.maximum(busy / LANES, adds) / rate),
         "issue": np.asarray(1e9 * (busy + beside) / ISSUE / rate),

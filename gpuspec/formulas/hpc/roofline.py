@@ -20,7 +20,6 @@ from gpuspec.formulas.roofline import p_norm
 
 SHARPNESS = 4.0
 """Exponent of the norm that joins compute, memory and cache; infinity is a perfect overlap."""
-RESOURCES = ("compute", "memory", "cache")
 
 
 def gpu_parts(units: ArrayLike, work: Work, machine: Machine, terms: HpcTerms) -> dict[str, Floats]:
@@ -85,22 +84,3 @@ def fixed_seconds(reference_seconds: ArrayLike, fixed_share: ArrayLike) -> Float
     """
     share = np.asarray(fixed_share, float)
     return np.asarray(np.asarray(reference_seconds, float) * share / (1 - share))
-
-
-def amdahl_limit(fixed_share: ArrayLike) -> Floats:
-    """Return the largest speed-up that any GPU can bring.
-
-    >>> float(amdahl_limit(0.2))
-    5.0
-    """
-    return np.asarray(1 / np.asarray(fixed_share, float))
-
-
-def roofline_rate(intensity: ArrayLike, peak: ArrayLike, bandwidth_bytes_s: ArrayLike) -> Floats:
-    """Return the operations/s that peak and bandwidth allow at an intensity (operations/byte).
-
-    >>> roofline_rate([0.5, 100.0], 9.7e12, 2.039e12).tolist()
-    [1019500000000.0, 9700000000000.0]
-    """
-    slope = np.asarray(intensity, float) * np.asarray(bandwidth_bytes_s, float)
-    return np.asarray(np.minimum(np.asarray(peak, float), slope))

@@ -30,7 +30,6 @@ from gpuspec.formulas.memory.serving import (
 )
 from gpuspec.formulas.memory.training import Adapter, adapter_params, stage_layers, training_parts
 from gpuspec.formulas.memory.weights import (
-    bytes_per_weight,
     lora_params,
     training_state_bytes,
     weights_bytes,

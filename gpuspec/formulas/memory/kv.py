@@ -56,5 +56,5 @@ def cached_tokens(context: ArrayLike, window: ArrayLike, block_tokens: ArrayLike
     >>> cached_tokens([1000, 9000], 4096, 16).tolist()
     [1008.0, 4096.0]
     """
-    kept = np.minimum(np.asarray(context, float), np.asarray(window, float))
-    return np.asarray(np.ceil(kept / block_tokens) * block_tokens)
+    tokens = np.minimum(np.asarray(context, float), np.asarray(window, float))
+    return np.asarray(np.ceil(tokens / block_tokens) * block_tokens)

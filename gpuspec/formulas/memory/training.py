@@ -153,8 +153,9 @@ def training_parts(
     tokens, tp, pp = job.tokens, parallel.tp, parallel.pp
     recomputed = np.equal(software.recompute, "full")
     factor = terms.training_activation_factor
-    kept = _layer_activations(model, job, adapter, software.recompute)
-    kept = kept * np.where(recomputed, 1.0, factor)  # a layer's input is kept once, as it is
+    activations = _layer_activations(model, job, adapter, software.recompute)
+    # A layer's input is kept once, as it is.
+    activations = activations * np.where(recomputed, 1.0, factor)
     whole = _layer_activations(model, job, adapter, "none") * factor
     first_layers, last_layers = stage_layers(model, pp, parallel.balanced_stages)
     first, last = (_Stage.of(model, layers, job) for layers in (first_layers, last_layers))
@@ -167,12 +168,8 @@ def training_parts(
     process = terms.context_bytes + np.where(np.asarray(tp) > 1, terms.communicator_bytes, 0.0)
 
     def peak(held: Parts, layers: Floats, has_head: ArrayLike) -> Parts:
-        parts = _at_peak(
-            {**held, "activations": kept * layers, "logits": np.where(has_head, logits, 0.0)},
-            workspace,
-            recipe,
-            software.persistent_gradients,
-        )
+        own = {"activations": activations * layers, "logits": np.where(has_head, logits, 0.0)}
+        parts = _at_peak({**held, **own}, workspace, recipe, software.persistent_gradients)
         return _with_what_gives_way(parts, waiting, process, np.asarray(capacity_bytes), terms)
 
     single = np.equal(pp, 1)
@@ -290,6 +287,6 @@ def _states(
         base, count = adapter.base, stage.layers + stage.experts
         dense = frozen(count, base.bytes_per_weight)
         expert = trained(adapter_params(model, adapter) * (count / max(model.params, 1)), ranks)
-        kept = base.kept_bytes_per_weight
-        ends = {name: frozen(getattr(stage, name), kept) for name in ("embedding", "head")}
+        kept_bytes = base.kept_bytes_per_weight
+        ends = {name: frozen(getattr(stage, name), kept_bytes) for name in ("embedding", "head")}
     return {"layers": {name: dense[name] + expert[name] for name in STATES}, **ends}

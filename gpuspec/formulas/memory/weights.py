@@ -6,22 +6,6 @@ from numpy.typing import ArrayLike
 from gpuspec.base.units import Floats
 
 
-def bytes_per_weight(
-    bits: ArrayLike, group_size: ArrayLike = 1.0, group_overhead_bits: ArrayLike = 0.0
-) -> Floats:
-    """Bytes that one weight takes, its share of scales and zero points included.
-
-    References
-    ----------
-    Frantar et al. 2022, arXiv:2210.17323 (groups with a scale and a zero point).
-
-    >>> float(bytes_per_weight(4, 128, 20))   # AWQ: 4.16 bits
-    0.51953125
-    """
-    overhead = np.asarray(group_overhead_bits, float) / np.asarray(group_size, float)
-    return np.asarray((np.asarray(bits, float) + overhead) / 8)
-
-
 def weights_bytes(
     quantizable: ArrayLike,
     kept: ArrayLike = 0.0,

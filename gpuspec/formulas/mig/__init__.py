@@ -1,12 +1,12 @@
 """Multi-Instance GPU: profiles, placement rules, and what a slice is as a GPU."""
 
-from gpuspec.formulas.mig.commands import clear_commands, create_commands
+from gpuspec.formulas.mig.commands import create_commands
 from gpuspec.formulas.mig.rules import (
     COMPUTE_SLICES,
     MEMORY_SLICES,
     Geometry,
-    Layout,
     Placement,
+    Placements,
     counts,
     geometry,
     layouts,
@@ -14,4 +14,4 @@ from gpuspec.formulas.mig.rules import (
     patterns,
     plain_profile,
 )
-from gpuspec.formulas.mig.slices import compute_share, memory_share, parent_id, slice_gpu, slice_sms
+from gpuspec.formulas.mig.slices import compute_share, memory_share, slice_gpu, slice_sms

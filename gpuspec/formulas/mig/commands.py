@@ -1,6 +1,6 @@
 """The commands that make a layout real, to copy into a shell of the host."""
 
-from gpuspec.formulas.mig.rules import Layout, geometry
+from gpuspec.formulas.mig.rules import Placements, geometry
 
 
 def profile_tuple(gpu_id: str, profile: str, start: int) -> str:
@@ -16,15 +16,10 @@ def profile_tuple(gpu_id: str, profile: str, start: int) -> str:
     return f"{profile if known is None else known}:{start}"
 
 
-def create_commands(gpu_id: str, layout: Layout, index: int | str) -> list[str]:
+def create_commands(gpu_id: str, layout: Placements, index: int | str) -> list[str]:
     """Return the commands that give the GPU with this index (or UUID) the layout."""
     tuples = ",".join(profile_tuple(gpu_id, p.profile, p.start) for p in layout)
     return [
         f"sudo nvidia-smi -i {index} -mig 1",
         f"sudo nvidia-smi mig -i {index} -cgi {tuples} -C",
     ]
-
-
-def clear_commands(index: int | str) -> list[str]:
-    """Return the commands that take all instances of a GPU away; its processes must have ended."""
-    return [f"sudo nvidia-smi mig -i {index} -dci", f"sudo nvidia-smi mig -i {index} -dgi"]

@@ -16,9 +16,6 @@ from gpuspec.catalog import MigProfile, gpu_ids, mig_profile, mig_profiles
 
 COMPUTE_SLICES = 7
 MEMORY_SLICES = 8
-FIGURE_PROFILES = ("1g", "2g", "3g", "4g", "7g")
-"""Sizes that the figures of NVIDIA's user guide draw: one profile each, no ``+me``, and no 1g
-with two memory slices."""
 
 
 class Placement(NamedTuple):
@@ -28,7 +25,7 @@ class Placement(NamedTuple):
     start: int
 
 
-Layout = tuple[Placement, ...]
+Placements = tuple[Placement, ...]
 """Instances of one GPU, by start."""
 
 
@@ -107,7 +104,7 @@ def _geometry(gpu_id: str) -> Geometry:
 
 
 @cache
-def layouts(gpu_id: str, profiles: tuple[str, ...] | None = None) -> tuple[Layout, ...]:
+def layouts(gpu_id: str, profiles: tuple[str, ...] | None = None) -> tuple[Placements, ...]:
     """Return every valid layout of a GPU, the empty one aside, with positions.
 
     Parameters
@@ -119,11 +116,11 @@ def layouts(gpu_id: str, profiles: tuple[str, ...] | None = None) -> tuple[Layou
     """
     rules = _geometry(gpu_id)
     names = tuple(rules.profiles) if profiles is None else profiles
-    found: list[Layout] = []
+    valid: list[Placements] = []
 
-    def extend(layout: Layout, first_free: int) -> None:
+    def extend(layout: Placements, first_free: int) -> None:
         if layout:
-            found.append(layout)
+            valid.append(layout)
         for start in range(first_free, MEMORY_SLICES):
             for name in names:
                 one = Placement(name, start)
@@ -133,11 +130,11 @@ def layouts(gpu_id: str, profiles: tuple[str, ...] | None = None) -> tuple[Layou
                     extend((*layout, one), rules.slices(one).stop)
 
     extend((), 0)
-    return tuple(found)
+    return tuple(valid)
 
 
 @cache
-def maximal_layouts(gpu_id: str, profiles: tuple[str, ...] | None = None) -> tuple[Layout, ...]:
+def maximal_layouts(gpu_id: str, profiles: tuple[str, ...] | None = None) -> tuple[Placements, ...]:
     """Return the valid layouts, with positions, to which no instance can be added.
 
     With the five profiles of `Geometry.figure_profiles` these are the 19 that the MIG user
@@ -146,7 +143,7 @@ def maximal_layouts(gpu_id: str, profiles: tuple[str, ...] | None = None) -> tup
     rules = _geometry(gpu_id)
     names = tuple(rules.profiles) if profiles is None else profiles
 
-    def full(layout: Layout) -> bool:
+    def full(layout: Placements) -> bool:
         return not any(
             not rules.fault((*layout, Placement(name, start)))
             for name in names
@@ -157,7 +154,7 @@ def maximal_layouts(gpu_id: str, profiles: tuple[str, ...] | None = None) -> tup
 
 
 @cache
-def patterns(gpu_id: str, media: bool = True) -> tuple[Layout, ...]:
+def patterns(gpu_id: str, media: bool = True) -> tuple[Placements, ...]:
     """Return the layouts that matter for packing, one for each useful mix of profiles.
 
     A mix is left out when another layout offers at least as many instances of every profile
@@ -165,15 +162,16 @@ def patterns(gpu_id: str, media: bool = True) -> tuple[Layout, ...]:
     """
     rules = _geometry(gpu_id)
     names = tuple(n for n, p in rules.profiles.items() if media or not p.media_engine)
-    mixes: dict[tuple[tuple[str, int], ...], Layout] = {}
+    mixes: dict[tuple[tuple[str, int], ...], Placements] = {}
     for layout in layouts(gpu_id, names):
         mixes.setdefault(tuple(sorted(Counter(p.profile for p in layout).items())), layout)
     offers = {mix: _offer(rules, dict(mix), names) for mix in mixes}
 
     def beaten(mix: tuple[tuple[str, int], ...]) -> bool:
-        mine = offers[mix]
+        offer = offers[mix]
         return any(
-            o != mine and all(a >= b for a, b in zip(o, mine, strict=True)) for o in offers.values()
+            o != offer and all(a >= b for a, b in zip(o, offer, strict=True))
+            for o in offers.values()
         )
 
     return tuple(layout for mix, layout in mixes.items() if not beaten(mix))

@@ -81,12 +81,3 @@ def slice_gpu(gpu_name: str, profile_name: str) -> Gpu:
             **rates,
         }
     )
-
-
-def parent_id(gpu_id: str) -> str:
-    """Return the whole GPU of a slice's id; any other id as it is.
-
-    >>> parent_id("h100-sxm-80/3g.40gb")
-    'h100-sxm-80'
-    """
-    return gpu_id.split(SEPARATOR)[0]

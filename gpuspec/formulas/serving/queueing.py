@@ -133,13 +133,13 @@ def _one(speed: _Speed, rate: float) -> dict[str, float]:
     wait = draws.exponential(1.0, CHAINS) / (service[-1] * (1 - ratio)) / 2
     ttft = ttft + np.where(outside, wait, 0.0)
     tpot = _between_tokens(speed, rate, inside, ttft, normal, draws)
-    found = _figures(0.0, utilisation, rate * speed.osl)
-    found["in_flight"] = rate * float(ttft.mean() + tpot.mean() * (speed.osl - 1))
+    figures = _figures(0.0, utilisation, rate * speed.osl)
+    figures["in_flight"] = rate * float(ttft.mean() + tpot.mean() * (speed.osl - 1))
     for name, seconds in (("ttft", ttft), ("tpot", tpot)):
-        found[f"{name}_mean_s"] = float(seconds.mean())
+        figures[f"{name}_mean_s"] = float(seconds.mean())
         for percent in PERCENTILES:
-            found[f"{name}_p{percent}_s"] = float(np.quantile(seconds, percent / 100))
-    return found
+            figures[f"{name}_p{percent}_s"] = float(np.quantile(seconds, percent / 100))
+    return figures
 
 
 def _first_token(speed: _Speed, rate: float, seen: Floats, draws: np.random.Generator) -> Floats:
@@ -233,5 +233,5 @@ def _biased(weight: Floats, draws: np.random.Generator) -> NDArray[np.intp]:
 def _figures(time: float, utilisation: float, tokens: float) -> dict[str, float]:
     which = ["mean", *(f"p{percent}" for percent in PERCENTILES)]
     names = [f"{what}_{one}_s" for what in ("ttft", "tpot") for one in which]
-    found = dict.fromkeys(names, time)
-    return {**found, "in_flight": time, "utilisation": utilisation, "output_tokens_s": tokens}
+    times = dict.fromkeys(names, time)
+    return {**times, "in_flight": time, "utilisation": utilisation, "output_tokens_s": tokens}

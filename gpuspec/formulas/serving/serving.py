@@ -233,11 +233,11 @@ def maximum_load(
     """Return `steady_state` at the largest load that memory holds, tails and ramps counted."""
     most = max_concurrency(replica, isl, osl)
     occupied = np.maximum(most * replica.engine.occupancy, np.minimum(most, 1.0))
-    found = steady_state(replica, np.maximum(occupied, 1e-9), isl, osl, cached_share)
-    found["max_concurrency"] = most
-    found["output_tokens_s"] = np.where(most >= 1, found["output_tokens_s"], 0.0)
-    found["requests_s"] = np.where(most >= 1, found["requests_s"], 0.0)
-    return found
+    steady = steady_state(replica, np.maximum(occupied, 1e-9), isl, osl, cached_share)
+    steady["max_concurrency"] = most
+    steady["output_tokens_s"] = np.where(most >= 1, steady["output_tokens_s"], 0.0)
+    steady["requests_s"] = np.where(most >= 1, steady["requests_s"], 0.0)
+    return steady
 
 
 def finite_run(

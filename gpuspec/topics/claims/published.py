@@ -17,7 +17,6 @@ from gpuspec.evidence.measurements.training import (
     training_measurements,
 )
 
-NONE = pd.DataFrame({"value": pd.Series(dtype=float), "source": pd.Series(dtype=str)})
 SIXTEEN_BIT = ("bf16", "fp16")
 RATES = ("output_tokens_per_s_total", "output_tokens_per_s_per_gpu")
 

@@ -38,7 +38,7 @@ def speed_table(question: HpcQuestion) -> pd.DataFrame:
     """Return time and speed of one step on one of each GPU.
 
     Columns: ``gpu``, ``seconds``, ``gpu_s``, ``transfer_s`` (to and from the host, not hidden),
-    ``host_s``, the seconds of each of `gpuspec.formulas.hpc.RESOURCES` and of ``transfer`` alone,
+    ``host_s``, the seconds of ``compute``, ``memory``, ``cache`` and of ``transfer`` alone,
     ``bound``, ``speed`` (in that of the first GPU) with ``speed_low`` and ``speed_high`` (80 %
     interval of a ratio), ``link`` (to the host), ``fits``.
     """

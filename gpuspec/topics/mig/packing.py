@@ -16,7 +16,7 @@ from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 from scipy.sparse import coo_array
 
 from gpuspec.base.errors import InputError
-from gpuspec.formulas.mig import Layout, Placement, geometry, patterns, plain_profile
+from gpuspec.formulas.mig import Placement, Placements, geometry, patterns, plain_profile
 from gpuspec.topics.mig.ask import MigQuestion
 from gpuspec.topics.mig.options import WHOLE_GPU, useful_options
 
@@ -130,7 +130,7 @@ class _Model:
         self.low = np.array([*map(float, self.sizes), *np.zeros(len(self.demands))])
         self.high = np.array([*map(float, self.sizes), *np.full(len(self.demands), np.inf)])
 
-    def solve(self, seconds: float) -> tuple[list[int], list[tuple[str, Layout]], float, float]:
+    def solve(self, seconds: float) -> tuple[list[int], list[tuple[str, Placements]], float, float]:
         """Return tenants by column, the layouts in use, the objective and its bound."""
         found = milp(
             self.cost,
@@ -178,7 +178,7 @@ def _serves(offered: str, wanted: str) -> bool:
 def _assigned(
     classes: list[tuple[tuple[Option, ...], list[str]]],
     taken: list[int],
-    layouts: list[tuple[str, Layout]],
+    layouts: list[tuple[str, Placements]],
 ) -> list[tuple[str, int, str, int, str]]:
     """Give every tenant its instances, and whole GPUs the numbers after the shared ones."""
     waiting: dict[tuple[str, str], list[str]] = defaultdict(list)
@@ -200,7 +200,7 @@ def _assigned(
 def _filled(
     waiting: dict[tuple[str, str], list[str]],
     whole: list[tuple[str, int, str]],
-    layouts: list[tuple[str, Layout]],
+    layouts: list[tuple[str, Placements]],
 ) -> list[tuple[str, int, str, int, str]]:
     rows: list[tuple[str, int, str, int, str]] = []
     numbers: Counter[str] = Counter()
@@ -233,9 +233,9 @@ def _frame(rows: list[tuple[str, int, str, int, str]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["gpu", "number", "profile", "start", "tenant"])
 
 
-def layouts_of(packing: Packing, free: bool = True) -> dict[tuple[str, int], Layout]:
+def layouts_of(packing: Packing, free: bool = True) -> dict[tuple[str, int], Placements]:
     """Return the layout of each GPU that is shared, by kind and number; `free`: with free parts."""
-    found: dict[tuple[str, int], Layout] = {}
+    found: dict[tuple[str, int], Placements] = {}
     shared = packing.placements[packing.placements["profile"] != WHOLE_GPU]
     if not free:
         shared = shared[shared["tenant"] != ""]

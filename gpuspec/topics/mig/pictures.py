@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
 
-from gpuspec.formulas.mig import MEMORY_SLICES, Geometry, Layout, plain_profile
+from gpuspec.formulas.mig import MEMORY_SLICES, Geometry, Placements, plain_profile
 from gpuspec.views.charts import MARKERS, gpu_colors, headed
 
 SIZES = {1: "#56B4E9", 2: "#009E73", 3: "#E69F00", 4: "#CC79A7", 7: "#999999"}
@@ -46,7 +46,7 @@ def _box(axes: Any, x: float, y: float, width: float, color: str, hatch: str = "
     )
 
 
-def layout_bars(rules: Geometry, layouts: tuple[Layout, ...], title: str) -> Figure:
+def layout_bars(rules: Geometry, layouts: tuple[Placements, ...], title: str) -> Figure:
     """Draw layouts as bars of eight memory slices, two columns of bars; grey is left over."""
     figure = Figure(figsize=(7.2, 0.7 + 0.15 * len(layouts)), layout="constrained")
     rows = -(-len(layouts) // 2)

@@ -4,13 +4,13 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.constants.mig import least_of_share, slice_errors
-from gpuspec.formulas.mig import Layout, counts
+from gpuspec.formulas.mig import Placements, counts
 from gpuspec.topics.mig import CLASSES, MODEL_WORK, WHOLE_GPU, MigQuestion, Packing
 from gpuspec.topics.mig.answer import grouped
 from gpuspec.views.words import listed
 
 
-def layouts_finding(gpu_id: str, layouts: tuple[Layout, ...]) -> str:
+def layouts_finding(gpu_id: str, layouts: tuple[Placements, ...]) -> str:
     """Say how many full layouts a GPU has, and how many there are with all its profiles."""
     found = counts(gpu_id)
     return (

@@ -87,13 +87,13 @@ def _yes(value: Any) -> str:
 
 def rates_sentence(gpus: Sequence[Gpu], precision: str) -> str:
     """Say each GPU's dense peak in one number format."""
-    said = [
+    rates = [
         f"{g.name}: {g.peak_flops(precision) / 1e12:,.0f} TFLOP/s"
         if precision in g.precisions
         else f"{g.name}: none"
         for g in gpus
     ]
-    return f"Dense {precision.upper()}. " + "; ".join(said)
+    return f"Dense {precision.upper()}. " + "; ".join(rates)
 
 
 def with_units(gpus: Sequence[Gpu], precision: str) -> list[Gpu]:

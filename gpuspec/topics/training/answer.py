@@ -23,7 +23,7 @@ from gpuspec.formulas.training import (
 from gpuspec.topics.training.ask import TrainingQuestion
 from gpuspec.topics.training.layouts import BOUNDS, layout_parts, layout_table
 
-DAY, HOUR = 86400.0, 3600.0
+DAY = 86400.0
 WATT_HOURS = 3.6e6
 """Joules of a kilowatt-hour."""
 SIZES = (

@@ -46,9 +46,7 @@ from gpuspec.topics.cost.prices.records import Operating, operating, power_w_gpu
 from gpuspec.topics.cost.prices.tables import (
     as_date,
     default_prices,
-    export_rules,
     operating_costs,
-    operating_keys,
     operating_value,
     price_trends,
     purchase_prices,

@@ -39,13 +39,6 @@ def default_prices(data: _Folder = None) -> pd.DataFrame:
     return load_table("prices-defaults", data)
 
 
-def export_rules(data: _Folder = None) -> pd.DataFrame:
-    """Return dated facts on exports to China, oldest first; no statement of what can be bought."""
-    return load_table("export-controls", data).sort_values(
-        "as_of", ignore_index=True, kind="stable"
-    )
-
-
 def operating_bands(data: _Folder = None) -> dict[str, dict[str, tuple[float, float, float]]]:
     """Return low, central and high of each operating value: by key, then by GPU ("": any)."""
     table = operating_costs(data)
@@ -54,11 +47,6 @@ def operating_bands(data: _Folder = None) -> dict[str, dict[str, tuple[float, fl
         low, central, high = (float(row[band]) for band in BANDS)
         found.setdefault(row["key"], {})[row["gpu_id"]] = (low, central, high)
     return found
-
-
-def operating_keys(data: _Folder = None) -> list[str]:
-    """Return the names of operating values that a user can set."""
-    return sorted(operating_bands(data))
 
 
 def operating_value(
