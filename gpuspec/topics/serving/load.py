@@ -36,12 +36,13 @@ def served(question: InferenceQuestion, replica: Deployment, concurrency: Any) -
     return found
 
 
-def within_limits(question: InferenceQuestion, found: dict[str, Any]) -> Any:
-    """Return where TTFT and TPOT keep the asked limits."""
-    q = question
-    ttft = (found["ttft_s"] <= q.ttft_limit_s) | (q.ttft_limit_s == 0)
-    tpot = (found["tpot_s"] <= q.tpot_limit_s) | (q.tpot_limit_s == 0)
-    return np.asarray(ttft & tpot)
+def over_limits(q: InferenceQuestion, ttft_s: Any, tpot_s: Any) -> np.ndarray:
+    """Return how many times the stricter limit is taken; 0 without limits."""
+    over = np.zeros(np.shape(tpot_s))
+    for seconds, limit in ((ttft_s, q.ttft_limit_s), (tpot_s, q.tpot_limit_s)):
+        if limit:
+            over = np.maximum(over, np.asarray(seconds) / limit)
+    return np.maximum.accumulate(over) if np.ndim(over) else over
 
 
 def largest_rate(question: InferenceQuestion, replica: Deployment) -> float:
@@ -55,5 +56,5 @@ def largest_rate(question: InferenceQuestion, replica: Deployment) -> float:
 
 
 def _keeps(q: InferenceQuestion, replica: Deployment, rate: float) -> bool:
-    found = arrivals(replica, rate, q.isl, q.osl, q.cached_share)
-    return bool(within_limits(q, {"ttft_s": found["ttft_p95_s"], "tpot_s": found["tpot_p95_s"]}))
+    seen = arrivals(replica, rate, q.isl, q.osl, q.cached_share)
+    return bool(over_limits(q, seen["ttft_p95_s"], seen["tpot_p95_s"]) <= 1)
