@@ -215,7 +215,7 @@ def policies(plans: Plans) -> pd.DataFrame:
             picks.setdefault(_best_expected(plans, ranked[mask].head(most)), []).append(policy)
     index = {c: i for i, c in zip(ranked.index, ranked["choice"], strict=True)}
     found = ranked.loc[[index[c] for c in picks]].copy()
-    found["policies"] = [tuple(kinds) for kinds in picks.values()]
+    found["policies"] = pd.Series([tuple(p) for p in picks.values()], found.index, dtype=object)
     return _scored(plans, found)
 
 

@@ -185,8 +185,8 @@ def _price_rows(gap: Gap) -> list[tuple[Any, ...]]:
         rows.append((what, words[0] + unit, words[1] + unit, *found, "", None))
     rented = offers["mode"].isin(RENTED).to_numpy()
     found = [gap.with_prices(np.where(rented, f, 1.0)) for f in (1 / MARKET, MARKET)]
-    ends = (f"{1 / MARKET - 1:.0%}", f"+{MARKET - 1:.0%}")
-    rows.append(("All rents together", *ends, *found, "", None))
+    words = [f"{1 / MARKET - 1:.0%}", f"+{MARKET - 1:.0%}"]
+    rows.append(("All rents together", *words, *found, "", None))
     return rows
 
 
