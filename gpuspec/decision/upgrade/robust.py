@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.decision.errors import SAMPLES, SEED, Speeds, price_factors, stream, two_sided
+from gpuspec.decision.errors import SAMPLES, SEED, price_factors, speeds_of, stream, two_sided
 from gpuspec.decision.upgrade.ask import UpgradeQuestion
 from gpuspec.decision.upgrade.compare import runner_up
 from gpuspec.decision.upgrade.derived import HOURLY, POOL, SPOT, unit_prices
@@ -47,7 +47,7 @@ def draw(question: UpgradeQuestion, count: int = SAMPLES) -> Draws:
     z = stream(SEED, "residual", count)
     residual = np.exp(two_sided(z, bands[0] / bands[1], bands[2] / bands[1]))
     kinds = {way.kind for way in question.ways}
-    speeds = {kind: Speeds(kind, question.gpus, count) for kind in kinds}
+    speeds = {kind: speeds_of(kind, question.gpus, count) for kind in kinds}
     speed = [speeds[w.kind].factor(w.gpu, w.precision, w.inherited) for w in question.ways]
     return Draws(rent, residual, np.array(speed).reshape(-1, count).T)
 

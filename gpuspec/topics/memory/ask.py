@@ -77,11 +77,11 @@ def memory_question(
     osl: int = 512,
     concurrency: int = 8,
     gpu_memory_utilization: float = 0.9,
-    engine_name: str = "vllm",
     training_seq_len: int = 4096,
     micro_batch: int = 1,
     training_gpus: int = 8,
     lora_rank: int = 16,
+    engine_name: str = "vllm",
     data: str | Path | None = None,
 ) -> MemoryQuestion:
     """Check every input once, and return the question that the tables below answer.
