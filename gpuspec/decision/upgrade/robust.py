@@ -7,16 +7,15 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.decision.errors import SAMPLES, SEED, price_factors, speeds_of, stream, two_sided
+from gpuspec.decision.scenario.records import MODES
 from gpuspec.decision.upgrade.ask import UpgradeQuestion
 from gpuspec.decision.upgrade.compare import runner_up
 from gpuspec.decision.upgrade.derived import HOURLY, POOL, SPOT, unit_prices
-from gpuspec.decision.upgrade.money import RENTED, TERMS, cheapest
+from gpuspec.decision.upgrade.money import TERMS, cheapest
 from gpuspec.decision.upgrade.problem import FleetProblem
 from gpuspec.decision.upgrade.solve import Plan
 from gpuspec.decision.upgrade.strategies import OPTIMUM
 from gpuspec.topics.cost.prices import operating
-
-MODES = (*RENTED, "spot", "own")
 
 
 @dataclass(frozen=True)
