@@ -36,8 +36,8 @@ def draw(question: UpgradeQuestion, count: int = SAMPLES) -> Draws:
     What a node is worth in the end is drawn from the range of the residual values.
     """
     names = question.problem.kinds.names
-    rent = {
-        mode: price_factors(
+    rent: dict[str, np.ndarray] = {
+        str(mode): price_factors(
             cheapest(question.offers, names, mode).assign(mode=mode).reset_index(), count, SEED
         ).T
         for mode in MODES
