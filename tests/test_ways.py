@@ -14,6 +14,8 @@ from gpuspec.decision.ways import workload_ways
 from gpuspec.formulas.serving import maximum_load, steady_state
 from gpuspec.formulas.splits import impossible, node_tp, splits
 from gpuspec.topics import memory, serving
+from gpuspec.views.columns import readable
+from gpuspec.views.display import table
 
 EXPERTS = ["Mixtral-8x22B", "DeepSeek-V3", "Qwen3-235B-A22B"]
 LARGE = {"kind": "inference", "name": "w", "model": "Llama-3.1-405B", "concurrency": 8}
@@ -125,3 +127,11 @@ def test_an_hour_in_use_costs_the_same_energy_in_both():
         row = offers[(offers["gpu"] == name) & (offers["mode"] == "own")]
         cheapest = row.sort_values("capital_usd_gpu").iloc[0]
         assert kinds.energy[place] == pytest.approx(cheapest["hour_cost"] * 8760 / 4)
+
+
+def test_a_column_is_shown_as_it_is_declared():
+    asked = serving.inference_question("Llama-3.1-8B", "H100")
+    shown = readable(serving.options_table(asked)[["gpu", "tpot_s", "reason"]])
+    assert list(shown.columns) == ["GPU", "TPOT, ms", "Why not"]
+    one = table(shown, "Ways")
+    assert one.rows[0][1] == f"{serving.options_table(asked)['tpot_s'].iloc[0] * 1e3:.1f}"

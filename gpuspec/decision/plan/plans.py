@@ -215,8 +215,7 @@ def policies(plans: Plans) -> pd.DataFrame:
             picks.setdefault(_best_expected(plans, ranked[mask].head(most)), []).append(policy)
     index = {c: i for i, c in zip(ranked.index, ranked["choice"], strict=True)}
     found = ranked.loc[[index[c] for c in picks]].copy()
-    of_each: Any = [tuple(kinds) for kinds in picks.values()]
-    found["policies"] = of_each
+    found["policies"] = pd.Series([tuple(p) for p in picks.values()], found.index, dtype=object)
     return _scored(plans, found)
 
 

@@ -12,12 +12,12 @@ from gpuspec.decision.plan.decision import Decision, decide
 from gpuspec.decision.plan.draws import cost_of
 from gpuspec.decision.plan.ranking import spread
 from gpuspec.decision.scenario import Inference, Scenario, Training
+from gpuspec.topics.cost.prices.quotes import RENT_MODES
 
 LOADS = 12
 """Loads of a replica where a changed question is answered: coarser, the answer is a trend."""
 SAMPLES = 400
 SERVICES = ("inference", "images", "tenants")
-RENTED = ("on-demand", "spot", "reserved-1yr", "reserved-3yr")
 
 
 def scaled(scenario: Scenario, what: str, factor: float) -> Scenario:
@@ -183,10 +183,10 @@ def _price_rows(gap: Gap) -> list[tuple[Any, ...]]:
         words = [f"{end:,.0f}" if own else f"{end:,.2f}" for end in ends]
         what = f"Price of {offer['gpu']}, {offer['label']}"
         rows.append((what, words[0] + unit, words[1] + unit, *found, "", None))
-    rented = offers["mode"].isin(RENTED).to_numpy()
+    rented = offers["mode"].isin(RENT_MODES).to_numpy()
     found = [gap.with_prices(np.where(rented, f, 1.0)) for f in (1 / MARKET, MARKET)]
-    moves = (f"{1 / MARKET - 1:.0%}", f"+{MARKET - 1:.0%}")
-    rows.append(("All rents together", *moves, *found, "", None))
+    words = [f"{1 / MARKET - 1:.0%}", f"+{MARKET - 1:.0%}"]
+    rows.append(("All rents together", *words, *found, "", None))
     return rows
 
 

@@ -10,7 +10,7 @@ from gpuspec.base.units import GIB, HOURS_MONTH
 from gpuspec.catalog import gpu
 from gpuspec.catalog.models import model
 from gpuspec.catalog.precision import precision, training_recipe
-from gpuspec.decision.errors import Speeds
+from gpuspec.decision.errors import speeds_of
 from gpuspec.decision.scenario import Hpc, Images, Inference, Training
 from gpuspec.decision.upgrade.problem import QUARTERS_A_YEAR
 from gpuspec.decision.ways import workload_ways
@@ -116,7 +116,7 @@ def _load(w: Any) -> tuple[float, str]:
 
 def _surely(kind: str, rows: pd.DataFrame, found: Ways, gpus: tuple[str, ...]) -> list[bool]:
     """Return which ways keep their limits at the speed that a recommendation counts on."""
-    speeds = Speeds(kind, gpus)
+    speeds = speeds_of(kind, gpus)
     slow = [speeds.slow(r["gpu"], r["precision"], r["inherited"]) for r in records(rows)]
     over = [found.curves[c]["excess"][0] for c in rows["curve"]]
     return [bool(most <= pace) for most, pace in zip(over, slow, strict=True)]
@@ -158,7 +158,7 @@ def _job(w: Any, gpus: tuple[str, ...], precisions: Any, quarters: int) -> Deman
     size, runs = _growing(w, quarters)
     jobs, stages, limit = _jobs(w, quarters, runs)
     table = _sized_ways(w, gpus, precisions, sorted({size[runs].min(), size[runs].max()}))
-    speeds = Speeds(w.kind, gpus)
+    speeds = speeds_of(w.kind, gpus)
     ways: list[Way] = []
     reasons: dict[str, str] = {}
     for (name, form), rows in table.groupby(["gpu", "precision"], sort=False):

@@ -39,12 +39,13 @@ def served(
     return {**found}
 
 
-def within_limits(question: ServingQuestion, found: dict[str, Any]) -> Any:
-    """Return where TTFT and TPOT keep the asked limits."""
-    q = question
-    ttft = found["ttft_s"] <= (q.ttft_limit_s or np.inf)
-    tpot = found["tpot_s"] <= (q.tpot_limit_s or np.inf)
-    return np.asarray(ttft & tpot)
+def over_limits(q: ServingQuestion, ttft_s: Any, tpot_s: Any) -> np.ndarray:
+    """Return how many times the stricter limit is taken; 0 without limits."""
+    over = np.zeros(np.shape(tpot_s))
+    for seconds, limit in ((ttft_s, q.ttft_limit_s), (tpot_s, q.tpot_limit_s)):
+        if limit:
+            over = np.maximum(over, np.asarray(seconds) / limit)
+    return np.maximum.accumulate(over) if np.ndim(over) else over
 
 
 def largest_rate(question: ServingQuestion, replica: Deployment) -> float:
@@ -58,5 +59,5 @@ def largest_rate(question: ServingQuestion, replica: Deployment) -> float:
 
 
 def _keeps(q: ServingQuestion, replica: Deployment, rate: float) -> bool:
-    found = arrivals(replica, rate, q.isl, q.osl, q.cached_share)
-    return bool(within_limits(q, {"ttft_s": found["ttft_p95_s"], "tpot_s": found["tpot_p95_s"]}))
+    seen = arrivals(replica, rate, q.isl, q.osl, q.cached_share)
+    return bool(over_limits(q, seen["ttft_p95_s"], seen["tpot_p95_s"]) <= 1)

@@ -15,7 +15,7 @@ from gpuspec.formulas.images import image_seconds
 from gpuspec.formulas.serving import Deployment, arrivals, max_concurrency, request_bytes
 from gpuspec.topics.serving.ask import ServingQuestion
 from gpuspec.topics.serving.layouts import replicas
-from gpuspec.topics.serving.load import BOUNDS, largest_rate, served
+from gpuspec.topics.serving.load import BOUNDS, largest_rate, over_limits, served
 from gpuspec.topics.ways import Ways, capacity, filled, stacked
 
 LOADS = 32
@@ -72,8 +72,8 @@ def load_curve(q: ServingQuestion, replica: Deployment, loads: int = LOADS) -> d
     ttft, tpot = (np.broadcast_to(found[n], knots.shape) for n in ("ttft_s", "tpot_s"))
     curve = {"knots": knots, "excess": over_limits(q, ttft, tpot), "load": np.array([total])}
     within = np.floor(capacity(curve["knots"], curve["excess"]) + 1e-6)
-    last = {n: np.ravel(np.broadcast_to(v, knots.shape))[-1] for n, v in found["parts"].items()}
     asked = knots <= max(total, 1.0)
+    last = {n: np.broadcast_to(v, knots.shape)[asked][-1] for n, v in found["parts"].items()}
     return {
         **curve,
         "batch": knots[asked],
@@ -87,15 +87,6 @@ def load_curve(q: ServingQuestion, replica: Deployment, loads: int = LOADS) -> d
         "inherited": bool(replica.layout.kernels.inherited),
         "bound": BOUNDS[max(last, key=lambda n: last[n])],
     }
-
-
-def over_limits(q: ServingQuestion, ttft_s: Any, tpot_s: Any) -> np.ndarray:
-    """Return how many times the stricter limit is taken; 0 without limits."""
-    over = np.zeros(np.shape(tpot_s))
-    for seconds, limit in ((ttft_s, q.ttft_limit_s), (tpot_s, q.tpot_limit_s)):
-        if limit:
-            over = np.maximum(over, np.asarray(seconds) / limit)
-    return np.maximum.accumulate(over) if np.ndim(over) else over
 
 
 @lru_cache(512)
