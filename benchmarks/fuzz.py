@@ -163,7 +163,9 @@ class Maker:
         places += "workloads[9].isl workloads[²].isl workloads .=1 [0] a.b.c workloads[0].kind "
         places += "workloads[0].concurrency workloads[0].table prices prices.drift owned"
         chosen = [self.r.choice(places.split()) for _ in range(self.r.randrange(1, 4))]
-        given = [f"{place}={self.r.choice(TEXTS)}" for place in chosen]
+        plain = ("", "1", "64", "3000", "2e5", "cost", "H100", "A100,H200", "bf16", "[fp8]", "mine")
+        texts = [self.r.choice(self.r.choice([plain, TEXTS])) for _ in chosen]
+        given = [f"{place}={text}" for place, text in zip(chosen, texts, strict=True)]
         return ["plan", self.r.choice(["article-b", "small-team"]), *_listed("-p", given)]
 
     def plan(self) -> list[str]:
@@ -187,6 +189,8 @@ class Maker:
         """Return a command that packs tenants."""
         columns = COLUMNS["tenants"].split()
         rows = _rows(ROOT / "data/examples/tenants.csv", self.r, 4)
+        for place, row in enumerate(rows):
+            row["name"] = f"tenant-{place}"
         return ["mig", self.put("t.csv", self.table(rows, columns)), "--seconds", "1"]
 
     def quotes(self) -> list[str]:
@@ -246,7 +250,7 @@ class Maker:
 
 
 KINDS = {
-    "config": 20, "scenario": 20, "path": 10, "plan": 2, "tenants": 7, "quotes": 8, "validate": 10,
+    "config": 20, "scenario": 20, "path": 9, "plan": 3, "tenants": 7, "quotes": 8, "validate": 10,
     "data": 8, "options": 25,
 }  # fmt: skip
 
