@@ -284,31 +284,32 @@ def _serving(replica: Deployment, rows: pd.DataFrame) -> np.ndarray:
     found["ttft_s"] = found["ttft_s"] + waiting / np.maximum(found["requests_s"], 1e-9)
     found["ttft_p50_s"], found["tpot_p50_s"] = found["ttft_s"], found["tpot_s"]
     found["output_tokens_s"] = output
+    seen: dict[tuple[float, ...], dict[str, float]] = {}  # a run has a row for each metric
     for place in map(int, np.flatnonzero(np.isfinite(rate))):
-        _arriving(replica, found, place, rate[place] / copies[place], isl[place], osl[place])
+        load = (rate[place] / copies[place], isl[place], osl[place])
+        if load not in seen:
+            seen[load] = _arriving(replica, *load)
+        for name, value in seen[load].items():
+            found[name] = np.array(np.broadcast_to(found[name], np.shape(found["tpot_s"])))
+            if value < found[name][place]:
+                found[name][place] = value
     return np.where(most >= 1, _pick(rows, replica, found), 0.0)
 
 
-def _arriving(
-    replica: Deployment, found: dict[str, Any], place: int, rate: float, isl: float, osl: float
-) -> None:
-    """Put what requests at a rate see into one row of `found`; the closed loop bounds it.
+def _arriving(replica: Deployment, rate: float, isl: float, osl: float) -> dict[str, float]:
+    """Return what requests at a rate see; the closed loop bounds it.
 
     A run of finite length shows a rate beyond what can be sustained as one just below it.
     """
     rate = min(rate, NEARLY_FULL * sustainable_requests_s(replica, isl, osl))
     one = arrivals(replica, rate, isl, osl)
-    pairs = {
-        "ttft_s": one["ttft_mean_s"],
-        "tpot_s": one["tpot_mean_s"],
-        "ttft_p50_s": one["ttft_p50_s"],
-        "tpot_p50_s": one["tpot_p50_s"],
-        "output_tokens_s": rate * osl,
+    return {
+        "ttft_s": float(one["ttft_mean_s"]),
+        "tpot_s": float(one["tpot_mean_s"]),
+        "ttft_p50_s": float(one["ttft_p50_s"]),
+        "tpot_p50_s": float(one["tpot_p50_s"]),
+        "output_tokens_s": float(rate * osl),
     }
-    for name, value in pairs.items():
-        found[name] = np.array(np.broadcast_to(found[name], np.shape(found["tpot_s"])))
-        if float(value) < found[name][place]:
-            found[name][place] = float(value)
 
 
 _PREDICTORS = {
