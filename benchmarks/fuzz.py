@@ -32,7 +32,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 MOST_SECONDS, MOST_BYTES, MOST_MESSAGE = 10.0, 2**30, 600
-WALL_SECONDS = 90.0
+WALL_SECONDS = 240.0
 """After which a worker is ended: other work may have taken the machine."""
 _WORDS = """
 nan inf -inf -1 0 1 7 1e308 -1e308 1e-320 1e9 1e18 0.5 010 0x1f 1:30 1_000 true no null ~
