@@ -64,7 +64,7 @@ PLACES = {
     "budget.monthly_usd": "2e5",
     "limits.gpus": "512",
     "allow.gpus": "A100,H200",
-    "allow.precisions": "[fp8]",
+    "allow.weights": "[fp8]",
     "allow.modes": "spot",
     "prices.quotes": "H100:spot=1.5",
     "prices.drift": "down",
