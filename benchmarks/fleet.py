@@ -28,8 +28,10 @@ def grown(nodes: int, quarters: int) -> upgrade.UpgradeQuestion:
         for i, w in enumerate(base.workloads)
         if w.kind == "inference"
     }
-    return upgrade.upgrade_question(
-        scenario("a100-owner", changes), nodes, quarters, capital_usd=np.inf, monthly_usd=np.inf
+    return upgrade.UpgradeQuestion.ask(
+        scenario=scenario("a100-owner", changes | {"budget": {}}),
+        owned_nodes=nodes,
+        quarters=quarters,
     )
 
 
@@ -44,7 +46,7 @@ def main() -> None:
             seconds = time.perf_counter() - start
             size = f"{programme.columns.size:>8,} {len(programme.rows.lower):>6,}"
             print(f"{nodes:>5} {quarters:>8} {size} {seconds:>8.2f} {plan.gap:>6.1%}")
-    problem = upgrade.upgrade_question("a100-owner").problem
+    problem = upgrade.UpgradeQuestion.ask(scenario="a100-owner").problem
     for name, call in (("two steps", two_steps), ("whole", whole)):
         start = time.perf_counter()
         cost = call(problem)

@@ -15,7 +15,7 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 
 import numpy as np  # noqa: E402
 
-from gpuspec.topics.mig import faults, pack, tenant_options, tenants_question  # noqa: E402
+from gpuspec.topics.mig import MigQuestion, faults, pack, tenant_options  # noqa: E402
 
 MODELS = (
     ("Llama-3.2-1B", "bf16", 0.25),
@@ -54,7 +54,7 @@ def main() -> None:
     print("kinds, tenants, options_s, packing_s, gpus, usd_per_hour, gap, invalid layouts")
     for kinds in ("A100", "H100", "H200", "A100,H100,H200"):
         start = time.perf_counter()
-        question = tenants_question(rows, kinds, seconds=8.0)
+        question = MigQuestion.ask(tenants=rows, gpus=kinds, solver_seconds=8.0)
         options = tenant_options(question)
         middle = time.perf_counter()
         found = pack(question, options)

@@ -19,7 +19,7 @@ LOADS = 5200
 ASKED = {
     "workloads[0].concurrency": 20_000,
     "allow.gpus": "A100,H100,H200,H100 PCIe,H100 NVL",
-    "allow.precisions": "bf16,fp8,int8,int4",
+    "allow.weights": "bf16,fp8,int8,int4",
     "allow.vendors": "all",
     "budget.monthly_usd": 1e7,
     "budget.capital_usd": 1e9,

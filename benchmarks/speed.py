@@ -49,7 +49,9 @@ def main():
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(f"{len(options):,} options in one call: {seconds:.2f} s, {peak / 2**20:.2f} GiB peak")
     print(f"  of which the table itself: {before / 2**20:.2f} GiB")
-    panel = inference_panel(serving.inference_question("Llama-3.1-70B", "A100,H100,H200"))
+    panel = inference_panel(
+        serving.ServingQuestion.ask(model="Llama-3.1-70B", gpus="A100,H100,H200")
+    )
     slider = panel.controls["concurrency"]
     moves = [timed(lambda value=v: setattr(slider, "value", value)) for v in (32, 128, 16, 256, 8)]
     print(f"a slider move, answer and picture: {sorted(moves)[2] * 1e3:.0f} ms")

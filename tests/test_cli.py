@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -90,6 +91,14 @@ def test_every_answer_is_strict_json(tmp_path, monkeypatch, line, key):
     answer = json.loads(done.stdout, parse_constant=lambda name: pytest.fail(name))
     assert next(iter(answer)) == "schema_version"
     assert answer[key]
+    tables = [answer[key]] if isinstance(answer[key], list) and key != "models" else []
+    rows = [row for table in tables for row in table if isinstance(row, dict)]
+    names = {*answer, *(name for row in rows for name in row)} - {"models"}
+    documented = re.findall(
+        r"`(\w+)`", (FIXTURES.parents[1] / "docs" / "json.md").read_text("utf-8")
+    )
+    ends = {f"{name}_{end}" for name in documented for end in ("low", "high")}
+    assert names <= {*documented, *ends, "by_framework", "by_engine", "by_scenario", "by_quantity"}
 
 
 def test_every_command_that_answers_has_json_and_every_command_debug():

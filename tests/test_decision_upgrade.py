@@ -105,7 +105,7 @@ def test_limits_without_a_way_out_name_what_must_give():
 
 @pytest.fixture(scope="module")
 def question():
-    return upgrade.upgrade_question("a100-owner", quarters=6)
+    return upgrade.UpgradeQuestion.ask(scenario="a100-owner", quarters=6)
 
 
 @pytest.fixture(scope="module")
@@ -283,24 +283,24 @@ def test_sentences_and_tables_speak_of_the_plan(question, plans):
 
 
 def test_a_limit_of_zero_is_zero_and_a_blank_one_is_the_scenario_s():
-    asked = upgrade.upgrade_question("a100-owner", quarters=4)
-    stated = asked.scenario.budget.capital_usd
+    asked = upgrade.UpgradeQuestion.ask(scenario="a100-owner", quarters=4)
+    stated = asked.stated.budget.capital_usd
     assert asked.problem.limits.capital_usd == stated
-    none = upgrade.upgrade_question("a100-owner", quarters=4, capital_usd=0.0)
+    none = asked.but(capital_usd=0.0)
     assert none.problem.limits.capital_usd == 0
     assert not upgrade.solve(none.problem).bought.any()
-    free = upgrade.upgrade_question("a100-owner", quarters=4, capital_usd=np.inf)
+    free = asked.but(scenario=scenario("a100-owner", {"budget.capital_usd": None}))
     assert "capital_usd" not in free.problem.limits.asked()
 
 
 def test_work_that_begins_after_the_horizon_is_named():
     late = scenario("a100-owner", {"workloads[0].from_quarter": 9})
-    asked = upgrade.upgrade_question(late, quarters=4)
+    asked = upgrade.UpgradeQuestion.ask(scenario=late, quarters=4)
     assert "begins after" in asked.left_out[late.workloads[0].name]
 
 
 def test_work_that_no_plan_knows_is_named():
-    mixed = upgrade.upgrade_question(MIXED, quarters=4)
+    mixed = upgrade.UpgradeQuestion.ask(scenario=MIXED, quarters=4)
     assert "slices" in mixed.left_out
     assert "slices" in words.unplanned_sentence(mixed)
     plan = upgrade.solve(mixed.problem)
@@ -317,7 +317,7 @@ def test_work_that_no_plan_knows_is_named():
 
 
 def test_the_quote_of_the_scenario_outranks_ours():
-    mixed = upgrade.upgrade_question(MIXED, quarters=4)
+    mixed = upgrade.UpgradeQuestion.ask(scenario=MIXED, quarters=4)
     price = mixed.problem.kinds.on_demand[list(mixed.names).index("h200-sxm-141"), 0]
     assert price == pytest.approx(3.9 * 8760 / 4)
 
@@ -331,17 +331,17 @@ def test_the_quote_of_the_scenario_outranks_ours():
         ({"effort": -1.0}, "effort"),
         ({"drift": "sideways"}, "drift"),
         ({"gap": 0.0}, "gap"),
-        ({"given": "a100-ownr"}, "scenario"),
+        ({"scenario": "a100-ownr"}, "scenario"),
     ],
 )
 def test_wrong_input_names_the_field(changes, field):
     with pytest.raises(InputError) as caught:
-        upgrade.upgrade_question(**{"given": "a100-owner", "quarters": 4, **changes})
+        upgrade.UpgradeQuestion.ask(**{"scenario": "a100-owner", "quarters": 4, **changes})
     assert caught.value.field == field
 
 
 def test_the_panel_answers_with_the_same_programme():
-    asked = upgrade.upgrade_question("a100-owner", quarters=4)
+    asked = upgrade.UpgradeQuestion.ask(scenario="a100-owner", quarters=4)
     panel = upgrade_panel(asked)
     assert panel.answer[0].problem.kinds.owned[0] == 2
     before = panel.picture.value
@@ -363,8 +363,8 @@ def test_the_command_tells_the_plan(capsys):
 
 
 def test_a_gpu_without_a_price_is_left_out_of_the_programme():
-    asked = upgrade.upgrade_question("article-b", quarters=4)
-    assert "h200-nvl-141" in asked.scenario.allow.gpus
+    asked = upgrade.UpgradeQuestion.ask(scenario="article-b", quarters=4)
+    assert "h200-nvl-141" in asked.stated.allow.gpus
     assert "h200-nvl-141" not in asked.problem.kinds.names
 
 
@@ -388,7 +388,7 @@ def test_the_command_says_what_is_rented_by_the_hour_and_what_must_give(tmp_path
 @pytest.mark.parametrize("mode", ["spot", "own"])
 def test_work_undone_has_a_price_where_nothing_is_rented_by_the_hour(mode):
     changes = {"allow.modes": [mode], "owned": [], "budget": {}, "limits": {"gpus": 8}}
-    asked = upgrade.upgrade_question(scenario("small-team", changes), quarters=4)
+    asked = upgrade.UpgradeQuestion.ask(scenario=scenario("small-team", changes), quarters=4)
     work = asked.problem.work
     allowed = np.array([work.allowed[work.workload == w].any() for w in range(len(work.names))])
     assert (unmet_prices(asked.problem)[allowed] > 0).all()

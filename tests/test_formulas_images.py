@@ -14,7 +14,7 @@ from gpuspec.constants.inference import inference_errors
 from gpuspec.evidence.fits.images import fit_images
 from gpuspec.evidence.measurements.images import image_measurements, predicted_images
 from gpuspec.formulas.images import image_seconds
-from gpuspec.topics.serving import images_table
+from gpuspec.topics.serving import ImagesQuestion, images_table
 
 
 def total(*args, **kwargs):
@@ -71,7 +71,7 @@ def test_fitting_again_gives_the_stored_constants():
 
 def test_the_command_and_the_table_agree():
     told = CliRunner().invoke(main, ["images", "SDXL", "--gpus", "A100"], standalone_mode=False)
-    row = images_table("SDXL", "A100").iloc[0]
+    row = images_table(ImagesQuestion.ask(image_model="SDXL", gpus="A100")).iloc[0]
     assert f"{row['images_s']:.2f}" in told.output
     assert row["images_s_low"] < row["images_s"] < row["images_s_high"]
 
@@ -79,13 +79,13 @@ def test_the_command_and_the_table_agree():
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"model_name": "SDLX"}, "sdxl-1.0"),
-        ({"model_name": "sd-1.5"}, "image_model"),
-        ({"steps": 0}, "steps"),
-        ({"size": 100_000}, "size"),
-        ({"stack": "onnx"}, "tensorrt"),
+        ({"image_model": "SDLX"}, "sdxl-1.0"),
+        ({"image_model": "sd-1.5"}, "image_model"),
+        ({"image_steps": 0}, "image_steps"),
+        ({"image_size": 100_000}, "image_size"),
+        ({"image_stack": "onnx"}, "tensorrt"),
     ],
 )
 def test_bad_input_names_the_field_and_what_is_valid(wrong, said):
     with pytest.raises(InputError, match=said):
-        images_table(**{"model_name": "SDXL", "gpus": "A100", **wrong})
+        ImagesQuestion.ask(**{"gpus": "A100", **wrong})

@@ -47,7 +47,8 @@ def test_an_installed_wheel_works_from_any_folder(wheel, tmp_path):
         "assert gpuspec.__file__.startswith(sys.argv[1]), gpuspec.__file__; "
         "assert len(gpuspec.gpus()) > 20 and gpuspec.model('Llama-3.1-8B').params > 8e9; "
         "from gpuspec.topics import memory; "
-        "print(memory.serving_table(memory.memory_question('Llama-3.1-8B', 'H100')).fits.any())"
+        "q = memory.MemoryQuestion.ask(model='Llama-3.1-8B', gpus='H100'); "
+        "print(memory.serving_table(q).fits.any())"
     )
     done = run(sys.executable, "-P", "-c", code, str(tmp_path / "site"), cwd=tmp_path)
     assert done.stdout.strip() == "True", done.stderr

@@ -20,6 +20,7 @@ from pypdf.generic import IndirectObject
 from gpuspec import report
 from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.base.files import write_atomically
+from gpuspec.report import render
 from gpuspec.report.compose import _LABELS
 from gpuspec.report.execute import execute
 from gpuspec.report.labels import languages, translator
@@ -378,3 +379,37 @@ def test_table_writes_numbers_and_gaps():
     assert table(frame.rename_axis("row"), "indexed").columns == ["row", "n", "x", "t"]
     with pytest.raises(UnknownNameError, match="formats of table"):
         table(frame, "caption", {"m": ".1f"})
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ('#import "@preview/cetz:0.3.0"', "failed"),
+        ('#read("/etc/hostname")', "failed"),
+        (
+            "#for i in range(100000) { for j in range(100000) { let x = calc.sin(i * j) } }",
+            "2 seconds",
+        ),
+    ],
+)
+def test_typst_finds_no_package_and_no_file_and_no_end(tmp_path, monkeypatch, source, said):
+    monkeypatch.setattr(render, "MOST_SECONDS", 2 if said == "2 seconds" else 60)
+    (tmp_path / "main.typ").write_text(source, "utf-8")
+    with pytest.raises(RuntimeError, match=f"^typesetting .*{said}"):
+        render._typeset(tmp_path, 0)
+    assert not (tmp_path / "report.pdf").exists()
+
+
+def test_a_title_and_a_story_run_nothing(tmp_path):
+    raw = '`#panic("X")`{=typst} <script>alert(1)</script> [link](javascript:alert(1))'
+    cells = [nbformat.v4.new_markdown_cell(f"# About {raw}\n\nWhy {raw}?")]
+    cells += [
+        nbformat.v4.new_markdown_cell(f"## More\n\n{raw}\n\n<div>\n\n```{{=typst}}\n#panic()\n```")
+    ]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "raw.ipynb")
+    book = report.find(tmp_path / "raw.ipynb")
+    page = report.typeset(book.node, book, {}, "html", False, "en", DAY).decode()
+    assert "<script" not in page
+    assert "javascript:" not in page
+    assert "&lt;script&gt;" in page
+    assert report.typeset(book.node, book, {}, "pdf", False, "en", DAY).startswith(b"%PDF")

@@ -1,10 +1,13 @@
 """Many reports in one go: in parallel, and one failure stops no other."""
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import nbformat
+import psutil
 import pytest
 from pypdf import PdfReader
 
@@ -84,3 +87,52 @@ def test_the_answer_is_on_the_first_page(tmp_path, language):
     asked = {"en": "What was asked", "zh": "输入条件"}[language]
     assert asked in pages[1]
     assert asked not in pages[0]
+
+
+@pytest.fixture
+def running(tmp_path):
+    """Start the command over a quick and an endless notebook; wait until the first is written."""
+    quick = notebook(tmp_path, "quick", "print('done')")
+    slow = notebook(tmp_path, "slow", "import time; time.sleep(600)")
+    command = [sys.executable, "-m", "gpuspec", "reports", quick, slow, "-o", "out", "-j", "2"]
+    started = subprocess.Popen(
+        [*command, "--format", "html"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        assert "[1/2] out/quick.html" in started.stderr.readline()
+        yield started, psutil.Process(started.pid).children(recursive=True)
+    finally:
+        started.kill()
+        started.stderr.close()
+
+
+def test_workers_and_kernels_end_with_a_killed_parent(running):
+    started, below = running
+    assert len(below) >= 4  # two workers, a kernel, the tracker of resources
+    started.kill()
+    _, alive = psutil.wait_procs(below, timeout=30)
+    assert not alive
+
+
+def test_ctrl_c_says_what_was_written(running, tmp_path):
+    started, below = running
+    os.killpg(started.pid, signal.SIGINT)
+    assert started.wait(30) == 130
+    assert started.stderr.read() == "gpuspec: stopped; written: out/quick.html\n"
+    _, alive = psutil.wait_procs(below, timeout=30)
+    assert not alive
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["quick.html"]
+
+
+def test_an_executed_notebook_with_widgets_is_the_same_twice(tmp_path):
+    name = notebook(
+        tmp_path, "panel", "import ipywidgets as W", "W.VBox([W.IntSlider(), W.HTML('here')])"
+    )
+    first, second = (build(name, output=tmp_path / f"{i}.ipynb").read_bytes() for i in (1, 2))
+    assert b"IntSliderModel" in first
+    assert first == second

@@ -29,7 +29,7 @@ from gpuspec.topics.claims.verdict import NEARLY_ALL, condition_words
 
 @pytest.fixture(scope="module")
 def question():
-    return claims.claims_question()
+    return claims.ClaimsQuestion.ask()
 
 
 @pytest.fixture(scope="module")
@@ -292,7 +292,7 @@ def test_the_small_tables_of_other_notebooks_agree(question, found):
 
 
 def test_a_fleet_of_one_kind_is_as_fast_as_itself(question):
-    h100 = question.h100
+    h100 = question.h100_gpu
     same = serving_grid(question, h100, h100, (("bf16", "bf16"),))
     assert same["value"].to_numpy() == pytest.approx(1.0)
 
@@ -363,8 +363,8 @@ def test_tables_speak_chinese(found):
 
 def test_export_variants_stand_in_for_the_three():
     prices = {"h100_prices": "2", "h200_prices": "0.8"}
-    q = claims.claims_question(
-        "A800", "H800", "H20", trained="Llama-3.1-8B", train_gpus="8", **prices
+    q = claims.ClaimsQuestion.ask(
+        a100="A800", h100="H800", h200="H20", trained="Llama-3.1-8B", train_gpus="8", **prices
     )
     seen = {f.claim.id: f for f in claims.audit(q, ["C13", "C26"])}
     assert seen["C13"].verdict.word in (FALSE, MISLEADING)  # FP64 is cut
@@ -376,7 +376,7 @@ def test_export_variants_stand_in_for_the_three():
 @pytest.mark.parametrize(
     ("field", "value", "said"),
     [
-        ("contexts", "512,many", "whole numbers"),
+        ("contexts", "512,many", "whole number"),
         ("fleets", "16", "from 1 to 8"),
         ("h100_prices", "0", "0.01 to 100"),
         ("train_gpus", "8", "one number for each"),
@@ -385,19 +385,19 @@ def test_export_variants_stand_in_for_the_three():
 )
 def test_wrong_settings_are_named(field, value, said):
     with pytest.raises(InputError, match=said):
-        claims.claims_question(**{field: value})
+        claims.ClaimsQuestion.ask(**{field: value})
 
 
 def test_prices_come_from_rents_of_one_kind():
-    q = claims.claims_question()
-    assert q.h100_prices[1] == pytest.approx(2.15)  # of 1.65 to 2.62
-    assert q.h200_prices[-1] == pytest.approx(1.19)
+    q = claims.ClaimsQuestion.ask()
+    assert q.h100_ratios[1] == pytest.approx(2.15)  # of 1.65 to 2.62
+    assert q.h200_ratios[-1] == pytest.approx(1.19)
     with pytest.raises(InputError, match="give ratios"):
-        claims.claims_question(h200="H20")
+        claims.ClaimsQuestion.ask(h200="H20")
 
 
 def test_a_gpu_without_mig_leaves_that_claim_out():
-    q = claims.claims_question("L40S", h100_prices="4")
+    q = claims.ClaimsQuestion.ask(a100="L40S", h100_prices="4")
     with pytest.raises(InputError, match="leave this claim out"):
         claims.audit(q, ["C05"])
 

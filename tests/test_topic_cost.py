@@ -12,8 +12,8 @@ from gpuspec.base.errors import InputError
 from gpuspec.catalog import gpu
 from gpuspec.formulas import cost
 from gpuspec.topics import cost as money
-from gpuspec.topics.serving import inference_question
-from gpuspec.topics.training import training_question
+from gpuspec.topics.serving import ServingQuestion
+from gpuspec.topics.training import TrainingQuestion
 
 # Central inputs of November 2026: 19 % network, five years to 12 %, 9 % interest, 5 % upkeep.
 CENTRAL = {
@@ -125,7 +125,7 @@ def test_work_costs_its_hours():
 
 @pytest.fixture(scope="module")
 def question():
-    return money.cost_question("A100,H100,H200", today="2026-11-26")
+    return money.CostQuestion.ask(gpus="A100,H100,H200", today="2026-11-26")
 
 
 def test_parts_of_the_picture_add_up_to_the_owned_hour_of_the_table(question):
@@ -135,7 +135,12 @@ def test_parts_of_the_picture_add_up_to_the_owned_hour_of_the_table(question):
 
 
 def test_an_owned_h100_costs_about_what_the_central_inputs_say():
-    asked = money.cost_question("H100", 0.7, 60, operating_values="staff_usd_year=0,idle_share=1")
+    asked = money.CostQuestion.ask(
+        gpus="H100",
+        used_hours_share=0.7,
+        horizon_months=60,
+        operating="staff_usd_year=0,idle_share=1",
+    )
     own = money.ways_table(asked).set_index("mode").loc["own"]
     assert own["paid"] == pytest.approx(1.8, abs=0.06)
     assert own["central"] == pytest.approx(2.6, abs=0.06)
@@ -145,14 +150,18 @@ def test_break_even_agrees_with_the_costs_on_both_sides_of_it(question):
     row = money.break_even_table(question).query("gpu == 'h100-sxm-80' and mode == 'on-demand'")
     row = row[row["tier"] == "specialist"].iloc[0]
     for shift, cheaper in ((0.95, "on-demand"), (1.05, "own")):
-        asked = money.cost_question("H100", row["utilisation"] * shift, providers="")
+        asked = money.CostQuestion.ask(
+            gpus="H100", used_hours_share=row["utilisation"] * shift, providers=""
+        )
         ways = money.ways_table(asked)
         pair = ways[ways["mode"].isin(["own", "on-demand"])].set_index("mode")["central"]
         assert pair.idxmin() == cheaper
 
 
 def test_yuan_are_dollars_at_the_rate_asked(question):
-    yuan = money.cost_question("A100,H100,H200", today="2026-11-26", currency="CNY", fx=7.0)
+    yuan = money.CostQuestion.ask(
+        gpus="A100,H100,H200", today="2026-11-26", currency="CNY", cny_per_usd=7.0
+    )
     columns = ["low", "central", "high"]
     ratio = money.ways_table(yuan)[columns] / money.ways_table(question)[columns]
     assert np.allclose(ratio, 7.0)
@@ -161,11 +170,13 @@ def test_yuan_are_dollars_at_the_rate_asked(question):
 
 def test_a_quote_replaces_the_price_in_every_table():
     quotes = "h100-sxm-80:on-demand=1.00"
-    asked = money.cost_question("H100", quotes=quotes)
+    asked = money.CostQuestion.ask(gpus="H100", quotes=quotes)
     ways = money.ways_table(asked)
     assert list(ways[ways["mode"] == "on-demand"]["central"]) == [1.0]
     assert (money.spot_table(asked)["on_demand"] == 1.0).all()
-    service = inference_question("Llama-3.1-8B", "H100", "fp8", concurrency=64, max_gpus=8)
+    service = ServingQuestion.ask(
+        model="Llama-3.1-8B", gpus="H100", weights="fp8", concurrency=64, max_gpus=8
+    )
     tokens = money.tokens_table(asked, service).set_index("mode")
     rate = tokens.loc["on-demand", "tokens_s_gpu"]
     assert tokens.loc["on-demand", "usd"] == pytest.approx(1e6 / rate / 3600)
@@ -181,7 +192,7 @@ def test_utilisation_moves_the_owned_hour_most_and_energy_little(question):
 
 
 def test_a_value_of_ones_own_is_no_driver_any_more():
-    asked = money.cost_question("H100", operating_values="pue=1.2")
+    asked = money.CostQuestion.ask(gpus="H100", operating="pue=1.2")
     assert "PUE" not in set(money.driver_table(asked, "h100-sxm-80")["driver"])
 
 
@@ -200,17 +211,17 @@ def test_falling_rents_help_who_rents_and_leave_the_owner(question):
 
 
 def test_a_run_costs_its_gpu_hours_and_its_energy(question):
-    job = training_question("Llama-3.1-8B", "H100", "64", 1e11)
+    job = TrainingQuestion.ask(model="Llama-3.1-8B", gpus="H100", counts="64", tokens=1e11)
     table = money.runs_table(question, job).set_index("mode")
     row = table.loc["on-demand"]
     assert row["usd"] == pytest.approx(row["gpu_hours"] * row["hour"])
-    watts = row["mwh"] * 1e6 / row["gpu_hours"] / question.operating.pue
+    watts = row["mwh"] * 1e6 / row["gpu_hours"] / question.assumptions.pue
     assert watts == pytest.approx(7900 / 8)
     assert table.loc["spot", "gpu_hours"] > row["gpu_hours"]
 
 
 def test_a_gpu_that_nobody_sells_is_left_out_and_not_guessed():
-    asked = money.cost_question("V100,H100")
+    asked = money.CostQuestion.ask(gpus="V100,H100")
     assert set(money.ways_table(asked)["gpu"]) == {"h100-sxm-80"}
     assert list(money.parts_table(asked).index) == ["h100-sxm-80"]
     assert money.driver_table(asked, gpu("V100").id).empty
@@ -228,8 +239,8 @@ def test_a_cheap_old_gpu_can_still_lose_by_the_token():
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("utilisation", 0), ("utilisation", 1.5), ("horizon_months", -1)]
+    ("field", "value"), [("used_hours_share", 0), ("used_hours_share", 1.5), ("horizon_months", -1)]
 )
 def test_bad_input_is_named(field, value):
     with pytest.raises(InputError, match=field):
-        money.cost_question("H100", **{field: value})
+        money.CostQuestion.ask(gpus="H100", **{field: value})

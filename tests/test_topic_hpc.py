@@ -309,7 +309,7 @@ def test_the_command_line_tells_the_figures(tmp_path):
 
 @pytest.fixture(scope="module")
 def question():
-    return hpc.simulation_question("weather", nodes="2,8")
+    return hpc.HpcQuestion.ask(application="weather", nodes="2,8")
 
 
 def test_parts_of_a_step_add_up(question):
@@ -333,7 +333,7 @@ def test_scaling_keeps_its_bounds(question):
 
 
 def test_cards_on_a_shared_path_gain_nothing_from_a_second_node():
-    asked = hpc.simulation_question("md", "L40S", nodes="2,4,16")
+    asked = hpc.HpcQuestion.ask(application="md", gpus="L40S", nodes="2,4,16")
     weak = hpc.scaling_table(asked).query("scaling == 'weak'")
     assert (weak["efficiency"] <= 1 + 1e-9).all()
 
@@ -356,7 +356,9 @@ def test_energy_of_a_published_system():
 def test_an_own_application_follows_its_counts():
     light, heavy = (
         hpc.speed_table(
-            hpc.simulation_question("own", own_flop=intensity * 1e13, own_bytes=1e13, cpu_share=0.0)
+            hpc.HpcQuestion.ask(
+                application="own", own_flop=intensity * 1e13, own_bytes=1e13, cpu_share=0.0
+            )
         )
         for intensity in (0.1, 1000.0)
     )
@@ -369,7 +371,7 @@ def test_an_own_application_follows_its_counts():
 @given(st.floats(0, 1e12), FACTORS, st.sampled_from(["weather", "hpl", "own"]))
 def test_more_bytes_to_the_host_are_never_faster(moved, factor, name):
     few, many = (
-        hpc.speed_table(hpc.simulation_question(name, host_bytes=size))
+        hpc.speed_table(hpc.HpcQuestion.ask(application=name, host_bytes=size))
         for size in (moved, moved * factor)
     )
     assert (many["seconds"] >= few["seconds"] * (1 - 1e-12)).all()
@@ -377,7 +379,7 @@ def test_more_bytes_to_the_host_are_never_faster(moved, factor, name):
 
 
 def test_transfers_are_timed_over_the_link_that_a_gpu_has():
-    asked = hpc.simulation_question("weather", "A100,H100,GH200", host_bytes=55.4e9)
+    asked = hpc.HpcQuestion.ask(application="weather", gpus="A100,H100,GH200", host_bytes=55.4e9)
     table = hpc.speed_table(asked)
     assert list(table["link"]) == ["PCIe 4", "PCIe 5", "NVLink-C2C"]
     # nvbandwidth on an H200: 55.4 GB/s to the device; Grace Hopper: 359 to 377 one way.
@@ -393,8 +395,13 @@ def test_transfers_are_timed_over_the_link_that_a_gpu_has():
 
 def test_transfers_hide_behind_the_work_and_shrink_with_it():
     def scaled(overlap):
-        return hpc.simulation_question(
-            "weather", "H100", host_bytes=1e9, overlap=overlap, nodes="8", cpu_share=0.0
+        return hpc.HpcQuestion.ask(
+            application="weather",
+            gpus="H100",
+            host_bytes=1e9,
+            overlap=overlap,
+            nodes="8",
+            cpu_share=0.0,
         )
 
     hidden, exposed = (hpc.speed_table(scaled(o)).iloc[0] for o in (1.0, 0.0))
@@ -405,7 +412,7 @@ def test_transfers_hide_behind_the_work_and_shrink_with_it():
 
 
 def test_no_fp64_no_speed():
-    question = hpc.simulation_question("hpl", "A100,H800,B300")
+    question = hpc.HpcQuestion.ask(application="hpl", gpus="A100,H800,B300")
     assert (hpc.speed_table(question)["speed"].to_numpy()[1:] < 0.2).all()
 
 
@@ -426,7 +433,7 @@ def test_energy_of_a_superchip_is_too_high_by_as_much_as_said():
 
 def test_the_limit_of_a_module_is_told_as_such():
     for names, told in (("A100,GH200", True), ("A100,H200", False)):
-        asked = hpc.simulation_question("hpl", names)
+        asked = hpc.HpcQuestion.ask(application="hpl", gpus=names)
         text = words.energy_sentences(asked, hpc.energy_table(asked))
         assert ("whole module" in text) == told
 
@@ -458,14 +465,14 @@ def test_published_ratios_name_their_first_gpu():
 def test_wrong_inputs_are_named(field, value):
     other = {"application": "own"} if field.startswith("own") else {}
     with pytest.raises(InputError) as said:
-        hpc.simulation_question(**{**other, field: value})
+        hpc.HpcQuestion.ask(**{**other, field: value})
     assert said.value.field in (field, "gpu")
 
 
 def test_close_names_are_offered():
     with pytest.raises(UnknownNameError, match="did you mean hpcg"):
-        hpc.simulation_question("hpgc")
-    assert hpc.simulation_question("GROMACS").workload.id == "md"
+        hpc.HpcQuestion.ask(application="hpgc")
+    assert hpc.HpcQuestion.ask(application="GROMACS").workload.id == "md"
 
 
 def test_one_gpu_alone_is_told_as_such():
@@ -473,7 +480,7 @@ def test_one_gpu_alone_is_told_as_such():
     table = hpc.class_table(one)
     seen = hpc.published_ratios(one)
     assert seen.empty
-    energy = hpc.energy_table(hpc.simulation_question("LAMMPS", "H100"))
+    energy = hpc.energy_table(hpc.HpcQuestion.ask(application="LAMMPS", gpus="H100"))
     for text in (
         words.class_finding(table),
         words.step_finding(table, seen),
@@ -486,14 +493,14 @@ def test_one_gpu_alone_is_told_as_such():
 
 def test_every_application_runs_on_every_gpu_that_the_model_knows():
     for name in workloads().index:
-        table = hpc.speed_table(hpc.simulation_question(name, "V100,L40S,H20,B200"))
+        table = hpc.speed_table(hpc.HpcQuestion.ask(application=name, gpus="V100,L40S,H20,B200"))
         assert np.isfinite(table["speed"]).all()
 
 
 def test_a_panel_follows_the_bytes_to_the_host():
     from gpuspec.topics.hpc.panel import simulation_panel
 
-    asked = hpc.simulation_question("weather", "A100,H100", host_bytes=2e9)
+    asked = hpc.HpcQuestion.ask(application="weather", gpus="A100,H100", host_bytes=2e9)
     panel = simulation_panel(asked)
     assert panel.controls["host_gb"].value == 2.0
     before = panel.answer[1]["seconds"]

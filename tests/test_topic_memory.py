@@ -8,7 +8,7 @@ from gpuspec.constants.memory import interval, memory_errors, memory_terms
 from gpuspec.evidence.fits.memory import FIT_KINDS, fit_memory_terms, summary
 from gpuspec.evidence.measurements import memory_measurements, predicted_memory
 from gpuspec.topics.memory import (
-    memory_question,
+    MemoryQuestion,
     sequences_by_context,
     serving_table,
     smallest_serving,
@@ -24,7 +24,7 @@ PARTS = ["weights", "kv_cache", "activations", "runtime"]
 
 @pytest.fixture(scope="module")
 def question():
-    return memory_question("Llama-3.1-70B", "A100,H100,H200")
+    return MemoryQuestion.ask(model="Llama-3.1-70B", gpus="A100,H100,H200")
 
 
 @pytest.mark.parametrize(
@@ -33,20 +33,24 @@ def question():
         ("isl", -1, "isl: -1 is not valid; give a whole number from 1"),
         ("osl", 0, "osl: 0 is not valid"),
         ("concurrency", 2.5, "concurrency: 2.5 is not valid; give a whole number"),
-        ("gpu_memory_utilization", 1.2, "gpu_memory_utilization: 1.2 is not valid; give 0.1 to 1"),
-        ("kv_precision", "bf61", "did you mean bf16"),
-        ("weight_precision", "fp88", "weight_precision: 'fp88' is not valid; did you mean fp8"),
+        (
+            "gpu_memory_utilization",
+            1.2,
+            "gpu_memory_utilization: 1.2 is not valid; give a number from 0.1 to 1",
+        ),
+        ("kv", "bf61", "did you mean bf16"),
+        ("weights", "fp88", "weights: 'fp88' is not valid; did you mean fp8"),
         ("gpus", "A100,H1000", "did you mean"),
-        ("model_name", "Llama-3.1-71B", "did you mean"),
-        ("model_name", "/tmp", "it is a folder; name the config.json in it"),
-        ("model_name", "sdxl-1.0", "language models only"),
+        ("model", "Llama-3.1-71B", "did you mean"),
+        ("model", "/tmp", "it is a folder; name the config.json in it"),
+        ("model", "sdxl-1.0", "language models only"),
         ("lora_rank", True, "lora_rank: True is not valid"),
     ],
 )
 def test_bad_input_names_field_value_and_what_is_valid(field, value, said):
-    asked = {"model_name": "Llama-3.1-8B", "gpus": "H100", field: value}
+    asked = {"model": "Llama-3.1-8B", "gpus": "H100", field: value}
     with pytest.raises(InputError, match="is not valid") as error:
-        memory_question(**asked)
+        MemoryQuestion.ask(**asked)
     assert said in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -80,7 +84,8 @@ def test_verdicts_say_what_is_missing(question):
 
 
 def test_layouts_use_every_gpu_and_divide_the_heads():
-    asked = memory_question("falcon-7b", "H100")  # 71 heads: no tensor parallelism
+    # 71 heads: no tensor parallelism
+    asked = MemoryQuestion.ask(model="falcon-7b", gpus="H100")
     network, table = asked.network, serving_table(asked)
     assert (table["tp"] * table["pp"] == table["gpus"]).all()
     assert (network.heads % table["tp"] == 0).all()
@@ -88,7 +93,7 @@ def test_layouts_use_every_gpu_and_divide_the_heads():
 
 @pytest.mark.parametrize(("name", "count"), [("falcon-7b", 8), ("Llama-3.1-8B", 12)])
 def test_training_takes_any_number_of_gpus(name, count):
-    table = training_table(memory_question(name, "H100", training_gpus=count))
+    table = training_table(MemoryQuestion.ask(model=name, gpus="H100", training_gpus=count))
     assert (table["total"] > 0).all()
     assert table.set_index("policy")["total"]["AdamW, ZeRO-3 / FSDP"] > 0
 
@@ -113,7 +118,7 @@ def test_sentences_follow_the_numbers(question):
     smallest = smallest_serving(serving_table(question))
     assert "2 x h200-sxm-141" in words.serving_finding(question, smallest)
     assert "320.0 KiB" in words.kv_sentence(question)
-    huge = memory_question("DeepSeek-V3", "A100 40GB", concurrency=4000, isl=100_000)
+    huge = MemoryQuestion.ask(model="DeepSeek-V3", gpus="A100 40GB", concurrency=4000, isl=100_000)
     assert "do not hold it" in words.serving_finding(huge, smallest_serving(serving_table(huge)))
 
 
@@ -168,12 +173,12 @@ def test_intervals_hold_the_stated_share_of_rows():
 # --- widgets -------------------------------------------------------------------------------------
 
 CHANGES = {
-    "model_name": "llama-3.1-8b",
-    "weight_precision": "fp8",
-    "kv_precision": "fp8",
+    "model": "llama-3.1-8b",
+    "weights": "fp8",
+    "kv": "fp8",
     "isl": 65536,
     "osl": 4096,
-    "concurrency": 64,
+    "concurrency": 16,
     "gpu_memory_utilization": 0.6,
 }
 
@@ -192,7 +197,7 @@ def test_every_widget_changes_the_pictures_data(question, name):
 def test_a_panel_keeps_its_picture_and_says_what_is_wrong(question, monkeypatch):
     panel = serving_panel(question)
     drawn = panel.picture.value
-    panel.controls["kv_precision"].options = ["bf16", "bf61"]
-    panel.controls["kv_precision"].value = "bf61"
+    panel.controls["kv"].options = ["bf16", "bf61"]
+    panel.controls["kv"].value = "bf61"
     assert "did you mean bf16" in panel.message.value
     assert panel.picture.value == drawn

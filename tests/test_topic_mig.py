@@ -33,13 +33,13 @@ from gpuspec.formulas.mig.delivery import slice_seconds
 from gpuspec.topics.hpc import class_seconds
 from gpuspec.topics.mig import (
     WHOLE_GPU,
+    MigQuestion,
     delivery_table,
     faults,
     layouts_of,
     pack,
     slice_engine,
     tenant_options,
-    tenants_question,
     useful_options,
 )
 from gpuspec.topics.mig import answer as tables
@@ -181,7 +181,7 @@ def test_a_slice_simulates_faster_than_its_smaller_share_and_slower_than_the_who
 
 
 def test_slices_deliver_simulations_and_language_models():
-    table = delivery_table(tenants_question(gpus="A100,H100"), "Llama-3.1-8B")
+    table = delivery_table(MigQuestion.ask(reserve=0.0, gpus="A100,H100"), "Llama-3.1-8B")
     works = table[["stream", "lbm", "md", "dgemm"]]
     assert works.notna().all(axis=None)
     three = table[table["profile"] == "3g.40gb"].set_index("gpu")
@@ -229,16 +229,16 @@ SIZES = st.fixed_dictionaries(
 @given(st.lists(SIZES, min_size=1, max_size=8), st.sampled_from(["A100", "H100", "A100,H200"]))
 def test_packing_is_never_invalid(rows, kinds):
     rows = [{"name": f"t{i}", **row} for i, row in enumerate(rows)]
-    question = tenants_question(rows, kinds, seconds=5)
+    question = MigQuestion.ask(reserve=0.0, tenants=rows, gpus=kinds, solver_seconds=5)
     options = tenant_options(question)
     found = pack(question, options)
     assert faults(found) == []
     held = found.placements[found.placements["tenant"] != ""]
     assert sorted(held["tenant"]) == sorted(
-        {t.name for t in question.tenants} - set(found.unplaced)
+        {t.name for t in question.everyone} - set(found.unplaced)
     )
     for row in held.to_dict("records"):  # each tenant got what it asked for
-        tenant = next(t for t in question.tenants if t.name == row["tenant"])
+        tenant = next(t for t in question.everyone if t.name == row["tenant"])
         whole = row["profile"] == WHOLE_GPU
         device = gpu(row["gpu"]) if whole else slice_gpu(row["gpu"], row["profile"])
         assert device.memory_bytes >= tenant.memory_gib * 2**30 * (1 - 1e-9)
@@ -250,19 +250,23 @@ def test_packing_is_never_invalid(rows, kinds):
 
 def test_seven_small_tenants_share_a_gpu_and_the_eighth_does_not():
     rows = [{"name": "n", "memory_gib": 9, "copies": 7}]
-    question = tenants_question(rows, "A100")
+    question = MigQuestion.ask(reserve=0.0, tenants=rows, gpus="A100")
     found = pack(question, tenant_options(question))
     assert found.gpus == {"a100-sxm-80": 1}
     assert list(found.placements["start"]) == list(range(7))
-    more = tenants_question([{**rows[0], "copies": 8}], "A100")
+    more = MigQuestion.ask(reserve=0.0, tenants=[{**rows[0], "copies": 8}], gpus="A100")
     assert pack(more, tenant_options(more)).gpus == {"a100-sxm-80": 2}
 
 
 def test_cheap_and_few_can_differ():
     rows = [{"name": "n", "memory_gib": 30, "copies": 3}]
     prices = {"A100": 1.0, "H200": 10.0}
-    few = tenants_question(rows, "A100,H200", prices, "gpus")
-    cheap = tenants_question(rows, "A100,H200", prices, "cost")
+    few = MigQuestion.ask(
+        reserve=0.0, tenants=rows, gpus="A100,H200", prices=prices, objective="gpus"
+    )
+    cheap = MigQuestion.ask(
+        reserve=0.0, tenants=rows, gpus="A100,H200", prices=prices, objective="cost"
+    )
     options = tenant_options(few)
     assert pack(few, options).gpus["h200-sxm-141"] == 1
     assert pack(cheap, options).gpus == {"a100-sxm-80": 2, "h200-sxm-141": 0}
@@ -273,7 +277,9 @@ def test_a_simulation_gets_a_slice_by_the_speed_of_its_class():
     rows = [{"name": "s", "memory_gib": 20, "gpu_share": 0.43}]
     places = {}
     for name in ("LBM", "dgemm"):
-        question = tenants_question([{**rows[0], "workload": name}], "A100")
+        question = MigQuestion.ask(
+            reserve=0.0, tenants=[{**rows[0], "workload": name}], gpus="A100"
+        )
         options = tenant_options(question)
         found = pack(question, options)
         places[name] = found.placements.query("tenant == 's'")["profile"].iloc[0]
@@ -285,7 +291,7 @@ def test_a_simulation_gets_a_slice_by_the_speed_of_its_class():
 
 def test_media_goes_where_decoders_are():
     rows = [{"name": "v", "memory_gib": 8, "media": "yes", "copies": 2}]
-    question = tenants_question(rows, "A100")
+    question = MigQuestion.ask(reserve=0.0, tenants=rows, gpus="A100")
     found = pack(question, tenant_options(question))
     assert set(found.placements.query("tenant != ''")["profile"]) <= {
         "1g.10gb+me",
@@ -298,7 +304,7 @@ def test_media_goes_where_decoders_are():
 
 def test_a_model_that_fits_no_slice_gets_whole_gpus_and_says_why():
     rows = [{"name": "big", "model": "Llama-3.1-70B", "weights": "fp8", "concurrency": 8}]
-    question = tenants_question(rows, "H200")
+    question = MigQuestion.ask(reserve=0.0, tenants=rows, gpus="H200")
     options = tenant_options(question)
     blocking = tables.blocking_table(question, options)
     assert blocking.loc[0, "needs"] == "1 x whole"
@@ -309,7 +315,7 @@ def test_a_model_that_fits_no_slice_gets_whole_gpus_and_says_why():
 def test_larger_loads_never_need_less():
     def least(concurrency):
         rows = [{"name": "c", "model": "Llama-3.1-8B", "concurrency": concurrency}]
-        question = tenants_question(rows, "H100")
+        question = MigQuestion.ask(reserve=0.0, tenants=rows, gpus="H100")
         return pack(question, tenant_options(question)).bound
 
     bounds = [least(n) for n in (1, 16, 64, 256)]
@@ -321,7 +327,7 @@ def test_a_reserve_leaves_room():
         {"name": "c", "model": "Llama-3.1-8B", "concurrency": 30},
         {"name": "j", "memory_gib": 9, "gpu_share": 0.12},
     ]
-    question = tenants_question(rows, "H100", reserve=0.25)
+    question = MigQuestion.ask(tenants=rows, gpus="H100", reserve=0.25)
     options = tenant_options(question)
     headroom = tables.headroom_table(pack(question, options), options)
     assert (headroom["load"] <= 1 / 1.25 + 1e-9).all()
@@ -331,24 +337,26 @@ def test_a_reserve_leaves_room():
 
 def test_needless_options_are_left_out():
     rows = [{"name": "n", "memory_gib": 9, "gpu_share": 0.05}]
-    question = tenants_question(rows, "H100")
+    question = MigQuestion.ask(reserve=0.0, tenants=rows, gpus="H100")
     found = useful_options(tenant_options(question))
     assert list(found["profile"]) == ["1g.10gb"]
 
 
 def test_engines_on_slices_keep_smaller_buffers():
-    engine = tenants_question([{"name": "a", "memory_gib": 1}], "H100").engine
+    engine = MigQuestion.ask(
+        reserve=0.0, tenants=[{"name": "a", "memory_gib": 1}], gpus="H100"
+    ).runtime
     small = slice_engine(engine)
     assert small.limits.max_tokens == 2048
     assert small.terms.reserve_gb < engine.terms.reserve_gb
 
 
 def test_the_bill_adds_up_and_headroom_is_of_each_tenant():
-    question = tenants_question()
+    question = MigQuestion.ask(reserve=0.0)
     options = tenant_options(question)
     found = pack(question, options)
     headroom = tables.headroom_table(found, options)
-    assert set(headroom["tenant"]) == {t.name for t in question.tenants}
+    assert set(headroom["tenant"]) == {t.name for t in question.everyone}
     assert headroom["load"].between(0, 1 + 1e-9).all()
     assert headroom["usd"].sum() == pytest.approx(found.usd_per_hour)
     assert tables.grouped(headroom)["count"].sum() == len(headroom)
@@ -386,7 +394,7 @@ def test_commands_name_profile_and_start():
 )  # fmt: skip
 def test_bad_input_says_what_is_valid(call, said):
     with pytest.raises(InputError, match=said.replace("(", r"\(")) as error:
-        tenants_question(**call)
+        MigQuestion.ask(**call)
     assert isinstance(error.value, InputError | UnknownNameError)
 
 
@@ -394,7 +402,10 @@ def test_a_text_with_semicolons_and_a_file_say_the_same(tmp_path):
     text = "name,memory_gib,copies;job,9,3"
     path = tmp_path / "tenants.csv"
     path.write_text(text.replace(";", "\n"), "utf-8")
-    assert tenants_question(text, "A100").tenants == tenants_question(path, "A100").tenants
+    assert (
+        MigQuestion.ask(reserve=0.0, tenants=text, gpus="A100").everyone
+        == MigQuestion.ask(reserve=0.0, tenants=path, gpus="A100").everyone
+    )
 
 
 def test_the_command_prints_places_and_commands(tmp_path):
@@ -414,9 +425,9 @@ def test_a_panel_follows_its_load():
     from gpuspec.topics.mig.panel import tenants_panel
 
     rows = [{"name": "c", "model": "Llama-3.1-8B", "concurrency": 40, "copies": 2}]
-    panel = tenants_panel(tenants_question(rows, "A100,H100"))
+    panel = tenants_panel(MigQuestion.ask(reserve=0.0, tenants=rows, gpus="A100,H100"))
     before, cost = panel.picture.value, panel.answer[1].usd_per_hour
-    panel.controls["load"].value = 4.0
+    panel.controls["load_factor"].value = 4.0
     assert panel.answer[1].usd_per_hour > cost
     assert panel.picture.value != before
     panel.controls["gpus"].value = ("h100-sxm-80",)

@@ -96,7 +96,7 @@ def test_wrong_names_get_close_matches():
     with pytest.raises(UnknownNameError, match="infiniband"):
         fabric(gpu("H100"), kind="infinibnd")
     with pytest.raises(UnknownNameError, match="all_gather"):
-        networks.interconnect_question("H100", "Llama-3.1-8B", "all_gathr")
+        networks.NetworksQuestion.ask(gpus="H100", model="Llama-3.1-8B", operation="all_gathr")
 
 
 def test_bandwidths_are_those_of_nccl_tests():
@@ -115,11 +115,11 @@ def test_held_out_errors_keep_what_the_documents_promise():
 
 @pytest.fixture(scope="module")
 def question():
-    return networks.interconnect_question("A100,H100,H200", "Llama-3.1-8B")
+    return networks.NetworksQuestion.ask(gpus="A100,H100,H200", model="Llama-3.1-8B")
 
 
 def test_ten_gigabit_ethernet_makes_two_nodes_slower_than_one(question):
-    table = networks.network_table(question, question.gpus[1])
+    table = networks.network_table(question, question.devices[1])
     two = table[table["nodes"] == 2].set_index("network")["speed"]
     assert two.filter(like="10 GbE").iloc[0] < 1
     assert two.max() > 1.8

@@ -14,8 +14,13 @@ from gpuspec.topics.serving.panel import inference_panel
 
 @pytest.fixture(scope="module")
 def question():
-    return serving.inference_question(
-        "Llama-3.1-70B", "A100,H100,H200", "bf16,fp8", isl=2048, osl=512, ttft_limit_s=5.0
+    return serving.ServingQuestion.ask(
+        model="Llama-3.1-70B",
+        gpus="A100,H100,H200",
+        weights="bf16,fp8",
+        isl=2048,
+        osl=512,
+        ttft_limit_s=5.0,
     )
 
 
@@ -51,13 +56,13 @@ def test_newer_gpus_need_no_more_of_them(options):
 def test_the_sentence_names_every_gpu_and_the_a100s_missing_fp8(question, options):
     best = serving.best_options(options)
     said = words.option_sentences(question, best)
-    assert all(g.id in said for g in question.gpus)
+    assert all(g.id in said for g in question.devices)
     eight = options[(options["gpu"] == "a100-sxm-80") & (options["weight"] == "fp8")]
     assert eight["note"].str.contains("no FP8 units").all()
 
 
 def test_a_model_too_large_says_by_how_much():
-    q = serving.inference_question("Llama-3.1-405B", "A100", "bf16", max_gpus=8)
+    q = serving.ServingQuestion.ask(model="Llama-3.1-405B", gpus="A100", weights="bf16", max_gpus=8)
     table = serving.options_table(q)
     assert not table["works"].any()
     assert table["reason"].str.contains("GiB a GPU too large").any()
@@ -70,7 +75,7 @@ def test_impossible_splits_are_named(question):
     assert "heads" in impossible(question.network, 7, 1)
     assert "layers" in impossible(question.network, 1, 100)
     assert "node" in impossible(question.network, 16, 1)
-    small = question.replica(question.gpus[0], question.weights[0], 1)
+    small = question.replica(question.devices[0], question.formats[0], 1)
     assert "too large" in shortfall(small, 100)
 
 
@@ -83,24 +88,25 @@ def test_impossible_splits_are_named(question):
         ("cached_share", 1.0),
         ("acceptance", -0.1),
         ("tpot_limit_s", -1),
-        ("kv_precision", "fp7"),
-        ("engine_name", "vlmm"),
-        ("weight_precision", "fp9"),
+        ("kv", "fp7"),
+        ("engine", "vlmm"),
+        ("weights", "fp9"),
     ],
 )
 def test_bad_input_names_the_field_and_what_is_valid(field, wrong):
-    name = {"engine_name": "engine"}.get(field, field)
-    with pytest.raises(InputError, match=name):
-        serving.inference_question("Llama-3.1-8B", "H100", **{field: wrong})
+    with pytest.raises(InputError, match=field):
+        serving.ServingQuestion.ask(model="Llama-3.1-8B", gpus="H100", **{field: wrong})
 
 
 def test_a_context_beyond_the_models_own_is_refused():
     with pytest.raises(InputError, match="ends at 4,096 tokens"):
-        serving.inference_question("Llama-2-7B", "H100", isl=8000)
+        serving.ServingQuestion.ask(model="Llama-2-7B", gpus="H100", isl=8000)
 
 
 def test_h100_runs_out_of_memory_before_h200():
-    q = serving.inference_question("Llama-3.1-70B", "H100,H200", "bf16", osl=256)
+    q = serving.ServingQuestion.ask(
+        model="Llama-3.1-70B", gpus="H100,H200", weights="bf16", osl=256
+    )
     table = serving.context_table(q, 2)
     assert table["h100-sxm-80"].iloc[-1] == 0
     assert table["h200-sxm-141"].iloc[-1] > 0
@@ -142,8 +148,10 @@ def test_a_design_space_in_one_call_agrees_with_single_answers(question):
     assert "too large" in found["reason"][1]
     assert "more requests" in found["reason"][2]
     assert "heads" in found["reason"][3]
-    asked = serving.inference_question("Llama-3.1-70B", "H100", "fp8", concurrency=16)
-    one = serving.estimate_table(asked, asked.replica(asked.gpus[0], asked.weights[0], 2))
+    asked = serving.ServingQuestion.ask(
+        model="Llama-3.1-70B", gpus="H100", weights="fp8", concurrency=16
+    )
+    one = serving.estimate_table(asked, asked.replica(asked.devices[0], asked.formats[0], 2))
     assert found["tpot_s"][0] == pytest.approx(one["tpot_s"][0])
     with pytest.raises(InputError, match="isl"):
         serving.evaluate_options("Llama-3.1-70B", space.assign(isl=0))
@@ -162,8 +170,13 @@ def test_formats_that_do_not_fit_are_named(question):
 
 @pytest.fixture(scope="module")
 def arriving():
-    return serving.inference_question(
-        "Llama-3.1-70B", "H100,H200", "fp8", ttft_limit_s=2.0, request_rate=6.0, max_gpus=4
+    return serving.ServingQuestion.ask(
+        model="Llama-3.1-70B",
+        gpus="H100,H200",
+        weights="fp8",
+        ttft_limit_s=2.0,
+        request_rate=6.0,
+        max_gpus=4,
     )
 
 
@@ -201,6 +214,8 @@ def test_waits_grow_with_the_rate_and_the_sentence_says_how_far_is_calm(arriving
 
 def test_speculation_and_a_rate_together_are_refused():
     with pytest.raises(InputError, match="draft_tokens"):
-        serving.inference_question("Llama-3.1-8B", "H100", request_rate=1.0, draft_tokens=3)
+        serving.ServingQuestion.ask(
+            model="Llama-3.1-8B", gpus="H100", request_rate=1.0, draft_tokens=3
+        )
     with pytest.raises(InputError, match="request_rate"):
-        serving.inference_question("Llama-3.1-8B", "H100", request_rate=-1.0)
+        serving.ServingQuestion.ask(model="Llama-3.1-8B", gpus="H100", request_rate=-1.0)

@@ -17,8 +17,8 @@ from gpuspec.topics.training.panel import training_panel
 
 @pytest.fixture(scope="module")
 def question():
-    return training.training_question(
-        "Llama-3.1-70B", "A100,H100,H200", "64,256,1024", compute="fp8"
+    return training.TrainingQuestion.ask(
+        model="Llama-3.1-70B", gpus="A100,H100,H200", counts="64,256,1024", precision="fp8"
     )
 
 
@@ -29,7 +29,7 @@ def runs(question):
 
 @pytest.fixture(scope="module")
 def layouts(question):
-    return training.layout_table(question, question.gpus[1], 64)
+    return training.layout_table(question, question.devices[1], 64)
 
 
 def test_every_layout_has_a_step_or_a_reason(layouts):
@@ -41,7 +41,7 @@ def test_every_layout_has_a_step_or_a_reason(layouts):
 
 
 def test_a_working_layout_obeys_every_rule(question, layouts):
-    good, device = layouts[layouts["works"]], question.gpus[1]
+    good, device = layouts[layouts["works"]], question.devices[1]
     assert (good["memory_bytes"] <= device.memory_bytes).all()
     assert (good["tp"] <= 8).all()
     assert (64 % good["tp"] == 0).all()
@@ -55,19 +55,19 @@ def test_a_working_layout_obeys_every_rule(question, layouts):
 def test_reasons_name_what_is_wrong(question):
     small = question.model_copy(update={"global_batch": 32})
     said = " | ".join(
-        training.rejections(training.layout_table(small, small.gpus[1], 64), 20)["reason"]
+        training.rejections(training.layout_table(small, small.devices[1], 64), 20)["reason"]
     )
     for reason in ("crosses the 8 GPUs of a node", "GiB a GPU short", "bubble"):
         assert reason in said
 
 
 def test_all_layouts_of_405b_on_1024_gpus_take_less_than_a_second():
-    q = training.training_question(
-        "Llama-3.1-405B", "H100", [1024], seq_len=8192, global_batch=2048
+    q = training.TrainingQuestion.ask(
+        model="Llama-3.1-405B", gpus="H100", counts=[1024], seq_len=8192, global_batch=2048
     )
-    training.layout_table(q, q.gpus[0], 1024)
+    training.layout_table(q, q.devices[0], 1024)
     start = time.perf_counter()
-    table = training.layout_table(q, q.gpus[0], 1024)
+    table = training.layout_table(q, q.devices[0], 1024)
     assert time.perf_counter() - start < 5  # 0.1 s alone; the machine may be busy
     assert len(table) > 1000
     assert table["works"].sum() > 20
@@ -96,7 +96,7 @@ def test_the_deadline_is_judged_at_both_ends(question, runs):
         assert not (row["meets"] and fewer["meets"].any())
         assert ("misses" in row["verdict"]) == (row["days"] > question.deadline_days)
     said = words.deadline_sentences(question, answer.reset_index())
-    assert all(g.id in said for g in question.gpus)
+    assert all(g.id in said for g in question.devices)
     assert "80" in words.deadline_finding(question, answer.reset_index())
 
 
@@ -106,7 +106,7 @@ def test_shares_of_a_step_are_whole(question, runs):
 
 
 def test_a_model_too_large_says_by_how_much():
-    q = training.training_question("Llama-3.1-405B", "A100", "8")
+    q = training.TrainingQuestion.ask(model="Llama-3.1-405B", gpus="A100", counts="8")
     answer = training.deadline_table(q, training.runs_table(q))
     assert not answer["works"].any()
     assert "GiB a GPU short" in answer["verdict"].iloc[0]
@@ -144,8 +144,13 @@ def test_what_a_node_needs_is_written(question, runs):
 
 def test_slower_networks_scale_worse():
     asked = [
-        training.training_question(
-            "Llama-3.1-8B", "H100", "8,32", node_network_gb_s=rate, network_kind="tcp", seq_len=4096
+        training.TrainingQuestion.ask(
+            model="Llama-3.1-8B",
+            gpus="H100",
+            counts="8,32",
+            node_network_gb_s=rate,
+            network_kind="tcp",
+            seq_len=4096,
         )
         for rate in (1.25, 12.5)
     ]
@@ -173,7 +178,7 @@ def test_slower_networks_scale_worse():
 )
 def test_wrong_numbers_are_named(options, field):
     with pytest.raises(InputError, match=field):
-        training.training_question("Llama-3.1-8B", **options)
+        training.TrainingQuestion.ask(model="Llama-3.1-8B", **options)
 
 
 @pytest.mark.parametrize(
@@ -188,13 +193,13 @@ def test_wrong_numbers_are_named(options, field):
 )
 def test_mistyped_names_get_close_matches(options, close):
     with pytest.raises(UnknownNameError, match=close):
-        training.training_question("Llama-3.1-8B", **options)
+        training.TrainingQuestion.ask(model="Llama-3.1-8B", **options)
 
 
 @settings(max_examples=15)
 @given(st.sampled_from([8, 16, 24, 64]), st.sampled_from(["llama-3.2-1b", "qwen3-30b-a3b"]))
 def test_rules_reject_only_what_is_wrong(count, name):
-    q = training.training_question(name, "H100", [count], global_batch=96)
+    q = training.TrainingQuestion.ask(model=name, gpus="H100", counts=[count], global_batch=96)
     grid = training.layout_grid(q, count)
     reason = impossible(q.network, q, grid)
     free = grid[reason == ""]
@@ -204,7 +209,9 @@ def test_rules_reject_only_what_is_wrong(count, name):
 
 def test_the_panel_follows_its_sliders():
     panel = training_panel(
-        training.training_question("Llama-3.1-8B", "A100,H100", "8,64", tokens=1e11)
+        training.TrainingQuestion.ask(
+            model="Llama-3.1-8B", gpus="A100,H100", counts="8,64", tokens=1e11
+        )
     )
     before = panel.picture.value
     panel.controls["tokens"].value = 1e12

@@ -14,6 +14,8 @@ from gpuspec.decision.ways import workload_ways
 from gpuspec.formulas.serving import maximum_load, steady_state
 from gpuspec.formulas.splits import impossible, node_tp, splits
 from gpuspec.topics import memory, serving
+from gpuspec.views.columns import readable
+from gpuspec.views.display import table
 
 EXPERTS = ["Mixtral-8x22B", "DeepSeek-V3", "Qwen3-235B-A22B"]
 LARGE = {"kind": "inference", "name": "w", "model": "Llama-3.1-405B", "concurrency": 8}
@@ -28,9 +30,10 @@ ARRIVING = {"kind": "inference", "name": "w", "model": "Llama-3.1-70B", "request
 
 @pytest.mark.parametrize("name", EXPERTS)
 def test_a_mixture_of_experts_is_as_fast_in_every_answer(name):
-    limits = {"ttft_limit_s": 0.0, "tpot_limit_s": 0.0}
-    asked = serving.inference_question(name, "H200", "fp8", concurrency=32, **limits)
-    replica = asked.replica(asked.gpus[0], asked.weights[0], 8)
+    limits = {"ttft_limit_s": None, "tpot_limit_s": None}
+    load = {"model": name, "concurrency": 32, **limits}
+    asked = serving.ServingQuestion.ask(gpus="H200", weights="fp8", **load)
+    replica = asked.replica(asked.devices[0], asked.formats[0], 8)
     assert replica.layout.ep == 8
     known = float(steady_state(replica, 32, 2048, 512, in_step=False)["output_tokens_s"])
     table = serving.options_table(asked)
@@ -39,7 +42,7 @@ def test_a_mixture_of_experts_is_as_fast_in_every_answer(name):
     assert serving.estimate_table(asked, replica)["output_tokens_s"][0] == pytest.approx(known)
     load = {"concurrency": 32, "isl": 2048, "osl": 512}
     one = pd.DataFrame([{"gpu": "h200-sxm-141", "weight": "fp8", "kv": "bf16", "tp": 8, "pp": 1}])
-    space = serving.evaluate_options(name, one.assign(**load), asked.engine.id)
+    space = serving.evaluate_options(name, one.assign(**load), asked.engine)
     assert space["output_tokens_s"][0] == pytest.approx(known)
     s = scenario({"name": "x", "workloads": [MIXTRAL | {"model": name} | limits]})
     ways = workload_ways(s.workloads[0], ("h200-sxm-141",), ("fp8",)).table
@@ -63,11 +66,11 @@ def test_a_mixture_of_experts_is_as_fast_in_every_answer(name):
     ],
 )
 def test_plan_and_upgrade_take_the_same_way(work, gpu, form, count):
-    allow = {"gpus": gpu, "precisions": [form], "modes": ["on-demand"]}
+    allow = {"gpus": gpu, "weights": [form], "modes": ["on-demand"]}
     asked = scenario({"name": "x", "workloads": [work], "allow": allow, "horizon_months": 12})
     decision = plan.decide(asked)
     taken = decision.members(decision.best).iloc[0]
-    question = upgrade.upgrade_question(asked)
+    question = upgrade.UpgradeQuestion.ask(scenario=asked)
     runs = upgrade.runs_table(question, upgrade.solve(question.problem))
     first = runs[runs["quarter"] == runs["quarter"].min()]
     assert set(first["split"]) == {taken["split"]}
@@ -75,10 +78,10 @@ def test_plan_and_upgrade_take_the_same_way(work, gpu, form, count):
 
 
 def test_a_count_that_is_not_sure_to_meet_the_deadline_is_taken_by_neither():
-    allow = {"gpus": "H100", "precisions": ["bf16"], "modes": ["on-demand"]}
+    allow = {"gpus": "H100", "weights": ["bf16"], "modes": ["on-demand"]}
     content = {"name": "x", "workloads": [TRAINED | {"deadline_days": 60}], "allow": allow}
-    question = upgrade.upgrade_question(scenario(content), quarters=4)
-    table = workload_ways(question.scenario.workloads[0], ("h100-sxm-80",), ("bf16",)).table
+    question = upgrade.UpgradeQuestion.ask(scenario=scenario(content), quarters=4)
+    table = workload_ways(question.stated.workloads[0], ("h100-sxm-80",), ("bf16",)).table
     days = table.set_index("gpus")["days"]
     slow = Speeds("training", ["h100-sxm-80"]).slow("h100-sxm-80", "bf16")
     assert 60 * slow < days[384] < 60  # in time at the central estimate, not in four of five draws
@@ -88,10 +91,10 @@ def test_a_count_that_is_not_sure_to_meet_the_deadline_is_taken_by_neither():
 
 @pytest.mark.parametrize(("engine", "share"), [("vllm", 0.9), ("tensorrt-llm", 0.95)])
 def test_memory_and_inference_hold_the_same_requests(engine, share):
-    load = {"isl": 2048, "osl": 512, "engine_name": engine}
-    asked = memory.memory_question("Llama-3.1-70B", "H100", gpu_memory_utilization=share, **load)
+    load = {"model": "Llama-3.1-70B", "gpus": "H100", "weights": "bf16", "engine": engine}
+    asked = memory.MemoryQuestion.ask(gpu_memory_utilization=share, **load)
     table = memory.serving_table(asked).set_index("gpus")
-    options = serving.options_table(serving.inference_question("Llama-3.1-70B", "H100", **load))
+    options = serving.options_table(serving.ServingQuestion.ask(**load))
     for row in options[(options["pp"] == 1) & (options["most"] > 0)].itertuples():
         assert table.loc[row.tp, "max_sequences"] == row.most
 
@@ -108,7 +111,7 @@ def test_every_split_of_the_list_is_possible_or_says_why_not():
 def test_a_rent_is_as_uncertain_in_a_plan_as_in_an_upgrade():
     asked = scenario({"name": "x", "workloads": [MIXTRAL], "allow": {"modes": ["on-demand"]}})
     offers = market(asked)
-    draws, question = Draws(asked, offers), upgrade.upgrade_question(asked, quarters=4)
+    draws, question = Draws(asked, offers), upgrade.UpgradeQuestion.ask(scenario=asked, quarters=4)
     drawn = upgrade.draw(question)
     cheapest = offers.sort_values("hour_usd").drop_duplicates("gpu")
     for place, name in enumerate(question.names):
@@ -118,9 +121,17 @@ def test_a_rent_is_as_uncertain_in_a_plan_as_in_an_upgrade():
 
 def test_an_hour_in_use_costs_the_same_energy_in_both():
     asked = scenario({"name": "x", "workloads": [MIXTRAL], "allow": {"modes": ["own"]}})
-    offers, question = market(asked), upgrade.upgrade_question(asked, quarters=4)
+    offers, question = market(asked), upgrade.UpgradeQuestion.ask(scenario=asked, quarters=4)
     kinds = question.problem.kinds
     for place, name in enumerate(kinds.names):
         row = offers[(offers["gpu"] == name) & (offers["mode"] == "own")]
         cheapest = row.sort_values("capital_usd_gpu").iloc[0]
         assert kinds.energy[place] == pytest.approx(cheapest["hour_cost"] * 8760 / 4)
+
+
+def test_a_column_is_shown_as_it_is_declared():
+    asked = serving.inference_question("Llama-3.1-8B", "H100")
+    shown = readable(serving.options_table(asked)[["gpu", "tpot_s", "reason"]])
+    assert list(shown.columns) == ["GPU", "TPOT, ms", "Why not"]
+    one = table(shown, "Ways")
+    assert one.rows[0][1] == f"{serving.options_table(asked)['tpot_s'].iloc[0] * 1e3:.1f}"

@@ -42,7 +42,8 @@ def installed():
 def complete(lock, stamp):
     """Whether a stamp is of this set-up, and everything that it names is still there."""
     wanted = digest(lock)
-    return stamp.startswith(wanted) and not set(stamp[len(wanted) :].splitlines()) - installed()
+    names = set(stamp[len(wanted) :].strip().splitlines())
+    return stamp.startswith(wanted) and not names - installed()
 
 
 def read(path):

@@ -34,6 +34,14 @@ class UnknownNameError(InputError):
         super().__init__(field, value, meant)
 
 
+def renamed(error: InputError, field: str) -> InputError:
+    """Return the same error of a field called `field`."""
+    found = type(error).__new__(type(error))
+    found.__dict__.update(error.__dict__)
+    InputError.__init__(found, field, error.value, error.valid)
+    return found
+
+
 def close_matches(name: str, known: Iterable[str], limit: int = 3) -> list[str]:
     """Return the known names most like `name`, best first; empty when none is close."""
     matches = process.extract(

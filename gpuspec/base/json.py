@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from datetime import date
-from enum import Enum
 from pathlib import PurePath
 from typing import Any
 
@@ -18,28 +17,21 @@ SCHEMA_VERSION = 1
 def answer_json(answer: Mapping[str, Any]) -> bytes:
     """Return the JSON text of a command's answer, in UTF-8 and with ``schema_version`` first.
 
-    A number that is not finite is null: not known, or without bound. The paths of the latter
-    stand under ``unbounded``, so that a program can tell them apart.
+    A number that is not finite is null, and the answer says beside it why (``docs/json.md``).
 
     >>> print(answer_json({"gpus": np.int64(2), "far": float("inf")}).decode())
     {
       "schema_version": 1,
       "gpus": 2,
-      "far": null,
-      "unbounded": [
-        "far"
-      ]
+      "far": null
     }
     """
-    unbounded: list[str] = []
-    told = {"schema_version": SCHEMA_VERSION} | _plain(answer, "", unbounded)
-    if unbounded:
-        told["unbounded"] = unbounded
+    told = {"schema_version": SCHEMA_VERSION} | _plain(answer)
     text = json.dumps(told, indent=2, ensure_ascii=False, allow_nan=False)
     return text.encode("utf-8", "backslashreplace")  # of a lone surrogate, which is JSON's escape
 
 
-def _plain(value: Any, path: str, unbounded: list[str]) -> Any:
+def _plain(value: Any) -> Any:
     """Return `value` as what JSON has: texts, numbers, booleans, null, lists and objects."""
     if isinstance(value, pd.DataFrame):
         value = value.to_dict("records")
@@ -48,15 +40,11 @@ def _plain(value: Any, path: str, unbounded: list[str]) -> Any:
     elif is_dataclass(value) and not isinstance(value, type):
         value = {f.name: getattr(value, f.name) for f in fields(value)}
     if isinstance(value, Mapping):
-        start = f"{path}." if path else ""
-        return {str(k): _plain(v, f"{start}{k}", unbounded) for k, v in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        items = sorted(value) if isinstance(value, (set, frozenset)) else value
-        return [_plain(v, f"{path}[{i}]", unbounded) for i, v in enumerate(items)]
-    if isinstance(value, Enum):
-        return _plain(value.value, path, unbounded)
-    if isinstance(value, float) and np.isinf(value):
-        unbounded.append(path)
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (set, frozenset)):
+        return sorted(map(_plain, value))
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
     if value is None or value is pd.NA or value is pd.NaT:
         return None
     if isinstance(value, float):
@@ -67,4 +55,4 @@ def _plain(value: Any, path: str, unbounded: list[str]) -> Any:
         return value.isoformat()
     if isinstance(value, (str, PurePath)):
         return str(value)
-    raise TypeError(f"no JSON is known for {type(value).__name__} at {path or 'the top'}")
+    raise TypeError(f"no JSON is known for {type(value).__name__}")

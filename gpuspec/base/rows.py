@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.base.files import check_text
 
-MOST_ROWS = 200_000
+MOST_ROWS = 20_000
 MOST_COLUMNS = 500
 MOST_CELL = 10_000
 """Characters of a cell."""

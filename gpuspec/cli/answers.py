@@ -1,73 +1,52 @@
 """Commands that answer one question of a topic."""
 
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from gpuspec.base.errors import InputError
-from gpuspec.cli.common import echo, echo_json, json_option, main, print_table
+from gpuspec.cli.asking import asking
+from gpuspec.cli.common import echo, echo_json, json_option, print_table
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from gpuspec.topics.cost.ask import CostQuestion
+    from gpuspec.topics.mig.ask import MigQuestion
+    from gpuspec.topics.serving.ask import EstimateQuestion, ImagesQuestion
+    from gpuspec.topics.training.ask import TrainingQuestion
 
-@main.command()
-@click.argument("model")
-@click.option("--gpu", "device", default="H100", show_default=True, help="GPU.")
-@click.option("--tp", default=1, show_default=True, help="Tensor-parallel size.")
-@click.option("--pp", default=1, show_default=True, help="Pipeline stages.")
-@click.option("--weights", default="bf16", show_default=True, help="Format of the weights.")
-@click.option("--kv", default="bf16", show_default=True, help="Format of the cache.")
-@click.option("--isl", default=2048, show_default=True, help="Input tokens.")
-@click.option("--osl", default=512, show_default=True, help="Output tokens.")
-@click.option("--concurrency", default=64, show_default=True, help="Requests in flight.")
-@click.option("--rate", default=0.0, help="Requests/s at random: adds p50, p95 and p99.")
-@click.option("--engine", default="tensorrt-llm", show_default=True, help="Inference engine.")
+
+@asking("estimate", first="model", needed=True)
 @json_option
-def estimate(
-    model: str,
-    device: str,
-    tp: int,
-    pp: int,
-    weights: str,
-    kv: str,
-    isl: int,
-    osl: int,
-    concurrency: int,
-    rate: float,
-    engine: str,
-    as_json: bool,
-) -> None:
+def estimate(question: "EstimateQuestion", as_json: bool) -> None:
     """Say how fast one replica serves MODEL (a name, or the path of a config.json).
 
     \b
-    gpuspec estimate Llama-3.1-70B --gpu H200 --tp 2 --weights fp8 --concurrency 32
+    gpuspec estimate Llama-3.1-70B --gpus H200 --tp 2 --weights fp8 --concurrency 32
     """
-    from gpuspec.topics.serving import estimate_table, inference_question
+    from gpuspec.topics.serving import estimate_table
 
-    q = inference_question(
-        model,
-        device,
-        weights,
-        kv,
-        isl,
-        osl,
-        concurrency,
-        engine_name=engine,
-        request_rate=rate,
-    )
-    for field, value in (("tp", tp), ("pp", pp)):
-        if value < 1:
-            raise InputError(field, value, "give a whole number of at least 1")
-    answer = estimate_table(q, q.replica(q.gpus[0], q.weights[0], tp, pp))
-    if not answer["works"]:
-        raise InputError("layout", f"{tp * pp} x {q.gpus[0].id}", answer["reason"])
-    _tell_estimate(answer, as_json)
-
-
-def _tell_estimate(answer: dict[str, Any], as_json: bool) -> None:
+    q = question
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for device, form in product(q.devices, q.formats):
+        found[device.id, form.id] = estimate_table(q, q.replica(device, form, q.tp, q.pp))
+    good = {key: answer for key, answer in found.items() if answer["works"]}
+    if not good:
+        (name, weights), answer = next(iter(found.items()))
+        raise InputError("layout", f"{q.tp * q.pp} x {name} in {weights}", answer["reason"])
     if as_json:
-        echo_json(answer)
+        told = [{"gpu": g, "weights": w, **answer} for (g, w), answer in found.items()]
+        echo_json(told[0] if len(told) == 1 else {"estimates": told})
+        return
+    for (name, weights), answer in found.items():
+        if len(found) > 1:
+            echo(f"\n{q.tp * q.pp} x {name}, weights in {weights}")
+        _tell_estimate(answer)
+
+
+def _tell_estimate(answer: dict[str, Any]) -> None:
+    if not answer["works"]:
+        echo(f"cannot serve it: {answer['reason']}")
         return
     rows = []
     for label, name, scale in (
@@ -99,22 +78,17 @@ def _tell_arrivals(seen: dict[str, float]) -> None:
     echo(f"{seen['in_flight']:,.1f} in flight; {seen['utilisation']:.0%} of what is possible")
 
 
-@main.command()
-@click.argument("model")
-@click.option("--gpus", default="A100,H100,H200", show_default=True, help="GPUs to compare.")
-@click.option("--steps", default=30, show_default=True, help="Denoising steps.")
-@click.option("--size", default=1024, show_default=True, help="Pixels of width and height.")
-@click.option("--stack", default="tensorrt", show_default=True, help="Or compiled, eager.")
+@asking("images", first="image_model", needed=True)
 @json_option
-def images(model: str, gpus: str, steps: int, size: int, stack: str, as_json: bool) -> None:
-    """Say how fast GPUs generate images with MODEL, such as SDXL or FLUX.1-dev.
+def images(question: "ImagesQuestion", as_json: bool) -> None:
+    """Say how fast GPUs generate images with IMAGE_MODEL, such as SDXL or FLUX.1-dev.
 
     \b
-    gpuspec images SDXL --steps 30 --gpus A100,H100
+    gpuspec images SDXL --image-steps 30 --gpus A100,H100
     """
     from gpuspec.topics.serving import images_table
 
-    table = images_table(model, gpus, steps, size, stack)
+    table = images_table(question)
     if as_json:
         echo_json({"images": table})
         return
@@ -125,63 +99,23 @@ def images(model: str, gpus: str, steps: int, size: int, stack: str, as_json: bo
     print_table(["GPU", "Seconds an image", "Images/s", "low", "high (80 %)"], rows)
 
 
-@main.command()
-@click.argument("model")
-@click.option("--gpus", default="A100,H100,H200", show_default=True, help="GPUs to compare.")
-@click.option("--counts", default="8,16,32,64,128,256,512,1024", show_default=True, help="Of each.")
-@click.option("--tokens", default=1e12, show_default=True, help="Tokens to train on.")
-@click.option("--days", default=30.0, show_default=True, help="Deadline.")
-@click.option("--seq", default=4096, show_default=True, help="Tokens a sequence.")
-@click.option("--batch", default=1024, show_default=True, help="Sequences a step.")
-@click.option("--compute", default="bf16", show_default=True, help="Products in bf16 or fp8.")
-@click.option("--framework", default="megatron-core", show_default=True, help="Its constants.")
-@click.option("--tuning", default="full", show_default=True, help="full, lora or qlora.")
-@click.option("--network", default=-1.0, help="GB/s of a node; left out: the reference design.")
-@click.option("--network-kind", default="infiniband", show_default=True, help="roce, efa, tcp...")
+@asking("training", first="model", needed=True)
 @json_option
-def train(
-    model: str,
-    gpus: str,
-    counts: str,
-    tokens: float,
-    days: float,
-    seq: int,
-    batch: int,
-    compute: str,
-    framework: str,
-    tuning: str,
-    network: float,
-    network_kind: str,
-    as_json: bool,
-) -> None:
+def train(question: "TrainingQuestion", as_json: bool) -> None:
     """Say how long MODEL trains on numbers of GPUs, laid out how, with which error.
 
     \b
-    gpuspec train Llama-3.1-70B --tokens 1e12 --days 30 --gpus H100,H200 --compute fp8
+    gpuspec train Llama-3.1-70B --tokens 1e12 --deadline-days 30 --gpus H100,H200 --precision fp8
     """
-    from gpuspec.topics.training import deadline_table, runs_table, training_question
+    from gpuspec.topics.training import deadline_table, runs_table
     from gpuspec.topics.training.words import deadline_finding
 
-    asked = training_question(
-        model,
-        gpus,
-        counts,
-        tokens,
-        days,
-        seq,
-        batch,
-        compute,
-        framework,
-        tuning,
-        node_network_gb_s=network,
-        network_kind=network_kind,
-    )
-    runs = runs_table(asked)
+    runs = runs_table(question)
     if as_json:
         echo_json({"runs": runs})
         return
     _tell_runs(runs)
-    echo("\n" + deadline_finding(asked, deadline_table(asked, runs)))
+    echo("\n" + deadline_finding(question, deadline_table(question, runs)))
 
 
 def _tell_runs(runs: "pd.DataFrame") -> None:
@@ -198,46 +132,21 @@ def _tell_runs(runs: "pd.DataFrame") -> None:
     print_table(["GPU", "GPUs", "Days", "80 %", "MFU", "GPU-hours", "Layout, or why not"], rows)
 
 
-@main.command(name="mig")
-@click.argument("tenants", default="example")
-@click.option("--gpus", default="A100,H100,H200", show_default=True, help="Kinds to use.")
-@click.option("--prices", default="", help="USD for a GPU-hour: A100=1.8,H100=3.85.")
-@click.option("--objective", default="cost", show_default=True, help="Least cost or gpus.")
-@click.option("--engine", default="vllm", show_default=True, help="Inference engine.")
-@click.option("--reserve", default=0.2, show_default=True, help="Load to spare: 0.2 is 20 %.")
-@click.option("--seconds", default=5.0, show_default=True, help="Time limit of the solver.")
+@asking("mig", first="tenants", name="mig")
 @json_option
-def mig_(
-    tenants: str,
-    gpus: str,
-    prices: str,
-    objective: str,
-    engine: str,
-    reserve: float,
-    seconds: float,
-    as_json: bool,
-) -> None:
-    """Pack the tenants of a CSV file (or "example") on the fewest or cheapest GPUs with MIG.
+def mig_(question: "MigQuestion", as_json: bool) -> None:
+    """Pack the TENANTS of a CSV file (or "example") on the fewest or cheapest GPUs with MIG.
 
     \b
     gpuspec mig tenants.csv --gpus A100,H100,H200
     Columns: docs/mig.md.
     """
     from gpuspec.topics.mig import answer as tables
-    from gpuspec.topics.mig import pack, tenant_options, tenants_question
+    from gpuspec.topics.mig import pack, tenant_options
     from gpuspec.topics.mig.words import packing_finding
 
-    asked = tenants_question(
-        tenants,
-        gpus,
-        prices,
-        objective,
-        engine_name=engine,
-        reserve=reserve,
-        seconds=seconds,
-    )
-    options = tenant_options(asked)
-    found = pack(asked, options)
+    options = tenant_options(question)
+    found = pack(question, options)
     if as_json:
         placed = found.placements.to_dict("records")
         lines = tables.commands(found)
@@ -256,50 +165,27 @@ def mig_(
         for row in tables.headroom_table(found, options).to_dict("records")
     ]
     print_table(["Tenant", "Load", "USD/h", "Place"], rows)
-    echo("\n" + packing_finding(asked, found))
+    echo("\n" + packing_finding(question, found))
     for tenant in found.unplaced:
         reasons = options.loc[options["tenant"] == tenant, "reason"]
         echo(f"no place for {tenant}: {reasons.iloc[-1]}")
     echo("\n" + "\n".join(tables.commands(found)))
 
 
-@main.command()
-@click.argument("gpus", default="A100,H100,H200")
-@click.option("--use", default=0.65, show_default=True, help="Hours in use over hours owned.")
-@click.option("--months", default=60.0, show_default=True, help="How long they are wanted.")
-@click.option("--providers", default="", help="hyperscalers, all, or names.")
-@click.option("--quotes", default="", help="Your prices: GPU:mode=price,... or a CSV or YAML file.")
-@click.option("--drift", default="flat", show_default=True, help="Rents: down, flat, up, -0.1...")
-@click.option("--currency", default="USD", show_default=True, help="USD or CNY.")
-@click.option("--fx", default=7.1, show_default=True, help="CNY for one USD.")
-@click.option("--today", metavar="YYYY-MM-DD", help="Day from which ages count; else today.")
+@asking("cost", first="gpus")
 @json_option
-def prices(
-    gpus: str,
-    use: float,
-    months: float,
-    providers: str,
-    quotes: str,
-    drift: str,
-    currency: str,
-    fx: float,
-    today: str | None,
-    as_json: bool,
-) -> None:
+def prices(question: "CostQuestion", as_json: bool) -> None:
     """Say what an hour of GPUS costs in use: rented in each way, and owned.
 
     \b
-    gpuspec prices H100,H200 --use 0.5 --quotes H100:on-demand=2.10
+    gpuspec prices H100,H200 --used-hours-share 0.5 --quotes H100:on-demand=2.10
     """
     from datetime import date
 
-    from gpuspec.topics.cost import cost_question, ways_table
+    from gpuspec.topics.cost import ways_table
     from gpuspec.topics.cost.words import age_sentences
 
-    asked = cost_question(
-        gpus, use, months, today or date.today().isoformat(), drift, quotes, "", providers,
-        currency, fx,
-    )  # fmt: skip
+    asked = question.but(today=question.today or date.today())
     table = ways_table(asked)
     if as_json:
         echo_json({"ways": table})
@@ -309,7 +195,7 @@ def prices(
          r["as_of"], r["confidence"], _price_note(r)]
         for r in table.to_dict("records")
     ]  # fmt: skip
-    head = ["GPU", "Way", "Low", f"{currency} a used hour", "High", "As of", "Grade", "Note"]
+    head = ["GPU", "Way", "Low", f"{asked.currency} a used hour", "High", "As of", "Grade", "Note"]
     print_table(head, rows)
     echo("\n" + age_sentences(asked))
 

@@ -60,7 +60,7 @@ class _Commands(click.Group):
             hint = (
                 f"did you mean {', '.join(close)}?" if close else f"try {', '.join(self.commands)}"
             )
-            _stop(f"command: {brief(args[0])} is unknown; {hint}", 2)
+            stop(f"command: {brief(args[0])} is unknown; {hint}", 2)
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -84,9 +84,9 @@ class _Commands(click.Group):
             code = super().main(*args, **{**kwargs, "standalone_mode": False})
         except click.UsageError as error:
             said = " ".join(error.format_message().rstrip(".").split())
-            _stop((said if len(said) < 500 else said[:497] + "...") + _usage(error), 2)
+            stop((said if len(said) < 500 else said[:497] + "...") + _usage(error), 2)
         except click.Abort:
-            _stop("stopped; nothing was written", 130)
+            stop("stopped; nothing was written", 130)
         sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -106,14 +106,15 @@ def _fail(error: Exception, debug: bool) -> NoReturn:
         inside = getattr(error, "trace", "")
         click.echo(inside or "".join(traceback.format_exception(error)), err=True)
     if isinstance(error, InputError) or getattr(error, "bad_input", False):
-        _stop(str(error), 2)
+        stop(str(error), 2)
     if isinstance(error, ImportError):
-        _stop(f"a package is damaged ({error}): in a checkout, run make clean and try again", 1)
+        stop(f"a package is damaged ({error}): in a checkout, run make clean and try again", 1)
     hint = "" if debug else " (--debug shows the traceback)"
-    _stop((" ".join(str(error).split()) or type(error).__name__) + hint, 1)
+    stop((" ".join(str(error).split()) or type(error).__name__) + hint, 1)
 
 
-def _stop(message: str, code: int) -> NoReturn:
+def stop(message: str, code: int) -> NoReturn:
+    """End with one sentence on stderr."""
     click.echo(f"gpuspec: {message}", err=True)
     sys.exit(code)
 

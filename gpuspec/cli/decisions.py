@@ -1,30 +1,33 @@
 """Commands that say what to buy or rent: at one time, and over quarters."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from gpuspec.cli.common import echo, echo_json, json_option, main, pairs, print_table
+from gpuspec.cli.asking import asking
+from gpuspec.cli.common import echo, echo_json, json_option, pairs, print_table
+
+if TYPE_CHECKING:
+    from gpuspec.decision.scenario import DecisionQuestion
+    from gpuspec.decision.upgrade import UpgradeQuestion
 
 
-@main.command()
-@click.argument("scenario")
+@asking("decision", first="scenario", needed=True)
 @click.option("-p", "--param", "params", multiple=True, metavar="K=V", help="Set a value by path.")
-@click.option("--lang", default="en", metavar="en|zh", help="Language of the answer.")
 @json_option
-def plan(scenario: str, params: tuple[str, ...], lang: str, as_json: bool) -> None:
+def plan(question: "DecisionQuestion", params: tuple[str, ...], as_json: bool) -> None:
     """Say what to buy or rent for SCENARIO: a YAML or JSON file, or a shipped name.
 
     \b
-    gpuspec plan article-b
-    gpuspec plan mine.yaml -p workloads[0].concurrency=256 -p budget.monthly_usd=40000
+    gpuspec plan article-b --monthly-usd 40000
+    gpuspec plan mine.yaml -p workloads[1].concurrency=256
     """
     from gpuspec.decision.plan import break_evens, decide, tornado
     from gpuspec.decision.plan.words_page import answer_page, answer_record
     from gpuspec.decision.scenario import parsed
-    from gpuspec.decision.scenario import scenario as read
 
-    asked = read(scenario, {k: parsed(v) for k, v in pairs(params).items()})
+    lang, given = question.language, {k: parsed(v) for k, v in pairs(params).items()}
+    asked = question.over(given)
     decision = decide(asked)
     evens = break_evens(decision, tornado(decision)) if decision.feasible else None
     if as_json:
@@ -43,12 +46,9 @@ def _tell_works(decision: Any, lang: str) -> None:
     print_table([str(c) for c in rows.columns], [[str(v) for v in r] for r in rows.to_numpy()])
 
 
-@main.command()
-@click.argument("scenario", default="a100-owner")
-@click.option("--quarters", default=0, help="Horizon; 0: the scenario's.")
-@click.option("--drift", default="", help="Prices down, flat, up, or a change a year.")
+@asking("upgrade", first="scenario")
 @json_option
-def upgrade(scenario: str, quarters: int, drift: str, as_json: bool) -> None:
+def upgrade(question: "UpgradeQuestion", as_json: bool) -> None:
     """Say what to add to the fleet of a SCENARIO (a name or a YAML file), and when.
 
     \b
@@ -58,7 +58,6 @@ def upgrade(scenario: str, quarters: int, drift: str, as_json: bool) -> None:
     from gpuspec.decision import upgrade as fleet
     from gpuspec.decision.upgrade import words
 
-    question = fleet.upgrade_question(scenario, quarters=quarters, drift=drift)
     plans = fleet.compare(question)
     spans, sure = fleet.sureness(question, plans)
     table = fleet.strategy_table(question, plans).merge(spans, on="strategy")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gpuspec.base.errors import InputError
-from gpuspec.cli.common import echo, echo_json, json_option, main, pairs, print_table
+from gpuspec.cli.common import echo, echo_json, json_option, main, pairs, print_table, stop
 
 if TYPE_CHECKING:
     from gpuspec.report import Outcome
@@ -112,14 +112,19 @@ def _build_many(
     """Write many reports with a line for each; return what became of them, and the seconds."""
     import time
 
-    from gpuspec.report import build_all
+    from gpuspec.report import Stopped, build_all
 
     def tell(outcome: "Outcome", done: int, total: int) -> None:
         said = "failed" if outcome.error else f"{outcome.seconds:.1f} s"
         click.echo(f"[{done}/{total}] {outcome.path}: {said}", err=True)
 
     start = time.perf_counter()
-    return build_all(names, output, kind, jobs, lang, tell), time.perf_counter() - start
+    try:
+        found = build_all(names, output, kind, jobs, lang, tell)
+    except Stopped as stopped:
+        written = ", ".join(str(path) for path in stopped.written)
+        stop(f"stopped; written: {written}" if written else "stopped; nothing was written", 130)
+    return found, time.perf_counter() - start
 
 
 @main.command()

@@ -1,10 +1,15 @@
 """Commands that print tables: the catalogue's, and predictions beside measurements."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from gpuspec.cli.asking import asking
 from gpuspec.cli.common import cells, echo, echo_json, json_option, main, print_table
+from gpuspec.questions import QUESTIONS, record_of
+
+if TYPE_CHECKING:
+    from gpuspec.topics.validation.ask import ValidationQuestion
 
 # What `gpuspec list` prints: a heading for each column of the table.
 COLUMNS = {
@@ -72,15 +77,11 @@ def list_(what: str, as_csv: bool, as_json: bool) -> None:
     print_table(list(columns.values()), cells(frame[list(columns)]))
 
 
-@main.command()
-@click.argument("file")
-@click.option(
-    "--kind", default="inference", show_default=True, help="inference, training, collectives, hpc."
-)
+@asking("validation", first="measurements", needed=True)
 @json_option
 @click.option("--picture", metavar="FILE", help="Draw predicted against measured (png, pdf, svg).")
-def validate(file: str, kind: str, as_json: bool, picture: str | None) -> None:
-    """Hold the model against the measurements in the CSV FILE.
+def validate(question: "ValidationQuestion", as_json: bool, picture: str | None) -> None:
+    """Hold the model against the MEASUREMENTS in a CSV file.
 
     \b
     gpuspec validate mine.csv --json
@@ -97,7 +98,7 @@ def validate(file: str, kind: str, as_json: bool, picture: str | None) -> None:
 
         check_picture(picture)
         matplotlib.rcdefaults()  # whatever matplotlibrc lies in the current folder
-    found = compare(file, kind)
+    found = compare(question.measurements or "", question.kind)
     figures = found.figures()
     if picture:
         save(scatter(found, "Predicted against measured"), picture)
@@ -125,3 +126,16 @@ def _tell_validation(figures: dict[str, Any]) -> None:
         echo(f"ratio {name}: {one['rows']} pairs, median error {error}")
     for row in figures["skipped"]:
         echo(f"skipped line {row['line']} ({row['case_id']}): {row['reason']}")
+
+
+@main.command()
+@click.argument("question", required=False)
+def schema(question: str | None) -> None:
+    """Print the JSON schema of a QUESTION or of a scenario; of all, where none is named."""
+    from gpuspec.base.errors import UnknownNameError
+
+    if question is not None and question not in QUESTIONS:
+        raise UnknownNameError("question", question, QUESTIONS)
+    names = [question] if question else list(QUESTIONS)
+    found = {name: record_of(name).model_json_schema() for name in names}
+    echo_json(found[question] if question else found)

@@ -11,6 +11,7 @@ questions with another price, load or order of options differ by that alone.
 """
 
 from collections.abc import Collection, Sequence
+from functools import lru_cache
 from itertools import combinations
 from typing import Any
 from zlib import crc32
@@ -118,6 +119,12 @@ class Speeds:
     def slow(self, gpu_id: str, precision: str, inherited: bool = False) -> float:
         """Return the factor that a GPU keeps in as many samples as a recommendation must."""
         return float(np.quantile(self.factor(gpu_id, precision, inherited), 1 - SURE))
+
+
+@lru_cache(64)
+def speeds_of(kind: str, gpus: tuple[str, ...], samples: int = SAMPLES, seed: int = SEED) -> Speeds:
+    """Return the factors on speed of a kind of work on some GPUs; what was drawn is kept."""
+    return Speeds(kind, gpus, samples, seed)
 
 
 def price_factors(offers: pd.DataFrame, samples: int, seed: int) -> np.ndarray:

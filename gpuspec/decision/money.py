@@ -31,11 +31,11 @@ def offered(
         s.allow.vendors or None,
         s.today,
         months,
-        s.prices.utilization,
+        s.prices.power_share,
         drift,
         scenario_quotes(s.prices),
         "USD",
-        s.prices.usd_cny,
+        s.prices.cny_per_usd,
     )
 
 
@@ -45,13 +45,13 @@ def keep_usd_month(offers: pd.DataFrame) -> np.ndarray:
     return np.asarray(offers["fixed_month_usd_gpu"].to_numpy(float) + idle * HOURS_MONTH)
 
 
-def power_usd_hour(offers: pd.DataFrame, utilization: float) -> np.ndarray:
+def power_usd_hour(offers: pd.DataFrame, power_share: float) -> np.ndarray:
     """Return what an hour in use adds to it.
 
-    A GPU in use works at full power for the share `utilization` of the time, and else idles.
+    A GPU in use works at full power for `power_share` of the time, and else idles.
     """
     more = offers["energy_hour_usd"] - offers["idle_hour_usd"]
-    return np.asarray(more.to_numpy(float) * utilization)
+    return np.asarray(more.to_numpy(float) * power_share)
 
 
 def market(scenario: Scenario) -> pd.DataFrame:
@@ -82,7 +82,7 @@ def _held(s: Scenario, found: pd.DataFrame) -> pd.DataFrame:
         own = found[(found["gpu"] == name) & (found["mode"] == "own")]
         if own.empty:  # nobody sells it any more: what it draws is known all the same
             free = [Quote(gpu_id=name, mode="own-gpu", price=1e-9)]
-            own = offers(name, "own", s.allow.regions or None, quotes=free, fx=s.prices.usd_cny)
+            own = offers(name, "own", s.allow.regions or None, quotes=free, fx=s.prices.cny_per_usd)
         row: dict[str, Any] = dict(own.iloc[0])
         row |= {"mode": "owned", "provider": "owned already", "available": float(count)}
         row |= {f"capital_usd_gpu{end}": 0.0 for end in ("_low", "", "_high")}
@@ -99,7 +99,7 @@ def _costed(table: pd.DataFrame, s: Scenario) -> pd.DataFrame:
     paid = np.where(housed, months, np.ceil(months / term) * term)
     found = table.assign(pooled=pooled, housed=housed, months_paid=np.where(pooled, paid, months))
     held = (mode == "owned").to_numpy()
-    power, keep = power_usd_hour(table, s.prices.utilization), keep_usd_month(table)
+    power, keep = power_usd_hour(table, s.prices.power_share), keep_usd_month(table)
     idle = table["idle_hour_usd"].to_numpy(float)
     for band in ("low", "central", "high"):
         end = "" if band == "central" else f"_{band}"

@@ -24,7 +24,7 @@ def scenario_ways(scenario: Scenario, place: int, gpus: Any = None, loads: int =
         runs = max(workload.runs_per_year, 12 / scenario.horizon_months)
         workload = workload.model_copy(update={"runs_per_year": runs})
     names = tuple(gpus or scenario.allow.gpus)
-    return workload_ways(workload, names, scenario.allow.precisions, scenario.limits.gpus, loads)
+    return workload_ways(workload, names, scenario.allow.weights, scenario.limits.gpus or 0, loads)
 
 
 def workload_ways(

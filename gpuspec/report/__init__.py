@@ -13,7 +13,7 @@ from pathlib import Path
 from gpuspec.base.errors import InputError
 from gpuspec.base.files import write_atomically
 from gpuspec.report.execute import NotebookError, execute
-from gpuspec.report.many import Outcome, build_all
+from gpuspec.report.many import Outcome, Stopped, build_all
 from gpuspec.report.notebooks import Notebook, Parameter, check_parameters, find, inspect, notebooks
 from gpuspec.report.output import FORMATS, check_output
 

@@ -1,7 +1,9 @@
 """Run a notebook with papermill in the interpreter that runs gpuspec."""
 
+import json
 import logging
 import os
+import re
 import sys
 import tempfile
 import traceback
@@ -9,6 +11,8 @@ from collections.abc import Callable, Mapping
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, BinaryIO
+
+from nbformat import from_dict
 
 from gpuspec.report.notebooks import Notebook
 
@@ -172,9 +176,27 @@ def _described(notebook: Notebook, error: Any, injected: bool) -> NotebookError:
 
 
 def _without_run(node: Any) -> Any:
-    """Drop papermill's clock times and paths, which differ between two runs of the same thing."""
+    """Drop clock times and paths, number what has random names: the same run, the same bytes."""
     node.metadata.pop("papermill", None)
-    for cell in node.cells:
+    widgets = node.metadata.get("widgets", {})
+    state = widgets.get("application/vnd.jupyter.widget-state+json", {}).get("state", {})
+    names = {name: f"{i:032x}" for i, name in enumerate(state)}
+    if names:
+        node.metadata["widgets"] = _renamed(widgets, names)
+    for i, cell in enumerate(node.cells):
         cell.metadata.pop("papermill", None)
         cell.metadata.pop("execution", None)
+        if "id" in cell:
+            cell["id"] = f"cell-{i:02}"
+        for output in cell.get("outputs", []):
+            view = output.get("data", {}).get("application/vnd.jupyter.widget-view+json")
+            if view:
+                view["model_id"] = names.get(view["model_id"], view["model_id"])
     return node
+
+
+def _renamed(widgets: Any, names: Mapping[str, str]) -> Any:
+    """Return the widgets with other names for their models, and in what refers to them."""
+    text = json.dumps(widgets)
+    renamed = re.sub("[0-9a-f]{32}", lambda found: names.get(found[0], found[0]), text)
+    return from_dict(json.loads(renamed))

@@ -1,11 +1,15 @@
 """All reports in one go: a few processes that stay warm, one failure that stops no other."""
 
 import os
+import signal
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from gpuspec.base.errors import InputError
@@ -25,6 +29,14 @@ class Outcome:
     path: Path
     seconds: float
     error: str = ""
+
+
+class Stopped(KeyboardInterrupt):
+    """Ctrl-C came while reports were made; ``written`` are the files that were done."""
+
+    def __init__(self, written: list[Path]) -> None:
+        self.written = written
+        super().__init__()
 
 
 def build_all(
@@ -57,6 +69,8 @@ def build_all(
     ------
     InputError
         When a name is unknown or the folder cannot be written; nothing has been executed then.
+    Stopped
+        On Ctrl-C; reports that were under way are not written.
     """
     if not 0 <= jobs <= MOST_JOBS:
         raise InputError("jobs", jobs, f"give 1 to {MOST_JOBS}, or 0 for one a core")
@@ -68,18 +82,47 @@ def build_all(
     }
     workers = min(jobs or os.cpu_count() or 1, len(chosen))
     found: dict[Path, Outcome] = {}
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start)
-    with pool:
-        waiting = {
-            pool.submit(_one, str(book.path), str(targets[book.path]), language): book
-            for book in sorted(chosen, key=_effort, reverse=True)
-        }
+    context = get_context("spawn")
+    lifeline, held = context.Pipe(duplex=False)
+    pool = ProcessPoolExecutor(workers, context, initializer=_start, initargs=(lifeline,))
+    try:
+        with _no_interrupts():  # workers inherit it: Ctrl-C is for this process alone
+            waiting = {
+                pool.submit(_one, str(book.path), str(targets[book.path]), language): book
+                for book in sorted(chosen, key=_effort, reverse=True)
+            }
         for done in as_completed(waiting):
             book = waiting[done]
             found[book.path] = _outcome(done, book, targets[book.path])
             if tell:
                 tell(found[book.path], len(found), len(chosen))
+    except KeyboardInterrupt:
+        held.close()  # ends the workers at once
+        raise Stopped([o.path for o in found.values() if not o.error]) from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+        held.close()
     return [found[book.path] for book in chosen]
+
+
+@contextmanager
+def _no_interrupts() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _end_with(lifeline: Connection) -> None:
+    """End this process when the other end of the pipe is closed, or its owner is gone."""
+    try:
+        lifeline.recv()
+    except (EOFError, OSError):
+        os._exit(1)
 
 
 def _effort(book: Notebook) -> int:
@@ -87,8 +130,9 @@ def _effort(book: Notebook) -> int:
     return book.path.stat().st_size
 
 
-def _start() -> None:
+def _start(lifeline: Connection) -> None:
     """Prepare a worker: its kernels get one thread each, because there is one a core."""
+    threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
     for name in _THREADS:
         os.environ.setdefault(name, "1")
     import nbconvert.exporters  # noqa: F401

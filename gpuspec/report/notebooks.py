@@ -11,9 +11,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from gpuspec.base.ask import asked
 from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.base.files import MOST_TABLE_BYTES, check_text, path_of, read_text
 from gpuspec.base.paths import NOTEBOOKS
+from gpuspec.questions import notebook_records
 
 EARLIER_NAMES = {"inference": "serving", "interconnect": "networks"}
 """Names of notebooks in the release before, still understood."""
@@ -130,13 +132,20 @@ def check_parameters(notebook: Notebook, given: Mapping[str, object]) -> dict[st
         When a value is not of the parameter's type.
     """
     known = {parameter.name: parameter for parameter in notebook.parameters}
-    values = {}
-    for name, value in given.items():
+    records = notebook_records(notebook.name) if notebook in notebooks() else []
+    today = {old: field.name for field in asked(*records) for old in field.was}
+    may_be_blank = {field.name for field in asked(*records) if field.blank}
+    values: dict[str, Any] = {}
+    for given_name, value in given.items():
+        name = today.get(given_name, given_name)
         if name not in known:
             if not known:
                 raise InputError("parameter", name, f"{notebook.name} has no parameters")
             raise UnknownNameError("parameter", name, known)
-        values[name] = _converted(known[name], value)
+        blank = name in may_be_blank and (value is None or not str(value).strip())
+        values[name] = None if blank else _converted(known[name], value)
+    for record in records:
+        record.of(values)
     return values
 
 

@@ -1,11 +1,25 @@
 """Where a report goes: checked before the work starts, written whole or not at all."""
 
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.base.files import check_writable, path_of
 
 FORMATS = ("pdf", "html", "ipynb")
+
+
+@contextmanager
+def workplace() -> Iterator[Path]:
+    """Give a folder for a while; where it takes no files, that is said with its name."""
+    try:
+        with tempfile.TemporaryDirectory() as name:
+            yield Path(name)
+    except OSError as error:
+        said = error.strerror or str(error)
+        raise RuntimeError(f"{tempfile.gettempdir()}: a file cannot be written: {said}") from error
 
 
 def check_output(

@@ -4,7 +4,6 @@ import base64
 import json
 import subprocess
 import sys
-import tempfile
 from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 from gpuspec.report import typesetting
 from gpuspec.report.compose import Document
+from gpuspec.report.output import workplace
 from gpuspec.report.text import plain
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
@@ -24,8 +24,7 @@ _MARKDOWN = "gfm+tex_math_dollars+smart-raw_html-raw_attribute-emoji"
 
 def pdf(document: Document) -> bytes:
     """Return the report as a PDF; the same document gives the same bytes."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with workplace() as folder:
         for figure in document.figures:
             (folder / figure["file"]).write_bytes(base64.b64decode(figure["base64"]))
         figures = [{k: f[k] for k in ("file", "caption", "alt")} for f in document.figures]
@@ -76,8 +75,8 @@ def html(document: Document) -> bytes:
         "toc-title": escape(label["Contents"]),
         "lang": document.language,
     }
-    with tempfile.TemporaryDirectory() as name:
-        return _pandoc(document, "html5", "report.html", Path(name), variables).encode()
+    with workplace() as folder:
+        return _pandoc(document, "html5", "report.html", folder, variables).encode()
 
 
 def _pandoc(

@@ -36,6 +36,8 @@ def main(folder: Path, timestamp: int, seconds: int) -> None:
         )
     except typst.TypstError as error:
         sys.exit(error.message)
+    except OSError as error:
+        sys.exit(f"{folder}: a file cannot be written: {error.strerror or error}")
 
 
 def _fonts() -> Any:

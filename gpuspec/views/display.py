@@ -140,7 +140,7 @@ def table(
     """
     shown = frame.reset_index() if any(name is not None for name in frame.index.names) else frame
     columns = [printable(name) for name in shown.columns]
-    formats, align = formats or {}, align or {}
+    formats, align = _formats(frame) if formats is None else formats, align or {}
     _check_columns(columns, formats, "formats")
     _check_columns(columns, align, "align")
     cells = [
@@ -163,6 +163,12 @@ def _close(fig: "Figure") -> None:
     pyplot = sys.modules.get("matplotlib.pyplot")
     if pyplot is not None:
         pyplot.close(fig)
+
+
+def _formats(frame: pd.DataFrame) -> dict[str, Format]:
+    """Return the formats that a table brought with it: see `gpuspec.views.columns.readable`."""
+    known: dict[str, Format] = frame.attrs.get("formats", {})
+    return {name: form for name, form in known.items() if name in frame.columns}
 
 
 def _check_columns(columns: list[str], asked: Mapping[str, object], argument: str) -> None:

@@ -6,10 +6,15 @@ from typing import Any
 
 import ipywidgets as W
 
+from gpuspec.base.ask import Ask, Asked, asked
 from gpuspec.base.errors import InputError
-from gpuspec.catalog.models import Model, models
+from gpuspec.catalog.models import model, models
 
+FORMATS = ("bf16", "fp8", "int8", "int4-awq", "mxfp4")
+"""Formats of weights to choose from."""
 POWERS_OF_TWO = [2**i for i in range(0, 21)]
+SHARES = [i / 20 for i in range(0, 21)]
+DECADES = [m * 10.0**e for e in range(-3, 15) for m in (1, 2, 5)]
 LABEL = {"description_width": "7em"}
 
 
@@ -55,21 +60,47 @@ def choice(name: str, values: Iterable[Any], value: Any) -> Any:
     return W.Dropdown(options=list(values), value=value, description=name, style=LABEL)
 
 
-def model_choice(network: Model) -> Any:
-    """Return a list of the language models of the table, and `network` where it is none of them."""
+def model_choice(name: str) -> Any:
+    """Return a list of the language models of the table, and `name` where it is none of them."""
     names = list(models().query("kind == 'llm'").index)
-    known = network.id in names
-    options: list[Any] = [(name, name) for name in names]
-    options = options if known else [(network.name, network), *options]
-    return choice("model", options, network.id if known else network)
+    other = [] if name in names else [(model(name).name, name)]
+    return choice("model", [*other, *((n, n) for n in names)], name)
 
 
-def slider(name: str, values: Sequence[float], value: float, written: str = "{:g}") -> Any:
-    """Return a slider over `values` and `value`, each written in the given format."""
-    shown = [(written.format(v), v) for v in sorted({*values, value})]
-    return W.SelectionSlider(options=shown, value=value, description=name, style=LABEL)
+def slider(name: str, values: Iterable[float], value: float | None, written: str = "{:g}") -> Any:
+    """Return a slider over `values` and `value`, each written in the given format.
+
+    Blank, which is "" to the control, comes first where the value is None.
+    """
+    numbers = sorted({*values, *(() if value is None else (value,))})
+    shown: list[Any] = [("blank", "")] * (value is None) + [(written.format(v), v) for v in numbers]
+    start = "" if value is None else value
+    return W.SelectionSlider(options=shown, value=start, description=name, style=LABEL)
 
 
-def power_slider(name: str, value: int) -> Any:
-    """Return a slider over the powers of two up to a million, and `value`."""
-    return slider(name, POWERS_OF_TWO, value, "{:,}")
+def controls(question: Ask, *names: str, **values: Sequence[float]) -> dict[str, Any]:
+    """Return controls of fields as their record says, started at the question.
+
+    `values` are numbers that a slider of a field steps through, where its range says too little.
+    """
+    fields = {field.name: field for field in asked(type(question))}
+    wanted = [*names, *values]
+    return {n: _control(fields[n], getattr(question, n), values.get(n)) for n in wanted}
+
+
+def _control(field: Asked, value: Any, values: Sequence[float] | None) -> Any:
+    label = field.name.replace("_", " ") + (f", {field.unit}" if field.unit in ("s", "USD") else "")
+    if field.name == "model":
+        return model_choice(value)
+    if field.name == "weights":
+        first = value[0] if field.many else value
+        return choice(label, sorted({*FORMATS, first}), first)
+    if field.choices:
+        return choice(label, field.choices, value)
+    if field.many:
+        return W.SelectMultiple(options=value, value=value, description=label, style=LABEL)
+    assert field.range is not None  # what is left are numbers
+    share = field.range.most <= 1
+    steps = values or (SHARES if share else POWERS_OF_TWO if field.whole else DECADES)
+    inside = [s for s in steps if field.range.holds(s)]
+    return slider(label, inside, value, "{:.0%}" if share else "{:,}" if field.whole else "{:g}")

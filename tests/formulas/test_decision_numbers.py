@@ -39,7 +39,7 @@ def asked(**more):
             "name": "toy",
             "horizon_months": 24,
             "workloads": [JOB],
-            "prices": {"utilization": 0.5},
+            "prices": {"power_share": 0.5},
             **more,
         }
     )
@@ -172,7 +172,7 @@ def test_samples_of_an_interval():
 
 def test_what_a_gpu_costs_over_the_horizon():
     # Energy, space and staff are those of the tables: the columns of the market follow from them.
-    prices = {"utilization": 0.5, "quotes": "H100:own-gpu=36500,H100:reserved-1yr=2"}
+    prices = {"power_share": 0.5, "quotes": "H100:own-gpu=36500,H100:reserved-1yr=2"}
     owned = [{"gpu": "H100", "count": 4}]
     s = asked(
         prices=prices, owned=owned, horizon_months=18,
@@ -288,10 +288,9 @@ def test_prices_of_nodes_by_quarter():
     # Bought in the first quarter a node is a year old at the end: 78 % are left.
     assert_allclose(kinds.residual[0, 0], 80_000 * 0.78)
     assert_allclose(kinds.residual[0, 2], 80_000 * start * 0.89)
-    # Upkeep of 8 GPUs for three months, and what they draw idle; one that works at full power for
-    # half of the time draws half of the 0.15 more.
+    # Upkeep of 8 GPUs for three months, and what they draw idle; 0.15 more for half of an hour.
     assert_allclose(kinds.fixed, [2400 + 0.05 * 2190 * 8])
-    assert_allclose(kinds.energy, [0.15 / 2 * 2190])
+    assert_allclose(kinds.energy, [0.15 * 2190 / 2])
     assert_allclose(kinds.power_kw, [10.2])
     # A used node brings 80 % of 81 % of the price (no network); a year later 50 of 78 % of that.
     assert_allclose(kinds.resale[0, [0, 4]], [51_840, 51_840 * 0.5 / 0.78])

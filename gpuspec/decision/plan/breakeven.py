@@ -41,7 +41,7 @@ def break_evens(decision: Decision, tornado_rows: pd.DataFrame) -> pd.DataFrame:
             ("price", offer["mode"], offer["gpu"], name, _written(now, own), text, at, now, far)
         )
     loads = records(tornado_rows)
-    rows += [_load_root(gap.value, r) for r in loads if "times" in r["to"]]
+    rows += [_load_root(gap.value, r) for r in loads if r["factors"]]
     rows += _utilisation(decision)
     found = pd.DataFrame(rows, columns=columns)
     return found.sort_values("far", kind="stable", ignore_index=True)
@@ -64,9 +64,7 @@ def _price_root(gap: Gap, place: int) -> float | None:
 
 def _load_root(now: float, row: dict[str, Any]) -> tuple[Any, ...]:
     """Return where a load flips the choice, between the three values that were computed."""
-    ends = [
-        (float(row[c].split()[0]), float(row[n])) for c, n in (("from_", "low"), ("to", "high"))
-    ]
+    ends = list(zip(row["factors"], (float(row["low"]), float(row["high"])), strict=True))
     for factor, share in ends:
         if share == share and share < 0 <= now:
             at = float(np.exp(np.log(factor) * now / (now - share)))

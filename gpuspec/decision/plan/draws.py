@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.decision.errors import SAMPLES, SEED, Speeds, price_factors
+from gpuspec.decision.errors import SAMPLES, SEED, Speeds, price_factors, speeds_of
 from gpuspec.decision.money import kept_usd_month
 from gpuspec.decision.plan.options import Options
 from gpuspec.decision.scenario import Scenario
@@ -67,7 +67,7 @@ class Draws:
         kind = self.scenario.workloads[place].kind
         if kind not in self._speeds:
             names = {*self.scenario.allow.gpus, *self.offers["gpu"]}
-            self._speeds[kind] = Speeds(kind, names, self.samples, self.seed)
+            self._speeds[kind] = speeds_of(kind, tuple(sorted(names)), self.samples, self.seed)
         key = (kind, gpu_id, precision, inherited)
         if key not in self._factors:
             self._factors[key] = self._speeds[kind].factor(gpu_id, precision, inherited)

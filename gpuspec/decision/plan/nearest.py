@@ -1,6 +1,7 @@
 """What must give where nothing keeps all limits: the smallest change of each, one at a time."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -10,15 +11,41 @@ from gpuspec.decision.plan.plans import TOTALS, Plans
 from gpuspec.decision.plan.reasons import NAMES
 from gpuspec.decision.scenario import Scenario
 
+UNITS = {
+    "deadline": ("days", ",.4g"),
+    "ttft": ("s", ",.4g"),
+    "tpot": ("ms", ",.4g"),
+    "gpus": ("GPUs", ",.0f"),
+    "available": ("GPUs", ",.0f"),
+    "power": ("kW", ",.0f"),
+    "capital": ("USD", ",.0f"),
+    "monthly": ("USD a month", ",.0f"),
+}
+"""Unit of each limit, and how its values are written."""
+
+
+class Amount(NamedTuple):
+    """A value of a limit; words come last."""
+
+    value: float
+    limit: str
+
+    def words(self, say: Callable[[str], str] = str) -> str:
+        """Write the value with its unit."""
+        unit, form = UNITS[self.limit]
+        return f"{self.value:{form}} {say(unit)}"
+
+
 COLUMNS = ["workload", "what", "asked", "needed", "far", "option"]
 
 
 def nearest(scenario: Scenario, options: list[Options], plans: Plans) -> pd.DataFrame:
     """Return the nearest feasible requests: for each limit alone, what it would have to be.
 
-    Columns: ``workload`` ("all together" for totals), ``what``, ``asked``, ``needed`` (in words),
-    ``far`` (needed over asked minus 1) and ``option`` (with which it then works). Where no single
-    limit is enough, the limits that the nearest option breaks together.
+    Columns: ``workload`` ("all together" for totals), ``what``, ``asked`` and ``needed`` (an
+    `Amount`, or words where there is none), ``far`` (needed over asked minus 1) and ``option``
+    (with which it then works). Where no single limit is enough, the limits that the nearest
+    option breaks together.
     """
     rows: list[tuple[Any, ...]] = []
     for o in options:
@@ -32,7 +59,7 @@ def nearest(scenario: Scenario, options: list[Options], plans: Plans) -> pd.Data
 def _of_workload(s: Scenario, options: Options) -> list[tuple[Any, ...]]:
     w, table = s.workloads[options.place], options.table
     if table.empty:
-        return [(w.name, "memory or layout", "", why, np.inf, "") for why in _hopeless(options)]
+        return [(w.name, "memory or layout", None, why, np.inf, "") for why in _hopeless(options)]
     uses = table[[f"use_{n}" for n in LIMITS]].to_numpy()
     rows = []
     for names, index in _smallest(uses, LIMITS):
@@ -87,26 +114,27 @@ def _of_plans(s: Scenario, plans: Plans) -> list[tuple[Any, ...]]:
     return rows
 
 
-def _amounts(s: Scenario, w: Any, name: str, row: Any, available: float) -> tuple[str, str, float]:
-    """Return what was asked of a limit, what is needed, in words, and how much more that is."""
-    limits: dict[str, tuple[float | None, str]] = {
-        "deadline": (getattr(w, "deadline_days", None), "{:,.4g} days"),
-        "ttft": (getattr(w, "ttft_limit_s", None), "{:,.4g} s"),
-        "tpot": (getattr(w, "tpot_limit_s", 0.0) * 1e3 or None, "{:,.4g} ms"),
-        "gpus": (s.limits.gpus or None, "{:,.0f} GPUs"),
-        "available": (available if np.isfinite(available) else None, "{:,.0f} GPUs"),
-        "power": (s.limits.total_kw, "{:,.0f} kW"),
-        "capital": (s.budget.capital_usd, "{:,.0f} USD"),
-        "monthly": (s.budget.monthly_usd, "{:,.0f} USD a month"),
+def _amounts(
+    s: Scenario, w: Any, name: str, row: Any, available: float
+) -> tuple[Amount | None, Amount | str, float]:
+    """Return what was asked of a limit, what is needed, and how much more that is."""
+    limits: dict[str, float | None] = {
+        "deadline": getattr(w, "deadline_days", None),
+        "ttft": getattr(w, "ttft_limit_s", None),
+        "tpot": (getattr(w, "tpot_limit_s", None) or 0.0) * 1e3 or None,
+        "gpus": s.limits.gpus or None,
+        "available": available if np.isfinite(available) else None,
+        "power": s.limits.total_kw,
+        "capital": s.budget.capital_usd,
+        "monthly": s.budget.monthly_usd,
     }
-    asked, text = limits.get(name, (None, ""))
-    share = float(row[f"use_{name}"])
+    asked, share = limits.get(name), float(row[f"use_{name}"])
     if asked is None or not np.isfinite(share):
-        return "", "another way to get GPUs" if name == "spot" else "more", np.inf
+        return None, "another way to get GPUs" if name == "spot" else "more", np.inf
     # Of a budget of 0 the share used is 1 + the amount: there is nothing to divide by.
     needed = asked * share if asked else share - 1
     far = share - 1 if asked else np.inf
-    return text.format(asked), text.format(_rounded_up(needed)), far
+    return Amount(asked, name), Amount(_rounded_up(needed), name), far
 
 
 def _rounded_up(value: float) -> float:

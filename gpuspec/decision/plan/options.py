@@ -71,7 +71,7 @@ def _evaluated(
     found["time_s"] = of_tech("speed_s") / np.where(np.isnan(of_tech("days")), 1.0, useful)
     found["days"] = of_tech("days") / useful
     watts = of_offer("power_w_gpu")
-    found["kwh_month"] = gpus * hours * watts * s.prices.utilization / 1e3
+    found["kwh_month"] = gpus * hours * watts * s.prices.power_share / 1e3
     found["power_kw"] = np.where(offers["housed"].to_numpy()[o], paid * watts / 1e3, 0.0)
     _uses(s, place, found, offers, of_tech, of_offer)
     uses = found[[f"use_{n}" for n in LIMITS]].to_numpy()

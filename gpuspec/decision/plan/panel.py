@@ -54,19 +54,17 @@ def decision_panel(scenario: Scenario, owned_gpu: str = "a100-sxm-80") -> Panel:
 
 
 def _controls(s: Scenario, owned_gpu: str) -> dict[str, Any]:
-    from gpuspec.catalog.models import model
-
     service = next((w for w in s.workloads if w.kind == "inference"), None)
     job = next((w for w in s.workloads if w.kind == "training"), None)
     first: Any = service or job
     controls: dict[str, Any] = {}
     if first is not None:
-        controls["model"] = model_choice(model(first.model))
+        controls["model"] = model_choice(first.model)
     if service is not None and service.concurrency:
         controls["concurrency"] = slider("concurrency", CONCURRENCY, service.concurrency, "{:,}")
     if job is not None:
         controls["deadline_days"] = slider("deadline, days", DAYS, job.deadline_days)
-    monthly = s.budget.monthly_usd or MONTHLY_USD[-1]
+    monthly = MONTHLY_USD[-1] if s.budget.monthly_usd is None else s.budget.monthly_usd
     controls["monthly_usd"] = slider("USD a month", MONTHLY_USD, monthly, "{:,.0f}")
     there = sum(o.count for o in s.owned if o.gpu == owned_gpu)
     controls["owned"] = slider(f"owned {owned_gpu.split('-')[0].upper()}", OWNED, there, "{:,}")

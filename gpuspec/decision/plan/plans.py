@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from functools import cached_property
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from gpuspec.decision.plan.draws import Draws, Need, best_shares, cost_of
-from gpuspec.decision.plan.options import OBJECTIVES, Options
+from gpuspec.decision.plan.options import Options
 from gpuspec.decision.plan.ranking import objective_scores, sampled_costs, spread
 from gpuspec.decision.scenario import Scenario
 
@@ -18,7 +18,18 @@ MOST_PLANS = 6000
 HEAD, FINALISTS = 8, 48
 """Plans of a group, the best at the central estimates, that are compared over the samples: in a
 group of one kind, and in the mix of all."""
-MIX = "best mix"
+MIX, ONE, RENTED, BOUGHT, SPLIT = "mix", "one", "rented", "bought", "split"
+
+
+class Policy(NamedTuple):
+    """What a plan is: the best mix, one GPU for all, all rented or bought, or jobs on one GPU and
+    services on another.
+    """
+
+    kind: str
+    gpus: tuple[str, ...] = ()
+
+
 JOBS = ("training", "hpc")
 TOTALS = ("gpus", "available", "power", "capital", "monthly")
 
@@ -85,7 +96,7 @@ class Plans:
         logs = [np.log(need.time_s / b) for need, b in zip(needs, best, strict=True)]
         found["time_index"] = np.exp(np.mean(logs, axis=0))
         watts = self.draws.offers["power_w_gpu"].to_numpy(float)
-        busy = s.prices.utilization
+        busy = s.prices.power_share
         found["kwh_month"] = sum(
             need.gpus * need.hours_month * watts[places[w]] * busy / 1e3
             for w, need in enumerate(needs)
@@ -182,10 +193,11 @@ def policies(plans: Plans) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns of `Plans.table`, then ``policy`` (in words), ``expected_usd`` with ``low`` and
-        ``high`` (80 % interval), ``probability`` (of being the best of these; they add up to 1),
-        ``near`` (share of the samples in which it costs at most 5 % more than the best). Where
-        no plan keeps the limits on totals, those that break them, with ``feasible`` false.
+        Columns of `Plans.table`, then ``policies`` (a tuple of `Policy`: those that it is),
+        ``expected_usd`` with ``low`` and ``high`` (80 % interval), ``probability`` (of being the
+        best of these; they add up to 1), ``near`` (share of the samples in which it costs at most
+        5 % more than the best). Where no plan keeps the limits on totals, those that break them,
+        with ``feasible`` false.
     """
     table = plans.table
     able = table[table["feasible"]] if len(table) else table
@@ -196,14 +208,14 @@ def policies(plans: Plans) -> pd.DataFrame:
     objective = {"cost": "cost_usd", "time": "time_index", "energy": "kwh_month"}
     order = [objective[plans.scenario.objective], "cost_usd"]
     ranked = able.sort_values(order, kind="stable")
-    picks: dict[tuple[int, ...], list[str]] = {}
-    for words, mask in _groups(plans, ranked):
+    picks: dict[tuple[int, ...], list[Policy]] = {}
+    for policy, mask in _groups(plans, ranked):
         if mask.any():
-            most = FINALISTS if words == MIX else HEAD
-            picks.setdefault(_best_expected(plans, ranked[mask].head(most)), []).append(words)
+            most = FINALISTS if policy.kind == MIX else HEAD
+            picks.setdefault(_best_expected(plans, ranked[mask].head(most)), []).append(policy)
     index = {c: i for i, c in zip(ranked.index, ranked["choice"], strict=True)}
     found = ranked.loc[[index[c] for c in picks]].copy()
-    found["policy"] = ["; ".join(words) for words in picks.values()]
+    found["policies"] = pd.Series([tuple(p) for p in picks.values()], found.index, dtype=object)
     return _scored(plans, found)
 
 
@@ -215,7 +227,7 @@ def _best_expected(plans: Plans, rows: pd.DataFrame) -> tuple[int, ...]:
     return tuple(rows["choice"].iloc[int(np.argmin(scores))])
 
 
-def _groups(plans: Plans, ranked: pd.DataFrame) -> list[tuple[str, Any]]:
+def _groups(plans: Plans, ranked: pd.DataFrame) -> list[tuple[Policy, Any]]:
     picks = np.array(ranked["choice"].tolist())
     gpus = np.stack(
         [c["gpu"].to_numpy()[p] for c, p in zip(plans.candidates, picks.T, strict=True)]
@@ -223,17 +235,18 @@ def _groups(plans: Plans, ranked: pd.DataFrame) -> list[tuple[str, Any]]:
     modes = np.stack(
         [c["mode"].to_numpy()[p] for c, p in zip(plans.candidates, picks.T, strict=True)]
     )
-    groups: list[tuple[str, Any]] = [(MIX, np.ones(len(ranked), bool))]
+    groups: list[tuple[Policy, Any]] = [(Policy(MIX), np.ones(len(ranked), bool))]
     names = list(dict.fromkeys(g for c in plans.candidates for g in c["gpu"]))
-    groups += [(f"{g} for all", (gpus == g).all(axis=0)) for g in names]
+    groups += [(Policy(ONE, (g,)), (gpus == g).all(axis=0)) for g in names]
     owned = np.isin(modes, ("own", "owned"))
-    groups += [("all rented", ~owned.any(axis=0)), ("all bought", owned.all(axis=0))]
+    rented, bought = ~owned.any(axis=0), owned.all(axis=0)
+    groups += [(Policy(RENTED), rented), (Policy(BOUGHT), bought)]
     jobs = np.array([w.kind in JOBS for w in plans.scenario.workloads])
     if jobs.any() and not jobs.all():
         for train, serve in product(names, names):
             if train != serve:
                 mask = (gpus[jobs] == train).all(axis=0) & (gpus[~jobs] == serve).all(axis=0)
-                groups.append((f"jobs on {train}, services on {serve}", mask))
+                groups.append((Policy(SPLIT, (train, serve)), mask))
     return groups
 
 
@@ -254,6 +267,3 @@ def _scored(plans: Plans, found: pd.DataFrame) -> pd.DataFrame:
     )
     found["sampled"] = list(scores)
     return found.sort_values("score", kind="stable").reset_index(drop=True)
-
-
-__all__ = ["OBJECTIVES", "Plans", "policies"]

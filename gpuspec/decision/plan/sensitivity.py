@@ -12,12 +12,12 @@ from gpuspec.decision.plan.decision import Decision, decide
 from gpuspec.decision.plan.draws import cost_of
 from gpuspec.decision.plan.ranking import spread
 from gpuspec.decision.scenario import Inference, Scenario, Training
+from gpuspec.topics.cost.prices.quotes import RENT_MODES
 
 LOADS = 12
 """Loads of a replica where a changed question is answered: coarser, the answer is a trend."""
 SAMPLES = 400
 SERVICES = ("inference", "images", "tenants")
-RENTED = ("on-demand", "spot", "reserved-1yr", "reserved-3yr")
 
 
 def scaled(scenario: Scenario, what: str, factor: float) -> Scenario:
@@ -38,7 +38,7 @@ def _scaled(w: Any, what: str, factor: float) -> Any:
         hours = min(w.hours_per_month * factor, HOURS_MONTH)
         return w.model_copy(update={"hours_per_month": hours})
     if what == "traffic" and isinstance(w, Inference):
-        changes: dict[str, Any] = {"request_rate": w.request_rate * factor}
+        changes: dict[str, Any] = {"request_rate": w.request_rate and w.request_rate * factor}
         if w.concurrency:
             changes["concurrency"] = max(round(w.concurrency * factor), 1)
         return w.model_copy(update=changes)
@@ -148,9 +148,9 @@ def tornado(decision: Decision) -> pd.DataFrame:
         One row an input, the widest first: ``input``, ``from_``, ``to`` (its ends in words),
         ``low``, ``high`` (gap over the cost of the recommended plan there; below 0 the
         runner-up is cheaper; NaN where one of them is not possible), ``flips``, ``best`` (the
-        best plan at the end that flips).
+        best plan at the end that flips), ``factors`` (the two ends of a load, else None).
     """
-    columns = ["input", "from_", "to", "low", "high", "best"]
+    columns = ["input", "from_", "to", "low", "high", "best", "factors"]
     if not decision.feasible or decision.runner_up is None:
         return pd.DataFrame(columns=[*columns, "flips", "reach"]).astype({"flips": bool})
     gap = Gap(decision)
@@ -182,10 +182,11 @@ def _price_rows(gap: Gap) -> list[tuple[Any, ...]]:
         unit = " USD a GPU" if own else " USD/h"
         words = [f"{end:,.0f}" if own else f"{end:,.2f}" for end in ends]
         what = f"Price of {offer['gpu']}, {offer['label']}"
-        rows.append((what, words[0] + unit, words[1] + unit, *found, ""))
-    rented = offers["mode"].isin(RENTED).to_numpy()
+        rows.append((what, words[0] + unit, words[1] + unit, *found, "", None))
+    rented = offers["mode"].isin(RENT_MODES).to_numpy()
     found = [gap.with_prices(np.where(rented, f, 1.0)) for f in (1 / MARKET, MARKET)]
-    rows.append(("All rents together", f"{1 / MARKET - 1:.0%}", f"+{MARKET - 1:.0%}", *found, ""))
+    words = [f"{1 / MARKET - 1:.0%}", f"+{MARKET - 1:.0%}"]
+    rows.append(("All rents together", *words, *found, "", None))
     return rows
 
 
@@ -198,9 +199,9 @@ def _speed_rows(gap: Gap) -> list[tuple[Any, ...]]:
         width = np.exp(Z80 * max(s.get(name, 0.0) for s in spreads))
         found = [gap.with_speeds({name: f}) for f in (1 / width, width)]
         ends = (f"{1 / width - 1:.0%}", f"+{width - 1:.0%}")
-        rows.append((f"Speed of {name} against the others", *ends, *found, ""))
+        rows.append((f"Speed of {name} against the others", *ends, *found, "", None))
     found = [gap.with_speeds(dict.fromkeys(names, f)) for f in (0.85, 1 / 0.85)]
-    rows.append(("All speeds together", "-15%", f"+{1 / 0.85 - 1:.0%}", *found, ""))
+    rows.append(("All speeds together", "-15%", f"+{1 / 0.85 - 1:.0%}", *found, "", None))
     return rows
 
 
@@ -233,7 +234,7 @@ def _load_rows(gap: Gap) -> list[tuple[Any, ...]]:
         ends = [f"{f:.2g} times" for f in (low, high)]
         if what == "horizon":
             ends = [f"{scaled(s, what, f).horizon_months} months" for f in (low, high)]
-        rows.append((name, *ends, *found, best))
+        rows.append((name, *ends, *found, best, None if what == "horizon" else (low, high)))
     return rows
 
 

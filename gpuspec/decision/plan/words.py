@@ -1,12 +1,13 @@
 """The decision in sentences, in English and from the gettext catalogue."""
 
-import re
 from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
 
 from gpuspec.decision.plan import Decision
+from gpuspec.decision.plan.nearest import Amount
+from gpuspec.decision.plan.plans import BOUGHT, MIX, ONE, RENTED, SPLIT, Policy
 from gpuspec.views.language import translator
 
 MODES = {
@@ -21,6 +22,13 @@ GOALS = {
     "cost": "the cheapest",
     "time": "the fastest",
     "energy": "the most economical with energy",
+}
+POLICIES = {
+    MIX: "best mix",
+    ONE: "{gpu} for all",
+    RENTED: "all rented",
+    BOUGHT: "all bought",
+    SPLIT: "jobs on {jobs}, services on {services}",
 }
 Words = Callable[[str], str]
 
@@ -41,7 +49,7 @@ def short_gpu(name: str) -> str:
 def money(value: float, decision: Decision, language: str = "en") -> str:
     """Write an amount in the currency of the scenario, as buyers of the language do."""
     prices = decision.scenario.prices
-    amount = value * (prices.usd_cny if prices.currency == "CNY" else 1.0)
+    amount = value * (prices.cny_per_usd if prices.currency == "CNY" else 1.0)
     if language == "zh":
         unit = "元" if prices.currency == "CNY" else "美元"
         wide = abs(amount) >= 1e4
@@ -49,6 +57,13 @@ def money(value: float, decision: Decision, language: str = "en") -> str:
     if abs(amount) >= 1e6:
         return f"{float(f'{amount / 1e6:.3g}'):,g} million {prices.currency}"
     return f"{float(f'{amount:.3g}'):,.0f} {prices.currency}"
+
+
+def amount_words(amount: Amount | str | None, say: Words = str) -> str:
+    """Write an amount with its unit; nothing where there is none."""
+    if isinstance(amount, Amount):
+        return amount.words(say)
+    return say(amount) if amount else ""
 
 
 def percent(share: float, sign: bool = False) -> str:
@@ -90,20 +105,15 @@ def plan_labels(decision: Decision, language: str = "en") -> list[str]:
     """Return what each plan is and its GPUs, short enough for a picture."""
     say = translator(language)
     return [
-        f"{policy_words(row['policy'].split('; ')[0], say)}{say(': ')}{gpus_of(decision, row)}"
+        f"{policy_words(row['policies'][0], say)}{say(': ')}{gpus_of(decision, row)}"
         for row in decision.policies.to_dict("records")
     ]
 
 
-def policy_words(policy: str, say: Words) -> str:
-    """Return what a plan is, with GPUs as buyers call them."""
-    if policy.endswith(" for all"):
-        return say("{gpu} for all").format(gpu=short_gpu(policy.removesuffix(" for all")))
-    match = re.fullmatch(r"jobs on (\S+), services on (\S+)", policy)
-    if match:
-        text = say("jobs on {jobs}, services on {services}")
-        return text.format(jobs=short_gpu(match[1]), services=short_gpu(match[2]))
-    return say(policy)
+def policy_words(policy: Policy, say: Words, name: Words = short_gpu) -> str:
+    """Return what a plan is, with GPUs as buyers call them unless another `name` is asked."""
+    first, second = [*map(name, policy.gpus), "", ""][:2]
+    return say(POLICIES[policy.kind]).format(gpu=first, jobs=first, services=second)
 
 
 def decision_finding(decision: Decision, language: str = "en") -> str:
@@ -245,15 +255,14 @@ def _need_reason(decision: Decision, place: int, say: Words, language: str) -> s
 
 def _kinds_reason(decision: Decision, say: Words) -> str:
     best = float(decision.best["expected_usd"])
-    if " for all" in decision.best["policy"]:
+    if any(policy.kind == ONE for policy in decision.best["policies"]):
         members = decision.members(decision.best)
         text = say("One kind for all, {gpu}, is at the same time the best mix.")
         return text.format(gpu=short_gpu(str(members["gpu"].iloc[0])))
     said = []
     for row in decision.policies.to_dict("records"):
-        kinds = [p for p in row["policy"].split("; ") if p.endswith(" for all")]
-        if kinds:
-            name = short_gpu(kinds[0].removesuffix(" for all"))
+        for policy in [p for p in row["policies"] if p.kind == ONE][:1]:
+            name = short_gpu(policy.gpus[0])
             said.append(f"{name} {percent(row['expected_usd'] / best - 1, True)}")
     if not said:
         return ""

@@ -9,6 +9,7 @@ from gpuspec.decision.plan import Decision, nearest
 from gpuspec.decision.plan.words import (
     MODES,
     Words,
+    amount_words,
     confidence_sentence,
     cost_sentence,
     decision_finding,
@@ -16,6 +17,7 @@ from gpuspec.decision.plan.words import (
     money,
     percent,
     plan_sentence,
+    policy_words,
     reasons,
     runner_up_sentence,
     short_gpu,
@@ -34,7 +36,7 @@ def changes(decision: Decision, evens: pd.DataFrame, language: str = "en") -> li
     """Return what would make the runner-up the better plan: the three nearest values."""
     say, said = translator(language), []
     prices = decision.scenario.prices
-    rate = prices.usd_cny if prices.currency == "CNY" else 1.0
+    rate = prices.cny_per_usd if prices.currency == "CNY" else 1.0
     for row in evens[np.isfinite(evens["far"])].head(3).to_dict("records"):
         if row["kind"] == "load":
             text = say("{what} at {factor} times what was asked")
@@ -116,7 +118,7 @@ def currency_sentence(decision: Decision, language: str = "en") -> str:
     text = translator(language)(
         "1 USD = {rate} {currency}; what must give and the tables of the later pages are in USD."
     )
-    return text.format(rate=f"{prices.usd_cny:g}", currency=prices.currency)
+    return text.format(rate=f"{prices.cny_per_usd:g}", currency=prices.currency)
 
 
 def unused_sentence(decision: Decision, language: str = "en") -> str:
@@ -146,18 +148,13 @@ def nearest_sentences(decision: Decision, language: str = "en") -> str:
             text.format(
                 name=say(row["workload"]),
                 what=say(row["what"]),
-                needed=_unit(row["needed"], say),
-                asked=_unit(row["asked"], say),
+                needed=amount_words(row["needed"], say),
+                asked=amount_words(row["asked"], say),
                 amount=amount,
                 option=row["option"],
             )
         )
     return " ".join(said)
-
-
-def _unit(amount: str, say: Words) -> str:
-    number, space, unit = amount.partition(" ")
-    return number + space + say(unit)
 
 
 def members_table(decision: Decision, language: str = "en") -> pd.DataFrame:
@@ -171,8 +168,8 @@ def members_table(decision: Decision, language: str = "en") -> pd.DataFrame:
         table = table.assign(
             what=[say(w) for w in table["what"]],
             workload=[say(w) for w in table["workload"]],
-            asked=[_unit(w, say) for w in table["asked"]],
-            needed=[_unit(w, say) for w in table["needed"]],
+            asked=[amount_words(w, say) for w in table["asked"]],
+            needed=[amount_words(w, say) for w in table["needed"]],
         ).drop(columns="far")
         table.columns = [say(c) for c in ("Work", "Limit", "Asked", "Needed", "With")]
         return table.set_index(say("Work"))
@@ -245,6 +242,8 @@ def answer_record(decision: Decision, evens: pd.DataFrame | None) -> dict[str, A
     found["feasible"] = decision.feasible
     if not decision.feasible:
         table = nearest(s, decision.options, decision.plans)
+        for name in ("asked", "needed"):
+            table[name] = [amount_words(amount) for amount in table[name]]
         return found | {"what_must_give": table.to_dict("records")}
     found["owned_keep_usd_month"] = decision.plans.draws.kept
     found["recommendation"] = _plan_record(decision, decision.best)
@@ -263,7 +262,7 @@ def _plan_record(decision: Decision, plan: Any) -> dict[str, Any]:
     columns = ["workload", "gpu", "mode", "precision", "split", "gpus", "gpus_high", "binding"]
     return {
         "plan": plan_sentence(decision, plan),
-        "policy": plan["policy"],
+        "policy": "; ".join(policy_words(p, str, str) for p in plan["policies"]),
         **{n: float(plan[n]) for n in (*names, "probability", "near")},
         "works": works[columns].to_dict("records"),
     }

@@ -8,7 +8,7 @@ import pandas as pd
 from gpuspec.constants.inference import inference_errors
 from gpuspec.constants.training import training_errors
 from gpuspec.decision.plan import Decision, front, nearest, rejected
-from gpuspec.decision.plan.words import gpus_of, policy_words, short_gpu
+from gpuspec.decision.plan.words import amount_words, gpus_of, policy_words, short_gpu
 from gpuspec.topics.ways import records
 from gpuspec.views.language import translator
 from gpuspec.views.markdown import Markdown
@@ -22,7 +22,7 @@ POINTS = 1500
 def money_axis(decision: Decision, language: str = "en") -> tuple[str, float]:
     """Return the name of an axis of costs and the factor that takes USD there."""
     prices = decision.scenario.prices
-    rate = prices.usd_cny if prices.currency == "CNY" else 1.0
+    rate = prices.cny_per_usd if prices.currency == "CNY" else 1.0
     if language == "zh":
         return {"CNY": "万元", "USD": "万美元"}[prices.currency], rate / 1e4
     most = float(decision.policies["high"].max()) * rate if len(decision.policies) else 0.0
@@ -58,7 +58,7 @@ def plans_table(decision: Decision) -> pd.DataFrame:
     rows = [
         (
             gpus_of(decision, row),
-            "; ".join(policy_words(p, str) for p in row["policy"].split("; ")[:2]),
+            "; ".join(policy_words(p, str) for p in row["policies"][:2]),
             *(_thousands(row[n]) for n in ("expected_usd", "low", "high", "upfront_usd")),
             f"{row['power_kw']:,.0f}" if row["power_kw"] else "",
             f"{row['probability'] * 100:.0f} %",
@@ -183,8 +183,10 @@ def nearest_finding(decision: Decision) -> str:
     if not decision.feasible:
         table = nearest(decision.scenario, decision.options, decision.plans)
         needs = [
-            Markdown("**{workload}**: {what}: {needed}").format(**{str(k): v for k, v in r.items()})
-            + (f" instead of {r['asked']}, {r['option']}." if r["asked"] else ".")
+            Markdown("**{workload}**: {what}: {needed}").format(
+                workload=r["workload"], what=r["what"], needed=amount_words(r["needed"])
+            )
+            + (f" instead of {amount_words(r['asked'])}, {r['option']}." if r["asked"] else ".")
             for r in table.to_dict("records")
         ]
         return "Each line alone makes it feasible. " + Markdown(" ").join(needs)

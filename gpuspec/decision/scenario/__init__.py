@@ -1,10 +1,14 @@
 """Scenarios: what a buyer has, needs and may spend, read from one file and checked once."""
 
+from gpuspec.decision.scenario.ask import (
+    Changes,
+    DecisionQuestion,
+    asked_scenario,
+    owned_list,
+)
 from gpuspec.decision.scenario.reading import (
     SHIPPED,
-    asked_scenario,
     changed,
-    owned_list,
     parsed,
     scenario,
     scenario_names,

@@ -4,51 +4,28 @@ from collections.abc import Sequence
 
 from gpuspec.decision.scenario.records import Inference, Prices, Training
 from gpuspec.topics.cost.prices.quotes import Quote, quote_of, read_quotes
-from gpuspec.topics.serving.ask import InferenceQuestion, inference_question
-from gpuspec.topics.training.ask import TrainingQuestion, training_question
+from gpuspec.topics.serving.ask import Load, ServingQuestion
+from gpuspec.topics.training.ask import Job, TrainingQuestion
 
 
 def service_question(
     service: Inference,
     gpus: str | Sequence[str],
-    precisions: str | Sequence[str],
-    request_rate: float = 0.0,
-) -> InferenceQuestion:
+    weights: str | Sequence[str],
+    request_rate: float | None = None,
+) -> ServingQuestion:
     """Return the question that a service of a scenario asks; the rate only where it is given."""
-    w = service
-    return inference_question(
-        w.model,
-        gpus,
-        precisions,
-        w.kv_precision,
-        w.isl,
-        w.osl,
-        max(w.concurrency, 1),
-        w.ttft_limit_s,
-        w.tpot_limit_s,
-        w.engine,
-        cached_share=w.cached_share,
-        request_rate=request_rate,
-    )
+    load = {name: getattr(service, name) for name in Load.model_fields}
+    load |= {"concurrency": service.concurrency or 1, "request_rate": request_rate}
+    return ServingQuestion.ask(gpus=gpus, weights=weights, **load)
 
 
 def job_question(
     job: Training, gpus: str | Sequence[str], count: int, compute: str
 ) -> TrainingQuestion:
     """Return the question that a training job of a scenario asks."""
-    w = job
-    return training_question(
-        w.model,
-        gpus,
-        [count],
-        w.tokens,
-        w.deadline_days,
-        w.seq_len,
-        w.global_batch,
-        compute,
-        w.framework,
-        w.tuning,
-    )
+    run = {name: getattr(job, name) for name in Job.model_fields}
+    return TrainingQuestion.ask(gpus=gpus, counts=[count], precision=compute, **run)
 
 
 def scenario_quotes(prices: Prices) -> list[Quote] | None:

@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Mapping
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from gpuspec.base.documents import day_of, from_yaml, read_document, scalar
+from gpuspec.base.ask import BRANCHES, known_names
+from gpuspec.base.documents import from_yaml, read_document, scalar
 from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.base.files import (
     MOST_DEPTH,
@@ -24,8 +24,6 @@ from gpuspec.decision.scenario.records import KINDS, Allow, Budget, Limits, Owne
 SHIPPED = DATA / "scenarios"
 SUFFIXES = (".yaml", ".yml", ".json")
 MOST_WORKLOADS = 100
-DAYS = ("today", "bought")
-"""Fields that hold a day."""
 _PARTS: dict[str, type[BaseModel]] = {
     "budget": Budget,
     "limits": Limits,
@@ -136,13 +134,10 @@ def _check_keys(content: Mapping[str, Any]) -> None:
 
 
 def _known(part: Mapping[str, Any], record: type[BaseModel], where: str) -> None:
+    known = known_names(record)
     for key, value in part.items():
-        if key not in record.model_fields:
+        if key not in known:
             raise UnknownNameError(f"{where}{key}", key, record.model_fields)
-        if isinstance(value, bool) and record.model_fields[key].annotation is not bool:
-            raise InputError(f"{where}{key}", value, "it must not be true or false")
-        if key in DAYS and not isinstance(value, date | None):
-            day_of(f"{where}{key}", value)
         if key == "name" and isinstance(value, str):
             check_text(f"{where}name", value, lines=False)
 
@@ -197,6 +192,8 @@ def _said(problem: Any) -> InputError:
 def _valid(problem: Any) -> str:
     if problem["type"] == "too_short":
         return "give at least one"
+    if problem["type"] == "too_long":
+        return f"give at most {problem['ctx']['max_length']:,}"
     if problem["type"] == "tuple_type":
         return "give a list"
     said = str(problem["msg"])
@@ -208,95 +205,11 @@ def _path(places: tuple[Any, ...]) -> str:
     for place in places:
         if isinstance(place, int):
             path += f"[{place}]"
-        elif place not in KINDS or not path.endswith("]"):  # the tag of a union is no field
+        elif place in BRANCHES or "[" in place or (place in KINDS and path.endswith("]")):
+            continue  # the branch of a union is no field
+        else:
             path += f".{place}" if path else str(place)
     return path
-
-
-def asked_scenario(
-    given: Scenario,
-    model: str = "",
-    concurrency: int = 0,
-    deadline_days: float = 0.0,
-    capital_usd: float = -1.0,
-    monthly_usd: float = -1.0,
-    owned: str = "",
-    objective: str = "",
-    gpus: str = "",
-    quotes: str = "",
-    currency: str = "",
-) -> Scenario:
-    """Return the scenario with the inputs of a buyer laid over it; what is blank stays as it was.
-
-    Parameters
-    ----------
-    given : Scenario
-        Whose first service takes the concurrency, whose first job the deadline, and whose first
-        of either the model.
-    model, concurrency, deadline_days : str, int, float
-        Blank or 0: as in the scenario.
-    capital_usd, monthly_usd : float
-        Budget; below 0: as in the scenario.
-    owned : str
-        GPUs that are there, such as ``"16 x A100, 8 x H100"``; ``none`` for none.
-    objective, gpus, currency : str
-        Blank: as in the scenario.
-    quotes : str
-        Prices of one's own, such as ``h100-sxm-80:on-demand=2.10``, or a file of them.
-
-    Raises
-    ------
-    InputError
-        Names the field, the value and what is valid.
-    """
-    content = given.model_dump()
-    services = [i for i, w in enumerate(given.workloads) if w.kind == "inference"]
-    jobs = [i for i, w in enumerate(given.workloads) if w.kind == "training"]
-    first = (services or jobs or [0])[0]
-    changes: dict[str, Any] = {}
-    if model:
-        changes[f"workloads[{first}].model"] = model
-    if concurrency:
-        _need("concurrency", concurrency, services, "inference")
-        changes[f"workloads[{services[0]}].concurrency"] = concurrency
-        changes[f"workloads[{services[0]}].request_rate"] = 0.0
-    if deadline_days:
-        _need("deadline_days", deadline_days, jobs, "training")
-        changes[f"workloads[{jobs[0]}].deadline_days"] = deadline_days
-    for name, value in (("capital_usd", capital_usd), ("monthly_usd", monthly_usd)):
-        if value >= 0:
-            changes[f"budget.{name}"] = value
-    if owned:
-        changes["owned"] = [] if owned.strip().lower() == "none" else owned_list(owned)
-    if objective:
-        changes["objective"] = objective
-    if gpus:
-        changes["allow.gpus"] = gpus
-    if quotes:
-        changes["prices.quotes"] = quotes
-    if currency:
-        changes["prices.currency"] = currency
-    return scenario(content, changes) if changes else given
-
-
-def _need(field: str, value: object, places: list[int], kind: str) -> None:
-    if not places:
-        raise InputError(field, value, f"the scenario has no workload of the kind {kind}; leave 0")
-
-
-def owned_list(text: str) -> list[dict[str, Any]]:
-    """Read ``"16 x A100, 8 x H100"``.
-
-    >>> owned_list("16 x A100, 8 H100 PCIe")
-    [{'gpu': 'A100', 'count': 16}, {'gpu': 'H100 PCIe', 'count': 8}]
-    """
-    found = []
-    for part in re.split(r"[,;，；、]", text):
-        match = re.fullmatch(r"(\d{1,9})\s*[x×*]?\s*(\S.*)", part.strip(), re.ASCII)
-        if not match:
-            raise InputError("owned", text, "write it as 16 x A100, 8 x H100")
-        found.append({"gpu": match[2], "count": int(match[1])})
-    return found
 
 
 def parsed(text: str, field: str = "--param") -> Any:

@@ -1,6 +1,6 @@
 """What to add to a fleet, when, and what runs where: a mixed-integer programme."""
 
-from gpuspec.decision.upgrade.ask import Effort, UpgradeQuestion, upgrade_question
+from gpuspec.decision.upgrade.ask import Effort, UpgradeQuestion
 from gpuspec.decision.upgrade.compare import (
     compare,
     effort_break_even,

@@ -1,25 +1,30 @@
 """One question about a fleet, checked once: from a scenario to the programme's arrays."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated, Self
 
 import numpy as np
 import pandas as pd
+from pydantic import Field, model_validator
 
+from gpuspec.base.ask import Ask, Range
 from gpuspec.base.errors import InputError
 from gpuspec.base.units import NODE_GPUS
 from gpuspec.catalog import gpu
+from gpuspec.catalog.fields import Kilowatts, Usd
 from gpuspec.decision.money import offered
 from gpuspec.decision.scenario import Scenario, scenario
 from gpuspec.decision.scenario.records import MODES
 from gpuspec.decision.upgrade.capacity import DAYS, Demand, Way, covered, demand_of
 from gpuspec.decision.upgrade.money import MONTHS, kinds_of
-from gpuspec.decision.upgrade.problem import QUARTERS_A_YEAR, FleetProblem, Limits, Work, check
+from gpuspec.decision.upgrade.problem import FleetProblem, Limits, Work, check
+from gpuspec.topics.cost.ask import Drift
 from gpuspec.topics.cost.prices import as_date, operating
 
 YEAR_DAYS = 365.25
+MOST_QUARTERS = 20
 DEFAULT_AGE_YEARS = 3.0
 """Age of owned nodes whose date of purchase is not given."""
 
@@ -40,36 +45,120 @@ class Effort:
         return Effort(*(factor * value for value in vars(self).values()))
 
 
-@dataclass(frozen=True)
-class UpgradeQuestion:
-    """A checked question: what to add to a fleet, and when."""
+class UpgradeQuestion(Ask):
+    """What to add to a fleet, and when."""
 
-    scenario: Scenario
-    quarters: int
-    owned: dict[str, int]
-    """Nodes by GPU."""
-    ages_years: dict[str, float]
-    drift: str
-    effort: Effort
-    lead_quarters: int
-    order_every: int
-    offers: pd.DataFrame
-    demands: tuple[Demand, ...]
-    left_out: dict[str, str]
-    """Workloads that are not part of the plan, with the reason."""
-    time_limit_s: float
-    gap: float
-    problem: FleetProblem
+    scenario: str | Scenario = Field(
+        "a100-owner",
+        description="A shipped scenario, or the path of a YAML or JSON file with owned GPUs and "
+        "workloads; what is None below is as it says",
+    )
+    owned_nodes: Annotated[int, Range(0, 1000, "nodes")] | None = Field(
+        None, description="Nodes of eight that are owned"
+    )
+    quarters: Annotated[int, Range(2, MOST_QUARTERS, "quarters")] | None = Field(
+        None, description="Horizon"
+    )
+    capital_usd: Usd | None = Field(None, description="Capital over the horizon; 0: none")
+    monthly_usd: Usd | None = Field(None, description="Rent and running costs of a month; 0: none")
+    power_kw: Kilowatts | None = Field(None, description="Rated power of all owned nodes")
+    drift: Drift | None = Field(
+        None, description="Where prices go: down, flat, up, or a change a year such as -0.1"
+    )
+    effort: Annotated[float, Range(0, 1000)] = Field(
+        1.0, description="Effort of moving work, multiples of the assumed one"
+    )
+    lead_quarters: Annotated[int, Range(0, 8, "quarters")] = Field(
+        1, description="From the order of a node to its use"
+    )
+    order_every: Annotated[int, Range(1, 8, "quarters")] = Field(
+        4, description="Between rounds of ordering and of signing commitments"
+    )
+    time_limit_s: Annotated[float, Range(0, 3600, "s", above=True)] = Field(
+        20.0, description="Time that the solver may take for one programme"
+    )
+    gap: Annotated[float, Range(0, 1, above=True, below=True)] = Field(
+        0.02, description="Share of the cost at which the solver stops"
+    )
+
+    @model_validator(mode="after")
+    def _can_be_planned(self) -> Self:
+        if self.horizon > MOST_QUARTERS:
+            valid = f"give 2 to {MOST_QUARTERS}: the scenario looks {self.horizon} quarters ahead"
+            raise InputError("quarters", self.quarters, valid)
+        _ = self.demands
+        return self
+
+    @cached_property
+    def stated(self) -> Scenario:
+        """The scenario's record."""
+        return self.scenario if isinstance(self.scenario, Scenario) else scenario(self.scenario)
 
     @property
-    def effort_multiple(self) -> float:
-        """Return the effort as a multiple of the standard one."""
-        return self.effort.kind_usd / Effort().kind_usd
+    def horizon(self) -> int:
+        """Quarters that are planned."""
+        return self.quarters or max(int(np.ceil(self.stated.horizon_months / MONTHS)), 2)
+
+    @property
+    def prices_drift(self) -> str | float:
+        """Where prices go."""
+        return self.stated.prices.drift if self.drift is None else self.drift
+
+    @property
+    def moving(self) -> Effort:
+        """One-off cost of change."""
+        return Effort().scaled(self.effort)
+
+    @cached_property
+    def owned(self) -> dict[str, int]:
+        """Nodes by GPU."""
+        return _owned(self.stated, self.owned_nodes)[0]
+
+    @cached_property
+    def ages_years(self) -> dict[str, float]:
+        """Mean age of the owned nodes, by GPU."""
+        return _owned(self.stated, self.owned_nodes)[1]
+
+    @cached_property
+    def planned(self) -> tuple[tuple[Demand, ...], dict[str, str]]:
+        """`demands` and `left_out`."""
+        return _demands(self.stated, self.owned, self.horizon)
+
+    @property
+    def demands(self) -> tuple[Demand, ...]:
+        """Workloads that are planned, with the ways to run them."""
+        return self.planned[0]
+
+    @property
+    def left_out(self) -> dict[str, str]:
+        """Workloads that are not part of the plan, with the reason."""
+        return self.planned[1]
+
+    @cached_property
+    def offers(self) -> pd.DataFrame:
+        """Today's offers."""
+        return _offers(self.stated, self.owned, self.horizon)
+
+    @cached_property
+    def problem(self) -> FleetProblem:
+        """The programme's arrays."""
+        return problem_of(self, self.limits)
+
+    @property
+    def limits(self) -> Limits:
+        """What may be spent and drawn; infinite where nothing says."""
+        s = self.stated
+        return Limits(
+            capital_usd=_chosen(self.capital_usd, s.budget.capital_usd),
+            month_usd=_chosen(self.monthly_usd, s.budget.monthly_usd),
+            power_kw=_chosen(self.power_kw, s.limits.total_kw),
+            gpus=_chosen(None, s.limits.gpus),
+        )
 
     @property
     def gpus(self) -> tuple[str, ...]:
         """Return the GPUs that are owned or may be had, with a price or without."""
-        return tuple(dict.fromkeys([*self.owned, *self.scenario.allow.gpus]))
+        return tuple(dict.fromkeys([*self.owned, *self.stated.allow.gpus]))
 
     @property
     def names(self) -> list[str]:
@@ -83,96 +172,32 @@ class UpgradeQuestion:
         return [way for way in every if way.gpu in self.problem.kinds.names]
 
 
-def upgrade_question(
-    given: str | Path | Scenario = "a100-owner",
-    owned_nodes: int = -1,
-    quarters: int = 0,
-    capital_usd: float | None = None,
-    monthly_usd: float | None = None,
-    power_kw: float | None = None,
-    drift: str = "",
-    effort: float = 1.0,
-    lead_quarters: int = 1,
-    order_every: int = 4,
-    time_limit_s: float = 20.0,
-    gap: float = 0.02,
-) -> UpgradeQuestion:
-    """Check every input once, and return the question that the programme answers.
-
-    Parameters
-    ----------
-    given : str, Path or Scenario
-        A shipped scenario, or a file of one's own.
-    owned_nodes : int
-        Nodes of eight of the first GPU that the scenario owns; below 0: as it says.
-    quarters : int
-        Horizon; 0: the scenario's.
-    capital_usd, monthly_usd, power_kw : float
-        Limits; None (or below 0): the scenario's; 0: nothing; infinite: no limit.
-    drift : str
-        ``down``, ``flat`` or ``up``, or a change a year; blank: the scenario's.
-    effort : float
-        Multiple of the standard effort of a change (`Effort`).
-    lead_quarters, order_every : int
-        Quarters from order to use of a node, and between rounds of ordering.
-    time_limit_s, gap : float
-        Of the solver: seconds a programme, and share of the cost at which it stops.
-
-    Raises
-    ------
-    InputError
-        Names the field, the value and what is valid.
-    """
-    asked = given if isinstance(given, Scenario) else scenario(given)
-    length = quarters or max(int(np.ceil(asked.horizon_months / MONTHS)), 2)
-    _whole("quarters", length, 2, 20)
-    _whole("lead_quarters", lead_quarters, 0, 8)
-    _whole("order_every", order_every, 1, 8)
-    if not 0 <= effort <= 1000:
-        raise InputError("effort", effort, "give a multiple from 0 to 1,000")
-    if not 0 < gap < 1 or not time_limit_s > 0:
-        raise InputError("gap", gap, "give a share such as 0.01, and a time limit above 0")
-    owned, ages = _owned(asked, owned_nodes)
-    demands, left_out = _demands(asked, owned, length)
-    question = UpgradeQuestion(
-        scenario=asked,
-        quarters=length,
-        owned=owned,
-        ages_years=ages,
-        drift=drift or asked.prices.drift,
-        effort=Effort().scaled(effort),
-        lead_quarters=lead_quarters,
-        order_every=order_every,
-        offers=_offers(asked, owned, length),
-        demands=demands,
-        left_out=left_out,
-        time_limit_s=time_limit_s,
-        gap=gap,
-        problem=None,  # type: ignore[arg-type]
-    )
-    limits = _limits(asked, capital_usd, monthly_usd, power_kw)
-    return replace(question, problem=problem_of(question, limits))
+def _chosen(given: float | None, stated: float | None) -> float:
+    value = stated if given is None else given
+    return float("inf") if value is None else float(value)
 
 
-def problem_of(question: UpgradeQuestion, limits: Limits, **changes: Any) -> FleetProblem:
-    """Return the programme's arrays, with another `drift` or `effort` where given."""
-    q = replace(question, **changes)
-    modes = q.scenario.allow.modes
-    can_buy = tuple(g for g in q.scenario.allow.gpus if "own" in modes)
+def problem_of(
+    question: UpgradeQuestion, limits: Limits, drift: str | float | None = None
+) -> FleetProblem:
+    """Return the programme's arrays, with another `drift` where it is given."""
+    q = question
+    allow = q.stated.allow
+    rate = q.prices_drift if drift is None else drift
     kinds = kinds_of(
         q.offers,
         q.owned,
         q.ages_years,
-        q.quarters,
-        q.drift,
-        q.effort.kind_usd,
-        can_buy,
-        q.scenario.prices.utilization,
+        q.horizon,
+        rate,
+        q.moving.kind_usd,
+        tuple(allow.gpus) if "own" in allow.modes else (),
+        q.stated.prices.power_share,
     )
     return check(
         FleetProblem(
             kinds=kinds,
-            work=work_of(q.demands, kinds.names, q.owned, q.effort),
+            work=work_of(q.demands, kinds.names, q.owned, q.moving),
             limits=limits,
             discount_year=operating().cost_of_capital,
             lead_quarters=q.lead_quarters,
@@ -215,12 +240,7 @@ def work_of(
     )
 
 
-def _whole(field: str, value: Any, least: int, most: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise InputError(field, value, f"give a whole number from {least} to {most}")
-
-
-def _owned(asked: Scenario, nodes: int) -> tuple[dict[str, int], dict[str, float]]:
+def _owned(asked: Scenario, nodes: int | None) -> tuple[dict[str, int], dict[str, float]]:
     """Return nodes and mean age of each GPU that is owned; whole nodes only."""
     today = as_date(asked.today)
     counts: dict[str, int] = {}
@@ -233,8 +253,7 @@ def _owned(asked: Scenario, nodes: int) -> tuple[dict[str, int], dict[str, float
         if count % NODE_GPUS:
             raise InputError("owned", count, f"give whole nodes of {NODE_GPUS} {name}")
     found = {name: count // NODE_GPUS for name, count in counts.items()}
-    if nodes >= 0:
-        _whole("owned_nodes", nodes, 0, 1000)
+    if nodes is not None:
         first = next(iter(found), gpu("A100").id)
         found[first] = nodes
         ages.setdefault(first, DEFAULT_AGE_YEARS)
@@ -253,7 +272,7 @@ def _demands(
         if workload.from_quarter > quarters:
             left_out[workload.name] = f"it begins after the {quarters} quarters"
             continue
-        demand = demand_of(workload, names, asked.allow.precisions, quarters)
+        demand = demand_of(workload, names, asked.allow.weights, quarters)
         if not demand.ways:
             reason = "; ".join(f"{n}: {why}" for n, why in demand.reasons.items())
             left_out[workload.name] = f"no GPU does it: {reason}"
@@ -271,21 +290,3 @@ def _offers(asked: Scenario, owned: dict[str, int], quarters: int) -> pd.DataFra
     table = offered(asked, names, MODES, quarters * MONTHS, "flat")
     wanted = table["mode"].isin(asked.allow.modes) & table["gpu"].isin(asked.allow.gpus)
     return table[wanted | (table["mode"] == "own")].reset_index(drop=True)
-
-
-def _limits(
-    asked: Scenario, capital: float | None, monthly: float | None, power: float | None
-) -> Limits:
-    def chosen(given: float | None, stated: float | None) -> float:
-        value = stated if given is None or given < 0 else given
-        return np.inf if value is None else float(value)
-
-    return Limits(
-        capital_usd=chosen(capital, asked.budget.capital_usd),
-        month_usd=chosen(monthly, asked.budget.monthly_usd),
-        power_kw=chosen(power, asked.limits.total_kw),
-        gpus=float(asked.limits.gpus or np.inf),
-    )
-
-
-__all__ = ["QUARTERS_A_YEAR", "Effort", "UpgradeQuestion", "problem_of", "upgrade_question"]

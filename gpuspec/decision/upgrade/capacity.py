@@ -10,7 +10,7 @@ from gpuspec.base.units import GIB, HOURS_MONTH
 from gpuspec.catalog import gpu
 from gpuspec.catalog.models import model
 from gpuspec.catalog.precision import precision, training_recipe
-from gpuspec.decision.errors import Speeds
+from gpuspec.decision.errors import speeds_of
 from gpuspec.decision.scenario import Hpc, Images, Inference, Training
 from gpuspec.decision.upgrade.problem import QUARTERS_A_YEAR
 from gpuspec.decision.ways import workload_ways
@@ -19,6 +19,8 @@ from gpuspec.topics.ways import Ways, records
 
 DAYS = 365.25 / QUARTERS_A_YEAR
 """Days of a quarter."""
+CHEAPER = 0.95
+"""More GPUs are a way of their own where they take so many of the GPU-days, or fewer."""
 
 
 @dataclass(frozen=True)
@@ -114,29 +116,24 @@ def _load(w: Any) -> tuple[float, str]:
 
 def _surely(kind: str, rows: pd.DataFrame, found: Ways, gpus: tuple[str, ...]) -> list[bool]:
     """Return which ways keep their limits at the speed that a recommendation counts on."""
-    speeds = Speeds(kind, gpus)
+    speeds = speeds_of(kind, gpus)
     slow = [speeds.slow(r["gpu"], r["precision"], r["inherited"]) for r in records(rows)]
     over = [found.curves[c]["excess"][0] for c in rows["curve"]]
     return [bool(most <= pace) for most, pace in zip(over, slow, strict=True)]
 
 
 def _fewest(rows: pd.DataFrame, loads: np.ndarray) -> pd.DataFrame:
-    """Return the splits that need the fewest GPUs for one of the loads.
+    """Return the split of each format that needs the fewest GPUs for the loads of all quarters.
 
-    A later format counts where it needs fewer than the formats before it.
+    Of equal ones that which does most a GPU. A later format counts where it needs fewer than
+    those before it.
     """
-    kept: list[int] = []
-    least = np.full(len(loads), np.inf)
-    for _, group in rows.groupby("precision", sort=False):
-        each = group["within"].to_numpy(float)[:, None]
-        size = group["unit_gpus"].to_numpy(float)
-        needs = np.ceil(loads / each - 1e-9) * size[:, None]
-        order = np.lexsort((-each[:, 0] / size, np.zeros(len(size))))
-        best = order[needs[order].argmin(axis=0)]  # of equal ones that which does most a GPU
-        new = needs[best, np.arange(len(loads))] < least
-        kept += [int(i) for i in group.index[np.unique(best[new])]]
-        least = np.minimum(least, needs.min(axis=0))
-    return rows.loc[kept]
+    each, size = rows["within"].to_numpy(float), rows["unit_gpus"].to_numpy(float)
+    needs = (np.ceil(loads / each[:, None] - 1e-9) * size[:, None]).sum(axis=1)
+    ranked = rows.assign(needs=needs, yields=-each / size).sort_values(["needs", "yields"])
+    best = ranked.drop_duplicates("precision").set_index("precision")
+    best = best.reindex(rows["precision"].unique()).reset_index()
+    return best[best["needs"] < best["needs"].cummin().shift(fill_value=np.inf)]
 
 
 def _why(rows: pd.DataFrame) -> str:
@@ -161,7 +158,7 @@ def _job(w: Any, gpus: tuple[str, ...], precisions: Any, quarters: int) -> Deman
     size, runs = _growing(w, quarters)
     jobs, stages, limit = _jobs(w, quarters, runs)
     table = _sized_ways(w, gpus, precisions, sorted({size[runs].min(), size[runs].max()}))
-    speeds = Speeds(w.kind, gpus)
+    speeds = speeds_of(w.kind, gpus)
     ways: list[Way] = []
     reasons: dict[str, str] = {}
     for (name, form), rows in table.groupby(["gpu", "precision"], sort=False):
@@ -187,11 +184,13 @@ def _job(w: Any, gpus: tuple[str, ...], precisions: Any, quarters: int) -> Deman
 
 def _few_or_cheap(meets: np.ndarray, gpus: np.ndarray, days: np.ndarray) -> np.ndarray:
     """Return the rows with the fewest GPUs that meet the deadline of a quarter, and those with
-    the fewest GPU-days; rows come with the fewest GPUs first.
+    far fewer GPU-days; rows come with the fewest GPUs first.
     """
-    spent = np.where(meets, np.round(gpus[:, None] * days, 6), np.inf)
-    best = np.concatenate([meets.argmax(axis=0), spent.argmin(axis=0)])
-    return np.unique(best[np.tile(meets.any(axis=0), 2)])
+    fewest = meets.argmax(axis=0)
+    spent = np.where(meets, gpus[:, None] * days, np.inf)
+    saves = spent.min(axis=0) < CHEAPER * spent[fewest, np.arange(spent.shape[1])]
+    best = [fewest[meets.any(axis=0)], spent.argmin(axis=0)[saves & meets.any(axis=0)]]
+    return np.unique(np.concatenate(best))
 
 
 def _sized_ways(w: Any, gpus: Any, precisions: Any, sizes: list[float]) -> pd.DataFrame:

@@ -101,8 +101,8 @@ def wait_table(
     longer is open to one that waits less, so the cost never falls with waiting.
     """
     rows = []
-    for drift in drifts or dict.fromkeys(["down", "flat", "up", question.drift]):
-        same = drift == question.drift
+    for drift in drifts or dict.fromkeys(["down", "flat", "up", question.prices_drift]):
+        same = drift == question.prices_drift
         problem = question.problem if same else _drifting(question, drift)
         first = plans[OPTIMUM.name] if same else _quick(question, problem, OPTIMUM)
         found = [first]
@@ -122,7 +122,7 @@ def wait_table(
     return pd.DataFrame(rows, columns=columns)
 
 
-def _drifting(question: UpgradeQuestion, drift: str) -> FleetProblem:
+def _drifting(question: UpgradeQuestion, drift: str | float) -> FleetProblem:
     return problem_of(question, question.problem.limits, drift=drift)
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 
 from gpuspec.decision.upgrade.problem import FleetProblem
 from gpuspec.decision.upgrade.programme import Programme
-from gpuspec.decision.upgrade.solve import EXACT, INFEASIBLE, relaxed
+from gpuspec.decision.upgrade.solve import INFEASIBLE, relaxed
 from gpuspec.decision.upgrade.strategies import OPTIMUM, Strategy
 
 NAMES = {
@@ -38,7 +38,7 @@ def what_gives(
             places, values = programme.rows.entries[row]
             entry = (np.append(places, slack), np.append(values, -1.0))
             programme.rows.entries[row] = entry
-        kept = "all" if programme.choices <= EXACT else "lasting"
+        kept = "all" if programme.small else "lasting"
         found = relaxed(programme, time_limit_s, 0.01, kept)
         failed = found.status == INFEASIBLE or found.x is None
         rows.append((NAMES[name], value, np.inf if failed else float(found.x[slack[0]])))

@@ -34,7 +34,7 @@ def kinds_of(
     drift: str | float,
     introduce_usd: float,
     can_buy: tuple[str, ...],
-    utilization: float,
+    power_share: float,
 ) -> Kinds:
     """Return the kinds of node from a table of offers (flat prices of today).
 
@@ -48,7 +48,7 @@ def kinds_of(
         Nodes there are and how old they are, by GPU.
     can_buy : tuple of str
         GPUs of which nodes may be bought.
-    utilization : float
+    power_share : float
         Share of the time that a GPU in use works at full power.
     """
     names = tuple(dict.fromkeys(found["gpu"]))
@@ -75,7 +75,7 @@ def kinds_of(
         residual=np.where(buyable[:, None], price[:, None] * at_start[:-1] * left, np.nan),
         resale=np.nan_to_num(resale),
         fixed=np.nan_to_num(keep_usd_month(own) * MONTHS * NODE_GPUS),
-        energy=np.nan_to_num(power_usd_hour(own, utilization) * HOURS),
+        energy=np.nan_to_num(power_usd_hour(own, power_share) * HOURS),
         power_kw=np.array([rated_w_gpu(gpu(n)) * NODE_GPUS / 1e3 for n in names]),
         on_demand=rent["on-demand"][:, None] * factor,
         spot=_spot(cheapest(found, names, "spot"))[:, None] * factor * HOURS,

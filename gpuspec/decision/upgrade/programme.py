@@ -23,6 +23,8 @@ from gpuspec.decision.upgrade.rows import Columns, Rows
 from gpuspec.decision.upgrade.strategies import Strategy
 
 OWN, RESERVED = range(2)
+EXACT_REPLICAS, EXACT = 100, 400
+"""Choices of replicas, and of units in all, up to which a programme is solved at once."""
 
 
 class Programme:
@@ -70,10 +72,12 @@ class Programme:
         return float((kinds.owned * kept).sum())
 
     @property
-    def choices(self) -> int:
-        """Return how many numbers of units there are to choose."""
+    def small(self) -> bool:
+        """Return whether it is solved at once, everything whole: replicas are what is hard."""
         upper = np.concatenate(self.columns.upper)
-        return int((upper[self.units] > 0).sum())
+        choices = (upper[self.units] > 0).sum((1, 2))
+        job = self.problem.work.is_job[self.problem.work.workload]
+        return bool(choices[~job].sum() <= EXACT_REPLICAS and choices.sum() <= EXACT)
 
     def lasting(self) -> tuple[np.ndarray, ...]:
         """Return the places of what outlasts a quarter: orders, sales, commitments, moves."""

@@ -6,17 +6,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.decision.errors import SAMPLES, SEED, Speeds, price_factors, stream, two_sided
+from gpuspec.decision.errors import SAMPLES, SEED, price_factors, speeds_of, stream, two_sided
+from gpuspec.decision.scenario.records import MODES
 from gpuspec.decision.upgrade.ask import UpgradeQuestion
 from gpuspec.decision.upgrade.compare import runner_up
 from gpuspec.decision.upgrade.derived import HOURLY, POOL, SPOT, unit_prices
-from gpuspec.decision.upgrade.money import RENTED, TERMS, cheapest
+from gpuspec.decision.upgrade.money import TERMS, cheapest
 from gpuspec.decision.upgrade.problem import FleetProblem
 from gpuspec.decision.upgrade.solve import Plan
 from gpuspec.decision.upgrade.strategies import OPTIMUM
 from gpuspec.topics.cost.prices import operating
-
-MODES = (*RENTED, "spot", "own")
 
 
 @dataclass(frozen=True)
@@ -37,8 +36,8 @@ def draw(question: UpgradeQuestion, count: int = SAMPLES) -> Draws:
     What a node is worth in the end is drawn from the range of the residual values.
     """
     names = question.problem.kinds.names
-    rent = {
-        mode: price_factors(
+    rent: dict[str, np.ndarray] = {
+        str(mode): price_factors(
             cheapest(question.offers, names, mode).assign(mode=mode).reset_index(), count, SEED
         ).T
         for mode in MODES
@@ -47,7 +46,7 @@ def draw(question: UpgradeQuestion, count: int = SAMPLES) -> Draws:
     z = stream(SEED, "residual", count)
     residual = np.exp(two_sided(z, bands[0] / bands[1], bands[2] / bands[1]))
     kinds = {way.kind for way in question.ways}
-    speeds = {kind: Speeds(kind, question.gpus, count) for kind in kinds}
+    speeds = {kind: speeds_of(kind, question.gpus, count) for kind in kinds}
     speed = [speeds[w.kind].factor(w.gpu, w.precision, w.inherited) for w in question.ways]
     return Draws(rent, residual, np.array(speed).reshape(-1, count).T)
 

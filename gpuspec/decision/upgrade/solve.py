@@ -18,8 +18,6 @@ QUARTER_NODES = 500
 THOUSANDTH = 1e-3
 """Costs go to the solver in thousands of USD: its tolerances are absolute."""
 INFEASIBLE = 2
-EXACT = 100
-"""Choices of units in a programme up to which it is solved at once, everything whole."""
 TIME_LIMIT_S = 10.0
 PARTS = (
     "owned today",
@@ -110,7 +108,7 @@ def solve(
     """
     start = time.perf_counter()
     programme = Programme(problem, strategy, may_fail=False)
-    exact = programme.choices <= EXACT
+    exact = programme.small
     rounding = "" if exact else "output"
     first = Programme(problem, strategy, False, rounding)
     guess = relaxed(first, time_limit_s, gap, "all" if exact else "lasting")

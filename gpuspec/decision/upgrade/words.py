@@ -23,7 +23,7 @@ from gpuspec.views.words import listed, rows
 
 def upgrade_finding(question: UpgradeQuestion, plans: dict[str, Plan]) -> str:
     """Say what the cheapest plan orders and sells, and when."""
-    names = quarter_names(question.quarters)
+    names = quarter_names(question.horizon)
     said = []
     for r in rows(orders_table(question.problem, plans[OPTIMUM.name])):
         noun = "node" if r.nodes == 1 else "nodes"
@@ -58,7 +58,7 @@ def plan_sentence(
     """Say what the best plan costs, what the runner-up does, and how sure that is."""
     best, other = plans[OPTIMUM.name], runner_up(plans)
     low, high = spans.loc[spans["strategy"] == OPTIMUM.name].to_numpy()[0, 1:].astype(float)
-    months = 3 * question.quarters
+    months = 3 * question.horizon
     it = "It" if best.complete else "What it does"
     text = (
         f"{it} costs {_millions(best.cost_usd)} over {months} months, discounted "

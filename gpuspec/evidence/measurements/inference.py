@@ -287,29 +287,30 @@ def _serving(replica: Deployment, rows: pd.DataFrame) -> np.ndarray:
     speed["ttft_s"] = speed["ttft_s"] + outside / np.maximum(steady["requests_s"], 1e-9)
     speed |= {"ttft_p50_s": speed["ttft_s"], "tpot_p50_s": speed["tpot_s"]}
     speed = {name: np.array(np.broadcast_to(v, (len(rows),))) for name, v in speed.items()}
+    seen: dict[tuple[float, ...], dict[str, float]] = {}  # a run has a row for each metric
     for place in map(int, np.flatnonzero(np.isfinite(rate))):
-        _arriving(replica, speed, place, rate[place] / copies[place], isl[place], osl[place])
+        load = (rate[place] / copies[place], isl[place], osl[place])
+        if load not in seen:
+            seen[load] = _arriving(replica, *load)
+        for name, value in seen[load].items():
+            speed[name][place] = min(value, float(speed[name][place]))
     return np.where(most >= 1, _pick(rows, replica, speed), 0.0)
 
 
-def _arriving(
-    replica: Deployment, speed: dict[str, Floats], place: int, rate: float, isl: float, osl: float
-) -> None:
-    """Put what requests at a rate see into one row of `speed`; the closed loop bounds it.
+def _arriving(replica: Deployment, rate: float, isl: float, osl: float) -> dict[str, float]:
+    """Return what requests at a rate see; the closed loop bounds it.
 
     A run of finite length shows a rate beyond what can be sustained as one just below it.
     """
     rate = min(rate, NEARLY_FULL * sustainable_requests_s(replica, isl, osl))
     one = arrivals(replica, rate, isl, osl)
-    pairs = {
-        "ttft_s": one["ttft_mean_s"],
-        "tpot_s": one["tpot_mean_s"],
-        "ttft_p50_s": one["ttft_p50_s"],
-        "tpot_p50_s": one["tpot_p50_s"],
-        "output_tokens_s": np.asarray(rate * osl),
+    return {
+        "ttft_s": float(one["ttft_mean_s"]),
+        "tpot_s": float(one["tpot_mean_s"]),
+        "ttft_p50_s": float(one["ttft_p50_s"]),
+        "tpot_p50_s": float(one["tpot_p50_s"]),
+        "output_tokens_s": float(rate * osl),
     }
-    for name, value in pairs.items():
-        speed[name][place] = min(float(value), float(speed[name][place]))
 
 
 _PREDICTORS = {

@@ -30,8 +30,8 @@ COLUMNS = Columns(
     numbers={
         **dict.fromkeys(("n_gpus", "tp", "value"), True),
         **dict.fromkeys(("pp", "ep", "isl", "osl", "batch_size"), False),
-        **dict.fromkeys(("concurrency", "request_rate"), False),
-        **dict.fromkeys(("requests", "max_sequences", "max_tokens"), False),
+        **dict.fromkeys(("concurrency", "request_rate", "requests"), False),
+        **dict.fromkeys(("max_sequences", "max_tokens"), False),
     },
     least=dict.fromkeys(("n_gpus", "tp", "pp", "ep"), 1),
     endless=("request_rate",),

@@ -1,6 +1,6 @@
 """The statements of a buyers' guide, examined: grids of estimates, published figures, verdicts."""
 
-from gpuspec.topics.claims.ask import ClaimsQuestion, claims_question
+from gpuspec.topics.claims.ask import ClaimsQuestion
 from gpuspec.topics.claims.audit import (
     AUDITS,
     READABLE,

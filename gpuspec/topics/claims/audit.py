@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from gpuspec.constants.inference import inference_errors
 from gpuspec.constants.training import training_errors
 from gpuspec.topics.claims import hpc, inference, links, machines, purchase, training
-from gpuspec.topics.claims.ask import ClaimsQuestion, claims_question
+from gpuspec.topics.claims.ask import ClaimsQuestion
 from gpuspec.topics.claims.records import Claim, claim_ids, claims, verdict_word
 from gpuspec.topics.claims.verdict import (
     FALSE,
@@ -157,7 +157,7 @@ def verdicts_table(findings: Sequence[Finding], language: str = "en") -> pd.Data
 
 def usual_verdicts(names: str) -> pd.DataFrame:
     """Return the verdicts on some claims (``"C01,C12"``) over the usual grid, for readers."""
-    findings = audit(claims_question(), claim_ids(names))
+    findings = audit(ClaimsQuestion.ask(), claim_ids(names))
     table = verdicts_table(findings).set_index("id").rename_axis("No.")
     table["verdict"] = [verdict_text(f.verdict) for f in findings]
     money = ["for the same money" in f.checks[f.deciding].what for f in findings]
@@ -212,7 +212,7 @@ def errors_table(question: ClaimsQuestion) -> pd.DataFrame:
     ``high``.
     """
     q, parts = question, []
-    asked = (f"{q.h100.id} / {q.a100.id}", f"{q.h200.id} / {q.h100.id}")
+    asked = (f"{q.h100_gpu.id} / {q.a100_gpu.id}", f"{q.h200_gpu.id} / {q.h100_gpu.id}")
     names = {"ratio": "any pair of GPUs", "fp8 ratio": "FP8 over BF16"}
     names |= {f"ratio {pair}": pair for pair in asked}
     for kind, errors in (("serving", inference_errors()), ("training", training_errors())):

@@ -30,8 +30,8 @@ def science(q: ClaimsQuestion) -> pd.DataFrame:
 
     Columns: ``workload``, ``name``, ``kind``, ``gpu``, ``bound``, ``value``, ``low``, ``high``.
     """
-    table = class_table([q.a100, q.h100, q.h200])
-    table = table[table["gpu"] != q.a100.id].reset_index(drop=True)
+    table = class_table([q.a100_gpu, q.h100_gpu, q.h200_gpu])
+    table = table[table["gpu"] != q.a100_gpu.id].reset_index(drop=True)
     names = {"speed": "value", "speed_low": "low", "speed_high": "high"}
     return table.rename(columns=names)
 
@@ -39,8 +39,8 @@ def science(q: ClaimsQuestion) -> pd.DataFrame:
 @lru_cache(8)
 def published_science(q: ClaimsQuestion) -> pd.DataFrame:
     """Return published speed of H100 and H200 over A100, a source and class a row."""
-    found = published_ratios([q.a100, q.h100, q.h200])
-    found = found[found["old"] == q.a100.id]
+    found = published_ratios([q.a100_gpu, q.h100_gpu, q.h200_gpu])
+    found = found[found["old"] == q.a100_gpu.id]
     return pd.DataFrame(
         {"value": found["ratio"], "workload": found["workload"], "source": found["source_id"]}
     ).reset_index(drop=True)
@@ -52,8 +52,8 @@ def dynamic_grid(q: ClaimsQuestion) -> pd.DataFrame:
 
     Columns: ``algorithm``, ``cells``, ``compared``, ``value``, ``low``, ``high``.
     """
-    table = dynamic_table([q.a100, q.h100])
-    new, old = (table[table["gpu"] == g.id] for g in (q.h100, q.a100))
+    table = dynamic_table([q.a100_gpu, q.h100_gpu])
+    new, old = (table[table["gpu"] == g.id] for g in (q.h100_gpu, q.a100_gpu))
     rows = []
     for name, group in new[new["dpx"]].groupby("algorithm", sort=False):
         mine = old[old["algorithm"] == name]
@@ -78,7 +78,7 @@ def published_alignment(q: ClaimsQuestion) -> pd.DataFrame:
     keys = ["program", "case", "source_id"]
     sides = [
         table[table["gpu"] == g.id].set_index(keys)["gcups"].rename(side)
-        for g, side in ((q.h100, "new"), (q.a100, "old"))
+        for g, side in ((q.h100_gpu, "new"), (q.a100_gpu, "old"))
     ]
     both = pd.concat(sides, axis=1, join="inner").reset_index()
     return pd.DataFrame({"value": both["new"] / both["old"], "source": both["source_id"]})
@@ -86,11 +86,11 @@ def published_alignment(q: ClaimsQuestion) -> pd.DataFrame:
 
 def c05(q: ClaimsQuestion) -> list[Check]:
     """More instances, more ways to split, larger instances, better isolated ones."""
-    old, table = _profiles(q.a100), []
-    for new in (q.h100, q.h200):
+    old, table = _profiles(q.a100_gpu), []
+    for new in (q.h100_gpu, q.h200_gpu):
         now = _profiles(new)
         first, before = now.iloc[0], old.iloc[0]
-        bandwidth = new.memory_bandwidth_gb_s / q.a100.memory_bandwidth_gb_s
+        bandwidth = new.memory_bandwidth_gb_s / q.a100_gpu.memory_bandwidth_gb_s
         table += [
             ("more", new.id, "instances", first["max_instances"] / before["max_instances"]),
             ("more", new.id, "profiles", len(now) / len(old)),
@@ -184,7 +184,7 @@ def c13(q: ClaimsQuestion) -> list[Check]:
 def _rivals(q: ClaimsQuestion) -> pd.DataFrame:
     table = gpus()
     table = table[table["fp64_tensor_tflops"] > 0]
-    own = max(q.h200.fp64_tflops or 0.0, q.h200.fp64_tensor_tflops or 0.0)
+    own = max(q.h200_gpu.fp64_tflops or 0.0, q.h200_gpu.fp64_tensor_tflops or 0.0)
     best = table[["fp64_tflops", "fp64_tensor_tflops"]].max(axis=1)
     rows = [
         (str(name), vendor, own / rate)
@@ -196,8 +196,8 @@ def _rivals(q: ClaimsQuestion) -> pd.DataFrame:
 def c19(q: ClaimsQuestion) -> list[Check]:
     """Gain over A100 for the same money in every kind of work: training, serving, science."""
     parts = []
-    for new, price in (("h100", 1.0), ("h200", middle(q.h200_prices))):
-        device: Gpu = getattr(q, new)
+    for new, price in (("h100", 1.0), ("h200", middle(q.h200_ratios))):
+        device: Gpu = getattr(q, f"{new}_gpu")
         classes = science(q)[science(q)["gpu"] == device.id]
         units = classes["bound"] == "compute units"
         for kind, grid in (
@@ -207,7 +207,7 @@ def c19(q: ClaimsQuestion) -> list[Check]:
             ("science bound by units", classes[units]),
         ):
             finite = grid[np.isfinite(grid["value"])]
-            for level in q.h100_prices:
+            for level in q.h100_ratios:
                 typical = finite[list(FIGURES)].median() / (level * price)
                 parts.append((device.id, kind, level, *typical))
     columns = ["gpu", "work", "price", *FIGURES]

@@ -9,7 +9,7 @@ from gpuspec.topics.claims.published import published_serving
 from gpuspec.topics.claims.speeds import VENDOR_MODEL, batch_grid, latency_grid, serving_grid
 from gpuspec.topics.claims.training import ABOUT
 from gpuspec.topics.claims.verdict import Check
-from gpuspec.topics.serving import inference_question, options_table
+from gpuspec.topics.serving import ServingQuestion, options_table
 
 LIMITS_S = (0.2, 0.3, 0.5, 0.8, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
 LATENCY_JOBS = (
@@ -31,25 +31,25 @@ RIVAL = "B200"
 
 def weights(q: ClaimsQuestion, device: Gpu, same: bool = False) -> tuple[tuple[str, str], ...]:
     """Return the pairs of formats to compare: the other side in BF16, or in the same format."""
-    known = [w for w in q.new_weights if w != "fp8" or "fp8" in device.precisions]
+    known = [w for w in q.weights if w != "fp8" or "fp8" in device.precisions]
     return tuple((w, w if same else "bf16") for w in known or ["bf16"])
 
 
 def over_a100(q: ClaimsQuestion, new: str = "h100") -> pd.DataFrame:
     """Return throughput of `new` over A100, which serves in BF16."""
-    device: Gpu = getattr(q, new)
-    return serving_grid(q, device, q.a100, weights(q, device))
+    device: Gpu = getattr(q, f"{new}_gpu")
+    return serving_grid(q, device, q.a100_gpu, weights(q, device))
 
 
 def over_h100(q: ClaimsQuestion) -> pd.DataFrame:
     """Return throughput of H200 over H100, both in the same format."""
-    return serving_grid(q, q.h200, q.h100, weights(q, q.h100, same=True))
+    return serving_grid(q, q.h200_gpu, q.h100_gpu, weights(q, q.h100_gpu, same=True))
 
 
 def published_over_a100(q: ClaimsQuestion) -> pd.DataFrame:
     """Return measured throughput of H100 over A100: in one format, and FP8 over 16 bit."""
-    same = published_serving(q.h100.id, q.a100.id)
-    mixed = published_serving(q.h100.id, q.a100.id, "fp8", "16 bit")
+    same = published_serving(q.h100_gpu.id, q.a100_gpu.id)
+    mixed = published_serving(q.h100_gpu.id, q.a100_gpu.id, "fp8", "16 bit")
     return pd.concat([same, mixed], ignore_index=True)
 
 
@@ -93,13 +93,13 @@ def c02(q: ClaimsQuestion) -> list[Check]:
 
 def c11(q: ClaimsQuestion) -> list[Check]:
     """Larger batches and more throughput for 70B on H200."""
-    seen = named(published_serving(q.h200.id, q.h100.id), "70b|180b|405b")
-    pairs = weights(q, q.h100, same=True)
+    seen = named(published_serving(q.h200_gpu.id, q.h100_gpu.id), "70b|180b|405b")
+    pairs = weights(q, q.h100_gpu, same=True)
     return [
         Check(
             label="larger batches",
             what="requests that fit H200 over H100, 70B and more",
-            grid=large(batch_grid(q, q.h200, q.h100, pairs)),
+            grid=large(batch_grid(q, q.h200_gpu, q.h100_gpu, pairs)),
             least=MORE,
         ),
         Check(
@@ -120,15 +120,15 @@ def c12(q: ClaimsQuestion) -> list[Check]:
             what="throughput of H200 over H100, same number of GPUs",
             grid=finite(over_h100(q)),
             least=1.5 * ABOUT,
-            measured=published_serving(q.h200.id, q.h100.id),
+            measured=published_serving(q.h200_gpu.id, q.h100_gpu.id),
         )
     ]
 
 
 def c15(q: ClaimsQuestion) -> list[Check]:
     """Long contexts: throughput, and requests held without swapping."""
-    seen = published_serving(q.h200.id, q.h100.id)
-    pairs = weights(q, q.h100, same=True)
+    seen = published_serving(q.h200_gpu.id, q.h100_gpu.id)
+    pairs = weights(q, q.h100_gpu, same=True)
 
     def lengthy(table: pd.DataFrame) -> pd.DataFrame:
         return table[table["context"] >= LONG].reset_index(drop=True)
@@ -144,7 +144,7 @@ def c15(q: ClaimsQuestion) -> list[Check]:
         Check(
             label="less swapping",
             what="requests held in memory, H200 over H100, prompts of 8K and more",
-            grid=lengthy(batch_grid(q, q.h200, q.h100, pairs)),
+            grid=lengthy(batch_grid(q, q.h200_gpu, q.h100_gpu, pairs)),
             least=MORE,
         ),
     ]
@@ -156,7 +156,7 @@ def c18(q: ClaimsQuestion) -> list[Check]:
     small = pd.concat(
         [
             _fewest(device, "llama-3.1-8b", "bf16", context)
-            for device in (q.a100, q.h100)
+            for device in (q.a100_gpu, q.h100_gpu)
             for context in (2048, LONG)
         ],
         ignore_index=True,
@@ -187,16 +187,23 @@ def gpus_needed(q: ClaimsQuestion) -> pd.DataFrame:
     ``high``; settings that no eight GPUs serve are left out.
     """
     parts = [
-        _fewest(q.h200, "llama-3.1-70b", kind, context)
-        for kind in q.new_weights
+        _fewest(q.h200_gpu, "llama-3.1-70b", kind, context)
+        for kind in q.weights
         for context in (2048, LONG, 32_768)
     ]
     return pd.concat(parts, ignore_index=True)
 
 
 def _fewest(device: Gpu, name: str, kind: str, context: int) -> pd.DataFrame:
-    asked = inference_question(
-        name, device.id, kind, isl=context, osl=512, concurrency=1, ttft_limit_s=10.0, max_gpus=8
+    asked = ServingQuestion.ask(
+        model=name,
+        gpus=device.id,
+        weights=kind,
+        isl=context,
+        osl=512,
+        concurrency=1,
+        ttft_limit_s=10.0,
+        max_gpus=8,
     )
     options = options_table(asked)
     options = options[options["within"] >= 1]
@@ -214,9 +221,11 @@ def c22(q: ClaimsQuestion) -> list[Check]:
     """H200 serves 70B and more faster than each rival, next year's among them."""
     rival = gpu(RIVAL)
     parts = [
-        large(over_a100(q, "h200")).assign(rival=q.a100.id),
-        large(over_h100(q)).assign(rival=q.h100.id),
-        large(serving_grid(q, q.h200, rival, weights(q, q.h200, same=True))).assign(rival=rival.id),
+        large(over_a100(q, "h200")).assign(rival=q.a100_gpu.id),
+        large(over_h100(q)).assign(rival=q.h100_gpu.id),
+        large(serving_grid(q, q.h200_gpu, rival, weights(q, q.h200_gpu, same=True))).assign(
+            rival=rival.id
+        ),
     ]
     return [
         Check(

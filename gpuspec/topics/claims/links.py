@@ -11,9 +11,9 @@ from gpuspec.topics.claims.ask import ClaimsQuestion
 from gpuspec.topics.claims.machines import exact
 from gpuspec.topics.claims.training import large_jobs
 from gpuspec.topics.claims.verdict import Check
-from gpuspec.topics.networks import ENOUGH, form_table, interconnect_question, network_table
+from gpuspec.topics.networks import ENOUGH, NetworksQuestion, form_table, network_table
+from gpuspec.topics.serving import ServingQuestion
 from gpuspec.topics.serving import form_table as serving_forms
-from gpuspec.topics.serving import inference_question
 
 FORM_MODELS = ("llama-3.2-1b", "llama-3.1-8b", "qwen2.5-32b")
 FORM_PAIRS = (("a100-pcie-80", "a100-sxm-80"), ("h100-pcie-80", "h100-sxm-80"))
@@ -27,7 +27,7 @@ def links_grid(a100: Gpu) -> pd.DataFrame:
     Columns: ``where`` (``in a node``, ``across nodes``), ``link``, ``params_b``, ``nodes``,
     ``value`` with ``low`` and ``high``.
     """
-    asked = interconnect_question(gpus="A100,H100")
+    asked = NetworksQuestion.ask(gpus="A100,H100")
     forms = forms_grid()
     inside = forms[(forms["tuning"] == "all weights") & (forms["reason"] == "")]
     inside = inside.assign(
@@ -39,7 +39,7 @@ def links_grid(a100: Gpu) -> pd.DataFrame:
         low=inside["kept"] * inside["ratio_low"] / inside["ratio"],
         high=inside["kept"] * inside["ratio_high"] / inside["ratio"],
     )
-    net = network_table(asked, asked.gpus[1])
+    net = network_table(asked, asked.devices[1])
     net = net[(net["nodes"] > 1) & (net["network"] != "8 x NDR")]
     outside = net.assign(
         where="across nodes",
@@ -56,7 +56,7 @@ def links_grid(a100: Gpu) -> pd.DataFrame:
 @lru_cache(2)
 def forms_grid() -> pd.DataFrame:
     """Return `gpuspec.topics.networks.form_table` of three models."""
-    return form_table(interconnect_question(gpus="A100,H100"), FORM_MODELS)
+    return form_table(NetworksQuestion.ask(gpus="A100,H100"), FORM_MODELS)
 
 
 def c16(q: ClaimsQuestion) -> list[Check]:
@@ -65,7 +65,7 @@ def c16(q: ClaimsQuestion) -> list[Check]:
         Check(
             label="bandwidth decides",
             what="training speed over slower links, share of that over NVLink or in one node",
-            grid=links_grid(q.a100),
+            grid=links_grid(q.a100_gpu),
             most=ENOUGH,
             unit="of the speed",
         )
@@ -82,11 +82,11 @@ def c17(q: ClaimsQuestion) -> list[Check]:
             nodes,
             float(host_memory_gb(checkpoint_bytes(m, recipe), nodes)),
         )
-        for m in q.trained
+        for m in q.trained_networks
         if m.params >= 70e9
         for nodes in (8, 16, 32, 64)
     ]
-    network = links_grid(q.a100)
+    network = links_grid(q.a100_gpu)
     network = network[network["where"] == "across nodes"]
     ten = network[network["link"] == "10 GbE"].reset_index(drop=True)
     band = network[network["link"] == "8 x HDR"].reset_index(drop=True)
@@ -155,7 +155,7 @@ def serving_on_cards() -> pd.DataFrame:
     """
     parts = []
     for name in FORM_MODELS:
-        asked = inference_question(name, "H100", "bf16")
+        asked = ServingQuestion.ask(model=name, gpus="H100", weights="bf16")
         found = serving_forms(asked, list(FORM_PAIRS)).rename(columns={"ratio": "value"})
         size = round(asked.network.params / 1e9, 1)
         alone = found[found["tp"] == 1].set_index("pair")["value"]

@@ -7,7 +7,7 @@ from gpuspec.base.units import GB
 from gpuspec.catalog import gpus, servers
 from gpuspec.topics.claims.ask import ClaimsQuestion
 from gpuspec.topics.claims.verdict import Check
-from gpuspec.topics.memory import memory_question, utilization_table
+from gpuspec.topics.memory import MemoryQuestion, utilization_table
 
 SHARES = (0.85, 0.9, 0.95, 0.98)
 """Shares of the memory that engines are given."""
@@ -34,15 +34,15 @@ def c03(q: ClaimsQuestion) -> list[Check]:
     said = SAID_TFLOPS[1] / SAID_TFLOPS[0]
     figures, ratios = [], []
     for device, printed in (
-        (q.a100, SAID_TFLOPS[0]),
-        (q.h100, SAID_TFLOPS[1]),
-        (q.h200, SAID_TFLOPS[1]),
+        (q.a100_gpu, SAID_TFLOPS[0]),
+        (q.h100_gpu, SAID_TFLOPS[1]),
+        (q.h200_gpu, SAID_TFLOPS[1]),
     ):
         dense = device.peak_flops("bf16") / 1e12
         sparse = dense * 2
         figures.append((device.id, min(abs(printed / dense - 1), abs(printed / sparse - 1))))
-    for new in (q.h100, q.h200):
-        like = new.peak_flops("bf16") / q.a100.peak_flops("bf16")
+    for new in (q.h100_gpu, q.h200_gpu):
+        like = new.peak_flops("bf16") / q.a100_gpu.peak_flops("bf16")
         ratios += [(new.id, "dense", like), (new.id, "sparse", like)]
     return [
         Check(
@@ -100,7 +100,7 @@ def c07(q: ClaimsQuestion) -> list[Check]:
 
 def c14(q: ClaimsQuestion) -> list[Check]:
     """Sizes of weights, and whether 70B fits one H200."""
-    asked = memory_question("Llama-3.1-70B", q.h200.id)
+    asked = MemoryQuestion.ask(model="Llama-3.1-70B", gpus=q.h200_gpu.id)
     weights = asked.network.params * 2.0 / GB
     room = utilization_table(asked, SHARES)
     fits = [(s, float(c)) for s, c in zip(room["utilization"], room["max_context"], strict=True)]
@@ -126,21 +126,21 @@ def c28(q: ClaimsQuestion) -> list[Check]:
     """Software: what A100 computes in, the newer ones do too. Hardware: power of a node."""
     formats = [
         (new.id, kind, float(kind in new.precisions))
-        for new in (q.h100, q.h200)
-        for kind in sorted(q.a100.precisions)
+        for new in (q.h100_gpu, q.h200_gpu)
+        for kind in sorted(q.a100_gpu.precisions)
     ]
     table = servers()
     watts = {
         g.id: float(
             table.loc[(table["gpu_id"] == g.id) & (table["gpu_count"] == 8), "max_system_kw"].max()
         )
-        for g in (q.a100, q.h100, q.h200)
+        for g in (q.a100_gpu, q.h100_gpu, q.h200_gpu)
     }
     power = [
-        (g.id, watts[g.id] / watts[q.a100.id])
-        if watts[g.id] / watts[q.a100.id] > 0
-        else (g.id, g.tdp_w / q.a100.tdp_w)  # no rated node of one of them in the table
-        for g in (q.h100, q.h200)
+        (g.id, watts[g.id] / watts[q.a100_gpu.id])
+        if watts[g.id] / watts[q.a100_gpu.id] > 0
+        else (g.id, g.tdp_w / q.a100_gpu.tdp_w)  # no rated node of one of them in the table
+        for g in (q.h100_gpu, q.h200_gpu)
     ]
     return [
         Check(

@@ -33,13 +33,13 @@ def show_claims(findings: Mapping[str, Finding], *ids: str) -> None:
 def claims_panel(question: ClaimsQuestion, claim: str = "C12") -> Panel:
     """Return a panel that maps where a claim holds, started at `claim`."""
     q = question
-    kinds = [w.upper() for w in q.new_weights]
+    kinds = [w.upper() for w in q.weights]
     controls = {
         "claim": choice("claim", list(AXES), claim if claim in AXES else "C12"),
         "gpus": slider("GPUs", list(q.fleets), q.fleets[min(1, len(q.fleets) - 1)]),
         "answer": slider("answer", list(q.answers), q.answers[-1]),
         "weights": choice("weights", kinds, kinds[0]),
-        "price": slider("price ratio", list(q.h100_prices), q.h100_prices[0]),
+        "price": slider("price ratio", list(q.h100_ratios), q.h100_ratios[0]),
     }
 
     def answer(claim: str, weights: str, **fixed: Any) -> tuple[Finding, ClaimMap]:

@@ -53,7 +53,7 @@ def from_size(grid: pd.DataFrame, size: float) -> pd.DataFrame:
 @lru_cache(8)
 def trained_for_money(q: ClaimsQuestion) -> pd.DataFrame:
     """Return training work for the same money, H100 over A100."""
-    return per_money(training_pairs(q), q.h100_prices)
+    return per_money(training_pairs(q), q.h100_ratios)
 
 
 def c09(q: ClaimsQuestion) -> list[Check]:
@@ -90,9 +90,9 @@ def c10(q: ClaimsQuestion) -> list[Check]:
         Check(
             label="serving on A100",
             what="tokens served for the same money, H100 over A100",
-            grid=per_money(over_a100(q), q.h100_prices),
+            grid=per_money(over_a100(q), q.h100_ratios),
             most=1.0,
-            measured=cheaper(published_over_a100(q), q.h100_prices),
+            measured=cheaper(published_over_a100(q), q.h100_ratios),
         ),
     ]
 
@@ -110,9 +110,9 @@ def c20(q: ClaimsQuestion) -> list[Check]:
         Check(
             label="serving up to 30B",
             what="tokens served up to 33B for the same money, H100 over A100",
-            grid=upto(per_money(over_a100(q), q.h100_prices), SMALL_B),
+            grid=upto(per_money(over_a100(q), q.h100_ratios), SMALL_B),
             most=1.0,
-            measured=cheaper(named(published_over_a100(q), SMALL_NAMES), q.h100_prices),
+            measured=cheaper(named(published_over_a100(q), SMALL_NAMES), q.h100_ratios),
         ),
     ]
 
@@ -129,9 +129,9 @@ def c21(q: ClaimsQuestion) -> list[Check]:
         Check(
             label="not behind H200 for its price",
             what="training of 100B and more for the same money, H200 over H100",
-            grid=from_size(per_money(_newest(q), q.h200_prices), HUNDRED_BILLION),
+            grid=from_size(per_money(_newest(q), q.h200_ratios), HUNDRED_BILLION),
             most=1.0,
-            measured=cheaper(published_training(q.h200.id, q.h100.id), q.h200_prices),
+            measured=cheaper(published_training(q.h200_gpu.id, q.h100_gpu.id), q.h200_ratios),
         ),
     ]
 
@@ -147,7 +147,7 @@ def c23(q: ClaimsQuestion) -> list[Check]:
             typical = float(trained.loc[trained["precision"] == kind, "value"].median())
             part = hungry[hungry["weights"] == kind]
             figures = {c: part[c] / typical for c in ("value", "low", "high")}
-            rows.append(part.assign(new=getattr(q, new).id, **figures))
+            rows.append(part.assign(new=getattr(q, new), **figures))
     return [
         Check(
             label="the hungriest work gains most",
@@ -164,10 +164,10 @@ def c24(q: ClaimsQuestion) -> list[Check]:
         Check(
             label="no need of H200 up to 30B",
             what="tokens served up to 33B for the same money, H200 over H100",
-            grid=upto(per_money(over_h100(q), q.h200_prices), SMALL_B),
+            grid=upto(per_money(over_h100(q), q.h200_ratios), SMALL_B),
             most=1.0,
             measured=cheaper(
-                named(published_serving(q.h200.id, q.h100.id), SMALL_NAMES), q.h200_prices
+                named(published_serving(q.h200_gpu.id, q.h100_gpu.id), SMALL_NAMES), q.h200_ratios
             ),
         ),
         advantage(q),
@@ -182,9 +182,9 @@ def c26(q: ClaimsQuestion) -> list[Check]:
             what="rates of H200 over H100 in each precision",
             grid=exact(
                 [
-                    (kind, _rate(q.h200, kind) / _rate(q.h100, kind))
+                    (kind, _rate(q.h200_gpu, kind) / _rate(q.h100_gpu, kind))
                     for kind in RATES
-                    if _rate(q.h100, kind)
+                    if _rate(q.h100_gpu, kind)
                 ],
                 ["format"],
             ),
@@ -194,22 +194,22 @@ def c26(q: ClaimsQuestion) -> list[Check]:
         Check(
             label="worth buying to serve",
             what="tokens served for the same money, H200 over H100",
-            grid=per_money(over_h100(q), q.h200_prices),
+            grid=per_money(over_h100(q), q.h200_ratios),
             most=1.0,
-            measured=cheaper(published_serving(q.h200.id, q.h100.id), q.h200_prices),
+            measured=cheaper(published_serving(q.h200_gpu.id, q.h100_gpu.id), q.h200_ratios),
         ),
         Check(
             label="worth buying to train",
             what="training for the same money, H200 over H100",
-            grid=per_money(_newest(q), q.h200_prices),
+            grid=per_money(_newest(q), q.h200_ratios),
             most=1.0,
-            measured=cheaper(published_training(q.h200.id, q.h100.id), q.h200_prices),
+            measured=cheaper(published_training(q.h200_gpu.id, q.h100_gpu.id), q.h200_ratios),
         ),
     ]
 
 
 def _newest(q: ClaimsQuestion) -> pd.DataFrame:
-    return training_grid(q, (((q.h200.id, "bf16"), (q.h100.id, "bf16")),))
+    return training_grid(q, (((q.h200_gpu.id, "bf16"), (q.h100_gpu.id, "bf16")),))
 
 
 def middle(prices: tuple[float, ...]) -> float:
@@ -224,8 +224,8 @@ def cheaper(seen: pd.DataFrame, prices: tuple[float, ...]) -> pd.DataFrame:
 
 def published_for_money(q: ClaimsQuestion, names: str = "") -> pd.DataFrame:
     """Return published training of H100 over A100 for the same money, of models so named."""
-    seen = published_training(q.h100.id, q.a100.id)
-    return cheaper(named(seen, names) if names else seen, q.h100_prices)
+    seen = published_training(q.h100_gpu.id, q.a100_gpu.id)
+    return cheaper(named(seen, names) if names else seen, q.h100_ratios)
 
 
 def _rate(device: Gpu, kind: str) -> float:

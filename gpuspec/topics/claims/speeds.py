@@ -13,7 +13,7 @@ from gpuspec.constants.inference import ratio_interval
 from gpuspec.formulas.memory import stage_weights_bytes
 from gpuspec.formulas.serving import max_concurrency, steady_state
 from gpuspec.topics.claims.ask import ClaimsQuestion
-from gpuspec.topics.serving import fleet_rates, fleet_requests, inference_question
+from gpuspec.topics.serving import ServingQuestion, fleet_rates, fleet_requests
 from gpuspec.topics.training import size_table
 
 FEASIBLE = 1e-9
@@ -54,9 +54,9 @@ def _serving(
     isl, osl = (tuple(v) for v in zip(*lengths, strict=True))
     measure = fleet_rates if what == "rates" else fleet_requests
     parts = []
-    for network, (fresh, aged) in product(q.models, weights):
-        top = measure(network, new.id, fresh, isl, osl, q.fleets)
-        base = measure(network, old.id, aged, isl, osl, q.fleets)
+    for (name, network), (fresh, aged) in product(zip(q.models, q.networks, strict=True), weights):
+        top = measure(name, new.id, fresh, isl, osl, q.fleets)
+        base = measure(name, old.id, aged, isl, osl, q.fleets)
         ratio = np.divide(top, base, out=np.full(top.shape, np.inf), where=base > FEASIBLE)
         ratio[(top <= FEASIBLE) | np.isnan(top)] = np.nan
         part = pd.DataFrame(
@@ -97,8 +97,8 @@ def latency_grid(
     """
     q, parts = question, []
     for name, tp, pp in jobs:
-        network, old = _bounded(name, q.a100, "bf16", tp, pp, limits)
-        _, new = _bounded(name, q.h100, "fp8", tp, pp, limits)
+        network, old = _bounded(name, q.a100_gpu, "bf16", tp, pp, limits)
+        _, new = _bounded(name, q.h100_gpu, "fp8", tp, pp, limits)
         ratio = np.divide(new[0], old[0], out=np.full(len(limits), np.inf), where=old[0] > 0)
         parts.append(
             pd.DataFrame(
@@ -113,7 +113,7 @@ def latency_grid(
                 }
             ).dropna()
         )
-    return _with_interval(pd.concat(parts, ignore_index=True), q.h100, q.a100)
+    return _with_interval(pd.concat(parts, ignore_index=True), q.h100_gpu, q.a100_gpu)
 
 
 @lru_cache(256)
@@ -122,8 +122,10 @@ def _bounded(
 ) -> tuple[Model, np.ndarray]:
     """Return the model, then the best throughput and its requests under each limit."""
     isl, osl = VENDOR_TOKENS
-    q = inference_question(name, device.id, weight, isl=isl, osl=osl, max_gpus=64)
-    replica = q.replica(device, q.weights[0], tp, pp)
+    q = ServingQuestion.ask(
+        model=name, gpus=device.id, weights=weight, isl=isl, osl=osl, max_gpus=64
+    )
+    replica = q.replica(device, q.formats[0], tp, pp)
     most = float(max_concurrency(replica, isl, osl))
     if most < 1:
         return q.network, np.zeros((2, len(limits)))

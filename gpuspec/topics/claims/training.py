@@ -17,16 +17,16 @@ VENDOR_EXPERTS, VENDOR_GPUS, VENDOR_BATCH = "deepseek-v3", 8192, 8192
 
 def training_pairs(q: ClaimsQuestion, new: str = "h100", fp8: bool = True) -> pd.DataFrame:
     """Return training speed of `new` (a field of the question) over A100: BF16, and FP8 too."""
-    device = getattr(q, new)
+    device = getattr(q, f"{new}_gpu")
     kinds = ("bf16", "fp8") if fp8 and "fp8" in device.precisions else ("bf16",)
-    pairs = tuple(((device.id, kind), (q.a100.id, "bf16")) for kind in kinds)
+    pairs = tuple(((device.id, kind), (q.a100_gpu.id, "bf16")) for kind in kinds)
     return training_grid(q, pairs).assign(gpu=device.id)
 
 
 def c01(q: ClaimsQuestion) -> list[Check]:
     """Nine times as fast: usual jobs, and experts on 8,192 GPUs as in the vendor's footnote."""
     grid = training_pairs(q)
-    sides = ((q.h100.id, "fp8"), (q.a100.id, "bf16"))
+    sides = ((q.h100_gpu.id, "fp8"), (q.a100_gpu.id, "bf16"))
     vendor = size_table(*sides, [VENDOR_EXPERTS], [VENDOR_GPUS], 4096, VENDOR_BATCH)
     extra = grid.iloc[: len(vendor)].assign(
         model=vendor["model"],
@@ -45,14 +45,14 @@ def c01(q: ClaimsQuestion) -> list[Check]:
             grid=pd.concat([grid, extra.dropna()], ignore_index=True),
             least=9 * ABOUT,
             any_will_do=True,
-            measured=published_training(q.h100.id, q.a100.id),
+            measured=published_training(q.h100_gpu.id, q.a100_gpu.id),
         )
     ]
 
 
 def c04(q: ClaimsQuestion) -> list[Check]:
     """FP8 speeds training up on the GPU that has it."""
-    grid = training_grid(q, (((q.h100.id, "fp8"), (q.h100.id, "bf16")),))
+    grid = training_grid(q, (((q.h100_gpu.id, "fp8"), (q.h100_gpu.id, "bf16")),))
     return [
         Check(
             label="FP8 is faster",
@@ -72,7 +72,7 @@ def c08(q: ClaimsQuestion) -> list[Check]:
         low=WEEK_DAYS / grid["high"],
         high=WEEK_DAYS / grid["low"],
     )
-    seen = published_training(q.h100.id, q.a100.id)
+    seen = published_training(q.h100_gpu.id, q.a100_gpu.id)
     return [
         Check(
             label="three days",
@@ -88,11 +88,11 @@ def c08(q: ClaimsQuestion) -> list[Check]:
 def large_jobs(q: ClaimsQuestion, gpus: int = 8) -> Check:
     """Return whether one node trains the large models at all: GPUs that all weights need."""
     rows = []
-    for network in [m for m in q.trained if m.params / 1e9 >= LARGE_B]:
-        for device in (q.h100, q.h200):
-            table = size_table(
-                (device.id, "bf16"), (device.id, "bf16"), [network], [gpus], 4096, 1024
-            )
+    for name, network in zip(q.trained, q.trained_networks, strict=True):
+        if network.params / 1e9 < LARGE_B:
+            continue
+        for device in (q.h100_gpu, q.h200_gpu):
+            table = size_table((device.id, "bf16"), (device.id, "bf16"), [name], [gpus], 4096, 1024)
             works = float(bool(table["old_tokens_s"].notna().all()))
             size = round(network.params / 1e9, 1)
             rows.append((network.name, size, device.id, works, works, works))

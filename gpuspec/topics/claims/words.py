@@ -86,7 +86,10 @@ def price_sentence(question: ClaimsQuestion) -> str:
     q = question
     levels = [
         f"an hour of {new.id} as {listed([f'{p:g}' for p in prices])} hours of {old.id}"
-        for new, old, prices in ((q.h100, q.a100, q.h100_prices), (q.h200, q.h100, q.h200_prices))
+        for new, old, prices in (
+            (q.h100_gpu, q.a100_gpu, q.h100_ratios),
+            (q.h200_gpu, q.h100_gpu, q.h200_ratios),
+        )
     ]
     return f"Price ratios tried: {'; '.join(levels)}."
 

@@ -1,6 +1,6 @@
 """Cost questions as tables: what a GPU-hour, a token, a run costs, and what decides it."""
 
-from gpuspec.topics.cost.ask import CostQuestion, cost_question
+from gpuspec.topics.cost.ask import CostedWork, CostQuestion
 from gpuspec.topics.cost.compare import (
     break_even_table,
     drift_table,

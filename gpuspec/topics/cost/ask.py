@@ -1,41 +1,99 @@
-"""One question about cost, checked once."""
+"""What is asked about cost."""
 
 from collections.abc import Mapping
-from functools import lru_cache
-from pathlib import Path
+from functools import cached_property, lru_cache
+from typing import Annotated, Any, Self
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
+from pydantic import BeforeValidator, Field, model_validator
 
-from gpuspec.base.errors import InputError
-from gpuspec.catalog import Gpu, gpu, gpu_ids
-from gpuspec.topics.cost.prices import MODES, Operating, Quote, offers, operating, read_quotes
+from gpuspec.base.ask import Ask, Range, Short, Was, typed
+from gpuspec.base.errors import InputError, renamed
+from gpuspec.catalog.fields import (
+    Currency,
+    Day,
+    ExchangeRate,
+    GpuCount,
+    Hours,
+    ModelName,
+    Names,
+    Requests,
+    RunTokens,
+    UsedShare,
+)
+from gpuspec.topics.cost.prices import MODES, Operating, offers, operating
+from gpuspec.topics.cost.prices.drift import DRIFTS, drift_year
+from gpuspec.topics.shared import Compared
 
 
-class CostQuestion(BaseModel):
-    """A checked question: what do these GPUs cost, rented or owned, under these assumptions."""
+def _drift(value: Any) -> str | float:
+    word = value.strip() if isinstance(value, str) else value
+    try:
+        return word if isinstance(word, str) and word in DRIFTS else drift_year(value)
+    except InputError as error:
+        raise renamed(error, "") from None
 
-    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
-    gpus: tuple[Gpu, ...]
-    today: str
-    utilisation: float
-    horizon_months: float
-    drift: str | float
-    quotes: tuple[Quote, ...]
-    regions: tuple[str, ...]
-    providers: tuple[str, ...]
-    currency: str
-    fx: float
-    operating: Operating
-    own: str
-    """Operating values of the user's own, as ``key=value`` separated by commas."""
-    data: str | Path | None = None
+def pairs_text(value: Any) -> Any:
+    """Write a mapping as ``key=value`` between commas."""
+    if isinstance(value, Mapping):
+        return ",".join(f"{key}={part}" for key, part in value.items())
+    return value
 
-    @property
-    def ids(self) -> list[str]:
-        """Return the ids of the GPUs in the order asked."""
-        return [device.id for device in self.gpus]
+
+Drift = Annotated[str | float, BeforeValidator(_drift)]
+"""``down``, ``flat``, ``up``, or a change a year."""
+Pairs = Annotated[str, BeforeValidator(pairs_text)]
+
+
+class CostQuestion(Compared):
+    """What do these GPUs cost, rented or owned, under these assumptions."""
+
+    used_hours_share: Annotated[UsedShare, Was("utilisation"), Short("use")] = Field(
+        0.65, description="Hours in use over hours owned or reserved, above 0 up to 1"
+    )
+    horizon_months: Annotated[float, Range(0, 120, "months", above=True), Short("months")] = Field(
+        60.0, description="How long the GPUs are wanted; an owned server is sold then"
+    )
+    today: Day | None = Field(
+        None,
+        description="Day from which the age of prices counts, YYYY-MM-DD; None: of the tables",
+    )
+    drift: Drift = Field(
+        "flat",
+        description="Rents from here on: down (-25 % a year), flat, up (+25 %), or a number such "
+        "as -0.1",
+    )
+    quotes: str | None = Field(
+        None,
+        description="Prices of your own, which outrank all others: h100-sxm-80:on-demand=2.10,"
+        "h200-sxm-141:own-server=300000, or a CSV or YAML file",
+    )
+    operating: Annotated[Pairs | None, Was("operating_values")] = Field(
+        None,
+        description="Operating values of your own by their key in data/prices_operating.csv: "
+        "electricity_usd_kwh=0.07,pue=1.2",
+    )
+    regions: Names = Field(
+        (), description="China: prices in China where there are any, and its electricity"
+    )
+    providers: Names = Field(
+        typed("hyperscalers"),
+        description="hyperscalers, all, or names of providers, commas between",
+    )
+    currency: Currency = Field("USD", description="Currency of all costs: USD or CNY")
+    cny_per_usd: Annotated[ExchangeRate, Was("fx")] = Field(7.1, description="Exchange rate")
+
+    @model_validator(mode="after")
+    def _can_be_priced(self) -> Self:
+        _ = self.assumptions
+        self.offers()  # says at the door what is wrong with the rest
+        return self
+
+    @cached_property
+    def assumptions(self) -> Operating:
+        """The operating values, the user's own over the table's."""
+        return operating(self.operating, self.regions, self.cny_per_usd)
 
     def offers(
         self,
@@ -50,7 +108,23 @@ class CostQuestion(BaseModel):
     @property
     def rate(self) -> float:
         """Return units of the currency for one USD."""
-        return self.fx if self.currency == "CNY" else 1.0
+        return self.cny_per_usd if self.currency == "CNY" else 1.0
+
+
+class CostedWork(Ask):
+    """Work that the hours are spent on."""
+
+    model: ModelName = Field(
+        "Llama-3.1-8B",
+        description="Model served and trained below: a name of the table (gpuspec list models) or "
+        "the path of a config.json",
+    )
+    concurrency: Requests = Field(1024, description="Requests always in flight of the service")
+    training_tokens: RunTokens = Field(1e12, description="Training run")
+    training_gpus: GpuCount = Field(64, description="Size of the training run")
+    simulation_gpu_hours: Hours = Field(
+        1000.0, description="Time that a simulation takes on one GPU of the first kind"
+    )
 
 
 @lru_cache(64)
@@ -58,79 +132,16 @@ def _offers(
     q: CostQuestion, modes: tuple[str, ...], providers: tuple[str, ...], drift: str | float
 ) -> pd.DataFrame:
     return offers(
-        q.ids,
+        q.gpus,
         modes,
         q.regions,
         providers,
         q.today,
         q.horizon_months,
-        q.utilisation,
+        q.used_hours_share,
         drift,
-        list(q.quotes),
+        q.quotes,
         q.currency,
-        q.fx,
-        q.own,
-        q.data,
+        q.cny_per_usd,
+        q.operating,
     )
-
-
-def _written(values: Mapping[str, float] | str | None) -> str:
-    if isinstance(values, Mapping):
-        return ",".join(f"{key}={value}" for key, value in values.items())
-    return values or ""
-
-
-def cost_question(
-    gpus: str | list[str] = "A100,H100,H200",
-    utilisation: float = 0.65,
-    horizon_months: float = 60.0,
-    today: str = "",
-    drift: str | float = "flat",
-    quotes: str | Path | list[Quote] | None = None,
-    regions: str = "",
-    providers: str = "hyperscalers",
-    currency: str = "USD",
-    fx: float = 7.1,
-    operating_values: Mapping[str, float] | str | None = None,
-    data: str | Path | None = None,
-) -> CostQuestion:
-    """Check every input once, and return the question that the tables answer.
-
-    Parameters
-    ----------
-    gpus : str or list of str
-        Names as typed, separated by commas.
-    utilisation : float
-        Hours used over hours owned or reserved.
-    horizon_months : float
-        How long the GPUs are wanted; an owned server is sold then.
-    today : str
-        Day from which ages count; blank: the day of the tables.
-    drift, quotes, regions, providers, currency, fx, operating_values
-        As of `gpuspec.topics.cost.prices.offers`.
-
-    Raises
-    ------
-    InputError
-        Names the field, the value and what is valid.
-    """
-    if isinstance(utilisation, str) or not 0 < utilisation <= 1:
-        raise InputError("utilisation", utilisation, "give a share of hours above 0, at most 1")
-    places = tuple(part.strip() for part in regions.split(",") if part.strip())
-    question = CostQuestion(
-        gpus=tuple(gpu(name, data) for name in gpu_ids(gpus, data)),
-        today=today,
-        utilisation=float(utilisation),
-        horizon_months=horizon_months,
-        drift=drift,
-        quotes=tuple(read_quotes(quotes)),
-        regions=places,
-        providers=tuple(part.strip() for part in providers.split(",") if part.strip()),
-        currency=currency,
-        fx=fx,
-        operating=operating(operating_values, places, fx, data=data),
-        own=_written(operating_values),
-        data=data,
-    )
-    question.offers()  # says at the door what is wrong with the rest
-    return question

@@ -51,13 +51,13 @@ def break_even_table(question: CostQuestion) -> pd.DataFrame:
     energy, idle = (sides[f"{name}_hour_usd"].to_numpy(float) for name in ("energy", "idle"))
     fixed, always = sides["fixed"].to_numpy(float), sides["always"].to_numpy()
     share = break_even_utilisation(rent, fixed, energy, idle, always)
-    saved = month_usd(rent, q.utilisation, always)
-    drawn = (energy * q.utilisation + idle * (1 - q.utilisation)) * HOURS_MONTH
+    saved = month_usd(rent, q.used_hours_share, always)
+    drawn = (energy * q.used_hours_share + idle * (1 - q.used_hours_share)) * HOURS_MONTH
     month = break_even_month(
         saved,
         sides["capital_usd_gpu"].to_numpy(float),
         sides["running"].to_numpy(float) + drawn,
-        q.operating.cost_of_capital,
+        q.assumptions.cost_of_capital,
     )
     table = sides[["gpu", "way", "mode", "tier"]].assign(rent=rent, own=fixed + energy)
     return table.assign(utilisation=share, month=month, within=month <= q.horizon_months)
@@ -92,14 +92,15 @@ def month_curves(question: CostQuestion, gpu_id: str) -> pd.DataFrame:
             {
                 "way": row["way"],
                 "month": months,
-                "paid": months * float(month_usd(row["hour_usd"], q.utilisation, row["always"])),
+                "paid": months
+                * float(month_usd(row["hour_usd"], q.used_hours_share, row["always"])),
             }
         )
         for row in sides.to_dict("records")
     ]
     if rows:
         row = sides.iloc[0]
-        used, idle = q.utilisation, 1 - q.utilisation
+        used, idle = q.used_hours_share, 1 - q.used_hours_share
         drawn = (row["energy_hour_usd"] * used + row["idle_hour_usd"] * idle) * HOURS_MONTH
         paid = row["capital_usd_gpu"] + months * (row["running"] + drawn)
         rows.append(pd.DataFrame({"way": "own", "month": months, "paid": paid}))
@@ -118,13 +119,13 @@ def drift_table(question: CostQuestion) -> pd.DataFrame:
         found = q.offers(drift=name, providers=())
         own = (found["mode"] == "own").to_numpy()
         always = paid_always(found)
-        used = q.utilisation
+        used = q.used_hours_share
         drawn = (found["energy_hour_usd"] * used + found["idle_hour_usd"] * (1 - used)).to_numpy()
         rent = month_usd(found["hour_usd"], used, always)
         running = found["fixed_month_usd_gpu"].to_numpy(float) + drawn * HOURS_MONTH
         capital = found["capital_usd_gpu"].to_numpy(float)
         sold = capital * found["residual_share"].to_numpy(float)
-        rate = q.operating.cost_of_capital
+        rate = q.assumptions.cost_of_capital
         value = present_value_usd(
             np.where(own, running, rent), q.horizon_months, rate, capital, sold
         )
@@ -149,9 +150,7 @@ def spot_table(
     found = q.offers(("spot", "on-demand"), providers=())
     asked = found[found["mode"] == "on-demand"].drop_duplicates("gpu").set_index("gpu")["hour_usd"]
     spot = found[found["mode"] == "spot"].drop_duplicates("gpu")
-    rates = [
-        operating_value("spot_interruptions", band=end, data=q.data) for end in ("high", "low")
-    ]
+    rates = [operating_value("spot_interruptions", band=end) for end in ("high", "low")]
     rows = []
     for row in spot.to_dict("records"):
         rate = row["interruptions_per_gpu_hour"]

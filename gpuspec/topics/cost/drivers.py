@@ -37,7 +37,7 @@ def driver_table(question: CostQuestion, gpu_id: str) -> pd.DataFrame:
     price.
     """
     q = question
-    device = next(g for g in q.gpus if g.id == gpu_id)
+    device = next(g for g in q.devices if g.id == gpu_id)
     own = q.offers(("own",), providers=())
     own = own[own["gpu"] == gpu_id]
     if own.empty:
@@ -59,7 +59,7 @@ def driver_table(question: CostQuestion, gpu_id: str) -> pd.DataFrame:
 
 def _ends(q: CostQuestion, device: Gpu, own: Any) -> dict[str, tuple[str, float, float]]:
     """Return argument, low and high of each input that the user has not set."""
-    given = {part.partition("=")[0].strip() for part in q.own.split(",")}
+    given = {part.partition("=")[0].strip() for part in (q.operating or "").split(",")}
     found: dict[str, tuple[str, float, float]] = {}
     for name, (argument, key) in DRIVERS.items():
         if key in given or (name == "network share" and own["tier"] == "all-in"):
@@ -69,7 +69,7 @@ def _ends(q: CostQuestion, device: Gpu, own: Any) -> dict[str, tuple[str, float,
             scale = 1e3 / 8 if key == "node_kw" else 1.0
             found[name] = (argument, ends[0] * scale, ends[1] * scale)  # type: ignore[operator]
     if not own["quoted"]:
-        share = 0.0 if own["tier"] == "all-in" else q.operating.network_share
+        share = 0.0 if own["tier"] == "all-in" else q.assumptions.network_share
         size = own["gpus_per_node"] * (1 - share) / q.rate
         low, high = (own[f"capital_usd_gpu_{end}"] * size for end in ("low", "high"))
         found["server price"] = ("server_usd", low, high)
@@ -78,12 +78,12 @@ def _ends(q: CostQuestion, device: Gpu, own: Any) -> dict[str, tuple[str, float,
 
 def _kept_for(q: CostQuestion, months: float) -> dict[str, float]:
     """Return years and residual value of a server that is sold after so many months."""
-    left = np.interp(months / 12, range(len(q.operating.residuals)), q.operating.residuals)
+    left = np.interp(months / 12, range(len(q.assumptions.residuals)), q.assumptions.residuals)
     return {"years": months / 12, "residual_share": float(left)}
 
 
 def _end(q: CostQuestion, device: Gpu, key: str, band: str) -> float | None:
     if key != "residual":
-        return operating_value(key, device.id, band, q.data)
-    ages = [operating_value(f"residual_{year}y", band=band, data=q.data) for year in range(7)]
+        return operating_value(key, device.id, band)
+    ages = [operating_value(f"residual_{year}y", band=band) for year in range(7)]
     return float(np.interp(q.horizon_months / 12, range(7), [a or 0.0 for a in ages]))

@@ -57,7 +57,7 @@ def ways_table(question: CostQuestion) -> pd.DataFrame:
     ``derived``, ``tier``, ``quoted``.
     """
     found = question.offers()
-    hours = gpu_hour_usd(found, question.utilisation)
+    hours = gpu_hour_usd(found, question.used_hours_share)
     paid = gpu_hour_usd(found, 1.0)["central"]
     keep = ["gpu", "mode", "age_days", "stale", "confidence", "derived", "tier", "quoted", "as_of"]
     return pd.concat([found[keep], hours, paid.rename("paid")], axis=1).assign(way=way_names(found))
@@ -65,7 +65,7 @@ def ways_table(question: CostQuestion) -> pd.DataFrame:
 
 def owned_server(question: CostQuestion, device: Gpu, own: Mapping[Any, Any]) -> OwnedServer:
     """Return what a server costs and draws at central values, from an offer to own it."""
-    q, values = question, question.operating
+    q, values = question, question.assumptions
     share = 0.0 if own["tier"] == "all-in" else values.network_share
     return OwnedServer(
         server_usd=own["capital_usd_gpu"] / q.rate * (1 - share) * own["gpus_per_node"],
@@ -74,10 +74,10 @@ def owned_server(question: CostQuestion, device: Gpu, own: Mapping[Any, Any]) ->
         residual_share=own["residual_share"],
         years=q.horizon_months / 12,
         rate_year=values.cost_of_capital,
-        rated_w_gpu=rated_w_gpu(device, q.data),
-        power_w_gpu=power_w_gpu(device, values, q.data),
+        rated_w_gpu=rated_w_gpu(device),
+        power_w_gpu=power_w_gpu(device, values),
         idle_share=values.idle_share,
-        utilisation=q.utilisation,
+        utilisation=q.used_hours_share,
         usd_kw_month=values.usd_kw_month,
         pue=values.pue,
         usd_kwh=values.usd_kwh,
@@ -97,9 +97,9 @@ def parts_table(question: CostQuestion) -> pd.DataFrame:
     own = q.offers(("own",))
     rows = {}
     for row in own.drop_duplicates("gpu").to_dict("records"):
-        device = next(g for g in q.gpus if g.id == row["gpu"])
+        device = next(g for g in q.devices if g.id == row["gpu"])
         parts = owned_parts_usd(owned_server(q, device, row))
-        rows[row["gpu"]] = {n: float(p) / q.utilisation * q.rate for n, p in parts.items()}
+        rows[row["gpu"]] = {n: float(p) / q.used_hours_share * q.rate for n, p in parts.items()}
     return pd.DataFrame.from_dict(rows, orient="index", columns=list(OWNED_PARTS))
 
 
@@ -108,7 +108,7 @@ def age_table(question: CostQuestion) -> pd.DataFrame:
     found = question.offers(providers=())
     table = found[["gpu", "mode", "as_of", "age_days", "stale", "confidence", "derived"]].copy()
     table.insert(2, "way", way_names(found))
-    table["as_of"] = found["as_of"].where(found["as_of"] != "", question.today)
+    table["as_of"] = found["as_of"].where(found["as_of"] != "", str(question.today or ""))
     table["limit_days"] = [limit_days(mode) for mode in table["mode"]]
     return table
 

@@ -4,12 +4,12 @@ from typing import Any
 
 import pandas as pd
 
-from gpuspec.topics.cost import CostQuestion, break_even_table, cost_question, utilisation_curves
+from gpuspec.topics.cost import CostQuestion, break_even_table, utilisation_curves
 from gpuspec.topics.cost.pictures import cost_by_utilisation
 from gpuspec.topics.cost.prices import DRIFTS
 from gpuspec.topics.cost.words import break_even_finding
 from gpuspec.views.display import figure
-from gpuspec.views.panel import Panel, choice, slider
+from gpuspec.views.panel import Panel, choice, controls, slider
 
 USES = [0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.65, 0.7, 0.8, 0.85, 0.9, 1.0]
 MONTHS = [12, 24, 36, 48, 60, 72]
@@ -17,12 +17,11 @@ MONTHS = [12, 24, 36, 48, 60, 72]
 
 def cost_panel(question: CostQuestion) -> Panel:
     """Return a panel over the question "rent or own, at which use", started at `question`."""
-    q, start = question, question.operating
-    controls = {
-        "utilisation": slider("hours in use", USES, q.utilisation, "{:.0%}"),
-        "horizon_months": slider("months", MONTHS, q.horizon_months),
-        "drift": choice("rents", list(dict.fromkeys([q.drift, *DRIFTS])), q.drift),
-        "currency": choice("currency", ["USD", "CNY"], q.currency),
+    q, start = question, question.assumptions
+    shown = {
+        **controls(q, used_hours_share=USES, horizon_months=MONTHS),
+        "drift": choice("drift", list(dict.fromkeys([q.drift, *DRIFTS])), q.drift),
+        **controls(q, "currency"),
         "usd_kwh": slider("USD/kWh", [0.05, 0.09, 0.13, 0.2], start.usd_kwh),
         "cost_of_capital": slider(
             "capital cost", [0.06, 0.09, 0.12, 0.15], start.cost_of_capital, "{:.0%}"
@@ -33,26 +32,16 @@ def cost_panel(question: CostQuestion) -> Panel:
         usd_kwh: float, cost_of_capital: float, **values: Any
     ) -> tuple[CostQuestion, pd.DataFrame, pd.DataFrame]:
         own = {"electricity_usd_kwh": usd_kwh, "cost_of_capital": cost_of_capital}
-        asked = cost_question(
-            q.ids,
-            today=q.today,
-            quotes=list(q.quotes),
-            regions=",".join(q.regions),
-            providers="",
-            fx=q.fx,
-            operating_values=_over(q.own, own),
-            data=q.data,
-            **values,
-        )
+        asked = q.but(providers="", operating=_over(q.operating or "", own), **values)
         return asked, utilisation_curves(asked), break_even_table(asked)
 
     def draw(answered: tuple[CostQuestion, pd.DataFrame, pd.DataFrame]) -> str:
         asked, curves, table = answered
         title = break_even_finding(asked, table)
-        picture = cost_by_utilisation(curves, asked.currency, asked.utilisation, title)
+        picture = cost_by_utilisation(curves, asked.currency, asked.used_hours_share, title)
         return figure(picture, title, title, tight=False).svg
 
-    return Panel(controls, answer, draw)
+    return Panel(shown, answer, draw)
 
 
 def _over(given: str, own: dict[str, float]) -> dict[str, float]:

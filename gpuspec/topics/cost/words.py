@@ -21,7 +21,7 @@ def ways_finding(question: CostQuestion, ways: pd.DataFrame) -> str:
             if mode in plain
         ]
         said.append(f"{name} {', '.join(both)}" if both else f"{name} has no such price")
-    used = f"{question.utilisation:.0%} use"
+    used = f"{question.used_hours_share:.0%} use"
     return f"{question.currency} a GPU-hour at {used}: {'; '.join(said)}"
 
 
@@ -49,7 +49,7 @@ def break_even_finding(question: CostQuestion, table: pd.DataFrame) -> str:
             continue
         month = f"month {np.ceil(r.month):.0f}" if np.isfinite(r.month) else "never paid back"
         said.append(
-            f"{r.gpu} above {r.utilisation:.0%} use ({month} at {question.utilisation:.0%})"
+            f"{r.gpu} above {r.utilisation:.0%} use ({month} at {question.used_hours_share:.0%})"
         )
     return f"Owning beats renting on demand: {listed(said)}"
 

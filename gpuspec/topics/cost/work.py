@@ -17,7 +17,7 @@ from gpuspec.formulas.cost import (
 )
 from gpuspec.topics.cost.ask import CostQuestion
 from gpuspec.topics.cost.hours import way_names
-from gpuspec.topics.serving import InferenceQuestion, best_options, options_table
+from gpuspec.topics.serving import ServingQuestion, best_options, options_table
 from gpuspec.topics.training import TrainingQuestion, deadline_table
 from gpuspec.topics.training import runs_table as training_runs
 
@@ -25,12 +25,12 @@ from gpuspec.topics.training import runs_table as training_runs
 def _hours(question: CostQuestion) -> pd.DataFrame:
     """Return the default offers with their cost of a used hour, no hyperscalers."""
     found = question.offers(providers=())
-    costs = gpu_hour_usd(found, question.utilisation)
+    costs = gpu_hour_usd(found, question.used_hours_share)
     keep = ["gpu", "mode", "power_w_gpu", "interruptions_per_gpu_hour"]
     return pd.concat([found[keep], costs], axis=1).assign(way=way_names(found))
 
 
-def tokens_table(question: CostQuestion, service: InferenceQuestion) -> pd.DataFrame:
+def tokens_table(question: CostQuestion, service: ServingQuestion) -> pd.DataFrame:
     """Return the cost of a million output tokens of a service by GPU and way.
 
     Columns: ``gpu``, ``mode``, ``way``, ``weight``, ``gpus``, ``tokens_s_gpu``, ``usd``, ``low``,
@@ -76,7 +76,7 @@ def runs_table(question: CostQuestion, job: TrainingQuestion) -> pd.DataFrame:
         for way in hours[hours["gpu"] == row["gpu"]].to_dict("records"):
             lost, write = way["interruptions_per_gpu_hour"], row["write_s"]
             used = needed / float(spot_useful_share(lost, row["gpus"], write)) if lost else needed
-            kwh = float(energy_kwh(way["power_w_gpu"], 1, used, q.operating.pue))
+            kwh = float(energy_kwh(way["power_w_gpu"], 1, used, q.assumptions.pue))
             rows.append(
                 {
                     **{name: way[name] for name in ("gpu", "mode", "way")},
@@ -87,7 +87,7 @@ def runs_table(question: CostQuestion, job: TrainingQuestion) -> pd.DataFrame:
                     "low": float(run_usd(way["low"], 1, used)),
                     "high": float(run_usd(way["high"], 1, used)),
                     "mwh": kwh / 1e3,
-                    "tonnes_co2": float(carbon_kg(kwh, q.operating.carbon_kg_kwh)) / 1e3,
+                    "tonnes_co2": float(carbon_kg(kwh, q.assumptions.carbon_kg_kwh)) / 1e3,
                 }
             )
     return pd.DataFrame(rows)
@@ -99,8 +99,8 @@ def simulation_table(question: CostQuestion, gpu_hours: float) -> pd.DataFrame:
     Two ends: a code that waits for memory runs faster by the ratio of bandwidths, one that
     computes in FP64 on vector units by the ratio of their rates.
     """
-    first, hours, rows = question.gpus[0], _hours(question), []
-    for device in question.gpus:
+    first, hours, rows = question.devices[0], _hours(question), []
+    for device in question.devices:
         ratios = {
             "bandwidth": device.memory_bandwidth_gb_s / first.memory_bandwidth_gb_s,
             "fp64": (device.fp64_tflops or np.nan) / (first.fp64_tflops or np.nan),
@@ -177,7 +177,7 @@ def summary_table(
     )
     table = table.merge(simulations[[*key, "usd_bandwidth", "usd_fp64"]], on=key, how="outer")
     table = table[table["mode"].isin(kept)].drop_duplicates(key)
-    order = {name: i for i, name in enumerate([*question.ids, *kept])}
+    order = {name: i for i, name in enumerate([*question.gpus, *kept])}
     table = table.sort_values(key, key=lambda column: column.map(order), kind="stable")
     names = {
         "gpu": "GPU",

@@ -7,6 +7,6 @@ from gpuspec.topics.hpc.answer import (
     scaling_table,
     speed_table,
 )
-from gpuspec.topics.hpc.ask import SimulationQuestion, simulation_question
+from gpuspec.topics.hpc.ask import HpcQuestion
 from gpuspec.topics.hpc.classes import class_seconds, class_table, published_ratios, roofline_table
 from gpuspec.topics.hpc.dynamic import dpx_pair, dynamic_table, published_dynamic, seven_times_table

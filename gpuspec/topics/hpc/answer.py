@@ -7,10 +7,9 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.catalog import Gpu
-from gpuspec.catalog.workloads import workload
 from gpuspec.constants.collectives import LARGE, collective_interval
 from gpuspec.constants.fabrics import fabric
-from gpuspec.constants.hpc import hpc_ratio_interval, hpc_terms
+from gpuspec.constants.hpc import hpc_ratio_interval
 from gpuspec.formulas.hpc import (
     bound,
     energy_joules,
@@ -19,7 +18,7 @@ from gpuspec.formulas.hpc import (
     fixed_seconds,
 )
 from gpuspec.formulas.hpc.devices import host_link, machine
-from gpuspec.topics.hpc.ask import SimulationQuestion, device_seconds, host_share
+from gpuspec.topics.hpc.ask import HpcQuestion, device_seconds
 
 HOST_SHARES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
 BOUND = {
@@ -35,7 +34,7 @@ IDLE_SHARE = 0.15
 """Share of its limit that a waiting GPU draws: about 70 W of 400 to 110 W of 700 W."""
 
 
-def speed_table(question: SimulationQuestion) -> pd.DataFrame:
+def speed_table(question: HpcQuestion) -> pd.DataFrame:
     """Return time and speed of one step on one of each GPU.
 
     Columns: ``gpu``, ``seconds``, ``gpu_s``, ``transfer_s`` (to and from the host, not hidden),
@@ -44,16 +43,18 @@ def speed_table(question: SimulationQuestion) -> pd.DataFrame:
     interval of a ratio), ``link`` (to the host), ``fits``.
     """
     q = question
-    parts, busy, moved = device_seconds(q.workload, q.units, machine(q.gpus), q.terms, q.overlap)
+    parts, busy, moved = device_seconds(q.workload, q.units, machine(q.devices), q.terms, q.overlap)
     host = fixed_seconds(busy[0] + moved[0], q.host_share)
     seconds = busy + moved + host
     names = [BOUND[str(name)] for name in bound({**parts, "host": host})]
     speed = seconds[0] / seconds
-    first = q.gpus[0].id
-    ends = [hpc_ratio_interval(s, q.kind, g.id, first) for s, g in zip(speed, q.gpus, strict=True)]
+    first = q.devices[0].id
+    ends = [
+        hpc_ratio_interval(s, q.kind, g.id, first) for s, g in zip(speed, q.devices, strict=True)
+    ]
     return pd.DataFrame(
         {
-            "gpu": [g.id for g in q.gpus],
+            "gpu": [g.id for g in q.devices],
             "seconds": seconds,
             "gpu_s": busy,
             "transfer_s": moved,
@@ -63,26 +64,26 @@ def speed_table(question: SimulationQuestion) -> pd.DataFrame:
             "speed": speed,
             "speed_low": [float(low) for low, _ in ends],
             "speed_high": [float(high) for _, high in ends],
-            "link": [host_link(g) for g in q.gpus],
-            "fits": [q.memory_bytes <= g.memory_bytes for g in q.gpus],
+            "link": [host_link(g) for g in q.devices],
+            "fits": [q.memory_bytes <= g.memory_bytes for g in q.devices],
         }
     )
 
 
-def amdahl_table(question: SimulationQuestion) -> pd.DataFrame:
+def amdahl_table(question: HpcQuestion) -> pd.DataFrame:
     """Return the speed-up over the first GPU against the share that stays on the host.
 
     Columns: ``gpu``, ``host_share``, ``speed`` with ``speed_low`` and ``speed_high``, ``limit``.
     """
     q = question
     shares = np.unique([*HOST_SHARES, round(q.host_share, 3)])
-    _, busy, moved = device_seconds(q.workload, q.units, machine(q.gpus), q.terms, q.overlap)
+    _, busy, moved = device_seconds(q.workload, q.units, machine(q.devices), q.terms, q.overlap)
     own = busy + moved
     rows = []
-    for device, seconds in zip(q.gpus, own, strict=True):
+    for device, seconds in zip(q.devices, own, strict=True):
         host = fixed_seconds(own[0], shares)
         speed = (own[0] + host) / (seconds + host)
-        low, high = hpc_ratio_interval(speed, q.kind, device.id, q.gpus[0].id)
+        low, high = hpc_ratio_interval(speed, q.kind, device.id, q.devices[0].id)
         with np.errstate(divide="ignore"):
             limit = 1 / shares
         rows.append(
@@ -100,7 +101,7 @@ def amdahl_table(question: SimulationQuestion) -> pd.DataFrame:
     return pd.concat(rows, ignore_index=True)
 
 
-def scaling_table(question: SimulationQuestion) -> pd.DataFrame:
+def scaling_table(question: HpcQuestion) -> pd.DataFrame:
     """Return how the application scales over nodes of each GPU.
 
     Weak: the same work on each GPU at every size; strong: the work of one node, spread. The
@@ -112,25 +113,25 @@ def scaling_table(question: SimulationQuestion) -> pd.DataFrame:
     """
     q = question
     host = _host(q)
-    parts = [_scaled(q, g, host, way) for g in q.gpus for way in ("weak", "strong")]
+    parts = [_scaled(q, g, host, way) for g in q.devices for way in ("weak", "strong")]
     table = pd.concat(parts, ignore_index=True)
-    one = table[(table["gpu"] == q.gpus[0].id) & (table["nodes"] == 1)].iloc[0]
+    one = table[(table["gpu"] == q.devices[0].id) & (table["nodes"] == 1)].iloc[0]
     work = np.where(table["scaling"] == "weak", table["nodes"], 1)
     return table.assign(speed=work * one["seconds"] / table["seconds"])
 
 
-def _host(q: SimulationQuestion) -> float:
+def _host(q: HpcQuestion) -> float:
     """Return the seconds of a step that no GPU changes."""
-    first = machine(q.gpus[0])
+    first = machine(q.devices[0])
     _, busy, moved = device_seconds(q.workload, q.units, first, q.terms, q.overlap)
     return float(fixed_seconds(busy + moved, q.host_share))
 
 
-def _scaled(q: SimulationQuestion, device: Gpu, host: float, way: str) -> pd.DataFrame:
+def _scaled(q: HpcQuestion, device: Gpu, host: float, way: str) -> pd.DataFrame:
     nodes = np.array(q.nodes, float)
     units = q.units / (nodes if way == "strong" else np.ones_like(nodes))
     parts, busy, _ = device_seconds(q.workload, units, machine(device), q.terms, q.overlap)
-    joined_by = fabric(device, q.node_gb_s(device), q.network_kind, q.gpus_per_node)
+    joined_by = fabric(device, q.network_gb_s(device), q.network_kind, q.gpus_per_node)
     exchange = exchange_seconds(units, q.workload.exchange, joined_by, q.gpus_per_node, nodes)
     moved = parts["transfer"]
     seconds, exposed = _steps(q, busy, exchange + moved, host)
@@ -153,15 +154,13 @@ def _scaled(q: SimulationQuestion, device: Gpu, host: float, way: str) -> pd.Dat
     )
 
 
-def _steps(q: SimulationQuestion, busy: Any, exchange: Any, host: float) -> tuple[Any, Any]:
+def _steps(q: HpcQuestion, busy: Any, exchange: Any, host: float) -> tuple[Any, Any]:
     """Return the seconds of a step, and the communication that nothing hides."""
     exposed = exposed_seconds(exchange, busy, q.overlap)
     return busy + host + exposed, exposed
 
 
-def class_scaling_table(
-    question: SimulationQuestion, names: Sequence[str] = SCALED
-) -> pd.DataFrame:
+def class_scaling_table(question: HpcQuestion, names: Sequence[str] = SCALED) -> pd.DataFrame:
     """Return the efficiency of classes on the largest number of nodes asked for.
 
     Each at its typical size on the same GPUs and network. Columns: ``workload``, ``name``,
@@ -170,14 +169,8 @@ def class_scaling_table(
     """
     parts = []
     for name in names:
-        found, terms = workload(name), hpc_terms(name)
-        changed = {
-            "workload": found,
-            "terms": terms,
-            "units": found.typical_units,
-            "host_share": host_share(found, terms),
-        }
-        table = scaling_table(question.model_copy(update=changed))
+        asked = question.but(application=name, size=1.0, cpu_share=None, host_bytes=0.0)
+        found, table = asked.workload, scaling_table(asked)
         last = table[table["nodes"] == table["nodes"].max()]
         parts.append(last.assign(workload=found.id, name=found.name))
     columns = ["workload", "name", "gpu", "scaling", "nodes", "efficiency"]
@@ -185,7 +178,7 @@ def class_scaling_table(
     return pd.concat(parts, ignore_index=True)[columns]
 
 
-def energy_table(question: SimulationQuestion) -> pd.DataFrame:
+def energy_table(question: HpcQuestion) -> pd.DataFrame:
     """Return time and energy of a step on one node of each GPU.
 
     The work of `gpus_per_node` GPUs, servers and cooling included. Columns: ``gpu``,
@@ -194,7 +187,7 @@ def energy_table(question: SimulationQuestion) -> pd.DataFrame:
     """
     q = question
     speed = speed_table(q)
-    every = machine(q.gpus)
+    every = machine(q.devices)
     joules = energy_joules(
         speed["gpu_s"],
         speed["seconds"],

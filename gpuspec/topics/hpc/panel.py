@@ -3,7 +3,7 @@
 from typing import Any
 
 from gpuspec.catalog.workloads import UNITS, workloads
-from gpuspec.topics.hpc import SimulationQuestion, simulation_question, speed_table
+from gpuspec.topics.hpc import HpcQuestion, speed_table
 from gpuspec.topics.hpc.ask import OWN
 from gpuspec.topics.hpc.pictures import speed_bars
 from gpuspec.topics.hpc.words import speed_finding
@@ -17,12 +17,11 @@ HOST_GB = (0.0, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 OWN_BYTES = 2e13
 
 
-def simulation_panel(question: SimulationQuestion) -> Panel:
+def simulation_panel(question: HpcQuestion) -> Panel:
     """Return a panel over the question "how fast does it run", started at `question`."""
     q = question
-    own = q.workload.id == OWN
     unit = max(UNITS, key=lambda name: getattr(q.workload, f"share_{name}"))
-    precise = q.workload.intensity if own else 0.5
+    precise = q.workload.intensity if q.own else 0.5
     host_gb = round(q.workload.host_bytes_per_unit * q.units / 1e9, 6)
     controls = {
         "application": choice("application", [*workloads().index, OWN], q.workload.id),
@@ -32,16 +31,13 @@ def simulation_panel(question: SimulationQuestion) -> Panel:
         "intensity": slider("own FLOP/byte", INTENSITIES, precise),
         "own_precision": choice("own units", UNITS, unit),
     }
-    ids = [g.id for g in q.gpus]
 
-    def answer(intensity: float, host_gb: float, **values: Any) -> tuple[SimulationQuestion, Any]:
+    def answer(intensity: float, host_gb: float, **values: Any) -> tuple[HpcQuestion, Any]:
         flop = intensity * OWN_BYTES
-        asked = simulation_question(
-            gpus=ids, own_flop=flop, own_bytes=OWN_BYTES, host_bytes=host_gb * 1e9, **values
-        )
+        asked = q.but(own_flop=flop, own_bytes=OWN_BYTES, host_bytes=host_gb * 1e9, **values)
         return asked, speed_table(asked)
 
-    def draw(answered: tuple[SimulationQuestion, Any]) -> str:
+    def draw(answered: tuple[HpcQuestion, Any]) -> str:
         asked, table = answered
         title = speed_finding(asked, table)
         return figure(speed_bars(table, title), title, title, tight=False).svg

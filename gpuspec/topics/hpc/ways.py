@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.base.errors import InputError
-from gpuspec.topics.hpc import simulation_question, speed_table
+from gpuspec.topics.hpc.answer import speed_table
+from gpuspec.topics.hpc.ask import HpcQuestion
 from gpuspec.topics.training.ways import COUNTS, job_times
 from gpuspec.topics.ways import Ways, filled
 
@@ -34,7 +35,7 @@ def hpc_ways(
         base: dict[str, Any] = {"gpu": name, "precision": "fp64", "unit_gpus": 1}
         base["split"] = "cases side by side"
         try:
-            asked = simulation_question(workload, [reference_gpu, name])
+            asked = HpcQuestion.ask(application=workload, gpus=[reference_gpu, name])
         except InputError as error:
             if error.field not in ("gpu", "gpus"):
                 raise InputError("workloads.workload", error.value, error.valid) from None

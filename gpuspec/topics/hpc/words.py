@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.catalog import Gpu
-from gpuspec.topics.hpc import SimulationQuestion
+from gpuspec.topics.hpc import HpcQuestion
 from gpuspec.topics.hpc.answer import BOUND
 from gpuspec.views.markdown import Markdown
 from gpuspec.views.words import listed, rows, time_with_interval
@@ -87,7 +87,7 @@ def step_sentences(table: pd.DataFrame, published: pd.DataFrame) -> str:
     return Markdown(" ").join(said)
 
 
-def speed_finding(question: SimulationQuestion, table: pd.DataFrame) -> str:
+def speed_finding(question: HpcQuestion, table: pd.DataFrame) -> str:
     """Say how much faster the application runs on each GPU, and what bounds it."""
     q, first = question, table["gpu"].iloc[0]
     said = [
@@ -99,7 +99,7 @@ def speed_finding(question: SimulationQuestion, table: pd.DataFrame) -> str:
     return f"{text}; bound by {listed(bounds)}"
 
 
-def speed_sentences(question: SimulationQuestion, table: pd.DataFrame) -> str:
+def speed_sentences(question: HpcQuestion, table: pd.DataFrame) -> str:
     """Give the time of a step on each GPU, its parts, and what does not fit."""
     said = []
     for r in rows(table):
@@ -117,7 +117,7 @@ def speed_sentences(question: SimulationQuestion, table: pd.DataFrame) -> str:
     return Markdown(" ").join(said)
 
 
-def _transfer_sentences(question: SimulationQuestion, table: pd.DataFrame) -> list[str]:
+def _transfer_sentences(question: HpcQuestion, table: pd.DataFrame) -> list[str]:
     """Say what moving bytes to and from the host costs, and where it decides."""
     moved = question.workload.host_bytes_per_unit * question.units / 1e9
     said = []
@@ -144,7 +144,7 @@ def _time(seconds: float) -> str:
     return time_with_interval(seconds, seconds, seconds).split(" (")[0]
 
 
-def amdahl_finding(question: SimulationQuestion, table: pd.DataFrame) -> str:
+def amdahl_finding(question: HpcQuestion, table: pd.DataFrame) -> str:
     """Say what a fifth of host time leaves of the speed-up of the last GPU."""
     last = table[table["gpu"] == table["gpu"].iloc[-1]]
     none, some = last.iloc[0], last[last["host_share"] >= 0.2].iloc[0]
@@ -154,7 +154,7 @@ def amdahl_finding(question: SimulationQuestion, table: pd.DataFrame) -> str:
     )
 
 
-def nodes_finding(question: SimulationQuestion, table: pd.DataFrame) -> str:
+def nodes_finding(question: HpcQuestion, table: pd.DataFrame) -> str:
     """Say what weak and strong scaling keep on the largest number of nodes."""
     most = table[table["nodes"] == table["nodes"].max()]
     said = []
@@ -168,7 +168,7 @@ def nodes_finding(question: SimulationQuestion, table: pd.DataFrame) -> str:
     return f"{nodes} {listed(said)} of the speed of {question.workload.name}"
 
 
-def nodes_sentences(question: SimulationQuestion, table: pd.DataFrame) -> str:
+def nodes_sentences(question: HpcQuestion, table: pd.DataFrame) -> str:
     """Say for each GPU how far strong scaling is worth it."""
     said = []
     for name, group in table[table["scaling"] == "strong"].groupby("gpu", sort=False):
@@ -193,9 +193,9 @@ def energy_finding(table: pd.DataFrame) -> str:
     return f"Energy to solution, in that of {first}: {listed(said)}"
 
 
-def energy_sentences(question: SimulationQuestion, table: pd.DataFrame) -> str:
+def energy_sentences(question: HpcQuestion, table: pd.DataFrame) -> str:
     """Give the finding, and say whose power limit is more than the GPU's."""
-    modules = [g for g in question.gpus if g.form_factor == "superchip"]
+    modules = [g for g in question.devices if g.form_factor == "superchip"]
     text = energy_finding(table) + "."
     if not modules:
         return text

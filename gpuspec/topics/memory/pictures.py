@@ -62,7 +62,7 @@ def training_memory(question: MemoryQuestion, title: str) -> Figure:
     place = np.arange(len(table))
     spread: Any = [(table["total"] - table["low"]) / GIB, (table["high"] - table["total"]) / GIB]
     axes.errorbar(table["total"] / GIB, place, xerr=spread, fmt="none", color="black", capsize=2)
-    widest = 4.5 * max(g.memory_bytes for g in question.gpus) / GIB
+    widest = 4.5 * max(g.memory_bytes for g in question.devices) / GIB
     axes.set_xlim(0, widest)
     for i, (names, color, capacity) in enumerate(_capacities(question)):
         axes.axvline(capacity, color=color, linestyle="--", linewidth=1.5)
@@ -86,9 +86,9 @@ def training_memory(question: MemoryQuestion, title: str) -> Figure:
 
 def _capacities(question: MemoryQuestion) -> list[tuple[str, str, float]]:
     """GPUs of nearly the same capacity share one line: names, colour, GiB."""
-    colors = gpu_colors(g.id for g in question.gpus)
+    colors = gpu_colors(g.id for g in question.devices)
     lines: list[tuple[str, str, float]] = []
-    for g in sorted(question.gpus, key=lambda g: g.memory_bytes):
+    for g in sorted(question.devices, key=lambda g: g.memory_bytes):
         capacity = g.memory_bytes / GIB
         if lines and capacity < 1.05 * lines[-1][2]:
             names, color, known = lines[-1]
@@ -131,7 +131,7 @@ def kv_against_context(question: MemoryQuestion, contexts: Any, sizes: Any, titl
             fontsize=7,
             color="#333333",
         )
-    axes.set_ylim(top=2.5 * max(g.memory_bytes for g in question.gpus) / GIB)
+    axes.set_ylim(top=2.5 * max(g.memory_bytes for g in question.devices) / GIB)
     _context_axis(axes, contexts)
     axes.set_ylabel("KV cache of one request, GiB")
     axes.set_title(title, loc="left", fontsize=10, fontweight="bold")

@@ -40,7 +40,7 @@ def serving_table(question: MemoryQuestion) -> pd.DataFrame:
     rows = [
         {"gpu": g.id, "gpus": n, "tp": tp, "pp": pp, **_held(q, g, tp, pp)}
         for n, tp, pp in together(q.network, GPU_COUNTS)
-        for g in q.gpus
+        for g in q.devices
     ]
     table = pd.DataFrame(rows)
     table["free_low"], table["free_high"] = _free_interval(table)
@@ -111,7 +111,7 @@ def layouts_around(table: pd.DataFrame, smallest: pd.DataFrame) -> pd.DataFrame:
 
 def request_kv_bytes(question: MemoryQuestion, contexts: Any) -> Any:
     """Return the bytes of cache that one request takes over all GPUs, against its length."""
-    each = KV_PRECISIONS[question.kv_precision]
+    each = KV_PRECISIONS[question.kv]
     return sequence_kv_bytes(question.network, contexts, each)
 
 
@@ -121,7 +121,7 @@ def utilization_table(question: MemoryQuestion, shares: Sequence[float]) -> pd.D
     The engine is set to one request at a time, so that it keeps no buffers for many.
     """
     q, rows = question, []
-    for share, g in product(shares, q.gpus):
+    for share, g in product(shares, q.devices):
         replica = q.replica(g)
         alone = {"max_sequences": 1, "memory_share": share}
         changes: dict[str, Any] = {
@@ -145,7 +145,7 @@ def sequences_by_context(question: MemoryQuestion, contexts: Any) -> pd.DataFram
         f"{row['gpus']} x {g.id}": max_concurrency(
             q.replica(g, int(row["tp"]), int(row["pp"])), contexts, 0.0
         )
-        for g in q.gpus
+        for g in q.devices
     }
     return pd.DataFrame(columns, index=pd.Index(contexts.astype(int), name="context"))
 
@@ -157,7 +157,7 @@ def weights_table(question: MemoryQuestion, names: Sequence[str]) -> pd.DataFram
     for name in names:
         form = precision(name)
         size = float(stage_weights_bytes(q.network, form))
-        shares = [size / g.memory_bytes for g in q.gpus]
+        shares = [size / g.memory_bytes for g in q.devices]
         rows.append((form.name, form.bytes_per_weight * 8, size / GB, size / GIB, *shares))
-    columns = ["Format", "Bits a weight", "GB", "GiB", *(f"of {g.id}" for g in q.gpus)]
+    columns = ["Format", "Bits a weight", "GB", "GiB", *(f"of {g.id}" for g in q.devices)]
     return pd.DataFrame(rows, columns=columns)

@@ -64,7 +64,7 @@ def training_table(question: MemoryQuestion) -> pd.DataFrame:
         row: dict[str, Any] = {"policy": name, **parts, "total": total, "low": low, "high": high}
         each = np.array([sum(_policy_parts(q, n, options).values()) for n in TRAINING_COUNTS])
         most = interval(each, kind)[1]
-        for g in q.gpus:
+        for g in q.devices:
             enough = most <= g.memory_bytes
             row[f"needs {g.id}"] = TRAINING_COUNTS[enough.argmax()] if enough.any() else np.nan
         rows.append(row)
@@ -80,7 +80,7 @@ def _policy_parts(q: MemoryQuestion, count: Any, options: dict[str, Any]) -> dic
         q.network,
         training_recipe(options["recipe"]),
         TrainingJob.of(
-            seq_len=q.training_seq_len,
+            seq_len=q.seq_len,
             micro_batch=q.micro_batch,
             tp=tp,
             dp=np.asarray(count) // tp,

@@ -15,7 +15,7 @@ def weights_sentence(question: MemoryQuestion) -> str:
     return (
         f"{q.network.name} has {q.network.params / 1e9:,.2f} billion parameters: in BF16 "
         f"{size / GB:,.1f} GB, which a driver counts as {size / GIB:,.1f} GiB. "
-        + listed([f"{g.name} has {g.memory_bytes / GIB:,.1f} GiB" for g in q.gpus])
+        + listed([f"{g.name} has {g.memory_bytes / GIB:,.1f} GiB" for g in q.devices])
         + "."
     )
 
@@ -56,7 +56,7 @@ def kv_sentence(question: MemoryQuestion) -> str:
     kind = {"mha": "multi-head", "gqa": "grouped-query", "mqa": "multi-query", "mla": "latent"}
     return (
         f"With {kind[q.network.attention]} attention a token takes {format_bytes(token)} of cache "
-        f"in {q.kv_precision.upper()}, so a request of {q.context:,} tokens takes "
+        f"in {q.kv.upper()}, so a request of {q.context:,} tokens takes "
         f"{format_bytes(request)} and {q.concurrency:,} of them "
         f"{format_bytes(request * q.concurrency)}, over all GPUs that share the model."
     )
@@ -80,7 +80,7 @@ def sequences_finding(table: pd.DataFrame) -> str:
 
 def training_finding(question: MemoryQuestion, table: pd.DataFrame) -> str:
     """Say which ways to train fit the GPUs asked for, at the upper end of the interval."""
-    largest: Gpu = max(question.gpus, key=lambda g: g.memory_bytes)
+    largest: Gpu = max(question.devices, key=lambda g: g.memory_bytes)
     fitting = table.loc[table["high"] <= largest.memory_bytes, "policy"].tolist()
     job = f"{question.training_gpus} x {largest.id}"
     if not fitting:

@@ -1,6 +1,6 @@
 """Many tenants on few GPUs: which slices each needs, and how they are packed."""
 
-from gpuspec.topics.mig.ask import PRICES_USD, TenantsQuestion, tenants_question
+from gpuspec.topics.mig.ask import PRICES_USD, MigQuestion, SliceModel
 from gpuspec.topics.mig.delivery import CLASSES, MODEL_WORK, delivery_table
 from gpuspec.topics.mig.options import (
     WHOLE_GPU,

@@ -11,7 +11,7 @@ from gpuspec.constants.hpc import hpc_ratio_interval
 from gpuspec.constants.inference import inference_interval
 from gpuspec.constants.mig import slice_errors
 from gpuspec.formulas.mig import counts, create_commands, geometry, slice_gpu
-from gpuspec.topics.mig.ask import TenantsQuestion
+from gpuspec.topics.mig.ask import MigQuestion
 from gpuspec.topics.mig.options import WHOLE_GPU, useful_options
 from gpuspec.topics.mig.packing import Packing, layouts_of, pack
 
@@ -60,7 +60,7 @@ def counts_table(gpu_ids: list[str]) -> pd.DataFrame:
     return found[list(names)].rename(columns=names).rename_axis("GPU")
 
 
-def fleets_table(question: TenantsQuestion, options: pd.DataFrame) -> pd.DataFrame:
+def fleets_table(question: MigQuestion, options: pd.DataFrame) -> pd.DataFrame:
     """Return the GPUs and the price of the same tenants on each kind alone, and on all kinds.
 
     Returns
@@ -69,7 +69,7 @@ def fleets_table(question: TenantsQuestion, options: pd.DataFrame) -> pd.DataFra
         ``fleet``, ``gpus``, ``usd_per_hour``, ``gap``, ``unplaced`` (tenants without a place)
         and ``without`` (GPUs if every tenant had whole GPUs of its own).
     """
-    ids = [k.id for k in question.gpus]
+    ids = [k.id for k in question.devices]
     fleets = [(i, options[options["gpu"] == i]) for i in ids]
     if len(ids) > 1:
         fleets.append(("any of them", options))
@@ -89,7 +89,7 @@ def fleets_table(question: TenantsQuestion, options: pd.DataFrame) -> pd.DataFra
     return pd.DataFrame(rows)
 
 
-def _alone(question: TenantsQuestion, options: pd.DataFrame) -> int:
+def _alone(question: MigQuestion, options: pd.DataFrame) -> int:
     """Return the GPUs if nobody shared: one where a slice does, else the whole ones."""
     working = options[options["works"]].copy()
     working["need"] = np.where(working["profile"] == WHOLE_GPU, working["instances"], np.inf)
@@ -166,7 +166,7 @@ def grouped(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(list(rows.values()))
 
 
-def blocking_table(question: TenantsQuestion, options: pd.DataFrame) -> pd.DataFrame:
+def blocking_table(question: MigQuestion, options: pd.DataFrame) -> pd.DataFrame:
     """Return the tenants that no single slice of a kind holds, and what stands in the way.
 
     Returns
@@ -211,10 +211,10 @@ def sharing_table() -> pd.DataFrame:
     return load_table("sharing").set_index("name")
 
 
-def generations_table(question: TenantsQuestion) -> pd.DataFrame:
+def generations_table(question: MigQuestion) -> pd.DataFrame:
     """Return what an instance is in each generation of the asked GPUs."""
     rows = []
-    for whole in question.gpus:
+    for whole in question.devices:
         rules = geometry(whole.id)
         smallest = next(iter(rules.profiles))
         one = slice_gpu(whole.id, smallest)

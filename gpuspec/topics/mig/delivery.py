@@ -7,9 +7,9 @@ from gpuspec.catalog import Gpu
 from gpuspec.formulas.mig import compute_share, geometry, memory_share, slice_gpu
 from gpuspec.formulas.serving import Deployment, decode_seconds, prefill_seconds
 from gpuspec.topics.hpc import class_seconds
-from gpuspec.topics.mig.ask import TenantsQuestion
+from gpuspec.topics.mig.ask import MigQuestion
 from gpuspec.topics.mig.options import slice_engine
-from gpuspec.topics.serving import inference_question
+from gpuspec.topics.serving import ServingQuestion
 
 CLASSES = ("stream", "lbm", "md", "dgemm")
 """Classes of computations that are shown: from memory alone to units alone."""
@@ -19,7 +19,7 @@ DECODE_SEQUENCES = 16
 DECODE_CONTEXT = 1024
 
 
-def delivery_table(question: TenantsQuestion, model_name: str) -> pd.DataFrame:
+def delivery_table(question: MigQuestion, model_name: str) -> pd.DataFrame:
     """Return what each slice gives of its whole GPU without MIG.
 
     The models of scientific computing and of inference run on the slice as on a small GPU, with
@@ -33,18 +33,23 @@ def delivery_table(question: TenantsQuestion, model_name: str) -> pd.DataFrame:
         speed of each of `CLASSES`, and ``decode`` and ``prefill`` of the model, all over the
         whole GPU; NaN where the model does not fit.
     """
-    asked = inference_question(
-        model_name, question.gpus[0].id, engine_name=question.engine.id, isl=1024, osl=128
+    asked = ServingQuestion.ask(
+        model=model_name,
+        gpus=question.devices[0].id,
+        weights="bf16",
+        engine=question.engine,
+        isl=1024,
+        osl=128,
     )
-    on_slice = asked.model_copy(update={"engine": slice_engine(asked.engine)})
+    on_slice = asked.on(asked.devices, slice_engine(asked.runtime), max_gpus=1)
     rows = []
-    for whole in question.gpus:
+    for whole in question.devices:
         profiles = [p for p in geometry(whole.id).profiles.values() if not p.media_engine]
         devices = [slice_gpu(whole.id, p.profile) for p in profiles]
         simulated = {name: _over_whole(whole, devices, name) for name in CLASSES}
-        prefill, decode = _speeds(asked.replica(whole, asked.weights[0], 1))
+        prefill, decode = _speeds(asked.replica(whole, asked.formats[0], 1))
         for i, (profile, device) in enumerate(zip(profiles, devices, strict=True)):
-            replica = on_slice.replica(device, asked.weights[0], 1)
+            replica = on_slice.replica(device, asked.formats[0], 1)
             own = _speeds(replica) if _fits(asked.network.params, device) else (np.nan, np.nan)
             rows.append(
                 {

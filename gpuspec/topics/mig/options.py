@@ -10,9 +10,9 @@ from gpuspec.catalog import Gpu
 from gpuspec.formulas.mig import Geometry, geometry, slice_gpu
 from gpuspec.formulas.serving import Engine
 from gpuspec.topics.hpc import class_seconds
-from gpuspec.topics.mig.ask import TenantsQuestion
+from gpuspec.topics.mig.ask import MigQuestion
 from gpuspec.topics.mig.reading import Tenant
-from gpuspec.topics.serving import InferenceQuestion, best_options
+from gpuspec.topics.serving import ServingQuestion, best_options
 from gpuspec.topics.serving import options_table as serving_options
 
 WHOLE_GPU = "whole"
@@ -61,7 +61,7 @@ def slice_engine(engine: Engine) -> Engine:
     return engine.model_copy(update={"limits": limits, "terms": terms})
 
 
-def tenant_options(question: TenantsQuestion) -> pd.DataFrame:
+def tenant_options(question: MigQuestion) -> pd.DataFrame:
     """Return one row for each tenant, kind of GPU and profile (``whole``: without MIG).
 
     Returns
@@ -76,7 +76,7 @@ def tenant_options(question: TenantsQuestion) -> pd.DataFrame:
     """
     known: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     rows = []
-    for tenant in question.tenants:
+    for tenant in question.everyone:
         key = _key(tenant)
         if key not in known:
             known[key] = _tenant_rows(question, tenant)
@@ -92,12 +92,12 @@ def _key(tenant: Tenant) -> tuple[Any, ...]:
     if q is None:
         return (*size, tenant.workload and tenant.workload.id)
     loads = (q.isl, q.osl, q.concurrency, q.request_rate, q.ttft_limit_s, q.tpot_limit_s)
-    return (*size, q.network.id, q.weights[0].id, q.kv_precision, *loads)
+    return (*size, q.model, q.weights, q.kv, *loads)
 
 
-def _tenant_rows(question: TenantsQuestion, tenant: Tenant) -> list[dict[str, Any]]:
+def _tenant_rows(question: MigQuestion, tenant: Tenant) -> list[dict[str, Any]]:
     rows = []
-    for kind in question.gpus:
+    for kind in question.devices:
         rules = geometry(kind.id)
         slices = {name: slice_gpu(kind.id, name) for name in _allowed(rules, tenant)}
         if tenant.load is None:
@@ -133,13 +133,13 @@ def _row(kind: Gpu, profile: str, **more: Any) -> dict[str, Any]:
 
 
 def _plain(
-    question: TenantsQuestion, tenant: Tenant, kind: Gpu, profile: str, device: Gpu
+    question: MigQuestion, tenant: Tenant, kind: Gpu, profile: str, device: Gpu
 ) -> dict[str, Any]:
     """Hold a tenant that is given by its size against a slice or a GPU."""
     memory = device.memory_bytes / GIB
     wants = [
         ("GiB of memory", tenant.memory_gib, memory, ".1f"),
-        *_work_wants(question.reference, tenant, device),
+        *_work_wants(question.reference_gpu, tenant, device),
     ]
     missing = [
         f"{has:{how}} {what} against {need:{how}}"
@@ -174,16 +174,10 @@ def _work_wants(reference: Gpu, tenant: Tenant, device: Gpu) -> list[tuple[str, 
 
 
 def _serving(
-    question: TenantsQuestion, load: InferenceQuestion, kind: Gpu, slices: dict[str, Gpu]
+    question: MigQuestion, load: ServingQuestion, kind: Gpu, slices: dict[str, Gpu]
 ) -> list[dict[str, Any]]:
     """Hold a language model against slices, each with a replica of its own."""
-    asked = load.model_copy(
-        update={
-            "gpus": tuple(slices.values()),
-            "max_gpus": 1,
-            "engine": slice_engine(question.engine),
-        }
-    )
+    asked = load.on(tuple(slices.values()), slice_engine(question.runtime), max_gpus=1)
     found = serving_options(asked).to_dict("records")
     return [_served(kind, p, row, load) for p, row in zip(slices, found, strict=True)]
 
@@ -192,7 +186,7 @@ def _served(
     kind: Gpu,
     profile: str,
     found: dict[Any, Any],
-    load: InferenceQuestion,
+    load: ServingQuestion,
 ) -> dict[str, Any]:
     """Turn a row of the serving options into one of a tenant's."""
     works, reason = bool(found["works"]), str(found["reason"])
@@ -216,10 +210,8 @@ def _served(
     )
 
 
-def _whole(question: TenantsQuestion, load: InferenceQuestion, kind: Gpu) -> dict[str, Any]:
-    asked = load.model_copy(
-        update={"gpus": (kind,), "max_gpus": question.max_gpus, "engine": question.engine}
-    )
+def _whole(question: MigQuestion, load: ServingQuestion, kind: Gpu) -> dict[str, Any]:
+    asked = load.on((kind,), question.runtime, question.max_gpus)
     found = best_options(serving_options(asked)).to_dict("records")[0]
     return _served(kind, WHOLE_GPU, found, load)
 

@@ -17,7 +17,7 @@ from scipy.sparse import coo_array
 
 from gpuspec.base.errors import InputError
 from gpuspec.formulas.mig import Placement, Placements, geometry, patterns, plain_profile
-from gpuspec.topics.mig.ask import TenantsQuestion
+from gpuspec.topics.mig.ask import MigQuestion
 from gpuspec.topics.mig.options import WHOLE_GPU, useful_options
 
 MOST_GPUS = 20_000
@@ -50,12 +50,12 @@ class Packing:
         return max(self.objective - self.bound, 0.0) / max(self.objective, 1e-12)
 
 
-def pack(question: TenantsQuestion, options: pd.DataFrame) -> Packing:
+def pack(question: MigQuestion, options: pd.DataFrame) -> Packing:
     """Place all tenants that some option allows, at the least cost or on the fewest GPUs.
 
     Parameters
     ----------
-    question : TenantsQuestion
+    question : MigQuestion
         Names the kinds, their prices, the objective and the solver's time.
     options : DataFrame
         From `tenant_options`, or part of it (one kind, for a comparison).
@@ -66,18 +66,18 @@ def pack(question: TenantsQuestion, options: pd.DataFrame) -> Packing:
         When the solver finds nothing in its time.
     """
     useful = useful_options(options)
-    kinds = [k.id for k in question.gpus if (options["gpu"] == k.id).any()]
+    kinds = [k.id for k in question.devices if (options["gpu"] == k.id).any()]
     choices: dict[str, list[Option]] = defaultdict(list)
     for row in useful.itertuples():
         choices[str(row.tenant)].append((str(row.gpu), str(row.profile), int(str(row.instances))))
-    unplaced = tuple(t.name for t in question.tenants if t.name not in choices)
+    unplaced = tuple(t.name for t in question.everyone if t.name not in choices)
     if not choices:
         return Packing(_frame([]), {}, 0.0, 0.0, 0.0, unplaced, {})
     classes: dict[tuple[Option, ...], list[str]] = defaultdict(list)
     for tenant, mine in choices.items():
         classes[tuple(sorted(mine))].append(tenant)
     model = _Model(question, kinds, list(classes), [len(v) for v in classes.values()])
-    taken, layouts, objective, bound = model.solve(question.seconds)
+    taken, layouts, objective, bound = model.solve(question.solver_seconds)
     prices = model.class_prices()
     shares = {t: float(p) for p, v in zip(prices, classes.values(), strict=True) for t in v}
     rows = _assigned(list(classes.items()), taken, layouts)
@@ -91,7 +91,7 @@ class _Model:
 
     def __init__(
         self,
-        question: TenantsQuestion,
+        question: MigQuestion,
         kinds: list[str],
         classes: list[tuple[Option, ...]],
         sizes: list[int],

@@ -12,9 +12,8 @@ from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.base.files import MOST_SCENARIO_BYTES, bounded, check_text, path_of, read_text
 from gpuspec.base.paths import DATA
 from gpuspec.base.rows import sure_rows
-from gpuspec.catalog.models import Model, model
 from gpuspec.catalog.workloads import Workload, workload, workloads
-from gpuspec.topics.serving import InferenceQuestion, inference_question
+from gpuspec.topics.serving import ServingQuestion
 
 EXAMPLE = DATA / "examples" / "tenants.csv"
 TEXTS = ("name", "model", "weights", "kv", "workload")
@@ -51,7 +50,7 @@ class Tenant(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     name: str
-    load: InferenceQuestion | None
+    load: ServingQuestion | None
     """Its model, load and limits, over no GPU in particular; None: no language model."""
     workload: Workload | None = None
     """Class of computations; None: none, or unknown."""
@@ -69,6 +68,17 @@ class Tenant(BaseModel):
         if self.load is None:
             return 1.0
         return self.load.request_rate or float(self.load.concurrency)
+
+    def times(self, factor: float) -> "Tenant":
+        """Return the tenant with the load of its language model times a factor."""
+        if self.load is None or factor == 1:
+            return self
+        return self.model_copy(update={"load": _scaled(self.load, factor)})
+
+
+def _scaled(load: ServingQuestion, factor: float) -> ServingQuestion:
+    rate = load.request_rate and load.request_rate * factor
+    return load.but(concurrency=max(round(load.concurrency * factor), 1), request_rate=rate)
 
 
 def tenant_rows(tenants: str | Path | Sequence[Mapping[str, Any]]) -> list[tuple[str, Cells]]:
@@ -108,7 +118,6 @@ def read_tenants(
     given: Cells,
     first_gpu: str,
     engine_name: str,
-    models: dict[str, Model],
     factor: float,
 ) -> list[Tenant]:
     """Read a row of the table; ``copies`` of it become tenants of their own."""
@@ -134,7 +143,7 @@ def read_tenants(
         values[column] *= factor
     load = None
     if cells["model"]:
-        load = _load(where, cells, values, first_gpu, engine_name, models)
+        load = _load(where, cells, values, first_gpu, engine_name)
     one = Tenant(
         name=name,
         load=load,
@@ -170,24 +179,21 @@ def _load(
     values: dict[str, Any],
     gpu_id: str,
     engine_name: str,
-    models: dict[str, Model],
-) -> InferenceQuestion:
-    """Check the load of a language model; `models` keeps those looked up before."""
+) -> ServingQuestion:
+    """Check the load of a language model."""
     try:
-        if cells["model"] not in models:
-            models[cells["model"]] = model(cells["model"])
-        return inference_question(
-            models[cells["model"]],
-            gpu_id,
-            cells["weights"] or "bf16",
-            cells["kv"] or "bf16",
-            values["isl"],
-            values["osl"],
-            values["concurrency"],
-            values["ttft_s"],
-            values["tpot_s"],
-            engine_name,
-            request_rate=values["request_rate"],
+        return ServingQuestion.ask(
+            model=cells["model"],
+            gpus=gpu_id,
+            weights=cells["weights"] or "bf16",
+            kv=cells["kv"] or "bf16",
+            isl=values["isl"],
+            osl=values["osl"],
+            concurrency=values["concurrency"],
+            ttft_limit_s=values["ttft_s"] or None,
+            tpot_limit_s=values["tpot_s"] or None,
+            engine=engine_name,
+            request_rate=values["request_rate"] or None,
         )
     except InputError as error:
         raise InputError(f"{where}: {error.field}", error.value, error.valid) from None

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.base.errors import InputError
-from gpuspec.topics.mig import pack, tenant_options, tenants_question
+from gpuspec.topics.mig import MigQuestion, pack, tenant_options
 from gpuspec.topics.ways import Ways, filled
 
 PACKING_S = 1.0
@@ -34,7 +34,14 @@ def _packed(table: Any, name: str) -> tuple[int, str]:
     """Return the GPUs of one kind that hold all tenants, or why they do not."""
     given: Any = table if isinstance(table, str) else list(table)
     try:
-        question = tenants_question(given, [name], f"{name}=1", "gpus", seconds=PACKING_S)
+        question = MigQuestion.ask(
+            tenants=given,
+            gpus=[name],
+            prices=f"{name}=1",
+            objective="gpus",
+            reserve=0.0,
+            solver_seconds=PACKING_S,
+        )
     except InputError as error:
         if error.field in ("gpu", "gpus", "gpu_name"):
             return 0, f"it has no MIG in the tables ({error.valid})"

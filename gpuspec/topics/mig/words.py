@@ -5,7 +5,7 @@ import pandas as pd
 
 from gpuspec.constants.mig import least_of_share, slice_errors
 from gpuspec.formulas.mig import Placements, counts
-from gpuspec.topics.mig import CLASSES, MODEL_WORK, WHOLE_GPU, Packing, TenantsQuestion
+from gpuspec.topics.mig import CLASSES, MODEL_WORK, WHOLE_GPU, MigQuestion, Packing
 from gpuspec.topics.mig.answer import grouped
 from gpuspec.views.words import listed
 
@@ -58,12 +58,12 @@ def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-def packing_finding(question: TenantsQuestion, packing: Packing) -> str:
+def packing_finding(question: MigQuestion, packing: Packing) -> str:
     """Say how many GPUs the tenants need, at which price, and how sure the answer is."""
     kinds = [f"{n} x {kind}" for kind, n in packing.gpus.items() if n]
-    placed = len(question.tenants) - len(packing.unplaced)
+    placed = len(question.everyone) - len(packing.unplaced)
     if not kinds:
-        return f"None of the {len(question.tenants)} tenants fits the asked GPUs"
+        return f"None of the {len(question.everyone)} tenants fits the asked GPUs"
     best = "and nothing cheaper exists" if question.objective == "cost" else "and no fewer do"
     proof = best if packing.gap < 1e-6 else f"at most {packing.gap:.1%} above the best possible"
     left = f"; {_count(len(packing.unplaced), 'tenant')} find no place" if packing.unplaced else ""

@@ -1,6 +1,6 @@
 """Collectives and networks: what joins GPUs, and what it costs a job, as tables."""
 
-from gpuspec.topics.networks.ask import InterconnectQuestion, interconnect_question
+from gpuspec.topics.networks.ask import NetworksQuestion
 from gpuspec.topics.networks.collectives import (
     bandwidth_table,
     measured_table,

@@ -1,159 +1,127 @@
-"""One question about links and networks, checked once."""
+"""What is asked about links and networks."""
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from functools import cached_property
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from gpuspec.base.checks import is_number, whole_numbers
-from gpuspec.base.errors import InputError, UnknownNameError
-from gpuspec.catalog import Gpu, gpu, gpu_ids
+from gpuspec.base.ask import Range, Was, typed
+from gpuspec.base.errors import InputError
+from gpuspec.base.units import GIB, KIB
+from gpuspec.catalog.fields import (
+    FrameworkName,
+    ModelName,
+    NodeCounts,
+    RunTokens,
+    SequenceTokens,
+    fold,
+)
 from gpuspec.catalog.models import Model, model
-from gpuspec.constants.fabrics import NETWORKS, reference_node_gb_s
 from gpuspec.constants.memory import MemoryTerms, memory_terms
-from gpuspec.constants.training import TrainingTerms
-from gpuspec.constants.training import framework as _framework
-from gpuspec.formulas.networks import OPERATIONS
+from gpuspec.constants.training import TrainingTerms, framework
+from gpuspec.topics.shared import Compared, Networked
 
-WHOLE = {  # name: (least, most)
-    "gpus_per_node": (2, 8),
-    "seq_len": (16, 10_000_000),
-    "sequences_per_gpu": (1, 100_000),
-}
-POSITIVE = ("smallest_bytes", "largest_bytes", "tokens")
-MOST_NODES = 1024
+Operation = Annotated[
+    Literal[
+        "all_reduce",
+        "all_gather",
+        "reduce_scatter",
+        "all_to_all",
+        "broadcast",
+        "point_to_point",
+    ],
+    BeforeValidator(fold),
+]
 
 
-class InterconnectQuestion(BaseModel):
-    """A checked question: what do links and networks cost a job on these GPUs."""
+class NetworksQuestion(Compared, Networked):
+    """What links and networks cost a job."""
 
-    model_config = ConfigDict(frozen=True)
+    model: Annotated[ModelName, Was("model_name")] = Field(
+        "Llama-3.1-8B",
+        description="Model of the sections on networks: a name of the table (gpuspec list models) "
+        "or the path of a config.json",
+    )
+    large_model: ModelName = Field(
+        "Llama-3.1-70B", description="A second, larger model for the section on tensor parallelism"
+    )
+    operation: Operation = Field(
+        "all_reduce",
+        description="Collective: all_reduce, all_gather, reduce_scatter, all_to_all, broadcast, "
+        "point_to_point",
+    )
+    smallest_message_kib: Annotated[float, Range(0, 1e12, "KiB", above=True)] = Field(
+        16.0, description="Smallest message of the pictures"
+    )
+    largest_message_gib: Annotated[float, Range(0, 1e6, "GiB", above=True)] = Field(
+        16.0, description="Largest message"
+    )
+    gpus_per_node: Annotated[int, Range(2, 8, "GPUs")] = Field(
+        8, description="GPUs of a node that take part"
+    )
+    nodes: NodeCounts = Field(
+        typed("2,4,8,16,32"), description="Numbers of nodes to compare, commas between"
+    )
+    seq_len: SequenceTokens = Field(4096, description="Training: a sequence")
+    sequences_per_gpu: Annotated[int, Range(1, 100_000, "sequences")] = Field(
+        16, description="Training: sequences of an optimizer step for each GPU"
+    )
+    tokens: RunTokens = Field(1e12, description="Training: tokens of the whole run")
+    framework: FrameworkName = Field(
+        "megatron-core",
+        description="Training framework whose fitted constants are used (data/frameworks.csv)",
+    )
 
-    gpus: tuple[Gpu, ...]
-    network: Model
-    operation: str
-    smallest_bytes: float
-    largest_bytes: float
-    gpus_per_node: int
-    nodes: tuple[int, ...]
-    node_network_gb_s: float
-    """Of a node in one direction; below 0: the reference design of each GPU."""
-    network_kind: str
-    seq_len: int
-    sequences_per_gpu: int
-    """Sequences of one optimizer step for each GPU."""
-    tokens: float
-    """Of a whole training run: what days are counted for."""
-    framework: str
-    terms: TrainingTerms
-    memory: MemoryTerms
+    @field_validator("nodes")
+    @classmethod
+    def _more_than_one(cls, nodes: tuple[int, ...]) -> tuple[int, ...]:
+        if min(nodes) < 2:
+            raise InputError("", min(nodes), "give numbers of nodes from 2")
+        return tuple(sorted(set(nodes)))
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Self:
+        if self.largest_bytes < 2 * self.smallest_bytes:
+            valid = f"give at least twice the smallest message, {2 * self.smallest_bytes:g} bytes"
+            raise InputError("largest_message_gib", self.largest_message_gib, valid)
+        if self.node_network_gb_s == 0:
+            raise InputError("node_network_gb_s", 0, "nodes need a network: give GB/s above 0")
+        self.network.need_llm("training speed")
+        most = self.network.max_context
+        if most and self.seq_len > most:
+            raise InputError(
+                "seq_len", self.seq_len, f"{self.network.name} ends at {most:,} tokens"
+            )
+        return self
+
+    @cached_property
+    def network(self) -> Model:
+        """The model's record."""
+        return model(self.model)
+
+    @cached_property
+    def terms(self) -> TrainingTerms:
+        """Fitted constants of the framework."""
+        return framework(self.framework)[1]
+
+    @cached_property
+    def memory(self) -> MemoryTerms:
+        """Fitted constants of memory."""
+        return memory_terms()
+
+    @property
+    def smallest_bytes(self) -> float:
+        """Smallest message."""
+        return self.smallest_message_kib * KIB
+
+    @property
+    def largest_bytes(self) -> float:
+        """Largest message."""
+        return self.largest_message_gib * GIB
 
     @property
     def message_bytes(self) -> Any:
         """Message sizes between the smallest and the largest, two for each doubling."""
         doublings = np.log2(self.largest_bytes / self.smallest_bytes)
         return np.geomspace(self.smallest_bytes, self.largest_bytes, int(2 * doublings) + 2)
-
-    def node_gb_s(self, device: Gpu) -> float:
-        """Return the network of a node with this GPU, GB/s in one direction."""
-        asked = self.node_network_gb_s
-        return reference_node_gb_s(device) if asked < 0 else asked
-
-
-def interconnect_question(
-    gpus: str | Sequence[str] = "A100,H100,H200",
-    model_name: str | Path | Model = "Llama-3.1-8B",
-    operation: str = "all_reduce",
-    smallest_bytes: float = 2**14,
-    largest_bytes: float = 2**34,
-    gpus_per_node: int = 8,
-    nodes: str | int | Sequence[int] = "2,4,8,16",
-    node_network_gb_s: float = -1.0,
-    network_kind: str = "infiniband",
-    seq_len: int = 4096,
-    sequences_per_gpu: int = 16,
-    tokens: float = 1e11,
-    framework: str = "megatron-core",
-    data: str | Path | None = None,
-) -> InterconnectQuestion:
-    """Check every input once, and return the question that the tables answer.
-
-    Parameters
-    ----------
-    gpus : str or sequence of str
-        Names separated by commas, as typed: ``"A100,H100,H200"``.
-    model_name : str, Path or Model
-        A name of the table of models, or the path of a Hugging Face ``config.json``.
-    operation : str
-        ``all_reduce``, ``all_gather``, ``reduce_scatter``, ``all_to_all``, ``broadcast`` or
-        ``point_to_point``.
-    smallest_bytes, largest_bytes : float
-        Message sizes between which bandwidths are computed.
-    gpus_per_node : int
-        GPUs of a node that take part.
-    nodes : str, int or sequence of int
-        Numbers of nodes to compare, separated by commas.
-    node_network_gb_s, network_kind : float, str
-        Network of a node in one direction (below 0: the vendor's reference design), and
-        ``infiniband``, ``roce``, ``efa`` or ``tcp``.
-    seq_len, sequences_per_gpu : int
-        The training job: tokens a sequence, sequences of a step for each GPU.
-    tokens : float
-        Tokens of a whole run.
-    framework : str
-        A name of ``data/frameworks.csv``: its fitted constants are used.
-
-    Raises
-    ------
-    InputError
-        Names the field, the value and what is valid.
-    """
-    whole = dict(zip(WHOLE, (gpus_per_node, seq_len, sequences_per_gpu), strict=True))
-    for field, value in whole.items():
-        least, most = WHOLE[field]
-        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-            raise InputError(field, value, f"give a whole number from {least:,} to {most:,}")
-    for field, number in zip(POSITIVE, (smallest_bytes, largest_bytes, tokens), strict=True):
-        if not is_number(number) or not 0 < number <= 1e18:
-            raise InputError(field, number, "give a number above 0, at most 1e18")
-    if largest_bytes < 2 * smallest_bytes:
-        valid = f"give at least twice the smallest message, {2 * smallest_bytes:g} bytes"
-        raise InputError("largest_bytes", largest_bytes, valid)
-    if not is_number(node_network_gb_s) or node_network_gb_s == 0:
-        valid = "give GB/s of a node in one direction (below 0: the reference design)"
-        raise InputError("node_network_gb_s", node_network_gb_s, valid)
-    for field, name, known in (
-        ("operation", operation, OPERATIONS),
-        ("network_kind", network_kind, NETWORKS),
-    ):
-        if name not in known:
-            raise UnknownNameError(field, name, known)
-    asked = model_name if isinstance(model_name, Model) else model(model_name, data)
-    asked.need_llm("training speed")
-    if asked.max_context and seq_len > asked.max_context:
-        raise InputError("seq_len", seq_len, f"{asked.name} ends at {asked.max_context:,} tokens")
-    key, terms = _framework(framework)
-    return InterconnectQuestion(
-        gpus=tuple(gpu(name, data) for name in gpu_ids(gpus, data)),
-        network=asked,
-        operation=operation,
-        smallest_bytes=float(smallest_bytes),
-        largest_bytes=float(largest_bytes),
-        nodes=_nodes(nodes),
-        node_network_gb_s=float(node_network_gb_s),
-        network_kind=network_kind,
-        tokens=float(tokens),
-        framework=key,
-        terms=terms,
-        memory=memory_terms(),
-        **whole,
-    )
-
-
-def _nodes(nodes: str | int | Sequence[int]) -> tuple[int, ...]:
-    found = whole_numbers("nodes", nodes, 2, MOST_NODES, "2,4,8")
-    if not found:
-        raise InputError("nodes", nodes, "give at least one number of nodes")
-    return tuple(sorted(set(found)))

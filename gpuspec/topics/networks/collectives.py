@@ -15,7 +15,7 @@ from gpuspec.evidence.measurements.collectives import (
     prepared_collectives,
 )
 from gpuspec.formulas.networks import bus_bandwidth, collective_seconds
-from gpuspec.topics.networks.ask import InterconnectQuestion
+from gpuspec.topics.networks.ask import NetworksQuestion
 from gpuspec.topics.networks.wiring import Wiring, family_names, link_of, wirings
 
 MESSAGES = {"64 KiB": 2**16, "1 MiB": 2**20, "64 MiB": 2**26, "16 GiB": 2**34}
@@ -28,31 +28,31 @@ PEER_ROWS = ("rtx4090-p2p-unlock-note", "with P2P")
 catalogue, so that the fit does not use them."""
 
 
-def bandwidth_table(question: InterconnectQuestion) -> pd.DataFrame:
+def bandwidth_table(question: NetworksQuestion) -> pd.DataFrame:
     """Return the bus bandwidth of the asked operation in one node, for each way to join its GPUs.
 
     Columns: ``wiring``, ``gpu``, ``gpus``, ``message_bytes``, ``seconds``, ``bus_gb_s`` with
     ``bus_gb_s_low`` and ``bus_gb_s_high`` (80 % interval), ``link_gb_s`` (physical rate).
     """
     q = question
-    parts = [_bandwidth(q, w, q.message_bytes, q.gpus_per_node) for w in wirings(q.gpus)]
+    parts = [_bandwidth(q, w, q.message_bytes, q.gpus_per_node) for w in wirings(q.devices)]
     return pd.concat(parts, ignore_index=True)
 
 
-def message_table(question: InterconnectQuestion) -> pd.DataFrame:
+def message_table(question: NetworksQuestion) -> pd.DataFrame:
     """Return the seconds of messages of `MESSAGES` in one node, for each way to join its GPUs.
 
     Columns: ``wiring``, ``message``, ``seconds`` with ``seconds_low`` and ``seconds_high``.
     """
     q, sizes = question, np.array(list(MESSAGES.values()), float)
-    parts = [_bandwidth(q, w, sizes, q.gpus_per_node) for w in wirings(q.gpus)]
+    parts = [_bandwidth(q, w, sizes, q.gpus_per_node) for w in wirings(q.devices)]
     table = pd.concat(parts, ignore_index=True)
     low, high = collective_interval(table["seconds"], table["message_bytes"])
     names = np.tile(list(MESSAGES), len(parts))
     return table[["wiring", "seconds"]].assign(message=names, seconds_low=low, seconds_high=high)
 
 
-def _bandwidth(q: InterconnectQuestion, wiring: Wiring, size: Any, gpus: int) -> pd.DataFrame:
+def _bandwidth(q: NetworksQuestion, wiring: Wiring, size: Any, gpus: int) -> pd.DataFrame:
     seconds = collective_seconds(q.operation, size, wiring.fabric, gpus)
     found = _with_interval(q.operation, size, gpus, 1, seconds)
     found.insert(0, "wiring", wiring.name)
@@ -77,7 +77,7 @@ def _with_interval(operation: str, size: Any, gpus: Any, nodes: Any, seconds: An
     )
 
 
-def scale_table(question: InterconnectQuestion) -> pd.DataFrame:
+def scale_table(question: NetworksQuestion) -> pd.DataFrame:
     """Return the bus bandwidth of the largest message against the number of GPUs.
 
     For each GPU over the asked network (those with equal links and networks once), and for the
@@ -86,20 +86,18 @@ def scale_table(question: InterconnectQuestion) -> pd.DataFrame:
     """
     q = question
     kin: dict[tuple[str, float, float], list[Gpu]] = {}
-    for g in q.gpus:
-        kin.setdefault((link_of(g), fabric(g).link_bytes_s, q.node_gb_s(g)), []).append(g)
+    for g in q.devices:
+        kin.setdefault((link_of(g), fabric(g).link_bytes_s, q.network_gb_s(g)), []).append(g)
     parts = [
         _scaled(q, group[0], f"{family_names(group)}, {rate:g} GB/s a node", rate, q.network_kind)
         for (_, _, rate), group in kin.items()
     ]
-    first = q.gpus[0]
+    first = q.devices[0]
     name = f"{family_names([first])}, 10 GbE"
     return pd.concat([*parts, _scaled(q, first, name, TEN_GBE, "tcp")], ignore_index=True)
 
 
-def _scaled(
-    q: InterconnectQuestion, device: Gpu, name: str, rate: float, kind: str
-) -> pd.DataFrame:
+def _scaled(q: NetworksQuestion, device: Gpu, name: str, rate: float, kind: str) -> pd.DataFrame:
     inside = [n for n in IN_NODE if n <= q.gpus_per_node]
     members = np.array(inside + [q.gpus_per_node] * len(ACROSS), float)
     nodes = np.array([1] * len(inside) + list(ACROSS), float)
@@ -111,7 +109,7 @@ def _scaled(
     return found.assign(nodes=nodes, network_gb_s=rate)
 
 
-def measured_table(question: InterconnectQuestion) -> pd.DataFrame:
+def measured_table(question: NetworksQuestion) -> pd.DataFrame:
     """Return the published bandwidths of the asked operation, for the lines of the pictures.
 
     The median of all sources for each way to join the GPUs, message size and number of GPUs;
@@ -133,17 +131,17 @@ def measured_table(question: InterconnectQuestion) -> pd.DataFrame:
     ).reset_index()
 
 
-def _named(q: InterconnectQuestion, rows: pd.DataFrame) -> Any:
+def _named(q: NetworksQuestion, rows: pd.DataFrame) -> Any:
     """Return the name of the wiring that each row measured; empty where none is asked for."""
     names = np.full(len(rows), "", dtype=object)
-    for w in wirings(q.gpus):
+    for w in wirings(q.devices):
         if not w.name.endswith("peer to peer"):
             same = (rows["link"] == w.key) & (rows["adds"] == w.fabric.switch_adds)
             names[same.to_numpy()] = w.name
     return names
 
 
-def _peer_rows(q: InterconnectQuestion) -> pd.DataFrame:
+def _peer_rows(q: NetworksQuestion) -> pd.DataFrame:
     """Return the measured PCIe cards with peer access."""
     source, words = PEER_ROWS
     rows = load_table("measurements-collectives")

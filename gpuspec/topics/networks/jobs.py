@@ -14,7 +14,7 @@ from gpuspec.constants.fabrics import fabric
 from gpuspec.constants.links import Fabric
 from gpuspec.constants.training import training_ratio_interval
 from gpuspec.formulas.training import parallel_sizes
-from gpuspec.topics.networks.ask import InterconnectQuestion
+from gpuspec.topics.networks.ask import NetworksQuestion
 from gpuspec.topics.networks.layouts import WAITING, adapters, evaluated, fastest, layout_grid
 from gpuspec.topics.networks.wiring import PATHS, Wiring, card_fabric, crowded, wirings
 
@@ -76,7 +76,7 @@ JOBS: tuple[dict[str, Any], ...] = (
 """Typical jobs: sequences are the global batch."""
 
 
-def tensor_table(question: InterconnectQuestion, models: Sequence[str | Model]) -> pd.DataFrame:
+def tensor_table(question: NetworksQuestion, models: Sequence[str | Model]) -> pd.DataFrame:
     """Return the share of a training step that is exposed tensor-parallel communication.
 
     One tensor-parallel group, micro-batches of one sequence, whether or not it fits. Columns:
@@ -84,13 +84,13 @@ def tensor_table(question: InterconnectQuestion, models: Sequence[str | Model]) 
     and ``share_high`` (80 % interval of the collectives).
     """
     q = question
-    kinds = [w for w in wirings(q.gpus) if not w.name.endswith(", ring")]
+    kinds = [w for w in wirings(q.devices) if not w.name.endswith(", ring")]
     networks = [name if isinstance(name, Model) else model(name) for name in models]
     parts = [_tensor(q, network, w) for network in networks for w in kinds]
     return pd.concat(parts, ignore_index=True)
 
 
-def _tensor(q: InterconnectQuestion, network: Model, wiring: Wiring) -> pd.DataFrame:
+def _tensor(q: NetworksQuestion, network: Model, wiring: Wiring) -> pd.DataFrame:
     tp = np.array([n for n in (2, 4, 8) if n <= q.gpus_per_node and network.heads % n == 0])
     grid = pd.DataFrame({"tp": tp, "pp": 1, "dp": 1, "cp": 1, "ep": 1, "micro_batch": 1})
     grid = grid.assign(microbatches=ACCUMULATED, interleave=1, zero_stage=0, recompute="none")
@@ -121,7 +121,7 @@ def _shares(step: Any, waiting: Any, message_bytes: Any, nodes: Any) -> dict[str
     }
 
 
-def node_layout(question: InterconnectQuestion, device: Gpu) -> pd.DataFrame:
+def node_layout(question: NetworksQuestion, device: Gpu) -> pd.DataFrame:
     """Return, as a grid of one row, the fastest layout of the model on one node of a GPU.
 
     Where nothing fits one node, the layout that is nearest to it; ``fits`` says which.
@@ -138,7 +138,7 @@ def node_layout(question: InterconnectQuestion, device: Gpu) -> pd.DataFrame:
 
 
 def network_table(
-    question: InterconnectQuestion, device: Gpu, networks: Sequence[tuple[str, float, str]] = ()
+    question: NetworksQuestion, device: Gpu, networks: Sequence[tuple[str, float, str]] = ()
 ) -> pd.DataFrame:
     """Return how one node's speed carries over to several, for each network between them.
 
@@ -158,7 +158,7 @@ def network_table(
 
 
 def _network(
-    q: InterconnectQuestion,
+    q: NetworksQuestion,
     device: Gpu,
     grid: pd.DataFrame,
     counts: Any,
@@ -191,7 +191,7 @@ def _network(
     )
 
 
-def waiting_table(question: InterconnectQuestion) -> pd.DataFrame:
+def waiting_table(question: NetworksQuestion) -> pd.DataFrame:
     """Return what share of a step each parallelism waits, in the fastest layout of typical jobs.
 
     Columns: ``job``, ``gpu``, ``layout``, ``step_s``, one share for each of `WAITING`,
@@ -199,15 +199,15 @@ def waiting_table(question: InterconnectQuestion) -> pd.DataFrame:
     does not run; its shares are then 0).
     """
     q = question
-    rows = [_waiting(q, device, job) for job in JOBS for device in q.gpus]
+    rows = [_waiting(q, device, job) for job in JOBS for device in q.devices]
     return pd.DataFrame(rows)
 
 
-def _waiting(q: InterconnectQuestion, device: Gpu, job: dict[str, Any]) -> dict[str, Any]:
+def _waiting(q: NetworksQuestion, device: Gpu, job: dict[str, Any]) -> dict[str, Any]:
     network, count = model(job["model"]), job["gpus"]
     spread = {n: job[n] for n in ("stages", "contexts", "experts") if n in job}
     grid = layout_grid(network, count, job["sequences"], **spread)
-    joined = fabric(device, q.node_gb_s(device), q.network_kind)
+    joined = fabric(device, q.network_gb_s(device), q.network_kind)
     best = fastest(evaluated(q, network, device, joined, grid, job["seq_len"]))
     row: dict[str, Any] = {"job": job["job"], "gpu": device.id, "layout": "", "step_s": np.inf}
     if best is None:
@@ -233,7 +233,7 @@ def _layout_words(best: Any) -> str:
     return ", ".join(sizes) or "one GPU"
 
 
-def form_table(question: InterconnectQuestion, models: Sequence[str] = FORM_MODELS) -> pd.DataFrame:
+def form_table(question: NetworksQuestion, models: Sequence[str] = FORM_MODELS) -> pd.DataFrame:
     """Return the training speed of eight PCIe cards over that of eight SXM modules.
 
     Each side in its fastest layout. Columns: ``pair``, ``path`` (how the cards reach each
@@ -254,7 +254,7 @@ def form_table(question: InterconnectQuestion, models: Sequence[str] = FORM_MODE
 
 
 def _forms(
-    q: InterconnectQuestion, card: Gpu, module: Gpu, tuning: str, network: Model
+    q: NetworksQuestion, card: Gpu, module: Gpu, tuning: str, network: Model
 ) -> list[dict[str, Any]]:
     """Return the rows of one model: SXM once, PCIe by each path."""
     adapter = adapters() if tuning == "LoRA" else None

@@ -14,7 +14,7 @@ from gpuspec.constants.links import Fabric
 from gpuspec.formulas.memory import Adapter, training_parts
 from gpuspec.formulas.splits import TENSOR, split_rules
 from gpuspec.formulas.training import PARTS, Cluster, TrainingJob, step_parts
-from gpuspec.topics.networks.ask import InterconnectQuestion
+from gpuspec.topics.networks.ask import NetworksQuestion
 
 WAITING = ("tp", "cp", "ep", "pp", "dp", "bubble")
 """Parts of a step in which a GPU waits for others."""
@@ -61,7 +61,7 @@ def adapters() -> Adapter:
 
 
 def evaluated(
-    question: InterconnectQuestion,
+    question: NetworksQuestion,
     network: Model,
     device: Gpu,
     joined: Fabric,

@@ -3,11 +3,11 @@
 import pandas as pd
 
 from gpuspec.base.units import format_bytes
-from gpuspec.topics.networks import ENOUGH, InterconnectQuestion
+from gpuspec.topics.networks import ENOUGH, NetworksQuestion
 from gpuspec.views.words import listed
 
 
-def bandwidth_finding(question: InterconnectQuestion, table: pd.DataFrame) -> str:
+def bandwidth_finding(question: NetworksQuestion, table: pd.DataFrame) -> str:
     """Say what the largest message reaches over each way to join the GPUs."""
     largest = table.groupby("wiring", sort=False).last()["bus_gb_s"]
     said = [f"{rate:,.0f} GB/s over {name}" for name, rate in _kinds(largest).items()]
@@ -21,7 +21,7 @@ def _kinds(rates: "pd.Series[float]") -> dict[str, float]:
     return {str(k): float(v) for k, v in rates.groupby(short, sort=False).max().items()}
 
 
-def bandwidth_sentences(question: InterconnectQuestion, table: pd.DataFrame) -> str:
+def bandwidth_sentences(question: NetworksQuestion, table: pd.DataFrame) -> str:
     """Say what share of its physical rate each link gives, and from which message on."""
     said = []
     for name, group in table.groupby("wiring", sort=False):
@@ -57,7 +57,7 @@ def tensor_finding(table: pd.DataFrame) -> str:
     return f"TP {table['tp'].max()} waits {listed(said)} of a training step"
 
 
-def network_finding(question: InterconnectQuestion, table: pd.DataFrame) -> str:
+def network_finding(question: NetworksQuestion, table: pd.DataFrame) -> str:
     """Say how fast two nodes are over the slowest network and the largest job over the best."""
     names = list(table["network"].unique())
     worst, best = (table[table["network"] == n] for n in (names[0], names[-1]))
@@ -69,7 +69,7 @@ def network_finding(question: InterconnectQuestion, table: pd.DataFrame) -> str:
     )
 
 
-def network_sentences(question: InterconnectQuestion, table: pd.DataFrame) -> str:
+def network_sentences(question: NetworksQuestion, table: pd.DataFrame) -> str:
     """Say what each network makes of the largest number of nodes, in speed and days."""
     said = []
     if not table["fits"].all():

@@ -1,22 +1,22 @@
 """Control panel of the overview notebook."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 from gpuspec.catalog import Gpu
 from gpuspec.topics.overview.answer import attainable_sentence, with_units
+from gpuspec.topics.overview.ask import Rate
 from gpuspec.topics.overview.pictures import roofline
 from gpuspec.views.display import figure
 from gpuspec.views.panel import Panel, choice, slider
 
-PRECISIONS = ("fp64", "fp64_tensor", "fp32", "tf32", "fp16", "bf16", "fp8")
 INTENSITIES = [2.0**i for i in range(0, 14)]
 
 
 def roofline_panel(gpus: Sequence[Gpu], precision: str) -> Panel:
     """Return a panel over the roofline: which rate at which number format and intensity."""
     controls = {
-        "precision": choice("format", PRECISIONS, precision),
+        "precision": choice("format", get_args(get_args(Rate)[0]), precision),
         "intensity": slider("FLOP a byte", INTENSITIES, 64.0, "{:,.0f}"),
     }
 

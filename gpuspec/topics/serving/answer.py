@@ -6,9 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.base.errors import InputError
-from gpuspec.catalog import Gpu, gpu, gpu_ids
-from gpuspec.catalog.images import image_model
+from gpuspec.catalog import Gpu, gpu
 from gpuspec.catalog.precision import Precision, precision
 from gpuspec.constants.inference import inference_interval
 from gpuspec.formulas.images import image_seconds
@@ -20,7 +18,7 @@ from gpuspec.formulas.serving import (
     sustainable_requests_s,
 )
 from gpuspec.formulas.splits import TENSOR, impossible, together
-from gpuspec.topics.serving.ask import InferenceQuestion, inference_question
+from gpuspec.topics.serving.ask import ImagesQuestion, ServingQuestion
 from gpuspec.topics.serving.fleets import fleet_rates
 from gpuspec.topics.serving.layouts import shortfall
 from gpuspec.topics.serving.load import BOUNDS, served
@@ -30,7 +28,7 @@ SHARES_OF_FULL = (0.02, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9,
 CONTEXTS = (2048, 4096, 8192, 16_384, 32_768, 65_536, 131_072)
 
 
-def estimate_table(question: InferenceQuestion, replica: Deployment) -> dict[str, Any]:
+def estimate_table(question: ServingQuestion, replica: Deployment) -> dict[str, Any]:
     """Return the answer for one replica at the asked concurrency, parts of a step included."""
     q, layout = question, replica.layout
     reason = impossible(q.network, layout.tp, layout.pp) or shortfall(replica, q.context)
@@ -53,7 +51,7 @@ def estimate_table(question: InferenceQuestion, replica: Deployment) -> dict[str
     return answer
 
 
-def frontier_table(question: InferenceQuestion, best: pd.DataFrame) -> pd.DataFrame:
+def frontier_table(question: ServingQuestion, best: pd.DataFrame) -> pd.DataFrame:
     """Return speed for one user against throughput of a GPU, for the best layout of each GPU.
 
     Columns: ``gpu``, ``concurrency``, ``tpot_s``, ``user_tokens_s``, ``gpu_tokens_s``.
@@ -78,7 +76,7 @@ def frontier_table(question: InferenceQuestion, best: pd.DataFrame) -> pd.DataFr
     return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=columns)
 
 
-def arrivals_table(question: InferenceQuestion, best: pd.DataFrame) -> pd.DataFrame:
+def arrivals_table(question: ServingQuestion, best: pd.DataFrame) -> pd.DataFrame:
     """Return what users see as requests arrive faster, for the best fleet of each GPU.
 
     Columns: ``gpu``, ``requests_s`` (over the whole fleet), ``utilisation``, ``in_flight`` and
@@ -98,7 +96,7 @@ def arrivals_table(question: InferenceQuestion, best: pd.DataFrame) -> pd.DataFr
 
 
 def context_table(
-    question: InferenceQuestion, gpus: int, contexts: Sequence[int] = CONTEXTS
+    question: ServingQuestion, gpus: int, contexts: Sequence[int] = CONTEXTS
 ) -> pd.DataFrame:
     """Return the largest throughput of `gpus` of each kind against the length of a prompt.
 
@@ -106,18 +104,18 @@ def context_table(
     one column a GPU.
     """
     q, table = question, {}
-    for device in q.gpus:
-        replica = _over_all(q, device, q.weights[-1], gpus)
+    for device in q.devices:
+        replica = _over_all(q, device, q.formats[-1], gpus)
         lengths = np.array(contexts, float)
         rate = maximum_load(replica, lengths, q.osl)["output_tokens_s"]
         table[device.id] = np.where(np.isfinite(rate), rate, 0.0)
     return pd.DataFrame(table, index=pd.Index(list(contexts), name="context"))
 
 
-def precision_table(question: InferenceQuestion, gpus: int, names: Sequence[str]) -> pd.DataFrame:
+def precision_table(question: ServingQuestion, gpus: int, names: Sequence[str]) -> pd.DataFrame:
     """Return the largest throughput of `gpus` of each kind in each number format of weights."""
     q, rows = question, []
-    for device in q.gpus:
+    for device in q.devices:
         for name in names:
             form = precision(name)
             replica = _over_all(q, device, form, gpus)
@@ -127,12 +125,12 @@ def precision_table(question: InferenceQuestion, gpus: int, names: Sequence[str]
     return pd.DataFrame(rows, columns=["gpu", "weights", "output_tokens_s", "reason"])
 
 
-def _over_all(question: InferenceQuestion, device: Gpu, weight: Precision, gpus: int) -> Deployment:
+def _over_all(question: ServingQuestion, device: Gpu, weight: Precision, gpus: int) -> Deployment:
     _, tp, pp = together(question.network, (gpus,))[0]
     return question.replica(device, weight, tp, pp)
 
 
-def form_table(question: InferenceQuestion, pairs: Sequence[tuple[str, str]]) -> pd.DataFrame:
+def form_table(question: ServingQuestion, pairs: Sequence[tuple[str, str]]) -> pd.DataFrame:
     """Return the throughput of PCIe forms over SXM ones, at each tensor-parallel size."""
     q, rows = question, []
     for pcie, sxm in pairs:
@@ -145,8 +143,8 @@ def form_table(question: InferenceQuestion, pairs: Sequence[tuple[str, str]]) ->
     return pd.DataFrame(rows, columns=["pair", "tp", "pcie_tokens_s", "sxm_tokens_s", "ratio"])
 
 
-def _most(question: InferenceQuestion, device: Gpu, tp: int) -> float:
-    replica = question.replica(device, question.weights[0], tp)
+def _most(question: ServingQuestion, device: Gpu, tp: int) -> float:
+    replica = question.replica(device, question.formats[0], tp)
     if shortfall(replica, question.context):
         return 0.0
     return float(maximum_load(replica, question.isl, question.osl)["output_tokens_s"])
@@ -169,7 +167,9 @@ def ratio_map(
     isl, answers = tuple(int(c) for c in contexts), (osl,) * len(contexts)
     table = {}
     for name in models:
-        inference_question(name, new[0], new[1], isl=max(isl), osl=osl)  # the model reaches so far
+        ServingQuestion.ask(
+            model=name, gpus=new[0], weights=new[1], isl=max(isl), osl=osl
+        )  # the model reaches so far
         sides = [fleet_rates(name, *side, isl, answers, (gpus,))[0] for side in (new, old)]
         table[name] = np.divide(
             sides[0], sides[1], out=np.full(len(contexts), np.inf), where=sides[1] > 0
@@ -177,37 +177,26 @@ def ratio_map(
     return pd.DataFrame(table, index=pd.Index(list(contexts), name="context"))
 
 
-def images_table(
-    model_name: str,
-    gpus: str | Sequence[str],
-    steps: int = 30,
-    size: int = 1024,
-    stack: str = "tensorrt",
-) -> pd.DataFrame:
+def images_table(question: ImagesQuestion) -> pd.DataFrame:
     """Return how fast one GPU of each kind generates images, one after another.
 
     Columns: ``gpu``, ``seconds``, ``images_s`` with ``images_s_low`` and ``images_s_high`` (80 %
     interval). 16-bit computation: no published time in FP8 is in the fit.
-
-    Raises
-    ------
-    InputError
-        Names the field, the value and what is valid.
     """
-    for field, value, most in (("steps", steps, 1000), ("size", size, 4096)):
-        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-            raise InputError(field, value, f"give a whole number from 1 to {most:,}")
-    network, rows = image_model(model_name), []
-    for name in gpu_ids(gpus):
-        seconds = sum(image_seconds(network, gpu(name), steps, size, size, stack).values())
+    q, rows = question, []
+    for device in q.devices:
+        parts = image_seconds(
+            q.network, device, q.image_steps, q.image_size, q.image_size, q.image_stack
+        )
+        seconds = sum(parts.values())
         low, high = inference_interval(seconds, "images")
         rates = (1 / float(seconds), 1 / float(high), 1 / float(low))
-        rows.append((name, float(seconds), *rates))
+        rows.append((device.id, float(seconds), *rates))
     columns = ["gpu", "seconds", "images_s", "images_s_low", "images_s_high"]
     return pd.DataFrame(rows, columns=columns)
 
 
-def _replica(question: InferenceQuestion, row: Any) -> Deployment:
-    device = next(g for g in question.gpus if g.id == row.gpu)
-    weight = next(w for w in question.weights if w.id == row.weight)
+def _replica(question: ServingQuestion, row: Any) -> Deployment:
+    device = next(g for g in question.devices if g.id == row.gpu)
+    weight = next(w for w in question.formats if w.id == row.weight)
     return question.replica(device, weight, int(row.tp), int(row.pp))

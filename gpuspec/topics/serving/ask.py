@@ -1,57 +1,113 @@
-"""One question about serving, checked once."""
+"""What is asked about serving."""
 
 from collections.abc import Sequence
-from functools import lru_cache
-from pathlib import Path
+from functools import cached_property, lru_cache
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field, model_validator
 
-from gpuspec.base.errors import InputError, UnknownNameError
-from gpuspec.catalog import Gpu, gpu, gpu_ids
-from gpuspec.catalog.models import Model, model
-from gpuspec.catalog.precision import KV_PRECISIONS, Precision, precision
+from gpuspec.base.ask import Range, Short, Was, typed
+from gpuspec.base.errors import InputError
+from gpuspec.catalog import Gpu
+from gpuspec.catalog.fields import (
+    EngineName,
+    Formats,
+    ImageSize,
+    ImageStack,
+    ImageSteps,
+    RequestRate,
+    Seconds,
+    Share,
+)
+from gpuspec.catalog.images import ImageModel, image_model
+from gpuspec.catalog.models import Model
+from gpuspec.catalog.precision import Precision, precision
 from gpuspec.constants.memory import MemoryTerms, memory_terms
 from gpuspec.formulas.serving import Deployment, Engine, Layout, engine
 from gpuspec.formulas.splits import expert_split
-
-LENGTHS = (1, 10_000_000)
-LIMITS = {  # name: (least, most)
-    "isl": LENGTHS,
-    "osl": LENGTHS,
-    "concurrency": (1, 10_000_000),
-    "max_gpus": (1, 64),
-    "draft_tokens": (0, 32),
-}
-SHARES = ("cached_share", "acceptance")
+from gpuspec.topics.shared import Compared, Traffic
 
 
-class InferenceQuestion(BaseModel):
-    """A checked question: which model, on which GPUs, under which load and limits."""
+class Load(Traffic):
+    """A service: its model, its requests, its limits. The workload of a scenario is one, too."""
 
-    model_config = ConfigDict(frozen=True)
-
-    network: Model
-    gpus: tuple[Gpu, ...]
-    weights: tuple[Precision, ...]
-    kv_precision: str
-    isl: int
-    osl: int
-    concurrency: int
-    request_rate: float
-    """Requests a second that arrive at random, over all replicas; 0: `concurrency` in flight."""
-    ttft_limit_s: float
-    tpot_limit_s: float
-    engine: Engine
-    max_gpus: int
-    cached_share: float
-    draft_tokens: int
-    acceptance: float
-    memory: MemoryTerms
+    request_rate: Annotated[RequestRate | None, Short("rate")] = Field(
+        None,
+        description="Requests that arrive at random, over all replicas; given, 95 % of them keep "
+        "the limits, and concurrency does not count",
+    )
+    ttft_limit_s: Annotated[Seconds | None, Was("ttft_s")] = Field(
+        2.0, description="Longest time to the first token; None: no limit"
+    )
+    tpot_limit_s: Annotated[Seconds | None, Was("tpot_s")] = Field(
+        0.05, description="Longest time between tokens; None: no limit"
+    )
+    engine: Annotated[EngineName, Was("engine_name")] = Field(
+        "tensorrt-llm", description="Inference engine: tensorrt-llm, vllm, sglang"
+    )
+    cached_share: Share = Field(0.0, description="Share of the prompt found in the prefix cache")
 
     @property
-    def context(self) -> int:
-        """Tokens of one request at its end: input and output."""
-        return self.isl + self.osl
+    def arriving(self) -> float:
+        """Requests a second; 0 where `concurrency` of them are in flight instead."""
+        return self.request_rate or 0.0
+
+    @model_validator(mode="after")
+    def _fits_the_model(self) -> Self:
+        self.network.need_llm("tokens per second")
+        most = self.network.max_context
+        if most and self.context > most:
+            valid = f"{self.network.name} ends at {most:,} tokens; isl + osl is {self.context:,}"
+            raise InputError("isl", self.isl, valid)
+        return self
+
+
+class ServingQuestion(Load, Compared):
+    """Which GPUs serve this load, how many, split how."""
+
+    weights: Annotated[Formats, Was("weight_precision", "precisions")] = Field(
+        typed("bf16,fp8"),
+        description="Number formats of the weights to try: bf16, fp8, int8, int4, mxfp4, ...",
+    )
+    max_gpus: Annotated[int, Range(1, 64, "GPUs")] = Field(
+        16, description="Most GPUs of one replica"
+    )
+    draft_tokens: Annotated[int, Range(0, 32, "tokens")] = Field(
+        0, description="Speculative decoding: tokens proposed in a step; 0: off"
+    )
+    acceptance: Share = Field(
+        0.7, description="Speculative decoding: probability that a proposed token is right"
+    )
+
+    @model_validator(mode="after")
+    def _queues_know_no_speculation(self) -> Self:
+        if self.request_rate and self.draft_tokens:
+            valid = "0 with a request rate: queues are not modelled with speculation"
+            raise InputError("draft_tokens", self.draft_tokens, valid)
+        return self
+
+    @cached_property
+    def formats(self) -> tuple[Precision, ...]:
+        """The records of the formats of weights."""
+        return tuple(precision(name) for name in self.weights)
+
+    @cached_property
+    def runtime(self) -> Engine:
+        """The engine's record, with its fitted constants."""
+        return engine(self.engine)
+
+    @cached_property
+    def memory(self) -> MemoryTerms:
+        """Fitted constants of memory."""
+        return memory_terms()
+
+    def on(self, devices: Sequence[Gpu], runtime: Engine, max_gpus: int) -> Self:
+        """Return the question asked of GPUs that no table lists, such as slices of one."""
+        found = self.model_copy(
+            update={"gpus": tuple(device.id for device in devices), "max_gpus": max_gpus}
+        )
+        found.__dict__.update(devices=tuple(devices), runtime=runtime)
+        return found
 
     def replica(
         self, device: Gpu, weight: Precision, tp: int, pp: int = 1, ep: int | None = None
@@ -61,12 +117,48 @@ class InferenceQuestion(BaseModel):
         Without `ep` whole experts are spread over all of `tp` where their number divides.
         """
         ep = expert_split(self.network, tp) if ep is None else ep
-        layout = _layout(
-            self.network, device, weight, self.kv_precision, tp, pp, ep, self.engine.library
-        )
+        library = self.runtime.library
         return Deployment(
-            layout=layout, engine=self.engine.terms, limits=self.engine.limits, memory=self.memory
+            layout=_layout(self.network, device, weight, self.kv, tp, pp, ep, library),
+            engine=self.runtime.terms,
+            limits=self.runtime.limits,
+            memory=self.memory,
         )
+
+
+class EstimateQuestion(ServingQuestion):
+    """How fast is one replica."""
+
+    tp: Annotated[int, Range(1, 1024, "GPUs")] = Field(1, description="Tensor-parallel size")
+    pp: Annotated[int, Range(1, 1024, "stages")] = Field(1, description="Pipeline stages")
+
+
+class ImagesQuestion(Compared):
+    """How fast do GPUs generate images."""
+
+    image_model: str = Field(
+        "SDXL",
+        description="Diffusion model of the section on images: SDXL, FLUX.1-dev, FLUX.1-schnell",
+    )
+    image_steps: Annotated[ImageSteps, Short("steps")] = Field(
+        30, description="Denoising steps of an image"
+    )
+    image_size: Annotated[ImageSize, Short("size")] = Field(
+        1024, description="Pixels of its width and height"
+    )
+    image_stack: Annotated[ImageStack, Short("stack")] = Field(
+        "tensorrt", description="Software that generates the images"
+    )
+
+    @cached_property
+    def network(self) -> ImageModel:
+        """The model's record."""
+        return image_model(self.image_model)
+
+    @model_validator(mode="after")
+    def _has_a_model(self) -> Self:
+        _ = self.network
+        return self
 
 
 @lru_cache(2048)
@@ -83,100 +175,4 @@ def _layout(
         pp=pp,
         ep=ep,
         library=library,
-    )
-
-
-def inference_question(
-    model_name: str | Path | Model,
-    gpus: str | Sequence[str],
-    weight_precision: str | Sequence[str] = "bf16",
-    kv_precision: str = "bf16",
-    isl: int = 2048,
-    osl: int = 512,
-    concurrency: int = 64,
-    ttft_limit_s: float = 2.0,
-    tpot_limit_s: float = 0.05,
-    engine_name: str = "tensorrt-llm",
-    max_gpus: int = 16,
-    cached_share: float = 0.0,
-    draft_tokens: int = 0,
-    acceptance: float = 0.7,
-    request_rate: float = 0.0,
-    data: str | Path | None = None,
-) -> InferenceQuestion:
-    """Check every input once, and return the question that the tables answer.
-
-    Parameters
-    ----------
-    model_name : str, Path or Model
-        A name of the table of models, or the path of a Hugging Face ``config.json``.
-    gpus, weight_precision : str or sequence of str
-        Names separated by commas, as typed: ``"A100,H100,H200"``, ``"bf16,fp8"``.
-    isl, osl : int
-        Mean tokens of a prompt and of an answer.
-    concurrency : int
-        Requests always in flight, over all replicas.
-    ttft_limit_s, tpot_limit_s : float
-        Limits in seconds; 0 for none.
-    max_gpus : int
-        Largest number of GPUs of one replica that is tried.
-    cached_share : float
-        Share of the prompt's tokens found in the prefix cache.
-    draft_tokens, acceptance : int, float
-        Speculative decoding: tokens proposed a step (0: off), probability that one is right.
-    request_rate : float
-        Requests a second that arrive at random (Poisson), over all replicas. Given, the fleet
-        is sized for it instead of `concurrency`, and the limits hold for 95 % of the requests.
-
-    Raises
-    ------
-    InputError
-        Names the field, the value and what is valid.
-    """
-    numbers = {
-        "isl": isl,
-        "osl": osl,
-        "concurrency": concurrency,
-        "max_gpus": max_gpus,
-        "draft_tokens": draft_tokens,
-    }
-    for field, value in numbers.items():
-        least, most = LIMITS[field]
-        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-            raise InputError(field, value, f"give a whole number from {least:,} to {most:,}")
-    for field, share in zip(SHARES, (cached_share, acceptance), strict=True):
-        if not 0 <= float(share) < 1:
-            raise InputError(field, share, "give a share from 0 to less than 1")
-    numbers_from_0 = {
-        "ttft_limit_s": ttft_limit_s,
-        "tpot_limit_s": tpot_limit_s,
-        "request_rate": request_rate,
-    }
-    for field, limit in numbers_from_0.items():
-        if not 0 <= float(limit) < float("inf"):
-            raise InputError(field, limit, "give a number of at least 0 (0: none)")
-    if request_rate and draft_tokens:
-        valid = "0 with a request rate: queues are not modelled with speculation"
-        raise InputError("draft_tokens", draft_tokens, valid)
-    if kv_precision.lower() not in KV_PRECISIONS:
-        raise UnknownNameError("kv_precision", kv_precision, KV_PRECISIONS)
-    network = model_name if isinstance(model_name, Model) else model(model_name, data)
-    network.need_llm("tokens per second")
-    if network.max_context and isl + osl > network.max_context:
-        valid = f"{network.name} ends at {network.max_context:,} tokens; isl + osl is {isl + osl:,}"
-        raise InputError("isl", isl, valid)
-    names = weight_precision.split(",") if isinstance(weight_precision, str) else weight_precision
-    return InferenceQuestion(
-        network=network,
-        gpus=tuple(gpu(name, data) for name in gpu_ids(gpus, data)),
-        weights=tuple(precision(name.strip(), data) for name in names),
-        kv_precision=kv_precision.lower(),
-        request_rate=float(request_rate),
-        ttft_limit_s=float(ttft_limit_s),
-        tpot_limit_s=float(tpot_limit_s),
-        engine=engine(engine_name),
-        cached_share=float(cached_share),
-        acceptance=float(acceptance),
-        memory=memory_terms(),
-        **numbers,
     )

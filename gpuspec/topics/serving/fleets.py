@@ -5,14 +5,13 @@ from functools import lru_cache
 
 import numpy as np
 
-from gpuspec.catalog.models import Model
 from gpuspec.formulas.serving import max_concurrency, maximum_load
 from gpuspec.formulas.splits import impossible, splits
-from gpuspec.topics.serving.ask import inference_question
+from gpuspec.topics.serving.ask import ServingQuestion
 
 
 def fleet_rates(
-    model: str | Model,
+    model: str,
     gpu: str,
     weight: str,
     isl: tuple[int, ...],
@@ -39,7 +38,7 @@ def fleet_rates(
 
 
 def fleet_requests(
-    model: str | Model,
+    model: str,
     gpu: str,
     weight: str,
     isl: tuple[int, ...],
@@ -52,20 +51,20 @@ def fleet_requests(
 
 @lru_cache(4096)
 def _fleets(
-    model: str | Model,
+    model: str,
     gpu: str,
     weight: str,
     isl: tuple[int, ...],
     osl: tuple[int, ...],
     counts: Sequence[int],
 ) -> tuple[np.ndarray, np.ndarray]:
-    q = inference_question(model, gpu, weight, isl=1, osl=1)
+    q = ServingQuestion.ask(model=model, gpus=gpu, weights=weight, isl=1, osl=1)
     prompts, tokens = np.array(isl, float), np.array(osl, float)
     rates, held = np.zeros((2, len(counts), len(prompts)))
     for tp, pp in splits(q.network, max(counts)):
         if impossible(q.network, tp, pp):
             continue
-        replica = q.replica(q.gpus[0], q.weights[0], tp, pp)
+        replica = q.replica(q.devices[0], q.formats[0], tp, pp)
         one = np.asarray(maximum_load(replica, prompts, tokens)["output_tokens_s"])
         one = np.where(np.isfinite(one), one, 0.0)
         most = np.maximum(np.asarray(max_concurrency(replica, prompts, tokens)), 0.0)

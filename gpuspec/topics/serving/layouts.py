@@ -7,11 +7,11 @@ from gpuspec.catalog import Gpu
 from gpuspec.catalog.precision import Precision
 from gpuspec.formulas.serving import Deployment, cache_bytes, request_bytes
 from gpuspec.formulas.splits import impossible, splits
-from gpuspec.topics.serving.ask import InferenceQuestion
+from gpuspec.topics.serving.ask import ServingQuestion
 
 
 def replicas(
-    question: InferenceQuestion, device: Gpu, weight: Precision
+    question: ServingQuestion, device: Gpu, weight: Precision
 ) -> Iterator[tuple[int, int, Deployment, str]]:
     """Yield (tp, pp, replica, why it does not work) of every split that is tried.
 

@@ -12,7 +12,7 @@ from gpuspec.formulas.serving import (
     sustainable_requests_s,
 )
 from gpuspec.formulas.serving.speculative import speculative
-from gpuspec.topics.serving.ask import InferenceQuestion
+from gpuspec.topics.serving.ask import ServingQuestion
 
 BOUNDS = {
     "matmul": "products",
@@ -29,7 +29,7 @@ HALVINGS = 8
 
 
 def served(
-    question: InferenceQuestion, replica: Deployment, concurrency: ArrayLike
+    question: ServingQuestion, replica: Deployment, concurrency: ArrayLike
 ) -> dict[str, Any]:
     """Return `steady_state` of a replica for users who act on their own, speculation included."""
     q = question
@@ -39,15 +39,16 @@ def served(
     return {**found}
 
 
-def within_limits(question: InferenceQuestion, found: dict[str, Any]) -> Any:
-    """Return where TTFT and TPOT keep the asked limits."""
-    q = question
-    ttft = (found["ttft_s"] <= q.ttft_limit_s) | (q.ttft_limit_s == 0)
-    tpot = (found["tpot_s"] <= q.tpot_limit_s) | (q.tpot_limit_s == 0)
-    return np.asarray(ttft & tpot)
+def over_limits(q: ServingQuestion, ttft_s: Any, tpot_s: Any) -> np.ndarray:
+    """Return how many times the stricter limit is taken; 0 without limits."""
+    over = np.zeros(np.shape(tpot_s))
+    for seconds, limit in ((ttft_s, q.ttft_limit_s), (tpot_s, q.tpot_limit_s)):
+        if limit:
+            over = np.maximum(over, np.asarray(seconds) / limit)
+    return np.maximum.accumulate(over) if np.ndim(over) else over
 
 
-def largest_rate(question: InferenceQuestion, replica: Deployment) -> float:
+def largest_rate(question: ServingQuestion, replica: Deployment) -> float:
     """Return the most requests a second of which 95 % keep the limits; 0 where none does."""
     q = question
     low, high = 0.0, sustainable_requests_s(replica, q.isl, q.osl, q.cached_share)
@@ -57,6 +58,6 @@ def largest_rate(question: InferenceQuestion, replica: Deployment) -> float:
     return low
 
 
-def _keeps(q: InferenceQuestion, replica: Deployment, rate: float) -> bool:
-    found = arrivals(replica, rate, q.isl, q.osl, q.cached_share)
-    return bool(within_limits(q, {"ttft_s": found["ttft_p95_s"], "tpot_s": found["tpot_p95_s"]}))
+def _keeps(q: ServingQuestion, replica: Deployment, rate: float) -> bool:
+    seen = arrivals(replica, rate, q.isl, q.osl, q.cached_share)
+    return bool(over_limits(q, seen["ttft_p95_s"], seen["tpot_p95_s"]) <= 1)

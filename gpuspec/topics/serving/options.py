@@ -7,7 +7,7 @@ import pandas as pd
 
 from gpuspec.constants.inference import inference_interval
 from gpuspec.formulas.serving import Deployment, arrivals
-from gpuspec.topics.serving.ask import InferenceQuestion
+from gpuspec.topics.serving.ask import ServingQuestion
 from gpuspec.topics.serving.layouts import precision_note, replicas
 from gpuspec.topics.serving.load import BOUNDS, served
 from gpuspec.topics.serving.ways import load_curve, rate_curve
@@ -15,7 +15,7 @@ from gpuspec.topics.serving.ways import load_curve, rate_curve
 FIGURES = ("ttft_s", "tpot_s", "output_tokens_s")
 
 
-def options_table(question: InferenceQuestion) -> pd.DataFrame:
+def options_table(question: ServingQuestion) -> pd.DataFrame:
     """Return one row for each GPU, precision and split, with the replicas that the load needs.
 
     Returns
@@ -29,13 +29,13 @@ def options_table(question: InferenceQuestion) -> pd.DataFrame:
         that takes most of a step), ``works`` and ``reason`` (why not; never NaN), ``note``.
     """
     rows = []
-    for device in question.gpus:
-        for weight in question.weights:
+    for device in question.devices:
+        for weight in question.formats:
             rows += [_row(question, *one) for one in replicas(question, device, weight)]
     return pd.DataFrame(rows)
 
 
-def _row(q: InferenceQuestion, tp: int, pp: int, replica: Deployment, why: str) -> dict[str, Any]:
+def _row(q: ServingQuestion, tp: int, pp: int, replica: Deployment, why: str) -> dict[str, Any]:
     device, weight = replica.layout.gpu, replica.layout.weight
     row: dict[str, Any] = {
         "gpu": device.id,
@@ -74,17 +74,17 @@ def _row(q: InferenceQuestion, tp: int, pp: int, replica: Deployment, why: str) 
     return {**row, **_sized_for_rate(q, replica, row["rate_within"])}
 
 
-def _sized(q: InferenceQuestion, replica: Deployment, within: float) -> dict[str, Any]:
+def _sized(q: ServingQuestion, replica: Deployment, within: float) -> dict[str, Any]:
     """Return the replicas for the load and what each then delivers."""
     replicas = int(np.ceil(q.concurrency / within))
     found = served(q, replica, q.concurrency / replicas)
     return {"replicas": replicas, **_figures(q, replica, found, replicas)}
 
 
-def _sized_for_rate(q: InferenceQuestion, replica: Deployment, rate: float) -> dict[str, Any]:
+def _sized_for_rate(q: ServingQuestion, replica: Deployment, rate: float) -> dict[str, Any]:
     """Return the replicas for the request rate and what 95 % of the requests then see."""
-    replicas = int(np.ceil(q.request_rate / rate))
-    seen = arrivals(replica, q.request_rate / replicas, q.isl, q.osl, q.cached_share)
+    replicas = int(np.ceil(q.arriving / rate))
+    seen = arrivals(replica, q.arriving / replicas, q.isl, q.osl, q.cached_share)
     found = served(q, replica, max(float(seen["in_flight"]), 1.0))
     found |= {"ttft_s": seen["ttft_p95_s"], "tpot_s": seen["tpot_p95_s"]}
     found["output_tokens_s"] = seen["output_tokens_s"]
@@ -92,7 +92,7 @@ def _sized_for_rate(q: InferenceQuestion, replica: Deployment, rate: float) -> d
 
 
 def _figures(
-    q: InferenceQuestion, replica: Deployment, found: dict[str, Any], replicas: int
+    q: ServingQuestion, replica: Deployment, found: dict[str, Any], replicas: int
 ) -> dict[str, Any]:
     row: dict[str, Any] = {"gpus": replicas * replica.gpus, "works": True, "reason": ""}
     for name in FIGURES:
@@ -105,7 +105,7 @@ def _figures(
     return row
 
 
-def _too_slow(q: InferenceQuestion, alone: dict[str, float]) -> str:
+def _too_slow(q: ServingQuestion, alone: dict[str, float]) -> str:
     """Say which limit even a single request breaks, and by how much."""
     said = []
     if q.ttft_limit_s and alone["ttft_s"] > q.ttft_limit_s:

@@ -11,7 +11,7 @@ from gpuspec.catalog.models import Model
 from gpuspec.catalog.precision import precision
 from gpuspec.formulas.serving import max_concurrency, steady_state
 from gpuspec.formulas.splits import impossible
-from gpuspec.topics.serving.ask import inference_question
+from gpuspec.topics.serving.ask import ServingQuestion
 from gpuspec.topics.serving.layouts import shortfall
 
 SPLIT = ["gpu", "weight", "kv", "tp", "pp"]
@@ -48,7 +48,7 @@ def evaluate_options(
         least = options[column].min()
         if not least >= 1:
             raise InputError(column, least, "every row needs at least 1")
-    q = inference_question(model_name, str(options["gpu"].iloc[0]), engine_name=engine_name)
+    q = ServingQuestion.ask(model=model_name, gpus=str(options["gpu"].iloc[0]), engine=engine_name)
     load = [options[c].to_numpy(float) for c in LOAD]
     size = len(options)
     ttft, tpot = np.full(size, np.inf), np.full(size, np.inf)
@@ -57,7 +57,7 @@ def evaluate_options(
     for index in options.groupby(SPLIT, sort=False).indices.values():
         split: Any = options.iloc[index[0]]
         tp, pp = int(split["tp"]), int(split["pp"])
-        asked = q.model_copy(update={"kv_precision": str(split["kv"])})
+        asked = q.model_copy(update={"kv": str(split["kv"])})
         replica = asked.replica(gpu(str(split["gpu"])), precision(str(split["weight"])), tp, pp)
         why = impossible(q.network, tp, pp) or shortfall(replica, 1)
         if why:

@@ -13,9 +13,9 @@ from gpuspec.catalog import gpu
 from gpuspec.catalog.images import image_model
 from gpuspec.formulas.images import image_seconds
 from gpuspec.formulas.serving import Deployment, arrivals, max_concurrency, request_bytes
-from gpuspec.topics.serving.ask import InferenceQuestion
+from gpuspec.topics.serving.ask import ServingQuestion
 from gpuspec.topics.serving.layouts import replicas
-from gpuspec.topics.serving.load import BOUNDS, largest_rate, served
+from gpuspec.topics.serving.load import BOUNDS, largest_rate, over_limits, served
 from gpuspec.topics.ways import Ways, capacity, filled, stacked
 
 LOADS = 32
@@ -28,14 +28,14 @@ LADDER = np.geomspace(0.1, 10, 9)
 """Loads over the largest one of a replica whose work is proportional to its speed."""
 
 
-def service_ways(question: InferenceQuestion, loads: int = LOADS) -> Ways:
+def service_ways(question: ServingQuestion, loads: int = LOADS) -> Ways:
     """Return every GPU, format, split and load of a replica for a service of tokens."""
     q = question
     parts: list[dict[str, Any]] = []
     curves: list[dict[str, np.ndarray]] = []
     tried = [
         (device.id, weight.id, *one)
-        for device, weight in product(q.gpus, q.weights)
+        for device, weight in product(q.devices, q.formats)
         for one in replicas(q, device, weight)
     ]
     for name, form, tp, pp, replica, why in tried:
@@ -58,7 +58,7 @@ def split_words(tp: int, pp: int) -> str:
     return "one GPU" if tp * pp == 1 else f"TP {tp}" + (f" PP {pp}" if pp > 1 else "")
 
 
-def load_curve(q: InferenceQuestion, replica: Deployment, loads: int = LOADS) -> dict[str, Any]:
+def load_curve(q: ServingQuestion, replica: Deployment, loads: int = LOADS) -> dict[str, Any]:
     """Return how the speed of a replica follows its load, and the replicas that each load needs.
 
     ``knots`` are the loads, ``excess`` how many times the stricter limit is taken there (1 at the
@@ -72,8 +72,8 @@ def load_curve(q: InferenceQuestion, replica: Deployment, loads: int = LOADS) ->
     ttft, tpot = (np.broadcast_to(found[n], knots.shape) for n in ("ttft_s", "tpot_s"))
     curve = {"knots": knots, "excess": over_limits(q, ttft, tpot), "load": np.array([total])}
     within = np.floor(capacity(curve["knots"], curve["excess"]) + 1e-6)
-    last = {n: np.ravel(np.broadcast_to(v, knots.shape))[-1] for n, v in found["parts"].items()}
     asked = knots <= max(total, 1.0)
+    last = {n: np.broadcast_to(v, knots.shape)[asked][-1] for n, v in found["parts"].items()}
     return {
         **curve,
         "batch": knots[asked],
@@ -89,22 +89,13 @@ def load_curve(q: InferenceQuestion, replica: Deployment, loads: int = LOADS) ->
     }
 
 
-def over_limits(q: InferenceQuestion, ttft_s: Any, tpot_s: Any) -> np.ndarray:
-    """Return how many times the stricter limit is taken; 0 without limits."""
-    over = np.zeros(np.shape(tpot_s))
-    for seconds, limit in ((ttft_s, q.ttft_limit_s), (tpot_s, q.tpot_limit_s)):
-        if limit:
-            over = np.maximum(over, np.asarray(seconds) / limit)
-    return np.maximum.accumulate(over) if np.ndim(over) else over
-
-
 @lru_cache(512)
-def _rate_within(q: InferenceQuestion, replica_of: tuple[Any, ...]) -> float:
+def _rate_within(q: ServingQuestion, replica_of: tuple[Any, ...]) -> float:
     """Return the largest rate of a replica; it does not depend on the rate that is asked."""
     return largest_rate(q, q.replica(*replica_of))
 
 
-def rate_curve(q: InferenceQuestion, replica: Deployment) -> dict[str, Any]:
+def rate_curve(q: ServingQuestion, replica: Deployment) -> dict[str, Any]:
     """Return the same where requests arrive at random, at the rate that just keeps the limits."""
     layout = replica.layout
     asked = (layout.gpu, layout.weight, layout.tp, layout.pp, layout.ep)
@@ -119,16 +110,16 @@ def rate_curve(q: InferenceQuestion, replica: Deployment) -> dict[str, Any]:
         alone = served(q, replica, 1.0)
         times = {n: float(np.ravel(alone[n])[0]) for n in ("ttft_s", "tpot_s")}
         over = max(float(over_limits(q, times["ttft_s"], times["tpot_s"])), 1.001)
-        row |= {"batch": 1.0, "units": q.request_rate, **times, "speed_s": times["tpot_s"]}
+        row |= {"batch": 1.0, "units": q.arriving, **times, "speed_s": times["tpot_s"]}
         curve = {"knots": np.array([1.0]), "excess": np.array([over]), "load": np.array([1.0])}
         return row | curve
-    units = float(np.ceil(q.request_rate / rate))
-    seen = arrivals(replica, q.request_rate / units, q.isl, q.osl, q.cached_share)
+    units = float(np.ceil(q.arriving / rate))
+    seen = arrivals(replica, q.arriving / units, q.isl, q.osl, q.cached_share)
     row |= {"batch": float(seen["in_flight"]), "units": units}
     row |= {"ttft_s": float(seen["ttft_p95_s"]), "tpot_s": float(seen["tpot_p95_s"])}
     row["speed_s"] = row["tpot_s"]
     # What a replica carries is proportional to its speed: a curve through its one known point.
-    return row | {"knots": rate * LADDER, "excess": LADDER, "load": np.array([q.request_rate])}
+    return row | {"knots": rate * LADDER, "excess": LADDER, "load": np.array([q.arriving])}
 
 
 def images_ways(

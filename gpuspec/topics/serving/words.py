@@ -2,11 +2,11 @@
 
 import pandas as pd
 
-from gpuspec.topics.serving import InferenceQuestion
+from gpuspec.topics.serving import ServingQuestion
 from gpuspec.views.words import listed, rows
 
 
-def option_finding(question: InferenceQuestion, best: pd.DataFrame) -> str:
+def option_finding(question: ServingQuestion, best: pd.DataFrame) -> str:
     """Say how many of each GPU serve the asked load within its limits."""
     q = question
     good = [f"{r.gpus} x {r.gpu}" for r in rows(best) if r.works]
@@ -19,7 +19,7 @@ def option_finding(question: InferenceQuestion, best: pd.DataFrame) -> str:
     return f"{text}; {listed(bad)} cannot" if bad else text
 
 
-def option_sentences(question: InferenceQuestion, best: pd.DataFrame) -> str:
+def option_sentences(question: ServingQuestion, best: pd.DataFrame) -> str:
     """Say for each GPU how the load is run, how fast with its interval, or why it is not."""
     said = []
     for r in rows(best):

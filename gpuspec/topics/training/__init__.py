@@ -14,7 +14,7 @@ from gpuspec.topics.training.answer import (
     scaling_table,
     size_table,
 )
-from gpuspec.topics.training.ask import TrainingQuestion, training_question
+from gpuspec.topics.training.ask import Job, TrainingQuestion
 from gpuspec.topics.training.layouts import (
     BOUNDS,
     layout_grid,

@@ -20,7 +20,7 @@ from gpuspec.formulas.training import (
     storage_bytes,
     training_seconds,
 )
-from gpuspec.topics.training.ask import TrainingQuestion, training_question
+from gpuspec.topics.training.ask import TrainingQuestion
 from gpuspec.topics.training.layouts import BOUNDS, layout_parts, layout_table
 
 DAY = 86400.0
@@ -93,7 +93,7 @@ def runs_table(question: TrainingQuestion) -> pd.DataFrame:
     central estimate), ``surely`` (at the upper end of the interval too).
     """
     rows = []
-    for device in question.gpus:
+    for device in question.devices:
         for count in question.counts:
             best = dict(best_layout(question, device, count))
             figures = run_figures(question, device, count, best["step_s"])
@@ -133,7 +133,7 @@ def parts_table(question: TrainingQuestion, rows: pd.DataFrame) -> pd.DataFrame:
     """Return the share of a step that each part takes, for working rows of `runs_table`."""
     found = {}
     for row in rows[rows["works"]].to_dict("records"):
-        device = next(g for g in question.gpus if g.id == row["gpu"])
+        device = next(g for g in question.devices if g.id == row["gpu"])
         parts = layout_parts(question, device, pd.DataFrame([row]))
         total = sum(float(v[0]) for v in parts.values())
         label = f"{row['gpus']:,} x {row['gpu']}"
@@ -158,7 +158,7 @@ def scaling_table(question: TrainingQuestion, counts: Sequence[int]) -> pd.DataF
     smallest number that works).
     """
     rows = []
-    for device in question.gpus:
+    for device in question.devices:
         for kind in ("strong", "weak"):
             first = 0.0
             for count in counts:
@@ -182,7 +182,7 @@ def fp8_table(question: TrainingQuestion, count: int) -> pd.DataFrame:
     ``ratio_high``, ``note``.
     """
     rows = []
-    for device in question.gpus:
+    for device in question.devices:
         speeds = []
         for compute in ("bf16", "fp8"):
             asked = question.model_copy(update={"precision": compute})
@@ -217,16 +217,16 @@ def size_table(
     for name, count in zip(sizes, counts, strict=True):
         speeds, reason = [], ""
         for device_name, compute in (old, new):
-            asked = training_question(
-                name,
-                device_name,
-                [count],
+            asked = TrainingQuestion.ask(
+                model=name,
+                gpus=device_name,
+                counts=[count],
                 seq_len=seq_len,
                 global_batch=global_batch,
-                compute=compute,
+                precision=compute,
                 framework=framework,
             )
-            best = best_layout(asked, asked.gpus[0], count)
+            best = best_layout(asked, asked.devices[0], count)
             speeds.append(float(best["tokens_s_gpu"]) if best["works"] else np.nan)
             reason = reason or ("" if best["works"] else f"{device_name}: {best['reason']}")
         ratio = speeds[1] / speeds[0]
@@ -262,10 +262,9 @@ def _ratio_interval(
 def fine_tuning_table(question: TrainingQuestion, count: int) -> pd.DataFrame:
     """Return speed and memory of full fine-tuning, LoRA and QLoRA on `count` GPUs of a kind."""
     rows = []
-    for device in question.gpus:
+    for device in question.devices:
         for tuning, name in (("full", "all weights"), ("lora", "LoRA"), ("qlora", "QLoRA")):
-            recipe = training_question(question.network, device.id, [count], tuning=tuning).recipe
-            asked = question.model_copy(update={"tuning": tuning, "recipe": recipe})
+            asked = question.but(tuning=tuning)
             best = best_layout(asked, device, count)
             speed = float(best["tokens_s_gpu"]) * count if best["works"] else np.nan
             rows.append((device.id, name, speed, best["memory_bytes"], best["reason"]))
@@ -279,7 +278,7 @@ def checkpoint_table(
     rows = []
     for rate in storage:
         asked = question.model_copy(update={"storage_gb_s": float(rate)})
-        found = run_figures(asked, question.gpus[0], count, 1.0)
+        found = run_figures(asked, question.devices[0], count, 1.0)
         rows.append((rate, found["write_s"], found["checkpoint_minutes"], found["goodput"]))
     columns = ["storage_gb_s", "write_s", "interval_minutes", "goodput"]
     return pd.DataFrame(rows, columns=columns)
@@ -290,7 +289,7 @@ def node_table(question: TrainingQuestion, row: Any) -> pd.DataFrame:
     q, count = question, int(row["gpus"])
     nodes = max(count / NODE_GPUS, 1)
     size = checkpoint_bytes(q.network, q.recipe)
-    device = next(g for g in q.gpus if g.id == row["gpu"])
+    device = next(g for g in q.devices if g.id == row["gpu"])
     network = q.network_gb_s(device)
     # A node sends and receives each gradient of its pipeline stage once, the weights once more.
     moved = q.network.params / row["pp"] * (q.recipe.grad_bytes + q.recipe.weight_bytes)

@@ -36,14 +36,14 @@ def training_ways(
 ) -> Ways:
     """Return the best layout (or `every` one) of each GPU, format and number of GPUs."""
     parts = []
-    for device in question.gpus:
+    for device in question.devices:
         for compute in training_formats(precisions, device):
             if compute not in device.precisions:
                 out = {"gpu": device.id, "precision": compute, "split": "", "unit_gpus": 1}
                 why = f"{device.name} has no {compute.upper()} units"
                 parts.append(pd.DataFrame([{**out, "works": False, "reason": why}]))
                 continue
-            of = {"gpus": (device,), "counts": (8,), "precision": compute}
+            of = {"gpus": (device.id,), "counts": (8,), "precision": compute}
             q = question.model_copy(update=of)
             counts = training_counts(q, most_gpus)
             parts += [_job_rows(q, n, runs_per_year, every) for n in counts]
@@ -54,7 +54,7 @@ def training_counts(question: TrainingQuestion, most: int = 0) -> list[int]:
     """Return the numbers of GPUs between which the deadline can just be met."""
     q = question
     flops = float(model_flops_per_token(q.network, q.seq_len)) * q.tokens
-    rate = q.gpus[0].peak_flops(q.computes_in(q.gpus[0])) * q.deadline_days * DAY
+    rate = q.devices[0].peak_flops(q.computes_in(q.devices[0])) * q.deadline_days * DAY
     least, enough = flops / rate / BEST_MFU, 3 * flops / rate / WORST_MFU
     sizes = [n for n in COUNTS if n <= (most or COUNTS[-1])]
     wide = [n for n in sizes if n >= least and n <= max(enough, 8)]
@@ -64,7 +64,7 @@ def training_counts(question: TrainingQuestion, most: int = 0) -> list[int]:
 def _job_rows(q: TrainingQuestion, count: int, runs_per_year: float, every: bool) -> pd.DataFrame:
     # A layout does not depend on how much is trained: the same table for every deadline.
     bare = q.model_copy(update={"tokens": 1.0, "deadline_days": 1.0})
-    device, table = q.gpus[0], layouts(bare, q.gpus[0], count)
+    device, table = q.devices[0], layouts(bare, q.devices[0], count)
     row = {"gpu": device.id, "precision": q.precision, "unit_gpus": count, "gpus": float(count)}
     if not table["works"].any():
         reason = str(nearest_layout(table)["reason"])

@@ -1,0 +1,144 @@
+"""Types of the fields that questions, scenarios and tables share: units and ranges stand here."""
+
+import re
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from gpuspec.base.ask import Range
+from gpuspec.base.documents import day_of
+from gpuspec.base.errors import InputError, UnknownNameError, renamed
+from gpuspec.catalog import edition, gpu_ids, resolved
+from gpuspec.catalog.models import model
+
+THREE = "A100,H100,H200"
+"""The GPUs that are compared unless others are named."""
+MOST_LISTED = 1000
+
+
+def split(value: Any) -> Any:
+    """Read texts between commas; one value alone is a list of one."""
+    if isinstance(value, str):
+        value = [part for part in map(str.strip, re.split(r"[,;，；、]", value)) if part]
+    if hasattr(value, "tolist"):  # NumPy's arrays and numbers
+        value = value.tolist()
+    found = tuple(value) if isinstance(value, list | tuple) else (value,)
+    if len(found) > MOST_LISTED:
+        raise InputError("", f"a list of {len(found):,}", f"give at most {MOST_LISTED:,}")
+    return found
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Path):
+        return str(value)
+    if not isinstance(value, str) or not value.strip():
+        raise InputError("", value, "give a name")
+    return value.strip()
+
+
+def _known(find: Callable[[str], str]) -> Callable[[Any], str]:
+    """Return a check that turns a name into its id; its errors are of the field it stands in."""
+
+    def check(value: Any) -> str:
+        try:
+            return find(_text(value))
+        except InputError as error:
+            raise renamed(error, "") from None
+
+    return check
+
+
+def _gpus(value: Any) -> tuple[str, ...]:
+    try:
+        names = [_text(name) for name in split(value)]
+        return tuple(gpu_ids(names or ""))
+    except InputError as error:
+        raise renamed(error, "") from None
+
+
+def _model(name: str) -> str:
+    """Return the id of a model of the table; the path of a config.json stays as it is."""
+    model(name)  # says what is wrong with it
+    if name.lower().endswith(".json"):
+        return name
+    try:
+        return resolved("models", name, "model", *edition(None))
+    except UnknownNameError:
+        return name
+
+
+def _row(table: str) -> Callable[[Any], str]:
+    return _known(lambda name: resolved(table, name, "", *edition(None)))
+
+
+def fold(value: Any) -> Any:
+    """Let capitals and spaces around a choice not matter."""
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+def _upper(value: Any) -> Any:
+    return value.strip().upper() if isinstance(value, str) else value
+
+
+def _day(value: Any) -> Any:
+    if isinstance(value, date):
+        return value
+    return day_of("", value.strip() if isinstance(value, str) else value)
+
+
+# Names. Each is kept as its id.
+GpuName = Annotated[str, BeforeValidator(_row("gpus"))]
+GpuNames = Annotated[tuple[str, ...], BeforeValidator(_gpus)]
+ModelName = Annotated[str, BeforeValidator(_known(_model))]
+ModelNames = Annotated[tuple[ModelName, ...], BeforeValidator(split), Field(min_length=1)]
+Format = Annotated[str, BeforeValidator(_row("precisions"))]
+"""Number format of weights."""
+Formats = Annotated[tuple[Format, ...], BeforeValidator(split), Field(min_length=1)]
+EngineName = Annotated[str, BeforeValidator(_row("engines"))]
+FrameworkName = Annotated[str, BeforeValidator(_row("frameworks"))]
+Names = Annotated[tuple[str, ...], BeforeValidator(split)]
+Day = Annotated[date, BeforeValidator(_day)]
+
+# One of a few.
+KvFormat = Annotated[Literal["bf16", "fp16", "fp8", "int8"], BeforeValidator(fold)]
+TrainingFormat = Annotated[Literal["bf16", "fp8"], BeforeValidator(fold)]
+Tuning = Annotated[Literal["full", "lora", "qlora"], BeforeValidator(fold)]
+NetworkKind = Annotated[Literal["infiniband", "roce", "efa", "tcp"], BeforeValidator(fold)]
+ImageStack = Annotated[Literal["tensorrt", "compiled", "eager"], BeforeValidator(fold)]
+Currency = Annotated[Literal["USD", "CNY"], BeforeValidator(_upper)]
+Language = Annotated[Literal["en", "zh"], BeforeValidator(fold)]
+
+# Numbers.
+Tokens = Annotated[int, Range(1, 10_000_000, "tokens")]
+SequenceTokens = Annotated[int, Range(16, 10_000_000, "tokens")]
+RunTokens = Annotated[float, Range(0, 1e18, "tokens", above=True)]
+Requests = Annotated[int, Range(1, 10_000_000, "requests")]
+RequestRate = Annotated[float, Range(0, 1e7, "requests/s", above=True)]
+Seconds = Annotated[float, Range(0, 1e6, "s", above=True)]
+Days = Annotated[float, Range(0, 36_500, "days", above=True)]
+Hours = Annotated[float, Range(0, 1e9, "GPU-hours", above=True)]
+Months = Annotated[int, Range(1, 120, "months")]
+Share = Annotated[float, Range(0, 1, below=True)]
+"""From 0 to less than 1."""
+UsedShare = Annotated[float, Range(0, 1, above=True)]
+"""Above 0, to 1."""
+Usd = Annotated[float, Range(0, 1e12, "USD")]
+Kilowatts = Annotated[float, Range(0, 1e6, "kW")]
+Gigabytes = Annotated[float, Range(0, 1e6, "GB")]
+NetworkGbS = Annotated[float, Range(0, 1e5, "GB/s")]
+"""Network of a node in one direction; 0 is none."""
+Pue = Annotated[float, Range(1, 3)]
+"""Power of the building over that of the servers."""
+ExchangeRate = Annotated[float, Range(0, 1000, "CNY for one USD", above=True)]
+GpuCount = Annotated[int, Range(1, 100_000, "GPUs")]
+GpuCounts = Annotated[tuple[GpuCount, ...], BeforeValidator(split), Field(min_length=1)]
+NodeCount = Annotated[int, Range(1, 4096, "nodes")]
+NodeCounts = Annotated[tuple[NodeCount, ...], BeforeValidator(split), Field(min_length=1)]
+Rank = Annotated[int, Range(1, 4096)]
+"""Rank of LoRA adapters."""
+Batch = Annotated[int, Range(1, 1_000_000, "sequences")]
+ImageSteps = Annotated[int, Range(1, 1000, "steps")]
+ImageSize = Annotated[int, Range(64, 8192, "pixels")]

@@ -1,0 +1,116 @@
+"""What a buyer asks: a scenario, and what is laid over it."""
+
+import re
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from gpuspec.base.ask import Ask, Short
+from gpuspec.base.errors import InputError
+from gpuspec.catalog.fields import Currency, Days, GpuNames, Language, ModelName, Requests, Usd
+from gpuspec.decision.scenario.reading import scenario
+from gpuspec.decision.scenario.records import Objective, Scenario
+
+
+class Changes(Ask):
+    """What is laid over a scenario; what is None stays as it is there."""
+
+    model: ModelName | None = Field(None, description="Model of the first workload")
+    concurrency: Requests | None = Field(
+        None, description="Requests always in flight of the first service"
+    )
+    deadline_days: Days | None = Field(
+        None, description="Time that the first training job may take"
+    )
+    capital_usd: Usd | None = Field(None, description="Capital that may be spent; 0: none")
+    monthly_usd: Usd | None = Field(None, description="Money a month that may be spent; 0: none")
+    owned: str | None = Field(
+        None, description="GPUs that are there already, such as 16 x A100, or none"
+    )
+    objective: Objective | None = Field(
+        None, description="What is as small as possible: cost, time or energy"
+    )
+    gpus: GpuNames | None = Field(None, description="GPUs to choose from, commas between")
+    quotes: str | None = Field(
+        None, description="Prices of your own, such as h100-sxm-80:on-demand=2.10, or a file"
+    )
+    currency: Currency | None = Field(None, description="Currency of the first page: USD or CNY")
+
+
+class DecisionQuestion(Changes):
+    """What to buy or rent for this scenario."""
+
+    scenario: str = Field(
+        "article-b",
+        description="A name (article-a, article-b, article-c, small-team, a100-owner) or the path "
+        "of a YAML or JSON file; what is None below is as it says",
+    )
+    language: Annotated[Language, Short("lang")] = Field(
+        "en", description="Language of the first page: en or zh"
+    )
+
+    @cached_property
+    def stated(self) -> Scenario:
+        """The scenario with the inputs of the buyer laid over it."""
+        return self.over({})
+
+    def over(self, changes: Mapping[str, Any]) -> Scenario:
+        """Return the scenario with values by path, then the inputs of the buyer, laid over it."""
+        return changed_scenario(scenario(self.scenario, changes), self)
+
+
+def asked_scenario(given: Scenario, **names: Any) -> Scenario:
+    """Return the scenario with the fields of `Changes` that are named laid over it."""
+    return changed_scenario(given, Changes.ask(**names))
+
+
+def changed_scenario(given: Scenario, changes: Changes) -> Scenario:
+    """Return the scenario with the inputs of a buyer laid over it.
+
+    The first service takes the concurrency, the first job the deadline, the first of either the
+    model.
+    """
+    c = changes
+    services = [i for i, w in enumerate(given.workloads) if w.kind == "inference"]
+    jobs = [i for i, w in enumerate(given.workloads) if w.kind == "training"]
+    first = (services or jobs or [0])[0]
+    laid: dict[str, Any] = {f"workloads[{first}].model": c.model}
+    if c.concurrency is not None:
+        service = _first("concurrency", c.concurrency, services, "inference")
+        laid[f"workloads[{service}].concurrency"] = c.concurrency
+    if c.deadline_days is not None:
+        job = _first("deadline_days", c.deadline_days, jobs, "training")
+        laid[f"workloads[{job}].deadline_days"] = c.deadline_days
+    if c.owned is not None:
+        laid["owned"] = [] if c.owned.strip().lower() == "none" else owned_list(c.owned)
+    laid |= {f"budget.{name}": getattr(c, name) for name in ("capital_usd", "monthly_usd")}
+    laid |= {"objective": c.objective, "allow.gpus": c.gpus}
+    laid |= {"prices.quotes": c.quotes, "prices.currency": c.currency}
+    laid = {path: value for path, value in laid.items() if value is not None}
+    if c.concurrency is not None:
+        laid[f"workloads[{services[0]}].request_rate"] = None
+    return scenario(given.model_dump(), laid) if laid else given
+
+
+def _first(field: str, value: object, places: list[int], kind: str) -> int:
+    if not places:
+        valid = f"the scenario has no workload of the kind {kind}; leave it blank"
+        raise InputError(field, value, valid)
+    return places[0]
+
+
+def owned_list(text: str) -> list[dict[str, Any]]:
+    """Read ``"16 x A100, 8 x H100"``.
+
+    >>> owned_list("16 x A100, 8 H100 PCIe")
+    [{'gpu': 'A100', 'count': 16}, {'gpu': 'H100 PCIe', 'count': 8}]
+    """
+    found = []
+    for part in re.split(r"[,;，；、]", text):
+        match = re.fullmatch(r"(\d{1,9})\s*[x×*]?\s*(\S.*)", part.strip(), re.ASCII)
+        if not match:
+            raise InputError("owned", text, "write it as 16 x A100, 8 x H100")
+        found.append({"gpu": match[2], "count": int(match[1])})
+    return found
