@@ -1,7 +1,6 @@
 """Who shares the GPUs, on which kinds and at which price."""
 
 from collections import Counter
-from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -33,9 +32,10 @@ PRICE = Range(0, 1e6, "USD", above=True)
 def _table(value: Any) -> Any:
     """Keep rows as plain data that can be hashed."""
     if isinstance(value, list | tuple):
-        if not all(isinstance(row, Mapping) for row in value):
-            raise InputError("", value, "give each row as columns and cells")
-        return tuple(tuple(row.items()) for row in value)
+        try:
+            return tuple(tuple(dict(row).items()) for row in value)
+        except (TypeError, ValueError):
+            raise InputError("", value, "give each row as columns and cells") from None
     return str(value) if isinstance(value, Path) else value
 
 
