@@ -34,7 +34,7 @@ DIFFER = {  # one default a name, but for these: the question is another one
     "model": {"networks", "work", "decision"},  # one that a single GPU trains; as in the scenario
     "weights": {"memory"},  # one format is pictured, not compared
     "concurrency": {"work", "decision"},  # a bill of a large service; as in the scenario
-    "engine": {"mig"},  # the one whose buffers fit slices
+    "engine": {"mig", "memory"},  # the one whose buffers fit slices; whose share of memory is 0.9
     "max_gpus": {"mig"},  # tenants stay within a node
     "training_gpus": {"work"},  # a run that is paid for, not a node
     "horizon_months": {"cost"},  # an owned server lives five years, a plan looks three ahead
