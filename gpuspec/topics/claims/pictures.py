@@ -1,9 +1,8 @@
 """Pictures of claims: where they hold, and what was said beside what is estimated and measured."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
@@ -85,12 +84,12 @@ def _figure(value: float) -> str:
     )
 
 
-def _label(value: Any) -> str:
+def _label(value: object) -> str:
     number = isinstance(value, int | float | np.integer | np.floating)
     return f"{value:,g}" if number else str(value)
 
 
-def _ring(axes: Any, holds: np.ndarray) -> None:
+def _ring(axes: Axes, holds: np.ndarray) -> None:
     """Draw a thick line between cells where the statement holds and cells where it does not."""
     rows, columns = holds.shape
     padded = np.pad(holds, 1)
@@ -140,7 +139,7 @@ def said_and_found(rows: pd.DataFrame, title: str) -> Figure:
     axes.set_xticks(ticks, [f"{t:g}" for t in ticks], fontsize=8)
     axes.minorticks_off()
     axes.set_xlabel("times as fast")
-    handles: list[Any] = [
+    handles = [
         Line2D(
             [],
             [],
