@@ -1,9 +1,8 @@
 """Tables of bandwidth: against the message, the number of GPUs, and as measured."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from gpuspec.base.units import GB
 from gpuspec.catalog import Gpu, load_table
@@ -52,7 +51,7 @@ def message_table(question: NetworksQuestion) -> pd.DataFrame:
     return table[["wiring", "seconds"]].assign(message=names, seconds_low=low, seconds_high=high)
 
 
-def _bandwidth(q: NetworksQuestion, wiring: Wiring, size: Any, gpus: int) -> pd.DataFrame:
+def _bandwidth(q: NetworksQuestion, wiring: Wiring, size: np.ndarray, gpus: int) -> pd.DataFrame:
     seconds = collective_seconds(q.operation, size, wiring.fabric, gpus)
     found = _with_interval(q.operation, size, gpus, 1, seconds)
     found.insert(0, "wiring", wiring.name)
@@ -60,7 +59,9 @@ def _bandwidth(q: NetworksQuestion, wiring: Wiring, size: Any, gpus: int) -> pd.
     return found.assign(link_gb_s=wiring.fabric.link_bytes_s / GB)
 
 
-def _with_interval(operation: str, size: Any, gpus: Any, nodes: Any, seconds: Any) -> pd.DataFrame:
+def _with_interval(
+    operation: str, size: ArrayLike, gpus: ArrayLike, nodes: ArrayLike, seconds: ArrayLike
+) -> pd.DataFrame:
     """Return bus bandwidth of collectives with its interval."""
     size, count, seconds = np.broadcast_arrays(np.asarray(size, float), gpus, seconds)
     rate = bus_bandwidth(operation, size, count, seconds) / GB
@@ -131,7 +132,7 @@ def measured_table(question: NetworksQuestion) -> pd.DataFrame:
     ).reset_index()
 
 
-def _named(q: NetworksQuestion, rows: pd.DataFrame) -> Any:
+def _named(q: NetworksQuestion, rows: pd.DataFrame) -> np.ndarray:
     """Return the name of the wiring that each row measured; empty where none is asked for."""
     names = np.full(len(rows), "", dtype=object)
     for w in wirings(q.devices):

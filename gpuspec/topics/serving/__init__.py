@@ -11,9 +11,7 @@ from gpuspec.topics.serving.answer import (
     ratio_map,
 )
 from gpuspec.topics.serving.ask import (
-    EstimateQuestion,
     ImagesQuestion,
-    Load,
     ServingQuestion,
 )
 from gpuspec.topics.serving.fleets import fleet_rates, fleet_requests
