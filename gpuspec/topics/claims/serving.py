@@ -13,7 +13,7 @@ from gpuspec.constants.inference import ratio_interval
 from gpuspec.formulas.memory import stage_weights_bytes
 from gpuspec.formulas.serving import max_concurrency, steady_state
 from gpuspec.topics.claims.ask import LARGE_B, SMALL_B, ClaimsQuestion
-from gpuspec.topics.serving import ServingQuestion, fleet_rates, fleet_requests, options_table
+from gpuspec.topics.serving import ServingQuestion, fleet_capacity, options_table
 
 FEASIBLE = 1e-9
 LOADS = 64
@@ -78,11 +78,11 @@ def serving_grid(
     left out.
     """
     isl, osl = (tuple(v) for v in zip(*product(q.contexts, q.answers), strict=True))
-    measure = fleet_requests if requests else fleet_rates
+    place = 1 if requests else 0
     parts = []
     for (name, network), (fresh, aged) in product(zip(q.models, q.networks, strict=True), weights):
-        top = measure(name, new.id, fresh, isl, osl, q.fleets)
-        base = measure(name, old.id, aged, isl, osl, q.fleets)
+        top = fleet_capacity(name, new.id, fresh, isl, osl, q.fleets)[place]
+        base = fleet_capacity(name, old.id, aged, isl, osl, q.fleets)[place]
         ratio = np.divide(top, base, out=np.full(top.shape, np.inf), where=base > FEASIBLE)
         ratio[(top <= FEASIBLE) | np.isnan(top)] = np.nan
         size = float(stage_weights_bytes(network, precision(aged)))

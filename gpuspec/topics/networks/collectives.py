@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 from gpuspec.base.units import GB
 from gpuspec.catalog import Gpu, load_table
 from gpuspec.constants.collectives import collective_interval
-from gpuspec.constants.fabrics import fabric
+from gpuspec.constants.fabrics import fabric, link_key
 from gpuspec.evidence.measurements.collectives import (
     collective_measurements,
     measured_seconds,
@@ -15,7 +15,7 @@ from gpuspec.evidence.measurements.collectives import (
 )
 from gpuspec.formulas.networks import bus_bandwidth, collective_seconds
 from gpuspec.topics.networks.ask import NetworksQuestion
-from gpuspec.topics.networks.wiring import Wiring, family_names, link_of, wirings
+from gpuspec.topics.networks.wiring import Wiring, family_names, wirings
 
 MESSAGES = {"64 KiB": 2**16, "1 MiB": 2**20, "64 MiB": 2**26, "16 GiB": 2**34}
 """A token step's vectors, a small layer, a training layer's hidden states, all gradients."""
@@ -88,7 +88,7 @@ def scale_table(question: NetworksQuestion) -> pd.DataFrame:
     q = question
     kin: dict[tuple[str, float, float], list[Gpu]] = {}
     for g in q.devices:
-        kin.setdefault((link_of(g), fabric(g).link_bytes_s, q.network_gb_s(g)), []).append(g)
+        kin.setdefault((link_key(g), fabric(g).link_bytes_s, q.network_gb_s(g)), []).append(g)
     parts = [
         _scaled(q, group[0], f"{family_names(group)}, {rate:g} GB/s a node", rate, q.network_kind)
         for (_, _, rate), group in kin.items()

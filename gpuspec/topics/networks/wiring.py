@@ -64,11 +64,6 @@ def crowded(joined: Fabric, cards: int) -> Fabric:
     return joined.model_copy(update={"link_bytes_s": joined.link_bytes_s / slower, "link": own})
 
 
-def link_of(device: Gpu) -> str:
-    """Return which links join the GPUs of a node: ``nvlink-4``, ``pcie-5``..."""
-    return link_key(device)
-
-
 def wirings(
     devices: Sequence[Gpu], node_gb_s: float | None = None, kind: str = "infiniband"
 ) -> list[Wiring]:
@@ -78,7 +73,7 @@ def wirings(
     """
     kin: dict[tuple[str, float], list[Gpu]] = {}
     for device in devices:
-        kin.setdefault((link_of(device), fabric(device).link_bytes_s), []).append(device)
+        kin.setdefault((link_key(device), fabric(device).link_bytes_s), []).append(device)
     found: list[Wiring] = []
     for (key, _), group in kin.items():
         if key.startswith("nvlink"):

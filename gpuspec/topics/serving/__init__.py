@@ -14,6 +14,6 @@ from gpuspec.topics.serving.ask import (
     ImagesQuestion,
     ServingQuestion,
 )
-from gpuspec.topics.serving.fleets import fleet_rates, fleet_requests
+from gpuspec.topics.serving.fleets import fleet_capacity
 from gpuspec.topics.serving.options import best_options, options_table
 from gpuspec.topics.serving.space import evaluate_options

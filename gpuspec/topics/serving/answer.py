@@ -18,7 +18,7 @@ from gpuspec.formulas.serving import (
 )
 from gpuspec.formulas.splits import TENSOR, impossible, together
 from gpuspec.topics.serving.ask import ImagesQuestion, ServingQuestion
-from gpuspec.topics.serving.fleets import fleet_rates
+from gpuspec.topics.serving.fleets import fleet_capacity
 from gpuspec.topics.serving.layouts import shortfall
 from gpuspec.topics.serving.load import BOUNDS, served
 from gpuspec.topics.ways import Row
@@ -170,7 +170,7 @@ def ratio_map(
         ServingQuestion.ask(
             model=name, gpus=new[0], weights=new[1], isl=max(isl), osl=osl
         )  # the model reaches so far
-        sides = [fleet_rates(name, *side, isl, answers, (gpus,))[0] for side in (new, old)]
+        sides = [fleet_capacity(name, *side, isl, answers, (gpus,))[0][0] for side in (new, old)]
         table[name] = np.divide(
             sides[0], sides[1], out=np.full(len(contexts), np.inf), where=sides[1] > 0
         )
