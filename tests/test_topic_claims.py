@@ -23,7 +23,8 @@ from gpuspec.topics.claims import (
 )
 from gpuspec.topics.claims.pictures import holding_map, said_and_found
 from gpuspec.topics.claims.published import published_serving, published_training
-from gpuspec.topics.claims.speeds import VENDOR_MODEL, latency_grid, serving_grid, training_grid
+from gpuspec.topics.claims.serving import VENDOR_MODEL, latency_grid, serving_grid
+from gpuspec.topics.claims.training import training_grid
 from gpuspec.topics.claims.verdict import NEARLY_ALL, condition_words
 
 
@@ -279,7 +280,7 @@ def test_h200_leads_but_not_its_successor(found):
 def test_the_small_tables_of_other_notebooks_agree(question, found):
     sides = (("H100", "bf16"), ("A100", "bf16"))
     table = training.size_table(*sides, question.trained[:1], question.train_gpus[:1])
-    ours = training_grid(question, ((("h100-sxm-80", "bf16"), ("a100-sxm-80", "bf16")),))
+    ours = training_grid(question, ("h100-sxm-80", "bf16"), ("a100-sxm-80", "bf16"))
     assert ours["value"].iloc[0] == pytest.approx(table["ratio"].iloc[0])
     small = claims.usual_verdicts("C02, C09, C14")
     assert list(small.index) == ["C02", "C09", "C14"]

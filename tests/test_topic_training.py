@@ -196,7 +196,7 @@ def test_mistyped_names_get_close_matches(options, close):
         training.TrainingQuestion.ask(model="Llama-3.1-8B", **options)
 
 
-@settings(max_examples=15)
+@settings(max_examples=15, deadline=None)
 @given(st.sampled_from([8, 16, 24, 64]), st.sampled_from(["llama-3.2-1b", "qwen3-30b-a3b"]))
 def test_rules_reject_only_what_is_wrong(count, name):
     q = training.TrainingQuestion.ask(model=name, gpus="H100", counts=[count], global_batch=96)
@@ -205,6 +205,15 @@ def test_rules_reject_only_what_is_wrong(count, name):
     free = grid[reason == ""]
     assert ((free["dp"] * free["cp"]) % free["ep"] == 0).all()
     assert (free["interleave"] * free["pp"] <= q.network.layers).all()
+
+
+def test_an_odd_sequence_is_refused_to_context_parallelism_alone():
+    q = training.TrainingQuestion.ask(model="llama-3.2-1b", gpus="H100", counts=[8], seq_len=32_769)
+    grid = training.layout_grid(q, 8)
+    refused = np.char.startswith(impossible(q.network, q, grid).astype(str), "CP")
+    assert (grid.loc[refused, "cp"] > 1).all()
+    assert (refused[grid["cp"] == 1] == 0).all()
+    assert refused.any()
 
 
 def test_the_panel_follows_its_sliders():

@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from gpuspec.base.units import HOURS_MONTH
 
@@ -40,7 +41,10 @@ class Ways:
     what all replicas carry together."""
 
 
-DEFAULTS: dict[str, Any] = {
+Row = dict[str, Any]
+"""One row of a table in the making: a value, or an array of values, for each column."""
+
+DEFAULTS: Row = {
     "tp": 1,
     "pp": 1,
     "batch": 0.0,
@@ -62,7 +66,7 @@ DEFAULTS: dict[str, Any] = {
 }
 
 
-def capacity(batch: np.ndarray, excess: np.ndarray, speed: Any = 1.0) -> np.ndarray:
+def capacity(batch: np.ndarray, excess: np.ndarray, speed: ArrayLike = 1.0) -> np.ndarray:
     """Return the largest load of a replica that keeps the limits when `speed` times as fast.
 
     Between the loads that were computed, the curve is a straight line in log space.
@@ -88,7 +92,7 @@ def filled(table: pd.DataFrame) -> pd.DataFrame:
     return table.reset_index(drop=True)
 
 
-def stacked(parts: list[dict[str, Any]]) -> pd.DataFrame:
+def stacked(parts: list[Row]) -> pd.DataFrame:
     """Stack options whose cells are values or arrays of one length: far quicker than rows."""
     sizes = [max(np.size(v) for v in part.values()) for part in parts]
     found = {}
@@ -104,7 +108,7 @@ def stacked(parts: list[dict[str, Any]]) -> pd.DataFrame:
     return filled(pd.DataFrame(found))
 
 
-def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+def records(frame: pd.DataFrame) -> list[Row]:
     """Return the rows of a table as mappings from the names of its columns."""
     found: list[Any] = frame.to_dict("records")
     return found

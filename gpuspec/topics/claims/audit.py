@@ -1,7 +1,6 @@
 """The audit: every claim with its checks, its verdict, and the tables that show them."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -9,8 +8,8 @@ from pydantic import BaseModel, ConfigDict
 
 from gpuspec.constants.inference import inference_errors
 from gpuspec.constants.training import training_errors
-from gpuspec.topics.claims import hpc, inference, links, machines, purchase, training
 from gpuspec.topics.claims.ask import ClaimsQuestion
+from gpuspec.topics.claims.checks import checks
 from gpuspec.topics.claims.records import Claim, claim_ids, claims, verdict_word
 from gpuspec.topics.claims.verdict import (
     FALSE,
@@ -23,7 +22,7 @@ from gpuspec.topics.claims.verdict import (
     judged,
 )
 
-WORDS = {
+SETTINGS = {
     "params_b": "models of {}B",
     "context": "prompts of {} tokens",
     "answer": "answers of {} tokens",
@@ -69,36 +68,6 @@ READABLE = {
     "share": "In range",
 }
 """Heads of the columns of tables."""
-AUDITS: dict[str, Callable[[ClaimsQuestion], list[Check]]] = {
-    "C01": training.c01,
-    "C02": inference.c02,
-    "C03": machines.c03,
-    "C04": training.c04,
-    "C05": hpc.c05,
-    "C06": hpc.c06,
-    "C07": machines.c07,
-    "C08": training.c08,
-    "C09": purchase.c09,
-    "C10": purchase.c10,
-    "C11": inference.c11,
-    "C12": inference.c12,
-    "C13": hpc.c13,
-    "C14": machines.c14,
-    "C15": inference.c15,
-    "C16": links.c16,
-    "C17": links.c17,
-    "C18": inference.c18,
-    "C19": hpc.c19,
-    "C20": purchase.c20,
-    "C21": purchase.c21,
-    "C22": inference.c22,
-    "C23": purchase.c23,
-    "C24": purchase.c24,
-    "C25": inference.c25,
-    "C26": purchase.c26,
-    "C27": links.c27,
-    "C28": machines.c28,
-}
 
 
 class Finding(BaseModel):
@@ -121,16 +90,16 @@ class Finding(BaseModel):
 
 def audit(question: ClaimsQuestion, ids: Sequence[str] | None = None) -> list[Finding]:
     """Return the finding on each claim asked for, or on all, in their order."""
-    found = []
+    findings = []
     for name, claim in claims().items():
-        if (ids is None or name in ids) and name in AUDITS:
-            checks = AUDITS[name](question)
-            parts = [judged(check, WORDS) for check in checks]
-            verdict = joined(parts, [check.label for check in checks])
-            found.append(
-                Finding(claim=claim, checks=tuple(checks), parts=tuple(parts), verdict=verdict)
+        tested = checks(question, name) if ids is None or name in ids else []
+        if tested:
+            parts = tuple(judged(check, SETTINGS) for check in tested)
+            verdict = joined(list(parts), [check.label for check in tested])
+            findings.append(
+                Finding(claim=claim, checks=tuple(tested), parts=parts, verdict=verdict)
             )
-    return found
+    return findings
 
 
 def verdicts_table(findings: Sequence[Finding], language: str = "en") -> pd.DataFrame:
@@ -254,7 +223,7 @@ def _median_text(check: Check) -> str:
     return f"median {_number(seen.median())} of {len(seen)}" if len(seen) > 1 else _only(seen)
 
 
-def _only(seen: "pd.Series[Any]") -> str:
+def _only(seen: "pd.Series[float]") -> str:
     return f"{_number(seen.iloc[0])} (1)" if len(seen) else ""
 
 
@@ -269,14 +238,14 @@ def range_text(check: Check) -> str:
     return f"at least {_number(least)}" if np.isfinite(least) else f"at most {_number(most)}"
 
 
-def _span(least: Any, most: Any, unit: str) -> str:
+def _span(least: float, most: float, unit: str) -> str:
     ends = list(dict.fromkeys([_number(least), _number(most)]))
     if ends == ["1"] and unit == "times":
         return "the same"
     return f"{' to '.join(ends)} {unit}".strip()
 
 
-def _number(value: Any) -> str:
+def _number(value: float) -> str:
     """Write a number with two or three digits.
 
     >>> [_number(v) for v in (0.0834, 2.746, 31.4, 15616.0)]

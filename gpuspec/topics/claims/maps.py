@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +14,7 @@ from gpuspec.topics.claims.verdict import Check, within
 
 NEAR = 1.5
 """Factor within which a published setting counts as that of a cell."""
-AXES: dict[str, tuple[int, str, str, dict[str, Any]]] = {
+AXES: dict[str, tuple[int, str, str, Mapping[str, object]]] = {
     "C01": (0, "model", "seq_len", {"precision": "FP8"}),
     "C02": (1, "model", "limit_s", {}),
     "C08": (0, "model", "seq_len", {"precision": "BF16"}),
@@ -48,7 +47,7 @@ class ClaimMap(BaseModel):
     check: Check
     down: str
     across: str
-    fixed: dict[str, Any]
+    fixed: dict[str, object]
     cells: pd.DataFrame
     """Median estimate over the settings that are not fixed; NaN where there is none."""
     holds: pd.DataFrame
@@ -63,7 +62,7 @@ class ClaimMap(BaseModel):
         return float(self.holds.to_numpy()[known].mean()) if known.any() else float("nan")
 
 
-def claim_map(finding: Finding, fixed: Mapping[str, Any] | None = None) -> ClaimMap:
+def claim_map(finding: Finding, fixed: Mapping[str, object] | None = None) -> ClaimMap:
     """Return the map of a claim.
 
     Parameters
@@ -115,7 +114,7 @@ def _middle(values: "pd.Series[float]") -> float:
     return float(ordered[(len(ordered) - 1) // 2])
 
 
-def _fixed(grid: pd.DataFrame, column: str, value: Any) -> tuple[pd.DataFrame, Any]:
+def _fixed(grid: pd.DataFrame, column: str, value: object) -> tuple[pd.DataFrame, object]:
     levels = list(dict.fromkeys(grid[column]))
     if value not in levels:
         if not isinstance(value, int | float):
@@ -133,7 +132,11 @@ def _billions(name: str) -> float:
 
 
 def _published(
-    check: Check, grid: pd.DataFrame, values: pd.DataFrame, across: str, kept: dict[str, Any]
+    check: Check,
+    grid: pd.DataFrame,
+    values: pd.DataFrame,
+    across: str,
+    kept: dict[str, object],
 ) -> pd.DataFrame:
     """Return the median of published figures near each cell, by model size and by length."""
     blank = pd.DataFrame(np.nan, index=values.index, columns=values.columns)

@@ -1,7 +1,6 @@
 """Control panel of the claims notebook."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from gpuspec.topics.claims import AXES, ClaimMap, ClaimsQuestion, Finding, audit, claim_map
 from gpuspec.topics.claims.pictures import holding_map
@@ -42,7 +41,7 @@ def claims_panel(question: ClaimsQuestion, claim: str = "C12") -> Panel:
         "price": slider("price ratio", list(q.h100_ratios), q.h100_ratios[0]),
     }
 
-    def answer(claim: str, weights: str, **fixed: Any) -> tuple[Finding, ClaimMap]:
+    def answer(claim: str, weights: str, **fixed: float) -> tuple[Finding, ClaimMap]:
         found = audit(q, [claim])[0]
         return found, claim_map(found, {**fixed, "weights": weights, "precision": weights})
 

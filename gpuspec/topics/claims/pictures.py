@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
@@ -74,23 +75,19 @@ def _cell(value: float, published: float) -> str:
 
 
 def _figure(value: float) -> str:
-    return (
-        f"{value:,.0f}"
-        if value >= 20 or value == round(value)
-        else f"{value:.2g}"
-        if (value < 0.1)
-        else f"{value:.2f}"
-        if value < 10
-        else f"{value:.1f}"
-    )
+    if value >= 20 or value == round(value):
+        return f"{value:,.0f}"
+    if value < 0.1:
+        return f"{value:.2g}"
+    return f"{value:.2f}" if value < 10 else f"{value:.1f}"
 
 
-def _label(value: Any) -> str:
+def _label(value: object) -> str:
     number = isinstance(value, int | float | np.integer | np.floating)
     return f"{value:,g}" if number else str(value)
 
 
-def _ring(axes: Any, holds: np.ndarray) -> None:
+def _ring(axes: Axes, holds: np.ndarray) -> None:
     """Draw a thick line between cells where the statement holds and cells where it does not."""
     rows, columns = holds.shape
     padded = np.pad(holds, 1)
@@ -117,22 +114,15 @@ def said_and_found(rows: pd.DataFrame, title: str) -> Figure:
     figure, axes = blank_axes(7.0, 1.3 + 0.42 * len(rows))
     axes.grid(axis="x", color="#dddddd", linewidth=0.6)
     axes.grid(axis="y", visible=False)
+    diamond: dict[str, Any] = {"marker": "D", "color": "#D55E00", "markeredgecolor": "k"}
     for y, row in enumerate(rows.to_dict("records")):
         axes.plot([row["low"], row["high"]], [y, y], color="#555555", linewidth=1.2)
-        width = max(row["most"] / row["least"], 1.015)
-        axes.add_patch(
-            Rectangle(
-                (row["least"], y - 0.16),
-                row["least"] * (width - 1),
-                0.32,
-                facecolor=_BOLD,
-                edgecolor="none",
-                alpha=0.75,
-            )
-        )
+        width = row["least"] * (max(row["most"] / row["least"], 1.015) - 1)
+        style: dict[str, Any] = {"facecolor": _BOLD, "edgecolor": "none", "alpha": 0.75}
+        axes.add_patch(Rectangle((row["least"], y - 0.16), width, 0.32, **style))
         seen = np.asarray(row["published"], float)
         axes.plot(seen, np.full(len(seen), y + 0.27), "|", color="black", markersize=5, alpha=0.6)
-        axes.plot(row["said"], y, marker="D", color="#D55E00", markersize=7, markeredgecolor="k")
+        axes.plot(row["said"], y, markersize=7, **diamond)
     axes.set_yticks(range(len(rows)), list(rows["label"]), fontsize=8)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     ticks = [1, 1.5, 2, 3, 5, 9, 15, 30, 50]
@@ -140,16 +130,8 @@ def said_and_found(rows: pd.DataFrame, title: str) -> Figure:
     axes.set_xticks(ticks, [f"{t:g}" for t in ticks], fontsize=8)
     axes.minorticks_off()
     axes.set_xlabel("times as fast")
-    handles: list[Any] = [
-        Line2D(
-            [],
-            [],
-            marker="D",
-            color="#D55E00",
-            markeredgecolor="k",
-            linestyle="",
-            label="the guide says",
-        ),
+    handles = [
+        Line2D([], [], linestyle="", label="the guide says", **diamond),
         Line2D([], [], color=_BOLD, linewidth=7, alpha=0.75, label="our estimates"),
         Line2D([], [], color="#555555", linewidth=1.2, label="80 % intervals of them"),
         Line2D([], [], marker="|", color="black", linestyle="", label="published"),

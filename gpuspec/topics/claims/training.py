@@ -1,106 +1,94 @@
-"""Checks of claims on training speed."""
+"""Grids of training speed: one GPU or precision over another, each in its best layout."""
+
+from functools import lru_cache
 
 import pandas as pd
 
 from gpuspec.topics.claims.ask import LARGE_B, ClaimsQuestion
-from gpuspec.topics.claims.published import published_fp8, published_training
-from gpuspec.topics.claims.speeds import training_grid
-from gpuspec.topics.claims.verdict import Check
 from gpuspec.topics.training import size_table
 
-ABOUT = 0.9
-"""Share of a number from which "about" that number counts as reached."""
-WEEK_DAYS, TWO_OR_THREE_DAYS = 7.0, 3.0
+GLOBAL_BATCH_TOKENS = 4_194_304
+"""Tokens of an optimizer step in the grid of training."""
+WEEK_DAYS = 7.0
 VENDOR_EXPERTS, VENDOR_GPUS, VENDOR_BATCH = "deepseek-v3", 8192, 8192
 """A mixture of experts of today on as many GPUs as in the vendor's footnote."""
+Side = tuple[str, str]
+"""GPU and precision."""
 
 
-def training_pairs(q: ClaimsQuestion, new: str = "h100", fp8: bool = True) -> pd.DataFrame:
+@lru_cache(64)
+def training_grid(q: ClaimsQuestion, new: Side, old: Side) -> pd.DataFrame:
+    """Return training speed of one (GPU, precision) over another.
+
+    Columns: ``model``, ``params_b``, ``gpus``, ``seq_len``, ``precision`` (of the new side),
+    ``value``, ``low``, ``high``. Jobs that the old GPUs do not hold are left out.
+    """
+    parts = [
+        _ratios(new, old, q.trained, q.train_gpus, n, max(GLOBAL_BATCH_TOKENS // n, 1))
+        for n in q.sequences
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _ratios(
+    new: Side,
+    old: Side,
+    models: tuple[str, ...],
+    counts: tuple[int, ...],
+    seq_len: int,
+    global_batch: int,
+) -> pd.DataFrame:
+    table = size_table(new, old, models, counts, seq_len, global_batch)
+    table = table.rename(columns={"ratio": "value", "ratio_low": "low", "ratio_high": "high"})
+    table = table.assign(seq_len=seq_len, precision=new[1].upper())
+    table["params_b"] = table["params_b"].round(1)
+    columns = ["model", "params_b", "gpus", "seq_len", "precision", "value", "low", "high"]
+    return table[columns].dropna()
+
+
+def over_a100(q: ClaimsQuestion, new: str = "h100") -> pd.DataFrame:
     """Return training speed of `new` (a field of the question) over A100: BF16, and FP8 too."""
     device = getattr(q, f"{new}_gpu")
-    kinds = ("bf16", "fp8") if fp8 and "fp8" in device.precisions else ("bf16",)
-    pairs = tuple(((device.id, kind), (q.a100_gpu.id, "bf16")) for kind in kinds)
-    return training_grid(q, pairs).assign(gpu=device.id)
+    kinds = ("bf16", "fp8") if "fp8" in device.precisions else ("bf16",)
+    parts = [training_grid(q, (device.id, kind), (q.a100_gpu.id, "bf16")) for kind in kinds]
+    return pd.concat(parts, ignore_index=True).assign(gpu=device.id)
 
 
-def c01(q: ClaimsQuestion) -> list[Check]:
-    """Nine times as fast: usual jobs, and experts on 8,192 GPUs as in the vendor's footnote."""
-    grid = training_pairs(q)
-    sides = ((q.h100_gpu.id, "fp8"), (q.a100_gpu.id, "bf16"))
-    vendor = size_table(*sides, [VENDOR_EXPERTS], [VENDOR_GPUS], 4096, VENDOR_BATCH)
-    extra = grid.iloc[: len(vendor)].assign(
-        model=vendor["model"],
-        params_b=vendor["params_b"].round(1),
-        gpus=VENDOR_GPUS,
-        seq_len=4096,
-        precision="FP8",
-        value=vendor["ratio"],
-        low=vendor["ratio_low"],
-        high=vendor["ratio_high"],
-    )
-    return [
-        Check(
-            label="9 times",
-            what="training speed of H100 over A100, BF16 and FP8",
-            grid=pd.concat([grid, extra.dropna()], ignore_index=True),
-            least=9 * ABOUT,
-            any_will_do=True,
-            measured=published_training(q.h100_gpu.id, q.a100_gpu.id),
-        )
-    ]
+def over_h100(q: ClaimsQuestion) -> pd.DataFrame:
+    """Return training speed of H200 over H100 in BF16."""
+    return training_grid(q, (q.h200_gpu.id, "bf16"), (q.h100_gpu.id, "bf16"))
 
 
-def c04(q: ClaimsQuestion) -> list[Check]:
-    """FP8 speeds training up on the GPU that has it."""
-    grid = training_grid(q, (((q.h100_gpu.id, "fp8"), (q.h100_gpu.id, "bf16")),))
-    return [
-        Check(
-            label="FP8 is faster",
-            what="training speed in FP8 over BF16 on H100",
-            grid=grid,
-            least=1.0,
-            measured=published_fp8(),
-        )
-    ]
+def fp8_gain(q: ClaimsQuestion) -> pd.DataFrame:
+    """Return training speed in FP8 over BF16 on H100."""
+    return training_grid(q, (q.h100_gpu.id, "fp8"), (q.h100_gpu.id, "bf16"))
 
 
-def c08(q: ClaimsQuestion) -> list[Check]:
-    """A week becomes at most three days."""
-    grid = pd.concat([training_pairs(q, "h100"), training_pairs(q, "h200")], ignore_index=True)
-    days = grid.assign(
-        value=WEEK_DAYS / grid["value"],
-        low=WEEK_DAYS / grid["high"],
-        high=WEEK_DAYS / grid["low"],
-    )
-    seen = published_training(q.h100_gpu.id, q.a100_gpu.id)
-    return [
-        Check(
-            label="three days",
-            what="days that a week on A100 takes on H100 or H200",
-            grid=days,
-            most=TWO_OR_THREE_DAYS,
-            unit="days",
-            measured=seen.assign(value=WEEK_DAYS / seen["value"]),
-        )
-    ]
+def with_the_vendors_job(q: ClaimsQuestion) -> pd.DataFrame:
+    """Return `over_a100`, and experts on 8,192 GPUs as in the vendor's footnote."""
+    new, old = (q.h100_gpu.id, "fp8"), (q.a100_gpu.id, "bf16")
+    vendor = _ratios(new, old, (VENDOR_EXPERTS,), (VENDOR_GPUS,), 4096, VENDOR_BATCH)
+    parts = [over_a100(q), vendor.assign(gpu=q.h100_gpu.id)]
+    return pd.concat(parts, ignore_index=True)
 
 
-def large_jobs(q: ClaimsQuestion, gpus: int = 8) -> Check:
-    """Return whether one node trains the large models at all: GPUs that all weights need."""
+def days_of_a_week(q: ClaimsQuestion) -> pd.DataFrame:
+    """Return the days that a week on A100 takes on H100 or H200."""
+    grid = pd.concat([over_a100(q, "h100"), over_a100(q, "h200")], ignore_index=True)
+    days = {"value": grid["value"], "low": grid["high"], "high": grid["low"]}
+    return grid.assign(**{name: WEEK_DAYS / speed for name, speed in days.items()})
+
+
+def on_one_node(q: ClaimsQuestion) -> pd.DataFrame:
+    """Return whether one node trains the large models at all: 1 where its memory holds them."""
     rows = []
     for name, network in zip(q.trained, q.trained_networks, strict=True):
         if network.params / 1e9 < LARGE_B:
             continue
         for device in (q.h100_gpu, q.h200_gpu):
-            table = size_table((device.id, "bf16"), (device.id, "bf16"), [name], [gpus], 4096, 1024)
+            side = (device.id, "bf16")
+            table = size_table(side, side, [name], [8])
             works = float(bool(table["old_tokens_s"].notna().all()))
             size = round(network.params / 1e9, 1)
             rows.append((network.name, size, device.id, works, works, works))
-    columns = ["model", "params_b", "gpu", "value", "low", "high"]
-    return Check(
-        label=f"{gpus} GPUs train 70B",
-        what=f"memory of {gpus} GPUs holds the training of all weights, 70B and more",
-        grid=pd.DataFrame(rows, columns=columns),
-        least=1.0,
-        unit="yes",
-    )
+    return pd.DataFrame(rows, columns=["model", "params_b", "gpu", "value", "low", "high"])

@@ -5,10 +5,10 @@ interval of the estimate). A statement is a range that the value must lie in.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from pydantic import BaseModel, ConfigDict
 
 TRUE, WHEN, MISLEADING, FALSE = "true", "true when", "misleading", "false"
@@ -24,6 +24,8 @@ WORTH = 0.05
 FIGURES = ("value", "low", "high")
 NAMES = ("model", "name")
 """Columns that name a setting without describing it: no condition is looked for in them."""
+Test = tuple[str, str, object]
+"""Column, ``"at least"``, ``"at most"``, ``"from"``, ``"is"`` or ``"is not"``, value."""
 
 
 class Check(BaseModel):
@@ -62,7 +64,7 @@ class Verdict(BaseModel):
     """Share of the published figures in the range; NaN where there are none."""
 
 
-def within(values: Any, least: float, most: float) -> np.ndarray:
+def within(values: ArrayLike, least: float, most: float) -> np.ndarray:
     """Return where `values` lie between `least` and `most`, ends included."""
     values = np.asarray(values, float)
     return np.asarray((values >= least) & (values <= most))
@@ -127,13 +129,11 @@ def joined(verdicts: list[Verdict], names: list[str]) -> Verdict:
     return Verdict(word=FALSE if kinds == {FALSE} else MISLEADING, condition=text, share=share)
 
 
-def condition(grid: pd.DataFrame, good: np.ndarray) -> list[tuple[str, str, Any]] | None:
+def condition(grid: pd.DataFrame, good: np.ndarray) -> list[Test] | None:
     """Return the one or two tests on settings that best separate where a statement holds.
 
-    Each test is (column, ``"at least"``, ``"at most"``, ``"from"``, ``"is"`` or ``"is not"``,
-    value; two of them for ``"from"``). At least `PURE` of
-    the settings that pass must hold, at least `HARDLY_ANY` of all must pass; a second test must
-    be worth `WORTH`. None where nothing separates.
+    At least `PURE` of the settings that pass must hold, at least `HARDLY_ANY` of all must pass; a
+    second test must be worth `WORTH`. None where nothing separates.
     """
     tests, masks = _tests(grid)
     if not tests:
@@ -161,9 +161,9 @@ def _separation(hits: np.ndarray, passed: np.ndarray, held: np.ndarray) -> np.nd
     return np.where(pure & enough, score, -np.inf)
 
 
-def _tests(grid: pd.DataFrame) -> tuple[list[tuple[str, str, Any]], np.ndarray]:
+def _tests(grid: pd.DataFrame) -> tuple[list[Test], np.ndarray]:
     """Return every test on one column, and where each passes."""
-    tests: list[tuple[str, str, Any]] = []
+    tests: list[Test] = []
     masks = []
     for column in grid.columns.difference([*FIGURES, *NAMES], sort=False):
         values, levels = grid[column].to_numpy(), sorted(grid[column].unique())
@@ -183,9 +183,7 @@ def _tests(grid: pd.DataFrame) -> tuple[list[tuple[str, str, Any]], np.ndarray]:
     return tests, np.array(masks).reshape(len(tests), len(grid))
 
 
-def condition_words(
-    tests: list[tuple[str, str, Any]], words: Mapping[str, str] | None = None
-) -> str:
+def condition_words(tests: list[Test], words: Mapping[str, str] | None = None) -> str:
     """Say a condition; `words` maps a column to a phrase with ``{}`` for its test.
 
     >>> condition_words([("gpus", "at most", 2)], {"gpus": "{} GPUs serve"})
@@ -198,7 +196,7 @@ def condition_words(
     return " and ".join(said)
 
 
-def _amount(test: str, value: Any) -> str:
+def _amount(test: str, value: object) -> str:
     """Say a test's value: numbers with three digits, ranges with "to"."""
     ends = value if isinstance(value, tuple) else (value,)
     written = [
@@ -211,5 +209,5 @@ def _amount(test: str, value: Any) -> str:
     )
 
 
-def _plain(value: Any) -> str:
+def _plain(value: object) -> str:
     return f"{value:,.0f}" if isinstance(value, int | float | np.number) else str(value)

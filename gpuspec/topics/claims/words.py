@@ -5,37 +5,22 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from gpuspec.topics.claims import (
-    FALSE,
-    MISLEADING,
-    TRUE,
-    WHEN,
-    ClaimMap,
-    ClaimsQuestion,
-    Finding,
-    evidence_text,
-    range_text,
-    verdict_text,
-)
+from gpuspec.catalog import load_table
+from gpuspec.topics.claims import ClaimMap, ClaimsQuestion, Finding, verdict_text
+from gpuspec.topics.claims.audit import SETTINGS, evidence_text, range_text
+from gpuspec.topics.claims.training import WEEK_DAYS
+from gpuspec.topics.claims.verdict import FALSE, MISLEADING, TRUE, WHEN
 from gpuspec.views.markdown import Markdown
 from gpuspec.views.words import listed
 from gpuspec.views.words import rows as rows_of
 
 _SAID = {TRUE: "true", WHEN: "true under a condition", MISLEADING: "misleading", FALSE: "false"}
-_FIXED = {
-    "gpus": "{} GPU",
-    "weights": "weights in {}",
-    "answer": "answers of {} tokens",
-    "context": "prompts of {} tokens",
-    "precision": "products in {}",
-    "seq_len": "sequences of {} tokens",
+_FIXED = SETTINGS | {
     "price": "price ratio {}",
-    "pair": "{}",
     "gpu": "{}",
     "rival": "against {}",
     "new": "{}",
     "kind": "{}s",
-    "cells": "cells of {}",
 }
 
 
@@ -102,13 +87,7 @@ def map_finding(finding: Finding, shown: ClaimMap) -> str:
         return f"{finding.claim.id}: the older GPU serves none of these settings"
     span = f"{_short(finite.min())} to {_short(finite.max())} {shown.check.unit}".strip()
     held, cells = int((shown.holds.to_numpy() & ~np.isnan(values)).sum()), (~np.isnan(values)).sum()
-    where = (
-        "in no cell"
-        if not held
-        else "in every cell"
-        if held == cells
-        else f"in {held} of {cells} cells"
-    )
+    where = {0: "in no cell", cells: "in every cell"}.get(held, f"in {held} of {cells} cells")
     label = f"{finding.claim.id}, {shown.check.label}"
     return f"{label}: {span}; in range ({range_text(shown.check)}) {where}"
 
@@ -131,35 +110,18 @@ def map_caption(shown: ClaimMap) -> str:
 
 def said_rows(findings: Sequence[Finding]) -> pd.DataFrame:
     """Return the claims that give a number of times, for `gpuspec.views.plots.said_and_found`."""
-    number = {"C01": (0, 9.0), "C02": (0, 30.0), "C03": (1, 1979 / 312), "C06": (0, 7.0)}
-    number |= {"C08": (0, 7 / 3), "C12": (0, 1.5)}
-    names = {
-        "C01": "training, H100 / A100",
-        "C02": "serving at full load, H100 / A100",
-        "C03": "FP16 peak, H100 / A100",
-        "C06": "dynamic programming, H100 / A100",
-        "C08": "a week in three days",
-        "C12": "serving, H200 / H100",
-    }
-    rows = []
-    for f in findings:
-        if f.claim.id not in number:
-            continue
-        place, said = number[f.claim.id]
-        check = f.checks[place]
+    rows, by_id = [], {f.claim.id: f for f in findings}
+    table = load_table("claim-checks")
+    numbers = table[table["said"].notna() & table["claim"].isin(by_id)]
+    for stated in rows_of(numbers):
+        check = by_id[stated.claim].checks[stated.check - 1]
         grid = check.grid[np.isfinite(check.grid["value"])]
-        week = check.unit == "days"
-        least, most, low, high = (
-            grid["value"].min(),
-            grid["value"].max(),
-            grid["low"].min(),
-            grid["high"].max(),
-        )
         seen = check.measured["value"].to_numpy(float)
-        if week:
-            least, most, low, high, seen = 7 / most, 7 / least, 7 / high, 7 / low, 7 / seen
-        label = f"{f.claim.id} {names[f.claim.id]}"
-        rows.append((label, said, least, most, low, high, seen))
+        ends = [grid["value"].min(), grid["value"].max(), grid["low"].min(), grid["high"].max()]
+        if check.unit == "days":
+            ends = [WEEK_DAYS / ends[i] for i in (1, 0, 3, 2)]
+            seen = WEEK_DAYS / seen
+        rows.append((f"{stated.claim} {stated.said_label}", stated.said, *ends, seen))
     columns = ["label", "said", "least", "most", "low", "high", "published"]
     return pd.DataFrame(rows, columns=columns)
 

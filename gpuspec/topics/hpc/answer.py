@@ -1,7 +1,6 @@
 """Tables of one application: speed, the host's share, many nodes, energy."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -154,7 +153,9 @@ def _scaled(q: HpcQuestion, device: Gpu, host: float, way: str) -> pd.DataFrame:
     )
 
 
-def _steps(q: HpcQuestion, busy: Any, exchange: Any, host: float) -> tuple[Any, Any]:
+def _steps(
+    q: HpcQuestion, busy: np.ndarray, exchange: np.ndarray, host: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the seconds of a step, and the communication that nothing hides."""
     exposed = exposed_seconds(exchange, busy, q.overlap)
     return busy + host + exposed, exposed

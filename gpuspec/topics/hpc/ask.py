@@ -1,8 +1,10 @@
 """What is asked about a simulation."""
 
 from functools import cached_property
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
+import numpy as np
+from numpy.typing import ArrayLike
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from gpuspec.base.ask import Range, typed
@@ -191,8 +193,8 @@ def _own(like: Workload, q: "HpcQuestion") -> Workload:
 
 
 def device_seconds(
-    asked: Workload, units: Any, every: Machine, terms: HpcTerms, overlap: float
-) -> tuple[dict[str, Any], Any, Any]:
+    asked: Workload, units: ArrayLike, every: Machine, terms: HpcTerms, overlap: float
+) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
     """Return what each resource alone would take, the GPU's seconds, and exposed transfers.
 
     Transfers to and from the host hide behind `overlap` of the GPU's seconds.

@@ -1,6 +1,6 @@
 """Control panel of the HPC notebook."""
 
-from typing import Any
+import pandas as pd
 
 from gpuspec.catalog.workloads import UNITS, workloads
 from gpuspec.topics.hpc import HpcQuestion, speed_table
@@ -32,12 +32,14 @@ def simulation_panel(question: HpcQuestion) -> Panel:
         "own_precision": choice("own units", UNITS, unit),
     }
 
-    def answer(intensity: float, host_gb: float, **values: Any) -> tuple[HpcQuestion, Any]:
+    def answer(
+        intensity: float, host_gb: float, **values: object
+    ) -> tuple[HpcQuestion, pd.DataFrame]:
         flop = intensity * OWN_BYTES
         asked = q.but(own_flop=flop, own_bytes=OWN_BYTES, host_bytes=host_gb * 1e9, **values)
         return asked, speed_table(asked)
 
-    def draw(answered: tuple[HpcQuestion, Any]) -> str:
+    def draw(answered: tuple[HpcQuestion, pd.DataFrame]) -> str:
         asked, table = answered
         title = speed_finding(asked, table)
         return figure(speed_bars(table, title), title, title, tight=False).svg

@@ -1,7 +1,6 @@
 """Every way to run a simulation: how long its GPU-hours take on numbers of each GPU."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,7 +9,7 @@ from gpuspec.base.errors import InputError
 from gpuspec.topics.hpc.answer import speed_table
 from gpuspec.topics.hpc.ask import HpcQuestion
 from gpuspec.topics.training.ways import COUNTS, job_times
-from gpuspec.topics.ways import Ways, filled
+from gpuspec.topics.ways import Row, Ways, filled
 
 MORE = np.array([1, 1.15, 1.4, 2, 4, 8])
 """Multiples of the fewest GPUs that meet the deadline that are tried."""
@@ -32,7 +31,7 @@ def hpc_ways(
     """
     parts = []
     for name in gpus:
-        base: dict[str, Any] = {"gpu": name, "precision": "fp64", "unit_gpus": 1}
+        base: Row = {"gpu": name, "precision": "fp64", "unit_gpus": 1}
         base["split"] = "cases side by side"
         try:
             asked = HpcQuestion.ask(application=workload, gpus=[reference_gpu, name])

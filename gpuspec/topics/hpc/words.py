@@ -1,7 +1,5 @@
 """Sentences on scientific computing and dynamic programming."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
@@ -47,7 +45,7 @@ def _times(speed: float) -> str:
     return f"{speed:.1f}" if speed >= 0.1 else f"{speed:.2g}"
 
 
-def _name(row: Any) -> str:
+def _name(row: pd.Series) -> str:
     return str(row["name"]).split(" (")[0]
 
 

@@ -12,4 +12,4 @@ from gpuspec.topics.memory.serving import (
     utilization_table,
     weights_table,
 )
-from gpuspec.topics.memory.training import training_policies, training_table
+from gpuspec.topics.memory.training import training_table

@@ -1,7 +1,5 @@
 """Tables as a page shows them."""
 
-from typing import Any
-
 import pandas as pd
 
 from gpuspec.views import columns
@@ -9,7 +7,5 @@ from gpuspec.views import columns
 
 def readable(table: pd.DataFrame) -> pd.DataFrame:
     """Return a table for a page: bytes in GiB, columns under names that a reader knows."""
-    needs: dict[Any, str] = {
-        c: str(c).replace("needs ", "GPUs: ") for c in table if str(c).startswith("needs ")
-    }
+    needs = {c: str(c).replace("needs ", "GPUs: ") for c in table if str(c).startswith("needs ")}
     return columns.readable(table.rename(columns=needs))

@@ -1,6 +1,6 @@
 """Control panel of the memory notebook."""
 
-from typing import Any
+import pandas as pd
 
 from gpuspec.topics.memory import MemoryQuestion, serving_table, smallest_serving
 from gpuspec.topics.memory.pictures import serving_memory
@@ -14,11 +14,11 @@ def serving_panel(question: MemoryQuestion) -> Panel:
         question, "model", "weights", "kv", "isl", "osl", "concurrency", "gpu_memory_utilization"
     )
 
-    def answer(**values: Any) -> tuple[MemoryQuestion, Any]:
+    def answer(**values: object) -> tuple[MemoryQuestion, pd.DataFrame]:
         asked = question.but(**values)
         return asked, smallest_serving(serving_table(asked))
 
-    def draw(answered: tuple[MemoryQuestion, Any]) -> str:
+    def draw(answered: tuple[MemoryQuestion, pd.DataFrame]) -> str:
         asked, table = answered
         title = f"{asked.network.name}, {asked.concurrency:,} requests of {asked.context:,} tokens"
         return figure(serving_memory(asked, table, title), title, title).svg

@@ -1,11 +1,10 @@
 """Pictures of memory: what serving and training put on a GPU."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
 from gpuspec.base.units import GIB
 from gpuspec.topics.memory import MemoryQuestion, training_table
@@ -60,8 +59,8 @@ def training_memory(question: MemoryQuestion, title: str) -> Figure:
     parts = ["weights", "gradients", "optimizer", "activations", "logits", "workspace", "runtime"]
     _stack(axes, table, parts)
     place = np.arange(len(table))
-    spread: Any = [(table["total"] - table["low"]) / GIB, (table["high"] - table["total"]) / GIB]
-    axes.errorbar(table["total"] / GIB, place, xerr=spread, fmt="none", color="black", capsize=2)
+    ends = np.abs(table[["low", "high"]].to_numpy().T - table["total"].to_numpy()) / GIB
+    axes.errorbar(table["total"] / GIB, place, xerr=ends, fmt="none", color="black", capsize=2)
     widest = 4.5 * max(g.memory_bytes for g in question.devices) / GIB
     axes.set_xlim(0, widest)
     for i, (names, color, capacity) in enumerate(_capacities(question)):
@@ -117,7 +116,9 @@ def _stack(axes: Axes, table: pd.DataFrame, parts: list[str]) -> None:
         left = left + width
 
 
-def kv_against_context(question: MemoryQuestion, contexts: Any, sizes: Any, title: str) -> Figure:
+def kv_against_context(
+    question: MemoryQuestion, contexts: np.ndarray, sizes: ArrayLike, title: str
+) -> Figure:
     """Draw the cache of one request against its length, beside what each GPU has in all."""
     figure, axes = blank_axes()
     axes.loglog(contexts, np.asarray(sizes) / GIB, "-", color="black", linewidth=2.2)
@@ -161,7 +162,7 @@ def sequences_against_context(table: pd.DataFrame, title: str) -> Figure:
     return figure
 
 
-def _context_axis(axes: Axes, contexts: Any) -> None:
+def _context_axis(axes: Axes, contexts: np.ndarray) -> None:
     axes.set_xscale("log", base=2)
     axes.set_xticks(contexts, [f"{c / 1024:g}K" for c in contexts], fontsize=8)
     axes.minorticks_off()

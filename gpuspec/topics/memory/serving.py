@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from itertools import product
-from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from gpuspec.base.units import GB, GIB
 from gpuspec.catalog import Gpu
@@ -45,7 +45,7 @@ def serving_table(question: MemoryQuestion) -> pd.DataFrame:
     table = pd.DataFrame(rows)
     table["free_low"], table["free_high"] = _free_interval(table)
     table["fits"] = table["free"] >= 0
-    table["verdict"] = [_verdict(dict(row), q) for _, row in table.iterrows()]
+    table["verdict"] = [_verdict(row, q) for _, row in table.iterrows()]
     return table
 
 
@@ -64,7 +64,7 @@ def _held(q: MemoryQuestion, device: Gpu, tp: int, pp: int) -> dict[str, float]:
     }
 
 
-def _free_interval(table: pd.DataFrame) -> tuple[Any, Any]:
+def _free_interval(table: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
     """Free bytes when every part lies at the unfavourable (favourable) end of its interval."""
     low, high = np.zeros(len(table)), np.zeros(len(table))
     for part, kind in SERVING_KINDS.items():
@@ -81,7 +81,7 @@ SERVING_KINDS = {
 }
 
 
-def _verdict(row: dict[Any, Any], q: MemoryQuestion) -> str:
+def _verdict(row: pd.Series, q: MemoryQuestion) -> str:
     room = row["budget"] - row["weights"] - row["runtime"]
     if room < 0:
         return f"weights alone are {-room / GIB:.1f} GiB too large"
@@ -109,7 +109,7 @@ def layouts_around(table: pd.DataFrame, smallest: pd.DataFrame) -> pd.DataFrame:
     return table[table["gpus"].between(most / 4, most)]
 
 
-def request_kv_bytes(question: MemoryQuestion, contexts: Any) -> Any:
+def request_kv_bytes(question: MemoryQuestion, contexts: ArrayLike) -> np.ndarray:
     """Return the bytes of cache that one request takes over all GPUs, against its length."""
     each = KV_PRECISIONS[question.kv]
     return sequence_kv_bytes(question.network, contexts, each)
@@ -124,7 +124,7 @@ def utilization_table(question: MemoryQuestion, shares: Sequence[float]) -> pd.D
     for share, g in product(shares, q.devices):
         replica = q.replica(g)
         alone = {"max_sequences": 1, "memory_share": share}
-        changes: dict[str, Any] = {
+        changes = {
             "limits": replica.limits.model_copy(update=alone),
             "engine": replica.engine.model_copy(update={"reserve_gb": 0.0}),
         }
@@ -133,7 +133,7 @@ def utilization_table(question: MemoryQuestion, shares: Sequence[float]) -> pd.D
     return pd.DataFrame(rows, columns=["gpu", "utilization", "free", "max_context"])
 
 
-def sequences_by_context(question: MemoryQuestion, contexts: Any) -> pd.DataFrame:
+def sequences_by_context(question: MemoryQuestion, contexts: ArrayLike) -> pd.DataFrame:
     """Return how many requests an equal number of each GPU holds, against their length.
 
     The number is the smallest that holds the asked load on every GPU (or the most tried).

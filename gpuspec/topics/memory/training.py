@@ -1,9 +1,8 @@
 """What training takes, by way to train."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from gpuspec.catalog.precision import precision, training_recipe
 from gpuspec.constants.memory import interval
@@ -11,18 +10,22 @@ from gpuspec.formulas.memory import Adapter, training_parts
 from gpuspec.formulas.splits import node_tp
 from gpuspec.formulas.training import TrainingJob
 from gpuspec.topics.memory.ask import MemoryQuestion
+from gpuspec.topics.shared import LORA_TARGETS
+from gpuspec.topics.ways import Row
 
 TRAINING_COUNTS = 2 ** np.arange(0, 12)
 
 
-def training_policies(question: MemoryQuestion) -> list[tuple[str, str, dict[str, Any]]]:
+def training_policies(question: MemoryQuestion) -> list[tuple[str, str, Row]]:
     """Return the ways to train that are compared: name, kind of error, options."""
     rank = question.lora_rank
-    targets = ("q", "k", "v", "o", "gate", "up", "down")
     base = {"persistent_gradients": True, "bytes_per_logit": 10.0}
     base |= {"fused_norms": False, "fused_glu": False}  # eager PyTorch, as most scripts run it
     megatron = {"split": True, "zero_stage": 1}
-    lora = {f: Adapter(base=precision(f), rank=rank, targets=targets) for f in ("bf16", "nf4-dq")}
+    lora, qlora = (
+        {"adapter": Adapter(base=precision(form), rank=rank, targets=LORA_TARGETS)}
+        for form in ("bf16", "nf4-dq")
+    )
     mixed, eight = {"recipe": "adamw-mixed"}, {"recipe": "adamw-8bit"}
     full, tuned = {"recompute": "full"}, {"recipe": "adamw-bf16", "persistent_gradients": False}
     return [
@@ -35,13 +38,9 @@ def training_policies(question: MemoryQuestion) -> list[tuple[str, str, dict[str
         (
             f"LoRA rank {rank}, FSDP, recomputed",
             "lora",
-            {**base, **full, **tuned, "zero_stage": 3, "adapter": lora["bf16"]},
+            {**base, **full, **tuned, "zero_stage": 3, **lora},
         ),
-        (
-            f"QLoRA rank {rank}, recomputed",
-            "qlora",
-            {**base, **full, **tuned, "adapter": lora["nf4-dq"]},
-        ),
+        (f"QLoRA rank {rank}, recomputed", "qlora", {**base, **full, **tuned, **qlora}),
     ]
 
 
@@ -61,7 +60,7 @@ def training_table(question: MemoryQuestion) -> pd.DataFrame:
         parts = {k: float(v) for k, v in _policy_parts(q, q.training_gpus, options).items()}
         total = sum(parts.values())
         low, high = interval(total, kind)
-        row: dict[str, Any] = {"policy": name, **parts, "total": total, "low": low, "high": high}
+        row: Row = {"policy": name, **parts, "total": total, "low": low, "high": high}
         each = np.array([sum(_policy_parts(q, n, options).values()) for n in TRAINING_COUNTS])
         most = interval(each, kind)[1]
         for g in q.devices:
@@ -71,7 +70,7 @@ def training_table(question: MemoryQuestion) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _policy_parts(q: MemoryQuestion, count: Any, options: dict[str, Any]) -> dict[str, Any]:
+def _policy_parts(q: MemoryQuestion, count: ArrayLike, options: Row) -> Row:
     rest = {k: v for k, v in options.items() if k not in ("recipe", "split", "adapter")}
     counts = np.atleast_1d(count)
     tp = np.array([node_tp(q.network, int(n)) if "split" in options else 1 for n in counts])

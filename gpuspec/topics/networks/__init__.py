@@ -9,12 +9,8 @@ from gpuspec.topics.networks.collectives import (
 )
 from gpuspec.topics.networks.jobs import (
     ENOUGH,
-    NETWORKS,
     form_table,
     network_table,
-    node_layout,
     tensor_table,
     waiting_table,
 )
-from gpuspec.topics.networks.layouts import WAITING
-from gpuspec.topics.networks.wiring import Wiring, card_fabric, wirings

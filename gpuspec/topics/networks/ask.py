@@ -1,7 +1,7 @@
 """What is asked about links and networks."""
 
 from functools import cached_property
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 import numpy as np
 from pydantic import BeforeValidator, Field, field_validator, model_validator
@@ -121,7 +121,7 @@ class NetworksQuestion(Compared, Networked):
         return self.largest_message_gib * GIB
 
     @property
-    def message_bytes(self) -> Any:
+    def message_bytes(self) -> np.ndarray:
         """Message sizes between the smallest and the largest, two for each doubling."""
         doublings = np.log2(self.largest_bytes / self.smallest_bytes)
         return np.geomspace(self.smallest_bytes, self.largest_bytes, int(2 * doublings) + 2)

@@ -1,14 +1,13 @@
 """Tables of bandwidth: against the message, the number of GPUs, and as measured."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from gpuspec.base.units import GB
 from gpuspec.catalog import Gpu, load_table
 from gpuspec.constants.collectives import collective_interval
-from gpuspec.constants.fabrics import fabric
+from gpuspec.constants.fabrics import fabric, link_key
 from gpuspec.evidence.measurements.collectives import (
     collective_measurements,
     measured_seconds,
@@ -16,7 +15,7 @@ from gpuspec.evidence.measurements.collectives import (
 )
 from gpuspec.formulas.networks import bus_bandwidth, collective_seconds
 from gpuspec.topics.networks.ask import NetworksQuestion
-from gpuspec.topics.networks.wiring import Wiring, family_names, link_of, wirings
+from gpuspec.topics.networks.wiring import Wiring, family_names, wirings
 
 MESSAGES = {"64 KiB": 2**16, "1 MiB": 2**20, "64 MiB": 2**26, "16 GiB": 2**34}
 """A token step's vectors, a small layer, a training layer's hidden states, all gradients."""
@@ -52,7 +51,7 @@ def message_table(question: NetworksQuestion) -> pd.DataFrame:
     return table[["wiring", "seconds"]].assign(message=names, seconds_low=low, seconds_high=high)
 
 
-def _bandwidth(q: NetworksQuestion, wiring: Wiring, size: Any, gpus: int) -> pd.DataFrame:
+def _bandwidth(q: NetworksQuestion, wiring: Wiring, size: np.ndarray, gpus: int) -> pd.DataFrame:
     seconds = collective_seconds(q.operation, size, wiring.fabric, gpus)
     found = _with_interval(q.operation, size, gpus, 1, seconds)
     found.insert(0, "wiring", wiring.name)
@@ -60,7 +59,9 @@ def _bandwidth(q: NetworksQuestion, wiring: Wiring, size: Any, gpus: int) -> pd.
     return found.assign(link_gb_s=wiring.fabric.link_bytes_s / GB)
 
 
-def _with_interval(operation: str, size: Any, gpus: Any, nodes: Any, seconds: Any) -> pd.DataFrame:
+def _with_interval(
+    operation: str, size: ArrayLike, gpus: ArrayLike, nodes: ArrayLike, seconds: ArrayLike
+) -> pd.DataFrame:
     """Return bus bandwidth of collectives with its interval."""
     size, count, seconds = np.broadcast_arrays(np.asarray(size, float), gpus, seconds)
     rate = bus_bandwidth(operation, size, count, seconds) / GB
@@ -87,7 +88,7 @@ def scale_table(question: NetworksQuestion) -> pd.DataFrame:
     q = question
     kin: dict[tuple[str, float, float], list[Gpu]] = {}
     for g in q.devices:
-        kin.setdefault((link_of(g), fabric(g).link_bytes_s, q.network_gb_s(g)), []).append(g)
+        kin.setdefault((link_key(g), fabric(g).link_bytes_s, q.network_gb_s(g)), []).append(g)
     parts = [
         _scaled(q, group[0], f"{family_names(group)}, {rate:g} GB/s a node", rate, q.network_kind)
         for (_, _, rate), group in kin.items()
@@ -131,7 +132,7 @@ def measured_table(question: NetworksQuestion) -> pd.DataFrame:
     ).reset_index()
 
 
-def _named(q: NetworksQuestion, rows: pd.DataFrame) -> Any:
+def _named(q: NetworksQuestion, rows: pd.DataFrame) -> np.ndarray:
     """Return the name of the wiring that each row measured; empty where none is asked for."""
     names = np.full(len(rows), "", dtype=object)
     for w in wirings(q.devices):

@@ -1,7 +1,7 @@
 """Tables of training jobs: what links and networks take of a step."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -30,6 +30,7 @@ NETWORKS = (
 FORMS = (("a100-pcie-80", "a100-sxm-80"), ("h100-pcie-80", "h100-sxm-80"))
 FORM_MODELS: tuple[str, ...] = ("llama-3.2-1b", "llama-3.2-3b", "llama-3.1-8b")
 FORM_MODELS += ("qwen2.5-14b", "qwen2.5-32b", "llama-3.1-70b")
+SHARES = ("share", "share_low", "share_high")
 FORM_FIGURES = ("ratio", "ratio_low", "ratio_high", "card", "kept")
 ENOUGH = 0.9
 """Share of the speed that NVLink would give the same cards from which PCIe is called enough."""
@@ -37,43 +38,30 @@ PCIE = ("pcie-4", "pcie-5")
 ACCUMULATED = 16
 """Micro-batches of a step where a table looks at tensor parallelism alone."""
 SECONDS_A_DAY = 86_400
-JOBS: tuple[dict[str, Any], ...] = (
-    {"job": "8B on 8", "model": "llama-3.1-8b", "gpus": 8, "seq_len": 4096, "sequences": 128},
-    {
-        "job": "8B, 128K context, on 64",
-        "model": "llama-3.1-8b",
-        "gpus": 64,
-        "seq_len": 131_072,
-        "sequences": 32,
-        "contexts": (4, 8, 16),
-    },
-    {
-        "job": "70B on 64",
-        "model": "llama-3.1-70b",
-        "gpus": 64,
-        "seq_len": 4096,
-        "sequences": 512,
-        "stages": (1, 2, 4, 8),
-    },
-    {
-        "job": "Mixtral-8x22B, EP 8, on 64",
-        "model": "mixtral-8x22b",
-        "gpus": 64,
-        "seq_len": 4096,
-        "sequences": 512,
-        "stages": (1, 2, 4, 8),
-        "experts": (8,),
-    },
-    {
-        "job": "405B on 512",
-        "model": "llama-3.1-405b",
-        "gpus": 512,
-        "seq_len": 8192,
-        "sequences": 512,
-        "stages": (4, 8, 9, 14, 16),
-    },
+
+
+class TypicalJob(NamedTuple):
+    """A job whose waiting is shown: sequences are the global batch; the sizes that are tried."""
+
+    name: str
+    model: str
+    gpus: int
+    seq_len: int
+    sequences: int
+    stages: tuple[int, ...] = (1,)
+    contexts: tuple[int, ...] = (1,)
+    experts: tuple[int, ...] = (1,)
+
+
+JOBS = (
+    TypicalJob("8B on 8", "llama-3.1-8b", 8, 4096, 128),
+    TypicalJob("8B, 128K context, on 64", "llama-3.1-8b", 64, 131_072, 32, contexts=(4, 8, 16)),
+    TypicalJob("70B on 64", "llama-3.1-70b", 64, 4096, 512, (1, 2, 4, 8)),
+    TypicalJob(
+        "Mixtral-8x22B, EP 8, on 64", "mixtral-8x22b", 64, 4096, 512, (1, 2, 4, 8), experts=(8,)
+    ),
+    TypicalJob("405B on 512", "llama-3.1-405b", 512, 8192, 512, (4, 8, 9, 14, 16)),
 )
-"""Typical jobs: sequences are the global batch."""
 
 
 def tensor_table(question: NetworksQuestion, models: Sequence[str | Model]) -> pd.DataFrame:
@@ -96,7 +84,8 @@ def _tensor(q: NetworksQuestion, network: Model, wiring: Wiring) -> pd.DataFrame
     grid = grid.assign(microbatches=ACCUMULATED, interleave=1, zero_stage=0, recompute="none")
     joined = crowded(wiring.fabric, q.gpus_per_node) if wiring.key in PCIE else wiring.fabric
     found = evaluated(q, network, wiring.gpu, joined, grid, q.seq_len)
-    shares = _shares(found["step_s"], found["tp_s"], q.seq_len * network.hidden * 2.0, 1)
+    step, waiting = found[["step_s", "tp_s"]].to_numpy().T
+    shares = _shares(step, waiting, q.seq_len * network.hidden * 2.0, 1)
     return pd.DataFrame(
         {
             "model": network.name,
@@ -110,15 +99,14 @@ def _tensor(q: NetworksQuestion, network: Model, wiring: Wiring) -> pd.DataFrame
     )
 
 
-def _shares(step: Any, waiting: Any, message_bytes: Any, nodes: Any) -> dict[str, Any]:
+def _shares(
+    step: np.ndarray, waiting: np.ndarray, message_bytes: float, nodes: int
+) -> dict[str, np.ndarray]:
     """Return the share of a step that waits, and its 80 % interval."""
     rest = step - waiting
     low, high = collective_interval(waiting, message_bytes, nodes)
-    return {
-        "share": waiting / step,
-        "share_low": low / (rest + low),
-        "share_high": high / (rest + high),
-    }
+    shares = (waiting / step, low / (rest + low), high / (rest + high))
+    return dict(zip(SHARES, shares, strict=True))
 
 
 def node_layout(question: NetworksQuestion, device: Gpu) -> pd.DataFrame:
@@ -128,7 +116,7 @@ def node_layout(question: NetworksQuestion, device: Gpu) -> pd.DataFrame:
     """
     q = question
     one = q.gpus_per_node
-    grid = layout_grid(q.network, one, one * q.sequences_per_gpu, one)
+    grid = layout_grid(q.network, one, one * q.sequences_per_gpu, q.seq_len, one)
     grid = grid[grid["zero_stage"] == 1].reset_index(drop=True)
     found = evaluated(q, q.network, device, fabric(device, 0.0), grid, q.seq_len)
     fits = bool(found["fits"].any())
@@ -161,7 +149,7 @@ def _network(
     q: NetworksQuestion,
     device: Gpu,
     grid: pd.DataFrame,
-    counts: Any,
+    counts: np.ndarray,
     name: str,
     rate: float,
     kind: str,
@@ -199,34 +187,33 @@ def waiting_table(question: NetworksQuestion) -> pd.DataFrame:
     does not run; its shares are then 0).
     """
     q = question
-    rows = [_waiting(q, device, job) for job in JOBS for device in q.devices]
-    return pd.DataFrame(rows)
+    return pd.DataFrame([_waiting(q, device, job) for job in JOBS for device in q.devices])
 
 
-def _waiting(q: NetworksQuestion, device: Gpu, job: dict[str, Any]) -> dict[str, Any]:
-    network, count = model(job["model"]), job["gpus"]
-    spread = {n: job[n] for n in ("stages", "contexts", "experts") if n in job}
-    grid = layout_grid(network, count, job["sequences"], **spread)
+def _waiting(q: NetworksQuestion, device: Gpu, job: TypicalJob) -> dict[str, object]:
+    network = model(job.model)
+    spread = (job.stages, job.contexts, job.experts)
+    grid = layout_grid(network, job.gpus, job.sequences, job.seq_len, NODE_GPUS, *spread)
     joined = fabric(device, q.network_gb_s(device), q.network_kind)
-    best = fastest(evaluated(q, network, device, joined, grid, job["seq_len"]))
-    row: dict[str, Any] = {"job": job["job"], "gpu": device.id, "layout": "", "step_s": np.inf}
+    best = fastest(evaluated(q, network, device, joined, grid, job.seq_len))
+    row: dict[str, object] = {"job": job.name, "gpu": device.id, "layout": "", "step_s": np.inf}
     if best is None:
-        shares = dict.fromkeys((*WAITING, "share", "share_low", "share_high"), 0.0)
-        return {**row, **shares, "reason": f"no layout fits {count} x {device.id}"}
+        shares: dict[str, object] = dict.fromkeys((*WAITING, *SHARES), 0.0)
+        return {**row, **shares, "reason": f"no layout fits {job.gpus} x {device.id}"}
     step = float(best["step_s"])
-    waits = {name: float(best[f"{name}_s"]) for name in WAITING}
-    nodes = 2 if count > NODE_GPUS else 1
+    waits = best[[f"{name}_s" for name in WAITING]].to_numpy(float)
+    every = _shares(np.array(step), waits.sum(), LARGE, 2 if job.gpus > NODE_GPUS else 1)
     return {
         **row,
         "layout": _layout_words(best),
         "step_s": step,
-        **{name: seconds / step for name, seconds in waits.items()},
-        **{n: float(v) for n, v in _shares(step, sum(waits.values()), LARGE, nodes).items()},
+        **dict(zip(WAITING, waits / step, strict=True)),
+        **{name: float(share) for name, share in every.items()},
         "reason": "",
     }
 
 
-def _layout_words(best: Any) -> str:
+def _layout_words(best: pd.Series) -> str:
     sizes = parallel_sizes(best)
     sizes += ["ZeRO-3"] if best["zero_stage"] == 3 else []
     sizes += ["recomputed"] if best["recompute"] == "full" else []
@@ -255,51 +242,38 @@ def form_table(question: NetworksQuestion, models: Sequence[str] = FORM_MODELS) 
 
 def _forms(
     q: NetworksQuestion, card: Gpu, module: Gpu, tuning: str, network: Model
-) -> list[dict[str, Any]]:
+) -> list[dict[str, object]]:
     """Return the rows of one model: SXM once, PCIe by each path."""
     adapter = adapters() if tuning == "LoRA" else None
-    grid = layout_grid(network, NODE_GPUS, NODE_GPUS * q.sequences_per_gpu)
     seq_len = min(q.seq_len, network.max_context or q.seq_len)
+    grid = layout_grid(network, NODE_GPUS, NODE_GPUS * q.sequences_per_gpu, seq_len)
 
-    def best(device: Gpu, joined: Fabric) -> Any:
+    def best(device: Gpu, joined: Fabric) -> pd.Series | None:
         return fastest(evaluated(q, network, device, joined, grid, seq_len, adapter))
 
     nvlink = fabric(module, 0.0)
     whole, ideal = best(module, nvlink), best(card, nvlink)
-    about: dict[str, Any] = {
-        "pair": f"{card.id} / {module.id}",
-        "tuning": tuning,
-        "model": network.name,
-    }
-    about |= {"params": network.params / GB}
+    about = {"pair": f"{card.id} / {module.id}", "tuning": tuning, "model": network.name}
     rows = []
     for path in PATHS:
         cards = best(card, crowded(card_fabric(card, path, node_gb_s=0.0), NODE_GPUS))
-        figures = _form_figures(whole, ideal, cards, card, module)
-        rows.append({**about, "path": path, **figures})
+        row: dict[str, object] = {**about, "params": network.params / GB, "path": path}
+        row |= {**dict.fromkeys(FORM_FIGURES, 0.0), "pcie_layout": "", "sxm_layout": ""}
+        if whole is None or ideal is None or cards is None:
+            row["reason"] = f"no layout fits {NODE_GPUS} x {(module if whole is None else card).id}"
+        else:
+            ratio = float(whole["step_s"] / cards["step_s"])
+            row["ratio"] = ratio
+            row["ratio_low"], row["ratio_high"] = _form_interval(ratio, cards, card, module)
+            row["card"] = float(whole["step_s"] / ideal["step_s"])
+            row["kept"] = float(ideal["step_s"] / cards["step_s"])
+            row |= {"pcie_layout": _layout_words(cards), "sxm_layout": _layout_words(whole)}
+            row["reason"] = ""
+        rows.append(row)
     return rows
 
 
-def _form_figures(whole: Any, ideal: Any, cards: Any, card: Gpu, module: Gpu) -> dict[str, Any]:
-    if whole is None or cards is None:
-        words = f"no layout fits {NODE_GPUS} x {(module if whole is None else card).id}"
-        blank: dict[str, Any] = dict.fromkeys(FORM_FIGURES, 0.0)
-        return {**blank, "pcie_layout": "", "sxm_layout": "", "reason": words}
-    ratio = float(whole["step_s"] / cards["step_s"])
-    low, high = _form_interval(ratio, cards, card, module)
-    return {
-        "ratio": ratio,
-        "ratio_low": low,
-        "ratio_high": high,
-        "card": float(whole["step_s"] / ideal["step_s"]),
-        "kept": float(ideal["step_s"] / cards["step_s"]),
-        "pcie_layout": _layout_words(cards),
-        "sxm_layout": _layout_words(whole),
-        "reason": "",
-    }
-
-
-def _form_interval(ratio: float, cards: Any, card: Gpu, module: Gpu) -> tuple[float, float]:
+def _form_interval(ratio: float, cards: pd.Series, card: Gpu, module: Gpu) -> tuple[float, float]:
     """Join, as independent log errors, the interval of a ratio of GPUs with that of the links."""
     ends = training_ratio_interval(1.0, card.id, module.id)
     waiting = sum(float(cards[f"{name}_s"]) for name in WAITING) / float(cards["step_s"])

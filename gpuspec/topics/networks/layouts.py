@@ -1,6 +1,6 @@
 """Ways to lay a training job out, and the seconds of each, in one vectorised call a GPU."""
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -12,25 +12,26 @@ from gpuspec.catalog.precision import precision, training_recipe
 from gpuspec.constants.kernels import kernels
 from gpuspec.constants.links import Fabric
 from gpuspec.formulas.memory import Adapter, training_parts
-from gpuspec.formulas.splits import TENSOR, split_rules
-from gpuspec.formulas.training import PARTS, Cluster, TrainingJob, step_parts
+from gpuspec.formulas.splits import TENSOR
+from gpuspec.formulas.training import PARTS, Cluster, step_parts
 from gpuspec.topics.networks.ask import NetworksQuestion
+from gpuspec.topics.shared import LORA_TARGETS
+from gpuspec.topics.training.layouts import layout_job, layout_rules
 
 WAITING = ("tp", "cp", "ep", "pp", "dp", "bubble")
 """Parts of a step in which a GPU waits for others."""
 LORA_RANK = 16
-LORA_TARGETS = ("q", "k", "v", "o", "gate", "up", "down")
-_SIZES = ["tp", "pp", "dp", "cp", "ep", "micro_batch", "microbatches", "interleave", "zero_stage"]
 
 
 def layout_grid(
     network: Model,
     gpus: int,
     sequences: int,
+    seq_len: int,
     node: int = NODE_GPUS,
-    stages: Any = (1,),
-    contexts: Any = (1,),
-    experts: Any = (1,),
+    stages: Sequence[int] = (1,),
+    contexts: Sequence[int] = (1,),
+    experts: Sequence[int] = (1,),
 ) -> pd.DataFrame:
     """Return the layouts of a job on `gpus` GPUs that are possible at all.
 
@@ -40,19 +41,17 @@ def layout_grid(
     names = ["tp", "pp", "cp", "ep", "micro_batch", "zero_stage", "recompute", "chunked"]
     choices = [TENSOR, stages, contexts, experts, (1, 2, 4), (1, 3), ("none", "full"), (0, 1)]
     grid = pd.MultiIndex.from_product(choices, names=names).to_frame(index=False)
-    tp, pp, cp, ep = (grid[n].to_numpy() for n in names[:4])
-    dp = gpus / (tp * pp * cp)
-    grid["dp"] = dp
-    grid["microbatches"] = sequences / dp / grid["micro_batch"]
-    chunked = grid.pop("chunked").to_numpy() == 1
-    grid["interleave"] = np.where(chunked, np.maximum(network.layers // pp, 1), 1)
-    good = ~np.any([broken for broken, _ in split_rules(network, tp, pp, node)], axis=0)
-    good &= (dp >= 1) & (dp % 1 == 0) & (grid["microbatches"] % 1 == 0)
-    good &= (grid["microbatches"] >= 1) & ((grid["zero_stage"] == 1) | (pp == 1))
-    whole = (network.layers % pp == 0) & (grid["microbatches"] % pp == 0) & (pp > 1)
-    good &= ~chunked | whole  # Megatron-LM interleaves equal stages in full rounds alone
-    good &= (ep == 1) | ((network.experts % ep == 0) & (dp * cp % ep == 0))
-    return grid[good].reset_index(drop=True)
+    grid = grid[gpus % (grid["tp"] * grid["pp"] * grid["cp"]) == 0]
+    grid = grid[(grid["zero_stage"] == 1) | (grid["pp"] == 1)]
+    grid["dp"] = gpus // (grid["tp"] * grid["pp"] * grid["cp"])
+    grid["microbatches"] = sequences / grid["dp"] / grid["micro_batch"]
+    chunked = grid.pop("chunked") == 1
+    grid["interleave"] = np.where(chunked, np.maximum(network.layers // grid["pp"], 1), 1)
+    # Megatron-LM interleaves equal stages in full rounds alone.
+    rounds = (network.layers % grid["pp"] == 0) & (grid["microbatches"] % grid["pp"] == 0)
+    grid = grid[~chunked | (rounds & (grid["pp"] > 1))]
+    rules = layout_rules(network, seq_len, sequences, grid, node)
+    return grid[~np.any([broken for broken, _ in rules], axis=0)].reset_index(drop=True)
 
 
 def adapters() -> Adapter:
@@ -76,12 +75,7 @@ def evaluated(
     """
     recipe = training_recipe("adamw-megatron" if adapter is None else "adamw-bf16")
     cluster = Cluster(kernels=kernels(device), fabric=joined, terms=question.terms)
-    job = TrainingJob.of(
-        seq_len=seq_len,
-        **{name: grid[name].to_numpy(float) for name in _SIZES},
-        recompute=grid["recompute"].to_numpy(str),
-        sequence_parallel=grid["tp"].to_numpy() > 1,
-    )
+    job = layout_job(seq_len, grid)
     parts = step_parts(network, recipe, cluster, job, adapter=adapter)
     held = training_parts(
         network,
@@ -99,7 +93,7 @@ def evaluated(
     )
 
 
-def fastest(table: pd.DataFrame) -> Any:
+def fastest(table: pd.DataFrame) -> pd.Series | None:
     """Return the fastest layout that fits; None where none does."""
     able = table[table["fits"]]
     return None if able.empty else able.iloc[int(able["step_s"].to_numpy().argmin())]

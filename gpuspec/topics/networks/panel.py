@@ -1,6 +1,6 @@
 """Control panel of the interconnect notebook."""
 
-from typing import Any
+import pandas as pd
 
 from gpuspec.topics.networks import NetworksQuestion, network_table
 from gpuspec.topics.networks.pictures import network_scaling
@@ -17,11 +17,11 @@ def interconnect_panel(question: NetworksQuestion) -> Panel:
         **controls(question, "seq_len", "sequences_per_gpu", gpus_per_node=(2, 4, 8)),
     }
 
-    def answer(**values: Any) -> tuple[NetworksQuestion, Any]:
+    def answer(**values: object) -> tuple[NetworksQuestion, pd.DataFrame]:
         asked = question.but(**values)
         return asked, network_table(asked, asked.devices[0])
 
-    def draw(answered: tuple[NetworksQuestion, Any]) -> str:
+    def draw(answered: tuple[NetworksQuestion, pd.DataFrame]) -> str:
         asked, table = answered
         title = network_finding(asked, table)
         return figure(network_scaling(table, title), title, title, tight=False).svg

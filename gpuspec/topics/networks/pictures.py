@@ -1,7 +1,6 @@
 """Pictures of links, networks and what they cost a job."""
 
 from textwrap import fill
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -73,7 +72,7 @@ def _bandwidth_lines(axes: Axes, part: pd.DataFrame, measured: pd.DataFrame) -> 
         axes.plot([], [], "--" if second else "-", color=color, label=str(name), **look)  # type: ignore[arg-type]
 
 
-def _byte_ticks(axes: Axes, sizes: Any) -> None:
+def _byte_ticks(axes: Axes, sizes: pd.Series) -> None:
     powers = np.arange(np.ceil(np.log2(sizes.min())), np.log2(sizes.max()) + 0.01)
     chosen = 2 ** powers[:: max(int(np.ceil(len(powers) / 6)), 1)]
     axes.set_xticks(

@@ -1,6 +1,6 @@
 """Fabrics that a buyer chooses between, by the names that pictures give them."""
 
-from typing import Any
+from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict
 
@@ -28,7 +28,9 @@ class Wiring(BaseModel):
     """``nvlink-4``, ``pcie-5``...: as the table of measurements names links."""
 
 
-def card_fabric(device: Gpu, path: str = "host", **network: Any) -> Fabric:
+def card_fabric(
+    device: Gpu, path: str = "host", node_gb_s: float | None = None, kind: str = "infiniband"
+) -> Fabric:
     """Return the fabric of a GPU; `path` says how PCIe cards reach each other.
 
     The fitted constants are those of cards that all send through one host: each card beyond two
@@ -38,8 +40,8 @@ def card_fabric(device: Gpu, path: str = "host", **network: Any) -> Fabric:
     ----------
     path : str
         ``peer`` or ``host``; of no effect where NVLink joins the GPUs.
-    network : Any
-        What `gpuspec.constants.fabrics.fabric` takes besides the GPU.
+    node_gb_s, kind : optional
+        As `gpuspec.constants.fabrics.fabric` takes them.
 
     Raises
     ------
@@ -48,7 +50,7 @@ def card_fabric(device: Gpu, path: str = "host", **network: Any) -> Fabric:
     """
     if path not in PATHS:
         raise UnknownNameError("path", path, PATHS)
-    return fabric(device, pcie_switch=path == "peer", **network)
+    return fabric(device, node_gb_s, kind, pcie_switch=path == "peer")
 
 
 def crowded(joined: Fabric, cards: int) -> Fabric:
@@ -62,19 +64,16 @@ def crowded(joined: Fabric, cards: int) -> Fabric:
     return joined.model_copy(update={"link_bytes_s": joined.link_bytes_s / slower, "link": own})
 
 
-def link_of(device: Gpu) -> str:
-    """Return which links join the GPUs of a node: ``nvlink-4``, ``pcie-5``..."""
-    return link_key(device)
-
-
-def wirings(devices: Any, node_gb_s: float | None = None, kind: str = "infiniband") -> list[Wiring]:
+def wirings(
+    devices: Sequence[Gpu], node_gb_s: float | None = None, kind: str = "infiniband"
+) -> list[Wiring]:
     """Return every way to join the given GPUs, NVLink SHARP apart, then PCIe 4 and 5.
 
     GPUs whose links are equal stand in one entry: H100 and H200 have the same NVLink.
     """
     kin: dict[tuple[str, float], list[Gpu]] = {}
     for device in devices:
-        kin.setdefault((link_of(device), fabric(device).link_bytes_s), []).append(device)
+        kin.setdefault((link_key(device), fabric(device).link_bytes_s), []).append(device)
     found: list[Wiring] = []
     for (key, _), group in kin.items():
         if key.startswith("nvlink"):
@@ -87,7 +86,7 @@ def wirings(devices: Any, node_gb_s: float | None = None, kind: str = "infiniban
     return found
 
 
-def family_names(devices: Any) -> str:
+def family_names(devices: Sequence[Gpu]) -> str:
     """Return the families of GPUs, each once: "H100, H200"."""
     return ", ".join(dict.fromkeys(device.id.split("-")[0].upper() for device in devices))
 

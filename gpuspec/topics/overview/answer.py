@@ -1,7 +1,6 @@
 """GPU generations side by side: the tables of the overview notebook."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -77,12 +76,12 @@ def source_table(gpus: Sequence[Gpu]) -> pd.DataFrame:
     )
 
 
-def _number(value: Any) -> float:
+def _number(value: float | None) -> float:
     return np.nan if value is None else float(value)
 
 
-def _yes(value: Any) -> str:
-    return {True: "yes", False: "no"}.get(value, "unknown")
+def _yes(value: bool | None) -> str:
+    return "unknown" if value is None else "yes" if value else "no"
 
 
 def rates_sentence(gpus: Sequence[Gpu], precision: str) -> str:

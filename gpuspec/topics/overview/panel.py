@@ -1,7 +1,7 @@
 """Control panel of the overview notebook."""
 
 from collections.abc import Sequence
-from typing import Any, get_args
+from typing import get_args
 
 from gpuspec.catalog import Gpu
 from gpuspec.topics.overview.answer import attainable_sentence, with_units
@@ -23,7 +23,7 @@ def roofline_panel(gpus: Sequence[Gpu], precision: str) -> Panel:
     def answer(precision: str, intensity: float) -> tuple[list[Gpu], str, float]:
         return with_units(gpus, precision), precision, intensity
 
-    def draw(answered: Any) -> str:
+    def draw(answered: tuple[list[Gpu], str, float]) -> str:
         able, chosen, at = answered
         title = attainable_sentence(able, chosen, at)
         return figure(roofline(able, chosen, title, at), title, title).svg

@@ -11,11 +11,9 @@ from gpuspec.topics.serving.answer import (
     ratio_map,
 )
 from gpuspec.topics.serving.ask import (
-    EstimateQuestion,
     ImagesQuestion,
-    Load,
     ServingQuestion,
 )
-from gpuspec.topics.serving.fleets import fleet_rates, fleet_requests
+from gpuspec.topics.serving.fleets import fleet_capacity
 from gpuspec.topics.serving.options import best_options, options_table
 from gpuspec.topics.serving.space import evaluate_options

@@ -1,7 +1,6 @@
 """Tables behind the pictures of the inference notebook."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,16 +18,17 @@ from gpuspec.formulas.serving import (
 )
 from gpuspec.formulas.splits import TENSOR, impossible, together
 from gpuspec.topics.serving.ask import ImagesQuestion, ServingQuestion
-from gpuspec.topics.serving.fleets import fleet_rates
+from gpuspec.topics.serving.fleets import fleet_capacity
 from gpuspec.topics.serving.layouts import shortfall
 from gpuspec.topics.serving.load import BOUNDS, served
+from gpuspec.topics.ways import Row
 
 LOADS = 40
 SHARES_OF_FULL = (0.02, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.94, 0.97)
 CONTEXTS = (2048, 4096, 8192, 16_384, 32_768, 65_536, 131_072)
 
 
-def estimate_table(question: ServingQuestion, replica: Deployment) -> dict[str, Any]:
+def estimate_table(question: ServingQuestion, replica: Deployment) -> Row:
     """Return the answer for one replica at the asked concurrency, parts of a step included."""
     q, layout = question, replica.layout
     reason = impossible(q.network, layout.tp, layout.pp) or shortfall(replica, q.context)
@@ -38,7 +38,7 @@ def estimate_table(question: ServingQuestion, replica: Deployment) -> dict[str, 
     load = min(float(q.concurrency), most)
     found = served(q, replica, load)
     parts = {name: float(seconds) for name, seconds in found["parts"].items()}
-    answer: dict[str, Any] = {"works": True, "reason": "", "max_concurrency": most, "load": load}
+    answer: Row = {"works": True, "reason": "", "max_concurrency": most, "load": load}
     for name, kind in (("ttft_s", "ttft"), ("tpot_s", "tpot"), ("output_tokens_s", "throughput")):
         value = float(found[name])
         low, high = inference_interval(value, kind, layout.kernels.inherited)
@@ -57,14 +57,14 @@ def frontier_table(question: ServingQuestion, best: pd.DataFrame) -> pd.DataFram
     Columns: ``gpu``, ``concurrency``, ``tpot_s``, ``user_tokens_s``, ``gpu_tokens_s``.
     """
     rows = []
-    for row in best[best["most"] >= 1].itertuples():
+    for _, row in best[best["most"] >= 1].iterrows():
         replica = _replica(question, row)
-        loads = np.unique(np.floor(np.geomspace(1.0, float(str(row.most)), LOADS)))
+        loads = np.unique(np.floor(np.geomspace(1.0, row["most"], LOADS)))
         found = served(question, replica, loads)
         rows.append(
             pd.DataFrame(
                 {
-                    "gpu": row.gpu,
+                    "gpu": row["gpu"],
                     "concurrency": loads,
                     "tpot_s": found["tpot_s"],
                     "user_tokens_s": 1 / found["tpot_s"],
@@ -83,12 +83,12 @@ def arrivals_table(question: ServingQuestion, best: pd.DataFrame) -> pd.DataFram
     ``ttft_p50_s``, ``ttft_p95_s``, ``ttft_p99_s``, ``tpot_p50_s``...
     """
     q, rows = question, []
-    for row in best[best["works"]].itertuples():
-        replica, copies = _replica(q, row), int(str(row.replicas))
+    for _, row in best[best["works"]].iterrows():
+        replica, copies = _replica(q, row), int(row["replicas"])
         most = sustainable_requests_s(replica, q.isl, q.osl, q.cached_share)
         rates = most * np.array(SHARES_OF_FULL)
         part = pd.DataFrame(arrivals(replica, rates, q.isl, q.osl, q.cached_share))
-        part.insert(0, "gpu", str(row.gpu))
+        part.insert(0, "gpu", row["gpu"])
         part.insert(1, "requests_s", rates * copies)
         part["in_flight"] *= copies
         rows.append(part)
@@ -170,7 +170,7 @@ def ratio_map(
         ServingQuestion.ask(
             model=name, gpus=new[0], weights=new[1], isl=max(isl), osl=osl
         )  # the model reaches so far
-        sides = [fleet_rates(name, *side, isl, answers, (gpus,))[0] for side in (new, old)]
+        sides = [fleet_capacity(name, *side, isl, answers, (gpus,))[0][0] for side in (new, old)]
         table[name] = np.divide(
             sides[0], sides[1], out=np.full(len(contexts), np.inf), where=sides[1] > 0
         )
@@ -196,7 +196,7 @@ def images_table(question: ImagesQuestion) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def _replica(question: ServingQuestion, row: Any) -> Deployment:
-    device = next(g for g in question.devices if g.id == row.gpu)
-    weight = next(w for w in question.formats if w.id == row.weight)
-    return question.replica(device, weight, int(row.tp), int(row.pp))
+def _replica(question: ServingQuestion, row: pd.Series) -> Deployment:
+    device = next(g for g in question.devices if g.id == row["gpu"])
+    weight = next(w for w in question.formats if w.id == row["weight"])
+    return question.replica(device, weight, int(row["tp"]), int(row["pp"]))

@@ -10,15 +10,16 @@ from gpuspec.formulas.splits import impossible, splits
 from gpuspec.topics.serving.ask import ServingQuestion
 
 
-def fleet_rates(
+@lru_cache(4096)
+def fleet_capacity(
     model: str,
     gpu: str,
     weight: str,
     isl: tuple[int, ...],
     osl: tuple[int, ...],
     counts: Sequence[int] = (8,),
-) -> np.ndarray:
-    """Return the largest throughput of fleets of one GPU kind, in output tokens/s.
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the largest throughput of fleets of one GPU kind, and the most requests they hold.
 
     Each fleet is filled with replicas of the split that gives most.
 
@@ -31,33 +32,10 @@ def fleet_rates(
 
     Returns
     -------
-    ndarray of shape (counts, lengths)
-        0 where not one request fits, NaN where the model ends before prompt and answer.
+    two ndarrays of shape (counts, lengths)
+        Output tokens/s and requests: 0 where not one request fits, NaN where the model ends
+        before prompt and answer. Kept: do not change them.
     """
-    return _fleets(model, gpu, weight, isl, osl, counts)[0]
-
-
-def fleet_requests(
-    model: str,
-    gpu: str,
-    weight: str,
-    isl: tuple[int, ...],
-    osl: tuple[int, ...],
-    counts: Sequence[int] = (8,),
-) -> np.ndarray:
-    """Return the most requests that fleets hold at once; arguments as in `fleet_rates`."""
-    return _fleets(model, gpu, weight, isl, osl, counts)[1]
-
-
-@lru_cache(4096)
-def _fleets(
-    model: str,
-    gpu: str,
-    weight: str,
-    isl: tuple[int, ...],
-    osl: tuple[int, ...],
-    counts: Sequence[int],
-) -> tuple[np.ndarray, np.ndarray]:
     q = ServingQuestion.ask(model=model, gpus=gpu, weights=weight, isl=1, osl=1)
     prompts, tokens = np.array(isl, float), np.array(osl, float)
     rates, held = np.zeros((2, len(counts), len(prompts)))

@@ -1,7 +1,5 @@
 """What a replica does under a load, and the largest rate at which it keeps the limits."""
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -13,6 +11,7 @@ from gpuspec.formulas.serving import (
 )
 from gpuspec.formulas.serving.speculative import speculative
 from gpuspec.topics.serving.ask import ServingQuestion
+from gpuspec.topics.ways import Row
 
 BOUNDS = {
     "matmul": "products",
@@ -28,9 +27,7 @@ HALVINGS = 8
 """Steps of the search for the largest request rate: within half a percent of it."""
 
 
-def served(
-    question: ServingQuestion, replica: Deployment, concurrency: ArrayLike
-) -> dict[str, Any]:
+def served(question: ServingQuestion, replica: Deployment, concurrency: ArrayLike) -> Row:
     """Return `steady_state` of a replica for users who act on their own, speculation included."""
     q = question
     found = steady_state(replica, concurrency, q.isl, q.osl, q.cached_share, in_step=False)
@@ -39,7 +36,7 @@ def served(
     return {**found}
 
 
-def over_limits(q: ServingQuestion, ttft_s: Any, tpot_s: Any) -> np.ndarray:
+def over_limits(q: ServingQuestion, ttft_s: ArrayLike, tpot_s: ArrayLike) -> np.ndarray:
     """Return how many times the stricter limit is taken; 0 without limits."""
     over = np.zeros(np.shape(tpot_s))
     for seconds, limit in ((ttft_s, q.ttft_limit_s), (tpot_s, q.tpot_limit_s)):

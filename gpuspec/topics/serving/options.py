@@ -1,7 +1,5 @@
 """Every way to serve the asked load, as one table; the best of each GPU."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
@@ -11,6 +9,7 @@ from gpuspec.topics.serving.ask import ServingQuestion
 from gpuspec.topics.serving.layouts import precision_note, replicas
 from gpuspec.topics.serving.load import BOUNDS, served
 from gpuspec.topics.serving.ways import load_curve, rate_curve
+from gpuspec.topics.ways import Row
 
 FIGURES = ("ttft_s", "tpot_s", "output_tokens_s")
 
@@ -35,9 +34,9 @@ def options_table(question: ServingQuestion) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _row(q: ServingQuestion, tp: int, pp: int, replica: Deployment, why: str) -> dict[str, Any]:
+def _row(q: ServingQuestion, tp: int, pp: int, replica: Deployment, why: str) -> Row:
     device, weight = replica.layout.gpu, replica.layout.weight
-    row: dict[str, Any] = {
+    row: Row = {
         "gpu": device.id,
         "weight": weight.id,
         "tp": tp,
@@ -74,14 +73,14 @@ def _row(q: ServingQuestion, tp: int, pp: int, replica: Deployment, why: str) ->
     return {**row, **_sized_for_rate(q, replica, row["rate_within"])}
 
 
-def _sized(q: ServingQuestion, replica: Deployment, within: float) -> dict[str, Any]:
+def _sized(q: ServingQuestion, replica: Deployment, within: float) -> Row:
     """Return the replicas for the load and what each then delivers."""
     replicas = int(np.ceil(q.concurrency / within))
     found = served(q, replica, q.concurrency / replicas)
     return {"replicas": replicas, **_figures(q, replica, found, replicas)}
 
 
-def _sized_for_rate(q: ServingQuestion, replica: Deployment, rate: float) -> dict[str, Any]:
+def _sized_for_rate(q: ServingQuestion, replica: Deployment, rate: float) -> Row:
     """Return the replicas for the request rate and what 95 % of the requests then see."""
     replicas = int(np.ceil(q.arriving / rate))
     seen = arrivals(replica, q.arriving / replicas, q.isl, q.osl, q.cached_share)
@@ -91,10 +90,8 @@ def _sized_for_rate(q: ServingQuestion, replica: Deployment, rate: float) -> dic
     return {"replicas": replicas, **_figures(q, replica, found, replicas)}
 
 
-def _figures(
-    q: ServingQuestion, replica: Deployment, found: dict[str, Any], replicas: int
-) -> dict[str, Any]:
-    row: dict[str, Any] = {"gpus": replicas * replica.gpus, "works": True, "reason": ""}
+def _figures(q: ServingQuestion, replica: Deployment, found: Row, replicas: int) -> Row:
+    row: Row = {"gpus": replicas * replica.gpus, "works": True, "reason": ""}
     for name in FIGURES:
         value = float(found[name]) * (replicas if name == "output_tokens_s" else 1)
         kind = {"ttft_s": "ttft", "tpot_s": "tpot"}.get(name, "throughput")

@@ -1,6 +1,6 @@
 """Control panel of the inference notebook."""
 
-from typing import Any
+import pandas as pd
 
 from gpuspec.topics.serving import ServingQuestion, best_options, frontier_table, options_table
 from gpuspec.topics.serving.pictures import latency_throughput
@@ -13,11 +13,11 @@ def inference_panel(question: ServingQuestion) -> Panel:
     """Return a panel over the question "which GPU, how many, how split", started at `question`."""
     shown = controls(question, "model", "weights", "kv", "isl", "osl", "concurrency")
 
-    def answer(**values: Any) -> tuple[ServingQuestion, Any]:
+    def answer(**values: object) -> tuple[ServingQuestion, pd.DataFrame]:
         asked = question.but(**values)
         return asked, best_options(options_table(asked))
 
-    def draw(answered: tuple[ServingQuestion, Any]) -> str:
+    def draw(answered: tuple[ServingQuestion, pd.DataFrame]) -> str:
         asked, best = answered
         title = option_finding(asked, best)
         frontier = frontier_table(asked, best)

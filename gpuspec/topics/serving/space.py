@@ -1,7 +1,5 @@
 """A whole design space in one call."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
@@ -55,7 +53,7 @@ def evaluate_options(
     rate, most = np.zeros(size), np.zeros(size)
     reason = np.full(size, "", dtype=object)
     for index in options.groupby(SPLIT, sort=False).indices.values():
-        split: Any = options.iloc[index[0]]
+        split = options.iloc[index[0]]
         tp, pp = int(split["tp"]), int(split["pp"])
         asked = q.model_copy(update={"kv": str(split["kv"])})
         replica = asked.replica(gpu(str(split["gpu"])), precision(str(split["weight"])), tp, pp)

@@ -16,7 +16,7 @@ from gpuspec.formulas.serving import Deployment, arrivals, max_concurrency, requ
 from gpuspec.topics.serving.ask import ServingQuestion
 from gpuspec.topics.serving.layouts import replicas
 from gpuspec.topics.serving.load import BOUNDS, largest_rate, over_limits, served
-from gpuspec.topics.ways import Ways, capacity, filled, stacked
+from gpuspec.topics.ways import Row, Ways, capacity, filled, stacked
 
 LOADS = 32
 """Loads of a replica at which its speed is computed, from one request to a full memory."""
@@ -31,7 +31,7 @@ LADDER = np.geomspace(0.1, 10, 9)
 def service_ways(question: ServingQuestion, loads: int = LOADS) -> Ways:
     """Return every GPU, format, split and load of a replica for a service of tokens."""
     q = question
-    parts: list[dict[str, Any]] = []
+    parts: list[Row] = []
     curves: list[dict[str, np.ndarray]] = []
     tried = [
         (device.id, weight.id, *one)
@@ -39,7 +39,7 @@ def service_ways(question: ServingQuestion, loads: int = LOADS) -> Ways:
         for one in replicas(q, device, weight)
     ]
     for name, form, tp, pp, replica, why in tried:
-        base: dict[str, Any] = {"gpu": name, "precision": form, "tp": tp, "pp": pp}
+        base: Row = {"gpu": name, "precision": form, "tp": tp, "pp": pp}
         base |= {"split": split_words(tp, pp), "unit_gpus": tp * pp}
         if why:
             parts.append({**base, "works": False, "reason": why})
@@ -58,7 +58,7 @@ def split_words(tp: int, pp: int) -> str:
     return "one GPU" if tp * pp == 1 else f"TP {tp}" + (f" PP {pp}" if pp > 1 else "")
 
 
-def load_curve(q: ServingQuestion, replica: Deployment, loads: int = LOADS) -> dict[str, Any]:
+def load_curve(q: ServingQuestion, replica: Deployment, loads: int = LOADS) -> Row:
     """Return how the speed of a replica follows its load, and the replicas that each load needs.
 
     ``knots`` are the loads, ``excess`` how many times the stricter limit is taken there (1 at the
@@ -95,12 +95,12 @@ def _rate_within(q: ServingQuestion, replica_of: tuple[Any, ...]) -> float:
     return largest_rate(q, q.replica(*replica_of))
 
 
-def rate_curve(q: ServingQuestion, replica: Deployment) -> dict[str, Any]:
+def rate_curve(q: ServingQuestion, replica: Deployment) -> Row:
     """Return the same where requests arrive at random, at the rate that just keeps the limits."""
     layout = replica.layout
     asked = (layout.gpu, layout.weight, layout.tp, layout.pp, layout.ep)
     rate = _rate_within(q.model_copy(update={"request_rate": 1.0}), asked)
-    row: dict[str, Any] = {
+    row: Row = {
         "most": float(max_concurrency(replica, q.isl, q.osl)),
         "within": rate,
         "inherited": bool(layout.kernels.inherited),
@@ -126,7 +126,7 @@ def images_ways(
     model_name: str, gpus: Sequence[str], steps: int, size: int, stack: str, images_s: float
 ) -> Ways:
     """Return how many of each GPU generate the asked images a second, with `HEADROOM` left."""
-    rows: list[dict[str, Any]] = []
+    rows: list[Row] = []
     for name in gpus:
         parts = image_seconds(image_model(model_name), gpu(name), steps, size, size, stack)
         seconds = float(sum(parts.values()))

@@ -1,7 +1,6 @@
 """Training jobs: a question, its layouts, and the tables that answer it."""
 
 from gpuspec.topics.training.answer import (
-    best_layout,
     checkpoint_table,
     deadline_table,
     fine_tuning_table,
@@ -9,17 +8,13 @@ from gpuspec.topics.training.answer import (
     mfu_table,
     node_table,
     parts_table,
-    run_figures,
     runs_table,
     scaling_table,
     size_table,
 )
-from gpuspec.topics.training.ask import Job, TrainingQuestion
+from gpuspec.topics.training.ask import TrainingQuestion
 from gpuspec.topics.training.layouts import (
-    BOUNDS,
     layout_grid,
-    layout_parts,
     layout_table,
     rejections,
-    step_quantity,
 )

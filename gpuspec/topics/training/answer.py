@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from gpuspec.base.units import GB, NODE_GPUS
 from gpuspec.catalog import Gpu, gpu
@@ -22,6 +22,7 @@ from gpuspec.formulas.training import (
 )
 from gpuspec.topics.training.ask import TrainingQuestion
 from gpuspec.topics.training.layouts import BOUNDS, layout_parts, layout_table
+from gpuspec.topics.ways import Row
 
 DAY = 86400.0
 WATT_HOURS = 3.6e6
@@ -47,20 +48,20 @@ def layouts(question: TrainingQuestion, device: Gpu, count: int) -> pd.DataFrame
     return layout_table(question, device, count)
 
 
-def best_layout(question: TrainingQuestion, device: Gpu, count: int) -> "pd.Series[Any]":
+def best_layout(question: TrainingQuestion, device: Gpu, count: int) -> pd.Series:
     """Return the fastest layout of the job on `count` GPUs; one with a reason where none works."""
     table = layouts(question, device, count)
     return table.iloc[0] if table["works"].any() else nearest_layout(table)
 
 
-def nearest_layout(table: pd.DataFrame) -> "pd.Series[Any]":
+def nearest_layout(table: pd.DataFrame) -> pd.Series:
     """Return the layout that comes nearest to working where none does."""
     fits = table[table["reason"].str.startswith("does not fit")]
     nearest = fits.sort_values("memory_bytes", kind="stable") if len(fits) else table
     return nearest.iloc[0]
 
 
-def run_figures(question: TrainingQuestion, device: Gpu, count: int, step_s: Any) -> dict[str, Any]:
+def run_figures(question: TrainingQuestion, device: Gpu, count: int, step_s: ArrayLike) -> Row:
     """Return time, energy and useful share of a run whose steps take `step_s` seconds.
 
     ``days`` is the wall clock with checkpoints and failures, ``goodput`` the useful share of
@@ -119,7 +120,7 @@ def deadline_table(question: TrainingQuestion, runs: pd.DataFrame) -> pd.DataFra
     return pd.DataFrame(rows)
 
 
-def _verdict(question: TrainingQuestion, row: Any) -> str:
+def _verdict(question: TrainingQuestion, row: pd.Series) -> str:
     if not row["works"]:
         return str(row["reason"])
     if row["surely"]:
@@ -284,7 +285,7 @@ def checkpoint_table(
     return pd.DataFrame(rows, columns=columns)
 
 
-def node_table(question: TrainingQuestion, row: Any) -> pd.DataFrame:
+def node_table(question: TrainingQuestion, row: pd.Series) -> pd.DataFrame:
     """Return what a node needs beside GPUs, for one row of `runs_table`: what and how much."""
     q, count = question, int(row["gpus"])
     nodes = max(count / NODE_GPUS, 1)

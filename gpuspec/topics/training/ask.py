@@ -31,9 +31,7 @@ from gpuspec.constants.training import TrainingTerms, framework
 from gpuspec.formulas.memory import Adapter
 from gpuspec.formulas.power import node_power_w
 from gpuspec.formulas.training import FAILURES_PER_GPU_DAY, RESTART_S, Cluster
-from gpuspec.topics.shared import MODEL_HELP, Compared, Networked
-
-LORA_TARGETS = ("q", "k", "v", "o", "gate", "up", "down")
+from gpuspec.topics.shared import LORA_TARGETS, MODEL_HELP, Compared, Networked
 
 
 class Job(Ask):

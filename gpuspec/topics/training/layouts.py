@@ -81,19 +81,27 @@ def _divisors(number: int) -> list[int]:
 
 def impossible(network: Model, question: TrainingQuestion, grid: pd.DataFrame) -> np.ndarray:
     """Return why each layout does not work at all, before memory; empty where it may."""
+    rules = layout_rules(network, question.seq_len, question.global_batch, grid)
+    return first_broken(rules, len(grid))
+
+
+def layout_rules(
+    network: Model, seq_len: int, global_batch: int, grid: pd.DataFrame, node_gpus: int = NODE_GPUS
+) -> Rules:
+    """Return what breaks each layout of a grid, memory aside."""
     tp, pp, cp, ep, dp = (grid[c].to_numpy() for c in ("tp", "pp", "cp", "ep", "dp"))
     batches = grid["microbatches"].to_numpy(float)
     chunks = grid["interleave"].to_numpy(float)
     micro, ranks = grid["micro_batch"].to_numpy(), dp * cp
     layers = network.layers
     bubble = (pp - 1) / chunks / np.maximum(batches, 1)
-    rules: Rules = [
-        *split_rules(network, tp, pp),
+    return [
+        *split_rules(network, tp, pp, node_gpus),
         (
             (chunks > 1) & (layers % pp > 0),
             lambda i: f"PP {pp[i]} does not divide the {layers} layers, so it cannot interleave",
         ),
-        (question.seq_len % (2 * cp) > 0, lambda i: f"CP {cp[i]} does not divide the sequence"),
+        ((cp > 1) & (seq_len % (2 * cp) > 0), lambda i: f"CP {cp[i]} does not divide the sequence"),
         (
             ep > ranks,
             lambda i: f"EP {ep[i]} is more than the {ranks[i]} data-parallel ranks",
@@ -105,8 +113,7 @@ def impossible(network: Model, question: TrainingQuestion, grid: pd.DataFrame) -
         (
             (batches < 1) | (batches != np.floor(batches)),
             lambda i: (
-                f"a batch of {question.global_batch} does not divide by DP {dp[i]} x "
-                f"micro-batch {micro[i]}"
+                f"a batch of {global_batch} does not divide by DP {dp[i]} x micro-batch {micro[i]}"
             ),
         ),
         (
@@ -114,14 +121,13 @@ def impossible(network: Model, question: TrainingQuestion, grid: pd.DataFrame) -
             lambda i: f"a pipeline bubble of {bubble[i]:.0%} of the work is too large",
         ),
     ]
-    return first_broken(rules, len(grid))
 
 
-def layout_job(question: TrainingQuestion, grid: pd.DataFrame) -> TrainingJob:
+def layout_job(seq_len: int, grid: pd.DataFrame) -> TrainingJob:
     """Return the layouts of a grid as step and memory formulas take them."""
     names = ("tp", "pp", "dp", "cp", "ep", "micro_batch", "microbatches", "interleave")
     return TrainingJob.of(
-        seq_len=question.seq_len,
+        seq_len=seq_len,
         **{name: grid[name].to_numpy(float) for name in (*names, "zero_stage")},
         recompute=grid["recompute"].to_numpy(str),
         sequence_parallel=grid["tp"].to_numpy() > 1,
@@ -133,7 +139,7 @@ def peak_memory_bytes(question: TrainingQuestion, grid: pd.DataFrame) -> np.ndar
     parts = training_parts(
         question.network,
         question.recipe,
-        layout_job(question, grid),
+        layout_job(question.seq_len, grid),
         adapter=question.adapter,
         terms=question.memory,
     )
@@ -148,7 +154,7 @@ def layout_parts(
         question.network,
         question.recipe,
         question.cluster(device),
-        layout_job(question, grid),
+        layout_job(question.seq_len, grid),
         fp8=question.computes_in(device) == "fp8",
         adapter=question.adapter,
     )

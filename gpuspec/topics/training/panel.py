@@ -1,6 +1,6 @@
 """Control panel of the training notebook."""
 
-from typing import Any
+import pandas as pd
 
 from gpuspec.topics.training import TrainingQuestion, deadline_table, runs_table
 from gpuspec.topics.training.pictures import days_by_gpus
@@ -24,11 +24,11 @@ def training_panel(question: TrainingQuestion) -> Panel:
         node_network_gb_s=NETWORKS_GB_S,
     )
 
-    def answer(**values: Any) -> tuple[TrainingQuestion, Any]:
+    def answer(**values: object) -> tuple[TrainingQuestion, pd.DataFrame]:
         asked = question.but(**values)
         return asked, runs_table(asked)
 
-    def draw(answered: tuple[TrainingQuestion, Any]) -> str:
+    def draw(answered: tuple[TrainingQuestion, pd.DataFrame]) -> str:
         asked, runs = answered
         title = deadline_finding(asked, deadline_table(asked, runs))
         return figure(days_by_gpus(runs, asked.deadline_days, title), title, title).svg

@@ -1,7 +1,7 @@
 """Pictures of training: days, parts of a step, layouts, scaling, sizes."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -153,7 +153,7 @@ def scaling_efficiency(table: pd.DataFrame, title: str) -> Figure:
     """Draw the speed of a GPU over that in the smallest job, as jobs grow: strong and weak."""
     figure, axes = blank_axes(7.0, 3.4)
     colors = gpu_colors(table["gpu"].unique())
-    styles: dict[str, Any] = {"strong": "-", "weak": ":"}
+    styles: dict[str, Literal["-", ":"]] = {"strong": "-", "weak": ":"}
     for (name, kind), group in table.groupby(["gpu", "kind"], sort=False):
         place = list(colors).index(str(name))
         axes.plot(
@@ -170,7 +170,7 @@ def scaling_efficiency(table: pd.DataFrame, title: str) -> Figure:
     axes.minorticks_off()
     axes.set_ylim(0, max(1.15, 1.08 * table["efficiency"].max()) if len(table) else 1.15)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
-    handles: list[Any] = [
+    handles = [
         Line2D([], [], color=c, marker=MARKERS[i % len(MARKERS)], label=n, markersize=5)
         for i, (n, c) in enumerate(colors.items())
     ]
@@ -188,12 +188,12 @@ def ratio_by_size(tables: Mapping[str, pd.DataFrame], title: str) -> Figure:
     figure, axes = blank_axes(7.0, 3.6)
     for i, (name, table) in enumerate(tables.items()):
         known = table.dropna(subset=["ratio"])
-        spread: Any = [known["ratio"] - known["ratio_low"], known["ratio_high"] - known["ratio"]]
+        ends = known[["ratio_low", "ratio_high"]].to_numpy().T
         place = known["params_b"] * 1.03 ** (i - (len(tables) - 1) / 2)
         axes.errorbar(
             place,
             known["ratio"],
-            yerr=np.abs(np.array(spread)),
+            yerr=np.abs(ends - known["ratio"].to_numpy()),
             color=_PAIRS[i % len(_PAIRS)],
             marker=MARKERS[i % len(MARKERS)],
             linestyle=("-", "--", ":", "-.")[i % 4],

@@ -1,7 +1,6 @@
 """Every way to run a training job: each GPU, format and number of GPUs, in its best layouts."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +10,7 @@ from gpuspec.catalog import Gpu
 from gpuspec.formulas.training import model_flops_per_token, parallel_sizes
 from gpuspec.topics.training.answer import DAY, layouts, nearest_layout, run_figures
 from gpuspec.topics.training.ask import TrainingQuestion
-from gpuspec.topics.ways import Ways, filled
+from gpuspec.topics.ways import Row, Ways, filled
 
 BEST_MFU, WORST_MFU = 0.7, 0.15
 """Shares of the peak between which a training job lies: they bound the counts that are tried."""
@@ -89,7 +88,7 @@ def _job_rows(q: TrainingQuestion, count: int, runs_per_year: float, every: bool
     )
 
 
-def job_times(days: Any, runs_per_year: float) -> dict[str, Any]:
+def job_times(days: np.ndarray | float, runs_per_year: float) -> Row:
     """Return the columns that follow from the days of a run: hours a month, share of the year."""
     hours = days * 24 * runs_per_year
     busy = np.minimum(hours / HOURS_YEAR, 10.0)

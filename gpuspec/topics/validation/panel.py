@@ -1,7 +1,5 @@
 """Control panel of the validation notebook."""
 
-from typing import Any
-
 from gpuspec.evidence.validation import Validation, part_of
 from gpuspec.topics.validation.pictures import scatter
 from gpuspec.topics.validation.words import validation_finding
@@ -19,8 +17,8 @@ def validation_panel(found: Validation) -> Panel:
         "missed_by": slider("missed by", SHARES, 0.0, "{:.0%}"),
     }
 
-    def answer(**values: Any) -> Validation:
-        return part_of(found, **values)
+    def answer(gpu: str, missed_by: float) -> Validation:
+        return part_of(found, gpu, missed_by)
 
     def draw(part: Validation) -> str:
         title = validation_finding(part)
