@@ -8,7 +8,7 @@ import time
 
 from gpuspec.decision import plan
 from gpuspec.decision.money import market
-from gpuspec.decision.plan.draws import Draws
+from gpuspec.decision.plan.draws import PlanDraws
 from gpuspec.decision.plan.options import pareto, priced_options
 from gpuspec.decision.plan.ranking import candidates
 from gpuspec.decision.scenario import scenario
@@ -34,7 +34,7 @@ def peak_gib():
 def million():
     asked = scenario("article-b", ASKED)
     offers = market(asked)
-    draws = Draws(asked, offers)
+    draws = PlanDraws(asked, offers)
     start, before = time.perf_counter(), peak_gib()
     options = priced_options(asked, 0, scenario_ways(asked, 0, loads=LOADS), offers)
     priced = time.perf_counter() - start

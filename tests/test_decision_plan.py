@@ -16,8 +16,9 @@ from gpuspec.constants.training import training_ratio_interval
 from gpuspec.decision import plan as planner
 from gpuspec.decision.errors import Z80, own_spreads, stream, two_sided
 from gpuspec.decision.money import market
-from gpuspec.decision.plan.draws import Draws, best_shares, pooled_size
-from gpuspec.decision.plan.options import LIMITS, pareto, priced_options
+from gpuspec.decision.plan.draws import PlanDraws, best_shares, pooled_size
+from gpuspec.decision.plan.limits import CONSTRAINTS
+from gpuspec.decision.plan.options import pareto, priced_options
 from gpuspec.decision.plan.ranking import candidates
 from gpuspec.decision.plan.words import money
 from gpuspec.decision.plan.words_asked import asked_table
@@ -103,7 +104,7 @@ def test_a_cheaper_price_never_lowers_the_probability_of_being_best(ranked, plac
     cheaper.loc[place, money] = offers.loc[place, money].astype(float) * factor
     found = []
     for table in (offers, cheaper):
-        draws = Draws(s, table, SAMPLES)
+        draws = PlanDraws(s, table, SAMPLES)
         rows = candidates(s, priced_options(s, 0, tech, table), draws)
         found.append(rows.set_index("offer")["probability"])
     assert found[1][place] >= found[0][place] - 1e-12
@@ -204,7 +205,7 @@ def test_every_reason_is_true(both):
     for table in found.candidates:
         for row in table[~table["feasible"]].to_dict("records"):
             seen.add(row["reason"].split(" ")[0])
-            broken = [n for n in LIMITS if row[f"use_{n}"] > 1]
+            broken = [n for n in CONSTRAINTS if row[f"use_{n}"] > 1]
             assert broken
             if row["reason"].startswith("misses the deadline by"):
                 late = float(row["reason"].split()[4].replace(",", ""))

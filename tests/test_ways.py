@@ -8,7 +8,7 @@ from gpuspec.catalog.models import model
 from gpuspec.decision import plan, upgrade
 from gpuspec.decision.errors import Speeds
 from gpuspec.decision.money import market
-from gpuspec.decision.plan.draws import Draws
+from gpuspec.decision.plan.draws import PlanDraws
 from gpuspec.decision.scenario import scenario
 from gpuspec.decision.ways import workload_ways
 from gpuspec.formulas.serving import maximum_load, steady_state
@@ -111,7 +111,8 @@ def test_every_split_of_the_list_is_possible_or_says_why_not():
 def test_a_rent_is_as_uncertain_in_a_plan_as_in_an_upgrade():
     asked = scenario({"name": "x", "workloads": [MIXTRAL], "allow": {"modes": ["on-demand"]}})
     offers = market(asked)
-    draws, question = Draws(asked, offers), upgrade.UpgradeQuestion.ask(scenario=asked, quarters=4)
+    draws = PlanDraws(asked, offers)
+    question = upgrade.UpgradeQuestion.ask(scenario=asked, quarters=4)
     drawn = upgrade.draw(question)
     cheapest = offers.sort_values("hour_usd").drop_duplicates("gpu")
     for place, name in enumerate(question.names):

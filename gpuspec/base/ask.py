@@ -270,8 +270,11 @@ def known_names(record: type[BaseModel]) -> list[str]:
     return [name for field in asked(record) for name in (field.name, *field.was)]
 
 
-def said(error: ValidationError, where: str = "") -> InputError:
-    """Return the first problem that pydantic found as one sentence, with the path of its field."""
+def said(error: ValidationError, where: str = "", branches: Iterable[str] = BRANCHES) -> InputError:
+    """Return the first problem that pydantic found as one sentence, with the path of its field.
+
+    `branches` are the names of alternatives of a union, which are no part of the path.
+    """
     problem: Any = error.errors(include_url=False)[0]
     path = where
     places = list(problem["loc"])
@@ -280,7 +283,7 @@ def said(error: ValidationError, where: str = "") -> InputError:
     for place in places:
         if isinstance(place, int):
             path += f"[{place}]"
-        elif place not in BRANCHES and "[" not in place:
+        elif place not in branches and "[" not in place:
             path += f".{place}" if path else place
     inner = (problem.get("ctx") or {}).get("error")
     if isinstance(inner, InputError):
@@ -291,6 +294,9 @@ def said(error: ValidationError, where: str = "") -> InputError:
         known = re.findall(r"'([^']*)'", problem["ctx"]["expected"])
         return UnknownNameError(path, problem["input"], known)
     words = {"too_short": "give at least one", "string_type": "give a text"}
+    words |= {"tuple_type": "give a list"}
+    if problem["type"] == "too_long":
+        words["too_long"] = f"give at most {problem['ctx']['max_length']:,}"
     message = str(problem["msg"]).replace("Input should be", "it must be")
     return InputError(path, problem["input"], words.get(problem["type"], message))
 

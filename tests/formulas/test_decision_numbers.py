@@ -7,8 +7,8 @@ from numpy.testing import assert_allclose
 from gpuspec.decision.errors import two_sided
 from gpuspec.decision.money import market
 from gpuspec.decision.plan.draws import (
-    Draws,
     Need,
+    PlanDraws,
     best_shares,
     cost_of,
     pooled_size,
@@ -145,7 +145,7 @@ def test_what_a_plan_costs():
         one = np.ones(1)
         return Need(gpus * one, 10 * one, busy * one, 0 * one, one)
 
-    draws = Draws(asked(), OFFERS, samples=1)
+    draws = PlanDraws(asked(), OFFERS, samples=1)
     # A service on 9 GPUs and a job on 16 that uses a third of the year, owned: 9 + 16 -> 32.
     # Capital 1000 - 5 * 24 = 880 each at twice the price, keep 5 a month; energy 0.1 for 250 hours
     # a month.

@@ -1,15 +1,15 @@
 """The answer: options, rankings and plans of a whole scenario, computed once."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from gpuspec.decision.errors import SAMPLES, SEED
 from gpuspec.decision.money import market
-from gpuspec.decision.plan.draws import Draws, cost_of
+from gpuspec.decision.plan.draws import PlanDraws, cost_of
 from gpuspec.decision.plan.options import Options, pareto, priced_options
 from gpuspec.decision.plan.plans import Plans, policies
 from gpuspec.decision.plan.ranking import candidates
@@ -39,36 +39,36 @@ class Decision:
         return len(self.policies) > 0 and bool(self.policies["feasible"].iloc[0])
 
     @property
-    def best(self) -> Any:
+    def best(self) -> pd.Series:
         """Return the recommended plan."""
         return self.policies.iloc[0]
 
     @property
-    def runner_up(self) -> Any:
+    def runner_up(self) -> pd.Series | None:
         """Return the best plan that takes other GPUs or pays for them otherwise; None if none."""
         return self.policies.iloc[1] if len(self.policies) > 1 else None
 
-    def pools(self, plan: Any) -> dict[tuple[str, str], float]:
+    def pools(self, plan: pd.Series) -> dict[tuple[str, str], float]:
         """Return the GPUs to get of each kind and way to pay: shared in turns, whole servers."""
         chosen = self.plans.chosen(plan["choice"], central=True)
         sizes = cost_of(self.plans.draws, chosen)["pools"]
         rows = self.plans.draws.rows
-        found: dict[tuple[str, str], float] = {}
+        pools: dict[tuple[str, str], float] = {}
         for place, size in sizes.items():
             key = (str(rows[place]["gpu"]), str(rows[place]["mode"]))
-            found[key] = found.get(key, 0.0) + float(np.max(size))
-        return found
+            pools[key] = pools.get(key, 0.0) + float(np.max(size))
+        return pools
 
-    def members(self, plan: Any) -> pd.DataFrame:
+    def members(self, plan: pd.Series) -> pd.DataFrame:
         """Return the option of each workload in a plan, with the workload's name."""
-        found = self.plans.members(plan["choice"])
-        found.insert(0, "workload", [w.name for w in self.scenario.workloads])
-        return found
+        members = self.plans.members(plan["choice"])
+        members.insert(0, "workload", [w.name for w in self.scenario.workloads])
+        return members
 
 
 def decide(
     scenario: Scenario,
-    gpus: Any = None,
+    gpus: Sequence[str] | None = None,
     samples: int = SAMPLES,
     seed: int = SEED,
     loads: int = LOADS,
@@ -90,22 +90,14 @@ def decide(
         As `gpuspec.decision.money.market` returns them; made of the scenario unless given.
     """
     offers = market(scenario) if offers is None else offers
-    draws = Draws(scenario, offers, samples, seed)
-    options, ranked = [], []
-    for place in range(len(scenario.workloads)):
-        names = gpus or _devices(scenario)
-        found = priced_options(
-            scenario, place, scenario_ways(scenario, place, names, loads), offers
-        )
-        options.append(found)
-        ranked.append(candidates(scenario, found, draws))
-    plans = Plans(scenario, options, ranked, draws)
-    return Decision(scenario, offers, options, ranked, plans)
-
-
-def _devices(scenario: Scenario) -> list[str]:
-    """Return the GPUs to try: those allowed, and those owned."""
-    return list(dict.fromkeys([*scenario.allow.gpus, *(o.gpu for o in scenario.owned)]))
+    draws = PlanDraws(scenario, offers, samples, seed)
+    names = gpus or list(dict.fromkeys([*scenario.allow.gpus, *(o.gpu for o in scenario.owned)]))
+    options = [
+        priced_options(scenario, place, scenario_ways(scenario, place, names, loads), offers)
+        for place in range(len(scenario.workloads))
+    ]
+    ranked = [candidates(scenario, priced, draws) for priced in options]
+    return Decision(scenario, offers, options, ranked, Plans(scenario, options, ranked, draws))
 
 
 def front(options: Options) -> pd.DataFrame:

@@ -1,27 +1,15 @@
 """What must give where nothing keeps all limits: the smallest change of each, one at a time."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from gpuspec.decision.plan.options import LIMITS, Options
-from gpuspec.decision.plan.plans import TOTALS, Plans
-from gpuspec.decision.plan.reasons import NAMES
+from gpuspec.decision.plan.limits import CONSTRAINTS, NOTHING_OVER, TOTALS, limits_of
+from gpuspec.decision.plan.options import Options
+from gpuspec.decision.plan.plans import Plans, gpus_words
 from gpuspec.decision.scenario import Scenario
-
-UNITS = {
-    "deadline": ("days", ",.4g"),
-    "ttft": ("s", ",.4g"),
-    "tpot": ("ms", ",.4g"),
-    "gpus": ("GPUs", ",.0f"),
-    "available": ("GPUs", ",.0f"),
-    "power": ("kW", ",.0f"),
-    "capital": ("USD", ",.0f"),
-    "monthly": ("USD a month", ",.0f"),
-}
-"""Unit of each limit, and how its values are written."""
 
 
 class Amount(NamedTuple):
@@ -32,11 +20,19 @@ class Amount(NamedTuple):
 
     def words(self, say: Callable[[str], str] = str) -> str:
         """Write the value with its unit."""
-        unit, form = UNITS[self.limit]
-        return f"{self.value:{form}} {say(unit)}"
+        told = CONSTRAINTS[self.limit]
+        return f"{self.value:{told.form}} {say(told.unit)}"
 
 
-COLUMNS = ["workload", "what", "asked", "needed", "far", "option"]
+class Change(NamedTuple):
+    """The smallest change of one limit that makes an option feasible."""
+
+    workload: str
+    what: str
+    asked: Amount | None
+    needed: Amount | str
+    far: float
+    option: str
 
 
 def nearest(scenario: Scenario, options: list[Options], plans: Plans) -> pd.DataFrame:
@@ -47,94 +43,76 @@ def nearest(scenario: Scenario, options: list[Options], plans: Plans) -> pd.Data
     (with which it then works). Where no single limit is enough, the limits that the nearest
     option breaks together.
     """
-    rows: list[tuple[Any, ...]] = []
+    rows: list[Change] = []
     for o in options:
         if not o.table["feasible"].any():
             rows += _of_workload(scenario, o)
     if not rows and len(plans.table):
         rows += _of_plans(scenario, plans)
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return pd.DataFrame(rows, columns=Change._fields)
 
 
-def _of_workload(s: Scenario, options: Options) -> list[tuple[Any, ...]]:
+def _of_workload(s: Scenario, options: Options) -> list[Change]:
     w, table = s.workloads[options.place], options.table
     if table.empty:
-        return [(w.name, "memory or layout", None, why, np.inf, "") for why in _hopeless(options)]
-    uses = table[[f"use_{n}" for n in LIMITS]].to_numpy()
+        ways = options.ways.table
+        reasons = list(dict.fromkeys(ways.loc[~ways["works"], "reason"]))[:3]
+        reasons = reasons or ["no price for any of the GPUs"]
+        return [Change(w.name, "memory or layout", None, why, np.inf, "") for why in reasons]
     rows = []
-    for names, index in _smallest(uses, LIMITS):
+    for names, index in _smallest(table, tuple(CONSTRAINTS)):
         row = table.iloc[index]
         tech = options.ways.table.iloc[int(row["tech"])]
         offer = options.offers.iloc[int(row["offer"])]
         option = f"{row['gpus']:,.0f} x {tech['gpu']}, {tech['precision']}, {offer['label']}"
-        for name in names:
-            asked, needed, far = _amounts(s, w, name, row, float(offer["available"]))
-            rows.append((w.name, NAMES[name], asked, needed, far, option))
+        limits = limits_of(s, w) | {"available": float(offer["available"])}
+        rows += [_change(w.name, name, limits, row, option) for name in names]
     return rows
 
 
-def _hopeless(options: Options) -> list[str]:
-    table = options.ways.table
-    reasons = table.loc[~table["works"], "reason"]
-    return list(dict.fromkeys(reasons))[:3] or ["no price for any of the GPUs"]
-
-
-def _smallest(uses: np.ndarray, names: tuple[str, ...]) -> list[tuple[list[str], int]]:
+def _smallest(table: pd.DataFrame, names: tuple[str, ...]) -> list[tuple[list[str], int]]:
     """Return for each limit that alone is broken somewhere the row that breaks it least.
 
     Where every row breaks several, the row that breaks the fewest, and those least.
     """
-    broken = uses > 1 + 1e-9
-    found = []
+    uses = table[[f"use_{n}" for n in names]].to_numpy()
+    broken = uses > NOTHING_OVER
+    alone = []
     for column, name in enumerate(names):
         only = broken[:, column] & (broken.sum(axis=1) == 1) & np.isfinite(uses[:, column])
         if only.any():
             places = np.flatnonzero(only)
-            found.append(([name], int(places[uses[places, column].argmin()])))
-    if found:
-        return found
+            alone.append(([name], int(places[uses[places, column].argmin()])))
+    if alone:
+        return alone
     over = np.where(broken, np.minimum(uses, 1e9) - 1, 0)
     order = np.lexsort((over.sum(axis=1), broken.sum(axis=1)))
     first = int(order[0])
     return [([names[i] for i in np.flatnonzero(broken[first])], first)]
 
 
-def _of_plans(s: Scenario, plans: Plans) -> list[tuple[Any, ...]]:
-    table = plans.table
-    uses = table[[f"use_{n}" for n in TOTALS]].to_numpy()
+def _of_plans(s: Scenario, plans: Plans) -> list[Change]:
     rows = []
-    for names, index in _smallest(uses, TOTALS):
-        row = table.iloc[index]
-        members = plans.members(row["choice"])
-        groups: Any = members.groupby(["gpu", "label"], sort=False)["gpus"].sum()
-        option = ", ".join(f"{n:,.0f} x {g} ({label})" for (g, label), n in groups.items())
-        for name in names:
-            asked, needed, far = _amounts(s, None, name, row, np.inf)
-            rows.append(("all together", NAMES[name], asked, needed, far, option))
+    for names, index in _smallest(plans.table, TOTALS):
+        row = plans.table.iloc[index]
+        option = gpus_words(plans.members(row["choice"]))
+        rows += [_change("all together", name, limits_of(s), row, option) for name in names]
     return rows
 
 
-def _amounts(
-    s: Scenario, w: Any, name: str, row: Any, available: float
-) -> tuple[Amount | None, Amount | str, float]:
+def _change(
+    workload: str, name: str, limits: dict[str, float], row: pd.Series, option: str
+) -> Change:
     """Return what was asked of a limit, what is needed, and how much more that is."""
-    limits: dict[str, float | None] = {
-        "deadline": getattr(w, "deadline_days", None),
-        "ttft": getattr(w, "ttft_limit_s", None),
-        "tpot": (getattr(w, "tpot_limit_s", None) or 0.0) * 1e3 or None,
-        "gpus": s.limits.gpus or None,
-        "available": available if np.isfinite(available) else None,
-        "power": s.limits.total_kw,
-        "capital": s.budget.capital_usd,
-        "monthly": s.budget.monthly_usd,
-    }
-    asked, share = limits.get(name), float(row[f"use_{name}"])
-    if asked is None or not np.isfinite(share):
-        return None, "another way to get GPUs" if name == "spot" else "more", np.inf
+    told, share = CONSTRAINTS[name], float(row[f"use_{name}"])
+    asked = limits.get(name, np.inf) * told.scale
+    if not (np.isfinite(asked) and np.isfinite(share)):
+        way = "another way to get GPUs" if name == "spot" else "more"
+        return Change(workload, told.name, None, way, np.inf, option)
     # Of a budget of 0 the share used is 1 + the amount: there is nothing to divide by.
-    needed = asked * share if asked else share - 1
+    needed = Amount(_rounded_up(asked * share if asked else share - 1), name)
     far = share - 1 if asked else np.inf
-    return Amount(asked, name), Amount(_rounded_up(needed), name), far
+    return Change(workload, told.name, Amount(asked, name), needed, far, option)
 
 
 def _rounded_up(value: float) -> float:

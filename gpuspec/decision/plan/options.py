@@ -1,18 +1,16 @@
 """One table of options for a workload: every way to run it times every way to get the GPUs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from gpuspec.decision.money import kept_usd_month
+from gpuspec.decision.plan.limits import CONSTRAINTS, NOTHING_OVER, limits_of, used_share
 from gpuspec.decision.scenario import Scenario
 from gpuspec.formulas.cost import spot_useful_share
 from gpuspec.topics.ways import Ways
-
-LIMITS = ("spot", "deadline", "ttft", "tpot", "gpus", "available", "power", "capital", "monthly")
-"""Constraints in the order in which a rejection is told."""
 
 
 @dataclass(frozen=True)
@@ -60,62 +58,42 @@ def _evaluated(
     useful = spot_useful_share(of_offer("interruptions_per_gpu_hour"), of_tech("unit_gpus"))
     hours = of_tech("hours_month") / useful
     paid = np.ceil(gpus / of_offer("step")) * of_offer("step")
-    found = table.assign(gpus=gpus, paid_gpus=paid)
+    priced = table.assign(gpus=gpus, paid_gpus=paid)
     for end in ("", "_low", "_high"):
         fixed = of_offer(f"fixed_usd{end}") * paid
-        found[f"cost_usd{end}"] = fixed + of_offer(f"hour_cost{end}") * gpus * hours * months
-    found["month_usd"] = found["cost_usd"] / months
-    found["upfront_usd"] = of_offer("upfront_usd") * paid
+        priced[f"cost_usd{end}"] = fixed + of_offer(f"hour_cost{end}") * gpus * hours * months
+    priced["month_usd"] = priced["cost_usd"] / months
+    priced["upfront_usd"] = of_offer("upfront_usd") * paid
     cash = of_offer("running_usd_month") * paid + of_offer("hour_cost") * gpus * hours
-    found["cash_month_usd"] = cash + kept_usd_month(offers)
-    found["time_s"] = of_tech("speed_s") / np.where(np.isnan(of_tech("days")), 1.0, useful)
-    found["days"] = of_tech("days") / useful
+    priced["cash_month_usd"] = cash + kept_usd_month(offers)
+    priced["time_s"] = of_tech("speed_s") / np.where(np.isnan(of_tech("days")), 1.0, useful)
+    priced["days"] = of_tech("days") / useful
     watts = of_offer("power_w_gpu")
-    found["kwh_month"] = gpus * hours * watts * s.prices.power_share / 1e3
-    found["power_kw"] = np.where(offers["housed"].to_numpy()[o], paid * watts / 1e3, 0.0)
-    _uses(s, place, found, offers, of_tech, of_offer)
-    uses = found[[f"use_{n}" for n in LIMITS]].to_numpy()
-    found["works"] = True
-    feasible: Any = (uses <= 1 + 1e-9).all(axis=1)
-    found["feasible"] = feasible
-    return found
-
-
-def _uses(
-    s: Scenario,
-    place: int,
-    found: pd.DataFrame,
-    offers: pd.DataFrame,
-    of_tech: Any,
-    of_offer: Any,
-) -> None:
-    """Add the share of each constraint that an option uses."""
-    w: Any = s.workloads[place]
-    zero = np.zeros(len(found))
-
-    def share(value: Any, limit: float | None) -> np.ndarray:
-        if limit is None or limit == np.inf:
-            return zero
-        value = np.nan_to_num(np.asarray(value, float), nan=0.0)
-        return value / limit if limit > 0 else np.where(value > 0, 1 + value, 0.0)
-
-    spot = (offers["mode"] == "spot").to_numpy()[found["offer"].to_numpy()]
-    found["use_spot"] = np.where(spot & (not getattr(w, "interruptible", True)), np.inf, 0.0)
-    found["use_deadline"] = share(found["days"], getattr(w, "deadline_days", None))
-    found["use_ttft"] = share(of_tech("ttft_s"), getattr(w, "ttft_limit_s", 0.0) or None)
-    found["use_tpot"] = share(of_tech("tpot_s"), getattr(w, "tpot_limit_s", 0.0) or None)
-    found["use_gpus"] = share(found["gpus"], s.limits.gpus or None)
-    found["use_available"] = found["gpus"] / of_offer("available")
-    found["use_power"] = share(found["power_kw"], s.limits.total_kw)
-    found["use_capital"] = share(found["upfront_usd"], s.budget.capital_usd)
-    found["use_monthly"] = share(found["cash_month_usd"], s.budget.monthly_usd)
+    priced["kwh_month"] = gpus * hours * watts * s.prices.power_share / 1e3
+    priced["power_kw"] = np.where(offers["housed"].to_numpy()[o], paid * watts / 1e3, 0.0)
+    limits = limits_of(s, s.workloads[place])
+    withdrawn = (offers["mode"] == "spot").to_numpy()[o]
+    interruptible = getattr(s.workloads[place], "interruptible", True)
+    priced["use_spot"] = np.where(withdrawn & (not interruptible), np.inf, 0.0)
+    priced["use_deadline"] = used_share(priced["days"], limits["deadline"])
+    priced["use_ttft"] = used_share(of_tech("ttft_s"), limits["ttft"])
+    priced["use_tpot"] = used_share(of_tech("tpot_s"), limits["tpot"])
+    priced["use_gpus"] = used_share(gpus, limits["gpus"])
+    priced["use_available"] = gpus / of_offer("available")
+    priced["use_power"] = used_share(priced["power_kw"], limits["power"])
+    priced["use_capital"] = used_share(priced["upfront_usd"], limits["capital"])
+    priced["use_monthly"] = used_share(priced["cash_month_usd"], limits["monthly"])
+    uses = priced[[f"use_{n}" for n in CONSTRAINTS]].to_numpy()
+    priced["works"] = True
+    priced["feasible"] = np.all(uses <= NOTHING_OVER, axis=1)
+    return priced
 
 
 OBJECTIVES = {"cost": "cost_usd", "time": "time_s", "energy": "kwh_month"}
 GOALS = tuple(OBJECTIVES.values())
 
 
-def pareto(table: pd.DataFrame, columns: Any = GOALS) -> np.ndarray:
+def pareto(table: pd.DataFrame, columns: Sequence[str] = GOALS) -> np.ndarray:
     """Return which rows no other row equals or beats in all `columns` and beats in one.
 
     Sorted by the first column, a row is on the front unless an earlier one is at least as good in

@@ -1,14 +1,13 @@
 """Control panel of the decision notebook: the four inputs of a buyer, and the objective."""
 
-from typing import Any
-
 import pandas as pd
+from ipywidgets import Widget
 
 from gpuspec.decision.plan import Decision, decide, market
 from gpuspec.decision.plan.pictures import plan_costs
 from gpuspec.decision.plan.words import confidence_sentence, decision_finding, plan_labels
 from gpuspec.decision.plan.words_tables import money_axis
-from gpuspec.decision.scenario import Scenario, asked_scenario
+from gpuspec.decision.scenario import Inference, Owned, Scenario, Training, asked_scenario
 from gpuspec.views.display import figure
 from gpuspec.views.panel import Panel, choice, model_choice, slider
 
@@ -27,37 +26,31 @@ def decision_panel(scenario: Scenario, owned_gpu: str = "a100-sxm-80") -> Panel:
     job; controls of what the scenario lacks are left out.
     """
     controls = _controls(scenario, owned_gpu)
-    known: dict[str, pd.DataFrame] = {}
+    markets: dict[tuple[object, ...], pd.DataFrame] = {}
+    """Offers, read once for what they depend on."""
 
-    def offers_of(s: Scenario) -> pd.DataFrame:
-        """Return the offers, read once for what they depend on."""
-        key = repr((s.allow, s.owned, s.prices, s.horizon_months, s.today))
-        if key not in known:
-            known[key] = market(s)
-        return known[key]
-
-    def answer(**values: Any) -> Decision:
-        changes: dict[str, Any] = {k: values[k] for k in values if k not in ("owned", "objective")}
-        asked = asked_scenario(scenario, **changes, objective=values["objective"])
-        asked = _owning(asked, owned_gpu, int(values["owned"]))
-        offers = offers_of(asked)
-        return decide(asked, None, PANEL_SAMPLES, loads=PANEL_LOADS, offers=offers)
+    def answer(owned: float, **values: object) -> Decision:
+        s = _owning(asked_scenario(scenario, **values), owned_gpu, int(owned))
+        key = (repr((s.allow, s.owned, s.prices)), s.horizon_months, s.today)
+        if key not in markets:
+            markets[key] = market(s)
+        return decide(s, None, PANEL_SAMPLES, loads=PANEL_LOADS, offers=markets[key])
 
     def draw(decision: Decision) -> str:
         title = decision_finding(decision)
         labels = plan_labels(decision)
         drawing = plan_costs(decision.policies, labels, *money_axis(decision), title)
-        told = confidence_sentence(decision) if decision.feasible else title
-        return figure(drawing, title, told).svg
+        caption = confidence_sentence(decision) if decision.feasible else title
+        return figure(drawing, title, caption).svg
 
     return Panel(controls, answer, draw)
 
 
-def _controls(s: Scenario, owned_gpu: str) -> dict[str, Any]:
-    service = next((w for w in s.workloads if w.kind == "inference"), None)
-    job = next((w for w in s.workloads if w.kind == "training"), None)
-    first: Any = service or job
-    controls: dict[str, Any] = {}
+def _controls(s: Scenario, owned_gpu: str) -> dict[str, Widget]:
+    service = next((w for w in s.workloads if isinstance(w, Inference)), None)
+    job = next((w for w in s.workloads if isinstance(w, Training)), None)
+    first = service or job
+    controls: dict[str, Widget] = {}
     if first is not None:
         controls["model"] = model_choice(first.model)
     if service is not None and service.concurrency:
@@ -66,15 +59,13 @@ def _controls(s: Scenario, owned_gpu: str) -> dict[str, Any]:
         controls["deadline_days"] = slider("deadline, days", DAYS, job.deadline_days)
     monthly = MONTHLY_USD[-1] if s.budget.monthly_usd is None else s.budget.monthly_usd
     controls["monthly_usd"] = slider("USD a month", MONTHLY_USD, monthly, "{:,.0f}")
-    there = sum(o.count for o in s.owned if o.gpu == owned_gpu)
-    controls["owned"] = slider(f"owned {owned_gpu.split('-')[0].upper()}", OWNED, there, "{:,}")
+    count = sum(o.count for o in s.owned if o.gpu == owned_gpu)
+    controls["owned"] = slider(f"owned {owned_gpu.split('-')[0].upper()}", OWNED, count, "{:,}")
     controls["objective"] = choice("objective", ["cost", "time", "energy"], s.objective)
     return controls
 
 
 def _owning(s: Scenario, name: str, count: int) -> Scenario:
-    from gpuspec.decision.scenario import Owned
-
     others = tuple(o for o in s.owned if o.gpu != name)
-    mine = (Owned(gpu=name, count=count),) if count else ()
-    return s.model_copy(update={"owned": others + mine})
+    owned = (*others, Owned(gpu=name, count=count)) if count else others
+    return s.model_copy(update={"owned": owned})

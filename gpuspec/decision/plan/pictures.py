@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from textwrap import fill
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -45,23 +44,28 @@ def _plan_costs(
     end = float(values[:, 2].max())
     for y, row in enumerate(shown.to_dict("records")):
         axes.text(end * 1.02, y, f"{row['probability'] * 100:.0f} %", va="center", fontsize=8)
-    axes.set_yticks(place, list(labels[: len(shown)]), fontsize=8)
+    _rows(axes, labels[: len(shown)])
     axes.get_yticklabels()[0].set_fontweight("bold")
-    axes.set_ylim(len(shown) - 0.45, -0.55)
     axes.set_xlim(0, end * 1.13)
-    axes.grid(axis="y", visible=False)
-    axes.grid(axis="x", color="#dddddd", linewidth=0.6)
     axes.xaxis.set_major_formatter("{x:,g}")
     axes.set_xlabel(unit, fontsize=8)
-    axes.tick_params(axis="x", labelsize=8)
     _titled(figure, title)
     return figure
 
 
-def _titled(figure: Figure, title: str, width: int = 92) -> None:
+def _titled(figure: Figure, title: str) -> None:
     """Put a finding above the whole picture, labels of its rows included."""
     if title:
-        figure.suptitle(fill(title, width), x=0.01, ha="left", fontsize=9, fontweight="bold")
+        figure.suptitle(fill(title, 92), x=0.01, ha="left", fontsize=9, fontweight="bold")
+
+
+def _rows(axes: Axes, labels: Sequence[str], fontsize: float = 8) -> None:
+    """Name the rows of a picture of bars, the first at the top, and rule it from top to bottom."""
+    axes.set_yticks(range(len(labels)), list(labels), fontsize=fontsize)
+    axes.set_ylim(len(labels) - 0.45, -0.55)
+    axes.grid(axis="y", visible=False)
+    axes.grid(axis="x", color="#dddddd", linewidth=0.6)
+    axes.tick_params(axis="x", labelsize=8)
 
 
 def _nothing(figure: Figure, axes: Axes, words: str) -> Figure:
@@ -71,7 +75,7 @@ def _nothing(figure: Figure, axes: Axes, words: str) -> Figure:
 
 
 def option_front(
-    options: pd.DataFrame, front: pd.DataFrame, chosen: Any, time_name: str, title: str
+    options: pd.DataFrame, front: pd.DataFrame, chosen: pd.Series, time_name: str, title: str
 ) -> Figure:
     """Draw every option by cost and time, those that no other beats joined by a line.
 
@@ -124,8 +128,6 @@ def tornado_bars(table: pd.DataFrame, now: float, title: str, most: int = 9) -> 
     figure, axes = blank_axes(7.4, 0.8 + 0.28 * max(len(shown), 1))
     if shown.empty:
         return _nothing(figure, axes, "no input moves the gap")
-    axes.grid(axis="y", visible=False)
-    axes.grid(axis="x", color="#dddddd", linewidth=0.6)
     for y, row in enumerate(shown.to_dict("records")):
         for name, color, hatch in (("low", LOW, ""), ("high", HIGH, "//")):
             value = row[name]
@@ -143,14 +145,12 @@ def tornado_bars(table: pd.DataFrame, now: float, title: str, most: int = 9) -> 
                 label={"low": "low end", "high": "high end"}[name] if y == 0 else None,
             )
     names = [f"{r['input']}: {r['from_']} to {r['to']}" for r in shown.to_dict("records")]
-    axes.set_yticks(range(len(shown)), [fill(n, 62) for n in names], fontsize=7)
-    axes.set_ylim(len(shown) - 0.45, -0.55)
+    _rows(axes, [fill(n, 62) for n in names], fontsize=7)
     axes.axvline(0, color="black", linewidth=1.2)
     axes.axvline(now * 100, color="#666666", linewidth=0.8, linestyle=":")
     axes.set_xlabel(
         "runner-up costs so many % more than the recommendation (left of 0: it wins)", fontsize=8
     )
-    axes.tick_params(axis="x", labelsize=8)
     _titled(figure, title)
     axes.legend(fontsize=7.5, frameon=False, loc="lower right")
     return figure
@@ -161,7 +161,6 @@ def probability_bars(tables: Sequence[tuple[str, pd.DataFrame]], title: str) -> 
     names = list(dict.fromkeys(g for _, t in tables for g in t["gpu"]))
     colors = gpu_colors(names)
     figure, axes = blank_axes(7.0, 0.9 + 0.42 * max(len(tables), 1))
-    axes.grid(visible=False)
     hatches = ("", "//", "..", "xx", "\\\\", "++", "oo")
     for y, (_, table) in enumerate(tables):
         left = 0.0
@@ -189,8 +188,8 @@ def probability_bars(tables: Sequence[tuple[str, pd.DataFrame]], title: str) -> 
                     bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1},
                 )
             left += share
-    axes.set_yticks(range(len(tables)), [name for name, _ in tables], fontsize=8)
-    axes.set_ylim(len(tables) - 0.45, -0.55)
+    _rows(axes, [name for name, _ in tables])
+    axes.grid(visible=False)
     axes.set_xlim(0, 1)
     axes.set_xticks([])
     axes.spines[["bottom", "left"]].set_visible(False)

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from functools import cached_property
 from itertools import product
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from gpuspec.decision.plan.draws import Draws, Need, best_shares, cost_of
+from gpuspec.decision.plan.draws import Chosen, Need, PlanColumn, PlanDraws, best_shares, cost_of
+from gpuspec.decision.plan.limits import NOTHING_OVER, TOTALS, limits_of, used_share
 from gpuspec.decision.plan.options import Options
 from gpuspec.decision.plan.ranking import objective_scores, sampled_costs, spread
 from gpuspec.decision.scenario import Scenario
@@ -31,7 +32,7 @@ class Policy(NamedTuple):
 
 
 JOBS = ("training", "hpc")
-TOTALS = ("gpus", "available", "power", "capital", "monthly")
+TOTAL_COLUMNS: tuple[PlanColumn, ...] = ("cost_usd", "upfront_usd", "cash_month_usd", "power_kw")
 
 
 class Plans:
@@ -47,12 +48,11 @@ class Plans:
         scenario: Scenario,
         options: Sequence[Options],
         candidates: Sequence[pd.DataFrame],
-        draws: Draws,
+        draws: PlanDraws,
     ) -> None:
         self.scenario, self.options, self.draws = scenario, options, draws
         self.candidates = candidates
-        self._needs: dict[tuple[int, int], Need] = {}
-        self._central: dict[tuple[int, int], Need] = {}
+        self._needs: dict[tuple[int, int, bool], Need] = {}
         self._scores: dict[tuple[int, ...], float] = {}
 
     @cached_property
@@ -69,76 +69,63 @@ class Plans:
 
     def _totals(self, choices: list[tuple[int, ...]]) -> pd.DataFrame:
         """Return central totals of all plans at once: needs become arrays over plans."""
-        s, picks = self.scenario, np.array(choices)
+        picks = np.array(choices)
         places = np.stack(
             [c["offer"].to_numpy(int)[p] for c, p in zip(self.candidates, picks.T, strict=True)]
         )
-        found: dict[str, Any] = {}
-        n = len(choices)
-        totals = {k: np.zeros(n) for k in ("cost_usd", "upfront_usd", "cash_month_usd", "power_kw")}
-        over = np.zeros(n)
+        totals = pd.DataFrame(0.0, index=range(len(choices)), columns=list(TOTAL_COLUMNS))
+        over = np.zeros(len(choices))
         needs = [self._spread_needs(w, picks[:, w]) for w in range(len(self.candidates))]
         for offer in range(len(self.draws.offers)):
             if not (places == offer).any():
                 continue
             chosen = [(offer, _masked(need, places[w] == offer)) for w, need in enumerate(needs)]
             part = cost_of(self.draws, chosen, keep=False)
-            for name in totals:
+            for name in TOTAL_COLUMNS:
                 totals[name] += np.asarray(part[name])
-            there = float(self.draws.rows[offer]["available"])
-            over = np.maximum(over, np.asarray(part["pools"][offer]) / there)
-        kept = cost_of(self.draws, [])
-        totals["cost_usd"] += kept["cost_usd"]
-        totals["cash_month_usd"] += kept["cash_month_usd"]
-        found |= totals
-        found["gpus"] = sum(need.gpus for need in needs)
+            available = float(self.draws.rows[offer]["available"])
+            over = np.maximum(over, np.asarray(part["pools"][offer]) / available)
+        keep = cost_of(self.draws, [])
+        totals["cost_usd"] += keep["cost_usd"]
+        totals["cash_month_usd"] += keep["cash_month_usd"]
+        totals["gpus"] = sum(need.gpus for need in needs)
         best = [float(np.min(c["time_s"])) for c in self.candidates]
         logs = [np.log(need.time_s / b) for need, b in zip(needs, best, strict=True)]
-        found["time_index"] = np.exp(np.mean(logs, axis=0))
+        totals["time_index"] = np.exp(np.mean(logs, axis=0))
         watts = self.draws.offers["power_w_gpu"].to_numpy(float)
-        busy = s.prices.power_share
-        found["kwh_month"] = sum(
+        busy = self.scenario.prices.power_share
+        totals["kwh_month"] = sum(
             need.gpus * need.hours_month * watts[places[w]] * busy / 1e3
             for w, need in enumerate(needs)
         )
-        b, limits = s.budget, s.limits
-        found["use_gpus"] = found["gpus"] / (limits.gpus or np.inf)
-        found["use_available"] = over
-        found["use_power"] = totals["power_kw"] / limits.total_kw
-        found["use_capital"] = _used(totals["upfront_usd"], b.capital_usd)
-        found["use_monthly"] = _used(totals["cash_month_usd"], b.monthly_usd)
-        table = pd.DataFrame(found)
-        table["feasible"] = (table[[f"use_{n}" for n in TOTALS]] <= 1 + 1e-9).all(axis=1)
-        return table
+        limits = limits_of(self.scenario)
+        totals["use_gpus"] = used_share(totals["gpus"], limits["gpus"])
+        totals["use_available"] = over
+        totals["use_power"] = used_share(totals["power_kw"], limits["power"])
+        totals["use_capital"] = used_share(totals["upfront_usd"], limits["capital"])
+        totals["use_monthly"] = used_share(totals["cash_month_usd"], limits["monthly"])
+        totals["feasible"] = (totals[[f"use_{n}" for n in TOTALS]] <= NOTHING_OVER).all(axis=1)
+        return totals
 
     def _spread_needs(self, w: int, rows: np.ndarray) -> Need:
         """Return the central need of workload `w` for each plan, as arrays over plans."""
-        kinds = {int(r): self.central_need(w, int(r)) for r in np.unique(rows)}
-        fields = ("gpus", "hours_month", "busy", "excess", "time_s")
-        table = {f: np.array([float(getattr(kinds[int(r)], f)[0]) for r in rows]) for f in fields}
-        return Need(**table)
+        distinct, place = np.unique(rows, return_inverse=True)
+        needs = [self.need(w, int(row), central=True) for row in distinct]
+        return Need(*(np.concatenate(values)[place] for values in zip(*needs, strict=True)))
 
-    def central_need(self, w: int, row: int) -> Need:
-        """Return what a candidate needs at the central estimate; arrays of one element."""
-        key = (w, row)
-        if key not in self._central:
-            place = int(self.candidates[w]["row"].iloc[row])
-            self._central[key] = self.draws.need(self.options[w], place, np.ones(1))
-        return self._central[key]
-
-    def need(self, w: int, row: int) -> Need:
-        """Return what a candidate needs in each sample."""
-        key = (w, row)
+    def need(self, w: int, row: int, central: bool = False) -> Need:
+        """Return what a candidate needs in each sample, or in one at the central estimate."""
+        key = (w, row, central)
         if key not in self._needs:
             place = int(self.candidates[w]["row"].iloc[row])
-            self._needs[key] = self.draws.need(self.options[w], place)
+            speed = np.ones(1) if central else None
+            self._needs[key] = self.draws.need(self.options[w], place, speed)
         return self._needs[key]
 
-    def chosen(self, choice: Sequence[int], central: bool = False) -> list[tuple[int, Need]]:
+    def chosen(self, choice: Sequence[int], central: bool = False) -> Chosen:
         """Return offer and need of each workload of a plan."""
-        take = self.central_need if central else self.need
         return [
-            (int(self.candidates[w]["offer"].iloc[row]), take(w, row))
+            (int(self.candidates[w]["offer"].iloc[row]), self.need(w, row, central))
             for w, row in enumerate(choice)
         ]
 
@@ -157,22 +144,17 @@ class Plans:
         return pd.DataFrame(rows).reset_index(drop=True)
 
 
-def _used(value: Any, limit: float | None) -> Any:
-    if limit is None:
-        return np.zeros(np.shape(value))
-    return value / limit if limit else np.where(value > 0, 1 + value, 0.0)
+def gpus_words(members: pd.DataFrame) -> str:
+    """Return the GPUs of a plan in words, such as ``4 x h200-sxm-141 (own)``."""
+    counts = members.groupby(["gpu", "label"], sort=False)["gpus"].sum().reset_index()
+    return ", ".join(f"{r.gpus:,.0f} x {r.gpu} ({r.label})" for r in counts.itertuples())
 
 
 def _masked(need: Need, mask: np.ndarray) -> Need:
     """Return a need that is nothing where `mask` is false; jobs stay jobs, services services."""
     service = bool(np.all(need.busy == 1))
-    return Need(
-        gpus=need.gpus * mask,
-        hours_month=need.hours_month,
-        busy=need.busy if service else need.busy * mask,
-        excess=need.excess * mask,
-        time_s=need.time_s,
-    )
+    busy = need.busy if service else need.busy * mask
+    return need._replace(gpus=need.gpus * mask, busy=busy, excess=need.excess * mask)
 
 
 def _shortlist(table: pd.DataFrame, most: int) -> list[int]:
@@ -214,9 +196,9 @@ def policies(plans: Plans) -> pd.DataFrame:
             most = FINALISTS if policy.kind == MIX else HEAD
             picks.setdefault(_best_expected(plans, ranked[mask].head(most)), []).append(policy)
     index = {c: i for i, c in zip(ranked.index, ranked["choice"], strict=True)}
-    found = ranked.loc[[index[c] for c in picks]].copy()
-    found["policies"] = pd.Series([tuple(p) for p in picks.values()], found.index, dtype=object)
-    return _scored(plans, found)
+    best = ranked.loc[[index[c] for c in picks]].copy()
+    best["policies"] = pd.Series([tuple(p) for p in picks.values()], best.index, dtype=object)
+    return _scored(plans, best)
 
 
 def _best_expected(plans: Plans, rows: pd.DataFrame) -> tuple[int, ...]:
@@ -227,19 +209,17 @@ def _best_expected(plans: Plans, rows: pd.DataFrame) -> tuple[int, ...]:
     return tuple(rows["choice"].iloc[int(np.argmin(scores))])
 
 
-def _groups(plans: Plans, ranked: pd.DataFrame) -> list[tuple[Policy, Any]]:
+def _groups(plans: Plans, ranked: pd.DataFrame) -> list[tuple[Policy, np.ndarray]]:
     picks = np.array(ranked["choice"].tolist())
-    gpus = np.stack(
-        [c["gpu"].to_numpy()[p] for c, p in zip(plans.candidates, picks.T, strict=True)]
+    gpus, modes = (
+        np.stack([c[name].to_numpy()[p] for c, p in zip(plans.candidates, picks.T, strict=True)])
+        for name in ("gpu", "mode")
     )
-    modes = np.stack(
-        [c["mode"].to_numpy()[p] for c, p in zip(plans.candidates, picks.T, strict=True)]
-    )
-    groups: list[tuple[Policy, Any]] = [(Policy(MIX), np.ones(len(ranked), bool))]
+    groups: list[tuple[Policy, np.ndarray]] = [(Policy(MIX), np.ones(len(ranked), bool))]
     names = list(dict.fromkeys(g for c in plans.candidates for g in c["gpu"]))
     groups += [(Policy(ONE, (g,)), (gpus == g).all(axis=0)) for g in names]
     owned = np.isin(modes, ("own", "owned"))
-    rented, bought = ~owned.any(axis=0), owned.all(axis=0)
+    rented, bought = np.all(~owned, axis=0), np.all(owned, axis=0)
     groups += [(Policy(RENTED), rented), (Policy(BOUGHT), bought)]
     jobs = np.array([w.kind in JOBS for w in plans.scenario.workloads])
     if jobs.any() and not jobs.all():
@@ -250,13 +230,13 @@ def _groups(plans: Plans, ranked: pd.DataFrame) -> list[tuple[Policy, Any]]:
     return groups
 
 
-def _scored(plans: Plans, found: pd.DataFrame) -> pd.DataFrame:
-    chosen = [plans.chosen(c) for c in found["choice"]]
+def _scored(plans: Plans, table: pd.DataFrame) -> pd.DataFrame:
+    chosen = [plans.chosen(c) for c in table["choice"]]
     costs = sampled_costs(plans.draws, chosen)
     scores = objective_scores(plans.scenario, plans.draws, chosen, costs)
     mean, low, high = spread(costs)
     near = (scores <= 1.05 * scores.min(axis=0)).mean(axis=1)
-    found = found.assign(
+    scored = table.assign(
         expected_usd=mean,
         low=low,
         high=high,
@@ -265,5 +245,5 @@ def _scored(plans: Plans, found: pd.DataFrame) -> pd.DataFrame:
         near=near,
         sure=(costs < 1e14).mean(axis=1),
     )
-    found["sampled"] = list(scores)
-    return found.sort_values("score", kind="stable").reset_index(drop=True)
+    scored["sampled"] = list(scores)
+    return scored.sort_values("score", kind="stable").reset_index(drop=True)

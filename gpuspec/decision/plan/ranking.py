@@ -1,22 +1,25 @@
 """The options of one workload ranked: the best of each GPU and way to pay, with probabilities."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from gpuspec.decision.errors import SURE
-from gpuspec.decision.plan.draws import LATE, Draws, Need, best_shares, cost_of
+from gpuspec.decision.plan.draws import LATE, Chosen, PlanDraws, best_shares, cost_of
 from gpuspec.decision.plan.options import OBJECTIVES, Options
 from gpuspec.decision.plan.reasons import binding, reason
 from gpuspec.decision.scenario import Scenario
-from gpuspec.topics.ways import records
 
+CandidateRow = dict[str, Any]
+TECHNICAL = ["gpu", "precision", "split", "bound", "unit_gpus", "batch"]
+TECHNICAL += ["units", "ttft_s", "tpot_s", "hours_month", "busy"]
 TRIED = 6
 """Splits of an offer, the cheapest at the central estimate, that are compared over the samples."""
 
 
-def candidates(scenario: Scenario, options: Options, draws: Draws) -> pd.DataFrame:
+def candidates(scenario: Scenario, options: Options, draws: PlanDraws) -> pd.DataFrame:
     """Return the best option of each offer, best first, and the offers for which there is none.
 
     Returns
@@ -27,17 +30,16 @@ def candidates(scenario: Scenario, options: Options, draws: Draws) -> pd.DataFra
         in which the limits are kept), ``probability`` (of being the best of these), ``low`` and
         ``high`` (80 % interval of the cost), ``binding``, ``feasible`` and ``reason``.
     """
-    groups: Any = options.table.groupby("offer", sort=True).indices
-    chosen = [_of_offer(scenario, options, draws, p, rows) for p, rows in groups.items()]
-    found = pd.DataFrame(chosen)
-    if found.empty:
-        return found
-    return _with_probabilities(scenario, options, draws, found)
+    groups = options.table.groupby("offer", sort=True).indices.values()
+    chosen = pd.DataFrame(
+        [_of_offer(scenario, options, draws, np.asarray(rows)) for rows in groups]
+    )
+    if chosen.empty:
+        return chosen
+    return _with_probabilities(scenario, options, draws, chosen)
 
 
-def _of_offer(
-    s: Scenario, options: Options, draws: Draws, offer: Any, rows: np.ndarray
-) -> dict[str, Any]:
+def _of_offer(s: Scenario, options: Options, draws: PlanDraws, rows: np.ndarray) -> CandidateRow:
     """Return the row to take from one offer: the best on average that keeps its limits."""
     table = options.table.iloc[rows].assign(place=rows)
     objective = OBJECTIVES[s.objective]
@@ -51,94 +53,82 @@ def _of_offer(
 
 
 def _best_on_average(
-    s: Scenario, options: Options, draws: Draws, good: pd.DataFrame
-) -> dict[str, Any]:
+    s: Scenario, options: Options, draws: PlanDraws, good: pd.DataFrame
+) -> CandidateRow:
     curve = options.ways.table["curve"].to_numpy()[good["tech"].to_numpy()]
     tried = good[(curve < 0) | ~pd.Series(curve, index=good.index).duplicated()].head(TRIED)
-    found = []
+    ranks = []
     for row, offer in zip(tried["place"], tried["offer"], strict=True):
         need = draws.need(options, int(row))
-        cost: Any = cost_of(draws, [(int(offer), need)], draws.prices, keep=False)["cost_usd"]
+        cost = cost_of(draws, [(int(offer), need)], draws.prices, keep=False)["cost_usd"]
         score = cost if s.objective == "cost" else float(tried.loc[row, OBJECTIVES[s.objective]])
-        sure = float((need.excess <= 1e-9).mean())
-        kept = (
-            np.mean(np.where(cost < LATE / 10, score, np.nan)[need.excess <= 1e-9])
-            if sure
-            else np.inf
-        )
-        found.append((sure < SURE, -sure if sure < SURE else 0.0, float(kept), int(row), sure))
-    best = min(found)
+        within = need.excess <= 1e-9
+        sure = float(within.mean())
+        scores = np.where(np.asarray(cost) < LATE / 10, score, np.nan)[within]
+        mean = float(np.mean(scores)) if sure else np.inf
+        ranks.append((sure < SURE, -sure if sure < SURE else 0.0, mean, int(row), sure))
+    best = min(ranks)
     return {**_figures(options, best[3]), "sure": best[4]}
 
 
-def _figures(options: Options, row: int) -> dict[str, Any]:
-    numbers: dict[str, Any] = dict(options.table.iloc[row])
-    tech = options.ways.table.iloc[int(numbers["tech"])]
-    offer = options.offers.iloc[int(numbers["offer"])]
-    words = {n: tech[n] for n in ("gpu", "precision", "split", "bound", "unit_gpus", "batch")}
-    words |= {n: tech[n] for n in ("units", "ttft_s", "tpot_s", "hours_month", "busy")}
-    return {**numbers, **words, "mode": offer["mode"], "label": offer["label"], "row": row}
+def _figures(options: Options, row: int) -> CandidateRow:
+    figures = options.table.iloc[row]
+    tech = options.ways.table.iloc[int(figures["tech"])]
+    offer = options.offers.iloc[int(figures["offer"])]
+    return {**figures, **tech[TECHNICAL], **offer[["mode", "label"]], "row": row}
 
 
 def _with_probabilities(
-    s: Scenario, options: Options, draws: Draws, found: pd.DataFrame
+    s: Scenario, options: Options, draws: PlanDraws, chosen: pd.DataFrame
 ) -> pd.DataFrame:
-    blank: dict[str, Any] = {
-        "probability": 0.0,
-        "expected_usd": np.nan,
-        "low": np.nan,
-        "high": np.nan,
-    }
-    blank |= {"gpus_high": found["gpus"], "score": np.inf}
-    found = found.assign(**blank, offer=found["offer"].astype(int))
-    able = np.flatnonzero(found["feasible"].to_numpy())
+    table = chosen.assign(
+        probability=0.0, expected_usd=np.nan, low=np.nan, high=np.nan, gpus_high=chosen["gpus"],
+        score=np.inf, offer=chosen["offer"].astype(int),
+    )  # fmt: skip
+    able = table.index[table["feasible"]]
     if len(able):
-        needs = [draws.need(options, int(found["row"].iloc[i])) for i in able]
-        places = found["offer"].iloc[able].tolist()
-        plans = [[(o, n)] for o, n in zip(places, needs, strict=True)]
+        needs = [draws.need(options, int(row)) for row in table.loc[able, "row"]]
+        plans = [[(o, n)] for o, n in zip(table.loc[able, "offer"].tolist(), needs, strict=True)]
         costs = sampled_costs(draws, plans, keep=False)
         scores = objective_scores(s, draws, plans, costs)
-        mean, low, high = spread(costs)
-        columns = {
-            "probability": best_shares(scores),
-            "expected_usd": mean,
-            "low": low,
-            "high": high,
-            "gpus_high": [float(np.quantile(n.gpus, 0.9)) for n in needs],
-            "score": spread(scores)[0],
-        }
-        for name, values in columns.items():
-            column = found[name].to_numpy(float, copy=True)
-            column[able] = values
-            found[name] = column
-    rows = records(found)
-    found["binding"] = [binding(r) for r in rows]
-    found["reason"] = ["" if r["feasible"] else reason(s, options, r) for r in rows]
-    found["doubtful"] = found["feasible"] & (found["sure"] < SURE)
+        columns = ["probability", "expected_usd", "low", "high", "gpus_high", "score"]
+        gpus_high = np.array([np.quantile(n.gpus, 0.9) for n in needs])
+        figures = (best_shares(scores), *spread(costs), gpus_high, spread(scores)[0])
+        for name, values in zip(columns, figures, strict=True):
+            table[name] = table[name].astype(float)
+            table.loc[able, name] = values
+    rows = [row for _, row in table.iterrows()]
+    table["binding"] = [binding(r) for r in rows]
+    table["reason"] = ["" if r["feasible"] else reason(s, options, r) for r in rows]
+    table["doubtful"] = table["feasible"] & (table["sure"] < SURE)
     order = ["feasible", "doubtful", "score", "cost_usd"]
     ascending = [False, True, True, True]
-    return found.sort_values(order, ascending=ascending, kind="stable", ignore_index=True)
+    return table.sort_values(order, ascending=ascending, kind="stable", ignore_index=True)
 
 
 def sampled_costs(
-    draws: Draws, plans: list[list[tuple[int, Need]]], keep: bool = True
+    draws: PlanDraws,
+    plans: Sequence[Chosen],
+    keep: bool = True,
+    prices: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return the cost of each plan in each sample, shape (plans, samples)."""
-    costs = [cost_of(draws, p, draws.prices, keep)["cost_usd"] for p in plans]
+    prices = draws.prices if prices is None else prices
+    costs = [cost_of(draws, p, prices, keep)["cost_usd"] for p in plans]
     return np.array([np.broadcast_to(c, (draws.samples,)) for c in costs])
 
 
 def spread(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return mean and 80 % interval of each row over the samples that keep the limits."""
-    kept = np.where(values < LATE / 10, values, np.nan)
-    never = np.isnan(kept).all(axis=1)
-    kept[never] = values[never]
-    low, high = np.nanquantile(kept, (0.1, 0.9), axis=1)
-    return np.nanmean(kept, axis=1), low, high
+    within = np.where(values < LATE / 10, values, np.nan)
+    never = np.isnan(within).all(axis=1)
+    within[never] = values[never]
+    low, high = np.nanquantile(within, (0.1, 0.9), axis=1)
+    return np.nanmean(within, axis=1), low, high
 
 
 def objective_scores(
-    s: Scenario, draws: Draws, plans: list[list[tuple[int, Need]]], costs: np.ndarray
+    s: Scenario, draws: PlanDraws, plans: Sequence[Chosen], costs: np.ndarray
 ) -> np.ndarray:
     """Return what is to be lowest: cost, or time or energy with the cost as tie-break."""
     if s.objective == "cost":

@@ -1,123 +1,73 @@
 """Why an option is out, and what limits one that is in: in words, with the amount."""
 
-from typing import Any
-
 import numpy as np
+import pandas as pd
 
-from gpuspec.decision.plan.options import LIMITS, Options
+from gpuspec.decision.plan.limits import CONSTRAINTS, NOTHING_OVER, limits_of
+from gpuspec.decision.plan.options import Options
 from gpuspec.decision.scenario import Scenario
 
-NAMES = {
-    "deadline": "the deadline",
-    "ttft": "the limit of the first token",
-    "tpot": "the limit of each token",
-    "gpus": "the number of GPUs",
-    "available": "the GPUs that are there",
-    "power": "the power of the room",
-    "capital": "the capital",
-    "monthly": "the monthly budget",
-    "spot": "interruptions",
+VALUES = {
+    "deadline": "days",
+    "ttft": "ttft_s",
+    "tpot": "tpot_s",
+    "gpus": "gpus",
+    "available": "gpus",
+    "power": "power_kw",
+    "capital": "upfront_usd",
+    "monthly": "cash_month_usd",
 }
-"""What a reader calls each constraint."""
+"""Column that each limit bounds."""
 
 
-def binding(row: dict[str, Any]) -> str:
+def binding(row: pd.Series) -> str:
     """Return the constraint that is used most, with its share; memory or speed where none is."""
-    uses = {n: float(row[f"use_{n}"]) for n in LIMITS if np.isfinite(row[f"use_{n}"])}
+    uses = {n: float(row[f"use_{n}"]) for n in CONSTRAINTS if np.isfinite(row[f"use_{n}"])}
     name = max(uses, key=lambda n: uses[n])
     if uses[name] < 0.5:
         return f"speed ({row['bound']})" if row.get("bound") else "none"
-    return f"{NAMES[name]} ({uses[name]:.0%})"
+    return f"{CONSTRAINTS[name].name} ({uses[name]:.0%})"
 
 
-def reason(scenario: Scenario, options: Options, row: dict[str, Any]) -> str:
+def reason(scenario: Scenario, options: Options, row: pd.Series) -> str:
     """Return the first constraint that an option breaks, and by how much."""
-    s, w = scenario, scenario.workloads[options.place]
-    name = next((n for n in LIMITS if row[f"use_{n}"] > 1 + 1e-9), "")
-    if not name:
+    name = next((n for n in CONSTRAINTS if row[f"use_{n}"] > NOTHING_OVER), "")
+    if not name or name == "spot":
+        return CONSTRAINTS[name].reason if name else ""
+    limits = limits_of(scenario, scenario.workloads[options.place])
+    limits["available"] = float(options.offers["available"].iloc[int(row["offer"])])
+    if name == "gpus" and (text := _missing_cache(scenario, options, row)):
+        return text
+    scale = CONSTRAINTS[name].scale
+    value, limit = row[VALUES[name]] * scale, limits[name] * scale
+    over = value - limit
+    return CONSTRAINTS[name].reason.format(
+        value=value, limit=limit, over=over, value_usd=_usd(value), over_usd=_usd(over)
+    )
+
+
+def _missing_cache(s: Scenario, options: Options, row: pd.Series) -> str:
+    """Say by how much the KV cache is too large for the GPUs that are allowed, where it is."""
+    w, tech = s.workloads[options.place], options.ways.table.iloc[int(row["tech"])]
+    replicas = (s.limits.gpus or 0) // int(tech["unit_gpus"])
+    if not (w.kind == "inference" and w.concurrency and replicas and tech["kv_gib"] > 0):
         return ""
-    return _SAID[name](s, w, row, options)
-
-
-def _deadline(s: Any, w: Any, row: Any, options: Options) -> str:
-    return f"misses the deadline by {row['days'] - w.deadline_days:,.1f} days"
-
-
-def _ttft(s: Any, w: Any, row: Any, options: Options) -> str:
-    late = row["ttft_s"] - w.ttft_limit_s
-    return f"first token after {row['ttft_s']:,.2f} s, {late:,.2f} s too late"
-
-
-def _tpot(s: Any, w: Any, row: Any, options: Options) -> str:
-    over = (row["tpot_s"] - w.tpot_limit_s) * 1e3
-    return f"{row['tpot_s'] * 1e3:,.1f} ms a token, {over:,.1f} ms above the limit"
-
-
-def _gpus(s: Any, w: Any, row: Any, options: Options) -> str:
-    tech = options.ways.table.iloc[int(row["tech"])]
-    text = f"needs {row['gpus']:,.0f} GPUs, {row['gpus'] - s.limits.gpus:,.0f} more than allowed"
-    replicas = s.limits.gpus // int(tech["unit_gpus"])
-    load = getattr(w, "concurrency", 0)
-    if replicas and load and tech["kv_gib"] == tech["kv_gib"]:
-        short = (load / replicas - float(tech["most"])) * float(tech["kv_gib"])
-        if short > 0:
-            context = w.isl + w.osl
-            return f"KV cache does not fit at {context:,} tokens x {load:,}: {short:,.0f} GiB short"
-    return text
-
-
-def _available(s: Any, w: Any, row: Any, options: Options) -> str:
-    there = float(options.offers["available"].iloc[int(row["offer"])])
-    return f"needs {row['gpus']:,.0f} GPUs, {there:,.0f} are there"
-
-
-def _power(s: Any, w: Any, row: Any, options: Options) -> str:
-    over = row["power_kw"] - s.limits.total_kw
-    return f"draws {row['power_kw']:,.0f} kW, {over:,.0f} kW more than the room has"
-
-
-def _capital(s: Any, w: Any, row: Any, options: Options) -> str:
-    over = row["upfront_usd"] - s.budget.capital_usd
-    return f"needs {_usd(row['upfront_usd'])} of capital, {_usd(over)} above the budget"
-
-
-def _monthly(s: Any, w: Any, row: Any, options: Options) -> str:
-    over = row["cash_month_usd"] - s.budget.monthly_usd
-    return f"costs {_usd(row['cash_month_usd'])} a month, {_usd(over)} above the budget"
-
-
-def _spot(s: Any, w: Any, row: Any, options: Options) -> str:
-    return "spot GPUs can be withdrawn at any time, and this service must not stop"
+    short = (w.concurrency / replicas - float(tech["most"])) * float(tech["kv_gib"])
+    size = f"{w.isl + w.osl:,} tokens x {w.concurrency:,}"
+    return f"KV cache does not fit at {size}: {short:,.0f} GiB short" if short > 0 else ""
 
 
 def _usd(value: float) -> str:
     return f"{value / 1e6:,.2f} M USD" if value >= 1e6 else f"{value:,.0f} USD"
 
 
-_SAID = {
-    "spot": _spot,
-    "deadline": _deadline,
-    "ttft": _ttft,
-    "tpot": _tpot,
-    "gpus": _gpus,
-    "available": _available,
-    "power": _power,
-    "capital": _capital,
-    "monthly": _monthly,
-}
-
-
-def rejected(options: Options) -> list[dict[str, Any]]:
+def rejected(options: Options) -> list[dict[str, str]]:
     """Return each GPU and split that cannot run at all, with the reason."""
     table = options.ways.table
-    rows = table[~table["works"]]
-    priced = set(options.offers["gpu"])
-    found = [
+    rows = [
         {"gpu": r.gpu, "precision": r.precision, "split": r.split, "reason": r.reason}
-        for r in rows.itertuples()
+        for r in table[~table["works"]].itertuples()
     ]
-    for name in dict.fromkeys(table["gpu"]):
-        if name not in priced:
-            why = "no price for it in the tables: give a quote of your own"
-            found.append({"gpu": name, "precision": "", "split": "", "reason": why})
-    return found
+    why = "no price for it in the tables: give a quote of your own"
+    unpriced = table["gpu"][~table["gpu"].isin(options.offers["gpu"])].unique()
+    return rows + [{"gpu": g, "precision": "", "split": "", "reason": why} for g in unpriced]

@@ -1,6 +1,7 @@
 """What would flip the decision: how each input moves the gap to the runner-up."""
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -9,14 +10,14 @@ from gpuspec.base.units import HOURS_MONTH
 from gpuspec.decision.errors import MARKET, Z80
 from gpuspec.decision.money import market
 from gpuspec.decision.plan.decision import Decision, decide
-from gpuspec.decision.plan.draws import cost_of
-from gpuspec.decision.plan.ranking import spread
-from gpuspec.decision.scenario import Inference, Scenario, Training
+from gpuspec.decision.plan.draws import Chosen, Offer, PlanDraws
+from gpuspec.decision.plan.plans import gpus_words
+from gpuspec.decision.plan.ranking import sampled_costs, spread
+from gpuspec.decision.scenario import Images, Inference, Scenario, Tenants, Training, Workload
 from gpuspec.topics.cost.prices.quotes import RENT_MODES
 
-LOADS = 12
-"""Loads of a replica where a changed question is answered: coarser, the answer is a trend."""
-SAMPLES = 400
+TREND_LOADS, TREND_SAMPLES = 12, 400
+"""Loads of a replica and samples of a changed question: coarser, the answer is a trend."""
 SERVICES = ("inference", "images", "tenants")
 
 
@@ -29,20 +30,19 @@ def scaled(scenario: Scenario, what: str, factor: float) -> Scenario:
     return scenario.model_copy(update={"workloads": workloads})
 
 
-def _scaled(w: Any, what: str, factor: float) -> Any:
+def _scaled(w: Workload, what: str, factor: float) -> Workload:
     if what == "context" and isinstance(w, Inference):
         return w.model_copy(update={"isl": max(round(w.isl * factor), 1)})
     if what == "tokens" and isinstance(w, Training):
         return w.model_copy(update={"tokens": w.tokens * factor})
-    if what == "hours" and w.kind in SERVICES:
+    if what == "hours" and isinstance(w, Inference | Images | Tenants):
         hours = min(w.hours_per_month * factor, HOURS_MONTH)
         return w.model_copy(update={"hours_per_month": hours})
     if what == "traffic" and isinstance(w, Inference):
-        changes: dict[str, Any] = {"request_rate": w.request_rate and w.request_rate * factor}
-        if w.concurrency:
-            changes["concurrency"] = max(round(w.concurrency * factor), 1)
-        return w.model_copy(update=changes)
-    if what == "traffic" and w.kind == "images":
+        rate = w.request_rate and w.request_rate * factor
+        in_flight = max(round(w.concurrency * factor), 1) if w.concurrency else w.concurrency
+        return w.model_copy(update={"request_rate": rate, "concurrency": in_flight})
+    if what == "traffic" and isinstance(w, Images):
         return w.model_copy(update={"images_per_s": w.images_per_s * factor})
     return w
 
@@ -58,151 +58,160 @@ class Gap:
 
     def __init__(self, decision: Decision) -> None:
         self.decision, self.draws = decision, decision.plans.draws
-        self.pair = [tuple(p["choice"]) for p in (decision.best, decision.runner_up)]
-        self.members = [decision.plans.members(choice) for choice in self.pair]
-        self.base = [self._cost(i) for i in (0, 1)]
-
-    @property
-    def value(self) -> float:
-        """Return the gap as it is, over the cost of the recommended plan."""
-        return self._share(self.base)
+        self.choices = list(decision.policies["choice"].head(2))
+        self.members = [decision.plans.members(choice) for choice in self.choices]
+        self.costs = self._costs()
+        self.value = self._share(self.costs)
+        """The gap as it is, over the cost of the recommended plan."""
+        self.offers_used = sorted({int(o) for m in self.members for o in m["offer"]})
+        """Places of the offers that the two plans take."""
 
     def _share(self, costs: list[float]) -> float:
-        return (costs[1] - costs[0]) / max(self.base[0], 1e-9)
+        return (costs[1] - costs[0]) / max(self.costs[0], 1e-9)
 
-    def _cost(
-        self, place: int, prices: Any = None, speeds: dict[str, float] | None = None
-    ) -> float:
-        plans, choice = self.decision.plans, self.pair[place]
-        factors = self.draws.prices if prices is None else self.draws.prices * prices[:, None]
-        if speeds is None:
-            chosen = plans.chosen(choice)
-        else:
-            chosen = [self._changed_need(w, row, speeds) for w, row in enumerate(choice)]
-        cost = cost_of(self.draws, chosen, factors)["cost_usd"]
-        return float(spread(np.atleast_2d(np.broadcast_to(cost, (self.draws.samples,))))[0][0])
+    def _costs(
+        self, prices: np.ndarray | float = 1.0, speeds: Mapping[str, float] | None = None
+    ) -> list[float]:
+        """Return the expected cost of both plans with prices and speeds multiplied."""
+        factors = self.draws.prices * prices
+        chosen = [
+            self.decision.plans.chosen(c) if speeds is None else self._at_speeds(c, speeds)
+            for c in self.choices
+        ]
+        return [expected_cost(self.draws, plan, factors) for plan in chosen]
 
-    def _changed_need(self, w: int, row: int, speeds: dict[str, float]) -> Any:
-        plans = self.decision.plans
-        member = plans.candidates[w].iloc[row]
-        options = plans.options[w]
-        tech = options.ways.table.iloc[int(member["tech"])]
-        names = (str(tech["gpu"]), str(tech["precision"]), bool(tech["inherited"]))
-        factor = speeds.get(str(member["gpu"]), 1.0)
-        speed = self.draws.speed(options.place, *names) * factor
-        return int(member["offer"]), self.draws.need(options, int(member["row"]), speed)
+    def _at_speeds(self, choice: Sequence[int], speeds: Mapping[str, float]) -> Chosen:
+        plans, chosen = self.decision.plans, []
+        for table, options, row in zip(plans.candidates, plans.options, choice, strict=True):
+            member = table.iloc[row]
+            tech = options.ways.table.iloc[int(member["tech"])]
+            names = (str(tech["gpu"]), str(tech["precision"]), bool(tech["inherited"]))
+            speed = self.draws.speed(options.place, *names) * speeds.get(str(member["gpu"]), 1.0)
+            need = self.draws.need(options, int(member["row"]), speed)
+            chosen.append((int(member["offer"]), need))
+        return chosen
 
     def with_prices(self, factors: np.ndarray) -> float:
         """Return the gap with the price of each offer multiplied."""
-        return self._share([self._cost(i, factors) for i in (0, 1)])
+        return self._share(self._costs(factors[:, None]))
 
-    def with_speeds(self, factors: dict[str, float]) -> float:
+    def with_speeds(self, factors: Mapping[str, float]) -> float:
         """Return the gap with the speed of each GPU multiplied."""
-        return self._share([self._cost(i, None, factors) for i in (0, 1)])
+        return self._share(self._costs(speeds=factors))
 
     def with_scenario(self, scenario: Scenario, offers: pd.DataFrame) -> tuple[float, str]:
         """Return the gap of the same GPUs and ways to pay under a changed question.
 
         NaN where one of the two cannot do it any more. The second value is the best plan of the
-        GPUs and ways to pay of the two, in words.
+        GPUs and ways to pay of the two, in words, where the runner-up wins.
         """
-        names = sorted({g for m in self.members for g in m["gpu"]})
-        ways = {
-            (g, label) for m in self.members for g, label in zip(m["gpu"], m["label"], strict=True)
-        }
-        known = zip(offers["gpu"], offers["label"], offers["mode"], strict=True)
-        kept = [mode == "owned" or (g, label) in ways for g, label, mode in known]
-        few = offers[kept].reset_index(drop=True)
-        found = decide(scenario, names, SAMPLES, self.draws.seed, LOADS, few)
-        costs = [_same_plan(found, m) for m in self.members]
+        both = pd.concat(self.members)
+        ways = pd.MultiIndex.from_frame(both[["gpu", "label"]])
+        same = pd.MultiIndex.from_frame(offers[["gpu", "label"]]).isin(ways)
+        few = offers[(offers["mode"] == "owned") | same].reset_index(drop=True)
+        names = sorted(set(both["gpu"]))
+        other = decide(scenario, names, TREND_SAMPLES, self.draws.seed, TREND_LOADS, few)
+        costs = [_same_plan(other, m) for m in self.members]
         share = (costs[1] - costs[0]) / costs[0]
-        return share, plan_words(found, found.best) if share < 0 else ""
+        return share, plan_words(other, other.best) if share < 0 else ""
 
 
-def _same_plan(found: Decision, members: pd.DataFrame) -> float:
+def expected_cost(draws: PlanDraws, chosen: Chosen, prices: np.ndarray) -> float:
+    """Return the mean cost of a plan over the samples that keep its limits."""
+    return float(spread(sampled_costs(draws, [chosen], prices=prices))[0][0])
+
+
+def _same_plan(decision: Decision, members: pd.DataFrame) -> float:
     """Return the expected cost of a plan with the same GPU and mode for each workload."""
     choice = []
-    for table, m in zip(found.candidates, members.itertuples(), strict=True):
+    for table, m in zip(decision.candidates, members.itertuples(), strict=True):
         same = (table["gpu"] == m.gpu) & (table["label"] == m.label) & table["feasible"]
         if not same.any():
             return float("nan")
         choice.append(int(np.flatnonzero(same)[0]))
-    cost = cost_of(found.plans.draws, found.plans.chosen(choice), found.plans.draws.prices)
-    costs = np.broadcast_to(cost["cost_usd"], (found.plans.draws.samples,))
-    return float(spread(np.atleast_2d(costs))[0][0])
+    draws = decision.plans.draws
+    return expected_cost(draws, decision.plans.chosen(choice), draws.prices)
 
 
-def plan_words(decision: Decision, plan: Any) -> str:
+def plan_words(decision: Decision, plan: pd.Series) -> str:
     """Return the GPUs of a plan in words, such as ``4 x h200-sxm-141 (own)``."""
-    members = decision.plans.members(plan["choice"])
-    groups: Any = members.groupby(["gpu", "label"], sort=False)["gpus"].sum()
-    return ", ".join(f"{n:,.0f} x {gpu} ({label})" for (gpu, label), n in groups.items())
+    return gpus_words(decision.plans.members(plan["choice"]))
+
+
+def price_column(offer: Offer) -> str:
+    """Return the column that holds the price of an offer."""
+    return "capital_usd_gpu" if offer["mode"] == "own" else "hour_usd"
+
+
+def price_words(offer: Offer, value: float) -> str:
+    """Write a price of an offer with its unit."""
+    return f"{value:,.0f} USD a GPU" if offer["mode"] == "own" else f"{value:,.2f} USD/h"
+
+
+class Swing(NamedTuple):
+    """How one input moves the gap between the runner-up and the recommended plan."""
+
+    input: str
+    from_: str
+    to: str
+    """Its ends in words."""
+    low: float
+    high: float
+    """Gap over the cost of the recommended plan there; below 0 the runner-up is cheaper; NaN
+    where one of them is not possible."""
+    best: str = ""
+    """The best plan at the end that flips."""
+    factors: tuple[float, float] | None = None
+    """The two ends of a load."""
 
 
 def tornado(decision: Decision) -> pd.DataFrame:
     """Return how each input moves the gap between the runner-up and the recommended plan.
 
-    Returns
-    -------
-    DataFrame
-        One row an input, the widest first: ``input``, ``from_``, ``to`` (its ends in words),
-        ``low``, ``high`` (gap over the cost of the recommended plan there; below 0 the
-        runner-up is cheaper; NaN where one of them is not possible), ``flips``, ``best`` (the
-        best plan at the end that flips), ``factors`` (the two ends of a load, else None).
+    One row an input, the widest first: the fields of `Swing`, then ``flips`` and ``reach``.
     """
-    columns = ["input", "from_", "to", "low", "high", "best", "factors"]
     if not decision.feasible or decision.runner_up is None:
-        return pd.DataFrame(columns=[*columns, "flips", "reach"]).astype({"flips": bool})
+        columns = [*Swing._fields, "flips", "reach"]
+        return pd.DataFrame(columns=columns).astype({"flips": bool})
     gap = Gap(decision)
-    rows = [*_price_rows(gap), *_speed_rows(gap), *_load_rows(gap)]
-    found = pd.DataFrame(rows, columns=columns)
-    ends = found[["low", "high"]].to_numpy(float)
-    flips: Any = (ends < 0).any(axis=1)
-    found["flips"] = flips
+    swings = [*_price_rows(gap), *_speed_rows(gap), *_load_rows(gap)]
+    table = pd.DataFrame(swings, columns=Swing._fields)
+    ends = table[["low", "high"]].to_numpy(float)
     reach = np.abs(np.nan_to_num(ends, nan=gap.value) - gap.value).max(axis=1)
-    found = found[reach > 0.002].assign(reach=reach[reach > 0.002])
-    return found.sort_values("reach", ascending=False, kind="stable").reset_index(drop=True)
+    table = table.assign(flips=np.any(ends < 0, axis=1), reach=reach)[reach > 0.002]
+    return table.sort_values("reach", ascending=False, kind="stable").reset_index(drop=True)
 
 
-def _price_rows(gap: Gap) -> list[tuple[Any, ...]]:
+def _price_rows(gap: Gap) -> list[Swing]:
     rows, offers = [], gap.draws.offers
-    used = sorted({int(o) for m in gap.members for o in m["offer"]})
-    for place in used:
+    for place in gap.offers_used:
         offer = gap.draws.rows[place]
-        own = offer["mode"] == "own"
-        name = "capital_usd_gpu" if own else "hour_usd"
-        if not offer[name] > 0:
+        column = price_column(offer)
+        if not offer[column] > 0:
             continue
-        ends = [float(offer[f"{name}_{end}"]) for end in ("low", "high")]
-        found = []
-        for end in ends:
-            factors = np.ones(len(offers))
-            factors[place] = end / float(offer[name])
-            found.append(gap.with_prices(factors))
-        unit = " USD a GPU" if own else " USD/h"
-        words = [f"{end:,.0f}" if own else f"{end:,.2f}" for end in ends]
-        what = f"Price of {offer['gpu']}, {offer['label']}"
-        rows.append((what, words[0] + unit, words[1] + unit, *found, "", None))
+        ends = [float(offer[f"{column}_{end}"]) for end in ("low", "high")]
+        at = np.arange(len(offers)) == place
+        low, high = (gap.with_prices(np.where(at, e / float(offer[column]), 1.0)) for e in ends)
+        from_, to = (price_words(offer, end) for end in ends)
+        rows.append(Swing(f"Price of {offer['gpu']}, {offer['label']}", from_, to, low, high))
     rented = offers["mode"].isin(RENT_MODES).to_numpy()
-    found = [gap.with_prices(np.where(rented, f, 1.0)) for f in (1 / MARKET, MARKET)]
-    words = [f"{1 / MARKET - 1:.0%}", f"+{MARKET - 1:.0%}"]
-    rows.append(("All rents together", *words, *found, "", None))
-    return rows
+    low, high = (gap.with_prices(np.where(rented, f, 1.0)) for f in (1 / MARKET, MARKET))
+    return [*rows, Swing("All rents together", *_percents(MARKET), low, high)]
 
 
-def _speed_rows(gap: Gap) -> list[tuple[Any, ...]]:
+def _percents(width: float) -> tuple[str, str]:
+    return f"{1 / width - 1:.0%}", f"+{width - 1:.0%}"
+
+
+def _speed_rows(gap: Gap) -> list[Swing]:
     rows = []
     names = sorted({g for m in gap.members for g in m["gpu"]})
-    kinds = {w.kind for w in gap.decision.scenario.workloads}
-    spreads = [gap.draws._speeds[k].spread for k in kinds if k in gap.draws._speeds]
     for name in names if len(names) > 1 else []:
-        width = np.exp(Z80 * max(s.get(name, 0.0) for s in spreads))
-        found = [gap.with_speeds({name: f}) for f in (1 / width, width)]
-        ends = (f"{1 / width - 1:.0%}", f"+{width - 1:.0%}")
-        rows.append((f"Speed of {name} against the others", *ends, *found, "", None))
-    found = [gap.with_speeds(dict.fromkeys(names, f)) for f in (0.85, 1 / 0.85)]
-    rows.append(("All speeds together", "-15%", f"+{1 / 0.85 - 1:.0%}", *found, "", None))
-    return rows
+        width = float(np.exp(Z80 * gap.draws.widest_spread(name)))
+        low, high = (gap.with_speeds({name: f}) for f in (1 / width, width))
+        rows.append(Swing(f"Speed of {name} against the others", *_percents(width), low, high))
+    low, high = (gap.with_speeds(dict.fromkeys(names, f)) for f in (0.85, 1 / 0.85))
+    return [*rows, Swing("All speeds together", *_percents(1 / 0.85), low, high)]
 
 
 LOAD_ROWS = {
@@ -215,27 +224,31 @@ LOAD_ROWS = {
 """Changes of the question: name, low and high factor, kinds of work that they concern."""
 
 
-def _load_rows(gap: Gap) -> list[tuple[Any, ...]]:
+def _load_rows(gap: Gap) -> list[Swing]:
     rows, s = [], gap.decision.scenario
     kinds = {w.kind for w in s.workloads}
-    for what, (name, low, high, of) in LOAD_ROWS.items():
-        if of and not kinds & set(of):
+    for what, (name, low, high, concerned) in LOAD_ROWS.items():
+        if concerned and not kinds & set(concerned):
             continue
-        found, best = [], ""
-        for factor in (low, high):
-            changed = scaled(s, what, factor)
-            offers = market(changed) if what == "horizon" else gap.draws.offers
-            try:
-                share, words = gap.with_scenario(changed, offers)
-            except ValueError:  # longer than the model's context, say
-                share, words = float("nan"), ""
-            found.append(share)
-            best = words or best
-        ends = [f"{f:.2g} times" for f in (low, high)]
+        less, more = scaled(s, what, low), scaled(s, what, high)
+        (at_low, best_low), (at_high, best_high) = (
+            _changed_gap(gap, what, changed) for changed in (less, more)
+        )
+        from_, to = f"{low:.2g} times", f"{high:.2g} times"
         if what == "horizon":
-            ends = [f"{scaled(s, what, f).horizon_months} months" for f in (low, high)]
-        rows.append((name, *ends, *found, best, None if what == "horizon" else (low, high)))
+            from_, to = f"{less.horizon_months} months", f"{more.horizon_months} months"
+        best = best_high or best_low
+        known = None if what == "horizon" else (low, high)
+        rows.append(Swing(name, from_, to, at_low, at_high, best, known))
     return rows
+
+
+def _changed_gap(gap: Gap, what: str, scenario: Scenario) -> tuple[float, str]:
+    offers = market(scenario) if what == "horizon" else gap.draws.offers
+    try:
+        return gap.with_scenario(scenario, offers)
+    except ValueError:  # longer than the model's context, say
+        return float("nan"), ""
 
 
 def gap(decision: Decision) -> float:

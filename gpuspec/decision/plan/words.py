@@ -1,7 +1,6 @@
 """The decision in sentences, in English and from the gettext catalogue."""
 
 from collections.abc import Callable
-from typing import Any
 
 import pandas as pd
 
@@ -10,7 +9,7 @@ from gpuspec.decision.plan.nearest import Amount
 from gpuspec.decision.plan.plans import BOUGHT, MIX, ONE, RENTED, SPLIT, Policy
 from gpuspec.views.language import translator
 
-MODES = {
+PAID = {
     "on-demand": "on demand",
     "reserved-1yr": "reserved for 1 year",
     "reserved-3yr": "reserved for 3 years",
@@ -49,7 +48,7 @@ def short_gpu(name: str) -> str:
 def money(value: float, decision: Decision, language: str = "en") -> str:
     """Write an amount in the currency of the scenario, as buyers of the language do."""
     prices = decision.scenario.prices
-    amount = value * (prices.cny_per_usd if prices.currency == "CNY" else 1.0)
+    amount = value * prices.per_usd
     if language == "zh":
         unit = "元" if prices.currency == "CNY" else "美元"
         wide = abs(amount) >= 1e4
@@ -78,26 +77,26 @@ def listed_in(words: list[str], say: Words) -> str:
     return say(", ").join(words[:-1]) + say(" and ") + words[-1]
 
 
-def plan_sentence(decision: Decision, plan: Any, language: str = "en") -> str:
+def plan_sentence(decision: Decision, plan: pd.Series, language: str = "en") -> str:
     """Return the GPUs of a plan: how many of each, and how they are paid for."""
     say = translator(language)
-    members = decision.plans.members(plan["choice"])
-    bought = decision.pools(plan)
-    said = []
-    for (name, mode), group in members.groupby(["gpu", "mode"], sort=False):
-        count = bought.get((str(name), str(mode)), group["gpus"].sum())
-        text = say("{count} x {gpu} ({mode})")
-        said.append(
-            text.format(count=f"{count:,.0f}", gpu=short_gpu(str(name)), mode=say(MODES[str(mode)]))
-        )
-    return listed_in(said, say)
+    members, pools = decision.members(plan), decision.pools(plan)
+    pairs = dict.fromkeys(zip(members["gpu"], members["mode"], strict=True))
+    text = say("{count} x {gpu} ({mode})")
+    parts = [
+        text.format(count=f"{pools[gpu, mode]:,.0f}", gpu=short_gpu(gpu), mode=say(PAID[mode]))
+        for gpu, mode in pairs
+    ]
+    return listed_in(parts, say)
 
 
-def gpus_of(decision: Decision, plan: Any) -> str:
+def gpus_of(decision: Decision, plan: pd.Series) -> str:
     """Return the GPUs of a plan as a short label of a picture."""
-    bought = decision.pools(plan)
-    names = dict.fromkeys(str(g) for g in decision.plans.members(plan["choice"])["gpu"])
-    counts = {name: sum(n for (g, _), n in bought.items() if g == name) for name in names}
+    pools = decision.pools(plan)
+    counts = {
+        name: sum(n for (g, _), n in pools.items() if g == name)
+        for name in decision.members(plan)["gpu"].unique()
+    }
     return " + ".join(f"{n:,.0f} {short_gpu(g)}" for g, n in counts.items())
 
 
@@ -106,7 +105,7 @@ def plan_labels(decision: Decision, language: str = "en") -> list[str]:
     say = translator(language)
     return [
         f"{policy_words(row['policies'][0], say)}{say(': ')}{gpus_of(decision, row)}"
-        for row in decision.policies.to_dict("records")
+        for _, row in decision.policies.iterrows()
     ]
 
 
@@ -128,23 +127,19 @@ def cost_sentence(decision: Decision, language: str = "en") -> str:
     """Return the cost of the recommended plan with its interval, month and capital."""
     say, best = translator(language), decision.best
     months = decision.scenario.horizon_months
-    amounts = {k: money(float(best[k]), decision, language) for k in ("low", "high", "upfront_usd")}
+    names = ("expected_usd", "low", "high", "upfront_usd")
+    cost, low, high, capital = (money(float(best[n]), decision, language) for n in names)
+    month = money(float(best["expected_usd"]) / months, decision, language)
     text = say(
         "{cost} over {months} months (80 % interval {low} to {high}), {month} a month on average."
-    ).format(
-        cost=money(float(best["expected_usd"]), decision, language),
-        month=money(float(best["expected_usd"]) / months, decision, language),
-        months=months,
-        low=amounts["low"],
-        high=amounts["high"],
-    )
+    ).format(cost=cost, month=month, months=months, low=low, high=high)
     if months == 1:
         text = text.replace("over 1 months", "over 1 month")
     if best["upfront_usd"] > best["expected_usd"]:
         start = say(" {capital} is paid at the start; what is left of its worth comes off.")
-        text += start.format(capital=amounts["upfront_usd"])
+        text += start.format(capital=capital)
     elif best["upfront_usd"] > 0:
-        text += say(" Of it {capital} is paid at the start.").format(capital=amounts["upfront_usd"])
+        text += say(" Of it {capital} is paid at the start.").format(capital=capital)
     return text + _term_sentence(decision, say) + _keep_sentence(decision, say, language)
 
 
@@ -159,13 +154,13 @@ def _term_sentence(decision: Decision, say: Words) -> str:
 
 def _keep_sentence(decision: Decision, say: Words, language: str) -> str:
     """Say what the keep of GPUs that are there already is in the cost."""
-    kept = decision.plans.draws.kept
-    if not kept:
+    keep_usd = decision.plans.draws.keep_usd
+    if not keep_usd:
         return ""
     return say(
         " {keep} a month of it keeps the GPUs that are owned already, whatever is decided; "
         "whether to sell them is the question of gpuspec upgrade."
-    ).format(keep=money(kept, decision, language))
+    ).format(keep=money(keep_usd, decision, language))
 
 
 def confidence_sentence(decision: Decision, language: str = "en") -> str:
@@ -211,23 +206,23 @@ def reasons(decision: Decision, language: str = "en") -> list[str]:
     say = translator(language)
     members = decision.members(decision.best)
     chief = int(members["expected_usd"].to_numpy().argmax())
-    found = [
+    texts = [
         _owned_reason(members, say),
         _need_reason(decision, chief, say, language),
         _kinds_reason(decision, say),
         _payment_reason(decision, members, chief, say, language),
         _limit_reason(members, chief, say),
     ]
-    return [text for text in found if text][:3]
+    return [text for text in texts if text][:3]
 
 
 def _owned_reason(members: pd.DataFrame, say: Words) -> str:
-    mine = members[members["mode"] == "owned"]
-    if mine.empty:
+    owned = members[members["mode"] == "owned"]
+    if owned.empty:
         return ""
     text = say("The {gpus} that are there serve {work}: no capital, only energy.")
-    gpus = listed_in([short_gpu(g) for g in mine["gpu"].unique()], say)
-    return text.format(gpus=gpus, work=listed_in([str(n) for n in mine["workload"]], say))
+    gpus = listed_in([short_gpu(g) for g in owned["gpu"].unique()], say)
+    return text.format(gpus=gpus, work=listed_in([str(n) for n in owned["workload"]], say))
 
 
 def _need_reason(decision: Decision, place: int, say: Words, language: str) -> str:
@@ -236,21 +231,19 @@ def _need_reason(decision: Decision, place: int, say: Words, language: str) -> s
     able = table[table["feasible"]].drop_duplicates("gpu").head(4)
     if len(able) < 2:
         return ""
-    said = []
+    values = []
     for row in able.to_dict("records"):
         many = say("{count} x {gpu}").format(count=f"{row['gpus']:,.0f}", gpu=short_gpu(row["gpu"]))
         if row["gpus_high"] > row["gpus"]:
             many += say(" (up to {most})").format(most=f"{row['gpus_high']:,.0f}")
-        said.append(f"{many} {money(row['expected_usd'], decision, language)}")
-    none = [
-        g for g in decision.scenario.allow.gpus if g not in set(table["gpu"][table["feasible"]])
-    ]
+        values.append(f"{many} {money(row['expected_usd'], decision, language)}")
+    within = set(table["gpu"][table["feasible"]])
+    none = [short_gpu(g) for g in decision.scenario.allow.gpus if g not in within]
     if none:
-        gpus = say(", ").join(short_gpu(g) for g in none)
-        said.append(say("no option on {gpus}").format(gpus=gpus))
+        values.append(say("no option on {gpus}").format(gpus=say(", ").join(none)))
     text = say("{name}, the costliest work, takes on each GPU: {values}.")
     name = decision.scenario.workloads[place].name
-    return text.format(name=name, values=say(", ").join(said))
+    return text.format(name=name, values=say(", ").join(values))
 
 
 def _kinds_reason(decision: Decision, say: Words) -> str:
@@ -259,16 +252,13 @@ def _kinds_reason(decision: Decision, say: Words) -> str:
         members = decision.members(decision.best)
         text = say("One kind for all, {gpu}, is at the same time the best mix.")
         return text.format(gpu=short_gpu(str(members["gpu"].iloc[0])))
-    said = []
+    values = []
     for row in decision.policies.to_dict("records"):
         for policy in [p for p in row["policies"] if p.kind == ONE][:1]:
             name = short_gpu(policy.gpus[0])
-            said.append(f"{name} {percent(row['expected_usd'] / best - 1, True)}")
-    if not said:
-        return ""
-    return say("One kind for all would cost more: {values}.").format(
-        values=say(", ").join(said[:4])
-    )
+            values.append(f"{name} {percent(row['expected_usd'] / best - 1, True)}")
+    text = say("One kind for all would cost more: {values}.")
+    return text.format(values=say(", ").join(values[:4])) if values else ""
 
 
 def _payment_reason(
@@ -279,14 +269,13 @@ def _payment_reason(
     ways = table[(table["gpu"] == name) & table["feasible"]].drop_duplicates("mode")
     if len(ways) < 2:
         return ""
-    said = [
-        f"{say(MODES[r['mode']])} {money(r['expected_usd'], decision, language)}"
+    values = [
+        f"{say(PAID[r['mode']])} {money(r['expected_usd'], decision, language)}"
         for r in ways.head(4).to_dict("records")
     ]
     text = say("Ways to pay for {gpu} for {name}: {values}.")
-    return text.format(
-        gpu=short_gpu(str(name)), name=members["workload"].iloc[place], values=say(", ").join(said)
-    )
+    workload = members["workload"].iloc[place]
+    return text.format(gpu=short_gpu(name), name=workload, values=say(", ").join(values))
 
 
 def _limit_reason(members: pd.DataFrame, place: int, say: Words) -> str:

@@ -1,7 +1,6 @@
 """What a scenario asks, as a table: the report says its own question."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import pandas as pd
 
@@ -9,7 +8,7 @@ from gpuspec.decision.scenario import Scenario
 
 LATER = ("kind", "name", "from_quarter", "to_quarter", "growth")
 """Fields of a workload that are its heading, or that the decision does not read."""
-BLANK: tuple[Any, ...] = (None, "", 0, (), [], False)
+BLANK: tuple[object, ...] = (None, "", 0, (), [], False)
 
 
 def asked_table(scenario: Scenario) -> pd.DataFrame:
@@ -32,15 +31,15 @@ def asked_table(scenario: Scenario) -> pd.DataFrame:
     return pd.DataFrame(shown, columns=["Asked", "Value"]).set_index("Asked")
 
 
-def _fields(part: Mapping[str, Any], without: tuple[str, ...] = ()) -> str:
+def _fields(part: Mapping[str, object], without: tuple[str, ...] = ()) -> str:
     """Write the fields of a record: a list by its items, a table by its number of rows."""
-    kept = {k: v for k, v in part.items() if k not in without and v not in BLANK}
+    stated = {k: v for k, v in part.items() if k not in without and v not in BLANK}
     if part.get("capital_usd") == 0 or part.get("monthly_usd") == 0:  # 0 is an amount here
-        kept = {k: v for k, v in part.items() if v is not None}
-    return "; ".join(f"{name} {_value(value)}" for name, value in kept.items())
+        stated = {k: v for k, v in part.items() if v is not None}
+    return "; ".join(f"{name} {_value(value)}" for name, value in stated.items())
 
 
-def _value(value: Any) -> str:
+def _value(value: object) -> str:
     if isinstance(value, list | tuple):
         plain = all(isinstance(v, str) for v in value)
         return ", ".join(value) if plain else f"of {len(value):,} rows"

@@ -1,13 +1,11 @@
 """Page 1 of the decision report, and the same answer for programs."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
 from gpuspec.decision.plan import Decision, nearest
 from gpuspec.decision.plan.words import (
-    MODES,
+    PAID,
     Words,
     amount_words,
     confidence_sentence,
@@ -34,13 +32,12 @@ def _small(words: str) -> str:
 
 def changes(decision: Decision, evens: pd.DataFrame, language: str = "en") -> list[str]:
     """Return what would make the runner-up the better plan: the three nearest values."""
-    say, said = translator(language), []
+    say, texts = translator(language), []
     prices = decision.scenario.prices
-    rate = prices.cny_per_usd if prices.currency == "CNY" else 1.0
     for row in evens[np.isfinite(evens["far"])].head(3).to_dict("records"):
         if row["kind"] == "load":
             text = say("{what} at {factor} times what was asked")
-            said.append(text.format(what=say(_small(row["what"])), factor=f"{row['at']:.2g}"))
+            texts.append(text.format(what=say(_small(row["what"])), factor=f"{row['at']:.2g}"))
             continue
         above = row["at"] > row["value"]
         unit = "{c} a GPU" if row["what"] == "own" else "{c} an hour"
@@ -50,16 +47,16 @@ def changes(decision: Decision, evens: pd.DataFrame, language: str = "en") -> li
             if above
             else "{gpu} ({mode}) below {at} {unit}, {now} today"
         )
-        said.append(
+        texts.append(
             text.format(
                 gpu=short_gpu(row["gpu"]),
-                mode=say(MODES[row["what"]]),
-                at=format(row["at"] * rate, digits),
-                now=format(row["value"] * rate, digits),
+                mode=say(PAID[row["what"]]),
+                at=format(row["at"] * prices.per_usd, digits),
+                now=format(row["value"] * prices.per_usd, digits),
                 unit=say(unit).format(c=say(prices.currency)),
             )
         )
-    return said or [say("Nothing within the ranges that were tried")]
+    return texts or [say("Nothing within the ranges that were tried")]
 
 
 def answer_page(decision: Decision, evens: pd.DataFrame | None, language: str = "en") -> Markdown:
@@ -99,10 +96,8 @@ def prices_sentence(decision: Decision, language: str = "en") -> str:
     if old.empty:
         return ""
     name = say("{gpu} ({mode})")
-    names = [
-        name.format(gpu=short_gpu(str(r.gpu)), mode=say(MODES[str(r.mode)]))
-        for r in old.itertuples()
-    ]
+    pairs = zip(old["gpu"], old["mode"], strict=True)
+    names = [name.format(gpu=short_gpu(gpu), mode=say(PAID[mode])) for gpu, mode in pairs]
     days = int(old["age_days"].max())
     text = say(
         "**Before you sign**: ask for quotes; the prices of {names} are up to {days} days old."
@@ -136,7 +131,7 @@ def unused_sentence(decision: Decision, language: str = "en") -> str:
 
 def nearest_sentences(decision: Decision, language: str = "en") -> str:
     """Return what must give where nothing is feasible, in sentences."""
-    say, said = translator(language), []
+    say, texts = translator(language), []
     table = nearest(decision.scenario, decision.options, decision.plans)
     for row in table.to_dict("records"):
         amount = f" ({percent(row['far'], True)})" if row["far"] < 10 else ""
@@ -144,7 +139,7 @@ def nearest_sentences(decision: Decision, language: str = "en") -> str:
             text = say("{name}: with {what} at {needed} instead of {asked}{amount}, {option}.")
         else:
             text = say("{name}: {what}: {needed}.")
-        said.append(
+        texts.append(
             text.format(
                 name=say(row["workload"]),
                 what=say(row["what"]),
@@ -154,7 +149,7 @@ def nearest_sentences(decision: Decision, language: str = "en") -> str:
                 option=row["option"],
             )
         )
-    return " ".join(said)
+    return " ".join(texts)
 
 
 def members_table(decision: Decision, language: str = "en") -> pd.DataFrame:
@@ -185,7 +180,7 @@ def members_table(decision: Decision, language: str = "en") -> pd.DataFrame:
                 short_gpu(row["gpu"]),
                 many,
                 ", ".join(filter(None, (row["precision"].upper(), say(row["split"])))),
-                say(MODES[row["mode"]]),
+                say(PAID[row["mode"]]),
                 money(row["expected_usd"] / months, decision, language),
             )
         )
@@ -203,7 +198,7 @@ def _keep_rows(decision: Decision, say: Words, language: str) -> list[tuple[str,
             short_gpu(str(row["gpu"])),
             f"{row['available']:,.0f}",
             "",
-            say(MODES["owned"]),
+            say(PAID["owned"]),
             money(row["keep_usd_month"] * row["available"], decision, language),
         )
         for row in held
@@ -235,28 +230,28 @@ def front_finding(name: str, table: pd.DataFrame) -> str:
     )
 
 
-def answer_record(decision: Decision, evens: pd.DataFrame | None) -> dict[str, Any]:
+def answer_record(decision: Decision, evens: pd.DataFrame | None) -> dict[str, object]:
     """Return the answer as plain values, for programs; ``far`` may be infinite."""
     s = decision.scenario
-    found: dict[str, Any] = {"scenario": s.name, "objective": s.objective}
-    found["feasible"] = decision.feasible
+    record: dict[str, object] = {"scenario": s.name, "objective": s.objective}
+    record["feasible"] = decision.feasible
     if not decision.feasible:
         table = nearest(s, decision.options, decision.plans)
         for name in ("asked", "needed"):
             table[name] = [amount_words(amount) for amount in table[name]]
-        return found | {"what_must_give": table.to_dict("records")}
-    found["owned_keep_usd_month"] = decision.plans.draws.kept
-    found["recommendation"] = _plan_record(decision, decision.best)
+        return record | {"what_must_give": table.to_dict("records")}
+    record["owned_keep_usd_month"] = decision.plans.draws.keep_usd
+    record["recommendation"] = _plan_record(decision, decision.best)
     other = decision.runner_up
-    found["runner_up"] = None if other is None else _plan_record(decision, other)
-    found["reasons"] = reasons(decision)
+    record["runner_up"] = None if other is None else _plan_record(decision, other)
+    record["reasons"] = reasons(decision)
     if evens is not None:
-        found["runner_up_wins_with"] = changes(decision, evens)
-    found["plans"] = [_plan_record(decision, p) for p in decision.policies.to_dict("records")]
-    return found
+        record["runner_up_wins_with"] = changes(decision, evens)
+    record["plans"] = [_plan_record(decision, p) for _, p in decision.policies.iterrows()]
+    return record
 
 
-def _plan_record(decision: Decision, plan: Any) -> dict[str, Any]:
+def _plan_record(decision: Decision, plan: pd.Series) -> dict[str, object]:
     names = ("expected_usd", "low", "high", "upfront_usd", "cash_month_usd", "power_kw")
     works = decision.members(plan)
     columns = ["workload", "gpu", "mode", "precision", "split", "gpus", "gpus_high", "binding"]

@@ -1,13 +1,12 @@
 """Tables of the decision, ready to be shown: few columns, words that a buyer uses."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
 from gpuspec.constants.inference import inference_errors
 from gpuspec.constants.training import training_errors
 from gpuspec.decision.plan import Decision, front, nearest, rejected
+from gpuspec.decision.plan.limits import limits_of
 from gpuspec.decision.plan.words import amount_words, gpus_of, policy_words, short_gpu
 from gpuspec.topics.ways import records
 from gpuspec.views.language import translator
@@ -22,13 +21,14 @@ POINTS = 1500
 def money_axis(decision: Decision, language: str = "en") -> tuple[str, float]:
     """Return the name of an axis of costs and the factor that takes USD there."""
     prices = decision.scenario.prices
-    rate = prices.cny_per_usd if prices.currency == "CNY" else 1.0
     if language == "zh":
-        return {"CNY": "万元", "USD": "万美元"}[prices.currency], rate / 1e4
-    most = float(decision.policies["high"].max()) * rate if len(decision.policies) else 0.0
+        return {"CNY": "万元", "USD": "万美元"}[prices.currency], prices.per_usd / 1e4
+    most = (
+        float(decision.policies["high"].max()) * prices.per_usd if len(decision.policies) else 0.0
+    )
     if most >= 2e6:
-        return f"million {prices.currency}", rate / 1e6
-    return f"1,000 {prices.currency}", rate / 1e3
+        return f"million {prices.currency}", prices.per_usd / 1e6
+    return f"1,000 {prices.currency}", prices.per_usd / 1e3
 
 
 def plans_caption(decision: Decision, language: str = "en") -> str:
@@ -64,7 +64,7 @@ def plans_table(decision: Decision) -> pd.DataFrame:
             f"{row['probability'] * 100:.0f} %",
             f"{row['near'] * 100:.0f} %",
         )
-        for row in decision.policies.head(MOST_ROWS).to_dict("records")
+        for _, row in decision.policies.head(MOST_ROWS).iterrows()
     ]
     heads = ["GPUs", "What it is", "Cost", "low", "high", "Capital", "kW", "Best", "Within 5 %"]
     return pd.DataFrame(rows, columns=heads).set_index("GPUs")
@@ -83,23 +83,23 @@ def costliest(decision: Decision) -> int:
 
 def kinds_finding(decision: Decision) -> str:
     """Say for each workload on which GPU it is most probably best."""
-    said = []
+    texts = []
     for work, table in zip(decision.scenario.workloads, decision.candidates, strict=True):
         shares = table.groupby("gpu", sort=False)["probability"].sum() if len(table) else None
         if shares is None or not shares.max() > 0:
-            said.append(f"{work.name}: none")
+            texts.append(f"{work.name}: none")
             continue
         name = str(shares.idxmax())
-        said.append(f"{work.name}: {short_gpu(name)} {shares.max() * 100:.0f} %")
-    return "; ".join(said)
+        texts.append(f"{work.name}: {short_gpu(name)} {shares.max() * 100:.0f} %")
+    return "; ".join(texts)
 
 
 def candidates_table(decision: Decision, place: int) -> pd.DataFrame:
     """Return the options of a workload that keep its limits, best first."""
     rows = []
-    found = decision.candidates[place]
+    table = decision.candidates[place]
     months = decision.scenario.horizon_months
-    for row in records(found[found["feasible"]].head(MOST_ROWS)):
+    for row in records(table[table["feasible"]].head(MOST_ROWS)):
         speed = f"{row['days']:,.1f} days" if row["days"] == row["days"] else _seconds(row)
         rows.append(
             (
@@ -119,7 +119,7 @@ def candidates_table(decision: Decision, place: int) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*heads, "Bound by"]).set_index("GPU")
 
 
-def _seconds(row: dict[str, Any]) -> str:
+def _seconds(row: dict[str, float]) -> str:
     if row["tpot_s"] == row["tpot_s"]:
         return f"{row['tpot_s'] * 1e3:,.0f} ms a token"
     return f"{row['time_s']:,.2f} s an image"
@@ -138,13 +138,13 @@ def front_points(decision: Decision, place: int) -> tuple[pd.DataFrame, pd.DataF
     return points, best.assign(time_s=best["time_s"] / scale)
 
 
-def chosen_point(decision: Decision, place: int, best: pd.DataFrame) -> Any:
+def chosen_point(decision: Decision, place: int, best: pd.DataFrame) -> pd.Series:
     """Return the recommended option of a workload in the units of `front_points`."""
     if not decision.feasible:
         return best.iloc[0]
     member = decision.members(decision.best).iloc[place]
     days = decision.scenario.workloads[place].kind in ("training", "hpc")
-    return {"cost_usd": member["cost_usd"], "time_s": member["time_s"] / (DAY_S if days else 1.0)}
+    return member[["cost_usd", "time_s"]] / [1.0, DAY_S if days else 1.0]
 
 
 def time_name(decision: Decision, place: int) -> str:
@@ -170,12 +170,11 @@ def rejected_table(decision: Decision) -> pd.DataFrame:
             rows.append((work.name, short_gpu(row["gpu"]), what, row["reason"]))
     rows = rows or [("all", "all", "none", "every option that was tried keeps the limits")]
     heads = ["Work", "GPU", "Option", "Why not"]
-    found = pd.DataFrame(rows, columns=heads)
-    merged: Any = found.groupby(["Work", "GPU", "Why not"], sort=False)["Option"].agg("; ".join)
-    merged = merged.reset_index()
-    merged = merged.groupby(["Work", "Option", "Why not"], sort=False)["GPU"].agg(", ".join)
-    shown: pd.DataFrame = merged.reset_index()[heads]
-    return shown.head(2 * MOST_ROWS).set_index("Work")
+    table = pd.DataFrame(rows, columns=heads)
+    for column, separator in (("Option", "; "), ("GPU", ", ")):
+        same = [head for head in heads if head != column]
+        table = table.groupby(same, sort=False, as_index=False)[[column]].agg(separator.join)
+    return table[heads].head(2 * MOST_ROWS).set_index("Work")
 
 
 def nearest_finding(decision: Decision) -> str:
@@ -190,22 +189,21 @@ def nearest_finding(decision: Decision) -> str:
             for r in table.to_dict("records")
         ]
         return "Each line alone makes it feasible. " + Markdown(" ").join(needs)
-    best, budget = decision.best, decision.scenario.budget
-    said: list[str] = []
-    for name, limit, used in (
-        ("capital", budget.capital_usd, best["upfront_usd"]),
-        ("monthly budget", budget.monthly_usd, best["cash_month_usd"]),
-    ):
-        if limit:
-            said.append(f"{used / limit * 100:.0f} % of the {name}")
-    if np.isfinite(decision.scenario.limits.total_kw):
-        share = best["power_kw"] / decision.scenario.limits.total_kw
-        said.append(f"{share * 100:.0f} % of the power")
-    used_words = ", ".join(said) or "no limit of money or power was given"
-    kept = len(decision.plans.table)
+    limits = limits_of(decision.scenario)
+    uses = [
+        f"{decision.best[column] / limits[limit] * 100:.0f} % of the {name}"
+        for limit, name, column in (
+            ("capital", "capital", "upfront_usd"),
+            ("monthly", "monthly budget", "cash_month_usd"),
+            ("power", "power", "power_kw"),
+        )
+        if limits[limit] and np.isfinite(limits[limit])
+    ]
+    words = ", ".join(uses) or "no limit of money or power was given"
+    feasible = decision.plans.table["feasible"]
     return (
-        f"Nothing has to give: {int(decision.plans.table['feasible'].sum()):,} of {kept:,} "
-        f"combinations keep all limits. The recommended one uses {used_words}."
+        f"Nothing has to give: {feasible.sum():,} of {len(feasible):,} "
+        f"combinations keep all limits. The recommended one uses {words}."
     )
 
 
@@ -213,8 +211,8 @@ def offers_table(decision: Decision) -> pd.DataFrame:
     """Return the prices of the GPUs that the best plans take, with date, grade and age."""
     offers = decision.offers
     if len(decision.policies):
-        names = {g for _, p in decision.policies.head(2).iterrows() for g in _gpus(decision, p)}
-        offers = offers[offers["gpu"].isin(names)]
+        members = [decision.members(plan) for _, plan in decision.policies.head(2).iterrows()]
+        offers = offers[offers["gpu"].isin(pd.concat(members)["gpu"])]
     rows = []
     for row in offers[offers["mode"] != "owned"].to_dict("records"):
         own = row["mode"] == "own"
@@ -234,27 +232,23 @@ def offers_table(decision: Decision) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=heads).set_index("GPU")
 
 
-def _gpus(decision: Decision, plan: Any) -> list[str]:
-    return [str(g) for g in decision.plans.members(plan["choice"])["gpu"]]
-
-
 def error_table(decision: Decision) -> pd.DataFrame:
     """Return the held-out errors of the kinds of work in the scenario."""
     kinds = {w.kind for w in decision.scenario.workloads}
     gpus = set(decision.offers["gpu"])
     rows = []
-    for of, table in (("inference", inference_errors()), ("training", training_errors())):
+    for of, errors in (("inference", inference_errors()), ("training", training_errors())):
         if of not in kinds and not (of == "inference" and "images" in kinds):
             continue
         names = ["tpot", "images"] if of == "inference" else ["step time, framework known"]
-        names += ["ratio", *[n for n in table.index if n.startswith("ratio ")]]
+        names += ["ratio", *[n for n in errors.index if n.startswith("ratio ")]]
         for name in [*names, *(["fp8 ratio"] if of == "training" else [])]:
             pair = name.removeprefix("ratio ").split(" / ")
-            if name not in table.index or (len(pair) == 2 and not set(pair) <= gpus):
+            if name not in errors.index or (len(pair) == 2 and not set(pair) <= gpus):
                 continue
-            row = table.loc[name]
+            row = errors.loc[name]
             figures = (row["rows"], row["sources"], row["low"], row["high"], row["coverage"])
             rows.append((f"{of}: {name}", *figures))
     heads = ["Error of", "Rows", "Sources", "Low", "High", "Coverage"]
-    found = pd.DataFrame(rows, columns=heads).set_index("Error of")
-    return found.astype({"Rows": int, "Sources": int})
+    table = pd.DataFrame(rows, columns=heads).set_index("Error of")
+    return table.astype({"Rows": int, "Sources": int})

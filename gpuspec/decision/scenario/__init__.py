@@ -1,29 +1,12 @@
 """Scenarios: what a buyer has, needs and may spend, read from one file and checked once."""
 
-from gpuspec.decision.scenario.ask import (
-    Changes,
-    DecisionQuestion,
-    asked_scenario,
-    owned_list,
-)
-from gpuspec.decision.scenario.reading import (
-    SHIPPED,
-    changed,
-    parsed,
-    scenario,
-    scenario_names,
-)
+from gpuspec.decision.scenario.ask import Changes, DecisionQuestion, asked_scenario, owned_list
+from gpuspec.decision.scenario.reading import SHIPPED, changed, parsed, scenario, scenario_names
 from gpuspec.decision.scenario.records import (
-    HOURS_PER_MONTH,
-    MODES,
-    Allow,
-    Budget,
     Hpc,
     Images,
     Inference,
-    Limits,
     Owned,
-    Prices,
     Scenario,
     Tenants,
     Training,

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
@@ -56,61 +56,58 @@ class DecisionQuestion(Changes):
         """The scenario with the inputs of the buyer laid over it."""
         return self.over({})
 
-    def over(self, changes: Mapping[str, Any]) -> Scenario:
+    def over(self, changes: Mapping[str, object]) -> Scenario:
         """Return the scenario with values by path, then the inputs of the buyer, laid over it."""
         return changed_scenario(scenario(self.scenario, changes), self)
 
 
-def asked_scenario(given: Scenario, **names: Any) -> Scenario:
+def asked_scenario(base: Scenario, **names: object) -> Scenario:
     """Return the scenario with the fields of `Changes` that are named laid over it."""
-    return changed_scenario(given, Changes.ask(**names))
+    return changed_scenario(base, Changes.ask(**names))
 
 
-def changed_scenario(given: Scenario, changes: Changes) -> Scenario:
+def changed_scenario(base: Scenario, changes: Changes) -> Scenario:
     """Return the scenario with the inputs of a buyer laid over it.
 
     The first service takes the concurrency, the first job the deadline, the first of either the
     model.
     """
     c = changes
-    services = [i for i, w in enumerate(given.workloads) if w.kind == "inference"]
-    jobs = [i for i, w in enumerate(given.workloads) if w.kind == "training"]
+    services = [i for i, w in enumerate(base.workloads) if w.kind == "inference"]
+    jobs = [i for i, w in enumerate(base.workloads) if w.kind == "training"]
     first = (services or jobs or [0])[0]
-    laid: dict[str, Any] = {f"workloads[{first}].model": c.model}
-    if c.concurrency is not None:
-        service = _first("concurrency", c.concurrency, services, "inference")
-        laid[f"workloads[{service}].concurrency"] = c.concurrency
-    if c.deadline_days is not None:
-        job = _first("deadline_days", c.deadline_days, jobs, "training")
-        laid[f"workloads[{job}].deadline_days"] = c.deadline_days
+    values: dict[str, object] = {f"workloads[{first}].model": c.model}
+    for field, places, kind in (
+        ("concurrency", services, "inference"),
+        ("deadline_days", jobs, "training"),
+    ):
+        value = getattr(c, field)
+        if value is not None and not places:
+            valid = f"the scenario has no workload of the kind {kind}; leave it blank"
+            raise InputError(field, value, valid)
+        if value is not None:
+            values[f"workloads[{places[0]}].{field}"] = value
     if c.owned is not None:
-        laid["owned"] = [] if c.owned.strip().lower() == "none" else owned_list(c.owned)
-    laid |= {f"budget.{name}": getattr(c, name) for name in ("capital_usd", "monthly_usd")}
-    laid |= {"objective": c.objective, "allow.gpus": c.gpus}
-    laid |= {"prices.quotes": c.quotes, "prices.currency": c.currency}
-    laid = {path: value for path, value in laid.items() if value is not None}
+        values["owned"] = [] if c.owned.strip().lower() == "none" else owned_list(c.owned)
+    values |= {f"budget.{name}": getattr(c, name) for name in ("capital_usd", "monthly_usd")}
+    values |= {"objective": c.objective, "allow.gpus": c.gpus}
+    values |= {"prices.quotes": c.quotes, "prices.currency": c.currency}
+    values = {path: value for path, value in values.items() if value is not None}
     if c.concurrency is not None:
-        laid[f"workloads[{services[0]}].request_rate"] = None
-    return scenario(given.model_dump(), laid) if laid else given
+        values[f"workloads[{services[0]}].request_rate"] = None
+    return scenario(base.model_dump(), values) if values else base
 
 
-def _first(field: str, value: object, places: list[int], kind: str) -> int:
-    if not places:
-        valid = f"the scenario has no workload of the kind {kind}; leave it blank"
-        raise InputError(field, value, valid)
-    return places[0]
-
-
-def owned_list(text: str) -> list[dict[str, Any]]:
+def owned_list(text: str) -> list[dict[str, str | int]]:
     """Read ``"16 x A100, 8 x H100"``.
 
     >>> owned_list("16 x A100, 8 H100 PCIe")
     [{'gpu': 'A100', 'count': 16}, {'gpu': 'H100 PCIe', 'count': 8}]
     """
-    found = []
+    owned: list[dict[str, str | int]] = []
     for part in re.split(r"[,;，；、]", text):
         match = re.fullmatch(r"(\d{1,9})\s*[x×*]?\s*(\S.*)", part.strip(), re.ASCII)
         if not match:
             raise InputError("owned", text, "write it as 16 x A100, 8 x H100")
-        found.append({"gpu": match[2], "count": int(match[1])})
-    return found
+        owned.append({"gpu": match[2], "count": int(match[1])})
+    return owned

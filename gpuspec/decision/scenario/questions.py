@@ -30,9 +30,9 @@ def job_question(
 
 def scenario_quotes(prices: Prices) -> list[Quote] | None:
     """Return the quotes of a scenario: those of its file, then those it states itself."""
-    mine, given = list(read_quotes(prices.file)), prices.quotes
-    if isinstance(given, str):
-        mine += read_quotes(given)
+    quotes, stated = list(read_quotes(prices.file)), prices.quotes
+    if isinstance(stated, str):
+        quotes += read_quotes(stated)
     else:
-        mine += [quote_of(dict(q), f"prices.quotes[{i}]") for i, q in enumerate(given)]
-    return mine or None
+        quotes += [quote_of(dict(q), f"prices.quotes[{i}]") for i, q in enumerate(stated)]
+    return quotes or None

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from gpuspec.base.ask import BRANCHES, known_names
+from gpuspec.base.ask import BRANCHES, known_names, said
 from gpuspec.base.documents import from_yaml, read_document, scalar
 from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.base.files import (
@@ -19,18 +19,21 @@ from gpuspec.base.files import (
     refusing,
 )
 from gpuspec.base.paths import DATA
-from gpuspec.decision.scenario.records import KINDS, Allow, Budget, Limits, Owned, Prices, Scenario
+from gpuspec.decision.scenario.records import (
+    KINDS,
+    Allow,
+    Budget,
+    Owned,
+    Prices,
+    Scenario,
+    SiteLimits,
+)
 
 SHIPPED = DATA / "scenarios"
 SUFFIXES = (".yaml", ".yml", ".json")
 MOST_WORKLOADS = 100
-_PARTS: dict[str, type[BaseModel]] = {
-    "budget": Budget,
-    "limits": Limits,
-    "owned": Owned,
-    "allow": Allow,
-    "prices": Prices,
-}
+_PARTS: dict[str, type[BaseModel]] = {"budget": Budget, "limits": SiteLimits, "owned": Owned}
+_PARTS |= {"allow": Allow, "prices": Prices}
 
 
 def scenario_names() -> list[str]:
@@ -39,7 +42,7 @@ def scenario_names() -> list[str]:
 
 
 def scenario(
-    given: str | Path | Mapping[str, Any], changes: Mapping[str, Any] | None = None
+    given: str | Path | Mapping[str, object], changes: Mapping[str, object] | None = None
 ) -> Scenario:
     """Return the checked scenario of a shipped name, of a YAML or JSON file, or of a mapping.
 
@@ -68,7 +71,7 @@ def scenario(
     return _checked(_with_paths(content, folder))
 
 
-def changed(content: Any, path: str, value: Any) -> Any:
+def changed(content: object, path: str, value: object) -> Any:
     """Return a copy of nested mappings and lists with the value at `path` replaced.
 
     >>> changed({"a": [{"b": 1}]}, "a[0].b", 2)
@@ -80,7 +83,7 @@ def changed(content: Any, path: str, value: Any) -> Any:
     return _changed(content, steps, value, path)
 
 
-def _changed(content: Any, steps: list[str], value: Any, path: str) -> Any:
+def _changed(content: object, steps: list[str], value: object, path: str) -> object:
     if not steps:
         return value
     first, rest = steps[0], steps[1:]
@@ -99,125 +102,78 @@ def _changed(content: Any, steps: list[str], value: Any, path: str) -> Any:
     return {**inner, first: _changed(inner.get(first), rest, value, path)}
 
 
-def _content(given: str | Path) -> tuple[dict[str, Any], Path]:
+def _content(given: str | Path) -> tuple[dict[str, object], Path]:
     text, path = str(given), path_of("scenario", given)
     if text in scenario_names():
         path = SHIPPED / f"{text}.yaml"
     elif path.suffix.lower() not in SUFFIXES and not path.exists():
         raise UnknownNameError("scenario", text, scenario_names())
-    found = read_document("scenario", path, MOST_SCENARIO_BYTES)
-    if not isinstance(found, dict):
+    content = read_document("scenario", path, MOST_SCENARIO_BYTES)
+    if not isinstance(content, dict):
         raise InputError("scenario", text, "it must hold name, workloads and the like at its top")
-    return found, path.parent
+    return content, path.parent
 
 
-def _check_keys(content: Mapping[str, Any]) -> None:
+def _check_keys(content: Mapping[str, object]) -> None:
     """Find the first key that no record has; pydantic would not say which was meant."""
-    _known(content, Scenario, "")
+    _check_names(content, Scenario, "")
     for name, record in _PARTS.items():
-        parts: Any = content.get(name)
-        listed = isinstance(parts, list | tuple)
-        for place, part in enumerate(parts if listed else [parts]):
-            if isinstance(part, Mapping):
-                _known(part, record, f"{name}[{place}]." if listed else f"{name}.")
+        _check_names(content.get(name), record, name)
     workloads = content.get("workloads")
-    if isinstance(workloads, list | tuple) and len(workloads) > MOST_WORKLOADS:
+    if not isinstance(workloads, list | tuple):
+        return
+    if len(workloads) > MOST_WORKLOADS:
         raise InputError("workloads", workloads, f"give at most {MOST_WORKLOADS}")
-    for place, workload in enumerate(workloads if isinstance(workloads, list | tuple) else []):
+    for place, workload in enumerate(workloads):
         where = f"workloads[{place}]"
         if not isinstance(workload, Mapping):
             raise InputError(where, workload, "give kind, name and the rest as key: value")
         kind = workload.get("kind")
         if not isinstance(kind, str) or kind not in KINDS:
             raise UnknownNameError(f"{where}.kind", kind, KINDS)
-        _known(workload, KINDS[kind], f"{where}.")
+        _check_names(workload, KINDS[kind], where)
 
 
-def _known(part: Mapping[str, Any], record: type[BaseModel], where: str) -> None:
-    known = known_names(record)
-    for key, value in part.items():
-        if key not in known:
-            raise UnknownNameError(f"{where}{key}", key, record.model_fields)
+def _check_names(part: object, record: type[BaseModel], where: str) -> None:
+    if isinstance(part, list | tuple):
+        for place, item in enumerate(part):
+            _check_names(item, record, f"{where}[{place}]")
+    for key, value in part.items() if isinstance(part, Mapping) else ():
+        field = f"{where}.{key}" if where else str(key)
+        if key not in known_names(record):
+            raise UnknownNameError(field, key, record.model_fields)
         if key == "name" and isinstance(value, str):
-            check_text(f"{where}name", value, lines=False)
+            check_text(field, value, lines=False)
 
 
-def _with_paths(content: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+def _with_paths(content: Mapping[str, object], folder: Path) -> dict[str, object]:
     """Let the files that a scenario names lie beside it."""
-    found = dict(content)
-    prices = found.get("prices")
+    prices, workloads = content.get("prices"), content.get("workloads")
     if isinstance(prices, Mapping) and isinstance(prices.get("file"), str) and prices["file"]:
-        beside = folder / path_of("prices.file", prices["file"])
-        found["prices"] = {**prices, "file": str(beside)}
-    workloads = found.get("workloads")
+        prices = {**prices, "file": str(folder / path_of("prices.file", prices["file"]))}
     if isinstance(workloads, list | tuple):
-        found["workloads"] = [
-            {**w, "table": str(folder / w["table"])}
-            if isinstance(w, Mapping) and isinstance(w.get("table"), str)
-            else w
+        workloads = [
+            {**w, "table": str(folder / w["table"])} if isinstance(w.get("table"), str) else w
             for w in workloads
         ]
-    return found
+    beside = {"prices": prices, "workloads": workloads}
+    return {**content, **{name: beside[name] for name in beside if name in content}}
 
 
-def _checked(content: Mapping[str, Any]) -> Scenario:
+def _checked(content: Mapping[str, object]) -> Scenario:
     with refusing("scenario", content, "it cannot be read"):
         try:
             return Scenario.model_validate(content)
         except ValidationError as error:
-            raise _said(error.errors(include_url=False)[0]) from None
+            raise said(error, branches=(*BRANCHES, *KINDS)) from None
 
 
-def _said(problem: Any) -> InputError:
-    """Turn the first problem that pydantic found into ours, with the path of its field."""
-    where = _path(problem["loc"])
-    inner = (problem.get("ctx") or {}).get("error")
-    if isinstance(inner, InputError):
-        own = inner.field if inner.field not in ("gpu", "gpus", "model") else ""
-        field = own if own.startswith("workloads") else ".".join(filter(None, (where, own)))
-        if isinstance(inner, UnknownNameError):
-            found = UnknownNameError.__new__(UnknownNameError)
-            found.close = inner.close
-            InputError.__init__(found, field, inner.value, inner.valid)
-            return found
-        return InputError(field, inner.value, inner.valid)
-    if problem["type"] == "missing":
-        return InputError(where, None, "it must be given")
-    if problem["type"] == "literal_error":
-        known = re.findall(r"'([^']*)'", problem["ctx"]["expected"])
-        return UnknownNameError(where, problem["input"], known)
-    return InputError(where, problem["input"], _valid(problem))
-
-
-def _valid(problem: Any) -> str:
-    if problem["type"] == "too_short":
-        return "give at least one"
-    if problem["type"] == "too_long":
-        return f"give at most {problem['ctx']['max_length']:,}"
-    if problem["type"] == "tuple_type":
-        return "give a list"
-    said = str(problem["msg"])
-    return said.replace("Input should be", "it must be").replace("Value error, ", "")
-
-
-def _path(places: tuple[Any, ...]) -> str:
-    path = ""
-    for place in places:
-        if isinstance(place, int):
-            path += f"[{place}]"
-        elif place in BRANCHES or "[" in place or (place in KINDS and path.endswith("]")):
-            continue  # the branch of a union is no field
-        else:
-            path += f".{place}" if path else str(place)
-    return path
-
-
-def parsed(text: str, field: str = "--param") -> Any:
+def parsed(text: str, field: str = "--param") -> object:
     """Read a value as YAML does: a number, a day, a list, a text.
 
     >>> parsed("2e11"), parsed("[A100, H100]"), parsed("H100 PCIe")
     (200000000000.0, ['A100', 'H100'], 'H100 PCIe')
     """
-    given = check_text(field, text).strip()
-    read = from_yaml if given[:1] in ("[", "{", "'", '"') else scalar
-    return read(field, given, given)
+    value = check_text(field, text).strip()
+    read = from_yaml if value[:1] in ("[", "{", "'", '"') else scalar
+    return read(field, value, value)

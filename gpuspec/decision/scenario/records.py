@@ -1,6 +1,6 @@
 """What a buyer asks: frozen records, every field with its unit in the name or its comment."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -34,7 +34,7 @@ from gpuspec.topics.serving.ask import Load
 from gpuspec.topics.training.ask import Job
 
 Mode = Literal["on-demand", "reserved-1yr", "reserved-3yr", "spot", "own"]
-MODES: tuple[Mode, ...] = ("on-demand", "reserved-1yr", "reserved-3yr", "spot", "own")
+MODES: tuple[Mode, ...] = get_args(Mode)
 MonthHours = Annotated[float, Range(0, 744, "hours", above=True)]
 Quarter = Annotated[int, Range(1, 40, "quarters")]
 Runs = Annotated[float, Range(0, 1e5, "runs", above=True)]
@@ -49,7 +49,7 @@ class Budget(Ask):
     monthly_usd: Usd | None = Field(None, description="Money a month that may be spent")
 
 
-class Limits(Ask):
+class SiteLimits(Ask):
     """What the place or the market allows; None: no limit."""
 
     power_kw: Annotated[float, Range(0, 1e6, "kW", above=True)] | None = Field(
@@ -97,7 +97,7 @@ class Prices(Ask):
     file: str = Field(
         "", description="Quotes of your own, CSV or YAML; they outrank everything else"
     )
-    quotes: tuple[dict[str, Any], ...] | str = Field(
+    quotes: tuple[dict[str, object], ...] | str = Field(
         (), description="More of them: rows, or a text such as h100-sxm-80:on-demand=2.10"
     )
     drift: Literal["down", "flat", "up"] = Field("flat", description="Where rents go")
@@ -108,6 +108,11 @@ class Prices(Ask):
     cny_per_usd: Annotated[ExchangeRate, Was("usd_cny", "fx")] = Field(
         7.1, description="Exchange rate"
     )
+
+    @property
+    def per_usd(self) -> float:
+        """Amounts of the answer's currency that a dollar is."""
+        return self.cny_per_usd if self.currency == "CNY" else 1.0
 
 
 class _Workload(Ask):
@@ -196,7 +201,7 @@ class Tenants(_Workload):
     """Many small services, each on a slice of a GPU."""
 
     kind: Literal["tenants"] = "tenants"
-    table: str | tuple[dict[str, Any], ...] = Field(
+    table: str | tuple[dict[str, object], ...] = Field(
         description="A CSV file beside the scenario, or its rows"
     )
     hours_per_month: MonthHours = Field(HOURS_PER_MONTH, description="Hours of a month it is up")
@@ -204,12 +209,9 @@ class Tenants(_Workload):
 
 
 Workload = Training | Inference | Images | Hpc | Tenants
+_RECORDS: tuple[type[_Workload], ...] = (Training, Inference, Images, Hpc, Tenants)
 KINDS: dict[str, type[_Workload]] = {
-    "training": Training,
-    "inference": Inference,
-    "images": Images,
-    "hpc": Hpc,
-    "tenants": Tenants,
+    record.model_fields["kind"].default: record for record in _RECORDS
 }
 
 
@@ -221,7 +223,7 @@ class Scenario(Ask):
     horizon_months: Months = Field(36, description="How long the GPUs are wanted")
     today: Day | None = Field(None, description="Day of the decision; None: the day's date")
     budget: Budget = Field(Budget(), description="What may be spent")
-    limits: Limits = Field(Limits(), description="What the place or the market allows")
+    limits: SiteLimits = Field(SiteLimits(), description="What the place or the market allows")
     owned: tuple[Owned, ...] = Field((), max_length=1000, description="GPUs that are there already")
     allow: Allow = Field(Allow(), description="What may be chosen from")
     prices: Prices = Field(Prices(), description="Where prices come from")
