@@ -54,7 +54,7 @@ def plan(name):
 
 def upgrade(name):
     """Return the strategies with their cost, and orders, moves and work of the best plan."""
-    question = fleet.upgrade_question(name, quarters=QUARTERS, time_limit_s=PATIENCE_S)
+    question = fleet.UpgradeQuestion.ask(scenario=name, quarters=QUARTERS, time_limit_s=PATIENCE_S)
     plans = fleet.compare(question)
     best = plans["optimum"]
     spans, sure = fleet.sureness(question, plans)

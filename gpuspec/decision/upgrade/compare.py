@@ -24,9 +24,17 @@ def compare(question: UpgradeQuestion) -> dict[str, Plan]:
     than what the solver found for it, it is the optimum.
     """
     q = question
-    plans = {
-        s.name: solve(q.problem, s, q.time_limit_s, q.gap, certify=s is OPTIMUM) for s in STRATEGIES
-    }
+    plans: dict[str, Plan] = {}
+    solved: dict[Strategy, Plan] = {}
+    for strategy in STRATEGIES:
+        rules = strategy
+        if not q.problem.kinds.owned.any():
+            rules = strategy.where_nothing_is_owned()
+        rules = replace(rules, name="", meaning="")
+        if rules not in solved:
+            certify = strategy is OPTIMUM
+            solved[rules] = solve(q.problem, strategy, q.time_limit_s, q.gap, certify)
+        plans[strategy.name] = replace(solved[rules], strategy=strategy)
     best = min(plans.values(), key=_rank)
     bound = plans[OPTIMUM.name].bound_usd
     plans[OPTIMUM.name] = replace(best, strategy=OPTIMUM, bound_usd=bound)

@@ -34,7 +34,7 @@ def what_gives(
         for cost in columns.cost:
             cost[:] = 0.0
         slack = columns.add((1,), cost=1.0, whole=False)
-        for row in programme.limit_rows[name]:
+        for row in programme.rows.named(name):
             places, values = programme.rows.entries[row]
             entry = (np.append(places, slack), np.append(values, -1.0))
             programme.rows.entries[row] = entry

@@ -1,69 +1,67 @@
 """Limits on money, power and GPUs as rows of the programme."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
 
 import numpy as np
 
 from gpuspec.decision.upgrade.derived import HOURLY, month_prices
+from gpuspec.decision.upgrade.problem import FleetProblem
+from gpuspec.decision.upgrade.rows import Term, Terms
 
-if TYPE_CHECKING:
-    from gpuspec.decision.upgrade.programme import Programme
+Row = tuple[str, list[Term], float]
+"""Name of a limit, terms, and what they may add up to."""
 
 
-def add_limits(programme: "Programme") -> dict[str, list[int]]:
-    """Add the limits that are asked, and return the rows of each by its name."""
-    p, limits, capital = (
-        programme.problem,
-        programme.problem.limits,
-        programme.problem.kinds.capital,
-    )
-    found: dict[str, list[int]] = {name: [] for name in limits.asked()}
-
-    def add(name: str, terms: list[Any], there: float) -> None:
-        found[name].append(len(programme.rows.lower))
-        programme.rows.add(*terms, upper=getattr(limits, name) - there)
-
+def limits_rows(problem: FleetProblem, terms: Terms) -> Iterator[Row]:
+    """Yield the rows of the limits that are asked: those of each quarter, capital in all first."""
+    limits, capital = problem.limits, np.nan_to_num(problem.kinds.capital)
     if np.isfinite(limits.capital_usd):
-        add("capital_usd", [(programme.bought, np.nan_to_num(capital))], 0.0)
-    for t in programme.quarters:
-        if np.isfinite(limits.capital_quarter_usd):
-            terms = [(programme.bought[:, t], np.nan_to_num(capital[:, t]))]
-            add("capital_quarter_usd", terms, 0.0)
-        if np.isfinite(limits.month_usd):
-            add("month_usd", *_month(programme, t))
-        if np.isfinite(limits.power_kw):
-            pairs = [
-                programme.owned_terms(k, t, float(p.kinds.power_kw[k])) for k in range(p.shape[0])
-            ]
-            terms = [term for part, _ in pairs for term in part]
-            add("power_kw", terms, sum(there for _, there in pairs))
-        if np.isfinite(limits.gpus):
-            add("gpus", *_gpus(programme, t))
-    return found
+        yield "capital_usd", [(terms.bought, capital)], limits.capital_usd
+    for t in range(problem.shape[1]):
+        of_quarter = {
+            "capital_quarter_usd": lambda t: ([(terms.bought[:, t], capital[:, t])], 0.0),
+            "month_usd": lambda t: _month(problem, terms, t),
+            "power_kw": lambda t: _held(problem, terms, t, problem.kinds.power_kw),
+            "gpus": lambda t: _gpus(problem, terms, t),
+        }
+        for name, row in of_quarter.items():
+            most = getattr(limits, name)
+            if np.isfinite(most):
+                used, constant = row(t)
+                yield name, used, most - constant
 
 
-def _gpus(programme: "Programme", t: int) -> tuple[list[Any], float]:
+def _held(
+    problem: FleetProblem,
+    terms: Terms,
+    t: int,
+    owned: np.ndarray,
+    committed: np.ndarray | None = None,
+) -> tuple[list[Term], float]:
+    """Return the terms of a quantity of each owned (K,) and committed (C, K, T) node."""
+    used: list[Term] = []
+    constant = 0.0
+    for k, each in enumerate(owned):
+        own, start = terms.owned(k, t, float(each))
+        used += own
+        constant += start
+        if committed is not None:
+            used += terms.committed(k, t, committed[:, k])
+    return used, constant
+
+
+def _gpus(problem: FleetProblem, terms: Terms, t: int) -> tuple[list[Term], float]:
     """Return the terms of the GPUs that are owned, committed or rented for replicas."""
-    p, work = programme.problem, programme.problem.work
-    node, terms, there = float(p.kinds.node_gpus), [], 0.0
-    for k in range(p.shape[0]):
-        own, constant = programme.owned_terms(k, t, node)
-        terms += own + programme.committed_terms(k, t, node)
-        there += constant
+    work, (k, quarters, _, _, c) = problem.work, problem.shape
+    node = float(problem.kinds.node_gpus)
+    used, constant = _held(problem, terms, t, np.full(k, node), np.full((c, k, quarters), node))
     services = ~work.is_job[work.workload]
-    terms.append((programme.units[services, HOURLY, t], work.gpus[services]))
-    return terms, there
+    return [*used, (terms.units[services, HOURLY, t], work.gpus[services])], constant
 
 
-def _month(programme: "Programme", t: int) -> tuple[list[Any], float]:
+def _month(problem: FleetProblem, terms: Terms, t: int) -> tuple[list[Term], float]:
     """Return the terms of what a month of quarter `t` costs to run and rent."""
-    fixed, signed, busy, rented = month_prices(programme.problem)
-    terms, there = [], 0.0
-    for k in range(len(fixed)):
-        own, constant = programme.owned_terms(k, t, float(fixed[k]))
-        terms += own + programme.committed_terms(k, t, signed[:, k])
-        there += constant
-    terms.append((programme.busy[:, t], busy))
-    running = np.where(programme.able[:, :, t], rented[:, :, t], 0.0)
-    terms.append((programme.units[:, :, t], running))
-    return terms, there
+    fixed, signed, busy, rented = month_prices(problem)
+    used, constant = _held(problem, terms, t, fixed, signed)
+    running = np.where(terms.able[:, :, t], rented[:, :, t], 0.0)
+    return [*used, (terms.busy[:, t], busy), (terms.units[:, :, t], running)], constant

@@ -4,7 +4,6 @@
 """
 
 import itertools
-from typing import Any
 
 import numpy as np
 
@@ -17,9 +16,9 @@ from gpuspec.decision.upgrade.derived import (
     unit_prices,
     unmet_prices,
 )
-from gpuspec.decision.upgrade.limits import add_limits
+from gpuspec.decision.upgrade.limits import limits_rows
 from gpuspec.decision.upgrade.problem import SITES, FleetProblem
-from gpuspec.decision.upgrade.rows import Columns, Rows
+from gpuspec.decision.upgrade.rows import Columns, Rows, Terms
 from gpuspec.decision.upgrade.strategies import Strategy
 
 OWN, RESERVED = range(2)
@@ -45,7 +44,7 @@ class Programme:
         self.may_fail, self.rounding = may_fail, rounding
         self.problem, self.strategy = problem, strategy
         self.columns, self.rows = Columns(), Rows()
-        self.quarters: Any = np.arange(problem.shape[1])
+        self.quarters = np.arange(problem.shape[1])
         self.mid = problem.factor(self.quarters + 0.5)
         self.most = most_units(problem)
         self.nodes = most_nodes(problem, self.most)
@@ -58,8 +57,11 @@ class Programme:
         self.moved, self.introduced = self._move()
         self.unmet = self._unmet()
         self.switches = np.empty(0, int)
+        held = (self.bought, self.retired, self.commits, self.units, self.busy)
+        self.terms = Terms(problem, *held, self.able)
         self._pools()
-        self.limit_rows = add_limits(self)
+        for name, used, most in limits_rows(problem, self.terms):
+            self.rows.add(name, *used, upper=most)
         if strategy.hungriest_first:
             self._hungriest_first()
 
@@ -118,9 +120,9 @@ class Programme:
         places = self.columns.add((k, t), upper, cost)
         when = min(p.lead_quarters, t - 1)
         for row, owned in enumerate(kinds.owned):
-            self.rows.add((places[row], 1.0), upper=owned)
+            self.rows.add("retired at most once", (places[row], 1.0), upper=owned)
             if self.strategy.retires == "all":
-                self.rows.add((places[row, : when + 1], 1.0), lower=owned)
+                self.rows.add("retired at most once", (places[row, : when + 1], 1.0), lower=owned)
         return places
 
     def _commit(self) -> np.ndarray:
@@ -170,10 +172,14 @@ class Programme:
         introduced = self.columns.add((p.shape[0],), 1, np.where(p.kinds.is_new, effort, 0.0))
         paid = (work.move_usd > 0) | (p.kinds.is_new & (effort > 0))[work.kind]
         for o in np.flatnonzero(paid):
-            self.rows.add((moved[o], 1.0), (introduced[work.kind[o]], -1.0), upper=0.0)
+            self.rows.add(
+                "moved before it runs", (moved[o], 1.0), (introduced[work.kind[o]], -1.0), upper=0.0
+            )
             for t in np.flatnonzero(work.allowed[o]):
                 most = -float(self.most[o, t])
-                self.rows.add((self.units[o, :, t], 1.0), (moved[o], most), upper=0.0)
+                self.rows.add(
+                    "moved before it runs", (self.units[o, :, t], 1.0), (moved[o], most), upper=0.0
+                )
         return moved, introduced
 
     def _unmet(self) -> np.ndarray:
@@ -185,7 +191,7 @@ class Programme:
             for t in self.quarters:
                 each = np.repeat(self._output(mine, t)[:, None], len(SITES), axis=1)
                 done = (self.units[mine, :, t], each)
-                self.rows.add(done, (places[w, t], 1.0), lower=float(work.demand[w, t]))
+                self.rows.add("demand", done, (places[w, t], 1.0), lower=float(work.demand[w, t]))
                 if self.rounding == "rows" and not (self.may_fail or work.is_job[w]):
                     self._rounded(w, int(t))
         return places
@@ -206,30 +212,16 @@ class Programme:
         (Chvatal 1973, doi:10.1016/0012-365X(73)90167-2, with coefficients rounded up).
         """
         work = self.problem.work
-        mine = np.flatnonzero((work.workload == w) & work.allowed[:, t])
-        places = self.units[mine, :, t]
-        for output in np.unique(work.output[mine]):
-            each = np.ceil(work.output[mine] / output - 1e-9)
-            least = float(np.ceil(work.demand[w, t] / output - 1e-9))
-            self.rows.add((places, np.repeat(each[:, None], len(SITES), axis=1)), lower=least)
-
-    def owned_terms(self, kind: int, quarter: int, each: float) -> tuple[list[Any], float]:
-        """Return the terms of `each` x owned nodes of a kind in a quarter, and the constant."""
-        usable = max(quarter - self.problem.lead_quarters + 1, 0)
-        terms = [
-            (self.bought[kind, :usable], each),
-            (self.retired[kind, : quarter + 1], -each),
-        ]
-        return terms, each * float(self.problem.kinds.owned[kind])
-
-    def committed_terms(self, kind: int, quarter: int, each: Any) -> list[Any]:
-        """Return the terms of `each` (by commitment) x nodes committed in a quarter."""
-        terms = []
-        for c, length in enumerate(self.problem.kinds.terms):
-            active = slice(max(quarter - length + 1, 0), quarter + 1)
-            value = each[c][active] if np.ndim(each) else each
-            terms.append((self.commits[c, kind, active], value))
-        return terms
+        able = np.flatnonzero((work.workload == w) & work.allowed[:, t])
+        output = work.output[able]
+        step = np.unique(output)
+        each = np.ceil(output / step[:, None] - 1e-9)
+        least = np.ceil(work.demand[w, t] / step - 1e-9)
+        for row in needed_rows(each, least):
+            value = np.repeat(each[row][:, None], len(SITES), axis=1)
+            self.rows.add(
+                "whole replicas", (self.units[able, :, t], value), lower=float(least[row])
+            )
 
     def _pools(self) -> None:
         """GPUs in use stay within those that are there, in each quarter."""
@@ -238,19 +230,21 @@ class Programme:
         for k in range(p.shape[0]):
             mine, services = work.kind == k, (work.kind == k) & ~job
             for t in self.quarters:
-                own, there = self.owned_terms(k, t, -float(node))
-                reserved = self.committed_terms(k, t, -float(node))
+                own, there = self.terms.owned(k, t, -float(node))
+                reserved = self.terms.committed(k, t, -float(node))
                 used = (self.units[mine, POOL, t], work.gpu_quarters[mine, t])
-                self.rows.add(used, *own, *reserved, upper=-there)
-                self.rows.add(used, *reserved, (self.busy[k, t], -1.0), upper=0.0)
+                self.rows.add("capacity", used, *own, *reserved, upper=-there)
+                self.rows.add("capacity", used, *reserved, (self.busy[k, t], -1.0), upper=0.0)
                 kept = (self.units[services, POOL, t], work.gpu_quarters[services, t])
                 for o in np.flatnonzero(mine & job & self.able[:, POOL, t]):
                     needs, blocks = float(work.gpus[o]), self.blocks[o, :, t]
-                    self.rows.add(kept, (blocks, needs), *own, *reserved, upper=-there)
-                    self.rows.add((blocks[OWN], needs), *own, upper=-there)
-                    self.rows.add((blocks[RESERVED], needs), *reserved, upper=0.0)
+                    self.rows.add("capacity", kept, (blocks, needs), *own, *reserved, upper=-there)
+                    self.rows.add("capacity", (blocks[OWN], needs), *own, upper=-there)
+                    self.rows.add("capacity", (blocks[RESERVED], needs), *reserved, upper=0.0)
                     most = -float(self.most[o, t])
-                    self.rows.add((self.units[o, POOL, t], 1.0), (blocks, most), upper=0.0)
+                    self.rows.add(
+                        "capacity", (self.units[o, POOL, t], 1.0), (blocks, most), upper=0.0
+                    )
 
     def _hungriest_first(self) -> None:
         """The hungriest workloads run on new kinds alone, the others on owned kinds alone."""
@@ -261,14 +255,28 @@ class Programme:
         order = np.argsort(-np.asarray(work.hunger), kind="stable")
         able = [w for w in order if (on_new & (work.workload == w) & work.allowed.any(1)).any()]
         for first, then in itertools.pairwise(able):
-            self.rows.add((moves[then], 1.0), (moves[first], -1.0), upper=0.0)
+            self.rows.add("hungriest first", (moves[then], 1.0), (moves[first], -1.0), upper=0.0)
         if able:
-            self.rows.add((moves[able[0]], 1.0), lower=1.0)
+            self.rows.add("hungriest first", (moves[able[0]], 1.0), lower=1.0)
         for o in range(p.shape[3]):
             switch = moves[work.workload[o]]
             for t in self.quarters[p.lead_quarters :]:
                 units, most = self.units[o, :, t], float(self.most[o, t])
                 if on_new[o]:
-                    self.rows.add((units, 1.0), (switch, -most), upper=0.0)
+                    self.rows.add("hungriest first", (units, 1.0), (switch, -most), upper=0.0)
                 else:
-                    self.rows.add((units, 1.0), (switch, most), upper=most)
+                    self.rows.add("hungriest first", (units, 1.0), (switch, most), upper=most)
+
+
+def needed_rows(each: np.ndarray, least: np.ndarray) -> list[int]:
+    """Return the rows of each x >= least, for x >= 0, that no other row implies."""
+    needed = [int(row) for row in np.flatnonzero(least > 0)]
+    for row in list(needed):
+        # `row` follows from another where that asks for less of everything to reach the same.
+        if any(
+            (each[other] * least[row] <= each[row] * least[other]).all()
+            for other in needed
+            if other != row
+        ):
+            needed.remove(row)
+    return needed

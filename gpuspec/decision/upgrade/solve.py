@@ -107,16 +107,13 @@ def solve(
     Huangfu and Hall 2018, doi:10.1007/s12532-017-0130-5 (HiGHS), through scipy.optimize.milp.
     """
     start = time.perf_counter()
-    programme = Programme(problem, strategy, may_fail=False)
-    exact = programme.small
-    rounding = "" if exact else "output"
-    first = Programme(problem, strategy, False, rounding)
-    guess = relaxed(first, time_limit_s, gap, "all" if exact else "lasting")
-    may_fail = guess.status == INFEASIBLE
-    if may_fail:
-        programme = Programme(problem, strategy)
-        first = Programme(problem, strategy, True, rounding)
+    for may_fail in (False, True):
+        programme = Programme(problem, strategy, may_fail)
+        exact = programme.small
+        first = programme if exact else Programme(problem, strategy, may_fail, "output")
         guess = relaxed(first, time_limit_s, gap, "all" if exact else "lasting")
+        if guess.status != INFEASIBLE:
+            break
     values = whole(programme, guess)
     bound, finished = bound_usd(first, guess) if exact else -np.inf, guess.status == 0
     if certify and not exact:
@@ -142,14 +139,25 @@ def relaxed(programme: Programme, time_limit_s: float, gap: float, whole: str = 
     else:
         for places in programme.lasting():
             kept[places] = 1
-    return milp(
-        np.concatenate(columns.cost) * THOUSANDTH,
-        integrality=kept,
-        bounds=Bounds(np.concatenate(columns.lower), np.concatenate(columns.upper)),
-        constraints=LinearConstraint(rows.matrix(columns.size), rows.lower, rows.upper),
+    cost, upper = np.concatenate(columns.cost), np.concatenate(columns.upper)
+    free = np.flatnonzero(upper > 0)  # without presolve HiGHS would carry the fixed ones along
+    matrix = rows.matrix(columns.size).tocsc()[:, free].tocsr()
+    matrix.eliminate_zeros()
+    lower, most = np.array(rows.lower), np.array(rows.upper)
+    used = np.flatnonzero((np.diff(matrix.indptr) > 0) | (lower > 0) | (most < 0))
+    found = milp(
+        cost[free] * THOUSANDTH,
+        integrality=kept[free],
+        bounds=Bounds(0, upper[free]),
+        constraints=LinearConstraint(matrix[used], lower[used], most[used]),
         # Without presolve HiGHS does not restart at the root: half the time on these programmes.
         options={"time_limit": time_limit_s, "mip_rel_gap": gap, "presolve": False},
     )
+    if found.x is not None:
+        values = np.zeros(columns.size)
+        values[free] = found.x
+        found.x = values
+    return found
 
 
 def whole(programme: Programme, found: Any) -> np.ndarray:

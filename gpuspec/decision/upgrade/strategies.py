@@ -1,6 +1,6 @@
 """Ways to go on with a fleet: constrained versions of one programme."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,10 @@ class Strategy:
     """Whether nothing of the owned kinds is bought or rented."""
     hungriest_first: bool = False
     """The article's rule: the workloads that need most memory move, wholly, the rest stays."""
+
+    def where_nothing_is_owned(self) -> "Strategy":
+        """Return the same strategy without its rules about owned kinds, which then say nothing."""
+        return replace(self, retires="free", only_new=False, hungriest_first=False)
 
 
 OPTIMUM = Strategy("optimum", "whatever is cheapest: buy, rent, keep or sell any kind")
