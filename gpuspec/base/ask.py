@@ -104,13 +104,17 @@ class Asked:
         self.name, self.help = name, field.description or ""
         self.default = field.get_default(call_default_factory=True)
         self.required = field.is_required()
-        self._parts = list(_parts(field.annotation, field.metadata))
-        names = [(type(p), name) for p in self._parts if isinstance(p, Was) for name in p]
+        extra = field.json_schema_extra
+        self.extra = extra if isinstance(extra, dict) else {}
+        """What else the record says of it."""
+        self.parts = list(_parts(field.annotation, field.metadata))
+        """Its type taken apart: origins, arguments and annotations."""
+        names = [(type(p), name) for p in self.parts if isinstance(p, Was) for name in p]
         self.was = tuple(name for kind, name in names if kind is Was)
         """Earlier names."""
         self.options = (name, *(name for _, name in names))
         """Names that a command understands, today's first."""
-        self.blank = type(None) in self._parts
+        self.blank = type(None) in self.parts
         """Whether the field may be left blank."""
 
     @property
@@ -122,7 +126,12 @@ class Asked:
     @property
     def range(self) -> Range | None:
         """Range of the number, or of each number of a list."""
-        return next((p for p in self._parts if isinstance(p, Range)), None)
+        return next((p for p in self.parts if isinstance(p, Range)), None)
+
+    @property
+    def stated(self) -> bool:
+        """Whether a row of a table must state it."""
+        return self.required or bool(self.extra.get("stated"))
 
     @property
     def unit(self) -> str:
@@ -132,18 +141,18 @@ class Asked:
     @property
     def choices(self) -> tuple[str, ...]:
         """Values of a field that takes one of a few."""
-        literal = next((p for p in self._parts if get_origin(p) is Literal), None)
+        literal = next((p for p in self.parts if get_origin(p) is Literal), None)
         return get_args(literal) if literal else ()
 
     @property
     def whole(self) -> bool:
         """Whether the number, or each of the list, is a whole one."""
-        return int in self._parts
+        return int in self.parts
 
     @property
     def many(self) -> bool:
         """Whether the field is a list."""
-        return any(get_origin(p) is tuple for p in self._parts)
+        return any(get_origin(p) is tuple for p in self.parts)
 
     @property
     def kind(self) -> str:
@@ -153,7 +162,7 @@ class Asked:
             return f"some of {each}" if self.many else each
         each = "text"
         for kind, word in ((bool, "true or false"), (float, "number"), (int, "whole number")):
-            each = word if kind in self._parts else each
+            each = word if kind in self.parts else each
         return f"{each}s, commas between" if self.many else each
 
     @property

@@ -1,6 +1,7 @@
 """Read the shipped tables with the user's rows over them; find a row by the name a person types.
 
-Every table is a CSV file that ``data/datapackage.json`` declares (types, units, keys, sources).
+Every table is a CSV file of ``data/datapackage.json`` (keys, sources, columns); the columns of the
+tables that have a record are declared there (`RECORDS`), and the package is written from it.
 The user's own rows come from a folder with files of the same names: argument ``data``, or else
 the environment variable ``GPUSPEC_DATA``. A row with a known key overrides the shipped one cell
 by cell (a column left out or an empty cell stays as shipped); a new key adds a row.
@@ -13,20 +14,35 @@ import unicodedata
 from datetime import date
 from functools import cache, lru_cache
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import pandas as pd
+from pydantic import BaseModel
 
 from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.base.files import MOST_TABLE_BYTES, path_of, read_text
 from gpuspec.base.paths import DATA
 from gpuspec.base.rows import MOST_ROWS, sure_rows
 from gpuspec.base.units import GB, MIB
+from gpuspec.catalog.columns import check_row, record_of
 
 _Row = dict[str, str]
 _Fields = dict[str, dict[str, Any]]
-MOST_NUMBER = 10**15
-"""The largest number of a user's table: no quantity of any of them comes near it."""
+RECORDS = {
+    "gpus": "gpuspec.catalog.records:Gpu",
+    "servers": "gpuspec.catalog.records:Server",
+    "links": "gpuspec.catalog.records:Link",
+    "mig_profiles": "gpuspec.catalog.records:MigProfile",
+    "models": "gpuspec.catalog.models.record:Model",
+    "precisions": "gpuspec.catalog.precision:Precision",
+    "training_recipes": "gpuspec.catalog.precision:TrainingRecipe",
+    "engines": "gpuspec.catalog.engines:Era",
+    "image-models": "gpuspec.catalog.images:ImageModel",
+    "workloads": "gpuspec.catalog.workloads:Workload",
+}
+"""The record that declares the columns of a table; looked up when a row is checked. Tables that
+are not named here are declared by their schema in the package alone."""
 _SEPARATORS = re.compile(r"[\s_\-‐‑–—/(),:]+")
 
 
@@ -151,6 +167,15 @@ def _resource(name: str) -> dict[str, Any]:
     return resources[name]
 
 
+@cache
+def record(name: str) -> type[BaseModel]:
+    """Return the record of a table; one made from its schema, where it has no other."""
+    if name in RECORDS:
+        declared: type[BaseModel] = resolve_name(RECORDS[name])
+        return declared
+    return record_of(name, _resource(name)["schema"]["fields"])
+
+
 def _user_folder(data: str | Path | None) -> Path | None:
     field, given = ("data", data) if data else ("GPUSPEC_DATA", os.environ.get("GPUSPEC_DATA"))
     if not given:
@@ -173,8 +198,7 @@ def _load(name: str, folder: Path | None, stamp: object) -> pd.DataFrame:
         for row_key, own in _read(folder / path, key, fields).items():
             where = f"{folder / path} row {'/'.join(row_key)}"
             row = _merged(rows.get(row_key, {}), own, name, folder / path)
-            for column, field in fields.items():
-                _check(row.get(column, ""), field, f"{where} {column}")
+            check_row(record(name), row, where)
             for link in schema.get("foreignKeys", []):
                 column = link["fields"][0]
                 known = load_table(link["reference"]["resource"], folder)
@@ -225,30 +249,6 @@ def _label_mib(label_gb: str) -> str:
 
 
 # --- cells -------------------------------------------------------------------------------------
-
-
-def _check(text: str, field: dict[str, Any], where: str) -> None:
-    rules = field.get("constraints", {})
-    if not text:
-        if rules.get("required"):
-            raise InputError(where, text, "a new row must state it")
-        return
-    try:
-        value = _cell(text, field)
-    except (ValueError, KeyError) as error:
-        kinds = {"boolean": "true or false", "date": "a date such as 2026-11-23"}
-        kind = kinds.get(field["type"], f"a plain {field['type']}")
-        raise InputError(where, text, f"write {kind}") from error
-    if value not in rules.get("enum", [value]):
-        raise InputError(where, text, f"choose from {', '.join(map(str, rules['enum']))}")
-    if field["type"] in ("integer", "number"):
-        low, high = rules.get("minimum", -MOST_NUMBER), rules.get("maximum", MOST_NUMBER)
-        if not low <= value <= high:
-            ends = f"from {low} to {high}"
-            limits = f"at least {low}" if value < low and high == MOST_NUMBER else ends
-            raise InputError(where, text, f"it must be {limits}")
-    if "pattern" in rules and not re.fullmatch(rules["pattern"], text):
-        raise InputError(where, text, f"it must match {rules['pattern']}")
 
 
 def _cell(text: str, field: dict[str, Any]) -> Any:

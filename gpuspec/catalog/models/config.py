@@ -39,7 +39,7 @@ def model_from_config(source: str | Path | dict[str, Any], name: str | None = No
     config = Config(values, label)
     called = check_text("config name", name or _name(config, source), lines=False)
     fields = _fields(config) | {
-        "id": re.sub(r"[^a-z0-9.]+", "-", called.lower()).strip("-") or "config",
+        "id": "-".join(re.findall(r"[a-z0-9]+(?:\.[a-z0-9]+)*", called.lower())) or "config",
         "name": called,
         "weight_precision_hint": _weight_precision(config.section("quantization_config")),
         "sources": (label if isinstance(source, dict) else str(source),),
