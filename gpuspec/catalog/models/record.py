@@ -9,6 +9,7 @@ from pydantic import ValidationError, model_validator
 from gpuspec.base.ask import said
 from gpuspec.base.errors import InputError
 from gpuspec.catalog.columns import Confidence, Figure, Flag, Integers, Matching, Named, column
+from gpuspec.catalog.models.params import active_parameter_parts, parameter_parts
 
 NO_WINDOW = 2**62
 """Window of a layer that sees the whole context: ``np.minimum(context, window)`` is the context."""
@@ -176,15 +177,11 @@ class Model(Named):
     @property
     def params(self) -> int:
         """Return the parameters counted from the dimensions; the published count for diffusion."""
-        from gpuspec.catalog.models.params import parameter_parts
-
         return sum(parameter_parts(self).values())
 
     @property
     def params_active(self) -> int:
         """Return the parameters that one token uses, embedding table included."""
-        from gpuspec.catalog.models.params import active_parameter_parts
-
         return sum(active_parameter_parts(self).values())
 
     @property
@@ -193,8 +190,6 @@ class Model(Named):
 
         Embedding look-ups, positions, norms are out; the output projection is in, tied or not.
         """
-        from gpuspec.catalog.models.params import active_parameter_parts
-
         self.need_llm("a count of matrix products per token")
         parts = active_parameter_parts(self)
         blocks = sum(parts[name] for name in ("attention", "mlp", "experts", "router"))
