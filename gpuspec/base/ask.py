@@ -12,9 +12,16 @@ from numbers import Real
 from pathlib import Path
 from typing import Any, Literal, Self, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ValidationError,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
-from pydantic_core import core_schema
+from pydantic_core import CoreSchema, core_schema
 
 from gpuspec.base.errors import InputError, UnknownNameError, renamed
 
@@ -68,12 +75,16 @@ class Range:
             raise InputError("", value, self.valid(whole))
         return int(number) if whole else float(number)
 
-    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+    def __get_pydantic_core_schema__(
+        self, source: object, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
         return core_schema.no_info_before_validator_function(
             lambda value: self.read(value, source is int), handler(source)
         )
 
-    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> Any:
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, object]:
         low = "exclusiveMinimum" if self.above else "minimum"
         high = "exclusiveMaximum" if self.below else "maximum"
         found = {**handler(schema), low: self.least, high: self.most}
@@ -174,7 +185,7 @@ class Asked:
         return words.removeprefix("a whole number ").removeprefix("a number ")
 
 
-def _parts(annotation: Any, metadata: Iterable[Any] = ()) -> Iterable[Any]:
+def _parts(annotation: object, metadata: Iterable[object] = ()) -> Iterable[Any]:
     """Walk through a type: its origins, arguments and annotations."""
     yield from metadata
     yield annotation
@@ -194,7 +205,7 @@ class Ask(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     @classmethod
-    def of(cls, names: Mapping[str, Any]) -> Self:
+    def of(cls, names: Mapping[str, object]) -> Self:
         """Return the question that these names state; names that it does not know are left aside.
 
         Raises
@@ -213,7 +224,7 @@ class Ask(BaseModel):
             raise found from None
 
     @classmethod
-    def ask(cls, **names: Any) -> Self:
+    def ask(cls, **names: object) -> Self:
         """Return the question that these names state, each of which must be one of its own."""
         known = known_names(cls)
         for name in names:
@@ -221,11 +232,11 @@ class Ask(BaseModel):
                 raise UnknownNameError(name, name, cls.model_fields)
         return cls.of(names)
 
-    def but(self, **names: Any) -> Self:
+    def but(self, **names: object) -> Self:
         """Return the same question with some fields asked otherwise."""
         return type(self).ask(**{**self._fields(), **names})
 
-    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+    def model_copy(self, *, update: Mapping[str, object] | None = None, deep: bool = False) -> Self:
         """Return a copy, unchecked, that forgets what was looked up for the original."""
         build: Any = type(self).model_construct
         copied: Self = build(**{**self._fields(), **(update or {})})
@@ -237,12 +248,12 @@ class Ask(BaseModel):
     def __hash__(self) -> int:
         return hash((type(self), *self._fields().values()))
 
-    def _fields(self) -> dict[str, Any]:
+    def _fields(self) -> dict[str, object]:
         return {name: getattr(self, name) for name in type(self).model_fields}
 
     @model_validator(mode="before")
     @classmethod
-    def _by_todays_names(cls, names: Any) -> Any:
+    def _by_todays_names(cls, names: object) -> object:
         """Let earlier names stand for today's, and read empty text as blank."""
         if not isinstance(names, Mapping):
             return names
@@ -310,7 +321,7 @@ def parameters_cell(*records: type[BaseModel]) -> str:
     return "\n".join(f"{f.name} = {_written(f.default)}  # {_meaning(f)}" for f in fields)
 
 
-def _written(value: Any) -> str:
+def _written(value: object) -> str:
     value = "" if value == () else value
     if isinstance(value, float) and abs(value) >= 1e6:
         return f"{value:g}".replace("e+", "e")

@@ -11,6 +11,7 @@ import json
 import os
 import re
 import unicodedata
+from collections.abc import Sequence
 from datetime import date
 from functools import cache, lru_cache
 from pathlib import Path
@@ -28,7 +29,7 @@ from gpuspec.base.units import GB, MIB
 from gpuspec.catalog.columns import check_row, record_of
 
 _Row = dict[str, str]
-_Fields = dict[str, dict[str, Any]]
+_Json = dict[str, Any]
 RECORDS = {
     "gpus": "gpuspec.catalog.records:Gpu",
     "servers": "gpuspec.catalog.records:Server",
@@ -155,13 +156,13 @@ def _words(name: str) -> frozenset[str]:
 
 
 @cache
-def _package() -> dict[str, Any]:
-    package: dict[str, Any] = json.loads((DATA / "datapackage.json").read_text("utf-8"))
+def _package() -> _Json:
+    package: _Json = json.loads((DATA / "datapackage.json").read_text("utf-8"))
     return package
 
 
-def _resource(name: str) -> dict[str, Any]:
-    resources: dict[str, dict[str, Any]] = {r["name"]: r for r in _package()["resources"]}
+def _resource(name: str) -> _Json:
+    resources: dict[str, _Json] = {r["name"]: r for r in _package()["resources"]}
     if name not in resources:
         raise UnknownNameError("table", name, resources)
     return resources[name]
@@ -191,7 +192,7 @@ def _user_folder(data: str | Path | None) -> Path | None:
 def _load(name: str, folder: Path | None, stamp: object) -> pd.DataFrame:
     resource = _resource(name)
     schema, path = resource["schema"], resource["path"]
-    fields: _Fields = {field["name"]: field for field in schema["fields"]}
+    fields: dict[str, _Json] = {field["name"]: field for field in schema["fields"]}
     key = schema["primaryKey"]
     rows = _read(DATA / path, key, fields)
     if folder and (folder / path).is_file():
@@ -212,7 +213,7 @@ def _load(name: str, folder: Path | None, stamp: object) -> pd.DataFrame:
     )
 
 
-def _read(path: Path, key: list[str], fields: _Fields) -> dict[tuple[str, ...], _Row]:
+def _read(path: Path, key: list[str], fields: dict[str, _Json]) -> dict[tuple[str, ...], _Row]:
     """Read a CSV file into {key: {column: text}}, or say what is wrong with it and where."""
     text = read_text("data", path, MOST_TABLE_BYTES)
     rows: dict[tuple[str, ...], _Row] = {}
@@ -251,7 +252,7 @@ def _label_mib(label_gb: str) -> str:
 # --- cells -------------------------------------------------------------------------------------
 
 
-def _cell(text: str, field: dict[str, Any]) -> Any:
+def _cell(text: str, field: _Json) -> str | float | None:
     kind = field["type"]
     if not text:
         return None if kind in ("boolean", "integer", "number") else ""
@@ -262,7 +263,7 @@ def _cell(text: str, field: dict[str, Any]) -> Any:
     return int(text) if kind == "integer" else float(text) if kind == "number" else text
 
 
-def _series(values: list[Any], field: dict[str, Any]) -> "pd.Series[Any]":
+def _series(values: Sequence[object], field: _Json) -> "pd.Series[Any]":
     whole = None not in values
     kinds = {
         "number": "float64",

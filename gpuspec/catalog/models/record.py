@@ -133,7 +133,7 @@ class Model(Named):
 
     @model_validator(mode="before")
     @classmethod
-    def _value_heads_default_to_key_heads(cls, fields: Any) -> Any:
+    def _value_heads_default_to_key_heads(cls, fields: object) -> object:
         if isinstance(fields, dict) and not fields.get("v_head_dim"):
             return {**fields, "v_head_dim": fields.get("head_dim", 0)}
         return fields
