@@ -13,7 +13,8 @@ from gpuspec import catalog
 from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.base.units import GB, GIB, MIB
 from gpuspec.catalog import Gpu, Link, MigProfile, Server
-from gpuspec.catalog.records import PRECISIONS, Record, record_from
+from gpuspec.catalog.columns import Record, record_from
+from gpuspec.catalog.records import PRECISIONS
 
 GPUS = catalog.gpus()
 NEW_GPU = {

@@ -12,9 +12,16 @@ from numbers import Real
 from pathlib import Path
 from typing import Any, Literal, Self, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ValidationError,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
-from pydantic_core import core_schema
+from pydantic_core import CoreSchema, core_schema
 
 from gpuspec.base.errors import InputError, UnknownNameError, renamed
 
@@ -68,12 +75,16 @@ class Range:
             raise InputError("", value, self.valid(whole))
         return int(number) if whole else float(number)
 
-    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+    def __get_pydantic_core_schema__(
+        self, source: object, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
         return core_schema.no_info_before_validator_function(
             lambda value: self.read(value, source is int), handler(source)
         )
 
-    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> Any:
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, object]:
         low = "exclusiveMinimum" if self.above else "minimum"
         high = "exclusiveMaximum" if self.below else "maximum"
         found = {**handler(schema), low: self.least, high: self.most}
@@ -104,13 +115,17 @@ class Asked:
         self.name, self.help = name, field.description or ""
         self.default = field.get_default(call_default_factory=True)
         self.required = field.is_required()
-        self._parts = list(_parts(field.annotation, field.metadata))
-        names = [(type(p), name) for p in self._parts if isinstance(p, Was) for name in p]
+        extra = field.json_schema_extra
+        self.extra = extra if isinstance(extra, dict) else {}
+        """What else the record says of it."""
+        self.parts = list(_parts(field.annotation, field.metadata))
+        """Its type taken apart: origins, arguments and annotations."""
+        names = [(type(p), name) for p in self.parts if isinstance(p, Was) for name in p]
         self.was = tuple(name for kind, name in names if kind is Was)
         """Earlier names."""
         self.options = (name, *(name for _, name in names))
         """Names that a command understands, today's first."""
-        self.blank = type(None) in self._parts
+        self.blank = type(None) in self.parts
         """Whether the field may be left blank."""
 
     @property
@@ -122,7 +137,12 @@ class Asked:
     @property
     def range(self) -> Range | None:
         """Range of the number, or of each number of a list."""
-        return next((p for p in self._parts if isinstance(p, Range)), None)
+        return next((p for p in self.parts if isinstance(p, Range)), None)
+
+    @property
+    def stated(self) -> bool:
+        """Whether a row of a table must state it."""
+        return self.required or bool(self.extra.get("stated"))
 
     @property
     def unit(self) -> str:
@@ -132,18 +152,18 @@ class Asked:
     @property
     def choices(self) -> tuple[str, ...]:
         """Values of a field that takes one of a few."""
-        literal = next((p for p in self._parts if get_origin(p) is Literal), None)
+        literal = next((p for p in self.parts if get_origin(p) is Literal), None)
         return get_args(literal) if literal else ()
 
     @property
     def whole(self) -> bool:
         """Whether the number, or each of the list, is a whole one."""
-        return int in self._parts
+        return int in self.parts
 
     @property
     def many(self) -> bool:
         """Whether the field is a list."""
-        return any(get_origin(p) is tuple for p in self._parts)
+        return any(get_origin(p) is tuple for p in self.parts)
 
     @property
     def kind(self) -> str:
@@ -153,7 +173,7 @@ class Asked:
             return f"some of {each}" if self.many else each
         each = "text"
         for kind, word in ((bool, "true or false"), (float, "number"), (int, "whole number")):
-            each = word if kind in self._parts else each
+            each = word if kind in self.parts else each
         return f"{each}s, commas between" if self.many else each
 
     @property
@@ -165,7 +185,7 @@ class Asked:
         return words.removeprefix("a whole number ").removeprefix("a number ")
 
 
-def _parts(annotation: Any, metadata: Iterable[Any] = ()) -> Iterable[Any]:
+def _parts(annotation: object, metadata: Iterable[object] = ()) -> Iterable[Any]:
     """Walk through a type: its origins, arguments and annotations."""
     yield from metadata
     yield annotation
@@ -185,7 +205,7 @@ class Ask(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     @classmethod
-    def of(cls, names: Mapping[str, Any]) -> Self:
+    def of(cls, names: Mapping[str, object]) -> Self:
         """Return the question that these names state; names that it does not know are left aside.
 
         Raises
@@ -204,7 +224,7 @@ class Ask(BaseModel):
             raise found from None
 
     @classmethod
-    def ask(cls, **names: Any) -> Self:
+    def ask(cls, **names: object) -> Self:
         """Return the question that these names state, each of which must be one of its own."""
         known = known_names(cls)
         for name in names:
@@ -212,11 +232,11 @@ class Ask(BaseModel):
                 raise UnknownNameError(name, name, cls.model_fields)
         return cls.of(names)
 
-    def but(self, **names: Any) -> Self:
+    def but(self, **names: object) -> Self:
         """Return the same question with some fields asked otherwise."""
         return type(self).ask(**{**self._fields(), **names})
 
-    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+    def model_copy(self, *, update: Mapping[str, object] | None = None, deep: bool = False) -> Self:
         """Return a copy, unchecked, that forgets what was looked up for the original."""
         build: Any = type(self).model_construct
         copied: Self = build(**{**self._fields(), **(update or {})})
@@ -228,12 +248,12 @@ class Ask(BaseModel):
     def __hash__(self) -> int:
         return hash((type(self), *self._fields().values()))
 
-    def _fields(self) -> dict[str, Any]:
+    def _fields(self) -> dict[str, object]:
         return {name: getattr(self, name) for name in type(self).model_fields}
 
     @model_validator(mode="before")
     @classmethod
-    def _by_todays_names(cls, names: Any) -> Any:
+    def _by_todays_names(cls, names: object) -> object:
         """Let earlier names stand for today's, and read empty text as blank."""
         if not isinstance(names, Mapping):
             return names
@@ -307,7 +327,7 @@ def parameters_cell(*records: type[BaseModel]) -> str:
     return "\n".join(f"{f.name} = {_written(f.default)}  # {_meaning(f)}" for f in fields)
 
 
-def _written(value: Any) -> str:
+def _written(value: object) -> str:
     value = "" if value == () else value
     if isinstance(value, float) and abs(value) >= 1e6:
         return f"{value:g}".replace("e+", "e")

@@ -106,9 +106,9 @@ def from_yaml(field: str, text: str, shown: str) -> Any:
 def _built(events: Iterator[Any], field: str, shown: str) -> Any:
     import yaml
 
-    top: list[Any] = []
+    top: list[object] = []
     places: list[_Place] = [_Place(top)]
-    anchors: dict[str, Any] = {}
+    anchors: dict[str, object] = {}
     for count, event in enumerate(events):
         line = event.start_mark.line + 1
         if count > MOST_NODES or len(places) > MOST_DEPTH:
@@ -149,7 +149,7 @@ class _Place:
     def __init__(self, into: Any) -> None:
         self.into, self.key, self.waits = into, "", False
 
-    def put(self, value: Any) -> str:
+    def put(self, value: object) -> str:
         """Add the next value, or hold it as a key; return what is wrong with it."""
         if isinstance(self.into, list):
             self.into.append(value)

@@ -12,10 +12,12 @@ import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from gpuspec.base.errors import InputError
 from gpuspec.base.units import MIB
+
+T = TypeVar("T")
 
 MOST_CONFIG_BYTES = 16 * MIB
 MOST_SCENARIO_BYTES = 2 * MIB
@@ -101,7 +103,7 @@ def read_text(field: str, given: str | Path, most_bytes: int) -> str:
         raise InputError(field, str(path), f"line {line} is not in UTF-8; save it so") from None
 
 
-def bounded(field: str, content: Any) -> Any:
+def bounded(field: str, content: T) -> T:
     """Return nested dicts and lists as they are, when they are small, finite and printable.
 
     An alias counts as often as it stands for its content.
@@ -112,7 +114,8 @@ def bounded(field: str, content: Any) -> Any:
         When there are more than `MOST_NODES` values or they are nested deeper than `MOST_DEPTH`,
         when a number is not finite or too long, or a text has control characters; names the key.
     """
-    waiting, seen = [(content, "", 1)], 0
+    waiting: list[tuple[object, str, int]] = [(content, "", 1)]
+    seen = 0
     while waiting:
         value, place, depth = waiting.pop()
         where = place or field

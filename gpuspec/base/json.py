@@ -14,7 +14,7 @@ SCHEMA_VERSION = 1
 """Counts up when a key is renamed or dropped or changes its meaning; new keys do not count."""
 
 
-def answer_json(answer: Mapping[str, Any]) -> bytes:
+def answer_json(answer: Mapping[str, object]) -> bytes:
     """Return the JSON text of a command's answer, in UTF-8 and with ``schema_version`` first.
 
     A number that is not finite is null, and the answer says beside it why (``docs/json.md``).

@@ -14,7 +14,8 @@ from pathlib import Path
 import pandas as pd
 
 from gpuspec.base.errors import InputError
-from gpuspec.catalog.records import PRECISIONS, Gpu, Link, MigProfile, R, Server, record_from
+from gpuspec.catalog.columns import R, record_from
+from gpuspec.catalog.records import PRECISIONS, Gpu, Link, MigProfile, Server
 from gpuspec.catalog.tables import data_as_of, edition, load_table, resolve, resolved
 
 _Folder = str | Path | None
@@ -53,17 +54,17 @@ def gpu(name: str, data: _Folder = None) -> Gpu:
     InputError
         When several GPUs have it; lists them.
     """
-    return _find("gpus", Gpu, name, data)
+    return find("gpus", Gpu, name, data)
 
 
 def server(name: str, data: _Folder = None) -> Server:
     """Find a server by id, name or alias, such as ``"DGX H100"``; raises as `gpu` does."""
-    return _find("servers", Server, name, data)
+    return find("servers", Server, name, data)
 
 
 def link(name: str, data: _Folder = None) -> Link:
     """Find a link by id, name or alias, such as ``"NVLink 4"`` or ``"NDR"``; raises as `gpu`."""
-    return _find("links", Link, name, data)
+    return find("links", Link, name, data)
 
 
 def mig_profile(gpu_name: str, profile: str, data: _Folder = None) -> MigProfile:
@@ -81,7 +82,7 @@ def mig_profile(gpu_name: str, profile: str, data: _Folder = None) -> MigProfile
     if row.empty:
         known = ", ".join(frame["profile"]) or "no MIG profiles in the tables"
         raise InputError("profile", profile, f"{gpu_id} has {known}")
-    return _record(MigProfile, row)
+    return record_from(MigProfile, row.to_dict("records")[0])
 
 
 def gpu_ids(names: str | Iterable[str], data: _Folder = None) -> list[str]:
@@ -107,16 +108,15 @@ def gpu_ids(names: str | Iterable[str], data: _Folder = None) -> list[str]:
     return list(dict.fromkeys(resolved("gpus", name, "gpus", *state) for name in wanted))
 
 
-def _find(table: str, kind: type[R], name: str, data: _Folder) -> R:
+def find(table: str, kind: type[R], name: str, data: _Folder = None, field: str = "") -> R:
+    """Return the row of a table that a name means, as a record; raises as `gpu` does."""
     state = edition(data)
-    return _found(table, kind, resolved(table, name, table.removesuffix("s"), *state), *state)
+    return _found(
+        table, kind, resolved(table, name, field or table.removesuffix("s"), *state), *state
+    )
 
 
 @lru_cache(maxsize=1024)
 def _found(table: str, kind: type[R], key: str, folder: Path | None, stamp: object) -> R:
     frame = load_table(table, folder)
-    return _record(kind, frame[frame["id"] == key])
-
-
-def _record(kind: type[R], row: pd.DataFrame) -> R:
-    return record_from(kind, row.to_dict("records")[0])
+    return record_from(kind, frame[frame["id"] == key].to_dict("records")[0])

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -19,7 +19,7 @@ THREE = "A100,H100,H200"
 MOST_LISTED = 1000
 
 
-def split(value: Any) -> Any:
+def split(value: object) -> tuple[object, ...]:
     """Read texts between commas; one value alone is a list of one."""
     if isinstance(value, str):
         value = [part for part in map(str.strip, re.split(r"[,;，；、]", value)) if part]
@@ -31,7 +31,7 @@ def split(value: Any) -> Any:
     return found
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     if isinstance(value, Path):
         return str(value)
     if not isinstance(value, str) or not value.strip():
@@ -39,10 +39,10 @@ def _text(value: Any) -> str:
     return value.strip()
 
 
-def _known(find: Callable[[str], str]) -> Callable[[Any], str]:
+def _known(find: Callable[[str], str]) -> Callable[[object], str]:
     """Return a check that turns a name into its id; its errors are of the field it stands in."""
 
-    def check(value: Any) -> str:
+    def check(value: object) -> str:
         try:
             return find(_text(value))
         except InputError as error:
@@ -51,7 +51,7 @@ def _known(find: Callable[[str], str]) -> Callable[[Any], str]:
     return check
 
 
-def _gpus(value: Any) -> tuple[str, ...]:
+def _gpus(value: object) -> tuple[str, ...]:
     try:
         names = [_text(name) for name in split(value)]
         return tuple(gpu_ids(names or ""))
@@ -70,20 +70,20 @@ def _model(name: str) -> str:
         return name
 
 
-def _row(table: str) -> Callable[[Any], str]:
+def _row(table: str) -> Callable[[object], str]:
     return _known(lambda name: resolved(table, name, "", *edition(None)))
 
 
-def fold(value: Any) -> Any:
+def fold(value: object) -> object:
     """Let capitals and spaces around a choice not matter."""
     return value.strip().lower() if isinstance(value, str) else value
 
 
-def _upper(value: Any) -> Any:
+def _upper(value: object) -> object:
     return value.strip().upper() if isinstance(value, str) else value
 
 
-def _day(value: Any) -> Any:
+def _day(value: object) -> object:
     if isinstance(value, date):
         return value
     return day_of("", value.strip() if isinstance(value, str) else value)

@@ -2,29 +2,30 @@
 
 from functools import cache
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
-from pydantic import BaseModel, ConfigDict, Field
 
 from gpuspec.base.errors import UnknownNameError
 from gpuspec.base.units import Floats
 from gpuspec.catalog import load_table, resolve
+from gpuspec.catalog.columns import Amount, Figure, Positive, Record, column, record_from
 
 
-class ImageModel(BaseModel):
+class ImageModel(Record):
     """Work of one pass of a diffusion network; columns as in ``data/image_models.csv``."""
 
-    model_config = ConfigDict(frozen=True)
-
-    id: str
-    reference_pixels: float = Field(gt=0)
-    image_tokens: float = Field(gt=0)
-    text_tokens: float = Field(ge=0)
-    linear_gflop: float = Field(gt=0)
-    attention_gflop: float = Field(ge=0)
-    passes_a_step: int = Field(ge=1)
-    blocks: str
+    id: str = column("A model of the table of models")
+    reference_pixels: Annotated[float, Figure(1)] = column(
+        "Pixels of the image to which the FLOP belong"
+    )
+    image_tokens: Annotated[float, Figure(1)] = column("Tokens of that image")
+    text_tokens: Amount = column("Tokens of the prompt that pass with them")
+    linear_gflop: Amount = column("GFLOP of one pass in products and convolutions")
+    attention_gflop: Amount = column("GFLOP of one pass in attention")
+    passes_a_step: Positive = column("Passes of a denoising step: 2 with classifier-free guidance")
+    blocks: Literal["unet", "transformer"] = column("Kind of network")
 
     def pass_flop(self, width: ArrayLike, height: ArrayLike) -> Floats:
         """Return the FLOP of one pass: products grow with the tokens, attention with their square.
@@ -51,4 +52,4 @@ def image_model(name: str, data: str | Path | None = None) -> ImageModel:
     key = resolve(name, load_table("models", data).set_index("id", drop=False), "image_model")
     if key not in known.index:
         raise UnknownNameError("image_model", name, list(known.index))
-    return ImageModel(**{field: known.loc[key, field] for field in ImageModel.model_fields})
+    return record_from(ImageModel, known.loc[[key]].to_dict("records")[0])

@@ -1,29 +1,31 @@
 """Number formats of weights and the states that training keeps of each parameter."""
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict
-
-from gpuspec.catalog import edition, load_table, resolved
+from gpuspec.catalog import find
+from gpuspec.catalog.columns import Figure, Flag, Named, column
 
 KV_PRECISIONS = {"bf16": 2.0, "fp16": 2.0, "fp8": 1.0, "int8": 1.0}
 """Formats of the key-value cache and their bytes an element."""
+Bits = Annotated[float, Figure(unit="bit")]
+ParameterBytes = Annotated[float, Figure(unit="byte/parameter")]
 
 
-class Precision(BaseModel):
+class Precision(Named):
     """One number format of weights: bits a weight and the share of its group's scales."""
 
-    model_config = ConfigDict(frozen=True)
-
-    id: str
-    name: str
-    bits: float
-    group_size: float = 1.0
-    group_overhead_bits: float = 0.0
-    quantized: bool = False
-    quantizes: str = ""
-    """Parts of the model that take the format (all, where it is not a quantised one)."""
+    bits: Annotated[float, Figure(1, unit="bit")] = column("Bits of one weight")
+    group_size: Annotated[float, Figure(1, unit="weight")] = column(
+        "Weights that share one scale", 1.0
+    )
+    group_overhead_bits: Annotated[float, Figure(unit="bit")] = column(
+        "Bits of scale and zero point of one group", 0.0, stated=True
+    )
+    quantized: Flag = column(
+        "Whether embeddings, head, norms and routers stay in 16 bits", False, stated=True
+    )
+    quantizes: str = column("Parts of the model that take the format, | between them", "")
 
     @property
     def bytes_per_weight(self) -> float:
@@ -36,18 +38,15 @@ class Precision(BaseModel):
         return 2.0 if self.quantized else self.bytes_per_weight
 
 
-class TrainingRecipe(BaseModel):
+class TrainingRecipe(Named):
     """Bytes that training keeps of each trainable parameter."""
 
-    model_config = ConfigDict(frozen=True)
-
-    id: str
-    name: str
-    weight_bytes: float
-    grad_bytes: float
-    optimizer_bytes: float
-    step_bytes: float = 0.0
-    """Temporary copies while the optimizer steps, divided like its states."""
+    weight_bytes: ParameterBytes = column("Weights as the products read them")
+    grad_bytes: ParameterBytes = column("Gradients and their accumulators")
+    optimizer_bytes: ParameterBytes = column("Master weights and moments")
+    step_bytes: ParameterBytes = column(
+        "Temporary copies during the optimizer step, divided like its states", 0.0, stated=True
+    )
 
     @property
     def bytes_per_param(self) -> float:
@@ -68,7 +67,7 @@ def precision(
     >>> precision("awq").bytes_per_weight
     0.51953125
     """
-    return Precision(**_row("precisions", name, data, field, Precision))
+    return find("precisions", Precision, name, data, field)
 
 
 def training_recipe(
@@ -84,12 +83,4 @@ def training_recipe(
     >>> training_recipe("megatron").bytes_per_param
     18.0
     """
-    return TrainingRecipe(**_row("training_recipes", name, data, field, TrainingRecipe))
-
-
-def _row(
-    table: str, name: str, data: str | Path | None, field: str, record: type[BaseModel]
-) -> dict[str, Any]:
-    frame = load_table(table, data).set_index("id", drop=False)
-    row = frame.loc[resolved(table, name, field, *edition(data))]
-    return {c: row[c] for c in record.model_fields if row[c] == row[c]}  # leaves out NaN
+    return find("training_recipes", TrainingRecipe, name, data, field)

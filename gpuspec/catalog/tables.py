@@ -1,6 +1,7 @@
 """Read the shipped tables with the user's rows over them; find a row by the name a person types.
 
-Every table is a CSV file that ``data/datapackage.json`` declares (types, units, keys, sources).
+Every table is a CSV file of ``data/datapackage.json`` (keys, sources, columns); the columns of the
+tables that have a record are declared there (`RECORDS`), and the package is written from it.
 The user's own rows come from a folder with files of the same names: argument ``data``, or else
 the environment variable ``GPUSPEC_DATA``. A row with a known key overrides the shipped one cell
 by cell (a column left out or an empty cell stays as shipped); a new key adds a row.
@@ -10,23 +11,39 @@ import json
 import os
 import re
 import unicodedata
+from collections.abc import Sequence
 from datetime import date
 from functools import cache, lru_cache
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import pandas as pd
+from pydantic import BaseModel
 
 from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.base.files import MOST_TABLE_BYTES, path_of, read_text
 from gpuspec.base.paths import DATA
 from gpuspec.base.rows import MOST_ROWS, sure_rows
 from gpuspec.base.units import GB, MIB
+from gpuspec.catalog.columns import check_row, record_of
 
 _Row = dict[str, str]
-_Fields = dict[str, dict[str, Any]]
-MOST_NUMBER = 10**15
-"""The largest number of a user's table: no quantity of any of them comes near it."""
+_Json = dict[str, Any]
+RECORDS = {
+    "gpus": "gpuspec.catalog.records:Gpu",
+    "servers": "gpuspec.catalog.records:Server",
+    "links": "gpuspec.catalog.records:Link",
+    "mig_profiles": "gpuspec.catalog.records:MigProfile",
+    "models": "gpuspec.catalog.models.record:Model",
+    "precisions": "gpuspec.catalog.precision:Precision",
+    "training_recipes": "gpuspec.catalog.precision:TrainingRecipe",
+    "engines": "gpuspec.catalog.engines:Era",
+    "image-models": "gpuspec.catalog.images:ImageModel",
+    "workloads": "gpuspec.catalog.workloads:Workload",
+}
+"""The record that declares the columns of a table; looked up when a row is checked. Tables that
+are not named here are declared by their schema in the package alone."""
 _SEPARATORS = re.compile(r"[\s_\-‐‑–—/(),:]+")
 
 
@@ -139,16 +156,25 @@ def _words(name: str) -> frozenset[str]:
 
 
 @cache
-def _package() -> dict[str, Any]:
-    package: dict[str, Any] = json.loads((DATA / "datapackage.json").read_text("utf-8"))
+def _package() -> _Json:
+    package: _Json = json.loads((DATA / "datapackage.json").read_text("utf-8"))
     return package
 
 
-def _resource(name: str) -> dict[str, Any]:
-    resources: dict[str, dict[str, Any]] = {r["name"]: r for r in _package()["resources"]}
+def _resource(name: str) -> _Json:
+    resources: dict[str, _Json] = {r["name"]: r for r in _package()["resources"]}
     if name not in resources:
         raise UnknownNameError("table", name, resources)
     return resources[name]
+
+
+@cache
+def record(name: str) -> type[BaseModel]:
+    """Return the record of a table; one made from its schema, where it has no other."""
+    if name in RECORDS:
+        declared: type[BaseModel] = resolve_name(RECORDS[name])
+        return declared
+    return record_of(name, _resource(name)["schema"]["fields"])
 
 
 def _user_folder(data: str | Path | None) -> Path | None:
@@ -166,15 +192,14 @@ def _user_folder(data: str | Path | None) -> Path | None:
 def _load(name: str, folder: Path | None, stamp: object) -> pd.DataFrame:
     resource = _resource(name)
     schema, path = resource["schema"], resource["path"]
-    fields: _Fields = {field["name"]: field for field in schema["fields"]}
+    fields: dict[str, _Json] = {field["name"]: field for field in schema["fields"]}
     key = schema["primaryKey"]
     rows = _read(DATA / path, key, fields)
     if folder and (folder / path).is_file():
         for row_key, own in _read(folder / path, key, fields).items():
             where = f"{folder / path} row {'/'.join(row_key)}"
             row = _merged(rows.get(row_key, {}), own, name, folder / path)
-            for column, field in fields.items():
-                _check(row.get(column, ""), field, f"{where} {column}")
+            check_row(record(name), row, where)
             for link in schema.get("foreignKeys", []):
                 column = link["fields"][0]
                 known = load_table(link["reference"]["resource"], folder)
@@ -188,7 +213,7 @@ def _load(name: str, folder: Path | None, stamp: object) -> pd.DataFrame:
     )
 
 
-def _read(path: Path, key: list[str], fields: _Fields) -> dict[tuple[str, ...], _Row]:
+def _read(path: Path, key: list[str], fields: dict[str, _Json]) -> dict[tuple[str, ...], _Row]:
     """Read a CSV file into {key: {column: text}}, or say what is wrong with it and where."""
     text = read_text("data", path, MOST_TABLE_BYTES)
     rows: dict[tuple[str, ...], _Row] = {}
@@ -227,31 +252,7 @@ def _label_mib(label_gb: str) -> str:
 # --- cells -------------------------------------------------------------------------------------
 
 
-def _check(text: str, field: dict[str, Any], where: str) -> None:
-    rules = field.get("constraints", {})
-    if not text:
-        if rules.get("required"):
-            raise InputError(where, text, "a new row must state it")
-        return
-    try:
-        value = _cell(text, field)
-    except (ValueError, KeyError) as error:
-        kinds = {"boolean": "true or false", "date": "a date such as 2026-11-23"}
-        kind = kinds.get(field["type"], f"a plain {field['type']}")
-        raise InputError(where, text, f"write {kind}") from error
-    if value not in rules.get("enum", [value]):
-        raise InputError(where, text, f"choose from {', '.join(map(str, rules['enum']))}")
-    if field["type"] in ("integer", "number"):
-        low, high = rules.get("minimum", -MOST_NUMBER), rules.get("maximum", MOST_NUMBER)
-        if not low <= value <= high:
-            ends = f"from {low} to {high}"
-            limits = f"at least {low}" if value < low and high == MOST_NUMBER else ends
-            raise InputError(where, text, f"it must be {limits}")
-    if "pattern" in rules and not re.fullmatch(rules["pattern"], text):
-        raise InputError(where, text, f"it must match {rules['pattern']}")
-
-
-def _cell(text: str, field: dict[str, Any]) -> Any:
+def _cell(text: str, field: _Json) -> str | float | None:
     kind = field["type"]
     if not text:
         return None if kind in ("boolean", "integer", "number") else ""
@@ -262,7 +263,7 @@ def _cell(text: str, field: dict[str, Any]) -> Any:
     return int(text) if kind == "integer" else float(text) if kind == "number" else text
 
 
-def _series(values: list[Any], field: dict[str, Any]) -> "pd.Series[Any]":
+def _series(values: Sequence[object], field: _Json) -> "pd.Series[Any]":
     whole = None not in values
     kinds = {
         "number": "float64",

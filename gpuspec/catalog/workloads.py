@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
 
 from gpuspec.base.units import Floats, Number
-from gpuspec.catalog import load_table, resolve
-from gpuspec.catalog.records import Record, Texts, record_from
+from gpuspec.catalog import find, load_table
+from gpuspec.catalog.columns import Amount, Confidence, Count, Figure, Named, Share, column
 
 REFERENCE = "a100-sxm-80"
 """GPU beside which shares of fixed time are stated."""
@@ -53,36 +53,51 @@ class Exchange:
     """Small all-reduces."""
 
 
-class Workload(Record):
+class Workload(Named):
     """A class of computations; columns as in ``data/workloads.csv``."""
 
-    id: str
-    name: str
-    kind: Literal["kernel", "application"]
-    family: str
-    unit: str
-    flops_per_unit: float
-    bytes_per_unit: float
-    memory_bytes_per_unit: float
-    share_fp64: float
-    share_fp64_tensor: float
-    share_fp32: float
-    share_tf32: float
-    share_fp16: float
-    share_int32: float
-    l2_reuse: float
-    dimensions: int
-    halo_bytes: float
-    transpose_bytes: float
-    reduces: int
-    cpu_share: float
-    power_share: float
-    typical_units: float
-    precision: str
+    id: str = column("Identifier")
+    name: str = column("As a reader calls it")
+    kind: Literal["kernel", "application"] = column(
+        "kernel: one operation with a known count; application: a whole program"
+    )
+    family: str = column("Classes whose fitted constants are drawn to each other")
+    unit: str = column("What the counts below are for")
+    flops_per_unit: Amount = column(
+        "Floating-point (integer where share_int32 says so) operations of a unit"
+    )
+    bytes_per_unit: Amount = column("Bytes of a unit that cross the memory bus")
+    memory_bytes_per_unit: Amount = column("Bytes of device memory that a unit occupies")
+    share_fp64: Share = column("Share of the operations on the FP64 vector units")
+    share_fp64_tensor: Share = column("Share of the operations on the FP64 Tensor Cores")
+    share_fp32: Share = column("Share of the operations on the FP32 vector units")
+    share_tf32: Share = column("Share of the operations on the TF32 Tensor Cores")
+    share_fp16: Share = column("Share of the operations on the 16-bit Tensor Cores")
+    share_int32: Share = column(
+        "Share of the operations on the integer units (64 operations a clock and SM)"
+    )
+    l2_reuse: Annotated[float, Figure(0, 0.99)] = column(
+        "Bytes that L2 delivers beside those of HBM, as a share of all"
+    )
+    dimensions: Annotated[int, Figure(0, 3)] = column(
+        "Of the domain that is cut over GPUs: 3 or 2; 0 where no surface is exchanged"
+    )
+    halo_bytes: Amount = column(
+        "Bytes of each unit at the surface of a GPU's part that go to a neighbour each step"
+    )
+    transpose_bytes: Amount = column("Bytes of each unit that an all-to-all moves each step")
+    reduces: Count = column("Small all-reduces (64 bytes) of a step")
+    cpu_share: Annotated[float, Figure(0, 0.95)] = column(
+        "Share of the time on one A100 that no GPU changes: host, launches, files"
+    )
+    power_share: Share = column("Share of its power limit that a GPU draws")
+    typical_units: Amount = column("Units of work on one GPU in a usual run")
+    precision: str = column("In which the counts are given")
     host_bytes_per_unit: float = 0.0
     """Not a column: what an application moves to and from its host is asked for."""
-    aliases: Texts = ()
-    confidence: Literal["high", "medium", "low"]
+    confidence: Confidence = column(
+        "high: the counts follow from the definition; medium, low: estimated from the source"
+    )
 
     @property
     def shares(self) -> Floats:
@@ -124,6 +139,4 @@ def workload(name: str, data: str | Path | None = None) -> Workload:
     UnknownNameError
         When no class has that name; lists close matches.
     """
-    frame = load_table("workloads", data)
-    row = frame[frame["id"] == resolve(name, frame, "workload")]
-    return record_from(Workload, row.to_dict("records")[0])
+    return find("workloads", Workload, name, data)

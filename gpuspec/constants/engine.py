@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from gpuspec.catalog import load_table, resolve
+from gpuspec.catalog.engines import EngineLimits
 from gpuspec.constants.stored import stored
 from gpuspec.constants.terms import Terms
 
@@ -52,19 +53,6 @@ class EngineTerms(Terms):
     burst: float = Field(0.3, ge=0.0, le=1.5)
     """Share of the others' prompts that a prompt waits for when clients send the next request
     at once: 0 where arrivals spread evenly, 1 where all come together (half is the mean)."""
-
-
-class EngineLimits(BaseModel):
-    """Settings that bound a batch: not fitted, but what the engine documents."""
-
-    model_config = ConfigDict(frozen=True)
-
-    max_sequences: float = Field(2048, ge=1, le=1_000_000)
-    """Most sequences of one iteration (vLLM: ``max_num_seqs``; TensorRT-LLM: max batch size)."""
-    max_tokens: float = Field(8192, ge=1, le=10_000_000)
-    """Most tokens of one iteration (``max_num_batched_tokens``, ``max_num_tokens``)."""
-    memory_share: float = Field(0.9, gt=0.0, le=1.0)
-    """Share of memory: of the total (vLLM) or of what is free after loading (TensorRT-LLM)."""
 
 
 class Engine(BaseModel):

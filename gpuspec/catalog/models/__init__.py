@@ -1,14 +1,12 @@
 """Networks: the table of models, config.json files, and parameter counts."""
 
 from collections.abc import Callable
-from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from gpuspec.base.errors import InputError, UnknownNameError
-from gpuspec.catalog import edition, load_table, resolved
+from gpuspec.catalog import find, load_table
 from gpuspec.catalog.models.config import model_from_config
 from gpuspec.catalog.models.params import active_parameter_parts, parameter_parts
 from gpuspec.catalog.models.record import NO_WINDOW, Model
@@ -35,9 +33,8 @@ def model(name: str | Path, data: str | Path | None = None) -> Model:
     """
     if isinstance(name, Path) or str(name).lower().endswith(".json"):
         return model_from_config(name)
-    state = edition(data)
     try:
-        found = resolved("models", str(name), "model", *state)
+        return find("models", Model, str(name), data)
     except UnknownNameError:
         if _exists(name, Path.is_file):
             return model_from_config(name)
@@ -45,19 +42,6 @@ def model(name: str | Path, data: str | Path | None = None) -> Model:
             valid = "it is a folder; name the config.json in it"
             raise InputError("model", name, valid) from None
         raise
-    return _found(found, *state)
-
-
-@lru_cache(maxsize=1024)
-def _found(key: str, folder: Path | None, stamp: object) -> Model:
-    frame = load_table("models", folder)
-    return Model(**_stated(frame.loc[frame["id"] == key].iloc[0]))
-
-
-def _stated(row: "pd.Series[Any]") -> dict[str, Any]:
-    """Fields of a row that are filled; the record has defaults for the others."""
-    filled = {str(field): cell for field, cell in row.items() if not pd.isna(cell) and cell != ""}
-    return {field: getattr(cell, "item", lambda c=cell: c)() for field, cell in filled.items()}
 
 
 def _exists(name: str, kind: Callable[[Path], bool]) -> bool:

@@ -2,7 +2,6 @@
 
 import re
 from pathlib import Path
-from typing import Any
 
 from gpuspec.base.errors import InputError, close_matches
 from gpuspec.base.files import check_text, path_of
@@ -11,7 +10,7 @@ from gpuspec.catalog.models.reading import Config, read_config
 from gpuspec.catalog.models.record import Model
 
 
-def model_from_config(source: str | Path | dict[str, Any], name: str | None = None) -> Model:
+def model_from_config(source: str | Path | dict[str, object], name: str | None = None) -> Model:
     """Read the dimensions of a model from its config.json.
 
     Only numbers, flags and texts are read; nothing in the file is run. Keys that say nothing
@@ -39,7 +38,7 @@ def model_from_config(source: str | Path | dict[str, Any], name: str | None = No
     config = Config(values, label)
     called = check_text("config name", name or _name(config, source), lines=False)
     fields = _fields(config) | {
-        "id": re.sub(r"[^a-z0-9.]+", "-", called.lower()).strip("-") or "config",
+        "id": "-".join(re.findall(r"[a-z0-9]+(?:\.[a-z0-9]+)*", called.lower())) or "config",
         "name": called,
         "weight_precision_hint": _weight_precision(config.section("quantization_config")),
         "sources": (label if isinstance(source, dict) else str(source),),
@@ -65,7 +64,7 @@ def _unsupported(config: Config, kind: str) -> InputError:
     return config.error("model_type", kind, f"{meant}Supported: {', '.join(known)}")
 
 
-def _name(config: Config, source: str | Path | dict[str, Any]) -> str:
+def _name(config: Config, source: str | Path | dict[str, object]) -> str:
     stated = config.text("_name_or_path", "").rstrip("/").rsplit("/", 1)[-1]
     if stated or isinstance(source, dict):
         return stated[:200] or "config"

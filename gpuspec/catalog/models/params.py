@@ -1,6 +1,11 @@
 """Parameter counts from dimensions, in parts that add up to the whole."""
 
-from gpuspec.catalog.models.record import Model
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gpuspec.catalog.models.record import Model
 
 
 def parameter_parts(model: Model) -> dict[str, int]:

@@ -84,7 +84,7 @@ class Config:
         return default, keys[0]
 
 
-def read_config(source: str | Path | dict[str, Any]) -> tuple[object, str]:
+def read_config(source: str | Path | dict[str, object]) -> tuple[object, str]:
     """Return the content of a config.json (or the dict given) and how to call it."""
     if isinstance(source, dict):
         return source, "config"

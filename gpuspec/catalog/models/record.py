@@ -4,9 +4,12 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ValidationError, model_validator
 
+from gpuspec.base.ask import said
 from gpuspec.base.errors import InputError
+from gpuspec.catalog.columns import Confidence, Figure, Flag, Integers, Matching, Named, column
+from gpuspec.catalog.models.params import active_parameter_parts, parameter_parts
 
 NO_WINDOW = 2**62
 """Window of a layer that sees the whole context: ``np.minimum(context, window)`` is the context."""
@@ -15,106 +18,122 @@ _LLM_NEEDS = ("layers", "hidden", "heads", "kv_heads", "head_dim", "vocab")
 _MLA_NEEDS = ("kv_lora_rank", "qk_rope_head_dim", "qk_nope_head_dim", "v_head_dim")
 
 
-def _not_bool(value: object) -> object:
-    if isinstance(value, bool):
-        raise ValueError("a whole number is needed, not true or false")
-    return value
+Layers = Annotated[int, Figure(0, 10_000, "layers")]
+Heads = Annotated[int, Figure(0, 1_000_000, "heads")]
+Experts = Annotated[int, Figure(0, 1_000_000, "experts")]
+Width = Annotated[int, Figure(0, 1_000_000, "elements")]
+Wide = Annotated[int, Figure(0, 10_000_000, "elements")]
+Rows = Annotated[int, Figure(0, 10_000_000, "tokens")]
+Tokens = Annotated[int, Figure(0, 10**9, "tokens")]
+Parameters = Annotated[int, Figure(0, 10**15, "parameters")]
 
 
-def _split(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    return tuple(filter(None, map(str.strip, value.split("|"))))
-
-
-Layers = Annotated[int, BeforeValidator(_not_bool), Field(ge=0, le=10_000)]
-Width = Annotated[int, BeforeValidator(_not_bool), Field(ge=0, le=1_000_000)]
-Vocabulary = Annotated[int, BeforeValidator(_not_bool), Field(ge=0, le=10_000_000)]
-Tokens = Annotated[int, BeforeValidator(_not_bool), Field(ge=0, le=10**9)]
-Parameters = Annotated[int, BeforeValidator(_not_bool), Field(ge=0, le=10**15)]
-Words = Annotated[tuple[str, ...], BeforeValidator(_split)]
-
-
-class Model(BaseModel):
+class Model(Named):
     """One network: dimensions, published size and where the figures come from.
 
     A count of 0 means that the network has no such thing (no experts, no window, no MLA).
-    Fields are described in ``docs/adding-a-model.md``.
+    Columns as in ``data/models.csv``; more of some of them in ``docs/adding-a-model.md``.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    id: str = Field(min_length=1)
-    name: str = Field(min_length=1)
-    aliases: Words = ()
-    family: str = ""
-    kind: Literal["llm", "diffusion"] = "llm"
-    hf_id: str = ""
-
-    layers: Layers = 0
-    hidden: Width = 0
-    heads: Width = 0
-    kv_heads: Width = 0
-    head_dim: Width = 0
-    v_head_dim: Width = 0
-    ffn: Vocabulary = 0
-    gated_mlp: bool = True
-    vocab: Vocabulary = 0
-    tied_embeddings: bool = False
-    position: Literal["rope", "learned", "alibi", "none"] = "rope"
-    learned_positions: Vocabulary = 0
-    max_context: Tokens = 0
-
-    norm: Literal["rmsnorm", "layernorm"] = "rmsnorm"
-    norm_bias: bool = False
-    norms_per_layer: Layers = 2
-    embedding_norm: bool = False
-    qk_norm: Literal["none", "head", "full"] = "none"
-    attention_bias: Literal["none", "qkv", "all"] = "none"
-    attention_sinks: bool = False
-    mlp_bias: bool = False
-    lm_head_bias: bool = False
-    parallel_block: bool = False
-
-    experts: Width = 0
-    active_experts: Width = 0
-    shared_experts: Width = 0
-    expert_ffn: Vocabulary = 0
-    shared_expert_ffn: Vocabulary = 0
-    shared_expert_gate: bool = False
-    router_bias: bool = False
-    dense_layers: Layers = 0
-    moe_every: Layers = 1
-
-    q_lora_rank: Width = 0
-    kv_lora_rank: Width = 0
-    qk_rope_head_dim: Width = 0
-    qk_nope_head_dim: Width = 0
-
-    sliding_window: Tokens = 0
-    global_every: Layers = 0
-    global_layers: tuple[int, ...] = ()
-
-    params_total: Parameters = 0
-    params_precision: Literal["exact", "rounded", "none"] = "none"
-    params_active_published: Parameters = 0
-    companion_params: Parameters = 0
-    weight_precision_hint: Literal["fp8", "mxfp4", "nvfp4", "int8", "int4"] | None = None
-
-    sources: Words = ()
-    source_seen: str = ""
-    confidence: Literal["high", "medium", "low"] = "medium"
-    notes: str = ""
+    id: Annotated[str, Matching(r"[a-z0-9]+([.-][a-z0-9]+)*")] = column(
+        "Canonical id: family-version-size"
+    )
+    name: str = column("Name as its publisher writes it", unique=True)
+    family: str = column("Models that share an architecture or a publisher's series", "")
+    kind: Literal["llm", "diffusion"] = column("Language model, or image model by diffusion", "llm")
+    hf_id: str = column("Repository on Hugging Face", "")
+    layers: Layers = column("Transformer layers", 0)
+    hidden: Width = column("Width of the residual stream", 0)
+    heads: Heads = column("Query heads", 0)
+    kv_heads: Heads = column("Key and value heads; under latent attention the query heads", 0)
+    head_dim: Width = column(
+        "Elements of a query or key head; under latent attention the rotary part included", 0
+    )
+    v_head_dim: Width = column("Elements of a value head where it is not head_dim", 0)
+    ffn: Wide = column("Width of the dense MLP; empty where every layer has experts", 0)
+    gated_mlp: Flag = column("Three matrices (gate, up, down) in an MLP, else two", True)
+    vocab: Rows = column("Rows of the embedding table, padding included", 0)
+    tied_embeddings: Flag = column("The output projection is the embedding table", False)
+    position: Literal["rope", "learned", "alibi", "none"] = column("How positions enter", "rope")
+    learned_positions: Rows = column("Rows of a learned position table", 0)
+    max_context: Tokens = column("Longest context of the published configuration", 0)
+    norm: Literal["rmsnorm", "layernorm"] = column("Kind of normalisation", "rmsnorm")
+    norm_bias: Flag = column("Norms have a bias beside their weight", False)
+    norms_per_layer: Annotated[int, Figure(0, 10_000, "norms")] = column(
+        "Norms of the hidden width in a layer", 2
+    )
+    embedding_norm: Flag = column("A norm follows the embedding", False)
+    qk_norm: Literal["none", "head", "full"] = column(
+        "Norm of queries and keys: none, one weight a head dimension, or over all heads", "none"
+    )
+    attention_bias: Literal["none", "qkv", "all"] = column(
+        "Which attention projections have a bias", "none"
+    )
+    attention_sinks: Flag = column("One learned sink a query head", False)
+    mlp_bias: Flag = column("MLP matrices, experts too, have a bias", False)
+    lm_head_bias: Flag = column("The output projection has a bias", False)
+    parallel_block: Flag = column(
+        "Attention and MLP read the same input and are added together", False
+    )
+    experts: Experts = column("Routed experts in a layer that has them; empty for dense models", 0)
+    active_experts: Experts = column("Routed experts that one token uses", 0)
+    shared_experts: Experts = column("Experts that every token uses", 0)
+    expert_ffn: Wide = column("Width of a routed expert", 0)
+    shared_expert_ffn: Wide = column("Width of one shared expert", 0)
+    shared_expert_gate: Flag = column("A learned gate scales the shared expert", False)
+    router_bias: Flag = column("The router has one bias an expert", False)
+    dense_layers: Layers = column("Leading layers without experts", 0)
+    moe_every: Layers = column("Every so many layers one has experts; 1 for all", 1)
+    q_lora_rank: Width = column(
+        "Latent attention: rank of the query path; empty where it is one matrix", 0
+    )
+    kv_lora_rank: Width = column(
+        "Latent attention: rank of the key-value path, which is what the cache holds", 0
+    )
+    qk_rope_head_dim: Width = column(
+        "Latent attention: rotary elements of a head, cached once for all heads", 0
+    )
+    qk_nope_head_dim: Width = column("Latent attention: elements of a head without positions", 0)
+    sliding_window: Tokens = column(
+        "Tokens that a local layer sees (or its chunk); empty where all layers see everything",
+        0,
+    )
+    global_every: Layers = column(
+        "The last of every so many layers sees everything; empty with a window: none does",
+        0,
+    )
+    global_layers: Integers = ()
+    """Not a column: layers that see everything, where no period says which."""
+    params_total: Parameters = column(
+        "As published, of the part that the dimensions describe unless the notes say otherwise",
+        0,
+    )
+    params_precision: Literal["exact", "rounded", "none"] = column(
+        "exact: published to the last digit; rounded: to the digits given; none: not published",
+        "none",
+    )
+    params_active_published: Parameters = column("Parameters that one token uses, as published", 0)
+    companion_params: Parameters = column(
+        "Parameters of networks that run beside a diffusion model: text encoders, autoencoder", 0
+    )
+    weight_precision_hint: Literal["fp8", "mxfp4", "nvfp4", "int8", "int4"] | None = column(
+        "Precision of the published weights where it is not BF16", None
+    )
+    confidence: Confidence = column(
+        "high: compared with a copy of the file or table named; medium: commonly stated values",
+        "medium",
+        stated=True,
+    )
 
     def __init__(self, **fields: Any) -> None:
         try:
             super().__init__(**fields)
         except ValidationError as error:
-            raise _input_error(error, fields) from None
+            raise said(error) from None
 
     @model_validator(mode="before")
     @classmethod
-    def _value_heads_default_to_key_heads(cls, fields: Any) -> Any:
+    def _value_heads_default_to_key_heads(cls, fields: object) -> object:
         if isinstance(fields, dict) and not fields.get("v_head_dim"):
             return {**fields, "v_head_dim": fields.get("head_dim", 0)}
         return fields
@@ -158,15 +177,11 @@ class Model(BaseModel):
     @property
     def params(self) -> int:
         """Return the parameters counted from the dimensions; the published count for diffusion."""
-        from gpuspec.catalog.models.params import parameter_parts
-
         return sum(parameter_parts(self).values())
 
     @property
     def params_active(self) -> int:
         """Return the parameters that one token uses, embedding table included."""
-        from gpuspec.catalog.models.params import active_parameter_parts
-
         return sum(active_parameter_parts(self).values())
 
     @property
@@ -175,8 +190,6 @@ class Model(BaseModel):
 
         Embedding look-ups, positions, norms are out; the output projection is in, tied or not.
         """
-        from gpuspec.catalog.models.params import active_parameter_parts
-
         self.need_llm("a count of matrix products per token")
         parts = active_parameter_parts(self)
         blocks = sum(parts[name] for name in ("attention", "mlp", "experts", "router"))
@@ -247,12 +260,3 @@ def _check_windows(model: Model) -> None:
     if any(not 0 <= layer < model.layers for layer in model.global_layers):
         valid = f"layer numbers from 0 to {model.layers - 1}"
         raise InputError("global_layers", model.global_layers, valid)
-
-
-def _input_error(error: ValidationError, fields: dict[str, Any]) -> InputError:
-    first = error.errors()[0]
-    cause = first.get("ctx", {}).get("error")
-    if isinstance(cause, InputError):
-        return cause
-    field = str(first["loc"][0]) if first["loc"] else "model"
-    return InputError(field, fields.get(field), first["msg"].removeprefix("Value error, "))

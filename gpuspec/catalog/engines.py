@@ -1,0 +1,38 @@
+"""Inference engines and their eras; columns as in ``data/engines.csv``."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from gpuspec.catalog.columns import Figure, Named, column
+
+
+class EngineLimits(BaseModel):
+    """Settings that bound a batch: not fitted, but what the engine documents.
+
+    vLLM: ``max_num_seqs``, ``max_num_batched_tokens``; TensorRT-LLM: max batch size,
+    ``max_num_tokens``.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    max_sequences: Annotated[float, Figure(1, 1_000_000)] = column(
+        "Most sequences of one iteration unless set", 2048, stated=True
+    )
+    max_tokens: Annotated[float, Figure(1, 10_000_000)] = column(
+        "Most tokens of one iteration unless set", 8192, stated=True
+    )
+    memory_share: Annotated[float, Figure(0, 1, above=True)] = column(
+        "Share of memory: of the total (vLLM), or of what is free after loading (TensorRT-LLM)",
+        0.9,
+        stated=True,
+    )
+
+
+class Era(Named, EngineLimits):
+    """An engine in a span of its versions."""
+
+    engine: str = column("Engine")
+    version_from: str = column("First version of the era")
+    version_to: str = column("Last version of the era")
+    library: Literal["tensorrt-llm", "vllm"] = column("Kernel timings that stand for it")
