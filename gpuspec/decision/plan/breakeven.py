@@ -7,7 +7,7 @@ import pandas as pd
 
 from gpuspec.decision.plan.decision import Decision
 from gpuspec.decision.plan.sensitivity import Gap
-from gpuspec.formulas.cost import break_even_utilisation, owned_fixed_hour_usd
+from gpuspec.formulas.cost import break_even_share, owned_fixed_hour_usd
 from gpuspec.topics.ways import records
 
 
@@ -42,7 +42,7 @@ def break_evens(decision: Decision, tornado_rows: pd.DataFrame) -> pd.DataFrame:
         )
     loads = records(tornado_rows)
     rows += [_load_root(gap.value, r) for r in loads if r["factors"]]
-    rows += _utilisation(decision)
+    rows += _used_hours(decision)
     found = pd.DataFrame(rows, columns=columns)
     return found.sort_values("far", kind="stable", ignore_index=True)
 
@@ -76,7 +76,7 @@ def _load_root(now: float, row: dict[str, Any]) -> tuple[Any, ...]:
     return ("load", name, "", name, "as asked", reach, np.nan, 1.0, np.inf)
 
 
-def _utilisation(decision: Decision) -> list[tuple[Any, ...]]:
+def _used_hours(decision: Decision) -> list[tuple[Any, ...]]:
     """Return from which share of hours in use owning beats renting by the hour, for GPUs chosen."""
     rows = []
     names = dict.fromkeys(decision.plans.members(decision.best["choice"])["gpu"])
@@ -87,7 +87,7 @@ def _utilisation(decision: Decision) -> list[tuple[Any, ...]]:
         if own.empty or rent.empty:
             continue
         fixed = float(np.asarray(owned_fixed_hour_usd(own))[0])
-        found = break_even_utilisation(
+        found = break_even_share(
             float(rent["hour_usd"].iloc[0]),
             fixed,
             float(own["energy_hour_usd"].iloc[0]),

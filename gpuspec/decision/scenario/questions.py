@@ -28,11 +28,11 @@ def job_question(
     return TrainingQuestion.ask(gpus=gpus, counts=[count], precision=compute, **run)
 
 
-def scenario_quotes(prices: Prices) -> list[Quote] | None:
+def scenario_quotes(prices: Prices) -> list[Quote]:
     """Return the quotes of a scenario: those of its file, then those it states itself."""
-    mine, given = list(read_quotes(prices.file)), prices.quotes
+    quotes, given = read_quotes(prices.file), prices.quotes
     if isinstance(given, str):
-        mine += read_quotes(given)
+        quotes += read_quotes(given)
     else:
-        mine += [quote_of(dict(q), f"prices.quotes[{i}]") for i, q in enumerate(given)]
-    return mine or None
+        quotes += [quote_of(q, f"prices.quotes[{i}]") for i, q in enumerate(given)]
+    return quotes

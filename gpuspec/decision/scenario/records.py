@@ -30,11 +30,10 @@ from gpuspec.catalog.fields import (
     UsedShare,
     split,
 )
+from gpuspec.topics.cost.prices.quotes import MODES, Mode
 from gpuspec.topics.serving.ask import Load
 from gpuspec.topics.training.ask import Job
 
-Mode = Literal["on-demand", "reserved-1yr", "reserved-3yr", "spot", "own"]
-MODES: tuple[Mode, ...] = ("on-demand", "reserved-1yr", "reserved-3yr", "spot", "own")
 MonthHours = Annotated[float, Range(0, 744, "hours", above=True)]
 Quarter = Annotated[int, Range(1, 40, "quarters")]
 Runs = Annotated[float, Range(0, 1e5, "runs", above=True)]

@@ -5,7 +5,7 @@ Everything broadcasts; nothing reads a file. Prices come from `gpuspec.topics.co
 
 from gpuspec.formulas.cost.compare import (
     break_even_month,
-    break_even_utilisation,
+    break_even_share,
     drift_factor,
     month_usd,
     present_value_usd,

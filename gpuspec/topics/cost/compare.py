@@ -8,7 +8,7 @@ import pandas as pd
 from gpuspec.formulas.cost import (
     HOURS_MONTH,
     break_even_month,
-    break_even_utilisation,
+    break_even_share,
     gpu_hour_usd,
     month_usd,
     owned_fixed_hour_usd,
@@ -40,17 +40,17 @@ def _sides(question: CostQuestion) -> pd.DataFrame:
 
 
 def break_even_table(question: CostQuestion) -> pd.DataFrame:
-    """Return utilisation and month from which owning is cheaper than each way to rent.
+    """Return used share of hours and month from which owning is cheaper than each way to rent.
 
     Columns: ``gpu``, ``way``, ``rent`` (paid hour), ``own`` (owned hour at full use),
-    ``utilisation`` (0: at any use, infinite: never), ``month`` (at the question's utilisation;
-    infinite: never), ``within`` (inside the horizon).
+    ``used_hours_share`` (0: at any use, infinite: never), ``month`` (at the question's own
+    share; infinite: never), ``within`` (inside the horizon).
     """
     q, sides = question, _sides(question)
     rent = sides["hour_usd"].to_numpy(float)
     energy, idle = (sides[f"{name}_hour_usd"].to_numpy(float) for name in ("energy", "idle"))
     fixed, always = sides["fixed"].to_numpy(float), sides["always"].to_numpy()
-    share = break_even_utilisation(rent, fixed, energy, idle, always)
+    share = break_even_share(rent, fixed, energy, idle, always)
     saved = month_usd(rent, q.used_hours_share, always)
     drawn = (energy * q.used_hours_share + idle * (1 - q.used_hours_share)) * HOURS_MONTH
     month = break_even_month(
@@ -60,11 +60,11 @@ def break_even_table(question: CostQuestion) -> pd.DataFrame:
         q.assumptions.cost_of_capital,
     )
     table = sides[["gpu", "way", "mode", "tier"]].assign(rent=rent, own=fixed + energy)
-    return table.assign(utilisation=share, month=month, within=month <= q.horizon_months)
+    return table.assign(used_hours_share=share, month=month, within=month <= q.horizon_months)
 
 
-def utilisation_curves(question: CostQuestion, shares: Sequence[float] = SHARES) -> pd.DataFrame:
-    """Return cost of a used GPU-hour against utilisation: gpu, way, mode, share, cost."""
+def used_hours_curves(question: CostQuestion, shares: Sequence[float] = SHARES) -> pd.DataFrame:
+    """Return cost of a used GPU-hour by share of hours in use: gpu, way, mode, share, cost."""
     found = question.offers()
     found = found[(found["tier"] != "hyperscaler")]
     names = way_names(found)
@@ -111,7 +111,7 @@ def month_curves(question: CostQuestion, gpu_id: str) -> pd.DataFrame:
 def drift_table(question: CostQuestion) -> pd.DataFrame:
     """Return present value of a GPU over the horizon, by way and scenario of rents.
 
-    Columns: ``gpu``, ``way``, ``mode``, ``drift`` (of `DRIFTS`), ``value`` (at the utilisation
+    Columns: ``gpu``, ``way``, ``mode``, ``drift`` (of `DRIFTS`), ``value`` (at the use
     asked), ``hour`` (for a used hour, discounted alike). An owned GPU does not drift.
     """
     q, tables = question, []

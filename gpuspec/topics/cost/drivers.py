@@ -13,7 +13,7 @@ from gpuspec.topics.cost.hours import owned_server
 from gpuspec.topics.cost.prices import operating_value
 
 DRIVERS = {  # name: (argument, key of the table of operating values)
-    "utilisation": ("utilisation", "utilisation"),
+    "utilisation": ("used_hours_share", "utilisation"),
     "residual value": ("residual_share", "residual"),
     "cost of capital": ("rate_year", "cost_of_capital"),
     "maintenance": ("maintenance_share_year", "maintenance_share_year"),

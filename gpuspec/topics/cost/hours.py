@@ -77,7 +77,7 @@ def owned_server(question: CostQuestion, device: Gpu, own: Mapping[Any, Any]) ->
         rated_w_gpu=rated_w_gpu(device),
         power_w_gpu=power_w_gpu(device, values),
         idle_share=values.idle_share,
-        utilisation=q.used_hours_share,
+        used_hours_share=q.used_hours_share,
         usd_kw_month=values.usd_kw_month,
         pue=values.pue,
         usd_kwh=values.usd_kwh,

@@ -111,8 +111,8 @@ def owned_parts(parts: pd.DataFrame, currency: str, title: str) -> Figure:
     return figure
 
 
-def cost_by_utilisation(curves: pd.DataFrame, currency: str, used: float, title: str) -> Figure:
-    """Draw the cost of a used GPU-hour against utilisation: a panel a GPU, a line a way."""
+def cost_by_used_hours(curves: pd.DataFrame, currency: str, used: float, title: str) -> Figure:
+    """Draw the cost of a used GPU-hour by share of hours in use: a panel a GPU, a line a way."""
     gpus = list(curves["gpu"].unique())
     figure, panels = row_of_panels(len(gpus), 3.5, sharey=True)
     colors = gpu_colors(gpus)
