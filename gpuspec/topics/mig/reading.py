@@ -110,6 +110,12 @@ class Tenant:
     """Whether it decodes video or JPEG in hardware."""
 
 
+def tenant_base(tenant: str) -> str:
+    """Return the name that copies of a tenant share."""
+    base, dash, number = tenant.rpartition("-")
+    return base if dash and number.isdigit() else tenant
+
+
 def cells_of(row: object) -> Cells:
     """Return a row that was given as a mapping, or as this function returns it, as a file has it.
 
