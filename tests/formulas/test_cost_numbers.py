@@ -56,14 +56,15 @@ def test_parts_of_an_owned_hour_add_up():
         "used_hours_share": 0.5, "usd_kw_month": 200, "pue": 1.5, "usd_kwh": 0.1,
         "maintenance_share_year": 0.05, "staff_usd_year": 700_800, "staff_nodes_fte": 10,
     }  # fmt: skip
-    found = {name: float(part) for name, part in cost.owned_parts_usd(cost.OwnedServer(**drivers)).items()}
+    server = cost.OwnedServer(**drivers)
+    found = {name: float(part) for name, part in cost.owned_parts_usd(server).items()}
     assert found == pytest.approx(
         {
             "server": 0.9, "network": 0.225, "finance": 0.275, "colocation": 0.4,
             "maintenance": 0.3125, "staff": 1.0, "energy": 0.09,
         }
     )  # fmt: skip
-    assert_allclose(cost.owned_hour_usd(cost.OwnedServer(**drivers)), 6.405)  # for each hour in use
+    assert_allclose(cost.owned_hour_usd(server), 6.405)  # for each hour in use
 
 
 # --- rent against own --------------------------------------------------------------------------

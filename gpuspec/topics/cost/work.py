@@ -63,7 +63,7 @@ def runs_table(question: CostQuestion, job: TrainingQuestion) -> pd.DataFrame:
     table = answer[known].merge(_hours(question), on="gpu")
     lost = table["interruptions_per_gpu_hour"]
     useful = np.where(lost > 0, spot_useful_share(lost, table["gpus"], table["write_s"]), 1.0)
-    used = table["gpu_hours"].where(table["works"].astype(bool)) / useful
+    used: pd.Series = table["gpu_hours"].where(table["works"].astype(bool)) / useful
     kwh = energy_kwh(table["power_w_gpu"], 1, used, question.assumptions.pue)
     costs = {end: run_usd(table[end], 1, used) for end in BANDS}
     table = table.rename(columns={"central": "hour"}).assign(
@@ -93,8 +93,8 @@ def simulation_table(question: CostQuestion, gpu_hours: float) -> pd.DataFrame:
         for d in question.devices
     }
     speeds = pd.DataFrame([ratios[name] for name in table["gpu"]], index=table.index)
-    costs = {name: run_usd(table["central"], 1, gpu_hours / speeds[name]) for name in speeds}
-    return table[["gpu", "mode", "way"]].assign(**costs)
+    costs = speeds.rdiv(gpu_hours).mul(table["central"], axis=0)
+    return pd.concat([table[["gpu", "mode", "way"]], costs], axis=1)
 
 
 def claims_table(

@@ -188,7 +188,9 @@ def _served(kind: Gpu, profile: str, row: pd.Series, load: ServingQuestion) -> O
         reason=reason,
         capacity=bears * replicas / need,
         memory_free=max(1 - in_flight / row["most"], 0.0) if works else 0.0,
-        **{name: float(row[name]) for name in ("ttft_s", "tpot_s", "output_tokens_s")},
+        ttft_s=float(row["ttft_s"]),
+        tpot_s=float(row["tpot_s"]),
+        output_tokens_s=float(row["output_tokens_s"]),
     )
 
 

@@ -20,43 +20,11 @@ from gpuspec.topics.cost.prices.quotes import MODES, Mode, Quote, read_quotes
 from gpuspec.topics.cost.prices.records import Operating, power_w_gpu, rated_w_gpu
 from gpuspec.topics.cost.prices.sources import source_rows
 
-COLUMNS = (
-    "gpu",
-    "mode",
-    "provider",
-    "tier",
-    "region",
-    "gpus_per_node",
-    "term_months",
-    "currency",
-    "hour_usd_low",
-    "hour_usd",
-    "hour_usd_high",
-    "capital_usd_gpu_low",
-    "capital_usd_gpu",
-    "capital_usd_gpu_high",
-    "fixed_month_usd_gpu",
-    "energy_hour_usd",
-    "idle_hour_usd",
-    "residual_share",
-    "cost_of_capital",
-    "interruptions_per_gpu_hour",
-    "power_w_gpu",
-    "as_of",
-    "age_days",
-    "stale",
-    "confidence",
-    "derived",
-    "quoted",
-    "source",
-    "notes",
-)
 TERM_MONTHS = {"reserved-1yr": 12, "reserved-3yr": 36}
-PRICE_COLUMNS = ("hour_usd_low", "hour_usd", "hour_usd_high")
-CAPITAL_COLUMNS = ("capital_usd_gpu_low", "capital_usd_gpu", "capital_usd_gpu_high")
+ENDS = {"low": "_low", "central": "", "high": "_high"}
 MONEY = (
-    *PRICE_COLUMNS,
-    *CAPITAL_COLUMNS,
+    *(f"hour_usd{end}" for end in ENDS.values()),
+    *(f"capital_usd_gpu{end}" for end in ENDS.values()),
     "fixed_month_usd_gpu",
     "energy_hour_usd",
     "idle_hour_usd",
@@ -86,10 +54,9 @@ def offers(
         frame[list(MONEY)] *= question.cny_per_usd
     frame["currency"] = question.currency
     order = {name: i for i, name in enumerate([*question.gpus, *modes])}
-    frame = frame.sort_values(
+    return frame.drop(columns=list(ENDS)).sort_values(
         ["gpu", "mode"], key=lambda s: s.map(order), kind="stable", ignore_index=True
     )
-    return frame[list(COLUMNS)]
 
 
 def _priced(frame: pd.DataFrame, question: Priced) -> pd.DataFrame:
@@ -102,12 +69,10 @@ def _priced(frame: pd.DataFrame, question: Priced) -> pd.DataFrame:
     power = frame["gpu"].map({n: power_w_gpu(d, values) for n, d in devices.items()})
     rated = frame["gpu"].map({n: rated_w_gpu(d) for n, d in devices.items()})
     share = np.where(frame["tier"] == "all-in", 0.0, values.network_share)
-    for band, hour, capital in zip(
-        ("low", "central", "high"), PRICE_COLUMNS, CAPITAL_COLUMNS, strict=True
-    ):
+    for band, end in ENDS.items():
         price = frame[band].to_numpy(float)
-        frame[hour] = np.where(own, 0.0, price * factor)
-        frame[capital] = np.where(own, capital_usd_gpu(price, 1, share), 0.0)
+        frame[f"hour_usd{end}"] = np.where(own, 0.0, price * factor)
+        frame[f"capital_usd_gpu{end}"] = np.where(own, capital_usd_gpu(price, 1, share), 0.0)
     frame["fixed_month_usd_gpu"] = np.where(
         own, _fixed_month(frame, rated.to_numpy(float), values), 0.0
     )
