@@ -14,8 +14,6 @@ from gpuspec.formulas.cost.compare import (
 )
 from gpuspec.formulas.cost.offers import gpu_hour_usd, owned_fixed_hour_usd, paid_always
 from gpuspec.formulas.cost.owned import (
-    HOURS_MONTH,
-    HOURS_YEAR,
     OWNED_PARTS,
     OwnedServer,
     capital_usd_gpu,

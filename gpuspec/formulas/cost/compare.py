@@ -3,8 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gpuspec.base.units import Floats
-from gpuspec.formulas.cost.owned import HOURS_MONTH
+from gpuspec.base.units import HOURS_MONTH, Floats
 from gpuspec.formulas.training.run import checkpoint_interval_s, goodput
 
 RESTART_S = 900.0
