@@ -30,7 +30,7 @@ from gpuspec.catalog.models import model_from_config
 from gpuspec.decision.scenario import scenario
 from gpuspec.evidence.validation import validate
 from gpuspec.topics.cost.prices.quotes import read_quotes
-from gpuspec.topics.mig import pack, tenant_options, tenants_question
+from gpuspec.topics.mig import MigQuestion, pack, tenant_options
 
 ROOT = Path(__file__).parents[1]
 SAMPLE = ROOT / "tests/fixtures/report_sample.ipynb"
@@ -41,6 +41,12 @@ BOMB = ", ".join(
     ["&b0 [x,x,x,x,x,x,x,x,x,x]"]
     + [f"&b{i} [{', '.join([f'*b{i - 1}'] * 10)}]" for i in range(1, 9)]
 )
+
+
+def tenants_question(path):
+    return MigQuestion.ask(tenants=path, gpus="H100", solver_seconds=1)
+
+
 READERS = {
     "config.json": model_from_config,
     "s.yaml": scenario,
@@ -310,7 +316,7 @@ def test_no_load_of_a_tenant_takes_all_memory(tmp_path, row):
     (tmp_path / "t.csv").write_text("name,model,request_rate\n" + row + "\n", "utf-8")
 
     def packed():
-        asked = tenants_question(tmp_path / "t.csv", "H100", seconds=1)
+        asked = tenants_question(tmp_path / "t.csv")
         pack(asked, tenant_options(asked))
 
     refused(packed)
@@ -322,7 +328,7 @@ def test_no_load_of_a_tenant_takes_all_memory(tmp_path, row):
     [
         ("name,model\n" + "a,Llama-3.1-8B\n" * 10**5, "at most 2,000 rows"),
         ("name,model,concurrency\na,Llama-3.1-8B," + "9" * 400 + "\n", "tenant a: concurrency"),
-        ("name,model,isl\na,Llama-3.1-8B,٣\n", "give a whole number from 0 to 10,000,000"),
+        ("name,model,isl\na,Llama-3.1-8B,٣\n", "give a whole number from 1 to 10,000,000"),
         ("name,model,isl\na,Llama-3.1-8B,1_000\n", "tenant a: isl: '1_000'"),
         ("name,model\n" + "a" * 131_073 + ",Llama-3.1-8B\n", "field limit"),
         ("name,model\na\x1bb,Llama-3.1-8B\n", "U+001B"),

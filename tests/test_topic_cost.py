@@ -45,7 +45,7 @@ def node(name, **other):
 def test_an_owned_hour_is_what_the_central_inputs_give(name):
     owned, used = NODES[name][3:]
     assert cost.owned_hour_usd(node(name)) == pytest.approx(owned, abs=0.005)
-    assert cost.owned_hour_usd(node(name, utilisation=0.7)) == pytest.approx(used, abs=0.005)
+    assert cost.owned_hour_usd(node(name, used_hours_share=0.7)) == pytest.approx(used, abs=0.005)
 
 
 def test_the_parts_of_an_h100_hour_are_the_published_ones():
@@ -59,18 +59,18 @@ def test_the_parts_of_an_h100_hour_are_the_published_ones():
 def test_parts_add_up_and_more_use_is_never_dearer(server, used, network, years, idle):
     drivers = {"server_usd": server, "network_share": network, "years": years}
     drivers |= {"idle_share": idle, "staff_usd_year": 2e5}
-    owned = node("h100", **drivers, utilisation=used)
+    owned = node("h100", **drivers, used_hours_share=used)
     parts = cost.owned_parts_usd(owned)
     assert set(parts) == set(cost.OWNED_PARTS)
     hour = cost.owned_hour_usd(owned)
     assert hour == pytest.approx(sum(parts.values()) / used)
-    more = replace(owned, utilisation=min(used * 1.1, 1))
+    more = replace(owned, used_hours_share=min(used * 1.1, 1))
     assert cost.owned_hour_usd(more) <= hour * (1 + 1e-12)
 
 
 @given(st.floats(0.5, 10), st.floats(0.1, 5), st.floats(0, 0.3), st.floats(0, 0.3))
-def test_at_the_break_even_utilisation_both_cost_the_same(rent, fixed, energy, idle):
-    used = float(cost.break_even_utilisation(rent, fixed, energy, idle))
+def test_at_the_break_even_share_both_cost_the_same(rent, fixed, energy, idle):
+    used = float(cost.break_even_share(rent, fixed, energy, idle))
     if np.isfinite(used):
         own = fixed / used + energy + idle * (1 - used) / used
         assert own == pytest.approx(rent, rel=1e-9)
@@ -79,8 +79,8 @@ def test_at_the_break_even_utilisation_both_cost_the_same(rent, fixed, energy, i
 
 
 def test_a_reservation_is_cheaper_at_any_use_or_at_none():
-    assert cost.break_even_utilisation(2.0, 1.5, 0.1, 0.05, paid_always=True) == 0
-    assert cost.break_even_utilisation(1.2, 1.5, 0.1, 0.05, paid_always=True) == np.inf
+    assert cost.break_even_share(2.0, 1.5, 0.1, 0.05, paid_always=True) == 0
+    assert cost.break_even_share(1.2, 1.5, 0.1, 0.05, paid_always=True) == np.inf
 
 
 @given(st.floats(600, 5000), money_usd.map(lambda x: x / 20), st.floats(0, 500), st.floats(0, 0.3))
@@ -151,7 +151,7 @@ def test_break_even_agrees_with_the_costs_on_both_sides_of_it(question):
     row = row[row["tier"] == "specialist"].iloc[0]
     for shift, cheaper in ((0.95, "on-demand"), (1.05, "own")):
         asked = money.CostQuestion.ask(
-            gpus="H100", used_hours_share=row["utilisation"] * shift, providers=""
+            gpus="H100", used_hours_share=row["used_hours_share"] * shift, providers=""
         )
         ways = money.ways_table(asked)
         pair = ways[ways["mode"].isin(["own", "on-demand"])].set_index("mode")["central"]

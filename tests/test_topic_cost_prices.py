@@ -12,9 +12,16 @@ from gpuspec.topics.cost import prices
 TODAY = "2026-11-26"
 
 
+def offers_of(gpus, modes=prices.MODES, **asked):
+    """Return the offers of 36 months, of no provider by name unless some are asked."""
+    asked = {"providers": (), "horizon_months": 36} | asked
+    return prices.offers(prices.Priced.ask(gpus=gpus, **asked), modes)
+
+
 def test_every_gpu_and_mode_has_one_row_unless_more_are_asked():
-    found = prices.offers("A100,H100,H200", today=TODAY)
-    assert list(found.columns) == list(prices.COLUMNS)
+    found = offers_of("A100,H100,H200", today=TODAY)
+    documented = prices.__doc__.split("=\n")[2]
+    assert all(name in documented for name in found if name[-4:] not in ("_low", "high"))
     assert not found.duplicated(["gpu", "mode"]).any()
     assert set(found["mode"]) == set(prices.MODES)
     rent = found["mode"] != "own"
@@ -25,14 +32,14 @@ def test_every_gpu_and_mode_has_one_row_unless_more_are_asked():
 
 
 def test_low_central_and_high_stand_in_this_order():
-    found = prices.offers("A100,H100,H200,B200,h100-pcie-80,h100-nvl-94,MI300X", providers="all")
+    found = offers_of("A100,H100,H200,B200,h100-pcie-80,h100-nvl-94,MI300X", providers="all")
     hours = gpu_hour_usd(found, 0.65)
     assert (hours["low"] <= hours["central"]).all()
     assert (hours["central"] <= hours["high"]).all()
 
 
 def test_reserved_and_owned_hours_carry_the_idle_ones():
-    found = prices.offers("H100", today=TODAY).set_index("mode")
+    found = offers_of("H100", today=TODAY).set_index("mode")
     half = gpu_hour_usd(found.reset_index(), 0.5).set_axis(found.index)
     full = gpu_hour_usd(found.reset_index(), 1.0).set_axis(found.index)
     assert half.loc["on-demand", "central"] == full.loc["on-demand", "central"]
@@ -51,14 +58,14 @@ def test_the_default_on_demand_rent_is_near_the_median_of_specialists(gpu):
     rows = rows[~rows["notes"].str.contains("GPU SKU only")]
     rows = rows[~rows["provider"].isin(["AWS EC2", "Azure", "GCP", "OCI"])]
     latest = rows.sort_values("as_of").drop_duplicates("provider", keep="last")
-    central = prices.offers(gpu, "on-demand")["hour_usd"].iloc[0]
+    central = offers_of(gpu, ["on-demand"])["hour_usd"].iloc[0]
     assert central == pytest.approx(latest["price_gpu_hour"].median(), rel=0.06)
     assert len(latest) >= 5
 
 
 def test_a_quote_outranks_every_price_of_its_gpu_and_mode():
     quotes = "H100:on-demand=2.10,h200-sxm-141:own-server=300000"
-    found = prices.offers("H100,H200", providers="all", quotes=quotes, today=TODAY)
+    found = offers_of("H100,H200", providers="all", quotes=quotes, today=TODAY)
     rent = found[(found["gpu"] == "h100-sxm-80") & (found["mode"] == "on-demand")]
     assert rent[["hour_usd_low", "hour_usd", "hour_usd_high"]].to_numpy().tolist() == [[2.1] * 3]
     own = found[(found["gpu"] == "h200-sxm-141") & (found["mode"] == "own")]
@@ -71,7 +78,7 @@ def test_a_quote_outranks_every_price_of_its_gpu_and_mode():
 
 
 def test_a_quote_makes_an_offer_where_no_table_has_one():
-    found = prices.offers("V100", quotes="V100:spot=0.30")
+    found = offers_of("V100", quotes="V100:spot=0.30")
     assert found[["gpu", "mode", "hour_usd"]].to_numpy().tolist() == [["v100-sxm-32", "spot", 0.3]]
 
 
@@ -83,7 +90,7 @@ def test_quotes_come_from_csv_and_yaml_alike(tmp_path):
         "- {gpu: H100, mode: on-demand, price: 14.2, currency: CNY, as_of: 2026-01-02}\n"
     )
     for path in (table, listed):
-        found = prices.offers("H100", "on-demand", quotes=path, fx=7.1, today=TODAY)
+        found = offers_of("H100", ["on-demand"], quotes=path, cny_per_usd=7.1, today=TODAY)
         assert found["hour_usd"].tolist() == pytest.approx([2.0])
         assert found["stale"].tolist() == [True]
 
@@ -101,7 +108,7 @@ def test_quotes_come_from_csv_and_yaml_alike(tmp_path):
 )
 def test_a_bad_quote_says_what_is_wrong_with_it(text, said):
     with pytest.raises(InputError, match=said):
-        prices.offers("H100", quotes=text)
+        offers_of("H100", quotes=text)
 
 
 def test_a_quote_file_with_another_column_is_refused(tmp_path):
@@ -129,8 +136,8 @@ def test_prices_age_by_what_they_are(mode, days, stale):
 
 
 def test_age_counts_from_the_day_given_and_is_said_in_days():
-    early = prices.offers("H100", "on-demand,spot", today="2026-10-25")
-    late = prices.offers("H100", "on-demand,spot", today=date(2027, 6, 1))
+    early = offers_of("H100", ["on-demand", "spot"], today="2026-10-25")
+    late = offers_of("H100", ["on-demand", "spot"], today=date(2027, 6, 1))
     assert early["age_days"].tolist() == [1, 35]
     assert (late["age_days"] - early["age_days"]).tolist() == [219, 219]
     said = prices.age_warnings(early)
@@ -139,30 +146,29 @@ def test_age_counts_from_the_day_given_and_is_said_in_days():
 
 
 def test_drift_is_a_choice_and_never_silent():
-    flat = prices.offers("H100", "on-demand")["hour_usd"].iloc[0]
-    assert prices.offers("H100", "on-demand", today="2030-01-01")["hour_usd"].iloc[0] == flat
+    flat = offers_of("H100", ["on-demand"])["hour_usd"].iloc[0]
+    assert offers_of("H100", ["on-demand"], today="2030-01-01")["hour_usd"].iloc[0] == flat
     down, up = (
-        prices.offers("H100", "on-demand", drift=name)["hour_usd"].iloc[0]
-        for name in ("down", "up")
+        offers_of("H100", ["on-demand"], drift=name)["hour_usd"].iloc[0] for name in ("down", "up")
     )
     assert down < flat < up
     with pytest.raises(InputError, match="drift"):
-        prices.offers("H100", drift="sideways")
+        offers_of("H100", drift="sideways")
 
 
 def test_hyperscalers_are_another_tier_and_only_on_request():
-    plain = prices.offers("H100", "on-demand")
+    plain = offers_of("H100", ["on-demand"])
     assert plain["tier"].tolist() == ["specialist"]
-    both = prices.offers("H100", "on-demand", providers="hyperscalers").set_index("tier")
+    both = offers_of("H100", ["on-demand"], providers="hyperscalers").set_index("tier")
     assert both.loc["hyperscaler", "hour_usd"] > 2 * both.loc["specialist", "hour_usd"]
 
 
 def test_named_providers_show_what_they_printed_last():
-    found = prices.offers("H100", "on-demand", providers="RunPod,AWS EC2", today=TODAY)
+    found = offers_of("H100", ["on-demand"], providers="RunPod,AWS EC2", today=TODAY)
     secure = found[(found["provider"] == "RunPod") & (found["tier"] == "specialist")]
     assert secure[["hour_usd", "as_of"]].to_numpy().tolist() == [[3.99, "2026-11-09"]]
     with pytest.raises(UnknownNameError, match="Runpot"):
-        prices.offers("H100", providers="Runpot")
+        offers_of("H100", providers="Runpot")
 
 
 def test_prices_of_the_gpu_alone_and_of_unnamed_forms_are_no_offers():
@@ -175,13 +181,13 @@ def test_prices_of_the_gpu_alone_and_of_unnamed_forms_are_no_offers():
 
 
 def test_a100_is_bought_used_and_h200_in_china_in_yuan():
-    used = prices.offers("A100", "own").iloc[0]
+    used = offers_of("A100", ["own"]).iloc[0]
     assert "used market" in used["notes"]
     assert used["derived"]
-    china = prices.offers("H200", "own", regions="China", currency="CNY", fx=7.0).iloc[0]
+    china = offers_of("H200", ["own"], regions="China", currency="CNY", cny_per_usd=7.0).iloc[0]
     assert china["region"] == "China"
     assert china["capital_usd_gpu"] == pytest.approx(1_500_000 / 8 / 0.81)
-    power = prices.operating(regions=("China",), fx=7.0)
+    power = prices.operating(regions=("China",), cny_per_usd=7.0)
     assert power.usd_kwh == pytest.approx(0.60 / 7)
 
 
@@ -196,8 +202,7 @@ def test_operating_values_of_ones_own_replace_the_tables():
 
 def test_the_residual_follows_the_horizon():
     left = [
-        prices.offers("H100", "own", horizon_months=m)["residual_share"].iloc[0]
-        for m in (12, 36, 60)
+        offers_of("H100", ["own"], horizon_months=m)["residual_share"].iloc[0] for m in (12, 36, 60)
     ]
     assert left == pytest.approx([0.78, 0.35, 0.12])
 
@@ -231,13 +236,13 @@ def test_every_price_has_a_day_a_grade_and_a_source():
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("fx", 0),
+        ("cny_per_usd", 0),
         ("currency", "EUR"),
-        ("modes", "lease"),
+        ("today", "2026-02-30"),
         ("today", "yesterday"),
         ("horizon_months", 1000),
     ],
 )
 def test_bad_input_is_named(field, value):
     with pytest.raises(InputError, match=field):
-        prices.offers("H100", **{field: value})
+        offers_of("H100", **{field: value})

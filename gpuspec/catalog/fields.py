@@ -13,6 +13,7 @@ from gpuspec.base.documents import day_of
 from gpuspec.base.errors import InputError, UnknownNameError, renamed
 from gpuspec.catalog import edition, gpu_ids, resolved
 from gpuspec.catalog.models import model
+from gpuspec.catalog.workloads import workload
 
 THREE = "A100,H100,H200"
 """The GPUs that are compared unless others are named."""
@@ -99,6 +100,8 @@ Format = Annotated[str, BeforeValidator(_row("precisions"))]
 Formats = Annotated[tuple[Format, ...], BeforeValidator(split), Field(min_length=1)]
 EngineName = Annotated[str, BeforeValidator(_row("engines"))]
 FrameworkName = Annotated[str, BeforeValidator(_row("frameworks"))]
+WorkloadName = Annotated[str, BeforeValidator(_known(lambda name: workload(name).id))]
+"""Class of scientific computations."""
 Names = Annotated[tuple[str, ...], BeforeValidator(split)]
 Day = Annotated[date, BeforeValidator(_day)]
 

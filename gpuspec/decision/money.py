@@ -10,7 +10,7 @@ from gpuspec.base.units import HOURS_MONTH
 from gpuspec.decision.scenario import Scenario
 from gpuspec.decision.scenario.questions import scenario_quotes
 from gpuspec.formulas.cost import owned_fixed_hour_usd
-from gpuspec.topics.cost.prices import Quote, offers
+from gpuspec.topics.cost.prices import Mode, Priced, Quote, offers
 from gpuspec.topics.cost.prices.offers import TERM_MONTHS
 
 POOLED = (*TERM_MONTHS, "own", "owned")
@@ -20,22 +20,18 @@ HOUSED = ("own", "owned")
 
 
 def offered(
-    scenario: Scenario, gpus: Sequence[str], modes: Sequence[str], months: float, drift: str
+    scenario: Scenario, gpus: Sequence[str], modes: Sequence[Mode], months: float, drift: str
 ) -> pd.DataFrame:
     """Return the offers of GPUs that a scenario may take, quotes of its own first, in USD."""
     s = scenario
-    return offers(
-        list(gpus),
-        tuple(modes),
-        s.allow.regions or None,
-        s.allow.vendors or None,
-        s.today,
-        months,
-        s.prices.power_share,
-        drift,
-        scenario_quotes(s.prices),
-        "USD",
-        s.prices.cny_per_usd,
+    asked = _asked(s, gpus, s.allow.vendors).but(today=s.today, horizon_months=months, drift=drift)
+    return offers(asked, modes, scenario_quotes(s.prices))
+
+
+def _asked(scenario: Scenario, gpus: Sequence[str], vendors: Sequence[str] = ()) -> Priced:
+    rate = scenario.prices.cny_per_usd
+    return Priced.ask(
+        gpus=gpus, regions=scenario.allow.regions, providers=vendors, cny_per_usd=rate
     )
 
 
@@ -66,7 +62,7 @@ def market(scenario: Scenario) -> pd.DataFrame:
     """
     s = scenario
     devices = dict.fromkeys([*s.allow.gpus, *(o.gpu for o in s.owned)])
-    modes = dict.fromkeys([*s.allow.modes, "own"])
+    modes: dict[Mode, None] = dict.fromkeys([*s.allow.modes, "own"])
     found = offered(s, tuple(devices), tuple(modes), s.horizon_months, s.prices.drift)
     held = _held(s, found)
     wanted = found[found["mode"].isin(s.allow.modes) & found["gpu"].isin(s.allow.gpus)]
@@ -81,8 +77,8 @@ def _held(s: Scenario, found: pd.DataFrame) -> pd.DataFrame:
         count = sum(o.count for o in s.owned if o.gpu == name)
         own = found[(found["gpu"] == name) & (found["mode"] == "own")]
         if own.empty:  # nobody sells it any more: what it draws is known all the same
-            free = [Quote(gpu_id=name, mode="own-gpu", price=1e-9)]
-            own = offers(name, "own", s.allow.regions or None, quotes=free, fx=s.prices.cny_per_usd)
+            free = [Quote(gpu=name, mode="own-gpu", price=1e-9)]
+            own = offers(_asked(s, [name]).but(horizon_months=36), ("own",), free)
         row: dict[str, Any] = dict(own.iloc[0])
         row |= {"mode": "owned", "provider": "owned already", "available": float(count)}
         row |= {f"capital_usd_gpu{end}": 0.0 for end in ("_low", "", "_high")}

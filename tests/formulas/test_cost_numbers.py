@@ -1,5 +1,7 @@
 """One number, worked out by hand, for every formula of cost and prices, and for slices of a GPU."""
 
+from datetime import date
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,6 +20,7 @@ from gpuspec.formulas.mig import (
 )
 from gpuspec.formulas.mig.delivery import slice_seconds
 from gpuspec.topics.cost.prices import (
+    Priced,
     Quote,
     drift_year,
     offers,
@@ -26,7 +29,6 @@ from gpuspec.topics.cost.prices import (
     rated_w_gpu,
 )
 from gpuspec.topics.cost.prices.age import age_days, is_stale, limit_days
-from gpuspec.topics.cost.prices.tables import as_date
 
 # --- owning ------------------------------------------------------------------------------------
 
@@ -48,12 +50,13 @@ def test_parts_of_an_owned_hour_add_up():
     # Capital 8 * 43,800 / 8 / 0.8 = 54,750. Lost 90 % over 5 years: 1.125 an hour, a fifth of it
     # network. Finance: 54,750 * 1.1 / 2 * 0.08 / 8760 = 0.275. Maintenance 5 %: 0.3125. Energy: 1
     # kW for half, 0.2 kW for half: 0.6 kW * 1.5 * 0.1 = 0.09. Sum: 3.2025.
-    server = cost.OwnedServer(
-        server_usd=350_400, gpus=8, network_share=0.2, residual_share=0.1, years=5,
-        rate_year=0.08, rated_w_gpu=1460, power_w_gpu=1000, idle_share=0.2, utilisation=0.5,
-        usd_kw_month=200, pue=1.5, usd_kwh=0.1, maintenance_share_year=0.05,
-        staff_usd_year=700_800, staff_nodes_fte=10,
-    )  # fmt: skip
+    drivers = {
+        "server_usd": 350_400, "gpus": 8, "network_share": 0.2, "residual_share": 0.1, "years": 5,
+        "rate_year": 0.08, "rated_w_gpu": 1460, "power_w_gpu": 1000, "idle_share": 0.2,
+        "used_hours_share": 0.5, "usd_kw_month": 200, "pue": 1.5, "usd_kwh": 0.1,
+        "maintenance_share_year": 0.05, "staff_usd_year": 700_800, "staff_nodes_fte": 10,
+    }  # fmt: skip
+    server = cost.OwnedServer(**drivers)
     found = {name: float(part) for name, part in cost.owned_parts_usd(server).items()}
     assert found == pytest.approx(
         {
@@ -69,9 +72,9 @@ def test_parts_of_an_owned_hour_add_up():
 
 def test_use_from_which_owning_is_cheaper():
     # (1 + 0.25) / (2 - 0.5 + 0.25)
-    assert_allclose(cost.break_even_utilisation(2, 1, 0.5, 0.25), 0.7142857, rtol=1e-6)
-    assert cost.break_even_utilisation(1.2, 1, 0.5) == np.inf
-    assert cost.break_even_utilisation([1.6, 1.4], 1, 0.5, 0, True).tolist() == [0, np.inf]
+    assert_allclose(cost.break_even_share(2, 1, 0.5, 0.25), 0.7142857, rtol=1e-6)
+    assert cost.break_even_share(1.2, 1, 0.5) == np.inf
+    assert cost.break_even_share([1.6, 1.4], 1, 0.5, 0, True).tolist() == [0, np.inf]
 
 
 def test_month_from_which_owning_is_cheaper():
@@ -176,13 +179,18 @@ VALUES = {
 }  # fmt: skip
 
 
+def offer(mode, quoted, **asked):
+    """Return the one offer of an H100 that a quote makes."""
+    quote = Quote(gpu="h100-sxm-80", **quoted)
+    return offers(Priced.ask(gpus="H100", providers=(), **asked), [mode], [quote]).iloc[0]
+
+
 def test_what_an_offer_of_an_owned_gpu_holds():
     # A server of 256,000 CNY of 8 GPUs at 8 CNY a USD: 4,000 a GPU, 5,000 with its network. Space
     # 1.275 kW * 200, care 1 % of the capital a month, staff 96,000 / 80 / 12: 255 + 50 + 100. After
     # 30 months between 0.5 and 0.35 of it are left.
-    mine = [Quote(gpu_id="h100-sxm-80", mode="own-server", price=256_000, currency="CNY")]
-    row = offers("H100", "own", horizon_months=30, fx=8.0, quotes=mine, operating_values=VALUES)
-    row = row.iloc[0]
+    server = {"mode": "own-server", "price": 256_000, "currency": "CNY"}
+    row = offer("own", server, horizon_months=30, cny_per_usd=8.0, operating=VALUES)
     assert_allclose(row["capital_usd_gpu"], 5000)
     assert_allclose(row["fixed_month_usd_gpu"], 405)
     assert_allclose(row["energy_hour_usd"], 0.15)
@@ -190,20 +198,18 @@ def test_what_an_offer_of_an_owned_gpu_holds():
     assert_allclose(row["residual_share"], 0.425)
     assert (row["term_months"], row["power_w_gpu"], row["age_days"]) == (30, 1000, 0)
     # All-in for one GPU: no network on top.
-    mine = [Quote(gpu_id="h100-sxm-80", mode="own-gpu", price=6000)]
-    row = offers("H100", "own", quotes=mine, operating_values=VALUES).iloc[0]
+    row = offer("own", {"mode": "own-gpu", "price": 6000}, operating=VALUES)
     assert_allclose(row["capital_usd_gpu"], 6000)
 
 
 def test_what_an_offer_of_rent_holds():
-    mine = [Quote(gpu_id="h100-sxm-80", mode="spot", price=2.0)]
-    row = offers("H100", "spot", horizon_months=24, drift=-0.25, quotes=mine, currency="CNY",
-                 fx=8.0, operating_values=VALUES).iloc[0]  # fmt: skip
+    asked = {"horizon_months": 24, "drift": -0.25}
+    row = offer("spot", {"mode": "spot", "price": 2.0}, currency="CNY", cny_per_usd=8.0,
+                operating=VALUES, **asked)  # fmt: skip
     assert_allclose(row["hour_usd"], 16 * 0.760388, rtol=1e-5)  # CNY, drift as above
     assert_allclose(row["interruptions_per_gpu_hour"], 0.01)  # of an instance of eight
     assert row["capital_usd_gpu"] == row["fixed_month_usd_gpu"] == row["energy_hour_usd"] == 0
-    mine = [Quote(gpu_id="h100-sxm-80", mode="reserved-1yr", price=2.0)]
-    row = offers("H100", "reserved-1yr", horizon_months=24, drift=-0.25, quotes=mine).iloc[0]
+    row = offer("reserved-1yr", {"mode": "reserved-1yr", "price": 2.0}, **asked)
     assert_allclose(row["hour_usd"], 1.75)
     assert row["term_months"] == 12
 
@@ -217,7 +223,7 @@ def test_electricity_in_china():
 
 
 def test_how_old_prices_are():
-    days = age_days(["2026-01-01", "2026-02-01", ""], as_date("2026-01-31"))
+    days = age_days(["2026-01-01", "2026-02-01", ""], date(2026, 1, 31))
     assert days[:2].tolist() == [30, 0]
     assert np.isnan(days[2])
     assert [limit_days(m) for m in ("spot", "own", "on-demand")] == [30, 180, 90]

@@ -7,7 +7,7 @@ import pandas as pd
 
 from gpuspec.decision.plan.decision import Decision
 from gpuspec.decision.plan.sensitivity import Gap, price_column, price_words
-from gpuspec.formulas.cost import break_even_utilisation, owned_fixed_hour_usd
+from gpuspec.formulas.cost import break_even_share, owned_fixed_hour_usd
 
 
 class BreakEven(NamedTuple):
@@ -86,7 +86,7 @@ def _use_evens(decision: Decision) -> list[BreakEven]:
         if own.empty or rent.empty:
             continue
         share = float(
-            break_even_utilisation(
+            break_even_share(
                 float(rent["hour_usd"].iloc[0]),
                 float(np.asarray(owned_fixed_hour_usd(own))[0]),
                 float(own["energy_hour_usd"].iloc[0]),

@@ -120,9 +120,7 @@ def unused_sentence(decision: Decision, language: str = "en") -> str:
     """Name the quotes that the answer does not use because their GPU may not be chosen."""
     say, scenario = translator(language), decision.scenario
     may = {*scenario.allow.gpus, *(o.gpu for o in scenario.owned)}
-    names = dict.fromkeys(
-        q.gpu_id for q in scenario_quotes(scenario.prices) or () if q.gpu_id not in may
-    )
+    names = dict.fromkeys(q.gpu for q in scenario_quotes(scenario.prices) if q.gpu not in may)
     if not names:
         return ""
     text = say("Not used: your quotes of {gpus}, which allow.gpus does not list.")

@@ -28,11 +28,11 @@ def job_question(
     return TrainingQuestion.ask(gpus=gpus, counts=[count], precision=compute, **run)
 
 
-def scenario_quotes(prices: Prices) -> list[Quote] | None:
+def scenario_quotes(prices: Prices) -> list[Quote]:
     """Return the quotes of a scenario: those of its file, then those it states itself."""
-    quotes, stated = list(read_quotes(prices.file)), prices.quotes
+    quotes, stated = read_quotes(prices.file), prices.quotes
     if isinstance(stated, str):
         quotes += read_quotes(stated)
     else:
-        quotes += [quote_of(dict(q), f"prices.quotes[{i}]") for i, q in enumerate(stated)]
-    return quotes or None
+        quotes += [quote_of(q, f"prices.quotes[{i}]") for i, q in enumerate(stated)]
+    return quotes

@@ -1,6 +1,6 @@
 """What a buyer asks: frozen records, every field with its unit in the name or its comment."""
 
-from typing import Annotated, Literal, Self, get_args
+from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -30,11 +30,10 @@ from gpuspec.catalog.fields import (
     UsedShare,
     split,
 )
+from gpuspec.topics.cost.prices.quotes import MODES, Mode
 from gpuspec.topics.serving.ask import Load
 from gpuspec.topics.training.ask import Job
 
-Mode = Literal["on-demand", "reserved-1yr", "reserved-3yr", "spot", "own"]
-MODES: tuple[Mode, ...] = get_args(Mode)
 MonthHours = Annotated[float, Range(0, 744, "hours", above=True)]
 Quarter = Annotated[int, Range(1, 40, "quarters")]
 Runs = Annotated[float, Range(0, 1e5, "runs", above=True)]

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from gpuspec.base.ask import Ask, Range
 from gpuspec.base.errors import InputError
 from gpuspec.base.units import NODE_GPUS
-from gpuspec.catalog import gpu
+from gpuspec.catalog import data_as_of, gpu
 from gpuspec.catalog.fields import Kilowatts, Usd
 from gpuspec.decision.money import offered
 from gpuspec.decision.scenario import Scenario, scenario
@@ -20,8 +20,7 @@ from gpuspec.decision.scenario.records import MODES
 from gpuspec.decision.upgrade.capacity import DAYS, Demand, Way, covered, demand_of
 from gpuspec.decision.upgrade.money import MONTHS, kinds_of
 from gpuspec.decision.upgrade.problem import FleetProblem, Limits, Work, check
-from gpuspec.topics.cost.ask import Drift
-from gpuspec.topics.cost.prices import as_date, operating
+from gpuspec.topics.cost.prices import Drift, operating
 
 YEAR_DAYS = 365.25
 MOST_QUARTERS = 20
@@ -242,7 +241,7 @@ def work_of(
 
 def _owned(asked: Scenario, nodes: int | None) -> tuple[dict[str, int], dict[str, float]]:
     """Return nodes and mean age of each GPU that is owned; whole nodes only."""
-    today = as_date(asked.today)
+    today = asked.today or data_as_of()
     counts: dict[str, int] = {}
     ages: dict[str, float] = {}
     for held in asked.owned:

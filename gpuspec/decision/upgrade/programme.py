@@ -188,7 +188,7 @@ class Programme:
         places = self.columns.add(unmet.shape, unmet, unmet_prices(p) * self.mid, whole=False)
         for w in range(p.shape[2]):
             mine = np.flatnonzero(work.workload == w)
-            for t in self.quarters:
+            for t in range(len(self.quarters)):
                 each = np.repeat(self._output(mine, t)[:, None], len(SITES), axis=1)
                 done = (self.units[mine, :, t], each)
                 self.rows.add("demand", done, (places[w, t], 1.0), lower=float(work.demand[w, t]))
@@ -229,7 +229,7 @@ class Programme:
         job = work.is_job[work.workload]
         for k in range(p.shape[0]):
             mine, services = work.kind == k, (work.kind == k) & ~job
-            for t in self.quarters:
+            for t in range(len(self.quarters)):
                 own, there = self.terms.owned(k, t, -float(node))
                 reserved = self.terms.committed(k, t, -float(node))
                 used = (self.units[mine, POOL, t], work.gpu_quarters[mine, t])

@@ -5,7 +5,7 @@ Everything broadcasts; nothing reads a file. Prices come from `gpuspec.topics.co
 
 from gpuspec.formulas.cost.compare import (
     break_even_month,
-    break_even_utilisation,
+    break_even_share,
     drift_factor,
     month_usd,
     present_value_usd,
@@ -14,8 +14,6 @@ from gpuspec.formulas.cost.compare import (
 )
 from gpuspec.formulas.cost.offers import gpu_hour_usd, owned_fixed_hour_usd, paid_always
 from gpuspec.formulas.cost.owned import (
-    HOURS_MONTH,
-    HOURS_YEAR,
     OWNED_PARTS,
     OwnedServer,
     capital_usd_gpu,

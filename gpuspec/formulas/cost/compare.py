@@ -1,17 +1,16 @@
-"""Rent against own: the utilisation and the month from which owning is cheaper."""
+"""Rent against own: the share of hours in use and the month from which owning is cheaper."""
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gpuspec.base.units import Floats
-from gpuspec.formulas.cost.owned import HOURS_MONTH
+from gpuspec.base.units import HOURS_MONTH, Floats
 from gpuspec.formulas.training.run import checkpoint_interval_s, goodput
 
 RESTART_S = 900.0
 """Until a replacement works: about what a large job needs after a failure (MegaScale)."""
 
 
-def break_even_utilisation(
+def break_even_share(
     rent_hour_usd: ArrayLike,
     fixed_hour_usd: ArrayLike,
     energy_hour_usd: ArrayLike,
@@ -31,7 +30,7 @@ def break_even_utilisation(
     paid_always : ArrayLike of bool
         Whether the rent is paid for idle hours too (reservations).
 
-    >>> round(float(break_even_utilisation(3.85, 1.70, 0.12)), 2)
+    >>> round(float(break_even_share(3.85, 1.70, 0.12)), 2)
     0.46
     """
     rent, fixed = np.asarray(rent_hour_usd, float), np.asarray(fixed_hour_usd, float)
@@ -159,9 +158,9 @@ def drift_factor(
     return np.asarray(np.where(term > 0, fixed, market))
 
 
-def month_usd(hour_usd: ArrayLike, utilisation: ArrayLike, paid_always: ArrayLike) -> Floats:
+def month_usd(hour_usd: ArrayLike, used_hours_share: ArrayLike, paid_always: ArrayLike) -> Floats:
     """Rent of a month for one GPU: every hour of a reservation, hours in use otherwise."""
-    share = np.where(paid_always, 1.0, np.asarray(utilisation, float))
+    share = np.where(paid_always, 1.0, np.asarray(used_hours_share, float))
     return np.asarray(np.asarray(hour_usd, float) * HOURS_MONTH * share)
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from gpuspec.base.units import Floats
-from gpuspec.formulas.cost.owned import HOURS_MONTH, depreciation_hour_usd, finance_hour_usd
+from gpuspec.base.units import HOURS_MONTH, Floats
+from gpuspec.formulas.cost.owned import depreciation_hour_usd, finance_hour_usd
 
 BANDS = ("low", "central", "high")
 

@@ -84,7 +84,7 @@ class OwnedServer:
     """Cost of capital a year."""
     idle_share: ArrayLike = 1.0
     """Draw of an idle hour over that in use."""
-    utilisation: ArrayLike = 1.0
+    used_hours_share: ArrayLike = 1.0
     """Hours in use over hours owned."""
     usd_kw_month: ArrayLike = 195
     """Colocation for a rated kW and month without power."""
@@ -101,7 +101,7 @@ class OwnedServer:
 def owned_parts_usd(server: OwnedServer) -> dict[str, Floats]:
     """Return the parts of an *owned* GPU-hour by name; their sum is its cost.
 
-    Divide by `utilisation` for an hour that is *used*: an idle hour costs the same but for the
+    Divide by `used_hours_share` for an hour that is *used*: an idle hour costs the same but for the
     energy that it does not draw, which `idle_share` of the power in use states.
 
     References
@@ -113,7 +113,7 @@ def owned_parts_usd(server: OwnedServer) -> dict[str, Floats]:
     capital = capital_usd_gpu(s.server_usd, s.gpus, s.network_share)
     lost = depreciation_hour_usd(capital, s.residual_share, s.years)
     network, care = np.asarray(s.network_share, float), np.asarray(s.maintenance_share_year, float)
-    used = np.asarray(s.utilisation, float)
+    used = np.asarray(s.used_hours_share, float)
     drawn = np.asarray(s.power_w_gpu, float) * (used + (1 - used) * np.asarray(s.idle_share, float))
     return {
         "server": np.asarray(lost * (1 - network)),
@@ -133,4 +133,6 @@ def owned_hour_usd(server: OwnedServer) -> Floats:
     >>> round(float(owned_hour_usd(server)), 2)
     1.82
     """
-    return np.asarray(sum(owned_parts_usd(server).values()) / np.asarray(server.utilisation, float))
+    return np.asarray(
+        sum(owned_parts_usd(server).values()) / np.asarray(server.used_hours_share, float)
+    )

@@ -95,12 +95,7 @@ class Geometry:
 @cache
 def geometry(name: str) -> Geometry:
     """Return the MIG geometry of a GPU named as a person types it; raises as `Geometry` does."""
-    return _geometry(gpu_ids(name)[0])
-
-
-@cache
-def _geometry(gpu_id: str) -> Geometry:
-    return Geometry(gpu_id)
+    return Geometry(gpu_ids(name)[0])
 
 
 @cache
@@ -114,7 +109,7 @@ def layouts(gpu_id: str, profiles: tuple[str, ...] | None = None) -> tuple[Place
     profiles : tuple of str, optional
         Only these profiles; all of the GPU where it is left out.
     """
-    rules = _geometry(gpu_id)
+    rules = geometry(gpu_id)
     names = tuple(rules.profiles) if profiles is None else profiles
     valid: list[Placements] = []
 
@@ -140,7 +135,7 @@ def maximal_layouts(gpu_id: str, profiles: tuple[str, ...] | None = None) -> tup
     With the five profiles of `Geometry.figure_profiles` these are the 19 that the MIG user
     guide draws for A100 and H100.
     """
-    rules = _geometry(gpu_id)
+    rules = geometry(gpu_id)
     names = tuple(rules.profiles) if profiles is None else profiles
 
     def full(layout: Placements) -> bool:
@@ -160,7 +155,7 @@ def patterns(gpu_id: str, media: bool = True) -> tuple[Placements, ...]:
     A mix is left out when another layout offers at least as many instances of every profile
     (an instance with media engines counting as one without them too).
     """
-    rules = _geometry(gpu_id)
+    rules = geometry(gpu_id)
     names = tuple(n for n, p in rules.profiles.items() if media or not p.media_engine)
     mixes: dict[tuple[tuple[str, int], ...], Placements] = {}
     for layout in layouts(gpu_id, names):
@@ -197,7 +192,7 @@ def counts(gpu_id: str) -> dict[str, int]:
     ``+me``, with positions. ``mixes``: the same without positions. ``useful``: mixes that no
     other mix beats, those with ``+me`` among them.
     """
-    rules = _geometry(gpu_id)
+    rules = geometry(gpu_id)
     plain = tuple(n for n, p in rules.profiles.items() if not p.media_engine)
     every = layouts(gpu_id, plain)
     return {

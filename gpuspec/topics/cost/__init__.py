@@ -6,7 +6,7 @@ from gpuspec.topics.cost.compare import (
     drift_table,
     month_curves,
     spot_table,
-    utilisation_curves,
+    used_hours_curves,
 )
 from gpuspec.topics.cost.drivers import driver_table
 from gpuspec.topics.cost.hours import age_table, amount, china_table, parts_table, ways_table

@@ -1,7 +1,6 @@
 """Which input decides the cost of an owned hour: one at a time from low to high."""
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +12,7 @@ from gpuspec.topics.cost.hours import owned_server
 from gpuspec.topics.cost.prices import operating_value
 
 DRIVERS = {  # name: (argument, key of the table of operating values)
-    "utilisation": ("utilisation", "utilisation"),
+    "utilisation": ("used_hours_share", "utilisation"),
     "residual value": ("residual_share", "residual"),
     "cost of capital": ("rate_year", "cost_of_capital"),
     "maintenance": ("maintenance_share_year", "maintenance_share_year"),
@@ -42,9 +41,9 @@ def driver_table(question: CostQuestion, gpu_id: str) -> pd.DataFrame:
     own = own[own["gpu"] == gpu_id]
     if own.empty:
         return pd.DataFrame(columns=["driver", "low", "high", "cost_low", "cost_high", "swing"])
-    base = owned_server(q, device, dict(own.iloc[0]))
+    base = owned_server(q, device, own.iloc[0])
     central = float(owned_hour_usd(base)) * q.rate
-    rows: list[tuple[Any, ...]] = []
+    rows: list[tuple[str, float, float, float, float]] = []
     for name, (argument, low, high) in _ends(q, device, own.iloc[0]).items():
         ends = (replace(base, **{argument: end}) for end in (low, high))
         costs = [float(owned_hour_usd(one)) * q.rate for one in ends]
@@ -57,7 +56,7 @@ def driver_table(question: CostQuestion, gpu_id: str) -> pd.DataFrame:
     return table.sort_values("swing", ascending=False, ignore_index=True, kind="stable")
 
 
-def _ends(q: CostQuestion, device: Gpu, own: Any) -> dict[str, tuple[str, float, float]]:
+def _ends(q: CostQuestion, device: Gpu, own: pd.Series) -> dict[str, tuple[str, float, float]]:
     """Return argument, low and high of each input that the user has not set."""
     given = {part.partition("=")[0].strip() for part in (q.operating or "").split(",")}
     found: dict[str, tuple[str, float, float]] = {}

@@ -1,9 +1,5 @@
 """What a GPU-hour costs, of what it is made, and how old its prices are."""
 
-from collections.abc import Mapping
-from typing import Any
-
-import numpy as np
 import pandas as pd
 
 from gpuspec.catalog import Gpu
@@ -63,7 +59,7 @@ def ways_table(question: CostQuestion) -> pd.DataFrame:
     return pd.concat([found[keep], hours, paid.rename("paid")], axis=1).assign(way=way_names(found))
 
 
-def owned_server(question: CostQuestion, device: Gpu, own: Mapping[Any, Any]) -> OwnedServer:
+def owned_server(question: CostQuestion, device: Gpu, own: pd.Series) -> OwnedServer:
     """Return what a server costs and draws at central values, from an offer to own it."""
     q, values = question, question.assumptions
     share = 0.0 if own["tier"] == "all-in" else values.network_share
@@ -77,7 +73,7 @@ def owned_server(question: CostQuestion, device: Gpu, own: Mapping[Any, Any]) ->
         rated_w_gpu=rated_w_gpu(device),
         power_w_gpu=power_w_gpu(device, values),
         idle_share=values.idle_share,
-        utilisation=q.used_hours_share,
+        used_hours_share=q.used_hours_share,
         usd_kw_month=values.usd_kw_month,
         pue=values.pue,
         usd_kwh=values.usd_kwh,
@@ -96,7 +92,7 @@ def parts_table(question: CostQuestion) -> pd.DataFrame:
     q = question
     own = q.offers(("own",))
     rows = {}
-    for row in own.drop_duplicates("gpu").to_dict("records"):
+    for _, row in own.drop_duplicates("gpu").iterrows():
         device = next(g for g in q.devices if g.id == row["gpu"])
         parts = owned_parts_usd(owned_server(q, device, row))
         rows[row["gpu"]] = {n: float(p) / q.used_hours_share * q.rate for n, p in parts.items()}
@@ -113,28 +109,18 @@ def age_table(question: CostQuestion) -> pd.DataFrame:
     return table
 
 
-def china_table(fx: float = 7.1) -> pd.DataFrame:
+def china_table(cny_per_usd: float = 7.1) -> pd.DataFrame:
     """Return every price in CNY that was found, with its age in words; all of low confidence."""
-    rent = rental_prices()
-    rent = rent[rent["currency"] == "CNY"]
-    bought = purchase_prices()
-    bought = bought[bought["currency"] == "CNY"]
-    rows: list[tuple[Any, ...]] = [
-        (r["gpu"], f"{r['provider']}, {r['mode']}", r["price_gpu_hour"], "GPU-hour", *_seen(r))
-        for r in rent.to_dict("records")
-    ]
-    rows += [
-        (r["gpu"], r["item"], r["price"], _size(r["gpus"]), *_seen(r))
-        for r in bought.to_dict("records")
-    ]
-    columns = ["gpu", "what", "cny", "unit", "as_of", "confidence"]
-    table = pd.DataFrame(rows, columns=columns)
-    table.insert(3, "usd", np.asarray(table["cny"], float) / fx)
-    return table
-
-
-def _seen(row: Any) -> tuple[str, str]:
-    return row["as_of"] or "undated", row["confidence"]
+    rent, bought = (t[t["currency"] == "CNY"] for t in (rental_prices(), purchase_prices()))
+    rent = rent.assign(
+        what=rent["provider"] + ", " + rent["mode"], cny=rent["price_gpu_hour"], unit="GPU-hour"
+    )
+    bought = bought.assign(what=bought["item"], cny=bought["price"], unit=bought["gpus"].map(_size))
+    table = pd.concat([rent, bought], ignore_index=True)
+    table = table.assign(
+        usd=table["cny"] / cny_per_usd, as_of=table["as_of"].replace("", "undated")
+    )
+    return table[["gpu", "what", "cny", "usd", "unit", "as_of", "confidence"]]
 
 
 def _size(gpus: float) -> str:

@@ -4,8 +4,8 @@ from typing import Any
 
 import pandas as pd
 
-from gpuspec.topics.cost import CostQuestion, break_even_table, utilisation_curves
-from gpuspec.topics.cost.pictures import cost_by_utilisation
+from gpuspec.topics.cost import CostQuestion, break_even_table, used_hours_curves
+from gpuspec.topics.cost.pictures import cost_by_used_hours
 from gpuspec.topics.cost.prices import DRIFTS
 from gpuspec.topics.cost.words import break_even_finding
 from gpuspec.views.display import figure
@@ -33,12 +33,12 @@ def cost_panel(question: CostQuestion) -> Panel:
     ) -> tuple[CostQuestion, pd.DataFrame, pd.DataFrame]:
         own = {"electricity_usd_kwh": usd_kwh, "cost_of_capital": cost_of_capital}
         asked = q.but(providers="", operating=_over(q.operating or "", own), **values)
-        return asked, utilisation_curves(asked), break_even_table(asked)
+        return asked, used_hours_curves(asked), break_even_table(asked)
 
     def draw(answered: tuple[CostQuestion, pd.DataFrame, pd.DataFrame]) -> str:
         asked, curves, table = answered
         title = break_even_finding(asked, table)
-        picture = cost_by_utilisation(curves, asked.currency, asked.used_hours_share, title)
+        picture = cost_by_used_hours(curves, asked.currency, asked.used_hours_share, title)
         return figure(picture, title, title, tight=False).svg
 
     return Panel(shown, answer, draw)

@@ -6,12 +6,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.dates import DateFormatter, MonthLocator
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullLocator, PercentFormatter
 
-from gpuspec.views.charts import MARKERS, SPARE, blank_axes, gpu_colors, headed, row_of_panels
+from gpuspec.views.charts import (
+    MARKERS,
+    SPARE,
+    blank_axes,
+    gpu_colors,
+    headed,
+    headline,
+    row_of_panels,
+)
 
 PART_COLORS = ("#0072B2", "#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#999999", "#D55E00")
 HATCHES = ("", "///", "...", "xxx", "\\\\\\", "++", "oo")
@@ -23,9 +32,11 @@ WAY_LINES: dict[str, Any] = {
     "spot": (0, (1, 3)),
 }
 """Ways in the order of pictures, and their lines."""
+SHARES = ("utilisation", "residual value", "cost of capital", "maintenance", "network share")
+"""Inputs of an owned hour that are written in per cent."""
 
 
-def _plain_log(axis: Any) -> None:
+def _plain_log(axis: Axis) -> None:
     axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.set_major_formatter("{x:g}")
     axis.set_minor_locator(NullLocator())
@@ -46,7 +57,7 @@ def cost_ranges(table: pd.DataFrame, unit: str, title: str, central: str = "cent
     for axes, name in zip(panels, gpus, strict=False):
         axes.grid(visible=False)
         axes.grid(axis="x", color="#dddddd", linewidth=0.6)
-        for row in shown[shown["gpu"] == name].to_dict("records"):
+        for _, row in shown[shown["gpu"] == name].iterrows():
             _range(axes, ways.index(row["way"]), row, row[central], colors[name])
         axes.set_title(name, fontsize=9)
         axes.set_xscale("log")
@@ -71,7 +82,7 @@ def _ordered(table: pd.DataFrame) -> list[str]:
     return list(first.assign(order=order).sort_values("order", kind="stable")["way"])
 
 
-def _range(axes: Axes, place: int, row: dict[Any, Any], value: float, color: str) -> None:
+def _range(axes: Axes, place: int, row: pd.Series, value: float, color: str) -> None:
     axes.plot([row["low"], row["high"]], [place, place], color=color, linewidth=2.2, alpha=0.5)
     mark = "*" if row.get("quoted") else "s" if row.get("derived") else "o"
     size, inside = 9 if mark == "*" else 5, "white" if row.get("stale") else color
@@ -111,8 +122,8 @@ def owned_parts(parts: pd.DataFrame, currency: str, title: str) -> Figure:
     return figure
 
 
-def cost_by_utilisation(curves: pd.DataFrame, currency: str, used: float, title: str) -> Figure:
-    """Draw the cost of a used GPU-hour against utilisation: a panel a GPU, a line a way."""
+def cost_by_used_hours(curves: pd.DataFrame, currency: str, used: float, title: str) -> Figure:
+    """Draw the cost of a used GPU-hour by share of hours in use: a panel a GPU, a line a way."""
     gpus = list(curves["gpu"].unique())
     figure, panels = row_of_panels(len(gpus), 3.5, sharey=True)
     colors = gpu_colors(gpus)
@@ -170,7 +181,7 @@ def paid_by_month(curves: pd.DataFrame, gpu: str, currency: str, title: str) -> 
     axes.set_ylim(0)
     axes.set(xlabel="month", ylabel=f"paid for one GPU, thousand {currency}")
     axes.legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    axes.set_title(fill(title, 88), loc="left", fontsize=10, fontweight="bold")
+    headline(axes, title, 88)
     return figure
 
 
@@ -224,7 +235,7 @@ def price_trend(table: pd.DataFrame, title: str) -> Figure:
     axes.xaxis.set_major_formatter(DateFormatter("%Y-%m"))
     axes.tick_params(axis="x", labelsize=8)
     axes.legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    axes.set_title(fill(title, 88), loc="left", fontsize=10, fontweight="bold")
+    headline(axes, title, 88)
     return figure
 
 
@@ -266,7 +277,10 @@ def tornado(table: pd.DataFrame, gpu: str, currency: str, title: str) -> Figure:
         axes.barh(place, right - left, 0.62, left, color=color, edgecolor="black", linewidth=0.5)
         axes.text(left, place, f"{left:,.2f} ", ha="right", va="center", fontsize=6.5)
         axes.text(right, place, f" {right:,.2f}", va="center", fontsize=6.5)
-    labels = [f"{r['driver']}  ({r['low_text']} to {r['high_text']})" for r in _with_text(table)]
+    labels = [
+        f"{name}  ({_written(name, low)} to {_written(name, high)})"
+        for name, low, high in zip(table["driver"], table["low"], table["high"], strict=True)
+    ]
     axes.set_yticks(range(len(table)), labels, fontsize=7)
     axes.axvline(central, color="black", linewidth=1)
     axes.set_ylim(len(table) - 0.4, -0.6)
@@ -277,14 +291,9 @@ def tornado(table: pd.DataFrame, gpu: str, currency: str, title: str) -> Figure:
     return figure
 
 
-def _with_text(table: pd.DataFrame) -> list[dict[Any, Any]]:
-    rows = table.to_dict("records")
-    shares = ("utilisation", "residual value", "cost of capital", "maintenance", "network share")
-    for row in rows:
-        for end in ("low", "high"):
-            value = row[end]
-            text = f"{value:.0%}" if row["driver"] in shares else f"{value:,.4g}"
-            row[f"{end}_text"] = f"{value / 1e3:,.0f}k" if value >= 1e4 else text
-            if row["driver"] == "power drawn":
-                row[f"{end}_text"] = f"{value:,.0f} W"
-    return rows
+def _written(driver: str, value: float) -> str:
+    if driver == "power drawn":
+        return f"{value:,.0f} W"
+    if value >= 1e4:
+        return f"{value / 1e3:,.0f}k"
+    return f"{value:.0%}" if driver in SHARES else f"{value:,.4g}"

@@ -14,11 +14,12 @@ def ways_finding(question: CostQuestion, ways: pd.DataFrame) -> str:
     """Say rent on demand and the owned hour of each GPU, at the use asked."""
     said = []
     for name, group in ways.groupby("gpu", sort=False):
-        plain = group[group["tier"] != "hyperscaler"].set_index("mode")["central"]
+        plain = group[group["tier"] != "hyperscaler"].drop_duplicates("mode")
+        central = plain.set_index("mode")["central"]
         both = [
-            f"{plain[mode]:,.2f} {text}"
+            f"{central[mode]:,.2f} {text}"
             for mode, text in (("on-demand", "rented"), ("own", "owned"))
-            if mode in plain
+            if mode in central
         ]
         said.append(f"{name} {', '.join(both)}" if both else f"{name} has no such price")
     used = f"{question.used_hours_share:.0%} use"
@@ -38,18 +39,19 @@ def parts_finding(parts: pd.DataFrame) -> str:
 
 
 def break_even_finding(question: CostQuestion, table: pd.DataFrame) -> str:
-    """Say from which utilisation and month owning each GPU beats renting on demand."""
+    """Say from which use and month owning each GPU beats renting on demand."""
     plain = table[(table["mode"] == "on-demand") & (table["tier"] != "hyperscaler")]
     if plain.empty:
         return "Nothing to compare: a GPU needs both a rent and a purchase price"
     said = []
     for r in rows(plain):
-        if not np.isfinite(r.utilisation):
+        if not np.isfinite(r.used_hours_share):
             said.append(f"{r.gpu} never")
             continue
         month = f"month {np.ceil(r.month):.0f}" if np.isfinite(r.month) else "never paid back"
         said.append(
-            f"{r.gpu} above {r.utilisation:.0%} use ({month} at {question.used_hours_share:.0%})"
+            f"{r.gpu} above {r.used_hours_share:.0%} use "
+            f"({month} at {question.used_hours_share:.0%})"
         )
     return f"Owning beats renting on demand: {listed(said)}"
 
@@ -58,7 +60,7 @@ def break_even_sentences(question: CostQuestion, table: pd.DataFrame) -> str:
     """Say what a reservation means for a break-even, and which comparator decides."""
     q = question
     kept = table[table["mode"].str.startswith("reserved") & (table["tier"] != "hyperscaler")]
-    cheaper = kept[kept["utilisation"] == 0]
+    cheaper = kept[kept["used_hours_share"] == 0]
     text = (
         f"A reservation is paid whether it is used or not, as an owned GPU is: utilisation does "
         f"not decide between them, the {q.horizon_months:g} months do."

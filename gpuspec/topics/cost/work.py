@@ -1,7 +1,5 @@
 """What tokens, training runs and simulations cost on each GPU, rented and owned."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
@@ -17,6 +15,7 @@ from gpuspec.formulas.cost import (
 )
 from gpuspec.topics.cost.ask import CostQuestion
 from gpuspec.topics.cost.hours import way_names
+from gpuspec.topics.cost.prices.tables import BANDS
 from gpuspec.topics.serving import ServingQuestion, best_options, options_table
 from gpuspec.topics.training import TrainingQuestion, deadline_table
 from gpuspec.topics.training import runs_table as training_runs
@@ -38,27 +37,18 @@ def tokens_table(question: CostQuestion, service: ServingQuestion) -> pd.DataFra
     Prompts are paid for with the output. The fleet of each GPU is its cheapest that keeps the
     latency limits.
     """
-    best = best_options(options_table(service))
-    rows: list[dict[str, Any]] = []
-    hours = _hours(question)
-    for row in best.to_dict("records"):
-        ours = hours[hours["gpu"] == row["gpu"]]
-        works = bool(row["works"])
-        # Throughput is that of the whole fleet, at the concurrency asked.
-        rate = row["output_tokens_s"] / row["gpus"] if works else np.nan
-        for way in ours.to_dict("records"):
-            ends = {end: usd_per_million_tokens(way[end], rate) for end in ("low", "high")}
-            rows.append(
-                {
-                    **{name: way[name] for name in ("gpu", "mode", "way")},
-                    **{name: row[name] for name in ("weight", "gpus", "reason")},
-                    "hour": way["central"],
-                    "tokens_s_gpu": rate,
-                    "usd": float(usd_per_million_tokens(way["central"], rate)),
-                    **{end: float(value) for end, value in ends.items()},
-                }
-            )
-    return pd.DataFrame(rows)
+    best = best_options(options_table(service))[
+        ["gpu", "works", "weight", "gpus", "reason", "output_tokens_s"]
+    ]
+    table = best.merge(_hours(question), on="gpu")
+    # Throughput is that of the whole fleet, at the concurrency asked.
+    rate = (table["output_tokens_s"] / table["gpus"]).where(table["works"].astype(bool))
+    costs = {end: usd_per_million_tokens(table[end], rate) for end in BANDS}
+    table = table.rename(columns={"central": "hour"}).assign(
+        tokens_s_gpu=rate, usd=costs["central"], low=costs["low"], high=costs["high"]
+    )
+    columns = ["gpu", "mode", "way", "weight", "gpus", "reason", "hour", "tokens_s_gpu"]
+    return table[[*columns, "usd", "low", "high"]]
 
 
 def runs_table(question: CostQuestion, job: TrainingQuestion) -> pd.DataFrame:
@@ -68,29 +58,24 @@ def runs_table(question: CostQuestion, job: TrainingQuestion) -> pd.DataFrame:
     ``high`` (of the price), ``mwh`` (at the meter), ``tonnes_co2``, ``meets``, ``reason``. On
     spot the hours include those that interruptions lose.
     """
-    q = question
     answer = deadline_table(job, training_runs(job))
-    hours, rows = _hours(q), []
-    for row in answer.to_dict("records"):
-        needed = row["gpu_hours"] if row["works"] else np.nan
-        for way in hours[hours["gpu"] == row["gpu"]].to_dict("records"):
-            lost, write = way["interruptions_per_gpu_hour"], row["write_s"]
-            used = needed / float(spot_useful_share(lost, row["gpus"], write)) if lost else needed
-            kwh = float(energy_kwh(way["power_w_gpu"], 1, used, q.assumptions.pue))
-            rows.append(
-                {
-                    **{name: way[name] for name in ("gpu", "mode", "way")},
-                    **{name: row[name] for name in ("gpus", "days", "meets", "reason")},
-                    "hour": way["central"],
-                    "gpu_hours": used,
-                    "usd": float(run_usd(way["central"], 1, used)),
-                    "low": float(run_usd(way["low"], 1, used)),
-                    "high": float(run_usd(way["high"], 1, used)),
-                    "mwh": kwh / 1e3,
-                    "tonnes_co2": float(carbon_kg(kwh, q.assumptions.carbon_kg_kwh)) / 1e3,
-                }
-            )
-    return pd.DataFrame(rows)
+    known = ["gpu", "works", "gpus", "days", "meets", "reason", "gpu_hours", "write_s"]
+    table = answer[known].merge(_hours(question), on="gpu")
+    lost = table["interruptions_per_gpu_hour"]
+    useful = np.where(lost > 0, spot_useful_share(lost, table["gpus"], table["write_s"]), 1.0)
+    used: pd.Series = table["gpu_hours"].where(table["works"].astype(bool)) / useful
+    kwh = energy_kwh(table["power_w_gpu"], 1, used, question.assumptions.pue)
+    costs = {end: run_usd(table[end], 1, used) for end in BANDS}
+    table = table.rename(columns={"central": "hour"}).assign(
+        gpu_hours=used,
+        usd=costs["central"],
+        low=costs["low"],
+        high=costs["high"],
+        mwh=kwh / 1e3,
+        tonnes_co2=carbon_kg(kwh, question.assumptions.carbon_kg_kwh) / 1e3,
+    )
+    columns = ["gpu", "mode", "way", "gpus", "days", "meets", "reason", "hour", "gpu_hours"]
+    return table[[*columns, "usd", "low", "high", "mwh", "tonnes_co2"]]
 
 
 def simulation_table(question: CostQuestion, gpu_hours: float) -> pd.DataFrame:
@@ -99,19 +84,17 @@ def simulation_table(question: CostQuestion, gpu_hours: float) -> pd.DataFrame:
     Two ends: a code that waits for memory runs faster by the ratio of bandwidths, one that
     computes in FP64 on vector units by the ratio of their rates.
     """
-    first, hours, rows = question.devices[0], _hours(question), []
-    for device in question.devices:
-        ratios = {
-            "bandwidth": device.memory_bandwidth_gb_s / first.memory_bandwidth_gb_s,
-            "fp64": (device.fp64_tflops or np.nan) / (first.fp64_tflops or np.nan),
+    first, table = question.devices[0], _hours(question)
+    ratios = {
+        d.id: {
+            "usd_bandwidth": d.memory_bandwidth_gb_s / first.memory_bandwidth_gb_s,
+            "usd_fp64": (d.fp64_tflops or np.nan) / (first.fp64_tflops or np.nan),
         }
-        for way in hours[hours["gpu"] == device.id].to_dict("records"):
-            costs = {
-                f"usd_{name}": float(run_usd(way["central"], 1, gpu_hours / ratio))
-                for name, ratio in ratios.items()
-            }
-            rows.append({"gpu": device.id, "mode": way["mode"], "way": way["way"], **costs})
-    return pd.DataFrame(rows)
+        for d in question.devices
+    }
+    speeds = pd.DataFrame([ratios[name] for name in table["gpu"]], index=table.index)
+    costs = speeds.rdiv(gpu_hours).mul(table["central"], axis=0)
+    return pd.concat([table[["gpu", "mode", "way"]], costs], axis=1)
 
 
 def claims_table(

@@ -1,8 +1,5 @@
 """Tables for the notebook: profiles, fleets, headroom, who blocks."""
 
-import re
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
@@ -14,6 +11,8 @@ from gpuspec.formulas.mig import counts, create_commands, geometry, slice_gpu
 from gpuspec.topics.mig.ask import MigQuestion
 from gpuspec.topics.mig.options import WHOLE_GPU, useful_options
 from gpuspec.topics.mig.packing import Packing, layouts_of, pack
+from gpuspec.topics.mig.reading import tenant_base
+from gpuspec.views.words import rows
 
 
 def profiles_table(gpu_ids: list[str]) -> pd.DataFrame:
@@ -69,24 +68,20 @@ def fleets_table(question: MigQuestion, options: pd.DataFrame) -> pd.DataFrame:
         ``fleet``, ``gpus``, ``usd_per_hour``, ``gap``, ``unplaced`` (tenants without a place)
         and ``without`` (GPUs if every tenant had whole GPUs of its own).
     """
-    ids = [k.id for k in question.devices]
-    fleets = [(i, options[options["gpu"] == i]) for i in ids]
-    if len(ids) > 1:
-        fleets.append(("any of them", options))
-    rows = []
-    for name, part in fleets:
-        found = pack(question, part)
-        rows.append(
-            {
-                "fleet": name,
-                "gpus": sum(found.gpus.values()),
-                "usd_per_hour": found.usd_per_hour,
-                "gap": found.gap,
-                "unplaced": len(found.unplaced),
-                "without": _alone(question, part),
-            }
-        )
-    return pd.DataFrame(rows)
+    fleets = {name: options[options["gpu"] == name] for name in question.gpus}
+    if len(fleets) > 1:
+        fleets["any of them"] = options
+    packed = {name: pack(question, part) for name, part in fleets.items()}
+    return pd.DataFrame(
+        {
+            "fleet": list(fleets),
+            "gpus": [sum(found.gpus.values()) for found in packed.values()],
+            "usd_per_hour": [found.usd_per_hour for found in packed.values()],
+            "gap": [found.gap for found in packed.values()],
+            "unplaced": [len(found.unplaced) for found in packed.values()],
+            "without": [_alone(question, part) for part in fleets.values()],
+        }
+    )
 
 
 def _alone(question: MigQuestion, options: pd.DataFrame) -> int:
@@ -111,29 +106,21 @@ def headroom_table(packing: Packing, options: pd.DataFrame) -> pd.DataFrame:
         work than language models has none but its share's), ``memory_free`` (share), ``ttft_s``,
         ``tpot_s``, ``usd`` (its share of the bill), in the order of the tenants' table.
     """
-    keys = ["tenant", "gpu", "profile"]
-    known: dict[Any, Any] = {tuple(row[k] for k in keys): row for row in options.to_dict("records")}
     held = packing.placements[packing.placements["tenant"] != ""]
+    if held.empty:
+        return pd.DataFrame()
+    sizes = held.value_counts(["tenant", "gpu", "profile"], sort=False).rename("count")
+    table = options.merge(sizes.reset_index(), on=["tenant", "gpu", "profile"])
     total = sum(packing.shares.values()) or 1.0
-    sizes = held.groupby(keys, sort=False).size().rename("count").reset_index()
-    rows: list[dict[str, Any]] = []
-    for place in sizes.to_dict("records"):
-        option = known[tuple(place[k] for k in keys)]
-        rows.append(
-            {
-                "tenant": str(place["tenant"]),
-                "place": f"{place['count']} x {place['profile']} of {place['gpu']}",
-                **_load(option),
-                **{c: option[c] for c in ("memory_free", "ttft_s", "tpot_s")},
-                "usd": packing.usd_per_hour * packing.shares[str(place["tenant"])] / total,
-            }
-        )
-    order = {str(name): i for i, name in enumerate(options["tenant"].unique())}
-    rows.sort(key=lambda row: order[str(row["tenant"])])
-    return pd.DataFrame(rows)
+    place = [f"{r.count} x {r.profile} of {r.gpu}" for r in rows(table)]
+    loads = pd.DataFrame([_load(row) for _, row in table.iterrows()], index=table.index)
+    usd = packing.usd_per_hour * table["tenant"].map(packing.shares) / total
+    shown = pd.concat([table.assign(place=place, usd=usd), loads], axis=1)
+    columns = ["tenant", "place", "load", "load_low", "load_high"]
+    return shown[[*columns, "memory_free", "ttft_s", "tpot_s", "usd"]]
 
 
-def _load(option: dict[Any, Any]) -> dict[str, float]:
+def _load(option: pd.Series) -> dict[str, float]:
     """Return what part of its place a tenant uses, and the interval of that."""
     used = 1 / option["capacity"]
     if np.isnan(option["output_tokens_s"]):
@@ -152,18 +139,13 @@ def grouped(table: pd.DataFrame) -> pd.DataFrame:
 
     Adds ``count``; rows count as equal when everything but the name is.
     """
-    rows: dict[tuple[str, ...], dict[Any, Any]] = {}
-    for row in table.to_dict("records"):
-        base = re.sub(r"-\d+$", "", str(row["tenant"]))
-        key = (base, *(str(v) for c, v in row.items() if c not in ("tenant", "usd")))
-        if key not in rows:
-            rows[key] = {**row, "count": 1}
-            continue
-        same = rows[key]
-        same |= {"tenant": base, "count": same["count"] + 1}
-        if "usd" in same:
-            same["usd"] += row["usd"]
-    return pd.DataFrame(list(rows.values()))
+    alike = [c for c in table if c not in ("tenant", "usd")]
+    named = table.assign(base=table["tenant"].map(tenant_base), count=1)
+    sums = {"count": "sum"} | ({"usd": "sum"} if "usd" in table else {})
+    groups = named.groupby(["base", *alike], sort=False, dropna=False)
+    found = groups.agg({"tenant": "first", **sums}).reset_index()
+    found["tenant"] = found["tenant"].where(found["count"] == 1, found["base"])
+    return found[[*table.columns, "count"]]
 
 
 def blocking_table(question: MigQuestion, options: pd.DataFrame) -> pd.DataFrame:

@@ -3,18 +3,29 @@
 from collections import Counter
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from gpuspec.base.ask import Ask, Range, Short, Was
-from gpuspec.base.errors import InputError
+from gpuspec.base.errors import InputError, renamed
 from gpuspec.catalog import Gpu, gpu, gpu_ids
 from gpuspec.catalog.fields import EngineName, GpuName, ModelName
 from gpuspec.formulas.mig import geometry
 from gpuspec.formulas.serving import Engine, engine
-from gpuspec.topics.cost.ask import Pairs
-from gpuspec.topics.mig.reading import MOST_TENANTS, Tenant, read_tenants, tenant_rows
+from gpuspec.topics.cost.prices import Pairs
+from gpuspec.topics.mig.reading import (
+    MOST_TENANTS,
+    Cells,
+    Tenant,
+    cells_of,
+    read_tenants,
+    tenant_rows,
+)
+from gpuspec.topics.mig.reading import (
+    TenantRow as TenantRow,
+)
+from gpuspec.topics.serving import ServingQuestion
 from gpuspec.topics.shared import Compared
 
 PRICES_USD = {
@@ -29,25 +40,20 @@ prices age in weeks."""
 PRICE = Range(0, 1e6, "USD", above=True)
 
 
-def _table(value: Any) -> Any:
+def _table(value: object) -> object:
     """Keep rows as plain data that can be hashed."""
     if isinstance(value, list | tuple):
-        try:
-            return tuple(tuple(dict(row).items()) for row in value)
-        except (TypeError, ValueError):
-            raise InputError("", value, "give each row as columns and cells") from None
+        return tuple(map(cells_of, value))
     return str(value) if isinstance(value, Path) else value
 
 
 class MigQuestion(Compared):
     """How are these tenants put on the fewest or cheapest of these GPUs."""
 
-    tenants: Annotated[str | tuple[tuple[tuple[str, Any], ...], ...], BeforeValidator(_table)] = (
-        Field(
-            "example",
-            description="Table of tenants: example, the path of a CSV file, or its lines with ; "
-            "between (columns: docs/mig.md)",
-        )
+    tenants: Annotated[str | tuple[Cells, ...], BeforeValidator(_table)] = Field(
+        "example",
+        description="Table of tenants: example, the path of a CSV file, or its lines with ; "
+        "between (columns: docs/mig.md)",
     )
     prices: Pairs | None = Field(
         None,
@@ -79,8 +85,11 @@ class MigQuestion(Compared):
     @field_validator("gpus")
     @classmethod
     def _have_mig(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        for name in names:
-            geometry(name)
+        try:
+            for name in names:
+                geometry(name)
+        except InputError as error:
+            raise renamed(error, "") from None
         return names
 
     @model_validator(mode="after")
@@ -97,15 +106,12 @@ class MigQuestion(Compared):
     @cached_property
     def everyone(self) -> tuple[Tenant, ...]:
         """The tenants, with the reserve in their loads."""
-        given = self.tenants
-        rows = tenant_rows(given if isinstance(given, str) else [dict(row) for row in given])
-        factor = 1 + self.reserve
-        found = [
+        like = ServingQuestion.ask(gpus=self.gpus[0], engine=self.engine)
+        return tuple(
             tenant
-            for where, row in rows
-            for tenant in read_tenants(where, row, self.gpus[0], self.engine, factor)
-        ]
-        return tuple(tenant.times(self.load_factor) for tenant in found)
+            for where, cells in tenant_rows(self.tenants)
+            for tenant in read_tenants(where, cells, like, self.reserve, self.load_factor)
+        )
 
     @cached_property
     def prices_usd(self) -> dict[str, float]:

@@ -42,27 +42,28 @@ def delivery_table(question: MigQuestion, model_name: str) -> pd.DataFrame:
         osl=128,
     )
     on_slice = asked.on(asked.devices, slice_engine(asked.runtime), max_gpus=1)
-    rows = []
+    tables = []
     for whole in question.devices:
         profiles = [p for p in geometry(whole.id).profiles.values() if not p.media_engine]
         devices = [slice_gpu(whole.id, p.profile) for p in profiles]
-        simulated = {name: _over_whole(whole, devices, name) for name in CLASSES}
-        prefill, decode = _speeds(asked.replica(whole, asked.formats[0], 1))
-        for i, (profile, device) in enumerate(zip(profiles, devices, strict=True)):
-            replica = on_slice.replica(device, asked.formats[0], 1)
-            own = _speeds(replica) if _fits(asked.network.params, device) else (np.nan, np.nan)
-            rows.append(
-                {
-                    "gpu": whole.id,
-                    "profile": profile.profile,
-                    "sms": compute_share(whole, profile),
-                    "memory": memory_share(profile),
-                    **{name: float(speed[i]) for name, speed in simulated.items()},
-                    "decode": own[1] / decode,
-                    "prefill": own[0] / prefill,
-                }
-            )
-    return pd.DataFrame(rows)
+        of_whole = _speeds(asked.replica(whole, asked.formats[0], 1))
+        of_slices = [
+            _speeds(on_slice.replica(device, asked.formats[0], 1))
+            if _fits(asked.network.params, device)
+            else (np.nan, np.nan)
+            for device in devices
+        ]
+        prefill, decode = (np.array(of_slices) / of_whole).T
+        shares = {
+            "sms": [compute_share(whole, p) for p in profiles],
+            "memory": [memory_share(p) for p in profiles],
+            **{name: _over_whole(whole, devices, name) for name in CLASSES},
+            "decode": decode,
+            "prefill": prefill,
+        }
+        names = {"gpu": whole.id, "profile": [p.profile for p in profiles]}
+        tables.append(pd.DataFrame({**names, **shares}))
+    return pd.concat(tables, ignore_index=True)
 
 
 def _over_whole(whole: Gpu, devices: list[Gpu], name: str) -> np.ndarray:

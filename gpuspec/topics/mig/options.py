@@ -1,6 +1,7 @@
 """On which slices, and on how many whole GPUs, each tenant runs; and why not on the others."""
 
-from typing import Any
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -22,20 +23,22 @@ MOST_INSTANCES = 7
 SLICE_TOKENS = 2048
 SLICE_SEQUENCES = 256
 """Settings of an engine on a slice: ``--max-num-batched-tokens``, ``--max-num-seqs``."""
-COLUMNS = [
-    "tenant",
-    "gpu",
-    "profile",
-    "instances",
-    "works",
-    "reason",
-    "capacity",
-    "memory_free",
-    "ttft_s",
-    "tpot_s",
-    "output_tokens_s",
-    "work_kind",
-]
+
+
+class Option(NamedTuple):
+    """How a tenant could run: on slices of a profile, or on whole GPUs of a kind."""
+
+    gpu: str
+    profile: str
+    instances: int
+    works: bool
+    reason: str
+    capacity: float
+    memory_free: float
+    ttft_s: float = np.nan
+    tpot_s: float = np.nan
+    output_tokens_s: float = np.nan
+    work_kind: str = ""
 
 
 def ordered_profiles(rules: Geometry) -> list[str]:
@@ -74,41 +77,31 @@ def tenant_options(question: MigQuestion) -> pd.DataFrame:
         requests, else of all memory), ``ttft_s``, ``tpot_s``, ``output_tokens_s`` of language
         models. Whole GPUs are tried where no single slice of the kind does.
     """
-    known: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    known: dict[Tenant, list[Option]] = {}
     rows = []
     for tenant in question.everyone:
-        key = _key(tenant)
-        if key not in known:
-            known[key] = _tenant_rows(question, tenant)
-        rows += [{**row, "tenant": tenant.name} for row in known[key]]
-    table = pd.DataFrame(rows, columns=COLUMNS)
+        alike = replace(tenant, name="")
+        if alike not in known:
+            known[alike] = _options(question, alike)
+        rows += [(tenant.name, *option) for option in known[alike]]
+    table = pd.DataFrame(rows, columns=["tenant", *Option._fields])
     return table.assign(capacity=table["capacity"] * (1 + question.reserve))
 
 
-def _key(tenant: Tenant) -> tuple[Any, ...]:
-    """Return what tells tenants apart; equal ones are computed once."""
-    q = tenant.load
-    size = (tenant.memory_gib, tenant.gpu_share, tenant.bandwidth_share, tenant.media)
-    if q is None:
-        return (*size, tenant.workload and tenant.workload.id)
-    loads = (q.isl, q.osl, q.concurrency, q.request_rate, q.ttft_limit_s, q.tpot_limit_s)
-    return (*size, q.model, q.weights, q.kv, *loads)
-
-
-def _tenant_rows(question: MigQuestion, tenant: Tenant) -> list[dict[str, Any]]:
-    rows = []
+def _options(question: MigQuestion, tenant: Tenant) -> list[Option]:
+    options = []
     for kind in question.devices:
         rules = geometry(kind.id)
         slices = {name: slice_gpu(kind.id, name) for name in _allowed(rules, tenant)}
         if tenant.load is None:
-            found = [_plain(question, tenant, kind, n, s) for n, s in slices.items()]
-            whole = [_plain(question, tenant, kind, WHOLE_GPU, kind)]
-        else:
-            found = _serving(question, tenant.load, kind, slices)
-            alone = any(r["works"] and r["instances"] == 1 for r in found)
-            whole = [] if alone else [_whole(question, tenant.load, kind)]
-        rows += found + whole
-    return rows
+            places = {**slices, WHOLE_GPU: kind}
+            options += [_plain(question, tenant, kind, n, d) for n, d in places.items()]
+            continue
+        on_slices = _serving(question, tenant.load, kind, slices)
+        options += on_slices
+        if not any(o.works and o.instances == 1 for o in on_slices):
+            options.append(_whole(question, tenant.load, kind))
+    return options
 
 
 def _allowed(rules: Geometry, tenant: Tenant) -> list[str]:
@@ -125,16 +118,7 @@ def _allowed(rules: Geometry, tenant: Tenant) -> list[str]:
     return extra + enough
 
 
-def _row(kind: Gpu, profile: str, **more: Any) -> dict[str, Any]:
-    blank = dict.fromkeys(("ttft_s", "tpot_s", "output_tokens_s"), np.nan)
-    sizes = {"instances": 1, "capacity": 0.0, "memory_free": 0.0, "work_kind": ""}
-    start = {"gpu": kind.id, "profile": profile, "works": False, "reason": ""}
-    return {**start, **blank, **sizes, **more}
-
-
-def _plain(
-    question: MigQuestion, tenant: Tenant, kind: Gpu, profile: str, device: Gpu
-) -> dict[str, Any]:
+def _plain(question: MigQuestion, tenant: Tenant, kind: Gpu, profile: str, device: Gpu) -> Option:
     """Hold a tenant that is given by its size against a slice or a GPU."""
     memory = device.memory_bytes / GIB
     wants = [
@@ -146,13 +130,13 @@ def _plain(
         for what, need, has, how in wants
         if need > has * (1 + 1e-9)
     ]
-    capacity = min((has / need for _, need, has, _ in wants if need), default=np.inf)
-    return _row(
-        kind,
+    return Option(
+        kind.id,
         profile,
+        instances=1,
         works=not missing,
         reason="; ".join(missing),
-        capacity=capacity,
+        capacity=min((has / need for _, need, has, _ in wants if need), default=np.inf),
         memory_free=max(1 - tenant.memory_gib / memory, 0.0),
         work_kind=tenant.workload.kind if tenant.workload else "",
     )
@@ -175,45 +159,44 @@ def _work_wants(reference: Gpu, tenant: Tenant, device: Gpu) -> list[tuple[str, 
 
 def _serving(
     question: MigQuestion, load: ServingQuestion, kind: Gpu, slices: dict[str, Gpu]
-) -> list[dict[str, Any]]:
+) -> list[Option]:
     """Hold a language model against slices, each with a replica of its own."""
     asked = load.on(tuple(slices.values()), slice_engine(question.runtime), max_gpus=1)
-    found = serving_options(asked).to_dict("records")
-    return [_served(kind, p, row, load) for p, row in zip(slices, found, strict=True)]
+    table = serving_options(asked)
+    return [
+        _served(kind, profile, row, load)
+        for profile, (_, row) in zip(slices, table.iterrows(), strict=True)
+    ]
 
 
-def _served(
-    kind: Gpu,
-    profile: str,
-    found: dict[Any, Any],
-    load: ServingQuestion,
-) -> dict[str, Any]:
+def _served(kind: Gpu, profile: str, row: pd.Series, load: ServingQuestion) -> Option:
     """Turn a row of the serving options into one of a tenant's."""
-    works, reason = bool(found["works"]), str(found["reason"])
-    replicas = max(int(found["replicas"]), 1)
+    works, reason = bool(row["works"]), str(row["reason"])
+    replicas = max(int(row["replicas"]), 1)
     if works and profile != WHOLE_GPU and replicas > MOST_INSTANCES:
         works, reason = False, f"{replicas} instances would be needed"
-    bears, need = found["within"], float(load.concurrency)
+    bears, need = row["within"], float(load.concurrency)
     in_flight = need / replicas
     if load.request_rate:
-        bears, need = found["rate_within"], load.request_rate
-        in_flight = need / replicas * (found["ttft_s"] + found["tpot_s"] * load.osl)
-    return _row(
-        kind,
+        bears, need = row["rate_within"], load.request_rate
+        in_flight = need / replicas * (row["ttft_s"] + row["tpot_s"] * load.osl)
+    return Option(
+        kind.id,
         profile,
-        instances=max(int(found["gpus"]), 1) if profile == WHOLE_GPU else replicas,
+        instances=max(int(row["gpus"]), 1) if profile == WHOLE_GPU else replicas,
         works=works,
         reason=reason,
         capacity=bears * replicas / need,
-        memory_free=max(1 - in_flight / found["most"], 0.0) if works else 0.0,
-        **{name: float(found[name]) for name in ("ttft_s", "tpot_s", "output_tokens_s")},
+        memory_free=max(1 - in_flight / row["most"], 0.0) if works else 0.0,
+        ttft_s=float(row["ttft_s"]),
+        tpot_s=float(row["tpot_s"]),
+        output_tokens_s=float(row["output_tokens_s"]),
     )
 
 
-def _whole(question: MigQuestion, load: ServingQuestion, kind: Gpu) -> dict[str, Any]:
+def _whole(question: MigQuestion, load: ServingQuestion, kind: Gpu) -> Option:
     asked = load.on((kind,), question.runtime, question.max_gpus)
-    found = best_options(serving_options(asked)).to_dict("records")[0]
-    return _served(kind, WHOLE_GPU, found, load)
+    return _served(kind, WHOLE_GPU, best_options(serving_options(asked)).iloc[0], load)
 
 
 def useful_options(options: pd.DataFrame) -> pd.DataFrame:

@@ -8,7 +8,6 @@ far from the best the answer can be.
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +15,7 @@ from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 from scipy.sparse import coo_array
 
 from gpuspec.base.errors import InputError
+from gpuspec.base.units import Floats
 from gpuspec.formulas.mig import Placement, Placements, geometry, patterns, plain_profile
 from gpuspec.topics.mig.ask import MigQuestion
 from gpuspec.topics.mig.options import WHOLE_GPU, useful_options
@@ -126,7 +126,7 @@ class _Model:
                     entries.append((i, j, float(offered)))
         rows, columns, values = (np.array(side) for side in zip(*entries, strict=True))
         shape = (first + len(self.demands), len(self.cost))
-        self.matrix: Any = coo_array((values, (rows, columns)), shape=shape).tocsr()
+        self.matrix = coo_array((values, (rows, columns)), shape=shape).tocsr()
         self.low = np.array([*map(float, self.sizes), *np.zeros(len(self.demands))])
         self.high = np.array([*map(float, self.sizes), *np.full(len(self.demands), np.inf)])
 
@@ -156,7 +156,7 @@ class _Model:
         bound = float(found.mip_dual_bound)
         return list(numbers[:shift]), layouts, float(self.cost @ numbers), bound
 
-    def class_prices(self) -> Any:
+    def class_prices(self) -> Floats:
         """Return what one more tenant of each class costs in the relaxation; they sum to it."""
         n = len(self.classes)
         equal, more = self.matrix[:n], self.matrix[n:]
@@ -167,7 +167,7 @@ class _Model:
             A_eq=equal,
             b_eq=self.low[:n],
         )
-        return np.maximum(found.eqlin.marginals, 0.0)
+        return np.asarray(np.maximum(found.eqlin.marginals, 0.0))
 
 
 def _serves(offered: str, wanted: str) -> bool:

@@ -1,14 +1,14 @@
 """Pictures of MIG: layouts, what slices deliver, and tenants on GPUs."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
 
 from gpuspec.formulas.mig import MEMORY_SLICES, Geometry, Placements, plain_profile
+from gpuspec.topics.mig.reading import tenant_base
 from gpuspec.views.charts import MARKERS, gpu_colors, headed
 
 SIZES = {1: "#56B4E9", 2: "#009E73", 3: "#E69F00", 4: "#CC79A7", 7: "#999999"}
@@ -40,7 +40,7 @@ MOST_BARS = 24
 """GPUs that one picture shows; the rest are counted below it."""
 
 
-def _box(axes: Any, x: float, y: float, width: float, color: str, hatch: str = "") -> None:
+def _box(axes: Axes, x: float, y: float, width: float, color: str, hatch: str = "") -> None:
     axes.add_patch(
         Rectangle((x, y), width, 0.8, facecolor=color, edgecolor="white", hatch=hatch, linewidth=1)
     )
@@ -150,12 +150,6 @@ def published_slices(pairs: pd.DataFrame, title: str) -> Figure:
     return figure
 
 
-def tenant_base(tenant: str) -> str:
-    """Return the name that copies of a tenant share."""
-    base, dash, number = tenant.rpartition("-")
-    return base if dash and number.isdigit() else tenant
-
-
 def fleet_bars(
     placements: pd.DataFrame, rules: dict[str, Geometry], title: str, fixed: bool = False
 ) -> Figure:
@@ -194,7 +188,7 @@ def fleet_bars(
 
 
 def _fleet_bar(
-    axes: Any,
+    axes: Axes,
     y: int,
     rows: pd.DataFrame,
     rules: dict[str, Geometry],

@@ -1,7 +1,6 @@
 """How many of each GPU hold all tenants, each on a slice or on whole GPUs."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -14,28 +13,34 @@ PACKING_S = 1.0
 """Time that the solver gets to pack tenants on one kind of GPU."""
 
 
-def tenants_ways(table: Any, gpus: Sequence[str]) -> Ways:
+def tenants_ways(table: str | Sequence[Mapping[str, object]], gpus: Sequence[str]) -> Ways:
     """Return how many of each GPU hold all tenants of a table (a file, or its rows)."""
-    rows: list[dict[str, Any]] = []
-    curves: list[dict[str, np.ndarray]] = []
-    for name in gpus:
-        count, why = _packed(table, name)
-        row: dict[str, Any] = {"gpu": name, "precision": "", "split": "MIG slices"}
-        row |= {"unit_gpus": 1, "curve": len(curves), "bound": "slices"}
-        row |= {"works": not why, "reason": why, "units": float(count), "gpus": float(count)}
-        rows.append(row | {"batch": 1.0, "within": 1.0, "speed_s": 1.0})
-        # Memory decides on most slices: the number of GPUs does not follow the speed.
-        flat = {"batch": np.array([1.0, 1.0 + 1e-9]), "excess": np.array([1e-9, 2e-9])}
-        curves.append(flat | {"load": np.array([float(count)])})
-    return Ways(filled(pd.DataFrame(rows)), curves)
+    packed = [_packed(table, name) for name in gpus]
+    counts = [float(count) for count, _ in packed]
+    rows = pd.DataFrame({"gpu": list(gpus), "reason": [why for _, why in packed]})
+    rows = rows.assign(
+        precision="",
+        split="MIG slices",
+        unit_gpus=1,
+        curve=range(len(rows)),
+        bound="slices",
+        works=rows["reason"] == "",
+        units=counts,
+        gpus=counts,
+        batch=1.0,
+        within=1.0,
+        speed_s=1.0,
+    )
+    # Memory decides on most slices: the number of GPUs does not follow the speed.
+    flat = {"batch": np.array([1.0, 1.0 + 1e-9]), "excess": np.array([1e-9, 2e-9])}
+    return Ways(filled(rows), [flat | {"load": np.array([count])} for count in counts])
 
 
-def _packed(table: Any, name: str) -> tuple[int, str]:
+def _packed(table: str | Sequence[Mapping[str, object]], name: str) -> tuple[int, str]:
     """Return the GPUs of one kind that hold all tenants, or why they do not."""
-    given: Any = table if isinstance(table, str) else list(table)
     try:
         question = MigQuestion.ask(
-            tenants=given,
+            tenants=table,
             gpus=[name],
             prices=f"{name}=1",
             objective="gpus",
@@ -43,7 +48,7 @@ def _packed(table: Any, name: str) -> tuple[int, str]:
             solver_seconds=PACKING_S,
         )
     except InputError as error:
-        if error.field in ("gpu", "gpus", "gpu_name"):
+        if error.field == "gpus":
             return 0, f"it has no MIG in the tables ({error.valid})"
         raise
     found = pack(question, tenant_options(question))

@@ -1,11 +1,13 @@
 """How old prices are, and the sentences that warn of it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import date
-from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from gpuspec.base.units import Floats
 
 LIMIT_DAYS = {"spot": 30, "own": 180}
 """Days after which a price is stale; list prices and contracts: `LIST_DAYS`."""
@@ -22,18 +24,18 @@ def limit_days(mode: str) -> int:
     return LIMIT_DAYS.get(mode, LIST_DAYS)
 
 
-def age_days(as_of: Sequence[str] | Any, today: date) -> Any:
+def age_days(as_of: Iterable[str], today: date) -> Floats:
     """Return days from each date to `today`, NaN where there is no date; never below 0."""
     seen = pd.to_datetime(pd.Series(list(as_of)).replace("", None), errors="coerce")
     days = (pd.Timestamp(today) - seen).dt.days.to_numpy(float)
-    return np.maximum(days, 0)
+    return np.asarray(np.maximum(days, 0))
 
 
-def is_stale(modes: Any, ages: Any) -> Any:
+def is_stale(modes: Iterable[str], ages: ArrayLike) -> NDArray[np.bool_]:
     """Return which prices are older than their mode allows; without a date: stale."""
-    limits = np.array([limit_days(str(mode)) for mode in modes], float)
-    ages = np.asarray(ages, float)
-    return np.isnan(ages) | (ages > limits)
+    limits = np.array([limit_days(mode) for mode in modes], float)
+    days = np.asarray(ages, float)
+    return np.asarray(np.isnan(days) | (days > limits))
 
 
 def age_warnings(offers: pd.DataFrame) -> list[str]:

@@ -1,7 +1,5 @@
 """How wrong a price is some months later: earlier rows of a series predict its later ones."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 
@@ -14,12 +12,8 @@ PRICE_SPREAD = 0.35
 five per cent. It makes the band of a price for which no low and high were seen."""
 
 
-def back_test(
-    earlier: tuple[str, str] = FROM,
-    later: tuple[str, str] = TO,
-    data: str | Path | None = None,
-) -> pd.DataFrame:
-    """Predict the last row of each series in `later` by its last row in `earlier`, unchanged.
+def back_test() -> pd.DataFrame:
+    """Predict the last row of each series within `TO` by its last row within `FROM`, unchanged.
 
     Returns
     -------
@@ -27,10 +21,10 @@ def back_test(
         One row a series that has both: ``series``, ``gpu_id``, ``mode``, dates, prices and
         ``error`` (predicted over actual, less 1: below 0 where prices have risen).
     """
-    trend = price_trends(data)
+    trend = price_trends()
     trend = trend[trend["used"]].sort_values("as_of", kind="stable")
-    first = _last_within(trend, earlier)
-    last = _last_within(trend, later)
+    first = _last_within(trend, FROM)
+    last = _last_within(trend, TO)
     both = first.merge(last, on="series", suffixes=("", "_later"))
     both["error"] = both["price_gpu_hour"] / both["price_gpu_hour_later"] - 1
     columns = ["series", "gpu_id", "mode", "as_of", "price_gpu_hour"]

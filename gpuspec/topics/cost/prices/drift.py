@@ -1,8 +1,6 @@
 """Scenarios of where prices go: an assumption that a person chooses, never an extrapolation."""
 
-from typing import Any
-
-import numpy as np
+import math
 
 from gpuspec.base.errors import InputError
 
@@ -11,7 +9,7 @@ DRIFTS = {"down": -0.25, "flat": 0.0, "up": 0.25}
 risen since; hardware price-performance in the long run would be about -28 % (Epoch AI)."""
 
 
-def drift_year(drift: str | float) -> float:
+def drift_year(drift: object) -> float:
     """Return the change in a year that a scenario, or a number of one's own, stands for.
 
     Raises
@@ -26,9 +24,9 @@ def drift_year(drift: str | float) -> float:
         return DRIFTS[drift.strip()]
     valid = f"choose from {', '.join(DRIFTS)}, or give a change per year such as -0.25"
     try:
-        rate: Any = float(drift)
-    except (TypeError, ValueError):
-        raise InputError("drift", drift, valid) from None
-    if not np.isfinite(rate) or not -1 < rate <= 3:
+        rate = float(str(drift))
+    except ValueError:
+        rate = math.nan
+    if not -1 < rate <= 3:
         raise InputError("drift", drift, valid)
-    return float(rate)
+    return rate

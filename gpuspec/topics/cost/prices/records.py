@@ -2,8 +2,6 @@
 
 import math
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -38,12 +36,18 @@ class Operating(BaseModel):
     """Draw of eight GPUs in training where the user states it; else by GPU."""
 
 
+KEYS = {
+    "usd_kwh": "electricity_usd_kwh",
+    "usd_kw_month": "colocation_usd_kw_month",
+}
+"""Keys of ``data/prices_operating.csv``, where the name of a field is another."""
+
+
 def operating(
     own: Mapping[str, float] | str | None = None,
     regions: tuple[str, ...] = (),
-    fx: float = 7.1,
+    cny_per_usd: float = 7.1,
     band: str = "central",
-    data: str | Path | None = None,
 ) -> Operating:
     """Return operating values: the table's, with the user's own over them.
 
@@ -54,55 +58,40 @@ def operating(
         ``"electricity_usd_kwh=0.07,pue=1.2"``.
     regions : tuple of str
         With ``China`` alone, electricity and carbon are those of China.
-    fx : float
-        CNY for one USD.
 
     Raises
     ------
     InputError, UnknownNameError
         For a key or a value that cannot be used.
     """
-    bands, place = operating_bands(data), BANDS.index(band)
-    mine = _own(own, sorted(bands))
+    bands, place = operating_bands(), BANDS.index(band)
+    given = _own(own, sorted(bands))
 
     def value(key: str) -> float:
-        return mine.get(key, bands[key].get("", (math.nan,) * 3)[place])
+        return given.get(key, bands[key].get("", (math.nan,) * 3)[place])
 
+    names = Operating.model_fields.keys() - {"residuals", "node_kw"}
+    values = {name: value(KEYS.get(name, name)) for name in names}
     china = bool(regions) and all(region == CHINA for region in regions)
-    kwh, carbon = value("electricity_usd_kwh"), value("carbon_kg_kwh")
-    if china and "electricity_usd_kwh" not in mine:
-        kwh = value("electricity_cny_kwh") / fx
-    if china and "carbon_kg_kwh" not in mine:
-        carbon = value("carbon_kg_kwh_china")
-    return Operating(
-        usd_kwh=kwh,
-        pue=value("pue"),
-        usd_kw_month=value("colocation_usd_kw_month"),
-        idle_share=value("idle_share"),
-        maintenance_share_year=value("maintenance_share_year"),
-        staff_nodes_fte=value("staff_nodes_fte"),
-        staff_usd_year=value("staff_usd_year"),
-        network_share=value("network_share"),
-        cost_of_capital=value("cost_of_capital"),
-        life_years=value("life_years"),
-        residuals=tuple(value(f"residual_{year}y") for year in range(7)),
-        spot_interruptions=value("spot_interruptions"),
-        carbon_kg_kwh=carbon,
-        node_kw=mine.get("node_kw"),
-    )
+    if china and "electricity_usd_kwh" not in given:
+        values["usd_kwh"] = value("electricity_cny_kwh") / cny_per_usd
+    if china and "carbon_kg_kwh" not in given:
+        values["carbon_kg_kwh"] = value("carbon_kg_kwh_china")
+    residuals = tuple(value(f"residual_{year}y") for year in range(7))
+    return Operating(**values, residuals=residuals, node_kw=given.get("node_kw"))
 
 
-def power_w_gpu(device: Gpu, values: Operating, data: str | Path | None = None) -> float:
+def power_w_gpu(device: Gpu, values: Operating) -> float:
     """Return what a GPU draws in training with its share of the server, W."""
-    stated = values.node_kw or operating_value("node_kw", device.id, data=data)
+    stated = values.node_kw or operating_value("node_kw", device.id)
     if stated:
         return stated * 1e3 / NODE_GPUS
-    return float(node_power_w(device.tdp_w, 1, rated_w_gpu(device, data)))
+    return float(node_power_w(device.tdp_w, 1, rated_w_gpu(device)))
 
 
-def rated_w_gpu(device: Gpu, data: str | Path | None = None) -> float:
+def rated_w_gpu(device: Gpu) -> float:
     """Return the rating of a server for one of its GPUs, W; from the TDP where none is known."""
-    table = servers(data)
+    table = servers()
     known = table[(table["gpu_id"] == device.id) & table["max_system_kw"].notna()]
     if not known.empty:
         return float((known["max_system_kw"] * 1e3 / known["gpu_count"]).max())
@@ -110,12 +99,12 @@ def rated_w_gpu(device: Gpu, data: str | Path | None = None) -> float:
 
 
 def _own(own: Mapping[str, float] | str | None, known: list[str]) -> dict[str, float]:
-    if not own:
-        return {}
-    given: Any = own
+    given: Mapping[str, float | str] = {}
     if isinstance(own, str):
         pairs = [part.partition("=") for part in own.split(",") if part.strip()]
         given = {key.strip(): text.strip() for key, _, text in pairs}
+    elif own:
+        given = own
     found = {}
     for key, text in given.items():
         if key not in known:
