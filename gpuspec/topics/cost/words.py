@@ -14,8 +14,8 @@ def ways_finding(question: CostQuestion, ways: pd.DataFrame) -> str:
     """Say rent on demand and the owned hour of each GPU, at the use asked."""
     said = []
     for name, group in ways.groupby("gpu", sort=False):
-        plain = group[group["tier"] != "hyperscaler"].drop_duplicates("mode")
-        plain = plain.set_index("mode")["central"]
+        listed_once = group[group["tier"] != "hyperscaler"].drop_duplicates("mode")
+        plain = listed_once.set_index("mode")["central"]
         both = [
             f"{plain[mode]:,.2f} {text}"
             for mode, text in (("on-demand", "rented"), ("own", "owned"))
