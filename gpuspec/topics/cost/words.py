@@ -14,12 +14,12 @@ def ways_finding(question: CostQuestion, ways: pd.DataFrame) -> str:
     """Say rent on demand and the owned hour of each GPU, at the use asked."""
     said = []
     for name, group in ways.groupby("gpu", sort=False):
-        plain = group[group["tier"] != "hyperscaler"].drop_duplicates("mode")
-        central = plain.set_index("mode")["central"]
+        listed_once = group[group["tier"] != "hyperscaler"].drop_duplicates("mode")
+        plain = listed_once.set_index("mode")["central"]
         both = [
-            f"{central[mode]:,.2f} {text}"
+            f"{plain[mode]:,.2f} {text}"
             for mode, text in (("on-demand", "rented"), ("own", "owned"))
-            if mode in central
+            if mode in plain
         ]
         said.append(f"{name} {', '.join(both)}" if both else f"{name} has no such price")
     used = f"{question.used_hours_share:.0%} use"
