@@ -35,7 +35,8 @@ class Figure(Range):
             number = int(value) if whole and isinstance(value, str) else float(value)
         except (TypeError, ValueError, OverflowError):
             number = math.nan
-        if isinstance(value, bool) or (math.isnan(number) or (whole and number % 1)):
+        broken = whole and isinstance(number, float) and not number.is_integer()
+        if isinstance(value, bool) or broken or number != number:
             raise InputError("", value, f"write a plain {'integer' if whole else 'number'}")
         if not self.holds(number):
             open_ended = number < self.least and self.most == MOST_NUMBER
