@@ -137,7 +137,7 @@ def test_slow_storage_wastes_time(question):
 
 
 def test_what_a_node_needs_is_written(question, runs):
-    said = training.node_table(question, runs[runs["works"]].iloc[0])["How much"]
+    said = training.node_table(question, runs[runs["works"]].iloc[0])["amount"]
     assert "GB" in said["Host memory of a node"]
     assert "kW" in said["Power of a node in training"]
 

@@ -10,6 +10,7 @@ from gpuspec.constants.training import training_errors
 from gpuspec.decision.plan import Decision, front, nearest, rejected
 from gpuspec.decision.plan.words import amount_words, gpus_of, policy_words, short_gpu
 from gpuspec.topics.ways import records
+from gpuspec.views.columns import headings, readable
 from gpuspec.views.language import translator
 from gpuspec.views.markdown import Markdown
 
@@ -66,8 +67,9 @@ def plans_table(decision: Decision) -> pd.DataFrame:
         )
         for row in decision.policies.head(MOST_ROWS).to_dict("records")
     ]
-    heads = ["GPUs", "What it is", "Cost", "low", "high", "Capital", "kW", "Best", "Within 5 %"]
-    return pd.DataFrame(rows, columns=heads).set_index("GPUs")
+    cost = ("expected", "expected_low", "expected_high", "upfront")
+    heads = headings("fleet", "policies", *cost, "power_kw", "probability", "near")
+    return pd.DataFrame(rows, columns=heads).set_index(heads[0])
 
 
 def _thousands(value: float) -> str:
@@ -115,8 +117,9 @@ def candidates_table(decision: Decision, place: int) -> pd.DataFrame:
                 row["binding"],
             )
         )
-    heads = ["GPU", "Paid", "Run as", "GPUs", "USD a month", "low", "high", "Speed", "Best"]
-    return pd.DataFrame(rows, columns=[*heads, "Bound by"]).set_index("GPU")
+    cost = ("month_cost_usd", "month_cost_usd_low", "month_cost_usd_high")
+    heads = headings("gpu", "label", "run_as", "gpus", *cost, "pace", "probability", "bound")
+    return pd.DataFrame(rows, columns=heads).set_index(heads[0])
 
 
 def _seconds(row: dict[str, Any]) -> str:
@@ -169,13 +172,13 @@ def rejected_table(decision: Decision) -> pd.DataFrame:
             what = ", ".join(filter(None, (row["precision"], row["split"])))
             rows.append((work.name, short_gpu(row["gpu"]), what, row["reason"]))
     rows = rows or [("all", "all", "none", "every option that was tried keeps the limits")]
-    heads = ["Work", "GPU", "Option", "Why not"]
-    found = pd.DataFrame(rows, columns=heads)
-    merged: Any = found.groupby(["Work", "GPU", "Why not"], sort=False)["Option"].agg("; ".join)
+    names = ["workload", "gpu", "option", "reason"]
+    found = pd.DataFrame(rows, columns=names)
+    merged: Any = found.groupby(["workload", "gpu", "reason"], sort=False)["option"].agg("; ".join)
     merged = merged.reset_index()
-    merged = merged.groupby(["Work", "Option", "Why not"], sort=False)["GPU"].agg(", ".join)
-    shown: pd.DataFrame = merged.reset_index()[heads]
-    return shown.head(2 * MOST_ROWS).set_index("Work")
+    merged = merged.groupby(["workload", "option", "reason"], sort=False)["gpu"].agg(", ".join)
+    shown: pd.DataFrame = merged.reset_index()[names]
+    return readable(shown.head(2 * MOST_ROWS))
 
 
 def nearest_finding(decision: Decision) -> str:
@@ -230,8 +233,8 @@ def offers_table(decision: Decision) -> pd.DataFrame:
                 row["confidence"] + (", derived" if row["derived"] else ""),
             )
         )
-    heads = ["GPU", "Paid", "Low", "Central", "High", "As of", "Age", "Grade"]
-    return pd.DataFrame(rows, columns=heads).set_index("GPU")
+    heads = headings("gpu", "label", "low", "central", "high", "as_of", "age", "confidence")
+    return pd.DataFrame(rows, columns=heads).set_index(heads[0])
 
 
 def _gpus(decision: Decision, plan: Any) -> list[str]:
@@ -255,6 +258,6 @@ def error_table(decision: Decision) -> pd.DataFrame:
             row = table.loc[name]
             figures = (row["rows"], row["sources"], row["low"], row["high"], row["coverage"])
             rows.append((f"{of}: {name}", *figures))
-    heads = ["Error of", "Rows", "Sources", "Low", "High", "Coverage"]
-    found = pd.DataFrame(rows, columns=heads).set_index("Error of")
-    return found.astype({"Rows": int, "Sources": int})
+    names = ["error_of", "rows", "sources", "low", "high", "coverage"]
+    found = pd.DataFrame(rows, columns=names).astype({"rows": int, "sources": int})
+    return found.rename(columns=dict(zip(names, headings(*names), strict=True)))

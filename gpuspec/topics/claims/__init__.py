@@ -3,7 +3,6 @@
 from gpuspec.topics.claims.ask import ClaimsQuestion
 from gpuspec.topics.claims.audit import (
     AUDITS,
-    READABLE,
     Finding,
     audit,
     checks_table,

@@ -27,15 +27,6 @@ MODE_NAMES = {
 HYPERSCALER = "hyperscaler list"
 
 
-def amount(value: float) -> str:
-    """Write an amount so that it can be read: whole thousands, else three digits.
-
-    >>> amount(95836.6), amount(0.2053)
-    ('95,837', '0.205')
-    """
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.3g}"
-
-
 def way_names(offers: pd.DataFrame) -> list[str]:
     """Return what a reader calls each offer: the mode, and whose list it is."""
     names = []
@@ -127,9 +118,9 @@ def china_table(fx: float = 7.1) -> pd.DataFrame:
         (r["gpu"], r["item"], r["price"], _size(r["gpus"]), *_seen(r))
         for r in bought.to_dict("records")
     ]
-    columns = ["gpu", "what", "cny", "unit", "as_of", "confidence"]
+    columns = ["gpu", "what", "price_cny", "unit", "as_of", "confidence"]
     table = pd.DataFrame(rows, columns=columns)
-    table.insert(3, "usd", np.asarray(table["cny"], float) / fx)
+    table.insert(3, "price_usd", np.asarray(table["price_cny"], float) / fx)
     return table
 
 

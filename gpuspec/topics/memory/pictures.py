@@ -60,7 +60,10 @@ def training_memory(question: MemoryQuestion, title: str) -> Figure:
     parts = ["weights", "gradients", "optimizer", "activations", "logits", "workspace", "runtime"]
     _stack(axes, table, parts)
     place = np.arange(len(table))
-    spread: Any = [(table["total"] - table["low"]) / GIB, (table["high"] - table["total"]) / GIB]
+    spread: Any = [
+        (table["total"] - table["total_low"]) / GIB,
+        (table["total_high"] - table["total"]) / GIB,
+    ]
     axes.errorbar(table["total"] / GIB, place, xerr=spread, fmt="none", color="black", capsize=2)
     widest = 4.5 * max(g.memory_bytes for g in question.devices) / GIB
     axes.set_xlim(0, widest)
@@ -75,7 +78,8 @@ def training_memory(question: MemoryQuestion, title: str) -> Figure:
             color="#333333",
         )
     for y, row in enumerate(table.to_dict("records")):
-        text = f"{row['total'] / GIB:,.0f} ({row['low'] / GIB:,.0f} to {row['high'] / GIB:,.0f})"
+        low, total, high = (row[f"total{end}"] / GIB for end in ("_low", "", "_high"))
+        text = f"{total:,.0f} ({low:,.0f} to {high:,.0f})"
         axes.text(1.01, y, text, transform=axes.get_yaxis_transform(), fontsize=7, va="center")
     axes.set_yticks(place, table["policy"], fontsize=7.5)
     axes.set_ylim(len(table) - 0.4, -0.6)
