@@ -52,7 +52,7 @@ def _tell_estimate(answer: dict[str, Any]) -> None:
     rows = []
     for label, name, scale in (
         ("TTFT, ms", "ttft_s", 1e3),
-        ("TPOT, ms", "tpot_s", 1e3),
+        (headings("tpot_s")[0], "tpot_s", 1e3),
         ("output tokens/s", "output_tokens_s", 1.0),
     ):
         rows.append([label, *(f"{v * scale:,.1f}" for v in answer[name])])

@@ -124,7 +124,11 @@ SPEED = {
 MEMORY = {
     "weights": Column("Weights", unit=GIB),
     "kv_cache": Column("KV cache", unit=GIB),
+    "gradients": Column("Gradients", unit=GIB),
+    "optimizer": Column("Optimizer", unit=GIB),
     "activations": Column("Activations", unit=GIB),
+    "logits": Column("Logits", unit=GIB),
+    "workspace": Column("Workspace", unit=GIB),
     "runtime": Column("Runtime", unit=GIB),
     "free": Column("Free", ".1f", GIB),
     "total": Column("Estimate", ",.0f", GIB),

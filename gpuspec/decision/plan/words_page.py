@@ -172,8 +172,8 @@ def members_table(decision: Decision, language: str = "en") -> pd.DataFrame:
             asked=[amount_words(w, say) for w in table["asked"]],
             needed=[amount_words(w, say) for w in table["needed"]],
         ).drop(columns="far")
-        names = ("workload", "limit", "asked", "needed", "with_option")
-        table.columns = [say(c) for c in headings(*names)]
+        heads = headings("workload", "limit", "asked", "needed", "with_option")
+        table.columns = [say(c) for c in heads]
         return table.set_index(table.columns[0])
     months = decision.scenario.horizon_months
     rows: list[tuple[str, ...]] = []

@@ -10,16 +10,17 @@ from matplotlib.figure import Figure
 from gpuspec.base.units import GIB
 from gpuspec.topics.memory import MemoryQuestion, training_table
 from gpuspec.views.charts import MARKERS, blank_axes, gpu_colors, titled
+from gpuspec.views.columns import COLUMNS
 
 _PARTS = {
-    "weights": ("Weights", "#0072B2", ""),
-    "kv_cache": ("KV cache", "#E69F00", "///"),
-    "gradients": ("Gradients", "#56B4E9", "\\\\\\"),
-    "optimizer": ("Optimizer", "#CC79A7", "..."),
-    "activations": ("Activations", "#009E73", "xx"),
-    "logits": ("Logits", "#F0E442", "++"),
-    "workspace": ("Workspace", "#D55E00", "--"),
-    "runtime": ("Runtime", "#999999", "oo"),
+    "weights": ("#0072B2", ""),
+    "kv_cache": ("#E69F00", "///"),
+    "gradients": ("#56B4E9", "\\\\\\"),
+    "optimizer": ("#CC79A7", "..."),
+    "activations": ("#009E73", "xx"),
+    "logits": ("#F0E442", "++"),
+    "workspace": ("#D55E00", "--"),
+    "runtime": ("#999999", "oo"),
 }
 
 
@@ -105,14 +106,14 @@ def _capacities(question: MemoryQuestion) -> list[tuple[str, str, float]]:
 def _stack(axes: Axes, table: pd.DataFrame, parts: list[str]) -> None:
     left = np.zeros(len(table))
     for part in parts:
-        label, color, hatch = _PARTS[part]
+        color, hatch = _PARTS[part]
         width = table[part].to_numpy(float) / GIB
         axes.barh(
             np.arange(len(table)),
             width,
             0.7,
             left,
-            label=label,
+            label=COLUMNS[part].heading,
             color=color,
             hatch=hatch,
             edgecolor="white",
