@@ -130,7 +130,7 @@ def test_an_hour_in_use_costs_the_same_energy_in_both():
 
 
 def test_a_column_is_shown_as_it_is_declared():
-    asked = serving.inference_question("Llama-3.1-8B", "H100")
+    asked = serving.ServingQuestion.ask(model="Llama-3.1-8B", gpus="H100")
     shown = readable(serving.options_table(asked)[["gpu", "tpot_s", "reason"]])
     assert list(shown.columns) == ["GPU", "TPOT, ms", "Why not"]
     one = table(shown, "Ways")

@@ -352,8 +352,8 @@ def readable(frame: "pd.DataFrame", formats: Mapping[str, Format] | None = None)
     becomes the first columns.
 
     >>> import pandas as pd
-    >>> list(readable(pd.DataFrame({"gpu": ["H100"], "tpot_s": [0.02]})).iloc[0])
-    ['H100', 20.0]
+    >>> readable(pd.DataFrame({"gpu": ["H100"], "tpot_s": [0.02]})).to_dict("records")
+    [{'GPU': 'H100', 'TPOT, ms': 20.0}]
     """
     named = any(name is not None for name in frame.index.names)
     shown = frame.reset_index() if named else frame
