@@ -512,7 +512,7 @@ def test_amounts_of_billions_are_written_out(both):
 
 def test_the_report_says_what_was_asked():
     content = BOTH | {"owned": [{"gpu": "A100", "count": 16}], "budget": {"capital_usd": 0}}
-    table = asked_table(scenario(content))["Value"]
+    table = asked_table(scenario(content))["value"]
     assert "model llama-3.1-8b" in table["chat"]
     assert "concurrency 64" in table["chat"]
     assert "osl 512" in table["chat"]  # a default that the answer rests on

@@ -71,6 +71,6 @@ def test_stated_errors_follow_from_the_held_out_predictions(kind):
     stated = validation.stated_errors(kind)
     for name, error in figures(kind).items():
         size, row = np.abs(error), stated.loc[name]
-        assert len(size) == row["Rows"]
-        assert np.median(size) == pytest.approx(row["Median error"], abs=3e-4)
-        assert np.quantile(size, 0.9) == pytest.approx(row["90th percentile"], abs=3e-4)
+        assert len(size) == row["rows"]
+        assert np.median(size) == pytest.approx(row["median_error"], abs=3e-4)
+        assert np.quantile(size, 0.9) == pytest.approx(row["p90_error"], abs=3e-4)

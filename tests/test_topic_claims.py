@@ -282,7 +282,7 @@ def test_the_small_tables_of_other_notebooks_agree(question, found):
     table = training.size_table(*sides, question.trained[:1], question.train_gpus[:1])
     ours = training_grid(question, ("h100-sxm-80", "bf16"), ("a100-sxm-80", "bf16"))
     assert ours["value"].iloc[0] == pytest.approx(table["ratio"].iloc[0])
-    small = claims.usual_verdicts("C02, C09, C14")
+    small = claims.usual_verdicts("C02, C09, C14").set_index("No.")
     assert list(small.index) == ["C02", "C09", "C14"]
     assert small.loc["C09", "We estimate"].endswith("for the same money")
     assert small.loc["C14", "Verdict"] == claims.verdict_text(found["C14"].verdict)

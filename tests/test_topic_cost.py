@@ -233,7 +233,7 @@ def test_a_cheap_old_gpu_can_still_lose_by_the_token():
         [("a100-sxm-80", "on-demand", 3.0, 1.5), ("h100-sxm-80", "on-demand", 2.0, 4.0)],
         columns=names,
     )
-    table = money.claims_table(tokens, tokens, "a service", "a job").set_index("The guide says")
+    table = money.claims_table(tokens, tokens, "a service", "a job").set_index("statement")
     verdict = table.loc["C20: up to 30B A100 is the best value", "It holds"]
     assert verdict == "not by price; even at 1.00 an hour of A100"
 

@@ -111,7 +111,9 @@ def test_longer_contexts_hold_fewer_requests(question):
 
 
 def test_tables_for_readers(question):
-    assert weights_table(question, ["bf16", "int4"])["GB"].iloc[0] == pytest.approx(141.1, abs=0.1)
+    assert weights_table(question, ["bf16", "int4"])["weights_gb"].iloc[0] == pytest.approx(
+        141.1, abs=0.1
+    )
 
 
 def test_sentences_follow_the_numbers(question):

@@ -125,9 +125,9 @@ def test_ratios_by_size_are_those_that_were_published():
 
 def test_an_a100_gains_nothing_from_fp8(question):
     table = training.fp8_table(question, 64).set_index("gpu")
-    assert table.loc["a100-sxm-80", "ratio"] == 1
+    assert table.loc["a100-sxm-80", "fp8_over_bf16"] == 1
     assert "no FP8 units" in table.loc["a100-sxm-80", "note"]
-    assert 1.2 < table.loc["h100-sxm-80", "ratio"] < 1.7
+    assert 1.2 < table.loc["h100-sxm-80", "fp8_over_bf16"] < 1.7
 
 
 def test_slow_storage_wastes_time(question):
@@ -137,7 +137,8 @@ def test_slow_storage_wastes_time(question):
 
 
 def test_what_a_node_needs_is_written(question, runs):
-    said = training.node_table(question, runs[runs["works"]].iloc[0])["How much"]
+    needs = training.node_table(question, runs[runs["works"]].iloc[0])
+    said = needs.set_index("what")["amount"]
     assert "GB" in said["Host memory of a node"]
     assert "kW" in said["Power of a node in training"]
 

@@ -90,8 +90,8 @@ def test_a_file_of_each_kind_is_told_and_taken_for_no_other(kind, path):
     assert said.startswith(f"{len(found.rows)} ")
     assert f"{found.figures()['median_absolute_error']:.0%}" in said
     for column in validation.SPLITS[kind]:
-        assert validation.error_table(found, column)["Rows"].sum() == len(found.rows)
-    assert set(validation.stated_errors(kind)["Coverage"]) <= set(
+        assert validation.error_table(found, column)["rows"].sum() == len(found.rows)
+    assert set(validation.stated_errors(kind)["coverage"]) <= set(
         np.linspace(0, 1, 10_001).round(4)
     )
     for other in set(validation.KINDS) - {kind}:
@@ -138,7 +138,7 @@ def test_held_out_rows_show_the_stated_errors():
     assert len(found.rows) > 1000
     assert not found.rows["predicted"].isna().any()
     assert len(validation.worst(found.rows, 5)) == 5
-    assert validation.error_table(found, "gpu")["Rows"].sum() == len(found.rows)
+    assert validation.error_table(found, "gpu")["rows"].sum() == len(found.rows)
 
 
 def test_a_training_table_is_predicted_whole():

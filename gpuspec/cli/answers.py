@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from gpuspec.base.errors import InputError
 from gpuspec.cli.asking import asking
 from gpuspec.cli.common import echo, echo_json, json_option, print_table
+from gpuspec.views.columns import headings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,11 +52,11 @@ def _tell_estimate(answer: dict[str, Any]) -> None:
     rows = []
     for label, name, scale in (
         ("TTFT, ms", "ttft_s", 1e3),
-        ("TPOT, ms", "tpot_s", 1e3),
+        (headings("tpot_s")[0], "tpot_s", 1e3),
         ("output tokens/s", "output_tokens_s", 1.0),
     ):
         rows.append([label, *(f"{v * scale:,.1f}" for v in answer[name])])
-    print_table(["", "Estimate", "low", "high (80 %)"], rows)
+    print_table(["", *headings("estimated", "estimated_low"), "high (80 %)"], rows)
     echo(
         f"\nrequests in flight: {answer['load']:,.0f}; "
         f"memory holds {answer['max_concurrency']:,.0f}"
@@ -96,7 +97,8 @@ def images(question: "ImagesQuestion", as_json: bool) -> None:
     for row in table.to_dict("records"):
         rate = [f"{row[f'images_s{end}']:.2f}" for end in ("", "_low", "_high")]
         rows.append([row["gpu"], f"{row['seconds']:.2f}", *rate])
-    print_table(["GPU", "Seconds an image", "Images/s", "low", "high (80 %)"], rows)
+    heads = headings("gpu", "image_s", "images_s", "images_s_low")
+    print_table([*heads, "high (80 %)"], rows)
 
 
 @asking("training", first="model", needed=True)
@@ -129,7 +131,8 @@ def _tell_runs(runs: "pd.DataFrame") -> None:
         span = f"{r['days_low']:,.1f} to {r['days_high']:,.1f}"
         found = [f"{r['days']:,.1f}", span, f"{r['mfu']:.0%}", f"{r['gpu_hours']:,.0f}"]
         rows.append([*start, *found, f"{split}, bound by {r['bound']}"])
-    print_table(["GPU", "GPUs", "Days", "80 %", "MFU", "GPU-hours", "Layout, or why not"], rows)
+    first, last = headings("gpu", "gpus", "days"), headings("mfu", "gpu_hours")
+    print_table([*first, "80 %", *last, "Layout, or why not"], rows)
 
 
 @asking("mig", first="tenants", name="mig")
@@ -164,7 +167,7 @@ def mig_(question: "MigQuestion", as_json: bool) -> None:
         [row["tenant"], f"{row['load']:.0%}", f"{row['usd']:.2f}", row["place"]]
         for row in tables.headroom_table(found, options).to_dict("records")
     ]
-    print_table(["Tenant", "Load", "USD/h", "Place"], rows)
+    print_table(headings("tenant", "load", "usd_per_hour", "place"), rows)
     echo("\n" + packing_finding(question, found))
     for tenant in found.unplaced:
         reasons = options.loc[options["tenant"] == tenant, "reason"]
@@ -195,8 +198,8 @@ def prices(question: "CostQuestion", as_json: bool) -> None:
          r["as_of"], r["confidence"], _price_note(r)]
         for r in table.to_dict("records")
     ]  # fmt: skip
-    head = ["GPU", "Way", "Low", f"{asked.currency} a used hour", "High", "As of", "Grade", "Note"]
-    print_table(head, rows)
+    first, last = headings("gpu", "way", "low"), headings("high", "as_of", "confidence", "note")
+    print_table([*first, f"{asked.currency} a used hour", *last], rows)
     echo("\n" + age_sentences(asked))
 
 

@@ -6,6 +6,7 @@ import click
 
 from gpuspec.cli.asking import asking
 from gpuspec.cli.common import echo, echo_json, json_option, pairs, print_table
+from gpuspec.views.columns import headings
 
 if TYPE_CHECKING:
     from gpuspec.decision.scenario import DecisionQuestion
@@ -72,7 +73,7 @@ def upgrade(question: "UpgradeQuestion", as_json: bool) -> None:
         [r["strategy"], *(f"{r[c]:,.0f}" for c in money), f"{r['unmet']:.0%}", r["meaning"]]
         for r in table.to_dict("records")
     ]
-    print_table(["Strategy", "Cost, USD", "Capital, USD", "Undone", "Meaning"], rows)
+    print_table(headings("strategy", *money, "unmet", "meaning"), rows)
     best = plans["optimum"]
     others = {n: p for n, p in plans.items() if p is not best}
     said = [words.upgrade_finding(question, plans) + "."]

@@ -9,6 +9,7 @@ import click
 
 from gpuspec.base.errors import InputError
 from gpuspec.cli.common import echo, echo_json, json_option, main, pairs, print_table, stop
+from gpuspec.views.columns import headings
 
 if TYPE_CHECKING:
     from gpuspec.report import Outcome
@@ -139,7 +140,7 @@ def params(name: str, as_json: bool) -> None:
         echo_json({"parameters": found})
         return
     rows = [[p.name, p.kind, p.default, p.meaning] for p in found]
-    print_table(["Parameter", "Type", "Default", "Meaning"], rows)
+    print_table(headings("parameter", "type", "default", "meaning"), rows)
 
 
 def _checked_date(text: str) -> str:
@@ -174,4 +175,4 @@ def _list_notebooks(as_json: bool) -> None:
         echo_json({"notebooks": told})
         return
     rows = [[n.name, plain(n.title), plain(n.question.split("\n\n")[0])] for n in notebooks()]
-    print_table(["Name", "Title", "Question"], rows)
+    print_table(headings("name", "title", "question"), rows)

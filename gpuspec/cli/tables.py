@@ -7,51 +7,45 @@ import click
 from gpuspec.cli.asking import asking
 from gpuspec.cli.common import cells, echo, echo_json, json_option, main, print_table
 from gpuspec.questions import QUESTIONS, record_of
+from gpuspec.views.columns import headings
 
 if TYPE_CHECKING:
     from gpuspec.topics.validation.ask import ValidationQuestion
 
-# What `gpuspec list` prints: a heading for each column of the table.
+# Columns that `gpuspec list` prints of each table; the first is the id of what it lists.
 COLUMNS = {
-    "gpus": {
-        "id": "GPU",
-        "year": "Year",
-        "memory_reported_mib": "Memory MiB",
-        "memory_bandwidth_gb_s": "Bandwidth GB/s",
-        "bf16_dense_tflops": "BF16 TFLOP/s",
-        "fp8_dense_tflops": "FP8 TFLOP/s",
-        "fp64_tflops": "FP64 TFLOP/s",
-        "nvlink_gb_s": "NVLink GB/s",
-        "tdp_w": "Power W",
-    },
-    "models": {
-        "id": "Model",
-        "kind": "Kind",
-        "params_total": "Parameters",
-        "layers": "Layers",
-        "hidden": "Width",
-        "heads": "Heads",
-        "kv_heads": "KV heads",
-        "experts": "Experts",
-        "max_context": "Context",
-    },
-    "servers": {
-        "id": "Server",
-        "gpu_id": "GPU",
-        "gpu_count": "GPUs",
-        "topology": "Topology",
-        "nvlink_gb_s_per_gpu": "NVLink GB/s",
-        "node_network_gb_s": "Network GB/s",
-        "max_system_kw": "Power kW",
-    },
-    "links": {
-        "id": "Link",
-        "kind": "Kind",
-        "gb_s_per_gpu": "GB/s per GPU",
-        "latency_us_low": "Latency µs, low",
-        "latency_us_high": "high",
-        "name": "Name",
-    },
+    "gpus": (
+        "gpu",
+        "year",
+        "memory_reported_mib",
+        "memory_bandwidth_gb_s",
+        "bf16_dense_tflops",
+        "fp8_dense_tflops",
+        "fp64_tflops",
+        "nvlink_gb_s",
+        "tdp_w",
+    ),
+    "models": (
+        "model",
+        "kind",
+        "params_total",
+        "layers",
+        "hidden",
+        "heads",
+        "kv_heads",
+        "experts",
+        "max_context",
+    ),
+    "servers": (
+        "server",
+        "gpu_id",
+        "gpu_count",
+        "topology",
+        "nvlink_gb_s_per_gpu",
+        "node_network_gb_s",
+        "max_system_kw",
+    ),
+    "links": ("link", "kind", "gb_s_per_gpu", "latency_us_low", "latency_us_high", "name"),
 }
 
 
@@ -74,7 +68,7 @@ def list_(what: str, as_csv: bool, as_json: bool) -> None:
         echo(frame.to_csv(index=False).rstrip("\n"))
         return
     columns = COLUMNS[what]
-    print_table(list(columns.values()), cells(frame[list(columns)]))
+    print_table(headings(*columns), cells(frame[["id", *columns[1:]]]))
 
 
 @asking("validation", first="measurements", needed=True)
@@ -118,7 +112,7 @@ def _tell_validation(figures: dict[str, Any]) -> None:
     for group in groups:
         for name, one in figures[f"by_{group}"].items():
             rows.append([f"{group} {name}", one["rows"], *(percent(one[n]) for n in names)])
-    print_table(["", "Rows", "Median error", "90 % below", "Inside interval"], rows)
+    print_table(["", *headings("rows", *names)], rows)
     if figures.get("ratio_pairs"):
         echo()
     for name, one in figures.get("ratio_by_pair", {}).items():

@@ -22,6 +22,7 @@ from traitlets.config import Config
 from gpuspec import __version__
 from gpuspec.report.labels import translator
 from gpuspec.report.notebooks import Notebook
+from gpuspec.views.columns import headings
 from gpuspec.views.display import ShownTable
 
 # Never shown: controls, the parameters (the title page lists them), what an author marks so.
@@ -34,9 +35,7 @@ _LABELS = (
     "Figure",
     "Table",
     "What was asked",
-    "Parameter",
-    "Value",
-    "Meaning",
+    *headings("parameter", "value", "meaning"),
     "Nothing but the defaults; this notebook takes no parameters.",
     "Date",
     "Data",

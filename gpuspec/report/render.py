@@ -13,6 +13,7 @@ from gpuspec.report import typesetting
 from gpuspec.report.compose import Document
 from gpuspec.report.output import workplace
 from gpuspec.report.text import plain
+from gpuspec.views.columns import headings
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 
@@ -120,9 +121,8 @@ def _asked(asked: list[dict[str, str]], label: dict[str, str]) -> str:
     if not asked:
         nothing = label["Nothing but the defaults; this notebook takes no parameters."]
         return f"<p>{escape(nothing)}</p>"
-    head = "".join(
-        f'<th scope="col">{escape(label[n])}</th>' for n in ("Parameter", "Value", "Meaning")
-    )
+    heads = headings("parameter", "value", "meaning")
+    head = "".join(f'<th scope="col">{escape(label[n])}</th>' for n in heads)
     lines = []
     for row in asked:
         value = escape(row["value"])

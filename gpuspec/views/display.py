@@ -123,7 +123,8 @@ def table(
         One sentence that says what the table lists; a report prints it after "Table n".
     formats : mapping of str to str or callable, optional
         How to write the values of a column: ``",.1f"``, ``"{:.0f} GB"`` or a function of the
-        value. Missing values are written as "–" before any format is asked.
+        value; by default as `gpuspec.views.columns.readable` says. Missing values are written
+        as "–" before any format is asked.
     align : mapping of str to {"left", "right", "center"}, optional
         Alignment by column; numbers are on the right and text on the left unless named here.
 
@@ -140,7 +141,7 @@ def table(
     """
     shown = frame.reset_index() if any(name is not None for name in frame.index.names) else frame
     columns = [printable(name) for name in shown.columns]
-    formats, align = _formats(frame) if formats is None else formats, align or {}
+    formats, align = _formats(frame) | dict(formats or {}), align or {}
     _check_columns(columns, formats, "formats")
     _check_columns(columns, align, "align")
     cells = [

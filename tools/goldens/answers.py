@@ -48,7 +48,7 @@ def plan(name):
             for one in found.get("plans", [])
         ],
         "reasons": found.get("reasons", []),
-        "rejected": rejected_table(decision).reset_index().to_dict("records"),
+        "rejected": rejected_table(decision).to_dict("records"),
     }
 
 

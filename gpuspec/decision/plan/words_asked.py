@@ -15,7 +15,7 @@ def asked_table(scenario: Scenario) -> pd.DataFrame:
     """Return what was asked, defaults included, by the names of the fields; blank ones left out.
 
     >>> from gpuspec.decision.scenario import scenario
-    >>> asked_table(scenario("small-team")).loc["budget", "Value"]
+    >>> asked_table(scenario("small-team")).loc["budget", "value"]
     'capital_usd 50,000; monthly_usd 10,000'
     """
     asked = scenario.model_dump()
@@ -28,7 +28,7 @@ def asked_table(scenario: Scenario) -> pd.DataFrame:
     rows += [("allow", _fields(asked["allow"])), ("prices", _fields(asked["prices"]))]
     rows += [("goal", f"objective {scenario.objective}; horizon_months {scenario.horizon_months}")]
     shown = [(name, text or "none") for name, text in rows]
-    return pd.DataFrame(shown, columns=["Asked", "Value"]).set_index("Asked")
+    return pd.DataFrame(shown, columns=["asked", "value"]).set_index("asked")
 
 
 def _fields(part: Mapping[str, object], without: tuple[str, ...] = ()) -> str:

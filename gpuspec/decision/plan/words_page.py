@@ -22,6 +22,7 @@ from gpuspec.decision.plan.words import (
 )
 from gpuspec.decision.scenario.questions import scenario_quotes
 from gpuspec.topics.cost.prices import age_warnings
+from gpuspec.views.columns import headings
 from gpuspec.views.language import translator
 from gpuspec.views.markdown import Markdown
 
@@ -164,8 +165,9 @@ def members_table(decision: Decision, language: str = "en") -> pd.DataFrame:
             asked=[amount_words(w, say) for w in table["asked"]],
             needed=[amount_words(w, say) for w in table["needed"]],
         ).drop(columns="far")
-        table.columns = [say(c) for c in ("Work", "Limit", "Asked", "Needed", "With")]
-        return table.set_index(say("Work"))
+        heads = headings("workload", "limit", "asked", "needed", "with_option")
+        table.columns = [say(c) for c in heads]
+        return table.set_index(table.columns[0])
     months = decision.scenario.horizon_months
     rows: list[tuple[str, ...]] = []
     for row in decision.members(decision.best).to_dict("records"):
@@ -183,8 +185,9 @@ def members_table(decision: Decision, language: str = "en") -> pd.DataFrame:
             )
         )
     rows += _keep_rows(decision, say, language)
-    heads = ["Work", "GPU", "GPUs", "Run as", "Paid for", "A month"]
-    return pd.DataFrame(rows, columns=[say(h) for h in heads]).set_index(say("Work"))
+    names = ("workload", "gpu", "gpus", "run_as", "mode", "month_cost")
+    table = pd.DataFrame(rows, columns=[say(h) for h in headings(*names)])
+    return table.set_index(table.columns[0])
 
 
 def _keep_rows(decision: Decision, say: Words, language: str) -> list[tuple[str, ...]]:

@@ -9,6 +9,7 @@ from gpuspec.decision.plan import Decision, front, nearest, rejected
 from gpuspec.decision.plan.limits import limits_of
 from gpuspec.decision.plan.words import amount_words, gpus_of, policy_words, short_gpu
 from gpuspec.topics.ways import records
+from gpuspec.views.columns import headings, readable
 from gpuspec.views.language import translator
 from gpuspec.views.markdown import Markdown
 
@@ -66,8 +67,9 @@ def plans_table(decision: Decision) -> pd.DataFrame:
         )
         for _, row in decision.policies.head(MOST_ROWS).iterrows()
     ]
-    heads = ["GPUs", "What it is", "Cost", "low", "high", "Capital", "kW", "Best", "Within 5 %"]
-    return pd.DataFrame(rows, columns=heads).set_index("GPUs")
+    cost = ("expected", "expected_low", "expected_high", "upfront")
+    heads = headings("fleet", "policies", *cost, "power_kw", "probability", "near")
+    return pd.DataFrame(rows, columns=heads).set_index(heads[0])
 
 
 def _thousands(value: float) -> str:
@@ -115,8 +117,9 @@ def candidates_table(decision: Decision, place: int) -> pd.DataFrame:
                 row["binding"],
             )
         )
-    heads = ["GPU", "Paid", "Run as", "GPUs", "USD a month", "low", "high", "Speed", "Best"]
-    return pd.DataFrame(rows, columns=[*heads, "Bound by"]).set_index("GPU")
+    cost = ("month_cost_usd", "month_cost_usd_low", "month_cost_usd_high")
+    heads = headings("gpu", "label", "run_as", "gpus", *cost, "pace", "probability", "bound")
+    return pd.DataFrame(rows, columns=heads).set_index(heads[0])
 
 
 def _seconds(row: dict[str, float]) -> str:
@@ -169,12 +172,12 @@ def rejected_table(decision: Decision) -> pd.DataFrame:
             what = ", ".join(filter(None, (row["precision"], row["split"])))
             rows.append((work.name, short_gpu(row["gpu"]), what, row["reason"]))
     rows = rows or [("all", "all", "none", "every option that was tried keeps the limits")]
-    heads = ["Work", "GPU", "Option", "Why not"]
-    table = pd.DataFrame(rows, columns=heads)
-    for column, separator in (("Option", "; "), ("GPU", ", ")):
-        same = [head for head in heads if head != column]
+    names = ["workload", "gpu", "option", "reason"]
+    table = pd.DataFrame(rows, columns=names)
+    for column, separator in (("option", "; "), ("gpu", ", ")):
+        same = [name for name in names if name != column]
         table = table.groupby(same, sort=False, as_index=False)[[column]].agg(separator.join)
-    return table[heads].head(2 * MOST_ROWS).set_index("Work")
+    return readable(table[names].head(2 * MOST_ROWS))
 
 
 def nearest_finding(decision: Decision) -> str:
@@ -228,8 +231,8 @@ def offers_table(decision: Decision) -> pd.DataFrame:
                 row["confidence"] + (", derived" if row["derived"] else ""),
             )
         )
-    heads = ["GPU", "Paid", "Low", "Central", "High", "As of", "Age", "Grade"]
-    return pd.DataFrame(rows, columns=heads).set_index("GPU")
+    heads = headings("gpu", "label", "low", "central", "high", "as_of", "age", "confidence")
+    return pd.DataFrame(rows, columns=heads).set_index(heads[0])
 
 
 def error_table(decision: Decision) -> pd.DataFrame:
@@ -249,6 +252,6 @@ def error_table(decision: Decision) -> pd.DataFrame:
             row = errors.loc[name]
             figures = (row["rows"], row["sources"], row["low"], row["high"], row["coverage"])
             rows.append((f"{of}: {name}", *figures))
-    heads = ["Error of", "Rows", "Sources", "Low", "High", "Coverage"]
-    table = pd.DataFrame(rows, columns=heads).set_index("Error of")
-    return table.astype({"Rows": int, "Sources": int})
+    names = ["error_of", "rows", "sources", "low", "high", "coverage"]
+    found = pd.DataFrame(rows, columns=names).astype({"rows": int, "sources": int})
+    return found.rename(columns=dict(zip(names, headings(*names), strict=True)))

@@ -10,7 +10,6 @@ from gpuspec.constants.stored import stored_errors
 from gpuspec.evidence.validation import collectives, hpc, inference, training
 from gpuspec.evidence.validation.collectives import held_out_collectives, validate_collectives
 from gpuspec.evidence.validation.common import (
-    PLACES,
     Validation,
     error_table,
     part_of,
@@ -112,18 +111,10 @@ def validation_of(measurements: str | Path = "", kind: str = "inference") -> Val
 
 
 def stated_errors(kind: str = "inference") -> pd.DataFrame:
-    """Return the held-out errors behind the intervals of a kind, as a table to read."""
+    """Return the held-out errors behind the intervals of a kind."""
     _known(kind)
-    names = {
-        "rows": "Rows",
-        "sources": "Sources",
-        "median_error": "Median error",
-        "p90_error": "90th percentile",
-        "low": "Low",
-        "high": "High",
-        "coverage": "Coverage",
-    }
-    return stored_errors(kind).rename(columns=names)[list(names.values())].rename_axis("Quantity")
+    names = ["rows", "sources", "median_error", "p90_error", "low", "high", "coverage"]
+    return stored_errors(kind)[names]
 
 
 def held_out(kind: str = "inference") -> Validation:

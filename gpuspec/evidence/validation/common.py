@@ -27,14 +27,6 @@ BY = {
 """Columns by which the figures of each kind of measurement are split."""
 CASE = ("case_id", "source_id", "gpu")
 """Columns that every table of measurements has."""
-PLACES = {"Rows": ",.0f", "Median error": ".1%", "90 % below": ".1%", "Inside": ".0%"}
-"""How the columns of the error tables are written."""
-COLUMNS = {
-    "rows": "Rows",
-    "median_absolute_error": "Median error",
-    "p90_absolute_error": "90 % below",
-    "interval_coverage": "Inside",
-}
 
 
 @dataclass(frozen=True)
@@ -218,9 +210,12 @@ def judged(rows: pd.DataFrame) -> pd.DataFrame:
 
 def error_table(found: Validation, column: str) -> pd.DataFrame:
     """Return error figures of a comparison by one of its columns, most rows first."""
-    table = pd.DataFrame(by(found.rows, column)).T.rename(columns=COLUMNS)
-    table.index.name = column
-    return table.sort_values("Rows", ascending=False, kind="stable").astype(float)
+    return _error_table(by(found.rows, column), column)
+
+
+def _error_table(figures: dict[str, Figures], name: str) -> pd.DataFrame:
+    table = pd.DataFrame(figures).T.rename_axis(name)
+    return table.sort_values("rows", ascending=False, kind="stable").astype(float)
 
 
 def part_of(comparison: Validation, gpu: str = "", missed_by: float = 0.0) -> Validation:
@@ -241,24 +236,20 @@ def part_of(comparison: Validation, gpu: str = "", missed_by: float = 0.0) -> Va
 
 def ratio_summary(found: Validation) -> pd.DataFrame:
     """Return the error of the ratio of two sides by pair, most pairs first."""
-    table = pd.DataFrame(by(found.ratios, "pair", False)).T
-    names = {**COLUMNS, "rows": "Pairs"}
-    table = table.rename(columns=names).sort_values("Pairs", ascending=False, kind="stable")
-    table.index.name = "New / old"
-    return table.astype(float)
+    return _error_table(by(found.ratios, "pair", False), "pair")
 
 
 def worst(rows: pd.DataFrame, count: int = 10) -> pd.DataFrame:
-    """Return the rows that the model misses most, as a table to read."""
+    """Return the rows that the model misses most, with what each measured."""
     order = rows["error"].abs().sort_values(ascending=False, kind="stable").index[:count]
     chosen = rows.loc[order]
     about = {
-        "Case": chosen["case_id"],
-        "GPUs": [f"{n} x {g}" for n, g in zip(_gpus(chosen), chosen["gpu"], strict=True)],
+        "case_id": chosen["case_id"],
+        "fleet": [f"{n} x {g}" for n, g in zip(_gpus(chosen), chosen["gpu"], strict=True)],
         **_about(chosen),
-        "Predicted over measured": np.exp(chosen["error"]),
+        "predicted_over_measured": np.exp(chosen["error"]),
     }
-    return pd.DataFrame(about).set_index("Case")
+    return pd.DataFrame(about)
 
 
 def _gpus(rows: pd.DataFrame) -> "pd.Series[int]":
@@ -271,11 +262,11 @@ def _about(rows: pd.DataFrame) -> "dict[str, pd.Series | list[str]]":
     """Return the columns that say what a row measured."""
     if "isl" in rows:
         lengths = [f"{i:,.0f} / {o:,.0f}" for i, o in zip(rows["isl"], rows["osl"], strict=True)]
-        return {"Model": rows["model"], "ISL / OSL": lengths, "Metric": rows["metric"]}
+        return {"model": rows["model"], "lengths": lengths, "metric": rows["metric"]}
     if "workload" in rows:
-        names = {"workload": "Class", "case": "Input", "metric": "Metric"}
-    elif "framework" in rows:
-        names = {"model": "Model", "framework": "Framework", "precision": "Precision"}
-    else:
-        names = {"operation": "Operation", "link": "Link", "message_bytes": "Bytes"}
-    return {label: rows[column] for column, label in names.items()}
+        return {"hpc_class": rows["workload"], "case": rows["case"], "metric": rows["metric"]}
+    training, collectives = (
+        ("model", "framework", "precision"),
+        ("operation", "link", "message_bytes"),
+    )
+    return {name: rows[name] for name in (training if "framework" in rows else collectives)}

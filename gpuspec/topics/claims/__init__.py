@@ -2,7 +2,6 @@
 
 from gpuspec.topics.claims.ask import ClaimsQuestion
 from gpuspec.topics.claims.audit import (
-    READABLE,
     Finding,
     audit,
     checks_table,

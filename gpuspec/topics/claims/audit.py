@@ -21,6 +21,7 @@ from gpuspec.topics.claims.verdict import (
     joined,
     judged,
 )
+from gpuspec.views.columns import readable
 
 SETTINGS = {
     "params_b": "models of {}B",
@@ -57,17 +58,6 @@ SETTINGS = {
     "resource": "{}",
 }
 """How a condition says each setting."""
-READABLE = {
-    "statement": "The guide says",
-    "verdict": "Verdict",
-    "when": "When, or what fails",
-    "estimate": "We estimate",
-    "published": "Published",
-    "tested": "What is compared",
-    "range": "True in",
-    "share": "In range",
-}
-"""Heads of the columns of tables."""
 
 
 class Finding(BaseModel):
@@ -127,11 +117,11 @@ def verdicts_table(findings: Sequence[Finding], language: str = "en") -> pd.Data
 def usual_verdicts(names: str) -> pd.DataFrame:
     """Return the verdicts on some claims (``"C01,C12"``) over the usual grid, for readers."""
     findings = audit(ClaimsQuestion.ask(), claim_ids(names))
-    table = verdicts_table(findings).set_index("id").rename_axis("No.")
+    table = verdicts_table(findings)
     table["verdict"] = [verdict_text(f.verdict) for f in findings]
     money = ["for the same money" in f.checks[f.deciding].what for f in findings]
     table.loc[money, "estimate"] += " for the same money"
-    return table.drop(columns="when").rename(columns=READABLE)
+    return readable(table.drop(columns="when"))
 
 
 def verdict_text(verdict: Verdict, language: str = "en") -> str:

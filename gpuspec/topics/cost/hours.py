@@ -23,15 +23,6 @@ MODE_NAMES = {
 HYPERSCALER = "hyperscaler list"
 
 
-def amount(value: float) -> str:
-    """Write an amount so that it can be read: whole thousands, else three digits.
-
-    >>> amount(95836.6), amount(0.2053)
-    ('95,837', '0.205')
-    """
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.3g}"
-
-
 def way_names(offers: pd.DataFrame) -> list[str]:
     """Return what a reader calls each offer: the mode, and whose list it is."""
     names = []
@@ -113,14 +104,18 @@ def china_table(cny_per_usd: float = 7.1) -> pd.DataFrame:
     """Return every price in CNY that was found, with its age in words; all of low confidence."""
     rent, bought = (t[t["currency"] == "CNY"] for t in (rental_prices(), purchase_prices()))
     rent = rent.assign(
-        what=rent["provider"] + ", " + rent["mode"], cny=rent["price_gpu_hour"], unit="GPU-hour"
+        what=rent["provider"] + ", " + rent["mode"],
+        price_cny=rent["price_gpu_hour"],
+        unit="GPU-hour",
     )
-    bought = bought.assign(what=bought["item"], cny=bought["price"], unit=bought["gpus"].map(_size))
+    bought = bought.assign(
+        what=bought["item"], price_cny=bought["price"], unit=bought["gpus"].map(_size)
+    )
     table = pd.concat([rent, bought], ignore_index=True)
     table = table.assign(
-        usd=table["cny"] / cny_per_usd, as_of=table["as_of"].replace("", "undated")
+        price_usd=table["price_cny"] / cny_per_usd, as_of=table["as_of"].replace("", "undated")
     )
-    return table[["gpu", "what", "cny", "usd", "unit", "as_of", "confidence"]]
+    return table[["gpu", "what", "price_cny", "price_usd", "unit", "as_of", "confidence"]]
 
 
 def _size(gpus: float) -> str:

@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.topics.cost import CostQuestion, amount
+from gpuspec.topics.cost import CostQuestion
 from gpuspec.topics.cost.prices import age_warnings
+from gpuspec.views.columns import amount
 from gpuspec.views.words import listed, rows
 
 

@@ -120,7 +120,7 @@ def claims_table(
             text = f"{what} on {old.upper()} costs {cost:.2f} ({low:.2f} to {high:.2f}) times that "
             text += f"on {new.upper()}"
             rows.append((claim, text, _verdict(claim, old, low, high, flip)))
-    return pd.DataFrame(rows, columns=["The guide says", "Prices and speeds give", "It holds"])
+    return pd.DataFrame(rows, columns=["statement", "prices_give", "holds"])
 
 
 def _cost_ratio(
@@ -156,21 +156,14 @@ def summary_table(
     """
     key, kept = ["gpu", "mode"], ["on-demand", "own"]
     table = tokens[[*key, "way", "usd"]].merge(
-        runs[[*key, "usd", "days", "mwh", "tonnes_co2"]], on=key, suffixes=("", "_run"), how="outer"
+        runs[[*key, "usd", "days", "mwh", "tonnes_co2"]],
+        on=key,
+        suffixes=("_tokens", "_run"),
+        how="outer",
     )
     table = table.merge(simulations[[*key, "usd_bandwidth", "usd_fp64"]], on=key, how="outer")
     table = table[table["mode"].isin(kept)].drop_duplicates(key)
     order = {name: i for i, name in enumerate([*question.gpus, *kept])}
     table = table.sort_values(key, key=lambda column: column.map(order), kind="stable")
-    names = {
-        "gpu": "GPU",
-        "way": "Way",
-        "usd": "M tokens",
-        "usd_run": "Run",
-        "days": "Days",
-        "mwh": "MWh",
-        "tonnes_co2": "t CO2e",
-        "usd_bandwidth": "Simulation, bandwidth",
-        "usd_fp64": "Simulation, FP64",
-    }
-    return table[list(names)].rename(columns=names).set_index("GPU")
+    shown = ["gpu", "way", "usd_tokens", "usd_run", "days", "mwh", "tonnes_co2"]
+    return table[[*shown, "usd_bandwidth", "usd_fp64"]]

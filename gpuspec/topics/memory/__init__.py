@@ -1,7 +1,6 @@
 """What fits where: one question about memory, and the tables that answer it."""
 
 from gpuspec.topics.memory.ask import MemoryQuestion
-from gpuspec.topics.memory.page import readable
 from gpuspec.topics.memory.serving import (
     SERVING_KINDS,
     layouts_around,

@@ -9,16 +9,17 @@ from numpy.typing import ArrayLike
 from gpuspec.base.units import GIB
 from gpuspec.topics.memory import MemoryQuestion, training_table
 from gpuspec.views.charts import MARKERS, blank_axes, gpu_colors, titled
+from gpuspec.views.columns import COLUMNS
 
 _PARTS = {
-    "weights": ("Weights", "#0072B2", ""),
-    "kv_cache": ("KV cache", "#E69F00", "///"),
-    "gradients": ("Gradients", "#56B4E9", "\\\\\\"),
-    "optimizer": ("Optimizer", "#CC79A7", "..."),
-    "activations": ("Activations", "#009E73", "xx"),
-    "logits": ("Logits", "#F0E442", "++"),
-    "workspace": ("Workspace", "#D55E00", "--"),
-    "runtime": ("Runtime", "#999999", "oo"),
+    "weights": ("#0072B2", ""),
+    "kv_cache": ("#E69F00", "///"),
+    "gradients": ("#56B4E9", "\\\\\\"),
+    "optimizer": ("#CC79A7", "..."),
+    "activations": ("#009E73", "xx"),
+    "logits": ("#F0E442", "++"),
+    "workspace": ("#D55E00", "--"),
+    "runtime": ("#999999", "oo"),
 }
 
 
@@ -59,7 +60,8 @@ def training_memory(question: MemoryQuestion, title: str) -> Figure:
     parts = ["weights", "gradients", "optimizer", "activations", "logits", "workspace", "runtime"]
     _stack(axes, table, parts)
     place = np.arange(len(table))
-    ends = np.abs(table[["low", "high"]].to_numpy().T - table["total"].to_numpy()) / GIB
+    bounds = table[["total_low", "total_high"]].to_numpy().T
+    ends = np.abs(bounds - table["total"].to_numpy()) / GIB
     axes.errorbar(table["total"] / GIB, place, xerr=ends, fmt="none", color="black", capsize=2)
     widest = 4.5 * max(g.memory_bytes for g in question.devices) / GIB
     axes.set_xlim(0, widest)
@@ -74,7 +76,8 @@ def training_memory(question: MemoryQuestion, title: str) -> Figure:
             color="#333333",
         )
     for y, row in enumerate(table.to_dict("records")):
-        text = f"{row['total'] / GIB:,.0f} ({row['low'] / GIB:,.0f} to {row['high'] / GIB:,.0f})"
+        low, total, high = (row[f"total{end}"] / GIB for end in ("_low", "", "_high"))
+        text = f"{total:,.0f} ({low:,.0f} to {high:,.0f})"
         axes.text(1.01, y, text, transform=axes.get_yaxis_transform(), fontsize=7, va="center")
     axes.set_yticks(place, table["policy"], fontsize=7.5)
     axes.set_ylim(len(table) - 0.4, -0.6)
@@ -100,14 +103,14 @@ def _capacities(question: MemoryQuestion) -> list[tuple[str, str, float]]:
 def _stack(axes: Axes, table: pd.DataFrame, parts: list[str]) -> None:
     left = np.zeros(len(table))
     for part in parts:
-        label, color, hatch = _PARTS[part]
+        color, hatch = _PARTS[part]
         width = table[part].to_numpy(float) / GIB
         axes.barh(
             np.arange(len(table)),
             width,
             0.7,
             left,
-            label=label,
+            label=COLUMNS[part].heading,
             color=color,
             hatch=hatch,
             edgecolor="white",

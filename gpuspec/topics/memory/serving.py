@@ -159,5 +159,5 @@ def weights_table(question: MemoryQuestion, names: Sequence[str]) -> pd.DataFram
         size = float(stage_weights_bytes(q.network, form))
         shares = [size / g.memory_bytes for g in q.devices]
         rows.append((form.name, form.bytes_per_weight * 8, size / GB, size / GIB, *shares))
-    columns = ["Format", "Bits a weight", "GB", "GiB", *(f"of {g.id}" for g in q.devices)]
-    return pd.DataFrame(rows, columns=columns)
+    columns = ["weight", "weight_bits", "weights_gb", "weights_gib"]
+    return pd.DataFrame(rows, columns=[*columns, *(f"of {g.id}" for g in q.devices)])

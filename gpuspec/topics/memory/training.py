@@ -50,9 +50,9 @@ def training_table(question: MemoryQuestion) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``policy``, the parts in bytes, ``total``, ``low``, ``high`` (80 % interval), and one
-        column ``needs {gpu}`` for each GPU: the smallest power of two of GPUs that holds it
-        at the upper end of the interval (NaN: not even 2,048).
+        ``policy``, the parts in bytes, ``total``, ``total_low``, ``total_high`` (80 % interval),
+        and one column ``needs {gpu}`` for each GPU: the smallest power of two of GPUs that holds
+        it at the upper end of the interval (NaN: not even 2,048).
     """
     q = question
     rows = []
@@ -60,7 +60,8 @@ def training_table(question: MemoryQuestion) -> pd.DataFrame:
         parts = {k: float(v) for k, v in _policy_parts(q, q.training_gpus, options).items()}
         total = sum(parts.values())
         low, high = interval(total, kind)
-        row: Row = {"policy": name, **parts, "total": total, "low": low, "high": high}
+        row: Row = {"policy": name, **parts, "total": total}
+        row |= {"total_low": low, "total_high": high}
         each = np.array([sum(_policy_parts(q, n, options).values()) for n in TRAINING_COUNTS])
         most = interval(each, kind)[1]
         for g in q.devices:

@@ -81,7 +81,7 @@ def sequences_finding(table: pd.DataFrame) -> str:
 def training_finding(question: MemoryQuestion, table: pd.DataFrame) -> str:
     """Say which ways to train fit the GPUs asked for, at the upper end of the interval."""
     largest: Gpu = max(question.devices, key=lambda g: g.memory_bytes)
-    fitting = table.loc[table["high"] <= largest.memory_bytes, "policy"].tolist()
+    fitting = table.loc[table["total_high"] <= largest.memory_bytes, "policy"].tolist()
     job = f"{question.training_gpus} x {largest.id}"
     if not fitting:
         return f"{job} hold {question.network.name} in none of these ways to train"

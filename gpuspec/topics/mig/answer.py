@@ -29,34 +29,27 @@ def profiles_table(gpu_ids: list[str]) -> pd.DataFrame:
             known = profile.sm_count is not None
             rows.append(
                 {
-                    "GPU": gpu_id,
-                    "Profile": profile.profile,
-                    "ID": profile.profile_id,
-                    "Slices": f"{profile.compute_slices} + {profile.memory_slices}",
-                    "GiB": it.memory_reported_mib / 1024,
-                    "SM": f"{it.sm_count}" if known else f"about {it.sm_count}",
-                    "GB/s": it.memory_bandwidth_gb_s,
-                    "Copy": profile.copy_engines,
-                    "NVDEC": profile.nvdec,
-                    "JPEG": profile.nvjpeg,
-                    "Most": profile.max_instances,
-                    "Starts at": ", ".join(map(str, profile.placement_starts)),
+                    "gpu": gpu_id,
+                    "profile": profile.profile,
+                    "profile_id": profile.profile_id,
+                    "slices": f"{profile.compute_slices} + {profile.memory_slices}",
+                    "memory_gib": it.memory_reported_mib / 1024,
+                    "sm": f"{it.sm_count}" if known else f"about {it.sm_count}",
+                    "memory_gb_s": it.memory_bandwidth_gb_s,
+                    "copy_engines": profile.copy_engines,
+                    "nvdec": profile.nvdec,
+                    "nvjpeg": profile.nvjpeg,
+                    "max_instances": profile.max_instances,
+                    "placement_starts": ", ".join(map(str, profile.placement_starts)),
                 }
             )
-    return pd.DataFrame(rows).set_index("GPU")
+    return pd.DataFrame(rows)
 
 
 def counts_table(gpu_ids: list[str]) -> pd.DataFrame:
     """Return how many layouts each GPU has, by what is counted."""
-    names = {
-        "figure": "As the guide draws",
-        "full": "Full, all profiles",
-        "positions": "All, with positions",
-        "mixes": "Without positions",
-        "useful": "Useful for packing",
-    }
-    found = pd.DataFrame({g: counts(g) for g in gpu_ids}).T
-    return found[list(names)].rename(columns=names).rename_axis("GPU")
+    found = pd.DataFrame({g: counts(g) for g in gpu_ids}).T.rename_axis("gpu")
+    return found[["figure", "full", "positions", "mixes", "useful"]]
 
 
 def fleets_table(question: MigQuestion, options: pd.DataFrame) -> pd.DataFrame:
@@ -190,7 +183,7 @@ def commands(packing: Packing) -> list[str]:
 
 def sharing_table() -> pd.DataFrame:
     """Return MIG beside the other ways to share a GPU: isolation, limits, when to choose."""
-    return load_table("sharing").set_index("name")
+    return load_table("sharing").add_prefix("sharing_")
 
 
 def generations_table(question: MigQuestion) -> pd.DataFrame:
@@ -204,16 +197,16 @@ def generations_table(question: MigQuestion) -> pd.DataFrame:
         of_all = f"of {whole.sm_count}"
         rows.append(
             {
-                "GPU": whole.id,
-                "Most instances": whole.mig_max_instances or 0,
-                "Smallest": smallest,
-                "its GiB": one.memory_reported_mib / 1024,
-                "its BF16 TFLOP/s": one.bf16_dense_tflops or 0.0,
-                "its GB/s": one.memory_bandwidth_gb_s,
-                "its NVDEC": one.nvdec or 0,
-                "SM in 7 of them": f"{(one.sm_count or 0) * 7} {of_all}",
-                "SM in 2 x 3g": f"{2 * (slice_gpu(whole.id, three).sm_count or 0)} {of_all}",
-                "Confidential": bool(whole.confidential_computing),
+                "gpu": whole.id,
+                "mig_max_instances": whole.mig_max_instances or 0,
+                "smallest": smallest,
+                "its_gib": one.memory_reported_mib / 1024,
+                "its_bf16_tflops": one.bf16_dense_tflops or 0.0,
+                "its_gb_s": one.memory_bandwidth_gb_s,
+                "its_nvdec": one.nvdec or 0,
+                "sm_in_7": f"{(one.sm_count or 0) * 7} {of_all}",
+                "sm_in_2_3g": f"{2 * (slice_gpu(whole.id, three).sm_count or 0)} {of_all}",
+                "confidential": bool(whole.confidential_computing),
             }
         )
-    return pd.DataFrame(rows).set_index("GPU")
+    return pd.DataFrame(rows)

@@ -26,7 +26,7 @@ QUANTITIES = {  # label: how to read it off a record, in the unit the label name
 def specification_table(gpus: Sequence[Gpu]) -> pd.DataFrame:
     """Return the main quantities, one row each, a column a GPU; NaN where a GPU has none."""
     columns = {g.name: [_number(read(g)) for read in QUANTITIES.values()] for g in gpus}
-    return pd.DataFrame(columns, index=pd.Index(list(QUANTITIES), name="Quantity"))
+    return pd.DataFrame(columns, index=pd.Index(list(QUANTITIES), name="quantity"))
 
 
 def ratio_table(gpus: Sequence[Gpu]) -> pd.DataFrame:
@@ -47,7 +47,7 @@ def sparsity_table(gpus: Sequence[Gpu]) -> pd.DataFrame:
     for g, dense, factor in having:
         first = having[0][1]
         rows.append((g.name, dense, dense * factor, dense / first, dense * factor / first))
-    columns = ["GPU", "Dense", "With 2:4 sparsity", "Like for like", "Sparse over dense"]
+    columns = ["gpu", "dense_tflops", "sparse_tflops", "like_for_like", "sparse_over_dense"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -62,7 +62,7 @@ def feature_table(gpus: Sequence[Gpu]) -> pd.DataFrame:
         "MIG, most instances": [f"{g.mig_max_instances or 0:g}" for g in gpus],
         "Confidential computing": [_yes(g.confidential_computing) for g in gpus],
     }
-    index = pd.Index(list(rows), name="Feature")
+    index = pd.Index(list(rows), name="feature")
     return pd.DataFrame(list(rows.values()), index=index, columns=[g.name for g in gpus])
 
 
@@ -71,9 +71,7 @@ def source_table(gpus: Sequence[Gpu]) -> pd.DataFrame:
     rows = [
         (g.name, str(g.confidence), ", ".join(g.unverified) or "none", g.sources[0]) for g in gpus
     ]
-    return pd.DataFrame(
-        rows, columns=["GPU", "Confidence", "Cells without a source", "First source"]
-    )
+    return pd.DataFrame(rows, columns=["gpu", "gpu_confidence", "unverified", "first_source"])
 
 
 def _number(value: float | None) -> float:

@@ -179,8 +179,8 @@ def scaling_table(question: TrainingQuestion, counts: Sequence[int]) -> pd.DataF
 def fp8_table(question: TrainingQuestion, count: int) -> pd.DataFrame:
     """Return what FP8 brings on each GPU that has it, with the interval of that ratio.
 
-    Columns: ``gpu``, ``bf16_tokens_s``, ``fp8_tokens_s``, ``ratio``, ``ratio_low``,
-    ``ratio_high``, ``note``.
+    Columns: ``gpu``, ``bf16_tokens_s``, ``fp8_tokens_s``, ``fp8_over_bf16``,
+    ``fp8_over_bf16_low``, ``fp8_over_bf16_high``, ``note``.
     """
     rows = []
     for device in question.devices:
@@ -195,7 +195,8 @@ def fp8_table(question: TrainingQuestion, count: int) -> pd.DataFrame:
         note = "" if has else "no FP8 units: computes in BF16"
         note = note if np.isfinite(speeds[0]) else f"does not fit {count} GPUs"
         rows.append((device.id, *speeds, ratio, float(low), float(high), note))
-    columns = ["gpu", "bf16_tokens_s", "fp8_tokens_s", "ratio", "ratio_low", "ratio_high", "note"]
+    ratio_columns = ["fp8_over_bf16", "fp8_over_bf16_low", "fp8_over_bf16_high"]
+    columns = ["gpu", "bf16_tokens_s", "fp8_tokens_s", *ratio_columns, "note"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -313,4 +314,4 @@ def node_table(question: TrainingQuestion, row: pd.Series) -> pd.DataFrame:
             )
         )
     rows.append(("Power of a node in training", f"{q.node_power_w(device) / 1e3:,.1f} kW"))
-    return pd.DataFrame(rows, columns=["What", "How much"]).set_index("What")
+    return pd.DataFrame(rows, columns=["what", "amount"])
