@@ -1,6 +1,6 @@
 """Limits on money, power and GPUs as rows of the programme."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -18,7 +18,7 @@ def limits_rows(problem: FleetProblem, terms: Terms) -> Iterator[Row]:
     if np.isfinite(limits.capital_usd):
         yield "capital_usd", [(terms.bought, capital)], limits.capital_usd
     for t in range(problem.shape[1]):
-        of_quarter = {
+        of_quarter: dict[str, Callable[[int], tuple[list[Term], float]]] = {
             "capital_quarter_usd": lambda t: ([(terms.bought[:, t], capital[:, t])], 0.0),
             "month_usd": lambda t: _month(problem, terms, t),
             "power_kw": lambda t: _held(problem, terms, t, problem.kinds.power_kw),
