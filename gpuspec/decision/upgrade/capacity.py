@@ -147,10 +147,10 @@ def _why(rows: pd.DataFrame) -> str:
 
 
 def _held_bytes(w: Any, row: dict[str, Any]) -> float:
-    """Return the bytes of a unit's weights and full cache: the article's order of what moves first."""
+    """Return the bytes of a unit's weights and cache: the article's order of what moves first."""
     if isinstance(w, Images):
         return 2.0 * model(w.model).params
-    cache = float(np.nan_to_num(row["kv_gib"])) * GIB * max(float(row["within"]), 1.0)
+    cache = float(np.nan_to_num(row["kv_gib"])) * GIB * max(float(row["batch"]), 1.0)
     return model(w.model).params * precision(row["precision"]).bits / 8 + cache
 
 
