@@ -188,12 +188,12 @@ class Programme:
         places = self.columns.add(unmet.shape, unmet, unmet_prices(p) * self.mid, whole=False)
         for w in range(p.shape[2]):
             mine = np.flatnonzero(work.workload == w)
-            for t in range(len(self.quarters)):
+            for t in self.quarters.tolist():
                 each = np.repeat(self._output(mine, t)[:, None], len(SITES), axis=1)
                 done = (self.units[mine, :, t], each)
                 self.rows.add("demand", done, (places[w, t], 1.0), lower=float(work.demand[w, t]))
                 if self.rounding == "rows" and not (self.may_fail or work.is_job[w]):
-                    self._rounded(w, int(t))
+                    self._rounded(w, t)
         return places
 
     def _output(self, mine: np.ndarray, t: int) -> np.ndarray:
@@ -229,7 +229,7 @@ class Programme:
         job = work.is_job[work.workload]
         for k in range(p.shape[0]):
             mine, services = work.kind == k, (work.kind == k) & ~job
-            for t in range(len(self.quarters)):
+            for t in self.quarters.tolist():
                 own, there = self.terms.owned(k, t, -float(node))
                 reserved = self.terms.committed(k, t, -float(node))
                 used = (self.units[mine, POOL, t], work.gpu_quarters[mine, t])
@@ -260,7 +260,7 @@ class Programme:
             self.rows.add("hungriest first", (moves[able[0]], 1.0), lower=1.0)
         for o in range(p.shape[3]):
             switch = moves[work.workload[o]]
-            for t in self.quarters[p.lead_quarters :]:
+            for t in self.quarters[p.lead_quarters :].tolist():
                 units, most = self.units[o, :, t], float(self.most[o, t])
                 if on_new[o]:
                     self.rows.add("hungriest first", (units, 1.0), (switch, -most), upper=0.0)

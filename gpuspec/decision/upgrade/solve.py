@@ -174,7 +174,7 @@ def whole(programme: Programme, found: Any) -> np.ndarray:
     spare = upper.copy()
     spare[programme.unmet] = programme.problem.work.demand
     cost, by_column = np.concatenate(columns.cost) * THOUSANDTH, matrix.tocsc()
-    for quarter in range(len(programme.quarters)):
+    for quarter in programme.quarters.tolist():
         places = programme.passing(quarter)
         part = by_column[:, places].tocsr()
         mine = np.flatnonzero(np.diff(part.indptr))
