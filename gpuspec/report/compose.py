@@ -20,9 +20,9 @@ from nbconvert.preprocessors import Preprocessor, TagRemovePreprocessor
 from traitlets.config import Config
 
 from gpuspec import __version__
-from gpuspec.report.labels import translator
 from gpuspec.report.notebooks import Notebook
 from gpuspec.views.display import ShownTable
+from gpuspec.views.language import translator
 
 # Never shown: controls, the parameters (the title page lists them), what an author marks so.
 LEFT_OUT = {"interactive", "parameters", "injected-parameters", "remove-report"}

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 from nbformat import from_dict
 
 from gpuspec.report.notebooks import Notebook
+from gpuspec.report.output import workplace
 
 _INPUT_ERRORS = ("InputError", "UnknownNameError")
 _SLOW_START = "Kernel didn't respond"
@@ -87,8 +88,8 @@ def execute(
 
 def _executed(notebook: Notebook, values: Mapping[str, Any], tell: Callable[[int], None]) -> Any:
     """Run the cells in a folder of the kernel's own; what it says of itself matters if it dies."""
-    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as log:
-        return _run(notebook, values, tell, folder, log)
+    with workplace() as folder, tempfile.TemporaryFile() as log:
+        return _run(notebook, values, tell, str(folder), log)
 
 
 def _run(
@@ -114,6 +115,8 @@ def _run(
         )
     except PapermillExecutionError as error:
         raise _described(notebook, error, bool(values)) from error
+    except OSError:
+        raise  # no room, or no right to write: the folder is named
     except Exception as error:
         said = " ".join(str(error).split()) or type(error).__name__
         log.seek(0)

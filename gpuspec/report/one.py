@@ -1,9 +1,4 @@
-"""Turn a notebook and its parameters into a report: a PDF, a web page or the executed notebook.
-
-The way of a report: :mod:`.notebooks` finds the notebook and checks the parameters,
-:mod:`.execute` runs it, :mod:`.compose` takes out what a reader should see, and :mod:`.render`
-sets it.
-"""
+"""One report: a notebook executed with its parameters, typeset and written."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -12,10 +7,9 @@ from pathlib import Path
 
 from gpuspec.base.errors import InputError
 from gpuspec.base.files import write_atomically
-from gpuspec.report.execute import NotebookError, execute
-from gpuspec.report.many import Outcome, Stopped, build_all
-from gpuspec.report.notebooks import Notebook, Parameter, check_parameters, find, inspect, notebooks
-from gpuspec.report.output import FORMATS, check_output
+from gpuspec.report.execute import execute
+from gpuspec.report.notebooks import Notebook, check_parameters, find
+from gpuspec.report.output import check_output
 
 Progress = Callable[[str, int, int], None]
 
@@ -66,7 +60,7 @@ def build(
     NotebookError
         When a cell of the notebook fails; nothing has been written then.
     """
-    from gpuspec.report.labels import check_language
+    from gpuspec.views.language import check_language
 
     notebook = find(name)
     kind, target = check_output(output, format, notebook.name)
