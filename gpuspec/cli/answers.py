@@ -8,6 +8,8 @@ from gpuspec.cli.asking import asking
 from gpuspec.cli.common import echo, echo_json, json_option, print_table
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable, Mapping
+
     import pandas as pd
 
     from gpuspec.topics.cost.ask import CostQuestion
@@ -200,5 +202,5 @@ def prices(question: "CostQuestion", as_json: bool) -> None:
     echo("\n" + age_sentences(asked))
 
 
-def _price_note(row: dict[Any, Any]) -> str:
+def _price_note(row: "Mapping[Hashable, object]") -> str:
     return "your quote" if row["quoted"] else "scaled by us" if row["derived"] else ""

@@ -4,12 +4,16 @@ import os
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gpuspec.base.errors import InputError
 from gpuspec.base.files import write_atomically
 from gpuspec.report.execute import execute
 from gpuspec.report.notebooks import Notebook, check_parameters, find
 from gpuspec.report.output import check_output
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
 
 Progress = Callable[[str, int, int], None]
 
@@ -80,7 +84,7 @@ def build(
 
 
 def typeset(
-    executed: dict,
+    executed: "NotebookNode",
     notebook: Notebook,
     values: Mapping[str, object],
     format: str,

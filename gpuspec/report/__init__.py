@@ -1,0 +1,12 @@
+"""Turn a notebook and its parameters into a report: a PDF, a web page or the executed notebook.
+
+The way of a report: :mod:`.notebooks` finds the notebook and checks the parameters,
+:mod:`.execute` runs it, :mod:`.compose` takes out what a reader should see, :mod:`.render` sets
+it; :mod:`.one` does so for one notebook, :mod:`.many` for all of them.
+"""
+
+from gpuspec.report.execute import NotebookError, execute
+from gpuspec.report.many import Outcome, Stopped, build_all
+from gpuspec.report.notebooks import Notebook, Parameter, check_parameters, find, inspect, notebooks
+from gpuspec.report.one import Progress, build, report_date, typeset
+from gpuspec.report.output import FORMATS, check_output
