@@ -305,16 +305,15 @@ def _peak_bytes() -> int:
 
 def run(seed: int, kinds: list[str]) -> dict[str, Any]:
     """Run one case in this process, in an empty folder."""
-    from gpuspec import report
     from gpuspec.cli import main
     from gpuspec.decision import plan
-    from gpuspec.report import many
+    from gpuspec.report import many, one
 
     kind, args, maker = case_of(seed, kinds)
     out, err, code, trace = io.StringIO(), io.StringIO(), 0, ""
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")  # peak memory counts from here
-    patches = [mock.patch.object(report, "execute", _ended)]
+    patches = [mock.patch.object(one, "execute", _ended)]
     patches.append(mock.patch.object(many, "ProcessPoolExecutor", _ended))
     if kind in ("scenario", "path"):
         patches.append(mock.patch.object(plan, "decide", _ended))

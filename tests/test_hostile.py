@@ -75,7 +75,8 @@ def place(tmp_path_factory):
     works = [w for w in scenario["workloads"] if w["kind"] in ("inference", "training", "tenants")]
     for i, work in enumerate(works):
         work["name"] = f"{NAME} {i}"
-    works[0]["model"] = str(folder / "config.json")
+    works[0] |= {"model": str(folder / "config.json"), "concurrency": 16}
+    del works[0]["request_rate"]  # a rate is looked for in seconds, a load is there at once
     works[-1]["table"][0]["name"] = NAME
     scenario["workloads"] = works
     scenario["allow"] = {"gpus": ["A100", "H100"], "modes": ["on-demand"], "precisions": ["bf16"]}
@@ -86,24 +87,35 @@ def place(tmp_path_factory):
 
 
 ASKED = {
-    "overview": {},
-    "memory": {"model": "config.json"},
+    "overview": {"gpus": "H100"},
+    "memory": {"model": "config.json", "gpus": "H100"},
     "training": {"model": "config.json", "tokens": 1e10, "counts": "8", "gpus": "H100"},
-    "inference": {"model": "config.json", "gpus": "H100", "weight_precision": "bf16"},
-    "hpc": {"gpus": "A100,H100"},
-    "interconnect": {"model": "config.json", "large_model": "config.json", "gpus": "H100"},
+    "serving": {"model": "config.json", "gpus": "H100", "weights": "bf16", "max_gpus": 2},
+    "hpc": {"gpus": "H100", "nodes": "2"},
+    "networks": {
+        "model": "config.json",
+        "large_model": "config.json",
+        "gpus": "H100",
+        "nodes": "2",
+        "largest_message_gib": 1.0,
+    },
     "mig": {"tenants": "tenants.csv", "slice_model": "config.json", "gpus": "H100"},
-    "cost": {"model": "config.json", "quotes": "quotes.csv", "gpus": "A100,H100"},
+    "cost": {"model": "config.json", "quotes": "quotes.csv", "gpus": "H100"},
     "decision": {"scenario": "scenario.yaml"},
-    "upgrade": {"scenario": "scenario.yaml", "quarters": 2, "time_limit_s": 5.0},
+    "upgrade": {"scenario": "scenario.yaml", "quarters": 2, "time_limit_s": 1.0},
     "claims": {
         "claims": "C02",
         "models": "config.json",
         "trained": "config.json",
         "train_gpus": "16",
+        "contexts": "2048",
+        "answers": "128",
+        "fleets": "1",
+        "sequences": "4096",
     },
     "validation": {"measurements": "training.csv", "kind": "training"},
 }
+"""The quickest question of each notebook: what it asks for is a name, not an answer."""
 
 
 def executed(notebook, values):

@@ -23,8 +23,8 @@ from gpuspec.base.files import write_atomically
 from gpuspec.report import render
 from gpuspec.report.compose import _LABELS
 from gpuspec.report.execute import execute
-from gpuspec.report.labels import languages, translator
 from gpuspec.views.display import figure, table
+from gpuspec.views.language import languages, translator
 
 SAMPLE = Path(__file__).parent / "fixtures" / "report_sample.ipynb"
 DAY = datetime.date(2026, 11, 24)

@@ -9,6 +9,8 @@ from gpuspec.cli.common import echo, echo_json, json_option, print_table
 from gpuspec.views.columns import headings
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable, Mapping
+
     import pandas as pd
 
     from gpuspec.topics.cost.ask import CostQuestion
@@ -203,5 +205,5 @@ def prices(question: "CostQuestion", as_json: bool) -> None:
     echo("\n" + age_sentences(asked))
 
 
-def _price_note(row: dict[Any, Any]) -> str:
+def _price_note(row: "Mapping[Hashable, object]") -> str:
     return "your quote" if row["quoted"] else "scaled by us" if row["derived"] else ""

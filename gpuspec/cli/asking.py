@@ -52,7 +52,7 @@ class Asking(Command):
         own = super().get_params(ctx)
         return [*own[:1], *self.options, *own[1:]]
 
-    def invoke(self, ctx: click.Context) -> Any:
+    def invoke(self, ctx: click.Context) -> object:
         """Ask the question that was given, by name."""
         names = {self.first: self.first, **{str(o.name): o.field for o in self.options}}
         values = [(name, ctx.params.pop(option, None)) for option, name in names.items()]
@@ -61,6 +61,8 @@ class Asking(Command):
         return super().invoke(ctx)
 
 
-def asking(record: str, first: str, needed: bool = False, **kwargs: Any) -> Callable[..., Any]:
+def asking(
+    record: str, first: str, needed: bool = False, **kwargs: Any
+) -> Callable[[Callable[..., None]], click.Command]:
     """Return what makes a command of a function that takes the question."""
     return main.command(cls=Asking, record=record, first=first, needed=needed, **kwargs)

@@ -4,7 +4,7 @@ import io
 import os
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -54,7 +54,9 @@ class _Commands(click.Group):
 
     command_class = Command
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and not args[0].startswith("-") and args[0] not in self.commands:
             close = close_matches(args[0], self.commands)
             hint = (
@@ -63,7 +65,7 @@ class _Commands(click.Group):
             stop(f"command: {brief(args[0])} is unknown; {hint}", 2)
         return super().resolve_command(ctx, args)
 
-    def invoke(self, ctx: click.Context) -> Any:
+    def invoke(self, ctx: click.Context) -> object:
         """Run the command; turn what goes wrong inside into one sentence and an exit code."""
         try:
             return super().invoke(ctx)
@@ -150,7 +152,7 @@ def echo(text: object = "") -> None:
         raise RuntimeError(f"stdout cannot be written: {error.strerror}") from error
 
 
-def echo_json(answer: Mapping[str, Any]) -> None:
+def echo_json(answer: Mapping[str, object]) -> None:
     """Print an answer for programs."""
     from gpuspec.base.json import answer_json
 
@@ -162,7 +164,7 @@ def _drop_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def print_table(headers: list[str], rows: list[list[Any]]) -> None:
+def print_table(headers: list[str], rows: Sequence[Sequence[object]]) -> None:
     """Print aligned columns; the last wraps at the width of a terminal, and runs on in a pipe."""
     from tabulate import tabulate
 
@@ -175,11 +177,11 @@ def print_table(headers: list[str], rows: list[list[Any]]) -> None:
     echo(tabulate(rows, headers=headers, tablefmt="simple", maxcolwidths=widths))
 
 
-def cells(frame: "pd.DataFrame") -> list[list[Any]]:
+def cells(frame: "pd.DataFrame") -> list[list[object]]:
     """Write whole numbers without ".0", and nothing where nothing is known."""
     import pandas as pd
 
-    def written(value: Any) -> Any:
+    def written(value: Any) -> object:
         if pd.isna(value):
             return ""
         return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -1,6 +1,6 @@
 """Commands that say what to buy or rent: at one time, and over quarters."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -9,6 +9,7 @@ from gpuspec.cli.common import echo, echo_json, json_option, pairs, print_table
 from gpuspec.views.columns import headings
 
 if TYPE_CHECKING:
+    from gpuspec.decision.plan.decision import Decision
     from gpuspec.decision.scenario import DecisionQuestion
     from gpuspec.decision.upgrade import UpgradeQuestion
 
@@ -40,7 +41,7 @@ def plan(question: "DecisionQuestion", params: tuple[str, ...], as_json: bool) -
         _tell_works(decision, lang)
 
 
-def _tell_works(decision: Any, lang: str) -> None:
+def _tell_works(decision: "Decision", lang: str) -> None:
     from gpuspec.decision.plan.words_page import members_table
 
     rows = members_table(decision, lang).reset_index()

@@ -103,7 +103,7 @@ def validate(question: "ValidationQuestion", as_json: bool, picture: str | None)
 
 
 def _tell_validation(figures: dict[str, Any]) -> None:
-    def percent(value: Any) -> str:
+    def percent(value: float | None) -> str:
         return "" if value is None else f"{value:.1%}"
 
     names = ("median_absolute_error", "p90_absolute_error", "interval_coverage")

@@ -12,18 +12,19 @@ from datetime import date
 from html import escape
 from importlib.metadata import version
 from secrets import token_hex
-from typing import Any
+from typing import TypedDict
 from xml.etree import ElementTree
 
 from nbconvert.exporters import MarkdownExporter
 from nbconvert.preprocessors import Preprocessor, TagRemovePreprocessor
+from nbformat import NotebookNode
 from traitlets.config import Config
 
 from gpuspec import __version__
-from gpuspec.report.labels import translator
 from gpuspec.report.notebooks import Notebook
 from gpuspec.views.columns import headings
 from gpuspec.views.display import ShownTable
+from gpuspec.views.language import Words, translator
 
 # Never shown: controls, the parameters (the title page lists them), what an author marks so.
 LEFT_OUT = {"interactive", "parameters", "injected-parameters", "remove-report"}
@@ -44,6 +45,17 @@ _LABELS = (
 )
 
 
+class Facts(TypedDict):
+    """What the title page and the margins say."""
+
+    asked: list[dict[str, str]]
+    date: str
+    data: str
+    version: str
+    made_with: list[str]
+    labels: dict[str, str]
+
+
 @dataclass
 class Document:
     """Everything that the templates print."""
@@ -52,19 +64,19 @@ class Document:
     question: str
     body: str
     language: str
-    facts: dict[str, Any]
+    facts: Facts
     answer_first: bool = False
     """Whether the first section shares the first page with the title, and the rest follows."""
     figures: list[dict[str, str]] = field(default_factory=list)
-    tables: list[dict[str, Any]] = field(default_factory=list)
+    tables: list[dict[str, object]] = field(default_factory=list)
     blocks: dict[str, dict[str, str]] = field(default_factory=dict)
     """What stands for each token of the body, as ``typst`` and as ``html5``."""
 
 
 def compose(
-    executed: Any,
+    executed: NotebookNode,
     notebook: Notebook,
-    values: Mapping[str, Any],
+    values: Mapping[str, object],
     show_code: bool,
     language: str,
     day: date,
@@ -107,7 +119,7 @@ def compose(
     )
 
 
-def _story(executed: Any, notebook: Notebook) -> Any:
+def _story(executed: NotebookNode, notebook: Notebook) -> NotebookNode:
     """Copy the notebook without its opening cell, which the title page prints."""
     from copy import deepcopy
 
@@ -120,22 +132,24 @@ def _story(executed: Any, notebook: Notebook) -> Any:
 class _ShownOutputs(Preprocessor):
     """Replace outputs by Markdown that refers to numbered figures and tables."""
 
-    def __init__(self, words: Any) -> None:
+    def __init__(self, words: Words) -> None:
         super().__init__()
         self.words = words
         self.figures: list[dict[str, str]] = []
-        self.tables: list[dict[str, Any]] = []
+        self.tables: list[dict[str, object]] = []
         self.blocks: dict[str, dict[str, str]] = {}
         self._secret = token_hex(16)  # no text can hold it
 
-    def preprocess_cell(self, cell: Any, resources: Any, index: int) -> tuple[Any, Any]:
+    def preprocess_cell(
+        self, cell: NotebookNode, resources: object, index: int
+    ) -> tuple[NotebookNode, object]:
         if cell.cell_type == "markdown" and "second-page" in cell.metadata.get("tags", []):
             cell.source = self._block("#second-page", "") + cell.source
         if cell.cell_type == "code" and not LEFT_OUT & set(cell.metadata.get("tags", [])):
             cell.outputs = [shown for o in cell.outputs if (shown := self._shown(o)) is not None]
         return cell, resources
 
-    def _shown(self, output: Any) -> Any:
+    def _shown(self, output: NotebookNode) -> NotebookNode | None:
         if output.output_type == "stream":
             return output if output.name == "stdout" else None
         if output.output_type == "error":
@@ -179,25 +193,25 @@ class _ShownOutputs(Preprocessor):
         )
 
     def _table(self, html: str, caption: str) -> str:
-        number, shown = len(self.tables) + 1, _cells(html)
-        self.tables.append({"caption": caption, **shown})
-        again = ShownTable(shown["columns"], shown["rows"], shown["align"], caption)._repr_html_()
+        number, shown = len(self.tables) + 1, _read_back(html, caption)
+        self.tables.append(vars(shown))
+        again = shown._repr_html_()
         label = f"<b>{escape(self.words('Table'))} {number}.</b> "
         told = re.sub(r"(<caption[^>]*>)", lambda found: found[1] + label, again, count=1)
         wrapped = f'<div class="wide" id="table-{number}" tabindex="0">{told}</div>'
         return self._block(f"#shown-table({number - 1})", wrapped)
 
 
-def _cells(html: str) -> dict[str, Any]:
+def _read_back(html: str, caption: str) -> ShownTable:
     """Read back the table that :mod:`gpuspec.views.display` wrote, which is well-formed."""
     root = ElementTree.fromstring(html)
     head = root.findall("thead/tr/th")
     sides = [re.findall(r"text-align: (left|right|center)", c.get("style", ""))[0] for c in head]
     rows = [[cell.text or "" for cell in row] for row in root.findall("tbody/tr")]
-    return {"columns": [cell.text or "" for cell in head], "align": sides, "rows": rows}
+    return ShownTable([cell.text or "" for cell in head], rows, sides, caption)
 
 
-def _facts(notebook: Notebook, values: Mapping[str, Any], words: Any, day: date) -> dict[str, Any]:
+def _facts(notebook: Notebook, values: Mapping[str, object], words: Words, day: date) -> Facts:
     asked = [
         {
             "name": p.name,
@@ -221,7 +235,7 @@ def _facts(notebook: Notebook, values: Mapping[str, Any], words: Any, day: date)
     }
 
 
-def _shown_value(value: Any) -> str:
+def _shown_value(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float) and abs(value) >= 1e6 and float(f"{value:g}") == value:
@@ -229,7 +243,7 @@ def _shown_value(value: Any) -> str:
     return "–" if value is None or value == "" else str(value)
 
 
-def _data_age(words: Any, day: date) -> str:
+def _data_age(words: Words, day: date) -> str:
     from gpuspec.catalog import data_as_of
 
     seen: date = data_as_of()

@@ -10,11 +10,15 @@ import traceback
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from nbformat import from_dict
+from nbformat import NotebookNode, from_dict
 
 from gpuspec.report.notebooks import Notebook
+from gpuspec.report.output import workplace
+
+if TYPE_CHECKING:
+    from papermill.exceptions import PapermillExecutionError
 
 _INPUT_ERRORS = ("InputError", "UnknownNameError")
 _SLOW_START = "Kernel didn't respond"
@@ -37,16 +41,16 @@ class NotebookError(RuntimeError):
         self.bad_input, self.trace = bad_input, trace
         super().__init__(message)
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         """Let the error pass from one process to another."""
         return NotebookError, (str(self), self.bad_input, self.trace)
 
 
 def execute(
     notebook: Notebook,
-    values: Mapping[str, Any],
+    values: Mapping[str, object],
     progress: Callable[[str, int, int], None],
-) -> Any:
+) -> NotebookNode:
     """Run `notebook` from the current folder, so that relative paths in `values` mean the user's.
 
     Parameters
@@ -85,19 +89,21 @@ def execute(
     return _without_run(done)
 
 
-def _executed(notebook: Notebook, values: Mapping[str, Any], tell: Callable[[int], None]) -> Any:
+def _executed(
+    notebook: Notebook, values: Mapping[str, object], tell: Callable[[int], None]
+) -> NotebookNode:
     """Run the cells in a folder of the kernel's own; what it says of itself matters if it dies."""
-    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as log:
-        return _run(notebook, values, tell, folder, log)
+    with workplace() as folder, tempfile.TemporaryFile() as log:
+        return _run(notebook, values, tell, str(folder), log)
 
 
 def _run(
     notebook: Notebook,
-    values: Mapping[str, Any],
+    values: Mapping[str, object],
     tell: Callable[[int], None],
     folder: str,
     log: BinaryIO,
-) -> Any:
+) -> NotebookNode:
     import papermill
     from papermill.exceptions import PapermillExecutionError
 
@@ -114,6 +120,8 @@ def _run(
         )
     except PapermillExecutionError as error:
         raise _described(notebook, error, bool(values)) from error
+    except OSError:
+        raise  # no room, or no right to write: the folder is named
     except Exception as error:
         said = " ".join(str(error).split()) or type(error).__name__
         log.seek(0)
@@ -157,7 +165,9 @@ def _own_kernel(folder: str, log: BinaryIO) -> type:
     return OwnKernel
 
 
-def _described(notebook: Notebook, error: Any, injected: bool) -> NotebookError:
+def _described(
+    notebook: Notebook, error: "PapermillExecutionError", injected: bool
+) -> NotebookError:
     """Say in one sentence which cell failed; count cells as the notebook's reader does."""
     from papermill.exceptions import strip_color
 
@@ -175,7 +185,7 @@ def _described(notebook: Notebook, error: Any, injected: bool) -> NotebookError:
     return NotebookError(f"{where} failed: {error.ename}: {said}", trace=trace)
 
 
-def _without_run(node: Any) -> Any:
+def _without_run(node: NotebookNode) -> NotebookNode:
     """Drop clock times and paths, number what has random names: the same run, the same bytes."""
     node.metadata.pop("papermill", None)
     widgets = node.metadata.get("widgets", {})
@@ -195,7 +205,7 @@ def _without_run(node: Any) -> Any:
     return node
 
 
-def _renamed(widgets: Any, names: Mapping[str, str]) -> Any:
+def _renamed(widgets: NotebookNode, names: Mapping[str, str]) -> NotebookNode:
     """Return the widgets with other names for their models, and in what refers to them."""
     text = json.dumps(widgets)
     renamed = re.sub("[0-9a-f]{32}", lambda found: names.get(found[0], found[0]), text)

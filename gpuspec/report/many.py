@@ -15,6 +15,7 @@ from pathlib import Path
 from gpuspec.base.errors import InputError
 from gpuspec.base.files import path_of
 from gpuspec.report.notebooks import Notebook, find, notebooks
+from gpuspec.report.one import build
 from gpuspec.report.output import check_output
 
 MOST_JOBS = 256
@@ -137,12 +138,9 @@ def _start(lifeline: Connection) -> None:
         os.environ.setdefault(name, "1")
     import nbconvert.exporters  # noqa: F401
     import papermill  # noqa: F401
-    import typst  # noqa: F401
 
 
 def _one(path: str, target: str, language: str) -> float:
-    from gpuspec.report import build
-
     start = time.perf_counter()
     build(path, output=target, language=language)
     return time.perf_counter() - start

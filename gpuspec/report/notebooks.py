@@ -9,13 +9,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from gpuspec.base.ask import asked
 from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.base.files import MOST_TABLE_BYTES, check_text, path_of, read_text
 from gpuspec.base.paths import NOTEBOOKS
 from gpuspec.questions import notebook_records
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
 
 EARLIER_NAMES = {"inference": "serving", "interconnect": "networks"}
 """Names of notebooks in the release before, still understood."""
@@ -27,7 +30,7 @@ class Parameter:
     """One line of a notebook's parameters cell: ``name = default  # meaning``."""
 
     name: str
-    default: Any
+    default: object
     meaning: str
     kind: str  # of int, float, bool, str; or what type() calls the default
 
@@ -40,7 +43,7 @@ class Notebook:
     path: Path
 
     @cached_property
-    def node(self) -> Any:
+    def node(self) -> "NotebookNode":
         """The file's content, as nbformat reads it."""
         return _read(self.path)
 
@@ -109,7 +112,7 @@ def inspect(name: str | Path) -> list[Parameter]:
     return find(name).parameters
 
 
-def check_parameters(notebook: Notebook, given: Mapping[str, object]) -> dict[str, Any]:
+def check_parameters(notebook: Notebook, given: Mapping[str, object]) -> dict[str, object]:
     """Convert the values given for a notebook's parameters to the types of the defaults.
 
     Parameters
@@ -135,7 +138,7 @@ def check_parameters(notebook: Notebook, given: Mapping[str, object]) -> dict[st
     records = notebook_records(notebook.name) if notebook in notebooks() else []
     today = {old: field.name for field in asked(*records) for old in field.was}
     may_be_blank = {field.name for field in asked(*records) if field.blank}
-    values: dict[str, Any] = {}
+    values: dict[str, object] = {}
     for given_name, value in given.items():
         name = today.get(given_name, given_name)
         if name not in known:
@@ -149,10 +152,10 @@ def check_parameters(notebook: Notebook, given: Mapping[str, object]) -> dict[st
     return values
 
 
-def _converted(parameter: Parameter, value: Any) -> Any:
+def _converted(parameter: Parameter, value: object) -> object:
     """Read `value` as the parameter's kind; text as a person types it, the rest as it is."""
     text = value.strip() if isinstance(value, str) else None
-    number = not isinstance(value, bool) and isinstance(value, (int, float))
+    number = None if isinstance(value, bool) or not isinstance(value, (int, float)) else value
     valid = {
         "int": "give a whole number such as 8192",
         "float": "give a number such as 0.9",
@@ -163,7 +166,7 @@ def _converted(parameter: Parameter, value: Any) -> Any:
     if parameter.kind == "str":
         if text is None:
             raise refused
-        return check_text(parameter.name, value)
+        return check_text(parameter.name, str(value))
     if parameter.kind == "bool":
         answer = value if isinstance(value, bool) else _WORDS.get((text or "").lower())
         if answer is None:
@@ -172,13 +175,11 @@ def _converted(parameter: Parameter, value: Any) -> Any:
     if parameter.kind == "int":
         if text is not None and re.fullmatch(r"[+-]?[0-9]{1,40}", text):
             return int(text)
-        if number and math.isfinite(value) and value == int(value):
-            return int(value)
+        if number is not None and math.isfinite(number) and number == int(number):
+            return int(number)
         raise refused
     if parameter.kind == "float":
-        if text is None and not number:
-            raise refused
-        return _finite(text if text is not None else value, refused)
+        return _finite(number if text is None else text, refused)
     if text is None:
         return value
     try:
@@ -190,14 +191,14 @@ def _converted(parameter: Parameter, value: Any) -> Any:
     return found
 
 
-def _finite(value: Any, refused: InputError) -> float:
+def _finite(value: float | str | None, refused: InputError) -> float:
     try:
-        found = float(value)
+        number = math.nan if value is None else float(value)
     except (ValueError, OverflowError):
         raise refused from None
-    if not math.isfinite(found):
+    if not math.isfinite(number):
         raise refused
-    return found
+    return number
 
 
 def _parameters(source: str, path: Path) -> list[Parameter]:
@@ -233,7 +234,7 @@ def _parameters(source: str, path: Path) -> list[Parameter]:
     return found
 
 
-def _read(path: Path) -> Any:
+def _read(path: Path) -> "NotebookNode":
     import nbformat
 
     text = read_text("notebook", path, MOST_TABLE_BYTES)

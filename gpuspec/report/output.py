@@ -18,8 +18,9 @@ def workplace() -> Iterator[Path]:
         with tempfile.TemporaryDirectory() as name:
             yield Path(name)
     except OSError as error:
+        place = error.filename or tempfile.gettempdir()
         said = error.strerror or str(error)
-        raise RuntimeError(f"{tempfile.gettempdir()}: a file cannot be written: {said}") from error
+        raise RuntimeError(f"{place}: a file cannot be written: {said}") from error
 
 
 def check_output(

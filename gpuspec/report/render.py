@@ -1,20 +1,24 @@
 """Typeset a document: pandoc reads the Markdown, Typst makes the pages."""
 
+import atexit
 import base64
 import json
+import os
 import subprocess
 import sys
+import threading
 from datetime import UTC, datetime
+from functools import cache
 from html import escape
 from pathlib import Path
-from typing import Any
 
-from gpuspec.report import typesetting
 from gpuspec.report.compose import Document
 from gpuspec.report.output import workplace
 from gpuspec.report.text import plain
 from gpuspec.views.columns import headings
 
+_TYPESETTING = str(Path(__file__).with_name("typesetting.py"))
+_ONE_AT_A_TIME = threading.Lock()
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 
 MOST_SECONDS = 120
@@ -29,7 +33,7 @@ def pdf(document: Document) -> bytes:
         for figure in document.figures:
             (folder / figure["file"]).write_bytes(base64.b64decode(figure["base64"]))
         figures = [{k: f[k] for k in ("file", "caption", "alt")} for f in document.figures]
-        data: dict[str, Any] = {"title": plain(document.title), "language": document.language}
+        data: dict[str, object] = {"title": plain(document.title), "language": document.language}
         data["answer_first"] = document.answer_first
         data |= {**document.facts, "figures": figures, "tables": document.tables}
         (folder / "data.json").write_text(json.dumps(data), "utf-8")
@@ -41,22 +45,61 @@ def pdf(document: Document) -> bytes:
         return (folder / "report.pdf").read_bytes()
 
 
+@cache
+def _typesetter(process_id: int) -> "subprocess.Popen[str]":
+    """Start the process that typesets for one of ours: it loads the fonts once."""
+    child = subprocess.Popen(
+        [sys.executable, "-P", _TYPESETTING],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    atexit.register(_end, child)
+    return child
+
+
+def _end(child: "subprocess.Popen[str]") -> str:
+    """End a typesetter; return what it said last, or its exit code."""
+    _typesetter.cache_clear()
+    child.kill()
+    said = child.communicate()[1].split("\n")
+    return next((line for line in reversed(said) if line.strip()), f"exit code {child.returncode}")
+
+
 def _typeset(folder: Path, timestamp: int) -> None:
-    """Run Typst in a process that can be ended."""
-    line = [sys.executable, "-P", typesetting.__file__, str(folder), str(timestamp)]
+    """Run Typst in a process that can be ended, one document at a time."""
+    with _ONE_AT_A_TIME:
+        problem = _problem(_typesetter(os.getpid()), folder, timestamp)
+    if problem:
+        raise RuntimeError(f"typesetting failed: {problem}")
+
+
+def _problem(child: "subprocess.Popen[str]", folder: Path, timestamp: int) -> str:
+    """Return what a typesetter answers, empty where it is done; one that takes long is ended."""
+    assert child.stdin is not None  # both are pipes
+    assert child.stdout is not None
+    late = threading.Event()
+
+    def stop() -> None:
+        late.set()
+        child.kill()
+
+    watch = threading.Timer(MOST_SECONDS, stop)
+    watch.start()
+    line, said = "", ""
     try:
-        done = subprocess.run(
-            [*line, str(MOST_SECONDS)],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=MOST_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise RuntimeError(f"typesetting took more than {MOST_SECONDS} seconds") from None
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip() or f"exit code {done.returncode}"
-        raise RuntimeError(f"typesetting failed: {said}")
+        child.stdin.write(json.dumps([str(folder), timestamp, MOST_SECONDS + 5]) + "\n")
+        child.stdin.flush()
+        line = child.stdout.readline()
+    except BrokenPipeError:
+        pass  # it has ended before
+    finally:
+        watch.cancel()
+        said = "" if line else _end(child)  # on Ctrl-C too: its answer would be the next one's
+    if late.is_set():
+        raise RuntimeError(f"typesetting took more than {MOST_SECONDS} seconds")
+    return str(json.loads(line)) if line else said
 
 
 def html(document: Document) -> bytes:
@@ -83,9 +126,7 @@ def html(document: Document) -> bytes:
 def _pandoc(
     document: Document, to: str, template: str, folder: Path, variables: dict[str, str]
 ) -> str:
-    import pypandoc
-
-    settings: dict[str, Any] = {
+    settings: dict[str, object] = {
         "template": str(TEMPLATES / template),
         "filters": [{"type": "lua", "path": str(TEMPLATES / "tidy.lua")}],
         "metadata-files": [str(folder / "metadata.json")],
@@ -102,13 +143,32 @@ def _pandoc(
     (folder / "metadata.json").write_text(json.dumps(opening), "utf-8")
     defaults = folder / "defaults.json"
     defaults.write_text(json.dumps(settings), "utf-8")
-    text: str = pypandoc.convert_text(
-        document.body, to, format=_MARKDOWN, extra_args=[f"--defaults={defaults}"]
-    )
+    line = [_pandoc_path(), f"--from={_MARKDOWN}", f"--to={to}", f"--defaults={defaults}"]
+    try:
+        done = subprocess.run(
+            line,
+            input=document.body.encode(),
+            capture_output=True,
+            timeout=MOST_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise RuntimeError(f"pandoc took more than {MOST_SECONDS} seconds") from None
+    if done.returncode:
+        said = " ".join(done.stderr.decode(errors="replace").split())
+        raise RuntimeError(f"pandoc failed: {said or f'exit code {done.returncode}'}")
+    text = done.stdout.decode()
     for token, shown in document.blocks.items():
         place = token if to == "typst" else f"<p>{token}</p>"
         text = text.replace(place, shown[to])
     return text
+
+
+@cache
+def _pandoc_path() -> str:
+    import pypandoc
+
+    return str(pypandoc.get_pandoc_path())
 
 
 def _fact_list(facts: dict[str, str]) -> str:

@@ -1,51 +1,47 @@
-"""Typeset the Typst sources of a folder: run as a process of its own, with nothing but time.
+"""Typeset the Typst sources of folders: run as a process of its own, with nothing but time.
 
-``python -P typesetting.py FOLDER TIMESTAMP SECONDS`` writes ``FOLDER/report.pdf``. No file outside
-the folder is read, no package is found or fetched, and after so many seconds it is over.
+``python -P typesetting.py`` reads ``[FOLDER, TIMESTAMP, SECONDS]`` a line, writes
+``FOLDER/report.pdf`` and answers with a line: empty, or why not. No file outside the folder is
+read, no package is found or fetched, and after so many seconds it is over.
 """
 
+import json
 import os
 import signal
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+
+import font_source_sans_pro
+import noto_cjk_sans_otc
+import typst
 
 _FACES = ("Regular", "It", "Semibold", "SemiboldIt", "Bold", "BoldIt", "Light")
 
 
-def main(folder: Path, timestamp: int, seconds: int) -> None:
-    """Write ``report.pdf`` beside ``main.typ``, or say on stderr why not and exit 1."""
-    import typst
-
-    if hasattr(signal, "alarm"):
-        signal.alarm(seconds)  # ends the process even where its parent is gone
+def typeset(folder: Path, timestamp: int, fonts: typst.Fonts) -> str:
+    """Write ``report.pdf`` beside ``main.typ``; return why not where it cannot be."""
     nowhere = folder / "packages"
-    for name in ("http_proxy", "https_proxy", "all_proxy"):
-        os.environ[name] = os.environ[name.upper()] = "http://127.0.0.1:9"  # nobody listens
     try:
         typst.compile(
             folder / "main.typ",
             folder / "report.pdf",
             root=folder,
-            font_paths=_fonts(),
+            font_paths=fonts,
             format="pdf",
             timestamp=timestamp,
             package_path=nowhere,
             package_cache_path=nowhere,
         )
     except typst.TypstError as error:
-        sys.exit(error.message)
+        return str(error.message)
     except OSError as error:
-        sys.exit(f"{folder}: a file cannot be written: {error.strerror or error}")
+        return f"{folder / 'report.pdf'}: it cannot be written: {error.strerror or error}"
+    return ""
 
 
-def _fonts() -> Any:
+def loaded_fonts() -> typst.Fonts:
     """Load the text's faces, and Chinese ones for what they lack; nothing of the system's."""
-    import font_source_sans_pro
-    import noto_cjk_sans_otc
-    import typst
-
     sans = Path(font_source_sans_pro.font_directory)
     with tempfile.TemporaryDirectory() as name:
         for face in _FACES:
@@ -54,5 +50,20 @@ def _fonts() -> Any:
         return typst.Fonts(include_system_fonts=False, font_paths=[Path(name), chinese])
 
 
+def main() -> None:
+    """Typeset one folder after the other until stdin ends."""
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        os.environ[name] = os.environ[name.upper()] = "http://127.0.0.1:9"  # nobody listens
+    fonts = loaded_fonts()
+    for line in sys.stdin:
+        folder, timestamp, seconds = json.loads(line)
+        if hasattr(signal, "alarm"):
+            signal.alarm(seconds)  # ends the process even where its parent is gone
+        problem = typeset(Path(folder), timestamp, fonts)
+        if hasattr(signal, "alarm"):
+            signal.alarm(0)
+        print(json.dumps(problem), flush=True)
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+    main()

@@ -26,7 +26,7 @@ SPARE = ("#56B4E9", "#CC79A7", "#D55E00", "#999999", "#F0E442", "#000000")
 MARKERS = "osD^vP*X"
 
 
-def gpu_colors(ids: Any) -> dict[str, str]:
+def gpu_colors(ids: Iterable[str]) -> dict[str, str]:
     """Return one colour a GPU, the same in every picture; kin of one family get a spare one."""
     colors: dict[str, str] = {}
     spare = iter(SPARE * 4)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Format = str | Callable[[Any], str]
 Align = Literal["left", "right", "center"]
-Bundle = tuple[dict[str, str], dict[str, Any]]
+Bundle = tuple[dict[str, str], dict[str, object]]
 
 MISSING = "–"
 
@@ -180,12 +180,12 @@ def _check_columns(columns: list[str], asked: Mapping[str, object], argument: st
             raise UnknownNameError(f"{argument} of table", name, columns)
 
 
-def _side(values: "pd.Series[Any]") -> Align:
+def _side(values: "pd.Series") -> Align:
     numeric = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
     return "right" if numeric else "left"
 
 
-def _written(value: Any, how: Format | None) -> str:
+def _written(value: object, how: Format | None) -> str:
     if _is_missing(value):
         return MISSING
     if callable(how):

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from gpuspec.base.errors import UnknownNameError
 
+Words = Callable[[str], str]
+"""Puts an English label or sentence into a language."""
 _LOCALE = Path(__file__).resolve().parent / "locale"
 
 
@@ -21,7 +23,7 @@ def check_language(language: str) -> None:
 
 
 @cache
-def translator(language: str) -> Callable[[str], str]:
+def translator(language: str) -> Words:
     """Return the function that puts an English label or sentence into `language`.
 
     Reads the catalogue's source, so that there is no compiled file to keep in step.

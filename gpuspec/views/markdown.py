@@ -6,7 +6,6 @@ that are ours, and escapes every text that is put into it.
 
 import re
 from collections.abc import Iterable
-from typing import Any
 
 _MARKS = re.compile(
     r"""(?P<entity>[\\$&<>]) | (?P<mark>[`*_~\[\]{}|@"])
@@ -54,7 +53,7 @@ class Markdown(str):
         """Join texts, which are escaped, and Markdown, which is not."""
         return Markdown(str.join(self, [marked(part) for part in parts]))
 
-    def format(self, *args: Any, **named: Any) -> "Markdown":
+    def format(self, *args: object, **named: object) -> "Markdown":
         """Fill the fields; a text among the values is escaped."""
         filled = [_inside(v) if isinstance(v, str) else v for v in args]
         by_name = {k: _inside(v) if isinstance(v, str) else v for k, v in named.items()}

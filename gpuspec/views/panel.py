@@ -27,11 +27,11 @@ class Panel:
     """
 
     def __init__(
-        self, controls: dict[str, Any], answer: Callable[..., Any], draw: Callable[..., str]
+        self, controls: dict[str, W.Widget], answer: Callable[..., object], draw: Callable[..., str]
     ) -> None:
         self.controls, self._answer, self._draw = controls, answer, draw
         self.picture, self.message = W.HTML(), W.HTML()
-        self.answer: Any = None
+        self.answer: object = None
         for control in controls.values():
             control.observe(self._changed, names="value")
         self._changed()
@@ -41,7 +41,7 @@ class Panel:
         above = W.Box(list(controls.values()), layout=wrapping)
         self.view = W.VBox([above, self.message, self.picture])
 
-    def _changed(self, _: Any = None) -> None:
+    def _changed(self, _: object = None) -> None:
         try:
             self.answer = self._answer(**{n: c.value for n, c in self.controls.items()})
         except InputError as error:
@@ -51,34 +51,37 @@ class Panel:
         svg = self._draw(self.answer)
         self.picture.value = svg.replace("<svg ", '<svg style="max-width:100%;height:auto" ', 1)
 
-    def _repr_mimebundle_(self, **options: Any) -> Any:
+    def _repr_mimebundle_(self, **options: object) -> object:
         return self.view._repr_mimebundle_(**options)
 
 
-def choice(name: str, values: Iterable[Any], value: Any) -> Any:
+def choice(name: str, values: Iterable[object], value: object) -> W.Dropdown:
     """Return a drop-down list that shows `value` first chosen."""
     return W.Dropdown(options=list(values), value=value, description=name, style=LABEL)
 
 
-def model_choice(name: str) -> Any:
+def model_choice(name: str) -> W.Dropdown:
     """Return a list of the language models of the table, and `name` where it is none of them."""
     names = list(models().query("kind == 'llm'").index)
     other = [] if name in names else [(model(name).name, name)]
     return choice("model", [*other, *((n, n) for n in names)], name)
 
 
-def slider(name: str, values: Iterable[float], value: float | None, written: str = "{:g}") -> Any:
+def slider(
+    name: str, values: Iterable[float], value: float | None, written: str = "{:g}"
+) -> W.SelectionSlider:
     """Return a slider over `values` and `value`, each written in the given format.
 
     Blank, which is "" to the control, comes first where the value is None.
     """
     numbers = sorted({*values, *(() if value is None else (value,))})
-    shown: list[Any] = [("blank", "")] * (value is None) + [(written.format(v), v) for v in numbers]
+    blank: list[tuple[str, float | str]] = [("blank", "")] if value is None else []
+    shown = [*blank, *((written.format(v), v) for v in numbers)]
     start = "" if value is None else value
     return W.SelectionSlider(options=shown, value=start, description=name, style=LABEL)
 
 
-def controls(question: Ask, *names: str, **values: Sequence[float]) -> dict[str, Any]:
+def controls(question: Ask, *names: str, **values: Sequence[float]) -> dict[str, W.Widget]:
     """Return controls of fields as their record says, started at the question.
 
     `values` are numbers that a slider of a field steps through, where its range says too little.
@@ -88,7 +91,7 @@ def controls(question: Ask, *names: str, **values: Sequence[float]) -> dict[str,
     return {n: _control(fields[n], getattr(question, n), values.get(n)) for n in wanted}
 
 
-def _control(field: Asked, value: Any, values: Sequence[float] | None) -> Any:
+def _control(field: Asked, value: Any, values: Sequence[float] | None) -> W.Widget:
     label = field.name.replace("_", " ") + (f", {field.unit}" if field.unit in ("s", "USD") else "")
     if field.name == "model":
         return model_choice(value)

@@ -26,25 +26,14 @@ from gpuspec.evidence.validation.inference import (
 )
 from gpuspec.evidence.validation.training import held_out_training, validate_training
 
-_VALIDATE = {
-    "inference": validate_inference,
-    "training": validate_training,
-    "collectives": validate_collectives,
-    "hpc": validate_hpc,
+_KINDS = {
+    "inference": (inference.COLUMNS, validate_inference, held_out_inference),
+    "training": (training.COLUMNS, validate_training, held_out_training),
+    "collectives": (collectives.COLUMNS, validate_collectives, held_out_collectives),
+    "hpc": (hpc.COLUMNS, validate_hpc, held_out_hpc),
 }
-_HELD_OUT = {
-    "inference": held_out_inference,
-    "training": held_out_training,
-    "collectives": held_out_collectives,
-    "hpc": held_out_hpc,
-}
-_COLUMNS = {
-    "inference": inference.COLUMNS,
-    "training": training.COLUMNS,
-    "collectives": collectives.COLUMNS,
-    "hpc": hpc.COLUMNS,
-}
-KINDS = tuple(_VALIDATE)
+"""Columns of a table of each kind, what compares one, and what compares the shipped one."""
+KINDS = tuple(_KINDS)
 """What may have been measured."""
 SPLITS = {
     "inference": ("quantity", "gpu", "era", "model"),
@@ -73,7 +62,7 @@ def validate(path: str | Path, kind: str = "inference") -> Validation:
     """
     _known(kind)
     try:
-        return _VALIDATE[kind](path)
+        return _KINDS[kind][1](path)
     except InputError as error:
         other = _kind_of(path)
         if other in (None, kind):
@@ -83,7 +72,7 @@ def validate(path: str | Path, kind: str = "inference") -> Validation:
 
 def _kind_of(path: str | Path) -> str | None:
     """Return the kind whose columns a file has, if any."""
-    for kind, columns in _COLUMNS.items():
+    for kind, (columns, *_) in _KINDS.items():
         try:
             read_table(path, columns)
         except InputError:
@@ -120,7 +109,7 @@ def stated_errors(kind: str = "inference") -> pd.DataFrame:
 def held_out(kind: str = "inference") -> Validation:
     """Return the shipped measurements beside predictions by fits that left out their source."""
     _known(kind)
-    return _HELD_OUT[kind]()
+    return _KINDS[kind][2]()
 
 
 def _known(kind: str) -> None:

@@ -24,10 +24,9 @@ from gpuspec.evidence.validation.common import (
     CASE,
     Columns,
     Validation,
-    first_reasons,
+    checked,
     judged,
     left_out,
-    read_table,
     remembered,
     unpredicted,
 )
@@ -51,11 +50,8 @@ KNOWN_LINKS = (*LINKS, *KIND)
 
 def validate_collectives(path: str | Path) -> Validation:
     """Compare predictions with a table of the columns of ``data/measurements/collectives.csv``."""
-    raw, reasons = read_table(path, COLUMNS)
-    readable = reasons == ""
-    for column in {"operation", "link", "network_kind", "algorithm"} & set(raw):
-        raw[column] = raw[column].str.strip().str.lower()
-    reasons[readable] = first_reasons(raw[readable], _check)
+    lowered = ("operation", "link", "network_kind", "algorithm")
+    raw, reasons = checked(path, COLUMNS, _check, lowered)
     rows = raw[reasons == ""].reset_index(drop=True)
     rows = prepared_collectives(rows.assign(gpu=[_gpu(name).id for name in rows["gpu"]]))
     fitted = stored("collectives")

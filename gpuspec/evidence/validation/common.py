@@ -1,6 +1,6 @@
 """What the comparisons of all kinds share: reading a table, error figures, tables to read."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -12,11 +12,14 @@ import pandas as pd
 from gpuspec.base.errors import InputError
 from gpuspec.base.files import MOST_TABLE_BYTES, read_text
 from gpuspec.base.rows import csv_rows
+from gpuspec.evidence.measurements.pairs import ratio_errors
 from gpuspec.evidence.measurements.rows import Row
 
 LEAST_NUMBER, MOST_NUMBER = 1e-15, 1e18
 """Between which every measured number lies; beyond them its logarithm or square is none."""
 T = TypeVar("T")
+Ends = tuple[np.ndarray, np.ndarray]
+"""The low and the high end of intervals."""
 Figures = dict[str, float | None]
 BY = {
     "inference": ("gpu", "engine", "model", "scenario", "quantity"),
@@ -190,6 +193,18 @@ def first_reasons(rows: pd.DataFrame, check: Callable[[Row], None]) -> "pd.Serie
     return pd.Series(reasons, rows.index, dtype=object)
 
 
+def checked(
+    path: str | Path, columns: Columns, check: Callable[[Row], None], lowered: Iterable[str] = ()
+) -> "tuple[pd.DataFrame, pd.Series[str]]":
+    """Read a table as `read_table` does, and note what `check` raises; `lowered` texts are."""
+    raw, reasons = read_table(path, columns)
+    for column in set(lowered) & set(raw):
+        raw[column] = raw[column].str.strip().str.lower()
+    readable = reasons == ""
+    reasons[readable] = first_reasons(raw[readable], check)
+    return raw, reasons
+
+
 def unpredicted(rows: pd.DataFrame) -> "pd.Series[str]":
     """Return which rows no stored prediction stands for, in words; empty where one does."""
     words = np.where(rows["predicted"] > 0, "", "no held-out value is stored")
@@ -206,6 +221,35 @@ def judged(rows: pd.DataFrame) -> pd.DataFrame:
     """Return rows that have ``measured``, ``predicted``, ``low`` and ``high`` with their error."""
     error = np.log(rows["predicted"] / rows["measured"])
     return rows.assign(error=error, inside=rows["measured"].between(rows["low"], rows["high"]))
+
+
+def with_interval(
+    rows: pd.DataFrame,
+    labels: "pd.Series[str]",
+    interval: Callable[["pd.Series[float]", str], Ends],
+) -> pd.DataFrame:
+    """Return rows that have ``predicted`` with ``low`` and ``high``, by the label of each."""
+    rows = rows.assign(low=np.nan, high=np.nan)
+    for label in labels.unique():
+        own = labels == label
+        rows.loc[own, "low"], rows.loc[own, "high"] = interval(rows.loc[own, "predicted"], label)
+    return rows
+
+
+def ratios(
+    rows: pd.DataFrame, pairs: pd.DataFrame, measured: np.ndarray, predicted: np.ndarray
+) -> pd.DataFrame:
+    """Return the ratio, new over old, of two figures of the rows for each pair of them."""
+    old, new = pairs["old"].to_numpy(int), pairs["new"].to_numpy(int)
+    return pd.DataFrame(
+        {
+            "pair": pairs["pair"],
+            "case_id": rows["case_id"].to_numpy()[new],
+            "measured": measured[new] / measured[old],
+            "predicted": predicted[new] / predicted[old],
+            "error": ratio_errors(np.log(predicted / measured), pairs),
+        }
+    )
 
 
 def error_table(found: Validation, column: str) -> pd.DataFrame:

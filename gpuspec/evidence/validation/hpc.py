@@ -19,17 +19,18 @@ from gpuspec.evidence.measurements.hpc import (
     prepared_rows,
     unusable,
 )
-from gpuspec.evidence.measurements.pairs import matched_speeds, ratio_errors
-from gpuspec.evidence.measurements.rows import Row
+from gpuspec.evidence.measurements.pairs import matched_speeds
+from gpuspec.evidence.measurements.rows import Row, numbers
 from gpuspec.evidence.validation.common import (
     CASE,
     Columns,
     Validation,
-    first_reasons,
+    checked,
     judged,
     left_out,
-    read_table,
+    ratios,
     remembered,
+    with_interval,
 )
 from gpuspec.formulas.hpc.devices import machine
 
@@ -50,9 +51,7 @@ _workload = remembered(_any_workload)
 
 def validate_hpc(path: str | Path) -> Validation:
     """Compare predictions with a table of the columns of ``data/measurements/hpc.csv``."""
-    raw, reasons = read_table(path, COLUMNS)
-    readable = reasons == ""
-    reasons[readable] = first_reasons(raw[readable], _check)
+    raw, reasons = checked(path, COLUMNS, _check)
     index = np.flatnonzero(reasons == "")
     rows = raw.iloc[index].reset_index(drop=True)
     if len(rows):
@@ -101,16 +100,13 @@ def _validation(rows: pd.DataFrame, skipped: pd.DataFrame) -> Validation:
     rows = rows.assign(
         measured=rows["speed"],
         how=np.where(rows["absolute"], "figure itself", "level from its pair"),
-        low=np.nan,
-        high=np.nan,
     )
-    for kind in rows["kind"].unique():
-        for alone in (True, False):
-            own = (rows["kind"] == kind) & (rows["absolute"] == alone)
-            value = rows.loc[own, "predicted"]
-            low, high = hpc_interval(value) if alone else hpc_ratio_interval(value, kind)
-            rows.loc[own, "low"], rows.loc[own, "high"] = low, high
-    rows = judged(rows)
+    labels = rows["kind"].mask(rows["absolute"], "")
+    rows = judged(
+        with_interval(
+            rows, labels, lambda v, kind: hpc_ratio_interval(v, kind) if kind else hpc_interval(v)
+        )
+    )
     return Validation(rows, skipped, _ratios(rows), "hpc")
 
 
@@ -120,19 +116,10 @@ def _ratios(rows: pd.DataFrame) -> pd.DataFrame:
     pairs = matched_speeds(rows) if len(rows) else pd.DataFrame()
     if pairs.empty:
         return pd.DataFrame(columns=columns)
-    old, new = pairs["old"].to_numpy(int), pairs["new"].to_numpy(int)
-    speed, guess = rows["measured"].to_numpy(float), rows["predicted"].to_numpy(float)
-    return pd.DataFrame(
-        {
-            "pair": [_families(name) for name in pairs["pair"]],
-            "case_id": rows["case_id"].to_numpy()[new],
-            "measured": speed[new] / speed[old],
-            "predicted": guess[new] / guess[old],
-            "error": ratio_errors(np.log(guess / speed), pairs),
-            "kind": rows["kind"].to_numpy()[new],
-            "workload": rows["workload"].to_numpy()[new],
-        }
-    )
+    newer = rows.iloc[pairs["new"].to_numpy(int)]
+    pairs = pairs.assign(pair=[_families(name) for name in pairs["pair"]])
+    table = ratios(rows, pairs, *numbers(rows, "measured", "predicted"))
+    return table.assign(**{name: newer[name].to_numpy() for name in ("kind", "workload")})
 
 
 def _families(pair: str) -> str:

@@ -10,8 +10,17 @@ from gpuspec.constants.memory import memory_terms
 from gpuspec.constants.stored import held_out
 from gpuspec.evidence.measurements import inference_measurements, predicted_inference
 from gpuspec.evidence.measurements.inference import METRICS, era_of, prepared, skip_reasons
-from gpuspec.evidence.measurements.pairs import matched_pairs, ratio_errors
-from gpuspec.evidence.validation.common import CASE, Columns, Validation, left_out, read_table
+from gpuspec.evidence.measurements.pairs import matched_pairs
+from gpuspec.evidence.measurements.rows import numbers
+from gpuspec.evidence.validation.common import (
+    CASE,
+    Columns,
+    Validation,
+    left_out,
+    ratios,
+    read_table,
+    with_interval,
+)
 
 COLUMNS = Columns(
     needed=(
@@ -64,12 +73,9 @@ def _blank(raw: pd.DataFrame) -> dict[str, str]:
 def compared(rows: pd.DataFrame, predicted: np.ndarray) -> pd.DataFrame:
     """Return prepared rows with their prediction, its log error and its interval."""
     quantity = rows["metric"].map(METRICS)
-    rows = rows.assign(predicted=predicted, quantity=quantity, low=np.nan, high=np.nan)
+    rows = rows.assign(predicted=predicted, quantity=quantity)
     rows["era"] = era_of(rows) if len(rows) else pd.Series(dtype=object)
-    for kind in quantity.unique():
-        chosen = quantity == kind
-        low, high = inference_interval(predicted[chosen], kind)
-        rows.loc[chosen, "low"], rows.loc[chosen, "high"] = low, high
+    rows = with_interval(rows, quantity, inference_interval)
     rows["error"] = np.log(rows["predicted"] / rows["value"])
     rows["inside"] = rows["value"].between(rows["low"], rows["high"])
     return rows
@@ -77,19 +83,7 @@ def compared(rows: pd.DataFrame, predicted: np.ndarray) -> pd.DataFrame:
 
 def ratio_table(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the ratio between GPUs of each matched pair, measured and predicted."""
-    pairs = matched_pairs(rows)
-    old, new = pairs["old"].to_numpy(int), pairs["new"].to_numpy(int)
-    value, guess = rows["value"].to_numpy(float), rows["predicted"].to_numpy(float)
-    error = ratio_errors(np.log(guess / value), pairs)
-    return pd.DataFrame(
-        {
-            "pair": pairs["pair"],
-            "case_id": rows["case_id"].to_numpy()[new],
-            "measured": value[new] / value[old],
-            "predicted": guess[new] / guess[old],
-            "error": error,
-        }
-    )
+    return ratios(rows, matched_pairs(rows), *numbers(rows, "value", "predicted"))
 
 
 def held_out_inference() -> Validation:

@@ -13,8 +13,8 @@ from gpuspec.constants.fabrics import NETWORKS
 from gpuspec.constants.memory import memory_terms
 from gpuspec.constants.stored import held_out, stored
 from gpuspec.constants.training import framework, training_interval
-from gpuspec.evidence.measurements.pairs import matched_steps, ratio_errors
-from gpuspec.evidence.measurements.rows import Row
+from gpuspec.evidence.measurements.pairs import matched_steps
+from gpuspec.evidence.measurements.rows import Row, numbers
 from gpuspec.evidence.measurements.training import (
     METRICS,
     PRECISIONS,
@@ -30,12 +30,13 @@ from gpuspec.evidence.validation.common import (
     CASE,
     Columns,
     Validation,
-    first_reasons,
+    checked,
     judged,
     left_out,
-    read_table,
+    ratios,
     remembered,
     unpredicted,
+    with_interval,
 )
 from gpuspec.formulas.training.flops import CONVENTIONS, model_flops_per_token
 
@@ -83,11 +84,7 @@ def _model(name: str) -> Model:
 
 def validate_training(path: str | Path) -> Validation:
     """Compare predictions with a table of the columns of ``data/measurements/training.csv``."""
-    raw, reasons = read_table(path, COLUMNS)
-    readable = reasons == ""
-    for column in CHOICES.keys() & set(raw):
-        raw[column] = raw[column].str.strip().str.lower()
-    reasons[readable] = first_reasons(raw[readable], _check)
+    raw, reasons = checked(path, COLUMNS, _check, CHOICES)
     rows = raw[reasons == ""].reset_index(drop=True)
     fitted = stored("training")["frameworks"]
     if len(rows):
@@ -171,11 +168,8 @@ def compared_steps(rows: pd.DataFrame) -> pd.DataFrame:
     ``measured`` and ``predicted`` are seconds of a step; ``measured_tflops`` and
     ``predicted_tflops`` are model TFLOP/s of a GPU, attention counted in full.
     """
-    rows = rows.assign(measured=measured_step_seconds(rows), low=np.nan, high=np.nan)
-    for known, name in KNOWN.items():
-        chosen = rows["known"] == known
-        low, high = training_interval(rows.loc[chosen, "predicted"], name)
-        rows.loc[chosen, "low"], rows.loc[chosen, "high"] = low, high
+    rows = rows.assign(measured=measured_step_seconds(rows))
+    rows = with_interval(rows, rows["known"].map(KNOWN), training_interval)
     flops = np.zeros(len(rows))
     for network, index in rows.groupby("model").indices.items():
         lengths = rows["seq_len"].to_numpy(float)[index]
@@ -191,19 +185,9 @@ def step_ratios(rows: pd.DataFrame) -> pd.DataFrame:
         return pd.DataFrame(columns=["pair", "case_id", "measured", "predicted", "error"])
     pairs = pd.concat([matched_steps(rows, "gpu"), matched_steps(rows, "precision")])
     pairs = pairs[~pairs["pair"].astype(str).str.contains("fp16")].reset_index(drop=True)
-    old, new = pairs["old"].to_numpy(int), pairs["new"].to_numpy(int)
     speed = step_tokens(rows) / rows["n_gpus"].to_numpy(float)
-    measured, guess = speed / rows["measured"], speed / rows["predicted"]
-    error = ratio_errors(np.log(rows["measured"].to_numpy() / rows["predicted"].to_numpy()), pairs)
-    return pd.DataFrame(
-        {
-            "pair": pairs["pair"],
-            "case_id": rows["case_id"].to_numpy()[new],
-            "measured": measured.to_numpy()[new] / measured.to_numpy()[old],
-            "predicted": guess.to_numpy()[new] / guess.to_numpy()[old],
-            "error": error,
-        }
-    )
+    measured, predicted = (speed / seconds for seconds in numbers(rows, "measured", "predicted"))
+    return ratios(rows, pairs, measured, predicted)
 
 
 def held_out_training() -> Validation:

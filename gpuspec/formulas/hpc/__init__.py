@@ -1,9 +1,8 @@
 """Scientific computing on one GPU and on many, and dynamic programming: formulas over arrays."""
 
-from gpuspec.catalog.workloads import UNITS, Exchange, Work
+from gpuspec.catalog.workloads import Exchange, Work
 from gpuspec.formulas.hpc.dynamic import (
     ALGORITHMS,
-    CELL_TYPES,
     Chip,
     DynamicTerms,
     cell_updates_s,

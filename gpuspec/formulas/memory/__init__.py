@@ -5,7 +5,7 @@ Pure functions over arrays: scalars, columns and grids that broadcast. Functions
 """
 
 from gpuspec.constants.memory import MemoryTerms
-from gpuspec.formulas.job import Batch, Parallel, Software, TrainingJob
+from gpuspec.formulas.job import TrainingJob
 from gpuspec.formulas.memory.activations import (
     LayerWidths,
     collective_bytes,

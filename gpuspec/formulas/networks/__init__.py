@@ -1,7 +1,5 @@
 """Seconds and bandwidth of collectives: NCCL's over any fabric, and the engines' own kernels."""
 
-from gpuspec.constants.links import Fabric, LinkTerms, NetworkTerms
-from gpuspec.constants.terms import CollectiveTerms
 from gpuspec.formulas.networks.collectives import (
     OPERATIONS,
     algorithm_bandwidth,

@@ -1,6 +1,6 @@
 """Latency and throughput of language-model inference, from kernels to a replica under load."""
 
-from gpuspec.constants.engine import Engine, EngineLimits, EngineTerms, engine, engines
+from gpuspec.constants.engine import Engine, EngineTerms, engine
 from gpuspec.formulas.serving.deployment import PARTS, Deployment, Layout
 from gpuspec.formulas.serving.queueing import arrivals, sustainable_requests_s
 from gpuspec.formulas.serving.serving import (
@@ -9,7 +9,6 @@ from gpuspec.formulas.serving.serving import (
     decode_seconds,
     engine_memory,
     finite_run,
-    kv_capacity_tokens,
     longest_context,
     max_concurrency,
     maximum_load,

@@ -1,9 +1,8 @@
 """Training: seconds of a step, FLOP and utilisation, and whole runs."""
 
 from gpuspec.constants.training import TrainingTerms
-from gpuspec.formulas.job import Batch, Parallel, Software, TrainingJob
+from gpuspec.formulas.job import TrainingJob
 from gpuspec.formulas.training.flops import (
-    CONVENTIONS,
     hardware_flops_per_token,
     model_flops_per_token,
     utilisation,
