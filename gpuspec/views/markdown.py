@@ -47,7 +47,7 @@ class Markdown(str):
         return Markdown(str.__add__(self, _inside(other)))
 
     def __radd__(self, other: str) -> "Markdown":
-        return Markdown(str.__add__(marked(other), self))
+        return Markdown(str.__add__(_inside(other), self))
 
     def join(self, parts: Iterable[str]) -> "Markdown":
         """Join texts, which are escaped, and Markdown, which is not."""

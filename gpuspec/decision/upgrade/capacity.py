@@ -91,7 +91,7 @@ def _service(w: Any, gpus: tuple[str, ...], precisions: Any, quarters: int) -> D
     asked = load * size * runs
     works = found.table[found.table["works"]].drop_duplicates("curve")
     works = works.assign(sure=_surely(w.kind, works, found, gpus))
-    ways, reasons = [], {}
+    ways, reasons, hunger = [], {}, 0.0
     for name in gpus:
         mine = works[(works["gpu"] == name) & (works["within"] > 0)]
         mine = mine[mine["sure"]] if mine["sure"].any() else mine
@@ -101,7 +101,7 @@ def _service(w: Any, gpus: tuple[str, ...], precisions: Any, quarters: int) -> D
             output, split = float(row["within"]), str(row["split"])
             of = (name, str(row["precision"]), int(row["unit_gpus"]), output, np.zeros(quarters))
             ways.append(Way(*of, runs, split, w.kind, bool(row["inherited"])))
-    hunger = max((_held_bytes(w, r) for r in records(works)), default=0.0)
+            hunger = max(hunger, _held_bytes(w, row))
     share = min(w.hours_per_month / HOURS_MONTH, 1.0)
     return Demand(w.name, unit, False, False, asked, hunger, share, tuple(ways), reasons)
 
@@ -150,7 +150,8 @@ def _held_bytes(w: Any, row: dict[str, Any]) -> float:
     """Return the bytes of a unit's weights and cache: the article's order of what moves first."""
     if isinstance(w, Images):
         return 2.0 * model(w.model).params
-    cache = float(np.nan_to_num(row["kv_gib"])) * GIB * max(float(row["batch"]), 1.0)
+    held = float(row["batch" if w.request_rate else "within"])  # requests in flight
+    cache = float(np.nan_to_num(row["kv_gib"])) * GIB * max(held, 1.0)
     return model(w.model).params * precision(row["precision"]).bits / 8 + cache
 
 
