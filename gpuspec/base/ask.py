@@ -290,15 +290,21 @@ def known_names(record: type[BaseModel]) -> list[str]:
     return [name for field in asked(record) for name in (field.name, *field.was)]
 
 
-def said(error: ValidationError, where: str = "", branches: Iterable[str] = BRANCHES) -> InputError:
+def said(
+    error: ValidationError,
+    where: str = "",
+    branches: Iterable[str] = BRANCHES,
+    items: bool = False,
+) -> InputError:
     """Return the first problem that pydantic found as one sentence, with the path of its field.
 
-    `branches` are the names of alternatives of a union, which are no part of the path.
+    `branches` are the names of alternatives of a union, which are no part of the path; `items`
+    says whether an item of a list is named, not the list.
     """
     problem: Any = error.errors(include_url=False)[0]
     path = where
     places = list(problem["loc"])
-    while places and isinstance(places[-1], int):
+    while not items and places and isinstance(places[-1], int):
         places.pop()  # of a list of names or numbers the list is named, and its value shown
     for place in places:
         if isinstance(place, int):

@@ -70,10 +70,10 @@ class Gap:
         return (costs[1] - costs[0]) / max(self.costs[0], 1e-9)
 
     def _costs(
-        self, prices: np.ndarray | float = 1.0, speeds: Mapping[str, float] | None = None
+        self, price_factors: np.ndarray | float = 1.0, speeds: Mapping[str, float] | None = None
     ) -> list[float]:
         """Return the expected cost of both plans with prices and speeds multiplied."""
-        factors = self.draws.prices * prices
+        factors = self.draws.prices * price_factors
         chosen = [
             self.decision.plans.chosen(c) if speeds is None else self._at_speeds(c, speeds)
             for c in self.choices

@@ -165,7 +165,7 @@ def _checked(content: Mapping[str, object]) -> Scenario:
         try:
             return Scenario.model_validate(content)
         except ValidationError as error:
-            raise said(error, branches=(*BRANCHES, *KINDS)) from None
+            raise said(error, branches=(*BRANCHES, *KINDS), items=True) from None
 
 
 def parsed(text: str, field: str = "--param") -> object:
