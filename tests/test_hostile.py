@@ -91,7 +91,7 @@ ASKED = {
     "memory": {"model": "config.json", "gpus": "H100"},
     "training": {"model": "config.json", "tokens": 1e10, "counts": "8", "gpus": "H100"},
     "serving": {"model": "config.json", "gpus": "H100", "weights": "bf16", "max_gpus": 2},
-    "hpc": {"gpus": "H100", "nodes": "2"},
+    "hpc": {"gpus": "A100,H100"},
     "networks": {
         "model": "config.json",
         "large_model": "config.json",
@@ -100,7 +100,7 @@ ASKED = {
         "largest_message_gib": 1.0,
     },
     "mig": {"tenants": "tenants.csv", "slice_model": "config.json", "gpus": "H100"},
-    "cost": {"model": "config.json", "quotes": "quotes.csv", "gpus": "H100"},
+    "cost": {"model": "config.json", "quotes": "quotes.csv", "gpus": "A100,H100"},
     "decision": {"scenario": "scenario.yaml"},
     "upgrade": {"scenario": "scenario.yaml", "quarters": 2, "time_limit_s": 1.0},
     "claims": {
