@@ -153,7 +153,7 @@ def test_a_byte_order_mark_is_fine(tmp_path):
         (BASE + "horizon_months: 030\n", "line 4: write 030"),
         (BASE + "horizon_months: 0x1f\n", "line 4: write 0x1f"),
         (BASE.replace("concurrency: 8", "concurrency: 8, isl: 1:30"), "line 3: write 1:30"),
-        (BASE + "horizon_months: true\n", "horizon_months: True is not valid; it must not be true"),
+        (BASE + "horizon_months: true\n", "horizon_months: True is not valid; give a whole number from 1 to 120"),
         (BASE.replace("concurrency: 8", "concurrency: true"), "workloads[0].concurrency: True"),
         (BASE + "today: 0\n", "today: 0 is not valid; write a day such as"),
         (BASE + 'today: "0"\n', "today: '0' is not valid; write a day such as"),
@@ -246,7 +246,7 @@ def test_a_scenario_of_thousands_of_workloads_is_refused_at_once(tmp_path):
 @pytest.mark.parametrize(
     ("path", "value", "field"),
     [
-        ("allow.precisions", [], "allow.precisions"),
+        ("allow.precisions", [], "allow.weights"),
         ("workloads[0].kind", ["inference"], "workloads[0].kind"),
         ("workloads[²].isl", 3, "workloads[²].isl"),
         ("workloads[-1].isl", 3, "workloads[-1].isl"),
@@ -442,7 +442,7 @@ def test_an_output_that_cannot_be_written_is_refused_before_the_work(tmp_path):
         (["plan", "small-team", "-p", "workloads[²].isl=3"], "workloads[²].isl"),
         (["plan", "small-team", "-p", ".=1"], "give a place"),
         (["plan", "small-team", "-p", "x=" + "[" * 3000], "nested"),
-        (["plan", "small-team", "-p", "allow.precisions=[]"], "allow.precisions"),
+        (["plan", "small-team", "-p", "allow.precisions=[]"], "allow.weights"),
         (["plan", "small-team", "-p", "k" * 5000 + "=1"], "is not valid"),
         (["plan", "/dev/zero"], "device"),
         (["mig", "/dev/zero"], "device"),
