@@ -159,6 +159,7 @@ def test_no_signature_has_another_default_for_a_field_of_a_question():
                             other.add(f"{node.name}({argument.arg})")
     # A number of GPUs, a kind of network, the time of a part of the answer: other things.
     assert other <= {
+        "card_fabric(kind)",
         "large_jobs(gpus)",
         "ratio_map(gpus)",
         "wirings(kind)",

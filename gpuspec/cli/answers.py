@@ -59,9 +59,12 @@ def _tell_estimate(answer: dict[str, Any]) -> None:
     ):
         rows.append([label, *(f"{v * scale:,.1f}" for v in answer[name])])
     print_table(["", *headings("estimated", "estimated_low"), "high (80 %)"], rows)
+    waiting = answer["concurrency"] - answer["load"]
     echo(
-        f"\nrequests in flight: {answer['load']:,.0f}; "
-        f"memory holds {answer['max_concurrency']:,.0f}"
+        f"\nrequests in flight: {answer['load']:,.0f}"
+        + (f" of {answer['concurrency']:,.0f}, the others wait" if waiting > 0 else "")
+        + f"; memory holds {answer['max_concurrency']:,.0f}; "
+        + ("the limits are kept" if answer["keeps_limits"] else "a limit is not kept")
     )
     if "arrivals" in answer:
         _tell_arrivals(answer["arrivals"])

@@ -17,10 +17,10 @@ from gpuspec.formulas.serving import (
     sustainable_requests_s,
 )
 from gpuspec.formulas.splits import TENSOR, impossible, together
-from gpuspec.topics.serving.ask import ImagesQuestion, ServingQuestion
+from gpuspec.topics.serving.ask import ImagesQuestion, Replicas, ServingQuestion
 from gpuspec.topics.serving.fleets import fleet_capacity
 from gpuspec.topics.serving.layouts import shortfall
-from gpuspec.topics.serving.load import BOUNDS, served
+from gpuspec.topics.serving.load import BOUNDS, over_limits, served
 from gpuspec.topics.ways import Row
 
 LOADS = 40
@@ -28,7 +28,7 @@ SHARES_OF_FULL = (0.02, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9,
 CONTEXTS = (2048, 4096, 8192, 16_384, 32_768, 65_536, 131_072)
 
 
-def estimate_table(question: ServingQuestion, replica: Deployment) -> Row:
+def estimate_table(question: Replicas, replica: Deployment) -> Row:
     """Return the answer for one replica at the asked concurrency, parts of a step included."""
     q, layout = question, replica.layout
     reason = impossible(q.network, layout.tp, layout.pp) or shortfall(replica, q.context)
@@ -43,6 +43,8 @@ def estimate_table(question: ServingQuestion, replica: Deployment) -> Row:
         value = float(found[name])
         low, high = inference_interval(value, kind, layout.kernels.inherited)
         answer[name] = (value, float(low), float(high))
+    answer["concurrency"] = float(q.concurrency)
+    answer["keeps_limits"] = bool(over_limits(q, found["ttft_s"], found["tpot_s"]) <= 1)
     if q.request_rate:
         seen = arrivals(replica, q.request_rate, q.isl, q.osl, q.cached_share)
         answer["arrivals"] = {name: float(value) for name, value in seen.items()}

@@ -62,15 +62,12 @@ class Load(Traffic):
         return self
 
 
-class ServingQuestion(Load, Compared):
-    """Which GPUs serve this load, how many, split how."""
+class Replicas(Load, Compared):
+    """What a replica is: the load, the GPUs, the formats of weights, speculation."""
 
     weights: Annotated[Formats, Was("weight_precision", "precisions")] = Field(
         typed("bf16,fp8"),
         description="Number formats of the weights to try: bf16, fp8, int8, int4, mxfp4, ...",
-    )
-    max_gpus: Annotated[int, Range(1, 64, "GPUs")] = Field(
-        16, description="Most GPUs of one replica"
     )
     draft_tokens: Annotated[int, Range(0, 32, "tokens")] = Field(
         0, description="Speculative decoding: tokens proposed in a step; 0: off"
@@ -101,14 +98,6 @@ class ServingQuestion(Load, Compared):
         """Fitted constants of memory."""
         return memory_terms()
 
-    def on(self, devices: Sequence[Gpu], runtime: Engine, max_gpus: int) -> Self:
-        """Return the question asked of GPUs that no table lists, such as slices of one."""
-        found = self.model_copy(
-            update={"gpus": tuple(device.id for device in devices), "max_gpus": max_gpus}
-        )
-        found.__dict__.update(devices=tuple(devices), runtime=runtime)
-        return found
-
     def replica(
         self, device: Gpu, weight: Precision, tp: int, pp: int = 1, ep: int | None = None
     ) -> Deployment:
@@ -126,7 +115,23 @@ class ServingQuestion(Load, Compared):
         )
 
 
-class EstimateQuestion(ServingQuestion):
+class ServingQuestion(Replicas):
+    """Which GPUs serve this load, how many, split how."""
+
+    max_gpus: Annotated[int, Range(1, 64, "GPUs")] = Field(
+        16, description="Most GPUs of one replica"
+    )
+
+    def on(self, devices: Sequence[Gpu], runtime: Engine, max_gpus: int) -> Self:
+        """Return the question asked of GPUs that no table lists, such as slices of one."""
+        found = self.model_copy(
+            update={"gpus": tuple(device.id for device in devices), "max_gpus": max_gpus}
+        )
+        found.__dict__.update(devices=tuple(devices), runtime=runtime)
+        return found
+
+
+class EstimateQuestion(Replicas):
     """How fast is one replica."""
 
     tp: Annotated[int, Range(1, 1024, "GPUs")] = Field(1, description="Tensor-parallel size")

@@ -10,7 +10,7 @@ from gpuspec.formulas.serving import (
     sustainable_requests_s,
 )
 from gpuspec.formulas.serving.speculative import speculative
-from gpuspec.topics.serving.ask import ServingQuestion
+from gpuspec.topics.serving.ask import Replicas
 from gpuspec.topics.ways import Row
 
 BOUNDS = {
@@ -27,7 +27,7 @@ HALVINGS = 8
 """Steps of the search for the largest request rate: within half a percent of it."""
 
 
-def served(question: ServingQuestion, replica: Deployment, concurrency: ArrayLike) -> Row:
+def served(question: Replicas, replica: Deployment, concurrency: ArrayLike) -> Row:
     """Return `steady_state` of a replica for users who act on their own, speculation included."""
     q = question
     found = steady_state(replica, concurrency, q.isl, q.osl, q.cached_share, in_step=False)
@@ -36,7 +36,7 @@ def served(question: ServingQuestion, replica: Deployment, concurrency: ArrayLik
     return {**found}
 
 
-def over_limits(q: ServingQuestion, ttft_s: ArrayLike, tpot_s: ArrayLike) -> np.ndarray:
+def over_limits(q: Replicas, ttft_s: ArrayLike, tpot_s: ArrayLike) -> np.ndarray:
     """Return how many times the stricter limit is taken; 0 without limits."""
     over = np.zeros(np.shape(tpot_s))
     for seconds, limit in ((ttft_s, q.ttft_limit_s), (tpot_s, q.tpot_limit_s)):
@@ -45,7 +45,7 @@ def over_limits(q: ServingQuestion, ttft_s: ArrayLike, tpot_s: ArrayLike) -> np.
     return np.maximum.accumulate(over) if np.ndim(over) else over
 
 
-def largest_rate(question: ServingQuestion, replica: Deployment) -> float:
+def largest_rate(question: Replicas, replica: Deployment) -> float:
     """Return the most requests a second of which 95 % keep the limits; 0 where none does."""
     q = question
     low, high = 0.0, sustainable_requests_s(replica, q.isl, q.osl, q.cached_share)
@@ -55,6 +55,6 @@ def largest_rate(question: ServingQuestion, replica: Deployment) -> float:
     return low
 
 
-def _keeps(q: ServingQuestion, replica: Deployment, rate: float) -> bool:
+def _keeps(q: Replicas, replica: Deployment, rate: float) -> bool:
     seen = arrivals(replica, rate, q.isl, q.osl, q.cached_share)
     return bool(over_limits(q, seen["ttft_p95_s"], seen["tpot_p95_s"]) <= 1)
