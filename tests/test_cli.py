@@ -64,7 +64,8 @@ allow: {gpus: [V100], precisions: [bf16], modes: [on-demand]}
 @pytest.mark.parametrize(
     ("line", "key"),
     [
-        ("estimate Llama-3.1-8B", "ttft_s"),
+        ("estimate Llama-3.1-8B --gpus H100 --weights bf16", "ttft_s"),
+        ("estimate Llama-3.1-8B", "estimates"),
         ("images SDXL", "images"),
         ("train Llama-3.1-405B --counts 1,512 --gpus H100", "runs"),
         ("mig", "placements"),

@@ -153,7 +153,10 @@ def test_a_byte_order_mark_is_fine(tmp_path):
         (BASE + "horizon_months: 030\n", "line 4: write 030"),
         (BASE + "horizon_months: 0x1f\n", "line 4: write 0x1f"),
         (BASE.replace("concurrency: 8", "concurrency: 8, isl: 1:30"), "line 3: write 1:30"),
-        (BASE + "horizon_months: true\n", "horizon_months: True is not valid; give a whole number from 1 to 120"),
+        (
+            BASE + "horizon_months: true\n",
+            "horizon_months: True is not valid; give a whole number from 1 to 120",
+        ),
         (BASE.replace("concurrency: 8", "concurrency: true"), "workloads[0].concurrency: True"),
         (BASE + "today: 0\n", "today: 0 is not valid; write a day such as"),
         (BASE + 'today: "0"\n', "today: '0' is not valid; write a day such as"),

@@ -412,7 +412,7 @@ def test_the_language_of_a_report_reaches_the_notebook(monkeypatch, tmp_path):
     def stop(notebook, values, tell):
         raise Reached(values["language"])
 
-    monkeypatch.setattr(report, "execute", stop)
+    monkeypatch.setattr(report.one, "execute", stop)
     with pytest.raises(Reached, match="zh"):
         report.build("claims", {}, tmp_path / "x.pdf", language="zh")
     with pytest.raises(Reached, match="en"):

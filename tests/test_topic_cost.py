@@ -234,7 +234,7 @@ def test_a_cheap_old_gpu_can_still_lose_by_the_token():
         columns=names,
     )
     table = money.claims_table(tokens, tokens, "a service", "a job").set_index("statement")
-    verdict = table.loc["C20: up to 30B A100 is the best value", "It holds"]
+    verdict = table.loc["C20: up to 30B A100 is the best value", "holds"]
     assert verdict == "not by price; even at 1.00 an hour of A100"
 
 

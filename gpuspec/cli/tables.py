@@ -124,6 +124,7 @@ def _tell_validation(figures: dict[str, Any]) -> None:
 
 @main.command()
 @click.argument("question", required=False)
+@click.option("--json", is_flag=True, expose_value=False, help="Print JSON, as it always does.")
 def schema(question: str | None) -> None:
     """Print the JSON schema of a QUESTION or of a scenario; of all, where none is named."""
     from gpuspec.base.errors import UnknownNameError

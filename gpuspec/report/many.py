@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -98,7 +98,9 @@ def build_all(
             if tell:
                 tell(found[book.path], len(found), len(chosen))
     except KeyboardInterrupt:
-        held.close()  # ends the workers at once
+        held.close()  # ends the workers at once; one that is starting may not listen yet
+        for worker in active_children():
+            worker.kill()
         raise Stopped([o.path for o in found.values() if not o.error]) from None
     finally:
         pool.shutdown(cancel_futures=True)
