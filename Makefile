@@ -22,7 +22,7 @@ reports: setup ## write one PDF for every notebook, in parallel
 	$(BIN)/gpuspec reports --all
 
 test: setup-dev lint ## run every check: style, types, tests, notebooks
-	$(BIN)/python -m pytest -n auto --dist loadfile --nbval --nbval-current-env \
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder --nbval --nbval-current-env \
 		--nbval-sanitize-with tests/nbval_sanitize.cfg tests notebooks
 
 lint: setup-dev ## style and types only
