@@ -333,7 +333,7 @@ def test_no_load_of_a_tenant_takes_all_memory(tmp_path, row):
         ("name,model,concurrency\na,Llama-3.1-8B," + "9" * 400 + "\n", "tenant a: concurrency"),
         ("name,model,isl\na,Llama-3.1-8B,٣\n", "give a whole number from 1 to 10,000,000"),
         ("name,model,isl\na,Llama-3.1-8B,1_000\n", "tenant a: isl: '1_000'"),
-        ("name,model\n" + "a" * 131_073 + ",Llama-3.1-8B\n", "field limit"),
+        ("name,model\n" + "a" * 131_073 + ",Llama-3.1-8B\n", "131,073 characters"),
         ("name,model\na\x1bb,Llama-3.1-8B\n", "U+001B"),
         ('name,model\n"a\nb",Llama-3.1-8B\n', "U+000A"),
         ("name,model\na,Llama-3.1-8B,9\n", "line 2"),

@@ -51,6 +51,24 @@ def csv_rows(
         When the header or the number of rows cannot be used. A bad row raises nothing: it has
         its `Row.problem`.
     """
+    # The limit of the csv module is the process's, which other packages move: `_row` has its own.
+    before = csv.field_size_limit(len(text))
+    try:
+        columns, found = _read(field, text, shown, needed, known, most, exact)
+    finally:
+        csv.field_size_limit(before)
+    return columns, found
+
+
+def _read(
+    field: str,
+    text: str,
+    shown: str,
+    needed: Sequence[str],
+    known: Collection[str],
+    most: int,
+    exact: bool,
+) -> tuple[list[str], list[Row]]:
     reader = csv.reader(io.StringIO(text, newline=""), skipinitialspace=True, strict=True)
     columns: list[str] = []
     found: list[Row] = []
