@@ -72,7 +72,7 @@ def test_model_takes_a_path_and_names_it(tmp_path):
 )
 def test_weight_precision_hint(quantization, hint):
     m = model_from_config(LLAMA | {"quantization_config": quantization})
-    assert m.weight_precision_hint == hint
+    assert m.stored == (hint or "")
 
 
 def test_windows_of_a_config():

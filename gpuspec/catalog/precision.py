@@ -1,5 +1,6 @@
 """Number formats of weights and the states that training keeps of each parameter."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -36,6 +37,43 @@ class Precision(Named):
     def kept_bytes_per_weight(self) -> float:
         """Bytes a weight of what the format leaves alone: embeddings, head, norms, routers."""
         return 2.0 if self.quantized else self.bytes_per_weight
+
+
+QUANTIZABLE = ("attention", "linear", "mlp", "experts", "shared_experts", "network")
+"""Parts of a model that formats below 16 bits may take; see `gpuspec.catalog.models.params`."""
+
+
+@dataclass(frozen=True)
+class WeightFormat:
+    """What each part of a network's weights is stored in, and who says so."""
+
+    name: str
+    """Such as ``"fp8"`` or ``"experts mxfp4, rest bf16"``."""
+    rest: Precision
+    """The format of parts that `parts` does not name."""
+    parts: tuple[tuple[str, tuple[tuple[float, Precision], ...]], ...] = ()
+    """Part and its formats: shares of its parameters that add up to 1, each with its format."""
+    source: str = ""
+    """Who says so, such as ``"as stored (config.json)"``; empty where it was asked for."""
+    scale: float = 1.0
+    """A stated size of the weights over the size that the formats give."""
+
+    @classmethod
+    def of(cls, form: Precision) -> "WeightFormat":
+        """Return the weights in one format, in the parts that it takes; the rest in 16 bits."""
+        if not form.quantized:
+            return cls(form.id, form)
+        taken = form.quantizes.split("|")
+        return cls(form.id, precision("bf16"), tuple((part, ((1.0, form),)) for part in taken))
+
+    def formats(self, part: str) -> tuple[tuple[float, Precision], ...]:
+        """Return the formats of a part of the model, each with its share of the part."""
+        return dict(self.parts).get(part, ((1.0, self.rest),))
+
+    def bytes_each(self, part: str) -> float:
+        """Return the mean bytes of a weight of a part, scales and zero points included."""
+        mean = sum(share * form.bytes_per_weight for share, form in self.formats(part))
+        return self.scale * mean
 
 
 class TrainingRecipe(Named):

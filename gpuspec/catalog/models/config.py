@@ -40,7 +40,7 @@ def model_from_config(source: str | Path | dict[str, object], name: str | None =
     fields = _fields(config) | {
         "id": "-".join(re.findall(r"[a-z0-9]+(?:\.[a-z0-9]+)*", called.lower())) or "config",
         "name": called,
-        "weight_precision_hint": _weight_precision(config.section("quantization_config")),
+        "stored": _weight_precision(config.section("quantization_config")) or "",
         "sources": (label if isinstance(source, dict) else str(source),),
     }
     return Model(**fields)

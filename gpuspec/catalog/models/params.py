@@ -8,6 +8,12 @@ if TYPE_CHECKING:
     from gpuspec.catalog.models.record import Model
 
 
+LAYER_PARTS = (
+    "attention", "linear", "mlp", "experts", "shared_experts", "router", "norms", "other"
+)  # fmt: skip
+"""Parts of a model that its layers hold."""
+
+
 def parameter_parts(model: Model) -> dict[str, int]:
     """Parameters of a model by part; the parts add up to ``model.params``.
 
@@ -18,39 +24,64 @@ def parameter_parts(model: Model) -> dict[str, int]:
     >>> parameter_parts(model("llama-3.1-8b"))["embedding"]   # 128,256 × 4,096
     525336576
     """
-    return _parts(model, model.experts)
+    return _parts(model, active=False)
 
 
 def active_parameter_parts(model: Model) -> dict[str, int]:
     """Parameters that one token uses, by part: of the routed experts only those it is sent to."""
-    return _parts(model, model.active_experts)
+    return _parts(model, active=True)
 
 
-def _parts(model: Model, experts: int) -> dict[str, int]:
+def _parts(model: Model, active: bool) -> dict[str, int]:
     if model.kind == "diffusion":
         return {"network": model.params_total}
-    moe, dense = model.moe_layers, model.layers - model.moe_layers
+    layers = [layer_parts(block, active) for block in model.blocks]
+    parts = {name: sum(each[name] for each in layers) for name in LAYER_PARTS}
+    last = model.hidden * (1 + model.norm_bias) * (1 + model.embedding_norm)
     return {
         "embedding": model.vocab * model.hidden,
         "positions": model.learned_positions * model.hidden,
-        "attention": model.layers * attention_parameters(model),
-        "mlp": dense * mlp_parameters(model, model.ffn),
-        "experts": moe * expert_parameters(model, experts),
-        "router": moe * router_parameters(model),
-        "norms": norm_parameters(model),
+        **parts,
+        "norms": parts["norms"] + last,
         "lm_head": head_parameters(model),
+        "extra": model.extra_params,
+    }
+
+
+def layer_parts(block: Model, active: bool = False) -> dict[str, int]:
+    """Parameters of the layers of one of ``model.blocks``, by part."""
+    moe, dense = block.moe_layers, block.layers - block.moe_layers
+    attends, recurs = block.mixer in ("attention", "both"), block.mixer in ("linear", "both")
+    experts = block.active_experts if active else block.experts
+    return {
+        "attention": block.layers * attention_parameters(block) if attends else 0,
+        "linear": block.layers * linear_parameters(block) if recurs else 0,
+        "mlp": dense * mlp_parameters(block, block.ffn) if block.ffn else 0,
+        "experts": moe * expert_parameters(block, experts),
+        "shared_experts": moe * shared_parameters(block),
+        "router": moe * router_parameters(block),
+        "norms": block.layers * block.norms_per_layer * block.hidden * (1 + block.norm_bias),
+        "other": block.layers * block.other_params,
     }
 
 
 def attention_parameters(model: Model) -> int:
     """Parameters of the attention block of one layer, without the norm in front of it."""
     projections = _latent(model) if model.kv_lora_rank else _projections(model)
-    return projections + _qk_norm(model) + model.attention_sinks * model.heads
+    gate = model.hidden * model.attention_gate
+    sinks = model.attention_sinks * model.heads
+    return projections + _qk_norm(model) + sinks + gate + model.index_params
+
+
+def linear_parameters(model: Model) -> int:
+    """Parameters of the recurrent mixer of one layer."""
+    return model.hidden * (model.linear_in + model.linear_out) + model.linear_params
 
 
 def _projections(model: Model) -> int:
     query, key = model.heads * model.head_dim, model.kv_heads * model.head_dim
     value, output = model.kv_heads * model.v_head_dim, model.heads * model.v_head_dim
+    value = 0 if model.values_are_keys else value
     bias = (model.attention_bias != "none") * (query + key + value)
     bias += (model.attention_bias == "all") * model.hidden
     return model.hidden * (query + key + value + output) + bias
@@ -75,30 +106,31 @@ def _qk_norm(model: Model) -> int:
     return (1 + model.norm_bias) * (query_heads + key_heads) * model.head_dim
 
 
-def mlp_parameters(model: Model, width: int) -> int:
-    """Parameters of one feed-forward block of a given width: three matrices if gated, else two."""
-    matrices = 3 if model.gated_mlp else 2
-    return matrices * model.hidden * width + model.mlp_bias * (
-        (matrices - 1) * width + model.hidden
-    )
+def mlp_parameters(model: Model, width: int, hidden: int = 0) -> int:
+    """Parameters of one feed-forward block of a given width: three matrices if gated, else two.
+
+    `hidden` is the width of its input where it is not the residual stream's.
+    """
+    matrices, hidden = (3 if model.gated_mlp else 2), hidden or model.hidden
+    return matrices * hidden * width + model.mlp_bias * ((matrices - 1) * width + hidden)
 
 
 def expert_parameters(model: Model, experts: int) -> int:
-    """Parameters of `experts` routed experts and of all shared experts of one layer."""
-    routed = experts * mlp_parameters(model, model.expert_ffn)
+    """Parameters of `experts` routed experts of one layer, and of a projection around them."""
+    latent = model.expert_latent
+    each = mlp_parameters(model, model.expert_ffn, latent or model.hidden)
+    return experts * each + 2 * latent * model.hidden
+
+
+def shared_parameters(model: Model) -> int:
+    """Parameters of the shared experts of one layer, which every token uses."""
     shared = model.shared_experts * mlp_parameters(model, model.shared_expert_ffn)
-    return routed + shared + model.shared_expert_gate * model.hidden
+    return shared + model.shared_expert_gate * model.hidden
 
 
 def router_parameters(model: Model) -> int:
     """Parameters that choose the experts of a token in one layer."""
     return model.experts * (model.hidden + model.router_bias)
-
-
-def norm_parameters(model: Model) -> int:
-    """Parameters of all norms of width ``hidden``: in every layer, the last, the embedding's."""
-    norms = model.layers * model.norms_per_layer + 1 + model.embedding_norm
-    return norms * model.hidden * (1 + model.norm_bias)
 
 
 def head_parameters(model: Model) -> int:

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gpuspec.base.units import Floats
 from gpuspec.catalog.models import Model, parameter_parts
-from gpuspec.catalog.precision import Precision
+from gpuspec.catalog.precision import QUANTIZABLE, Precision
 from gpuspec.constants.memory import MemoryTerms
 from gpuspec.formulas.memory.kv import (
     cached_tokens,
@@ -17,7 +17,7 @@ from gpuspec.formulas.memory.kv import (
 from gpuspec.formulas.memory.weights import weights_bytes
 from gpuspec.formulas.transformer import kv_heads_per_gpu
 
-MATRICES = ("attention", "mlp", "experts", "network")
+MATRICES = QUANTIZABLE
 
 
 def stage_weights_bytes(

@@ -92,7 +92,8 @@ class _Stage:
         parts, split = parameter_parts(model), np.asarray(job.parallel.tp, float)
         share = layers / model.layers
         tied = np.where(np.asarray(job.parallel.pp) > 1, parts["embedding"], 0.0)
-        dense = (parts["attention"] + parts["mlp"]) / split + parts["norms"] + parts["router"]
+        split_parts = ("attention", "linear", "mlp", "shared_experts")
+        dense = sum(parts[name] for name in split_parts) / split + parts["norms"] + parts["router"]
         return cls(
             layers=share * dense,
             experts=share * parts["experts"] / split / np.asarray(job.parallel.ep, float),
