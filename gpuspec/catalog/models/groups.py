@@ -76,7 +76,7 @@ def grouped(layers: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], tuple[
     kinds: dict[Fields, list[int]] = {}
     for number, fields in enumerate(layers):
         kinds.setdefault(tuple(sorted(fields.items())), []).append(number)
-    most: dict[str, Any] = dict(max(kinds, key=lambda kind: len(kinds[kind])))
+    most = dict(max(kinds.items(), key=lambda item: len(item[1]))[0])
     groups = [
         LayerGroup(tuple(numbers), tuple((k, v) for k, v in kind if most[k] != v))
         for kind, numbers in kinds.items()

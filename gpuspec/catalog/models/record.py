@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError, ValidationInfo, model_validator
+from pydantic import BaseModel, ValidationError, ValidationInfo, model_validator
 
 from gpuspec.base.ask import said
 from gpuspec.base.errors import InputError
@@ -34,30 +34,9 @@ Elements = Annotated[int, Figure(0, 10**12, "elements")]
 GB = Annotated[float, Figure(0, 10**6, "GB")]
 
 
-class Model(Named):
-    """One network: dimensions, published size and where the figures come from.
+class LayerColumns(BaseModel):
+    """The columns of a layer: those in which a group of layers may differ from the rest."""
 
-    A count of 0 means that the network has no such thing (no experts, no window, no MLA).
-    Columns as in ``data/models.csv``; more of some of them in ``docs/adding-a-model.md``.
-
-    The fields of a layer describe all layers, or those that `groups` does not describe otherwise:
-    ``blocks`` are the groups of equal layers, each a model of its own layers alone, so that what
-    holds for a network of equal layers is summed over them.
-    """
-
-    id: Annotated[str, Matching(r"[a-z0-9]+([.-][a-z0-9]+)*")] = column(
-        "Canonical id: family-version-size"
-    )
-    name: str = column("Name as its publisher writes it", unique=True)
-    family: str = column("Models that share an architecture or a publisher's series", "")
-    kind: Literal["llm", "encoder", "encoder-decoder", "diffusion"] = column(
-        "Language model (decoder), encoder (embeddings, classification), encoder with decoder, or "
-        "image model by diffusion",
-        "llm",
-    )
-    hf_id: str = column("Repository on Hugging Face", "")
-    layers: Layers = column("Transformer layers", 0)
-    hidden: Width = column("Width of the residual stream", 0)
     heads: Heads = column("Query heads", 0)
     kv_heads: Heads = column("Key and value heads; under latent attention the query heads", 0)
     head_dim: Width = column(
@@ -66,17 +45,9 @@ class Model(Named):
     v_head_dim: Width = column("Elements of a value head where it is not head_dim", 0)
     ffn: Wide = column("Width of the dense MLP; empty where every layer has experts", 0)
     gated_mlp: Flag = column("Three matrices (gate, up, down) in an MLP, else two", True)
-    vocab: Rows = column("Rows of the embedding table, padding included", 0)
-    tied_embeddings: Flag = column("The output projection is the embedding table", False)
-    position: Literal["rope", "learned", "alibi", "none"] = column("How positions enter", "rope")
-    learned_positions: Rows = column("Rows of a learned position table", 0)
-    max_context: Tokens = column("Longest context of the published configuration", 0)
-    norm: Literal["rmsnorm", "layernorm"] = column("Kind of normalisation", "rmsnorm")
-    norm_bias: Flag = column("Norms have a bias beside their weight", False)
     norms_per_layer: Annotated[int, Figure(0, 10_000, "norms")] = column(
         "Norms of the hidden width in a layer", 2
     )
-    embedding_norm: Flag = column("A norm follows the embedding", False)
     mixer: Literal["attention", "linear", "both", "none"] = column(
         "What mixes tokens in a layer: attention, a recurrent state (linear attention, state "
         "space), both side by side, or nothing",
@@ -121,7 +92,6 @@ class Model(Named):
     )
     attention_sinks: Flag = column("One learned sink a query head", False)
     mlp_bias: Flag = column("MLP matrices, experts too, have a bias", False)
-    lm_head_bias: Flag = column("The output projection has a bias", False)
     parallel_block: Flag = column(
         "Attention and MLP read the same input and are added together", False
     )
@@ -136,8 +106,6 @@ class Model(Named):
         "Width to which a token is projected before the routed experts, and from which after", 0
     )
     other_params: Parameters = column("Parameters of a layer that no other column describes", 0)
-    dense_layers: Layers = column("Leading layers without experts", 0)
-    moe_every: Layers = column("Every so many layers one has experts; 1 for all", 1)
     q_lora_rank: Width = column(
         "Latent attention: rank of the query path; empty where it is one matrix", 0
     )
@@ -152,6 +120,43 @@ class Model(Named):
         "Tokens that a local layer sees (or its chunk); empty where all layers see everything",
         0,
     )
+
+
+class Model(LayerColumns, Named):
+    """One network: dimensions, published size and where the figures come from.
+
+    A count of 0 means that the network has no such thing (no experts, no window, no MLA).
+    Columns as in ``data/models.csv``; more of some of them in ``docs/adding-a-model.md``.
+
+    The fields of a layer describe all layers, or those that `groups` does not describe otherwise:
+    ``blocks`` are the groups of equal layers, each a model of its own layers alone, so that what
+    holds for a network of equal layers is summed over them.
+    """
+
+    id: Annotated[str, Matching(r"[a-z0-9]+([.-][a-z0-9]+)*")] = column(
+        "Canonical id: family-version-size"
+    )
+    name: str = column("Name as its publisher writes it", unique=True)
+    family: str = column("Models that share an architecture or a publisher's series", "")
+    kind: Literal["llm", "encoder", "encoder-decoder", "diffusion"] = column(
+        "Language model (decoder), encoder (embeddings, classification), encoder with decoder, or "
+        "image model by diffusion",
+        "llm",
+    )
+    hf_id: str = column("Repository on Hugging Face", "")
+    layers: Layers = column("Transformer layers", 0)
+    hidden: Width = column("Width of the residual stream", 0)
+    vocab: Rows = column("Rows of the embedding table, padding included", 0)
+    tied_embeddings: Flag = column("The output projection is the embedding table", False)
+    position: Literal["rope", "learned", "alibi", "none"] = column("How positions enter", "rope")
+    learned_positions: Rows = column("Rows of a learned position table", 0)
+    max_context: Tokens = column("Longest context of the published configuration", 0)
+    norm: Literal["rmsnorm", "layernorm"] = column("Kind of normalisation", "rmsnorm")
+    norm_bias: Flag = column("Norms have a bias beside their weight", False)
+    embedding_norm: Flag = column("A norm follows the embedding", False)
+    lm_head_bias: Flag = column("The output projection has a bias", False)
+    dense_layers: Layers = column("Leading layers without experts", 0)
+    moe_every: Layers = column("Every so many layers one has experts; 1 for all", 1)
     global_every: Layers = column(
         "The last of every so many layers sees everything; empty with a window: none does",
         0,
@@ -348,8 +353,8 @@ class Model(Named):
         """
         self.need_layers("attention windows")
         if self.groups:
-            windows = self.by_layer(lambda block: block.sliding_window or NO_WINDOW)
-            return np.asarray(windows, np.int64)
+            by_layer = self.by_layer(lambda block: block.sliding_window or NO_WINDOW)
+            return by_layer.astype(np.int64)
         windows = np.full(self.layers, self.sliding_window or NO_WINDOW, dtype=np.int64)
         windows[list(self.global_layers)] = NO_WINDOW
         if self.global_every:
@@ -378,7 +383,7 @@ def _check_groups(model: Model) -> None:
     if len(set(layers)) < len(layers) or any(layer >= model.layers for layer in layers):
         valid = f"each of the layers 0 to {model.layers - 1} stands in one group at most"
         raise InputError("groups", "layers", valid)
-    unknown = {name for group in model.groups for name, _ in group.fields} - LAYER_FIELDS
+    unknown = {n for g in model.groups for n, _ in g.fields} - LayerColumns.model_fields.keys()
     if unknown:
         raise InputError("groups", ", ".join(sorted(unknown)), "only columns of a layer differ")
 
@@ -426,48 +431,3 @@ def _check_windows(model: Model) -> None:
     if any(not 0 <= layer < model.layers for layer in model.global_layers):
         valid = f"layer numbers from 0 to {model.layers - 1}"
         raise InputError("global_layers", model.global_layers, valid)
-
-
-_WHOLE = [
-    "id",
-    "name",
-    "aliases",
-    "family",
-    "kind",
-    "hf_id",
-    "layers",
-    "hidden",
-    "vocab",
-    "tied_embeddings",
-    "position",
-    "learned_positions",
-    "max_context",
-    "norm",
-    "norm_bias",
-    "embedding_norm",
-    "lm_head_bias",
-    "dense_layers",
-    "moe_every",
-    "global_every",
-    "global_layers",
-    "groups",
-    "extra_params",
-    "extra_lookup_params",
-    "tower_params",
-    "tower",
-    "image_tokens",
-    "mtp_params",
-    "params_total",
-    "params_precision",
-    "params_active_published",
-    "companion_params",
-    "stored",
-    "stored_kv",
-    "weights_gb",
-    "sources",
-    "source_seen",
-    "confidence",
-    "notes",
-]
-LAYER_FIELDS = frozenset(Model.model_fields) - set(_WHOLE)
-"""The columns of a layer: those in which a group may differ."""
