@@ -1,13 +1,15 @@
 """Networks: the table of models, config.json files, and parameter counts."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 
 import pandas as pd
 
 from gpuspec.base.errors import InputError, UnknownNameError
-from gpuspec.catalog import find, load_table
+from gpuspec.catalog import edition, find, load_table
 from gpuspec.catalog.models.config import model_from_config
+from gpuspec.catalog.models.names import checkpoint
 from gpuspec.catalog.models.params import active_parameter_parts, parameter_parts
 from gpuspec.catalog.models.record import NO_WINDOW, Model
 
@@ -19,6 +21,9 @@ def models(data: str | Path | None = None) -> pd.DataFrame:
 
 def model(name: str | Path, data: str | Path | None = None) -> Model:
     """Return the model that a person means: an id, a name, an alias, or a config.json.
+
+    A fine-tune or a quantised copy of a model of the table is known by its name: it has the
+    dimensions of that model, the format that the name says, and `Model.notes` tell so.
 
     Parameters
     ----------
@@ -41,7 +46,31 @@ def model(name: str | Path, data: str | Path | None = None) -> Model:
         if _exists(name, Path.is_dir):
             valid = "it is a folder; name the config.json in it"
             raise InputError("model", name, valid) from None
-        raise
+        copy = _copy(str(name), *edition(data))
+        if copy is None:
+            raise
+        return copy
+
+
+@lru_cache(maxsize=1024)
+def _copy(name: str, folder: Path | None, stamp: object) -> Model | None:
+    """Return the checkpoint of that name, where it surely is one of a model of the table."""
+    frame = load_table("models", folder)
+    aliases = frame["aliases"].fillna("").str.split("|")
+    labels = {
+        key: [key, title, *filter(None, more)]
+        for key, title, more in zip(frame["id"], frame["name"], aliases, strict=True)
+    }
+    meant = checkpoint(name, labels)
+    if meant is None:
+        return None
+    base = find("models", Model, meant.id, folder)
+    by = f" (by {', '.join(meant.further)})" if meant.further else ""
+    note = f"{name} is taken as a checkpoint of {base.name}{by}, with its dimensions"
+    fields = {field: getattr(base, field) for field in Model.model_fields}
+    fields |= {"name": name.rsplit("/", 1)[-1], "hf_id": name, "notes": note}
+    # The size and the format that are known of the base are not those of its copies.
+    return Model(**fields | ({"stored": meant.stored, "weights_gb": 0.0} if meant.stored else {}))
 
 
 def _exists(name: str, kind: Callable[[Path], bool]) -> bool:
