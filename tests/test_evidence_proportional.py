@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from pydantic import Field
 
-from gpuspec.constants.engine import engines
+from gpuspec.catalog import table_rows
 from gpuspec.constants.terms import Terms
 from gpuspec.evidence.fits.engines import PRIOR_WIDTH, touched
 from gpuspec.evidence.fits.hierarchy import Fit, Hierarchy, fitted, held_out
@@ -89,7 +89,7 @@ def test_a_constant_moves_no_row_that_it_is_said_not_to_touch():
     rows = rows[
         rows["model"].isin(["llama-3.1-8b", "llama-2-70b", "mixtral-8x7b", "mistral-7b-v0.3"])
     ]
-    eras = list(engines().index)
+    eras = [row["id"] for row in table_rows("engines")]
 
     def asked(part, **changed):
         return predicted_inference(part, dict.fromkeys(eras, EngineTerms(**changed)))

@@ -128,3 +128,13 @@ def test_readme_states_the_sizes_of_the_tables():
     }
     for name, size in sizes.items():
         assert f"{size:,} {name}" in text
+
+
+@pytest.mark.parametrize("command", [["estimate", "Llama-3.1-70B", "--json"], ["--help"]])
+def test_a_quick_answer_does_not_wait_for_pandas(command):
+    code = (
+        "import sys; from gpuspec.cli import main\n"
+        "try: main()\nexcept SystemExit as end: assert not end.code\n"
+        "assert 'pandas.core' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code, *command], check=True, stdout=subprocess.DEVNULL)

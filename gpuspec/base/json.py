@@ -8,7 +8,8 @@ from pathlib import PurePath
 from typing import Any
 
 import numpy as np
-import pandas as pd
+
+from gpuspec.base.lazy import pd
 
 SCHEMA_VERSION = 1
 """Counts up when a key is renamed or dropped or changes its meaning; new keys do not count."""
@@ -33,9 +34,7 @@ def answer_json(answer: Mapping[str, object]) -> bytes:
 
 def _plain(value: Any) -> Any:
     """Return `value` as what JSON has: texts, numbers, booleans, null, lists and objects."""
-    if isinstance(value, pd.DataFrame):
-        value = value.to_dict("records")
-    elif isinstance(value, (pd.Series, pd.Index, np.ndarray, np.generic)):
+    if isinstance(value, (np.ndarray, np.generic)):
         value = value.tolist()
     elif is_dataclass(value) and not isinstance(value, type):
         value = {f.name: getattr(value, f.name) for f in fields(value)}
@@ -45,14 +44,18 @@ def _plain(value: Any) -> Any:
         return sorted(map(_plain, value))
     if isinstance(value, (list, tuple)):
         return [_plain(v) for v in value]
-    if value is None or value is pd.NA or value is pd.NaT:
-        return None
     if isinstance(value, float):
         return float(value) if np.isfinite(value) else None
-    if isinstance(value, (bool, int)):
+    if value is None or isinstance(value, (bool, int)):
         return value
-    if isinstance(value, date):
-        return value.isoformat()
     if isinstance(value, (str, PurePath)):
         return str(value)
+    if value is pd.NA or value is pd.NaT:
+        return None
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, pd.DataFrame):
+        return _plain(value.to_dict("records"))
+    if isinstance(value, (pd.Series, pd.Index)):
+        return _plain(value.tolist())
     raise TypeError(f"no JSON is known for {type(value).__name__}")

@@ -10,33 +10,42 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from gpuspec.base.errors import InputError
 from gpuspec.catalog.columns import R, record_from
 from gpuspec.catalog.records import PRECISIONS, Gpu, Link, MigProfile, Server
-from gpuspec.catalog.tables import data_as_of, edition, load_table, resolve, resolved
+from gpuspec.catalog.tables import (
+    data_as_of,
+    edition,
+    load_table,
+    resolve,
+    resolved,
+    table_rows,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _Folder = str | Path | None
 
 
-def gpus(data: _Folder = None) -> pd.DataFrame:
+def gpus(data: _Folder = None) -> "pd.DataFrame":
     """Return all GPUs, one row each, indexed by id; columns as in ``data/gpus.csv``."""
     return load_table("gpus", data).set_index("id")
 
 
-def servers(data: _Folder = None) -> pd.DataFrame:
+def servers(data: _Folder = None) -> "pd.DataFrame":
     """Return all servers and boards, indexed by id; columns as in ``data/servers.csv``."""
     return load_table("servers", data).set_index("id")
 
 
-def links(data: _Folder = None) -> pd.DataFrame:
+def links(data: _Folder = None) -> "pd.DataFrame":
     """Return all links, indexed by id; columns as in ``data/links.csv``."""
     return load_table("links", data).set_index("id")
 
 
-def mig_profiles(data: _Folder = None) -> pd.DataFrame:
+def mig_profiles(data: _Folder = None) -> "pd.DataFrame":
     """Return all MIG profiles, indexed by gpu_id and profile."""
     return load_table("mig_profiles", data).set_index(["gpu_id", "profile"])
 
@@ -75,14 +84,15 @@ def mig_profile(gpu_name: str, profile: str, data: _Folder = None) -> MigProfile
     InputError
         When the GPU has no such profile; lists those that it has.
     """
-    frame = load_table("mig_profiles", data)
-    gpu_id = resolve(gpu_name, load_table("gpus", data), "gpu")
-    frame = frame[frame["gpu_id"] == gpu_id]
-    row = frame[frame["profile"] == profile.strip().lower().removeprefix("mig ")]
-    if row.empty:
-        known = ", ".join(frame["profile"]) or "no MIG profiles in the tables"
+    gpu_id = resolve("gpus", gpu_name, "gpu", data)
+    listed = {
+        row["profile"]: row for row in table_rows("mig_profiles", data) if row["gpu_id"] == gpu_id
+    }
+    key = profile.strip().lower().removeprefix("mig ")
+    if key not in listed:
+        known = ", ".join(listed) or "no MIG profiles in the tables"
         raise InputError("profile", profile, f"{gpu_id} has {known}")
-    return record_from(MigProfile, row.to_dict("records")[0])
+    return record_from(MigProfile, listed[key])
 
 
 def gpu_ids(names: str | Iterable[str], data: _Folder = None) -> list[str]:
@@ -110,13 +120,10 @@ def gpu_ids(names: str | Iterable[str], data: _Folder = None) -> list[str]:
 
 def find(table: str, kind: type[R], name: str, data: _Folder = None, field: str = "") -> R:
     """Return the row of a table that a name means, as a record; raises as `gpu` does."""
-    state = edition(data)
-    return _found(
-        table, kind, resolved(table, name, field or table.removesuffix("s"), *state), *state
-    )
+    key = resolve(table, name, field or table.removesuffix("s"), data)
+    return _found(table, kind, key, *edition(data))
 
 
 @lru_cache(maxsize=1024)
 def _found(table: str, kind: type[R], key: str, folder: Path | None, stamp: object) -> R:
-    frame = load_table(table, folder)
-    return record_from(kind, frame[frame["id"] == key].to_dict("records")[0])
+    return record_from(kind, next(row for row in table_rows(table, folder) if row["id"] == key))

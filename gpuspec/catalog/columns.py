@@ -6,7 +6,7 @@ the schema in ``data/datapackage.json`` from it.
 
 import math
 import re
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
@@ -144,7 +144,7 @@ class Named(Record):
 R = TypeVar("R", bound=Record)
 
 
-def record_from(kind: type[R], row: Mapping[Hashable, object]) -> R:
+def record_from(kind: type[R], row: Mapping[Any, object]) -> R:
     """Make a record of a table row; a blank or unknown cell has the field's default."""
     return kind(**{str(c): v for c, v in row.items() if v == v and v is not None and v != ""})
 

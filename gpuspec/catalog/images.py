@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from gpuspec.base.errors import UnknownNameError
 from gpuspec.base.units import Floats
-from gpuspec.catalog import load_table, resolve
+from gpuspec.catalog import resolve, table_rows
 from gpuspec.catalog.columns import Amount, Figure, Positive, Record, column, record_from
 
 
@@ -48,8 +48,8 @@ def image_model(name: str, data: str | Path | None = None) -> ImageModel:
     UnknownNameError
         When its work is not in the table; lists what is.
     """
-    known = load_table("image-models", data).set_index("id", drop=False)
-    key = resolve(name, load_table("models", data).set_index("id", drop=False), "image_model")
-    if key not in known.index:
-        raise UnknownNameError("image_model", name, list(known.index))
-    return record_from(ImageModel, known.loc[[key]].to_dict("records")[0])
+    known = {row["id"]: row for row in table_rows("image-models", data)}
+    key = resolve("models", name, "image_model", data)
+    if key not in known:
+        raise UnknownNameError("image_model", name, list(known))
+    return record_from(ImageModel, known[key])

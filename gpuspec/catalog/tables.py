@@ -16,9 +16,8 @@ from datetime import date
 from functools import cache, lru_cache
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 from pydantic import BaseModel
 
 from gpuspec.base.errors import InputError, UnknownNameError
@@ -28,7 +27,12 @@ from gpuspec.base.rows import MOST_ROWS, sure_rows
 from gpuspec.base.units import GB, MIB
 from gpuspec.catalog.columns import check_row, record_of
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 _Row = dict[str, str]
+Cells = dict[str, Any]
+"""A row by column: texts, numbers, flags, and None for a number or flag that is not known."""
 _Json = dict[str, Any]
 RECORDS = {
     "gpus": "gpuspec.catalog.records:Gpu",
@@ -47,7 +51,7 @@ are not named here are declared by their schema in the package alone."""
 _SEPARATORS = re.compile(r"[\s_\-‐‑–—/(),:]+")
 
 
-def load_table(name: str, data: str | Path | None = None) -> pd.DataFrame:
+def load_table(name: str, data: str | Path | None = None) -> "pd.DataFrame":
     """Read the shipped table `name` with the user's rows merged in.
 
     Parameters
@@ -68,7 +72,12 @@ def load_table(name: str, data: str | Path | None = None) -> pd.DataFrame:
     InputError
         When the folder or a file in it cannot be used; the message names file, row and field.
     """
-    return _load(name, *edition(data)).copy()
+    return _frame(name, *edition(data)).copy()
+
+
+def table_rows(name: str, data: str | Path | None = None) -> list[Cells]:
+    """Return the rows of `load_table` as they are, without pandas, which takes long to import."""
+    return _load(name, *edition(data))
 
 
 def edition(data: str | Path | None = None) -> tuple[Path | None, tuple[tuple[str, int], ...]]:
@@ -84,21 +93,21 @@ def edition(data: str | Path | None = None) -> tuple[Path | None, tuple[tuple[st
 @lru_cache(maxsize=4096)
 def resolved(table: str, name: str, field: str, folder: Path | None, stamp: object) -> str:
     """Return `resolve` of a name in a table, kept for one `edition` of it."""
-    return resolve(name, load_table(table, folder), field)
+    return _resolve(name, _load(table, folder, stamp), field)
 
 
-def resolve(name: str, frame: pd.DataFrame, field: str) -> str:
-    """Find the id that a person means by `name`.
+def resolve(table: str, name: str, field: str, data: str | Path | None = None) -> str:
+    """Find the id of the row of a table that a person means by `name`.
 
     Case, spaces, hyphens and underscores do not matter. An exact id wins, then an exact name or
     alias, then the only row that has all the words of `name` in its id, its name or an alias.
 
     Parameters
     ----------
+    table : str
+        One with columns ``id``, ``name`` and, if it has any, ``aliases``.
     name : str
         As a person types it, such as ``"A100 40GB"``.
-    frame : pandas.DataFrame
-        A table with columns (or an index) ``id``, ``name`` and, if it has any, ``aliases``.
     field : str
         What to call the input in an error message.
 
@@ -114,13 +123,20 @@ def resolve(name: str, frame: pd.DataFrame, field: str) -> str:
     InputError
         When several rows have it; lists them.
     """
-    frame = frame if "id" in frame.columns else frame.reset_index()
-    ids = [str(i) for i in frame["id"]]
-    aliases = frame["aliases"] if "aliases" in frame.columns else [""] * len(ids)
-    labels = {
-        i: [i, str(label), *filter(None, str(more).split("|"))]
-        for i, label, more in zip(ids, frame["name"], aliases, strict=True)
+    return resolved(table, name, field, *edition(data))
+
+
+def labels_of(rows: Sequence[Cells]) -> dict[str, list[str]]:
+    """Return the id, the name and the aliases of each row, by its id."""
+    return {
+        row["id"]: [row["id"], row["name"], *filter(None, row.get("aliases", "").split("|"))]
+        for row in rows
     }
+
+
+def _resolve(name: str, rows: Sequence[Cells], field: str) -> str:
+    labels = labels_of(rows)
+    ids = list(labels)
     wanted, words = _plain(name), _words(name)
     is_name = any(not word.isdigit() for word in words)  # "80" alone names nothing
     for found in (
@@ -189,7 +205,7 @@ def _user_folder(data: str | Path | None) -> Path | None:
 
 
 @lru_cache(maxsize=64)
-def _load(name: str, folder: Path | None, stamp: object) -> pd.DataFrame:
+def _load(name: str, folder: Path | None, stamp: object) -> list[Cells]:
     resource = _resource(name)
     schema, path = resource["schema"], resource["path"]
     fields: dict[str, _Json] = {field["name"]: field for field in schema["fields"]}
@@ -202,15 +218,20 @@ def _load(name: str, folder: Path | None, stamp: object) -> pd.DataFrame:
             check_row(record(name), row, where)
             for link in schema.get("foreignKeys", []):
                 column = link["fields"][0]
-                known = load_table(link["reference"]["resource"], folder)
-                row[column] = resolve(row[column], known, f"{where} {column}")
+                known = _load(link["reference"]["resource"], folder, stamp)
+                row[column] = _resolve(row[column], known, f"{where} {column}")
             rows[row_key] = row
-    return pd.DataFrame(
-        {
-            c: _series([_cell(row.get(c, ""), f) for row in rows.values()], f)
-            for c, f in fields.items()
-        }
-    )
+    return [{c: _cell(row.get(c, ""), f) for c, f in fields.items()} for row in rows.values()]
+
+
+@lru_cache(maxsize=64)
+def _frame(name: str, folder: Path | None, stamp: object) -> "pd.DataFrame":
+    import pandas as pd
+
+    fields, rows = _resource(name)["schema"]["fields"], _load(name, folder, stamp)
+    series = {f["name"]: [row[f["name"]] for row in rows] for f in fields}
+    kinds = {f["name"]: _dtype(series[f["name"]], f) for f in fields}
+    return pd.DataFrame({name: pd.Series(v, dtype=kinds[name]) for name, v in series.items()})
 
 
 def _read(path: Path, key: list[str], fields: dict[str, _Json]) -> dict[tuple[str, ...], _Row]:
@@ -263,11 +284,11 @@ def _cell(text: str, field: _Json) -> str | float | None:
     return int(text) if kind == "integer" else float(text) if kind == "number" else text
 
 
-def _series(values: Sequence[object], field: _Json) -> "pd.Series[Any]":
+def _dtype(values: Sequence[object], field: _Json) -> str:
     whole = None not in values
     kinds = {
         "number": "float64",
         "integer": "int64" if whole else "float64",
         "boolean": "bool" if whole else "object",
     }
-    return pd.Series(values, dtype=kinds.get(field["type"], "str"))
+    return kinds.get(field["type"], "str")

@@ -2,14 +2,16 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
-import pandas as pd
 
 from gpuspec.base.units import Floats, Number
 from gpuspec.catalog import find, load_table
 from gpuspec.catalog.columns import Amount, Confidence, Count, Figure, Named, Share, column
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 REFERENCE = "a100-sxm-80"
 """GPU beside which shares of fixed time are stated."""
@@ -126,7 +128,7 @@ class Workload(Named):
         return float(self.work.intensity)
 
 
-def workloads(data: str | Path | None = None) -> pd.DataFrame:
+def workloads(data: str | Path | None = None) -> "pd.DataFrame":
     """Return all classes, indexed by id; columns as in ``data/workloads.csv``."""
     return load_table("workloads", data).set_index("id")
 

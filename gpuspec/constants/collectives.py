@@ -1,17 +1,21 @@
 """Errors and intervals of collectives."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike
 
 from gpuspec.base.units import Floats
 from gpuspec.constants.stored import Interval, stored, stored_errors
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 LARGE = 2**20
 """Message from which a row counts as large."""
 
 
-def collective_errors() -> pd.DataFrame:
+def collective_errors() -> "pd.DataFrame":
     """Return the held-out error of each kind of collective; columns as in `stored_errors`."""
     return stored_errors("collectives")
 

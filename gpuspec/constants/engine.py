@@ -1,12 +1,10 @@
 """What an inference engine adds to its kernels: the few constants of its scheduler."""
 
 from functools import cache
-from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gpuspec.catalog import load_table, resolve
+from gpuspec.catalog import resolve, table_rows
 from gpuspec.catalog.engines import EngineLimits
 from gpuspec.constants.stored import stored
 from gpuspec.constants.terms import Terms
@@ -68,11 +66,6 @@ class Engine(BaseModel):
     terms: EngineTerms
 
 
-def engines(data: str | Path | None = None) -> Any:
-    """Return the table of engines and eras, indexed by id."""
-    return load_table("engines", data).set_index("id", drop=False)
-
-
 @cache
 def engine(name: str = "tensorrt-llm", version: str = "") -> Engine:
     """Look up an engine, such as ``"vllm"``, by the era that its version falls in.
@@ -84,13 +77,13 @@ def engine(name: str = "tensorrt-llm", version: str = "") -> Engine:
     UnknownNameError
         When no engine has that name; lists close matches.
     """
-    table = engines()
-    row = table.loc[resolve(name, table, "engine")]
+    eras = {row["id"]: row for row in table_rows("engines")}
+    row = eras[resolve("engines", name, "engine")]
     if version:
-        of_engine = table[table["engine"] == row["engine"]]
         number = _version(version)
-        for _, era in of_engine.iterrows():
-            if _version(str(era["version_from"])) <= number <= _version(str(era["version_to"])):
+        for era in eras.values():
+            inside = _version(era["version_from"]) <= number <= _version(era["version_to"])
+            if inside and era["engine"] == row["engine"]:
                 row = era
     limits = {name: row[name] for name in EngineLimits.model_fields}
     fitted = stored("inference")["engines"].get(row["id"], {}).get("terms", {})

@@ -1,12 +1,16 @@
 """Constants, errors and intervals of scientific computing and of dynamic programming."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike
 from pydantic import Field
 
 from gpuspec.constants.stored import Interval, stored, stored_errors, stored_interval
 from gpuspec.constants.terms import Terms
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 KINDS = {"kernel": "kernels", "application": "applications"}
 """How errors call the classes of each kind."""
@@ -58,7 +62,7 @@ def dynamic_interval(value: ArrayLike) -> Interval:
     return np.asarray(value) * error["low"], np.asarray(value) * error["high"]
 
 
-def hpc_errors() -> pd.DataFrame:
+def hpc_errors() -> "pd.DataFrame":
     """Return the held-out error of each figure; columns as in `stored_errors`."""
     return stored_errors("hpc")
 

@@ -1,6 +1,7 @@
 """Errors and intervals of inference: engines, ratios of GPUs, images."""
 
-import pandas as pd
+from typing import TYPE_CHECKING
+
 from numpy.typing import ArrayLike
 
 from gpuspec.constants.stored import (
@@ -10,11 +11,14 @@ from gpuspec.constants.stored import (
     stored_ratio_interval,
 )
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 WIDER = 1.5
 """Factor on the log width of an interval for a GPU that inherits its kernels."""
 
 
-def inference_errors() -> pd.DataFrame:
+def inference_errors() -> "pd.DataFrame":
     """Return the held-out error of each quantity; columns as in `stored_errors`."""
     return stored_errors("inference")
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from gpuspec.catalog import Gpu, servers
+from gpuspec.catalog import Gpu, table_rows
 from gpuspec.constants.stored import stored
 from gpuspec.constants.terms import (
     CollectiveTerms,
@@ -126,10 +126,9 @@ def nvlink_island(gpu_id: str, form_factor: str) -> int:
     """
     if form_factor == "pcie":
         return 1
-    table = servers()
-    islands = table.loc[table["gpu_id"] == gpu_id, "nvlink_island_gpus"]
-    if len(islands):
-        return int(islands.max())
+    boards = [row for row in table_rows("servers") if row["gpu_id"] == gpu_id]
+    if boards:
+        return int(max(row["nvlink_island_gpus"] for row in boards))
     return {"sxm": 8, "oam": 8, "superchip": 1}.get(form_factor, 2)
 
 

@@ -1,11 +1,15 @@
 """The memory that is neither weights nor states nor cache, each term named."""
 
-import pandas as pd
+from typing import TYPE_CHECKING
+
 from numpy.typing import ArrayLike
 from pydantic import BaseModel, ConfigDict, Field
 
 from gpuspec.base.units import GIB
 from gpuspec.constants.stored import Interval, stored, stored_errors, stored_interval
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 KINDS = {
     "activations": "activations, the paper's own formula",
@@ -49,7 +53,7 @@ def memory_terms() -> MemoryTerms:
     return MemoryTerms(**stored("memory")["terms"])
 
 
-def memory_errors() -> pd.DataFrame:
+def memory_errors() -> "pd.DataFrame":
     """Return the held-out error of each kind of memory figure; columns as in `stored_errors`."""
     return stored_errors("memory", "kind")
 

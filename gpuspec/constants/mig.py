@@ -1,11 +1,14 @@
 """How far predictions of MIG slices lie from published ones. Nothing is fitted to them."""
 
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from gpuspec.constants.stored import stored, stored_errors
 
+if TYPE_CHECKING:
+    import pandas as pd
 
-def slice_errors() -> pd.DataFrame:
+
+def slice_errors() -> "pd.DataFrame":
     """Return the error of slice over whole GPU, one row a load, and one for all.
 
     Columns as in `stored_errors`. The prediction has no constant that was fitted to these

@@ -7,14 +7,16 @@ and with whole sources held out (Lei et al. 2018, arXiv:1604.04173).
 import json
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike
 
 from gpuspec.base.paths import DATA
 from gpuspec.base.units import Floats
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Stored = dict[str, Any]
 """What a JSON file holds: constants, ``errors``, ``held_out``, ``provenance``."""
@@ -34,7 +36,7 @@ def stored(topic: str) -> Stored:
     return content
 
 
-def stored_errors(topic: str, index: str = "quantity") -> pd.DataFrame:
+def stored_errors(topic: str, index: str = "quantity") -> "pd.DataFrame":
     """Return the held-out error of each figure of a topic, one row a figure.
 
     Columns: ``rows``, ``sources``, ``median_error`` and ``p90_error`` (absolute log errors:
@@ -42,6 +44,8 @@ def stored_errors(topic: str, index: str = "quantity") -> pd.DataFrame:
     the estimate, every source counting the same) and, but for memory, ``coverage`` (share of a
     source's rows inside the interval that the other sources gave).
     """
+    import pandas as pd
+
     return pd.DataFrame(stored(topic)["errors"]).T.rename_axis(index)
 
 

@@ -1,10 +1,11 @@
 """Constants of a training framework: what rooflines and fabrics leave open."""
 
-import pandas as pd
+from typing import TYPE_CHECKING
+
 from numpy.typing import ArrayLike
 from pydantic import Field
 
-from gpuspec.catalog import load_table, resolve
+from gpuspec.catalog import resolve
 from gpuspec.constants.stored import (
     Interval,
     stored,
@@ -13,6 +14,9 @@ from gpuspec.constants.stored import (
     stored_ratio_interval,
 )
 from gpuspec.constants.terms import Terms
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class TrainingTerms(Terms):
@@ -74,12 +78,12 @@ def framework(name: str = "megatron-core") -> tuple[str, TrainingTerms]:
     UnknownNameError
         When no framework has that name; lists close matches.
     """
-    key = resolve(name, load_table("frameworks").set_index("id", drop=False), "framework")
+    key = resolve("frameworks", name, "framework")
     fitted = stored("training")["frameworks"]
     return key, TrainingTerms(**fitted.get(key, fitted["other"])["terms"])
 
 
-def training_errors() -> pd.DataFrame:
+def training_errors() -> "pd.DataFrame":
     """Return the held-out error of each figure; columns as in `stored_errors`."""
     return stored_errors("training")
 

@@ -21,13 +21,15 @@ bound          part that takes most of the time
 ============== =============================================================================
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike
 
+from gpuspec.base.lazy import pd
 from gpuspec.base.units import HOURS_MONTH
 
 

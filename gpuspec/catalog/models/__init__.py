@@ -3,18 +3,21 @@
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from gpuspec.base.errors import InputError, UnknownNameError
-from gpuspec.catalog import edition, find, load_table
+from gpuspec.catalog import edition, find, load_table, table_rows
 from gpuspec.catalog.models.config import model_from_config
 from gpuspec.catalog.models.names import checkpoint
 from gpuspec.catalog.models.params import active_parameter_parts, parameter_parts
 from gpuspec.catalog.models.record import NO_WINDOW, Model
+from gpuspec.catalog.tables import labels_of
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
-def models(data: str | Path | None = None) -> pd.DataFrame:
+def models(data: str | Path | None = None) -> "pd.DataFrame":
     """Return all models, one row each, indexed by id, with the user's own rows merged in."""
     return load_table("models", data).set_index("id")
 
@@ -55,12 +58,7 @@ def model(name: str | Path, data: str | Path | None = None) -> Model:
 @lru_cache(maxsize=1024)
 def _copy(name: str, folder: Path | None, stamp: object) -> Model | None:
     """Return the checkpoint of that name, where it surely is one of a model of the table."""
-    frame = load_table("models", folder)
-    aliases = frame["aliases"].fillna("").str.split("|")
-    labels = {
-        key: [key, title, *filter(None, more)]
-        for key, title, more in zip(frame["id"], frame["name"], aliases, strict=True)
-    }
+    labels = labels_of(table_rows("models", folder))
     meant = checkpoint(name, labels)
     if meant is None:
         return None

@@ -1,10 +1,12 @@
 """Tables behind the pictures of the inference notebook."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 
+from gpuspec.base.lazy import pd
 from gpuspec.catalog import Gpu, gpu
 from gpuspec.catalog.precision import Precision, precision
 from gpuspec.constants.inference import inference_interval

@@ -1,8 +1,10 @@
 """Every way to serve the asked load, as one table; the best of each GPU."""
 
-import numpy as np
-import pandas as pd
+from __future__ import annotations
 
+import numpy as np
+
+from gpuspec.base.lazy import pd
 from gpuspec.constants.inference import inference_interval
 from gpuspec.formulas.serving import Deployment, arrivals
 from gpuspec.topics.serving.ask import ServingQuestion

@@ -1,9 +1,11 @@
 """A whole design space in one call."""
 
+from __future__ import annotations
+
 import numpy as np
-import pandas as pd
 
 from gpuspec.base.errors import InputError
+from gpuspec.base.lazy import pd
 from gpuspec.catalog import gpu
 from gpuspec.catalog.models import Model
 from gpuspec.catalog.precision import precision

@@ -1,13 +1,15 @@
 """Every way to serve a load: each GPU, format and split, and how many replicas it takes."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import product
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
+from gpuspec.base.lazy import pd
 from gpuspec.base.units import GIB
 from gpuspec.catalog import gpu
 from gpuspec.catalog.images import image_model
