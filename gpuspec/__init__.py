@@ -7,9 +7,12 @@ if sys.argv[:1] == ["-m"] and not sys.flags.safe_path:  # python -m gpuspec
     if __file__.startswith(_here):
         sys.path.append(_here)  # a checkout that is not installed is found last
 
-from gpuspec.base.errors import InputError
-from gpuspec.catalog import gpu, gpu_ids, gpus, links, mig_profiles, servers
-from gpuspec.catalog.models import Model, model, models
-from gpuspec.catalog.precision import precision, training_recipe
+from gpuspec.base.damage import whole
+
+with whole():
+    from gpuspec.base.errors import InputError
+    from gpuspec.catalog import gpu, gpu_ids, gpus, links, mig_profiles, servers
+    from gpuspec.catalog.models import Model, model, models
+    from gpuspec.catalog.precision import precision, training_recipe
 
 __version__ = "0.1.0"
