@@ -310,7 +310,8 @@ def run(seed: int, kinds: list[str]) -> dict[str, Any]:
     from gpuspec.report import many, one
 
     kind, args, maker = case_of(seed, kinds)
-    out, err, code, trace = io.StringIO(), io.StringIO(), 0, ""
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
+    code, trace = 0, ""
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")  # peak memory counts from here
     patches = [mock.patch.object(one, "execute", _ended)]
@@ -333,7 +334,8 @@ def run(seed: int, kinds: list[str]) -> dict[str, Any]:
         except BaseException:
             code, trace = -1, traceback.format_exc()
     found = {"seed": seed, "kind": kind, "code": code, "cpu_s": time.process_time() - start}
-    said = err.getvalue()
+    err.flush()
+    said = err.buffer.getvalue().decode("utf-8", "replace")
     return found | {"peak": _peak_bytes(), "said": said[:2000], "long": len(said), "trace": trace}
 
 

@@ -1,8 +1,18 @@
 """gpuspec: decide between GPUs with numbers that show their source and their error."""
 
-from gpuspec.base.errors import InputError
-from gpuspec.catalog import gpu, gpu_ids, gpus, links, mig_profiles, servers
-from gpuspec.catalog.models import Model, model, models
-from gpuspec.catalog.precision import precision, training_recipe
+import sys
+
+if sys.argv[:1] == ["-m"] and not sys.flags.safe_path:  # python -m gpuspec
+    _here = sys.path.pop(0)  # the current folder, whose files are not to run
+    if __file__.startswith(_here):
+        sys.path.append(_here)  # a checkout that is not installed is found last
+
+from gpuspec.base.damage import whole
+
+with whole():
+    from gpuspec.base.errors import InputError
+    from gpuspec.catalog import gpu, gpu_ids, gpus, links, mig_profiles, servers
+    from gpuspec.catalog.models import Model, model, models
+    from gpuspec.catalog.precision import precision, training_recipe
 
 __version__ = "0.1.0"

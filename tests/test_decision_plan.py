@@ -1,6 +1,7 @@
 """The planner: laws of probabilities and fronts, reasons that are true, plans that add up."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -20,10 +21,11 @@ from gpuspec.decision.plan.draws import PlanDraws, best_shares, pooled_size
 from gpuspec.decision.plan.limits import CONSTRAINTS
 from gpuspec.decision.plan.options import pareto, priced_options
 from gpuspec.decision.plan.ranking import candidates
+from gpuspec.decision.plan.sensitivity import LOAD_ROWS
 from gpuspec.decision.plan.words import money
 from gpuspec.decision.plan.words_asked import asked_table
-from gpuspec.decision.plan.words_page import answer_page, answer_record, members_table
-from gpuspec.decision.plan.words_tables import plans_table
+from gpuspec.decision.plan.words_page import answer_page, answer_record, changes, members_table
+from gpuspec.decision.plan.words_tables import plans_caption, plans_table
 from gpuspec.decision.scenario import asked_scenario, owned_list, scenario
 from gpuspec.decision.ways import scenario_ways
 from gpuspec.topics.ways import capacity
@@ -341,6 +343,17 @@ def test_page_one_exists_in_chinese(both):
     assert "$" not in answer_page(both, evens)
 
 
+def test_each_load_that_flips_the_choice_is_a_sentence_in_both_languages(both):
+    for what, (name, *_) in LOAD_ROWS.items():
+        if what == "horizon":  # has no factor
+            continue
+        even = pd.DataFrame([{"kind": "load", "what": name, "at": 1.5, "far": 0.4}])
+        (said,) = changes(both, even)
+        assert said == f"{name[0].lower()}{name[1:]} at 1.5 times what was asked"
+        (said,) = changes(both, even, "zh")
+        assert re.fullmatch(r"[^a-z]*(token)?[^a-z]*变为设定值的 1.5 倍", said)
+
+
 def test_simulations_and_tenants_are_planned_too():
     content = {
         "name": "more",
@@ -486,6 +499,9 @@ def test_a_short_horizon_holds_a_whole_run_and_the_whole_reservation():
     year = decided({"horizon_months": 12}, content)
     assert month.best["cost_usd"] == pytest.approx(year.best["cost_usd"])
     assert "over 1 month (" in answer_page(month, None)
+    assert "1 个月合计" in answer_page(month, None, "zh")
+    assert "over 1 month, with" in plans_caption(month)
+    assert "over 12 months, with" in plans_caption(year)
     reserved = {"horizon_months": 6, "allow": {"modes": ["reserved-1yr"]}, "workloads": [SERVICE]}
     assert "paid for all of its 12 months" in answer_page(decided(reserved, content), None)
 
@@ -515,6 +531,7 @@ def test_the_report_says_what_was_asked():
     table = asked_table(scenario(content))["value"]
     assert "model llama-3.1-8b" in table["chat"]
     assert "concurrency 64" in table["chat"]
+    assert "engine TensorRT-LLM 0.19 and later" in table["chat"]
     assert "osl 512" in table["chat"]  # a default that the answer rests on
     assert "runs_per_year 1" in table["tuning"]
     assert "tokens 5e+09" in table["tuning"]

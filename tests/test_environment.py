@@ -1,6 +1,9 @@
 """pyproject.toml, environment.yml and the lock files describe one environment."""
 
+import os
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -68,3 +71,20 @@ def test_packages_that_the_project_was_asked_to_use_are_there():
     asked = {"jupyterlab", "pandas", "matplotlib", "ipywidgets", "papermill", "numpy"}
     assert asked <= set(requirements(PROJECT["project"]["dependencies"]))
     assert "nbval" in requirements(GROUPS["dev"])
+
+
+@pytest.mark.parametrize("package", ["numpy", "click"])
+@pytest.mark.parametrize("content", ["raise ImportError('undefined symbol')", "x = ("])
+def test_a_damaged_package_is_one_sentence_that_says_what_to_do(tmp_path, package, content):
+    (tmp_path / f"{package}.py").write_text(content)
+    done = subprocess.run(
+        [sys.executable, "-m", "gpuspec", "list", "gpus"],
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("gpuspec: a package is damaged (")
+    assert done.stderr.endswith("run make clean and try again\n")
+    assert done.stderr.count("\n") == 1

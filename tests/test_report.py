@@ -3,8 +3,11 @@
 import datetime
 import io
 import json
+import os
 import re
+import resource
 import sys
+import tempfile
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -22,7 +25,7 @@ from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.base.files import write_atomically
 from gpuspec.report import render
 from gpuspec.report.compose import _LABELS
-from gpuspec.report.execute import execute
+from gpuspec.report.execute import NotebookError, execute
 from gpuspec.views.display import figure, table
 from gpuspec.views.language import languages, translator
 
@@ -334,6 +337,43 @@ def test_failure_leaves_the_old_report(tmp_path, monkeypatch):
         write_atomically(target, b"new")
     assert target.read_bytes() == b"old"
     assert list(target.parent.iterdir()) == [target]
+
+
+def no_steps(*_):
+    """Tell nobody how far the work is."""
+
+
+def test_a_kernel_that_finds_no_room_is_one_sentence_with_the_folder(notebook, monkeypatch):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def died(*_, **__):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (64, before[1]))
+        raise RuntimeError("Kernel died before replying to kernel_info")
+
+    monkeypatch.setattr("papermill.execute_notebook", died)
+    try:
+        with pytest.raises(RuntimeError) as failure:
+            execute(notebook, {}, no_steps)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    folder = tempfile.gettempdir()
+    assert re.search(rf"^{folder}\S*: a file cannot be written: File too large", str(failure.value))
+
+
+def test_a_kernel_that_dies_says_why(notebook, monkeypatch, tmp_path):
+    (tmp_path / "IPython.py").write_text("raise ImportError('cannot import name x')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    with pytest.raises(NotebookError, match=r"ImportError: cannot import name x; .* make clean"):
+        execute(notebook, {}, no_steps)
+
+
+def test_a_folder_that_was_deleted_is_refused(notebook, monkeypatch, tmp_path):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(InputError, match=r"current folder: .* it was deleted"):
+        execute(notebook, {}, no_steps)
 
 
 def test_date_of_the_source(monkeypatch):

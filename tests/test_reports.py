@@ -25,14 +25,31 @@ def notebook(folder, name, *code):
     return str(path)
 
 
+HIDING = ("pandas", "click", "random", "json", "socket", "multiprocessing", "tempfile")
+"""Modules that commands, workers, kernels and typesetters import."""
+
+
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory):
-    """Run the command over two notebooks, of which the first fails."""
+    """Run the command over two notebooks, of which the first fails, beside files called so."""
     folder = tmp_path_factory.mktemp("many")
     names = [notebook(folder, "bad", "1 / 0"), notebook(folder, "good", "print('all well')")]
-    command = [sys.executable, "-m", "gpuspec", "reports", *names, "-o", str(folder / "out")]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=200)
+    for name in HIDING:
+        (folder / f"{name}.py").write_text("open('ran', 'a').write(__name__); raise SystemExit(9)")
+    done = subprocess.run(
+        [sys.executable, "-m", "gpuspec", "reports", *names, "-o", str(folder / "out")],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        timeout=200,
+    )
     return folder, done
+
+
+def test_no_file_of_the_current_folder_runs(ran):
+    folder, _ = ran
+    assert not (folder / "ran").exists()
 
 
 def test_the_others_are_written_and_the_failed_one_is_named(ran):

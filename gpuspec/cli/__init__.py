@@ -3,7 +3,10 @@
 Modules that take long to import are imported where they are used, so that help stays quick.
 """
 
-from gpuspec.cli import answers, decisions, reports, tables
-from gpuspec.cli.common import main
+from gpuspec.base.damage import whole
+
+with whole():
+    from gpuspec.cli import answers, decisions, reports, tables
+    from gpuspec.cli.common import main
 
 __all__ = ["main"]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from gpuspec import __version__
+from gpuspec.base.damage import DAMAGE, damage
 from gpuspec.base.errors import InputError, brief, close_matches
 
 if TYPE_CHECKING:
@@ -109,8 +110,8 @@ def _fail(error: Exception, debug: bool) -> NoReturn:
         click.echo(inside or "".join(traceback.format_exception(error)), err=True)
     if isinstance(error, InputError) or getattr(error, "bad_input", False):
         stop(str(error), 2)
-    if isinstance(error, ImportError):
-        stop(f"a package is damaged ({error}): in a checkout, run make clean and try again", 1)
+    if isinstance(error, DAMAGE):
+        stop(damage(error), 1)
     hint = "" if debug else " (--debug shows the traceback)"
     stop((" ".join(str(error).split()) or type(error).__name__) + hint, 1)
 

@@ -14,13 +14,17 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from nbformat import NotebookNode, from_dict
 
+from gpuspec.base.errors import InputError
 from gpuspec.report.notebooks import Notebook
-from gpuspec.report.output import workplace
+from gpuspec.report.output import current_folder, workplace
 
 if TYPE_CHECKING:
     from papermill.exceptions import PapermillExecutionError
 
 _INPUT_ERRORS = ("InputError", "UnknownNameError")
+_DAMAGED = "; if the environment is damaged, run make clean and try again"
+_IMPORT_ERRORS = ("ImportError", "ModuleNotFoundError", "SyntaxError")
+_ROOM_BYTES = 2**16
 _SLOW_START = "Kernel didn't respond"
 _OF_THE_USER = ("PYTHONSTARTUP", "MPLBACKEND", "MATPLOTLIBRC")
 """Variables that would change a kernel; its start sets those that it needs."""
@@ -120,14 +124,27 @@ def _run(
         )
     except PapermillExecutionError as error:
         raise _described(notebook, error, bool(values)) from error
-    except OSError:
-        raise  # no room, or no right to write: the folder is named
+    except (OSError, InputError):
+        raise  # no room, or no right to write, or no folder: that is named
     except Exception as error:
+        # A kernel that finds no room dies without a word: then this fails too, and says so.
+        Path(folder, "room").write_bytes(bytes(_ROOM_BYTES))
         said = " ".join(str(error).split()) or type(error).__name__
         log.seek(0)
-        trace = log.read().decode(errors="replace") + "".join(traceback.format_exception(error))
-        message = f"{notebook.path.name} could not be executed: {said}"
+        kernel = log.read().decode(errors="replace")
+        trace = kernel + "".join(traceback.format_exception(error))
+        message = f"{notebook.path.name} could not be executed: {said}{_last_words(kernel)}"
         raise NotebookError(message, trace=trace) from error
+
+
+def _last_words(said: str) -> str:
+    """Return the error that a kernel ended with, and what to do; empty where it said none."""
+    lines = [
+        line for line in said.splitlines() if re.match(r"(\w+\.)*\w+(Error|Exception): ", line)
+    ]
+    if "Traceback" not in said or not lines:
+        return ""
+    return f"; {lines[-1][:200]}" + (_DAMAGED if lines[-1].startswith(_IMPORT_ERRORS) else "")
 
 
 def _own_kernel(folder: str, log: BinaryIO) -> type:
@@ -143,7 +160,7 @@ def _own_kernel(folder: str, log: BinaryIO) -> type:
     from traitlets import CaselessStrEnum
 
     start = str(Path(__file__).with_name("kernel.py"))
-    command = [sys.executable, "-P", start, os.getcwd(), "-f", "{connection_file}"]
+    command = [sys.executable, "-P", start, current_folder(), "-f", "{connection_file}"]
     spec = KernelSpec(**{**get_kernel_dict(), "argv": command})
     environment = {k: v for k, v in os.environ.items() if k not in _OF_THE_USER}
     environment |= {"PYTHONSAFEPATH": "1", "IPYTHONDIR": folder, "JUPYTER_NO_CONFIG": "1"}
@@ -180,8 +197,8 @@ def _described(
     number = error.cell_index + (0 if injected and error.cell_index > first + 1 else 1)
     line = error.source.strip().splitlines()[0] if error.source.strip() else ""
     where = f"{notebook.path.name}, cell {number} ({line[:100]})"
-    if error.ename in ("ImportError", "ModuleNotFoundError"):
-        said += "; if the environment is damaged, run make clean and try again"
+    if error.ename in _IMPORT_ERRORS:
+        said += _DAMAGED
     return NotebookError(f"{where} failed: {error.ename}: {said}", trace=trace)
 
 

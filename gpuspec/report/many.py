@@ -85,9 +85,10 @@ def build_all(
     found: dict[Path, Outcome] = {}
     context = get_context("spawn")
     lifeline, held = context.Pipe(duplex=False)
-    pool = ProcessPoolExecutor(workers, context, initializer=_start, initargs=(lifeline,))
+    with _safe_path():
+        pool = ProcessPoolExecutor(workers, context, initializer=_start, initargs=(lifeline,))
     try:
-        with _no_interrupts():  # workers inherit it: Ctrl-C is for this process alone
+        with _no_interrupts(), _safe_path():  # workers inherit both
             waiting = {
                 pool.submit(_one, str(book.path), str(targets[book.path]), language): book
                 for book in sorted(chosen, key=_effort, reverse=True)
@@ -109,7 +110,21 @@ def build_all(
 
 
 @contextmanager
+def _safe_path() -> Iterator[None]:
+    """Start processes that take no module from the current folder."""
+    before = os.environ.get("PYTHONSAFEPATH")
+    os.environ["PYTHONSAFEPATH"] = "1"
+    try:
+        yield
+    finally:
+        del os.environ["PYTHONSAFEPATH"]
+        if before is not None:
+            os.environ["PYTHONSAFEPATH"] = before
+
+
+@contextmanager
 def _no_interrupts() -> Iterator[None]:
+    """Start processes that no Ctrl-C reaches: it is for this one alone."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

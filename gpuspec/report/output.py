@@ -1,5 +1,6 @@
 """Where a report goes: checked before the work starts, written whole or not at all."""
 
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,9 +19,18 @@ def workplace() -> Iterator[Path]:
         with tempfile.TemporaryDirectory() as name:
             yield Path(name)
     except OSError as error:
-        place = error.filename or tempfile.gettempdir()
+        place = error.filename or tempfile.tempdir or "the folder of temporary files, TMPDIR"
         said = error.strerror or str(error)
         raise RuntimeError(f"{place}: a file cannot be written: {said}") from error
+
+
+def current_folder() -> str:
+    """Return the folder that relative paths start from; refuse one that was deleted."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        valid = "it was deleted; change to a folder that is there"
+        raise InputError("current folder", os.environ.get("PWD", "."), valid) from None
 
 
 def check_output(

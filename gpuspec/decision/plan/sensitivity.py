@@ -236,7 +236,10 @@ def _load_rows(gap: Gap) -> list[Swing]:
         )
         from_, to = f"{low:.2g} times", f"{high:.2g} times"
         if what == "horizon":
-            from_, to = f"{less.horizon_months} months", f"{more.horizon_months} months"
+            from_, to = (
+                f"{one.horizon_months} month{'s' if one.horizon_months > 1 else ''}"
+                for one in (less, more)
+            )
         best = best_high or best_low
         known = None if what == "horizon" else (low, high)
         rows.append(Swing(name, from_, to, at_low, at_high, best, known))

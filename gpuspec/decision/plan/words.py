@@ -115,6 +115,11 @@ def policy_words(policy: Policy, say: Words, name: Words = short_gpu) -> str:
     return say(POLICIES[policy.kind]).format(gpu=first, jobs=first, services=second)
 
 
+def months_words(count: int, say: Words) -> str:
+    """Return a number of months in words."""
+    return say("1 month") if count == 1 else say("{count} months").format(count=count)
+
+
 def decision_finding(decision: Decision, language: str = "en") -> str:
     """Return the answer in one sentence, or that there is none."""
     say = translator(language)
@@ -131,10 +136,8 @@ def cost_sentence(decision: Decision, language: str = "en") -> str:
     cost, low, high, capital = (money(float(best[n]), decision, language) for n in names)
     month = money(float(best["expected_usd"]) / months, decision, language)
     text = say(
-        "{cost} over {months} months (80 % interval {low} to {high}), {month} a month on average."
-    ).format(cost=cost, month=month, months=months, low=low, high=high)
-    if months == 1:
-        text = text.replace("over 1 months", "over 1 month")
+        "{cost} over {months} (80 % interval {low} to {high}), {month} a month on average."
+    ).format(cost=cost, month=month, months=months_words(months, say), low=low, high=high)
     if best["upfront_usd"] > best["expected_usd"]:
         start = say(" {capital} is paid at the start; what is left of its worth comes off.")
         text += start.format(capital=capital)

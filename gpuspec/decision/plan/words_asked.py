@@ -1,9 +1,11 @@
 """What a scenario asks, as a table: the report says its own question."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
+from gpuspec.constants.engine import engine
 from gpuspec.decision.scenario import Scenario
 
 LATER = ("kind", "name", "from_quarter", "to_quarter", "growth")
@@ -20,8 +22,8 @@ def asked_table(scenario: Scenario) -> pd.DataFrame:
     """
     asked = scenario.model_dump()
     rows = [
-        (w.name, f"kind {w.kind}; " + _fields(asked["workloads"][place], LATER))
-        for place, w in enumerate(scenario.workloads)
+        (w["name"], f"kind {w['kind']}; " + _fields(w | _engine(w), LATER))
+        for w in asked["workloads"]
     ]
     rows += [(part, _fields(asked[part])) for part in ("budget", "limits")]
     rows += [("owned", "; ".join(f"{o.count:,} x {o.gpu}" for o in scenario.owned))]
@@ -29,6 +31,11 @@ def asked_table(scenario: Scenario) -> pd.DataFrame:
     rows += [("goal", f"objective {scenario.objective}; horizon_months {scenario.horizon_months}")]
     shown = [(name, text or "none") for name, text in rows]
     return pd.DataFrame(shown, columns=["asked", "value"]).set_index("asked")
+
+
+def _engine(workload: Mapping[str, Any]) -> dict[str, str]:
+    """Return the engine that a workload asks, with the versions that it stands for."""
+    return {"engine": engine(workload["engine"]).name} if "engine" in workload else {}
 
 
 def _fields(part: Mapping[str, object], without: tuple[str, ...] = ()) -> str:

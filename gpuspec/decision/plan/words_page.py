@@ -26,9 +26,13 @@ from gpuspec.views.columns import headings
 from gpuspec.views.language import translator
 from gpuspec.views.markdown import Markdown
 
-
-def _small(words: str) -> str:
-    return words[:1].lower() + words[1:]
+LOADS = {
+    "Traffic of the services": "traffic of the services at {factor} times what was asked",
+    "Length of the prompts": "length of the prompts at {factor} times what was asked",
+    "Hours of the services": "hours of the services at {factor} times what was asked",
+    "Tokens of the training jobs": "tokens of the training jobs at {factor} times what was asked",
+}
+"""What a load does that makes the runner-up win, by its name among the changes of a question."""
 
 
 def changes(decision: Decision, evens: pd.DataFrame, language: str = "en") -> list[str]:
@@ -37,8 +41,7 @@ def changes(decision: Decision, evens: pd.DataFrame, language: str = "en") -> li
     prices = decision.scenario.prices
     for row in evens[np.isfinite(evens["far"])].head(3).to_dict("records"):
         if row["kind"] == "load":
-            text = say("{what} at {factor} times what was asked")
-            texts.append(text.format(what=say(_small(row["what"])), factor=f"{row['at']:.2g}"))
+            texts.append(say(LOADS[row["what"]]).format(factor=f"{row['at']:.2g}"))
             continue
         above = row["at"] > row["value"]
         unit = "{c} a GPU" if row["what"] == "own" else "{c} an hour"

@@ -7,7 +7,13 @@ from gpuspec.constants.inference import inference_errors
 from gpuspec.constants.training import training_errors
 from gpuspec.decision.plan import Decision, front, nearest, rejected
 from gpuspec.decision.plan.limits import limits_of
-from gpuspec.decision.plan.words import amount_words, gpus_of, policy_words, short_gpu
+from gpuspec.decision.plan.words import (
+    amount_words,
+    gpus_of,
+    months_words,
+    policy_words,
+    short_gpu,
+)
 from gpuspec.topics.ways import records
 from gpuspec.views.columns import headings, readable
 from gpuspec.views.language import translator
@@ -38,9 +44,9 @@ def plans_caption(decision: Decision, language: str = "en") -> str:
     if not decision.feasible:
         return say("Cost of the plans, with 80 % interval, if the limits on totals were lifted.")
     return say(
-        "Cost of each plan over {months} months, with its 80 % interval; at the right: share of "
+        "Cost of each plan over {months}, with its 80 % interval; at the right: share of "
         "the draws in which it is the best. The first one is recommended."
-    ).format(months=decision.scenario.horizon_months)
+    ).format(months=months_words(decision.scenario.horizon_months, say))
 
 
 def members_caption(decision: Decision, language: str = "en") -> str:
