@@ -1,6 +1,6 @@
 """The `Model` record: the dimensions of one network, checked once when it is made."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
@@ -259,6 +259,12 @@ class Model(LayerColumns, Named):
             type(self).model_validate(whole | fields | {"layers": count}, context="block")
             for count, fields in blocks
         )
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> "Model":
+        """Return a copy with some fields changed; `blocks` are made again."""
+        copied = super().model_copy(update=update, deep=deep)
+        copied.__dict__.pop("blocks", None)
+        return copied
 
     def by_layer(self, each: Callable[["Model"], float]) -> NDArray[np.float64]:
         """Return for every layer, in order, what `each` says of its block, shape ``(layers,)``.
