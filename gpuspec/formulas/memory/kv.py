@@ -113,7 +113,8 @@ def block_kv_bytes(
     image_tokens: ArrayLike = 0,
 ) -> Floats:
     """Bytes of cache that one sequence takes in all layers of a block; see `sequence_kv_bytes`."""
-    total = np.zeros(())
+    loads = (context, kv_bytes_each, index_bytes_each, tp, block_tokens, image_tokens)
+    total = np.zeros(np.broadcast(*map(np.asarray, loads)).shape)
     for window, layers in windows_of(block):
         own = _cached_elements(block, context, window, tp, block_tokens, image_tokens)
         total = total + layers * own * np.asarray(kv_bytes_each, float)
@@ -195,7 +196,7 @@ def sequence_bytes(
     an encoder, whose sequences end with their prompt.
     """
     if model.kind == "encoder":
-        return np.zeros(np.broadcast(context, kv_bytes_each, tp, pp).shape)
+        return np.zeros(np.broadcast(*map(np.asarray, (context, kv_bytes_each, tp, pp))).shape)
     grows = (context, kv_bytes_each, INDEX_KEY_BYTES, tp, block_tokens, image_tokens)
     held = [block_kv_bytes(b, *grows) + block_state_bytes(b, tp) for b in model.blocks]
     return fullest_stage(model, held, pp)
