@@ -158,9 +158,9 @@ def test_h200_is_never_slower_than_h100_where_memory_decides():
 
 def test_an_a100_asked_for_fp8_stores_less_and_computes_in_16_bit():
     eight = replica(device="A100", weight="fp8").layout
-    assert eight.weight_only
-    assert eight.compute == "bf16"
-    assert not replica(device="H100", weight="fp8").layout.weight_only
+    assert eight.product("mlp").kernel == "int8"
+    assert eight.product("mlp").compute == "bf16"
+    assert replica(device="H100", weight="fp8").layout.product("mlp").compute == "fp8"
 
 
 def test_pipeline_stages_trade_a_users_speed_for_fewer_links():

@@ -23,6 +23,12 @@ from gpuspec.constants.terms import (
 TILES = ((256, 128), (128, 256), (128, 128), (64, 128), (64, 64))
 SPLITS = (1, 2, 4, 8)
 QUERY_TILE = 128
+SCAN_CHUNK = 64
+"""Tokens of a chunk in which a recurrent mixer reads a prompt (flash-linear-attention)."""
+SCAN_FLOP = 8.0
+"""FLOP a token and element of the state: 4 for adding to it and reading from it, and about as many
+within a chunk (2 x 64 tokens x (128 + 128) of a head over its state of 128 x 128, and solving for
+the delta rule)."""
 
 
 def matmul_seconds(
@@ -128,6 +134,45 @@ def prefill_attention_seconds(
     moved = b * (s * (2 * h + 2 * g) * 2 + past * 2 * g * np.asarray(kv_bytes)) * d
     memory = moved / (hardware.bandwidth_bytes_s * t.bandwidth_share)
     return np.asarray(t.launch_us * MICRO + p_norm(t.sharpness, compute, memory))
+
+
+def recurrent_decode_seconds(
+    sequences: ArrayLike, state_bytes: ArrayLike, hardware: Hardware, terms: DecodeAttentionTerms
+) -> Floats:
+    """Seconds of a recurrent mixer when each of `sequences` adds one token to its state.
+
+    The state is read and written, `state_bytes` each way; its few operations an element are
+    hidden behind that. No timing is in the fit: launch and share of the bandwidth are those at
+    which attention reads its cache.
+    """
+    moved = 2.0 * np.asarray(sequences, float) * np.asarray(state_bytes, float)
+    rate = hardware.bandwidth_bytes_s * terms.bandwidth_share
+    return np.asarray(terms.launch_us * MICRO + moved / rate)
+
+
+def recurrent_prefill_seconds(
+    tokens: ArrayLike,
+    vectors: ArrayLike,
+    state_elements: ArrayLike,
+    hardware: Hardware,
+    terms: PrefillAttentionTerms,
+) -> Floats:
+    """Seconds of a recurrent mixer over `tokens` of prompts, in chunks of `SCAN_CHUNK`.
+
+    `vectors` are the elements that it reads and writes of a token, `state_elements` those of its
+    state, which each chunk writes and reads once in 16 bits. No timing is in the fit: launch and
+    shares are those of prefill attention.
+
+    References
+    ----------
+    Dao, Gu 2024, arXiv:2405.21060, section 6 (chunks as matrix products); Yang et al. 2024,
+    arXiv:2412.06464.
+    """
+    n, size = np.asarray(tokens, float), np.asarray(state_elements, float)
+    compute = SCAN_FLOP * size * n / (hardware.peak_flops * terms.peak_share)
+    moved = n * (2.0 * np.asarray(vectors, float) + 4.0 * size / SCAN_CHUNK)
+    memory = moved / (hardware.bandwidth_bytes_s * terms.bandwidth_share)
+    return np.asarray(terms.launch_us * MICRO + p_norm(terms.sharpness, compute, memory))
 
 
 def experts_touched(tokens: ArrayLike, experts: ArrayLike, active: ArrayLike) -> Floats:

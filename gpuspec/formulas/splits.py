@@ -1,6 +1,6 @@
 """How a model may be split over GPUs: one list of sizes and one set of rules for every topic."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,8 +10,9 @@ from gpuspec.catalog.models import Model
 
 TENSOR = (1, 2, 4, 8)
 """Tensor-parallel sizes that are tried: they exchange in every layer, so they stay in a node."""
-Rules = list[tuple[Any, Callable[[int], str]]]
+Rule = tuple[Any, Callable[[int], str]]
 """Where a rule is broken, and what is said of row i there."""
+Rules = list[Rule]
 
 
 def splits(network: Model, max_gpus: int) -> list[tuple[int, int]]:
@@ -30,18 +31,37 @@ def splits(network: Model, max_gpus: int) -> list[tuple[int, int]]:
 
 
 def split_rules(network: Model, tp: Any, pp: Any, node_gpus: int = NODE_GPUS) -> Rules:
-    """Return what breaks a split of a model over arrays of `tp` x `pp` GPUs, memory aside."""
-    heads, kv, layers = network.heads, network.kv_heads, network.layers
+    """Return what breaks a split of a model over arrays of `tp` x `pp` GPUs, memory aside.
+
+    Each kind of layer has its heads; those of recurrent mixers lie side by side in the width that
+    their output projection reads.
+    """
     tp, pp = np.atleast_1d(tp), np.atleast_1d(pp)
-    return [
-        (heads % tp > 0, lambda i: f"TP {tp[i]} does not divide the {heads} attention heads"),
-        (tp > node_gpus, lambda i: f"TP {tp[i]} crosses the {node_gpus} GPUs of a node"),
-        (
-            (kv % tp > 0) & (tp % max(kv, 1) > 0),
-            lambda i: f"TP {tp[i]} neither divides the {kv} KV heads nor is a multiple of them",
-        ),
-        (pp > layers, lambda i: f"PP {pp[i]} is more than the {layers} layers"),
-    ]
+    attending = [block for block in network.blocks if block.mixer in ("attention", "both")]
+    recurrent = [block for block in network.blocks if block.mixer in ("linear", "both")]
+    rules = [_heads_rule(heads, tp) for heads in _different(b.heads for b in attending)]
+    rules.append((tp > node_gpus, lambda i: f"TP {tp[i]} crosses the {node_gpus} GPUs of a node"))
+    rules += [_kv_heads_rule(kv, tp) for kv in _different(b.kv_heads for b in attending)]
+    rules += [_width_rule(width, tp) for width in _different(b.linear_out for b in recurrent)]
+    layers = network.layers
+    return [*rules, (pp > layers, lambda i: f"PP {pp[i]} is more than the {layers} layers")]
+
+
+def _different(sizes: Iterable[int]) -> list[int]:
+    return list(dict.fromkeys(sizes))
+
+
+def _heads_rule(heads: int, tp: np.ndarray) -> Rule:
+    return heads % tp > 0, lambda i: f"TP {tp[i]} does not divide the {heads} attention heads"
+
+
+def _kv_heads_rule(kv: int, tp: np.ndarray) -> Rule:
+    words = f"neither divides the {kv} KV heads nor is a multiple of them"
+    return (kv % tp > 0) & (tp % max(kv, 1) > 0), lambda i: f"TP {tp[i]} {words}"
+
+
+def _width_rule(width: int, tp: np.ndarray) -> Rule:
+    return width % tp > 0, lambda i: f"TP {tp[i]} does not divide the {width} of the recurrent heads"
 
 
 def first_broken(rules: Rules, size: int) -> np.ndarray:
@@ -60,7 +80,8 @@ def impossible(network: Model, tp: int, pp: int, node_gpus: int = NODE_GPUS) -> 
 
 def expert_split(network: Model, tp: int) -> int:
     """Return the GPUs over which whole experts are spread: all of `tp`, where they divide."""
-    return tp if network.experts and network.experts % tp == 0 else 1
+    experts = {block.experts for block in network.blocks if block.moe_layers}
+    return tp if experts and all(n % tp == 0 for n in experts) else 1
 
 
 def node_tp(network: Model, count: int) -> int:

@@ -11,7 +11,7 @@ from gpuspec.catalog.precision import Precision, TrainingRecipe
 from gpuspec.constants.engine import EngineLimits, EngineTerms
 from gpuspec.constants.kernels import Kernels
 from gpuspec.formulas.memory import MemoryTerms
-from gpuspec.formulas.serving.deployment import Deployment, Layout
+from gpuspec.formulas.serving import Deployment, Layout
 
 BF16 = Precision(id="bf16", name="BF16", bits=16)
 INT4 = Precision(

@@ -15,15 +15,19 @@ from gpuspec.formulas.memory.activations import (
     norm_saved_bytes,
 )
 from gpuspec.formulas.memory.kv import (
+    INDEX_KEY_BYTES,
     cached_tokens,
     kv_cache_bytes_per_token,
     mla_cache_bytes_per_token,
+    sequence_bytes,
+    sequence_kv_bytes,
+    sequence_state_bytes,
+    state_split,
 )
 from gpuspec.formulas.memory.serving import (
     budget_bytes,
     max_context,
     max_sequences,
-    sequence_kv_bytes,
     serving_activation_bytes,
     serving_parts,
     stage_weights_bytes,

@@ -9,13 +9,8 @@ from gpuspec.base.units import Floats
 from gpuspec.catalog.models import Model, parameter_parts
 from gpuspec.catalog.precision import QUANTIZABLE, Precision
 from gpuspec.constants.memory import MemoryTerms
-from gpuspec.formulas.memory.kv import (
-    cached_tokens,
-    kv_cache_bytes_per_token,
-    mla_cache_bytes_per_token,
-)
+from gpuspec.formulas.memory.kv import sequence_bytes
 from gpuspec.formulas.memory.weights import weights_bytes
-from gpuspec.formulas.transformer import kv_heads_per_gpu
 
 MATRICES = QUANTIZABLE
 
@@ -48,33 +43,6 @@ def stage_weights_bytes(
     )
 
 
-def sequence_kv_bytes(
-    model: Model,
-    context: ArrayLike,
-    kv_bytes_each: ArrayLike = 2.0,
-    tp: ArrayLike = 1,
-    pp: ArrayLike = 1,
-    block_tokens: ArrayLike = 16,
-) -> Floats:
-    """Bytes of key-value cache that one sequence of `context` tokens takes on one GPU.
-
-    Arguments broadcast. Layers with a sliding window keep at most that window; latent
-    attention is replicated over `tp`, KV heads are split while there are enough of them.
-    """
-    share = np.ceil(model.layers / np.asarray(pp, float)) / model.layers
-    total = np.zeros(())
-    for window, layers in zip(*np.unique(model.layer_windows(), return_counts=True), strict=True):
-        if model.attention == "mla":
-            rank, rope = model.kv_lora_rank, model.qk_rope_head_dim
-            per_token = mla_cache_bytes_per_token(layers, rank, rope, kv_bytes_each)
-        else:
-            heads = kv_heads_per_gpu(model.kv_heads, tp)
-            width = (model.head_dim + model.v_head_dim) / 2
-            per_token = kv_cache_bytes_per_token(layers, heads, width, kv_bytes_each)
-        total = total + per_token * cached_tokens(context, window, block_tokens)
-    return np.asarray(total * share)
-
-
 def serving_activation_bytes(
     model: Model,
     batched_tokens: ArrayLike,
@@ -87,18 +55,32 @@ def serving_activation_bytes(
 
     Residual stream and its normed copy, the widest pair of intermediate tensors (QKV, or the
     MLP's with its output), and the logits of the `sequences` that sample a token (gathered, so
-    not split over `tp`). Nothing is kept for a backward pass, so depth does not matter.
+    not split over `tp`). Nothing is kept for a backward pass, so depth does not matter, but the
+    widest kind of layer does.
     """
     tokens, split = np.asarray(batched_tokens, float), np.asarray(tp, float)
-    query = model.heads * model.head_dim
-    qkv = query + model.kv_heads * (model.head_dim + model.v_head_dim) + query
-    dense = (2 + model.gated_mlp) * model.ffn * (model.moe_layers < model.layers)
-    routed = model.active_experts * ((2 + model.gated_mlp) * model.expert_ffn + model.hidden)
-    shared = model.shared_experts * (2 + model.gated_mlp) * model.shared_expert_ffn
-    widest = max(qkv, dense, routed + shared)
+    widest = max(_widest(block) for block in model.blocks)
     live = 2.0 * tokens * (2 * model.hidden + widest / split) * np.asarray(factor, float)
-    logits = np.asarray(sequences, float) * model.vocab * np.asarray(logit_bytes, float)
+    sampled = 0 if model.kind == "encoder" else model.vocab
+    logits = np.asarray(sequences, float) * sampled * np.asarray(logit_bytes, float)
     return np.asarray(live + logits)
+
+
+def _widest(block: Model) -> int:
+    """Elements of the widest tensors of a token that live together in a layer of a block."""
+    query = block.heads * block.head_dim
+    qkv = query + block.kv_heads * (block.head_dim + block.v_head_dim) + query
+    mixed = {
+        "attention": qkv + block.attention_gate,
+        "linear": block.linear_in + block.linear_out,
+        "both": qkv + block.attention_gate + block.linear_in + block.linear_out,
+        "none": 0,
+    }
+    dense = (2 + block.gated_mlp) * block.ffn * (block.moe_layers < block.layers)
+    width = block.expert_latent or block.hidden
+    routed = block.active_experts * ((2 + block.gated_mlp) * block.expert_ffn + width)
+    shared = block.shared_experts * (2 + block.gated_mlp) * block.shared_expert_ffn
+    return max(mixed[block.mixer], dense, routed + shared)
 
 
 def serving_parts(
@@ -112,6 +94,7 @@ def serving_parts(
     pp: ArrayLike = 1,
     batched_tokens: ArrayLike = 8192,
     block_tokens: ArrayLike = 16,
+    image_tokens: ArrayLike = 0,
     terms: MemoryTerms | None = None,
 ) -> dict[str, Floats]:
     """Bytes that serving takes on one GPU of the fullest stage, in parts that add up.
@@ -122,16 +105,18 @@ def serving_parts(
         Tokens of each sequence (input and output), and sequences held at once.
     batched_tokens : array_like
         Tokens that the engine processes in one iteration (vLLM: ``max_num_batched_tokens``).
+    image_tokens : array_like
+        Tokens of a sequence's images, for layers that cross-attend to them.
 
     Returns
     -------
     dict of arrays
-        ``weights``, ``kv_cache``, ``activations``, ``runtime`` (CUDA context, libraries,
+        ``weights``, ``kv_cache`` (with recurrent states), ``activations``, ``runtime`` (CUDA context, libraries,
         communication buffers).
     """
-    model.need_llm("serving with a key-value cache")
+    model.need_layers("serving by layer")
     terms = terms or MemoryTerms()
-    per_sequence = sequence_kv_bytes(model, context, kv_bytes_each, tp, pp, block_tokens)
+    per_sequence = sequence_bytes(model, context, kv_bytes_each, tp, pp, block_tokens, image_tokens)
     # An engine sizes its workspace for its token budget, or for less if less is ever asked.
     tokens = np.minimum(batched_tokens, np.asarray(context) * np.asarray(sequences))
     shape = np.broadcast(

@@ -12,8 +12,11 @@ from numpy.typing import ArrayLike
 
 from gpuspec.base.units import GB, Floats
 from gpuspec.catalog.models import parameter_parts
-from gpuspec.formulas.memory import sequence_kv_bytes, serving_parts
+from gpuspec.formulas.memory import sequence_bytes, serving_parts
 from gpuspec.formulas.serving.deployment import Deployment
+
+MIXERS = ("attention", "linear")
+"""Parts of the weights that mix tokens."""
 
 
 class SteadyState(TypedDict):
@@ -75,10 +78,10 @@ def engine_memory(
     )
     taken = {name: parts[name] for name in ("weights", "activations", "runtime")}
     taken["runtime"] = taken["runtime"] + replica.engine.reserve_gb * GB
-    if layout.attention_dp:  # every GPU holds the attention of its own requests whole
-        attention = parameter_parts(layout.network)["attention"] / layout.pp
-        share = attention * layout.weight.bytes_per_weight * (1 - 1 / layout.tp)
-        taken["weights"] = taken["weights"] + share
+    if layout.attention_dp:  # every GPU holds the mixers of its own requests whole
+        parts = parameter_parts(layout.network)
+        mixing = sum(parts[name] * layout.format.bytes_each(name) for name in MIXERS)
+        taken["weights"] = taken["weights"] + mixing / layout.pp * (1 - 1 / layout.tp)
     held, memory = sum(taken.values()), layout.gpu.memory_bytes
     if layout.library == "tensorrt-llm":
         budget = held + (memory - held) * limits.memory_share
@@ -94,11 +97,12 @@ def cache_bytes(replica: Deployment, context: ArrayLike = 2048) -> Floats:
 
 
 def request_bytes(replica: Deployment, context: ArrayLike) -> Floats:
-    """Return the bytes of cache that one request of `context` tokens takes of each GPU."""
+    """Return the bytes of cache and states that one request of `context` takes of each GPU."""
     layout = replica.layout
     tp = 1 if layout.attention_dp else layout.tp
-    return np.asarray(
-        sequence_kv_bytes(layout.network, context, layout.kv_bytes, tp, layout.pp), float
+    network, images = layout.network, layout.image_tokens
+    return sequence_bytes(
+        network, context, layout.kv_bytes, tp, layout.pp, image_tokens=images
     )
 
 

@@ -1,0 +1,45 @@
+"""How a GPU multiplies weights of a format: the units that compute, the calibrated kernel."""
+
+from typing import NamedTuple
+
+from gpuspec.catalog import Gpu
+from gpuspec.catalog.precision import Precision, WeightFormat
+
+UNITS = {"fp8": "fp8", "mxfp4": "fp4", "nvfp4": "fp4"}
+"""Formats that a GPU with units for them computes in; others are weight-only: stored small,
+multiplied in 16 bits."""
+ACTIVATION_BYTES = {"bf16": 2.0, "fp8": 1.0, "fp4": 0.5}
+
+
+class Product(NamedTuple):
+    """How weights of one format are multiplied."""
+
+    kernel: str
+    """Calibrated kernel: ``bf16``, ``fp8``, weight-only ``int8`` or ``int4-awq``."""
+    compute: str
+    """Units whose peak counts: ``bf16``, ``fp8``, ``fp4``."""
+    weight_bytes: float
+
+    @property
+    def activation_bytes(self) -> float:
+        """Bytes of an element of what is multiplied with the weights."""
+        return ACTIVATION_BYTES[self.compute]
+
+
+def product_of(form: Precision, device: Gpu) -> Product:
+    """Return how a GPU multiplies weights of a format.
+
+    FP4 units take the constants of the FP8 kernel, at their own peak and bytes: no timing of FP4
+    products is in the fit.
+    """
+    size, units = form.bytes_per_weight, UNITS.get(form.id, "")
+    if units and units in device.precisions:
+        return Product("fp8", units, size)
+    if form.bits >= 16:
+        return Product("bf16", "bf16", size)
+    return Product("int8" if form.bits > 4 else "int4-awq", "bf16", size)
+
+
+def weight_format(weight: Precision | WeightFormat) -> WeightFormat:
+    """Return a format by part; one format alone is taken by the parts that it quantizes."""
+    return weight if isinstance(weight, WeightFormat) else WeightFormat.of(weight)
