@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ValidationError, ValidationInfo, model_validator
+from pydantic import BaseModel, ValidationError, model_validator
 
 from gpuspec.base.ask import said
 from gpuspec.base.errors import InputError
@@ -225,7 +225,7 @@ class Model(LayerColumns, Named):
         return fields
 
     @model_validator(mode="after")
-    def _dimensions_agree(self, info: ValidationInfo) -> "Model":
+    def _dimensions_agree(self) -> "Model":
         if self.kind == "diffusion":
             if not self.params_total:
                 raise InputError("params_total", 0, "a diffusion model needs its parameter count")
@@ -237,10 +237,16 @@ class Model(LayerColumns, Named):
             _check_experts(self)
             _check_mla(self)
             _check_windows(self)
-            if info.context != "block" and self.ffn < 1 and self.moe_layers < self.layers:
-                valid = "layers without experts need the width of their MLP"
+            if self.norms_per_layer > 1 and self.ffn < 1 and self.moe_layers < self.layers:
+                valid = "layers without experts need the width of their MLP, unless of one norm"
                 raise InputError("ffn", self.ffn, valid)
         return self
+
+    def model_copy(self, **options: Any) -> "Model":
+        """Return a copy, whose blocks are its own."""
+        copy = super().model_copy(**options)
+        copy.__dict__.pop("blocks", None)
+        return copy
 
     @cached_property
     def blocks(self) -> tuple["Model", ...]:
@@ -256,7 +262,7 @@ class Model(LayerColumns, Named):
         blocks += [(len(rest), {})] if rest else []
         whole = {name: getattr(self, name) for name in type(self).model_fields} | {"groups": ()}
         return tuple(
-            type(self).model_validate(whole | fields | {"layers": count}, context="block")
+            type(self).model_validate(whole | fields | {"layers": count})
             for count, fields in blocks
         )
 
