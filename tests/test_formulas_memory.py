@@ -19,9 +19,9 @@ from gpuspec.formulas.memory import (
     kv_cache_bytes_per_token,
     kv_heads_per_gpu,
     layer_activation_bytes,
-    layers_in_flight,
     max_context,
     max_sequences,
+    microbatches_in_flight,
     mla_cache_bytes_per_token,
     sequence_kv_bytes,
     serving_parts,
@@ -175,7 +175,7 @@ def test_the_papers_equation_for_one_layer():
 
 @given(counts, st.integers(1, 64), st.integers(1, 4))
 def test_first_stage_holds_at_most_all_layers_times_the_interleaving_factor(pp, micro, chunks):
-    held = layers_in_flight(32, pp, micro, chunks)
+    held = 32 / pp * microbatches_in_flight(pp, micro, chunks)
     assert held <= 32 * (1 + (pp - 1) / (pp * chunks)) + 1e-9
     assert held >= 32 / pp
 
@@ -183,11 +183,10 @@ def test_first_stage_holds_at_most_all_layers_times_the_interleaving_factor(pp, 
 def test_balanced_stages_give_the_head_its_share_of_layers():
     # nanotron's 8.86B: the head weighs 2.2 layers, so 16 stages hold 3 layers and not 2.
     network = model("nanotron-8b")
-    first, last = stage_layers(network, np.array([1, 4, 16, 32]), True)
-    assert first.tolist() == [32, 9, 3, 2]
-    assert (last <= first).all()
-    even, _ = stage_layers(network, np.array([1, 4, 16, 32]))
-    assert even.tolist() == [32, 8, 2, 1]
+    sizes = [stage_layers(network, pp, balanced=True) for pp in (1, 4, 16, 32)]
+    assert [float(s[0, 0]) for s in sizes] == [32, 9, 3, 2]
+    assert all(s[-1] <= s[0] and s.sum() == 32 for s in sizes)
+    assert [float(stage_layers(network, pp)[0, 0]) for pp in (1, 4, 16, 32)] == [32, 8, 2, 1]
 
 
 # --- training ----------------------------------------------------------------------------------

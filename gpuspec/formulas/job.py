@@ -107,6 +107,13 @@ class TrainingJob:
         return cls(batch, parallel, software)
 
     @property
+    def shape(self) -> tuple[int, ...]:
+        """Return the shape to which the fields broadcast."""
+        records = (self.batch, self.parallel, self.software)
+        values = [getattr(record, field.name) for record in records for field in fields(record)]
+        return np.broadcast_shapes(*map(np.shape, values))
+
+    @property
     def tokens(self) -> np.ndarray:
         """Return the tokens of a micro-batch on one GPU."""
         batch = self.batch

@@ -10,10 +10,12 @@ from gpuspec.formulas.memory.activations import (
     LayerWidths,
     collective_bytes,
     layer_activation_bytes,
-    layers_in_flight,
     logits_bytes,
+    microbatches_in_flight,
     norm_saved_bytes,
+    scan_workspace_bytes,
 )
+from gpuspec.formulas.memory.adapters import Adapter, adapter_params, layer_adapters
 from gpuspec.formulas.memory.kv import (
     INDEX_KEY_BYTES,
     cached_tokens,
@@ -32,7 +34,9 @@ from gpuspec.formulas.memory.serving import (
     serving_parts,
     stage_weights_bytes,
 )
-from gpuspec.formulas.memory.training import Adapter, adapter_params, stage_layers, training_parts
+from gpuspec.formulas.memory.stages import Stages, stage_layers
+from gpuspec.formulas.memory.states import StageParameters
+from gpuspec.formulas.memory.training import need_layer_order, state_parts, training_parts
 from gpuspec.formulas.memory.weights import (
     lora_params,
     training_state_bytes,

@@ -10,6 +10,9 @@ from gpuspec.base.units import Floats
 RECOMPUTE = ("none", "selective", "full")
 GATHERED_TENSORS = 4  # a product's gathered input, unreduced output, and the gradients of both
 WAITING_PER_LAYER = 2  # unreduced outputs of a layer: of attention and of the MLP
+SCAN_CHUNK = 64
+"""Tokens of a chunk of a recurrent mixer: states are kept between chunks. flash-linear-attention's;
+Mamba-2's kernels take 128 or 256."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,16 @@ class LayerWidths:
     """Of everything between the two MLP products that is kept: ``2 * ffn`` (input and output of the
     activation) or ``3 * ffn`` when gated (``4 * ffn`` where activation and product are separate
     kernels); for experts times those active."""
+    mixer_saved: ArrayLike = 0.0
+    """Of what else the mixer keeps, divided by tensor parallelism: gates, a recurrent mixer's
+    projections with what its convolution and its norm make of them."""
+    whole: ArrayLike = 0.0
+    """Of what every GPU of a tensor-parallel group keeps whole: index queries and keys with the
+    chosen places of sparse attention, tokens in the latent width of experts."""
+    mixers: ArrayLike = 1.0
+    """1 where the layer mixes tokens, with a norm in front."""
+    mlps: ArrayLike = 1.0
+    """1 where the layer has a feed-forward block, with a norm in front."""
 
 
 def layer_activation_bytes(
@@ -85,12 +98,15 @@ def layer_activation_bytes(
     each = np.asarray(bytes_per_element, float)
     query, kv = np.asarray(widths.query, float), np.asarray(widths.kv, float)
 
-    norms = tokens * 2 * np.asarray(norm_bytes, float) * hidden / outside
+    mixers, mlps = np.asarray(widths.mixers, float), np.asarray(widths.mlps, float)
+    whole, mixed = np.asarray(widths.whole, float), np.asarray(widths.mixer_saved, float)
+    mlp_saved = np.asarray(widths.mlp_saved, float)
+
+    norms = tokens * (mixers + mlps) * np.asarray(norm_bytes, float) * hidden / outside
     # Shared input of Q, K and V; queries, keys, values and the output product's input; a mask.
-    attention = tokens * ((each + mask) * hidden / outside + each * (2 * query + 2 * kv) / split)
-    mlp = tokens * (
-        (each + mask) * hidden / outside + each * np.asarray(widths.mlp_saved, float) / split
-    )
+    saved = (2 * query + 2 * kv + mixed) / split + whole
+    attention = tokens * (mixers * (each + mask) * hidden / outside + each * saved)
+    mlp = tokens * (mlps * (each + mask) * hidden / outside + each * mlp_saved / split)
     # Softmax output, and with dropout its mask and the masked copy.
     scores = np.asarray(score_elements, float) * np.where(dropout, 2 * each + mask, each) / split
 
@@ -102,6 +118,25 @@ def layer_activation_bytes(
         "norms": np.where(full, tokens * each * hidden / outside, norms),
         "scores": np.where(none, scores, 0.0),
     }
+
+
+def scan_workspace_bytes(
+    tokens: ArrayLike, state_elements: ArrayLike, tp: ArrayLike = 1, bytes_each: ArrayLike = 2.0
+) -> Floats:
+    """Bytes of the states between the chunks of one recurrent layer, and of their gradients.
+
+    They are computed again in the backward pass, one layer at a time, and not kept.
+
+    References
+    ----------
+    ``fla/ops/gated_delta_rule/chunk.py`` and ``mamba_ssm/ops/triton/ssd_combined.py``: what
+    ``ctx.save_for_backward`` names.
+
+    >>> float(scan_workspace_bytes(4096, 1_000_000) / 1e6)   # 64 chunks, 2 x 2 bytes
+    256.0
+    """
+    chunks = np.ceil(np.asarray(tokens, float) / SCAN_CHUNK)
+    return np.asarray(2 * chunks * np.asarray(state_elements, float) * bytes_each / np.asarray(tp))
 
 
 def norm_saved_bytes(fused: ArrayLike, rms: bool, frozen: bool = False) -> Floats:
@@ -160,26 +195,33 @@ def collective_bytes(
     return GATHERED_TENSORS * one, waiting * one
 
 
-def layers_in_flight(
-    layers: ArrayLike, pp: ArrayLike, microbatches: ArrayLike, interleave: ArrayLike = 1
+def microbatches_in_flight(
+    pp: ArrayLike, microbatches: ArrayLike, interleave: ArrayLike = 1, place: ArrayLike = 0
 ) -> Floats:
-    """Layers whose activations the first pipeline stage holds at its peak.
+    """Micro-batches whose activations a pipeline stage holds at its peak.
 
-    With 1F1B the first stage keeps ``pp`` micro-batches of ``layers / pp`` layers in flight
-    (fewer when there are fewer micro-batches); interleaving adds ``1 + (pp - 1)/(pp * v)``.
+    With 1F1B the first stage keeps ``pp`` of them in flight (fewer when there are fewer), each
+    stage behind it one less; interleaving adds ``1 + (pp - 1)/(pp * v)``.
+
+    Parameters
+    ----------
+    place : array_like
+        Stages in front of the stage.
 
     References
     ----------
     Narayanan et al. 2021, arXiv:2104.04473, section 2.2; Korthikanti et al. 2022,
     arXiv:2205.05198, section 4.2.3 (the interleaving factor).
 
-    >>> float(layers_in_flight(96, 8, 64, 3))   # GPT-3: 96 * (1 + 7/24)
+    >>> microbatches_in_flight(4, 64, 1, [0, 1, 3]).tolist()
+    [4.0, 3.0, 1.0]
+    >>> float(96 / 8 * microbatches_in_flight(8, 64, 3))   # layers of GPT-3: 96 * (1 + 7/24)
     124.0
     """
     stages, chunks = np.asarray(pp, float), np.asarray(interleave, float)
-    per_stage = np.ceil(np.asarray(layers) / stages)
     factor = np.where(chunks > 1, 1 + (stages - 1) / (stages * chunks), 1.0)
-    return np.asarray(per_stage * np.minimum(stages * factor, np.asarray(microbatches) * 1.0))
+    most = (stages - np.asarray(place, float)) * factor
+    return np.asarray(np.minimum(most, np.asarray(microbatches, float)))
 
 
 def logits_bytes(

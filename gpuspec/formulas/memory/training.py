@@ -1,105 +1,42 @@
-"""What training or fine-tuning a language model takes of each GPU."""
-
-from dataclasses import dataclass
+"""What training or fine-tuning a network takes of each GPU."""
 
 import numpy as np
 from numpy.typing import ArrayLike
-from pydantic import BaseModel, ConfigDict, Field
 
+from gpuspec.base.errors import InputError
 from gpuspec.base.units import Floats
-from gpuspec.catalog.models import Model, parameter_parts
-from gpuspec.catalog.precision import Precision, TrainingRecipe
+from gpuspec.catalog.models import Model
+from gpuspec.catalog.precision import TrainingRecipe
 from gpuspec.constants.memory import MemoryTerms
 from gpuspec.formulas.job import TrainingJob
 from gpuspec.formulas.memory.activations import (
     LayerWidths,
     collective_bytes,
     layer_activation_bytes,
-    layers_in_flight,
     logits_bytes,
+    microbatches_in_flight,
     norm_saved_bytes,
+    scan_workspace_bytes,
 )
-from gpuspec.formulas.memory.weights import lora_params, training_state_bytes
-from gpuspec.formulas.transformer import mlp_width
-
-STATES = ("weights", "gradients", "optimizer")
-Parts = dict[str, Floats]
-"""Bytes of one GPU by part."""
+from gpuspec.formulas.memory.adapters import Adapter
+from gpuspec.formulas.memory.stages import Stages
+from gpuspec.formulas.memory.states import Parts, StageParameters, held_states, stage_states
+from gpuspec.formulas.transformer import layer_halves, mlp_width
 
 
-class Adapter(BaseModel):
-    """Low-rank adapters on a frozen base (LoRA; QLoRA when `base` is a 4-bit format)."""
+def state_parts(
+    model: Model, recipe: TrainingRecipe, job: TrainingJob, *, adapter: Adapter | None = None
+) -> Parts:
+    """Bytes of ``weights``, ``gradients`` and ``optimizer`` on a GPU of the stage with the most.
 
-    model_config = ConfigDict(frozen=True)
-
-    base: Precision
-    rank: int = Field(8, ge=1)
-    targets: tuple[str, ...] = ("q", "v")
-    """Adapted matrices: any of q, k, v, o, gate, up, down."""
-
-
-def adapter_params(model: Model, adapter: Adapter) -> float:
-    """Trainable parameters of LoRA on the named matrices of every layer.
-
-    References
-    ----------
-    Hu et al. 2021, arXiv:2106.09685: rank * (in + out) a matrix.
+    All that is known of an encoder with a decoder: what its layers keep for the backward pass
+    is not in its description.
     """
-    query, kv = model.heads * model.head_dim, model.kv_heads * model.head_dim
-    hidden, ffn = model.hidden, model.ffn or model.expert_ffn
-    shapes = {
-        "q": (hidden, query),
-        "k": (hidden, kv),
-        "v": (hidden, model.kv_heads * model.v_head_dim),
-        "o": (model.heads * model.v_head_dim, hidden),
-        "gate": (hidden, ffn),
-        "up": (hidden, ffn),
-        "down": (ffn, hidden),
-    }
-    each = (lora_params(adapter.rank, *shapes[t]) for t in adapter.targets if t in shapes)
-    return float(model.layers * sum(each))
-
-
-def stage_layers(model: Model, pp: ArrayLike, balanced: ArrayLike = False) -> tuple[Floats, Floats]:
-    """Layers on the first and on the last pipeline stage.
-
-    An even split gives every stage the same number (Megatron-LM). A split balanced by cost
-    counts the output head as layers of equal size, so that the last stage holds fewer and the
-    others more (nanotron: ``get_block_compute_costs``).
-    """
-    parts, stages = parameter_parts(model), np.asarray(pp, float)
-    layer = (parts["attention"] + parts["mlp"] + parts["experts"]) / model.layers
-    head = model.vocab * model.hidden / layer
-    even = np.ceil(model.layers / stages)
-    first = np.where(balanced, np.ceil((model.layers + head) / stages), even)
-    last = np.where(balanced, np.maximum(first - np.floor(head), 0), even)
-    single = stages == 1
-    return np.where(single, even, np.minimum(first, model.layers)), np.where(single, even, last)
-
-
-@dataclass(frozen=True)
-class _Stage:
-    """Parameters on one GPU: of a stage's layers, and of the two ends of the pipeline."""
-
-    layers: Floats
-    experts: Floats
-    embedding: Floats
-    head: Floats
-
-    @classmethod
-    def of(cls, model: Model, layers: Floats, job: TrainingJob) -> "_Stage":
-        """Return what a stage of so many layers holds."""
-        parts, split = parameter_parts(model), np.asarray(job.parallel.tp, float)
-        share = layers / model.layers
-        tied = np.where(np.asarray(job.parallel.pp) > 1, parts["embedding"], 0.0)
-        split_parts = ("attention", "linear", "mlp", "shared_experts")
-        dense = sum(parts[name] for name in split_parts) / split + parts["norms"] + parts["router"]
-        return cls(
-            layers=share * dense,
-            experts=share * parts["experts"] / split / np.asarray(job.parallel.ep, float),
-            embedding=np.asarray((parts["embedding"] + parts["positions"]) / split),
-            head=np.asarray((parts["lm_head"] or tied) / split),
-        )
+    model.need_layers("training memory by layer")
+    stages = Stages.of(model, job.parallel, job.shape)
+    held = StageParameters.of(model, stages, job.parallel, adapter)
+    states = held_states(stage_states(held, recipe, job, adapter), stages)
+    return _fullest(states, np.zeros((), bool))
 
 
 def training_parts(
@@ -114,15 +51,17 @@ def training_parts(
 ) -> Parts:
     """Bytes that a training step takes on one GPU at its peak, in parts that add up.
 
-    The first pipeline stage (embedding, most micro-batches in flight) and the last (output
-    head, logits) are both computed, and the fuller of the two is returned.
+    Of a language model or an encoder, without towers and layers that predict further tokens.
+    The first pipeline stage (embedding, most micro-batches in flight), the last (output head,
+    logits; an encoder has none) and every other mixture of layers are computed, and the fullest
+    of them is returned.
 
     Parameters
     ----------
     job : TrainingJob
         Batch, parallelism and software; all fields broadcast.
     stage : array_like of str
-        ``fullest`` of the pipeline's two ends, or the ``first`` (what a log of rank 0 shows).
+        ``fullest`` of the pipeline, or the ``first`` (what a log of rank 0 shows).
     capacity_bytes : array_like
         Memory of the GPU, where known: at its limit, what the allocator holds in reserve and
         freed tensors that still wait give way.
@@ -133,8 +72,14 @@ def training_parts(
     -------
     dict of arrays
         ``weights``, ``gradients``, ``optimizer``, ``activations``, ``logits``, ``workspace``
-        (gathered ZeRO-3 layers, one recomputed layer, tensors of the collectives, copies of an
-        optimizer step beyond what activations leave), ``runtime``.
+        (gathered ZeRO-3 layers, one recomputed layer, tensors of the collectives, states between
+        chunks of a recurrent layer, copies of an optimizer step beyond what activations leave),
+        ``runtime``.
+
+    Raises
+    ------
+    InputError
+        For an encoder with a decoder and a diffusion model.
 
     References
     ----------
@@ -148,81 +93,132 @@ def training_parts(
     >>> round(float(parts["optimizer"]) / 1e9, 1)   # 8.03e9 parameters, 12 bytes each, over 8
     12.0
     """
-    model.need_llm("training memory by layer")
+    need_layer_order(model, "training memory by layer")
     terms = terms or MemoryTerms()
-    batch, parallel, software = job.batch, job.parallel, job.software
-    tokens, tp, pp = job.tokens, parallel.tp, parallel.pp
+    parallel, software, tp = job.parallel, job.software, job.parallel.tp
+    shape = np.broadcast_shapes(job.shape, np.shape(stage), np.shape(capacity_bytes))
+    stages = Stages.of(model, parallel, shape)
+    held = StageParameters.of(model, stages, parallel, adapter)
+    in_flight = microbatches_in_flight(
+        parallel.pp, job.batch.microbatches, parallel.interleave, stages.place
+    )
+    in_flight = np.where(stages.last & ~stages.first, 1.0, in_flight)
     recomputed = np.equal(software.recompute, "full")
-    factor = terms.training_activation_factor
-    activations = _layer_activations(model, job, adapter, software.recompute)
     # A layer's input is kept once, as it is.
-    activations = activations * np.where(recomputed, 1.0, factor)
-    whole = _layer_activations(model, job, adapter, "none") * factor
-    first_layers, last_layers = stage_layers(model, pp, parallel.balanced_stages)
-    first, last = (_Stage.of(model, layers, job) for layers in (first_layers, last_layers))
-    gathered, waiting = collective_bytes(tokens, model.hidden, first_layers, tp, pp)
-    workspace = gathered + np.where(recomputed, whole, 0.0)
-    sharded = np.asarray(parallel.zero_stage) >= 3
-    prefetched = _gathered_layers(recipe, first, first_layers, adapter)
-    workspace = workspace + np.where(sharded, prefetched, 0.0)
-    logits = logits_bytes(tokens, model.vocab, tp, software.bytes_per_logit)
+    factor = np.where(recomputed, 1.0, terms.training_activation_factor)
+    kept = [_layer_activations(b, job, adapter, software.recompute) * factor for b in model.blocks]
+    logits = logits_bytes(job.tokens, _logits(model), tp, software.bytes_per_logit)
+    needed = {
+        **held_states(stage_states(held, recipe, job, adapter), stages),
+        "activations": stages.sum(kept) * in_flight,
+        "logits": np.where(stages.last, logits, 0.0),
+    }
+    halves = stages.sum([np.asarray(layer_halves(block)) for block in model.blocks])
+    gathered, waiting = collective_bytes(job.tokens, model.hidden, halves, tp, parallel.pp)
+    workspace = gathered + _layer_workspace(model, job, adapter, stages, terms)
+    prefetched = _gathered_layers(recipe, held, adapter)
+    workspace = workspace + np.where(np.asarray(parallel.zero_stage) >= 3, prefetched, 0.0)
     process = terms.context_bytes + np.where(np.asarray(tp) > 1, terms.communicator_bytes, 0.0)
+    parts = _at_peak(needed, workspace, recipe, software.persistent_gradients)
+    parts = _with_what_gives_way(parts, waiting, process, np.asarray(capacity_bytes), terms)
+    return _fullest(parts, np.equal(stage, "first"))
 
-    def peak(held: Parts, layers: Floats, has_head: ArrayLike) -> Parts:
-        own = {"activations": activations * layers, "logits": np.where(has_head, logits, 0.0)}
-        parts = _at_peak({**held, **own}, workspace, recipe, software.persistent_gradients)
-        return _with_what_gives_way(parts, waiting, process, np.asarray(capacity_bytes), terms)
 
-    single = np.equal(pp, 1)
-    even = np.ceil(model.layers / np.asarray(pp, float))
-    in_flight = layers_in_flight(model.layers, pp, batch.microbatches, parallel.interleave)
-    in_flight = in_flight * first_layers / even
-    states = _states(model, recipe, first, job, adapter)
-    here = peak(_held(states, "embedding"), in_flight, False)
-    if np.any(single):
-        both = peak(_held(states, "embedding", "head"), in_flight, True)
-        here = {name: np.where(single, both[name], here[name]) for name in here}
-    at_end = peak(_held(_states(model, recipe, last, job, adapter), "head"), last_layers, True)
-    fuller = single | np.equal(stage, "first") | (sum(here.values()) >= sum(at_end.values()))
-    return {name: np.asarray(np.where(fuller, here[name], at_end[name])) for name in here}
+def need_layer_order(model: Model, what: str) -> None:
+    """Raise unless tokens pass all layers of a network one after the other."""
+    if model.kind == "encoder-decoder":
+        valid = (
+            f"{what} is not modelled for an encoder with a decoder, whose parts see other tokens"
+        )
+        raise InputError("model", model.id, valid)
+    model.need_layers(what)
+
+
+def _logits(model: Model) -> int:
+    """Logits of a token: an encoder's output is its last hidden vector."""
+    return 0 if model.kind == "encoder" else model.vocab
+
+
+def _fullest(parts: Parts, first: ArrayLike) -> Parts:
+    """Return the parts of the stage that needs most, or of the `first`."""
+    columns = np.broadcast_arrays(*parts.values())
+    place = np.where(first, 0, np.argmax(sum(columns), axis=0))[None]
+    return {
+        name: np.take_along_axis(column, place, axis=0)[0]
+        for name, column in zip(parts, columns, strict=True)
+    }
 
 
 def _layer_activations(
-    model: Model, job: TrainingJob, adapter: Adapter | None, recompute: ArrayLike
+    block: Model, job: TrainingJob, adapter: Adapter | None, recompute: ArrayLike
 ) -> Floats:
-    """Average bytes of activations of one layer (dense and expert layers differ)."""
+    """Average bytes of activations of one layer of a block."""
     software, frozen = job.software, adapter is not None
-    matrices = np.where(software.fused_glu, 3.0, 4.0) if model.gated_mlp else np.asarray(2.0)
-    # A frozen 16-bit product needs no input for its backward; bitsandbytes keeps it all the same
-    # (`MatMul4Bit` saves A), as does a product that is trained.
-    if adapter is not None and not adapter.base.quantized:
-        matrices = matrices - 1.0
-    materialised = np.equal(software.attention, "eager")
+    scores = block.heads * job.tokens * job.batch.seq_len * np.equal(software.attention, "eager")
     parts = layer_activation_bytes(
         job.tokens,
-        LayerWidths(
-            hidden=model.hidden,
-            query=model.heads * (model.head_dim + model.v_head_dim) / 2,
-            kv=model.kv_heads * (model.head_dim + model.v_head_dim) / 2,
-            mlp_saved=matrices * mlp_width(model),
-        ),
-        score_elements=model.heads * job.tokens * job.batch.seq_len * materialised,
+        _saved_widths(block, job, adapter),
+        score_elements=scores if block.attention != "none" else 0.0,
         dropout=software.dropout,
         tp=job.parallel.tp,
         sequence_parallel=job.parallel.sequence_parallel,
         recompute=recompute,
-        norm_bytes=norm_saved_bytes(software.fused_norms, model.norm == "rmsnorm", frozen),
+        norm_bytes=norm_saved_bytes(software.fused_norms, block.norm == "rmsnorm", frozen),
     )
     return np.asarray(sum(parts.values()))
 
 
+def _saved_widths(block: Model, job: TrainingJob, adapter: Adapter | None) -> LayerWidths:
+    """Widths of what a layer of a block keeps for its backward pass.
+
+    A recurrent mixer keeps what its projections give, before and after the convolution, its
+    output and that behind its norm (fused kernels of Mamba-2 keep less).
+    """
+    software = job.software
+    matrices = np.where(software.fused_glu, 3.0, 4.0) if block.gated_mlp else np.asarray(2.0)
+    # A frozen 16-bit product needs no input for its backward; bitsandbytes keeps it all the same
+    # (`MatMul4Bit` saves A), as does a product that is trained.
+    if adapter is not None and not adapter.base.quantized:
+        matrices = matrices - 1.0
+    attends, recurs = block.attention != "none", block.mixer in ("linear", "both")
+    head = (block.head_dim + block.v_head_dim) / 2
+    own = attends and block.cache != "shared"
+    places = np.minimum(block.index_topk, job.batch.seq_len) * 2.0  # 32 bits each
+    index = (block.index_heads + 1) * block.index_head_dim + places
+    moe = block.moe_layers / block.layers
+    return LayerWidths(
+        hidden=block.hidden,
+        query=block.heads * head if attends else 0.0,
+        kv=block.kv_heads * head if own else 0.0,
+        mlp_saved=matrices * mlp_width(block),
+        mixer_saved=2.0 * block.attention_gate * attends
+        + 2.0 * (block.linear_in + block.linear_out) * recurs,
+        whole=index * attends + 2.0 * moe * block.expert_latent,
+        mixers=float(block.mixer != "none"),
+        mlps=float(bool(block.ffn or block.moe_layers)),
+    )
+
+
+def _layer_workspace(
+    model: Model, job: TrainingJob, adapter: Adapter | None, stages: Stages, terms: MemoryTerms
+) -> Floats:
+    """Bytes that the backward pass of the largest layer takes beside what is kept."""
+    again = np.equal(job.software.recompute, "full") * terms.training_activation_factor
+    each = [
+        _layer_activations(block, job, adapter, "none") * again
+        + scan_workspace_bytes(job.tokens, block.state_elements, job.parallel.tp)
+        for block in model.blocks
+    ]
+    return stages.largest(each)
+
+
 def _gathered_layers(
-    recipe: TrainingRecipe, stage: _Stage, layers: Floats, adapter: Adapter | None
+    recipe: TrainingRecipe, stage: StageParameters, adapter: Adapter | None
 ) -> Floats:
     """Bytes that FSDP and ZeRO-3 gather: the layer at work and the next, or the embedding."""
     each = adapter.base.bytes_per_weight if adapter else recipe.weight_bytes
     kept_each = adapter.base.kept_bytes_per_weight if adapter else recipe.weight_bytes
-    unit = (stage.layers + stage.experts) / layers * each
+    unit = stage.unit * each
     return unit + np.maximum(unit, stage.embedding * kept_each)
 
 
@@ -250,44 +246,3 @@ def _with_what_gives_way(
     used = sum(parts.values())
     reserve = np.clip(capacity - process - used, 0.0, terms.fragmentation * used)
     return {**parts, "runtime": process + reserve}
-
-
-def _held(states: dict[str, Parts], *ends: str) -> Parts:
-    """Return the states of a stage's layers and of the ends of the pipeline that it has."""
-    return {
-        name: np.asarray(sum((states[end][name] for end in ends), states["layers"][name]))
-        for name in STATES
-    }
-
-
-def _states(
-    model: Model,
-    recipe: TrainingRecipe,
-    stage: _Stage,
-    job: TrainingJob,
-    adapter: Adapter | None,
-) -> dict[str, Parts]:
-    """States of a stage's layers, and of what the embedding's and the head's stage add."""
-    zero = job.parallel.zero_stage
-    ranks = np.asarray(job.parallel.dp) * np.asarray(job.parallel.cp)
-
-    def trained(count: Floats, over: Floats) -> Parts:
-        sizes = (recipe.weight_bytes, recipe.grad_bytes, recipe.optimizer_bytes)
-        return training_state_bytes(count, *sizes, zero, over)
-
-    def frozen(count: Floats, bytes_each: float) -> Parts:
-        shards = np.where(np.asarray(zero) >= 3, np.asarray(ranks, float), 1.0)
-        none = np.zeros(())
-        return {"weights": count * bytes_each / shards, "gradients": none, "optimizer": none}
-
-    if adapter is None:
-        dense = trained(stage.layers, ranks)
-        expert = trained(stage.experts, np.maximum(ranks / np.asarray(job.parallel.ep), 1))
-        ends = {name: trained(getattr(stage, name), ranks) for name in ("embedding", "head")}
-    else:
-        base, count = adapter.base, stage.layers + stage.experts
-        dense = frozen(count, base.bytes_per_weight)
-        expert = trained(adapter_params(model, adapter) * (count / max(model.params, 1)), ranks)
-        kept_bytes = base.kept_bytes_per_weight
-        ends = {name: frozen(getattr(stage, name), kept_bytes) for name in ("embedding", "head")}
-    return {"layers": {name: dense[name] + expert[name] for name in STATES}, **ends}

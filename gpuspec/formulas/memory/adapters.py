@@ -1,0 +1,92 @@
+"""Low-rank adapters: the matrices of a layer that they are put on, and their parameters."""
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gpuspec.catalog.models import Model
+from gpuspec.catalog.precision import Precision
+from gpuspec.formulas.memory.weights import lora_params
+
+Target = Literal["q", "k", "v", "o", "gate", "up", "down", "in_proj", "out_proj"]
+Matrix = tuple[str, float, float]
+"""Targets that mean a matrix, commas between, and the elements that it reads and writes."""
+
+
+class Adapter(BaseModel):
+    """Low-rank adapters on a frozen base (LoRA; QLoRA when `base` is a 4-bit format)."""
+
+    model_config = ConfigDict(frozen=True)
+
+    base: Precision
+    rank: Annotated[int, Field(ge=1)] = 8
+    targets: tuple[Target, ...] = ("q", "v")
+    """Adapted matrices: of attention q, k, v, o, where a layer attends (under latent attention q
+    is the whole query path, k or v the whole key-value path); of a recurrent mixer in_proj and
+    out_proj; of a dense MLP, every routed and every shared expert gate, up and down."""
+
+
+def adapter_params(model: Model, adapter: Adapter) -> float:
+    """Trainable parameters of LoRA on the named matrices of every layer that has them.
+
+    References
+    ----------
+    Hu et al. 2021, arXiv:2106.09685: rank * (in + out) a matrix.
+
+    >>> from gpuspec.catalog.models import model
+    >>> from gpuspec.catalog.precision import precision
+    >>> adapter_params(model("llama-2-7b"), Adapter(base=precision("bf16")))
+    4194304.0
+    """
+    return sum(block.layers * sum(layer_adapters(block, adapter)) for block in model.blocks)
+
+
+def layer_adapters(block: Model, adapter: Adapter) -> tuple[float, float]:
+    """Trainable parameters in a mean layer of a block: what all tokens use, and routed experts."""
+
+    def count(matrices: Sequence[Matrix]) -> float:
+        return sum(
+            float(lora_params(adapter.rank, read, written))
+            for names, read, written in matrices
+            if not set(names.split(",")).isdisjoint(adapter.targets)
+        )
+
+    moe = block.moe_layers / block.layers
+    mlp = (1 - moe) * count(_mlp(block, block.ffn)) if block.ffn else 0.0
+    shared = moe * block.shared_experts * count(_mlp(block, block.shared_expert_ffn))
+    routed = moe * block.experts * count(_mlp(block, block.expert_ffn, block.expert_latent))
+    return count(_attention(block)) + count(_recurrent(block)) + mlp + shared, routed
+
+
+def _attention(block: Model) -> list[Matrix]:
+    if block.mixer not in ("attention", "both"):
+        return []
+    hidden, query = block.hidden, block.heads * block.head_dim
+    output: Matrix = ("o", block.heads * block.v_head_dim, hidden)
+    if block.kv_lora_rank:
+        rank, latent = block.q_lora_rank, block.kv_lora_rank
+        up = block.heads * (block.qk_nope_head_dim + block.v_head_dim)
+        down = latent + block.qk_rope_head_dim
+        path: list[Matrix] = [("q", hidden, rank), ("q", rank, query)]
+        path = path if rank else [("q", hidden, query)]
+        return [*path, ("k,v", hidden, down), ("k,v", latent, up), output]
+    matrices: list[Matrix] = [("q", hidden, query + block.attention_gate), output]
+    if block.cache != "shared":
+        matrices.append(("k", hidden, block.kv_heads * block.head_dim))
+        if not block.values_are_keys:
+            matrices.append(("v", hidden, block.kv_heads * block.v_head_dim))
+    return matrices
+
+
+def _recurrent(block: Model) -> list[Matrix]:
+    if block.mixer not in ("linear", "both"):
+        return []
+    projections = ("in_proj", block.hidden, block.linear_in)
+    return [projections, ("out_proj", block.linear_out, block.hidden)]
+
+
+def _mlp(block: Model, width: float, latent: float = 0) -> list[Matrix]:
+    hidden = latent or block.hidden
+    matrices: list[Matrix] = [("up", hidden, width), ("down", width, hidden)]
+    return [("gate", hidden, width), *matrices] if block.gated_mlp else matrices
