@@ -1,13 +1,12 @@
 """Published times of collectives, and what the formulas predict for them."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from gpuspec.base.units import GB, Floats
-from gpuspec.catalog import gpu, load_table
+from gpuspec.catalog import gpu
 from gpuspec.constants.links import Fabric, LinkTerms, NetworkTerms
 from gpuspec.evidence.measurements.rows import Row, groups, numbers
 from gpuspec.formulas.networks import collective_seconds
@@ -18,12 +17,6 @@ LINKS = ("nvlink-3", "nvlink-4", "nvlink-5", "pcie-4")
 KIND = {"pcie-5": "pcie-4"}
 _ONE_CALL = ["operation", "link", "gpu", "network_kind", "node_network_gb_s"]
 _ONE_CALL += ["adapters", "adds"]
-
-
-def collective_measurements(data: str | Path | None = None) -> pd.DataFrame:
-    """Return the table of published collectives that the calibration uses."""
-    table = load_table("measurements-collectives", data)
-    return table[table["used"].astype(bool)].reset_index(drop=True)
 
 
 def prepared_collectives(rows: pd.DataFrame) -> pd.DataFrame:

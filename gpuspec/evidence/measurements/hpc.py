@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Container, Mapping
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,7 +11,7 @@ from gpuspec.base.errors import InputError
 from gpuspec.catalog import gpu, load_table
 from gpuspec.catalog.workloads import REFERENCE, Work, Workload, workload, workloads
 from gpuspec.constants.hpc import DynamicTerms, HpcTerms
-from gpuspec.evidence.measurements.rows import Row, groups
+from gpuspec.evidence.measurements.rows import Row, groups, measurements
 from gpuspec.formulas.hpc import Machine, cell_updates_s, fixed_seconds, gpu_seconds
 from gpuspec.formulas.hpc.devices import chip, machine, work_at
 
@@ -32,12 +31,6 @@ _gpu = cache(gpu)
 MANY = {"k": 1e3, "m": 1e6, "million": 1e6}
 PROGRAMS = {"smith-waterman": "smith-waterman", "pairwise-alignment": "smith-waterman-linear"}
 """Recurrence of a program's algorithm."""
-
-
-def hpc_measurements(data: str | Path | None = None) -> pd.DataFrame:
-    """Return the table of published results that the calibration uses."""
-    table = load_table("measurements-hpc", data)
-    return table[table["used"].astype(bool)].reset_index(drop=True)
 
 
 def unusable(row: Row, known: Container[str]) -> str:
@@ -186,7 +179,7 @@ class _Call:
 @cache
 def prepared_rows() -> pd.DataFrame:
     """Return the shipped measurements that can be predicted; not to be changed in place."""
-    raw, known = hpc_measurements(), set(workloads().index)
+    raw, known = measurements("hpc"), set(workloads().index)
     good = [not unusable(row, known) for row in raw.to_dict("records")]
     rows = prepared_hpc(raw[good].reset_index(drop=True))
     return rows[predictable(rows)].reset_index(drop=True)

@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from gpuspec.base.errors import InputError
 from gpuspec.base.units import Floats
-from gpuspec.catalog import gpu, load_table
+from gpuspec.catalog import gpu
 from gpuspec.catalog.precision import KV_PRECISIONS, Precision, precision
 from gpuspec.constants.memory import MemoryTerms
 from gpuspec.evidence.measurements.rows import Row, groups, known_model, model_id, numbers
@@ -52,16 +51,6 @@ LAYOUT = ["model", "gpu", "weight_precision", "kv_precision", "tp", "pp", "ep"]
 """Columns that say which model runs on which GPUs, in which precision and split how."""
 _SETTINGS = ["max_sequences", "max_tokens"]
 _ONE_CALL = [*LAYOUT, "engine", "engine_version", "scenario", *_SETTINGS]
-
-
-def inference_measurements(data: str | Path | None = None) -> pd.DataFrame:
-    """Return the table of published measurements that the calibration uses.
-
-    Rows that are listed but cannot be used (``used`` false, with the reason beside it) are
-    left out here.
-    """
-    table = load_table("measurements-inference", data)
-    return table[table["used"].astype(bool)].reset_index(drop=True)
 
 
 def prepared(rows: pd.DataFrame) -> pd.DataFrame:

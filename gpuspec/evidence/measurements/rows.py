@@ -9,10 +9,21 @@ import pandas as pd
 
 from gpuspec.base.errors import InputError
 from gpuspec.base.units import Floats
+from gpuspec.catalog import load_table
 from gpuspec.catalog.models import Model, model
 
 Row = Mapping[Any, Any]
 """A row of a table of measurements, or what a group of rows shares: column -> value."""
+
+
+def measurements(kind: str) -> pd.DataFrame:
+    """Return the published measurements of a kind that can be used: ``memory``, ``inference``...
+
+    Rows that are listed but cannot be used (``used`` false, with the reason beside it) are left
+    out.
+    """
+    table = load_table(f"measurements-{kind}")
+    return table[table["used"].astype(bool)].reset_index(drop=True)
 
 
 def groups(rows: pd.DataFrame, columns: list[str]) -> Iterator[tuple[Row, np.ndarray]]:

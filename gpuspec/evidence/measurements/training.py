@@ -1,7 +1,6 @@
 """Published speed of training runs, and what the formulas predict for them."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,13 +8,13 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from gpuspec.base.errors import InputError
-from gpuspec.catalog import gpu, load_table
+from gpuspec.catalog import gpu
 from gpuspec.catalog.precision import precision, training_recipe
 from gpuspec.constants.fabrics import fabric
 from gpuspec.constants.kernels import kernels
 from gpuspec.constants.memory import MemoryTerms, memory_terms
 from gpuspec.constants.training import TrainingTerms
-from gpuspec.evidence.measurements.rows import groups, known_model, model_id
+from gpuspec.evidence.measurements.rows import groups, known_model, measurements, model_id
 from gpuspec.formulas.memory import Adapter, training_parts
 from gpuspec.formulas.training import (
     StepWork,
@@ -51,12 +50,6 @@ _WHOLE = {
     "shard_gpus": 0,
 }
 """Columns that may be blank, and what blank means."""
-
-
-def training_measurements(data: str | Path | None = None) -> pd.DataFrame:
-    """Return the table of published training speeds that the calibration uses."""
-    table = load_table("measurements-training", data)
-    return table[table["used"].astype(bool)].reset_index(drop=True)
 
 
 def prepared_training(rows: pd.DataFrame) -> pd.DataFrame:
@@ -186,7 +179,7 @@ def filled(rows: pd.DataFrame, memory: MemoryTerms) -> pd.DataFrame:
 
 def prepared_rows() -> pd.DataFrame:
     """Return the shipped measurements, ready to be predicted."""
-    return filled(prepared_training(training_measurements()), memory_terms())
+    return filled(prepared_training(measurements("training")), memory_terms())
 
 
 def known_framework(rows: pd.DataFrame) -> np.ndarray:

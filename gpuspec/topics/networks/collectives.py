@@ -9,10 +9,10 @@ from gpuspec.catalog import Gpu, load_table
 from gpuspec.constants.collectives import collective_interval
 from gpuspec.constants.fabrics import fabric, link_key
 from gpuspec.evidence.measurements.collectives import (
-    collective_measurements,
     measured_seconds,
     prepared_collectives,
 )
+from gpuspec.evidence.measurements.rows import measurements
 from gpuspec.formulas.networks import bus_bandwidth, collective_seconds
 from gpuspec.topics.networks.ask import NetworksQuestion
 from gpuspec.topics.networks.wiring import Wiring, family_names, wirings
@@ -118,7 +118,7 @@ def measured_table(question: NetworksQuestion) -> pd.DataFrame:
     ``bus_gb_s``, ``sources``.
     """
     q = question
-    rows = prepared_collectives(collective_measurements())
+    rows = prepared_collectives(measurements("collectives"))
     rows = rows[rows["operation"] == q.operation].reset_index(drop=True)
     count = (rows["nodes"] * rows["gpus_per_node"]).to_numpy(float)
     rate = bus_bandwidth(q.operation, rows["message_bytes"], count, measured_seconds(rows)) / GB
