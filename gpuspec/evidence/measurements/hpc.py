@@ -11,7 +11,7 @@ from gpuspec.base.errors import InputError
 from gpuspec.catalog import gpu, load_table
 from gpuspec.catalog.workloads import REFERENCE, Work, Workload, workload, workloads
 from gpuspec.constants.hpc import DynamicTerms, HpcTerms
-from gpuspec.evidence.measurements.rows import Row, groups, measurements
+from gpuspec.evidence.measurements.rows import Row, completed, groups, measurements
 from gpuspec.formulas.hpc import Machine, cell_updates_s, fixed_seconds, gpu_seconds
 from gpuspec.formulas.hpc.devices import chip, machine, work_at
 
@@ -60,9 +60,8 @@ def prepared_hpc(rows: pd.DataFrame) -> pd.DataFrame:
     ``absolute`` says whether the figure can be predicted alone. Others are predicted up to a
     factor that rows of one ``pair`` share.
     """
-    rows = rows.copy()
-    for column in ("precision", "pair", "case", "version", "program"):
-        rows[column] = rows[column].fillna("") if column in rows else ""
+    texts = ("precision", "pair", "case", "version", "program")
+    rows = completed(rows, {}, dict.fromkeys(texts, ""))
     value = rows["value"].astype(float)
     better = rows["higher_is_better"].astype(bool)
     rows["speed"] = np.where(better, value, 1 / value) / np.where(better, rows["n_gpus"], 1)

@@ -11,7 +11,7 @@ from gpuspec.base.units import Floats
 from gpuspec.catalog import gpu
 from gpuspec.catalog.precision import KV_PRECISIONS, Precision, precision
 from gpuspec.constants.memory import MemoryTerms
-from gpuspec.evidence.measurements.rows import Row, groups, known_model, model_id, numbers
+from gpuspec.evidence.measurements.rows import Row, completed, groups, known_model, model_id, numbers
 from gpuspec.formulas.serving import (
     Deployment,
     EngineTerms,
@@ -61,16 +61,12 @@ def prepared(rows: pd.DataFrame) -> pd.DataFrame:
     A blank ``max_sequences`` or ``max_tokens`` is the engine's own. Tables without these columns
     or without ``pp``, ``concurrency`` or ``request_rate`` are accepted.
     """
-    rows = rows.copy()
-    for column in ("ep", "pp", "concurrency", "request_rate", "requests", "batch_size", *_SETTINGS):
-        if column not in rows:
-            rows[column] = np.nan
-    for column, blank in (("ep", TUNED), ("tp", 1), ("pp", 1)):
-        rows[column] = rows[column].fillna(blank).astype(int)
-    rows["kv_precision"] = rows["kv_precision"].fillna("bf16").replace("", "bf16")
-    rows["model"] = rows["model"].map(model_id)
-    rows["engine_version"] = rows["engine_version"].fillna("").astype(str)
-    return rows
+    load = ("concurrency", "request_rate", "requests", "batch_size", *_SETTINGS)
+    blank = {"ep": TUNED, "tp": 1, "pp": 1, **dict.fromkeys(load, np.nan)}
+    rows = completed(rows, blank, {"kv_precision": "bf16", "engine_version": ""})
+    return rows.assign(
+        model=rows["model"].map(model_id), engine_version=rows["engine_version"].astype(str)
+    )
 
 
 def era_of(rows: pd.DataFrame) -> "pd.Series[str]":

@@ -26,6 +26,24 @@ def measurements(kind: str) -> pd.DataFrame:
     return table[table["used"].astype(bool)].reset_index(drop=True)
 
 
+def completed(
+    rows: pd.DataFrame, numbers: Mapping[str, float], texts: Mapping[str, str]
+) -> pd.DataFrame:
+    """Return rows with columns of numbers and of texts that say something in every row.
+
+    Both mappings give what a cell means that is blank, or whose column is missing; a number stays
+    whole where what blank means is.
+    """
+    rows = rows.copy()
+    for column, blank in numbers.items():
+        number = pd.to_numeric(rows[column]) if column in rows else pd.Series(np.nan, rows.index)
+        kind = int if isinstance(blank, int) else float
+        rows[column] = number.fillna(blank).astype(kind)
+    for column, text in texts.items():
+        rows[column] = rows[column].fillna("").replace("", text) if column in rows else text
+    return rows
+
+
 def groups(rows: pd.DataFrame, columns: list[str]) -> Iterator[tuple[Row, np.ndarray]]:
     """Yield what each group of rows shares in `columns`, and the places of its rows."""
     grouped = rows.groupby(columns, dropna=False, sort=False).indices
