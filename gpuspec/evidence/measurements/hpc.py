@@ -67,20 +67,12 @@ def prepared_hpc(rows: pd.DataFrame) -> pd.DataFrame:
     rows["speed"] = np.where(better, value, 1 / value) / np.where(better, rows["n_gpus"], 1)
     kinds = {name: workload(str(name)) for name in rows["workload"].unique()}
     rows["kind"] = [kinds[name].kind for name in rows["workload"]]
-    rows["metric_factor"] = [
-        _factor(kinds[w], m, p)
-        for w, m, p in zip(rows["workload"], rows["metric"], rows["precision"], strict=True)
-    ]
-    counted = [
-        str(m).lower() in COUNTED.get(w, ())
-        for w, m in zip(rows["workload"], rows["metric"], strict=True)
-    ]
+    each = rows[["workload", "metric", "precision", "case", "n_gpus"]].to_numpy(object)
+    rows["metric_factor"] = [_factor(kinds[w], m, p) for w, m, p, _, _ in each]
+    rows["units"] = [_units(kinds[w], c, n) for w, _, _, c, n in each]
+    counted = np.array([str(m).lower() in COUNTED.get(w, ()) for w, m, *_ in each], bool)
     lone = ~rows["precision"].str.lower().str.contains("/fp16")
-    rows["absolute"] = np.array(counted, bool) & lone & better
-    rows["units"] = [
-        _units(kinds[w], c, n)
-        for w, c, n in zip(rows["workload"], rows["case"], rows["n_gpus"], strict=True)
-    ]
+    rows["absolute"] = counted & lone & better
     lists = rows["source_id"].isin(LISTS)
     rows["held_with"] = np.where(lists, "system " + rows["case"], rows["source_id"])
     alone = "alone " + rows["case_id"].astype(str)
@@ -129,21 +121,21 @@ class Rows:
         self.absolute = self.rows["absolute"].to_numpy(bool)
         self.group = pd.factorize(self.rows["source_id"] + "|" + self.rows["group"])[0]
         self.log_speed = np.log(self.rows["speed"].to_numpy(float))
-        self.calls = []
-        for about, index in groups(self.rows, ["workload", "precision"]):
-            self.calls.append(_Call(self, str(about["workload"]), str(about["precision"]), index))
+        self.calls = [
+            _Call(self, str(about["workload"]), str(about["precision"]), index)
+            for about, index in groups(self.rows, ["workload", "precision"])
+        ]
 
     def everything(self, terms: Mapping[str, HpcTerms]) -> np.ndarray:
         """Return the predicted speed of each row; those of a pair share the measured level."""
-        return self._speeds(lambda call: terms[call.workload], np.ones(len(self.rows), bool))
+        return self._speeds(lambda call: terms[call.workload])
 
     def part(self, chosen: np.ndarray) -> Callable[[HpcTerms], np.ndarray]:
         """Return a function of one set of constants for the `chosen` rows."""
         inner = Rows(self.rows[chosen])
-        every = np.ones(len(inner.rows), bool)
-        return lambda terms: inner._speeds(lambda call: terms, every)
+        return lambda terms: inner._speeds(lambda call: terms)
 
-    def _speeds(self, terms_of: Callable[["_Call"], HpcTerms], chosen: np.ndarray) -> np.ndarray:
+    def _speeds(self, terms_of: Callable[["_Call"], HpcTerms]) -> np.ndarray:
         logs = np.zeros(len(self.rows))
         for call in self.calls:
             logs[call.index] = call.log_speed(terms_of(call))

@@ -9,9 +9,16 @@ import pandas as pd
 from gpuspec.base.errors import InputError
 from gpuspec.base.units import Floats
 from gpuspec.catalog import gpu
-from gpuspec.catalog.precision import KV_PRECISIONS, Precision, precision
+from gpuspec.catalog.precision import KV_PRECISIONS, precision
 from gpuspec.constants.memory import MemoryTerms
-from gpuspec.evidence.measurements.rows import Row, completed, groups, known_model, model_id, numbers
+from gpuspec.evidence.measurements.rows import (
+    Row,
+    completed,
+    groups,
+    known_model,
+    model_id,
+    numbers,
+)
 from gpuspec.formulas.serving import (
     Deployment,
     EngineTerms,
@@ -29,6 +36,7 @@ from gpuspec.formulas.serving import (
     total_seconds,
 )
 
+_precision = lru_cache(64)(precision)
 METRICS = {
     "output_tokens_per_s_total": "throughput",
     "output_tokens_per_s_per_gpu": "throughput",
@@ -136,11 +144,6 @@ def layout(
         library=library,
         attention_dp=attention_dp,
     )
-
-
-@lru_cache(64)
-def _precision(name: str) -> Precision:
-    return precision(name)
 
 
 def predicted_inference(

@@ -9,12 +9,11 @@ import pandas as pd
 from gpuspec.base.errors import UnknownNameError
 from gpuspec.base.units import Floats
 from gpuspec.catalog import gpu
-from gpuspec.catalog.models import model as _model
 from gpuspec.catalog.precision import KV_PRECISIONS
 from gpuspec.catalog.precision import precision as _precision
 from gpuspec.catalog.precision import training_recipe as _recipe
 from gpuspec.constants.memory import MemoryTerms
-from gpuspec.evidence.measurements.rows import Row, groups
+from gpuspec.evidence.measurements.rows import Row, groups, known_model
 from gpuspec.formulas.memory import (
     Adapter,
     TrainingJob,
@@ -30,8 +29,7 @@ _ONE_CALL = ["part", "model_id", "recipe", "base_precision", "lora_rank", "lora_
 _ONE_CALL += ["weight_precision", "kv_precision", "measure"]
 
 # A fit predicts the same rows hundreds of times: look each name up once.
-model, precision = lru_cache(512)(_model), lru_cache(64)(_precision)
-training_recipe = lru_cache(64)(_recipe)
+precision, training_recipe = lru_cache(64)(_precision), lru_cache(64)(_recipe)
 
 
 def predicted_memory(rows: pd.DataFrame, terms: MemoryTerms | None = None) -> np.ndarray:
@@ -57,7 +55,7 @@ def _training(about: Row, rows: pd.DataFrame, terms: MemoryTerms) -> Floats:
         terms = terms.model_copy(update={"training_activation_factor": 1.0})
     capacity = rows["gpu"].map(_capacity).to_numpy(float)
     parts = training_parts(
-        model(about["model_id"]),
+        known_model(about["model_id"]),
         training_recipe(about["recipe"]),
         TrainingJob.of(**{c: rows[c].to_numpy(dtype=_kind(rows[c])) for c in columns}),
         stage=rows["stage"].to_numpy(dtype=object),
@@ -91,19 +89,19 @@ def _kind(column: pd.Series) -> type:
 
 def _weights(about: Row, rows: pd.DataFrame, terms: MemoryTerms) -> Floats:
     form = precision(about["weight_precision"])
-    return stage_weights_bytes(model(about["model_id"]), form, rows["tp"], rows["pp"])
+    return stage_weights_bytes(known_model(about["model_id"]), form, rows["tp"], rows["pp"])
 
 
 def _kv_per_token(about: Row, rows: pd.DataFrame, terms: MemoryTerms) -> Floats:
     each = KV_PRECISIONS[about["kv_precision"]]
-    network = model(about["model_id"])
+    network = known_model(about["model_id"])
     tokens = 16.0  # one block
     return sequence_kv_bytes(network, tokens, each, rows["tp"], rows["pp"]) / tokens
 
 
 def _serving_activations(about: Row, rows: pd.DataFrame, terms: MemoryTerms) -> Floats:
     return serving_activation_bytes(
-        model(about["model_id"]),
+        known_model(about["model_id"]),
         rows["batched_tokens"].fillna(DEFAULT_BATCHED_TOKENS),
         rows["max_num_seqs"].fillna(DEFAULT_SEQUENCES),
         rows["tp"],

@@ -14,7 +14,13 @@ from gpuspec.constants.fabrics import fabric
 from gpuspec.constants.kernels import kernels
 from gpuspec.constants.memory import MemoryTerms, memory_terms
 from gpuspec.constants.training import TrainingTerms
-from gpuspec.evidence.measurements.rows import completed, groups, known_model, measurements, model_id
+from gpuspec.evidence.measurements.rows import (
+    completed,
+    groups,
+    known_model,
+    measurements,
+    model_id,
+)
 from gpuspec.formulas.memory import Adapter, training_parts
 from gpuspec.formulas.training import (
     StepWork,
@@ -233,18 +239,12 @@ def row_terms(frameworks: ArrayLike, terms: Mapping[str, TrainingTerms]) -> Trai
     return TrainingTerms.model_construct(**columns)
 
 
-def predicted_step_parts(
-    rows: pd.DataFrame, terms: Mapping[str, TrainingTerms], work: StepWork | None = None
-) -> dict[str, np.ndarray]:
-    """Return the predicted parts of each filled row's step, in seconds.
-
-    `terms` holds the constants of every framework in the rows.
-    """
-    return assembled(work or training_work(rows), row_terms(rows["framework"], terms))
-
-
 def predicted_step_seconds(
     rows: pd.DataFrame, terms: Mapping[str, TrainingTerms], work: StepWork | None = None
 ) -> np.ndarray:
-    """Return the predicted seconds of a step of each filled row."""
-    return np.asarray(sum(predicted_step_parts(rows, terms, work).values()))
+    """Return the predicted seconds of a step of each filled row.
+
+    `terms` holds the constants of every framework in the rows.
+    """
+    parts = assembled(work or training_work(rows), row_terms(rows["framework"], terms))
+    return np.asarray(sum(parts.values()))
