@@ -19,11 +19,11 @@ import numpy as np
 
 from gpuspec.constants.stored import held_out
 from gpuspec.evidence.measurements.inference import (
-    inference_measurements,
     layout,
     predicted_inference,
     prepared,
 )
+from gpuspec.evidence.measurements.rows import measurements
 
 ROOT = Path(__file__).parents[1]
 SOURCES = ("trtllm-1.0", "trtllm-1.1")
@@ -41,7 +41,7 @@ PEERS = {
 
 
 def cases():
-    rows = prepared(inference_measurements())
+    rows = prepared(measurements("inference"))
     kept = rows["source_id"].isin(SOURCES) & rows["model"].isin(PUBLISHED)
     return rows[kept].reset_index(drop=True)
 

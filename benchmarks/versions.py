@@ -7,14 +7,15 @@ from itertools import pairwise
 
 import numpy as np
 
-from gpuspec.evidence.measurements.inference import inference_measurements, prepared
+from gpuspec.evidence.measurements.inference import prepared
+from gpuspec.evidence.measurements.rows import measurements
 
 CASE = ["gpu", "model", "weight_precision", "tp", "isl", "osl"]
 PAGES = tuple(f"trtllm-0.{n}" for n in (10, 11, 12, 13, 15, 17, 19, 20, 21))
 
 
 def main():
-    rows = prepared(inference_measurements())
+    rows = prepared(measurements("inference"))
     rows = rows[rows["source_id"].isin(PAGES) & (rows["scenario"] == "inflight_max")]
     table = np.log(rows.pivot_table(index=CASE, columns="source_id", values="value"))
     for old, new in pairwise(PAGES):

@@ -11,10 +11,10 @@ from gpuspec.evidence.fits.engines import PRIOR_WIDTH, touched
 from gpuspec.evidence.fits.hierarchy import Fit, Hierarchy, fitted, held_out
 from gpuspec.evidence.fits.proportional import ProportionalFit
 from gpuspec.evidence.measurements.inference import (
-    inference_measurements,
     predicted_inference,
     prepared,
 )
+from gpuspec.evidence.measurements.rows import measurements
 from gpuspec.formulas.serving import EngineTerms
 
 
@@ -85,7 +85,7 @@ def test_it_agrees_with_the_fit_that_predicts_each_time(rows):
 
 
 def test_a_constant_moves_no_row_that_it_is_said_not_to_touch():
-    rows = prepared(inference_measurements()).iloc[::180]
+    rows = prepared(measurements("inference")).iloc[::180]
     rows = rows[
         rows["model"].isin(["llama-3.1-8b", "llama-2-70b", "mixtral-8x7b", "mistral-7b-v0.3"])
     ]

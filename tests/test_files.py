@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from gpuspec.base.checks import number_of
+from gpuspec.base.ask import Range
 from gpuspec.base.documents import from_json, from_yaml, read_document
 from gpuspec.base.errors import InputError, UnknownNameError, brief
 from gpuspec.base.files import (
@@ -398,12 +398,13 @@ def test_a_message_never_walks_through_a_value():
 
 
 def test_numbers_are_plain_digits_within_ends():
-    assert number_of("x", "1.5e3", 0, 1e4) == 1500
-    assert number_of("x", "7", 0, 10, whole=True) == 7
+    share = Range(0, 10)
+    assert Range(0, 1e4).read("1.5e3", False) == 1500
+    assert share.read("7", True) == 7
     for text in ("nan", "inf", "1_0", "٣", "0x1", "", "-1", "11", "9" * 5000, "1e9999", "1 2"):
-        assert "from 0 to 10" in refused(number_of, "x", text, 0, 10)
-    assert "above 0" in refused(lambda: number_of("x", "0", 0, 10, above=True))
-    assert "whole number" in refused(lambda: number_of("x", "1.0", 0, 10, whole=True))
+        assert "from 0 to 10" in refused(share.read, text, False)
+    assert "above 0" in refused(Range(0, 10, above=True).read, "0", False)
+    assert "whole number" in refused(share.read, "1.5", True)
 
 
 def test_texts_and_trees_are_bounded():

@@ -12,7 +12,8 @@ from gpuspec.cli import main
 from gpuspec.constants.images import STACKS, image_terms
 from gpuspec.constants.inference import inference_errors
 from gpuspec.evidence.fits.images import fit_images
-from gpuspec.evidence.measurements.images import image_measurements, predicted_images
+from gpuspec.evidence.measurements.images import predicted_images
+from gpuspec.evidence.measurements.rows import measurements
 from gpuspec.formulas.images import image_seconds
 from gpuspec.topics.serving import ImagesQuestion, images_table
 
@@ -57,7 +58,7 @@ def test_bandwidth_does_not_help_and_software_does():
 
 
 def test_the_stated_error_comes_from_sources_that_no_fit_saw():
-    rows = image_measurements()
+    rows = measurements("images")
     error = inference_errors().loc["images"]
     assert error["rows"] == len(rows)
     assert error["sources"] == rows["source_id"].nunique() >= 5
@@ -66,7 +67,7 @@ def test_the_stated_error_comes_from_sources_that_no_fit_saw():
 
 
 def test_fitting_again_gives_the_stored_constants():
-    assert fit_images(image_measurements()) == image_terms()
+    assert fit_images(measurements("images")) == image_terms()
 
 
 def test_the_command_and_the_table_agree():

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from gpuspec import Model, gpu, model, precision, training_recipe
 from gpuspec.base.units import GIB, KIB
 from gpuspec.constants.memory import MemoryTerms, memory_terms
-from gpuspec.evidence.measurements import memory_measurements, predicted_memory
+from gpuspec.evidence.measurements.memory import predicted_memory
+from gpuspec.evidence.measurements.rows import measurements
 from gpuspec.formulas.memory import (
     Adapter,
     LayerWidths,
@@ -301,7 +302,7 @@ def test_gradients_without_a_buffer_come_while_activations_go():
 
 
 def test_published_runs_are_predicted_to_fit_the_gpu_that_they_ran_on():
-    rows = memory_measurements()
+    rows = measurements("memory")
     rows = rows[(rows["source_id"] == "nanotron-sweep")]
     peak = predicted_memory(rows, memory_terms())
     assert (peak <= gpu("H100").memory_bytes).mean() > 0.97

@@ -19,12 +19,12 @@ from gpuspec.constants.terms import (
 )
 from gpuspec.evidence.fits.engines import engine_fit, fit_engines
 from gpuspec.evidence.measurements.inference import (
-    inference_measurements,
     predicted_inference,
     prepared,
     skip_reasons,
 )
 from gpuspec.evidence.measurements.pairs import matched_pairs
+from gpuspec.evidence.measurements.rows import measurements
 from gpuspec.formulas.networks import all_reduce_seconds
 from gpuspec.formulas.roofline import (
     decode_attention_seconds,
@@ -228,7 +228,7 @@ def test_engines_are_found_by_version():
 
 @pytest.fixture(scope="module")
 def rows():
-    rows = prepared(inference_measurements())
+    rows = prepared(measurements("inference"))
     return rows[skip_reasons(rows) == ""].reset_index(drop=True)
 
 

@@ -157,12 +157,10 @@ def test_no_signature_has_another_default_for_a_field_of_a_question():
                         known = {*stated.get(argument.arg, {written}), "None"}
                         if written not in known:
                             other.add(f"{node.name}({argument.arg})")
-    # A number of GPUs, a kind of network, the time of a part of the answer: other things.
+    # A number of GPUs, the time of a part of the answer: other things.
     assert other <= {
-        "card_fabric(kind)",
         "large_jobs(gpus)",
         "ratio_map(gpus)",
-        "wirings(kind)",
         "what_gives(time_limit_s)",
     }
 

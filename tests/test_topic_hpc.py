@@ -20,7 +20,7 @@ from gpuspec.constants.hpc import (
 )
 from gpuspec.constants.stored import stored
 from gpuspec.evidence import validation
-from gpuspec.evidence.measurements.hpc import hpc_measurements
+from gpuspec.evidence.measurements.rows import measurements
 from gpuspec.formulas.hpc import (
     ALGORITHMS,
     DynamicTerms,
@@ -142,7 +142,7 @@ def test_bars_of_the_held_out_errors():
 
 
 def test_the_table_of_measurements_is_large_enough_and_all_of_it_is_judged():
-    assert len(hpc_measurements()) >= 200
+    assert len(measurements("hpc")) >= 200
     assert stored("hpc")["provenance"]["rows"] == len(stored("hpc")["held_out"])
 
 
@@ -279,7 +279,7 @@ def test_a_table_without_usable_rows_says_why(tmp_path):
 def test_held_out_measurements_cover_the_table():
     found = validation.held_out("hpc")
     assert len(found.rows) == stored("hpc")["provenance"]["rows"]
-    assert len(found.rows) + len(found.skipped) == len(hpc_measurements())
+    assert len(found.rows) + len(found.skipped) == len(measurements("hpc"))
     assert (found.skipped["reason"] != "").all()
     assert 0.6 < found.rows["inside"].mean() < 0.98
     kernels = found.ratios[found.ratios["kind"] == "kernel"]["error"].abs().median()

@@ -6,7 +6,8 @@ import pytest
 from gpuspec import InputError
 from gpuspec.constants.memory import interval, memory_errors, memory_terms
 from gpuspec.evidence.fits.memory import FIT_KINDS, fit_memory_terms, summary
-from gpuspec.evidence.measurements import memory_measurements, predicted_memory
+from gpuspec.evidence.measurements.memory import predicted_memory
+from gpuspec.evidence.measurements.rows import measurements
 from gpuspec.topics.memory import (
     MemoryQuestion,
     sequences_by_context,
@@ -128,7 +129,7 @@ def test_sentences_follow_the_numbers(question):
 
 
 def test_enough_published_rows_are_used():
-    rows = memory_measurements()
+    rows = measurements("memory")
     assert len(rows) >= 150
     assert rows["source_id"].nunique() >= 8
     assert np.isfinite(predicted_memory(rows, memory_terms())).all()
@@ -143,7 +144,7 @@ def test_weights_and_cache_agree_with_engine_logs():
 
 def test_stored_errors_are_those_of_the_rows():
     # Kinds without a fitted constant have the same error whatever is held out.
-    rows = memory_measurements()
+    rows = measurements("memory")
     rows = rows[rows["kind"].isin(["activations", "serving weights", "serving kv cache"])]
     predicted = predicted_memory(rows, memory_terms())
     again = summary(rows, np.log(rows["value_bytes"] / predicted))
@@ -153,7 +154,7 @@ def test_stored_errors_are_those_of_the_rows():
 
 
 def test_a_small_refit_finds_a_planted_constant():
-    rows = memory_measurements()
+    rows = measurements("memory")
     rows = rows[rows["kind"].isin(FIT_KINDS) & (rows["part"] == "runtime")].copy()
     planted = memory_terms().model_copy(
         update={"context_bytes": 3.0e8, "communicator_bytes": 9.0e8}

@@ -17,7 +17,8 @@ from gpuspec.constants.kernels import kernels
 from gpuspec.constants.mig import least_of_share, slice_errors
 from gpuspec.constants.stored import stored
 from gpuspec.evidence.fits.mig import calibrate
-from gpuspec.evidence.measurements.mig import mig_measurements, published_slices
+from gpuspec.evidence.measurements.mig import published_slices
+from gpuspec.evidence.measurements.rows import measurements
 from gpuspec.formulas.mig import (
     MEMORY_SLICES,
     Placement,
@@ -210,7 +211,7 @@ def test_unused_measurements_say_why():
     table = load_table("measurements-mig")
     unused = table[~table["used"].astype(bool)]
     assert (unused["not_used_because"].str.len() > 10).all()
-    assert len(mig_measurements()) > 150
+    assert len(measurements("mig")) > 150
 
 
 # --- tenants -------------------------------------------------------------------------------------

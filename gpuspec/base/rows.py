@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from gpuspec.base.errors import InputError, UnknownNameError
@@ -51,46 +51,41 @@ def csv_rows(
         When the header or the number of rows cannot be used. A bad row raises nothing: it has
         its `Row.problem`.
     """
+    columns: list[str] = []
+    found: list[Row] = []
     # The limit of the csv module is the process's, which other packages move: `_row` has its own.
     before = csv.field_size_limit(len(text))
     try:
-        columns, found = _read(field, text, shown, needed, known, most, exact)
+        for line, cells, problem in _lines(text):
+            if not columns:
+                _check_header(field, cells, shown, needed, known, problem)
+                columns = cells
+                continue
+            if len(cells) > len(columns) or (exact and len(cells) < len(columns)):
+                problem = problem or f"a row has {len(columns)} cells, this one {len(cells)}"
+            found.append(_row(line, cells, columns, problem))
+            if len(found) > most:
+                raise InputError(field, shown, f"give at most {most:,} rows")
     finally:
         csv.field_size_limit(before)
+    if not columns:
+        raise InputError(field, shown, "its first line names columns, then come rows")
     return columns, found
 
 
-def _read(
-    field: str,
-    text: str,
-    shown: str,
-    needed: Sequence[str],
-    known: Collection[str],
-    most: int,
-    exact: bool,
-) -> tuple[list[str], list[Row]]:
+def _lines(text: str) -> Iterator[tuple[int, list[str], str]]:
+    """Yield each row that is not blank: its line, its cells, and why it cannot be read."""
     reader = csv.reader(io.StringIO(text, newline=""), skipinitialspace=True, strict=True)
-    columns: list[str] = []
-    found: list[Row] = []
-    ended = False
-    while not ended:
+    while True:
         line, cells, problem = reader.line_num + 1, [""], ""
         try:
             cells = [cell.strip() for cell in next(reader)]
         except StopIteration:
-            ended = True
+            return
         except csv.Error as error:
             problem = f"the row cannot be read: {error}"
-        if not columns and (ended or problem or any(cells)):
-            columns = cells
-            _check_header(field, cells, shown, needed, known, problem)
-        elif problem or any(cells):
-            if len(cells) > len(columns) or (exact and len(cells) < len(columns)):
-                problem = problem or f"a row has {len(columns)} cells, this one {len(cells)}"
-            found.append(_row(line, cells, columns, problem))
-        if len(found) > most:
-            raise InputError(field, shown, f"give at most {most:,} rows")
-    return columns, found
+        if problem or any(cells):
+            yield line, cells, problem
 
 
 def sure_rows(
@@ -124,8 +119,8 @@ def _check_header(
     known: Collection[str],
     problem: str,
 ) -> None:
-    if problem or not any(cells):
-        raise InputError(field, shown, problem or "its first line names columns, then come rows")
+    if problem:
+        raise InputError(field, shown, problem)
     for column in cells:
         if known and column not in known:
             raise UnknownNameError(f"{shown} column", column, known)

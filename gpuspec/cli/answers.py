@@ -156,17 +156,9 @@ def mig_(question: "MigQuestion", as_json: bool) -> None:
     options = tenant_options(question)
     found = pack(question, options)
     if as_json:
-        placed = found.placements.to_dict("records")
-        lines = tables.commands(found)
-        told = {
-            "gpus": found.gpus,
-            "usd_per_hour": found.usd_per_hour,
-            "gap": found.gap,
-            "unplaced": found.unplaced,
-            "placements": placed,
-            "commands": lines,
-        }
-        echo_json(told)
+        names = ("gpus", "usd_per_hour", "gap", "unplaced")
+        told = {name: getattr(found, name) for name in names}
+        echo_json({**told, "placements": found.placements, "commands": tables.commands(found)})
         return
     rows = [
         [row["tenant"], f"{row['load']:.0%}", f"{row['usd']:.2f}", row["place"]]

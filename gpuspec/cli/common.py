@@ -59,10 +59,8 @@ class _Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and not args[0].startswith("-") and args[0] not in self.commands:
-            close = close_matches(args[0], self.commands)
-            hint = (
-                f"did you mean {', '.join(close)}?" if close else f"try {', '.join(self.commands)}"
-            )
+            close = ", ".join(close_matches(args[0], self.commands))
+            hint = f"did you mean {close}?" if close else f"try {', '.join(self.commands)}"
             stop(f"command: {brief(args[0])} is unknown; {hint}", 2)
         return super().resolve_command(ctx, args)
 
@@ -87,7 +85,8 @@ class _Commands(click.Group):
             code = super().main(*args, **{**kwargs, "standalone_mode": False})
         except click.UsageError as error:
             said = " ".join(error.format_message().rstrip(".").split())
-            stop((said if len(said) < 500 else said[:497] + "...") + _usage(error), 2)
+            usage = f"; see {error.ctx.command_path} --help" if error.ctx else ""
+            stop((said if len(said) < 500 else said[:497] + "...") + usage, 2)
         except click.Abort:
             stop("stopped; nothing was written", 130)
         sys.exit(code if isinstance(code, int) else 0)
@@ -120,10 +119,6 @@ def stop(message: str, code: int) -> NoReturn:
     """End with one sentence on stderr."""
     click.echo(f"gpuspec: {message}", err=True)
     sys.exit(code)
-
-
-def _usage(error: click.UsageError) -> str:
-    return f"; see {error.ctx.command_path} --help" if error.ctx else ""
 
 
 def pairs(params: tuple[str, ...]) -> dict[str, str]:

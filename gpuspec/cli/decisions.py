@@ -9,7 +9,6 @@ from gpuspec.cli.common import echo, echo_json, json_option, pairs, print_table
 from gpuspec.views.columns import headings
 
 if TYPE_CHECKING:
-    from gpuspec.decision.plan.decision import Decision
     from gpuspec.decision.scenario import DecisionQuestion
     from gpuspec.decision.upgrade import UpgradeQuestion
 
@@ -25,7 +24,7 @@ def plan(question: "DecisionQuestion", params: tuple[str, ...], as_json: bool) -
     gpuspec plan mine.yaml -p workloads[1].concurrency=256
     """
     from gpuspec.decision.plan import break_evens, decide, tornado
-    from gpuspec.decision.plan.words_page import answer_page, answer_record
+    from gpuspec.decision.plan.words_page import answer_page, answer_record, members_table
     from gpuspec.decision.scenario import parsed
 
     lang, given = question.language, {k: parsed(v) for k, v in pairs(params).items()}
@@ -38,14 +37,8 @@ def plan(question: "DecisionQuestion", params: tuple[str, ...], as_json: bool) -
     echo(answer_page(decision, evens, lang).text)
     if decision.feasible:
         echo()
-        _tell_works(decision, lang)
-
-
-def _tell_works(decision: "Decision", lang: str) -> None:
-    from gpuspec.decision.plan.words_page import members_table
-
-    rows = members_table(decision, lang).reset_index()
-    print_table([str(c) for c in rows.columns], [[str(v) for v in r] for r in rows.to_numpy()])
+        rows = members_table(decision, lang).reset_index().astype(str)
+        print_table(list(rows.columns), rows.to_numpy().tolist())
 
 
 @asking("upgrade", first="scenario")

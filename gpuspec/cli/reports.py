@@ -12,6 +12,8 @@ from gpuspec.cli.common import echo, echo_json, json_option, main, pairs, print_
 from gpuspec.views.columns import headings
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from gpuspec.report import Outcome
 
 
@@ -59,7 +61,7 @@ def report(
         format=kind,
         show_code=show_code,
         language=lang,
-        date=datetime.fromisoformat(_checked_date(date)).date() if date else None,
+        date=_day(date) if date else None,
         progress=None if quiet else _progress(),
     )
     if as_json:
@@ -143,9 +145,9 @@ def params(name: str, as_json: bool) -> None:
     print_table(headings("parameter", "type", "default", "meaning"), rows)
 
 
-def _checked_date(text: str) -> str:
+def _day(text: str) -> "date":
     try:
-        return datetime.strptime(text, "%Y-%m-%d").date().isoformat()
+        return datetime.strptime(text, "%Y-%m-%d").date()
     except ValueError as error:
         raise InputError("--date", text, "write it as 2026-11-24") from error
 
@@ -168,7 +170,7 @@ def _progress() -> Callable[[str, int, int], None]:
 
 def _list_notebooks(as_json: bool) -> None:
     from gpuspec.report import notebooks
-    from gpuspec.report.text import plain
+    from gpuspec.views.markdown import plain
 
     if as_json:
         told = [{"name": n.name, "title": n.title, "question": n.question} for n in notebooks()]

@@ -14,38 +14,12 @@ if TYPE_CHECKING:
 
 # Columns that `gpuspec list` prints of each table; the first is the id of what it lists.
 COLUMNS = {
-    "gpus": (
-        "gpu",
-        "year",
-        "memory_reported_mib",
-        "memory_bandwidth_gb_s",
-        "bf16_dense_tflops",
-        "fp8_dense_tflops",
-        "fp64_tflops",
-        "nvlink_gb_s",
-        "tdp_w",
-    ),
-    "models": (
-        "model",
-        "kind",
-        "params_total",
-        "layers",
-        "hidden",
-        "heads",
-        "kv_heads",
-        "experts",
-        "max_context",
-    ),
-    "servers": (
-        "server",
-        "gpu_id",
-        "gpu_count",
-        "topology",
-        "nvlink_gb_s_per_gpu",
-        "node_network_gb_s",
-        "max_system_kw",
-    ),
-    "links": ("link", "kind", "gb_s_per_gpu", "latency_us_low", "latency_us_high", "name"),
+    "gpus": "gpu year memory_reported_mib memory_bandwidth_gb_s bf16_dense_tflops "
+    "fp8_dense_tflops fp64_tflops nvlink_gb_s tdp_w",
+    "models": "model kind params_total layers hidden heads kv_heads experts max_context",
+    "servers": "server gpu_id gpu_count topology nvlink_gb_s_per_gpu node_network_gb_s "
+    "max_system_kw",
+    "links": "link kind gb_s_per_gpu latency_us_low latency_us_high name",
 }
 
 
@@ -67,7 +41,7 @@ def list_(what: str, as_csv: bool, as_json: bool) -> None:
     if as_csv:
         echo(frame.to_csv(index=False).rstrip("\n"))
         return
-    columns = COLUMNS[what]
+    columns = COLUMNS[what].split()
     print_table(headings(*columns), cells(frame[["id", *columns[1:]]]))
 
 
@@ -108,10 +82,11 @@ def _tell_validation(figures: dict[str, Any]) -> None:
 
     names = ("median_absolute_error", "p90_absolute_error", "interval_coverage")
     rows = [["all", figures["rows"], *(percent(figures[n]) for n in names)]]
-    groups = [key.removeprefix("by_") for key in figures if key.startswith("by_")]
-    for group in groups:
-        for name, one in figures[f"by_{group}"].items():
-            rows.append([f"{group} {name}", one["rows"], *(percent(one[n]) for n in names)])
+    for key, group in figures.items():
+        if key.startswith("by_"):
+            for name, one in group.items():
+                shares = [percent(one[n]) for n in names]
+                rows.append([f"{key.removeprefix('by_')} {name}", one["rows"], *shares])
     print_table(["", *headings("rows", *names)], rows)
     if figures.get("ratio_pairs"):
         echo()

@@ -7,10 +7,12 @@ pandoc is done: nothing that a cell publishes is raw Typst or HTML.
 import base64
 import re
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import date
 from html import escape
 from importlib.metadata import version
+from platform import python_version
 from secrets import token_hex
 from typing import TypedDict
 from xml.etree import ElementTree
@@ -21,6 +23,7 @@ from nbformat import NotebookNode
 from traitlets.config import Config
 
 from gpuspec import __version__
+from gpuspec.catalog import data_as_of
 from gpuspec.report.notebooks import Notebook
 from gpuspec.views.columns import headings
 from gpuspec.views.display import ShownTable
@@ -81,22 +84,9 @@ def compose(
     language: str,
     day: date,
 ) -> Document:
-    """Take out of an executed notebook what the report shows.
+    """Take out of an executed notebook, which is left as it is, what the report shows.
 
-    Parameters
-    ----------
-    executed : nbformat.NotebookNode
-        What :func:`gpuspec.report.execute.execute` returned; left as it is.
-    notebook : Notebook
-        Where it came from: title, question, and parameters with their meaning.
-    values : mapping
-        The parameters that were set.
-    show_code : bool
-        Whether code cells are kept.
-    language : str
-        Language of the labels.
-    day : date
-        The report's date.
+    `values` are the parameters that were set; `language` is that of the labels.
     """
     words = translator(language)
     shown = _ShownOutputs(words)
@@ -121,8 +111,6 @@ def compose(
 
 def _story(executed: NotebookNode, notebook: Notebook) -> NotebookNode:
     """Copy the notebook without its opening cell, which the title page prints."""
-    from copy import deepcopy
-
     node = deepcopy(executed)
     if notebook.title != notebook.name or notebook.question:
         node.cells = node.cells[1:]
@@ -223,7 +211,7 @@ def _facts(notebook: Notebook, values: Mapping[str, object], words: Words, day: 
         }
         for p in notebook.parameters
     ]
-    made_with = [f"gpuspec {__version__}", f"Python {_python()}"]
+    made_with = [f"gpuspec {__version__}", f"Python {python_version()}"]
     made_with += [f"{package} {version(package)}" for package in _PACKAGES]
     return {
         "asked": asked,
@@ -244,8 +232,6 @@ def _shown_value(value: object) -> str:
 
 
 def _data_age(words: Words, day: date) -> str:
-    from gpuspec.catalog import data_as_of
-
     seen: date = data_as_of()
     days = (day - seen).days
     if days < 0:
@@ -253,9 +239,3 @@ def _data_age(words: Words, day: date) -> str:
     age = words("today") if days == 0 else words("1 day old") if days == 1 else ""
     age = age or words("{days} days old").format(days=days)
     return words("specifications as of {date} ({age})").format(date=seen.isoformat(), age=age)
-
-
-def _python() -> str:
-    import platform
-
-    return platform.python_version()

@@ -55,21 +55,15 @@ def execute(
     values: Mapping[str, object],
     progress: Callable[[str, int, int], None],
 ) -> NotebookNode:
-    """Run `notebook` from the current folder, so that relative paths in `values` mean the user's.
+    """Return a notebook as run from the current folder, without the times and paths of this run.
 
     Parameters
     ----------
-    notebook : Notebook
-        Its file is left as it is.
     values : mapping
-        Parameters to set, as :func:`~gpuspec.report.check_parameters` returns them.
+        Parameters to set, as :func:`~gpuspec.report.check_parameters` returns them; relative
+        paths among them mean the user's.
     progress : callable
         Called with ``"executing"``, cells done and cells in all.
-
-    Returns
-    -------
-    nbformat.NotebookNode
-        The executed notebook, without the times and paths of this run.
 
     Raises
     ------

@@ -113,19 +113,9 @@ def inspect(name: str | Path) -> list[Parameter]:
 
 
 def check_parameters(notebook: Notebook, given: Mapping[str, object]) -> dict[str, object]:
-    """Convert the values given for a notebook's parameters to the types of the defaults.
+    """Return the values given for a notebook's parameters, converted to the types of the defaults.
 
-    Parameters
-    ----------
-    notebook : Notebook
-        The notebook that will receive them.
-    given : mapping
-        Text as typed, or Python values, by name.
-
-    Returns
-    -------
-    dict
-        The given values only, converted.
+    They are text as typed, or Python values, by name.
 
     Raises
     ------

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from gpuspec.report.compose import Document
 from gpuspec.report.output import workplace
-from gpuspec.report.text import plain
 from gpuspec.views.columns import headings
+from gpuspec.views.markdown import plain
 
 _TYPESETTING = str(Path(__file__).with_name("typesetting.py"))
 _ONE_AT_A_TIME = threading.Lock()

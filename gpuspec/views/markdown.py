@@ -97,3 +97,13 @@ def code(lines: Iterable[str]) -> Markdown:
     text = "\n".join(printable(line) for line in lines)
     fence = "`" * max([2, *(len(run) for run in re.findall("`+", text))]) + "`"
     return Markdown(f"{fence}\n{text}\n{fence}")
+
+
+def plain(markdown: str) -> str:
+    """Drop the marks of inline Markdown, for places that take text only.
+
+    >>> plain("**How much** memory does `kv_cache` need ([why](x.html))?")
+    'How much memory does kv_cache need (why)?'
+    """
+    text = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", markdown)
+    return " ".join(re.sub(r"[*`$]|(?<!\w)_|_(?!\w)", "", text).split())

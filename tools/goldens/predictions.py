@@ -14,20 +14,19 @@ from gpuspec.evidence.fits.hpc import dynamic_programs
 from gpuspec.evidence.fits.hpc import prepared_rows as hpc_rows
 from gpuspec.evidence.fits.training import prepared_rows as training_rows
 from gpuspec.evidence.measurements.collectives import (
-    collective_measurements,
     predicted_collectives,
     prepared_collectives,
 )
 from gpuspec.evidence.measurements.hpc import Rows
-from gpuspec.evidence.measurements.images import image_measurements, predicted_images
+from gpuspec.evidence.measurements.images import predicted_images
 from gpuspec.evidence.measurements.inference import (
-    inference_measurements,
     predicted_inference,
     prepared,
     skip_reasons,
 )
-from gpuspec.evidence.measurements.memory import memory_measurements, predicted_memory
+from gpuspec.evidence.measurements.memory import predicted_memory
 from gpuspec.evidence.measurements.mig import published_slices
+from gpuspec.evidence.measurements.rows import measurements
 from gpuspec.evidence.measurements.training import predicted_step_seconds
 from gpuspec.topics.hpc.dynamic import published_dynamic
 
@@ -36,12 +35,12 @@ WORST = 5
 
 
 def memory():
-    rows = memory_measurements()
+    rows = measurements("memory")
     return rows["case_id"], predicted_memory(rows, memory_terms())
 
 
 def inference():
-    rows = prepared(inference_measurements())
+    rows = prepared(measurements("inference"))
     rows = rows[skip_reasons(rows) == ""].reset_index(drop=True)
     return rows["case_id"], predicted_inference(rows, memory=memory_terms())
 
@@ -53,7 +52,7 @@ def training():
 
 
 def collectives():
-    rows, found = prepared_collectives(collective_measurements()), stored("collectives")
+    rows, found = prepared_collectives(measurements("collectives")), stored("collectives")
     links = {name: LinkTerms(**entry["terms"]) for name, entry in found["links"].items()}
     networks = {name: NetworkTerms(**entry["terms"]) for name, entry in found["networks"].items()}
     return rows["case_id"], predicted_collectives(rows, links, networks)
@@ -66,7 +65,7 @@ def hpc():
 
 
 def images():
-    rows = image_measurements()
+    rows = measurements("images")
     return rows["case_id"], predicted_images(rows)
 
 

@@ -16,11 +16,11 @@ from gpuspec.evidence.fits.store import case_values, fitted_entry, rounded, writ
 from gpuspec.evidence.measurements.collectives import (
     LINKS,
     Collectives,
-    collective_measurements,
     measured_seconds,
     predicted_collectives,
     prepared_collectives,
 )
+from gpuspec.evidence.measurements.rows import measurements
 
 T = TypeVar("T", bound=Terms)
 Links = Mapping[str, LinkTerms]
@@ -125,7 +125,7 @@ def error_names(rows: pd.DataFrame) -> "pd.Series[str]":
 
 def calibrate() -> Stored:
     """Fit, hold out, and return everything that is stored."""
-    rows = prepared_collectives(collective_measurements())
+    rows = prepared_collectives(measurements("collectives"))
     links = {link: rounded(fit_link(rows, link)) for link in LINKS}
     networks = {k: rounded(t) for k, t in fit_networks(rows, links).items()}
     predicted = held_out_collectives(rows)

@@ -18,14 +18,13 @@ from gpuspec.evidence.fits.engines import (
 from gpuspec.evidence.fits.errors import summary
 from gpuspec.evidence.fits.images import fit_images, held_out_images
 from gpuspec.evidence.fits.store import case_values, fitted_entry, pair_summaries, write
-from gpuspec.evidence.measurements.images import image_measurements
 from gpuspec.evidence.measurements.inference import (
     era_of,
-    inference_measurements,
     prepared,
     skip_reasons,
 )
 from gpuspec.evidence.measurements.pairs import matched_pairs, ratio_errors
+from gpuspec.evidence.measurements.rows import measurements
 
 PAIR_SOURCES = 3
 """Sources that must have measured both GPUs of a pair before it gets an interval of its own."""
@@ -33,7 +32,7 @@ PAIR_SOURCES = 3
 
 def calibrate(operators: Stored | None = None) -> Stored:
     """Return everything that is stored; `operators` are kept as they are where not given."""
-    rows = prepared(inference_measurements())
+    rows = prepared(measurements("inference"))
     rows = rows[skip_reasons(rows) == ""].reset_index(drop=True)
     fit = engine_fit(rows, memory_terms())
     fitted = fit_engines(fit)
@@ -51,7 +50,7 @@ def calibrate(operators: Stored | None = None) -> Stored:
     of_ratios = ratio_errors(error, pairs)
     errors["ratio"] = summary(of_ratios, of_pairs)
     errors |= pair_summaries(of_ratios, of_pairs, pairs, PAIR_SOURCES)
-    images = image_measurements()
+    images = measurements("images")
     of_images = np.log(images["seconds_per_image"].to_numpy(float) / held_out_images(images))
     errors["images"] = summary(of_images, images["source_id"])
     return {

@@ -13,7 +13,8 @@ from gpuspec.base.units import GIB
 from gpuspec.constants.memory import MemoryTerms
 from gpuspec.evidence.fits.errors import figures, row_weights
 from gpuspec.evidence.fits.store import rounded, write
-from gpuspec.evidence.measurements import memory_measurements, predicted_memory
+from gpuspec.evidence.measurements.memory import predicted_memory
+from gpuspec.evidence.measurements.rows import measurements
 
 FITTED = {  # name: (start, low, high)
     "context_bytes": (0.25 * GIB, 0.05 * GIB, 1.0 * GIB),
@@ -73,7 +74,7 @@ def summary(rows: pd.DataFrame, errors: pd.Series) -> dict[str, dict[str, float]
 
 def main() -> None:
     """Fit, hold out, and store."""
-    rows = memory_measurements()
+    rows = measurements("memory")
     terms = fit_memory_terms(rows[rows["kind"].isin(FIT_KINDS)])
     used = {
         "table": "measurements/memory.csv",

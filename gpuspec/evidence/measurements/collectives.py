@@ -1,15 +1,14 @@
 """Published times of collectives, and what the formulas predict for them."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from gpuspec.base.units import GB, Floats
-from gpuspec.catalog import gpu, load_table
+from gpuspec.catalog import gpu
 from gpuspec.constants.links import Fabric, LinkTerms, NetworkTerms
-from gpuspec.evidence.measurements.rows import Row, groups, numbers
+from gpuspec.evidence.measurements.rows import Row, completed, groups, numbers
 from gpuspec.formulas.networks import collective_seconds
 from gpuspec.formulas.networks.collectives import wire_factor
 
@@ -20,26 +19,15 @@ _ONE_CALL = ["operation", "link", "gpu", "network_kind", "node_network_gb_s"]
 _ONE_CALL += ["adapters", "adds"]
 
 
-def collective_measurements(data: str | Path | None = None) -> pd.DataFrame:
-    """Return the table of published collectives that the calibration uses."""
-    table = load_table("measurements-collectives", data)
-    return table[table["used"].astype(bool)].reset_index(drop=True)
-
-
 def prepared_collectives(rows: pd.DataFrame) -> pd.DataFrame:
     """Return rows with the columns that a prediction reads.
 
     A blank network means one node; a blank ``algorithm`` is NCCL's own choice, which uses the
     switch's adders where the generation has them, and a named ring or tree does not.
     """
-    rows = rows.copy()
-    for column in ("network_kind", "algorithm"):
-        rows[column] = rows[column].fillna("") if column in rows else ""
-    for column in ("seconds", "algbw_gb_s", "busbw_gb_s", "node_network_gb_s"):
-        rows[column] = pd.to_numeric(rows[column]) if column in rows else np.nan
-    rows["node_network_gb_s"] = rows["node_network_gb_s"].fillna(0.0)
-    adapters = rows["adapters"] if "adapters" in rows else pd.Series(np.nan, rows.index)
-    rows["adapters"] = pd.to_numeric(adapters).fillna(8).astype(int)
+    blank = dict.fromkeys(("seconds", "algbw_gb_s", "busbw_gb_s"), np.nan)
+    blank |= {"node_network_gb_s": 0.0, "adapters": 8}
+    rows = completed(rows, blank, {"network_kind": "", "algorithm": ""})
     rows["fitted_link"] = rows["link"].replace(KIND)
     newer = rows["link"].isin(("nvlink-4", "nvlink-5"))
     rows["adds"] = newer & ~rows["algorithm"].isin(("ring", "tree"))

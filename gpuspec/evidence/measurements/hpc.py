@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Container, Mapping
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,7 +11,7 @@ from gpuspec.base.errors import InputError
 from gpuspec.catalog import gpu, load_table
 from gpuspec.catalog.workloads import REFERENCE, Work, Workload, workload, workloads
 from gpuspec.constants.hpc import DynamicTerms, HpcTerms
-from gpuspec.evidence.measurements.rows import Row, groups
+from gpuspec.evidence.measurements.rows import Row, completed, groups, measurements
 from gpuspec.formulas.hpc import Machine, cell_updates_s, fixed_seconds, gpu_seconds
 from gpuspec.formulas.hpc.devices import chip, machine, work_at
 
@@ -32,12 +31,6 @@ _gpu = cache(gpu)
 MANY = {"k": 1e3, "m": 1e6, "million": 1e6}
 PROGRAMS = {"smith-waterman": "smith-waterman", "pairwise-alignment": "smith-waterman-linear"}
 """Recurrence of a program's algorithm."""
-
-
-def hpc_measurements(data: str | Path | None = None) -> pd.DataFrame:
-    """Return the table of published results that the calibration uses."""
-    table = load_table("measurements-hpc", data)
-    return table[table["used"].astype(bool)].reset_index(drop=True)
 
 
 def unusable(row: Row, known: Container[str]) -> str:
@@ -67,28 +60,19 @@ def prepared_hpc(rows: pd.DataFrame) -> pd.DataFrame:
     ``absolute`` says whether the figure can be predicted alone. Others are predicted up to a
     factor that rows of one ``pair`` share.
     """
-    rows = rows.copy()
-    for column in ("precision", "pair", "case", "version", "program"):
-        rows[column] = rows[column].fillna("") if column in rows else ""
+    texts = ("precision", "pair", "case", "version", "program")
+    rows = completed(rows, {}, dict.fromkeys(texts, ""))
     value = rows["value"].astype(float)
     better = rows["higher_is_better"].astype(bool)
     rows["speed"] = np.where(better, value, 1 / value) / np.where(better, rows["n_gpus"], 1)
     kinds = {name: workload(str(name)) for name in rows["workload"].unique()}
     rows["kind"] = [kinds[name].kind for name in rows["workload"]]
-    rows["metric_factor"] = [
-        _factor(kinds[w], m, p)
-        for w, m, p in zip(rows["workload"], rows["metric"], rows["precision"], strict=True)
-    ]
-    counted = [
-        str(m).lower() in COUNTED.get(w, ())
-        for w, m in zip(rows["workload"], rows["metric"], strict=True)
-    ]
+    each = rows[["workload", "metric", "precision", "case", "n_gpus"]].to_numpy(object)
+    rows["metric_factor"] = [_factor(kinds[w], m, p) for w, m, p, _, _ in each]
+    rows["units"] = [_units(kinds[w], c, n) for w, _, _, c, n in each]
+    counted = np.array([str(m).lower() in COUNTED.get(w, ()) for w, m, *_ in each], bool)
     lone = ~rows["precision"].str.lower().str.contains("/fp16")
-    rows["absolute"] = np.array(counted, bool) & lone & better
-    rows["units"] = [
-        _units(kinds[w], c, n)
-        for w, c, n in zip(rows["workload"], rows["case"], rows["n_gpus"], strict=True)
-    ]
+    rows["absolute"] = counted & lone & better
     lists = rows["source_id"].isin(LISTS)
     rows["held_with"] = np.where(lists, "system " + rows["case"], rows["source_id"])
     alone = "alone " + rows["case_id"].astype(str)
@@ -137,21 +121,21 @@ class Rows:
         self.absolute = self.rows["absolute"].to_numpy(bool)
         self.group = pd.factorize(self.rows["source_id"] + "|" + self.rows["group"])[0]
         self.log_speed = np.log(self.rows["speed"].to_numpy(float))
-        self.calls = []
-        for about, index in groups(self.rows, ["workload", "precision"]):
-            self.calls.append(_Call(self, str(about["workload"]), str(about["precision"]), index))
+        self.calls = [
+            _Call(self, str(about["workload"]), str(about["precision"]), index)
+            for about, index in groups(self.rows, ["workload", "precision"])
+        ]
 
     def everything(self, terms: Mapping[str, HpcTerms]) -> np.ndarray:
         """Return the predicted speed of each row; those of a pair share the measured level."""
-        return self._speeds(lambda call: terms[call.workload], np.ones(len(self.rows), bool))
+        return self._speeds(lambda call: terms[call.workload])
 
     def part(self, chosen: np.ndarray) -> Callable[[HpcTerms], np.ndarray]:
         """Return a function of one set of constants for the `chosen` rows."""
         inner = Rows(self.rows[chosen])
-        every = np.ones(len(inner.rows), bool)
-        return lambda terms: inner._speeds(lambda call: terms, every)
+        return lambda terms: inner._speeds(lambda call: terms)
 
-    def _speeds(self, terms_of: Callable[["_Call"], HpcTerms], chosen: np.ndarray) -> np.ndarray:
+    def _speeds(self, terms_of: Callable[["_Call"], HpcTerms]) -> np.ndarray:
         logs = np.zeros(len(self.rows))
         for call in self.calls:
             logs[call.index] = call.log_speed(terms_of(call))
@@ -186,7 +170,7 @@ class _Call:
 @cache
 def prepared_rows() -> pd.DataFrame:
     """Return the shipped measurements that can be predicted; not to be changed in place."""
-    raw, known = hpc_measurements(), set(workloads().index)
+    raw, known = measurements("hpc"), set(workloads().index)
     good = [not unusable(row, known) for row in raw.to_dict("records")]
     rows = prepared_hpc(raw[good].reset_index(drop=True))
     return rows[predictable(rows)].reset_index(drop=True)

@@ -1,21 +1,13 @@
 """Published times of image generation, and their predictions."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 
-from gpuspec.catalog import gpu, load_table
+from gpuspec.catalog import gpu
 from gpuspec.catalog.images import image_model
 from gpuspec.constants.images import ImageTerms
 from gpuspec.evidence.measurements.rows import Row
 from gpuspec.formulas.images import image_seconds
-
-
-def image_measurements(data: str | Path | None = None) -> pd.DataFrame:
-    """Return the published times that the calibration uses."""
-    table = load_table("measurements-images", data)
-    return table[table["used"].astype(bool)].reset_index(drop=True)
 
 
 def predicted_images(rows: pd.DataFrame, terms: ImageTerms | None = None) -> np.ndarray:

@@ -2,17 +2,23 @@
 
 from collections.abc import Mapping
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from gpuspec.base.errors import InputError
 from gpuspec.base.units import Floats
-from gpuspec.catalog import gpu, load_table
-from gpuspec.catalog.precision import KV_PRECISIONS, Precision, precision
+from gpuspec.catalog import gpu
+from gpuspec.catalog.precision import KV_PRECISIONS, precision
 from gpuspec.constants.memory import MemoryTerms
-from gpuspec.evidence.measurements.rows import Row, groups, known_model, model_id, numbers
+from gpuspec.evidence.measurements.rows import (
+    Row,
+    completed,
+    groups,
+    known_model,
+    model_id,
+    numbers,
+)
 from gpuspec.formulas.serving import (
     Deployment,
     EngineTerms,
@@ -30,6 +36,7 @@ from gpuspec.formulas.serving import (
     total_seconds,
 )
 
+_precision = lru_cache(64)(precision)
 METRICS = {
     "output_tokens_per_s_total": "throughput",
     "output_tokens_per_s_per_gpu": "throughput",
@@ -54,16 +61,6 @@ _SETTINGS = ["max_sequences", "max_tokens"]
 _ONE_CALL = [*LAYOUT, "engine", "engine_version", "scenario", *_SETTINGS]
 
 
-def inference_measurements(data: str | Path | None = None) -> pd.DataFrame:
-    """Return the table of published measurements that the calibration uses.
-
-    Rows that are listed but cannot be used (``used`` false, with the reason beside it) are
-    left out here.
-    """
-    table = load_table("measurements-inference", data)
-    return table[table["used"].astype(bool)].reset_index(drop=True)
-
-
 def prepared(rows: pd.DataFrame) -> pd.DataFrame:
     """Return rows with every column that a prediction reads, blanks filled as documented.
 
@@ -72,16 +69,12 @@ def prepared(rows: pd.DataFrame) -> pd.DataFrame:
     A blank ``max_sequences`` or ``max_tokens`` is the engine's own. Tables without these columns
     or without ``pp``, ``concurrency`` or ``request_rate`` are accepted.
     """
-    rows = rows.copy()
-    for column in ("ep", "pp", "concurrency", "request_rate", "requests", "batch_size", *_SETTINGS):
-        if column not in rows:
-            rows[column] = np.nan
-    for column, blank in (("ep", TUNED), ("tp", 1), ("pp", 1)):
-        rows[column] = rows[column].fillna(blank).astype(int)
-    rows["kv_precision"] = rows["kv_precision"].fillna("bf16").replace("", "bf16")
-    rows["model"] = rows["model"].map(model_id)
-    rows["engine_version"] = rows["engine_version"].fillna("").astype(str)
-    return rows
+    load = ("concurrency", "request_rate", "requests", "batch_size", *_SETTINGS)
+    blank = {"ep": TUNED, "tp": 1, "pp": 1, **dict.fromkeys(load, np.nan)}
+    rows = completed(rows, blank, {"kv_precision": "bf16", "engine_version": ""})
+    return rows.assign(
+        model=rows["model"].map(model_id), engine_version=rows["engine_version"].astype(str)
+    )
 
 
 def era_of(rows: pd.DataFrame) -> "pd.Series[str]":
@@ -151,11 +144,6 @@ def layout(
         library=library,
         attention_dp=attention_dp,
     )
-
-
-@lru_cache(64)
-def _precision(name: str) -> Precision:
-    return precision(name)
 
 
 def predicted_inference(

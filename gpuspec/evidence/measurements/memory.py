@@ -2,20 +2,18 @@
 
 import math
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from gpuspec.base.errors import UnknownNameError
 from gpuspec.base.units import Floats
-from gpuspec.catalog import gpu, load_table
-from gpuspec.catalog.models import model as _model
+from gpuspec.catalog import gpu
 from gpuspec.catalog.precision import KV_PRECISIONS
 from gpuspec.catalog.precision import precision as _precision
 from gpuspec.catalog.precision import training_recipe as _recipe
 from gpuspec.constants.memory import MemoryTerms
-from gpuspec.evidence.measurements.rows import Row, groups
+from gpuspec.evidence.measurements.rows import Row, groups, known_model
 from gpuspec.formulas.memory import (
     Adapter,
     TrainingJob,
@@ -30,39 +28,24 @@ DEFAULT_BATCHED_TOKENS, DEFAULT_SEQUENCES = 8192, 256
 _ONE_CALL = ["part", "model_id", "recipe", "base_precision", "lora_rank", "lora_targets"]
 _ONE_CALL += ["weight_precision", "kv_precision", "measure"]
 
-Data = str | Path | None
-
 # A fit predicts the same rows hundreds of times: look each name up once.
-model, precision = lru_cache(512)(_model), lru_cache(64)(_precision)
-training_recipe = lru_cache(64)(_recipe)
+precision, training_recipe = lru_cache(64)(_precision), lru_cache(64)(_recipe)
 
 
-def memory_measurements(data: Data = None) -> pd.DataFrame:
-    """Return the table of published memory figures that the formulas can be held against.
-
-    Rows that are listed but cannot be used (``used`` false, with the reason beside it) are
-    left out here.
-    """
-    table = load_table("measurements-memory", data)
-    return table[table["used"].astype(bool)].reset_index(drop=True)
-
-
-def predicted_memory(
-    rows: pd.DataFrame, terms: MemoryTerms | None = None, data: Data = None
-) -> np.ndarray:
+def predicted_memory(rows: pd.DataFrame, terms: MemoryTerms | None = None) -> np.ndarray:
     """Return what the formulas say for each row, in bytes, shape ``(len(rows),)``."""
     terms = terms or MemoryTerms()
     result = np.full(len(rows), np.nan)
     for about, index in groups(rows, _ONE_CALL):
-        result[index] = _PREDICTORS[about["part"]](about, rows.iloc[index], terms, data)
+        result[index] = _PREDICTORS[about["part"]](about, rows.iloc[index], terms)
     return result
 
 
-def _training(about: Row, rows: pd.DataFrame, terms: MemoryTerms, data: Data) -> Floats:
+def _training(about: Row, rows: pd.DataFrame, terms: MemoryTerms) -> Floats:
     adapter = None
     if about["base_precision"]:
         targets = tuple(about["lora_targets"].split("|"))
-        base = precision(about["base_precision"], data)
+        base = precision(about["base_precision"])
         adapter = Adapter(base=base, rank=int(about["lora_rank"]), targets=targets)
     columns = ["seq_len", "micro_batch", "microbatches", "tp", "pp", "cp", "dp", "interleave"]
     columns += ["zero_stage", "recompute", "attention", "bytes_per_logit"]
@@ -72,8 +55,8 @@ def _training(about: Row, rows: pd.DataFrame, terms: MemoryTerms, data: Data) ->
         terms = terms.model_copy(update={"training_activation_factor": 1.0})
     capacity = rows["gpu"].map(_capacity).to_numpy(float)
     parts = training_parts(
-        model(about["model_id"], data),
-        training_recipe(about["recipe"], data),
+        known_model(about["model_id"]),
+        training_recipe(about["recipe"]),
         TrainingJob.of(**{c: rows[c].to_numpy(dtype=_kind(rows[c])) for c in columns}),
         stage=rows["stage"].to_numpy(dtype=object),
         capacity_bytes=capacity,
@@ -104,21 +87,21 @@ def _kind(column: pd.Series) -> type:
     return float if pd.api.types.is_numeric_dtype(column) else object
 
 
-def _weights(about: Row, rows: pd.DataFrame, terms: MemoryTerms, data: Data) -> Floats:
-    form = precision(about["weight_precision"], data)
-    return stage_weights_bytes(model(about["model_id"], data), form, rows["tp"], rows["pp"])
+def _weights(about: Row, rows: pd.DataFrame, terms: MemoryTerms) -> Floats:
+    form = precision(about["weight_precision"])
+    return stage_weights_bytes(known_model(about["model_id"]), form, rows["tp"], rows["pp"])
 
 
-def _kv_per_token(about: Row, rows: pd.DataFrame, terms: MemoryTerms, data: Data) -> Floats:
+def _kv_per_token(about: Row, rows: pd.DataFrame, terms: MemoryTerms) -> Floats:
     each = KV_PRECISIONS[about["kv_precision"]]
-    network = model(about["model_id"], data)
+    network = known_model(about["model_id"])
     tokens = 16.0  # one block
     return sequence_kv_bytes(network, tokens, each, rows["tp"], rows["pp"]) / tokens
 
 
-def _serving_activations(about: Row, rows: pd.DataFrame, terms: MemoryTerms, data: Data) -> Floats:
+def _serving_activations(about: Row, rows: pd.DataFrame, terms: MemoryTerms) -> Floats:
     return serving_activation_bytes(
-        model(about["model_id"], data),
+        known_model(about["model_id"]),
         rows["batched_tokens"].fillna(DEFAULT_BATCHED_TOKENS),
         rows["max_num_seqs"].fillna(DEFAULT_SEQUENCES),
         rows["tp"],
@@ -127,21 +110,21 @@ def _serving_activations(about: Row, rows: pd.DataFrame, terms: MemoryTerms, dat
     )
 
 
-def _activations(about: Row, rows: pd.DataFrame, terms: MemoryTerms, data: Data) -> Floats:
+def _activations(about: Row, rows: pd.DataFrame, terms: MemoryTerms) -> Floats:
     analytic = about["measure"] == "analytic"
-    return (_training if analytic else _serving_activations)(about, rows, terms, data)
+    return (_training if analytic else _serving_activations)(about, rows, terms)
 
 
-def _runtime(about: Row, rows: pd.DataFrame, terms: MemoryTerms, data: Data) -> Floats:
+def _runtime(about: Row, rows: pd.DataFrame, terms: MemoryTerms) -> Floats:
     return terms.context_bytes + np.where(rows["tp"] > 1, terms.communicator_bytes, 0.0)
 
 
-def _states(about: Row, rows: pd.DataFrame, terms: MemoryTerms, data: Data) -> Floats:
+def _states(about: Row, rows: pd.DataFrame, terms: MemoryTerms) -> Floats:
     """Bytes of all GPUs together by a rule of thumb: states times parameters, nothing else."""
     if about["recipe"]:
-        each = training_recipe(about["recipe"], data).bytes_per_param
+        each = training_recipe(about["recipe"]).bytes_per_param
     else:
-        each = precision(about["base_precision"], data).bytes_per_weight
+        each = precision(about["base_precision"]).bytes_per_weight
     return rows["params_billion"].to_numpy(float) * 1e9 * each
 
 

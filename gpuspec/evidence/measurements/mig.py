@@ -1,13 +1,12 @@
 """Published speeds of MIG slices beside those of the whole GPU, paired."""
 
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from gpuspec.catalog import gpu, load_table, mig_profile
-from gpuspec.evidence.measurements.rows import Row
+from gpuspec.catalog import gpu, mig_profile
+from gpuspec.evidence.measurements.rows import Row, measurements
 from gpuspec.formulas.mig.delivery import slice_seconds
 from gpuspec.formulas.mig.slices import compute_share, memory_share
 
@@ -15,15 +14,9 @@ FULL_LOAD = 0.9
 """Share of its best rate from which on the whole GPU counts as full."""
 
 
-def mig_measurements(data: str | Path | None = None) -> pd.DataFrame:
-    """Return the published rows that can be used."""
-    table = load_table("measurements-mig", data)
-    return table[table["used"].astype(bool)].reset_index(drop=True)
-
-
 def published_slices() -> pd.DataFrame:
     """Return the published slices paired with their whole GPU; columns as in `slice_pairs`."""
-    return slice_pairs(mig_measurements())
+    return slice_pairs(measurements("mig"))
 
 
 def slice_pairs(rows: pd.DataFrame) -> pd.DataFrame:

@@ -5,6 +5,7 @@ Pairs are tables with ``old`` and ``new``, positions in the rows that they are m
 """
 
 from collections.abc import Sequence
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -55,11 +56,7 @@ def matched_pairs(rows: pd.DataFrame) -> pd.DataFrame:
         if len({names[i] for i in index}) < len(index) or len(index) < 2:
             continue
         ordered = sorted(index, key=lambda i: age(names[i], SERVING_ORDER))
-        pairs += [
-            (old, new, f"{names[new]} / {names[old]}")
-            for place, old in enumerate(ordered)
-            for new in ordered[place + 1 :]
-        ]
+        pairs += [(a, b, f"{names[b]} / {names[a]}") for a, b in combinations(ordered, 2)]
     return _table(pairs)
 
 
@@ -78,7 +75,7 @@ def matched_steps(rows: pd.DataFrame, other: str = "gpu") -> pd.DataFrame:
     for _, group in place.groupby(same, sort=False)["place"]:
         places = group.to_numpy()
         sides = sorted(set(kinds[places]), key=age)
-        for old, new in ((a, b) for i, a in enumerate(sides) for b in sides[i + 1 :]):
+        for old, new in combinations(sides, 2):
             before = places[kinds[places] == old]
             for row in places[kinds[places] == new]:
                 gap = np.abs(np.log(gpus[before] / gpus[row]))
@@ -94,15 +91,9 @@ def matched_speeds(rows: pd.DataFrame) -> pd.DataFrame:
     place = place[place["pair"] != ""]
     pairs = []
     for _, group in place.groupby(["source_id", "pair"], sort=False):
-        first = group.drop_duplicates("gpu").sort_values(
-            "gpu", key=lambda g: g.map(age), kind="stable"
-        )
-        sides = list(zip(first["place"], first["gpu"], strict=True))
-        pairs += [
-            (old, new, f"{b} / {a}")
-            for i, (old, a) in enumerate(sides)
-            for new, b in sides[i + 1 :]
-        ]
+        first = group.drop_duplicates("gpu")
+        sides = sorted(zip(first["place"], first["gpu"], strict=True), key=lambda s: age(s[1]))
+        pairs += [(old, new, f"{b} / {a}") for (old, a), (new, b) in combinations(sides, 2)]
     return _table(pairs)
 
 

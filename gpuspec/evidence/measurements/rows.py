@@ -9,10 +9,39 @@ import pandas as pd
 
 from gpuspec.base.errors import InputError
 from gpuspec.base.units import Floats
+from gpuspec.catalog import load_table
 from gpuspec.catalog.models import Model, model
 
 Row = Mapping[Any, Any]
 """A row of a table of measurements, or what a group of rows shares: column -> value."""
+
+
+def measurements(kind: str) -> pd.DataFrame:
+    """Return the published measurements of a kind that can be used: ``memory``, ``inference``...
+
+    Rows that are listed but cannot be used (``used`` false, with the reason beside it) are left
+    out.
+    """
+    table = load_table(f"measurements-{kind}")
+    return table[table["used"].astype(bool)].reset_index(drop=True)
+
+
+def completed(
+    rows: pd.DataFrame, numbers: Mapping[str, float], texts: Mapping[str, str]
+) -> pd.DataFrame:
+    """Return rows with columns of numbers and of texts that say something in every row.
+
+    Both mappings give what a cell means that is blank, or whose column is missing; a number stays
+    whole where what blank means is.
+    """
+    rows = rows.copy()
+    for column, blank in numbers.items():
+        number = pd.to_numeric(rows[column]) if column in rows else pd.Series(np.nan, rows.index)
+        kind = int if isinstance(blank, int) else float
+        rows[column] = number.fillna(blank).astype(kind)
+    for column, text in texts.items():
+        rows[column] = rows[column].fillna("").replace("", text) if column in rows else text
+    return rows
 
 
 def groups(rows: pd.DataFrame, columns: list[str]) -> Iterator[tuple[Row, np.ndarray]]:

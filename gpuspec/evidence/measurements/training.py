@@ -1,7 +1,6 @@
 """Published speed of training runs, and what the formulas predict for them."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,13 +8,19 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from gpuspec.base.errors import InputError
-from gpuspec.catalog import gpu, load_table
+from gpuspec.catalog import gpu
 from gpuspec.catalog.precision import precision, training_recipe
 from gpuspec.constants.fabrics import fabric
 from gpuspec.constants.kernels import kernels
 from gpuspec.constants.memory import MemoryTerms, memory_terms
 from gpuspec.constants.training import TrainingTerms
-from gpuspec.evidence.measurements.rows import groups, known_model, model_id
+from gpuspec.evidence.measurements.rows import (
+    completed,
+    groups,
+    known_model,
+    measurements,
+    model_id,
+)
 from gpuspec.formulas.memory import Adapter, training_parts
 from gpuspec.formulas.training import (
     StepWork,
@@ -40,23 +45,22 @@ PRECISIONS = ("bf16", "fp16", "fp8")
 LORA_TARGETS = ("q", "k", "v", "o")
 _ONE_CALL = ["model", "gpu", "precision", "recipe", "tuning", "framework", "node_network_gb_s"]
 _ONE_CALL += ["network_kind"]
-_WHOLE = {
-    "document_tokens": 0,
-    "tp": 1,
-    "pp": 1,
-    "cp": 1,
-    "ep": 1,
-    "interleave": 1,
-    "zero_stage": 0,
-    "shard_gpus": 0,
+_NUMBERS = {
+    **dict.fromkeys(("tp", "pp", "cp", "ep", "interleave"), 1),
+    **dict.fromkeys(("document_tokens", "zero_stage", "shard_gpus"), 0),
+    **dict.fromkeys(("dp", "micro_batch", "global_batch", "node_network_gb_s"), np.nan),
+}
+_TEXTS = {
+    "recompute": "none",
+    "attention": "flash",
+    "tuning": "full",
+    "offload": "",
+    "network_kind": "infiniband",
+    "recipe": "adamw-mixed",
+    "flops_convention": "full",
+    "sequence_parallel": "",
 }
 """Columns that may be blank, and what blank means."""
-
-
-def training_measurements(data: str | Path | None = None) -> pd.DataFrame:
-    """Return the table of published training speeds that the calibration uses."""
-    table = load_table("measurements-training", data)
-    return table[table["used"].astype(bool)].reset_index(drop=True)
 
 
 def prepared_training(rows: pd.DataFrame) -> pd.DataFrame:
@@ -67,43 +71,15 @@ def prepared_training(rows: pd.DataFrame) -> pd.DataFrame:
     blank network is the vendor's reference design; a blank ``dp`` is what the other sizes leave
     of the GPUs.
     """
-    rows = rows.copy()
-    if "interleave" not in rows:
-        rows["interleave"] = np.nan
-    unsaid = pd.to_numeric(rows["interleave"]).isna()
-    for column, blank in _WHOLE.items():
-        if column not in rows:
-            rows[column] = blank
-        rows[column] = pd.to_numeric(rows[column]).fillna(blank).astype(int)
-    for column in ("dp", "micro_batch", "global_batch", "node_network_gb_s"):
-        if column not in rows:
-            rows[column] = np.nan
-        rows[column] = pd.to_numeric(rows[column])
-    blank_text = {
-        "recompute": "",
-        "attention": "flash",
-        "tuning": "full",
-        "offload": "",
-        "network_kind": "infiniband",
-        "recipe": "adamw-mixed",
-        "flops_convention": "full",
-    }
-    for column, value in blank_text.items():
-        if column not in rows:
-            rows[column] = value
-        rows[column] = rows[column].fillna("").replace("", value)
+    stated = pd.to_numeric(rows["interleave"]).notna() if "interleave" in rows else False
+    rows = completed(rows, _NUMBERS, _TEXTS)
     split = rows["tp"] * rows["pp"] * rows["cp"]
     rows["dp"] = rows["dp"].fillna(rows["n_gpus"] / split)
-    if "sequence_parallel" not in rows:
-        rows["sequence_parallel"] = ""
-    parallel = rows["sequence_parallel"].astype("string").str.lower().fillna("")
-    modern = ~rows["framework"].isin(("megatron-2021",))
-    rows["sequence_parallel"] = np.where(
-        parallel == "", modern & (rows["tp"] > 1), parallel == "true"
-    )
+    parallel = rows["sequence_parallel"].astype(str).str.lower()
+    modern = (rows["framework"] != "megatron-2021") & (rows["tp"] > 1)
+    rows["sequence_parallel"] = np.where(parallel == "", modern, parallel == "true")
     rows["model"] = rows["model"].map(model_id)
-    rows["recompute"] = rows["recompute"].replace("", "none")
-    tuned = unsaid & (rows["framework"] == "megatron-core") & (rows["pp"] > 1)
+    tuned = ~np.asarray(stated) & (rows["framework"] == "megatron-core") & (rows["pp"] > 1)
     chunks = rows["model"].map(_layers).to_numpy(int) // rows["pp"].to_numpy(int)
     rows["interleave"] = np.where(tuned, np.maximum(chunks, 1), rows["interleave"])
     rows["global_batch"] = rows["global_batch"].fillna(rows["dp"] * rows["micro_batch"].fillna(1))
@@ -186,7 +162,7 @@ def filled(rows: pd.DataFrame, memory: MemoryTerms) -> pd.DataFrame:
 
 def prepared_rows() -> pd.DataFrame:
     """Return the shipped measurements, ready to be predicted."""
-    return filled(prepared_training(training_measurements()), memory_terms())
+    return filled(prepared_training(measurements("training")), memory_terms())
 
 
 def known_framework(rows: pd.DataFrame) -> np.ndarray:
@@ -263,18 +239,12 @@ def row_terms(frameworks: ArrayLike, terms: Mapping[str, TrainingTerms]) -> Trai
     return TrainingTerms.model_construct(**columns)
 
 
-def predicted_step_parts(
-    rows: pd.DataFrame, terms: Mapping[str, TrainingTerms], work: StepWork | None = None
-) -> dict[str, np.ndarray]:
-    """Return the predicted parts of each filled row's step, in seconds.
-
-    `terms` holds the constants of every framework in the rows.
-    """
-    return assembled(work or training_work(rows), row_terms(rows["framework"], terms))
-
-
 def predicted_step_seconds(
     rows: pd.DataFrame, terms: Mapping[str, TrainingTerms], work: StepWork | None = None
 ) -> np.ndarray:
-    """Return the predicted seconds of a step of each filled row."""
-    return np.asarray(sum(predicted_step_parts(rows, terms, work).values()))
+    """Return the predicted seconds of a step of each filled row.
+
+    `terms` holds the constants of every framework in the rows.
+    """
+    parts = assembled(work or training_work(rows), row_terms(rows["framework"], terms))
+    return np.asarray(sum(parts.values()))

@@ -14,12 +14,11 @@ from gpuspec.constants.stored import held_out, stored
 from gpuspec.evidence.measurements.collectives import (
     KIND,
     LINKS,
-    collective_measurements,
     measured_seconds,
     predicted_collectives,
     prepared_collectives,
 )
-from gpuspec.evidence.measurements.rows import Row
+from gpuspec.evidence.measurements.rows import Row, measurements
 from gpuspec.evidence.validation.common import (
     CASE,
     Columns,
@@ -99,7 +98,7 @@ def _validation(rows: pd.DataFrame, skipped: pd.DataFrame) -> Validation:
 
 def held_out_collectives() -> Validation:
     """Return the shipped measurements beside predictions by fits that left out their source."""
-    rows = prepared_collectives(collective_measurements())
+    rows = prepared_collectives(measurements("collectives"))
     rows = rows.assign(
         line=np.arange(len(rows)) + 2, predicted=rows["case_id"].map(held_out("collectives"))
     )

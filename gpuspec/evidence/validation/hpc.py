@@ -13,14 +13,13 @@ from gpuspec.constants.hpc import hpc_interval, hpc_ratio_interval, hpc_terms
 from gpuspec.constants.stored import held_out
 from gpuspec.evidence.measurements.hpc import (
     Rows,
-    hpc_measurements,
     predictable,
     prepared_hpc,
     prepared_rows,
     unusable,
 )
 from gpuspec.evidence.measurements.pairs import matched_speeds
-from gpuspec.evidence.measurements.rows import Row, numbers
+from gpuspec.evidence.measurements.rows import Row, measurements, numbers
 from gpuspec.evidence.validation.common import (
     CASE,
     Columns,
@@ -130,7 +129,7 @@ def _families(pair: str) -> str:
 
 def held_out_hpc() -> Validation:
     """Return the shipped measurements beside predictions by fits that left out their source."""
-    rows, raw = prepared_rows(), hpc_measurements()
+    rows, raw = prepared_rows(), measurements("hpc")
     raw = raw.assign(line=np.arange(len(raw)) + 2)
     known = set(workloads().index)
     reasons = pd.Series([unusable(row, known) for row in raw.to_dict("records")], dtype=object)

@@ -8,10 +8,15 @@ import pandas as pd
 from gpuspec.constants.inference import inference_interval
 from gpuspec.constants.memory import memory_terms
 from gpuspec.constants.stored import held_out
-from gpuspec.evidence.measurements import inference_measurements, predicted_inference
-from gpuspec.evidence.measurements.inference import METRICS, era_of, prepared, skip_reasons
+from gpuspec.evidence.measurements.inference import (
+    METRICS,
+    era_of,
+    predicted_inference,
+    prepared,
+    skip_reasons,
+)
 from gpuspec.evidence.measurements.pairs import matched_pairs
-from gpuspec.evidence.measurements.rows import numbers
+from gpuspec.evidence.measurements.rows import measurements, numbers
 from gpuspec.evidence.validation.common import (
     CASE,
     Columns,
@@ -88,7 +93,7 @@ def ratio_table(rows: pd.DataFrame) -> pd.DataFrame:
 
 def held_out_inference() -> Validation:
     """Return the shipped measurements beside predictions by fits that left out their source."""
-    rows = prepared(inference_measurements())
+    rows = prepared(measurements("inference"))
     reasons = skip_reasons(rows)
     predicted = rows["case_id"].map(held_out("inference"))
     reasons[(reasons == "") & ~(predicted > 0)] = "by our reckoning the model does not fit"

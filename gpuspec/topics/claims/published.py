@@ -7,14 +7,13 @@ import pandas as pd
 
 from gpuspec.catalog import load_table
 from gpuspec.constants.memory import memory_terms
-from gpuspec.evidence.measurements.inference import inference_measurements
 from gpuspec.evidence.measurements.pairs import SAME, matched_steps
+from gpuspec.evidence.measurements.rows import measurements
 from gpuspec.evidence.measurements.training import (
     filled,
     measured_step_seconds,
     prepared_training,
     step_tokens,
-    training_measurements,
 )
 
 SIXTEEN_BIT = ("bf16", "fp16")
@@ -31,7 +30,7 @@ def published_serving(
     a name), in the format. Columns: ``value``, ``model``, ``context``, ``gpus``,
     ``weights`` (of the newer side), ``source``.
     """
-    rows = inference_measurements()
+    rows = measurements("inference")
     rows = rows[rows["metric"].isin(RATES) & (rows["scenario"] == "inflight_max")]
     keys = [c for c in SAME if c not in ("weight_precision", "kv_precision") or not new_weights]
     sides = []
@@ -83,7 +82,7 @@ def published_fp8() -> pd.DataFrame:
 @lru_cache(1)
 def _rows() -> pd.DataFrame:
     """Return the training runs of sources that measured two GPUs or two precisions."""
-    rows = training_measurements()
+    rows = measurements("training")
     kinds = rows.groupby("source_id")[["gpu", "precision"]].transform("nunique").max(axis=1)
     return filled(prepared_training(rows[kinds > 1].reset_index(drop=True)), memory_terms())
 

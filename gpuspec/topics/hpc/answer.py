@@ -17,7 +17,7 @@ from gpuspec.formulas.hpc import (
     fixed_seconds,
 )
 from gpuspec.formulas.hpc.devices import host_link, machine
-from gpuspec.topics.hpc.ask import HpcQuestion, device_seconds
+from gpuspec.topics.hpc.ask import HpcQuestion
 
 HOST_SHARES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
 BOUND = {
@@ -42,15 +42,9 @@ def speed_table(question: HpcQuestion) -> pd.DataFrame:
     interval of a ratio), ``link`` (to the host), ``fits``.
     """
     q = question
-    parts, busy, moved = device_seconds(q.workload, q.units, machine(q.devices), q.terms, q.overlap)
+    parts, busy, moved = q.seconds(q.units, q.every)
     host = fixed_seconds(busy[0] + moved[0], q.host_share)
     seconds = busy + moved + host
-    names = [BOUND[str(name)] for name in bound({**parts, "host": host})]
-    speed = seconds[0] / seconds
-    first = q.devices[0].id
-    ends = [
-        hpc_ratio_interval(s, q.kind, g.id, first) for s, g in zip(speed, q.devices, strict=True)
-    ]
     return pd.DataFrame(
         {
             "gpu": [g.id for g in q.devices],
@@ -59,14 +53,21 @@ def speed_table(question: HpcQuestion) -> pd.DataFrame:
             "transfer_s": moved,
             "host_s": host,
             **parts,
-            "bound": names,
-            "speed": speed,
-            "speed_low": [float(low) for low, _ in ends],
-            "speed_high": [float(high) for _, high in ends],
+            "bound": [BOUND[str(name)] for name in bound({**parts, "host": host})],
+            **speeds(seconds, q.kind, q.devices),
             "link": [host_link(g) for g in q.devices],
             "fits": [q.memory_bytes <= g.memory_bytes for g in q.devices],
         }
     )
+
+
+def speeds(seconds: np.ndarray, kind: str, gpus: Sequence[Gpu]) -> dict[str, object]:
+    """Return ``speed`` over the first GPU, ``speed_low`` and ``speed_high``, from seconds."""
+    speed = seconds[0] / seconds
+    pairs = zip(speed, gpus, strict=True)
+    ends = [hpc_ratio_interval(s, kind, g.id, gpus[0].id) for s, g in pairs]
+    low, high = np.array(ends, float).T
+    return {"speed": speed, "speed_low": low, "speed_high": high}
 
 
 def amdahl_table(question: HpcQuestion) -> pd.DataFrame:
@@ -76,27 +77,18 @@ def amdahl_table(question: HpcQuestion) -> pd.DataFrame:
     """
     q = question
     shares = np.unique([*HOST_SHARES, round(q.host_share, 3)])
-    _, busy, moved = device_seconds(q.workload, q.units, machine(q.devices), q.terms, q.overlap)
+    _, busy, moved = q.seconds(q.units, q.every)
     own = busy + moved
+    host = fixed_seconds(own[0], shares)
+    with np.errstate(divide="ignore"):
+        limit = 1 / shares
     rows = []
     for device, seconds in zip(q.devices, own, strict=True):
-        host = fixed_seconds(own[0], shares)
         speed = (own[0] + host) / (seconds + host)
         low, high = hpc_ratio_interval(speed, q.kind, device.id, q.devices[0].id)
-        with np.errstate(divide="ignore"):
-            limit = 1 / shares
-        rows.append(
-            pd.DataFrame(
-                {
-                    "gpu": device.id,
-                    "host_share": shares,
-                    "speed": speed,
-                    "speed_low": low,
-                    "speed_high": np.minimum(high, np.maximum(limit, speed)),
-                    "limit": limit,
-                }
-            )
-        )
+        part = {"gpu": device.id, "host_share": shares, "speed": speed, "speed_low": low}
+        part |= {"speed_high": np.minimum(high, np.maximum(limit, speed)), "limit": limit}
+        rows.append(pd.DataFrame(part))
     return pd.concat(rows, ignore_index=True)
 
 
@@ -111,7 +103,8 @@ def scaling_table(question: HpcQuestion) -> pd.DataFrame:
     (80 % interval of the communication).
     """
     q = question
-    host = _host(q)
+    _, busy, moved = q.seconds(q.units, machine(q.devices[0]))
+    host = float(fixed_seconds(busy + moved, q.host_share))
     parts = [_scaled(q, g, host, way) for g in q.devices for way in ("weak", "strong")]
     table = pd.concat(parts, ignore_index=True)
     one = table[(table["gpu"] == q.devices[0].id) & (table["nodes"] == 1)].iloc[0]
@@ -119,23 +112,17 @@ def scaling_table(question: HpcQuestion) -> pd.DataFrame:
     return table.assign(speed=work * one["seconds"] / table["seconds"])
 
 
-def _host(q: HpcQuestion) -> float:
-    """Return the seconds of a step that no GPU changes."""
-    first = machine(q.devices[0])
-    _, busy, moved = device_seconds(q.workload, q.units, first, q.terms, q.overlap)
-    return float(fixed_seconds(busy + moved, q.host_share))
-
-
 def _scaled(q: HpcQuestion, device: Gpu, host: float, way: str) -> pd.DataFrame:
     nodes = np.array(q.nodes, float)
-    units = q.units / (nodes if way == "strong" else np.ones_like(nodes))
-    parts, busy, _ = device_seconds(q.workload, units, machine(device), q.terms, q.overlap)
+    spread = nodes if way == "strong" else np.ones_like(nodes)
+    units = q.units / spread
+    parts, busy, _ = q.seconds(units, machine(device))
     joined_by = fabric(device, q.network_gb_s(device), q.network_kind, q.gpus_per_node)
     exchange = exchange_seconds(units, q.workload.exchange, joined_by, q.gpus_per_node, nodes)
     moved = parts["transfer"]
     seconds, exposed = _steps(q, busy, exchange + moved, host)
     quick, slow = collective_interval(exchange, LARGE, nodes)
-    ideal = seconds[0] / (nodes if way == "strong" else 1.0)
+    ideal = seconds[0] / spread
     ends = [ideal / _steps(q, busy, other + moved, host)[0] for other in (slow, quick)]
     return pd.DataFrame(
         {
@@ -188,12 +175,11 @@ def energy_table(question: HpcQuestion) -> pd.DataFrame:
     """
     q = question
     speed = speed_table(q)
-    every = machine(q.devices)
     joules = energy_joules(
         speed["gpu_s"],
         speed["seconds"],
         q.gpus_per_node,
-        every.power_w,
+        q.every.power_w,
         q.workload.power_share,
         q.host_w_per_gpu,
         IDLE_SHARE,

@@ -141,9 +141,25 @@ class HpcQuestion(Compared, Networked):
         """Share of the time on the first GPU that no GPU changes."""
         if self.cpu_share is not None:
             return self.cpu_share
-        found = device_seconds(self.workload, self.units, self.every, self.terms, self.overlap)
-        _, busy, exposed = found
-        return host_share(self.workload, self.terms, self.own, 1 + float(exposed[0] / busy[0]))
+        _, busy, exposed = self.seconds(self.units, self.every)
+        # As fitted; transfers, of which the fit knows none, lengthen the rest of a step.
+        own = self.workload.cpu_share
+        factor = 1.0 if self.own else self.terms.host_factor
+        odds = own / (1 - own) * factor / (1 + float(exposed[0] / busy[0]))
+        return odds / (1 + odds)
+
+    def seconds(
+        self, units: ArrayLike, machines: Machine
+    ) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
+        """Return what each resource alone would take, the GPU's seconds, and exposed transfers.
+
+        Transfers to and from the host hide behind `overlap` of the GPU's seconds.
+        """
+        parts = gpu_parts(units, self.workload.work, machines, self.terms)
+        busy = joined(parts)
+        moved = transfer_seconds(units, self.workload.work, machines)
+        exposed = exposed_seconds(moved, busy, self.overlap)
+        return {**parts, "transfer": moved}, busy, exposed
 
     @property
     def kind(self) -> str:
@@ -190,26 +206,3 @@ def _own(like: Workload, q: "HpcQuestion") -> Workload:
             **shares,
         }
     )
-
-
-def device_seconds(
-    asked: Workload, units: ArrayLike, every: Machine, terms: HpcTerms, overlap: float
-) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
-    """Return what each resource alone would take, the GPU's seconds, and exposed transfers.
-
-    Transfers to and from the host hide behind `overlap` of the GPU's seconds.
-    """
-    parts = gpu_parts(units, asked.work, every, terms)
-    busy = joined(parts)
-    moved = transfer_seconds(units, asked.work, every)
-    return {**parts, "transfer": moved}, busy, exposed_seconds(moved, busy, overlap)
-
-
-def host_share(asked: Workload, terms: HpcTerms, own: bool = False, longer: float = 1.0) -> float:
-    """Return the share of the time on the reference GPU that no GPU changes, as fitted.
-
-    `longer`: by which factor transfers lengthen the rest of a step; the fit knows none.
-    """
-    factor = 1.0 if own else terms.host_factor
-    odds = asked.cpu_share / (1 - asked.cpu_share) * factor / longer
-    return odds / (1 + odds)

@@ -7,24 +7,15 @@ import pandas as pd
 
 from gpuspec.catalog import Gpu, gpu
 from gpuspec.catalog.workloads import REFERENCE, Workload, workload
-from gpuspec.constants.hpc import hpc_ratio_interval, hpc_terms
+from gpuspec.constants.hpc import hpc_terms
 from gpuspec.evidence.measurements.hpc import LISTS, prepared_rows
 from gpuspec.evidence.measurements.pairs import matched_speeds
 from gpuspec.formulas.hpc import bound, fixed_seconds, gpu_parts, gpu_seconds, joined
 from gpuspec.formulas.hpc.devices import machine
-from gpuspec.topics.hpc.answer import BOUND
+from gpuspec.topics.hpc.answer import BOUND, speeds
 
-SHOWN: tuple[str, ...] = (
-    "dgemm",
-    "hpl",
-    "hpl-mxp",
-    "hpcg",
-    "stream",
-    "spmv",
-    "fft3d",
-    "stencil7",
-    "stencil25",
-)
+SHOWN: tuple[str, ...] = ("dgemm", "hpl", "hpl-mxp", "hpcg", "stream", "spmv", "fft3d")
+SHOWN += ("stencil7", "stencil25")
 SHOWN += ("lbm", "nbody", "md", "sph", "weather", "cfd", "dft", "monte-carlo", "genomics")
 """Classes of the pictures: kernels, then applications."""
 
@@ -44,18 +35,13 @@ def _class(gpus: Sequence[Gpu], found: Workload) -> pd.DataFrame:
     parts = gpu_parts(found.typical_units, found.work, machine(gpus), terms)
     busy = joined(parts)
     host = terms.host_factor * fixed_seconds(busy[0], found.cpu_share)
-    speed = (busy[0] + host) / (busy + host)
-    pairs = zip(speed, gpus, strict=True)
-    ends = [hpc_ratio_interval(s, found.kind, g.id, gpus[0].id) for s, g in pairs]
     return pd.DataFrame(
         {
             "workload": found.id,
             "name": found.name,
             "kind": found.kind,
             "gpu": [g.id for g in gpus],
-            "speed": speed,
-            "speed_low": [float(low) for low, _ in ends],
-            "speed_high": [float(high) for _, high in ends],
+            **speeds(busy + host, found.kind, gpus),
             "bound": [BOUND[str(n)] for n in bound({**parts, "host": host + 0 * busy})],
         }
     )
@@ -110,16 +96,9 @@ def _list_ratios(rows: pd.DataFrame) -> pd.DataFrame:
     found = groups[groups["size"] > 1]["median"].reset_index()
     both = found.merge(found, on=["source_id", "workload"], suffixes=("", "_old"))
     both = both[both["gpu"] != both["gpu_old"]]
-    return pd.DataFrame(
-        {
-            "workload": both["workload"],
-            "source_id": both["source_id"],
-            "new": both["gpu"],
-            "old": both["gpu_old"],
-            "ratio": both["median"] / both["median_old"],
-            "how": "median over systems of a list",
-        }
-    )
+    both = both.rename(columns={"gpu": "new", "gpu_old": "old"})
+    ratio = both["median"] / both.pop("median_old")
+    return both.assign(ratio=ratio, how="median over systems of a list").drop(columns="median")
 
 
 def roofline_table(gpus: Sequence[Gpu]) -> pd.DataFrame:
@@ -136,17 +115,7 @@ def roofline_table(gpus: Sequence[Gpu]) -> pd.DataFrame:
         if found.share_fp64 + found.share_fp64_tensor < 0.5:
             continue
         seconds = joined(gpu_parts(1.0, found.work, every, hpc_terms(found.id)))
-        peak = 1 / np.sum(found.shares / every.rates, axis=-1)
-        rows.append(
-            pd.DataFrame(
-                {
-                    "workload": name,
-                    "name": found.name,
-                    "gpu": [g.id for g in gpus],
-                    "intensity": found.intensity,
-                    "rate": found.flops_per_unit / seconds,
-                    "peak": peak,
-                }
-            )
-        )
+        part = pd.DataFrame({"workload": name, "name": found.name, "gpu": [g.id for g in gpus]})
+        rate, peak = found.flops_per_unit / seconds, 1 / np.sum(found.shares / every.rates, axis=-1)
+        rows.append(part.assign(intensity=found.intensity, rate=rate, peak=peak))
     return pd.concat(rows, ignore_index=True)

@@ -1,6 +1,7 @@
 """Tables of dynamic programming: cell updates with and without DPX, and what was published."""
 
 from collections.abc import Sequence
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -30,28 +31,15 @@ def dynamic_table(gpus: Sequence[Gpu]) -> pd.DataFrame:
     """
     every, terms = chip(gpus), dynamic_terms()
     rows = []
-    for algorithm in ALGORITHMS:
-        for cell, dpx, words in WAYS:
-            parts = dynamic_parts(algorithm, cell, every, terms, dpx)
-            names = np.array(list(parts))[np.stack(list(parts.values())).argmax(axis=0)]
-            found = cell_updates_s(algorithm, cell, every, terms, dpx) / 1e9
-            low, high = dynamic_interval(found)
-            rows.append(
-                pd.DataFrame(
-                    {
-                        "algorithm": algorithm,
-                        "way": words,
-                        "cell": cell,
-                        "dpx": dpx,
-                        "gpu": [g.id for g in gpus],
-                        "gcups": found,
-                        "gcups_low": low,
-                        "gcups_high": high,
-                        "emulated": dpx & ~every.has_dpx,
-                        "bound": [LIMITS[str(n)] for n in names],
-                    }
-                )
-            )
+    for algorithm, (cell, dpx, words) in product(ALGORITHMS, WAYS):
+        parts = dynamic_parts(algorithm, cell, every, terms, dpx)
+        names = np.array(list(parts))[np.stack(list(parts.values())).argmax(axis=0)]
+        found = cell_updates_s(algorithm, cell, every, terms, dpx) / 1e9
+        low, high = dynamic_interval(found)
+        row = {"algorithm": algorithm, "way": words, "cell": cell, "dpx": dpx}
+        row |= {"gpu": [g.id for g in gpus], "gcups": found, "gcups_low": low, "gcups_high": high}
+        row |= {"emulated": dpx & ~every.has_dpx, "bound": [LIMITS[str(n)] for n in names]}
+        rows.append(pd.DataFrame(row))
     return pd.concat(rows, ignore_index=True)
 
 

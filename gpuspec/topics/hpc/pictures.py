@@ -13,7 +13,17 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
 from gpuspec.catalog import Gpu
-from gpuspec.views.charts import MARKERS, blank_axes, gpu_colors, headed
+from gpuspec.views.charts import (
+    MARKERS,
+    blank_axes,
+    doubling_axis,
+    gpu_colors,
+    headed,
+    interval_bars,
+    interval_line,
+    legend_below,
+    row_of_panels,
+)
 
 HATCHES = ("", "///", "...", "xxx")
 
@@ -82,15 +92,13 @@ def class_speeds(table: pd.DataFrame, published: pd.DataFrame, title: str) -> Fi
     kinds = [part for _, part in table.groupby("kind", sort=False)]
     rows = max(part["workload"].nunique() for part in kinds)
     height = 1.1 + max(0.2, 0.1 + 0.055 * (len(ids) - 1)) * rows
-    figure = Figure(figsize=(7.2, height), layout="constrained")
-    panels = np.atleast_1d(figure.subplots(1, len(kinds)))
+    figure, panels = row_of_panels(len(kinds), height, "x")
     for axes, part in zip(panels, kinds, strict=True):
         _speed_rows(axes, part, published, ids)
         axes.set_title(f"{part['kind'].iloc[0]}s", fontsize=9)
         axes.set_xlabel(f"speed, in that of {ids[0]}", fontsize=8)
         axes.set_ylim(rows - 0.4, -0.6)
-    handles = panels[0].get_legend_handles_labels()
-    figure.legend(*handles, fontsize=7, ncols=3, frameon=False, loc="outside lower left")
+    legend_below(panels[0], 3)
     headed(figure, title, 86)
     return figure
 
@@ -99,18 +107,14 @@ def _speed_rows(
     axes: Axes, table: pd.DataFrame, published: pd.DataFrame, ids: Sequence[str]
 ) -> None:
     names, others = list(table["workload"].unique()), list(ids)[1:]
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="x", color="#dddddd", linewidth=0.6)
-    axes.set_axisbelow(True)
     colors, gap = gpu_colors(ids), 0.7 / max(len(others), 1)
     for i, name in enumerate(others):
         part = table[table["gpu"] == name]
         shift = (i - (len(others) - 1) / 2) * gap
-        ends = np.abs(part[["speed_low", "speed_high"]].to_numpy().T - part["speed"].to_numpy())
         axes.errorbar(
             part["speed"],
             np.array([names.index(w) for w in part["workload"]]) + shift,
-            xerr=ends,
+            xerr=interval_bars(part, "speed"),
             fmt=MARKERS[i % len(MARKERS)],
             color=colors[name],
             markersize=4,
@@ -124,7 +128,6 @@ def _speed_rows(
     axes.scatter([], [], marker="x", color="black", label="published, each source")
     axes.axvline(1.0, color="#777777", linewidth=0.8)
     axes.set_yticks(range(len(names)), [_short(table, w) for w in names], fontsize=7)
-    axes.tick_params(axis="x", labelsize=8)
 
 
 def _short(table: pd.DataFrame, workload: str) -> str:
@@ -136,10 +139,8 @@ def speed_bars(table: pd.DataFrame, title: str) -> Figure:
     """Draw the time of a step on each GPU: its part, transfers, the host's; with the interval."""
     above = 0.2 + 0.17 * len(fill(title, 86).splitlines())
     height = above + 0.55 + 0.4 * len(table)
-    figure, axes = blank_axes(7.2, height, fixed=True)
+    figure, axes = blank_axes(7.2, height, fixed=True, grid="x")
     figure.subplots_adjust(left=0.18, right=0.98, top=1 - above / height, bottom=0.45 / height)
-    axes.grid(visible=False)
-    axes.grid(axis="x", color="#dddddd", linewidth=0.6)
     unit = table["seconds"].iloc[0]
     parts = ("gpu_s", "transfer_s", "host_s")
     busy, moved, host = (table[c].to_numpy(float) / unit for c in parts)
@@ -204,33 +205,17 @@ def amdahl_lines(table: pd.DataFrame, title: str) -> Figure:
 
 def hpc_scaling(table: pd.DataFrame, title: str) -> Figure:
     """Draw the efficiency of weak and of strong scaling over nodes, one line a GPU."""
-    figure = Figure(figsize=(7.2, 3.4), layout="constrained")
-    panels = figure.subplots(1, 2, sharey=True)
+    figure, panels = row_of_panels(2, 3.4, sharey=True)
     colors = gpu_colors(table["gpu"].unique())
     words = {"weak": "weak: more work on more nodes", "strong": "strong: the same work, spread"}
     for axes, (way, part) in zip(panels, table.groupby("scaling", sort=False), strict=True):
         for i, (name, group) in enumerate(part.groupby("gpu", sort=False)):
-            ends = group[["efficiency_low", "efficiency_high"]].to_numpy().T
-            axes.errorbar(
-                group["nodes"] * 1.03**i,
-                group["efficiency"],
-                np.abs(ends - group["efficiency"].to_numpy()),
-                color=colors[str(name)],
-                marker=MARKERS[i % len(MARKERS)],
-                markersize=4,
-                linewidth=1.3,
-                capsize=2,
-                label=str(name),
-            )
-        axes.set_xscale("log", base=2)
-        counts = sorted(part["nodes"].unique())
-        axes.set_xticks(counts, [str(n) for n in counts])
-        axes.minorticks_off()
+            look = {"color": colors[str(name)], "marker": MARKERS[i % len(MARKERS)]}
+            x = group["nodes"] * 1.03**i
+            interval_line(axes, x, group, "efficiency", label=str(name), **look)
+        doubling_axis(axes, part["nodes"].unique())
         axes.set_title(words[str(way)], fontsize=9)
         axes.set_xlabel("nodes", fontsize=8)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(axis="y", color="#dddddd", linewidth=0.6)
-        axes.tick_params(labelsize=8)
         axes.set_ylim(0, 1.05)
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, 0))
     panels[0].set_ylabel("efficiency (1 = no loss)", fontsize=8)
@@ -249,12 +234,11 @@ def dynamic_bars(table: pd.DataFrame, published: pd.DataFrame, title: str) -> Fi
     for i, name in enumerate(ids):
         one = part[part["gpu"] == name]
         x = np.arange(len(ways)) + (i - (len(ids) - 1) / 2) * width
-        ends = np.abs(one[["gcups_low", "gcups_high"]].to_numpy().T - one["gcups"].to_numpy())
         axes.bar(
             x,
             one["gcups"],
             width * 0.92,
-            yerr=ends,
+            yerr=interval_bars(one, "gcups"),
             color=colors[name],
             hatch=HATCHES[i % len(HATCHES)],
             edgecolor="white",

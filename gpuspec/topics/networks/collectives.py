@@ -8,14 +8,15 @@ from gpuspec.base.units import GB
 from gpuspec.catalog import Gpu, load_table
 from gpuspec.constants.collectives import collective_interval
 from gpuspec.constants.fabrics import fabric, link_key
+from gpuspec.constants.links import Fabric
 from gpuspec.evidence.measurements.collectives import (
-    collective_measurements,
     measured_seconds,
     prepared_collectives,
 )
+from gpuspec.evidence.measurements.rows import measurements
 from gpuspec.formulas.networks import bus_bandwidth, collective_seconds
 from gpuspec.topics.networks.ask import NetworksQuestion
-from gpuspec.topics.networks.wiring import Wiring, family_names, wirings
+from gpuspec.topics.networks.wiring import family_names, wirings
 
 MESSAGES = {"64 KiB": 2**16, "1 MiB": 2**20, "64 MiB": 2**26, "16 GiB": 2**34}
 """A token step's vectors, a small layer, a training layer's hidden states, all gradients."""
@@ -33,9 +34,7 @@ def bandwidth_table(question: NetworksQuestion) -> pd.DataFrame:
     Columns: ``wiring``, ``gpu``, ``gpus``, ``message_bytes``, ``seconds``, ``bus_gb_s`` with
     ``bus_gb_s_low`` and ``bus_gb_s_high`` (80 % interval), ``link_gb_s`` (physical rate).
     """
-    q = question
-    parts = [_bandwidth(q, w, q.message_bytes, q.gpus_per_node) for w in wirings(q.devices)]
-    return pd.concat(parts, ignore_index=True)
+    return _bandwidth(question, question.message_bytes)
 
 
 def message_table(question: NetworksQuestion) -> pd.DataFrame:
@@ -43,31 +42,40 @@ def message_table(question: NetworksQuestion) -> pd.DataFrame:
 
     Columns: ``wiring``, ``message``, ``seconds`` with ``seconds_low`` and ``seconds_high``.
     """
-    q, sizes = question, np.array(list(MESSAGES.values()), float)
-    parts = [_bandwidth(q, w, sizes, q.gpus_per_node) for w in wirings(q.devices)]
-    table = pd.concat(parts, ignore_index=True)
+    table = _bandwidth(question, np.array(list(MESSAGES.values()), float))
     low, high = collective_interval(table["seconds"], table["message_bytes"])
-    names = np.tile(list(MESSAGES), len(parts))
+    names = np.tile(list(MESSAGES), len(table) // len(MESSAGES))
     return table[["wiring", "seconds"]].assign(message=names, seconds_low=low, seconds_high=high)
 
 
-def _bandwidth(q: NetworksQuestion, wiring: Wiring, size: np.ndarray, gpus: int) -> pd.DataFrame:
-    seconds = collective_seconds(q.operation, size, wiring.fabric, gpus)
-    found = _with_interval(q.operation, size, gpus, 1, seconds)
-    found.insert(0, "wiring", wiring.name)
-    found.insert(1, "gpu", wiring.gpu.id)
-    return found.assign(link_gb_s=wiring.fabric.link_bytes_s / GB)
+def _bandwidth(q: NetworksQuestion, size: np.ndarray) -> pd.DataFrame:
+    parts = []
+    for wiring in wirings(q.devices):
+        joined = wiring.fabric
+        part = _with_interval(q, wiring.name, wiring.gpu, joined, size, q.gpus_per_node, 1)
+        parts.append(part.assign(link_gb_s=joined.link_bytes_s / GB))
+    return pd.concat(parts, ignore_index=True)
 
 
 def _with_interval(
-    operation: str, size: ArrayLike, gpus: ArrayLike, nodes: ArrayLike, seconds: ArrayLike
+    q: NetworksQuestion,
+    name: str,
+    device: Gpu,
+    joined: Fabric,
+    size: ArrayLike,
+    members: ArrayLike,
+    nodes: ArrayLike,
 ) -> pd.DataFrame:
-    """Return bus bandwidth of collectives with its interval."""
+    """Return the bus bandwidth of collectives over `members` of each node, with its interval."""
+    seconds = collective_seconds(q.operation, size, joined, members, nodes)
+    gpus = np.asarray(members) * np.asarray(nodes)
     size, count, seconds = np.broadcast_arrays(np.asarray(size, float), gpus, seconds)
-    rate = bus_bandwidth(operation, size, count, seconds) / GB
+    rate = bus_bandwidth(q.operation, size, count, seconds) / GB
     quick, slow = collective_interval(np.ones(size.shape), size, nodes)
     return pd.DataFrame(
         {
+            "wiring": name,
+            "gpu": device.id,
             "gpus": count,
             "message_bytes": size,
             "seconds": seconds,
@@ -103,10 +111,7 @@ def _scaled(q: NetworksQuestion, device: Gpu, name: str, rate: float, kind: str)
     members = np.array(inside + [q.gpus_per_node] * len(ACROSS), float)
     nodes = np.array([1] * len(inside) + list(ACROSS), float)
     joined = fabric(device, rate, kind)
-    seconds = collective_seconds(q.operation, q.largest_bytes, joined, members, nodes)
-    found = _with_interval(q.operation, q.largest_bytes, members * nodes, nodes, seconds)
-    found.insert(0, "wiring", name)
-    found.insert(1, "gpu", device.id)
+    found = _with_interval(q, name, device, joined, q.largest_bytes, members, nodes)
     return found.assign(nodes=nodes, network_gb_s=rate)
 
 
@@ -118,7 +123,7 @@ def measured_table(question: NetworksQuestion) -> pd.DataFrame:
     ``bus_gb_s``, ``sources``.
     """
     q = question
-    rows = prepared_collectives(collective_measurements())
+    rows = prepared_collectives(measurements("collectives"))
     rows = rows[rows["operation"] == q.operation].reset_index(drop=True)
     count = (rows["nodes"] * rows["gpus_per_node"]).to_numpy(float)
     rate = bus_bandwidth(q.operation, rows["message_bytes"], count, measured_seconds(rows)) / GB

@@ -1,6 +1,7 @@
 """Tables of training jobs: what links and networks take of a step."""
 
 from collections.abc import Sequence
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -230,13 +231,9 @@ def form_table(question: NetworksQuestion, models: Sequence[str] = FORM_MODELS) 
     ``pcie_layout``, ``sxm_layout``, ``reason`` (why not; its figures are then 0).
     """
     q = question
-    rows = [
-        row
-        for pcie, sxm in FORMS
-        for tuning in ("all weights", "LoRA")
-        for name in models
-        for row in _forms(q, gpu(pcie), gpu(sxm), tuning, model(name))
-    ]
+    rows: list[dict[str, object]] = []
+    for (pcie, sxm), tuning, name in product(FORMS, ("all weights", "LoRA"), models):
+        rows += _forms(q, gpu(pcie), gpu(sxm), tuning, model(name))
     return pd.DataFrame(rows)
 
 
@@ -256,7 +253,7 @@ def _forms(
     about = {"pair": f"{card.id} / {module.id}", "tuning": tuning, "model": network.name}
     rows = []
     for path in PATHS:
-        cards = best(card, crowded(card_fabric(card, path, node_gb_s=0.0), NODE_GPUS))
+        cards = best(card, crowded(card_fabric(card, path, 0.0), NODE_GPUS))
         row: dict[str, object] = {**about, "params": network.params / GB, "path": path}
         row |= {**dict.fromkeys(FORM_FIGURES, 0.0), "pcie_layout": "", "sxm_layout": ""}
         if whole is None or ideal is None or cards is None:

@@ -1,7 +1,5 @@
 """Pictures of links, networks and what they cost a job."""
 
-from textwrap import fill
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -9,7 +7,18 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, PercentFormatter
 
 from gpuspec.base.units import format_bytes
-from gpuspec.views.charts import MARKERS, blank_axes, gpu_colors, headed, row_of_panels
+from gpuspec.views.charts import (
+    MARKERS,
+    blank_axes,
+    doubling_axis,
+    gpu_colors,
+    headed,
+    headline,
+    interval_bars,
+    interval_line,
+    legend_below,
+    row_of_panels,
+)
 
 PART_NAMES = {
     "tp": "tensor parallelism",
@@ -99,13 +108,10 @@ def bandwidth_by_gpus(table: pd.DataFrame, measured: pd.DataFrame, title: str) -
     edge = table.loc[table["nodes"] == 1, "gpus"].max() * 1.4
     axes.axvline(edge, color="#777777", linewidth=0.8, linestyle="--")
     axes.text(edge * 1.03, axes.get_ylim()[0] * 1.5, "several nodes", fontsize=7, color="#555555")
-    axes.set_xscale("log", base=2)
     axes.set(yscale="log", xlabel="GPUs", ylabel="bus bandwidth, GB/s (log)")
-    counts = sorted(table["gpus"].unique())
-    axes.set_xticks(counts, [f"{n:.0f}" for n in counts])
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter("{x:g}")
-    axes.minorticks_off()
+    doubling_axis(axes, table["gpus"].unique())
     axes.legend(fontsize=7, frameon=False, loc="center right")
     headed(figure, title)
     return figure
@@ -131,12 +137,11 @@ def tensor_shares(table: pd.DataFrame, title: str) -> Figure:
         for i, name in enumerate(names):
             one = group[group["wiring"] == name]
             x = np.searchsorted(sizes, one["tp"]) + (i - (len(names) - 1) / 2) * width
-            ends = np.abs(one[["share_low", "share_high"]].to_numpy().T - one["share"].to_numpy())
             axes.bar(
                 x,
                 one["share"],
                 width,
-                yerr=ends,
+                yerr=interval_bars(one, "share"),
                 label=name,
                 color=NETWORK_COLORS[i % len(NETWORK_COLORS)],
                 hatch=HATCHES[i % len(HATCHES)],
@@ -147,8 +152,7 @@ def tensor_shares(table: pd.DataFrame, title: str) -> Figure:
         axes.set_title(str(label), fontsize=9)
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, 0))
     panels[0].set_ylabel("share of a step, exposed", fontsize=8)
-    handles = panels[0].get_legend_handles_labels()
-    figure.legend(*handles, fontsize=7, ncols=3, frameon=False, loc="outside lower left")
+    legend_below(panels[0], 3)
     headed(figure, title)
     return figure
 
@@ -158,37 +162,28 @@ def network_scaling(table: pd.DataFrame, title: str) -> Figure:
     figure, axes = blank_axes(7.2, 3.7, fixed=True)
     figure.subplots_adjust(right=0.8, top=0.84)
     for i, (name, group) in enumerate(table.groupby("network", sort=False)):
-        ends = group[["efficiency_low", "efficiency_high"]].to_numpy().T
-        axes.errorbar(
-            group["nodes"],
-            group["efficiency"],
-            np.abs(ends - group["efficiency"].to_numpy()),
-            color=NETWORK_COLORS[i % len(NETWORK_COLORS)],
-            marker=MARKERS[i % len(MARKERS)],
-            markersize=4,
-            linewidth=1.3,
-            capsize=2,
-            label=str(name),
-        )
-    counts = sorted(table["nodes"].unique())
-    broken = 1 / np.maximum(np.array(counts, float), 1)
-    axes.plot(counts, broken, ":", color="#555555", linewidth=1, label="one node alone\nis as fast")
-    axes.set_xscale("log", base=2)
-    axes.set_xticks(counts, [str(n) for n in counts])
-    axes.minorticks_off()
+        look = {
+            "color": NETWORK_COLORS[i % len(NETWORK_COLORS)],
+            "marker": MARKERS[i % len(MARKERS)],
+            "label": str(name),
+        }
+        interval_line(axes, group["nodes"], group, "efficiency", **look)
+    counts = np.sort(table["nodes"].unique())
+    axes.plot(
+        counts, 1 / counts, ":", color="#555555", linewidth=1, label="one node alone\nis as fast"
+    )
+    doubling_axis(axes, counts)
     axes.set(ylim=(0, 1.03), xlabel="nodes", ylabel="efficiency (1 = no loss)")
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, 0))
     axes.legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    axes.set_title(fill(title, 88), loc="left", fontsize=10, fontweight="bold")
+    headline(axes, title, 88)
     return figure
 
 
 def waiting_bars(table: pd.DataFrame, title: str) -> Figure:
     """Draw what share of a step each parallelism waits: a stacked bar a job and GPU."""
     jobs, kinds = list(table["job"].unique()), list(table["gpu"].unique())
-    figure, axes = blank_axes(7.2, 1.15 + 0.135 * len(table) + 0.14 * len(jobs))
-    axes.grid(visible=False)
-    axes.grid(axis="x", color="#dddddd", linewidth=0.6)
+    figure, axes = blank_axes(7.2, 1.15 + 0.135 * len(table) + 0.14 * len(jobs), grid="x")
     gap = len(kinds) + 1.1
     y = np.array([jobs.index(r.job) * gap + kinds.index(r.gpu) for r in table.itertuples()])
     left = np.zeros(len(table))
@@ -197,7 +192,7 @@ def waiting_bars(table: pd.DataFrame, title: str) -> Figure:
         color, hatch = NETWORK_COLORS[i % len(NETWORK_COLORS)], HATCHES[i % len(HATCHES)]
         axes.barh(y, width, 0.85, left, color=color, hatch=hatch, edgecolor="white", label=name)
         left = left + width
-    ends = np.abs(table[["share_low", "share_high"]].to_numpy().T - table["share"].to_numpy())
+    ends = interval_bars(table, "share")
     axes.errorbar(left, y, xerr=ends, fmt="none", color="black", linewidth=0.8, capsize=2)
     for row, place in zip(table.itertuples(), y, strict=True):
         words = str(row.reason) or f"{float(str(row.share)):.0%}"
@@ -228,19 +223,9 @@ def form_ratios(table: pd.DataFrame, title: str) -> Figure:
     for axes, (pair, group) in zip(panels, table.groupby("pair", sort=False), strict=False):
         for (tuning, path), (color, line, marker) in looks.items():
             one = good[(good["pair"] == pair) & (good["tuning"] == tuning) & (good["path"] == path)]
-            ends = np.abs(one[["ratio_low", "ratio_high"]].to_numpy().T - one["ratio"].to_numpy())
-            axes.errorbar(
-                one["params"],
-                one["ratio"],
-                ends,
-                color=color,
-                linestyle=line,
-                marker=marker,
-                markersize=4,
-                capsize=2,
-                linewidth=1.3,
-                label=f"{tuning}, {words[path]}",
-            )
+            look = {"color": color, "linestyle": line, "marker": marker}
+            label = f"{tuning}, {words[path]}"
+            interval_line(axes, one["params"], one, "ratio", label=label, **look)
         whole = good[(good["pair"] == pair) & (good["path"] == "peer") & (good["tuning"] == "LoRA")]
         axes.plot(
             whole["params"], whole["card"], ":", color="black", label="if NVLink joined the cards"
@@ -254,7 +239,6 @@ def form_ratios(table: pd.DataFrame, title: str) -> Figure:
         axes.set_xlabel("parameters of the model", fontsize=8)
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, 0))
     panels[0].set_ylabel("training speed, PCIe over SXM", fontsize=8)
-    handles = panels[0].get_legend_handles_labels()
-    figure.legend(*handles, fontsize=7, ncols=3, frameon=False, loc="outside lower left")
+    legend_below(panels[0], 3)
     headed(figure, title)
     return figure

@@ -1,10 +1,10 @@
 """Fabrics that a buyer chooses between, by the names that pictures give them."""
 
 from collections.abc import Sequence
+from itertools import product
 
 from pydantic import BaseModel, ConfigDict
 
-from gpuspec.base.errors import UnknownNameError
 from gpuspec.catalog import Gpu, gpu
 from gpuspec.constants.fabrics import fabric, link_key
 from gpuspec.constants.links import Fabric
@@ -28,29 +28,13 @@ class Wiring(BaseModel):
     """``nvlink-4``, ``pcie-5``...: as the table of measurements names links."""
 
 
-def card_fabric(
-    device: Gpu, path: str = "host", node_gb_s: float | None = None, kind: str = "infiniband"
-) -> Fabric:
-    """Return the fabric of a GPU; `path` says how PCIe cards reach each other.
+def card_fabric(device: Gpu, path: str, node_gb_s: float | None = None) -> Fabric:
+    """Return the fabric of a GPU; `path`, one of `PATHS`, says how PCIe cards reach each other.
 
     The fitted constants are those of cards that all send through one host: each card beyond two
     slows the others. With peer access every card has its link to itself.
-
-    Parameters
-    ----------
-    path : str
-        ``peer`` or ``host``; of no effect where NVLink joins the GPUs.
-    node_gb_s, kind : optional
-        As `gpuspec.constants.fabrics.fabric` takes them.
-
-    Raises
-    ------
-    UnknownNameError
-        For another path.
     """
-    if path not in PATHS:
-        raise UnknownNameError("path", path, PATHS)
-    return fabric(device, node_gb_s, kind, pcie_switch=path == "peer")
+    return fabric(device, node_gb_s, pcie_switch=path == "peer")
 
 
 def crowded(joined: Fabric, cards: int) -> Fabric:
@@ -64,9 +48,7 @@ def crowded(joined: Fabric, cards: int) -> Fabric:
     return joined.model_copy(update={"link_bytes_s": joined.link_bytes_s / slower, "link": own})
 
 
-def wirings(
-    devices: Sequence[Gpu], node_gb_s: float | None = None, kind: str = "infiniband"
-) -> list[Wiring]:
+def wirings(devices: Sequence[Gpu]) -> list[Wiring]:
     """Return every way to join the given GPUs, NVLink SHARP apart, then PCIe 4 and 5.
 
     GPUs whose links are equal stand in one entry: H100 and H200 have the same NVLink.
@@ -77,12 +59,11 @@ def wirings(
     found: list[Wiring] = []
     for (key, _), group in kin.items():
         if key.startswith("nvlink"):
-            found += _nvlink(key, group, node_gb_s, kind)
-    for generation, name in PCIE_CARDS.items():
-        for path, words in PATHS.items():
-            made = card_fabric(gpu(name), path, node_gb_s=node_gb_s, kind=kind)
-            label = f"PCIe {generation}, {words}"
-            found.append(Wiring(name=label, gpu=gpu(name), fabric=made, key=f"pcie-{generation}"))
+            found += _nvlink(key, group)
+    for (generation, name), (path, words) in product(PCIE_CARDS.items(), PATHS.items()):
+        card, label = gpu(name), f"PCIe {generation}, {words}"
+        made = card_fabric(card, path)
+        found.append(Wiring(name=label, gpu=card, fabric=made, key=f"pcie-{generation}"))
     return found
 
 
@@ -91,10 +72,10 @@ def family_names(devices: Sequence[Gpu]) -> str:
     return ", ".join(dict.fromkeys(device.id.split("-")[0].upper() for device in devices))
 
 
-def _nvlink(key: str, group: list[Gpu], node_gb_s: float | None, kind: str) -> list[Wiring]:
+def _nvlink(key: str, group: list[Gpu]) -> list[Wiring]:
     """Return an NVLink with and, where the switch can add up, without NVLink SHARP."""
     label = f"NVLink {key.split('-')[1]} ({family_names(group)})"
-    whole = fabric(group[0], node_gb_s, kind)
+    whole = fabric(group[0])
     if not whole.switch_adds:
         return [Wiring(name=label, gpu=group[0], fabric=whole, key=key)]
     ring = whole.model_copy(update={"switch_adds": False})
