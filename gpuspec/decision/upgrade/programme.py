@@ -11,6 +11,7 @@ from gpuspec.decision.upgrade.derived import (
     HOURLY,
     POOL,
     SPOT,
+    commitment_prices,
     most_nodes,
     most_units,
     unit_prices,
@@ -50,15 +51,15 @@ class Programme:
         self.nodes = most_nodes(problem, self.most)
         self.bought = self._buy()
         self.retired = self._retire()
-        self.commits = self._commit()
+        self.committed = self._commit()
         self.units = self._run()
         self.blocks = self._block()
         self.busy = self._use()
         self.moved, self.introduced = self._move()
         self.unmet = self._unmet()
         self.switches = np.empty(0, int)
-        held = (self.bought, self.retired, self.commits, self.units, self.busy)
-        self.terms = Terms(problem, *held, self.able)
+        held = (self.bought, self.retired, self.committed, self.units, self.busy)
+        self.terms = Terms(problem, *held)
         self._pools()
         for name, used, most in limits_rows(problem, self.terms):
             self.rows.add(name, *used, upper=most)
@@ -83,7 +84,7 @@ class Programme:
 
     def lasting(self) -> tuple[np.ndarray, ...]:
         """Return the places of what outlasts a quarter: orders, sales, commitments, moves."""
-        lasts = (self.bought, self.retired, self.commits, self.moved, self.introduced)
+        lasts = (self.bought, self.retired, self.committed, self.moved, self.introduced)
         return (*lasts, self.switches)
 
     def passing(self, quarter: int) -> np.ndarray:
@@ -128,13 +129,10 @@ class Programme:
     def _commit(self) -> np.ndarray:
         p, kinds = self.problem, self.problem.kinds
         k, t, _, _, c = p.shape
-        paid = np.array(
-            [[p.factor(q + 0.5 + np.arange(n)).sum() for q in self.quarters] for n in kinds.terms]
-        ).reshape(c, 1, t)
         able = np.isfinite(kinds.committed) & self.may_use()[None]
         ends = self.quarters + np.array(kinds.terms).reshape(c, 1, 1)
         able &= (self.quarters % p.order_every == 0) & (ends <= t)
-        cost = np.where(able, kinds.committed * paid * kinds.node_gpus, 0.0)
+        cost = np.where(able, commitment_prices(p), 0.0)
         return self.columns.add((c, k, t), np.where(able, self.nodes[None, :, None], 0), cost)
 
     def _run(self) -> np.ndarray:
