@@ -1,7 +1,7 @@
 """What all pictures share: colours of GPUs, axes, titles, saving."""
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -59,26 +59,37 @@ def _chinese_face() -> str:
     return "Noto Sans CJK SC"
 
 
-def blank_axes(width: float = 7.0, height: float = 3.6, fixed: bool = False) -> tuple[Figure, Axes]:
-    """Return an empty picture; `fixed` margins draw faster, for a picture that follows a slider."""
+def blank_axes(
+    width: float = 7.0, height: float = 3.6, fixed: bool = False, grid: str = "y"
+) -> tuple[Figure, Axes]:
+    """Return an empty picture with a `grid` of ``x``, ``y`` or neither (``""``).
+
+    `fixed` margins draw faster, for a picture that follows a slider.
+    """
     figure = Figure(figsize=(width, height), layout=None if fixed else "constrained")
     axes = figure.subplots()
     if fixed:
         figure.subplots_adjust(left=0.1, right=0.98, top=0.86, bottom=0.15)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y", color="#dddddd", linewidth=0.6)
-    axes.set_axisbelow(True)
+    ruled(axes, grid)
     return figure, axes
 
 
-def row_of_panels(count: int, height: float, **shared: Any) -> tuple[Figure, list[Axes]]:
+def ruled(axes: Axes, grid: str = "y") -> None:
+    """Draw axes without top and right sides, over light lines across `grid`, where there is one."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_axisbelow(True)
+    if grid:
+        axes.grid(axis=grid, color="#dddddd", linewidth=0.6)  # type: ignore[arg-type]
+
+
+def row_of_panels(
+    count: int, height: float, grid: str = "y", **shared: Any
+) -> tuple[Figure, list[Axes]]:
     """Return an empty picture of `count` panels beside each other."""
     figure = Figure(figsize=(7.2, height), layout="constrained")
     panels = list(np.atleast_1d(figure.subplots(1, count, **shared)))
     for axes in panels:
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(axis="y", color="#dddddd", linewidth=0.6)
-        axes.set_axisbelow(True)
+        ruled(axes, grid)
         axes.tick_params(labelsize=8)
     return figure, panels
 
@@ -91,16 +102,31 @@ def headed(figure: Figure, title: str, width: int = 92) -> None:
 
 def titled(axes: Axes, title: str, columns: int) -> None:
     """Put a title above and a legend of `columns` below the whole picture."""
-    figure = axes.get_figure()
-    assert figure is not None
-    figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
-    figure.legend(
-        *axes.get_legend_handles_labels(),
-        fontsize=7,
-        ncols=columns,
-        frameon=False,
-        loc="outside lower left",
-    )
+    axes.figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
+    legend_below(axes, columns)
+
+
+def legend_below(axes: Axes, columns: int, fontsize: float = 7, handles: Any = None) -> None:
+    """Put a legend below the whole picture: of `axes`, unless its `handles` are given."""
+    drawn, labels = axes.get_legend_handles_labels() if handles is None else (handles, None)
+    style: Any = {"ncols": columns, "frameon": False, "loc": "outside lower left"}
+    axes.figure.legend(handles=drawn, labels=labels, fontsize=fontsize, **style)
+
+
+def row_names(axes: Axes, names: Sequence[str], fontsize: float = 8, below: float = 0.4) -> None:
+    """Name the rows of a picture, the first at the top, with so much room below the last."""
+    axes.set_yticks(range(len(names)), list(names), fontsize=fontsize)
+    axes.set_ylim(len(names) - below, below - 1)
+
+
+def stacked_rows(axes: Axes, parts: Mapping[str, np.ndarray], looks: Mapping[str, Any]) -> Any:
+    """Draw parts of rows beside each other, what is below zero from there; return their ends."""
+    ends: Any = 0.0
+    for name, widths in parts.items():
+        start = np.where(widths < 0, 0.0, ends)
+        axes.barh(range(len(widths)), widths, 0.62, start, label=name, **looks[name])
+        ends = ends + np.maximum(widths, 0.0)
+    return ends
 
 
 def headline(axes: Axes, title: str, width: int = 84) -> None:
