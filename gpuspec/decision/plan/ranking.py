@@ -14,7 +14,7 @@ from gpuspec.decision.scenario import Scenario
 
 CandidateRow = dict[str, Any]
 TECHNICAL = ["gpu", "precision", "split", "bound", "unit_gpus", "batch"]
-TECHNICAL += ["units", "ttft_s", "tpot_s", "hours_month", "busy"]
+TECHNICAL += ["units", "hours_month", "busy"]
 TRIED = 6
 """Splits of an offer, the cheapest at the central estimate, that are compared over the samples."""
 

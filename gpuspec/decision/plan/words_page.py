@@ -6,10 +6,10 @@ import pandas as pd
 from gpuspec.decision.plan import Decision, nearest
 from gpuspec.decision.plan.words import (
     PAID,
-    Words,
     amount_words,
     confidence_sentence,
     cost_sentence,
+    count_words,
     decision_finding,
     listed_in,
     money,
@@ -27,36 +27,26 @@ from gpuspec.views.language import translator
 from gpuspec.views.markdown import Markdown
 
 
-def _small(words: str) -> str:
-    return words[:1].lower() + words[1:]
-
-
 def changes(decision: Decision, evens: pd.DataFrame, language: str = "en") -> list[str]:
     """Return what would make the runner-up the better plan: the three nearest values."""
-    say, texts = translator(language), []
-    prices = decision.scenario.prices
+    say, prices, texts = translator(language), decision.scenario.prices, []
     for row in evens[np.isfinite(evens["far"])].head(3).to_dict("records"):
+        what = row["what"]
         if row["kind"] == "load":
-            text = say("{what} at {factor} times what was asked")
-            texts.append(text.format(what=say(_small(row["what"])), factor=f"{row['at']:.2g}"))
+            what, factor = say(what[:1].lower() + what[1:]), f"{row['at']:.2g}"
+            texts.append(say("{what} at {factor} times what was asked", what=what, factor=factor))
             continue
-        above = row["at"] > row["value"]
-        unit = "{c} a GPU" if row["what"] == "own" else "{c} an hour"
-        digits = ",.0f" if row["what"] == "own" else ",.2f"
+        side = "above" if row["at"] > row["value"] else "below"
+        unit, digits = ("{c} a GPU", ",.0f") if what == "own" else ("{c} an hour", ",.2f")
         text = say(
-            "{gpu} ({mode}) above {at} {unit}, {now} today"
-            if above
-            else "{gpu} ({mode}) below {at} {unit}, {now} today"
+            f"{{gpu}} ({{mode}}) {side} {{at}} {{unit}}, {{now}} today",
+            gpu=short_gpu(row["gpu"]),
+            mode=say(PAID[what]),
+            at=format(row["at"] * prices.per_usd, digits),
+            now=format(row["value"] * prices.per_usd, digits),
+            unit=say(unit, c=say(prices.currency)),
         )
-        texts.append(
-            text.format(
-                gpu=short_gpu(row["gpu"]),
-                mode=say(PAID[row["what"]]),
-                at=format(row["at"] * prices.per_usd, digits),
-                now=format(row["value"] * prices.per_usd, digits),
-                unit=say(unit).format(c=say(prices.currency)),
-            )
-        )
+        texts.append(text)
     return texts or [say("Nothing within the ranges that were tried")]
 
 
@@ -68,21 +58,19 @@ def answer_page(decision: Decision, evens: pd.DataFrame | None, language: str = 
         notes = [currency_sentence(decision, language), unused_sentence(decision, language)]
         answer = Markdown("**{}** {}").format(finding, nearest_sentences(decision, language))
         return Markdown("\n\n").join(filter(None, [answer, *notes]))
-    stop = say(".")
-    flips = say("; ").join(changes(decision, evens, language)) if evens is not None else ""
-    headed, numbered = Markdown("**{}**" + say(": ") + "{}"), Markdown("{}. {}")
+    headed, finding = Markdown("**{}**" + say(": ") + "{}"), decision_finding(decision, language)
+    three = reasons(decision, language)
     lines: list[str] = [
-        Markdown("**{}**").format(decision_finding(decision, language) + stop),
+        Markdown("**{}**").format(finding + say(".")),
         headed.format(say("Cost"), cost_sentence(decision, language)),
         headed.format(say("Runner-up"), runner_up_sentence(decision, language)),
         headed.format(say("How sure"), confidence_sentence(decision, language)),
         Markdown("**{}**").format(say("Three reasons")),
-        Markdown("\n").join(
-            numbered.format(i, text) for i, text in enumerate(reasons(decision, language), 1)
-        ),
+        Markdown("\n").join(Markdown("{}. {}").format(i, t) for i, t in enumerate(three, 1)),
     ]
-    if flips:
-        lines.append(headed.format(say("The runner-up wins with"), flips + stop))
+    if evens is not None:
+        flips = say("; ").join(changes(decision, evens, language)) + say(".")
+        lines.append(headed.format(say("The runner-up wins with"), flips))
     lines += [prices_sentence(decision, language), currency_sentence(decision, language)]
     lines.append(unused_sentence(decision, language))
     return Markdown("\n\n").join(line for line in lines if line)
@@ -96,9 +84,10 @@ def prices_sentence(decision: Decision, language: str = "en") -> str:
     old = rows[rows["stale"]]
     if old.empty:
         return ""
-    name = say("{gpu} ({mode})")
-    pairs = zip(old["gpu"], old["mode"], strict=True)
-    names = [name.format(gpu=short_gpu(gpu), mode=say(PAID[mode])) for gpu, mode in pairs]
+    names = [
+        say("{gpu} ({mode})", gpu=short_gpu(gpu), mode=say(PAID[mode]))
+        for gpu, mode in zip(old["gpu"], old["mode"], strict=True)
+    ]
     days = int(old["age_days"].max())
     text = say(
         "**Before you sign**: ask for quotes; the prices of {names} are up to {days} days old."
@@ -111,10 +100,11 @@ def currency_sentence(decision: Decision, language: str = "en") -> str:
     prices = decision.scenario.prices
     if prices.currency == "USD":
         return ""
-    text = translator(language)(
-        "1 USD = {rate} {currency}; what must give and the tables of the later pages are in USD."
+    return translator(language)(
+        "1 USD = {rate} {currency}; what must give and the tables of the later pages are in USD.",
+        rate=f"{prices.cny_per_usd:g}",
+        currency=prices.currency,
     )
-    return text.format(rate=f"{prices.cny_per_usd:g}", currency=prices.currency)
 
 
 def unused_sentence(decision: Decision, language: str = "en") -> str:
@@ -124,8 +114,8 @@ def unused_sentence(decision: Decision, language: str = "en") -> str:
     names = dict.fromkeys(q.gpu for q in scenario_quotes(scenario.prices) if q.gpu not in may)
     if not names:
         return ""
-    text = say("Not used: your quotes of {gpus}, which allow.gpus does not list.")
-    return text.format(gpus=listed_in([short_gpu(n) for n in names], say))
+    gpus = listed_in([short_gpu(n) for n in names], say)
+    return say("Not used: your quotes of {gpus}, which allow.gpus does not list.", gpus=gpus)
 
 
 def nearest_sentences(decision: Decision, language: str = "en") -> str:
@@ -133,21 +123,19 @@ def nearest_sentences(decision: Decision, language: str = "en") -> str:
     say, texts = translator(language), []
     table = nearest(decision.scenario, decision.options, decision.plans)
     for row in table.to_dict("records"):
-        amount = f" ({percent(row['far'], True)})" if row["far"] < 10 else ""
+        text = "{name}: {what}: {needed}."
         if row["asked"]:
-            text = say("{name}: with {what} at {needed} instead of {asked}{amount}, {option}.")
-        else:
-            text = say("{name}: {what}: {needed}.")
-        texts.append(
-            text.format(
-                name=say(row["workload"]),
-                what=say(row["what"]),
-                needed=amount_words(row["needed"], say),
-                asked=amount_words(row["asked"], say),
-                amount=amount,
-                option=row["option"],
-            )
+            text = "{name}: with {what} at {needed} instead of {asked}{amount}, {option}."
+        sentence = say(
+            text,
+            name=say(row["workload"]),
+            what=say(row["what"]),
+            needed=amount_words(row["needed"], say),
+            asked=amount_words(row["asked"], say),
+            amount=f" ({percent(row['far'], True)})" if row["far"] < 10 else "",
+            option=row["option"],
         )
+        texts.append(sentence)
     return " ".join(texts)
 
 
@@ -171,39 +159,19 @@ def members_table(decision: Decision, language: str = "en") -> pd.DataFrame:
     months = decision.scenario.horizon_months
     rows: list[tuple[str, ...]] = []
     for row in decision.members(decision.best).to_dict("records"):
-        many = f"{row['gpus']:,.0f}"
-        if row["gpus_high"] > row["gpus"]:
-            many += say(" (up to {most})").format(most=f"{row['gpus_high']:,.0f}")
-        rows.append(
-            (
-                row["workload"],
-                short_gpu(row["gpu"]),
-                many,
-                ", ".join(filter(None, (row["precision"].upper(), say(row["split"])))),
-                say(PAID[row["mode"]]),
-                money(row["expected_usd"] / months, decision, language),
-            )
-        )
-    rows += _keep_rows(decision, say, language)
+        run = ", ".join(filter(None, (row["precision"].upper(), say(row["split"]))))
+        usd = money(row["expected_usd"] / months, decision, language)
+        many = count_words(row, "{count}", say)
+        gpu, paid = short_gpu(row["gpu"]), say(PAID[row["mode"]])
+        rows.append((row["workload"], gpu, many, run, paid, usd))
+    held = decision.offers[decision.offers["mode"] == "owned"]
+    for row in held.to_dict("records"):  # their keep, so that rows add up
+        usd = money(row["keep_usd_month"] * row["available"], decision, language)
+        gpu, many = short_gpu(str(row["gpu"])), f"{row['available']:,.0f}"
+        rows.append((say("keep of what is there"), gpu, many, "", say(PAID["owned"]), usd))
     names = ("workload", "gpu", "gpus", "run_as", "mode", "month_cost")
     table = pd.DataFrame(rows, columns=[say(h) for h in headings(*names)])
     return table.set_index(table.columns[0])
-
-
-def _keep_rows(decision: Decision, say: Words, language: str) -> list[tuple[str, ...]]:
-    """Return what keeping each kind of GPU that is there already costs, so that rows add up."""
-    held = decision.offers[decision.offers["mode"] == "owned"].to_dict("records")
-    return [
-        (
-            say("keep of what is there"),
-            short_gpu(str(row["gpu"])),
-            f"{row['available']:,.0f}",
-            "",
-            say(PAID["owned"]),
-            money(row["keep_usd_month"] * row["available"], decision, language),
-        )
-        for row in held
-    ]
 
 
 def price_warnings(decision: Decision) -> str:
@@ -258,7 +226,7 @@ def _plan_record(decision: Decision, plan: pd.Series) -> dict[str, object]:
     columns = ["workload", "gpu", "mode", "precision", "split", "gpus", "gpus_high", "binding"]
     return {
         "plan": plan_sentence(decision, plan),
-        "policy": "; ".join(policy_words(p, str, str) for p in plan["policies"]),
+        "policy": "; ".join(policy_words(p, name=str) for p in plan["policies"]),
         **{n: float(plan[n]) for n in (*names, "probability", "near")},
         "works": works[columns].to_dict("records"),
     }
