@@ -69,15 +69,11 @@ def break_even_table(question: CostQuestion) -> pd.DataFrame:
 
 def used_hours_curves(question: CostQuestion, shares: Sequence[float] = SHARES) -> pd.DataFrame:
     """Return cost of a used GPU-hour by share of hours in use: gpu, way, mode, share, cost."""
-    found = question.offers()
-    found = found[(found["tier"] != "hyperscaler")]
-    names = way_names(found)
-    rows = [
-        found[["gpu", "mode"]].assign(
-            way=names, share=share, cost=gpu_hour_usd(found, share)["central"]
-        )
-        for share in shares
-    ]
+    offers = question.offers()
+    offers = offers[offers["tier"] != "hyperscaler"]
+    named = offers[["gpu", "mode"]].assign(way=way_names(offers))
+    costs = {share: gpu_hour_usd(offers, share)["central"] for share in shares}
+    rows = [named.assign(share=share, cost=cost) for share, cost in costs.items()]
     return pd.concat(rows, ignore_index=True)
 
 

@@ -1,5 +1,8 @@
 """What tokens, training runs and simulations cost on each GPU, rented and owned."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -29,6 +32,14 @@ def _hours(question: CostQuestion) -> pd.DataFrame:
     return pd.concat([found[keep], costs], axis=1).assign(way=way_names(found))
 
 
+def _costed(table: pd.DataFrame, usd: Callable[[pd.Series], Any]) -> pd.DataFrame:
+    """Return a table with costs at low, central and high price of an hour."""
+    ends = {
+        name: usd(table[band]) for name, band in zip(("low", "usd", "high"), BANDS, strict=True)
+    }
+    return table.rename(columns={"central": "hour"}).assign(**ends)
+
+
 def tokens_table(question: CostQuestion, service: ServingQuestion) -> pd.DataFrame:
     """Return the cost of a million output tokens of a service by GPU and way.
 
@@ -37,16 +48,12 @@ def tokens_table(question: CostQuestion, service: ServingQuestion) -> pd.DataFra
     Prompts are paid for with the output. The fleet of each GPU is its cheapest that keeps the
     latency limits.
     """
-    best = best_options(options_table(service))[
-        ["gpu", "works", "weight", "gpus", "reason", "output_tokens_s"]
-    ]
-    table = best.merge(_hours(question), on="gpu")
+    known = ["gpu", "works", "weight", "gpus", "reason", "output_tokens_s"]
+    table = best_options(options_table(service))[known].merge(_hours(question), on="gpu")
     # Throughput is that of the whole fleet, at the concurrency asked.
     rate = (table["output_tokens_s"] / table["gpus"]).where(table["works"].astype(bool))
-    costs = {end: usd_per_million_tokens(table[end], rate) for end in BANDS}
-    table = table.rename(columns={"central": "hour"}).assign(
-        tokens_s_gpu=rate, usd=costs["central"], low=costs["low"], high=costs["high"]
-    )
+    table = _costed(table, lambda hour: usd_per_million_tokens(hour, rate))
+    table = table.assign(tokens_s_gpu=rate)
     columns = ["gpu", "mode", "way", "weight", "gpus", "reason", "hour", "tokens_s_gpu"]
     return table[[*columns, "usd", "low", "high"]]
 
@@ -65,15 +72,9 @@ def runs_table(question: CostQuestion, job: TrainingQuestion) -> pd.DataFrame:
     useful = np.where(lost > 0, spot_useful_share(lost, table["gpus"], table["write_s"]), 1.0)
     used: pd.Series = table["gpu_hours"].where(table["works"].astype(bool)) / useful
     kwh = energy_kwh(table["power_w_gpu"], 1, used, question.assumptions.pue)
-    costs = {end: run_usd(table[end], 1, used) for end in BANDS}
-    table = table.rename(columns={"central": "hour"}).assign(
-        gpu_hours=used,
-        usd=costs["central"],
-        low=costs["low"],
-        high=costs["high"],
-        mwh=kwh / 1e3,
-        tonnes_co2=carbon_kg(kwh, question.assumptions.carbon_kg_kwh) / 1e3,
-    )
+    carbon = carbon_kg(kwh, question.assumptions.carbon_kg_kwh)
+    table = _costed(table, lambda hour: run_usd(hour, 1, used))
+    table = table.assign(gpu_hours=used, mwh=kwh / 1e3, tonnes_co2=carbon / 1e3)
     columns = ["gpu", "mode", "way", "gpus", "days", "meets", "reason", "hour", "gpu_hours"]
     return table[[*columns, "usd", "low", "high", "mwh", "tonnes_co2"]]
 
@@ -155,12 +156,9 @@ def summary_table(
     The arguments are `tokens_table`, `runs_table` and `simulation_table` of the question.
     """
     key, kept = ["gpu", "mode"], ["on-demand", "own"]
-    table = tokens[[*key, "way", "usd"]].merge(
-        runs[[*key, "usd", "days", "mwh", "tonnes_co2"]],
-        on=key,
-        suffixes=("_tokens", "_run"),
-        how="outer",
-    )
+    of_runs = runs[[*key, "usd", "days", "mwh", "tonnes_co2"]].rename(columns={"usd": "usd_run"})
+    table = tokens[[*key, "way", "usd"]].rename(columns={"usd": "usd_tokens"})
+    table = table.merge(of_runs, on=key, how="outer")
     table = table.merge(simulations[[*key, "usd_bandwidth", "usd_fp64"]], on=key, how="outer")
     table = table[table["mode"].isin(kept)].drop_duplicates(key)
     order = {name: i for i, name in enumerate([*question.gpus, *kept])}

@@ -22,13 +22,8 @@ from gpuspec.topics.cost.prices.sources import source_rows
 
 TERM_MONTHS = {"reserved-1yr": 12, "reserved-3yr": 36}
 ENDS = {"low": "_low", "central": "", "high": "_high"}
-MONEY = (
-    *(f"hour_usd{end}" for end in ENDS.values()),
-    *(f"capital_usd_gpu{end}" for end in ENDS.values()),
-    "fixed_month_usd_gpu",
-    "energy_hour_usd",
-    "idle_hour_usd",
-)
+MONEY = [f"{name}{end}" for name in ("hour_usd", "capital_usd_gpu") for end in ENDS.values()]
+MONEY += ["fixed_month_usd_gpu", "energy_hour_usd", "idle_hour_usd"]
 
 
 def offers(
@@ -51,7 +46,7 @@ def offers(
     frame["age_days"] = frame["age_days"].where(~quoted_today, 0.0)
     frame["stale"] = is_stale(frame["mode"], frame["age_days"])
     if question.currency == "CNY":
-        frame[list(MONEY)] *= question.cny_per_usd
+        frame[MONEY] *= question.cny_per_usd
     frame["currency"] = question.currency
     order = {name: i for i, name in enumerate([*question.gpus, *modes])}
     return frame.drop(columns=list(ENDS)).sort_values(
