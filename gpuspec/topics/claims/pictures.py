@@ -10,20 +10,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from gpuspec.topics.claims import ClaimMap
+from gpuspec.topics.claims.settings import SETTINGS
 from gpuspec.views.charts import blank_axes, headed, row_names
 
-AXIS = {
-    "model": "",
-    "params_b": "parameters, billions",
-    "context": "tokens of a prompt",
-    "seq_len": "tokens of a training sequence",
-    "gpus": "GPUs that serve together",
-    "limit_s": "limit on the whole answer, seconds",
-    "price": "price of an hour over that of the older GPU",
-    "requests": "requests in flight",
-    "tp": "cards that share a model",
-    "nodes": "nodes",
-}
 _BOLD, _LIGHT = "#0072B2", "#e8e8e8"
 
 
@@ -46,8 +35,8 @@ def holding_map(shown: ClaimMap, title: str) -> Figure:
     _ring(axes, holds)
     axes.set_xticks(range(len(values.columns)), [_label(c) for c in values.columns], fontsize=8)
     axes.set_yticks(range(len(values)), [_label(r) for r in values.index], fontsize=8)
-    axes.set_xlabel(AXIS.get(shown.across, ""))
-    axes.set_ylabel(AXIS.get(shown.down, ""))
+    axes.set_xlabel(SETTINGS[shown.across].axis)
+    axes.set_ylabel(SETTINGS[shown.down].axis if shown.down in SETTINGS else "")
     axes.tick_params(length=0)
     axes.spines[["left", "bottom"]].set_visible(False)
     headed(figure, title)
