@@ -10,15 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
-from gpuspec.views.charts import (
-    MARKERS,
-    blank_axes,
-    chinese_fonts,
-    gpu_colors,
-    headline,
-    legend_below,
-    row_names,
-)
+from gpuspec.views import charts
 
 BEST, OTHER = "#0072B2", "#bbbbbb"
 LOW, HIGH = "#56B4E9", "#E69F00"
@@ -33,9 +25,9 @@ def plan_costs(
     `labels` name the plans in the order of the table; `unit` names the axis and `factor` turns
     USD into it. The first plan is the recommended one.
     """
-    with chinese_fonts([*labels, unit, title]):
+    with charts.chinese_fonts([*labels, unit, title]):
         shown = plans.head(MOST_PLANS)
-        figure, axes = blank_axes(7.0, 0.6 + 0.27 * max(len(shown), 1), grid="x")
+        figure, axes = charts.blank_axes(7.0, 0.6 + 0.27 * max(len(shown), 1), grid="x")
         if shown.empty:
             return _nothing(figure, axes, "no plan keeps all limits")
         cost, low, high = (shown[["expected_usd", "low", "high"]].to_numpy(float) * factor).T
@@ -58,7 +50,7 @@ def _finished(
     figure: Figure, axes: Axes, rows: Sequence[str], title: str, fontsize: float = 8
 ) -> None:
     """Name the rows of a picture of bars, and put a finding above the whole picture."""
-    row_names(axes, rows, fontsize, 0.45)
+    charts.row_names(axes, rows, fontsize, 0.45)
     axes.tick_params(axis="x", labelsize=8)
     if title:
         figure.suptitle(fill(title, 92), x=0.01, ha="left", fontsize=9, fontweight="bold")
@@ -78,11 +70,11 @@ def option_front(
     `options` has ``gpu``, ``cost_usd`` and ``time_s``; `front` is a part of it; `chosen` is the
     row of the recommended plan.
     """
-    figure, axes = blank_axes(7.0, 3.5)
-    colors = gpu_colors(options["gpu"].unique())
+    figure, axes = charts.blank_axes(7.0, 3.5)
+    colors = charts.gpu_colors(options["gpu"].unique())
     dots: Any = {"s": 14, "alpha": 0.5, "linewidth": 0, "rasterized": True}
     for i, (name, group) in enumerate(options.groupby("gpu", sort=False)):
-        look: Any = {"color": colors[str(name)], "marker": MARKERS[i % len(MARKERS)]}
+        look: Any = {"color": colors[str(name)], "marker": charts.MARKERS[i % len(charts.MARKERS)]}
         axes.scatter(group["time_s"], group["cost_usd"] / 1e3, label=str(name), **look, **dots)
     line = front.sort_values("time_s", kind="stable")
     best = line[line["cost_usd"] <= np.minimum.accumulate(line["cost_usd"].to_numpy())]
@@ -96,7 +88,7 @@ def option_front(
         axis.set_minor_locator(NullLocator())
         axis.set_major_formatter("{x:,g}")
     axes.tick_params(which="both", labelsize=7)
-    headline(axes, title)
+    charts.headline(axes, title)
     axes.legend(fontsize=7.5, frameon=False, ncols=2)
     return figure
 
@@ -104,7 +96,7 @@ def option_front(
 def tornado_bars(table: pd.DataFrame, now: float, title: str, most: int = 9) -> Figure:
     """Draw how each input moves the gap between the runner-up and the recommended plan."""
     shown = table.head(most)
-    figure, axes = blank_axes(7.4, 0.8 + 0.28 * max(len(shown), 1), grid="x")
+    figure, axes = charts.blank_axes(7.4, 0.8 + 0.28 * max(len(shown), 1), grid="x")
     if shown.empty:
         return _nothing(figure, axes, "no input moves the gap")
     ends = {"low": {"color": LOW, "hatch": ""}, "high": {"color": HIGH, "hatch": "//"}}
@@ -128,8 +120,8 @@ def tornado_bars(table: pd.DataFrame, now: float, title: str, most: int = 9) -> 
 def probability_bars(tables: Sequence[tuple[str, pd.DataFrame]], title: str) -> Figure:
     """Draw for each workload which GPU is the best, in which share of the samples."""
     names = list(dict.fromkeys(g for _, t in tables for g in t["gpu"]))
-    colors = gpu_colors(names)
-    figure, axes = blank_axes(7.0, 0.9 + 0.42 * max(len(tables), 1), grid="")
+    colors = charts.gpu_colors(names)
+    figure, axes = charts.blank_axes(7.0, 0.9 + 0.42 * max(len(tables), 1), grid="")
     hatches = ("", "//", "..", "xx", "\\\\", "++", "oo")
     box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
     for y, (_, table) in enumerate(tables):
@@ -147,5 +139,5 @@ def probability_bars(tables: Sequence[tuple[str, pd.DataFrame]], title: str) -> 
     axes.set_xlim(0, 1)
     axes.set_xticks([])
     axes.spines[["bottom", "left"]].set_visible(False)
-    legend_below(axes, 4, 7.5)
+    charts.legend_below(axes, 4, 7.5)
     return figure

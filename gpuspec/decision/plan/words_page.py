@@ -3,23 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from gpuspec.decision.plan import Decision, nearest
-from gpuspec.decision.plan.words import (
-    PAID,
-    amount_words,
-    confidence_sentence,
-    cost_sentence,
-    count_words,
-    decision_finding,
-    listed_in,
-    money,
-    percent,
-    plan_sentence,
-    policy_words,
-    reasons,
-    runner_up_sentence,
-    short_gpu,
-)
+from gpuspec.decision.plan import Decision, nearest, words
 from gpuspec.decision.scenario.questions import scenario_quotes
 from gpuspec.topics.cost.prices import age_warnings
 from gpuspec.views.columns import headings
@@ -40,8 +24,8 @@ def changes(decision: Decision, evens: pd.DataFrame, language: str = "en") -> li
         unit, digits = ("{c} a GPU", ",.0f") if what == "own" else ("{c} an hour", ",.2f")
         text = say(
             f"{{gpu}} ({{mode}}) {side} {{at}} {{unit}}, {{now}} today",
-            gpu=short_gpu(row["gpu"]),
-            mode=say(PAID[what]),
+            gpu=words.short_gpu(row["gpu"]),
+            mode=say(words.PAID[what]),
             at=format(row["at"] * prices.per_usd, digits),
             now=format(row["value"] * prices.per_usd, digits),
             unit=say(unit, c=say(prices.currency)),
@@ -54,17 +38,17 @@ def answer_page(decision: Decision, evens: pd.DataFrame | None, language: str = 
     """Return the text of page 1: answer, cost, confidence, reasons, what changes it."""
     say = translator(language)
     if not decision.feasible:
-        finding = decision_finding(decision, language) + say(".")
+        finding = words.decision_finding(decision, language) + say(".")
         notes = [currency_sentence(decision, language), unused_sentence(decision, language)]
         answer = Markdown("**{}** {}").format(finding, nearest_sentences(decision, language))
         return Markdown("\n\n").join(filter(None, [answer, *notes]))
-    headed, finding = Markdown("**{}**" + say(": ") + "{}"), decision_finding(decision, language)
-    three = reasons(decision, language)
+    headed = Markdown("**{}**" + say(": ") + "{}")
+    three = words.reasons(decision, language)
     lines: list[str] = [
-        Markdown("**{}**").format(finding + say(".")),
-        headed.format(say("Cost"), cost_sentence(decision, language)),
-        headed.format(say("Runner-up"), runner_up_sentence(decision, language)),
-        headed.format(say("How sure"), confidence_sentence(decision, language)),
+        Markdown("**{}**").format(words.decision_finding(decision, language) + say(".")),
+        headed.format(say("Cost"), words.cost_sentence(decision, language)),
+        headed.format(say("Runner-up"), words.runner_up_sentence(decision, language)),
+        headed.format(say("How sure"), words.confidence_sentence(decision, language)),
         Markdown("**{}**").format(say("Three reasons")),
         Markdown("\n").join(Markdown("{}. {}").format(i, t) for i, t in enumerate(three, 1)),
     ]
@@ -85,14 +69,14 @@ def prices_sentence(decision: Decision, language: str = "en") -> str:
     if old.empty:
         return ""
     names = [
-        say("{gpu} ({mode})", gpu=short_gpu(gpu), mode=say(PAID[mode]))
+        say("{gpu} ({mode})", gpu=words.short_gpu(gpu), mode=say(words.PAID[mode]))
         for gpu, mode in zip(old["gpu"], old["mode"], strict=True)
     ]
     days = int(old["age_days"].max())
     text = say(
         "**Before you sign**: ask for quotes; the prices of {names} are up to {days} days old."
     )
-    return Markdown(text).format(names=listed_in(names, say), days=days)
+    return Markdown(text).format(names=words.listed_in(names, say), days=days)
 
 
 def currency_sentence(decision: Decision, language: str = "en") -> str:
@@ -114,7 +98,7 @@ def unused_sentence(decision: Decision, language: str = "en") -> str:
     names = dict.fromkeys(q.gpu for q in scenario_quotes(scenario.prices) if q.gpu not in may)
     if not names:
         return ""
-    gpus = listed_in([short_gpu(n) for n in names], say)
+    gpus = words.listed_in([words.short_gpu(n) for n in names], say)
     return say("Not used: your quotes of {gpus}, which allow.gpus does not list.", gpus=gpus)
 
 
@@ -130,9 +114,9 @@ def nearest_sentences(decision: Decision, language: str = "en") -> str:
             text,
             name=say(row["workload"]),
             what=say(row["what"]),
-            needed=amount_words(row["needed"], say),
-            asked=amount_words(row["asked"], say),
-            amount=f" ({percent(row['far'], True)})" if row["far"] < 10 else "",
+            needed=words.amount_words(row["needed"], say),
+            asked=words.amount_words(row["asked"], say),
+            amount=f" {words.percent(row['far'], True)})" if row["far"] < 10 else "",
             option=row["option"],
         )
         texts.append(sentence)
@@ -150,8 +134,8 @@ def members_table(decision: Decision, language: str = "en") -> pd.DataFrame:
         table = table.assign(
             what=[say(w) for w in table["what"]],
             workload=[say(w) for w in table["workload"]],
-            asked=[amount_words(w, say) for w in table["asked"]],
-            needed=[amount_words(w, say) for w in table["needed"]],
+            asked=[words.amount_words(w, say) for w in table["asked"]],
+            needed=[words.amount_words(w, say) for w in table["needed"]],
         ).drop(columns="far")
         heads = headings("workload", "limit", "asked", "needed", "with_option")
         table.columns = [say(c) for c in heads]
@@ -160,15 +144,15 @@ def members_table(decision: Decision, language: str = "en") -> pd.DataFrame:
     rows: list[tuple[str, ...]] = []
     for row in decision.members(decision.best).to_dict("records"):
         run = ", ".join(filter(None, (row["precision"].upper(), say(row["split"]))))
-        usd = money(row["expected_usd"] / months, decision, language)
-        many = count_words(row, "{count}", say)
-        gpu, paid = short_gpu(row["gpu"]), say(PAID[row["mode"]])
+        usd = words.money(row["expected_usd"] / months, decision, language)
+        many = words.count_words(row, "{count}", say)
+        gpu, paid = words.short_gpu(row["gpu"]), say(words.PAID[row["mode"]])
         rows.append((row["workload"], gpu, many, run, paid, usd))
     held = decision.offers[decision.offers["mode"] == "owned"]
     for row in held.to_dict("records"):  # their keep, so that rows add up
-        usd = money(row["keep_usd_month"] * row["available"], decision, language)
-        gpu, many = short_gpu(str(row["gpu"])), f"{row['available']:,.0f}"
-        rows.append((say("keep of what is there"), gpu, many, "", say(PAID["owned"]), usd))
+        usd = words.money(row["keep_usd_month"] * row["available"], decision, language)
+        gpu, many = words.short_gpu(str(row["gpu"])), f"{row['available']:,.0f}"
+        rows.append((say("keep of what is there"), gpu, many, "", say(words.PAID["owned"]), usd))
     names = ("workload", "gpu", "gpus", "run_as", "mode", "month_cost")
     table = pd.DataFrame(rows, columns=[say(h) for h in headings(*names)])
     return table.set_index(table.columns[0])
@@ -193,7 +177,7 @@ def front_finding(name: str, table: pd.DataFrame) -> str:
     if table.empty:
         return f"{name}: no option keeps all limits"
     low, high = table["cost_usd"].min(), table["cost_usd"].max()
-    gpus = ", ".join(short_gpu(g) for g in table["gpu"].unique())
+    gpus = ", ".join(words.short_gpu(g) for g in table["gpu"].unique())
     return (
         f"{name}: {len(table)} options that no other beats, {high / low:,.1f} times apart; {gpus}"
     )
@@ -207,13 +191,13 @@ def answer_record(decision: Decision, evens: pd.DataFrame | None) -> dict[str, o
     if not decision.feasible:
         table = nearest(s, decision.options, decision.plans)
         for name in ("asked", "needed"):
-            table[name] = [amount_words(amount) for amount in table[name]]
+            table[name] = [words.amount_words(amount) for amount in table[name]]
         return record | {"what_must_give": table.to_dict("records")}
     record["owned_keep_usd_month"] = decision.plans.draws.keep_usd
     record["recommendation"] = _plan_record(decision, decision.best)
     other = decision.runner_up
     record["runner_up"] = None if other is None else _plan_record(decision, other)
-    record["reasons"] = reasons(decision)
+    record["reasons"] = words.reasons(decision)
     if evens is not None:
         record["runner_up_wins_with"] = changes(decision, evens)
     record["plans"] = [_plan_record(decision, p) for _, p in decision.policies.iterrows()]
@@ -225,8 +209,8 @@ def _plan_record(decision: Decision, plan: pd.Series) -> dict[str, object]:
     works = decision.members(plan)
     columns = ["workload", "gpu", "mode", "precision", "split", "gpus", "gpus_high", "binding"]
     return {
-        "plan": plan_sentence(decision, plan),
-        "policy": "; ".join(policy_words(p, name=str) for p in plan["policies"]),
+        "plan": words.plan_sentence(decision, plan),
+        "policy": "; ".join(words.policy_words(p, name=str) for p in plan["policies"]),
         **{n: float(plan[n]) for n in (*names, "probability", "near")},
         "works": works[columns].to_dict("records"),
     }

@@ -11,16 +11,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter
 
 from gpuspec.decision.upgrade import HELD, PARTS, quarter_names, short
-from gpuspec.views.charts import (
-    MARKERS,
-    blank_axes,
-    gpu_colors,
-    headline,
-    legend_below,
-    row_names,
-    stacked_rows,
-    titled,
-)
+from gpuspec.views import charts
 
 _HATCH = {"owned": "", "committed": "//", "by the hour": "..", "spot": "xx"}
 _PART_SHADES = {
@@ -40,8 +31,8 @@ _MILLIONS = FuncFormatter(lambda value, _: f"{value / 1e6:,.3g}")
 
 def fleet_timeline(gpus: pd.DataFrame, title: str) -> Figure:
     """Draw the GPUs that are there in each quarter, stacked by kind and by how they are held."""
-    figure, axes = blank_axes(7.0, 3.6)
-    colors, quarters = gpu_colors(gpus["gpu"].unique()), int(gpus["quarter"].max()) + 1
+    figure, axes = charts.blank_axes(7.0, 3.6)
+    colors, quarters = charts.gpu_colors(gpus["gpu"].unique()), int(gpus["quarter"].max()) + 1
     bottom, handles = np.zeros(quarters), []
     for name, color in colors.items():
         for how in HELD:
@@ -57,14 +48,14 @@ def fleet_timeline(gpus: pd.DataFrame, title: str) -> Figure:
     axes.set_ylabel("GPUs (by the hour: mean)")
     axes.set_ylim(0, max(bottom.max() * 1.25, 1))
     axes.legend(handles=handles, fontsize=7.5, frameon=False, ncols=3, loc="upper left")
-    headline(axes, title)
+    charts.headline(axes, title)
     return figure
 
 
 def runs_matrix(runs: pd.DataFrame, workloads: list[str], quarters: int, title: str) -> Figure:
     """Draw what runs where: a row a workload, a column a quarter, shares by kind side by side."""
-    figure, axes = blank_axes(7.0, 1.3 + 0.68 * len(workloads), grid="")
-    colors = gpu_colors(sorted(runs["gpu"].unique()))
+    figure, axes = charts.blank_axes(7.0, 1.3 + 0.68 * len(workloads), grid="")
+    colors = charts.gpu_colors(sorted(runs["gpu"].unique()))
     edge: Any = {"edgecolor": "white", "linewidth": 0.5}
     box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.8}
     for row, workload in enumerate(workloads):
@@ -79,14 +70,14 @@ def runs_matrix(runs: pd.DataFrame, workloads: list[str], quarters: int, title: 
             if len(mine):
                 text = "\n".join(_cell(mine))
                 axes.text(quarter, row, text, ha="center", va="center", fontsize=6, bbox=box)
-    row_names(axes, workloads, below=0.45)
+    charts.row_names(axes, workloads, below=0.45)
     axes.set_xticks(range(quarters), quarter_names(quarters), fontsize=8)
     axes.set_xlim(-0.5, quarters - 0.5)
     axes.tick_params(length=0)
     axes.spines[["left", "bottom"]].set_visible(False)
     handles = [Patch(color=color, label=short(name)) for name, color in colors.items()]
-    legend_below(axes, 4, 7.5, handles)
-    headline(axes, title)
+    charts.legend_below(axes, 4, 7.5, handles)
+    charts.headline(axes, title)
     return figure
 
 
@@ -104,14 +95,14 @@ def strategy_costs(
     parts: Mapping[str, Mapping[str, float]], spans: pd.DataFrame, undone: list[str], title: str
 ) -> Figure:
     """Draw the cost of each strategy by part, what comes back below zero, and its interval."""
-    figure, axes = blank_axes(7.0, 1.5 + 0.5 * len(parts), grid="x")
+    figure, axes = charts.blank_axes(7.0, 1.5 + 0.5 * len(parts), grid="x")
     names = list(parts)
     costs = {part: np.array([parts[name][part] for name in names]) for part in PARTS}
     looks = {
         part: {"color": color, "hatch": hatch, "edgecolor": edge, "linewidth": 0.4}
         for part, (color, hatch, edge) in _PART_SHADES.items()
     }
-    stacked_rows(axes, {part: usd for part, usd in costs.items() if usd.any()}, looks)
+    charts.stacked_rows(axes, {part: usd for part, usd in costs.items() if usd.any()}, looks)
     net = np.array([sum(parts[name].values()) for name in names])
     ends = spans.set_index("strategy").loc[names]
     spread = np.abs(np.array([net - ends["cost_usd_low"], ends["cost_usd_high"] - net]))
@@ -123,13 +114,13 @@ def strategy_costs(
     axes.axvline(0, color="black", linewidth=0.8)
     axes.xaxis.set_major_formatter(_MILLIONS)
     axes.set_xlabel("discounted cost, million USD")
-    titled(axes, fill(title, 88), 5)
+    charts.titled(axes, fill(title, 88), 5)
     return figure
 
 
 def wait_or_buy(table: pd.DataFrame, title: str) -> Figure:
     """Draw the cost of buying now and of waiting, grouped by drift, with what is bought."""
-    figure, axes = blank_axes(7.0, 3.1)
+    figure, axes = charts.blank_axes(7.0, 3.1)
     drifts = list(dict.fromkeys(table["drift"]))
     waits = sorted(table["first_buy"].unique())
     width, shades = 0.8 / len(waits), (("#0072B2", ""), ("#E69F00", "//"), ("#999999", ".."))
@@ -151,22 +142,22 @@ def wait_or_buy(table: pd.DataFrame, title: str) -> Figure:
     axes.set_ylabel("discounted cost, million USD")
     axes.set_ylim(0, 1.3 * top)
     axes.legend(fontsize=8, frameon=False, loc="upper left", ncols=2)
-    headline(axes, title)
+    charts.headline(axes, title)
     return figure
 
 
 def effort_lines(table: pd.DataFrame, title: str) -> Figure:
     """Draw the cost of each plan against the multiple of the effort of moving."""
-    figure, axes = blank_axes(7.0, 3.1)
+    figure, axes = charts.blank_axes(7.0, 3.1)
     styles = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7")
     for i, name in enumerate(table.columns):
         look: Any = {"color": styles[i % len(styles)], "linestyle": _LINES[i % len(_LINES)]}
-        look |= {"marker": MARKERS[i % len(MARKERS)], "markersize": 4}
+        look |= {"marker": charts.MARKERS[i % len(charts.MARKERS)], "markersize": 4}
         axes.plot(table.index, table[name], label=name, **look)
     axes.set(xlabel="effort of moving, multiples of what is assumed")
     axes.set_ylabel("discounted cost, million USD")
     axes.yaxis.set_major_formatter(_MILLIONS)
     axes.set_ylim(0, 1.15 * float(table.to_numpy().max()))
     axes.legend(fontsize=8, frameon=False, ncols=2, loc="lower right")
-    headline(axes, title)
+    charts.headline(axes, title)
     return figure

@@ -7,16 +7,9 @@ import pandas as pd
 
 from gpuspec.decision.errors import SAMPLES, SEED, price_factors, speeds_of, stream, two_sided
 from gpuspec.decision.scenario.records import MODES
+from gpuspec.decision.upgrade import derived
 from gpuspec.decision.upgrade.ask import UpgradeQuestion
 from gpuspec.decision.upgrade.compare import runner_up
-from gpuspec.decision.upgrade.derived import (
-    HOURLY,
-    POOL,
-    SPOT,
-    commitment_prices,
-    node_values,
-    unit_prices,
-)
 from gpuspec.decision.upgrade.money import TERMS, cheapest
 from gpuspec.decision.upgrade.problem import FleetProblem
 from gpuspec.decision.upgrade.solve import Plan
@@ -63,11 +56,11 @@ def drawn_costs(problem: FleetProblem, plan: Plan, draws: Draws) -> np.ndarray:
     What it orders, signs, sells and moves stays; where capacity falls short of the work, the
     rest is rented by the hour on the same kind at that draw's price.
     """
-    today, paid, residual, resale = node_values(problem, plan.bought, plan.retired)
+    today, paid, residual, resale = derived.node_values(problem, plan.bought, plan.retired)
     own = draws.rent["own"]
     total = own @ (today + paid - resale) - (own @ residual) * draws.residual
     total += plan.parts["space and upkeep"] + plan.parts["energy"] + plan.parts["migration"]
-    signed = (plan.committed * np.nan_to_num(commitment_prices(problem))).sum(2)
+    signed = (plan.committed * np.nan_to_num(derived.commitment_prices(problem))).sum(2)
     for usd, mode in zip(signed, TERMS, strict=True):
         total += draws.rent[mode] @ usd
     return np.asarray(total + _running(problem, plan, draws))
@@ -77,13 +70,13 @@ def _running(problem: FleetProblem, plan: Plan, draws: Draws) -> np.ndarray:
     """Return (S,) rent by the hour and on spot, and for what the pools cannot hold."""
     work, kinds = problem.work, problem.kinds
     mid = problem.factor(np.arange(problem.shape[1]) + 0.5)
-    price, total = unit_prices(problem) * mid, np.zeros(len(draws.residual))
+    price, total = derived.unit_prices(problem) * mid, np.zeros(len(draws.residual))
     capacity = (plan.owned + plan.reserved) * kinds.node_gpus
     slower = 1 / draws.speed
     for k in range(len(kinds.names)):
         mine = work.kind == k
-        need = slower[:, mine] @ (plan.units[mine, POOL] * work.gpu_quarters[mine])
-        for site, mode in ((HOURLY, "on-demand"), (SPOT, "spot")):
+        need = slower[:, mine] @ (plan.units[mine, derived.POOL] * work.gpu_quarters[mine])
+        for site, mode in ((derived.HOURLY, "on-demand"), (derived.SPOT, "spot")):
             spent = (plan.units[mine, site] * price[mine, site]).sum(1)
             total += draws.rent[mode][:, k] * (slower[:, mine] @ spent)
         short = np.maximum(need - capacity[k], 0.0)

@@ -12,14 +12,7 @@ from matplotlib.ticker import PercentFormatter
 
 from gpuspec.formulas.mig import MEMORY_SLICES, Geometry, Placements, plain_profile
 from gpuspec.topics.mig.reading import tenant_base
-from gpuspec.views.charts import (
-    MARKERS,
-    gpu_colors,
-    headed,
-    legend_below,
-    row_of_panels,
-    ruled,
-)
+from gpuspec.views import charts
 
 SIZES = {1: "#56B4E9", 2: "#009E73", 3: "#E69F00", 4: "#CC79A7", 7: "#999999"}
 """One colour a number of compute slices."""
@@ -64,7 +57,7 @@ def layout_bars(rules: Geometry, layouts: tuple[Placements, ...], title: str) ->
         axes.tick_params(labelsize=7, length=0)
         axes.set_xlabel("memory slice", fontsize=8)
         axes.spines[:].set_visible(False)
-    headed(figure, title)
+    charts.headed(figure, title)
     return figure
 
 
@@ -92,24 +85,27 @@ def slice_delivery(table: pd.DataFrame, title: str) -> Figure:
         axes.text(-0.45, 0.52, kind, fontsize=8, fontweight="bold")
         axes.set(ylim=(0, 0.66), xlim=(-0.55, len(part) - 0.45), yticks=(0, 0.25, 0.5))
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, 0))
-        ruled(axes)
+        charts.ruled(axes)
         axes.tick_params(labelsize=7)
     figure.supylabel("speed, of the whole GPU", fontsize=8)
-    legend_below(panels[0], 4)
-    headed(figure, title, 86)
+    charts.legend_below(panels[0], 4)
+    charts.headed(figure, title, 86)
     return figure
 
 
 def published_slices(pairs: pd.DataFrame, title: str) -> Figure:
     """Draw predicted against published speed of slices over the whole GPU, a marker a source."""
-    figure, panels = row_of_panels(2, 3.6, "both", sharey=True)
+    figure, panels = charts.row_of_panels(2, 3.6, "both", sharey=True)
     sources = list(pairs["source_id"].unique())
     colors = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7")
     dots: Any = {"s": 20, "facecolors": "none", "linewidths": 0.9}
     for axes, full in zip(panels, (True, False), strict=True):
         for i, source in enumerate(sources):
             one = pairs[(pairs["source_id"] == source) & (pairs["full"] == full)]
-            look: Any = {"marker": MARKERS[i % len(MARKERS)], "edgecolors": colors[i % len(colors)]}
+            look: Any = {
+                "marker": charts.MARKERS[i % len(charts.MARKERS)],
+                "edgecolors": colors[i % len(colors)],
+            }
             axes.scatter(one["predicted"], one["measured"], label=source, **look, **dots)
         axes.plot([0.1, 1.2], [0.1, 1.2], color="black", linewidth=0.8)
         axes.set(xscale="log", yscale="log", xlim=(0.1, 1.25), ylim=(0.1, 1.25))
@@ -120,8 +116,8 @@ def published_slices(pairs: pd.DataFrame, title: str) -> Figure:
         axes.set_title("the batch fills the whole GPU" if full else "it does not", fontsize=9)
         axes.set_xlabel("predicted: slice over whole GPU", fontsize=8)
     panels[0].set_ylabel("published", fontsize=8)
-    legend_below(panels[0], 4)
-    headed(figure, title)
+    charts.legend_below(panels[0], 4)
+    charts.headed(figure, title)
     return figure
 
 
@@ -153,7 +149,7 @@ def fleet_bars(
     axes.set_xlabel(f"memory slices{more}", fontsize=8)
     axes.tick_params(labelsize=7, length=0)
     axes.spines[:].set_visible(False)
-    headed(figure, title)
+    charts.headed(figure, title)
     return figure
 
 
@@ -183,7 +179,7 @@ def fleet_costs(table: pd.DataFrame, title: str) -> Figure:
     """Draw GPUs and price of the same tenants on each kind of GPU, shared and unshared."""
     figure = Figure(figsize=(7.2, 2.6), layout="constrained")
     left, right = figure.subplots(1, 2)
-    colors = {**gpu_colors(table["fleet"]), "any of them": "#555555"}
+    colors = {**charts.gpu_colors(table["fleet"]), "any of them": "#555555"}
     y = np.arange(len(table))[::-1]
     tints = [colors[str(f)] for f in table["fleet"]]
     left.barh(y + 0.2, table["gpus"], 0.38, color=tints, label="slices where they pay")
@@ -205,7 +201,7 @@ def fleet_costs(table: pd.DataFrame, title: str) -> Figure:
     right.set_xlabel("USD an hour", fontsize=8)
     for axes in (left, right):
         axes.margins(x=0.12)
-        ruled(axes, "")
+        charts.ruled(axes, "")
         axes.tick_params(labelsize=7)
-    headed(figure, title)
+    charts.headed(figure, title)
     return figure

@@ -7,12 +7,7 @@ import pandas as pd
 
 from gpuspec.base.units import HOURS_MONTH, NODE_GPUS, Floats
 from gpuspec.catalog import gpu
-from gpuspec.formulas.cost import (
-    capital_usd_gpu,
-    drift_factor,
-    energy_hour_usd,
-    staff_hour_usd,
-)
+from gpuspec.formulas import cost
 from gpuspec.topics.cost.prices.age import age_days, is_stale
 from gpuspec.topics.cost.prices.ask import Priced
 from gpuspec.topics.cost.prices.drift import drift_year
@@ -59,7 +54,7 @@ def _priced(frame: pd.DataFrame, question: Priced) -> pd.DataFrame:
     values, months = question.assumptions, question.horizon_months
     own = (frame["mode"] == "own").to_numpy()
     term = frame["mode"].map(TERM_MONTHS).fillna(0).to_numpy(float)
-    factor = drift_factor(drift_year(question.drift), months, term)
+    factor = cost.drift_factor(drift_year(question.drift), months, term)
     devices = {name: gpu(name) for name in frame["gpu"].unique()}
     power = frame["gpu"].map({n: power_w_gpu(d, values) for n, d in devices.items()})
     rated = frame["gpu"].map({n: rated_w_gpu(d) for n, d in devices.items()})
@@ -67,11 +62,11 @@ def _priced(frame: pd.DataFrame, question: Priced) -> pd.DataFrame:
     for band, end in ENDS.items():
         price = frame[band].to_numpy(float)
         frame[f"hour_usd{end}"] = np.where(own, 0.0, price * factor)
-        frame[f"capital_usd_gpu{end}"] = np.where(own, capital_usd_gpu(price, 1, share), 0.0)
+        frame[f"capital_usd_gpu{end}"] = np.where(own, cost.capital_usd_gpu(price, 1, share), 0.0)
     frame["fixed_month_usd_gpu"] = np.where(
         own, _fixed_month(frame, rated.to_numpy(float), values), 0.0
     )
-    energy = energy_hour_usd(power.to_numpy(float), values.pue, values.usd_kwh)
+    energy = cost.energy_hour_usd(power.to_numpy(float), values.pue, values.usd_kwh)
     frame["energy_hour_usd"] = np.where(own, energy, 0.0)
     frame["idle_hour_usd"] = np.where(own, energy * values.idle_share, 0.0)
     left = np.interp(months / 12, range(len(values.residuals)), values.residuals)
@@ -89,5 +84,5 @@ def _fixed_month(frame: pd.DataFrame, rated_w: Floats, values: Operating) -> Flo
     space = rated_w / 1e3 * values.usd_kw_month
     care = capital * values.maintenance_share_year / 12
     size = frame["gpus_per_node"].to_numpy(float)
-    staff = staff_hour_usd(values.staff_usd_year, values.staff_nodes_fte, size) * HOURS_MONTH
+    staff = cost.staff_hour_usd(values.staff_usd_year, values.staff_nodes_fte, size) * HOURS_MONTH
     return np.asarray(space + care + staff)
