@@ -160,14 +160,11 @@ def policies(plans: Plans) -> pd.DataFrame:
     The best mix of all; for each GPU the best plan with that GPU alone; all rented; all bought;
     trained on one kind and served on another. Plans that are the same are told once.
 
-    Returns
-    -------
-    DataFrame
-        Columns of `Plans.table`, then ``policies`` (a tuple of `Policy`: those that it is),
-        ``expected_usd`` with ``low`` and ``high`` (80 % interval), ``probability`` (of being the
-        best of these; they add up to 1), ``near`` (share of the samples in which it costs at most
-        5 % more than the best). Where no plan keeps the limits on totals, those that break them,
-        with ``feasible`` false.
+    Columns of `Plans.table`, then ``policies`` (a tuple of `Policy`: those that it is),
+    ``expected_usd`` with ``low`` and ``high`` (80 % interval), ``probability`` (of being the best
+    of these; they add up to 1), ``near`` (share of the samples in which it costs at most 5 % more
+    than the best). Where no plan keeps the limits on totals, those that break them, with
+    ``feasible`` false.
     """
     table = plans.table
     able = table[table["feasible"]] if len(table) else table

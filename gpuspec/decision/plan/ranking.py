@@ -22,13 +22,10 @@ TRIED = 6
 def candidates(scenario: Scenario, options: Options, draws: PlanDraws) -> pd.DataFrame:
     """Return the best option of each offer, best first, and the offers for which there is none.
 
-    Returns
-    -------
-    DataFrame
-        ``gpu``, ``mode``, ``label``, ``offer``, ``row`` (place in the options table), the
-        figures of that row, ``precision``, ``split``, ``bound``, ``sure`` (share of the samples
-        in which the limits are kept), ``probability`` (of being the best of these), ``low`` and
-        ``high`` (80 % interval of the cost), ``binding``, ``feasible`` and ``reason``.
+    Columns: ``gpu``, ``mode``, ``label``, ``offer``, ``row`` (place in the options table), the
+    figures of that row, ``precision``, ``split``, ``bound``, ``sure`` (share of the samples in
+    which the limits are kept), ``probability`` (of being the best of these), ``low`` and ``high``
+    (80 % interval of the cost), ``binding``, ``feasible`` and ``reason``.
     """
     groups = options.table.groupby("offer", sort=True).indices.values()
     chosen = pd.DataFrame(

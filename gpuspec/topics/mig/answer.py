@@ -52,11 +52,8 @@ def counts_table(gpu_ids: list[str]) -> pd.DataFrame:
 def fleets_table(question: MigQuestion, options: pd.DataFrame) -> pd.DataFrame:
     """Return the GPUs and the price of the same tenants on each kind alone, and on all kinds.
 
-    Returns
-    -------
-    DataFrame
-        ``fleet``, ``gpus``, ``usd_per_hour``, ``gap``, ``unplaced`` (tenants without a place)
-        and ``without`` (GPUs if every tenant had whole GPUs of its own).
+    Columns: ``fleet``, ``gpus``, ``usd_per_hour``, ``gap``, ``unplaced`` (tenants without a place)
+    and ``without`` (GPUs if every tenant had whole GPUs of its own).
     """
     fleets = {name: options[options["gpu"] == name] for name in question.gpus}
     if len(fleets) > 1:
@@ -82,13 +79,10 @@ def _alone(question: MigQuestion, options: pd.DataFrame) -> int:
 def headroom_table(packing: Packing, options: pd.DataFrame) -> pd.DataFrame:
     """Return what each placed tenant got and how far it is from its limits.
 
-    Returns
-    -------
-    DataFrame
-        ``tenant``, ``place`` (such as ``2 x 3g.40gb of a100-sxm-80``), ``load`` (share of what
-        the place bears that is used) with ``load_low`` and ``load_high`` (80 % interval; other
-        work than language models has none but its share's), ``memory_free`` (share), ``ttft_s``,
-        ``tpot_s``, ``usd`` (its share of the bill), in the order of the tenants' table.
+    Columns: ``tenant``, ``place`` (such as ``2 x 3g.40gb of a100-sxm-80``), ``load`` (share of what
+    the place bears that is used) with ``load_low`` and ``load_high`` (80 % interval; other work
+    than language models has none but its share's), ``memory_free`` (share), ``ttft_s``, ``tpot_s``,
+    ``usd`` (its share of the bill), in the order of the tenants' table.
     """
     held = packing.placements[packing.placements["tenant"] != ""]
     if held.empty:
@@ -135,11 +129,8 @@ def grouped(table: pd.DataFrame) -> pd.DataFrame:
 def blocking_table(question: MigQuestion, options: pd.DataFrame) -> pd.DataFrame:
     """Return the tenants that no single slice of a kind holds, and what stands in the way.
 
-    Returns
-    -------
-    DataFrame
-        ``tenant``, ``gpu``, ``needs`` (the option with the fewest GPUs, or "no way") and
-        ``reason`` (why the largest slice, or else the whole GPU, does not do).
+    Columns: ``tenant``, ``gpu``, ``needs`` (the option with the fewest GPUs, or "no way") and
+    ``reason`` (why the largest slice, or else the whole GPU, does not do).
     """
     rows = []
     useful = useful_options(options)

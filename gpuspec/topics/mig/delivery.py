@@ -25,12 +25,9 @@ def delivery_table(question: MigQuestion, model_name: str) -> pd.DataFrame:
     the constants of the whole one. A simulation's speed over that of the whole GPU does not
     depend on its size; what no GPU changes (its host's part) takes as long beside a slice.
 
-    Returns
-    -------
-    DataFrame
-        ``gpu``, ``profile``, ``sms`` and ``memory`` (shares of SMs and of memory slices), the
-        speed of each of `CLASSES`, and ``decode`` and ``prefill`` of the model, all over the
-        whole GPU; NaN where the model does not fit.
+    Columns: ``gpu``, ``profile``, ``sms`` and ``memory`` (shares of SMs and of memory slices), the
+    speed of each of `CLASSES`, and ``decode`` and ``prefill`` of the model, all over the whole GPU;
+    NaN where the model does not fit.
     """
     load = {"model": model_name, "weights": "bf16", "isl": 1024, "osl": 128}
     asked = ServingQuestion.ask(gpus=question.devices[0].id, engine=question.engine, **load)

@@ -67,15 +67,12 @@ def slice_engine(engine: Engine) -> Engine:
 def tenant_options(question: MigQuestion) -> pd.DataFrame:
     """Return one row for each tenant, kind of GPU and profile (``whole``: without MIG).
 
-    Returns
-    -------
-    DataFrame
-        ``tenant``, ``gpu``, ``profile``, ``instances`` (slices, or whole GPUs), ``works``,
-        ``reason`` (why not), ``capacity`` (multiple of the load, without reserve, that it bears),
-        ``work_kind`` (``kernel`` or ``application`` of a class of computations),
-        ``memory_free`` (share that stays free: of the cache beside a language model's
-        requests, else of all memory), ``ttft_s``, ``tpot_s``, ``output_tokens_s`` of language
-        models. Whole GPUs are tried where no single slice of the kind does.
+    Columns: ``tenant``, ``gpu``, ``profile``, ``instances`` (slices, or whole GPUs), ``works``,
+    ``reason`` (why not), ``capacity`` (multiple of the load, without reserve, that it bears),
+    ``work_kind`` (``kernel`` or ``application`` of a class of computations), ``memory_free`` (share
+    that stays free: of the cache beside a language model's requests, else of all memory),
+    ``ttft_s``, ``tpot_s``, ``output_tokens_s`` of language models. Whole GPUs are tried where no
+    single slice of the kind does.
     """
     known: dict[Tenant, list[Option]] = {}
     rows = []

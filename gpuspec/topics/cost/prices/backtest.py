@@ -15,11 +15,8 @@ five per cent. It makes the band of a price for which no low and high were seen.
 def back_test() -> pd.DataFrame:
     """Predict the last row of each series within `TO` by its last row within `FROM`, unchanged.
 
-    Returns
-    -------
-    DataFrame
-        One row a series that has both: ``series``, ``gpu_id``, ``mode``, dates, prices and
-        ``error`` (predicted over actual, less 1: below 0 where prices have risen).
+    One row a series that has both: ``series``, ``gpu_id``, ``mode``, dates, prices and ``error``
+    (predicted over actual, less 1: below 0 where prices have risen).
     """
     trend = load_table("prices-trend")
     trend = trend[trend["used"]].sort_values("as_of", kind="stable")
