@@ -136,6 +136,20 @@ def pool_use(p, plan):
     return used, (plan.owned + plan.reserved) * p.kinds.node_gpus
 
 
+def month_by_hand(p, plan):
+    """Return a third of what each quarter costs to run and rent, term by term."""
+    kinds, work = p.kinds, p.work
+    quarter = kinds.fixed @ plan.owned + kinds.energy @ plan.busy
+    for c, length in enumerate(kinds.terms):
+        paid = (plan.committed[c] * np.nan_to_num(kinds.committed[c]) * kinds.node_gpus).sum(0)
+        quarter = quarter + np.convolve(paid, np.ones(length))[: len(paid)]
+    rounded = np.ceil(work.gpus / kinds.rental_gpus) * kinds.rental_gpus / work.gpus
+    hours = work.gpu_quarters * (rounded * work.hours_share)[:, None]
+    for site, rent in ((1, kinds.on_demand), (2, kinds.spot)):
+        quarter = quarter + (plan.units[:, site] * hours * np.nan_to_num(rent[work.kind])).sum(0)
+    return quarter / 3
+
+
 def obeys(p, plan):
     """Check capacity, whole units, blocks of jobs and demand in every quarter."""
     work, kinds = p.work, p.kinds
@@ -158,7 +172,9 @@ def obeys(p, plan):
     hourly = (plan.units[~jobs, 1] * work.gpus[~jobs, None]).sum(0)
     assert (held.sum(0) + hourly <= limits.gpus + 1e-6).all()
     assert (plan.bought * np.nan_to_num(kinds.capital)).sum() <= limits.capital_usd + 1e-6
-    assert (upgrade.month_usd(p, plan) <= limits.month_usd * (1 + 1e-6) + 1e-6).all()
+    month = month_by_hand(p, plan)
+    assert upgrade.month_usd(p, plan) == pytest.approx(month)
+    assert (month <= limits.month_usd * (1 + 1e-6) + 1e-6).all()
     assert ((plan.owned * kinds.power_kw[:, None]).sum(0) <= limits.power_kw + 1e-6).all()
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from gpuspec.base.errors import InputError, UnknownNameError
+from gpuspec.catalog import load_table
 from gpuspec.formulas.cost import gpu_hour_usd
 from gpuspec.topics.cost import prices
 
@@ -49,7 +50,7 @@ def test_reserved_and_owned_hours_carry_the_idle_ones():
 
 @pytest.mark.parametrize("gpu", ["h100-sxm-80", "h200-sxm-141", "a100-sxm-80"])
 def test_the_default_on_demand_rent_is_near_the_median_of_specialists(gpu):
-    table = prices.rental_prices()
+    table = load_table("prices-rental")
     same = table["gpu_id"] == gpu
     if gpu == "h100-sxm-80":
         same |= table["gpu"] == "h100-unspec-80"
@@ -172,7 +173,7 @@ def test_named_providers_show_what_they_printed_last():
 
 
 def test_prices_of_the_gpu_alone_and_of_unnamed_forms_are_no_offers():
-    table = prices.rental_prices()
+    table = load_table("prices-rental")
     alone = table["notes"].str.contains("GPU SKU only")
     assert alone.sum() > 20
     assert not table.loc[alone, "used"].any()
@@ -220,10 +221,10 @@ def test_the_back_test_gives_the_spread_that_fills_missing_ends():
 
 def test_every_price_has_a_day_a_grade_and_a_source():
     for table in (
-        prices.rental_prices(),
-        prices.purchase_prices(),
-        prices.price_trends(),
-        prices.default_prices(),
+        load_table("prices-rental"),
+        load_table("prices-purchase"),
+        load_table("prices-trend"),
+        load_table("prices-defaults"),
     ):
         assert set(table["confidence"]) <= {"A", "B", "C"}
         assert (table["sources"] != "").all()

@@ -101,9 +101,11 @@ def _costed(table: pd.DataFrame, s: Scenario) -> pd.DataFrame:
         end = "" if band == "central" else f"_{band}"
         rent = table[f"hour_usd{end}"].to_numpy(float)
         kept = np.where(pooled, rent * HOURS_MONTH * paid, 0.0)
-        own = _own_usd(table, band, months) + idle * HOURS_MONTH * months
+        own = owned_fixed_hour_usd(table.assign(term_months=months), band) + idle
         # GPUs that are owned already cost their keep whatever is decided: `keep_usd_month`.
-        found[f"fixed_usd{end}"] = np.where(held, 0.0, np.where(housed, own, kept))
+        found[f"fixed_usd{end}"] = np.where(
+            held, 0.0, np.where(housed, own * HOURS_MONTH * months, kept)
+        )
         found[f"hour_cost{end}"] = np.where(housed, power, np.where(pooled, 0.0, rent))
     found["upfront_usd"] = np.where(housed & ~held, table["capital_usd_gpu"].to_numpy(float), 0.0)
     rent = table["hour_usd"].to_numpy(float) * HOURS_MONTH
@@ -115,20 +117,11 @@ def _costed(table: pd.DataFrame, s: Scenario) -> pd.DataFrame:
     if "available" not in found:
         found["available"] = np.inf
     found["available"] = found["available"].fillna(np.inf)
-    found["label"] = [_label(m, p) for m, p in zip(mode, table["provider"], strict=True)]
+    generic = table["provider"].isin(["specialist clouds", "purchase", "owned already"])
+    found["label"] = mode.where(generic, mode + ", " + table["provider"])
     return found
 
 
 def kept_usd_month(offers: pd.DataFrame) -> float:
     """Return what the GPUs that are owned already cost a month, whatever is decided."""
     return float((offers["keep_usd_month"] * offers["available"].replace(np.inf, 0.0)).sum())
-
-
-def _own_usd(table: pd.DataFrame, band: str, months: float) -> Any:
-    priced = table.assign(term_months=months)
-    return np.asarray(owned_fixed_hour_usd(priced, band)) * HOURS_MONTH * months
-
-
-def _label(mode: str, provider: str) -> str:
-    generic = ("specialist clouds", "purchase", "owned already")
-    return mode if provider in generic else f"{mode}, {provider}"

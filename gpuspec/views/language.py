@@ -6,8 +6,8 @@ from pathlib import Path
 
 from gpuspec.base.errors import UnknownNameError
 
-Words = Callable[[str], str]
-"""Puts an English label or sentence into a language."""
+Words = Callable[..., str]
+"""Puts an English label or sentence into a language, then the values into its places."""
 _LOCALE = Path(__file__).resolve().parent / "locale"
 
 
@@ -29,11 +29,19 @@ def translator(language: str) -> Words:
     Reads the catalogue's source, so that there is no compiled file to keep in step.
     """
     check_language(language)
-    if language == "en":
-        return lambda text: text
-    from babel.messages.pofile import read_po
+    words: dict[str, str] = {}
+    if language != "en":
+        from babel.messages.pofile import read_po
 
-    with (_LOCALE / language / "LC_MESSAGES" / "gpuspec.po").open("rb") as file:
-        catalogue = read_po(file, locale=language)
-    words = {str(m.id): str(m.string) for m in catalogue if m.id and m.string}
-    return lambda text: words.get(text, text)
+        with (_LOCALE / language / "LC_MESSAGES" / "gpuspec.po").open("rb") as file:
+            catalogue = read_po(file, locale=language)
+        words = {str(m.id): str(m.string) for m in catalogue if m.id and m.string}
+
+    def say(text: str, **values: object) -> str:
+        said = words.get(text, text)
+        return said.format(**values) if values else said
+
+    return say
+
+
+ENGLISH = translator("en")

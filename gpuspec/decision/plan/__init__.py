@@ -4,6 +4,6 @@ from gpuspec.decision.money import market
 from gpuspec.decision.plan.breakeven import break_evens
 from gpuspec.decision.plan.decision import Decision, decide, front
 from gpuspec.decision.plan.nearest import nearest
-from gpuspec.decision.plan.options import Options, pareto, priced_options
+from gpuspec.decision.plan.options import Options
 from gpuspec.decision.plan.reasons import rejected
-from gpuspec.decision.plan.sensitivity import gap, plan_words, tornado
+from gpuspec.decision.plan.sensitivity import gap, tornado

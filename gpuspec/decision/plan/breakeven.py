@@ -85,14 +85,9 @@ def _use_evens(decision: Decision) -> list[BreakEven]:
         own, rent = offers[offers["mode"] == "own"], offers[offers["mode"] == "on-demand"]
         if own.empty or rent.empty:
             continue
-        share = float(
-            break_even_share(
-                float(rent["hour_usd"].iloc[0]),
-                float(np.asarray(owned_fixed_hour_usd(own))[0]),
-                float(own["energy_hour_usd"].iloc[0]),
-                float(own["idle_hour_usd"].iloc[0]),
-            )
-        )
+        hours = rent["hour_usd"].iloc[0], np.asarray(owned_fixed_hour_usd(own))[0]
+        energy = own["energy_hour_usd"].iloc[0], own["idle_hour_usd"].iloc[0]
+        share = float(break_even_share(*hours, *energy))
         flips_at = f"{share:.0%} of all hours" if np.isfinite(share) else "never"
         words = f"Own {name} instead of on-demand"
         rows.append(BreakEven("use", "own", name, words, "", flips_at, share, np.nan, np.inf))

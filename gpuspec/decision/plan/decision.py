@@ -97,7 +97,7 @@ def decide(
         for place in range(len(scenario.workloads))
     ]
     ranked = [candidates(scenario, priced, draws) for priced in options]
-    return Decision(scenario, offers, options, ranked, Plans(scenario, options, ranked, draws))
+    return Decision(scenario, offers, options, ranked, Plans(options, ranked, draws))
 
 
 def front(options: Options) -> pd.DataFrame:

@@ -18,9 +18,6 @@ SHARED_BUSY = 0.9
 """Jobs share pooled GPUs in turns while they fill at most so much of the year."""
 LATE = 1e15
 """What an option that breaks a limit in a sample costs there, and more the further it does."""
-
-
-WORDS = ("gpu", "precision")
 Offer = dict[str, Any]
 """One row of `market`."""
 Amount = float | np.ndarray
@@ -90,18 +87,17 @@ class PlanDraws:
 
     def need(self, options: Options, row: int, speed: np.ndarray | None = None) -> Need:
         """Return what row `row` of an options table needs in each sample."""
-        tech_place, offer, gpus, time_s = (
+        place, offer, gpus, time_s = (
             options.table[n].to_numpy()[row] for n in ("tech", "offer", "gpus", "time_s")
         )
-        table = options.ways.table
 
-        def of_tech(name: str) -> float:
-            return float(table[name].to_numpy()[int(tech_place)])
+        def of_tech(name: str) -> Any:
+            return options.ways.table[name].to_numpy()[place]
 
         if speed is None:
-            gpu_id, precision = (str(table[n].to_numpy()[int(tech_place)]) for n in WORDS)
-            speed = self.speed(options.place, gpu_id, precision, bool(of_tech("inherited")))
-        lost = float(self.rows[int(offer)]["interruptions_per_gpu_hour"])
+            names = str(of_tech("gpu")), str(of_tech("precision"))
+            speed = self.speed(options.place, *names, bool(of_tech("inherited")))
+        lost = float(self.rows[offer]["interruptions_per_gpu_hour"])
         useful = float(spot_useful_share(lost, of_tech("unit_gpus"))) if lost else 1.0
         ones, curve = np.ones(len(speed)), int(of_tech("curve"))
         hours, busy, time = of_tech("hours_month") / useful, ones, float(time_s) / speed

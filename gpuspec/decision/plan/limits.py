@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
 
 from gpuspec.decision.scenario import Scenario, Workload
@@ -17,53 +18,32 @@ class Constraint(NamedTuple):
     name: str
     reason: str
     """Why an option is out: ``value``, ``limit`` and ``over`` in the unit, and in USD as money."""
+    column: str = ""
+    """Column of a table of options or plans that it bounds."""
     unit: str = ""
     form: str = ",.0f"
     scale: float = 1.0
 
 
+TTFT = "first token after {value:,.2f} s, {over:,.2f} s too late"
+TPOT = "{value:,.1f} ms a token, {over:,.1f} ms above the limit"
+SPOT = "spot GPUs can be withdrawn at any time, and this service must not stop"
+GPUS = "needs {value:,.0f} GPUs, {over:,.0f} more than allowed"
+THERE = "needs {value:,.0f} GPUs, {limit:,.0f} are there"
+POWER = "draws {value:,.0f} kW, {over:,.0f} kW more than the room has"
+CAPITAL = "needs {value_usd} of capital, {over_usd} above the budget"
+MONTHLY = "costs {value_usd} a month, {over_usd} above the budget"
+LATE = "misses the deadline by {over:,.1f} days"
 CONSTRAINTS = {
-    "spot": Constraint(
-        "interruptions",
-        "spot GPUs can be withdrawn at any time, and this service must not stop",
-    ),
-    "deadline": Constraint(
-        "the deadline", "misses the deadline by {over:,.1f} days", "days", ",.4g"
-    ),
-    "ttft": Constraint(
-        "the limit of the first token",
-        "first token after {value:,.2f} s, {over:,.2f} s too late",
-        "s",
-        ",.4g",
-    ),
-    "tpot": Constraint(
-        "the limit of each token",
-        "{value:,.1f} ms a token, {over:,.1f} ms above the limit",
-        "ms",
-        ",.4g",
-        1e3,
-    ),
-    "gpus": Constraint(
-        "the number of GPUs",
-        "needs {value:,.0f} GPUs, {over:,.0f} more than allowed",
-        "GPUs",
-    ),
-    "available": Constraint(
-        "the GPUs that are there", "needs {value:,.0f} GPUs, {limit:,.0f} are there", "GPUs"
-    ),
-    "power": Constraint(
-        "the power of the room",
-        "draws {value:,.0f} kW, {over:,.0f} kW more than the room has",
-        "kW",
-    ),
-    "capital": Constraint(
-        "the capital", "needs {value_usd} of capital, {over_usd} above the budget", "USD"
-    ),
-    "monthly": Constraint(
-        "the monthly budget",
-        "costs {value_usd} a month, {over_usd} above the budget",
-        "USD a month",
-    ),
+    "spot": Constraint("interruptions", SPOT),
+    "deadline": Constraint("the deadline", LATE, "days", "days", ",.4g"),
+    "ttft": Constraint("the limit of the first token", TTFT, "ttft_s", "s", ",.4g"),
+    "tpot": Constraint("the limit of each token", TPOT, "tpot_s", "ms", ",.4g", 1e3),
+    "gpus": Constraint("the number of GPUs", GPUS, "gpus", "GPUs"),
+    "available": Constraint("the GPUs that are there", THERE, "gpus", "GPUs"),
+    "power": Constraint("the power of the room", POWER, "power_kw", "kW"),
+    "capital": Constraint("the capital", CAPITAL, "upfront_usd", "USD"),
+    "monthly": Constraint("the monthly budget", MONTHLY, "cash_month_usd", "USD a month"),
 }
 """Constraints in the order in which a rejection is told."""
 TOTALS = ("gpus", "available", "power", "capital", "monthly")
@@ -90,3 +70,19 @@ def used_share(value: ArrayLike, limit: float) -> np.ndarray:
     if limit == np.inf:
         return np.zeros(amount.shape)
     return amount / limit if limit > 0 else np.where(amount > 0, 1 + amount, 0.0)
+
+
+def with_uses(table: pd.DataFrame, limits: dict[str, float], **shares: np.ndarray) -> pd.DataFrame:
+    """Return a table with the share of each limit that is used, and ``feasible``.
+
+    `shares` are those of constraints that no column is held against; what the table has no column
+    of is no constraint of it.
+    """
+    uses: dict[str, np.ndarray] = {}
+    for name, constraint in CONSTRAINTS.items():
+        if name in shares:
+            uses[f"use_{name}"] = shares[name]
+        elif constraint.column in table and name in limits:
+            uses[f"use_{name}"] = used_share(table[constraint.column], limits[name])
+    table = table.assign(**uses)
+    return table.assign(feasible=(table[list(uses)] <= NOTHING_OVER).all(axis=1))

@@ -1,6 +1,5 @@
 """What must give where nothing keeps all limits: the smallest change of each, one at a time."""
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +9,7 @@ from gpuspec.decision.plan.limits import CONSTRAINTS, NOTHING_OVER, TOTALS, limi
 from gpuspec.decision.plan.options import Options
 from gpuspec.decision.plan.plans import Plans, gpus_words
 from gpuspec.decision.scenario import Scenario
+from gpuspec.views.language import ENGLISH, Words
 
 
 class Amount(NamedTuple):
@@ -18,7 +18,7 @@ class Amount(NamedTuple):
     value: float
     limit: str
 
-    def words(self, say: Callable[[str], str] = str) -> str:
+    def words(self, say: Words = ENGLISH) -> str:
         """Write the value with its unit."""
         told = CONSTRAINTS[self.limit]
         return f"{self.value:{told.form}} {say(told.unit)}"

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.decision.money import kept_usd_month
-from gpuspec.decision.plan.limits import CONSTRAINTS, NOTHING_OVER, limits_of, used_share
+from gpuspec.decision.plan.limits import limits_of, with_uses
 from gpuspec.decision.scenario import Scenario
 from gpuspec.formulas.cost import spot_useful_share
 from gpuspec.topics.ways import Ways
@@ -71,22 +71,15 @@ def _evaluated(
     watts = of_offer("power_w_gpu")
     priced["kwh_month"] = gpus * hours * watts * s.prices.power_share / 1e3
     priced["power_kw"] = np.where(offers["housed"].to_numpy()[o], paid * watts / 1e3, 0.0)
-    limits = limits_of(s, s.workloads[place])
+    priced["ttft_s"], priced["tpot_s"] = of_tech("ttft_s"), of_tech("tpot_s")
     withdrawn = (offers["mode"] == "spot").to_numpy()[o]
     interruptible = getattr(s.workloads[place], "interruptible", True)
-    priced["use_spot"] = np.where(withdrawn & (not interruptible), np.inf, 0.0)
-    priced["use_deadline"] = used_share(priced["days"], limits["deadline"])
-    priced["use_ttft"] = used_share(of_tech("ttft_s"), limits["ttft"])
-    priced["use_tpot"] = used_share(of_tech("tpot_s"), limits["tpot"])
-    priced["use_gpus"] = used_share(gpus, limits["gpus"])
-    priced["use_available"] = gpus / of_offer("available")
-    priced["use_power"] = used_share(priced["power_kw"], limits["power"])
-    priced["use_capital"] = used_share(priced["upfront_usd"], limits["capital"])
-    priced["use_monthly"] = used_share(priced["cash_month_usd"], limits["monthly"])
-    uses = priced[[f"use_{n}" for n in CONSTRAINTS]].to_numpy()
-    priced["works"] = True
-    priced["feasible"] = np.all(uses <= NOTHING_OVER, axis=1)
-    return priced
+    return with_uses(
+        priced.assign(works=True),
+        limits_of(s, s.workloads[place]),
+        spot=np.where(withdrawn & (not interruptible), np.inf, 0.0),
+        available=gpus / of_offer("available"),
+    )
 
 
 OBJECTIVES = {"cost": "cost_usd", "time": "time_s", "energy": "kwh_month"}

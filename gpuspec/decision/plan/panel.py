@@ -30,7 +30,10 @@ def decision_panel(scenario: Scenario, owned_gpu: str = "a100-sxm-80") -> Panel:
     """Offers, read once for what they depend on."""
 
     def answer(owned: float, **values: object) -> Decision:
-        s = _owning(asked_scenario(scenario, **values), owned_gpu, int(owned))
+        s = asked_scenario(scenario, **values)
+        held = [o for o in s.owned if o.gpu != owned_gpu]
+        held += [Owned(gpu=owned_gpu, count=int(owned))] if owned else []
+        s = s.model_copy(update={"owned": tuple(held)})
         key = (repr((s.allow, s.owned, s.prices)), s.horizon_months, s.today)
         if key not in markets:
             markets[key] = market(s)
@@ -63,9 +66,3 @@ def _controls(s: Scenario, owned_gpu: str) -> dict[str, Widget]:
     controls["owned"] = slider(f"owned {owned_gpu.split('-')[0].upper()}", OWNED, count, "{:,}")
     controls["objective"] = choice("objective", ["cost", "time", "energy"], s.objective)
     return controls
-
-
-def _owning(s: Scenario, name: str, count: int) -> Scenario:
-    others = tuple(o for o in s.owned if o.gpu != name)
-    owned = (*others, Owned(gpu=name, count=count)) if count else others
-    return s.model_copy(update={"owned": owned})

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from textwrap import fill
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
-from gpuspec.views.charts import MARKERS, blank_axes, chinese_fonts, gpu_colors, headline
+from gpuspec.views import charts
 
 BEST, OTHER = "#0072B2", "#bbbbbb"
 LOW, HIGH = "#56B4E9", "#E69F00"
@@ -24,48 +25,35 @@ def plan_costs(
     `labels` name the plans in the order of the table; `unit` names the axis and `factor` turns
     USD into it. The first plan is the recommended one.
     """
-    with chinese_fonts([*labels, unit, title]):
-        return _plan_costs(plans, labels, unit, factor, title)
+    with charts.chinese_fonts([*labels, unit, title]):
+        shown = plans.head(MOST_PLANS)
+        figure, axes = charts.blank_axes(7.0, 0.6 + 0.27 * max(len(shown), 1), grid="x")
+        if shown.empty:
+            return _nothing(figure, axes, "no plan keeps all limits")
+        cost, low, high = (shown[["expected_usd", "low", "high"]].to_numpy(float) * factor).T
+        place = np.arange(len(shown))
+        colors = [BEST, *[OTHER] * (len(shown) - 1)]
+        axes.barh(place, cost, 0.62, color=colors, edgecolor="black", linewidth=0.4)
+        spread = np.abs([cost - low, high - cost])
+        axes.errorbar(cost, place, xerr=spread, fmt="none", ecolor="black", capsize=3, lw=1)
+        for y, share in enumerate(shown["probability"]):
+            axes.text(high.max() * 1.02, y, f"{share * 100:.0f} %", va="center", fontsize=8)
+        _finished(figure, axes, labels[: len(shown)], title)
+        axes.get_yticklabels()[0].set_fontweight("bold")
+        axes.set_xlim(0, high.max() * 1.13)
+        axes.xaxis.set_major_formatter("{x:,g}")
+        axes.set_xlabel(unit, fontsize=8)
+        return figure
 
 
-def _plan_costs(
-    plans: pd.DataFrame, labels: Sequence[str], unit: str, factor: float, title: str
-) -> Figure:
-    shown = plans.head(MOST_PLANS)
-    figure, axes = blank_axes(7.0, 0.6 + 0.27 * max(len(shown), 1))
-    if shown.empty:
-        return _nothing(figure, axes, "no plan keeps all limits")
-    values = shown[["expected_usd", "low", "high"]].to_numpy(float) * factor
-    place = np.arange(len(shown))
-    colors = [BEST, *[OTHER] * (len(shown) - 1)]
-    axes.barh(place, values[:, 0], 0.62, color=colors, edgecolor="black", linewidth=0.4)
-    spread = np.abs([values[:, 0] - values[:, 1], values[:, 2] - values[:, 0]])
-    axes.errorbar(values[:, 0], place, xerr=spread, fmt="none", ecolor="black", capsize=3, lw=1)
-    end = float(values[:, 2].max())
-    for y, row in enumerate(shown.to_dict("records")):
-        axes.text(end * 1.02, y, f"{row['probability'] * 100:.0f} %", va="center", fontsize=8)
-    _rows(axes, labels[: len(shown)])
-    axes.get_yticklabels()[0].set_fontweight("bold")
-    axes.set_xlim(0, end * 1.13)
-    axes.xaxis.set_major_formatter("{x:,g}")
-    axes.set_xlabel(unit, fontsize=8)
-    _titled(figure, title)
-    return figure
-
-
-def _titled(figure: Figure, title: str) -> None:
-    """Put a finding above the whole picture, labels of its rows included."""
+def _finished(
+    figure: Figure, axes: Axes, rows: Sequence[str], title: str, fontsize: float = 8
+) -> None:
+    """Name the rows of a picture of bars, and put a finding above the whole picture."""
+    charts.row_names(axes, rows, fontsize, 0.45)
+    axes.tick_params(axis="x", labelsize=8)
     if title:
         figure.suptitle(fill(title, 92), x=0.01, ha="left", fontsize=9, fontweight="bold")
-
-
-def _rows(axes: Axes, labels: Sequence[str], fontsize: float = 8) -> None:
-    """Name the rows of a picture of bars, the first at the top, and rule it from top to bottom."""
-    axes.set_yticks(range(len(labels)), list(labels), fontsize=fontsize)
-    axes.set_ylim(len(labels) - 0.45, -0.55)
-    axes.grid(axis="y", visible=False)
-    axes.grid(axis="x", color="#dddddd", linewidth=0.6)
-    axes.tick_params(axis="x", labelsize=8)
 
 
 def _nothing(figure: Figure, axes: Axes, words: str) -> Figure:
@@ -82,42 +70,25 @@ def option_front(
     `options` has ``gpu``, ``cost_usd`` and ``time_s``; `front` is a part of it; `chosen` is the
     row of the recommended plan.
     """
-    figure, axes = blank_axes(7.0, 3.5)
-    colors = gpu_colors(options["gpu"].unique())
+    figure, axes = charts.blank_axes(7.0, 3.5)
+    colors = charts.gpu_colors(options["gpu"].unique())
+    dots: Any = {"s": 14, "alpha": 0.5, "linewidth": 0, "rasterized": True}
     for i, (name, group) in enumerate(options.groupby("gpu", sort=False)):
-        axes.scatter(
-            group["time_s"],
-            group["cost_usd"] / 1e3,
-            s=14,
-            color=colors[str(name)],
-            marker=MARKERS[i % len(MARKERS)],
-            alpha=0.5,
-            linewidth=0,
-            label=str(name),
-            rasterized=True,
-        )
+        look: Any = {"color": colors[str(name)], "marker": charts.MARKERS[i % len(charts.MARKERS)]}
+        axes.scatter(group["time_s"], group["cost_usd"] / 1e3, label=str(name), **look, **dots)
     line = front.sort_values("time_s", kind="stable")
     best = line[line["cost_usd"] <= np.minimum.accumulate(line["cost_usd"].to_numpy())]
-    axes.plot(
-        best["time_s"], best["cost_usd"] / 1e3, color="black", linewidth=1, drawstyle="steps-post"
-    )
-    axes.scatter(
-        [chosen["time_s"]],
-        [chosen["cost_usd"] / 1e3],
-        s=110,
-        facecolor="none",
-        edgecolor="black",
-        linewidth=1.6,
-        label="recommended",
-        zorder=3,
-    )
+    steps: Any = {"color": "black", "linewidth": 1, "drawstyle": "steps-post"}
+    axes.plot(best["time_s"], best["cost_usd"] / 1e3, **steps)
+    ring: Any = {"s": 110, "facecolor": "none", "edgecolor": "black", "linewidth": 1.6, "zorder": 3}
+    axes.scatter([chosen["time_s"]], [chosen["cost_usd"] / 1e3], label="recommended", **ring)
     axes.set(xscale="log", yscale="log", xlabel=time_name, ylabel="1,000 USD over the horizon")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
         axis.set_minor_locator(NullLocator())
         axis.set_major_formatter("{x:,g}")
     axes.tick_params(which="both", labelsize=7)
-    headline(axes, title)
+    charts.headline(axes, title)
     axes.legend(fontsize=7.5, frameon=False, ncols=2)
     return figure
 
@@ -125,33 +96,23 @@ def option_front(
 def tornado_bars(table: pd.DataFrame, now: float, title: str, most: int = 9) -> Figure:
     """Draw how each input moves the gap between the runner-up and the recommended plan."""
     shown = table.head(most)
-    figure, axes = blank_axes(7.4, 0.8 + 0.28 * max(len(shown), 1))
+    figure, axes = charts.blank_axes(7.4, 0.8 + 0.28 * max(len(shown), 1), grid="x")
     if shown.empty:
         return _nothing(figure, axes, "no input moves the gap")
+    ends = {"low": {"color": LOW, "hatch": ""}, "high": {"color": HIGH, "hatch": "//"}}
     for y, row in enumerate(shown.to_dict("records")):
-        for name, color, hatch in (("low", LOW, ""), ("high", HIGH, "//")):
-            value = row[name]
-            if value != value:
+        for name, look in ends.items():
+            if np.isnan(row[name]):
                 continue
-            axes.barh(
-                y,
-                (value - now) * 100,
-                0.62,
-                left=now * 100,
-                color=color,
-                hatch=hatch,
-                edgecolor="white",
-                linewidth=0.4,
-                label={"low": "low end", "high": "high end"}[name] if y == 0 else None,
-            )
+            style: Any = {**look, "edgecolor": "white", "linewidth": 0.4}
+            label = f"{name} end" if y == 0 else None
+            axes.barh(y, (row[name] - now) * 100, 0.62, left=now * 100, label=label, **style)
     names = [f"{r['input']}: {r['from_']} to {r['to']}" for r in shown.to_dict("records")]
-    _rows(axes, [fill(n, 62) for n in names], fontsize=7)
+    _finished(figure, axes, [fill(n, 62) for n in names], title, fontsize=7)
     axes.axvline(0, color="black", linewidth=1.2)
     axes.axvline(now * 100, color="#666666", linewidth=0.8, linestyle=":")
-    axes.set_xlabel(
-        "runner-up costs so many % more than the recommendation (left of 0: it wins)", fontsize=8
-    )
-    _titled(figure, title)
+    unit = "runner-up costs so many % more than the recommendation (left of 0: it wins)"
+    axes.set_xlabel(unit, fontsize=8)
     axes.legend(fontsize=7.5, frameon=False, loc="lower right")
     return figure
 
@@ -159,40 +120,24 @@ def tornado_bars(table: pd.DataFrame, now: float, title: str, most: int = 9) -> 
 def probability_bars(tables: Sequence[tuple[str, pd.DataFrame]], title: str) -> Figure:
     """Draw for each workload which GPU is the best, in which share of the samples."""
     names = list(dict.fromkeys(g for _, t in tables for g in t["gpu"]))
-    colors = gpu_colors(names)
-    figure, axes = blank_axes(7.0, 0.9 + 0.42 * max(len(tables), 1))
+    colors = charts.gpu_colors(names)
+    figure, axes = charts.blank_axes(7.0, 0.9 + 0.42 * max(len(tables), 1), grid="")
     hatches = ("", "//", "..", "xx", "\\\\", "++", "oo")
+    box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
     for y, (_, table) in enumerate(tables):
         left = 0.0
         for i, name in enumerate(names):
             share = float(table.loc[table["gpu"] == name, "probability"].sum())
-            axes.barh(
-                y,
-                share,
-                0.66,
-                left,
-                color=colors[name],
-                hatch=hatches[i % len(hatches)],
-                edgecolor="white",
-                linewidth=0.5,
-                label=name if y == 0 else None,
-            )
+            style: Any = {"hatch": hatches[i % len(hatches)], "edgecolor": "white"}
+            style |= {"color": colors[name], "linewidth": 0.5, "label": name if y == 0 else None}
+            axes.barh(y, share, 0.66, left, **style)
             if share >= 0.08:
-                axes.text(
-                    left + share / 2,
-                    y,
-                    f"{share * 100:.0f} %",
-                    ha="center",
-                    va="center",
-                    fontsize=8,
-                    bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1},
-                )
+                middle: Any = {"ha": "center", "va": "center", "fontsize": 8, "bbox": box}
+                axes.text(left + share / 2, y, f"{share * 100:.0f} %", **middle)
             left += share
-    _rows(axes, [name for name, _ in tables])
-    axes.grid(visible=False)
+    _finished(figure, axes, [name for name, _ in tables], title)
     axes.set_xlim(0, 1)
     axes.set_xticks([])
     axes.spines[["bottom", "left"]].set_visible(False)
-    _titled(figure, title)
-    figure.legend(fontsize=7.5, frameon=False, ncols=4, loc="outside lower left")
+    charts.legend_below(axes, 4, 7.5)
     return figure

@@ -9,10 +9,9 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.decision.plan.draws import Chosen, Need, PlanColumn, PlanDraws, best_shares, cost_of
-from gpuspec.decision.plan.limits import NOTHING_OVER, TOTALS, limits_of, used_share
+from gpuspec.decision.plan.limits import limits_of, with_uses
 from gpuspec.decision.plan.options import Options
 from gpuspec.decision.plan.ranking import objective_scores, sampled_costs, spread
-from gpuspec.decision.scenario import Scenario
 
 MOST_PLANS = 6000
 """Combinations of the best options of each workload that are compared."""
@@ -44,13 +43,9 @@ class Plans:
     """
 
     def __init__(
-        self,
-        scenario: Scenario,
-        options: Sequence[Options],
-        candidates: Sequence[pd.DataFrame],
-        draws: PlanDraws,
+        self, options: Sequence[Options], candidates: Sequence[pd.DataFrame], draws: PlanDraws
     ) -> None:
-        self.scenario, self.options, self.draws = scenario, options, draws
+        self.scenario, self.options, self.draws = draws.scenario, options, draws
         self.candidates = candidates
         self._needs: dict[tuple[int, int, bool], Need] = {}
         self._scores: dict[tuple[int, ...], float] = {}
@@ -58,8 +53,8 @@ class Plans:
     @cached_property
     def table(self) -> pd.DataFrame:
         """Return all combinations with their totals."""
-        per = max(int(MOST_PLANS ** (1 / len(self.candidates))), 4)
-        pools = [_shortlist(c, per) for c in self.candidates]
+        most = max(int(MOST_PLANS ** (1 / len(self.candidates))), 4)
+        pools = [_shortlist(c, most) for c in self.candidates]
         if not all(pools):
             return pd.DataFrame({"choice": [], "feasible": []})
         choices = list(product(*pools))
@@ -98,14 +93,7 @@ class Plans:
             need.gpus * need.hours_month * watts[places[w]] * busy / 1e3
             for w, need in enumerate(needs)
         )
-        limits = limits_of(self.scenario)
-        totals["use_gpus"] = used_share(totals["gpus"], limits["gpus"])
-        totals["use_available"] = over
-        totals["use_power"] = used_share(totals["power_kw"], limits["power"])
-        totals["use_capital"] = used_share(totals["upfront_usd"], limits["capital"])
-        totals["use_monthly"] = used_share(totals["cash_month_usd"], limits["monthly"])
-        totals["feasible"] = (totals[[f"use_{n}" for n in TOTALS]] <= NOTHING_OVER).all(axis=1)
-        return totals
+        return with_uses(totals, limits_of(self.scenario), available=over)
 
     def _spread_needs(self, w: int, rows: np.ndarray) -> Need:
         """Return the central need of workload `w` for each plan, as arrays over plans."""
@@ -172,14 +160,11 @@ def policies(plans: Plans) -> pd.DataFrame:
     The best mix of all; for each GPU the best plan with that GPU alone; all rented; all bought;
     trained on one kind and served on another. Plans that are the same are told once.
 
-    Returns
-    -------
-    DataFrame
-        Columns of `Plans.table`, then ``policies`` (a tuple of `Policy`: those that it is),
-        ``expected_usd`` with ``low`` and ``high`` (80 % interval), ``probability`` (of being the
-        best of these; they add up to 1), ``near`` (share of the samples in which it costs at most
-        5 % more than the best). Where no plan keeps the limits on totals, those that break them,
-        with ``feasible`` false.
+    Columns of `Plans.table`, then ``policies`` (a tuple of `Policy`: those that it is),
+    ``expected_usd`` with ``low`` and ``high`` (80 % interval), ``probability`` (of being the best
+    of these; they add up to 1), ``near`` (share of the samples in which it costs at most 5 % more
+    than the best). Where no plan keeps the limits on totals, those that break them, with
+    ``feasible`` false.
     """
     table = plans.table
     able = table[table["feasible"]] if len(table) else table

@@ -14,7 +14,7 @@ from gpuspec.decision.scenario import Scenario
 
 CandidateRow = dict[str, Any]
 TECHNICAL = ["gpu", "precision", "split", "bound", "unit_gpus", "batch"]
-TECHNICAL += ["units", "ttft_s", "tpot_s", "hours_month", "busy"]
+TECHNICAL += ["units", "hours_month", "busy"]
 TRIED = 6
 """Splits of an offer, the cheapest at the central estimate, that are compared over the samples."""
 
@@ -22,13 +22,10 @@ TRIED = 6
 def candidates(scenario: Scenario, options: Options, draws: PlanDraws) -> pd.DataFrame:
     """Return the best option of each offer, best first, and the offers for which there is none.
 
-    Returns
-    -------
-    DataFrame
-        ``gpu``, ``mode``, ``label``, ``offer``, ``row`` (place in the options table), the
-        figures of that row, ``precision``, ``split``, ``bound``, ``sure`` (share of the samples
-        in which the limits are kept), ``probability`` (of being the best of these), ``low`` and
-        ``high`` (80 % interval of the cost), ``binding``, ``feasible`` and ``reason``.
+    Columns: ``gpu``, ``mode``, ``label``, ``offer``, ``row`` (place in the options table), the
+    figures of that row, ``precision``, ``split``, ``bound``, ``sure`` (share of the samples in
+    which the limits are kept), ``probability`` (of being the best of these), ``low`` and ``high``
+    (80 % interval of the cost), ``binding``, ``feasible`` and ``reason``.
     """
     groups = options.table.groupby("offer", sort=True).indices.values()
     chosen = pd.DataFrame(

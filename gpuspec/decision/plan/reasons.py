@@ -7,18 +7,6 @@ from gpuspec.decision.plan.limits import CONSTRAINTS, NOTHING_OVER, limits_of
 from gpuspec.decision.plan.options import Options
 from gpuspec.decision.scenario import Scenario
 
-VALUES = {
-    "deadline": "days",
-    "ttft": "ttft_s",
-    "tpot": "tpot_s",
-    "gpus": "gpus",
-    "available": "gpus",
-    "power": "power_kw",
-    "capital": "upfront_usd",
-    "monthly": "cash_month_usd",
-}
-"""Column that each limit bounds."""
-
 
 def binding(row: pd.Series) -> str:
     """Return the constraint that is used most, with its share; memory or speed where none is."""
@@ -38,10 +26,10 @@ def reason(scenario: Scenario, options: Options, row: pd.Series) -> str:
     limits["available"] = float(options.offers["available"].iloc[int(row["offer"])])
     if name == "gpus" and (text := _missing_cache(scenario, options, row)):
         return text
-    scale = CONSTRAINTS[name].scale
-    value, limit = row[VALUES[name]] * scale, limits[name] * scale
+    broken = CONSTRAINTS[name]
+    value, limit = row[broken.column] * broken.scale, limits[name] * broken.scale
     over = value - limit
-    return CONSTRAINTS[name].reason.format(
+    return broken.reason.format(
         value=value, limit=limit, over=over, value_usd=_usd(value), over_usd=_usd(over)
     )
 

@@ -1,7 +1,7 @@
 """What would flip the decision: how each input moves the gap to the runner-up."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -10,7 +10,7 @@ from gpuspec.base.units import HOURS_MONTH
 from gpuspec.decision.errors import MARKET, Z80
 from gpuspec.decision.money import market
 from gpuspec.decision.plan.decision import Decision, decide
-from gpuspec.decision.plan.draws import Chosen, Offer, PlanDraws
+from gpuspec.decision.plan.draws import Chosen, PlanDraws
 from gpuspec.decision.plan.plans import gpus_words
 from gpuspec.decision.plan.ranking import sampled_costs, spread
 from gpuspec.decision.scenario import Images, Inference, Scenario, Tenants, Training, Workload
@@ -60,25 +60,17 @@ class Gap:
         self.decision, self.draws = decision, decision.plans.draws
         self.choices = list(decision.policies["choice"].head(2))
         self.members = [decision.plans.members(choice) for choice in self.choices]
-        self.costs = self._costs()
-        self.value = self._share(self.costs)
+        self.plans = [decision.plans.chosen(choice) for choice in self.choices]
+        self.cost_usd = expected_cost(self.draws, self.plans[0], self.draws.prices)
+        self.value = self._share(self.plans, self.draws.prices)
         """The gap as it is, over the cost of the recommended plan."""
         self.offers_used = sorted({int(o) for m in self.members for o in m["offer"]})
         """Places of the offers that the two plans take."""
 
-    def _share(self, costs: list[float]) -> float:
-        return (costs[1] - costs[0]) / max(self.costs[0], 1e-9)
-
-    def _costs(
-        self, price_factors: np.ndarray | float = 1.0, speeds: Mapping[str, float] | None = None
-    ) -> list[float]:
-        """Return the expected cost of both plans with prices and speeds multiplied."""
-        factors = self.draws.prices * price_factors
-        chosen = [
-            self.decision.plans.chosen(c) if speeds is None else self._at_speeds(c, speeds)
-            for c in self.choices
-        ]
-        return [expected_cost(self.draws, plan, factors) for plan in chosen]
+    def _share(self, plans: Sequence[Chosen], prices: np.ndarray) -> float:
+        """Return the gap of two plans, over the cost of the recommended one as it is."""
+        costs = [expected_cost(self.draws, plan, prices) for plan in plans]
+        return (costs[1] - costs[0]) / max(self.cost_usd, 1e-9)
 
     def _at_speeds(self, choice: Sequence[int], speeds: Mapping[str, float]) -> Chosen:
         plans, chosen = self.decision.plans, []
@@ -93,11 +85,11 @@ class Gap:
 
     def with_prices(self, factors: np.ndarray) -> float:
         """Return the gap with the price of each offer multiplied."""
-        return self._share(self._costs(factors[:, None]))
+        return self._share(self.plans, self.draws.prices * factors[:, None])
 
     def with_speeds(self, factors: Mapping[str, float]) -> float:
         """Return the gap with the speed of each GPU multiplied."""
-        return self._share(self._costs(speeds=factors))
+        return self._share([self._at_speeds(c, factors) for c in self.choices], self.draws.prices)
 
     def with_scenario(self, scenario: Scenario, offers: pd.DataFrame) -> tuple[float, str]:
         """Return the gap of the same GPUs and ways to pay under a changed question.
@@ -113,7 +105,8 @@ class Gap:
         other = decide(scenario, names, TREND_SAMPLES, self.draws.seed, TREND_LOADS, few)
         costs = [_same_plan(other, m) for m in self.members]
         share = (costs[1] - costs[0]) / costs[0]
-        return share, plan_words(other, other.best) if share < 0 else ""
+        best = gpus_words(other.plans.members(other.best["choice"])) if share < 0 else ""
+        return share, best
 
 
 def expected_cost(draws: PlanDraws, chosen: Chosen, prices: np.ndarray) -> float:
@@ -133,17 +126,12 @@ def _same_plan(decision: Decision, members: pd.DataFrame) -> float:
     return expected_cost(draws, decision.plans.chosen(choice), draws.prices)
 
 
-def plan_words(decision: Decision, plan: pd.Series) -> str:
-    """Return the GPUs of a plan in words, such as ``4 x h200-sxm-141 (own)``."""
-    return gpus_words(decision.plans.members(plan["choice"]))
-
-
-def price_column(offer: Offer) -> str:
+def price_column(offer: Mapping[Any, Any]) -> str:
     """Return the column that holds the price of an offer."""
     return "capital_usd_gpu" if offer["mode"] == "own" else "hour_usd"
 
 
-def price_words(offer: Offer, value: float) -> str:
+def price_words(offer: Mapping[Any, Any], value: float) -> str:
     """Write a price of an offer with its unit."""
     return f"{value:,.0f} USD a GPU" if offer["mode"] == "own" else f"{value:,.2f} USD/h"
 

@@ -1,13 +1,14 @@
 """The decision in sentences, in English and from the gettext catalogue."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import pandas as pd
 
 from gpuspec.decision.plan import Decision
 from gpuspec.decision.plan.nearest import Amount
 from gpuspec.decision.plan.plans import BOUGHT, MIX, ONE, RENTED, SPLIT, Policy
-from gpuspec.views.language import translator
+from gpuspec.views.language import ENGLISH, Words, translator
 
 PAID = {
     "on-demand": "on demand",
@@ -29,7 +30,6 @@ POLICIES = {
     BOUGHT: "all bought",
     SPLIT: "jobs on {jobs}, services on {services}",
 }
-Words = Callable[[str], str]
 
 
 def short_gpu(name: str) -> str:
@@ -58,7 +58,7 @@ def money(value: float, decision: Decision, language: str = "en") -> str:
     return f"{float(f'{amount:.3g}'):,.0f} {prices.currency}"
 
 
-def amount_words(amount: Amount | str | None, say: Words = str) -> str:
+def amount_words(amount: Amount | str | None, say: Words = ENGLISH) -> str:
     """Write an amount with its unit; nothing where there is none."""
     if isinstance(amount, Amount):
         return amount.words(say)
@@ -77,16 +77,22 @@ def listed_in(words: list[str], say: Words) -> str:
     return say(", ").join(words[:-1]) + say(" and ") + words[-1]
 
 
+def count_words(row: Mapping[Any, Any], text: str, say: Words) -> str:
+    """Write the GPUs of an option into `text`, and how many may be needed where that is more."""
+    many = say(text, count=f"{row['gpus']:,.0f}", gpu=short_gpu(row["gpu"]))
+    if row["gpus_high"] > row["gpus"]:
+        many += say(" (up to {most})", most=f"{row['gpus_high']:,.0f}")
+    return many
+
+
 def plan_sentence(decision: Decision, plan: pd.Series, language: str = "en") -> str:
     """Return the GPUs of a plan: how many of each, and how they are paid for."""
     say = translator(language)
     members, pools = decision.members(plan), decision.pools(plan)
-    pairs = dict.fromkeys(zip(members["gpu"], members["mode"], strict=True))
-    text = say("{count} x {gpu} ({mode})")
-    parts = [
-        text.format(count=f"{pools[gpu, mode]:,.0f}", gpu=short_gpu(gpu), mode=say(PAID[mode]))
-        for gpu, mode in pairs
-    ]
+    parts = []
+    for gpu, mode in dict.fromkeys(zip(members["gpu"], members["mode"], strict=True)):
+        count, paid = f"{pools[gpu, mode]:,.0f}", say(PAID[mode])
+        parts.append(say("{count} x {gpu} ({mode})", count=count, gpu=short_gpu(gpu), mode=paid))
     return listed_in(parts, say)
 
 
@@ -109,15 +115,17 @@ def plan_labels(decision: Decision, language: str = "en") -> list[str]:
     ]
 
 
-def policy_words(policy: Policy, say: Words, name: Words = short_gpu) -> str:
+def policy_words(
+    policy: Policy, say: Words = ENGLISH, name: Callable[[str], str] = short_gpu
+) -> str:
     """Return what a plan is, with GPUs as buyers call them unless another `name` is asked."""
     first, second = [*map(name, policy.gpus), "", ""][:2]
-    return say(POLICIES[policy.kind]).format(gpu=first, jobs=first, services=second)
+    return say(POLICIES[policy.kind], gpu=first, jobs=first, services=second)
 
 
 def months_words(count: int, say: Words) -> str:
     """Return a number of months in words."""
-    return say("1 month") if count == 1 else say("{count} months").format(count=count)
+    return say("1 month") if count == 1 else say("{count} months", count=count)
 
 
 def decision_finding(decision: Decision, language: str = "en") -> str:
@@ -125,45 +133,39 @@ def decision_finding(decision: Decision, language: str = "en") -> str:
     say = translator(language)
     if not decision.feasible:
         return say("Nothing that is allowed does all of this within the limits")
-    return say("Take {plan}").format(plan=plan_sentence(decision, decision.best, language))
+    return say("Take {plan}", plan=plan_sentence(decision, decision.best, language))
 
 
 def cost_sentence(decision: Decision, language: str = "en") -> str:
     """Return the cost of the recommended plan with its interval, month and capital."""
     say, best = translator(language), decision.best
-    months = decision.scenario.horizon_months
+    months, keep_usd = decision.scenario.horizon_months, decision.plans.draws.keep_usd
     names = ("expected_usd", "low", "high", "upfront_usd")
     cost, low, high, capital = (money(float(best[n]), decision, language) for n in names)
-    month = money(float(best["expected_usd"]) / months, decision, language)
     text = say(
-        "{cost} over {months} (80 % interval {low} to {high}), {month} a month on average."
-    ).format(cost=cost, month=month, months=months_words(months, say), low=low, high=high)
+        "{cost} over {months} (80 % interval {low} to {high}), {month} a month on average.",
+        cost=cost,
+        months=months_words(months, say),
+        low=low,
+        high=high,
+        month=money(float(best["expected_usd"]) / months, decision, language),
+    )
     if best["upfront_usd"] > best["expected_usd"]:
-        start = say(" {capital} is paid at the start; what is left of its worth comes off.")
-        text += start.format(capital=capital)
+        start = " {capital} is paid at the start; what is left of its worth comes off."
+        text += say(start, capital=capital)
     elif best["upfront_usd"] > 0:
-        text += say(" Of it {capital} is paid at the start.").format(capital=capital)
-    return text + _term_sentence(decision, say) + _keep_sentence(decision, say, language)
-
-
-def _term_sentence(decision: Decision, say: Words) -> str:
-    """Say that a reservation runs on after the horizon, where it does."""
-    places = decision.members(decision.best)["offer"].astype(int)
+        text += say(" Of it {capital} is paid at the start.", capital=capital)
+    places = decision.members(best)["offer"].astype(int)
     term = float(decision.offers["months_paid"].iloc[places].max())
-    if term <= decision.scenario.horizon_months:
-        return ""
-    return say(" The reservation is paid for all of its {term} months.").format(term=f"{term:.0f}")
-
-
-def _keep_sentence(decision: Decision, say: Words, language: str) -> str:
-    """Say what the keep of GPUs that are there already is in the cost."""
-    keep_usd = decision.plans.draws.keep_usd
-    if not keep_usd:
-        return ""
-    return say(
-        " {keep} a month of it keeps the GPUs that are owned already, whatever is decided; "
-        "whether to sell them is the question of gpuspec upgrade."
-    ).format(keep=money(keep_usd, decision, language))
+    if term > months:
+        text += say(" The reservation is paid for all of its {term} months.", term=f"{term:.0f}")
+    if keep_usd:
+        text += say(
+            " {keep} a month of it keeps the GPUs that are owned already, whatever is decided; "
+            "whether to sell them is the question of gpuspec upgrade.",
+            keep=money(keep_usd, decision, language),
+        )
+    return text
 
 
 def confidence_sentence(decision: Decision, language: str = "en") -> str:
@@ -172,22 +174,20 @@ def confidence_sentence(decision: Decision, language: str = "en") -> str:
     if not decision.feasible:
         return say("No plan keeps all limits.")
     best = decision.best
-    goal = say(GOALS[decision.scenario.objective])
     text = say(
         "Of {plans} plans it is {goal} in {share} of {draws} draws of speeds and prices, and at "
-        "most 5 % behind the best one in {near}."
-    ).format(
+        "most 5 % behind the best one in {near}.",
         plans=len(decision.policies),
-        goal=goal,
+        goal=say(GOALS[decision.scenario.objective]),
         share=percent(best["probability"]),
         draws=f"{decision.plans.draws.samples:,}",
         near=percent(best["near"]),
     )
     if best["sure"] < 0.995:
-        text += say(" It keeps all limits in {share}.").format(share=percent(best["sure"]))
+        text += say(" It keeps all limits in {share}.", share=percent(best["sure"]))
     if decision.runner_up is not None:
         beats = float((best["sampled"] <= decision.runner_up["sampled"]).mean())
-        text += say(" It beats the runner-up in {share}.").format(share=percent(beats))
+        text += say(" It beats the runner-up in {share}.", share=percent(beats))
     return text
 
 
@@ -197,24 +197,32 @@ def runner_up_sentence(decision: Decision, language: str = "en") -> str:
     if other is None:
         return say("No other plan keeps all limits.")
     more = other["expected_usd"] / decision.best["expected_usd"] - 1
-    return say("{plan}: {cost}, {more} against the recommendation.").format(
+    return say(
+        "{plan}: {cost}, {more} against the recommendation.",
         plan=plan_sentence(decision, other, language),
         cost=money(float(other["expected_usd"]), decision, language),
         more=percent(more, True),
     )
 
 
+def costliest(decision: Decision) -> int:
+    """Return the place of the workload that costs most."""
+    if not decision.feasible:
+        return 0
+    return int(decision.members(decision.best)["expected_usd"].to_numpy().argmax())
+
+
 def reasons(decision: Decision, language: str = "en") -> list[str]:
     """Return three reasons for the recommendation, each with its numbers."""
-    say = translator(language)
+    say, place = translator(language), costliest(decision)
     members = decision.members(decision.best)
-    chief = int(members["expected_usd"].to_numpy().argmax())
+    chief = members.iloc[place]
     texts = [
         _owned_reason(members, say),
-        _need_reason(decision, chief, say, language),
+        _need_reason(decision, place, say, language),
         _kinds_reason(decision, say),
-        _payment_reason(decision, members, chief, say, language),
-        _limit_reason(members, chief, say),
+        _payment_reason(decision, place, chief, say, language),
+        say("What limits {name} is {limit}.", name=chief["workload"], limit=chief["binding"]),
     ]
     return [text for text in texts if text][:3]
 
@@ -223,64 +231,54 @@ def _owned_reason(members: pd.DataFrame, say: Words) -> str:
     owned = members[members["mode"] == "owned"]
     if owned.empty:
         return ""
-    text = say("The {gpus} that are there serve {work}: no capital, only energy.")
     gpus = listed_in([short_gpu(g) for g in owned["gpu"].unique()], say)
-    return text.format(gpus=gpus, work=listed_in([str(n) for n in owned["workload"]], say))
+    work = listed_in([str(n) for n in owned["workload"]], say)
+    text = "The {gpus} that are there serve {work}: no capital, only energy."
+    return say(text, gpus=gpus, work=work)
 
 
 def _need_reason(decision: Decision, place: int, say: Words, language: str) -> str:
     """Say how many of each GPU the costliest workload takes, and what they cost."""
     table = decision.candidates[place]
-    able = table[table["feasible"]].drop_duplicates("gpu").head(4)
+    able = table[table["feasible"]].drop_duplicates("gpu")
     if len(able) < 2:
         return ""
     values = []
-    for row in able.to_dict("records"):
-        many = say("{count} x {gpu}").format(count=f"{row['gpus']:,.0f}", gpu=short_gpu(row["gpu"]))
-        if row["gpus_high"] > row["gpus"]:
-            many += say(" (up to {most})").format(most=f"{row['gpus_high']:,.0f}")
-        values.append(f"{many} {money(row['expected_usd'], decision, language)}")
-    within = set(table["gpu"][table["feasible"]])
-    none = [short_gpu(g) for g in decision.scenario.allow.gpus if g not in within]
+    for row in able.head(4).to_dict("records"):
+        usd = money(row["expected_usd"], decision, language)
+        values.append(f"{count_words(row, '{count} x {gpu}', say)} {usd}")
+    none = [short_gpu(g) for g in decision.scenario.allow.gpus if g not in set(able["gpu"])]
     if none:
-        values.append(say("no option on {gpus}").format(gpus=say(", ").join(none)))
-    text = say("{name}, the costliest work, takes on each GPU: {values}.")
+        values.append(say("no option on {gpus}", gpus=say(", ").join(none)))
+    text = "{name}, the costliest work, takes on each GPU: {values}."
     name = decision.scenario.workloads[place].name
-    return text.format(name=name, values=say(", ").join(values))
+    return say(text, name=name, values=say(", ").join(values))
 
 
 def _kinds_reason(decision: Decision, say: Words) -> str:
-    best = float(decision.best["expected_usd"])
-    if any(policy.kind == ONE for policy in decision.best["policies"]):
-        members = decision.members(decision.best)
-        text = say("One kind for all, {gpu}, is at the same time the best mix.")
-        return text.format(gpu=short_gpu(str(members["gpu"].iloc[0])))
+    best = decision.best
+    if any(policy.kind == ONE for policy in best["policies"]):
+        name = short_gpu(str(decision.members(best)["gpu"].iloc[0]))
+        return say("One kind for all, {gpu}, is at the same time the best mix.", gpu=name)
     values = []
     for row in decision.policies.to_dict("records"):
         for policy in [p for p in row["policies"] if p.kind == ONE][:1]:
-            name = short_gpu(policy.gpus[0])
-            values.append(f"{name} {percent(row['expected_usd'] / best - 1, True)}")
-    text = say("One kind for all would cost more: {values}.")
-    return text.format(values=say(", ").join(values[:4])) if values else ""
+            more = row["expected_usd"] / float(best["expected_usd"]) - 1
+            values.append(f"{short_gpu(policy.gpus[0])} {percent(more, True)}")
+    text = "One kind for all would cost more: {values}."
+    return say(text, values=say(", ").join(values[:4])) if values else ""
 
 
 def _payment_reason(
-    decision: Decision, members: pd.DataFrame, place: int, say: Words, language: str
+    decision: Decision, place: int, chief: pd.Series, say: Words, language: str
 ) -> str:
-    name = members["gpu"].iloc[place]
     table = decision.candidates[place]
-    ways = table[(table["gpu"] == name) & table["feasible"]].drop_duplicates("mode")
+    ways = table[(table["gpu"] == chief["gpu"]) & table["feasible"]].drop_duplicates("mode")
     if len(ways) < 2:
         return ""
-    values = [
+    values = say(", ").join(
         f"{say(PAID[r['mode']])} {money(r['expected_usd'], decision, language)}"
         for r in ways.head(4).to_dict("records")
-    ]
-    text = say("Ways to pay for {gpu} for {name}: {values}.")
-    workload = members["workload"].iloc[place]
-    return text.format(gpu=short_gpu(name), name=workload, values=say(", ").join(values))
-
-
-def _limit_reason(members: pd.DataFrame, place: int, say: Words) -> str:
-    text = say("What limits {name} is {limit}.")
-    return text.format(name=members["workload"].iloc[place], limit=members["binding"].iloc[place])
+    )
+    text = "Ways to pay for {gpu} for {name}: {values}."
+    return say(text, gpu=short_gpu(chief["gpu"]), name=chief["workload"], values=values)

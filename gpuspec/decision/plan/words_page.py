@@ -3,23 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from gpuspec.decision.plan import Decision, nearest
-from gpuspec.decision.plan.words import (
-    PAID,
-    Words,
-    amount_words,
-    confidence_sentence,
-    cost_sentence,
-    decision_finding,
-    listed_in,
-    money,
-    percent,
-    plan_sentence,
-    policy_words,
-    reasons,
-    runner_up_sentence,
-    short_gpu,
-)
+from gpuspec.decision.plan import Decision, nearest, words
 from gpuspec.decision.scenario.questions import scenario_quotes
 from gpuspec.topics.cost.prices import age_warnings
 from gpuspec.views.columns import headings
@@ -37,29 +21,25 @@ LOADS = {
 
 def changes(decision: Decision, evens: pd.DataFrame, language: str = "en") -> list[str]:
     """Return what would make the runner-up the better plan: the three nearest values."""
-    say, texts = translator(language), []
-    prices = decision.scenario.prices
+    say, prices, texts = translator(language), decision.scenario.prices, []
     for row in evens[np.isfinite(evens["far"])].head(3).to_dict("records"):
+        what = row["what"]
         if row["kind"] == "load":
-            texts.append(say(LOADS[row["what"]]).format(factor=f"{row['at']:.2g}"))
+            texts.append(say(LOADS[what], factor=f"{row['at']:.2g}"))
             continue
         above = row["at"] > row["value"]
-        unit = "{c} a GPU" if row["what"] == "own" else "{c} an hour"
-        digits = ",.0f" if row["what"] == "own" else ",.2f"
+        unit, digits = ("{c} a GPU", ",.0f") if what == "own" else ("{c} an hour", ",.2f")
         text = say(
             "{gpu} ({mode}) above {at} {unit}, {now} today"
             if above
-            else "{gpu} ({mode}) below {at} {unit}, {now} today"
+            else "{gpu} ({mode}) below {at} {unit}, {now} today",
+            gpu=words.short_gpu(row["gpu"]),
+            mode=say(words.PAID[what]),
+            at=format(row["at"] * prices.per_usd, digits),
+            now=format(row["value"] * prices.per_usd, digits),
+            unit=say(unit, c=say(prices.currency)),
         )
-        texts.append(
-            text.format(
-                gpu=short_gpu(row["gpu"]),
-                mode=say(PAID[row["what"]]),
-                at=format(row["at"] * prices.per_usd, digits),
-                now=format(row["value"] * prices.per_usd, digits),
-                unit=say(unit).format(c=say(prices.currency)),
-            )
-        )
+        texts.append(text)
     return texts or [say("Nothing within the ranges that were tried")]
 
 
@@ -67,25 +47,23 @@ def answer_page(decision: Decision, evens: pd.DataFrame | None, language: str = 
     """Return the text of page 1: answer, cost, confidence, reasons, what changes it."""
     say = translator(language)
     if not decision.feasible:
-        finding = decision_finding(decision, language) + say(".")
+        finding = words.decision_finding(decision, language) + say(".")
         notes = [currency_sentence(decision, language), unused_sentence(decision, language)]
         answer = Markdown("**{}** {}").format(finding, nearest_sentences(decision, language))
         return Markdown("\n\n").join(filter(None, [answer, *notes]))
-    stop = say(".")
-    flips = say("; ").join(changes(decision, evens, language)) if evens is not None else ""
-    headed, numbered = Markdown("**{}**" + say(": ") + "{}"), Markdown("{}. {}")
+    headed = Markdown("**{}**" + say(": ") + "{}")
+    three = words.reasons(decision, language)
     lines: list[str] = [
-        Markdown("**{}**").format(decision_finding(decision, language) + stop),
-        headed.format(say("Cost"), cost_sentence(decision, language)),
-        headed.format(say("Runner-up"), runner_up_sentence(decision, language)),
-        headed.format(say("How sure"), confidence_sentence(decision, language)),
+        Markdown("**{}**").format(words.decision_finding(decision, language) + say(".")),
+        headed.format(say("Cost"), words.cost_sentence(decision, language)),
+        headed.format(say("Runner-up"), words.runner_up_sentence(decision, language)),
+        headed.format(say("How sure"), words.confidence_sentence(decision, language)),
         Markdown("**{}**").format(say("Three reasons")),
-        Markdown("\n").join(
-            numbered.format(i, text) for i, text in enumerate(reasons(decision, language), 1)
-        ),
+        Markdown("\n").join(Markdown("{}. {}").format(i, t) for i, t in enumerate(three, 1)),
     ]
-    if flips:
-        lines.append(headed.format(say("The runner-up wins with"), flips + stop))
+    if evens is not None:
+        flips = say("; ").join(changes(decision, evens, language)) + say(".")
+        lines.append(headed.format(say("The runner-up wins with"), flips))
     lines += [prices_sentence(decision, language), currency_sentence(decision, language)]
     lines.append(unused_sentence(decision, language))
     return Markdown("\n\n").join(line for line in lines if line)
@@ -99,14 +77,15 @@ def prices_sentence(decision: Decision, language: str = "en") -> str:
     old = rows[rows["stale"]]
     if old.empty:
         return ""
-    name = say("{gpu} ({mode})")
-    pairs = zip(old["gpu"], old["mode"], strict=True)
-    names = [name.format(gpu=short_gpu(gpu), mode=say(PAID[mode])) for gpu, mode in pairs]
+    names = [
+        say("{gpu} ({mode})", gpu=words.short_gpu(gpu), mode=say(words.PAID[mode]))
+        for gpu, mode in zip(old["gpu"], old["mode"], strict=True)
+    ]
     days = int(old["age_days"].max())
     text = say(
         "**Before you sign**: ask for quotes; the prices of {names} are up to {days} days old."
     )
-    return Markdown(text).format(names=listed_in(names, say), days=days)
+    return Markdown(text).format(names=words.listed_in(names, say), days=days)
 
 
 def currency_sentence(decision: Decision, language: str = "en") -> str:
@@ -114,10 +93,11 @@ def currency_sentence(decision: Decision, language: str = "en") -> str:
     prices = decision.scenario.prices
     if prices.currency == "USD":
         return ""
-    text = translator(language)(
-        "1 USD = {rate} {currency}; what must give and the tables of the later pages are in USD."
+    return translator(language)(
+        "1 USD = {rate} {currency}; what must give and the tables of the later pages are in USD.",
+        rate=f"{prices.cny_per_usd:g}",
+        currency=prices.currency,
     )
-    return text.format(rate=f"{prices.cny_per_usd:g}", currency=prices.currency)
 
 
 def unused_sentence(decision: Decision, language: str = "en") -> str:
@@ -127,8 +107,8 @@ def unused_sentence(decision: Decision, language: str = "en") -> str:
     names = dict.fromkeys(q.gpu for q in scenario_quotes(scenario.prices) if q.gpu not in may)
     if not names:
         return ""
-    text = say("Not used: your quotes of {gpus}, which allow.gpus does not list.")
-    return text.format(gpus=listed_in([short_gpu(n) for n in names], say))
+    gpus = words.listed_in([words.short_gpu(n) for n in names], say)
+    return say("Not used: your quotes of {gpus}, which allow.gpus does not list.", gpus=gpus)
 
 
 def nearest_sentences(decision: Decision, language: str = "en") -> str:
@@ -136,21 +116,19 @@ def nearest_sentences(decision: Decision, language: str = "en") -> str:
     say, texts = translator(language), []
     table = nearest(decision.scenario, decision.options, decision.plans)
     for row in table.to_dict("records"):
-        amount = f" ({percent(row['far'], True)})" if row["far"] < 10 else ""
+        text = "{name}: {what}: {needed}."
         if row["asked"]:
-            text = say("{name}: with {what} at {needed} instead of {asked}{amount}, {option}.")
-        else:
-            text = say("{name}: {what}: {needed}.")
-        texts.append(
-            text.format(
-                name=say(row["workload"]),
-                what=say(row["what"]),
-                needed=amount_words(row["needed"], say),
-                asked=amount_words(row["asked"], say),
-                amount=amount,
-                option=row["option"],
-            )
+            text = "{name}: with {what} at {needed} instead of {asked}{amount}, {option}."
+        sentence = say(
+            text,
+            name=say(row["workload"]),
+            what=say(row["what"]),
+            needed=words.amount_words(row["needed"], say),
+            asked=words.amount_words(row["asked"], say),
+            amount=f" {words.percent(row['far'], True)})" if row["far"] < 10 else "",
+            option=row["option"],
         )
+        texts.append(sentence)
     return " ".join(texts)
 
 
@@ -165,8 +143,8 @@ def members_table(decision: Decision, language: str = "en") -> pd.DataFrame:
         table = table.assign(
             what=[say(w) for w in table["what"]],
             workload=[say(w) for w in table["workload"]],
-            asked=[amount_words(w, say) for w in table["asked"]],
-            needed=[amount_words(w, say) for w in table["needed"]],
+            asked=[words.amount_words(w, say) for w in table["asked"]],
+            needed=[words.amount_words(w, say) for w in table["needed"]],
         ).drop(columns="far")
         heads = headings("workload", "limit", "asked", "needed", "with_option")
         table.columns = [say(c) for c in heads]
@@ -174,39 +152,19 @@ def members_table(decision: Decision, language: str = "en") -> pd.DataFrame:
     months = decision.scenario.horizon_months
     rows: list[tuple[str, ...]] = []
     for row in decision.members(decision.best).to_dict("records"):
-        many = f"{row['gpus']:,.0f}"
-        if row["gpus_high"] > row["gpus"]:
-            many += say(" (up to {most})").format(most=f"{row['gpus_high']:,.0f}")
-        rows.append(
-            (
-                row["workload"],
-                short_gpu(row["gpu"]),
-                many,
-                ", ".join(filter(None, (row["precision"].upper(), say(row["split"])))),
-                say(PAID[row["mode"]]),
-                money(row["expected_usd"] / months, decision, language),
-            )
-        )
-    rows += _keep_rows(decision, say, language)
+        run = ", ".join(filter(None, (row["precision"].upper(), say(row["split"]))))
+        usd = words.money(row["expected_usd"] / months, decision, language)
+        many = words.count_words(row, "{count}", say)
+        gpu, paid = words.short_gpu(row["gpu"]), say(words.PAID[row["mode"]])
+        rows.append((row["workload"], gpu, many, run, paid, usd))
+    held = decision.offers[decision.offers["mode"] == "owned"]
+    for row in held.to_dict("records"):  # their keep, so that rows add up
+        usd = words.money(row["keep_usd_month"] * row["available"], decision, language)
+        gpu, many = words.short_gpu(str(row["gpu"])), f"{row['available']:,.0f}"
+        rows.append((say("keep of what is there"), gpu, many, "", say(words.PAID["owned"]), usd))
     names = ("workload", "gpu", "gpus", "run_as", "mode", "month_cost")
     table = pd.DataFrame(rows, columns=[say(h) for h in headings(*names)])
     return table.set_index(table.columns[0])
-
-
-def _keep_rows(decision: Decision, say: Words, language: str) -> list[tuple[str, ...]]:
-    """Return what keeping each kind of GPU that is there already costs, so that rows add up."""
-    held = decision.offers[decision.offers["mode"] == "owned"].to_dict("records")
-    return [
-        (
-            say("keep of what is there"),
-            short_gpu(str(row["gpu"])),
-            f"{row['available']:,.0f}",
-            "",
-            say(PAID["owned"]),
-            money(row["keep_usd_month"] * row["available"], decision, language),
-        )
-        for row in held
-    ]
 
 
 def price_warnings(decision: Decision) -> str:
@@ -228,7 +186,7 @@ def front_finding(name: str, table: pd.DataFrame) -> str:
     if table.empty:
         return f"{name}: no option keeps all limits"
     low, high = table["cost_usd"].min(), table["cost_usd"].max()
-    gpus = ", ".join(short_gpu(g) for g in table["gpu"].unique())
+    gpus = ", ".join(words.short_gpu(g) for g in table["gpu"].unique())
     return (
         f"{name}: {len(table)} options that no other beats, {high / low:,.1f} times apart; {gpus}"
     )
@@ -242,13 +200,13 @@ def answer_record(decision: Decision, evens: pd.DataFrame | None) -> dict[str, o
     if not decision.feasible:
         table = nearest(s, decision.options, decision.plans)
         for name in ("asked", "needed"):
-            table[name] = [amount_words(amount) for amount in table[name]]
+            table[name] = [words.amount_words(amount) for amount in table[name]]
         return record | {"what_must_give": table.to_dict("records")}
     record["owned_keep_usd_month"] = decision.plans.draws.keep_usd
     record["recommendation"] = _plan_record(decision, decision.best)
     other = decision.runner_up
     record["runner_up"] = None if other is None else _plan_record(decision, other)
-    record["reasons"] = reasons(decision)
+    record["reasons"] = words.reasons(decision)
     if evens is not None:
         record["runner_up_wins_with"] = changes(decision, evens)
     record["plans"] = [_plan_record(decision, p) for _, p in decision.policies.iterrows()]
@@ -260,8 +218,8 @@ def _plan_record(decision: Decision, plan: pd.Series) -> dict[str, object]:
     works = decision.members(plan)
     columns = ["workload", "gpu", "mode", "precision", "split", "gpus", "gpus_high", "binding"]
     return {
-        "plan": plan_sentence(decision, plan),
-        "policy": "; ".join(policy_words(p, str, str) for p in plan["policies"]),
+        "plan": words.plan_sentence(decision, plan),
+        "policy": "; ".join(words.policy_words(p, name=str) for p in plan["policies"]),
         **{n: float(plan[n]) for n in (*names, "probability", "near")},
         "works": works[columns].to_dict("records"),
     }

@@ -1,5 +1,8 @@
 """Tables of the decision, ready to be shown: few columns, words that a buyer uses."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -7,6 +10,8 @@ from gpuspec.constants.inference import inference_errors
 from gpuspec.constants.training import training_errors
 from gpuspec.decision.plan import Decision, front, nearest, rejected
 from gpuspec.decision.plan.limits import limits_of
+from gpuspec.decision.plan.plans import JOBS
+from gpuspec.decision.plan.sensitivity import price_column
 from gpuspec.decision.plan.words import (
     amount_words,
     gpus_of,
@@ -45,8 +50,9 @@ def plans_caption(decision: Decision, language: str = "en") -> str:
         return say("Cost of the plans, with 80 % interval, if the limits on totals were lifted.")
     return say(
         "Cost of each plan over {months}, with its 80 % interval; at the right: share of "
-        "the draws in which it is the best. The first one is recommended."
-    ).format(months=months_words(decision.scenario.horizon_months, say))
+        "the draws in which it is the best. The first one is recommended.",
+        months=months_words(decision.scenario.horizon_months, say),
+    )
 
 
 def members_caption(decision: Decision, language: str = "en") -> str:
@@ -65,7 +71,7 @@ def plans_table(decision: Decision) -> pd.DataFrame:
     rows = [
         (
             gpus_of(decision, row),
-            "; ".join(policy_words(p, str) for p in row["policies"][:2]),
+            "; ".join(policy_words(p) for p in row["policies"][:2]),
             *(_thousands(row[n]) for n in ("expected_usd", "low", "high", "upfront_usd")),
             f"{row['power_kw']:,.0f}" if row["power_kw"] else "",
             f"{row['probability'] * 100:.0f} %",
@@ -74,19 +80,17 @@ def plans_table(decision: Decision) -> pd.DataFrame:
         for _, row in decision.policies.head(MOST_ROWS).iterrows()
     ]
     cost = ("expected", "expected_low", "expected_high", "upfront")
-    heads = headings("fleet", "policies", *cost, "power_kw", "probability", "near")
-    return pd.DataFrame(rows, columns=heads).set_index(heads[0])
+    return _headed(rows, "fleet", "policies", *cost, "power_kw", "probability", "near")
 
 
 def _thousands(value: float) -> str:
     return f"{value / 1e3:,.0f}" if value >= 1e5 else f"{value / 1e3:,.3g}"
 
 
-def costliest(decision: Decision) -> int:
-    """Return the place of the workload that costs most."""
-    if not decision.feasible:
-        return 0
-    return int(decision.members(decision.best)["expected_usd"].to_numpy().argmax())
+def _headed(rows: list[tuple[Any, ...]], *names: str) -> pd.DataFrame:
+    """Return rows under the headings of their columns, the first as index."""
+    heads = headings(*names)
+    return pd.DataFrame(rows, columns=heads).set_index(heads[0])
 
 
 def kinds_finding(decision: Decision) -> str:
@@ -104,32 +108,34 @@ def kinds_finding(decision: Decision) -> str:
 
 def candidates_table(decision: Decision, place: int) -> pd.DataFrame:
     """Return the options of a workload that keep its limits, best first."""
-    rows = []
     table = decision.candidates[place]
     months = decision.scenario.horizon_months
-    for row in records(table[table["feasible"]].head(MOST_ROWS)):
-        speed = f"{row['days']:,.1f} days" if row["days"] == row["days"] else _seconds(row)
-        rows.append(
-            (
-                short_gpu(row["gpu"]),
-                row["label"],
-                ", ".join(filter(None, (row["precision"], row["split"]))),
-                f"{row['gpus']:,.0f}",
-                f"{row['expected_usd'] / months:,.0f}",
-                f"{row['low'] / months:,.0f}",
-                f"{row['high'] / months:,.0f}",
-                speed,
-                f"{row['probability'] * 100:.0f} %",
-                row["binding"],
-            )
+    rows = [
+        (
+            short_gpu(row["gpu"]),
+            row["label"],
+            _run_as(row),
+            f"{row['gpus']:,.0f}",
+            *(f"{row[n] / months:,.0f}" for n in ("expected_usd", "low", "high")),
+            _pace(row),
+            f"{row['probability'] * 100:.0f} %",
+            row["binding"],
         )
+        for row in records(table[table["feasible"]].head(MOST_ROWS))
+    ]
     cost = ("month_cost_usd", "month_cost_usd_low", "month_cost_usd_high")
-    heads = headings("gpu", "label", "run_as", "gpus", *cost, "pace", "probability", "bound")
-    return pd.DataFrame(rows, columns=heads).set_index(heads[0])
+    names = ("gpu", "label", "run_as", "gpus", *cost, "pace", "probability", "bound")
+    return _headed(rows, *names)
 
 
-def _seconds(row: dict[str, float]) -> str:
-    if row["tpot_s"] == row["tpot_s"]:
+def _run_as(row: Mapping[str, str]) -> str:
+    return ", ".join(filter(None, (row["precision"], row["split"])))
+
+
+def _pace(row: dict[str, float]) -> str:
+    if not np.isnan(row["days"]):
+        return f"{row['days']:,.1f} days"
+    if not np.isnan(row["tpot_s"]):
         return f"{row['tpot_s'] * 1e3:,.0f} ms a token"
     return f"{row['time_s']:,.2f} s an image"
 
@@ -141,10 +147,13 @@ def front_points(decision: Decision, place: int) -> tuple[pd.DataFrame, pd.DataF
     if len(table) > POINTS:
         table = table.iloc[:: len(table) // POINTS + 1]
     gpus = options.ways.table["gpu"].to_numpy()[table["tech"].to_numpy()]
-    scale = DAY_S if decision.scenario.workloads[place].kind in ("training", "hpc") else 1.0
-    best = front(options)
+    best, scale = front(options), _time_scale(decision, place)
     points = table.assign(gpu=gpus, time_s=table["time_s"] / scale)
     return points, best.assign(time_s=best["time_s"] / scale)
+
+
+def _time_scale(decision: Decision, place: int) -> float:
+    return DAY_S if decision.scenario.workloads[place].kind in JOBS else 1.0
 
 
 def chosen_point(decision: Decision, place: int, best: pd.DataFrame) -> pd.Series:
@@ -152,8 +161,7 @@ def chosen_point(decision: Decision, place: int, best: pd.DataFrame) -> pd.Serie
     if not decision.feasible:
         return best.iloc[0]
     member = decision.members(decision.best).iloc[place]
-    days = decision.scenario.workloads[place].kind in ("training", "hpc")
-    return member[["cost_usd", "time_s"]] / [1.0, DAY_S if days else 1.0]
+    return member[["cost_usd", "time_s"]] / [1.0, _time_scale(decision, place)]
 
 
 def time_name(decision: Decision, place: int) -> str:
@@ -174,9 +182,9 @@ def rejected_table(decision: Decision) -> pd.DataFrame:
             (work.name, short_gpu(r["gpu"]), r["label"], r["reason"])
             for r in out.to_dict("records")
         ]
-        for row in rejected(options):
-            what = ", ".join(filter(None, (row["precision"], row["split"])))
-            rows.append((work.name, short_gpu(row["gpu"]), what, row["reason"]))
+        rows += [
+            (work.name, short_gpu(r["gpu"]), _run_as(r), r["reason"]) for r in rejected(options)
+        ]
     rows = rows or [("all", "all", "none", "every option that was tried keeps the limits")]
     names = ["workload", "gpu", "option", "reason"]
     table = pd.DataFrame(rows, columns=names)
@@ -224,21 +232,12 @@ def offers_table(decision: Decision) -> pd.DataFrame:
         offers = offers[offers["gpu"].isin(pd.concat(members)["gpu"])]
     rows = []
     for row in offers[offers["mode"] != "owned"].to_dict("records"):
-        own = row["mode"] == "own"
-        name = "capital_usd_gpu" if own else "hour_usd"
-        digits = ",.0f" if own else ",.2f"
-        rows.append(
-            (
-                short_gpu(row["gpu"]),
-                row["label"],
-                *(format(row[f"{name}{end}"], digits) for end in ("_low", "", "_high")),
-                row["as_of"],
-                "stale" if row["stale"] else "",
-                row["confidence"] + (", derived" if row["derived"] else ""),
-            )
-        )
-    heads = headings("gpu", "label", "low", "central", "high", "as_of", "age", "confidence")
-    return pd.DataFrame(rows, columns=heads).set_index(heads[0])
+        digits = ",.0f" if row["mode"] == "own" else ",.2f"
+        prices = [format(row[price_column(row) + end], digits) for end in ("_low", "", "_high")]
+        age, grade = "stale" * row["stale"], row["confidence"] + ", derived" * row["derived"]
+        rows.append((short_gpu(row["gpu"]), row["label"], *prices, row["as_of"], age, grade))
+    names = ("gpu", "label", "low", "central", "high", "as_of", "age", "confidence")
+    return _headed(rows, *names)
 
 
 def error_table(decision: Decision) -> pd.DataFrame:
@@ -259,5 +258,5 @@ def error_table(decision: Decision) -> pd.DataFrame:
             figures = (row["rows"], row["sources"], row["low"], row["high"], row["coverage"])
             rows.append((f"{of}: {name}", *figures))
     names = ["error_of", "rows", "sources", "low", "high", "coverage"]
-    found = pd.DataFrame(rows, columns=names).astype({"rows": int, "sources": int})
-    return found.rename(columns=dict(zip(names, headings(*names), strict=True)))
+    table = pd.DataFrame(rows, columns=names).astype({"rows": int, "sources": int})
+    return table.set_axis(headings(*names), axis=1)

@@ -7,29 +7,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from gpuspec.base.ask import Ask, Range, Was, typed
 from gpuspec.base.errors import InputError
 from gpuspec.base.units import HOURS_MONTH as HOURS_PER_MONTH
-from gpuspec.catalog.fields import (
-    THREE,
-    Currency,
-    Day,
-    Days,
-    ExchangeRate,
-    Formats,
-    GpuCount,
-    GpuName,
-    GpuNames,
-    Hours,
-    ImageSize,
-    ImageStack,
-    ImageSteps,
-    ModelName,
-    Months,
-    Names,
-    Requests,
-    RunTokens,
-    Usd,
-    UsedShare,
-    split,
-)
+from gpuspec.catalog import fields
 from gpuspec.topics.cost.prices.quotes import MODES, Mode
 from gpuspec.topics.serving.ask import Load
 from gpuspec.topics.training.ask import Job
@@ -38,14 +16,14 @@ MonthHours = Annotated[float, Range(0, 744, "hours", above=True)]
 Quarter = Annotated[int, Range(1, 40, "quarters")]
 Runs = Annotated[float, Range(0, 1e5, "runs", above=True)]
 Objective = Literal["cost", "time", "energy"]
-Modes = Annotated[tuple[Mode, ...], BeforeValidator(split), Field(min_length=1)]
+Modes = Annotated[tuple[Mode, ...], BeforeValidator(fields.split), Field(min_length=1)]
 
 
 class Budget(Ask):
     """What may be spent; 0 is nothing, None no limit."""
 
-    capital_usd: Usd | None = Field(None, description="Capital that may be spent")
-    monthly_usd: Usd | None = Field(None, description="Money a month that may be spent")
+    capital_usd: fields.Usd | None = Field(None, description="Capital that may be spent")
+    monthly_usd: fields.Usd | None = Field(None, description="Money a month that may be spent")
 
 
 class SiteLimits(Ask):
@@ -54,7 +32,7 @@ class SiteLimits(Ask):
     power_kw: Annotated[float, Range(0, 1e6, "kW", above=True)] | None = Field(
         None, description="Power of all nodes at the wall of the room, cooling not counted"
     )
-    gpus: GpuCount | None = Field(None, description="GPUs that can be had")
+    gpus: fields.GpuCount | None = Field(None, description="GPUs that can be had")
     racks: Annotated[int, Range(1, 100_000, "racks")] | None = Field(None, description="Racks")
     rack_kw: Annotated[float, Range(0, 1000, "kW", above=True)] | None = Field(
         None, description="Power of a rack"
@@ -70,10 +48,10 @@ class SiteLimits(Ask):
 class Owned(Ask):
     """GPUs that are there already: they cost energy and housing, no capital."""
 
-    gpu: GpuName = Field(description="Kind of GPU")
+    gpu: fields.GpuName = Field(description="Kind of GPU")
     count: Annotated[int, Range(1, 1_000_000, "GPUs")] = Field(description="How many")
-    bought: Day | None = Field(None, description="Day of purchase")
-    book_usd: Usd = Field(
+    bought: fields.Day | None = Field(None, description="Day of purchase")
+    book_usd: fields.Usd = Field(
         0.0, description="What they would fetch or stand for in the books, all together"
     )
 
@@ -81,11 +59,11 @@ class Owned(Ask):
 class Allow(Ask):
     """What may be chosen from."""
 
-    gpus: GpuNames = Field(typed(THREE), description="Kinds of GPU")
-    vendors: Names = Field((), description="Providers of rented GPUs; all where empty")
-    regions: Names = Field((), description="Regions; all where empty")
+    gpus: fields.GpuNames = Field(typed(fields.THREE), description="Kinds of GPU")
+    vendors: fields.Names = Field((), description="Providers of rented GPUs; all where empty")
+    regions: fields.Names = Field((), description="Regions; all where empty")
     modes: Modes = Field(MODES, description="Ways to pay")
-    weights: Annotated[Formats, Was("precisions")] = Field(
+    weights: Annotated[fields.Formats, Was("precisions")] = Field(
         typed("bf16,fp8"), description="Number formats of the weights to try"
     )
 
@@ -100,11 +78,11 @@ class Prices(Ask):
         (), description="More of them: rows, or a text such as h100-sxm-80:on-demand=2.10"
     )
     drift: Literal["down", "flat", "up"] = Field("flat", description="Where rents go")
-    power_share: Annotated[UsedShare, Was("utilization")] = Field(
+    power_share: Annotated[fields.UsedShare, Was("utilization")] = Field(
         0.65, description="Share of the hours in use that GPUs are busy; else they draw idle power"
     )
-    currency: Currency = Field("USD", description="Currency of the answer")
-    cny_per_usd: Annotated[ExchangeRate, Was("usd_cny", "fx")] = Field(
+    currency: fields.Currency = Field("USD", description="Currency of the answer")
+    cny_per_usd: Annotated[fields.ExchangeRate, Was("usd_cny", "fx")] = Field(
         7.1, description="Exchange rate"
     )
 
@@ -138,9 +116,9 @@ class Training(_Workload, Job):
     """A training job: so many tokens until a deadline, so many times a year."""
 
     kind: Literal["training"] = "training"
-    model: ModelName = Field(description="Model: a name of the table or a config.json")
-    tokens: RunTokens = Field(description="Tokens to train on")
-    deadline_days: Days = Field(description="Time that a run may take")
+    model: fields.ModelName = Field(description="Model: a name of the table or a config.json")
+    tokens: fields.RunTokens = Field(description="Tokens to train on")
+    deadline_days: fields.Days = Field(description="Time that a run may take")
     runs_per_year: Runs = Field(1.0, description="Runs a year")
     interruptible: bool = Field(
         True, description="Whether it may run on spot GPUs: it restarts from a checkpoint"
@@ -151,8 +129,8 @@ class Inference(_Workload, Load):
     """A service: requests of a length, so many in flight or so many a second, within limits."""
 
     kind: Literal["inference"] = "inference"
-    model: ModelName = Field(description="Model: a name of the table or a config.json")
-    concurrency: Requests | None = Field(  # type: ignore[assignment]
+    model: fields.ModelName = Field(description="Model: a name of the table or a config.json")
+    concurrency: fields.Requests | None = Field(  # type: ignore[assignment]
         None, description="Requests always in flight"
     )
     hours_per_month: MonthHours = Field(HOURS_PER_MONTH, description="Hours of a month it is up")
@@ -173,13 +151,13 @@ class Images(_Workload):
     """A service that generates images, so many a second."""
 
     kind: Literal["images"] = "images"
-    model: ModelName = Field("sdxl-1.0", description="Diffusion model")
+    model: fields.ModelName = Field("sdxl-1.0", description="Diffusion model")
     images_per_s: Annotated[float, Range(0, 1e6, "images/s", above=True)] = Field(
         description="Images a second"
     )
-    steps: ImageSteps = Field(30, description="Denoising steps of an image")
-    size: ImageSize = Field(1024, description="Pixels of its width and height")
-    stack: ImageStack = Field("tensorrt", description="Software that generates the images")
+    steps: fields.ImageSteps = Field(30, description="Denoising steps of an image")
+    size: fields.ImageSize = Field(1024, description="Pixels of its width and height")
+    stack: fields.ImageStack = Field("tensorrt", description="Software that generates the images")
     hours_per_month: MonthHours = Field(HOURS_PER_MONTH, description="Hours of a month it is up")
     interruptible: bool = Field(False, description="Whether it may stop with a spot GPU")
 
@@ -189,9 +167,9 @@ class Hpc(_Workload):
 
     kind: Literal["hpc"] = "hpc"
     workload: str = Field(description="Class of work, such as stencil7 or md")
-    gpu_hours: Hours = Field(description="Hours of one run on reference_gpu")
-    reference_gpu: GpuName = Field("a100-sxm-80", description="GPU that is known")
-    deadline_days: Days = Field(description="Time that a run may take")
+    gpu_hours: fields.Hours = Field(description="Hours of one run on reference_gpu")
+    reference_gpu: fields.GpuName = Field("a100-sxm-80", description="GPU that is known")
+    deadline_days: fields.Days = Field(description="Time that a run may take")
     runs_per_year: Runs = Field(12.0, description="Runs a year")
     interruptible: bool = Field(True, description="Whether it may run on spot GPUs")
 
@@ -219,8 +197,8 @@ class Scenario(Ask):
 
     name: str = Field(min_length=1, max_length=200, description="Name of the scenario")
     objective: Objective = Field("cost", description="What is as small as possible")
-    horizon_months: Months = Field(36, description="How long the GPUs are wanted")
-    today: Day | None = Field(None, description="Day of the decision; None: the day's date")
+    horizon_months: fields.Months = Field(36, description="How long the GPUs are wanted")
+    today: fields.Day | None = Field(None, description="Day of the decision; None: the day's date")
     budget: Budget = Field(Budget(), description="What may be spent")
     limits: SiteLimits = Field(SiteLimits(), description="What the place or the market allows")
     owned: tuple[Owned, ...] = Field((), max_length=1000, description="GPUs that are there already")

@@ -1,7 +1,8 @@
 """One question about a fleet, checked once: from a scenario to the programme's arrays."""
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import cached_property
 from typing import Annotated, Self
 
@@ -17,7 +18,7 @@ from gpuspec.catalog.fields import Kilowatts, Usd
 from gpuspec.decision.money import offered
 from gpuspec.decision.scenario import Scenario, scenario
 from gpuspec.decision.scenario.records import MODES
-from gpuspec.decision.upgrade.capacity import DAYS, Demand, Way, covered, demand_of
+from gpuspec.decision.upgrade.capacity import DAYS, PLANNED, Demand, Way
 from gpuspec.decision.upgrade.money import MONTHS, kinds_of
 from gpuspec.decision.upgrade.problem import FleetProblem, Limits, Work, check
 from gpuspec.topics.cost.prices import Drift, operating
@@ -38,10 +39,6 @@ class Effort:
     """Of a workload that moves to another kind: builds, tests, tuning."""
     fp8_usd: float = 20_000.0
     """Of a workload that changes its precision: validation of quality."""
-
-    def scaled(self, factor: float) -> "Effort":
-        """Return so many times the effort."""
-        return Effort(*(factor * value for value in vars(self).values()))
 
 
 class UpgradeQuestion(Ask):
@@ -106,22 +103,54 @@ class UpgradeQuestion(Ask):
     @property
     def moving(self) -> Effort:
         """One-off cost of change."""
-        return Effort().scaled(self.effort)
+        return Effort(*(self.effort * usd for usd in astuple(Effort())))
 
     @cached_property
+    def held(self) -> tuple[dict[str, int], dict[str, float]]:
+        """Nodes that are owned, and their mean age, by GPU; whole nodes only."""
+        today, counts, ages = self.stated.today or data_as_of(), Counter[str](), {}
+        for part in self.stated.owned:
+            counts[part.gpu] += part.count
+            age = (today - part.bought).days / YEAR_DAYS if part.bought else DEFAULT_AGE_YEARS
+            ages[part.gpu] = max(age, 0.0)
+        for name, count in counts.items():
+            if count % NODE_GPUS:
+                raise InputError("owned", count, f"give whole nodes of {NODE_GPUS} {name}")
+        nodes = {name: count // NODE_GPUS for name, count in counts.items()}
+        if self.owned_nodes is not None:
+            first = next(iter(nodes), gpu("A100").id)
+            nodes[first] = self.owned_nodes
+            ages.setdefault(first, DEFAULT_AGE_YEARS)
+        return nodes, ages
+
+    @property
     def owned(self) -> dict[str, int]:
         """Nodes by GPU."""
-        return _owned(self.stated, self.owned_nodes)[0]
-
-    @cached_property
-    def ages_years(self) -> dict[str, float]:
-        """Mean age of the owned nodes, by GPU."""
-        return _owned(self.stated, self.owned_nodes)[1]
+        return self.held[0]
 
     @cached_property
     def planned(self) -> tuple[tuple[Demand, ...], dict[str, str]]:
         """`demands` and `left_out`."""
-        return _demands(self.stated, self.owned, self.horizon)
+        demands, left_out = [], {}
+        for workload in self.stated.workloads:
+            if workload.kind not in PLANNED:
+                left_out[workload.name] = f"work of the kind {workload.kind} is not planned here"
+                continue
+            if workload.from_quarter > self.horizon:
+                left_out[workload.name] = f"it begins after the {self.horizon} quarters"
+                continue
+            weights = self.stated.allow.weights
+            demand = PLANNED[workload.kind](workload, self.gpus, weights, self.horizon)
+            if demand.ways:
+                demands.append(demand)
+            else:
+                reason = "; ".join(f"{n}: {why}" for n, why in demand.reasons.items())
+                left_out[workload.name] = f"no GPU does it: {reason}"
+        if not demands:
+            why = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
+            valid = f"give at least one that can be planned ({why})"
+            raise InputError("workloads", self.stated.name, valid)
+        return tuple(demands), left_out
 
     @property
     def demands(self) -> tuple[Demand, ...]:
@@ -135,8 +164,11 @@ class UpgradeQuestion(Ask):
 
     @cached_property
     def offers(self) -> pd.DataFrame:
-        """Today's offers."""
-        return _offers(self.stated, self.owned, self.horizon)
+        """Today's offers; owned kinds keep their purchase row, which holds their upkeep."""
+        s, months = self.stated, self.horizon * MONTHS
+        table = offered(s, self.gpus, MODES, months, "flat")
+        wanted = table["mode"].isin(s.allow.modes) & table["gpu"].isin(s.allow.gpus)
+        return table[wanted | (table["mode"] == "own")].reset_index(drop=True)
 
     @cached_property
     def problem(self) -> FleetProblem:
@@ -182,13 +214,11 @@ def problem_of(
     """Return the programme's arrays, with another `drift` where it is given."""
     q = question
     allow = q.stated.allow
-    rate = q.prices_drift if drift is None else drift
     kinds = kinds_of(
         q.offers,
-        q.owned,
-        q.ages_years,
+        *q.held,
         q.horizon,
-        rate,
+        q.prices_drift if drift is None else drift,
         q.moving.kind_usd,
         tuple(allow.gpus) if "own" in allow.modes else (),
         q.stated.prices.power_share,
@@ -196,7 +226,7 @@ def problem_of(
     return check(
         FleetProblem(
             kinds=kinds,
-            work=work_of(q.demands, kinds.names, q.owned, q.moving),
+            work=_work(q, kinds.names),
             limits=limits,
             discount_year=operating().cost_of_capital,
             lead_quarters=q.lead_quarters,
@@ -205,87 +235,32 @@ def problem_of(
     )
 
 
-def work_of(
-    demands: Sequence[Demand], names: Sequence[str], owned: dict[str, int], effort: Effort
-) -> Work:
+def _work(q: UpgradeQuestion, names: Sequence[str]) -> Work:
     """Return the workloads and their ways as arrays."""
-    every = [(row, way) for row, demand in enumerate(demands) for way in demand.ways]
-    ways = [(row, way) for row, way in every if way.gpu in names]  # others have no price
-    is_job = np.array([d.is_job for d in demands])
-    row = np.array([r for r, _ in ways], int)
-    first = {r: way.precision for r, way in reversed(ways)}
-    gpus = np.array([way.gpus for _, way in ways], float)
-    days = np.array([way.days for _, way in ways])
+    every = [(row, way) for row, demand in enumerate(q.demands) for way in demand.ways]
+    every = [(row, way) for row, way in every if way.gpu in names]  # others have no price
+    row, ways = np.array([r for r, _ in every], int), [way for _, way in every]
+    first = {r: way.precision for r, way in reversed(every)}
+    is_job = np.array([d.is_job for d in q.demands])
+    gpus = np.array([way.gpus for way in ways], float)
+    days = np.array([way.days for way in ways])
     move = [
-        effort.workload_usd * (not owned.get(way.gpu))
-        + effort.fp8_usd * (way.precision != first[r])
-        for r, way in ways
+        q.moving.workload_usd * (not q.owned.get(way.gpu))
+        + q.moving.fp8_usd * (way.precision != first[r])
+        for r, way in every
     ]
-    share = np.where(is_job[row][:, None], days / DAYS, 1.0)
     return Work(
-        names=tuple(d.name for d in demands),
-        demand=np.array([d.demand for d in demands]),
+        names=tuple(d.name for d in q.demands),
+        demand=np.array([d.demand for d in q.demands]),
         is_job=is_job,
-        interruptible=np.array([d.interruptible for d in demands]),
-        hunger=np.array([d.hunger_bytes for d in demands]),
+        interruptible=np.array([d.interruptible for d in q.demands]),
+        hunger=np.array([d.hunger_bytes for d in q.demands]),
         workload=row,
-        kind=np.array([list(names).index(way.gpu) for _, way in ways], int),
+        kind=np.array([list(names).index(way.gpu) for way in ways], int),
         gpus=gpus,
-        gpu_quarters=gpus[:, None] * share,
-        output=np.array([way.output for _, way in ways]),
-        allowed=np.array([way.allowed for _, way in ways]),
-        hours_share=np.array([demands[r].hours_share for r, _ in ways]),
+        gpu_quarters=gpus[:, None] * np.where(is_job[row][:, None], days / DAYS, 1.0),
+        output=np.array([way.output for way in ways]),
+        allowed=np.array([way.allowed for way in ways]),
+        hours_share=np.array([d.hours_share for d in q.demands])[row],
         move_usd=np.array(move, float),
     )
-
-
-def _owned(asked: Scenario, nodes: int | None) -> tuple[dict[str, int], dict[str, float]]:
-    """Return nodes and mean age of each GPU that is owned; whole nodes only."""
-    today = asked.today or data_as_of()
-    counts: dict[str, int] = {}
-    ages: dict[str, float] = {}
-    for held in asked.owned:
-        counts[held.gpu] = counts.get(held.gpu, 0) + held.count
-        age = (today - held.bought).days / YEAR_DAYS if held.bought else DEFAULT_AGE_YEARS
-        ages[held.gpu] = max(age, 0.0)
-    for name, count in counts.items():
-        if count % NODE_GPUS:
-            raise InputError("owned", count, f"give whole nodes of {NODE_GPUS} {name}")
-    found = {name: count // NODE_GPUS for name, count in counts.items()}
-    if nodes is not None:
-        first = next(iter(found), gpu("A100").id)
-        found[first] = nodes
-        ages.setdefault(first, DEFAULT_AGE_YEARS)
-    return found, ages
-
-
-def _demands(
-    asked: Scenario, owned: dict[str, int], quarters: int
-) -> tuple[tuple[Demand, ...], dict[str, str]]:
-    names = tuple(dict.fromkeys([*owned, *asked.allow.gpus]))
-    left_out, found = {}, []
-    for workload in asked.workloads:
-        if not covered(workload):
-            left_out[workload.name] = f"work of the kind {workload.kind} is not planned here"
-            continue
-        if workload.from_quarter > quarters:
-            left_out[workload.name] = f"it begins after the {quarters} quarters"
-            continue
-        demand = demand_of(workload, names, asked.allow.weights, quarters)
-        if not demand.ways:
-            reason = "; ".join(f"{n}: {why}" for n, why in demand.reasons.items())
-            left_out[workload.name] = f"no GPU does it: {reason}"
-            continue
-        found.append(demand)
-    if not found:
-        why = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
-        raise InputError("workloads", asked.name, f"give at least one that can be planned ({why})")
-    return tuple(found), left_out
-
-
-def _offers(asked: Scenario, owned: dict[str, int], quarters: int) -> pd.DataFrame:
-    """Return today's offers; owned kinds keep their purchase row, which holds their upkeep."""
-    names = list(dict.fromkeys([*owned, *asked.allow.gpus]))
-    table = offered(asked, names, MODES, quarters * MONTHS, "flat")
-    wanted = table["mode"].isin(asked.allow.modes) & table["gpu"].isin(asked.allow.gpus)
-    return table[wanted | (table["mode"] == "own")].reset_index(drop=True)

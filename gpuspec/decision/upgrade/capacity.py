@@ -1,5 +1,6 @@
 """What a unit of each workload needs on each kind of node: picked from the ways to run it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from gpuspec.catalog import gpu
 from gpuspec.catalog.models import model
 from gpuspec.catalog.precision import precision, training_recipe
 from gpuspec.decision.errors import speeds_of
-from gpuspec.decision.scenario import Hpc, Images, Inference, Training
+from gpuspec.decision.scenario import Hpc, Images, Training
 from gpuspec.decision.upgrade.problem import QUARTERS_A_YEAR
 from gpuspec.decision.ways import workload_ways
 from gpuspec.topics.serving.layouts import precision_note
@@ -59,24 +60,6 @@ class Demand:
     reasons: dict[str, str]
 
 
-def demand_of(
-    workload: Any, gpus: tuple[str, ...], precisions: tuple[str, ...], quarters: int
-) -> Demand:
-    """Return what a workload of a scenario asks for in each quarter and the ways to run it.
-
-    Replicas are whole; so are jobs. Growth multiplies the load of a service and the size of a
-    job. A job with a deadline beyond a quarter counts as equal stages of a quarter each.
-    """
-    if isinstance(workload, Inference | Images):
-        return _service(workload, gpus, precisions, quarters)
-    return _job(workload, gpus, precisions, quarters)
-
-
-def covered(workload: Any) -> bool:
-    """Return whether upgrade plans know what a workload needs."""
-    return isinstance(workload, Inference | Images | Training | Hpc)
-
-
 def _growing(workload: Any, quarters: int) -> tuple[np.ndarray, np.ndarray]:
     """Return (T,) the size against the first quarter of the workload, and where it runs."""
     number = np.arange(1, quarters + 1)
@@ -85,6 +68,7 @@ def _growing(workload: Any, quarters: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _service(w: Any, gpus: tuple[str, ...], precisions: Any, quarters: int) -> Demand:
+    """Return the demand of a service: replicas are whole, growth multiplies the load."""
     size, runs = _growing(w, quarters)
     found = workload_ways(w, gpus, precisions)
     load, unit = _load(w)
@@ -156,6 +140,10 @@ def _held_bytes(w: Any, row: dict[str, Any]) -> float:
 
 
 def _job(w: Any, gpus: tuple[str, ...], precisions: Any, quarters: int) -> Demand:
+    """Return the demand of a job: growth multiplies its size, jobs are whole.
+
+    One with a deadline beyond a quarter counts as equal stages of a quarter each.
+    """
     size, runs = _growing(w, quarters)
     jobs, stages, limit = _jobs(w, quarters, runs)
     table = _sized_ways(w, gpus, precisions, sorted({size[runs].min(), size[runs].max()}))
@@ -224,3 +212,13 @@ def _held_by_job(w: Training | Hpc, table: pd.DataFrame) -> float:
     if w.tuning == "full":
         kept += recipe.grad_bytes + recipe.optimizer_bytes
     return float(model(w.model).params * kept)
+
+
+PLANNED: dict[str, Callable[..., Demand]] = {
+    "inference": _service,
+    "images": _service,
+    "training": _job,
+    "hpc": _job,
+}
+"""By kind of work: what a workload asks for in each quarter, and the ways to run it; from the
+workload, the GPUs and number formats to try, and the number of quarters."""

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from gpuspec.decision.upgrade.money import MONTHS
 from gpuspec.decision.upgrade.problem import SITES, FleetProblem
 
 POOL, HOURLY, SPOT = range(3)
@@ -37,15 +36,29 @@ def unit_prices(problem: FleetProblem) -> np.ndarray:
     return np.nan_to_num(price)
 
 
-def month_prices(problem: FleetProblem) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return what a month costs: (K,) of an owned node, (C, K, T) of a committed one by the
-    quarter that it is signed in, (K,) of a busy owned GPU more, (O, S, T) of a unit that is rented.
+def commitment_prices(problem: FleetProblem) -> np.ndarray:
+    """Return (C, K, T) what a node costs over a commitment signed in a quarter, discounted."""
+    kinds, quarters = problem.kinds, problem.shape[1]
+    paid = [
+        [problem.factor(t + 0.5 + np.arange(term)).sum() for t in range(quarters)]
+        for term in kinds.terms
+    ]
+    return kinds.committed * np.array(paid).reshape(-1, 1, quarters) * kinds.node_gpus
+
+
+def node_values(
+    problem: FleetProblem, bought: np.ndarray, retired: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return (K,) what owned nodes are worth today, what is paid for new ones, what these are
+    worth in the end, and what owned ones bring when they are sold or in the end: discounted.
     """
-    kinds = problem.kinds
-    committed = np.nan_to_num(kinds.committed) * kinds.node_gpus
-    costs = (kinds.fixed, committed, kinds.energy, unit_prices(problem))
-    fixed, signed, busy, rented = (np.asarray(cost) / MONTHS for cost in costs)
-    return fixed, signed, busy, rented
+    kinds, start = problem.kinds, problem.factor(np.arange(problem.shape[1]))
+    end = problem.factor(problem.shape[1])
+    kept = kinds.owned - retired.sum(1)
+    paid = (bought * np.nan_to_num(kinds.capital) * start).sum(1)
+    residual = (bought * np.nan_to_num(kinds.residual)).sum(1) * end
+    sold = (retired * kinds.resale[:, :-1] * start).sum(1)
+    return kinds.owned * kinds.resale[:, 0], paid, residual, sold + kept * kinds.resale[:, -1] * end
 
 
 def unmet_prices(problem: FleetProblem) -> np.ndarray:

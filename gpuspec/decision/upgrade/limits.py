@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from gpuspec.decision.upgrade.derived import HOURLY, month_prices
+from gpuspec.decision.upgrade.derived import HOURLY, unit_prices
+from gpuspec.decision.upgrade.money import MONTHS
 from gpuspec.decision.upgrade.problem import FleetProblem
 from gpuspec.decision.upgrade.rows import Term, Terms
 
@@ -17,13 +18,13 @@ def limits_rows(problem: FleetProblem, terms: Terms) -> Iterator[Row]:
     limits, capital = problem.limits, np.nan_to_num(problem.kinds.capital)
     if np.isfinite(limits.capital_usd):
         yield "capital_usd", [(terms.bought, capital)], limits.capital_usd
+    of_quarter: dict[str, Callable[[int], tuple[list[Term], float]]] = {
+        "capital_quarter_usd": lambda t: ([(terms.bought[:, t], capital[:, t])], 0.0),
+        "month_usd": lambda t: month_terms(problem, terms, t),
+        "power_kw": lambda t: _held(problem, terms, t, problem.kinds.power_kw),
+        "gpus": lambda t: _gpus(problem, terms, t),
+    }
     for t in range(problem.shape[1]):
-        of_quarter: dict[str, Callable[[int], tuple[list[Term], float]]] = {
-            "capital_quarter_usd": lambda t: ([(terms.bought[:, t], capital[:, t])], 0.0),
-            "month_usd": lambda t: _month(problem, terms, t),
-            "power_kw": lambda t: _held(problem, terms, t, problem.kinds.power_kw),
-            "gpus": lambda t: _gpus(problem, terms, t),
-        }
         for name, row in of_quarter.items():
             most = getattr(limits, name)
             if np.isfinite(most):
@@ -59,9 +60,11 @@ def _gpus(problem: FleetProblem, terms: Terms, t: int) -> tuple[list[Term], floa
     return [*used, (terms.units[services, HOURLY, t], work.gpus[services])], constant
 
 
-def _month(problem: FleetProblem, terms: Terms, t: int) -> tuple[list[Term], float]:
-    """Return the terms of what a month of quarter `t` costs to run and rent."""
-    fixed, signed, busy, rented = month_prices(problem)
-    used, constant = _held(problem, terms, t, fixed, signed)
-    running = np.where(terms.able[:, :, t], rented[:, :, t], 0.0)
-    return [*used, (terms.busy[:, t], busy), (terms.units[:, :, t], running)], constant
+def month_terms(problem: FleetProblem, terms: Terms, t: int) -> tuple[list[Term], float]:
+    """Return the terms of what a month of quarter `t` costs to run and rent, not discounted."""
+    kinds = problem.kinds
+    signed = np.nan_to_num(kinds.committed) * kinds.node_gpus / MONTHS
+    used, constant = _held(problem, terms, t, kinds.fixed / MONTHS, signed)
+    rented = unit_prices(problem)[:, :, t] / MONTHS
+    used += [(terms.busy[:, t], kinds.energy / MONTHS), (terms.units[:, :, t], rented)]
+    return used, constant

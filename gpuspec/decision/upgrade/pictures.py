@@ -11,19 +11,19 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter
 
 from gpuspec.decision.upgrade import HELD, PARTS, quarter_names, short
-from gpuspec.views.charts import MARKERS, blank_axes, gpu_colors, headline, titled
+from gpuspec.views import charts
 
 _HATCH = {"owned": "", "committed": "//", "by the hour": "..", "spot": "xx"}
 _PART_SHADES = {
-    "owned today": ("#ffffff", "----"),
-    "nodes bought": ("#0072B2", ""),
-    "space and upkeep": ("#56B4E9", "//"),
-    "energy": ("#F0E442", ""),
-    "commitments": ("#009E73", "\\\\"),
-    "by the hour": ("#E69F00", ".."),
-    "spot": ("#CC79A7", "xx"),
-    "migration": ("#D55E00", "++"),
-    "resale and residual": ("#bbbbbb", ""),
+    "owned today": ("#ffffff", "----", "#777777"),
+    "nodes bought": ("#0072B2", "", "white"),
+    "space and upkeep": ("#56B4E9", "//", "white"),
+    "energy": ("#F0E442", "", "white"),
+    "commitments": ("#009E73", "\\\\", "white"),
+    "by the hour": ("#E69F00", "..", "white"),
+    "spot": ("#CC79A7", "xx", "white"),
+    "migration": ("#D55E00", "++", "white"),
+    "resale and residual": ("#bbbbbb", "", "white"),
 }
 _LINES = ("-", "--", ":", "-.", (0, (1, 3)))
 _MILLIONS = FuncFormatter(lambda value, _: f"{value / 1e6:,.3g}")
@@ -31,15 +31,13 @@ _MILLIONS = FuncFormatter(lambda value, _: f"{value / 1e6:,.3g}")
 
 def fleet_timeline(gpus: pd.DataFrame, title: str) -> Figure:
     """Draw the GPUs that are there in each quarter, stacked by kind and by how they are held."""
-    figure, axes = blank_axes(7.0, 3.6)
-    colors, quarters = gpu_colors(gpus["gpu"].unique()), int(gpus["quarter"].max()) + 1
+    figure, axes = charts.blank_axes(7.0, 3.6)
+    colors, quarters = charts.gpu_colors(gpus["gpu"].unique()), int(gpus["quarter"].max()) + 1
     bottom, handles = np.zeros(quarters), []
     for name, color in colors.items():
         for how in HELD:
-            mine = gpus[(gpus["gpu"] == name) & (gpus["held"] == how)].sort_values(
-                "quarter", kind="stable"
-            )
-            values = mine["gpus"].to_numpy(float)
+            held = gpus[(gpus["gpu"] == name) & (gpus["held"] == how)]
+            values = held.sort_values("quarter", kind="stable")["gpus"].to_numpy(float)
             if not values.any():
                 continue
             style: Any = {"facecolor": color, "hatch": _HATCH[how], "edgecolor": "white"}
@@ -50,15 +48,16 @@ def fleet_timeline(gpus: pd.DataFrame, title: str) -> Figure:
     axes.set_ylabel("GPUs (by the hour: mean)")
     axes.set_ylim(0, max(bottom.max() * 1.25, 1))
     axes.legend(handles=handles, fontsize=7.5, frameon=False, ncols=3, loc="upper left")
-    headline(axes, title)
+    charts.headline(axes, title)
     return figure
 
 
 def runs_matrix(runs: pd.DataFrame, workloads: list[str], quarters: int, title: str) -> Figure:
     """Draw what runs where: a row a workload, a column a quarter, shares by kind side by side."""
-    figure, axes = blank_axes(7.0, 1.3 + 0.68 * len(workloads))
-    axes.grid(visible=False)
-    colors = gpu_colors(sorted(runs["gpu"].unique()))
+    figure, axes = charts.blank_axes(7.0, 1.3 + 0.68 * len(workloads), grid="")
+    colors = charts.gpu_colors(sorted(runs["gpu"].unique()))
+    edge: Any = {"edgecolor": "white", "linewidth": 0.5}
+    box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.8}
     for row, workload in enumerate(workloads):
         for quarter in range(quarters):
             mine = runs[(runs["workload"] == workload) & (runs["quarter"] == quarter)]
@@ -66,23 +65,19 @@ def runs_matrix(runs: pd.DataFrame, workloads: list[str], quarters: int, title: 
             left = quarter - 0.46
             for name, share in shares.items():
                 width = 0.92 * float(share) / max(float(shares.sum()), 1e-9)
-                axes.barh(
-                    row, width, 0.8, left, color=colors[str(name)], edgecolor="white", linewidth=0.5
-                )
+                axes.barh(row, width, 0.8, left, color=colors[str(name)], **edge)
                 left += width
             if len(mine):
                 text = "\n".join(_cell(mine))
-                box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.8}
                 axes.text(quarter, row, text, ha="center", va="center", fontsize=6, bbox=box)
-    axes.set_yticks(range(len(workloads)), workloads, fontsize=8)
+    charts.row_names(axes, workloads, below=0.45)
     axes.set_xticks(range(quarters), quarter_names(quarters), fontsize=8)
-    axes.set_ylim(len(workloads) - 0.45, -0.55)
     axes.set_xlim(-0.5, quarters - 0.5)
     axes.tick_params(length=0)
     axes.spines[["left", "bottom"]].set_visible(False)
     handles = [Patch(color=color, label=short(name)) for name, color in colors.items()]
-    figure.legend(handles=handles, fontsize=7.5, frameon=False, ncols=4, loc="outside lower left")
-    headline(axes, title)
+    charts.legend_below(axes, 4, 7.5, handles)
+    charts.headline(axes, title)
     return figure
 
 
@@ -97,61 +92,35 @@ def _cell(runs: pd.DataFrame) -> list[str]:
 
 
 def strategy_costs(
-    parts: Mapping[str, Mapping[str, float]],
-    spans: pd.DataFrame,
-    undone: list[str],
-    title: str,
+    parts: Mapping[str, Mapping[str, float]], spans: pd.DataFrame, undone: list[str], title: str
 ) -> Figure:
     """Draw the cost of each strategy by part, what comes back below zero, and its interval."""
-    figure, axes = blank_axes(7.0, 1.5 + 0.5 * len(parts))
-    axes.grid(axis="y", visible=False)
-    axes.grid(axis="x", color="#dddddd", linewidth=0.6)
+    figure, axes = charts.blank_axes(7.0, 1.5 + 0.5 * len(parts), grid="x")
     names = list(parts)
-    left = np.zeros(len(names))
-    for part in PARTS:
-        values = np.array([parts[name][part] for name in names])
-        if not values.any():
-            continue
-        color, hatch = _PART_SHADES[part]
-        start = np.where(values < 0, 0.0, left)
-        axes.barh(
-            range(len(names)),
-            values,
-            0.62,
-            start,
-            color=color,
-            hatch=hatch,
-            edgecolor="#777777" if color == "#ffffff" else "white",
-            linewidth=0.4,
-            label=part,
-        )
-        left = left + np.maximum(values, 0.0)
+    costs = {part: np.array([parts[name][part] for name in names]) for part in PARTS}
+    looks = {
+        part: {"color": color, "hatch": hatch, "edgecolor": edge, "linewidth": 0.4}
+        for part, (color, hatch, edge) in _PART_SHADES.items()
+    }
+    charts.stacked_rows(axes, {part: usd for part, usd in costs.items() if usd.any()}, looks)
     net = np.array([sum(parts[name].values()) for name in names])
     ends = spans.set_index("strategy").loc[names]
     spread = np.abs(np.array([net - ends["cost_usd_low"], ends["cost_usd_high"] - net]))
-    axes.errorbar(
-        net,
-        range(len(names)),
-        xerr=spread,
-        fmt="D",
-        color="black",
-        markersize=5,
-        capsize=3,
-        label="net, with 80 % interval",
-    )
+    mark: Any = {"fmt": "D", "color": "black", "markersize": 5, "capsize": 3}
+    axes.errorbar(net, range(len(names)), xerr=spread, label="net, with 80 % interval", **mark)
     labels = [f"{n}\n(work undone)" if n in undone else n for n in names]
     axes.set_yticks(range(len(names)), labels, fontsize=8)
     axes.invert_yaxis()
     axes.axvline(0, color="black", linewidth=0.8)
     axes.xaxis.set_major_formatter(_MILLIONS)
     axes.set_xlabel("discounted cost, million USD")
-    titled(axes, fill(title, 88), 5)
+    charts.titled(axes, fill(title, 88), 5)
     return figure
 
 
 def wait_or_buy(table: pd.DataFrame, title: str) -> Figure:
     """Draw the cost of buying now and of waiting, grouped by drift, with what is bought."""
-    figure, axes = blank_axes(7.0, 3.1)
+    figure, axes = charts.blank_axes(7.0, 3.1)
     drifts = list(dict.fromkeys(table["drift"]))
     waits = sorted(table["first_buy"].unique())
     width, shades = 0.8 / len(waits), (("#0072B2", ""), ("#E69F00", "//"), ("#999999", ".."))
@@ -173,28 +142,22 @@ def wait_or_buy(table: pd.DataFrame, title: str) -> Figure:
     axes.set_ylabel("discounted cost, million USD")
     axes.set_ylim(0, 1.3 * top)
     axes.legend(fontsize=8, frameon=False, loc="upper left", ncols=2)
-    headline(axes, title)
+    charts.headline(axes, title)
     return figure
 
 
 def effort_lines(table: pd.DataFrame, title: str) -> Figure:
     """Draw the cost of each plan against the multiple of the effort of moving."""
-    figure, axes = blank_axes(7.0, 3.1)
+    figure, axes = charts.blank_axes(7.0, 3.1)
     styles = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7")
     for i, name in enumerate(table.columns):
-        axes.plot(
-            table.index,
-            table[name],
-            color=styles[i % len(styles)],
-            linestyle=_LINES[i % len(_LINES)],
-            marker=MARKERS[i % len(MARKERS)],
-            markersize=4,
-            label=name,
-        )
+        look: Any = {"color": styles[i % len(styles)], "linestyle": _LINES[i % len(_LINES)]}
+        look |= {"marker": charts.MARKERS[i % len(charts.MARKERS)], "markersize": 4}
+        axes.plot(table.index, table[name], label=name, **look)
     axes.set(xlabel="effort of moving, multiples of what is assumed")
     axes.set_ylabel("discounted cost, million USD")
     axes.yaxis.set_major_formatter(_MILLIONS)
     axes.set_ylim(0, 1.15 * float(table.to_numpy().max()))
     axes.legend(fontsize=8, frameon=False, ncols=2, loc="lower right")
-    headline(axes, title)
+    charts.headline(axes, title)
     return figure

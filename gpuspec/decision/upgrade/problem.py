@@ -145,20 +145,13 @@ def check(problem: FleetProblem) -> FleetProblem:
     """
     k, t, w, o, c = problem.shape
     kinds, work = problem.kinds, problem.work
-    shapes: dict[str, tuple[Any, tuple[int, ...]]] = {
-        "owned": (kinds.owned, (k,)),
-        "residual": (kinds.residual, (k, t)),
-        "resale": (kinds.resale, (k, t + 1)),
-        "on_demand": (kinds.on_demand, (k, t)),
-        "spot": (kinds.spot, (k, t)),
-        "committed": (kinds.committed, (c, k, t)),
-        "demand": (work.demand, (w, t)),
-        "gpu_quarters": (work.gpu_quarters, (o, t)),
-        "allowed": (work.allowed, (o, t)),
-    }
-    for name, (array, shape) in shapes.items():
-        if np.shape(array) != shape:
-            raise InputError(name, np.shape(array), f"give an array of shape {shape}")
+    shapes: dict[str, tuple[int, ...]] = {"owned": (k,), "committed": (c, k, t)}
+    shapes |= {"resale": (k, t + 1), **dict.fromkeys(("residual", "on_demand", "spot"), (k, t))}
+    shapes |= {"demand": (w, t), "gpu_quarters": (o, t), "allowed": (o, t)}
+    for name, shape in shapes.items():
+        given = np.shape(getattr(work if hasattr(work, name) else kinds, name))
+        if given != shape:
+            raise InputError(name, given, f"give an array of shape {shape}")
     node = kinds.node_gpus
     # Replicas must nest in nodes; counts of jobs are those of their ways.
     odd = [int(g) for g in work.gpus[~work.is_job[work.workload]] if node % g and g % node]

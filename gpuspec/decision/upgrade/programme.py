@@ -7,15 +7,7 @@ import itertools
 
 import numpy as np
 
-from gpuspec.decision.upgrade.derived import (
-    HOURLY,
-    POOL,
-    SPOT,
-    most_nodes,
-    most_units,
-    unit_prices,
-    unmet_prices,
-)
+from gpuspec.decision.upgrade import derived
 from gpuspec.decision.upgrade.limits import limits_rows
 from gpuspec.decision.upgrade.problem import SITES, FleetProblem
 from gpuspec.decision.upgrade.rows import Columns, Rows, Terms
@@ -46,19 +38,19 @@ class Programme:
         self.columns, self.rows = Columns(), Rows()
         self.quarters = np.arange(problem.shape[1])
         self.mid = problem.factor(self.quarters + 0.5)
-        self.most = most_units(problem)
-        self.nodes = most_nodes(problem, self.most)
+        self.most = derived.most_units(problem)
+        self.nodes = derived.most_nodes(problem, self.most)
         self.bought = self._buy()
         self.retired = self._retire()
-        self.commits = self._commit()
+        self.committed = self._commit()
         self.units = self._run()
         self.blocks = self._block()
         self.busy = self._use()
         self.moved, self.introduced = self._move()
         self.unmet = self._unmet()
         self.switches = np.empty(0, int)
-        held = (self.bought, self.retired, self.commits, self.units, self.busy)
-        self.terms = Terms(problem, *held, self.able)
+        held = (self.bought, self.retired, self.committed, self.units, self.busy)
+        self.terms = Terms(problem, *held)
         self._pools()
         for name, used, most in limits_rows(problem, self.terms):
             self.rows.add(name, *used, upper=most)
@@ -83,7 +75,7 @@ class Programme:
 
     def lasting(self) -> tuple[np.ndarray, ...]:
         """Return the places of what outlasts a quarter: orders, sales, commitments, moves."""
-        lasts = (self.bought, self.retired, self.commits, self.moved, self.introduced)
+        lasts = (self.bought, self.retired, self.committed, self.moved, self.introduced)
         return (*lasts, self.switches)
 
     def passing(self, quarter: int) -> np.ndarray:
@@ -128,28 +120,27 @@ class Programme:
     def _commit(self) -> np.ndarray:
         p, kinds = self.problem, self.problem.kinds
         k, t, _, _, c = p.shape
-        paid = np.array(
-            [[p.factor(q + 0.5 + np.arange(n)).sum() for q in self.quarters] for n in kinds.terms]
-        ).reshape(c, 1, t)
         able = np.isfinite(kinds.committed) & self.may_use()[None]
         ends = self.quarters + np.array(kinds.terms).reshape(c, 1, 1)
         able &= (self.quarters % p.order_every == 0) & (ends <= t)
-        cost = np.where(able, kinds.committed * paid * kinds.node_gpus, 0.0)
+        cost = np.where(able, derived.commitment_prices(p), 0.0)
         return self.columns.add((c, k, t), np.where(able, self.nodes[None, :, None], 0), cost)
 
     def _run(self) -> np.ndarray:
         """Add the units of each option at each site in each quarter: (O, S, T)."""
         p, kinds, work = self.problem, self.problem.kinds, self.problem.work
         kind, job = work.kind, work.is_job[work.workload]
-        price = unit_prices(p)
+        price = derived.unit_prices(p)
         able = np.repeat(work.allowed[:, None, :], len(SITES), axis=1)
         able &= ((self.strategy.new_kinds | ~kinds.is_new)[kind])[:, None, None]
         rent = self.may_use()[kind]
-        able[:, HOURLY] &= rent & np.isfinite(kinds.on_demand)[kind]
+        able[:, derived.HOURLY] &= rent & np.isfinite(kinds.on_demand)[kind]
         spot = rent & (job & work.interruptible[work.workload])[:, None]
-        able[:, SPOT] &= spot & np.isfinite(kinds.spot)[kind]
+        able[:, derived.SPOT] &= spot & np.isfinite(kinds.spot)[kind]
         # A job that may be interrupted never pays more for an hour than spot costs.
-        able[:, HOURLY] &= ~(able[:, SPOT] & (price[:, SPOT] <= price[:, HOURLY]))
+        able[:, derived.HOURLY] &= ~(
+            able[:, derived.SPOT] & (price[:, derived.SPOT] <= price[:, derived.HOURLY])
+        )
         cost = np.where(able, price * self.mid, 0.0)
         self.able = able
         return self.columns.add(able.shape, np.where(able, self.most[:, None, :], 0), cost)
@@ -185,7 +176,9 @@ class Programme:
     def _unmet(self) -> np.ndarray:
         p, work = self.problem, self.problem.work
         unmet = work.demand if self.may_fail else 0.0 * work.demand
-        places = self.columns.add(unmet.shape, unmet, unmet_prices(p) * self.mid, whole=False)
+        places = self.columns.add(
+            unmet.shape, unmet, derived.unmet_prices(p) * self.mid, whole=False
+        )
         for w in range(p.shape[2]):
             mine = np.flatnonzero(work.workload == w)
             for t in self.quarters.tolist():
@@ -232,18 +225,18 @@ class Programme:
             for t in self.quarters.tolist():
                 own, there = self.terms.owned(k, t, -float(node))
                 reserved = self.terms.committed(k, t, -float(node))
-                used = (self.units[mine, POOL, t], work.gpu_quarters[mine, t])
+                used = (self.units[mine, derived.POOL, t], work.gpu_quarters[mine, t])
                 self.rows.add("capacity", used, *own, *reserved, upper=-there)
                 self.rows.add("capacity", used, *reserved, (self.busy[k, t], -1.0), upper=0.0)
-                kept = (self.units[services, POOL, t], work.gpu_quarters[services, t])
-                for o in np.flatnonzero(mine & job & self.able[:, POOL, t]):
+                kept = (self.units[services, derived.POOL, t], work.gpu_quarters[services, t])
+                for o in np.flatnonzero(mine & job & self.able[:, derived.POOL, t]):
                     needs, blocks = float(work.gpus[o]), self.blocks[o, :, t]
                     self.rows.add("capacity", kept, (blocks, needs), *own, *reserved, upper=-there)
                     self.rows.add("capacity", (blocks[OWN], needs), *own, upper=-there)
                     self.rows.add("capacity", (blocks[RESERVED], needs), *reserved, upper=0.0)
                     most = -float(self.most[o, t])
                     self.rows.add(
-                        "capacity", (self.units[o, POOL, t], 1.0), (blocks, most), upper=0.0
+                        "capacity", (self.units[o, derived.POOL, t], 1.0), (blocks, most), upper=0.0
                     )
 
     def _hungriest_first(self) -> None:

@@ -1,16 +1,15 @@
 """How sure a comparison of plans is: fixed plans under drawn prices and capacities."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from gpuspec.decision.errors import SAMPLES, SEED, price_factors, speeds_of, stream, two_sided
 from gpuspec.decision.scenario.records import MODES
+from gpuspec.decision.upgrade import derived
 from gpuspec.decision.upgrade.ask import UpgradeQuestion
 from gpuspec.decision.upgrade.compare import runner_up
-from gpuspec.decision.upgrade.derived import HOURLY, POOL, SPOT, unit_prices
 from gpuspec.decision.upgrade.money import TERMS, cheapest
 from gpuspec.decision.upgrade.problem import FleetProblem
 from gpuspec.decision.upgrade.solve import Plan
@@ -57,43 +56,27 @@ def drawn_costs(problem: FleetProblem, plan: Plan, draws: Draws) -> np.ndarray:
     What it orders, signs, sells and moves stays; where capacity falls short of the work, the
     rest is rented by the hour on the same kind at that draw's price.
     """
-    kinds, quarters = problem.kinds, np.arange(problem.shape[1])
-    mid, start = problem.factor(quarters + 0.5), problem.factor(quarters)
-    end = problem.factor(problem.shape[1])
-    kept = kinds.owned - plan.retired.sum(1)
-    capital = (plan.bought * np.nan_to_num(kinds.capital) * start).sum(1)
-    residual = (plan.bought * np.nan_to_num(kinds.residual)).sum(1) * end
-    resale = (plan.retired * kinds.resale[:, :-1] * start).sum(1)
-    resale = resale + kept * kinds.resale[:, -1] * end
+    today, paid, residual, resale = derived.node_values(problem, plan.bought, plan.retired)
     own = draws.rent["own"]
-    total = (
-        own @ (kinds.owned * kinds.resale[:, 0] + capital - resale)
-        - (own @ residual) * draws.residual
-    )
+    total = own @ (today + paid - resale) - (own @ residual) * draws.residual
     total += plan.parts["space and upkeep"] + plan.parts["energy"] + plan.parts["migration"]
-    for c, mode in enumerate(TERMS):
-        total += draws.rent[mode] @ _committed(problem, plan, c)
-    return np.asarray(total + _running(problem, plan, draws, mid))
+    signed = (plan.committed * np.nan_to_num(derived.commitment_prices(problem))).sum(2)
+    for usd, mode in zip(signed, TERMS, strict=True):
+        total += draws.rent[mode] @ usd
+    return np.asarray(total + _running(problem, plan, draws))
 
 
-def _committed(problem: FleetProblem, plan: Plan, c: int) -> np.ndarray:
-    """Return (K,) what the commitments of a term cost, discounted."""
-    kinds, length = problem.kinds, problem.kinds.terms[c]
-    paid = [problem.factor(q + 0.5 + np.arange(length)).sum() for q in range(problem.shape[1])]
-    price = np.nan_to_num(kinds.committed[c]) * kinds.node_gpus
-    return np.asarray((plan.committed[c] * price * np.array(paid)).sum(1))
-
-
-def _running(problem: FleetProblem, plan: Plan, draws: Draws, mid: Any) -> np.ndarray:
+def _running(problem: FleetProblem, plan: Plan, draws: Draws) -> np.ndarray:
     """Return (S,) rent by the hour and on spot, and for what the pools cannot hold."""
     work, kinds = problem.work, problem.kinds
-    price, total = unit_prices(problem) * mid, np.zeros(len(draws.residual))
+    mid = problem.factor(np.arange(problem.shape[1]) + 0.5)
+    price, total = derived.unit_prices(problem) * mid, np.zeros(len(draws.residual))
     capacity = (plan.owned + plan.reserved) * kinds.node_gpus
     slower = 1 / draws.speed
     for k in range(len(kinds.names)):
         mine = work.kind == k
-        need = slower[:, mine] @ (plan.units[mine, POOL] * work.gpu_quarters[mine])
-        for site, mode in ((HOURLY, "on-demand"), (SPOT, "spot")):
+        need = slower[:, mine] @ (plan.units[mine, derived.POOL] * work.gpu_quarters[mine])
+        for site, mode in ((derived.HOURLY, "on-demand"), (derived.SPOT, "spot")):
             spent = (plan.units[mine, site] * price[mine, site]).sum(1)
             total += draws.rent[mode][:, k] * (slower[:, mine] @ spent)
         short = np.maximum(need - capacity[k], 0.0)

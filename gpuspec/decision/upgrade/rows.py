@@ -71,7 +71,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class Terms:
-    """Places of the variables that say what is held and used, shapes as in `solve.Plan`."""
+    """Places of the variables that say what is held and used, or their values in a plan."""
 
     problem: FleetProblem
     bought: np.ndarray
@@ -79,8 +79,6 @@ class Terms:
     commits: np.ndarray
     units: np.ndarray
     busy: np.ndarray
-    able: np.ndarray
-    """(O, S, T) whether units may run there at all."""
 
     def owned(self, kind: int, quarter: int, each: float) -> tuple[list[Term], float]:
         """Return the terms of `each` x owned nodes of a kind in a quarter, and the constant."""

@@ -1,15 +1,16 @@
 """From a programme to a plan: the solver's call and what its numbers mean."""
 
-import time
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
 
-from gpuspec.decision.upgrade.derived import HOURLY, SPOT, month_prices, unit_prices
+from gpuspec.decision.upgrade.derived import HOURLY, SPOT, node_values, unit_prices
+from gpuspec.decision.upgrade.limits import month_terms
 from gpuspec.decision.upgrade.problem import FleetProblem
 from gpuspec.decision.upgrade.programme import Programme
+from gpuspec.decision.upgrade.rows import Terms
 from gpuspec.decision.upgrade.strategies import OPTIMUM, Strategy
 
 GAP = 0.02
@@ -53,17 +54,12 @@ class Plan:
     """(O, S, T) units of each option at each site."""
     unmet: np.ndarray
     """(W, T) demand that nothing meets."""
-    moved: np.ndarray
-    introduced: np.ndarray
     parts: dict[str, float]
     """Discounted USD; they add up to `cost_usd`."""
     penalty_usd: float
     """What the programme counted for unmet work, no part of the cost."""
     bound_usd: float
     """No plan of this strategy costs less, penalty included."""
-    seconds: float
-    finished: bool
-    """Whether the asked gap was reached within the time limit."""
 
     @property
     def cost_usd(self) -> float:
@@ -106,7 +102,6 @@ def solve(
     ----------
     Huangfu and Hall 2018, doi:10.1007/s12532-017-0130-5 (HiGHS), through scipy.optimize.milp.
     """
-    start = time.perf_counter()
     for may_fail in (False, True):
         programme = Programme(problem, strategy, may_fail)
         exact = programme.small
@@ -115,12 +110,11 @@ def solve(
         if guess.status != INFEASIBLE:
             break
     values = whole(programme, guess)
-    bound, finished = bound_usd(first, guess) if exact else -np.inf, guess.status == 0
+    bound = bound_usd(first, guess) if exact else -np.inf
     if certify and not exact:
         below = Programme(problem, strategy, may_fail, "rows")
-        found = relaxed(below, time_limit_s, gap)
-        bound, finished = bound_usd(below, found), finished and found.status == 0
-    return read(programme, values, bound, finished, time.perf_counter() - start)
+        bound = bound_usd(below, relaxed(below, time_limit_s, gap))
+    return read(programme, values, bound)
 
 
 def bound_usd(programme: Programme, found: Any) -> float:
@@ -200,34 +194,27 @@ def whole(programme: Programme, found: Any) -> np.ndarray:
     return values
 
 
-def read(
-    programme: Programme, values: np.ndarray, bound: float, finished: bool, seconds: float
-) -> Plan:
+def read(programme: Programme, values: np.ndarray, bound: float) -> Plan:
     """Name the numbers of the solver's vector."""
     p = programme.problem
-    taken = {
-        name: values[getattr(programme, name)]
-        for name in ("bought", "retired", "commits", "units", "unmet", "moved", "busy")
-    }
+    bought, retired, committed, units, unmet, busy = (
+        values[getattr(programme, name)]
+        for name in ("bought", "retired", "committed", "units", "unmet", "busy")
+    )
     cost = np.concatenate(programme.columns.cost)
-    penalty = float((cost[programme.unmet] * taken["unmet"]).sum())
     return Plan(
         strategy=programme.strategy,
-        bought=taken["bought"],
-        retired=taken["retired"],
-        owned=owned_nodes(p, taken["bought"], taken["retired"]),
-        committed=taken["commits"],
-        reserved=reserved_nodes(p, taken["commits"]),
-        busy=taken["busy"],
-        units=taken["units"],
-        unmet=np.where(taken["unmet"] > 1e-6, taken["unmet"], 0.0),
-        moved=taken["moved"],
-        introduced=values[programme.introduced],
-        parts=cost_parts(programme, taken, values[programme.introduced]),
-        penalty_usd=penalty,
+        bought=bought,
+        retired=retired,
+        owned=owned_nodes(p, bought, retired),
+        committed=committed,
+        reserved=reserved_nodes(p, committed),
+        busy=busy,
+        units=units,
+        unmet=np.where(unmet > 1e-6, unmet, 0.0),
+        parts=cost_parts(programme, values),
+        penalty_usd=float((cost[programme.unmet] * unmet).sum()),
         bound_usd=bound,
-        seconds=seconds,
-        finished=finished,
     )
 
 
@@ -248,40 +235,33 @@ def reserved_nodes(problem: FleetProblem, committed: np.ndarray) -> np.ndarray:
     return active
 
 
-def cost_parts(
-    programme: Programme, taken: dict[str, np.ndarray], introduced: np.ndarray
-) -> dict[str, float]:
-    """Return the discounted cost of a plan by what it is spent on."""
+def cost_parts(programme: Programme, values: np.ndarray) -> dict[str, float]:
+    """Return the discounted cost of the solver's vector by what it is spent on."""
     p, kinds, mid = programme.problem, programme.problem.kinds, programme.mid
-    start, end = p.factor(programme.quarters), p.factor(p.shape[1])
-    owned = owned_nodes(p, taken["bought"], taken["retired"])
-    kept = kinds.owned - taken["retired"].sum(1)
-    back = (taken["retired"] * kinds.resale[:, :-1] * start).sum()
-    back += (kept * kinds.resale[:, -1]).sum() * end
-    back += (taken["bought"] * np.nan_to_num(kinds.residual)).sum() * end
-    running = taken["units"] * unit_prices(p) * mid
-    column_cost = np.concatenate(programme.columns.cost)
-    effort = column_cost[programme.moved] @ taken["moved"]
-    effort += column_cost[programme.introduced] @ introduced
-    values = (
-        (kinds.owned * kinds.resale[:, 0]).sum(),
-        (taken["bought"] * np.nan_to_num(kinds.capital) * start).sum(),
+    bought, retired = values[programme.bought], values[programme.retired]
+    today, paid, residual, resale = node_values(p, bought, retired)
+    owned = owned_nodes(p, bought, retired)
+    running = values[programme.units] * unit_prices(p) * mid
+    spent = np.concatenate(programme.columns.cost) * values
+    parts = (
+        today.sum(),
+        paid.sum(),
         (owned * kinds.fixed[:, None] * mid).sum(),
-        (taken["busy"] * kinds.energy[:, None] * mid).sum(),
-        (column_cost[programme.commits] * taken["commits"]).sum(),
+        spent[programme.busy].sum(),
+        spent[programme.committed].sum(),
         running[:, HOURLY].sum(),
         running[:, SPOT].sum(),
-        effort,
-        -back,
+        spent[programme.moved].sum() + spent[programme.introduced].sum(),
+        -(residual + resale).sum(),
     )
-    return dict(zip(PARTS, map(float, values), strict=True))
+    return dict(zip(PARTS, map(float, parts), strict=True))
 
 
 def month_usd(problem: FleetProblem, plan: Plan) -> np.ndarray:
     """Return (T,) what a month of each quarter costs to run and rent, not discounted."""
-    fixed, signed, busy, rented = month_prices(problem)
-    month = (plan.owned * fixed[:, None]).sum(0) + (plan.busy * busy[:, None]).sum(0)
-    for c, length in enumerate(problem.kinds.terms):
-        paid = (plan.committed[c] * signed[c]).sum(0)
-        month += np.convolve(paid, np.ones(length))[: len(paid)]
-    return np.asarray(month + (plan.units * rented).sum((0, 1)))
+    held = (plan.bought, plan.retired, plan.committed, plan.units, plan.busy)
+    amounts = Terms(problem, *held)
+    months = [month_terms(problem, amounts, t) for t in range(problem.shape[1])]
+    return np.array(
+        [fixed + sum(np.sum(np.multiply(*term)) for term in used) for used, fixed in months]
+    )

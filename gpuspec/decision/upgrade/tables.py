@@ -52,21 +52,19 @@ def orders_table(problem: FleetProblem, plan: Plan) -> pd.DataFrame:
 
     USD of a commitment is its whole term; of a sale what comes in, below 0.
     """
-    kinds, rows = problem.kinds, []
-    for t in range(problem.shape[1]):
-        for k, name in enumerate(kinds.names):
-            count = plan.bought[k, t]
-            if count:
-                rows.append((t, name, "buy", count, count * kinds.capital[k, t]))
-            for c, length in enumerate(kinds.terms):
-                count = plan.committed[c, k, t]
-                if count:
-                    usd = count * kinds.committed[c, k, t] * kinds.node_gpus * length
-                    what = f"rent {COMMITTED.get(length, f'for {length} quarters')}"
-                    rows.append((t, name, what, count, usd))
-            count = plan.retired[k, t]
-            if count:
-                rows.append((t, name, "sell", count, -count * kinds.resale[k, t]))
+    kinds = problem.kinds
+    orders = {"buy": (plan.bought, kinds.capital)}
+    for c, length in enumerate(kinds.terms):
+        what = f"rent {COMMITTED.get(length, f'for {length} quarters')}"
+        orders[what] = plan.committed[c], kinds.committed[c] * kinds.node_gpus * length
+    orders["sell"] = plan.retired, -kinds.resale[:, :-1]
+    rows = [
+        (t, name, what, count[k, t], count[k, t] * usd[k, t])
+        for t in range(problem.shape[1])
+        for k, name in enumerate(kinds.names)
+        for what, (count, usd) in orders.items()
+        if count[k, t]
+    ]
     return pd.DataFrame(rows, columns=["quarter", "gpu", "what", "nodes", "usd"])
 
 
@@ -124,13 +122,10 @@ def capacity_table(question: UpgradeQuestion) -> pd.DataFrame:
 
     ``workload``, ``gpu``, ``precision``, ``gpus``, ``split``, ``does`` (in words), ``move_usd``.
     """
-    rows, effort = [], question.problem.work.move_usd
-    every = [(d, way) for d in question.demands for way in d.ways if way.gpu in question.names]
-    for place, (demand, way) in enumerate(every):
-        known = way.days[way.days > 0]
-        done = (
-            f"{known[0]:,.1f} days a job" if demand.is_job else f"{way.output:,.3g} {demand.unit}"
-        )
-        rows.append((demand.name, way.gpu, way.precision, way.gpus, way.split, done, effort[place]))
+    rows, work = [], question.problem.work
+    for way, workload, effort in zip(question.ways, work.workload, work.move_usd, strict=True):
+        demand, known = question.demands[workload], way.days[way.days > 0]
+        unit = f"{known[0]:,.1f} days a job" if len(known) else f"{way.output:,.3g} {demand.unit}"
+        rows.append((demand.name, way.gpu, way.precision, way.gpus, way.split, unit, effort))
     columns = ["workload", "gpu", "precision", "gpus", "split", "does", "move_usd"]
     return pd.DataFrame(rows, columns=columns)

@@ -3,34 +3,24 @@
 import numpy as np
 import pandas as pd
 
-from gpuspec.decision.upgrade import (
-    GROW,
-    OPTIMUM,
-    Plan,
-    UpgradeQuestion,
-    effort_break_even,
-    orders_table,
-    quarter_names,
-    runner_up,
-    runs_table,
-    short,
-    unmet_shares,
-)
+from gpuspec.decision import upgrade
 from gpuspec.decision.upgrade.derived import POOL, SPOT
 from gpuspec.decision.upgrade.problem import SITES
 from gpuspec.views.words import listed, rows
 
 
-def upgrade_finding(question: UpgradeQuestion, plans: dict[str, Plan]) -> str:
+def upgrade_finding(question: upgrade.UpgradeQuestion, plans: dict[str, upgrade.Plan]) -> str:
     """Say what the cheapest plan orders and sells, and when."""
-    names = quarter_names(question.horizon)
+    names = upgrade.quarter_names(question.horizon)
     said = []
-    for r in rows(orders_table(question.problem, plans[OPTIMUM.name])):
+    for r in rows(upgrade.orders_table(question.problem, plans[upgrade.OPTIMUM.name])):
         noun = "node" if r.nodes == 1 else "nodes"
         verb, _, term = str(r.what).partition(" ")
-        said.append(f"{verb} {r.nodes:.0f} {short(r.gpu)} {noun} {term} in {names[r.quarter]}")
+        said.append(
+            f"{verb} {r.nodes:.0f} {upgrade.short(r.gpu)} {noun} {term} in {names[r.quarter]}"
+        )
     said = [" ".join(s.split()) for s in said]
-    if not plans[OPTIMUM.name].complete:
+    if not plans[upgrade.OPTIMUM.name].complete:
         short_of = "No plan that was found does all the work within the limits"
         return f"{short_of}; the one that leaves least undone: {listed(said) or 'order nothing'}"
     if not said:
@@ -39,13 +29,13 @@ def upgrade_finding(question: UpgradeQuestion, plans: dict[str, Plan]) -> str:
     return text[0].upper() + text[1:]
 
 
-def hourly_sentence(question: UpgradeQuestion, plans: dict[str, Plan]) -> str:
+def hourly_sentence(question: upgrade.UpgradeQuestion, plans: dict[str, upgrade.Plan]) -> str:
     """Say what the cheapest plan rents by the hour or on spot for which work; '' if nothing."""
-    runs = runs_table(question, plans[OPTIMUM.name])
+    runs = upgrade.runs_table(question, plans[upgrade.OPTIMUM.name])
     runs = runs[runs["site"] != SITES[POOL]]
     most = runs.groupby(["workload", "gpu", "site"], sort=False)["gpus"].max().reset_index()
     said = [
-        f"up to {r.gpus:,.0f} {short(r.gpu)} {'on spot' if r.site == SITES[SPOT] else r.site} "
+        f"up to {r.gpus:,.0f} {upgrade.short(r.gpu)} {'on spot' if r.site == SITES[SPOT] else r.site} "
         f"for {r.workload}"
         for r in rows(most)
     ]
@@ -53,11 +43,14 @@ def hourly_sentence(question: UpgradeQuestion, plans: dict[str, Plan]) -> str:
 
 
 def plan_sentence(
-    question: UpgradeQuestion, plans: dict[str, Plan], spans: pd.DataFrame, sure: float
+    question: upgrade.UpgradeQuestion,
+    plans: dict[str, upgrade.Plan],
+    spans: pd.DataFrame,
+    sure: float,
 ) -> str:
     """Say what the best plan costs, what the runner-up does, and how sure that is."""
-    best, other = plans[OPTIMUM.name], runner_up(plans)
-    low, high = spans.loc[spans["strategy"] == OPTIMUM.name].to_numpy()[0, 1:].astype(float)
+    best, other = plans[upgrade.OPTIMUM.name], upgrade.runner_up(plans)
+    low, high = spans.loc[spans["strategy"] == upgrade.OPTIMUM.name].to_numpy()[0, 1:].astype(float)
     months = 3 * question.horizon
     it = "It" if best.complete else "What it does"
     text = (
@@ -66,7 +59,7 @@ def plan_sentence(
         f"its worth of today, what is left at the end is taken off."
     )
     if not best.complete:
-        return text + " " + unmet_sentence(question, {OPTIMUM.name: best})
+        return text + " " + unmet_sentence(question, {upgrade.OPTIMUM.name: best})
     if not other:
         return text + " No other strategy does all the work with another plan."
     text += (
@@ -76,12 +69,12 @@ def plan_sentence(
     return text + (": no decision between them." if 0.25 < sure < 0.75 else ".")
 
 
-def advice_sentence(plans: dict[str, Plan]) -> str:
+def advice_sentence(plans: dict[str, upgrade.Plan]) -> str:
     """Say how the article's advice (C23) fares: keep all, add newer kinds, move the hungriest.
 
     '' where nothing is owned.
     """
-    best, grow = plans[OPTIMUM.name], plans[GROW.name]
+    best, grow = plans[upgrade.OPTIMUM.name], plans[upgrade.GROW.name]
     if not best.parts["owned today"]:
         return ""
     if not grow.complete:
@@ -92,10 +85,10 @@ def advice_sentence(plans: dict[str, Plan]) -> str:
     return f"The article's advice (C23: grow) does the work too and costs {more}."
 
 
-def strategies_finding(plans: dict[str, Plan]) -> str:
+def strategies_finding(plans: dict[str, upgrade.Plan]) -> str:
     """Say which strategies come near the best, and which do not."""
-    best = plans[OPTIMUM.name]
-    others = {n: _more(p, best) for n, p in plans.items() if n != OPTIMUM.name}
+    best = plans[upgrade.OPTIMUM.name]
+    others = {n: _more(p, best) for n, p in plans.items() if n != upgrade.OPTIMUM.name}
     done = {n: more for n, more in others.items() if plans[n].complete}
     undone = [n for n in others if n not in done]
     text = f"The best plan costs {_millions(best.cost_usd)}"
@@ -106,11 +99,11 @@ def strategies_finding(plans: dict[str, Plan]) -> str:
     return text + (f"; {listed(undone)} {verb} work undone" if undone else "")
 
 
-def unmet_sentence(question: UpgradeQuestion, plans: dict[str, Plan]) -> str:
+def unmet_sentence(question: upgrade.UpgradeQuestion, plans: dict[str, upgrade.Plan]) -> str:
     """Name the work that each strategy leaves undone under the limits; '' where none does."""
     said = []
     for name, plan in plans.items():
-        shares = unmet_shares(question.problem, plan)
+        shares = upgrade.unmet_shares(question.problem, plan)
         if shares:
             parts = [f"{share:.1%} of {work}" for work, share in shares.items()]
             said.append(f"{name} leaves {listed(parts)} undone")
@@ -128,7 +121,7 @@ def gives_sentence(gives: pd.DataFrame) -> str:
     return "; ".join(said) or "no limit is asked"
 
 
-def unplanned_sentence(question: UpgradeQuestion) -> str:
+def unplanned_sentence(question: upgrade.UpgradeQuestion) -> str:
     """Name the workloads that are not in the plan; '' where all are."""
     said = [f"{name} ({reason})" for name, reason in question.left_out.items()]
     return f"Not in this plan: {listed(said)}." if said else ""
@@ -166,10 +159,10 @@ def wait_finding(table: pd.DataFrame) -> str:
     return text[:1].upper() + text[1:]
 
 
-def effort_finding(plans: dict[str, Plan]) -> str:
+def effort_finding(plans: dict[str, upgrade.Plan]) -> str:
     """Say how much dearer moving may be before another strategy is as cheap."""
-    multiple, name = effort_break_even(plans)
-    spent = plans[OPTIMUM.name].parts["migration"]
+    multiple, name = upgrade.effort_break_even(plans)
+    spent = plans[upgrade.OPTIMUM.name].parts["migration"]
     if not spent:
         return _unmoved(plans)
     if not np.isfinite(multiple):
@@ -177,7 +170,7 @@ def effort_finding(plans: dict[str, Plan]) -> str:
     return f"Moving costs {_millions(spent)}; at {multiple:.1f} times that, {name} is as cheap"
 
 
-def limits_sentence(question: UpgradeQuestion) -> str:
+def limits_sentence(question: upgrade.UpgradeQuestion) -> str:
     """Name the limits that are asked."""
     asked = question.problem.limits.asked()
     words = {
@@ -191,7 +184,7 @@ def limits_sentence(question: UpgradeQuestion) -> str:
     return listed(said) if said else "no limits"
 
 
-def _more(plan: Plan, best: Plan) -> str:
+def _more(plan: upgrade.Plan, best: upgrade.Plan) -> str:
     """Say how much more a plan costs: a share, or USD where the best costs next to nothing."""
     more = plan.cost_usd - best.cost_usd
     if more < 5e-4 * abs(best.cost_usd):
@@ -217,9 +210,9 @@ def _millions(usd: float) -> str:
     return f"{usd / 1e6:,.2f} million USD" if abs(usd) >= 1e6 else f"{usd:,.0f} USD"
 
 
-def _unmoved(plans: dict[str, Plan]) -> str:
+def _unmoved(plans: dict[str, upgrade.Plan]) -> str:
     """Say at which multiple of the effort a plan that moves work is as cheap as the best."""
-    best = plans[OPTIMUM.name]
+    best = plans[upgrade.OPTIMUM.name]
     cheaper = {
         (best.cost_usd - plan.cost_usd) / plan.parts["migration"] + 1: name
         for name, plan in plans.items()

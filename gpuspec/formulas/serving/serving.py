@@ -101,9 +101,7 @@ def request_bytes(replica: Deployment, context: ArrayLike) -> Floats:
     layout = replica.layout
     tp = 1 if layout.attention_dp else layout.tp
     network, images = layout.network, layout.image_tokens
-    return sequence_bytes(
-        network, context, layout.kv_bytes, tp, layout.pp, image_tokens=images
-    )
+    return sequence_bytes(network, context, layout.kv_bytes, tp, layout.pp, image_tokens=images)
 
 
 def longest_context(replica: Deployment) -> float:

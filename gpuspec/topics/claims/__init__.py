@@ -11,15 +11,5 @@ from gpuspec.topics.claims.audit import (
     verdicts_table,
 )
 from gpuspec.topics.claims.maps import AXES, ClaimMap, claim_map
-from gpuspec.topics.claims.records import check_claims_language, claim_ids, verdict_word
-from gpuspec.topics.claims.verdict import (
-    FALSE,
-    MISLEADING,
-    TRUE,
-    WHEN,
-    WORDS,
-    Check,
-    condition,
-    joined,
-    judged,
-)
+from gpuspec.topics.claims.records import claim_ids, verdict_word
+from gpuspec.topics.claims.verdict import FALSE, Check, condition, joined, judged

@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from gpuspec.base.ask import Ask, Range, Was, typed
 from gpuspec.base.errors import InputError
-from gpuspec.catalog import Gpu, gpu
+from gpuspec.catalog import Gpu, gpu, load_table
 from gpuspec.catalog.fields import (
     Formats,
     GpuCounts,
@@ -20,7 +20,6 @@ from gpuspec.catalog.fields import (
     split,
 )
 from gpuspec.catalog.models import Model, model
-from gpuspec.topics.cost.prices import default_prices
 
 SMALL_B, LARGE_B = 33.0, 70.0
 """Parameters (in 1e9) up to which the article's "up to 30B", and from which its "70B and more"."""
@@ -122,7 +121,7 @@ class ClaimsQuestion(Ask):
 
 def _rents(field: str, new: Gpu, old: Gpu) -> tuple[float, ...]:
     """Return the price ratios of rents in the same mode and tier."""
-    table = default_prices()
+    table = load_table("prices-defaults")
     table = table[(table["mode"] != "own") & (table["currency"] == "USD")]
     keys = ["mode", "tier", "region"]
     sides = [table[table["gpu_id"] == g.id].set_index(keys)["central"] for g in (new, old)]

@@ -1,69 +1,24 @@
 """The audit: every claim with its checks, its verdict, and the tables that show them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
 
 from gpuspec.constants.inference import inference_errors
 from gpuspec.constants.training import training_errors
 from gpuspec.topics.claims.ask import ClaimsQuestion
 from gpuspec.topics.claims.checks import checks
 from gpuspec.topics.claims.records import Claim, claim_ids, claims, verdict_word
-from gpuspec.topics.claims.verdict import (
-    FALSE,
-    MISLEADING,
-    TRUE,
-    WHEN,
-    Check,
-    Verdict,
-    joined,
-    judged,
-)
+from gpuspec.topics.claims.settings import CONDITIONS
+from gpuspec.topics.claims.verdict import WHEN, WORDS, Check, Verdict, joined, judged
 from gpuspec.views.columns import readable
 
-SETTINGS = {
-    "params_b": "models of {}B",
-    "context": "prompts of {} tokens",
-    "answer": "answers of {} tokens",
-    "gpus": "{} GPU",
-    "weights": "weights in {}",
-    "requests": "{} requests in flight",
-    "limit_s": "a limit of {} s",
-    "rival": "rivals {}",
-    "seq_len": "sequences of {} tokens",
-    "precision": "products in {}",
-    "share_given": "a share of {} of the memory given to the engine",
-    "where": "{}",
-    "link": "links {}",
-    "part": "{}",
-    "nodes": "{} nodes",
-    "pair": "{}",
-    "tp": "{} card for a model",
-    "tuning": "{}",
-    "path": "PCIe {}",
-    "price": "a price of {} times the older GPU's",
-    "filled": "weights that fill {} of the older GPUs' memory",
-    "work": "the work is {}",
-    "gpu": "on {}",
-    "new": "on {}",
-    "bound": "the limit is {}",
-    "kind": "the work is a {}",
-    "name": "{}",
-    "algorithm": "{}",
-    "cells": "cells of {}",
-    "compared": "the comparison is with {}",
-    "vendor": "rivals of {} alone",
-    "resource": "{}",
-}
-"""How a condition says each setting."""
 
-
-class Finding(BaseModel):
+@dataclass(frozen=True)
+class Finding:
     """A claim, what was tested of it, and the verdicts."""
-
-    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
     claim: Claim
     checks: tuple[Check, ...]
@@ -74,8 +29,7 @@ class Finding(BaseModel):
     def deciding(self) -> int:
         """Return the place of the check that decides: the first that fails or is conditional."""
         kinds = [v.word for v in self.parts]
-        order = (FALSE, MISLEADING, WHEN, TRUE)
-        return kinds.index(next(word for word in order if word in kinds))
+        return kinds.index(next(word for word in reversed(WORDS) if word in kinds))
 
 
 def audit(question: ClaimsQuestion, ids: Sequence[str] | None = None) -> list[Finding]:
@@ -84,11 +38,9 @@ def audit(question: ClaimsQuestion, ids: Sequence[str] | None = None) -> list[Fi
     for name, claim in claims().items():
         tested = checks(question, name) if ids is None or name in ids else []
         if tested:
-            parts = tuple(judged(check, SETTINGS) for check in tested)
+            parts = tuple(judged(check, CONDITIONS) for check in tested)
             verdict = joined(list(parts), [check.label for check in tested])
-            findings.append(
-                Finding(claim=claim, checks=tuple(tested), parts=parts, verdict=verdict)
-            )
+            findings.append(Finding(claim, tuple(tested), parts, verdict))
     return findings
 
 
@@ -219,13 +171,14 @@ def _only(seen: "pd.Series[float]") -> str:
 
 def range_text(check: Check) -> str:
     """Say which values make the statement true."""
-    least, most = check.least, check.most
     if check.unit == "yes":
         return "yes"
-    if np.isfinite(least) and np.isfinite(most):
-        same = least == most
-        return _number(least) if same else f"{_number(least)} to {_number(most)}"
-    return f"at least {_number(least)}" if np.isfinite(least) else f"at most {_number(most)}"
+    least, most = _number(check.least), _number(check.most)
+    if np.isinf(check.least):
+        return f"at most {most}"
+    if np.isinf(check.most):
+        return f"at least {least}"
+    return least if check.least == check.most else f"{least} to {most}"
 
 
 def _span(least: float, most: float, unit: str) -> str:
@@ -242,6 +195,6 @@ def _number(value: float) -> str:
     ['0.083', '2.7', '31', '15,616']
     """
     value = float(value)
-    if value == round(value) or abs(value) >= 10:
+    if abs(value) >= 10 or value == round(value):
         return f"{value:,.0f}"
     return f"{value:.2f}" if 0.1 <= abs(value) < 2 else f"{value:.2g}"

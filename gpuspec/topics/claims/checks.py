@@ -1,6 +1,7 @@
 """What is tested of each claim: rows of ``data/claim-checks.csv`` over named tables."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,7 @@ from gpuspec.catalog import load_table
 from gpuspec.topics.claims import links, machines, science, serving, training
 from gpuspec.topics.claims.ask import LARGE_B, ClaimsQuestion
 from gpuspec.topics.claims.published import published_fp8, published_serving, published_training
-from gpuspec.topics.claims.verdict import FIGURES, Check
+from gpuspec.topics.claims.verdict import FIGURES, SEEN, Check
 
 Table = Callable[[ClaimsQuestion], pd.DataFrame]
 
@@ -22,7 +23,7 @@ def checks(q: ClaimsQuestion, claim: str) -> list[Check]:
 
 def _check(q: ClaimsQuestion, row: "pd.Series[str]") -> Check:
     grid = _chosen(GRIDS[row["grid"]](q), row["where"])
-    seen = pd.DataFrame({"value": [], "source": []})
+    seen = pd.DataFrame(columns=SEEN, dtype=float)
     if row["published"]:
         seen = _chosen(PUBLISHED[row["published"]](q), row["published_where"])
     if row["published_models"]:
@@ -32,10 +33,9 @@ def _check(q: ClaimsQuestion, row: "pd.Series[str]") -> Check:
         prices: tuple[float, ...] = getattr(q, f"{row['price_of']}_ratios")
         grid = per_money(grid, prices)
         seen = seen.assign(value=seen["value"] / middle(prices))
-    ends = {n: float(row[n]) for n in ("least", "most") if pd.notna(row[n])}
-    texts = {n: row[n] for n in ("label", "what", "unit")}
-    any_will_do = bool(row["any_will_do"])
-    return Check(grid=grid, measured=seen, any_will_do=any_will_do, **ends, **texts)
+    stated: Any = {n: row[n] for n in ("label", "what", "unit")}
+    stated |= {n: float(row[n]) for n in ("least", "most") if pd.notna(row[n])}
+    return Check(grid=grid, measured=seen, any_will_do=bool(row["any_will_do"]), **stated)
 
 
 def _chosen(table: pd.DataFrame, where: str) -> pd.DataFrame:
@@ -96,13 +96,13 @@ GRIDS: dict[str, Table] = {
     "training and the vendor's job": training.with_the_vendors_job,
     "days of a week's training": training.days_of_a_week,
     "training on one node": training.on_one_node,
-    "training on cards": links.training_on_cards,
+    "training on cards": lambda q: links.training_on_cards(),
     "serving H100/A100": serving.over_a100,
     "serving H200/H100": serving.over_h100,
     "serving H200 over rivals": serving.over_rivals,
     "requests H200/H100": lambda q: serving.over_h100(q, requests=True),
     "serving within a limit": serving.latency_grid,
-    "serving on cards": links.serving_on_cards,
+    "serving on cards": lambda q: links.serving_on_cards(),
     "H200 for 70B": serving.large_needed,
     "GPUs for 8B": serving.small_needed,
     "gain of size": serving.gain_of_size,
@@ -111,7 +111,7 @@ GRIDS: dict[str, Table] = {
     "science": science.science,
     "dynamic programming": science.dynamic_grid,
     "FP64 units of rivals": science.rivals,
-    "slower links": links.slower_links,
+    "slower links": lambda q: links.slower_links(),
     "MIG": machines.instances,
     "printed rates": machines.printed_rates,
     "printed cells": machines.printed_cells,
@@ -128,9 +128,9 @@ GRIDS: dict[str, Table] = {
 
 def _both_formats(q: ClaimsQuestion) -> pd.DataFrame:
     """Return measured throughput of H100 over A100: in one format, and FP8 over 16 bit."""
-    pair = (q.h100_gpu.id, q.a100_gpu.id)
-    sides = [published_serving(*pair), published_serving(*pair, "fp8", "16 bit")]
-    return pd.concat(sides, ignore_index=True)
+    formats = ((), ("fp8", "16 bit"))
+    parts = [published_serving(q.h100_gpu.id, q.a100_gpu.id, *two) for two in formats]
+    return pd.concat(parts, ignore_index=True)
 
 
 def _days(q: ClaimsQuestion) -> pd.DataFrame:

@@ -1,10 +1,10 @@
 """Grids of links and networks: what slower ones leave of the speed."""
 
 from functools import lru_cache
+from typing import Any
 
 import pandas as pd
 
-from gpuspec.topics.claims.ask import ClaimsQuestion
 from gpuspec.topics.networks import NetworksQuestion, form_table, network_table
 from gpuspec.topics.serving import ServingQuestion
 from gpuspec.topics.serving import form_table as serving_forms
@@ -26,13 +26,18 @@ def _forms() -> pd.DataFrame:
     )
 
 
-def training_on_cards(q: ClaimsQuestion) -> pd.DataFrame:
+def training_on_cards() -> pd.DataFrame:
     """Return the share of NVLink's training speed that PCIe leaves."""
     return _forms()[["pair", "path", "tuning", "params_b", "value", "low", "high"]]
 
 
 @lru_cache(1)
-def _slower() -> pd.DataFrame:
+def slower_links() -> pd.DataFrame:
+    """Return the training speed that slower links leave, of that over NVLink or NDR.
+
+    Columns: ``where`` (``in a node``, ``across nodes``), ``link``, ``params_b``, ``nodes``,
+    ``value`` with ``low`` and ``high``.
+    """
     forms = _forms()
     inside = forms[forms["tuning"] == "all weights"]
     path = inside["path"].map({"peer": "peer to peer", "host": "through the host"})
@@ -48,35 +53,19 @@ def _slower() -> pd.DataFrame:
     return pd.concat([inside[columns], outside[columns]], ignore_index=True)
 
 
-def slower_links(q: ClaimsQuestion) -> pd.DataFrame:
-    """Return the training speed that slower links leave, of that over NVLink or NDR.
-
-    Columns: ``where`` (``in a node``, ``across nodes``), ``link``, ``params_b``, ``nodes``,
-    ``value`` with ``low`` and ``high``.
-    """
-    return _slower()
-
-
 @lru_cache(1)
-def _served() -> pd.DataFrame:
-    parts = []
-    for name in FORM_MODELS:
-        asked = ServingQuestion.ask(model=name, gpus="H100", weights="bf16")
-        table = serving_forms(asked, list(FORM_PAIRS))
-        alone = table[table["tp"] == 1].set_index("pair")["ratio"]
-        size = round(asked.network.params / 1e9, 1)
-        share = table["ratio"] / table["pair"].map(alone)
-        parts.append(
-            table[["pair", "tp"]].assign(value=share, model=asked.network.name, params_b=size)
-        )
-    grid = pd.concat(parts, ignore_index=True)
-    return grid.assign(low=grid["value"], high=grid["value"])
-
-
-def serving_on_cards(q: ClaimsQuestion) -> pd.DataFrame:
+def serving_on_cards() -> pd.DataFrame:
     """Return what PCIe leaves of the speed that SXM modules gain by sharing a model.
 
     Throughput over that of SXM modules, relative to one card over one module: the chips of the
     two differ, too. Columns: ``pair``, ``tp``, ``model``, ``params_b``, ``value``...
     """
-    return _served()
+    parts = []
+    for name in FORM_MODELS:
+        asked = ServingQuestion.ask(model=name, gpus="H100", weights="bf16")
+        table = serving_forms(asked, list(FORM_PAIRS))
+        alone = table["pair"].map(table[table["tp"] == 1].set_index("pair")["ratio"])
+        about: Any = {"model": asked.network.name, "params_b": round(asked.network.params / 1e9, 1)}
+        parts.append(table[["pair", "tp"]].assign(value=table["ratio"] / alone, **about))
+    grid = pd.concat(parts, ignore_index=True)
+    return grid.assign(low=grid["value"], high=grid["value"])

@@ -1,11 +1,11 @@
 """Maps of the settings where a claim holds: two settings across, the others fixed."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
 
 from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.catalog.models import model
@@ -39,10 +39,9 @@ AXES: dict[str, tuple[int, str, str, Mapping[str, object]]] = {
 """For each claim with a map: the check, down, across, and how the other settings are fixed."""
 
 
-class ClaimMap(BaseModel):
+@dataclass(frozen=True)
+class ClaimMap:
     """The estimates of one check over two settings."""
-
-    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
     check: Check
     down: str
@@ -92,20 +91,11 @@ def claim_map(finding: Finding, fixed: Mapping[str, object] | None = None) -> Cl
     if down == "model" and "params_b" in grid:
         grid = grid.sort_values("params_b", kind="stable")
     rows = list(dict.fromkeys(grid[down]))
-    values = grid.pivot_table(
-        index=down, columns=across, values="value", aggfunc=_middle, sort=False
-    )
+    values = grid.pivot_table("value", down, across, aggfunc=_middle, sort=False)
     values = values.reindex(index=rows, columns=sorted(values.columns))
     holds = values.map(lambda v: bool(within(v, check.least, check.most)))
-    return ClaimMap(
-        check=check,
-        down=down,
-        across=across,
-        fixed=kept,
-        cells=values,
-        holds=holds,
-        published=_published(check, grid, values, across, kept),
-    )
+    published = _published(check, grid, values, across, kept)
+    return ClaimMap(check, down, across, kept, values, holds, published)
 
 
 def _middle(values: "pd.Series[float]") -> float:
@@ -132,11 +122,7 @@ def _billions(name: str) -> float:
 
 
 def _published(
-    check: Check,
-    grid: pd.DataFrame,
-    values: pd.DataFrame,
-    across: str,
-    kept: dict[str, object],
+    check: Check, grid: pd.DataFrame, values: pd.DataFrame, across: str, kept: dict[str, object]
 ) -> pd.DataFrame:
     """Return the median of published figures near each cell, by model size and by length."""
     blank = pd.DataFrame(np.nan, index=values.index, columns=values.columns)

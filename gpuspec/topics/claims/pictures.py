@@ -10,20 +10,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from gpuspec.topics.claims import ClaimMap
-from gpuspec.views.charts import blank_axes, headed
+from gpuspec.topics.claims.settings import SETTINGS
+from gpuspec.views.charts import blank_axes, headed, row_names
 
-AXIS = {
-    "model": "",
-    "params_b": "parameters, billions",
-    "context": "tokens of a prompt",
-    "seq_len": "tokens of a training sequence",
-    "gpus": "GPUs that serve together",
-    "limit_s": "limit on the whole answer, seconds",
-    "price": "price of an hour over that of the older GPU",
-    "requests": "requests in flight",
-    "tp": "cards that share a model",
-    "nodes": "nodes",
-}
 _BOLD, _LIGHT = "#0072B2", "#e8e8e8"
 
 
@@ -37,8 +26,7 @@ def holding_map(shown: ClaimMap, title: str) -> Figure:
     measured = bool(np.isfinite(seen).any())
     row = 0.34 if measured else 0.3 if len(values) < 9 else 0.2
     height = 1.2 + row * len(values)
-    figure, axes = blank_axes(7.0, height)
-    axes.grid(visible=False)
+    figure, axes = blank_axes(7.0, height, grid="")
     axes.imshow(_shades(values), cmap="Greys", vmin=0, vmax=2.2, aspect="auto")
     for y, x in np.ndindex(*values.shape):
         text = _cell(float(numbers[y, x]), float(seen[y, x]))
@@ -47,8 +35,8 @@ def holding_map(shown: ClaimMap, title: str) -> Figure:
     _ring(axes, holds)
     axes.set_xticks(range(len(values.columns)), [_label(c) for c in values.columns], fontsize=8)
     axes.set_yticks(range(len(values)), [_label(r) for r in values.index], fontsize=8)
-    axes.set_xlabel(AXIS.get(shown.across, ""))
-    axes.set_ylabel(AXIS.get(shown.down, ""))
+    axes.set_xlabel(SETTINGS[shown.across].axis)
+    axes.set_ylabel(SETTINGS[shown.down].axis if shown.down in SETTINGS else "")
     axes.tick_params(length=0)
     axes.spines[["left", "bottom"]].set_visible(False)
     headed(figure, title)
@@ -111,9 +99,7 @@ def said_and_found(rows: pd.DataFrame, title: str) -> Figure:
     `rows`: ``label``, ``said``, ``least`` and ``most`` (of the estimates), ``low`` and ``high``
     (of their intervals), ``published`` (arrays).
     """
-    figure, axes = blank_axes(7.0, 1.3 + 0.42 * len(rows))
-    axes.grid(axis="x", color="#dddddd", linewidth=0.6)
-    axes.grid(axis="y", visible=False)
+    figure, axes = blank_axes(7.0, 1.3 + 0.42 * len(rows), grid="x")
     diamond: dict[str, Any] = {"marker": "D", "color": "#D55E00", "markeredgecolor": "k"}
     for y, row in enumerate(rows.to_dict("records")):
         axes.plot([row["low"], row["high"]], [y, y], color="#555555", linewidth=1.2)
@@ -123,8 +109,7 @@ def said_and_found(rows: pd.DataFrame, title: str) -> Figure:
         seen = np.asarray(row["published"], float)
         axes.plot(seen, np.full(len(seen), y + 0.27), "|", color="black", markersize=5, alpha=0.6)
         axes.plot(row["said"], y, markersize=7, **diamond)
-    axes.set_yticks(range(len(rows)), list(rows["label"]), fontsize=8)
-    axes.set_ylim(len(rows) - 0.4, -0.6)
+    row_names(axes, list(rows["label"]))
     ticks = [1, 1.5, 2, 3, 5, 9, 15, 30, 50]
     axes.set_xscale("log")
     axes.set_xticks(ticks, [f"{t:g}" for t in ticks], fontsize=8)

@@ -13,7 +13,6 @@ VERDICTS_ZH = {
     "misleading": "有误导",
     "false": "不实",
 }
-LANGUAGES = ("en", "zh")
 
 
 class Claim(BaseModel):
@@ -65,16 +64,3 @@ def claim_ids(names: str, data: str | Path | None = None) -> list[str]:
 def verdict_word(word: str, language: str = "en") -> str:
     """Return a verdict's word in ``en`` or ``zh``."""
     return VERDICTS_ZH[word] if language == "zh" else word
-
-
-def check_claims_language(language: str) -> str:
-    """Return `language` where statements exist in it.
-
-    Raises
-    ------
-    UnknownNameError
-        For another language.
-    """
-    if language not in LANGUAGES:
-        raise UnknownNameError("language", language, LANGUAGES)
-    return language

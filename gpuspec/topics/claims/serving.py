@@ -13,6 +13,8 @@ from gpuspec.constants.inference import ratio_interval
 from gpuspec.formulas.memory import stage_weights_bytes
 from gpuspec.formulas.serving import max_concurrency, steady_state
 from gpuspec.topics.claims.ask import LARGE_B, SMALL_B, ClaimsQuestion
+from gpuspec.topics.claims.machines import exact
+from gpuspec.topics.claims.verdict import FIGURES
 from gpuspec.topics.serving import ServingQuestion, fleet_capacity, options_table
 
 FEASIBLE = 1e-9
@@ -101,9 +103,9 @@ def serving_grid(
         )
         parts.append(part.dropna())
     grid = pd.concat(parts, ignore_index=True)
-    return (
-        grid.assign(low=grid["value"], high=grid["value"]) if requests else _judged(grid, new, old)
-    )
+    if requests:
+        return grid.assign(low=grid["value"], high=grid["value"])
+    return _judged(grid, new, old)
 
 
 def _judged(grid: pd.DataFrame, new: Gpu, old: Gpu) -> pd.DataFrame:
@@ -145,9 +147,8 @@ def _bounded(
 ) -> tuple[Model, np.ndarray]:
     """Return the model, and the best throughput under each limit."""
     isl, osl = VENDOR_TOKENS
-    q = ServingQuestion.ask(
-        model=name, gpus=device.id, weights=weight, isl=isl, osl=osl, max_gpus=64
-    )
+    asked = {"model": name, "gpus": device.id, "weights": weight, "isl": isl, "osl": osl}
+    q = ServingQuestion.ask(**asked, max_gpus=64)
     replica = q.replica(device, q.formats[0], tp, pp)
     most = float(max_concurrency(replica, isl, osl))
     if most < 1:
@@ -176,24 +177,15 @@ def small_needed(q: ClaimsQuestion) -> pd.DataFrame:
 
 
 def _fewest(device: Gpu, name: str, kind: str, context: int) -> pd.DataFrame:
-    q = ServingQuestion.ask(
-        model=name,
-        gpus=device.id,
-        weights=kind,
-        isl=context,
-        osl=512,
-        concurrency=1,
-        ttft_limit_s=10.0,
-        max_gpus=8,
-    )
+    load = {"isl": context, "osl": 512, "concurrency": 1, "ttft_limit_s": 10.0, "max_gpus": 8}
+    q = ServingQuestion.ask(model=name, gpus=device.id, weights=kind, **load)
     options = options_table(q)
     options = options[options["within"] >= 1]
     rows = []
     for count in REQUESTS if len(options) else ():
         fewest = float((np.ceil(count / options["within"]) * options["replica_gpus"]).min())
-        rows.append((q.network.name, kind.upper(), context, count, *[fewest] * 3))
-    columns = ["model", "weights", "context", "requests", "value", "low", "high"]
-    return pd.DataFrame(rows, columns=columns)
+        rows.append((q.network.name, kind.upper(), context, count, fewest))
+    return exact(rows, "model", "weights", "context", "requests")
 
 
 def gain_of_size(q: ClaimsQuestion) -> pd.DataFrame:
@@ -203,5 +195,4 @@ def gain_of_size(q: ClaimsQuestion) -> pd.DataFrame:
     small = grid[grid["params_b"] <= SMALL_B].groupby(setting)["value"].median()
     large = grid[grid["params_b"] >= LARGE_B].reset_index(drop=True)
     rest = large.join(small.rename("typical"), on=setting).dropna()
-    figures = {c: rest[c] / rest["typical"] for c in ("value", "low", "high")}
-    return rest.drop(columns="typical").assign(**figures)
+    return rest.assign(**{c: rest[c] / rest["typical"] for c in FIGURES}).drop(columns="typical")

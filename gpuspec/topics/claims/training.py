@@ -5,6 +5,7 @@ from functools import lru_cache
 import pandas as pd
 
 from gpuspec.topics.claims.ask import LARGE_B, ClaimsQuestion
+from gpuspec.topics.claims.machines import exact
 from gpuspec.topics.training import size_table
 
 GLOBAL_BATCH_TOKENS = 4_194_304
@@ -31,14 +32,9 @@ def training_grid(q: ClaimsQuestion, new: Side, old: Side) -> pd.DataFrame:
 
 
 def _ratios(
-    new: Side,
-    old: Side,
-    models: tuple[str, ...],
-    counts: tuple[int, ...],
-    seq_len: int,
-    global_batch: int,
+    new: Side, old: Side, models: tuple[str, ...], counts: tuple[int, ...], seq_len: int, batch: int
 ) -> pd.DataFrame:
-    table = size_table(new, old, models, counts, seq_len, global_batch)
+    table = size_table(new, old, models, counts, seq_len, batch)
     table = table.rename(columns={"ratio": "value", "ratio_low": "low", "ratio_high": "high"})
     table = table.assign(seq_len=seq_len, precision=new[1].upper())
     table["params_b"] = table["params_b"].round(1)
@@ -88,7 +84,6 @@ def on_one_node(q: ClaimsQuestion) -> pd.DataFrame:
         for device in (q.h100_gpu, q.h200_gpu):
             side = (device.id, "bf16")
             table = size_table(side, side, [name], [8])
-            works = float(bool(table["old_tokens_s"].notna().all()))
-            size = round(network.params / 1e9, 1)
-            rows.append((network.name, size, device.id, works, works, works))
-    return pd.DataFrame(rows, columns=["model", "params_b", "gpu", "value", "low", "high"])
+            works = float(table["old_tokens_s"].notna().all())
+            rows.append((network.name, round(network.params / 1e9, 1), device.id, works))
+    return exact(rows, "model", "params_b", "gpu")

@@ -5,11 +5,12 @@ interval of the estimate). A statement is a range that the value must lie in.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from pydantic import BaseModel, ConfigDict
 
 TRUE, WHEN, MISLEADING, FALSE = "true", "true when", "misleading", "false"
 WORDS = (TRUE, WHEN, MISLEADING, FALSE)
@@ -22,16 +23,17 @@ PURE = 0.85
 WORTH = 0.05
 """Gain in separation that a second condition must bring."""
 FIGURES = ("value", "low", "high")
+SEEN = ["value", "source"]
+"""Columns of published figures."""
 NAMES = ("model", "name")
 """Columns that name a setting without describing it: no condition is looked for in them."""
 Test = tuple[str, str, object]
 """Column, ``"at least"``, ``"at most"``, ``"from"``, ``"is"`` or ``"is not"``, value."""
 
 
-class Check(BaseModel):
+@dataclass(frozen=True)
+class Check:
     """One thing that is tested of a claim: a grid of estimates, a range, published figures."""
-
-    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
     label: str
     """What is tested, in a few words, such as "10 GbE"."""
@@ -44,14 +46,12 @@ class Check(BaseModel):
     """Unit of the value; ``yes`` for a question of which 1 is yes."""
     any_will_do: bool = False
     """The statement says "up to": one ordinary setting that reaches it is enough."""
-    measured: pd.DataFrame = pd.DataFrame({"value": [], "source": []})
+    measured: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=SEEN, dtype=float))
     """Published figures beside it: ``value``, ``source``."""
 
 
-class Verdict(BaseModel):
+class Verdict(NamedTuple):
     """What the rule says of a check or of a claim."""
-
-    model_config = ConfigDict(frozen=True)
 
     word: str
     condition: str = ""
@@ -91,21 +91,21 @@ def judged(check: Check, words: Mapping[str, str] | None = None) -> Verdict:
     share, possible = float(good.mean()), float(reach.mean())
     seen = within(check.measured["value"], *ends)
     measured = float(seen.mean()) if len(seen) else np.nan
-    said = {"share": share, "possible": possible, "measured_share": measured}
+    shares: Any = {"share": share, "possible": possible, "measured_share": measured}
     if possible == 0 and not measured > 0:
-        return Verdict(word=FALSE, condition="in none of the settings", **said)
+        return Verdict(word=FALSE, condition="in none of the settings", **shares)
     if share >= NEARLY_ALL or (check.any_will_do and share >= 0.5):
         if measured >= 0.5 or not len(seen):
-            return Verdict(word=TRUE, **said)
+            return Verdict(word=TRUE, **shares)
         text = f"software is as good as assumed: {measured:.0%} of {len(seen)} published cases are"
-        return Verdict(word=WHEN if measured > 0 else MISLEADING, condition=text, **said)
+        return Verdict(word=WHEN if measured > 0 else MISLEADING, condition=text, **shares)
     found = condition(grid, good) if share >= HARDLY_ANY else None
     if found is not None:
-        return Verdict(word=WHEN, condition=condition_words(found, words), **said)
+        return Verdict(word=WHEN, condition=condition_words(found, words), **shares)
     text = f"in {share:.0%} of the settings" if share else "only within the error of the estimate"
     text = text if possible else "in none of the settings"
     text += f", in {measured:.0%} of the published cases" if measured > 0 else ""
-    return Verdict(word=MISLEADING, condition=text, **said)
+    return Verdict(word=MISLEADING, condition=text, **shares)
 
 
 def joined(verdicts: list[Verdict], names: list[str]) -> Verdict:

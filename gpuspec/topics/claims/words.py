@@ -7,40 +7,40 @@ import pandas as pd
 
 from gpuspec.catalog import load_table
 from gpuspec.topics.claims import ClaimMap, ClaimsQuestion, Finding, verdict_text
-from gpuspec.topics.claims.audit import SETTINGS, evidence_text, range_text
+from gpuspec.topics.claims.audit import evidence_text, range_text
+from gpuspec.topics.claims.settings import SETTINGS, Setting
 from gpuspec.topics.claims.training import WEEK_DAYS
-from gpuspec.topics.claims.verdict import FALSE, MISLEADING, TRUE, WHEN
+from gpuspec.topics.claims.verdict import FALSE, MISLEADING, TRUE, WHEN, WORDS
 from gpuspec.views.markdown import Markdown
 from gpuspec.views.words import listed
 from gpuspec.views.words import rows as rows_of
 
 _SAID = {TRUE: "true", WHEN: "true under a condition", MISLEADING: "misleading", FALSE: "false"}
-_FIXED = SETTINGS | {
-    "price": "price ratio {}",
-    "gpu": "{}",
-    "rival": "against {}",
-    "new": "{}",
-    "kind": "{}s",
-}
 
 
 def audit_finding(findings: Sequence[Finding]) -> str:
     """Say how many claims got each verdict."""
-    said = []
-    for word in (TRUE, WHEN, MISLEADING, FALSE):
-        names = [f.claim.id for f in findings if f.verdict.word == word]
-        if names:
-            said.append(f"{len(names)} {_SAID[word]}")
-    return f"Of {len(findings)} statements {listed(said)}"
+    ids = _ids(findings)
+    counts = [f"{len(ids[word])} {_SAID[word]}" for word in WORDS if word in ids]
+    return f"Of {len(findings)} statements {listed(counts)}"
+
+
+def _ids(findings: Sequence[Finding]) -> dict[str, list[str]]:
+    """Return the claims of each verdict."""
+    ids: dict[str, list[str]] = {}
+    for finding in findings:
+        ids.setdefault(finding.verdict.word, []).append(finding.claim.id)
+    return ids
 
 
 def audit_sentences(findings: Sequence[Finding]) -> str:
     """Name the claims of each verdict that a buyer should not act on."""
-    said = []
-    for word in (FALSE, MISLEADING):
-        names = [f.claim.id for f in findings if f.verdict.word == word]
-        if names:
-            said.append(Markdown("**{}:** {}.").format(_SAID[word].capitalize(), listed(names)))
+    ids, text = _ids(findings), Markdown("**{}:** {}.")
+    said = [
+        text.format(_SAID[word].capitalize(), listed(ids[word]))
+        for word in (FALSE, MISLEADING)
+        if word in ids
+    ]
     return Markdown(" ").join(said) or "None of them is false or misleading."
 
 
@@ -94,10 +94,11 @@ def map_finding(finding: Finding, shown: ClaimMap) -> str:
 
 def map_caption(shown: ClaimMap) -> str:
     """Say what a map shows and how its other settings are fixed."""
-    fixed = [
-        _FIXED.get(k, k + " {}").format(f"{v:,}" if isinstance(v, int) else v)
-        for k, v in shown.fixed.items()
-    ]
+    fixed = []
+    for name, value in shown.fixed.items():
+        setting = SETTINGS.get(name, Setting(f"{name} {{}}"))
+        written = f"{value:,}" if isinstance(value, int) else value
+        fixed.append((setting.fixed or setting.condition).format(written))
     others = f" Fixed: {', '.join(fixed)}." if fixed else ""
     seen = bool(np.isfinite(shown.published.to_numpy(float)).any())
     also = " meas.: median of published cases with nearly these settings." if seen else ""

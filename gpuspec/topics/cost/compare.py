@@ -6,17 +6,7 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.base.units import HOURS_MONTH, NODE_GPUS, Floats
-from gpuspec.formulas.cost import (
-    break_even_month,
-    break_even_share,
-    gpu_hour_usd,
-    month_usd,
-    owned_fixed_hour_usd,
-    paid_always,
-    present_value_usd,
-    spot_hour_usd,
-    spot_useful_share,
-)
+from gpuspec.formulas import cost
 from gpuspec.topics.cost.ask import CostQuestion
 from gpuspec.topics.cost.hours import way_names
 from gpuspec.topics.cost.prices import DRIFTS, operating_value
@@ -32,8 +22,8 @@ OF_OWNED = ["fixed", "energy_hour_usd", "idle_hour_usd", "capital_usd_gpu", "fix
 def _sides(question: CostQuestion) -> pd.DataFrame:
     """Return each rent beside the owned GPU of its kind: one row a GPU and way to rent."""
     found = question.offers()
-    found["way"], found["always"] = way_names(found), paid_always(found)
-    found["fixed"] = owned_fixed_hour_usd(found)
+    found["way"], found["always"] = way_names(found), cost.paid_always(found)
+    found["fixed"] = cost.owned_fixed_hour_usd(found)
     own = found[found["mode"] == "own"].drop_duplicates("gpu")[["gpu", *OF_OWNED]]
     return found[found["mode"] != "own"].drop(columns=OF_OWNED).merge(own, on="gpu")
 
@@ -55,9 +45,9 @@ def break_even_table(question: CostQuestion) -> pd.DataFrame:
     rent = sides["hour_usd"].to_numpy(float)
     energy, idle = (sides[f"{name}_hour_usd"].to_numpy(float) for name in ("energy", "idle"))
     fixed, always = sides["fixed"].to_numpy(float), sides["always"].to_numpy()
-    share = break_even_share(rent, fixed, energy, idle, always)
-    saved = month_usd(rent, q.used_hours_share, always)
-    month = break_even_month(
+    share = cost.break_even_share(rent, fixed, energy, idle, always)
+    saved = cost.month_usd(rent, q.used_hours_share, always)
+    month = cost.break_even_month(
         saved,
         sides["capital_usd_gpu"].to_numpy(float),
         _running_month_usd(sides, q.used_hours_share),
@@ -69,15 +59,11 @@ def break_even_table(question: CostQuestion) -> pd.DataFrame:
 
 def used_hours_curves(question: CostQuestion, shares: Sequence[float] = SHARES) -> pd.DataFrame:
     """Return cost of a used GPU-hour by share of hours in use: gpu, way, mode, share, cost."""
-    found = question.offers()
-    found = found[(found["tier"] != "hyperscaler")]
-    names = way_names(found)
-    rows = [
-        found[["gpu", "mode"]].assign(
-            way=names, share=share, cost=gpu_hour_usd(found, share)["central"]
-        )
-        for share in shares
-    ]
+    offers = question.offers()
+    offers = offers[offers["tier"] != "hyperscaler"]
+    named = offers[["gpu", "mode"]].assign(way=way_names(offers))
+    costs = {share: cost.gpu_hour_usd(offers, share)["central"] for share in shares}
+    rows = [named.assign(share=share, cost=usd) for share, usd in costs.items()]
     return pd.concat(rows, ignore_index=True)
 
 
@@ -93,7 +79,7 @@ def month_curves(question: CostQuestion, gpu_id: str) -> pd.DataFrame:
     if sides.empty:
         return pd.DataFrame(columns=["way", "month", "paid"])
     months = np.arange(0, int(q.horizon_months) + 1)
-    rents = month_usd(sides["hour_usd"], q.used_hours_share, sides["always"])
+    rents = cost.month_usd(sides["hour_usd"], q.used_hours_share, sides["always"])
     ways, each = [*sides["way"], "own"], [*rents, _running_month_usd(sides, q.used_hours_share)[0]]
     first = [0.0] * len(sides) + [sides["capital_usd_gpu"].iloc[0]]
     paid = np.add.outer(first, np.zeros(len(months))) + np.outer(each, months)
@@ -112,15 +98,15 @@ def drift_table(question: CostQuestion) -> pd.DataFrame:
         found = q.offers(drift=name, providers=())
         own = (found["mode"] == "own").to_numpy()
         used = q.used_hours_share
-        rent = month_usd(found["hour_usd"], used, paid_always(found))
+        rent = cost.month_usd(found["hour_usd"], used, cost.paid_always(found))
         running = _running_month_usd(found, used)
         capital = found["capital_usd_gpu"].to_numpy(float)
         sold = capital * found["residual_share"].to_numpy(float)
         rate = q.assumptions.cost_of_capital
-        value = present_value_usd(
+        value = cost.present_value_usd(
             np.where(own, running, rent), q.horizon_months, rate, capital, sold
         )
-        hours = present_value_usd(HOURS_MONTH * used, q.horizon_months, rate)
+        hours = cost.present_value_usd(HOURS_MONTH * used, q.horizon_months, rate)
         table = found[["gpu", "mode"]].assign(way=way_names(found), drift=name, value=value)
         tables.append(table.assign(hour=value / hours))
     return pd.concat(tables, ignore_index=True)
@@ -141,9 +127,9 @@ def spot_table(question: CostQuestion) -> pd.DataFrame:
     price, rate, size = table["price"], table.pop("interruptions_per_gpu_hour"), table["gpus"]
     most, least = (operating_value("spot_interruptions", band=end) for end in ("high", "low"))
     return table.assign(
-        useful=spot_useful_share(rate, size),
-        useful_low=spot_useful_share((most or 0) / NODE_GPUS, size),
-        useful_high=spot_useful_share((least or 0) / NODE_GPUS, size),
-        effective=spot_hour_usd(price, rate, size),
+        useful=cost.spot_useful_share(rate, size),
+        useful_low=cost.spot_useful_share((most or 0) / NODE_GPUS, size),
+        useful_high=cost.spot_useful_share((least or 0) / NODE_GPUS, size),
+        effective=cost.spot_hour_usd(price, rate, size),
         on_demand=table["gpu"].map(on_demand),
     )

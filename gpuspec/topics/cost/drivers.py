@@ -48,9 +48,11 @@ def driver_table(question: CostQuestion, gpu_id: str) -> pd.DataFrame:
         ends = (replace(base, **{argument: end}) for end in (low, high))
         costs = [float(owned_hour_usd(one)) * q.rate for one in ends]
         rows.append((name, low, high, min(costs), max(costs)))
-    spans = (SPANS[0] * q.horizon_months, SPANS[1] * q.horizon_months)
-    costs = [float(owned_hour_usd(replace(base, **_kept_for(q, span)))) * q.rate for span in spans]
-    rows.append(("months in use", spans[0], spans[1], min(costs), max(costs)))
+    years, left = np.array(SPANS) * q.horizon_months / 12, q.assumptions.residuals
+    kept = zip(years, np.interp(years, range(len(left)), left), strict=True)
+    ends = (replace(base, years=span, residual_share=float(share)) for span, share in kept)
+    costs = [float(owned_hour_usd(one)) * q.rate for one in ends]
+    rows.append(("months in use", *(years * 12).tolist(), min(costs), max(costs)))
     table = pd.DataFrame(rows, columns=["driver", "low", "high", "cost_low", "cost_high"])
     table["central"], table["swing"] = central, table["cost_high"] - table["cost_low"]
     return table.sort_values("swing", ascending=False, ignore_index=True, kind="stable")
@@ -73,12 +75,6 @@ def _ends(q: CostQuestion, device: Gpu, own: pd.Series) -> dict[str, tuple[str, 
         low, high = (own[f"capital_usd_gpu_{end}"] * size for end in ("low", "high"))
         found["server price"] = ("server_usd", low, high)
     return found
-
-
-def _kept_for(q: CostQuestion, months: float) -> dict[str, float]:
-    """Return years and residual value of a server that is sold after so many months."""
-    left = np.interp(months / 12, range(len(q.assumptions.residuals)), q.assumptions.residuals)
-    return {"years": months / 12, "residual_share": float(left)}
 
 
 def _end(q: CostQuestion, device: Gpu, key: str, band: str) -> float | None:

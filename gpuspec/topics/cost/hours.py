@@ -2,16 +2,10 @@
 
 import pandas as pd
 
-from gpuspec.catalog import Gpu
+from gpuspec.catalog import Gpu, load_table
 from gpuspec.formulas.cost import OWNED_PARTS, OwnedServer, gpu_hour_usd, owned_parts_usd
 from gpuspec.topics.cost.ask import CostQuestion
-from gpuspec.topics.cost.prices import (
-    limit_days,
-    power_w_gpu,
-    purchase_prices,
-    rated_w_gpu,
-    rental_prices,
-)
+from gpuspec.topics.cost.prices import limit_days, power_w_gpu, rated_w_gpu
 
 MODE_NAMES = {
     "on-demand": "rent, on demand",
@@ -20,7 +14,7 @@ MODE_NAMES = {
     "spot": "rent, spot",
     "own": "own",
 }
-HYPERSCALER = "hyperscaler list"
+PRICE_CNY = {"price_gpu_hour": "price_cny", "price": "price_cny"}
 
 
 def way_names(offers: pd.DataFrame) -> list[str]:
@@ -29,7 +23,7 @@ def way_names(offers: pd.DataFrame) -> list[str]:
     for row in offers.itertuples():
         name = MODE_NAMES[str(row.mode)]
         if row.tier == "hyperscaler":
-            name += f", {HYPERSCALER}"
+            name += ", hyperscaler list"
         elif not row.quoted and row.provider not in ("specialist clouds", "purchase"):
             name += f", {row.provider}"
         names.append(name)
@@ -102,21 +96,13 @@ def age_table(question: CostQuestion) -> pd.DataFrame:
 
 def china_table(cny_per_usd: float = 7.1) -> pd.DataFrame:
     """Return every price in CNY that was found, with its age in words; all of low confidence."""
-    rent, bought = (t[t["currency"] == "CNY"] for t in (rental_prices(), purchase_prices()))
-    rent = rent.assign(
-        what=rent["provider"] + ", " + rent["mode"],
-        price_cny=rent["price_gpu_hour"],
-        unit="GPU-hour",
-    )
-    bought = bought.assign(
-        what=bought["item"], price_cny=bought["price"], unit=bought["gpus"].map(_size)
-    )
+    tables = (load_table(f"prices-{kind}") for kind in ("rental", "purchase"))
+    rent, bought = (table[table["currency"] == "CNY"] for table in tables)
+    rent = rent.assign(what=rent["provider"] + ", " + rent["mode"], unit="GPU-hour")
+    size = bought["gpus"].map("{:.0f} GPUs".format).replace("1 GPUs", "1 GPU")
+    bought = bought.assign(what=bought["item"], unit=size)
+    rent, bought = rent.rename(columns=PRICE_CNY), bought.rename(columns=PRICE_CNY)
     table = pd.concat([rent, bought], ignore_index=True)
-    table = table.assign(
-        price_usd=table["price_cny"] / cny_per_usd, as_of=table["as_of"].replace("", "undated")
-    )
+    usd = table["price_cny"] / cny_per_usd
+    table = table.assign(price_usd=usd, as_of=table["as_of"].replace("", "undated"))
     return table[["gpu", "what", "price_cny", "price_usd", "unit", "as_of", "confidence"]]
-
-
-def _size(gpus: float) -> str:
-    return "1 GPU" if gpus == 1 else f"{gpus:.0f} GPUs"

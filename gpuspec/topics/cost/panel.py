@@ -31,8 +31,10 @@ def cost_panel(question: CostQuestion) -> Panel:
     def answer(
         usd_kwh: float, cost_of_capital: float, **values: Any
     ) -> tuple[CostQuestion, pd.DataFrame, pd.DataFrame]:
-        own = {"electricity_usd_kwh": usd_kwh, "cost_of_capital": cost_of_capital}
-        asked = q.but(providers="", operating=_over(q.operating or "", own), **values)
+        pairs = [part.partition("=") for part in (q.operating or "").split(",") if "=" in part]
+        own = {key.strip(): float(value) for key, _, value in pairs}
+        own |= {"electricity_usd_kwh": usd_kwh, "cost_of_capital": cost_of_capital}
+        asked = q.but(providers="", operating=own, **values)
         return asked, used_hours_curves(asked), break_even_table(asked)
 
     def draw(answered: tuple[CostQuestion, pd.DataFrame, pd.DataFrame]) -> str:
@@ -42,9 +44,3 @@ def cost_panel(question: CostQuestion) -> Panel:
         return figure(picture, title, title, tight=False).svg
 
     return Panel(shown, answer, draw)
-
-
-def _over(given: str, own: dict[str, float]) -> dict[str, float]:
-    """Lay the panel's values over those that the question was asked with."""
-    pairs = [part.split("=") for part in given.split(",") if "=" in part]
-    return {key.strip(): float(value) for key, value in pairs} | own

@@ -12,15 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullLocator, PercentFormatter
 
-from gpuspec.views.charts import (
-    MARKERS,
-    SPARE,
-    blank_axes,
-    gpu_colors,
-    headed,
-    headline,
-    row_of_panels,
-)
+from gpuspec.views import charts
 
 PART_COLORS = ("#0072B2", "#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#999999", "#D55E00")
 HATCHES = ("", "///", "...", "xxx", "\\\\\\", "++", "oo")
@@ -50,13 +42,10 @@ def cost_ranges(table: pd.DataFrame, unit: str, title: str, central: str = "cent
     """
     shown = table[table[central].notna()]
     gpus, ways = list(shown["gpu"].unique()), _ordered(shown)
-    figure, panels = row_of_panels(
-        max(len(gpus), 1), 1.35 + 0.21 * len(ways), sharey=True, sharex=True
-    )
-    colors = gpu_colors(gpus)
+    height = 1.35 + 0.21 * len(ways)
+    figure, panels = charts.row_of_panels(max(len(gpus), 1), height, "x", sharey=True, sharex=True)
+    colors = charts.gpu_colors(gpus)
     for axes, name in zip(panels, gpus, strict=False):
-        axes.grid(visible=False)
-        axes.grid(axis="x", color="#dddddd", linewidth=0.6)
         for _, row in shown[shown["gpu"] == name].iterrows():
             _range(axes, ways.index(row["way"]), row, row[central], colors[name])
         axes.set_title(name, fontsize=9)
@@ -67,10 +56,9 @@ def cost_ranges(table: pd.DataFrame, unit: str, title: str, central: str = "cent
     panels[0].xaxis.set_major_locator(LogLocator(subs=(1,) if few and high / low > 30 else (1, 3)))
     panels[0].xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}" if x >= 1 else f"{x:g}")
     panels[0].xaxis.set_minor_locator(NullLocator())
-    panels[0].set_yticks(range(len(ways)), ways, fontsize=8)
-    panels[0].set_ylim(len(ways) - 0.4, -0.6)
+    charts.row_names(panels[0], ways)
     figure.supxlabel(f"{unit} (log)", fontsize=8)
-    headed(figure, title)
+    charts.headed(figure, title)
     return figure
 
 
@@ -88,57 +76,38 @@ def _range(axes: Axes, place: int, row: pd.Series, value: float, color: str) -> 
     size, inside = 9 if mark == "*" else 5, "white" if row.get("stale") else color
     axes.plot(value, place, mark, markersize=size, color=color, markerfacecolor=inside)
     text = f"{value:,.0f}" if value >= 1000 else f"{value:,.3g}"
-    style = {"textcoords": "offset points", "va": "center", "fontsize": 7.5}
-    axes.annotate(text, (row["high"], place), (4, 0), **style)  # type: ignore[arg-type]
+    style: Any = {"textcoords": "offset points", "va": "center", "fontsize": 7.5}
+    axes.annotate(text, (row["high"], place), (4, 0), **style)
 
 
 def owned_parts(parts: pd.DataFrame, currency: str, title: str) -> Figure:
     """Draw the parts of an owned GPU-hour that is used, one stacked bar a GPU."""
-    figure, axes = blank_axes(7.2, 1.15 + 0.32 * len(parts))
-    axes.grid(visible=False)
-    axes.grid(axis="x", color="#dddddd", linewidth=0.6)
-    left = np.zeros(len(parts))
-    for i, name in enumerate(parts.columns):
-        width = parts[name].to_numpy(float)
-        axes.barh(
-            range(len(parts)),
-            width,
-            0.62,
-            left,
-            color=PART_COLORS[i],
-            hatch=HATCHES[i],
-            edgecolor="white",
-            label=str(name),
-        )
-        left = left + width
-    for place, total in enumerate(left):
+    figure, axes = charts.blank_axes(7.2, 1.15 + 0.32 * len(parts), grid="x")
+    looks = {
+        str(name): {"color": color, "hatch": hatch, "edgecolor": "white"}
+        for name, color, hatch in zip(parts, PART_COLORS, HATCHES, strict=False)
+    }
+    costs = {str(name): parts[name].to_numpy(float) for name in parts}
+    for place, total in enumerate(charts.stacked_rows(axes, costs, looks)):
         axes.text(total * 1.01, place, f"{total:,.2f}", va="center", fontsize=8)
-    axes.set_yticks(range(len(parts)), list(parts.index), fontsize=8)
-    axes.set_ylim(len(parts) - 0.5, -0.5)
+    charts.row_names(axes, list(parts.index), below=0.5)
     axes.margins(x=0.08)
     axes.set_xlabel(f"{currency} for a GPU-hour in use", fontsize=8)
-    figure.legend(fontsize=7, ncols=7, frameon=False, loc="outside lower left")
-    headed(figure, title)
+    charts.legend_below(axes, 7)
+    charts.headed(figure, title)
     return figure
 
 
 def cost_by_used_hours(curves: pd.DataFrame, currency: str, used: float, title: str) -> Figure:
     """Draw the cost of a used GPU-hour by share of hours in use: a panel a GPU, a line a way."""
     gpus = list(curves["gpu"].unique())
-    figure, panels = row_of_panels(len(gpus), 3.5, sharey=True)
-    colors = gpu_colors(gpus)
+    figure, panels = charts.row_of_panels(len(gpus), 3.5, sharey=True)
+    colors = charts.gpu_colors(gpus)
     for axes, name in zip(panels, gpus, strict=True):
         for way, line in curves[curves["gpu"] == name].groupby("way", sort=False):
             mode = str(line["mode"].iloc[0])
-            own = mode == "own"
-            axes.plot(
-                line["share"],
-                line["cost"],
-                linestyle=WAY_LINES[mode],
-                color=colors[name] if own else "black",
-                linewidth=2.2 if own else 1.1,
-                label=str(way),
-            )
+            look = _way_line(mode, colors[name] if mode == "own" else "black")
+            axes.plot(line["share"], line["cost"], label=str(way), **look)
         axes.axvline(used, color="#999999", linewidth=0.8)
         axes.set_title(name, fontsize=9)
         axes.set_yscale("log")
@@ -151,44 +120,45 @@ def cost_by_used_hours(curves: pd.DataFrame, currency: str, used: float, title: 
     panels[0].set_ylim(cheap * 0.8, dear * 1.1)
     panels[0].set_ylabel(f"{currency} for a used GPU-hour (log)", fontsize=8)
     lines = [
-        Line2D([], [], color="black", linestyle=WAY_LINES[mode], label=way, linewidth=width)
+        Line2D([], [], label=way, **_way_line(mode, "black"))
         for way, mode in curves.drop_duplicates("way")[["way", "mode"]].to_numpy()
-        for width in [2.2 if mode == "own" else 1.1]
     ]
-    figure.legend(handles=lines, fontsize=7, ncols=5, frameon=False, loc="outside lower left")
-    headed(figure, title)
+    charts.legend_below(panels[0], 5, handles=lines)
+    charts.headed(figure, title)
     return figure
+
+
+def _way_line(mode: str, color: str) -> dict[str, Any]:
+    width = 2.2 if mode == "own" else 1.1
+    return {"linestyle": WAY_LINES[mode], "linewidth": width, "color": color}
 
 
 def paid_by_month(curves: pd.DataFrame, gpu: str, currency: str, title: str) -> Figure:
     """Draw what has been paid for one GPU by each month, a line a way."""
-    figure, axes = blank_axes(7.2, 3.5, fixed=True)
+    figure, axes = charts.blank_axes(7.2, 3.5, fixed=True)
     figure.subplots_adjust(right=0.68)
-    own_color = gpu_colors([gpu])[gpu]
-    spare = iter(("black", "#555555", "#999999", *SPARE))
+    own_color = charts.gpu_colors([gpu])[gpu]
+    spare = iter(("black", "#555555", "#999999", *charts.SPARE))
     for i, (way, line) in enumerate(curves.groupby("way", sort=False)):
-        own = way == "own"
-        axes.plot(
-            line["month"],
-            line["paid"] / 1e3,
-            color=own_color if own else next(spare),
-            linewidth=2.4 if own else 1.1,
-            marker=MARKERS[i % len(MARKERS)],
-            markevery=12,
-            markersize=4,
-            label=str(way),
-        )
+        look: Any = {"color": own_color if way == "own" else next(spare)}
+        look |= {
+            "marker": charts.MARKERS[i % len(charts.MARKERS)],
+            "markevery": 12,
+            "markersize": 4,
+        }
+        width = 2.4 if way == "own" else 1.1
+        axes.plot(line["month"], line["paid"] / 1e3, linewidth=width, label=str(way), **look)
     axes.set_ylim(0)
     axes.set(xlabel="month", ylabel=f"paid for one GPU, thousand {currency}")
     axes.legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    headline(axes, title, 88)
+    charts.headline(axes, title, 88)
     return figure
 
 
 def drift_bars(table: pd.DataFrame, currency: str, title: str) -> Figure:
     """Draw the discounted cost of a used hour by way, in each scenario of rents."""
     gpus = list(table["gpu"].unique())
-    figure, panels = row_of_panels(len(gpus), 3.4, sharey=True)
+    figure, panels = charts.row_of_panels(len(gpus), 3.4, sharey=True)
     marks = {"down": ("v", "#0072B2"), "flat": ("o", "#000000"), "up": ("^", "#D55E00")}
     for axes, name in zip(panels, gpus, strict=True):
         one = table[table["gpu"] == name]
@@ -206,28 +176,22 @@ def drift_bars(table: pd.DataFrame, currency: str, title: str) -> Figure:
         axes.set_title(name, fontsize=9)
     panels[0].set_ylim(0, table["hour"].max() * 1.08)
     panels[0].set_ylabel(f"{currency} for a used GPU-hour", fontsize=8)
-    handles = panels[0].get_legend_handles_labels()
-    figure.legend(*handles, fontsize=7, ncols=3, frameon=False, loc="outside lower left")
-    headed(figure, title)
+    charts.legend_below(panels[0], 3)
+    charts.headed(figure, title)
     return figure
 
 
 def price_trend(table: pd.DataFrame, title: str) -> Figure:
     """Draw published prices of the same product over time, one line a series."""
-    figure, axes = blank_axes(7.2, 3.8, fixed=True)
+    figure, axes = charts.blank_axes(7.2, 3.8, fixed=True)
     figure.subplots_adjust(right=0.68)
-    colors = gpu_colors(["a100-sxm-80", "h100-sxm-80", "h200-sxm-141"])
+    colors = charts.gpu_colors(["a100-sxm-80", "h100-sxm-80", "h200-sxm-141"])
     for i, (name, line) in enumerate(table.groupby("series", sort=False)):
-        axes.plot(
-            line["date"],
-            line["price_gpu_hour"],
-            color=colors.get(line["gpu_id"].iloc[0], "black"),
-            linestyle="--" if str(name).startswith("AWS") else "-",
-            marker=MARKERS[i % len(MARKERS)],
-            markersize=4,
-            linewidth=1.2,
-            label=fill(str(name).replace(" survey index", ""), 28),
-        )
+        look: Any = {"linestyle": "--" if str(name).startswith("AWS") else "-", "linewidth": 1.2}
+        look |= {"marker": charts.MARKERS[i % len(charts.MARKERS)], "markersize": 4}
+        look |= {"label": fill(str(name).replace(" survey index", ""), 28)}
+        color = colors.get(line["gpu_id"].iloc[0], "black")
+        axes.plot(line["date"], line["price_gpu_hour"], color=color, **look)
     axes.set_yscale("log")
     _plain_log(axes.yaxis)
     axes.set_ylabel("USD for a GPU-hour (log)")
@@ -235,21 +199,21 @@ def price_trend(table: pd.DataFrame, title: str) -> Figure:
     axes.xaxis.set_major_formatter(DateFormatter("%Y-%m"))
     axes.tick_params(axis="x", labelsize=8)
     axes.legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    headline(axes, title, 88)
+    charts.headline(axes, title, 88)
     return figure
 
 
 def spot_prices(table: pd.DataFrame, currency: str, title: str) -> Figure:
     """Draw the price of a useful spot hour against the size of a job, with its band."""
     gpus = list(table["gpu"].unique())
-    figure, panels = row_of_panels(len(gpus), 3.2, sharey=True)
-    colors = gpu_colors(gpus)
+    figure, panels = charts.row_of_panels(len(gpus), 3.2, sharey=True)
+    colors = charts.gpu_colors(gpus)
     for axes, name in zip(panels, gpus, strict=True):
         line = table[table["gpu"] == name]
         low, high = (line["price"] / line[f"useful_{end}"] for end in ("high", "low"))
         axes.fill_between(line["gpus"], low, high, color=colors[name], alpha=0.2, linewidth=0)
-        look = {"color": colors[name], "marker": "o", "markersize": 4}
-        axes.plot(line["gpus"], line["effective"], **look, label="spot, useful hour")  # type: ignore[arg-type]
+        look: Any = {"color": colors[name], "marker": "o", "markersize": 4}
+        axes.plot(line["gpus"], line["effective"], **look, label="spot, useful hour")
         axes.plot(line["gpus"], line["price"], ":", color="black", label="spot, paid hour")
         axes.plot(line["gpus"], line["on_demand"], "--", color="black", label="on demand")
         axes.set_xscale("log", base=2)
@@ -260,18 +224,15 @@ def spot_prices(table: pd.DataFrame, currency: str, title: str) -> Figure:
     top = np.nanmax(table[["on_demand", "effective"]].to_numpy())
     panels[0].set_ylim(0, top * 1.35)
     panels[0].set_ylabel(f"{currency} for a GPU-hour", fontsize=8)
-    handles = panels[0].get_legend_handles_labels()
-    figure.legend(*handles, fontsize=7, ncols=3, frameon=False, loc="outside lower left")
-    headed(figure, title)
+    charts.legend_below(panels[0], 3)
+    charts.headed(figure, title)
     return figure
 
 
 def tornado(table: pd.DataFrame, gpu: str, currency: str, title: str) -> Figure:
     """Draw the cost of an owned, used hour at both ends of each input, largest swing on top."""
-    figure, axes = blank_axes(7.2, 1.0 + 0.18 * len(table))
-    axes.grid(visible=False)
-    axes.grid(axis="x", color="#dddddd", linewidth=0.6)
-    color, central = gpu_colors([gpu])[gpu], table["central"].iloc[0]
+    figure, axes = charts.blank_axes(7.2, 1.0 + 0.18 * len(table), grid="x")
+    color, central = charts.gpu_colors([gpu])[gpu], table["central"].iloc[0]
     for place, row in enumerate(table.to_dict("records")):
         left, right = row["cost_low"], row["cost_high"]
         axes.barh(place, right - left, 0.62, left, color=color, edgecolor="black", linewidth=0.5)
@@ -281,13 +242,12 @@ def tornado(table: pd.DataFrame, gpu: str, currency: str, title: str) -> Figure:
         f"{name}  ({_written(name, low)} to {_written(name, high)})"
         for name, low, high in zip(table["driver"], table["low"], table["high"], strict=True)
     ]
-    axes.set_yticks(range(len(table)), labels, fontsize=7)
+    charts.row_names(axes, labels, 7)
     axes.axvline(central, color="black", linewidth=1)
-    axes.set_ylim(len(table) - 0.4, -0.6)
     span = table["cost_high"].max() - table["cost_low"].min()
     axes.set_xlim(table["cost_low"].min() - 0.12 * span, table["cost_high"].max() + 0.12 * span)
     axes.set_xlabel(f"{currency} for an owned GPU-hour in use", fontsize=8)
-    headed(figure, title)
+    charts.headed(figure, title)
     return figure
 
 

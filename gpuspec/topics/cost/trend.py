@@ -2,7 +2,8 @@
 
 import pandas as pd
 
-from gpuspec.topics.cost.prices import back_test, error_summary, price_trends
+from gpuspec.catalog import load_table
+from gpuspec.topics.cost.prices import back_test, error_summary
 
 SERIES = (
     "SemiAnalysis H100 1-yr contract survey index",
@@ -20,7 +21,7 @@ SINCE = "2024-07-01"
 
 def trend_table(series: tuple[str, ...] = SERIES, since: str = SINCE) -> pd.DataFrame:
     """Return the points of the given series: gpu_id, series, date, price, mode."""
-    trend = price_trends()
+    trend = load_table("prices-trend")
     keep = trend["used"] & trend["series"].isin(series) & (trend["as_of"] >= since)
     table = trend[keep].sort_values(["series", "as_of"])
     table["date"] = pd.to_datetime(table["as_of"])

@@ -89,11 +89,8 @@ def drift_finding(table: pd.DataFrame) -> str:
     steady = table[table["mode"] != "spot"]
     same: dict[tuple[str, ...], list[str]] = {}
     for name, group in steady.groupby("gpu", sort=False):
-        best = (
-            group.sort_values("hour", kind="stable")
-            .drop_duplicates("drift")
-            .set_index("drift")["way"]
-        )
+        cheapest = group.sort_values("hour", kind="stable").drop_duplicates("drift")
+        best = cheapest.set_index("drift")["way"]
         words = tuple(str(best[drift]).replace("rent, ", "") for drift in ("down", "flat", "up"))
         same.setdefault(words, []).append(str(name))
     said = []
@@ -178,6 +175,4 @@ def backtest_finding(summary: dict[str, float]) -> str:
 
 def _span(values: Any) -> str:
     low, high = float(np.min(values)), float(np.max(values))
-    if round(low, 2) == round(high, 2):
-        return f"{low:.0%}"
-    return f"{low:.0%} to {high:.0%}"
+    return f"{low:.0%}" if round(low, 2) == round(high, 2) else f"{low:.0%} to {high:.0%}"

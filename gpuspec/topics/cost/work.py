@@ -1,18 +1,14 @@
 """What tokens, training runs and simulations cost on each GPU, rented and owned."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
 from gpuspec.constants.inference import ratio_interval
 from gpuspec.constants.training import training_ratio_interval
-from gpuspec.formulas.cost import (
-    carbon_kg,
-    energy_kwh,
-    gpu_hour_usd,
-    run_usd,
-    spot_useful_share,
-    usd_per_million_tokens,
-)
+from gpuspec.formulas import cost
 from gpuspec.topics.cost.ask import CostQuestion
 from gpuspec.topics.cost.hours import way_names
 from gpuspec.topics.cost.prices.tables import BANDS
@@ -24,9 +20,17 @@ from gpuspec.topics.training import runs_table as training_runs
 def _hours(question: CostQuestion) -> pd.DataFrame:
     """Return the default offers with their cost of a used hour, no hyperscalers."""
     found = question.offers(providers=())
-    costs = gpu_hour_usd(found, question.used_hours_share)
+    costs = cost.gpu_hour_usd(found, question.used_hours_share)
     keep = ["gpu", "mode", "power_w_gpu", "interruptions_per_gpu_hour"]
     return pd.concat([found[keep], costs], axis=1).assign(way=way_names(found))
+
+
+def _costed(table: pd.DataFrame, usd: Callable[[pd.Series], Any]) -> pd.DataFrame:
+    """Return a table with costs at low, central and high price of an hour."""
+    ends = {
+        name: usd(table[band]) for name, band in zip(("low", "usd", "high"), BANDS, strict=True)
+    }
+    return table.rename(columns={"central": "hour"}).assign(**ends)
 
 
 def tokens_table(question: CostQuestion, service: ServingQuestion) -> pd.DataFrame:
@@ -37,16 +41,12 @@ def tokens_table(question: CostQuestion, service: ServingQuestion) -> pd.DataFra
     Prompts are paid for with the output. The fleet of each GPU is its cheapest that keeps the
     latency limits.
     """
-    best = best_options(options_table(service))[
-        ["gpu", "works", "weight", "gpus", "reason", "output_tokens_s"]
-    ]
-    table = best.merge(_hours(question), on="gpu")
+    known = ["gpu", "works", "weight", "gpus", "reason", "output_tokens_s"]
+    table = best_options(options_table(service))[known].merge(_hours(question), on="gpu")
     # Throughput is that of the whole fleet, at the concurrency asked.
     rate = (table["output_tokens_s"] / table["gpus"]).where(table["works"].astype(bool))
-    costs = {end: usd_per_million_tokens(table[end], rate) for end in BANDS}
-    table = table.rename(columns={"central": "hour"}).assign(
-        tokens_s_gpu=rate, usd=costs["central"], low=costs["low"], high=costs["high"]
-    )
+    table = _costed(table, lambda hour: cost.usd_per_million_tokens(hour, rate))
+    table = table.assign(tokens_s_gpu=rate)
     columns = ["gpu", "mode", "way", "weight", "gpus", "reason", "hour", "tokens_s_gpu"]
     return table[[*columns, "usd", "low", "high"]]
 
@@ -62,18 +62,12 @@ def runs_table(question: CostQuestion, job: TrainingQuestion) -> pd.DataFrame:
     known = ["gpu", "works", "gpus", "days", "meets", "reason", "gpu_hours", "write_s"]
     table = answer[known].merge(_hours(question), on="gpu")
     lost = table["interruptions_per_gpu_hour"]
-    useful = np.where(lost > 0, spot_useful_share(lost, table["gpus"], table["write_s"]), 1.0)
+    useful = np.where(lost > 0, cost.spot_useful_share(lost, table["gpus"], table["write_s"]), 1.0)
     used: pd.Series = table["gpu_hours"].where(table["works"].astype(bool)) / useful
-    kwh = energy_kwh(table["power_w_gpu"], 1, used, question.assumptions.pue)
-    costs = {end: run_usd(table[end], 1, used) for end in BANDS}
-    table = table.rename(columns={"central": "hour"}).assign(
-        gpu_hours=used,
-        usd=costs["central"],
-        low=costs["low"],
-        high=costs["high"],
-        mwh=kwh / 1e3,
-        tonnes_co2=carbon_kg(kwh, question.assumptions.carbon_kg_kwh) / 1e3,
-    )
+    kwh = cost.energy_kwh(table["power_w_gpu"], 1, used, question.assumptions.pue)
+    carbon = cost.carbon_kg(kwh, question.assumptions.carbon_kg_kwh)
+    table = _costed(table, lambda hour: cost.run_usd(hour, 1, used))
+    table = table.assign(gpu_hours=used, mwh=kwh / 1e3, tonnes_co2=carbon / 1e3)
     columns = ["gpu", "mode", "way", "gpus", "days", "meets", "reason", "hour", "gpu_hours"]
     return table[[*columns, "usd", "low", "high", "mwh", "tonnes_co2"]]
 
@@ -115,9 +109,11 @@ def claims_table(
     ):
         found = _cost_ratio(tokens if which == "token" else runs, old, new, which, mode)
         if found:
-            cost, low, high, flip = found
+            ratio, low, high, flip = found
             what = f"A {which} of {service if which == 'token' else job}"
-            text = f"{what} on {old.upper()} costs {cost:.2f} ({low:.2f} to {high:.2f}) times that "
+            text = (
+                f"{what} on {old.upper()} costs {ratio:.2f} ({low:.2f} to {high:.2f}) times that "
+            )
             text += f"on {new.upper()}"
             rows.append((claim, text, _verdict(claim, old, low, high, flip)))
     return pd.DataFrame(rows, columns=["statement", "prices_give", "holds"])
@@ -132,10 +128,10 @@ def _cost_ratio(
     if any(side.empty for side in sides):
         return None
     one, two = (side.iloc[0] for side in sides)
-    cost = one["usd"] / two["usd"]
+    ratio = one["usd"] / two["usd"]
     interval = ratio_interval if which == "token" else training_ratio_interval
-    low, high = (float(end) for end in interval(cost, two["gpu"], one["gpu"]))
-    return cost, low, high, one["hour"] / cost
+    low, high = (float(end) for end in interval(ratio, two["gpu"], one["gpu"]))
+    return ratio, low, high, one["hour"] / ratio
 
 
 def _verdict(claim: str, old: str, low: float, high: float, flip: float) -> str:
@@ -155,12 +151,9 @@ def summary_table(
     The arguments are `tokens_table`, `runs_table` and `simulation_table` of the question.
     """
     key, kept = ["gpu", "mode"], ["on-demand", "own"]
-    table = tokens[[*key, "way", "usd"]].merge(
-        runs[[*key, "usd", "days", "mwh", "tonnes_co2"]],
-        on=key,
-        suffixes=("_tokens", "_run"),
-        how="outer",
-    )
+    of_runs = runs[[*key, "usd", "days", "mwh", "tonnes_co2"]].rename(columns={"usd": "usd_run"})
+    table = tokens[[*key, "way", "usd"]].rename(columns={"usd": "usd_tokens"})
+    table = table.merge(of_runs, on=key, how="outer")
     table = table.merge(simulations[[*key, "usd_bandwidth", "usd_fp64"]], on=key, how="outer")
     table = table[table["mode"].isin(kept)].drop_duplicates(key)
     order = {name: i for i, name in enumerate([*question.gpus, *kept])}

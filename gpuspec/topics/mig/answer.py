@@ -14,6 +14,10 @@ from gpuspec.topics.mig.packing import Packing, layouts_of, pack
 from gpuspec.topics.mig.reading import tenant_base
 from gpuspec.views.words import rows
 
+NAMED = ("profile", "profile_id")
+COUNTED = ("copy_engines", "nvdec", "nvjpeg", "max_instances")
+"""Columns that the table of profiles has from the catalogue, before and after its sizes."""
+
 
 def profiles_table(gpu_ids: list[str]) -> pd.DataFrame:
     """Return the profiles of GPUs: slices, memory, SMs, engines, how many, where they start.
@@ -25,25 +29,18 @@ def profiles_table(gpu_ids: list[str]) -> pd.DataFrame:
         for profile in geometry(gpu_id).profiles.values():
             if profile.media_engine:
                 continue
-            it = slice_gpu(gpu_id, profile.profile)
-            known = profile.sm_count is not None
-            rows.append(
-                {
-                    "gpu": gpu_id,
-                    "profile": profile.profile,
-                    "profile_id": profile.profile_id,
-                    "slices": f"{profile.compute_slices} + {profile.memory_slices}",
-                    "memory_gib": it.memory_reported_mib / 1024,
-                    "sm": f"{it.sm_count}" if known else f"about {it.sm_count}",
-                    "memory_gb_s": it.memory_bandwidth_gb_s,
-                    "copy_engines": profile.copy_engines,
-                    "nvdec": profile.nvdec,
-                    "nvjpeg": profile.nvjpeg,
-                    "max_instances": profile.max_instances,
-                    "placement_starts": ", ".join(map(str, profile.placement_starts)),
-                }
-            )
-    return pd.DataFrame(rows)
+            it, known = slice_gpu(gpu_id, profile.profile), profile.sm_count is not None
+            size = {
+                "slices": f"{profile.compute_slices} + {profile.memory_slices}",
+                "memory_gib": it.memory_reported_mib / 1024,
+                "sm": f"{it.sm_count}" if known else f"about {it.sm_count}",
+                "memory_gb_s": it.memory_bandwidth_gb_s,
+            }
+            starts = ", ".join(map(str, profile.placement_starts))
+            stated = {name: getattr(profile, name) for name in (*NAMED, *COUNTED)}
+            rows.append({"gpu": gpu_id, **stated, **size, "placement_starts": starts})
+    sizes = ("slices", "memory_gib", "sm", "memory_gb_s")
+    return pd.DataFrame(rows, columns=["gpu", *NAMED, *sizes, *COUNTED, "placement_starts"])
 
 
 def counts_table(gpu_ids: list[str]) -> pd.DataFrame:
@@ -55,49 +52,37 @@ def counts_table(gpu_ids: list[str]) -> pd.DataFrame:
 def fleets_table(question: MigQuestion, options: pd.DataFrame) -> pd.DataFrame:
     """Return the GPUs and the price of the same tenants on each kind alone, and on all kinds.
 
-    Returns
-    -------
-    DataFrame
-        ``fleet``, ``gpus``, ``usd_per_hour``, ``gap``, ``unplaced`` (tenants without a place)
-        and ``without`` (GPUs if every tenant had whole GPUs of its own).
+    Columns: ``fleet``, ``gpus``, ``usd_per_hour``, ``gap``, ``unplaced`` (tenants without a place)
+    and ``without`` (GPUs if every tenant had whole GPUs of its own).
     """
     fleets = {name: options[options["gpu"] == name] for name in question.gpus}
     if len(fleets) > 1:
         fleets["any of them"] = options
-    packed = {name: pack(question, part) for name, part in fleets.items()}
-    return pd.DataFrame(
-        {
-            "fleet": list(fleets),
-            "gpus": [sum(found.gpus.values()) for found in packed.values()],
-            "usd_per_hour": [found.usd_per_hour for found in packed.values()],
-            "gap": [found.gap for found in packed.values()],
-            "unplaced": [len(found.unplaced) for found in packed.values()],
-            "without": [_alone(question, part) for part in fleets.values()],
-        }
-    )
+    rows = []
+    for name, part in fleets.items():
+        packed, alone = pack(question, part), _alone(question, part)
+        size, unplaced = sum(packed.gpus.values()), len(packed.unplaced)
+        rows.append((name, size, packed.usd_per_hour, packed.gap, unplaced, alone))
+    columns = ["fleet", "gpus", "usd_per_hour", "gap", "unplaced", "without"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def _alone(question: MigQuestion, options: pd.DataFrame) -> int:
     """Return the GPUs if nobody shared: one where a slice does, else the whole ones."""
-    working = options[options["works"]].copy()
-    working["need"] = np.where(working["profile"] == WHOLE_GPU, working["instances"], np.inf)
-    one = (working["profile"] != WHOLE_GPU) & (working["instances"] == 1)
-    working.loc[one, "need"] = 1
-    working["price"] = working["need"] * [question.weight(str(g)) for g in working["gpu"]]
-    finite = working[np.isfinite(working["need"])].sort_values("price", kind="stable")
-    return int(finite.groupby("tenant")["need"].first().sum())
+    working = options[options["works"]]
+    working = working[(working["profile"] == WHOLE_GPU) | (working["instances"] == 1)]
+    price = working["instances"] * [question.weight(str(g)) for g in working["gpu"]]
+    cheapest = working.assign(price=price).sort_values("price", kind="stable")
+    return int(cheapest.groupby("tenant")["instances"].first().sum())
 
 
 def headroom_table(packing: Packing, options: pd.DataFrame) -> pd.DataFrame:
     """Return what each placed tenant got and how far it is from its limits.
 
-    Returns
-    -------
-    DataFrame
-        ``tenant``, ``place`` (such as ``2 x 3g.40gb of a100-sxm-80``), ``load`` (share of what
-        the place bears that is used) with ``load_low`` and ``load_high`` (80 % interval; other
-        work than language models has none but its share's), ``memory_free`` (share), ``ttft_s``,
-        ``tpot_s``, ``usd`` (its share of the bill), in the order of the tenants' table.
+    Columns: ``tenant``, ``place`` (such as ``2 x 3g.40gb of a100-sxm-80``), ``load`` (share of what
+    the place bears that is used) with ``load_low`` and ``load_high`` (80 % interval; other work
+    than language models has none but its share's), ``memory_free`` (share), ``ttft_s``, ``tpot_s``,
+    ``usd`` (its share of the bill), in the order of the tenants' table.
     """
     held = packing.placements[packing.placements["tenant"] != ""]
     if held.empty:
@@ -144,11 +129,8 @@ def grouped(table: pd.DataFrame) -> pd.DataFrame:
 def blocking_table(question: MigQuestion, options: pd.DataFrame) -> pd.DataFrame:
     """Return the tenants that no single slice of a kind holds, and what stands in the way.
 
-    Returns
-    -------
-    DataFrame
-        ``tenant``, ``gpu``, ``needs`` (the option with the fewest GPUs, or "no way") and
-        ``reason`` (why the largest slice, or else the whole GPU, does not do).
+    Columns: ``tenant``, ``gpu``, ``needs`` (the option with the fewest GPUs, or "no way") and
+    ``reason`` (why the largest slice, or else the whole GPU, does not do).
     """
     rows = []
     useful = useful_options(options)
@@ -190,11 +172,10 @@ def generations_table(question: MigQuestion) -> pd.DataFrame:
     """Return what an instance is in each generation of the asked GPUs."""
     rows = []
     for whole in question.devices:
-        rules = geometry(whole.id)
-        smallest = next(iter(rules.profiles))
+        profiles = geometry(whole.id).profiles
+        smallest, of_all = next(iter(profiles)), f"of {whole.sm_count}"
         one = slice_gpu(whole.id, smallest)
-        three = next(p.profile for p in rules.profiles.values() if p.compute_slices == 3)
-        of_all = f"of {whole.sm_count}"
+        three = next(p.profile for p in profiles.values() if p.compute_slices == 3)
         rows.append(
             {
                 "gpu": whole.id,

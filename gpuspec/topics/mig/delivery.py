@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 
-from gpuspec.catalog import Gpu
 from gpuspec.formulas.mig import compute_share, geometry, memory_share, slice_gpu
 from gpuspec.formulas.serving import Deployment, decode_seconds, prefill_seconds
 from gpuspec.topics.hpc import class_seconds
@@ -26,21 +25,12 @@ def delivery_table(question: MigQuestion, model_name: str) -> pd.DataFrame:
     the constants of the whole one. A simulation's speed over that of the whole GPU does not
     depend on its size; what no GPU changes (its host's part) takes as long beside a slice.
 
-    Returns
-    -------
-    DataFrame
-        ``gpu``, ``profile``, ``sms`` and ``memory`` (shares of SMs and of memory slices), the
-        speed of each of `CLASSES`, and ``decode`` and ``prefill`` of the model, all over the
-        whole GPU; NaN where the model does not fit.
+    Columns: ``gpu``, ``profile``, ``sms`` and ``memory`` (shares of SMs and of memory slices), the
+    speed of each of `CLASSES`, and ``decode`` and ``prefill`` of the model, all over the whole GPU;
+    NaN where the model does not fit.
     """
-    asked = ServingQuestion.ask(
-        model=model_name,
-        gpus=question.devices[0].id,
-        weights="bf16",
-        engine=question.engine,
-        isl=1024,
-        osl=128,
-    )
+    load = {"model": model_name, "weights": "bf16", "isl": 1024, "osl": 128}
+    asked = ServingQuestion.ask(gpus=question.devices[0].id, engine=question.engine, **load)
     on_slice = asked.on(asked.devices, slice_engine(asked.runtime), max_gpus=1)
     tables = []
     for whole in question.devices:
@@ -49,31 +39,23 @@ def delivery_table(question: MigQuestion, model_name: str) -> pd.DataFrame:
         of_whole = _speeds(asked.replica(whole, asked.formats[0], 1))
         of_slices = [
             _speeds(on_slice.replica(device, asked.formats[0], 1))
-            if _fits(asked.network.params, device)
+            if asked.network.params * 2 < 0.9 * device.memory_bytes
             else (np.nan, np.nan)
             for device in devices
         ]
         prefill, decode = (np.array(of_slices) / of_whole).T
+        seconds = {name: class_seconds([whole, *devices], name) for name in CLASSES}
         shares = {
+            "gpu": whole.id,
+            "profile": [p.profile for p in profiles],
             "sms": [compute_share(whole, p) for p in profiles],
             "memory": [memory_share(p) for p in profiles],
-            **{name: _over_whole(whole, devices, name) for name in CLASSES},
+            **{name: np.asarray(s[0] / s[1:]) for name, s in seconds.items()},
             "decode": decode,
             "prefill": prefill,
         }
-        names = {"gpu": whole.id, "profile": [p.profile for p in profiles]}
-        tables.append(pd.DataFrame({**names, **shares}))
+        tables.append(pd.DataFrame(shares))
     return pd.concat(tables, ignore_index=True)
-
-
-def _over_whole(whole: Gpu, devices: list[Gpu], name: str) -> np.ndarray:
-    """Return the speed of a class on slices over that on their whole GPU."""
-    seconds = class_seconds([whole, *devices], name)
-    return np.asarray(seconds[0] / seconds[1:])
-
-
-def _fits(params: float, device: Gpu) -> bool:
-    return params * 2 < 0.9 * device.memory_bytes
 
 
 def _speeds(replica: Deployment) -> tuple[float, float]:

@@ -67,15 +67,12 @@ def slice_engine(engine: Engine) -> Engine:
 def tenant_options(question: MigQuestion) -> pd.DataFrame:
     """Return one row for each tenant, kind of GPU and profile (``whole``: without MIG).
 
-    Returns
-    -------
-    DataFrame
-        ``tenant``, ``gpu``, ``profile``, ``instances`` (slices, or whole GPUs), ``works``,
-        ``reason`` (why not), ``capacity`` (multiple of the load, without reserve, that it bears),
-        ``work_kind`` (``kernel`` or ``application`` of a class of computations),
-        ``memory_free`` (share that stays free: of the cache beside a language model's
-        requests, else of all memory), ``ttft_s``, ``tpot_s``, ``output_tokens_s`` of language
-        models. Whole GPUs are tried where no single slice of the kind does.
+    Columns: ``tenant``, ``gpu``, ``profile``, ``instances`` (slices, or whole GPUs), ``works``,
+    ``reason`` (why not), ``capacity`` (multiple of the load, without reserve, that it bears),
+    ``work_kind`` (``kernel`` or ``application`` of a class of computations), ``memory_free`` (share
+    that stays free: of the cache beside a language model's requests, else of all memory),
+    ``ttft_s``, ``tpot_s``, ``output_tokens_s`` of language models. Whole GPUs are tried where no
+    single slice of the kind does.
     """
     known: dict[Tenant, list[Option]] = {}
     rows = []
@@ -97,10 +94,17 @@ def _options(question: MigQuestion, tenant: Tenant) -> list[Option]:
             places = {**slices, WHOLE_GPU: kind}
             options += [_plain(question, tenant, kind, n, d) for n, d in places.items()]
             continue
-        on_slices = _serving(question, tenant.load, kind, slices)
+        asked = tenant.load.on(tuple(slices.values()), slice_engine(question.runtime), max_gpus=1)
+        table = serving_options(asked)  # a replica on each slice
+        on_slices = [
+            _served(kind, profile, row, tenant.load)
+            for profile, (_, row) in zip(slices, table.iterrows(), strict=True)
+        ]
         options += on_slices
         if not any(o.works and o.instances == 1 for o in on_slices):
-            options.append(_whole(question, tenant.load, kind))
+            whole = tenant.load.on((kind,), question.runtime, question.max_gpus)
+            best = best_options(serving_options(whole)).iloc[0]
+            options.append(_served(kind, WHOLE_GPU, best, tenant.load))
     return options
 
 
@@ -110,12 +114,8 @@ def _allowed(rules: Geometry, tenant: Tenant) -> list[str]:
     if not tenant.media:
         return names
     enough = [n for n in names if rules.profiles[n].nvdec]
-    extra = [
-        n
-        for n, p in rules.profiles.items()
-        if p.media_engine and n.removesuffix("+me") not in enough
-    ]
-    return extra + enough
+    extra = [n for n, p in rules.profiles.items() if p.media_engine]
+    return [n for n in extra if n.removesuffix("+me") not in enough] + enough
 
 
 def _plain(question: MigQuestion, tenant: Tenant, kind: Gpu, profile: str, device: Gpu) -> Option:
@@ -157,18 +157,6 @@ def _work_wants(reference: Gpu, tenant: Tenant, device: Gpu) -> list[tuple[str, 
     ]
 
 
-def _serving(
-    question: MigQuestion, load: ServingQuestion, kind: Gpu, slices: dict[str, Gpu]
-) -> list[Option]:
-    """Hold a language model against slices, each with a replica of its own."""
-    asked = load.on(tuple(slices.values()), slice_engine(question.runtime), max_gpus=1)
-    table = serving_options(asked)
-    return [
-        _served(kind, profile, row, load)
-        for profile, (_, row) in zip(slices, table.iterrows(), strict=True)
-    ]
-
-
 def _served(kind: Gpu, profile: str, row: pd.Series, load: ServingQuestion) -> Option:
     """Turn a row of the serving options into one of a tenant's."""
     works, reason = bool(row["works"]), str(row["reason"])
@@ -192,11 +180,6 @@ def _served(kind: Gpu, profile: str, row: pd.Series, load: ServingQuestion) -> O
         tpot_s=float(row["tpot_s"]),
         output_tokens_s=float(row["output_tokens_s"]),
     )
-
-
-def _whole(question: MigQuestion, load: ServingQuestion, kind: Gpu) -> Option:
-    asked = load.on((kind,), question.runtime, question.max_gpus)
-    return _served(kind, WHOLE_GPU, best_options(serving_options(asked)).iloc[0], load)
 
 
 def useful_options(options: pd.DataFrame) -> pd.DataFrame:

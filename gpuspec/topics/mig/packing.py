@@ -76,7 +76,7 @@ def pack(question: MigQuestion, options: pd.DataFrame) -> Packing:
     classes: dict[tuple[Option, ...], list[str]] = defaultdict(list)
     for tenant, mine in choices.items():
         classes[tuple(sorted(mine))].append(tenant)
-    model = _Model(question, kinds, list(classes), [len(v) for v in classes.values()])
+    model = _Model(question, list(classes), [len(v) for v in classes.values()])
     taken, layouts, objective, bound = model.solve(question.solver_seconds)
     prices = model.class_prices()
     shares = {t: float(p) for p, v in zip(prices, classes.values(), strict=True) for t in v}
@@ -90,21 +90,14 @@ class _Model:
     """The integer program: columns for options of classes, then for layouts of kinds."""
 
     def __init__(
-        self,
-        question: MigQuestion,
-        kinds: list[str],
-        classes: list[tuple[Option, ...]],
-        sizes: list[int],
+        self, question: MigQuestion, classes: list[tuple[Option, ...]], sizes: list[int]
     ) -> None:
         self.classes, self.sizes = classes, sizes
         self.takes = [(c, option) for c, options in enumerate(classes) for option in options]
         used = {(k, p) for _, (k, p, _) in self.takes if p != WHOLE_GPU}
-        self.layouts = [
-            (k, layout)
-            for k in kinds
-            if any(kind == k for kind, _ in used)
-            for layout in patterns(k, any(p.endswith("+me") for kind, p in used if kind == k))
-        ]
+        media = {k for k, p in used if p.endswith("+me")}
+        kinds = [k.id for k in question.devices if k.id in {kind for kind, _ in used}]
+        self.layouts = [(k, layout) for k in kinds for layout in patterns(k, k in media)]
         # Demand for +me alone, and for a plain profile together with its twin that has +me.
         self.demands = sorted(used | {(k, plain_profile(p)) for k, p in used})
         self.cost = np.array(
@@ -148,25 +141,16 @@ class _Model:
         if needed > MOST_GPUS:
             valid = f"they need {needed:,} GPUs; give a load that {MOST_GPUS:,} bear"
             raise InputError("tenants", sum(self.sizes), valid)
-        layouts = [
-            layout
-            for layout, n in zip(self.layouts, numbers[shift:], strict=True)
-            for _ in range(n)
-        ]
+        counted = zip(self.layouts, numbers[shift:], strict=True)
+        layouts = [layout for layout, n in counted for _ in range(n)]
         bound = float(found.mip_dual_bound)
         return list(numbers[:shift]), layouts, float(self.cost @ numbers), bound
 
     def class_prices(self) -> Floats:
         """Return what one more tenant of each class costs in the relaxation; they sum to it."""
-        n = len(self.classes)
-        equal, more = self.matrix[:n], self.matrix[n:]
-        found = linprog(
-            self.cost,
-            A_ub=-more if len(self.demands) else None,
-            b_ub=np.zeros(len(self.demands)) if len(self.demands) else None,
-            A_eq=equal,
-            b_eq=self.low[:n],
-        )
+        n, served = len(self.classes), len(self.demands)
+        more = (-self.matrix[n:], np.zeros(served)) if served else (None, None)
+        found = linprog(self.cost, *more, A_eq=self.matrix[:n], b_eq=self.low[:n])
         return np.asarray(np.maximum(found.eqlin.marginals, 0.0))
 
 

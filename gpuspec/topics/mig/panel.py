@@ -28,8 +28,7 @@ def tenants_panel(question: MigQuestion) -> Panel:
         asked, found = answered
         title = packing_finding(asked, found)
         rules = {g.id: geometry(g.id) for g in asked.devices}
-        return figure(
-            fleet_bars(found.placements, rules, title, True), title, title, tight=False
-        ).svg
+        drawing = fleet_bars(found.placements, rules, title, True)
+        return figure(drawing, title, title, tight=False).svg
 
     return Panel(shown, answer, draw)

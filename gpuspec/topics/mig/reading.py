@@ -182,15 +182,9 @@ def read_tenants(
     with _of_tenant(name):
         row = TenantRow.of(given)
         load = _load(row, like, 1 + reserve, load_factor) if row.model else None
-    one = Tenant(
-        name,
-        load,
-        workload(row.workload) if row.workload else None,
-        row.memory_gib,
-        row.gpu_share * (1 + reserve),
-        row.bandwidth_share * (1 + reserve),
-        row.media,
-    )
+    shares = row.gpu_share * (1 + reserve), row.bandwidth_share * (1 + reserve)
+    work = workload(row.workload) if row.workload else None
+    one = Tenant(name, load, work, row.memory_gib, *shares, row.media)
     if row.copies == 1:
         return [one]
     return [replace(one, name=f"{name}-{i}") for i in range(1, row.copies + 1)]
@@ -200,12 +194,9 @@ def _load(
     row: TenantRow, like: ServingQuestion, factor: float, load_factor: float
 ) -> ServingQuestion:
     sequences = max(round(math.ceil(row.concurrency * factor) * load_factor), 1)
+    stated = {name: getattr(row, name) for name in ("model", "weights", "kv", "isl", "osl")}
     return like.but(
-        model=row.model,
-        weights=row.weights,
-        kv=row.kv,
-        isl=row.isl,
-        osl=row.osl,
+        **stated,
         concurrency=sequences,
         request_rate=row.request_rate * factor * load_factor or None,
         ttft_limit_s=row.ttft_s or None,

@@ -16,21 +16,11 @@ PACKING_S = 1.0
 def tenants_ways(table: str | Sequence[Mapping[str, object]], gpus: Sequence[str]) -> Ways:
     """Return how many of each GPU hold all tenants of a table (a file, or its rows)."""
     packed = [_packed(table, name) for name in gpus]
-    counts = [float(count) for count, _ in packed]
-    rows = pd.DataFrame({"gpu": list(gpus), "reason": [why for _, why in packed]})
-    rows = rows.assign(
-        precision="",
-        split="MIG slices",
-        unit_gpus=1,
-        curve=range(len(rows)),
-        bound="slices",
-        works=rows["reason"] == "",
-        units=counts,
-        gpus=counts,
-        batch=1.0,
-        within=1.0,
-        speed_s=1.0,
-    )
+    counts, reasons = [float(count) for count, _ in packed], [why for _, why in packed]
+    rows = pd.DataFrame({"gpu": list(gpus), "reason": reasons, "units": counts, "gpus": counts})
+    rows = rows.assign(precision="", split="MIG slices", unit_gpus=1, bound="slices")
+    rows = rows.assign(curve=range(len(rows)), works=rows["reason"] == "")
+    rows = rows.assign(**dict.fromkeys(("batch", "within", "speed_s"), 1.0))
     # Memory decides on most slices: the number of GPUs does not follow the speed.
     flat = {"batch": np.array([1.0, 1.0 + 1e-9]), "excess": np.array([1e-9, 2e-9])}
     return Ways(filled(rows), [flat | {"load": np.array([count])} for count in counts])
@@ -39,14 +29,8 @@ def tenants_ways(table: str | Sequence[Mapping[str, object]], gpus: Sequence[str
 def _packed(table: str | Sequence[Mapping[str, object]], name: str) -> tuple[int, str]:
     """Return the GPUs of one kind that hold all tenants, or why they do not."""
     try:
-        question = MigQuestion.ask(
-            tenants=table,
-            gpus=[name],
-            prices=f"{name}=1",
-            objective="gpus",
-            reserve=0.0,
-            solver_seconds=PACKING_S,
-        )
+        goal = {"objective": "gpus", "prices": f"{name}=1", "solver_seconds": PACKING_S}
+        question = MigQuestion.ask(tenants=table, gpus=[name], reserve=0.0, **goal)
     except InputError as error:
         if error.field == "gpus":
             return 0, f"it has no MIG in the tables ({error.valid})"

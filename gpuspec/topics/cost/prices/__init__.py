@@ -30,23 +30,11 @@ source, notes               where the price is from
 USED GPU-hour; `formulas.cost.spot_hour_usd` adds what interruptions lose.
 """
 
-from gpuspec.topics.cost.prices.age import (
-    age_days,
-    age_warnings,
-    is_stale,
-    limit_days,
-)
+from gpuspec.topics.cost.prices.age import age_warnings, is_stale, limit_days
 from gpuspec.topics.cost.prices.ask import Drift, Pairs, Priced
 from gpuspec.topics.cost.prices.backtest import PRICE_SPREAD, back_test, error_summary
 from gpuspec.topics.cost.prices.drift import DRIFTS, drift_year
 from gpuspec.topics.cost.prices.offers import offers
-from gpuspec.topics.cost.prices.quotes import MODES, RENT_MODES, Mode, Quote, read_quotes
-from gpuspec.topics.cost.prices.records import Operating, operating, power_w_gpu, rated_w_gpu
-from gpuspec.topics.cost.prices.tables import (
-    default_prices,
-    operating_costs,
-    operating_value,
-    price_trends,
-    purchase_prices,
-    rental_prices,
-)
+from gpuspec.topics.cost.prices.quotes import MODES, Mode, Quote, read_quotes
+from gpuspec.topics.cost.prices.records import operating, power_w_gpu, rated_w_gpu
+from gpuspec.topics.cost.prices.tables import operating_value

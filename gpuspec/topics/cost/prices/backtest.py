@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from gpuspec.topics.cost.prices.tables import price_trends
+from gpuspec.catalog import load_table
 
 FROM, TO = ("2026-05-01", "2026-06-30"), ("2026-10-01", "2026-11-30")
 """Rows that predict, and rows that are predicted."""
@@ -15,13 +15,10 @@ five per cent. It makes the band of a price for which no low and high were seen.
 def back_test() -> pd.DataFrame:
     """Predict the last row of each series within `TO` by its last row within `FROM`, unchanged.
 
-    Returns
-    -------
-    DataFrame
-        One row a series that has both: ``series``, ``gpu_id``, ``mode``, dates, prices and
-        ``error`` (predicted over actual, less 1: below 0 where prices have risen).
+    One row a series that has both: ``series``, ``gpu_id``, ``mode``, dates, prices and ``error``
+    (predicted over actual, less 1: below 0 where prices have risen).
     """
-    trend = price_trends()
+    trend = load_table("prices-trend")
     trend = trend[trend["used"]].sort_values("as_of", kind="stable")
     first = _last_within(trend, FROM)
     last = _last_within(trend, TO)

@@ -7,12 +7,7 @@ import pandas as pd
 
 from gpuspec.base.units import HOURS_MONTH, NODE_GPUS, Floats
 from gpuspec.catalog import gpu
-from gpuspec.formulas.cost import (
-    capital_usd_gpu,
-    drift_factor,
-    energy_hour_usd,
-    staff_hour_usd,
-)
+from gpuspec.formulas import cost
 from gpuspec.topics.cost.prices.age import age_days, is_stale
 from gpuspec.topics.cost.prices.ask import Priced
 from gpuspec.topics.cost.prices.drift import drift_year
@@ -22,13 +17,8 @@ from gpuspec.topics.cost.prices.sources import source_rows
 
 TERM_MONTHS = {"reserved-1yr": 12, "reserved-3yr": 36}
 ENDS = {"low": "_low", "central": "", "high": "_high"}
-MONEY = (
-    *(f"hour_usd{end}" for end in ENDS.values()),
-    *(f"capital_usd_gpu{end}" for end in ENDS.values()),
-    "fixed_month_usd_gpu",
-    "energy_hour_usd",
-    "idle_hour_usd",
-)
+MONEY = [f"{name}{end}" for name in ("hour_usd", "capital_usd_gpu") for end in ENDS.values()]
+MONEY += ["fixed_month_usd_gpu", "energy_hour_usd", "idle_hour_usd"]
 
 
 def offers(
@@ -51,7 +41,7 @@ def offers(
     frame["age_days"] = frame["age_days"].where(~quoted_today, 0.0)
     frame["stale"] = is_stale(frame["mode"], frame["age_days"])
     if question.currency == "CNY":
-        frame[list(MONEY)] *= question.cny_per_usd
+        frame[MONEY] *= question.cny_per_usd
     frame["currency"] = question.currency
     order = {name: i for i, name in enumerate([*question.gpus, *modes])}
     return frame.drop(columns=list(ENDS)).sort_values(
@@ -64,7 +54,7 @@ def _priced(frame: pd.DataFrame, question: Priced) -> pd.DataFrame:
     values, months = question.assumptions, question.horizon_months
     own = (frame["mode"] == "own").to_numpy()
     term = frame["mode"].map(TERM_MONTHS).fillna(0).to_numpy(float)
-    factor = drift_factor(drift_year(question.drift), months, term)
+    factor = cost.drift_factor(drift_year(question.drift), months, term)
     devices = {name: gpu(name) for name in frame["gpu"].unique()}
     power = frame["gpu"].map({n: power_w_gpu(d, values) for n, d in devices.items()})
     rated = frame["gpu"].map({n: rated_w_gpu(d) for n, d in devices.items()})
@@ -72,11 +62,11 @@ def _priced(frame: pd.DataFrame, question: Priced) -> pd.DataFrame:
     for band, end in ENDS.items():
         price = frame[band].to_numpy(float)
         frame[f"hour_usd{end}"] = np.where(own, 0.0, price * factor)
-        frame[f"capital_usd_gpu{end}"] = np.where(own, capital_usd_gpu(price, 1, share), 0.0)
+        frame[f"capital_usd_gpu{end}"] = np.where(own, cost.capital_usd_gpu(price, 1, share), 0.0)
     frame["fixed_month_usd_gpu"] = np.where(
         own, _fixed_month(frame, rated.to_numpy(float), values), 0.0
     )
-    energy = energy_hour_usd(power.to_numpy(float), values.pue, values.usd_kwh)
+    energy = cost.energy_hour_usd(power.to_numpy(float), values.pue, values.usd_kwh)
     frame["energy_hour_usd"] = np.where(own, energy, 0.0)
     frame["idle_hour_usd"] = np.where(own, energy * values.idle_share, 0.0)
     left = np.interp(months / 12, range(len(values.residuals)), values.residuals)
@@ -94,5 +84,5 @@ def _fixed_month(frame: pd.DataFrame, rated_w: Floats, values: Operating) -> Flo
     space = rated_w / 1e3 * values.usd_kw_month
     care = capital * values.maintenance_share_year / 12
     size = frame["gpus_per_node"].to_numpy(float)
-    staff = staff_hour_usd(values.staff_usd_year, values.staff_nodes_fte, size) * HOURS_MONTH
+    staff = cost.staff_hour_usd(values.staff_usd_year, values.staff_nodes_fte, size) * HOURS_MONTH
     return np.asarray(space + care + staff)

@@ -22,11 +22,7 @@ MOST_QUOTES = 5000
 EXAMPLE = "h100-sxm-80:on-demand=2.10,h200-sxm-141:own-server=300000"
 
 
-def _name(value: object) -> str:
-    return check_text("", str(value).strip(), lines=False)
-
-
-Name = Annotated[str, BeforeValidator(_name)]
+Name = Annotated[str, BeforeValidator(lambda v: check_text("", str(v).strip(), lines=False))]
 
 
 class Quote(Ask):

@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.base.errors import UnknownNameError
+from gpuspec.catalog import load_table
 from gpuspec.topics.cost.prices.age import age_days
 from gpuspec.topics.cost.prices.ask import Priced
 from gpuspec.topics.cost.prices.backtest import PRICE_SPREAD
 from gpuspec.topics.cost.prices.quotes import Quote
-from gpuspec.topics.cost.prices.tables import BANDS, CHINA, default_prices, rental_prices
+from gpuspec.topics.cost.prices.tables import BANDS, CHINA
 
 OWN_SPREAD = (230 / 285, 375 / 285)
 """Low and high over central of a purchase with one quote: as of the H100 server."""
@@ -18,21 +19,8 @@ NEWEST_DAYS = 365
 """Age from which a row of a named provider is no offer any more."""
 GENERIC = {"specialist": "specialist clouds", "hyperscaler": "hyperscaler list"}
 HYPERSCALERS = "hyperscalers"
-COLUMNS = (
-    "gpu",
-    "mode",
-    "provider",
-    "tier",
-    "region",
-    "gpus_per_node",
-    *BANDS,
-    "as_of",
-    "confidence",
-    "derived",
-    "quoted",
-    "source",
-    "notes",
-)
+COLUMNS = ["gpu", "mode", "provider", "tier", "region", "gpus_per_node", *BANDS]
+COLUMNS += ["as_of", "confidence", "derived", "quoted", "source", "notes"]
 RENAMED = {"gpu_id": "gpu", "gpus": "gpus_per_node", "sources": "source"}
 
 
@@ -56,7 +44,7 @@ def _per_usd(question: Priced, currency: pd.Series) -> np.ndarray:
 
 def _default_rows(question: Priced, modes: Sequence[str]) -> pd.DataFrame:
     """Return the defaults of the tables, a price in China before the world's."""
-    table = default_prices()
+    table = load_table("prices-defaults")
     wide = bool({"all", HYPERSCALERS} & set(question.providers))
     keep = table["gpu_id"].isin(question.gpus) & table["mode"].isin(modes)
     keep &= (table["tier"] == "specialist") | wide
@@ -79,13 +67,13 @@ def _default_rows(question: Priced, modes: Sequence[str]) -> pd.DataFrame:
         quoted=False,
         **{band: price / rate / size for band, price in bands.items()},
     )
-    return table.rename(columns=RENAMED)[list(COLUMNS)]
+    return table.rename(columns=RENAMED)[COLUMNS]
 
 
 def _named_rows(question: Priced, modes: Sequence[str]) -> pd.DataFrame:
     """Return what named providers printed last, of those asked for."""
     names = [name for name in question.providers if name != HYPERSCALERS]
-    table = rental_prices()
+    table = load_table("prices-rental")
     known = sorted(set(table["provider"]))
     for name in names:
         if name != "all" and name not in known:
@@ -107,7 +95,7 @@ def _named_rows(question: Priced, modes: Sequence[str]) -> pd.DataFrame:
         notes=notes,
         **dict.fromkeys(BANDS, price),
     )
-    return table.drop(columns="gpu").rename(columns=RENAMED)[list(COLUMNS)]
+    return table.drop(columns="gpu").rename(columns=RENAMED)[COLUMNS]
 
 
 def _newest(table: pd.DataFrame) -> pd.DataFrame:

@@ -1,7 +1,5 @@
 """Tables of prices, and the operating values that are used."""
 
-import pandas as pd
-
 from gpuspec.base.errors import UnknownNameError
 from gpuspec.catalog import load_table
 
@@ -9,34 +7,9 @@ BANDS = ("low", "central", "high")
 CHINA = "China"
 
 
-def rental_prices() -> pd.DataFrame:
-    """Return published rental prices, one row each; columns as ``data/prices_rental.csv``."""
-    return load_table("prices-rental")
-
-
-def purchase_prices() -> pd.DataFrame:
-    """Return published purchase prices; columns as ``data/prices_purchase.csv``."""
-    return load_table("prices-purchase")
-
-
-def operating_costs() -> pd.DataFrame:
-    """Return published operating costs and, with a key, the values that are used."""
-    return load_table("prices-operating")
-
-
-def price_trends() -> pd.DataFrame:
-    """Return series of prices of the same product, one row a point."""
-    return load_table("prices-trend")
-
-
-def default_prices() -> pd.DataFrame:
-    """Return low, central and high price by GPU, mode, tier and region."""
-    return load_table("prices-defaults")
-
-
 def operating_bands() -> dict[str, dict[str, tuple[float, float, float]]]:
     """Return low, central and high of each operating value: by key, then by GPU ("": any)."""
-    table = operating_costs()
+    table = load_table("prices-operating")
     found: dict[str, dict[str, tuple[float, float, float]]] = {}
     for row in table[table["key"] != ""].to_dict("records"):
         low, central, high = (float(row[band]) for band in BANDS)
