@@ -161,6 +161,8 @@ class Model(LayerColumns, Named):
         "The last of every so many layers sees everything; empty with a window: none does",
         0,
     )
+    warnings: tuple[str, ...] = ()
+    """Not a column: sentences about what was read with doubt, for every door to print."""
     global_layers: Integers = ()
     """Not a column: layers that see everything, where no period says which."""
     groups: Groups = column(
