@@ -138,8 +138,8 @@ def _weight_precision(quantization: Config) -> str | None:
         return "int4" if four else "int8" if eight else None
     if method == "compressed-tensors":
         return _group_precision(quantization.section("config_groups"))
-    bits = quantization.count("bits", default=0, least=0)
-    return {4: "int4", 8: "int8"}.get(bits)
+    bits = quantization.values.get("bits")
+    return {4: "int4", 8: "int8"}.get(bits) if isinstance(bits, int) else None
 
 
 def _group_precision(groups: Config) -> str | None:

@@ -14,7 +14,7 @@ def longest_context(config: Config) -> tuple[int, list[str]]:
     the limit that the file states beside it. Llama 3's scaling and longrope leave that limit as
     it is. Linear and dynamic scaling multiply a short limit, and are in a long one already.
     """
-    limit = config.tokens("context")
+    limit = _limit(config)
     scaling = _scaling(config)
     kind = scaling.text("rope_type", scaling.text("type", "default")).lower()
     factor = scaling.number("factor", 1.0)
@@ -25,6 +25,14 @@ def longest_context(config: Config) -> tuple[int, list[str]]:
         return _stretched(config, limit, original, factor)
     said = [] if kind in _KEPT else [f"rope type {kind} is not known; its context is as stated"]
     return limit, said
+
+
+def _limit(config: Config) -> int:
+    """Return the first limit that the file states, of the names that the family's code reads."""
+    names = config.names.get("context", ())
+    config.read.update(names)
+    stated = [name for name in names if name in config.values] or list(names)
+    return config.tokens(stated[0]) if stated[0] in config else config.tokens("context")
 
 
 def _stretched(config: Config, limit: int, original: int, factor: float) -> tuple[int, list[str]]:

@@ -130,8 +130,9 @@ class Config:
                 raise self.error(name, self.values[name], valid)
         if stated:
             return self.values[stated[0]], stated[0]
+        absent = not any(name in self.values for name in names)
         for name in (*keys, *names):
-            if self.defaults.get(name) is not None:
+            if absent and self.defaults.get(name) is not None:
                 return self.defaults[name], name
         if default is None:
             said = " or ".join(names)

@@ -1,6 +1,7 @@
 """The `Model` record: the dimensions of one network, checked once when it is made."""
 
 from collections.abc import Callable
+from contextvars import ContextVar
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
@@ -22,6 +23,8 @@ _HEADS = ("heads", "kv_heads", "head_dim")
 _MLA_NEEDS = ("kv_lora_rank", "qk_rope_head_dim", "qk_nope_head_dim", "v_head_dim")
 
 
+_OF_BLOCK: ContextVar[bool] = ContextVar("of_block", default=False)
+"""Whether the record made is that of a group of layers, which may lack a feed-forward block."""
 Layers = Annotated[int, Figure(0, 10_000, "layers")]
 Heads = Annotated[int, Figure(0, 1_000_000, "heads")]
 Experts = Annotated[int, Figure(0, 1_000_000, "experts")]
@@ -214,8 +217,9 @@ class Model(LayerColumns, Named):
     )
 
     def __init__(self, **fields: Any) -> None:
+        validator, block = self.__pydantic_validator__, _OF_BLOCK.get()
         try:
-            super().__init__(**fields)
+            validator.validate_python(fields, self_instance=self, context={"block": block})
         except ValidationError as error:
             raise said(error) from None
 
@@ -239,7 +243,7 @@ class Model(LayerColumns, Named):
             _check_experts(self)
             _check_mla(self)
             _check_windows(self)
-            if info.context != "block" and self.ffn < 1 and self.moe_layers < self.layers:
+            if not (info.context or {}).get("block") and self.mixer == "attention" and self.ffn < 1 and self.moe_layers < self.layers:
                 valid = "layers without experts need the width of their MLP"
                 raise InputError("ffn", self.ffn, valid)
         return self
@@ -257,10 +261,13 @@ class Model(LayerColumns, Named):
         blocks = [(len(group.layers), dict(group.fields)) for group in self.groups]
         blocks += [(len(rest), {})] if rest else []
         whole = {name: getattr(self, name) for name in type(self).model_fields} | {"groups": ()}
-        return tuple(
-            type(self).model_validate(whole | fields | {"layers": count}, context="block")
-            for count, fields in blocks
-        )
+        token = _OF_BLOCK.set(True)
+        try:
+            return tuple(
+                type(self)(**whole | fields | {"layers": count}) for count, fields in blocks
+            )
+        finally:
+            _OF_BLOCK.reset(token)
 
     def by_layer(self, each: Callable[["Model"], float]) -> NDArray[np.float64]:
         """Return for every layer, in order, what `each` says of its block, shape ``(layers,)``.
