@@ -11,8 +11,9 @@ from gpuspec.catalog.models.decoder import decoder
 from gpuspec.catalog.models.families import Family, accepts, family, known, stem, stems
 from gpuspec.catalog.models.reading import Config, read_config
 from gpuspec.catalog.models.record import Model
+from gpuspec.catalog.models.towers import TOWERS
 
-_TEXT_SECTIONS = ("text_config", "llm_config", "language_config", "thinker_config.text_config")
+_NESTED: dict[str, dict[str, Any]] = {}
 
 
 def model_from_config(source: str | Path | dict[str, object], name: str | None = None) -> Model:
@@ -60,9 +61,30 @@ def _fields(config: Config) -> tuple[dict[str, Any], list[str]]:
         fields, more = decoder(text, found)
         return fields | {"family": found.name}, said + more
     part, named = _text_part(config, found)
-    text = Config(part.values, part.label, named.names, named.defaults)
+    text = Config(part.values, part.label, named.names, named.defaults | _NESTED.get(named.name, {}))
     fields, more = decoder(text, named)
-    return fields | {"family": named.name}, said + more
+    tower, doubt = _tower(config, found, fields["hidden"])
+    return fields | {"family": named.name} | tower, said + more + doubt
+
+
+def _tower(config: Config, found: Family, hidden: int) -> tuple[dict[str, Any], list[str]]:
+    """Return the columns of the towers beside the language model, and what is not counted."""
+    holder = config
+    for key in found.text.split(".")[:-1]:
+        holder = holder.section(key)
+    sections = {"vision": "vision_config", "audio": "audio_config"}
+    kinds = [kind for kind, key in sections.items() if holder.section(key).values]
+    if not kinds:
+        return {}, []
+    columns: dict[str, Any] = {"tower": ", ".join(kinds)}
+    counted = found.tower if "vision" in kinds else ""
+    if counted in TOWERS:
+        total, tokens = TOWERS[counted](holder, holder.section("vision_config"), hidden)
+        columns |= {"tower_params": total, "image_tokens": tokens}
+        kinds.remove("vision")
+    missing = " and ".join(kinds)
+    doubt = [f"parameters of the {missing} tower are not counted: add their memory"] if kinds else []
+    return columns, doubt
 
 
 def _text_part(config: Config, found: Family) -> tuple[Config, Family]:

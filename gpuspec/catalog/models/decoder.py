@@ -5,7 +5,6 @@ corrects the outcome in one small function of `own`.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 from gpuspec.catalog.models.context import longest_context
 from gpuspec.catalog.models.families import Family
@@ -13,6 +12,7 @@ from gpuspec.catalog.models.groups import grouped
 from gpuspec.catalog.models.kinds import expert_layers, token_kinds
 from gpuspec.catalog.models.mixers import MIXERS, Fields
 from gpuspec.catalog.models.own import OWN
+from gpuspec.catalog.models.params import layer_parts
 from gpuspec.catalog.models.reading import MAX_WIDTH, Config
 from gpuspec.catalog.models.record import LayerColumns, Model
 
@@ -111,7 +111,7 @@ def _linear(config: Config, family: Family) -> Fields:
 def _feed_forward(config: Config, kind: str, moe: bool, width: int) -> Fields:
     fields: Fields = {"ffn": width}
     if not moe:
-        return fields if kind != "linear_only" else {}
+        return fields
     experts = config.count("experts")
     each = config.count("expert_ffn", most=MAX_WIDTH)
     fields |= {
@@ -195,21 +195,25 @@ def _window_pattern(windows: Sequence[int]) -> Fields:
 
 
 def _mtp(config: Config, whole: Fields, layers: Sequence[Fields]) -> Fields:
-    """Parameters of layers that predict further tokens: the last layer once more, each with the
-    projection of two inputs to one and three norms.
+    """Parameters of layers that predict further tokens: each is the last layer with attention once
+    more (or what a pattern says), a projection of two inputs to one and three norms.
     """
     count = config.many("mtp", most=100)
+    letters = config.text("mtp_hybrid_override_pattern", "")
     if not count:
         return {}
-    last = next((f for f in reversed(layers) if f.get("mixer") == "attention"), layers[-1])
-    described_ = {n: v for n, v in whole.items() if n in Model.model_fields}
-    body = {n: v for n, v in (described_ | last).items() if n not in ("extra_params", "kind")}
-    one = Model(**body | {"id": "mtp", "name": "mtp", "layers": 1, "confidence": "medium"})
-    from gpuspec.catalog.models.params import layer_parts
+    body = [_last(layers, "attention")]
+    if letters:
+        body = [_last(layers, "attention" if kind == "*" else "none") for kind in letters[:100]]
+    outside = {name: whole[name] for name in ("hidden", "vocab", "norm_bias") if name in whole}
+    model = Model(
+        id="mtp", name="mtp", layers=len(body), confidence="medium", **outside, **described(body)
+    )
+    each = sum(sum(layer_parts(block).values()) for block in model.blocks)
+    return {"mtp_params": count * (each + whole["hidden"] * (2 * whole["hidden"] + 3))}
 
-    hidden = whole["hidden"]
-    each = sum(layer_parts(one.blocks[0]).values()) + 2 * hidden * hidden + 3 * hidden
-    return {"mtp_params": count * each}
 
-
-Anything = Any
+def _last(layers: Sequence[Fields], mixer: str) -> Fields:
+    """Return the last layer with a mixer; of those without one, the last with experts."""
+    found = [layer for layer in layers if layer["mixer"] == mixer]
+    return next((layer for layer in reversed(found) if layer.get("experts")), (found or layers)[-1])

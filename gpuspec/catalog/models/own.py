@@ -270,7 +270,35 @@ def gemma4(config: Config, whole: Fields, layers: list[Fields]) -> None:
         _tables(config, whole, len(layers), narrow)
 
 
+def mllama(config: Config, whole: Fields, layers: list[Fields]) -> None:
+    """Llama 3.2 Vision: layers that attend to the image have normed heads and two gates."""
+    for layer in layers:
+        if layer.get("cache") == "image":
+            layer.update(qk_norm="head", other_params=2)
+    whole["extra_params"] = whole["extra_lookup_params"] = 8 * whole["hidden"]
+
+
+def minimax_m3(config: Config, whole: Fields, layers: list[Fields]) -> None:
+    """MiniMax M3: an indexer chooses blocks of keys in most layers."""
+    sparse = config.section("sparse_attention_config")
+    given = sparse if sparse.values else config
+    chosen = given.items("sparse_attention_freq", int, len(layers))
+    kinds = config.items("layer_types", str, len(layers))
+    chosen = chosen or [int(kind != "full_attention") for kind in kinds]
+    if not chosen or not sparse.flag("use_sparse_attention", True):
+        return
+    heads = given.count("sparse_num_index_heads", "index_n_heads", default=4)
+    dim = given.count("sparse_index_dim", "index_head_dim", default=128)
+    blocks = given.count("sparse_topk_blocks", "index_topk_blocks", default=16)
+    block = given.count("sparse_block_size", "index_block_size", default=128)
+    for layer, is_sparse in zip(layers, chosen, strict=True):
+        if is_sparse:
+            layer.update(index_heads=heads, index_head_dim=dim, index_topk=blocks * block)
+            layer["index_params"] = whole["hidden"] * dim * (heads + 1) + 2 * dim
+
+
 OWN: dict[str, Own] = {
+    "mllama": mllama, "minimax_m3": minimax_m3,
     "multi_query": multi_query, "mpt": mpt, "falcon": falcon, "opt": opt, "baichuan": baichuan,
     "chatglm": chatglm, "stablelm": stablelm, "nas": nas, "nemotron_h": nemotron_h,
     "no_positions": no_positions, "granite_hybrid": granite_hybrid, "pure_mamba": pure_mamba,
