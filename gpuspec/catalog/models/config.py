@@ -94,7 +94,7 @@ def _text_part(config: Config, found: Family) -> tuple[Config, Family]:
         part = part.section(key)
     if not part.values:
         return config, family(found.like[0])
-    if "tie_word_embeddings" not in part and "tie_word_embeddings" in config:
+    if "tie_word_embeddings" in config:
         part.values = part.values | {"tie_word_embeddings": config.flag("tie_word_embeddings")}
     kind = part.text("model_type", found.like[0])
     if kind not in known():

@@ -9,20 +9,21 @@ from collections.abc import Sequence
 from gpuspec.catalog.models.context import longest_context
 from gpuspec.catalog.models.families import Family
 from gpuspec.catalog.models.groups import grouped
-from gpuspec.catalog.models.kinds import expert_layers, token_kinds
+from gpuspec.catalog.models.kinds import EXPERT_RULES, expert_layers, token_kinds
 from gpuspec.catalog.models.mixers import MIXERS, Fields
 from gpuspec.catalog.models.own import OWN
 from gpuspec.catalog.models.params import layer_parts
-from gpuspec.catalog.models.reading import MAX_WIDTH, Config
+from gpuspec.catalog.models.reading import MAX_LAYERS, MAX_WIDTH, Config
 from gpuspec.catalog.models.record import LayerColumns, Model
+from gpuspec.catalog.models.unread import doubts
 
 _LAYER = LayerColumns.model_fields
-_NO_ATTENTION = {"linear": "linear", "both": "both", "mlp": "none", "moe": "none"}
+_EXPERTS = ("active_experts", "expert_ffn", "shared_experts", "shared_ffn", "expert_latent")
 
 
 def decoder(config: Config, family: Family) -> tuple[Fields, list[str]]:
     """Return the fields of a model by its config.json, and what to say about them."""
-    layers = config.layers()
+    layers = _layer_count(config)
     shared = _family_fields(config, family)
     kinds = token_kinds(config, layers, family.pattern, tuple(family.unused))
     with_experts = _experts_where(config, family, kinds)
@@ -33,6 +34,7 @@ def decoder(config: Config, family: Family) -> tuple[Fields, list[str]]:
         | _feed_forward(config, kind, moe, width)
         for kind, moe, width in zip(kinds, with_experts, widths, strict=True)
     ]
+    config.read.update(config.names["window"])
     context, said = longest_context(config)
     whole = {
         "layers": layers,
@@ -47,8 +49,18 @@ def decoder(config: Config, family: Family) -> tuple[Fields, list[str]]:
     if family.own:
         OWN[family.own](config, whole, per_layer)
     said += [family.warning] if family.warning else []
-    extra = whole.pop("warnings", [])
-    return whole | described(per_layer) | _mtp(config, whole, per_layer), [*said, *extra]
+    fields = whole | described(per_layer) | _mtp(config, whole, per_layer)
+    return fields, said + doubts(config, family, layers)
+
+
+def _layer_count(config: Config) -> int:
+    """Return the number of layers, which the kinds of all layers say as well."""
+    if "layers" in config or "layers" in config.defaults:
+        return config.layers()
+    for key in ("layers_block_type", "hybrid_override_pattern", "layer_types"):
+        if key in config and 1 <= len(config.values[key]) <= MAX_LAYERS:
+            return len(config.values[key])
+    return config.layers()
 
 
 def _family_fields(config: Config, family: Family) -> Fields:
@@ -62,8 +74,7 @@ def _family_fields(config: Config, family: Family) -> Fields:
 
 def _experts_where(config: Config, family: Family, kinds: Sequence[str]) -> list[bool]:
     if config.many("experts") <= 1:
-        for key in ("moe_layers", "interleave_moe_layer_step", "mlp_only_layers"):
-            config.read.add(key)
+        config.read.update((*EXPERT_RULES, *(n for key in _EXPERTS for n in config.names[key])))
         return [False] * len(kinds)
     if "moe" in kinds:
         return [kind == "moe" for kind in kinds]
@@ -200,6 +211,8 @@ def _mtp(config: Config, whole: Fields, layers: Sequence[Fields]) -> Fields:
     """
     count = config.many("mtp", most=100)
     letters = config.text("mtp_hybrid_override_pattern", "")
+    words = config.items("mtp_layers_block_type", str)
+    letters = letters or "".join("*" if word == "full_attention" else "E" for word in words)
     if not count:
         return {}
     body = [_last(layers, "attention")]

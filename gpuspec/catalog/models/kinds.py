@@ -169,20 +169,7 @@ def _coarse(kinds: list[str]) -> list[str]:
 
 def expert_layers(config: Config, layers: int, unused: Sequence[str]) -> list[bool]:
     """Return which layers have experts: those that every rule in the file lets have them."""
-    rules: dict[str, Callable[[Config, str, int], list[bool]]] = {
-        "mlp_layer_types": _sparse_words,
-        "moe_layers": _moe_numbers,
-        "moe_layers_enum": _moe_text,
-        "moe_layer_freq": _moe_freq,
-        "first_k_dense_replace": _after,
-        "num_dense_layers": _after,
-        "moe_layer_start_index": _between,
-        "interleave_moe_layer_step": _step,
-        "decoder_sparse_step": _step,
-        "mlp_only_layers": _not_these,
-        "expert_layer_period": _expert_period,
-    }
-    rules = {key: read for key, read in rules.items() if key not in unused}
+    rules = {key: read for key, read in EXPERT_RULES.items() if key not in unused}
     stated = {key: rules[key](config, key, layers) for key in rules if key in config}
     lists = ("mlp_layer_types", "moe_layers", "moe_layers_enum")
     if not any(key in stated for key in lists):
@@ -259,3 +246,19 @@ def _not_these(config: Config, key: str, layers: int) -> list[bool]:
 def _expert_period(config: Config, key: str, layers: int) -> list[bool]:
     period, offset = config.count(key, most=MAX_LAYERS), config.many("expert_layer_offset")
     return [layer % period == offset for layer in range(layers)]
+
+
+EXPERT_RULES: dict[str, Callable[[Config, str, int], list[bool]]] = {
+    "mlp_layer_types": _sparse_words,
+    "moe_layers": _moe_numbers,
+    "moe_layers_enum": _moe_text,
+    "moe_layer_freq": _moe_freq,
+    "first_k_dense_replace": _after,
+    "num_dense_layers": _after,
+    "moe_layer_start_index": _between,
+    "interleave_moe_layer_step": _step,
+    "decoder_sparse_step": _step,
+    "mlp_only_layers": _not_these,
+    "expert_layer_period": _expert_period,
+}
+"""Keys that say which layers have experts."""

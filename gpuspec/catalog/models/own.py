@@ -194,15 +194,14 @@ def longcat(config: Config, whole: Fields, layers: list[Fields]) -> None:
     Its identity experts have a row in the router and a bias, and no weights.
     """
     idle = config.many("zero_expert_num")
-    pairs = [half for layer in layers for half in (layer, layer | {"experts": 0})]
-    hidden = whole["hidden"]
-    for layer in pairs:
-        if layer.get("experts"):
-            experts = layer["experts"]
-            layer["shared_experts"], layer["shared_expert_ffn"] = 1, layer["ffn"]
-            layer["other_params"] = idle * (hidden + 1)
-            layer["active_experts"] = min(layer["active_experts"], experts)
-    layers[:] = pairs
+    experts = ("experts", "active_experts", "expert_ffn", "shared_experts", "expert_latent")
+    halves = []
+    for layer in layers:
+        plain = {name: value for name, value in layer.items() if name not in experts}
+        layer.update(shared_experts=1, shared_expert_ffn=layer["ffn"])
+        layer["other_params"] = idle * (whole["hidden"] + 1)
+        halves += [layer, plain | {"other_params": 0}]
+    layers[:] = halves
     whole["layers"] = len(layers)
 
 
