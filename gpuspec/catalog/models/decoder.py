@@ -34,7 +34,8 @@ def decoder(config: Config, family: Family) -> tuple[Fields, list[str]]:
         | _feed_forward(config, kind, moe, width)
         for kind, moe, width in zip(kinds, with_experts, widths, strict=True)
     ]
-    config.read.update(config.names["window"])
+    config.read.update(n for key in ("window", "heads", "kv_heads") for n in config.names[key])
+    config.read.update(config.names["head_dim"])
     context, said = longest_context(config)
     whole = {
         "layers": layers,

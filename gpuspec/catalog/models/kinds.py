@@ -95,6 +95,14 @@ def _kimi(config: Config, key: str, layers: int) -> list[str]:
     return ["full" if layer + 1 in full else "linear" for layer in range(layers)]
 
 
+def _qwen(config: Config, key: str, layers: int) -> list[str]:
+    """Qwen2: the first so many layers see everything, the others a window, if a flag says so."""
+    full = config.many(key, most=MAX_LAYERS)
+    if not config.flag("use_sliding_window") or not config.tokens("window"):
+        return []
+    return ["full" if layer < full else "window" for layer in range(layers)]
+
+
 def _neo(config: Config, key: str, layers: int) -> list[str]:
     """GPT-Neo: ``[[["global", "local"], 12]]``."""
     value, _ = config.found((key,))
@@ -127,6 +135,7 @@ SOURCES: dict[str, Source] = {
     "attn_layer_indices": _listed("full", "linear"),
     "full_attn_idxs": _listed("full", "linear"),
     "attn_layer_period": _jamba,
+    "max_window_layers": _qwen,
     "full_attention_interval": _every("full", "linear"),
     "layer_group_size": _every("full", "linear"),
     "sliding_window_pattern": _every("full", "window"),
@@ -154,6 +163,7 @@ def token_kinds(
     if not stated:
         fallen = [key for key in sources if key in config.defaults]
         stated = {key: sources[key](config, key, layers) for key in fallen[:1]}
+        stated = {key: kinds for key, kinds in stated.items() if kinds}
     if not stated:
         return [pattern[layer % len(pattern)] for layer in range(layers)]
     (first, kinds), *others = stated.items()

@@ -6,6 +6,7 @@ in place: they were made for this one reading.
 
 from collections.abc import Callable
 
+from gpuspec.catalog.models import encoders
 from gpuspec.catalog.models.mixers import Fields, grouped_query, head_dim
 from gpuspec.catalog.models.reading import MAX_WIDTH, Config
 
@@ -68,6 +69,8 @@ def opt(config: Config, whole: Fields, layers: list[Fields]) -> None:
     """OPT: two rows more of positions; the smallest widens its embedding in front of the layers."""
     hidden, narrow = whole["hidden"], config.count("word_embed_proj_dim", default=whole["hidden"])
     whole["learned_positions"] = whole["max_context"] + 2
+    if not config.flag("do_layer_norm_before", True):
+        raise config.error("do_layer_norm_before", False, "only true is read")
     if narrow != hidden:
         raise config.error("word_embed_proj_dim", narrow, f"only {hidden}, the width, is read")
 
@@ -297,6 +300,10 @@ def minimax_m3(config: Config, whole: Fields, layers: list[Fields]) -> None:
 
 
 OWN: dict[str, Own] = {
+    "bert": encoders.bert, "distilbert": encoders.distilbert, "mpnet": encoders.mpnet,
+    "electra": encoders.electra, "modernbert": encoders.modernbert, "nomic": encoders.nomic,
+    "eurobert": encoders.eurobert, "bart": encoders.bart, "whisper": encoders.whisper,
+    "t5": encoders.t5,
     "mllama": mllama, "minimax_m3": minimax_m3,
     "multi_query": multi_query, "mpt": mpt, "falcon": falcon, "opt": opt, "baichuan": baichuan,
     "chatglm": chatglm, "stablelm": stablelm, "nas": nas, "nemotron_h": nemotron_h,
