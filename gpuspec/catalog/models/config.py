@@ -129,7 +129,7 @@ def _unsupported(config: Config, kind: str) -> InputError:
 
 def _one_slip(typed: str, name: str) -> bool:
     """Tell whether one letter added, left out or replaced turns one name into the other."""
-    if abs(len(typed) - len(name)) > 1:
+    if abs(len(typed) - len(name)) > 1 or _digits(typed) != _digits(name):
         return False
     short, long = sorted((typed, name), key=len)
     start = next((i for i, (a, b) in enumerate(zip(short, long, strict=False)) if a != b), None)
@@ -137,6 +137,10 @@ def _one_slip(typed: str, name: str) -> bool:
         return True
     same = len(short) == len(long)
     return short[start + same :] == long[start + 1 :]
+
+
+def _digits(name: str) -> str:
+    return "".join(c for c in name if c.isdigit())
 
 
 def _name(config: Config, source: str | Path | dict[str, object]) -> str:

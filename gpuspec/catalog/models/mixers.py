@@ -87,9 +87,10 @@ def kimi_delta(config: Config) -> Fields:
     kernel = given.count("short_conv_kernel_size", "linear_conv_kernel_dim", default=4)
     config.read.update(("short_conv_kernel_size", "linear_conv_kernel_dim"))
     width, hidden = heads * dim, config.count("hidden")
-    rank = 0 if config.flag("_whole_gates") else 2 * (hidden * dim + dim * width)
+    whole = 2 if config.flag("_whole_gates") else 1 if section.flag("use_full_rank_gate") else 0
+    rank = (2 - whole) * (hidden * dim + dim * width)
     return {
-        "linear_in": 3 * width + heads + (0 if rank else 2 * width),
+        "linear_in": (3 + whole) * width + heads,
         "linear_out": width,
         "linear_params": 3 * width * kernel + heads + width + dim + rank,
         "state_elements": width * dim,

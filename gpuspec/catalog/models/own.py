@@ -272,6 +272,158 @@ def gemma4(config: Config, whole: Fields, layers: list[Fields]) -> None:
         _tables(config, whole, len(layers), narrow)
 
 
+def deepseek_v4(config: Config, whole: Fields, layers: list[Fields]) -> None:
+    """DeepSeek V4: a window beside a compressed past, chosen from by an indexer or read whole.
+
+    One vector a token serves as key and value. Residuals are several streams that each half of a
+    layer mixes (hyper-connections).
+    """
+    hidden, dim, rank = whole["hidden"], head_dim(config), config.count("q_lora_rank")
+    streams = config.count("hc_mult", default=4, most=1000)
+    mixing = 2 * ((2 + streams) * streams * (streams * hidden + 1) + 3)
+    ratios = _compression(config, len(layers))
+    hashed = config.many("num_hash_layers", default=3)
+    config.read.update(("qk_rope_head_dim", "compress_rope_theta", "expert_dtype"))
+    for number, (layer, ratio) in enumerate(zip(layers, ratios, strict=True)):
+        layer.update(
+            values_are_keys=True,
+            cached_once=True,
+            attention_sinks=True,
+            sliding_window=config.tokens("window", default=128),
+            compress=max(ratio, 1),
+            q_lora_rank=rank,
+            output_rank=config.count("o_lora_rank"),
+            output_groups=config.count("o_groups"),
+            other_params=mixing + dim + _compressor(hidden, dim, ratio),
+            router_bias=number >= hashed,
+        )
+        if ratio and ratio < _WHOLE_FROM:
+            layer.update(_v4_indexer(config, hidden, rank, ratio))
+    whole["extra_params"] = streams * (streams * hidden + 1) + 1
+
+
+_WHOLE_FROM = 32
+"""DeepSeek V4 reads a past that is compressed this much whole, without choosing from it."""
+
+
+def _compression(config: Config, layers: int) -> list[int]:
+    """Return how many tokens an entry of each layer's past stands for; 0: a window alone."""
+    ratios = config.items("compress_ratios", int)[:layers]
+    if len(ratios) == layers and all(0 <= ratio <= 65_536 for ratio in ratios):
+        return ratios
+    kinds = config.items("layer_types", str, layers)
+    rates = config.section("compress_rates")
+    short = rates.count("compressed_sparse_attention", default=4)
+    long = rates.count("heavily_compressed_attention", default=128)
+    words = {
+        "sliding_attention": 0,
+        "compressed_sparse_attention": short,
+        "heavily_compressed_attention": long,
+    }
+    if not kinds or set(kinds) - words.keys():
+        raise config.error("compress_ratios", ratios or None, f"one for each of {layers} layers")
+    return [words[kind] for kind in kinds]
+
+
+def _compressor(hidden: int, dim: int, ratio: int) -> int:
+    """Parameters that make one entry of so many tokens: two overlapping rows where they are few."""
+    if not ratio:
+        return 0
+    width = dim if ratio >= _WHOLE_FROM else 2 * dim
+    return 2 * hidden * width + ratio * width + dim
+
+
+def _v4_indexer(config: Config, hidden: int, rank: int, ratio: int) -> Fields:
+    heads, dim = config.count("index_n_heads"), config.count("index_head_dim")
+    return {
+        "index_heads": heads,
+        "index_head_dim": dim,
+        "index_topk": config.count("index_topk"),
+        "index_params": _compressor(hidden, dim, ratio) + heads * (rank * dim + hidden),
+    }
+
+
+def kimi_linear(config: Config, whole: Fields, layers: list[Fields]) -> None:
+    """Kimi Linear, and K3: perhaps a gate on latent attention and a norm on latent experts."""
+    gated, normed = config.flag("mla_use_output_gate"), config.flag("latent_moe_use_norm")
+    for layer in layers:
+        if layer["mixer"] == "attention" and gated:
+            layer["attention_gate"] = layer["heads"] * layer["v_head_dim"]
+        if normed and layer.get("expert_latent"):
+            layer["other_params"] = layer["expert_latent"]
+    if "attn_res_block_size" in config:
+        config.read.add("attn_res_block_size")
+        whole["warnings"] = ["weights of attention residuals, a vector a layer, are not counted"]
+
+
+def laguna(config: Config, whole: Fields, layers: list[Fields]) -> None:
+    """Laguna: heads by layer, a gate for each head or each element on the output of attention."""
+    counts = config.items("num_attention_heads_per_layer", int, len(layers))
+    value, _ = config.found(("gating",), True)
+    for number, layer in enumerate(layers):
+        layer["heads"] = counts[number] if counts else layer["heads"]
+        each = 1 if value in (True, "per-head") else layer["head_dim"]
+        layer["attention_gate"] = layer["heads"] * each if value else 0
+
+
+def step3p5(config: Config, whole: Fields, layers: list[Fields]) -> None:
+    """Step 3.5: windowed layers have heads of their own; a gate for each head."""
+    other = config.section("attention_other_setting")
+    local = config.count("num_sliding_attention_heads", default=config.count("heads"))
+    local = other.count("num_attention_heads", default=local)
+    groups = other.many("num_attention_groups")
+    for layer in layers:
+        if layer.get("sliding_window"):
+            layer["heads"] = local
+            layer["kv_heads"] = groups or layer["kv_heads"]
+        layer["attention_gate"] = layer["heads"]
+
+
+def qwen1(config: Config, whole: Fields, layers: list[Fields]) -> None:
+    """Qwen 1: the file states twice the width of the MLP; only queries, keys, values are biased."""
+    for layer in layers:
+        layer.update(ffn=layer["ffn"] // 2, kv_heads=layer["heads"])
+
+
+def gpt_neo(config: Config, whole: Fields, layers: list[Fields]) -> None:
+    """GPT-Neo: only the output projection of attention has a bias."""
+    _every(layers, other_params=whole["hidden"])
+
+
+def dbrx(config: Config, whole: Fields, layers: list[Fields]) -> None:
+    """DBRX: attention and experts in sections of their own."""
+    attention, ffn = config.section("attn_config"), config.section("ffn_config")
+    experts = ffn.count("moe_num_experts", default=4)
+    _every(
+        layers,
+        kv_heads=attention.count("kv_n_heads", default=1),
+        ffn=0,
+        experts=experts,
+        active_experts=ffn.count("moe_top_k", default=1, most=experts),
+        expert_ffn=ffn.count("ffn_hidden_size", default=3584),
+    )
+
+
+def longer_norms(config: Config, whole: Fields, layers: list[Fields]) -> None:
+    """HyperCLOVA X: a norm after each half of a layer too, where a flag says so."""
+    if config.flag("use_post_norm"):
+        _every(layers, norms_per_layer=4)
+
+
+def bailing(config: Config, whole: Fields, layers: list[Fields]) -> None:
+    """Ling: biases of queries, keys and values, norms of heads, a bias in the router by flags."""
+    if config.flag("use_qk_norm"):
+        _every(layers, qk_norm="head")
+    if config.flag("moe_router_enable_expert_bias"):
+        for layer in layers:
+            layer["router_bias"] = layer.get("experts", 0) > 0
+
+
+def hunyuan(config: Config, whole: Fields, layers: list[Fields]) -> None:
+    """Hunyuan: norms of heads by a flag."""
+    _every(layers, qk_norm="head" if config.flag("use_qk_norm", True) else "none")
+
+
 def mllama(config: Config, whole: Fields, layers: list[Fields]) -> None:
     """Llama 3.2 Vision: layers that attend to the image have normed heads and two gates."""
     for layer in layers:
@@ -304,7 +456,9 @@ OWN: dict[str, Own] = {
     "electra": encoders.electra, "modernbert": encoders.modernbert, "nomic": encoders.nomic,
     "eurobert": encoders.eurobert, "bart": encoders.bart, "whisper": encoders.whisper,
     "t5": encoders.t5,
-    "mllama": mllama, "minimax_m3": minimax_m3,
+    "deepseek_v4": deepseek_v4, "kimi_linear": kimi_linear, "laguna": laguna, "step3p5": step3p5,
+    "qwen1": qwen1, "gpt_neo": gpt_neo, "dbrx": dbrx, "longer_norms": longer_norms, "bailing": bailing,
+    "hunyuan": hunyuan, "mllama": mllama, "minimax_m3": minimax_m3,
     "multi_query": multi_query, "mpt": mpt, "falcon": falcon, "opt": opt, "baichuan": baichuan,
     "chatglm": chatglm, "stablelm": stablelm, "nas": nas, "nemotron_h": nemotron_h,
     "no_positions": no_positions, "granite_hybrid": granite_hybrid, "pure_mamba": pure_mamba,
