@@ -13,9 +13,6 @@ from gpuspec.catalog.models.reading import Config, read_config
 from gpuspec.catalog.models.record import Model
 from gpuspec.catalog.models.towers import TOWERS
 
-_NESTED: dict[str, dict[str, Any]] = {}
-
-
 def model_from_config(source: str | Path | dict[str, object], name: str | None = None) -> Model:
     """Read the dimensions of a model from its config.json.
 
@@ -61,10 +58,11 @@ def _fields(config: Config) -> tuple[dict[str, Any], list[str]]:
         fields, more = decoder(text, found)
         return fields | {"family": found.name}, said + more
     part, named = _text_part(config, found)
-    text = Config(part.values, part.label, named.names, named.defaults | _NESTED.get(named.name, {}))
+    text = Config(part.values, part.label, named.names, named.defaults)
     fields, more = decoder(text, named)
     tower, doubt = _tower(config, found, fields["hidden"])
-    return fields | {"family": named.name} | tower, said + more + doubt
+    own = [found.warning] if found.warning and found is not named else []
+    return fields | {"family": named.name} | tower, [*said, *own, *more, *doubt]
 
 
 def _tower(config: Config, found: Family, hidden: int) -> tuple[dict[str, Any], list[str]]:

@@ -128,10 +128,16 @@ def pixtral(config: Config, vision: Config, hidden: int) -> tuple[int, int]:
 
 
 def clip(config: Config, vision: Config, hidden: int) -> tuple[int, int]:
-    """LLaVA: CLIP with a class token and two projections, or SigLIP in later ones."""
+    """LLaVA: CLIP with a class token and two projections, or SigLIP in later ones.
+
+    Where an image is cut into a grid, a learned vector ends each of its rows.
+    """
     siglip = vision.text("model_type", "clip_vision_model") == "siglip_vision_model"
     width = vision.count("hidden_size", default=768 if siglip else 1024)
     projector = _linear(width, hidden) + _linear(hidden, hidden)
+    config.read.add("image_grid_pinpoints")
+    if "image_grid_pinpoints" in config:
+        projector += hidden
     if siglip:
         total, patches = _siglip(vision, vision.flag("vision_use_head", True))
         return total + projector, patches
@@ -269,10 +275,70 @@ def minimax_vision(config: Config, vision: Config, hidden: int) -> tuple[int, in
     )
 
 
+def glm_vision(config: Config, vision: Config, hidden: int) -> tuple[int, int]:
+    """GLM-4.5V: gated MLPs as wide as its output, a convolution that merges four patches."""
+    width, patch = vision.count("hidden_size", default=1536), vision.count("patch_size", default=14)
+    out, wide = (
+        vision.count("out_hidden_size", default=hidden),
+        vision.count("intermediate_size", default=13696),
+    )
+    merge, side = (
+        vision.count("spatial_merge_size", default=2),
+        vision.count("image_size", default=336),
+    )
+    times = vision.count("temporal_patch_size", default=2)
+    block = 4 * width * width + 3 * width * out + 2 * width
+    block += 3 * width if vision.flag("attention_bias") else 0
+    patches = _patches(vision, width, patch, times) + width + (side // patch) ** 2 * width
+    merger = _linear(merge * merge * width, out) + out * out + 2 * out + 3 * out * wide
+    layers = vision.count("depth", default=24) * block
+    return patches + 2 * width + layers + merger, _merged(patch, merge)
+
+
+def siglip_cohere(config: Config, vision: Config, hidden: int) -> tuple[int, int]:
+    """Command A Vision: SigLIP, four patches into one through a gated projection."""
+    total, patches = _siglip(vision, vision.flag("vision_use_head", True))
+    merge = config.count("downsample_factor", default=2)
+    wide = config.count("alignment_intermediate_size", default=36864)
+    into = vision.count("hidden_size", default=768) * merge * merge
+    connector = _linear(into, wide) + _linear(wide // 2, hidden)
+    return total + connector, 10 * patches // (merge * merge)
+
+
+def siglip_idefics(config: Config, vision: Config, hidden: int) -> tuple[int, int]:
+    """Idefics 3 and SmolVLM: SigLIP with sizes of its own, a shuffle and one projection."""
+    width, ffn = (
+        vision.count("hidden_size", default=1152),
+        vision.count("intermediate_size", default=3072),
+    )
+    patch, side = vision.count("patch_size", default=32), vision.count("image_size", default=224)
+    patches, merge = (side // patch) ** 2, config.count("scale_factor", default=2)
+    layers = vision.count("num_hidden_layers", default=12) * (_block(width, ffn) + 4 * width)
+    total = _patches(vision, width, patch) + width + patches * width + layers + 2 * width
+    tiles = (-(-_SIDE // side)) ** 2 + 1
+    return total + merge * merge * width * hidden, tiles * patches // (merge * merge)
+
+
+def step_vision(config: Config, vision: Config, hidden: int) -> tuple[int, int]:
+    """Step 3.7: scales on each half of a layer, two convolutions that merge sixteen patches."""
+    width, ffn = (
+        vision.count("hidden_size", default=1536),
+        vision.count("intermediate_size", default=8960),
+    )
+    patch, side = vision.count("patch_size", default=14), vision.count("image_size", default=728)
+    layers = vision.count("num_hidden_layers", default=47) * (_block(width, ffn) + 6 * width)
+    patches = (side // patch) ** 2
+    merging = 9 * (2 * width * width + 8 * width * width) + 6 * width
+    total = _patches(vision, width, patch) + patches * width + 2 * width + layers + merging
+    bias = config.flag("projector_bias")
+    return total + _linear(4 * width, hidden, bias), (-(-_SIDE // side)) ** 2 * (patches // 16)
+
+
 TOWERS: dict[str, Tower] = {
     "qwen2_vision": qwen2_vision, "qwen2_5_vision": qwen2_5_vision, "qwen3_vision": qwen3_vision,
     "siglip_gemma": siglip_gemma, "siglip_paligemma": siglip_paligemma, "pixtral": pixtral,
     "clip": clip, "intern_vision": intern_vision, "llama4_vision": llama4_vision,
     "moonvit": moonvit, "gemma4_vision": gemma4_vision, "mllama_vision": mllama_vision,
-    "minimax_vision": minimax_vision,
+    "minimax_vision": minimax_vision, "glm_vision": glm_vision, "siglip_cohere": siglip_cohere,
+    "siglip_idefics": siglip_idefics, "step_vision": step_vision,
 }  # fmt: skip
