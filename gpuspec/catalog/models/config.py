@@ -2,19 +2,22 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
-from gpuspec.base.errors import InputError, close_matches
+from gpuspec.base.errors import InputError
 from gpuspec.base.files import check_text, path_of
-from gpuspec.catalog.models.families import FAMILIES, NESTED, Fields
+from gpuspec.catalog.models.decoder import decoder
+from gpuspec.catalog.models.families import Family, accepts, family, known, stem, stems
 from gpuspec.catalog.models.reading import Config, read_config
 from gpuspec.catalog.models.record import Model
+from gpuspec.catalog.models.towers import TOWERS
 
 
 def model_from_config(source: str | Path | dict[str, object], name: str | None = None) -> Model:
     """Read the dimensions of a model from its config.json.
 
-    Only numbers, flags and texts are read; nothing in the file is run. Keys that say nothing
-    about dimensions are ignored.
+    Only numbers, flags and texts are read; nothing in the file is run. A key that says something
+    about dimensions and is not understood is refused, or named in ``warnings``.
 
     Parameters
     ----------
@@ -37,31 +40,107 @@ def model_from_config(source: str | Path | dict[str, object], name: str | None =
     values, label = read_config(source)
     config = Config(values, label)
     called = check_text("config name", name or _name(config, source), lines=False)
-    fields = _fields(config) | {
+    fields, said = _fields(config)
+    fields |= {
         "id": "-".join(re.findall(r"[a-z0-9]+(?:\.[a-z0-9]+)*", called.lower())) or "config",
         "name": called,
         "stored": _weight_precision(config.section("quantization_config")) or "",
         "sources": (label if isinstance(source, dict) else str(source),),
+        "warnings": tuple(said),
     }
     return Model(**fields)
 
 
-def _fields(config: Config) -> Fields:
+def _fields(config: Config) -> tuple[dict[str, Any], list[str]]:
+    found, said = _family(config)
+    if not found.text:
+        text = Config(config.values, config.label, found.names, found.defaults)
+        fields, more = decoder(text, found)
+        return fields | {"family": found.name}, said + more
+    part, named = _text_part(config, found)
+    text = Config(part.values, part.label, named.names, named.defaults)
+    fields, more = decoder(text, named)
+    tower, doubt = _tower(config, found, fields["hidden"])
+    own = [found.warning] if found.warning and found is not named else []
+    return fields | {"family": named.name} | tower, [*said, *own, *more, *doubt]
+
+
+def _tower(config: Config, found: Family, hidden: int) -> tuple[dict[str, Any], list[str]]:
+    """Return the columns of the towers beside the language model, and what is not counted."""
+    holder = config
+    for key in found.text.split(".")[:-1]:
+        holder = holder.section(key)
+    sections = {"vision": "vision_config", "audio": "audio_config"}
+    kinds = [kind for kind, key in sections.items() if holder.section(key).values]
+    if not kinds:
+        return {}, []
+    columns: dict[str, Any] = {"tower": ", ".join(kinds)}
+    counted = found.tower if "vision" in kinds else ""
+    if counted in TOWERS:
+        total, tokens = TOWERS[counted](holder, holder.section("vision_config"), hidden)
+        columns |= {"tower_params": total, "image_tokens": tokens}
+        kinds.remove("vision")
+    missing = " and ".join(kinds)
+    doubt = (
+        [f"parameters of the {missing} tower are not counted: add their memory"] if kinds else []
+    )
+    return columns, doubt
+
+
+def _text_part(config: Config, found: Family) -> tuple[Config, Family]:
+    """Return the section that describes the language model, and its family."""
+    part = config
+    for key in found.text.split("."):
+        part = part.section(key)
+    if not part.values:
+        return config, family(found.like[0])
+    if "tie_word_embeddings" in config:
+        part.values = part.values | {"tie_word_embeddings": config.flag("tie_word_embeddings")}
+    kind = part.text("model_type", found.like[0])
+    if kind not in known():
+        raise _unsupported(part, kind)
+    return part, family(kind)
+
+
+def _family(config: Config) -> tuple[Family, list[str]]:
     kind = config.text("model_type")
-    if kind in NESTED:
-        config = config.section("text_config")
-        default = "mistral" if kind == "mistral3" else f"{kind}_text"
-        kind = config.text("model_type", default)
-    if kind not in FAMILIES:
-        raise _unsupported(config, kind)
-    return FAMILIES[kind](config) | {"family": kind}
+    classes = [name for name in config.items("architectures", str) if len(name) < 200]
+    if kind in known():
+        for name in classes:
+            if not accepts(kind, name):
+                valid = f"the file's model_type is {kind}, which is another architecture"
+                raise config.error("architectures", name, valid)
+        return family(kind), []
+    for name in classes[:1]:
+        meant = stems().get(stem(name)[0])
+        if meant:
+            said = f"model_type {kind} is not known: read as {meant}, as its architectures say"
+            return family(meant), [said]
+    raise _unsupported(config, kind)
 
 
 def _unsupported(config: Config, kind: str) -> InputError:
-    known = sorted({*FAMILIES, *NESTED}, key=str.lower)
-    close = close_matches(kind[:100], known)
+    close = [name for name in known() if _one_slip(kind, name)]
     meant = f"did you mean {', '.join(close)}? " if close else ""
-    return config.error("model_type", kind, f"{meant}Supported: {', '.join(known)}")
+    return config.error(
+        "model_type", kind, f"{meant}this architecture is not read; {len(known())} are"
+    )
+
+
+def _one_slip(typed: str, name: str) -> bool:
+    """Tell whether one letter added, left out or replaced turns one name into the other."""
+    if abs(len(typed) - len(name)) > 1 or _digits(typed) != _digits(name):
+        return False
+    short, long = sorted((typed, name), key=len)
+    start = next((i for i, (a, b) in enumerate(zip(short, long, strict=False)) if a != b), None)
+    if start is None:
+        return True
+    same = len(short) == len(long)
+    return short[start + same :] == long[start + 1 :]
+
+
+def _digits(name: str) -> str:
+    return "".join(c for c in name if c.isdigit())
 
 
 def _name(config: Config, source: str | Path | dict[str, object]) -> str:
@@ -87,8 +166,8 @@ def _weight_precision(quantization: Config) -> str | None:
         return "int4" if four else "int8" if eight else None
     if method == "compressed-tensors":
         return _group_precision(quantization.section("config_groups"))
-    bits = quantization.count("bits", default=0, least=0)
-    return {4: "int4", 8: "int8"}.get(bits)
+    bits = quantization.values.get("bits")
+    return {4: "int4", 8: "int8"}.get(bits) if isinstance(bits, int) else None
 
 
 def _group_precision(groups: Config) -> str | None:

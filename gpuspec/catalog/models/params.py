@@ -79,12 +79,21 @@ def linear_parameters(model: Model) -> int:
 
 
 def _projections(model: Model) -> int:
+    """Queries, keys, values and the output, of which the first and last may have a low rank."""
     query, key = model.heads * model.head_dim, model.kv_heads * model.head_dim
     value, output = model.kv_heads * model.v_head_dim, model.heads * model.v_head_dim
+    if model.cache == "shared":
+        key = value = 0
     value = 0 if model.values_are_keys else value
     bias = (model.attention_bias != "none") * (query + key + value)
     bias += (model.attention_bias == "all") * model.hidden
-    return model.hidden * (query + key + value + output) + bias
+    into, rank = model.hidden * query, model.output_rank
+    if model.q_lora_rank:
+        into = model.q_lora_rank * (model.hidden + 1 + query)
+    out = model.hidden * output
+    if rank:
+        out = rank * (output + model.output_groups * model.hidden)
+    return into + model.hidden * (key + value) + out + bias
 
 
 def _latent(model: Model) -> int:
@@ -103,6 +112,7 @@ def _qk_norm(model: Model) -> int:
     if model.qk_norm == "none":
         return 0
     query_heads, key_heads = (1, 1) if model.qk_norm == "head" else (model.heads, model.kv_heads)
+    key_heads = 0 if model.cache == "shared" else key_heads
     return (1 + model.norm_bias) * (query_heads + key_heads) * model.head_dim
 
 

@@ -64,6 +64,11 @@ class LayerColumns(BaseModel):
         1,
     )
     values_are_keys: Flag = column("Keys serve as values: no value projection", False)
+    cached_once: Flag = column("One entry of the cache serves as key and as value", False)
+    output_rank: Width = column(
+        "Rank of the output projection of each group of heads; empty where it is one matrix", 0
+    )
+    output_groups: Heads = column("Groups of heads that the output projection takes apart", 0)
     attention_gate: Width = column(
         "Elements of a learned gate on the output of attention, computed from the layer's input", 0
     )
@@ -161,6 +166,8 @@ class Model(LayerColumns, Named):
         "The last of every so many layers sees everything; empty with a window: none does",
         0,
     )
+    warnings: tuple[str, ...] = ()
+    """Not a column: sentences about what was read with doubt, for every door to print."""
     global_layers: Integers = ()
     """Not a column: layers that see everything, where no period says which."""
     groups: Groups = column(
@@ -302,7 +309,7 @@ class Model(LayerColumns, Named):
             return 0
         if self.attention == "mla":
             return self.kv_lora_rank + self.qk_rope_head_dim
-        return self.kv_heads * (self.head_dim + self.v_head_dim)
+        return self.kv_heads * (self.head_dim + (0 if self.cached_once else self.v_head_dim))
 
     @property
     def kv_elements_per_token(self) -> float:
