@@ -66,7 +66,7 @@ def layers_text(layers: Sequence[int]) -> str:
 
 
 def grouped(layers: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], tuple[LayerGroup, ...]]:
-    """Return the fields that most layers share, and the groups that differ from them.
+    """Return the fields of the commonest kind that attends, and the groups that differ from it.
 
     Parameters
     ----------
@@ -76,7 +76,8 @@ def grouped(layers: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], tuple[
     kinds: dict[Fields, list[int]] = {}
     for number, fields in enumerate(layers):
         kinds.setdefault(tuple(sorted(fields.items())), []).append(number)
-    most = dict(max(kinds.items(), key=lambda item: len(item[1]))[0])
+    attending = {kind: n for kind, n in kinds.items() if dict(kind).get("heads")}
+    most = dict(max((attending or kinds).items(), key=lambda item: len(item[1]))[0])
     groups = [
         LayerGroup(tuple(numbers), tuple((k, v) for k, v in kind if most[k] != v))
         for kind, numbers in kinds.items()
