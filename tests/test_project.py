@@ -17,6 +17,11 @@ def run(*command, **options):
     return subprocess.run(command, capture_output=True, text=True, check=False, **options)
 
 
+def test_types_are_right():
+    done = run(sys.executable, "-m", "mypy", cwd=ROOT)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_lower_layers_never_import_higher_ones():
     linter = Path(sys.executable).with_name("lint-imports")
     done = run(str(linter), "--no-cache", cwd=ROOT)
