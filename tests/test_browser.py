@@ -28,6 +28,11 @@ PANELS = {
     "10_claims": "GPUs",
     "11_validation": "missed by",
 }
+OPEN = """async path => {
+    const opened = await jupyterapp.commands.execute('docmanager:open', {path});
+    await opened.sessionContext.ready;
+}"""
+"""Opens a notebook in a tab of its own, until its kernel is there."""
 SECONDS = int(os.environ.get("GPUSPEC_BROWSER_MS", "120000"))
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
@@ -104,7 +109,7 @@ def page(lab):
 
 @pytest.mark.parametrize("name", PANELS)
 def test_a_slider_moves_the_picture(page, name):
-    page.evaluate("path => jupyterapp.commands.execute('docmanager:open', {path})", f"{name}.ipynb")
+    page.evaluate(OPEN, f"{name}.ipynb")
     opened = page.locator(".jp-NotebookPanel:visible")
     opened.locator(".jp-Notebook").wait_for()
     page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
