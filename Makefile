@@ -10,7 +10,7 @@ REPORT ?= decision
 SCENARIO ?= article-b
 REPORT_ARGS ?=
 
-.PHONY: help notebooks report reports test lint lab calibrate predictions lock wheel clean setup setup-dev
+.PHONY: help notebooks report reports test lint style lab calibrate predictions lock wheel clean setup setup-dev
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -21,14 +21,16 @@ report: setup ## write the decision report of a scenario (SCENARIO=name or file)
 reports: setup ## write one PDF for every notebook, in parallel
 	$(BIN)/gpuspec reports --all
 
-test: setup-dev lint ## run every check: style, types, tests, notebooks
+test: setup-dev style ## run every check: style, tests and types among them, notebooks
 	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder --nbval --nbval-current-env \
 		--nbval-sanitize-with tests/nbval_sanitize.cfg tests notebooks
 
-lint: setup-dev ## style and types only
+lint: setup-dev style ## style and types only
+	$(BIN)/mypy
+
+style: setup-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
 
 lab: setup ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab notebooks

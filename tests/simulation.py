@@ -5,6 +5,7 @@ after another. Each iteration decodes a token for every sequence whose prompt is
 what is left of the token budget to waiting prompts, first come first served, in chunks.
 """
 
+from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,16 +48,15 @@ def simulate(
     budget = int(replica.limits.max_tokens)
     table = iteration_table(replica, isl, osl, most)
     dense = table(np.stack(np.meshgrid(np.arange(most + 1), table.grid[1], indexing="ij"), -1))
-    knots = table.grid[1]
-    left = np.full(requests, isl)  # prompt tokens still to read
-    made = np.zeros(requests, int)  # tokens produced
+    knots, no_prompt = table.grid[1], dense[:, 0].tolist()
+    left = [isl] * requests  # prompt tokens still to read
     first, last = np.zeros(requests), np.zeros(requests)
-    now, arrived, admitted = 0.0, 0, 0
+    now, step, arrived, admitted = 0.0, 0, 0, 0
     reading: list[int] = []
-    decoding = np.zeros(0, int)
+    decoding: deque[tuple[int, int]] = deque()  # the step of the last token, and whose it is
     area = 0.0
-    while len(decoding) or reading or arrived < requests:
-        if not len(decoding) and not reading and admitted == arrived:
+    while decoding or reading or arrived < requests:
+        if not decoding and not reading and admitted == arrived:
             now = max(now, arrivals[arrived])
         while arrived < requests and arrivals[arrived] <= now:
             arrived += 1
@@ -73,18 +73,16 @@ def simulate(
                 done.append(request)
             if read >= room:
                 break
-        seconds = float(np.interp(read, knots, dense[min(len(decoding), most)]))
+        load = min(len(decoding), most)
+        seconds = float(np.interp(read, knots, dense[load])) if read else no_prompt[load]
         area += seconds * (len(decoding) + len(reading))
-        now += seconds
-        made[decoding] += 1
-        finished = made[decoding] >= osl
-        last[decoding[finished]] = now
-        decoding = decoding[~finished]
+        now, step = now + seconds, step + 1
+        while decoding and decoding[0][0] == step:  # who began first is done first
+            last[decoding.popleft()[1]] = now
         for request in done:
             reading.remove(request)
-            first[request], made[request] = now, 1
-        if done:
-            decoding = np.r_[decoding, done]
+            first[request] = now
+            decoding.append((step + osl - 1, request))
     kept = slice(requests // 4, requests * 9 // 10)
     extra = replica.engine.first_token_ms / 1e3
     return Served((first - arrivals)[kept] + extra, ((last - first) / (osl - 1))[kept], area / now)

@@ -1,7 +1,6 @@
-"""The command line, as a person runs it: a process, its two streams and its exit code."""
+"""The command line, as a person runs it: its two streams and its exit code."""
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -16,24 +15,6 @@ FIXTURES = Path(__file__).parent / "fixtures"
 SAMPLE = str(FIXTURES / "report_sample.ipynb")
 
 
-@pytest.fixture
-def gpuspec(tmp_path):
-    """Run the command in an empty folder."""
-
-    def run(*args, **env):
-        return subprocess.run(
-            [sys.executable, "-m", "gpuspec", *args],
-            cwd=tmp_path,
-            env={**os.environ, **env},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-
-    return run
-
-
 def refused(done, *said, code=2):
     assert done.returncode == code, done.stderr
     assert done.stdout == ""
@@ -44,8 +25,8 @@ def refused(done, *said, code=2):
         assert text in last
 
 
-def test_help_loads_little_and_documents_exit_codes(gpuspec):
-    done = gpuspec("--help")
+def test_help_loads_little_and_documents_exit_codes(process):
+    done = process("--help")
     assert done.returncode == 0
     assert "Exit codes" in done.stdout
     heavy = "{'matplotlib', 'nbconvert', 'papermill', 'scipy', 'typst'} & set(sys.modules)"
@@ -134,8 +115,8 @@ def test_a_reader_that_has_seen_enough_is_no_failure():
     assert (done.stdout, done.stderr) == ("{\n", "0\n")
 
 
-def test_version(gpuspec):
-    assert gpuspec("--version").stdout.startswith("gpuspec, version ")
+def test_version(process):
+    assert process("--version").stdout.startswith("gpuspec, version ")
 
 
 @pytest.mark.parametrize(
@@ -153,43 +134,43 @@ def test_version(gpuspec):
         (["--dat"], ["--date"]),
     ],
 )
-def test_bad_input_is_one_sentence(gpuspec, tmp_path, args, said):
-    refused(gpuspec("report", SAMPLE, *args), *said)
+def test_bad_input_is_one_sentence(command, tmp_path, args, said):
+    refused(command("report", SAMPLE, *args), *said)
     assert not list(tmp_path.iterdir())
 
 
-def test_bad_notebooks(gpuspec, tmp_path):
-    refused(gpuspec("report", "nowhere.ipynb"), "nowhere.ipynb", "no such file")
+def test_bad_notebooks(command, tmp_path):
+    refused(command("report", "nowhere.ipynb"), "nowhere.ipynb", "no such file")
     (tmp_path / "text.ipynb").write_text("hello")
-    refused(gpuspec("report", "text.ipynb"), "text.ipynb", "not a Jupyter notebook")
+    refused(command("report", "text.ipynb"), "text.ipynb", "not a Jupyter notebook")
     (tmp_path / "list.ipynb").write_text("[]")
-    refused(gpuspec("report", "list.ipynb"), "list.ipynb", "not a Jupyter notebook")
-    refused(gpuspec("report", "no-such-story"), "notebook: 'no-such-story'")
-    refused(gpuspec("report"), "name a notebook")
-    refused(gpuspec("reprt"), "did you mean report")
+    refused(command("report", "list.ipynb"), "list.ipynb", "not a Jupyter notebook")
+    refused(command("report", "no-such-story"), "notebook: 'no-such-story'")
+    refused(command("report"), "name a notebook")
+    refused(command("reprt"), "did you mean report")
 
 
-def test_refused_inside_the_notebook(gpuspec, tmp_path):
-    done = gpuspec("report", SAMPLE, "-p", "steps=0", "-o", "out/x.pdf")
+def test_refused_inside_the_notebook(command, tmp_path):
+    done = command("report", SAMPLE, "-p", "steps=0", "-o", "out/x.pdf")
     refused(done, "gpuspec: steps: 0 is not valid; at least 1")
     assert not list(tmp_path.iterdir())
 
 
-def test_failure_inside_the_notebook(gpuspec, tmp_path):
-    done = gpuspec("report", SAMPLE, "-p", "steps=-1", "-o", "x.html")
+def test_failure_inside_the_notebook(command, tmp_path):
+    done = command("report", SAMPLE, "-p", "steps=-1", "-o", "x.html")
     refused(done, "report_sample.ipynb, cell 4", "ZeroDivisionError: division by zero", code=1)
     assert not list(tmp_path.iterdir())
 
 
-def test_debug_shows_the_traceback(gpuspec):
-    done = gpuspec("report", SAMPLE, "-p", "steps=-1", "-o", "x.pdf", "--debug")
+def test_debug_shows_the_traceback(command):
+    done = command("report", SAMPLE, "-p", "steps=-1", "-o", "x.pdf", "--debug")
     assert done.returncode == 1
     assert "Traceback" in done.stderr
     assert "ratio = 1 / (steps + 1)" in done.stderr
 
 
-def test_report_is_written_where_asked(gpuspec, tmp_path):
-    done = gpuspec("report", SAMPLE, "-o", "new/x.pdf", SOURCE_DATE_EPOCH="1795478400")
+def test_report_is_written_where_asked(process, tmp_path):
+    done = process("report", SAMPLE, "-o", "new/x.pdf", SOURCE_DATE_EPOCH="1795478400")
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"{Path('new/x.pdf')}\n"
     assert done.stderr.splitlines() == ["executing 16 cells", "typesetting"]
@@ -197,40 +178,40 @@ def test_report_is_written_where_asked(gpuspec, tmp_path):
     assert [p.name for p in (tmp_path / "new").iterdir()] == ["x.pdf"]
 
 
-def test_quiet_is_quiet_and_names_the_default_file(gpuspec, tmp_path):
-    done = gpuspec("report", SAMPLE, "--format", "html", "--quiet", "--date", "2026-11-24")
+def test_quiet_is_quiet_and_names_the_default_file(command, tmp_path):
+    done = command("report", SAMPLE, "--format", "html", "--quiet", "--date", "2026-11-24")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert "2026-11-24" in (tmp_path / "reports" / "report_sample.html").read_text("utf-8")
 
 
-def test_parameters_are_listed(gpuspec):
-    done = gpuspec("params", SAMPLE)
+def test_parameters_are_listed(command):
+    done = command("params", SAMPLE)
     assert done.returncode == 0
     assert "tokens of one request" in done.stdout
     assert "8192" in done.stdout
 
 
-def test_notebooks_are_listed(gpuspec):
-    assert gpuspec("reports").stdout == gpuspec("report", "--list").stdout
-    assert "Question" in gpuspec("reports").stdout
+def test_notebooks_are_listed(command):
+    assert command("reports").stdout == command("report", "--list").stdout
+    assert "Question" in command("reports").stdout
 
 
 @pytest.mark.parametrize("what", ["gpus", "models", "servers", "links"])
-def test_tables_are_listed(gpuspec, what):
-    done = gpuspec("list", what)
+def test_tables_are_listed(command, what):
+    done = command("list", what)
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) > 3
-    assert gpuspec("list", what, "--csv").stdout.startswith("id,")
+    assert command("list", what, "--csv").stdout.startswith("id,")
 
 
-def test_unknown_table(gpuspec):
-    refused(gpuspec("list", "gpuz"), "did you mean gpus")
+def test_unknown_table(process):
+    refused(process("list", "gpuz"), "did you mean gpus")
 
 
-def test_prices_lists_every_way_and_says_what_is_old(gpuspec):
-    done = gpuspec("prices", "H100", "--quotes", "H100:spot=1.5", "--today", "2026-11-26")
+def test_prices_lists_every_way_and_says_what_is_old(command):
+    done = command("prices", "H100", "--quotes", "H100:spot=1.5", "--today", "2026-11-26")
     assert done.returncode == 0, done.stderr
     assert "rent, on demand" in done.stdout
     assert "your quote" in done.stdout
     assert "The purchase price of h100-sxm-80 is 633 days old (limit 180)" in done.stdout
-    refused(gpuspec("prices", "H100", "--quotes", "H100:sport=1.5"), "sport", "spot")
+    refused(command("prices", "H100", "--quotes", "H100:sport=1.5"), "sport", "spot")

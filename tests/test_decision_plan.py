@@ -2,9 +2,6 @@
 
 import json
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -52,7 +49,6 @@ BOTH = {
     "limits": {"gpus": 64},
 }
 SAMPLES = 300
-ROOT = Path(__file__).parents[1]
 
 
 def decided(changes=None, content=None):
@@ -438,25 +434,21 @@ def test_random_arrivals_need_no_fewer_gpus_than_steady_load():
     assert best["gpus"] >= steady.members(steady.best)["gpus"].iloc[0]
 
 
-def command(*words):
-    line = [sys.executable, "-m", "gpuspec", "plan", *words]
-    return subprocess.run(line, capture_output=True, text=True, cwd=ROOT, timeout=120)
-
-
-def test_the_command_answers_in_text_and_in_json():
-    text = command("small-team")
+def test_the_command_answers_in_text_and_in_json(command):
+    text = command("plan", "small-team")
     assert text.returncode == 0
     assert text.stdout.startswith("Take ")
     assert "Three reasons" in text.stdout
-    record = json.loads(command("small-team", "--json", "-p", "workloads[0].concurrency=8").stdout)
+    changed = command("plan", "small-team", "--json", "-p", "workloads[0].concurrency=8")
+    record = json.loads(changed.stdout)
     assert record["feasible"]
     assert record["recommendation"]["low"] < record["recommendation"]["high"]
     assert sum(plan["probability"] for plan in record["plans"]) == pytest.approx(1)
 
 
-def test_the_command_refuses_what_it_cannot_use_with_exit_code_2():
+def test_the_command_refuses_what_it_cannot_use_with_exit_code_2(command):
     for words in (["article-d"], ["small-team", "-p", "budget.montly_usd=3"]):
-        done = command(*words)
+        done = command("plan", *words)
         assert done.returncode == 2
         assert "did you mean" in done.stderr
         assert done.stderr.count("\n") == 1

@@ -3,7 +3,6 @@
 import json
 import os
 import resource
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -72,25 +71,6 @@ def refused(call, *args):
     assert "is not valid; " in said
     assert time.process_time() - start < 10
     return said
-
-
-@pytest.fixture
-def command(tmp_path):
-    """Run the command line in an empty folder, with at most 2 GB of addresses more than it has."""
-
-    def run(*args, **options):
-        code = "from gpuspec.cli import main; main()"
-        return subprocess.run(
-            [sys.executable, "-P", "-c", code, *map(str, args)],
-            cwd=options.pop("cwd", tmp_path),
-            env={**os.environ, "PYTHONPATH": str(ROOT), **options.pop("env", {})},
-            text=True,
-            timeout=120,
-            check=False,
-            **({"capture_output": True} | options),
-        )
-
-    return run
 
 
 # --- regular files in UTF-8 ----------------------------------------------------------------------
@@ -471,7 +451,7 @@ def test_wrong_input_is_exit_2_and_one_sentence(command, args, said):
 # --- kernels -------------------------------------------------------------------------------------
 
 
-def test_files_of_the_current_folder_neither_run_nor_change_a_report(command, tmp_path):
+def test_files_of_the_current_folder_neither_run_nor_change_a_report(process, tmp_path):
     clean, hostile, home = tmp_path / "clean", tmp_path / "hostile", tmp_path / "home"
     startup = home / ".ipython" / "profile_default" / "startup"
     for folder in (clean, hostile, startup, home / ".config" / "matplotlib"):
@@ -490,7 +470,7 @@ def test_files_of_the_current_folder_neither_run_nor_change_a_report(command, tm
     odd = {"HOME": str(home), "PYTHONSTARTUP": str(home / "start.py"), "MPLBACKEND": "svg"}
     for folder, more in ((clean, {}), (hostile, odd)):
         output = tmp_path / f"{folder.name}.pdf"
-        done = command("report", SAMPLE, "-o", output, "--quiet", cwd=folder, env=env | more)
+        done = process("report", SAMPLE, "-o", output, "--quiet", cwd=folder, **env, **more)
         assert (done.returncode, done.stderr) == (0, "")
     assert not list(tmp_path.glob("RAN-*"))
     assert (tmp_path / "clean.pdf").read_bytes() == (tmp_path / "hostile.pdf").read_bytes()

@@ -5,17 +5,14 @@ import datetime
 import io
 import json
 import shutil
-from copy import deepcopy
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 import yaml
-from IPython.core.interactiveshell import InteractiveShell
-from IPython.utils.capture import capture_output
-from nbformat.v4 import new_output
 from pypdf import PdfReader
+from shell import executed
 
 from gpuspec import report
 from gpuspec.evidence import validation
@@ -118,27 +115,6 @@ ASKED = {
 """The quickest question of each notebook: what it asks for is a name, not an answer."""
 
 
-def executed(notebook, values):
-    """Run a notebook's cells in this process: the same outputs, without starting a kernel."""
-    node, shell = deepcopy(notebook.node), InteractiveShell.instance()
-    shell.history_manager.enabled = False
-    shell.reset(new_session=False)
-    for cell in node.cells:
-        tags = cell.metadata.get("tags", [])
-        if cell.cell_type != "code" or "interactive" in tags:
-            continue
-        with capture_output() as shown:
-            done = shell.run_cell(cell.source)
-        done.raise_error()
-        if "parameters" in tags:
-            shell.push(values)
-        found = [(out.data, out.metadata) for out in shown.outputs]
-        if done.result is not None:
-            found.append(shell.display_formatter.format(done.result))
-        cell.outputs = [new_output("display_data", data=d, metadata=m) for d, m in found]
-    return node
-
-
 def without_drawings(node):
     """Check that drawings are well-formed, and leave their outlines out: they hold no text."""
     for cell in node.cells:
@@ -158,7 +134,7 @@ def reports(request, place):
             patch.setenv("GPUSPEC_DATA", str(place / "data"))
         values = report.check_parameters(notebook, ASKED[request.param])
         patch.setattr(validation, "KINDS", ("training",))  # the others take ten seconds
-        done = executed(notebook, values)
+        done = executed(notebook.node, values)
     made = {"html": report.typeset(done, notebook, values, "html", False, "en", DAY)}
     if request.param not in DRAWN:
         without_drawings(done)

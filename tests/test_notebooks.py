@@ -6,6 +6,9 @@ from pathlib import Path
 
 import papermill
 import pytest
+from shell import executed
+
+from gpuspec import report
 
 ROOT = Path(__file__).parents[1]
 OTHER = {
@@ -148,22 +151,18 @@ def test_every_notebook_is_tried():
 
 
 @pytest.mark.parametrize("name", OTHER)
-def test_papermill_runs_it_with_other_parameters(name, tmp_path):
-    done = papermill.execute_notebook(
-        ROOT / "notebooks" / f"{name}.ipynb",
-        tmp_path / "out.ipynb",
-        OTHER[name],
-        kernel_name="python3",
-        progress_bar=False,
-        cwd=tmp_path,
-    )
+def test_it_runs_with_other_parameters(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    notebook = report.find(name)
+    values = report.check_parameters(notebook, OTHER[name])
+    done = executed(notebook.node, values, panels=True)
     outputs = [out for cell in done["cells"] for out in cell.get("outputs", [])]
     shown = [out["data"]["text/plain"] for out in outputs if "data" in out]
     assert len(shown) > 5
     assert not [text for text in shown if re.search(r"\bnan\b", text)]
 
 
-def test_a_real_config_file_is_read(tmp_path):
+def test_papermill_runs_it_and_a_real_config_file_is_read(tmp_path):
     fixture = next((ROOT / "tests/fixtures/configs").glob("llama-3.1-8b*.json"), None)
     path = fixture or next((ROOT / "tests/fixtures/configs").glob("*.json"))
     done = papermill.execute_notebook(

@@ -1,8 +1,6 @@
 """MIG: layouts are those of the driver, slices add up, tenants never land on an invalid layout."""
 
 import json
-import subprocess
-import sys
 from collections import Counter
 from itertools import combinations
 
@@ -409,13 +407,9 @@ def test_a_text_with_semicolons_and_a_file_say_the_same(tmp_path):
     )
 
 
-def test_the_command_prints_places_and_commands(tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-m", "gpuspec", "mig", "name,memory_gib,copies;job,9,3", "--json"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+def test_the_command_prints_places_and_commands(command):
+    done = command("mig", "name,memory_gib,copies;job,9,3", "--json")
+    assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert told["gap"] == 0
     assert told["commands"][-1].startswith("sudo nvidia-smi mig -i 0 -cgi 19:")

@@ -51,3 +51,25 @@ def test_its_commands_read_its_own_data_and_notebooks(site, tmp_path, command):
     done = run(sys.executable, "-P", "-m", "gpuspec", *command, cwd=tmp_path, env=environment)
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) > 5
+
+
+def test_a_wheel_holds_data_notebooks_and_templates(site):
+    names = {path.relative_to(site).as_posix() for path in site.rglob("*")}
+    for name in ("data/gpus.csv", "data/datapackage.json", "data/measurements/memory.csv"):
+        assert f"gpuspec/{name}" in names
+    assert "gpuspec/notebooks/01_memory.ipynb" in names
+    assert "gpuspec/py.typed" in names
+    assert any(name.startswith("gpuspec/report/templates/") for name in names)
+
+
+def test_an_installed_wheel_works_from_any_folder(site, tmp_path):
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import gpuspec; "
+        "assert gpuspec.__file__.startswith(sys.argv[1]), gpuspec.__file__; "
+        "assert len(gpuspec.gpus()) > 20 and gpuspec.model('Llama-3.1-8B').params > 8e9; "
+        "from gpuspec.topics import memory; "
+        "q = memory.MemoryQuestion.ask(model='Llama-3.1-8B', gpus='H100'); "
+        "print(memory.serving_table(q).fits.any())"
+    )
+    done = run(sys.executable, "-P", "-c", code, str(site), cwd=tmp_path)
+    assert done.stdout.strip() == "True", done.stderr

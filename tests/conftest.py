@@ -1,0 +1,44 @@
+"""What several files of tests use: the command line, run in this process or in one of its own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from gpuspec.cli import main
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch):
+    """Run the command in an empty folder, in this process: its exit code and its two streams."""
+
+    def run(*args, **env):
+        monkeypatch.chdir(tmp_path)
+        words = [str(word) for word in args]
+        done = CliRunner(env=env).invoke(main, words, prog_name="gpuspec", catch_exceptions=False)
+        return subprocess.CompletedProcess(words, done.exit_code, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture
+def process(tmp_path):
+    """Run the command in an empty folder as a person does, in a process of its own."""
+
+    def run(*args, cwd=tmp_path, **env):
+        return subprocess.run(
+            [sys.executable, "-P", "-m", "gpuspec", *map(str, args)],
+            cwd=cwd,
+            env={**os.environ, "PYTHONPATH": str(ROOT), **env},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    return run
