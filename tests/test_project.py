@@ -1,10 +1,16 @@
 """The project's own shape: layers of imports, types, set-up that repairs itself."""
 
 import csv
+import re
 import runpy
 import subprocess
 import sys
 from pathlib import Path
+
+import click
+import pytest
+
+from gpuspec.cli import main
 
 ROOT = Path(__file__).parents[1]
 BOOTSTRAP = ROOT / "tools" / "bootstrap.py"
@@ -23,6 +29,28 @@ def test_lower_layers_never_import_higher_ones():
     linter = Path(sys.executable).with_name("lint-imports")
     done = run(str(linter), "--no-cache", cwd=ROOT)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_page_names_files_and_options_that_are_there(page):
+    text = page.read_text("utf-8")
+    named = re.findall(
+        r"(?<![\w/])(?:tests|tools|gpuspec|benchmarks|data|notebooks)/[\w./-]*\w", text
+    )
+    found = {name for name in named if "TOPIC" not in name and not (ROOT / name).exists()}
+    assert not found
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text)
+    assert not [link for link in links if not (page.parent / link).exists()]
+    for name, rest in re.findall(rf"gpuspec ({'|'.join(main.commands)})\b([^`\n]*)", text):
+        command = main.commands[name]
+        shown = [
+            p for p in command.get_params(click.Context(command)) if not getattr(p, "hidden", False)
+        ]
+        options = {text for p in shown for text in p.opts}
+        assert set(re.findall(r"(?<!\S)--[a-z-]+", rest)) <= options, name
 
 
 def test_an_old_python_gets_one_clear_sentence():

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.catalog import load_table
+from gpuspec.formulas.serving import max_concurrency, steady_state
 from gpuspec.topics import claims, training
 from gpuspec.topics.claims import FALSE, Check, condition, joined, judged, words
 from gpuspec.topics.claims.pictures import holding_map, said_and_found
@@ -22,6 +23,7 @@ from gpuspec.topics.claims.verdict import (
     WORDS,
     condition_words,
 )
+from gpuspec.topics.serving import ServingQuestion
 
 
 @pytest.fixture(scope="module")
@@ -300,6 +302,24 @@ def test_the_ratio_explodes_just_before_a100_misses_the_limit(question):
     assert np.isinf(small["value"].iloc[0])
     assert small["value"].iloc[-1] < 6
     assert np.isinf(vendor["value"].iloc[0])
+
+
+def test_within_a_limit_is_the_largest_load_that_keeps_it(question):
+    limits = (0.5, 1.0, 3.0, 10.0)
+    table = latency_grid(question, limits, (("llama-3.1-8b", 1, 1),))
+    best = {}
+    for device, weights in ((question.a100_gpu, "bf16"), (question.h100_gpu, "fp8")):
+        q = ServingQuestion.ask(
+            model="llama-3.1-8b", gpus=device.id, weights=weights, isl=128, osl=20
+        )
+        replica = q.replica(device, q.formats[0], 1, 1)
+        every = np.arange(1, int(max_concurrency(replica, 128, 20)) + 1)
+        found = steady_state(replica, every, 128, 20, in_step=False)
+        seconds = found["ttft_s"] + 20 * found["tpot_s"]
+        largest = [every[seconds <= limit].max() - 1 for limit in limits]
+        best[device.id] = found["output_tokens_s"][largest]
+    expected = best[question.h100_gpu.id] / best[question.a100_gpu.id]
+    assert table["value"].to_numpy() == pytest.approx(expected, rel=0.02)
 
 
 def test_published_pairs_differ_in_the_gpu_alone(question):

@@ -1,12 +1,14 @@
 """What is said where a package cannot be loaded; it loads none itself."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 DAMAGE = (ImportError, SyntaxError)
 """What loading a damaged package raises."""
-_COMMANDS = ("-m", "gpuspec", "gpuspec.exe", "__main__.py")
+_COMMANDS = ("-m", "gpuspec", "gpuspec.exe", os.path.join("gpuspec", "__main__.py"))
+"""How ``sys.argv`` begins while a command of ours is loaded, not a program that imports us."""
 
 
 def damage(error: Exception) -> str:

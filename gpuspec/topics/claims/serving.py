@@ -11,14 +11,16 @@ from gpuspec.catalog.models import Model
 from gpuspec.catalog.precision import precision
 from gpuspec.constants.inference import ratio_interval
 from gpuspec.formulas.memory import stage_weights_bytes
-from gpuspec.formulas.serving import max_concurrency, steady_state
+from gpuspec.formulas.serving import max_concurrency
 from gpuspec.topics.claims.ask import LARGE_B, SMALL_B, ClaimsQuestion
 from gpuspec.topics.claims.machines import exact
 from gpuspec.topics.claims.verdict import FIGURES
 from gpuspec.topics.serving import ServingQuestion, fleet_capacity, options_table
+from gpuspec.topics.serving.load import served
+from gpuspec.topics.serving.ways import load_curve
+from gpuspec.topics.ways import capacity
 
 FEASIBLE = 1e-9
-LOADS = 64
 VENDOR_MODEL = "megatron-gpt-529.6b"
 VENDOR_TOKENS = (128, 20)
 """Model, prompt and answer of the vendor's footnote on "30 times"."""
@@ -150,14 +152,14 @@ def _bounded(
     asked = {"model": name, "gpus": device.id, "weights": weight, "isl": isl, "osl": osl}
     q = ServingQuestion.ask(**asked, max_gpus=64)
     replica = q.replica(device, q.formats[0], tp, pp)
-    most = float(max_concurrency(replica, isl, osl))
+    most = int(max_concurrency(replica, isl, osl))
     if most < 1:
         return q.network, np.zeros(len(limits))
-    loads = np.unique(np.floor(np.geomspace(1, most, LOADS)))
-    speed = steady_state(replica, loads, isl, osl, in_step=False)
-    seconds = speed["ttft_s"] + osl * speed["tpot_s"]
-    keeps = seconds[None, :] <= np.array(limits)[:, None]
-    return q.network, np.where(keeps, speed["output_tokens_s"][None, :], 0.0).max(axis=1)
+    curve = load_curve(q.but(concurrency=most), replica)
+    seconds = curve["ttft_s"] + osl * curve["tpot_s"]
+    within = [np.floor(capacity(curve["batch"], seconds / limit) + 1e-6) for limit in limits]
+    speed = served(q, replica, within)["output_tokens_s"]
+    return q.network, np.where(seconds[0] <= np.array(limits), speed, 0.0)
 
 
 def large_needed(q: ClaimsQuestion) -> pd.DataFrame:
