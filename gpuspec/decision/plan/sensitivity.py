@@ -50,10 +50,7 @@ def _scaled(w: Workload, what: str, factor: float) -> Workload:
 class Gap:
     """The expected cost of the runner-up minus that of the recommended plan, re-evaluated.
 
-    Parameters
-    ----------
-    decision : Decision
-        With at least two plans.
+    The decision must have at least two plans.
     """
 
     def __init__(self, decision: Decision) -> None:

@@ -76,12 +76,8 @@ def judged(check: Check, words: Mapping[str, str] | None = None) -> Verdict:
     The rule, in order: `FALSE` where no interval and no published figure reaches the range;
     `TRUE` where the central estimate does in nearly all settings and at least half of the
     published figures do; `WHEN` where one or two settings separate those in which it does;
-    `MISLEADING` for the rest. "Up to" needs more than `HARDLY_ANY` of the settings alone.
-
-    Parameters
-    ----------
-    words : mapping of str to str, optional
-        How to say a column of the grid in a condition; see `condition_words`.
+    `MISLEADING` for the rest. "Up to" needs more than `HARDLY_ANY` of the settings alone. `words`
+    say a column of the grid in a condition, as for `condition_words`.
     """
     grid, ends = check.grid, (check.least, check.most)
     good = within(grid["value"], *ends)
