@@ -100,19 +100,15 @@ def _costed(table: pd.DataFrame, s: Scenario) -> pd.DataFrame:
     for band in ("low", "central", "high"):
         end = "" if band == "central" else f"_{band}"
         rent = table[f"hour_usd{end}"].to_numpy(float)
-        kept = np.where(pooled, rent * HOURS_MONTH * paid, 0.0)
         own = owned_fixed_hour_usd(table.assign(term_months=months), band) + idle
+        fixed = [0.0, own * HOURS_MONTH * months, rent * HOURS_MONTH * paid]
         # GPUs that are owned already cost their keep whatever is decided: `keep_usd_month`.
-        found[f"fixed_usd{end}"] = np.where(
-            held, 0.0, np.where(housed, own * HOURS_MONTH * months, kept)
-        )
-        found[f"hour_cost{end}"] = np.where(housed, power, np.where(pooled, 0.0, rent))
+        found[f"fixed_usd{end}"] = np.select([held, housed, pooled], fixed)
+        found[f"hour_cost{end}"] = np.select([housed, pooled], [power, 0.0], rent)
     found["upfront_usd"] = np.where(housed & ~held, table["capital_usd_gpu"].to_numpy(float), 0.0)
     rent = table["hour_usd"].to_numpy(float) * HOURS_MONTH
     found["keep_usd_month"] = np.where(held, keep, 0.0)
-    found["running_usd_month"] = np.where(
-        held, 0.0, np.where(housed, keep, np.where(pooled, rent, 0.0))
-    )
+    found["running_usd_month"] = np.select([held, housed, pooled], [0.0, keep, rent])
     found["step"] = np.where(mode == "own", table["gpus_per_node"].to_numpy(float), 1.0)
     if "available" not in found:
         found["available"] = np.inf

@@ -76,18 +76,9 @@ def decide(
 ) -> Decision:
     """Plan a scenario: enumerate, price, constrain, rank, combine.
 
-    Parameters
-    ----------
-    scenario : Scenario
-        As `gpuspec.decision.scenario.scenario` returns it.
-    gpus : sequence of str, optional
-        Restrict the search to these ids.
-    samples, seed : int
-        Of the errors and prices; the same give the same answer.
-    loads : int
-        Loads of a replica at which its speed is computed.
-    offers : DataFrame, optional
-        As `gpuspec.decision.money.market` returns them; made of the scenario unless given.
+    `gpus` restrict the search to these ids; the same `samples` and `seed` of errors and prices
+    give the same answer; `loads` is at how many loads of a replica its speed is computed;
+    `offers` are those of `gpuspec.decision.money.market` unless given.
     """
     offers = market(scenario) if offers is None else offers
     draws = PlanDraws(scenario, offers, samples, seed)

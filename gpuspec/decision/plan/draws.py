@@ -145,14 +145,8 @@ def cost_of(
     """Return what a plan costs.
 
     GPUs for a pool of reserved or owned ones: services add up, jobs take turns, whole servers
-    are bought.
-
-    Parameters
-    ----------
-    prices : array, shape (offers, samples), optional
-        Factors on prices; 1 where not given.
-    keep : bool
-        Whether to count the keep of GPUs that are owned already, used or not.
+    are bought. `prices` are factors on prices, shape (offers, samples), 1 where not given; `keep`
+    says whether to count that of GPUs that are owned already, used or not.
     """
     months, keep_usd = float(draws.scenario.horizon_months), draws.keep_usd if keep else 0.0
     total = PlanCost(

@@ -84,5 +84,5 @@ def with_uses(table: pd.DataFrame, limits: dict[str, float], **shares: np.ndarra
             uses[f"use_{name}"] = shares[name]
         elif constraint.column in table and name in limits:
             uses[f"use_{name}"] = used_share(table[constraint.column], limits[name])
-    table = table.assign(**uses)
-    return table.assign(feasible=(table[list(uses)] <= NOTHING_OVER).all(axis=1))
+    feasible = np.all([share <= NOTHING_OVER for share in uses.values()], axis=0)
+    return table.assign(**uses, feasible=feasible)

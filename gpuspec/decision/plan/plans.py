@@ -1,6 +1,6 @@
 """Plans: an option for every workload at once, one kind of GPU for all or each its own."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from itertools import product
 from typing import NamedTuple
@@ -120,11 +120,14 @@ class Plans:
     def score(self, choice: tuple[int, ...]) -> float:
         """Return the objective of a plan, on average over the samples."""
         if choice not in self._scores:
-            chosen = [self.chosen(choice)]
-            costs = sampled_costs(self.draws, chosen)
-            scores = objective_scores(self.scenario, self.draws, chosen, costs)
-            self._scores[choice] = float(spread(scores)[0][0])
+            self._scores[choice] = float(spread(self.sampled([choice])[1])[0][0])
         return self._scores[choice]
+
+    def sampled(self, choices: Iterable[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:
+        """Return cost and objective of plans in each sample, shape (plans, samples)."""
+        chosen = [self.chosen(choice) for choice in choices]
+        costs = sampled_costs(self.draws, chosen)
+        return costs, objective_scores(self.scenario, self.draws, chosen, costs)
 
     def members(self, choice: Sequence[int]) -> pd.DataFrame:
         """Return the candidates of a plan, one row a workload."""
@@ -216,9 +219,7 @@ def _groups(plans: Plans, ranked: pd.DataFrame) -> list[tuple[Policy, np.ndarray
 
 
 def _scored(plans: Plans, table: pd.DataFrame) -> pd.DataFrame:
-    chosen = [plans.chosen(c) for c in table["choice"]]
-    costs = sampled_costs(plans.draws, chosen)
-    scores = objective_scores(plans.scenario, plans.draws, chosen, costs)
+    costs, scores = plans.sampled(table["choice"])
     mean, low, high = spread(costs)
     near = (scores <= 1.05 * scores.min(axis=0)).mean(axis=1)
     scored = table.assign(

@@ -50,10 +50,7 @@ def _scaled(w: Workload, what: str, factor: float) -> Workload:
 class Gap:
     """The expected cost of the runner-up minus that of the recommended plan, re-evaluated.
 
-    Parameters
-    ----------
-    decision : Decision
-        With at least two plans.
+    The decision must have at least two plans.
     """
 
     def __init__(self, decision: Decision) -> None:
@@ -61,8 +58,8 @@ class Gap:
         self.choices = list(decision.policies["choice"].head(2))
         self.members = [decision.plans.members(choice) for choice in self.choices]
         self.plans = [decision.plans.chosen(choice) for choice in self.choices]
-        self.cost_usd = expected_cost(self.draws, self.plans[0], self.draws.prices)
-        self.value = self._share(self.plans, self.draws.prices)
+        self.cost_usd, other = (expected_cost(self.draws, p, self.draws.prices) for p in self.plans)
+        self.value = (other - self.cost_usd) / max(self.cost_usd, 1e-9)
         """The gap as it is, over the cost of the recommended plan."""
         self.offers_used = sorted({int(o) for m in self.members for o in m["offer"]})
         """Places of the offers that the two plans take."""

@@ -7,33 +7,22 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from gpuspec.base import files
 from gpuspec.base.ask import BRANCHES, known_names, said
 from gpuspec.base.documents import from_yaml, read_document, scalar
 from gpuspec.base.errors import InputError, UnknownNameError
-from gpuspec.base.files import (
-    MOST_DEPTH,
-    MOST_SCENARIO_BYTES,
-    bounded,
-    check_text,
-    path_of,
-    refusing,
-)
 from gpuspec.base.paths import DATA
-from gpuspec.decision.scenario.records import (
-    KINDS,
-    Allow,
-    Budget,
-    Owned,
-    Prices,
-    Scenario,
-    SiteLimits,
-)
+from gpuspec.decision.scenario import records
 
 SHIPPED = DATA / "scenarios"
 SUFFIXES = (".yaml", ".yml", ".json")
 MOST_WORKLOADS = 100
-_PARTS: dict[str, type[BaseModel]] = {"budget": Budget, "limits": SiteLimits, "owned": Owned}
-_PARTS |= {"allow": Allow, "prices": Prices}
+_PARTS: dict[str, type[BaseModel]] = {
+    "budget": records.Budget,
+    "limits": records.SiteLimits,
+    "owned": records.Owned,
+}
+_PARTS |= {"allow": records.Allow, "prices": records.Prices}
 
 
 def scenario_names() -> list[str]:
@@ -43,7 +32,7 @@ def scenario_names() -> list[str]:
 
 def scenario(
     given: str | Path | Mapping[str, object], changes: Mapping[str, object] | None = None
-) -> Scenario:
+) -> records.Scenario:
     """Return the checked scenario of a shipped name, of a YAML or JSON file, or of a mapping.
 
     Parameters
@@ -66,8 +55,8 @@ def scenario(
     """
     content, folder = (dict(given), Path()) if isinstance(given, Mapping) else _content(given)
     for path, value in (changes or {}).items():
-        content = changed(content, path, bounded(path, value))
-    _check_keys(bounded("scenario", content))
+        content = changed(content, path, files.bounded(path, value))
+    _check_keys(files.bounded("scenario", content))
     return _checked(_with_paths(content, folder))
 
 
@@ -78,7 +67,7 @@ def changed(content: object, path: str, value: object) -> Any:
     {'a': [{'b': 2}]}
     """
     steps = [step for step in path.replace("[", ".[").split(".") if step]
-    if not steps or len(steps) > MOST_DEPTH:
+    if not steps or len(steps) > files.MOST_DEPTH:
         raise InputError(path, value, "give a place such as budget.monthly_usd or workloads[0].isl")
     return _changed(content, steps, value, path)
 
@@ -103,12 +92,12 @@ def _changed(content: object, steps: list[str], value: object, path: str) -> obj
 
 
 def _content(given: str | Path) -> tuple[dict[str, object], Path]:
-    text, path = str(given), path_of("scenario", given)
+    text, path = str(given), files.path_of("scenario", given)
     if text in scenario_names():
         path = SHIPPED / f"{text}.yaml"
     elif path.suffix.lower() not in SUFFIXES and not path.exists():
         raise UnknownNameError("scenario", text, scenario_names())
-    content = read_document("scenario", path, MOST_SCENARIO_BYTES)
+    content = read_document("scenario", path, files.MOST_SCENARIO_BYTES)
     if not isinstance(content, dict):
         raise InputError("scenario", text, "it must hold name, workloads and the like at its top")
     return content, path.parent
@@ -116,7 +105,7 @@ def _content(given: str | Path) -> tuple[dict[str, object], Path]:
 
 def _check_keys(content: Mapping[str, object]) -> None:
     """Find the first key that no record has; pydantic would not say which was meant."""
-    _check_names(content, Scenario, "")
+    _check_names(content, records.Scenario, "")
     for name, record in _PARTS.items():
         _check_names(content.get(name), record, name)
     workloads = content.get("workloads")
@@ -129,9 +118,9 @@ def _check_keys(content: Mapping[str, object]) -> None:
         if not isinstance(workload, Mapping):
             raise InputError(where, workload, "give kind, name and the rest as key: value")
         kind = workload.get("kind")
-        if not isinstance(kind, str) or kind not in KINDS:
-            raise UnknownNameError(f"{where}.kind", kind, KINDS)
-        _check_names(workload, KINDS[kind], where)
+        if not isinstance(kind, str) or kind not in records.KINDS:
+            raise UnknownNameError(f"{where}.kind", kind, records.KINDS)
+        _check_names(workload, records.KINDS[kind], where)
 
 
 def _check_names(part: object, record: type[BaseModel], where: str) -> None:
@@ -143,14 +132,14 @@ def _check_names(part: object, record: type[BaseModel], where: str) -> None:
         if key not in known_names(record):
             raise UnknownNameError(field, key, record.model_fields)
         if key == "name" and isinstance(value, str):
-            check_text(field, value, lines=False)
+            files.check_text(field, value, lines=False)
 
 
 def _with_paths(content: Mapping[str, object], folder: Path) -> dict[str, object]:
     """Let the files that a scenario names lie beside it."""
     prices, workloads = content.get("prices"), content.get("workloads")
     if isinstance(prices, Mapping) and isinstance(prices.get("file"), str) and prices["file"]:
-        prices = {**prices, "file": str(folder / path_of("prices.file", prices["file"]))}
+        prices = {**prices, "file": str(folder / files.path_of("prices.file", prices["file"]))}
     if isinstance(workloads, list | tuple):
         workloads = [
             {**w, "table": str(folder / w["table"])} if isinstance(w.get("table"), str) else w
@@ -160,12 +149,12 @@ def _with_paths(content: Mapping[str, object], folder: Path) -> dict[str, object
     return {**content, **{name: beside[name] for name in beside if name in content}}
 
 
-def _checked(content: Mapping[str, object]) -> Scenario:
-    with refusing("scenario", content, "it cannot be read"):
+def _checked(content: Mapping[str, object]) -> records.Scenario:
+    with files.refusing("scenario", content, "it cannot be read"):
         try:
-            return Scenario.model_validate(content)
+            return records.Scenario.model_validate(content)
         except ValidationError as error:
-            raise said(error, branches=(*BRANCHES, *KINDS), items=True) from None
+            raise said(error, branches=(*BRANCHES, *records.KINDS), items=True) from None
 
 
 def parsed(text: str, field: str = "--param") -> object:
@@ -174,6 +163,6 @@ def parsed(text: str, field: str = "--param") -> object:
     >>> parsed("2e11"), parsed("[A100, H100]"), parsed("H100 PCIe")
     (200000000000.0, ['A100', 'H100'], 'H100 PCIe')
     """
-    value = check_text(field, text).strip()
+    value = files.check_text(field, text).strip()
     read = from_yaml if value[:1] in ("[", "{", "'", '"') else scalar
     return read(field, value, value)

@@ -1,6 +1,6 @@
 """What to add to a fleet, when, and what runs where: a mixed-integer programme."""
 
-from gpuspec.decision.upgrade.ask import Effort, UpgradeQuestion
+from gpuspec.decision.upgrade.ask import UpgradeQuestion
 from gpuspec.decision.upgrade.compare import (
     compare,
     effort_break_even,
@@ -11,18 +11,10 @@ from gpuspec.decision.upgrade.compare import (
     wait_table,
 )
 from gpuspec.decision.upgrade.elastic import what_gives
-from gpuspec.decision.upgrade.problem import SITES, FleetProblem, Kinds, Limits, Work, check
+from gpuspec.decision.upgrade.problem import FleetProblem, Kinds, Limits, Work, check
 from gpuspec.decision.upgrade.robust import draw, drawn_costs, sureness
 from gpuspec.decision.upgrade.solve import PARTS, Plan, month_usd, solve
-from gpuspec.decision.upgrade.strategies import (
-    GROW,
-    OPTIMUM,
-    RENT,
-    REPLACE,
-    STAY,
-    STRATEGIES,
-    Strategy,
-)
+from gpuspec.decision.upgrade.strategies import GROW, OPTIMUM, STRATEGIES, Strategy
 from gpuspec.decision.upgrade.tables import (
     HELD,
     capacity_table,

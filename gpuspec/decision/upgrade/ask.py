@@ -212,27 +212,13 @@ def problem_of(
     question: UpgradeQuestion, limits: Limits, drift: str | float | None = None
 ) -> FleetProblem:
     """Return the programme's arrays, with another `drift` where it is given."""
-    q = question
-    allow = q.stated.allow
-    kinds = kinds_of(
-        q.offers,
-        *q.held,
-        q.horizon,
-        q.prices_drift if drift is None else drift,
-        q.moving.kind_usd,
-        tuple(allow.gpus) if "own" in allow.modes else (),
-        q.stated.prices.power_share,
-    )
-    return check(
-        FleetProblem(
-            kinds=kinds,
-            work=_work(q, kinds.names),
-            limits=limits,
-            discount_year=operating().cost_of_capital,
-            lead_quarters=q.lead_quarters,
-            order_every=q.order_every,
-        )
-    )
+    q, allow = question, question.stated.allow
+    prices = (q.prices_drift if drift is None else drift, q.moving.kind_usd)
+    can_buy = tuple(allow.gpus) if "own" in allow.modes else ()
+    power_share = q.stated.prices.power_share
+    kinds = kinds_of(q.offers, *q.held, q.horizon, *prices, can_buy, power_share)
+    rules = (operating().cost_of_capital, q.lead_quarters, q.order_every)
+    return check(FleetProblem(kinds, _work(q, kinds.names), limits, *rules))
 
 
 def _work(q: UpgradeQuestion, names: Sequence[str]) -> Work:

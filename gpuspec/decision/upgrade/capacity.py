@@ -214,11 +214,7 @@ def _held_by_job(w: Training | Hpc, table: pd.DataFrame) -> float:
     return float(model(w.model).params * kept)
 
 
-PLANNED: dict[str, Callable[..., Demand]] = {
-    "inference": _service,
-    "images": _service,
-    "training": _job,
-    "hpc": _job,
-}
+PLANNED: dict[str, Callable[..., Demand]] = dict.fromkeys(("inference", "images"), _service)
+PLANNED |= dict.fromkeys(("training", "hpc"), _job)
 """By kind of work: what a workload asks for in each quarter, and the ways to run it; from the
 workload, the GPUs and number formats to try, and the number of quarters."""

@@ -62,20 +62,13 @@ def strategy_table(question: UpgradeQuestion, plans: dict[str, Plan]) -> pd.Data
     p, rows = question.problem, []
     for name, plan in plans.items():
         spent = float((plan.bought * np.nan_to_num(p.kinds.capital)).sum())
-        rows.append(
-            {
-                "strategy": name,
-                "cost_usd": plan.cost_usd,
-                "capital_usd": spent,
-                "month_usd": float(month_usd(p, plan).max()),
-                "power_kw": float((plan.owned * p.kinds.power_kw[:, None]).sum(0).max()),
-                "unmet": max(unmet_shares(p, plan).values(), default=0.0),
-                "gap": plan.gap if name == OPTIMUM.name else np.nan,
-                "complete": plan.complete,
-                "meaning": plan.strategy.meaning,
-            }
-        )
-    return pd.DataFrame(rows)
+        month, power = month_usd(p, plan).max(), (p.kinds.power_kw @ plan.owned).max()
+        unmet = max(unmet_shares(p, plan).values(), default=0.0)
+        gap, meaning = plan.gap if name == OPTIMUM.name else np.nan, plan.strategy.meaning
+        figures = (plan.cost_usd, spent, float(month), float(power), unmet, gap)
+        rows.append((name, *figures, plan.complete, meaning))
+    columns = ["strategy", "cost_usd", "capital_usd", "month_usd", "power_kw", "unmet", "gap"]
+    return pd.DataFrame(rows, columns=[*columns, "complete", "meaning"])
 
 
 def runner_up(plans: dict[str, Plan]) -> str:
@@ -110,9 +103,10 @@ def wait_table(
     """
     rows = []
     for drift in drifts or dict.fromkeys(["down", "flat", "up", question.prices_drift]):
-        same = drift == question.prices_drift
-        problem = question.problem if same else _drifting(question, drift)
-        first = plans[OPTIMUM.name] if same else _quick(question, problem, OPTIMUM)
+        problem, first = question.problem, plans[OPTIMUM.name]
+        if drift != question.prices_drift:
+            problem = problem_of(question, problem.limits, drift=drift)
+            first = _quick(question, problem, OPTIMUM)
         found = [first]
         for wait in waits[1:]:
             if found[-1].bought[:, :wait].any():
@@ -128,10 +122,6 @@ def wait_table(
             rows.append((drift, wait, best.cost_usd, nodes, order, best.complete))
     columns = ["drift", "first_buy", "cost_usd", "nodes", "first_order", "complete"]
     return pd.DataFrame(rows, columns=columns)
-
-
-def _drifting(question: UpgradeQuestion, drift: str | float) -> FleetProblem:
-    return problem_of(question, question.problem.limits, drift=drift)
 
 
 def _quick(question: UpgradeQuestion, problem: FleetProblem, strategy: Strategy) -> Plan:

@@ -1,6 +1,7 @@
 """Limits on money, power and GPUs as rows of the programme."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -33,11 +34,7 @@ def limits_rows(problem: FleetProblem, terms: Terms) -> Iterator[Row]:
 
 
 def _held(
-    problem: FleetProblem,
-    terms: Terms,
-    t: int,
-    owned: np.ndarray,
-    committed: np.ndarray | None = None,
+    problem: FleetProblem, terms: Terms, t: int, owned: np.ndarray, committed: Any = None
 ) -> tuple[list[Term], float]:
     """Return the terms of a quantity of each owned (K,) and committed (C, K, T) node."""
     used: list[Term] = []

@@ -40,16 +40,9 @@ def kinds_of(
 
     Rents and prices of new nodes follow `drift`; a commitment keeps the price of its first
     quarter. What a node is worth later follows the residual values of the operating table by
-    its age, owned ones from their market price of today.
-
-    Parameters
-    ----------
-    owned, ages_years : dict
-        Nodes there are and how old they are, by GPU.
-    can_buy : tuple of str
-        GPUs of which nodes may be bought.
-    power_share : float
-        Share of the time that a GPU in use works at full power.
+    its age, owned ones from their market price of today. `owned` are nodes by GPU, `can_buy` GPUs
+    of which nodes may be bought, `power_share` is the share of the time that a GPU in use works
+    at full power.
     """
     names = tuple(dict.fromkeys(found["gpu"]))
     values = operating()
@@ -61,6 +54,9 @@ def kinds_of(
     age_end = (quarters - np.arange(quarters)) / QUARTERS_A_YEAR
     left = np.interp(age_end, range(len(values.residuals)), values.residuals)
     rent = {m: cheapest(found, names, m)["hour_usd"].to_numpy(float) * HOURS for m in RENTED}
+    spot = cheapest(found, names, "spot")
+    lost = spot["interruptions_per_gpu_hour"].to_numpy(float)
+    spot_usd = spot_hour_usd(spot["hour_usd"].to_numpy(float), lost, SPOT_GPUS)
     held = np.array([float(owned.get(n, 0)) for n in names])
     resale = np.zeros((len(names), quarters + 1))
     for row, name in enumerate(names):
@@ -78,7 +74,7 @@ def kinds_of(
         energy=np.nan_to_num(power_usd_hour(own, power_share) * HOURS),
         power_kw=np.array([rated_w_gpu(gpu(n)) * NODE_GPUS / 1e3 for n in names]),
         on_demand=rent["on-demand"][:, None] * factor,
-        spot=_spot(cheapest(found, names, "spot"))[:, None] * factor * HOURS,
+        spot=spot_usd[:, None] * factor * HOURS,
         committed=np.stack([rent[m][:, None] * at_start[:-1] for m in TERMS]),
         terms=tuple(TERMS.values()),
         introduce=np.where(held == 0, introduce_usd, 0.0),
@@ -90,11 +86,6 @@ def cheapest(offers: pd.DataFrame, names: Sequence[str], mode: str) -> pd.DataFr
     column = "capital_usd_gpu" if mode == "own" else "hour_usd"
     rows = offers[offers["mode"] == mode].sort_values(column, kind="stable")
     return rows.drop_duplicates("gpu").set_index("gpu").reindex(list(names))
-
-
-def _spot(offers: pd.DataFrame) -> np.ndarray:
-    lost = offers["interruptions_per_gpu_hour"].to_numpy(float)
-    return np.asarray(spot_hour_usd(offers["hour_usd"].to_numpy(float), lost, SPOT_GPUS))
 
 
 def _resale(price: float, age: float, quarters: int, values: Any) -> np.ndarray:

@@ -4,6 +4,7 @@
 """
 
 import itertools
+from functools import partial
 
 import numpy as np
 
@@ -162,15 +163,11 @@ class Programme:
         moved = self.columns.add((p.shape[3],), 1, work.move_usd)
         introduced = self.columns.add((p.shape[0],), 1, np.where(p.kinds.is_new, effort, 0.0))
         paid = (work.move_usd > 0) | (p.kinds.is_new & (effort > 0))[work.kind]
+        before = partial(self.rows.add, "moved before it runs", upper=0.0)
         for o in np.flatnonzero(paid):
-            self.rows.add(
-                "moved before it runs", (moved[o], 1.0), (introduced[work.kind[o]], -1.0), upper=0.0
-            )
+            before((moved[o], 1.0), (introduced[work.kind[o]], -1.0))
             for t in np.flatnonzero(work.allowed[o]):
-                most = -float(self.most[o, t])
-                self.rows.add(
-                    "moved before it runs", (self.units[o, :, t], 1.0), (moved[o], most), upper=0.0
-                )
+                before((self.units[o, :, t], 1.0), (moved[o], -float(self.most[o, t])))
         return moved, introduced
 
     def _unmet(self) -> np.ndarray:
@@ -219,25 +216,23 @@ class Programme:
     def _pools(self) -> None:
         """GPUs in use stay within those that are there, in each quarter."""
         p, work, node = self.problem, self.problem.work, self.problem.kinds.node_gpus
-        job = work.is_job[work.workload]
+        job, capacity = work.is_job[work.workload], partial(self.rows.add, "capacity")
         for k in range(p.shape[0]):
             mine, services = work.kind == k, (work.kind == k) & ~job
             for t in self.quarters.tolist():
                 own, there = self.terms.owned(k, t, -float(node))
                 reserved = self.terms.committed(k, t, -float(node))
                 used = (self.units[mine, derived.POOL, t], work.gpu_quarters[mine, t])
-                self.rows.add("capacity", used, *own, *reserved, upper=-there)
-                self.rows.add("capacity", used, *reserved, (self.busy[k, t], -1.0), upper=0.0)
+                capacity(used, *own, *reserved, upper=-there)
+                capacity(used, *reserved, (self.busy[k, t], -1.0), upper=0.0)
                 kept = (self.units[services, derived.POOL, t], work.gpu_quarters[services, t])
                 for o in np.flatnonzero(mine & job & self.able[:, derived.POOL, t]):
                     needs, blocks = float(work.gpus[o]), self.blocks[o, :, t]
-                    self.rows.add("capacity", kept, (blocks, needs), *own, *reserved, upper=-there)
-                    self.rows.add("capacity", (blocks[OWN], needs), *own, upper=-there)
-                    self.rows.add("capacity", (blocks[RESERVED], needs), *reserved, upper=0.0)
+                    capacity(kept, (blocks, needs), *own, *reserved, upper=-there)
+                    capacity((blocks[OWN], needs), *own, upper=-there)
+                    capacity((blocks[RESERVED], needs), *reserved, upper=0.0)
                     most = -float(self.most[o, t])
-                    self.rows.add(
-                        "capacity", (self.units[o, derived.POOL, t], 1.0), (blocks, most), upper=0.0
-                    )
+                    capacity((self.units[o, derived.POOL, t], 1.0), (blocks, most), upper=0.0)
 
     def _hungriest_first(self) -> None:
         """The hungriest workloads run on new kinds alone, the others on owned kinds alone."""

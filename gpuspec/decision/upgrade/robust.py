@@ -88,11 +88,8 @@ def _running(problem: FleetProblem, plan: Plan, draws: Draws) -> np.ndarray:
 def sureness(question: UpgradeQuestion, plans: dict[str, Plan]) -> tuple[pd.DataFrame, float]:
     """Return the 80 % interval of each strategy's cost, and how often the best stays the best.
 
-    Returns
-    -------
-    tuple of DataFrame and float
-        ``strategy``, ``cost_usd_low``, ``cost_usd_high``; the share of draws in which the
-        optimum's plan costs less than the runner-up's, NaN without one.
+    A table of ``strategy``, ``cost_usd_low`` and ``cost_usd_high``, and the share of draws in
+    which the optimum's plan costs less than the runner-up's, NaN without one.
     """
     draws, other = draw(question), runner_up(plans)
     costs = {name: drawn_costs(question.problem, plan, draws) for name, plan in plans.items()}

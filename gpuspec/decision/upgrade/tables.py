@@ -1,7 +1,5 @@
 """A plan in words and rows: orders, what runs where, what is there."""
 
-from typing import cast
-
 import numpy as np
 import pandas as pd
 
@@ -105,16 +103,16 @@ def moves_table(question: UpgradeQuestion, plan: Plan) -> pd.DataFrame:
 
 def _where(runs: pd.DataFrame, quarter: float) -> str:
     """Say on what a workload runs in a quarter, the largest share first."""
-    now = runs[runs["quarter"] == quarter]
-    share = (
-        now.groupby(["gpu", "precision"])["share"].sum().sort_values(ascending=False, kind="stable")
+    now = runs[runs["quarter"] == quarter].groupby(["gpu", "precision"], as_index=False)
+    table = now.agg({"share": "sum"}).sort_values("share", ascending=False, kind="stable")
+    parts = zip(
+        table["gpu"], table["precision"], table["share"] / table["share"].sum(), strict=True
     )
-    share = share / share.sum()
-    said = []
-    for key, value in share.items():
-        name, form = cast(tuple[str, str], key)
-        said.append(f"{short(name)} {form.upper()}" + (f" {value:.0%}" if value < 0.995 else ""))
-    return ", ".join(said) or "nowhere"
+    places = [
+        f"{short(gpu)} {form.upper()}" + (f" {part:.0%}" if part < 0.995 else "")
+        for gpu, form, part in parts
+    ]
+    return ", ".join(places) or "nowhere"
 
 
 def capacity_table(question: UpgradeQuestion) -> pd.DataFrame:

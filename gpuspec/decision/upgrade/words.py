@@ -11,35 +11,30 @@ from gpuspec.views.words import listed, rows
 
 def upgrade_finding(question: upgrade.UpgradeQuestion, plans: dict[str, upgrade.Plan]) -> str:
     """Say what the cheapest plan orders and sells, and when."""
-    names = upgrade.quarter_names(question.horizon)
-    said = []
-    for r in rows(upgrade.orders_table(question.problem, plans[upgrade.OPTIMUM.name])):
-        noun = "node" if r.nodes == 1 else "nodes"
+    names, best = upgrade.quarter_names(question.horizon), plans[upgrade.OPTIMUM.name]
+    orders = []
+    for r in rows(upgrade.orders_table(question.problem, best)):
         verb, _, term = str(r.what).partition(" ")
-        said.append(
-            f"{verb} {r.nodes:.0f} {upgrade.short(r.gpu)} {noun} {term} in {names[r.quarter]}"
-        )
-    said = [" ".join(s.split()) for s in said]
-    if not plans[upgrade.OPTIMUM.name].complete:
+        noun = " ".join(filter(None, ("node" if r.nodes == 1 else "nodes", term)))
+        orders.append(f"{verb} {r.nodes:.0f} {upgrade.short(r.gpu)} {noun} in {names[r.quarter]}")
+    text = listed(orders)
+    if not best.complete:
         short_of = "No plan that was found does all the work within the limits"
-        return f"{short_of}; the one that leaves least undone: {listed(said) or 'order nothing'}"
-    if not said:
+        return f"{short_of}; the one that leaves least undone: {text or 'order nothing'}"
+    if not orders:
         return "Order nothing: what is owned and rent by the hour is cheapest"
-    text = listed(said)
     return text[0].upper() + text[1:]
 
 
 def hourly_sentence(question: upgrade.UpgradeQuestion, plans: dict[str, upgrade.Plan]) -> str:
     """Say what the cheapest plan rents by the hour or on spot for which work; '' if nothing."""
     runs = upgrade.runs_table(question, plans[upgrade.OPTIMUM.name])
-    runs = runs[runs["site"] != SITES[POOL]]
+    runs = runs[runs["site"] != SITES[POOL]].replace({"site": {SITES[SPOT]: "on spot"}})
     most = runs.groupby(["workload", "gpu", "site"], sort=False)["gpus"].max().reset_index()
-    said = [
-        f"up to {r.gpus:,.0f} {upgrade.short(r.gpu)} {'on spot' if r.site == SITES[SPOT] else r.site} "
-        f"for {r.workload}"
-        for r in rows(most)
+    rented = [
+        f"up to {r.gpus:,.0f} {upgrade.short(r.gpu)} {r.site} for {r.workload}" for r in rows(most)
     ]
-    return f"Rented while needed: {listed(said)}." if said else ""
+    return f"Rented while needed: {listed(rented)}." if rented else ""
 
 
 def plan_sentence(
@@ -141,21 +136,19 @@ def runs_finding(runs: pd.DataFrame, moves: pd.DataFrame) -> str:
 
 def wait_finding(table: pd.DataFrame) -> str:
     """Say for each drift what waiting a year before buying costs."""
-    said = []
+    costs = []
     for drift, group in table.groupby("drift", sort=False):
         now, late = group.iloc[0], group.iloc[-1]
         if not group["complete"].all():
-            both = "either way" if not now["complete"] else "if you wait"
-            said.append(f"prices {drift}: work stays undone {both}")
+            cost = f"work stays undone {'if you wait' if now['complete'] else 'either way'}"
         elif not now["nodes"]:
-            said.append(f"prices {drift}: buy nothing")
+            cost = "buy nothing"
         elif late["cost_usd"] <= now["cost_usd"] * 1.001:
-            said.append(f"prices {drift}: waiting costs nothing")
+            cost = "waiting costs nothing"
         else:
-            said.append(
-                f"prices {drift}: waiting costs {late['cost_usd'] / now['cost_usd'] - 1:.0%}"
-            )
-    text = "; ".join(said)
+            cost = f"waiting costs {late['cost_usd'] / now['cost_usd'] - 1:.0%}"
+        costs.append(f"prices {drift}: {cost}")
+    text = "; ".join(costs)
     return text[:1].upper() + text[1:]
 
 
@@ -194,10 +187,7 @@ def _more(plan: upgrade.Plan, best: upgrade.Plan) -> str:
 
 
 def _amount(value: float, limit: str) -> str:
-    unit = next(
-        (u for word, u in (("power", "kW"), ("gpus", "GPUs"), ("GPUs", "GPUs")) if word in limit),
-        "USD",
-    )
+    unit = "kW" if "power" in limit else "GPUs" if "gpus" in limit.lower() else "USD"
     return f"{value:,.0f} {unit}"
 
 

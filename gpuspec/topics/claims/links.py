@@ -1,10 +1,10 @@
 """Grids of links and networks: what slower ones leave of the speed."""
 
 from functools import lru_cache
-from typing import Any
 
 import pandas as pd
 
+from gpuspec.topics.claims.machines import about
 from gpuspec.topics.networks import NetworksQuestion, form_table, network_table
 from gpuspec.topics.serving import ServingQuestion
 from gpuspec.topics.serving import form_table as serving_forms
@@ -65,7 +65,7 @@ def serving_on_cards() -> pd.DataFrame:
         asked = ServingQuestion.ask(model=name, gpus="H100", weights="bf16")
         table = serving_forms(asked, list(FORM_PAIRS))
         alone = table["pair"].map(table[table["tp"] == 1].set_index("pair")["ratio"])
-        about: Any = {"model": asked.network.name, "params_b": round(asked.network.params / 1e9, 1)}
-        parts.append(table[["pair", "tp"]].assign(value=table["ratio"] / alone, **about))
+        value = table["ratio"] / alone
+        parts.append(table[["pair", "tp"]].assign(value=value, **about(asked.network)))
     grid = pd.concat(parts, ignore_index=True)
     return grid.assign(low=grid["value"], high=grid["value"])

@@ -1,6 +1,7 @@
 """Grids of the machines themselves: rates, memory, MIG, links, nodes."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,7 @@ import pandas as pd
 from gpuspec.base.errors import InputError
 from gpuspec.base.units import GB, NODE_GPUS
 from gpuspec.catalog import Gpu, gpu, gpus, mig_profile, mig_profiles, servers
+from gpuspec.catalog.models import Model
 from gpuspec.catalog.precision import training_recipe
 from gpuspec.formulas.mig import slice_sms
 from gpuspec.formulas.training import checkpoint_bytes, host_memory_gb
@@ -23,6 +25,11 @@ ARTICLE_CELLS = {  # family: (memory label GB, least and most TB/s, NVLink GB/s)
 }
 SAID_TFLOPS = (312.0, 1979.0)
 RATES = ("fp64", "fp32", "tf32", "bf16", "fp8")
+
+
+def about(network: Model) -> dict[str, Any]:
+    """Return what the rows of a grid say of a model."""
+    return {"model": network.name, "params_b": round(network.params / 1e9, 1)}
 
 
 def exact(rows: Sequence[tuple[object, ...]], *columns: str) -> pd.DataFrame:
@@ -121,7 +128,7 @@ def host_memory(q: ClaimsQuestion) -> pd.DataFrame:
     """Return the GB of a node's host memory, from its share of the checkpoint."""
     recipe = training_recipe("adamw-megatron")
     rows = [
-        (m.name, round(m.params / 1e9, 1), n, float(host_memory_gb(checkpoint_bytes(m, recipe), n)))
+        (*about(m).values(), n, float(host_memory_gb(checkpoint_bytes(m, recipe), n)))
         for m in q.trained_networks
         if m.params / 1e9 >= LARGE_B
         for n in (8, 16, 32, 64)

@@ -64,11 +64,8 @@ class ClaimMap:
 def claim_map(finding: Finding, fixed: Mapping[str, object] | None = None) -> ClaimMap:
     """Return the map of a claim.
 
-    Parameters
-    ----------
-    fixed : mapping, optional
-        Settings by column of the grid, over those of `AXES`; a value that the grid lacks is
-        replaced by the nearest (numbers) or dropped (words).
+    `fixed` are settings by column of the grid, over those of `AXES`; a value that the grid lacks
+    is replaced by the nearest (numbers) or dropped (words).
 
     Raises
     ------

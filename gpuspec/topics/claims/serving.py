@@ -13,13 +13,15 @@ from gpuspec.constants.inference import ratio_interval
 from gpuspec.formulas.memory import stage_weights_bytes
 from gpuspec.formulas.serving import max_concurrency
 from gpuspec.topics.claims.ask import LARGE_B, SMALL_B, ClaimsQuestion
-from gpuspec.topics.claims.machines import exact
+from gpuspec.topics.claims.machines import about, exact
 from gpuspec.topics.claims.verdict import FIGURES
 from gpuspec.topics.serving import ServingQuestion, fleet_capacity, options_table
 from gpuspec.topics.serving.load import served
 from gpuspec.topics.serving.ways import load_curve
 from gpuspec.topics.ways import capacity
 
+Formats = tuple[str, str]
+"""Of the weights on the newer and on the older side."""
 FEASIBLE = 1e-9
 VENDOR_MODEL = "megatron-gpt-529.6b"
 VENDOR_TOKENS = (128, 20)
@@ -67,11 +69,7 @@ def _formats(q: ClaimsQuestion, device: Gpu) -> list[str]:
 
 @lru_cache(64)
 def serving_grid(
-    q: ClaimsQuestion,
-    new: Gpu,
-    old: Gpu,
-    weights: tuple[tuple[str, str], ...],
-    requests: bool = False,
+    q: ClaimsQuestion, new: Gpu, old: Gpu, weights: tuple[Formats, ...], requests: bool = False
 ) -> pd.DataFrame:
     """Return throughput of fleets of `new` over equal ones of `old`, in every setting.
 
@@ -91,19 +89,16 @@ def serving_grid(
         ratio[(top <= FEASIBLE) | np.isnan(top)] = np.nan
         size = float(stage_weights_bytes(network, precision(aged)))
         filled = np.round(size / (np.array(q.fleets) * old.memory_bytes), 2)
-        part = pd.DataFrame(
-            {
-                "model": network.name,
-                "params_b": round(network.params / 1e9, 1),
-                "weights": fresh.upper(),
-                "context": np.tile(isl, len(q.fleets)),
-                "answer": np.tile(osl, len(q.fleets)),
-                "gpus": np.repeat(q.fleets, len(isl)),
-                "filled": np.repeat(filled, len(isl)),
-                "value": ratio.ravel(),
-            }
-        )
-        parts.append(part.dropna())
+        part = {
+            **about(network),
+            "weights": fresh.upper(),
+            "context": np.tile(isl, len(q.fleets)),
+            "answer": np.tile(osl, len(q.fleets)),
+            "gpus": np.repeat(q.fleets, len(isl)),
+            "filled": np.repeat(filled, len(isl)),
+            "value": ratio.ravel(),
+        }
+        parts.append(pd.DataFrame(part).dropna())
     grid = pd.concat(parts, ignore_index=True)
     if requests:
         return grid.assign(low=grid["value"], high=grid["value"])
@@ -132,14 +127,9 @@ def latency_grid(
         network, old = _bounded(name, q.a100_gpu, "bf16", tp, pp, limits)
         _, new = _bounded(name, q.h100_gpu, "fp8", tp, pp, limits)
         ratio = np.divide(new, old, out=np.full(len(limits), np.inf), where=old > 0)
-        part = {
-            "model": network.name,
-            "params_b": round(network.params / 1e9, 1),
-            "gpus": tp * pp,
-            "limit_s": limits,
-            "value": np.where(new > 0, ratio, np.nan),
-        }
-        parts.append(pd.DataFrame(part).dropna())
+        part = {**about(network), "gpus": tp * pp, "limit_s": limits}
+        value = np.where(new > 0, ratio, np.nan)
+        parts.append(pd.DataFrame({**part, "value": value}).dropna())
     return _judged(pd.concat(parts, ignore_index=True), q.h100_gpu, q.a100_gpu)
 
 

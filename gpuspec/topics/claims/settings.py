@@ -23,13 +23,9 @@ SETTINGS = {
     "seq_len": Setting("sequences of {} tokens", axis="tokens of a training sequence"),
     "precision": Setting("products in {}"),
     "share_given": Setting("a share of {} of the memory given to the engine"),
-    "where": Setting("{}"),
     "link": Setting("links {}"),
-    "part": Setting("{}"),
     "nodes": Setting("{} nodes", axis="nodes"),
-    "pair": Setting("{}"),
     "tp": Setting("{} card for a model", axis="cards that share a model"),
-    "tuning": Setting("{}"),
     "path": Setting("PCIe {}"),
     "price": Setting(
         "a price of {} times the older GPU's",
@@ -42,11 +38,10 @@ SETTINGS = {
     "new": Setting("on {}", "{}"),
     "bound": Setting("the limit is {}"),
     "kind": Setting("the work is a {}", "{}s"),
-    "name": Setting("{}"),
-    "algorithm": Setting("{}"),
     "cells": Setting("cells of {}"),
     "compared": Setting("the comparison is with {}"),
     "vendor": Setting("rivals of {} alone"),
-    "resource": Setting("{}"),
 }
+PLAIN = ("where", "part", "pair", "tuning", "name", "algorithm", "resource")
+SETTINGS |= dict.fromkeys(PLAIN, Setting("{}"))
 CONDITIONS = {name: setting.condition for name, setting in SETTINGS.items()}

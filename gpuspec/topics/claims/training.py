@@ -5,7 +5,7 @@ from functools import lru_cache
 import pandas as pd
 
 from gpuspec.topics.claims.ask import LARGE_B, ClaimsQuestion
-from gpuspec.topics.claims.machines import exact
+from gpuspec.topics.claims.machines import about, exact
 from gpuspec.topics.training import size_table
 
 GLOBAL_BATCH_TOKENS = 4_194_304
@@ -85,5 +85,5 @@ def on_one_node(q: ClaimsQuestion) -> pd.DataFrame:
             side = (device.id, "bf16")
             table = size_table(side, side, [name], [8])
             works = float(table["old_tokens_s"].notna().all())
-            rows.append((network.name, round(network.params / 1e9, 1), device.id, works))
+            rows.append((*about(network).values(), device.id, works))
     return exact(rows, "model", "params_b", "gpu")

@@ -76,12 +76,8 @@ def judged(check: Check, words: Mapping[str, str] | None = None) -> Verdict:
     The rule, in order: `FALSE` where no interval and no published figure reaches the range;
     `TRUE` where the central estimate does in nearly all settings and at least half of the
     published figures do; `WHEN` where one or two settings separate those in which it does;
-    `MISLEADING` for the rest. "Up to" needs more than `HARDLY_ANY` of the settings alone.
-
-    Parameters
-    ----------
-    words : mapping of str to str, optional
-        How to say a column of the grid in a condition; see `condition_words`.
+    `MISLEADING` for the rest. "Up to" needs more than `HARDLY_ANY` of the settings alone. `words`
+    say a column of the grid in a condition, as for `condition_words`.
     """
     grid, ends = check.grid, (check.least, check.most)
     good = within(grid["value"], *ends)
@@ -163,24 +159,23 @@ def _separation(hits: np.ndarray, passed: np.ndarray, held: np.ndarray) -> np.nd
 
 def _tests(grid: pd.DataFrame) -> tuple[list[Test], np.ndarray]:
     """Return every test on one column, and where each passes."""
-    tests: list[Test] = []
-    masks = []
+    tests: list[tuple[Test, np.ndarray]] = []
     for column in grid.columns.difference([*FIGURES, *NAMES], sort=False):
         values, levels = grid[column].to_numpy(), sorted(grid[column].unique())
+        inner = levels[1:-1]
         if pd.api.types.is_numeric_dtype(values):
-            tests += [(column, "at least", v) for v in levels[1:]]
-            masks += [values >= v for v in levels[1:]]
-            tests += [(column, "at most", v) for v in levels[:-1]]
-            masks += [values <= v for v in levels[:-1]]
-            inner = [(a, b) for i, a in enumerate(levels[1:-1]) for b in levels[1:-1][i:]]
-            tests += [(column, "from", ends) for ends in inner]
-            masks += [(values >= low) & (values <= high) for low, high in inner]
+            tests += [((column, "at least", v), values >= v) for v in levels[1:]]
+            tests += [((column, "at most", v), values <= v) for v in levels[:-1]]
+            tests += [
+                ((column, "from", (low, high)), (values >= low) & (values <= high))
+                for i, low in enumerate(inner)
+                for high in inner[i:]
+            ]
         elif len(levels) > 1:
-            tests += [(column, "is", v) for v in levels]
-            masks += [values == v for v in levels]
-            tests += [(column, "is not", v) for v in levels if len(levels) > 2]
-            masks += [values != v for v in levels if len(levels) > 2]
-    return tests, np.array(masks).reshape(len(tests), len(grid))
+            tests += [((column, "is", v), values == v) for v in levels]
+            tests += [((column, "is not", v), values != v) for v in levels if inner]
+    masks = np.array([mask for _, mask in tests]).reshape(len(tests), len(grid))
+    return [test for test, _ in tests], masks
 
 
 def condition_words(tests: list[Test], words: Mapping[str, str] | None = None) -> str:

@@ -46,26 +46,21 @@ def ways_table(question: CostQuestion) -> pd.DataFrame:
 
 def owned_server(question: CostQuestion, device: Gpu, own: pd.Series) -> OwnedServer:
     """Return what a server costs and draws at central values, from an offer to own it."""
-    q, values = question, question.assumptions
+    values, gpus = question.assumptions, own["gpus_per_node"]
     share = 0.0 if own["tier"] == "all-in" else values.network_share
-    return OwnedServer(
-        server_usd=own["capital_usd_gpu"] / q.rate * (1 - share) * own["gpus_per_node"],
-        gpus=own["gpus_per_node"],
-        network_share=share,
-        residual_share=own["residual_share"],
-        years=q.horizon_months / 12,
-        rate_year=values.cost_of_capital,
-        rated_w_gpu=rated_w_gpu(device),
-        power_w_gpu=power_w_gpu(device, values),
-        idle_share=values.idle_share,
-        used_hours_share=q.used_hours_share,
-        usd_kw_month=values.usd_kw_month,
-        pue=values.pue,
-        usd_kwh=values.usd_kwh,
-        maintenance_share_year=values.maintenance_share_year,
-        staff_usd_year=values.staff_usd_year,
-        staff_nodes_fte=values.staff_nodes_fte,
-    )
+    asked = {name: value for name, value in values if name in OwnedServer.__dataclass_fields__}
+    asked |= {
+        "server_usd": own["capital_usd_gpu"] / question.rate * (1 - share) * gpus,
+        "gpus": gpus,
+        "network_share": share,
+        "residual_share": own["residual_share"],
+        "years": question.horizon_months / 12,
+        "rate_year": values.cost_of_capital,
+        "rated_w_gpu": rated_w_gpu(device),
+        "power_w_gpu": power_w_gpu(device, values),
+        "used_hours_share": question.used_hours_share,
+    }
+    return OwnedServer(**asked)
 
 
 def parts_table(question: CostQuestion) -> pd.DataFrame:

@@ -23,8 +23,7 @@ def trend_table(series: tuple[str, ...] = SERIES, since: str = SINCE) -> pd.Data
     """Return the points of the given series: gpu_id, series, date, price, mode."""
     trend = load_table("prices-trend")
     keep = trend["used"] & trend["series"].isin(series) & (trend["as_of"] >= since)
-    table = trend[keep].sort_values(["series", "as_of"])
-    table["date"] = pd.to_datetime(table["as_of"])
+    table = trend[keep].assign(date=pd.to_datetime(trend["as_of"]))
     table["order"] = table["series"].map({name: i for i, name in enumerate(series)})
     table = table.sort_values(["order", "date"], ignore_index=True)
     return table[["gpu_id", "series", "date", "price_gpu_hour", "mode"]]

@@ -11,7 +11,7 @@ from gpuspec.constants.training import training_ratio_interval
 from gpuspec.formulas import cost
 from gpuspec.topics.cost.ask import CostQuestion
 from gpuspec.topics.cost.hours import way_names
-from gpuspec.topics.cost.prices.tables import BANDS
+from gpuspec.topics.cost.prices.records import BANDS
 from gpuspec.topics.serving import ServingQuestion, best_options, options_table
 from gpuspec.topics.training import TrainingQuestion, deadline_table
 from gpuspec.topics.training import runs_table as training_runs

@@ -53,12 +53,8 @@ class Packing:
 def pack(question: MigQuestion, options: pd.DataFrame) -> Packing:
     """Place all tenants that some option allows, at the least cost or on the fewest GPUs.
 
-    Parameters
-    ----------
-    question : MigQuestion
-        Names the kinds, their prices, the objective and the solver's time.
-    options : DataFrame
-        From `tenant_options`, or part of it (one kind, for a comparison).
+    The question names the kinds, their prices, the objective and the solver's time; `options` are
+    those of `tenant_options`, or a part of them (one kind, for a comparison).
 
     Raises
     ------

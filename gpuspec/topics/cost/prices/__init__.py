@@ -36,5 +36,9 @@ from gpuspec.topics.cost.prices.backtest import PRICE_SPREAD, back_test, error_s
 from gpuspec.topics.cost.prices.drift import DRIFTS, drift_year
 from gpuspec.topics.cost.prices.offers import offers
 from gpuspec.topics.cost.prices.quotes import MODES, Mode, Quote, read_quotes
-from gpuspec.topics.cost.prices.records import operating, power_w_gpu, rated_w_gpu
-from gpuspec.topics.cost.prices.tables import operating_value
+from gpuspec.topics.cost.prices.records import (
+    operating,
+    operating_value,
+    power_w_gpu,
+    rated_w_gpu,
+)

@@ -7,9 +7,11 @@ from pydantic import BaseModel, ConfigDict
 
 from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.base.units import NODE_GPUS
-from gpuspec.catalog import Gpu, servers
+from gpuspec.catalog import Gpu, load_table, servers
 from gpuspec.formulas.power import node_power_w, node_rated_w
-from gpuspec.topics.cost.prices.tables import BANDS, CHINA, operating_bands, operating_value
+
+BANDS = ("low", "central", "high")
+CHINA = "China"
 
 
 class Operating(BaseModel):
@@ -79,6 +81,25 @@ def operating(
         values["carbon_kg_kwh"] = value("carbon_kg_kwh_china")
     residuals = tuple(value(f"residual_{year}y") for year in range(7))
     return Operating(**values, residuals=residuals, node_kw=given.get("node_kw"))
+
+
+def operating_bands() -> dict[str, dict[str, tuple[float, float, float]]]:
+    """Return low, central and high of each operating value: by key, then by GPU ("": any)."""
+    table = load_table("prices-operating")
+    found: dict[str, dict[str, tuple[float, float, float]]] = {}
+    for row in table[table["key"] != ""].to_dict("records"):
+        low, central, high = (float(row[band]) for band in BANDS)
+        found.setdefault(row["key"], {})[row["gpu_id"]] = (low, central, high)
+    return found
+
+
+def operating_value(key: str, gpu_id: str = "", band: str = "central") -> float | None:
+    """Return a value that is used, of a GPU where it has its own; None where there is none."""
+    bands = operating_bands()
+    if key not in bands:
+        raise UnknownNameError("operating", key, sorted(bands))
+    values = bands[key].get(gpu_id, bands[key].get(""))
+    return None if values is None else values[BANDS.index(band)]
 
 
 def power_w_gpu(device: Gpu, values: Operating) -> float:

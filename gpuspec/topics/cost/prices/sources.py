@@ -11,7 +11,7 @@ from gpuspec.topics.cost.prices.age import age_days
 from gpuspec.topics.cost.prices.ask import Priced
 from gpuspec.topics.cost.prices.backtest import PRICE_SPREAD
 from gpuspec.topics.cost.prices.quotes import Quote
-from gpuspec.topics.cost.prices.tables import BANDS, CHINA
+from gpuspec.topics.cost.prices.records import BANDS, CHINA
 
 OWN_SPREAD = (230 / 285, 375 / 285)
 """Low and high over central of a purchase with one quote: as of the H100 server."""
