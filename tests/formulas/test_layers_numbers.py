@@ -195,7 +195,7 @@ def test_fp4_is_computed_as_fp4_where_there_are_units():
 def test_splits_mind_the_heads_of_every_kind_of_layer():
     assert not impossible(QWEN, 8, 1)
     odd = QWEN.model_copy(update={"linear_out": 6145})
-    assert impossible(odd, 2, 1) == "TP 2 does not divide the 6145 of the recurrent heads"
+    assert impossible(odd, 2, 1) == "TP 2 does not divide the 6145 elements of the recurrent heads"
     assert "KV heads" in impossible(_with_kv_heads(6), 4, 1)
     assert (8, 1) in splits(NEMOTRON, 8)
 

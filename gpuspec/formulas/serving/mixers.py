@@ -136,6 +136,4 @@ def prefill_recurrence(block: Model, kernels: Kernels, tp: int, tokens: Floats) 
     split = float(state_split(block, tp))
     vectors, size = (block.linear_in + block.linear_out) / split, block.state_elements / split
     terms, rates = kernels.prefill_attention("bf16"), kernels.hardware("bf16")
-    return np.asarray(
-        block.layers * recurrent_prefill_seconds(tokens, vectors, size, rates, terms)
-    )
+    return np.asarray(block.layers * recurrent_prefill_seconds(tokens, vectors, size, rates, terms))

@@ -79,8 +79,8 @@ def engine_memory(
     taken = {name: parts[name] for name in ("weights", "activations", "runtime")}
     taken["runtime"] = taken["runtime"] + replica.engine.reserve_gb * GB
     if layout.attention_dp:  # every GPU holds the mixers of its own requests whole
-        parts = parameter_parts(layout.network)
-        mixing = sum(parts[name] * layout.format.bytes_each(name) for name in MIXERS)
+        counts = parameter_parts(layout.network)
+        mixing = sum(counts[name] * layout.format.bytes_each(name) for name in MIXERS)
         taken["weights"] = taken["weights"] + mixing / layout.pp * (1 - 1 / layout.tp)
     held, memory = sum(taken.values()), layout.gpu.memory_bytes
     if layout.library == "tensorrt-llm":
@@ -101,9 +101,7 @@ def request_bytes(replica: Deployment, context: ArrayLike) -> Floats:
     layout = replica.layout
     tp = 1 if layout.attention_dp else layout.tp
     network, images = layout.network, layout.image_tokens
-    return sequence_bytes(
-        network, context, layout.kv_bytes, tp, layout.pp, image_tokens=images
-    )
+    return sequence_bytes(network, context, layout.kv_bytes, tp, layout.pp, image_tokens=images)
 
 
 def longest_context(replica: Deployment) -> float:
