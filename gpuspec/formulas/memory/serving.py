@@ -163,7 +163,8 @@ def max_sequences(
     workspace = np.where(many["activations"] > 0, many["activations"] - logits * 1e9, 0.0)
     budget = budget_bytes(memory_bytes, utilization)
     free = budget - one["weights"] - one["runtime"]
-    most = np.floor((free - workspace) / (one["kv_cache"] + logits))
+    with np.errstate(divide="ignore"):  # an encoder keeps nothing of a sequence
+        most = np.floor((free - workspace) / (one["kv_cache"] + logits * (model.kind != "encoder")))
     alone = sum(one.values()) <= budget
     return np.asarray(np.where(most >= 1, most, np.where(alone, 1.0, 0.0)))
 
