@@ -8,6 +8,7 @@ from gpuspec import InputError
 from gpuspec.formulas.splits import impossible
 from gpuspec.topics import serving
 from gpuspec.topics.serving import words
+from gpuspec.topics.serving.ask import EstimateQuestion
 from gpuspec.topics.serving.layouts import shortfall
 from gpuspec.topics.serving.panel import inference_panel
 
@@ -219,3 +220,70 @@ def test_speculation_and_a_rate_together_are_refused():
         )
     with pytest.raises(InputError, match="request_rate"):
         serving.ServingQuestion.ask(model="Llama-3.1-8B", gpus="H100", request_rate=-1.0)
+
+
+@pytest.fixture
+def released(monkeypatch):
+    """An encoder, one with a decoder and a model with a tower, beside those of the table."""
+    from gpuspec.catalog import fields
+    from gpuspec.catalog.models import Model, model
+    from gpuspec.topics import shared
+
+    bert = {"heads": 12, "kv_heads": 12, "head_dim": 64, "ffn": 3072, "gated_mlp": False}
+    bert |= {"layers": 12, "hidden": 768, "vocab": 30_522, "max_context": 512}
+    seeing = model("llama-3.1-8b").model_dump() | {"id": "seeing", "name": "Seeing"}
+    seeing |= {"tower_params": 600_000_000, "tower": "vision", "image_tokens": 1000}
+    seeing.pop("groups"), seeing.pop("global_layers")
+    known = {
+        "bert": Model(id="bert", name="BERT", kind="encoder", **bert),
+        "t5": Model(id="t5", name="T5", kind="encoder-decoder", **bert),
+        "seeing": Model(**seeing),
+    }
+    for module in (shared, fields):
+        monkeypatch.setattr(module, "model", lambda name: known.get(name) or model(name))
+
+
+def test_an_encoder_is_read_and_answers_in_sequences(released):
+    ask = {"model": "bert", "isl": 512, "concurrency": 256, "weights": "bf16"}
+    q = serving.ServingQuestion.ask(gpus="A100,H200", **ask)
+    assert q.context == 512
+    best = serving.best_options(serving.options_table(q))
+    assert best["works"].all()
+    assert "sequences/s" in words.option_sentences(q, best)
+    assert "TPOT" not in words.option_sentences(q, best)
+    e = EstimateQuestion.ask(gpus="H200", **ask)
+    answer = serving.estimate_table(e, e.replica(e.devices[0], e.formats[0], 1))
+    rate, seconds = answer["sequences_s"][0], answer["sequence_s"][0]
+    assert answer["tokens_s"][0] == pytest.approx(rate * 512)
+    assert rate * seconds == pytest.approx(256, rel=0.1)
+    assert "tpot_s" not in answer
+
+
+@pytest.mark.parametrize(
+    ("asked", "field", "said"),
+    [
+        ({"model": "bert", "isl": 513}, "isl", "BERT ends at 512 tokens; isl is 513"),
+        ({"model": "bert", "isl": 8, "request_rate": 1}, "request_rate", "encoder"),
+        ({"model": "bert", "isl": 8, "draft_tokens": 2}, "draft_tokens", "writes no tokens"),
+        ({"model": "t5", "isl": 8}, "model", "gpuspec memory says what they need"),
+        ({"model": "llama-3.1-8b", "images_per_request": 1}, "images_per_request", "no vision"),
+        ({"model": "seeing", "images_per_request": 200}, "isl", "with images is 202,560"),
+    ],
+)
+def test_what_a_kind_of_model_does_not_do_is_refused_with_the_reason(released, asked, field, said):
+    with pytest.raises(InputError, match=said) as caught:
+        serving.ServingQuestion.ask(gpus="H100", **asked)
+    assert caught.value.field == field
+
+
+def test_images_lengthen_the_prompt_and_take_their_tower(released):
+    plain, seen = (
+        EstimateQuestion.ask(model="seeing", gpus="H200", weights="bf16", images_per_request=n)
+        for n in (0, 3)
+    )
+    assert (plain.prompt_tokens, seen.prompt_tokens) == (2048, 5048)
+    answers = [serving.estimate_table(q, q.replica(q.devices[0], q.formats[0], 1))
+               for q in (plain, seen)]  # fmt: skip
+    assert answers[0]["max_concurrency"] > answers[1]["max_concurrency"]
+    assert answers[0]["ttft_s"] < answers[1]["ttft_s"]
+    assert set(answers[1]["parts"]) - set(answers[0]["parts"]) == {"tower"}

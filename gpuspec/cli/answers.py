@@ -56,7 +56,12 @@ def _tell_estimate(answer: dict[str, Any]) -> None:
         ("TTFT, ms", "ttft_s", 1e3),
         (headings("tpot_s")[0], "tpot_s", 1e3),
         ("output tokens/s", "output_tokens_s", 1.0),
+        ("ms a sequence", "sequence_s", 1e3),
+        ("sequences/s", "sequences_s", 1.0),
+        ("tokens/s", "tokens_s", 1.0),
     ):
+        if name not in answer:
+            continue
         rows.append([label, *(f"{v * scale:,.1f}" for v in answer[name])])
     print_table(["", *headings("estimated", "estimated_low"), "high (80 %)"], rows)
     waiting = answer["concurrency"] - answer["load"]
@@ -71,7 +76,8 @@ def _tell_estimate(answer: dict[str, Any]) -> None:
     total = sum(answer["parts"].values())
     shares = sorted(answer["parts"].items(), key=lambda part: -part[1])
     told = ", ".join(f"{name} {seconds / total:.0%}" for name, seconds in shares)
-    echo(f"a token step is bound by {answer['bound']}: {told}")
+    step = "a batch" if "sequences_s" in answer else "a token step"
+    echo(f"{step} is bound by {answer['bound']}: {told}")
 
 
 def _tell_arrivals(seen: dict[str, float]) -> None:

@@ -61,10 +61,8 @@ def _kv_heads_rule(kv: int, tp: np.ndarray) -> Rule:
 
 
 def _width_rule(width: int, tp: np.ndarray) -> Rule:
-    return (
-        width % tp > 0,
-        lambda i: f"TP {tp[i]} does not divide the {width} of the recurrent heads",
-    )
+    words = f"does not divide the {width} elements of the recurrent heads"
+    return width % tp > 0, lambda i: f"TP {tp[i]} {words}"
 
 
 def first_broken(rules: Rules, size: int) -> np.ndarray:

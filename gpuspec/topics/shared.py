@@ -1,15 +1,17 @@
 """Parts of questions that several topics ask: a model and its requests, GPUs, nodes."""
 
 from functools import cached_property
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from gpuspec.base.ask import Ask, Short, Was, typed
+from gpuspec.base.errors import InputError
 from gpuspec.catalog import Gpu, gpu
 from gpuspec.catalog.fields import (
     THREE,
     GpuNames,
+    Images,
     KvFormat,
     ModelName,
     NetworkGbS,
@@ -33,17 +35,39 @@ class Traffic(Ask):
     )
     isl: Tokens = Field(2048, description="Input sequence length of a request")
     osl: Tokens = Field(512, description="Output sequence length of a request")
+    images_per_request: Annotated[Images, Short("images")] = Field(
+        0, description="Images in a prompt, beside its isl tokens of text"
+    )
     concurrency: Requests = Field(64, description="Requests always in flight, over all replicas")
 
     @property
+    def image_tokens(self) -> int:
+        """Tokens of the images of one request."""
+        return self.images_per_request * self.network.image_tokens
+
+    @property
+    def prompt_tokens(self) -> int:
+        """Tokens of one prompt, its images included where they are part of it."""
+        crossed = any(block.cache == "image" for block in self.network.blocks)
+        return self.isl + (0 if crossed else self.image_tokens)
+
+    @property
     def context(self) -> int:
-        """Tokens of one request at its end: input and output."""
-        return self.isl + self.osl
+        """Tokens of one request at its end: input and output; an encoder writes none."""
+        return self.prompt_tokens + (0 if self.network.kind == "encoder" else self.osl)
 
     @cached_property
     def network(self) -> Model:
         """The model's record."""
         return model(self.model)
+
+    @model_validator(mode="after")
+    def _images_are_seen(self) -> Self:
+        found = self.network
+        if self.images_per_request and not (found.tower_params and found.image_tokens):
+            valid = f"0: {found.name} has no vision tower whose tokens an image is known to take"
+            raise InputError("images_per_request", self.images_per_request, valid)
+        return self
 
 
 class Compared(Ask):

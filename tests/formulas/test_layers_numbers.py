@@ -27,7 +27,15 @@ from gpuspec.catalog.models.groups import grouped
 from gpuspec.catalog.precision import WeightFormat, precision
 from gpuspec.formulas.memory import sequence_bytes, sequence_kv_bytes, sequence_state_bytes
 from gpuspec.formulas.roofline import recurrent_decode_seconds, recurrent_prefill_seconds
-from gpuspec.formulas.serving import Layout, prefill_seconds, steady_state
+from gpuspec.formulas.serving import (
+    PARTS,
+    Layout,
+    longest_context,
+    prefill_seconds,
+    request_bytes,
+    steady_state,
+)
+from gpuspec.formulas.serving.encoding import encoding
 from gpuspec.formulas.serving.formats import product_of
 from gpuspec.formulas.splits import impossible, splits
 from gpuspec.formulas.transformer import attention_spans, stage_counts, token_gemms
@@ -195,7 +203,7 @@ def test_fp4_is_computed_as_fp4_where_there_are_units():
 def test_splits_mind_the_heads_of_every_kind_of_layer():
     assert not impossible(QWEN, 8, 1)
     odd = QWEN.model_copy(update={"linear_out": 6145})
-    assert impossible(odd, 2, 1) == "TP 2 does not divide the 6145 of the recurrent heads"
+    assert impossible(odd, 2, 1) == "TP 2 does not divide the 6145 elements of the recurrent heads"
     assert "KV heads" in impossible(_with_kv_heads(6), 4, 1)
     assert (8, 1) in splits(NEMOTRON, 8)
 
@@ -203,6 +211,54 @@ def test_splits_mind_the_heads_of_every_kind_of_layer():
 def _with_kv_heads(kv_heads):
     fields = dict(GEMMA.groups[0].fields) | {"kv_heads": kv_heads, "heads": 48}
     return GEMMA.model_copy(update={"groups": (group(GEMMA.groups[0].layers, **fields),)})
+
+
+ENCODER = Model(
+    id="encoder", name="Encoder", kind="encoder", layers=4, hidden=100, heads=10, kv_heads=10,
+    head_dim=10, ffn=300, gated_mlp=False, vocab=1000, max_context=512,
+)  # fmt: skip
+
+
+def test_an_encoder_reads_a_batch_and_keeps_nothing():
+    one = replica(ENCODER, WIDE, limits={"max_tokens": 1000})
+    assert float(request_bytes(one, 100)) == 0
+    assert longest_context(one) == 512
+    found = encoding(one, 20.0, 100)  # ten of 100 tokens at once
+    parts = {name: float(found[name]) for name in PARTS}
+    assert float(found["batch"]) == 10
+    assert_allclose(found["sequences_s"], 10 / sum(parts.values()))
+    assert_allclose(found["sequence_s"], 2 * sum(parts.values()))  # two batches of ten
+    assert parts["head"] == 0
+    # Each of 10 sequences: 10 heads, 4 FLOP, 10 elements, 128 padded queries and a square of 100
+    # keys that all see: 50 before and half of 128 + 128 in the triangle; one SM, 1 us.
+    flops = 4 * 10 * 10 * 10 * 128 * (50 + 128)
+    assert_allclose(parts["attention"], 4 * (1e-6 + flops / 1e12))
+
+
+def test_an_encoder_at_any_load_obeys_littles_law():
+    one, loads = replica(ENCODER, FAST, limits={"max_tokens": 1000}), np.array([1.0, 7.0, 500.0])
+    found = steady_state(one, loads, 100, 1)
+    assert_allclose(found["requests_s"] * found["ttft_s"], loads)
+    assert_allclose(found["output_tokens_s"], found["requests_s"] * 100)
+    assert (found["tpot_s"] == 0).all()
+
+
+def test_a_tower_reads_the_images_of_a_prompt():
+    # 2 x 460e6 parameters x 4096 patches at 1e12 a second, split over 2 GPUs; 4 images in 1000
+    # tokens of a prompt, of which an iteration takes 250.
+    one = replica(QWEN, WIDE, tp=2, images_per_token=4 / 1000)
+    seconds = 2 * 460e6 * 4096 / 1e12 / 2
+    assert_allclose(one.layout.tower_seconds, seconds)
+    assert_allclose(one.iteration_parts(0, 1, 250, 1)["tower"], seconds)
+    assert "tower" not in replica(QWEN, WIDE).iteration_parts(0, 1, 250, 1)
+
+
+def test_without_an_image_no_layer_that_reads_one_is_passed():
+    blind, seeing = (layout(LLAMA_VISION, FAST, image_tokens=n) for n in (0, 6416))
+    assert [block.layers for block in blind.blocks] == [80]
+    assert sum(block.layers for block in seeing.blocks) == 100
+    more = float(seeing.decode_attention(1.0, 1600.0) - blind.decode_attention(1.0, 1600.0))
+    assert_allclose(more, 20 * (1e-6 + 6416 * 8 * 256 * 2 / 1e9), rtol=1e-6)
 
 
 # Laws over random lists of layers.

@@ -116,8 +116,8 @@ def block_kv_bytes(
     loads = (context, kv_bytes_each, index_bytes_each, tp, block_tokens, image_tokens)
     total = np.zeros(np.broadcast(*map(np.asarray, loads)).shape)
     for window, layers in windows_of(block):
-        own = _cached_elements(block, context, window, tp, block_tokens, image_tokens)
-        total = total + layers * own * np.asarray(kv_bytes_each, float)
+        tokens = _cached_entries(block, context, window, block_tokens, image_tokens)
+        total = total + layers * tokens * _entry_bytes(block, kv_bytes_each, tp)
     if block.index_head_dim:
         keys = cached_tokens(context, NO_WINDOW, block_tokens) / block.compress
         each = block.layers * block.index_head_dim * np.asarray(index_bytes_each, float)
@@ -125,28 +125,31 @@ def block_kv_bytes(
     return np.asarray(total)
 
 
-def _cached_elements(
-    block: Model,
-    context: ArrayLike,
-    window: float,
-    tp: ArrayLike,
-    block_tokens: ArrayLike,
-    image_tokens: ArrayLike,
-) -> Floats:
-    """Elements of keys and values of one sequence in one layer of a block, on one GPU."""
+def _entry_bytes(block: Model, kv_bytes_each: ArrayLike, tp: ArrayLike) -> Floats:
+    """Bytes of one entry of a layer's cache on one GPU."""
     if block.attention == "none" or block.cache == "shared":
         return np.zeros(())
     if block.attention == "mla":
-        each = np.asarray(float(block.kv_lora_rank + block.qk_rope_head_dim))
-    else:
-        each = kv_heads_per_gpu(block.kv_heads, tp) * (block.head_dim + block.v_head_dim)
+        latent, rope = block.kv_lora_rank, block.qk_rope_head_dim
+        return mla_cache_bytes_per_token(1, latent, rope, kv_bytes_each)
+    heads, width = kv_heads_per_gpu(block.kv_heads, tp), (block.head_dim + block.v_head_dim) / 2
+    return kv_cache_bytes_per_token(1, heads, width, kv_bytes_each)
+
+
+def _cached_entries(
+    block: Model,
+    context: ArrayLike,
+    window: float,
+    block_tokens: ArrayLike,
+    image_tokens: ArrayLike,
+) -> Floats:
+    """Entries that one sequence keeps in a layer's cache."""
     if block.cache == "image":
-        return np.asarray(each * cached_tokens(image_tokens, NO_WINDOW, block_tokens))
+        return cached_tokens(image_tokens, NO_WINDOW, block_tokens)
     if block.compress == 1:
-        return np.asarray(each * cached_tokens(context, window, block_tokens))
+        return cached_tokens(context, window, block_tokens)
     kept = cached_tokens(context, window if window < NO_WINDOW else 0, block_tokens)
-    entries = cached_tokens(context, NO_WINDOW, block_tokens) / block.compress
-    return np.asarray(each * (kept + entries))
+    return kept + cached_tokens(context, NO_WINDOW, block_tokens) / block.compress
 
 
 def sequence_state_bytes(

@@ -7,40 +7,32 @@ from numpy.typing import ArrayLike, NDArray
 
 from gpuspec.base.units import Floats
 from gpuspec.catalog.models import Model, parameter_parts
-from gpuspec.catalog.precision import QUANTIZABLE, Precision
+from gpuspec.catalog.precision import QUANTIZABLE, Precision, WeightFormat
 from gpuspec.constants.memory import MemoryTerms
 from gpuspec.formulas.memory.kv import sequence_bytes
-from gpuspec.formulas.memory.weights import weights_bytes
-
-MATRICES = QUANTIZABLE
 
 
 def stage_weights_bytes(
-    model: Model, precision: Precision, tp: ArrayLike = 1, pp: ArrayLike = 1
+    model: Model, weights: WeightFormat | Precision, tp: ArrayLike = 1, pp: ArrayLike = 1
 ) -> Floats:
     """Bytes of weights on one GPU of the fullest pipeline stage.
 
     Matrices are split over `tp`; norms and routers are replicated. Layers are split over `pp`
-    in whole numbers; the embedding lies on the first stage and the output head on the last
-    (a tied head becomes a copy of its own there).
+    in whole numbers; the embedding and towers lie on the first stage and the output head on the
+    last (a tied head becomes a copy of its own there).
     """
-    parts = parameter_parts(model)
+    form = WeightFormat.of(weights) if isinstance(weights, Precision) else weights
+    sizes = {name: n * form.bytes_each(name) for name, n in parameter_parts(model).items()}
     share = np.ceil(model.layers / np.asarray(pp, float)) / model.layers if model.layers else 1.0
     split = np.asarray(tp, float)
-    taking = precision.quantizes.split("|") if precision.quantized else MATRICES
-    quantizable = sum(parts.get(name, 0) for name in taking) * share / split
-    others = sum(parts.get(name, 0) for name in MATRICES if name not in taking) * share / split
-    embedding = parts.get("embedding", 0) + parts.get("positions", 0)
-    head = parts.get("lm_head", 0)
-    copied_head = np.where(model.tied_embeddings, parts.get("embedding", 0), head)
-    ends = np.where(np.asarray(pp) > 1, np.maximum(embedding, copied_head), embedding + head)
-    replicated = (parts.get("norms", 0) + parts.get("router", 0)) * share
-    return weights_bytes(
-        quantizable,
-        ends / split + replicated + others,
-        precision.bytes_per_weight,
-        precision.kept_bytes_per_weight,
-    )
+    matrices = sum(sizes.get(name, 0) for name in (*QUANTIZABLE, "other")) * share / split
+    first = sum(sizes.get(name, 0) for name in ("embedding", "positions", "extra"))
+    first = first + model.tower_params * form.bytes_each("towers")
+    head = sizes.get("lm_head", 0)
+    copied_head = np.where(model.tied_embeddings, sizes.get("embedding", 0), head)
+    ends = np.where(np.asarray(pp) > 1, np.maximum(first, copied_head), first + head)
+    replicated = (sizes.get("norms", 0) + sizes.get("router", 0)) * share
+    return np.asarray(matrices + ends / split + replicated)
 
 
 def serving_activation_bytes(
@@ -85,7 +77,7 @@ def _widest(block: Model) -> int:
 
 def serving_parts(
     model: Model,
-    precision: Precision,
+    precision: WeightFormat | Precision,
     *,
     context: ArrayLike,
     sequences: ArrayLike,
@@ -111,8 +103,8 @@ def serving_parts(
     Returns
     -------
     dict of arrays
-        ``weights``, ``kv_cache`` (with recurrent states), ``activations``, ``runtime`` (CUDA context, libraries,
-        communication buffers).
+        ``weights``, ``kv_cache`` (with recurrent states), ``activations``, ``runtime`` (CUDA
+        context, libraries, communication buffers).
     """
     model.need_layers("serving by layer")
     terms = terms or MemoryTerms()
@@ -150,7 +142,7 @@ def budget_bytes(memory_bytes: ArrayLike, utilization: ArrayLike) -> Floats:
 
 def max_sequences(
     model: Model,
-    precision: Precision,
+    precision: WeightFormat | Precision,
     memory_bytes: ArrayLike,
     *,
     context: ArrayLike,
@@ -171,14 +163,15 @@ def max_sequences(
     workspace = np.where(many["activations"] > 0, many["activations"] - logits * 1e9, 0.0)
     budget = budget_bytes(memory_bytes, utilization)
     free = budget - one["weights"] - one["runtime"]
-    most = np.floor((free - workspace) / (one["kv_cache"] + logits))
+    with np.errstate(divide="ignore"):  # an encoder keeps nothing of a sequence
+        most = np.floor((free - workspace) / (one["kv_cache"] + logits * (model.kind != "encoder")))
     alone = sum(one.values()) <= budget
     return np.asarray(np.where(most >= 1, most, np.where(alone, 1.0, 0.0)))
 
 
 def max_context(
     model: Model,
-    precision: Precision,
+    precision: WeightFormat | Precision,
     memory_bytes: ArrayLike,
     *,
     sequences: ArrayLike = 1,

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from gpuspec.base.units import Floats
 from gpuspec.catalog import Gpu
 from gpuspec.catalog.models import Model
-from gpuspec.catalog.precision import KV_PRECISIONS, Precision, WeightFormat
+from gpuspec.catalog.precision import KV_PRECISIONS, QUANTIZABLE, Precision, WeightFormat
 from gpuspec.constants.kernels import Kernels, kernels
 from gpuspec.formulas.networks import all_reduce_seconds, all_to_all_seconds, point_to_point_seconds
 from gpuspec.formulas.roofline import ExpertShape, experts_seconds, matmul_seconds
@@ -60,6 +60,17 @@ class Layout(BaseModel):
     def kernels(self) -> Kernels:
         """Return the calibrated kernels."""
         return kernels(self.gpu, self.library)
+
+    @cached_property
+    def inherited(self) -> bool:
+        """Whether no timing of this GPU, or of such layers, formats and requests, is in the fit."""
+        unlike = any(
+            mixers.recurs(b) or b.index_topk or b.compress > 1 or b.cache != "own"
+            for b in self.network.blocks
+        )
+        fp4 = any(self.product(part).compute == "fp4" for part in QUANTIZABLE)
+        other = self.network.kind != "llm" or self.images_per_token > 0
+        return self.kernels.inherited or unlike or fp4 or other
 
     @property
     def kv_bytes(self) -> float:

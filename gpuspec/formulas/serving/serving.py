@@ -14,6 +14,7 @@ from gpuspec.base.units import GB, Floats
 from gpuspec.catalog.models import parameter_parts
 from gpuspec.formulas.memory import sequence_bytes, serving_parts
 from gpuspec.formulas.serving.deployment import Deployment
+from gpuspec.formulas.serving.encoding import encoding
 
 MIXERS = ("attention", "linear")
 """Parts of the weights that mix tokens."""
@@ -29,7 +30,7 @@ class SteadyState(TypedDict):
     output_tokens_s: Floats
     requests_s: Floats
     parts: dict[str, Floats]
-    """Seconds of a mean token step by part, which add up to ``tpot_s``."""
+    """Seconds of a mean token step by part, which add up to ``tpot_s`` (an encoder: of a batch)."""
     max_concurrency: NotRequired[Floats]
 
 
@@ -79,8 +80,8 @@ def engine_memory(
     taken = {name: parts[name] for name in ("weights", "activations", "runtime")}
     taken["runtime"] = taken["runtime"] + replica.engine.reserve_gb * GB
     if layout.attention_dp:  # every GPU holds the mixers of its own requests whole
-        parts = parameter_parts(layout.network)
-        mixing = sum(parts[name] * layout.format.bytes_each(name) for name in MIXERS)
+        counts = parameter_parts(layout.network)
+        mixing = sum(counts[name] * layout.format.bytes_each(name) for name in MIXERS)
         taken["weights"] = taken["weights"] + mixing / layout.pp * (1 - 1 / layout.tp)
     held, memory = sum(taken.values()), layout.gpu.memory_bytes
     if layout.library == "tensorrt-llm":
@@ -106,6 +107,8 @@ def request_bytes(replica: Deployment, context: ArrayLike) -> Floats:
 
 def longest_context(replica: Deployment) -> float:
     """Return the tokens of the longest single request; 0 where not one token fits."""
+    if replica.layout.network.kind == "encoder":  # keeps nothing: as long as it was made for
+        return float(replica.layout.network.max_context) * bool(cache_bytes(replica) >= 0)
     low, high = 0.0, 2.0**32
     while high - low > 1:  # by bisection, since sliding windows bend the line
         tokens = np.unique(np.floor(np.linspace(low, high, 64)))[1:]
@@ -118,6 +121,9 @@ def longest_context(replica: Deployment) -> float:
 def max_concurrency(replica: Deployment, isl: ArrayLike, osl: ArrayLike) -> Floats:
     """Return the most requests in flight that memory and the engine's settings allow."""
     context = np.asarray(isl, float) + np.asarray(osl, float)
+    if replica.layout.network.kind == "encoder":  # only what is read at once needs room
+        fits = cache_bytes(replica, context) >= 0
+        return np.asarray(np.where(fits, float(replica.limits.max_sequences), 0.0))
     tokens = kv_capacity_tokens(replica, context)
     return np.asarray(np.minimum(np.floor(tokens / context), replica.limits.max_sequences))
 
@@ -184,8 +190,11 @@ def steady_state(
     the others' tokens. Per token step ``B / OSL`` prompts begin, so the mean step takes a
     decode step and that share of a prefill; where prompts would exceed the engine's token
     budget, fewer sequences decode at once.
-    ``ttft_s`` is the own prefill behind those of clients that send together.
+    ``ttft_s`` is the own prefill behind those of clients that send together. An encoder only
+    reads: its answer is the first token and the last, and ``output_tokens_s`` are those it reads.
     """
+    if replica.layout.network.kind == "encoder":
+        return _reading(replica, concurrency, isl)
     n, i, o = (np.asarray(x, float) for x in (concurrency, isl, osl))
     new = np.maximum(i * (1 - np.asarray(cached_share, float)), 1.0)
     past = i - new
@@ -226,6 +235,20 @@ def steady_state(
         "output_tokens_s": decoding / step,
         "requests_s": decoding / step / o,
         "parts": parts,
+    }
+
+
+def _reading(replica: Deployment, concurrency: ArrayLike, isl: ArrayLike) -> SteadyState:
+    """Return the steady state of an encoder; its step is the batch of sequences read at once."""
+    found = encoding(replica, concurrency, isl)
+    rate = found.pop("sequences_s")
+    return {
+        "ttft_s": found.pop("sequence_s"),
+        "tpot_s": np.zeros(np.shape(rate)),
+        "decoding": found.pop("batch"),
+        "output_tokens_s": np.asarray(rate * np.asarray(isl, float)),
+        "requests_s": rate,
+        "parts": found,
     }
 
 

@@ -8,6 +8,7 @@ from gpuspec.topics.memory.serving import (
     sequences_by_context,
     serving_table,
     smallest_serving,
+    state_bytes,
     utilization_table,
     weights_table,
 )

@@ -35,7 +35,7 @@ class MemoryQuestion(Traffic, Compared):
 
     @model_validator(mode="after")
     def _has_a_cache(self) -> Self:
-        self.network.need_llm("a key-value cache")
+        self.network.need_layers("memory by layer")
         return self
 
     @cached_property
@@ -65,6 +65,7 @@ class MemoryQuestion(Traffic, Compared):
                 tp=tp,
                 pp=pp,
                 library=self.runtime.library,
+                image_tokens=float(self.image_tokens),
             ),
             engine=self.runtime.terms,
             limits=self.runtime.limits.model_copy(update=limits),

@@ -11,7 +11,7 @@ from gpuspec.base.units import GB, GIB
 from gpuspec.catalog import Gpu
 from gpuspec.catalog.precision import KV_PRECISIONS, precision
 from gpuspec.constants.memory import interval
-from gpuspec.formulas.memory import sequence_kv_bytes, stage_weights_bytes
+from gpuspec.formulas.memory import sequence_bytes, stage_weights_bytes
 from gpuspec.formulas.serving import (
     cache_bytes,
     engine_memory,
@@ -59,7 +59,7 @@ def _held(q: MemoryQuestion, device: Gpu, tp: int, pp: int) -> dict[str, float]:
         "capacity": float(device.memory_bytes),
         "budget": float(budget),
         "free": float(budget) - sum(parts.values()),
-        "max_sequences": float(max_concurrency(replica, q.isl, q.osl)),
+        "max_sequences": float(max_concurrency(replica, q.prompt_tokens, q.osl)),
         "max_context": longest_context(replica),
     }
 
@@ -110,9 +110,14 @@ def layouts_around(table: pd.DataFrame, smallest: pd.DataFrame) -> pd.DataFrame:
 
 
 def request_kv_bytes(question: MemoryQuestion, contexts: ArrayLike) -> np.ndarray:
-    """Return the bytes of cache that one request takes over all GPUs, against its length."""
-    each = KV_PRECISIONS[question.kv]
-    return sequence_kv_bytes(question.network, contexts, each)
+    """Return the bytes of cache and states of one request over all GPUs, against its length."""
+    each, images = KV_PRECISIONS[question.kv], question.image_tokens
+    return sequence_bytes(question.network, contexts, each, image_tokens=images)
+
+
+def state_bytes(question: MemoryQuestion) -> float:
+    """Return those of them that do not grow with its length: recurrent states, images' keys."""
+    return float(request_kv_bytes(question, 0))
 
 
 def utilization_table(question: MemoryQuestion, shares: Sequence[float]) -> pd.DataFrame:

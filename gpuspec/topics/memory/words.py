@@ -4,7 +4,8 @@ import pandas as pd
 
 from gpuspec.base.units import GB, GIB, format_bytes
 from gpuspec.catalog import Gpu
-from gpuspec.topics.memory import MemoryQuestion, request_kv_bytes
+from gpuspec.catalog.models import Model
+from gpuspec.topics.memory import MemoryQuestion, request_kv_bytes, state_bytes
 from gpuspec.views.words import listed, rows
 
 
@@ -51,15 +52,36 @@ def single_gpu_sentences(question: MemoryQuestion, table: pd.DataFrame) -> str:
 def kv_sentence(question: MemoryQuestion) -> str:
     """Say what one token and one request take of the cache."""
     q = question
-    token = float(request_kv_bytes(q, 16)) / 16
+    if q.network.kind == "encoder":
+        return f"{q.network.name} is an encoder: it reads a sequence once and keeps no cache."
+    kept = state_bytes(q)
+    token = (float(request_kv_bytes(q, 16)) - kept) / 16
     request = float(request_kv_bytes(q, q.context))
-    kind = {"mha": "multi-head", "gqa": "grouped-query", "mqa": "multi-query", "mla": "latent"}
+    always = f" ({format_bytes(kept)} of it whatever its length)" if kept else ""
     return (
-        f"With {kind[q.network.attention]} attention a token takes {format_bytes(token)} of cache "
+        f"With {_attention(q.network)} a token takes {format_bytes(token)} of cache "
         f"in {q.kv.upper()}, so a request of {q.context:,} tokens takes "
-        f"{format_bytes(request)} and {q.concurrency:,} of them "
+        f"{format_bytes(request)}{always} and {q.concurrency:,} of them "
         f"{format_bytes(request * q.concurrency)}, over all GPUs that share the model."
     )
+
+
+def _attention(network: Model) -> str:
+    """Say what kinds of layers mix tokens."""
+    kinds = {
+        "mha": "multi-head attention",
+        "gqa": "grouped-query attention",
+        "mqa": "multi-query attention",
+        "mla": "latent attention",
+    }
+    found = [
+        kinds[b.attention] + (" to chosen tokens" if b.index_topk else "")
+        for b in network.blocks
+        if b.attention != "none" and b.cache == "own"
+    ]
+    if any(block.mixer in ("linear", "both") for block in network.blocks):
+        found.append("recurrent states")
+    return listed(list(dict.fromkeys(found)))
 
 
 def kv_finding(question: MemoryQuestion, context: int) -> str:

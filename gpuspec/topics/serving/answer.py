@@ -25,6 +25,18 @@ from gpuspec.topics.serving.layouts import shortfall
 from gpuspec.topics.serving.load import BOUNDS, over_limits, served
 from gpuspec.topics.ways import Row
 
+WRITES = (
+    ("ttft_s", "ttft_s", "ttft"),
+    ("tpot_s", "tpot_s", "tpot"),
+    ("output_tokens_s", "output_tokens_s", "throughput"),
+)
+"""Figures of an estimate, the steady state's name of each and the kind of its error."""
+READS = (
+    ("sequence_s", "ttft_s", "ttft"),
+    ("sequences_s", "requests_s", "throughput"),
+    ("tokens_s", "output_tokens_s", "throughput"),
+)
+"""The same of an encoder."""
 LOADS = 40
 SHARES_OF_FULL = (0.02, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.94, 0.97)
 CONTEXTS = (2048, 4096, 8192, 16_384, 32_768, 65_536, 131_072)
@@ -34,21 +46,21 @@ def estimate_table(question: Replicas, replica: Deployment) -> Row:
     """Return the answer for one replica at the asked concurrency, parts of a step included."""
     q, layout = question, replica.layout
     reason = impossible(q.network, layout.tp, layout.pp) or shortfall(replica, q.context)
-    most = 0.0 if reason else float(max_concurrency(replica, q.isl, q.osl))
+    most = 0.0 if reason else float(max_concurrency(replica, q.prompt_tokens, q.osl))
     if reason:
         return {"works": False, "reason": reason}
     load = min(float(q.concurrency), most)
     found = served(q, replica, load)
     parts = {name: float(seconds) for name, seconds in found["parts"].items()}
     answer: Row = {"works": True, "reason": "", "max_concurrency": most, "load": load}
-    for name, kind in (("ttft_s", "ttft"), ("tpot_s", "tpot"), ("output_tokens_s", "throughput")):
-        value = float(found[name])
-        low, high = inference_interval(value, kind, layout.kernels.inherited)
+    for name, of, kind in READS if q.network.kind == "encoder" else WRITES:
+        value = float(found[of])
+        low, high = inference_interval(value, kind, layout.inherited)
         answer[name] = (value, float(low), float(high))
     answer["concurrency"] = float(q.concurrency)
     answer["keeps_limits"] = bool(over_limits(q, found["ttft_s"], found["tpot_s"]) <= 1)
     if q.request_rate:
-        seen = arrivals(replica, q.request_rate, q.isl, q.osl, q.cached_share)
+        seen = arrivals(replica, q.request_rate, q.prompt_tokens, q.osl, q.cached_share)
         answer["arrivals"] = {name: float(value) for name, value in seen.items()}
     answer["parts"] = parts
     answer["bound"] = BOUNDS[max(parts, key=lambda name: parts[name])]
@@ -61,7 +73,8 @@ def frontier_table(question: ServingQuestion, best: pd.DataFrame) -> pd.DataFram
     Columns: ``gpu``, ``concurrency``, ``tpot_s``, ``user_tokens_s``, ``gpu_tokens_s``.
     """
     rows = []
-    for _, row in best[best["most"] >= 1].iterrows():
+    writes = question.network.kind != "encoder"  # an encoder has no time between tokens
+    for _, row in best[(best["most"] >= 1) & writes].iterrows():
         replica = _replica(question, row)
         loads = np.unique(np.floor(np.geomspace(1.0, row["most"], LOADS)))
         found = served(question, replica, loads)
@@ -87,11 +100,11 @@ def arrivals_table(question: ServingQuestion, best: pd.DataFrame) -> pd.DataFram
     ``ttft_p50_s``, ``ttft_p95_s``, ``ttft_p99_s``, ``tpot_p50_s``...
     """
     q, rows = question, []
-    for _, row in best[best["works"]].iterrows():
+    for _, row in best[best["works"] & (q.network.kind != "encoder")].iterrows():
         replica, copies = _replica(q, row), int(row["replicas"])
-        most = sustainable_requests_s(replica, q.isl, q.osl, q.cached_share)
+        most = sustainable_requests_s(replica, q.prompt_tokens, q.osl, q.cached_share)
         rates = most * np.array(SHARES_OF_FULL)
-        part = pd.DataFrame(arrivals(replica, rates, q.isl, q.osl, q.cached_share))
+        part = pd.DataFrame(arrivals(replica, rates, q.prompt_tokens, q.osl, q.cached_share))
         part.insert(0, "gpu", row["gpu"])
         part.insert(1, "requests_s", rates * copies)
         part["in_flight"] *= copies
@@ -124,7 +137,11 @@ def precision_table(question: ServingQuestion, gpus: int, names: Sequence[str]) 
             form = precision(name)
             replica = _over_all(q, device, form, gpus)
             reason = shortfall(replica, q.context)
-            rate = 0.0 if reason else float(maximum_load(replica, q.isl, q.osl)["output_tokens_s"])
+            rate = (
+                0.0
+                if reason
+                else float(maximum_load(replica, q.prompt_tokens, q.osl)["output_tokens_s"])
+            )
             rows.append((device.id, form.name, rate, reason))
     return pd.DataFrame(rows, columns=["gpu", "weights", "output_tokens_s", "reason"])
 
@@ -151,7 +168,7 @@ def _most(question: ServingQuestion, device: Gpu, tp: int) -> float:
     replica = question.replica(device, question.formats[0], tp)
     if shortfall(replica, question.context):
         return 0.0
-    return float(maximum_load(replica, question.isl, question.osl)["output_tokens_s"])
+    return float(maximum_load(replica, question.prompt_tokens, question.osl)["output_tokens_s"])
 
 
 def ratio_map(

@@ -54,11 +54,22 @@ class Load(Traffic):
 
     @model_validator(mode="after")
     def _fits_the_model(self) -> Self:
-        self.network.need_llm("tokens per second")
-        most = self.network.max_context
+        network, most = self.network, self.network.max_context
+        network.need_layers("tokens per second")
+        if network.kind == "encoder-decoder":
+            valid = (
+                "the speed of encoder-decoder models is not modelled: every token that the decoder "
+                "writes reads what the encoder left; gpuspec memory says what they need"
+            )
+            raise InputError("model", network.id, valid)
         if most and self.context > most:
-            valid = f"{self.network.name} ends at {most:,} tokens; isl + osl is {self.context:,}"
+            told = "isl" if network.kind == "encoder" else "isl + osl"
+            told += " with images" if self.images_per_request else ""
+            valid = f"{network.name} ends at {most:,} tokens; {told} is {self.context:,}"
             raise InputError("isl", self.isl, valid)
+        if network.kind == "encoder" and self.request_rate:
+            valid = "None: an encoder's arrivals are not modelled, give its concurrency"
+            raise InputError("request_rate", self.request_rate, valid)
         return self
 
 
@@ -81,6 +92,8 @@ class Replicas(Load, Compared):
         if self.request_rate and self.draft_tokens:
             valid = "0 with a request rate: queues are not modelled with speculation"
             raise InputError("draft_tokens", self.draft_tokens, valid)
+        if self.draft_tokens and self.network.kind == "encoder":
+            raise InputError("draft_tokens", self.draft_tokens, "0: an encoder writes no tokens")
         return self
 
     @cached_property
@@ -107,8 +120,9 @@ class Replicas(Load, Compared):
         """
         ep = expert_split(self.network, tp) if ep is None else ep
         library = self.runtime.library
+        images = float(self.image_tokens), self.images_per_request / self.prompt_tokens
         return Deployment(
-            layout=_layout(self.network, device, weight, self.kv, tp, pp, ep, library),
+            layout=_layout(self.network, device, weight, self.kv, tp, pp, ep, library, *images),
             engine=self.runtime.terms,
             limits=self.runtime.limits,
             memory=self.memory,
@@ -168,7 +182,16 @@ class ImagesQuestion(Compared):
 
 @lru_cache(2048)
 def _layout(
-    network: Model, device: Gpu, weight: Precision, kv: str, tp: int, pp: int, ep: int, library: str
+    network: Model,
+    device: Gpu,
+    weight: Precision,
+    kv: str,
+    tp: int,
+    pp: int,
+    ep: int,
+    library: str,
+    image_tokens: float,
+    images_per_token: float,
 ) -> Layout:
     """Return a layout, the same one for the same question: it keeps what it has computed."""
     return Layout(
@@ -180,4 +203,6 @@ def _layout(
         pp=pp,
         ep=ep,
         library=library,
+        image_tokens=image_tokens,
+        images_per_token=images_per_token,
     )

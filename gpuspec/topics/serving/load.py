@@ -19,6 +19,8 @@ BOUNDS = {
     "elementwise": "small kernels",
     "communication": "links between GPUs",
     "attention": "attention",
+    "recurrence": "recurrent states",
+    "tower": "the tower that reads images",
     "head": "output head",
     "engine": "engine overhead",
 }
@@ -30,9 +32,11 @@ HALVINGS = 8
 def served(question: Replicas, replica: Deployment, concurrency: ArrayLike) -> Row:
     """Return `steady_state` of a replica for users who act on their own, speculation included."""
     q = question
-    found = steady_state(replica, concurrency, q.isl, q.osl, q.cached_share, in_step=False)
+    found = steady_state(
+        replica, concurrency, q.prompt_tokens, q.osl, q.cached_share, in_step=False
+    )
     if q.draft_tokens:
-        found = speculative(replica, found, q.isl, q.osl, q.draft_tokens, q.acceptance)
+        found = speculative(replica, found, q.prompt_tokens, q.osl, q.draft_tokens, q.acceptance)
     return {**found}
 
 
@@ -48,7 +52,7 @@ def over_limits(q: Replicas, ttft_s: ArrayLike, tpot_s: ArrayLike) -> np.ndarray
 def largest_rate(question: Replicas, replica: Deployment) -> float:
     """Return the most requests a second of which 95 % keep the limits; 0 where none does."""
     q = question
-    low, high = 0.0, sustainable_requests_s(replica, q.isl, q.osl, q.cached_share)
+    low, high = 0.0, sustainable_requests_s(replica, q.prompt_tokens, q.osl, q.cached_share)
     for step in range(HALVINGS):
         middle = (low + high) / 2 if step else high * 0.98
         low, high = (middle, high) if _keeps(q, replica, middle) else (low, middle)
@@ -56,5 +60,5 @@ def largest_rate(question: Replicas, replica: Deployment) -> float:
 
 
 def _keeps(q: Replicas, replica: Deployment, rate: float) -> bool:
-    seen = arrivals(replica, rate, q.isl, q.osl, q.cached_share)
+    seen = arrivals(replica, rate, q.prompt_tokens, q.osl, q.cached_share)
     return bool(over_limits(q, seen["ttft_p95_s"], seen["tpot_p95_s"]) <= 1)

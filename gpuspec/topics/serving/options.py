@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from gpuspec.base.lazy import pd
+from gpuspec.catalog.precision import Precision
 from gpuspec.constants.inference import inference_interval
 from gpuspec.formulas.serving import Deployment, arrivals
 from gpuspec.topics.serving.ask import ServingQuestion
@@ -32,12 +33,14 @@ def options_table(question: ServingQuestion) -> pd.DataFrame:
     rows = []
     for device in question.devices:
         for weight in question.formats:
-            rows += [_row(question, *one) for one in replicas(question, device, weight)]
+            rows += [_row(question, weight, *one) for one in replicas(question, device, weight)]
     return pd.DataFrame(rows)
 
 
-def _row(q: ServingQuestion, tp: int, pp: int, replica: Deployment, why: str) -> Row:
-    device, weight = replica.layout.gpu, replica.layout.weight
+def _row(
+    q: ServingQuestion, weight: Precision, tp: int, pp: int, replica: Deployment, why: str
+) -> Row:
+    device = replica.layout.gpu
     row: Row = {
         "gpu": device.id,
         "weight": weight.id,
@@ -85,7 +88,7 @@ def _sized(q: ServingQuestion, replica: Deployment, within: float) -> Row:
 def _sized_for_rate(q: ServingQuestion, replica: Deployment, rate: float) -> Row:
     """Return the replicas for the request rate and what 95 % of the requests then see."""
     replicas = int(np.ceil(q.arriving / rate))
-    seen = arrivals(replica, q.arriving / replicas, q.isl, q.osl, q.cached_share)
+    seen = arrivals(replica, q.arriving / replicas, q.prompt_tokens, q.osl, q.cached_share)
     found = served(q, replica, max(float(seen["in_flight"]), 1.0))
     found |= {"ttft_s": seen["ttft_p95_s"], "tpot_s": seen["tpot_p95_s"]}
     found["output_tokens_s"] = seen["output_tokens_s"]
@@ -97,7 +100,7 @@ def _figures(q: ServingQuestion, replica: Deployment, found: Row, replicas: int)
     for name in FIGURES:
         value = float(found[name]) * (replicas if name == "output_tokens_s" else 1)
         kind = {"ttft_s": "ttft", "tpot_s": "tpot"}.get(name, "throughput")
-        low, high = inference_interval(value, kind, replica.layout.kernels.inherited)
+        low, high = inference_interval(value, kind, replica.layout.inherited)
         row |= {name: value, f"{name}_low": float(low), f"{name}_high": float(high)}
     parts = {name: float(seconds) for name, seconds in found["parts"].items()}
     row["bound"] = BOUNDS[max(parts, key=lambda name: parts[name])]

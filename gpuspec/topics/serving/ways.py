@@ -67,7 +67,7 @@ def load_curve(q: ServingQuestion, replica: Deployment, loads: int = LOADS) -> R
     limit; 0 without limits), ``within`` the largest load that keeps them, ``most`` the largest
     that memory holds; ``batch``, ``units``, ``ttft_s``, ``tpot_s`` are for each load.
     """
-    most, total = float(max_concurrency(replica, q.isl, q.osl)), float(q.concurrency)
+    most, total = float(max_concurrency(replica, q.prompt_tokens, q.osl)), float(q.concurrency)
     even = np.ceil(total / np.arange(1, EVEN + 1))  # the load shared by few replicas
     knots = np.unique([*np.floor(np.geomspace(1, most, loads)), *even[even <= most]])
     found = served(q, replica, knots)
@@ -86,7 +86,7 @@ def load_curve(q: ServingQuestion, replica: Deployment, loads: int = LOADS) -> R
         "most": most,
         "within": within if curve["excess"][0] <= 1 else 0.0,
         "kv_gib": float(request_bytes(replica, q.context)) * replica.gpus / GIB,
-        "inherited": bool(replica.layout.kernels.inherited),
+        "inherited": bool(replica.layout.inherited),
         "bound": BOUNDS[max(last, key=lambda n: last[n])],
     }
 
@@ -103,9 +103,9 @@ def rate_curve(q: ServingQuestion, replica: Deployment) -> Row:
     asked = (layout.gpu, layout.weight, layout.tp, layout.pp, layout.ep)
     rate = _rate_within(q.model_copy(update={"request_rate": 1.0}), asked)
     row: Row = {
-        "most": float(max_concurrency(replica, q.isl, q.osl)),
+        "most": float(max_concurrency(replica, q.prompt_tokens, q.osl)),
         "within": rate,
-        "inherited": bool(layout.kernels.inherited),
+        "inherited": bool(layout.inherited),
         "bound": "",
     }
     if not rate:
@@ -116,7 +116,7 @@ def rate_curve(q: ServingQuestion, replica: Deployment) -> Row:
         curve = {"knots": np.array([1.0]), "excess": np.array([over]), "load": np.array([1.0])}
         return row | curve
     units = float(np.ceil(q.arriving / rate))
-    seen = arrivals(replica, q.arriving / units, q.isl, q.osl, q.cached_share)
+    seen = arrivals(replica, q.arriving / units, q.prompt_tokens, q.osl, q.cached_share)
     row |= {"batch": float(seen["in_flight"]), "units": units}
     row |= {"ttft_s": float(seen["ttft_p95_s"]), "tpot_s": float(seen["tpot_p95_s"])}
     row["speed_s"] = row["tpot_s"]

@@ -12,7 +12,9 @@ def option_finding(question: ServingQuestion, best: pd.DataFrame) -> str:
     good = [f"{r.gpus} x {r.gpu}" for r in rows(best) if r.works]
     bad = [f"{r.gpu}" for r in rows(best) if not r.works]
     asked = f"{q.request_rate:g} requests/s" if q.request_rate else f"{q.concurrency:,} requests"
-    load = f"{q.network.name}, {asked} of {q.isl:,} + {q.osl:,} tokens"
+    lengths = f"{q.isl:,}" if q.network.kind == "encoder" else f"{q.isl:,} + {q.osl:,}"
+    images = f" and {q.images_per_request:,} images each" if q.images_per_request else ""
+    load = f"{q.network.name}, {asked} of {lengths} tokens{images}"
     if not good:
         return f"{load}: none of {listed(bad)} serves it within the limits"
     text = f"{load}: {listed(good)}"
@@ -31,6 +33,9 @@ def option_sentences(question: ServingQuestion, best: pd.DataFrame) -> str:
         speed = f"{r.output_tokens_s:,.0f} tokens/s"
         span = f"{r.output_tokens_s_low:,.0f} to {r.output_tokens_s_high:,.0f}"
         time = f"TPOT {r.tpot_s * 1e3:.0f} ms, TTFT {r.ttft_s:.2f} s"
+        if question.network.kind == "encoder":
+            sequences = r.output_tokens_s / question.prompt_tokens
+            time = f"{sequences:,.1f} sequences/s, each answered after {r.ttft_s:.2f} s"
         time += " for 95 % of the requests" if question.request_rate else ""
         said.append(
             f"{r.gpu} in {r.weight.upper()}: {copies}; {speed} ({span}), {time}; "
