@@ -28,7 +28,7 @@ from gpuspec.constants.fabrics import fabric
 from gpuspec.constants.kernels import kernels
 from gpuspec.constants.memory import MemoryTerms, memory_terms
 from gpuspec.constants.training import TrainingTerms, framework
-from gpuspec.formulas.memory import Adapter
+from gpuspec.formulas.memory import Adapter, need_layer_order
 from gpuspec.formulas.power import node_power_w
 from gpuspec.formulas.training import FAILURES_PER_GPU_DAY, RESTART_S, Cluster
 from gpuspec.topics.shared import LORA_TARGETS, MODEL_HELP, Compared, Networked
@@ -59,7 +59,7 @@ class Job(Ask):
 
     @model_validator(mode="after")
     def _fits_the_model(self) -> Self:
-        self.network.need_llm("training speed")
+        need_layer_order(self.network, "training speed")
         most = self.network.max_context
         if most and self.seq_len > most:
             raise InputError(
