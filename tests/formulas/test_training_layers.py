@@ -305,7 +305,8 @@ def test_parameters_add_up_over_stages_and_ranks(model, tp, ep, pp, chunks):
     every = (
         tp * held.layers.sum() + tp * ep * held.experts.sum() + tp * (held.embedding + held.head)
     )
-    norms = sum(b.layers * (b.norms_per_layer * b.hidden + b.other_params) for b in model.blocks)
+    norms = sum(b.layers * b.norms_per_layer * b.hidden for b in model.blocks)
+    norms += sum(b.layers * (b.other_params + b.index_params) for b in model.blocks)
     routers = sum(b.moe_layers * b.experts * b.hidden for b in model.blocks)
     copies = (tp - 1) * (norms + routers + model.hidden)
     copies += (pp > 1) * model.tied_embeddings * model.vocab * model.hidden
