@@ -1,7 +1,7 @@
 """Parts of questions that several topics ask: a model and its requests, GPUs, nodes."""
 
 from functools import cached_property
-from typing import Annotated, get_args
+from typing import Annotated
 
 from pydantic import Field
 
@@ -19,10 +19,7 @@ from gpuspec.catalog.fields import (
 )
 from gpuspec.catalog.models import Model, model
 from gpuspec.constants.fabrics import reference_node_gb_s
-from gpuspec.formulas.memory import Target
 
-LORA_TARGETS = get_args(Target)
-"""Every matrix of every layer."""
 MODEL_HELP = "Model: a name of the table (gpuspec list models) or the path of a config.json"
 
 

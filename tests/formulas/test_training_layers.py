@@ -18,12 +18,12 @@ from gpuspec.constants.fabrics import fabric
 from gpuspec.constants.kernels import kernels
 from gpuspec.constants.training import TrainingTerms
 from gpuspec.formulas.memory import (
+    TARGETS,
     Adapter,
     LayerWidths,
     MemoryTerms,
     StageParameters,
     Stages,
-    Target,
     TrainingJob,
     adapter_params,
     layer_activation_bytes,
@@ -314,7 +314,7 @@ def test_parameters_add_up_over_stages_and_ranks(model, tp, ep, pp, chunks):
 
 
 @law
-@given(networks(), st.sampled_from(Target.__args__), sizes)
+@given(networks(), st.sampled_from(TARGETS), sizes)
 def test_adapters_add_up_over_stages(model, target, tp):
     adapter = Adapter(base=BF16, rank=4, targets=(target,))
     layers = stage_layers(model, 3)

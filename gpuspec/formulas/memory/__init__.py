@@ -16,7 +16,7 @@ from gpuspec.formulas.memory.activations import (
     norm_saved_bytes,
     scan_workspace_bytes,
 )
-from gpuspec.formulas.memory.adapters import Adapter, Target, adapter_params, layer_adapters
+from gpuspec.formulas.memory.adapters import TARGETS, Adapter, adapter_params, layer_adapters
 from gpuspec.formulas.memory.kv import (
     cached_tokens,
     kv_cache_bytes_per_token,

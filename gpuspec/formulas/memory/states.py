@@ -25,8 +25,9 @@ class StageParameters:
     """Parameters on one GPU: of a stage's layers, and of the two ends of the pipeline.
 
     Matrices are split over tensor parallelism, routed experts over expert parallelism too; norms,
-    routers, indexers and what no column describes are whole on every GPU. Beyond one stage a tied head is a
-    copy of the embedding. Added up over stages and ranks they are ``model.params`` and the copies.
+    routers, indexers and what no column describes are whole on every GPU. Beyond one stage a tied
+    head is a copy of the embedding. Added up over stages and ranks they are ``model.params`` and
+    the copies.
     """
 
     layers: Floats
