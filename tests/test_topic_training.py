@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from gpuspec import InputError
 from gpuspec.base.errors import UnknownNameError
+from gpuspec.catalog.models import Model
 from gpuspec.topics import training
 from gpuspec.topics.training import words
 from gpuspec.topics.training.layouts import impossible
@@ -50,6 +51,53 @@ def test_a_working_layout_obeys_every_rule(question, layouts):
     inside = good["step_s"].between(good["step_s_low"], good["step_s_high"])
     assert inside.all()
     assert good["mfu"].between(0.01, 0.8).all()
+
+
+def asked_for(network, **options):
+    """Ask for a network that no table holds."""
+    asked = training.TrainingQuestion.ask(model="Llama-3.1-8B", gpus="H100", **options)
+    asked.__dict__["network"] = network
+    return asked
+
+
+SIZES = {"hidden": 2048, "heads": 16, "kv_heads": 8, "head_dim": 128, "vocab": 32_000}
+
+
+def test_a_network_where_few_layers_have_experts_is_laid_out_by_them():
+    recurs = {
+        "mixer": "linear", "linear_in": 8192, "linear_out": 4096, "state_elements": 2**19,
+        "norms_per_layer": 1,
+    }  # fmt: skip
+    groups = [
+        {"layers": "1-15/4", "norms_per_layer": 2, "ffn": 8192},
+        {"layers": "2-15/4", "mixer": "none", "experts": 24, "active_experts": 4,
+         "expert_ffn": 1024},
+    ]  # fmt: skip
+    network = Model(id="h", name="H", layers=16, **{**SIZES, **recurs}, groups=groups)
+    asked = asked_for(network, counts="32", seq_len=8192, global_batch=256)
+    table = training.layout_table(asked, asked.devices[0], 32)
+    assert table["works"].any()
+    works = table[table["works"]]
+    assert {1, 2, 4, 8} <= set(works["ep"])
+    assert (24 % works["ep"] == 0).all()
+    unfit = table.loc[table["ep"] == 16, "reason"]
+    assert unfit.str.contains("EP 16 does not divide the 24 experts").any()
+    tuned = asked_for(network, counts="8", tuning="lora", global_batch=64)
+    assert training.layout_table(tuned, tuned.devices[0], 8)["works"].any()
+
+
+def test_an_encoder_trains_and_an_encoder_with_a_decoder_says_why_not():
+    network = Model(
+        id="e", name="E", kind="encoder", layers=12, ffn=8192, tied_embeddings=True, **SIZES
+    )
+    asked = asked_for(network, counts="8", seq_len=512, global_batch=1024)
+    best = training.layout_table(asked, asked.devices[0], 8).iloc[0]
+    assert best["works"]
+    assert 0.1 < best["mfu"] < 0.8
+    both = network.model_copy(update={"kind": "encoder-decoder"})
+    refused = asked_for(both, counts="8")
+    with pytest.raises(InputError, match="encoder with a decoder"):
+        refused._fits_the_model()
 
 
 def test_reasons_name_what_is_wrong(question):

@@ -22,7 +22,6 @@ from gpuspec.catalog.fields import (
 from gpuspec.catalog.models import Model, model
 from gpuspec.constants.fabrics import reference_node_gb_s
 
-LORA_TARGETS = ("q", "k", "v", "o", "gate", "up", "down")
 MODEL_HELP = "Model: a name of the table (gpuspec list models) or the path of a config.json"
 
 

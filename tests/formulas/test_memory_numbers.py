@@ -259,8 +259,8 @@ def test_adapters_where_layers_differ():
         groups=[
             {"layers": "0-1", "mixer": "linear", "linear_in": 70, "linear_out": 40, "ffn": 0,
              "norms_per_layer": 1},
-            {"layers": "3", "mixer": "none", "norms_per_layer": 1, "experts": 8, "active_experts": 2, "expert_ffn": 50,
-             "expert_latent": 20, "ffn": 0},
+            {"layers": "3", "mixer": "none", "norms_per_layer": 1, "ffn": 0, "experts": 8,
+             "active_experts": 2, "expert_ffn": 50, "expert_latent": 20},
         ],
     )  # fmt: skip
 

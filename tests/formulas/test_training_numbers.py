@@ -155,8 +155,9 @@ def test_casts_and_unpacking():
     # 114,000 weights of a layer: 0.625 bytes read, 2 written.
     us(unpack_seconds(DENSE, n(1), n(1), MEMORY, QLORA), 374.0625)
     us(unpack_seconds(DENSE, n(2), n(1), MEMORY, QLORA), 374.0625 / 2)
-    # Attention 96,000, MLP 90,000, a quarter of 405,000 of experts.
-    us(unpack_seconds(MOE, n(1), n(4), MEMORY, QLORA), 287_250 / 4 * 2.625 / 800)
+    # Attention 96,000, MLP 90,000, a quarter of 360,000 of routed experts; the format leaves the
+    # shared one.
+    us(unpack_seconds(MOE, n(1), n(4), MEMORY, QLORA), 276_000 / 4 * 2.625 / 800)
     us(unpack_seconds(DENSE, n(1), n(1), MEMORY, None), 0)
 
 
@@ -446,8 +447,8 @@ def test_sharded_copies_exchange_their_share():
 def test_updates_of_sharded_states():
     near(step(dp=2)["optimizer"], 34 * 656.9)
     near(step(dp=2, zero_stage=1)["optimizer"], 30 * 656.9 / 2 + 4 * 656.9)
-    # Over ep 2 a GPU holds half of 405,000 of experts: 591,800 parameters.
-    near(step(MOE, dp=2, ep=2)["optimizer"], 34 * 591.8)
+    # Over ep 2 a GPU holds half of 360,000 of routed experts, and the shared ones: 614,300.
+    near(step(MOE, dp=2, ep=2)["optimizer"], 34 * 614.3)
     near(step(tp=2, pp=2)["optimizer"], 34 * 656.9 / 4)
 
 

@@ -38,6 +38,8 @@ from gpuspec.evidence.validation.common import (
     unpredicted,
     with_interval,
 )
+from gpuspec.formulas.memory import need_layer_order
+from gpuspec.formulas.training import expert_counts
 from gpuspec.formulas.training.flops import CONVENTIONS, model_flops_per_token
 
 COLUMNS = Columns(
@@ -78,7 +80,7 @@ KNOWN = {True: "step time, framework known", False: "step time, framework never 
 @remembered
 def _model(name: str) -> Model:
     network = model(name)
-    network.need_llm("a training step")
+    need_layer_order(network, "training speed")
     return network
 
 
@@ -138,15 +140,18 @@ def _check_split(row: Row, network: Model) -> None:
     if tp * pp * cp * dp != gpus:
         valid = f"tp x pp x cp x dp = {tp} x {pp} x {cp} x {dp} must give the number of GPUs"
         raise InputError("n_gpus", gpus, valid)
-    if network.heads % tp:
-        raise InputError("tp", tp, f"it must divide the {network.heads} heads")
+    for heads in {block.heads for block in network.blocks if block.attention != "none"}:
+        if heads % tp:
+            raise InputError("tp", tp, f"it must divide the {heads} heads")
     if pp > network.layers:
         raise InputError("pp", pp, f"the model has {network.layers} layers")
     if seq_len % cp:
         raise InputError("cp", cp, f"it must divide the sequence of {seq_len:,} tokens")
-    if ep > 1 and (not network.experts or network.experts % ep):
-        has = f"it must divide the {network.experts} experts"
-        raise InputError("ep", ep, has if network.experts else "the model has no experts")
+    experts = expert_counts(network)
+    if ep > 1 and not experts:
+        raise InputError("ep", ep, "the model has no experts")
+    if any(count % ep for count in experts):
+        raise InputError("ep", ep, f"it must divide the {max(experts)} experts")
     if _size(row, "zero_stage", 0) > 3:
         raise InputError("zero_stage", row["zero_stage"], "give 0, 1, 2 or 3")
 

@@ -7,6 +7,7 @@ Pure functions over arrays: scalars, columns and grids that broadcast. Functions
 from gpuspec.constants.memory import MemoryTerms
 from gpuspec.formulas.job import TrainingJob
 from gpuspec.formulas.memory.activations import (
+    SCAN_CHUNK,
     LayerWidths,
     collective_bytes,
     layer_activation_bytes,
@@ -15,7 +16,7 @@ from gpuspec.formulas.memory.activations import (
     norm_saved_bytes,
     scan_workspace_bytes,
 )
-from gpuspec.formulas.memory.adapters import Adapter, adapter_params, layer_adapters
+from gpuspec.formulas.memory.adapters import TARGETS, Adapter, adapter_params, layer_adapters
 from gpuspec.formulas.memory.kv import (
     INDEX_KEY_BYTES,
     cached_tokens,

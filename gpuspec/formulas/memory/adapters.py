@@ -1,7 +1,7 @@
 """Low-rank adapters: the matrices of a layer that they are put on, and their parameters."""
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -10,6 +10,8 @@ from gpuspec.catalog.precision import Precision
 from gpuspec.formulas.memory.weights import lora_params
 
 Target = Literal["q", "k", "v", "o", "gate", "up", "down", "in_proj", "out_proj"]
+TARGETS: tuple[Target, ...] = get_args(Target)
+"""Every matrix of every layer."""
 Matrix = tuple[str, float, float]
 """Targets that mean a matrix, commas between, and the elements that it reads and writes."""
 

@@ -9,7 +9,6 @@ from gpuspec.base.units import Flags, Floats
 from gpuspec.catalog.models import Model
 from gpuspec.catalog.models.params import LAYER_PARTS, layer_parts
 from gpuspec.formulas.job import Parallel
-from gpuspec.formulas.transformer import stage_counts
 
 
 def stage_layers(
@@ -25,15 +24,21 @@ def stage_layers(
     >>> stage_layers(model("llama-3.1-8b"), 3).ravel().tolist()
     [11.0, 11.0, 10.0]
     """
-    if not balanced:
-        parts = stage_counts(model, stages * chunks)
-        return np.asarray(parts.reshape(chunks, stages, -1).sum(axis=0))
-    counted = [layer_parts(block) for block in model.blocks]
-    layer = sum(parts[name] for parts in counted for name in LAYER_PARTS) / model.layers
-    cost = (model.layers + model.vocab * model.hidden / layer) / stages
-    ends = np.minimum(np.ceil(cost * np.arange(1, stages)), model.layers).astype(int)
-    layers = np.split(stage_counts(model, model.layers), ends)
-    return np.array([part.sum(axis=0) for part in layers])
+    kinds = {id(block): kind for kind, block in enumerate(model.blocks)}
+    kind = model.by_layer(lambda block: kinds[id(block)]).astype(int)
+    if balanced:
+        counted = [layer_parts(block) for block in model.blocks]
+        layer = sum(parts[name] for parts in counted for name in LAYER_PARTS) / model.layers
+        cost = (model.layers + model.vocab * model.hidden / layer) / stages
+        ends = np.ceil(cost * np.arange(1, stages))
+        place = np.searchsorted(ends, np.arange(model.layers), side="right")
+    else:
+        each, more = divmod(model.layers, stages * chunks)
+        parts = np.arange(stages * chunks)
+        place = np.repeat(parts % stages, each + (parts < more))
+    layers = np.zeros((stages, len(kinds)))
+    np.add.at(layers, (place, kind), 1)
+    return layers
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,9 @@ class StageParameters:
     """Parameters on one GPU: of a stage's layers, and of the two ends of the pipeline.
 
     Matrices are split over tensor parallelism, routed experts over expert parallelism too; norms,
-    routers and what no column describes are whole on every GPU. Beyond one stage a tied head is a
-    copy of the embedding. Added up over stages and ranks they are ``model.params`` and the copies.
+    routers, indexers and what no column describes are whole on every GPU. Beyond one stage a tied
+    head is a copy of the embedding. Added up over stages and ranks they are ``model.params`` and
+    the copies.
     """
 
     layers: Floats
@@ -53,7 +54,7 @@ class StageParameters:
         layers = [_layer_parameters(block, tp, ep) for block in model.blocks]
         tuned = [layer_adapters(block, adapter) if adapter else (0, 0) for block in model.blocks]
         parts, last = parameter_parts(model), _last_norm(model)
-        copied = model.kind == "llm" and model.tied_embeddings
+        copied = model.kind != "encoder" and model.tied_embeddings
         tied = np.where(np.asarray(parallel.pp) > 1, parts["embedding"] * copied, 0.0)
         outside = parts["embedding"] + parts["positions"] + parts["extra"]
         return cls(
@@ -72,7 +73,7 @@ def _layer_parameters(block: Model, tp: Floats, ep: Floats) -> tuple[Floats, Flo
     parts = layer_parts(block)
     # The projections around latent experts serve every token: they are no expert's.
     latent = block.moe_layers * expert_parameters(block, 0)
-    whole = sum(parts[name] for name in WHOLE)
+    whole = sum(parts[name] for name in WHOLE) + block.layers * block.index_params
     split = sum(parts[name] for name in LAYER_PARTS) - whole - parts["experts"] + latent
     experts = (parts["experts"] - latent) / tp / ep
     return (split / tp + whole) / block.layers, experts / block.layers

@@ -2,6 +2,7 @@
 
 from gpuspec.constants.training import TrainingTerms
 from gpuspec.formulas.job import TrainingJob
+from gpuspec.formulas.training.communication import expert_counts
 from gpuspec.formulas.training.flops import (
     hardware_flops_per_token,
     model_flops_per_token,

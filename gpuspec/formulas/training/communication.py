@@ -11,6 +11,13 @@ from gpuspec.catalog.models import Model
 from gpuspec.constants.links import Fabric
 from gpuspec.formulas.job import Parallel
 from gpuspec.formulas.networks import collective_seconds
+from gpuspec.formulas.training.layers import routed_width
+from gpuspec.formulas.transformer import layer_halves
+
+
+def expert_counts(model: Model) -> tuple[int, ...]:
+    """Return the numbers of routed experts that layers of a network have; empty for dense ones."""
+    return tuple(sorted({block.experts for block in model.blocks if block.moe_layers}))
 
 
 class DataSeconds(NamedTuple):
@@ -55,7 +62,7 @@ class Ranks:
 
     def tensor(
         self,
-        model: Model,
+        block: Model,
         tokens: Floats,
         sequence_parallel: ArrayLike,
         full: ArrayLike,
@@ -63,33 +70,42 @@ class Ranks:
     ) -> Floats:
         """Seconds a layer, both passes: four all-reduces, or gathers and scatters instead.
 
+        Half of them where a layer of a block only mixes tokens or has nothing but an MLP.
+
         Sequence parallelism gathers the inputs once more for the gradients of the weights;
         full recomputation repeats the forward half. With FP8 what is gathered was cast before
         (Transformer Engine, ``module/linear.py``); sums travel in 16 bit.
         """
-        size, one = tokens * model.hidden * 2, np.ones_like(self.tp)
+        size, one = tokens * block.hidden * 2, np.ones_like(self.tp)
         reduced = self.collective("all_reduce", size, self.tp, one)
         gathered = self.collective("all_gather", size / (1 + fp8), self.tp, one)
         scattered = self.collective("reduce_scatter", size, self.tp, one)
         both = np.where(sequence_parallel, 6 * gathered + 4 * scattered, 4 * reduced)
         more = np.where(sequence_parallel, 2 * gathered + 2 * scattered, 2 * reduced)
-        return np.asarray(both + np.where(full, more, 0.0))
+        return np.asarray(layer_halves(block) * (both + np.where(full, more, 0.0)))
 
-    def context(self, model: Model, sequences: Floats, seq: Floats) -> Floats:
-        """Seconds a layer and pass of passing keys and values around the ring."""
-        width = np.maximum(model.kv_heads / self.tp, 1) * (model.head_dim + model.v_head_dim)
-        size = sequences * seq / self.cp * width * 2
+    def context(self, block: Model, sequences: Floats, seq: Floats) -> Floats:
+        """Seconds a layer and pass of passing keys and values around the ring.
+
+        Index keys with them; a recurrent mixer hands its state on instead, in FP32.
+        """
+        size = np.zeros_like(self.tp)
+        if block.attention != "none" and block.cache != "image":
+            kv_heads = np.maximum(block.kv_heads / self.tp, 1)
+            width = kv_heads * (block.head_dim + block.v_head_dim) + block.index_head_dim
+            size = sequences * seq / self.cp * width * 2
+        size = size + sequences * block.state_elements / self.tp * 4
         crosses = np.where(self.cp * self.tp > self.fabric.island, self.tp * self.cp, self.tp)
         hop = self.collective("point_to_point", size, np.minimum(self.cp, 2.0), crosses)
-        return np.asarray((self.cp - 1) * hop)
+        return np.asarray((self.cp - 1) * hop * (block.mixer != "none"))
 
-    def experts(self, model: Model, tokens: Floats) -> Floats:
+    def experts(self, block: Model, tokens: Floats) -> Floats:
         """Seconds a layer and pass of sending tokens to their experts and back; 0 if dense."""
-        if not model.moe_layers:
+        if not block.moe_layers:
             return np.zeros_like(self.ep)
-        size = tokens * model.active_experts * model.hidden * 2 / self.tp
+        size = tokens * block.active_experts * routed_width(block) * 2 / self.tp
         each = self.collective("all_to_all", size, self.ep, self.tp)
-        return np.asarray(2 * each * model.moe_layers / model.layers)
+        return np.asarray(2 * each * block.moe_layers / block.layers)
 
     def pipeline(self, model: Model, tokens: Floats, sequence_parallel: ArrayLike) -> Floats:
         """Seconds of handing one micro-batch to the next stage, over the slowest hop there is."""

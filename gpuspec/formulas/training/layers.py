@@ -1,4 +1,7 @@
-"""Seconds of the layers of a transformer in training, at the rates of the kernel tables."""
+"""Seconds of a layer in training, at the rates of the kernel tables.
+
+Of a mean layer of one of ``model.blocks``: what a kind of layer does not have takes no time.
+"""
 
 from typing import NamedTuple
 
@@ -6,16 +9,19 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gpuspec.base.units import Floats, Number
-from gpuspec.catalog.models import Model, parameter_parts
+from gpuspec.catalog.models import NO_WINDOW, Model
+from gpuspec.catalog.models.params import layer_parts
 from gpuspec.constants.kernels import Kernels
-from gpuspec.formulas.memory import Adapter
+from gpuspec.formulas.memory import SCAN_CHUNK, Adapter
 from gpuspec.formulas.roofline import matmul_seconds, prefill_attention_seconds
+from gpuspec.formulas.training.flops import SCAN_FLOPS
 from gpuspec.formulas.transformer import (
     Gemm,
-    attention_gemms,
-    every_token_mlps,
-    mlp_gemms,
+    Span,
+    attention_spans,
     mlp_width,
+    token_gemms,
+    windows_of,
 )
 
 
@@ -34,6 +40,8 @@ QUEUED_LAUNCH_US = 0.1
 """A training step queues its kernels ahead: what a launch costs alone is hidden."""
 UNFUSED_SHARE = 0.5
 """Share of the dense peak of the two products of unfused attention."""
+SCAN_SHARE = 0.25
+"""Share of the dense peak of the products in the chunks of a recurrent mixer; not measured."""
 STREAM_SHARE = 0.8
 """Share of the memory bandwidth of kernels that only move bytes."""
 
@@ -53,18 +61,18 @@ def gemm_seconds(
 
 
 def dense_gemm_seconds(
-    model: Model, tokens: Floats, tp: Floats, kernels: Kernels, fp8: bool, direction: str
+    block: Model, tokens: Floats, tp: Floats, kernels: Kernels, fp8: bool, direction: str
 ) -> Floats:
-    """Seconds of an average layer's products, routed experts aside."""
-    seconds = gemm_seconds(tokens, attention_gemms(model, tp), kernels, fp8, direction)
-    for share, width in every_token_mlps(model):
-        matrices = mlp_gemms(model, width, tp)
-        seconds = seconds + share * gemm_seconds(tokens, matrices, kernels, fp8, direction)
-    return seconds
+    """Seconds of a layer's products, routed experts aside."""
+    seconds = np.zeros_like(tokens)
+    for part in token_gemms(block, tp, tp):
+        share = part.layers / block.layers
+        seconds = seconds + share * gemm_seconds(tokens, part.matrices, kernels, fp8, direction)
+    return np.asarray(seconds)
 
 
 def routed_gemm_seconds(
-    model: Model,
+    block: Model,
     tokens: Floats,
     tp: Floats,
     ep: Floats,
@@ -72,86 +80,129 @@ def routed_gemm_seconds(
     fp8: bool,
     direction: str,
 ) -> Floats:
-    """Seconds of an average layer's routed experts on one GPU, evenly loaded; 0 if dense."""
-    if not model.moe_layers:
+    """Seconds of a layer's routed experts on one GPU, evenly loaded; 0 if dense."""
+    if not block.moe_layers:
         return np.zeros_like(tokens)
-    held = np.maximum(model.experts / ep, 1.0)
-    rows = np.maximum(tokens * model.active_experts / held, 1.0)
-    one = mlp_gemms(model, model.expert_ffn, tp)
+    held = np.maximum(block.experts / ep, 1.0)
+    rows = np.maximum(tokens * block.active_experts / held, 1.0)
+    width, inside = block.expert_ffn / tp, routed_width(block)
+    one: list[Gemm] = [((2 if block.gated_mlp else 1) * width, inside), (inside, width)]
     each = gemm_seconds(rows, one, kernels, fp8, direction)
-    return np.asarray(model.moe_layers / model.layers * held * each)
+    return np.asarray(block.moe_layers / block.layers * held * each)
+
+
+def routed_width(block: Model) -> float:
+    """Elements of a token on its way to routed experts and back."""
+    return float(block.expert_latent or block.hidden)
 
 
 def flash_seconds(
-    model: Model, sequences: Floats, seq: Floats, tp: Floats, cp: Floats, kernels: Kernels
+    block: Model, sequences: Floats, seq: Floats, tp: Floats, cp: Floats, kernels: Kernels
 ) -> Floats:
-    """Seconds of an average layer's fused attention, forward.
+    """Seconds of a layer's fused attention, forward; 0 where it attends to nothing of the text.
 
-    Sliding windows count; context parallelism balances the causal triangle over its GPUs.
+    Windows count, and of sparse attention the chosen tokens, beside its indexer's scores of all
+    (whole on every GPU of a tensor-parallel group). Context parallelism balances the causal
+    triangle over its GPUs.
     """
-    heads, kv_heads = model.heads / tp, np.maximum(model.kv_heads / tp, 1.0)
-    width = (model.head_dim + model.v_head_dim) / 2
-    rates = kernels.hardware("bf16")
-    constants = kernels.prefill_attention("bf16")
-    constants = constants.model_copy(update={"launch_us": QUEUED_LAUNCH_US})
-    total = np.zeros_like(sequences)
-    windows, counts = np.unique(model.layer_windows(), return_counts=True)
-    for window, layers in zip(windows.astype(float), counts / model.layers, strict=True):
-        seen = np.minimum(seq, window)  # beyond the window a band: nearly twice the triangle
+    if block.attention == "none" or block.cache == "image":
+        return np.zeros_like(sequences)
+    heads, kv_heads = block.heads / tp, np.maximum(block.kv_heads / tp, 1.0)
+    width = (block.head_dim + block.v_head_dim) / 2
+
+    def seconds(span: Span, heads: Floats, kv_heads: Floats, width: float) -> Floats:
+        rates, constants = kernels.hardware("bf16"), kernels.prefill_attention("bf16")
+        constants = constants.model_copy(update={"launch_us": QUEUED_LAUNCH_US})
+        seen = np.minimum(seq, span.tokens)  # beyond the window a band: nearly twice the triangle
         one = prefill_attention_seconds(
             sequences * seq / seen, seen, heads, kv_heads, width, rates, constants
         )
-        total = total + layers * one * np.where(seq > window, 2.0, 1.0)
+        both_sides = (seq > span.tokens) | (block.kind == "encoder")
+        return np.asarray(one * np.where(both_sides, 2.0, 1.0) / span.each)
+
+    total = np.zeros_like(sequences)
+    for window, layers in windows_of(block):
+        for span in attention_spans(block, window):
+            total = total + layers / block.layers * seconds(span, heads, kv_heads, width)
+    if block.index_heads:
+        every, one = Span(float(NO_WINDOW), float(block.compress)), np.ones_like(tp)
+        index = block.index_heads * one
+        total = total + seconds(every, index, one, block.index_head_dim / 2)
     return np.asarray(total / cp)
 
 
-def score_elements(model: Model, sequences: Floats, seq: Floats, tp: Floats, cp: Floats) -> Floats:
+def scan_seconds(block: Model, tokens: Floats, tp: Floats, kernels: Kernels) -> Floats:
+    """Seconds of a layer's recurrent mixer between its projections, forward; 0 without one.
+
+    Products within chunks, or the states between chunks, written and read in 16 bits.
+    """
+    state = tokens * block.state_elements / tp
+    compute = state * SCAN_FLOPS / (kernels.hardware("bf16").peak_flops * SCAN_SHARE)
+    return np.asarray(np.maximum(compute, state / SCAN_CHUNK * 2 * 2 / _stream(kernels)))
+
+
+def score_elements(block: Model, sequences: Floats, seq: Floats, tp: Floats, cp: Floats) -> Floats:
     """Elements of a layer's score matrix on one GPU, where attention is not fused."""
-    return np.asarray(sequences * model.heads / tp * seq**2 / cp)
+    heads = 0 if block.attention == "none" else block.heads
+    return np.asarray(sequences * heads / tp * seq**2 / cp)
 
 
-def unfused_gemm_seconds(model: Model, scores: Floats, kernels: Kernels) -> Floats:
+def unfused_gemm_seconds(block: Model, scores: Floats, kernels: Kernels) -> Floats:
     """Seconds of the two products of unfused attention, forward."""
-    width = (model.head_dim + model.v_head_dim) / 2
+    width = (block.head_dim + block.v_head_dim) / 2
     return np.asarray(scores * 4 * width / (kernels.hardware("bf16").peak_flops * UNFUSED_SHARE))
 
 
-def elementwise_seconds(
-    model: Model, tokens: Floats, tp: Floats, sequence_parallel: ArrayLike, kernels: Kernels
-) -> Floats:
-    """Seconds of an average layer's forward passes over hidden vectors, by fused kernels.
+def inputs(block: Model) -> int:
+    """Return how often a layer reads the residual stream: once for what mixes, once for its MLP."""
+    return (block.mixer != "none") + bool(block.ffn or block.moe_layers)
 
-    Two norms with residual sums (10 reads and writes of the residual stream), rotary (2 of the
-    queries and keys), activation (2 or 3 of the feed-forward width); a routed token's vector is
-    copied to its experts and back.
+
+def elementwise_seconds(
+    block: Model, tokens: Floats, tp: Floats, sequence_parallel: ArrayLike, kernels: Kernels
+) -> Floats:
+    """Seconds of a layer's forward passes over hidden vectors, by fused kernels.
+
+    Each input's norm with residual sum (5 reads and writes of the residual stream), rotary (2 of
+    the queries and keys), a gate on attention (3), a recurrent mixer's convolution (2 of what is
+    projected) and gated norm (3 of its output), activation (2 or 3 of the feed-forward width); a
+    routed token's vector is copied to its experts and back.
     """
     outside = np.where(sequence_parallel, tp, 1.0)
-    moe = model.moe_layers / model.layers
-    heads = (model.heads + model.kv_heads) * model.head_dim
-    passes = 10 * model.hidden / outside + 2 * heads / tp
-    passes = passes + (3 if model.gated_mlp else 2) * mlp_width(model) / tp
-    passes = passes + 4 * moe * model.active_experts * model.hidden / outside
+    moe = block.moe_layers / block.layers
+    passes = 5 * inputs(block) * block.hidden / outside
+    if block.attention != "none":
+        heads = (block.heads + block.kv_heads) * block.head_dim
+        passes = passes + (2 * heads + 3 * block.attention_gate) / tp
+    if block.mixer in ("linear", "both"):
+        passes = passes + (2 * block.linear_in + 3 * block.linear_out) / tp
+    passes = passes + (3 if block.gated_mlp else 2) * mlp_width(block) / tp
+    passes = passes + 4 * moe * block.active_experts * routed_width(block) / outside
     return np.asarray(tokens * passes * 2 / _stream(kernels))
 
 
-def cast_seconds(model: Model, tokens: Floats, tp: Floats, kernels: Kernels) -> Floats:
+def cast_seconds(block: Model, tokens: Floats, tp: Floats, kernels: Kernels) -> Floats:
     """Seconds of casting each product's input to FP8 once, with its transpose (4 bytes)."""
-    inputs = 2 * model.hidden + (model.heads * model.v_head_dim + mlp_width(model)) / tp
-    return np.asarray(tokens * inputs * 4 / _stream(kernels))
+    attended = block.heads * block.v_head_dim if block.attention != "none" else 0
+    scanned = block.linear_out if block.mixer in ("linear", "both") else 0
+    read = inputs(block) * block.hidden + (attended + scanned + mlp_width(block)) / tp
+    return np.asarray(tokens * read * 4 / _stream(kernels))
 
 
 def unpack_seconds(
-    model: Model, tp: Floats, ep: Floats, kernels: Kernels, adapter: Adapter | None
+    block: Model, tp: Floats, ep: Floats, kernels: Kernels, adapter: Adapter | None
 ) -> Floats:
-    """Seconds of unpacking an average layer's quantized base to 16 bit, a pass; 0 otherwise.
+    """Seconds of unpacking a layer's quantized base to 16 bit, a pass; 0 otherwise.
 
     The packed weights are read, the unpacked ones written and read again by the product.
     """
     if adapter is None or not adapter.base.quantized:
         return np.zeros_like(tp)
-    parts = parameter_parts(model)
-    weights = (parts["attention"] + parts["mlp"] + parts["experts"] / ep) / model.layers / tp
-    return np.asarray(weights * (adapter.base.bytes_per_weight + 2.0) / _stream(kernels))
+    parts, packed = layer_parts(block), adapter.base.quantizes.split("|")
+    split = {"experts": ep}
+    weights = sum(parts[name] / split.get(name, 1.0) for name in parts if name in packed)
+    each = weights / block.layers / tp
+    return np.asarray(each * (adapter.base.bytes_per_weight + 2.0) / _stream(kernels))
 
 
 def _stream(kernels: Kernels) -> float:

@@ -94,7 +94,7 @@ def step_parts(
     Raises
     ------
     InputError
-        When the model is no language model.
+        For an encoder with a decoder and a diffusion model.
 
     References
     ----------
@@ -119,7 +119,7 @@ def assembled(work: StepWork, terms: TrainingTerms) -> dict[str, Floats]:
     gemm = gemm_passes(w.dense, w.routed, w.trained, factor, t.expert_factor)
     flash = w.flash * t.attention_factor * np.where(w.old_flash, t.flash2_on_hopper, 1.0)
     unfused = w.score_gemm + w.score_pass * t.score_passes / 3
-    attention = attention_passes(flash, unfused, w.eager)
+    attention = attention_passes(flash + w.scan, unfused + w.scan, w.eager)
     casts = w.casts * t.fp8_passes + w.unpack
     elementwise = elementwise_passes(w.elementwise * t.elementwise_factor, casts)
     again = recompute_seconds(
@@ -132,7 +132,7 @@ def assembled(work: StepWork, terms: TrainingTerms) -> dict[str, Floats]:
     tp_s, ep_s = w.tp * t.tp_exposed, w.ep * passes * t.ep_exposed
     cp_s = exposed_seconds(w.cp * (passes + 1) / 2, attention.both, t.cp_exposed)
     busy = gemm.both + attention.both + elementwise.both + again + tp_s + cp_s + ep_s
-    host = t.layer_us * MICRO * (1 + np.asarray(w.moe)) * (1 + passes)
+    host = t.layer_us * MICRO * (w.halves + np.asarray(w.moe)) * (1 + passes)
     head = head_seconds(w.head, w.logit_pass, w.trained, t.matmul_factor, t.head_passes)
     last = np.where(w.balanced, head / w.stages, head)
     micro: dict[str, Number] = {

@@ -1,7 +1,8 @@
 """What a training step has to do: seconds at the rates of kernel tables and fabric.
 
 The constants of a framework come on top, in `step`; a fit of them computes
-this part once.
+this part once. Where layers differ, the pipeline's slowest stage sets the pace: its mean layer is
+what the record holds.
 """
 
 from collections.abc import Sequence
@@ -12,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuspec.base.units import Flags, Floats, Number
-from gpuspec.catalog.models import Model, parameter_parts
+from gpuspec.catalog.models import Model
+from gpuspec.catalog.models.params import LAYER_PARTS, layer_parts
 from gpuspec.catalog.precision import TrainingRecipe
 from gpuspec.constants.kernels import Kernels
 from gpuspec.constants.links import Fabric
 from gpuspec.formulas.job import TrainingJob
-from gpuspec.formulas.memory import Adapter, adapter_params
+from gpuspec.formulas.memory import Adapter, Stages, layer_adapters, need_layer_order
 from gpuspec.formulas.training.communication import DataSeconds, Ranks
 from gpuspec.formulas.training.layers import (
     DIRECTIONS,
@@ -28,11 +30,12 @@ from gpuspec.formulas.training.layers import (
     flash_seconds,
     gemm_seconds,
     routed_gemm_seconds,
+    scan_seconds,
     score_elements,
     unfused_gemm_seconds,
     unpack_seconds,
 )
-from gpuspec.formulas.transformer import head_gemms
+from gpuspec.formulas.transformer import head_gemms, layer_halves
 
 HOST_STATE_BYTES = 12.0
 """FP32 master weight and both moments of a parameter, where they lie in host memory."""
@@ -48,13 +51,15 @@ class StepWork:
     """
 
     dense: Directions
-    """Products of an average layer, routed experts aside."""
+    """Products of a mean layer, routed experts aside."""
     routed: Directions
     """Products of its routed experts."""
     head: Directions
     """Product of the output head."""
     flash: Floats
     """Fused attention of a layer, forward."""
+    scan: Floats
+    """Recurrent mixers of a layer between their projections, forward."""
     score_gemm: Floats
     """Products of unfused attention, forward."""
     score_pass: Floats
@@ -87,6 +92,8 @@ class StepWork:
     """Layers of a stage."""
     moe: Number
     """Share of the layers that are mixtures of experts."""
+    halves: Number
+    """1 where layers mix tokens and have an MLP, a half where they do one of both."""
     stages: Floats
     chunks: Floats
     """Model chunks of a stage."""
@@ -154,56 +161,36 @@ def step_work(
 
     Parameters are those of `gpuspec.formulas.training.step_parts`.
     """
-    model.need_llm("training step by layer")
+    need_layer_order(model, "training speed")
     if fp8:
         kernels.gpu.peak_flops("fp8")  # raises where there are no such units
     batch, parallel, software = job.batch, job.parallel, job.software
     ranks = Ranks.of(fabric, parallel)
-    tp, pp, cp, ep = ranks.tp, ranks.pp, ranks.cp, ranks.ep
-    seq, sequences = np.asarray(batch.seq_len, float), np.asarray(batch.micro_batch, float)
-    tokens = job.tokens
-    document = np.asarray(batch.document_tokens, float)
-    seen = np.where(document > 0, np.minimum(document, seq), seq)
-    pieces = sequences * seq / seen
-    scores = score_elements(model, pieces, seen, tp, cp)
-    head = head_gemms(model, tp)
-    full, spread = np.equal(software.recompute, "full"), parallel.sequence_parallel
+    tp, pp, tokens = ranks.tp, ranks.pp, job.tokens
+    layers = [_layer_work(b, kernels, ranks, job, fp8, adapter) for b in model.blocks]
+    shares, count = _slowest_stage(model, layers, job)
+    mean = {name: _mean(shares, [layer[name] for layer in layers]) for name in layers[0]}
+    head = head_gemms(model, tp) if model.kind == "llm" else []
     bandwidth, hopper = kernels.gpu.bandwidth_bytes_s, kernels.gpu.architecture == "Hopper"
-    layers = model.layers / pp
-    states = _states(model, recipe, adapter, ranks, kernels, job)
+    states = _states(model, shares, recipe, adapter, ranks, kernels, job)
     return StepWork(
-        dense=Directions(
-            *(dense_gemm_seconds(model, tokens, tp, kernels, fp8, d) for d in DIRECTIONS)
-        ),
-        routed=Directions(
-            *(routed_gemm_seconds(model, tokens, tp, ep, kernels, fp8, d) for d in DIRECTIONS)
-        ),
+        **mean,
         head=Directions(*(gemm_seconds(tokens, head, kernels, False, d) for d in DIRECTIONS)),
-        flash=flash_seconds(model, pieces, seen, tp, cp, kernels),
-        score_gemm=unfused_gemm_seconds(model, scores, kernels),
-        score_pass=scores * 2 / bandwidth,
-        elementwise=elementwise_seconds(model, tokens, tp, spread, kernels),
-        casts=cast_seconds(model, tokens, tp, kernels) * fp8,
-        unpack=unpack_seconds(model, tp, ep, kernels, adapter),
-        logit_pass=tokens * head[0][0] * 4 / bandwidth,
-        tp=ranks.tensor(model, tokens, spread, full, fp8),
-        cp=ranks.context(model, sequences, seq),
-        ep=ranks.experts(model, tokens),
-        pp=ranks.pipeline(model, tokens, spread),
+        logit_pass=tokens * sum(n for n, _ in head) * 4 / bandwidth,
+        pp=ranks.pipeline(model, tokens, parallel.sequence_parallel),
         data=states.data,
         update=states.update,
         host_link=states.host_link,
         host_bytes=states.host_bytes,
-        layers=np.where(parallel.balanced_stages, layers, np.ceil(layers)),
-        moe=model.moe_layers / model.layers,
+        layers=count,
         stages=pp,
         chunks=np.asarray(parallel.interleave, float),
         microbatches=np.asarray(batch.microbatches, float),
         zero_stage=np.asarray(parallel.zero_stage),
-        members=ranks.dp * cp,
-        gpus=tp * pp * ranks.dp * cp,
+        members=ranks.dp * ranks.cp,
+        gpus=tp * pp * ranks.dp * ranks.cp,
         balanced=np.asarray(parallel.balanced_stages),
-        full=full,
+        full=np.equal(software.recompute, "full"),
         selective=np.equal(software.recompute, "selective"),
         eager=np.equal(software.attention, "eager"),
         offload=np.asarray(parallel.offload_optimizer),
@@ -212,6 +199,76 @@ def step_work(
         hopper=hopper,
         old_flash=np.equal(software.attention, "flash2") & hopper,
     )
+
+
+def _layer_work(
+    block: Model,
+    kernels: Kernels,
+    ranks: Ranks,
+    job: TrainingJob,
+    fp8: bool,
+    adapter: Adapter | None,
+) -> dict[str, Any]:
+    """Return the fields of `StepWork` that a mean layer of a block decides."""
+    tp, cp, ep, tokens = ranks.tp, ranks.cp, ranks.ep, job.tokens
+    seq, sequences = np.asarray(job.batch.seq_len, float), np.asarray(job.batch.micro_batch, float)
+    document = np.asarray(job.batch.document_tokens, float)
+    seen = np.where(document > 0, np.minimum(document, seq), seq)
+    pieces = sequences * seq / seen
+    scores = score_elements(block, pieces, seen, tp, cp)
+    full, spread = np.equal(job.software.recompute, "full"), job.parallel.sequence_parallel
+    return {
+        "dense": Directions(
+            *(dense_gemm_seconds(block, tokens, tp, kernels, fp8, d) for d in DIRECTIONS)
+        ),
+        "routed": Directions(
+            *(routed_gemm_seconds(block, tokens, tp, ep, kernels, fp8, d) for d in DIRECTIONS)
+        ),
+        "flash": flash_seconds(block, pieces, seen, tp, cp, kernels),
+        "scan": scan_seconds(block, tokens, tp, kernels),
+        "score_gemm": unfused_gemm_seconds(block, scores, kernels),
+        "score_pass": scores * 2 / kernels.gpu.bandwidth_bytes_s,
+        "elementwise": elementwise_seconds(block, tokens, tp, spread, kernels),
+        "casts": cast_seconds(block, tokens, tp, kernels) * fp8,
+        "unpack": unpack_seconds(block, tp, ep, kernels, adapter),
+        "tp": ranks.tensor(block, tokens, spread, full, fp8),
+        "cp": ranks.context(block, sequences, seq),
+        "ep": ranks.experts(block, tokens),
+        "moe": block.moe_layers / block.layers,
+        "halves": layer_halves(block),
+    }
+
+
+def _slowest_stage(
+    model: Model, layers: list[dict[str, Any]], job: TrainingJob
+) -> tuple[list[Floats], Floats]:
+    """Return the share of each block in the layers of the slowest stage, and their number.
+
+    Stages balanced by cost take as long as the mean of all.
+    """
+    balanced = np.asarray(job.parallel.balanced_stages)
+    stages = Stages.of(model, job.parallel, job.shape)
+    parts = ("flash", "scan", "elementwise", "tp", "ep")
+    passes = [
+        sum(layer["dense"]) + sum(layer["routed"]) + sum(3 * layer[name] for name in parts)
+        for layer in layers
+    ]
+    place = np.argmax(stages.sum(passes), axis=0)[None]
+    held = [np.take_along_axis(n, place, axis=0)[0] for n in stages.layers]
+    number = np.asarray(sum(held))
+    shares = [
+        np.where(balanced, block.layers / model.layers, n / number)
+        for block, n in zip(model.blocks, held, strict=True)
+    ]
+    even = model.layers / np.asarray(job.parallel.pp, float)
+    return shares, np.where(balanced, even, number)
+
+
+def _mean(shares: list[Floats], values: list[Any]) -> Any:
+    """Return the mean layer of a column, or of a group of columns."""
+    if isinstance(values[0], tuple):
+        return type(values[0])(*(_mean(shares, list(one)) for one in zip(*values, strict=True)))
+    return sum(share * value for share, value in zip(shares, values, strict=True))
 
 
 @dataclass(frozen=True)
@@ -224,19 +281,27 @@ class _States:
 
 def _states(
     model: Model,
+    shares: list[Floats],
     recipe: TrainingRecipe,
     adapter: Adapter | None,
     ranks: Ranks,
     kernels: Kernels,
     job: TrainingJob,
 ) -> _States:
-    """Seconds of moving and updating the states that a GPU holds."""
-    parts = parameter_parts(model)
+    """Seconds of moving and updating the states that a GPU holds of the slowest stage's layers."""
+    blocks, layers = model.blocks, model.layers
+    counted = [(layer_parts(block), block.layers) for block in blocks]
+    inside = sum(parts[name] for parts, _ in counted for name in LAYER_PARTS)
+    each = [
+        (sum(parts.values()) - parts["experts"] * (1 - 1 / ranks.ep)) / n for parts, n in counted
+    ]
     split = ranks.tp * ranks.pp
-    held: Floats = (sum(parts.values()) - parts["experts"] * (1 - 1 / ranks.ep)) / split
+    held = (layers * _mean(shares, each) + model.params - inside) / split
     trained = held
     if adapter is not None:
-        trained = adapter_params(model, adapter) / split + 0 * held
+        tuned = [layer_adapters(block, adapter) for block in blocks]
+        own = [dense + routed / ranks.ep for dense, routed in tuned]
+        trained = layers * _mean(shares, own) / split
     members = ranks.dp * ranks.cp
     shards = np.asarray(job.parallel.shard_gpus, float)
     shards = np.where(shards > 0, np.minimum(shards, members), members)

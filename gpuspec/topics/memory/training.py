@@ -6,11 +6,10 @@ from numpy.typing import ArrayLike
 
 from gpuspec.catalog.precision import precision, training_recipe
 from gpuspec.constants.memory import interval
-from gpuspec.formulas.memory import Adapter, training_parts
+from gpuspec.formulas.memory import TARGETS, Adapter, training_parts
 from gpuspec.formulas.splits import node_tp
 from gpuspec.formulas.training import TrainingJob
 from gpuspec.topics.memory.ask import MemoryQuestion
-from gpuspec.topics.shared import LORA_TARGETS
 from gpuspec.topics.ways import Row
 
 TRAINING_COUNTS = 2 ** np.arange(0, 12)
@@ -23,7 +22,7 @@ def training_policies(question: MemoryQuestion) -> list[tuple[str, str, Row]]:
     base |= {"fused_norms": False, "fused_glu": False}  # eager PyTorch, as most scripts run it
     megatron = {"split": True, "zero_stage": 1}
     lora, qlora = (
-        {"adapter": Adapter(base=precision(form), rank=rank, targets=LORA_TARGETS)}
+        {"adapter": Adapter(base=precision(form), rank=rank, targets=TARGETS)}
         for form in ("bf16", "nf4-dq")
     )
     mixed, eight = {"recipe": "adamw-mixed"}, {"recipe": "adamw-8bit"}

@@ -20,6 +20,7 @@ from gpuspec.catalog.fields import (
 from gpuspec.catalog.models import Model, model
 from gpuspec.constants.memory import MemoryTerms, memory_terms
 from gpuspec.constants.training import TrainingTerms, framework
+from gpuspec.formulas.memory import need_layer_order
 from gpuspec.topics.shared import Compared, Networked
 
 Operation = Annotated[
@@ -87,7 +88,7 @@ class NetworksQuestion(Compared, Networked):
             raise InputError("largest_message_gib", self.largest_message_gib, valid)
         if self.node_network_gb_s == 0:
             raise InputError("node_network_gb_s", 0, "nodes need a network: give GB/s above 0")
-        self.network.need_llm("training speed")
+        need_layer_order(self.network, "training speed")
         most = self.network.max_context
         if most and self.seq_len > most:
             raise InputError(

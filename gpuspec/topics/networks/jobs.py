@@ -14,6 +14,7 @@ from gpuspec.constants.collectives import LARGE, collective_interval
 from gpuspec.constants.fabrics import fabric
 from gpuspec.constants.links import Fabric
 from gpuspec.constants.training import training_ratio_interval
+from gpuspec.formulas.splits import TENSOR, impossible
 from gpuspec.formulas.training import parallel_sizes
 from gpuspec.topics.networks.ask import NetworksQuestion
 from gpuspec.topics.networks.layouts import WAITING, adapters, evaluated, fastest, layout_grid
@@ -80,7 +81,8 @@ def tensor_table(question: NetworksQuestion, models: Sequence[str | Model]) -> p
 
 
 def _tensor(q: NetworksQuestion, network: Model, wiring: Wiring) -> pd.DataFrame:
-    tp = np.array([n for n in (2, 4, 8) if n <= q.gpus_per_node and network.heads % n == 0])
+    sizes = [n for n in TENSOR if 1 < n <= q.gpus_per_node]
+    tp = np.array([n for n in sizes if not impossible(network, n, 1)])
     grid = pd.DataFrame({"tp": tp, "pp": 1, "dp": 1, "cp": 1, "ep": 1, "micro_batch": 1})
     grid = grid.assign(microbatches=ACCUMULATED, interleave=1, zero_stage=0, recompute="none")
     joined = crowded(wiring.fabric, q.gpus_per_node) if wiring.key in PCIE else wiring.fabric

@@ -11,11 +11,10 @@ from gpuspec.catalog.models import Model
 from gpuspec.catalog.precision import precision, training_recipe
 from gpuspec.constants.kernels import kernels
 from gpuspec.constants.links import Fabric
-from gpuspec.formulas.memory import Adapter, training_parts
+from gpuspec.formulas.memory import TARGETS, Adapter, training_parts
 from gpuspec.formulas.splits import TENSOR
 from gpuspec.formulas.training import PARTS, Cluster, step_parts
 from gpuspec.topics.networks.ask import NetworksQuestion
-from gpuspec.topics.shared import LORA_TARGETS
 from gpuspec.topics.training.layouts import layout_job, layout_rules
 
 WAITING = ("tp", "cp", "ep", "pp", "dp", "bubble")
@@ -56,7 +55,7 @@ def layout_grid(
 
 def adapters() -> Adapter:
     """Return the adapters of a LoRA fine-tuning on a BF16 base."""
-    return Adapter(base=precision("bf16"), rank=LORA_RANK, targets=LORA_TARGETS)
+    return Adapter(base=precision("bf16"), rank=LORA_RANK, targets=TARGETS)
 
 
 def evaluated(

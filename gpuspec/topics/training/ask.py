@@ -28,10 +28,10 @@ from gpuspec.constants.fabrics import fabric
 from gpuspec.constants.kernels import kernels
 from gpuspec.constants.memory import MemoryTerms, memory_terms
 from gpuspec.constants.training import TrainingTerms, framework
-from gpuspec.formulas.memory import Adapter
+from gpuspec.formulas.memory import TARGETS, Adapter, need_layer_order
 from gpuspec.formulas.power import node_power_w
 from gpuspec.formulas.training import FAILURES_PER_GPU_DAY, RESTART_S, Cluster
-from gpuspec.topics.shared import LORA_TARGETS, MODEL_HELP, Compared, Networked
+from gpuspec.topics.shared import MODEL_HELP, Compared, Networked
 
 
 class Job(Ask):
@@ -59,7 +59,7 @@ class Job(Ask):
 
     @model_validator(mode="after")
     def _fits_the_model(self) -> Self:
-        self.network.need_llm("training speed")
+        need_layer_order(self.network, "training speed")
         most = self.network.max_context
         if most and self.seq_len > most:
             raise InputError(
@@ -120,7 +120,7 @@ class TrainingQuestion(Job, Compared, Networked):
         if self.tuning == "full":
             return None
         base = format_of("nf4" if self.tuning == "qlora" else "bf16")
-        return Adapter(base=base, rank=self.lora_rank, targets=LORA_TARGETS)
+        return Adapter(base=base, rank=self.lora_rank, targets=TARGETS)
 
     @property
     def tokens_per_step(self) -> float:

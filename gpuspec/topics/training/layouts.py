@@ -12,7 +12,12 @@ from gpuspec.constants.stored import stored
 from gpuspec.constants.training import training_interval
 from gpuspec.formulas.memory import training_parts
 from gpuspec.formulas.splits import TENSOR, Rules, first_broken, split_rules
-from gpuspec.formulas.training import TrainingJob, model_flops_per_token, step_parts
+from gpuspec.formulas.training import (
+    TrainingJob,
+    expert_counts,
+    model_flops_per_token,
+    step_parts,
+)
 from gpuspec.topics.training.ask import TrainingQuestion
 
 CONTEXT = (1, 2, 4, 8, 16, 32)
@@ -52,7 +57,7 @@ def layout_grid(question: TrainingQuestion, count: int) -> pd.DataFrame:
     network = question.network
     longest = max(question.seq_len // LONG_SEQUENCE, 1)
     contexts = tuple(c for c in CONTEXT if c == 1 or c <= 2 * longest)
-    experts = tuple(e for e in EXPERT if e <= max(network.experts, 1))
+    experts = tuple(e for e in EXPERT if e <= max(expert_counts(network), default=1))
     shape = _shapes(count, network.layers, contexts, experts)
     return shape.assign(microbatches=question.global_batch / shape["dp"] / shape["micro_batch"])
 
@@ -93,7 +98,9 @@ def layout_rules(
     batches = grid["microbatches"].to_numpy(float)
     chunks = grid["interleave"].to_numpy(float)
     micro, ranks = grid["micro_batch"].to_numpy(), dp * cp
-    layers = network.layers
+    layers, experts = network.layers, expert_counts(network)
+    undivided = np.any([n % ep > 0 for n in experts] or [np.zeros(len(ep), bool)], axis=0)
+    has = " and ".join(map(str, experts or (0,)))
     bubble = (pp - 1) / chunks / np.maximum(batches, 1)
     return [
         *split_rules(network, tp, pp, node_gpus),
@@ -107,8 +114,8 @@ def layout_rules(
             lambda i: f"EP {ep[i]} is more than the {ranks[i]} data-parallel ranks",
         ),
         (
-            (network.experts % ep > 0) | (ranks % ep > 0),
-            lambda i: f"EP {ep[i]} does not divide the {network.experts} experts or the ranks",
+            undivided | (ranks % ep > 0),
+            lambda i: f"EP {ep[i]} does not divide the {has} experts or the ranks",
         ),
         (
             (batches < 1) | (batches != np.floor(batches)),
