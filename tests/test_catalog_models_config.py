@@ -72,7 +72,9 @@ def test_buffers_are_the_biases_of_routers(row):
 
 def test_every_family_is_compared_or_says_that_it_is_not():
     compared = {row["config"]["model_type"] for row in EXACT}
-    compared |= {c.get("text_config", c).get("model_type", c["model_type"]) for c in CONFIGS.values()}
+    compared |= {
+        c.get("text_config", c).get("model_type", c["model_type"]) for c in CONFIGS.values()
+    }
     for name in sorted(set(known()) - compared):
         assert family(name).warning or _as_a_compared_one(name, compared), name
 
@@ -226,21 +228,25 @@ def test_a_doubtful_key_is_named():
     assert not model_from_config(LLAMA).warnings
 
 
+YARN = {"rope_type": "yarn"}
+BEFORE = "original_max_position_embeddings"
+
+
 @pytest.mark.parametrize(
     ("limit", "scaling", "context"),
     [
-        (32_768, {"type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32_768}, 131_072),
-        (65_536, {"type": "yarn", "factor": 16, "original_max_position_embeddings": 4096}, 65_536),
-        (40_960, {"rope_type": "yarn", "factor": 4, "original_max_position_embeddings": 32_768}, 131_072),
-        (32_768, {"type": "yarn", "factor": 2}, 65_536),
-        (131_072, {"rope_type": "llama3", "factor": 8, "original_max_position_embeddings": 8192}, 131_072),
-        (131_072, {"type": "longrope", "factor": 32, "original_max_position_embeddings": 4096}, 131_072),
+        (32_768, {"type": "yarn", "factor": 4.0, BEFORE: 32_768}, 131_072),
+        (65_536, {"type": "yarn", "factor": 16, BEFORE: 4096}, 65_536),
+        (40_960, YARN | {"factor": 4, BEFORE: 32_768}, 131_072),
+        (32_768, YARN | {"factor": 2}, 65_536),
+        (131_072, {"rope_type": "llama3", "factor": 8, BEFORE: 8192}, 131_072),
+        (131_072, {"type": "longrope", "factor": 32, BEFORE: 4096}, 131_072),
         (4096, {"type": "linear", "factor": 2.0}, 8192),
         (131_072, {"rope_type": "linear", "factor": 8.0}, 131_072),
         (32_768, {"type": "mrope", "mrope_section": [1, 2]}, 32_768),
         (8192, None, 8192),
     ],
-)  # fmt: skip
+)
 def test_the_context_is_scaled_once(limit, scaling, context):
     config = LLAMA | {"max_position_embeddings": limit, "rope_scaling": scaling}
     assert model_from_config(config).max_context == context
@@ -266,9 +272,14 @@ def test_layers_add_up_and_a_longer_context_needs_no_less(kinds, dense, experts,
         "mlp_only_layers": list(range(min(dense, len(kinds) - 1))),
     }  # fmt: skip
     m = model_from_config(config)
-    layers = [model_from_config(config | {
-        "num_hidden_layers": 1, "layer_types": [kind], "mlp_only_layers": [0] * (layer < min(dense, len(kinds) - 1)),
-    }) for layer, kind in enumerate(kinds)]  # fmt: skip
+    dense = config["mlp_only_layers"]
+    one = {"num_hidden_layers": 1}
+    layers = [
+        model_from_config(
+            config | one | {"layer_types": [kind], "mlp_only_layers": [0] * (n in dense)}
+        )
+        for n, kind in enumerate(kinds)
+    ]
     outside = m.hidden + 2 * m.vocab * m.hidden
     assert m.params - outside == sum(one.params - outside for one in layers)
     assert _cache_bytes(m, context) == sum(_cache_bytes(one, context) for one in layers)

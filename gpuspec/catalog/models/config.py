@@ -22,6 +22,7 @@ from gpuspec.catalog.models.reading import Config, read_config
 from gpuspec.catalog.models.record import Model
 from gpuspec.catalog.models.towers import TOWERS
 
+
 def model_from_config(source: str | Path | dict[str, object], name: str | None = None) -> Model:
     """Read the dimensions of a model from its config.json.
 
@@ -91,8 +92,8 @@ def _tower(config: Config, found: Family, hidden: int) -> tuple[dict[str, Any], 
         columns |= {"tower_params": total, "image_tokens": tokens}
         kinds.remove("vision")
     missing = " and ".join(kinds)
-    doubt = [f"parameters of the {missing} tower are not counted: add their memory"] if kinds else []
-    return columns, doubt
+    doubt = f"parameters of the {missing} tower are not counted: add their memory"
+    return columns, [doubt] if kinds else []
 
 
 def _head(config: Config, fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -173,6 +174,8 @@ def _name(config: Config, source: str | Path | dict[str, object]) -> str:
         return stated[:200] or "config"
     path = path_of("config", source)
     return (path.stem if path.stem != "config" else path.absolute().parent.name) or "config"
+
+
 def _weight_precision(quantization: Config) -> str | None:
     """What the weights are stored in, as far as the usual quantisers say it."""
     method = quantization.text("quant_method", "")

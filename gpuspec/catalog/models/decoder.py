@@ -106,7 +106,7 @@ def _mixer(config: Config, family: Family, kind: str) -> Fields:
         return {"mixer": "none"}
     if kind == "linear":
         return {"mixer": "linear"} | _linear(config, family)
-    fields = {"mixer": "attention"} | MIXERS[family.attention](config)
+    fields: Fields = {"mixer": "attention"} | MIXERS[family.attention](config)
     if kind == "both":
         fields |= {"mixer": "both"} | _linear(config, family)
     if kind == "cross":
@@ -158,16 +158,22 @@ def _shared_experts(config: Config, each: int) -> Fields:
 def described(layers: Sequence[Fields]) -> Fields:
     """Return the columns that describe layers: patterns where they suffice, else groups."""
     names = sorted({name for fields in layers for name in fields})
-    whole = [
-        {name: fields.get(name, _LAYER[name].default) for name in names} for fields in layers
-    ]
+    whole = [{name: fields.get(name, _LAYER[name].default) for name in names} for fields in layers]
     most, groups = grouped(whole)
     return _patterns(whole) or most | {"groups": groups} if groups else most
 
 
 _EXPERT_FIELDS = tuple(
-    "experts active_experts expert_ffn expert_latent shared_experts shared_expert_ffn "
-    "shared_expert_gate router_bias".split()
+    [
+        "experts",
+        "active_experts",
+        "expert_ffn",
+        "expert_latent",
+        "shared_experts",
+        "shared_expert_ffn",
+        "shared_expert_gate",
+        "router_bias",
+    ]
 )
 
 

@@ -79,10 +79,10 @@ def family(name: str) -> Family:
     """Return a family by its ``model_type``, which must be `known`."""
     stated = table()["families"][name]
     parent = family(stated["like"]) if "like" in stated else Family("", names=table()["names"])
-    merged = {key: {**getattr(parent, key), **stated.get(key, {})} for key in _MERGED}
+    merged: Fields = {key: {**getattr(parent, key), **stated.get(key, {})} for key in _MERGED}
     unused = parent.unused | set(stated.get("unused", ()))
     others = ("kind", "attention", "linear", "own", "moe", "text", "tower")
-    plain = {key: stated.get(key, getattr(parent, key)) for key in others}
+    plain: Fields = {key: stated.get(key, getattr(parent, key)) for key in others}
     return Family(
         name=name,
         like=(parent.name, *parent.like) if parent.name else (),

@@ -57,8 +57,8 @@ class Config:
         A list with one number for every layer, all the same, is that number.
         """
         value, name = self.found(keys, default)
-        if isinstance(value, list) and value and value.count(value[0]) == len(value):
-            value = value[0]
+        if isinstance(value, list) and value and all(item == value[0] for item in value):
+            value = value[0] if type(value[0]) is int else value
         if isinstance(value, int) and not isinstance(value, bool) and least <= value <= most:
             return value
         raise self.error(name, value, f"a whole number from {least:,} to {most:,} is needed")

@@ -248,9 +248,8 @@ class Model(LayerColumns, Named):
             _check_experts(self)
             _check_mla(self)
             _check_windows(self)
-            if not (info.context or {}).get("block") and self.mixer == "attention" and self.ffn < 1 and self.moe_layers < self.layers:
-                valid = "layers without experts need the width of their MLP"
-                raise InputError("ffn", self.ffn, valid)
+            if not (info.context or {}).get("block"):
+                _check_ffn(self)
         return self
 
     @cached_property
@@ -400,6 +399,13 @@ def _check_groups(model: Model) -> None:
     unknown = {n for g in model.groups for n, _ in g.fields} - LayerColumns.model_fields.keys()
     if unknown:
         raise InputError("groups", ", ".join(sorted(unknown)), "only columns of a layer differ")
+
+
+def _check_ffn(model: Model) -> None:
+    """A network of equal layers has an MLP or experts in each; only recurrent ones may lack it."""
+    if model.ffn < 1 and model.moe_layers < model.layers and model.mixer == "attention":
+        valid = "layers without experts need the width of their MLP"
+        raise InputError("ffn", model.ffn, valid)
 
 
 def _check_dense(model: Model) -> None:
