@@ -1,13 +1,23 @@
 """From a Hugging Face config.json to a `Model`, without any code of the model."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from gpuspec.base.errors import InputError
 from gpuspec.base.files import check_text, path_of
 from gpuspec.catalog.models.decoder import decoder
-from gpuspec.catalog.models.families import Family, accepts, family, known, stem, stems
+from gpuspec.catalog.models.families import (
+    CLASSIFIERS,
+    HEADLESS,
+    Family,
+    accepts,
+    family,
+    known,
+    stem,
+    stems,
+)
 from gpuspec.catalog.models.reading import Config, read_config
 from gpuspec.catalog.models.record import Model
 from gpuspec.catalog.models.towers import TOWERS
@@ -56,7 +66,8 @@ def _fields(config: Config) -> tuple[dict[str, Any], list[str]]:
     if not found.text:
         text = Config(config.values, config.label, found.names, found.defaults)
         fields, more = decoder(text, found)
-        return fields | {"family": found.name}, said + more
+        fields |= {"family": found.name}
+        return fields | _head(config, fields), said + more
     part, named = _text_part(config, found)
     text = Config(part.values, part.label, named.names, named.defaults)
     fields, more = decoder(text, named)
@@ -81,10 +92,24 @@ def _tower(config: Config, found: Family, hidden: int) -> tuple[dict[str, Any], 
         columns |= {"tower_params": total, "image_tokens": tokens}
         kinds.remove("vision")
     missing = " and ".join(kinds)
-    doubt = (
-        [f"parameters of the {missing} tower are not counted: add their memory"] if kinds else []
-    )
-    return columns, doubt
+    doubt = f"parameters of the {missing} tower are not counted: add their memory"
+    return columns, [doubt] if kinds else []
+
+
+def _head(config: Config, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the architecture changes: a decoder for embeddings or classes has no output
+    projection, and a prompt is all that it reads.
+    """
+    name = next(iter(config.items("architectures", str)), "")
+    kept = config.section("auto_map").values.get("AutoModelForCausalLM")
+    suffix = stem(name)[1]
+    if fields["kind"] != "llm" or kept or suffix not in (*HEADLESS, *CLASSIFIERS):
+        return {}
+    changed: dict[str, Any] = {"kind": "encoder", "tied_embeddings": True}
+    if suffix in CLASSIFIERS:
+        labels = len(config.section("id2label").values) or config.count("num_labels", default=2)
+        changed["extra_params"] = fields.get("extra_params", 0) + labels * fields["hidden"]
+    return changed
 
 
 def _text_part(config: Config, found: Family) -> tuple[Config, Family]:

@@ -27,7 +27,7 @@ def decoder(config: Config, family: Family) -> tuple[Fields, list[str]]:
     shared = _family_fields(config, family)
     kinds = token_kinds(config, layers, family.pattern, tuple(family.unused))
     with_experts = _experts_where(config, family, kinds)
-    widths = _widths(config, layers)
+    widths = _widths(config, layers, any(with_experts))
     per_layer = [
         {name: value for name, value in shared.items() if name in _LAYER}
         | _mixer(config, family, kind)
@@ -74,20 +74,27 @@ def _family_fields(config: Config, family: Family) -> Fields:
 
 
 def _experts_where(config: Config, family: Family, kinds: Sequence[str]) -> list[bool]:
-    if config.many("experts") <= 1:
-        config.read.update((*EXPERT_RULES, *(n for key in _EXPERTS for n in config.names[key])))
+    if not family.moe:
         return [False] * len(kinds)
-    if "moe" in kinds:
-        return [kind == "moe" for kind in kinds]
+    have = [False] * len(kinds)
+    if config.many("experts") > 1:
+        listed = "moe" in kinds
+        have = [kind == "moe" for kind in kinds] if listed else _by_rules(config, family, kinds)
+    if not any(have):
+        config.read.update((*EXPERT_RULES, *(n for key in _EXPERTS for n in config.names[key])))
+    return have
+
+
+def _by_rules(config: Config, family: Family, kinds: Sequence[str]) -> list[bool]:
     return expert_layers(config, len(kinds), tuple(family.unused))
 
 
-def _widths(config: Config, layers: int) -> list[int]:
+def _widths(config: Config, layers: int, moe: bool) -> list[int]:
     names = config.names.get("ffn")
     if names == []:
         return [0] * layers
     ratio = config.many("_ffn_ratio") * config.count("hidden")
-    if not ratio and config.many("experts") > 1 and "ffn" not in config:
+    if not ratio and moe and "ffn" not in config:
         return [0] * layers
     if ratio and "ffn" not in config:
         return [ratio] * layers
@@ -99,7 +106,7 @@ def _mixer(config: Config, family: Family, kind: str) -> Fields:
         return {"mixer": "none"}
     if kind == "linear":
         return {"mixer": "linear"} | _linear(config, family)
-    fields = {"mixer": "attention"} | MIXERS[family.attention](config)
+    fields: Fields = {"mixer": "attention"} | MIXERS[family.attention](config)
     if kind == "both":
         fields |= {"mixer": "both"} | _linear(config, family)
     if kind == "cross":
@@ -109,7 +116,9 @@ def _mixer(config: Config, family: Family, kind: str) -> Fields:
     if kind in ("window", "chunk"):
         fields["sliding_window"] = window if kind == "window" else chunk
     if "head_dim" in fields and config.flag("attn_output_gate"):
-        fields["attention_gate"] = fields["heads"] * fields["v_head_dim"]
+        gate = fields["heads"] * fields["v_head_dim"]
+        biased = config.flag("attention_bias")
+        fields |= {"attention_gate": gate, "other_params": gate if biased else 0}
     return fields
 
 
@@ -154,17 +163,15 @@ def described(layers: Sequence[Fields]) -> Fields:
     return _patterns(whole) or most | {"groups": groups} if groups else most
 
 
-_EXPERT_FIELDS = tuple(
-    [
-        "experts",
-        "active_experts",
-        "expert_ffn",
-        "expert_latent",
-        "shared_experts",
-        "shared_expert_ffn",
-        "shared_expert_gate",
-        "router_bias",
-    ]
+_EXPERT_FIELDS = (
+    "experts",
+    "active_experts",
+    "expert_ffn",
+    "expert_latent",
+    "shared_experts",
+    "shared_expert_ffn",
+    "shared_expert_gate",
+    "router_bias",
 )
 
 

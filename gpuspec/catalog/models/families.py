@@ -9,7 +9,8 @@ An entry of the table may hold
 - ``when``, ``unless``: columns that hold when a flag of the file is true, or is not;
 - ``pattern``: the kinds of its layers where the file does not say, repeated;
 - ``attention``, ``linear``: how the two kinds of mixers are read (`MIXERS`);
-- ``own``: arithmetic of its own (`OWN`); ``unused``: keys that its code does not read;
+- ``moe``: whether its code knows experts; ``own``: arithmetic of its own (`OWN`);
+- ``unused``: keys that its code does not read;
 - ``classes``: further names of its architecture; ``warning``: what to say of its numbers.
 
 A composite (text with images or sound) has ``text``, where its language model stands, and
@@ -32,6 +33,8 @@ _SUFFIXES = (
     "ForTextEncoding", "ForSpeechSeq2Seq", "Encoder", "ForEmbedding", "WithLMHead",
 )  # fmt: skip
 HEADLESS = ("Model", "ForTextEncoding", "Encoder", "ForEmbedding")
+"""Ends of names of classes without an output projection."""
+CLASSIFIERS = ("ForSequenceClassification", "ForTokenClassification")
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,7 @@ class Family:
     attention: str = "grouped_query"
     linear: str = ""
     own: str = ""
+    moe: bool = False
     unused: frozenset[str] = frozenset()
     classes: tuple[str, ...] = ()
     text: str = ""
@@ -63,9 +67,11 @@ def table() -> dict[str, Any]:
     return json.loads((DATA / "model_families.json").read_bytes())
 
 
+@cache
 def known() -> list[str]:
-    """Return the names of all families, composites too."""
-    return sorted(table()["families"], key=str.lower)
+    """Return the names of all families, composites too; those with ``_`` are no model's own."""
+    names = (name for name in table()["families"] if not name.startswith("_"))
+    return sorted(names, key=str.lower)
 
 
 @cache
@@ -73,10 +79,10 @@ def family(name: str) -> Family:
     """Return a family by its ``model_type``, which must be `known`."""
     stated = table()["families"][name]
     parent = family(stated["like"]) if "like" in stated else Family("", names=table()["names"])
-    merged = {key: {**getattr(parent, key), **stated.get(key, {})} for key in _MERGED}
+    merged: Fields = {key: {**getattr(parent, key), **stated.get(key, {})} for key in _MERGED}
     unused = parent.unused | set(stated.get("unused", ()))
-    others = ("kind", "attention", "linear", "own", "text", "tower")
-    plain = {key: stated.get(key, getattr(parent, key)) for key in others}
+    others = ("kind", "attention", "linear", "own", "moe", "text", "tower")
+    plain: Fields = {key: stated.get(key, getattr(parent, key)) for key in others}
     return Family(
         name=name,
         like=(parent.name, *parent.like) if parent.name else (),

@@ -181,6 +181,7 @@ def expert_layers(config: Config, layers: int, unused: Sequence[str]) -> list[bo
     """Return which layers have experts: those that every rule in the file lets have them."""
     rules = {key: read for key, read in EXPERT_RULES.items() if key not in unused}
     stated = {key: rules[key](config, key, layers) for key in rules if key in config}
+    stated = {key: have for key, have in stated.items() if have}
     lists = ("mlp_layer_types", "moe_layers", "moe_layers_enum")
     if not any(key in stated for key in lists):
         fallen = [key for key in rules if key in config.defaults and key not in stated]

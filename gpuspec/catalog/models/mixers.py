@@ -47,6 +47,8 @@ def latent(config: Config) -> Fields:
         "qk_rope_head_dim": rope,
         "qk_nope_head_dim": nope,
     }
+    if config.flag("attention_bias"):
+        fields["other_params"] = rank + fields["kv_lora_rank"] + rope + config.count("hidden")
     return fields | indexer(config, config.count("hidden"), rank)
 
 

@@ -184,6 +184,12 @@ def shared_indexers(config: Config, whole: Fields, layers: list[Fields]) -> None
             layer.update(index_heads=0, index_head_dim=0, index_params=0)
 
 
+def axk1(config: Config, whole: Fields, layers: list[Fields]) -> None:
+    """A.X-K1: one norm more where a layer has experts."""
+    for layer in layers:
+        layer["norms_per_layer"] = 3 if layer.get("experts") else 2
+
+
 def bailing_hybrid(config: Config, whole: Fields, layers: list[Fields]) -> None:
     """Ling hybrid: a gate for each head on the output of latent attention."""
     for layer in layers:
@@ -457,11 +463,11 @@ OWN: dict[str, Own] = {
     "eurobert": encoders.eurobert, "bart": encoders.bart, "whisper": encoders.whisper,
     "t5": encoders.t5,
     "deepseek_v4": deepseek_v4, "kimi_linear": kimi_linear, "laguna": laguna, "step3p5": step3p5,
-    "qwen1": qwen1, "gpt_neo": gpt_neo, "dbrx": dbrx, "longer_norms": longer_norms, "bailing": bailing,
-    "hunyuan": hunyuan, "mllama": mllama, "minimax_m3": minimax_m3,
+    "qwen1": qwen1, "gpt_neo": gpt_neo, "dbrx": dbrx, "longer_norms": longer_norms,
+    "bailing": bailing, "hunyuan": hunyuan, "mllama": mllama, "minimax_m3": minimax_m3,
     "multi_query": multi_query, "mpt": mpt, "falcon": falcon, "opt": opt, "baichuan": baichuan,
     "chatglm": chatglm, "stablelm": stablelm, "nas": nas, "nemotron_h": nemotron_h,
     "no_positions": no_positions, "granite_hybrid": granite_hybrid, "pure_mamba": pure_mamba,
     "lfm2": lfm2, "shared_indexers": shared_indexers, "bailing_hybrid": bailing_hybrid,
-    "longcat": longcat, "mimo_v2": mimo_v2, "gemma3n": gemma3n, "gemma4": gemma4,
+    "axk1": axk1, "longcat": longcat, "mimo_v2": mimo_v2, "gemma3n": gemma3n, "gemma4": gemma4,
 }  # fmt: skip

@@ -52,8 +52,13 @@ class Config:
     def count(
         self, *keys: str, default: int | None = None, most: int = MAX_WIDTH, least: int = 1
     ) -> int:
-        """Return a whole number; further keys are other names of the same thing."""
+        """Return a whole number; further keys are other names of the same thing.
+
+        A list with one number for every layer, all the same, is that number.
+        """
         value, name = self.found(keys, default)
+        if isinstance(value, list) and value and all(item == value[0] for item in value):
+            value = value[0] if type(value[0]) is int else value
         if isinstance(value, int) and not isinstance(value, bool) and least <= value <= most:
             return value
         raise self.error(name, value, f"a whole number from {least:,} to {most:,} is needed")
@@ -135,8 +140,7 @@ class Config:
             if absent and self.defaults.get(name) is not None:
                 return self.defaults[name], name
         if default is None:
-            said = " or ".join(names)
-            raise InputError(f"{self.label} {said}", None, "the key is missing and needed")
+            raise InputError(f"{self.label} {names[0]}", None, "the key is missing and needed")
         return default, names[0]
 
 
