@@ -30,9 +30,10 @@ def test_help_loads_little_and_documents_exit_codes(process):
     assert done.returncode == 0
     assert "Exit codes" in done.stdout
     heavy = "{'matplotlib', 'nbconvert', 'papermill', 'scipy', 'typst'} & set(sys.modules)"
-    heavy = f"import sys, gpuspec.cli; print({heavy})"
+    heavy = f"import sys, gpuspec.cli; print({heavy}); "
+    heavy += "import gpuspec.report; print('rfc3987_syntax' in sys.modules)"  # takes two seconds
     done = subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True)
-    assert done.stdout == "set()\n"
+    assert done.stdout == "set()\nFalse\n"
 
 
 NOWHERE = """name: none
