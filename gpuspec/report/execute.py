@@ -87,31 +87,41 @@ def _executed(
     notebook: Notebook, values: Mapping[str, object], tell: Callable[[int], None]
 ) -> NotebookNode:
     """Run the cells in a folder of the kernel's own; what it says of itself matters if it dies."""
+    with workplace() as folder, tempfile.TemporaryFile() as log:
+        return _run(notebook, values, tell, str(folder), log)
+
+
+def _run(
+    notebook: Notebook,
+    values: Mapping[str, object],
+    tell: Callable[[int], None],
+    folder: str,
+    log: BinaryIO,
+) -> NotebookNode:
     import papermill
     from papermill.exceptions import PapermillExecutionError
 
-    with workplace() as folder, tempfile.TemporaryFile() as log:
-        try:
-            return papermill.execute_notebook(
-                deepcopy(notebook.node),
-                None,
-                dict(values),
-                kernel_name="python3",
-                language="python",
-                progress_bar=False,
-                kernel_manager_class=_own_kernel(str(folder), log),
-                on_cell_execute=lambda cell, cell_index: tell(cell_index),
-            )
-        except PapermillExecutionError as error:
-            raise _described(notebook, error, bool(values)) from error
-        except OSError:
-            raise  # no room, or no right to write: the folder is named
-        except Exception as error:
-            said = " ".join(str(error).split()) or type(error).__name__
-            log.seek(0)
-            trace = log.read().decode(errors="replace") + "".join(traceback.format_exception(error))
-            message = f"{notebook.path.name} could not be executed: {said}"
-            raise NotebookError(message, trace=trace) from error
+    try:
+        return papermill.execute_notebook(
+            deepcopy(notebook.node),
+            None,
+            dict(values),
+            kernel_name="python3",
+            language="python",
+            progress_bar=False,
+            kernel_manager_class=_own_kernel(folder, log),
+            on_cell_execute=lambda cell, cell_index: tell(cell_index),
+        )
+    except PapermillExecutionError as error:
+        raise _described(notebook, error, bool(values)) from error
+    except OSError:
+        raise  # no room, or no right to write: the folder is named
+    except Exception as error:
+        said = " ".join(str(error).split()) or type(error).__name__
+        log.seek(0)
+        trace = log.read().decode(errors="replace") + "".join(traceback.format_exception(error))
+        message = f"{notebook.path.name} could not be executed: {said}"
+        raise NotebookError(message, trace=trace) from error
 
 
 def _own_kernel(folder: str, log: BinaryIO) -> type:
