@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.base.errors import InputError, UnknownNameError
-from gpuspec.constants.collectives import LARGE, collective_interval
+from gpuspec.constants.collectives import collective_interval
 from gpuspec.constants.fabrics import NETWORKS
 from gpuspec.constants.links import LinkTerms, NetworkTerms
 from gpuspec.constants.stored import stored
@@ -77,14 +77,7 @@ def _predicted(rows: pd.DataFrame) -> np.ndarray:
 
 def _compared(rows: pd.DataFrame) -> pd.DataFrame:
     low, high = collective_interval(rows["predicted"], rows["message_bytes"], rows["nodes"])
-    table = rows.assign(
-        measured=measured_seconds(rows),
-        low=low,
-        high=high,
-        size=np.where(rows["message_bytes"] >= LARGE, "from 1 MiB", "below 1 MiB"),
-        reach=np.where(rows["nodes"] > 1, "between nodes", "in a node"),
-    )
-    return judged(table)
+    return judged(rows.assign(measured=measured_seconds(rows), low=low, high=high))
 
 
 COLLECTIVES = Kind(
