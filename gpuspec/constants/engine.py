@@ -2,9 +2,8 @@
 
 from functools import cache
 from itertools import takewhile
-from pathlib import Path
-from typing import Any
 
+import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from gpuspec.catalog import load_table, resolve
@@ -69,9 +68,9 @@ class Engine(BaseModel):
     terms: EngineTerms
 
 
-def engines(data: str | Path | None = None) -> Any:
+def engines() -> pd.DataFrame:
     """Return the table of engines and eras, indexed by id."""
-    return load_table("engines", data).set_index("id", drop=False)
+    return load_table("engines").set_index("id", drop=False)
 
 
 @cache

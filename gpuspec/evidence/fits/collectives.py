@@ -99,11 +99,11 @@ def fit_networks(rows: pd.DataFrame, links: Links) -> dict[str, NetworkTerms]:
     return networks
 
 
-def held_out_collectives(rows: pd.DataFrame, by: str = "source_id") -> np.ndarray:
+def held_out_collectives(rows: pd.DataFrame) -> np.ndarray:
     """Return the prediction of each row by a fit that saw no row of its source."""
     everything = {link: fit_link(rows, link) for link in LINKS}
     all_networks = fit_networks(rows, everything)
-    groups, predicted = rows[by].to_numpy(), np.zeros(len(rows))
+    groups, predicted = rows["source_id"].to_numpy(), np.zeros(len(rows))
     for group in sorted(set(groups)):
         own = groups == group
         rest, part = rows[~own], rows[own]
