@@ -291,10 +291,7 @@ def known_names(record: type[BaseModel]) -> list[str]:
 
 
 def said(
-    error: ValidationError,
-    where: str = "",
-    branches: Iterable[str] = BRANCHES,
-    items: bool = False,
+    error: ValidationError, branches: Iterable[str] = BRANCHES, items: bool = False
 ) -> InputError:
     """Return the first problem that pydantic found as one sentence, with the path of its field.
 
@@ -302,8 +299,7 @@ def said(
     says whether an item of a list is named, not the list.
     """
     problem: Any = error.errors(include_url=False)[0]
-    path = where
-    places = list(problem["loc"])
+    path, places = "", list(problem["loc"])
     while not items and places and isinstance(places[-1], int):
         places.pop()  # of a list of names or numbers the list is named, and its value shown
     for place in places:

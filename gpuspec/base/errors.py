@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import date
 from numbers import Number
 from pathlib import Path
+from typing import Any
 
 from rapidfuzz import fuzz, process
 
@@ -42,13 +43,10 @@ def renamed(error: InputError, field: str) -> InputError:
     return found
 
 
-def close_matches(name: str, known: Iterable[str], limit: int = 3) -> list[str]:
-    """Return the known names most like `name`, best first; empty when none is close."""
-    matches = process.extract(
-        name[:200], list(known), scorer=fuzz.WRatio, processor=str.lower, limit=limit,
-        score_cutoff=60,
-    )  # fmt: skip
-    return [match for match, _, _ in matches]
+def close_matches(name: str, known: Iterable[str]) -> list[str]:
+    """Return the three known names most like `name`, best first; empty when none is close."""
+    how: Any = {"scorer": fuzz.WRatio, "processor": str.lower, "score_cutoff": 60}
+    return [match for match, _, _ in process.extract(name[:200], list(known), limit=3, **how)]
 
 
 def brief(value: object) -> str:

@@ -18,7 +18,7 @@ NODE_GPUS = 8
 """GPUs of a server: tensor parallelism stays inside, buyers take whole ones."""
 
 
-def format_bytes(value_bytes: float, digits: int = 1) -> str:
+def format_bytes(value_bytes: float) -> str:
     """Write a number of bytes with the binary prefix that suits it.
 
     >>> format_bytes(327680)
@@ -30,5 +30,5 @@ def format_bytes(value_bytes: float, digits: int = 1) -> str:
         return str(value_bytes)
     for unit, size in (("TiB", TIB), ("GiB", GIB), ("MiB", MIB), ("KiB", KIB)):
         if abs(value_bytes) >= size:
-            return f"{value_bytes / size:,.{digits}f} {unit}"
+            return f"{value_bytes / size:,.1f} {unit}"
     return f"{value_bytes:.0f} B"

@@ -1,6 +1,7 @@
 """What an inference engine adds to its kernels: the few constants of its scheduler."""
 
 from functools import cache
+from itertools import takewhile
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -85,21 +86,16 @@ def engine(name: str = "tensorrt-llm", version: str = "") -> Engine:
             inside = _version(era["version_from"]) <= number <= _version(era["version_to"])
             if inside and era["engine"] == row["engine"]:
                 row = era
-    limits = {name: row[name] for name in EngineLimits.model_fields}
     fitted = stored("inference")["engines"].get(row["id"], {}).get("terms", {})
     return Engine(
         **{name: row[name] for name in ("id", "name", "engine", "library")},
-        limits=EngineLimits(**limits),
+        limits=EngineLimits(**{name: row[name] for name in EngineLimits.model_fields}),
         terms=EngineTerms(**fitted),
     )
 
 
 def _version(text: str) -> tuple[int, ...]:
     """Compare versions as numbers: v0.6.3.post1 is 0.6.3."""
-    numbers = []
-    for part in text.lower().removeprefix("v").split("."):
-        digits = "".join(c for c in part[:3] if c.isdigit())
-        if not digits:
-            break
-        numbers.append(int(digits))
-    return tuple(numbers) or (0,)
+    parts = text.lower().removeprefix("v").split(".")
+    numbers = ["".join(filter(str.isdigit, part[:3])) for part in parts]
+    return tuple(map(int, takewhile(bool, numbers))) or (0,)

@@ -70,7 +70,7 @@ class Kernels(BaseModel):
         The timings of FP8 products quantize their input in a kernel of its own; engines do that
         inside the norm before, so its passes and its launch are left out here.
         """
-        terms = MatmulTerms(**_found(self.tables, "matmul", kind, self.library))
+        terms = MatmulTerms(**self._terms("matmul", kind))
         if kind != "fp8":
             return terms
         launch = min(terms.launch_us, self.matmul("bf16").launch_us)
@@ -79,17 +79,15 @@ class Kernels(BaseModel):
     def decode_attention(self, kv: str, grouped: bool) -> DecodeAttentionTerms:
         """Return the constants of decode attention for a cache in ``bf16`` or ``fp8``."""
         key = f"{kv}/{'gqa' if grouped else 'mha'}"
-        return DecodeAttentionTerms(**_found(self.tables, "decode_attention", key, self.library))
+        return DecodeAttentionTerms(**self._terms("decode_attention", key))
 
     def prefill_attention(self, compute: str) -> PrefillAttentionTerms:
         """Return the constants of prefill attention computed in ``bf16`` or ``fp8``."""
-        return PrefillAttentionTerms(
-            **_found(self.tables, "prefill_attention", compute, self.library)
-        )
+        return PrefillAttentionTerms(**self._terms("prefill_attention", compute))
 
     def experts(self, kind: str) -> ExpertTerms:
         """Return the constants of a layer's routed experts."""
-        return ExpertTerms(**_found(self.tables, "experts", kind, self.library))
+        return ExpertTerms(**self._terms("experts", kind))
 
     def over_nvlink(self, gpus: int) -> bool:
         """Whether NVLink joins `gpus` of a node."""
@@ -100,11 +98,27 @@ class Kernels(BaseModel):
         """Return the constants of collectives over `gpus` of a node, and the link's bytes/s."""
         if not self.over_nvlink(gpus):
             return PCIE, self.gpu.pcie_bytes_s or 64e9
-        tables = self.tables
-        if self.measured_on == PCIE_PARENT:
-            tables = _operators()[OTHER_VENDOR_PARENT]
-        terms = CollectiveTerms(**_found(tables, "all_reduce", "bf16", self.library))
-        return terms, self.gpu.nvlink_bytes_s
+        whole = self
+        if self.measured_on == PCIE_PARENT:  # timed without NVLink
+            whole = self.model_copy(update={"tables": _operators()[OTHER_VENDOR_PARENT]})
+        return CollectiveTerms(**whole._terms("all_reduce", "bf16")), self.gpu.nvlink_bytes_s
+
+    def _terms(self, operation: str, key: str) -> dict[str, float]:
+        """Return stored constants: of the library, or of the other; else those of another GPU.
+
+        Attention kernels are shared between engines, so there the table that the formula follows
+        best (by its held-out error) stands for both.
+        """
+        other = "vllm" if self.library == "tensorrt-llm" else "tensorrt-llm"
+        for source in (self.tables, *(_operators()[gpu] for gpu in FALLBACKS)):
+            places = [source.get(p, {}).get(operation, {}).get(key) for p in (self.library, other)]
+            entries = [entry for entry in places if entry]
+            if operation.endswith("attention"):
+                entries.sort(key=lambda entry: entry.get("median_error", 1.0))
+            if entries:
+                terms: dict[str, float] = entries[0]["terms"]
+                return terms
+        raise KeyError(f"no constants of {operation} for {key}")
 
 
 def hardware(gpu: Gpu, compute: str) -> Hardware:
@@ -145,22 +159,3 @@ def _operators() -> dict[str, Tables]:
     """Return the stored constants by GPU."""
     operators: dict[str, Tables] = stored("inference")["operators"]
     return operators
-
-
-def _found(tables: Tables, operation: str, key: str, library: str) -> dict[str, float]:
-    """Return stored constants: of the library, or of the other; else those of another GPU.
-
-    Attention kernels are shared between engines, so there the table that the formula follows
-    best (by its held-out error) stands for both.
-    """
-    other = "vllm" if library == "tensorrt-llm" else "tensorrt-llm"
-    places = [library, other]
-    for source in (tables, *(_operators()[gpu] for gpu in FALLBACKS)):
-        entries = [source.get(p, {}).get(operation, {}).get(key) for p in places]
-        known = [e for e in entries if e]
-        if known and operation.endswith("attention"):
-            known = sorted(known, key=lambda e: e.get("median_error", 1.0))
-        if known:
-            terms: dict[str, float] = known[0]["terms"]
-            return terms
-    raise KeyError(f"no constants of {operation} for {key}")

@@ -25,9 +25,8 @@ class Terms(BaseModel):
         """Return name: (start, low, high) of every constant."""
         found = {}
         for name, field in cls.model_fields.items():
-            limits = {type(m).__name__: m for m in field.metadata}
-            low = next(m.ge for m in limits.values() if hasattr(m, "ge"))
-            high = next(m.le for m in limits.values() if hasattr(m, "le"))
+            low = next(m.ge for m in field.metadata if hasattr(m, "ge"))
+            high = next(m.le for m in field.metadata if hasattr(m, "le"))
             found[name] = (float(field.default), float(low), float(high))
         return found
 

@@ -88,11 +88,10 @@ def build_all(
     with _safe_path():
         pool = ProcessPoolExecutor(workers, context, initializer=_start, initargs=(lifeline,))
     try:
-        largest_first = sorted(chosen, key=lambda book: book.path.stat().st_size, reverse=True)
         with _no_interrupts(), _safe_path():  # workers inherit both
             waiting = {
                 pool.submit(_one, str(book.path), str(targets[book.path]), language): book
-                for book in largest_first
+                for book in sorted(chosen, key=_effort, reverse=True)
             }
         for done in as_completed(waiting):
             book = waiting[done]
@@ -142,6 +141,11 @@ def _end_with(lifeline: Connection) -> None:
         lifeline.recv()
     except (EOFError, OSError):
         os._exit(1)
+
+
+def _effort(book: Notebook) -> int:
+    """Return what tells long notebooks from short ones: the longest start first."""
+    return book.path.stat().st_size
 
 
 def _start(lifeline: Connection) -> None:

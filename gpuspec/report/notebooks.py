@@ -169,26 +169,22 @@ def _converted(parameter: Parameter, value: object) -> object:
             return int(number)
         raise refused
     if parameter.kind == "float":
-        return _finite(number if text is None else text, refused)
+        try:
+            found = float(number if text is None else text)  # type: ignore[arg-type]
+        except (TypeError, ValueError, OverflowError):
+            raise refused from None
+        if not math.isfinite(found):
+            raise refused
+        return found
     if text is None:
         return value
     try:
-        found = ast.literal_eval(text)
+        read = ast.literal_eval(text)
     except (ValueError, SyntaxError, RecursionError, MemoryError):
-        found = check_text(parameter.name, text)
-    if parameter.kind != "NoneType" and type(found).__name__ != parameter.kind:
+        read = check_text(parameter.name, text)
+    if parameter.kind != "NoneType" and type(read).__name__ != parameter.kind:
         raise refused
-    return found
-
-
-def _finite(value: float | str | None, refused: InputError) -> float:
-    try:
-        number = math.nan if value is None else float(value)
-    except (ValueError, OverflowError):
-        raise refused from None
-    if not math.isfinite(number):
-        raise refused
-    return number
+    return read
 
 
 def _parameters(source: str, path: Path) -> list[Parameter]:

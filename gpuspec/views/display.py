@@ -6,6 +6,7 @@ output's metadata under the key ``"gpuspec"``, where :mod:`gpuspec.report` finds
 
 import io
 import math
+import sys
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from html import escape
@@ -16,6 +17,7 @@ import numpy as np
 import pandas as pd
 from tabulate import tabulate
 
+from gpuspec.base.errors import UnknownNameError
 from gpuspec.views.charts import literal
 from gpuspec.views.markdown import Markdown, marked, printable
 
@@ -71,7 +73,27 @@ class ShownTable:
         return f"Table: {self.caption}\n\n{body}"
 
     def _repr_html_(self) -> str:
-        return _html(self)
+        """Write well-formed HTML; inline styles, as JupyterLab aligns all cells to the right."""
+        long = [any(len(row[i]) > 24 for row in self.rows) for i in range(len(self.columns))]
+        style = [
+            f"text-align: {side}; {_WRAPS if wide else _STAYS}"
+            for side, wide in zip(self.align, long, strict=True)
+        ]
+        heads = [
+            f'<th scope="col" style="{css.replace(_STAYS, "")}">{escape(text)}</th>'
+            for css, text in zip(style, self.columns, strict=True)
+        ]
+        lines = [
+            '<table class="gpuspec" style="font-variant-numeric: tabular-nums">',
+            f'<caption style="text-align: left">{escape(self.caption)}</caption>',
+            f"<thead><tr>{''.join(heads)}</tr></thead>",
+            "<tbody>",
+        ]
+        for row in self.rows:
+            cells = zip(style, row, strict=True)
+            body = (f'<td style="{css}">{escape(text)}</td>' for css, text in cells)
+            lines.append(f"<tr>{''.join(body)}</tr>")
+        return "\n".join([*lines, "</tbody>", "</table>"])
 
     def _repr_mimebundle_(self, **_: object) -> Bundle:
         data = {"text/html": self._repr_html_(), "text/plain": repr(self)}
@@ -141,7 +163,9 @@ def table(
     """
     shown = frame.reset_index() if any(name is not None for name in frame.index.names) else frame
     columns = [printable(name) for name in shown.columns]
-    formats, align = _formats(frame) | dict(formats or {}), align or {}
+    brought: dict[str, Format] = frame.attrs.get("formats", {})  # by `columns.readable`
+    brought = {name: form for name, form in brought.items() if name in frame.columns}
+    formats, align = brought | dict(formats or {}), align or {}
     _check_columns(columns, formats, "formats")
     _check_columns(columns, align, "align")
     cells = [
@@ -159,22 +183,12 @@ def _one_line(text: str) -> str:
 
 def _close(fig: "Figure") -> None:
     """Forget `fig` in pyplot, or the inline backend would show it a second time."""
-    import sys
-
     pyplot = sys.modules.get("matplotlib.pyplot")
     if pyplot is not None:
         pyplot.close(fig)
 
 
-def _formats(frame: pd.DataFrame) -> dict[str, Format]:
-    """Return the formats that a table brought with it: see `gpuspec.views.columns.readable`."""
-    known: dict[str, Format] = frame.attrs.get("formats", {})
-    return {name: form for name, form in known.items() if name in frame.columns}
-
-
 def _check_columns(columns: list[str], asked: Mapping[str, object], argument: str) -> None:
-    from gpuspec.base.errors import UnknownNameError
-
     for name in asked:
         if name not in columns:
             raise UnknownNameError(f"{argument} of table", name, columns)
@@ -219,33 +233,6 @@ def _number(value: float) -> str:
 
 def _is_missing(value: Any) -> bool:
     return value is None or (pd.api.types.is_scalar(value) and bool(pd.isna(value)))
-
-
-def _is_long(shown: ShownTable, column: int) -> bool:
-    return any(len(row[column]) > 24 for row in shown.rows)
-
-
-def _html(shown: ShownTable) -> str:
-    """Write well-formed HTML; inline styles, because JupyterLab aligns all cells to the right."""
-    style = [
-        f"text-align: {side}; {_WRAPS if _is_long(shown, i) else _STAYS}"
-        for i, side in enumerate(shown.align)
-    ]
-    lines = ['<table class="gpuspec" style="font-variant-numeric: tabular-nums">']
-    lines.append(f'<caption style="text-align: left">{escape(shown.caption)}</caption>')
-    head = zip(style, shown.columns, strict=True)
-    cells = (
-        f'<th scope="col" style="{css.replace(_STAYS, "")}">{escape(text)}</th>'
-        for css, text in head
-    )
-    lines.append(f"<thead><tr>{''.join(cells)}</tr></thead>")
-    lines.append("<tbody>")
-    for row in shown.rows:
-        body = zip(style, row, strict=True)
-        lines.append(
-            "<tr>" + "".join(f'<td style="{s}">{escape(text)}</td>' for s, text in body) + "</tr>"
-        )
-    return "\n".join([*lines, "</tbody>", "</table>"])
 
 
 def note(text: str) -> None:

@@ -6,13 +6,12 @@ from typing import TypeVar
 import numpy as np
 import pandas as pd
 
-from gpuspec.constants.collectives import LARGE
 from gpuspec.constants.fabrics import NETWORKS
 from gpuspec.constants.links import LinkTerms, NetworkTerms
 from gpuspec.constants.stored import Stored
 from gpuspec.constants.terms import Terms
 from gpuspec.evidence.fits.errors import row_weights, summary
-from gpuspec.evidence.fits.store import case_values, fitted_entry, rounded, write
+from gpuspec.evidence.fits.store import case_values, fitted_entry, rounded
 from gpuspec.evidence.measurements.collectives import (
     LINKS,
     Collectives,
@@ -100,11 +99,11 @@ def fit_networks(rows: pd.DataFrame, links: Links) -> dict[str, NetworkTerms]:
     return networks
 
 
-def held_out_collectives(rows: pd.DataFrame, by: str = "source_id") -> np.ndarray:
+def held_out_collectives(rows: pd.DataFrame) -> np.ndarray:
     """Return the prediction of each row by a fit that saw no row of its source."""
     everything = {link: fit_link(rows, link) for link in LINKS}
     all_networks = fit_networks(rows, everything)
-    groups, predicted = rows[by].to_numpy(), np.zeros(len(rows))
+    groups, predicted = rows["source_id"].to_numpy(), np.zeros(len(rows))
     for group in sorted(set(groups)):
         own = groups == group
         rest, part = rows[~own], rows[own]
@@ -116,13 +115,6 @@ def held_out_collectives(rows: pd.DataFrame, by: str = "source_id") -> np.ndarra
     return predicted
 
 
-def error_names(rows: pd.DataFrame) -> "pd.Series[str]":
-    """Return how each row's error is listed: by reach and size of the message."""
-    reach = np.where(rows["nodes"] > 1, "between nodes", "in a node")
-    size = np.where(rows["message_bytes"] >= LARGE, "from 1 MiB", "below 1 MiB")
-    return pd.Series([f"{r}, {s}" for r, s in zip(reach, size, strict=True)], rows.index)
-
-
 def calibrate() -> Stored:
     """Fit, hold out, and return everything that is stored."""
     rows = prepared_collectives(measurements("collectives"))
@@ -130,9 +122,8 @@ def calibrate() -> Stored:
     networks = {k: rounded(t) for k, t in fit_networks(rows, links).items()}
     predicted = held_out_collectives(rows)
     error = np.log(measured_seconds(rows) / predicted)
-    errors, names = {}, error_names(rows)
-    sizes = pd.Series(np.where(rows["message_bytes"] >= LARGE, "from 1 MiB", "below 1 MiB"))
-    for label in (sizes, names):
+    errors = {}
+    for label in (rows["size"], rows["reach"] + ", " + rows["size"]):
         for name in sorted(label.unique()):
             own = (label == name).to_numpy()
             errors[str(name)] = summary(error[own], rows.loc[own, "source_id"])
@@ -155,8 +146,3 @@ def calibrate() -> Stored:
             "root of their rows; errors with the whole source held out",
         },
     }
-
-
-def main() -> None:
-    """Fit, hold out, and store."""
-    write("collectives", calibrate())

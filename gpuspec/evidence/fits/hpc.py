@@ -8,7 +8,13 @@ from gpuspec.constants.hpc import KINDS, DynamicTerms, HpcTerms
 from gpuspec.constants.stored import Stored
 from gpuspec.evidence.fits.errors import summary
 from gpuspec.evidence.fits.hierarchy import Fit, Hierarchy, fitted, held_out
-from gpuspec.evidence.fits.store import Errors, case_values, fitted_entry, pair_summaries, write
+from gpuspec.evidence.fits.store import (
+    Errors,
+    case_values,
+    fitted_entries,
+    pair_summaries,
+    provenance,
+)
 from gpuspec.evidence.measurements.hpc import Rows, dynamic_programs, prepared_rows
 from gpuspec.evidence.measurements.pairs import matched_speeds, ratio_errors
 
@@ -91,29 +97,18 @@ def fit_dynamic() -> Stored:
 def calibrate() -> Stored:
     """Fit, hold out, and return everything that is stored."""
     rows = prepared_rows()
-    names = rows["workload"]
     fit = Fit(HPC, rows)
     constants = fitted(fit, [*workloads().index, "other"])
     predicted, strict = held_out(fit, "held_with"), held_out(fit)
     return {
-        "classes": {
-            name: fitted_entry(terms, rows[names == name])
-            for name, terms in sorted(constants.items())
-        },
+        "classes": fitted_entries(dict(sorted(constants.items())), rows, rows["workload"]),
         "dynamic": fit_dynamic(),
         "errors": _errors(rows, predicted, strict),
         "held_out": case_values(rows, predicted),
-        "provenance": {
-            "table": "measurements/hpc.csv",
-            "rows": len(rows),
-            "sources": sorted(rows["source_id"].unique()),
-            "method": "hierarchical robust least squares in log space (all, family, class); rows "
-            "of a pair share a free level; whole sources held out; intervals split-conformal by "
-            "source",
-        },
+        "provenance": provenance(
+            "hpc",
+            rows,
+            "hierarchical robust least squares in log space (all, family, class); rows of a pair "
+            "share a free level; whole sources held out; intervals split-conformal by source",
+        ),
     }
-
-
-def main() -> None:
-    """Fit, hold out, and store."""
-    write("hpc", calibrate())

@@ -17,7 +17,7 @@ from gpuspec.evidence.fits.engines import (
 )
 from gpuspec.evidence.fits.errors import summary
 from gpuspec.evidence.fits.images import fit_images, held_out_images
-from gpuspec.evidence.fits.store import case_values, fitted_entry, pair_summaries, write
+from gpuspec.evidence.fits.store import case_values, fitted_entries, pair_summaries, write
 from gpuspec.evidence.measurements.inference import (
     era_of,
     prepared,
@@ -30,14 +30,15 @@ PAIR_SOURCES = 3
 """Sources that must have measured both GPUs of a pair before it gets an interval of its own."""
 
 
-def calibrate(operators: Stored | None = None) -> Stored:
-    """Return everything that is stored; `operators` are kept as they are where not given."""
+def calibrate() -> Stored:
+    """Fit, hold out, and return everything that is stored."""
+    operators = _operators()
     rows = prepared(measurements("inference"))
     rows = rows[skip_reasons(rows) == ""].reset_index(drop=True)
     fit = engine_fit(rows, memory_terms())
     fitted = fit_engines(fit)
     predicted = held_out_predictions(fit)
-    kinds, eras, fits = quantity(rows), era_of(rows), predicted > 0
+    kinds, fits = quantity(rows), predicted > 0
     error = np.log(rows["value"].to_numpy(float) / np.where(fits, predicted, np.nan))
     errors = {
         kind: summary(error[chosen], rows.loc[chosen, "source_id"])
@@ -54,9 +55,9 @@ def calibrate(operators: Stored | None = None) -> Stored:
     of_images = np.log(images["seconds_per_image"].to_numpy(float) / held_out_images(images))
     errors["images"] = summary(of_images, images["source_id"])
     return {
-        "operators": operators or stored("inference")["operators"],
+        "operators": operators,
         "images": fit_images(images).model_dump(),
-        "engines": {era: fitted_entry(terms, rows[eras == era]) for era, terms in fitted.items()},
+        "engines": fitted_entries(fitted, rows, era_of(rows)),
         "errors": errors,
         "held_out": case_values(rows, predicted),
         "provenance": {
@@ -73,15 +74,13 @@ def calibrate(operators: Stored | None = None) -> Stored:
     }
 
 
-def main() -> None:
-    """Fit, hold out, and store."""
+def _operators() -> Stored:
+    """Fit and store what engines are fitted on top of; without its timings, keep it as it is."""
     from gpuspec.evidence.fits.operators import fit_operators
 
     try:
-        operators = fit_operators()
+        write("inference", {**stored("inference"), "operators": fit_operators()})
     except InputError as error:
         print(f"{error}\nthe stored constants of single operations are kept")
-        operators = None
-    if operators:  # engines are fitted on top of these
-        write("inference", {**stored("inference"), "operators": operators})
-    write("inference", calibrate(operators))
+    operators: Stored = stored("inference")["operators"]
+    return operators

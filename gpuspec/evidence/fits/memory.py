@@ -11,8 +11,9 @@ import pandas as pd
 
 from gpuspec.base.units import GIB
 from gpuspec.constants.memory import MemoryTerms
+from gpuspec.constants.stored import Stored
 from gpuspec.evidence.fits.errors import figures, row_weights
-from gpuspec.evidence.fits.store import rounded, write
+from gpuspec.evidence.fits.store import provenance, rounded
 from gpuspec.evidence.measurements.memory import predicted_memory
 from gpuspec.evidence.measurements.rows import measurements
 
@@ -72,16 +73,14 @@ def summary(rows: pd.DataFrame, errors: pd.Series) -> dict[str, dict[str, float]
     return table
 
 
-def main() -> None:
-    """Fit, hold out, and store."""
+def calibrate() -> Stored:
+    """Fit, hold out, and return everything that is stored."""
     rows = measurements("memory")
     terms = fit_memory_terms(rows[rows["kind"].isin(FIT_KINDS)])
-    used = {
-        "table": "measurements/memory.csv",
-        "rows": len(rows),
-        "sources": sorted(rows["source_id"].unique()),
-        "method": "least squares in log space, soft L1 loss, sources weighted equally; "
-        "errors with the whole source held out",
+    method = "least squares in log space, soft L1 loss, sources weighted equally; "
+    method += "errors with the whole source held out"
+    return {
+        "terms": terms.model_dump(),
+        "errors": summary(rows, held_out_errors(rows)),
+        "provenance": provenance("memory", rows, method),
     }
-    errors = summary(rows, held_out_errors(rows))
-    write("memory", {"terms": terms.model_dump(), "errors": errors, "provenance": used})

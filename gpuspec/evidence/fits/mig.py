@@ -4,7 +4,7 @@ import numpy as np
 
 from gpuspec.constants.stored import Stored
 from gpuspec.evidence.fits.errors import summary
-from gpuspec.evidence.fits.store import write
+from gpuspec.evidence.fits.store import provenance
 from gpuspec.evidence.measurements.mig import published_slices
 
 LOADS = {"full load": True, "light load": False}
@@ -20,15 +20,5 @@ def calibrate() -> Stored:
     return {
         "errors": {name: summary(error[own], sources[own]) for name, own in groups.items()},
         "least_of_share": float((pairs["measured"] / pairs["share"]).min()),
-        "provenance": {
-            "table": "measurements/mig.csv",
-            "rows": len(pairs),
-            "sources": sorted(set(sources)),
-            "method": "no constant is fitted: every source is held out",
-        },
+        "provenance": provenance("mig", pairs, "no constant is fitted: every source is held out"),
     }
-
-
-def main() -> None:
-    """Compare, and store."""
-    write("mig", calibrate())

@@ -1,6 +1,7 @@
 """What every fit shares: entries of the stored files, and writing them."""
 
 import json
+from collections.abc import Mapping
 from typing import TypeVar
 
 import numpy as np
@@ -34,6 +35,23 @@ def fitted_entry(terms: BaseModel, rows: pd.DataFrame) -> Stored:
         "terms": terms.model_dump(),
         "rows": len(rows),
         "sources": sorted(rows["source_id"].unique()),
+    }
+
+
+def fitted_entries(
+    constants: Mapping[str, BaseModel], rows: pd.DataFrame, names: "pd.Series[str]"
+) -> Stored:
+    """Return the entry of each name's constants, with the rows of that name."""
+    return {name: fitted_entry(terms, rows[names == name]) for name, terms in constants.items()}
+
+
+def provenance(topic: str, rows: pd.DataFrame, method: str) -> Stored:
+    """Return where what is stored of a topic comes from."""
+    return {
+        "table": f"measurements/{topic}.csv",
+        "rows": len(rows),
+        "sources": sorted(rows["source_id"].unique()),
+        "method": method,
     }
 
 

@@ -7,7 +7,13 @@ from gpuspec.constants.stored import Stored
 from gpuspec.evidence.fits.errors import summary
 from gpuspec.evidence.fits.frameworks import FRAMEWORKS
 from gpuspec.evidence.fits.hierarchy import Fit, fitted, held_out
-from gpuspec.evidence.fits.store import Errors, case_values, fitted_entry, pair_summaries, write
+from gpuspec.evidence.fits.store import (
+    Errors,
+    case_values,
+    fitted_entries,
+    pair_summaries,
+    provenance,
+)
 from gpuspec.evidence.measurements.pairs import matched_steps, ratio_errors
 from gpuspec.evidence.measurements.training import (
     known_framework,
@@ -56,24 +62,14 @@ def calibrate() -> Stored:
     constants = fitted(fit, ["other"])
     predicted = held_out(fit)
     strict = held_out(fit, "publisher")
-    names = rows["framework"]
     return {
-        "frameworks": {
-            name: fitted_entry(terms, rows[names == name])
-            for name, terms in sorted(constants.items())
-        },
+        "frameworks": fitted_entries(dict(sorted(constants.items())), rows, rows["framework"]),
         "errors": _errors(rows, predicted, strict),
         "held_out": case_values(rows, predicted),
-        "provenance": {
-            "table": "measurements/training.csv",
-            "rows": len(rows),
-            "sources": sorted(rows["source_id"].unique()),
-            "method": "hierarchical robust least squares in log space (all, family, framework); "
+        "provenance": provenance(
+            "training",
+            rows,
+            "hierarchical robust least squares in log space (all, family, framework); "
             "whole sources held out; intervals split-conformal by source",
-        },
+        ),
     }
-
-
-def main() -> None:
-    """Fit, hold out, and store."""
-    write("training", calibrate())

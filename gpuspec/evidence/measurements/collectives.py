@@ -7,6 +7,7 @@ import pandas as pd
 
 from gpuspec.base.units import GB, Floats
 from gpuspec.catalog import gpu
+from gpuspec.constants.collectives import LARGE
 from gpuspec.constants.links import Fabric, LinkTerms, NetworkTerms
 from gpuspec.evidence.measurements.rows import Row, completed, groups, numbers
 from gpuspec.formulas.networks import collective_seconds
@@ -31,6 +32,8 @@ def prepared_collectives(rows: pd.DataFrame) -> pd.DataFrame:
     rows["fitted_link"] = rows["link"].replace(KIND)
     newer = rows["link"].isin(("nvlink-4", "nvlink-5"))
     rows["adds"] = newer & ~rows["algorithm"].isin(("ring", "tree"))
+    rows["size"] = np.where(rows["message_bytes"] >= LARGE, "from 1 MiB", "below 1 MiB")
+    rows["reach"] = np.where(rows["nodes"] > 1, "between nodes", "in a node")
     return rows
 
 

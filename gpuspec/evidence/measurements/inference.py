@@ -214,11 +214,9 @@ def _pick(rows: pd.DataFrame, replica: Deployment, speed: Mapping[str, Floats]) 
         "tpot_p50_ms": speed.get("tpot_p50_s", tpot) * 1e3,
         "latency_s": ttft + tpot * (osl - 1),
     }
-    metric = rows["metric"].to_numpy()
-    shape = (len(rows),)
-    picked = np.zeros(shape)
+    metric, picked = rows["metric"].to_numpy(), np.zeros(len(rows))
     for name in set(metric):
-        picked = np.where(metric == name, np.broadcast_to(values[name], shape), picked)
+        picked = np.where(metric == name, values[name], picked)
     return picked
 
 
@@ -254,9 +252,8 @@ def _maximum(replica: Deployment, rows: pd.DataFrame) -> np.ndarray:
     finite = np.isfinite(each)
     seconds = finite_run(replica, np.where(finite, each, 1.0), most, isl, osl)
     rate = np.where(finite, each * osl / seconds, steady["output_tokens_s"])
-    return _pick(
-        rows, replica, {**_speed(steady), "output_tokens_s": np.where(possible >= 1, rate, 0.0)}
-    )
+    speed = _speed(steady) | {"output_tokens_s": np.where(possible >= 1, rate, 0.0)}
+    return _pick(rows, replica, speed)
 
 
 def _serving(replica: Deployment, rows: pd.DataFrame) -> np.ndarray:
@@ -292,13 +289,9 @@ def _arriving(replica: Deployment, rate: float, isl: float, osl: float) -> dict[
     """
     rate = min(rate, NEARLY_FULL * sustainable_requests_s(replica, isl, osl))
     one = arrivals(replica, rate, isl, osl)
-    return {
-        "ttft_s": float(one["ttft_mean_s"]),
-        "tpot_s": float(one["tpot_mean_s"]),
-        "ttft_p50_s": float(one["ttft_p50_s"]),
-        "tpot_p50_s": float(one["tpot_p50_s"]),
-        "output_tokens_s": float(rate * osl),
-    }
+    speed = {"ttft_s": one["ttft_mean_s"], "tpot_s": one["tpot_mean_s"]}
+    speed |= {"ttft_p50_s": one["ttft_p50_s"], "tpot_p50_s": one["tpot_p50_s"]}
+    return {name: float(value) for name, value in speed.items()} | {"output_tokens_s": rate * osl}
 
 
 _PREDICTORS = {

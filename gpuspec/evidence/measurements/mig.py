@@ -43,16 +43,9 @@ def slice_pairs(rows: pd.DataFrame) -> pd.DataFrame:
                 continue
             share = _share(row, str(whole["profile"].iloc[0]))
             predicted = batch / float(slice_seconds(batch, best, floor, share)) / rates[batch]
-            pairs.append(
-                {
-                    **{c: row[c] for c in ("source_id", "series", "gpu", "profile", "kind")},
-                    "batch": batch,
-                    "share": share,
-                    "measured": row["rate"] / rates[batch],
-                    "predicted": predicted,
-                    "full": rates[batch] >= FULL_LOAD * best,
-                }
-            )
+            pair = {c: row[c] for c in ("source_id", "series", "gpu", "profile", "kind")}
+            pair |= {"batch": batch, "share": share, "measured": row["rate"] / rates[batch]}
+            pairs.append({**pair, "predicted": predicted, "full": rates[batch] >= FULL_LOAD * best})
     return pd.DataFrame(pairs)
 
 

@@ -1,38 +1,33 @@
 """Hold the model against anybody's measurements: inference, training, collectives, HPC."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from gpuspec.base.errors import InputError, UnknownNameError
+from gpuspec.constants.stored import held_out as stored_predictions
 from gpuspec.constants.stored import stored_errors
-from gpuspec.evidence.validation import collectives, hpc, inference, training
-from gpuspec.evidence.validation.collectives import held_out_collectives, validate_collectives
+from gpuspec.evidence.measurements.rows import measurements
+from gpuspec.evidence.validation.collectives import COLLECTIVES
 from gpuspec.evidence.validation.common import (
     Validation,
+    checked,
     error_table,
+    left_out,
+    nothing,
     part_of,
     ratio_summary,
     read_table,
     worst,
 )
-from gpuspec.evidence.validation.hpc import held_out_hpc, validate_hpc
-from gpuspec.evidence.validation.inference import (
-    compared,
-    held_out_inference,
-    ratio_table,
-    validate_inference,
-)
-from gpuspec.evidence.validation.training import held_out_training, validate_training
+from gpuspec.evidence.validation.hpc import HPC
+from gpuspec.evidence.validation.inference import INFERENCE
+from gpuspec.evidence.validation.training import TRAINING
 
-_KINDS = {
-    "inference": (inference.COLUMNS, validate_inference, held_out_inference),
-    "training": (training.COLUMNS, validate_training, held_out_training),
-    "collectives": (collectives.COLUMNS, validate_collectives, held_out_collectives),
-    "hpc": (hpc.COLUMNS, validate_hpc, held_out_hpc),
-}
-"""Columns of a table of each kind, what compares one, and what compares the shipped one."""
+_KINDS = {"inference": INFERENCE, "training": TRAINING, "collectives": COLLECTIVES, "hpc": HPC}
 KINDS = tuple(_KINDS)
 """What may have been measured."""
 SPLITS = {
@@ -61,20 +56,42 @@ def validate(path: str | Path, kind: str = "inference") -> Validation:
         be used are listed in ``skipped`` with their line.
     """
     _known(kind)
+    of = _KINDS[kind]
     try:
-        return _KINDS[kind][1](path)
+        raw, reasons = checked(path, of)
     except InputError as error:
         other = _kind_of(path)
         if other in (None, kind):
             raise
         raise InputError("kind", kind, f"{path} has the columns of {other}") from error
+    rows = of.named(raw[reasons == ""])
+    return _comparison(kind, raw, reasons, rows, of.predicted, of.silent)
+
+
+def _comparison(
+    kind: str,
+    raw: pd.DataFrame,
+    reasons: "pd.Series[str]",
+    rows: pd.DataFrame,
+    predict: Callable[[pd.DataFrame], Any],
+    silent: str,
+) -> Validation:
+    """Compare those of `rows` that can be predicted; the others of `raw` have their reason."""
+    of = _KINDS[kind]
+    reasons[rows.index] = of.skipped(rows)
+    rows = of.prepared(rows[reasons[rows.index] == ""].reset_index(drop=True))
+    rows["predicted"] = predict(rows) if len(rows) else 0.0
+    good = rows["predicted"] > 0
+    reasons[raw["line"].isin(rows.loc[~good, "line"])] = silent
+    rows = of.compared(rows[good].reset_index(drop=True))
+    return Validation(rows, left_out(raw, reasons), of.ratios(rows), kind)
 
 
 def _kind_of(path: str | Path) -> str | None:
     """Return the kind whose columns a file has, if any."""
-    for kind, (columns, *_) in _KINDS.items():
+    for kind, of in _KINDS.items():
         try:
-            read_table(path, columns)
+            read_table(path, of.columns)
         except InputError:
             continue
         return kind
@@ -109,7 +126,13 @@ def stated_errors(kind: str = "inference") -> pd.DataFrame:
 def held_out(kind: str = "inference") -> Validation:
     """Return the shipped measurements beside predictions by fits that left out their source."""
     _known(kind)
-    return _KINDS[kind][2]()
+    raw, predictions = measurements(kind), stored_predictions(kind)
+    raw.insert(0, "line", np.arange(len(raw)) + 2)
+
+    def predict(rows: pd.DataFrame) -> Any:
+        return rows["case_id"].map(predictions)
+
+    return _comparison(kind, raw, nothing(raw), raw, predict, _KINDS[kind].unstored)
 
 
 def _known(kind: str) -> None:

@@ -1,16 +1,13 @@
 """Hold the model of collectives against anybody's measurements."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 
 from gpuspec.base.errors import InputError, UnknownNameError
-from gpuspec.catalog import gpu as _any_gpu
-from gpuspec.constants.collectives import LARGE, collective_interval
+from gpuspec.constants.collectives import collective_interval
 from gpuspec.constants.fabrics import NETWORKS
 from gpuspec.constants.links import LinkTerms, NetworkTerms
-from gpuspec.constants.stored import held_out, stored
+from gpuspec.constants.stored import stored
 from gpuspec.evidence.measurements.collectives import (
     KIND,
     LINKS,
@@ -18,16 +15,14 @@ from gpuspec.evidence.measurements.collectives import (
     predicted_collectives,
     prepared_collectives,
 )
-from gpuspec.evidence.measurements.rows import Row, measurements
+from gpuspec.evidence.measurements.rows import Row
 from gpuspec.evidence.validation.common import (
     CASE,
+    NO_RATIOS,
     Columns,
-    Validation,
-    checked,
+    Kind,
     judged,
-    left_out,
-    remembered,
-    unpredicted,
+    known_gpu,
 )
 from gpuspec.formulas.networks.collectives import OPERATIONS
 
@@ -41,28 +36,15 @@ COLUMNS = Columns(
     least=dict.fromkeys(("message_bytes", "nodes", "gpus_per_node", "adapters"), 1),
     one_of=("seconds", "algbw_gb_s", "busbw_gb_s"),
     blank_zero=("algbw_gb_s", "busbw_gb_s"),
+    lowered=("operation", "link", "network_kind", "algorithm"),
 )
-_gpu = remembered(_any_gpu)
 KNOWN_LINKS = (*LINKS, *KIND)
 """Links that the model knows."""
 
 
-def validate_collectives(path: str | Path) -> Validation:
-    """Compare predictions with a table of the columns of ``data/measurements/collectives.csv``."""
-    lowered = ("operation", "link", "network_kind", "algorithm")
-    raw, reasons = checked(path, COLUMNS, _check, lowered)
-    rows = raw[reasons == ""].reset_index(drop=True)
-    rows = prepared_collectives(rows.assign(gpu=[_gpu(name).id for name in rows["gpu"]]))
-    fitted = stored("collectives")
-    links = {k: LinkTerms(**entry["terms"]) for k, entry in fitted["links"].items()}
-    networks = {k: NetworkTerms(**entry["terms"]) for k, entry in fitted["networks"].items()}
-    rows["predicted"] = predicted_collectives(rows, links, networks)
-    return _validation(rows, left_out(raw, reasons))
-
-
 def _check(row: Row) -> None:
     """Raise what is wrong with a row."""
-    device = _gpu(row["gpu"])
+    device = known_gpu(row["gpu"])
     if row["operation"] not in OPERATIONS:
         raise UnknownNameError("operation", row["operation"], OPERATIONS)
     if row["link"] not in KNOWN_LINKS:
@@ -82,25 +64,28 @@ def _check(row: Row) -> None:
             raise InputError("node_network_gb_s", "", valid)
 
 
-def _validation(rows: pd.DataFrame, skipped: pd.DataFrame) -> Validation:
-    """Return prepared rows that have ``predicted`` with their error, interval and labels."""
+def _named(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows.assign(gpu=[known_gpu(name).id for name in rows["gpu"]])
+
+
+def _predicted(rows: pd.DataFrame) -> np.ndarray:
+    fitted = stored("collectives")
+    links = {k: LinkTerms(**entry["terms"]) for k, entry in fitted["links"].items()}
+    networks = {k: NetworkTerms(**entry["terms"]) for k, entry in fitted["networks"].items()}
+    return predicted_collectives(rows, links, networks)
+
+
+def _compared(rows: pd.DataFrame) -> pd.DataFrame:
     low, high = collective_interval(rows["predicted"], rows["message_bytes"], rows["nodes"])
-    rows = rows.assign(
-        measured=measured_seconds(rows),
-        low=low,
-        high=high,
-        size=np.where(rows["message_bytes"] >= LARGE, "from 1 MiB", "below 1 MiB"),
-        reach=np.where(rows["nodes"] > 1, "between nodes", "in a node"),
-    )
-    none = pd.DataFrame(columns=["pair", "case_id", "measured", "predicted", "error"])
-    return Validation(judged(rows), skipped, none, "collectives")
+    return judged(rows.assign(measured=measured_seconds(rows), low=low, high=high))
 
 
-def held_out_collectives() -> Validation:
-    """Return the shipped measurements beside predictions by fits that left out their source."""
-    rows = prepared_collectives(measurements("collectives"))
-    rows = rows.assign(
-        line=np.arange(len(rows)) + 2, predicted=rows["case_id"].map(held_out("collectives"))
-    )
-    reasons = unpredicted(rows)
-    return _validation(rows[reasons == ""].reset_index(drop=True), left_out(rows, reasons))
+COLLECTIVES = Kind(
+    columns=COLUMNS,
+    check=_check,
+    named=_named,
+    prepared=prepared_collectives,
+    predicted=_predicted,
+    compared=_compared,
+    ratios=lambda rows: NO_RATIOS,
+)

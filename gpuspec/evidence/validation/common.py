@@ -1,6 +1,6 @@
 """What the comparisons of all kinds share: reading a table, error figures, tables to read."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -12,6 +12,7 @@ import pandas as pd
 from gpuspec.base.errors import InputError
 from gpuspec.base.files import MOST_TABLE_BYTES, read_text
 from gpuspec.base.rows import csv_rows
+from gpuspec.catalog import gpu
 from gpuspec.evidence.measurements.pairs import ratio_errors
 from gpuspec.evidence.measurements.rows import Row
 
@@ -28,6 +29,7 @@ BY = {
     "hpc": ("gpu", "workload", "kind", "how"),
 }
 """Columns by which the figures of each kind of measurement are split."""
+NO_RATIOS = pd.DataFrame(columns=["pair", "case_id", "measured", "predicted", "error"])
 CASE = ("case_id", "source_id", "gpu")
 """Columns that every table of measurements has."""
 
@@ -47,6 +49,38 @@ class Columns:
     """Columns of which each row needs one."""
     blank_zero: tuple[str, ...] = ()
     """Columns in which 0 says nothing: tools print 0.00 where a rate has too few digits."""
+    lowered: tuple[str, ...] = ()
+    """Columns of texts in which capitals mean nothing."""
+
+
+def nothing(rows: pd.DataFrame) -> "pd.Series[str]":
+    """Return for each row why it cannot be predicted: nothing speaks against it."""
+    return pd.Series("", rows.index, dtype=object)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What is particular to the measurements of a kind."""
+
+    columns: Columns
+    check: Callable[[Row], None]
+    """Raises what is wrong with a row of a person's table."""
+    named: Callable[[pd.DataFrame], pd.DataFrame]
+    """Rows of such a table with the ids of what they name."""
+    prepared: Callable[[pd.DataFrame], pd.DataFrame]
+    """Rows with every column that a prediction reads."""
+    predicted: Callable[[pd.DataFrame], np.ndarray]
+    """What the model says of prepared rows; not above 0 where it says nothing."""
+    compared: Callable[[pd.DataFrame], pd.DataFrame]
+    """Prepared rows that have ``predicted`` with their error, interval and labels."""
+    ratios: Callable[[pd.DataFrame], pd.DataFrame]
+    """The ratio of two figures of compared rows, for each matched pair."""
+    skipped: Callable[[pd.DataFrame], "pd.Series[str]"] = nothing
+    """Why each row, not yet prepared, cannot be predicted; empty where it can."""
+    silent: str = "the model says nothing of it"
+    """Why a prepared row is left out of which the model says nothing."""
+    unstored: str = "no held-out value is stored"
+    """The same of a shipped row."""
 
 
 @dataclass(frozen=True)
@@ -179,36 +213,21 @@ def remembered(find: Callable[[str], T]) -> Callable[[str], T]:
     return found
 
 
-def first_reasons(rows: pd.DataFrame, check: Callable[[Row], None]) -> "pd.Series[str]":
-    """Return for each row what `check` raises; empty where it raises nothing."""
-
-    def complaint(row: Row) -> str:
-        try:
-            check(row)
-        except InputError as error:
-            return str(error)
-        return ""
-
-    reasons = [complaint(row) for row in rows.to_dict("records")]
-    return pd.Series(reasons, rows.index, dtype=object)
-
-
-def checked(
-    path: str | Path, columns: Columns, check: Callable[[Row], None], lowered: Iterable[str] = ()
-) -> "tuple[pd.DataFrame, pd.Series[str]]":
-    """Read a table as `read_table` does, and note what `check` raises; `lowered` texts are."""
-    raw, reasons = read_table(path, columns)
-    for column in set(lowered) & set(raw):
+def checked(path: str | Path, kind: Kind) -> "tuple[pd.DataFrame, pd.Series[str]]":
+    """Read a table as `read_table` does, and note what the check of its kind raises."""
+    raw, reasons = read_table(path, kind.columns)
+    for column in set(kind.columns.lowered) & set(raw):
         raw[column] = raw[column].str.strip().str.lower()
-    readable = reasons == ""
-    reasons[readable] = first_reasons(raw[readable], check)
+    readable = raw[reasons == ""]
+    for index, row in zip(readable.index, readable.to_dict("records"), strict=True):
+        try:
+            kind.check(row)
+        except InputError as error:
+            reasons[index] = str(error)
     return raw, reasons
 
 
-def unpredicted(rows: pd.DataFrame) -> "pd.Series[str]":
-    """Return which rows no stored prediction stands for, in words; empty where one does."""
-    words = np.where(rows["predicted"] > 0, "", "no held-out value is stored")
-    return pd.Series(words, rows.index, dtype=object)
+known_gpu = remembered(gpu)
 
 
 def left_out(raw: pd.DataFrame, reasons: "pd.Series[str]") -> pd.DataFrame:

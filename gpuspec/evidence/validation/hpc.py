@@ -1,32 +1,27 @@
 """Hold the model of scientific computing against anybody's measurements."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 
 from gpuspec.base.errors import InputError, UnknownNameError
-from gpuspec.catalog import gpu as _any_gpu
 from gpuspec.catalog.workloads import workload as _any_workload
 from gpuspec.catalog.workloads import workloads
 from gpuspec.constants.hpc import hpc_interval, hpc_ratio_interval, hpc_terms
-from gpuspec.constants.stored import held_out
 from gpuspec.evidence.measurements.hpc import (
     Rows,
     predictable,
     prepared_hpc,
-    prepared_rows,
     unusable,
 )
 from gpuspec.evidence.measurements.pairs import matched_speeds
-from gpuspec.evidence.measurements.rows import Row, measurements, numbers
+from gpuspec.evidence.measurements.rows import Row, numbers
 from gpuspec.evidence.validation.common import (
     CASE,
+    NO_RATIOS,
     Columns,
-    Validation,
-    checked,
+    Kind,
     judged,
-    left_out,
+    known_gpu,
     ratios,
     remembered,
     with_interval,
@@ -44,27 +39,7 @@ NO_PARTNER = (
     "only the ratio of two GPUs can be predicted of it: give a row of another GPU with the same "
     "source_id and pair"
 )
-_gpu = remembered(_any_gpu)
 _workload = remembered(_any_workload)
-
-
-def validate_hpc(path: str | Path) -> Validation:
-    """Compare predictions with a table of the columns of ``data/measurements/hpc.csv``."""
-    raw, reasons = checked(path, COLUMNS, _check)
-    index = np.flatnonzero(reasons == "")
-    rows = raw.iloc[index].reset_index(drop=True)
-    if len(rows):
-        rows = prepared_hpc(_with_ids(rows))
-        good = predictable(rows)
-        reasons.iloc[index[~good]] = NO_PARTNER
-        rows = rows[good].reset_index(drop=True)
-    if len(rows):
-        terms = {name: hpc_terms(name) for name in rows["workload"].unique()}
-        rows["predicted"] = Rows(rows).everything(terms)
-        return _validation(rows, left_out(raw, reasons))
-    blank = dict.fromkeys(("predicted", "measured", "error", "low", "high"), 0.0)
-    rows = rows.assign(**blank, inside=False, how="", kind="")
-    return Validation(rows, left_out(raw, reasons), _ratios(rows), "hpc")
 
 
 def _with_ids(rows: pd.DataFrame) -> pd.DataFrame:
@@ -72,7 +47,7 @@ def _with_ids(rows: pd.DataFrame) -> pd.DataFrame:
     better = rows.get("higher_is_better", pd.Series("", rows.index)).str.strip().str.lower()
     times = rows["metric"].str.strip().str.lower().isin(LOWER)
     return rows.assign(
-        gpu=[_gpu(name).id for name in rows["gpu"]],
+        gpu=[known_gpu(name).id for name in rows["gpu"]],
         workload=[_workload(name).id for name in rows["workload"]],
         metric=rows["metric"].str.strip().str.lower(),
         higher_is_better=np.where(better == "", ~times, better == "true"),
@@ -82,7 +57,7 @@ def _with_ids(rows: pd.DataFrame) -> pd.DataFrame:
 def _check(row: Row) -> None:
     """Raise what is wrong with a row."""
     _workload(row["workload"])
-    machine(_gpu(row["gpu"]))
+    machine(known_gpu(row["gpu"]))
     better = str(row.get("higher_is_better", "")).strip().lower()
     if better not in ("", "true", "false"):
         raise UnknownNameError("higher_is_better", better, ("true", "false"))
@@ -90,7 +65,15 @@ def _check(row: Row) -> None:
         raise InputError("metric", "", "name the unit of the value, such as gflops or ns_day")
 
 
-def _validation(rows: pd.DataFrame, skipped: pd.DataFrame) -> Validation:
+def _predicted(rows: pd.DataFrame) -> np.ndarray:
+    values, good = np.full(len(rows), np.nan), predictable(rows)
+    if good.any():
+        terms = {name: hpc_terms(name) for name in rows["workload"].unique()}
+        values[good] = Rows(rows[good]).everything(terms)
+    return values
+
+
+def _compared(rows: pd.DataFrame) -> pd.DataFrame:
     """Return prepared rows that have ``predicted`` with their error, interval and labels.
 
     ``measured`` and ``predicted`` are speeds of one GPU in the unit of the metric; rows that
@@ -101,20 +84,18 @@ def _validation(rows: pd.DataFrame, skipped: pd.DataFrame) -> Validation:
         how=np.where(rows["absolute"], "figure itself", "level from its pair"),
     )
     labels = rows["kind"].mask(rows["absolute"], "")
-    rows = judged(
+    return judged(
         with_interval(
             rows, labels, lambda v, kind: hpc_ratio_interval(v, kind) if kind else hpc_interval(v)
         )
     )
-    return Validation(rows, skipped, _ratios(rows), "hpc")
 
 
 def _ratios(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the ratio of speeds of each matched pair of GPUs."""
-    columns = ["pair", "case_id", "measured", "predicted", "error", "kind", "workload"]
-    pairs = matched_speeds(rows) if len(rows) else pd.DataFrame()
+    pairs = matched_speeds(rows)
     if pairs.empty:
-        return pd.DataFrame(columns=columns)
+        return NO_RATIOS.assign(kind=None, workload=None)
     newer = rows.iloc[pairs["new"].to_numpy(int)]
     pairs = pairs.assign(pair=[_families(name) for name in pairs["pair"]])
     table = ratios(rows, pairs, *numbers(rows, "measured", "predicted"))
@@ -127,14 +108,21 @@ def _families(pair: str) -> str:
     return f"{new} / {old}" if new != old else f"two {new}s"
 
 
-def held_out_hpc() -> Validation:
-    """Return the shipped measurements beside predictions by fits that left out their source."""
-    rows, raw = prepared_rows(), measurements("hpc")
-    raw = raw.assign(line=np.arange(len(raw)) + 2)
+def _skipped(rows: pd.DataFrame) -> "pd.Series[str]":
     known = set(workloads().index)
-    reasons = pd.Series([unusable(row, known) for row in raw.to_dict("records")], dtype=object)
-    there = raw["case_id"].isin(rows["case_id"])
-    reasons[~there & (reasons == "")] = NO_PARTNER
-    rows = rows.assign(predicted=rows["case_id"].map(held_out("hpc")))
-    rows = rows.merge(raw[["case_id", "line"]], on="case_id")
-    return _validation(rows, left_out(raw, reasons))
+    reasons = [unusable(row, known) for row in rows.to_dict("records")]
+    return pd.Series(reasons, rows.index, dtype=object)
+
+
+HPC = Kind(
+    columns=COLUMNS,
+    check=_check,
+    named=_with_ids,
+    skipped=_skipped,
+    prepared=prepared_hpc,
+    predicted=_predicted,
+    compared=_compared,
+    ratios=_ratios,
+    silent=NO_PARTNER,
+    unstored=NO_PARTNER,
+)

@@ -1,17 +1,14 @@
 """Hold the model of training against anybody's measurements."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 
 from gpuspec.base.errors import InputError, UnknownNameError
-from gpuspec.catalog import gpu as _any_gpu
 from gpuspec.catalog.models import Model, model
 from gpuspec.catalog.precision import training_recipe as _any_recipe
 from gpuspec.constants.fabrics import NETWORKS
 from gpuspec.constants.memory import memory_terms
-from gpuspec.constants.stored import held_out, stored
+from gpuspec.constants.stored import stored
 from gpuspec.constants.training import framework, training_interval
 from gpuspec.evidence.measurements.pairs import matched_steps
 from gpuspec.evidence.measurements.rows import Row, numbers
@@ -22,26 +19,36 @@ from gpuspec.evidence.measurements.training import (
     known_framework,
     measured_step_seconds,
     predicted_step_seconds,
-    prepared_rows,
     prepared_training,
     step_tokens,
 )
 from gpuspec.evidence.validation.common import (
     CASE,
+    NO_RATIOS,
     Columns,
-    Validation,
-    checked,
+    Kind,
     judged,
-    left_out,
+    known_gpu,
     ratios,
     remembered,
-    unpredicted,
     with_interval,
 )
 from gpuspec.formulas.memory import need_layer_order
 from gpuspec.formulas.training import expert_counts
 from gpuspec.formulas.training.flops import CONVENTIONS, model_flops_per_token
 
+CHOICES = {
+    "metric": METRICS,
+    "precision": PRECISIONS,
+    "recompute": ("", "none", "selective", "full"),
+    "attention": ("", "flash", "flash2", "eager"),
+    "tuning": ("", "full", "lora", "qlora"),
+    "offload": ("", "optimizer"),
+    "flops_convention": ("", *CONVENTIONS),
+    "network_kind": ("", *NETWORKS),
+    "sequence_parallel": ("", "true", "false"),
+}
+"""What a column may say; blanks are filled as `prepared_training` documents."""
 COLUMNS = Columns(
     needed=(*CASE, "n_gpus", "model", "seq_len", "framework", "metric", "value", "precision"),
     numbers={
@@ -58,20 +65,9 @@ COLUMNS = Columns(
         "zero_stage": 0,
     },
     one_of=("global_batch", "micro_batch"),
+    lowered=tuple(CHOICES),
 )
-CHOICES = {
-    "metric": METRICS,
-    "precision": PRECISIONS,
-    "recompute": ("", "none", "selective", "full"),
-    "attention": ("", "flash", "flash2", "eager"),
-    "tuning": ("", "full", "lora", "qlora"),
-    "offload": ("", "optimizer"),
-    "flops_convention": ("", *CONVENTIONS),
-    "network_kind": ("", *NETWORKS),
-    "sequence_parallel": ("", "true", "false"),
-}
-"""What a column may say; blanks are filled as `prepared_training` documents."""
-_gpu, _recipe = remembered(_any_gpu), remembered(_any_recipe)
+_recipe = remembered(_any_recipe)
 _framework = remembered(lambda name: framework(name)[0])
 KNOWN = {True: "step time, framework known", False: "step time, framework never seen"}
 """Which error a row's interval comes from."""
@@ -84,27 +80,14 @@ def _model(name: str) -> Model:
     return network
 
 
-def validate_training(path: str | Path) -> Validation:
-    """Compare predictions with a table of the columns of ``data/measurements/training.csv``."""
-    raw, reasons = checked(path, COLUMNS, _check, CHOICES)
-    rows = raw[reasons == ""].reset_index(drop=True)
-    fitted = stored("training")["frameworks"]
-    if len(rows):
-        rows = filled(prepared_training(_with_ids(rows)), memory_terms())
-        terms = {name: framework(name)[1] for name in rows["framework"].unique()}
-        rows["predicted"] = predicted_step_seconds(rows, terms)
-        rows["known"] = [bool(fitted.get(name, {}).get("rows")) for name in rows["framework"]]
-    else:
-        rows = rows.assign(predicted=0.0, known=False, global_batch=0.0)
-    rows = compared_steps(rows)
-    return Validation(rows, left_out(raw, reasons), step_ratios(rows), "training")
-
-
 def _with_ids(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return rows with the canonical ids of GPU, framework and recipe."""
+    """Return rows with the canonical ids, and whether the fit had seen their framework."""
+    fitted = stored("training")["frameworks"]
+    ids = [_framework(name) for name in rows["framework"]]
     rows = rows.assign(
-        gpu=[_gpu(name).id for name in rows["gpu"]],
-        framework=[_framework(name) for name in rows["framework"]],
+        gpu=[known_gpu(name).id for name in rows["gpu"]],
+        framework=ids,
+        known=[bool(fitted.get(name, {}).get("rows")) for name in ids],
     )
     if "recipe" in rows:
         rows["recipe"] = [_recipe(r).id if r else "" for r in rows["recipe"]]
@@ -116,7 +99,7 @@ def _check(row: Row) -> None:
     for column, allowed in CHOICES.items():
         if row.get(column, "") not in allowed:
             raise UnknownNameError(column, row[column], filter(None, allowed))
-    device, network = _gpu(row["gpu"]), _model(row["model"])
+    device, network = known_gpu(row["gpu"]), _model(row["model"])
     _framework(row["framework"])
     if row.get("recipe"):
         _recipe(row["recipe"])
@@ -167,13 +150,24 @@ def _check_batch(row: Row) -> None:
         raise InputError("global_batch", batch, valid)
 
 
-def compared_steps(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return filled rows that have ``predicted`` and ``known`` with their error and interval.
+def _prepared(rows: pd.DataFrame) -> pd.DataFrame:
+    return filled(prepared_training(rows), memory_terms())
+
+
+def _predicted(rows: pd.DataFrame) -> np.ndarray:
+    terms = {name: framework(name)[1] for name in rows["framework"].unique()}
+    return predicted_step_seconds(rows, terms)
+
+
+def _compared(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return prepared rows that have ``predicted`` with their error, interval and rates.
 
     ``measured`` and ``predicted`` are seconds of a step; ``measured_tflops`` and
     ``predicted_tflops`` are model TFLOP/s of a GPU, attention counted in full.
     """
     rows = rows.assign(measured=measured_step_seconds(rows))
+    if "known" not in rows:
+        rows["known"] = known_framework(rows)
     rows = with_interval(rows, rows["known"].map(KNOWN), training_interval)
     flops = np.zeros(len(rows))
     for network, index in rows.groupby("model").indices.items():
@@ -184,10 +178,10 @@ def compared_steps(rows: pd.DataFrame) -> pd.DataFrame:
     return judged(rows.assign(**rates))
 
 
-def step_ratios(rows: pd.DataFrame) -> pd.DataFrame:
+def _ratios(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the ratio of speeds of each matched pair of GPUs or precisions."""
     if rows.empty:
-        return pd.DataFrame(columns=["pair", "case_id", "measured", "predicted", "error"])
+        return NO_RATIOS
     pairs = pd.concat([matched_steps(rows, "gpu"), matched_steps(rows, "precision")])
     pairs = pairs[~pairs["pair"].astype(str).str.contains("fp16")].reset_index(drop=True)
     speed = step_tokens(rows) / rows["n_gpus"].to_numpy(float)
@@ -195,15 +189,12 @@ def step_ratios(rows: pd.DataFrame) -> pd.DataFrame:
     return ratios(rows, pairs, measured, predicted)
 
 
-def held_out_training() -> Validation:
-    """Return the shipped measurements beside predictions by fits that left out their source."""
-    rows = prepared_rows()
-    rows = rows.assign(
-        line=np.arange(len(rows)) + 2,
-        predicted=rows["case_id"].map(held_out("training")),
-        known=known_framework(rows),
-    )
-    reasons = unpredicted(rows)
-    kept = rows[reasons == ""].reset_index(drop=True)
-    compared = compared_steps(kept)
-    return Validation(compared, left_out(rows, reasons), step_ratios(compared), "training")
+TRAINING = Kind(
+    columns=COLUMNS,
+    check=_check,
+    named=_with_ids,
+    prepared=_prepared,
+    predicted=_predicted,
+    compared=_compared,
+    ratios=_ratios,
+)

@@ -148,15 +148,15 @@ def _steps(
     return busy + host + exposed, exposed
 
 
-def class_scaling_table(question: HpcQuestion, names: Sequence[str] = SCALED) -> pd.DataFrame:
-    """Return the efficiency of classes on the largest number of nodes asked for.
+def class_scaling_table(question: HpcQuestion) -> pd.DataFrame:
+    """Return the efficiency of the classes of `SCALED` on the largest number of nodes asked for.
 
     Each at its typical size on the same GPUs and network. Columns: ``workload``, ``name``,
     ``gpu``, ``scaling``, ``nodes``, ``efficiency`` with ``efficiency_low`` and
     ``efficiency_high``.
     """
     parts = []
-    for name in names:
+    for name in SCALED:
         asked = question.but(application=name, size=1.0, cpu_share=None, host_bytes=0.0)
         found, table = asked.workload, scaling_table(asked)
         last = table[table["nodes"] == table["nodes"].max()]

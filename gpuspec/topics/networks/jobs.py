@@ -128,10 +128,8 @@ def node_layout(question: NetworksQuestion, device: Gpu) -> pd.DataFrame:
     return grid.iloc[[place]].assign(fits=fits).reset_index(drop=True)
 
 
-def network_table(
-    question: NetworksQuestion, device: Gpu, networks: Sequence[tuple[str, float, str]] = ()
-) -> pd.DataFrame:
-    """Return how one node's speed carries over to several, for each network between them.
+def network_table(question: NetworksQuestion, device: Gpu) -> pd.DataFrame:
+    """Return how one node's speed carries over to several, for each of `NETWORKS` between them.
 
     Data parallelism between nodes (ZeRO-1), the same work for each GPU at every size. Columns:
     ``network``, ``node_gb_s``, ``nodes``, ``gpus``, ``step_s``, ``efficiency`` (step of one
@@ -140,23 +138,16 @@ def network_table(
     them to the network, ``fits``.
     """
     q = question
-    base = node_layout(q, device)
-    counts = np.array((1, *q.nodes))
-    grid = base.loc[[0] * len(counts)].reset_index(drop=True)
-    grid["dp"] = grid["dp"] * counts
-    parts = [_network(q, device, grid, counts, *one) for one in networks or NETWORKS]
-    return pd.concat(parts, ignore_index=True)
+    grid = node_layout(q, device).loc[[0] * (1 + len(q.nodes))].reset_index(drop=True)
+    grid["dp"] = grid["dp"] * np.array((1, *q.nodes))
+    return pd.concat([_network(q, device, grid, one) for one in NETWORKS], ignore_index=True)
 
 
 def _network(
-    q: NetworksQuestion,
-    device: Gpu,
-    grid: pd.DataFrame,
-    counts: np.ndarray,
-    name: str,
-    rate: float,
-    kind: str,
+    q: NetworksQuestion, device: Gpu, grid: pd.DataFrame, network: tuple[str, float, str]
 ) -> pd.DataFrame:
+    name, rate, kind = network
+    counts = np.array((1, *q.nodes))
     joined = fabric(device, rate, kind, q.gpus_per_node)
     step = evaluated(q, q.network, device, joined, grid, q.seq_len)["step_s"].to_numpy()
     one, more = step[0], np.maximum(step - step[0], 0.0)
@@ -257,15 +248,14 @@ def _forms(
     for path in PATHS:
         cards = best(card, crowded(card_fabric(card, path, 0.0), NODE_GPUS))
         row: dict[str, object] = {**about, "params": network.params / GB, "path": path}
-        row |= {**dict.fromkeys(FORM_FIGURES, 0.0), "pcie_layout": "", "sxm_layout": ""}
         if whole is None or ideal is None or cards is None:
+            row |= {**dict.fromkeys(FORM_FIGURES, 0.0), "pcie_layout": "", "sxm_layout": ""}
             row["reason"] = f"no layout fits {NODE_GPUS} x {(module if whole is None else card).id}"
         else:
             ratio = float(whole["step_s"] / cards["step_s"])
-            row["ratio"] = ratio
-            row["ratio_low"], row["ratio_high"] = _form_interval(ratio, cards, card, module)
-            row["card"] = float(whole["step_s"] / ideal["step_s"])
-            row["kept"] = float(ideal["step_s"] / cards["step_s"])
+            chip, links = whole["step_s"] / ideal["step_s"], ideal["step_s"] / cards["step_s"]
+            ends = _form_interval(ratio, cards, card, module)
+            row |= dict(zip(FORM_FIGURES, (ratio, *ends, float(chip), float(links)), strict=True))
             row |= {"pcie_layout": _layout_words(cards), "sxm_layout": _layout_words(whole)}
             row["reason"] = ""
         rows.append(row)

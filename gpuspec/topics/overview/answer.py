@@ -53,17 +53,17 @@ def sparsity_table(gpus: Sequence[Gpu]) -> pd.DataFrame:
 
 def feature_table(gpus: Sequence[Gpu]) -> pd.DataFrame:
     """Return what exists on which GPU: Transformer Engine, FP8, DPX, MIG and so on."""
-    rows = {
-        "Transformer Engine (FP8 and 16-bit chosen by layer)": [
-            _yes(g.transformer_engine) for g in gpus
-        ],
-        "FP8 Tensor Cores": [_yes(g.fp8_dense_tflops is not None) for g in gpus],
-        "DPX (dynamic programming instructions)": [_yes(g.dpx) for g in gpus],
-        "MIG, most instances": [f"{g.mig_max_instances or 0:g}" for g in gpus],
-        "Confidential computing": [_yes(g.confidential_computing) for g in gpus],
+    columns = {
+        g.name: {
+            "Transformer Engine (FP8 and 16-bit chosen by layer)": _yes(g.transformer_engine),
+            "FP8 Tensor Cores": _yes(g.fp8_dense_tflops is not None),
+            "DPX (dynamic programming instructions)": _yes(g.dpx),
+            "MIG, most instances": f"{g.mig_max_instances or 0:g}",
+            "Confidential computing": _yes(g.confidential_computing),
+        }
+        for g in gpus
     }
-    index = pd.Index(list(rows), name="feature")
-    return pd.DataFrame(list(rows.values()), index=index, columns=[g.name for g in gpus])
+    return pd.DataFrame(columns).rename_axis("feature")
 
 
 def source_table(gpus: Sequence[Gpu]) -> pd.DataFrame:

@@ -39,18 +39,12 @@ def dense_against_sparse(gpus: list[Gpu], title: str) -> Figure:
     shown = [g for g in gpus if g.bf16_dense_tflops and g.sparsity_factor]
     colors = gpu_colors(g.id for g in shown)
     for i, g in enumerate(shown):
-        dense = (
-            (g.bf16_dense_tflops or 0.0),
-            (g.bf16_dense_tflops or 0.0) * (g.sparsity_factor or 1),
-        )
-        for j, (rate, hatch) in enumerate(zip(dense, ("", "//"), strict=True)):
-            bar = axes.bar(
-                i + 0.4 * j, rate, 0.38, color=colors[g.id], hatch=hatch, edgecolor="white"
-            )
+        dense = g.bf16_dense_tflops or 0.0
+        sparse = dense * (g.sparsity_factor or 1)
+        for x, rate, word, hatch in ((i, dense, "dense", ""), (i + 0.4, sparse, "sparse", "//")):
+            bar = axes.bar(x, rate, 0.38, color=colors[g.id], hatch=hatch, edgecolor="white")
             axes.bar_label(bar, [f"{rate:,.0f}"], fontsize=8)
-            axes.text(
-                i + 0.4 * j, 25, ("dense", "sparse")[j], ha="center", fontsize=7, color="white"
-            )
+            axes.text(x, 25, word, ha="center", fontsize=7, color="white")
     axes.set_xticks(np.arange(len(shown)) + 0.2, [g.name for g in shown], fontsize=8)
     axes.set_ylabel("BF16, TFLOP/s")
     axes.margins(y=0.15)
