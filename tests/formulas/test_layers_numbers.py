@@ -213,6 +213,46 @@ def _with_kv_heads(kv_heads):
     return GEMMA.model_copy(update={"groups": (group(GEMMA.groups[0].layers, **fields),)})
 
 
+def test_a_compressed_cache_is_read_by_entries():
+    # 4 layers: 128 tokens and 512 chosen entries, index keys of 66 bytes for all 3,200; 4 layers:
+    # 128 tokens and 100 entries; 256 elements of 2 bytes; 12 kernels.
+    moved = 4 * (640 * 512 + 3200 * 66) + 4 * 228 * 512
+    found = layout(COMPRESSED, FAST).decode_attention(1.0, 12_800.0)
+    assert_allclose(found, 12e-6 + moved / 1e9, rtol=1e-6)
+
+
+def test_a_prompt_passes_sparse_attention_in_its_latent():
+    # One query tile of 128: 128 heads of latent and half of the rotary key, 512 + 32, and 64 index
+    # heads of 128 without values; 4 FLOP; 61 layers of two kernels.
+    flops = 4 * (128 * 544 + 64 * 64) * 128 * 128
+    found = layout(DEEPSEEK, WIDE).prefill_attention(1.0, 128.0)
+    assert_allclose(found, 61 * (2e-6 + flops / 1e12))
+
+
+def test_a_prompt_crosses_to_the_whole_image():
+    blind, seeing = (layout(LLAMA_VISION, WIDE, image_tokens=n) for n in (0, 6416))
+    more = seeing.prefill_attention(1.0, 128.0) - blind.prefill_attention(1.0, 128.0)
+    flops = 4 * 64 * 128 * 128 * (6416 + 64)  # half a tile beyond the image
+    assert_allclose(more, 20 * (1e-6 + flops / 1e12))
+
+
+def test_experts_in_a_latent_have_its_width():
+    sizes = {"layers": 4, "hidden": 100, "heads": 10, "kv_heads": 2, "head_dim": 10, "vocab": 1000}
+    experts = {"experts": 8, "active_experts": 2, "expert_ffn": 50, "expert_latent": 20}
+    model = Model(id="latent", name="Latent", **sizes, **experts)
+    # One token uses 2 experts of 3 matrices, 20 x 50, in 2 bytes.
+    parts = layout(model, FAST).dense_seconds(1)
+    assert_allclose(parts["experts"], 4 * (1e-6 + 2 * 3 * 20 * 50 * 2 / 1e9))
+    assert token_gemms(model, 1, 1)[-1] == ("experts", 4, [(20, 100), (100, 20)])
+
+
+def test_passes_over_vectors_follow_the_kind_of_layer():
+    attending = 6 * 5120 + 2 * (24 + 8) * 256 + 3 * 6144 + 3 * 17_408
+    recurrent = 6 * 5120 + 2 * 16_480 + 3 * 6144 + 3 * 17_408
+    found = layout(QWEN, FAST).dense_seconds(1)["elementwise"]
+    assert_allclose(found, (16 * attending + 48 * recurrent) * 2 / 0.7e9)
+
+
 ENCODER = Model(
     id="encoder", name="Encoder", kind="encoder", layers=4, hidden=100, heads=10, kv_heads=10,
     head_dim=10, ffn=300, gated_mlp=False, vocab=1000, max_context=512,
