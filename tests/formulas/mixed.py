@@ -112,8 +112,9 @@ KINDS = (
 
 @st.composite
 def networks(draw):
-    """Networks of up to 12 layers of any kinds."""
-    layers = draw(st.lists(st.sampled_from(KINDS), min_size=1, max_size=12))
+    """Networks of up to 12 layers of any kinds, not of attention alone."""
+    lists = st.lists(st.sampled_from(KINDS), min_size=1, max_size=12)
+    layers = draw(lists.filter(lambda layers: any(kind != _ATTENDS | _HALF for kind in layers)))
     return network(
         layers,
         id="random",

@@ -208,7 +208,8 @@ def test_tensors_around_collectives():
 def test_micro_batches_in_flight():
     assert microbatches_in_flight(4, 64, 1, [0, 1, 3]).tolist() == [4, 3, 1]
     assert microbatches_in_flight(4, 2, 1, [0, 1, 3]).tolist() == [2, 2, 1]
-    exactly(microbatches_in_flight(4, 64, 2), 5.5)  # 4 * (1 + 3 / 8)
+    # Two chunks: 2 * 3 + 4 + 1 halves, 4 * (1 + 3 / 8), on the first stage, 4 + 1 on the last.
+    exactly(microbatches_in_flight(4, 64, 2, [0, 3]), 5.5, 2.5)
 
 
 def test_states_between_the_chunks_of_a_scan():

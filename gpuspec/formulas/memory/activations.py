@@ -201,7 +201,8 @@ def microbatches_in_flight(
     """Micro-batches whose activations a pipeline stage holds at its peak.
 
     With 1F1B the first stage keeps ``pp`` of them in flight (fewer when there are fewer), each
-    stage behind it one less; interleaving adds ``1 + (pp - 1)/(pp * v)``.
+    stage behind it one less. With `interleave` v chunks a stage starts with ``2 (pp - 1 - place) +
+    (v - 1) pp`` chunks and one more; on the first that is ``1 + (pp - 1)/(pp * v)`` of ``pp``.
 
     Parameters
     ----------
@@ -211,16 +212,19 @@ def microbatches_in_flight(
     References
     ----------
     Narayanan et al. 2021, arXiv:2104.04473, section 2.2; Korthikanti et al. 2022,
-    arXiv:2205.05198, section 4.2.3 (the interleaving factor).
+    arXiv:2205.05198, section 4.2.3 (the interleaving factor); Megatron-LM, ``schedules.py``.
 
     >>> microbatches_in_flight(4, 64, 1, [0, 1, 3]).tolist()
     [4.0, 3.0, 1.0]
+    >>> microbatches_in_flight(4, 64, 2, [0, 3]).tolist()
+    [5.5, 2.5]
     >>> float(96 / 8 * microbatches_in_flight(8, 64, 3))   # layers of GPT-3: 96 * (1 + 7/24)
     124.0
     """
     stages, chunks = np.asarray(pp, float), np.asarray(interleave, float)
-    factor = np.where(chunks > 1, 1 + (stages - 1) / (stages * chunks), 1.0)
-    most = (stages - np.asarray(place, float)) * factor
+    behind = stages - 1 - np.asarray(place, float)
+    started = 2 * behind + (chunks - 1) * stages + 1
+    most = np.where(chunks > 1, started / chunks, behind + 1)
     return np.asarray(np.minimum(most, np.asarray(microbatches, float)))
 
 

@@ -102,7 +102,6 @@ def training_parts(
     in_flight = microbatches_in_flight(
         parallel.pp, job.batch.microbatches, parallel.interleave, stages.place
     )
-    in_flight = np.where(stages.last & ~stages.first, 1.0, in_flight)
     recomputed = np.equal(software.recompute, "full")
     # A layer's input is kept once, as it is.
     factor = np.where(recomputed, 1.0, terms.training_activation_factor)
@@ -128,7 +127,8 @@ def need_layer_order(model: Model, what: str) -> None:
     """Raise unless tokens pass all layers of a network one after the other."""
     if model.kind == "encoder-decoder":
         valid = (
-            f"{what} is not modelled for an encoder with a decoder, whose parts see other tokens"
+            f"{what} is not modelled for an encoder with a decoder: its two halves read "
+            "sequences of different lengths"
         )
         raise InputError("model", model.id, valid)
     model.need_layers(what)
