@@ -163,18 +163,10 @@ def described(layers: Sequence[Fields]) -> Fields:
     return _patterns(whole) or most | {"groups": groups} if groups else most
 
 
-_EXPERT_FIELDS = tuple(
-    [
-        "experts",
-        "active_experts",
-        "expert_ffn",
-        "expert_latent",
-        "shared_experts",
-        "shared_expert_ffn",
-        "shared_expert_gate",
-        "router_bias",
-    ]
-)
+_EXPERT_FIELDS = (
+    "experts", "active_experts", "expert_ffn", "expert_latent", "shared_experts",
+    "shared_expert_ffn", "shared_expert_gate", "router_bias",
+)  # fmt: skip
 
 
 def _patterns(layers: Sequence[Fields]) -> Fields:
