@@ -164,15 +164,9 @@ def described(layers: Sequence[Fields]) -> Fields:
 
 
 _EXPERT_FIELDS = (
-    "experts",
-    "active_experts",
-    "expert_ffn",
-    "expert_latent",
-    "shared_experts",
-    "shared_expert_ffn",
-    "shared_expert_gate",
-    "router_bias",
-)
+    "experts", "active_experts", "expert_ffn", "expert_latent", "shared_experts",
+    "shared_expert_ffn", "shared_expert_gate", "router_bias",
+)  # fmt: skip
 
 
 def _patterns(layers: Sequence[Fields]) -> Fields:
