@@ -204,6 +204,8 @@ class Model(LayerColumns, Named):
     stored_kv: Literal["", "fp8", "int8"] = column(
         "Format of the key-value cache that the publisher prescribes, where one is", ""
     )
+    stored_in: str = ""
+    """Not a column: the file that says how weights are stored, where it is not the table."""
     weights_gb: GB = column("Size of the published weights, where it is known", 0.0)
     confidence: Confidence = column(
         "high: compared with a copy of the file or table named; medium: commonly stated values",
