@@ -46,7 +46,7 @@ def model_from_config(source: str | Path | dict[str, object], name: str | None =
     beside = None if isinstance(source, dict) else path_of("config", source)
     stored = stored_format(config.values, beside, Model(**fields))
     said = {"stored": stored.weights, "stored_kv": stored.kv, "stored_in": stored.source or label}
-    return Model(**fields, **said, notes=" ".join(stored.notes))
+    return Model(**fields, **said, warnings=stored.notes)
 
 
 def _fields(config: Config) -> Fields:

@@ -16,10 +16,13 @@ def _ends(holders: str, *names: str) -> tuple[str, ...]:
 _ATTENTION = "self_attn|attn|attention|self_attention|mixer"
 _QKV = ("qkv_proj", "query_key_value", "wqkv", "Wqkv", "c_attn")
 _MLP = "mlp|feed_forward|ffn|mixer|moe"
-_EXPERTS = "mlp.experts|block_sparse_moe.experts|feed_forward.experts|mixer.experts|moe.experts"
+_EXPERTS = (
+    "mlp.experts|block_sparse_moe.experts|feed_forward.experts|ffn.experts|mixer.experts|"
+    "moe.experts|experts"
+)
 _SHARED = (
     "mlp.shared_experts|mlp.shared_expert|feed_forward.shared_expert|mixer.shared_experts|"
-    "block_sparse_moe.shared_experts|shared_mlp|mlp.shared_mlp"
+    "block_sparse_moe.shared_experts|ffn.shared_experts|shared_mlp|mlp.shared_mlp"
 )
 _LINEAR = "linear_attn|mixer|mamba|self_attn|linear_attention"
 _GATE = ("gate_proj", "w1", "gate_up_proj", "gate_and_up_proj")
@@ -57,6 +60,12 @@ NAMES = {
 }
 """Names of a module after ``layers.N.``, by the part of the model that it belongs to."""
 
+BESIDE = {
+    ("experts", name): _of_experts("experts|moe.experts|moe", kinds)
+    for name, kinds in (("gate", _GATE), ("up", _UP), ("down", _DOWN))
+}
+"""Names of experts that stand beside the layer's MLP instead of in it (Gemma 4)."""
+
 
 @dataclass(frozen=True)
 class Module:
@@ -71,13 +80,14 @@ class Module:
 
 def modules(model: Model) -> Iterator[Module]:
     """Yield the matrices of every layer that a format below 16 bits may take."""
+    names = NAMES | (BESIDE if model.family.startswith("gemma4") else {})
     places = [np.array(group.layers, int) for group in model.groups]
     rest = np.setdiff1d(np.arange(model.layers), np.concatenate([[], *places]))
     for block, layers in zip(model.blocks, [*places, rest] if rest.size else places, strict=True):
         mask = block.moe_mask()
         for place, layer in enumerate(layers):
             for (part, name), size in _sizes(block, bool(mask[place])).items():
-                yield Module(part, int(layer), NAMES[part, name], size)
+                yield Module(part, int(layer), names[part, name], size)
 
 
 def any_modules(layers: int) -> Iterator[Module]:

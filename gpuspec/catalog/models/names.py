@@ -17,6 +17,7 @@ MOST_STEPS = 1_000_000
 _LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks|block)\.(\d{1,5})(?:\.|\*?$)")
 _EXPERT = re.compile(r"experts\.\d+")
 _OUTSIDE = re.compile(r"vis(ion|ual)|vit\b|audio|image|tower|encoder|projector|mtp|nextn|connector")
+_SIGNS = re.compile(r"[\\^$|+(]")
 PREFIXES = (
     "model.layers", "model.language_model.layers", "language_model.model.layers",
     "transformer.h", "backbone.layers",
@@ -123,7 +124,7 @@ class Patterns:
 
 def is_regex(name: str) -> bool:
     """Whether a name is written as a regular expression."""
-    return name.startswith("re:") or any(sign in name for sign in "\\^$|+(") or name[:2] == ".*"
+    return name.startswith(("re:", ".*")) or _SIGNS.search(name) is not None
 
 
 def _numbered(pattern: str) -> bool:

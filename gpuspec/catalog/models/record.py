@@ -1,6 +1,6 @@
 """The `Model` record: the dimensions of one network, checked once when it is made."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
@@ -161,6 +161,8 @@ class Model(LayerColumns, Named):
         "The last of every so many layers sees everything; empty with a window: none does",
         0,
     )
+    warnings: tuple[str, ...] = ()
+    """Not a column: sentences about what was read with doubt, for every door to print."""
     global_layers: Integers = ()
     """Not a column: layers that see everything, where no period says which."""
     groups: Groups = column(
@@ -262,8 +264,18 @@ class Model(LayerColumns, Named):
             for count, fields in blocks
         )
 
-    def by_layer(self, each: Callable[["Model"], float]) -> NDArray[np.float64]:
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> "Model":
+        """Return a copy with some fields changed; `blocks` are made again."""
+        copied = super().model_copy(update=update, deep=deep)
+        copied.__dict__.pop("blocks", None)
+        return copied
+
+    def by_layer(
+        self, each: Callable[["Model"], float | NDArray[np.float64]]
+    ) -> NDArray[np.float64]:
         """Return for every layer, in order, what `each` says of its block, shape ``(layers,)``.
+
+        `each` returns one number, or one for each layer of the block.
 
         Layers of a network without groups may still differ by ``moe_mask`` and ``layer_windows``.
         """

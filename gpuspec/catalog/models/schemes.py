@@ -70,6 +70,13 @@ def scheme(section: Section, config: Section, source: str) -> Scheme:
         raise Unknown(f"{source} states a quantisation without quant_method, quant_algo or bits")
     found = read(keys)
     rules = (*found.rules, *_expert_format(config))
+    experts = keys.text("moe_quant_algo")
+    if experts:  # the rest is what the method says, and `ignore` speaks of the experts' format
+        return Scheme(
+            found.default,
+            (*rules, Rule(_algorithm(experts, keys), part="experts")),
+            kv=_cache(keys),
+        )
     kept = tuple(name for key in KEPT for name in keys.names(key))
     rules += (Rule("bf16", kept),) if kept else ()
     notes = (*found.notes, *_sparsity(keys))

@@ -75,7 +75,6 @@ def stored_format(
 
 def _section(config: Mapping[str, Any], folder: Path | None) -> tuple[Mapping[str, Any], str]:
     """Return the object that states the quantisation and the file that holds it."""
-    beside = _sidecar(folder)
     for holder in (config, config.get("text_config")):
         for key in SECTIONS if isinstance(holder, Mapping) else ():
             found = holder.get(key) if holder else None
@@ -84,15 +83,17 @@ def _section(config: Mapping[str, Any], folder: Path | None) -> tuple[Mapping[st
             if not isinstance(found, Mapping):
                 raise InputError(f"config.json {key}", found, "an object of keys and values")
             if found:
-                return _with_cache(found, beside), "config.json"
-    return beside, SIDECAR
+                return _with_cache(found, folder), "config.json"
+    return _sidecar(folder), SIDECAR
 
 
-def _with_cache(found: Mapping[str, Any], beside: Mapping[str, Any]) -> Mapping[str, Any]:
+def _with_cache(found: Mapping[str, Any], folder: Path | None) -> Mapping[str, Any]:
     """Add the cache that only the file beside the config states."""
     keys = ("kv_cache_scheme", "kv_cache_quant_algo")
-    stated = any(found.get(key) for key in keys)
-    return found if stated else {**found, **{k: beside[k] for k in keys if beside.get(k)}}
+    if any(key in found for key in keys):
+        return found
+    beside = _sidecar(folder)
+    return {**found, **{key: beside[key] for key in keys if beside.get(key)}}
 
 
 def _sidecar(folder: Path | None) -> Mapping[str, Any]:

@@ -26,8 +26,8 @@ from gpuspec.formulas.memory.serving import (
     sequence_kv_bytes,
     serving_activation_bytes,
     serving_parts,
-    stage_weights_bytes,
 )
+from gpuspec.formulas.memory.loaded import stage_weights_bytes
 from gpuspec.formulas.memory.training import Adapter, adapter_params, stage_layers, training_parts
 from gpuspec.formulas.memory.weights import (
     lora_params,

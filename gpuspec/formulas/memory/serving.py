@@ -6,46 +6,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gpuspec.base.units import Floats
-from gpuspec.catalog.models import Model, parameter_parts
-from gpuspec.catalog.precision import QUANTIZABLE, Precision
+from gpuspec.catalog.models import Model
+from gpuspec.catalog.precision import Precision, WeightFormat
 from gpuspec.constants.memory import MemoryTerms
 from gpuspec.formulas.memory.kv import (
     cached_tokens,
     kv_cache_bytes_per_token,
     mla_cache_bytes_per_token,
 )
-from gpuspec.formulas.memory.weights import weights_bytes
+from gpuspec.formulas.memory.loaded import stage_weights_bytes
 from gpuspec.formulas.transformer import kv_heads_per_gpu
-
-MATRICES = QUANTIZABLE
-
-
-def stage_weights_bytes(
-    model: Model, precision: Precision, tp: ArrayLike = 1, pp: ArrayLike = 1
-) -> Floats:
-    """Bytes of weights on one GPU of the fullest pipeline stage.
-
-    Matrices are split over `tp`; norms and routers are replicated. Layers are split over `pp`
-    in whole numbers; the embedding lies on the first stage and the output head on the last
-    (a tied head becomes a copy of its own there).
-    """
-    parts = parameter_parts(model)
-    share = np.ceil(model.layers / np.asarray(pp, float)) / model.layers if model.layers else 1.0
-    split = np.asarray(tp, float)
-    taking = precision.quantizes.split("|") if precision.quantized else MATRICES
-    quantizable = sum(parts.get(name, 0) for name in taking) * share / split
-    others = sum(parts.get(name, 0) for name in MATRICES if name not in taking) * share / split
-    embedding = parts.get("embedding", 0) + parts.get("positions", 0)
-    head = parts.get("lm_head", 0)
-    copied_head = np.where(model.tied_embeddings, parts.get("embedding", 0), head)
-    ends = np.where(np.asarray(pp) > 1, np.maximum(embedding, copied_head), embedding + head)
-    replicated = (parts.get("norms", 0) + parts.get("router", 0)) * share
-    return weights_bytes(
-        quantizable,
-        ends / split + replicated + others,
-        precision.bytes_per_weight,
-        precision.kept_bytes_per_weight,
-    )
 
 
 def sequence_kv_bytes(
@@ -103,7 +73,7 @@ def serving_activation_bytes(
 
 def serving_parts(
     model: Model,
-    precision: Precision,
+    precision: WeightFormat | Precision,
     *,
     context: ArrayLike,
     sequences: ArrayLike,
@@ -165,7 +135,7 @@ def budget_bytes(memory_bytes: ArrayLike, utilization: ArrayLike) -> Floats:
 
 def max_sequences(
     model: Model,
-    precision: Precision,
+    precision: WeightFormat | Precision,
     memory_bytes: ArrayLike,
     *,
     context: ArrayLike,
@@ -193,7 +163,7 @@ def max_sequences(
 
 def max_context(
     model: Model,
-    precision: Precision,
+    precision: WeightFormat | Precision,
     memory_bytes: ArrayLike,
     *,
     sequences: ArrayLike = 1,

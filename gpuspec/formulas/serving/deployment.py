@@ -1,16 +1,17 @@
 """One replica: a model in a precision on GPUs of a kind, split in one way, under one engine."""
 
 from functools import cached_property
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import ArrayLike
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from gpuspec.base.units import MICRO, Floats
 from gpuspec.catalog import Gpu
 from gpuspec.catalog.models import Model
 from gpuspec.catalog.models.record import NO_WINDOW
-from gpuspec.catalog.precision import KV_PRECISIONS, Precision
+from gpuspec.catalog.precision import KV_PRECISIONS, Precision, WeightFormat
 from gpuspec.constants.engine import EngineLimits, EngineTerms
 from gpuspec.constants.kernels import Kernels, kernels
 from gpuspec.constants.memory import MemoryTerms
@@ -39,6 +40,16 @@ DENSE_PARTS = ("matmul", "experts", "elementwise", "communication")
 PARTS = (*DENSE_PARTS, "attention", "head", "engine")
 
 
+def weight_format(weight: object) -> object:
+    """Return a format by part; one format alone is taken by the parts that it quantizes."""
+    return WeightFormat.of(weight) if isinstance(weight, Precision) else weight
+
+
+def _compute(form: Precision, gpu: Gpu) -> str:
+    """Return the precision whose kernels are calibrated: products in FP4 are not."""
+    return "fp8" if form.native(gpu) == "fp8" else "bf16"
+
+
 class Layout(BaseModel):
     """A model in a precision, split over GPUs of a kind, and the time its kernels take.
 
@@ -49,7 +60,7 @@ class Layout(BaseModel):
 
     network: Model
     gpu: Gpu
-    weight: Precision
+    weight: Annotated[WeightFormat, BeforeValidator(weight_format)]
     kv_precision: str = "bf16"
     tp: int = 1
     pp: int = 1
@@ -77,23 +88,20 @@ class Layout(BaseModel):
     @property
     def compute(self) -> str:
         """Precision in which the quantized products compute on this GPU."""
-        if self.weight.id == "fp8" and "fp8" in self.gpu.precisions:
-            return "fp8"
-        return "bf16"
+        return _compute(self.weight.main, self.gpu)
 
     @property
     def weight_only(self) -> bool:
         """Whether weights are stored smaller than the GPU computes with them."""
         return self.weight.quantized and self.compute == "bf16"
 
-    @property
-    def _kind(self) -> str:
-        """Return the calibrated kernel that multiplies the quantized weights."""
-        if not self.weight.quantized:
+    def _kind(self, form: Precision) -> str:
+        """Return the calibrated kernel that multiplies weights of a format."""
+        if not form.quantized:
             return "bf16"
-        if not self.weight_only:
+        if _compute(form, self.gpu) != "bf16":
             return "fp8"
-        return "int8" if self.weight.bits == 8 else "int4-awq"
+        return "int8" if form.bits > 4 else "int4-awq"
 
     @cached_property
     def _dense(self) -> dict[str, Floats]:
@@ -116,26 +124,24 @@ class Layout(BaseModel):
         return 1 if self.attention_dp else self.tp
 
     def _gemms(self, tokens: Floats, shapes: list[Gemm], part: str) -> Floats:
-        quantized = not self.weight.quantized or part in self.weight.quantizes.split("|")
-        kind = self._kind if quantized else "bf16"
-        compute = self.compute if quantized else "bf16"
-        weight_bytes = self.weight.bytes_per_weight if quantized else 2.0
         n, k = (np.array(side, float) for side in zip(*shapes, strict=True))
-        each = matmul_seconds(
-            tokens[:, None],
-            n,
-            k,
-            self.kernels.hardware(compute),
-            self.kernels.matmul(kind),
-            weight_bytes,
-            1.0 if compute == "fp8" else 2.0,
-        )
-        return np.asarray(each.sum(axis=1))
+        total = np.zeros(len(tokens))
+        for share, form in self.weight.formats(part):
+            compute = _compute(form, self.gpu)
+            each = matmul_seconds(
+                tokens[:, None],
+                n,
+                k,
+                self.kernels.hardware(compute),
+                self.kernels.matmul(self._kind(form)),
+                form.bytes_per_weight,
+                1.0 if compute == "fp8" else 2.0,
+            )
+            total = total + share * each.sum(axis=1)
+        return np.asarray(total)
 
     def _experts(self, tokens: Floats) -> Floats:
         model = self.network
-        quantized = not self.weight.quantized or "experts" in self.weight.quantizes.split("|")
-        kind = self._kind if quantized else "bf16"
         shape = ExpertShape(
             model.hidden,
             model.expert_ffn,
@@ -143,15 +149,19 @@ class Layout(BaseModel):
             model.active_experts,
             3 if model.gated_mlp else 2,
         )
-        return experts_seconds(
-            tokens,
-            shape,
-            self.kernels.hardware(self.compute if quantized else "bf16"),
-            self.kernels.experts(kind if kind in ("bf16", "fp8") else "bf16"),
-            self.tp / self.ep,
-            self.ep,
-            self.weight.bytes_per_weight if quantized else 2.0,
-        )
+        total = np.zeros(len(tokens))
+        for share, form in self.weight.formats("experts"):
+            kind = self._kind(form)
+            total = total + share * experts_seconds(
+                tokens,
+                shape,
+                self.kernels.hardware(_compute(form, self.gpu)),
+                self.kernels.experts(kind if kind in ("bf16", "fp8") else "bf16"),
+                self.tp / self.ep,
+                self.ep,
+                form.bytes_per_weight,
+            )
+        return np.asarray(total)
 
     def _elementwise(self, tokens: Floats) -> Floats:
         model, split = self.network, self.tp

@@ -77,7 +77,7 @@ def engine_memory(
     taken["runtime"] = taken["runtime"] + replica.engine.reserve_gb * GB
     if layout.attention_dp:  # every GPU holds the attention of its own requests whole
         attention = parameter_parts(layout.network)["attention"] / layout.pp
-        share = attention * layout.weight.bytes_per_weight * (1 - 1 / layout.tp)
+        share = attention * layout.weight.bytes_each("attention") * (1 - 1 / layout.tp)
         taken["weights"] = taken["weights"] + share
     held, memory = sum(taken.values()), layout.gpu.memory_bytes
     if layout.library == "tensorrt-llm":
