@@ -121,6 +121,12 @@ class WeightFormat:
         return self.scale * mean
 
     @property
+    def words(self) -> str:
+        """Say the format with who says so: ``"experts MXFP4, rest BF16, as stored (...)"``."""
+        sized = "at the stated size" if self.scale != 1 else ""
+        return ", ".join(filter(None, (self.name, self.source, sized)))
+
+    @property
     def main(self) -> Precision:
         """The smallest format in it, which gives it its name."""
         forms = [form for _, mix in self.parts for _, form in mix]

@@ -1,5 +1,6 @@
 """The formats in which a model runs: those in which it is stored, or those that were asked for."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from gpuspec.base.errors import InputError
@@ -9,6 +10,8 @@ from gpuspec.catalog.models.record import Model
 from gpuspec.catalog.models.stored import UNKNOWN
 from gpuspec.catalog.precision import QUANTIZABLE, WeightFormat, precision
 
+LESS = 0.98
+"""Share of the stored size below which a format counts as smaller."""
 STORED = "stored"
 """Name of the format in which a model's publisher stores it."""
 
@@ -84,3 +87,23 @@ def _scaled(
         return form
     beside = 0.0 if loaded else model.mtp_params * form.bytes_each("experts")
     return replace(form, scale=weights_gb * GB / (stored_bytes(model, form) + beside))
+
+
+def with_stored(
+    model: Model, names: Sequence[str], weights_gb: float | None = None
+) -> list[WeightFormat]:
+    """Return the formats to compare; a size that is stated is that of the first.
+
+    ``"stored"`` lets in beside it only formats that take less. A list of several formats without
+    it has it first where the model is stored in less than 16 bits and in none of those named.
+    """
+    sizes = [weights_gb, *[None] * (len(names) - 1)]
+    forms = [weight_format(model, n, size) for n, size in zip(names, sizes, strict=True)]
+    if STORED in names:
+        stored = forms[names.index(STORED)]
+        most = stored_bytes(model, stored) * LESS
+        return [f for f in forms if f is stored or stored_bytes(model, f) < most]
+    if len(names) > 1 and model.stored and not model.stored.startswith(UNKNOWN):
+        stored = weight_format(model)
+        return forms if stored.id in {form.id for form in forms} else [stored, *forms]
+    return forms

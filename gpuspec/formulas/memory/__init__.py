@@ -19,6 +19,7 @@ from gpuspec.formulas.memory.kv import (
     kv_cache_bytes_per_token,
     mla_cache_bytes_per_token,
 )
+from gpuspec.formulas.memory.loaded import stage_weights_bytes
 from gpuspec.formulas.memory.serving import (
     budget_bytes,
     max_context,
@@ -27,7 +28,6 @@ from gpuspec.formulas.memory.serving import (
     serving_activation_bytes,
     serving_parts,
 )
-from gpuspec.formulas.memory.loaded import stage_weights_bytes
 from gpuspec.formulas.memory.training import Adapter, adapter_params, stage_layers, training_parts
 from gpuspec.formulas.memory.weights import (
     lora_params,
