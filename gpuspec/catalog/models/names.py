@@ -12,7 +12,9 @@ from gpuspec.base.errors import InputError
 
 MOST_PATTERN = 500
 """Characters of a pattern."""
-MOST_STEPS = 1_000_000
+MOST_PATTERNS = 1000
+"""Patterns that name no layer."""
+MOST_STEPS = 500_000
 """Steps that all patterns of a file may take together."""
 _LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks|block)\.(\d{1,5})(?:\.|\*?$)")
 _EXPERT = re.compile(r"experts\.\d+")
@@ -47,6 +49,9 @@ class Patterns:
         self._compiled: dict[str, _Node] = {}
         for name in dict.fromkeys(names):
             self._add(name)
+            if len(self.everywhere) > MOST_PATTERNS:
+                valid = f"at most {MOST_PATTERNS:,} patterns that name no layer"
+                raise InputError("quantization_config", "patterns of module names", valid)
 
     def _add(self, name: str) -> None:
         if len(name) > MOST_PATTERN:
@@ -96,7 +101,7 @@ class Patterns:
             self._meets(pattern, f"{prefix}.{layer}.{end}")
             for pattern in self.everywhere
             if _numbered(pattern) == numbered
-            for end in ends
+            for end in (ends[:1] if _denies(pattern) else ends)
             for prefix in (PREFIXES if is_regex(pattern) else PREFIXES[:1])
         )
 
@@ -125,6 +130,11 @@ class Patterns:
 def is_regex(name: str) -> bool:
     """Whether a name is written as a regular expression."""
     return name.startswith(("re:", ".*")) or _SIGNS.search(name) is not None
+
+
+def _denies(pattern: str) -> bool:
+    """Whether a pattern says what a name is not: then only the usual name is asked."""
+    return "(?!" in pattern or "[^" in pattern
 
 
 def _numbered(pattern: str) -> bool:
