@@ -45,8 +45,13 @@ def model_from_config(source: str | Path | dict[str, object], name: str | None =
     }
     beside = None if isinstance(source, dict) else path_of("config", source)
     stored = stored_format(config.values, beside, Model(**fields))
-    said = {"stored": stored.weights, "stored_kv": stored.kv, "stored_in": stored.source or label}
-    return Model(**fields, **said, warnings=stored.notes)
+    fields |= {
+        "stored": stored.weights,
+        "stored_kv": stored.kv,
+        "stored_in": stored.source or label,
+        "warnings": (*fields.get("warnings", ()), *stored.notes),
+    }
+    return Model(**fields)
 
 
 def _fields(config: Config) -> Fields:

@@ -47,7 +47,8 @@ class Patterns:
         self._held: dict[tuple[frozenset[str], tuple[str, ...]], bool] = {}
         self._sets: dict[int, frozenset[str]] = {}
         self._compiled: dict[str, _Node] = {}
-        for name in dict.fromkeys(names):
+        # All experts of a layer are alike, and a file may list each of them.
+        for name in dict.fromkeys(_EXPERT.sub("experts.0", name) for name in names):
             self._add(name)
             if len(self.everywhere) > MOST_PATTERNS:
                 valid = f"at most {MOST_PATTERNS:,} patterns that name no layer"
@@ -68,8 +69,7 @@ class Patterns:
         elif (found := _LAYER.search(name)) is None:
             self.everywhere.append(name)
         else:
-            end = _EXPERT.sub("experts.0", name[found.end() :])
-            self.ends.setdefault(int(found[1]), set()).add(end)
+            self.ends.setdefault(int(found[1]), set()).add(name[found.end() :])
 
     def __bool__(self) -> bool:
         return bool(self.everywhere or self.ends)
