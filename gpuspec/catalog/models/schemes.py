@@ -64,8 +64,7 @@ def scheme(section: Section, config: Section, source: str) -> Scheme:
         method = method or ("gptq" if bits else "")
     read = METHODS.get(method.removesuffix("-marlin"))
     if read is None and method:
-        known = ", ".join(sorted(METHODS))
-        raise Unknown(f"{source} quant_method {method[:60]!r} is not among those read ({known})")
+        raise Unknown(f"{source} states quant_method {method[:60]!r}, which is not read")
     if read is None:
         raise Unknown(f"{source} states a quantisation without quant_method, quant_algo or bits")
     found = read(keys)
@@ -236,8 +235,7 @@ def _algorithm(name: str, keys: _Keys) -> str:
         bits, zero = _GROUPED[name]
         return whole_numbers(bits, keys.number("group_size", default=128), zero, keys.source)
     if name not in ALGORITHMS:
-        known = ", ".join(sorted((*ALGORITHMS, *_GROUPED, "MIXED_PRECISION")))
-        raise Unknown(f"{keys.source} quant_algo {name[:60]!r} is not among those read ({known})")
+        raise Unknown(f"{keys.source} states quant_algo {name[:60]!r}, which is not read")
     return ALGORITHMS[name]
 
 
