@@ -65,7 +65,7 @@ def stored_bytes(model: Model, form: WeightFormat) -> float:
     >>> from gpuspec.catalog.models import model
     >>> m = model("gpt-oss-120b")
     >>> round(stored_bytes(m, weight_format(m)) / 1e9, 1)   # published: 65.2 GB
-    65.3
+    65.2
     """
     parts = {**parameter_parts(model), "towers": model.tower_params}
     return float(sum(count * form.bytes_each(part) for part, count in parts.items()))
