@@ -22,7 +22,7 @@ EXACT = [json.loads(line) for line in (FIXTURES / "exact_counts.jsonl").read_tex
 STATED_ELSEWHERE = {
     "id", "name", "aliases", "family", "hf_id", "params_total", "params_precision",
     "params_active_published", "sources", "source_seen", "confidence", "notes", "tower", "warnings",
-    "tower_params", "mtp_params", "image_tokens",
+    "stored_in",    "tower_params", "mtp_params", "image_tokens",
 }  # fmt: skip
 
 
@@ -100,32 +100,6 @@ def test_model_takes_a_path_and_names_it(tmp_path):
     assert model(folder / "config.json").params == 8_030_261_248
     assert model(str(plain)).layers == 32
     assert model_from_config(LLAMA, name="My Model").id == "my-model"
-
-
-@pytest.mark.parametrize(
-    ("quantization", "hint"),
-    [
-        (None, None),
-        ({}, None),
-        ({"quant_method": "fp8"}, "fp8"),
-        ({"quant_method": "mxfp4"}, "mxfp4"),
-        ({"quant_method": "awq", "bits": 4}, "int4"),
-        ({"quant_method": "gptq", "bits": 8}, "int8"),
-        ({"quant_method": "bitsandbytes", "load_in_4bit": True}, "int4"),
-        ({"quant_method": "modelopt", "quant_algo": "NVFP4"}, "nvfp4"),
-        ({"quant_method": "something new", "bits": 3}, None),
-        (
-            {
-                "quant_method": "compressed-tensors",
-                "config_groups": {"group_0": {"weights": {"num_bits": 8, "type": "float"}}},
-            },
-            "fp8",
-        ),
-    ],
-)
-def test_weight_precision_hint(quantization, hint):
-    m = model_from_config(LLAMA | {"quantization_config": quantization})
-    assert m.stored == (hint or "")
 
 
 def test_windows_of_a_config():

@@ -13,6 +13,7 @@ from gpuspec.base.documents import day_of
 from gpuspec.base.errors import InputError, UnknownNameError, renamed
 from gpuspec.catalog import edition, gpu_ids, resolved
 from gpuspec.catalog.models import model
+from gpuspec.catalog.models.formats import STORED
 from gpuspec.catalog.workloads import workload
 
 THREE = "A100,H100,H200"
@@ -80,6 +81,15 @@ def fold(value: object) -> object:
     return value.strip().lower() if isinstance(value, str) else value
 
 
+def _auto(value: object) -> object:
+    """Read ``auto``, as engines call it, as the format that is stored."""
+    return STORED if fold(value) == "auto" else fold(value)
+
+
+def _format(value: object) -> str:
+    return STORED if _auto(value) == STORED else _row("precisions")(value)
+
+
 def _upper(value: object) -> object:
     return value.strip().upper() if isinstance(value, str) else value
 
@@ -95,8 +105,8 @@ GpuName = Annotated[str, BeforeValidator(_row("gpus"))]
 GpuNames = Annotated[tuple[str, ...], BeforeValidator(_gpus)]
 ModelName = Annotated[str, BeforeValidator(_known(_model))]
 ModelNames = Annotated[tuple[ModelName, ...], BeforeValidator(split), Field(min_length=1)]
-Format = Annotated[str, BeforeValidator(_row("precisions"))]
-"""Number format of weights."""
+Format = Annotated[str, BeforeValidator(_format)]
+"""Number format of weights; ``stored``: as the model's publisher stores it."""
 Formats = Annotated[tuple[Format, ...], BeforeValidator(split), Field(min_length=1)]
 EngineName = Annotated[str, BeforeValidator(_row("engines"))]
 FrameworkName = Annotated[str, BeforeValidator(_row("frameworks"))]
@@ -106,7 +116,8 @@ Names = Annotated[tuple[str, ...], BeforeValidator(split)]
 Day = Annotated[date, BeforeValidator(_day)]
 
 # One of a few.
-KvFormat = Annotated[Literal["bf16", "fp16", "fp8", "int8"], BeforeValidator(fold)]
+KvFormat = Annotated[Literal["stored", "bf16", "fp16", "fp8", "int8"], BeforeValidator(_auto)]
+"""Number format of the key-value cache; ``stored`` (``auto``): the publisher's, else 16 bits."""
 TrainingFormat = Annotated[Literal["bf16", "fp8"], BeforeValidator(fold)]
 Tuning = Annotated[Literal["full", "lora", "qlora"], BeforeValidator(fold)]
 NetworkKind = Annotated[Literal["infiniband", "roce", "efa", "tcp"], BeforeValidator(fold)]
@@ -132,6 +143,7 @@ UsedShare = Annotated[float, Range(0, 1, above=True)]
 Usd = Annotated[float, Range(0, 1e12, "USD")]
 Kilowatts = Annotated[float, Range(0, 1e6, "kW")]
 Gigabytes = Annotated[float, Range(0, 1e6, "GB")]
+WeightsGb = Annotated[float, Range(0, 1e5, "GB", above=True)]
 NetworkGbS = Annotated[float, Range(0, 1e5, "GB/s")]
 """Network of a node in one direction; 0 is none."""
 Pue = Annotated[float, Range(1, 3)]

@@ -28,6 +28,7 @@ def estimate(question: "EstimateQuestion", as_json: bool) -> None:
     gpuspec estimate Llama-3.1-70B --gpus H200 --tp 2 --weights fp8 --concurrency 32
     """
     from gpuspec.topics.serving import estimate_table
+    from gpuspec.topics.serving.words import formats_sentence
 
     q = question
     found: dict[tuple[str, str], dict[str, Any]] = {}
@@ -38,9 +39,14 @@ def estimate(question: "EstimateQuestion", as_json: bool) -> None:
         (name, weights), answer = next(iter(found.items()))
         raise InputError("layout", f"{q.tp * q.pp} x {name} in {weights}", answer["reason"])
     if as_json:
-        told = [{"gpu": g, "weights": w, **answer} for (g, w), answer in found.items()]
+        forms = {form.id: form.words for form in q.formats}
+        told = [
+            {"gpu": g, "weights": w, "weights_format": forms[w], "kv_format": q.kv_format, **answer}
+            for (g, w), answer in found.items()
+        ]
         echo_json(told[0] if len(told) == 1 else {"estimates": told})
         return
+    echo(formats_sentence(q))
     for (name, weights), answer in found.items():
         if len(found) > 1:
             echo(f"\n{q.tp * q.pp} x {name}, weights in {weights}")

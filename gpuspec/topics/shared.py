@@ -18,8 +18,10 @@ from gpuspec.catalog.fields import (
     NetworkKind,
     Requests,
     Tokens,
+    WeightsGb,
 )
 from gpuspec.catalog.models import Model, model
+from gpuspec.catalog.models.formats import kv_format
 from gpuspec.constants.fabrics import reference_node_gb_s
 
 MODEL_HELP = "Model: a name of the table (gpuspec list models) or the path of a config.json"
@@ -30,7 +32,14 @@ class Traffic(Ask):
 
     model: Annotated[ModelName, Was("model_name")] = Field("Llama-3.1-70B", description=MODEL_HELP)
     kv: Annotated[KvFormat, Was("kv_precision")] = Field(
-        "bf16", description="Number format of the key-value cache"
+        "stored",
+        description="Number format of the key-value cache: bf16, fp16, fp8, int8; stored: as the "
+        "model's publisher prescribes, else bf16",
+    )
+    weights_gb: WeightsGb | None = Field(
+        None,
+        description="Size of the weights as loaded, all GPUs together; outranks what their (first) "
+        "format gives; None: by the format",
     )
     isl: Tokens = Field(2048, description="Input sequence length of a request")
     osl: Tokens = Field(512, description="Output sequence length of a request")
@@ -67,6 +76,11 @@ class Traffic(Ask):
             valid = f"0: {found.name} has no vision tower whose tokens an image is known to take"
             raise InputError("images_per_request", self.images_per_request, valid)
         return self
+
+    @property
+    def kv_format(self) -> str:
+        """The format of the cache."""
+        return kv_format(self.network, self.kv)
 
 
 class Compared(Ask):

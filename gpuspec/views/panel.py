@@ -10,7 +10,7 @@ from gpuspec.base.ask import Ask, Asked, asked
 from gpuspec.base.errors import InputError
 from gpuspec.catalog.models import model, models
 
-FORMATS = ("bf16", "fp8", "int8", "int4-awq", "mxfp4")
+FORMATS = ("stored", "bf16", "fp8", "int8", "int4-awq", "nvfp4", "mxfp4")
 """Formats of weights to choose from."""
 POWERS_OF_TWO = [2**i for i in range(0, 21)]
 SHARES = [i / 20 for i in range(0, 21)]

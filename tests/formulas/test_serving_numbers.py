@@ -240,7 +240,14 @@ def test_weights_below_16_bits_take_their_own_kernels():
 
 def test_fp8_products_read_bytes_and_quantize_for_nothing():
     # nk + k + 2n bytes: 14,380 + 10,300 + 61,300 + 30,500. Starts as short as those in 16 bit.
-    fp8 = Precision(id="fp8", name="FP8", bits=8, quantized=True, quantizes="attention|mlp|experts")
+    fp8 = Precision(
+        id="fp8",
+        name="FP8",
+        bits=8,
+        quantized=True,
+        quantizes="attention|mlp|experts",
+        computes="fp8",
+    )
     kinds = {"fp8": {**MATMUL, "launch_us": 9.0, "quantize_passes": 5.0}}
     us(layout(DENSE, FAST, kinds, weight=fp8).dense_seconds(1)["matmul"], 4 * (116.48 + 4))
     parts = replica(

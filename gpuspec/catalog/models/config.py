@@ -20,6 +20,7 @@ from gpuspec.catalog.models.families import (
 )
 from gpuspec.catalog.models.reading import Config, read_config
 from gpuspec.catalog.models.record import Model
+from gpuspec.catalog.models.stored import stored_format
 from gpuspec.catalog.models.towers import TOWERS
 
 
@@ -54,9 +55,16 @@ def model_from_config(source: str | Path | dict[str, object], name: str | None =
     fields |= {
         "id": "-".join(re.findall(r"[a-z0-9]+(?:\.[a-z0-9]+)*", called.lower())) or "config",
         "name": called,
-        "stored": _weight_precision(config.section("quantization_config")) or "",
         "sources": (label if isinstance(source, dict) else str(source),),
         "warnings": tuple(said),
+    }
+    beside = None if isinstance(source, dict) else path_of("config", source)
+    stored = stored_format(config.values, beside, Model(**fields))
+    fields |= {
+        "stored": stored.weights,
+        "stored_kv": stored.kv,
+        "stored_in": stored.source or label,
+        "warnings": (*fields.get("warnings", ()), *stored.notes),
     }
     return Model(**fields)
 
@@ -174,31 +182,3 @@ def _name(config: Config, source: str | Path | dict[str, object]) -> str:
         return stated[:200] or "config"
     path = path_of("config", source)
     return (path.stem if path.stem != "config" else path.absolute().parent.name) or "config"
-
-
-def _weight_precision(quantization: Config) -> str | None:
-    """What the weights are stored in, as far as the usual quantisers say it."""
-    method = quantization.text("quant_method", "")
-    if method in ("fp8", "fbgemm_fp8"):
-        return "fp8"
-    if method == "mxfp4":
-        return method
-    if method == "modelopt":
-        algorithm = quantization.text("quant_algo", "").lower()
-        return algorithm if algorithm in ("fp8", "nvfp4") else None
-    if method == "bitsandbytes":
-        four, eight = quantization.flag("load_in_4bit"), quantization.flag("load_in_8bit")
-        return "int4" if four else "int8" if eight else None
-    if method == "compressed-tensors":
-        return _group_precision(quantization.section("config_groups"))
-    bits = quantization.values.get("bits")
-    return {4: "int4", 8: "int8"}.get(bits) if isinstance(bits, int) else None
-
-
-def _group_precision(groups: Config) -> str | None:
-    for key in groups.values:
-        weights = groups.section(key).section("weights")
-        bits = weights.count("num_bits", default=0, least=0)
-        kind = weights.text("type", "int")
-        return {("float", 8): "fp8", ("int", 8): "int8", ("int", 4): "int4"}.get((kind, bits))
-    return None

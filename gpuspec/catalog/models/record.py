@@ -1,6 +1,6 @@
 """The `Model` record: the dimensions of one network, checked once when it is made."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
@@ -211,6 +211,8 @@ class Model(LayerColumns, Named):
     stored_kv: Literal["", "fp8", "int8"] = column(
         "Format of the key-value cache that the publisher prescribes, where one is", ""
     )
+    stored_in: str = ""
+    """Not a column: the file that says how weights are stored, where it is not the table."""
     weights_gb: GB = column("Size of the published weights, where it is known", 0.0)
     confidence: Confidence = column(
         "high: compared with a copy of the file or table named; medium: commonly stated values",
@@ -249,12 +251,6 @@ class Model(LayerColumns, Named):
                 raise InputError("ffn", self.ffn, valid)
         return self
 
-    def model_copy(self, **options: Any) -> "Model":
-        """Return a copy, whose blocks are its own."""
-        copy = super().model_copy(**options)
-        copy.__dict__.pop("blocks", None)
-        return copy
-
     @cached_property
     def blocks(self) -> tuple["Model", ...]:
         """Return the groups of layers, each as a model of its own layers alone.
@@ -273,8 +269,18 @@ class Model(LayerColumns, Named):
             for count, fields in blocks
         )
 
-    def by_layer(self, each: Callable[["Model"], float]) -> NDArray[np.float64]:
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> "Model":
+        """Return a copy with some fields changed; `blocks` are made again."""
+        copied = super().model_copy(update=update, deep=deep)
+        copied.__dict__.pop("blocks", None)
+        return copied
+
+    def by_layer(
+        self, each: Callable[["Model"], float | NDArray[np.float64]]
+    ) -> NDArray[np.float64]:
         """Return for every layer, in order, what `each` says of its block, shape ``(layers,)``.
+
+        `each` returns one number, or one for each layer of the block.
 
         Layers of a network without groups may still differ by ``moe_mask`` and ``layer_windows``.
         """

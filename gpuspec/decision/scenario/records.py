@@ -64,7 +64,9 @@ class Allow(Ask):
     regions: fields.Names = Field((), description="Regions; all where empty")
     modes: Modes = Field(MODES, description="Ways to pay")
     weights: Annotated[fields.Formats, Was("precisions")] = Field(
-        typed("bf16,fp8"), description="Number formats of the weights to try"
+        typed("stored,fp8"),
+        description="Number formats of the weights to try; stored: as each model's publisher "
+        "stores them, and beside it only smaller ones",
     )
 
 

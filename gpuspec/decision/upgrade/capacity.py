@@ -10,7 +10,8 @@ import pandas as pd
 from gpuspec.base.units import GIB, HOURS_MONTH
 from gpuspec.catalog import gpu
 from gpuspec.catalog.models import model
-from gpuspec.catalog.precision import precision, training_recipe
+from gpuspec.catalog.models.formats import weight_format
+from gpuspec.catalog.precision import training_recipe
 from gpuspec.decision.errors import speeds_of
 from gpuspec.decision.scenario import Hpc, Images, Training
 from gpuspec.decision.upgrade.problem import QUARTERS_A_YEAR
@@ -80,7 +81,7 @@ def _service(w: Any, gpus: tuple[str, ...], precisions: Any, quarters: int) -> D
         mine = works[(works["gpu"] == name) & (works["within"] > 0)]
         mine = mine[mine["sure"]] if mine["sure"].any() else mine
         if mine.empty:
-            reasons[name] = _why(found.table[found.table["gpu"] == name])
+            reasons[name] = _why(w, found.table[found.table["gpu"] == name])
         for row in records(_fewest(mine, asked[runs])):
             output, split = float(row["within"]), str(row["split"])
             of = (name, str(row["precision"]), int(row["unit_gpus"]), output, np.zeros(quarters))
@@ -120,13 +121,15 @@ def _fewest(rows: pd.DataFrame, loads: np.ndarray) -> pd.DataFrame:
     return best[best["needs"] < best["needs"].cummin().shift(fill_value=np.inf)]
 
 
-def _why(rows: pd.DataFrame) -> str:
+def _why(w: Any, rows: pd.DataFrame) -> str:
     """Say why a GPU runs a service in no way."""
     out = rows[~rows["works"]]
     if len(out) < len(rows.drop_duplicates(["precision", "split"])):
         return "it keeps the limits in no split"
     row = out[out["precision"] == out["precision"].iloc[0]].iloc[-1]
-    note = precision_note(gpu(row["gpu"]), precision(row["precision"]))
+    if isinstance(w, Images):
+        return str(row["reason"])
+    note = precision_note(gpu(row["gpu"]), weight_format(model(w.model), row["precision"]))
     return f"{row['reason']} ({note})" if note else str(row["reason"])
 
 
@@ -136,7 +139,8 @@ def _held_bytes(w: Any, row: dict[str, Any]) -> float:
         return 2.0 * model(w.model).params
     held = float(row["batch" if w.request_rate else "within"])  # requests in flight
     cache = float(np.nan_to_num(row["kv_gib"])) * GIB * max(held, 1.0)
-    return model(w.model).params * precision(row["precision"]).bits / 8 + cache
+    form = weight_format(model(w.model), row["precision"])
+    return model(w.model).params * form.main.bits / 8 + cache
 
 
 def _job(w: Any, gpus: tuple[str, ...], precisions: Any, quarters: int) -> Demand:

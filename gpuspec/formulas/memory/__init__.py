@@ -27,13 +27,13 @@ from gpuspec.formulas.memory.kv import (
     sequence_state_bytes,
     state_split,
 )
+from gpuspec.formulas.memory.loaded import stage_weights_bytes
 from gpuspec.formulas.memory.serving import (
     budget_bytes,
     max_context,
     max_sequences,
     serving_activation_bytes,
     serving_parts,
-    stage_weights_bytes,
 )
 from gpuspec.formulas.memory.stages import Stages, stage_layers
 from gpuspec.formulas.memory.states import StageParameters

@@ -6,33 +6,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gpuspec.base.units import Floats
-from gpuspec.catalog.models import Model, parameter_parts
-from gpuspec.catalog.precision import QUANTIZABLE, Precision, WeightFormat
+from gpuspec.catalog.models import Model
+from gpuspec.catalog.precision import Precision, WeightFormat
 from gpuspec.constants.memory import MemoryTerms
 from gpuspec.formulas.memory.kv import sequence_bytes
-
-
-def stage_weights_bytes(
-    model: Model, weights: WeightFormat | Precision, tp: ArrayLike = 1, pp: ArrayLike = 1
-) -> Floats:
-    """Bytes of weights on one GPU of the fullest pipeline stage.
-
-    Matrices are split over `tp`; norms and routers are replicated. Layers are split over `pp`
-    in whole numbers; the embedding and towers lie on the first stage and the output head on the
-    last (a tied head becomes a copy of its own there).
-    """
-    form = WeightFormat.of(weights) if isinstance(weights, Precision) else weights
-    sizes = {name: n * form.bytes_each(name) for name, n in parameter_parts(model).items()}
-    share = np.ceil(model.layers / np.asarray(pp, float)) / model.layers if model.layers else 1.0
-    split = np.asarray(tp, float)
-    matrices = sum(sizes.get(name, 0) for name in (*QUANTIZABLE, "other")) * share / split
-    first = sum(sizes.get(name, 0) for name in ("embedding", "positions", "extra"))
-    first = first + model.tower_params * form.bytes_each("towers")
-    head = sizes.get("lm_head", 0)
-    copied_head = np.where(model.tied_embeddings, sizes.get("embedding", 0), head)
-    ends = np.where(np.asarray(pp) > 1, np.maximum(first, copied_head), first + head)
-    replicated = (sizes.get("norms", 0) + sizes.get("router", 0)) * share
-    return np.asarray(matrices + ends / split + replicated)
+from gpuspec.formulas.memory.loaded import stage_weights_bytes
 
 
 def serving_activation_bytes(

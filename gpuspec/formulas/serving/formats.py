@@ -5,9 +5,6 @@ from typing import NamedTuple
 from gpuspec.catalog import Gpu
 from gpuspec.catalog.precision import Precision, WeightFormat
 
-UNITS = {"fp8": "fp8", "mxfp4": "fp4", "nvfp4": "fp4"}
-"""Formats that a GPU with units for them computes in; others are weight-only: stored small,
-multiplied in 16 bits."""
 ACTIVATION_BYTES = {"bf16": 2.0, "fp8": 1.0, "fp4": 0.5}
 
 
@@ -32,8 +29,8 @@ def product_of(form: Precision, device: Gpu) -> Product:
     FP4 units take the constants of the FP8 kernel, at their own peak and bytes: no timing of FP4
     products is in the fit.
     """
-    size, units = form.bytes_per_weight, UNITS.get(form.id, "")
-    if units and units in device.precisions:
+    size, units = form.bytes_per_weight, form.native(device)
+    if units in ("fp8", "fp4"):
         return Product("fp8", units, size)
     if form.bits >= 16:
         return Product("bf16", "bf16", size)

@@ -2,15 +2,16 @@
 
 from collections.abc import Callable
 from functools import cached_property
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import ArrayLike
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from gpuspec.base.units import Floats
 from gpuspec.catalog import Gpu
 from gpuspec.catalog.models import Model
-from gpuspec.catalog.precision import KV_PRECISIONS, QUANTIZABLE, Precision, WeightFormat
+from gpuspec.catalog.precision import KV_PRECISIONS, QUANTIZABLE, WeightFormat
 from gpuspec.constants.kernels import Kernels, kernels
 from gpuspec.formulas.networks import all_reduce_seconds, all_to_all_seconds, point_to_point_seconds
 from gpuspec.formulas.roofline import ExpertShape, experts_seconds, matmul_seconds
@@ -37,7 +38,7 @@ class Layout(BaseModel):
 
     network: Model
     gpu: Gpu
-    weight: Precision | WeightFormat
+    weight: Annotated[WeightFormat, BeforeValidator(weight_format)]
     kv_precision: str = "bf16"
     tp: int = 1
     pp: int = 1
@@ -77,14 +78,9 @@ class Layout(BaseModel):
         """Bytes of an element of the cache."""
         return KV_PRECISIONS[self.kv_precision]
 
-    @cached_property
-    def format(self) -> WeightFormat:
-        """Return the format of each part of the weights."""
-        return weight_format(self.weight)
-
     def product(self, part: str) -> Product:
         """Return how most of the weights of a part are multiplied."""
-        _, form = max(self.format.formats(part), key=lambda one: one[0])
+        _, form = max(self.weight.formats(part), key=lambda one: one[0])
         return product_of(form, self.gpu)
 
     @cached_property
@@ -152,7 +148,7 @@ class Layout(BaseModel):
 
     def _over_formats(self, part: str, seconds: Callable[[Product], Floats]) -> Floats:
         """Return the mean of the seconds of a part over the formats in which it is kept."""
-        each = [(w, product_of(form, self.gpu)) for w, form in self.format.formats(part)]
+        each = [(w, product_of(form, self.gpu)) for w, form in self.weight.formats(part)]
         return np.asarray(sum(share * seconds(how) for share, how in each))
 
     def _elementwise(self, block: Model, tokens: Floats) -> Floats:

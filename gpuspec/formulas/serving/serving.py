@@ -81,7 +81,7 @@ def engine_memory(
     taken["runtime"] = taken["runtime"] + replica.engine.reserve_gb * GB
     if layout.attention_dp:  # every GPU holds the mixers of its own requests whole
         counts = parameter_parts(layout.network)
-        mixing = sum(counts[name] * layout.format.bytes_each(name) for name in MIXERS)
+        mixing = sum(counts[name] * layout.weight.bytes_each(name) for name in MIXERS)
         taken["weights"] = taken["weights"] + mixing / layout.pp * (1 - 1 / layout.tp)
     held, memory = sum(taken.values()), layout.gpu.memory_bytes
     if layout.library == "tensorrt-llm":

@@ -8,7 +8,8 @@ from pydantic import Field, model_validator
 from gpuspec.base.ask import Range, Was
 from gpuspec.catalog import Gpu
 from gpuspec.catalog.fields import Batch, EngineName, Format, GpuCount, Rank, SequenceTokens
-from gpuspec.catalog.precision import Precision, precision
+from gpuspec.catalog.models.formats import weight_format
+from gpuspec.catalog.precision import WeightFormat
 from gpuspec.constants.memory import MemoryTerms, memory_terms
 from gpuspec.formulas.serving import Deployment, Engine, Layout, engine
 from gpuspec.topics.shared import Compared, Traffic
@@ -18,7 +19,9 @@ class MemoryQuestion(Traffic, Compared):
     """What fits which GPUs."""
 
     weights: Annotated[Format, Was("weight_precision")] = Field(
-        "bf16", description="Number format of the weights: bf16, fp8, int8, int4, mxfp4, ..."
+        "stored",
+        description="Number format of the weights: bf16, fp8, int8, int4, mxfp4, ...; stored: as "
+        "the model's publisher stores them",
     )
     gpu_memory_utilization: Annotated[float, Range(0.1, 1)] = Field(
         0.9, description="Share of the GPU's memory that the engine may take (vLLM: 0.9 unless set)"
@@ -36,12 +39,13 @@ class MemoryQuestion(Traffic, Compared):
     @model_validator(mode="after")
     def _has_a_cache(self) -> Self:
         self.network.need_layers("memory by layer")
+        _ = self.weight  # says what is wrong with it
         return self
 
     @cached_property
-    def weight(self) -> Precision:
-        """The record of the format of the weights."""
-        return precision(self.weights)
+    def weight(self) -> WeightFormat:
+        """The format of each part of the weights."""
+        return weight_format(self.network, self.weights, self.weights_gb)
 
     @cached_property
     def terms(self) -> MemoryTerms:
@@ -61,7 +65,7 @@ class MemoryQuestion(Traffic, Compared):
                 network=self.network,
                 gpu=device,
                 weight=self.weight,
-                kv_precision=self.kv,
+                kv_precision=self.kv_format,
                 tp=tp,
                 pp=pp,
                 library=self.runtime.library,

@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike
 
 from gpuspec.base.units import GB, GIB
 from gpuspec.catalog import Gpu
-from gpuspec.catalog.precision import KV_PRECISIONS, precision
+from gpuspec.catalog.models.formats import with_stored
+from gpuspec.catalog.precision import KV_PRECISIONS
 from gpuspec.constants.memory import interval
 from gpuspec.formulas.memory import sequence_bytes, stage_weights_bytes
 from gpuspec.formulas.serving import (
@@ -111,7 +112,7 @@ def layouts_around(table: pd.DataFrame, smallest: pd.DataFrame) -> pd.DataFrame:
 
 def request_kv_bytes(question: MemoryQuestion, contexts: ArrayLike) -> np.ndarray:
     """Return the bytes of cache and states of one request over all GPUs, against its length."""
-    each, images = KV_PRECISIONS[question.kv], question.image_tokens
+    each, images = KV_PRECISIONS[question.kv_format], question.image_tokens
     return sequence_bytes(question.network, contexts, each, image_tokens=images)
 
 
@@ -156,13 +157,16 @@ def sequences_by_context(question: MemoryQuestion, contexts: ArrayLike) -> pd.Da
 
 
 def weights_table(question: MemoryQuestion, names: Sequence[str]) -> pd.DataFrame:
-    """Return the size of the weights by number format, and what share of each GPU they take."""
+    """Return the size of the weights by number format, and what share of each GPU they take.
+
+    The format in which the model is stored stands first where it is none of those named.
+    """
     q = question
+    forms = with_stored(q.network, names, q.weights_gb)
     rows = []
-    for name in names:
-        form = precision(name)
+    for form in forms:
         size = float(stage_weights_bytes(q.network, form))
         shares = [size / g.memory_bytes for g in q.devices]
-        rows.append((form.name, form.bytes_per_weight * 8, size / GB, size / GIB, *shares))
+        rows.append((form.name, form.main.bytes_per_weight * 8, size / GB, size / GIB, *shares))
     columns = ["weight", "weight_bits", "weights_gb", "weights_gib"]
     return pd.DataFrame(rows, columns=[*columns, *(f"of {g.id}" for g in q.devices)])

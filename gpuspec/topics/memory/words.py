@@ -5,6 +5,7 @@ import pandas as pd
 from gpuspec.base.units import GB, GIB, format_bytes
 from gpuspec.catalog import Gpu
 from gpuspec.catalog.models import Model
+from gpuspec.catalog.models.formats import stored_bytes
 from gpuspec.topics.memory import MemoryQuestion, request_kv_bytes, state_bytes
 from gpuspec.views.words import listed, rows
 
@@ -12,10 +13,10 @@ from gpuspec.views.words import listed, rows
 def weights_sentence(question: MemoryQuestion) -> str:
     """Say what the model weighs in decimal and in driver's units."""
     q = question
-    size = q.network.params * 2.0
+    size = stored_bytes(q.network, q.weight)
     return (
-        f"{q.network.name} has {q.network.params / 1e9:,.2f} billion parameters: in BF16 "
-        f"{size / GB:,.1f} GB, which a driver counts as {size / GIB:,.1f} GiB. "
+        f"{q.network.name} has {q.network.params / 1e9:,.2f} billion parameters: {size / GB:,.1f} "
+        f"GB in {q.weight.words}, which a driver counts as {size / GIB:,.1f} GiB. "
         + listed([f"{g.name} has {g.memory_bytes / GIB:,.1f} GiB" for g in q.devices])
         + "."
     )
@@ -60,7 +61,7 @@ def kv_sentence(question: MemoryQuestion) -> str:
     always = f" ({format_bytes(kept)} of it whatever its length)" if kept else ""
     return (
         f"With {_attention(q.network)} a token takes {format_bytes(token)} of cache "
-        f"in {q.kv.upper()}, so a request of {q.context:,} tokens takes "
+        f"in {q.kv_format.upper()}, so a request of {q.context:,} tokens takes "
         f"{format_bytes(request)}{always} and {q.concurrency:,} of them "
         f"{format_bytes(request * q.concurrency)}, over all GPUs that share the model."
     )

@@ -48,8 +48,8 @@ class TenantRow(Ask):
     model: ModelName | None = Field(
         None, description="Language model of the table or a config.json; blank: other work"
     )
-    weights: Format = Field("bf16", description="Number format of the model's weights")
-    kv: KvFormat = Field("bf16", description="Number format of its key-value cache")
+    weights: Format = Field("stored", description="Number format of the model's weights")
+    kv: KvFormat = Field("stored", description="Number format of its key-value cache")
     isl: Tokens = Field(1000, description="Input sequence length of a request")
     osl: Tokens = Field(300, description="Output sequence length of a request")
     concurrency: Requests = Field(1, description="Requests in flight")

@@ -8,7 +8,8 @@ import numpy as np
 
 from gpuspec.base.lazy import pd
 from gpuspec.catalog import Gpu, gpu
-from gpuspec.catalog.precision import Precision, precision
+from gpuspec.catalog.models.formats import with_stored
+from gpuspec.catalog.precision import WeightFormat
 from gpuspec.constants.inference import inference_interval
 from gpuspec.formulas.images import image_seconds
 from gpuspec.formulas.serving import (
@@ -133,8 +134,7 @@ def precision_table(question: ServingQuestion, gpus: int, names: Sequence[str]) 
     """Return the largest throughput of `gpus` of each kind in each number format of weights."""
     q, rows = question, []
     for device in q.devices:
-        for name in names:
-            form = precision(name)
+        for form in with_stored(q.network, names, q.weights_gb):
             replica = _over_all(q, device, form, gpus)
             reason = shortfall(replica, q.context)
             rate = (
@@ -146,7 +146,9 @@ def precision_table(question: ServingQuestion, gpus: int, names: Sequence[str]) 
     return pd.DataFrame(rows, columns=["gpu", "weights", "output_tokens_s", "reason"])
 
 
-def _over_all(question: ServingQuestion, device: Gpu, weight: Precision, gpus: int) -> Deployment:
+def _over_all(
+    question: ServingQuestion, device: Gpu, weight: WeightFormat, gpus: int
+) -> Deployment:
     _, tp, pp = together(question.network, (gpus,))[0]
     return question.replica(device, weight, tp, pp)
 

@@ -21,7 +21,8 @@ from gpuspec.catalog.fields import (
 )
 from gpuspec.catalog.images import ImageModel, image_model
 from gpuspec.catalog.models import Model
-from gpuspec.catalog.precision import Precision, precision
+from gpuspec.catalog.models.formats import weight_format, with_stored
+from gpuspec.catalog.precision import WeightFormat
 from gpuspec.constants.memory import MemoryTerms, memory_terms
 from gpuspec.formulas.serving import Deployment, Engine, Layout, engine
 from gpuspec.formulas.splits import expert_split
@@ -77,8 +78,9 @@ class Replicas(Load, Compared):
     """What a replica is: the load, the GPUs, the formats of weights, speculation."""
 
     weights: Annotated[Formats, Was("weight_precision", "precisions")] = Field(
-        typed("bf16,fp8"),
-        description="Number formats of the weights to try: bf16, fp8, int8, int4, mxfp4, ...",
+        typed("stored,fp8"),
+        description="Number formats of the weights to try: bf16, fp8, int8, int4, mxfp4, ...; "
+        "stored: as the model's publisher stores them, and beside it only smaller ones",
     )
     draft_tokens: Annotated[int, Range(0, 32, "tokens")] = Field(
         0, description="Speculative decoding: tokens proposed in a step; 0: off"
@@ -94,12 +96,20 @@ class Replicas(Load, Compared):
             raise InputError("draft_tokens", self.draft_tokens, valid)
         if self.draft_tokens and self.network.kind == "encoder":
             raise InputError("draft_tokens", self.draft_tokens, "0: an encoder writes no tokens")
+        _ = self.formats  # says what is wrong with them
         return self
 
     @cached_property
-    def formats(self) -> tuple[Precision, ...]:
-        """The records of the formats of weights."""
-        return tuple(precision(name) for name in self.weights)
+    def formats(self) -> tuple[WeightFormat, ...]:
+        """The formats of weights, each with what every part of the model takes in it."""
+        return tuple(with_stored(self.network, self.weights, self.weights_gb))
+
+    def format_of(self, called: str) -> WeightFormat:
+        """Return the format of weights that tables of ways call so."""
+        for form in self.formats:
+            if form.id == called:
+                return form
+        return weight_format(self.network, called)
 
     @cached_property
     def runtime(self) -> Engine:
@@ -112,7 +122,7 @@ class Replicas(Load, Compared):
         return memory_terms()
 
     def replica(
-        self, device: Gpu, weight: Precision, tp: int, pp: int = 1, ep: int | None = None
+        self, device: Gpu, weight: WeightFormat, tp: int, pp: int = 1, ep: int | None = None
     ) -> Deployment:
         """Return one replica of the model on `tp` x `pp` GPUs; `ep`: of them that share experts.
 
@@ -122,7 +132,9 @@ class Replicas(Load, Compared):
         library = self.runtime.library
         images = float(self.image_tokens), self.images_per_request / self.prompt_tokens
         return Deployment(
-            layout=_layout(self.network, device, weight, self.kv, tp, pp, ep, library, *images),
+            layout=_layout(
+                self.network, device, weight, self.kv_format, tp, pp, ep, library, *images
+            ),
             engine=self.runtime.terms,
             limits=self.runtime.limits,
             memory=self.memory,
@@ -184,7 +196,7 @@ class ImagesQuestion(Compared):
 def _layout(
     network: Model,
     device: Gpu,
-    weight: Precision,
+    weight: WeightFormat,
     kv: str,
     tp: int,
     pp: int,

@@ -4,14 +4,14 @@ from collections.abc import Iterator
 
 from gpuspec.base.units import GIB, NODE_GPUS
 from gpuspec.catalog import Gpu
-from gpuspec.catalog.precision import Precision
+from gpuspec.catalog.precision import WeightFormat
 from gpuspec.formulas.serving import Deployment, cache_bytes, request_bytes
 from gpuspec.formulas.splits import impossible, splits
 from gpuspec.topics.serving.ask import ServingQuestion
 
 
 def replicas(
-    question: ServingQuestion, device: Gpu, weight: Precision
+    question: ServingQuestion, device: Gpu, weight: WeightFormat
 ) -> Iterator[tuple[int, int, Deployment, str]]:
     """Yield (tp, pp, replica, why it does not work) of every split that is tried.
 
@@ -37,10 +37,10 @@ def shortfall(replica: Deployment, context: int) -> str:
     return ""
 
 
-def precision_note(device: Gpu, weight: Precision) -> str:
-    """Say what a GPU does with a precision in which it cannot compute; empty where it can."""
-    if weight.id == "fp8" and "fp8" not in device.precisions:
-        return f"{device.name} has no FP8 units: weights only, it computes in 16 bit"
-    if weight.id == "mxfp4" and "fp4" not in device.precisions:
-        return f"{device.name} has no FP4 units: weights only, it computes in 16 bit"
-    return ""
+def precision_note(device: Gpu, weight: WeightFormat) -> str:
+    """Say what a GPU does with a format in which it cannot compute; empty where it can."""
+    form = weight.main
+    if not form.computes or form.native(device) == form.computes:
+        return ""
+    units = (form.units or form.computes).upper()
+    return f"{device.name} has no {units} units: weights only, it computes in 16 bit"

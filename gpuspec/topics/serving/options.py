@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from gpuspec.base.lazy import pd
-from gpuspec.catalog.precision import Precision
+from gpuspec.catalog.precision import WeightFormat
 from gpuspec.constants.inference import inference_interval
 from gpuspec.formulas.serving import Deployment, arrivals
 from gpuspec.topics.serving.ask import ServingQuestion
@@ -38,7 +38,7 @@ def options_table(question: ServingQuestion) -> pd.DataFrame:
 
 
 def _row(
-    q: ServingQuestion, weight: Precision, tp: int, pp: int, replica: Deployment, why: str
+    q: ServingQuestion, weight: WeightFormat, tp: int, pp: int, replica: Deployment, why: str
 ) -> Row:
     device = replica.layout.gpu
     row: Row = {

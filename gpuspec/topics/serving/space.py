@@ -8,7 +8,7 @@ from gpuspec.base.errors import InputError
 from gpuspec.base.lazy import pd
 from gpuspec.catalog import gpu
 from gpuspec.catalog.models import Model
-from gpuspec.catalog.precision import precision
+from gpuspec.catalog.models.formats import weight_format
 from gpuspec.formulas.serving import max_concurrency, steady_state
 from gpuspec.formulas.splits import impossible
 from gpuspec.topics.serving.ask import ServingQuestion
@@ -58,7 +58,8 @@ def evaluate_options(
         split = options.iloc[index[0]]
         tp, pp = int(split["tp"]), int(split["pp"])
         asked = q.model_copy(update={"kv": str(split["kv"])})
-        replica = asked.replica(gpu(str(split["gpu"])), precision(str(split["weight"])), tp, pp)
+        form = weight_format(q.network, str(split["weight"]))
+        replica = asked.replica(gpu(str(split["gpu"])), form, tp, pp)
         why = impossible(q.network, tp, pp) or shortfall(replica, 1)
         if why:
             reason[index] = why

@@ -3,6 +3,7 @@
 import pandas as pd
 
 from gpuspec.topics.serving import ServingQuestion
+from gpuspec.topics.serving.ask import Replicas
 from gpuspec.views.words import listed, rows
 
 
@@ -41,7 +42,13 @@ def option_sentences(question: ServingQuestion, best: pd.DataFrame) -> str:
             f"{r.gpu} in {r.weight.upper()}: {copies}; {speed} ({span}), {time}; "
             f"bound by {r.bound}." + (f" {r.note}." if r.note else "")
         )
-    return " ".join(said)
+    return " ".join([formats_sentence(question), *said])
+
+
+def formats_sentence(question: Replicas) -> str:
+    """Say in what formats weights and cache are, and who says so."""
+    weights = "; ".join(form.words for form in question.formats)
+    return f"Weights in {weights}. Cache in {question.kv_format.upper()}."
 
 
 def arrivals_finding(seen: pd.DataFrame) -> str:

@@ -7,6 +7,7 @@ import pandas as pd
 
 from gpuspec.base.units import GIB, HOURS_YEAR
 from gpuspec.catalog import Gpu
+from gpuspec.catalog.models.formats import STORED
 from gpuspec.formulas.training import model_flops_per_token, parallel_sizes
 from gpuspec.topics.training.answer import DAY, layouts, nearest_layout, run_figures
 from gpuspec.topics.training.ask import TrainingQuestion
@@ -20,10 +21,10 @@ MOST_COUNTS = 7
 
 
 def training_formats(precisions: Sequence[str], device: Gpu) -> list[str]:
-    """Return the allowed formats in which a GPU can train."""
-    has = device.precisions
-    names = [n for n in precisions if n == "bf16" or (n == "fp8" and "fp8" in has)]
-    return names or ["bf16"]
+    """Return the allowed formats in which a GPU can train; whatever is stored trains in BF16."""
+    has, allowed = device.precisions, ["bf16" if n == STORED else n for n in precisions]
+    names = [n for n in allowed if n == "bf16" or (n == "fp8" and "fp8" in has)]
+    return list(dict.fromkeys(names)) or ["bf16"]
 
 
 def training_ways(
