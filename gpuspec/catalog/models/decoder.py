@@ -155,7 +155,16 @@ def described(layers: Sequence[Fields]) -> Fields:
 
 
 _EXPERT_FIELDS = tuple(
-    ["experts", "active_experts", "expert_ffn", "expert_latent", "shared_experts", "shared_expert_ffn", "shared_expert_gate", "router_bias"]
+    [
+        "experts",
+        "active_experts",
+        "expert_ffn",
+        "expert_latent",
+        "shared_experts",
+        "shared_expert_ffn",
+        "shared_expert_gate",
+        "router_bias",
+    ]
 )
 
 
