@@ -8,6 +8,7 @@ if TYPE_CHECKING:
 
 QUESTIONS = {
     "overview": "gpuspec.topics.overview.ask:OverviewQuestion",
+    "model": "gpuspec.topics.memory.model:ModelQuestion",
     "memory": "gpuspec.topics.memory.ask:MemoryQuestion",
     "training": "gpuspec.topics.training.ask:TrainingQuestion",
     "serving": "gpuspec.topics.serving.ask:ServingQuestion",

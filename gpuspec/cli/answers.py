@@ -14,9 +14,47 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from gpuspec.topics.cost.ask import CostQuestion
+    from gpuspec.topics.memory.model import ModelQuestion
     from gpuspec.topics.mig.ask import MigQuestion
     from gpuspec.topics.serving.ask import EstimateQuestion, ImagesQuestion
     from gpuspec.topics.training.ask import TrainingQuestion
+
+
+@asking("model", first="model", needed=True, name="model")
+@json_option
+def model_(question: "ModelQuestion", as_json: bool) -> None:
+    """Say what is understood of MODEL (a name, or the path of a config.json).
+
+    \b
+    gpuspec model openai/gpt-oss-120b --context 131072
+    gpuspec model ./config.json --json
+    """
+    from gpuspec.topics.memory.model import description
+
+    found = description(question)
+    if as_json:
+        echo_json(found)
+        return
+    gb, used = 1e9, f"of which a token uses {found['params_active']:,}"
+    rows = [
+        ["parameters", f"{found['params_text']:,}, {used}"],
+        ["towers", f"{found['params_towers']:,} parameters beside them, "
+                   f"{found['weights_bytes_towers'] / gb:,.1f} GB"],
+        ["MTP layers", f"{found['params_mtp']:,} parameters beside them"],
+        *(["layers", f"{count} of {kind}"] for kind, count in found["layers"].items()),
+        ["weights", f"{found['weights_bytes'] / gb:,.1f} GB: {found['format']}"],
+        ["cache", f"{found['kv_bytes_per_token']:,.0f} bytes a token in {found['kv_format']}; "
+                  f"{found['cache_bytes_at_context'] / gb:,.2f} GB at {found['context']:,} tokens"],
+        ["state", f"{found['state_bytes_per_sequence'] / gb:,.3f} GB a sequence, however long"],
+        ["longest context", f"{found['max_context']:,} tokens"],
+    ]  # fmt: skip
+    none = {"towers": "params_towers", "MTP layers": "params_mtp"}
+    none |= {"state": "state_bytes_per_sequence", "longest context": "max_context"}
+    print_table(
+        [found["name"], found["kind"]], [r for r in rows if found.get(none.get(r[0], "id"))]
+    )
+    for sentence in filter(None, (*found["warnings"], found["notes"])):
+        echo(f"\nnote: {sentence}")
 
 
 @asking("estimate", first="model", needed=True)
