@@ -546,3 +546,10 @@ def test_a_file_whose_format_is_not_known_needs_one_named(tmp_path):
     with pytest.raises(InputError, match="--weights"):
         MemoryQuestion.ask(model=str(path))
     assert MemoryQuestion.ask(model=str(path), weights="fp8").weight.id == "fp8"
+
+
+def test_a_file_that_is_read_twice_is_the_same_model():
+    one, two = (read({"quant_algo": "FP8"}) for _ in range(2))
+    assert one.blocks == (one,)
+    assert one == two
+    assert hash(one) == hash(two)

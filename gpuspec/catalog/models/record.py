@@ -251,15 +251,19 @@ class Model(LayerColumns, Named):
                 raise InputError("ffn", self.ffn, valid)
         return self
 
-    @cached_property
+    @property
     def blocks(self) -> tuple["Model", ...]:
         """Return the groups of layers, each as a model of its own layers alone.
 
         The model itself where no group differs. Sizes, FLOP and bytes of the layers are sums over
         them; what lies outside the layers (embedding, head, towers) is the model's own.
         """
-        if not self.groups:
-            return (self,)
+        # A model that kept itself in its own dictionary could not be compared with another.
+        return self.group_blocks if self.groups else (self,)
+
+    @cached_property
+    def group_blocks(self) -> tuple["Model", ...]:
+        """Return `blocks` of a model whose layers differ; they are made once."""
         rest = set(range(self.layers)).difference(*(group.layers for group in self.groups))
         blocks = [(len(group.layers), dict(group.fields)) for group in self.groups]
         blocks += [(len(rest), {})] if rest else []
@@ -272,7 +276,7 @@ class Model(LayerColumns, Named):
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> "Model":
         """Return a copy with some fields changed; `blocks` are made again."""
         copied = super().model_copy(update=update, deep=deep)
-        copied.__dict__.pop("blocks", None)
+        copied.__dict__.pop("group_blocks", None)
         return copied
 
     def by_layer(
