@@ -11,8 +11,7 @@ from gpuspec.catalog.models import Model
 from gpuspec.constants.links import Fabric
 from gpuspec.formulas.job import Parallel
 from gpuspec.formulas.networks import collective_seconds
-from gpuspec.formulas.training.layers import routed_width
-from gpuspec.formulas.transformer import layer_halves
+from gpuspec.formulas.training.layers import inputs, routed_width
 
 
 def expert_counts(model: Model) -> tuple[int, ...]:
@@ -70,7 +69,8 @@ class Ranks:
     ) -> Floats:
         """Seconds a layer, both passes: four all-reduces, or gathers and scatters instead.
 
-        Half of them where a layer of a block only mixes tokens or has nothing but an MLP.
+        Half of them where a layer of a block only mixes tokens, by one mixer or two side by side,
+        or has nothing but an MLP.
 
         Sequence parallelism gathers the inputs once more for the gradients of the weights;
         full recomputation repeats the forward half. With FP8 what is gathered was cast before
@@ -82,7 +82,7 @@ class Ranks:
         scattered = self.collective("reduce_scatter", size, self.tp, one)
         both = np.where(sequence_parallel, 6 * gathered + 4 * scattered, 4 * reduced)
         more = np.where(sequence_parallel, 2 * gathered + 2 * scattered, 2 * reduced)
-        return np.asarray(layer_halves(block) * (both + np.where(full, more, 0.0)))
+        return np.asarray(inputs(block) / 2 * (both + np.where(full, more, 0.0)))
 
     def context(self, block: Model, sequences: Floats, seq: Floats) -> Floats:
         """Seconds a layer and pass of passing keys and values around the ring.
