@@ -1,6 +1,7 @@
 """From a Hugging Face config.json to a `Model`, without any code of the model."""
 
 import re
+from dataclasses import replace
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -69,10 +70,11 @@ def _fields(config: Config) -> tuple[dict[str, Any], list[str]]:
         fields |= {"family": found.name}
         return fields | _head(config, fields), said + more
     part, named = _text_part(config, found)
-    text = Config(part.values, part.label, named.names, named.defaults)
+    defaults = {**named.sizes, **named.defaults}
+    text = Config(part.values, part.label, named.names, defaults)
     fields, more = decoder(text, named)
     tower, doubt = _tower(config, found, fields["hidden"])
-    own = [found.warning] if found.warning and found is not named else []
+    own = [found.warning] if found.warning and found.name in known() else []
     return fields | {"family": named.name} | tower, [*said, *own, *more, *doubt]
 
 
@@ -136,12 +138,28 @@ def _family(config: Config) -> tuple[Family, list[str]]:
                 valid = f"the file's model_type is {kind}, which is another architecture"
                 raise config.error("architectures", name, valid)
         return family(kind), []
+    wrapped = _wrapped(config, kind)
+    if wrapped:
+        return wrapped, [wrapped.warning]
     for name in classes[:1]:
         meant = stems().get(stem(name)[0])
         if meant:
             said = f"model_type {kind} is not known: read as {meant}, as its architectures say"
             return family(meant), [said]
     raise _unsupported(config, kind)
+
+
+def _wrapped(config: Config, kind: str) -> Family | None:
+    """Return how to read a file of an unknown kind around a language model of a known one."""
+    for key in ("text_config", "llm_config", "language_config", "thinker_config.text_config"):
+        part: object = config.values
+        for step in key.split("."):
+            part = part.get(step) if isinstance(part, dict) else None
+        inner = part.get("model_type") if isinstance(part, dict) else None
+        if isinstance(inner, str) and inner in known():
+            said = f"{kind[:60]} is not known: only its language model, {inner} under {key}, is read"
+            return replace(family(inner), name=kind, like=(inner,), text=key, warning=said)
+    return None
 
 
 def _unsupported(config: Config, kind: str) -> InputError:

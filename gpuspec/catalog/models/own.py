@@ -20,8 +20,8 @@ def _every(layers: list[Fields], **fields: object) -> None:
 
 def multi_query(config: Config, whole: Fields, layers: list[Fields]) -> None:
     """GPT-BigCode: one key and value head unless the file says otherwise."""
-    if config.flag("multi_query"):
-        _every(layers, kv_heads=1)
+    heads = config.count("heads")
+    _every(layers, kv_heads=1 if config.flag("multi_query") else heads)
 
 
 def mpt(config: Config, whole: Fields, layers: list[Fields]) -> None:
