@@ -1,8 +1,8 @@
 """From a Hugging Face config.json to a `Model`, without any code of the model."""
 
 import re
-from dataclasses import replace
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -132,8 +132,10 @@ def _text_part(config: Config, found: Family) -> tuple[Config, Family]:
 def _family(config: Config) -> tuple[Family, list[str]]:
     kind = config.text("model_type")
     classes = [name for name in config.items("architectures", str) if len(name) < 200]
+    mapped = config.section("auto_map").values.get("AutoModelForCausalLM")
+    named = [mapped[-200:].rsplit(".", 1)[-1]] if isinstance(mapped, str) else []
     if kind in known():
-        for name in classes:
+        for name in [*classes, *named]:
             if not accepts(kind, name):
                 valid = f"the file's model_type is {kind}, which is another architecture"
                 raise config.error("architectures", name, valid)
@@ -157,7 +159,9 @@ def _wrapped(config: Config, kind: str) -> Family | None:
             part = part.get(step) if isinstance(part, dict) else None
         inner = part.get("model_type") if isinstance(part, dict) else None
         if isinstance(inner, str) and inner in known():
-            said = f"{kind[:60]} is not known: only its language model, {inner} under {key}, is read"
+            said = (
+                f"{kind[:60]} is not known: only its language model, {inner} under {key}, is read"
+            )
             return replace(family(inner), name=kind, like=(inner,), text=key, warning=said)
     return None
 

@@ -102,7 +102,7 @@ def family(name: str) -> Family:
 def _defaults(
     inherited: Mapping[str, Any], own: Mapping[str, Any], names: Mapping[str, list[str]]
 ) -> dict[str, Any]:
-    """Return what a family takes for absent keys; its own outranks other names of the same thing."""
+    """Return what a family takes for absent keys; its own outranks other names of a thing."""
     same = {other for several in names.values() if own.keys() & {*several} for other in several}
     return {key: value for key, value in inherited.items() if key not in same} | dict(own)
 
