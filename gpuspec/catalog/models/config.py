@@ -18,6 +18,7 @@ from gpuspec.catalog.models.families import (
     known,
     stem,
     stems,
+    table,
 )
 from gpuspec.catalog.models.reading import Config, read_config
 from gpuspec.catalog.models.record import Model
@@ -167,6 +168,9 @@ def _wrapped(config: Config, kind: str) -> Family | None:
 
 
 def _unsupported(config: Config, kind: str) -> InputError:
+    reason = table()["refused"].get(kind)
+    if reason:
+        return config.error("model_type", kind, reason)
     close = [name for name in known() if _one_slip(kind, name)]
     meant = f"did you mean {', '.join(close)}? " if close else ""
     return config.error(

@@ -58,6 +58,8 @@ def _layer_count(config: Config) -> int:
     """Return the number of layers, which the kinds of all layers say as well."""
     if "layers" in config or "layers" in config.defaults:
         return config.layers()
+    if "num_layers" in config:
+        return config.layers("num_layers")
     for key in ("layers_block_type", "hybrid_override_pattern", "layer_types"):
         if key in config and 1 <= len(config.values[key]) <= MAX_LAYERS:
             return len(config.values[key])

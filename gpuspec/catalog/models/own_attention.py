@@ -189,7 +189,7 @@ def laguna(config: Config, whole: Fields, layers: list[Fields]) -> None:
     for number, layer in enumerate(layers):
         layer["heads"] = counts[number] if counts else layer["heads"]
         each = 1 if value in (True, "per-head") else layer["head_dim"]
-        layer["attention_gate"] = layer["heads"] * each if value else 0
+        layer["attention_gate"] = layer["heads"] * each
 
 
 def step3p5(config: Config, whole: Fields, layers: list[Fields]) -> None:
