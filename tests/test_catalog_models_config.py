@@ -153,12 +153,14 @@ def test_a_bad_value_is_named(change, message):
         ("mistral9", "not read"),
         ("phi4", "not read"),
         ("zzzz", "not read"),
+        ("zamba2", "shared by several layers, with adapters"),
+        ("rwkv", "recurrent layers are not read"),
     ],
 )
 def test_a_refusal_suggests_a_slip_and_never_another_architecture(kind, message):
     with pytest.raises(InputError, match=message) as refusal:
         model_from_config(LLAMA | {"model_type": kind, "architectures": None})
-    assert ("did you mean" in str(refusal.value)) == ("mean" in message)
+    assert ("did you mean" in str(refusal.value)) == ("did you mean" in message)
 
 
 @pytest.mark.parametrize(
@@ -169,6 +171,36 @@ def test_architectures_that_contradict_are_refused(kind, architecture):
     config = CONFIGS["gpt2-124m"] if kind == "gpt2" else LLAMA
     with pytest.raises(InputError, match="architectures"):
         model_from_config(config | {"architectures": [architecture]})
+
+
+def test_code_that_contradicts_is_refused_without_architectures():
+    mapped = {"AutoModelForCausalLM": "modeling_gpt2_mq.GPT2LMHeadCustomModel"}
+    with pytest.raises(InputError, match="GPT2LMHeadCustomModel"):
+        model_from_config(CONFIGS["gpt2-124m"] | {"architectures": None, "auto_map": mapped})
+
+
+def test_an_unknown_wrapper_of_a_known_language_model_is_read_and_said():
+    inner = {"text_config": CONFIGS["qwen3-8b"], "vision_config": {"a": 1}}
+    wrapped = inner | {"model_type": "fancy_vl"}
+    m = model_from_config(wrapped)
+    assert (m.params, m.tower, m.tower_params) == (8_190_735_360, "vision", 0)
+    assert any("fancy_vl is not known" in said for said in m.warnings)
+    assert any("vision tower are not counted" in said for said in m.warnings)
+
+
+def test_a_section_that_leaves_out_sizes_has_those_of_its_class():
+    text = {"model_type": "llama", "vocab_size": 32_064, "max_position_embeddings": 4096}
+    m = model_from_config({"model_type": "llava", "text_config": text})
+    assert m.params == 6_738_415_616 + 2 * 64 * 4096
+    with pytest.raises(InputError, match="num_hidden_layers"):
+        model_from_config(text)
+
+
+def test_a_decoder_for_embeddings_has_no_output_projection():
+    m = model_from_config(LLAMA | {"architectures": ["LlamaModel"]})
+    assert (m.kind, m.params) == ("encoder", 8_030_261_248 - 128_256 * 4096)
+    ranks = LLAMA | {"architectures": ["LlamaForSequenceClassification"], "id2label": {"0": "x"}}
+    assert model_from_config(ranks).params == m.params + 4096
 
 
 def test_an_unknown_name_of_a_known_architecture_is_read_and_said():

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from gpuspec.catalog.models.families import (
     known,
     stem,
     stems,
+    table,
 )
 from gpuspec.catalog.models.reading import Config, read_config
 from gpuspec.catalog.models.record import Model
@@ -77,10 +79,11 @@ def _fields(config: Config) -> tuple[dict[str, Any], list[str]]:
         fields |= {"family": found.name}
         return fields | _head(config, fields), said + more
     part, named = _text_part(config, found)
-    text = Config(part.values, part.label, named.names, named.defaults)
+    defaults = {**named.sizes, **named.defaults}
+    text = Config(part.values, part.label, named.names, defaults)
     fields, more = decoder(text, named)
     tower, doubt = _tower(config, found, fields["hidden"])
-    own = [found.warning] if found.warning and found is not named else []
+    own = [found.warning] if found.warning and found.name in known() else []
     return fields | {"family": named.name} | tower, [*said, *own, *more, *doubt]
 
 
@@ -138,12 +141,17 @@ def _text_part(config: Config, found: Family) -> tuple[Config, Family]:
 def _family(config: Config) -> tuple[Family, list[str]]:
     kind = config.text("model_type")
     classes = [name for name in config.items("architectures", str) if len(name) < 200]
+    mapped = config.section("auto_map").values.get("AutoModelForCausalLM")
+    named = [mapped[-200:].rsplit(".", 1)[-1]] if isinstance(mapped, str) else []
     if kind in known():
-        for name in classes:
+        for name in [*classes, *named]:
             if not accepts(kind, name):
                 valid = f"the file's model_type is {kind}, which is another architecture"
                 raise config.error("architectures", name, valid)
         return family(kind), []
+    wrapped = _wrapped(config, kind)
+    if wrapped:
+        return wrapped, [wrapped.warning]
     for name in classes[:1]:
         meant = stems().get(stem(name)[0])
         if meant:
@@ -152,7 +160,25 @@ def _family(config: Config) -> tuple[Family, list[str]]:
     raise _unsupported(config, kind)
 
 
+def _wrapped(config: Config, kind: str) -> Family | None:
+    """Return how to read a file of an unknown kind around a language model of a known one."""
+    for key in ("text_config", "llm_config", "language_config", "thinker_config.text_config"):
+        part: object = config.values
+        for step in key.split("."):
+            part = part.get(step) if isinstance(part, dict) else None
+        inner = part.get("model_type") if isinstance(part, dict) else None
+        if isinstance(inner, str) and inner in known():
+            said = (
+                f"{kind[:60]} is not known: only its language model, {inner} under {key}, is read"
+            )
+            return replace(family(inner), name=kind, like=(inner,), text=key, warning=said)
+    return None
+
+
 def _unsupported(config: Config, kind: str) -> InputError:
+    reason = table()["refused"].get(kind)
+    if reason:
+        return config.error("model_type", kind, reason)
     close = [name for name in known() if _one_slip(kind, name)]
     meant = f"did you mean {', '.join(close)}? " if close else ""
     return config.error(

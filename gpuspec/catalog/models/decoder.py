@@ -58,6 +58,8 @@ def _layer_count(config: Config) -> int:
     """Return the number of layers, which the kinds of all layers say as well."""
     if "layers" in config or "layers" in config.defaults:
         return config.layers()
+    if "num_layers" in config:
+        return config.layers("num_layers")
     for key in ("layers_block_type", "hybrid_override_pattern", "layer_types"):
         if key in config and 1 <= len(config.values[key]) <= MAX_LAYERS:
             return len(config.values[key])
@@ -78,7 +80,7 @@ def _experts_where(config: Config, family: Family, kinds: Sequence[str]) -> list
         return [False] * len(kinds)
     have = [False] * len(kinds)
     if config.many("experts") > 1:
-        listed = "moe" in kinds
+        listed = "moe" in kinds or "mlp" in kinds
         have = [kind == "moe" for kind in kinds] if listed else _by_rules(config, family, kinds)
     if not any(have):
         config.read.update((*EXPERT_RULES, *(n for key in _EXPERTS for n in config.names[key])))
@@ -94,7 +96,8 @@ def _widths(config: Config, layers: int, moe: bool) -> list[int]:
     if names == []:
         return [0] * layers
     ratio = config.many("_ffn_ratio") * config.count("hidden")
-    if not ratio and moe and "ffn" not in config:
+    default = any(name in config.defaults for name in config.names["ffn"])
+    if not ratio and moe and "ffn" not in config and not default:
         return [0] * layers
     if ratio and "ffn" not in config:
         return [ratio] * layers

@@ -124,8 +124,9 @@ def t5(config: Config, whole: Fields, layers: list[Fields]) -> None:
     """T5: an encoder outside the layers of the decoder; relative positions as biases."""
     hidden, inner = whole["hidden"], config.count("heads") * head_dim(config)
     gated = config.text("feed_forward_proj", "relu").startswith("gated")
-    config.read.update(("is_gated_act", "dense_act_fn", "is_encoder_decoder"))
-    count = config.count("num_layers", "num_decoder_layers", most=MAX_LAYERS)
+    gated = config.flag("is_gated_act", gated)
+    config.read.update(("dense_act_fn", "is_encoder_decoder", "relative_attention_max_distance"))
+    count = config.count("num_layers", default=len(layers), most=MAX_LAYERS)
     attention = 4 * hidden * inner
     each = attention + (2 + gated) * hidden * config.count("ffn") + 2 * hidden
     bias = config.count("relative_attention_num_buckets") * config.count("heads")

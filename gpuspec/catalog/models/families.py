@@ -4,6 +4,7 @@ An entry of the table may hold
 
 - ``like``: the family from which everything not stated here is taken;
 - ``defaults``: what the family's own code takes for keys that are absent;
+- ``sizes``: the sizes that it takes in a section of a larger file which leaves them out;
 - ``names``: what its keys are called, where that differs from the common names;
 - ``fields``: columns that hold for the whole family;
 - ``when``, ``unless``: columns that hold when a flag of the file is true, or is not;
@@ -26,7 +27,7 @@ from typing import Any
 from gpuspec.base.paths import DATA
 
 Fields = dict[str, Any]
-_MERGED = ("defaults", "names", "fields", "when", "unless")
+_MERGED = ("names", "fields", "when", "unless")
 _SUFFIXES = (
     "ForCausalLM", "ForConditionalGeneration", "LMHeadModel", "ForMaskedLM", "Model", "LM",
     "ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering", "ForPreTraining",
@@ -45,6 +46,7 @@ class Family:
     like: tuple[str, ...] = ()
     kind: str = "llm"
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    sizes: Mapping[str, Any] = field(default_factory=dict)
     names: Mapping[str, list[str]] = field(default_factory=dict)
     fields: Mapping[str, Any] = field(default_factory=dict)
     when: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -80,12 +82,14 @@ def family(name: str) -> Family:
     stated = table()["families"][name]
     parent = family(stated["like"]) if "like" in stated else Family("", names=table()["names"])
     merged: Fields = {key: {**getattr(parent, key), **stated.get(key, {})} for key in _MERGED}
+    merged["defaults"] = _defaults(parent.defaults, stated.get("defaults", {}), merged["names"])
     unused = parent.unused | set(stated.get("unused", ()))
     others = ("kind", "attention", "linear", "own", "moe", "text", "tower")
     plain: Fields = {key: stated.get(key, getattr(parent, key)) for key in others}
     return Family(
         name=name,
         like=(parent.name, *parent.like) if parent.name else (),
+        sizes=stated.get("sizes", {}),
         pattern=tuple(stated.get("pattern", parent.pattern)),
         classes=tuple(stated.get("classes", ())),
         unused=unused,
@@ -93,6 +97,14 @@ def family(name: str) -> Family:
         **merged,
         **plain,
     )
+
+
+def _defaults(
+    inherited: Mapping[str, Any], own: Mapping[str, Any], names: Mapping[str, list[str]]
+) -> dict[str, Any]:
+    """Return what a family takes for absent keys; its own outranks other names of a thing."""
+    same = {other for several in names.values() if own.keys() & {*several} for other in several}
+    return {key: value for key, value in inherited.items() if key not in same} | dict(own)
 
 
 def stem(architecture: str) -> tuple[str, str]:

@@ -12,6 +12,12 @@ from gpuspec.catalog.models.reading import Config
 Fields = dict[str, Any]
 
 
+def set_all(layers: list[Fields], **fields: object) -> None:
+    """Set the same fields in every layer."""
+    for layer in layers:
+        layer.update(fields)
+
+
 def head_dim(config: Config) -> int:
     """Return the elements of a head: stated, or the hidden size shared among the heads."""
     hidden, heads = config.count("hidden"), config.count("heads")

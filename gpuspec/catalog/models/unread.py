@@ -24,7 +24,7 @@ _HARMLESS = re.compile(
     r"|hidden_dropout|activation|gradient|dataset|language|summary|scale_attn|reorder|tf_legacy"
     r"|use_bfloat16|ep_size|embedding_multiplier|residual_|mamba_ssm|mamba_hidden_act|mamba_dt_"
     r"|rescale|ssm_dtype|kda_|vision|image|video|audio|mm_|dtype|dt_|swiglu|query_pre_attn|attn_logit"
-    r"|final_logit|norm_|for_llm|softmax|bias_dropout|use_routing|moe_renorm|mamba_norm|original_max|enable_moe_fp32|moe_shared_expert_overlap|use_mtp|index_local|use_bidirectional|attention_softmax|masked_softmax|slow_but|embedding_fraction|vocab_size_per_layer|layer_norm|rms_norm|layernorm|expert_selection|expert_capacity|llama_4)"
+    r"|final_logit|norm_|for_llm|order_of|position_embedding_type|use_embedding|use_parallel_block|full_attn_mod|softmax|bias_dropout|use_routing|moe_renorm|mamba_norm|original_max|enable_moe_fp32|moe_shared_expert_overlap|use_mtp|index_local|use_bidirectional|attention_softmax|masked_softmax|slow_but|embedding_fraction|vocab_size_per_layer|layer_norm|rms_norm|layernorm|expert_selection|expert_capacity|llama_4)"
 )
 _STRUCTURAL = re.compile(
     r"layer|head|expert|moe|hidden|width|dim|size|window|rank|latent|lora|conv|ssm|mamba|state|kv"
