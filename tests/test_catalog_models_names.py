@@ -17,6 +17,7 @@ from gpuspec.catalog.models.names import checkpoint, words_of
         ("somebody/Meta-Llama-3.1-8B-Instruct-quantized.w8a8", "llama-3.1-8b", "int8"),
         ("somebody/Mixtral-8x7B-Instruct-v0.1-GPTQ", "mixtral-8x7b", "int4-awq"),
         ("somebody/dolphin-2.9-llama3-8b", "llama-3-8b", ""),
+        ("nvidia/DeepSeek-V3-0324-NVFP4", "deepseek-v3", "nvfp4"),
         ("somebody/gemma-3-12b-it-FP8-dynamic", "gemma-3-12b", "fp8"),
     ],
 )

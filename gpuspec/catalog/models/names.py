@@ -25,6 +25,8 @@ medium large lite flash air max plus pro ultra super scout maverick e2b e4b 1m""
 OTHER = frozenset(_OTHER.split())
 """Words that name another network, or other dimensions."""
 _SIZE = re.compile(r"(?:\d+x)?\d+(?:\.\d+)?[bmt]|a\d+(?:\.\d+)?b")
+_NAMED = re.compile(r"[a-z]{3,}\d[\d.]*")
+"""A family with its version, which names a model without any other word."""
 _VERSION = re.compile(r"v\d[\d.]*")
 _DATE = re.compile(r"\d{4}|g\d+")
 """A month or day of release, or the size of a quantisation group."""
@@ -76,7 +78,7 @@ def checkpoint(name: str, labels: Mapping[str, Iterable[str]]) -> Checkpoint | N
     for key, names in labels.items():
         for label in names:
             needed = set(words_of(label)) - ADDED
-            if len(needed) > 1 and needed <= have:
+            if needed <= have and (len(needed) > 1 or any(map(_NAMED.fullmatch, needed))):
                 fits.setdefault(len(needed), set()).add(key)
     if not fits:
         return None
