@@ -129,7 +129,10 @@ def test_readme_states_the_sizes_of_the_tables():
         assert f"{size:,} {name}" in text
 
 
-@pytest.mark.parametrize("command", [["estimate", "Llama-3.1-70B", "--json"], ["--help"]])
+@pytest.mark.parametrize(
+    "command",
+    [["estimate", "Llama-3.1-70B", "--json"], ["model", "Qwen3-8B", "--json"], ["--help"]],
+)
 def test_a_quick_answer_does_not_wait_for_pandas(command):
     code = (
         "import sys; from gpuspec.cli import main\n"

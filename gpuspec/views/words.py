@@ -1,8 +1,10 @@
 """Words that every topic uses."""
 
+from __future__ import annotations
+
 from typing import Any
 
-import pandas as pd
+from gpuspec.base.lazy import pd
 
 
 def rows(table: pd.DataFrame) -> Any:

@@ -1,9 +1,10 @@
 """How a layout is written for a reader."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 SIZES = ("tp", "pp", "cp", "ep", "dp")
 

@@ -1,12 +1,14 @@
 """What fits where when a model is served."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from itertools import product
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike
 
+from gpuspec.base.lazy import pd
 from gpuspec.base.units import GB, GIB
 from gpuspec.catalog import Gpu
 from gpuspec.catalog.models.formats import with_stored

@@ -1,9 +1,11 @@
 """What training takes, by way to train."""
 
+from __future__ import annotations
+
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike
 
+from gpuspec.base.lazy import pd
 from gpuspec.catalog.precision import precision, training_recipe
 from gpuspec.constants.memory import interval
 from gpuspec.formulas.memory import TARGETS, Adapter, training_parts

@@ -1,7 +1,8 @@
 """Sentences about serving."""
 
-import pandas as pd
+from __future__ import annotations
 
+from gpuspec.base.lazy import pd
 from gpuspec.topics.serving import ServingQuestion
 from gpuspec.topics.serving.ask import Replicas
 from gpuspec.views.words import listed, rows
