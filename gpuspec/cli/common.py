@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
@@ -23,6 +24,7 @@ Exit codes:
   2  an input cannot be used; the message says which and what is valid
 """
 
+_NUMBER = re.compile(r"[-+]?[\d,]*\.?\d*%?")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _DEBUG = "gpuspec.debug"
 
@@ -170,7 +172,12 @@ def print_table(headers: list[str], rows: Sequence[Sequence[object]]) -> None:
 
         taken = sum(max(len(str(row[i])) for row in rows) + 2 for i in range(len(headers) - 1))
         widths[-1] = max(shutil.get_terminal_size().columns - taken, 24)
-    echo(tabulate(rows, headers=headers, tablefmt="simple", maxcolwidths=widths))
+    numbers = [all(_NUMBER.fullmatch(str(row[i])) for row in rows) for i in range(len(headers))]
+    sides = ["right" if number else "left" for number in numbers] if rows else None
+    text = tabulate(
+        rows, headers, "simple", colalign=sides, maxcolwidths=widths, disable_numparse=True
+    )
+    echo(text)
 
 
 def cells(frame: "pd.DataFrame") -> list[list[object]]:

@@ -60,7 +60,7 @@ class Load(Traffic):
         if network.kind == "encoder-decoder":
             valid = (
                 "the speed of encoder-decoder models is not modelled: every token that the decoder "
-                "writes reads what the encoder left; gpuspec memory says what they need"
+                "writes reads what the encoder left; gpuspec report memory says what they need"
             )
             raise InputError("model", network.id, valid)
         if most and self.context > most:
