@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from gpuspec.catalog.models.formats import STORED
 from gpuspec.topics.serving import ServingQuestion
 from gpuspec.topics.serving.ask import Replicas
 from gpuspec.views.words import listed, rows
@@ -33,8 +34,9 @@ def option_sentences(question: ServingQuestion, best: pd.DataFrame) -> str:
         span = f"{r.output_tokens_s_low:,.0f} to {r.output_tokens_s_high:,.0f}"
         time = f"TPOT {r.tpot_s * 1e3:.0f} ms, TTFT {r.ttft_s:.2f} s"
         time += " for 95 % of the requests" if question.request_rate else ""
+        stored = "as stored" if r.weight == STORED else f"in {r.weight.upper()}"
         said.append(
-            f"{r.gpu} in {r.weight.upper()}: {copies}; {speed} ({span}), {time}; "
+            f"{r.gpu} {stored}: {copies}; {speed} ({span}), {time}; "
             f"bound by {r.bound}." + (f" {r.note}." if r.note else "")
         )
     return " ".join([formats_sentence(question), *said])
