@@ -32,7 +32,7 @@ NUMBERS = {"mig": "cost", "plan": "decision", "upgrade": "decision", "catalog": 
 """Parts whose numbers stand under another name in ``tests/formulas``."""
 FIRST = ("tests/formulas", "tests/test_predictions.py")
 THEN = {
-    "memory": ("formulas_memory", "topic_memory"),
+    "memory": ("formulas_memory", "topic_memory", "catalog_formats"),
     "roofline": ("formulas_serving", "topic_serving"),
     "serving": ("formulas_serving", "formulas_serving_queue", "formulas_images", "topic_serving"),
     "training": ("formulas_training", "topic_training"),
@@ -43,7 +43,7 @@ THEN = {
     "plan": ("decision_plan", "decision_scenario", "ways"),
     "upgrade": ("decision_upgrade", "ways"),
     "catalog": ("catalog",),
-    "models": ("catalog_models", "catalog_models_config"),
+    "models": ("catalog_models", "catalog_models_config", "catalog_formats"),
 }
 """Parts, and the tests of each beside the quick ones: ``tests/test_NAME.py``."""
 DRAWN = {

@@ -12,7 +12,8 @@ from gpuspec.catalog.models.modules import Module, any_modules, modules
 from gpuspec.catalog.models.patterns import Patterns
 from gpuspec.catalog.models.reading import MAX_LAYERS
 from gpuspec.catalog.models.record import Model
-from gpuspec.catalog.models.schemes import Rule, Scheme, Unknown, scheme
+from gpuspec.catalog.models.schemes import Rule, Scheme, Unknown
+from gpuspec.catalog.models.sections import scheme
 from gpuspec.catalog.precision import precision
 
 SIDECAR = "hf_quant_config.json"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gpuspec.base.lazy import pd
+from gpuspec.catalog.models.formats import STORED
 from gpuspec.topics.serving import ServingQuestion
 from gpuspec.topics.serving.ask import Replicas
 from gpuspec.views.words import listed, rows
@@ -39,8 +40,9 @@ def option_sentences(question: ServingQuestion, best: pd.DataFrame) -> str:
             sequences = r.output_tokens_s / question.prompt_tokens
             time = f"{sequences:,.1f} sequences/s, each answered after {r.ttft_s:.2f} s"
         time += " for 95 % of the requests" if question.request_rate else ""
+        stored = "as stored" if r.weight == STORED else f"in {r.weight.upper()}"
         said.append(
-            f"{r.gpu} in {r.weight.upper()}: {copies}; {speed} ({span}), {time}; "
+            f"{r.gpu} {stored}: {copies}; {speed} ({span}), {time}; "
             f"bound by {r.bound}." + (f" {r.note}." if r.note else "")
         )
     return " ".join([formats_sentence(question), *said])
