@@ -61,8 +61,9 @@ def _layer_count(config: Config) -> int:
     if "num_layers" in config:
         return config.layers("num_layers")
     for key in ("layers_block_type", "hybrid_override_pattern", "layer_types"):
-        if key in config and 1 <= len(config.values[key]) <= MAX_LAYERS:
-            return len(config.values[key])
+        value = config.values.get(key)
+        if isinstance(value, list | str) and 1 <= len(value) <= MAX_LAYERS:
+            return len(value)
     return config.layers()
 
 

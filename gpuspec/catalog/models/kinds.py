@@ -107,9 +107,9 @@ def _neo(config: Config, key: str, layers: int) -> list[str]:
     """GPT-Neo: ``[[["global", "local"], 12]]``."""
     value, _ = config.found((key,))
     try:
-        kinds = [kind for part, times in value for kind in part * min(int(times), MAX_LAYERS)]
-        return [_KIND_OF[kind] for kind in kinds[:layers]]
-    except (TypeError, ValueError, KeyError):
+        kinds = [kind for part, times in value for kind in part * min(int(times), layers)]
+        return [_KIND_OF[kinds[layer]] for layer in range(layers)]
+    except (TypeError, ValueError, LookupError, OverflowError):
         raise config.error(key, value, "lists of kinds with how often they repeat") from None
 
 

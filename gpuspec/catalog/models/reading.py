@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from gpuspec.base.documents import from_json
-from gpuspec.base.errors import InputError
+from gpuspec.base.errors import InputError, brief
 from gpuspec.base.files import MOST_CONFIG_BYTES, check_text, read_text
 
 MAX_LAYERS = 10_000
@@ -131,7 +131,7 @@ class Config:
         stated = [name for name in names if self.values.get(name) is not None]
         for name in stated[1:]:
             if self.values[name] != self.values[stated[0]]:
-                valid = f"{stated[0]} says {str(self.values[stated[0]])[:40]} of the same thing"
+                valid = f"{stated[0]} says {brief(self.values[stated[0]])} of the same thing"
                 raise self.error(name, self.values[name], valid)
         if stated:
             return self.values[stated[0]], stated[0]

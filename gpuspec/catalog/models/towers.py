@@ -132,7 +132,12 @@ def clip(config: Config, vision: Config, hidden: int) -> tuple[int, int]:
 
     Where an image is cut into a grid, a learned vector ends each of its rows.
     """
-    siglip = vision.text("model_type", "clip_vision_model") == "siglip_vision_model"
+    kind = vision.text("model_type", "clip_vision_model")
+    if kind not in ("clip_vision_model", "siglip_vision_model", "pixtral"):
+        raise vision.error("model_type", kind, "CLIP, SigLIP and Pixtral are read in this place")
+    if kind == "pixtral":
+        return _llava_pixtral(vision, hidden)
+    siglip = kind == "siglip_vision_model"
     width = vision.count("hidden_size", default=768 if siglip else 1024)
     projector = _linear(width, hidden) + _linear(hidden, hidden)
     config.read.add("image_grid_pinpoints")
@@ -149,6 +154,16 @@ def clip(config: Config, vision: Config, hidden: int) -> tuple[int, int]:
     positions = (patches + 1) * width + width
     total = _patches(vision, width, patch) + positions + layers + 4 * width
     return total + projector, patches
+
+
+def _llava_pixtral(vision: Config, hidden: int) -> tuple[int, int]:
+    """Pixtral 12B: no merging of patches, two projections with biases."""
+    width, patch = vision.count("hidden_size", default=1024), vision.count("patch_size", default=16)
+    ffn = vision.count("intermediate_size", default=4096)
+    depth = vision.count("num_hidden_layers", default=24)
+    layers = depth * (_block(width, ffn, biases=False, gated=True) + 2 * width)
+    total = _patches(vision, width, patch) + width + layers
+    return total + _linear(width, hidden) + _linear(hidden, hidden), _merged(patch, 1)
 
 
 def intern_vision(config: Config, vision: Config, hidden: int) -> tuple[int, int]:
