@@ -53,7 +53,8 @@ def model_(question: "ModelQuestion", as_json: bool) -> None:
     print_table(
         [found["name"], found["kind"]], [r for r in rows if found.get(none.get(r[0], "id"))]
     )
-    for sentence in filter(None, (*found["warnings"], found["notes"])):
+    told = len(question.network.warnings)  # on stderr already
+    for sentence in filter(None, (*found["warnings"][told:], found["notes"])):
         echo(f"\nnote: {sentence}")
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gpuspec.cli.common import Command, main
+from gpuspec.cli.common import Command, main, tell_doubts
 from gpuspec.questions import record_of
 
 if TYPE_CHECKING:
@@ -57,7 +57,11 @@ class Asking(Command):
         names = {self.first: self.first, **{str(o.name): o.field for o in self.options}}
         values = [(name, ctx.params.pop(option, None)) for option, name in names.items()]
         given = {name: value for name, value in values if value is not None}
-        ctx.params["question"] = record_of(self.record).of(given)
+        question = record_of(self.record).of(given)
+        network = getattr(question, "network", None)
+        if network is not None:
+            tell_doubts(network.doubts)
+        ctx.params["question"] = question
         return super().invoke(ctx)
 
 

@@ -150,6 +150,12 @@ def echo(text: object = "") -> None:
         raise RuntimeError(f"stdout cannot be written: {error.strerror}") from error
 
 
+def tell_doubts(*doubts: str) -> None:
+    """Say on stderr what is not surely understood of what was asked."""
+    for sentence in filter(None, doubts):
+        click.echo(f"gpuspec: note: {sentence}", err=True)
+
+
 def echo_json(answer: Mapping[str, object]) -> None:
     """Print an answer for programs."""
     from gpuspec.base.json import answer_json

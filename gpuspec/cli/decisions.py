@@ -75,6 +75,7 @@ def upgrade(question: "UpgradeQuestion", as_json: bool) -> None:
     said += [words.plan_sentence(question, plans, spans, sure)]
     said += [words.effort_finding(plans) + "."] if best.complete else []
     said += [words.unmet_sentence(question, others), words.unplanned_sentence(question)]
+    said.append(question.stated.doubts)
     if not best.complete:
         gives = words.gives_sentence(fleet.what_gives(question.problem))
         said += [f"What must give: {gives}."]

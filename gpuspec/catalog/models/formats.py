@@ -107,3 +107,12 @@ def with_stored(
         stored = weight_format(model)
         return forms if stored.id in {form.id for form in forms} else [stored, *forms]
     return forms
+
+
+def format_title(name: str) -> str:
+    """Return how a format is written for a reader.
+
+    >>> format_title("fp8"), format_title("stored")
+    ('FP8', 'as stored')
+    """
+    return "as stored" if name == STORED else name.upper()

@@ -297,6 +297,11 @@ class Model(LayerColumns, Named):
         return values
 
     @property
+    def doubts(self) -> str:
+        """Return what is not surely understood of the network, in one sentence; empty for none."""
+        return f"{self.name}: {'; '.join(self.warnings)}." if self.warnings else ""
+
+    @property
     def attention(self) -> Literal["mha", "gqa", "mqa", "mla", "none"]:
         """Return the kind of attention, which decides what a token leaves in the KV cache."""
         self.need_layers("attention")

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from gpuspec.catalog.models.formats import format_title
 from gpuspec.decision.plan import Decision, nearest, words
 from gpuspec.decision.scenario.questions import scenario_quotes
 from gpuspec.topics.cost.prices import age_warnings
@@ -49,6 +50,7 @@ def answer_page(decision: Decision, evens: pd.DataFrame | None, language: str = 
     if not decision.feasible:
         finding = words.decision_finding(decision, language) + say(".")
         notes = [currency_sentence(decision, language), unused_sentence(decision, language)]
+        notes.append(decision.scenario.doubts)
         answer = Markdown("**{}** {}").format(finding, nearest_sentences(decision, language))
         return Markdown("\n\n").join(filter(None, [answer, *notes]))
     headed = Markdown("**{}**" + say(": ") + "{}")
@@ -65,7 +67,7 @@ def answer_page(decision: Decision, evens: pd.DataFrame | None, language: str = 
         flips = say("; ").join(changes(decision, evens, language)) + say(".")
         lines.append(headed.format(say("The runner-up wins with"), flips))
     lines += [prices_sentence(decision, language), currency_sentence(decision, language)]
-    lines.append(unused_sentence(decision, language))
+    lines += [unused_sentence(decision, language), decision.scenario.doubts]
     return Markdown("\n\n").join(line for line in lines if line)
 
 
@@ -152,7 +154,8 @@ def members_table(decision: Decision, language: str = "en") -> pd.DataFrame:
     months = decision.scenario.horizon_months
     rows: list[tuple[str, ...]] = []
     for row in decision.members(decision.best).to_dict("records"):
-        run = ", ".join(filter(None, (row["precision"].upper(), say(row["split"]))))
+        form = say(format_title(row["precision"])) if row["precision"] else ""
+        run = ", ".join(filter(None, (form, say(row["split"]))))
         usd = words.money(row["expected_usd"] / months, decision, language)
         many = words.count_words(row, "{count}", say)
         gpu, paid = words.short_gpu(row["gpu"]), say(words.PAID[row["mode"]])

@@ -8,6 +8,7 @@ from gpuspec.base.ask import Ask, Range, Was, typed
 from gpuspec.base.errors import InputError
 from gpuspec.base.units import HOURS_MONTH as HOURS_PER_MONTH
 from gpuspec.catalog import fields
+from gpuspec.catalog.models import model
 from gpuspec.topics.cost.prices.quotes import MODES, Mode
 from gpuspec.topics.serving.ask import Load
 from gpuspec.topics.training.ask import Job
@@ -209,6 +210,12 @@ class Scenario(Ask):
     workloads: tuple[Annotated[Workload, Field(discriminator="kind")], ...] = Field(
         min_length=1, description="What is to be done"
     )
+
+    @property
+    def doubts(self) -> str:
+        """What is not surely understood of the models; empty for none."""
+        names = [w.model for w in self.workloads if isinstance(w, (Training, Inference, Images))]
+        return " ".join(filter(None, dict.fromkeys(model(name).doubts for name in names)))
 
     @model_validator(mode="after")
     def _names_differ(self) -> "Scenario":

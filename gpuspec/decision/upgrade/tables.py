@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from gpuspec.catalog.models.formats import format_title
 from gpuspec.decision.upgrade.ask import UpgradeQuestion
 from gpuspec.decision.upgrade.derived import HOURLY, SPOT
 from gpuspec.decision.upgrade.problem import SITES, FleetProblem
@@ -109,7 +110,7 @@ def _where(runs: pd.DataFrame, quarter: float) -> str:
         table["gpu"], table["precision"], table["share"] / table["share"].sum(), strict=True
     )
     places = [
-        f"{short(gpu)} {form.upper()}" + (f" {part:.0%}" if part < 0.995 else "")
+        f"{short(gpu)} {format_title(form)}" + (f" {part:.0%}" if part < 0.995 else "")
         for gpu, form, part in parts
     ]
     return ", ".join(places) or "nowhere"

@@ -18,8 +18,8 @@ def weights_sentence(question: MemoryQuestion) -> str:
         f"{q.network.name} has {q.network.params / 1e9:,.2f} billion parameters: {size / GB:,.1f} "
         f"GB in {q.weight.words}, which a driver counts as {size / GIB:,.1f} GiB. "
         + listed([f"{g.name} has {g.memory_bytes / GIB:,.1f} GiB" for g in q.devices])
-        + "."
-    )
+        + f". {q.network.doubts}"
+    ).rstrip()
 
 
 def serving_finding(question: MemoryQuestion, smallest: pd.DataFrame) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gpuspec.base.lazy import pd
-from gpuspec.catalog.models.formats import STORED
+from gpuspec.catalog.models.formats import STORED, format_title
 from gpuspec.topics.serving import ServingQuestion
 from gpuspec.topics.serving.ask import Replicas
 from gpuspec.views.words import listed, rows
@@ -40,7 +40,7 @@ def option_sentences(question: ServingQuestion, best: pd.DataFrame) -> str:
             sequences = r.output_tokens_s / question.prompt_tokens
             time = f"{sequences:,.1f} sequences/s, each answered after {r.ttft_s:.2f} s"
         time += " for 95 % of the requests" if question.request_rate else ""
-        stored = "as stored" if r.weight == STORED else f"in {r.weight.upper()}"
+        stored = f"{'' if r.weight == STORED else 'in '}{format_title(r.weight)}"
         said.append(
             f"{r.gpu} {stored}: {copies}; {speed} ({span}), {time}; "
             f"bound by {r.bound}." + (f" {r.note}." if r.note else "")
@@ -51,7 +51,8 @@ def option_sentences(question: ServingQuestion, best: pd.DataFrame) -> str:
 def formats_sentence(question: Replicas) -> str:
     """Say in what formats weights and cache are, and who says so."""
     weights = "; ".join(form.words for form in question.formats)
-    return f"Weights in {weights}. Cache in {question.kv_format.upper()}."
+    said = f"Weights in {weights}. Cache in {question.kv_format.upper()}."
+    return f"{said} {question.network.doubts}".rstrip()
 
 
 def arrivals_finding(seen: pd.DataFrame) -> str:

@@ -35,7 +35,7 @@ def deadline_sentences(question: TrainingQuestion, answer: pd.DataFrame) -> str:
             f"({r.days_low:,.1f} to {r.days_high:,.1f}), MFU {r.mfu:.0%}, "
             f"{r.gpu_hours:,.0f} GPU-hours, {r.kwh / 1e3:,.0f} MWh; {r.verdict}."
         )
-    return " ".join(said)
+    return " ".join(filter(None, [*said, question.network.doubts]))
 
 
 def scaling_finding(table: pd.DataFrame) -> str:
