@@ -19,11 +19,15 @@ def test_parts_of_a_dense_model():
         "embedding": 100_000,
         "positions": 0,
         "attention": 4 * 24_000,  # 100 * (100 + 20 + 20 + 100)
+        "linear": 0,
         "mlp": 4 * 90_000,  # 3 * 100 * 300
         "experts": 0,
+        "shared_experts": 0,
         "router": 0,
         "norms": 900,  # two a layer and the last
+        "other": 0,
         "lm_head": 100_000,
+        "extra": 0,
     }
     assert DENSE.params == DENSE.params_active == 656_900
     assert DENSE.matmul_params_active == 556_000  # layers and head
@@ -31,13 +35,14 @@ def test_parts_of_a_dense_model():
 
 def test_parts_of_a_mixture_of_experts():
     parts, active = parameter_parts(MOE), active_parameter_parts(MOE)
-    assert (parts["mlp"], parts["experts"], parts["router"]) == (90_000, 3 * 9 * 15_000, 3 * 800)
-    assert active["experts"] == 3 * 3 * 15_000  # two routed and the shared one
+    assert (parts["mlp"], parts["experts"], parts["router"]) == (90_000, 3 * 8 * 15_000, 3 * 800)
+    assert parts["shared_experts"] == active["shared_experts"] == 3 * 15_000
+    assert active["experts"] == 3 * 2 * 15_000
     assert MOE.moe_mask().tolist() == [False, True, True, True]
     assert made(experts=2, active_experts=1, expert_ffn=10, moe_every=2).moe_layers == 2
     gated = MOE.model_copy(update={"shared_expert_gate": True, "router_bias": True})
     found = parameter_parts(gated)
-    assert found["experts"] == parts["experts"] + 3 * 100
+    assert found["shared_experts"] == parts["shared_experts"] + 3 * 100
     assert found["router"] == 3 * 8 * 101
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -252,7 +252,7 @@ class Model(LayerColumns, Named):
         return self
 
     @property
-    def blocks(self) -> tuple["Model", ...]:
+    def blocks(self) -> tuple[Self, ...]:
         """Return the groups of layers, each as a model of its own layers alone.
 
         The model itself where no group differs. Sizes, FLOP and bytes of the layers are sums over
@@ -262,7 +262,7 @@ class Model(LayerColumns, Named):
         return self.group_blocks if self.groups else (self,)
 
     @cached_property
-    def group_blocks(self) -> tuple["Model", ...]:
+    def group_blocks(self) -> tuple[Self, ...]:
         """Return `blocks` of a model whose layers differ; they are made once."""
         rest = set(range(self.layers)).difference(*(group.layers for group in self.groups))
         blocks = [(len(group.layers), dict(group.fields)) for group in self.groups]
@@ -279,9 +279,7 @@ class Model(LayerColumns, Named):
         copied.__dict__.pop("group_blocks", None)
         return copied
 
-    def by_layer(
-        self, each: Callable[["Model"], float | NDArray[np.float64]]
-    ) -> NDArray[np.float64]:
+    def by_layer(self, each: Callable[[Self], float | NDArray[np.float64]]) -> NDArray[np.float64]:
         """Return for every layer, in order, what `each` says of its block, shape ``(layers,)``.
 
         `each` returns one number, or one for each layer of the block.
