@@ -10,6 +10,7 @@ from gpuspec.base.errors import InputError
 from gpuspec.base.units import Floats
 from gpuspec.catalog import gpu
 from gpuspec.catalog.precision import KV_PRECISIONS, precision
+from gpuspec.constants.engine import Engine, EngineLimits
 from gpuspec.constants.memory import MemoryTerms
 from gpuspec.evidence.measurements.rows import (
     Row,
@@ -25,11 +26,13 @@ from gpuspec.formulas.serving import (
     Layout,
     SteadyState,
     arrivals,
+    cache_bytes,
     engine,
     finite_run,
     max_concurrency,
     maximum_load,
     prefill_seconds,
+    request_bytes,
     static_batch,
     steady_state,
     sustainable_requests_s,
@@ -166,8 +169,7 @@ def predicted_inference(
     result = np.full(len(rows), np.nan)
     for about, index in groups(rows, _ONE_CALL):
         era = engine(about["engine"], about["engine_version"])
-        set_by_source = {n: about[n] for n in _SETTINGS if about[n] > 0}
-        limits = era.limits.model_copy(update=set_by_source)
+        limits = _limits(about, era)
         best = np.zeros(len(index))
         for shape in _ways(about, era.library):
             replica = Deployment(
@@ -179,6 +181,33 @@ def predicted_inference(
             best = np.maximum(best, _PREDICTORS[about["scenario"]](replica, rows.iloc[index]))
         result[index] = best
     return result
+
+
+def lacking_bytes(rows: pd.DataFrame, memory: MemoryTerms) -> np.ndarray:
+    """Return the bytes that a GPU lacks to hold the model and the requests of each prepared row.
+
+    Of the roomiest way to lay it out: one request, or the batch of a row that runs one. Not above
+    0 where they fit.
+    """
+    result = np.zeros(len(rows))
+    for about, index in groups(rows, _ONE_CALL):
+        era = engine(about["engine"], about["engine_version"])
+        isl, osl, batch = numbers(rows.iloc[index], "isl", "osl", "batch_size")
+        together = np.where((about["scenario"] == "static_batch") & (batch > 0), batch, 1.0)
+        lacks = []
+        for shape in _ways(about, era.library):
+            replica = Deployment(
+                layout=shape, engine=era.terms, limits=_limits(about, era), memory=memory
+            )
+            need = request_bytes(replica, isl + osl) * together
+            lacks.append(need - cache_bytes(replica, isl + osl))
+        result[index] = np.minimum.reduce(lacks)
+    return result
+
+
+def _limits(about: Row, era: Engine) -> EngineLimits:
+    set_by_source = {n: about[n] for n in _SETTINGS if about[n] > 0}
+    return era.limits.model_copy(update=set_by_source)
 
 
 def _ways(about: Row, library: str) -> list[Layout]:

@@ -13,10 +13,18 @@ from gpuspec.formulas.mig.slices import compute_share, memory_share
 FULL_LOAD = 0.9
 """Share of its best rate from which on the whole GPU counts as full."""
 
+PAIR = ["source_id", "series", "gpu", "profile", "kind", "batch", "share", "measured"]
+PAIR += ["predicted", "full"]
+
 
 def published_slices() -> pd.DataFrame:
     """Return the published slices paired with their whole GPU; columns as in `slice_pairs`."""
-    return slice_pairs(measurements("mig"))
+    return slice_pairs(measurements("mig")).reset_index(drop=True)
+
+
+def is_whole(rows: pd.DataFrame) -> "pd.Series[bool]":
+    """Return which rows are of a whole GPU: without MIG, or its 7g instance."""
+    return (rows["profile"] == "") | rows["profile"].str.startswith("7g")
 
 
 def slice_pairs(rows: pd.DataFrame) -> pd.DataFrame:
@@ -27,17 +35,19 @@ def slice_pairs(rows: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``source_id``, ``series``, ``gpu``, ``profile``, ``batch``, ``share`` (of SMs, relative
-        to what the source calls whole), ``measured`` and ``predicted`` (slice over whole GPU)
-        and ``full`` (whether that batch fills the whole GPU).
+        Indexed as the slices' own rows: ``source_id``, ``series``, ``gpu``, ``profile``, ``batch``,
+        ``share`` (of SMs, relative to what the source calls whole), ``measured`` and ``predicted``
+        (slice over whole GPU) and ``full`` (whether that batch fills the whole GPU).
     """
-    pairs = []
+    pairs: dict[object, Row] = {}
     for _, group in rows.groupby("series", sort=False):
-        whole = group[(group["profile"] == "") | group["profile"].str.startswith("7g")]
+        whole = group[is_whole(group)]
+        if whole.empty:
+            continue
         rates = dict(zip(whole["batch"].fillna(1.0), whole["rate"], strict=True))
         best = max(rates.values())
         floor = min(b / r for b, r in rates.items()) if len(rates) > 1 else 0.0
-        for row in group[~group.index.isin(whole.index)].to_dict("records"):
+        for place, row in group.drop(index=whole.index).to_dict("index").items():
             batch = 1.0 if np.isnan(row["batch"]) else float(row["batch"])
             if batch not in rates:
                 continue
@@ -45,8 +55,9 @@ def slice_pairs(rows: pd.DataFrame) -> pd.DataFrame:
             predicted = batch / float(slice_seconds(batch, best, floor, share)) / rates[batch]
             pair = {c: row[c] for c in ("source_id", "series", "gpu", "profile", "kind")}
             pair |= {"batch": batch, "share": share, "measured": row["rate"] / rates[batch]}
-            pairs.append({**pair, "predicted": predicted, "full": rates[batch] >= FULL_LOAD * best})
-    return pd.DataFrame(pairs)
+            full = rates[batch] >= FULL_LOAD * best
+            pairs[place] = {**pair, "predicted": predicted, "full": full}
+    return pd.DataFrame.from_dict(pairs, orient="index", columns=PAIR)
 
 
 def _share(row: Row, whole_profile: str) -> float:

@@ -1,6 +1,7 @@
-"""Hold the model against anybody's measurements: inference, training, collectives, HPC."""
+"""Hold the model against anybody's measurements of any kind."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,21 +21,36 @@ from gpuspec.evidence.validation.common import (
     nothing,
     part_of,
     ratio_summary,
-    read_table,
     worst,
 )
 from gpuspec.evidence.validation.hpc import HPC
+from gpuspec.evidence.validation.images import IMAGES
 from gpuspec.evidence.validation.inference import INFERENCE
+from gpuspec.evidence.validation.memory import MEMORY
+from gpuspec.evidence.validation.mig import MIG
+from gpuspec.evidence.validation.reading import Table, opened, understood
+from gpuspec.evidence.validation.training import MEMORY as TRAINING_MEMORY
 from gpuspec.evidence.validation.training import TRAINING
 
-_KINDS = {"inference": INFERENCE, "training": TRAINING, "collectives": COLLECTIVES, "hpc": HPC}
-KINDS = tuple(_KINDS)
-"""What may have been measured."""
+_KINDS = {
+    "inference": INFERENCE,
+    "training": TRAINING,
+    "collectives": COLLECTIVES,
+    "hpc": HPC,
+    "memory": MEMORY,
+    "mig": MIG,
+    "images": IMAGES,
+}
+KINDS = ("inference", "training", "collectives", "hpc")
+"""What may have been measured and has predictions by fits that left its source out."""
 SPLITS = {
     "inference": ("quantity", "gpu", "era", "model"),
     "training": ("framework", "gpu", "model", "precision"),
     "collectives": ("operation", "link", "size", "reach"),
     "hpc": ("workload", "gpu", "kind", "how"),
+    "memory": ("kind", "gpu", "model"),
+    "mig": ("load", "profile", "gpu", "kind"),
+    "images": ("gpu", "model", "stack"),
 }
 """Columns by which a reader sees the errors of each kind, the most telling first."""
 
@@ -47,7 +63,8 @@ def validate(path: str | Path, kind: str = "inference") -> Validation:
     path : str or Path
         A table with the columns that ``docs/validation.md`` lists for the kind.
     kind : str
-        ``inference``, ``training``, ``collectives`` or ``hpc``.
+        ``inference``, ``training``, ``memory``, ``collectives``, ``hpc``, ``mig`` or ``images``;
+        rows of memory in a table of training are compared as such.
 
     Raises
     ------
@@ -55,17 +72,34 @@ def validate(path: str | Path, kind: str = "inference") -> Validation:
         When the kind is unknown, the file cannot be read or lacks a column. Rows that cannot
         be used are listed in ``skipped`` with their line.
     """
-    _known(kind)
+    _known(kind, _KINDS)
     of = _KINDS[kind]
     try:
-        raw, reasons = checked(path, of)
+        table = opened(path, of.columns)
     except InputError as error:
         other = _kind_of(path)
         if other in (None, kind):
             raise
         raise InputError("kind", kind, f"{path} has the columns of {other}") from error
+    if kind != "training":
+        return _validated(kind, table)
+    metric = table.rows["metric"].str.strip().str.lower()
+    memory = metric.isin(TRAINING_MEMORY)
+    found = _validated(kind, table.part(~memory))
+    if not memory.any():
+        return found
+    for name, column in TRAINING_MEMORY.items():
+        table.rows[column] = table.rows["value"].where(metric == name, "")
+    return replace(found, memory=_validated("memory", table.part(memory)))
+
+
+def _validated(kind: str, table: Table) -> Validation:
+    of = _KINDS[kind]
+    raw, reasons, notes = checked(understood(table, of.columns), of)
     rows = of.named(raw[reasons == ""])
-    return _comparison(kind, raw, reasons, rows, of.predicted, of.silent)
+    found = _comparison(kind, raw, reasons, rows, of.predicted, of.silent)
+    told = raw[(notes != "") & (reasons == "")][["line", "case_id"]]
+    return replace(found, notes=told.assign(note=notes[told.index]).reset_index(drop=True))
 
 
 def _comparison(
@@ -74,24 +108,46 @@ def _comparison(
     reasons: "pd.Series[str]",
     rows: pd.DataFrame,
     predict: Callable[[pd.DataFrame], Any],
-    silent: str,
+    silent: Callable[[pd.DataFrame], list[str]],
 ) -> Validation:
     """Compare those of `rows` that can be predicted; the others of `raw` have their reason."""
     of = _KINDS[kind]
     reasons[rows.index] = of.skipped(rows)
-    rows = of.prepared(rows[reasons[rows.index] == ""].reset_index(drop=True))
+    rows = of.prepared(rows[reasons[rows.index] == ""].rename_axis("place").reset_index())
+    refused = _refused(rows, predict)
+    if refused:
+        reasons[list(refused)] = list(refused.values())
+        rows = rows[~rows["place"].isin(list(refused))].reset_index(drop=True)
     rows["predicted"] = predict(rows) if len(rows) else 0.0
     good = rows["predicted"] > 0
-    reasons[raw["line"].isin(rows.loc[~good, "line"])] = silent
-    rows = of.compared(rows[good].reset_index(drop=True))
+    if not good.all():
+        reasons[rows.loc[~good, "place"]] = silent(rows[~good])
+    rows = of.compared(rows[good].drop(columns="place").reset_index(drop=True))
     return Validation(rows, left_out(raw, reasons), of.ratios(rows), kind)
+
+
+def _refused(rows: pd.DataFrame, predict: Callable[[pd.DataFrame], Any]) -> dict[int, str]:
+    """Return why the formulas refuse single rows, by place; most tables have none."""
+    try:
+        predict(rows)
+    except InputError:
+        pass
+    else:
+        return {}
+    found = {}
+    for i in range(len(rows)):
+        try:
+            predict(rows.iloc[[i]].reset_index(drop=True))
+        except InputError as error:
+            found[int(rows["place"].iloc[i])] = str(error)
+    return found
 
 
 def _kind_of(path: str | Path) -> str | None:
     """Return the kind whose columns a file has, if any."""
     for kind, of in _KINDS.items():
         try:
-            read_table(path, of.columns)
+            opened(path, of.columns)
         except InputError:
             continue
         return kind
@@ -132,9 +188,16 @@ def held_out(kind: str = "inference") -> Validation:
     def predict(rows: pd.DataFrame) -> Any:
         return rows["case_id"].map(predictions)
 
-    return _comparison(kind, raw, nothing(raw), raw, predict, _KINDS[kind].unstored)
+    def silent(rows: pd.DataFrame) -> list[str]:
+        return [_KINDS[kind].unstored] * len(rows)
+
+    return _comparison(kind, raw, nothing(raw), raw, predict, silent)
 
 
-def _known(kind: str) -> None:
-    if kind not in KINDS:
-        raise UnknownNameError("kind", kind, KINDS)
+def _known(kind: str, kinds: Iterable[str] = KINDS) -> None:
+    if kind in kinds:
+        return
+    if kind in _KINDS:
+        valid = f"a file is needed: held-out predictions are stored of {', '.join(KINDS)}"
+        raise InputError("measurements", None, valid)
+    raise UnknownNameError("kind", kind, kinds)

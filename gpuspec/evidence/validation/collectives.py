@@ -16,18 +16,13 @@ from gpuspec.evidence.measurements.collectives import (
     prepared_collectives,
 )
 from gpuspec.evidence.measurements.rows import Row
-from gpuspec.evidence.validation.common import (
-    CASE,
-    NO_RATIOS,
-    Columns,
-    Kind,
-    judged,
-    known_gpu,
-)
+from gpuspec.evidence.validation.common import NO_RATIOS, Kind, judged
+from gpuspec.evidence.validation.reading import Columns, known_gpu
 from gpuspec.formulas.networks.collectives import OPERATIONS
 
 COLUMNS = Columns(
-    needed=(*CASE, "link", "operation", "message_bytes", "nodes", "gpus_per_node"),
+    kind="collectives",
+    needed=("gpu", "link", "operation", "message_bytes", "nodes", "gpus_per_node"),
     numbers={
         **dict.fromkeys(("message_bytes", "nodes", "gpus_per_node"), True),
         **dict.fromkeys(("seconds", "algbw_gb_s", "busbw_gb_s"), False),
@@ -37,6 +32,7 @@ COLUMNS = Columns(
     one_of=("seconds", "algbw_gb_s", "busbw_gb_s"),
     blank_zero=("algbw_gb_s", "busbw_gb_s"),
     lowered=("operation", "link", "network_kind", "algorithm"),
+    names={"gpu": known_gpu},
 )
 KNOWN_LINKS = (*LINKS, *KIND)
 """Links that the model knows."""

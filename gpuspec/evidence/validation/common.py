@@ -1,24 +1,18 @@
 """What the comparisons of all kinds share: reading a table, error figures, tables to read."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from functools import lru_cache
-from pathlib import Path
-from typing import Any, TypeVar
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from gpuspec.base.errors import InputError
-from gpuspec.base.files import MOST_TABLE_BYTES, read_text
-from gpuspec.base.rows import csv_rows
-from gpuspec.catalog import gpu
 from gpuspec.evidence.measurements.pairs import ratio_errors
 from gpuspec.evidence.measurements.rows import Row
+from gpuspec.evidence.validation.reading import Columns, Table
 
-LEAST_NUMBER, MOST_NUMBER = 1e-15, 1e18
-"""Between which every measured number lies; beyond them its logarithm or square is none."""
-T = TypeVar("T")
 Ends = tuple[np.ndarray, np.ndarray]
 """The low and the high end of intervals."""
 Figures = dict[str, float | None]
@@ -27,35 +21,34 @@ BY = {
     "training": ("gpu", "framework", "model", "precision"),
     "collectives": ("gpu", "operation", "link", "size", "reach"),
     "hpc": ("gpu", "workload", "kind", "how"),
+    "memory": ("gpu", "model", "kind"),
+    "mig": ("gpu", "profile", "kind", "load"),
+    "images": ("gpu", "model", "stack"),
 }
 """Columns by which the figures of each kind of measurement are split."""
+ABOUT = (
+    ("model", "framework", "precision"),
+    ("operation", "link", "message_bytes"),
+    ("series", "profile", "batch"),
+    ("model", "stack", "steps"),
+    ("model", "part", "measure"),
+)
+"""Columns that say what a row measured: the first of these that a table has."""
+WITHOUT_RATIOS = ("collectives", "memory", "mig", "images")
+NO_NOTES = pd.DataFrame(columns=["line", "case_id", "note"])
 NO_RATIOS = pd.DataFrame(columns=["pair", "case_id", "measured", "predicted", "error"])
-CASE = ("case_id", "source_id", "gpu")
-"""Columns that every table of measurements has."""
-
-
-@dataclass(frozen=True)
-class Columns:
-    """Columns of a table of measurements: those it must have, and those that hold numbers."""
-
-    needed: tuple[str, ...]
-    numbers: Mapping[str, bool]
-    """Whether a row must have the number."""
-    least: Mapping[str, int]
-    """Smallest whole number; columns that are not here hold numbers above 0."""
-    endless: tuple[str, ...] = ()
-    """Columns that may say ``inf``."""
-    one_of: tuple[str, ...] = ()
-    """Columns of which each row needs one."""
-    blank_zero: tuple[str, ...] = ()
-    """Columns in which 0 says nothing: tools print 0.00 where a rate has too few digits."""
-    lowered: tuple[str, ...] = ()
-    """Columns of texts in which capitals mean nothing."""
+SAID = re.compile(r"(.+?): (.*) is not valid; (.*)", re.DOTALL)
+"""A column, a value and what is valid, in the sentence of an error."""
+MOST_EXAMPLES = 3
+"""Values and lines of a reason that are shown."""
 
 
 def nothing(rows: pd.DataFrame) -> "pd.Series[str]":
     """Return for each row why it cannot be predicted: nothing speaks against it."""
     return pd.Series("", rows.index, dtype=object)
+
+
+SILENT = "the model says nothing of it"
 
 
 @dataclass(frozen=True)
@@ -77,8 +70,8 @@ class Kind:
     """The ratio of two figures of compared rows, for each matched pair."""
     skipped: Callable[[pd.DataFrame], "pd.Series[str]"] = nothing
     """Why each row, not yet prepared, cannot be predicted; empty where it can."""
-    silent: str = "the model says nothing of it"
-    """Why a prepared row is left out of which the model says nothing."""
+    silent: Callable[[pd.DataFrame], "list[str]"] = lambda rows: [SILENT] * len(rows)
+    """Why prepared rows are left out of which the model says nothing."""
     unstored: str = "no held-out value is stored"
     """The same of a shipped row."""
 
@@ -98,6 +91,10 @@ class Validation:
     """``pair``, ``measured``, ``predicted`` and ``error`` of each matched pair."""
     kind: str = "inference"
     """What was measured."""
+    notes: pd.DataFrame = field(default_factory=NO_NOTES.copy)
+    """``line``, ``case_id`` and ``note`` of each compared row of which something was assumed."""
+    memory: "Validation | None" = None
+    """The rows of memory in a table of training."""
 
     def figures(self) -> dict[str, Any]:
         """Return the summary as plain numbers; errors are fractions (0.1 is 10 %)."""
@@ -108,10 +105,14 @@ class Validation:
                 {"line": int(line), "case_id": str(case), "reason": str(reason)}
                 for line, case, reason in self.skipped.to_numpy()
             ],
+            "skipped_by_reason": grouped(self.skipped, "reason"),
+            "notes": grouped(self.notes, "note"),
             **_figures(rows),
             **{f"by_{name}": by(rows, name) for name in BY[self.kind]},
         }
-        if self.kind == "collectives":
+        if self.memory:
+            summary["memory"] = self.memory.figures()
+        if self.kind in WITHOUT_RATIOS:
             return summary
         ratios = self.ratios
         summary["ratio_pairs"] = len(ratios)
@@ -146,94 +147,46 @@ def by(rows: pd.DataFrame, column: str, interval: bool = True) -> dict[str, Figu
     }
 
 
-def read_table(path: str | Path, columns: Columns) -> "tuple[pd.DataFrame, pd.Series[str]]":
-    """Read a CSV file; return its rows with numbers as numbers, and what is wrong with each.
-
-    Raises
-    ------
-    InputError
-        When the file cannot be read or lacks a column; names it.
-    """
-    text = read_text("file", path, MOST_TABLE_BYTES)
-    names, found = csv_rows("file", text, str(path), columns.needed)
-    if columns.one_of and not set(columns.one_of) & set(names):
-        valid = f"its first line lacks {' or '.join(columns.one_of)}"
-        raise InputError("file", str(path), valid)
-    rows = pd.DataFrame([row.cells for row in found], columns=names, dtype=str)
-    rows.insert(0, "line", np.array([row.line for row in found], int))
-    reasons = pd.Series([row.problem for row in found], rows.index, dtype=object)
-    for column in columns.numbers:
-        if column in rows:
-            _numbers(rows, reasons, column, columns)
-    given = [c for c in columns.one_of if c in rows]
-    if given:
-        none = rows[given].isna().all(axis=1) & (reasons == "")
-        reasons[none] = f"{' or '.join(columns.one_of)} is needed, and the row has none"
-    return rows, reasons
-
-
-def _numbers(rows: pd.DataFrame, reasons: "pd.Series[str]", column: str, columns: Columns) -> None:
-    """Turn a column into numbers, and note which rows hold none."""
-    text = rows[column]
-    number: Any = pd.to_numeric(text, errors="coerce").astype(float)
-    if column in columns.blank_zero:
-        text, number = text.mask(number == 0, ""), number.mask(number == 0)
-    least = columns.least.get(column)
-    if least is None:
-        good, what = number >= LEAST_NUMBER, "a number above 0"
-    else:
-        good, what = number >= least, f"a whole number of at least {least}"
-        good &= number == np.floor(number)
-    good &= number <= MOST_NUMBER
-    if column in columns.endless:
-        good |= text.str.lower() == "inf"
-    bad = ~good & ((text != "") | columns.numbers[column]) & (reasons == "")
-    what = f"{what}, at most {MOST_NUMBER:g}"
-    told = [str(InputError(column, value, f"give {what}")) for value in text[bad]]
-    reasons[bad] = np.array(told, object)
-    rows[column] = number
-
-
-def remembered(find: Callable[[str], T]) -> Callable[[str], T]:
-    """Return a look-up that remembers what it found, and what it did not find."""
-
-    @lru_cache(1024)
-    def tried(name: str) -> T | InputError:
-        try:
-            return find(name)
-        except InputError as error:
-            return error
-
-    def found(name: str) -> T:
-        result = tried(name)
-        if isinstance(result, InputError):
-            raise result
-        return result
-
-    return found
-
-
-def checked(path: str | Path, kind: Kind) -> "tuple[pd.DataFrame, pd.Series[str]]":
-    """Read a table as `read_table` does, and note what the check of its kind raises."""
-    raw, reasons = read_table(path, kind.columns)
-    for column in set(kind.columns.lowered) & set(raw):
-        raw[column] = raw[column].str.strip().str.lower()
-    readable = raw[reasons == ""]
+def checked(table: Table, kind: Kind) -> Table:
+    """Return an understood table with what the check of its kind raises."""
+    readable = table.rows[table.reasons == ""]
     for index, row in zip(readable.index, readable.to_dict("records"), strict=True):
         try:
             kind.check(row)
         except InputError as error:
-            reasons[index] = str(error)
-    return raw, reasons
-
-
-known_gpu = remembered(gpu)
+            table.reasons[index] = str(error)
+    return table
 
 
 def left_out(raw: pd.DataFrame, reasons: "pd.Series[str]") -> pd.DataFrame:
     """Return ``line``, ``case_id`` and ``reason`` of the rows that have a reason."""
     left = reasons != ""
     return raw[left][["line", "case_id"]].assign(reason=reasons[left]).reset_index(drop=True)
+
+
+def grouped(table: pd.DataFrame, what: str) -> list[dict[str, Any]]:
+    """Return what rows have in common, most rows first: ``rows``, ``reason`` and ``lines``.
+
+    Sentences that differ in the value alone are one; the first values stand in it.
+    """
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for line, said in table[["line", what]].to_numpy():
+        seen = SAID.fullmatch(said)
+        column, value, valid = seen.groups() if seen else ("", "", said)
+        valid = valid if not seen or "did you mean" not in valid else "no table has it"
+        one = found.setdefault((column, valid), {"rows": 0, "values": {}, "lines": []})
+        one["rows"] += 1
+        one["values"][value] = None
+        if len(one["lines"]) < MOST_EXAMPLES:
+            one["lines"].append(int(line))
+    told = []
+    for (column, valid), one in sorted(found.items(), key=lambda item: -item[1]["rows"]):
+        shown = list(one["values"])[:MOST_EXAMPLES]
+        more = len(one["values"]) - len(shown)
+        values = ", ".join(shown) + (f" and {more} more" if more else "")
+        reason = f"{column}: {values} is not valid; {valid}" if column else valid
+        told.append({"rows": one["rows"], what: reason, "lines": one["lines"]})
+    return told
 
 
 def judged(rows: pd.DataFrame) -> pd.DataFrame:
@@ -318,6 +271,8 @@ def worst(rows: pd.DataFrame, count: int = 10) -> pd.DataFrame:
 def _gpus(rows: pd.DataFrame) -> "pd.Series[int]":
     if "n_gpus" in rows:
         return rows["n_gpus"].astype(int)
+    if "nodes" not in rows:
+        return pd.Series(1, rows.index)
     return (rows["nodes"] * rows["gpus_per_node"]).astype(int)
 
 
@@ -328,8 +283,7 @@ def _about(rows: pd.DataFrame) -> "dict[str, pd.Series | list[str]]":
         return {"model": rows["model"], "lengths": lengths, "metric": rows["metric"]}
     if "workload" in rows:
         return {"hpc_class": rows["workload"], "case": rows["case"], "metric": rows["metric"]}
-    training, collectives = (
-        ("model", "framework", "precision"),
-        ("operation", "link", "message_bytes"),
-    )
-    return {name: rows[name] for name in (training if "framework" in rows else collectives)}
+    for names in ABOUT:
+        if set(names) <= set(rows):
+            return {name: rows[name] for name in names}
+    return {}

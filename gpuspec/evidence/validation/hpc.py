@@ -15,23 +15,18 @@ from gpuspec.evidence.measurements.hpc import (
 )
 from gpuspec.evidence.measurements.pairs import matched_speeds
 from gpuspec.evidence.measurements.rows import Row, numbers
-from gpuspec.evidence.validation.common import (
-    CASE,
-    NO_RATIOS,
-    Columns,
-    Kind,
-    judged,
-    known_gpu,
-    ratios,
-    remembered,
-    with_interval,
-)
+from gpuspec.evidence.validation.common import NO_RATIOS, Kind, judged, ratios, with_interval
+from gpuspec.evidence.validation.reading import Columns, known_gpu, remembered
 from gpuspec.formulas.hpc.devices import machine
 
+_workload = remembered(_any_workload)
 COLUMNS = Columns(
-    needed=(*CASE, "n_gpus", "workload", "metric", "value"),
+    kind="hpc",
+    needed=("gpu", "n_gpus", "workload", "metric", "value"),
     numbers={"n_gpus": True, "value": True},
     least={"n_gpus": 1},
+    truths=("higher_is_better",),
+    names={"gpu": known_gpu, "workload": _workload},
 )
 LOWER = ("s", "ms", "us", "ns", "min", "h", "seconds", "hours", "minutes")
 """Metrics that are times: smaller is better where the row does not say."""
@@ -39,7 +34,6 @@ NO_PARTNER = (
     "only the ratio of two GPUs can be predicted of it: give a row of another GPU with the same "
     "source_id and pair"
 )
-_workload = remembered(_any_workload)
 
 
 def _with_ids(rows: pd.DataFrame) -> pd.DataFrame:
@@ -123,6 +117,6 @@ HPC = Kind(
     predicted=_predicted,
     compared=_compared,
     ratios=_ratios,
-    silent=NO_PARTNER,
+    silent=lambda rows: [NO_PARTNER] * len(rows),
     unstored=NO_PARTNER,
 )

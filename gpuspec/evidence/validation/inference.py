@@ -3,48 +3,70 @@
 import numpy as np
 import pandas as pd
 
+from gpuspec.base.errors import InputError
+from gpuspec.base.units import GIB
 from gpuspec.constants.inference import inference_interval
 from gpuspec.constants.memory import memory_terms
 from gpuspec.evidence.measurements.inference import (
     METRICS,
     era_of,
+    lacking_bytes,
     predicted_inference,
     prepared,
     skip_reasons,
 )
 from gpuspec.evidence.measurements.pairs import matched_pairs
-from gpuspec.evidence.measurements.rows import numbers
-from gpuspec.evidence.validation.common import (
-    CASE,
-    Columns,
-    Kind,
-    ratios,
-    with_interval,
-)
+from gpuspec.evidence.measurements.rows import Row, known_model, numbers
+from gpuspec.evidence.validation.common import SILENT, Kind, ratios, with_interval
+from gpuspec.evidence.validation.reading import Columns, known_gpu
 
 COLUMNS = Columns(
-    needed=(
-        *CASE,
-        "n_gpus",
-        "tp",
-        "model",
-        "weight_precision",
-        "engine",
-        "isl",
-        "osl",
-        "scenario",
-        "metric",
-        "value",
-    ),
+    kind="inference",
+    needed=("gpu", "tp", "model", "engine", "isl", "osl"),
     numbers={
-        **dict.fromkeys(("n_gpus", "tp", "value"), True),
-        **dict.fromkeys(("pp", "ep", "isl", "osl", "batch_size"), False),
+        **dict.fromkeys(("tp", "isl", "osl", "value"), True),
+        "n_gpus": False,
+        **dict.fromkeys(("pp", "ep", "batch_size"), False),
         **dict.fromkeys(("concurrency", "request_rate", "requests"), False),
         **dict.fromkeys(("max_sequences", "max_tokens"), False),
     },
     least=dict.fromkeys(("n_gpus", "tp", "pp", "ep"), 1),
     endless=("request_rate",),
+    lowered=("kv_precision", "scenario", "metric"),
+    metrics=tuple(METRICS),
+    names={"gpu": known_gpu, "model": known_model},
 )
+LOAD = ("concurrency", "request_rate", "requests")
+
+
+def _check(row: Row) -> None:
+    """Raise what is wrong with a row."""
+    known_gpu(row["gpu"])
+    if row["scenario"] == "serving" and not any(row.get(name, 0) > 0 for name in LOAD):
+        raise InputError("concurrency", "", f"serving needs a load: give {' or '.join(LOAD)}")
+
+
+def _named(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return rows with the GPUs of one replica and the model's own format where they are blank."""
+    rows = rows.copy()
+    one = rows["tp"] * rows.get("pp", pd.Series(1.0, rows.index)).fillna(1)
+    rows["n_gpus"] = rows.get("n_gpus", one).fillna(one)
+    own = rows.get("weight_precision", pd.Series("", rows.index))
+    rows["weight_precision"] = own.where(own != "", rows["model"].map(_stored))
+    return rows
+
+
+def _stored(name: str) -> str:
+    try:
+        return known_model(name).stored or "bf16"
+    except InputError:
+        return ""
+
+
+def _unfit(rows: pd.DataFrame) -> list[str]:
+    """Say by how much memory each row's model does not fit."""
+    lacking = lacking_bytes(rows, memory_terms()) / GIB
+    return [f"{UNFIT} these GPUs: each lacks {n:,.1f} GiB" if n > 0 else SILENT for n in lacking]
 
 
 def _compared(rows: pd.DataFrame) -> pd.DataFrame:
@@ -60,13 +82,13 @@ def _compared(rows: pd.DataFrame) -> pd.DataFrame:
 UNFIT = "by our reckoning the model does not fit"
 INFERENCE = Kind(
     columns=COLUMNS,
-    check=lambda row: None,
-    named=lambda rows: rows,
+    check=_check,
+    named=_named,
     skipped=lambda rows: skip_reasons(prepared(rows)),
     prepared=prepared,
     predicted=lambda rows: predicted_inference(rows, memory=memory_terms()),
     compared=_compared,
     ratios=lambda rows: ratios(rows, matched_pairs(rows), *numbers(rows, "value", "predicted")),
-    silent=f"{UNFIT} these GPUs",
+    silent=_unfit,
     unstored=UNFIT,
 )

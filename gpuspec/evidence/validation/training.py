@@ -22,21 +22,14 @@ from gpuspec.evidence.measurements.training import (
     prepared_training,
     step_tokens,
 )
-from gpuspec.evidence.validation.common import (
-    CASE,
-    NO_RATIOS,
-    Columns,
-    Kind,
-    judged,
-    known_gpu,
-    ratios,
-    remembered,
-    with_interval,
-)
+from gpuspec.evidence.validation.common import NO_RATIOS, Kind, judged, ratios, with_interval
+from gpuspec.evidence.validation.reading import Columns, known_gpu, remembered
 from gpuspec.formulas.memory import need_layer_order
 from gpuspec.formulas.training import expert_counts
 from gpuspec.formulas.training.flops import CONVENTIONS, model_flops_per_token
 
+MEMORY = {"peak_memory_gb": "value_gb", "peak_memory_gib": "value_gib"}
+"""Metrics that are memory, and their column in a table of it."""
 CHOICES = {
     "metric": METRICS,
     "precision": PRECISIONS,
@@ -49,8 +42,20 @@ CHOICES = {
     "sequence_parallel": ("", "true", "false"),
 }
 """What a column may say; blanks are filled as `prepared_training` documents."""
+_recipe = remembered(_any_recipe)
+_framework = remembered(lambda name: framework(name)[0])
+
+
+@remembered
+def _model(name: str) -> Model:
+    network = model(name)
+    need_layer_order(network, "training speed")
+    return network
+
+
 COLUMNS = Columns(
-    needed=(*CASE, "n_gpus", "model", "seq_len", "framework", "metric", "value", "precision"),
+    kind="training",
+    needed=("gpu", "n_gpus", "model", "seq_len"),
     numbers={
         "n_gpus": True,
         "seq_len": True,
@@ -66,18 +71,21 @@ COLUMNS = Columns(
     },
     one_of=("global_batch", "micro_batch"),
     lowered=tuple(CHOICES),
+    truths=("sequence_parallel",),
+    metrics=(*METRICS, *MEMORY),
+    names={"gpu": known_gpu, "model": _model, "framework": _framework},
 )
-_recipe = remembered(_any_recipe)
-_framework = remembered(lambda name: framework(name)[0])
+MOST_USED = 1.0
+"""Share of a GPU's dense peak beyond which a figure is no measurement."""
+LIKELY = {
+    "mfu": (100, "in percent: divide it by 100"),
+    "hfu": (100, "in percent: divide it by 100"),
+    "step_time_s": (60, "in minutes: multiply it by 60"),
+    "samples_per_s": (0, "in tokens/s: divide it by the tokens of a sequence"),
+}
+"""By what an impossible value is divided to be likely, and what it then is in."""
 KNOWN = {True: "step time, framework known", False: "step time, framework never seen"}
 """Which error a row's interval comes from."""
-
-
-@remembered
-def _model(name: str) -> Model:
-    network = model(name)
-    need_layer_order(network, "training speed")
-    return network
 
 
 def _with_ids(rows: pd.DataFrame) -> pd.DataFrame:
@@ -106,8 +114,9 @@ def _check(row: Row) -> None:
     if row["precision"] not in device.precisions:
         has = ", ".join(p for p in PRECISIONS if p in device.precisions)
         raise InputError("precision", row["precision"], f"{device.id} has {has}")
-    _check_split(row, network)
+    check_split(row, network)
     _check_batch(row)
+    _check_possible(row, network)
 
 
 def _size(row: Row, column: str, blank: float = 1) -> int:
@@ -115,7 +124,7 @@ def _size(row: Row, column: str, blank: float = 1) -> int:
     return int(blank if value != value else value)
 
 
-def _check_split(row: Row, network: Model) -> None:
+def check_split(row: Row, network: Model) -> None:
     """Raise where the GPUs cannot be split as a row says."""
     tp, pp, cp, ep = (_size(row, c) for c in ("tp", "pp", "cp", "ep"))
     gpus, seq_len = int(row["n_gpus"]), int(row["seq_len"])
@@ -148,6 +157,33 @@ def _check_batch(row: Row) -> None:
     if batch % (dp * micro):
         valid = f"it must be a multiple of dp x micro_batch = {dp} x {micro}"
         raise InputError("global_batch", batch, valid)
+
+
+def _check_possible(row: Row, network: Model) -> None:
+    """Raise where a GPU would have done more than its peak, with the unit that is likely.
+
+    Counted as 6 FLOP a parameter and token (4 with adapters, whose base has no gradients): no run
+    does less.
+    """
+    metric, value, gpus = row["metric"], row["value"], row["n_gpus"]
+    seq_len, peak = row["seq_len"], known_gpu(row["gpu"]).peak_flops(row["precision"])
+    token = float(model_flops_per_token(network, seq_len, "parameters"))
+    token *= 2 / 3 if row.get("tuning") in ("lora", "qlora") else 1
+    batch = _size(row, "global_batch", 0) or _size(row, "micro_batch", 1)
+    used = {
+        "step_time_s": batch * seq_len / value / gpus * token / peak,
+        "tokens_per_s_per_gpu": value * token / peak,
+        "samples_per_s": value * seq_len / gpus * token / peak,
+        "mfu": value,
+        "hfu": value,
+    }.get(metric, value * 1e12 / peak)
+    if used <= MOST_USED:
+        return
+    scale, unit = LIKELY.get(metric, (gpus, f"that of all {gpus:g} GPUs together"))
+    scale = seq_len if metric == "samples_per_s" else scale
+    likely = f"likely it is {unit}" if scale > 1 and used / scale <= MOST_USED else "check its unit"
+    valid = f"that is {used:,.3g} times the peak of {row['gpu']} in {row['precision']}; {likely}"
+    raise InputError(metric, value, valid)
 
 
 def _prepared(rows: pd.DataFrame) -> pd.DataFrame:

@@ -1,0 +1,168 @@
+"""Hold the formulas of memory against anybody's measurements."""
+
+import numpy as np
+import pandas as pd
+
+from gpuspec.base.errors import InputError, UnknownNameError
+from gpuspec.base.units import GB, GIB
+from gpuspec.catalog.precision import KV_PRECISIONS
+from gpuspec.catalog.precision import precision as _any_precision
+from gpuspec.catalog.precision import training_recipe as _any_recipe
+from gpuspec.constants.memory import interval, memory_terms
+from gpuspec.evidence.measurements.memory import predicted_memory
+from gpuspec.evidence.measurements.rows import Row, completed, known_model
+from gpuspec.evidence.measurements.training import LORA_TARGETS
+from gpuspec.evidence.validation.common import NO_RATIOS, Kind, judged, with_interval
+from gpuspec.evidence.validation.reading import Columns, known_gpu, remembered
+from gpuspec.evidence.validation.training import check_split
+from gpuspec.formulas.memory import need_layer_order
+
+KIND_OF_PART = {
+    "weights": "serving weights",
+    "kv_per_token": "serving kv cache",
+    "runtime": "serving runtime",
+    "states": "rule of thumb",
+}
+"""Whose error the interval of a figure is; a peak has that of its tuning."""
+PARTS = ("peak", "activations", *KIND_OF_PART)
+CHOICES = {
+    "part": PARTS,
+    "measure": ("device", "reserved", "allocated", "analytic", "engine log", "all gpus"),
+    "recompute": ("none", "selective", "full"),
+    "attention": ("flash", "flash2", "eager"),
+    "tuning": ("full", "lora", "qlora"),
+    "stage": ("fullest", "first"),
+    "unit": ("gb", "gib"),
+}
+"""What a column may say beside nothing."""
+SIZES = ("tp", "pp", "cp", "dp", "interleave", "micro_batch", "microbatches", "lora_rank")
+TRUTHS = ("sequence_parallel", "balanced_stages", "dropout", "fused_norms", "fused_glu")
+_ONE, _RANK = dict.fromkeys(("tp", "pp", "cp", "interleave"), 1), 16
+_NUMBERS = {
+    **_ONE,
+    **dict.fromkeys(("zero_stage", "params_billion"), 0),
+    **{"micro_batch": 1, "lora_rank": _RANK, "bytes_per_logit": 4.0, "persistent_gradients": 1.0},
+    **dict.fromkeys(("seq_len", "batched_tokens", "max_num_seqs", "dp", "microbatches"), np.nan),
+    **dict.fromkeys(("n_gpus", "global_batch", "value_bytes", "value_gb", "value_gib"), np.nan),
+}
+_TEXTS = {
+    **{"gpu": "", "model": "", "part": "peak", "measure": "device", "recompute": "none"},
+    **{"attention": "flash", "tuning": "", "stage": "fullest", "unit": "gb", "base_precision": ""},
+    **{"recipe": "", "lora_targets": "|".join(LORA_TARGETS), "kv_precision": "bf16"},
+    **{"weight_precision": "", "sequence_parallel": "", "balanced_stages": "false", "kind": ""},
+    **{"dropout": "false", "fused_norms": "true", "fused_glu": "true"},
+}
+"""Columns that may be blank, and what blank means."""
+
+
+@remembered
+def _model(name: str) -> object:
+    network = known_model(name)
+    network.need_llm("the memory of training and serving")
+    return network
+
+
+_recipe, _precision = remembered(_any_recipe), remembered(_any_precision)
+COLUMNS = Columns(
+    kind="memory",
+    needed=("model",),
+    numbers={
+        **dict.fromkeys(_NUMBERS, False),
+    },
+    least={
+        **dict.fromkeys((*SIZES, "seq_len", "n_gpus", "global_batch", "max_num_seqs"), 1),
+        "zero_stage": 0,
+    },
+    from_zero=("bytes_per_logit", "persistent_gradients"),
+    one_of=("value_bytes", "value_gb", "value_gib"),
+    lowered=(*CHOICES, "base_precision"),
+    truths=TRUTHS,
+    names={"gpu": known_gpu, "model": _model},
+)
+
+
+def _check(row: Row) -> None:
+    """Raise what is wrong with a row."""
+    for column, allowed in CHOICES.items():
+        if row.get(column, "") not in ("", *allowed):
+            raise UnknownNameError(column, row[column], allowed)
+    for column in TRUTHS:
+        if row.get(column, "") not in ("", "true", "false"):
+            raise UnknownNameError(column, row[column], ("true", "false"))
+    part, measure = row.get("part") or "peak", row.get("measure") or "device"
+    for column, find in (("recipe", _recipe), ("base_precision", _precision)):
+        if row.get(column):
+            find(row[column])
+    if part == "states":
+        if not row.get("params_billion", 0) > 0:
+            raise InputError("params_billion", "", "a rule of thumb needs the parameters")
+        if not (row.get("recipe") or row.get("base_precision")):
+            raise InputError("recipe", "", "a rule of thumb needs recipe or base_precision")
+        return
+    if not row["model"]:
+        raise InputError("model", "", "name the model, or the path of its config.json")
+    network = known_model(row["model"])
+    _model(row["model"])
+    if part == "weights":
+        _precision(row.get("weight_precision") or network.stored)
+    if part == "kv_per_token" and (row.get("kv_precision") or "bf16") not in KV_PRECISIONS:
+        raise UnknownNameError("kv_precision", row["kv_precision"], KV_PRECISIONS)
+    if part == "peak" or (part == "activations" and measure == "analytic"):
+        need_layer_order(network, "training memory")
+        if not row.get("seq_len", 0) > 0:
+            raise InputError("seq_len", "", "training needs the tokens of a sequence")
+        sizes = {name: row.get(name, np.nan) for name in ("tp", "pp", "cp", "dp", "zero_stage")}
+        one = {name: 1 if size != size else size for name, size in sizes.items()}
+        gpus = one["tp"] * one["pp"] * one["cp"] * one["dp"]
+        known = row.get("n_gpus", np.nan)
+        given = gpus if known != known or sizes["dp"] != sizes["dp"] else known
+        check_split({**row, **sizes, "n_gpus": given}, network)
+
+
+def _named(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return rows with every column that a prediction reads, blanks filled as documented."""
+    rows = completed(rows, _NUMBERS, _TEXTS)
+    split = rows["tp"] * rows["pp"] * rows["cp"]
+    rows["dp"] = rows["dp"].fillna((rows["n_gpus"] / split).round()).fillna(1).clip(lower=1)
+    micro = rows["global_batch"] / rows["dp"] / rows["micro_batch"]
+    rows["microbatches"] = rows["microbatches"].fillna(micro.round()).fillna(1).clip(lower=1)
+    unit = rows["unit"].map({"gib": GIB, "gb": GB})
+    bytes_ = rows["value_bytes"].fillna(rows["value_gb"] * unit)
+    rows["value_bytes"] = bytes_.fillna(rows["value_gib"] * GIB)
+    qlora, lora = rows["tuning"] == "qlora", rows["tuning"] == "lora"
+    blank = rows["base_precision"] == ""
+    rows.loc[blank & qlora, "base_precision"] = "nf4"
+    rows.loc[blank & lora, "base_precision"] = "bf16"
+    training = rows["part"].isin(("peak", "activations")) & (rows["recipe"] == "")
+    rows.loc[training, "recipe"] = "adamw-mixed"
+    rows["model_id"] = rows["model"]
+    stored = [known_model(m).stored if m else "" for m in rows["model"]]
+    rows["weight_precision"] = rows["weight_precision"].where(
+        rows["weight_precision"] != "", stored
+    )
+    parallel = rows["sequence_parallel"].where(rows["sequence_parallel"] != "", "true")
+    rows["sequence_parallel"] = parallel
+    for column in TRUTHS:
+        rows[column] = rows[column] == "true"
+    adapted = np.where(rows["base_precision"].isin(("", "bf16", "fp16")), "lora", "qlora")
+    tuned = np.where(rows["base_precision"] == "", "full", adapted)
+    analytic = np.where(rows["measure"] == "analytic", "activations", "serving activations")
+    peak = np.where(rows["part"] == "peak", tuned, analytic)
+    rows["kind"] = rows["part"].map(KIND_OF_PART).fillna(pd.Series(peak, rows.index))
+    return rows
+
+
+def _compared(rows: pd.DataFrame) -> pd.DataFrame:
+    rows = rows.assign(measured=rows["value_bytes"])
+    return judged(with_interval(rows, rows["kind"], interval))
+
+
+MEMORY = Kind(
+    columns=COLUMNS,
+    check=_check,
+    named=_named,
+    prepared=lambda rows: rows,
+    predicted=lambda rows: predicted_memory(rows, memory_terms()),
+    compared=_compared,
+    ratios=lambda rows: NO_RATIOS,
+)

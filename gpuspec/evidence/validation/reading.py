@@ -1,0 +1,348 @@
+"""How a person's table of measurements is read: columns, and what people write in them.
+
+What a cell may say beside the documented words stands in ``aliases.csv``, in the order in which it
+is tried: the kinds of measurement (``|`` between), a column, a pattern, the column that it sets
+(``refused``: the row is left out), the value, and a note or the reason. Rows without a column
+rename columns.
+"""
+
+import csv
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+import pandas as pd
+
+from gpuspec.base.errors import InputError
+from gpuspec.base.files import MOST_TABLE_BYTES, read_text
+from gpuspec.base.rows import csv_rows
+from gpuspec.catalog import gpu
+from gpuspec.catalog.models import models
+from gpuspec.evidence.measurements.rows import known_model
+
+LEAST_NUMBER, MOST_NUMBER = 1e-15, 1e18
+"""Between which every measured number lies; beyond them its logarithm or square is none."""
+REFUSED = "refused"
+NOTES_IN_BRACKETS = re.compile(r" ?[(\[][^()\[\]]*[)\]]")
+THOUSANDS = re.compile(r"[1-9]\d{0,2}(,\d{3})+(\.\d+)?")
+TRUTHS = {"y": "true", "yes": "true", "1": "true", "n": "false", "no": "false", "0": "false"}
+DIMENSIONS = ("layers", "hidden", "vocab", "ffn", "heads", "kv_heads")
+"""Columns that say which network was run where its name does not."""
+T = TypeVar("T")
+
+
+def remembered(find: Callable[[str], T]) -> Callable[[str], T]:
+    """Return a look-up that remembers what it found, and what it did not find."""
+
+    @lru_cache(1024)
+    def tried(name: str) -> T | InputError:
+        try:
+            return find(name)
+        except InputError as error:
+            return error
+
+    def found(name: str) -> T:
+        result = tried(name)
+        if isinstance(result, InputError):
+            raise result
+        return result
+
+    return found
+
+
+known_gpu = remembered(gpu)
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Columns of a table of measurements: those it must have, and what the others hold."""
+
+    kind: str
+    """What was measured."""
+    needed: tuple[str, ...]
+    numbers: Mapping[str, bool]
+    """Columns of numbers, and whether a row must have the number."""
+    least: Mapping[str, int]
+    """Smallest whole number; columns that are not here hold numbers above 0."""
+    endless: tuple[str, ...] = ()
+    """Columns that may say ``inf``."""
+    from_zero: tuple[str, ...] = ()
+    """Columns of numbers that may be 0 and need not be whole."""
+    one_of: tuple[str, ...] = ()
+    """Columns of which each row needs one."""
+    blank_zero: tuple[str, ...] = ()
+    """Columns in which 0 says nothing: tools print 0.00 where a rate has too few digits."""
+    lowered: tuple[str, ...] = ()
+    """Columns of texts in which capitals mean nothing."""
+    truths: tuple[str, ...] = ()
+    """Columns that say true or false."""
+    metrics: tuple[str, ...] = ()
+    """What ``metric`` may say; a table may have a column for each instead."""
+    names: Mapping[str, Callable[[str], object]] = field(default_factory=dict)
+    """Columns of names, and how each is looked up."""
+
+
+class Alias(NamedTuple):
+    """What people write where a documented word is meant: a row of ``aliases.csv``."""
+
+    said: re.Pattern[str]
+    sets: str
+    means: str
+    note: str
+
+
+class Table(NamedTuple):
+    """Rows of a person's table, why each cannot be used, and how it was understood."""
+
+    rows: pd.DataFrame
+    reasons: "pd.Series[str]"
+    """Empty where nothing speaks against the row."""
+    notes: "pd.Series[str]"
+    """What was assumed of the row; empty where nothing was."""
+
+    def part(self, chosen: "pd.Series[bool]") -> "Table":
+        """Return some of the rows."""
+        return Table(*(every[chosen].reset_index(drop=True) for every in self))
+
+
+@cache
+def aliases(kind: str) -> dict[str, list[Alias]]:
+    """Return what is understood in each column of a kind; under "" what columns are called."""
+    found: dict[str, list[Alias]] = {}
+    with Path(__file__).with_name("aliases.csv").open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            if kind in row["kinds"].split("|"):
+                said = re.compile(row["said"], re.IGNORECASE)
+                one = Alias(said, row["sets"], row["means"], row["note"])
+                found.setdefault(row["column"], []).append(one)
+    return found
+
+
+def opened(path: str | Path, columns: Columns) -> Table:
+    """Read a CSV file; return its rows, every cell a text, in the documented columns.
+
+    A table with a column for each metric gets a row for each figure.
+
+    Raises
+    ------
+    InputError
+        When the file cannot be read or lacks a column; names it.
+    """
+    text = read_text("file", path, MOST_TABLE_BYTES)
+    names, found = csv_rows("file", text, str(path))
+    rows = pd.DataFrame([row.cells for row in found], columns=names, dtype=str)
+    for said, column, _, _ in aliases(columns.kind).get("", []):
+        called = [name for name in rows if said.fullmatch(name)]
+        if called and column not in rows:
+            rows = rows.rename(columns={called[0]: column})
+    wide = [name for name in columns.metrics if name in rows]
+    needed = [*columns.needed, *(("metric", "value") if columns.metrics else ())]
+    if wide and not {"metric", "value"} & set(rows):
+        needed = list(columns.needed)
+    missing = [name for name in needed if name not in rows]
+    if columns.one_of and not set(columns.one_of) & set(rows):
+        missing.append(" or ".join(columns.one_of))
+    if missing:
+        raise InputError("file", str(path), f"its first line lacks {', '.join(missing)}")
+    rows = rows.drop(columns=["line"], errors="ignore")
+    rows.insert(0, "line", np.array([row.line for row in found], int))
+    reasons = pd.Series([row.problem for row in found], rows.index, dtype=object)
+    for column, blank in (("case_id", "line " + rows["line"].astype(str)), ("source_id", "")):
+        said = rows.get(column, pd.Series("", rows.index))
+        rows[column] = said.where(said != "", blank)
+    if columns.metrics and "metric" not in rows:
+        rows, reasons = _a_row_each(rows, reasons, wide)
+    return Table(rows, reasons, pd.Series("", rows.index, dtype=object))
+
+
+def _a_row_each(
+    rows: pd.DataFrame, reasons: "pd.Series[str]", metrics: list[str]
+) -> "tuple[pd.DataFrame, pd.Series[str]]":
+    """Give each figure of a row its own; a row without any keeps its place, with the reason."""
+    none = (rows[metrics] == "").all(axis=1)
+    reasons = reasons.mask(none & (reasons == ""), f"{' or '.join(metrics)} is needed")
+    parts = [rows[none].assign(metric="", value="", why=reasons[none])]
+    for metric in metrics:
+        part = rows[rows[metric] != ""]
+        name = part["case_id"] + (f" {metric}" if len(metrics) > 1 else "")
+        value = part[metric].to_numpy()
+        parts.append(part.assign(case_id=name, metric=metric, value=value, why=reasons[part.index]))
+    long = pd.concat(parts).sort_values("line", kind="stable").reset_index(drop=True)
+    return long.drop(columns="why"), long["why"]
+
+
+def read_table(path: str | Path, columns: Columns) -> Table:
+    """Read a CSV file; return its rows with numbers as numbers, and what is wrong with each.
+
+    Raises
+    ------
+    InputError
+        When the file cannot be read or lacks a column; names it.
+    """
+    return understood(opened(path, columns), columns)
+
+
+def understood(table: Table, columns: Columns) -> Table:
+    """Return opened rows in the documented words, with numbers as numbers."""
+    rows, reasons, notes = (every.copy() for every in table)
+    if "used" in rows:
+        why = rows.get("not_used_because", pd.Series("", rows.index))
+        unused = rows["used"].str.lower().replace(TRUTHS) == "false"
+        reasons = reasons.mask(unused & (reasons == ""), "used is false; " + why)
+    rules = aliases(columns.kind)
+    written = {*rules, *columns.numbers, *columns.lowered, *columns.truths, *columns.names} - {""}
+    for column in sorted(written):
+        own = rules.get(column, [])
+        if column not in rows:
+            if not any(rule.said.search("") for rule in own):
+                continue
+            rows[column] = ""
+        _translate(rows, reasons, notes, column, own, columns)
+    if "model" in columns.names:
+        _by_dimensions(rows, reasons, notes)
+    for column in columns.numbers:
+        if column in rows:
+            _numbers(rows, reasons, column, columns)
+    given = [c for c in columns.one_of if c in rows]
+    if given:
+        none = rows[given].isna().all(axis=1) & (reasons == "")
+        reasons[none] = f"{' or '.join(columns.one_of)} is needed, and the row has none"
+    return Table(rows, reasons, notes)
+
+
+def _translate(
+    rows: pd.DataFrame,
+    reasons: "pd.Series[str]",
+    notes: "pd.Series[str]",
+    column: str,
+    rules: list[Alias],
+    columns: Columns,
+) -> None:
+    """Write what a column means in place of what it says."""
+    said = rows[column].copy()
+    for text in said.unique():
+        own = said == text
+        means = _meaning(" ".join(text.split()), column, rules, columns)
+        refused, note = means.pop(REFUSED, ""), means.pop("note", "")
+        if refused:
+            reasons[own & (reasons == "")] = str(InputError(column, text, refused))
+        if note:
+            told = f"{column} {text[:80]!r} is taken as {means.get(column, '')!r}: {note}"
+            notes[own] = notes[own].where(notes[own] == "", notes[own] + "; ") + told
+        for name, value in means.items():
+            if name not in rows:
+                rows[name] = ""
+            rows.loc[own if name == column else own & (rows[name] == ""), name] = value
+
+
+def _meaning(text: str, column: str, rules: list[Alias], columns: Columns) -> dict[str, str]:
+    """Return what a cell sets: columns and their values, ``note``, ``refused``."""
+    find = columns.names.get(column)
+    if text and find and _known(find, text):
+        return {column: text}
+    means, now = {}, text
+    for rule in rules:
+        if rule.sets != column:
+            seen = None if rule.sets in means else rule.said.search(text)
+        else:
+            seen = None if now and find and _known(find, now) else rule.said.search(now)
+        if not seen:
+            continue
+        if rule.sets == REFUSED:
+            return {REFUSED: rule.note}
+        value = seen.expand(rule.means)
+        if rule.sets == column:
+            now = value
+        else:
+            means[rule.sets] = value
+        if rule.note:
+            means["note"] = rule.note
+    plain = NOTES_IN_BRACKETS.sub("", now).strip()
+    free = column in columns.numbers or column in columns.lowered or find
+    now = plain if free and plain and not (find and _known(find, now)) else now
+    if column in columns.lowered or column in columns.truths:
+        now = now.lower()
+    if column in columns.truths:
+        now = TRUTHS.get(now, now)
+    return {column: now, **means}
+
+
+def _known(find: Callable[[str], object], name: str) -> bool:
+    try:
+        find(name)
+    except InputError:
+        return False
+    return True
+
+
+def _by_dimensions(rows: pd.DataFrame, reasons: "pd.Series[str]", notes: "pd.Series[str]") -> None:
+    """Find the model that has the layers and the width of a row, where its name is not that one."""
+    given = [name for name in DIMENSIONS if name in rows]
+    if not {"layers", "hidden"} <= set(given):
+        return
+    sizes = rows[given].apply(lambda cells: pd.to_numeric(cells, errors="coerce"))
+    whole = sizes["layers"].gt(0) & sizes["hidden"].gt(0) & (reasons == "")
+    keys = pd.concat([rows[["model"]], sizes], axis=1)[whole]
+    for key, index in keys.groupby(["model", *given], dropna=False).groups.items():
+        name, size = str(key[0]), dict(zip(given, key[1:], strict=True))
+        asked = f"{size['layers']:g} layers of width {size['hidden']:g}"
+        shape = _shape(name)
+        if shape == (size["layers"], size["hidden"]):
+            continue
+        like = _like(size)
+        if like:
+            rows.loc[index, "model"] = like
+            told = f"model {name[:80]!r} is taken as {like!r}: it has the {asked} of the row"
+            notes[index] = notes[index].where(notes[index] == "", notes[index] + "; ") + told
+        elif shape:
+            valid = f"the row says {asked}, and this model has {shape[0]} of {shape[1]}"
+            reasons[index] = str(InputError("model", name, valid))
+
+
+def _shape(name: str) -> tuple[int, int] | None:
+    try:
+        found = known_model(name)
+    except InputError:
+        return None
+    return found.layers, found.hidden
+
+
+def _like(size: Mapping[str, float]) -> str:
+    """Return the model of the table with these dimensions; blank where none has them."""
+    known = models()
+    like = known[(known["layers"] == size["layers"]) & (known["hidden"] == size["hidden"])]
+    for name in DIMENSIONS[2:]:
+        narrower = like[like[name] == size.get(name)]
+        like = narrower if len(narrower) else like
+    sure = [not size.get("ffn", 0) > 0 or w != w or w == size["ffn"] for w in like["ffn"]]
+    return str(like.index[sure][0]) if any(sure) else ""
+
+
+def _numbers(rows: pd.DataFrame, reasons: "pd.Series[str]", column: str, columns: Columns) -> None:
+    """Turn a column into numbers, and note which rows hold none."""
+    text = rows[column]
+    grouped = text.str.fullmatch(THOUSANDS)
+    plain = text.where(~grouped, text.str.replace(",", ""))
+    number: Any = pd.to_numeric(plain, errors="coerce").astype(float)
+    if column in columns.blank_zero:
+        text, number = text.mask(number == 0, ""), number.mask(number == 0)
+    least = columns.least.get(column)
+    if column in columns.from_zero:
+        good, what = number >= 0, "a number of at least 0"
+    elif least is None:
+        good, what = number >= LEAST_NUMBER, "a number above 0"
+    else:
+        good, what = number >= least, f"a whole number of at least {least}"
+        good &= number == np.floor(number)
+    good &= number <= MOST_NUMBER
+    if column in columns.endless:
+        good |= text.str.lower() == "inf"
+    bad = ~good & ((text != "") | columns.numbers[column]) & (reasons == "")
+    what = f"{what}, at most {MOST_NUMBER:g}"
+    told = [str(InputError(column, value, f"give {what}")) for value in text[bad]]
+    reasons[bad] = np.array(told, object)
+    rows[column] = number.where(good)
