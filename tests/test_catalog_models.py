@@ -79,7 +79,8 @@ def test_parts_add_up_and_active_is_at_most_the_total(name):
     assert min(parts.values()) >= 0
     assert all(active[part] <= parts[part] for part in parts)
     assert (m.params_active < m.params) == (m.moe_layers > 0)
-    assert m.matmul_params_active >= m.params_active - 2 * m.vocab * m.hidden - parts["norms"]
+    looked_up = 2 * m.vocab * m.hidden + m.extra_lookup_params
+    assert m.matmul_params_active >= m.params_active - looked_up - parts["norms"]
 
 
 @pytest.mark.parametrize("name", TABLE["id"])

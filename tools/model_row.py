@@ -42,7 +42,7 @@ def row(config: str | dict[str, Any], name: str, stated: Mapping[str, str]) -> d
     }
     cells |= {"params_total": str(read.params), "params_precision": "exact", "kind": read.kind}
     cells |= {"source_seen": date.today().isoformat(), "confidence": "high"}
-    return cells | stated
+    return {**cells, **stated}
 
 
 def _cell(value: object) -> str:

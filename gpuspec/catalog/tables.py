@@ -100,7 +100,8 @@ def resolve(table: str, name: str, field: str, data: str | Path | None = None) -
     """Find the id of the row of a table that a person means by `name`.
 
     Case, spaces, hyphens and underscores do not matter. An exact id wins, then an exact name or
-    alias, then the only row that has all the words of `name` in its id, its name or an alias.
+    alias, then one of the same words in another order, then the only row that has all the words of
+    `name` in its id, its name or an alias.
 
     Parameters
     ----------
@@ -142,6 +143,7 @@ def _resolve(name: str, rows: Sequence[Cells], field: str) -> str:
     for found in (
         [i for i in ids if _plain(i) == wanted],
         [i for i in ids if wanted in map(_plain, labels[i])],
+        [i for i in ids if words in map(_words, labels[i])],
         [i for i in ids if is_name and any(words <= _words(label) for label in labels[i])],
     ):
         if len(found) == 1:

@@ -64,8 +64,9 @@ def words_of(name: str) -> tuple[str, ...]:
 def checkpoint(name: str, labels: Mapping[str, Iterable[str]]) -> Checkpoint | None:
     """Return what a name means that is no name of the table; None where nothing is meant surely.
 
-    The row with the most words that all stand in the name; words that remain must not name
-    another size or another network (`OTHER`).
+    The row with the most words that all stand in the name, then with the fewest of `ADDED` that
+    only one of the two has; words that remain must not name another size or another network
+    (`OTHER`).
 
     Parameters
     ----------
@@ -74,12 +75,14 @@ def checkpoint(name: str, labels: Mapping[str, Iterable[str]]) -> Checkpoint | N
     """
     words = words_of(name[:200])
     have = set(words)
-    fits: dict[int, set[str]] = {}
+    fits: dict[tuple[int, int], set[str]] = {}
     for key, names in labels.items():
         for label in names:
-            needed = set(words_of(label)) - ADDED
+            said = set(words_of(label))
+            needed = said - ADDED
             if needed <= have and (len(needed) > 1 or any(map(_NAMED.fullmatch, needed))):
-                fits.setdefault(len(needed), set()).add(key)
+                apart = len((said ^ have) & ADDED)
+                fits.setdefault((len(needed), -apart), set()).add(key)
     if not fits:
         return None
     most = max(fits)
