@@ -115,6 +115,14 @@ def test_what_a_token_leaves_in_the_cache(name, kind, elements):
         ("gemma-3-4b", 29, 1024),
         ("gpt-oss-120b", 18, 128),
         ("llama-4-scout", 36, 8192),
+        ("gemma-4-31b", 50, 1024),
+        ("mimo-v2-flash", 39, 128),
+        ("step-3.7-flash", 33, 512),
+        ("exaone-4.0-32b", 48, 4096),
+        ("olmo-3.1-32b", 48, 4096),
+        ("command-a-111b", 48, 4096),
+        ("ministral-8b-2410", 27, 32768),
+        ("cwm-32b", 48, 8192),
     ],
 )
 def test_layer_windows(name, local, window):
@@ -123,6 +131,56 @@ def test_layer_windows(name, local, window):
     assert (windows < NO_WINDOW).sum() == local
     assert window is None or windows.min() == window
     assert np.minimum(100, windows).max() == 100
+
+
+LONG_CACHE = """
+qwen3.5-27b 65536
+qwen3.5-35b-a3b 20480
+qwen3.5-122b-a10b 24576
+qwen3.5-397b-a17b 30720
+qwen3-next-80b-a3b 24576
+qwen3-coder-480b-a35b 253952
+qwen3-vl-8b 147456
+qwen3-vl-32b 262144
+qwen3-vl-235b-a22b 192512
+deepseek-v3.2 85888
+kimi-k2 70272
+kimi-k2.5 70272
+kimi-k3 27648
+glm-4.5 376832
+glm-5 109824
+glm-5.2 95232
+minimax-m2.7 253952
+minimax-m3 137472
+gemma-4-31b 81920
+gemma-4-26b-a4b 20480
+nemotron-3-nano-30b-a3b 6144
+nemotron-3-super-120b-a12b 8192
+nemotron-3-ultra-550b-a55b 12288
+llama-3.3-nemotron-super-49b 200704
+mimo-v2-flash 23040
+devstral-2-123b 360448
+devstral-small-2-24b 163840
+exaone-4.0-32b 65536
+olmo-3.1-32b 65536
+llama-3.2-90b-vision 327680
+command-a-111b 65536
+hy3-295b 327680
+longcat-flash 64512
+kimi-linear-48b-a3b 6912
+ling-3.0-flash 8064
+solar-open-100b 196608
+a.x-k1 70272
+"""
+"""Bytes that a token far back keeps in a 16-bit cache: of layers that see everything."""
+
+
+@pytest.mark.parametrize("line", LONG_CACHE.split("\n")[1:-1])
+def test_what_a_token_keeps_in_a_long_cache(line):
+    name, kept = line.split()
+    m = model(name)
+    each = m.by_layer(lambda block: block.kv_elements_per_token_per_layer + block.index_head_dim)
+    assert 2 * each[m.layer_windows() == NO_WINDOW].sum() == int(kept)
 
 
 def test_layer_windows_start_local():

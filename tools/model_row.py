@@ -20,13 +20,15 @@ from typing import Any
 
 from gpuspec.base.paths import DATA
 from gpuspec.catalog.models import model_from_config
-from gpuspec.catalog.models.groups import groups_text
-from gpuspec.catalog.models.record import Model
+from gpuspec.catalog.models.groups import grouped, groups_text
+from gpuspec.catalog.models.record import NO_WINDOW, LayerColumns, Model
+
+EXPERTS = ("experts", "active_experts", "expert_ffn", "shared_experts", "shared_expert_ffn")
 
 
 def row(config: str | dict[str, Any], name: str, stated: Mapping[str, str]) -> dict[str, str]:
     """Return the cells of a model's row by column."""
-    read = model_from_config(config, name)
+    read = _by_groups(model_from_config(config, name))
     default = {field: info.default for field, info in Model.model_fields.items()}
     values = {field: getattr(read, field) for field in default}
     same_heads = read.v_head_dim == read.head_dim
@@ -43,6 +45,21 @@ def row(config: str | dict[str, Any], name: str, stated: Mapping[str, str]) -> d
     cells |= {"params_total": str(read.params), "params_precision": "exact", "kind": read.kind}
     cells |= {"source_seen": date.today().isoformat(), "confidence": "high"}
     return {**cells, **stated}
+
+
+def _by_groups(read: Model) -> Model:
+    """Return the model with groups where no period says which of its layers see everything."""
+    if not read.global_layers:
+        return read
+    each = {field: getattr(read, field) for field in LayerColumns.model_fields}
+    layers = []
+    for has_experts, window in zip(read.moe_mask(), read.layer_windows(), strict=True):
+        seen = {"sliding_window": 0 if window == NO_WINDOW else int(window)}
+        layers.append(each | seen | ({} if has_experts else dict.fromkeys(EXPERTS, 0)))
+    common, groups = grouped(layers)
+    whole = {field: getattr(read, field) for field in Model.model_fields} | common
+    whole |= {"groups": groups, "global_layers": (), "global_every": 0}
+    return Model(**whole | {"dense_layers": 0, "moe_every": 1})
 
 
 def _cell(value: object) -> str:
