@@ -21,8 +21,8 @@ from gpuspec.base.errors import InputError, close_matches
 from gpuspec.base.files import MOST_TABLE_BYTES, read_text
 from gpuspec.base.rows import csv_rows
 from gpuspec.catalog import gpu
-from gpuspec.catalog.models import models
-from gpuspec.evidence.measurements.rows import known_model
+from gpuspec.catalog.models import Model, models
+from gpuspec.evidence.measurements.rows import Row, known_model
 
 LEAST_NUMBER, MOST_NUMBER = 1e-15, 1e18
 """Between which every measured number lies; beyond them its logarithm or square is none."""
@@ -197,8 +197,7 @@ def understood(table: Table, columns: Columns) -> Table:
     """Return opened rows in the documented words, with numbers as numbers."""
     rows, reasons, notes = table.rows.copy(), table.reasons.copy(), table.notes.copy()
     if "used" in rows:
-        nothing = pd.Series("", rows.index)
-        why = rows["not_used_because"] if "not_used_because" in rows else nothing
+        why = rows.reindex(columns=["not_used_because"]).fillna("")["not_used_because"]
         unused = rows["used"].str.lower().isin(("false", "n", "no", "0"))
         reasons = reasons.mask(unused & (reasons == ""), "used is false; " + why)
     rules = aliases(columns.kind)
@@ -276,6 +275,13 @@ def _meaning(text: str, column: str, rules: list[Alias], columns: Columns) -> di
     return {column: now, **means}
 
 
+def named_model(row: Row) -> Model:
+    """Return the model of a row, by name or by the path of its config.json; a blank is refused."""
+    if not row["model"]:
+        raise InputError("model", "", "name the model, or give the path of its config.json")
+    return known_model(row["model"])
+
+
 def _known(find: Callable[[str], object], name: str) -> bool:
     try:
         find(name)
@@ -289,19 +295,20 @@ def _by_dimensions(rows: pd.DataFrame, reasons: "pd.Series[str]", notes: "pd.Ser
     given = [name for name in DIMENSIONS if name in rows]
     if not {"layers", "hidden"} <= set(given):
         return
-    sizes = rows[given].apply(lambda cells: pd.to_numeric(cells, errors="coerce"))
-    whole = sizes["layers"].gt(0) & sizes["hidden"].gt(0) & (reasons == "")
+    sizes = pd.DataFrame({name: pd.to_numeric(rows[name], errors="coerce") for name in given})
+    whole = (sizes["layers"] > 0) & (sizes["hidden"] > 0) & (reasons == "")
     keys = pd.concat([rows[["model"]], sizes], axis=1)[whole]
     for key, index in keys.groupby(["model", *given], dropna=False).groups.items():
-        name, size = str(key[0]), dict(zip(given, key[1:], strict=True))
+        name, *numbers = key if isinstance(key, tuple) else (key,)
+        size = dict(zip(given, map(float, numbers), strict=True))
         asked = f"{size['layers']:g} layers of width {size['hidden']:g}"
-        shape = _shape(name)
+        shape = _shape(str(name))
         if shape == (size["layers"], size["hidden"]):
             continue
-        like = _like(name, size)
+        like = _like(str(name), size)
         if like:
             rows.loc[index, "model"] = like
-            told = f"model {name[:80]!r} is taken as {like!r}: it has the {asked} of the row"
+            told = f"model {str(name)[:80]!r} is taken as {like!r}: it has the {asked} of the row"
             notes[index] = notes[index].where(notes[index] == "", notes[index] + "; ") + told
         elif shape:
             valid = f"the row says {asked}, and this model has {shape[0]} of {shape[1]}"

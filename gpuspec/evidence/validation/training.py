@@ -23,7 +23,7 @@ from gpuspec.evidence.measurements.training import (
     step_tokens,
 )
 from gpuspec.evidence.validation.common import NO_RATIOS, Kind, judged, ratios, with_interval
-from gpuspec.evidence.validation.reading import Columns, known_gpu, remembered
+from gpuspec.evidence.validation.reading import Columns, known_gpu, named_model, remembered
 from gpuspec.formulas.memory import need_layer_order
 from gpuspec.formulas.training import expert_counts
 from gpuspec.formulas.training.flops import CONVENTIONS, model_flops_per_token
@@ -102,6 +102,7 @@ def _check(row: Row) -> None:
     for column, allowed in CHOICES.items():
         if row.get(column, "") not in allowed:
             raise UnknownNameError(column, row[column], filter(None, allowed))
+    named_model(row)
     device, network = known_gpu(row["gpu"]), _model(row["model"])
     _framework(row["framework"])
     if row.get("recipe"):
