@@ -70,4 +70,4 @@ def model_id(name: str) -> str:
         found = known_model(name)
     except InputError:
         return name
-    return found.id if found.sources else name
+    return name if found.sources == (name,) else found.id
