@@ -54,7 +54,7 @@ def validate(question: "ValidationQuestion", as_json: bool, picture: str | None)
     \b
     gpuspec validate mine.csv --json
     gpuspec validate mine.csv --kind training --picture mine.png
-    Columns: docs/validation.md; rows that cannot be used are listed with their reason.
+    Columns: docs/validation.md; rows that cannot be used are counted by reason (--json: each row).
     """
     from gpuspec.evidence.validation import validate as compare
 
@@ -93,8 +93,22 @@ def _tell_validation(figures: dict[str, Any]) -> None:
     for name, one in figures.get("ratio_by_pair", {}).items():
         error = percent(one["median_absolute_error"])
         echo(f"ratio {name}: {one['rows']} pairs, median error {error}")
-    for row in figures["skipped"]:
-        echo(f"skipped line {row['line']} ({row['case_id']}): {row['reason']}")
+    for one in figures["notes"]:
+        echo(f"understood {_counted(one)}: {one['note']}")
+    for one in figures["skipped_by_reason"]:
+        echo(f"skipped {_counted(one)}: {one['reason']}")
+    if "memory" in figures:
+        echo("\nRows of memory")
+        _tell_validation(figures["memory"])
+
+
+def _counted(group: dict[str, Any]) -> str:
+    """Say how many rows a reason has, and the first lines of them."""
+    lines = ", ".join(map(str, group["lines"]))
+    if group["rows"] == 1:
+        return f"line {lines}"
+    more = ", ..." if group["rows"] > len(group["lines"]) else ""
+    return f"{group['rows']:,} rows (lines {lines}{more})"
 
 
 @main.command()

@@ -65,8 +65,9 @@ def known_model(name: str) -> Model:
 
 @lru_cache(512)
 def model_id(name: str) -> str:
-    """Return the id of a model; a name that no table holds stays as it is."""
+    """Return the id of a model; what no table holds stays as it is: names, paths of configs."""
     try:
-        return known_model(name).id
+        found = known_model(name)
     except InputError:
         return name
+    return name if found.sources == (name,) else found.id

@@ -114,33 +114,35 @@ def _comparison(
     of = _KINDS[kind]
     reasons[rows.index] = of.skipped(rows)
     rows = of.prepared(rows[reasons[rows.index] == ""].rename_axis("place").reset_index())
-    refused = _refused(rows, predict)
-    if refused:
-        reasons[list(refused)] = list(refused.values())
-        rows = rows[~rows["place"].isin(list(refused))].reset_index(drop=True)
-    rows["predicted"] = predict(rows) if len(rows) else 0.0
+    rows, refused = _predicted(rows, predict)
+    reasons.update(pd.Series(refused, dtype=object))
     good = rows["predicted"] > 0
     if not good.all():
-        reasons[rows.loc[~good, "place"]] = silent(rows[~good])
+        reasons.update(pd.Series(silent(rows[~good]), rows.loc[~good, "place"], dtype=object))
     rows = of.compared(rows[good].drop(columns="place").reset_index(drop=True))
     return Validation(rows, left_out(raw, reasons), of.ratios(rows), kind)
 
 
-def _refused(rows: pd.DataFrame, predict: Callable[[pd.DataFrame], Any]) -> dict[int, str]:
-    """Return why the formulas refuse single rows, by place; most tables have none."""
+def _predicted(
+    rows: pd.DataFrame, predict: Callable[[pd.DataFrame], Any]
+) -> tuple[pd.DataFrame, dict[int, str]]:
+    """Return rows with ``predicted``, and why the formulas refuse others, by place."""
+    refused: dict[int, str] = {}
+    if rows.empty:
+        return rows.assign(predicted=0.0), refused
     try:
-        predict(rows)
+        return rows.assign(predicted=predict(rows)), refused
     except InputError:
-        pass
-    else:
-        return {}
-    found = {}
-    for i in range(len(rows)):
-        try:
-            predict(rows.iloc[[i]].reset_index(drop=True))
-        except InputError as error:
-            found[int(rows["place"].iloc[i])] = str(error)
-    return found
+        for i, place in enumerate(rows["place"]):
+            try:
+                predict(rows.iloc[[i]].reset_index(drop=True))
+            except InputError as error:
+                refused[int(place)] = str(error)
+        if not refused:
+            raise
+    return _predicted(rows[~rows["place"].isin(refused)].reset_index(drop=True), predict)[
+        0
+    ], refused
 
 
 def _kind_of(path: str | Path) -> str | None:
@@ -174,9 +176,10 @@ def validation_of(measurements: str | Path = "", kind: str = "inference") -> Val
 
 def stated_errors(kind: str = "inference") -> pd.DataFrame:
     """Return the held-out errors behind the intervals of a kind."""
-    _known(kind)
+    _known(kind, _KINDS)
     names = ["rows", "sources", "median_error", "p90_error", "low", "high", "coverage"]
-    return stored_errors(kind)[names]
+    table = stored_errors("inference").loc[["images"]] if kind == "images" else stored_errors(kind)
+    return table.reindex(columns=names)
 
 
 def held_out(kind: str = "inference") -> Validation:

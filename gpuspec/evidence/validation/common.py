@@ -39,6 +39,11 @@ NO_NOTES = pd.DataFrame(columns=["line", "case_id", "note"])
 NO_RATIOS = pd.DataFrame(columns=["pair", "case_id", "measured", "predicted", "error"])
 SAID = re.compile(r"(.+?): (.*) is not valid; (.*)", re.DOTALL)
 """A column, a value and what is valid, in the sentence of an error."""
+NO_TABLE = {
+    "model": "no table has it: see gpuspec list models, or give the path of its config.json",
+    "gpu": "no table has it: see gpuspec list gpus",
+}
+"""What is valid of names that are many."""
 MOST_EXAMPLES = 3
 """Values and lines of a reason that are shown."""
 
@@ -167,24 +172,27 @@ def left_out(raw: pd.DataFrame, reasons: "pd.Series[str]") -> pd.DataFrame:
 def grouped(table: pd.DataFrame, what: str) -> list[dict[str, Any]]:
     """Return what rows have in common, most rows first: ``rows``, ``reason`` and ``lines``.
 
-    Sentences that differ in the value alone are one; the first values stand in it.
+    Sentences that differ in the value or in numbers alone are one; the first stands for them.
     """
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for line, said in table[["line", what]].to_numpy():
         seen = SAID.fullmatch(said)
         column, value, valid = seen.groups() if seen else ("", "", said)
-        valid = valid if not seen or "did you mean" not in valid else "no table has it"
-        one = found.setdefault((column, valid), {"rows": 0, "values": {}, "lines": []})
+        if column in NO_TABLE and valid.startswith(("did you mean", "known:")):
+            valid = NO_TABLE[column]
+        key = (column, re.sub(r"\d[\d.,]*", "#", valid))
+        one = found.setdefault(key, {"rows": 0, "values": {}, "lines": [], "valid": valid})
         one["rows"] += 1
         one["values"][value] = None
         if len(one["lines"]) < MOST_EXAMPLES:
             one["lines"].append(int(line))
     told = []
-    for (column, valid), one in sorted(found.items(), key=lambda item: -item[1]["rows"]):
+    for (column, _), one in sorted(found.items(), key=lambda item: -item[1]["rows"]):
         shown = list(one["values"])[:MOST_EXAMPLES]
         more = len(one["values"]) - len(shown)
         values = ", ".join(shown) + (f" and {more} more" if more else "")
-        reason = f"{column}: {values} is not valid; {valid}" if column else valid
+        told_of = f"{column}: {values} is not valid; " if column else ""
+        reason = told_of + one["valid"]
         told.append({"rows": one["rows"], what: reason, "lines": one["lines"]})
     return told
 

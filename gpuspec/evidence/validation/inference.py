@@ -18,7 +18,7 @@ from gpuspec.evidence.measurements.inference import (
 from gpuspec.evidence.measurements.pairs import matched_pairs
 from gpuspec.evidence.measurements.rows import Row, known_model, numbers
 from gpuspec.evidence.validation.common import SILENT, Kind, ratios, with_interval
-from gpuspec.evidence.validation.reading import Columns, known_gpu
+from gpuspec.evidence.validation.reading import Columns, known_gpu, named_model
 
 COLUMNS = Columns(
     kind="inference",
@@ -42,6 +42,7 @@ LOAD = ("concurrency", "request_rate", "requests")
 def _check(row: Row) -> None:
     """Raise what is wrong with a row."""
     known_gpu(row["gpu"])
+    named_model(row)
     if row["scenario"] == "serving" and not any(row.get(name, 0) > 0 for name in LOAD):
         raise InputError("concurrency", "", f"serving needs a load: give {' or '.join(LOAD)}")
 

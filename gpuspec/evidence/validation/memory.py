@@ -13,7 +13,7 @@ from gpuspec.evidence.measurements.memory import predicted_memory
 from gpuspec.evidence.measurements.rows import Row, completed, known_model
 from gpuspec.evidence.measurements.training import LORA_TARGETS
 from gpuspec.evidence.validation.common import NO_RATIOS, Kind, judged, with_interval
-from gpuspec.evidence.validation.reading import Columns, known_gpu, remembered
+from gpuspec.evidence.validation.reading import Columns, known_gpu, named_model, remembered
 from gpuspec.evidence.validation.training import check_split
 from gpuspec.formulas.memory import need_layer_order
 
@@ -49,7 +49,7 @@ _TEXTS = {
     **{"gpu": "", "model": "", "part": "peak", "measure": "device", "recompute": "none"},
     **{"attention": "flash", "tuning": "", "stage": "fullest", "unit": "gb", "base_precision": ""},
     **{"recipe": "", "lora_targets": "|".join(LORA_TARGETS), "kv_precision": "bf16"},
-    **{"weight_precision": "", "sequence_parallel": "", "balanced_stages": "false", "kind": ""},
+    **{"weight_precision": "", "sequence_parallel": "true", "balanced_stages": "false", "kind": ""},
     **{"dropout": "false", "fused_norms": "true", "fused_glu": "true"},
 }
 """Columns that may be blank, and what blank means."""
@@ -66,9 +66,7 @@ _recipe, _precision = remembered(_any_recipe), remembered(_any_precision)
 COLUMNS = Columns(
     kind="memory",
     needed=("model",),
-    numbers={
-        **dict.fromkeys(_NUMBERS, False),
-    },
+    numbers=dict.fromkeys(_NUMBERS, False),
     least={
         **dict.fromkeys((*SIZES, "seq_len", "n_gpus", "global_batch", "max_num_seqs"), 1),
         "zero_stage": 0,
@@ -99,9 +97,7 @@ def _check(row: Row) -> None:
         if not (row.get("recipe") or row.get("base_precision")):
             raise InputError("recipe", "", "a rule of thumb needs recipe or base_precision")
         return
-    if not row["model"]:
-        raise InputError("model", "", "name the model, or the path of its config.json")
-    network = known_model(row["model"])
+    network = named_model(row)
     _model(row["model"])
     if part == "weights":
         _precision(row.get("weight_precision") or network.stored)
@@ -140,15 +136,14 @@ def _named(rows: pd.DataFrame) -> pd.DataFrame:
     rows["weight_precision"] = rows["weight_precision"].where(
         rows["weight_precision"] != "", stored
     )
-    parallel = rows["sequence_parallel"].where(rows["sequence_parallel"] != "", "true")
-    rows["sequence_parallel"] = parallel
     for column in TRUTHS:
         rows[column] = rows[column] == "true"
     adapted = np.where(rows["base_precision"].isin(("", "bf16", "fp16")), "lora", "qlora")
     tuned = np.where(rows["base_precision"] == "", "full", adapted)
     analytic = np.where(rows["measure"] == "analytic", "activations", "serving activations")
     peak = np.where(rows["part"] == "peak", tuned, analytic)
-    rows["kind"] = rows["part"].map(KIND_OF_PART).fillna(pd.Series(peak, rows.index))
+    kinds = zip(rows["part"], peak, strict=True)
+    rows["kind"] = [KIND_OF_PART.get(part, str(other)) for part, other in kinds]
     return rows
 
 

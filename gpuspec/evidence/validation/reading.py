@@ -17,12 +17,12 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 import pandas as pd
 
-from gpuspec.base.errors import InputError
+from gpuspec.base.errors import InputError, close_matches
 from gpuspec.base.files import MOST_TABLE_BYTES, read_text
 from gpuspec.base.rows import csv_rows
 from gpuspec.catalog import gpu
-from gpuspec.catalog.models import models
-from gpuspec.evidence.measurements.rows import known_model
+from gpuspec.catalog.models import Model, models
+from gpuspec.evidence.measurements.rows import Row, known_model
 
 LEAST_NUMBER, MOST_NUMBER = 1e-15, 1e18
 """Between which every measured number lies; beyond them its logarithm or square is none."""
@@ -32,6 +32,8 @@ THOUSANDS = re.compile(r"[1-9]\d{0,2}(,\d{3})+(\.\d+)?")
 TRUTHS = {"y": "true", "yes": "true", "1": "true", "n": "false", "no": "false", "0": "false"}
 DIMENSIONS = ("layers", "hidden", "vocab", "ffn", "heads", "kv_heads")
 """Columns that say which network was run where its name does not."""
+SAME_SIZE = 1.02
+"""Parameters of two models, over each other, up to which they count as of one size."""
 T = TypeVar("T")
 
 
@@ -106,7 +108,12 @@ class Table(NamedTuple):
 
     def part(self, chosen: "pd.Series[bool]") -> "Table":
         """Return some of the rows."""
-        return Table(*(every[chosen].reset_index(drop=True) for every in self))
+        rows, reasons, notes = self.rows[chosen], self.reasons[chosen], self.notes[chosen]
+        return Table(
+            rows.reset_index(drop=True),
+            reasons.reset_index(drop=True),
+            notes.reset_index(drop=True),
+        )
 
 
 @cache
@@ -135,8 +142,8 @@ def opened(path: str | Path, columns: Columns) -> Table:
     text = read_text("file", path, MOST_TABLE_BYTES)
     names, found = csv_rows("file", text, str(path))
     rows = pd.DataFrame([row.cells for row in found], columns=names, dtype=str)
-    for said, column, _, _ in aliases(columns.kind).get("", []):
-        called = [name for name in rows if said.fullmatch(name)]
+    for pattern, column, _, _ in aliases(columns.kind).get("", []):
+        called = [name for name in names if pattern.fullmatch(name)]
         if called and column not in rows:
             rows = rows.rename(columns={called[0]: column})
     wide = [name for name in columns.metrics if name in rows]
@@ -152,7 +159,7 @@ def opened(path: str | Path, columns: Columns) -> Table:
     rows.insert(0, "line", np.array([row.line for row in found], int))
     reasons = pd.Series([row.problem for row in found], rows.index, dtype=object)
     for column, blank in (("case_id", "line " + rows["line"].astype(str)), ("source_id", "")):
-        said = rows.get(column, pd.Series("", rows.index))
+        said = rows[column] if column in rows else pd.Series("", rows.index)
         rows[column] = said.where(said != "", blank)
     if columns.metrics and "metric" not in rows:
         rows, reasons = _a_row_each(rows, reasons, wide)
@@ -188,10 +195,10 @@ def read_table(path: str | Path, columns: Columns) -> Table:
 
 def understood(table: Table, columns: Columns) -> Table:
     """Return opened rows in the documented words, with numbers as numbers."""
-    rows, reasons, notes = (every.copy() for every in table)
+    rows, reasons, notes = table.rows.copy(), table.reasons.copy(), table.notes.copy()
     if "used" in rows:
-        why = rows.get("not_used_because", pd.Series("", rows.index))
-        unused = rows["used"].str.lower().replace(TRUTHS) == "false"
+        why = rows.reindex(columns=["not_used_because"]).fillna("")["not_used_because"]
+        unused = rows["used"].str.lower().isin(("false", "n", "no", "0"))
         reasons = reasons.mask(unused & (reasons == ""), "used is false; " + why)
     rules = aliases(columns.kind)
     written = {*rules, *columns.numbers, *columns.lowered, *columns.truths, *columns.names} - {""}
@@ -242,15 +249,12 @@ def _translate(
 def _meaning(text: str, column: str, rules: list[Alias], columns: Columns) -> dict[str, str]:
     """Return what a cell sets: columns and their values, ``note``, ``refused``."""
     find = columns.names.get(column)
-    if text and find and _known(find, text):
-        return {column: text}
     means, now = {}, text
     for rule in rules:
-        if rule.sets != column:
-            seen = None if rule.sets in means else rule.said.search(text)
-        else:
-            seen = None if now and find and _known(find, now) else rule.said.search(now)
-        if not seen:
+        if rule.sets == column and now and find and _known(find, now):
+            continue
+        seen = rule.said.search(now if rule.sets in (column, REFUSED) else text)
+        if not seen or rule.sets in means:
             continue
         if rule.sets == REFUSED:
             return {REFUSED: rule.note}
@@ -271,6 +275,13 @@ def _meaning(text: str, column: str, rules: list[Alias], columns: Columns) -> di
     return {column: now, **means}
 
 
+def named_model(row: Row) -> Model:
+    """Return the model of a row, by name or by the path of its config.json; a blank is refused."""
+    if not row["model"]:
+        raise InputError("model", "", "name the model, or give the path of its config.json")
+    return known_model(row["model"])
+
+
 def _known(find: Callable[[str], object], name: str) -> bool:
     try:
         find(name)
@@ -284,19 +295,20 @@ def _by_dimensions(rows: pd.DataFrame, reasons: "pd.Series[str]", notes: "pd.Ser
     given = [name for name in DIMENSIONS if name in rows]
     if not {"layers", "hidden"} <= set(given):
         return
-    sizes = rows[given].apply(lambda cells: pd.to_numeric(cells, errors="coerce"))
-    whole = sizes["layers"].gt(0) & sizes["hidden"].gt(0) & (reasons == "")
+    sizes = pd.DataFrame({name: pd.to_numeric(rows[name], errors="coerce") for name in given})
+    whole = (sizes["layers"] > 0) & (sizes["hidden"] > 0) & (reasons == "")
     keys = pd.concat([rows[["model"]], sizes], axis=1)[whole]
     for key, index in keys.groupby(["model", *given], dropna=False).groups.items():
-        name, size = str(key[0]), dict(zip(given, key[1:], strict=True))
+        name, *numbers = key if isinstance(key, tuple) else (key,)
+        size = dict(zip(given, map(float, numbers), strict=True))
         asked = f"{size['layers']:g} layers of width {size['hidden']:g}"
-        shape = _shape(name)
+        shape = _shape(str(name))
         if shape == (size["layers"], size["hidden"]):
             continue
-        like = _like(size)
+        like = _like(str(name), size)
         if like:
             rows.loc[index, "model"] = like
-            told = f"model {name[:80]!r} is taken as {like!r}: it has the {asked} of the row"
+            told = f"model {str(name)[:80]!r} is taken as {like!r}: it has the {asked} of the row"
             notes[index] = notes[index].where(notes[index] == "", notes[index] + "; ") + told
         elif shape:
             valid = f"the row says {asked}, and this model has {shape[0]} of {shape[1]}"
@@ -311,15 +323,22 @@ def _shape(name: str) -> tuple[int, int] | None:
     return found.layers, found.hidden
 
 
-def _like(size: Mapping[str, float]) -> str:
-    """Return the model of the table with these dimensions; blank where none has them."""
+def _like(name: str, size: Mapping[str, float]) -> str:
+    """Return the model of the table with these dimensions; blank where none or several have them.
+
+    Of several, the one whose name is close, or any where all are of one size.
+    """
     known = models()
     like = known[(known["layers"] == size["layers"]) & (known["hidden"] == size["hidden"])]
-    for name in DIMENSIONS[2:]:
-        narrower = like[like[name] == size.get(name)]
+    for column in DIMENSIONS[2:]:
+        narrower = like[like[column] == size.get(column)]
         like = narrower if len(narrower) else like
     sure = [not size.get("ffn", 0) > 0 or w != w or w == size["ffn"] for w in like["ffn"]]
-    return str(like.index[sure][0]) if any(sure) else ""
+    ids = [str(one) for one in like.index[sure]]
+    close = close_matches(name, ids)
+    params = [known_model(one).params for one in ids]
+    same = bool(ids) and max(params) <= SAME_SIZE * min(params)
+    return close[0] if close else ids[0] if same else ""
 
 
 def _numbers(rows: pd.DataFrame, reasons: "pd.Series[str]", column: str, columns: Columns) -> None:

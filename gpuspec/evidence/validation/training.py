@@ -23,7 +23,7 @@ from gpuspec.evidence.measurements.training import (
     step_tokens,
 )
 from gpuspec.evidence.validation.common import NO_RATIOS, Kind, judged, ratios, with_interval
-from gpuspec.evidence.validation.reading import Columns, known_gpu, remembered
+from gpuspec.evidence.validation.reading import Columns, known_gpu, named_model, remembered
 from gpuspec.formulas.memory import need_layer_order
 from gpuspec.formulas.training import expert_counts
 from gpuspec.formulas.training.flops import CONVENTIONS, model_flops_per_token
@@ -77,13 +77,8 @@ COLUMNS = Columns(
 )
 MOST_USED = 1.0
 """Share of a GPU's dense peak beyond which a figure is no measurement."""
-LIKELY = {
-    "mfu": (100, "in percent: divide it by 100"),
-    "hfu": (100, "in percent: divide it by 100"),
-    "step_time_s": (60, "in minutes: multiply it by 60"),
-    "samples_per_s": (0, "in tokens/s: divide it by the tokens of a sequence"),
-}
-"""By what an impossible value is divided to be likely, and what it then is in."""
+PERCENT = (100, "in percent: divide it by 100")
+"""By what an impossible share is divided to be likely, and what it then is in."""
 KNOWN = {True: "step time, framework known", False: "step time, framework never seen"}
 """Which error a row's interval comes from."""
 
@@ -107,6 +102,7 @@ def _check(row: Row) -> None:
     for column, allowed in CHOICES.items():
         if row.get(column, "") not in allowed:
             raise UnknownNameError(column, row[column], filter(None, allowed))
+    named_model(row)
     device, network = known_gpu(row["gpu"]), _model(row["model"])
     _framework(row["framework"])
     if row.get("recipe"):
@@ -179,10 +175,17 @@ def _check_possible(row: Row, network: Model) -> None:
     }.get(metric, value * 1e12 / peak)
     if used <= MOST_USED:
         return
-    scale, unit = LIKELY.get(metric, (gpus, f"that of all {gpus:g} GPUs together"))
-    scale = seq_len if metric == "samples_per_s" else scale
-    likely = f"likely it is {unit}" if scale > 1 and used / scale <= MOST_USED else "check its unit"
-    valid = f"that is {used:,.3g} times the peak of {row['gpu']} in {row['precision']}; {likely}"
+    ranks = gpus / np.prod([_size(row, c) for c in ("tp", "pp", "cp")])
+    micro = batch / ranks / _size(row, "micro_batch", 1)
+    likely = {
+        "step_time_s": ((micro, "of one micro-batch"), (60, "in minutes: multiply it by 60")),
+        "samples_per_s": ((seq_len, "in tokens/s: divide it by the tokens of a sequence"),),
+        "mfu": (PERCENT,),
+        "hfu": (PERCENT,),
+    }.get(metric, ((gpus, f"that of all {gpus:g} GPUs together"),))
+    units = [unit for scale, unit in likely if scale > 1 and used / scale <= MOST_USED]
+    hint = f"likely it is {' or '.join(units)}" if units else "check its unit"
+    valid = f"that is {used:,.3g} times the peak of {row['gpu']} in {row['precision']}; {hint}"
     raise InputError(metric, value, valid)
 
 

@@ -7,7 +7,10 @@ from pydantic import BeforeValidator, Field
 from gpuspec.base.ask import Ask, Range
 from gpuspec.catalog.fields import fold
 
-Measured = Annotated[Literal["inference", "training", "collectives", "hpc"], BeforeValidator(fold)]
+Measured = Annotated[
+    Literal["inference", "training", "collectives", "hpc", "memory", "mig", "images"],
+    BeforeValidator(fold),
+]
 
 
 class ValidationQuestion(Ask):
@@ -19,7 +22,8 @@ class ValidationQuestion(Ask):
         "the shipped table",
     )
     kind: Measured = Field(
-        "inference", description="What was measured: inference, training, collectives, hpc"
+        "inference",
+        description="What was measured; memory, mig and images need a file",
     )
     worst_cases: Annotated[int, Range(1, 1000)] = Field(
         12, description="How many of the worst cases to name"

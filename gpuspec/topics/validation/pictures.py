@@ -7,13 +7,23 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter
 
+from gpuspec.base.units import GIB
 from gpuspec.evidence.validation import Validation
 from gpuspec.topics.serving.pictures import validation_scatter
 from gpuspec.views.charts import MARKERS, gpu_colors, headed
 
+PLAIN = {
+    "memory": ("kind", "GiB of a GPU", GIB),
+    "mig": ("load", "slice over whole GPU", 1.0),
+    "images": ("stack", "s an image", 1.0),
+}
+"""Kinds that are drawn as they are: by which column, the unit, and what it counts."""
+
 
 def scatter(found: Validation, title: str) -> Figure:
     """Draw predicted against measured of any kind, one colour a GPU, with lines at 20 %."""
+    if found.kind in PLAIN:
+        return _plain(found.rows, *PLAIN[found.kind], title)
     draw = {
         "inference": validation_scatter,
         "training": training_scatter,
@@ -21,6 +31,12 @@ def scatter(found: Validation, title: str) -> Figure:
         "hpc": hpc_scatter,
     }[found.kind]
     return draw(found.rows, title)
+
+
+def _plain(rows: pd.DataFrame, split: str, unit: str, scale: float, title: str) -> Figure:
+    scaled = rows.assign(measured=rows["measured"] / scale, predicted=rows["predicted"] / scale)
+    parts = {str(name): part for name, part in scaled.groupby(split)}
+    return _panels(parts, ("measured", "predicted"), unit, title)
 
 
 def training_scatter(rows: pd.DataFrame, title: str) -> Figure:

@@ -7,6 +7,9 @@ WHAT = {
     "training": "training runs",
     "collectives": "collectives",
     "hpc": "results of scientific computing",
+    "memory": "figures of memory",
+    "mig": "slices beside their whole GPU",
+    "images": "times of an image",
 }
 
 
