@@ -49,6 +49,7 @@ allow: {gpus: [V100], precisions: [bf16], modes: [on-demand]}
         ("estimate Llama-3.1-8B --gpus H100 --weights bf16", "ttft_s"),
         ("estimate Llama-3.1-8B", "estimates"),
         ("images SDXL", "images"),
+        ("model gpt-oss-120b", "weights_bytes"),
         ("train Llama-3.1-405B --counts 1,512 --gpus H100", "runs"),
         ("mig", "placements"),
         ("prices H100", "ways"),
@@ -216,3 +217,19 @@ def test_prices_lists_every_way_and_says_what_is_old(command):
     assert "your quote" in done.stdout
     assert "The purchase price of h100-sxm-80 is 633 days old (limit 180)" in done.stdout
     refused(command("prices", "H100", "--quotes", "H100:sport=1.5"), "sport", "spot")
+
+
+def test_what_is_in_doubt_of_a_model_is_said_on_stderr_and_in_the_answer(tmp_path):
+    config = json.loads((FIXTURES / "configs" / "llama-3.1-8b.json").read_text("utf-8"))
+    weights = {"weight_quant_params": {"nbits": 4, "group_size": 64}}
+    config["quantization_config"] = {"quant_method": "hqq", "quant_config": weights}
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(config), "utf-8")
+    for command in (["model", str(path), "--json"], ["estimate", str(path), "--gpus", "H100"]):
+        done = CliRunner().invoke(main, command)
+        assert done.exit_code == 0
+        assert "note: " in done.stderr
+        assert "4.5 bits a weight" in done.stderr
+        assert "4.5 bits" in done.stdout
+    refused = CliRunner().invoke(main, ["estimate", str(path), "--gpus", "V9"])
+    assert (refused.exit_code, refused.stderr.count("\n")) == (2, 1)
