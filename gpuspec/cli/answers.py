@@ -50,6 +50,7 @@ def model_(question: "ModelQuestion", as_json: bool) -> None:
     ]  # fmt: skip
     none = {"towers": "params_towers", "MTP layers": "params_mtp"}
     none |= {"state": "state_bytes_per_sequence", "longest context": "max_context"}
+    none |= {"cache": "cache_bytes_at_context"}
     print_table(
         [found["name"], found["kind"]], [r for r in rows if found.get(none.get(r[0], "id"))]
     )

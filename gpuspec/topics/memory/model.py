@@ -58,6 +58,8 @@ def description(question: ModelQuestion) -> dict[str, Any]:
     each = KV_PRECISIONS[kv]
 
     def cache(tokens: float) -> float:
+        if network.kind == "encoder":  # it reads a sequence once and keeps none of it
+            return 0.0
         return float(sequence_kv_bytes(network, tokens, each, block_tokens=1))
 
     whole = float(stage_weights_bytes(network, question.weight))
@@ -106,7 +108,7 @@ def layer_kinds(network: Model) -> dict[str, int]:
         windows, experts = block.layer_windows(), block.moe_mask()
         for window, routed in zip(windows.tolist(), experts.tolist(), strict=True):
             words = ", ".join(filter(None, (_mixer(block, window), _feed_forward(block, routed))))
-            kinds[words] = kinds.get(words, 0) + 1
+            kinds[words or "feed-forward only"] = kinds.get(words or "feed-forward only", 0) + 1
     return dict(sorted(kinds.items()))
 
 
