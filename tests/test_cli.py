@@ -206,6 +206,19 @@ def test_tables_are_listed(command, what):
     assert command("list", what, "--csv").stdout.startswith("id,")
 
 
+def test_models_are_listed_with_kind_context_repository_and_format(command):
+    lines = {
+        line.split()[0]: line.split()[1:] for line in command("list", "models").stdout.splitlines()
+    }
+    assert lines["kimi-k2.5"][-3:] == [
+        "262144",
+        "moonshotai/Kimi-K2.5",
+        "experts=int4-g32-sym|rest=bf16",
+    ]
+    assert lines["bge-m3"][0] == "encoder"
+    assert lines["whisper-large-v3"][0] == "encoder-decoder"
+
+
 def test_unknown_table(process):
     refused(process("list", "gpuz"), "did you mean gpus")
 

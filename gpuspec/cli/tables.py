@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 COLUMNS = {
     "gpus": "gpu year memory_reported_mib memory_bandwidth_gb_s bf16_dense_tflops "
     "fp8_dense_tflops fp64_tflops nvlink_gb_s tdp_w",
-    "models": "model kind params_total layers hidden heads kv_heads experts max_context",
+    "models": "model kind params_total layers hidden heads kv_heads experts max_context hf_id "
+    "stored",
     "servers": "server gpu_id gpu_count topology nvlink_gb_s_per_gpu node_network_gb_s "
     "max_system_kw",
     "links": "link kind gb_s_per_gpu latency_us_low latency_us_high name",
