@@ -197,9 +197,10 @@ def understood(table: Table, columns: Columns) -> Table:
     """Return opened rows in the documented words, with numbers as numbers."""
     rows, reasons, notes = table.rows.copy(), table.reasons.copy(), table.notes.copy()
     if "used" in rows:
-        why = rows.reindex(columns=["not_used_because"]).fillna("")["not_used_because"]
+        if "not_used_because" not in rows:
+            rows["not_used_because"] = ""
         unused = rows["used"].str.lower().isin(("false", "n", "no", "0"))
-        reasons = reasons.mask(unused & (reasons == ""), "used is false; " + why)
+        reasons = reasons.mask(unused & (reasons == ""), "used is false; " + rows["not_used_because"])
     rules = aliases(columns.kind)
     written = {*rules, *columns.numbers, *columns.lowered, *columns.truths, *columns.names} - {""}
     for column in sorted(written):
