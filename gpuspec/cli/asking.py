@@ -59,8 +59,7 @@ class Asking(Command):
         given = {name: value for name, value in values if value is not None}
         question = record_of(self.record).of(given)
         network = getattr(question, "network", None)
-        if network is not None:
-            tell_doubts(network.doubts)
+        tell_doubts(getattr(network, "doubts", ""))  # a model of images has none
         ctx.params["question"] = question
         return super().invoke(ctx)
 
