@@ -265,7 +265,7 @@ def test_an_encoder_is_read_and_answers_in_sequences(released):
         ({"model": "bert", "isl": 513}, "isl", "BERT ends at 512 tokens; isl is 513"),
         ({"model": "bert", "isl": 8, "request_rate": 1}, "request_rate", "encoder"),
         ({"model": "bert", "isl": 8, "draft_tokens": 2}, "draft_tokens", "writes no tokens"),
-        ({"model": "t5", "isl": 8}, "model", "gpuspec memory says what they need"),
+        ({"model": "t5", "isl": 8}, "model", "gpuspec report memory says what they need"),
         ({"model": "llama-3.1-8b", "images_per_request": 1}, "images_per_request", "no vision"),
         ({"model": "seeing", "images_per_request": 200}, "isl", "with images is 202,560"),
     ],

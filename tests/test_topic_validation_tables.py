@@ -103,7 +103,20 @@ def test_every_column_may_be_blank_where_it_is_not_needed(kind, tmp_path):
             assert len(found.rows) == len(whole.rows), (column, found.skipped["reason"].tolist())
 
 
-STRANGE = ("", "0", "-1", "1.5", "nan", "inf", "1e400", "x" * 9000, "[8]", "\\1", "٣", "/etc/passwd")
+STRANGE = (
+    "",
+    "0",
+    "-1",
+    "1.5",
+    "nan",
+    "inf",
+    "1e400",
+    "x" * 9000,
+    "[8]",
+    "\\1",
+    "٣",
+    "/etc/passwd",
+)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -274,7 +287,9 @@ def test_columns_of_another_tool_are_renamed_and_separate_stages_named(tmp_path)
     found = validation.validate(written(tmp_path / "runs.csv", table))
     assert found.rows["metric"].tolist() == ["ttft_ms", "tpot_ms"]
     assert found.rows["case_id"].tolist() == ["a ttft_ms", "a tpot_ms"]
-    assert found.rows[["weight_precision", "n_gpus"]].drop_duplicates().to_numpy().tolist() == [["fp8", 1]]
+    assert found.rows[["weight_precision", "n_gpus"]].drop_duplicates().to_numpy().tolist() == [
+        ["fp8", 1]
+    ]
     assert found.skipped["reason"].str.contains("separate GPUs").all()
 
 
@@ -346,7 +361,9 @@ def test_every_alias_reads_some_cell_of_these_examples():
         test_everyday_words_of_memory_and_images_are_understood,
     )
     cases = [case for test in tests for mark in test.pytestmark for case in mark.args[1]]
-    cells = {item for case in cases for part in case if isinstance(part, dict) for item in part.items()}
+    cells = {
+        item for case in cases for part in case if isinstance(part, dict) for item in part.items()
+    }
     cells |= {("mode", "disagg"), ("precision", "8-bit"), ("precision", "16-bit"), ("scenario", "")}
     texts = {text for _, text in cells if isinstance(text, str)}
     unread = []

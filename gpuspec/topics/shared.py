@@ -53,6 +53,13 @@ class Traffic(Ask):
         """Tokens of the images of one request."""
         return self.images_per_request * self.network.image_tokens
 
+    def lengths(self, longest: int) -> tuple[int, ...]:
+        """Return powers of two of tokens up to `longest`, or to where the model ends before."""
+        most = min(self.network.max_context or longest, longest)
+        last = most.bit_length() - 1
+        first = max(min(11, last - 4), 0)  # from 2,048, for short models from a sixteenth
+        return tuple(2**power for power in range(first, last + 1))
+
     @property
     def prompt_tokens(self) -> int:
         """Tokens of one prompt, its images included where they are part of it."""

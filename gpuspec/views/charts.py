@@ -41,6 +41,15 @@ def gpu_colors(ids: Iterable[str]) -> dict[str, str]:
     return colors
 
 
+def context_label(tokens: int) -> str:
+    """Write a length of a context as people call it.
+
+    >>> context_label(131072), context_label(512)
+    ('128K', '512')
+    """
+    return f"{tokens / 1024:g}K" if tokens >= 1024 else f"{tokens:g}"
+
+
 @contextmanager
 def chinese_fonts(texts: Iterable[str]) -> Iterator[None]:
     """Draw with a face that has Chinese characters, where one of the texts has any."""

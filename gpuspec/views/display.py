@@ -62,13 +62,18 @@ class ShownTable:
     ) -> None:
         self.columns, self.rows, self.align, self.caption = columns, rows, align, caption
 
+    @property
+    def lines(self) -> list[list[str]]:
+        """The rows as they are printed: a table without any says so."""
+        return self.rows or [["none", *[""] * (len(self.columns) - 1)]]
+
     def __repr__(self) -> str:
         body = tabulate(
-            self.rows,
+            self.lines,
             headers=self.columns,
             tablefmt="simple",
             disable_numparse=True,
-            colalign=self.align if self.rows else None,
+            colalign=self.align,
         )
         return f"Table: {self.caption}\n\n{body}"
 
@@ -89,7 +94,7 @@ class ShownTable:
             f"<thead><tr>{''.join(heads)}</tr></thead>",
             "<tbody>",
         ]
-        for row in self.rows:
+        for row in self.lines:
             cells = zip(style, row, strict=True)
             body = (f'<td style="{css}">{escape(text)}</td>' for css, text in cells)
             lines.append(f"<tr>{''.join(body)}</tr>")

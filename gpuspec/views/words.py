@@ -21,6 +21,38 @@ def listed(words: list[str]) -> str:
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
+def counted(count: int, noun: str) -> str:
+    """Write how many there are of something.
+
+    >>> counted(1, "GPU"), counted(1024, "GPU")
+    ('1 GPU', '1,024 GPUs')
+    """
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
+def count_words(count: float) -> str:
+    """Write a large number as people say it.
+
+    >>> count_words(116.83e9), count_words(109.5e6), count_words(1e12), count_words(2e5)
+    ('116.83 billion', '110 million', '1 trillion', '200,000')
+    """
+    for size, word, digits in ((1e12, "trillion", 2), (1e9, "billion", 2), (1e6, "million", 0)):
+        if count >= size:
+            return f"{count / size:,.{digits}f}".removesuffix(".00") + f" {word}"
+    return f"{count:,.0f}"
+
+
+def days_with_interval(days: float, low: float, high: float) -> str:
+    """Write how long a job takes and its interval, a job of less than two days in hours.
+
+    >>> days_with_interval(21.4, 18.6, 24.4), days_with_interval(0.2, 0.174, 0.228)
+    ('21.4 days (18.6 to 24.4)', '4.8 hours (4.2 to 5.5)')
+    """
+    unit, factor = ("days", 1.0) if days >= 2 else ("hours", 24.0)
+    value, least, most = (f"{v * factor:,.1f}" for v in (days, low, high))
+    return f"{value} {unit} ({least} to {most})"
+
+
 def time_with_interval(seconds: float, low: float, high: float) -> str:
     """Write a time and its interval in the unit that suits it.
 

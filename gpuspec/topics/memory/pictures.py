@@ -8,8 +8,8 @@ from numpy.typing import ArrayLike
 
 from gpuspec.base.units import GIB
 from gpuspec.topics.memory import MemoryQuestion, training_table
-from gpuspec.views.charts import MARKERS, blank_axes, gpu_colors, titled
-from gpuspec.views.columns import COLUMNS
+from gpuspec.views.charts import MARKERS, blank_axes, context_label, gpu_colors, titled
+from gpuspec.views.columns import COLUMNS, amount
 
 _PARTS = {
     "weights": ("#0072B2", ""),
@@ -63,8 +63,8 @@ def training_memory(question: MemoryQuestion, title: str) -> Figure:
     bounds = table[["total_low", "total_high"]].to_numpy().T
     ends = np.abs(bounds - table["total"].to_numpy()) / GIB
     axes.errorbar(table["total"] / GIB, place, xerr=ends, fmt="none", color="black", capsize=2)
-    widest = 4.5 * max(g.memory_bytes for g in question.devices) / GIB
-    axes.set_xlim(0, widest)
+    largest = max(g.memory_bytes for g in question.devices)
+    axes.set_xlim(0, 1.15 * min(max(table["total_high"].max(), largest), 4 * largest) / GIB)
     for i, (names, color, capacity) in enumerate(_capacities(question)):
         axes.axvline(capacity, color=color, linestyle="--", linewidth=1.5)
         axes.annotate(
@@ -77,7 +77,7 @@ def training_memory(question: MemoryQuestion, title: str) -> Figure:
         )
     for y, row in enumerate(table.to_dict("records")):
         low, total, high = (row[f"total{end}"] / GIB for end in ("_low", "", "_high"))
-        text = f"{total:,.0f} ({low:,.0f} to {high:,.0f})"
+        text = f"{amount(total)} ({amount(low)} to {amount(high)})"
         axes.text(1.01, y, text, transform=axes.get_yaxis_transform(), fontsize=7, va="center")
     axes.set_yticks(place, table["policy"], fontsize=7.5)
     axes.set_ylim(len(table) - 0.4, -0.6)
@@ -167,6 +167,6 @@ def sequences_against_context(table: pd.DataFrame, title: str) -> Figure:
 
 def _context_axis(axes: Axes, contexts: np.ndarray) -> None:
     axes.set_xscale("log", base=2)
-    axes.set_xticks(contexts, [f"{c / 1024:g}K" for c in contexts], fontsize=8)
+    axes.set_xticks(contexts, [context_label(c) for c in contexts], fontsize=8)
     axes.minorticks_off()
     axes.set_xlabel("Tokens of one request, input and output")

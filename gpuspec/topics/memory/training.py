@@ -33,7 +33,7 @@ def training_policies(question: MemoryQuestion) -> list[tuple[str, str, Row]]:
         ("AdamW, not sharded", "full", {**base, **mixed}),
         ("AdamW, ZeRO-1", "full", {**base, **mixed, "zero_stage": 1}),
         ("AdamW, ZeRO-3 / FSDP", "full", {**base, **mixed, "zero_stage": 3}),
-        ("... with full recomputation", "full", {**base, **mixed, **full, "zero_stage": 3}),
+        ("AdamW, ZeRO-3, recomputed", "full", {**base, **mixed, **full, "zero_stage": 3}),
         ("Megatron: TP in the node, ZeRO-1", "full", {"recipe": "adamw-megatron", **megatron}),
         ("8-bit AdamW, ZeRO-3, recomputed", "full", {**base, **eight, **full, "zero_stage": 3}),
         (

@@ -7,18 +7,22 @@ from gpuspec.catalog import Gpu
 from gpuspec.catalog.models import Model
 from gpuspec.catalog.models.formats import stored_bytes
 from gpuspec.topics.memory import MemoryQuestion, request_kv_bytes, state_bytes
-from gpuspec.views.words import listed, rows
+from gpuspec.views.columns import amount
+from gpuspec.views.words import count_words, listed, rows
 
 
 def weights_sentence(question: MemoryQuestion) -> str:
     """Say what the model weighs in decimal and in driver's units."""
     q = question
-    size = stored_bytes(q.network, q.weight)
+    size, model = stored_bytes(q.network, q.weight), q.network
+    towers = model.tower_params
+    beside = f", {count_words(towers)} of them in its towers for images and sound" if towers else ""
     return (
-        f"{q.network.name} has {q.network.params / 1e9:,.2f} billion parameters: {size / GB:,.1f} "
-        f"GB in {q.weight.words}, which a driver counts as {size / GIB:,.1f} GiB. "
+        f"{model.name} has {count_words(model.params + towers)} parameters{beside}: "
+        f"{amount(size / GB)} GB in {q.weight.words}, which a driver counts as "
+        f"{amount(size / GIB)} GiB. "
         + listed([f"{g.name} has {g.memory_bytes / GIB:,.1f} GiB" for g in q.devices])
-        + f". {q.network.doubts}"
+        + f". {model.doubts}"
     ).rstrip()
 
 
@@ -37,14 +41,15 @@ def serving_finding(question: MemoryQuestion, smallest: pd.DataFrame) -> str:
 
 def single_gpu_sentences(question: MemoryQuestion, table: pd.DataFrame) -> str:
     """Say for each GPU on its own whether the model runs, and how long a context remains."""
-    said = []
+    said, beyond = [], question.network.max_context
     for row in rows(table[table["gpus"] == 1]):
         if row.max_context < 1:
             said.append(f"One {row.gpu}: {row.verdict}.")
         else:
-            alone = f"one request of up to {row.max_context:,.0f} tokens"
-            said.append(f"One {row.gpu}: {row.verdict}; {alone} fits.")
-    beyond = question.network.max_context
+            most = min(row.max_context, beyond or row.max_context)
+            alone = f"one request of up to {most:,.0f} tokens fits"
+            alone += ", as many as the model reads" if most == beyond else ""
+            said.append(f"One {row.gpu}: {row.verdict}; {alone}.")
     if beyond and question.context > beyond:
         said.append(f"Mind that the model itself ends at {beyond:,} tokens.")
     return " ".join(said)
@@ -59,9 +64,14 @@ def kv_sentence(question: MemoryQuestion) -> str:
     token = (float(request_kv_bytes(q, 16)) - kept) / 16
     request = float(request_kv_bytes(q, q.context))
     always = f" ({format_bytes(kept)} of it whatever its length)" if kept else ""
+    spans = sorted(
+        {b.sliding_window for b in q.network.blocks if b.sliding_window and b.cache == "own"}
+    )
+    seen = listed([f"{span:,}" for span in spans])
+    capped = f" (layers with a window keep the last {seen} tokens only)" if spans else ""
     return (
         f"With {_attention(q.network)} a token takes {format_bytes(token)} of cache "
-        f"in {q.kv_format.upper()}, so a request of {q.context:,} tokens takes "
+        f"in {q.kv_format.upper()}{capped}, so a request of {q.context:,} tokens takes "
         f"{format_bytes(request)}{always} and {q.concurrency:,} of them "
         f"{format_bytes(request * q.concurrency)}, over all GPUs that share the model."
     )
@@ -88,6 +98,8 @@ def _attention(network: Model) -> str:
 def kv_finding(question: MemoryQuestion, context: int) -> str:
     """Say what the cache of one request of `context` tokens comes to."""
     size = float(request_kv_bytes(question, context))
+    if not size:
+        return f"{question.network.name} keeps no cache"
     return f"At {context:,} tokens one request takes {format_bytes(size)} of cache"
 
 

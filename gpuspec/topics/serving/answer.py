@@ -40,7 +40,7 @@ READS = (
 """The same of an encoder."""
 LOADS = 40
 SHARES_OF_FULL = (0.02, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.94, 0.97)
-CONTEXTS = (2048, 4096, 8192, 16_384, 32_768, 65_536, 131_072)
+LONGEST_PROMPT = 131_072
 
 
 def estimate_table(question: Replicas, replica: Deployment) -> Row:
@@ -110,18 +110,21 @@ def arrivals_table(question: ServingQuestion, best: pd.DataFrame) -> pd.DataFram
         part.insert(1, "requests_s", rates * copies)
         part["in_flight"] *= copies
         rows.append(part)
-    return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=["gpu"])
+    seen = [f"{name}_{share}_s" for name in ("ttft", "tpot") for share in ("p50", "p95", "p99")]
+    columns = ["gpu", "requests_s", "utilisation", "in_flight", *seen]
+    return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=columns)
 
 
 def context_table(
-    question: ServingQuestion, gpus: int, contexts: Sequence[int] = CONTEXTS
+    question: ServingQuestion, gpus: int, contexts: Sequence[int] | None = None
 ) -> pd.DataFrame:
     """Return the largest throughput of `gpus` of each kind against the length of a prompt.
 
-    One replica over all of them; 0 where not one request fits. Index ``context`` in tokens,
-    one column a GPU.
+    One replica over all of them; 0 where not one request fits. Index ``context`` in tokens, by
+    default up to 131,072 or to where the model ends; one column a GPU.
     """
     q, table = question, {}
+    contexts = contexts or q.lengths(LONGEST_PROMPT)
     for device in q.devices:
         replica = _over_all(q, device, q.formats[-1], gpus)
         lengths = np.array(contexts, float)

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator
+from matplotlib.ticker import LogLocator, NullFormatter
 
-from gpuspec.views.charts import MARKERS, SPARE, blank_axes, gpu_colors
+from gpuspec.views.charts import MARKERS, SPARE, blank_axes, context_label, gpu_colors
 
 
 def validation_scatter(rows: pd.DataFrame, title: str) -> Figure:
@@ -103,9 +103,10 @@ def throughput_by_context(table: pd.DataFrame, title: str) -> Figure:
         if len(lost):
             axes.axvline(lost[0], color=colors[name], linewidth=0.8, linestyle=":")
     axes.set_xscale("log", base=2)
-    axes.set(yscale="log", ylabel="output tokens/s (log)", xlabel="tokens of the prompt")
+    axes.set(yscale="log", ylabel="tokens/s (log)", xlabel="tokens of the prompt")
     axes.yaxis.set_major_formatter("{x:,.0f}")
-    axes.set_xticks(list(table.index), [f"{c // 1024}K" for c in table.index])
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.set_xticks(list(table.index), [context_label(c) for c in table.index])
     axes.set_title(fill(title, 78), loc="left", fontsize=10, fontweight="bold")
     axes.legend(fontsize=8, frameon=False)
     return figure
@@ -123,6 +124,7 @@ def grouped_bars(table: pd.DataFrame, label: str, title: str) -> Figure:
         axes.bar_label(bars, [_shown(v) for v in values], fontsize=6.5)
     axes.set_xticks(range(len(table)), [str(i) for i in table.index])
     axes.set_ylabel(label)
+    axes.yaxis.set_major_formatter("{x:,.10g}")
     axes.set_ylim(top=axes.get_ylim()[1] * 1.15)  # room for the legend
     axes.set_title(title, loc="left", fontsize=10, fontweight="bold")
     axes.legend(fontsize=7, frameon=False, ncols=len(table.columns), loc="upper left")

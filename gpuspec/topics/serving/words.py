@@ -6,7 +6,7 @@ from gpuspec.base.lazy import pd
 from gpuspec.catalog.models.formats import STORED, format_title
 from gpuspec.topics.serving import ServingQuestion
 from gpuspec.topics.serving.ask import Replicas
-from gpuspec.views.words import listed, rows
+from gpuspec.views.words import counted, listed, rows
 
 
 def option_finding(question: ServingQuestion, best: pd.DataFrame) -> str:
@@ -51,20 +51,30 @@ def option_sentences(question: ServingQuestion, best: pd.DataFrame) -> str:
 def formats_sentence(question: Replicas) -> str:
     """Say in what formats weights and cache are, and who says so."""
     weights = "; ".join(form.words for form in question.formats)
-    said = f"Weights in {weights}. Cache in {question.kv_format.upper()}."
+    said = f"Weights in {weights}."
+    if question.network.kind != "encoder":
+        said += f" Cache in {question.kv_format.upper()}."
     return f"{said} {question.network.doubts}".rstrip()
 
 
 def arrivals_finding(seen: pd.DataFrame) -> str:
     """Say how far below its largest rate a fleet must stay for a short wait."""
-    if seen.empty:
-        return "No fleet serves the load"
     said = []
     for name, group in seen.groupby("gpu", sort=False):
         calm = group["ttft_p95_s"] <= 2 * group["ttft_p95_s"].iloc[0]
         share = float(group["utilisation"][calm].max())
         said.append(f"{name} up to {share:.0%}")
     return f"95 % wait at most twice as long as when idle: {listed(said)} of full load"
+
+
+def undrawn(question: ServingQuestion) -> str:
+    """Say why there is nothing to draw of tokens in turn, or of requests that come at random."""
+    if question.network.kind != "encoder":
+        return "No fleet serves the load, so there is nothing to draw."
+    return (
+        f"{question.network.name} is an encoder: it answers with no token after the other, "
+        "so there is no time between tokens, and its arrivals at random are not modelled."
+    )
 
 
 def context_finding(table: pd.DataFrame, gpus: int) -> str:
@@ -75,5 +85,7 @@ def context_finding(table: pd.DataFrame, gpus: int) -> str:
         if len(gone):
             lost.append(f"{name} at {gone[0]:,} tokens")
     if not lost:
-        return f"{gpus} of each GPU hold a request at every length up to {table.index[-1]:,} tokens"
-    return f"With {gpus} GPUs memory runs out on {listed(lost)}"
+        return (
+            f"{gpus} of each GPU can hold a request of every length to {table.index[-1]:,} tokens"
+        )
+    return f"With {counted(gpus, 'GPU')} memory runs out on {listed(lost)}"

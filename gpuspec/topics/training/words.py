@@ -5,13 +5,14 @@ import pandas as pd
 
 from gpuspec.formulas.training import parallel_sizes
 from gpuspec.topics.training import TrainingQuestion
-from gpuspec.views.words import listed, rows
+from gpuspec.views.words import count_words, days_with_interval, listed, rows
 
 
 def deadline_finding(question: TrainingQuestion, answer: pd.DataFrame) -> str:
     """Say how many of each GPU train the model in time."""
     q = question
-    job = f"{q.network.name} on {q.tokens:.3g} tokens in {q.deadline_days:g} days"
+    days = f"{q.deadline_days:g} " + ("day" if q.deadline_days == 1 else "days")
+    job = f"{q.network.name} on {count_words(q.tokens)} tokens in {days}"
     met = [f"{r.gpus:,} x {r.gpu}" for r in rows(answer) if r.meets]
     late = [str(r.gpu) for r in rows(answer) if not r.meets]
     if not met:
@@ -31,11 +32,15 @@ def deadline_sentences(question: TrainingQuestion, answer: pd.DataFrame) -> str:
         again = ", full recomputation" if r.recompute == "full" else ""
         sharded = ", ZeRO-3" if r.zero_stage == 3 else ""
         said.append(
-            f"{r.gpus:,} x {r.gpu} ({split or 'one GPU'}{sharded}{again}): {r.days:,.1f} days "
-            f"({r.days_low:,.1f} to {r.days_high:,.1f}), MFU {r.mfu:.0%}, "
-            f"{r.gpu_hours:,.0f} GPU-hours, {r.kwh / 1e3:,.0f} MWh; {r.verdict}."
+            f"{r.gpus:,} x {r.gpu} ({split or 'one GPU'}{sharded}{again}): "
+            f"{days_with_interval(r.days, r.days_low, r.days_high)}, MFU {r.mfu:.0%}, "
+            f"{r.gpu_hours:,.0f} GPU-hours, {_energy(r.kwh)}; {r.verdict}."
         )
     return " ".join(filter(None, [*said, question.network.doubts]))
+
+
+def _energy(kwh: float) -> str:
+    return f"{kwh / 1e3:,.0f} MWh" if kwh >= 1e4 else f"{kwh:,.0f} kWh"
 
 
 def scaling_finding(table: pd.DataFrame) -> str:
