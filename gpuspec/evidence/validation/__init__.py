@@ -182,6 +182,9 @@ def stated_errors(kind: str = "inference") -> pd.DataFrame:
     return table.reindex(columns=names)
 
 
+UNCALIBRATED = "the last calibration did not know its model (make calibrate)"
+
+
 def held_out(kind: str = "inference") -> Validation:
     """Return the shipped measurements beside predictions by fits that left out their source."""
     _known(kind)
@@ -192,7 +195,8 @@ def held_out(kind: str = "inference") -> Validation:
         return rows["case_id"].map(predictions)
 
     def silent(rows: pd.DataFrame) -> list[str]:
-        return [_KINDS[kind].unstored] * len(rows)
+        known = rows["case_id"].isin(predictions.keys())
+        return [_KINDS[kind].unstored if one else UNCALIBRATED for one in known]
 
     return _comparison(kind, raw, nothing(raw), raw, predict, silent)
 
