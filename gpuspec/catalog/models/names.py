@@ -12,7 +12,7 @@ FORMATS = {
     **dict.fromkeys(("awq", "gptq", "int4", "w4a16", "4bit"), "int4-awq"),
     **dict.fromkeys(("nf4", "bnb"), "nf4-dq"),
     **dict.fromkeys(("nvfp4", "fp4"), "nvfp4"),
-    **{name: name for name in ("mxfp4", "bf16", "fp16")},
+    **{name: name for name in ("mxfp4", "mxfp8", "bf16", "fp16")},
 }
 """Words of a name that say what its weights are stored in, and the format of precisions.csv."""
 _ADDED = """instruct chat it base hf pt sft dpo thinking reasoning coder code math preview latest
@@ -25,6 +25,8 @@ medium large lite flash air max plus pro ultra super scout maverick e2b e4b 1m""
 OTHER = frozenset(_OTHER.split())
 """Words that name another network, or other dimensions."""
 _SIZE = re.compile(r"(?:\d+x)?\d+(?:\.\d+)?[bmt]|a\d+(?:\.\d+)?b")
+_NAMED = re.compile(r"[a-z]{3,}\d[\d.]*")
+"""A family with its version, which names a model without any other word."""
 _VERSION = re.compile(r"v\d[\d.]*")
 _DATE = re.compile(r"\d{4}|g\d+")
 """A month or day of release, or the size of a quantisation group."""
@@ -78,7 +80,7 @@ def checkpoint(name: str, labels: Mapping[str, Iterable[str]]) -> Checkpoint | N
         for label in names:
             said = set(words_of(label))
             needed = said - ADDED
-            if len(needed) > 1 and needed <= have:
+            if needed <= have and (len(needed) > 1 or any(map(_NAMED.fullmatch, needed))):
                 apart = len((said ^ have) & ADDED)
                 fits.setdefault((len(needed), -apart), set()).add(key)
     if not fits:
@@ -93,5 +95,5 @@ def checkpoint(name: str, labels: Mapping[str, Iterable[str]]) -> Checkpoint | N
     if any(word in OTHER or _SIZE.fullmatch(word) or _VERSION.fullmatch(word) for word in rest):
         return None
     known = ADDED | FORMATS.keys()
-    further = (word for word in rest if word not in known and not _DATE.fullmatch(word))
-    return Checkpoint(key, stored, tuple(further))
+    further = tuple(word for word in rest if word not in known and not _DATE.fullmatch(word))
+    return None if further and most[0] == 1 else Checkpoint(key, stored, further)
