@@ -10,6 +10,7 @@ from gpuspec.catalog.models.names import checkpoint, words_of
 @pytest.mark.parametrize(
     ("name", "key", "stored"),
     [
+        ("Qwen/Qwen3-32B-FP8", "qwen3-32b", "fp8"),
         ("zai-org/GLM-4.6-FP8", "glm-4.6", "fp8"),
         ("somebody/DeepSeek-V3.2-AWQ", "deepseek-v3.2", "int4-awq"),
         ("MiniMaxAI/MiniMax-M3-MXFP8", "minimax-m3", "mxfp8"),
