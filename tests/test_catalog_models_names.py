@@ -10,6 +10,10 @@ from gpuspec.catalog.models.names import checkpoint, words_of
 @pytest.mark.parametrize(
     ("name", "key", "stored"),
     [
+        ("Qwen/Qwen3-32B-FP8", "qwen3-32b", "fp8"),
+        ("zai-org/GLM-4.6-FP8", "glm-4.6", "fp8"),
+        ("somebody/DeepSeek-V3.2-AWQ", "deepseek-v3.2", "int4-awq"),
+        ("MiniMaxAI/MiniMax-M3-MXFP8", "minimax-m3", "mxfp8"),
         ("somebody/Qwen2.5-72B-Instruct-SFT", "qwen2.5-72b", ""),
         ("Qwen/Qwen2.5-Coder-32B-Instruct", "qwen2.5-32b", ""),
         ("Qwen/Qwen3-30B-A3B-FP8", "qwen3-30b-a3b", "fp8"),
@@ -115,6 +119,10 @@ def test_who_tuned_it_is_named():
         "Qwen/Qwen3-14B-Embedding",
         "meta-llama/Llama-3.2-7B-Vision",
         "mistralai/Mistral-7B-Instruct-v0.2",  # another version
+        "microsoft/Phi-4-multimodal-instruct",
+        "zai-org/GLM-4.6V-Flash",
+        "zai-org/GLM-5.3-Flash",
+        "Qwen/Qwen3-Omni-30B-A3B-Instruct",
         "8b",
         "instruct",
         "x" * 100_000,

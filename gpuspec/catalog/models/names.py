@@ -12,7 +12,7 @@ FORMATS = {
     **dict.fromkeys(("awq", "gptq", "int4", "w4a16", "4bit"), "int4-awq"),
     **dict.fromkeys(("nf4", "bnb"), "nf4-dq"),
     **dict.fromkeys(("nvfp4", "fp4"), "nvfp4"),
-    **{name: name for name in ("mxfp4", "bf16", "fp16")},
+    **{name: name for name in ("mxfp4", "mxfp8", "bf16", "fp16")},
 }
 """Words of a name that say what its weights are stored in, and the format of precisions.csv."""
 _ADDED = """instruct chat it base hf pt sft dpo thinking reasoning coder code math preview latest
@@ -95,5 +95,5 @@ def checkpoint(name: str, labels: Mapping[str, Iterable[str]]) -> Checkpoint | N
     if any(word in OTHER or _SIZE.fullmatch(word) or _VERSION.fullmatch(word) for word in rest):
         return None
     known = ADDED | FORMATS.keys()
-    further = (word for word in rest if word not in known and not _DATE.fullmatch(word))
-    return Checkpoint(key, stored, tuple(further))
+    further = tuple(word for word in rest if word not in known and not _DATE.fullmatch(word))
+    return None if further and most[0] == 1 else Checkpoint(key, stored, further)
