@@ -58,8 +58,8 @@ class Asking(Command):
         values = [(name, ctx.params.pop(option, None)) for option, name in names.items()]
         given = {name: value for name, value in values if value is not None}
         question = record_of(self.record).of(given)
-        network = getattr(question, "network", None)
-        tell_doubts(getattr(network, "doubts", ""))  # a model of images has none
+        known = (question, getattr(question, "network", None))  # of images: nothing in doubt
+        tell_doubts(*dict.fromkeys(getattr(of, "doubts", "") for of in known))
         ctx.params["question"] = question
         return super().invoke(ctx)
 
