@@ -182,3 +182,23 @@ def test_cells_are_short_and_parameters_explained(path):
     assert all("".join(c["source"]).count("\n") < 25 for c in code)
     parameters = next(c for c in code if "parameters" in c["metadata"].get("tags", []))
     assert all("#" in line for line in "".join(parameters["source"]).splitlines())
+
+
+ENCODER = {"model_type": "bert", "architectures": ["BertModel"], "vocab_size": 30522}
+ENCODER |= {"hidden_size": 384, "num_hidden_layers": 6, "num_attention_heads": 12}
+ENCODER |= {"intermediate_size": 1536, "max_position_embeddings": 512, "type_vocab_size": 2}
+
+
+@pytest.mark.parametrize("name", ["01_memory", "03_serving"])
+def test_an_encoder_is_shown_no_cache_and_no_longer_context_than_it_reads(name, tmp_path):
+    path = tmp_path / "small-bert.json"
+    path.write_text(json.dumps(ENCODER), "utf-8")
+    notebook = report.find(name)
+    values = report.check_parameters(notebook, {"model": str(path), "isl": 128, "gpus": "H100"})
+    outputs = [o for c in executed(notebook.node, values)["cells"] for o in c.get("outputs", [])]
+    shown = "\n".join(o["data"]["text/plain"] for o in outputs if "data" in o)
+    assert "small-bert is an encoder" in shown
+    assert "tokens fits, as many as the model reads" in shown or name != "01_memory"
+    assert "Cache in" not in shown
+    assert "131,072" not in shown
+    assert "262,144" not in shown

@@ -416,6 +416,7 @@ def test_table_writes_numbers_and_gaps():
     assert shown.align == ["right", "right", "center"]
     assert "&lt;b&gt;" in shown._repr_html_()
     assert table(frame.iloc[:0], "empty").rows == []
+    assert "none" in repr(table(frame.iloc[:0], "empty"))
     assert table(frame.rename_axis("row"), "indexed").columns == ["row", "n", "x", "t"]
     with pytest.raises(UnknownNameError, match="formats of table"):
         table(frame, "caption", {"m": ".1f"})

@@ -347,7 +347,7 @@ def test_maps_ring_what_holds(found):
 def test_a_map_takes_the_nearest_setting_and_says_which(found):
     shown = claims.claim_map(found["C12"], {"gpus": 3, "weights": "BF16"})
     assert shown.fixed["gpus"] in (2, 4)
-    assert f"{shown.fixed['gpus']} GPU" in words.map_caption(shown)
+    assert f"a fleet size of {shown.fixed['gpus']}" in words.map_caption(shown)
     with pytest.raises(UnknownNameError, match="C07"):
         claims.claim_map(found["C07"])
 

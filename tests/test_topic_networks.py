@@ -1,5 +1,7 @@
 """Collectives: laws, published bandwidths, and tables of the interconnect notebook."""
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -16,6 +18,7 @@ from gpuspec.formulas.networks import (
     collective_seconds,
 )
 from gpuspec.topics import networks
+from gpuspec.topics.networks import words
 
 SIZES = st.integers(3, 34).map(lambda power: 2.0**power)
 COUNTS = st.sampled_from([2, 4, 8])
@@ -130,3 +133,14 @@ def test_pcie_waits_more_for_tensor_parallelism_than_nvlink(question):
     table = networks.tensor_table(question, [question.network])
     share = table[table["tp"] == 8].groupby(table["wiring"].str.startswith("PCIe"))["share"]
     assert share.min()[True] > share.max()[False]
+
+
+def test_what_is_not_sure_of_a_model_is_said_where_it_trains(tmp_path):
+    path = tmp_path / "unsure.json"
+    keys = {"model_type": "llama", "hidden_size": 1024, "num_hidden_layers": 4}
+    keys |= {"num_attention_heads": 8, "intermediate_size": 4096, "vocab_size": 32000}
+    keys |= {"max_position_embeddings": 4096, "architectures": ["LlamaForCausalLM"]}
+    path.write_text(json.dumps(keys | {"my_extra_attention": 3}), "utf-8")
+    question = networks.NetworksQuestion.ask(model=str(path), gpus="H100", nodes="2")
+    table = networks.network_table(question, question.devices[0])
+    assert "my_extra_attention" in words.network_sentences(question, table)

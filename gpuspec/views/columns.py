@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gpuspec.base.units import GIB, MICRO
+from gpuspec.catalog.models.formats import format_title
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,6 +34,7 @@ def amount(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.3g}"
 
 
+_WRITERS: Mapping[str, Callable[[Any], str]] = {"amount": amount, "number format": format_title}
 _UNITS = {"": 1.0, "ms": 1e3 * MICRO, "GiB": GIB}
 
 
@@ -41,7 +43,7 @@ def _declared() -> dict[str, Column]:
     return {
         row["name"]: Column(
             row["heading"],
-            amount if row["format"] == "amount" else row["format"],
+            _WRITERS.get(row["format"], row["format"]),
             _UNITS[row["unit"]],
         )
         for row in csv.DictReader(text.splitlines())
@@ -93,7 +95,8 @@ def readable(frame: "pd.DataFrame", formats: Mapping[str, Format] | None = None)
     known = {name: about for name in shown.columns if (about := column(name))}
     numeric = shown.select_dtypes("number").columns
     scaled = {n: shown[n] / c.unit for n, c in known.items() if c.unit != 1.0 and n in numeric}
-    written = {n: c.format for n, c in known.items() if c.format and n in numeric}
+    text = [n for n, c in known.items() if c.format is format_title]
+    written = {n: c.format for n, c in known.items() if c.format and n in {*numeric, *text}}
     written |= formats or {}
     shown = shown.assign(**scaled).rename(columns={n: c.heading for n, c in known.items()})
     shown.attrs["formats"] = {known[n].heading: form for n, form in written.items()}

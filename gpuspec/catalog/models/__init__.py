@@ -1,6 +1,6 @@
 """Networks: the table of models, config.json files, and parameter counts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,6 +53,11 @@ def model(name: str | Path, data: str | Path | None = None) -> Model:
         if copy is None:
             raise
         return copy
+
+
+def doubts_of(names: Iterable[str]) -> str:
+    """Say what is not surely understood of models, each once; empty for none."""
+    return " ".join(filter(None, dict.fromkeys(model(name).doubts for name in names)))
 
 
 @lru_cache(maxsize=1024)

@@ -123,6 +123,16 @@ def policy_words(
     return say(POLICIES[policy.kind], gpu=first, jobs=first, services=second)
 
 
+def paid_words(label: str, say: Words = ENGLISH) -> str:
+    """Return how an offer is paid for, with its provider where it is a special one.
+
+    >>> paid_words("reserved-3yr"), paid_words("own, reseller")
+    ('reserved for 3 years', 'bought, reseller')
+    """
+    mode, comma, provider = label.partition(", ")
+    return say(PAID.get(mode, mode)) + comma + provider
+
+
 def months_words(count: int, say: Words) -> str:
     """Return a number of months in words."""
     return say("1 month") if count == 1 else say("{count} months", count=count)
@@ -143,7 +153,9 @@ def cost_sentence(decision: Decision, language: str = "en") -> str:
     names = ("expected_usd", "low", "high", "upfront_usd")
     cost, low, high, capital = (money(float(best[n]), decision, language) for n in names)
     text = say(
-        "{cost} over {months} (80 % interval {low} to {high}), {month} a month on average.",
+        "{cost} over {months} (80 % interval {low} to {high}), {month} a month on average."
+        if low != high
+        else "{cost} over {months}, {month} a month on average.",
         cost=cost,
         months=months_words(months, say),
         low=low,
@@ -243,16 +255,16 @@ def _need_reason(decision: Decision, place: int, say: Words, language: str) -> s
     able = table[table["feasible"]].drop_duplicates("gpu")
     if len(able) < 2:
         return ""
-    values = []
+    values, months = [], months_words(decision.scenario.horizon_months, say)
     for row in able.head(4).to_dict("records"):
         usd = money(row["expected_usd"], decision, language)
         values.append(f"{count_words(row, '{count} x {gpu}', say)} {usd}")
     none = [short_gpu(g) for g in decision.scenario.allow.gpus if g not in set(able["gpu"])]
     if none:
         values.append(say("no option on {gpus}", gpus=say(", ").join(none)))
-    text = "{name}, the costliest work, takes on each GPU: {values}."
+    text = "{name}, the costliest work, takes over {months} on each GPU: {values}."
     name = decision.scenario.workloads[place].name
-    return say(text, name=name, values=say(", ").join(values))
+    return say(text, name=name, months=months, values=say(", ").join(values))
 
 
 def _kinds_reason(decision: Decision, say: Words) -> str:

@@ -155,7 +155,7 @@ def members_table(decision: Decision, language: str = "en") -> pd.DataFrame:
     rows: list[tuple[str, ...]] = []
     for row in decision.members(decision.best).to_dict("records"):
         form = say(format_title(row["precision"])) if row["precision"] else ""
-        run = ", ".join(filter(None, (form, say(row["split"]))))
+        run = say(", ").join(filter(None, (form, say(row["split"]))))
         usd = words.money(row["expected_usd"] / months, decision, language)
         many = words.count_words(row, "{count}", say)
         gpu, paid = words.short_gpu(row["gpu"]), say(words.PAID[row["mode"]])

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gpuspec.catalog.models.formats import format_title
 from gpuspec.constants.inference import inference_errors
 from gpuspec.constants.training import training_errors
 from gpuspec.decision.plan import Decision, front, nearest, rejected
@@ -16,6 +17,7 @@ from gpuspec.decision.plan.words import (
     amount_words,
     gpus_of,
     months_words,
+    paid_words,
     policy_words,
     short_gpu,
 )
@@ -113,7 +115,7 @@ def candidates_table(decision: Decision, place: int) -> pd.DataFrame:
     rows = [
         (
             short_gpu(row["gpu"]),
-            row["label"],
+            paid_words(row["label"]),
             _run_as(row),
             f"{row['gpus']:,.0f}",
             *(f"{row[n] / months:,.0f}" for n in ("expected_usd", "low", "high")),
@@ -129,7 +131,7 @@ def candidates_table(decision: Decision, place: int) -> pd.DataFrame:
 
 
 def _run_as(row: Mapping[str, str]) -> str:
-    return ", ".join(filter(None, (row["precision"], row["split"])))
+    return ", ".join(filter(None, (format_title(row["precision"]), row["split"])))
 
 
 def _pace(row: dict[str, float]) -> str:
@@ -179,7 +181,7 @@ def rejected_table(decision: Decision) -> pd.DataFrame:
     ):
         out = table[~table["feasible"]] if len(table) else table
         rows += [
-            (work.name, short_gpu(r["gpu"]), r["label"], r["reason"])
+            (work.name, short_gpu(r["gpu"]), paid_words(r["label"]), r["reason"])
             for r in out.to_dict("records")
         ]
         rows += [
@@ -235,7 +237,8 @@ def offers_table(decision: Decision) -> pd.DataFrame:
         digits = ",.0f" if row["mode"] == "own" else ",.2f"
         prices = [format(row[price_column(row) + end], digits) for end in ("_low", "", "_high")]
         age, grade = "stale" * row["stale"], row["confidence"] + ", derived" * row["derived"]
-        rows.append((short_gpu(row["gpu"]), row["label"], *prices, row["as_of"], age, grade))
+        paid = paid_words(row["label"])
+        rows.append((short_gpu(row["gpu"]), paid, *prices, row["as_of"], age, grade))
     names = ("gpu", "label", "low", "central", "high", "as_of", "age", "confidence")
     return _headed(rows, *names)
 

@@ -8,7 +8,7 @@ from gpuspec.base.ask import Ask, Range, Was, typed
 from gpuspec.base.errors import InputError
 from gpuspec.base.units import HOURS_MONTH as HOURS_PER_MONTH
 from gpuspec.catalog import fields
-from gpuspec.catalog.models import model
+from gpuspec.catalog.models import doubts_of
 from gpuspec.topics.cost.prices.quotes import MODES, Mode
 from gpuspec.topics.serving.ask import Load
 from gpuspec.topics.training.ask import Job
@@ -214,8 +214,8 @@ class Scenario(Ask):
     @property
     def doubts(self) -> str:
         """What is not surely understood of the models; empty for none."""
-        names = [w.model for w in self.workloads if isinstance(w, (Training, Inference, Images))]
-        return " ".join(filter(None, dict.fromkeys(model(name).doubts for name in names)))
+        kinds = (Training, Inference, Images)
+        return doubts_of(w.model for w in self.workloads if isinstance(w, kinds))
 
     @model_validator(mode="after")
     def _names_differ(self) -> "Scenario":

@@ -125,7 +125,9 @@ def unplanned_sentence(question: upgrade.UpgradeQuestion) -> str:
 def runs_finding(runs: pd.DataFrame, moves: pd.DataFrame) -> str:
     """Say what moves to another kind or precision, and what stays."""
     first = moves["last"] != moves["first"]
-    gone = [f"{r.workload} to {r.last}" for r in rows(moves[(moves["effort_usd"] > 0) | first])]
+    gone = [
+        f"{r.workload} moves to {r.last}" for r in rows(moves[(moves["effort_usd"] > 0) | first])
+    ]
     kept = [str(r.workload) for r in rows(moves[(moves["effort_usd"] == 0) & ~first])]
     if not gone:
         return "Nothing moves: everything stays on the kinds that are owned"

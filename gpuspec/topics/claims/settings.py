@@ -15,7 +15,7 @@ SETTINGS = {
     "params_b": Setting("models of {}B", axis="parameters, billions"),
     "context": Setting("prompts of {} tokens", axis="tokens of a prompt"),
     "answer": Setting("answers of {} tokens"),
-    "gpus": Setting("{} GPU", axis="GPUs that serve together"),
+    "gpus": Setting("a fleet size of {}", axis="GPUs that serve together"),
     "weights": Setting("weights in {}"),
     "requests": Setting("{} requests in flight", axis="requests in flight"),
     "limit_s": Setting("a limit of {} s", axis="limit on the whole answer, seconds"),

@@ -117,7 +117,8 @@ def training_finding(question: MemoryQuestion, table: pd.DataFrame) -> str:
     """Say which ways to train fit the GPUs asked for, at the upper end of the interval."""
     largest: Gpu = max(question.devices, key=lambda g: g.memory_bytes)
     fitting = table.loc[table["total_high"] <= largest.memory_bytes, "policy"].tolist()
-    job = f"{question.training_gpus} x {largest.id}"
+    job = f"{question.training_gpus} x {largest.id} hold"
+    job += "s" if question.training_gpus == 1 else ""
     if not fitting:
-        return f"{job} hold {question.network.name} in none of these ways to train"
-    return f"{job} hold {question.network.name} in training with: {'; '.join(fitting)}"
+        return f"{job} {question.network.name} in none of these ways to train"
+    return f"{job} {question.network.name} in training with: {'; '.join(fitting)}"

@@ -11,6 +11,7 @@ from gpuspec.base.ask import Ask, Range, Short, Was
 from gpuspec.base.errors import InputError, renamed
 from gpuspec.catalog import Gpu, gpu, gpu_ids
 from gpuspec.catalog.fields import EngineName, GpuName, ModelName
+from gpuspec.catalog.models import doubts_of
 from gpuspec.formulas.mig import geometry
 from gpuspec.formulas.serving import Engine, engine
 from gpuspec.topics.cost.prices import Pairs
@@ -112,6 +113,12 @@ class MigQuestion(Compared):
             for where, cells in tenant_rows(self.tenants)
             for tenant in read_tenants(where, cells, like, self.reserve, self.load_factor)
         )
+
+    @property
+    def doubts(self) -> str:
+        """What is not surely understood of the tenants' models; empty for none."""
+        loads = [tenant.load for tenant in self.everyone if tenant.load]
+        return doubts_of(load.model for load in loads)
 
     @cached_property
     def prices_usd(self) -> dict[str, float]:

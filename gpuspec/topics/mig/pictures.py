@@ -141,7 +141,7 @@ def fleet_bars(
         figure.subplots_adjust(left=0.14, right=0.98, top=1 - 0.55 / height, bottom=0.42 / height)
     for y, (_, rows) in enumerate(shown):
         _fleet_bar(axes, y, rows, rules, looks)
-    labels = [f"{str(gpu).rsplit('-', 1)[0]} {number}" for (gpu, number), _ in shown]
+    labels = [f"{gpu}, GPU {number}" for (gpu, number), _ in shown]
     axes.set_yticks(np.arange(len(shown)) + 0.4, labels)
     axes.set(xlim=(0, MEMORY_SLICES), ylim=(len(shown), -0.15))
     axes.set_xticks(range(MEMORY_SLICES + 1))

@@ -17,7 +17,7 @@ from gpuspec.catalog.fields import (
     SequenceTokens,
     fold,
 )
-from gpuspec.catalog.models import Model, model
+from gpuspec.catalog.models import Model, doubts_of, model
 from gpuspec.constants.memory import MemoryTerms, memory_terms
 from gpuspec.constants.training import TrainingTerms, framework
 from gpuspec.formulas.memory import need_layer_order
@@ -73,6 +73,11 @@ class NetworksQuestion(Compared, Networked):
         "megatron-core",
         description="Training framework whose fitted constants are used (data/frameworks.csv)",
     )
+
+    @property
+    def doubts(self) -> str:
+        """What is not surely understood of the models; empty for none."""
+        return doubts_of((self.model, self.large_model))
 
     @field_validator("nodes")
     @classmethod

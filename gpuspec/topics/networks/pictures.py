@@ -197,7 +197,7 @@ def waiting_bars(table: pd.DataFrame, title: str) -> Figure:
     for row, place in zip(table.itertuples(), y, strict=True):
         words = str(row.reason) or f"{float(str(row.share)):.0%}"
         axes.text(float(str(row.share_high)) + 0.006, place, words, va="center", fontsize=7)
-    axes.set_yticks(y, [str(g).rsplit("-", 1)[0] for g in table["gpu"]], fontsize=7)
+    axes.set_yticks(y, [str(g) for g in table["gpu"]], fontsize=7)
     for i, job in enumerate(jobs):
         axes.text(0.004, i * gap - 1.02, job, fontsize=8, fontweight="bold", va="center")
     axes.set_ylim((len(jobs) - 1) * gap + len(kinds) - 0.3, -1.6)

@@ -84,7 +84,7 @@ def network_sentences(question: NetworksQuestion, table: pd.DataFrame) -> str:
             f"{name}: {breaks}; {last['nodes']} nodes keep {last['efficiency']:.0%} ({span}), and "
             f"of {last['days']:,.1f} days {last['days_lost']:,.1f} go to the network."
         )
-    return " ".join(said)
+    return " ".join(filter(None, [*said, question.doubts]))
 
 
 def waiting_finding(table: pd.DataFrame) -> str:

@@ -64,17 +64,11 @@ def roofline(gpus: list[Gpu], precision: str, title: str, at: float | None = Non
         peak, bandwidth = g.peak_flops(precision), g.bandwidth_bytes_s
         rate = np.minimum(peak, bandwidth * intensity) / 1e12
         style = ("-", "--", "-.", ":")[i % 4]
-        axes.loglog(intensity, rate, style, color=colors[g.id], label=g.name, linewidth=2)
-        ridge = peak / bandwidth
-        axes.plot(ridge, peak / 1e12, MARKERS[i % 8], color=colors[g.id], markersize=7)
-        axes.annotate(
-            f"{ridge:.0f} FLOP/B",
-            (ridge, peak / 1e12),
-            textcoords="offset points",
-            xytext=(0, 7 if i != 1 else -14),
-            fontsize=7,
-            ha="center",
-        )
+        ridge, color = peak / bandwidth, colors[g.id]
+        label = f"{g.name}: {ridge:.0f} FLOP per byte at the ridge"
+        axes.loglog(intensity, rate, style, color=color, linewidth=2)
+        marker = MARKERS[i % 8] + style
+        axes.plot(ridge, peak / 1e12, marker, color=color, markersize=7, label=label)
     if at is not None:
         axes.axvline(at, color="0.4", linestyle=":", linewidth=1.2)
     axes.set_xlabel("Arithmetic intensity, FLOP per byte of HBM traffic")
