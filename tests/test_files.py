@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from gpuspec.base.ask import Range
 from gpuspec.base import documents
+from gpuspec.base.ask import Range
 from gpuspec.base.documents import from_json, from_yaml, read_document
 from gpuspec.base.errors import InputError, UnknownNameError, brief
 from gpuspec.base.files import (

@@ -237,7 +237,7 @@ def _exl(keys: Keys) -> Scheme:
 
 
 _TORCHAO = (
-    ("int4", "int4-g128"), ("uintx", ""), ("nvfp4", "nvfp4"), ("mxfp4", "mxfp4-a16"),
+    ("int4", "int4-g128"), ("intx", ""), ("nvfp4", "nvfp4"), ("mxfp4", "mxfp4-a16"),
     ("mx", "mxfp8"), ("float8weightonly", "fp8-a16"), ("fp8weightonly", "fp8-a16"),
     ("float8", "fp8-channel"), ("fp8", "fp8-channel"), ("int8", "int8"), ("fpx", ""),
 )  # fmt: skip
