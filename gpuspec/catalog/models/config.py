@@ -25,7 +25,6 @@ from gpuspec.catalog.models.record import Model
 from gpuspec.catalog.models.stored import stored_format
 from gpuspec.catalog.models.towers import TOWERS
 
-
 _TOWER = re.compile(r"vision|visual|image|img|video|audio|speech")
 
 
@@ -116,7 +115,7 @@ def _beside(config: Config) -> list[str]:
     return [
         f"parameters of what {key} describes are not counted: add their memory"
         for key, value in config.values.items()
-        if value and (isinstance(value, dict) and _TOWER.search(key) or key in stated)
+        if value and ((isinstance(value, dict) and _TOWER.search(key)) or key in stated)
     ][:5]
 
 
