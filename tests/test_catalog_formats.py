@@ -553,3 +553,100 @@ def test_a_file_that_is_read_twice_is_the_same_model():
     assert one.blocks == (one,)
     assert one == two
     assert hash(one) == hash(two)
+
+
+def _bytes(network):
+    return stored_bytes(network, weight_format(network))
+
+
+def test_mlx_counts_its_embedding_its_head_and_modules_with_their_own_bits():
+    section = {"group_size": 64, "bits": 4}
+    config = {
+        "architectures": ["Qwen3ForCausalLM"], "model_type": "qwen3", "vocab_size": 151_936,
+        "hidden_size": 5120, "intermediate_size": 17_408, "num_hidden_layers": 40,
+        "num_attention_heads": 40, "num_key_value_heads": 8, "head_dim": 128,
+        "tie_word_embeddings": False, "quantization": section,
+    }  # fmt: skip
+    mine = read(section, config)
+    assert "MLX" in mine.warnings[0]
+    stored = 8_307_783_680  # total_size of Qwen3-14B-MLX-4bit's model.safetensors.index.json
+    assert _bytes(mine) == pytest.approx(stored, rel=1e-5)
+    own = {"bits": 8, "group_size": 64, "mode": "affine"}
+    more = section | {"language_model.model.embed_tokens": own, "model.layers.0.mlp": False}
+    larger = read(more, config | {"quantization": more})
+    embedding, mlp = 151_936 * 5120, 3 * 5120 * 17_408
+    grown = embedding * 4 / 8 + mlp * 11.5 / 8
+    assert _bytes(larger) - _bytes(mine) == pytest.approx(grown, rel=1e-3)
+
+
+def test_a_group_without_weights_changes_no_weights():
+    plain = compressed(INT4)
+    activations = {"targets": ["LlamaAttention"], "weights": None, "input_activations": FP8}
+    groups = plain["config_groups"] | {"group_1": activations}
+    assert read(plain | {"config_groups": groups}).stored == read(plain).stored == "int4-sym"
+
+
+def test_classes_of_targets_are_told_apart():
+    plain = compressed(INT4)
+    embedding = {"targets": ["Embedding"], "weights": FP8 | {"strategy": "channel"}}
+    groups = plain["config_groups"] | {"group_1": embedding}
+    mine = read(plain | {"config_groups": groups})
+    assert mine.stored == "attention=int4-sym|mlp=int4-sym|embedding=fp8-a16|rest=bf16"
+    assert "lm_head=int4-sym" in read(compressed(INT4, ignore=())).stored
+    odd = read(compressed(INT4, targets=["LlamaMLP"]))
+    with pytest.raises(InputError, match="class LlamaMLP, not read yet"):
+        weight_format(odd)
+
+
+def test_the_first_of_several_patterns_counts():
+    groups = {
+        "a": {"targets": ["re:.*mlp.down_proj"], "weights": FP8 | {"strategy": "channel"}},
+        "b": {"targets": ["re:.*mlp.*"], "weights": INT4},
+    }
+    section = {"quant_method": "compressed-tensors", "config_groups": groups}
+    assert "mlp=0.666667*int4-sym+0.333333*fp8-a16" in read(section).stored
+    gptq = {"quant_method": "gptq", "bits": 4, "group_size": 128}
+    dynamic = {r"-:.*mlp\.down_proj": {}, r"+:.*mlp.*": {"bits": 8}}
+    stored = read(gptq | {"dynamic": dynamic}).stored
+    assert "mlp=0.666667*int8-g128+0.333333*bf16" in stored
+
+
+@pytest.mark.parametrize(
+    ("section", "stored"),
+    [
+        ({"data_type": "mx_fp", "bits": 8, "act_bits": 8}, "mxfp8"),
+        ({"data_type": "mx_fp_rceil", "bits": 4, "act_bits": 4}, "attention=mxfp4|mlp=mxfp4|"),
+        ({"data_type": "mx_fp", "bits": 4}, "mxfp4-a16"),
+        ({"data_type": "nv_fp4_with_static_gs", "bits": 4, "act_bits": 4}, "nvfp4"),
+        ({"data_type": "fp8", "bits": 8, "act_bits": 8}, "fp8-channel"),
+    ],
+)
+def test_autorounds_floats_have_their_bits(section, stored):
+    found = read({"quant_method": "auto-round", "group_size": 32, **section}).stored
+    assert found.startswith(stored)
+
+
+def test_patterns_with_numbers_of_layers_take_few_steps_in_a_large_model():
+    config = json.loads((FIXTURES / "deepseek-v3.json").read_text())
+    section = {"quant_algo": "FP8", "ignore": [r"re:.*layers\.([0-9]|1[0-7])\.self_attn.*"] * 3}
+    start = time.process_time()
+    assert "attention=0.295082*bf16+0.704918*fp8-tensor" in read(section, config).stored
+    assert time.process_time() - start < 5
+
+
+def test_a_router_is_no_matrix_of_shared_experts():
+    config = json.loads((FIXTURES / "qwen2-57b-a14b.json").read_text())
+    section = {
+        "quant_method": "auto-round",
+        "bits": 4,
+        "extra_config": {".*mlp.gate.*": {"bits": 16}},
+    }
+    assert read(section, config).stored == "int4-awq"
+
+
+def test_torchaos_whole_numbers_of_any_width_are_not_taken_for_int8():
+    section = {"default": {"_type": "Int8DynamicActivationIntxWeightConfig", "_data": {}}}
+    odd = read({"quant_method": "torchao", "quant_type": section})
+    with pytest.raises(InputError, match="IntxWeightConfig' is not read"):
+        weight_format(odd)
+    assert read({"load_in_8bit": True}).stored == "int8"

@@ -403,3 +403,17 @@ def _reads_or_complains(config):
         assert m.layer_windows().shape == (m.layers,)
         return
     assert len(str(complaint)) < 2000
+
+
+@pytest.mark.parametrize("key", ["visual", "vision_config", "audio_config"])
+def test_a_tower_of_a_family_that_has_none_is_named(key):
+    m = model_from_config(LLAMA | {key: {"layers": 48, "width": 1664}})
+    assert m.warnings == (f"parameters of what {key} describes are not counted: add their memory",)
+
+
+def test_another_architectures_name_is_no_slip_of_the_pen():
+    odd = LLAMA | {"model_type": "molmo", "architectures": ["MolmoForCausalLM"]}
+    with pytest.raises(InputError, match="'molmo' is not valid; this architecture is not read"):
+        model_from_config(odd)
+    with pytest.raises(InputError, match="did you mean olmo"):
+        model_from_config(odd | {"architectures": []})

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from gpuspec.base import documents
 from gpuspec.base.ask import Range
 from gpuspec.base.documents import from_json, from_yaml, read_document
 from gpuspec.base.errors import InputError, UnknownNameError, brief
@@ -495,3 +496,10 @@ def test_a_slow_start_of_a_kernel_is_tried_once_more(monkeypatch):
 def test_read_text_says_what_it_is(tmp_path):
     assert "no such file" in refused(read_text, "x", tmp_path / "none", 9)
     assert "give the name of a file" in refused(read_text, "x", " ", 9)
+
+
+def test_a_valid_json_text_is_read_once(monkeypatch):
+    monkeypatch.setattr(documents, "_check_json", lambda *_: pytest.fail("read again"))
+    text = "[" * 64 + "]" * 64
+    assert documents.from_json("x", text, "y")
+    assert documents.from_json("x", '{"a": [{"a": "[{"}], "b": 2}', "y")["b"] == 2

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from gpuspec import InputError
+from gpuspec.catalog.models import model
+from gpuspec.catalog.precision import training_recipe
 from gpuspec.constants.memory import interval, memory_errors, memory_terms
 from gpuspec.evidence.fits.memory import FIT_KINDS, fit_memory_terms, summary
 from gpuspec.evidence.measurements.memory import predicted_memory
@@ -204,3 +206,15 @@ def test_a_panel_keeps_its_picture_and_says_what_is_wrong(question, monkeypatch)
     panel.controls["kv"].value = "bf61"
     assert "did you mean bf16" in panel.message.value
     assert panel.picture.value == drawn
+
+
+@pytest.mark.parametrize(("tower", "said"), [(0, "states alone"), (10**9, "of the decoder alone")])
+def test_of_an_encoder_with_a_decoder_the_states_are_answered(tower, said):
+    one = model("Llama-3.1-8B")
+    both = one.model_copy(update={"kind": "encoder-decoder", "tower_params": tower})
+    table = training_table(MemoryQuestion(model=both, gpus="H100", training_gpus=1))
+    assert table["policy"].str.endswith(said).all()
+    first = table.iloc[0]
+    recipe = training_recipe("adamw-mixed")
+    assert first["total"] == pytest.approx(one.params * recipe.bytes_per_param)
+    assert first["total"] == first[["weights", "gradients", "optimizer"]].sum()

@@ -56,10 +56,32 @@ def from_json(field: str, text: str, shown: str, finite: bool = True) -> Any:
             raise InputError(field, shown, valid)
         return int(digits)
 
+    repeated = False
+
+    def mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal repeated
+        made = dict(pairs)
+        repeated = repeated or len(made) < len(pairs)
+        return made
+
     with refusing(field, shown, "it must be a readable JSON file"):
-        found = json.loads(text, parse_constant=constant, parse_int=whole)
-        _check_json(field, text, shown)
+        found = json.loads(
+            text, parse_constant=constant, parse_int=whole, object_pairs_hook=mapping
+        )
+        if repeated or _depth(found) > MOST_DEPTH:
+            _check_json(field, text, shown)
     return found
+
+
+def _depth(content: object) -> int:
+    """Return how many lists and mappings of a JSON text lie in one another."""
+    depth, level = 0, [content]
+    while level := [part for part in level if isinstance(part, dict | list)]:
+        depth += 1
+        level = [
+            inner for part in level for inner in (part.values() if isinstance(part, dict) else part)
+        ]
+    return depth
 
 
 def _check_json(field: str, text: str, shown: str) -> None:

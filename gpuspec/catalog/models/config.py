@@ -25,6 +25,8 @@ from gpuspec.catalog.models.record import Model
 from gpuspec.catalog.models.stored import stored_format
 from gpuspec.catalog.models.towers import TOWERS
 
+_TOWER = re.compile(r"vision|visual|image|img|video|audio|speech")
+
 
 def model_from_config(source: str | Path | dict[str, object], name: str | None = None) -> Model:
     """Read the dimensions of a model from its config.json.
@@ -77,7 +79,7 @@ def _fields(config: Config) -> tuple[dict[str, Any], list[str]]:
         text = Config(config.values, config.label, found.names, found.defaults)
         fields, more = decoder(text, found)
         fields |= {"family": found.name}
-        return fields | _head(config, fields), said + more
+        return fields | _head(config, fields), [*said, *more, *_beside(config)]
     part, named = _text_part(config, found)
     defaults = {**named.sizes, **named.defaults}
     text = Config(part.values, part.label, named.names, defaults)
@@ -105,6 +107,16 @@ def _tower(config: Config, found: Family, hidden: int) -> tuple[dict[str, Any], 
     missing = " and ".join(kinds)
     doubt = f"parameters of the {missing} tower are not counted: add their memory"
     return columns, [doubt] if kinds else []
+
+
+def _beside(config: Config) -> list[str]:
+    """Name the towers that stand in a file whose family is known for its language model alone."""
+    stated = ("mm_vision_tower", "vision_tower")
+    return [
+        f"parameters of what {key} describes are not counted: add their memory"
+        for key, value in config.values.items()
+        if value and ((isinstance(value, dict) and _TOWER.search(key)) or key in stated)
+    ][:5]
 
 
 def _head(config: Config, fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -179,7 +191,12 @@ def _unsupported(config: Config, kind: str) -> InputError:
     reason = table()["refused"].get(kind)
     if reason:
         return config.error("model_type", kind, reason)
-    close = [name for name in known() if _one_slip(kind, name)]
+    classes = [name for name in config.items("architectures", str) if len(name) < 200]
+    close = [
+        name
+        for name in known()
+        if _one_slip(kind, name) and all(accepts(name, written) for written in classes)
+    ]
     meant = f"did you mean {', '.join(close)}? " if close else ""
     return config.error(
         "model_type", kind, f"{meant}this architecture is not read; {len(known())} are"

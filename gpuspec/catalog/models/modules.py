@@ -22,7 +22,7 @@ _EXPERTS = (
 )
 _SHARED = (
     "mlp.shared_experts|mlp.shared_expert|feed_forward.shared_expert|mixer.shared_experts|"
-    "block_sparse_moe.shared_experts|ffn.shared_experts|shared_mlp|mlp.shared_mlp"
+    "block_sparse_moe.shared_experts|ffn.shared_experts"
 )
 _LINEAR = "linear_attn|mixer|mamba|self_attn|linear_attention"
 _GATE = ("gate_proj", "w1", "gate_up_proj", "gate_and_up_proj")
@@ -65,6 +65,11 @@ BESIDE = {
     for name, kinds in (("gate", _GATE), ("up", _UP), ("down", _DOWN))
 }
 """Names of experts that stand beside the layer's MLP instead of in it (Gemma 4)."""
+SHARED_MLP = {
+    ("shared_experts", name): _ends("shared_mlp|mlp.shared_mlp", *kinds)
+    for name, kinds in (("gate", _GATE), ("up", _UP), ("down", _DOWN))
+}
+"""Names of shared experts that are an MLP (Granite, Hunyuan)."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,7 @@ class Module:
 def modules(model: Model) -> Iterator[Module]:
     """Yield the matrices of every layer that a format below 16 bits may take."""
     names = NAMES | (BESIDE if model.family.startswith("gemma4") else {})
+    names |= SHARED_MLP if model.family.startswith(("granite", "hunyuan", "hy_")) else {}
     places = [np.array(group.layers, int) for group in model.groups]
     rest = np.setdiff1d(np.arange(model.layers), np.concatenate([[], *places]))
     for block, layers in zip(model.blocks, [*places, rest] if rest.size else places, strict=True):

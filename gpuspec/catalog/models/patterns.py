@@ -14,7 +14,7 @@ MOST_PATTERN = 500
 """Characters of a pattern."""
 MOST_PATTERNS = 1000
 """Patterns that name no layer."""
-MOST_STEPS = 500_000
+MOST_STEPS = 2_000_000
 """Steps that all patterns of a file may take together."""
 _LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks|block)\.(\d{1,5})(?:\.|\*?$)")
 _EXPERT = re.compile(r"experts\.\d+")
@@ -47,6 +47,7 @@ class Patterns:
         self._held: dict[tuple[frozenset[str], tuple[str, ...]], bool] = {}
         self._sets: dict[int, frozenset[str]] = {}
         self._compiled: dict[str, _Node] = {}
+        self._loose: dict[str, _Node] = {}
         # All experts of a layer are alike, and a file may list each of them.
         for name in dict.fromkeys(_EXPERT.sub("experts.0", name) for name in names):
             self._add(name)
@@ -103,7 +104,20 @@ class Patterns:
             if _numbered(pattern) == numbered
             for end in (ends[:1] if _denies(pattern) else ends)
             for prefix in (PREFIXES if is_regex(pattern) else PREFIXES[:1])
+            if not numbered or self._may(pattern, f"{prefix}.{'5' * len(str(layer))}.{end}")
         )
+
+    def _may(self, pattern: str, name: str) -> bool:
+        """Whether any layer with a number of so many digits may be meant: asked once for all."""
+        if pattern not in self._compiled or _denies(pattern):
+            return True
+        if pattern not in self._loose:
+            self._loose[pattern] = _compiled(pattern.removeprefix("re:"), any_digit=True)
+        key = (f"any digit {pattern}", name)
+        if key not in self._known:
+            self._known[key] = bool(self._loose[pattern](name, {0}, self.steps))
+            self._spend(1)
+        return self._known[key]
 
     def meets_name(self, *names: str) -> bool:
         """Whether a module outside the layers is meant, such as ``lm_head``."""
@@ -157,8 +171,9 @@ _CLASSES = {
 }
 
 
-def _compiled(pattern: str) -> _Node:
-    reader = _Reader(pattern)
+def _compiled(pattern: str, any_digit: bool = False) -> _Node:
+    """Return what follows a pattern; with `any_digit` a digit in it stands for every digit."""
+    reader = _Reader(pattern, any_digit)
     node = reader.either(0)
     if reader.at < len(pattern):
         raise NotUnderstood(pattern)
@@ -168,8 +183,8 @@ def _compiled(pattern: str) -> _Node:
 class _Reader:
     """Reads literals, ``.``, classes, groups, looks ahead, alternatives and repetitions."""
 
-    def __init__(self, pattern: str) -> None:
-        self.text, self.at = pattern, 0
+    def __init__(self, pattern: str, any_digit: bool = False) -> None:
+        self.text, self.at, self.any_digit = pattern, 0, any_digit
 
     def next(self, *signs: str) -> str:
         """Take the first of some texts that comes next; empty where none does."""
@@ -222,12 +237,17 @@ class _Reader:
         if self.next("["):
             return self.signs()
         if self.next("\\"):
-            return _sign(self.escaped())
+            return self.sign(self.escaped())
         sign = self.text[self.at]
         if sign in "*+?{":
             raise NotUnderstood(self.text)
         self.at += 1
-        return _sign(sign)
+        return self.sign(sign)
+
+    def sign(self, signs: str, others: bool = False) -> _Node:
+        if self.any_digit and not others and any(sign.isdigit() for sign in signs):
+            signs += _CLASSES["d"]
+        return _sign(signs, others)
 
     def escaped(self) -> str:
         sign = self.text[self.at : self.at + 1]
@@ -254,7 +274,7 @@ class _Reader:
                 found, self.at = found + first, self.at + 1
         if not self.next("]"):
             raise NotUnderstood(self.text)
-        return _sign(found, others)
+        return self.sign(found, others)
 
 
 def _sign(signs: str, others: bool = False) -> _Node:

@@ -21,24 +21,34 @@ def _fp8(keys: Keys) -> Scheme:
 
 
 def _groups(keys: Keys) -> Scheme:
-    """compressed-tensors and ModelOpt: groups of targets, each with the format of its weights."""
-    default, rules = "bf16", []
+    """compressed-tensors and ModelOpt: groups of targets, each with the format of its weights.
+
+    A group without weights quantises activations or a cache. Of two groups that name a module the
+    first counts, and a name counts before a class.
+    """
+    default, head, rules = "bf16", "", []
     for _, group in keys.sections("config_groups"):
+        if not group.section("weights").values:
+            continue
         form = _group_form(group, keys)
-        targets = group.names("targets") or ("Linear",)
-        classes = tuple(name for name in targets if re.fullmatch(r"[A-Z]\w{0,80}", name))
-        default = form if classes else default
-        named = tuple(name for name in targets if name not in classes)
-        rules += [Rule(form, named)] if named else []
+        for target in group.names("targets") or ("Linear",):
+            if target == "Linear":
+                default = head = form
+            elif target.endswith("Experts") and target.isidentifier():
+                rules.append(Rule(form, part="experts"))
+            elif not re.fullmatch(r"[A-Z]\w{0,80}", target):
+                rules.append(Rule(form, (target,)))
+            elif target in ("Embedding", "VocabParallelEmbedding"):
+                rules.append(Rule(form, ("embed_tokens",)))
+            else:
+                raise Unknown(f"{group.source} quantises modules of class {target}, not read yet")
     if default == "bf16" and not rules:
         raise Unknown(f"{keys.source} has no config_groups that say how weights are stored")
-    return Scheme(default, tuple(rules))
+    return Scheme(default, tuple(reversed(rules)), head)
 
 
 def _group_form(group: Keys, keys: Keys) -> str:
     weights = group.section("weights")
-    if not weights.values:
-        return "bf16"
     kind, bits = weights.text("type").lower() or "int", weights.number("num_bits", default=8)
     size, strategy = weights.number("group_size"), weights.text("strategy").lower()
     packed = (group.text("format") or keys.text("format")).lower()
@@ -108,18 +118,25 @@ def _integers(zero_points: bool) -> Callable[[Keys], Scheme]:
         bits = keys.number("bits", "w_bit", "wbits", default=4)
         group = keys.number("group_size", "q_group_size", default=128)
         zero = keys.flag("zero_point", zero_points)
-        if "fp" in (kind := keys.text("data_type").lower()):
-            form = {"mx_fp": "mxfp4-a16", "mx_fp4": "mxfp4-a16", "nv_fp": "nvfp4-a16"}.get(kind)
-            form = form or {"nv_fp4": "nvfp4-a16", "fp8": "fp8-tensor"}.get(kind)
-            if form is None:
-                raise Unknown(f"{keys.source} data_type {kind[:40]!r} is not read")
-        else:
-            form = whole_numbers(bits, group, zero, keys.source)
+        form = _autoround_form(keys, bits, group, zero)
         head = form if keys.values.get("lm_head") is True else ""
         rules = [*_blocks(keys, form), *_overrides(keys, bits, group, zero)]
         return Scheme("bf16" if rules and rules[0].form == form else form, tuple(rules), head)
 
     return read
+
+
+def _autoround_form(keys: Keys, bits: float, group: float, zero: bool) -> str:
+    """AutoRound's ``data_type``: whole numbers unless it says otherwise."""
+    kind = keys.text("data_type").lower()
+    if "fp" not in kind or bits >= 16:
+        return whole_numbers(bits, group, zero, keys.source)
+    a16 = "-a16" if keys.number("act_bits", default=16) >= 16 else ""
+    known = {"mx_fp": {4: f"mxfp4{a16}", 8: "mxfp8"}, "nv_fp": {4: f"nvfp4{a16}"}}
+    found = known.get(kind[:5], {8: "fp8-a16" if a16 else "fp8-channel"}).get(int(bits))
+    if found is None:
+        raise Unknown(f"{keys.source} data_type {kind[:40]!r} at {bits:g} bits is not read")
+    return found
 
 
 def _blocks(keys: Keys, form: str) -> Iterator[Rule]:
@@ -134,17 +151,45 @@ def _blocks(keys: Keys, form: str) -> Iterator[Rule]:
 
 
 def _overrides(keys: Keys, bits: float, group: float, zero: bool) -> Iterator[Rule]:
-    """GPTQModel's ``dynamic`` and AutoRound's ``extra_config``: modules with bits of their own."""
+    """GPTQModel's ``dynamic`` and AutoRound's ``extra_config``: modules with bits of their own.
+
+    Of several patterns of ``dynamic`` that mean a module the first counts.
+    """
     for key in ("dynamic", "extra_config"):
-        for name, inner in keys.sections(key):
+        found = list(keys.sections(key))
+        for name, inner in reversed(found) if key == "dynamic" else found:
             own = inner.number("bits", default=bits)
-            if name.startswith("-:") or own >= 16:
-                form = "bf16"
-            else:
-                sizes = inner.number("group_size", default=group)
-                form = whole_numbers(own, sizes, zero, inner.source)
+            sizes = inner.number("group_size", default=group)
+            kind = Keys({**keys.values, **inner.values}, inner.source)
+            form = "bf16" if name.startswith("-:") else _autoround_form(kind, own, sizes, zero)
             plain = name.removeprefix("-:").removeprefix("+:")
             yield Rule(form, (f"re:{plain}" if key == "dynamic" else plain,))
+
+
+def _mlx(keys: Keys) -> Scheme:
+    """MLX: embedding and head too; modules under their names have numbers of their own."""
+    form = _mlx_form(keys, keys)
+    rules = [Rule(form, ("embed_tokens",))]
+    for name, stated in keys.values.items():
+        if isinstance(stated, Mapping):
+            rules.append(Rule(_mlx_form(keys.section(name), keys), (name,)))
+        elif stated is False:
+            rules.append(Rule("bf16", (name,)))
+    said = "MLX's own format, which engines for these GPUs do not load: its size counts"
+    return Scheme(form, tuple(rules), form, notes=(said,))
+
+
+def _mlx_form(own: Keys, whole: Keys) -> str:
+    mode = own.text("mode").lower() or "affine"
+    if mode in ("mxfp4", "mxfp8", "nvfp4"):
+        return mode
+    if mode != "affine":
+        raise Unknown(f"{own.source} mode {mode[:40]!r} is not read")
+    bits = own.number("bits", default=whole.number("bits", default=4))
+    group = own.number("group_size", default=whole.number("group_size", default=64))
+    if not 1 <= bits <= 8 or group < 1:
+        raise InputError(f"{own.source} bits", bits, "1 to 8 bits in groups of at least one")
+    return f"{bits + 32 / group:.6g}bit"
 
 
 def _bitsandbytes(keys: Keys) -> Scheme:
@@ -192,7 +237,7 @@ def _exl(keys: Keys) -> Scheme:
 
 
 _TORCHAO = (
-    ("int4", "int4-g128"), ("uintx", ""), ("nvfp4", "nvfp4"), ("mxfp4", "mxfp4-a16"),
+    ("int4", "int4-g128"), ("intx", ""), ("nvfp4", "nvfp4"), ("mxfp4", "mxfp4-a16"),
     ("mx", "mxfp8"), ("float8weightonly", "fp8-a16"), ("fp8weightonly", "fp8-a16"),
     ("float8", "fp8-channel"), ("fp8", "fp8-channel"), ("int8", "int8"), ("fpx", ""),
 )  # fmt: skip
@@ -304,6 +349,7 @@ METHODS: dict[str, Callable[[Keys], Scheme]] = {
     "bitsandbytes": _bitsandbytes,
     "bnb": _bitsandbytes,
     "hqq": _hqq,
+    "mlx": _mlx,
     "exl2": _exl,
     "exl3": _exl,
     "eetq": lambda keys: Scheme("int8"),

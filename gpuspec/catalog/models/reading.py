@@ -130,7 +130,7 @@ class Config:
         self.read.update(names)
         stated = [name for name in names if self.values.get(name) is not None]
         for name in stated[1:]:
-            if self.values[name] != self.values[stated[0]]:
+            if _same(self.values[name]) != _same(self.values[stated[0]]):
                 valid = f"{stated[0]} says {brief(self.values[stated[0]])} of the same thing"
                 raise self.error(name, self.values[name], valid)
         if stated:
@@ -152,3 +152,9 @@ def read_config(source: str | Path | dict[str, object]) -> tuple[object, str]:
         raise InputError("config", source, "give the path of a config.json, or a dict")
     text, name = read_text("config", source, MOST_CONFIG_BYTES), Path(source).name
     return from_json("config", text, str(source), finite=False), name
+
+
+def _same(value: Any) -> Any:
+    """Return what a list repeats for every layer, anything else as it is."""
+    equal = isinstance(value, list) and value and value.count(value[0]) == len(value)
+    return value[0] if equal else value

@@ -29,7 +29,9 @@ def scheme(section: Section, config: Section, source: str) -> Scheme:
         groups = section.get("config_groups")
         bits = section.get("bits") or section.get("w_bit")
         method = "modelopt" if named else "compressed-tensors" if groups else ""
-        method = method or ("gptq" if bits else "")
+        method = "bitsandbytes" if {"load_in_4bit", "load_in_8bit"} & section.keys() else method
+        mlx = isinstance(config.get("quantization"), Mapping) or "mode" in section
+        method = method or ("" if not bits else "mlx" if mlx else "gptq")
     read = METHODS.get(method.removesuffix("-marlin"))
     if read is None and method:
         raise Unknown(f"{source} states quant_method {method[:60]!r}, which is not read")

@@ -19,9 +19,12 @@ from gpuspec.catalog.precision import precision
 SIDECAR = "hf_quant_config.json"
 SECTIONS = ("quantization_config", "compression_config", "quantization")
 OUTSIDE = {
-    "lm_head": ("lm_head", "output", "embed_out"),
-    "embedding": ("model.embed_tokens", "embed_tokens"),
-}
+    "lm_head": ("lm_head", "output", "embed_out", "language_model.lm_head"),
+    "embedding": (
+        "model.embed_tokens", "embed_tokens", "language_model.model.embed_tokens",
+        "model.language_model.embed_tokens",
+    ),
+}  # fmt: skip
 UNKNOWN = "?"
 """First sign of ``Stored.weights`` where the format is not known; the reason follows."""
 
@@ -148,9 +151,11 @@ def _weights(
     steps = [0]
     rules = [replace(rule, patterns=Patterns(rule.names, steps)) for rule in found.rules]
     outside = {"lm_head": found.head or "bf16", "embedding": "bf16"}
+    if model and model.tied_embeddings:
+        del outside["lm_head"]
     for rule in rules:
         for part, names in OUTSIDE.items():
-            if rule.patterns.meets_name(*names):
+            if part in outside and rule.patterns.meets_name(*names):
                 outside[part] = rule.form
     matrices = modules(model) if model else any_modules(_layers(config))
     parts = _layer_parts(found, rules, matrices, model is not None)

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from gpuspec.base.lazy import pd
 from gpuspec.catalog.precision import precision, training_recipe
 from gpuspec.constants.memory import interval
-from gpuspec.formulas.memory import TARGETS, Adapter, training_parts
+from gpuspec.formulas.memory import TARGETS, Adapter, state_parts, training_parts
 from gpuspec.formulas.splits import node_tp
 from gpuspec.formulas.training import TrainingJob
 from gpuspec.topics.memory.ask import MemoryQuestion
@@ -53,15 +53,18 @@ def training_table(question: MemoryQuestion) -> pd.DataFrame:
     DataFrame
         ``policy``, the parts in bytes, ``total``, ``total_low``, ``total_high`` (80 % interval),
         and one column ``needs {gpu}`` for each GPU: the smallest power of two of GPUs that holds
-        it at the upper end of the interval (NaN: not even 2,048).
+        it at the upper end of the interval (NaN: not even 2,048). Of an encoder with a decoder the
+        states alone, as ``policy`` says: what its layers keep is not in its description.
     """
     q = question
+    alone = " of the decoder alone" if q.network.tower_params else " alone"
+    what = f", states{alone}" if q.network.kind == "encoder-decoder" else ""
     rows = []
     for name, kind, options in training_policies(q):
         parts = {k: float(v) for k, v in _policy_parts(q, q.training_gpus, options).items()}
         total = sum(parts.values())
         low, high = interval(total, kind)
-        row: Row = {"policy": name, **parts, "total": total}
+        row: Row = {"policy": f"{name}{what}", **parts, "total": total}
         row |= {"total_low": low, "total_high": high}
         each = np.array([sum(_policy_parts(q, n, options).values()) for n in TRAINING_COUNTS])
         most = interval(each, kind)[1]
@@ -77,16 +80,10 @@ def _policy_parts(q: MemoryQuestion, count: ArrayLike, options: Row) -> Row:
     counts = np.atleast_1d(count)
     tp = np.array([node_tp(q.network, int(n)) if "split" in options else 1 for n in counts])
     tp = tp if np.ndim(count) else tp[0]
-    return training_parts(
-        q.network,
-        training_recipe(options["recipe"]),
-        TrainingJob.of(
-            seq_len=q.seq_len,
-            micro_batch=q.micro_batch,
-            tp=tp,
-            dp=np.asarray(count) // tp,
-            **rest,
-        ),
-        adapter=options.get("adapter"),
-        terms=q.terms,
-    )
+    sizes = {"seq_len": q.seq_len, "micro_batch": q.micro_batch, "tp": tp}
+    job = TrainingJob.of(**sizes, dp=np.asarray(count) // tp, **rest)
+    recipe, adapter = training_recipe(options["recipe"]), options.get("adapter")
+    if q.network.kind == "encoder-decoder":
+        states = state_parts(q.network, recipe, job, adapter=adapter)
+        return {**states, **dict.fromkeys(("activations", "logits", "workspace", "runtime"), 0.0)}
+    return training_parts(q.network, recipe, job, adapter=adapter, terms=q.terms)
