@@ -60,7 +60,8 @@ class Asking(Command):
         question = record_of(self.record).of(given)
         ctx.params["question"] = question
         answered = super().invoke(ctx)
-        tell_doubts(getattr(getattr(question, "network", None), "doubts", ""))
+        known = (question, getattr(question, "network", None))
+        tell_doubts(*dict.fromkeys(getattr(of, "doubts", "") for of in known))
         return answered
 
 
