@@ -200,7 +200,9 @@ def understood(table: Table, columns: Columns) -> Table:
         if "not_used_because" not in rows:
             rows["not_used_because"] = ""
         unused = rows["used"].str.lower().isin(("false", "n", "no", "0"))
-        reasons = reasons.mask(unused & (reasons == ""), "used is false; " + rows["not_used_because"])
+        reasons = reasons.mask(
+            unused & (reasons == ""), "used is false; " + rows["not_used_because"]
+        )
     rules = aliases(columns.kind)
     written = {*rules, *columns.numbers, *columns.lowered, *columns.truths, *columns.names} - {""}
     for column in sorted(written):
