@@ -14,6 +14,7 @@ from gpuspec.cli import main
 from gpuspec.evidence import validation
 from gpuspec.evidence.validation import reading
 from gpuspec.evidence.validation.reading import opened, understood
+from gpuspec.topics.validation.pictures import scatter
 
 ROOT = Path(__file__).parents[1]
 KINDS = ("inference", "training", "memory", "mig", "images", "collectives", "hpc")
@@ -418,6 +419,13 @@ def test_the_further_kinds_have_pictures_and_need_a_file(kind, tmp_path):
     assert len(validation.stated_errors(kind))
     with pytest.raises(InputError, match="a file is needed"):
         validation.validation_of("", kind)
+
+
+def test_a_picture_takes_any_number_of_gpus():
+    rows = validation.validate(ROOT / "data" / "measurements" / "memory.csv", "memory")
+    assert rows.rows["gpu"].nunique() > 12
+    drawn = scatter(rows, "Predicted against measured")
+    assert len(drawn.legends[0].get_texts()) == rows.rows["gpu"].nunique()
 
 
 def test_a_slice_needs_its_whole_gpu(tmp_path):
