@@ -18,8 +18,6 @@ from gpuspec.topics.validation.pictures import scatter
 
 ROOT = Path(__file__).parents[1]
 KINDS = ("inference", "training", "memory", "mig", "images", "collectives", "hpc")
-COMPARED = {"memory": 1246, "training": 832, "images": 18, "mig": 146, "collectives": 4098}
-"""Used rows of the shipped tables; of MIG the slices, of others at least so many."""
 UNPREDICTED = {"inference": 80, "hpc": 150, "mig": 60}
 """Used rows of which the model says nothing: too new, without a partner, a whole GPU."""
 ABOUT = ["used", "not_used_because", "sources", "source_seen", "confidence", "notes", "publisher"]
