@@ -28,7 +28,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 TABLE = Path(__file__).with_suffix(".csv")
-NUMBERS = {"mig": "cost", "plan": "decision", "upgrade": "decision", "catalog": "models"}
+NUMBERS = {
+    "mig": "cost",
+    "plan": "decision",
+    "upgrade": "decision",
+    "catalog": "models",
+    "validation": "memory",
+}
 """Parts whose numbers stand under another name in ``tests/formulas``."""
 FIRST = ("tests/formulas", "tests/test_predictions.py")
 THEN = {
@@ -40,6 +46,7 @@ THEN = {
     "hpc": ("topic_hpc",),
     "cost": ("topic_cost", "topic_cost_prices"),
     "mig": ("topic_mig",),
+    "validation": ("topic_validation_tables",),
     "plan": ("decision_plan", "decision_scenario", "ways"),
     "upgrade": ("decision_upgrade", "ways"),
     "catalog": ("catalog",),

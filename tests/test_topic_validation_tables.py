@@ -14,12 +14,11 @@ from gpuspec.cli import main
 from gpuspec.evidence import validation
 from gpuspec.evidence.validation import reading
 from gpuspec.evidence.validation.reading import opened, understood
+from gpuspec.topics.validation.pictures import scatter
 
 ROOT = Path(__file__).parents[1]
 KINDS = ("inference", "training", "memory", "mig", "images", "collectives", "hpc")
-COMPARED = {"memory": 1246, "training": 832, "images": 18, "mig": 146, "collectives": 4098}
-"""Used rows of the shipped tables; of MIG the slices, of others at least so many."""
-UNPREDICTED = {"inference": 80, "hpc": 140, "mig": 50}
+UNPREDICTED = {"inference": 80, "hpc": 150, "mig": 60}
 """Used rows of which the model says nothing: too new, without a partner, a whole GPU."""
 ABOUT = ["used", "not_used_because", "sources", "source_seen", "confidence", "notes", "publisher"]
 NEEDED = {
@@ -28,7 +27,15 @@ NEEDED = {
     "memory": {"model_id", "seq_len", "value_bytes"},
     "mig": {"gpu", "profile", "rate"},
     "images": {"gpu", "model", "steps", "seconds_per_image"},
-    "collectives": {"gpu", "link", "operation", "message_bytes", "nodes", "gpus_per_node"},
+    "collectives": {
+        "gpu",
+        "link",
+        "operation",
+        "message_bytes",
+        "nodes",
+        "gpus_per_node",
+        "seconds",
+    },
     "hpc": {"gpu", "n_gpus", "workload", "metric", "value"},
 }
 """Columns that the rows of `plain` need; all others may be blank."""
@@ -93,11 +100,7 @@ def test_every_column_may_be_blank_where_it_is_not_needed(kind, tmp_path):
     assert len(whole.rows)
     for column in rows:
         path = written(tmp_path / "blank.csv", rows.assign(**{column: ""}))
-        try:
-            found = validation.validate(path, kind)
-        except InputError as error:
-            assert column in str(error), column
-            continue
+        found = validation.validate(path, kind)
         assert len(found.rows) + len(found.skipped) == len(rows)
         if column not in NEEDED[kind]:
             assert len(found.rows) == len(whole.rows), (column, found.skipped["reason"].tolist())
@@ -131,10 +134,12 @@ def test_no_cell_stops_a_table(kind, tmp_path):
         json.dumps(found.figures())
 
 
-TRAINING = "gpu,n_gpus,model,seq_len,global_batch,micro_batch,framework,metric,value,"
+SHAPE = {"layers": "16", "hidden": "2048", "vocab": "131072"}
+SEVEN = {"params_b": "7", "recipe": "adamw-bf16"}
+PROXY = {"layers": "4", "hidden": "6144"}
 
 
-def trained(tmp_path, extra="", **cells):
+def trained(tmp_path, **cells):
     """Compare one run of a table in everyday words."""
     row = {
         "gpu": "H100", "n_gpus": "8", "model": "Llama-3.1-8B", "seq_len": "8,192",
@@ -153,7 +158,7 @@ def trained(tmp_path, extra="", **cells):
         ({"zero_stage": "SHARD_GRAD_OP"}, {"zero_stage": 2}),
         ({"zero_stage": "zero3"}, {"zero_stage": 3}),
         ({"zero_stage": "gemini(zero3)"}, {"zero_stage": 3}),
-        ({"zero_stage": "zero3 + CPU optimizer offload"}, {"zero_stage": 3, "offload": "optimizer"}),
+        ({"zero_stage": "zero3 + CPU optimizer offload"}, {"offload": "optimizer"}),
         ({"zero_stage": "dist-optimizer(zero1) (memory, unverified)"}, {"zero_stage": 1}),
         ({"zero_stage": "distributed optimizer"}, {"zero_stage": 1}),
         ({"zero_stage": "zero1 over 8 ranks"}, {"zero_stage": 1, "shard_gpus": 8}),
@@ -181,6 +186,7 @@ def trained(tmp_path, extra="", **cells):
         ({"framework": "torchtitan"}, {"framework": "fsdp-compiled"}),
         ({"framework": "torchtune v0.6"}, {"framework": "torchtune"}),
         ({"framework": "DeepSpeed ZeRO-3 (2021)"}, {"framework": "deepspeed-2022"}),
+        ({"framework": "DeepSpeed 0.6.2 + Megatron"}, {"framework": "deepspeed-2022"}),
         ({"framework": "DeepSpeed 0.19.2 + HF transformers"}, {"framework": "deepspeed"}),
         ({"framework": "llm.c (CUDA)"}, {"framework": "llm.c"}),
         ({"framework": "flash-attention README"}, {"framework": "flash-attention"}),
@@ -193,9 +199,9 @@ def trained(tmp_path, extra="", **cells):
         ({"model": "Llama 2 7 B QLoRA"}, {"model": "llama-2-7b", "tuning": "qlora"}),
         ({"model": "phi-1.5 1.3 B LoRA"}, {"model": "phi-1.5", "tuning": "lora"}),
         ({"model": "GPT-22B-K22", "layers": "48", "hidden": "6144"}, {"model": "megatron-gpt-22b"}),
-        ({"model": "ours", "layers": "16", "hidden": "2048", "vocab": "131072"}, {"model": "nanotron-1b"}),
-        ({"model": "Grok1-314B proxy", "layers": "4", "hidden": "6144"}, {"model": "grok-1-proxy-4"}),
-        ({"metric": "tokens/s/GPU", "value": "8,900"}, {"metric": "tokens_per_s_per_gpu", "value": 8900}),
+        ({"model": "ours", **SHAPE}, {"model": "nanotron-1b"}),
+        ({"model": "Grok1-314B proxy", **PROXY}, {"model": "grok-1-proxy-4"}),
+        ({"metric": "tokens/s/GPU", "value": "8,900"}, {"value": 8900}),
         ({"metric": "tokens/gpu/s", "value": "8900"}, {"metric": "tokens_per_s_per_gpu"}),
         ({"metric": "step time", "value": "8"}, {"metric": "step_time_s"}),
         ({"metric": "TFLOPS/GPU", "value": "400"}, {"metric": "model_tflops_per_gpu"}),
@@ -263,9 +269,9 @@ def test_memory_in_a_table_of_training_goes_to_memory(tmp_path):
 def test_a_column_for_each_metric_gives_a_row_for_each_figure(tmp_path):
     wide = pd.DataFrame(
         {
-            "model": "Llama-like 1B", "layers": "16", "hidden": "2048", "vocab": "131072",
-            "seq_len": "4096", "gpu": "h100-sxm-80", "n_gpus": "8", "global_batch": "256",
-            "micro_batch": ["8", "4", "2"], "mfu": ["0.30", "", ""], "peak_memory_gb": ["30", "", ""],
+            "model": "Llama-like 1B", **SHAPE, "seq_len": "4096", "gpu": "h100-sxm-80",
+            "n_gpus": "8", "global_batch": "256", "micro_batch": ["8", "4", "2"],
+            "mfu": ["0.30", "", ""], "peak_memory_gb": ["30", "", ""],
             "tokens_per_s_per_gpu": ["30,000", "31000", ""],
         }
     )  # fmt: skip
@@ -279,17 +285,17 @@ def test_a_column_for_each_metric_gives_a_row_for_each_figure(tmp_path):
 
 def test_columns_of_another_tool_are_renamed_and_separate_stages_named(tmp_path):
     row = {
-        "id": "a", "system": "h100_sxm", "backend": "vllm", "backend_version": "0.8", "model": "Llama-3.1-8B",
-        "precision": "fp8", "isl": "1024", "osl": "128", "tp_size": "1", "pp_size": "1", "concurrency": "4",
+        "id": "a", "system": "h100_sxm", "backend": "vllm", "backend_version": "0.8",
+        "model": "Llama-3.1-8B", "precision": "fp8", "isl": "1024", "osl": "128", "tp_size": "1",
+        "pp_size": "1", "concurrency": "4",
         "silicon_ttft_ms": "60", "silicon_tpot_ms": "6",
     }  # fmt: skip
     table = pd.DataFrame([row | {"mode": "agg"}, row | {"mode": "disagg"}])
     found = validation.validate(written(tmp_path / "runs.csv", table))
     assert found.rows["metric"].tolist() == ["ttft_ms", "tpot_ms"]
     assert found.rows["case_id"].tolist() == ["a ttft_ms", "a tpot_ms"]
-    assert found.rows[["weight_precision", "n_gpus"]].drop_duplicates().to_numpy().tolist() == [
-        ["fp8", 1]
-    ]
+    assert (found.rows["weight_precision"] == "fp8").all()
+    assert (found.rows["n_gpus"] == 1).all()
     assert found.skipped["reason"].str.contains("separate GPUs").all()
 
 
@@ -325,20 +331,21 @@ def test_a_config_that_no_table_holds_is_compared(tmp_path):
         ("memory", {"memory_kind": "max_memory_reserved, worst rank"}, {"measure": "reserved"}),
         ("memory", {"memory_kind": "peak active / per GPU"}, {"measure": "allocated"}),
         ("memory", {"memory_kind": "not stated"}, {"measure": "device"}),
-        ("memory", {"memory_kind": "activations only (analytic)"}, {"measure": "analytic", "part": "activations"}),
+        ("memory", {"memory_kind": "activations only (analytic)"}, {"kind": "activations"}),
         ("memory", {"memory_kind": "engine log"}, {"measure": "engine log"}),
         ("memory", {"unit": "GiB (MiB/1024)"}, {"value_bytes": 2**30 * 60}),
-        ("memory", {"tuning": "qlora"}, {"kind": "qlora", "base_precision": "nf4", "lora_rank": 16}),
+        ("memory", {"tuning": "qlora"}, {"base_precision": "nf4", "lora_rank": 16}),
         ("memory", {"precision": "nf4"}, {"kind": "qlora"}),
         ("memory", {"model_id": "Llama-3.1-8B LoRA"}, {"kind": "lora", "base_precision": "bf16"}),
         ("memory", {"framework": "torchtune"}, {"recipe": "adamw-bf16"}),
         ("memory", {"framework": "Megatron-LM"}, {"recipe": "adamw-megatron"}),
-        ("memory", {"zero_stage": "zero3 + CPU optimizer offload"}, {"recipe": "adamw-offload", "zero_stage": 3}),
+        ("memory", {"zero_stage": "zero3 + CPU optimizer offload"}, {"recipe": "adamw-offload"}),
+        ("memory", {"zero_stage": "fsdp"}, {"zero_stage": 3}),
         ("memory", {"zero_stage": "unknown"}, {"zero_stage": 0}),
         ("memory", {"gpu": "unspecified-80gb"}, {"kind": "full"}),
         ("memory", {"n_gpus": "8", "global_batch": "64"}, {"dp": 8, "microbatches": 8}),
-        ("memory", {"part": "states", "params_b": "7", "recipe": "adamw-bf16", "memory_kind": "total over all GPUs"}, {"kind": "rule of thumb", "measure": "all gpus"}),
-        ("memory", {"memory_kind": "total over all GPUs", "params_b": "7", "recipe": "adamw-bf16"}, {"part": "states"}),
+        ("memory", {"memory_kind": "total over all GPUs", **SEVEN}, {"part": "states"}),
+        ("memory", {"memory_kind": "total over all GPUs", **SEVEN}, {"measure": "all gpus"}),
         ("images", {"group": "16-bit"}, {"stack": "compiled", "passes_a_step": 2, "width": 1024}),
     ],
 )  # fmt: skip
@@ -361,22 +368,19 @@ def test_every_alias_reads_some_cell_of_these_examples():
         test_everyday_words_of_memory_and_images_are_understood,
     )
     cases = [case for test in tests for mark in test.pytestmark for case in mark.args[1]]
-    cells = {
-        item for case in cases for part in case if isinstance(part, dict) for item in part.items()
-    }
-    cells |= {("mode", "disagg"), ("precision", "8-bit"), ("precision", "16-bit"), ("scenario", "")}
-    texts = {text for _, text in cells if isinstance(text, str)}
+    dicts = [part for case in cases for part in case if isinstance(part, dict)]
+    texts = {text for part in dicts for text in part.values() if isinstance(text, str)}
+    texts |= {"disagg", "8-bit", "16-bit"}
     unread = []
     for kind in KINDS:
         columns = validation._KINDS[kind].columns
         for column, rules in reading.aliases(kind).items():
             for rule in rules if column else ():
                 others = [one for one in rules if one is not rule]
-                seen = filter(rule.said.search, texts)
                 if not any(
                     reading._meaning(text, column, rules, columns)
                     != reading._meaning(text, column, others, columns)
-                    for text in seen
+                    for text in texts
                 ):
                     unread.append((kind, column, rule.said.pattern))
     assert not unread
@@ -413,6 +417,13 @@ def test_the_further_kinds_have_pictures_and_need_a_file(kind, tmp_path):
     assert len(validation.stated_errors(kind))
     with pytest.raises(InputError, match="a file is needed"):
         validation.validation_of("", kind)
+
+
+def test_a_picture_takes_any_number_of_gpus():
+    rows = validation.validate(ROOT / "data" / "measurements" / "memory.csv", "memory")
+    assert rows.rows["gpu"].nunique() > 12
+    drawn = scatter(rows, "Predicted against measured")
+    assert len(drawn.legends[0].get_texts()) == rows.rows["gpu"].nunique()
 
 
 def test_a_slice_needs_its_whole_gpu(tmp_path):

@@ -29,15 +29,16 @@ MARKERS = "osD^vP*X"
 
 
 def gpu_colors(ids: Iterable[str]) -> dict[str, str]:
-    """Return one colour a GPU, the same in every picture; kin of one family get a spare one."""
+    """Return one colour a GPU, the same in every picture; kin of one family get a spare one.
+
+    Beyond the spare ones colours repeat, with other markers.
+    """
     colors: dict[str, str] = {}
-    spare = iter(SPARE * 4)
     for name in ids:
         color = _FAMILY.get(name.split("-")[0])
         used = colors.values()
-        colors[name] = (
-            color if color and color not in used else next(c for c in spare if c not in used)
-        )
+        spare = next((c for c in SPARE if c not in used), SPARE[len(colors) % len(SPARE)])
+        colors[name] = color if color and color not in used else spare
     return colors
 
 

@@ -6,7 +6,7 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
-from gpuspec.base.errors import InputError
+from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.base.units import Floats
 from gpuspec.catalog import gpu
 from gpuspec.catalog.precision import KV_PRECISIONS, precision
@@ -95,9 +95,9 @@ def skip_reasons(rows: pd.DataFrame) -> "pd.Series[str]":
 
 def _reason(row: Row) -> str:
     if row["scenario"] not in SCENARIOS:
-        return f"scenario {row['scenario']!r} is not one of {', '.join(SCENARIOS)}"
+        return str(UnknownNameError("scenario", row["scenario"], SCENARIOS))
     if row["metric"] not in METRICS:
-        return f"metric {row['metric']!r} is not one of {', '.join(METRICS)}"
+        return str(UnknownNameError("metric", row["metric"], METRICS))
     if pd.isna(row["isl"]) or pd.isna(row["osl"]):
         return "isl or osl is blank"
     try:

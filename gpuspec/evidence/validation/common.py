@@ -172,7 +172,7 @@ def left_out(raw: pd.DataFrame, reasons: "pd.Series[str]") -> pd.DataFrame:
 def grouped(table: pd.DataFrame, what: str) -> list[dict[str, Any]]:
     """Return what rows have in common, most rows first: ``rows``, ``reason`` and ``lines``.
 
-    Sentences that differ in the value or in numbers alone are one; the first stands for them.
+    Reasons that differ in the value or in numbers alone are one; the first stands for them.
     """
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for line, said in table[["line", what]].to_numpy():
@@ -180,7 +180,7 @@ def grouped(table: pd.DataFrame, what: str) -> list[dict[str, Any]]:
         column, value, valid = seen.groups() if seen else ("", "", said)
         if column in NO_TABLE and valid.startswith(("did you mean", "known:")):
             valid = NO_TABLE[column]
-        key = (column, re.sub(r"\d[\d.,]*", "#", valid))
+        key = (column, re.sub(r"\d[\d.,]*", "#", valid) if what == "reason" else valid)
         one = found.setdefault(key, {"rows": 0, "values": {}, "lines": [], "valid": valid})
         one["rows"] += 1
         one["values"][value] = None

@@ -12,6 +12,9 @@ WHAT = {
     "images": "times of an image",
 }
 
+MOST_REASONS = 8
+"""Reasons of rows left out that a sentence names."""
+
 
 def validation_finding(found: Validation) -> str:
     """Say how far off half of the predictions are, and how many intervals hold."""
@@ -29,6 +32,8 @@ def left_out_sentence(found: Validation) -> str:
     """Say how many rows were not predicted, and why."""
     counts = found.skipped["reason"].value_counts()
     counts.index = counts.index.str.replace(r"; known: .*", "", regex=True)
-    reasons = "; ".join(f"{reason} ({count})" for reason, count in counts.items())
+    reasons = "; ".join(f"{reason} ({count})" for reason, count in counts[:MOST_REASONS].items())
+    more = len(counts) - MOST_REASONS
+    reasons += f"; {more} further reasons" if more > 0 else ""
     said = f"{len(found.skipped)} rows were not predicted"
     return f"{said}: {reasons}." if reasons else f"{said}."
