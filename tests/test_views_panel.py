@@ -54,10 +54,10 @@ def test_nothing_left_is_an_error_that_says_so(found):
 
 def test_a_panel_says_what_stored_means_for_the_model_that_is_chosen():
     memory = serving_panel(MemoryQuestion.ask(gpus="H100"))
-    assert "BF16, as stored" in memory.message.value
+    assert "BF16, as stored" in memory.note.value
     memory.controls["model"].value = "gpt-oss-120b"
-    assert "experts MXFP4, rest BF16, as stored" in memory.message.value
+    assert "experts MXFP4, rest BF16, as stored" in memory.note.value
     serving = inference_panel(ServingQuestion.ask(model="gpt-oss-120b", gpus="H100"))
-    assert "experts MXFP4, rest BF16, as stored" in serving.message.value
+    assert "experts MXFP4, rest BF16, as stored" in serving.note.value
     serving.controls["kv"].value = "fp8"
-    assert "Cache in FP8" in serving.message.value
+    assert "Cache in FP8" in serving.note.value

@@ -23,8 +23,8 @@ class Panel:
     """Widgets above a picture that follows them.
 
     ``panel.controls[name]`` is the widget of a parameter, ``panel.answer`` the table behind the
-    picture, ``panel.picture.value`` its SVG and ``panel.message.value`` what is wrong, if
-    anything is, or else what `told` says of the answer.
+    picture, ``panel.picture.value`` its SVG, ``panel.note.value`` what `told` says of it and
+    ``panel.message.value`` what is wrong, if anything is.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class Panel:
         told: Callable[..., str] = lambda _: "",
     ) -> None:
         self.controls, self._answer, self._draw, self._told = controls, answer, draw, told
-        self.picture, self.message = W.HTML(), W.HTML()
+        self.picture, self.note, self.message = W.HTML(), W.HTML(), W.HTML()
         self.answer: object = None
         for control in controls.values():
             control.observe(self._changed, names="value")
@@ -44,7 +44,7 @@ class Panel:
             control.layout = W.Layout(width="24em")
         wrapping = W.Layout(display="flex", flex_flow="row wrap")
         above = W.Box(list(controls.values()), layout=wrapping)
-        self.view = W.VBox([above, self.message, self.picture])
+        self.view = W.VBox([above, self.message, self.note, self.picture])
 
     def _changed(self, _: object = None) -> None:
         try:
@@ -52,7 +52,7 @@ class Panel:
         except InputError as error:
             self.message.value = f"<b>{escape(str(error))}</b>"
             return
-        self.message.value = escape(self._told(self.answer))
+        self.message.value, self.note.value = "", escape(self._told(self.answer))
         svg = self._draw(self.answer)
         self.picture.value = svg.replace("<svg ", '<svg style="max-width:100%;height:auto" ', 1)
 
