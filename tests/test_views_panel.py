@@ -6,7 +6,11 @@ import pytest
 import gpuspec
 from gpuspec.base.errors import InputError
 from gpuspec.evidence import validation
+from gpuspec.topics.memory import MemoryQuestion
+from gpuspec.topics.memory.panel import serving_panel
 from gpuspec.topics.overview.panel import roofline_panel
+from gpuspec.topics.serving import ServingQuestion
+from gpuspec.topics.serving.panel import inference_panel
 from gpuspec.topics.validation.panel import validation_panel
 
 
@@ -46,3 +50,14 @@ def test_only_what_is_missed_by_more_is_left(found):
 def test_nothing_left_is_an_error_that_says_so(found):
     with pytest.raises(InputError, match="no row of any GPU"):
         validation.part_of(found, missed_by=1e9)
+
+
+def test_a_panel_says_what_stored_means_for_the_model_that_is_chosen():
+    memory = serving_panel(MemoryQuestion.ask(gpus="H100"))
+    assert "BF16, as stored" in memory.note.value
+    memory.controls["model"].value = "gpt-oss-120b"
+    assert "experts MXFP4, rest BF16, as stored" in memory.note.value
+    serving = inference_panel(ServingQuestion.ask(model="gpt-oss-120b", gpus="H100"))
+    assert "experts MXFP4, rest BF16, as stored" in serving.note.value
+    serving.controls["kv"].value = "fp8"
+    assert "Cache in FP8" in serving.note.value

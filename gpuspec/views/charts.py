@@ -81,7 +81,7 @@ def blank_axes(
     figure = Figure(figsize=(width, height), layout=None if fixed else "constrained")
     axes = figure.subplots()
     if fixed:
-        figure.subplots_adjust(left=0.1, right=0.98, top=0.86, bottom=0.15)
+        figure.subplots_adjust(left=0.12, right=0.98, top=0.86, bottom=0.15)
     ruled(axes, grid)
     return figure, axes
 

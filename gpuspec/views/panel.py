@@ -15,22 +15,27 @@ FORMATS = ("stored", "bf16", "fp8", "int8", "int4-awq", "nvfp4", "mxfp4")
 POWERS_OF_TWO = [2**i for i in range(0, 21)]
 SHARES = [i / 20 for i in range(0, 21)]
 DECADES = [m * 10.0**e for e in range(-3, 15) for m in (1, 2, 5)]
-LABEL = {"description_width": "7em"}
+LABEL_WIDTH = 12
+"""Characters of a label that its usual place holds."""
 
 
 class Panel:
     """Widgets above a picture that follows them.
 
     ``panel.controls[name]`` is the widget of a parameter, ``panel.answer`` the table behind the
-    picture, ``panel.picture.value`` its SVG and ``panel.message.value`` what is wrong, if
-    anything is.
+    picture, ``panel.picture.value`` its SVG, ``panel.note.value`` what `told` says of it and
+    ``panel.message.value`` what is wrong, if anything is.
     """
 
     def __init__(
-        self, controls: dict[str, W.Widget], answer: Callable[..., object], draw: Callable[..., str]
+        self,
+        controls: dict[str, W.Widget],
+        answer: Callable[..., object],
+        draw: Callable[..., str],
+        told: Callable[..., str] = lambda _: "",
     ) -> None:
-        self.controls, self._answer, self._draw = controls, answer, draw
-        self.picture, self.message = W.HTML(), W.HTML()
+        self.controls, self._answer, self._draw, self._told = controls, answer, draw, told
+        self.picture, self.note, self.message = W.HTML(), W.HTML(), W.HTML()
         self.answer: object = None
         for control in controls.values():
             control.observe(self._changed, names="value")
@@ -39,7 +44,7 @@ class Panel:
             control.layout = W.Layout(width="24em")
         wrapping = W.Layout(display="flex", flex_flow="row wrap")
         above = W.Box(list(controls.values()), layout=wrapping)
-        self.view = W.VBox([above, self.message, self.picture])
+        self.view = W.VBox([above, self.message, self.note, self.picture])
 
     def _changed(self, _: object = None) -> None:
         try:
@@ -47,7 +52,7 @@ class Panel:
         except InputError as error:
             self.message.value = f"<b>{escape(str(error))}</b>"
             return
-        self.message.value = ""
+        self.message.value, self.note.value = "", escape(self._told(self.answer))
         svg = self._draw(self.answer)
         self.picture.value = svg.replace("<svg ", '<svg style="max-width:100%;height:auto" ', 1)
 
@@ -55,9 +60,14 @@ class Panel:
         return self.view._repr_mimebundle_(**options)
 
 
+def label_style(name: str) -> dict[str, str]:
+    """Return how wide a label is: as all others, or as a longer one needs."""
+    return {"description_width": "7em" if len(name) <= LABEL_WIDTH else "initial"}
+
+
 def choice(name: str, values: Iterable[object], value: object) -> W.Dropdown:
     """Return a drop-down list that shows `value` first chosen."""
-    return W.Dropdown(options=list(values), value=value, description=name, style=LABEL)
+    return W.Dropdown(options=list(values), value=value, description=name, style=label_style(name))
 
 
 def model_choice(name: str) -> W.Dropdown:
@@ -78,7 +88,8 @@ def slider(
     blank: list[tuple[str, float | str]] = [("blank", "")] if value is None else []
     shown = [*blank, *((written.format(v), v) for v in numbers)]
     start = "" if value is None else value
-    return W.SelectionSlider(options=shown, value=start, description=name, style=LABEL)
+    style = label_style(name)
+    return W.SelectionSlider(options=shown, value=start, description=name, style=style)
 
 
 def controls(question: Ask, *names: str, **values: Sequence[float]) -> dict[str, W.Widget]:
@@ -101,7 +112,8 @@ def _control(field: Asked, value: Any, values: Sequence[float] | None) -> W.Widg
     if field.choices:
         return choice(label, field.choices, value)
     if field.many:
-        return W.SelectMultiple(options=value, value=value, description=label, style=LABEL)
+        style = label_style(label)
+        return W.SelectMultiple(options=value, value=value, description=label, style=style)
     assert field.range is not None  # what is left are numbers
     share = field.range.most <= 1
     steps = values or (SHARES if share else POWERS_OF_TWO if field.whole else DECADES)

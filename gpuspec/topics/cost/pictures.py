@@ -75,7 +75,7 @@ def _range(axes: Axes, place: int, row: pd.Series, value: float, color: str) -> 
     mark = "*" if row.get("quoted") else "s" if row.get("derived") else "o"
     size, inside = 9 if mark == "*" else 5, "white" if row.get("stale") else color
     axes.plot(value, place, mark, markersize=size, color=color, markerfacecolor=inside)
-    text = f"{value:,.0f}" if value >= 1000 else f"{value:,.3g}"
+    text = f"{value:,.0f}" if value >= 1000 else f"{value:#,.3g}".rstrip(".")
     style: Any = {"textcoords": "offset points", "va": "center", "fontsize": 7.5}
     axes.annotate(text, (row["high"], place), (4, 0), **style)
 

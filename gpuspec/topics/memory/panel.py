@@ -4,6 +4,7 @@ import pandas as pd
 
 from gpuspec.topics.memory import MemoryQuestion, serving_table, smallest_serving
 from gpuspec.topics.memory.pictures import serving_memory
+from gpuspec.topics.memory.words import formats_sentence
 from gpuspec.views.display import figure
 from gpuspec.views.panel import Panel, controls
 
@@ -23,4 +24,4 @@ def serving_panel(question: MemoryQuestion) -> Panel:
         title = f"{asked.network.name}, {asked.concurrency:,} requests of {asked.context:,} tokens"
         return figure(serving_memory(asked, table, title), title, title).svg
 
-    return Panel(shown, answer, draw)
+    return Panel(shown, answer, draw, lambda answered: formats_sentence(answered[0]))

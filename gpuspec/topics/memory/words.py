@@ -26,6 +26,14 @@ def weights_sentence(question: MemoryQuestion) -> str:
     ).rstrip()
 
 
+def formats_sentence(question: MemoryQuestion) -> str:
+    """Say in what formats weights and cache are, and who says so."""
+    said = f"Weights in {question.weight.words}."
+    if question.network.kind != "encoder":
+        said += f" Cache in {question.kv_format.upper()}."
+    return f"{said} {question.network.doubts}".rstrip()
+
+
 def serving_finding(question: MemoryQuestion, smallest: pd.DataFrame) -> str:
     """Say how many of each GPU hold the asked load."""
     q = question

@@ -26,4 +26,4 @@ def interconnect_panel(question: NetworksQuestion) -> Panel:
         title = network_finding(asked, table)
         return figure(network_scaling(table, title), title, title, tight=False).svg
 
-    return Panel(shown, answer, draw)
+    return Panel(shown, answer, draw, lambda answered: answered[0].network.doubts)

@@ -4,7 +4,7 @@ import pandas as pd
 
 from gpuspec.topics.serving import ServingQuestion, best_options, frontier_table, options_table
 from gpuspec.topics.serving.pictures import latency_throughput
-from gpuspec.topics.serving.words import option_finding
+from gpuspec.topics.serving.words import formats_sentence, option_finding, undrawn
 from gpuspec.views.display import figure
 from gpuspec.views.panel import Panel, controls
 
@@ -23,4 +23,9 @@ def inference_panel(question: ServingQuestion) -> Panel:
         frontier = frontier_table(asked, best)
         return figure(latency_throughput(frontier, title), title, title, tight=False).svg
 
-    return Panel(shown, answer, draw)
+    def told(answered: tuple[ServingQuestion, pd.DataFrame]) -> str:
+        asked = answered[0]
+        said = undrawn(asked) if asked.network.kind == "encoder" else ""
+        return f"{formats_sentence(asked)} {said}".strip()
+
+    return Panel(shown, answer, draw, told)

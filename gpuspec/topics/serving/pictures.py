@@ -64,7 +64,8 @@ def latency_throughput(frontier: pd.DataFrame, title: str) -> Figure:
     axes.yaxis.set_major_formatter("{x:,.0f}")
     axes.minorticks_off()
     axes.set_title(fill(title, 78), loc="left", fontsize=10, fontweight="bold")
-    axes.legend(fontsize=8, frameon=False)
+    if len(frontier):
+        axes.legend(fontsize=8, frameon=False)
     return figure
 
 

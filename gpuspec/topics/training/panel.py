@@ -33,4 +33,4 @@ def training_panel(question: TrainingQuestion) -> Panel:
         title = deadline_finding(asked, deadline_table(asked, runs))
         return figure(days_by_gpus(runs, asked.deadline_days, title), title, title).svg
 
-    return Panel(shown, answer, draw)
+    return Panel(shown, answer, draw, lambda answered: answered[0].network.doubts)
