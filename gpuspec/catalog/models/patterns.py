@@ -53,7 +53,7 @@ class Patterns:
             self._add(name)
             if len(self.everywhere) > MOST_PATTERNS:
                 valid = f"at most {MOST_PATTERNS:,} patterns that name no layer"
-                raise InputError("quantization_config", "patterns of module names", valid)
+                raise InputError("config.json quantization_config", "patterns of module names", valid)
 
     def _add(self, name: str) -> None:
         if len(name) > MOST_PATTERN:
@@ -138,7 +138,7 @@ class Patterns:
         self.steps[0] += steps
         if self.steps[0] > MOST_STEPS:
             valid = f"names and patterns that take at most {MOST_STEPS:,} steps to follow"
-            raise InputError("quantization_config", "patterns of module names", valid)
+            raise InputError("config.json quantization_config", "patterns of module names", valid)
 
 
 def is_regex(name: str) -> bool:
