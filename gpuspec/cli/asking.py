@@ -58,9 +58,7 @@ class Asking(Command):
         values = [(name, ctx.params.pop(option, None)) for option, name in names.items()]
         given = {name: value for name, value in values if value is not None}
         question = record_of(self.record).of(given)
-        network = getattr(question, "network", None)
-        if network is not None:
-            tell_doubts(network.doubts)
+        tell_doubts(getattr(getattr(question, "network", None), "doubts", ""))
         ctx.params["question"] = question
         return super().invoke(ctx)
 

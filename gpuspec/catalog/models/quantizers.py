@@ -196,8 +196,8 @@ def _mlx_form(own: Keys, whole: Keys) -> str:
         raise Unknown(f"{own.source} mode {mode[:40]!r} is not read")
     bits = own.number("bits", default=whole.number("bits", default=4))
     group = own.number("group_size", default=whole.number("group_size", default=64))
-    if not 1 <= bits <= 8 or group < 1:
-        raise InputError(f"{own.source} bits", bits, "1 to 8 bits in groups of at least one")
+    if not 1 <= bits <= 8 or group < 16:
+        raise InputError(f"{own.source} bits", bits, "1 to 8 bits, in groups of 16 and more")
     return f"{bits + 32 / group:.6g}bit"
 
 
