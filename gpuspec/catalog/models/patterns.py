@@ -55,7 +55,9 @@ class Patterns:
             self._add(name)
             if len(self.everywhere) > MOST_PATTERNS:
                 valid = f"at most {MOST_PATTERNS:,} patterns that name no layer"
-                raise InputError("config.json quantization_config", "patterns of module names", valid)
+                raise InputError(
+                    "config.json quantization_config", "patterns of module names", valid
+                )
 
     def _add(self, name: str) -> None:
         if len(name) > MOST_PATTERN:
