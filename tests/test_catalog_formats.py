@@ -650,3 +650,19 @@ def test_torchaos_whole_numbers_of_any_width_are_not_taken_for_int8():
     with pytest.raises(InputError, match="IntxWeightConfig' is not read"):
         weight_format(odd)
     assert read({"load_in_8bit": True}).stored == "int8"
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        compressed({"num_bits": 8, "type": "int", "strategy": "channel"}, active={"num_bits": 8}),
+        {"quant_algo": "W8A8_SQ_PER_CHANNEL"},
+    ],
+)
+def test_int8_activations_count_as_weights_only_and_the_answer_says_it(section):
+    mine = read(section)
+    assert mine.stored == "int8"
+    assert "(W8A8)" in mine.warnings[0]
+    assert "(W8A8)" in mine.doubts
+    alone = compressed({"num_bits": 8, "type": "int", "strategy": "channel"})
+    assert not read(alone).warnings

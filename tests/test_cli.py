@@ -48,6 +48,7 @@ allow: {gpus: [V100], precisions: [bf16], modes: [on-demand]}
     [
         ("estimate Llama-3.1-8B --gpus H100 --weights bf16", "ttft_s"),
         ("estimate Llama-3.1-8B", "estimates"),
+        ("model gpt-oss-20b", "params_total"),
         ("images SDXL", "images"),
         ("model gpt-oss-120b", "weights_bytes"),
         ("train Llama-3.1-405B --counts 1,512 --gpus H100", "runs"),

@@ -309,7 +309,8 @@ def said(
             path += f".{place}" if path else place
     inner = (problem.get("ctx") or {}).get("error")
     if isinstance(inner, InputError):
-        return renamed(inner, ".".join(filter(None, (path, inner.field))))
+        between = ": " if " " in inner.field else "."
+        return renamed(inner, between.join(filter(None, (path, inner.field))))
     if problem["type"] == "missing":
         return InputError(path, None, "it must be given")
     if problem["type"] == "literal_error":

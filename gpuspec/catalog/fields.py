@@ -45,10 +45,12 @@ def _known(find: Callable[[str], str]) -> Callable[[object], str]:
     """Return a check that turns a name into its id; its errors are of the field it stands in."""
 
     def check(value: object) -> str:
+        name = _text(value)
         try:
-            return find(_text(value))
+            return find(name)
         except InputError as error:
-            raise renamed(error, "") from None
+            of_a_key = name.lower().endswith(".json") and error.field not in ("model", "config")
+            raise renamed(error, error.field if of_a_key else "") from None
 
     return check
 

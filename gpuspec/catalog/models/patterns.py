@@ -16,6 +16,8 @@ MOST_PATTERNS = 1000
 """Patterns that name no layer."""
 MOST_STEPS = 2_000_000
 """Steps that all patterns of a file may take together."""
+_GLOB_STEPS = 30
+"""What a comparison with a glob counts: it takes as long as so many steps."""
 _LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks|block)\.(\d{1,5})(?:\.|\*?$)")
 _EXPERT = re.compile(r"experts\.\d+")
 _OUTSIDE = re.compile(r"vis(ion|ual)|vit\b|audio|image|tower|encoder|projector|mtp|nextn|connector")
@@ -53,7 +55,9 @@ class Patterns:
             self._add(name)
             if len(self.everywhere) > MOST_PATTERNS:
                 valid = f"at most {MOST_PATTERNS:,} patterns that name no layer"
-                raise InputError("quantization_config", "patterns of module names", valid)
+                raise InputError(
+                    "config.json quantization_config", "patterns of module names", valid
+                )
 
     def _add(self, name: str) -> None:
         if len(name) > MOST_PATTERN:
@@ -93,6 +97,7 @@ class Patterns:
         known = self._held.get((stated, ends))
         if known is None:
             self._spend(len(stated) * len(ends))
+            self._spend(_GLOB_STEPS * len(ends) * sum("*" in holder for holder in stated))
             known = any(_within(end, holder) for holder in stated for end in ends)
             self._held[stated, ends] = known
         return known
@@ -131,14 +136,14 @@ class Patterns:
             else:
                 known = _within(name, pattern)
             self._known[pattern, name] = known
-            self._spend(1)
+            self._spend(_GLOB_STEPS if "*" in pattern and pattern not in self._compiled else 1)
         return known
 
     def _spend(self, steps: int) -> None:
         self.steps[0] += steps
         if self.steps[0] > MOST_STEPS:
             valid = f"names and patterns that take at most {MOST_STEPS:,} steps to follow"
-            raise InputError("quantization_config", "patterns of module names", valid)
+            raise InputError("config.json quantization_config", "patterns of module names", valid)
 
 
 def is_regex(name: str) -> bool:

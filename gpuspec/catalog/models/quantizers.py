@@ -100,7 +100,7 @@ def _modelopt(keys: Keys) -> Scheme:
         by_form: dict[str, list[str]] = {}
         for module, inner in keys.sections("quantized_layers"):
             by_form.setdefault(algorithm(inner.text("quant_algo"), inner), []).append(module)
-        rules += tuple(Rule(form, tuple(names)) for form, names in by_form.items())
+        rules += tuple(_rules(by_form))
         if not rules:
             raise Unknown(f"{keys.source} says MIXED_PRECISION without quantized_layers")
         return Scheme("bf16", rules)
@@ -155,28 +155,37 @@ def _overrides(keys: Keys, bits: float, group: float, zero: bool) -> Iterator[Ru
 
     Of several patterns of ``dynamic`` that mean a module the first counts.
     """
-    for key in ("dynamic", "extra_config"):
+    for key in ("extra_config", "dynamic"):
         found = list(keys.sections(key))
+        by_form: dict[str, list[str]] = {}
         for name, inner in reversed(found) if key == "dynamic" else found:
             own = inner.number("bits", default=bits)
             sizes = inner.number("group_size", default=group)
             kind = Keys({**keys.values, **inner.values}, inner.source)
             form = "bf16" if name.startswith("-:") else _autoround_form(kind, own, sizes, zero)
-            plain = name.removeprefix("-:").removeprefix("+:")
-            yield Rule(form, (f"re:{plain}" if key == "dynamic" else plain,))
+            if key == "dynamic":
+                yield Rule(form, (f"re:{name.removeprefix('-:').removeprefix('+:')}",))
+            else:
+                by_form.setdefault(form, []).append(name)
+        yield from _rules(by_form)
+
+
+def _rules(by_form: Mapping[str, list[str]]) -> Iterator[Rule]:
+    """One rule a format: a file may name every module of every layer."""
+    return (Rule(form, tuple(names)) for form, names in by_form.items())
 
 
 def _mlx(keys: Keys) -> Scheme:
     """MLX: embedding and head too; modules under their names have numbers of their own."""
     form = _mlx_form(keys, keys)
-    rules = [Rule(form, ("embed_tokens",))]
+    by_form: dict[str, list[str]] = {form: ["embed_tokens"]}
     for name, stated in keys.values.items():
         if isinstance(stated, Mapping):
-            rules.append(Rule(_mlx_form(keys.section(name), keys), (name,)))
+            by_form.setdefault(_mlx_form(keys.section(name), keys), []).append(name)
         elif stated is False:
-            rules.append(Rule("bf16", (name,)))
+            by_form.setdefault("bf16", []).append(name)
     said = "MLX's own format, which engines for these GPUs do not load: its size counts"
-    return Scheme(form, tuple(rules), form, notes=(said,))
+    return Scheme(form, tuple(_rules(by_form)), form, notes=(said,))
 
 
 def _mlx_form(own: Keys, whole: Keys) -> str:
@@ -187,8 +196,8 @@ def _mlx_form(own: Keys, whole: Keys) -> str:
         raise Unknown(f"{own.source} mode {mode[:40]!r} is not read")
     bits = own.number("bits", default=whole.number("bits", default=4))
     group = own.number("group_size", default=whole.number("group_size", default=64))
-    if not 1 <= bits <= 8 or group < 1:
-        raise InputError(f"{own.source} bits", bits, "1 to 8 bits in groups of at least one")
+    if not 1 <= bits <= 8 or group < 16:
+        raise InputError(f"{own.source} bits", bits, "1 to 8 bits, in groups of 16 and more")
     return f"{bits + 32 / group:.6g}bit"
 
 

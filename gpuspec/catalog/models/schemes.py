@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from gpuspec.base.errors import InputError, UnknownNameError
@@ -108,6 +109,11 @@ def whole_numbers(bits: float, group: float, zero_points: bool, source: str) -> 
     """
     if not 1 <= bits <= 16 or (bits != int(bits) and group > 0):
         raise InputError(f"{source} bits", bits, "whole numbers have 1 to 16 bits")
+    return _whole(bits, group, zero_points)
+
+
+@cache
+def _whole(bits: float, group: float, zero_points: bool) -> str:
     if bits == 16:
         return "bf16"
     if group <= 0:

@@ -48,7 +48,7 @@ def scheme(section: Section, config: Section, source: str) -> Scheme:
         )
     kept = tuple(name for key in KEPT for name in keys.names(key))
     rules += (Rule("bf16", kept),) if kept else ()
-    notes = (*found.notes, *_sparsity(keys))
+    notes = (*found.notes, *_sparsity(keys), *_activations(keys, found))
     return Scheme(found.default, rules, found.head, _cache(keys), notes)
 
 
@@ -72,6 +72,18 @@ def _cache(keys: Keys) -> str:
         stated = f"{'fp' if kind == 'float' else 'int'}{bits:g}"
     name = stated.lower() if isinstance(stated, str) else ""
     return {"fp8": "fp8", "int8": "int8", "fp8_e4m3": "fp8", "fp8_e5m2": "fp8"}.get(name, "")
+
+
+def _activations(keys: Keys, found: Scheme) -> Iterator[str]:
+    """Say that products of INT8 with INT8 are not timed."""
+    groups = [group for _, group in keys.sections("config_groups")]
+    stated = [group.values.get("input_activations") for group in groups]
+    stated.append(keys.section("global_quant_config").values.get("input_tensors"))
+    if found.default == "int8" and (any(stated) or "W8A8" in keys.text("quant_algo").upper()):
+        yield (
+            f"{keys.source}: activations are in INT8 too (W8A8); no timing of that is in the fit, "
+            "so it counts as weights only: prefill may be faster"
+        )
 
 
 def _sparsity(keys: Keys) -> Iterator[str]:
