@@ -9,12 +9,25 @@ from gpuspec.catalog.models.reading import Config
 
 def shared_indexers(config: Config, whole: Fields, layers: list[Fields]) -> None:
     """GLM 5: some layers take the choice of tokens from an earlier layer's indexer."""
-    kinds = config.items("indexer_types", str, len(layers))
-    for layer, kind in zip(layers, kinds or ["full"] * len(layers), strict=True):
+    for layer, kind in zip(layers, _indexer_kinds(config, len(layers)), strict=True):
         if kind not in ("full", "shared"):
             raise config.error("indexer_types", kind, "full and shared are read")
         if kind == "shared":
             layer.update(index_heads=0, index_head_dim=0, index_params=0)
+
+
+def _indexer_kinds(config: Config, layers: int) -> list[str]:
+    """Return ``full`` or ``shared`` for every layer: listed, in letters F and S, or by a period."""
+    stated = config.items("indexer_types", str, layers)
+    value, _ = config.found(("index_topk_pattern",), "")
+    if not stated and isinstance(value, str) and len(value) == layers:
+        stated = [{"F": "full", "S": "shared"}.get(letter, letter) for letter in value]
+    elif not stated and value:
+        stated = config.items("index_topk_pattern", str, layers)
+    every = config.many("index_topk_freq", default=1) or 1
+    first = config.many("index_skip_topk_offset", default=2)
+    period = ["shared" if max(i - first + 1, 0) % every else "full" for i in range(layers)]
+    return stated or period
 
 
 def longcat(config: Config, whole: Fields, layers: list[Fields]) -> None:
@@ -106,7 +119,7 @@ def deepseek_v4(config: Config, whole: Fields, layers: list[Fields]) -> None:
     """
     hidden, dim, rank = whole["hidden"], head_dim(config), config.count("q_lora_rank")
     streams = config.count("hc_mult", default=4, most=1000)
-    mixing = 2 * ((2 + streams) * streams * (streams * hidden + 1) + 3)
+    mixing = hyper_connections(streams, hidden)
     ratios = _compression(config, len(layers))
     hashed = config.many("num_hash_layers", default=3)
     config.read.update(("qk_rope_head_dim", "compress_rope_theta", "expert_dtype"))
@@ -126,6 +139,11 @@ def deepseek_v4(config: Config, whole: Fields, layers: list[Fields]) -> None:
         if ratio and ratio < _WHOLE_FROM:
             layer.update(_v4_indexer(config, hidden, rank, ratio))
     whole["extra_params"] = streams * (streams * hidden + 1) + 1
+
+
+def hyper_connections(streams: int, hidden: int) -> int:
+    """Parameters with which both halves of a layer mix so many streams of residuals."""
+    return 2 * ((2 + streams) * streams * (streams * hidden + 1) + 3)
 
 
 _WHOLE_FROM = 32

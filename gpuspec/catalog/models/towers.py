@@ -349,11 +349,91 @@ def step_vision(config: Config, vision: Config, hidden: int) -> tuple[int, int]:
     return total + _linear(4 * width, hidden, bias), (-(-_SIDE // side)) ** 2 * (patches // 16)
 
 
+def glm5_vision(config: Config, vision: Config, hidden: int) -> tuple[int, int]:
+    """GLM 5 next: gated MLPs, norms of heads, a convolution that merges four patches, an MLP."""
+    width, ffn = (
+        vision.count("hidden_size", default=1024),
+        vision.count("intermediate_size", default=4096),
+    )
+    patch, merge = (
+        _side(vision, "patch_size", 14),
+        vision.count("spatial_merge_size", default=2),
+    )
+    times, heads = (
+        _side(vision, "temporal_patch_size", 2),
+        vision.count("num_heads", "num_attention_heads", default=16),
+    )
+    out = vision.count("out_hidden_size", default=1536)
+    wide = vision.count("projection_intermediate_size", default=10240)
+    biased = vision.flag("attention_bias", True)
+    block = _block(width, ffn, biased, gated=True) + 2 * width + 2 * (width // heads)
+    layers = vision.count("depth", "num_hidden_layers", default=24) * block
+    merger = _linear(merge * merge * width, out) + out * out + 2 * out + 3 * out * wide
+    patches = _patches(vision, width, patch, times) + width
+    return patches + layers + width + merger, _merged(patch, merge)
+
+
+def inkling2_vision(config: Config, vision: Config, hidden: int) -> tuple[int, int]:
+    """Inkling 2: a class token, scales on each half of a layer, two projections."""
+    width, patch = vision.count("hidden_size", default=1024), vision.count("patch_size", default=20)
+    ffn = vision.count("intermediate_size", default=int(width * vision.number("mlp_ratio", 4.0)))
+    merge, grid = (
+        vision.count("spatial_merge_size", default=2),
+        vision.count("posemb_grid_size", default=32),
+    )
+    wide = vision.count("projection_hidden_dim", default=4096)
+    layers = vision.count("num_hidden_layers", default=23) * (_block(width, ffn) + 6 * width)
+    positions, bias = (grid * grid + 2) * width, vision.flag("projector_bias")
+    connector = _linear(merge * merge * width, wide, bias) + _linear(wide, hidden, bias)
+    total = _patches(vision, width, patch) + positions + 2 * width + layers + connector
+    return total, _merged(patch, merge)
+
+
+def muse_spark_towers(config: Config, vision: Config, hidden: int) -> tuple[int, int]:
+    """Muse Spark: layer norms, three projections; for sound a pyramid of convolutions."""
+    width, ffn = (
+        vision.count("hidden_size", default=1536),
+        vision.count("intermediate_size", default=8960),
+    )
+    patch, merge = (
+        vision.count("patch_size", default=14),
+        vision.count("merge_size", default=2),
+    )
+    rows = vision.count("pos_emb_height", default=32) * vision.count("pos_emb_width", default=32)
+    into = config.count("out_hidden_size", default=6144)
+    wide = config.count("projector_hidden_size", default=4096)
+    layers = vision.count("num_hidden_layers", default=50) * (_block(width, ffn) + 4 * width)
+    patches = _patches(vision, width, patch, vision.count("patch_temporal", default=2))
+    connector = into * wide + wide * wide + wide * hidden
+    total = patches + rows * width + layers + 4 * width + connector
+    return total + _sound_pyramid(config.section("audio_config"), hidden), _merged(patch, merge)
+
+
+def _sound_pyramid(audio: Config, hidden: int) -> int:
+    """Parameters of stages that shorten a wave form, each with convolutions and MLPs."""
+    widths = audio.items("hidden_sizes", int) or [256, 512, 1024, 2048]
+    steps = audio.items("patch_sizes", int, len(widths)) or [16, 6, 5, 4]
+    depths = audio.items("depths", int, len(widths)) or [2] * len(widths)
+    ratio, kernel = audio.number("mlp_ratio", 4.0), audio.count("conv_kernel_size", default=7)
+    if len(steps) != len(widths) or any(not 1 <= each <= 1_000_000 for each in widths + steps):
+        raise audio.error("patch_sizes", steps, f"a whole number for each of {len(widths)} stages")
+    total, before = 0, 1
+    for width, step, depth in zip(widths, steps, depths, strict=True):
+        ffn = int(ratio * width)
+        block = (kernel + 1) * width + width + _linear(width, ffn) + _linear(ffn, width)
+        total += _linear(before * step, width) + width + depth * block
+        before = width
+    return total + before + _linear(before, hidden) + hidden
+
+
+WITH_SOUND = ("muse_spark_towers",)
+"""Those that count the tower for sound too."""
 TOWERS: dict[str, Tower] = {
     "qwen2_vision": qwen2_vision, "qwen2_5_vision": qwen2_5_vision, "qwen3_vision": qwen3_vision,
     "siglip_gemma": siglip_gemma, "siglip_paligemma": siglip_paligemma, "pixtral": pixtral,
     "clip": clip, "intern_vision": intern_vision, "llama4_vision": llama4_vision,
     "moonvit": moonvit, "gemma4_vision": gemma4_vision, "mllama_vision": mllama_vision,
     "minimax_vision": minimax_vision, "glm_vision": glm_vision, "siglip_cohere": siglip_cohere,
-    "siglip_idefics": siglip_idefics, "step_vision": step_vision,
+    "siglip_idefics": siglip_idefics, "step_vision": step_vision, "glm5_vision": glm5_vision,
+    "inkling2_vision": inkling2_vision, "muse_spark_towers": muse_spark_towers,
 }  # fmt: skip
