@@ -239,7 +239,10 @@ _ATTENTION = (
     sparse.shared_indexers, sparse.longcat, sparse.gemma3n, sparse.gemma4, sparse.mimo_v2,
     sparse.laguna, sparse.step3p5,
 )  # fmt: skip
-_MIXED = (mixed.mistral_large4, mixed.glm5_next, mixed.muse_spark, mixed.inkling2)
+_MIXED = (
+    mixed.mistral_large4, mixed.glm5_next, mixed.muse_spark, mixed.hy_v4, mixed.lfm3,
+    mixed.inkling, mixed.inkling2,
+)  # fmt: skip
 _ENCODERS = (
     encoders.bert, encoders.distilbert, encoders.mpnet, encoders.electra, encoders.modernbert,
     encoders.nomic, encoders.eurobert, encoders.bart, encoders.whisper, encoders.t5,

@@ -57,15 +57,63 @@ def glm5_next(config: Config, whole: Fields, layers: list[Fields]) -> None:
 def muse_spark(config: Config, whole: Fields, layers: list[Fields]) -> None:
     """Muse Spark: gated attention, gated residuals, experts of a width of their own with norms.
 
-    Where the file does not say so, every fourth layer counted from the last sees everything.
+    Where the file does not say so, every fourth layer counted from the last sees everything. Muse
+    Glimmer has no experts, and a fourth norm in place of the gates.
     """
-    hidden = whole["hidden"]
+    experts = any(layer.get("experts") for layer in layers)
+    gates = 2 * whole["hidden"] if experts else 0
     for number, layer in enumerate(layers):
         if "layer_types" not in config and (len(layers) - 1 - number) % 4 == 0:
             layer["sliding_window"] = 0
         layer["attention_gate"] = layer["heads"] * layer["v_head_dim"]
-        layer["other_params"] = 2 * hidden + 2 * layer.get("expert_latent", 0)
-    set_all(layers, norms_per_layer=3)
+        layer["other_params"] = gates + 2 * layer.get("expert_latent", 0)
+    set_all(layers, norms_per_layer=3 if experts else 4)
+
+
+def hy_v4(config: Config, whole: Fields, layers: list[Fields]) -> None:
+    """Hunyuan 4: latent attention with a gate, sinks and indexers that layers share.
+
+    Residuals are several streams, each read and written by itself (hyper-connections).
+    """
+    shared_indexers(config, whole, layers)
+    streams = config.count("hc_mult", default=4, most=1000)
+    row = streams * whole["hidden"] + 1
+    for layer in layers:
+        layer["attention_gate"] = layer["heads"] * layer["v_head_dim"]
+        layer["other_params"] = layer.get("other_params", 0) + 2 * (2 * streams * row + 2)
+    whole["extra_params"] = streams * row + 1
+
+
+def lfm3(config: Config, whole: Fields, layers: list[Fields]) -> None:
+    """LFM3: a gate for each head, windows in some layers, norms after both halves by a flag."""
+    if "layer_types" not in config:
+        raise config.error("layer_types", None, "a kind for every layer is needed")
+    for layer in layers:
+        if layer["mixer"] == "attention" and config.flag("use_attention_gate", True):
+            layer["attention_gate"] = layer["heads"]
+    set_all(layers, norms_per_layer=4 if config.flag("use_sandwich_norm", True) else 2)
+
+
+def inkling(config: Config, whole: Fields, layers: list[Fields]) -> None:
+    """Inkling: short convolutions on keys, values and both halves of a layer; learned biases of
+    distance; a router that scores the shared experts too.
+    """
+    hidden, kernel = whole["hidden"], config.count("conv_kernel_size", default=4)
+    rank, extent = config.count("d_rel", default=16), config.count("rel_extent", default=1024)
+    dense = config.many("dense_intermediate_size")
+    for layer in layers:
+        window = layer.get("sliding_window", 0)
+        if window:
+            layer.update(_local_heads(config))
+        if dense:
+            narrow = {"expert_ffn": layer["ffn"], "shared_expert_ffn": layer["ffn"]}
+            layer.update(narrow if layer.get("experts") else {}, ffn=dense)
+        convolutions = 2 * kernel * (layer["kv_heads"] * layer["head_dim"] + hidden)
+        distances = rank * (layer["heads"] * hidden + (window or extent))
+        scored = 1 + layer.get("shared_experts", 0) * hidden
+        layer.update(conv_elements=convolutions, other_params=distances + convolutions + scored)
+    if config.many("num_mtp_layers"):
+        whole["warnings"] = ["its layers that predict further tokens (MTP) are not counted"]
 
 
 def inkling2(config: Config, whole: Fields, layers: list[Fields]) -> None:

@@ -406,7 +406,9 @@ def muse_spark_towers(config: Config, vision: Config, hidden: int) -> tuple[int,
     patches = _patches(vision, width, patch, vision.count("patch_temporal", default=2))
     connector = into * wide + wide * wide + wide * hidden
     total = patches + rows * width + layers + 4 * width + connector
-    return total + _sound_pyramid(config.section("audio_config"), hidden), _merged(patch, merge)
+    audio = config.section("audio_config")
+    total += _sound_pyramid(audio, hidden) if audio.values else 0
+    return total, _merged(patch, merge)
 
 
 def _sound_pyramid(audio: Config, hidden: int) -> int:
@@ -426,6 +428,27 @@ def _sound_pyramid(audio: Config, hidden: int) -> int:
     return total + before + _linear(before, hidden) + hidden
 
 
+def hy_v4_vision(config: Config, vision: Config, hidden: int) -> tuple[int, int]:
+    """Hunyuan 4: a table of positions, two convolutions that merge patches, a vector for rows."""
+    width, ffn = (
+        vision.count("hidden_size", default=1536),
+        vision.count("intermediate_size", default=6144),
+    )
+    patch, merge = (
+        vision.count("patch_size", default=16),
+        vision.count("spatial_merge_size", default=2),
+    )
+    rows, out = (
+        vision.count("max_image_size", default=2048) // patch,
+        vision.count("out_hidden_size", default=hidden),
+    )
+    layers = vision.count("num_hidden_layers", default=40) * (_block(width, ffn) + 4 * width)
+    wide = width * merge * merge
+    merger = _linear(wide, wide) + _linear(wide, out) + out + width
+    patches = _patches(vision, width, patch) + width
+    return patches + (rows * rows + 1) * width + layers + merger, _merged(patch, merge)
+
+
 WITH_SOUND = ("muse_spark_towers",)
 """Those that count the tower for sound too."""
 TOWERS: dict[str, Tower] = {
@@ -436,4 +459,5 @@ TOWERS: dict[str, Tower] = {
     "minimax_vision": minimax_vision, "glm_vision": glm_vision, "siglip_cohere": siglip_cohere,
     "siglip_idefics": siglip_idefics, "step_vision": step_vision, "glm5_vision": glm5_vision,
     "inkling2_vision": inkling2_vision, "muse_spark_towers": muse_spark_towers,
+    "hy_v4_vision": hy_v4_vision,
 }  # fmt: skip
