@@ -241,7 +241,7 @@ _ATTENTION = (
 )  # fmt: skip
 _MIXED = (
     mixed.mistral_large4, mixed.glm5_next, mixed.muse_spark, mixed.hy_v4, mixed.lfm3,
-    mixed.inkling, mixed.inkling2,
+    mixed.axk2, mixed.beam, mixed.inkling, mixed.inkling2,
 )  # fmt: skip
 _ENCODERS = (
     encoders.bert, encoders.distilbert, encoders.mpnet, encoders.electra, encoders.modernbert,

@@ -93,11 +93,13 @@ def gemma4(config: Config, whole: Fields, layers: list[Fields]) -> None:
     k_eq_v, moe = config.flag("attention_k_eq_v"), config.flag("enable_moe_block")
     wide = config.count("global_head_dim", default=head_dim(config))
     kv_heads = config.count("num_global_key_value_heads", default=layers[0]["kv_heads"])
-    for layer in layers:
+    stated = _heads_by_layer(config, len(layers))
+    for number, layer in enumerate(layers):
         if not layer.get("sliding_window"):
             layer.update(head_dim=wide, v_head_dim=wide, values_are_keys=k_eq_v)
             if k_eq_v:
                 layer["kv_heads"] = kv_heads
+        layer.update(stated.get(number, {}))
         layer["other_params"] = 1 + (2 * hidden * narrow + hidden if narrow else 0)
         if moe:
             width, experts = layer["ffn"], layer.get("experts", 0)
@@ -144,6 +146,25 @@ def deepseek_v4(config: Config, whole: Fields, layers: list[Fields]) -> None:
 def hyper_connections(streams: int, hidden: int) -> int:
     """Parameters with which both halves of a layer mix so many streams of residuals."""
     return 2 * ((2 + streams) * streams * (streams * hidden + 1) + 3)
+
+
+def _heads_by_layer(config: Config, layers: int) -> dict[int, Fields]:
+    """Return the heads of every layer where a file of Gemma 4 states those that differ."""
+    section = config.section("per_layer_config")
+    if not section.values:
+        return {}
+    plain = grouped_query(config)
+    heads = {number: dict(plain) for number in range(layers)}
+    for key in section.values:
+        if not (key.isdecimal() and len(key) < 6 and int(key) < layers):
+            raise config.error("per_layer_config", key, f"numbers below {layers} are read")
+        part = section.section(key)
+        dim = part.count("head_dim", default=plain["head_dim"])
+        kv_heads = part.count("num_key_value_heads", default=plain["kv_heads"])
+        heads[int(key)] |= {"head_dim": dim, "v_head_dim": dim, "kv_heads": kv_heads}
+        for name in part.values.keys() - part.read:
+            raise part.error(name, part.values[name], "only heads are read by layer")
+    return heads
 
 
 _WHOLE_FROM = 32

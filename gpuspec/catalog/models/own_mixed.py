@@ -84,6 +84,25 @@ def hy_v4(config: Config, whole: Fields, layers: list[Fields]) -> None:
     whole["extra_params"] = streams * row + 1
 
 
+def axk2(config: Config, whole: Fields, layers: list[Fields]) -> None:
+    """A.X-K2: queries and a gate from two latents, gates of a low rank on norms."""
+    rank = 2 * whole["hidden"] * config.count("gated_norm_rank", default=16)
+    for layer in layers:
+        heads, latent = layer["heads"], layer["q_lora_rank"]
+        wider = latent * heads * (layer["head_dim"] + 2 * layer["v_head_dim"])
+        gates = rank * (2 if layer.get("experts") else 1)
+        layer["other_params"] = layer.get("other_params", 0) + wider + gates
+
+
+def beam(config: Config, whole: Fields, layers: list[Fields]) -> None:
+    """Beam: a gate with a bias for each head; the last layer sees everything."""
+    for layer in layers:
+        layer["attention_gate"] = layer["heads"] * layer["v_head_dim"]
+        layer["other_params"] = layer["heads"]
+    if "layer_types" not in config:
+        layers[-1]["sliding_window"] = 0
+
+
 def lfm3(config: Config, whole: Fields, layers: list[Fields]) -> None:
     """LFM3: a gate for each head, windows in some layers, norms after both halves by a flag."""
     if "layer_types" not in config:
