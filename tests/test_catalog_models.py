@@ -256,7 +256,7 @@ def test_laws_of_counting(layers, groups, kv_heads, gated, tied, bias, moe):
         (MOE | {"expert_ffn": 0}, "expert_ffn"),
         (MOE | {"dense_layers": 5}, "dense_layers"),
         (MOE | {"moe_every": 0}, "moe_every"),
-        ({"kv_lora_rank": 64}, "qk_rope_head_dim"),
+        ({"kv_lora_rank": 64}, "qk_nope_head_dim"),
         (
             {"kv_lora_rank": 64, "qk_rope_head_dim": 8, "qk_nope_head_dim": 8, "v_head_dim": 8},
             "head_dim",

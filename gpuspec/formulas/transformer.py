@@ -55,11 +55,13 @@ def attention_gemms(model: Model, tp: ArrayLike) -> list[Gemm]:
         return [(qkv, hidden), (hidden, heads * model.v_head_dim), *_indexer_gemms(model)]
     latent = float(model.kv_lora_rank)
     gate = model.attention_gate / np.asarray(tp, float)
-    down = latent + model.qk_rope_head_dim + (model.q_lora_rank or 0) + gate
+    made = (latent + model.qk_rope_head_dim) * (model.cache == "own")
+    down = made + (model.q_lora_rank or 0) + gate
     query = heads * model.head_dim, float(model.q_lora_rank or hidden)
     absorbed = heads * (model.qk_nope_head_dim + model.v_head_dim)
     output = hidden, heads * model.v_head_dim
-    return [(down, hidden), query, (absorbed, latent), output, *_indexer_gemms(model)]
+    into = [(down, hidden)] if np.any(down) else []
+    return [*into, query, (absorbed, latent), output, *_indexer_gemms(model)]
 
 
 def _indexer_gemms(model: Model) -> list[Gemm]:

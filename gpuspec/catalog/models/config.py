@@ -23,7 +23,7 @@ from gpuspec.catalog.models.families import (
 from gpuspec.catalog.models.reading import Config, read_config
 from gpuspec.catalog.models.record import Model
 from gpuspec.catalog.models.stored import stored_format
-from gpuspec.catalog.models.towers import TOWERS
+from gpuspec.catalog.models.towers import TOWERS, WITH_SOUND
 
 _TOWER = re.compile(r"vision|visual|image|img|video|audio|speech")
 
@@ -60,7 +60,7 @@ def model_from_config(source: str | Path | dict[str, object], name: str | None =
         "id": "-".join(re.findall(r"[a-z0-9]+(?:\.[a-z0-9]+)*", called.lower())) or "config",
         "name": called,
         "sources": (label if isinstance(source, dict) else str(source),),
-        "warnings": tuple(said),
+        "warnings": (*fields.get("warnings", ()), *said),
     }
     beside = None if isinstance(source, dict) else path_of("config", source)
     stored = stored_format(config.values, beside, Model(**fields))
@@ -103,7 +103,7 @@ def _tower(config: Config, found: Family, hidden: int) -> tuple[dict[str, Any], 
     if counted in TOWERS:
         total, tokens = TOWERS[counted](holder, holder.section("vision_config"), hidden)
         columns |= {"tower_params": total, "image_tokens": tokens}
-        kinds.remove("vision")
+        kinds = [] if counted in WITH_SOUND else [kind for kind in kinds if kind != "vision"]
     missing = " and ".join(kinds)
     doubt = f"parameters of the {missing} tower are not counted: add their memory"
     return columns, [doubt] if kinds else []

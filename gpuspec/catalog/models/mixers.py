@@ -40,7 +40,7 @@ def grouped_query(config: Config) -> Fields:
 
 def latent(config: Config) -> Fields:
     """Multi-head latent attention, with DeepSeek's indexer where the file has one."""
-    heads, rope = config.count("heads"), config.count("qk_rope_head_dim")
+    heads, rope = config.count("heads"), config.many("qk_rope_head_dim", default=None)
     nope, rank = config.count("qk_nope_head_dim"), config.many("q_lora_rank")
     config.read.update(("num_key_value_heads", "head_dim", "qk_head_dim"))
     fields = {
@@ -59,7 +59,10 @@ def latent(config: Config) -> Fields:
 
 
 def indexer(config: Config, hidden: int, rank: int) -> Fields:
-    """DeepSeek Sparse Attention's choice of tokens: queries from the latent, one key a token."""
+    """DeepSeek Sparse Attention's choice of tokens: queries from the latent, one key a token.
+
+    Without a latent (`rank` 0) the queries are made from the layer's input.
+    """
     heads = config.many("index_n_heads")
     if not heads:
         return {}
@@ -68,7 +71,7 @@ def indexer(config: Config, hidden: int, rank: int) -> Fields:
         "index_heads": heads,
         "index_head_dim": dim,
         "index_topk": config.count("index_topk"),
-        "index_params": rank * heads * dim + hidden * (dim + heads) + 2 * dim,
+        "index_params": (rank or hidden) * heads * dim + hidden * (dim + heads) + 2 * dim,
     }
 
 

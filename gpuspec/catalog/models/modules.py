@@ -134,10 +134,11 @@ def _projections(block: Model) -> dict[str, float]:
 def _latent(block: Model) -> dict[str, float]:
     query, rank = block.heads * block.head_dim, block.q_lora_rank
     wide = block.heads * (block.qk_nope_head_dim + block.v_head_dim)
+    down = (block.kv_lora_rank + block.qk_rope_head_dim) * (block.cache == "own")
     return {
         "q_a": block.hidden * rank,
         "q_b": (rank or block.hidden) * query,
-        "kv_a": block.hidden * (block.kv_lora_rank + block.qk_rope_head_dim),
+        "kv_a": block.hidden * down,
         "kv_b": block.kv_lora_rank * wide,
         "o": block.heads * block.v_head_dim * block.hidden,
     }

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from gpuspec.catalog.models import encoders
 from gpuspec.catalog.models import own_attention as sparse
+from gpuspec.catalog.models import own_mixed as mixed
 from gpuspec.catalog.models.mixers import Fields, head_dim, set_all
 from gpuspec.catalog.models.reading import MAX_WIDTH, Config
 
@@ -238,9 +239,13 @@ _ATTENTION = (
     sparse.shared_indexers, sparse.longcat, sparse.gemma3n, sparse.gemma4, sparse.mimo_v2,
     sparse.laguna, sparse.step3p5,
 )  # fmt: skip
+_MIXED = (
+    mixed.mistral_large4, mixed.glm5_next, mixed.muse_spark, mixed.hy_v4, mixed.lfm3,
+    mixed.axk2, mixed.beam, mixed.inkling, mixed.inkling2,
+)  # fmt: skip
 _ENCODERS = (
     encoders.bert, encoders.distilbert, encoders.mpnet, encoders.electra, encoders.modernbert,
     encoders.nomic, encoders.eurobert, encoders.bart, encoders.whisper, encoders.t5,
 )  # fmt: skip
-OWN: dict[str, Own] = {each.__name__: each for each in (*_HERE, *_ATTENTION, *_ENCODERS)}
+OWN: dict[str, Own] = {each.__name__: each for each in (*_HERE, *_ATTENTION, *_MIXED, *_ENCODERS)}
 """The functions by name, as the table of families states them."""

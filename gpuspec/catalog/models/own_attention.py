@@ -9,12 +9,25 @@ from gpuspec.catalog.models.reading import Config
 
 def shared_indexers(config: Config, whole: Fields, layers: list[Fields]) -> None:
     """GLM 5: some layers take the choice of tokens from an earlier layer's indexer."""
-    kinds = config.items("indexer_types", str, len(layers))
-    for layer, kind in zip(layers, kinds or ["full"] * len(layers), strict=True):
+    for layer, kind in zip(layers, _indexer_kinds(config, len(layers)), strict=True):
         if kind not in ("full", "shared"):
             raise config.error("indexer_types", kind, "full and shared are read")
         if kind == "shared":
             layer.update(index_heads=0, index_head_dim=0, index_params=0)
+
+
+def _indexer_kinds(config: Config, layers: int) -> list[str]:
+    """Return ``full`` or ``shared`` for every layer: listed, in letters F and S, or by a period."""
+    stated = config.items("indexer_types", str, layers)
+    value, _ = config.found(("index_topk_pattern",), "")
+    if not stated and isinstance(value, str) and len(value) == layers:
+        stated = [{"F": "full", "S": "shared"}.get(letter, letter) for letter in value]
+    elif not stated and value:
+        stated = config.items("index_topk_pattern", str, layers)
+    every = config.many("index_topk_freq", default=1) or 1
+    first = config.many("index_skip_topk_offset", default=2)
+    period = ["shared" if max(i - first + 1, 0) % every else "full" for i in range(layers)]
+    return stated or period
 
 
 def longcat(config: Config, whole: Fields, layers: list[Fields]) -> None:
@@ -80,11 +93,13 @@ def gemma4(config: Config, whole: Fields, layers: list[Fields]) -> None:
     k_eq_v, moe = config.flag("attention_k_eq_v"), config.flag("enable_moe_block")
     wide = config.count("global_head_dim", default=head_dim(config))
     kv_heads = config.count("num_global_key_value_heads", default=layers[0]["kv_heads"])
-    for layer in layers:
+    stated = _heads_by_layer(config, len(layers))
+    for number, layer in enumerate(layers):
         if not layer.get("sliding_window"):
             layer.update(head_dim=wide, v_head_dim=wide, values_are_keys=k_eq_v)
             if k_eq_v:
                 layer["kv_heads"] = kv_heads
+        layer.update(stated.get(number, {}))
         layer["other_params"] = 1 + (2 * hidden * narrow + hidden if narrow else 0)
         if moe:
             width, experts = layer["ffn"], layer.get("experts", 0)
@@ -106,7 +121,7 @@ def deepseek_v4(config: Config, whole: Fields, layers: list[Fields]) -> None:
     """
     hidden, dim, rank = whole["hidden"], head_dim(config), config.count("q_lora_rank")
     streams = config.count("hc_mult", default=4, most=1000)
-    mixing = 2 * ((2 + streams) * streams * (streams * hidden + 1) + 3)
+    mixing = hyper_connections(streams, hidden)
     ratios = _compression(config, len(layers))
     hashed = config.many("num_hash_layers", default=3)
     config.read.update(("qk_rope_head_dim", "compress_rope_theta", "expert_dtype"))
@@ -126,6 +141,30 @@ def deepseek_v4(config: Config, whole: Fields, layers: list[Fields]) -> None:
         if ratio and ratio < _WHOLE_FROM:
             layer.update(_v4_indexer(config, hidden, rank, ratio))
     whole["extra_params"] = streams * (streams * hidden + 1) + 1
+
+
+def hyper_connections(streams: int, hidden: int) -> int:
+    """Parameters with which both halves of a layer mix so many streams of residuals."""
+    return 2 * ((2 + streams) * streams * (streams * hidden + 1) + 3)
+
+
+def _heads_by_layer(config: Config, layers: int) -> dict[int, Fields]:
+    """Return the heads of every layer where a file of Gemma 4 states those that differ."""
+    section = config.section("per_layer_config")
+    if not section.values:
+        return {}
+    plain = grouped_query(config)
+    heads = {number: dict(plain) for number in range(layers)}
+    for key in section.values:
+        if not (key.isdecimal() and len(key) < 6 and int(key) < layers):
+            raise config.error("per_layer_config", key, f"numbers below {layers} are read")
+        part = section.section(key)
+        dim = part.count("head_dim", default=plain["head_dim"])
+        kv_heads = part.count("num_key_value_heads", default=plain["kv_heads"])
+        heads[int(key)] |= {"head_dim": dim, "v_head_dim": dim, "kv_heads": kv_heads}
+        for name in part.values.keys() - part.read:
+            raise part.error(name, part.values[name], "only heads are read by layer")
+    return heads
 
 
 _WHOLE_FROM = 32

@@ -104,6 +104,7 @@ def _latent(model: Model) -> int:
     else:
         query = model.hidden * query_width
     down = model.hidden * (model.kv_lora_rank + model.qk_rope_head_dim) + model.kv_lora_rank
+    down = 0 if model.cache == "shared" else down
     up = model.kv_lora_rank * model.heads * (model.qk_nope_head_dim + model.v_head_dim)
     return query + down + up + model.heads * model.v_head_dim * model.hidden
 
@@ -145,5 +146,5 @@ def router_parameters(model: Model) -> int:
 
 def head_parameters(model: Model) -> int:
     """Parameters of the output projection that the embedding does not already hold."""
-    weight = 0 if model.tied_embeddings else model.vocab * model.hidden
+    weight = 0 if model.tied_embeddings else (model.head_vocab or model.vocab) * model.hidden
     return weight + model.lm_head_bias * model.vocab

@@ -63,7 +63,7 @@ class Config:
             return value
         raise self.error(name, value, f"a whole number from {least:,} to {most:,} is needed")
 
-    def many(self, *keys: str, default: int = 0, most: int = MAX_WIDTH) -> int:
+    def many(self, *keys: str, default: int | None = 0, most: int = MAX_WIDTH) -> int:
         """Return a whole number that may be 0, for none."""
         return self.count(*keys, default=default, most=most, least=0)
 

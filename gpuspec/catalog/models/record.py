@@ -19,7 +19,7 @@ NO_WINDOW = 2**62
 
 _LLM_NEEDS = ("layers", "hidden", "heads", "kv_heads", "head_dim", "vocab")
 _HEADS = ("heads", "kv_heads", "head_dim")
-_MLA_NEEDS = ("kv_lora_rank", "qk_rope_head_dim", "qk_nope_head_dim", "v_head_dim")
+_MLA_NEEDS = ("kv_lora_rank", "qk_nope_head_dim", "v_head_dim")
 
 
 Layers = Annotated[int, Figure(0, 10_000, "layers")]
@@ -152,6 +152,9 @@ class Model(LayerColumns, Named):
     layers: Layers = column("Transformer layers", 0)
     hidden: Width = column("Width of the residual stream", 0)
     vocab: Rows = column("Rows of the embedding table, padding included", 0)
+    head_vocab: Rows = column(
+        "Rows of the output projection where it leaves out padding that the embedding table has", 0
+    )
     tied_embeddings: Flag = column("The output projection is the embedding table", False)
     position: Literal["rope", "learned", "alibi", "none"] = column("How positions enter", "rope")
     learned_positions: Rows = column("Rows of a learned position table", 0)
@@ -361,7 +364,7 @@ class Model(LayerColumns, Named):
         self.need_layers("a count of matrix products per token")
         parts = active_parameter_parts(self)
         names = ("attention", "linear", "mlp", "experts", "shared_experts", "router")
-        head = self.hidden * self.vocab if self.kind == "llm" else 0
+        head = self.hidden * (self.head_vocab or self.vocab) if self.kind == "llm" else 0
         extra = self.extra_params - self.extra_lookup_params
         return sum(parts[name] for name in names) + head + extra
 

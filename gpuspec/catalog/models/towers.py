@@ -6,34 +6,11 @@ One function a tower, from the section ``vision_config`` to a count and the toke
 
 from collections.abc import Callable
 
+from gpuspec.catalog.models import tower_parts as parts
+from gpuspec.catalog.models import towers_later as later
 from gpuspec.catalog.models.reading import Config
 
-_SIDE = 1024
-"""Side in pixels of the image whose tokens are counted: about a megapixel."""
 Tower = Callable[[Config, Config, int], tuple[int, int]]
-
-
-def _block(width: int, ffn: int, biases: bool = True, gated: bool = False) -> int:
-    """Parameters of a layer of a tower without its norms: four projections and an MLP."""
-    matrices = 3 if gated else 2
-    bias = 4 * width + (matrices - 1) * ffn + width if biases else 0
-    return 4 * width * width + matrices * width * ffn + bias
-
-
-def _linear(into: int, out: int, bias: bool = True) -> int:
-    return into * out + bias * out
-
-
-def _merged(patch: int, merge: int) -> int:
-    """Tokens of the image, one for a square of merged patches."""
-    side = -(-_SIDE // max(patch * merge, 1))
-    return side * side
-
-
-def _patches(vision: Config, width: int, patch: int, times: int = 1) -> int:
-    return vision.count("in_channels", "in_chans", "num_channels", default=3) * (
-        times * patch * patch * width
-    )
 
 
 def qwen2_vision(config: Config, vision: Config, hidden: int) -> tuple[int, int]:
@@ -43,9 +20,9 @@ def qwen2_vision(config: Config, vision: Config, hidden: int) -> tuple[int, int]
     merge = vision.count("spatial_merge_size", default=2)
     wide, out = width * merge * merge, vision.count("hidden_size", default=hidden)
     times = vision.count("temporal_patch_size", default=2)
-    layers = vision.count("depth", default=32) * (_block(width, ffn) + 4 * width)
-    merger = 2 * width + _linear(wide, wide) + _linear(wide, out)
-    return _patches(vision, width, patch, times) + layers + merger, _merged(patch, merge)
+    layers = vision.count("depth", default=32) * (parts.block(width, ffn) + 4 * width)
+    merger = 2 * width + parts.linear(wide, wide) + parts.linear(wide, out)
+    return parts.patches(vision, width, patch, times) + layers + merger, parts.merged(patch, merge)
 
 
 def qwen2_5_vision(config: Config, vision: Config, hidden: int) -> tuple[int, int]:
@@ -58,9 +35,9 @@ def qwen2_5_vision(config: Config, vision: Config, hidden: int) -> tuple[int, in
     ffn = vision.count("intermediate_size", default=3420)
     wide, out = width * merge * merge, vision.count("out_hidden_size", default=hidden)
     times = vision.count("temporal_patch_size", default=2)
-    layers = vision.count("depth", default=32) * (_block(width, ffn, gated=True) + 2 * width)
-    merger = width + _linear(wide, wide) + _linear(wide, out)
-    return _patches(vision, width, patch, times) + layers + merger, _merged(patch, merge)
+    layers = vision.count("depth", default=32) * (parts.block(width, ffn, gated=True) + 2 * width)
+    merger = width + parts.linear(wide, wide) + parts.linear(wide, out)
+    return parts.patches(vision, width, patch, times) + layers + merger, parts.merged(patch, merge)
 
 
 def qwen3_vision(config: Config, vision: Config, hidden: int) -> tuple[int, int]:
@@ -73,12 +50,12 @@ def qwen3_vision(config: Config, vision: Config, hidden: int) -> tuple[int, int]
     wide, out = width * merge * merge, vision.count("out_hidden_size", default=hidden)
     deep = len(vision.items("deepstack_visual_indexes", int))
     times = vision.count("temporal_patch_size", default=2)
-    layers = vision.count("depth", default=27) * (_block(width, ffn) + 4 * width)
-    mlp = _linear(wide, wide) + _linear(wide, out)
+    layers = vision.count("depth", default=27) * (parts.block(width, ffn) + 4 * width)
+    mlp = parts.linear(wide, wide) + parts.linear(wide, out)
     positions = vision.count("num_position_embeddings", default=2304) * width
     mergers = mlp + 2 * width + deep * (mlp + 2 * wide)
-    patches = _patches(vision, width, patch, times) + width
-    return patches + positions + layers + mergers, _merged(patch, merge)
+    patches = parts.patches(vision, width, patch, times) + width
+    return patches + positions + layers + mergers, parts.merged(patch, merge)
 
 
 def _siglip(vision: Config, head: bool) -> tuple[int, int]:
@@ -92,10 +69,10 @@ def _siglip(vision: Config, head: bool) -> tuple[int, int]:
         vision.count("image_size", default=224),
     )
     patches = (side // patch) ** 2
-    layers = vision.count("num_hidden_layers", default=12) * (_block(width, ffn) + 4 * width)
-    total = _patches(vision, width, patch) + width + patches * width + layers + 2 * width
+    layers = vision.count("num_hidden_layers", default=12) * (parts.block(width, ffn) + 4 * width)
+    total = parts.patches(vision, width, patch) + width + patches * width + layers + 2 * width
     if head:
-        total += width + _block(width, ffn) + 2 * width
+        total += width + parts.block(width, ffn) + 2 * width
     return total, patches
 
 
@@ -109,7 +86,7 @@ def siglip_gemma(config: Config, vision: Config, hidden: int) -> tuple[int, int]
 def siglip_paligemma(config: Config, vision: Config, hidden: int) -> tuple[int, int]:
     """PaliGemma: SigLIP without a head, one projection with a bias."""
     total, patches = _siglip(vision, vision.flag("vision_use_head", True))
-    return total + _linear(vision.count("hidden_size", default=768), hidden), patches
+    return total + parts.linear(vision.count("hidden_size", default=768), hidden), patches
 
 
 def pixtral(config: Config, vision: Config, hidden: int) -> tuple[int, int]:
@@ -120,11 +97,13 @@ def pixtral(config: Config, vision: Config, hidden: int) -> tuple[int, int]:
         config.count("spatial_merge_size", default=2),
     )
     depth = vision.count("num_hidden_layers", default=24)
-    layers = depth * (_block(width, ffn, biases=False, gated=True) + 2 * width)
+    layers = depth * (parts.block(width, ffn, biases=False, gated=True) + 2 * width)
     bias = config.flag("multimodal_projector_bias")
     connector = width + merge * merge * width * width
-    connector += _linear(width, hidden, bias) + _linear(hidden, hidden, bias)
-    return _patches(vision, width, patch) + width + layers + connector, _merged(patch, merge)
+    connector += parts.linear(width, hidden, bias) + parts.linear(hidden, hidden, bias)
+    return parts.patches(vision, width, patch) + width + layers + connector, parts.merged(
+        patch, merge
+    )
 
 
 def clip(config: Config, vision: Config, hidden: int) -> tuple[int, int]:
@@ -139,7 +118,7 @@ def clip(config: Config, vision: Config, hidden: int) -> tuple[int, int]:
         return _llava_pixtral(vision, hidden)
     siglip = kind == "siglip_vision_model"
     width = vision.count("hidden_size", default=768 if siglip else 1024)
-    projector = _linear(width, hidden) + _linear(hidden, hidden)
+    projector = parts.linear(width, hidden) + parts.linear(hidden, hidden)
     config.read.add("image_grid_pinpoints")
     if "image_grid_pinpoints" in config:
         projector += hidden
@@ -150,9 +129,9 @@ def clip(config: Config, vision: Config, hidden: int) -> tuple[int, int]:
     patches = (side // patch) ** 2
     ffn = vision.count("intermediate_size", default=4096)
     depth = vision.count("num_hidden_layers", default=24)
-    layers = depth * (_block(width, ffn) + 4 * width)
+    layers = depth * (parts.block(width, ffn) + 4 * width)
     positions = (patches + 1) * width + width
-    total = _patches(vision, width, patch) + positions + layers + 4 * width
+    total = parts.patches(vision, width, patch) + positions + layers + 4 * width
     return total + projector, patches
 
 
@@ -161,36 +140,28 @@ def _llava_pixtral(vision: Config, hidden: int) -> tuple[int, int]:
     width, patch = vision.count("hidden_size", default=1024), vision.count("patch_size", default=16)
     ffn = vision.count("intermediate_size", default=4096)
     depth = vision.count("num_hidden_layers", default=24)
-    layers = depth * (_block(width, ffn, biases=False, gated=True) + 2 * width)
-    total = _patches(vision, width, patch) + width + layers
-    return total + _linear(width, hidden) + _linear(hidden, hidden), _merged(patch, 1)
+    layers = depth * (parts.block(width, ffn, biases=False, gated=True) + 2 * width)
+    total = parts.patches(vision, width, patch) + width + layers
+    return total + parts.linear(width, hidden) + parts.linear(hidden, hidden), parts.merged(
+        patch, 1
+    )
 
 
 def intern_vision(config: Config, vision: Config, hidden: int) -> tuple[int, int]:
     """InternVL: a tower with a scale on each half of a layer, patches shuffled four into one."""
     width = vision.count("hidden_size", default=1024)
     ffn = vision.count("intermediate_size", default=4096)
-    patch, side = _side(vision, "patch_size", 14), _side(vision, "image_size", 448)
+    patch, side = parts.side_of(vision, "patch_size", 14), parts.side_of(vision, "image_size", 448)
     patches = (side // patch) ** 2
     biased = vision.flag("qkv_bias", vision.flag("attention_bias"))
     norms = (2 if vision.text("norm_type", "layer_norm") == "layer_norm" else 1) * 2 * width
     norms += 2 * width * vision.flag("use_qk_norm", vision.flag("qk_normalization"))
-    block = _block(width, ffn) - (0 if biased else 3 * width) + norms + 2 * width
+    block = parts.block(width, ffn) - (0 if biased else 3 * width) + norms + 2 * width
     layers = vision.count("num_hidden_layers", default=24) * block
     wide = 4 * width
-    projector = 2 * wide + _linear(wide, hidden) + _linear(hidden, hidden)
-    total = _patches(vision, width, patch) + width + (patches + 2) * width + layers
+    projector = 2 * wide + parts.linear(wide, hidden) + parts.linear(hidden, hidden)
+    total = parts.patches(vision, width, patch) + width + (patches + 2) * width + layers
     return total + projector, 10 * patches // 4
-
-
-def _side(vision: Config, key: str, default: int) -> int:
-    """Return a side that some files state once and others for each direction."""
-    value, _ = vision.found((key,), default)
-    if isinstance(value, list) and value:
-        value = value[0]
-    if type(value) is not int or not 1 <= value <= 1_000_000:
-        raise vision.error(key, value, "a side in pixels is needed")
-    return value
 
 
 def llama4_vision(config: Config, vision: Config, hidden: int) -> tuple[int, int]:
@@ -204,10 +175,10 @@ def llama4_vision(config: Config, vision: Config, hidden: int) -> tuple[int, int
     into = vision.count("projector_input_dim", default=4096)
     out = vision.count("projector_output_dim", default=4096)
     depth = vision.count("num_hidden_layers", default=34)
-    layers = depth * (_block(width, ffn) + 4 * width)
-    total = _patches(vision, width, patch) + (patches + 2) * width + 4 * width + layers
+    layers = depth * (parts.block(width, ffn) + 4 * width)
+    total = parts.patches(vision, width, patch) + (patches + 2) * width + 4 * width + layers
     total += ffn * into + out * out + vision.count("vision_output_dim", default=7680) * hidden
-    tiles = (_SIDE // side) ** 2 + 1
+    tiles = (parts.SIDE // side) ** 2 + 1
     return total, tiles * patches // 4
 
 
@@ -220,12 +191,12 @@ def moonvit(config: Config, vision: Config, hidden: int) -> tuple[int, int]:
         vision.count("patch_size", default=14),
         vision.count("init_pos_emb_height", "pos_emb_height", default=64),
     )
-    layers = depth * (_block(width, ffn) + 4 * width)
+    layers = depth * (parts.block(width, ffn) + 4 * width)
     positions = rows * vision.count("init_pos_emb_width", "pos_emb_width", default=64) * width
     wide = 4 * width
-    connector = 2 * width + _linear(wide, wide) + _linear(wide, hidden)
-    patches = _patches(vision, width, patch) + width
-    return patches + positions + layers + 2 * width + connector, _merged(patch, 2)
+    connector = 2 * width + parts.linear(wide, wide) + parts.linear(wide, hidden)
+    patches = parts.patches(vision, width, patch) + width
+    return patches + positions + layers + 2 * width + connector, parts.merged(patch, 2)
 
 
 def gemma4_vision(config: Config, vision: Config, hidden: int) -> tuple[int, int]:
@@ -261,8 +232,10 @@ def mllama_vision(config: Config, vision: Config, hidden: int) -> tuple[int, int
     layers = vision.count("num_hidden_layers", default=32) * block + gated * (block + 2)
     tables = 2 * (ratios * tiles * width + 1) + 1
     tables += patches * width + ratios * tiles * patches * width
-    total = _patches(vision, width, patch) + width + tables + 4 * width + layers
-    return total + _linear(vision.count("vision_output_dim", default=7680), hidden), tiles * patches
+    total = parts.patches(vision, width, patch) + width + tables + 4 * width + layers
+    return total + parts.linear(
+        vision.count("vision_output_dim", default=7680), hidden
+    ), tiles * patches
 
 
 def _ratios(vision: Config) -> int:
@@ -281,12 +254,12 @@ def minimax_vision(config: Config, vision: Config, hidden: int) -> tuple[int, in
     merge = packing.count("spatial_merge_size", default=2)
     times = packing.count("temporal_patch_size", default=2)
     wide = config.count("projector_hidden_size", default=hidden)
-    layers = vision.count("num_hidden_layers", default=32) * (_block(width, ffn) + 4 * width)
-    connector = _linear(width, wide) + 2 * _linear(wide, hidden)
-    connector += _linear(hidden * merge * merge, wide)
+    layers = vision.count("num_hidden_layers", default=32) * (parts.block(width, ffn) + 4 * width)
+    connector = parts.linear(width, wide) + 2 * parts.linear(wide, hidden)
+    connector += parts.linear(hidden * merge * merge, wide)
     return (
-        _patches(vision, width, patch, times) + 2 * width + layers + connector,
-        _merged(patch, merge),
+        parts.patches(vision, width, patch, times) + 2 * width + layers + connector,
+        parts.merged(patch, merge),
     )
 
 
@@ -304,10 +277,10 @@ def glm_vision(config: Config, vision: Config, hidden: int) -> tuple[int, int]:
     times = vision.count("temporal_patch_size", default=2)
     block = 4 * width * width + 3 * width * out + 2 * width
     block += 3 * width if vision.flag("attention_bias") else 0
-    patches = _patches(vision, width, patch, times) + width + (side // patch) ** 2 * width
-    merger = _linear(merge * merge * width, out) + out * out + 2 * out + 3 * out * wide
+    patches = parts.patches(vision, width, patch, times) + width + (side // patch) ** 2 * width
+    merger = parts.linear(merge * merge * width, out) + out * out + 2 * out + 3 * out * wide
     layers = vision.count("depth", default=24) * block
-    return patches + 2 * width + layers + merger, _merged(patch, merge)
+    return patches + 2 * width + layers + merger, parts.merged(patch, merge)
 
 
 def siglip_cohere(config: Config, vision: Config, hidden: int) -> tuple[int, int]:
@@ -316,7 +289,7 @@ def siglip_cohere(config: Config, vision: Config, hidden: int) -> tuple[int, int
     merge = config.count("downsample_factor", default=2)
     wide = config.count("alignment_intermediate_size", default=36864)
     into = vision.count("hidden_size", default=768) * merge * merge
-    connector = _linear(into, wide) + _linear(wide // 2, hidden)
+    connector = parts.linear(into, wide) + parts.linear(wide // 2, hidden)
     return total + connector, 10 * patches // (merge * merge)
 
 
@@ -328,9 +301,9 @@ def siglip_idefics(config: Config, vision: Config, hidden: int) -> tuple[int, in
     )
     patch, side = vision.count("patch_size", default=32), vision.count("image_size", default=224)
     patches, merge = (side // patch) ** 2, config.count("scale_factor", default=2)
-    layers = vision.count("num_hidden_layers", default=12) * (_block(width, ffn) + 4 * width)
-    total = _patches(vision, width, patch) + width + patches * width + layers + 2 * width
-    tiles = (-(-_SIDE // side)) ** 2 + 1
+    layers = vision.count("num_hidden_layers", default=12) * (parts.block(width, ffn) + 4 * width)
+    total = parts.patches(vision, width, patch) + width + patches * width + layers + 2 * width
+    tiles = (-(-parts.SIDE // side)) ** 2 + 1
     return total + merge * merge * width * hidden, tiles * patches // (merge * merge)
 
 
@@ -341,19 +314,26 @@ def step_vision(config: Config, vision: Config, hidden: int) -> tuple[int, int]:
         vision.count("intermediate_size", default=8960),
     )
     patch, side = vision.count("patch_size", default=14), vision.count("image_size", default=728)
-    layers = vision.count("num_hidden_layers", default=47) * (_block(width, ffn) + 6 * width)
+    layers = vision.count("num_hidden_layers", default=47) * (parts.block(width, ffn) + 6 * width)
     patches = (side // patch) ** 2
     merging = 9 * (2 * width * width + 8 * width * width) + 6 * width
-    total = _patches(vision, width, patch) + patches * width + 2 * width + layers + merging
+    total = parts.patches(vision, width, patch) + patches * width + 2 * width + layers + merging
     bias = config.flag("projector_bias")
-    return total + _linear(4 * width, hidden, bias), (-(-_SIDE // side)) ** 2 * (patches // 16)
+    return total + parts.linear(4 * width, hidden, bias), (-(-parts.SIDE // side)) ** 2 * (
+        patches // 16
+    )
 
 
+WITH_SOUND = ("muse_spark_towers", "gemma4_unified_towers")
+"""Those that count the tower for sound too."""
 TOWERS: dict[str, Tower] = {
     "qwen2_vision": qwen2_vision, "qwen2_5_vision": qwen2_5_vision, "qwen3_vision": qwen3_vision,
     "siglip_gemma": siglip_gemma, "siglip_paligemma": siglip_paligemma, "pixtral": pixtral,
     "clip": clip, "intern_vision": intern_vision, "llama4_vision": llama4_vision,
     "moonvit": moonvit, "gemma4_vision": gemma4_vision, "mllama_vision": mllama_vision,
     "minimax_vision": minimax_vision, "glm_vision": glm_vision, "siglip_cohere": siglip_cohere,
-    "siglip_idefics": siglip_idefics, "step_vision": step_vision,
+    "siglip_idefics": siglip_idefics, "step_vision": step_vision, "glm5_vision": later.glm5_vision,
+    "inkling2_vision": later.inkling2_vision, "muse_spark_towers": later.muse_spark_towers,
+    "hy_v4_vision": later.hy_v4_vision, "glm_ocr_vision": later.glm_ocr_vision,
+    "gemma4_unified_towers": later.gemma4_unified_towers,
 }  # fmt: skip

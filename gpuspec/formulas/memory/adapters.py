@@ -72,7 +72,8 @@ def _attention(block: Model) -> list[Matrix]:
         down = latent + block.qk_rope_head_dim
         path: list[Matrix] = [("q", hidden, rank), ("q", rank, query)]
         path = path if rank else [("q", hidden, query)]
-        return [*path, ("k,v", hidden, down), ("k,v", latent, up), output]
+        made: list[Matrix] = [] if block.cache == "shared" else [("k,v", hidden, down)]
+        return [*path, *made, ("k,v", latent, up), output]
     matrices: list[Matrix] = [("q", hidden, query + block.attention_gate), output]
     if block.cache != "shared":
         matrices.append(("k", hidden, block.kv_heads * block.head_dim))

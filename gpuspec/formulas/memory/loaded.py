@@ -72,7 +72,8 @@ def _attention(block: Model, whole: float, tp: float) -> float:
     if not whole:
         return 0.0
     if block.kv_lora_rank:
-        down = block.kv_lora_rank + block.qk_rope_head_dim + block.q_lora_rank
+        made = (block.kv_lora_rank + block.qk_rope_head_dim) * (block.cache == "own")
+        down = made + block.q_lora_rank
         replicated = float(block.hidden * down) + block.index_params
         return replicated + (whole - replicated) / tp
     width = block.head_dim + (0 if block.values_are_keys else block.v_head_dim)
