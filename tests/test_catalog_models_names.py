@@ -121,7 +121,6 @@ def test_who_tuned_it_is_named():
         "mistralai/Mistral-7B-Instruct-v0.2",  # another version
         "microsoft/Phi-4-multimodal-instruct",
         "zai-org/GLM-4.6V-Flash",
-        "zai-org/GLM-5.3-Flash",
         "Qwen/Qwen3-Omni-30B-A3B-Instruct",
         "8b",
         "instruct",
