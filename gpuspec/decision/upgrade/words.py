@@ -130,7 +130,7 @@ def runs_finding(runs: pd.DataFrame, moves: pd.DataFrame) -> str:
     ]
     kept = [str(r.workload) for r in rows(moves[(moves["effort_usd"] == 0) & ~first])]
     if not gone:
-        return "Nothing moves: everything stays on the kinds that are owned"
+        return "No work moves to another kind of GPU or number format"
     stay = "stay as they are" if len(kept) > 1 else "stays as it is"
     text = listed(gone) + (f"; {listed(kept)} {stay}" if kept else "")
     return text[0].upper() + text[1:]
@@ -176,7 +176,7 @@ def limits_sentence(question: upgrade.UpgradeQuestion) -> str:
         "gpus": "{}",
     }
     said = [words[name].format(_amount(value, name)) for name, value in asked.items()]
-    return listed(said) if said else "no limits"
+    return listed(said) if said else "none"
 
 
 def _more(plan: upgrade.Plan, best: upgrade.Plan) -> str:

@@ -37,3 +37,12 @@ def left_out_sentence(found: Validation) -> str:
     reasons += f"; {more} further reasons" if more > 0 else ""
     said = f"{len(found.skipped)} rows were not predicted"
     return f"{said}: {reasons}." if reasons else f"{said}."
+
+
+def called(name: str) -> str:
+    """Return what a caption calls a kind of measurement, or a column that errors are split by.
+
+    >>> called("gpu"), called("framework")
+    ('GPU', 'framework')
+    """
+    return name.upper() if name in ("gpu", "hpc") else name
