@@ -343,14 +343,19 @@ def test_a_pattern_that_is_not_understood_is_named():
     assert "'re:(?<=x)y' of module names is not understood nor 1 more" in m.warnings[0]
 
 
+ODD = [f"re:.*{i}.*[0-9]?~" for i in range(900)]
+
+
 def test_too_many_names_are_refused():
     start = time.perf_counter()
     with pytest.raises(InputError, match="at most 1,000 patterns"):
         read({"quant_algo": "FP8", "ignore": [f"re:.*{i}" for i in range(20_000)]})
     with pytest.raises(InputError, match="steps to follow"):
-        read({"quant_algo": "FP8", "ignore": [f"re:.*{i}.*[0-9]?~" for i in range(900)]})
+        weight_format(read({"quant_algo": "FP8", "ignore": ODD}))
+    assert weight_format(read({"quant_algo": "FP8", "ignore": ODD}), "int4").name == "INT4 AWQ"
+    many = read({"quant_algo": "FP8", "ignore": [f"model.layers.0.odd{i}" for i in range(100_000)]})
     with pytest.raises(InputError, match="steps to follow"):
-        read({"quant_algo": "FP8", "ignore": [f"model.layers.0.odd{i}" for i in range(100_000)]})
+        weight_format(many)
     assert time.perf_counter() - start < 20
 
 
@@ -666,3 +671,25 @@ def test_int8_activations_count_as_weights_only_and_the_answer_says_it(section):
     assert "(W8A8)" in mine.doubts
     alone = compressed({"num_bits": 8, "type": "int", "strategy": "channel"})
     assert not read(alone).warnings
+
+
+@given(
+    st.lists(st.tuples(ATOMS, SIGNS), min_size=1, max_size=6),
+    st.text(alphabet="ab.", max_size=4),
+    st.integers(0, 9),
+)
+def test_what_no_digit_meets_no_number_meets(pieces, text, digit):
+    pattern = "".join(a + ("" if a in "^$" else sign) for a, sign in pieces)
+    try:
+        node, loose = _compiled(pattern), _compiled(pattern, any_digit=True)
+    except NotUnderstood:
+        return
+    if "[^" not in pattern and node(f"{text}{digit}", {0}, [0]):
+        assert loose(f"{text}5", {0}, [0])
+
+
+def test_a_wrong_key_of_a_file_is_named_at_a_question(tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(LLAMA | {"num_attention_heads": 33, "head_dim": None}), "utf-8")
+    with pytest.raises(InputError, match=r"^model: config.json num_attention_heads: 33 is not"):
+        ServingQuestion.of({"model": str(path)})

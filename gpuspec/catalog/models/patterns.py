@@ -33,6 +33,10 @@ class NotUnderstood(Exception):
     """A pattern that is outside the subset, or too long to follow."""
 
 
+class TooLong(Exception):
+    """Names and patterns of a file that take too many steps to follow."""
+
+
 class Patterns:
     """The names that one list of a file gives, asked module by module."""
 
@@ -142,8 +146,7 @@ class Patterns:
     def _spend(self, steps: int) -> None:
         self.steps[0] += steps
         if self.steps[0] > MOST_STEPS:
-            valid = f"names and patterns that take at most {MOST_STEPS:,} steps to follow"
-            raise InputError("config.json quantization_config", "patterns of module names", valid)
+            raise TooLong(f"names of modules that take over {MOST_STEPS:,} steps to follow")
 
 
 def is_regex(name: str) -> bool:

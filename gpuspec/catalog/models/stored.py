@@ -9,7 +9,7 @@ from gpuspec.base.documents import from_json
 from gpuspec.base.errors import InputError
 from gpuspec.base.files import MOST_CONFIG_BYTES, read_text
 from gpuspec.catalog.models.modules import Module, any_modules, modules
-from gpuspec.catalog.models.patterns import Patterns
+from gpuspec.catalog.models.patterns import Patterns, TooLong
 from gpuspec.catalog.models.reading import MAX_LAYERS
 from gpuspec.catalog.models.record import Model
 from gpuspec.catalog.models.schemes import Rule, Scheme, Unknown
@@ -62,8 +62,8 @@ def stored_format(
     Raises
     ------
     InputError
-        When a value has the wrong type or its names take too long to follow. A quantisation that
-        is not known is no error here but ``Stored.weights`` that starts with `UNKNOWN`.
+        When a value has the wrong type. A quantisation that is not known, or whose names take too
+        long to follow, is no error here but ``Stored.weights`` that starts with `UNKNOWN`.
     """
     section, source = _section(config, folder)
     notes = _computed(config)
@@ -73,7 +73,10 @@ def stored_format(
         found = scheme(section, config, source)
     except Unknown as error:
         return Stored(f"{UNKNOWN}{error}", "", source, notes)
-    weights, more = _weights(found, config, model, source)
+    try:
+        weights, more = _weights(found, config, model, source)
+    except TooLong as error:
+        return Stored(f"{UNKNOWN}{source} states {error}", found.kv, source, notes)
     return Stored(weights, found.kv, source, (*notes, *found.notes, *more))
 
 
