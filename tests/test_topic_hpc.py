@@ -300,7 +300,7 @@ def test_the_command_line_tells_the_figures(tmp_path):
     )
     assert run.exit_code == 0, run.output
     assert "workload stream" in run.output
-    assert "skipped line 7 (f)" in run.output
+    assert "skipped line 7: workload: 'wether' is not valid" in run.output
     assert picture.stat().st_size > 10_000
 
 

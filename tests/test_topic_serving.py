@@ -235,8 +235,8 @@ def released(monkeypatch):
     seeing |= {"tower_params": 600_000_000, "tower": "vision", "image_tokens": 1000}
     seeing.pop("groups"), seeing.pop("global_layers")
     known = {
-        "bert": Model(id="bert", name="BERT", kind="encoder", **bert),
-        "t5": Model(id="t5", name="T5", kind="encoder-decoder", **bert),
+        "toy-encoder": Model(id="toy-encoder", name="BERT", kind="encoder", **bert),
+        "toy-translator": Model(id="toy-translator", name="T5", kind="encoder-decoder", **bert),
         "seeing": Model(**seeing),
     }
     for module in (shared, fields):
@@ -244,7 +244,7 @@ def released(monkeypatch):
 
 
 def test_an_encoder_is_read_and_answers_in_sequences(released):
-    ask = {"model": "bert", "isl": 512, "concurrency": 256, "weights": "bf16"}
+    ask = {"model": "toy-encoder", "isl": 512, "concurrency": 256, "weights": "bf16"}
     q = serving.ServingQuestion.ask(gpus="A100,H200", **ask)
     assert q.context == 512
     best = serving.best_options(serving.options_table(q))
@@ -262,10 +262,14 @@ def test_an_encoder_is_read_and_answers_in_sequences(released):
 @pytest.mark.parametrize(
     ("asked", "field", "said"),
     [
-        ({"model": "bert", "isl": 513}, "isl", "BERT ends at 512 tokens; isl is 513"),
-        ({"model": "bert", "isl": 8, "request_rate": 1}, "request_rate", "encoder"),
-        ({"model": "bert", "isl": 8, "draft_tokens": 2}, "draft_tokens", "writes no tokens"),
-        ({"model": "t5", "isl": 8}, "model", "gpuspec report memory says what they need"),
+        ({"model": "toy-encoder", "isl": 513}, "isl", "BERT ends at 512 tokens; isl is 513"),
+        ({"model": "toy-encoder", "isl": 8, "request_rate": 1}, "request_rate", "encoder"),
+        ({"model": "toy-encoder", "isl": 8, "draft_tokens": 2}, "draft_tokens", "writes no tokens"),
+        (
+            {"model": "toy-translator", "isl": 8},
+            "model",
+            "gpuspec report memory says",
+        ),
         ({"model": "llama-3.1-8b", "images_per_request": 1}, "images_per_request", "no vision"),
         ({"model": "seeing", "images_per_request": 200}, "isl", "with images is 202,560"),
     ],
