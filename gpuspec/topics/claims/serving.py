@@ -147,9 +147,14 @@ def _bounded(
         return q.network, np.zeros(len(limits))
     curve = load_curve(q.but(concurrency=most), replica)
     seconds = curve["ttft_s"] + osl * curve["tpot_s"]
-    within = [np.floor(capacity(curve["batch"], seconds / limit) + 1e-6) for limit in limits]
-    speed = served(q, replica, within)["output_tokens_s"]
-    return q.network, np.where(seconds[0] <= np.array(limits), speed, 0.0)
+    best = []
+    for limit in limits:
+        near = float(capacity(curve["batch"], seconds / limit))  # between the curve's points
+        loads = np.arange(max(np.floor(0.9 * near), 1), min(np.ceil(1.1 * near), most) + 1)
+        found = served(q, replica, loads)
+        keeps = found["ttft_s"] + osl * found["tpot_s"] <= limit
+        best.append(found["output_tokens_s"][keeps].max(initial=0.0))
+    return q.network, np.array(best)
 
 
 def large_needed(q: ClaimsQuestion) -> pd.DataFrame:
