@@ -87,8 +87,13 @@ class WeightFormat:
     """How tables of ways call it: a format of precisions.csv, or ``"stored"`` for a mixture."""
 
     @classmethod
-    def of(cls, form: Precision) -> "WeightFormat":
-        """Return the weights in one format, in the parts that it takes; the rest in 16 bits."""
+    def of(cls, form: "Precision | WeightFormat") -> "WeightFormat":
+        """Return the weights in one format, in the parts that it takes; the rest in 16 bits.
+
+        What states its parts already is returned as it is.
+        """
+        if isinstance(form, WeightFormat):
+            return form
         called = form.counts_as or form.id
         if not form.quantized:
             return cls(form.name, form, id=called)

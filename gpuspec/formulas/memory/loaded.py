@@ -23,7 +23,7 @@ def stage_weights_bytes(
     there is. The embedding and towers lie on the first stage and the output head on the last (a
     tied head becomes a copy of its own there). MTP layers are not loaded.
     """
-    form = WeightFormat.of(weights) if isinstance(weights, Precision) else weights
+    form = WeightFormat.of(weights)
     ranks, stages = np.broadcast_arrays(np.asarray(tp, float), np.asarray(pp, float))
     pairs = np.stack([ranks.ravel(), stages.ravel()])
     splits, places = np.unique(pairs, axis=1, return_inverse=True)

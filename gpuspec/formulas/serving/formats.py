@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from gpuspec.catalog import Gpu
-from gpuspec.catalog.precision import Precision, WeightFormat
+from gpuspec.catalog.precision import Precision
 
 ACTIVATION_BYTES = {"bf16": 2.0, "fp8": 1.0, "fp4": 0.5}
 
@@ -35,8 +35,3 @@ def product_of(form: Precision, device: Gpu) -> Product:
     if form.bits >= 16:
         return Product("bf16", "bf16", size)
     return Product("int8" if form.bits > 4 else "int4-awq", "bf16", size)
-
-
-def weight_format(weight: Precision | WeightFormat) -> WeightFormat:
-    """Return a format by part; one format alone is taken by the parts that it quantizes."""
-    return weight if isinstance(weight, WeightFormat) else WeightFormat.of(weight)

@@ -16,7 +16,7 @@ from gpuspec.constants.kernels import Kernels, kernels
 from gpuspec.formulas.networks import all_reduce_seconds, all_to_all_seconds, point_to_point_seconds
 from gpuspec.formulas.roofline import ExpertShape, experts_seconds, matmul_seconds
 from gpuspec.formulas.serving import mixers
-from gpuspec.formulas.serving.formats import Product, product_of, weight_format
+from gpuspec.formulas.serving.formats import Product, product_of
 from gpuspec.formulas.transformer import Gemm, head_gemms, layer_halves, token_gemms
 
 GRID = np.unique(np.round(np.geomspace(1, 2**17, 120)))
@@ -38,7 +38,7 @@ class Layout(BaseModel):
 
     network: Model
     gpu: Gpu
-    weight: Annotated[WeightFormat, BeforeValidator(weight_format)]
+    weight: Annotated[WeightFormat, BeforeValidator(WeightFormat.of)]
     kv_precision: str = "bf16"
     tp: int = 1
     pp: int = 1
