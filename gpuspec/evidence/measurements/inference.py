@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,9 @@ from gpuspec.base.units import Floats
 from gpuspec.catalog import gpu
 from gpuspec.catalog.precision import KV_PRECISIONS, precision
 from gpuspec.constants.engine import Engine, EngineLimits
+from gpuspec.constants.kernels import generation_of
 from gpuspec.constants.memory import MemoryTerms
+from gpuspec.constants.terms import GenerationTerms
 from gpuspec.evidence.measurements.rows import (
     Row,
     completed,
@@ -75,9 +78,22 @@ def prepared(rows: pd.DataFrame) -> pd.DataFrame:
     load = ("concurrency", "request_rate", "requests", "batch_size", *_SETTINGS)
     blank = {"ep": TUNED, "tp": 1, "pp": 1, **dict.fromkeys(load, np.nan)}
     rows = completed(rows, blank, {"kv_precision": "bf16", "engine_version": ""})
-    return rows.assign(
-        model=rows["model"].map(model_id), engine_version=rows["engine_version"].astype(str)
-    )
+    return rows.assign(model=rows["model"].map(model_id), engine_version=_versions(rows))
+
+
+def _versions(rows: pd.DataFrame) -> "pd.Series[str]":
+    """Return the version of each row; the month of measurement that a note says where blank."""
+    version = rows["engine_version"].astype(str)
+    if "notes" not in rows:
+        return version
+    month = rows["notes"].astype(str).str.extract(r"measured (20\d\d-\d\d)", expand=False)
+    return version.where(version != "", month.fillna(""))
+
+
+def generations_of(rows: pd.DataFrame) -> "pd.Series[str]":
+    """Return the generation of GPUs of each prepared row."""
+    known = {name: generation_of(gpu(name)) for name in rows["gpu"].unique()}
+    return rows["gpu"].map(known)
 
 
 def era_of(rows: pd.DataFrame) -> "pd.Series[str]":
@@ -153,6 +169,8 @@ def predicted_inference(
     rows: pd.DataFrame,
     terms: Mapping[str, EngineTerms] | None = None,
     memory: MemoryTerms | None = None,
+    silicon: Mapping[str, GenerationTerms] | None = None,
+    planned: "list[Call] | None" = None,
 ) -> np.ndarray:
     """Return what the model says for each prepared row, in the unit of its metric.
 
@@ -160,6 +178,10 @@ def predicted_inference(
     ----------
     terms : mapping, optional
         Engine constants by era; the stored ones unless given.
+    silicon : mapping, optional
+        Constants by generation of GPUs; the stored ones unless given.
+    planned : list, optional
+        What `calls` returns for these rows.
 
     Returns
     -------
@@ -167,20 +189,43 @@ def predicted_inference(
         0 where the model does not fit the GPUs of the row.
     """
     result = np.full(len(rows), np.nan)
-    for about, index in groups(rows, _ONE_CALL):
-        era = engine(about["engine"], about["engine_version"])
-        limits = _limits(about, era)
-        best = np.zeros(len(index))
-        for shape in _ways(about, era.library):
+    for call in calls(rows) if planned is None else planned:
+        era, best = call.era, np.zeros(len(call.index))
+        for shape in call.ways:
             replica = Deployment(
                 layout=shape,
                 engine=(terms or {}).get(era.id, era.terms),
-                limits=limits,
+                limits=call.limits,
                 memory=memory or MemoryTerms(),
+                silicon=(silicon or {}).get(generation_of(shape.gpu)),
             )
-            best = np.maximum(best, _PREDICTORS[about["scenario"]](replica, rows.iloc[index]))
-        result[index] = best
+            best = np.maximum(best, _PREDICTORS[call.scenario](replica, call.rows))
+        result[call.index] = best
     return result
+
+
+class Call(NamedTuple):
+    """Rows that one deployment predicts together."""
+
+    index: np.ndarray
+    """Places of the rows."""
+    rows: pd.DataFrame
+    era: Engine
+    limits: EngineLimits
+    ways: list[Layout]
+    scenario: str
+
+
+def calls(rows: pd.DataFrame) -> list[Call]:
+    """Return how prepared rows are predicted, to be used again with other constants."""
+    found = []
+    for about, index in groups(rows, _ONE_CALL):
+        era = engine(about["engine"], about["engine_version"])
+        ways = _ways(about, era.library)
+        found.append(
+            Call(index, rows.iloc[index], era, _limits(about, era), ways, about["scenario"])
+        )
+    return found
 
 
 def lacking_bytes(rows: pd.DataFrame, memory: MemoryTerms) -> np.ndarray:

@@ -99,6 +99,11 @@ class Layout(BaseModel):
         return self.stage_share * sum(layer_halves(block) * block.layers for block in self.blocks)
 
     @property
+    def stage_expert_layers(self) -> float:
+        """Return the layers of the longest stage whose MLP is a mixture of experts."""
+        return self.stage_share * sum(block.moe_layers for block in self.blocks)
+
+    @property
     def _attention_tp(self) -> int:
         return 1 if self.attention_dp else self.tp
 
@@ -140,7 +145,7 @@ class Layout(BaseModel):
         )
 
         def of(how: Product) -> Floats:
-            terms = self.kernels.experts("fp8" if how.kernel == "fp8" else "bf16")
+            terms = self.kernels.experts(how.kernel)
             rates, split = self.kernels.hardware(how.compute), (self.tp / self.ep, self.ep)
             return experts_seconds(tokens, shape, rates, terms, *split, how.weight_bytes)
 
