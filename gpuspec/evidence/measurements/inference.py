@@ -120,7 +120,7 @@ def layout(
     pp: int,
     ep: int,
     library: str = "tensorrt-llm",
-    attention_dp: bool = False,
+    attention_dp: int = 1,
 ) -> Layout:
     """Return the checked layout of a row.
 
