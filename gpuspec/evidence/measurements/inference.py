@@ -12,6 +12,7 @@ from gpuspec.catalog import gpu
 from gpuspec.catalog.precision import KV_PRECISIONS, precision
 from gpuspec.constants.engine import Engine, EngineLimits
 from gpuspec.constants.memory import MemoryTerms
+from gpuspec.evidence.measurements import disaggregated
 from gpuspec.evidence.measurements.rows import (
     Row,
     completed,
@@ -53,12 +54,12 @@ METRICS = {
 }
 """Metrics that a row may hold, and the quantity whose error they measure."""
 
-SCENARIOS = ("inflight_max", "static_batch", "first_token", "serving")
+SCENARIOS = ("inflight_max", "static_batch", "first_token", "serving", "disaggregated")
 NEARLY_FULL = 0.97
 """Share of the sustainable rate at which a published run beyond it is read."""
 TUNED = 0
 """Expert-parallel size of a row that does not say: the fastest way counts."""
-LAYOUT = ["model", "gpu", "weight_precision", "kv_precision", "tp", "pp", "ep"]
+LAYOUT = ["model", "gpu", "weight_precision", "kv_precision", "tp", "pp", "ep", "attention_dp"]
 """Columns that say which model runs on which GPUs, in which precision and split how."""
 _SETTINGS = ["max_sequences", "max_tokens"]
 _ONE_CALL = [*LAYOUT, "engine", "engine_version", "scenario", *_SETTINGS]
@@ -69,11 +70,12 @@ def prepared(rows: pd.DataFrame) -> pd.DataFrame:
 
     A blank ``ep`` says that a mixture of experts was run in whichever way is fastest (experts
     split or spread, attention split or data-parallel); a blank cache precision is 16 bit.
+    Without ``attention_dp`` all GPUs of a replica share its requests.
     A blank ``max_sequences`` or ``max_tokens`` is the engine's own. Tables without these columns
     or without ``pp``, ``concurrency`` or ``request_rate`` are accepted.
     """
     load = ("concurrency", "request_rate", "requests", "batch_size", *_SETTINGS)
-    blank = {"ep": TUNED, "tp": 1, "pp": 1, **dict.fromkeys(load, np.nan)}
+    blank = {"ep": TUNED, "tp": 1, "pp": 1, "attention_dp": 1, **disaggregated.COLUMNS, **dict.fromkeys(load, np.nan)}
     rows = completed(rows, blank, {"kv_precision": "bf16", "engine_version": ""})
     return rows.assign(
         model=rows["model"].map(model_id), engine_version=rows["engine_version"].astype(str)
@@ -102,12 +104,14 @@ def _reason(row: Row) -> str:
         return "isl or osl is blank"
     try:
         layout(*(row[c] for c in LAYOUT))
+        if row["scenario"] == "disaggregated":
+            layout(*(row[disaggregated.PREFILL.get(c, c)] for c in LAYOUT))
         engine(row["engine"], row["engine_version"])
     except InputError as error:
         return str(error)
     if row["scenario"] in ("static_batch", "first_token") and not row["batch_size"] > 0:
         return "batch_size is blank"
-    return ""
+    return disaggregated.why_not(row) if row["scenario"] == "disaggregated" else ""
 
 
 @lru_cache(4096)
@@ -119,8 +123,8 @@ def layout(
     tp: int,
     pp: int,
     ep: int,
-    library: str = "tensorrt-llm",
     attention_dp: int = 1,
+    library: str = "tensorrt-llm",
 ) -> Layout:
     """Return the checked layout of a row.
 
@@ -134,7 +138,9 @@ def layout(
     network.need_llm("tokens per second")
     if kv not in KV_PRECISIONS:
         raise InputError("kv_precision", kv, f"give one of {', '.join(KV_PRECISIONS)}")
-    if network.heads % int(tp):
+    if tp % attention_dp:
+        raise InputError("attention_dp", int(attention_dp), f"it must divide the {int(tp)} GPUs")
+    if network.heads % (tp // attention_dp):
         raise InputError("tp", int(tp), f"it must divide the {network.heads} heads")
     return Layout(
         network=network,
@@ -145,7 +151,7 @@ def layout(
         pp=int(pp),
         ep=max(int(ep), 1),
         library=library,
-        attention_dp=attention_dp,
+        attention_dp=int(attention_dp),
     )
 
 
@@ -215,10 +221,10 @@ def _ways(about: Row, library: str) -> list[Layout]:
     given = [about[c] for c in LAYOUT]
     tp, experts = int(about["tp"]), known_model(about["model"]).experts
     tuned = about["ep"] == TUNED and experts and tp > 1 and about["scenario"] == "inflight_max"
-    if not tuned or experts % tp:
+    if not tuned or experts % tp or about["attention_dp"] > 1:
         return [layout(*given, library)]
-    spread = [*given[:-1], tp]
-    return [layout(*given, library), layout(*spread, library), layout(*spread, library, True)]
+    whole = given[: LAYOUT.index("ep")]
+    return [layout(*whole, *split, library) for split in ((1, 1), (tp, 1), (tp, tp))]
 
 
 def _replicas(replica: Deployment, rows: pd.DataFrame) -> np.ndarray:
@@ -323,9 +329,16 @@ def _arriving(replica: Deployment, rate: float, isl: float, osl: float) -> dict[
     return {name: float(value) for name, value in speed.items()} | {"output_tokens_s": rate * osl}
 
 
+def _separate(replica: Deployment, rows: pd.DataFrame) -> np.ndarray:
+    found = dict(disaggregated.latency(replica, rows))
+    found["output_tokens_s"] = found["output_tokens_s"] / _replicas(replica, rows)
+    return _pick(rows, replica, found)
+
+
 _PREDICTORS = {
     "static_batch": _static,
     "first_token": _first_token,
     "inflight_max": _maximum,
     "serving": _serving,
+    "disaggregated": _separate,
 }

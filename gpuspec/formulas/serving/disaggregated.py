@@ -35,7 +35,7 @@ class Disaggregated(BaseModel):
     """What the cache crosses: the network between nodes, a GPU through one adapter; the links of a
     node; nothing that takes time."""
     by_layer: bool = False
-    """Whether the cache of a layer is sent while the next ones still read; else after the prompt."""
+    """Whether a layer's cache is sent while the next ones still read; else after the prompt."""
 
     @property
     def prefill_gpus(self) -> int:
