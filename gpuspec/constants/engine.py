@@ -53,16 +53,6 @@ class EngineTerms(Terms):
     """Memory of each GPU that the engine keeps besides what the memory model counts: buffers of
     its largest batch, graphs."""
 
-    @property
-    def first_token_ms(self) -> float:
-        """From a request's arrival to its first iteration: of the client, not of the engine."""
-        return 8.0
-
-    @property
-    def burst(self) -> float:
-        """Share of the others' prompts that a prompt waits for: of the client."""
-        return 0.15
-
 
 class Engine(BaseModel):
     """An engine and its era; columns as in ``data/engines.csv``, with its fitted constants."""
@@ -97,12 +87,13 @@ def engine(name: str = "tensorrt-llm", version: str = "") -> Engine:
     named = (era for era in kin if _numbers_anew(era, version))
     dated = (era for era in kin if _covers(era, version))
     row = next(named, None) or next(dated, row)
-    fitted = stored("inference")["engines"].get(row["id"], {})
-    measured = fitted.get("newest_version", "")
+    entry = stored("inference")["engines"].get(row["id"], {})
+    terms, measured = entry.get("terms", {}), entry.get("newest_version", "")
+    fitted = {name: terms[name] for name in EngineTerms.model_fields if name in terms}
     return Engine(
         **{name: row[name] for name in ("id", "name", "engine", "library")},
         limits=EngineLimits(**{name: row[name] for name in EngineLimits.model_fields}),
-        terms=EngineTerms(**fitted.get("terms", {})),
+        terms=EngineTerms(**fitted),
         beyond_measured=bool(measured) and version_number(version) > version_number(measured),
     )
 
