@@ -139,16 +139,17 @@ def _trust(rows: pd.DataFrame) -> np.ndarray:
 def thinned(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the rows that a fit learns from: at most `ALIKE` of those that differ in load alone.
 
-    They are spread evenly over the loads.
+    They are spread evenly over the loads. Arrivals at random are left out: each takes a simulation,
+    and what it adds to a load that is always in flight is the queue.
     """
-    load = rows.sort_values(["isl", "osl", "batch_size", "concurrency", "tp"], kind="stable")
+    load = rows[rows["request_rate"].isna()].sort_values(["isl", "osl", "batch_size", "concurrency", "tp"], kind="stable")
     kinds = [era_of(load), quantity(load), load[publisher_column(load)]]
     kinds += [load[name] for name in ("gpu", "model", "weight_precision", "scenario")]
     place = load.groupby(kinds).cumcount()
     size = place.groupby(kinds).transform("size")
     kept = np.minimum(size, ALIKE)
     chosen = (place * kept // size) != ((place - 1) * kept // size)
-    return rows[chosen.reindex(rows.index)].reset_index(drop=True)
+    return rows.loc[load.index[chosen].sort_values()].reset_index(drop=True)
 
 
 def engine_fit(rows: pd.DataFrame, memory: MemoryTerms | None = None) -> Fit[EngineTerms]:
