@@ -8,7 +8,7 @@ from pydantic import Field
 from gpuspec.catalog import table_rows
 from gpuspec.constants.terms import Terms
 from gpuspec.evidence.fits.engines import PRIOR_WIDTH, touched
-from gpuspec.evidence.fits.hierarchy import Fit, Hierarchy, fitted, held_out
+from gpuspec.evidence.fits.hierarchy import Crossed, Fit, Hierarchy, fitted, fitted_both, held_out
 from gpuspec.evidence.fits.proportional import ProportionalFit
 from gpuspec.evidence.measurements.inference import (
     predicted_inference,
@@ -25,12 +25,24 @@ class Additive(Terms):
     logit_bytes: float = Field(16.0, ge=0.0, le=3000.0)
 
 
+class Factor(Terms):
+    """What a group makes of every time, whatever the member."""
+
+    factor: float = Field(1.0, ge=0.5, le=2.0)
+
+
 class Runs:
     def __init__(self, rows):
         self.rows = rows
 
-    def everything(self, terms):
-        return np.array([self.seconds(r, terms[r.member]) for r in self.rows.itertuples()])
+    def everything(self, terms, crossed=None):
+        factor = {name: one.factor for name, one in (crossed or {}).items()}
+        return np.array(
+            [
+                self.seconds(r, terms[r.member]) * factor.get(getattr(r, "group", ""), 1.0)
+                for r in self.rows.itertuples()
+            ]
+        )
 
     def part(self, chosen):
         rows = self.rows[chosen]
@@ -75,6 +87,16 @@ def test_it_recovers_constants_that_trade_off_from_any_start(rows, start):
     assert found["a"].sequence_us == pytest.approx(5, rel=0.15)
     assert found["a"].logit_bytes == pytest.approx(40, rel=0.15)
     assert held_out(fit) == pytest.approx(rows["value"].to_numpy(), rel=0.06)
+
+
+def test_what_cuts_through_the_members_is_found_beside_them(rows):
+    rows = rows.assign(group=np.where(np.arange(len(rows)) % 4 < 2, "old", "new"))
+    rows["value"] = rows["value"] * np.where(rows["group"] == "old", 1.3, 1.0)
+    across = Crossed(Factor, {"factor": 0.5}, lambda rows: rows["group"])
+    fit = ProportionalFit(problem({}, proportional=True, crossed=across), rows)
+    _, found = fitted_both(fit)
+    assert found["old"].factor / found["new"].factor == pytest.approx(1.3, rel=0.05)
+    assert held_out(fit) == pytest.approx(rows["value"].to_numpy(), rel=0.08)
 
 
 def test_it_agrees_with_the_fit_that_predicts_each_time(rows):

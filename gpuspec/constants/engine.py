@@ -22,10 +22,10 @@ class EngineTerms(Terms):
     """More for each sequence of the iteration (sampling, bookkeeping, streaming)."""
     layer_us: float = Field(10.0, ge=0.0, le=150.0)
     """Small kernels of a layer: norms, residuals, rotary, activation."""
-    eager_layer_us: float = Field(150.0, ge=10.0, le=2000.0)
+    eager_layer_us: float = Field(150.0, ge=0.0, le=2000.0)
     """Host time to launch the kernels of a layer one by one, as an iteration that reads prompts
     needs (CUDA graphs hold decoding only); hidden where the GPU takes longer."""
-    eager_expert_us: float = Field(300.0, ge=10.0, le=5000.0)
+    eager_expert_us: float = Field(800.0, ge=0.0, le=5000.0)
     """More where the layer is a mixture of experts: routing, sorting, grouped products."""
     attention_factor: float = Field(1.0, ge=0.5, le=3.0)
     """Time of attention over that of the calibrated kernels, one query a key."""
@@ -45,6 +45,9 @@ class EngineTerms(Terms):
     """The same over PCIe between up to four GPUs, which share a socket."""
     pcie_far_factor: float = Field(1.0, ge=0.2, le=5.0)
     """The same over PCIe between more GPUs, whose messages cross the link of two sockets."""
+    request_ms: float = Field(10.0, ge=0.0, le=100.0)
+    """From a request's arrival at the engine's server to its first iteration: HTTP, tokenizer, the
+    way to the scheduler's process; nothing in process. It keeps no iteration waiting."""
     logit_bytes: float = Field(16.0, ge=0.0, le=3000.0)
     """Bytes moved for each logit of a sampled token: scaling, penalties, sorting, choosing."""
     occupancy: float = Field(0.95, ge=0.4, le=1.0)

@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.catalog.models import model
-from gpuspec.constants.engine import EngineTerms
+from gpuspec.constants.engine import EngineTerms, version_number
 from gpuspec.constants.memory import MemoryTerms
+from gpuspec.constants.stored import Stored
 from gpuspec.constants.terms import GenerationTerms, Terms
 from gpuspec.evidence.fits.hierarchy import (
     Crossed,
@@ -39,7 +40,7 @@ PRIOR_WIDTH = {
     "sequence_us": 1.5,
     "layer_us": 0.7,
     "eager_layer_us": 0.5,
-    "eager_expert_us": 0.7,
+    "eager_expert_us": 1.0,
     "attention_factor": 0.15,
     "grouped_factor": 0.25,
     "fp8_cache_factor": 0.15,
@@ -49,6 +50,7 @@ PRIOR_WIDTH = {
     "collective_factor": 0.3,
     "pcie_factor": 0.7,
     "pcie_far_factor": 0.7,
+    "request_ms": 0.7,
     "logit_bytes": 1.0,
     "occupancy": 0.1,
     "reserve_gb": 1.0,
@@ -89,6 +91,7 @@ def touched(rows: pd.DataFrame, name: str) -> np.ndarray:
         "collective_factor": lambda: split & _over_nvlink(rows),
         "pcie_factor": lambda: split & ~_over_nvlink(rows),
         "pcie_far_factor": lambda: split & ~_over_nvlink(rows),
+        "request_ms": lambda: reads & (rows["scenario"] == "serving"),
         "occupancy": lambda: rows["scenario"] == "inflight_max",
         "reserve_gb": lambda: rows["scenario"].isin(("inflight_max", "serving")),
     }
@@ -190,6 +193,16 @@ def held_out_predictions(fit: Fit[EngineTerms], rows: pd.DataFrame | None = None
     """
     rows = fit.rows if rows is None else rows
     return _seconds(rows, held_out(fit, rows=rows))
+
+
+def with_versions(entries: Stored, rows: pd.DataFrame) -> Stored:
+    """Return the stored entries of eras, each with the newest version that was measured of it."""
+    found = pd.DataFrame({"era": era_of(rows), "version": rows["engine_version"]})
+    newest: dict[str, str] = {}
+    for era, version in found.drop_duplicates().itertuples(index=False):
+        if version_number(version) > version_number(newest.get(era, "")):
+            newest[era] = version
+    return {era: {**one, "newest_version": newest.get(era, "")} for era, one in entries.items()}
 
 
 def quantity(rows: pd.DataFrame) -> "pd.Series[str]":

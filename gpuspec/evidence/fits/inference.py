@@ -14,12 +14,14 @@ from gpuspec.evidence.fits.engines import (
     fit_engines,
     held_out_predictions,
     quantity,
+    with_versions,
 )
 from gpuspec.evidence.fits.errors import summary
 from gpuspec.evidence.fits.images import fit_images, held_out_images
 from gpuspec.evidence.fits.store import case_values, fitted_entries, pair_summaries, write
 from gpuspec.evidence.measurements.inference import (
     era_of,
+    generations_of,
     prepared,
     skip_reasons,
 )
@@ -36,8 +38,8 @@ def calibrate() -> Stored:
     rows = prepared(measurements("inference"))
     rows = rows[skip_reasons(rows) == ""].reset_index(drop=True)
     fit = engine_fit(rows, memory_terms())
-    fitted = fit_engines(fit)
-    predicted = held_out_predictions(fit)
+    eras, generations = fit_engines(fit)
+    predicted = held_out_predictions(fit, rows)
     kinds, fits = quantity(rows), predicted > 0
     error = np.log(rows["value"].to_numpy(float) / np.where(fits, predicted, np.nan))
     errors = {
@@ -57,7 +59,8 @@ def calibrate() -> Stored:
     return {
         "operators": operators,
         "images": fit_images(images).model_dump(),
-        "engines": fitted_entries(fitted, rows, era_of(rows)),
+        "engines": with_versions(fitted_entries(eras, rows, era_of(rows)), rows),
+        "generations": fitted_entries(generations, rows, generations_of(rows)),
         "errors": errors,
         "held_out": case_values(rows, predicted),
         "provenance": {

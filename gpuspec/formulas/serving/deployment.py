@@ -11,6 +11,7 @@ from gpuspec.constants.engine import EngineLimits, EngineTerms
 from gpuspec.constants.kernels import generation, generation_of
 from gpuspec.constants.memory import MemoryTerms
 from gpuspec.constants.terms import GenerationTerms
+from gpuspec.formulas.serving.client import Client
 from gpuspec.formulas.serving.layout import DENSE_PARTS, Layout
 
 SOCKET_GPUS = 4
@@ -41,6 +42,10 @@ class Deployment(BaseModel):
     def gpus(self) -> int:
         """Return the GPUs of one replica."""
         return self.layout.gpus
+
+    def arrival_seconds(self, client: Client) -> float:
+        """Seconds of a request's way to the scheduler: the client's part, and that of the server."""
+        return client.transport_s and client.transport_s + self.engine.request_ms / 1e3
 
     @property
     def _collective_factors(self) -> tuple[float, float]:

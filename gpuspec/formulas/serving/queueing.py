@@ -84,7 +84,7 @@ def _one(
         return _figures(time, utilisation, min(rate, most) * step.osl)
     count = REQUESTS if endless else int(max(requests, 1))
     gaps = np.random.default_rng(0).exponential(1.0, count)
-    seen = simulate(step, np.cumsum(gaps) / rate, transport_s=client.transport_s)
+    seen = simulate(step, np.cumsum(gaps) / rate, transport_s=replica.arrival_seconds(client))
     kept = slice(int(WARM_UP * count) if endless else 0, None)
     ttft, tpot = seen.ttft_s[kept], seen.tpot_s[kept]
     figures = _figures(0.0, utilisation, min(rate, count / seen.seconds) * step.osl)

@@ -233,7 +233,7 @@ def steady_state(
         first = first + ((burst + once) / 2 - first) / waves
         behind = behind + (more * burst / n / prompt - behind) / waves
     gaps = np.maximum(o - 1, 1.0)
-    first, step = first + client.transport_s, base + behind * prompt / gaps
+    first, step = first + replica.arrival_seconds(client), base + behind * prompt / gaps
     rate = n / (first + step * (o - 1))
     parts = {
         name: np.asarray(seconds + behind / gaps * cycle.prompt[name])
