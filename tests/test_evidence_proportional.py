@@ -106,24 +106,20 @@ def test_it_agrees_with_the_fit_that_predicts_each_time(rows):
             assert value == pytest.approx(getattr(terms, name), rel=0.1), (member, name)
 
 
-def test_a_constant_moves_no_row_that_it_is_said_not_to_touch():
-    rows = prepared(measurements("inference")).iloc[::180]
-    rows = rows[
-        rows["model"].isin(["llama-3.1-8b", "llama-2-70b", "mixtral-8x7b", "mistral-7b-v0.3"])
-    ]
-    eras = [row["id"] for row in table_rows("engines")]
-
-    def asked(part, **changed):
-        return predicted_inference(part, dict.fromkeys(eras, EngineTerms(**changed)))
-
-    moved = 0
-    for name in PRIOR_WIDTH:
-        inside = touched(rows, name)
-        changed = {name: 0.8 * getattr(EngineTerms(), name)}
-        if not inside.all():
-            part = rows[~inside]
-            assert (asked(part, **changed) == asked(part)).all(), name
-        moved += (
-            (asked(rows[inside], **changed) != asked(rows[inside])).any() if inside.any() else 0
+def test_several_sets_of_constants_are_predicted_as_one_by_one():
+    rows = prepared(measurements("inference")).iloc[::150]
+    rows = thinned(rows[skip_reasons(rows) == ""])
+    eras, kinds = set(era_of(rows)), set(generations_of(rows))
+    several = [
+        (dict.fromkeys(eras, EngineTerms(**one)), dict.fromkeys(kinds, GenerationTerms(**other)))
+        for one, other in (
+            ({}, {}),
+            ({name: 0.8 * getattr(EngineTerms(), name) for name in PRIOR_WIDTH}, {}),
+            ({"occupancy": 0.5, "reserve_gb": 6.0}, {"matmul_factor": 1.2}),
         )
-    assert moved > 6
+    ]
+    together = engine_fit.many(memory_terms())(rows, several)
+    for values, (terms, silicon) in zip(together, several, strict=True):
+        alone = predicted_inference(rows, terms, memory_terms(), silicon)
+        assert values == pytest.approx(seconds_of(rows, alone))
+    assert len({tuple(values) for values in together}) == 3

@@ -5,18 +5,19 @@ publishers are held out together: the error that is stated for a publisher is th
 saw none of its rows.
 """
 
-from collections.abc import Callable, Mapping
-from functools import cache
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 
-from gpuspec.catalog.models import model
 from gpuspec.constants.engine import EngineTerms, version_number
+from gpuspec.constants.kernels import generation_of
 from gpuspec.constants.memory import MemoryTerms
 from gpuspec.constants.stored import Stored
 from gpuspec.constants.terms import GenerationTerms, Terms
 from gpuspec.evidence.fits.hierarchy import (
+    Constants,
     Crossed,
     Fit,
     Hierarchy,
@@ -26,15 +27,16 @@ from gpuspec.evidence.fits.hierarchy import (
 )
 from gpuspec.evidence.fits.proportional import fitting
 from gpuspec.evidence.measurements.inference import (
-    LAYOUT,
     METRICS,
+    Call,
     calls,
     era_of,
     generations_of,
-    layout,
+    predicted_call,
     predicted_inference,
 )
 
+S = TypeVar("S", bound=Terms)
 PRIOR_WIDTH = {
     "iteration_us": 1.0,
     "sequence_us": 1.5,
@@ -76,39 +78,6 @@ def _seconds(rows: pd.DataFrame, value: np.ndarray) -> np.ndarray:
         return np.where(quantity(rows) == "throughput", 1 / value, value)
 
 
-def touched(rows: pd.DataFrame, name: str) -> np.ndarray:
-    """Return which prepared rows a constant can move at all; ``name*`` is a generation's."""
-    split = (rows["tp"] > 1) | (rows["pp"] > 1)
-    reads = rows["metric"].map(METRICS) != "tpot"
-    only = {
-        "eager_layer_us": lambda: reads | (rows["scenario"] == "serving"),
-        "eager_expert_us": lambda: rows["model"].map(_experts) > 0,
-        "fp8_cache_factor": lambda: rows["kv_precision"] != "bf16",
-        "expert_factor": lambda: rows["model"].map(_experts) > 0,
-        "expert_small_factor": lambda: rows["model"].map(_experts) > 0,
-        "expert_factor*": lambda: rows["model"].map(_experts) > 0,
-        "collective_start_factor": lambda: split & _over_nvlink(rows),
-        "collective_factor": lambda: split & _over_nvlink(rows),
-        "pcie_factor": lambda: split & ~_over_nvlink(rows),
-        "pcie_far_factor": lambda: split & ~_over_nvlink(rows),
-        "request_ms": lambda: reads & (rows["scenario"] == "serving"),
-        "occupancy": lambda: rows["scenario"] == "inflight_max",
-        "reserve_gb": lambda: rows["scenario"].isin(("inflight_max", "serving")),
-    }
-    moved = only[name]() if name in only else np.ones(len(rows), bool)
-    return np.asarray(moved, bool)
-
-
-@cache
-def _experts(name: str) -> int:
-    return model(name).experts
-
-
-def _over_nvlink(rows: pd.DataFrame) -> "pd.Series[bool]":
-    shapes = [layout(*row) for row in rows[LAYOUT].itertuples(index=False)]
-    return pd.Series([s.kernels.over_nvlink(max(s.tp, 2)) for s in shapes], rows.index)
-
-
 class _Runs:
     """Rows of inference with the memory that their engines plan with; figures as times."""
 
@@ -129,6 +98,45 @@ class _Runs:
         return lambda terms: part.everything(dict.fromkeys(eras, terms))
 
 
+class _Tiled:
+    """Rows of inference that are predicted with several sets of constants in one go.
+
+    A call of the formulas costs about the same for one row as for a hundred, so each row stands
+    there once for each set, with its constants beside it.
+    """
+
+    def __init__(self, memory: MemoryTerms | None) -> None:
+        self.memory = memory
+        self.planned: list[tuple[Call, str]] = []
+        self.rows = pd.DataFrame()
+
+    def __call__(self, rows: pd.DataFrame, several: Sequence[Constants]) -> np.ndarray:
+        """Return the predicted seconds of each row for each set of constants."""
+        if rows is not self.rows:
+            self.rows = rows
+            self.planned = [(call, generation_of(call.ways[0].gpu)) for call in calls(rows)]
+        found = np.zeros((len(several), len(rows)))
+        for call, generation in self.planned:
+            size = len(call.index)
+            engines = _columns([eras[call.era.id] for eras, _ in several], size)
+            silicon = _columns([groups[generation] for _, groups in several], size)
+            tiled = call.rows.iloc[np.tile(np.arange(size), len(several))]
+            predicted = predicted_call(call._replace(rows=tiled), engines, silicon, self.memory)
+            seconds = _seconds(tiled, predicted)
+            found[:, call.index] = seconds.reshape(len(several), size)
+        return found
+
+
+def _columns(several: Sequence[S], size: int) -> S:
+    """Return one record whose constants that differ are columns, each repeated `size` times."""
+    found: dict[str, Any] = {}
+    for name in type(several[0]).model_fields:
+        values = [getattr(one, name) for one in several]
+        same = len(set(values)) == 1
+        found[name] = values[0] if same else np.repeat(np.array(values), size)
+    return type(several[0]).model_construct(**found)
+
+
 def _family(era: str) -> str:
     """Return the engine of an era: ``tensorrt-llm-0.5`` and ``tensorrt-llm-1.1`` are one."""
     return era.rsplit("-", 1)[0] if era[-1].isdigit() else era
@@ -145,7 +153,8 @@ def thinned(rows: pd.DataFrame) -> pd.DataFrame:
     They are spread evenly over the loads. Arrivals at random are left out: each takes a simulation,
     and what it adds to a load that is always in flight is the queue.
     """
-    load = rows[rows["request_rate"].isna()].sort_values(["isl", "osl", "batch_size", "concurrency", "tp"], kind="stable")
+    apart = rows["request_rate"].notna() | (rows["scenario"] == "disaggregated")
+    load = rows[~apart].sort_values(["isl", "osl", "batch_size", "concurrency", "tp"], kind="stable")
     kinds = [era_of(load), quantity(load), load[publisher_column(load)]]
     kinds += [load[name] for name in ("gpu", "model", "weight_precision", "scenario")]
     place = load.groupby(kinds).cumcount()
@@ -168,7 +177,7 @@ def engine_fit(rows: pd.DataFrame, memory: MemoryTerms | None = None) -> Fit[Eng
             noise=NOISE,
             member_width=ERA_WIDTH,
             proportional=True,
-            touched=touched,
+            many=_Tiled(memory),
             crossed=Crossed(GenerationTerms, GENERATION_WIDTH, generations_of),
             trust=_trust,
         ),

@@ -5,9 +5,9 @@ Whole sources are held out together: the error that is stated for a source is th
 which saw none of its rows.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,8 @@ STEP = 0.02
 T = TypeVar("T", bound=Terms)
 T_contra = TypeVar("T_contra", bound=Terms, contravariant=True)
 Points = dict[str, np.ndarray]
+Constants = tuple[Mapping[str, Any], Mapping[str, Terms]]
+"""The constants of every member, and those of every group of a second grouping."""
 Curve = Callable[[np.ndarray], np.ndarray]
 
 
@@ -101,8 +103,8 @@ class Hierarchy(Generic[T]):
     """The widths between members of a family, as a share: they differ less than families."""
     proportional: bool = False
     """Whether predictions cost so much that they are taken as linear in the constants."""
-    touched: Callable[[pd.DataFrame, str], np.ndarray] | None = None
-    """Which rows a constant can move at all; all of them where not given."""
+    many: Callable[[pd.DataFrame, Sequence[Constants]], np.ndarray] | None = None
+    """Predictions with several sets of constants at once, a row of the result for each set."""
     start: Mapping[str, float] = field(default_factory=dict)
     """Where a fit starts, where that is not the default of the constant."""
     crossed: Crossed | None = None

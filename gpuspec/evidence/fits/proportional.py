@@ -21,12 +21,12 @@ import pandas as pd
 
 from gpuspec.constants.terms import Terms
 from gpuspec.evidence.fits.hierarchy import (
+    Constants,
     Curve,
     Fit,
     Hierarchy,
     Levels,
     Points,
-    Predictor,
     T,
     soft,
     soft_slope,
@@ -34,7 +34,7 @@ from gpuspec.evidence.fits.hierarchy import (
 
 STEP = 0.1
 """Step of a constant: wide enough to average over requests that just fit, or just do not."""
-ROUNDS = 3
+ROUNDS = 8
 SETTLED = 0.005
 """Share of the cost below which a round has brought nothing."""
 LEAST = 0.02
@@ -51,13 +51,8 @@ class ProportionalFit(Fit[T]):
     def __init__(self, what: Hierarchy[T], rows: pd.DataFrame) -> None:
         super().__init__(what, rows)
         names, families = sorted(set(self.members)), sorted(set(self.families))
-        touched = what.touched or (lambda rows, name: np.ones(len(rows), bool))
-        self.touched = [np.flatnonzero(touched(rows, name)) for name in what.names]
-        self.predictors = [what.predictor(rows.iloc[places]) for places in self.touched]
         self.groups = what.crossed.group(rows).to_numpy() if what.crossed else self.members
         self.across = list(what.crossed.widths) if what.crossed else []
-        self.across_touched = [np.flatnonzero(touched(rows, f"{n}*")) for n in self.across]
-        self.across_predictors = [what.predictor(rows.iloc[p]) for p in self.across_touched]
         first, one = what.first(), np.zeros(len(self.across))
         groups = sorted(set(self.groups)) if what.crossed else []
         self.beside: Points = dict.fromkeys(groups, one)
@@ -73,7 +68,7 @@ class ProportionalFit(Fit[T]):
     def _settle(self, at: Levels, names: Iterable[str]) -> None:
         """Move from levels to better ones until none is found."""
         everything = np.ones(len(self.rows), bool)
-        now = self._logs(at)
+        now = self._logs(self._constants(at))[0]
         cost = self._cost(at, now)
         for _ in range(ROUNDS):
             self._around(at, now)
@@ -90,13 +85,13 @@ class ProportionalFit(Fit[T]):
         """Return the longest step toward `aim` that costs less, its errors and its cost."""
         for share in (1.0, 0.5, 0.25):
             step = at.toward(aim, share)
-            errors = self._logs(step)
+            errors = self._logs(self._constants(step))[0]
             reached = self._cost(step, errors)
             if reached < cost:
                 break
         return step, errors, reached
 
-    def _constants(self, at: Levels) -> tuple[dict[str, T], dict[str, Terms]]:
+    def _constants(self, at: Levels) -> Constants:
         members = {name: self.what.record(x) for name, x in at.members.items()}
         return members, self._across(at.crossed)
 
@@ -104,10 +99,13 @@ class ProportionalFit(Fit[T]):
         crossed = self.what.crossed
         return {name: crossed.record(x) for name, x in points.items()} if crossed else {}
 
-    def _logs(self, at: Levels) -> np.ndarray:
-        """Return the log errors at levels, predicted without any simplification."""
-        predicted = np.clip(self.predictor.everything(*self._constants(at)), 1e-9, 1e9)
-        return np.asarray(np.log(predicted) - self.measured)
+    def _logs(self, *several: Constants) -> np.ndarray:
+        """Return the log errors for sets of constants, predicted without any simplification."""
+        if self.what.many:
+            predicted = self.what.many(self.rows, several)
+        else:
+            predicted = np.array([self.predictor.everything(*one) for one in several])
+        return np.asarray(np.log(np.clip(predicted, 1e-9, 1e9)) - self.measured)
 
     def _cost(self, at: Levels, error: np.ndarray) -> float:
         """Return what the errors and the distances between the levels cost together."""
@@ -129,46 +127,26 @@ class ProportionalFit(Fit[T]):
 
     def _around(self, at: Levels, error: np.ndarray) -> None:
         """Take the shares of each constant around levels, at which the errors are known."""
-        what = self.what
-        points = at.members
-        self.points = np.array([points[e] for e in self.members])
+        what, (members, across), high = self.what, self._constants(at), self.high
+        self.points = np.array([at.members[e] for e in self.members])
         self.begin, self.usable = error, np.abs(error) < HOPELESS
-        self.share = np.zeros((len(error), len(what.names)))
-        across, high = self._across(at.crossed), self.high
-        for n, (places, predictor) in enumerate(zip(self.touched, self.predictors, strict=True)):
-            steps = {m: STEP if x[n] + STEP <= high[n] else -STEP for m, x in points.items()}
-            moved = {m: what.record(_moved(x, n, steps[m])) for m, x in points.items()}
-            step = np.array([steps[e] for e in self.members[places]])
-            self.share[places, n] = self._shares(predictor, places, step, moved, across)
-        self.share[~self.usable] = 0.0
-        self.begin_across = np.zeros((len(error), len(self.across)))
-        self.share_across = np.zeros((len(error), len(self.across)))
-        if not what.crossed:
-            return
-        members = {m: what.record(x) for m, x in points.items()}
-        self.begin_across = np.array([at.crossed[g] for g in self.groups])
-        pairs = zip(self.across_touched, self.across_predictors, strict=True)
-        for n, (places, predictor) in enumerate(pairs):
+        moved: list[Constants] = []
+        steps = np.zeros((len(error), len(what.names) + len(self.across)))
+        for n in range(len(what.names)):
+            up = {m: STEP if x[n] + STEP <= high[n] else -STEP for m, x in at.members.items()}
+            there = {m: what.record(_moved(x, n, up[m])) for m, x in at.members.items()}
+            moved.append((there, across))
+            steps[:, n] = [up[e] for e in self.members]
+        for n in range(len(self.across)):
             there = self._across({g: _moved(x, n, STEP) for g, x in at.crossed.items()})
-            step = np.full(len(places), STEP)
-            self.share_across[places, n] = self._shares(predictor, places, step, members, there)
-        self.share_across[~self.usable] = 0.0
-        self.beside = dict(at.crossed)
-
-    def _shares(
-        self,
-        predictor: Predictor[T],
-        places: np.ndarray,
-        step: np.ndarray,
-        members: Mapping[str, T],
-        across: Mapping[str, Terms],
-    ) -> np.ndarray:
-        """Return the share of the time of rows that a constant accounts for, from a step of it."""
-        if not len(places):
-            return np.zeros(0)
-        logs = np.log(np.clip(predictor.everything(members, across), 1e-9, 1e9))
-        change = np.expm1(logs - self.measured[places] - self.begin[places])
-        return np.asarray(change / np.expm1(step))
+            moved.append((members, there))
+        steps[:, len(what.names) :] = STEP
+        change = np.expm1(self._logs(*moved) - error).T
+        shares = change / np.expm1(steps) * self.usable[:, None]
+        self.share, self.share_across = np.split(shares, [len(what.names)], axis=1)
+        if what.crossed:
+            self.begin_across = np.array([at.crossed[g] for g in self.groups])
+            self.beside = dict(at.crossed)
 
     def used(self, chosen: np.ndarray) -> np.ndarray:
         """Return the `chosen` rows that can be predicted."""

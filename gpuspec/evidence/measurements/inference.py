@@ -205,18 +205,9 @@ def predicted_inference(
     """
     result = np.full(len(rows), np.nan)
     for call in calls(rows) if planned is None else planned:
-        era, best = call.era, np.zeros(len(call.index))
-        for shape in call.ways:
-            replica = Deployment(
-                layout=shape,
-                engine=(terms or {}).get(era.id, era.terms),
-                limits=call.limits,
-                memory=memory or MemoryTerms(),
-                silicon=(silicon or {}).get(generation_of(shape.gpu)),
-            )
-            predict = _PREDICTORS[call.scenario]
-            best = np.maximum(best, predict(replica, call.rows, call.client))
-        result[call.index] = best
+        era = call.era
+        own = (silicon or {}).get(generation_of(call.ways[0].gpu))
+        result[call.index] = predicted_call(call, (terms or {}).get(era.id, era.terms), own, memory)
     return result
 
 
@@ -242,6 +233,30 @@ def calls(rows: pd.DataFrame) -> list[Call]:
         how = about["scenario"], client_of(about)
         found.append(Call(index, rows.iloc[index], era, _limits(about, era), ways, *how))
     return found
+
+
+def predicted_call(
+    call: Call,
+    terms: EngineTerms,
+    silicon: GenerationTerms | None = None,
+    memory: MemoryTerms | None = None,
+) -> np.ndarray:
+    """Return the figures of the rows of one call: the best of its ways.
+
+    Constants may be arrays, with a value for each row.
+    """
+    best = np.zeros(len(call.rows))
+    for shape in call.ways:
+        replica = Deployment(
+            layout=shape,
+            engine=terms,
+            limits=call.limits,
+            memory=memory or MemoryTerms(),
+            silicon=silicon,
+        )
+        predict = _PREDICTORS[call.scenario]
+        best = np.maximum(best, predict(replica, call.rows, call.client))
+    return best
 
 
 def client_of(about: Row) -> Client:
