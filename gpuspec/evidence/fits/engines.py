@@ -89,7 +89,9 @@ class _Runs:
     ) -> np.ndarray:
         """Return the predicted seconds of each row."""
         silicon = {n: one for n, one in (crossed or {}).items() if isinstance(one, GenerationTerms)}
-        return _seconds(self.rows, predicted_inference(self.rows, terms, self.memory, silicon, self.calls))
+        return _seconds(
+            self.rows, predicted_inference(self.rows, terms, self.memory, silicon, self.calls)
+        )
 
     def part(self, chosen: np.ndarray) -> Callable[[EngineTerms], np.ndarray]:
         """Return the seconds of the `chosen` rows as a function of one engine's constants."""
@@ -98,7 +100,7 @@ class _Runs:
         return lambda terms: part.everything(dict.fromkeys(eras, terms))
 
 
-class _Tiled:
+class Together:
     """Rows of inference that are predicted with several sets of constants in one go.
 
     A call of the formulas costs about the same for one row as for a hundred, so each row stands
@@ -154,7 +156,9 @@ def thinned(rows: pd.DataFrame) -> pd.DataFrame:
     and what it adds to a load that is always in flight is the queue.
     """
     apart = rows["request_rate"].notna() | (rows["scenario"] == "disaggregated")
-    load = rows[~apart].sort_values(["isl", "osl", "batch_size", "concurrency", "tp"], kind="stable")
+    load = rows[~apart].sort_values(
+        ["isl", "osl", "batch_size", "concurrency", "tp"], kind="stable"
+    )
     kinds = [era_of(load), quantity(load), load[publisher_column(load)]]
     kinds += [load[name] for name in ("gpu", "model", "weight_precision", "scenario")]
     place = load.groupby(kinds).cumcount()
@@ -177,7 +181,7 @@ def engine_fit(rows: pd.DataFrame, memory: MemoryTerms | None = None) -> Fit[Eng
             noise=NOISE,
             member_width=ERA_WIDTH,
             proportional=True,
-            many=_Tiled(memory),
+            many=Together(memory),
             crossed=Crossed(GenerationTerms, GENERATION_WIDTH, generations_of),
             trust=_trust,
         ),
