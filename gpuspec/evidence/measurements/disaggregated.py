@@ -1,7 +1,7 @@
 """Published latency with prompts and answers on separate GPUs, and its prediction.
 
-``tp``, ``pp``, ``ep`` and ``attention_dp`` of a row are those of one decode worker, the columns here
-those of a prefill worker and how many there are of each.
+``tp``, ``pp``, ``ep`` and ``attention_dp`` of a row are those of one decode worker; the columns
+here are those of a prefill worker, and how many there are of each.
 """
 
 from collections.abc import Mapping

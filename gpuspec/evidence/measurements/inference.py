@@ -75,7 +75,14 @@ def prepared(rows: pd.DataFrame) -> pd.DataFrame:
     or without ``pp``, ``concurrency`` or ``request_rate`` are accepted.
     """
     load = ("concurrency", "request_rate", "requests", "batch_size", *_SETTINGS)
-    blank = {"ep": TUNED, "tp": 1, "pp": 1, "attention_dp": 1, **disaggregated.COLUMNS, **dict.fromkeys(load, np.nan)}
+    blank = {
+        "ep": TUNED,
+        "tp": 1,
+        "pp": 1,
+        "attention_dp": 1,
+        **disaggregated.COLUMNS,
+        **dict.fromkeys(load, np.nan),
+    }
     rows = completed(rows, blank, {"kv_precision": "bf16", "engine_version": ""})
     return rows.assign(
         model=rows["model"].map(model_id), engine_version=rows["engine_version"].astype(str)

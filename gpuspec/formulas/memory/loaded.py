@@ -38,9 +38,7 @@ def stage_weights_bytes(
 
 
 @lru_cache(4096)
-def _stage_bytes(
-    model: Model, form: WeightFormat, tp: float, pp: float, groups: float
-) -> float:
+def _stage_bytes(model: Model, form: WeightFormat, tp: float, pp: float, groups: float) -> float:
     each, parts = form.bytes_each, parameter_parts(model)
     if model.kind == "diffusion":
         return parts["network"] * each("network") / tp

@@ -19,7 +19,7 @@ from gpuspec.formulas.serving import (
     maximum_load,
     sustainable_requests_s,
 )
-from gpuspec.formulas.splits import TENSOR, impossible, together
+from gpuspec.formulas.splits import TENSOR, Split, impossible, together
 from gpuspec.topics.serving.ask import ImagesQuestion, Replicas, ServingQuestion
 from gpuspec.topics.serving.fleets import fleet_capacity
 from gpuspec.topics.serving.layouts import shortfall
@@ -225,4 +225,4 @@ def images_table(question: ImagesQuestion) -> pd.DataFrame:
 def _replica(question: ServingQuestion, row: pd.Series) -> Deployment:
     device = next(g for g in question.devices if g.id == row["gpu"])
     weight = next(w for w in question.formats if w.id == row["weight"])
-    return question.replica(device, weight, int(row["tp"]), int(row["pp"]))
+    return question.replica(device, weight, *(int(row[name]) for name in Split._fields))

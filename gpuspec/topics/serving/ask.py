@@ -25,7 +25,7 @@ from gpuspec.catalog.models.formats import weight_format, with_stored
 from gpuspec.catalog.precision import WeightFormat
 from gpuspec.constants.memory import MemoryTerms, memory_terms
 from gpuspec.formulas.serving import Deployment, Engine, Layout, engine
-from gpuspec.formulas.splits import expert_split
+from gpuspec.formulas.splits import Split, expert_split
 from gpuspec.topics.shared import Compared, Traffic
 
 
@@ -122,19 +122,23 @@ class Replicas(Load, Compared):
         return memory_terms()
 
     def replica(
-        self, device: Gpu, weight: WeightFormat, tp: int, pp: int = 1, ep: int | None = None
+        self,
+        device: Gpu,
+        weight: WeightFormat,
+        tp: int,
+        pp: int = 1,
+        ep: int | None = None,
+        attention_dp: int = 1,
     ) -> Deployment:
-        """Return one replica of the model on `tp` x `pp` GPUs; `ep`: of them that share experts.
+        """Return one replica of the model on GPUs that are split so; see `Split`.
 
         Without `ep` whole experts are spread over all of `tp` where their number divides.
         """
         ep = expert_split(self.network, tp) if ep is None else ep
-        library = self.runtime.library
+        library, split = self.runtime.library, Split(tp, pp, ep, attention_dp)
         images = float(self.image_tokens), self.images_per_request / self.prompt_tokens
         return Deployment(
-            layout=_layout(
-                self.network, device, weight, self.kv_format, tp, pp, ep, library, *images
-            ),
+            layout=_layout(self.network, device, weight, self.kv_format, split, library, *images),
             engine=self.runtime.terms,
             limits=self.runtime.limits,
             memory=self.memory,
@@ -198,9 +202,7 @@ def _layout(
     device: Gpu,
     weight: WeightFormat,
     kv: str,
-    tp: int,
-    pp: int,
-    ep: int,
+    split: Split,
     library: str,
     image_tokens: float,
     images_per_token: float,
@@ -211,9 +213,7 @@ def _layout(
         gpu=device,
         weight=weight,
         kv_precision=kv,
-        tp=tp,
-        pp=pp,
-        ep=ep,
+        **split._asdict(),
         library=library,
         image_tokens=image_tokens,
         images_per_token=images_per_token,

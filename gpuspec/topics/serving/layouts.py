@@ -6,25 +6,26 @@ from gpuspec.base.units import GIB, NODE_GPUS
 from gpuspec.catalog import Gpu
 from gpuspec.catalog.precision import WeightFormat
 from gpuspec.formulas.serving import Deployment, cache_bytes, request_bytes
-from gpuspec.formulas.splits import impossible, splits
+from gpuspec.formulas.splits import Split, impossible, splits
 from gpuspec.topics.serving.ask import ServingQuestion
 
 
 def replicas(
     question: ServingQuestion, device: Gpu, weight: WeightFormat
-) -> Iterator[tuple[int, int, Deployment, str]]:
-    """Yield (tp, pp, replica, why it does not work) of every split that is tried.
+) -> Iterator[tuple[Split, Deployment, str]]:
+    """Yield (split, replica, why it does not work) of every split that is tried.
 
     Once a node holds the model and a request, no replica takes a second one.
     """
     q, inside = question, False
-    for tp, pp in splits(q.network, q.max_gpus):
-        if inside and tp * pp > NODE_GPUS:
+    for split in splits(q.network, q.max_gpus):
+        if inside and split.gpus > NODE_GPUS:
             return
-        replica = q.replica(device, weight, tp, pp)
-        why = impossible(q.network, tp, pp) or shortfall(replica, q.context)
+        replica = q.replica(device, weight, *split)
+        shared = replica.layout.attention_tp
+        why = impossible(q.network, shared, split.pp) or shortfall(replica, q.context)
         inside = inside or not why
-        yield tp, pp, replica, why
+        yield split, replica, why
 
 
 def shortfall(replica: Deployment, context: int) -> str:
