@@ -75,11 +75,8 @@ def uneven(network: Model, tp: int, ep: int, attention_dp: int) -> str:
     for experts in {block.experts for block in network.blocks if block.moe_layers}:
         if experts % ep:
             return f"EP {ep} does not divide the {experts} experts"
-    return (
-        f"EP {ep} spreads experts, and {network.name} has none"
-        if ep > 1 and not any(block.moe_layers for block in network.blocks)
-        else ""
-    )
+    sparse = any(block.moe_layers for block in network.blocks)
+    return "" if sparse or ep == 1 else f"EP {ep} spreads experts, and {network.name} has none"
 
 
 def split_rules(network: Model, tp: Any, pp: Any, node_gpus: int = NODE_GPUS) -> Rules:

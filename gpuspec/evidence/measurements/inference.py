@@ -22,6 +22,8 @@ from gpuspec.evidence.measurements.rows import (
     numbers,
 )
 from gpuspec.formulas.serving import (
+    USERS,
+    Client,
     Deployment,
     EngineTerms,
     Layout,
@@ -55,14 +57,18 @@ METRICS = {
 """Metrics that a row may hold, and the quantity whose error they measure."""
 
 SCENARIOS = ("inflight_max", "static_batch", "first_token", "serving", "disaggregated")
+WAVES = 10
+"""Requests of a run over those in flight where a source does not say: what benchmarks advise."""
 NEARLY_FULL = 0.97
-"""Share of the sustainable rate at which a published run beyond it is read."""
+"""Share of the sustainable rate at which a run beyond it is read whose requests are not said."""
+LONGEST_RUN = 5000
+"""Requests of a run that are simulated at most."""
 TUNED = 0
 """Expert-parallel size of a row that does not say: the fastest way counts."""
 LAYOUT = ["model", "gpu", "weight_precision", "kv_precision", "tp", "pp", "ep", "attention_dp"]
 """Columns that say which model runs on which GPUs, in which precision and split how."""
 _SETTINGS = ["max_sequences", "max_tokens"]
-_ONE_CALL = [*LAYOUT, "engine", "engine_version", "scenario", *_SETTINGS]
+_ONE_CALL = [*LAYOUT, "engine", "engine_version", "scenario", *_SETTINGS, "lengths", "client"]
 
 
 def prepared(rows: pd.DataFrame) -> pd.DataFrame:
@@ -71,19 +77,16 @@ def prepared(rows: pd.DataFrame) -> pd.DataFrame:
     A blank ``ep`` says that a mixture of experts was run in whichever way is fastest (experts
     split or spread, attention split or data-parallel); a blank cache precision is 16 bit.
     Without ``attention_dp`` all GPUs of a replica share its requests.
-    A blank ``max_sequences`` or ``max_tokens`` is the engine's own. Tables without these columns
-    or without ``pp``, ``concurrency`` or ``request_rate`` are accepted.
+    A blank ``max_sequences`` or ``max_tokens`` is the engine's own. Blank ``lengths`` are equal
+    in runs of batches and varied in serving; a blank ``client`` sends over HTTP in serving, and
+    ``in process`` otherwise. Tables without these columns or without ``pp``, ``concurrency`` or
+    ``request_rate`` are accepted.
     """
     load = ("concurrency", "request_rate", "requests", "batch_size", *_SETTINGS)
-    blank = {
-        "ep": TUNED,
-        "tp": 1,
-        "pp": 1,
-        "attention_dp": 1,
-        **disaggregated.COLUMNS,
-        **dict.fromkeys(load, np.nan),
-    }
-    rows = completed(rows, blank, {"kv_precision": "bf16", "engine_version": ""})
+    whole = {"ep": TUNED, "tp": 1, "pp": 1, "attention_dp": 1}
+    blank = {**whole, **disaggregated.COLUMNS, **dict.fromkeys(load, np.nan)}
+    texts = {"kv_precision": "bf16", "engine_version": "", "lengths": "", "client": ""}
+    rows = completed(rows, blank, texts)
     return rows.assign(
         model=rows["model"].map(model_id), engine_version=rows["engine_version"].astype(str)
     )
@@ -191,9 +194,19 @@ def predicted_inference(
                 limits=limits,
                 memory=memory or MemoryTerms(),
             )
-            best = np.maximum(best, _PREDICTORS[about["scenario"]](replica, rows.iloc[index]))
+            predict, client = _PREDICTORS[about["scenario"]], client_of(about)
+            best = np.maximum(best, predict(replica, rows.iloc[index], client))
         result[index] = best
     return result
+
+
+def client_of(about: Row) -> Client:
+    """Return who sent the requests of a prepared row."""
+    serving = about["scenario"] in ("serving", "disaggregated")
+    lengths = about["lengths"] or ("varied" if serving else "fixed")
+    far = about["client"] != "in process" and serving
+    transport = USERS.transport_s if far else 0.0
+    return Client(lengths="equal" if lengths == "fixed" else "varied", transport_s=transport)
 
 
 def lacking_bytes(rows: pd.DataFrame, memory: MemoryTerms) -> np.ndarray:
@@ -271,12 +284,12 @@ def _speed(steady: SteadyState) -> dict[str, Floats]:
     }
 
 
-def _static(replica: Deployment, rows: pd.DataFrame) -> np.ndarray:
+def _static(replica: Deployment, rows: pd.DataFrame, client: Client) -> np.ndarray:
     batch, isl, osl = numbers(rows, "batch_size", "isl", "osl")
     return _pick(rows, replica, static_batch(replica, batch, isl, osl))
 
 
-def _first_token(replica: Deployment, rows: pd.DataFrame) -> np.ndarray:
+def _first_token(replica: Deployment, rows: pd.DataFrame, client: Client) -> np.ndarray:
     batch, isl, osl = numbers(rows, "batch_size", "isl", "osl")
     seconds = total_seconds(prefill_seconds(replica, batch, isl))
     rate = batch * osl / seconds
@@ -284,60 +297,67 @@ def _first_token(replica: Deployment, rows: pd.DataFrame) -> np.ndarray:
     return _pick(rows, replica, speed)
 
 
-def _maximum(replica: Deployment, rows: pd.DataFrame) -> np.ndarray:
+def _maximum(replica: Deployment, rows: pd.DataFrame, client: Client) -> np.ndarray:
     """All requests there from the start; a run of known length has its ramps and tails."""
     isl, osl, requests = numbers(rows, "isl", "osl", "requests")
-    steady = maximum_load(replica, isl, osl)
+    steady = maximum_load(replica, isl, osl, client=client)
     each = requests / _replicas(replica, rows)
     possible = steady["max_concurrency"]
     most = np.maximum(possible * replica.engine.occupancy, 1.0)
     finite = np.isfinite(each)
-    seconds = finite_run(replica, np.where(finite, each, 1.0), most, isl, osl)
+    seconds = finite_run(replica, np.where(finite, each, 1.0), most, isl, osl, client)
     rate = np.where(finite, each * osl / seconds, steady["output_tokens_s"])
     speed = _speed(steady) | {"output_tokens_s": np.where(possible >= 1, rate, 0.0)}
     return _pick(rows, replica, speed)
 
 
-def _serving(replica: Deployment, rows: pd.DataFrame) -> np.ndarray:
+def _serving(replica: Deployment, rows: pd.DataFrame, client: Client) -> np.ndarray:
     """Arrivals at a rate, or a closed loop; all at once where neither it nor a rate is given."""
     isl, osl, concurrency, rate = numbers(rows, "isl", "osl", "concurrency", "request_rate")
     copies = _replicas(replica, rows)
+    requests = rows["requests"].to_numpy(float) / copies
     most = max_concurrency(replica, isl, osl)
     sent = np.where(np.isnan(concurrency), np.inf, concurrency / copies)
-    steady = steady_state(replica, np.maximum(np.minimum(sent, most), 1e-9), isl, osl)
-    requests = rows["requests"].to_numpy(float) / copies
-    burst = np.isfinite(requests) & (requests <= sent)
-    seconds = finite_run(replica, np.where(burst, requests, 1.0), np.maximum(most, 1), isl, osl)
+    sent = np.maximum(np.where(np.isinf(sent) & np.isnan(requests), most, sent), 1e-9)
+    run = np.where(np.isnan(requests), WAVES * sent, requests)
+    steady = steady_state(replica, sent, isl, osl, client=client, requests=run, most=most)
+    burst = run <= sent
+    seconds = finite_run(replica, run, np.maximum(most, 1), isl, osl, client)
     speed = _speed(steady)
-    speed["output_tokens_s"] = np.where(burst, requests * osl / seconds, speed["output_tokens_s"])
-    outside = np.where(np.isfinite(sent), np.maximum(sent - most, 0.0), 0.0)
-    speed["ttft_s"] = speed["ttft_s"] + outside / np.maximum(steady["requests_s"], 1e-9)
+    speed["output_tokens_s"] = np.where(burst, run * osl / seconds, speed["output_tokens_s"])
     speed |= {"ttft_p50_s": speed["ttft_s"], "tpot_p50_s": speed["tpot_s"]}
     speed = {name: np.array(np.broadcast_to(v, (len(rows),))) for name, v in speed.items()}
     seen: dict[tuple[float, ...], dict[str, float]] = {}  # a run has a row for each metric
     for place in map(int, np.flatnonzero(np.isfinite(rate))):
-        load = (rate[place] / copies[place], isl[place], osl[place])
+        load = (rate[place] / copies[place], isl[place], osl[place], requests[place])
         if load not in seen:
-            seen[load] = _arriving(replica, *load)
+            seen[load] = _arriving(replica, *load, client)
+        loop = np.isfinite(concurrency[place])  # which bounds what arrives
         for name, value in seen[load].items():
-            speed[name][place] = min(value, float(speed[name][place]))
+            speed[name][place] = min(value, float(speed[name][place])) if loop else value
     return np.where(most >= 1, _pick(rows, replica, speed), 0.0)
 
 
-def _arriving(replica: Deployment, rate: float, isl: float, osl: float) -> dict[str, float]:
-    """Return what requests at a rate see; the closed loop bounds it.
+def _arriving(
+    replica: Deployment, rate: float, isl: float, osl: float, requests: float, client: Client
+) -> dict[str, float]:
+    """Return what the requests of a run see that come at a rate.
 
-    A run of finite length shows a rate beyond what can be sustained as one just below it.
+    A run whose number of requests is not known shows a rate beyond what can be sustained as one
+    just below it.
     """
-    rate = min(rate, NEARLY_FULL * sustainable_requests_s(replica, isl, osl))
-    one = arrivals(replica, rate, isl, osl)
+    if np.isnan(requests):
+        rate = min(rate, NEARLY_FULL * sustainable_requests_s(replica, isl, osl))
+    run = np.inf if np.isnan(requests) else min(requests, LONGEST_RUN)
+    one = arrivals(replica, rate, isl, osl, client=client, requests=run)
     speed = {"ttft_s": one["ttft_mean_s"], "tpot_s": one["tpot_mean_s"]}
     speed |= {"ttft_p50_s": one["ttft_p50_s"], "tpot_p50_s": one["tpot_p50_s"]}
-    return {name: float(value) for name, value in speed.items()} | {"output_tokens_s": rate * osl}
+    speed["output_tokens_s"] = one["output_tokens_s"]
+    return {name: float(value) for name, value in speed.items()}
 
 
-def _separate(replica: Deployment, rows: pd.DataFrame) -> np.ndarray:
-    found = dict(disaggregated.latency(replica, rows))
+def _separate(replica: Deployment, rows: pd.DataFrame, client: Client) -> np.ndarray:
+    found = dict(disaggregated.latency(replica, rows, client))
     found["output_tokens_s"] = found["output_tokens_s"] / _replicas(replica, rows)
     return _pick(rows, replica, found)
 

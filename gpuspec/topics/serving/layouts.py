@@ -15,16 +15,17 @@ def replicas(
 ) -> Iterator[tuple[Split, Deployment, str]]:
     """Yield (split, replica, why it does not work) of every split that is tried.
 
-    Once a node holds the model and a request, no replica takes a second one.
+    Once a node holds the model and a request, no replica takes a second one; nor does one that
+    needs several take more of them than it must.
     """
-    q, inside = question, False
+    q, enough = question, 0
     for split in splits(q.network, q.max_gpus):
-        if inside and split.gpus > NODE_GPUS:
+        if enough and split.gpus > max(NODE_GPUS, enough):
             return
         replica = q.replica(device, weight, *split)
         shared = replica.layout.attention_tp
         why = impossible(q.network, shared, split.pp) or shortfall(replica, q.context)
-        inside = inside or not why
+        enough = enough or (0 if why else split.gpus)
         yield split, replica, why
 
 

@@ -24,8 +24,9 @@ def options_table(question: ServingQuestion) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``gpu``, ``weight``, ``tp``, ``pp``, ``ep``, ``attention_dp``, ``replica_gpus``, ``most`` (requests that memory
-        holds), ``within`` (those that keep the limits), ``replicas``, ``gpus``, then
+        ``gpu``, ``weight``, ``tp``, ``pp``, ``ep``, ``attention_dp``, ``replica_gpus``, ``most``
+        (requests that memory holds), ``within`` (those that keep the limits), ``replicas``,
+        ``gpus``, then
         ``ttft_s``, ``tpot_s``, ``output_tokens_s`` (all replicas together) each with ``_low``
         and ``_high`` (80 % interval; with a request rate the times are those that 95 % of the
         requests keep, and ``rate_within`` is the largest rate of one replica), ``bound`` (part
