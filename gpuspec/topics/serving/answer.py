@@ -22,7 +22,7 @@ from gpuspec.formulas.serving import (
 from gpuspec.formulas.splits import TENSOR, Split, impossible, together
 from gpuspec.topics.serving.ask import ImagesQuestion, Replicas, ServingQuestion
 from gpuspec.topics.serving.fleets import fleet_capacity
-from gpuspec.topics.serving.layouts import shortfall
+from gpuspec.topics.serving.layouts import shortfall, unworkable
 from gpuspec.topics.serving.load import BOUNDS, over_limits, served
 from gpuspec.topics.ways import Row
 
@@ -46,7 +46,7 @@ LONGEST_PROMPT = 131_072
 def estimate_table(question: Replicas, replica: Deployment) -> Row:
     """Return the answer for one replica at the asked concurrency, parts of a step included."""
     q, layout = question, replica.layout
-    reason = impossible(q.network, layout.tp, layout.pp) or shortfall(replica, q.context)
+    reason = unworkable(q.engine, layout) or shortfall(replica, q.context)
     most = 0.0 if reason else float(max_concurrency(replica, q.prompt_tokens, q.osl))
     if reason:
         return {"works": False, "reason": reason}

@@ -26,10 +26,11 @@ from gpuspec.catalog.precision import WeightFormat
 from gpuspec.constants.memory import MemoryTerms, memory_terms
 from gpuspec.formulas.serving import Deployment, Engine, Layout, engine
 from gpuspec.formulas.splits import Split, expert_split
-from gpuspec.topics.shared import Compared, Traffic
+from gpuspec.topics.serving.settings import CURRENT, Settings
+from gpuspec.topics.shared import Compared, Networked, Traffic
 
 
-class Load(Traffic):
+class Load(Settings, Traffic):
     """A service: its model, its requests, its limits. The workload of a scenario is one, too."""
 
     request_rate: Annotated[RequestRate | None, Short("rate")] = Field(
@@ -56,6 +57,7 @@ class Load(Traffic):
     @model_validator(mode="after")
     def _fits_the_model(self) -> Self:
         network, most = self.network, self.network.max_context
+        self.whole_prompts_fit(self.prompt_tokens)
         network.need_layers("tokens per second")
         if network.kind == "encoder-decoder":
             valid = (
@@ -74,7 +76,7 @@ class Load(Traffic):
         return self
 
 
-class Replicas(Load, Compared):
+class Replicas(Load, Compared, Networked):
     """What a replica is: the load, the GPUs, the formats of weights, speculation."""
 
     weights: Annotated[Formats, Was("weight_precision", "precisions")] = Field(
@@ -114,7 +116,7 @@ class Replicas(Load, Compared):
     @cached_property
     def runtime(self) -> Engine:
         """The engine's record, with its fitted constants."""
-        return engine(self.engine)
+        return engine(self.engine, "" if self.engine_version == CURRENT else self.engine_version)
 
     @cached_property
     def memory(self) -> MemoryTerms:
@@ -138,10 +140,21 @@ class Replicas(Load, Compared):
         library, split = self.runtime.library, Split(tp, pp, ep, attention_dp)
         images = float(self.image_tokens), self.images_per_request / self.prompt_tokens
         return Deployment(
-            layout=_layout(self.network, device, weight, self.kv_format, split, library, *images),
+            layout=_layout(
+                self.network,
+                device,
+                weight,
+                self.kv_format,
+                split,
+                library,
+                *images,
+                self.node_network_gb_s,
+                self.network_kind,
+            ),
             engine=self.runtime.terms,
-            limits=self.runtime.limits,
+            limits=self.set_limits(self.runtime.limits, self.prompt_tokens),
             memory=self.memory,
+            chunked=self.chunked_prefill,
         )
 
 
@@ -206,6 +219,8 @@ def _layout(
     library: str,
     image_tokens: float,
     images_per_token: float,
+    node_gb_s: float | None,
+    network_kind: str,
 ) -> Layout:
     """Return a layout, the same one for the same question: it keeps what it has computed."""
     return Layout(
@@ -217,4 +232,6 @@ def _layout(
         library=library,
         image_tokens=image_tokens,
         images_per_token=images_per_token,
+        node_gb_s=node_gb_s,
+        network_kind=network_kind,
     )

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from gpuspec.base.units import GIB, NODE_GPUS
 from gpuspec.catalog import Gpu
 from gpuspec.catalog.precision import WeightFormat
-from gpuspec.formulas.serving import Deployment, cache_bytes, request_bytes
-from gpuspec.formulas.splits import Split, impossible, splits
+from gpuspec.formulas.serving import Deployment, Layout, cache_bytes, request_bytes
+from gpuspec.formulas.splits import Split, impossible, splits, uneven
 from gpuspec.topics.serving.ask import ServingQuestion
+from gpuspec.topics.serving.settings import engine_cannot
 
 
 def replicas(
@@ -24,9 +25,23 @@ def replicas(
             return
         replica = q.replica(device, weight, *split)
         shared = replica.layout.attention_tp
-        why = impossible(q.network, shared, split.pp) or shortfall(replica, q.context)
+        why = impossible(q.network, shared, split.pp) or engine_cannot(q.engine, replica.layout)
+        why = why or shortfall(replica, q.context)
         enough = enough or (0 if why else split.gpus)
         yield split, replica, why
+
+
+def unworkable(engine: str, layout: Layout) -> str:
+    """Return why a layout that was asked for cannot run, memory aside; empty where it can.
+
+    Groups may reach over nodes that a network joins.
+    """
+    network = layout.network
+    found = uneven(network, layout.tp, layout.ep, layout.attention_dp)
+    found = found or impossible(network, layout.attention_tp, layout.pp, layout.gpus)
+    if not found and layout.nodes > 1 and not layout.fabric.node_bytes_s:
+        found = f"no network joins the {layout.nodes} nodes of {layout.gpus} GPUs"
+    return found or engine_cannot(engine, layout)
 
 
 def shortfall(replica: Deployment, context: int) -> str:
