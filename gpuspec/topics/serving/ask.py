@@ -26,6 +26,7 @@ from gpuspec.catalog.precision import WeightFormat
 from gpuspec.constants.memory import MemoryTerms, memory_terms
 from gpuspec.formulas.serving import Deployment, Engine, Layout, engine
 from gpuspec.formulas.splits import Split, expert_split
+from gpuspec.topics.serving.separate import Separate
 from gpuspec.topics.serving.settings import CURRENT, Settings
 from gpuspec.topics.shared import Compared, Networked, Traffic
 
@@ -130,14 +131,14 @@ class Replicas(Load, Compared, Networked):
         tp: int,
         pp: int = 1,
         ep: int | None = None,
-        attention_dp: int = 1,
+        attention_dp: int | None = None,
     ) -> Deployment:
         """Return one replica of the model on GPUs that are split so; see `Split`.
 
         Without `ep` whole experts are spread over all of `tp` where their number divides.
         """
         ep = expert_split(self.network, tp) if ep is None else ep
-        library, split = self.runtime.library, Split(tp, pp, ep, attention_dp)
+        library, split = self.runtime.library, Split(tp, pp, ep, attention_dp or 1)
         images = float(self.image_tokens), self.images_per_request / self.prompt_tokens
         return Deployment(
             layout=_layout(
@@ -174,11 +175,24 @@ class ServingQuestion(Replicas):
         return found
 
 
-class EstimateQuestion(Replicas):
+class EstimateQuestion(Separate, Replicas):
     """How fast is one replica."""
 
     tp: Annotated[int, Range(1, 1024, "GPUs")] = Field(1, description="Tensor-parallel size")
     pp: Annotated[int, Range(1, 1024, "stages")] = Field(1, description="Pipeline stages")
+
+    def replica(
+        self,
+        device: Gpu,
+        weight: WeightFormat,
+        tp: int,
+        pp: int = 1,
+        ep: int | None = None,
+        attention_dp: int | None = None,
+    ) -> Deployment:
+        """Return one replica, whose experts and attention are split as asked unless given."""
+        ep, groups = ep or self.ep, attention_dp or self.attention_dp
+        return super().replica(device, weight, tp, pp, ep, groups)
 
 
 class ImagesQuestion(Compared):
