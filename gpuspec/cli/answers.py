@@ -66,6 +66,8 @@ def estimate(question: "EstimateQuestion", as_json: bool) -> None:
 
     \b
     gpuspec estimate Llama-3.1-70B --gpus H200 --tp 2 --weights fp8 --concurrency 32
+    gpuspec estimate DeepSeek-R1 --gpus H200 --tp 8 --attention-dp 8 --concurrency 256
+    gpuspec estimate DeepSeek-R1 --gpus H100 --tp 16 --prefill-gpus 32 --decode-gpus 64
     """
     from gpuspec.topics.serving import estimate_table
     from gpuspec.topics.serving.words import formats_sentence
