@@ -47,12 +47,12 @@ LONGEST_PROMPT = 131_072
 def estimate_table(question: Replicas, replica: Deployment) -> Row:
     """Return the answer for one replica at the asked concurrency, parts of a step included."""
     q, layout = question, replica.layout
-    reason = unworkable(q.engine, layout) or shortfall(replica, q.context)
+    reason = unworkable(q.runtime.engine, layout) or shortfall(replica, q.context)
     most = 0.0 if reason else float(max_concurrency(replica, q.prompt_tokens, q.osl))
     if not reason and isinstance(question, EstimateQuestion) and question.prefill_gpus:
         pair = pair_of(question, replica)
         read = pair.prefill
-        reason = unworkable(q.engine, read.layout) or shortfall(read, q.prompt_tokens)
+        reason = unworkable(q.runtime.engine, read.layout) or shortfall(read, q.prompt_tokens)
         if not reason:
             return judged(q, separate_answer(question, pair))
         reason = f"where prompts are read: {reason}"

@@ -25,7 +25,9 @@ def replicas(
             return
         replica = q.replica(device, weight, *split)
         shared = replica.layout.attention_tp
-        why = impossible(q.network, shared, split.pp) or engine_cannot(q.engine, replica.layout)
+        why = impossible(q.network, shared, split.pp) or engine_cannot(
+            q.runtime.engine, replica.layout
+        )
         why = why or shortfall(replica, q.context)
         enough = enough or (0 if why else split.gpus)
         yield split, replica, why
