@@ -66,6 +66,8 @@ def estimate(question: "EstimateQuestion", as_json: bool) -> None:
 
     \b
     gpuspec estimate Llama-3.1-70B --gpus H200 --tp 2 --weights fp8 --concurrency 32
+    gpuspec estimate DeepSeek-R1 --gpus H200 --tp 8 --attention-dp 8 --concurrency 256
+    gpuspec estimate DeepSeek-R1 --gpus H100 --tp 16 --prefill-gpus 32 --decode-gpus 64
     """
     from gpuspec.topics.serving import estimate_table
     from gpuspec.topics.serving.words import formats_sentence
@@ -119,11 +121,32 @@ def _tell_estimate(answer: dict[str, Any]) -> None:
     )
     if "arrivals" in answer:
         _tell_arrivals(answer["arrivals"])
+    if "separate" in answer:
+        _tell_separate(answer["separate"], answer["same_gpus"])
     total = sum(answer["parts"].values())
     shares = sorted(answer["parts"].items(), key=lambda part: -part[1])
     told = ", ".join(f"{name} {seconds / total:.0%}" for name, seconds in shares)
     step = "a batch" if "sequences_s" in answer else "a token step"
     echo(f"{step} is bound by {answer['bound']}: {told}")
+
+
+def _tell_separate(sides: dict[str, Any], same: dict[str, float]) -> None:
+    times = [sides[f"{name}_s"] * 1e3 for name in ("queue", "prefill", "transfer")]
+    echo(
+        f"{sides['prefill_gpus']} GPUs read prompts ({sides['prefill_busy']:.0%} busy), "
+        f"{sides['decode_gpus']} write {sides['decoding']:,.0f} answers; a prompt waits "
+        f"{times[0]:,.0f} ms, is read in {times[1]:,.0f} ms, and its cache of "
+        f"{sides['transfer_bytes'] / 1e6:,.0f} MB adds {times[2]:,.1f} ms"
+    )
+    most = ", ".join(f"{side} {rate:,.1f}" for side, rate in sides["requests_s_most"].items())
+    echo(
+        f"requests/s of each side at most: {most}; one decode GPU at this load needs "
+        f"{sides['prefill_gpus_per_decode_gpu']:.2f} prefill GPUs"
+    )
+    echo(
+        f"on the same GPUs, {same['replicas']} replicas: TTFT {same['ttft_s'] * 1e3:,.0f} ms, "
+        f"TPOT {same['tpot_s'] * 1e3:,.1f} ms, {same['output_tokens_s']:,.0f} output tokens/s"
+    )
 
 
 def _tell_arrivals(seen: dict[str, float]) -> None:

@@ -49,6 +49,8 @@ Row = dict[str, Any]
 DEFAULTS: Row = {
     "tp": 1,
     "pp": 1,
+    "ep": 1,
+    "attention_dp": 1,
     "batch": 0.0,
     "units": 0.0,
     "gpus": 0.0,
@@ -87,7 +89,7 @@ def filled(table: pd.DataFrame) -> pd.DataFrame:
             table[name] = value
         elif value == value and table[name].isna().any():
             table[name] = table[name].fillna(value)
-    for name in ("unit_gpus", "curve", "tp", "pp"):
+    for name in ("unit_gpus", "curve", "tp", "pp", "ep", "attention_dp"):
         table[name] = table[name].astype(int)
     table["inherited"] = table["inherited"].astype(bool)
     table["works"] = table["works"].astype(bool)

@@ -202,7 +202,7 @@ def predicted_inference(
 
 def client_of(about: Row) -> Client:
     """Return who sent the requests of a prepared row."""
-    serving = about["scenario"] == "serving"
+    serving = about["scenario"] in ("serving", "disaggregated")
     lengths = about["lengths"] or ("varied" if serving else "fixed")
     far = about["client"] != "in process" and serving
     transport = USERS.transport_s if far else 0.0
@@ -356,8 +356,8 @@ def _arriving(
     return {name: float(value) for name, value in speed.items()}
 
 
-def _separate(replica: Deployment, rows: pd.DataFrame) -> np.ndarray:
-    found = dict(disaggregated.latency(replica, rows))
+def _separate(replica: Deployment, rows: pd.DataFrame, client: Client) -> np.ndarray:
+    found = dict(disaggregated.latency(replica, rows, client))
     found["output_tokens_s"] = found["output_tokens_s"] / _replicas(replica, rows)
     return _pick(rows, replica, found)
 

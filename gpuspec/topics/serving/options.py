@@ -8,6 +8,7 @@ from gpuspec.base.lazy import pd
 from gpuspec.catalog.precision import WeightFormat
 from gpuspec.constants.inference import inference_interval
 from gpuspec.formulas.serving import Deployment, arrivals
+from gpuspec.formulas.splits import Split
 from gpuspec.topics.serving.ask import ServingQuestion
 from gpuspec.topics.serving.layouts import precision_note, replicas
 from gpuspec.topics.serving.load import BOUNDS, served
@@ -23,8 +24,9 @@ def options_table(question: ServingQuestion) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``gpu``, ``weight``, ``tp``, ``pp``, ``replica_gpus``, ``most`` (requests that memory
-        holds), ``within`` (those that keep the limits), ``replicas``, ``gpus``, then
+        ``gpu``, ``weight``, ``tp``, ``pp``, ``ep``, ``attention_dp``, ``replica_gpus``, ``most``
+        (requests that memory holds), ``within`` (those that keep the limits), ``replicas``,
+        ``gpus``, then
         ``ttft_s``, ``tpot_s``, ``output_tokens_s`` (all replicas together) each with ``_low``
         and ``_high`` (80 % interval; with a request rate the times are those that 95 % of the
         requests keep, and ``rate_within`` is the largest rate of one replica), ``bound`` (part
@@ -38,15 +40,14 @@ def options_table(question: ServingQuestion) -> pd.DataFrame:
 
 
 def _row(
-    q: ServingQuestion, weight: WeightFormat, tp: int, pp: int, replica: Deployment, why: str
+    q: ServingQuestion, weight: WeightFormat, split: Split, replica: Deployment, why: str
 ) -> Row:
     device = replica.layout.gpu
     row: Row = {
         "gpu": device.id,
         "weight": weight.id,
-        "tp": tp,
-        "pp": pp,
-        "replica_gpus": tp * pp,
+        **split._asdict(),
+        "replica_gpus": split.gpus,
         "most": 0.0,
         "within": 0.0,
         "rate_within": 0.0,

@@ -11,7 +11,17 @@ from gpuspec.views.panel import Panel, controls
 
 def inference_panel(question: ServingQuestion) -> Panel:
     """Return a panel over the question "which GPU, how many, how split", started at `question`."""
-    shown = controls(question, "model", "weights", "kv", "isl", "osl", "concurrency")
+    shown = controls(
+        question,
+        "model",
+        "weights",
+        "kv",
+        "isl",
+        "osl",
+        "concurrency",
+        "max_num_seqs",
+        "chunked_prefill",
+    )
 
     def answer(**values: object) -> tuple[ServingQuestion, pd.DataFrame]:
         asked = question.but(**values)

@@ -15,6 +15,7 @@ from gpuspec.catalog import gpu
 from gpuspec.catalog.images import image_model
 from gpuspec.formulas.images import image_seconds
 from gpuspec.formulas.serving import Deployment, arrivals, max_concurrency, request_bytes
+from gpuspec.formulas.splits import Split
 from gpuspec.topics.serving.ask import ServingQuestion
 from gpuspec.topics.serving.layouts import replicas
 from gpuspec.topics.serving.load import BOUNDS, largest_rate, over_limits, served
@@ -40,9 +41,9 @@ def service_ways(question: ServingQuestion, loads: int = LOADS) -> Ways:
         for device, weight in product(q.devices, q.formats)
         for one in replicas(q, device, weight)
     ]
-    for name, form, tp, pp, replica, why in tried:
-        base: Row = {"gpu": name, "precision": form, "tp": tp, "pp": pp}
-        base |= {"split": split_words(tp, pp), "unit_gpus": tp * pp}
+    for name, form, split, replica, why in tried:
+        base: Row = {"gpu": name, "precision": form, **split._asdict()}
+        base |= {"split": split.words, "unit_gpus": split.gpus}
         if why:
             parts.append({**base, "works": False, "reason": why})
             continue
@@ -53,11 +54,6 @@ def service_ways(question: ServingQuestion, loads: int = LOADS) -> Ways:
         whole = {} if q.request_rate else {"whole": np.ones(1)}
         curves.append({n: curve[n] for n in ("excess", "load")} | {"batch": curve["knots"]} | whole)
     return Ways(stacked(parts), curves)
-
-
-def split_words(tp: int, pp: int) -> str:
-    """Say how a replica is split."""
-    return "one GPU" if tp * pp == 1 else f"TP {tp}" + (f" PP {pp}" if pp > 1 else "")
 
 
 def load_curve(q: ServingQuestion, replica: Deployment, loads: int = LOADS) -> Row:
@@ -100,7 +96,7 @@ def _rate_within(q: ServingQuestion, replica_of: tuple[Any, ...]) -> float:
 def rate_curve(q: ServingQuestion, replica: Deployment) -> Row:
     """Return the same where requests arrive at random, at the rate that just keeps the limits."""
     layout = replica.layout
-    asked = (layout.gpu, layout.weight, layout.tp, layout.pp, layout.ep)
+    asked = (layout.gpu, layout.weight, layout.tp, layout.pp, layout.ep, layout.attention_dp)
     rate = _rate_within(q.model_copy(update={"request_rate": 1.0}), asked)
     row: Row = {
         "most": float(max_concurrency(replica, q.prompt_tokens, q.osl)),
@@ -136,7 +132,7 @@ def images_ways(
             {
                 "gpu": name,
                 "precision": "bf16",
-                "split": split_words(1, 1),
+                "split": Split().words,
                 "unit_gpus": 1,
                 "batch": HEADROOM / seconds,
                 "within": HEADROOM / seconds,
