@@ -228,7 +228,7 @@ def steady_state(
     waves = np.asarray(requests, float) / np.maximum(sent, 1e-9)
     ahead, base, prompt = cycle.ahead, total_seconds(cycle.alone), total_seconds(cycle.prompt)
     if client.lengths == "equal":  # those read together also end together, for some waves
-        ahead = ahead + np.maximum(cycle.together - 1 - ahead, 0.0) / np.sqrt(waves)
+        ahead = ahead + np.maximum(cycle.together - 1 - ahead, 0.0) * _in_step(waves)
     behind = np.maximum(n - 1, 0.0) - ahead
     first = (cycle.turns - o + 1) * base + (1 + ahead) * prompt + cycle.pipe
     if np.isfinite(waves).any():  # of the first wave each waits for those before it
@@ -257,6 +257,16 @@ def steady_state(
         "in_flight": sent,
         "waiting": outside,
     }
+
+
+def _in_step(waves: Floats) -> Floats:
+    """Return the share of a bunch of equal requests that is left, as a mean over `waves`.
+
+    Requests drift apart as a random walk does, so that 1 / sqrt(k) of a bunch is left in wave k;
+    the mean of that from 1 to W is about (2 sqrt(W) - 1) / W.
+    """
+    w = np.maximum(waves, 1.0)
+    return np.where(np.isfinite(w), 2 / np.sqrt(w) - 1 / w, 0.0)
 
 
 class _Cycle(NamedTuple):
