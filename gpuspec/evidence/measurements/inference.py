@@ -12,6 +12,7 @@ from gpuspec.catalog import gpu
 from gpuspec.catalog.precision import KV_PRECISIONS, precision
 from gpuspec.constants.engine import Engine, EngineLimits
 from gpuspec.constants.memory import MemoryTerms
+from gpuspec.evidence.measurements import disaggregated
 from gpuspec.evidence.measurements.rows import (
     Row,
     completed,
@@ -55,7 +56,7 @@ METRICS = {
 }
 """Metrics that a row may hold, and the quantity whose error they measure."""
 
-SCENARIOS = ("inflight_max", "static_batch", "first_token", "serving")
+SCENARIOS = ("inflight_max", "static_batch", "first_token", "serving", "disaggregated")
 WAVES = 10
 """Requests of a run over those in flight where a source does not say: what benchmarks advise."""
 NEARLY_FULL = 0.97
@@ -64,7 +65,7 @@ LONGEST_RUN = 5000
 """Requests of a run that are simulated at most."""
 TUNED = 0
 """Expert-parallel size of a row that does not say: the fastest way counts."""
-LAYOUT = ["model", "gpu", "weight_precision", "kv_precision", "tp", "pp", "ep"]
+LAYOUT = ["model", "gpu", "weight_precision", "kv_precision", "tp", "pp", "ep", "attention_dp"]
 """Columns that say which model runs on which GPUs, in which precision and split how."""
 _SETTINGS = ["max_sequences", "max_tokens"]
 _ONE_CALL = [*LAYOUT, "engine", "engine_version", "scenario", *_SETTINGS, "lengths", "client"]
@@ -75,13 +76,15 @@ def prepared(rows: pd.DataFrame) -> pd.DataFrame:
 
     A blank ``ep`` says that a mixture of experts was run in whichever way is fastest (experts
     split or spread, attention split or data-parallel); a blank cache precision is 16 bit.
+    Without ``attention_dp`` all GPUs of a replica share its requests.
     A blank ``max_sequences`` or ``max_tokens`` is the engine's own. Blank ``lengths`` are equal
     in runs of batches and varied in serving; a blank ``client`` sends over HTTP in serving, and
     ``in process`` otherwise. Tables without these columns or without ``pp``, ``concurrency`` or
     ``request_rate`` are accepted.
     """
     load = ("concurrency", "request_rate", "requests", "batch_size", *_SETTINGS)
-    blank = {"ep": TUNED, "tp": 1, "pp": 1, **dict.fromkeys(load, np.nan)}
+    whole = {"ep": TUNED, "tp": 1, "pp": 1, "attention_dp": 1}
+    blank = {**whole, **disaggregated.COLUMNS, **dict.fromkeys(load, np.nan)}
     texts = {"kv_precision": "bf16", "engine_version": "", "lengths": "", "client": ""}
     rows = completed(rows, blank, texts)
     return rows.assign(
@@ -111,12 +114,14 @@ def _reason(row: Row) -> str:
         return "isl or osl is blank"
     try:
         layout(*(row[c] for c in LAYOUT))
+        if row["scenario"] == "disaggregated":
+            layout(*(row[disaggregated.PREFILL.get(c, c)] for c in LAYOUT))
         engine(row["engine"], row["engine_version"])
     except InputError as error:
         return str(error)
     if row["scenario"] in ("static_batch", "first_token") and not row["batch_size"] > 0:
         return "batch_size is blank"
-    return ""
+    return disaggregated.why_not(row) if row["scenario"] == "disaggregated" else ""
 
 
 @lru_cache(4096)
@@ -128,8 +133,8 @@ def layout(
     tp: int,
     pp: int,
     ep: int,
+    attention_dp: int = 1,
     library: str = "tensorrt-llm",
-    attention_dp: bool = False,
 ) -> Layout:
     """Return the checked layout of a row.
 
@@ -143,7 +148,9 @@ def layout(
     network.need_llm("tokens per second")
     if kv not in KV_PRECISIONS:
         raise InputError("kv_precision", kv, f"give one of {', '.join(KV_PRECISIONS)}")
-    if network.heads % int(tp):
+    if tp % attention_dp:
+        raise InputError("attention_dp", int(attention_dp), f"it must divide the {int(tp)} GPUs")
+    if network.heads % (tp // attention_dp):
         raise InputError("tp", int(tp), f"it must divide the {network.heads} heads")
     return Layout(
         network=network,
@@ -154,7 +161,7 @@ def layout(
         pp=int(pp),
         ep=max(int(ep), 1),
         library=library,
-        attention_dp=attention_dp,
+        attention_dp=int(attention_dp),
     )
 
 
@@ -234,10 +241,10 @@ def _ways(about: Row, library: str) -> list[Layout]:
     given = [about[c] for c in LAYOUT]
     tp, experts = int(about["tp"]), known_model(about["model"]).experts
     tuned = about["ep"] == TUNED and experts and tp > 1 and about["scenario"] == "inflight_max"
-    if not tuned or experts % tp:
+    if not tuned or experts % tp or about["attention_dp"] > 1:
         return [layout(*given, library)]
-    spread = [*given[:-1], tp]
-    return [layout(*given, library), layout(*spread, library), layout(*spread, library, True)]
+    whole = given[: LAYOUT.index("ep")]
+    return [layout(*whole, *split, library) for split in ((1, 1), (tp, 1), (tp, tp))]
 
 
 def _replicas(replica: Deployment, rows: pd.DataFrame) -> np.ndarray:
@@ -349,9 +356,16 @@ def _arriving(
     return {name: float(value) for name, value in speed.items()}
 
 
+def _separate(replica: Deployment, rows: pd.DataFrame) -> np.ndarray:
+    found = dict(disaggregated.latency(replica, rows))
+    found["output_tokens_s"] = found["output_tokens_s"] / _replicas(replica, rows)
+    return _pick(rows, replica, found)
+
+
 _PREDICTORS = {
     "static_batch": _static,
     "first_token": _first_token,
     "inflight_max": _maximum,
     "serving": _serving,
+    "disaggregated": _separate,
 }

@@ -27,4 +27,9 @@ def encoding(
     batch = np.minimum(np.maximum(n, 1e-9), together)
     parts = replica.iteration_parts(0, 1, tokens, batch)
     rate = batch / np.asarray(sum(parts.values()))
-    return {"sequence_s": n / rate + client.transport_s, "sequences_s": rate, "batch": batch, **parts}
+    return {
+        "sequence_s": n / rate + client.transport_s,
+        "sequences_s": rate,
+        "batch": batch,
+        **parts,
+    }

@@ -11,14 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gpuspec.base.units import GB, Floats
-from gpuspec.catalog.models import parameter_parts
 from gpuspec.formulas.memory import sequence_bytes, serving_parts
 from gpuspec.formulas.serving.client import USERS, Client
 from gpuspec.formulas.serving.deployment import Deployment
 from gpuspec.formulas.serving.encoding import encoding
-
-MIXERS = ("attention", "linear")
-"""Parts of the weights that mix tokens."""
 
 
 class SteadyState(TypedDict):
@@ -54,12 +50,12 @@ def kv_capacity_tokens(replica: Deployment, context: ArrayLike = 2048) -> Floats
 
     vLLM gives the cache its share of the total memory less weights, activations and runtime;
     TensorRT-LLM gives it a share of what is free once the model is loaded. Under
-    `attention_dp` the group of GPUs holds `tp` times as many.
+    `attention_dp` every group has requests of its own.
     """
     context = np.asarray(context, float)
     free = np.maximum(cache_bytes(replica, context), 0.0)
-    groups = replica.layout.tp if replica.layout.attention_dp else 1
-    return np.asarray(free / request_bytes(replica, context) * context * groups)
+    each = free / request_bytes(replica, context) * context
+    return np.asarray(each * replica.layout.attention_dp)
 
 
 def engine_memory(
@@ -79,15 +75,12 @@ def engine_memory(
         kv_bytes_each=layout.kv_bytes,
         tp=layout.tp,
         pp=layout.pp,
+        attention_dp=layout.attention_dp,
         batched_tokens=limits.max_tokens,
         terms=replica.memory,
     )
     taken = {name: parts[name] for name in ("weights", "activations", "runtime")}
     taken["runtime"] = taken["runtime"] + replica.engine.reserve_gb * GB
-    if layout.attention_dp:  # every GPU holds the mixers of its own requests whole
-        counts = parameter_parts(layout.network)
-        mixing = sum(counts[name] * layout.weight.bytes_each(name) for name in MIXERS)
-        taken["weights"] = taken["weights"] + mixing / layout.pp * (1 - 1 / layout.tp)
     held, memory = sum(taken.values()), layout.gpu.memory_bytes
     if layout.library == "tensorrt-llm":
         budget = held + (memory - held) * limits.memory_share
@@ -105,9 +98,9 @@ def cache_bytes(replica: Deployment, context: ArrayLike = 2048) -> Floats:
 def request_bytes(replica: Deployment, context: ArrayLike) -> Floats:
     """Return the bytes of cache and states that one request of `context` takes of each GPU."""
     layout = replica.layout
-    tp = 1 if layout.attention_dp else layout.tp
+    split = layout.attention_tp, layout.pp
     network, images = layout.network, layout.image_tokens
-    return sequence_bytes(network, context, layout.kv_bytes, tp, layout.pp, image_tokens=images)
+    return sequence_bytes(network, context, layout.kv_bytes, *split, image_tokens=images)
 
 
 def longest_context(replica: Deployment) -> float:
@@ -130,7 +123,9 @@ def max_concurrency(replica: Deployment, isl: ArrayLike, osl: ArrayLike) -> Floa
         fits = cache_bytes(replica, context) >= 0
         return np.asarray(np.where(fits, float(replica.limits.max_sequences), 0.0))
     tokens = kv_capacity_tokens(replica, context)
-    return np.asarray(np.minimum(np.floor(tokens / context), replica.limits.max_sequences))
+    # Every group of attention has a scheduler of its own.
+    most = replica.limits.max_sequences * replica.layout.attention_dp
+    return np.asarray(np.minimum(np.floor(tokens / context), most))
 
 
 def prefill_seconds(
@@ -288,9 +283,7 @@ class _Cycle(NamedTuple):
     """More that the own prompt takes through the stages of a pipeline."""
 
 
-def _cycle(
-    replica: Deployment, n: Floats, i: Floats, o: Floats, cached_share: ArrayLike
-) -> _Cycle:
+def _cycle(replica: Deployment, n: Floats, i: Floats, o: Floats, cached_share: ArrayLike) -> _Cycle:
     """Return the life of one of `n` requests that are always in flight."""
     new = np.maximum(i * (1 - np.asarray(cached_share, float)), 1.0)
     pp, budget = replica.layout.pp, float(replica.limits.max_tokens)
