@@ -286,26 +286,34 @@ class _Cycle(NamedTuple):
 def _cycle(replica: Deployment, n: Floats, i: Floats, o: Floats, cached_share: ArrayLike) -> _Cycle:
     """Return the life of one of `n` requests that are always in flight."""
     new = np.maximum(i * (1 - np.asarray(cached_share, float)), 1.0)
-    pp, budget = replica.layout.pp, float(replica.limits.max_tokens)
-    whole = budget * pp  # of a step of the whole replica: every stage has an iteration of its own
+    pp, others = replica.layout.pp, np.maximum(n - 1, 0.0)
+    # Every stage and every group of attention has iterations of its own.
+    budget, groups = float(replica.limits.max_tokens), pp * replica.layout.attention_dp
+    whole = budget * groups
     most = whole * (o - 1) / (new + o - 1)
-    pieces = np.maximum(new / (budget - np.minimum(n, most) / pp), 1.0)
-    arriving = np.maximum(n - 1, 0.0) / np.maximum(n, 1.0) / 2  # into an iteration that runs
+    pieces = np.maximum(new / (budget - np.minimum(n, most) / groups), 1.0)
+    arriving = others / np.maximum(n, 1.0) / 2  # into an iteration that runs
     turns = np.maximum(arriving + pieces + o - 1, n * (new + o - 1) / whole)
-    starts, decoding = n / turns, np.maximum(n * (o - 1) / turns, np.minimum(n, 1.0))
-    room = np.maximum(budget - decoding / pp, 1.0)
-    lump = np.minimum(np.maximum(new, starts * new / pp), room)
-    chunk = np.minimum(new, lump)
-    middle = i - new + np.maximum(new - chunk, 0.0) / 2
+    decoding = np.maximum(n * (o - 1) / turns, np.minimum(n, 1.0))
+    room = np.maximum(budget - decoding / groups, 1.0)
+    pieces = np.maximum(new / room, 1.0)
+    chunk = new / pieces
+    # Prompts that come during an iteration are read together in the next one.
+    starts = np.maximum(n / turns * pieces / pp, 1e-9)
+    lump = np.clip(starts / -np.expm1(-starts), 1.0, room / chunk * replica.layout.attention_dp)
     alone = replica.iteration_parts(decoding, i + o / 2)
-    prompts = np.maximum(lump / new, 1.0) * pp
-    both = replica.iteration_parts(decoding, i + o / 2, chunk, prompts, middle)
-    share = new / (lump * pp)
-    prompt = {name: np.asarray(share * (both[name] - alone[name])) for name in alone}
-    ahead = np.maximum(n - 1, 0.0) * (turns - o + 1) / turns
-    pipe = (1 - 1 / pp) * (total_seconds(both) - total_seconds(alone))
-    together = np.minimum(np.maximum(room * pp / new, 1.0), n)
-    return _Cycle(new, turns, ahead, together, alone, prompt, np.asarray(pipe))
+    middle = i - new + (new - chunk) / 2
+    both = replica.iteration_parts(decoding, i + o / 2, chunk, lump * pp, middle)
+    more = {name: both[name] - alone[name] for name in alone}
+    return _Cycle(
+        new,
+        turns,
+        others * (turns - o + 1) / turns,
+        np.minimum(np.maximum(room * groups / new, 1.0), n),
+        alone,
+        {name: np.asarray(pieces / (lump * pp) * seconds) for name, seconds in more.items()},
+        np.asarray((1 - 1 / pp) * total_seconds(more)),
+    )
 
 
 def _reading(
