@@ -219,37 +219,38 @@ def steady_state(
     i, o = np.asarray(isl, float), np.asarray(osl, float)
     held = max_concurrency(replica, i, o) if most is None else np.asarray(most, float)
     n = np.minimum(sent, np.maximum(held, 1.0))
-    cycle = _cycle(replica, n, i, o, cached_share)
+    outside, cycle = sent - n, _cycle(replica, n, i, o, cached_share)
+    others, ahead = np.maximum(n - 1, 0.0), cycle.ahead
+    base, prompt = total_seconds(cycle.alone), total_seconds(cycle.prompt)
+    own = client.transport_s + (cycle.turns - o + 1) * base + prompt + cycle.pipe
+    rate = n / (own + others * prompt + base * (o - 1))
     waves = np.asarray(requests, float) / np.maximum(sent, 1e-9)
-    ahead, base, prompt = cycle.ahead, total_seconds(cycle.alone), total_seconds(cycle.prompt)
     if client.lengths == "equal":  # those read together also end together, for some waves
         ahead = ahead + np.maximum(cycle.together - 1 - ahead, 0.0) * _in_step(waves)
-    behind = np.maximum(n - 1, 0.0) - ahead
-    first = (cycle.turns - o + 1) * base + (1 + ahead) * prompt + cycle.pipe
-    if np.isfinite(waves).any():  # of the first wave each waits for those before it
-        burst = total_seconds(prefill_seconds(replica, n, cycle.new, i - cycle.new))
-        once = total_seconds(prefill_seconds(replica, cycle.together, cycle.new, i - cycle.new))
-        more = np.minimum(np.maximum(n - 1, 0.0) / 2, (o - 1) * cycle.together)
-        first = first + ((burst + once) / 2 - first) / waves
-        behind = behind + (more * burst / n / prompt - behind) / waves
+    first, behind = own + ahead * prompt, others - ahead
+    if np.isfinite(waves).any():  # the first ones start together and wait for those before them
+        full, share = _full_iterations(replica, cycle, i), n / sent / waves
+        each = full / cycle.together
+        after = np.minimum(others / 2, (o - 1) * cycle.together) * each / prompt
+        burst = client.transport_s + (n * each + full) / 2
+        first = first + (burst - first) * share
+        behind = behind + (after - behind) * share
     gaps = np.maximum(o - 1, 1.0)
-    first, step = first + client.transport_s, base + behind * prompt / gaps
-    rate = n / (first + step * (o - 1))
+    step = base + behind / gaps * prompt
     parts = {
         name: np.asarray(seconds + behind / gaps * cycle.prompt[name])
         for name, seconds in cycle.alone.items()
     }
-    outside = sent - n
-    # The first ones to come find room, half of them in a burst.
-    wait = outside / rate * (1 - (1 - outside / sent / 2) / waves)
+    # Of a first wave those before find room at once, the last wait for all that lack it.
+    first = first + outside / rate * (1 - (1 - outside / sent / 2) / waves)
     return {
-        "ttft_s": first + wait,
+        "ttft_s": first,
         "tpot_s": step,
         "decoding": np.asarray(rate * step * (o - 1)),
         "output_tokens_s": rate * o,
         "requests_s": rate,
         "parts": parts,
-        "in_flight": sent,
+        "in_flight": np.asarray(rate * (first + step * (o - 1))),
         "waiting": outside,
     }
 
@@ -267,8 +268,10 @@ def _in_step(waves: Floats) -> Floats:
 class _Cycle(NamedTuple):
     """A request's life in iterations."""
 
-    new: Floats
-    """Tokens of a prompt that are computed."""
+    chunk: Floats
+    """Tokens of a prompt that one iteration reads."""
+    pieces: Floats
+    """Iterations that it takes."""
     turns: Floats
     """Iterations from its arrival to its last token."""
     ahead: Floats
@@ -306,7 +309,8 @@ def _cycle(replica: Deployment, n: Floats, i: Floats, o: Floats, cached_share: A
     both = replica.iteration_parts(decoding, i + o / 2, chunk, lump * pp, middle)
     more = {name: both[name] - alone[name] for name in alone}
     return _Cycle(
-        new,
+        chunk,
+        pieces,
         turns,
         others * (turns - o + 1) / turns,
         np.minimum(np.maximum(room * groups / new, 1.0), n),
@@ -314,6 +318,13 @@ def _cycle(replica: Deployment, n: Floats, i: Floats, o: Floats, cached_share: A
         {name: np.asarray(pieces / (lump * pp) * seconds) for name, seconds in more.items()},
         np.asarray((1 - 1 / pp) * total_seconds(more)),
     )
+
+
+def _full_iterations(replica: Deployment, cycle: _Cycle, i: Floats) -> Floats:
+    """Return the seconds in which as many prompts as one iteration can hold are read."""
+    chunk, pieces, prompts = cycle.chunk, cycle.pieces, cycle.together
+    middle = i - chunk * (pieces + 1) / 2
+    return total_seconds(replica.iteration_parts(0, 1, chunk, prompts, middle)) * pieces
 
 
 def _reading(
