@@ -235,6 +235,11 @@ def steady_state(
         burst = client.transport_s + (n * each + full) / 2
         first = first + (burst - first) * share
         behind = behind + (after - behind) * share
+        # Nobody leaves before the first answer is complete; then as fast as prompts are read.
+        reading = np.minimum(o - 1, n / cycle.together)
+        leaves = reading * full + (o - 1 - reading) * base
+        late = np.maximum(leaves - (n / rate - n * each) / 2, 0.0)
+        first = first + outside / sent / waves * late
     gaps = np.maximum(o - 1, 1.0)
     step = base + behind / gaps * prompt
     parts = {
