@@ -32,9 +32,7 @@ HALVINGS = 8
 def served(question: Replicas, replica: Deployment, concurrency: ArrayLike) -> Row:
     """Return `steady_state` of a replica for users who act on their own, speculation included."""
     q = question
-    found = steady_state(
-        replica, concurrency, q.prompt_tokens, q.osl, q.cached_share, in_step=False
-    )
+    found = steady_state(replica, concurrency, q.prompt_tokens, q.osl, q.cached_share)
     if q.draft_tokens:
         found = speculative(replica, found, q.prompt_tokens, q.osl, q.draft_tokens, q.acceptance)
     return {**found}
