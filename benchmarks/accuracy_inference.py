@@ -226,7 +226,9 @@ def main():
         print(f"{len(questions)} settings, {len(rows)} rows", file=sys.stderr)
         columns = ["case_id", "tool", "version", "value", "seconds"]
         asked_again = {PEERS[name].replace("==", " ").split()[0] for name in options.peers}
-        before = pd.read_csv(ANSWERS, dtype=str) if ANSWERS.exists() else pd.DataFrame(columns=columns)
+        before = (
+            pd.read_csv(ANSWERS, dtype=str) if ANSWERS.exists() else pd.DataFrame(columns=columns)
+        )
         kept = before[~before["tool"].isin(asked_again)]
         for name in options.peers:
             found = pd.DataFrame(ask(name, rows, questions, options.folder), columns=columns)

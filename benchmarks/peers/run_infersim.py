@@ -94,7 +94,11 @@ def answer(case):
     together = case["kind"] == "together"
     first, step = run(case, batch, batch if together else 1)
     tpot = step if together else step + (batch - 1) * first / osl
-    return {"ttft_s": first, "tpot_s": tpot, "output_tokens_s": batch * osl / (first + tpot * (osl - 1))}
+    return {
+        "ttft_s": first,
+        "tpot_s": tpot,
+        "output_tokens_s": batch * osl / (first + tpot * (osl - 1)),
+    }
 
 
 tell(answer)

@@ -102,7 +102,8 @@ def era_of(rows: pd.DataFrame) -> "pd.Series[str]":
 
 def skip_reasons(rows: pd.DataFrame) -> "pd.Series[str]":
     """Return for each prepared row why it cannot be predicted; empty where it can."""
-    return pd.Series([_reason(dict(row)) for _, row in rows.iterrows()], rows.index, dtype=object)
+    reasons = [_reason(row) for row in rows.to_dict("records")]
+    return pd.Series(reasons, rows.index, dtype=object)
 
 
 def _reason(row: Row) -> str:
@@ -356,7 +357,7 @@ def _arriving(
     return {name: float(value) for name, value in speed.items()}
 
 
-def _separate(replica: Deployment, rows: pd.DataFrame) -> np.ndarray:
+def _separate(replica: Deployment, rows: pd.DataFrame, client: Client) -> np.ndarray:
     found = dict(disaggregated.latency(replica, rows))
     found["output_tokens_s"] = found["output_tokens_s"] / _replicas(replica, rows)
     return _pick(rows, replica, found)

@@ -241,20 +241,25 @@ def _translate(
     columns: Columns,
 ) -> None:
     """Write what a column means in place of what it says."""
-    said = rows[column].copy()
-    for text in said.unique():
-        own = said == text
+    places, texts = pd.factorize(rows[column])
+    now = np.array(texts, object)
+    for place, text in enumerate(texts):
         means = _meaning(" ".join(text.split()), column, rules, columns)
         refused, note = means.pop(REFUSED, ""), means.pop("note", "")
+        now[place] = means.pop(column, text)
+        if not (refused or note or means):
+            continue
+        own = places == place
         if refused:
             reasons[own & (reasons == "")] = str(InputError(column, text, refused))
         if note:
-            told = f"{column} {text[:80]!r} is taken as {means.get(column, '')!r}: {note}"
+            told = f"{column} {text[:80]!r} is taken as {now[place]!r}: {note}"
             notes[own] = notes[own].where(notes[own] == "", notes[own] + "; ") + told
         for name, value in means.items():
             if name not in rows:
                 rows[name] = ""
-            rows.loc[own if name == column else own & (rows[name] == ""), name] = value
+            rows.loc[own & (rows[name] == ""), name] = value
+    rows[column] = now[places]
 
 
 def _meaning(text: str, column: str, rules: list[Alias], columns: Columns) -> dict[str, str]:
