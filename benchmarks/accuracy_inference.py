@@ -3,10 +3,10 @@
 python benchmarks/accuracy_inference.py [--reuse] [--folder FOLDER]
 
 Two sets of cases: those of publishers that no peer fits or tests against, and those of the two
-publishers whose runs aiconfigurator is tested against. gpuspec answers with constants that were fitted
-without the case's publisher. Peers answer at fixed versions, each in an environment of its own under
-FOLDER (.benchmarks unless given; needs pip's index, about ten minutes); what they answered is kept in
-benchmarks/peers/answers.csv, and --reuse takes it from there. The tables are written into
+publishers whose runs aiconfigurator is tested against. gpuspec answers with constants that were
+fitted without the case's publisher. Peers answer at fixed versions, each in an environment of its
+own under FOLDER (.benchmarks unless given; needs pip's index, about ten minutes); what they said is
+kept in benchmarks/peers/answers.csv, and --reuse takes it from there. The tables are written into
 docs/serving.md.
 """
 
@@ -62,13 +62,17 @@ KINDS = {"static_batch": "together", "first_token": "together", "inflight_max": 
 
 
 def cases():
-    """Return the sampled rows that have a setting that a peer can be told, with `setting`."""
+    """Return the rows that have a setting that a peer can be told, with ``setting``."""
     rows = prepared(measurements("inference")).reset_index(drop=True)
     rows["attention_dp"] = pd.to_numeric(rows["attention_dp"]).fillna(1)
     rows["requests"] = rows["requests"].where(rows["concurrency"].isna())
     usable = rows["request_rate"].isna() & (skip_reasons(rows) == "")
     rows = rows[usable].reset_index(drop=True)
-    rows["setting"] = rows.groupby(SETTING, dropna=False, sort=False).ngroup()
+    return rows.assign(setting=rows.groupby(SETTING, dropna=False, sort=False).ngroup())
+
+
+def sampled(rows):
+    """Return the rows of some settings of each publisher, evenly over its table."""
     kept = []
     for publisher, own in rows.groupby("publisher"):
         settings = own["setting"].unique()
@@ -84,7 +88,7 @@ def asked(rows):
     for row in rows.drop_duplicates("setting").to_dict("records"):
         era = engine(row["engine"], row["engine_version"])
         about = (row[c] for c in ("model", "gpu", "weight_precision", "kv_precision"))
-        shape = layout(*about, row["tp"], row["pp"], row["ep"])
+        shape = layout(*about, *(row[c] for c in ("tp", "pp", "ep", "attention_dp")))
         replica = Deployment(layout=shape, engine=era.terms, limits=era.limits, memory=memory)
         most = max(float(max_concurrency(replica, row["isl"], row["osl"])), 1.0)
         kind = KINDS.get(row["scenario"], "loop")
@@ -158,6 +162,15 @@ def ask(name, rows, questions, folder):
     return found
 
 
+def keep(found):
+    """Write the answers of a tool in place of those that it gave before."""
+    found = pd.DataFrame(found, columns=["case_id", "tool", "version", "value", "seconds"])
+    if ANSWERS.exists():
+        before = pd.read_csv(ANSWERS, dtype=str)
+        found = pd.concat([before[~before["tool"].isin(found["tool"])], found])
+    found.to_csv(ANSWERS, index=False)
+
+
 def figure(row, speed):
     """Return what the metric of a row names, for all of its replicas."""
     output = speed["output_tokens_s"] * max(row["n_gpus"] / (row["tp"] * row["pp"]), 1)
@@ -176,8 +189,7 @@ def figure(row, speed):
 def own_answers(rows):
     """Return what gpuspec says of each row without its publisher, and seconds an answer.
 
-    The few rows that the last calibration did not know are predicted as they stand: no constant saw
-    them.
+    Rows that the last calibration did not know are predicted as they stand: no constant saw them.
     """
     stored = held_out("inference")
     start = time.perf_counter()
@@ -195,7 +207,7 @@ def errors(predicted, measured):
 def compared(rows, answers, own_seconds):
     """Return the lines of a table: each peer and gpuspec on the rows that both answer."""
     lines = [
-        "| Tool | Quantity | Rows that both answer | Tool | gpuspec | Seconds an answer |",
+        "| Tool | Quantity | Rows that both answer | Its error | gpuspec | Seconds (gpuspec) |",
         "|---|---|---|---|---|---|",
     ]
     measured, own = rows["value"].to_numpy(float), rows["own"].to_numpy(float)
@@ -207,9 +219,10 @@ def compared(rows, answers, own_seconds):
             both = (values > 0) & (own > 0) & (quantity == name).to_numpy()
             if not both.any():
                 continue
+            theirs, ours = (errors(v[both], measured[both]) for v in (values, own))
+            times = f"{seconds:.2g} ({own_seconds:.2g})"
             lines.append(
-                f"| {tool} {version} | {shown} | {both.sum()} | {errors(values[both], measured[both])} "
-                f"| {errors(own[both], measured[both])} | {seconds:.2g} ({own_seconds:.2g}) |"
+                f"| {tool} {version} | {shown} | {both.sum()} | {theirs} | {ours} | {times} |"
             )
     return lines
 
@@ -222,19 +235,13 @@ def main():
     options = parser.parse_args()
     rows = cases()
     if not options.reuse:
-        questions = asked(rows)
-        print(f"{len(questions)} settings, {len(rows)} rows", file=sys.stderr)
-        columns = ["case_id", "tool", "version", "value", "seconds"]
-        asked_again = {PEERS[name].replace("==", " ").split()[0] for name in options.peers}
-        before = (
-            pd.read_csv(ANSWERS, dtype=str) if ANSWERS.exists() else pd.DataFrame(columns=columns)
-        )
-        kept = before[~before["tool"].isin(asked_again)]
+        asking = sampled(rows)
+        questions = asked(asking)
+        print(f"{len(questions)} settings, {len(asking)} rows", file=sys.stderr)
         for name in options.peers:
-            found = pd.DataFrame(ask(name, rows, questions, options.folder), columns=columns)
-            kept = pd.concat([kept, found])
-            kept.to_csv(ANSWERS, index=False)
+            keep(ask(name, asking, questions, options.folder))
     answers = pd.read_csv(ANSWERS)
+    rows = rows[rows["case_id"].isin(answers["case_id"])].reset_index(drop=True)
     rows["own"], seconds = own_answers(rows)
     lines = []
     for title, tested in SETS.items():

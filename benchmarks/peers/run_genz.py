@@ -1,8 +1,8 @@
 """Ask GenZ for the times and the throughput of each case (runs in its own environment).
 
-It gets the dimensions of the model and an efficiency of 1, its default. It has no notion of a largest
-load: each case brings the one that memory allows. A closed loop of n requests gives each token of
-each of them n - 1 prompts of others over the answer's length.
+It gets the dimensions of the model and an efficiency of 1, its default. It has no notion of a
+largest load: each case brings the one that memory allows. A closed loop of n requests gives each
+token of each of them n - 1 prompts of others over the answer's length.
 """
 
 from GenZ import decode_moddeling, prefill_moddeling

@@ -1,8 +1,8 @@
 """Ask InferSim for the times and the throughput of each case (runs in its checkout).
 
-It knows H20, H200 and H800; H100 is its H800 with the NVLink of an H100. It has no notion of a largest
-load: each case brings the one that memory allows. Its time for a token counts no prompts: a closed
-loop of n requests gives each token n - 1 prompts of others over the answer's length.
+It knows H20, H200 and H800; H100 is its H800 with the NVLink of an H100. It has no notion of a
+largest load: each case brings the one that memory allows. Its time for a token counts no prompts: a
+closed loop of n requests gives each token n - 1 prompts of others over the answer's length.
 """
 
 import contextlib

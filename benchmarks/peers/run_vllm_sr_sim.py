@@ -1,8 +1,9 @@
 """Ask vllm-sr-sim for the times and the throughput of each case (runs in its own environment).
 
-Its profiles are computed from the GPU and the dimensions of the model; it has no notion of a largest
-load (each case brings the one that memory allows) and counts a mixture of experts that its table
-lacks as dense in the experts that a token uses.
+Its profiles are computed from the GPU and the dimensions of the model; it has no notion of a
+largest load (each case brings the one that memory allows) and counts a mixture of experts that its
+table lacks as dense in the experts that a token uses. A closed loop of n requests gives each token
+of each of them n - 1 prompts of others over the answer's length.
 """
 
 import math

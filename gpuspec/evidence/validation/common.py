@@ -88,9 +88,9 @@ class Validation:
 
     rows: pd.DataFrame
     """The measurements with ``predicted``, ``error`` (log of predicted over measured), ``low``
-    and ``high`` (80 % interval), ``inside``, ``publisher`` and ``ground``. Inference adds ``quantity`` and ``era``;
-    training and collectives add ``measured``, in seconds like their prediction; HPC adds it as
-    a speed in the unit of the row's metric."""
+    and ``high`` (80 % interval), ``inside``, ``publisher`` and ``ground``.
+    Inference adds ``quantity`` and ``era``; training and collectives add ``measured``, in seconds
+    like their prediction; HPC adds it as a speed in the unit of the row's metric."""
     skipped: pd.DataFrame
     """``line``, ``case_id`` and ``reason`` of each row that was not predicted."""
     ratios: pd.DataFrame
