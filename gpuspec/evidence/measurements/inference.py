@@ -102,7 +102,8 @@ def era_of(rows: pd.DataFrame) -> "pd.Series[str]":
 
 def skip_reasons(rows: pd.DataFrame) -> "pd.Series[str]":
     """Return for each prepared row why it cannot be predicted; empty where it can."""
-    return pd.Series([_reason(dict(row)) for _, row in rows.iterrows()], rows.index, dtype=object)
+    reasons = [_reason(row) for row in rows.to_dict("records")]
+    return pd.Series(reasons, rows.index, dtype=object)
 
 
 def _reason(row: Row) -> str:

@@ -23,6 +23,7 @@ from gpuspec.evidence.validation.common import (
     ratio_summary,
     worst,
 )
+from gpuspec.evidence.validation.ground import with_ground
 from gpuspec.evidence.validation.hpc import HPC
 from gpuspec.evidence.validation.images import IMAGES
 from gpuspec.evidence.validation.inference import INFERENCE
@@ -44,13 +45,13 @@ _KINDS = {
 KINDS = ("inference", "training", "collectives", "hpc")
 """What may have been measured and has predictions by fits that left its source out."""
 SPLITS = {
-    "inference": ("quantity", "gpu", "era", "model"),
-    "training": ("framework", "gpu", "model", "precision"),
-    "collectives": ("operation", "link", "size", "reach"),
-    "hpc": ("workload", "gpu", "kind", "how"),
-    "memory": ("kind", "gpu", "model"),
-    "mig": ("load", "profile", "gpu", "kind"),
-    "images": ("gpu", "model", "stack"),
+    "inference": ("quantity", "gpu", "era", "model", "publisher"),
+    "training": ("framework", "gpu", "model", "precision", "publisher"),
+    "collectives": ("operation", "link", "size", "reach", "publisher"),
+    "hpc": ("workload", "gpu", "kind", "how", "publisher"),
+    "memory": ("kind", "gpu", "model", "publisher"),
+    "mig": ("load", "profile", "gpu", "kind", "publisher"),
+    "images": ("gpu", "model", "stack", "publisher"),
 }
 """Columns by which a reader sees the errors of each kind, the most telling first."""
 
@@ -109,8 +110,12 @@ def _comparison(
     rows: pd.DataFrame,
     predict: Callable[[pd.DataFrame], Any],
     silent: Callable[[pd.DataFrame], list[str]],
+    own_left_out: bool = False,
 ) -> Validation:
-    """Compare those of `rows` that can be predicted; the others of `raw` have their reason."""
+    """Compare those of `rows` that can be predicted; the others of `raw` have their reason.
+
+    `own_left_out`: the predictions are of fits without the publisher of each row.
+    """
     of = _KINDS[kind]
     reasons[rows.index] = of.skipped(rows)
     rows = of.prepared(rows[reasons[rows.index] == ""].rename_axis("place").reset_index())
@@ -120,6 +125,7 @@ def _comparison(
     if not good.all():
         reasons.update(pd.Series(silent(rows[~good]), rows.loc[~good, "place"], dtype=object))
     rows = of.compared(rows[good].drop(columns="place").reset_index(drop=True))
+    rows = with_ground(kind, rows, own_left_out)
     return Validation(rows, left_out(raw, reasons), of.ratios(rows), kind)
 
 
@@ -198,7 +204,7 @@ def held_out(kind: str = "inference") -> Validation:
         known = rows["case_id"].isin(predictions.keys())
         return [_KINDS[kind].unstored if one else UNCALIBRATED for one in known]
 
-    return _comparison(kind, raw, nothing(raw), raw, predict, silent)
+    return _comparison(kind, raw, nothing(raw), raw, predict, silent, own_left_out=True)
 
 
 def _known(kind: str, kinds: Iterable[str] = KINDS) -> None:
