@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gpuspec.base.units import NODE_GPUS
+from gpuspec.catalog.precision import precision
 from gpuspec.constants.stored import Stored, stored
 
 if TYPE_CHECKING:
@@ -178,6 +179,16 @@ def model_kind(network: "Model") -> str:
     if network.kind == "encoder":
         return "encoders"
     return "mixtures of experts" if network.experts else "dense models"
+
+
+def format_name(form: str) -> str:
+    """Return how ground calls a number format: those of 16 bits are one.
+
+    >>> format_name("fp16"), format_name("nvfp4")
+    ('16 bits', 'nvfp4')
+    """
+    known = precision(form)
+    return known.id if known.quantized else "16 bits"
 
 
 def reach_of(gpus: ArrayLike) -> np.ndarray:

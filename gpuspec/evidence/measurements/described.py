@@ -12,7 +12,14 @@ import pandas as pd
 from gpuspec.base.units import NODE_GPUS
 from gpuspec.catalog import gpu
 from gpuspec.constants.engine import engine
-from gpuspec.constants.ground import TOPICS, Codes, ground_codes, model_kind, reach_of
+from gpuspec.constants.ground import (
+    TOPICS,
+    Codes,
+    format_name,
+    ground_codes,
+    model_kind,
+    reach_of,
+)
 from gpuspec.evidence.measurements.inference import METRICS
 from gpuspec.evidence.measurements.known import left_out_codes
 from gpuspec.evidence.measurements.rows import completed, known_model, publisher_of
@@ -63,8 +70,8 @@ def inference(rows: pd.DataFrame) -> pd.DataFrame:
             "gpu": rows["gpu"],
             "generation": _each(rows["gpu"], generation),
             "kind": _each(rows["model"], lambda name: model_kind(known_model(name))),
-            "weights": rows["weight_precision"],
-            "cache": rows["kv_precision"],
+            "weights": _each(rows["weight_precision"], format_name),
+            "cache": _each(rows["kv_precision"], format_name),
             "attention_dp": np.where(spread.fillna(1) > 1, "data-parallel", "split"),
             "tensor_reach": reach_of(rows["tp"]),
             "params_b": _each(rows["model"], _billions),

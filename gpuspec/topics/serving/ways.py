@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import product
 from typing import Any
 
@@ -16,6 +16,7 @@ from gpuspec.catalog.images import image_model
 from gpuspec.formulas.images import image_seconds
 from gpuspec.formulas.serving import Deployment, arrivals, max_concurrency, request_bytes
 from gpuspec.topics.serving.ask import ServingQuestion
+from gpuspec.topics.serving.ground import way_ground, ways_ground
 from gpuspec.topics.serving.layouts import replicas
 from gpuspec.topics.serving.load import BOUNDS, largest_rate, over_limits, served
 from gpuspec.topics.ways import Row, Ways, capacity, filled, stacked
@@ -52,7 +53,8 @@ def service_ways(question: ServingQuestion, loads: int = LOADS) -> Ways:
         parts[-1]["gpus"] = curve["units"] * base["unit_gpus"]
         whole = {} if q.request_rate else {"whole": np.ones(1)}
         curves.append({n: curve[n] for n in ("excess", "load")} | {"batch": curve["knots"]} | whole)
-    return Ways(stacked(parts), curves)
+    table = stacked(parts)
+    return Ways(table.assign(ground=ways_ground(q, table)), curves, partial(way_ground, q))
 
 
 def split_words(tp: int, pp: int) -> str:
