@@ -7,6 +7,7 @@ from gpuspec.base.errors import InputError
 from gpuspec.cli.asking import asking
 from gpuspec.cli.common import echo, echo_json, json_option, print_table
 from gpuspec.views.columns import headings
+from gpuspec.views.words import ground_sentence, grounds_sentence
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
@@ -124,6 +125,7 @@ def _tell_estimate(answer: dict[str, Any]) -> None:
     told = ", ".join(f"{name} {seconds / total:.0%}" for name, seconds in shares)
     step = "a batch" if "sequences_s" in answer else "a token step"
     echo(f"{step} is bound by {answer['bound']}: {told}")
+    echo(ground_sentence(**answer["ground"]))
 
 
 def _tell_arrivals(seen: dict[str, float]) -> None:
@@ -156,6 +158,8 @@ def images(question: "ImagesQuestion", as_json: bool) -> None:
         rows.append([row["gpu"], f"{row['seconds']:.2f}", *rate])
     heads = headings("gpu", "image_s", "images_s", "images_s_low")
     print_table([*heads, "high (80 %)"], rows)
+    grounds = zip(table["gpu"], table["ground"], strict=True)
+    echo("\n" + grounds_sentence({g: (of["level"], of["reasons"]) for g, of in grounds}))
 
 
 @asking("training", first="model", needed=True)
@@ -167,14 +171,16 @@ def train(question: "TrainingQuestion", as_json: bool) -> None:
     gpuspec train Llama-3.1-70B --tokens 1e12 --deadline-days 30 --gpus H100,H200 --precision fp8
     """
     from gpuspec.topics.training import deadline_table, runs_table
-    from gpuspec.topics.training.words import deadline_finding
+    from gpuspec.topics.training.words import deadline_finding, runs_ground
 
     runs = runs_table(question)
     if as_json:
         echo_json({"runs": runs})
         return
     _tell_runs(runs)
-    echo("\n" + deadline_finding(question, deadline_table(question, runs)))
+    answer = deadline_table(question, runs)
+    echo("\n" + deadline_finding(question, answer))
+    echo(runs_ground(answer))
 
 
 def _tell_runs(runs: "pd.DataFrame") -> None:

@@ -54,21 +54,6 @@ class Ground:
         """Return it as answers for programs hold it."""
         return {"level": self.level, "reasons": list(self.reasons)}
 
-    @property
-    def sentence(self) -> str:
-        """Say it: what is known, and why no more is.
-
-        >>> Ground("near", ("no measurement with prompts beyond 128k tokens",)).sentence
-        'Ground: near (no measurement with prompts beyond 128k tokens).'
-        """
-        meaning = {
-            "measured": "settings like these were measured",
-            "near": "; ".join(self.reasons),
-            "far": "; ".join(self.reasons) + "; the intervals are wider by the spread between "
-            "publishers",
-        }
-        return f"Ground: {self.level} ({meaning[self.level]})."
-
 
 @dataclass(frozen=True)
 class Topic:
