@@ -9,14 +9,14 @@ the numbers, over all rows and over those that share what matters most (`TOPICS`
 - **far** beyond that.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gpuspec.base.units import NODE_GPUS
+from gpuspec.base.units import NODE_GPUS, format_bytes
 from gpuspec.catalog.precision import precision
 from gpuspec.constants.stored import Stored, stored
 
@@ -67,7 +67,7 @@ class Topic:
     """Number -> how the reason calls one beyond (``{}``: the bound)."""
 
 
-_MODEL = {"params_b": "models {} billion parameters"}
+_MODEL = {"params_b": "with models {} billion parameters"}
 _GPU = {"generation": ("on {} GPUs", FAR), "gpu": ("on {}", NEAR)}
 _REACH = {"tensor_reach": ("of tensor parallelism {}", FAR)}
 TOPICS: Mapping[str, Topic] = {
@@ -84,11 +84,11 @@ TOPICS: Mapping[str, Topic] = {
         },
         {
             **_MODEL,
-            "tp": "tensor parallelism {}",
-            "pp": "pipelines {} stages",
-            "ep": "expert parallelism {}",
-            "isl": "prompts {} tokens",
-            "osl": "answers {} tokens",
+            "tp": "with tensor parallelism {}",
+            "pp": "with pipelines {} stages",
+            "ep": "with expert parallelism {}",
+            "isl": "with prompts {} tokens",
+            "osl": "with answers {} tokens",
             "load": "{} requests in flight on a replica",
         },
     ),
@@ -106,11 +106,11 @@ TOPICS: Mapping[str, Topic] = {
         {
             **_MODEL,
             "gpus": "{} GPUs",
-            "tp": "tensor parallelism {}",
-            "pp": "pipelines {} stages",
-            "cp": "context parallelism {}",
-            "ep": "expert parallelism {}",
-            "seq_len": "sequences {} tokens",
+            "tp": "with tensor parallelism {}",
+            "pp": "with pipelines {} stages",
+            "cp": "with context parallelism {}",
+            "ep": "with expert parallelism {}",
+            "seq_len": "with sequences {} tokens",
         },
     ),
     "memory": Topic(
@@ -118,10 +118,10 @@ TOPICS: Mapping[str, Topic] = {
         {"kind": ("of {}", FAR)},
         {
             **_MODEL,
-            "seq_len": "sequences {} tokens",
+            "seq_len": "with sequences {} tokens",
             "gpus": "{} GPUs",
-            "tp": "tensor parallelism {}",
-            "pp": "pipelines {} stages",
+            "tp": "with tensor parallelism {}",
+            "pp": "with pipelines {} stages",
         },
     ),
     "collectives": Topic(
@@ -132,7 +132,7 @@ TOPICS: Mapping[str, Topic] = {
             "operation": ("of {}", NEAR),
             "gpu": ("on {}", NEAR),
         },
-        {"nodes": "{} nodes", "message_bytes": "messages {} bytes"},
+        {"nodes": "{} nodes", "message_bytes": "with messages {}"},
     ),
     "hpc": Topic(
         ("generation", "workload"),
@@ -142,12 +142,12 @@ TOPICS: Mapping[str, Topic] = {
     "mig": Topic(
         ("generation", "load"),
         {**_GPU, "load": ("under {}", FAR), "work": ("of {}", NEAR)},
-        {"slices": "slices {} sevenths"},
+        {"slices": "with slices {} sevenths"},
     ),
     "images": Topic(
         ("generation", "stack"),
         {**_GPU, "model": ("of {}", NEAR), "stack": ("with {}", FAR)},
-        {"steps": "{} steps", "pixels": "images {} pixels"},
+        {"steps": "{} steps", "pixels": "with images {} pixels"},
     ),
 }
 STORED_IN = {"images": "inference"}
@@ -212,36 +212,30 @@ def ground_codes(topic: str, record: Record | None = None, **said: ArrayLike) ->
 
 def ground_of(topic: str, record: Record | None = None, **said: ArrayLike) -> Ground:
     """Return the ground of one setting with its reasons; arguments as in `ground_codes`."""
-    judged = [(int(np.max(code)), reason) for code, reason in _judged(topic, record, said)]
-    grave = sorted((j for j in judged if j[0]), key=lambda j: -j[0])
-    worst = grave[0][0] if grave else MEASURED
-    reasons = [reason() for code, reason in grave if code == worst]
-    return Ground(LEVELS[worst], tuple(dict.fromkeys(reasons)))
+    judged = [(int(np.max(code)), reason()) for code, reason in _judged(topic, record, said)]
+    level = max((code for code, _ in judged), default=MEASURED)
+    reasons = [reason for code, reason in judged if code == level and code]
+    return Ground(LEVELS[level], tuple(dict.fromkeys(reasons)))
 
 
-def _judged(topic: str, record: Record | None, said: Mapping[str, Any]) -> list[tuple[Any, Any]]:
-    """Return codes and a function that gives the reason, for each thing that is said."""
+Judged = list[tuple[Codes, Callable[[], str]]]
+"""Codes, and what gives the reason, for each thing that is said."""
+
+
+def _judged(topic: str, record: Record | None, said: Mapping[str, Any]) -> Judged:
     known, of = record or ground_record(topic), TOPICS[topic]
-    found = [
+    found: Judged = [
         (_name_codes(known["names"][n], said[n], grade), _name_reason(known, n, said[n], words))
         for n, (words, grade) in of.names.items()
         if n in said
     ]
-    together = all(n in said for n in of.joint) and bool(of.joint)
-    ranges = _joint_ranges(known, of, said) if together else None
-    if ranges is not None:
-        publishers, low_high = ranges
-        found.append(
-            (
-                np.where(publishers >= LEAST_PUBLISHERS, MEASURED, NEAR),
-                lambda: _joint_reason(of, said, int(np.min(publishers))),
-            )
-        )
+    ranges: dict[str, np.ndarray] = {}
+    if all(n in said for n in of.joint):
+        publishers, ranges = _joint_ranges(known, of, said)
+        found.append(_together(known, of, said, publishers))
     for name, words in of.numbers.items():
-        if name not in said or not known["numbers"][name]:
-            continue
-        own = low_high.get(name) if ranges is not None else None
-        found.append(_number(known["numbers"][name], own, said[name], words))
+        if name in said and known["numbers"][name]:
+            found.append(_number(known["numbers"][name], ranges.get(name), said[name], words))
     if "version" in said:
         found.append(_version(known["newest"], said))
     return found
@@ -260,14 +254,15 @@ def _name_codes(known: Mapping[str, int], value: ArrayLike, grade: int) -> Codes
     return np.array([code(n) for n in names])[place]
 
 
-def _name_reason(known: Record, name: str, value: ArrayLike, words: str) -> Any:
+def _name_reason(known: Record, name: str, value: ArrayLike, words: str) -> Callable[[], str]:
     text = str(np.ravel(value)[0])
     called = words.format(NAMES.get(text, text))
-    if known["names"][name].get(text, 0):
-        return lambda: f"one publisher alone measured {called.removeprefix('of ')}"
-    return lambda: f"no measurement {called}"
+    one = known["names"][name].get(text, 0)
+    return lambda: f"{ALONE if one else NONE} {called}"
 
 
+ALONE = "one publisher's measurements alone"
+NONE = "no measurement"
 NAMES = {"tensorrt-llm": "TensorRT-LLM", "vllm": "vLLM", "sglang": "SGLang", "fp8": "FP8"}
 """How a value is written where that is not its id."""
 
@@ -292,16 +287,25 @@ def _joint_ranges(
     return publishers, low_high
 
 
-def _joint_reason(of: Topic, said: Mapping[str, Any], publishers: int) -> str:
-    values = [str(np.ravel(said[n])[0]) for n in of.joint]
-    called = ", ".join(NAMES.get(v, v) for v in values)
-    start = "one publisher alone measured" if publishers else "no measurement has together"
-    return f"{start} {called}"
+def _together(
+    known: Record, of: Topic, said: Mapping[str, Any], publishers: Codes
+) -> tuple[Codes, Callable[[], str]]:
+    """Return near where names that each are known were not measured together by several."""
+    few = publishers < LEAST_PUBLISHERS
+    for name in of.joint:  # what one name lacks is said of that name
+        few = few & (_name_codes(known["names"][name], said[name], FAR) == MEASURED)
+
+    def reason() -> str:
+        values = [str(np.ravel(said[n])[0]) for n in of.joint]
+        called = ", ".join(NAMES.get(v, v) for v in values)
+        return f"{ALONE if np.ravel(publishers)[0] else NONE} of {called} together"
+
+    return np.where(few, NEAR, MEASURED), reason
 
 
 def _number(
-    over: tuple[float, float], own: np.ndarray | None, value: ArrayLike, words: str
-) -> tuple[Codes, Any]:
+    over: Sequence[float], own: np.ndarray | None, value: ArrayLike, words: str
+) -> tuple[Codes, Callable[[], str]]:
     """Return the level of a number beside the ranges of all rows and of its own kind."""
     number = np.asarray(value, float)
     low, high = over
@@ -313,11 +317,16 @@ def _number(
     def reason() -> str:
         one, far = float(np.ravel(number)[0]), bool(np.ravel(outside)[0])
         least, most = (low, high) if far else (float(v) for v in np.ravel(bounds)[:2])
-        side = f"beyond {_count(most)}" if one > most else f"below {_count(least)}"
+        size = format_bytes if BYTES in words else _count
+        side = f"beyond {size(most)}" if one > most else f"below {size(least)}"
         where = "" if far or own is None else " in such settings"
-        return f"no measurement with {words.format(side)}{where}"
+        return f"{NONE} {words.format(side)}{where}"
 
     return code, reason
+
+
+BYTES = "messages"
+"""What is counted in bytes."""
 
 
 def _count(number: float) -> str:
@@ -331,7 +340,9 @@ def _count(number: float) -> str:
     return f"{number:,.0f}" if number >= 10 else f"{number:.3g}"
 
 
-def _version(newest: Mapping[str, tuple[str, str]], said: Mapping[str, Any]) -> tuple[Codes, Any]:
+def _version(
+    newest: Mapping[str, Sequence[str]], said: Mapping[str, Any]
+) -> tuple[Codes, Callable[[], str]]:
     """Return near where a version of an engine is newer than all that were measured."""
     name = str(np.ravel(said["engine"])[0])
     last, date = newest.get(name, ("", ""))

@@ -183,7 +183,8 @@ def ground_of_rows(kind: str, rows: pd.DataFrame, left_out: bool = False) -> Cod
     said = described(kind, rows)
     if left_out:
         return left_out_codes(kind, said, publisher_of(rows).to_numpy(str))
-    columns = [*TOPICS[kind].names, *TOPICS[kind].numbers]
+    of = TOPICS[kind]
+    columns = dict.fromkeys([*of.names, *of.joint, *of.numbers])
     codes = ground_codes(kind, **{n: said[n].to_numpy() for n in columns})
     return np.asarray(np.broadcast_to(codes, (len(rows),)))
 

@@ -12,7 +12,8 @@ def ground_record_of(topic: str, said: pd.DataFrame, publishers: np.ndarray) -> 
     `said` has the names and numbers of the topic as columns.
     """
     of, who = TOPICS[topic], pd.Series(publishers, said.index)
-    names = {n: _publishers(said[n].astype(str), who) for n in of.names}
+    called = dict.fromkeys([*of.names, *of.joint])
+    names = {n: _publishers(said[n].astype(str), who) for n in called}
     numbers = {n: _range(said[n]) for n in of.numbers}
     keys = said[list(of.joint)].astype(str).agg("|".join, axis=1)
     joint = {
@@ -37,7 +38,7 @@ def _publishers(values: "pd.Series[str]", who: "pd.Series[str]") -> dict[str, in
 def _range(values: "pd.Series[float]") -> list[float]:
     known = values.to_numpy(float)
     known = known[np.isfinite(known)]
-    return [float(f"{known.min():.6g}"), float(f"{known.max():.6g}")] if len(known) else []
+    return [float(known.min()), float(known.max())] if len(known) else []
 
 
 def _newest(said: pd.DataFrame) -> dict[str, list[str]]:
@@ -54,7 +55,7 @@ def _newest(said: pd.DataFrame) -> dict[str, list[str]]:
 def left_out_codes(topic: str, said: pd.DataFrame, publishers: np.ndarray) -> np.ndarray:
     """Return the ground of each row beside the rows of all other publishers."""
     of = TOPICS[topic]
-    columns = [*of.names, *of.numbers]
+    columns = list(dict.fromkeys([*of.names, *of.joint, *of.numbers]))
     found = np.zeros(len(said), int)
     for publisher in sorted(set(publishers)):
         own = publishers == publisher
