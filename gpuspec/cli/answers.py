@@ -209,14 +209,17 @@ def mig_(question: "MigQuestion", as_json: bool) -> None:
     """
     from gpuspec.topics.mig import answer as tables
     from gpuspec.topics.mig import pack, tenant_options
+    from gpuspec.topics.mig.ground import packing_ground
     from gpuspec.topics.mig.words import packing_finding
 
     options = tenant_options(question)
     found = pack(question, options)
+    ground = packing_ground(found, options)
     if as_json:
         names = ("gpus", "usd_per_hour", "gap", "unplaced")
         told = {name: getattr(found, name) for name in names}
-        echo_json({**told, "placements": found.placements, "commands": tables.commands(found)})
+        told |= {"placements": found.placements, "ground": ground.told()}
+        echo_json({**told, "commands": tables.commands(found)})
         return
     rows = [
         [row["tenant"], f"{row['load']:.0%}", f"{row['usd']:.2f}", row["place"]]
@@ -224,6 +227,7 @@ def mig_(question: "MigQuestion", as_json: bool) -> None:
     ]
     print_table(headings("tenant", "load", "usd_per_hour", "place"), rows)
     echo("\n" + packing_finding(question, found))
+    echo(ground_sentence(**ground.told()))
     for tenant in found.unplaced:
         reasons = options.loc[options["tenant"] == tenant, "reason"]
         echo(f"no place for {tenant}: {reasons.iloc[-1]}")

@@ -9,7 +9,7 @@ the numbers, over all rows and over those that share what matters most (`TOPICS`
 - **far** beyond that.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -53,6 +53,18 @@ class Ground:
     def told(self) -> dict[str, Any]:
         """Return it as answers for programs hold it."""
         return {"level": self.level, "reasons": list(self.reasons)}
+
+
+def joined(grounds: Iterable[Ground]) -> Ground:
+    """Return the worst of several grounds, with the reasons of all that are as bad.
+
+    >>> joined([Ground("measured"), Ground("near", ("no measurement on h200-sxm-141",))]).level
+    'near'
+    """
+    found = list(grounds)
+    level = max((g.code for g in found), default=MEASURED)
+    reasons = [reason for g in found if g.code == level for reason in g.reasons]
+    return Ground(LEVELS[level], tuple(dict.fromkeys(reasons)))
 
 
 @dataclass(frozen=True)
@@ -380,4 +392,3 @@ def _month(date: str) -> str:
     """
     year, _, rest = date.partition("-")
     return f"{MONTHS.split()[int(rest[:2]) - 1]} {year}" if rest[:2].isdigit() else year
-

@@ -20,7 +20,9 @@ def slice_errors() -> "pd.DataFrame":
     return stored_errors("mig", "load")
 
 
-def slice_interval(value: ArrayLike, load: ArrayLike = "full load", ground: ArrayLike = 0) -> Interval:
+def slice_interval(
+    value: ArrayLike, load: ArrayLike = "full load", ground: ArrayLike = 0
+) -> Interval:
     """Return the 80 % interval of the speed of a slice over that of the whole GPU."""
     return stored_interval(value, "mig", "slice", {"load": load}, ground=ground)
 

@@ -11,7 +11,6 @@ from gpuspec.constants.links import LinkTerms, NetworkTerms
 from gpuspec.constants.stored import Stored
 from gpuspec.constants.terms import Terms
 from gpuspec.evidence.fits.errors import Errors, row_weights
-from gpuspec.evidence.measurements.known import ground_record_of
 from gpuspec.evidence.fits.store import case_values, fitted_entry, provenance, rounded
 from gpuspec.evidence.measurements.collectives import (
     LINKS,
@@ -21,6 +20,7 @@ from gpuspec.evidence.measurements.collectives import (
     prepared_collectives,
 )
 from gpuspec.evidence.measurements.described import FACTORS, described
+from gpuspec.evidence.measurements.known import ground_record_of
 from gpuspec.evidence.measurements.rows import measurements
 
 T = TypeVar("T", bound=Terms)

@@ -8,10 +8,10 @@ from gpuspec.constants.hpc import KINDS, DynamicTerms, HpcTerms
 from gpuspec.constants.stored import Stored
 from gpuspec.evidence.fits.errors import Errors, Lines
 from gpuspec.evidence.fits.hierarchy import Fit, Hierarchy, fitted, held_out
-from gpuspec.evidence.measurements.known import ground_record_of
 from gpuspec.evidence.fits.store import case_values, fitted_entries, provenance
 from gpuspec.evidence.measurements.described import FACTORS, described
 from gpuspec.evidence.measurements.hpc import Rows, dynamic_programs, prepared_rows
+from gpuspec.evidence.measurements.known import ground_record_of
 from gpuspec.evidence.measurements.pairs import matched_speeds, ratio_errors
 
 DYNAMIC_FACTOR = 1.3

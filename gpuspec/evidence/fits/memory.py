@@ -13,9 +13,9 @@ from gpuspec.base.units import GIB
 from gpuspec.constants.memory import MemoryTerms
 from gpuspec.constants.stored import Stored
 from gpuspec.evidence.fits.errors import Errors, row_weights
-from gpuspec.evidence.measurements.known import ground_record_of
 from gpuspec.evidence.fits.store import provenance, rounded
 from gpuspec.evidence.measurements.described import described
+from gpuspec.evidence.measurements.known import ground_record_of
 from gpuspec.evidence.measurements.memory import predicted_memory
 from gpuspec.evidence.measurements.rows import measurements
 

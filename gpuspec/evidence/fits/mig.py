@@ -4,10 +4,11 @@ import numpy as np
 
 from gpuspec.constants.stored import Stored
 from gpuspec.evidence.fits.errors import Errors
-from gpuspec.evidence.measurements.known import ground_record_of
 from gpuspec.evidence.fits.store import provenance
 from gpuspec.evidence.measurements.described import FACTORS, described
+from gpuspec.evidence.measurements.known import ground_record_of
 from gpuspec.evidence.measurements.mig import published_slices
+
 
 def calibrate() -> Stored:
     """Return everything that is stored: errors by load, and the least share that was given."""

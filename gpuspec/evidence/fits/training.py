@@ -7,9 +7,9 @@ from gpuspec.constants.stored import Stored
 from gpuspec.evidence.fits.errors import Errors
 from gpuspec.evidence.fits.frameworks import FRAMEWORKS
 from gpuspec.evidence.fits.hierarchy import Fit, fitted, held_out
-from gpuspec.evidence.measurements.known import ground_record_of
 from gpuspec.evidence.fits.store import case_values, fitted_entries, provenance
 from gpuspec.evidence.measurements.described import FACTORS, described
+from gpuspec.evidence.measurements.known import ground_record_of
 from gpuspec.evidence.measurements.pairs import matched_steps, ratio_errors
 from gpuspec.evidence.measurements.training import measured_step_seconds, prepared_rows
 

@@ -184,7 +184,16 @@ def validation_of(measurements: str | Path = "", kind: str = "inference") -> Val
 def stated_errors(kind: str = "inference") -> pd.DataFrame:
     """Return the held-out errors behind the intervals of a kind."""
     _known(kind, _KINDS)
-    names = ["rows", "publishers", "sources", "median_error", "p90_error", "low", "high", "coverage"]
+    names = [
+        "rows",
+        "publishers",
+        "sources",
+        "median_error",
+        "p90_error",
+        "low",
+        "high",
+        "coverage",
+    ]
     table = stored_errors("inference").loc[["images"]] if kind == "images" else stored_errors(kind)
     return table.reindex(columns=names)
 

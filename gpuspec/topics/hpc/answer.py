@@ -17,8 +17,8 @@ from gpuspec.formulas.hpc import (
     fixed_seconds,
 )
 from gpuspec.formulas.hpc.devices import host_link, machine
-from gpuspec.topics.hpc.ground import class_ground
 from gpuspec.topics.hpc.ask import HpcQuestion
+from gpuspec.topics.hpc.ground import class_ground
 
 HOST_SHARES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
 BOUND = {
@@ -62,9 +62,7 @@ def speed_table(question: HpcQuestion) -> pd.DataFrame:
     )
 
 
-def speeds(
-    seconds: np.ndarray, kind: str, gpus: Sequence[Gpu], workload: str
-) -> dict[str, object]:
+def speeds(seconds: np.ndarray, kind: str, gpus: Sequence[Gpu], workload: str) -> dict[str, object]:
     """Return ``speed`` over the first GPU, ``speed_low`` and ``speed_high``, from seconds.
 
     And ``ground`` of each: its level and reasons.

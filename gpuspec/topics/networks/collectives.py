@@ -55,7 +55,9 @@ def _bandwidth(q: NetworksQuestion, size: np.ndarray) -> pd.DataFrame:
     parts = []
     for wiring in wirings(q.devices):
         joined = wiring.fabric
-        part = _with_interval(q, wiring.name, wiring.gpu, joined, size, q.gpus_per_node, 1, wiring.key)
+        part = _with_interval(
+            q, wiring.name, wiring.gpu, joined, size, q.gpus_per_node, 1, wiring.key
+        )
         parts.append(part.assign(link_gb_s=joined.link_bytes_s / GB))
     return pd.concat(parts, ignore_index=True)
 

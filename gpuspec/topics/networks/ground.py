@@ -39,7 +39,9 @@ def largest_ground(
     return ground_of("collectives", **said, reach=reach, message_bytes=message_bytes, nodes=nodes)
 
 
-def table_ground(rows: Iterable[pd.Series], operation: str) -> dict[str, tuple[str, tuple[str, ...]]]:
+def table_ground(
+    rows: Iterable[pd.Series], operation: str
+) -> dict[str, tuple[str, tuple[str, ...]]]:
     """Return the ground of the last row of each way to join GPUs, by its name."""
     found = {}
     for row in rows:

@@ -211,7 +211,8 @@ def images_table(question: ImagesQuestion) -> pd.DataFrame:
     """Return how fast one GPU of each kind generates images, one after another.
 
     Columns: ``gpu``, ``seconds``, ``images_s`` with ``images_s_low`` and ``images_s_high`` (80 %
-    interval), ``ground`` (its level and reasons). 16-bit computation: no published time in FP8 is in the fit.
+    interval), ``ground`` (its level and reasons). 16-bit computation: no published time in FP8
+    is in the fit.
     """
     q, rows = question, []
     for device in q.devices:
@@ -219,7 +220,8 @@ def images_table(question: ImagesQuestion) -> pd.DataFrame:
             q.network, device, q.image_steps, q.image_size, q.image_size, q.image_stack
         )
         seconds = sum(parts.values())
-        ground = images_ground(device.architecture, device.id, q)
+        setting = (q.network.id, q.image_stack, q.image_steps, q.image_size)
+        ground = images_ground(device, *setting)
         wide = {"stack": q.image_stack}
         low, high = inference_interval(seconds, "images", levels=wide, ground=ground.code)
         rates = (1 / float(seconds), 1 / float(high), 1 / float(low))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from gpuspec.base.lazy import pd
+from gpuspec.catalog import Gpu
 from gpuspec.constants.ground import (
     Ground,
     format_name,
@@ -18,7 +19,7 @@ from gpuspec.constants.ground import (
 )
 from gpuspec.formulas.serving import Layout
 from gpuspec.formulas.splits import expert_split
-from gpuspec.topics.serving.ask import ImagesQuestion, Replicas
+from gpuspec.topics.serving.ask import Replicas
 
 
 def setting(question: Replicas, layout: Layout, load: float) -> dict[str, Any]:
@@ -98,14 +99,7 @@ def way_ground(question: Replicas, row: Mapping[str, Any]) -> Ground:
     return replica_ground(question, replica.layout, float(row["batch"]))
 
 
-def images_ground(gpu_architecture: str, gpu_id: str, q: ImagesQuestion) -> Ground:
-    """Return the ground of images that one GPU generates."""
-    return ground_of(
-        "images",
-        gpu=gpu_id,
-        generation=gpu_architecture,
-        model=q.network.id,
-        stack=q.image_stack,
-        steps=q.image_steps,
-        pixels=q.image_size**2,
-    )
+def images_ground(device: Gpu, model: str, stack: str, steps: int, size: int) -> Ground:
+    """Return the ground of images of `size` pixels in width and height on a GPU."""
+    said = {"gpu": device.id, "generation": device.architecture, "model": model, "stack": stack}
+    return ground_of("images", **said, steps=steps, pixels=size**2)

@@ -16,7 +16,7 @@ from gpuspec.catalog.images import image_model
 from gpuspec.formulas.images import image_seconds
 from gpuspec.formulas.serving import Deployment, arrivals, max_concurrency, request_bytes
 from gpuspec.topics.serving.ask import ServingQuestion
-from gpuspec.topics.serving.ground import way_ground, ways_ground
+from gpuspec.topics.serving.ground import images_ground, way_ground, ways_ground
 from gpuspec.topics.serving.layouts import replicas
 from gpuspec.topics.serving.load import BOUNDS, largest_rate, over_limits, served
 from gpuspec.topics.ways import Row, Ways, capacity, filled, stacked
@@ -131,6 +131,8 @@ def images_ways(
 ) -> Ways:
     """Return how many of each GPU generate the asked images a second, with `HEADROOM` left."""
     rows: list[Row] = []
+    setting = (image_model(model_name).id, stack, steps, size)
+    grounds = {name: images_ground(gpu(name), *setting) for name in gpus}
     for name in gpus:
         parts = image_seconds(image_model(model_name), gpu(name), steps, size, size, stack)
         seconds = float(sum(parts.values()))
@@ -148,9 +150,11 @@ def images_ways(
                 "works": True,
                 "reason": "",
                 "bound": "products",
+                "ground": grounds[name].code,
             }
         )
     curves = [
         {"batch": r["batch"] * LADDER, "excess": LADDER, "load": np.array([images_s])} for r in rows
     ]
-    return Ways(filled(pd.DataFrame(rows).assign(gpus=lambda t: t["units"])), curves)
+    table = filled(pd.DataFrame(rows).assign(gpus=lambda t: t["units"]))
+    return Ways(table, curves, lambda row: grounds[row["gpu"]])
