@@ -1,6 +1,6 @@
 """Fit the constants of inference engines to published throughput and latency.
 
-Whole sources are held out together: the error that is stated for a source is that of a fit
+Whole publishers are held out together: the error that is stated for a publisher is that of a fit
 which saw none of its rows.
 """
 
@@ -42,7 +42,7 @@ PRIOR_WIDTH = {
     "reserve_gb": 1.0,
 }
 """How far, as a factor in log space, a constant may leave its family's before it costs as much
-as one source's misfit: few measurements move the constants little."""
+as one publisher's misfit: few measurements move the constants little."""
 ERA_WIDTH = 0.5
 """The same between the eras of one engine, as a share: they differ less than two engines."""
 NOISE = 0.08
@@ -130,9 +130,9 @@ def fit_engines(fit: Fit[EngineTerms]) -> dict[str, EngineTerms]:
 
 
 def held_out_predictions(fit: Fit[EngineTerms]) -> np.ndarray:
-    """Return the prediction of each row by a fit that saw no row of its source.
+    """Return the prediction of each row by a fit that saw no row of its publisher.
 
-    A source whose era has no other source is predicted with the centre of all eras. The
+    A publisher whose era nobody else measured is predicted with the centre of all eras. The
     shares of the constants around which the fits are made come from all rows; the fits do not.
     """
     return _seconds(fit.rows, held_out(fit))

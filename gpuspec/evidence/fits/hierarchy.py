@@ -59,7 +59,7 @@ class Hierarchy(Generic[T]):
     """What is fitted, and how far a constant may leave that of the level above.
 
     A constant's prior width is the factor, in log space, at which leaving costs as much as one
-    source's misfit of `noise`.
+    publisher's misfit of `noise`.
     """
 
     terms: type[T]
@@ -114,7 +114,7 @@ class Fit(Generic[T]):
         self.families = np.array([what.family(m) for m in self.members])
         self.measured = np.log(what.measured(rows))
         self.predictor = what.predictor(rows)
-        self.weight = row_weights(rows["source_id"], 0.25)
+        self.weight = row_weights(rows["publisher"], 0.25)
         self.width = np.array(list(what.widths.values()))
         self.low, self.high = what.bounds()
 
@@ -184,10 +184,10 @@ def fitted(fit: Fit[T], also: Iterable[str] = ()) -> dict[str, T]:
     return {member: rounded(fit.what.record(point)) for member, point in points.items()}
 
 
-def held_out(fit: Fit[T], by: str = "source_id") -> np.ndarray:
+def held_out(fit: Fit[T], by: str = "publisher") -> np.ndarray:
     """Return the prediction of each row by a fit that saw no row of its `by`.
 
-    A source whose member has no other source is predicted from its family, or from all.
+    A publisher whose member nobody else measured is predicted from its family, or from all.
     """
     what, rows = fit.what, fit.rows
     groups, predicted = rows[by].to_numpy(), np.full(len(rows), np.nan)
