@@ -23,7 +23,6 @@ from gpuspec.evidence.fits.hierarchy import (
     Hierarchy,
     fitted_both,
     held_out,
-    publisher_column,
 )
 from gpuspec.evidence.fits.proportional import fitting
 from gpuspec.evidence.measurements.inference import (
@@ -58,7 +57,7 @@ PRIOR_WIDTH = {
     "reserve_gb": 1.0,
 }
 """How far, as a factor in log space, a constant may leave its family's before it costs as much
-as one source's misfit: few measurements move the constants little."""
+as one publisher's misfit: few measurements move the constants little."""
 ERA_WIDTH = 0.7
 """The same between the eras of one engine, as a share: they differ less than two engines."""
 GENERATION_WIDTH = {"matmul_factor": 0.08, "attention_factor": 0.08, "expert_factor": 0.1}
@@ -159,7 +158,7 @@ def thinned(rows: pd.DataFrame) -> pd.DataFrame:
     load = rows[~apart].sort_values(
         ["isl", "osl", "batch_size", "concurrency", "tp"], kind="stable"
     )
-    kinds = [era_of(load), quantity(load), load[publisher_column(load)]]
+    kinds = [era_of(load), quantity(load), load["publisher"]]
     kinds += [load[name] for name in ("gpu", "model", "weight_precision", "scenario")]
     place = load.groupby(kinds).cumcount()
     size = place.groupby(kinds).transform("size")

@@ -117,7 +117,8 @@ def era_of(rows: pd.DataFrame) -> "pd.Series[str]":
 
 def skip_reasons(rows: pd.DataFrame) -> "pd.Series[str]":
     """Return for each prepared row why it cannot be predicted; empty where it can."""
-    return pd.Series([_reason(dict(row)) for _, row in rows.iterrows()], rows.index, dtype=object)
+    reasons = [_reason(row) for row in rows.to_dict("records")]
+    return pd.Series(reasons, rows.index, dtype=object)
 
 
 def _reason(row: Row) -> str:
@@ -261,7 +262,7 @@ def predicted_call(
 
 def client_of(about: Row) -> Client:
     """Return who sent the requests of a prepared row."""
-    serving = about["scenario"] == "serving"
+    serving = about["scenario"] in ("serving", "disaggregated")
     lengths = about["lengths"] or ("varied" if serving else "fixed")
     far = about["client"] != "in process" and serving
     transport = USERS.transport_s if far else 0.0
@@ -415,8 +416,8 @@ def _arriving(
     return {name: float(value) for name, value in speed.items()}
 
 
-def _separate(replica: Deployment, rows: pd.DataFrame) -> np.ndarray:
-    found = dict(disaggregated.latency(replica, rows))
+def _separate(replica: Deployment, rows: pd.DataFrame, client: Client) -> np.ndarray:
+    found = dict(disaggregated.latency(replica, rows, client))
     found["output_tokens_s"] = found["output_tokens_s"] / _replicas(replica, rows)
     return _pick(rows, replica, found)
 

@@ -32,6 +32,8 @@ class Deployment(BaseModel):
     memory: MemoryTerms = MemoryTerms()
     silicon: GenerationTerms | None = None
     """Constants of the GPU's generation; None: those stored."""
+    chunked: bool = True
+    """Whether prompts are read beside the others' tokens; else in iterations of their own."""
 
     @cached_property
     def generation(self) -> GenerationTerms:
@@ -82,8 +84,30 @@ class Deployment(BaseModel):
         -------
         dict of arrays
             Those of `PARTS`. With pipeline stages each works on 1/pp of the batch, and a step
-            takes pp of them.
+            takes pp of them. Where prompts are not chunked, those of an iteration that decodes and
+            of one that reads.
         """
+        own = sequences, context, prefill_tokens, prefill_sequences, past_tokens, tokens_each
+        if self.chunked:
+            return self._iteration(*own)
+        wrote = self._iteration(sequences, context, 0, 0, 0, tokens_each)
+        read = self._iteration(0, 1, prefill_tokens, prefill_sequences, past_tokens)
+        writes, reads = np.asarray(sequences) > 0, np.asarray(prefill_sequences) > 0
+        return {
+            name: np.where(writes, seconds, 0.0) + np.where(reads, read[name], 0.0)
+            for name, seconds in wrote.items()
+        }
+
+    def _iteration(
+        self,
+        sequences: ArrayLike,
+        context: ArrayLike,
+        prefill_tokens: ArrayLike,
+        prefill_sequences: ArrayLike,
+        past_tokens: ArrayLike,
+        tokens_each: ArrayLike = 1,
+    ) -> dict[str, Floats]:
+        """Seconds of one iteration by part; arguments as of `iteration_parts`."""
         layout, terms, pp, silicon = self.layout, self.engine, self.layout.pp, self.generation
         b, new = np.asarray(sequences, float) / pp, np.asarray(prefill_tokens, float)
         prompts, each = np.asarray(prefill_sequences, float) / pp, np.asarray(tokens_each, float)
