@@ -38,6 +38,7 @@ class Era(Named, EngineLimits):
     """An engine in a span of its versions."""
 
     engine: str = column("Engine")
+    family: str = column("Eras whose constants are drawn to each other: the engine, or a rewrite")
     version_from: str = column("First version of the era")
     version_to: str = column("Last version of the era")
     released_from: Month = column("Month in which its first version came out", "")
