@@ -46,8 +46,8 @@ PRIOR_WIDTH = {
     "attention_factor": 0.1,
     "grouped_factor": 0.15,
     "fp8_cache_factor": 0.1,
-    "expert_factor": 0.2,
-    "expert_small_factor": 0.25,
+    "expert_factor": 0.1,
+    "expert_small_factor": 0.1,
     "collective_start_factor": 0.35,
     "collective_factor": 0.25,
     "pcie_factor": 0.5,
@@ -60,7 +60,9 @@ PRIOR_WIDTH = {
 """How far, as a factor in log space, a constant may leave its family's before it costs as much
 as one publisher's misfit: few measurements move the constants little."""
 ERA_WIDTH = 0.7
-"""The same between the eras of one engine, as a share: they differ less than two engines."""
+"""The same between the eras of one family, as a share: they differ less than two families."""
+TUNED_WIDTH = 2.5
+"""The same of kernels of experts, which an era tunes that another left as they were."""
 GENERATION_WIDTH = {"matmul_factor": 0.08, "attention_factor": 0.08, "expert_factor": 0.1}
 """The same of the constants of a generation of GPUs, from 1."""
 QUEUED_TRUST = 0.3
@@ -184,7 +186,9 @@ def engine_fit(rows: pd.DataFrame, memory: MemoryTerms | None = None) -> Fit[Eng
             member=era_of,
             family=_families().__getitem__,
             noise=NOISE,
-            member_width=ERA_WIDTH,
+            member_width=np.array(
+                [TUNED_WIDTH if "expert_" in n else ERA_WIDTH for n in PRIOR_WIDTH]
+            ),
             proportional=True,
             many=Together(memory),
             crossed=Crossed(GenerationTerms, GENERATION_WIDTH, generations_of),
