@@ -32,6 +32,9 @@ class EngineLimits(BaseModel):
     works_ahead: Flag = column(
         "Whether the host prepares the next iteration while the GPU works", False, stated=True
     )
+    compiled: Flag = column(
+        "Whether a compiled program launches the kernels, not Python", False, stated=True
+    )
 
 
 class Era(Named, EngineLimits):

@@ -38,24 +38,24 @@ from gpuspec.evidence.measurements.inference import (
 )
 
 PRIOR_WIDTH = {
-    "iteration_us": 0.7,
-    "sequence_us": 1.5,
-    "layer_us": 0.4,
+    "iteration_us": 0.6,
+    "sequence_us": 1.2,
+    "layer_us": 0.3,
     "eager_layer_us": 0.4,
     "eager_expert_us": 0.4,
-    "attention_factor": 0.1,
-    "grouped_factor": 0.15,
-    "fp8_cache_factor": 0.1,
-    "expert_factor": 0.1,
-    "expert_small_factor": 0.1,
-    "collective_start_factor": 0.35,
-    "collective_factor": 0.25,
-    "pcie_factor": 0.5,
-    "pcie_far_factor": 0.5,
+    "attention_factor": 0.08,
+    "grouped_factor": 0.12,
+    "fp8_cache_factor": 0.08,
+    "expert_factor": 0.08,
+    "expert_small_factor": 0.08,
+    "collective_start_factor": 0.3,
+    "collective_factor": 0.2,
+    "pcie_factor": 0.4,
+    "pcie_far_factor": 0.4,
     "request_ms": 0.7,
-    "logit_bytes": 0.7,
-    "occupancy": 0.1,
-    "reserve_gb": 0.7,
+    "logit_bytes": 0.5,
+    "occupancy": 0.08,
+    "reserve_gb": 0.6,
 }
 """How far, as a factor in log space, a constant may leave its family's before it costs as much
 as one publisher's misfit: few measurements move the constants little."""
@@ -70,7 +70,7 @@ QUEUED_TRUST = 0.3
 arrivals makes."""
 ALIKE = 6
 """Rows of one publisher, engine, GPU, model, format and figure that a fit learns from."""
-NOISE = 0.12
+NOISE = 0.15
 """Log error that published measurements have between themselves (same case, two publishers)."""
 
 
