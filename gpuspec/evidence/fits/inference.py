@@ -10,12 +10,22 @@ import pandas as pd
 from gpuspec.base.errors import InputError
 from gpuspec.constants.memory import memory_terms
 from gpuspec.constants.stored import Stored, stored
-from gpuspec.evidence.fits.engines import engine_fit, fit_engines, held_out_predictions
+from gpuspec.evidence.fits.engines import (
+    engine_fit,
+    fit_engines,
+    held_out_predictions,
+    with_versions,
+)
 from gpuspec.evidence.fits.errors import Errors
 from gpuspec.evidence.fits.images import fit_images, held_out_images
 from gpuspec.evidence.fits.store import case_values, fitted_entries, provenance, write
 from gpuspec.evidence.measurements.described import FACTORS, described
-from gpuspec.evidence.measurements.inference import era_of, prepared, skip_reasons
+from gpuspec.evidence.measurements.inference import (
+    era_of,
+    generations_of,
+    prepared,
+    skip_reasons,
+)
 from gpuspec.evidence.measurements.known import ground_record_of
 from gpuspec.evidence.measurements.pairs import matched_pairs, ratio_errors
 from gpuspec.evidence.measurements.rows import measurements
@@ -32,13 +42,14 @@ def calibrate() -> Stored:
     rows = prepared(measurements("inference"))
     rows = rows[skip_reasons(rows) == ""].reset_index(drop=True)
     fit = engine_fit(rows, memory_terms())
-    fitted = fit_engines(fit)
-    predicted = held_out_predictions(fit)
+    eras, generations = fit_engines(fit)
+    predicted = held_out_predictions(fit, rows)
     images = measurements("images")
     return {
         "operators": operators,
         "images": fit_images(images).model_dump(),
-        "engines": fitted_entries(fitted, rows, era_of(rows)),
+        "engines": with_versions(fitted_entries(eras, rows, era_of(rows)), rows),
+        "generations": fitted_entries(generations, rows, generations_of(rows)),
         **judged(rows, predicted, images),
         "held_out": case_values(rows, predicted),
         "provenance": {

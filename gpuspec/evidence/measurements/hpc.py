@@ -11,6 +11,7 @@ from gpuspec.base.errors import InputError
 from gpuspec.catalog import gpu, load_table
 from gpuspec.catalog.workloads import REFERENCE, Work, Workload, workload, workloads
 from gpuspec.constants.hpc import DynamicTerms, HpcTerms
+from gpuspec.constants.terms import Terms
 from gpuspec.evidence.measurements.rows import (
     Row,
     completed,
@@ -132,7 +133,9 @@ class Rows:
             for about, index in groups(self.rows, ["workload", "precision"])
         ]
 
-    def everything(self, terms: Mapping[str, HpcTerms]) -> np.ndarray:
+    def everything(
+        self, terms: Mapping[str, HpcTerms], crossed: Mapping[str, Terms] | None = None
+    ) -> np.ndarray:
         """Return the predicted speed of each row; those of a pair share the measured level."""
         return self._speeds(lambda call: terms[call.workload])
 

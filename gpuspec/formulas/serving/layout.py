@@ -132,6 +132,11 @@ class Layout(BaseModel):
         """Return the layers of the longest stage; half of one has no mixer, or no MLP."""
         return self.stage_share * sum(layer_halves(block) * block.layers for block in self.blocks)
 
+    @property
+    def stage_expert_layers(self) -> float:
+        """Return the layers of the longest stage whose MLP is a mixture of experts."""
+        return self.stage_share * sum(block.moe_layers for block in self.blocks)
+
     @cached_property
     def _dense(self) -> dict[str, Floats]:
         """Seconds of a stage's layers by part at every token count of `GRID`, mixers aside."""
@@ -188,7 +193,7 @@ class Layout(BaseModel):
         )
 
         def of(how: Product) -> Floats:
-            terms = self.kernels.experts("fp8" if how.kernel == "fp8" else "bf16")
+            terms = self.kernels.experts(how.kernel)
             rates, split = self.kernels.hardware(how.compute), (self.tp / self.ep, self.ep)
             return experts_seconds(tokens, shape, rates, terms, *split, how.weight_bytes)
 
