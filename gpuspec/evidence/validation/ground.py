@@ -9,7 +9,7 @@ from gpuspec.constants.stored import stored
 
 GROUND = "gpuspec.constants.ground"
 DESCRIBED = "gpuspec.evidence.measurements.described"
-KNOWN = "gpuspec.evidence.fits.known"
+KNOWN = "gpuspec.evidence.measurements.known"
 
 
 def with_ground(kind: str, rows: pd.DataFrame, own_left_out: bool = False) -> pd.DataFrame:
