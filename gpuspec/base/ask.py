@@ -202,9 +202,7 @@ class Ask(BaseModel):
     Blank is ``None``, and text that is empty; 0 is 0.
     """
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", validate_default=True, defer_build=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, defer_build=True)
 
     @classmethod
     def of(cls, names: Mapping[str, object]) -> Self:

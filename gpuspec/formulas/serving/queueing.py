@@ -8,7 +8,7 @@ wait outside.
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gpuspec.base.units import Floats
+from gpuspec.base.units import Floats, distinct
 from gpuspec.formulas.serving.deployment import Deployment
 from gpuspec.formulas.serving.serving import max_concurrency, total_seconds
 
@@ -83,7 +83,7 @@ class _Speed:
         self, replica: Deployment, isl: float, osl: float, cached_share: float, most: int
     ) -> None:
         pp, budget = replica.layout.pp, float(replica.limits.max_tokens)
-        self.loads = np.unique(np.round(np.geomspace(1, most, LOADS)))
+        self.loads = distinct(np.round(np.geomspace(1, most, LOADS)))
         self.new = max(isl * (1 - cached_share), 1.0)
         self.room = np.maximum(budget - self.loads, budget / 8)
         chunk = np.minimum(self.new, self.room)
@@ -142,7 +142,7 @@ def _one(speed: _Speed, rate: float) -> dict[str, float]:
     return figures
 
 
-def _first_token(speed: _Speed, rate: float, seen: Floats, draws: np.random.Generator) -> Floats:
+def _first_token(speed: _Speed, rate: float, seen: Floats, draws: "np.random.Generator") -> Floats:
     """Return the TTFT of requests that find `seen` others in flight."""
     load = np.maximum(seen, 1.0)
     alone, room = speed.at(speed.alone, load), speed.at(speed.room, load)
@@ -173,7 +173,7 @@ def _between_tokens(
     inside: Floats,
     ttft: Floats,
     normal: Floats,
-    draws: np.random.Generator,
+    draws: "np.random.Generator",
 ) -> Floats:
     """Return the TPOT: the steps of a life, and the prompts that intrude on it."""
     states = np.arange(len(inside))
@@ -224,7 +224,7 @@ def _mean_by(group: Floats, values: Floats) -> Floats:
     return np.asarray((np.bincount(place, values) / np.bincount(place))[place])
 
 
-def _biased(weight: Floats, draws: np.random.Generator) -> NDArray[np.intp]:
+def _biased(weight: Floats, draws: "np.random.Generator") -> NDArray[np.intp]:
     """Return places drawn with chances in proportion to `weight`, evenly spread."""
     points = (np.arange(len(weight)) + draws.random()) / len(weight)
     return np.searchsorted(np.cumsum(weight) / weight.sum(), points)
