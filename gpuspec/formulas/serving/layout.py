@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-from gpuspec.base.units import NODE_GPUS, Floats
+from gpuspec.base.units import NODE_GPUS, Floats, distinct
 from gpuspec.catalog import Gpu
 from gpuspec.catalog.models import Model
 from gpuspec.catalog.precision import KV_PRECISIONS, QUANTIZABLE, WeightFormat
@@ -26,7 +26,7 @@ from gpuspec.formulas.serving import mixers
 from gpuspec.formulas.serving.formats import Product, product_of
 from gpuspec.formulas.transformer import Gemm, head_gemms, layer_halves, token_gemms
 
-GRID = np.unique(np.round(np.geomspace(1, 2**17, 120)))
+GRID = distinct(np.round(np.geomspace(1, 2**17, 120)))
 """Tokens of an iteration at which the products of a layer are computed; between, interpolated."""
 DENSE_PARTS = ("matmul", "experts", "elementwise", "communication")
 MIXERS = ("attention", "linear")

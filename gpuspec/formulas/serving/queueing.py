@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gpuspec.base.units import Floats
+from gpuspec.base.units import Floats, distinct
 from gpuspec.formulas.serving.client import USERS, Client
 from gpuspec.formulas.serving.deployment import Deployment
 from gpuspec.formulas.serving.serving import max_concurrency, steady_state
@@ -68,7 +68,7 @@ def sustainable_requests_s(
     most = float(max_concurrency(replica, isl, osl))
     if most < 1:
         return 0.0
-    loads = np.unique(np.round(np.geomspace(1, most, LOADS)))
+    loads = distinct(np.round(np.geomspace(1, most, LOADS)))
     # An engine may run fewer at once than it could hold.
     found = steady_state(replica, loads, isl, osl, cached_share, most=most)
     return float(np.max(found["requests_s"]))

@@ -10,7 +10,7 @@ from typing import NamedTuple, NotRequired, TypedDict
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gpuspec.base.units import GB, Floats
+from gpuspec.base.units import GB, Floats, distinct
 from gpuspec.formulas.memory import sequence_bytes, serving_parts
 from gpuspec.formulas.serving.client import USERS, Client
 from gpuspec.formulas.serving.deployment import Deployment
@@ -109,7 +109,7 @@ def longest_context(replica: Deployment) -> float:
         return float(replica.layout.network.max_context) * bool(cache_bytes(replica) >= 0)
     low, high = 0.0, 2.0**32
     while high - low > 1:  # by bisection, since sliding windows bend the line
-        tokens = np.unique(np.floor(np.linspace(low, high, 64)))[1:]
+        tokens = distinct(np.floor(np.linspace(low, high, 64)))[1:]
         good = request_bytes(replica, tokens) <= cache_bytes(replica, tokens)
         low = float(tokens[good].max(initial=low))
         high = float(tokens[~good].min(initial=high)) if not good.all() else low

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from gpuspec.base.lazy import pd
+from gpuspec.base.units import distinct
 from gpuspec.catalog import Gpu, gpu
 from gpuspec.catalog.models.formats import with_stored
 from gpuspec.catalog.precision import WeightFormat
@@ -97,7 +98,7 @@ def frontier_table(question: ServingQuestion, best: pd.DataFrame) -> pd.DataFram
     writes = question.network.kind != "encoder"  # an encoder has no time between tokens
     for _, row in best[(best["most"] >= 1) & writes].iterrows():
         replica = _replica(question, row)
-        loads = np.unique(np.floor(np.geomspace(1.0, row["most"], LOADS)))
+        loads = distinct(np.floor(np.geomspace(1.0, row["most"], LOADS)))
         found = served(question, replica, loads)
         rows.append(
             pd.DataFrame(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from gpuspec.base.lazy import pd
-from gpuspec.base.units import GIB
+from gpuspec.base.units import GIB, distinct
 from gpuspec.catalog import gpu
 from gpuspec.catalog.images import image_model
 from gpuspec.formulas.images import image_seconds
@@ -67,7 +67,7 @@ def load_curve(q: ServingQuestion, replica: Deployment, loads: int = LOADS) -> R
     """
     most, total = float(max_concurrency(replica, q.prompt_tokens, q.osl)), float(q.concurrency)
     even = np.ceil(total / np.arange(1, EVEN + 1))  # the load shared by few replicas
-    knots = np.unique([*np.floor(np.geomspace(1, most, loads)), *even[even <= most]])
+    knots = distinct([*np.floor(np.geomspace(1, most, loads)), *even[even <= most]])
     found = served(q, replica, knots)
     ttft, tpot = (np.broadcast_to(found[n], knots.shape) for n in ("ttft_s", "tpot_s"))
     curve = {"knots": knots, "excess": over_limits(q, ttft, tpot), "load": np.array([total])}
