@@ -5,14 +5,24 @@ import pandas as pd
 import pytest
 from pydantic import Field
 
-from gpuspec.catalog import table_rows
-from gpuspec.constants.terms import Terms
-from gpuspec.evidence.fits.engines import PRIOR_WIDTH, touched
-from gpuspec.evidence.fits.hierarchy import Crossed, Fit, Hierarchy, fitted, fitted_both, held_out
+from gpuspec.constants.memory import memory_terms
+from gpuspec.constants.terms import GenerationTerms, Terms
+from gpuspec.evidence.fits.engines import PRIOR_WIDTH, Together, quantity, thinned
+from gpuspec.evidence.fits.hierarchy import (
+    Crossed,
+    Fit,
+    Hierarchy,
+    fitted,
+    fitted_both,
+    held_out,
+)
 from gpuspec.evidence.fits.proportional import ProportionalFit
 from gpuspec.evidence.measurements.inference import (
+    era_of,
+    generations_of,
     predicted_inference,
     prepared,
+    skip_reasons,
 )
 from gpuspec.evidence.measurements.rows import measurements
 from gpuspec.formulas.serving import EngineTerms
@@ -118,8 +128,19 @@ def test_several_sets_of_constants_are_predicted_as_one_by_one():
             ({"occupancy": 0.5, "reserve_gb": 6.0}, {"matmul_factor": 1.2}),
         )
     ]
-    together = engine_fit.many(memory_terms())(rows, several)
+    together = Together(memory_terms())(rows, several)
+    throughput = (quantity(rows) == "throughput").to_numpy()
     for values, (terms, silicon) in zip(together, several, strict=True):
         alone = predicted_inference(rows, terms, memory_terms(), silicon)
-        assert values == pytest.approx(seconds_of(rows, alone))
+        with np.errstate(divide="ignore"):
+            assert np.where(throughput, 1 / values, values) == pytest.approx(alone)
     assert len({tuple(values) for values in together}) == 3
+
+
+def test_a_fit_learns_from_few_of_the_rows_that_differ_in_load_alone():
+    rows = prepared(measurements("inference"))
+    rows = rows[skip_reasons(rows) == ""].reset_index(drop=True)
+    few = thinned(rows)
+    assert len(few) < len(rows) / 2
+    assert set(era_of(few)) == set(era_of(rows[rows["request_rate"].isna()]))
+    assert set(few["publisher"]) == set(rows.loc[rows["request_rate"].isna(), "publisher"])

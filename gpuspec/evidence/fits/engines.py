@@ -23,7 +23,6 @@ from gpuspec.evidence.fits.hierarchy import (
     Hierarchy,
     fitted_both,
     held_out,
-    publisher_column,
 )
 from gpuspec.evidence.fits.proportional import fitting
 from gpuspec.evidence.measurements.inference import (
@@ -100,7 +99,7 @@ class _Runs:
         return lambda terms: part.everything(dict.fromkeys(eras, terms))
 
 
-class _Tiled:
+class Together:
     """Rows of inference that are predicted with several sets of constants in one go.
 
     A call of the formulas costs about the same for one row as for a hundred, so each row stands
@@ -159,7 +158,7 @@ def thinned(rows: pd.DataFrame) -> pd.DataFrame:
     load = rows[~apart].sort_values(
         ["isl", "osl", "batch_size", "concurrency", "tp"], kind="stable"
     )
-    kinds = [era_of(load), quantity(load), load[publisher_column(load)]]
+    kinds = [era_of(load), quantity(load), load["publisher"]]
     kinds += [load[name] for name in ("gpu", "model", "weight_precision", "scenario")]
     place = load.groupby(kinds).cumcount()
     size = place.groupby(kinds).transform("size")
@@ -181,7 +180,7 @@ def engine_fit(rows: pd.DataFrame, memory: MemoryTerms | None = None) -> Fit[Eng
             noise=NOISE,
             member_width=ERA_WIDTH,
             proportional=True,
-            many=_Tiled(memory),
+            many=Together(memory),
             crossed=Crossed(GenerationTerms, GENERATION_WIDTH, generations_of),
             trust=_trust,
         ),

@@ -145,7 +145,7 @@ class Fit(Generic[T]):
         self.families = np.array([what.family(m) for m in self.members])
         self.measured = np.log(what.measured(rows))
         self.predictor = what.predictor(rows)
-        self.weight = row_weights(rows[publisher_column(rows)], 0.25)
+        self.weight = row_weights(rows["publisher"], 0.25)
         if what.trust:
             self.weight = self.weight * what.trust(rows)
         self.width = np.array(list(what.widths.values()))
@@ -224,19 +224,13 @@ def fitted_both(fit: Fit[T]) -> tuple[dict[str, T], dict[str, Terms]]:
     return members, {name: rounded(one) for name, one in crossed_of(fit, levels).items()}
 
 
-def publisher_column(rows: pd.DataFrame) -> str:
-    """Return the column that says who measured: the publisher, or in tables without it the source."""
-    return "publisher" if "publisher" in rows else "source_id"
-
-
-def held_out(fit: Fit[T], by: str = "", rows: pd.DataFrame | None = None) -> np.ndarray:
+def held_out(fit: Fit[T], by: str = "publisher", rows: pd.DataFrame | None = None) -> np.ndarray:
     """Return the prediction of each row by a fit that saw no row of its `by`, its publisher.
 
     A publisher whose member nobody else measured is predicted from its family, or from all. `rows`
     may be more than those that the fit learns from.
     """
     what, rows = fit.what, fit.rows if rows is None else rows
-    by = by or publisher_column(rows)
     groups, predicted = rows[by].to_numpy(), np.full(len(rows), np.nan)
     learned, members = fit.rows[by].to_numpy(), what.member(rows).to_numpy()
     for group in sorted(set(groups)):

@@ -20,12 +20,7 @@ from gpuspec.evidence.fits.errors import Errors
 from gpuspec.evidence.fits.images import fit_images, held_out_images
 from gpuspec.evidence.fits.store import case_values, fitted_entries, provenance, write
 from gpuspec.evidence.measurements.described import FACTORS, described
-from gpuspec.evidence.measurements.inference import (
-    era_of,
-    generations_of,
-    prepared,
-    skip_reasons,
-)
+from gpuspec.evidence.measurements.inference import era_of, generations_of, prepared, skip_reasons
 from gpuspec.evidence.measurements.known import ground_record_of
 from gpuspec.evidence.measurements.pairs import matched_pairs, ratio_errors
 from gpuspec.evidence.measurements.rows import measurements

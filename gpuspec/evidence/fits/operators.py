@@ -228,16 +228,11 @@ def _prefill(chip: Gpu, folder: Path, library: str) -> Iterator[Operation]:
 
 
 def _experts(chip: Gpu, folder: Path, library: str) -> Iterator[Operation]:
-    rows = _table(folder, "moe", library, "moe")
-    rows = rows[(rows["distribution"] == "power_law_1.01") & (rows["num_experts"] <= 256)]
-    rows = rows[~rows["kernel_source"].str.contains("nongated")]
-    rows = rows[(rows["moe_ep_size"] <= 8) & (rows["moe_tp_size"] <= 8)]
-    keys = ["moe_dtype", "num_tokens", "hidden_size", "inter_size", "topk", "num_experts"]
-    keys += ["moe_tp_size", "moe_ep_size"]
-    rows = rows.sort_values("seconds").drop_duplicates(keys)  # engines run the fastest kernel
-    blocks = library != "trtllm" and (rows["moe_dtype"] == BLOCK_SCALED).any()
+    tables = [_gated(table) for table in _tables(folder, "moe", library, "moe")]
+    blocks = library != "trtllm" and any((t["moe_dtype"] == BLOCK_SCALED).any() for t in tables)
     for own, dtype in {**DTYPES, **({"fp8": BLOCK_SCALED} if blocks else {})}.items():
-        part = rows[rows["moe_dtype"] == dtype]
+        timed = (table[table["moe_dtype"] == dtype] for table in tables)
+        part = next((table for table in timed if len(table) > 100), tables[0][:0])
 
         def predict(r: pd.DataFrame, terms: ExpertTerms, own: str = own) -> Floats:
             rates = hardware(chip, COMPUTES_IN[own])
@@ -246,9 +241,18 @@ def _experts(chip: Gpu, folder: Path, library: str) -> Iterator[Operation]:
             shape = ExpertShape(h, f, e, k)
             return experts_seconds(tokens, shape, rates, terms, tp, ep, WEIGHT_BYTES[own])
 
-        if len(part) > 100:
+        if len(part):
             columns = ("hidden_size", "inter_size", "num_experts", "moe_tp_size", "moe_ep_size")
             yield Operation("experts", own, ExpertTerms, part, predict, columns)
+
+
+def _gated(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the timings of gated experts of one node; the fastest kernel, which engines run."""
+    rows = rows[(rows["distribution"] == "power_law_1.01") & (rows["num_experts"] <= 512)]
+    rows = rows[~rows["kernel_source"].str.contains("nongated")]
+    rows = rows[(rows["moe_ep_size"] <= 8) & (rows["moe_tp_size"] <= 8)]
+    keys = ["moe_dtype", "num_tokens", "hidden_size", "inter_size", "topk", "num_experts"]
+    return rows.sort_values("seconds").drop_duplicates([*keys, "moe_tp_size", "moe_ep_size"])
 
 
 def _collectives(chip: Gpu, folder: Path, library: str) -> Iterator[Operation]:
@@ -273,12 +277,20 @@ def _attention(folder: Path, library: str, phase: str) -> pd.DataFrame:
 
 
 def _table(folder: Path, group: str, library: str, name: str) -> pd.DataFrame:
+    """Return the newest version; a supplement that times a few new kernels only is passed over."""
+    tables = _tables(folder, group, library, name)
+    return next(t for t in tables if len(t) > max(map(len, tables)) / 4)
+
+
+def _tables(folder: Path, group: str, library: str, name: str) -> list[pd.DataFrame]:
+    """Return all versions of a table, the newest first."""
     files = sorted((folder / group / library).glob(f"*/{name}_perf.parquet"), key=_version)
     tables = [pd.read_parquet(file) for file in reversed(files)]
-    # The newest version; a supplement that times a few new kernels only is passed over.
-    rows = next(t for t in tables if len(t) > max(map(len, tables)) / 4)
-    seconds = rows["latency"] / 1e3
-    return rows.assign(seconds=seconds)[seconds > 0].reset_index(drop=True)
+    seconds = [table["latency"] / 1e3 for table in tables]
+    return [
+        table.assign(seconds=taken)[taken > 0].reset_index(drop=True)
+        for table, taken in zip(tables, seconds, strict=True)
+    ]
 
 
 def _version(path: Path) -> list[int]:

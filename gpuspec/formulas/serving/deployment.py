@@ -30,10 +30,10 @@ class Deployment(BaseModel):
     engine: EngineTerms = EngineTerms()
     limits: EngineLimits = EngineLimits()
     memory: MemoryTerms = MemoryTerms()
-    chunked: bool = True
-    """Whether prompts are read beside the others' tokens; else in iterations of their own."""
     silicon: GenerationTerms | None = None
     """Constants of the GPU's generation; None: those stored."""
+    chunked: bool = True
+    """Whether prompts are read beside the others' tokens; else in iterations of their own."""
 
     @cached_property
     def generation(self) -> GenerationTerms:

@@ -222,8 +222,8 @@ def steady_state(
     outside, cycle = sent - n, _cycle(replica, n, i, o, cached_share)
     others, ahead = np.maximum(n - 1, 0.0), cycle.ahead
     base, prompt = total_seconds(cycle.alone), total_seconds(cycle.prompt)
-    arrives = replica.arrival_seconds(client)
-    own = arrives + (cycle.turns - o + 1) * base + prompt + cycle.pipe
+    way = replica.arrival_seconds(client)
+    own = way + (cycle.turns - o + 1) * base + prompt + cycle.pipe
     rate = n / (own + others * prompt + base * (o - 1))
     waves = np.asarray(requests, float) / np.maximum(sent, 1e-9)
     if client.lengths == "equal":  # those read together also end together, for some waves
@@ -233,7 +233,7 @@ def steady_state(
         full, share = _full_iterations(replica, cycle, i), n / sent / waves
         each = full / cycle.together
         after = np.minimum(others / 2, (o - 1) * cycle.together) * each / prompt
-        burst = arrives + (n * each + full) / 2
+        burst = way + (n * each + full) / 2
         first = first + (burst - first) * share
         behind = behind + (after - behind) * share
         # Nobody leaves before the first answer is complete; then as fast as prompts are read.
