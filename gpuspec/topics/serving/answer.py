@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,16 +15,28 @@ from gpuspec.constants.inference import inference_interval
 from gpuspec.formulas.images import image_seconds
 from gpuspec.formulas.serving import (
     Deployment,
-    arrivals,
-    max_concurrency,
     maximum_load,
-    sustainable_requests_s,
 )
+from gpuspec.formulas.serving.lengths import little_wait_s, mean_context
+from gpuspec.formulas.serving.serving import kv_capacity_tokens
 from gpuspec.formulas.splits import TENSOR, impossible, together
-from gpuspec.topics.serving.ask import ImagesQuestion, Replicas, ServingQuestion
+from gpuspec.topics.serving.ask import (
+    EstimateQuestion,
+    ImagesQuestion,
+    ServingQuestion,
+)
 from gpuspec.topics.serving.fleets import fleet_capacity
 from gpuspec.topics.serving.layouts import shortfall
-from gpuspec.topics.serving.load import BOUNDS, over_limits, served
+from gpuspec.topics.serving.load import (
+    BOUNDS,
+    most_requests,
+    over_limits,
+    seen_at,
+    served,
+    sustained,
+)
+from gpuspec.topics.serving.options import best_layout
+from gpuspec.topics.serving.ways import load_curve, rate_curve
 from gpuspec.topics.ways import Row
 
 WRITES = (
@@ -43,29 +56,80 @@ SHARES_OF_FULL = (0.02, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9,
 LONGEST_PROMPT = 131_072
 
 
-def estimate_table(question: Replicas, replica: Deployment) -> Row:
-    """Return the answer for one replica at the asked concurrency, parts of a step included."""
+def estimate_table(question: ServingQuestion, replica: Deployment) -> Row:
+    """Return the answer for one replica under the asked load, parts of a step included.
+
+    What memory does not hold waits outside, and its time to the first token counts the wait.
+    """
     q, layout = question, replica.layout
-    reason = impossible(q.network, layout.tp, layout.pp) or shortfall(replica, q.context)
-    most = 0.0 if reason else float(max_concurrency(replica, q.prompt_tokens, q.osl))
+    context = math.ceil(q.prompt_tokens + q.held_osl) if q.osl_cv else q.context
+    reason = impossible(q.network, layout.tp, layout.pp) or shortfall(replica, context)
+    answer: Row = {"tp": layout.tp, "pp": layout.pp, "works": not reason, "reason": reason}
     if reason:
-        return {"works": False, "reason": reason}
-    load = min(float(q.concurrency), most)
+        return answer
+    most = most_requests(q, replica)
+    seen = {n: float(v) for n, v in seen_at(q, replica, q.arriving).items()} if q.arriving else {}
+    asked = float(q.in_flight)
+    if q.arriving:
+        asked = seen["in_flight"]  # by Little's law; without bound where the rate is too high
+    load = max(min(asked, most), 1.0)
     found = served(q, replica, load)
     parts = {name: float(seconds) for name, seconds in found["parts"].items()}
-    answer: Row = {"works": True, "reason": "", "max_concurrency": most, "load": load}
+    waiting = max(asked - most, 0.0)
+    wait = float(little_wait_s(waiting, found["requests_s"])) if waiting else 0.0
+    answer |= {"max_concurrency": most, "load": load}
     for name, of, kind in READS if q.network.kind == "encoder" else WRITES:
-        value = float(found[of])
+        value = float(found[of]) + (wait if of == "ttft_s" else 0.0)
         low, high = inference_interval(value, kind, layout.inherited)
         answer[name] = (value, float(low), float(high))
-    answer["concurrency"] = float(q.concurrency)
-    answer["keeps_limits"] = bool(over_limits(q, found["ttft_s"], found["tpot_s"]) <= 1)
-    if q.request_rate:
-        seen = arrivals(replica, q.request_rate, q.prompt_tokens, q.osl, q.cached_share)
-        answer["arrivals"] = {name: float(value) for name, value in seen.items()}
+    answer["concurrency"] = asked
+    answer["keeps_limits"] = bool(over_limits(q, found["ttft_s"] + wait, found["tpot_s"]) <= 1)
+    if seen:
+        late = over_limits(q, seen["ttft_p95_s"], seen["tpot_p95_s"])
+        answer |= {"arrivals": seen, "keeps_limits": bool(late <= 1)}
+    answer |= {"waiting": waiting, "waiting_s": wait, **_largest(q, replica)}
+    answer |= _cache(q, replica, load) if q.network.kind != "encoder" else {}
     answer["parts"] = parts
     answer["bound"] = BOUNDS[max(parts, key=lambda name: parts[name])]
     return answer
+
+
+def _largest(q: ServingQuestion, replica: Deployment) -> Row:
+    """Return the largest loads that a replica sustains, and sustains within the limits."""
+    row: Row = {"concurrency_within": float(load_curve(q, replica)["within"])}
+    if q.network.kind != "encoder":
+        row["requests_s_sustained"] = sustained(q, replica)
+    if q.arriving:
+        row["requests_s_within"] = rate_curve(q, replica)["within"]
+    return row
+
+
+def _cache(q: ServingQuestion, replica: Deployment, load: float) -> Row:
+    """Return the tokens of the cache, and those that the load uses of them in the mean."""
+    full = q.prompt_tokens + q.held_osl
+    used = load * float(mean_context(q.prompt_tokens, q.osl, q.osl_cv))
+    return {"cache_tokens": float(kv_capacity_tokens(replica, full)), "cache_tokens_used": used}
+
+
+def estimates(question: EstimateQuestion) -> list[Row]:
+    """Return an answer for each GPU and format of weights: of the asked layout, or of the best.
+
+    The best layout is that which serves the load within its limits with the fewest GPUs;
+    ``replicas`` of it share the load, and the answer is that of one of them.
+    """
+    q, rows = question, []
+    for device in q.devices:
+        for form in q.formats:
+            tp, pp, replicas = q.tp or 1, q.pp or 1, 1
+            if q.tp is None and q.pp is None:
+                best = best_layout(q, device, form)
+                tp, pp, replicas = int(best["tp"]), int(best["pp"]), int(best["replicas"]) or 1
+            asked = q.times(1 / replicas) if replicas > 1 else q
+            answer = estimate_table(asked, q.replica(device, form, tp, pp))
+            row: Row = {"gpu": device.id, "weights": form.id, "weights_format": form.words}
+            row |= {"kv_format": q.kv_format, "engine": q.runtime.name}
+            rows.append({**row, **answer, "replicas": replicas, "gpus": replicas * tp * pp})
+    return rows
 
 
 def frontier_table(question: ServingQuestion, best: pd.DataFrame) -> pd.DataFrame:
@@ -103,9 +167,9 @@ def arrivals_table(question: ServingQuestion, best: pd.DataFrame) -> pd.DataFram
     q, rows = question, []
     for _, row in best[best["works"] & (q.network.kind != "encoder")].iterrows():
         replica, copies = _replica(q, row), int(row["replicas"])
-        most = sustainable_requests_s(replica, q.prompt_tokens, q.osl, q.cached_share)
+        most = sustained(q, replica)
         rates = most * np.array(SHARES_OF_FULL)
-        part = pd.DataFrame(arrivals(replica, rates, q.prompt_tokens, q.osl, q.cached_share))
+        part = pd.DataFrame(seen_at(q, replica, rates))
         part.insert(0, "gpu", row["gpu"])
         part.insert(1, "requests_s", rates * copies)
         part["in_flight"] *= copies
@@ -124,7 +188,7 @@ def context_table(
     default up to 131,072 or to where the model ends; one column a GPU.
     """
     q, table = question, {}
-    contexts = contexts or q.lengths(LONGEST_PROMPT)
+    contexts = contexts or q.powers_of_two(LONGEST_PROMPT)
     for device in q.devices:
         replica = _over_all(q, device, q.formats[-1], gpus)
         lengths = np.array(contexts, float)
