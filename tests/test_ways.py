@@ -30,7 +30,7 @@ ARRIVING = {"kind": "inference", "name": "w", "model": "Llama-3.1-70B", "request
 
 @pytest.mark.parametrize("name", EXPERTS)
 def test_a_mixture_of_experts_is_as_fast_in_every_answer(name):
-    limits = {"ttft_limit_s": None, "tpot_limit_s": None}
+    limits = {"ttft_limit_s": 0, "tpot_limit_s": 0}
     load = {"model": name, "concurrency": 32, **limits}
     asked = serving.ServingQuestion.ask(gpus="H200", weights="fp8", **load)
     replica = asked.replica(asked.devices[0], asked.formats[0], 8)

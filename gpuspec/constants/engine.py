@@ -47,11 +47,6 @@ class EngineTerms(Terms):
     reserve_gb: float = Field(2.0, ge=0.0, le=8.0)
     """Memory of each GPU that the engine keeps besides what the memory model counts: buffers of
     its largest batch, graphs."""
-    first_token_ms: float = Field(5.0, ge=0.0, le=500.0)
-    """From a request's arrival to its first iteration: HTTP, tokenizer, queue, detokenizer."""
-    burst: float = Field(0.3, ge=0.0, le=1.5)
-    """Share of the others' prompts that a prompt waits for when clients send the next request
-    at once: 0 where arrivals spread evenly, 1 where all come together (half is the mean)."""
 
 
 class Engine(BaseModel):
@@ -86,7 +81,8 @@ def engine(name: str = "tensorrt-llm", version: str = "") -> Engine:
             inside = _version(era["version_from"]) <= number <= _version(era["version_to"])
             if inside and era["engine"] == row["engine"]:
                 row = era
-    fitted = stored("inference")["engines"].get(row["id"], {}).get("terms", {})
+    terms = stored("inference")["engines"].get(row["id"], {}).get("terms", {})
+    fitted = {name: terms[name] for name in EngineTerms.model_fields if name in terms}
     return Engine(
         **{name: row[name] for name in ("id", "name", "engine", "library")},
         limits=EngineLimits(**{name: row[name] for name in EngineLimits.model_fields}),

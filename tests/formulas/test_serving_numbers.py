@@ -30,8 +30,11 @@ from gpuspec.catalog.images import ImageModel
 from gpuspec.catalog.precision import Precision
 from gpuspec.constants.images import ImageTerms
 from gpuspec.constants.kernels import PCIE
+from gpuspec.constants.links import Fabric
 from gpuspec.formulas.images import image_seconds
 from gpuspec.formulas.memory import MemoryTerms
+from gpuspec.formulas.networks import collective_seconds
+from gpuspec.formulas.serving.layout import GRID
 from gpuspec.formulas.serving.queueing import arrivals, poisson_quantile, sustainable_requests_s
 from gpuspec.formulas.serving.serving import (
     cache_bytes,
@@ -179,11 +182,66 @@ def test_over_pcie_everything_in_a_collective_takes_its_factor():
 
 
 def test_attention_of_each_gpu_s_own_requests():
-    # Attention whole on each of 2 GPUs for half of the requests; tokens travel to their experts and
-    # back: each GPU sends half of 2 * 200 bytes of 2 experts, half of it to the other.
-    parts = replica(MOE, FAST, tp=2, ep=2, attention_dp=True).iteration_parts(2, 100)
+    # Attention whole on each of 2 GPUs for half of the requests. 2 tokens are 400 bytes: gathered
+    # and scattered around each MLP in two steps of 2 us and 400 bytes at 1e10.
+    parts = replica(MOE, FAST, tp=2, ep=2, attention_dp=2).iteration_parts(2, 100)
     us(parts["attention"], 4 * 9)
-    us(parts["communication"], 4 * 2 * (2 + 0.5 * 400 / 1e4))
+    us(parts["communication"], 4 * 2.04)
+    # Products of one token with whole attention, 28.48 and 20.4 and 2 us a layer; of two with half
+    # of the dense MLP, 300 x 100 and 100 x 150, and of the shared experts, 50 x 100 and 100 x 25.
+    dense, shared = 61.6 + 31 + 2, 10.6 + 5.5 + 2
+    us(parts["matmul"], 4 * 50.88 + dense + 3 * shared)
+    # Norms and heads of one token; MLPs of two, split over two.
+    us(parts["elementwise"], 4 * (600 + 280 + 2 * 900 / 2) * 2 / 0.7e3)
+
+
+def test_many_tokens_travel_to_their_experts():
+    # Each token reaches 2 (1 - 1/4) = 1.5 of 2 GPUs: a GPU sends 0.75 of the n * 200 bytes, half of
+    # it to the other, there and back. The dense MLP gathers and scatters all of them.
+    n = float(GRID[80])
+    found = layout(MOE, FAST, tp=2, ep=2, attention_dp=2).dense_seconds(n)["communication"]
+    there_and_back = 2 * (2 + 0.75 * n * 200 / 2 / 1e4)
+    assert there_and_back < 2 + n * 200 / 1e4
+    us(found, 3 * there_and_back + 2 + n * 200 / 1e4)
+    us(
+        layout(MOE, FAST, tp=2, attention_dp=2).dense_seconds(n)["communication"],
+        4 * (2 + n * 200 / 1e4),
+    )  # experts that are split: all tokens to all GPUs
+
+
+def test_groups_of_gpus_that_share_their_attention():
+    # 4 GPUs in 2 groups: a token of 200 bytes adds up over 2 (2.02 us) after attention, two tokens
+    # over 4 (2 us and 1.5 * 400 bytes) around the MLP.
+    parts = replica(DENSE, FAST, tp=4, attention_dp=2).iteration_parts(2, 100)
+    us(parts["communication"], 4 * (2.02 + 2.06))
+    us(parts["attention"], 4 * 5)
+    assert layout(DENSE, FAST, tp=4, attention_dp=2).own([0.5, 1, 2, 3]).tolist() == [
+        0.5,
+        1,
+        1,
+        1.5,
+    ]
+
+
+def test_between_nodes_gpus_exchange_over_the_network():
+    # 16 GPUs are two nodes: 8 all-reduces of 200 bytes, as NCCL does them.
+    network = Fabric(link_bytes_s=1e10, node_bytes_s=8e9, adapters=8)
+    wide = layout(DENSE, FAST, tp=16)
+    wide.__dict__["fabric"] = network
+    us(
+        wide.dense_seconds(1)["communication"],
+        8 * float(collective_seconds("all_reduce", 200, network, 8, 2)) / US,
+    )
+    # Two stages of 8: one of one hand-off is between nodes: 20 us, 200 bytes at 0.7 of 1e9.
+    piped = layout(DENSE, FAST, tp=8, pp=2)
+    piped.__dict__["fabric"] = network
+    alone = layout(DENSE, FAST, tp=8).dense_seconds(1)["communication"] / US
+    us(piped.dense_seconds(1)["communication"], alone / 2 + 20 + 0.2 / 0.7)
+    # Three of 8 stages of 4 follow each other over the network.
+    piped = layout(DENSE, FAST, tp=4, pp=8)
+    piped.__dict__["fabric"] = network
+    alone = layout(DENSE, FAST, tp=4).dense_seconds(1)["communication"] / US
+    us(piped.dense_seconds(1)["communication"], alone / 4 + (3 * (20 + 0.2 / 0.7) + 4 * 1.02) / 7)
 
 
 def test_products_of_latent_attention():
@@ -296,7 +354,7 @@ def test_the_cache_of_a_replica():
 def test_the_cache_of_gpus_with_attention_of_their_own():
     # Over 2 GPUs: weights 2 * (328,000 + 900), and the other half of attention too: 96,000 bytes.
     # Activations 2 * 64 * 650 + 40,000. A group holds twice what a GPU does, 320 bytes a token.
-    group = replica(DENSE, FAST, LIMITS, None, RESERVE, tp=2, attention_dp=True, library="vllm")
+    group = replica(DENSE, FAST, LIMITS, None, RESERVE, tp=2, attention_dp=2, library="vllm")
     free = 2**29 - 657_800 - 96_000 - 123_200 - 1e8
     assert_allclose(kv_capacity_tokens(group, 112), 2 * free / 320, rtol=1e-12)
 

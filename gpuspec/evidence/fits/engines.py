@@ -40,8 +40,6 @@ PRIOR_WIDTH = {
     "logit_bytes": 1.0,
     "occupancy": 0.1,
     "reserve_gb": 1.0,
-    "first_token_ms": 1.0,
-    "burst": 0.7,
 }
 """How far, as a factor in log space, a constant may leave its family's before it costs as much
 as one source's misfit: few measurements move the constants little."""
@@ -70,8 +68,6 @@ def touched(rows: pd.DataFrame, name: str) -> np.ndarray:
         "pcie_far_factor": lambda: split & ~_over_nvlink(rows),
         "occupancy": lambda: rows["scenario"] == "inflight_max",
         "reserve_gb": lambda: rows["scenario"].isin(("inflight_max", "serving")),
-        "first_token_ms": lambda: rows["scenario"] == "serving",
-        "burst": lambda: rows["scenario"] == "serving",
     }
     moved = only[name]() if name in only else np.ones(len(rows), bool)
     return np.asarray(moved, bool)

@@ -12,6 +12,7 @@ from gpuspec.catalog import gpu
 from gpuspec.catalog.precision import KV_PRECISIONS, precision
 from gpuspec.constants.engine import Engine, EngineLimits
 from gpuspec.constants.memory import MemoryTerms
+from gpuspec.evidence.measurements import disaggregated
 from gpuspec.evidence.measurements.rows import (
     Row,
     completed,
@@ -21,6 +22,8 @@ from gpuspec.evidence.measurements.rows import (
     numbers,
 )
 from gpuspec.formulas.serving import (
+    USERS,
+    Client,
     Deployment,
     EngineTerms,
     Layout,
@@ -53,15 +56,19 @@ METRICS = {
 }
 """Metrics that a row may hold, and the quantity whose error they measure."""
 
-SCENARIOS = ("inflight_max", "static_batch", "first_token", "serving")
+SCENARIOS = ("inflight_max", "static_batch", "first_token", "serving", "disaggregated")
+WAVES = 10
+"""Requests of a run over those in flight where a source does not say: what benchmarks advise."""
 NEARLY_FULL = 0.97
-"""Share of the sustainable rate at which a published run beyond it is read."""
+"""Share of the sustainable rate at which a run beyond it is read whose requests are not said."""
+LONGEST_RUN = 5000
+"""Requests of a run that are simulated at most."""
 TUNED = 0
 """Expert-parallel size of a row that does not say: the fastest way counts."""
-LAYOUT = ["model", "gpu", "weight_precision", "kv_precision", "tp", "pp", "ep"]
+LAYOUT = ["model", "gpu", "weight_precision", "kv_precision", "tp", "pp", "ep", "attention_dp"]
 """Columns that say which model runs on which GPUs, in which precision and split how."""
 _SETTINGS = ["max_sequences", "max_tokens"]
-_ONE_CALL = [*LAYOUT, "engine", "engine_version", "scenario", *_SETTINGS]
+_ONE_CALL = [*LAYOUT, "engine", "engine_version", "scenario", *_SETTINGS, "lengths", "client"]
 
 
 def prepared(rows: pd.DataFrame) -> pd.DataFrame:
@@ -69,12 +76,17 @@ def prepared(rows: pd.DataFrame) -> pd.DataFrame:
 
     A blank ``ep`` says that a mixture of experts was run in whichever way is fastest (experts
     split or spread, attention split or data-parallel); a blank cache precision is 16 bit.
-    A blank ``max_sequences`` or ``max_tokens`` is the engine's own. Tables without these columns
-    or without ``pp``, ``concurrency`` or ``request_rate`` are accepted.
+    Without ``attention_dp`` all GPUs of a replica share its requests.
+    A blank ``max_sequences`` or ``max_tokens`` is the engine's own. Blank ``lengths`` are equal
+    in runs of batches and varied in serving; a blank ``client`` sends over HTTP in serving, and
+    ``in process`` otherwise. Tables without these columns or without ``pp``, ``concurrency`` or
+    ``request_rate`` are accepted.
     """
     load = ("concurrency", "request_rate", "requests", "batch_size", *_SETTINGS)
-    blank = {"ep": TUNED, "tp": 1, "pp": 1, **dict.fromkeys(load, np.nan)}
-    rows = completed(rows, blank, {"kv_precision": "bf16", "engine_version": ""})
+    whole = {"ep": TUNED, "tp": 1, "pp": 1, "attention_dp": 1}
+    blank = {**whole, **disaggregated.COLUMNS, **dict.fromkeys(load, np.nan)}
+    texts = {"kv_precision": "bf16", "engine_version": "", "lengths": "", "client": ""}
+    rows = completed(rows, blank, texts)
     return rows.assign(
         model=rows["model"].map(model_id), engine_version=rows["engine_version"].astype(str)
     )
@@ -102,12 +114,14 @@ def _reason(row: Row) -> str:
         return "isl or osl is blank"
     try:
         layout(*(row[c] for c in LAYOUT))
+        if row["scenario"] == "disaggregated":
+            layout(*(row[disaggregated.PREFILL.get(c, c)] for c in LAYOUT))
         engine(row["engine"], row["engine_version"])
     except InputError as error:
         return str(error)
     if row["scenario"] in ("static_batch", "first_token") and not row["batch_size"] > 0:
         return "batch_size is blank"
-    return ""
+    return disaggregated.why_not(row) if row["scenario"] == "disaggregated" else ""
 
 
 @lru_cache(4096)
@@ -119,8 +133,8 @@ def layout(
     tp: int,
     pp: int,
     ep: int,
+    attention_dp: int = 1,
     library: str = "tensorrt-llm",
-    attention_dp: bool = False,
 ) -> Layout:
     """Return the checked layout of a row.
 
@@ -134,7 +148,9 @@ def layout(
     network.need_llm("tokens per second")
     if kv not in KV_PRECISIONS:
         raise InputError("kv_precision", kv, f"give one of {', '.join(KV_PRECISIONS)}")
-    if network.heads % int(tp):
+    if tp % attention_dp:
+        raise InputError("attention_dp", int(attention_dp), f"it must divide the {int(tp)} GPUs")
+    if network.heads % (tp // attention_dp):
         raise InputError("tp", int(tp), f"it must divide the {network.heads} heads")
     return Layout(
         network=network,
@@ -145,7 +161,7 @@ def layout(
         pp=int(pp),
         ep=max(int(ep), 1),
         library=library,
-        attention_dp=attention_dp,
+        attention_dp=int(attention_dp),
     )
 
 
@@ -178,9 +194,19 @@ def predicted_inference(
                 limits=limits,
                 memory=memory or MemoryTerms(),
             )
-            best = np.maximum(best, _PREDICTORS[about["scenario"]](replica, rows.iloc[index]))
+            predict, client = _PREDICTORS[about["scenario"]], client_of(about)
+            best = np.maximum(best, predict(replica, rows.iloc[index], client))
         result[index] = best
     return result
+
+
+def client_of(about: Row) -> Client:
+    """Return who sent the requests of a prepared row."""
+    serving = about["scenario"] == "serving"
+    lengths = about["lengths"] or ("varied" if serving else "fixed")
+    far = about["client"] != "in process" and serving
+    transport = USERS.transport_s if far else 0.0
+    return Client(lengths="equal" if lengths == "fixed" else "varied", transport_s=transport)
 
 
 def lacking_bytes(rows: pd.DataFrame, memory: MemoryTerms) -> np.ndarray:
@@ -215,10 +241,10 @@ def _ways(about: Row, library: str) -> list[Layout]:
     given = [about[c] for c in LAYOUT]
     tp, experts = int(about["tp"]), known_model(about["model"]).experts
     tuned = about["ep"] == TUNED and experts and tp > 1 and about["scenario"] == "inflight_max"
-    if not tuned or experts % tp:
+    if not tuned or experts % tp or about["attention_dp"] > 1:
         return [layout(*given, library)]
-    spread = [*given[:-1], tp]
-    return [layout(*given, library), layout(*spread, library), layout(*spread, library, True)]
+    whole = given[: LAYOUT.index("ep")]
+    return [layout(*whole, *split, library) for split in ((1, 1), (tp, 1), (tp, tp))]
 
 
 def _replicas(replica: Deployment, rows: pd.DataFrame) -> np.ndarray:
@@ -258,12 +284,12 @@ def _speed(steady: SteadyState) -> dict[str, Floats]:
     }
 
 
-def _static(replica: Deployment, rows: pd.DataFrame) -> np.ndarray:
+def _static(replica: Deployment, rows: pd.DataFrame, client: Client) -> np.ndarray:
     batch, isl, osl = numbers(rows, "batch_size", "isl", "osl")
     return _pick(rows, replica, static_batch(replica, batch, isl, osl))
 
 
-def _first_token(replica: Deployment, rows: pd.DataFrame) -> np.ndarray:
+def _first_token(replica: Deployment, rows: pd.DataFrame, client: Client) -> np.ndarray:
     batch, isl, osl = numbers(rows, "batch_size", "isl", "osl")
     seconds = total_seconds(prefill_seconds(replica, batch, isl))
     rate = batch * osl / seconds
@@ -271,56 +297,69 @@ def _first_token(replica: Deployment, rows: pd.DataFrame) -> np.ndarray:
     return _pick(rows, replica, speed)
 
 
-def _maximum(replica: Deployment, rows: pd.DataFrame) -> np.ndarray:
+def _maximum(replica: Deployment, rows: pd.DataFrame, client: Client) -> np.ndarray:
     """All requests there from the start; a run of known length has its ramps and tails."""
     isl, osl, requests = numbers(rows, "isl", "osl", "requests")
-    steady = maximum_load(replica, isl, osl)
+    steady = maximum_load(replica, isl, osl, client=client)
     each = requests / _replicas(replica, rows)
     possible = steady["max_concurrency"]
     most = np.maximum(possible * replica.engine.occupancy, 1.0)
     finite = np.isfinite(each)
-    seconds = finite_run(replica, np.where(finite, each, 1.0), most, isl, osl)
+    seconds = finite_run(replica, np.where(finite, each, 1.0), most, isl, osl, client)
     rate = np.where(finite, each * osl / seconds, steady["output_tokens_s"])
     speed = _speed(steady) | {"output_tokens_s": np.where(possible >= 1, rate, 0.0)}
     return _pick(rows, replica, speed)
 
 
-def _serving(replica: Deployment, rows: pd.DataFrame) -> np.ndarray:
+def _serving(replica: Deployment, rows: pd.DataFrame, client: Client) -> np.ndarray:
     """Arrivals at a rate, or a closed loop; all at once where neither it nor a rate is given."""
     isl, osl, concurrency, rate = numbers(rows, "isl", "osl", "concurrency", "request_rate")
     copies = _replicas(replica, rows)
+    requests = rows["requests"].to_numpy(float) / copies
     most = max_concurrency(replica, isl, osl)
     sent = np.where(np.isnan(concurrency), np.inf, concurrency / copies)
-    steady = steady_state(replica, np.maximum(np.minimum(sent, most), 1e-9), isl, osl)
-    requests = rows["requests"].to_numpy(float) / copies
-    burst = np.isfinite(requests) & (requests <= sent)
-    seconds = finite_run(replica, np.where(burst, requests, 1.0), np.maximum(most, 1), isl, osl)
+    sent = np.maximum(np.where(np.isinf(sent) & np.isnan(requests), most, sent), 1e-9)
+    run = np.where(np.isnan(requests), WAVES * sent, requests)
+    steady = steady_state(replica, sent, isl, osl, client=client, requests=run, most=most)
+    burst = run <= sent
+    seconds = finite_run(replica, run, np.maximum(most, 1), isl, osl, client)
     speed = _speed(steady)
-    speed["output_tokens_s"] = np.where(burst, requests * osl / seconds, speed["output_tokens_s"])
-    outside = np.where(np.isfinite(sent), np.maximum(sent - most, 0.0), 0.0)
-    speed["ttft_s"] = speed["ttft_s"] + outside / np.maximum(steady["requests_s"], 1e-9)
+    speed["output_tokens_s"] = np.where(burst, run * osl / seconds, speed["output_tokens_s"])
     speed |= {"ttft_p50_s": speed["ttft_s"], "tpot_p50_s": speed["tpot_s"]}
     speed = {name: np.array(np.broadcast_to(v, (len(rows),))) for name, v in speed.items()}
     seen: dict[tuple[float, ...], dict[str, float]] = {}  # a run has a row for each metric
     for place in map(int, np.flatnonzero(np.isfinite(rate))):
-        load = (rate[place] / copies[place], isl[place], osl[place])
+        load = (rate[place] / copies[place], isl[place], osl[place], requests[place])
         if load not in seen:
-            seen[load] = _arriving(replica, *load)
+            seen[load] = _arriving(replica, *load, client)
+        loop = np.isfinite(concurrency[place])  # which bounds what arrives
         for name, value in seen[load].items():
-            speed[name][place] = min(value, float(speed[name][place]))
+            speed[name][place] = min(value, float(speed[name][place])) if loop else value
     return np.where(most >= 1, _pick(rows, replica, speed), 0.0)
 
 
-def _arriving(replica: Deployment, rate: float, isl: float, osl: float) -> dict[str, float]:
-    """Return what requests at a rate see; the closed loop bounds it.
+def _arriving(
+    replica: Deployment, rate: float, isl: float, osl: float, requests: float, client: Client
+) -> dict[str, float]:
+    """Return what the requests of a run see that come at a rate.
 
-    A run of finite length shows a rate beyond what can be sustained as one just below it.
+    A run whose number of requests is not known shows a rate beyond what can be sustained as one
+    just below it.
     """
-    rate = min(rate, NEARLY_FULL * sustainable_requests_s(replica, isl, osl))
-    one = arrivals(replica, rate, isl, osl)
+    if np.isnan(requests):
+        rate = min(rate, NEARLY_FULL * sustainable_requests_s(replica, isl, osl))
+    run = np.inf if np.isnan(requests) else min(requests, LONGEST_RUN)
+    one = arrivals(replica, rate, isl, osl, client=client, requests=run)
     speed = {"ttft_s": one["ttft_mean_s"], "tpot_s": one["tpot_mean_s"]}
     speed |= {"ttft_p50_s": one["ttft_p50_s"], "tpot_p50_s": one["tpot_p50_s"]}
-    return {name: float(value) for name, value in speed.items()} | {"output_tokens_s": rate * osl}
+    speed["output_tokens_s"] = one["output_tokens_s"]
+    return {name: float(value) for name, value in speed.items()}
+
+
+def _separate(replica: Deployment, rows: pd.DataFrame) -> np.ndarray:
+    found = dict(disaggregated.latency(replica, rows))
+    found["output_tokens_s"] = found["output_tokens_s"] / _replicas(replica, rows)
+    return _pick(rows, replica, found)
 
 
 _PREDICTORS = {
@@ -328,4 +367,5 @@ _PREDICTORS = {
     "first_token": _first_token,
     "inflight_max": _maximum,
     "serving": _serving,
+    "disaggregated": _separate,
 }

@@ -20,6 +20,7 @@ SAME = [
     "n_gpus",
     "tp",
     "pp",
+    "attention_dp",
     "isl",
     "osl",
     "batch_size",

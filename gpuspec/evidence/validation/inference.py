@@ -7,6 +7,7 @@ from gpuspec.base.errors import InputError
 from gpuspec.base.units import GIB
 from gpuspec.constants.inference import inference_interval
 from gpuspec.constants.memory import memory_terms
+from gpuspec.evidence.measurements import disaggregated
 from gpuspec.evidence.measurements.inference import (
     METRICS,
     era_of,
@@ -29,8 +30,9 @@ COLUMNS = Columns(
         **dict.fromkeys(("pp", "ep", "batch_size"), False),
         **dict.fromkeys(("concurrency", "request_rate", "requests"), False),
         **dict.fromkeys(("max_sequences", "max_tokens"), False),
+        **dict.fromkeys(("attention_dp", *disaggregated.COLUMNS), False),
     },
-    least=dict.fromkeys(("n_gpus", "tp", "pp", "ep"), 1),
+    least=dict.fromkeys(("n_gpus", "tp", "pp", "ep", "attention_dp", *disaggregated.COLUMNS), 1),
     endless=("request_rate",),
     lowered=("kv_precision", "scenario", "metric"),
     metrics=tuple(METRICS),
@@ -51,6 +53,10 @@ def _named(rows: pd.DataFrame) -> pd.DataFrame:
     """Return rows with the GPUs of one replica and the model's own format where they are blank."""
     rows = rows.copy()
     one = rows["tp"] * rows.get("pp", pd.Series(1.0, rows.index)).fillna(1)
+    if "decode_workers" in rows:  # both sides of a separated pair
+        stages = rows.get("prefill_pp", pd.Series(1.0, rows.index)).fillna(1)
+        read = rows["prefill_workers"] * rows["prefill_tp"] * stages
+        one = (one * rows["decode_workers"] + read).fillna(one)
     rows["n_gpus"] = rows.get("n_gpus", one).fillna(one)
     own = rows.get("weight_precision", pd.Series("", rows.index))
     rows["weight_precision"] = own.where(own != "", rows["model"].map(_stored))

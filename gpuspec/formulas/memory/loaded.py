@@ -13,7 +13,11 @@ from gpuspec.formulas.transformer import kv_heads_per_gpu
 
 
 def stage_weights_bytes(
-    model: Model, weights: WeightFormat | Precision, tp: ArrayLike = 1, pp: ArrayLike = 1
+    model: Model,
+    weights: WeightFormat | Precision,
+    tp: ArrayLike = 1,
+    pp: ArrayLike = 1,
+    attention_dp: ArrayLike = 1,
 ) -> Floats:
     """Bytes of weights on one GPU of the fullest pipeline stage.
 
@@ -21,22 +25,24 @@ def stage_weights_bytes(
     their heads, and the down-projections of latent attention are replicated. Layers are split
     over `pp` in whole numbers, and the fullest stage has the heaviest run of so many layers that
     there is. The embedding and towers lie on the first stage and the output head on the last (a
-    tied head becomes a copy of its own there). MTP layers are not loaded.
+    tied head becomes a copy of its own there). MTP layers are not loaded. Each of `attention_dp`
+    groups of the `tp` GPUs holds what mixes tokens whole, split over its own GPUs.
     """
     form = WeightFormat.of(weights)
-    ranks, stages = np.broadcast_arrays(np.asarray(tp, float), np.asarray(pp, float))
-    pairs = np.stack([ranks.ravel(), stages.ravel()])
-    splits, places = np.unique(pairs, axis=1, return_inverse=True)
-    sizes = [_stage_bytes(model, form, float(t), float(p)) for t, p in splits.T]
+    given = (np.asarray(size, float) for size in (tp, pp, attention_dp))
+    ranks, stages, groups = np.broadcast_arrays(*given)
+    rows = np.stack([ranks.ravel(), stages.ravel(), groups.ravel()])
+    splits, places = np.unique(rows, axis=1, return_inverse=True)
+    sizes = [_stage_bytes(model, form, *map(float, split)) for split in splits.T]
     return np.asarray(np.array(sizes)[places.ravel()].reshape(ranks.shape))
 
 
 @lru_cache(4096)
-def _stage_bytes(model: Model, form: WeightFormat, tp: float, pp: float) -> float:
+def _stage_bytes(model: Model, form: WeightFormat, tp: float, pp: float, groups: float) -> float:
     each, parts = form.bytes_each, parameter_parts(model)
     if model.kind == "diffusion":
         return parts["network"] * each("network") / tp
-    layers = model.by_layer(lambda block: _layer_bytes(block, form, tp))
+    layers = model.by_layer(lambda block: _layer_bytes(block, form, tp, tp / groups))
     run = int(np.ceil(model.layers / pp))
     sums = np.concatenate([[0.0], np.cumsum(layers)])
     fullest = float(np.max(sums[run:] - sums[:-run]))
@@ -51,13 +57,17 @@ def _stage_bytes(model: Model, form: WeightFormat, tp: float, pp: float) -> floa
     return fullest + max(first / tp, copied + norm)
 
 
-def _layer_bytes(block: Model, form: WeightFormat, tp: float) -> Floats:
-    """Bytes on one of `tp` GPUs of each layer of a block, shape ``(layers,)``."""
+def _layer_bytes(block: Model, form: WeightFormat, tp: float, mixing_tp: float) -> Floats:
+    """Bytes on one of `tp` GPUs of each layer of a block, shape ``(layers,)``.
+
+    `mixing_tp` of them share what mixes tokens.
+    """
     parts, mask = layer_parts(block), block.moe_mask()
     held = {name: count / tp for name, count in parts.items()}
     held |= {name: float(parts[name]) for name in ("norms", "router")}
     whole = parts["attention"] / block.layers if parts["attention"] else 0.0
-    held["attention"] = block.layers * _attention(block, whole, tp)
+    held["attention"] = block.layers * _attention(block, whole, mixing_tp)
+    held["linear"] = parts["linear"] / mixing_tp
     sizes = {name: count * form.bytes_each(name) for name, count in held.items()}
     routed = sizes["experts"] + sizes["shared_experts"] + sizes["router"]
     common = sizes["attention"] + sizes["linear"] + sizes["norms"] + sizes["other"]

@@ -62,6 +62,7 @@ def serving_parts(
     kv_bytes_each: ArrayLike = 2.0,
     tp: ArrayLike = 1,
     pp: ArrayLike = 1,
+    attention_dp: ArrayLike = 1,
     batched_tokens: ArrayLike = 8192,
     block_tokens: ArrayLike = 16,
     image_tokens: ArrayLike = 0,
@@ -75,6 +76,8 @@ def serving_parts(
         Tokens of each sequence (input and output), and sequences held at once.
     batched_tokens : array_like
         Tokens that the engine processes in one iteration (vLLM: ``max_num_batched_tokens``).
+    attention_dp : array_like
+        Groups of the `tp` GPUs with requests of their own; `sequences` are those of one group.
     image_tokens : array_like
         Tokens of a sequence's images, for layers that cross-attend to them.
 
@@ -86,14 +89,16 @@ def serving_parts(
     """
     model.need_layers("serving by layer")
     terms = terms or MemoryTerms()
-    per_sequence = sequence_bytes(model, context, kv_bytes_each, tp, pp, block_tokens, image_tokens)
+    shared = np.asarray(tp) / np.asarray(attention_dp)
+    split = shared, pp, block_tokens, image_tokens
+    per_sequence = sequence_bytes(model, context, kv_bytes_each, *split)
     # An engine sizes its workspace for its token budget, or for less if less is ever asked.
     tokens = np.minimum(batched_tokens, np.asarray(context) * np.asarray(sequences))
     shape = np.broadcast(
-        *map(np.asarray, (context, sequences, kv_bytes_each, tp, pp, tokens))
+        *map(np.asarray, (context, sequences, kv_bytes_each, shared, pp, tokens))
     ).shape
     parts = {
-        "weights": stage_weights_bytes(model, precision, tp, pp),
+        "weights": stage_weights_bytes(model, precision, tp, pp, attention_dp),
         "kv_cache": per_sequence * np.asarray(sequences),
         "activations": serving_activation_bytes(
             model,

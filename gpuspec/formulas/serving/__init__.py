@@ -1,6 +1,7 @@
 """Latency and throughput of language-model inference, from kernels to a replica under load."""
 
 from gpuspec.constants.engine import Engine, EngineTerms, engine
+from gpuspec.formulas.serving.client import OFFLINE, USERS, Client
 from gpuspec.formulas.serving.deployment import PARTS, Deployment
 from gpuspec.formulas.serving.layout import Layout
 from gpuspec.formulas.serving.queueing import arrivals, sustainable_requests_s

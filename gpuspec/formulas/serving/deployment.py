@@ -35,6 +35,8 @@ class Deployment(BaseModel):
     def _collective_factors(self) -> tuple[float, float]:
         """Return the factors on the start of a collective and on its bytes' time."""
         group, terms = max(self.layout.tp, 2), self.engine
+        if group > self.layout.node_gpus:  # NCCL's own, measured as they are
+            return 1.0, 1.0
         if self.layout.kernels.over_nvlink(group):
             return terms.collective_start_factor, terms.collective_factor
         factor = terms.pcie_factor if group <= SOCKET_GPUS else terms.pcie_far_factor
@@ -69,7 +71,8 @@ class Deployment(BaseModel):
         layout, terms, pp = self.layout, self.engine, self.layout.pp
         b, new = np.asarray(sequences, float) / pp, np.asarray(prefill_tokens, float)
         prompts, each = np.asarray(prefill_sequences, float) / pp, np.asarray(tokens_each, float)
-        parts = layout.dense_seconds(b * each + new * prompts)
+        own = layout.own(b) * each + new * layout.own(prompts)
+        parts = layout.dense_seconds(b * each + new * prompts, own)
         parts["matmul"] = parts["matmul"] * terms.matmul_factor
         small = layout.product("experts").compute != "bf16"
         parts["experts"] = parts["experts"] * (

@@ -4,10 +4,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gpuspec.base.units import Floats
+from gpuspec.formulas.serving.client import USERS, Client
 from gpuspec.formulas.serving.deployment import Deployment
 
 
-def encoding(replica: Deployment, concurrency: ArrayLike, isl: ArrayLike) -> dict[str, Floats]:
+def encoding(
+    replica: Deployment, concurrency: ArrayLike, isl: ArrayLike, client: Client = USERS
+) -> dict[str, Floats]:
     """Return the speed of an encoder with `concurrency` sequences of `isl` tokens in flight.
 
     Sequences are read in batches of as many as are there and the engine's token budget takes; a
@@ -24,5 +27,9 @@ def encoding(replica: Deployment, concurrency: ArrayLike, isl: ArrayLike) -> dic
     batch = np.minimum(np.maximum(n, 1e-9), together)
     parts = replica.iteration_parts(0, 1, tokens, batch)
     rate = batch / np.asarray(sum(parts.values()))
-    arrival = replica.engine.first_token_ms / 1e3
-    return {"sequence_s": n / rate + arrival, "sequences_s": rate, "batch": batch, **parts}
+    return {
+        "sequence_s": n / rate + client.transport_s,
+        "sequences_s": rate,
+        "batch": batch,
+        **parts,
+    }

@@ -43,79 +43,30 @@ def mean_context(isl: ArrayLike, osl: ArrayLike, osl_spread: ArrayLike = 0.0) ->
     return np.asarray(np.asarray(isl, float) + length_biased(osl, osl_spread) / 2)
 
 
-def lognormal_quantile(mean: ArrayLike, spread: ArrayLike, share: ArrayLike) -> Floats:
-    """Return the length below which a share of lognormal lengths lies.
+def lognormal(mean: ArrayLike, spread: ArrayLike, normal: ArrayLike) -> Floats:
+    """Return lognormal lengths at so many standard deviations of their logarithm.
 
-    sigma^2 = ln(1 + spread^2), mu = ln(mean) - sigma^2 / 2.
+    exp(mu + sigma z) with sigma^2 = ln(1 + spread^2), mu = ln(mean) - sigma^2 / 2.
 
-    >>> round(float(lognormal_quantile(1000, 1.0, 0.5)), 1)   # the median: 1000 / sqrt(2)
+    >>> round(float(lognormal(1000, 1.0, 0.0)), 1)   # the median: 1000 / sqrt(2)
     707.1
     """
-    from scipy.special import ndtri
-
     variance = np.log1p(np.asarray(spread, float) ** 2)
     middle = np.log(np.asarray(mean, float)) - variance / 2
-    return np.asarray(np.exp(middle + np.sqrt(variance) * ndtri(share)))
+    return np.asarray(np.exp(middle + np.sqrt(variance) * np.asarray(normal, float)))
 
 
-def lognormal_share_above(mean: ArrayLike, spread: ArrayLike, limit: ArrayLike) -> Floats:
+def share_longer(mean: ArrayLike, spread: ArrayLike, limit: ArrayLike) -> Floats:
     """Return the share of lognormal lengths above a limit.
 
-    >>> round(float(lognormal_share_above(1000, 1.0, 707.10678)), 3)   # above the median
+    >>> round(float(share_longer(1000, 1.0, 707.10678)), 3)   # above the median
     0.5
     """
     from scipy.special import ndtr
 
-    variance = np.log1p(np.asarray(spread, float) ** 2)
-    middle = np.log(np.asarray(mean, float)) - variance / 2
-    far = np.log(np.asarray(limit, float)) - middle
-    alike = np.where(far < 0, 1.0, 0.0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        share = ndtr(-far / np.sqrt(variance))
-    return np.asarray(np.where(variance > 0, share, alike))
-
-
-def queueing_factor(spread: ArrayLike) -> Floats:
-    """Return the mean wait behind jobs of varied length over that behind equal ones.
-
-    1 + spread^2: M/G/1 over M/D/1 at the same load.
-
-    References
-    ----------
-    Pollaczek 1930, Khinchine 1932; Kleinrock 1975, Queueing Systems 1, 5.7.
-
-    >>> float(queueing_factor(0.5))
-    1.25
-    """
-    return np.asarray(1 + np.asarray(spread, float) ** 2)
-
-
-def first_token_at(
-    ttft_s: ArrayLike, own_s: ArrayLike, spread: ArrayLike, share: float | None = None
-) -> Floats:
-    """Return the time to the first token where prompts vary in length, from that of equal ones.
-
-    The wait grows as behind varied jobs (`queueing_factor`); a request's own prompt takes
-    `own_s` in the mean, and at a percentile as much longer as that prompt is (lognormal). The
-    unlucky in the queue are taken to have the long prompts, too: an upper bound.
-
-    Parameters
-    ----------
-    ttft_s, own_s : array_like
-        Seconds to the first token with equal prompts (at the percentile, if one is asked), and
-        those of them that the request's own prompt takes.
-    spread : array_like
-        Coefficient of variation of the prompts.
-    share : float, optional
-        The percentile as a share; the mean where it is not given.
-
-    >>> float(first_token_at(0.5, 0.3, 0.5))   # 0.3 + 0.2 x 1.25
-    0.55
-    """
-    own = np.minimum(np.asarray(own_s, float), np.asarray(ttft_s, float))
-    wait = np.asarray(ttft_s, float) - own
-    longer = 1.0 if share is None else np.maximum(lognormal_quantile(1.0, spread, share), 1e-9)
-    return np.asarray(own * longer + wait * queueing_factor(spread))
+    sigma = np.sqrt(np.log1p(np.asarray(spread, float) ** 2))
+    far = np.log(np.asarray(limit, float) / np.asarray(mean, float)) + sigma**2 / 2
+    return np.asarray(ndtr(-far / np.maximum(sigma, 1e-12)))
 
 
 def open_rate(users: ArrayLike, active_share: ArrayLike, requests_per_hour: ArrayLike) -> Floats:
@@ -143,15 +94,6 @@ def closed_in_flight(active: ArrayLike, think_s: ArrayLike, answer_s: ArrayLike)
     """
     answer, think = np.asarray(answer_s, float), np.asarray(think_s, float)
     return np.asarray(np.asarray(active, float) * answer / (think + answer))
-
-
-def little_wait_s(waiting: ArrayLike, requests_s: ArrayLike) -> Floats:
-    """Return the seconds that each request waits, where so many wait and so many leave a second.
-
-    >>> float(little_wait_s(30, 4.0))   # Little 1961: N = X R
-    7.5
-    """
-    return np.asarray(np.asarray(waiting, float) / np.asarray(requests_s, float))
 
 
 @dataclass(frozen=True)

@@ -5,19 +5,17 @@ TPOT = (latency - TTFT) / (OSL - 1), the mean time between tokens after the firs
 print latency / OSL give ``(TTFT + TPOT (OSL - 1)) / OSL`` (see `per_output_token`).
 """
 
-from typing import NotRequired, TypedDict
+from typing import NamedTuple, NotRequired, TypedDict
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from gpuspec.base.units import GB, Floats
-from gpuspec.catalog.models import parameter_parts
 from gpuspec.formulas.memory import sequence_bytes, serving_parts
+from gpuspec.formulas.serving.client import USERS, Client
 from gpuspec.formulas.serving.deployment import Deployment
 from gpuspec.formulas.serving.encoding import encoding
-
-MIXERS = ("attention", "linear")
-"""Parts of the weights that mix tokens."""
+from gpuspec.formulas.serving.lengths import length_biased, mean_context
 
 
 class SteadyState(TypedDict):
@@ -31,6 +29,10 @@ class SteadyState(TypedDict):
     requests_s: Floats
     parts: dict[str, Floats]
     """Seconds of a mean token step by part, which add up to ``tpot_s`` (an encoder: of a batch)."""
+    in_flight: Floats
+    """Requests sent and not yet answered; the rate times the time of each (Little's law)."""
+    waiting: Floats
+    """Those among them that find no room and wait outside."""
     max_concurrency: NotRequired[Floats]
 
 
@@ -49,12 +51,12 @@ def kv_capacity_tokens(replica: Deployment, context: ArrayLike = 2048) -> Floats
 
     vLLM gives the cache its share of the total memory less weights, activations and runtime;
     TensorRT-LLM gives it a share of what is free once the model is loaded. Under
-    `attention_dp` the group of GPUs holds `tp` times as many.
+    `attention_dp` every group has requests of its own.
     """
     context = np.asarray(context, float)
     free = np.maximum(cache_bytes(replica, context), 0.0)
-    groups = replica.layout.tp if replica.layout.attention_dp else 1
-    return np.asarray(free / request_bytes(replica, context) * context * groups)
+    each = free / request_bytes(replica, context) * context
+    return np.asarray(each * replica.layout.attention_dp)
 
 
 def engine_memory(
@@ -74,15 +76,12 @@ def engine_memory(
         kv_bytes_each=layout.kv_bytes,
         tp=layout.tp,
         pp=layout.pp,
+        attention_dp=layout.attention_dp,
         batched_tokens=limits.max_tokens,
         terms=replica.memory,
     )
     taken = {name: parts[name] for name in ("weights", "activations", "runtime")}
     taken["runtime"] = taken["runtime"] + replica.engine.reserve_gb * GB
-    if layout.attention_dp:  # every GPU holds the mixers of its own requests whole
-        counts = parameter_parts(layout.network)
-        mixing = sum(counts[name] * layout.weight.bytes_each(name) for name in MIXERS)
-        taken["weights"] = taken["weights"] + mixing / layout.pp * (1 - 1 / layout.tp)
     held, memory = sum(taken.values()), layout.gpu.memory_bytes
     if layout.library == "tensorrt-llm":
         budget = held + (memory - held) * limits.memory_share
@@ -100,9 +99,9 @@ def cache_bytes(replica: Deployment, context: ArrayLike = 2048) -> Floats:
 def request_bytes(replica: Deployment, context: ArrayLike) -> Floats:
     """Return the bytes of cache and states that one request of `context` takes of each GPU."""
     layout = replica.layout
-    tp = 1 if layout.attention_dp else layout.tp
+    split = layout.attention_tp, layout.pp
     network, images = layout.network, layout.image_tokens
-    return sequence_bytes(network, context, layout.kv_bytes, tp, layout.pp, image_tokens=images)
+    return sequence_bytes(network, context, layout.kv_bytes, *split, image_tokens=images)
 
 
 def longest_context(replica: Deployment) -> float:
@@ -125,7 +124,9 @@ def max_concurrency(replica: Deployment, isl: ArrayLike, osl: ArrayLike) -> Floa
         fits = cache_bytes(replica, context) >= 0
         return np.asarray(np.where(fits, float(replica.limits.max_sequences), 0.0))
     tokens = kv_capacity_tokens(replica, context)
-    return np.asarray(np.minimum(np.floor(tokens / context), replica.limits.max_sequences))
+    # Every group of attention has a scheduler of its own.
+    most = replica.limits.max_sequences * replica.layout.attention_dp
+    return np.asarray(np.minimum(np.floor(tokens / context), most))
 
 
 def prefill_seconds(
@@ -179,68 +180,135 @@ def steady_state(
     isl: ArrayLike,
     osl: ArrayLike,
     cached_share: ArrayLike = 0.0,
-    in_step: bool = True,
+    client: Client = USERS,
+    requests: ArrayLike = np.inf,
+    most: ArrayLike | None = None,
 ) -> SteadyState:
     """Return speed with `concurrency` requests always in flight (continuous batching).
 
-    `in_step`: clients started together, as load generators do, and their prompts still come in
-    bunches (``EngineTerms.burst``). Users act on their own: their prompts wait as at random.
+    A request lives for K iterations, in which each of the n requests brings its prompt once:
+    latency = K a + n p, with a the seconds of an iteration that decodes and p those that a prompt
+    adds. K is the iterations of its own prompt and answer, or those that the tokens of all n take
+    at the engine's token budget, whichever is more: prompts beyond it wait. A prompt meets those
+    of the others in its iterations as they come, so the time between tokens holds (n - 1) / n of
+    the prompts' share and none of the request's own.
 
-    Each finished request makes room for the next, whose prompt is processed in chunks beside
-    the others' tokens. Per token step ``B / OSL`` prompts begin, so the mean step takes a
-    decode step and that share of a prefill; where prompts would exceed the engine's token
-    budget, fewer sequences decode at once.
-    ``ttft_s`` is the own prefill behind those of clients that send together. An encoder only
-    reads: its answer is the first token and the last, and ``output_tokens_s`` are those it reads.
+    Parameters
+    ----------
+    client : Client
+        Who sends the requests.
+    requests : array_like
+        Requests of the whole run, of which the first ones start together and wait for each
+        other's prompts: as many as `concurrency` or fewer are one burst; inf never ends.
+    most : array_like, optional
+        Requests that the replica holds, if known; the others wait outside (``waiting``).
+
+    Returns
+    -------
+    SteadyState
+        In which ``in_flight`` = ``requests_s`` x (``ttft_s`` + ``tpot_s`` (OSL - 1)). An encoder
+        only reads: its answer is the first token and the last, and ``output_tokens_s`` are those
+        it reads.
+
+    References
+    ----------
+    Little 1961, A proof for the queuing formula L = lambda W.
     """
+    sent = np.minimum(np.asarray(concurrency, float), np.asarray(requests, float))
     if replica.layout.network.kind == "encoder":
-        return _reading(replica, concurrency, isl)
-    n, i, o = (np.asarray(x, float) for x in (concurrency, isl, osl))
-    new = np.maximum(i * (1 - np.asarray(cached_share, float)), 1.0)
-    past = i - new
-    budget = float(replica.limits.max_tokens)
-    decoding = np.minimum(n, _decoding_limit(replica, new, o))
-    starts = decoding / o  # prompts that begin in a token step
-    lump = np.clip(np.maximum(new, starts * new), 1.0, np.maximum(budget - decoding, budget / 8))
-    prompts = np.maximum(lump / new, 1.0)
-    chunk = np.minimum(new, lump)
-    middle = past + np.maximum(new - chunk, 0.0) / 2
-    alone = replica.iteration_parts(decoding, i + o / 2)
-    both = replica.iteration_parts(decoding, i + o / 2, chunk, prompts * replica.layout.pp, middle)
-    share = starts * new / (lump * replica.layout.pp)
+        return _reading(replica, sent, isl, client)
+    i, o = np.asarray(isl, float), np.asarray(osl, float)
+    longer = length_biased(o, client.osl_spread)
+    held = max_concurrency(replica, i, longer) if most is None else np.asarray(most, float)
+    n = np.minimum(sent, np.maximum(held, 1.0))
+    cycle = _cycle(replica, n, i, o, cached_share, client)
+    waves = np.asarray(requests, float) / np.maximum(sent, 1e-9)
+    ahead, base, prompt = cycle.ahead, total_seconds(cycle.alone), total_seconds(cycle.prompt)
+    if client.lengths == "equal":  # those read together also end together, for some waves
+        ahead = ahead + np.maximum(cycle.together - 1 - ahead, 0.0) / np.sqrt(waves)
+    behind = np.maximum(n - 1, 0.0) - ahead
+    first = (cycle.turns - o + 1) * base + (1 + ahead) * prompt + cycle.pipe
+    if np.isfinite(waves).any():  # of the first wave each waits for those before it
+        burst = total_seconds(prefill_seconds(replica, n, cycle.new, i - cycle.new))
+        once = total_seconds(prefill_seconds(replica, cycle.together, cycle.new, i - cycle.new))
+        more = np.minimum(np.maximum(n - 1, 0.0) / 2, (o - 1) * cycle.together)
+        first = first + ((burst + once) / 2 - first) / waves
+        behind = behind + (more * burst / n / prompt - behind) / waves
+    gaps = np.maximum(o - 1, 1.0)
+    first, step = first + client.transport_s, base + behind * prompt / gaps
+    rate = n / (first + step * (o - 1))
     parts = {
-        name: np.asarray(
-            (1 - np.minimum(share, 1)) * alone[name] + share * both[name]
-            if name != "engine"
-            else alone[name] + np.maximum(share - 1, 0) * both[name]
-        )
-        for name in alone
+        name: np.asarray(seconds + behind / gaps * cycle.prompt[name])
+        for name, seconds in cycle.alone.items()
     }
-    step = total_seconds(parts)
-    pieces = np.ceil(new / chunk)
-    waiting = step / 2  # of the iteration that runs when the request arrives
-    own = pieces * total_seconds(both) + replica.engine.first_token_ms / 1e3
-    more = np.maximum(total_seconds(both) - total_seconds(alone), 0.0)
-    prompt = more * new / (lump * replica.layout.pp)
-    if in_step:
-        others = replica.engine.burst * np.maximum(n - 1, 0.0) / 2 * prompt
-    else:  # M/D/1: the prompts of the others are a queue that is busy this share of the time
-        busy = np.minimum(starts / step * prompt, 0.95)
-        others = np.where(n > 1, busy * prompt / (2 * (1 - busy)), 0.0)
-    ttft = waiting + own + others
+    outside = sent - n
+    # The first ones to come find room, half of them in a burst.
+    wait = outside / rate * (1 - (1 - outside / sent / 2) / waves)
     return {
-        "ttft_s": ttft,
+        "ttft_s": first + wait,
         "tpot_s": step,
-        "decoding": decoding,
-        "output_tokens_s": decoding / step,
-        "requests_s": decoding / step / o,
+        "decoding": np.asarray(rate * step * (o - 1)),
+        "output_tokens_s": rate * o,
+        "requests_s": rate,
         "parts": parts,
+        "in_flight": sent,
+        "waiting": outside,
     }
 
 
-def _reading(replica: Deployment, concurrency: ArrayLike, isl: ArrayLike) -> SteadyState:
+class _Cycle(NamedTuple):
+    """A request's life in iterations."""
+
+    new: Floats
+    """Tokens of a prompt that are computed."""
+    turns: Floats
+    """Iterations from its arrival to its last token."""
+    ahead: Floats
+    """Prompts of others that are read before its first token."""
+    together: Floats
+    """Prompts that one iteration can read."""
+    alone: dict[str, Floats]
+    """Seconds of an iteration that only decodes, by part."""
+    prompt: dict[str, Floats]
+    """Seconds that a prompt adds, by part."""
+    pipe: Floats
+    """More that the own prompt takes through the stages of a pipeline."""
+
+
+def _cycle(
+    replica: Deployment, n: Floats, i: Floats, o: Floats, cached_share: ArrayLike, client: Client
+) -> _Cycle:
+    """Return the life of one of `n` requests that are always in flight."""
+    new = np.maximum(i * (1 - np.asarray(cached_share, float)), 1.0)
+    pp, budget = replica.layout.pp, float(replica.limits.max_tokens)
+    whole = budget * pp  # of a step of the whole replica: every stage has an iteration of its own
+    most = whole * (o - 1) / (new + o - 1)
+    pieces = np.maximum(new / (budget - np.minimum(n, most) / pp), 1.0)
+    arriving = np.maximum(n - 1, 0.0) / np.maximum(n, 1.0) / 2  # into an iteration that runs
+    turns = np.maximum(arriving + pieces + o - 1, n * (new + o - 1) / whole)
+    starts, decoding = n / turns, np.maximum(n * (o - 1) / turns, np.minimum(n, 1.0))
+    room = np.maximum(budget - decoding / pp, 1.0)
+    lump = np.minimum(np.maximum(new, starts * new / pp), room)
+    chunk = np.minimum(new, lump)
+    whole_prompt = length_biased(new, client.isl_spread)  # that a prompt's token is met in
+    middle = i - new + np.maximum(whole_prompt - chunk, 0.0) / 2
+    context = mean_context(i, o, client.osl_spread)
+    alone = replica.iteration_parts(decoding, context)
+    prompts = np.maximum(lump / new, 1.0) * pp
+    both = replica.iteration_parts(decoding, context, chunk, prompts, middle)
+    share = new / (lump * pp)
+    prompt = {name: np.asarray(share * (both[name] - alone[name])) for name in alone}
+    ahead = np.maximum(n - 1, 0.0) * (turns - o + 1) / turns
+    pipe = (1 - 1 / pp) * (total_seconds(both) - total_seconds(alone))
+    together = np.minimum(np.maximum(room * pp / new, 1.0), n)
+    return _Cycle(new, turns, ahead, together, alone, prompt, np.asarray(pipe))
+
+
+def _reading(
+    replica: Deployment, concurrency: ArrayLike, isl: ArrayLike, client: Client
+) -> SteadyState:
     """Return the steady state of an encoder; its step is the batch of sequences read at once."""
-    found = encoding(replica, concurrency, isl)
+    found = encoding(replica, concurrency, isl, client)
     rate = found.pop("sequences_s")
     return {
         "ttft_s": found.pop("sequence_s"),
@@ -249,16 +317,23 @@ def _reading(replica: Deployment, concurrency: ArrayLike, isl: ArrayLike) -> Ste
         "output_tokens_s": np.asarray(rate * np.asarray(isl, float)),
         "requests_s": rate,
         "parts": found,
+        "in_flight": np.asarray(concurrency, float),
+        "waiting": np.zeros(np.shape(rate)),
     }
 
 
 def maximum_load(
-    replica: Deployment, isl: ArrayLike, osl: ArrayLike, cached_share: ArrayLike = 0.0
+    replica: Deployment,
+    isl: ArrayLike,
+    osl: ArrayLike,
+    cached_share: ArrayLike = 0.0,
+    client: Client = USERS,
 ) -> SteadyState:
     """Return `steady_state` at the largest load that memory holds, tails and ramps counted."""
-    most = max_concurrency(replica, isl, osl)
+    most = max_concurrency(replica, isl, length_biased(osl, client.osl_spread))
     occupied = np.maximum(most * replica.engine.occupancy, np.minimum(most, 1.0))
-    steady = steady_state(replica, np.maximum(occupied, 1e-9), isl, osl, cached_share)
+    load = np.maximum(occupied, 1e-9)
+    steady = steady_state(replica, load, isl, osl, cached_share, client, most=most)
     steady["max_concurrency"] = most
     steady["output_tokens_s"] = np.where(most >= 1, steady["output_tokens_s"], 0.0)
     steady["requests_s"] = np.where(most >= 1, steady["requests_s"], 0.0)
@@ -266,27 +341,34 @@ def maximum_load(
 
 
 def finite_run(
-    replica: Deployment, requests: ArrayLike, concurrency: ArrayLike, isl: ArrayLike, osl: ArrayLike
+    replica: Deployment,
+    requests: ArrayLike,
+    concurrency: ArrayLike,
+    isl: ArrayLike,
+    osl: ArrayLike,
+    client: Client = USERS,
 ) -> Floats:
     """Return the seconds of a run of `requests` that are all there from the start.
 
-    At most `concurrency` are in flight. Requests of equal length that start together also end
-    together, so a run goes in waves and its last wave may be nearly empty; where prompts take
-    long to read, requests drift apart and the run is a steady state with a tail. The two are
-    mixed by the share of a wave that its prompts take.
+    At most `concurrency` are in flight. A run is a steady state with a tail. Requests of equal
+    length that start together also end together, so that it goes in waves, of which the last may
+    be nearly empty; where prompts take long to read they drift apart. The two are mixed by the
+    share of a wave that its prompts take.
     """
     r, n = np.asarray(requests, float), np.maximum(np.asarray(concurrency, float), 1e-9)
+    first, o = np.minimum(r, n), np.asarray(osl, float)
+    steady = steady_state(replica, first, isl, o, client=client, most=first)
+    tail = steady["tpot_s"] * o / 2
+    drifted = np.maximum(r - first / 2, first / 2) / steady["requests_s"] + tail
+    if client.lengths == "varied":
+        return np.asarray(drifted)
     # More never decode together: prompts come in no faster than the token budget lets them.
-    n = np.minimum(n, _decoding_limit(replica, isl, osl))
-    first = np.minimum(r, n)
+    first = np.minimum(first, _decoding_limit(replica, isl, osl))
     full = np.floor(r / np.maximum(first, 1.0))
     rest = np.maximum(r - full * first, 0.0)
     wave = static_batch(replica, np.maximum(first, 1.0), isl, osl)
     last = static_batch(replica, np.maximum(rest, 1.0), isl, osl)
     waves = full * wave["latency_s"] + np.where(rest >= 1, last["latency_s"], 0.0)
-    steady = steady_state(replica, first, isl, osl)
-    tail = steady["tpot_s"] * np.asarray(osl, float) / 2
-    drifted = np.maximum(r - first / 2, first / 2) / steady["requests_s"] + tail
     share = np.minimum(wave["ttft_s"] / wave["latency_s"], 1.0)
     return np.asarray((1 - share) * waves + share * drifted)
 

@@ -52,11 +52,15 @@ def speculative(
     }
     parts["engine"] = np.asarray(parts["engine"] + share * step / gained)
     tpot = np.asarray(sum(parts.values()))
-    rate = decoding / tpot
+    outside = steady["waiting"] / steady["requests_s"]
+    inside = steady["in_flight"] - steady["waiting"]
+    rate = inside / (steady["ttft_s"] - outside + tpot * (o - 1))
     return {
         **steady,
+        "ttft_s": steady["ttft_s"] - outside + steady["waiting"] / rate,
         "tpot_s": tpot,
-        "output_tokens_s": rate,
-        "requests_s": rate / o,
+        "decoding": rate * tpot * (o - 1),
+        "output_tokens_s": rate * o,
+        "requests_s": rate,
         "parts": parts,
     }

@@ -4,6 +4,7 @@ from gpuspec.topics.serving.answer import (
     arrivals_table,
     context_table,
     estimate_table,
+    estimates,
     form_table,
     frontier_table,
     images_table,

@@ -17,7 +17,7 @@ from gpuspec.formulas.serving import (
     Deployment,
     maximum_load,
 )
-from gpuspec.formulas.serving.lengths import little_wait_s, mean_context
+from gpuspec.formulas.serving.lengths import mean_context
 from gpuspec.formulas.serving.serving import kv_capacity_tokens
 from gpuspec.formulas.splits import TENSOR, impossible, together
 from gpuspec.topics.serving.ask import (
@@ -56,8 +56,8 @@ SHARES_OF_FULL = (0.02, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9,
 LONGEST_PROMPT = 131_072
 
 
-def estimate_table(question: ServingQuestion, replica: Deployment) -> Row:
-    """Return the answer for one replica under the asked load, parts of a step included.
+def estimate_table(question: ServingQuestion, replica: Deployment, replicas: int = 1) -> Row:
+    """Return the answer for one replica under its share of the load, parts of a step included.
 
     What memory does not hold waits outside, and its time to the first token counts the wait.
     """
@@ -68,27 +68,26 @@ def estimate_table(question: ServingQuestion, replica: Deployment) -> Row:
     if reason:
         return answer
     most = most_requests(q, replica)
-    seen = {n: float(v) for n, v in seen_at(q, replica, q.arriving).items()} if q.arriving else {}
-    asked = float(q.in_flight)
-    if q.arriving:
-        asked = seen["in_flight"]  # by Little's law; without bound where the rate is too high
-    load = max(min(asked, most), 1.0)
-    found = served(q, replica, load)
+    rate = q.arriving / replicas
+    seen = {n: float(v) for n, v in seen_at(q, replica, rate).items()} if rate else {}
+    # By Little's law; without bound where the rate is more than can be sustained.
+    asked = seen["in_flight"] if seen else q.in_flight / replicas
+    found = served(q, replica, max(min(asked, most), 1.0) if seen else asked)
     parts = {name: float(seconds) for name, seconds in found["parts"].items()}
-    waiting = max(asked - most, 0.0)
-    wait = float(little_wait_s(waiting, found["requests_s"])) if waiting else 0.0
-    answer |= {"max_concurrency": most, "load": load}
+    answer |= {"max_concurrency": most, "load": min(asked, most)}
     for name, of, kind in READS if q.network.kind == "encoder" else WRITES:
-        value = float(found[of]) + (wait if of == "ttft_s" else 0.0)
+        value = float(found[of])
         low, high = inference_interval(value, kind, layout.inherited)
         answer[name] = (value, float(low), float(high))
     answer["concurrency"] = asked
-    answer["keeps_limits"] = bool(over_limits(q, found["ttft_s"] + wait, found["tpot_s"]) <= 1)
+    answer["keeps_limits"] = bool(over_limits(q, found["ttft_s"], found["tpot_s"]) <= 1)
+    waiting = max(asked - most, 0.0) if seen else float(found["waiting"])
     if seen:
         late = over_limits(q, seen["ttft_p95_s"], seen["tpot_p95_s"])
         answer |= {"arrivals": seen, "keeps_limits": bool(late <= 1)}
-    answer |= {"waiting": waiting, "waiting_s": wait, **_largest(q, replica)}
-    answer |= _cache(q, replica, load) if q.network.kind != "encoder" else {}
+    answer |= {"waiting": waiting, "waiting_s": waiting / float(found["requests_s"])}
+    answer |= _largest(q, replica)
+    answer |= _cache(q, replica, answer["load"]) if q.network.kind != "encoder" else {}
     answer["parts"] = parts
     answer["bound"] = BOUNDS[max(parts, key=lambda name: parts[name])]
     return answer
@@ -124,8 +123,7 @@ def estimates(question: EstimateQuestion) -> list[Row]:
             if q.tp is None and q.pp is None:
                 best = best_layout(q, device, form)
                 tp, pp, replicas = int(best["tp"]), int(best["pp"]), int(best["replicas"]) or 1
-            asked = q.times(1 / replicas) if replicas > 1 else q
-            answer = estimate_table(asked, q.replica(device, form, tp, pp))
+            answer = estimate_table(q, q.replica(device, form, tp, pp), replicas)
             row: Row = {"gpu": device.id, "weights": form.id, "weights_format": form.words}
             row |= {"kv_format": q.kv_format, "engine": q.runtime.name}
             rows.append({**row, **answer, "replicas": replicas, "gpus": replicas * tp * pp})

@@ -33,7 +33,7 @@ from gpuspec.catalog.models import Model
 from gpuspec.catalog.models.formats import weight_format, with_stored
 from gpuspec.catalog.precision import WeightFormat
 from gpuspec.constants.memory import MemoryTerms, memory_terms
-from gpuspec.formulas.serving import Deployment, Engine, Layout, engine
+from gpuspec.formulas.serving import Client, Deployment, Engine, Layout, engine
 from gpuspec.formulas.serving.lengths import closed_in_flight, length_biased, open_rate
 from gpuspec.formulas.splits import expert_split
 from gpuspec.topics.serving.traces import Requests, read_requests
@@ -145,6 +145,11 @@ class Load(Traffic):
             busy = closed_in_flight(active, self.think_s, slowest) if limited else active
             return max(math.ceil(float(busy)), 1)
         return 1 if self.arriving else IN_FLIGHT
+
+    @property
+    def client(self) -> Client:
+        """Users of a service, whose requests vary as stated."""
+        return Client(isl_spread=self.isl_cv, osl_spread=self.osl_cv)
 
     @property
     def held_osl(self) -> float:

@@ -7,12 +7,9 @@ from gpuspec.formulas.serving import (
     Deployment,
     arrivals,
     max_concurrency,
-    prefill_seconds,
     steady_state,
     sustainable_requests_s,
-    total_seconds,
 )
-from gpuspec.formulas.serving.lengths import first_token_at, mean_context
 from gpuspec.formulas.serving.speculative import speculative
 from gpuspec.topics.serving.ask import Replicas
 from gpuspec.topics.ways import Row
@@ -41,48 +38,24 @@ def most_requests(question: Replicas, replica: Deployment) -> float:
 def served(question: Replicas, replica: Deployment, concurrency: ArrayLike) -> Row:
     """Return `steady_state` of a replica for users who act on their own, speculation included."""
     q = question
-    found: Row = {**steady_state(replica, concurrency, *_lengths(q), in_step=False)}
-    if q.isl_cv and q.network.kind != "encoder":
-        found["ttft_s"] = first_token_at(found["ttft_s"], _own_prompt_s(q, replica), q.isl_cv)
+    lengths = q.prompt_tokens, q.osl, q.cached_share
+    found = steady_state(replica, concurrency, *lengths, client=q.client)
     if q.draft_tokens:
-        of = q.prompt_tokens, q.osl, q.draft_tokens, q.acceptance
-        found = {**speculative(replica, found, *of)}  # type: ignore[arg-type]
-    return found
+        found = speculative(replica, found, q.prompt_tokens, q.osl, q.draft_tokens, q.acceptance)
+    return {**found}
 
 
 def seen_at(question: Replicas, replica: Deployment, requests_s: ArrayLike) -> Row:
     """Return what users see of a replica where so many requests arrive a second: `arrivals`."""
     q = question
-    found: Row = {**arrivals(replica, requests_s, *_lengths(q))}
-    if q.isl_cv:
-        own, times = _own_prompt_s(q, replica), {"mean": None, "p50": 0.5, "p95": 0.95, "p99": 0.99}
-        for name, share in times.items():
-            ttft = found[f"ttft_{name}_s"]
-            found[f"ttft_{name}_s"] = first_token_at(ttft, own, q.isl_cv, share)
-    return found
+    lengths = q.prompt_tokens, q.osl, q.cached_share
+    return {**arrivals(replica, requests_s, *lengths, client=q.client)}
 
 
 def sustained(question: Replicas, replica: Deployment) -> float:
     """Return the most requests a second that a replica serves for ever; 0 where none fits."""
-    return sustainable_requests_s(replica, *_lengths(question))
-
-
-def _lengths(q: Replicas) -> tuple[float, float, float]:
-    """Return prompt, answer and cached share whose mean context is that of the varied lengths.
-
-    What decode steps read beyond equal lengths is laid before the prompt as if it were cached.
-    """
-    longer = float(mean_context(0, q.osl, q.osl_cv)) - q.osl / 2
-    prompt = q.prompt_tokens + longer
-    cached = q.cached_share if not longer else 1 - q.prompt_tokens * (1 - q.cached_share) / prompt
-    return prompt, q.osl, cached
-
-
-def _own_prompt_s(q: Replicas, replica: Deployment) -> float:
-    """Return the seconds of the mean prompt alone."""
-    past = q.prompt_tokens * q.cached_share
-    parts = prefill_seconds(replica, 1, max(q.prompt_tokens - past, 1.0), past)
-    return float(total_seconds(parts))
+    q = question
+    return sustainable_requests_s(replica, q.prompt_tokens, q.osl, q.cached_share, q.client)
 
 
 def over_limits(q: Replicas, ttft_s: ArrayLike, tpot_s: ArrayLike) -> np.ndarray:

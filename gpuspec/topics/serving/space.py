@@ -66,8 +66,7 @@ def evaluate_options(
             continue
         n, isl, osl = (values[index] for values in load)
         held = max_concurrency(replica, isl, osl)
-        kept = np.minimum(n, np.maximum(held, 1.0))
-        found = steady_state(replica, kept, isl, osl, in_step=False)
+        found = steady_state(replica, n, isl, osl, most=held)
         works = held >= n
         most[index] = held
         ttft[index] = np.where(works, found["ttft_s"], np.inf)

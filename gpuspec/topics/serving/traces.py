@@ -21,10 +21,14 @@ MOST_REQUESTS = 500_000
 MOST_TOKENS = 10_000_000
 SHOWN = 3
 """Rows that are left out and told one by one."""
-INPUTS = ("isl", "input", "input_tokens", "input_length", "input_len", "prompt_tokens")
-INPUTS += ("prompt_len", "context_tokens", "request_tokens", "num_prefill_tokens")
-OUTPUTS = ("osl", "output", "output_tokens", "output_length", "output_len", "completion_tokens")
-OUTPUTS += ("generated_tokens", "response_tokens", "num_decode_tokens")
+INPUTS = (
+    *("isl", "input", "input_tokens", "input_length", "input_len", "prompt_tokens"),
+    *("prompt_len", "context_tokens", "request_tokens", "num_prefill_tokens"),
+)
+OUTPUTS = (
+    *("osl", "output", "output_tokens", "output_length", "output_len", "completion_tokens"),
+    *("generated_tokens", "response_tokens", "num_decode_tokens"),
+)
 TIMES = ("time", "time_s", "timestamp", "timestamp_ms", "time_ms", "arrived_at", "arrival_time")
 RUN_TOGETHER = {"contexttokens": "context_tokens", "generatedtokens": "generated_tokens"}
 
@@ -151,10 +155,10 @@ def _checked(rows: list[Row], isl: str, osl: str, time: str, scale: float, path:
         try:
             if row.problem:
                 raise ValueError(row.problem)
-            tokens = [_read(row, name, _tokens) for name in (isl, osl)]
+            read, written = (_read(row, name, _tokens) for name in (isl, osl))
             when = _read(row, time, _seconds) if time and row.cells.get(time) else np.nan
             number = np.nan if np.isnan(when) else when * (scale if _is_number(row, time) else 1)
-            kept.append((*tokens, number))
+            kept.append((read, written, number))
         except ValueError as error:
             skipped.append((row.line, str(error)))
     if not kept:

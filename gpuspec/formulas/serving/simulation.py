@@ -1,0 +1,216 @@
+"""One replica simulated iteration by iteration: what a queueing formula cannot say.
+
+Written without the package's queueing formulas: a clock, requests, one iteration after another.
+Each iteration decodes a token of every sequence whose prompt is read and gives what is left of
+the token budget to waiting prompts, first come first served, in chunks. Iterations between two
+events (an arrival, a last token) are equal and pass in one step of the loop.
+"""
+
+from bisect import bisect_right
+from collections import deque
+from dataclasses import dataclass
+from functools import cached_property
+from heapq import heappop, heappush
+from math import ceil, inf
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from gpuspec.base.units import Floats
+from gpuspec.formulas.serving.client import USERS, Client
+from gpuspec.formulas.serving.deployment import Deployment
+from gpuspec.formulas.serving.lengths import length_biased, mean_context
+from gpuspec.formulas.serving.serving import max_concurrency, total_seconds
+
+LOADS, CHUNKS = 48, 24
+"""Decoding sequences and prompt tokens between which seconds of an iteration are interpolated."""
+TINY = 1e-6
+
+
+@dataclass
+class Served:
+    """What each request saw, in the order of arrival, and what the replica did."""
+
+    ttft_s: Floats
+    tpot_s: Floats
+    in_flight: float
+    """Mean requests in flight or waiting."""
+    seconds: float
+    """From the first arrival to the last token."""
+
+
+@dataclass(frozen=True)
+class Iterations:
+    """Seconds of an iteration of a replica, by sequences that decode and prompt tokens read."""
+
+    replica: Deployment
+    isl: float
+    osl: float
+    cached_share: float = 0.0
+    client: Client = USERS
+
+    @cached_property
+    def most(self) -> int:
+        """Return the most requests that memory and settings allow."""
+        longer = length_biased(self.osl, self.client.osl_spread)
+        return int(max_concurrency(self.replica, self.isl, longer))
+
+    @cached_property
+    def new(self) -> float:
+        """Return the tokens of a prompt that are computed."""
+        return max(self.isl * (1 - self.cached_share), 1.0)
+
+    @cached_property
+    def tokens(self) -> list[float]:
+        """Return the prompt tokens at which an iteration is computed; whole prompts among them."""
+        budget = float(self.replica.limits.max_tokens) * self.replica.layout.pp
+        whole = self.new * np.arange(1, min(int(budget / self.new), 8) + 1)
+        return [float(x) for x in np.unique(np.r_[0, np.geomspace(1, budget, CHUNKS), whole])]
+
+    @cached_property
+    def seconds(self) -> list[list[float]]:
+        """Return seconds for 0, 1, ... `most` decoding sequences, at each of `tokens`."""
+        loads = np.unique(np.r_[0, np.round(np.geomspace(1, self.most + 1, LOADS))])
+        b, t = np.meshgrid(loads, self.tokens, indexing="ij")
+        chunk = np.minimum(np.maximum(t, 1), self.new)
+        whole = length_biased(self.new, self.client.isl_spread)
+        past = self.isl - self.new + np.maximum(whole - chunk, 0) / 2
+        context = mean_context(self.isl, self.osl, self.client.osl_spread)
+        parts = self.replica.iteration_parts(b, context, chunk, t / chunk, past)
+        known = np.broadcast_to(total_seconds(parts), b.shape)
+        every = np.arange(self.most + 1)
+        columns = [np.interp(every, loads, known[:, j]) for j in range(len(self.tokens))]
+        return np.stack(columns, axis=1).tolist()
+
+    def at(self, decoding: int, read: float) -> float:
+        """Return the seconds of one iteration."""
+        row = self.seconds[min(decoding, self.most)]
+        if not read:
+            return row[0]
+        place = min(bisect_right(self.tokens, read), len(self.tokens) - 1)
+        low, high = self.tokens[place - 1], self.tokens[place]
+        return row[place - 1] + (row[place] - row[place - 1]) * (read - low) / (high - low)
+
+
+class _Replica:
+    """The state of a replica between iterations, and of the requests that pass through it."""
+
+    def __init__(self, step: Iterations, prompts: list[float], answers: list[int]) -> None:
+        self.step, self.left, self.answers = step, prompts, answers
+        self.budget = float(step.replica.limits.max_tokens) * step.replica.layout.pp
+        self.now, self.area, self.turn, self.admitted = 0.0, 0.0, 0, 0
+        self.first, self.last = [0.0] * len(prompts), [0.0] * len(prompts)
+        self.reading: deque[int] = deque()
+        self.ends: list[tuple[int, int]] = []
+        """The iteration of the last token, and whose it is."""
+
+    @property
+    def inside(self) -> int:
+        """Return the requests that hold memory."""
+        return len(self.ends) + len(self.reading)
+
+    def admit(self, arrived: int) -> None:
+        """Let waiting requests in while there is room."""
+        while self.admitted < arrived and self.inside < self.step.most:
+            self.reading.append(self.admitted)
+            self.admitted += 1
+
+    def pass_time(self, seconds: float, turns: int, waiting: int) -> None:
+        """Let equal iterations go by."""
+        self.now += seconds * turns
+        self.turn += turns
+        self.area += seconds * turns * (self.inside + waiting)
+
+    def read(self, waiting: int) -> list[int]:
+        """Run an iteration with prompts; return the requests whose only token it gave."""
+        decoding, read, begun = len(self.ends), 0.0, []
+        room = max(self.budget - decoding, 1.0)
+        for request in self.reading:
+            take = min(self.left[request], room - read)
+            self.left[request] -= take
+            read += take
+            if self.left[request] > TINY or read >= room:
+                break
+        self.pass_time(self.step.at(decoding, read), 1, waiting)
+        over = self.finished()
+        while self.reading and self.left[self.reading[0]] <= TINY:
+            request = self.reading.popleft()
+            self.first[request] = self.last[request] = self.now
+            if self.answers[request] > 1:
+                heappush(self.ends, (self.turn + self.answers[request] - 1, request))
+            else:
+                over.append(request)
+        return over
+
+    def decode(self, until: float, waiting: int) -> list[int]:
+        """Run iterations without prompts until a last token or, with room, an arrival."""
+        seconds = self.step.at(len(self.ends), 0.0)
+        turns = self.ends[0][0] - self.turn
+        if until < inf and self.inside < self.step.most:
+            turns = min(turns, max(ceil((until - self.now) / seconds), 1))
+        self.pass_time(seconds, turns, waiting)
+        return self.finished()
+
+    def finished(self) -> list[int]:
+        """Return the requests whose last token the iteration gave."""
+        over = []
+        while self.ends and self.ends[0][0] <= self.turn:
+            over.append(heappop(self.ends)[1])
+            self.last[over[-1]] = self.now
+        return over
+
+
+def simulate(
+    step: Iterations,
+    arrive: ArrayLike,
+    answers: ArrayLike | None = None,
+    prompts: ArrayLike | None = None,
+    clients: int = 0,
+    transport_s: float = 0.0,
+) -> Served:
+    """Run requests through one replica.
+
+    Parameters
+    ----------
+    arrive : array_like
+        Seconds at which requests arrive, ascending.
+    answers : array_like, optional
+        Tokens of each request's answer; those of `step` unless given.
+    prompts : array_like, optional
+        Tokens of each request's prompt that are computed; those of `step` unless given.
+    clients : int
+        0: requests arrive as `arrive` says. More: a closed loop of so many clients, who send the
+        first requests at once and each next one when an answer is complete; only the number of
+        `arrive` counts.
+    transport_s : float
+        Between a client and the engine, there and back.
+    """
+    times = np.asarray(arrive, float)
+    count = len(times)
+    lengths = np.full(count, step.osl) if answers is None else np.asarray(answers, float)
+    read = np.full(count, step.new) if prompts is None else np.asarray(prompts, float)
+    whole = np.maximum(np.round(lengths), 1).astype(int)
+    replica = _Replica(step, read.tolist(), whole.tolist())
+    sent = [0.0] * min(clients, count) if clients else times.tolist()
+    arrived = done = 0
+    while done < count:
+        while arrived < len(sent) and sent[arrived] <= replica.now:
+            arrived += 1
+        replica.admit(arrived)
+        if not replica.inside:
+            replica.now = max(replica.now, sent[arrived])
+            continue
+        waiting = arrived - replica.admitted
+        until = sent[arrived] if arrived < len(sent) else inf
+        over = replica.read(waiting) if replica.reading else replica.decode(until, waiting)
+        done += len(over)
+        if clients:
+            sent += [replica.now + transport_s] * min(len(over), count - len(sent))
+    first, last = np.array(replica.first), np.array(replica.last)
+    each = np.array(replica.answers)
+    return Served(
+        first - np.array(sent) + transport_s,
+        (last - first) / np.maximum(each - 1, 1),
+        replica.area / replica.now,
+        replica.now,
+    )
