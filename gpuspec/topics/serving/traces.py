@@ -19,6 +19,9 @@ from gpuspec.formulas.serving.lengths import Day, busiest_hour
 FIELD = "lengths"
 MOST_REQUESTS = 500_000
 MOST_TOKENS = 10_000_000
+MOST_SECONDS = 1e14
+"""Of a time, which may be milliseconds since 1970."""
+MOST_SPREAD, MOST_FACTOR = 10.0, 1000.0
 SHOWN = 3
 """Rows that are left out and told one by one."""
 INPUTS = (
@@ -50,9 +53,9 @@ class Requests:
         found: dict[str, object] = {}
         for name, tokens in (("isl", self.isl), ("osl", self.osl)):
             found[name] = max(round(float(tokens.mean())), 1)
-            found[f"{name}_cv"] = min(float(tokens.std() / tokens.mean()), 10.0)
+            found[f"{name}_cv"] = min(float(tokens.std() / tokens.mean()), MOST_SPREAD)
         day = self.day
-        return found | ({"peak_factor": day.factor} if day else {})
+        return found | ({"peak_factor": min(day.factor, MOST_FACTOR)} if day else {})
 
     @property
     def day(self) -> Day | None:
@@ -178,7 +181,7 @@ def _read(row: Row, column: str, how: Callable[[str], float]) -> float:
 
 
 def _tokens(text: str) -> float:
-    number = float(text)
+    number = float(text) if NUMBER.fullmatch(text) else 0.0
     if not 1 <= number <= MOST_TOKENS or number != int(number):
         raise ValueError
     return number
@@ -191,6 +194,8 @@ def _is_number(row: Row, column: str) -> bool:
 def _seconds(text: str) -> float:
     """Return a number as it is, or a date as seconds."""
     if NUMBER.fullmatch(text):
+        if abs(float(text)) > MOST_SECONDS:
+            raise ValueError
         return float(text)
     when = datetime.fromisoformat(text)
     return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
