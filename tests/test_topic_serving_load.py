@@ -143,7 +143,7 @@ PUBLIC = {
     "2023-11-16 18:17:03.9799600,100,10\n2023-11-16 18:17:13.9799600,300,30\n",
     "burst.csv": "Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n"
     "5,ChatGPT,100,10,110,API log\n15,GPT-4,300,30,330,API log\n",
-    "mooncake.jsonl": '{"timestamp": 0, "input_length": 100, "output_length": 10, "hash_ids": [1]}\n'
+    "mooncake.jsonl": '{"timestamp": 0, "input_length": 100, "output_length": 10, "hash_ids": []}\n'
     '{"timestamp": 10000, "input_length": 300, "output_length": 30, "hash_ids": [1, 2]}\n',
     "own.csv": "time,isl,osl\n0,100,10\n10,300,30\n",
 }
