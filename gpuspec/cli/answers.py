@@ -137,7 +137,8 @@ def _times(row: dict[str, Any]) -> tuple[float, float]:
     """Return the seconds that a table shows: means, or those that 95 % of random arrivals keep."""
     if "arrivals" in row:
         return row["arrivals"]["ttft_p95_s"], row["arrivals"]["tpot_p95_s"]
-    return row.get("sequence_s", row.get("ttft_s"))[0], row.get("tpot_s", (0.0,))[0]
+    first = row["sequence_s"] if "sequence_s" in row else row["ttft_s"]
+    return first[0], row.get("tpot_s", (0.0,))[0]
 
 
 def _tell_estimate(answer: dict[str, Any]) -> None:

@@ -18,6 +18,8 @@ hours_month    hours that the GPUs are needed in an average month
 curve          place in `curves`; -1 where load and speed do not depend on each other
 works, reason  whether the split can run at all, else why not
 bound          part that takes most of the time
+ground         measured, near or far: how near the settings are to what was measured; blank:
+               it is not said
 ============== =============================================================================
 """
 
@@ -65,6 +67,7 @@ DEFAULTS: Row = {
     "inherited": False,
     "curve": -1,
     "bound": "",
+    "ground": "",
 }
 
 

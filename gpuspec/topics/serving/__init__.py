@@ -3,6 +3,7 @@
 from gpuspec.topics.serving.answer import (
     arrivals_table,
     context_table,
+    day_table,
     estimate_table,
     estimates,
     form_table,

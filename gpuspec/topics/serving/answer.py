@@ -17,7 +17,7 @@ from gpuspec.formulas.serving import (
     Deployment,
     maximum_load,
 )
-from gpuspec.formulas.serving.lengths import mean_context
+from gpuspec.formulas.serving.lengths import DAY_S, mean_context
 from gpuspec.formulas.serving.serving import kv_capacity_tokens
 from gpuspec.formulas.splits import TENSOR, impossible, together
 from gpuspec.topics.serving.ask import (
@@ -128,6 +128,25 @@ def estimates(question: EstimateQuestion) -> list[Row]:
             row |= {"kv_format": q.kv_format, "engine": q.runtime.name}
             rows.append({**row, **answer, "replicas": replicas, "gpus": replicas * tp * pp})
     return rows
+
+
+def day_table(question: ServingQuestion, best: pd.DataFrame) -> pd.DataFrame:
+    """Return what the busiest hour needs of each GPU, and what the mean of the day would.
+
+    Columns: ``gpu``, ``gpus``, ``mean_gpus``, ``day_share`` (of the fleet's capacity that a day
+    uses), ``tokens_day`` (output tokens of a day).
+    """
+    q, rows = question, []
+    busiest = q.arriving or float(q.in_flight)
+    for _, row in best[best["works"]].iterrows():
+        each = float(row["rate_within"] if q.arriving else row["within"])
+        mean = busiest / q.peak_factor
+        fleet = math.ceil(mean / each) * int(row["replica_gpus"])
+        share = mean / (each * int(row["replicas"]))
+        tokens = float(row["output_tokens_s"]) / q.peak_factor * DAY_S
+        rows.append((row["gpu"], int(row["gpus"]), fleet, share, tokens))
+    columns = ["gpu", "gpus", "mean_gpus", "day_share", "tokens_day"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def frontier_table(question: ServingQuestion, best: pd.DataFrame) -> pd.DataFrame:

@@ -86,6 +86,18 @@ def _tokens(mean: int, spread: float) -> str:
     return f"{mean:,} tokens" + (f" (mean; spread {spread:.2g})" if spread else "")
 
 
+def day_sentence(question: Load, day: pd.DataFrame) -> str:
+    """Say what the busiest hour needs beside the mean of the day."""
+    q = question
+    if q.peak_factor <= 1:
+        return "Every hour is taken to be the busiest one; peak_factor says how far it is above."
+    fleets = [f"{r.gpus:,} x {r.gpu} (the mean: {r.mean_gpus:,})" for r in rows(day)]
+    return (
+        f"The busiest hour is {q.peak_factor:.3g} times the mean of the day. It needs "
+        f"{listed(fleets) or 'more than any fleet that was tried'}."
+    )
+
+
 def limits_sentence(question: Load) -> str:
     """Say the limits of both times."""
     q = question
