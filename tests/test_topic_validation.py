@@ -124,11 +124,12 @@ def test_an_estimate_from_the_command_line():
     low, value, high = (answer["tpot_s"][i] for i in (1, 0, 2))
     assert low < value < high
     assert sum(answer["parts"].values()) == pytest.approx(value)
-    arriving = CliRunner().invoke(main, ["estimate", "Llama-3.1-8B", "--rate", "3"])
+    one = ["estimate", "Llama-3.1-8B", "--gpu", "H100", "--weights", "bf16", "--tp", "1"]
+    arriving = CliRunner().invoke(main, [*one, "--rate", "3"])
     assert "TTFT at that rate, ms: p50" in arriving.output
-    flooded = CliRunner().invoke(main, ["estimate", "Llama-3.1-8B", "--rate", "3000"])
+    flooded = CliRunner().invoke(main, [*one, "--rate", "3000"])
     assert "times what the replica can sustain" in flooded.output
-    bad = CliRunner().invoke(main, ["estimate", "Llama-3.1-405B", "--gpu", "A100"])
+    bad = CliRunner().invoke(main, ["estimate", "Llama-3.1-405B", "--gpu", "A100", "--tp", "1"])
     assert bad.exit_code == 2
     assert "GiB" in bad.output
 

@@ -98,9 +98,9 @@ def _service(w: Any, gpus: tuple[str, ...], precisions: Any, quarters: int) -> D
 def _load(w: Any) -> tuple[float, str]:
     if isinstance(w, Images):
         return w.images_per_s, "images/s"
-    if w.request_rate:
-        return w.request_rate, "requests/s"
-    return float(w.concurrency), "requests in flight"
+    if w.arriving:
+        return w.arriving, "requests/s"
+    return float(w.in_flight), "requests in flight"
 
 
 def _surely(kind: str, rows: pd.DataFrame, found: Ways, gpus: tuple[str, ...]) -> list[bool]:
@@ -141,7 +141,7 @@ def _held_bytes(w: Any, row: dict[str, Any]) -> float:
     """Return the bytes of a unit's weights and cache: the article's order of what moves first."""
     if isinstance(w, Images):
         return 2.0 * model(w.model).params
-    held = float(row["batch" if w.request_rate else "within"])  # requests in flight
+    held = float(row["batch" if w.arriving else "within"])  # requests in flight
     cache = float(np.nan_to_num(row["kv_gib"])) * GIB * max(held, 1.0)
     form = weight_format(model(w.model), row["precision"])
     return model(w.model).params * form.main.bits / 8 + cache

@@ -15,6 +15,7 @@ from gpuspec.formulas.memory import sequence_bytes, serving_parts
 from gpuspec.formulas.serving.client import USERS, Client
 from gpuspec.formulas.serving.deployment import Deployment
 from gpuspec.formulas.serving.encoding import encoding
+from gpuspec.formulas.serving.lengths import length_biased, mean_context
 
 
 class SteadyState(TypedDict):
@@ -217,9 +218,10 @@ def steady_state(
     if replica.layout.network.kind == "encoder":
         return _reading(replica, sent, isl, client)
     i, o = np.asarray(isl, float), np.asarray(osl, float)
-    held = max_concurrency(replica, i, o) if most is None else np.asarray(most, float)
+    longer = length_biased(o, client.osl_spread)
+    held = max_concurrency(replica, i, longer) if most is None else np.asarray(most, float)
     n = np.minimum(sent, np.maximum(held, 1.0))
-    outside, cycle = sent - n, _cycle(replica, n, i, o, cached_share)
+    outside, cycle = sent - n, _cycle(replica, n, i, o, cached_share, client)
     others, ahead = np.maximum(n - 1, 0.0), cycle.ahead
     base, prompt = total_seconds(cycle.alone), total_seconds(cycle.prompt)
     way = replica.arrival_seconds(client)
@@ -292,7 +294,9 @@ class _Cycle(NamedTuple):
     """More that the own prompt takes through the stages of a pipeline."""
 
 
-def _cycle(replica: Deployment, n: Floats, i: Floats, o: Floats, cached_share: ArrayLike) -> _Cycle:
+def _cycle(
+    replica: Deployment, n: Floats, i: Floats, o: Floats, cached_share: ArrayLike, client: Client
+) -> _Cycle:
     """Return the life of one of `n` requests that are always in flight."""
     new = np.maximum(i * (1 - np.asarray(cached_share, float)), 1.0)
     pp, others = replica.layout.pp, np.maximum(n - 1, 0.0)
@@ -310,9 +314,11 @@ def _cycle(replica: Deployment, n: Floats, i: Floats, o: Floats, cached_share: A
     # Prompts that come during an iteration are read together in the next one.
     starts = np.maximum(n / turns * pieces / pp, 1e-9)
     lump = np.clip(starts / -np.expm1(-starts), 1.0, room / chunk * replica.layout.attention_dp)
-    alone = replica.iteration_parts(decoding, i + o / 2)
-    middle = i - new + (new - chunk) / 2
-    both = replica.iteration_parts(decoding, i + o / 2, chunk, lump * pp, middle)
+    context = mean_context(i, o, client.osl_spread)
+    whole_prompt = length_biased(new, client.isl_spread)  # that a prompt's token is met in
+    alone = replica.iteration_parts(decoding, context)
+    middle = i - new + np.maximum(whole_prompt - chunk, 0.0) / 2
+    both = replica.iteration_parts(decoding, context, chunk, lump * pp, middle)
     more = {name: both[name] - alone[name] for name in alone}
     return _Cycle(
         chunk,
@@ -359,7 +365,7 @@ def maximum_load(
     client: Client = USERS,
 ) -> SteadyState:
     """Return `steady_state` at the largest load that memory holds, tails and ramps counted."""
-    most = max_concurrency(replica, isl, osl)
+    most = max_concurrency(replica, isl, length_biased(osl, client.osl_spread))
     occupied = np.maximum(most * replica.engine.occupancy, np.minimum(most, 1.0))
     load = np.maximum(occupied, 1e-9)
     steady = steady_state(replica, load, isl, osl, cached_share, client, most=most)

@@ -166,10 +166,10 @@ def _served(kind: Gpu, profile: str, row: pd.Series, load: ServingQuestion) -> O
     replicas = max(int(row["replicas"]), 1)
     if works and profile != WHOLE_GPU and replicas > MOST_INSTANCES:
         works, reason = False, f"{replicas} instances would be needed"
-    bears, need = row["within"], float(load.concurrency)
+    bears, need = row["within"], float(load.in_flight)
     in_flight = need / replicas
-    if load.request_rate:
-        bears, need = row["rate_within"], load.request_rate
+    if load.arriving:
+        bears, need = row["rate_within"], load.arriving
         in_flight = need / replicas * (row["ttft_s"] + row["tpot_s"] * load.osl)
     return Option(
         kind.id,
