@@ -228,11 +228,13 @@ def steady_state(
     own = way + (cycle.turns - o + 1) * base + prompt + cycle.pipe
     rate = n / (own + others * prompt + base * (o - 1))
     waves = np.asarray(requests, float) / np.maximum(sent, 1e-9)
+    # Prompts first: a wave decodes once all of it is read, so that it also ends together.
+    repeated = client.lengths == "equal" and not replica.limits.mixed
     if client.lengths == "equal":  # those read together also end together, for some waves
         ahead = ahead + np.maximum(cycle.together - 1 - ahead, 0.0) * _in_step(waves)
     first, behind = own + ahead * prompt, others - ahead
-    if np.isfinite(waves).any():  # the first ones start together and wait for those before them
-        full, share = _full_iterations(replica, cycle, i), n / sent / waves
+    if repeated or np.isfinite(waves).any():  # of a wave each waits for those before it
+        full, share = _full_iterations(replica, cycle, i), 1.0 if repeated else n / sent / waves
         each = full / cycle.together
         after = np.minimum(others / 2, (o - 1) * cycle.together) * each / prompt
         burst = way + (n * each + full) / 2
@@ -245,6 +247,7 @@ def steady_state(
         first = first + outside / sent / waves * late
     gaps = np.maximum(o - 1, 1.0)
     step = base + behind / gaps * prompt
+    rate = n / (first + step * (o - 1)) if repeated else rate
     parts = {
         name: np.asarray(seconds + behind / gaps * cycle.prompt[name])
         for name, seconds in cycle.alone.items()
