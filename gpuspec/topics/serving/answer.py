@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from gpuspec.base.lazy import pd
+from gpuspec.base.units import distinct
 from gpuspec.catalog import Gpu, gpu
 from gpuspec.catalog.models.formats import with_stored
 from gpuspec.catalog.precision import WeightFormat
@@ -22,6 +23,7 @@ from gpuspec.formulas.serving import (
 from gpuspec.formulas.splits import TENSOR, Split, impossible, together
 from gpuspec.topics.serving.ask import EstimateQuestion, ImagesQuestion, Replicas, ServingQuestion
 from gpuspec.topics.serving.fleets import fleet_capacity
+from gpuspec.topics.serving.ground import images_ground, levels, replica_ground
 from gpuspec.topics.serving.layouts import shortfall, unworkable
 from gpuspec.topics.serving.load import BOUNDS, over_limits, served
 from gpuspec.topics.serving.separate import pair_of, separate_answer
@@ -61,15 +63,18 @@ def estimate_table(question: Replicas, replica: Deployment) -> Row:
     load = min(float(q.concurrency), most)
     found = served(q, replica, load)
     parts = {name: float(seconds) for name, seconds in found["parts"].items()}
+    ground = replica_ground(q, layout, load)
     answer: Row = {"works": True, "reason": "", "max_concurrency": most, "load": load}
+    width = {"levels": levels(q, layout.gpu.architecture), "ground": ground.code}
     for name, of, kind in READS if q.network.kind == "encoder" else WRITES:
         value = float(found[of])
-        low, high = inference_interval(value, kind, layout.inherited)
+        low, high = inference_interval(value, kind, layout.inherited, **width)
         answer[name] = (value, float(low), float(high))
     answer["concurrency"] = float(q.concurrency)
     if q.request_rate:
         seen = arrivals(replica, q.request_rate, q.prompt_tokens, q.osl, q.cached_share)
         answer["arrivals"] = {name: float(value) for name, value in seen.items()}
+    answer["ground"] = ground.told()
     answer["parts"] = parts
     return judged(q, answer)
 
@@ -93,7 +98,7 @@ def frontier_table(question: ServingQuestion, best: pd.DataFrame) -> pd.DataFram
     writes = question.network.kind != "encoder"  # an encoder has no time between tokens
     for _, row in best[(best["most"] >= 1) & writes].iterrows():
         replica = _replica(question, row)
-        loads = np.unique(np.floor(np.geomspace(1.0, row["most"], LOADS)))
+        loads = distinct(np.floor(np.geomspace(1.0, row["most"], LOADS)))
         found = served(question, replica, loads)
         rows.append(
             pd.DataFrame(
@@ -223,7 +228,8 @@ def images_table(question: ImagesQuestion) -> pd.DataFrame:
     """Return how fast one GPU of each kind generates images, one after another.
 
     Columns: ``gpu``, ``seconds``, ``images_s`` with ``images_s_low`` and ``images_s_high`` (80 %
-    interval). 16-bit computation: no published time in FP8 is in the fit.
+    interval), ``ground`` (its level and reasons). 16-bit computation: no published time in FP8
+    is in the fit.
     """
     q, rows = question, []
     for device in q.devices:
@@ -231,10 +237,13 @@ def images_table(question: ImagesQuestion) -> pd.DataFrame:
             q.network, device, q.image_steps, q.image_size, q.image_size, q.image_stack
         )
         seconds = sum(parts.values())
-        low, high = inference_interval(seconds, "images")
+        setting = (q.network.id, q.image_stack, q.image_steps, q.image_size)
+        ground = images_ground(device, *setting)
+        wide = {"stack": q.image_stack}
+        low, high = inference_interval(seconds, "images", levels=wide, ground=ground.code)
         rates = (1 / float(seconds), 1 / float(high), 1 / float(low))
-        rows.append((device.id, float(seconds), *rates))
-    columns = ["gpu", "seconds", "images_s", "images_s_low", "images_s_high"]
+        rows.append((device.id, float(seconds), *rates, ground.told()))
+    columns = ["gpu", "seconds", "images_s", "images_s_low", "images_s_high", "ground"]
     return pd.DataFrame(rows, columns=columns)
 
 

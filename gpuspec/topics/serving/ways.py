@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import product
 from typing import Any
 
 import numpy as np
 
 from gpuspec.base.lazy import pd
-from gpuspec.base.units import GIB
+from gpuspec.base.units import GIB, distinct
 from gpuspec.catalog import gpu
 from gpuspec.catalog.images import image_model
 from gpuspec.formulas.images import image_seconds
 from gpuspec.formulas.serving import Deployment, arrivals, max_concurrency, request_bytes
 from gpuspec.formulas.splits import Split
 from gpuspec.topics.serving.ask import ServingQuestion
+from gpuspec.topics.serving.ground import images_ground, way_ground, ways_ground
 from gpuspec.topics.serving.layouts import replicas
 from gpuspec.topics.serving.load import BOUNDS, largest_rate, over_limits, served
 from gpuspec.topics.ways import Row, Ways, capacity, filled, stacked
@@ -53,7 +54,8 @@ def service_ways(question: ServingQuestion, loads: int = LOADS) -> Ways:
         parts[-1]["gpus"] = curve["units"] * base["unit_gpus"]
         whole = {} if q.request_rate else {"whole": np.ones(1)}
         curves.append({n: curve[n] for n in ("excess", "load")} | {"batch": curve["knots"]} | whole)
-    return Ways(stacked(parts), curves)
+    table = stacked(parts)
+    return Ways(table.assign(ground=ways_ground(q, table)), curves, partial(way_ground, q))
 
 
 def load_curve(q: ServingQuestion, replica: Deployment, loads: int = LOADS) -> Row:
@@ -65,7 +67,7 @@ def load_curve(q: ServingQuestion, replica: Deployment, loads: int = LOADS) -> R
     """
     most, total = float(max_concurrency(replica, q.prompt_tokens, q.osl)), float(q.concurrency)
     even = np.ceil(total / np.arange(1, EVEN + 1))  # the load shared by few replicas
-    knots = np.unique([*np.floor(np.geomspace(1, most, loads)), *even[even <= most]])
+    knots = distinct([*np.floor(np.geomspace(1, most, loads)), *even[even <= most]])
     found = served(q, replica, knots)
     ttft, tpot = (np.broadcast_to(found[n], knots.shape) for n in ("ttft_s", "tpot_s"))
     curve = {"knots": knots, "excess": over_limits(q, ttft, tpot), "load": np.array([total])}
@@ -125,6 +127,8 @@ def images_ways(
 ) -> Ways:
     """Return how many of each GPU generate the asked images a second, with `HEADROOM` left."""
     rows: list[Row] = []
+    setting = (image_model(model_name).id, stack, steps, size)
+    grounds = {name: images_ground(gpu(name), *setting) for name in gpus}
     for name in gpus:
         parts = image_seconds(image_model(model_name), gpu(name), steps, size, size, stack)
         seconds = float(sum(parts.values()))
@@ -142,9 +146,11 @@ def images_ways(
                 "works": True,
                 "reason": "",
                 "bound": "products",
+                "ground": grounds[name].code,
             }
         )
     curves = [
         {"batch": r["batch"] * LADDER, "excess": LADDER, "load": np.array([images_s])} for r in rows
     ]
-    return Ways(filled(pd.DataFrame(rows).assign(gpus=lambda t: t["units"])), curves)
+    table = filled(pd.DataFrame(rows).assign(gpus=lambda t: t["units"]))
+    return Ways(table, curves, lambda row: grounds[row["gpu"]])

@@ -9,7 +9,7 @@ from gpuspec.catalog.models.formats import STORED, format_title
 from gpuspec.formulas.splits import Split
 from gpuspec.topics.serving import ServingQuestion
 from gpuspec.topics.serving.ask import Replicas
-from gpuspec.views.words import counted, listed, rows
+from gpuspec.views.words import counted, grounds_sentence, listed, rows
 
 
 def option_finding(question: ServingQuestion, best: pd.DataFrame) -> str:
@@ -48,7 +48,13 @@ def option_sentences(question: ServingQuestion, best: pd.DataFrame) -> str:
             f"{r.gpu} {stored}: {copies}; {speed} ({span}), {time}; "
             f"bound by {r.bound}." + (f" {r.note}." if r.note else "")
         )
-    return " ".join([formats_sentence(question), *said])
+    return " ".join(filter(None, [formats_sentence(question), *said, options_ground(best)]))
+
+
+def options_ground(best: pd.DataFrame) -> str:
+    """Say what is known of settings like those of the options that work."""
+    working = [r for r in rows(best) if r.works]
+    return grounds_sentence({r.gpu: (r.ground, [r.ground_reasons]) for r in working})
 
 
 def _split(row: Any) -> str:
