@@ -107,6 +107,21 @@ class ExpertTerms(Terms):
     """Times that a routed token's hidden vector is moved (permute, quantize, combine)."""
 
 
+class GenerationTerms(Terms):
+    """What a generation of GPUs makes of the calibrated kernels, whatever the engine.
+
+    Kernels are timed one by one on a cool GPU; in a model they follow each other, with other
+    clocks and a cache that the weights displace.
+    """
+
+    matmul_factor: float = Field(1.0, ge=0.8, le=1.4)
+    """Time of the products over that of the calibrated kernels."""
+    attention_factor: float = Field(1.0, ge=0.7, le=1.5)
+    """Time of attention while decoding over that of the calibrated kernels."""
+    expert_factor: float = Field(1.0, ge=0.7, le=1.6)
+    """Time of the experts over that of the calibrated kernels."""
+
+
 class CollectiveTerms(Terms):
     """Constants of an engine's own collectives over the link of a GPU."""
 

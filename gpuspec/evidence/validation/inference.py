@@ -8,6 +8,7 @@ from gpuspec.base.units import GIB
 from gpuspec.constants.inference import inference_interval
 from gpuspec.constants.memory import memory_terms
 from gpuspec.evidence.measurements import disaggregated
+from gpuspec.evidence.measurements.described import row_levels
 from gpuspec.evidence.measurements.inference import (
     METRICS,
     era_of,
@@ -18,7 +19,7 @@ from gpuspec.evidence.measurements.inference import (
 )
 from gpuspec.evidence.measurements.pairs import matched_pairs
 from gpuspec.evidence.measurements.rows import Row, completed, known_model, numbers
-from gpuspec.evidence.validation.common import SILENT, Kind, ratios, with_interval
+from gpuspec.evidence.validation.common import SILENT, Kind, ratios
 from gpuspec.evidence.validation.reading import Columns, known_gpu, named_model
 
 COLUMNS = Columns(
@@ -81,7 +82,9 @@ def _compared(rows: pd.DataFrame) -> pd.DataFrame:
     quantity = rows["metric"].map(METRICS)
     rows = rows.assign(quantity=quantity)
     rows["era"] = era_of(rows) if len(rows) else pd.Series(dtype=object)
-    rows = with_interval(rows, quantity, inference_interval)
+    rows["low"], rows["high"] = inference_interval(
+        rows["predicted"], quantity, levels=row_levels("inference", rows), ground=rows["ground"]
+    )
     rows["error"] = np.log(rows["predicted"] / rows["value"])
     rows["inside"] = rows["value"].between(rows["low"], rows["high"])
     return rows

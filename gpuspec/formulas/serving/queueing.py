@@ -56,7 +56,8 @@ def arrivals(
     rate = np.asarray(requests_s, float)
     step = Iterations(replica, isl, osl, cached_share)
     most = sustainable_requests_s(replica, isl, osl, cached_share)
-    results = [_one(step, float(one), most, client, requests) for one in rate.ravel()]
+    way = replica.arrival_seconds(client)
+    results = [_one(step, float(one), most, way, requests) for one in rate.ravel()]
     return {name: np.reshape([r[name] for r in results], rate.shape) for name in results[0]}
 
 
@@ -74,7 +75,7 @@ def sustainable_requests_s(
 
 
 def _one(
-    step: Iterations, rate: float, most: float, client: Client, requests: float
+    step: Iterations, rate: float, most: float, way: float, requests: float
 ) -> dict[str, float]:
     """Return the figures at one rate."""
     utilisation = rate / most if most else np.inf
@@ -84,7 +85,7 @@ def _one(
         return _figures(time, utilisation, min(rate, most) * step.osl)
     count = REQUESTS if endless else int(max(requests, 1))
     gaps = np.random.default_rng(0).exponential(1.0, count)
-    seen = simulate(step, np.cumsum(gaps) / rate, transport_s=client.transport_s)
+    seen = simulate(step, np.cumsum(gaps) / rate, transport_s=way)
     kept = slice(int(WARM_UP * count) if endless else 0, None)
     ttft, tpot = seen.ttft_s[kept], seen.tpot_s[kept]
     figures = _figures(0.0, utilisation, min(rate, count / seen.seconds) * step.osl)

@@ -19,11 +19,13 @@ from gpuspec.formulas.serving import (
     maximum_load,
     sustainable_requests_s,
 )
-from gpuspec.formulas.splits import TENSOR, impossible, together
-from gpuspec.topics.serving.ask import ImagesQuestion, Replicas, ServingQuestion
+from gpuspec.formulas.splits import TENSOR, Split, impossible, together
+from gpuspec.topics.serving.ask import EstimateQuestion, ImagesQuestion, Replicas, ServingQuestion
 from gpuspec.topics.serving.fleets import fleet_capacity
-from gpuspec.topics.serving.layouts import shortfall
+from gpuspec.topics.serving.ground import images_ground, levels, replica_ground
+from gpuspec.topics.serving.layouts import shortfall, unworkable
 from gpuspec.topics.serving.load import BOUNDS, over_limits, served
+from gpuspec.topics.serving.separate import pair_of, separate_answer
 from gpuspec.topics.ways import Row
 
 WRITES = (
@@ -46,24 +48,42 @@ LONGEST_PROMPT = 131_072
 def estimate_table(question: Replicas, replica: Deployment) -> Row:
     """Return the answer for one replica at the asked concurrency, parts of a step included."""
     q, layout = question, replica.layout
-    reason = impossible(q.network, layout.tp, layout.pp) or shortfall(replica, q.context)
+    reason = unworkable(q.runtime.engine, layout) or shortfall(replica, q.context)
     most = 0.0 if reason else float(max_concurrency(replica, q.prompt_tokens, q.osl))
+    if not reason and isinstance(question, EstimateQuestion) and question.prefill_gpus:
+        pair = pair_of(question, replica)
+        read = pair.prefill
+        reason = unworkable(q.runtime.engine, read.layout) or shortfall(read, q.prompt_tokens)
+        if not reason:
+            return judged(q, separate_answer(question, pair))
+        reason = f"where prompts are read: {reason}"
     if reason:
         return {"works": False, "reason": reason}
     load = min(float(q.concurrency), most)
     found = served(q, replica, load)
     parts = {name: float(seconds) for name, seconds in found["parts"].items()}
+    ground = replica_ground(q, layout, load)
     answer: Row = {"works": True, "reason": "", "max_concurrency": most, "load": load}
+    width = {"levels": levels(q, layout.gpu.architecture), "ground": ground.code}
     for name, of, kind in READS if q.network.kind == "encoder" else WRITES:
         value = float(found[of])
-        low, high = inference_interval(value, kind, layout.inherited)
+        low, high = inference_interval(value, kind, layout.inherited, **width)
         answer[name] = (value, float(low), float(high))
     answer["concurrency"] = float(q.concurrency)
-    answer["keeps_limits"] = bool(over_limits(q, found["ttft_s"], found["tpot_s"]) <= 1)
     if q.request_rate:
         seen = arrivals(replica, q.request_rate, q.prompt_tokens, q.osl, q.cached_share)
         answer["arrivals"] = {name: float(value) for name, value in seen.items()}
+    answer["ground"] = ground.told()
     answer["parts"] = parts
+    return judged(q, answer)
+
+
+def judged(question: Replicas, answer: Row) -> Row:
+    """Return an answer with whether it keeps the limits, and what its token step is bound by."""
+    first = answer["ttft_s" if "ttft_s" in answer else "sequence_s"][0]
+    between = answer["tpot_s"][0] if "tpot_s" in answer else 0.0
+    parts = answer["parts"]
+    answer["keeps_limits"] = bool(over_limits(question, first, between) <= 1)
     answer["bound"] = BOUNDS[max(parts, key=lambda name: parts[name])]
     return answer
 
@@ -207,7 +227,8 @@ def images_table(question: ImagesQuestion) -> pd.DataFrame:
     """Return how fast one GPU of each kind generates images, one after another.
 
     Columns: ``gpu``, ``seconds``, ``images_s`` with ``images_s_low`` and ``images_s_high`` (80 %
-    interval). 16-bit computation: no published time in FP8 is in the fit.
+    interval), ``ground`` (its level and reasons). 16-bit computation: no published time in FP8
+    is in the fit.
     """
     q, rows = question, []
     for device in q.devices:
@@ -215,14 +236,17 @@ def images_table(question: ImagesQuestion) -> pd.DataFrame:
             q.network, device, q.image_steps, q.image_size, q.image_size, q.image_stack
         )
         seconds = sum(parts.values())
-        low, high = inference_interval(seconds, "images")
+        setting = (q.network.id, q.image_stack, q.image_steps, q.image_size)
+        ground = images_ground(device, *setting)
+        wide = {"stack": q.image_stack}
+        low, high = inference_interval(seconds, "images", levels=wide, ground=ground.code)
         rates = (1 / float(seconds), 1 / float(high), 1 / float(low))
-        rows.append((device.id, float(seconds), *rates))
-    columns = ["gpu", "seconds", "images_s", "images_s_low", "images_s_high"]
+        rows.append((device.id, float(seconds), *rates, ground.told()))
+    columns = ["gpu", "seconds", "images_s", "images_s_low", "images_s_high", "ground"]
     return pd.DataFrame(rows, columns=columns)
 
 
 def _replica(question: ServingQuestion, row: pd.Series) -> Deployment:
     device = next(g for g in question.devices if g.id == row["gpu"])
     weight = next(w for w in question.formats if w.id == row["weight"])
-    return question.replica(device, weight, int(row["tp"]), int(row["pp"]))
+    return question.replica(device, weight, *(int(row[name]) for name in Split._fields))
