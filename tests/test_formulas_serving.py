@@ -216,11 +216,33 @@ def test_engines_are_found_by_version():
     assert engine("tensorrt-llm", "0.10.0").id == "tensorrt-llm-0.8"
     assert engine("tensorrt-llm", "0.13.0").id == "tensorrt-llm-0.11"
     assert engine("tensorrt-llm", "0.17.0").id == "tensorrt-llm-0.14"
-    assert engine("tensorrt-llm", "0.21.0").id == engine("tensorrt-llm").id == "tensorrt-llm-1"
-    assert engine("vllm", "v0.6.3.post1").id == "vllm-0"
-    assert engine("vllm").id == "vllm-1"
+    assert engine("tensorrt-llm", "0.21.0").id == "tensorrt-llm-0.19"
+    assert engine("tensorrt-llm", "1.2.0rc6.post3").id == engine("tensorrt-llm").id
+    assert engine("vllm", "v0.6.3.post1").id == "vllm-0.6"
+    assert engine("vllm").id == engine("vllm", "current").id == "vllm-0.12"
+    assert engine("sglang", "0.5.5.post1").id == "sglang-0.5"
+    assert engine("sglang", "0.5.10.post1").id == "sglang-0.5.6"
     with pytest.raises(ValueError, match="engine"):
         engine("vlm-x")
+
+
+def test_a_version_that_was_not_noted_is_the_era_of_its_date():
+    assert engine("vllm", "2025-10 (not printed)").id == "vllm-0.8"
+    assert engine("vllm", "2024 (not printed)").id == "vllm-0.4"  # of a year its middle
+    assert engine("vllm", "main 2024-08 (0.5.3)").id == "vllm-0.4"
+    assert engine("sglang", "2026-03").id == "sglang-0.5.6"
+    assert engine("lmdeploy", "2024-01").id == "other"  # no dates are known
+
+
+def test_images_of_others_that_number_an_engine_anew_are_found_by_that_number():
+    assert engine("tensorrt-llm", "0.8.1.post2").id == engine("tensorrt-llm", "1.2.0").id
+    assert engine("tensorrt-llm", "0.8.1").id == "tensorrt-llm-0.8"
+
+
+def test_a_version_beyond_every_measured_one_says_so():
+    assert engine("vllm", "0.99.0").beyond_measured
+    assert not engine("vllm", "0.11.0").beyond_measured
+    assert not engine("vllm").beyond_measured
 
 
 # --- measurements --------------------------------------------------------------------------------

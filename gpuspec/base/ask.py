@@ -215,7 +215,7 @@ class Ask(BaseModel):
     Blank is ``None``, and text that is empty; 0 is 0.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, defer_build=True)
 
     @classmethod
     def of(cls, names: Mapping[str, object]) -> Self:
@@ -300,7 +300,7 @@ _KNOWN: dict[type[BaseModel], list[Asked]] = {}
 def asked(*records: type[BaseModel]) -> list[Asked]:
     """Return the fields of records in their order, each name once."""
     for record in records:
-        if record not in _KNOWN and record.__pydantic_complete__:
+        if record not in _KNOWN and record.__pydantic_fields_complete__:
             _KNOWN[record] = [Asked(name, f) for name, f in record.model_fields.items()]
     found: dict[str, Asked] = {}
     for record in records:

@@ -6,6 +6,7 @@ from gpuspec.base.errors import InputError
 from gpuspec.cli.asking import asking
 from gpuspec.cli.common import echo, echo_json, json_option, print_table
 from gpuspec.views.columns import headings
+from gpuspec.views.words import ground_sentence, grounds_sentence
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
@@ -67,6 +68,8 @@ def estimate(question: "EstimateQuestion", as_json: bool) -> None:
     gpuspec estimate Llama-3.1-70B --use-case chat --users 5000
     gpuspec estimate Llama-3.1-70B --lengths trace.csv --gpus A100,H100,H200
     gpuspec estimate Llama-3.1-70B --gpus H200 --tp 2 --weights fp8 --concurrency 32
+    gpuspec estimate DeepSeek-R1 --gpus H200 --tp 8 --attention-dp 8 --concurrency 256
+    gpuspec estimate DeepSeek-R1 --gpus H100 --tp 16 --prefill-gpus 32 --decode-gpus 64
     """
     from gpuspec.topics.serving import estimates
     from gpuspec.topics.serving import words as said
@@ -167,11 +170,33 @@ def _tell_estimate(answer: dict[str, Any]) -> None:
     echo(_largest(answer))
     if "arrivals" in answer:
         _tell_arrivals(answer["arrivals"])
+    if "separate" in answer:
+        _tell_separate(answer["separate"], answer["same_gpus"])
     total = sum(answer["parts"].values())
     shares = sorted(answer["parts"].items(), key=lambda part: -part[1])
     told = ", ".join(f"{name} {seconds / total:.0%}" for name, seconds in shares)
     step = "a batch" if "sequences_s" in answer else "a token step"
     echo(f"{step} is bound by {answer['bound']}: {told}")
+    echo(ground_sentence(**answer["ground"]))
+
+
+def _tell_separate(sides: dict[str, Any], same: dict[str, float]) -> None:
+    times = [sides[f"{name}_s"] * 1e3 for name in ("queue", "prefill", "transfer")]
+    echo(
+        f"{sides['prefill_gpus']} GPUs read prompts ({sides['prefill_busy']:.0%} busy), "
+        f"{sides['decode_gpus']} write {sides['decoding']:,.0f} answers; a prompt waits "
+        f"{times[0]:,.0f} ms, is read in {times[1]:,.0f} ms, and its cache of "
+        f"{sides['transfer_bytes'] / 1e6:,.0f} MB adds {times[2]:,.1f} ms"
+    )
+    most = ", ".join(f"{side} {rate:,.1f}" for side, rate in sides["requests_s_most"].items())
+    echo(
+        f"requests/s of each side at most: {most}; one decode GPU at this load needs "
+        f"{sides['prefill_gpus_per_decode_gpu']:.2f} prefill GPUs"
+    )
+    echo(
+        f"on the same GPUs, {same['replicas']} replicas: TTFT {same['ttft_s'] * 1e3:,.0f} ms, "
+        f"TPOT {same['tpot_s'] * 1e3:,.1f} ms, {same['output_tokens_s']:,.0f} output tokens/s"
+    )
 
 
 def _largest(answer: dict[str, Any]) -> str:
@@ -215,6 +240,8 @@ def images(question: "ImagesQuestion", as_json: bool) -> None:
         rows.append([row["gpu"], f"{row['seconds']:.2f}", *rate])
     heads = headings("gpu", "image_s", "images_s", "images_s_low")
     print_table([*heads, "high (80 %)"], rows)
+    grounds = zip(table["gpu"], table["ground"], strict=True)
+    echo("\n" + grounds_sentence({g: (of["level"], of["reasons"]) for g, of in grounds}))
 
 
 @asking("training", first="model", needed=True)
@@ -226,14 +253,16 @@ def train(question: "TrainingQuestion", as_json: bool) -> None:
     gpuspec train Llama-3.1-70B --tokens 1e12 --deadline-days 30 --gpus H100,H200 --precision fp8
     """
     from gpuspec.topics.training import deadline_table, runs_table
-    from gpuspec.topics.training.words import deadline_finding
+    from gpuspec.topics.training.words import deadline_finding, runs_ground
 
     runs = runs_table(question)
     if as_json:
         echo_json({"runs": runs})
         return
     _tell_runs(runs)
-    echo("\n" + deadline_finding(question, deadline_table(question, runs)))
+    answer = deadline_table(question, runs)
+    echo("\n" + deadline_finding(question, answer))
+    echo(runs_ground(answer))
 
 
 def _tell_runs(runs: "pd.DataFrame") -> None:
@@ -262,14 +291,17 @@ def mig_(question: "MigQuestion", as_json: bool) -> None:
     """
     from gpuspec.topics.mig import answer as tables
     from gpuspec.topics.mig import pack, tenant_options
+    from gpuspec.topics.mig.ground import packing_ground
     from gpuspec.topics.mig.words import packing_finding
 
     options = tenant_options(question)
     found = pack(question, options)
+    ground = packing_ground(found, options)
     if as_json:
         names = ("gpus", "usd_per_hour", "gap", "unplaced")
         told = {name: getattr(found, name) for name in names}
-        echo_json({**told, "placements": found.placements, "commands": tables.commands(found)})
+        told |= {"placements": found.placements, "ground": ground.told()}
+        echo_json({**told, "commands": tables.commands(found)})
         return
     rows = [
         [row["tenant"], f"{row['load']:.0%}", f"{row['usd']:.2f}", row["place"]]
@@ -277,6 +309,7 @@ def mig_(question: "MigQuestion", as_json: bool) -> None:
     ]
     print_table(headings("tenant", "load", "usd_per_hour", "place"), rows)
     echo("\n" + packing_finding(question, found))
+    echo(ground_sentence(**ground.told()))
     for tenant in found.unplaced:
         reasons = options.loc[options["tenant"] == tenant, "reason"]
         echo(f"no place for {tenant}: {reasons.iloc[-1]}")

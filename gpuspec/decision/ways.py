@@ -3,6 +3,7 @@
 `plan` picks from them at one time, `upgrade` over quarters.
 """
 
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -45,7 +46,7 @@ def workload_ways(
     found = _ways(workload.kind, key, gpus, precisions, most_gpus, loads)
     if hours is None:
         return found
-    return Ways(found.table.assign(hours_month=float(hours)), found.curves)
+    return replace(found, table=found.table.assign(hours_month=float(hours)))
 
 
 @lru_cache(256)

@@ -132,6 +132,8 @@ def _control(field: Asked, value: Any, values: Sequence[float] | None) -> W.Widg
         return choice(label, [first, *(form for form in FORMATS if form != first)], first)
     if field.choices:
         return choice(label, field.choices, value)
+    if bool in field.parts:
+        return W.Checkbox(value=value, description=label, style=label_style(label))
     if field.many:
         style = label_style(label)
         return W.SelectMultiple(options=value, value=value, description=label, style=style)

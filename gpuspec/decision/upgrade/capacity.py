@@ -12,6 +12,7 @@ from gpuspec.catalog import gpu
 from gpuspec.catalog.models import model
 from gpuspec.catalog.models.formats import weight_format
 from gpuspec.catalog.precision import training_recipe
+from gpuspec.constants.ground import Ground
 from gpuspec.decision.errors import speeds_of
 from gpuspec.decision.scenario import Hpc, Images, Training
 from gpuspec.decision.upgrade.problem import QUARTERS_A_YEAR
@@ -43,6 +44,8 @@ class Way:
     """Kind of work, which says how wrong the estimate of its speed may be."""
     inherited: bool = False
     """Whether kernels of this GPU were not measured."""
+    ground: Ground = Ground("measured")
+    """What is known of settings like these."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,8 @@ def _service(w: Any, gpus: tuple[str, ...], precisions: Any, quarters: int) -> D
         for row in records(_fewest(mine, asked[runs])):
             output, split = float(row["within"]), str(row["split"])
             of = (name, str(row["precision"]), int(row["unit_gpus"]), output, np.zeros(quarters))
-            ways.append(Way(*of, runs, split, w.kind, bool(row["inherited"])))
+            known = found.ground(row)
+            ways.append(Way(*of, runs, split, w.kind, bool(row["inherited"]), known))
             hunger = max(hunger, _held_bytes(w, row))
     share = min(w.hours_per_month / HOURS_MONTH, 1.0)
     return Demand(w.name, unit, False, False, asked, hunger, share, tuple(ways), reasons)
@@ -165,7 +169,9 @@ def _job(w: Any, gpus: tuple[str, ...], precisions: Any, quarters: int) -> Deman
             for i in _few_or_cheap(meets, able["gpus"].to_numpy(float), days):
                 count, split = int(able["gpus"].iloc[i]), str(able["split"].iloc[i])
                 kept = np.where(meets[i], days[i], 0.0)
-                ways.append(Way(str(name), str(form), count, 1.0, kept, meets[i], split, w.kind))
+                row = dict(able.iloc[i])
+                of = (str(name), str(form), count, 1.0, kept, meets[i], split, w.kind)
+                ways.append(Way(*of, ground=row["explain"](row)))
         elif not any(way.gpu == name for way in ways):
             late = f"{able['gpus'].max():,.0f} GPUs miss the deadline" if len(able) else ""
             over = f" by {days.min(axis=0).max() - limit:,.1f} days" if late else ""
@@ -192,8 +198,9 @@ def _sized_ways(w: Any, gpus: Any, precisions: Any, sizes: list[float]) -> pd.Da
     for size in sizes:
         field = "tokens" if isinstance(w, Training) else "gpu_hours"
         grown = w.model_copy(update={field: getattr(w, field) * float(size)})
-        table = workload_ways(grown, gpus, precisions).table
-        parts.append(table.assign(days=table["days"] / size))
+        found = workload_ways(grown, gpus, precisions)
+        explain = [found.ground] * len(found.table)
+        parts.append(found.table.assign(days=found.table["days"] / size, explain=explain))
     same = ["gpu", "precision", "gpus"]
     return pd.concat(parts, ignore_index=True).drop_duplicates(same, ignore_index=True)
 

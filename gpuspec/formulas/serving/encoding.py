@@ -28,7 +28,7 @@ def encoding(
     parts = replica.iteration_parts(0, 1, tokens, batch)
     rate = batch / np.asarray(sum(parts.values()))
     return {
-        "sequence_s": n / rate + client.transport_s,
+        "sequence_s": n / rate + replica.arrival_seconds(client),
         "sequences_s": rate,
         "batch": batch,
         **parts,

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-from gpuspec.base.units import NODE_GPUS, Floats
+from gpuspec.base.units import NODE_GPUS, Floats, distinct
 from gpuspec.catalog import Gpu
 from gpuspec.catalog.models import Model
 from gpuspec.catalog.precision import KV_PRECISIONS, QUANTIZABLE, WeightFormat
@@ -26,7 +26,7 @@ from gpuspec.formulas.serving import mixers
 from gpuspec.formulas.serving.formats import Product, product_of
 from gpuspec.formulas.transformer import Gemm, head_gemms, layer_halves, token_gemms
 
-GRID = np.unique(np.round(np.geomspace(1, 2**17, 120)))
+GRID = distinct(np.round(np.geomspace(1, 2**17, 120)))
 """Tokens of an iteration at which the products of a layer are computed; between, interpolated."""
 DENSE_PARTS = ("matmul", "experts", "elementwise", "communication")
 MIXERS = ("attention", "linear")
@@ -132,6 +132,11 @@ class Layout(BaseModel):
         """Return the layers of the longest stage; half of one has no mixer, or no MLP."""
         return self.stage_share * sum(layer_halves(block) * block.layers for block in self.blocks)
 
+    @property
+    def stage_expert_layers(self) -> float:
+        """Return the layers of the longest stage whose MLP is a mixture of experts."""
+        return self.stage_share * sum(block.moe_layers for block in self.blocks)
+
     @cached_property
     def _dense(self) -> dict[str, Floats]:
         """Seconds of a stage's layers by part at every token count of `GRID`, mixers aside."""
@@ -146,7 +151,7 @@ class Layout(BaseModel):
             parts["elementwise"] = parts["elementwise"] + layers * passes
         parts["matmul"] = self._products(own=False)
         parts["communication"] = self._communication(GRID)
-        return parts
+        return {name: without_steps(seconds) for name, seconds in parts.items()}
 
     @cached_property
     def _own(self) -> dict[str, Floats]:
@@ -155,7 +160,7 @@ class Layout(BaseModel):
         for block in self.blocks:
             layers = block.layers * self.stage_share
             passes = passes + layers * self._passes(GRID, self._vectors(block))
-        return {"matmul": self._products(own=True), "elementwise": passes}
+        return {"matmul": without_steps(self._products(own=True)), "elementwise": passes}
 
     def _products(self, own: bool) -> Floats:
         """Seconds of a stage's products with weights that mix tokens (`own`), or do not."""
@@ -188,7 +193,7 @@ class Layout(BaseModel):
         )
 
         def of(how: Product) -> Floats:
-            terms = self.kernels.experts("fp8" if how.kernel == "fp8" else "bf16")
+            terms = self.kernels.experts(how.kernel)
             rates, split = self.kernels.hardware(how.compute), (self.tp / self.ep, self.ep)
             return experts_seconds(tokens, shape, rates, terms, *split, how.weight_bytes)
 
@@ -299,7 +304,7 @@ class Layout(BaseModel):
     def _head(self) -> Floats:
         if not self.logits:
             return np.zeros(len(GRID))
-        return self._gemms(GRID, head_gemms(self.network, self.tp), "lm_head")
+        return without_steps(self._gemms(GRID, head_gemms(self.network, self.tp), "lm_head"))
 
     def head_seconds(self, sampled: ArrayLike) -> Floats:
         """Seconds of the output projection for `sampled` positions."""
@@ -357,6 +362,19 @@ class Layout(BaseModel):
         rates, terms = self.kernels.hardware("bf16"), self.kernels.matmul("bf16")
         flop = 2.0 * self.network.tower_params * IMAGE_PATCHES
         return flop / (rates.peak_flops * terms.peak_share) / self.tp
+
+
+def without_steps(seconds: Floats) -> Floats:
+    """Return seconds at the tokens of `GRID` without the steps of whole tiles.
+
+    Iterations of a load differ in size, experts in their tokens, so that steps average out: midway
+    between the curve that a step starts from and the one that it leads to. More tokens then never
+    take less time, nor more time each.
+    """
+    each = seconds / GRID
+    below = np.minimum.accumulate(each)
+    above = np.maximum.accumulate(each[::-1])[::-1]
+    return np.asarray(np.maximum.accumulate(np.sqrt(below * above) * GRID))
 
 
 def _between(tables: dict[str, Floats], tokens: ArrayLike) -> dict[str, Floats]:

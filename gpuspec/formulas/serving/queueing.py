@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gpuspec.base.units import Floats
+from gpuspec.base.units import Floats, distinct
 from gpuspec.formulas.serving.client import USERS, Client
 from gpuspec.formulas.serving.deployment import Deployment
 from gpuspec.formulas.serving.lengths import length_biased, lognormal
@@ -59,7 +59,8 @@ def arrivals(
     rate = np.asarray(requests_s, float)
     step = Iterations(replica, isl, osl, cached_share, client)
     most = sustainable_requests_s(replica, isl, osl, cached_share, client)
-    results = [_one(step, float(one), most, client, requests) for one in rate.ravel()]
+    way = replica.arrival_seconds(client)
+    results = [_one(step, float(one), most, way, requests) for one in rate.ravel()]
     return {name: np.reshape([r[name] for r in results], rate.shape) for name in results[0]}
 
 
@@ -74,14 +75,14 @@ def sustainable_requests_s(
     most = float(max_concurrency(replica, isl, length_biased(osl, client.osl_spread)))
     if most < 1:
         return 0.0
-    loads = np.unique(np.round(np.geomspace(1, most, LOADS)))
+    loads = distinct(np.round(np.geomspace(1, most, LOADS)))
     # An engine may run fewer at once than it could hold.
     found = steady_state(replica, loads, isl, osl, cached_share, client, most=most)
     return float(np.max(found["requests_s"]))
 
 
 def _one(
-    step: Iterations, rate: float, most: float, client: Client, requests: float
+    step: Iterations, rate: float, most: float, way: float, requests: float
 ) -> dict[str, float]:
     """Return the figures at one rate."""
     utilisation = rate / most if most else np.inf
@@ -91,8 +92,8 @@ def _one(
         return _figures(time, utilisation, min(rate, most) * step.osl)
     count = REQUESTS if endless else int(max(requests, 1))
     gaps = np.random.default_rng(0).exponential(1.0, count)
-    lengths = _varied(step, count, client)
-    seen = simulate(step, np.cumsum(gaps) / rate, *lengths, transport_s=client.transport_s)
+    lengths = _varied(step, count, step.client)
+    seen = simulate(step, np.cumsum(gaps) / rate, *lengths, transport_s=way)
     kept = slice(int(WARM_UP * count) if endless else 0, None)
     ttft, tpot = seen.ttft_s[kept], seen.tpot_s[kept]
     done = rate if endless else min(rate, count / seen.seconds)

@@ -10,7 +10,7 @@ from typing import NamedTuple, NotRequired, TypedDict
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gpuspec.base.units import GB, Floats
+from gpuspec.base.units import GB, Floats, distinct
 from gpuspec.formulas.memory import sequence_bytes, serving_parts
 from gpuspec.formulas.serving.client import USERS, Client
 from gpuspec.formulas.serving.deployment import Deployment
@@ -110,7 +110,7 @@ def longest_context(replica: Deployment) -> float:
         return float(replica.layout.network.max_context) * bool(cache_bytes(replica) >= 0)
     low, high = 0.0, 2.0**32
     while high - low > 1:  # by bisection, since sliding windows bend the line
-        tokens = np.unique(np.floor(np.linspace(low, high, 64)))[1:]
+        tokens = distinct(np.floor(np.linspace(low, high, 64)))[1:]
         good = request_bytes(replica, tokens) <= cache_bytes(replica, tokens)
         low = float(tokens[good].max(initial=low))
         high = float(tokens[~good].min(initial=high)) if not good.all() else low
@@ -221,46 +221,65 @@ def steady_state(
     longer = length_biased(o, client.osl_spread)
     held = max_concurrency(replica, i, longer) if most is None else np.asarray(most, float)
     n = np.minimum(sent, np.maximum(held, 1.0))
-    cycle = _cycle(replica, n, i, o, cached_share, client)
+    outside, cycle = sent - n, _cycle(replica, n, i, o, cached_share, client)
+    others, ahead = np.maximum(n - 1, 0.0), cycle.ahead
+    base, prompt = total_seconds(cycle.alone), total_seconds(cycle.prompt)
+    way = replica.arrival_seconds(client)
+    own = way + (cycle.turns - o + 1) * base + prompt + cycle.pipe
+    rate = n / (own + others * prompt + base * (o - 1))
     waves = np.asarray(requests, float) / np.maximum(sent, 1e-9)
-    ahead, base, prompt = cycle.ahead, total_seconds(cycle.alone), total_seconds(cycle.prompt)
     if client.lengths == "equal":  # those read together also end together, for some waves
-        ahead = ahead + np.maximum(cycle.together - 1 - ahead, 0.0) / np.sqrt(waves)
-    behind = np.maximum(n - 1, 0.0) - ahead
-    first = (cycle.turns - o + 1) * base + (1 + ahead) * prompt + cycle.pipe
-    if np.isfinite(waves).any():  # of the first wave each waits for those before it
-        burst = total_seconds(prefill_seconds(replica, n, cycle.new, i - cycle.new))
-        once = total_seconds(prefill_seconds(replica, cycle.together, cycle.new, i - cycle.new))
-        more = np.minimum(np.maximum(n - 1, 0.0) / 2, (o - 1) * cycle.together)
-        first = first + ((burst + once) / 2 - first) / waves
-        behind = behind + (more * burst / n / prompt - behind) / waves
+        ahead = ahead + np.maximum(cycle.together - 1 - ahead, 0.0) * _in_step(waves)
+    first, behind = own + ahead * prompt, others - ahead
+    if np.isfinite(waves).any():  # the first ones start together and wait for those before them
+        full, share = _full_iterations(replica, cycle, i), n / sent / waves
+        each = full / cycle.together
+        after = np.minimum(others / 2, (o - 1) * cycle.together) * each / prompt
+        burst = way + (n * each + full) / 2
+        first = first + (burst - first) * share
+        behind = behind + (after - behind) * share
+        # Nobody leaves before the first answer is complete; then as fast as prompts are read.
+        reading = np.minimum(o - 1, n / cycle.together)
+        leaves = reading * full + (o - 1 - reading) * base
+        late = np.maximum(leaves - (n / rate - n * each) / 2, 0.0)
+        first = first + outside / sent / waves * late
     gaps = np.maximum(o - 1, 1.0)
-    first, step = first + client.transport_s, base + behind * prompt / gaps
-    rate = n / (first + step * (o - 1))
+    step = base + behind / gaps * prompt
     parts = {
         name: np.asarray(seconds + behind / gaps * cycle.prompt[name])
         for name, seconds in cycle.alone.items()
     }
-    outside = sent - n
-    # The first ones to come find room, half of them in a burst.
-    wait = outside / rate * (1 - (1 - outside / sent / 2) / waves)
+    # Of a first wave those before find room at once, the last wait for all that lack it.
+    first = first + outside / rate * (1 - (1 - outside / sent / 2) / waves)
     return {
-        "ttft_s": first + wait,
+        "ttft_s": first,
         "tpot_s": step,
         "decoding": np.asarray(rate * step * (o - 1)),
         "output_tokens_s": rate * o,
         "requests_s": rate,
         "parts": parts,
-        "in_flight": sent,
+        "in_flight": np.asarray(rate * (first + step * (o - 1))),
         "waiting": outside,
     }
+
+
+def _in_step(waves: Floats) -> Floats:
+    """Return the share of a bunch of equal requests that is left, as a mean over `waves`.
+
+    Requests drift apart as a random walk does, so that 1 / sqrt(k) of a bunch is left in wave k;
+    the mean of that from 1 to W is about (2 sqrt(W) - 1) / W.
+    """
+    w = np.maximum(waves, 1.0)
+    return np.where(np.isfinite(w), 2 / np.sqrt(w) - 1 / w, 0.0)
 
 
 class _Cycle(NamedTuple):
     """A request's life in iterations."""
 
-    new: Floats
-    """Tokens of a prompt that are computed."""
+    chunk: Floats
+    """Tokens of a prompt that one iteration reads."""
+    pieces: Floats
+    """Iterations that it takes."""
     turns: Floats
     """Iterations from its arrival to its last token."""
     ahead: Floats
@@ -280,28 +299,44 @@ def _cycle(
 ) -> _Cycle:
     """Return the life of one of `n` requests that are always in flight."""
     new = np.maximum(i * (1 - np.asarray(cached_share, float)), 1.0)
-    pp, budget = replica.layout.pp, float(replica.limits.max_tokens)
-    whole = budget * pp  # of a step of the whole replica: every stage has an iteration of its own
+    pp, others = replica.layout.pp, np.maximum(n - 1, 0.0)
+    # Every stage and every group of attention has iterations of its own.
+    budget, groups = float(replica.limits.max_tokens), pp * replica.layout.attention_dp
+    whole = budget * groups
     most = whole * (o - 1) / (new + o - 1)
-    pieces = np.maximum(new / (budget - np.minimum(n, most) / pp), 1.0)
-    arriving = np.maximum(n - 1, 0.0) / np.maximum(n, 1.0) / 2  # into an iteration that runs
+    pieces = np.maximum(new / (budget - np.minimum(n, most) / groups), 1.0)
+    arriving = others / np.maximum(n, 1.0) / 2  # into an iteration that runs
     turns = np.maximum(arriving + pieces + o - 1, n * (new + o - 1) / whole)
-    starts, decoding = n / turns, np.maximum(n * (o - 1) / turns, np.minimum(n, 1.0))
-    room = np.maximum(budget - decoding / pp, 1.0)
-    lump = np.minimum(np.maximum(new, starts * new / pp), room)
-    chunk = np.minimum(new, lump)
-    whole_prompt = length_biased(new, client.isl_spread)  # that a prompt's token is met in
-    middle = i - new + np.maximum(whole_prompt - chunk, 0.0) / 2
+    decoding = np.maximum(n * (o - 1) / turns, np.minimum(n, 1.0))
+    room = np.maximum(budget - decoding / groups, 1.0)
+    pieces = np.maximum(new / room, 1.0)
+    chunk = new / pieces
+    # Prompts that come during an iteration are read together in the next one.
+    starts = np.maximum(n / turns * pieces / pp, 1e-9)
+    lump = np.clip(starts / -np.expm1(-starts), 1.0, room / chunk * replica.layout.attention_dp)
     context = mean_context(i, o, client.osl_spread)
+    whole_prompt = length_biased(new, client.isl_spread)  # that a prompt's token is met in
     alone = replica.iteration_parts(decoding, context)
-    prompts = np.maximum(lump / new, 1.0) * pp
-    both = replica.iteration_parts(decoding, context, chunk, prompts, middle)
-    share = new / (lump * pp)
-    prompt = {name: np.asarray(share * (both[name] - alone[name])) for name in alone}
-    ahead = np.maximum(n - 1, 0.0) * (turns - o + 1) / turns
-    pipe = (1 - 1 / pp) * (total_seconds(both) - total_seconds(alone))
-    together = np.minimum(np.maximum(room * pp / new, 1.0), n)
-    return _Cycle(new, turns, ahead, together, alone, prompt, np.asarray(pipe))
+    middle = i - new + np.maximum(whole_prompt - chunk, 0.0) / 2
+    both = replica.iteration_parts(decoding, context, chunk, lump * pp, middle)
+    more = {name: both[name] - alone[name] for name in alone}
+    return _Cycle(
+        chunk,
+        pieces,
+        turns,
+        others * (turns - o + 1) / turns,
+        np.minimum(np.maximum(room * groups / new, 1.0), n),
+        alone,
+        {name: np.asarray(pieces / (lump * pp) * seconds) for name, seconds in more.items()},
+        np.asarray((1 - 1 / pp) * total_seconds(more)),
+    )
+
+
+def _full_iterations(replica: Deployment, cycle: _Cycle, i: Floats) -> Floats:
+    """Return the seconds in which as many prompts as one iteration can hold are read."""
+    chunk, pieces, prompts = cycle.chunk, cycle.pieces, cycle.together
+    middle = i - chunk * (pieces + 1) / 2
+    return total_seconds(replica.iteration_parts(0, 1, chunk, prompts, middle)) * pieces
 
 
 def _reading(

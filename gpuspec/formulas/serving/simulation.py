@@ -60,10 +60,16 @@ class Iterations:
         """Return the tokens of a prompt that are computed."""
         return max(self.isl * (1 - self.cached_share), 1.0)
 
+    @property
+    def budget(self) -> float:
+        """Return the tokens of an iteration, over stages and groups of attention."""
+        layout = self.replica.layout
+        return float(self.replica.limits.max_tokens) * layout.pp * layout.attention_dp
+
     @cached_property
     def tokens(self) -> list[float]:
         """Return the prompt tokens at which an iteration is computed; whole prompts among them."""
-        budget = float(self.replica.limits.max_tokens) * self.replica.layout.pp
+        budget = self.budget
         whole = self.new * np.arange(1, min(int(budget / self.new), 8) + 1)
         return [float(x) for x in np.unique(np.r_[0, np.geomspace(1, budget, CHUNKS), whole])]
 
@@ -97,7 +103,6 @@ class _Replica:
 
     def __init__(self, step: Iterations, prompts: list[float], answers: list[int]) -> None:
         self.step, self.left, self.answers = step, prompts, answers
-        self.budget = float(step.replica.limits.max_tokens) * step.replica.layout.pp
         self.now, self.area, self.turn, self.admitted = 0.0, 0.0, 0, 0
         self.first, self.last = [0.0] * len(prompts), [0.0] * len(prompts)
         self.reading: deque[int] = deque()
@@ -124,7 +129,7 @@ class _Replica:
     def read(self, waiting: int) -> list[int]:
         """Run an iteration with prompts; return the requests whose only token it gave."""
         decoding, read, begun = len(self.ends), 0.0, []
-        room = max(self.budget - decoding, 1.0)
+        room = max(self.step.budget - decoding, 1.0)
         for request in self.reading:
             take = min(self.left[request], room - read)
             self.left[request] -= take

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from gpuspec.base.lazy import pd
+from gpuspec.base.units import distinct
 from gpuspec.catalog import Gpu, gpu
 from gpuspec.catalog.models.formats import with_stored
 from gpuspec.catalog.precision import WeightFormat
@@ -19,14 +20,11 @@ from gpuspec.formulas.serving import (
 )
 from gpuspec.formulas.serving.lengths import DAY_S, mean_context
 from gpuspec.formulas.serving.serving import kv_capacity_tokens
-from gpuspec.formulas.splits import TENSOR, impossible, together
-from gpuspec.topics.serving.ask import (
-    EstimateQuestion,
-    ImagesQuestion,
-    ServingQuestion,
-)
+from gpuspec.formulas.splits import TENSOR, Split, impossible, together
+from gpuspec.topics.serving.ask import EstimateQuestion, ImagesQuestion, Replicas, ServingQuestion
 from gpuspec.topics.serving.fleets import fleet_capacity
-from gpuspec.topics.serving.layouts import shortfall
+from gpuspec.topics.serving.ground import images_ground, levels, replica_ground
+from gpuspec.topics.serving.layouts import shortfall, unworkable
 from gpuspec.topics.serving.load import (
     BOUNDS,
     most_requests,
@@ -36,6 +34,7 @@ from gpuspec.topics.serving.load import (
     sustained,
 )
 from gpuspec.topics.serving.options import best_layout
+from gpuspec.topics.serving.separate import pair_of, separate_answer
 from gpuspec.topics.serving.ways import load_curve, rate_curve
 from gpuspec.topics.ways import Row
 
@@ -63,8 +62,16 @@ def estimate_table(question: ServingQuestion, replica: Deployment, replicas: int
     """
     q, layout = question, replica.layout
     context = math.ceil(q.prompt_tokens + q.held_osl) if q.osl_cv else q.context
-    reason = impossible(q.network, layout.tp, layout.pp) or shortfall(replica, context)
+    reason = unworkable(q.runtime.engine, layout) or shortfall(replica, context)
     answer: Row = {"tp": layout.tp, "pp": layout.pp, "works": not reason, "reason": reason}
+    if not reason and isinstance(question, EstimateQuestion) and question.prefill_gpus:
+        pair = pair_of(question, replica)
+        read = pair.prefill
+        reason = unworkable(q.runtime.engine, read.layout) or shortfall(read, q.prompt_tokens)
+        if not reason:
+            return judged(q, answer | separate_answer(question, pair))
+        reason = f"where prompts are read: {reason}"
+        answer |= {"works": False, "reason": reason}
     if reason:
         return answer
     most = most_requests(q, replica)
@@ -75,20 +82,31 @@ def estimate_table(question: ServingQuestion, replica: Deployment, replicas: int
     found = served(q, replica, max(min(asked, most), 1.0) if seen else asked)
     parts = {name: float(seconds) for name, seconds in found["parts"].items()}
     answer |= {"max_concurrency": most, "load": min(asked, most)}
+    ground = replica_ground(q, layout, answer["load"])
+    width = {"levels": levels(q, layout.gpu.architecture), "ground": ground.code}
     for name, of, kind in READS if q.network.kind == "encoder" else WRITES:
         value = float(found[of])
-        low, high = inference_interval(value, kind, layout.inherited)
+        low, high = inference_interval(value, kind, layout.inherited, **width)
         answer[name] = (value, float(low), float(high))
     answer["concurrency"] = asked
-    answer["keeps_limits"] = bool(over_limits(q, found["ttft_s"], found["tpot_s"]) <= 1)
     waiting = max(asked - most, 0.0) if seen else float(found["waiting"])
-    if seen:
-        late = over_limits(q, seen["ttft_p95_s"], seen["tpot_p95_s"])
-        answer |= {"arrivals": seen, "keeps_limits": bool(late <= 1)}
+    answer |= {"arrivals": seen} if seen else {}
     answer |= {"waiting": waiting, "waiting_s": waiting / float(found["requests_s"])}
     answer |= _largest(q, replica)
     answer |= _cache(q, replica, answer["load"]) if q.network.kind != "encoder" else {}
+    answer["ground"] = ground.told()
     answer["parts"] = parts
+    return judged(q, answer)
+
+
+def judged(question: Replicas, answer: Row) -> Row:
+    """Return an answer with whether it keeps the limits, and what its token step is bound by."""
+    first = answer["ttft_s" if "ttft_s" in answer else "sequence_s"][0]
+    between = answer["tpot_s"][0] if "tpot_s" in answer else 0.0
+    parts = answer["parts"]
+    if "arrivals" in answer:
+        first, between = (answer["arrivals"][f"{name}_p95_s"] for name in ("ttft", "tpot"))
+    answer["keeps_limits"] = bool(over_limits(question, first, between) <= 1)
     answer["bound"] = BOUNDS[max(parts, key=lambda name: parts[name])]
     return answer
 
@@ -158,7 +176,7 @@ def frontier_table(question: ServingQuestion, best: pd.DataFrame) -> pd.DataFram
     writes = question.network.kind != "encoder"  # an encoder has no time between tokens
     for _, row in best[(best["most"] >= 1) & writes].iterrows():
         replica = _replica(question, row)
-        loads = np.unique(np.floor(np.geomspace(1.0, row["most"], LOADS)))
+        loads = distinct(np.floor(np.geomspace(1.0, row["most"], LOADS)))
         found = served(question, replica, loads)
         rows.append(
             pd.DataFrame(
@@ -288,7 +306,8 @@ def images_table(question: ImagesQuestion) -> pd.DataFrame:
     """Return how fast one GPU of each kind generates images, one after another.
 
     Columns: ``gpu``, ``seconds``, ``images_s`` with ``images_s_low`` and ``images_s_high`` (80 %
-    interval). 16-bit computation: no published time in FP8 is in the fit.
+    interval), ``ground`` (its level and reasons). 16-bit computation: no published time in FP8
+    is in the fit.
     """
     q, rows = question, []
     for device in q.devices:
@@ -296,14 +315,17 @@ def images_table(question: ImagesQuestion) -> pd.DataFrame:
             q.network, device, q.image_steps, q.image_size, q.image_size, q.image_stack
         )
         seconds = sum(parts.values())
-        low, high = inference_interval(seconds, "images")
+        setting = (q.network.id, q.image_stack, q.image_steps, q.image_size)
+        ground = images_ground(device, *setting)
+        wide = {"stack": q.image_stack}
+        low, high = inference_interval(seconds, "images", levels=wide, ground=ground.code)
         rates = (1 / float(seconds), 1 / float(high), 1 / float(low))
-        rows.append((device.id, float(seconds), *rates))
-    columns = ["gpu", "seconds", "images_s", "images_s_low", "images_s_high"]
+        rows.append((device.id, float(seconds), *rates, ground.told()))
+    columns = ["gpu", "seconds", "images_s", "images_s_low", "images_s_high", "ground"]
     return pd.DataFrame(rows, columns=columns)
 
 
 def _replica(question: ServingQuestion, row: pd.Series) -> Deployment:
     device = next(g for g in question.devices if g.id == row["gpu"])
     weight = next(w for w in question.formats if w.id == row["weight"])
-    return question.replica(device, weight, int(row["tp"]), int(row["pp"]))
+    return question.replica(device, weight, *(int(row[name]) for name in Split._fields))

@@ -35,15 +35,17 @@ from gpuspec.catalog.precision import WeightFormat
 from gpuspec.constants.memory import MemoryTerms, memory_terms
 from gpuspec.formulas.serving import Client, Deployment, Engine, Layout, engine
 from gpuspec.formulas.serving.lengths import closed_in_flight, length_biased, open_rate
-from gpuspec.formulas.splits import expert_split
+from gpuspec.formulas.splits import Split, expert_split
+from gpuspec.topics.serving.separate import Separate
+from gpuspec.topics.serving.settings import CURRENT, Settings
 from gpuspec.topics.serving.traces import Requests, read_requests
-from gpuspec.topics.shared import Compared, Traffic
+from gpuspec.topics.shared import Compared, Networked, Traffic
 
 IN_FLIGHT = 64
 """Requests in flight where nothing states the load."""
 
 
-class Load(Traffic):
+class Load(Settings, Traffic):
     """A service: its model, its requests, its limits. The workload of a scenario is one, too.
 
     The load is stated in one way: requests in flight, requests a second, users, or the times of a
@@ -195,6 +197,7 @@ class Load(Traffic):
     @model_validator(mode="after")
     def _fits_the_model(self) -> Self:
         network, most = self.network, self.network.max_context
+        self.whole_prompts_fit(self.prompt_tokens)
         network.need_layers("tokens per second")
         if network.kind == "encoder-decoder":
             valid = (
@@ -221,7 +224,7 @@ class Load(Traffic):
         )
 
 
-class Replicas(Load, Compared):
+class Replicas(Load, Compared, Networked):
     """What a replica is: the load, the GPUs, the formats of weights, speculation."""
 
     weights: Annotated[Formats, Was("weight_precision", "precisions")] = Field(
@@ -261,7 +264,7 @@ class Replicas(Load, Compared):
     @cached_property
     def runtime(self) -> Engine:
         """The engine's record, with its fitted constants."""
-        return engine(self.engine)
+        return engine(self.engine, "" if self.engine_version == CURRENT else self.engine_version)
 
     @cached_property
     def memory(self) -> MemoryTerms:
@@ -269,22 +272,37 @@ class Replicas(Load, Compared):
         return memory_terms()
 
     def replica(
-        self, device: Gpu, weight: WeightFormat, tp: int, pp: int = 1, ep: int | None = None
+        self,
+        device: Gpu,
+        weight: WeightFormat,
+        tp: int,
+        pp: int = 1,
+        ep: int | None = None,
+        attention_dp: int | None = None,
     ) -> Deployment:
-        """Return one replica of the model on `tp` x `pp` GPUs; `ep`: of them that share experts.
+        """Return one replica of the model on GPUs that are split so; see `Split`.
 
         Without `ep` whole experts are spread over all of `tp` where their number divides.
         """
         ep = expert_split(self.network, tp) if ep is None else ep
-        library = self.runtime.library
+        library, split = self.runtime.library, Split(tp, pp, ep, attention_dp or 1)
         images = float(self.image_tokens), self.images_per_request / self.prompt_tokens
         return Deployment(
             layout=_layout(
-                self.network, device, weight, self.kv_format, tp, pp, ep, library, *images
+                self.network,
+                device,
+                weight,
+                self.kv_format,
+                split,
+                library,
+                *images,
+                self.node_network_gb_s,
+                self.network_kind,
             ),
             engine=self.runtime.terms,
-            limits=self.runtime.limits,
+            limits=self.set_limits(self.runtime.limits, self.prompt_tokens),
             memory=self.memory,
+            chunked=self.chunked_prefill,
         )
 
 
@@ -304,7 +322,7 @@ class ServingQuestion(Replicas):
         return found
 
 
-class EstimateQuestion(ServingQuestion):
+class EstimateQuestion(Separate, ServingQuestion):
     """How fast is one replica."""
 
     tp: Annotated[int, Range(1, 1024, "GPUs")] | None = Field(
@@ -315,6 +333,19 @@ class EstimateQuestion(ServingQuestion):
     pp: Annotated[int, Range(1, 1024, "stages")] | None = Field(
         None, description="Pipeline stages; None: 1, or as tp says"
     )
+
+    def replica(
+        self,
+        device: Gpu,
+        weight: WeightFormat,
+        tp: int,
+        pp: int = 1,
+        ep: int | None = None,
+        attention_dp: int | None = None,
+    ) -> Deployment:
+        """Return one replica, whose experts and attention are split as asked unless given."""
+        ep, groups = ep or self.ep, attention_dp or self.attention_dp
+        return super().replica(device, weight, tp, pp, ep, groups)
 
 
 class ImagesQuestion(Compared):
@@ -351,12 +382,12 @@ def _layout(
     device: Gpu,
     weight: WeightFormat,
     kv: str,
-    tp: int,
-    pp: int,
-    ep: int,
+    split: Split,
     library: str,
     image_tokens: float,
     images_per_token: float,
+    node_gb_s: float | None,
+    network_kind: str,
 ) -> Layout:
     """Return a layout, the same one for the same question: it keeps what it has computed."""
     return Layout(
@@ -364,10 +395,10 @@ def _layout(
         gpu=device,
         weight=weight,
         kv_precision=kv,
-        tp=tp,
-        pp=pp,
-        ep=ep,
+        **split._asdict(),
         library=library,
         image_tokens=image_tokens,
         images_per_token=images_per_token,
+        node_gb_s=node_gb_s,
+        network_kind=network_kind,
     )

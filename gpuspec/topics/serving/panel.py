@@ -4,7 +4,7 @@ import pandas as pd
 
 from gpuspec.topics.serving import ServingQuestion, best_options, frontier_table, options_table
 from gpuspec.topics.serving.pictures import latency_throughput
-from gpuspec.topics.serving.words import option_finding, option_sentences, undrawn
+from gpuspec.topics.serving.words import option_finding, option_sentences, options_ground, undrawn
 from gpuspec.views.display import figure
 from gpuspec.views.panel import Panel, boxes, controls
 
@@ -19,7 +19,7 @@ def inference_panel(question: ServingQuestion) -> Panel:
         load, start = "request_rate", question.but(request_rate=question.arriving)
     else:
         start = question.but(**{load: getattr(question, load) or question.in_flight})
-    shown = controls(start, "model", "weights", "kv")
+    shown = controls(start, "model", "weights", "kv", "max_num_seqs", "chunked_prefill")
     shown |= boxes(start, "isl", "osl", load, "ttft_limit_s", "tpot_limit_s")
 
     def answer(**values: object) -> tuple[ServingQuestion, pd.DataFrame]:
@@ -35,6 +35,7 @@ def inference_panel(question: ServingQuestion) -> Panel:
     def told(answered: tuple[ServingQuestion, pd.DataFrame]) -> str:
         asked, best = answered
         said = undrawn(asked) if asked.network.kind == "encoder" else ""
-        return f"{option_sentences(asked, best)} {said}".strip()
+        told = [option_sentences(asked, best), options_ground(best), said]
+        return " ".join(filter(None, told))
 
     return Panel(shown, answer, draw, told)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import product
 from typing import Any
 
 import numpy as np
 
 from gpuspec.base.lazy import pd
-from gpuspec.base.units import GIB
+from gpuspec.base.units import GIB, distinct
 from gpuspec.catalog import gpu
 from gpuspec.catalog.images import image_model
 from gpuspec.formulas.images import image_seconds
 from gpuspec.formulas.serving import Deployment, request_bytes
+from gpuspec.formulas.splits import Split
 from gpuspec.topics.serving.ask import ServingQuestion
+from gpuspec.topics.serving.ground import images_ground, way_ground, ways_ground
 from gpuspec.topics.serving.layouts import replicas
 from gpuspec.topics.serving.load import (
     BOUNDS,
@@ -47,9 +49,9 @@ def service_ways(question: ServingQuestion, loads: int = LOADS) -> Ways:
         for device, weight in product(q.devices, q.formats)
         for one in replicas(q, device, weight)
     ]
-    for name, form, tp, pp, replica, why in tried:
-        base: Row = {"gpu": name, "precision": form, "tp": tp, "pp": pp}
-        base |= {"split": split_words(tp, pp), "unit_gpus": tp * pp}
+    for name, form, split, replica, why in tried:
+        base: Row = {"gpu": name, "precision": form, **split._asdict()}
+        base |= {"split": split.words, "unit_gpus": split.gpus}
         if why:
             parts.append({**base, "works": False, "reason": why})
             continue
@@ -59,12 +61,8 @@ def service_ways(question: ServingQuestion, loads: int = LOADS) -> Ways:
         parts[-1]["gpus"] = curve["units"] * base["unit_gpus"]
         whole = {} if q.arriving else {"whole": np.ones(1)}
         curves.append({n: curve[n] for n in ("excess", "load")} | {"batch": curve["knots"]} | whole)
-    return Ways(stacked(parts), curves)
-
-
-def split_words(tp: int, pp: int) -> str:
-    """Say how a replica is split."""
-    return "one GPU" if tp * pp == 1 else f"TP {tp}" + (f" PP {pp}" if pp > 1 else "")
+    table = stacked(parts)
+    return Ways(table.assign(ground=ways_ground(q, table)), curves, partial(way_ground, q))
 
 
 def load_curve(q: ServingQuestion, replica: Deployment, loads: int = LOADS) -> Row:
@@ -76,7 +74,7 @@ def load_curve(q: ServingQuestion, replica: Deployment, loads: int = LOADS) -> R
     """
     most, total = most_requests(q, replica), float(q.in_flight)
     even = np.ceil(total / np.arange(1, EVEN + 1))  # the load shared by few replicas
-    knots = np.unique([*np.floor(np.geomspace(1, most, loads)), *even[even <= most]])
+    knots = distinct([*np.floor(np.geomspace(1, most, loads)), *even[even <= most]])
     found = served(q, replica, knots)
     ttft, tpot = (np.broadcast_to(found[n], knots.shape) for n in ("ttft_s", "tpot_s"))
     curve = {"knots": knots, "excess": over_limits(q, ttft, tpot), "load": np.array([total])}
@@ -107,7 +105,7 @@ def _rate_within(q: ServingQuestion, replica_of: tuple[Any, ...]) -> float:
 def rate_curve(q: ServingQuestion, replica: Deployment) -> Row:
     """Return the same where requests arrive at random, at the rate that just keeps the limits."""
     layout = replica.layout
-    asked = (layout.gpu, layout.weight, layout.tp, layout.pp, layout.ep)
+    asked = (layout.gpu, layout.weight, layout.tp, layout.pp, layout.ep, layout.attention_dp)
     any_rate = {"request_rate": 1.0, "concurrency": None, "users": None}
     rate = _rate_within(q.model_copy(update=any_rate), asked)
     row: Row = {
@@ -137,6 +135,8 @@ def images_ways(
 ) -> Ways:
     """Return how many of each GPU generate the asked images a second, with `HEADROOM` left."""
     rows: list[Row] = []
+    setting = (image_model(model_name).id, stack, steps, size)
+    grounds = {name: images_ground(gpu(name), *setting) for name in gpus}
     for name in gpus:
         parts = image_seconds(image_model(model_name), gpu(name), steps, size, size, stack)
         seconds = float(sum(parts.values()))
@@ -144,7 +144,7 @@ def images_ways(
             {
                 "gpu": name,
                 "precision": "bf16",
-                "split": split_words(1, 1),
+                "split": Split().words,
                 "unit_gpus": 1,
                 "batch": HEADROOM / seconds,
                 "within": HEADROOM / seconds,
@@ -154,9 +154,11 @@ def images_ways(
                 "works": True,
                 "reason": "",
                 "bound": "products",
+                "ground": grounds[name].code,
             }
         )
     curves = [
         {"batch": r["batch"] * LADDER, "excess": LADDER, "load": np.array([images_s])} for r in rows
     ]
-    return Ways(filled(pd.DataFrame(rows).assign(gpus=lambda t: t["units"])), curves)
+    table = filled(pd.DataFrame(rows).assign(gpus=lambda t: t["units"]))
+    return Ways(table, curves, lambda row: grounds[row["gpu"]])

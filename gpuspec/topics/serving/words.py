@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from gpuspec.base.lazy import pd
 from gpuspec.catalog import table_rows
 from gpuspec.catalog.models.formats import STORED, format_title
 from gpuspec.formulas.serving.lengths import share_longer
+from gpuspec.formulas.splits import Split
 from gpuspec.topics.serving import ServingQuestion
 from gpuspec.topics.serving.ask import Load, Replicas
-from gpuspec.views.words import counted, listed, rows
+from gpuspec.views.words import counted, grounds_sentence, listed, rows
 
 CUT = 0.001
 """Share of prompts longer than the model from which it is told."""
@@ -83,9 +86,9 @@ def option_sentences(question: ServingQuestion, best: pd.DataFrame) -> str:
     said = []
     for r in rows(best):
         if not r.works:
-            said.append(f"{r.gpu}: {r.reason} (TP {r.tp}, PP {r.pp}).")
+            said.append(f"{r.gpu}: {r.reason} ({_split(r)}).")
             continue
-        split = f"TP {r.tp}" + (f" x PP {r.pp}" if r.pp > 1 else "")
+        split = _split(r)
         copies = f"{r.replicas} replicas of {split}" if r.replicas > 1 else f"one replica, {split}"
         speed = f"{r.output_tokens_s:,.0f} tokens/s"
         span = f"{r.output_tokens_s_low:,.0f} to {r.output_tokens_s_high:,.0f}"
@@ -99,7 +102,17 @@ def option_sentences(question: ServingQuestion, best: pd.DataFrame) -> str:
             f"{r.gpu} {stored}: {copies}; {speed} ({span}), {time}; "
             f"bound by {r.bound}." + (f" {r.note}." if r.note else "")
         )
-    return " ".join([formats_sentence(question), *said])
+    return " ".join(filter(None, [formats_sentence(question), *said, options_ground(best)]))
+
+
+def options_ground(best: pd.DataFrame) -> str:
+    """Say what is known of settings like those of the options that work."""
+    working = [r for r in rows(best) if r.works]
+    return grounds_sentence({r.gpu: (r.ground, [r.ground_reasons]) for r in working})
+
+
+def _split(row: Any) -> str:
+    return Split(row.tp, row.pp, row.ep, row.attention_dp).words
 
 
 def formats_sentence(question: Replicas) -> str:
