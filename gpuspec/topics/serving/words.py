@@ -32,6 +32,55 @@ def option_finding(question: ServingQuestion, best: pd.DataFrame) -> str:
     return f"{text}; {listed(bad)} cannot" if bad else text
 
 
+def answer_sentences(question: ServingQuestion, best: pd.DataFrame) -> str:
+    """Say which GPU serves the load with the fewest, what the others need, what it rests on."""
+    q, works = question, best[best["works"]]
+    if works.empty:
+        return f"{option_finding(q, best)}. {why_not(best)}"
+    first = works.sort_values("gpus", kind="stable").iloc[0]
+    format_ = format_title(str(first["weight"]))
+    split = f"TP {first['tp']}" + (f" x PP {first['pp']}" if first["pp"] > 1 else "")
+    copies = "one replica" if first["replicas"] == 1 else f"{first['replicas']:,} replicas"
+    said = (
+        f"The fewest GPUs that serve it are {first['gpus']:,} x {first['gpu']} with weights in "
+        f"{format_}: {copies} of {split}, {_times(q, first)}."
+    )
+    others = [f"{r.gpus:,} x {r.gpu}" for r in rows(works) if r.gpu != first["gpu"]]
+    said += f" Of the others it takes {listed(others)}." if others else ""
+    return f"{said} {why_not(best)}".strip()
+
+
+def why_not(best: pd.DataFrame) -> str:
+    """Say of each GPU that does not serve the load what stands against it."""
+    return " ".join(
+        f"{r.gpu} does not: {r.reason} (TP {r.tp}, PP {r.pp})." for r in rows(best) if not r.works
+    )
+
+
+def _times(q: ServingQuestion, row: pd.Series) -> str:
+    if q.network.kind == "encoder":
+        return f"each sequence answered after {row['ttft_s']:.2f} s"
+    who = "95 % of the requests have their" if q.arriving else "with the"
+    return (
+        f"{who} first token after {row['ttft_s']:.2f} s and then one each "
+        f"{row['tpot_s'] * 1e3:.0f} ms"
+    )
+
+
+def rests_on(question: ServingQuestion, best: pd.DataFrame) -> str:
+    """Say what the answer rests on: software, formats, and the error of its numbers."""
+    works = best[best["works"]]
+    said = f"{software_sentence(question)} {formats_sentence(question)}"
+    if works.empty:
+        return said
+    row = works.iloc[0]
+    low, high = (row[f"output_tokens_s_{end}"] / row["output_tokens_s"] for end in ("low", "high"))
+    return (
+        f"{said} Of four in five published measurements the throughput is {low:.2f} to {high:.2f} "
+        "times what is estimated here."
+    )
+
+
 def option_sentences(question: ServingQuestion, best: pd.DataFrame) -> str:
     """Say for each GPU how the load is run, how fast with its interval, or why it is not."""
     said = []
