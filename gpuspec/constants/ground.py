@@ -34,7 +34,8 @@ LEAST_PUBLISHERS = 2
 Codes = np.ndarray
 Record = Stored
 """What was measured: ``names`` (name -> value -> publishers), ``numbers`` (name -> range),
-``joint`` (values joined by ``|`` -> publishers and ranges), ``newest`` (engine -> version, date)."""
+``joint`` (values joined by ``|`` -> publishers and ranges), ``newest`` (engine -> version and
+date)."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,9 @@ class Ground:
     def told(self) -> dict[str, Any]:
         """Return it as answers for programs hold it."""
         return {"level": self.level, "reasons": list(self.reasons)}
+
+
+KNOWN = Ground("measured")
 
 
 def joined(grounds: Iterable[Ground]) -> Ground:
@@ -203,18 +207,18 @@ def ground_record(topic: str) -> Record:
     return found
 
 
-def ground_codes(topic: str, record: Record | None = None, **said: ArrayLike) -> Codes:
+def ground_codes(topic: str, said: Mapping[str, Any], record: Record | None = None) -> Codes:
     """Return 0, 1 or 2 (measured, near, far) for settings; names and numbers broadcast.
 
     Parameters
     ----------
     topic : str
         A topic of `TOPICS`.
+    said : mapping
+        What the answer says of its setting: names and numbers of the topic, each a value or an
+        array. What it leaves out, and a number that is NaN, is not judged.
     record : dict, optional
         What was measured; what the last calibration stored unless given.
-    **said
-        What the answer says of its setting: names and numbers of the topic. What it leaves out,
-        and a number that is NaN, is not judged.
     """
     found: Codes = np.asarray(MEASURED)
     for code, _ in _judged(topic, record, said):
@@ -222,7 +226,7 @@ def ground_codes(topic: str, record: Record | None = None, **said: ArrayLike) ->
     return found
 
 
-def ground_of(topic: str, record: Record | None = None, **said: ArrayLike) -> Ground:
+def ground_of(topic: str, said: Mapping[str, Any], record: Record | None = None) -> Ground:
     """Return the ground of one setting with its reasons; arguments as in `ground_codes`."""
     judged = [(int(np.max(code)), reason()) for code, reason in _judged(topic, record, said)]
     level = max((code for code, _ in judged), default=MEASURED)

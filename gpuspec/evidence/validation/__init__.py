@@ -114,8 +114,8 @@ def _comparison(
 ) -> Validation:
     """Compare those of `rows` that can be predicted; the others of `raw` have their reason.
 
-    ``ground`` of a row (0 measured, 1 near, 2 far) is judged beside all that was measured, or beside
-    what the `others` than its own publisher measured.
+    ``ground`` of a row (0 measured, 1 near, 2 far) is judged beside all that was measured, or
+    beside what the `others` than its own publisher measured.
     """
     of = _KINDS[kind]
     reasons[rows.index] = of.skipped(rows)

@@ -56,10 +56,10 @@ def estimate_table(question: Replicas, replica: Deployment) -> Row:
     parts = {name: float(seconds) for name, seconds in found["parts"].items()}
     ground = replica_ground(q, layout, load)
     answer: Row = {"works": True, "reason": "", "max_concurrency": most, "load": load}
-    width = {"levels": levels(q, layout.gpu.architecture), "ground": ground.code}
+    width = levels(q, layout.gpu.architecture)
     for name, of, kind in READS if q.network.kind == "encoder" else WRITES:
         value = float(found[of])
-        low, high = inference_interval(value, kind, layout.inherited, **width)
+        low, high = inference_interval(value, kind, layout.inherited, width, ground.code)
         answer[name] = (value, float(low), float(high))
     answer["concurrency"] = float(q.concurrency)
     answer["keeps_limits"] = bool(over_limits(q, found["ttft_s"], found["tpot_s"]) <= 1)
