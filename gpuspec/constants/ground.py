@@ -252,7 +252,7 @@ def _judged(topic: str, record: Record | None, said: Mapping[str, Any]) -> Judge
     for name, words in of.numbers.items():
         if name in said and known["numbers"][name]:
             found.append(_number(known["numbers"][name], ranges.get(name), said[name], words))
-    if "version" in said:
+    if "version" in said and "engine" in said:
         found.append(_version(known["newest"], said))
     return found
 
@@ -371,10 +371,10 @@ def _version(
 
 
 def version_number(text: str) -> tuple[int, ...]:
-    """Return a version as numbers; nothing where it is none.
+    """Return a version as numbers; nothing where it is none, such as a date.
 
-    >>> version_number("0.6.3.post2"), version_number("main"), version_number("1.0.0rc3")
-    ((0, 6, 3), (), (1, 0, 0))
+    >>> version_number("0.6.3.post2"), version_number("main"), version_number("2025-08")
+    ((0, 6, 3), (), ())
     """
     found = []
     for part in text.lower().removeprefix("v").split("."):
@@ -382,9 +382,11 @@ def version_number(text: str) -> tuple[int, ...]:
         if not digits:
             break
         found.append(int(digits))
-    return tuple(found)
+    return tuple(found) if found and found[0] < FIRST_YEAR else ()
 
 
+FIRST_YEAR = 2000
+"""From here on a number is a year, not a version."""
 MONTHS = "January February March April May June July August September October November December"
 
 
