@@ -87,8 +87,9 @@ def _one(
     seen = simulate(step, np.cumsum(gaps) / rate, transport_s=client.transport_s)
     kept = slice(int(WARM_UP * count) if endless else 0, None)
     ttft, tpot = seen.ttft_s[kept], seen.tpot_s[kept]
-    figures = _figures(0.0, utilisation, min(rate, count / seen.seconds) * step.osl)
-    figures["in_flight"] = rate * float(ttft.mean() + tpot.mean() * (step.osl - 1))
+    done = rate if endless else count / seen.seconds
+    figures = _figures(0.0, utilisation, done * step.osl)
+    figures["in_flight"] = done * float(ttft.mean() + tpot.mean() * (step.osl - 1))
     for name, seconds in (("ttft", ttft), ("tpot", tpot)):
         figures[f"{name}_mean_s"] = float(seconds.mean())
         for percent in PERCENTILES:
