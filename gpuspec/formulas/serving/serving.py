@@ -247,9 +247,10 @@ def steady_state(
         first = first + outside / sent / waves * late
     gaps = np.maximum(o - 1, 1.0)
     step = base + behind / gaps * prompt
+    share = behind / gaps
     rate = n / (first + step * (o - 1)) if repeated else rate
     parts = {
-        name: np.asarray(seconds + behind / gaps * cycle.prompt[name])
+        name: np.asarray(seconds + share * cycle.prompt[name])
         for name, seconds in cycle.alone.items()
     }
     # Of a first wave those before find room at once, the last wait for all that lack it.
@@ -315,14 +316,16 @@ def _cycle(
     pieces = np.maximum(new / room, 1.0)
     chunk = new / pieces
     # Prompts that come during an iteration are read together in the next one.
-    starts = np.maximum(n / turns * pieces / pp, 1e-9)
+    starts = np.maximum(others / turns * pieces / pp, 1e-9)
     lump = np.clip(starts / -np.expm1(-starts), 1.0, room / chunk * replica.layout.attention_dp)
     context = mean_context(i, o, client.osl_spread)
     whole_prompt = length_biased(new, client.isl_spread)  # that a prompt's token is met in
     alone = replica.iteration_parts(decoding, context)
     middle = i - new + np.maximum(whole_prompt - chunk, 0.0) / 2
     both = replica.iteration_parts(decoding, context, chunk, lump * pp, middle)
-    more = {name: both[name] - alone[name] for name in alone}
+    share = pieces / (lump * pp)
+    prompt = {name: share * (both[name] - alone[name]) for name in alone}
+    pipe = (1 - 1 / pp) / share * total_seconds(prompt) if pp > 1 else np.zeros(())
     return _Cycle(
         chunk,
         pieces,
@@ -330,8 +333,8 @@ def _cycle(
         others * (turns - o + 1) / turns,
         np.minimum(np.maximum(room * groups / new, 1.0), n),
         alone,
-        {name: np.asarray(pieces / (lump * pp) * seconds) for name, seconds in more.items()},
-        np.asarray((1 - 1 / pp) * total_seconds(more)),
+        prompt,
+        pipe,
     )
 
 
