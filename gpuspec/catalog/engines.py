@@ -35,6 +35,11 @@ class EngineLimits(BaseModel):
     compiled: Flag = column(
         "Whether a compiled program launches the kernels, not Python", False, stated=True
     )
+    mixed: Flag = column(
+        "Whether an iteration reads prompts beside the others' tokens; else prompts go first",
+        True,
+        stated=True,
+    )
 
 
 class Era(Named, EngineLimits):

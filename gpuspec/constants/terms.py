@@ -18,7 +18,7 @@ class Hardware(BaseModel):
 class Terms(BaseModel):
     """Fitted constants; every field has bounds, so a fit cannot leave physics."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     @classmethod
     def bounds(cls) -> dict[str, tuple[float, float, float]]:

@@ -167,7 +167,9 @@ def _family(config: Config) -> tuple[Family, list[str]]:
     for name in classes[:1]:
         meant = stems().get(stem(name)[0])
         if meant:
-            said = f"model_type {brief(kind)} is not known: read as {meant}, as its architectures say"
+            said = (
+                f"model_type {brief(kind)} is not known: read as {meant}, as its architectures say"
+            )
             return family(meant), [said]
     raise _unsupported(config, kind)
 

@@ -18,7 +18,7 @@ from gpuspec.evidence.measurements.inference import (
     skip_reasons,
 )
 from gpuspec.evidence.measurements.pairs import matched_pairs
-from gpuspec.evidence.measurements.rows import Row, known_model, numbers
+from gpuspec.evidence.measurements.rows import Row, completed, known_model, numbers
 from gpuspec.evidence.validation.common import SILENT, Kind, ratios
 from gpuspec.evidence.validation.reading import Columns, known_gpu, named_model
 
@@ -53,11 +53,12 @@ def _check(row: Row) -> None:
 def _named(rows: pd.DataFrame) -> pd.DataFrame:
     """Return rows with the GPUs of one replica and the model's own format where they are blank."""
     rows = rows.copy()
-    one = rows["tp"] * rows.get("pp", pd.Series(1.0, rows.index)).fillna(1)
-    if "decode_workers" in rows:  # both sides of a separated pair
-        stages = rows.get("prefill_pp", pd.Series(1.0, rows.index)).fillna(1)
-        read = rows["prefill_workers"] * rows["prefill_tp"] * stages
-        one = (one * rows["decode_workers"] + read).fillna(one)
+    sides = {"pp": 1, **disaggregated.COLUMNS}
+    size = completed(rows[[name for name in sides if name in rows]], sides, {})
+    one = rows["tp"] * size["pp"]
+    apart = size["decode_workers"] > 0  # and as many GPUs as both sides have
+    read = size["prefill_workers"] * size["prefill_tp"] * size["prefill_pp"]
+    one = one.where(~apart, one * size["decode_workers"] + read)
     rows["n_gpus"] = rows.get("n_gpus", one).fillna(one)
     own = rows.get("weight_precision", pd.Series("", rows.index))
     rows["weight_precision"] = own.where(own != "", rows["model"].map(_stored))

@@ -88,7 +88,7 @@ class Deployment(BaseModel):
             of one that reads.
         """
         own = sequences, context, prefill_tokens, prefill_sequences, past_tokens, tokens_each
-        if self.chunked:
+        if self.chunked and self.limits.mixed:
             return self._iteration(*own)
         wrote = self._iteration(sequences, context, 0, 0, 0, tokens_each)
         read = self._iteration(0, 1, prefill_tokens, prefill_sequences, past_tokens)

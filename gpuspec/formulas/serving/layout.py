@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-from gpuspec.base.units import NODE_GPUS, Floats
+from gpuspec.base.units import NODE_GPUS, Floats, distinct
 from gpuspec.catalog import Gpu
 from gpuspec.catalog.models import Model
 from gpuspec.catalog.precision import KV_PRECISIONS, QUANTIZABLE, WeightFormat
@@ -26,7 +26,7 @@ from gpuspec.formulas.serving import mixers
 from gpuspec.formulas.serving.formats import Product, product_of
 from gpuspec.formulas.transformer import Gemm, head_gemms, layer_halves, token_gemms
 
-GRID = np.unique(np.round(np.geomspace(1, 2**17, 120)))
+GRID = distinct(np.round(np.geomspace(1, 2**17, 120)))
 """Tokens of an iteration at which the products of a layer are computed; between, interpolated."""
 DENSE_PARTS = ("matmul", "experts", "elementwise", "communication")
 MIXERS = ("attention", "linear")
@@ -165,6 +165,12 @@ class Layout(BaseModel):
             passes = passes + layers * self._passes(GRID, self._vectors(block))
         return {"matmul": without_steps(self._products(own=True)), "elementwise": passes}
 
+    @cached_property
+    def _together(self) -> dict[str, Floats]:
+        """Seconds of both where all GPUs share the tokens."""
+        none = np.zeros(len(GRID))
+        return {name: seconds + self._own.get(name, none) for name, seconds in self._dense.items()}
+
     def _products(self, own: bool) -> Floats:
         """Seconds of a stage's products with weights that mix tokens (`own`), or do not."""
         total = np.zeros(len(GRID))
@@ -293,6 +299,8 @@ class Layout(BaseModel):
 
         `own_tokens` are those of the busiest group of attention; an equal share unless given.
         """
+        if self.attention_dp == 1:
+            return _between(self._together, tokens)
         own = np.asarray(tokens) / self.attention_dp if own_tokens is None else own_tokens
         parts = _between(self._dense, tokens)
         for name, seconds in _between(self._own, own).items():
@@ -387,5 +395,7 @@ def _between(tables: dict[str, Floats], tokens: ArrayLike) -> dict[str, Floats]:
     beyond = np.exp(np.maximum(log - np.log(GRID[-1]), 0.0))
     return {
         name: np.asarray(np.interp(log, np.log(GRID), seconds) * beyond)
+        if seconds.any()
+        else np.zeros(log.shape)
         for name, seconds in tables.items()
     }
