@@ -45,6 +45,7 @@ RECORDS = {
     "engines": "gpuspec.catalog.engines:Era",
     "image-models": "gpuspec.catalog.images:ImageModel",
     "workloads": "gpuspec.catalog.workloads:Workload",
+    "use-cases": "gpuspec.catalog.use_cases:UseCase",
 }
 """The record that declares the columns of a table; looked up when a row is checked. Tables that
 are not named here are declared by their schema in the package alone."""

@@ -55,7 +55,7 @@ def _ways(
 ) -> Ways:
     w: Any = KINDS[kind].model_validate_json(asked)
     if isinstance(w, Inference):
-        asks = service_question(w, list(gpus), list(precisions), w.request_rate)
+        asks = service_question(w, list(gpus), list(precisions))
         return service_ways(asks, loads)
     if isinstance(w, Training):
         job = job_question(w, list(gpus), 8, "bf16")

@@ -12,7 +12,7 @@ from gpuspec.catalog import gpu
 from gpuspec.catalog.models import model
 from gpuspec.catalog.models.formats import weight_format
 from gpuspec.catalog.precision import training_recipe
-from gpuspec.constants.ground import Ground
+from gpuspec.constants.ground import KNOWN, Ground
 from gpuspec.decision.errors import speeds_of
 from gpuspec.decision.scenario import Hpc, Images, Training
 from gpuspec.decision.upgrade.problem import QUARTERS_A_YEAR
@@ -44,7 +44,7 @@ class Way:
     """Kind of work, which says how wrong the estimate of its speed may be."""
     inherited: bool = False
     """Whether kernels of this GPU were not measured."""
-    ground: Ground = Ground("measured")
+    ground: Ground = KNOWN
     """What is known of settings like these."""
 
 
@@ -98,9 +98,9 @@ def _service(w: Any, gpus: tuple[str, ...], precisions: Any, quarters: int) -> D
 def _load(w: Any) -> tuple[float, str]:
     if isinstance(w, Images):
         return w.images_per_s, "images/s"
-    if w.request_rate:
-        return w.request_rate, "requests/s"
-    return float(w.concurrency), "requests in flight"
+    if w.arriving:
+        return w.arriving, "requests/s"
+    return float(w.in_flight), "requests in flight"
 
 
 def _surely(kind: str, rows: pd.DataFrame, found: Ways, gpus: tuple[str, ...]) -> list[bool]:
@@ -141,7 +141,7 @@ def _held_bytes(w: Any, row: dict[str, Any]) -> float:
     """Return the bytes of a unit's weights and cache: the article's order of what moves first."""
     if isinstance(w, Images):
         return 2.0 * model(w.model).params
-    held = float(row["batch" if w.request_rate else "within"])  # requests in flight
+    held = float(row["batch" if w.arriving else "within"])  # requests in flight
     cache = float(np.nan_to_num(row["kv_gib"])) * GIB * max(held, 1.0)
     form = weight_format(model(w.model), row["precision"])
     return model(w.model).params * form.main.bits / 8 + cache
@@ -199,7 +199,7 @@ def _sized_ways(w: Any, gpus: Any, precisions: Any, sizes: list[float]) -> pd.Da
         field = "tokens" if isinstance(w, Training) else "gpu_hours"
         grown = w.model_copy(update={field: getattr(w, field) * float(size)})
         found = workload_ways(grown, gpus, precisions)
-        explain = [found.ground] * len(found.table)
+        explain = pd.Series([found.ground] * len(found.table), dtype=object)
         parts.append(found.table.assign(days=found.table["days"] / size, explain=explain))
     same = ["gpu", "precision", "gpus"]
     return pd.concat(parts, ignore_index=True).drop_duplicates(same, ignore_index=True)

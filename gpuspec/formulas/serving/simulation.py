@@ -17,7 +17,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gpuspec.base.units import Floats
+from gpuspec.formulas.serving.client import USERS, Client
 from gpuspec.formulas.serving.deployment import Deployment
+from gpuspec.formulas.serving.lengths import length_biased, mean_context
 from gpuspec.formulas.serving.serving import max_concurrency, total_seconds
 
 LOADS, CHUNKS = 48, 24
@@ -34,7 +36,7 @@ class Served:
     in_flight: float
     """Mean requests in flight or waiting."""
     seconds: float
-    """From the first arrival to the last token."""
+    """From the start of the clock to the last token."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +47,13 @@ class Iterations:
     isl: float
     osl: float
     cached_share: float = 0.0
+    client: Client = USERS
 
     @cached_property
     def most(self) -> int:
         """Return the most requests that memory and settings allow."""
-        return int(max_concurrency(self.replica, self.isl, self.osl))
+        longer = length_biased(self.osl, self.client.osl_spread)
+        return int(max_concurrency(self.replica, self.isl, longer))
 
     @cached_property
     def new(self) -> float:
@@ -75,8 +79,10 @@ class Iterations:
         loads = np.unique(np.r_[0, np.round(np.geomspace(1, self.most + 1, LOADS))])
         b, t = np.meshgrid(loads, self.tokens, indexing="ij")
         chunk = np.minimum(np.maximum(t, 1), self.new)
-        past = self.isl - self.new + np.maximum(self.new - chunk, 0) / 2
-        parts = self.replica.iteration_parts(b, self.isl + self.osl / 2, chunk, t / chunk, past)
+        whole = length_biased(self.new, self.client.isl_spread)
+        past = self.isl - self.new + np.maximum(whole - chunk, 0) / 2
+        context = mean_context(self.isl, self.osl, self.client.osl_spread)
+        parts = self.replica.iteration_parts(b, context, chunk, t / chunk, past)
         known = np.broadcast_to(total_seconds(parts), b.shape)
         every = np.arange(self.most + 1)
         columns = [np.interp(every, loads, known[:, j]) for j in range(len(self.tokens))]
@@ -95,11 +101,10 @@ class Iterations:
 class _Replica:
     """The state of a replica between iterations, and of the requests that pass through it."""
 
-    def __init__(self, step: Iterations, count: int, answers: list[int]) -> None:
-        self.step, self.answers = step, answers
-        self.now, self.area, self.turn, self.admitted = 0.0, 0.0, 0, 0
-        self.left = [step.new] * count
-        self.first, self.last = [0.0] * count, [0.0] * count
+    def __init__(self, step: Iterations, prompts: list[float], answers: list[int]) -> None:
+        self.step, self.left, self.answers = step, prompts, answers
+        self.now, self.turn, self.admitted = 0.0, 0, 0
+        self.first, self.last = [0.0] * len(prompts), [0.0] * len(prompts)
         self.reading: deque[int] = deque()
         self.ends: list[tuple[int, int]] = []
         """The iteration of the last token, and whose it is."""
@@ -115,13 +120,12 @@ class _Replica:
             self.reading.append(self.admitted)
             self.admitted += 1
 
-    def pass_time(self, seconds: float, turns: int, waiting: int) -> None:
+    def pass_time(self, seconds: float, turns: int) -> None:
         """Let equal iterations go by."""
         self.now += seconds * turns
         self.turn += turns
-        self.area += seconds * turns * (self.inside + waiting)
 
-    def read(self, waiting: int) -> list[int]:
+    def read(self) -> list[int]:
         """Run an iteration with prompts; return the requests whose only token it gave."""
         decoding, read, begun = len(self.ends), 0.0, []
         room = max(self.step.budget - decoding, 1.0)
@@ -131,7 +135,7 @@ class _Replica:
             read += take
             if self.left[request] > TINY or read >= room:
                 break
-        self.pass_time(self.step.at(decoding, read), 1, waiting)
+        self.pass_time(self.step.at(decoding, read), 1)
         over = self.finished()
         while self.reading and self.left[self.reading[0]] <= TINY:
             request = self.reading.popleft()
@@ -142,13 +146,13 @@ class _Replica:
                 over.append(request)
         return over
 
-    def decode(self, until: float, waiting: int) -> list[int]:
+    def decode(self, until: float) -> list[int]:
         """Run iterations without prompts until a last token or, with room, an arrival."""
         seconds = self.step.at(len(self.ends), 0.0)
         turns = self.ends[0][0] - self.turn
         if until < inf and self.inside < self.step.most:
             turns = min(turns, max(ceil((until - self.now) / seconds), 1))
-        self.pass_time(seconds, turns, waiting)
+        self.pass_time(seconds, turns)
         return self.finished()
 
     def finished(self) -> list[int]:
@@ -164,6 +168,7 @@ def simulate(
     step: Iterations,
     arrive: ArrayLike,
     answers: ArrayLike | None = None,
+    prompts: ArrayLike | None = None,
     clients: int = 0,
     transport_s: float = 0.0,
 ) -> Served:
@@ -175,6 +180,8 @@ def simulate(
         Seconds at which requests arrive, ascending.
     answers : array_like, optional
         Tokens of each request's answer; those of `step` unless given.
+    prompts : array_like, optional
+        Tokens of each request's prompt that are computed; those of `step` unless given.
     clients : int
         0: requests arrive as `arrive` says. More: a closed loop of so many clients, who send the
         first requests at once and each next one when an answer is complete; only the number of
@@ -185,7 +192,9 @@ def simulate(
     times = np.asarray(arrive, float)
     count = len(times)
     lengths = np.full(count, step.osl) if answers is None else np.asarray(answers, float)
-    replica = _Replica(step, count, np.maximum(np.round(lengths), 1).astype(int).tolist())
+    read = np.full(count, step.new) if prompts is None else np.asarray(prompts, float)
+    whole = np.maximum(np.round(lengths), 1).astype(int)
+    replica = _Replica(step, read.tolist(), whole.tolist())
     sent = [0.0] * min(clients, count) if clients else times.tolist()
     arrived = done = 0
     while done < count:
@@ -195,17 +204,15 @@ def simulate(
         if not replica.inside:
             replica.now = max(replica.now, sent[arrived])
             continue
-        waiting = arrived - replica.admitted
         until = sent[arrived] if arrived < len(sent) else inf
-        over = replica.read(waiting) if replica.reading else replica.decode(until, waiting)
+        over = replica.read() if replica.reading else replica.decode(until)
         done += len(over)
         if clients:
             sent += [replica.now + transport_s] * min(len(over), count - len(sent))
-    first, last = np.array(replica.first), np.array(replica.last)
-    each = np.array(replica.answers)
+    first, last, begun = (np.array(x) for x in (replica.first, replica.last, sent))
     return Served(
-        first - np.array(sent) + transport_s,
-        (last - first) / np.maximum(each - 1, 1),
-        replica.area / replica.now,
+        first - begun + transport_s,
+        (last - first) / np.maximum(np.array(replica.answers) - 1, 1),
+        float((last - begun).sum()) / replica.now,
         replica.now,
     )
