@@ -23,7 +23,7 @@ from gpuspec.formulas.serving.serving import kv_capacity_tokens
 from gpuspec.formulas.splits import TENSOR, Split, impossible, together
 from gpuspec.topics.serving.ask import EstimateQuestion, ImagesQuestion, Replicas, ServingQuestion
 from gpuspec.topics.serving.fleets import fleet_capacity
-from gpuspec.topics.serving.ground import images_ground, levels, replica_ground
+from gpuspec.topics.serving.ground import images_ground, levels, replica_ground, separate_ground
 from gpuspec.topics.serving.layouts import shortfall, unworkable
 from gpuspec.topics.serving.load import (
     BOUNDS,
@@ -63,13 +63,16 @@ def estimate_table(question: ServingQuestion, replica: Deployment, replicas: int
     q, layout = question, replica.layout
     context = math.ceil(q.prompt_tokens + q.held_osl) if q.osl_cv else q.context
     reason = unworkable(q.runtime.engine, layout) or shortfall(replica, context)
-    answer: Row = {"tp": layout.tp, "pp": layout.pp, "works": not reason, "reason": reason}
+    answer: Row = {name: getattr(layout, name) for name in Split._fields}
+    answer |= {"works": not reason, "reason": reason}
     if not reason and isinstance(question, EstimateQuestion) and question.prefill_gpus:
         pair = pair_of(question, replica)
         read = pair.prefill
         reason = unworkable(q.runtime.engine, read.layout) or shortfall(read, q.prompt_tokens)
         if not reason:
-            return judged(q, answer | separate_answer(question, pair))
+            found = separate_answer(question, pair)
+            found["ground"] = separate_ground(q, pair, found["load"]).told()
+            return judged(q, answer | found)
         reason = f"where prompts are read: {reason}"
         answer |= {"works": False, "reason": reason}
     if reason:
@@ -137,14 +140,16 @@ def estimates(question: EstimateQuestion) -> list[Row]:
     q, rows = question, []
     for device in q.devices:
         for form in q.formats:
-            tp, pp, replicas = q.tp or 1, q.pp or 1, 1
+            replica, replicas = q.replica(device, form, q.tp or 1, q.pp or 1), 1
             if q.tp is None and q.pp is None:
                 best = best_layout(q, device, form)
-                tp, pp, replicas = int(best["tp"]), int(best["pp"]), int(best["replicas"]) or 1
-            answer = estimate_table(q, q.replica(device, form, tp, pp), replicas)
+                replica = q.replica(device, form, *(int(best[name]) for name in Split._fields))
+                replicas = int(best["replicas"]) or 1
+            answer = estimate_table(q, replica, replicas)
             row: Row = {"gpu": device.id, "weights": form.id, "weights_format": form.words}
             row |= {"kv_format": q.kv_format, "engine": q.runtime.name}
-            rows.append({**row, **answer, "replicas": replicas, "gpus": replicas * tp * pp})
+            row |= {"replicas": replicas, "gpus": replicas * replica.gpus}
+            rows.append({**row, **answer})
     return rows
 
 

@@ -334,6 +334,13 @@ class EstimateQuestion(Separate, ServingQuestion):
         None, description="Pipeline stages; None: 1, or as tp says"
     )
 
+    @model_validator(mode="after")
+    def _splits_a_layout_that_is_given(self) -> Self:
+        for name in ("ep", "attention_dp", "prefill_gpus"):
+            if self.tp is None and getattr(self, name) not in (None, 0, 1):
+                raise InputError(name, getattr(self, name), "give tp beside it")
+        return self
+
     def replica(
         self,
         device: Gpu,
