@@ -35,17 +35,23 @@ LISTED = {
     "deepseek-r1": "deepseek-ai/DeepSeek-R1",
     "deepseek-v3": "deepseek-ai/DeepSeek-V3",
     "deepseek-v3.2": "deepseek-ai/DeepSeek-V3.2",
+    "deepseek-v4-flash": "deepseek-ai/DeepSeek-V4-Flash",
+    "glm-5": "zai-org/GLM-5",
     "gpt-oss-120b": "openai/gpt-oss-120b",
     "gpt-oss-20b": "openai/gpt-oss-20b",
+    "kimi-k2": "moonshotai/Kimi-K2-Instruct",
     "kimi-k2.5": "moonshotai/Kimi-K2.5",
     "llama-4-maverick-17b-128e": "meta-llama/Llama-4-Maverick-17B-128E-Instruct",
     "llama-4-scout-17b-16e": "meta-llama/Llama-4-Scout-17B-16E-Instruct",
     "mixtral-8x22b": "mistralai/Mixtral-8x22B-v0.1",
     "mixtral-8x7b": "mistralai/Mixtral-8x7B-v0.1",
+    "minimax-m2.5": "MiniMaxAI/MiniMax-M2.5",
+    "minimax-m2.7": "MiniMaxAI/MiniMax-M2.7",
+    "qwen3-30b-a3b": "Qwen/Qwen3-30B-A3B",
     "qwen3-235b-a22b": "Qwen/Qwen3-235B-A22B",
     "qwen3.5-397b-a17b": "Qwen/Qwen3.5-397B-A17B",
 }
-OWN_FORMAT = ("deepseek", "gpt-oss", "kimi")
+OWN_FORMAT = ("deepseek", "gpt-oss", "kimi", "glm", "minimax")
 """Models whose published weights say the format of each part."""
 LARGEST = [2**n for n in range(12, -1, -1)]
 """Batches that are tried for the largest load."""
