@@ -1,5 +1,6 @@
 """gpuspec: decide between GPUs with numbers that show their source and their error."""
 
+import os
 import sys
 
 if sys.argv[:1] == ["-m"] and not sys.flags.safe_path:  # python -m gpuspec
@@ -7,7 +8,11 @@ if sys.argv[:1] == ["-m"] and not sys.flags.safe_path:  # python -m gpuspec
     if __file__.startswith(_here):
         sys.path.append(_here)  # a checkout that is not installed is found last
 
-from gpuspec.base.damage import whole
+from gpuspec.base.damage import commanded, whole
+
+if commanded():  # starts in less time: no plug-ins are looked for, no threads wait for work
+    for _name in ("PYDANTIC_DISABLE_PLUGINS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(_name, "1")
 
 with whole():
     from gpuspec.base.errors import InputError

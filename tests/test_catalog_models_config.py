@@ -232,6 +232,8 @@ def test_an_unknown_name_of_a_known_architecture_is_read_and_said():
     m = model_from_config(config)
     assert m.params == model_from_config(CONFIGS["deepseek-v3"]).params
     assert "read as deepseek_v3" in m.warnings[0]
+    long = model_from_config(config | {"model_type": "H100," * 900})
+    assert len(long.warnings[0]) < 300
 
 
 @pytest.mark.parametrize(

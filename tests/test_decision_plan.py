@@ -225,8 +225,8 @@ def test_too_few_gpus_for_the_cache_says_how_much_is_missing():
         {
             "workloads[0].isl": 32000,
             "workloads[0].concurrency": 256,
-            "workloads[0].tpot_limit_s": None,
-            "workloads[0].ttft_limit_s": None,
+            "workloads[0].tpot_limit_s": 0,
+            "workloads[0].ttft_limit_s": 0,
             "limits.gpus": 2,
         }
     )

@@ -5,14 +5,24 @@ import pandas as pd
 import pytest
 from pydantic import Field
 
-from gpuspec.catalog import table_rows
-from gpuspec.constants.terms import Terms
-from gpuspec.evidence.fits.engines import PRIOR_WIDTH, touched
-from gpuspec.evidence.fits.hierarchy import Fit, Hierarchy, fitted, held_out
+from gpuspec.constants.memory import memory_terms
+from gpuspec.constants.terms import GenerationTerms, Terms
+from gpuspec.evidence.fits.engines import PRIOR_WIDTH, Together, quantity, thinned
+from gpuspec.evidence.fits.hierarchy import (
+    Crossed,
+    Fit,
+    Hierarchy,
+    fitted,
+    fitted_both,
+    held_out,
+)
 from gpuspec.evidence.fits.proportional import ProportionalFit
 from gpuspec.evidence.measurements.inference import (
+    era_of,
+    generations_of,
     predicted_inference,
     prepared,
+    skip_reasons,
 )
 from gpuspec.evidence.measurements.rows import measurements
 from gpuspec.formulas.serving import EngineTerms
@@ -25,12 +35,24 @@ class Additive(Terms):
     logit_bytes: float = Field(16.0, ge=0.0, le=3000.0)
 
 
+class Factor(Terms):
+    """What a group makes of every time, whatever the member."""
+
+    factor: float = Field(1.0, ge=0.5, le=2.0)
+
+
 class Runs:
     def __init__(self, rows):
         self.rows = rows
 
-    def everything(self, terms):
-        return np.array([self.seconds(r, terms[r.member]) for r in self.rows.itertuples()])
+    def everything(self, terms, crossed=None):
+        factor = {name: one.factor for name, one in (crossed or {}).items()}
+        return np.array(
+            [
+                self.seconds(r, terms[r.member]) * factor.get(getattr(r, "group", ""), 1.0)
+                for r in self.rows.itertuples()
+            ]
+        )
 
     def part(self, chosen):
         rows = self.rows[chosen]
@@ -60,7 +82,7 @@ def rows():
     cells = [(b, v) for b in (16, 64, 256, 1024) for v in (32_000, 128_000)]
     table = pd.DataFrame(cells * 2, columns=["batch", "vocab"])
     table["member"] = ["a"] * len(cells) + ["b"] * len(cells)
-    table["source_id"] = table["case_id"] = [f"s{i % 4}" for i in range(len(table))]
+    table["publisher"] = table["case_id"] = [f"s{i % 4}" for i in range(len(table))]
     truth = {
         "a": Additive(sequence_us=5, logit_bytes=40),
         "b": Additive(sequence_us=4, logit_bytes=60),
@@ -77,6 +99,16 @@ def test_it_recovers_constants_that_trade_off_from_any_start(rows, start):
     assert held_out(fit) == pytest.approx(rows["value"].to_numpy(), rel=0.06)
 
 
+def test_what_cuts_through_the_members_is_found_beside_them(rows):
+    rows = rows.assign(group=np.where(np.arange(len(rows)) % 4 < 2, "old", "new"))
+    rows["value"] = rows["value"] * np.where(rows["group"] == "old", 1.3, 1.0)
+    across = Crossed(Factor, {"factor": 0.5}, lambda rows: rows["group"])
+    fit = ProportionalFit(problem({}, proportional=True, crossed=across), rows)
+    _, found = fitted_both(fit)
+    assert found["old"].factor / found["new"].factor == pytest.approx(1.3, rel=0.05)
+    assert held_out(fit) == pytest.approx(rows["value"].to_numpy(), rel=0.08)
+
+
 def test_it_agrees_with_the_fit_that_predicts_each_time(rows):
     slow, quick = Fit(problem({}), rows), ProportionalFit(problem({}, proportional=True), rows)
     for member, terms in fitted(slow).items():
@@ -84,24 +116,31 @@ def test_it_agrees_with_the_fit_that_predicts_each_time(rows):
             assert value == pytest.approx(getattr(terms, name), rel=0.1), (member, name)
 
 
-def test_a_constant_moves_no_row_that_it_is_said_not_to_touch():
-    rows = prepared(measurements("inference")).iloc[::180]
-    rows = rows[
-        rows["model"].isin(["llama-3.1-8b", "llama-2-70b", "mixtral-8x7b", "mistral-7b-v0.3"])
-    ]
-    eras = [row["id"] for row in table_rows("engines")]
-
-    def asked(part, **changed):
-        return predicted_inference(part, dict.fromkeys(eras, EngineTerms(**changed)))
-
-    moved = 0
-    for name in PRIOR_WIDTH:
-        inside = touched(rows, name)
-        changed = {name: 0.8 * getattr(EngineTerms(), name)}
-        if not inside.all():
-            part = rows[~inside]
-            assert (asked(part, **changed) == asked(part)).all(), name
-        moved += (
-            (asked(rows[inside], **changed) != asked(rows[inside])).any() if inside.any() else 0
+def test_several_sets_of_constants_are_predicted_as_one_by_one():
+    rows = prepared(measurements("inference")).iloc[::150]
+    rows = thinned(rows[skip_reasons(rows) == ""])
+    eras, kinds = set(era_of(rows)), set(generations_of(rows))
+    several = [
+        (dict.fromkeys(eras, EngineTerms(**one)), dict.fromkeys(kinds, GenerationTerms(**other)))
+        for one, other in (
+            ({}, {}),
+            ({name: 0.8 * getattr(EngineTerms(), name) for name in PRIOR_WIDTH}, {}),
+            ({"occupancy": 0.5, "reserve_gb": 6.0}, {"matmul_factor": 1.2}),
         )
-    assert moved > 6
+    ]
+    together = Together(memory_terms())(rows, several)
+    throughput = (quantity(rows) == "throughput").to_numpy()
+    for values, (terms, silicon) in zip(together, several, strict=True):
+        alone = predicted_inference(rows, terms, memory_terms(), silicon)
+        with np.errstate(divide="ignore"):
+            assert np.where(throughput, 1 / values, values) == pytest.approx(alone)
+    assert len({tuple(values) for values in together}) == 3
+
+
+def test_a_fit_learns_from_few_of_the_rows_that_differ_in_load_alone():
+    rows = prepared(measurements("inference"))
+    rows = rows[skip_reasons(rows) == ""].reset_index(drop=True)
+    few = thinned(rows)
+    assert len(few) < len(rows) / 2
+    assert set(era_of(few)) == set(era_of(rows[rows["request_rate"].isna()]))
+    assert set(few["publisher"]) == set(rows.loc[rows["request_rate"].isna(), "publisher"])

@@ -272,7 +272,9 @@ def test_more_gpus_are_never_less_throughput(about, isl, osl, load):
             one = replica(name, device, weight, tp, engine_name)
             if tp <= gpus and fits(one, isl, osl):
                 copies = min(gpus // tp, load)
-                rates.append(copies * float(steady_state(one, load / copies, isl, osl)["requests_s"]))
+                rates.append(
+                    copies * float(steady_state(one, load / copies, isl, osl)["requests_s"])
+                )
         return max(rates)
 
     assert rises(np.array([most(gpus) for gpus in (1, 2, 4, 8)]), WAVES)

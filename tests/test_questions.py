@@ -33,7 +33,11 @@ NUMBERS = [
 DIFFER = {  # one default a name, but for these: the question is another one
     "model": {"networks", "work", "decision"},  # one that a single GPU trains; as in the scenario
     "weights": {"model", "memory", "claims"},  # one is pictured; what the article says of two
-    "concurrency": {"work", "decision"},  # a bill of a large service; as in the scenario
+    "concurrency": {
+        "work",
+        "decision",
+        "memory",
+    },  # a bill of a large service; as in the scenario; one load
     "engine": {"mig", "memory"},  # the one whose buffers fit slices; whose share of memory is 0.9
     "max_gpus": {"mig"},  # tenants stay within a node
     "training_gpus": {"work"},  # a run that is paid for, not a node
@@ -157,10 +161,13 @@ def test_no_signature_has_another_default_for_a_field_of_a_question():
                         known = {*stated.get(argument.arg, {written}), "None"}
                         if written not in known:
                             other.add(f"{node.name}({argument.arg})")
-    # A number of GPUs, the time of a part of the answer: other things.
+    # A number of GPUs, one split, the time of a part of the answer: other things.
     assert other <= {
         "large_jobs(gpus)",
         "ratio_map(gpus)",
+        "ratio_map(osl)",
+        "replica(pp)",
+        "replica(tp)",
         "what_gives(time_limit_s)",
     }
 
@@ -268,7 +275,7 @@ def test_choices_are_understood_in_capitals_and_names_by_their_aliases():
 
 BAD = [
     ("serving", "ttft_limit_s", "fast"),
-    ("serving", "ttft_limit_s", 0),
+    ("serving", "ttft_limit_s", -1),
     ("serving", "cached_share", "half"),
     ("serving", "kv", 8),
     ("serving", "weights", 8),

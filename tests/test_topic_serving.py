@@ -40,7 +40,7 @@ def test_no_option_is_dropped_and_none_is_nan(options):
 
 def test_the_fleet_holds_the_load_within_the_limits(question, options):
     good = options[options["works"]]
-    assert (good["replicas"] * good["within"] >= question.concurrency).all()
+    assert (good["replicas"] * good["within"] >= question.in_flight).all()
     assert (good["tpot_s"] <= question.tpot_limit_s * 1.001).all()
     assert (good["ttft_s"] <= question.ttft_limit_s * 1.001).all()
     inside = good["output_tokens_s"].between(

@@ -9,6 +9,7 @@ from pathlib import Path
 from tabulate import tabulate
 
 from gpuspec.constants.collectives import collective_errors
+from gpuspec.constants.disaggregated import separate_errors
 from gpuspec.constants.hpc import hpc_errors
 from gpuspec.constants.inference import inference_errors
 from gpuspec.constants.memory import KINDS, memory_errors
@@ -96,10 +97,21 @@ def operator_table():
     return tabulate(rows, heads, tablefmt="github", disable_numparse=True)
 
 
+def separate_table():
+    rows = [
+        [kind, f"{e['rows']:.0f}", f"{e['median']:.1%}", f"{e['p90']:.1%}", f"{e['low']:.2f}",
+         f"{e['high']:.2f}"]
+        for kind, e in separate_errors().items()
+    ]  # fmt: skip
+    heads = ["Figure", "Rows", *HEADS[3:]]
+    return tabulate(rows, heads, tablefmt="github", disable_numparse=True)
+
+
 PLACES = [
     ("README.md", "errors", overview_table),
     ("docs/memory.md", "errors", memory_table),
     ("docs/serving.md", "inference errors", inference_table),
+    ("docs/serving.md", "separate errors", separate_table),
     ("docs/serving.md", "operator errors", operator_table),
     ("docs/networks.md", "collective errors", collective_table),
     ("docs/training.md", "training errors", training_table),

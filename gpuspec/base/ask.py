@@ -103,6 +103,19 @@ class Short(Was):
     """Earlier names that options of a command had, and no other door."""
 
 
+class Blank:
+    """A field that may be left blank; the record then fills it in, so that its value is none."""
+
+    def __get_pydantic_core_schema__(
+        self, source: object, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.nullable_schema(handler(source))
+
+
+BLANK: Any = None
+"""The default of such a field."""
+
+
 def typed(text: str) -> Any:
     """Return a default as a person types it; it is read like what a person gives."""
     return text
@@ -125,7 +138,7 @@ class Asked:
         """Earlier names."""
         self.options = (name, *(name for _, name in names))
         """Names that a command understands, today's first."""
-        self.blank = type(None) in self.parts
+        self.blank = type(None) in self.parts or any(isinstance(p, Blank) for p in self.parts)
         """Whether the field may be left blank."""
 
     @property
@@ -202,7 +215,7 @@ class Ask(BaseModel):
     Blank is ``None``, and text that is empty; 0 is 0.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, defer_build=True)
 
     @classmethod
     def of(cls, names: Mapping[str, object]) -> Self:
@@ -234,7 +247,18 @@ class Ask(BaseModel):
 
     def but(self, **names: object) -> Self:
         """Return the same question with some fields asked otherwise."""
-        return type(self).ask(**{**self._fields(), **names})
+        stated = {n: v for n, v in self._fields().items() if n not in self.filled}
+        return type(self).ask(**{**stated, **names})
+
+    @property
+    def filled(self) -> frozenset[str]:
+        """Names of the fields that were left blank and that the record filled in."""
+        return frozenset(self.__dict__.get("filled in", ()))
+
+    def _fill(self, values: Mapping[str, object]) -> None:
+        """Put values into the fields that were left blank."""
+        blank = {n: v for n, v in values.items() if getattr(self, n) is None and v is not None}
+        self.__dict__.update(blank, **{"filled in": frozenset(blank) | self.filled})
 
     def model_copy(self, *, update: Mapping[str, object] | None = None, deep: bool = False) -> Self:
         """Return a copy, unchecked, that forgets what was looked up for the original."""
@@ -276,7 +300,7 @@ _KNOWN: dict[type[BaseModel], list[Asked]] = {}
 def asked(*records: type[BaseModel]) -> list[Asked]:
     """Return the fields of records in their order, each name once."""
     for record in records:
-        if record not in _KNOWN and record.__pydantic_complete__:
+        if record not in _KNOWN and record.__pydantic_fields_complete__:
             _KNOWN[record] = [Asked(name, f) for name, f in record.model_fields.items()]
     found: dict[str, Asked] = {}
     for record in records:

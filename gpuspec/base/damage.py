@@ -21,12 +21,17 @@ def damage(error: Exception) -> str:
     return f"a package is damaged ({said}): in a checkout, run make clean and try again"
 
 
+def commanded() -> bool:
+    """Return whether a command of ours is loaded, not a program that imports us."""
+    return bool(sys.argv) and sys.argv[0].endswith(_COMMANDS)
+
+
 @contextmanager
 def whole() -> Iterator[None]:
     """End the command with that sentence where the imports inside fail; ``--debug`` shows where."""
     try:
         yield
     except DAMAGE as error:
-        if "--debug" in sys.argv or not sys.argv[0].endswith(_COMMANDS):
+        if "--debug" in sys.argv or not commanded():
             raise
         sys.exit(f"gpuspec: {damage(error)}")

@@ -6,8 +6,6 @@ from numbers import Number
 from pathlib import Path
 from typing import Any
 
-from rapidfuzz import fuzz, process
-
 MOST_SHOWN = 580
 """Characters of a message; every part of it that a person typed may be as long as a file."""
 
@@ -45,6 +43,8 @@ def renamed(error: InputError, field: str) -> InputError:
 
 def close_matches(name: str, known: Iterable[str]) -> list[str]:
     """Return the three known names most like `name`, best first; empty when none is close."""
+    from rapidfuzz import fuzz, process  # loaded where a name is unknown
+
     how: Any = {"scorer": fuzz.WRatio, "processor": str.lower, "score_cutoff": 60}
     return [match for match, _, _ in process.extract(name[:200], list(known), limit=3, **how)]
 

@@ -3,7 +3,7 @@
 import math
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
 Number = float | Floats
@@ -16,6 +16,16 @@ HOURS_YEAR = 8760.0
 HOURS_MONTH = HOURS_YEAR / 12
 NODE_GPUS = 8
 """GPUs of a server: tensor parallelism stays inside, buyers take whole ones."""
+
+
+def distinct(values: ArrayLike) -> Floats:
+    """Return finite values in order, each once; `numpy.unique` first loads masked arrays.
+
+    >>> distinct([3, 1, 3])
+    array([1., 3.])
+    """
+    ordered = np.sort(np.asarray(values, float))
+    return ordered[np.diff(ordered, prepend=-np.inf) > 0]
 
 
 def format_bytes(value_bytes: float) -> str:

@@ -21,6 +21,7 @@ from gpuspec.catalog.tables import (
     load_table,
     resolve,
     resolved,
+    table_row,
     table_rows,
 )
 
@@ -126,4 +127,4 @@ def find(table: str, kind: type[R], name: str, data: _Folder = None, field: str 
 
 @lru_cache(maxsize=1024)
 def _found(table: str, kind: type[R], key: str, folder: Path | None, stamp: object) -> R:
-    return record_from(kind, next(row for row in table_rows(table, folder) if row["id"] == key))
+    return record_from(kind, table_row(table, key, folder))

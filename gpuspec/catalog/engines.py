@@ -4,7 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from gpuspec.catalog.columns import Figure, Named, column
+from gpuspec.catalog.columns import Figure, Flag, Matching, Named, Texts, column
+
+Month = Annotated[str, Matching(r"20\d\d-\d\d|")]
 
 
 class EngineLimits(BaseModel):
@@ -27,6 +29,14 @@ class EngineLimits(BaseModel):
         0.9,
         stated=True,
     )
+    works_ahead: Flag = column(
+        "Whether the host prepares the next iteration while the GPU works", False, stated=True
+    )
+    mixed: Flag = column(
+        "Whether an iteration reads prompts beside the others' tokens; else prompts go first",
+        True,
+        stated=True,
+    )
 
 
 class Era(Named, EngineLimits):
@@ -35,4 +45,9 @@ class Era(Named, EngineLimits):
     engine: str = column("Engine")
     version_from: str = column("First version of the era")
     version_to: str = column("Last version of the era")
-    library: Literal["tensorrt-llm", "vllm"] = column("Kernel timings that stand for it")
+    released_from: Month = column("Month in which its first version came out", "")
+    released_to: Month = column("Month in which the next era began; empty: goes on", "")
+    other_versions: Texts = column(
+        "How else its versions begin where somebody numbers them anew, separated by |", ()
+    )
+    library: Literal["tensorrt-llm", "vllm", "sglang"] = column("Kernel timings that stand for it")

@@ -112,6 +112,7 @@ Format = Annotated[str, BeforeValidator(_format)]
 Formats = Annotated[tuple[Format, ...], BeforeValidator(split), Field(min_length=1)]
 EngineName = Annotated[str, BeforeValidator(_row("engines"))]
 FrameworkName = Annotated[str, BeforeValidator(_row("frameworks"))]
+UseCaseName = Annotated[str, BeforeValidator(_row("use-cases"))]
 WorkloadName = Annotated[str, BeforeValidator(_known(lambda name: workload(name).id))]
 """Class of scientific computations."""
 Names = Annotated[tuple[str, ...], BeforeValidator(split)]
@@ -138,6 +139,13 @@ Seconds = Annotated[float, Range(0, 1e6, "s", above=True)]
 Days = Annotated[float, Range(0, 36_500, "days", above=True)]
 Hours = Annotated[float, Range(0, 1e9, "GPU-hours", above=True)]
 Months = Annotated[int, Range(1, 120, "months")]
+Limit = Annotated[float, Range(0, 1e6, "s")]
+"""0 is no limit."""
+Users = Annotated[int, Range(1, 1_000_000_000, "users")]
+HourlyRequests = Annotated[float, Range(0, 1e5, "requests/h", above=True)]
+Spread = Annotated[float, Range(0, 10)]
+"""Standard deviation over mean."""
+PeakFactor = Annotated[float, Range(1, 1000)]
 Share = Annotated[float, Range(0, 1, below=True)]
 """From 0 to less than 1."""
 UsedShare = Annotated[float, Range(0, 1, above=True)]

@@ -11,7 +11,7 @@ import json
 import os
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from functools import cache, lru_cache
 from pathlib import Path
@@ -45,6 +45,7 @@ RECORDS = {
     "engines": "gpuspec.catalog.engines:Era",
     "image-models": "gpuspec.catalog.images:ImageModel",
     "workloads": "gpuspec.catalog.workloads:Workload",
+    "use-cases": "gpuspec.catalog.use_cases:UseCase",
 }
 """The record that declares the columns of a table; looked up when a row is checked. Tables that
 are not named here are declared by their schema in the package alone."""
@@ -93,7 +94,7 @@ def edition(data: str | Path | None = None) -> tuple[Path | None, tuple[tuple[st
 @lru_cache(maxsize=4096)
 def resolved(table: str, name: str, field: str, folder: Path | None, stamp: object) -> str:
     """Return `resolve` of a name in a table, kept for one `edition` of it."""
-    return _resolve(name, _load(table, folder, stamp), field)
+    return _resolve(name, _texts(table, folder, stamp).values(), field)
 
 
 def resolve(table: str, name: str, field: str, data: str | Path | None = None) -> str:
@@ -127,7 +128,13 @@ def resolve(table: str, name: str, field: str, data: str | Path | None = None) -
     return resolved(table, name, field, *edition(data))
 
 
-def labels_of(rows: Sequence[Cells]) -> dict[str, list[str]]:
+def table_row(name: str, key: str, data: str | Path | None = None) -> Cells:
+    """Return the row of a table with that id; of the others no cell is read."""
+    texts = _texts(name, *edition(data))
+    return _cells(texts[(key,)], _fields(name))
+
+
+def labels_of(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
     """Return the id, the name and the aliases of each row, by its id."""
     return {
         row["id"]: [row["id"], row["name"], *filter(None, row.get("aliases", "").split("|"))]
@@ -135,7 +142,7 @@ def labels_of(rows: Sequence[Cells]) -> dict[str, list[str]]:
     }
 
 
-def _resolve(name: str, rows: Sequence[Cells], field: str) -> str:
+def _resolve(name: str, rows: Iterable[_Row], field: str) -> str:
     labels = labels_of(rows)
     ids = list(labels)
     wanted, words = _plain(name), _words(name)
@@ -206,12 +213,22 @@ def _user_folder(data: str | Path | None) -> Path | None:
     return folder
 
 
+def _fields(name: str) -> dict[str, _Json]:
+    return {field["name"]: field for field in _resource(name)["schema"]["fields"]}
+
+
 @lru_cache(maxsize=64)
 def _load(name: str, folder: Path | None, stamp: object) -> list[Cells]:
+    fields = _fields(name)
+    return [_cells(row, fields) for row in _texts(name, folder, stamp).values()]
+
+
+@lru_cache(maxsize=64)
+def _texts(name: str, folder: Path | None, stamp: object) -> dict[tuple[str, ...], _Row]:
+    """Return the rows of a table by key, their cells as they are written."""
     resource = _resource(name)
     schema, path = resource["schema"], resource["path"]
-    fields: dict[str, _Json] = {field["name"]: field for field in schema["fields"]}
-    key = schema["primaryKey"]
+    fields, key = _fields(name), schema["primaryKey"]
     rows = _read(DATA / path, key, fields)
     if folder and (folder / path).is_file():
         for row_key, own in _read(folder / path, key, fields).items():
@@ -220,10 +237,10 @@ def _load(name: str, folder: Path | None, stamp: object) -> list[Cells]:
             check_row(record(name), row, where)
             for link in schema.get("foreignKeys", []):
                 column = link["fields"][0]
-                known = _load(link["reference"]["resource"], folder, stamp)
-                row[column] = _resolve(row[column], known, f"{where} {column}")
+                known = _texts(link["reference"]["resource"], folder, stamp)
+                row[column] = _resolve(row[column], known.values(), f"{where} {column}")
             rows[row_key] = row
-    return [{c: _cell(row.get(c, ""), f) for c, f in fields.items()} for row in rows.values()]
+    return rows
 
 
 @lru_cache(maxsize=64)
@@ -273,6 +290,10 @@ def _label_mib(label_gb: str) -> str:
 
 
 # --- cells -------------------------------------------------------------------------------------
+
+
+def _cells(row: _Row, fields: dict[str, _Json]) -> Cells:
+    return {column: _cell(row.get(column, ""), field) for column, field in fields.items()}
 
 
 def _cell(text: str, field: _Json) -> str | float | None:

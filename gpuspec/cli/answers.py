@@ -1,12 +1,12 @@
 """Commands that answer one question of a topic."""
 
-from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from gpuspec.base.errors import InputError
 from gpuspec.cli.asking import asking
 from gpuspec.cli.common import echo, echo_json, json_option, print_table
 from gpuspec.views.columns import headings
+from gpuspec.views.words import ground_sentence, grounds_sentence
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
@@ -62,41 +62,89 @@ def model_(question: "ModelQuestion", as_json: bool) -> None:
 @asking("estimate", first="model", needed=True)
 @json_option
 def estimate(question: "EstimateQuestion", as_json: bool) -> None:
-    """Say how fast one replica serves MODEL (a name, or the path of a config.json).
+    """Say how fast GPUs serve MODEL (a name, or the path of a config.json), in which layout.
 
     \b
+    gpuspec estimate Llama-3.1-70B --use-case chat --users 5000
+    gpuspec estimate Llama-3.1-70B --lengths trace.csv --gpus A100,H100,H200
     gpuspec estimate Llama-3.1-70B --gpus H200 --tp 2 --weights fp8 --concurrency 32
+    gpuspec estimate DeepSeek-R1 --gpus H200 --tp 8 --attention-dp 8 --concurrency 256
+    gpuspec estimate DeepSeek-R1 --gpus H100 --tp 16 --prefill-gpus 32 --decode-gpus 64
     """
-    from gpuspec.topics.serving import estimate_table
-    from gpuspec.topics.serving.words import formats_sentence
+    from gpuspec.topics.serving import estimates
+    from gpuspec.topics.serving import words as said
 
     q = question
-    found: dict[tuple[str, str], dict[str, Any]] = {}
-    for device, form in product(q.devices, q.formats):
-        found[device.id, form.id] = estimate_table(q, q.replica(device, form, q.tp, q.pp))
-    good = {key: answer for key, answer in found.items() if answer["works"]}
-    if not good:
-        (name, weights), answer = next(iter(found.items()))
-        raise InputError("layout", f"{q.tp * q.pp} x {name} in {weights}", answer["reason"])
+    rows = estimates(q)
+    if not any(row["works"] for row in rows):
+        layout = f"{rows[0]['gpus']} x {rows[0]['gpu']} in {rows[0]['weights']}"
+        raise InputError("layout", layout, rows[0]["reason"])
     if as_json:
-        forms = {form.id: form.words for form in q.formats}
-        told = [
-            {"gpu": g, "weights": w, "weights_format": forms[w], "kv_format": q.kv_format, **answer}
-            for (g, w), answer in found.items()
-        ]
-        echo_json(told[0] if len(told) == 1 else {"estimates": told})
+        load = {"load_asked": said.load_sentence(q), "software": said.software_sentence(q)}
+        echo_json({**rows[0], **load} if len(rows) == 1 else {**load, "estimates": rows})
         return
-    echo(formats_sentence(q))
-    for (name, weights), answer in found.items():
-        if len(found) > 1:
-            echo(f"\n{q.tp * q.pp} x {name}, weights in {weights}")
-        _tell_estimate(answer)
+    echo(f"{said.load_sentence(q)}\n{said.formats_sentence(q)} {said.software_sentence(q)}\n")
+    if len(rows) == 1:
+        _tell_estimate(rows[0])
+    else:
+        _tell_estimates(rows)
+    for row in rows:
+        if row["works"] and row["waiting"]:
+            echo(_waiting(row))
+
+
+def _waiting(row: dict[str, Any]) -> str:
+    """Say what does not fit, and how long it waits."""
+    where = f"{_layout(row)} {row['gpu']} in {row['weights']}"
+    if row["waiting"] == float("inf"):
+        most = row["requests_s_sustained"]
+        return f"{where}: the queue grows for ever; a replica sustains {most:.3g} requests/s"
+    each = " of each replica" if row["replicas"] > 1 else ""
+    return (
+        f"{where}: memory holds {row['max_concurrency']:,.0f} requests{each}, "
+        f"{row['waiting']:,.0f} wait for {row['waiting_s']:,.3g} s"
+    )
+
+
+def _layout(row: dict[str, Any]) -> str:
+    split = f"TP {row['tp']}" + (f" PP {row['pp']}" if row["pp"] > 1 else "")
+    return f"{row['replicas']} x {split}" if row["replicas"] > 1 else split
+
+
+def _tell_estimates(found: list[dict[str, Any]]) -> None:
+    """Print a row for each GPU and format; times are those of a replica."""
+    rate = "requests_s_within" if any("requests_s_within" in row for row in found) else ""
+    rows = []
+    for row in found:
+        start = [row["gpu"], row["weights"], _layout(row), f"{row['gpus']:,}"]
+        if not row["works"]:
+            rows.append([*start, *[""] * 6, row["reason"]])
+            continue
+        ttft, tpot = _times(row)
+        tokens = row.get("output_tokens_s") or row["tokens_s"]
+        total, low, high = (f"{v * row['replicas']:,.0f}" for v in tokens)
+        cache = f"{row.get('cache_tokens_used', 0):,.0f} of {row.get('cache_tokens', 0):,.0f}"
+        most = row.get(rate, row["concurrency_within"]) * row["replicas"]
+        times = [f"{ttft:,.2f}", f"{tpot * 1e3:,.1f}", f"{total} ({low} to {high})"]
+        flight = f"{row['load'] * row['replicas']:,.0f}"
+        keeps = "kept" if row["keeps_limits"] else "not kept"
+        rows.append([*start, *times, flight, cache, f"{most:,.3g}", f"{keeps}; {row['bound']}"])
+    first = headings("gpu", "weight", "split", "gpus", "ttft_s", "tpot_s")
+    first[-2:] = [f"{name} (95 %)" for name in first[-2:]] if rate else first[-2:]
+    largest = "Most requests/s" if rate else "Most in flight"
+    heads = [*first, "Tokens/s (80 %)", "In flight", "Cache tokens of a replica", largest]
+    print_table([*heads, "Limits; bound by"], rows)
+
+
+def _times(row: dict[str, Any]) -> tuple[float, float]:
+    """Return the seconds that a table shows: means, or those that 95 % of random arrivals keep."""
+    if "arrivals" in row:
+        return row["arrivals"]["ttft_p95_s"], row["arrivals"]["tpot_p95_s"]
+    first = row["sequence_s"] if "sequence_s" in row else row["ttft_s"]
+    return first[0], row.get("tpot_s", (0.0,))[0]
 
 
 def _tell_estimate(answer: dict[str, Any]) -> None:
-    if not answer["works"]:
-        echo(f"cannot serve it: {answer['reason']}")
-        return
     rows = []
     for label, name, scale in (
         ("TTFT, ms", "ttft_s", 1e3),
@@ -110,20 +158,56 @@ def _tell_estimate(answer: dict[str, Any]) -> None:
             continue
         rows.append([label, *(f"{v * scale:,.1f}" for v in answer[name])])
     print_table(["", *headings("estimated", "estimated_low"), "high (80 %)"], rows)
-    waiting = answer["concurrency"] - answer["load"]
+    each = f"; {answer['replicas']} replicas, each" if answer["replicas"] > 1 else ""
     echo(
-        f"\nrequests in flight: {answer['load']:,.0f}"
-        + (f" of {answer['concurrency']:,.0f}, the others wait" if waiting > 0 else "")
-        + f"; memory holds {answer['max_concurrency']:,.0f}; "
+        f"\n{answer['gpus']} x {answer['gpu']}, {_layout(answer)}{each} with "
+        f"{answer['load']:,.0f} requests in flight; memory holds {answer['max_concurrency']:,.0f}; "
         + ("the limits are kept" if answer["keeps_limits"] else "a limit is not kept")
     )
+    if "cache_tokens" in answer:
+        used, whole = answer["cache_tokens_used"], answer["cache_tokens"]
+        echo(f"cache: {used:,.0f} of {whole:,.0f} tokens ({used / whole:.0%})")
+    echo(_largest(answer))
     if "arrivals" in answer:
         _tell_arrivals(answer["arrivals"])
+    if "separate" in answer:
+        _tell_separate(answer["separate"], answer["same_gpus"])
     total = sum(answer["parts"].values())
     shares = sorted(answer["parts"].items(), key=lambda part: -part[1])
     told = ", ".join(f"{name} {seconds / total:.0%}" for name, seconds in shares)
     step = "a batch" if "sequences_s" in answer else "a token step"
     echo(f"{step} is bound by {answer['bound']}: {told}")
+    echo(ground_sentence(**answer["ground"]))
+
+
+def _tell_separate(sides: dict[str, Any], same: dict[str, float]) -> None:
+    times = [sides[f"{name}_s"] * 1e3 for name in ("queue", "prefill", "transfer")]
+    echo(
+        f"{sides['prefill_gpus']} GPUs read prompts ({sides['prefill_busy']:.0%} busy), "
+        f"{sides['decode_gpus']} write {sides['decoding']:,.0f} answers; a prompt waits "
+        f"{times[0]:,.0f} ms, is read in {times[1]:,.0f} ms, and its cache of "
+        f"{sides['transfer_bytes'] / 1e6:,.0f} MB adds {times[2]:,.1f} ms"
+    )
+    most = ", ".join(f"{side} {rate:,.1f}" for side, rate in sides["requests_s_most"].items())
+    echo(
+        f"requests/s of each side at most: {most}; one decode GPU at this load needs "
+        f"{sides['prefill_gpus_per_decode_gpu']:.2f} prefill GPUs"
+    )
+    echo(
+        f"on the same GPUs, {same['replicas']} replicas: TTFT {same['ttft_s'] * 1e3:,.0f} ms, "
+        f"TPOT {same['tpot_s'] * 1e3:,.1f} ms, {same['output_tokens_s']:,.0f} output tokens/s"
+    )
+
+
+def _largest(answer: dict[str, Any]) -> str:
+    """Say the largest load of a replica within the limits, and that it sustains at all."""
+    within = f"{answer['concurrency_within']:,.0f} requests in flight"
+    if "requests_s_within" in answer:
+        within = f"{answer['requests_s_within']:.3g} requests/s"
+    said = f"largest load of a replica within the limits: {within}"
+    if "requests_s_sustained" in answer:
+        said += f"; sustained at all: {answer['requests_s_sustained']:.3g} requests/s"
+    return said
 
 
 def _tell_arrivals(seen: dict[str, float]) -> None:
@@ -156,6 +240,8 @@ def images(question: "ImagesQuestion", as_json: bool) -> None:
         rows.append([row["gpu"], f"{row['seconds']:.2f}", *rate])
     heads = headings("gpu", "image_s", "images_s", "images_s_low")
     print_table([*heads, "high (80 %)"], rows)
+    grounds = zip(table["gpu"], table["ground"], strict=True)
+    echo("\n" + grounds_sentence({g: (of["level"], of["reasons"]) for g, of in grounds}))
 
 
 @asking("training", first="model", needed=True)
@@ -167,14 +253,16 @@ def train(question: "TrainingQuestion", as_json: bool) -> None:
     gpuspec train Llama-3.1-70B --tokens 1e12 --deadline-days 30 --gpus H100,H200 --precision fp8
     """
     from gpuspec.topics.training import deadline_table, runs_table
-    from gpuspec.topics.training.words import deadline_finding
+    from gpuspec.topics.training.words import deadline_finding, runs_ground
 
     runs = runs_table(question)
     if as_json:
         echo_json({"runs": runs})
         return
     _tell_runs(runs)
-    echo("\n" + deadline_finding(question, deadline_table(question, runs)))
+    answer = deadline_table(question, runs)
+    echo("\n" + deadline_finding(question, answer))
+    echo(runs_ground(answer))
 
 
 def _tell_runs(runs: "pd.DataFrame") -> None:
@@ -203,14 +291,17 @@ def mig_(question: "MigQuestion", as_json: bool) -> None:
     """
     from gpuspec.topics.mig import answer as tables
     from gpuspec.topics.mig import pack, tenant_options
+    from gpuspec.topics.mig.ground import packing_ground
     from gpuspec.topics.mig.words import packing_finding
 
     options = tenant_options(question)
     found = pack(question, options)
+    ground = packing_ground(found, options)
     if as_json:
         names = ("gpus", "usd_per_hour", "gap", "unplaced")
         told = {name: getattr(found, name) for name in names}
-        echo_json({**told, "placements": found.placements, "commands": tables.commands(found)})
+        told |= {"placements": found.placements, "ground": ground.told()}
+        echo_json({**told, "commands": tables.commands(found)})
         return
     rows = [
         [row["tenant"], f"{row['load']:.0%}", f"{row['usd']:.2f}", row["place"]]
@@ -218,6 +309,7 @@ def mig_(question: "MigQuestion", as_json: bool) -> None:
     ]
     print_table(headings("tenant", "load", "usd_per_hour", "place"), rows)
     echo("\n" + packing_finding(question, found))
+    echo(ground_sentence(**ground.told()))
     for tenant in found.unplaced:
         reasons = options.loc[options["tenant"] == tenant, "reason"]
         echo(f"no place for {tenant}: {reasons.iloc[-1]}")

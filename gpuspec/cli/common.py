@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from gpuspec import __version__
+from gpuspec.base.aligned import aligned, columns_of
 from gpuspec.base.damage import DAMAGE, damage
 from gpuspec.base.errors import InputError, brief, close_matches
 
@@ -170,20 +171,19 @@ def _drop_stdout() -> None:
 
 def print_table(headers: list[str], rows: Sequence[Sequence[object]]) -> None:
     """Print aligned columns; the last wraps at the width of a terminal, and runs on in a pipe."""
-    from tabulate import tabulate
-
-    widths: list[int | None] = [None] * len(headers)
+    texts = [["" if value is None else str(value) for value in row] for row in rows]
+    columns = list(zip(*texts, strict=True))
+    sides = ["right" if all(map(_NUMBER.fullmatch, column)) else "left" for column in columns]
     if sys.stdout is not None and sys.stdout.isatty() and rows:
         import shutil
+        import textwrap
 
-        taken = sum(max(len(str(row[i])) for row in rows) + 2 for i in range(len(headers) - 1))
-        widths[-1] = max(shutil.get_terminal_size().columns - taken, 24)
-    numbers = [all(_NUMBER.fullmatch(str(row[i])) for row in rows) for i in range(len(headers))]
-    sides = ["right" if number else "left" for number in numbers] if rows else None
-    text = tabulate(
-        rows, headers, "simple", colalign=sides, maxcolwidths=widths, disable_numparse=True
-    )
-    echo(text)
+        taken = sum(max(map(columns_of, column)) + 2 for column in columns[:-1])
+        room = max(shutil.get_terminal_size().columns - taken, 24)
+        for row in texts:
+            wide = columns_of(row[-1]) > len(row[-1])
+            row[-1] = "\n".join(textwrap.wrap(row[-1], room // 2 if wide else room))
+    echo(aligned(headers, texts, sides))
 
 
 def cells(frame: "pd.DataFrame") -> list[list[object]]:

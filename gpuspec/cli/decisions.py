@@ -50,6 +50,7 @@ def upgrade(question: "UpgradeQuestion", as_json: bool) -> None:
     gpuspec upgrade mine.yaml --drift up
     Fields of the file: docs/upgrade.md.
     """
+    from gpuspec.constants.ground import joined
     from gpuspec.decision import upgrade as fleet
     from gpuspec.decision.upgrade import words
 
@@ -60,6 +61,8 @@ def upgrade(question: "UpgradeQuestion", as_json: bool) -> None:
         orders = fleet.orders_table(question.problem, plans["optimum"])
         runs = fleet.runs_table(question, plans["optimum"])
         told = {"sure": sure, "left_out": question.left_out}
+        ground = joined(words.plan_grounds(question, plans["optimum"]).values()).told()
+        told |= {"ground": ground}
         echo_json(told | {"orders": orders, "runs": runs, "strategies": table})
         return
     money = ("cost_usd", "capital_usd")

@@ -20,6 +20,8 @@ COLUMNS = {
     "stored",
     "servers": "server gpu_id gpu_count topology nvlink_gb_s_per_gpu node_network_gb_s "
     "max_system_kw",
+    "use-cases": "use_case isl isl_cv osl osl_cv ttft_limit_s tpot_limit_s active_share "
+    "requests_per_hour peak_factor confidence",
     "links": "link kind gb_s_per_gpu latency_us_low latency_us_high name",
 }
 

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gpuspec.base.units import Floats
-from gpuspec.constants.stored import Interval, stored, stored_errors
+from gpuspec.constants.stored import Interval, stored_errors, stored_interval
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +20,11 @@ def collective_errors() -> "pd.DataFrame":
 
 
 def collective_interval(
-    value: ArrayLike, message_bytes: ArrayLike, nodes: ArrayLike = 1
+    value: ArrayLike,
+    message_bytes: ArrayLike,
+    nodes: ArrayLike = 1,
+    link: ArrayLike = "",
+    ground: ArrayLike = 0,
 ) -> Interval:
     """Return the 80 % interval of the seconds of a collective; arguments broadcast.
 
@@ -31,15 +34,20 @@ def collective_interval(
         Estimated seconds.
     message_bytes, nodes : array_like
         Size of the message and nodes of the group: the error differs by both.
+    link : array_like
+        What joins the GPUs of a node, as the table of measurements calls it: ``nvlink-4``...
+    ground : array_like
+        0 measured, 1 near, 2 far: see `constants.ground`.
     """
-    errors = stored("collectives")["errors"]
-    large, across = np.asarray(message_bytes) >= LARGE, np.asarray(nodes) > 1
+    levels = {"size": size_of(message_bytes), "reach": where(nodes), "link": link}
+    return stored_interval(value, "collectives", "seconds", levels, ground=ground)
 
-    def end(name: str) -> Floats:
-        inside, outside = (
-            np.where(large, errors[f"{r}, from 1 MiB"][name], errors[f"{r}, below 1 MiB"][name])
-            for r in ("in a node", "between nodes")
-        )
-        return np.asarray(np.asarray(value) * np.where(across, outside, inside))
 
-    return end("low"), end("high")
+def size_of(message_bytes: ArrayLike) -> np.ndarray:
+    """Return how errors call the size of messages."""
+    return np.where(np.asarray(message_bytes) >= LARGE, "from 1 MiB", "below 1 MiB")
+
+
+def where(nodes: ArrayLike) -> np.ndarray:
+    """Return how errors call the reach of a group."""
+    return np.where(np.asarray(nodes) > 1, "between nodes", "in a node")

@@ -67,21 +67,29 @@ def hpc_errors() -> "pd.DataFrame":
     return stored_errors("hpc")
 
 
-def hpc_interval(value: ArrayLike) -> Interval:
+def hpc_interval(value: ArrayLike, ground: ArrayLike = 0) -> Interval:
     """Return the 80 % interval of the speed of a kernel whose figure stands alone."""
-    return stored_interval(value, "hpc", "speed, kernels")
+    return stored_interval(value, "hpc", "speed", ground=ground)
 
 
-def hpc_ratio_interval(value: ArrayLike, kind: str, new: str = "", old: str = "") -> Interval:
+def hpc_ratio_interval(
+    value: ArrayLike,
+    kind: str,
+    new: str = "",
+    old: str = "",
+    workload: str = "",
+    ground: ArrayLike = 0,
+) -> Interval:
     """Return the 80 % interval of a ratio of speeds of two GPUs, given by id.
 
-    The wider of that of all pairs and of those without the class that was measured most: what
-    one often measured class gets right says little of the others.
+    Parameters
+    ----------
+    kind : str
+        ``kernel`` or ``application``.
+    workload : str
+        Class of the computation; blank: the width of its kind.
     """
     if new and new == old:
         return np.asarray(value), np.asarray(value)
-    label = f"ratio, {KINDS[kind]}"
-    errors = stored("hpc")["errors"]
-    ends = [e for name, e in errors.items() if name == label or name.startswith(f"{label} but ")]
-    low, high = min(e["low"] for e in ends), max(e["high"] for e in ends)
-    return np.asarray(value) * low, np.asarray(value) * high
+    levels = {"kind": kind, "workload": workload}
+    return stored_interval(value, "hpc", "ratio", levels, ground=ground)

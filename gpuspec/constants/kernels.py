@@ -11,6 +11,7 @@ from gpuspec.constants.terms import (
     CollectiveTerms,
     DecodeAttentionTerms,
     ExpertTerms,
+    GenerationTerms,
     Hardware,
     MatmulTerms,
     PrefillAttentionTerms,
@@ -28,6 +29,14 @@ OWN = ("a100-sxm-80", "h100-sxm-80", "h200-sxm-141", "l40s-pcie-48", "b200-sxm-1
 OTHER_VENDOR_PARENT = "h100-sxm-80"
 FALLBACKS = ("h100-sxm-80", "a100-sxm-80", "l40s-pcie-48")
 PCIE_PARENT = "l40s-pcie-48"
+LIBRARIES = ("vllm", "sglang", "tensorrt-llm")
+WEIGHT_ONLY = ("int8", "int4-awq")
+LARGER = {"int8": "bf16", "int4-awq": "bf16", "fp4": "fp8", "bf16/mla": "bf16/gqa"}
+LARGER |= {"fp8/mla": "fp8/gqa"}
+"""Kinds whose constants stand for those of a kind that was not timed."""
+OWN_GENERATION = {"h20": "H20"}
+"""GPUs that are unlike their architecture, by how their id begins: H20 has a seventh of the matrix
+rate of H100 beside more bandwidth."""
 PCIE = CollectiveTerms(
     start_us=10.0,
     per_doubling_us=5.0,
@@ -65,28 +74,35 @@ class Kernels(BaseModel):
         return hardware(self.gpu, compute)
 
     def matmul(self, kind: str) -> MatmulTerms:
-        """Return the constants of products: ``bf16``, ``fp8`` or weight-only ``int8``, ``int4``.
+        """Return the constants of products: ``bf16``, ``fp8``, ``fp4``, or weight-only ``int8``,
+        ``int4-awq``.
 
-        The timings of FP8 products quantize their input in a kernel of its own; engines do that
-        inside the norm before, so its passes and its launch are left out here.
+        The timings of FP8 and FP4 products quantize their input in a kernel of its own; engines do
+        that inside the norm before, so its passes and its launch are left out here. Weight-only
+        kernels outside TensorRT-LLM take what the 16-bit ones do, at fewer bytes (Frantar et al.
+        2024, arXiv:2408.11743, figure 1).
         """
+        if kind in WEIGHT_ONLY and self.library != "tensorrt-llm":
+            kind = "bf16"
         terms = MatmulTerms(**self._terms("matmul", kind))
-        if kind != "fp8":
+        if kind not in ("fp8", "fp4"):
             return terms
         launch = min(terms.launch_us, self.matmul("bf16").launch_us)
         return terms.model_copy(update={"quantize_passes": 0.0, "launch_us": launch})
 
-    def decode_attention(self, kv: str, grouped: bool) -> DecodeAttentionTerms:
-        """Return the constants of decode attention for a cache in ``bf16`` or ``fp8``."""
-        key = f"{kv}/{'gqa' if grouped else 'mha'}"
-        return DecodeAttentionTerms(**self._terms("decode_attention", key))
+    def decode_attention(self, kv: str, sharing: str) -> DecodeAttentionTerms:
+        """Return the constants of decode attention for a cache in ``bf16`` or ``fp8``.
+
+        `sharing`: ``mha`` one query a key, ``gqa`` several, ``mla`` all over one latent vector.
+        """
+        return DecodeAttentionTerms(**self._terms("decode_attention", f"{kv}/{sharing}"))
 
     def prefill_attention(self, compute: str) -> PrefillAttentionTerms:
         """Return the constants of prefill attention computed in ``bf16`` or ``fp8``."""
         return PrefillAttentionTerms(**self._terms("prefill_attention", compute))
 
     def experts(self, kind: str) -> ExpertTerms:
-        """Return the constants of a layer's routed experts."""
+        """Return the constants of a layer's routed experts, in the kinds of `matmul`."""
         return ExpertTerms(**self._terms("experts", kind))
 
     def over_nvlink(self, gpus: int) -> bool:
@@ -104,20 +120,22 @@ class Kernels(BaseModel):
         return CollectiveTerms(**whole._terms("all_reduce", "bf16")), self.gpu.nvlink_bytes_s
 
     def _terms(self, operation: str, key: str) -> dict[str, float]:
-        """Return stored constants: of the library, or of the other; else those of another GPU.
+        """Return stored constants: of the library, or of another; else those of another GPU.
 
         Attention kernels are shared between engines, so there the table that the formula follows
-        best (by its held-out error) stands for both.
+        best (by its held-out error) stands for all. Weights that no table times are taken as the
+        next larger kind.
         """
-        other = "vllm" if self.library == "tensorrt-llm" else "tensorrt-llm"
-        for source in (self.tables, *(_operators()[gpu] for gpu in FALLBACKS)):
-            places = [source.get(p, {}).get(operation, {}).get(key) for p in (self.library, other)]
-            entries = [entry for entry in places if entry]
-            if operation.endswith("attention"):
-                entries.sort(key=lambda entry: entry.get("median_error", 1.0))
-            if entries:
-                terms: dict[str, float] = entries[0]["terms"]
-                return terms
+        others = [name for name in LIBRARIES if name != self.library]
+        for kind in (key, LARGER.get(key, key)):
+            for source in (self.tables, *(_operators()[gpu] for gpu in FALLBACKS)):
+                tables = [source.get(name, {}) for name in (self.library, *others)]
+                entries = [e for t in tables if (e := t.get(operation, {}).get(kind))]
+                if operation.endswith("attention"):
+                    entries.sort(key=lambda entry: entry.get("median_error", 1.0))
+                if entries:
+                    terms: dict[str, float] = entries[0]["terms"]
+                    return terms
         raise KeyError(f"no constants of {operation} for {key}")
 
 
@@ -148,11 +166,23 @@ def nvlink_island(gpu_id: str, form_factor: str) -> int:
 
 @cache
 def kernels(gpu: Gpu, library: str = "tensorrt-llm") -> Kernels:
-    """Return the kernels of a GPU with the library of an engine (``vllm`` for all but TRT-LLM)."""
+    """Return the kernels of a GPU with the library of an engine, one of `LIBRARIES`."""
     whole = gpu.id.split("/")[0]  # of a MIG instance: the constants of its GPU
     parent = whole if whole in OWN else PARENTS.get(gpu.architecture, OTHER_VENDOR_PARENT)
-    used = library if library == "tensorrt-llm" else "vllm"
+    used = library if library in LIBRARIES else "vllm"
     return Kernels(gpu=gpu, library=used, measured_on=parent, tables=_operators()[parent])
+
+
+def generation_of(device: Gpu) -> str:
+    """Return the generation whose constants a GPU has: its architecture, or its own."""
+    return OWN_GENERATION.get(device.id.split("-")[0], device.architecture)
+
+
+@cache
+def generation(name: str) -> GenerationTerms:
+    """Return the constants of a generation of GPUs; 1 where none of it was measured."""
+    fitted = stored("inference").get("generations", {}).get(name, {})
+    return GenerationTerms(**fitted.get("terms", {}))
 
 
 def _operators() -> dict[str, Tables]:

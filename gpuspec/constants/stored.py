@@ -1,10 +1,11 @@
 """What the last calibration stored: the one reader of ``data/calibration``, and its error tables.
 
-Errors are those of sources that no fit had seen. Intervals are split-conformal, on log errors
-and with whole sources held out (Lei et al. 2018, arXiv:1604.04173).
+Errors are those of publishers that no fit had seen; how intervals follow from them is told where
+they are made, in `evidence.fits.errors`.
 """
 
 import json
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,9 +20,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Stored = dict[str, Any]
-"""What a JSON file holds: constants, ``errors``, ``held_out``, ``provenance``."""
+"""What a JSON file holds: constants, ``errors``, ``intervals``, ``ground``, ``held_out``,
+``provenance``."""
 Interval = tuple[Floats, Floats]
 """Low and high end, each of the shape of the estimate."""
+Z80 = 1.2815515655446004
+"""Standard normal quantile of 0.9: an 80 % interval reaches so many standard deviations."""
+GROUND_SHARES = (0.0, 0.5, 1.0)
+"""How much of the spread between publishers is added on measured, near and far ground."""
 
 
 def stored_path(topic: str) -> Path:
@@ -39,10 +45,10 @@ def stored(topic: str) -> Stored:
 def stored_errors(topic: str, index: str = "quantity") -> "pd.DataFrame":
     """Return the held-out error of each figure of a topic, one row a figure.
 
-    Columns: ``rows``, ``sources``, ``median_error`` and ``p90_error`` (absolute log errors:
-    0.1 is 10 %), ``low`` and ``high`` (80 % of measurements lie between these multiples of
-    the estimate, every source counting the same) and, but for memory, ``coverage`` (share of a
-    source's rows inside the interval that the other sources gave).
+    Columns: ``rows``, ``publishers``, ``sources``, ``median_error`` and ``p90_error`` (absolute log
+    errors: 0.1 is 10 %; the whole publisher was left out of the fit), ``low`` and ``high`` (80 % of
+    a new publisher's measurements lie between these multiples of the estimate) and ``coverage``
+    (share of the rows inside the interval that all other publishers gave).
     """
     import pandas as pd
 
@@ -50,26 +56,87 @@ def stored_errors(topic: str, index: str = "quantity") -> "pd.DataFrame":
 
 
 def held_out(topic: str) -> dict[str, float]:
-    """Return the prediction of each case of the shipped table by a fit without its source."""
+    """Return the prediction of each case of the shipped table by a fit without its publisher."""
     values: dict[str, float] = stored(topic)["held_out"]
     return values
 
 
-def stored_interval(value: ArrayLike, topic: str, figure: str, power: float = 1.0) -> Interval:
-    """Return the 80 % interval of an estimate of a figure, its log width times `power`."""
-    error = stored(topic)["errors"][figure]
+def log_ends(interval: Stored, levels: Mapping[str, ArrayLike]) -> Interval:
+    """Return the ends of an interval, log(measured / estimate), at `levels` of its factors.
+
+    Parameters
+    ----------
+    interval : dict
+        As the calibration stores it: ``centre + scale * width * (low, high)``, the width being the
+        product of those of the levels.
+    levels : mapping
+        Factor -> level, or an array of levels. A factor that is not named, or a level that no
+        publisher measured, has the width of all.
+    """
+    width: Floats = np.asarray(float(interval["scale"]))
+    for factor, found in interval["groups"].items():
+        if factor not in levels:
+            continue
+        names, place = np.unique(np.asarray(levels[factor], str), return_inverse=True)
+        known = [found[n]["width"] if n in found else 1.0 for n in names]
+        width = width * np.asarray(known)[place.reshape(np.shape(levels[factor]))]
+    low, high = (interval["centre"] + interval[end] * width for end in ("low", "high"))
+    return np.asarray(low), np.asarray(high)
+
+
+def widened(low: ArrayLike, high: ArrayLike, between: float, share: ArrayLike) -> Interval:
+    """Return ends of a log interval to which the spread between publishers is added again.
+
+    Once more for `share` 1, in quadrature: what a publisher beyond known ground may add.
+    """
+    middle = (np.asarray(low) + np.asarray(high)) / 2
+    half = np.hypot(np.asarray(high) - middle, Z80 * between * np.asarray(share))
+    return middle - half, middle + half
+
+
+def stored_interval(
+    value: ArrayLike,
+    topic: str,
+    figure: str,
+    levels: Mapping[str, ArrayLike] | None = None,
+    *,
+    ground: ArrayLike = 0,
+    power: float = 1.0,
+    inverse: ArrayLike = False,
+) -> Interval:
+    """Return the 80 % interval of an estimate.
+
+    Parameters
+    ----------
+    topic, figure : str
+        What was calibrated, and which of its intervals.
+    levels : mapping, optional
+        What decides the width: see `log_ends`.
+    ground : array_like
+        0 measured, 1 near, 2 far (`constants.ground`): near adds half of the spread between
+        publishers, far adds all of it.
+    power : float
+        Factor on the log width.
+    inverse : array_like of bool
+        Whether the value is a rate while the stored errors are of seconds.
+    """
+    of = stored(topic)["intervals"][figure]
+    ends = log_ends(of, levels or {})
+    share = np.asarray(GROUND_SHARES)[np.asarray(ground, int)]
+    if np.any(share):
+        ends = widened(*ends, of["between"], share)
+    low, high = np.where(inverse, -ends[1], ends[0]), np.where(inverse, -ends[0], ends[1])
     estimate = np.asarray(value)
-    return estimate * error["low"] ** power, estimate * error["high"] ** power
+    return estimate * np.exp(low * power), estimate * np.exp(high * power)
 
 
 def stored_ratio_interval(value: ArrayLike, topic: str, new: str, old: str) -> Interval:
     """Return the 80 % interval of a ratio of two GPUs, given by id.
 
-    From the errors of that pair where enough sources measured both, else of all pairs.
+    From the errors of that pair where publishers measured both, else of all pairs.
     """
-    errors = stored(topic)["errors"]
-    forward, backward = f"ratio {new} / {old}", f"ratio {old} / {new}"
-    if backward in errors and forward not in errors:
-        low, high = (1 / errors[backward][end] for end in ("high", "low"))
-        return np.asarray(value) * low, np.asarray(value) * high
-    return stored_interval(value, topic, forward if forward in errors else "ratio")
+    known = stored(topic)["intervals"]["ratio"]["groups"].get("pair", {})
+    forward, backward = f"{new} / {old}", f"{old} / {new}"
+    if backward in known and forward not in known:
+        return stored_interval(value, topic, "ratio", {"pair": backward}, inverse=True)
+    return stored_interval(value, topic, "ratio", {"pair": forward})

@@ -18,7 +18,7 @@ class Hardware(BaseModel):
 class Terms(BaseModel):
     """Fitted constants; every field has bounds, so a fit cannot leave physics."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     @classmethod
     def bounds(cls) -> dict[str, tuple[float, float, float]]:
@@ -105,6 +105,21 @@ class ExpertTerms(Terms):
     """Rows to which each expert's share of the tokens is padded."""
     passes: float = Field(4.0, ge=0.0, le=60.0)
     """Times that a routed token's hidden vector is moved (permute, quantize, combine)."""
+
+
+class GenerationTerms(Terms):
+    """What a generation of GPUs makes of the calibrated kernels, whatever the engine.
+
+    Kernels are timed one by one on a cool GPU; in a model they follow each other, with other
+    clocks and a cache that the weights displace.
+    """
+
+    matmul_factor: float = Field(1.0, ge=0.8, le=1.4)
+    """Time of the products over that of the calibrated kernels."""
+    attention_factor: float = Field(1.0, ge=0.7, le=1.5)
+    """Time of attention while decoding over that of the calibrated kernels."""
+    expert_factor: float = Field(1.0, ge=0.7, le=1.6)
+    """Time of the experts over that of the calibrated kernels."""
 
 
 class CollectiveTerms(Terms):

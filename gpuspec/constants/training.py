@@ -1,5 +1,6 @@
 """Constants of a training framework: what rooflines and fabrics leave open."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from numpy.typing import ArrayLike
@@ -88,9 +89,32 @@ def training_errors() -> "pd.DataFrame":
     return stored_errors("training")
 
 
-def training_interval(value: ArrayLike, quantity: str = "step time") -> Interval:
-    """Return the 80 % interval of an estimate: ``step time``, ``ratio``, ``fp8 ratio``..."""
-    return stored_interval(value, "training", quantity)
+def training_interval(
+    value: ArrayLike,
+    quantity: str = "step time",
+    levels: Mapping[str, ArrayLike] | None = None,
+    ground: ArrayLike = 0,
+) -> Interval:
+    """Return the 80 % interval of an estimate.
+
+    Parameters
+    ----------
+    quantity : str
+        ``step time``, ``ratio`` of the speeds of two GPUs, ``fp8 ratio``.
+    levels : mapping, optional
+        What else decides the width of a step's: ``known`` (`framework_known`), ``precision``
+        (``fp8``, ``16 bit``), ``kind`` of the model, ``tuning``, ``generation`` of the GPU,
+        ``reach``; one value or an array. What is not said has the width of all.
+    ground : array_like
+        0 measured, 1 near, 2 far: see `constants.ground`.
+    """
+    return stored_interval(value, "training", quantity, levels, ground=ground)
+
+
+def framework_known(name: str) -> str:
+    """Return whether a framework has constants of its own, as intervals call it."""
+    known = name in stored("training")["frameworks"]
+    return "framework known" if known else "framework never seen"
 
 
 def training_ratio_interval(value: ArrayLike, new: str, old: str) -> Interval:

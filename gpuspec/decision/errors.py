@@ -101,7 +101,7 @@ class Speeds:
 
     def _absolute(self) -> tuple[float, float]:
         if self.kind == "training":
-            ends = training_interval(1.0, "step time, framework known")
+            ends = training_interval(1.0, levels={"known": "framework known"})
             return 1 / float(ends[1]), 1 / float(ends[0])
         # Both are errors of seconds: of an image, and of a token under the load that is asked.
         low, high = inference_interval(1.0, "images" if self.kind == "images" else "tpot")

@@ -3,6 +3,7 @@
 `plan` picks from them at one time, `upgrade` over quarters.
 """
 
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -45,7 +46,7 @@ def workload_ways(
     found = _ways(workload.kind, key, gpus, precisions, most_gpus, loads)
     if hours is None:
         return found
-    return Ways(found.table.assign(hours_month=float(hours)), found.curves)
+    return replace(found, table=found.table.assign(hours_month=float(hours)))
 
 
 @lru_cache(256)
@@ -54,7 +55,7 @@ def _ways(
 ) -> Ways:
     w: Any = KINDS[kind].model_validate_json(asked)
     if isinstance(w, Inference):
-        asks = service_question(w, list(gpus), list(precisions), w.request_rate)
+        asks = service_question(w, list(gpus), list(precisions))
         return service_ways(asks, loads)
     if isinstance(w, Training):
         job = job_question(w, list(gpus), 8, "bf16")

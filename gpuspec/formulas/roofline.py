@@ -22,6 +22,8 @@ from gpuspec.constants.terms import (
 
 TILES = ((256, 128), (128, 256), (128, 128), (64, 128), (64, 64))
 SPLITS = (1, 2, 4, 8)
+ROW_STEP = 16
+"""Rows by which a matrix unit takes few tokens."""
 QUERY_TILE = 128
 SCAN_CHUNK = 64
 """Tokens of a chunk in which a recurrent mixer reads a prompt (flash-linear-attention)."""
@@ -43,7 +45,8 @@ def matmul_seconds(
     """Seconds of an (m x k) by (k x n) product; m is the tokens, n x k the weights.
 
     The best of a few tile shapes and depth splits is taken, as the library's heuristic does,
-    with whole waves of tiles over the SMs.
+    with whole waves of tiles over the SMs. Few tokens are padded to `ROW_STEP`, not to a whole
+    tile: kernels then swap the sides of the product.
 
     References
     ----------
@@ -52,10 +55,11 @@ def matmul_seconds(
     """
     m, n, k = np.asarray(m, float), np.asarray(n, float), np.asarray(k, float)
     t = terms
-    compute = np.asarray(np.inf)
+    compute, fewest = np.asarray(np.inf), np.ceil(m / ROW_STEP) * ROW_STEP
     for rows, columns in TILES:
         area = rows * columns
         efficiency = area / (area + t.tile_overhead * 128**2) * (1 + t.tile_overhead)
+        area = np.minimum(rows, fewest) * columns
         rate = hardware.peak_flops * t.peak_share * efficiency / hardware.sm_count
         tiles = np.ceil(m / rows) * np.ceil(n / columns)
         for split in SPLITS:

@@ -1,7 +1,7 @@
 """How a model may be split over GPUs: one list of sizes and one set of rules for every topic."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,19 +15,68 @@ Rule = tuple[Any, Callable[[int], str]]
 Rules = list[Rule]
 
 
-def splits(network: Model, max_gpus: int) -> list[tuple[int, int]]:
-    """Return (tp, pp) of a replica worth trying, the fewest GPUs first.
+class Split(NamedTuple):
+    """How a model is split over the GPUs of a replica."""
+
+    tp: int = 1
+    """GPUs that share the layers of a stage."""
+    pp: int = 1
+    """Stages."""
+    ep: int = 1
+    """GPUs of `tp` over which whole experts are spread; the rest of it splits each expert."""
+    attention_dp: int = 1
+    """Groups of the `tp` GPUs whose attention works on requests of its own."""
+
+    @property
+    def gpus(self) -> int:
+        """GPUs of the replica."""
+        return self.tp * self.pp
+
+    @property
+    def words(self) -> str:
+        """The split in words; experts that are spread as usual, over all of `tp`, are not said."""
+        if self.gpus == 1:
+            return "one GPU"
+        said = [f"TP {self.tp}"] + [f"PP {self.pp}"] * (self.pp > 1)
+        if self.attention_dp > 1:
+            said += [f"EP {self.ep}"] * (self.ep > 1) + [f"attention DP {self.attention_dp}"]
+        return " ".join(said)
+
+
+def splits(network: Model, max_gpus: int) -> list[Split]:
+    """Return the splits of a replica worth trying, the fewest GPUs first.
 
     In a node tensor parallelism over all GPUs, or over half of them in two stages; beyond it
     stages of whole nodes. Where the model does not allow a size, `impossible` says why, and the
-    largest one that it allows stands beside it.
+    largest one that it allows stands beside it. Whole experts are spread over `tp` where their
+    number divides; beside each such split stands the one whose GPUs each attend to requests of
+    their own, and beyond a node the one that spreads the experts over all nodes.
     """
     found = []
     for gpus in [2**i for i in range(int(max_gpus).bit_length())]:
         inside = min(gpus, NODE_GPUS)
         sizes = [inside, inside // 2] if 2 < gpus <= NODE_GPUS else [inside]
-        found += [(tp, gpus // tp) for tp in dict.fromkeys([*sizes, node_tp(network, inside)])]
+        for tp in dict.fromkeys([*sizes, node_tp(network, inside)]):
+            ep = expert_split(network, tp)
+            found.append(Split(tp, gpus // tp, ep))
+            if ep > 1:
+                found.append(Split(tp, gpus // tp, ep, tp))
+        if gpus > NODE_GPUS and expert_split(network, gpus) > 1:
+            found.append(Split(gpus, 1, gpus, gpus))
     return found
+
+
+def uneven(network: Model, tp: int, ep: int, attention_dp: int) -> str:
+    """Return why groups of `tp` GPUs cannot be made so; empty where they can."""
+    if tp % attention_dp:
+        return f"attention DP {attention_dp} does not divide the {tp} GPUs of TP {tp}"
+    if tp % ep:
+        return f"EP {ep} does not divide the {tp} GPUs of TP {tp}"
+    for experts in {block.experts for block in network.blocks if block.moe_layers}:
+        if experts % ep:
+            return f"EP {ep} does not divide the {experts} experts"
+    sparse = any(block.moe_layers for block in network.blocks)
+    return "" if sparse or ep == 1 else f"EP {ep} spreads experts, and {network.name} has none"
 
 
 def split_rules(network: Model, tp: Any, pp: Any, node_gpus: int = NODE_GPUS) -> Rules:
@@ -75,7 +124,10 @@ def first_broken(rules: Rules, size: int) -> np.ndarray:
 
 
 def impossible(network: Model, tp: int, pp: int, node_gpus: int = NODE_GPUS) -> str:
-    """Return why a split does not work at all, memory aside; empty where it does."""
+    """Return why a split does not work at all, memory aside; empty where it does.
+
+    Under attention data parallelism `tp` is the GPUs of one of its groups.
+    """
     return str(first_broken(split_rules(network, tp, pp, node_gpus), 1)[0])
 
 

@@ -4,6 +4,7 @@ What is said of the layers of a `Model` here is said of one of its ``blocks``, i
 are of one kind; a network is the sum over them.
 """
 
+from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
@@ -179,8 +180,7 @@ def attention_spans(block: Model, window: float = NO_WINDOW) -> list[Span]:
 
 def windows_of(block: Model) -> list[tuple[float, int]]:
     """Return (window in tokens, layers that have it) of a block."""
-    windows, counts = np.unique(block.layer_windows(), return_counts=True)
-    return [(float(w), int(n)) for w, n in zip(windows, counts, strict=True)]
+    return [(float(w), n) for w, n in sorted(Counter(block.layer_windows()).items())]
 
 
 def layer_halves(block: Model) -> float:

@@ -1,11 +1,12 @@
 """Parts of questions that several topics ask: a model and its requests, GPUs, nodes."""
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from gpuspec.base.ask import Ask, Short, Was, typed
+from gpuspec.base.ask import BLANK, Ask, Blank, Short, Was, typed
 from gpuspec.base.errors import InputError
 from gpuspec.catalog import Gpu, gpu
 from gpuspec.catalog.fields import (
@@ -18,13 +19,22 @@ from gpuspec.catalog.fields import (
     NetworkKind,
     Requests,
     Tokens,
+    UseCaseName,
     WeightsGb,
 )
 from gpuspec.catalog.models import Model, model
 from gpuspec.catalog.models.formats import kv_format
+from gpuspec.catalog.use_cases import UseCase, use_case
 from gpuspec.constants.fabrics import reference_node_gb_s
 
 MODEL_HELP = "Model: a name of the table (gpuspec list models) or the path of a config.json"
+
+
+OF_USE_CASE = (
+    *("isl", "isl_cv", "osl", "osl_cv", "ttft_limit_s", "tpot_limit_s"),
+    *("active_share", "peak_factor"),
+)
+"""Fields that the use case fills in where they are left blank."""
 
 
 class Traffic(Ask):
@@ -41,19 +51,45 @@ class Traffic(Ask):
         description="Size of the weights as loaded, all GPUs together; outranks what their (first) "
         "format gives; None: by the format",
     )
-    isl: Tokens = Field(2048, description="Input sequence length of a request")
-    osl: Tokens = Field(512, description="Output sequence length of a request")
+    use_case: UseCaseName = Field(
+        "general",
+        description="What fields that are left blank are taken from: general, chat, "
+        "code-completion, rag, summarising, batch (gpuspec list use-cases)",
+    )
+    isl: Annotated[Tokens, Blank()] = Field(
+        BLANK, description="Input sequence length of a request, the mean; None: of the use case"
+    )
+    osl: Annotated[Tokens, Blank()] = Field(
+        BLANK, description="Output sequence length of a request, the mean; None: of the use case"
+    )
     images_per_request: Annotated[Images, Short("images")] = Field(
         0, description="Images in a prompt, beside its isl tokens of text"
     )
     concurrency: Requests = Field(64, description="Requests always in flight, over all replicas")
+
+    @cached_property
+    def usual(self) -> UseCase:
+        """What the use case says of a load."""
+        return use_case(self.use_case)
+
+    @model_validator(mode="after")
+    def _blank_as_the_use_case(self) -> Self:
+        names = type(self).model_fields
+        usual = {name: getattr(self.usual, name) for name in OF_USE_CASE if name in names}
+        self._fill({**usual, **self.measured})
+        return self
+
+    @property
+    def measured(self) -> Mapping[str, object]:
+        """What outranks the use case where a field is left blank."""
+        return {}
 
     @property
     def image_tokens(self) -> int:
         """Tokens of the images of one request."""
         return self.images_per_request * self.network.image_tokens
 
-    def lengths(self, longest: int) -> tuple[int, ...]:
+    def powers_of_two(self, longest: int) -> tuple[int, ...]:
         """Return powers of two of tokens up to `longest`, or to where the model ends before."""
         most = min(self.network.max_context or longest, longest)
         last = most.bit_length() - 1

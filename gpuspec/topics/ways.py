@@ -18,11 +18,13 @@ hours_month    hours that the GPUs are needed in an average month
 curve          place in `curves`; -1 where load and speed do not depend on each other
 works, reason  whether the split can run at all, else why not
 bound          part that takes most of the time
+ground         0 measured, 1 near, 2 far: see `constants.ground`
 ============== =============================================================================
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +33,7 @@ from numpy.typing import ArrayLike
 
 from gpuspec.base.lazy import pd
 from gpuspec.base.units import HOURS_MONTH
+from gpuspec.constants.ground import Ground
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,12 @@ class Ways:
     curves: list[dict[str, np.ndarray]] = field(default_factory=list)
     """``batch`` and ``excess``: how far each load is over the limits, 1 at the limit; ``load``:
     what all replicas carry together."""
+    explain: Callable[[Mapping[str, Any]], Ground] | None = None
+    """The ground of a row of the table with its reasons."""
+
+    def ground(self, row: Mapping[str, Any]) -> Ground:
+        """Return the ground of a row of the table, for rows that are shown."""
+        return self.explain(row) if self.explain else Ground("measured")
 
 
 Row = dict[str, Any]
@@ -49,6 +58,8 @@ Row = dict[str, Any]
 DEFAULTS: Row = {
     "tp": 1,
     "pp": 1,
+    "ep": 1,
+    "attention_dp": 1,
     "batch": 0.0,
     "units": 0.0,
     "gpus": 0.0,
@@ -65,6 +76,7 @@ DEFAULTS: Row = {
     "inherited": False,
     "curve": -1,
     "bound": "",
+    "ground": 0,
 }
 
 
@@ -87,7 +99,7 @@ def filled(table: pd.DataFrame) -> pd.DataFrame:
             table[name] = value
         elif value == value and table[name].isna().any():
             table[name] = table[name].fillna(value)
-    for name in ("unit_gpus", "curve", "tp", "pp"):
+    for name in ("unit_gpus", "curve", "tp", "pp", "ep", "attention_dp", "ground"):
         table[name] = table[name].astype(int)
     table["inherited"] = table["inherited"].astype(bool)
     table["works"] = table["works"].astype(bool)

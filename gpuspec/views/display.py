@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
-from tabulate import tabulate
 
+from gpuspec.base.aligned import aligned
 from gpuspec.base.errors import UnknownNameError
 from gpuspec.views.charts import literal
 from gpuspec.views.markdown import Markdown, marked, printable
@@ -68,14 +68,7 @@ class ShownTable:
         return self.rows or [["none", *[""] * (len(self.columns) - 1)]]
 
     def __repr__(self) -> str:
-        body = tabulate(
-            self.lines,
-            headers=self.columns,
-            tablefmt="simple",
-            disable_numparse=True,
-            colalign=self.align,
-        )
-        return f"Table: {self.caption}\n\n{body}"
+        return f"Table: {self.caption}\n\n{aligned(self.columns, self.lines, self.align)}"
 
     def _repr_html_(self) -> str:
         """Write well-formed HTML; inline styles, as JupyterLab aligns all cells to the right."""

@@ -92,6 +92,27 @@ def slider(
     return W.SelectionSlider(options=shown, value=start, description=name, style=style)
 
 
+def box(name: str, field: Asked, value: float) -> W.Widget:
+    """Return a box that takes any number within the range of a field."""
+    assert field.range is not None
+    kind = W.BoundedIntText if field.whole else W.BoundedFloatText
+    least, most = field.range.least, field.range.most
+    told = field.valid + (f" ({field.unit})" if field.unit else "")
+    ends = {"value": value, "min": least, "max": most, "tooltip": f"{field.help}; {told}"}
+    return kind(**ends, description=name, style=label_style(name))
+
+
+def boxes(question: Ask, *names: str) -> dict[str, W.Widget]:
+    """Return a box to type in for each of some numbers, started at the question."""
+    fields = {field.name: field for field in asked(type(question))}
+    return {n: box(_label(fields[n]), fields[n], getattr(question, n)) for n in names}
+
+
+def _label(field: Asked) -> str:
+    shown = field.unit in ("s", "USD", "requests/s")
+    return field.name.replace("_", " ") + (f", {field.unit}" if shown else "")
+
+
 def controls(question: Ask, *names: str, **values: Sequence[float]) -> dict[str, W.Widget]:
     """Return controls of fields as their record says, started at the question.
 
@@ -103,14 +124,16 @@ def controls(question: Ask, *names: str, **values: Sequence[float]) -> dict[str,
 
 
 def _control(field: Asked, value: Any, values: Sequence[float] | None) -> W.Widget:
-    label = field.name.replace("_", " ") + (f", {field.unit}" if field.unit in ("s", "USD") else "")
+    label = _label(field)
     if field.name == "model":
         return model_choice(value)
     if field.name == "weights":
-        first = value[0] if field.many else value
-        return choice(label, sorted({*FORMATS, first}), first)
+        first = ", ".join(value) if field.many else value  # all that are tried, or one of them
+        return choice(label, [first, *(form for form in FORMATS if form != first)], first)
     if field.choices:
         return choice(label, field.choices, value)
+    if bool in field.parts:
+        return W.Checkbox(value=value, description=label, style=label_style(label))
     if field.many:
         style = label_style(label)
         return W.SelectMultiple(options=value, value=value, description=label, style=style)

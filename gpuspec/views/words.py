@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from gpuspec.base.lazy import pd
@@ -40,6 +41,39 @@ def count_words(count: float) -> str:
         if count >= size:
             return f"{count / size:,.{digits}f}".removesuffix(".00") + f" {word}"
     return f"{count:,.0f}"
+
+
+MEANING = {
+    "measured": "settings like these were measured",
+    "near": "{why}",
+    "far": "{why}; the interval is wider by the spread between publishers",
+}
+"""What each level of ground says."""
+
+
+def ground_sentence(level: str, reasons: Iterable[str], of: str = "") -> str:
+    """Say what is known of settings like those of an answer.
+
+    >>> ground_sentence("near", ["no measurement on b300-sxm-288"], "b300-sxm-288")
+    'Ground of b300-sxm-288: near, no measurement on b300-sxm-288.'
+    """
+    why = MEANING[level].format(why="; ".join(reasons))
+    return f"Ground{f' of {of}' if of else ''}: {level}, {why}."
+
+
+def grounds_sentence(grounds: Mapping[str, tuple[str, Sequence[str]]]) -> str:
+    """Say the ground of several options by name: those of the same ground in one sentence.
+
+    >>> grounds_sentence({"H100": ("measured", ()), "H200": ("measured", ())})
+    'Ground: measured, settings like these were measured.'
+    """
+    alike: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for name, (level, reasons) in grounds.items():
+        alike.setdefault((level, tuple(reasons)), []).append(name)
+    one = len(alike) == 1
+    return " ".join(
+        ground_sentence(*key, "" if one else listed(names)) for key, names in alike.items()
+    )
 
 
 def days_with_interval(days: float, low: float, high: float) -> str:

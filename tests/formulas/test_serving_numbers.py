@@ -96,20 +96,59 @@ def test_what_an_engine_adds_to_a_token_step():
     # 10 us a layer; products 1.5 times; attention (keys are shared) twice; 100 us and 5 a sequence;
     # 2 * 1000 logits of 16 bytes.
     engine = {
-        "layer_us": 10, "matmul_factor": 1.5, "grouped_factor": 2.0, "attention_factor": 3.0,
+        "layer_us": 10, "grouped_factor": 2.0, "attention_factor": 3.0,
         "iteration_us": 100, "sequence_us": 5, "logit_bytes": 16,
     }  # fmt: skip
     expected = {
-        "matmul": 1.5 * MATMUL_US[2],
+        "matmul": MATMUL_US[2],
         "elementwise": 2 * SMALL_US + 40,
         "attention": 2 * 68,
-        "head": 1.5 * HEAD_US[2] + 32,
+        "head": HEAD_US[2] + 32,
         "engine": 110,
     }
     us(replica(DENSE, FAST, engine=engine).iteration_parts(2, 100), expected)
     # Where each query has a key of its own (10 heads: 80,000 bytes) the other factor counts.
     parts = replica(MHA, FAST, engine=engine).iteration_parts(2, 100)
     us(parts["attention"], 3 * 4 * 81)
+
+
+def test_what_a_generation_of_gpus_adds_to_a_token_step():
+    silicon = {"matmul_factor": 1.2, "attention_factor": 1.3, "expert_factor": 1.4}
+    parts = replica(DENSE, FAST, silicon=silicon).iteration_parts(2, 100)
+    us(parts, {"matmul": 1.2 * MATMUL_US[2], "attention": 1.3 * 68, "head": 1.2 * HEAD_US[2]})
+    parts = replica(MOE, FAST, silicon=silicon, engine={"expert_factor": 2.0})
+    us(parts.iteration_parts(1, 100)["experts"], 1.4 * 2 * 3 * 61)
+
+
+def test_a_host_that_works_ahead_hides_behind_the_gpu():
+    busy = sum(float(part) for part in replica(DENSE, FAST).iteration_parts(2, 100).values()) * 1e6
+    slow = {"iteration_us": busy + 70, "sequence_us": 15}
+    quick = {"iteration_us": busy - 70, "sequence_us": 15}
+    for engine, waited in ((slow, 100), (quick, 0)):
+        ahead = replica(DENSE, FAST, {"works_ahead": True}, engine=engine)
+        us(ahead.iteration_parts(2, 100)["engine"], waited)
+    us(replica(DENSE, FAST, engine=quick).iteration_parts(2, 100)["engine"], busy - 40)
+
+
+def test_prompts_are_launched_kernel_by_kernel():
+    # 4 layers; what the GPU works meanwhile is not waited for. Decoding is one graph.
+    one = replica(DENSE, FAST)
+    busy = sum(float(part) for part in one.iteration_parts(0, 1, 8, 1).values()) * 1e6
+    slow = replica(DENSE, FAST, engine={"eager_layer_us": busy})
+    us(slow.iteration_parts(0, 1, 8, 1)["launches"], 4 * busy - busy)
+    us(slow.iteration_parts(2, 100)["launches"], 0)
+    quick = replica(DENSE, FAST, engine={"eager_layer_us": busy / 8})
+    us(quick.iteration_parts(0, 1, 8, 1)["launches"], 0)
+
+
+def test_layers_of_experts_take_longer_to_launch():
+    # 3 of the 4 layers are mixtures of experts.
+    parts = [
+        replica(MOE, FAST, engine={"eager_layer_us": 1900, "eager_expert_us": more})
+        for more in (0, 100)
+    ]
+    less, more = (one.iteration_parts(0, 1, 8, 1)["launches"] for one in parts)
+    us(more - less, 300)
 
 
 def test_an_8_bit_cache_is_half_the_bytes():
@@ -311,7 +350,7 @@ def test_fp8_products_read_bytes_and_quantize_for_nothing():
     kinds = {"fp8": {**MATMUL, "launch_us": 9.0, "quantize_passes": 5.0}}
     us(layout(DENSE, FAST, kinds, weight=fp8).dense_seconds(1)["matmul"], 4 * (116.48 + 4))
     parts = replica(
-        MOE, FAST, weight=fp8, engine={"expert_factor": 2.0, "expert_fp8_factor": 3.0}
+        MOE, FAST, weight=fp8, engine={"expert_factor": 2.0, "expert_small_factor": 3.0}
     ).iteration_parts(1, 9)
     us(parts["experts"], 3 * 3 * 31)
 

@@ -10,6 +10,7 @@ from gpuspec.catalog.models import Model
 from gpuspec.catalog.precision import Precision, TrainingRecipe
 from gpuspec.constants.engine import EngineLimits, EngineTerms
 from gpuspec.constants.kernels import Kernels
+from gpuspec.constants.terms import GenerationTerms
 from gpuspec.formulas.memory import MemoryTerms
 from gpuspec.formulas.serving import Deployment, Layout
 
@@ -124,16 +125,17 @@ def layout(network, device, matmul=None, **split):
 
 QUIET = {
     "iteration_us": 0.0, "sequence_us": 0.0, "layer_us": 0.0, "logit_bytes": 0.0, "reserve_gb": 0.0,
-    "occupancy": 1.0,
+    "eager_layer_us": 0.0, "eager_expert_us": 0.0, "request_ms": 0.0, "occupancy": 1.0,
 }  # fmt: skip
 """An engine that adds nothing to its kernels."""
 
 
-def replica(network, device, limits=None, memory=None, engine=None, **split):
-    """A replica under an engine that adds only what `engine` says."""
+def replica(network, device, limits=None, memory=None, engine=None, silicon=None, **split):
+    """A replica under an engine that adds only what `engine` says, on a GPU as `silicon` says."""
     return Deployment(
         layout=layout(network, device, **split),
         engine=EngineTerms(**{**QUIET, **(engine or {})}),
         limits=EngineLimits(**(limits or {})),
         memory=memory or MemoryTerms(context_bytes=0, communicator_bytes=0),
+        silicon=GenerationTerms(**(silicon or {})),
     )

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from gpuspec.base.errors import InputError
+from gpuspec.base.errors import InputError, brief
 from gpuspec.base.files import check_text, path_of
 from gpuspec.catalog.models.decoder import decoder
 from gpuspec.catalog.models.families import (
@@ -167,7 +167,9 @@ def _family(config: Config) -> tuple[Family, list[str]]:
     for name in classes[:1]:
         meant = stems().get(stem(name)[0])
         if meant:
-            said = f"model_type {kind} is not known: read as {meant}, as its architectures say"
+            said = (
+                f"model_type {brief(kind)} is not known: read as {meant}, as its architectures say"
+            )
             return family(meant), [said]
     raise _unsupported(config, kind)
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from gpuspec.base.ask import said
 from gpuspec.base.errors import InputError
@@ -36,6 +36,8 @@ GB = Annotated[float, Figure(0, 10**6, "GB")]
 
 class LayerColumns(BaseModel):
     """The columns of a layer: those in which a group of layers may differ from the rest."""
+
+    model_config = ConfigDict(defer_build=True)
 
     heads: Heads = column("Query heads", 0)
     kv_heads: Heads = column("Key and value heads; under latent attention the query heads", 0)

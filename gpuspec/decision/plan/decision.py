@@ -7,7 +7,9 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from gpuspec.constants.ground import Ground
 from gpuspec.decision.errors import SAMPLES, SEED
+from gpuspec.decision.ground import chosen_ground
 from gpuspec.decision.money import market
 from gpuspec.decision.plan.draws import PlanDraws, cost_of
 from gpuspec.decision.plan.options import Options, pareto, priced_options
@@ -58,6 +60,12 @@ class Decision:
             key = (str(rows[place]["gpu"]), str(rows[place]["mode"]))
             pools[key] = pools.get(key, 0.0) + float(np.max(size))
         return pools
+
+    def grounds(self, plan: pd.Series) -> list[Ground]:
+        """Return what is known of settings like that of each workload in a plan."""
+        tech = self.members(plan)["tech"].astype(int)
+        of = zip(self.options, tech, strict=True)
+        return [chosen_ground(options.ways, place) for options, place in of]
 
     def members(self, plan: pd.Series) -> pd.DataFrame:
         """Return the option of each workload in a plan, with the workload's name."""

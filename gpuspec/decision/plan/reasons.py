@@ -38,10 +38,10 @@ def _missing_cache(s: Scenario, options: Options, row: pd.Series) -> str:
     """Say by how much the KV cache is too large for the GPUs that are allowed, where it is."""
     w, tech = s.workloads[options.place], options.ways.table.iloc[int(row["tech"])]
     replicas = (s.limits.gpus or 0) // int(tech["unit_gpus"])
-    if not (w.kind == "inference" and w.concurrency and replicas and tech["kv_gib"] > 0):
+    if not (w.kind == "inference" and not w.arriving and replicas and tech["kv_gib"] > 0):
         return ""
-    short = (w.concurrency / replicas - float(tech["most"])) * float(tech["kv_gib"])
-    size = f"{w.isl + w.osl:,} tokens x {w.concurrency:,}"
+    short = (w.in_flight / replicas - float(tech["most"])) * float(tech["kv_gib"])
+    size = f"{w.isl + w.osl:,} tokens x {w.in_flight:,}"
     return f"KV cache does not fit at {size}: {short:,.0f} GiB short" if short > 0 else ""
 
 

@@ -39,9 +39,7 @@ def _scaled(w: Workload, what: str, factor: float) -> Workload:
         hours = min(w.hours_per_month * factor, HOURS_MONTH)
         return w.model_copy(update={"hours_per_month": hours})
     if what == "traffic" and isinstance(w, Inference):
-        rate = w.request_rate and w.request_rate * factor
-        in_flight = max(round(w.concurrency * factor), 1) if w.concurrency else w.concurrency
-        return w.model_copy(update={"request_rate": rate, "concurrency": in_flight})
+        return w.times(factor)
     if what == "traffic" and isinstance(w, Images):
         return w.model_copy(update={"images_per_s": w.images_per_s * factor})
     return w

@@ -22,7 +22,7 @@ def asked_table(scenario: Scenario) -> pd.DataFrame:
     """
     asked = scenario.model_dump()
     rows = [
-        (w["name"], f"kind {w['kind']}; " + _fields(w | _engine(w), LATER))
+        (w["name"], f"kind {w['kind']}; " + _fields(w | _engine(w), (*LATER, *_usual(w))))
         for w in asked["workloads"]
     ]
     rows += [(part, _fields(asked[part])) for part in ("budget", "limits")]
@@ -36,6 +36,13 @@ def asked_table(scenario: Scenario) -> pd.DataFrame:
 def _engine(workload: Mapping[str, Any]) -> dict[str, str]:
     """Return the engine that a workload asks, with the versions that it stands for."""
     return {"engine": engine(workload["engine"]).name} if "engine" in workload else {}
+
+
+def _usual(workload: Mapping[str, Any]) -> list[str]:
+    """Return fields of a load that say nothing: of users who are not there, of an even day."""
+    usual = {"use_case": "general", "peak_factor": 1.0}
+    usual |= {} if workload.get("users") else {"active_share": workload.get("active_share")}
+    return [name for name, value in usual.items() if workload.get(name) == value]
 
 
 def _fields(part: Mapping[str, object], without: tuple[str, ...] = ()) -> str:

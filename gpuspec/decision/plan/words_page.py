@@ -4,6 +4,8 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.catalog.models.formats import format_title
+from gpuspec.constants.ground import Ground, joined
+from gpuspec.decision.ground import warning
 from gpuspec.decision.plan import Decision, nearest, words
 from gpuspec.decision.scenario.questions import scenario_quotes
 from gpuspec.topics.cost.prices import age_warnings
@@ -60,6 +62,7 @@ def answer_page(decision: Decision, evens: pd.DataFrame | None, language: str = 
         headed.format(say("Cost"), words.cost_sentence(decision, language)),
         headed.format(say("Runner-up"), words.runner_up_sentence(decision, language)),
         headed.format(say("How sure"), words.confidence_sentence(decision, language)),
+        headed.format(say("Ground"), ground_warning(decision, language)),
         Markdown("**{}**").format(say("Three reasons")),
         Markdown("\n").join(Markdown("{}. {}").format(i, t) for i, t in enumerate(three, 1)),
     ]
@@ -69,6 +72,22 @@ def answer_page(decision: Decision, evens: pd.DataFrame | None, language: str = 
     lines += [prices_sentence(decision, language), currency_sentence(decision, language)]
     lines += [unused_sentence(decision, language), decision.scenario.doubts]
     return Markdown("\n\n").join(line for line in lines if line)
+
+
+def ground_warning(decision: Decision, language: str = "en") -> str:
+    """Return what is known of settings like those of the recommendation."""
+    first, second = (
+        None if plan is None else _by_place(decision, plan)
+        for plan in (decision.best, decision.runner_up)
+    )
+    return warning(first or {}, second, translator(language))
+
+
+def _by_place(decision: Decision, plan: pd.Series) -> dict[str, Ground]:
+    """Return the ground of a plan by what runs where."""
+    rows = decision.members(plan)[["workload", "gpu"]].to_numpy(str)
+    places = [f"{workload}, {words.short_gpu(gpu)}" for workload, gpu in rows]
+    return dict(zip(places, decision.grounds(plan), strict=True))
 
 
 def prices_sentence(decision: Decision, language: str = "en") -> str:
@@ -224,5 +243,11 @@ def _plan_record(decision: Decision, plan: pd.Series) -> dict[str, object]:
         "plan": words.plan_sentence(decision, plan),
         "policy": "; ".join(words.policy_words(p, name=str) for p in plan["policies"]),
         **{n: float(plan[n]) for n in (*names, "probability", "near")},
-        "works": works[columns].to_dict("records"),
+        "works": [
+            {**row, "ground": ground.told()}
+            for row, ground in zip(
+                works[columns].to_dict("records"), decision.grounds(plan), strict=True
+            )
+        ],
+        "ground": joined(decision.grounds(plan)).told(),
     }

@@ -13,6 +13,9 @@ from gpuspec.catalog.fields import Currency, Days, GpuNames, Language, ModelName
 from gpuspec.decision.scenario.reading import scenario
 from gpuspec.decision.scenario.records import Objective, Scenario
 
+OTHER_LOADS = ("request_rate", "users", "requests_per_hour", "think_s")
+"""Fields of a service that state its load where `concurrency` does not."""
+
 
 class Changes(Ask):
     """What is laid over a scenario; what is None stays as it is there."""
@@ -94,7 +97,7 @@ def changed_scenario(base: Scenario, changes: Changes) -> Scenario:
     values |= {"prices.quotes": c.quotes, "prices.currency": c.currency}
     values = {path: value for path, value in values.items() if value is not None}
     if c.concurrency is not None:
-        values[f"workloads[{services[0]}].request_rate"] = None
+        values |= {f"workloads[{services[0]}].{n}": "" for n in OTHER_LOADS}
     return scenario(base.model_dump(), values) if values else base
 
 

@@ -12,11 +12,9 @@ def service_question(
     service: Inference,
     gpus: str | Sequence[str],
     weights: str | Sequence[str],
-    request_rate: float | None = None,
 ) -> ServingQuestion:
-    """Return the question that a service of a scenario asks; the rate only where it is given."""
+    """Return the question that a service of a scenario asks."""
     load = {name: getattr(service, name) for name in Load.model_fields}
-    load |= {"concurrency": service.concurrency or 1, "request_rate": request_rate}
     return ServingQuestion.ask(gpus=gpus, weights=weights, **load)
 
 

@@ -141,12 +141,14 @@ def _with_paths(content: Mapping[str, object], folder: Path) -> dict[str, object
     if isinstance(prices, Mapping) and isinstance(prices.get("file"), str) and prices["file"]:
         prices = {**prices, "file": str(folder / files.path_of("prices.file", prices["file"]))}
     if isinstance(workloads, list | tuple):
-        workloads = [
-            {**w, "table": str(folder / w["table"])} if isinstance(w.get("table"), str) else w
-            for w in workloads
-        ]
+        workloads = [{**w, **_beside(w, folder)} for w in workloads]
     beside = {"prices": prices, "workloads": workloads}
     return {**content, **{name: beside[name] for name in beside if name in content}}
+
+
+def _beside(workload: Mapping[str, object], folder: Path) -> dict[str, str]:
+    files_of = {name: workload.get(name) for name in ("table", "lengths")}
+    return {n: str(folder / file) for n, file in files_of.items() if isinstance(file, str) and file}
 
 
 def _checked(content: Mapping[str, object]) -> records.Scenario:

@@ -133,20 +133,16 @@ class Inference(_Workload, Load):
 
     kind: Literal["inference"] = "inference"
     model: fields.ModelName = Field(description="Model: a name of the table or a config.json")
-    concurrency: fields.Requests | None = Field(  # type: ignore[assignment]
-        None, description="Requests always in flight"
-    )
     hours_per_month: MonthHours = Field(HOURS_PER_MONTH, description="Hours of a month it is up")
     interruptible: bool = Field(
         False, description="Whether it may stop when a spot GPU is withdrawn"
     )
 
     @model_validator(mode="after")
-    def _one_kind_of_load(self) -> "Inference":
-        if not self.concurrency and not self.request_rate:
-            raise InputError("concurrency", None, "give concurrency or request_rate")
-        if self.concurrency and self.request_rate:
-            raise InputError("request_rate", self.request_rate, "give it or concurrency, not both")
+    def _states_its_load(self) -> Self:
+        if not self.concurrency and not self.users and not self.arriving:
+            valid = "give concurrency, request_rate, users, or a file of lengths with times"
+            raise InputError("concurrency", None, valid)
         return self
 
 

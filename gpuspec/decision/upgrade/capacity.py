@@ -12,6 +12,7 @@ from gpuspec.catalog import gpu
 from gpuspec.catalog.models import model
 from gpuspec.catalog.models.formats import weight_format
 from gpuspec.catalog.precision import training_recipe
+from gpuspec.constants.ground import KNOWN, Ground
 from gpuspec.decision.errors import speeds_of
 from gpuspec.decision.scenario import Hpc, Images, Training
 from gpuspec.decision.upgrade.problem import QUARTERS_A_YEAR
@@ -43,6 +44,8 @@ class Way:
     """Kind of work, which says how wrong the estimate of its speed may be."""
     inherited: bool = False
     """Whether kernels of this GPU were not measured."""
+    ground: Ground = KNOWN
+    """What is known of settings like these."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,8 @@ def _service(w: Any, gpus: tuple[str, ...], precisions: Any, quarters: int) -> D
         for row in records(_fewest(mine, asked[runs])):
             output, split = float(row["within"]), str(row["split"])
             of = (name, str(row["precision"]), int(row["unit_gpus"]), output, np.zeros(quarters))
-            ways.append(Way(*of, runs, split, w.kind, bool(row["inherited"])))
+            known = found.ground(row)
+            ways.append(Way(*of, runs, split, w.kind, bool(row["inherited"]), known))
             hunger = max(hunger, _held_bytes(w, row))
     share = min(w.hours_per_month / HOURS_MONTH, 1.0)
     return Demand(w.name, unit, False, False, asked, hunger, share, tuple(ways), reasons)
@@ -94,9 +98,9 @@ def _service(w: Any, gpus: tuple[str, ...], precisions: Any, quarters: int) -> D
 def _load(w: Any) -> tuple[float, str]:
     if isinstance(w, Images):
         return w.images_per_s, "images/s"
-    if w.request_rate:
-        return w.request_rate, "requests/s"
-    return float(w.concurrency), "requests in flight"
+    if w.arriving:
+        return w.arriving, "requests/s"
+    return float(w.in_flight), "requests in flight"
 
 
 def _surely(kind: str, rows: pd.DataFrame, found: Ways, gpus: tuple[str, ...]) -> list[bool]:
@@ -137,7 +141,7 @@ def _held_bytes(w: Any, row: dict[str, Any]) -> float:
     """Return the bytes of a unit's weights and cache: the article's order of what moves first."""
     if isinstance(w, Images):
         return 2.0 * model(w.model).params
-    held = float(row["batch" if w.request_rate else "within"])  # requests in flight
+    held = float(row["batch" if w.arriving else "within"])  # requests in flight
     cache = float(np.nan_to_num(row["kv_gib"])) * GIB * max(held, 1.0)
     form = weight_format(model(w.model), row["precision"])
     return model(w.model).params * form.main.bits / 8 + cache
@@ -165,7 +169,9 @@ def _job(w: Any, gpus: tuple[str, ...], precisions: Any, quarters: int) -> Deman
             for i in _few_or_cheap(meets, able["gpus"].to_numpy(float), days):
                 count, split = int(able["gpus"].iloc[i]), str(able["split"].iloc[i])
                 kept = np.where(meets[i], days[i], 0.0)
-                ways.append(Way(str(name), str(form), count, 1.0, kept, meets[i], split, w.kind))
+                row = dict(able.iloc[i])
+                of = (str(name), str(form), count, 1.0, kept, meets[i], split, w.kind)
+                ways.append(Way(*of, ground=row["explain"](row)))
         elif not any(way.gpu == name for way in ways):
             late = f"{able['gpus'].max():,.0f} GPUs miss the deadline" if len(able) else ""
             over = f" by {days.min(axis=0).max() - limit:,.1f} days" if late else ""
@@ -192,8 +198,9 @@ def _sized_ways(w: Any, gpus: Any, precisions: Any, sizes: list[float]) -> pd.Da
     for size in sizes:
         field = "tokens" if isinstance(w, Training) else "gpu_hours"
         grown = w.model_copy(update={field: getattr(w, field) * float(size)})
-        table = workload_ways(grown, gpus, precisions).table
-        parts.append(table.assign(days=table["days"] / size))
+        found = workload_ways(grown, gpus, precisions)
+        explain = pd.Series([found.ground] * len(found.table), dtype=object)
+        parts.append(found.table.assign(days=found.table["days"] / size, explain=explain))
     same = ["gpu", "precision", "gpus"]
     return pd.concat(parts, ignore_index=True).drop_duplicates(same, ignore_index=True)
 

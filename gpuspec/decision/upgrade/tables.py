@@ -71,7 +71,8 @@ def runs_table(question: UpgradeQuestion, plan: Plan) -> pd.DataFrame:
     """Return what runs where: one row a workload, way, site and quarter with any units.
 
     Columns: ``workload``, ``gpu``, ``precision``, ``split``, ``site``, ``quarter``, ``units``,
-    ``gpus`` (at once, of all units of a service; of one job), ``share`` (of the demand), ``job``.
+    ``gpus`` (at once, of all units of a service; of one job), ``share`` (of the demand), ``job``,
+    ``ground`` (level and reasons).
     """
     work, rows = question.problem.work, []
     ways = question.ways
@@ -81,9 +82,10 @@ def runs_table(question: UpgradeQuestion, plan: Plan) -> pd.DataFrame:
         share = min(units * work.output[o] / max(work.demand[w, t], 1e-12), 1.0)
         gpus = way.gpus * (1.0 if work.is_job[w] else units)
         place = work.names[w], way.gpu, way.precision, way.split, SITES[site]
-        rows.append((*place, int(t), units, gpus, share, bool(work.is_job[w])))
+        ground = way.ground.told()
+        rows.append((*place, int(t), units, gpus, share, bool(work.is_job[w]), ground))
     columns = ["workload", "gpu", "precision", "split", "site", "quarter", "units", "gpus"]
-    return pd.DataFrame(rows, columns=[*columns, "share", "job"])
+    return pd.DataFrame(rows, columns=[*columns, "share", "job", "ground"])
 
 
 def moves_table(question: UpgradeQuestion, plan: Plan) -> pd.DataFrame:

@@ -3,9 +3,12 @@
 import numpy as np
 import pandas as pd
 
+from gpuspec.constants.ground import Ground, joined
 from gpuspec.decision import upgrade
+from gpuspec.decision.ground import warning
 from gpuspec.decision.upgrade.derived import POOL, SPOT
 from gpuspec.decision.upgrade.problem import SITES
+from gpuspec.views.language import ENGLISH
 from gpuspec.views.words import listed, rows
 
 
@@ -53,6 +56,7 @@ def plan_sentence(
         f"({_millions(low)} to {_millions(high)} over prices and errors): what is owned enters at "
         f"its worth of today, what is left at the end is taken off."
     )
+    text += " " + ground_warning(question, best)
     if not best.complete:
         return text + " " + unmet_sentence(question, {upgrade.OPTIMUM.name: best})
     if not other:
@@ -62,6 +66,22 @@ def plan_sentence(
         f"together, the first is the cheaper one in {sure:.0%} of the cases"
     )
     return text + (": no decision between them." if 0.25 < sure < 0.75 else ".")
+
+
+def ground_warning(question: upgrade.UpgradeQuestion, plan: upgrade.Plan) -> str:
+    """Say what is known of settings like those of a plan; a warning where nothing is."""
+    return warning(plan_grounds(question, plan), None, ENGLISH)
+
+
+def plan_grounds(question: upgrade.UpgradeQuestion, plan: upgrade.Plan) -> dict[str, Ground]:
+    """Return the ground of what a plan runs, by workload and GPU."""
+    work = question.problem.work
+    used = np.flatnonzero(plan.units.sum((1, 2)) > 0)
+    found: dict[str, list[Ground]] = {}
+    for o in used:
+        way, name = question.ways[o], work.names[int(work.workload[o])]
+        found.setdefault(f"{name}, {upgrade.short(way.gpu)}", []).append(way.ground)
+    return {place: joined(grounds) for place, grounds in found.items()}
 
 
 def advice_sentence(plans: dict[str, upgrade.Plan]) -> str:

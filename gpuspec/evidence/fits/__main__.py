@@ -1,7 +1,22 @@
-"""``python -m gpuspec.evidence.fits``: fit everything again and store it."""
+"""``python -m gpuspec.evidence.fits [TOPIC...]``: fit everything, or some topics, and store it."""
 
+import sys
+
+from gpuspec.base.errors import UnknownNameError
 from gpuspec.evidence.fits import collectives, hpc, inference, memory, mig, training
 from gpuspec.evidence.fits.store import write
 
-for topic in (memory, collectives, inference, training, hpc, mig):
-    write(topic.__name__.rsplit(".", 1)[-1], topic.calibrate())
+TOPICS = {
+    "memory": memory,
+    "collectives": collectives,
+    "inference": inference,
+    "training": training,
+    "hpc": hpc,
+    "mig": mig,
+}
+
+for name in sys.argv[1:]:
+    if name not in TOPICS:
+        sys.exit(str(UnknownNameError("topic", name, TOPICS)))
+for name in sys.argv[1:] or TOPICS:
+    write(name, TOPICS[name].calibrate())

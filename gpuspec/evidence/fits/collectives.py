@@ -10,8 +10,8 @@ from gpuspec.constants.fabrics import NETWORKS
 from gpuspec.constants.links import LinkTerms, NetworkTerms
 from gpuspec.constants.stored import Stored
 from gpuspec.constants.terms import Terms
-from gpuspec.evidence.fits.errors import row_weights, summary
-from gpuspec.evidence.fits.store import case_values, fitted_entry, rounded
+from gpuspec.evidence.fits.errors import Errors, row_weights
+from gpuspec.evidence.fits.store import case_values, fitted_entry, provenance, rounded
 from gpuspec.evidence.measurements.collectives import (
     LINKS,
     Collectives,
@@ -19,6 +19,8 @@ from gpuspec.evidence.measurements.collectives import (
     predicted_collectives,
     prepared_collectives,
 )
+from gpuspec.evidence.measurements.described import FACTORS, described
+from gpuspec.evidence.measurements.known import ground_record_of
 from gpuspec.evidence.measurements.rows import measurements
 
 T = TypeVar("T", bound=Terms)
@@ -65,7 +67,7 @@ def _residuals(
     rows: pd.DataFrame, constants: Callable[[T], tuple[Links, Networks]]
 ) -> Callable[[T], np.ndarray]:
     """Return the weighted log errors of prepared rows as a function of some constants."""
-    weight, calls = row_weights(rows["source_id"], 0.25), Collectives(rows)
+    weight, calls = row_weights(rows["publisher"], 0.25), Collectives(rows)
     measured = np.log(measured_seconds(rows))
     return lambda terms: weight * (np.log(calls.seconds(*constants(terms))) - measured)
 
@@ -100,10 +102,10 @@ def fit_networks(rows: pd.DataFrame, links: Links) -> dict[str, NetworkTerms]:
 
 
 def held_out_collectives(rows: pd.DataFrame) -> np.ndarray:
-    """Return the prediction of each row by a fit that saw no row of its source."""
+    """Return the prediction of each row by a fit that saw no row of its publisher."""
     everything = {link: fit_link(rows, link) for link in LINKS}
     all_networks = fit_networks(rows, everything)
-    groups, predicted = rows["source_id"].to_numpy(), np.zeros(len(rows))
+    groups, predicted = rows["publisher"].to_numpy(), np.zeros(len(rows))
     for group in sorted(set(groups)):
         own = groups == group
         rest, part = rows[~own], rows[own]
@@ -121,13 +123,10 @@ def calibrate() -> Stored:
     links = {link: rounded(fit_link(rows, link)) for link in LINKS}
     networks = {k: rounded(t) for k, t in fit_networks(rows, links).items()}
     predicted = held_out_collectives(rows)
+    said = described("collectives", rows)
     error = np.log(measured_seconds(rows) / predicted)
-    errors = {}
-    for label in (rows["size"], rows["reach"] + ", " + rows["size"]):
-        for name in sorted(label.unique()):
-            own = (label == name).to_numpy()
-            errors[str(name)] = summary(error[own], rows.loc[own, "source_id"])
-
+    of = Errors(error, rows, said[FACTORS["collectives"]], "collectives", said)
+    labels = [rows["size"], rows["reach"] + ", " + rows["size"], rows["link"]]
     inside = rows["nodes"] == 1
     return {
         "links": {
@@ -137,12 +136,14 @@ def calibrate() -> Stored:
             k: fitted_entry(t, rows[~inside & (rows["network_kind"] == k)])
             for k, t in networks.items()
         },
-        "errors": errors,
+        "errors": {n: e for label in labels for n, e in of.by(label).items()} | of.by_ground(),
+        "intervals": {"seconds": of.interval},
+        "ground": {"collectives": ground_record_of("collectives", said, of.publishers)},
         "held_out": case_values(rows, predicted),
-        "provenance": {
-            "table": "measurements/collectives.csv",
-            "rows": len(rows),
-            "method": "least squares in log space, soft L1 loss, sources weighed by the square "
-            "root of their rows; errors with the whole source held out",
-        },
+        "provenance": provenance(
+            "collectives",
+            rows,
+            "least squares in log space, soft L1 loss, publishers weighed by the square root of "
+            "their rows; errors with the whole publisher held out",
+        ),
     }

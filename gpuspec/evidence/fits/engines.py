@@ -1,50 +1,71 @@
 """Fit the constants of inference engines to published throughput and latency.
 
-Whole sources are held out together: the error that is stated for a source is that of a fit
-which saw none of its rows.
+What belongs to a GPU's generation is fitted jointly with what belongs to an engine's era. Whole
+publishers are held out together: the error that is stated for a publisher is that of a fit which
+saw none of its rows.
 """
 
-from collections.abc import Callable, Mapping
-from functools import cache
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from gpuspec.catalog.models import model
-from gpuspec.constants.engine import EngineTerms
+from gpuspec.constants.engine import EngineTerms, version_number
+from gpuspec.constants.kernels import generation_of
 from gpuspec.constants.memory import MemoryTerms
-from gpuspec.evidence.fits.hierarchy import Fit, Hierarchy, fitted, held_out
+from gpuspec.constants.stored import Stored
+from gpuspec.constants.terms import GenerationTerms, Terms
+from gpuspec.evidence.fits.hierarchy import (
+    Constants,
+    Crossed,
+    Fit,
+    Hierarchy,
+    fitted_both,
+    held_out,
+)
 from gpuspec.evidence.fits.proportional import fitting
 from gpuspec.evidence.measurements.inference import (
-    LAYOUT,
     METRICS,
+    Call,
+    calls,
     era_of,
-    layout,
+    generations_of,
+    predicted_call,
     predicted_inference,
 )
 
 PRIOR_WIDTH = {
     "iteration_us": 1.0,
-    "sequence_us": 1.0,
+    "sequence_us": 1.5,
     "layer_us": 0.7,
-    "matmul_factor": 0.05,
-    "attention_factor": 0.25,
-    "grouped_factor": 0.35,
+    "eager_layer_us": 0.5,
+    "eager_expert_us": 0.5,
+    "attention_factor": 0.15,
+    "grouped_factor": 0.25,
     "fp8_cache_factor": 0.15,
-    "expert_factor": 0.4,
-    "expert_fp8_factor": 0.4,
+    "expert_factor": 0.25,
+    "expert_small_factor": 0.25,
     "collective_start_factor": 0.5,
     "collective_factor": 0.3,
     "pcie_factor": 0.7,
     "pcie_far_factor": 0.7,
+    "request_ms": 0.6,
     "logit_bytes": 1.0,
     "occupancy": 0.1,
     "reserve_gb": 1.0,
 }
 """How far, as a factor in log space, a constant may leave its family's before it costs as much
-as one source's misfit: few measurements move the constants little."""
-ERA_WIDTH = 0.5
+as one publisher's misfit: few measurements move the constants little."""
+ERA_WIDTH = 0.7
 """The same between the eras of one engine, as a share: they differ less than two engines."""
+GENERATION_WIDTH = {"matmul_factor": 0.08, "attention_factor": 0.08, "expert_factor": 0.1}
+"""The same of the constants of a generation of GPUs, from 1."""
+QUEUED_TRUST = 0.4
+"""How much a time to first token under load counts: it also holds the queue, which the pattern of
+arrivals makes."""
+ALIKE = 6
+"""Rows of one publisher, engine, GPU, model, format and figure that a fit learns from."""
 NOISE = 0.08
 """Log error that published measurements have between themselves (same case, two sources)."""
 
@@ -55,43 +76,20 @@ def _seconds(rows: pd.DataFrame, value: np.ndarray) -> np.ndarray:
         return np.where(quantity(rows) == "throughput", 1 / value, value)
 
 
-def touched(rows: pd.DataFrame, name: str) -> np.ndarray:
-    """Return which prepared rows a constant can move at all."""
-    split = (rows["tp"] > 1) | (rows["pp"] > 1)
-    only = {
-        "fp8_cache_factor": lambda: rows["kv_precision"] != "bf16",
-        "expert_factor": lambda: rows["model"].map(_experts) > 0,
-        "expert_fp8_factor": lambda: rows["model"].map(_experts) > 0,
-        "collective_start_factor": lambda: split & _over_nvlink(rows),
-        "collective_factor": lambda: split & _over_nvlink(rows),
-        "pcie_factor": lambda: split & ~_over_nvlink(rows),
-        "pcie_far_factor": lambda: split & ~_over_nvlink(rows),
-        "occupancy": lambda: rows["scenario"] == "inflight_max",
-        "reserve_gb": lambda: rows["scenario"].isin(("inflight_max", "serving")),
-    }
-    moved = only[name]() if name in only else np.ones(len(rows), bool)
-    return np.asarray(moved, bool)
-
-
-@cache
-def _experts(name: str) -> int:
-    return model(name).experts
-
-
-def _over_nvlink(rows: pd.DataFrame) -> "pd.Series[bool]":
-    shapes = [layout(*row) for row in rows[LAYOUT].itertuples(index=False)]
-    return pd.Series([s.kernels.over_nvlink(max(s.tp, 2)) for s in shapes], rows.index)
-
-
 class _Runs:
     """Rows of inference with the memory that their engines plan with; figures as times."""
 
     def __init__(self, rows: pd.DataFrame, memory: MemoryTerms | None) -> None:
-        self.rows, self.memory = rows, memory
+        self.rows, self.memory, self.calls = rows, memory, calls(rows)
 
-    def everything(self, terms: Mapping[str, EngineTerms]) -> np.ndarray:
+    def everything(
+        self, terms: Mapping[str, EngineTerms], crossed: Mapping[str, Terms] | None = None
+    ) -> np.ndarray:
         """Return the predicted seconds of each row."""
-        return _seconds(self.rows, predicted_inference(self.rows, terms, self.memory))
+        silicon = {n: one for n, one in (crossed or {}).items() if isinstance(one, GenerationTerms)}
+        return _seconds(
+            self.rows, predicted_inference(self.rows, terms, self.memory, silicon, self.calls)
+        )
 
     def part(self, chosen: np.ndarray) -> Callable[[EngineTerms], np.ndarray]:
         """Return the seconds of the `chosen` rows as a function of one engine's constants."""
@@ -100,13 +98,80 @@ class _Runs:
         return lambda terms: part.everything(dict.fromkeys(eras, terms))
 
 
+class Together:
+    """Rows of inference that are predicted with several sets of constants in one go.
+
+    A call of the formulas costs about the same for one row as for a hundred, so each row stands
+    there once for each set, with its constants beside it.
+    """
+
+    def __init__(self, memory: MemoryTerms | None) -> None:
+        self.memory = memory
+        self.planned: list[tuple[Call, str]] = []
+        self.rows = pd.DataFrame()
+
+    def __call__(self, rows: pd.DataFrame, several: Sequence[Constants]) -> np.ndarray:
+        """Return the predicted seconds of each row for each set of constants."""
+        if rows is not self.rows:
+            self.rows = rows
+            self.planned = [(call, generation_of(call.ways[0].gpu)) for call in calls(rows)]
+        found = np.zeros((len(several), len(rows)))
+        for call, generation in self.planned:
+            size = len(call.index)
+            engines = EngineTerms.model_construct(
+                **_columns([eras[call.era.id] for eras, _ in several], size)
+            )
+            silicon = GenerationTerms.model_construct(
+                **_columns([groups[generation] for _, groups in several], size)
+            )
+            tiled = call.rows.iloc[np.tile(np.arange(size), len(several))]
+            predicted = predicted_call(call._replace(rows=tiled), engines, silicon, self.memory)
+            seconds = _seconds(tiled, predicted)
+            found[:, call.index] = seconds.reshape(len(several), size)
+        return found
+
+
+def _columns(several: Sequence[Terms], size: int) -> dict[str, Any]:
+    """Return the constants of several records; those that differ repeated for `size` rows each."""
+    found: dict[str, Any] = {}
+    for name in type(several[0]).model_fields:
+        values = [getattr(one, name) for one in several]
+        same = len(set(values)) == 1
+        found[name] = values[0] if same else np.repeat(np.array(values), size)
+    return found
+
+
 def _family(era: str) -> str:
-    """Return the engine of an era: ``tensorrt-llm-0.5`` and ``tensorrt-llm-1`` are one."""
+    """Return the engine of an era: ``tensorrt-llm-0.5`` and ``tensorrt-llm-1.1`` are one."""
     return era.rsplit("-", 1)[0] if era[-1].isdigit() else era
 
 
+def _trust(rows: pd.DataFrame) -> np.ndarray:
+    queued = (quantity(rows) == "ttft") & (rows["scenario"] == "serving")
+    return np.where(queued, QUEUED_TRUST, 1.0)
+
+
+def thinned(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows that a fit learns from: at most `ALIKE` of those that differ in load alone.
+
+    They are spread evenly over the loads. Arrivals at random are left out: each takes a simulation,
+    and what it adds to a load that is always in flight is the queue.
+    """
+    apart = rows["request_rate"].notna() | (rows["scenario"] == "disaggregated")
+    load = rows[~apart].sort_values(
+        ["isl", "osl", "batch_size", "concurrency", "tp"], kind="stable"
+    )
+    kinds = [era_of(load), quantity(load), load["publisher"]]
+    kinds += [load[name] for name in ("gpu", "model", "weight_precision", "scenario")]
+    place = load.groupby(kinds).cumcount()
+    size = place.groupby(kinds).transform("size")
+    kept = np.minimum(size, ALIKE)
+    chosen = (place * kept // size) != ((place - 1) * kept // size)
+    return rows.loc[load.index[chosen].sort_values()].reset_index(drop=True)
+
+
 def engine_fit(rows: pd.DataFrame, memory: MemoryTerms | None = None) -> Fit[EngineTerms]:
-    """Return a fit of the constants of each era to prepared rows (a hierarchical model)."""
+    """Return a fit of the constants of eras and of generations of GPUs to prepared rows."""
     return fitting(
         Hierarchy(
             terms=EngineTerms,
@@ -118,24 +183,41 @@ def engine_fit(rows: pd.DataFrame, memory: MemoryTerms | None = None) -> Fit[Eng
             noise=NOISE,
             member_width=ERA_WIDTH,
             proportional=True,
-            touched=touched,
+            many=Together(memory),
+            crossed=Crossed(GenerationTerms, GENERATION_WIDTH, generations_of),
+            trust=_trust,
         ),
-        rows,
+        thinned(rows),
     )
 
 
-def fit_engines(fit: Fit[EngineTerms]) -> dict[str, EngineTerms]:
-    """Return the constants of each era from all rows."""
-    return fitted(fit)
+def fit_engines(
+    fit: Fit[EngineTerms],
+) -> tuple[dict[str, EngineTerms], dict[str, GenerationTerms]]:
+    """Return the constants of each era and of each generation of GPUs from all rows."""
+    eras, generations = fitted_both(fit)
+    return eras, {n: one for n, one in generations.items() if isinstance(one, GenerationTerms)}
 
 
-def held_out_predictions(fit: Fit[EngineTerms]) -> np.ndarray:
-    """Return the prediction of each row by a fit that saw no row of its source.
+def held_out_predictions(fit: Fit[EngineTerms], rows: pd.DataFrame | None = None) -> np.ndarray:
+    """Return the prediction of each of `rows` by a fit that saw no row of its publisher.
 
-    A source whose era has no other source is predicted with the centre of all eras. The
-    shares of the constants around which the fits are made come from all rows; the fits do not.
+    A publisher whose era nobody else measured is predicted with the centre of the engine's other
+    eras, or of all. The shares of the constants around which the fits are made come from all rows;
+    the fits do not.
     """
-    return _seconds(fit.rows, held_out(fit))
+    rows = fit.rows if rows is None else rows
+    return _seconds(rows, held_out(fit, rows=rows))
+
+
+def with_versions(entries: Stored, rows: pd.DataFrame) -> Stored:
+    """Return the stored entries of eras, each with the newest version that was measured of it."""
+    found = pd.DataFrame({"era": era_of(rows), "version": rows["engine_version"]})
+    newest: dict[str, str] = {}
+    for era, version in found.drop_duplicates().itertuples(index=False):
+        if version_number(version) > version_number(newest.get(era, "")):
+            newest[era] = version
+    return {era: {**one, "newest_version": newest.get(era, "")} for era, one in entries.items()}
 
 
 def quantity(rows: pd.DataFrame) -> "pd.Series[str]":

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.catalog import load_table
+from gpuspec.constants.terms import Terms
 from gpuspec.constants.training import TrainingTerms
 from gpuspec.evidence.fits.hierarchy import Hierarchy
 from gpuspec.evidence.measurements.training import (
@@ -59,7 +60,9 @@ class _Steps:
     def __init__(self, rows: pd.DataFrame) -> None:
         self.rows, self.work = rows, training_work(rows)
 
-    def everything(self, terms: Mapping[str, TrainingTerms]) -> np.ndarray:
+    def everything(
+        self, terms: Mapping[str, TrainingTerms], crossed: Mapping[str, Terms] | None = None
+    ) -> np.ndarray:
         """Return the seconds of each row's step."""
         return predicted_step_seconds(self.rows, terms, self.work)
 

@@ -5,9 +5,9 @@ Whole sources are held out together: the error that is stated for a source is th
 which saw none of its rows.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,8 @@ STEP = 0.02
 T = TypeVar("T", bound=Terms)
 T_contra = TypeVar("T_contra", bound=Terms, contravariant=True)
 Points = dict[str, np.ndarray]
+Constants = tuple[Mapping[str, Any], Mapping[str, Terms]]
+"""The constants of every member, and those of every group of a second grouping."""
 Curve = Callable[[np.ndarray], np.ndarray]
 
 
@@ -30,6 +32,8 @@ class Levels:
     centre: np.ndarray
     families: Points
     members: Points
+    crossed: Points = field(default_factory=dict)
+    """The log constants of a second grouping, which cuts through the members."""
 
     def toward(self, other: "Levels", share: float) -> "Levels":
         """Return the levels that lie a `share` of the way to those of `other`."""
@@ -41,17 +45,40 @@ class Levels:
             self.centre + share * (other.centre - self.centre),
             between(self.families, other.families),
             between(self.members, other.members),
+            between(self.crossed, other.crossed),
         )
 
 
 class Predictor(Protocol[T_contra]):
     """Rows, ready to be predicted again and again with other constants."""
 
-    def everything(self, terms: Mapping[str, T_contra]) -> np.ndarray:
-        """Return the value of each row for the constants of every member."""
+    def everything(
+        self, terms: Mapping[str, T_contra], crossed: Mapping[str, Terms] | None = None
+    ) -> np.ndarray:
+        """Return the value of each row for the constants of every member, and crossed group."""
 
     def part(self, chosen: np.ndarray) -> Callable[[T_contra], np.ndarray]:
         """Return a function of one set of constants for the `chosen` rows."""
+
+
+@dataclass(frozen=True)
+class Crossed:
+    """Constants of a grouping that cuts through members, as a GPU's generation does engines."""
+
+    terms: type[Terms]
+    widths: Mapping[str, float]
+    """How far, as a factor in log space, they may leave 1."""
+    group: Callable[[pd.DataFrame], "pd.Series[str]"]
+
+    def record(self, point: np.ndarray) -> Terms:
+        """Return the constants of a point."""
+        return self.terms(**dict(zip(self.widths, map(float, np.exp(point)), strict=True)))
+
+    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the lowest and highest point, in log space."""
+        limits = self.terms.bounds()
+        low, high = zip(*(limits[name][1:] for name in self.widths), strict=True)
+        return np.log(low), np.log(high)
 
 
 @dataclass(frozen=True)
@@ -59,7 +86,7 @@ class Hierarchy(Generic[T]):
     """What is fitted, and how far a constant may leave that of the level above.
 
     A constant's prior width is the factor, in log space, at which leaving costs as much as one
-    source's misfit of `noise`.
+    publisher's misfit of `noise`.
     """
 
     terms: type[T]
@@ -76,10 +103,14 @@ class Hierarchy(Generic[T]):
     """The widths between members of a family, as a share: they differ less than families."""
     proportional: bool = False
     """Whether predictions cost so much that they are taken as linear in the constants."""
-    touched: Callable[[pd.DataFrame, str], np.ndarray] | None = None
-    """Which rows a constant can move at all; all of them where not given."""
+    many: Callable[[pd.DataFrame, Sequence[Constants]], np.ndarray] | None = None
+    """Predictions with several sets of constants at once, a row of the result for each set."""
     start: Mapping[str, float] = field(default_factory=dict)
     """Where a fit starts, where that is not the default of the constant."""
+    crossed: Crossed | None = None
+    """A second grouping, fitted jointly; of `proportional` predictions only."""
+    trust: Callable[[pd.DataFrame], np.ndarray] | None = None
+    """How much each row counts beside its publisher's others, as a factor on its residual."""
 
     @property
     def names(self) -> list[str]:
@@ -114,7 +145,9 @@ class Fit(Generic[T]):
         self.families = np.array([what.family(m) for m in self.members])
         self.measured = np.log(what.measured(rows))
         self.predictor = what.predictor(rows)
-        self.weight = row_weights(rows["source_id"], 0.25)
+        self.weight = row_weights(rows["publisher"], 0.25)
+        if what.trust:
+            self.weight = self.weight * what.trust(rows)
         self.width = np.array(list(what.widths.values()))
         self.low, self.high = what.bounds()
 
@@ -130,7 +163,7 @@ class Fit(Generic[T]):
             return np.concatenate([weight * soft(error(x) / noise), drawn])
 
         def derivatives(x: np.ndarray) -> np.ndarray:
-            inner = (weight * _soft_slope(error(x) / noise) / noise)[:, None] * slopes(x)
+            inner = (weight * soft_slope(error(x) / noise) / noise)[:, None] * slopes(x)
             return np.concatenate([inner, np.diag(1 / (self.width * width))])
 
         begin = np.clip(centre, self.low + 1e-6, self.high - 1e-6)
@@ -184,19 +217,35 @@ def fitted(fit: Fit[T], also: Iterable[str] = ()) -> dict[str, T]:
     return {member: rounded(fit.what.record(point)) for member, point in points.items()}
 
 
-def held_out(fit: Fit[T], by: str = "source_id") -> np.ndarray:
-    """Return the prediction of each row by a fit that saw no row of its `by`.
+def fitted_both(fit: Fit[T]) -> tuple[dict[str, T], dict[str, Terms]]:
+    """Return the constants of each member, and of each group of the second grouping."""
+    levels = fit.levels(np.ones(len(fit.rows), bool), set(fit.members))
+    members = {name: rounded(fit.what.record(point)) for name, point in levels.members.items()}
+    return members, {name: rounded(one) for name, one in crossed_of(fit, levels).items()}
 
-    A source whose member has no other source is predicted from its family, or from all.
+
+def held_out(fit: Fit[T], by: str = "publisher", rows: pd.DataFrame | None = None) -> np.ndarray:
+    """Return the prediction of each row by a fit that saw no row of its `by`, its publisher.
+
+    A publisher whose member nobody else measured is predicted from its family, or from all. `rows`
+    may be more than those that the fit learns from.
     """
-    what, rows = fit.what, fit.rows
+    what, rows = fit.what, fit.rows if rows is None else rows
     groups, predicted = rows[by].to_numpy(), np.full(len(rows), np.nan)
+    learned, members = fit.rows[by].to_numpy(), what.member(rows).to_numpy()
     for group in sorted(set(groups)):
         own = groups == group
-        points = fit.levels(~own, set(fit.members[own])).members
-        constants = {member: what.record(point) for member, point in points.items()}
-        predicted[own] = what.predictor(rows[own]).everything(constants)
+        levels = fit.levels(learned != group, set(members[own]))
+        constants = {member: what.record(point) for member, point in levels.members.items()}
+        predicted[own] = what.predictor(rows[own]).everything(constants, crossed_of(fit, levels))
     return predicted
+
+
+def crossed_of(fit: Fit[T], levels: Levels) -> dict[str, Terms]:
+    """Return the constants of the second grouping; none where there is none."""
+    if not fit.what.crossed:
+        return {}
+    return {name: fit.what.crossed.record(point) for name, point in levels.crossed.items()}
 
 
 def soft(error: np.ndarray) -> np.ndarray:
@@ -204,7 +253,7 @@ def soft(error: np.ndarray) -> np.ndarray:
     return np.asarray(np.sign(error) * np.sqrt(2 * (np.sqrt(1 + error**2) - 1)))
 
 
-def _soft_slope(error: np.ndarray) -> np.ndarray:
+def soft_slope(error: np.ndarray) -> np.ndarray:
     """Return the derivative of `soft`."""
     near = np.abs(error) < 1e-6
     damped = np.where(near, 1.0, np.abs(soft(np.where(near, 1.0, error))))

@@ -1,4 +1,4 @@
-"""Fit the constants of scientific computing to published results, and hold sources out."""
+"""Fit the constants of scientific computing to published results, and hold publishers out."""
 
 import numpy as np
 import pandas as pd
@@ -6,22 +6,18 @@ import pandas as pd
 from gpuspec.catalog.workloads import workloads
 from gpuspec.constants.hpc import KINDS, DynamicTerms, HpcTerms
 from gpuspec.constants.stored import Stored
-from gpuspec.evidence.fits.errors import summary
+from gpuspec.evidence.fits.errors import Errors, Lines
 from gpuspec.evidence.fits.hierarchy import Fit, Hierarchy, fitted, held_out
-from gpuspec.evidence.fits.store import (
-    Errors,
-    case_values,
-    fitted_entries,
-    pair_summaries,
-    provenance,
-)
+from gpuspec.evidence.fits.store import case_values, fitted_entries, provenance
+from gpuspec.evidence.measurements.described import FACTORS, described
 from gpuspec.evidence.measurements.hpc import Rows, dynamic_programs, prepared_rows
+from gpuspec.evidence.measurements.known import ground_record_of
 from gpuspec.evidence.measurements.pairs import matched_speeds, ratio_errors
 
 DYNAMIC_FACTOR = 1.3
 """Half width of the interval of cell updates: two sources are too few to measure one."""
-PAIR_SOURCES = 3
-"""Sources that must have measured both sides of a pair before its error is listed."""
+PAIR_PUBLISHERS = 3
+"""Publishers that must have measured both sides of a pair before its error is listed."""
 
 
 def _family(name: str) -> str:
@@ -46,32 +42,22 @@ HPC = Hierarchy(
 )
 
 
-def _errors(rows: pd.DataFrame, predicted: np.ndarray, strict: np.ndarray) -> Errors:
-    """Return the error figures of held-out predictions."""
-    speed, alone = rows["speed"].to_numpy(float), rows["absolute"].to_numpy(bool)
-    error, whole = np.log(speed / predicted), np.log(speed / strict)
-    sources, held = rows["source_id"].to_numpy(), rows["held_with"].to_numpy()
-    errors = {
-        "speed, kernels": summary(error[alone], held[alone]),
-        "speed, kernels, class never seen": summary(whole[alone], sources[alone]),
-    }
+def _ratios(error: np.ndarray, rows: pd.DataFrame) -> tuple[Errors, pd.DataFrame]:
+    """Return the errors of ratios of two GPUs, and the pairs with what they are of."""
     pairs = matched_speeds(rows)
-    place = pairs["new"].to_numpy(int)
-    ratio, of = ratio_errors(error, pairs), sources[place]
-    kinds, names = rows["kind"].to_numpy()[place], rows["workload"].to_numpy(str)[place]
-    for kind, label in KINDS.items():
-        own = kinds == kind
-        errors[f"ratio, {label}"] = summary(ratio[own], of[own])
-        classes, counts = np.unique(names[own], return_counts=True)
-        most = str(classes[counts.argmax()])  # one class that was measured often hides the others
-        rest = own & (names != most)
-        errors[f"ratio, {label} but {most}"] = summary(ratio[rest], of[rest])
-        one = pairs[own].reset_index(drop=True)
-        errors |= pair_summaries(ratio[own], of[own], one, PAIR_SOURCES, f"ratio, {label}, ")
-    for name in sorted(set(names)):
-        own = names == name
-        errors[f"ratio, {name}"] = summary(ratio[own], of[own])
-    return errors
+    of = rows.iloc[pairs["new"].to_numpy(int)].reset_index(drop=True)
+    pairs = pairs.assign(kind=of["kind"].map(KINDS), workload=of["workload"])
+    return Errors(ratio_errors(error, pairs), of, of[FACTORS["hpc"]]), pairs
+
+
+def _lines(of: Errors, pairs: pd.DataFrame) -> Lines:
+    """Return the error figures of ratios by kind, by pair of GPUs and by class."""
+    named = "ratio, " + pairs["kind"] + ", " + pairs["pair"]
+    return {
+        **of.by(pairs["kind"], "ratio, "),
+        **of.by(named, "", PAIR_PUBLISHERS),
+        **of.by(pairs["workload"], "ratio, "),
+    }
 
 
 def fit_dynamic() -> Stored:
@@ -100,15 +86,28 @@ def calibrate() -> Stored:
     fit = Fit(HPC, rows)
     constants = fitted(fit, [*workloads().index, "other"])
     predicted, strict = held_out(fit, "held_with"), held_out(fit)
+    speed, alone = rows["speed"].to_numpy(float), rows["absolute"].to_numpy(bool)
+    error, said = np.log(speed / predicted), described("hpc", rows)
+    listed = rows.assign(publisher=rows["held_with"])[alone]
+    kernels = Errors(error[alone], listed, None, "hpc", said[alone])
+    never = Errors(np.log(speed / strict)[alone], rows[alone])
+    ratios, pairs = _ratios(error, rows)
     return {
         "classes": fitted_entries(dict(sorted(constants.items())), rows, rows["workload"]),
         "dynamic": fit_dynamic(),
-        "errors": _errors(rows, predicted, strict),
+        "errors": {
+            "speed, kernels": kernels.of(),
+            "speed, kernels, lists left out whole": never.of(),
+            **kernels.by_ground("speed, kernels, "),
+            **_lines(ratios, pairs),
+        },
+        "intervals": {"speed": kernels.interval, "ratio": ratios.interval},
+        "ground": {"hpc": ground_record_of("hpc", said, rows["held_with"].to_numpy(str))},
         "held_out": case_values(rows, predicted),
         "provenance": provenance(
             "hpc",
             rows,
             "hierarchical robust least squares in log space (all, family, class); rows of a pair "
-            "share a free level; whole sources held out; intervals split-conformal by source",
+            "share a free level; whole publishers held out, of lists one system at a time",
         ),
     }

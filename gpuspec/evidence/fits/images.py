@@ -10,7 +10,7 @@ from gpuspec.evidence.measurements.images import predicted_images
 
 WIDTH = 0.5
 """How far a constant may leave its start, in log space, before it costs as much as a misfit of
-`NOISE`: what no source tells stays where physics puts it."""
+`NOISE`: what no publisher tells stays where physics puts it."""
 NOISE = 0.1
 NAMES = list(ImageTerms.model_fields)
 
@@ -22,7 +22,7 @@ def fit_images(rows: pd.DataFrame) -> ImageTerms:
     centre = np.log([getattr(ImageTerms(), name) for name in NAMES])
     limits = np.log([ImageTerms.bounds()[name][1:] for name in NAMES])
     measured = np.log(rows["seconds_per_image"].to_numpy(float))
-    weight = row_weights(rows["source_id"], 0.25)
+    weight = row_weights(rows["publisher"], 0.25)
 
     def residuals(x: np.ndarray) -> np.ndarray:
         error = np.log(predicted_images(rows, _terms(x))) - measured
@@ -39,9 +39,9 @@ def _terms(x: np.ndarray) -> ImageTerms:
 
 
 def held_out_images(rows: pd.DataFrame) -> np.ndarray:
-    """Return the prediction of each row by a fit that saw no row of its source."""
+    """Return the prediction of each row by a fit that saw no row of its publisher."""
     predicted = np.full(len(rows), np.nan)
-    for source in sorted(rows["source_id"].unique()):
-        own = (rows["source_id"] == source).to_numpy()
+    for publisher in sorted(rows["publisher"].unique()):
+        own = (rows["publisher"] == publisher).to_numpy()
         predicted[own] = predicted_images(rows[own], fit_images(rows[~own]))
     return predicted

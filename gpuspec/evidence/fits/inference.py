@@ -1,10 +1,11 @@
-"""Calibrate inference: operators, engines, and the errors on sources that no fit has seen.
+"""Calibrate inference: operators, engines, and the errors on publishers that no fit has seen.
 
 ``python -m gpuspec.evidence.fits`` (``make calibrate``) writes
 ``data/calibration/inference.json``; the same tables give the same file.
 """
 
 import numpy as np
+import pandas as pd
 
 from gpuspec.base.errors import InputError
 from gpuspec.constants.memory import memory_terms
@@ -13,21 +14,21 @@ from gpuspec.evidence.fits.engines import (
     engine_fit,
     fit_engines,
     held_out_predictions,
-    quantity,
+    with_versions,
 )
-from gpuspec.evidence.fits.errors import summary
+from gpuspec.evidence.fits.errors import Errors
 from gpuspec.evidence.fits.images import fit_images, held_out_images
-from gpuspec.evidence.fits.store import case_values, fitted_entries, pair_summaries, write
-from gpuspec.evidence.measurements.inference import (
-    era_of,
-    prepared,
-    skip_reasons,
-)
+from gpuspec.evidence.fits.store import case_values, fitted_entries, provenance, write
+from gpuspec.evidence.measurements.described import FACTORS, described
+from gpuspec.evidence.measurements.inference import era_of, generations_of, prepared, skip_reasons
+from gpuspec.evidence.measurements.known import ground_record_of
 from gpuspec.evidence.measurements.pairs import matched_pairs, ratio_errors
 from gpuspec.evidence.measurements.rows import measurements
 
-PAIR_SOURCES = 3
-"""Sources that must have measured both GPUs of a pair before it gets an interval of its own."""
+PAIR_PUBLISHERS = 2
+"""Publishers that must have measured both GPUs of a pair before its error is listed."""
+FORMS = ("quantity", "engine", "kind", "generation", "scenario")
+"""By what the errors of inference are listed; every figure of an engine is one line."""
 
 
 def calibrate() -> Stored:
@@ -36,42 +37,72 @@ def calibrate() -> Stored:
     rows = prepared(measurements("inference"))
     rows = rows[skip_reasons(rows) == ""].reset_index(drop=True)
     fit = engine_fit(rows, memory_terms())
-    fitted = fit_engines(fit)
-    predicted = held_out_predictions(fit)
-    kinds, fits = quantity(rows), predicted > 0
-    error = np.log(rows["value"].to_numpy(float) / np.where(fits, predicted, np.nan))
-    errors = {
-        kind: summary(error[chosen], rows.loc[chosen, "source_id"])
-        for kind, chosen in ((k, fits & (kinds == k)) for k in sorted(kinds.unique()))
-    }
-    pairs = matched_pairs(rows)
-    pairs = pairs[fits[pairs["old"].to_numpy(int)] & fits[pairs["new"].to_numpy(int)]]
-    pairs = pairs.reset_index(drop=True)
-    of_pairs = rows["source_id"].to_numpy()[pairs["new"].to_numpy(int)]
-    of_ratios = ratio_errors(error, pairs)
-    errors["ratio"] = summary(of_ratios, of_pairs)
-    errors |= pair_summaries(of_ratios, of_pairs, pairs, PAIR_SOURCES)
+    eras, generations = fit_engines(fit)
+    predicted = held_out_predictions(fit, rows)
     images = measurements("images")
-    of_images = np.log(images["seconds_per_image"].to_numpy(float) / held_out_images(images))
-    errors["images"] = summary(of_images, images["source_id"])
     return {
         "operators": operators,
         "images": fit_images(images).model_dump(),
-        "engines": fitted_entries(fitted, rows, era_of(rows)),
-        "errors": errors,
+        "engines": with_versions(fitted_entries(eras, rows, era_of(rows)), rows),
+        "generations": fitted_entries(generations, rows, generations_of(rows)),
+        **judged(rows, predicted, images),
         "held_out": case_values(rows, predicted),
         "provenance": {
             "operators": "aiconfigurator-core 0.12.0 (Apache-2.0), "
             "https://github.com/ai-dynamo/aiconfigurator",
-            "table": "measurements/inference.csv",
-            "rows": len(rows),
-            "said_not_to_fit": int((~fits).sum()),
-            "sources": sorted(rows["source_id"].unique()),
-            "method": "operators: least squares in log space, half of the shapes held out; "
-            "engines: least squares in log space with priors, whole sources held out; "
-            "intervals: split-conformal by source",
+            "said_not_to_fit": int((predicted <= 0).sum()),
+            **provenance(
+                "inference",
+                rows,
+                "operators: least squares in log space, half of the shapes held out; engines: "
+                "least squares in log space with priors, whole publishers held out",
+            ),
         },
     }
+
+
+def judged(rows: pd.DataFrame, predicted: np.ndarray, images: pd.DataFrame) -> Stored:
+    """Return errors, intervals and ground of prepared rows that were held out.
+
+    `predicted` is 0 where the model is said not to fit: such a row has no error.
+    """
+    fits = predicted > 0
+    rows, predicted = rows[fits].reset_index(drop=True), predicted[fits]
+    said = described("inference", rows)
+    error = np.log(rows["value"].to_numpy(float) / predicted)
+    error = np.where(said["quantity"] == "throughput", -error, error)  # as seconds
+    of = Errors(error, rows, said[FACTORS["inference"]], "inference", said)
+    pairs = matched_pairs(rows)
+    newer = rows.iloc[pairs["new"].to_numpy(int)].reset_index(drop=True)
+    ratios = Errors(ratio_errors(-error, pairs), newer, pairs[["pair"]])
+    of_images, about = _image_errors(images)
+    figures = {
+        **{n: e for form in FORMS for n, e in of.by(said[form]).items()},
+        **of.by(said["engine"] + ", " + said["quantity"]),
+        "all figures": of.of(),
+        **of.by_ground(),
+        "ratio": ratios.of(),
+        **ratios.by(pairs["pair"], "ratio ", PAIR_PUBLISHERS),
+        "images": of_images.of(),
+    }
+    return {
+        "errors": figures,
+        "intervals": {
+            "seconds": of.interval,
+            "ratio": ratios.interval,
+            "images": of_images.interval,
+        },
+        "ground": {
+            "inference": ground_record_of("inference", said, of.publishers),
+            "images": ground_record_of("images", about, of_images.publishers),
+        },
+    }
+
+
+def _image_errors(images: pd.DataFrame) -> tuple[Errors, pd.DataFrame]:
+    error = np.log(images["seconds_per_image"].to_numpy(float) / held_out_images(images))
+    said = described("images", images)
+    return Errors(error, images, said[FACTORS["images"]], "images", said), said
 
 
 def _operators() -> Stored:

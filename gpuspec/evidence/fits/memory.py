@@ -2,8 +2,8 @@
 
 ``python -m gpuspec.evidence.fits`` (``make calibrate``) writes
 ``data/calibration/memory.json``;
-the same tables give the same file. Whole sources are held out together: the errors stated are
-those of each source when the constants were fitted to all the others.
+the same tables give the same file. Whole publishers are held out together: the errors stated are
+those of each publisher when the constants were fitted to all the others.
 """
 
 import numpy as np
@@ -12,8 +12,10 @@ import pandas as pd
 from gpuspec.base.units import GIB
 from gpuspec.constants.memory import MemoryTerms
 from gpuspec.constants.stored import Stored
-from gpuspec.evidence.fits.errors import figures, row_weights
+from gpuspec.evidence.fits.errors import Errors, row_weights
 from gpuspec.evidence.fits.store import provenance, rounded
+from gpuspec.evidence.measurements.described import described
+from gpuspec.evidence.measurements.known import ground_record_of
 from gpuspec.evidence.measurements.memory import predicted_memory
 from gpuspec.evidence.measurements.rows import measurements
 
@@ -31,13 +33,13 @@ FIT_KINDS = ("full", "lora", "qlora", "serving activations", "serving runtime")
 def fit_memory_terms(rows: pd.DataFrame) -> MemoryTerms:
     """Fit the constants of `MemoryTerms` to measured rows, in log space.
 
-    Every source weighs the same whatever its number of rows, and a soft L1 loss keeps one odd
-    source from bending the rest. Constants without a row that shows them keep their start.
+    Publishers weigh as the square root of their rows, and a soft L1 loss keeps one odd
+    publisher from bending the rest. Constants without a row that shows them keep their start.
     """
     from scipy.optimize import least_squares
 
     start, low, high = (np.array(column) for column in zip(*FITTED.values(), strict=True))
-    weight = row_weights(rows["source_id"])
+    weight = row_weights(rows["publisher"])
     measured = rows["value_bytes"].to_numpy()
 
     def residuals(scaled: np.ndarray) -> np.ndarray:
@@ -51,36 +53,34 @@ def fit_memory_terms(rows: pd.DataFrame) -> MemoryTerms:
 
 
 def held_out_errors(rows: pd.DataFrame) -> pd.Series:
-    """Return log(measured / predicted) of each row, its source left out of the fit."""
+    """Return log(measured / predicted) of each row, its publisher left out of the fit."""
     errors = pd.Series(np.nan, index=rows.index)
     fitted = rows[rows["kind"].isin(FIT_KINDS)]
     everything = fit_memory_terms(fitted)
-    for index in rows.groupby("source_id").groups.values():
-        source = rows.loc[index]
+    for index in rows.groupby("publisher").groups.values():
+        own = rows.loc[index]
         rest = fitted.drop(index=index, errors="ignore")
         terms = fit_memory_terms(rest) if len(rest) < len(fitted) else everything
-        errors.loc[index] = np.log(source["value_bytes"] / predicted_memory(source, terms))
+        errors.loc[index] = np.log(own["value_bytes"] / predicted_memory(own, terms))
     return errors
-
-
-def summary(rows: pd.DataFrame, errors: pd.Series) -> dict[str, dict[str, float]]:
-    """Return error figures by kind, each source counting the same."""
-    table = {}
-    for kind, group in rows.groupby("kind", sort=True):
-        sources = group["source_id"].to_numpy()
-        error = errors.loc[group.index].to_numpy()
-        table[str(kind)] = figures(error, sources, row_weights(sources, 1.0))
-    return table
 
 
 def calibrate() -> Stored:
     """Fit, hold out, and return everything that is stored."""
     rows = measurements("memory")
     terms = fit_memory_terms(rows[rows["kind"].isin(FIT_KINDS)])
-    method = "least squares in log space, soft L1 loss, sources weighted equally; "
-    method += "errors with the whole source held out"
+    error, said = held_out_errors(rows), described("memory", rows)
+    kinds = {str(kind): part.index for kind, part in rows.groupby("kind", sort=True)}
+    of = {
+        kind: Errors(error[index].to_numpy(), rows.loc[index], None, "memory", said.loc[index])
+        for kind, index in kinds.items()
+    }
+    method = "least squares in log space, soft L1 loss, publishers weighted as the square root of "
+    method += "their rows; errors with the whole publisher held out"
     return {
         "terms": terms.model_dump(),
-        "errors": summary(rows, held_out_errors(rows)),
+        "errors": {kind: found.of() for kind, found in of.items()},
+        "intervals": {kind: found.interval for kind, found in of.items()},
+        "ground": {"memory": ground_record_of("memory", said, rows["publisher"].to_numpy(str))},
         "provenance": provenance("memory", rows, method),
     }

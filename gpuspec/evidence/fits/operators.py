@@ -46,13 +46,26 @@ SYSTEMS = {
     "l40s-pcie-48": "l40s",
     "b200-sxm-180": "b200_sxm",
 }
-LIBRARIES = {"tensorrt-llm": "trtllm", "vllm": "vllm"}
-DTYPES = {"bfloat16": "bf16", "fp8": "fp8", "int8_wo": "int8", "int4_wo": "int4-awq"}
-WEIGHT_BYTES = {"bf16": 2.0, "fp8": 1.0, "int8": 1.0, "int4-awq": 0.5}
-ACTIVATION_BYTES = {"bf16": 2.0, "fp8": 1.0, "int8": 2.0, "int4-awq": 2.0}
-COMPUTES_IN = {"bf16": "bf16", "fp8": "fp8", "int8": "bf16", "int4-awq": "bf16"}
+LIBRARIES = {"tensorrt-llm": "trtllm", "vllm": "vllm", "sglang": "sglang"}
+DTYPES = {
+    "bf16": "bfloat16",
+    "fp8": "fp8",
+    "int8": "int8_wo",
+    "int4-awq": "int4_wo",
+    "fp4": "nvfp4",
+}
+BLOCK_SCALED = "fp8_block"
+"""FP8 with a scale for each block, as mixtures of experts are published and served in vLLM and
+SGLang; their tables with one scale a tensor hold kernels that no such model runs."""
+WEIGHT_BYTES = {"bf16": 2.0, "fp8": 1.0, "int8": 1.0, "int4-awq": 0.52, "fp4": 0.5625}
+ACTIVATION_BYTES = {"bf16": 2.0, "fp8": 1.0, "int8": 2.0, "int4-awq": 2.0, "fp4": 0.5625}
+COMPUTES_IN = {"bf16": "bf16", "fp8": "fp8", "int8": "bf16", "int4-awq": "bf16", "fp4": "fp4"}
 KV_BYTES = {"bf16": 2.0, "fp8": 1.0}
-SAMPLE = 2500
+ATTENTION_OF = ("tensorrt-llm", "vllm")
+"""Libraries whose attention is fitted: kernels of attention are shared between engines."""
+SAMPLE = 1200
+MLA_LATENT, MLA_ROPE = 512, 64
+"""Elements of a cached vector in the timings of latent attention (DeepSeek-V3)."""
 HEAD_DIM = 128
 
 
@@ -67,8 +80,11 @@ class Operation:
     predict: Callable[[pd.DataFrame, Any], Floats]
     shape: tuple[str, ...]
 
-    def fit(self, rows: pd.DataFrame) -> Terms:
-        """Return the constants that fit `rows` best in log space (soft L1 loss)."""
+    def fit(self, rows: pd.DataFrame, near: Terms | None = None) -> Terms:
+        """Return the constants that fit `rows` best in log space (soft L1 loss).
+
+        From several starts, or from `near` alone.
+        """
         from scipy.optimize import least_squares
 
         rows = rows.sample(min(SAMPLE, len(rows)), random_state=0)
@@ -82,19 +98,25 @@ class Operation:
             return np.asarray(np.log(self.predict(rows, terms)) - measured)
 
         options = {"bounds": (low, high), "x_scale": scale, "loss": "soft_l1", "f_scale": 0.1}
-        starts = [low + (high - low) * share for share in (0.05, 0.2)]
-        tries = [least_squares(residuals, s, **options) for s in (start, *starts)]
+        starts = [start, *(low + (high - low) * share for share in (0.05, 0.2))]
+        if near:
+            edge = 1e-6 * (high - low)
+            starts = [np.clip(list(near.model_dump().values()), low + edge, high - edge)]
+        tries = [least_squares(residuals, s, **options) for s in starts]
         best = min(tries, key=lambda one: one.cost)
         rounded = (float(f"{v:.3g}") if v > 1e-6 else 0.0 for v in np.clip(best.x, low, high))
         return self.terms(**dict(zip(limits, rounded, strict=True)))
 
-    def held_out(self) -> dict[str, float]:
-        """Return the error on the half of the shapes that a fit to the other half has not seen."""
+    def held_out(self, near: Terms) -> dict[str, float]:
+        """Return the error on the half of the shapes that a fit to the other half has not seen.
+
+        The fit starts at `near`.
+        """
         half = _halves(self.rows, self.shape)
         seen, unseen = self.rows[~half], self.rows[half]
         if min(len(seen), len(unseen)) < 8:
             return {"rows": len(self.rows)}
-        error = np.abs(np.log(self.predict(unseen, self.fit(seen)) / unseen["seconds"]))
+        error = np.abs(np.log(self.predict(unseen, self.fit(seen, near)) / unseen["seconds"]))
         return {
             "rows": len(self.rows),
             "held_out_rows": len(unseen),
@@ -121,14 +143,15 @@ def operator_data() -> Path:
 def operations(device: str, library: str, folder: Path) -> Iterator[Operation]:
     """Yield every operation of a GPU that a library's tables hold."""
     system, short, chip = SYSTEMS[device], LIBRARIES[library], gpu(device)
-    for make in (_matmuls, _decode, _prefill, _experts, _collectives):
+    mixing = (_decode, _latent, _prefill) if library in ATTENTION_OF else ()
+    for make in (_matmuls, *mixing, _experts, _collectives):
         yield from make(chip, folder / system, short)
 
 
 def _matmuls(chip: Gpu, folder: Path, library: str) -> Iterator[Operation]:
     rows = _table(folder, "gemm", library, "gemm")
     rows = rows[rows["n"].between(512, 70_000) & rows["k"].between(512, 30_000)]
-    for dtype, own in DTYPES.items():
+    for own, dtype in DTYPES.items():
         part = rows[rows["gemm_dtype"] == dtype]
 
         def predict(r: pd.DataFrame, terms: MatmulTerms, own: str = own) -> Floats:
@@ -162,6 +185,30 @@ def _decode(chip: Gpu, folder: Path, library: str) -> Iterator[Operation]:
                 )
 
 
+def _latent(chip: Gpu, folder: Path, library: str) -> Iterator[Operation]:
+    """Yield decode attention over latent vectors, whose one key and value all heads share."""
+    if not list((folder / "mla" / library).glob("*/generation_mla_perf.parquet")):
+        return
+    rows = _table(folder, "mla", library, "generation_mla")
+    rows = rows.assign(context=rows["step"] + rows["isl"])
+    rows = rows[rows["context"] >= 32]
+    wide = (2 * MLA_LATENT + MLA_ROPE) / (MLA_LATENT + MLA_ROPE)
+    for dtype, own in (("bfloat16", "bf16"), ("fp8", "fp8")):
+        part = rows[rows["kv_cache_dtype"] == dtype]
+
+        def predict(r: pd.DataFrame, terms: DecodeAttentionTerms, own: str = own) -> Floats:
+            rates, kv = hardware(chip, "bf16"), KV_BYTES[own]
+            b, s, h = numbers(r, "batch_size", "context", "num_heads")
+            width = (MLA_LATENT + MLA_ROPE) / 2
+            return decode_attention_seconds(
+                b, s, h * wide, 1.0, width, rates, terms, kv, cached=True
+            )
+
+        if len(part) > 100:
+            key, columns = f"{own}/mla", ("num_heads", "batch_size")
+            yield Operation("decode_attention", key, DecodeAttentionTerms, part, predict, columns)
+
+
 def _prefill(chip: Gpu, folder: Path, library: str) -> Iterator[Operation]:
     rows = _attention(folder, library, "context")
     rows = rows[rows["isl"] >= 32]
@@ -181,12 +228,11 @@ def _prefill(chip: Gpu, folder: Path, library: str) -> Iterator[Operation]:
 
 
 def _experts(chip: Gpu, folder: Path, library: str) -> Iterator[Operation]:
-    rows = _table(folder, "moe", library, "moe")
-    rows = rows[(rows["distribution"] == "power_law_1.01") & (rows["num_experts"] <= 256)]
-    rows = rows[~rows["kernel_source"].str.contains("nongated")]
-    rows = rows[(rows["moe_ep_size"] <= 8) & (rows["moe_tp_size"] <= 8)]
-    for dtype, own in DTYPES.items():
-        part = rows[rows["moe_dtype"] == dtype]
+    tables = [_gated(table) for table in _tables(folder, "moe", library, "moe")]
+    blocks = library != "trtllm" and any((t["moe_dtype"] == BLOCK_SCALED).any() for t in tables)
+    for own, dtype in {**DTYPES, **({"fp8": BLOCK_SCALED} if blocks else {})}.items():
+        timed = (table[table["moe_dtype"] == dtype] for table in tables)
+        part = next((table for table in timed if len(table) > 100), tables[0][:0])
 
         def predict(r: pd.DataFrame, terms: ExpertTerms, own: str = own) -> Floats:
             rates = hardware(chip, COMPUTES_IN[own])
@@ -195,9 +241,18 @@ def _experts(chip: Gpu, folder: Path, library: str) -> Iterator[Operation]:
             shape = ExpertShape(h, f, e, k)
             return experts_seconds(tokens, shape, rates, terms, tp, ep, WEIGHT_BYTES[own])
 
-        if len(part) > 100:
+        if len(part):
             columns = ("hidden_size", "inter_size", "num_experts", "moe_tp_size", "moe_ep_size")
             yield Operation("experts", own, ExpertTerms, part, predict, columns)
+
+
+def _gated(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the timings of gated experts of one node; the fastest kernel, which engines run."""
+    rows = rows[(rows["distribution"] == "power_law_1.01") & (rows["num_experts"] <= 512)]
+    rows = rows[~rows["kernel_source"].str.contains("nongated")]
+    rows = rows[(rows["moe_ep_size"] <= 8) & (rows["moe_tp_size"] <= 8)]
+    keys = ["moe_dtype", "num_tokens", "hidden_size", "inter_size", "topk", "num_experts"]
+    return rows.sort_values("seconds").drop_duplicates([*keys, "moe_tp_size", "moe_ep_size"])
 
 
 def _collectives(chip: Gpu, folder: Path, library: str) -> Iterator[Operation]:
@@ -222,12 +277,20 @@ def _attention(folder: Path, library: str, phase: str) -> pd.DataFrame:
 
 
 def _table(folder: Path, group: str, library: str, name: str) -> pd.DataFrame:
+    """Return the newest version; a supplement that times a few new kernels only is passed over."""
+    tables = _tables(folder, group, library, name)
+    return next(t for t in tables if len(t) > max(map(len, tables)) / 4)
+
+
+def _tables(folder: Path, group: str, library: str, name: str) -> list[pd.DataFrame]:
+    """Return all versions of a table, the newest first."""
     files = sorted((folder / group / library).glob(f"*/{name}_perf.parquet"), key=_version)
     tables = [pd.read_parquet(file) for file in reversed(files)]
-    # The newest version; a supplement that times a few new kernels only is passed over.
-    rows = next(t for t in tables if len(t) > max(map(len, tables)) / 4)
-    seconds = rows["latency"] / 1e3
-    return rows.assign(seconds=seconds)[seconds > 0].reset_index(drop=True)
+    seconds = [table["latency"] / 1e3 for table in tables]
+    return [
+        table.assign(seconds=taken)[taken > 0].reset_index(drop=True)
+        for table, taken in zip(tables, seconds, strict=True)
+    ]
 
 
 def _version(path: Path) -> list[int]:
@@ -251,8 +314,9 @@ def fit_operators(folder: Path | None = None) -> Stored:
         for library in LIBRARIES:
             for operation in operations(device, library, folder):
                 place = stored.setdefault(device, {}).setdefault(library, {})
+                terms = operation.fit(operation.rows)
                 place.setdefault(operation.name, {})[operation.key] = {
-                    "terms": operation.fit(operation.rows).model_dump(),
-                    **operation.held_out(),
+                    "terms": terms.model_dump(),
+                    **operation.held_out(terms),
                 }
     return stored

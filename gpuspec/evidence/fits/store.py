@@ -10,11 +10,8 @@ from pydantic import BaseModel
 
 from gpuspec.base.files import write_atomically
 from gpuspec.constants.stored import Stored, stored, stored_errors, stored_path
-from gpuspec.evidence.fits.errors import summary
 
 T = TypeVar("T", bound=BaseModel)
-Errors = dict[str, dict[str, float]]
-"""Error figures by name: see `summary`."""
 
 
 def write(topic: str, content: Stored) -> None:
@@ -34,6 +31,7 @@ def fitted_entry(terms: BaseModel, rows: pd.DataFrame) -> Stored:
     return {
         "terms": terms.model_dump(),
         "rows": len(rows),
+        "publishers": sorted(rows["publisher"].unique()),
         "sources": sorted(rows["source_id"].unique()),
     }
 
@@ -50,6 +48,7 @@ def provenance(topic: str, rows: pd.DataFrame, method: str) -> Stored:
     return {
         "table": f"measurements/{topic}.csv",
         "rows": len(rows),
+        "publishers": sorted(rows["publisher"].unique()),
         "sources": sorted(rows["source_id"].unique()),
         "method": method,
     }
@@ -59,15 +58,3 @@ def case_values(rows: pd.DataFrame, predicted: np.ndarray) -> dict[str, float]:
     """Return how held-out predictions are stored: four digits for each case."""
     cases = zip(rows["case_id"], predicted, strict=True)
     return {case: float(f"{value:.4g}") for case, value in cases}
-
-
-def pair_summaries(
-    error: np.ndarray, sources: np.ndarray, pairs: pd.DataFrame, least: int, label: str = "ratio "
-) -> Errors:
-    """Return the error figures of each pair of GPUs that `least` sources measured."""
-    chosen = {name: (pairs["pair"] == name).to_numpy() for name in sorted(pairs["pair"].unique())}
-    return {
-        f"{label}{name}": summary(error[own], sources[own])
-        for name, own in chosen.items()
-        if len(set(sources[own])) >= least
-    }

@@ -1,7 +1,7 @@
 """Published latency with prompts and answers on separate GPUs, and its prediction.
 
-``tp``, ``pp``, ``ep`` and ``attention_dp`` of a row are those of one decode worker, the columns here
-those of a prefill worker and how many there are of each.
+``tp``, ``pp``, ``ep`` and ``attention_dp`` of a row are those of one decode worker; the columns
+here are those of a prefill worker, and how many there are of each.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ import pandas as pd
 
 from gpuspec.base.units import Floats
 from gpuspec.evidence.measurements.rows import Row, groups, numbers
-from gpuspec.formulas.serving import Deployment, Layout
+from gpuspec.formulas.serving import Client, Deployment, Layout
 from gpuspec.formulas.serving.disaggregated import Disaggregated, disaggregated
 
 PREFILL = {
@@ -38,7 +38,7 @@ def prefill_of(layout: Layout, row: Row) -> Layout:
     return Layout(**own | {name: int(row[column]) for name, column in PREFILL.items()})
 
 
-def latency(replica: Deployment, rows: pd.DataFrame) -> Mapping[str, Floats]:
+def latency(replica: Deployment, rows: pd.DataFrame, client: Client) -> Mapping[str, Floats]:
     """Return ``ttft_s``, ``tpot_s`` and ``output_tokens_s`` (of all workers) of prepared rows.
 
     Workers are taken to stand in nodes of their own, which the network joins.
@@ -51,8 +51,10 @@ def latency(replica: Deployment, rows: pd.DataFrame) -> Mapping[str, Floats]:
             prefill_workers=int(about["prefill_workers"]),
             decode_workers=int(about["decode_workers"]),
         )
-        load = numbers(rows.iloc[index], "concurrency", "isl", "osl")
-        seen = disaggregated(pair, *load)
+        columns = ("concurrency", "isl", "osl", "requests")
+        load, isl, osl, requests = numbers(rows.iloc[index], *columns)
+        run = np.where(requests > 0, requests, np.inf)
+        seen = disaggregated(pair, load, isl, osl, client=client, requests=run)
         for name in found:
             found[name][index] = seen[name]  # type: ignore[literal-required]
     return found

@@ -11,7 +11,14 @@ from gpuspec.base.errors import InputError
 from gpuspec.catalog import gpu, load_table
 from gpuspec.catalog.workloads import REFERENCE, Work, Workload, workload, workloads
 from gpuspec.constants.hpc import DynamicTerms, HpcTerms
-from gpuspec.evidence.measurements.rows import Row, completed, groups, measurements
+from gpuspec.constants.terms import Terms
+from gpuspec.evidence.measurements.rows import (
+    Row,
+    completed,
+    groups,
+    measurements,
+    publisher_of,
+)
 from gpuspec.formulas.hpc import Machine, cell_updates_s, fixed_seconds, gpu_seconds
 from gpuspec.formulas.hpc.devices import chip, machine, work_at
 
@@ -56,7 +63,7 @@ def prepared_hpc(rows: pd.DataFrame) -> pd.DataFrame:
 
     ``speed`` is in the unit of the metric, for each GPU, larger is faster; ``units`` is the
     work on one GPU (from the atoms that a case names, else the class's typical size);
-    ``held_with`` names what is held out together: the source, or one system of a list;
+    ``held_with`` names what is held out together: the publisher, or one system of a list;
     ``absolute`` says whether the figure can be predicted alone. Others are predicted up to a
     factor that rows of one ``pair`` share.
     """
@@ -74,7 +81,7 @@ def prepared_hpc(rows: pd.DataFrame) -> pd.DataFrame:
     lone = ~rows["precision"].str.lower().str.contains("/fp16")
     rows["absolute"] = counted & lone & better
     lists = rows["source_id"].isin(LISTS)
-    rows["held_with"] = np.where(lists, "system " + rows["case"], rows["source_id"])
+    rows["held_with"] = np.where(lists, "system " + rows["case"], publisher_of(rows))
     alone = "alone " + rows["case_id"].astype(str)
     rows["group"] = np.where(rows["pair"] != "", rows["pair"], alone)
     return rows
@@ -126,7 +133,9 @@ class Rows:
             for about, index in groups(self.rows, ["workload", "precision"])
         ]
 
-    def everything(self, terms: Mapping[str, HpcTerms]) -> np.ndarray:
+    def everything(
+        self, terms: Mapping[str, HpcTerms], crossed: Mapping[str, Terms] | None = None
+    ) -> np.ndarray:
         """Return the predicted speed of each row; those of a pair share the measured level."""
         return self._speeds(lambda call: terms[call.workload])
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,9 @@ from gpuspec.base.units import Floats
 from gpuspec.catalog import gpu
 from gpuspec.catalog.precision import KV_PRECISIONS, precision
 from gpuspec.constants.engine import Engine, EngineLimits
+from gpuspec.constants.kernels import generation_of
 from gpuspec.constants.memory import MemoryTerms
+from gpuspec.constants.terms import GenerationTerms
 from gpuspec.evidence.measurements import disaggregated
 from gpuspec.evidence.measurements.rows import (
     Row,
@@ -87,9 +90,21 @@ def prepared(rows: pd.DataFrame) -> pd.DataFrame:
     blank = {**whole, **disaggregated.COLUMNS, **dict.fromkeys(load, np.nan)}
     texts = {"kv_precision": "bf16", "engine_version": "", "lengths": "", "client": ""}
     rows = completed(rows, blank, texts)
-    return rows.assign(
-        model=rows["model"].map(model_id), engine_version=rows["engine_version"].astype(str)
-    )
+    return rows.assign(model=rows["model"].map(model_id), engine_version=_versions(rows))
+
+
+def _versions(rows: pd.DataFrame) -> "pd.Series[str]":
+    """Return the version of each row; the month in which it was measured where that is blank."""
+    version = rows["engine_version"].astype(str)
+    if "measured_on" not in rows:
+        return version
+    return version.where(version != "", rows["measured_on"].fillna("").astype(str).str[:7])
+
+
+def generations_of(rows: pd.DataFrame) -> "pd.Series[str]":
+    """Return the generation of GPUs of each prepared row."""
+    known = {name: generation_of(gpu(name)) for name in rows["gpu"].unique()}
+    return rows["gpu"].map(known)
 
 
 def era_of(rows: pd.DataFrame) -> "pd.Series[str]":
@@ -102,7 +117,8 @@ def era_of(rows: pd.DataFrame) -> "pd.Series[str]":
 
 def skip_reasons(rows: pd.DataFrame) -> "pd.Series[str]":
     """Return for each prepared row why it cannot be predicted; empty where it can."""
-    return pd.Series([_reason(dict(row)) for _, row in rows.iterrows()], rows.index, dtype=object)
+    reasons = [_reason(row) for row in rows.to_dict("records")]
+    return pd.Series(reasons, rows.index, dtype=object)
 
 
 def _reason(row: Row) -> str:
@@ -169,6 +185,8 @@ def predicted_inference(
     rows: pd.DataFrame,
     terms: Mapping[str, EngineTerms] | None = None,
     memory: MemoryTerms | None = None,
+    silicon: Mapping[str, GenerationTerms] | None = None,
+    planned: "list[Call] | None" = None,
 ) -> np.ndarray:
     """Return what the model says for each prepared row, in the unit of its metric.
 
@@ -176,6 +194,10 @@ def predicted_inference(
     ----------
     terms : mapping, optional
         Engine constants by era; the stored ones unless given.
+    silicon : mapping, optional
+        Constants by generation of GPUs; the stored ones unless given.
+    planned : list, optional
+        What `calls` returns for these rows.
 
     Returns
     -------
@@ -183,26 +205,64 @@ def predicted_inference(
         0 where the model does not fit the GPUs of the row.
     """
     result = np.full(len(rows), np.nan)
+    for call in calls(rows) if planned is None else planned:
+        era = call.era
+        own = (silicon or {}).get(generation_of(call.ways[0].gpu))
+        result[call.index] = predicted_call(call, (terms or {}).get(era.id, era.terms), own, memory)
+    return result
+
+
+class Call(NamedTuple):
+    """Rows that one deployment predicts together."""
+
+    index: np.ndarray
+    """Places of the rows."""
+    rows: pd.DataFrame
+    era: Engine
+    limits: EngineLimits
+    ways: list[Layout]
+    scenario: str
+    client: Client
+
+
+def calls(rows: pd.DataFrame) -> list[Call]:
+    """Return how prepared rows are predicted, to be used again with other constants."""
+    found = []
     for about, index in groups(rows, _ONE_CALL):
         era = engine(about["engine"], about["engine_version"])
-        limits = _limits(about, era)
-        best = np.zeros(len(index))
-        for shape in _ways(about, era.library):
-            replica = Deployment(
-                layout=shape,
-                engine=(terms or {}).get(era.id, era.terms),
-                limits=limits,
-                memory=memory or MemoryTerms(),
-            )
-            predict, client = _PREDICTORS[about["scenario"]], client_of(about)
-            best = np.maximum(best, predict(replica, rows.iloc[index], client))
-        result[index] = best
-    return result
+        ways = _ways(about, era.library)
+        how = about["scenario"], client_of(about)
+        found.append(Call(index, rows.iloc[index], era, _limits(about, era), ways, *how))
+    return found
+
+
+def predicted_call(
+    call: Call,
+    terms: EngineTerms,
+    silicon: GenerationTerms | None = None,
+    memory: MemoryTerms | None = None,
+) -> np.ndarray:
+    """Return the figures of the rows of one call: the best of its ways.
+
+    Constants may be arrays, with a value for each row.
+    """
+    best = np.zeros(len(call.rows))
+    for shape in call.ways:
+        replica = Deployment(
+            layout=shape,
+            engine=terms,
+            limits=call.limits,
+            memory=memory or MemoryTerms(),
+            silicon=silicon,
+        )
+        predict = _PREDICTORS[call.scenario]
+        best = np.maximum(best, predict(replica, call.rows, call.client))
+    return best
 
 
 def client_of(about: Row) -> Client:
     """Return who sent the requests of a prepared row."""
-    serving = about["scenario"] == "serving"
+    serving = about["scenario"] in ("serving", "disaggregated")
     lengths = about["lengths"] or ("varied" if serving else "fixed")
     far = about["client"] != "in process" and serving
     transport = USERS.transport_s if far else 0.0
@@ -356,8 +416,8 @@ def _arriving(
     return {name: float(value) for name, value in speed.items()}
 
 
-def _separate(replica: Deployment, rows: pd.DataFrame) -> np.ndarray:
-    found = dict(disaggregated.latency(replica, rows))
+def _separate(replica: Deployment, rows: pd.DataFrame, client: Client) -> np.ndarray:
+    found = dict(disaggregated.latency(replica, rows, client))
     found["output_tokens_s"] = found["output_tokens_s"] / _replicas(replica, rows)
     return _pick(rows, replica, found)
 

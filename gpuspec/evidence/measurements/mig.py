@@ -13,7 +13,7 @@ from gpuspec.formulas.mig.slices import compute_share, memory_share
 FULL_LOAD = 0.9
 """Share of its best rate from which on the whole GPU counts as full."""
 
-PAIR = ["source_id", "series", "gpu", "profile", "kind", "batch", "share", "measured"]
+PAIR = ["source_id", "publisher", "series", "gpu", "profile", "kind", "batch", "share", "measured"]
 PAIR += ["predicted", "full"]
 
 
@@ -35,9 +35,10 @@ def slice_pairs(rows: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Indexed as the slices' own rows: ``source_id``, ``series``, ``gpu``, ``profile``, ``batch``,
-        ``share`` (of SMs, relative to what the source calls whole), ``measured`` and ``predicted``
-        (slice over whole GPU) and ``full`` (whether that batch fills the whole GPU).
+        Indexed as the slices' own rows: ``source_id``, ``publisher``, ``series``, ``gpu``,
+        ``profile``, ``batch``, ``share`` (of SMs, relative to what the source calls whole),
+        ``measured`` and ``predicted`` (slice over whole GPU) and ``full`` (whether that batch
+        fills the whole GPU).
     """
     pairs: dict[object, Row] = {}
     for _, group in rows.groupby("series", sort=False):
@@ -53,7 +54,7 @@ def slice_pairs(rows: pd.DataFrame) -> pd.DataFrame:
                 continue
             share = _share(row, str(whole["profile"].iloc[0]))
             predicted = batch / float(slice_seconds(batch, best, floor, share)) / rates[batch]
-            pair = {c: row[c] for c in ("source_id", "series", "gpu", "profile", "kind")}
+            pair = {c: row.get(c, "") for c in PAIR[:6]}
             pair |= {"batch": batch, "share": share, "measured": row["rate"] / rates[batch]}
             full = rates[batch] >= FULL_LOAD * best
             pairs[place] = {**pair, "predicted": predicted, "full": full}

@@ -26,6 +26,11 @@ def measurements(kind: str) -> pd.DataFrame:
     return table[table["used"].astype(bool)].reset_index(drop=True)
 
 
+def publisher_of(rows: pd.DataFrame) -> "pd.Series[str]":
+    """Return who measured each row; a table that does not say has one publisher a source."""
+    return rows["publisher"] if "publisher" in rows else rows["source_id"]
+
+
 def completed(
     rows: pd.DataFrame, numbers: Mapping[str, float], texts: Mapping[str, str]
 ) -> pd.DataFrame:

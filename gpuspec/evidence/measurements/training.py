@@ -20,6 +20,7 @@ from gpuspec.evidence.measurements.rows import (
     known_model,
     measurements,
     model_id,
+    publisher_of,
 )
 from gpuspec.formulas.memory import Adapter, training_parts
 from gpuspec.formulas.training import (
@@ -166,9 +167,9 @@ def prepared_rows() -> pd.DataFrame:
 
 
 def known_framework(rows: pd.DataFrame) -> np.ndarray:
-    """Return whether another source of each row's framework is in the table."""
-    sources = rows.groupby("framework")["source_id"].transform("nunique")
-    return np.asarray(sources > 1)
+    """Return whether another publisher measured each row's framework too."""
+    publishers = publisher_of(rows).groupby(rows["framework"]).transform("nunique")
+    return np.asarray(publishers > 1)
 
 
 def _adapter(tuning: str) -> Adapter | None:

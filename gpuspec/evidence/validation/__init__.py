@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.base.errors import InputError, UnknownNameError
+from gpuspec.constants.ground import LEVELS
 from gpuspec.constants.stored import held_out as stored_predictions
 from gpuspec.constants.stored import stored_errors
+from gpuspec.evidence.measurements.described import ground_of_rows
 from gpuspec.evidence.measurements.rows import measurements
 from gpuspec.evidence.validation.collectives import COLLECTIVES
 from gpuspec.evidence.validation.common import (
@@ -42,15 +44,15 @@ _KINDS = {
     "images": IMAGES,
 }
 KINDS = ("inference", "training", "collectives", "hpc")
-"""What may have been measured and has predictions by fits that left its source out."""
+"""What may have been measured and has predictions by fits that left its publisher out."""
 SPLITS = {
-    "inference": ("quantity", "gpu", "era", "model"),
-    "training": ("framework", "gpu", "model", "precision"),
-    "collectives": ("operation", "link", "size", "reach"),
-    "hpc": ("workload", "gpu", "kind", "how"),
-    "memory": ("kind", "gpu", "model"),
-    "mig": ("load", "profile", "gpu", "kind"),
-    "images": ("gpu", "model", "stack"),
+    "inference": ("quantity", "gpu", "era", "model", "publisher"),
+    "training": ("framework", "gpu", "model", "precision", "publisher"),
+    "collectives": ("operation", "link", "size", "reach", "publisher"),
+    "hpc": ("workload", "gpu", "kind", "how", "publisher"),
+    "memory": ("kind", "gpu", "model", "publisher"),
+    "mig": ("load", "profile", "gpu", "kind", "publisher"),
+    "images": ("gpu", "model", "stack", "publisher"),
 }
 """Columns by which a reader sees the errors of each kind, the most telling first."""
 
@@ -109,8 +111,13 @@ def _comparison(
     rows: pd.DataFrame,
     predict: Callable[[pd.DataFrame], Any],
     silent: Callable[[pd.DataFrame], list[str]],
+    others: bool = False,
 ) -> Validation:
-    """Compare those of `rows` that can be predicted; the others of `raw` have their reason."""
+    """Compare those of `rows` that can be predicted; the others of `raw` have their reason.
+
+    ``ground`` of a row (measured, near, far) is judged beside all that was measured, or beside
+    what the `others` than its own publisher measured.
+    """
     of = _KINDS[kind]
     reasons[rows.index] = of.skipped(rows)
     rows = of.prepared(rows[reasons[rows.index] == ""].rename_axis("place").reset_index())
@@ -119,7 +126,9 @@ def _comparison(
     good = rows["predicted"] > 0
     if not good.all():
         reasons.update(pd.Series(silent(rows[~good]), rows.loc[~good, "place"], dtype=object))
-    rows = of.compared(rows[good].drop(columns="place").reset_index(drop=True))
+    rows = rows[good].drop(columns="place").reset_index(drop=True)
+    rows = of.compared(rows.assign(ground=ground_of_rows(kind, rows, others)))
+    rows["ground"] = np.asarray(LEVELS)[rows["ground"].to_numpy(int)]
     return Validation(rows, left_out(raw, reasons), of.ratios(rows), kind)
 
 
@@ -177,7 +186,16 @@ def validation_of(measurements: str | Path = "", kind: str = "inference") -> Val
 def stated_errors(kind: str = "inference") -> pd.DataFrame:
     """Return the held-out errors behind the intervals of a kind."""
     _known(kind, _KINDS)
-    names = ["rows", "sources", "median_error", "p90_error", "low", "high", "coverage"]
+    names = [
+        "rows",
+        "publishers",
+        "sources",
+        "median_error",
+        "p90_error",
+        "low",
+        "high",
+        "coverage",
+    ]
     table = stored_errors("inference").loc[["images"]] if kind == "images" else stored_errors(kind)
     return table.reindex(columns=names)
 
@@ -186,7 +204,7 @@ UNCALIBRATED = "the last calibration did not know its model (make calibrate)"
 
 
 def held_out(kind: str = "inference") -> Validation:
-    """Return the shipped measurements beside predictions by fits that left out their source."""
+    """Return the shipped measurements beside predictions by fits that left out their publisher."""
     _known(kind)
     raw, predictions = measurements(kind), stored_predictions(kind)
     raw.insert(0, "line", np.arange(len(raw)) + 2)
@@ -198,7 +216,7 @@ def held_out(kind: str = "inference") -> Validation:
         known = rows["case_id"].isin(predictions.keys())
         return [_KINDS[kind].unstored if one else UNCALIBRATED for one in known]
 
-    return _comparison(kind, raw, nothing(raw), raw, predict, silent)
+    return _comparison(kind, raw, nothing(raw), raw, predict, silent, others=True)
 
 
 def _known(kind: str, kinds: Iterable[str] = KINDS) -> None:

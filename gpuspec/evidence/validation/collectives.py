@@ -72,7 +72,9 @@ def _predicted(rows: pd.DataFrame) -> np.ndarray:
 
 
 def _compared(rows: pd.DataFrame) -> pd.DataFrame:
-    low, high = collective_interval(rows["predicted"], rows["message_bytes"], rows["nodes"])
+    low, high = collective_interval(
+        rows["predicted"], rows["message_bytes"], rows["nodes"], rows["link"], rows["ground"]
+    )
     return judged(rows.assign(measured=measured_seconds(rows), low=low, high=high))
 
 

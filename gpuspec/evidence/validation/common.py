@@ -17,15 +17,16 @@ Ends = tuple[np.ndarray, np.ndarray]
 """The low and the high end of intervals."""
 Figures = dict[str, float | None]
 BY = {
-    "inference": ("gpu", "engine", "model", "scenario", "quantity"),
-    "training": ("gpu", "framework", "model", "precision"),
+    "inference": ("gpu", "engine", "model", "scenario", "metric", "quantity"),
+    "training": ("gpu", "framework", "model", "metric", "precision"),
     "collectives": ("gpu", "operation", "link", "size", "reach"),
-    "hpc": ("gpu", "workload", "kind", "how"),
+    "hpc": ("gpu", "workload", "kind", "metric", "how"),
     "memory": ("gpu", "model", "kind"),
     "mig": ("gpu", "profile", "kind", "load"),
     "images": ("gpu", "model", "stack"),
 }
-"""Columns by which the figures of each kind of measurement are split."""
+"""Columns by which the figures of each kind of measurement are split, beside `BY_ALL`."""
+BY_ALL = ("publisher", "ground")
 ABOUT = (
     ("model", "framework", "precision"),
     ("operation", "link", "message_bytes"),
@@ -87,9 +88,9 @@ class Validation:
 
     rows: pd.DataFrame
     """The measurements with ``predicted``, ``error`` (log of predicted over measured), ``low``
-    and ``high`` (80 % interval) and ``inside``. Inference adds ``quantity`` and ``era``;
-    training and collectives add ``measured``, in seconds like their prediction; HPC adds it as
-    a speed in the unit of the row's metric."""
+    and ``high`` (80 % interval), ``inside``, ``publisher`` and ``ground``.
+    Inference adds ``quantity`` and ``era``; training and collectives add ``measured``, in seconds
+    like their prediction; HPC adds it as a speed in the unit of the row's metric."""
     skipped: pd.DataFrame
     """``line``, ``case_id`` and ``reason`` of each row that was not predicted."""
     ratios: pd.DataFrame
@@ -113,7 +114,7 @@ class Validation:
             "skipped_by_reason": grouped(self.skipped, "reason"),
             "notes": grouped(self.notes, "note"),
             **_figures(rows),
-            **{f"by_{name}": by(rows, name) for name in BY[self.kind]},
+            **{f"by_{n}": by(rows, n) for n in (*BY[self.kind], *BY_ALL) if n in rows},
         }
         if self.memory:
             summary["memory"] = self.memory.figures()

@@ -6,7 +6,9 @@ import pandas as pd
 from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.catalog.workloads import workload as _any_workload
 from gpuspec.catalog.workloads import workloads
-from gpuspec.constants.hpc import hpc_interval, hpc_ratio_interval, hpc_terms
+from gpuspec.constants.hpc import hpc_interval, hpc_terms
+from gpuspec.constants.stored import stored_interval
+from gpuspec.evidence.measurements.described import row_levels
 from gpuspec.evidence.measurements.hpc import (
     Rows,
     predictable,
@@ -15,7 +17,7 @@ from gpuspec.evidence.measurements.hpc import (
 )
 from gpuspec.evidence.measurements.pairs import matched_speeds
 from gpuspec.evidence.measurements.rows import Row, numbers
-from gpuspec.evidence.validation.common import NO_RATIOS, Kind, judged, ratios, with_interval
+from gpuspec.evidence.validation.common import NO_RATIOS, Kind, judged, ratios
 from gpuspec.evidence.validation.reading import Columns, known_gpu, remembered
 from gpuspec.formulas.hpc.devices import machine
 
@@ -77,12 +79,13 @@ def _compared(rows: pd.DataFrame) -> pd.DataFrame:
         measured=rows["speed"],
         how=np.where(rows["absolute"], "figure itself", "level from its pair"),
     )
-    labels = rows["kind"].mask(rows["absolute"], "")
-    return judged(
-        with_interval(
-            rows, labels, lambda v, kind: hpc_ratio_interval(v, kind) if kind else hpc_interval(v)
-        )
+    value, ground = rows["predicted"], rows["ground"]
+    alone, pair = (
+        hpc_interval(value, ground),
+        stored_interval(value, "hpc", "ratio", row_levels("hpc", rows), ground=ground),
     )
+    low, high = (np.where(rows["absolute"], a, b) for a, b in zip(alone, pair, strict=True))
+    return judged(rows.assign(low=low, high=high))
 
 
 def _ratios(rows: pd.DataFrame) -> pd.DataFrame:

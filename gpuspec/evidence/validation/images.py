@@ -6,6 +6,7 @@ from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.catalog.images import image_model as _any_model
 from gpuspec.constants.images import STACKS
 from gpuspec.constants.inference import inference_interval
+from gpuspec.evidence.measurements.described import row_levels
 from gpuspec.evidence.measurements.images import predicted_images
 from gpuspec.evidence.measurements.rows import Row, completed
 from gpuspec.evidence.validation.common import NO_RATIOS, Kind, judged
@@ -54,7 +55,9 @@ def _named(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _compared(rows: pd.DataFrame) -> pd.DataFrame:
-    low, high = inference_interval(rows["predicted"], "images")
+    low, high = inference_interval(
+        rows["predicted"], "images", levels=row_levels("images", rows), ground=rows["ground"]
+    )
     return judged(rows.assign(measured=rows["seconds_per_image"], low=low, high=high))
 
 

@@ -8,6 +8,7 @@ from gpuspec.base.units import GIB
 from gpuspec.constants.inference import inference_interval
 from gpuspec.constants.memory import memory_terms
 from gpuspec.evidence.measurements import disaggregated
+from gpuspec.evidence.measurements.described import row_levels
 from gpuspec.evidence.measurements.inference import (
     METRICS,
     era_of,
@@ -17,8 +18,8 @@ from gpuspec.evidence.measurements.inference import (
     skip_reasons,
 )
 from gpuspec.evidence.measurements.pairs import matched_pairs
-from gpuspec.evidence.measurements.rows import Row, known_model, numbers
-from gpuspec.evidence.validation.common import SILENT, Kind, ratios, with_interval
+from gpuspec.evidence.measurements.rows import Row, completed, known_model, numbers
+from gpuspec.evidence.validation.common import SILENT, Kind, ratios
 from gpuspec.evidence.validation.reading import Columns, known_gpu, named_model
 
 COLUMNS = Columns(
@@ -52,11 +53,12 @@ def _check(row: Row) -> None:
 def _named(rows: pd.DataFrame) -> pd.DataFrame:
     """Return rows with the GPUs of one replica and the model's own format where they are blank."""
     rows = rows.copy()
-    one = rows["tp"] * rows.get("pp", pd.Series(1.0, rows.index)).fillna(1)
-    if "decode_workers" in rows:  # both sides of a separated pair
-        stages = rows.get("prefill_pp", pd.Series(1.0, rows.index)).fillna(1)
-        read = rows["prefill_workers"] * rows["prefill_tp"] * stages
-        one = (one * rows["decode_workers"] + read).fillna(one)
+    sides = {"pp": 1, **disaggregated.COLUMNS}
+    size = completed(rows[[name for name in sides if name in rows]], sides, {})
+    one = rows["tp"] * size["pp"]
+    apart = size["decode_workers"] > 0  # and as many GPUs as both sides have
+    read = size["prefill_workers"] * size["prefill_tp"] * size["prefill_pp"]
+    one = one.where(~apart, one * size["decode_workers"] + read)
     rows["n_gpus"] = rows.get("n_gpus", one).fillna(one)
     own = rows.get("weight_precision", pd.Series("", rows.index))
     rows["weight_precision"] = own.where(own != "", rows["model"].map(_stored))
@@ -80,7 +82,9 @@ def _compared(rows: pd.DataFrame) -> pd.DataFrame:
     quantity = rows["metric"].map(METRICS)
     rows = rows.assign(quantity=quantity)
     rows["era"] = era_of(rows) if len(rows) else pd.Series(dtype=object)
-    rows = with_interval(rows, quantity, inference_interval)
+    rows["low"], rows["high"] = inference_interval(
+        rows["predicted"], quantity, levels=row_levels("inference", rows), ground=rows["ground"]
+    )
     rows["error"] = np.log(rows["predicted"] / rows["value"])
     rows["inside"] = rows["value"].between(rows["low"], rows["high"])
     return rows

@@ -5,10 +5,10 @@ import pandas as pd
 
 from gpuspec.base.errors import UnknownNameError
 from gpuspec.catalog import mig_profile as _any_profile
-from gpuspec.constants.stored import stored_interval
+from gpuspec.constants.mig import slice_interval
 from gpuspec.evidence.measurements.mig import is_whole, slice_pairs
 from gpuspec.evidence.measurements.rows import Row, completed
-from gpuspec.evidence.validation.common import NO_RATIOS, Kind, judged, with_interval
+from gpuspec.evidence.validation.common import NO_RATIOS, Kind, judged
 from gpuspec.evidence.validation.reading import Columns, known_gpu
 
 BOUNDS = ("compute", "bandwidth", "host", "mixed")
@@ -52,8 +52,8 @@ def _skipped(rows: pd.DataFrame) -> "pd.Series[str]":
 
 
 def _compared(rows: pd.DataFrame) -> pd.DataFrame:
-    labels = rows["load"].astype(str)
-    return judged(with_interval(rows, labels, lambda v, load: stored_interval(v, "mig", load)))
+    low, high = slice_interval(rows["predicted"], rows["load"].astype(str), rows["ground"])
+    return judged(rows.assign(low=low, high=high))
 
 
 MIG = Kind(

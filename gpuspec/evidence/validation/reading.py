@@ -32,6 +32,8 @@ THOUSANDS = re.compile(r"[1-9]\d{0,2}(,\d{3})+(\.\d+)?")
 TRUTHS = {"y": "true", "yes": "true", "1": "true", "n": "false", "no": "false", "0": "false"}
 DIMENSIONS = ("layers", "hidden", "vocab", "ffn", "heads", "kv_heads")
 """Columns that say which network was run where its name does not."""
+UNNAMED = "not named"
+"""Publisher of rows that name neither publisher nor source."""
 SAME_SIZE = 1.02
 """Parameters of two models, over each other, up to which they count as of one size."""
 T = TypeVar("T")
@@ -159,11 +161,17 @@ def opened(path: str | Path, columns: Columns) -> Table:
     rows.insert(0, "line", np.array([row.line for row in found], int))
     reasons = pd.Series([row.problem for row in found], rows.index, dtype=object)
     for column, blank in (("case_id", "line " + rows["line"].astype(str)), ("source_id", "")):
-        said = rows[column] if column in rows else pd.Series("", rows.index)
-        rows[column] = said.where(said != "", blank)
+        rows[column] = _said(rows, column, blank)
+    rows["publisher"] = _said(rows, "publisher", _said(rows, "source_id", UNNAMED))
     if columns.metrics and "metric" not in rows:
         rows, reasons = _a_row_each(rows, reasons, wide)
     return Table(rows, reasons, pd.Series("", rows.index, dtype=object))
+
+
+def _said(rows: pd.DataFrame, column: str, blank: "str | pd.Series[str]") -> "pd.Series[str]":
+    """Return a column of texts, with what stands for a blank cell or a column that is missing."""
+    said = rows[column] if column in rows else pd.Series("", rows.index)
+    return said.where(said != "", blank)
 
 
 def _a_row_each(
@@ -233,20 +241,25 @@ def _translate(
     columns: Columns,
 ) -> None:
     """Write what a column means in place of what it says."""
-    said = rows[column].copy()
-    for text in said.unique():
-        own = said == text
+    places, texts = pd.factorize(rows[column])
+    now = np.array(texts, object)
+    for place, text in enumerate(texts):
         means = _meaning(" ".join(text.split()), column, rules, columns)
         refused, note = means.pop(REFUSED, ""), means.pop("note", "")
+        now[place] = means.pop(column, text)
+        if not (refused or note or means):
+            continue
+        own = places == place
         if refused:
             reasons[own & (reasons == "")] = str(InputError(column, text, refused))
         if note:
-            told = f"{column} {text[:80]!r} is taken as {means.get(column, '')!r}: {note}"
+            told = f"{column} {text[:80]!r} is taken as {now[place]!r}: {note}"
             notes[own] = notes[own].where(notes[own] == "", notes[own] + "; ") + told
         for name, value in means.items():
             if name not in rows:
                 rows[name] = ""
-            rows.loc[own if name == column else own & (rows[name] == ""), name] = value
+            rows.loc[own & (rows[name] == ""), name] = value
+    rows[column] = now[places]
 
 
 def _meaning(text: str, column: str, rules: list[Alias], columns: Columns) -> dict[str, str]:

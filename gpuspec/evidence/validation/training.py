@@ -10,6 +10,7 @@ from gpuspec.constants.fabrics import NETWORKS
 from gpuspec.constants.memory import memory_terms
 from gpuspec.constants.stored import stored
 from gpuspec.constants.training import framework, training_interval
+from gpuspec.evidence.measurements.described import row_levels
 from gpuspec.evidence.measurements.pairs import matched_steps
 from gpuspec.evidence.measurements.rows import Row, numbers
 from gpuspec.evidence.measurements.training import (
@@ -22,7 +23,7 @@ from gpuspec.evidence.measurements.training import (
     prepared_training,
     step_tokens,
 )
-from gpuspec.evidence.validation.common import NO_RATIOS, Kind, judged, ratios, with_interval
+from gpuspec.evidence.validation.common import NO_RATIOS, Kind, judged, ratios
 from gpuspec.evidence.validation.reading import Columns, known_gpu, named_model, remembered
 from gpuspec.formulas.memory import need_layer_order
 from gpuspec.formulas.training import expert_counts
@@ -79,8 +80,6 @@ MOST_USED = 1.0
 """Share of a GPU's dense peak beyond which a figure is no measurement."""
 PERCENT = (100, "in percent: divide it by 100")
 """By what an impossible share is divided to be likely, and what it then is in."""
-KNOWN = {True: "step time, framework known", False: "step time, framework never seen"}
-"""Which error a row's interval comes from."""
 
 
 def _with_ids(rows: pd.DataFrame) -> pd.DataFrame:
@@ -207,7 +206,9 @@ def _compared(rows: pd.DataFrame) -> pd.DataFrame:
     rows = rows.assign(measured=measured_step_seconds(rows))
     if "known" not in rows:
         rows["known"] = known_framework(rows)
-    rows = with_interval(rows, rows["known"].map(KNOWN), training_interval)
+    levels, ground = row_levels("training", rows), rows["ground"]
+    ends = training_interval(rows["predicted"], levels=levels, ground=ground)
+    rows["low"], rows["high"] = ends
     flops = np.zeros(len(rows))
     for network, index in rows.groupby("model").indices.items():
         lengths = rows["seq_len"].to_numpy(float)[index]

@@ -16,6 +16,10 @@ class Client(BaseModel):
 
     lengths: Literal["equal", "varied"] = "varied"
     """Requests of equal length that start together also end together, for some waves."""
+    isl_spread: float = Field(0.0, ge=0.0, le=10.0)
+    """Standard deviation of the prompts' lengths over their mean (lognormal)."""
+    osl_spread: float = Field(0.0, ge=0.0, le=10.0)
+    """The same of the answers."""
     transport_s: float = Field(0.005, ge=0.0, le=60.0)
     """Seconds of a request to the engine and of its first token back: HTTP, tokenizer; 0 in
     process."""

@@ -10,6 +10,7 @@ from gpuspec.base.units import Floats
 from gpuspec.catalog.models import Model
 from gpuspec.formulas.memory import sequence_bytes
 from gpuspec.formulas.networks import collective_seconds
+from gpuspec.formulas.serving.client import USERS, Client
 from gpuspec.formulas.serving.deployment import Deployment
 from gpuspec.formulas.serving.serving import (
     decode_seconds,
@@ -57,7 +58,7 @@ class Disaggregation(TypedDict):
     """What users see with requests always in flight, and which side sets the pace."""
 
     ttft_s: Floats
-    """``queue_s + prefill_s + transfer_s``."""
+    """``queue_s + prefill_s + transfer_s``, and the client's way."""
     tpot_s: Floats
     queue_s: Floats
     prefill_s: Floats
@@ -164,8 +165,13 @@ def disaggregated(
     isl: ArrayLike,
     osl: ArrayLike,
     cached_share: ArrayLike = 0.0,
+    client: Client = USERS,
+    requests: ArrayLike = np.inf,
 ) -> Disaggregation:
     """Return speed with `concurrency` requests always in flight over all workers.
+
+    Of `requests` of a whole run the first ones start together, and half of them wait for the
+    prompts of the other half.
 
     Prompts queue for the prefill workers, travel, and decode without prompts between their tokens.
     The rate is that at which the requests in the queue, on the way and in decoding are as many as
@@ -195,22 +201,27 @@ def disaggregated(
         queue = others * queue / (2 * each * pair.prefill_workers)
         return queue, read, _exposed(pair, whole, read)
 
+    way = pair.prefill.arrival_seconds(client)
+
     low, high = np.zeros(n.shape), np.minimum(n, most)
     for _ in range(HALVINGS):
         middle = (low + high) / 2
         rate = _decode_rate(pair, middle, isl, osl)
-        held = middle + rate * sum(before(rate))
+        held = middle + rate * (sum(before(rate)) + way)
         fits = (held <= n) & (rate <= limit)
         low, high = np.where(fits, middle, low), np.where(fits, high, middle)
     rate = np.minimum(_decode_rate(pair, low, isl, osl), limit)
     _, read, sent = before(rate)
     parts = decode_seconds(pair.decode, np.maximum(low / pair.decode_workers, 1.0), isl + osl / 2)
     with np.errstate(divide="ignore", invalid="ignore"):
-        ttft = np.maximum(np.where(rate > 0, (n - low) / rate, np.inf), read + sent)
+        ttft = np.where(rate > 0, (n - low) / rate, np.inf)
+        burst = (n - 1) / 2 / limits["prefill"]
+    queue = np.maximum(ttft - read - sent - way, 0.0)
+    queue = queue + np.maximum(burst - queue, 0.0) * np.minimum(n / np.asarray(requests), 1.0)
     return {
-        "ttft_s": ttft,
+        "ttft_s": queue + read + sent + way,
         "tpot_s": total_seconds(parts),
-        "queue_s": ttft - read - sent,
+        "queue_s": queue,
         "prefill_s": read,
         "transfer_s": sent,
         "decoding": low,

@@ -24,14 +24,10 @@ class Product(NamedTuple):
 
 
 def product_of(form: Precision, device: Gpu) -> Product:
-    """Return how a GPU multiplies weights of a format.
-
-    FP4 units take the constants of the FP8 kernel, at their own peak and bytes: no timing of FP4
-    products is in the fit.
-    """
+    """Return how a GPU multiplies weights of a format."""
     size, units = form.bytes_per_weight, form.native(device)
     if units in ("fp8", "fp4"):
-        return Product("fp8", units, size)
+        return Product(units, units, size)
     if form.bits >= 16:
         return Product("bf16", "bf16", size)
     return Product("int8" if form.bits > 4 else "int4-awq", "bf16", size)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-from gpuspec.base.units import NODE_GPUS, Floats
+from gpuspec.base.units import NODE_GPUS, Floats, distinct
 from gpuspec.catalog import Gpu
 from gpuspec.catalog.models import Model
 from gpuspec.catalog.precision import KV_PRECISIONS, QUANTIZABLE, WeightFormat
@@ -26,7 +26,7 @@ from gpuspec.formulas.serving import mixers
 from gpuspec.formulas.serving.formats import Product, product_of
 from gpuspec.formulas.transformer import Gemm, head_gemms, layer_halves, token_gemms
 
-GRID = np.unique(np.round(np.geomspace(1, 2**17, 120)))
+GRID = distinct(np.round(np.geomspace(1, 2**17, 120)))
 """Tokens of an iteration at which the products of a layer are computed; between, interpolated."""
 DENSE_PARTS = ("matmul", "experts", "elementwise", "communication")
 MIXERS = ("attention", "linear")
@@ -132,6 +132,11 @@ class Layout(BaseModel):
         """Return the layers of the longest stage; half of one has no mixer, or no MLP."""
         return self.stage_share * sum(layer_halves(block) * block.layers for block in self.blocks)
 
+    @property
+    def stage_expert_layers(self) -> float:
+        """Return the layers of the longest stage whose MLP is a mixture of experts."""
+        return self.stage_share * sum(block.moe_layers for block in self.blocks)
+
     @cached_property
     def _dense(self) -> dict[str, Floats]:
         """Seconds of a stage's layers by part at every token count of `GRID`, mixers aside."""
@@ -194,7 +199,7 @@ class Layout(BaseModel):
         )
 
         def of(how: Product) -> Floats:
-            terms = self.kernels.experts("fp8" if how.kernel == "fp8" else "bf16")
+            terms = self.kernels.experts(how.kernel)
             rates, split = self.kernels.hardware(how.compute), (self.tp / self.ep, self.ep)
             return experts_seconds(tokens, shape, rates, terms, *split, how.weight_bytes)
 

@@ -52,7 +52,9 @@ def decode_attention(
         latent, rope = block.kv_lora_rank, block.qk_rope_head_dim
         width, kv_heads = (latent + rope) / 2, 1.0
         heads = heads * (2 * latent + rope) / (latent + rope)
-    terms = kernels.decode_attention("fp8" if kv_bytes == 1 else "bf16", grouped(block))
+    kv = "fp8" if kv_bytes == 1 else "bf16"
+    sharing = "mla" if block.attention == "mla" else "gqa" if grouped(block) else "mha"
+    terms = kernels.decode_attention(kv, sharing)
     rates, total = kernels.hardware("bf16"), np.zeros(())
     queries, past = np.asarray(tokens_each, float), np.asarray(context, float)
     for window, layers in windows_of(block):
@@ -63,7 +65,7 @@ def decode_attention(
             sequences, seen, heads * queries, kv_heads, width, rates, terms, kv_bytes
         )
     if block.index_head_dim:  # keys without values: half of a width
-        terms, half = kernels.decode_attention("fp8", True), block.index_head_dim / 2
+        terms, half = kernels.decode_attention("fp8", "gqa"), block.index_head_dim / 2
         keys, asked = past / block.compress, block.index_heads * queries
         total = total + block.layers * decode_attention_seconds(
             sequences, keys, asked, 1.0, half, rates, terms, INDEX_KEY_BYTES
@@ -126,7 +128,7 @@ def state_bytes(block: Model, tp: int) -> float:
 
 def decode_recurrence(block: Model, kernels: Kernels, tp: int, sequences: Floats) -> Floats:
     """Seconds of recurrence in all layers of a block when each sequence adds a token."""
-    terms, rates = kernels.decode_attention("bf16", True), kernels.hardware("bf16")
+    terms, rates = kernels.decode_attention("bf16", "gqa"), kernels.hardware("bf16")
     each = recurrent_decode_seconds(sequences, state_bytes(block, tp), rates, terms)
     return np.asarray(block.layers * each)
 

@@ -3,9 +3,10 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gpuspec.base.units import Floats
+from gpuspec.base.units import Floats, distinct
 from gpuspec.formulas.serving.client import USERS, Client
 from gpuspec.formulas.serving.deployment import Deployment
+from gpuspec.formulas.serving.lengths import length_biased, lognormal
 from gpuspec.formulas.serving.serving import max_concurrency, steady_state
 from gpuspec.formulas.serving.simulation import Iterations, simulate
 
@@ -36,7 +37,9 @@ def arrivals(
     requests_s : array_like
         Requests a second that reach this replica (Poisson); any shape.
     isl, osl : float
-        Tokens of a prompt and of an answer, the same for every request.
+        Mean tokens of a prompt and of an answer.
+    client : Client
+        How far away the users are, and how much the lengths of their requests vary.
     requests : float
         Those of a run that ends: it starts empty, and its rate may be more than can be sustained.
 
@@ -54,27 +57,32 @@ def arrivals(
     for the percentiles holds. The draws are the same at every rate.
     """
     rate = np.asarray(requests_s, float)
-    step = Iterations(replica, isl, osl, cached_share)
-    most = sustainable_requests_s(replica, isl, osl, cached_share)
-    results = [_one(step, float(one), most, client, requests) for one in rate.ravel()]
+    step = Iterations(replica, isl, osl, cached_share, client)
+    most = sustainable_requests_s(replica, isl, osl, cached_share, client)
+    way = replica.arrival_seconds(client)
+    results = [_one(step, float(one), most, way, requests) for one in rate.ravel()]
     return {name: np.reshape([r[name] for r in results], rate.shape) for name in results[0]}
 
 
 def sustainable_requests_s(
-    replica: Deployment, isl: float, osl: float, cached_share: float = 0.0
+    replica: Deployment,
+    isl: float,
+    osl: float,
+    cached_share: float = 0.0,
+    client: Client = USERS,
 ) -> float:
     """Return the largest rate of requests that a replica serves for ever; 0 where none fits."""
-    most = float(max_concurrency(replica, isl, osl))
+    most = float(max_concurrency(replica, isl, length_biased(osl, client.osl_spread)))
     if most < 1:
         return 0.0
-    loads = np.unique(np.round(np.geomspace(1, most, LOADS)))
+    loads = distinct(np.round(np.geomspace(1, most, LOADS)))
     # An engine may run fewer at once than it could hold.
-    found = steady_state(replica, loads, isl, osl, cached_share, most=most)
+    found = steady_state(replica, loads, isl, osl, cached_share, client, most=most)
     return float(np.max(found["requests_s"]))
 
 
 def _one(
-    step: Iterations, rate: float, most: float, client: Client, requests: float
+    step: Iterations, rate: float, most: float, way: float, requests: float
 ) -> dict[str, float]:
     """Return the figures at one rate."""
     utilisation = rate / most if most else np.inf
@@ -84,17 +92,32 @@ def _one(
         return _figures(time, utilisation, min(rate, most) * step.osl)
     count = REQUESTS if endless else int(max(requests, 1))
     gaps = np.random.default_rng(0).exponential(1.0, count)
-    seen = simulate(step, np.cumsum(gaps) / rate, transport_s=client.transport_s)
+    lengths = _varied(step, count, step.client)
+    seen = simulate(step, np.cumsum(gaps) / rate, *lengths, transport_s=way)
     kept = slice(int(WARM_UP * count) if endless else 0, None)
     ttft, tpot = seen.ttft_s[kept], seen.tpot_s[kept]
     done = rate if endless else count / seen.seconds
     figures = _figures(0.0, utilisation, done * step.osl)
-    figures["in_flight"] = done * float(ttft.mean() + tpot.mean() * (step.osl - 1))
+    answers = np.maximum(np.round(lengths[0][kept]), 1)
+    figures["in_flight"] = done * float(np.mean(ttft + tpot * (answers - 1)))
     for name, seconds in (("ttft", ttft), ("tpot", tpot)):
         figures[f"{name}_mean_s"] = float(seconds.mean())
         for percent in PERCENTILES:
             figures[f"{name}_p{percent}_s"] = float(np.quantile(seconds, percent / 100))
     return figures
+
+
+def _varied(step: Iterations, count: int, client: Client) -> tuple[Floats, Floats]:
+    """Return the tokens of each answer and prompt: lognormal, with the asked means."""
+    draws = np.random.default_rng(1).standard_normal((2, count))
+    found = []
+    for mean, spread, normal in (
+        (step.osl, client.osl_spread, draws[0]),
+        (step.new, client.isl_spread, draws[1]),
+    ):
+        drawn = lognormal(mean, spread, normal)
+        found.append(np.maximum(drawn * mean / drawn.mean(), 1.0))
+    return found[0], found[1]
 
 
 def _figures(time: float, utilisation: float, tokens: float) -> dict[str, float]:

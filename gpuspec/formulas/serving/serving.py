@@ -10,11 +10,12 @@ from typing import NamedTuple, NotRequired, TypedDict
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gpuspec.base.units import GB, Floats
+from gpuspec.base.units import GB, Floats, distinct
 from gpuspec.formulas.memory import sequence_bytes, serving_parts
 from gpuspec.formulas.serving.client import USERS, Client
 from gpuspec.formulas.serving.deployment import Deployment
 from gpuspec.formulas.serving.encoding import encoding
+from gpuspec.formulas.serving.lengths import length_biased, mean_context
 
 TAIL = {"equal": 0.5, "varied": 0.75}
 """Mean answers that the last requests of a run still write: half of one; where lengths are from a
@@ -113,7 +114,7 @@ def longest_context(replica: Deployment) -> float:
         return float(replica.layout.network.max_context) * bool(cache_bytes(replica) >= 0)
     low, high = 0.0, 2.0**32
     while high - low > 1:  # by bisection, since sliding windows bend the line
-        tokens = np.unique(np.floor(np.linspace(low, high, 64)))[1:]
+        tokens = distinct(np.floor(np.linspace(low, high, 64)))[1:]
         good = request_bytes(replica, tokens) <= cache_bytes(replica, tokens)
         low = float(tokens[good].max(initial=low))
         high = float(tokens[~good].min(initial=high)) if not good.all() else low
@@ -221,22 +222,26 @@ def steady_state(
     if replica.layout.network.kind == "encoder":
         return _reading(replica, sent, isl, client)
     i, o = np.asarray(isl, float), np.asarray(osl, float)
-    held = max_concurrency(replica, i, o) if most is None else np.asarray(most, float)
+    longer = length_biased(o, client.osl_spread)
+    held = max_concurrency(replica, i, longer) if most is None else np.asarray(most, float)
     n = np.minimum(sent, np.maximum(held, 1.0))
-    outside, cycle = sent - n, _cycle(replica, n, i, o, cached_share)
+    outside, cycle = sent - n, _cycle(replica, n, i, o, cached_share, client)
     others, ahead = np.maximum(n - 1, 0.0), cycle.ahead
     base, prompt = total_seconds(cycle.alone), total_seconds(cycle.prompt)
-    own = client.transport_s + (cycle.turns - o + 1) * base + prompt + cycle.pipe
+    way = replica.arrival_seconds(client)
+    own = way + (cycle.turns - o + 1) * base + prompt + cycle.pipe
     rate = n / (own + others * prompt + base * (o - 1))
     waves = np.asarray(requests, float) / np.maximum(sent, 1e-9)
+    # Prompts first: a wave decodes once all of it is read, so that it also ends together.
+    repeated = client.lengths == "equal" and not replica.limits.mixed
     if client.lengths == "equal":  # those read together also end together, for some waves
         ahead = ahead + np.maximum(cycle.together - 1 - ahead, 0.0) * _in_step(waves)
     first, behind = own + ahead * prompt, others - ahead
-    if np.isfinite(waves).any():  # the first ones start together and wait for those before them
-        full, share = _full_iterations(replica, cycle, i), n / sent / waves
+    if repeated or np.isfinite(waves).any():  # of a wave each waits for those before it
+        full, share = _full_iterations(replica, cycle, i), 1.0 if repeated else n / sent / waves
         each = full / cycle.together
         after = np.minimum(others / 2, (o - 1) * cycle.together) * each / prompt
-        burst = client.transport_s + (n * each + full) / 2
+        burst = way + (n * each + full) / 2
         first = first + (burst - first) * share
         behind = behind + (after - behind) * share
         # Nobody leaves before the first answer is complete; then as fast as prompts are read.
@@ -247,6 +252,7 @@ def steady_state(
     gaps = np.maximum(o - 1, 1.0)
     step = base + behind / gaps * prompt
     share = behind / gaps
+    rate = n / (first + step * (o - 1)) if repeated else rate
     parts = {
         name: np.asarray(seconds + share * cycle.prompt[name])
         for name, seconds in cycle.alone.items()
@@ -296,7 +302,9 @@ class _Cycle(NamedTuple):
     """More that the own prompt takes through the stages of a pipeline."""
 
 
-def _cycle(replica: Deployment, n: Floats, i: Floats, o: Floats, cached_share: ArrayLike) -> _Cycle:
+def _cycle(
+    replica: Deployment, n: Floats, i: Floats, o: Floats, cached_share: ArrayLike, client: Client
+) -> _Cycle:
     """Return the life of one of `n` requests that are always in flight."""
     new = np.maximum(i * (1 - np.asarray(cached_share, float)), 1.0)
     pp, others = replica.layout.pp, np.maximum(n - 1, 0.0)
@@ -314,9 +322,11 @@ def _cycle(replica: Deployment, n: Floats, i: Floats, o: Floats, cached_share: A
     # Prompts that come during an iteration are read together in the next one.
     starts = np.maximum(others / turns * pieces / pp, 1e-9)
     lump = np.clip(starts / -np.expm1(-starts), 1.0, room / chunk * replica.layout.attention_dp)
-    alone = replica.iteration_parts(decoding, i + o / 2)
-    middle = i - new + (new - chunk) / 2
-    both = replica.iteration_parts(decoding, i + o / 2, chunk, lump * pp, middle)
+    context = mean_context(i, o, client.osl_spread)
+    whole_prompt = length_biased(new, client.isl_spread)  # that a prompt's token is met in
+    alone = replica.iteration_parts(decoding, context)
+    middle = i - new + np.maximum(whole_prompt - chunk, 0.0) / 2
+    both = replica.iteration_parts(decoding, context, chunk, lump * pp, middle)
     share = pieces / (lump * pp)
     prompt = {name: share * (both[name] - alone[name]) for name in alone}
     pipe = (1 - 1 / pp) / share * total_seconds(prompt) if pp > 1 else np.zeros(())
@@ -365,7 +375,7 @@ def maximum_load(
     client: Client = USERS,
 ) -> SteadyState:
     """Return `steady_state` at the largest load that memory holds, tails and ramps counted."""
-    most = max_concurrency(replica, isl, osl)
+    most = max_concurrency(replica, isl, length_biased(osl, client.osl_spread))
     occupied = np.maximum(most * replica.engine.occupancy, np.minimum(most, 1.0))
     load = np.maximum(occupied, 1e-9)
     steady = steady_state(replica, load, isl, osl, cached_share, client, most=most)

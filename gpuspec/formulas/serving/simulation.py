@@ -17,7 +17,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gpuspec.base.units import Floats
+from gpuspec.formulas.serving.client import USERS, Client
 from gpuspec.formulas.serving.deployment import Deployment
+from gpuspec.formulas.serving.lengths import length_biased, mean_context
 from gpuspec.formulas.serving.serving import max_concurrency, total_seconds
 
 LOADS, CHUNKS = 48, 24
@@ -45,11 +47,13 @@ class Iterations:
     isl: float
     osl: float
     cached_share: float = 0.0
+    client: Client = USERS
 
     @cached_property
     def most(self) -> int:
         """Return the most requests that memory and settings allow."""
-        return int(max_concurrency(self.replica, self.isl, self.osl))
+        longer = length_biased(self.osl, self.client.osl_spread)
+        return int(max_concurrency(self.replica, self.isl, longer))
 
     @cached_property
     def new(self) -> float:
@@ -75,8 +79,10 @@ class Iterations:
         loads = np.unique(np.r_[0, np.round(np.geomspace(1, self.most + 1, LOADS))])
         b, t = np.meshgrid(loads, self.tokens, indexing="ij")
         chunk = np.minimum(np.maximum(t, 1), self.new)
-        past = self.isl - self.new + np.maximum(self.new - chunk, 0) / 2
-        parts = self.replica.iteration_parts(b, self.isl + self.osl / 2, chunk, t / chunk, past)
+        whole = length_biased(self.new, self.client.isl_spread)
+        past = self.isl - self.new + np.maximum(whole - chunk, 0) / 2
+        context = mean_context(self.isl, self.osl, self.client.osl_spread)
+        parts = self.replica.iteration_parts(b, context, chunk, t / chunk, past)
         known = np.broadcast_to(total_seconds(parts), b.shape)
         every = np.arange(self.most + 1)
         columns = [np.interp(every, loads, known[:, j]) for j in range(len(self.tokens))]
@@ -95,11 +101,10 @@ class Iterations:
 class _Replica:
     """The state of a replica between iterations, and of the requests that pass through it."""
 
-    def __init__(self, step: Iterations, count: int, answers: list[int]) -> None:
-        self.step, self.answers = step, answers
+    def __init__(self, step: Iterations, prompts: list[float], answers: list[int]) -> None:
+        self.step, self.left, self.answers = step, prompts, answers
         self.now, self.turn, self.admitted = 0.0, 0, 0
-        self.left = [step.new] * count
-        self.first, self.last = [0.0] * count, [0.0] * count
+        self.first, self.last = [0.0] * len(prompts), [0.0] * len(prompts)
         self.reading: deque[int] = deque()
         self.ends: list[tuple[int, int]] = []
         """The iteration of the last token, and whose it is."""
@@ -163,6 +168,7 @@ def simulate(
     step: Iterations,
     arrive: ArrayLike,
     answers: ArrayLike | None = None,
+    prompts: ArrayLike | None = None,
     clients: int = 0,
     transport_s: float = 0.0,
 ) -> Served:
@@ -174,6 +180,8 @@ def simulate(
         Seconds at which requests arrive, ascending.
     answers : array_like, optional
         Tokens of each request's answer; those of `step` unless given.
+    prompts : array_like, optional
+        Tokens of each request's prompt that are computed; those of `step` unless given.
     clients : int
         0: requests arrive as `arrive` says. More: a closed loop of so many clients, who send the
         first requests at once and each next one when an answer is complete; only the number of
@@ -184,7 +192,9 @@ def simulate(
     times = np.asarray(arrive, float)
     count = len(times)
     lengths = np.full(count, step.osl) if answers is None else np.asarray(answers, float)
-    replica = _Replica(step, count, np.maximum(np.round(lengths), 1).astype(int).tolist())
+    read = np.full(count, step.new) if prompts is None else np.asarray(prompts, float)
+    whole = np.maximum(np.round(lengths), 1).astype(int)
+    replica = _Replica(step, read.tolist(), whole.tolist())
     sent = [0.0] * min(clients, count) if clients else times.tolist()
     arrived = done = 0
     while done < count:

@@ -18,6 +18,7 @@ from gpuspec.formulas.hpc import (
 )
 from gpuspec.formulas.hpc.devices import host_link, machine
 from gpuspec.topics.hpc.ask import HpcQuestion
+from gpuspec.topics.hpc.ground import class_ground
 
 HOST_SHARES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
 BOUND = {
@@ -39,7 +40,7 @@ def speed_table(question: HpcQuestion) -> pd.DataFrame:
     Columns: ``gpu``, ``seconds``, ``gpu_s``, ``transfer_s`` (to and from the host, not hidden),
     ``host_s``, the seconds of ``compute``, ``memory``, ``cache`` and of ``transfer`` alone,
     ``bound``, ``speed`` (in that of the first GPU) with ``speed_low`` and ``speed_high`` (80 %
-    interval of a ratio), ``link`` (to the host), ``fits``.
+    interval of a ratio), ``ground`` (level and reasons), ``link`` (to the host), ``fits``.
     """
     q = question
     parts, busy, moved = q.seconds(q.units, q.every)
@@ -54,20 +55,27 @@ def speed_table(question: HpcQuestion) -> pd.DataFrame:
             "host_s": host,
             **parts,
             "bound": [BOUND[str(name)] for name in bound({**parts, "host": host})],
-            **speeds(seconds, q.kind, q.devices),
+            **speeds(seconds, q.kind, q.devices, q.workload.id),
             "link": [host_link(g) for g in q.devices],
             "fits": [q.memory_bytes <= g.memory_bytes for g in q.devices],
         }
     )
 
 
-def speeds(seconds: np.ndarray, kind: str, gpus: Sequence[Gpu]) -> dict[str, object]:
-    """Return ``speed`` over the first GPU, ``speed_low`` and ``speed_high``, from seconds."""
+def speeds(seconds: np.ndarray, kind: str, gpus: Sequence[Gpu], workload: str) -> dict[str, object]:
+    """Return ``speed`` over the first GPU, ``speed_low`` and ``speed_high``, from seconds.
+
+    And ``ground`` of each: its level and reasons.
+    """
     speed = seconds[0] / seconds
-    pairs = zip(speed, gpus, strict=True)
-    ends = [hpc_ratio_interval(s, kind, g.id, gpus[0].id) for s, g in pairs]
+    grounds = [class_ground(g, workload) for g in gpus]
+    ends = [
+        hpc_ratio_interval(s, kind, g.id, gpus[0].id, workload, ground.code)
+        for s, g, ground in zip(speed, gpus, grounds, strict=True)
+    ]
     low, high = np.array(ends, float).T
-    return {"speed": speed, "speed_low": low, "speed_high": high}
+    told = [ground.told() for ground in grounds]
+    return {"speed": speed, "speed_low": low, "speed_high": high, "ground": told}
 
 
 def amdahl_table(question: HpcQuestion) -> pd.DataFrame:
@@ -85,7 +93,8 @@ def amdahl_table(question: HpcQuestion) -> pd.DataFrame:
     rows = []
     for device, seconds in zip(q.devices, own, strict=True):
         speed = (own[0] + host) / (seconds + host)
-        low, high = hpc_ratio_interval(speed, q.kind, device.id, q.devices[0].id)
+        ids = (device.id, q.devices[0].id, q.workload.id)
+        low, high = hpc_ratio_interval(speed, q.kind, *ids)
         part = {"gpu": device.id, "host_share": shares, "speed": speed, "speed_low": low}
         part |= {"speed_high": np.minimum(high, np.maximum(limit, speed)), "limit": limit}
         rows.append(pd.DataFrame(part))

@@ -24,7 +24,7 @@ def class_table(gpus: Sequence[Gpu], names: Sequence[str] = SHOWN) -> pd.DataFra
     """Return the speed of each GPU over the first, for each class at its typical size.
 
     Columns: ``workload``, ``name``, ``kind``, ``gpu``, ``speed`` with ``speed_low`` and
-    ``speed_high`` (80 % interval), ``bound``.
+    ``speed_high`` (80 % interval), ``ground``, ``bound``.
     """
     rows = [_class(gpus, workload(name)) for name in names]
     return pd.concat(rows, ignore_index=True)
@@ -41,7 +41,7 @@ def _class(gpus: Sequence[Gpu], found: Workload) -> pd.DataFrame:
             "name": found.name,
             "kind": found.kind,
             "gpu": [g.id for g in gpus],
-            **speeds(busy + host, found.kind, gpus),
+            **speeds(busy + host, found.kind, gpus, found.id),
             "bound": [BOUND[str(n)] for n in bound({**parts, "host": host + 0 * busy})],
         }
     )

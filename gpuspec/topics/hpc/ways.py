@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.base.errors import InputError
+from gpuspec.catalog import gpu
 from gpuspec.topics.hpc.answer import speed_table
 from gpuspec.topics.hpc.ask import HpcQuestion
+from gpuspec.topics.hpc.ground import class_ground
 from gpuspec.topics.training.ways import COUNTS, job_times
 from gpuspec.topics.ways import Row, Ways, filled
 
@@ -48,7 +50,10 @@ def hpc_ways(
         times = job_times(hours / counts / 24, runs_per_year)
         sized = {"units": counts.astype(float), "gpus": counts.astype(float)}
         parts.append(pd.DataFrame({**base, **sized, **times, "bound": str(found["bound"])}))
-    return Ways(filled(pd.concat(parts, ignore_index=True)))
+    table = filled(pd.concat(parts, ignore_index=True))
+    grounds = {g: class_ground(gpu(g), workload) for g in gpus}
+    codes = table["gpu"].map({g: ground.code for g, ground in grounds.items()})
+    return Ways(table.assign(ground=codes), explain=lambda row: grounds[row["gpu"]])
 
 
 def hpc_counts(gpu_hours: float, deadline_days: float, most: int = 0) -> np.ndarray:

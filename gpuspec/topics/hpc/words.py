@@ -7,7 +7,7 @@ from gpuspec.catalog import Gpu
 from gpuspec.topics.hpc import HpcQuestion
 from gpuspec.topics.hpc.answer import BOUND
 from gpuspec.views.markdown import Markdown
-from gpuspec.views.words import listed, rows, time_with_interval
+from gpuspec.views.words import grounds_sentence, listed, rows, time_with_interval
 
 SAME = 1.05
 """Speed-up up to which two GPUs are called equally fast."""
@@ -108,6 +108,8 @@ def speed_sentences(question: HpcQuestion, table: pd.DataFrame) -> str:
     said.append(
         "The times follow from the counts; what was held against measurements is their ratio."
     )
+    grounds = {r.gpu: (r.ground["level"], r.ground["reasons"]) for r in rows(table)}
+    said.append(grounds_sentence(grounds))
     short = [str(r.gpu) for r in rows(table) if not r.fits]
     if short:
         need = question.memory_bytes / 1e9

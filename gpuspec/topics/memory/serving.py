@@ -24,6 +24,7 @@ from gpuspec.formulas.serving import (
 )
 from gpuspec.formulas.splits import together
 from gpuspec.topics.memory.ask import MemoryQuestion
+from gpuspec.topics.memory.ground import serving_ground
 
 GPU_COUNTS = (1, 2, 4, 8, 16, 32)
 
@@ -37,7 +38,8 @@ def serving_table(question: MemoryQuestion) -> pd.DataFrame:
         ``gpu``, ``gpus``, ``tp``, ``pp``; bytes on one GPU: ``capacity``, ``budget``,
         ``weights``, ``activations``, ``runtime``, ``kv_cache`` (for `concurrency` requests),
         ``free`` (negative: what is missing), ``free_low``/``free_high`` (80 % interval);
-        ``max_sequences``, ``max_context`` (one request), ``fits``, ``verdict``.
+        ``max_sequences``, ``max_context`` (one request), ``fits``, ``verdict``, ``ground`` (level
+        and reasons).
     """
     q = question
     rows = [
@@ -49,6 +51,9 @@ def serving_table(question: MemoryQuestion) -> pd.DataFrame:
     table["free_low"], table["free_high"] = _free_interval(table)
     table["fits"] = table["free"] >= 0
     table["verdict"] = [_verdict(row, q) for _, row in table.iterrows()]
+    splits = zip(table["tp"], table["pp"], strict=True)
+    told = [serving_ground(q, int(tp), int(pp)).told() for tp, pp in splits]
+    table["ground"] = pd.Series(told, table.index, dtype=object)
     return table
 
 

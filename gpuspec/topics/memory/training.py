@@ -12,6 +12,7 @@ from gpuspec.formulas.memory import TARGETS, Adapter, state_parts, training_part
 from gpuspec.formulas.splits import node_tp
 from gpuspec.formulas.training import TrainingJob
 from gpuspec.topics.memory.ask import MemoryQuestion
+from gpuspec.topics.memory.ground import training_ground
 from gpuspec.topics.ways import Row
 
 TRAINING_COUNTS = 2 ** np.arange(0, 12)
@@ -52,9 +53,10 @@ def training_table(question: MemoryQuestion) -> pd.DataFrame:
     -------
     DataFrame
         ``policy``, the parts in bytes, ``total``, ``total_low``, ``total_high`` (80 % interval),
-        and one column ``needs {gpu}`` for each GPU: the smallest power of two of GPUs that holds
-        it at the upper end of the interval (NaN: not even 2,048). Of an encoder with a decoder the
-        states alone, as ``policy`` says: what its layers keep is not in its description.
+        ``ground``, and one column ``needs {gpu}`` for each GPU: the smallest power of two of GPUs
+        that holds it at the upper end of the interval (NaN: not even 2,048). Of an encoder with a
+        decoder the states alone, as ``policy`` says: what its layers keep is not in its
+        description.
     """
     q = question
     alone = " of the decoder alone" if q.network.tower_params else " alone"
@@ -65,7 +67,7 @@ def training_table(question: MemoryQuestion) -> pd.DataFrame:
         total = sum(parts.values())
         low, high = interval(total, kind)
         row: Row = {"policy": f"{name}{what}", **parts, "total": total}
-        row |= {"total_low": low, "total_high": high}
+        row |= {"total_low": low, "total_high": high, "ground": training_ground(q, kind).told()}
         each = np.array([sum(_policy_parts(q, n, options).values()) for n in TRAINING_COUNTS])
         most = interval(each, kind)[1]
         for g in q.devices:

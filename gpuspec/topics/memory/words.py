@@ -8,7 +8,7 @@ from gpuspec.catalog.models import Model
 from gpuspec.catalog.models.formats import stored_bytes
 from gpuspec.topics.memory import MemoryQuestion, request_kv_bytes, state_bytes
 from gpuspec.views.columns import amount
-from gpuspec.views.words import count_words, listed, rows
+from gpuspec.views.words import count_words, ground_sentence, listed, rows
 
 
 def weights_sentence(question: MemoryQuestion) -> str:
@@ -60,6 +60,7 @@ def single_gpu_sentences(question: MemoryQuestion, table: pd.DataFrame) -> str:
             said.append(f"One {row.gpu}: {row.verdict}; {alone}.")
     if beyond and question.context > beyond:
         said.append(f"Mind that the model itself ends at {beyond:,} tokens.")
+    said += [ground_sentence(**told) for told in table.loc[table["gpus"] == 1, "ground"].head(1)]
     return " ".join(said)
 
 

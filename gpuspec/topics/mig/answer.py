@@ -6,7 +6,7 @@ import pandas as pd
 from gpuspec.catalog import load_table
 from gpuspec.constants.hpc import hpc_ratio_interval
 from gpuspec.constants.inference import inference_interval
-from gpuspec.constants.mig import slice_errors
+from gpuspec.constants.mig import slice_interval
 from gpuspec.formulas.mig import counts, create_commands, geometry, slice_gpu
 from gpuspec.topics.mig.ask import MigQuestion
 from gpuspec.topics.mig.options import WHOLE_GPU, useful_options
@@ -102,13 +102,14 @@ def _load(option: pd.Series) -> dict[str, float]:
     """Return what part of its place a tenant uses, and the interval of that."""
     used = 1 / option["capacity"]
     if np.isnan(option["output_tokens_s"]):
-        slow, fast = slice_errors()[["low", "high"]].to_numpy(float)[0]  # under full load
+        slow, fast = (float(end) for end in slice_interval(1.0))  # under full load
         slow, fast = (1.0, 1.0) if option["profile"] == WHOLE_GPU else (slow, fast)
         if option["work_kind"]:  # its speed rests on the ratio of two GPUs
             least, most = hpc_ratio_interval(1.0, option["work_kind"])
             slow, fast = min(slow, float(least)), max(fast, float(most))
     else:
-        slow, fast = inference_interval(1.0, "throughput", option["profile"] != WHOLE_GPU)
+        ends = inference_interval(1.0, "throughput", option["profile"] != WHOLE_GPU)
+        slow, fast = (float(end) for end in ends)
     return {"load": used, "load_low": used / float(fast), "load_high": used / float(slow)}
 
 

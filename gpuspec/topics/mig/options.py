@@ -8,6 +8,7 @@ import pandas as pd
 
 from gpuspec.base.units import GIB
 from gpuspec.catalog import Gpu
+from gpuspec.constants.ground import KNOWN, Ground
 from gpuspec.formulas.mig import Geometry, geometry, slice_gpu
 from gpuspec.formulas.serving import Engine
 from gpuspec.topics.hpc import class_seconds
@@ -39,6 +40,8 @@ class Option(NamedTuple):
     tpot_s: float = np.nan
     output_tokens_s: float = np.nan
     work_kind: str = ""
+    whole_ground: Ground = KNOWN
+    """Of whole GPUs: what is known of a language model on them."""
 
 
 def ordered_profiles(rules: Geometry) -> list[str]:
@@ -71,8 +74,8 @@ def tenant_options(question: MigQuestion) -> pd.DataFrame:
     ``reason`` (why not), ``capacity`` (multiple of the load, without reserve, that it bears),
     ``work_kind`` (``kernel`` or ``application`` of a class of computations), ``memory_free`` (share
     that stays free: of the cache beside a language model's requests, else of all memory),
-    ``ttft_s``, ``tpot_s``, ``output_tokens_s`` of language models. Whole GPUs are tried where no
-    single slice of the kind does.
+    ``ttft_s``, ``tpot_s``, ``output_tokens_s`` of language models, ``whole_ground``. Whole GPUs are
+    tried where no single slice of the kind does.
     """
     known: dict[Tenant, list[Option]] = {}
     rows = []
@@ -163,10 +166,10 @@ def _served(kind: Gpu, profile: str, row: pd.Series, load: ServingQuestion) -> O
     replicas = max(int(row["replicas"]), 1)
     if works and profile != WHOLE_GPU and replicas > MOST_INSTANCES:
         works, reason = False, f"{replicas} instances would be needed"
-    bears, need = row["within"], float(load.concurrency)
+    bears, need = row["within"], float(load.in_flight)
     in_flight = need / replicas
-    if load.request_rate:
-        bears, need = row["rate_within"], load.request_rate
+    if load.arriving:
+        bears, need = row["rate_within"], load.arriving
         in_flight = need / replicas * (row["ttft_s"] + row["tpot_s"] * load.osl)
     return Option(
         kind.id,
@@ -179,6 +182,9 @@ def _served(kind: Gpu, profile: str, row: pd.Series, load: ServingQuestion) -> O
         ttft_s=float(row["ttft_s"]),
         tpot_s=float(row["tpot_s"]),
         output_tokens_s=float(row["output_tokens_s"]),
+        whole_ground=Ground(
+            row["ground"] or "measured", tuple(filter(None, [row["ground_reasons"]]))
+        ),
     )
 
 

@@ -197,8 +197,8 @@ def _load(
     stated = {name: getattr(row, name) for name in ("model", "weights", "kv", "isl", "osl")}
     return like.but(
         **stated,
-        concurrency=sequences,
+        concurrency=None if row.request_rate else sequences,
         request_rate=row.request_rate * factor * load_factor or None,
-        ttft_limit_s=row.ttft_s or None,
-        tpot_limit_s=row.tpot_s or None,
+        ttft_limit_s=row.ttft_s or 0.0,
+        tpot_limit_s=row.tpot_s or 0.0,
     )

@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.base.errors import InputError
+from gpuspec.constants.ground import Ground
 from gpuspec.topics.mig import MigQuestion, pack, tenant_options
+from gpuspec.topics.mig.ground import packing_ground
 from gpuspec.topics.ways import Ways, filled
 
 PACKING_S = 1.0
@@ -16,26 +18,31 @@ PACKING_S = 1.0
 def tenants_ways(table: str | Sequence[Mapping[str, object]], gpus: Sequence[str]) -> Ways:
     """Return how many of each GPU hold all tenants of a table (a file, or its rows)."""
     packed = [_packed(table, name) for name in gpus]
-    counts, reasons = [float(count) for count, _ in packed], [why for _, why in packed]
+    counts, reasons = [float(count) for count, _, _ in packed], [why for _, why, _ in packed]
+    grounds = {name: ground for name, (_, _, ground) in zip(gpus, packed, strict=True)}
     rows = pd.DataFrame({"gpu": list(gpus), "reason": reasons, "units": counts, "gpus": counts})
     rows = rows.assign(precision="", split="MIG slices", unit_gpus=1, bound="slices")
     rows = rows.assign(curve=range(len(rows)), works=rows["reason"] == "")
     rows = rows.assign(**dict.fromkeys(("batch", "within", "speed_s"), 1.0))
     # Memory decides on most slices: the number of GPUs does not follow the speed.
     flat = {"batch": np.array([1.0, 1.0 + 1e-9]), "excess": np.array([1e-9, 2e-9])}
-    return Ways(filled(rows), [flat | {"load": np.array([count])} for count in counts])
+    rows = rows.assign(ground=[ground.code for ground in grounds.values()])
+    curves = [flat | {"load": np.array([count])} for count in counts]
+    return Ways(filled(rows), curves, lambda row: grounds[row["gpu"]])
 
 
-def _packed(table: str | Sequence[Mapping[str, object]], name: str) -> tuple[int, str]:
-    """Return the GPUs of one kind that hold all tenants, or why they do not."""
+def _packed(table: str | Sequence[Mapping[str, object]], name: str) -> tuple[int, str, Ground]:
+    """Return the GPUs of one kind that hold all tenants, or why they do not; and the ground."""
     try:
         goal = {"objective": "gpus", "prices": f"{name}=1", "solver_seconds": PACKING_S}
         question = MigQuestion.ask(tenants=table, gpus=[name], reserve=0.0, **goal)
     except InputError as error:
         if error.field == "gpus":
-            return 0, f"it has no MIG in the tables ({error.valid})"
+            return 0, f"it has no MIG in the tables ({error.valid})", Ground("measured")
         raise
-    found = pack(question, tenant_options(question))
+    options = tenant_options(question)
+    found = pack(question, options)
+    ground = packing_ground(found, options)
     if found.unplaced:
-        return 0, f"no place for {', '.join(found.unplaced[:3])}"
-    return sum(found.gpus.values()), ""
+        return 0, f"no place for {', '.join(found.unplaced[:3])}", ground
+    return sum(found.gpus.values()), "", ground

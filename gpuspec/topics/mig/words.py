@@ -7,7 +7,8 @@ from gpuspec.constants.mig import least_of_share, slice_errors
 from gpuspec.formulas.mig import Placements, counts
 from gpuspec.topics.mig import CLASSES, MODEL_WORK, WHOLE_GPU, MigQuestion, Packing
 from gpuspec.topics.mig.answer import grouped
-from gpuspec.views.words import listed
+from gpuspec.topics.mig.ground import packing_ground
+from gpuspec.views.words import ground_sentence, listed
 
 
 def layouts_finding(gpu_id: str, layouts: tuple[Placements, ...]) -> str:
@@ -117,6 +118,11 @@ def blocking_sentences(table: pd.DataFrame, packing: Packing) -> str:
     stay = "stays" if free == 1 else "stay"
     said.append(f"{_count(free, 'instance')} on the shared GPUs {stay} free for others.")
     return " ".join(said)
+
+
+def places_ground(packing: Packing, options: pd.DataFrame) -> str:
+    """Say what is known of places like those that the tenants got."""
+    return ground_sentence(**packing_ground(packing, options).told())
 
 
 def headroom_finding(table: pd.DataFrame) -> str:

@@ -16,6 +16,7 @@ from gpuspec.evidence.measurements.collectives import (
 from gpuspec.evidence.measurements.rows import measurements
 from gpuspec.formulas.networks import bus_bandwidth, collective_seconds
 from gpuspec.topics.networks.ask import NetworksQuestion
+from gpuspec.topics.networks.ground import group_ground
 from gpuspec.topics.networks.wiring import family_names, wirings
 
 MESSAGES = {"64 KiB": 2**16, "1 MiB": 2**20, "64 MiB": 2**26, "16 GiB": 2**34}
@@ -32,7 +33,8 @@ def bandwidth_table(question: NetworksQuestion) -> pd.DataFrame:
     """Return the bus bandwidth of the asked operation in one node, for each way to join its GPUs.
 
     Columns: ``wiring``, ``gpu``, ``gpus``, ``message_bytes``, ``seconds``, ``bus_gb_s`` with
-    ``bus_gb_s_low`` and ``bus_gb_s_high`` (80 % interval), ``link_gb_s`` (physical rate).
+    ``bus_gb_s_low`` and ``bus_gb_s_high`` (80 % interval), ``link``, ``ground`` (0 measured,
+    1 near, 2 far), ``link_gb_s`` (physical rate).
     """
     return _bandwidth(question, question.message_bytes)
 
@@ -43,7 +45,8 @@ def message_table(question: NetworksQuestion) -> pd.DataFrame:
     Columns: ``wiring``, ``message``, ``seconds`` with ``seconds_low`` and ``seconds_high``.
     """
     table = _bandwidth(question, np.array(list(MESSAGES.values()), float))
-    low, high = collective_interval(table["seconds"], table["message_bytes"])
+    of = (table["message_bytes"], 1, table["link"], table["ground"])
+    low, high = collective_interval(table["seconds"], *of)
     names = np.tile(list(MESSAGES), len(table) // len(MESSAGES))
     return table[["wiring", "seconds"]].assign(message=names, seconds_low=low, seconds_high=high)
 
@@ -52,7 +55,9 @@ def _bandwidth(q: NetworksQuestion, size: np.ndarray) -> pd.DataFrame:
     parts = []
     for wiring in wirings(q.devices):
         joined = wiring.fabric
-        part = _with_interval(q, wiring.name, wiring.gpu, joined, size, q.gpus_per_node, 1)
+        part = _with_interval(
+            q, wiring.name, wiring.gpu, joined, size, q.gpus_per_node, 1, wiring.key
+        )
         parts.append(part.assign(link_gb_s=joined.link_bytes_s / GB))
     return pd.concat(parts, ignore_index=True)
 
@@ -65,13 +70,16 @@ def _with_interval(
     size: ArrayLike,
     members: ArrayLike,
     nodes: ArrayLike,
+    link: str,
+    network: str = "",
 ) -> pd.DataFrame:
     """Return the bus bandwidth of collectives over `members` of each node, with its interval."""
     seconds = collective_seconds(q.operation, size, joined, members, nodes)
     gpus = np.asarray(members) * np.asarray(nodes)
     size, count, seconds = np.broadcast_arrays(np.asarray(size, float), gpus, seconds)
     rate = bus_bandwidth(q.operation, size, count, seconds) / GB
-    quick, slow = collective_interval(np.ones(size.shape), size, nodes)
+    ground = group_ground(q.operation, device, link, network, size, nodes)
+    quick, slow = collective_interval(np.ones(size.shape), size, nodes, link, ground)
     return pd.DataFrame(
         {
             "wiring": name,
@@ -82,6 +90,8 @@ def _with_interval(
             "bus_gb_s": rate,
             "bus_gb_s_low": rate / slow,
             "bus_gb_s_high": rate / quick,
+            "link": link,
+            "ground": ground,
         }
     )
 
@@ -111,8 +121,9 @@ def _scaled(q: NetworksQuestion, device: Gpu, name: str, rate: float, kind: str)
     members = np.array(inside + [q.gpus_per_node] * len(ACROSS), float)
     nodes = np.array([1] * len(inside) + list(ACROSS), float)
     joined = fabric(device, rate, kind)
-    found = _with_interval(q, name, device, joined, q.largest_bytes, members, nodes)
-    return found.assign(nodes=nodes, network_gb_s=rate)
+    link = link_key(device)
+    found = _with_interval(q, name, device, joined, q.largest_bytes, members, nodes, link, kind)
+    return found.assign(nodes=nodes, network_gb_s=rate, network=kind)
 
 
 def measured_table(question: NetworksQuestion) -> pd.DataFrame:

@@ -4,7 +4,8 @@ import pandas as pd
 
 from gpuspec.base.units import format_bytes
 from gpuspec.topics.networks import ENOUGH, NetworksQuestion
-from gpuspec.views.words import listed
+from gpuspec.topics.networks.ground import table_ground
+from gpuspec.views.words import grounds_sentence, listed
 
 
 def bandwidth_finding(question: NetworksQuestion, table: pd.DataFrame) -> str:
@@ -32,7 +33,13 @@ def bandwidth_sentences(question: NetworksQuestion, table: pd.DataFrame) -> str:
             f"{last['bus_gb_s_high']:,.1f}), {last['bus_gb_s'] / last['link_gb_s']:.0%} of the "
             f"link's {last['link_gb_s']:,.0f}; half of it from {format_bytes(half)} on."
         )
-    return " ".join(said)
+    return " ".join([*said, links_ground(question, table)])
+
+
+def links_ground(question: NetworksQuestion, table: pd.DataFrame) -> str:
+    """Say what is known of the largest message, over the most nodes, of each way to join GPUs."""
+    last = [group.iloc[-1] for _, group in table.groupby("wiring", sort=False)]
+    return grounds_sentence(table_ground(last, question.operation))
 
 
 def scale_finding(table: pd.DataFrame) -> str:

@@ -3,7 +3,9 @@
 from gpuspec.topics.serving.answer import (
     arrivals_table,
     context_table,
+    day_table,
     estimate_table,
+    estimates,
     form_table,
     frontier_table,
     images_table,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from gpuspec.base.lazy import pd
+from gpuspec.base.units import distinct
 from gpuspec.catalog import Gpu, gpu
 from gpuspec.catalog.models.formats import with_stored
 from gpuspec.catalog.precision import WeightFormat
@@ -14,16 +16,26 @@ from gpuspec.constants.inference import inference_interval
 from gpuspec.formulas.images import image_seconds
 from gpuspec.formulas.serving import (
     Deployment,
-    arrivals,
-    max_concurrency,
     maximum_load,
-    sustainable_requests_s,
 )
-from gpuspec.formulas.splits import TENSOR, impossible, together
-from gpuspec.topics.serving.ask import ImagesQuestion, Replicas, ServingQuestion
+from gpuspec.formulas.serving.lengths import DAY_S, mean_context
+from gpuspec.formulas.serving.serving import kv_capacity_tokens
+from gpuspec.formulas.splits import TENSOR, Split, impossible, together
+from gpuspec.topics.serving.ask import EstimateQuestion, ImagesQuestion, Replicas, ServingQuestion
 from gpuspec.topics.serving.fleets import fleet_capacity
-from gpuspec.topics.serving.layouts import shortfall
-from gpuspec.topics.serving.load import BOUNDS, over_limits, served
+from gpuspec.topics.serving.ground import images_ground, levels, replica_ground
+from gpuspec.topics.serving.layouts import shortfall, unworkable
+from gpuspec.topics.serving.load import (
+    BOUNDS,
+    most_requests,
+    over_limits,
+    seen_at,
+    served,
+    sustained,
+)
+from gpuspec.topics.serving.options import best_layout
+from gpuspec.topics.serving.separate import pair_of, separate_answer
+from gpuspec.topics.serving.ways import load_curve, rate_curve
 from gpuspec.topics.ways import Row
 
 WRITES = (
@@ -43,29 +55,116 @@ SHARES_OF_FULL = (0.02, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9,
 LONGEST_PROMPT = 131_072
 
 
-def estimate_table(question: Replicas, replica: Deployment) -> Row:
-    """Return the answer for one replica at the asked concurrency, parts of a step included."""
+def estimate_table(question: ServingQuestion, replica: Deployment, replicas: int = 1) -> Row:
+    """Return the answer for one replica under its share of the load, parts of a step included.
+
+    What memory does not hold waits outside, and its time to the first token counts the wait.
+    """
     q, layout = question, replica.layout
-    reason = impossible(q.network, layout.tp, layout.pp) or shortfall(replica, q.context)
-    most = 0.0 if reason else float(max_concurrency(replica, q.prompt_tokens, q.osl))
+    context = math.ceil(q.prompt_tokens + q.held_osl) if q.osl_cv else q.context
+    reason = unworkable(q.runtime.engine, layout) or shortfall(replica, context)
+    answer: Row = {"tp": layout.tp, "pp": layout.pp, "works": not reason, "reason": reason}
+    if not reason and isinstance(question, EstimateQuestion) and question.prefill_gpus:
+        pair = pair_of(question, replica)
+        read = pair.prefill
+        reason = unworkable(q.runtime.engine, read.layout) or shortfall(read, q.prompt_tokens)
+        if not reason:
+            return judged(q, answer | separate_answer(question, pair))
+        reason = f"where prompts are read: {reason}"
+        answer |= {"works": False, "reason": reason}
     if reason:
-        return {"works": False, "reason": reason}
-    load = min(float(q.concurrency), most)
-    found = served(q, replica, load)
+        return answer
+    most = most_requests(q, replica)
+    rate = q.arriving / replicas
+    seen = {n: float(v) for n, v in seen_at(q, replica, rate).items()} if rate else {}
+    # By Little's law; without bound where the rate is more than can be sustained.
+    asked = seen["in_flight"] if seen else q.in_flight / replicas
+    found = served(q, replica, max(min(asked, most), 1.0) if seen else asked)
     parts = {name: float(seconds) for name, seconds in found["parts"].items()}
-    answer: Row = {"works": True, "reason": "", "max_concurrency": most, "load": load}
+    answer |= {"max_concurrency": most, "load": min(asked, most)}
+    ground = replica_ground(q, layout, answer["load"])
+    width = levels(q, layout.gpu.architecture)
     for name, of, kind in READS if q.network.kind == "encoder" else WRITES:
         value = float(found[of])
-        low, high = inference_interval(value, kind, layout.inherited)
+        low, high = inference_interval(value, kind, layout.inherited, width, ground.code)
         answer[name] = (value, float(low), float(high))
-    answer["concurrency"] = float(q.concurrency)
-    answer["keeps_limits"] = bool(over_limits(q, found["ttft_s"], found["tpot_s"]) <= 1)
-    if q.request_rate:
-        seen = arrivals(replica, q.request_rate, q.prompt_tokens, q.osl, q.cached_share)
-        answer["arrivals"] = {name: float(value) for name, value in seen.items()}
+    answer["concurrency"] = asked
+    waiting = max(asked - most, 0.0) if seen else float(found["waiting"])
+    answer |= {"arrivals": seen} if seen else {}
+    answer |= {"waiting": waiting, "waiting_s": waiting / float(found["requests_s"])}
+    answer |= _largest(q, replica)
+    answer |= _cache(q, replica, answer["load"]) if q.network.kind != "encoder" else {}
+    answer["ground"] = ground.told()
     answer["parts"] = parts
+    return judged(q, answer)
+
+
+def judged(question: Replicas, answer: Row) -> Row:
+    """Return an answer with whether it keeps the limits, and what its token step is bound by."""
+    first = answer["ttft_s" if "ttft_s" in answer else "sequence_s"][0]
+    between = answer["tpot_s"][0] if "tpot_s" in answer else 0.0
+    parts = answer["parts"]
+    if "arrivals" in answer:
+        first, between = (answer["arrivals"][f"{name}_p95_s"] for name in ("ttft", "tpot"))
+    answer["keeps_limits"] = bool(over_limits(question, first, between) <= 1)
     answer["bound"] = BOUNDS[max(parts, key=lambda name: parts[name])]
     return answer
+
+
+def _largest(q: ServingQuestion, replica: Deployment) -> Row:
+    """Return the largest loads that a replica sustains, and sustains within the limits."""
+    row: Row = {"concurrency_within": float(load_curve(q, replica)["within"])}
+    if q.network.kind != "encoder":
+        row["requests_s_sustained"] = sustained(q, replica)
+    if q.arriving:
+        row["requests_s_within"] = rate_curve(q, replica)["within"]
+    return row
+
+
+def _cache(q: ServingQuestion, replica: Deployment, load: float) -> Row:
+    """Return the tokens of the cache, and those that the load uses of them in the mean."""
+    full = q.prompt_tokens + q.held_osl
+    used = load * float(mean_context(q.prompt_tokens, q.osl, q.osl_cv))
+    return {"cache_tokens": float(kv_capacity_tokens(replica, full)), "cache_tokens_used": used}
+
+
+def estimates(question: EstimateQuestion) -> list[Row]:
+    """Return an answer for each GPU and format of weights: of the asked layout, or of the best.
+
+    The best layout is that which serves the load within its limits with the fewest GPUs;
+    ``replicas`` of it share the load, and the answer is that of one of them.
+    """
+    q, rows = question, []
+    for device in q.devices:
+        for form in q.formats:
+            tp, pp, replicas = q.tp or 1, q.pp or 1, 1
+            if q.tp is None and q.pp is None:
+                best = best_layout(q, device, form)
+                tp, pp, replicas = int(best["tp"]), int(best["pp"]), int(best["replicas"]) or 1
+            answer = estimate_table(q, q.replica(device, form, tp, pp), replicas)
+            row: Row = {"gpu": device.id, "weights": form.id, "weights_format": form.words}
+            row |= {"kv_format": q.kv_format, "engine": q.runtime.name}
+            rows.append({**row, **answer, "replicas": replicas, "gpus": replicas * tp * pp})
+    return rows
+
+
+def day_table(question: ServingQuestion, best: pd.DataFrame) -> pd.DataFrame:
+    """Return what the busiest hour needs of each GPU, and what the mean of the day would.
+
+    Columns: ``gpu``, ``gpus``, ``mean_gpus``, ``day_share`` (of the fleet's capacity that a day
+    uses), ``tokens_day`` (output tokens of a day).
+    """
+    q, rows = question, []
+    busiest = q.arriving or float(q.in_flight)
+    for _, row in best[best["works"]].iterrows():
+        each = float(row["rate_within"] if q.arriving else row["within"])
+        mean = busiest / q.peak_factor
+        fleet = math.ceil(mean / each) * int(row["replica_gpus"])
+        share = mean / (each * int(row["replicas"]))
+        tokens = float(row["output_tokens_s"]) / q.peak_factor * DAY_S
+        rows.append((row["gpu"], int(row["gpus"]), fleet, share, tokens))
+    columns = ["gpu", "gpus", "mean_gpus", "day_share", "tokens_day"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def frontier_table(question: ServingQuestion, best: pd.DataFrame) -> pd.DataFrame:
@@ -77,7 +176,7 @@ def frontier_table(question: ServingQuestion, best: pd.DataFrame) -> pd.DataFram
     writes = question.network.kind != "encoder"  # an encoder has no time between tokens
     for _, row in best[(best["most"] >= 1) & writes].iterrows():
         replica = _replica(question, row)
-        loads = np.unique(np.floor(np.geomspace(1.0, row["most"], LOADS)))
+        loads = distinct(np.floor(np.geomspace(1.0, row["most"], LOADS)))
         found = served(question, replica, loads)
         rows.append(
             pd.DataFrame(
@@ -103,9 +202,9 @@ def arrivals_table(question: ServingQuestion, best: pd.DataFrame) -> pd.DataFram
     q, rows = question, []
     for _, row in best[best["works"] & (q.network.kind != "encoder")].iterrows():
         replica, copies = _replica(q, row), int(row["replicas"])
-        most = sustainable_requests_s(replica, q.prompt_tokens, q.osl, q.cached_share)
+        most = sustained(q, replica)
         rates = most * np.array(SHARES_OF_FULL)
-        part = pd.DataFrame(arrivals(replica, rates, q.prompt_tokens, q.osl, q.cached_share))
+        part = pd.DataFrame(seen_at(q, replica, rates))
         part.insert(0, "gpu", row["gpu"])
         part.insert(1, "requests_s", rates * copies)
         part["in_flight"] *= copies
@@ -124,7 +223,7 @@ def context_table(
     default up to 131,072 or to where the model ends; one column a GPU.
     """
     q, table = question, {}
-    contexts = contexts or q.lengths(LONGEST_PROMPT)
+    contexts = contexts or q.powers_of_two(LONGEST_PROMPT)
     for device in q.devices:
         replica = _over_all(q, device, q.formats[-1], gpus)
         lengths = np.array(contexts, float)
@@ -207,7 +306,8 @@ def images_table(question: ImagesQuestion) -> pd.DataFrame:
     """Return how fast one GPU of each kind generates images, one after another.
 
     Columns: ``gpu``, ``seconds``, ``images_s`` with ``images_s_low`` and ``images_s_high`` (80 %
-    interval). 16-bit computation: no published time in FP8 is in the fit.
+    interval), ``ground`` (its level and reasons). 16-bit computation: no published time in FP8
+    is in the fit.
     """
     q, rows = question, []
     for device in q.devices:
@@ -215,14 +315,17 @@ def images_table(question: ImagesQuestion) -> pd.DataFrame:
             q.network, device, q.image_steps, q.image_size, q.image_size, q.image_stack
         )
         seconds = sum(parts.values())
-        low, high = inference_interval(seconds, "images")
+        setting = (q.network.id, q.image_stack, q.image_steps, q.image_size)
+        ground = images_ground(device, *setting)
+        wide = {"stack": q.image_stack}
+        low, high = inference_interval(seconds, "images", levels=wide, ground=ground.code)
         rates = (1 / float(seconds), 1 / float(high), 1 / float(low))
-        rows.append((device.id, float(seconds), *rates))
-    columns = ["gpu", "seconds", "images_s", "images_s_low", "images_s_high"]
+        rows.append((device.id, float(seconds), *rates, ground.told()))
+    columns = ["gpu", "seconds", "images_s", "images_s_low", "images_s_high", "ground"]
     return pd.DataFrame(rows, columns=columns)
 
 
 def _replica(question: ServingQuestion, row: pd.Series) -> Deployment:
     device = next(g for g in question.devices if g.id == row["gpu"])
     weight = next(w for w in question.formats if w.id == row["weight"])
-    return question.replica(device, weight, int(row["tp"]), int(row["pp"]))
+    return question.replica(device, weight, *(int(row[name]) for name in Split._fields))

@@ -39,15 +39,15 @@ def fleet_capacity(
     q = ServingQuestion.ask(model=model, gpus=gpu, weights=weight, isl=1, osl=1)
     prompts, tokens = np.array(isl, float), np.array(osl, float)
     rates, held = np.zeros((2, len(counts), len(prompts)))
-    for tp, pp in splits(q.network, max(counts)):
-        if impossible(q.network, tp, pp):
+    for split in splits(q.network, max(counts)):
+        if impossible(q.network, split.tp // split.attention_dp, split.pp):
             continue
-        replica = q.replica(q.devices[0], q.formats[0], tp, pp)
+        replica = q.replica(q.devices[0], q.formats[0], *split)
         one = np.asarray(maximum_load(replica, prompts, tokens)["output_tokens_s"])
         one = np.where(np.isfinite(one), one, 0.0)
         most = np.maximum(np.asarray(max_concurrency(replica, prompts, tokens)), 0.0)
         for place, count in enumerate(counts):
-            rates[place] = np.maximum(rates[place], one * (count // (tp * pp)))
-            held[place] = np.maximum(held[place], most * (count // (tp * pp)))
+            rates[place] = np.maximum(rates[place], one * (count // split.gpus))
+            held[place] = np.maximum(held[place], most * (count // split.gpus))
     beyond = (prompts + tokens > (q.network.max_context or np.inf))[None, :]
     return np.where(beyond, np.nan, rates), np.where(beyond, np.nan, held)

@@ -5,26 +5,45 @@ from collections.abc import Iterator
 from gpuspec.base.units import GIB, NODE_GPUS
 from gpuspec.catalog import Gpu
 from gpuspec.catalog.precision import WeightFormat
-from gpuspec.formulas.serving import Deployment, cache_bytes, request_bytes
-from gpuspec.formulas.splits import impossible, splits
+from gpuspec.formulas.serving import Deployment, Layout, cache_bytes, request_bytes
+from gpuspec.formulas.splits import Split, impossible, splits, uneven
 from gpuspec.topics.serving.ask import ServingQuestion
+from gpuspec.topics.serving.settings import engine_cannot
 
 
 def replicas(
     question: ServingQuestion, device: Gpu, weight: WeightFormat
-) -> Iterator[tuple[int, int, Deployment, str]]:
-    """Yield (tp, pp, replica, why it does not work) of every split that is tried.
+) -> Iterator[tuple[Split, Deployment, str]]:
+    """Yield (split, replica, why it does not work) of every split that is tried.
 
-    Once a node holds the model and a request, no replica takes a second one.
+    Once a node holds the model and a request, no replica takes a second one; nor does one that
+    needs several take more of them than it must.
     """
-    q, inside = question, False
-    for tp, pp in splits(q.network, q.max_gpus):
-        if inside and tp * pp > NODE_GPUS:
+    q, enough = question, 0
+    for split in splits(q.network, q.max_gpus):
+        if enough and split.gpus > max(NODE_GPUS, enough):
             return
-        replica = q.replica(device, weight, tp, pp)
-        why = impossible(q.network, tp, pp) or shortfall(replica, q.context)
-        inside = inside or not why
-        yield tp, pp, replica, why
+        replica = q.replica(device, weight, *split)
+        shared = replica.layout.attention_tp
+        why = impossible(q.network, shared, split.pp) or engine_cannot(
+            q.runtime.engine, replica.layout
+        )
+        why = why or shortfall(replica, q.context)
+        enough = enough or (0 if why else split.gpus)
+        yield split, replica, why
+
+
+def unworkable(engine: str, layout: Layout) -> str:
+    """Return why a layout that was asked for cannot run, memory aside; empty where it can.
+
+    Groups may reach over nodes that a network joins.
+    """
+    network = layout.network
+    found = uneven(network, layout.tp, layout.ep, layout.attention_dp)
+    found = found or impossible(network, layout.attention_tp, layout.pp, layout.gpus)
+    if not found and layout.nodes > 1 and not layout.fabric.node_bytes_s:
+        found = f"no network joins the {layout.nodes} nodes of {layout.gpus} GPUs"
+    return found or engine_cannot(engine, layout)
 
 
 def shortfall(replica: Deployment, context: int) -> str:

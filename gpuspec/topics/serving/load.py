@@ -6,6 +6,7 @@ from numpy.typing import ArrayLike
 from gpuspec.formulas.serving import (
     Deployment,
     arrivals,
+    max_concurrency,
     steady_state,
     sustainable_requests_s,
 )
@@ -29,13 +30,32 @@ HALVINGS = 8
 """Steps of the search for the largest request rate: within half a percent of it."""
 
 
+def most_requests(question: Replicas, replica: Deployment) -> float:
+    """Return the most requests in flight that memory holds; long answers are held longer."""
+    return float(max_concurrency(replica, question.prompt_tokens, question.held_osl))
+
+
 def served(question: Replicas, replica: Deployment, concurrency: ArrayLike) -> Row:
     """Return `steady_state` of a replica for users who act on their own, speculation included."""
     q = question
-    found = steady_state(replica, concurrency, q.prompt_tokens, q.osl, q.cached_share)
+    lengths = q.prompt_tokens, q.osl, q.cached_share
+    found = steady_state(replica, concurrency, *lengths, client=q.client)
     if q.draft_tokens:
         found = speculative(replica, found, q.prompt_tokens, q.osl, q.draft_tokens, q.acceptance)
     return {**found}
+
+
+def seen_at(question: Replicas, replica: Deployment, requests_s: ArrayLike) -> Row:
+    """Return what users see of a replica where so many requests arrive a second: `arrivals`."""
+    q = question
+    lengths = q.prompt_tokens, q.osl, q.cached_share
+    return {**arrivals(replica, requests_s, *lengths, client=q.client)}
+
+
+def sustained(question: Replicas, replica: Deployment) -> float:
+    """Return the most requests a second that a replica serves for ever; 0 where none fits."""
+    q = question
+    return sustainable_requests_s(replica, q.prompt_tokens, q.osl, q.cached_share, q.client)
 
 
 def over_limits(q: Replicas, ttft_s: ArrayLike, tpot_s: ArrayLike) -> np.ndarray:
@@ -50,7 +70,7 @@ def over_limits(q: Replicas, ttft_s: ArrayLike, tpot_s: ArrayLike) -> np.ndarray
 def largest_rate(question: Replicas, replica: Deployment) -> float:
     """Return the most requests a second of which 95 % keep the limits; 0 where none does."""
     q = question
-    low, high = 0.0, sustainable_requests_s(replica, q.prompt_tokens, q.osl, q.cached_share)
+    low, high = 0.0, sustained(q, replica)
     for step in range(HALVINGS):
         middle = (low + high) / 2 if step else high * 0.98
         low, high = (middle, high) if _keeps(q, replica, middle) else (low, middle)
@@ -58,5 +78,5 @@ def largest_rate(question: Replicas, replica: Deployment) -> float:
 
 
 def _keeps(q: Replicas, replica: Deployment, rate: float) -> bool:
-    seen = arrivals(replica, rate, q.prompt_tokens, q.osl, q.cached_share)
+    seen = seen_at(q, replica, rate)
     return bool(over_limits(q, seen["ttft_p95_s"], seen["tpot_p95_s"]) <= 1)

@@ -5,15 +5,20 @@ from __future__ import annotations
 import numpy as np
 
 from gpuspec.base.lazy import pd
+from gpuspec.catalog import Gpu
 from gpuspec.catalog.precision import WeightFormat
 from gpuspec.constants.inference import inference_interval
-from gpuspec.formulas.serving import Deployment, arrivals
-from gpuspec.topics.serving.ask import ServingQuestion
+from gpuspec.formulas.serving import Deployment
+from gpuspec.formulas.splits import Split
+from gpuspec.topics.serving.ask import IN_FLIGHT, ServingQuestion
+from gpuspec.topics.serving.ground import levels, replica_ground
 from gpuspec.topics.serving.layouts import precision_note, replicas
-from gpuspec.topics.serving.load import BOUNDS, served
+from gpuspec.topics.serving.load import BOUNDS, seen_at, served
 from gpuspec.topics.serving.ways import load_curve, rate_curve
 from gpuspec.topics.ways import Row
 
+TRIED = 2
+"""Layouts of a GPU and format that are compared at random arrivals where one answer is asked."""
 FIGURES = ("ttft_s", "tpot_s", "output_tokens_s")
 
 
@@ -23,12 +28,14 @@ def options_table(question: ServingQuestion) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``gpu``, ``weight``, ``tp``, ``pp``, ``replica_gpus``, ``most`` (requests that memory
-        holds), ``within`` (those that keep the limits), ``replicas``, ``gpus``, then
+        ``gpu``, ``weight``, ``tp``, ``pp``, ``ep``, ``attention_dp``, ``replica_gpus``, ``most``
+        (requests that memory holds), ``within`` (those that keep the limits), ``replicas``,
+        ``gpus``, then
         ``ttft_s``, ``tpot_s``, ``output_tokens_s`` (all replicas together) each with ``_low``
         and ``_high`` (80 % interval; with a request rate the times are those that 95 % of the
         requests keep, and ``rate_within`` is the largest rate of one replica), ``bound`` (part
-        that takes most of a step), ``works`` and ``reason`` (why not; never NaN), ``note``.
+        that takes most of a step), ``ground`` (measured, near or far) and ``ground_reasons``,
+        ``works`` and ``reason`` (why not; never NaN), ``note``.
     """
     rows = []
     for device in question.devices:
@@ -38,15 +45,14 @@ def options_table(question: ServingQuestion) -> pd.DataFrame:
 
 
 def _row(
-    q: ServingQuestion, weight: WeightFormat, tp: int, pp: int, replica: Deployment, why: str
+    q: ServingQuestion, weight: WeightFormat, split: Split, replica: Deployment, why: str
 ) -> Row:
     device = replica.layout.gpu
     row: Row = {
         "gpu": device.id,
         "weight": weight.id,
-        "tp": tp,
-        "pp": pp,
-        "replica_gpus": tp * pp,
+        **split._asdict(),
+        "replica_gpus": split.gpus,
         "most": 0.0,
         "within": 0.0,
         "rate_within": 0.0,
@@ -55,21 +61,22 @@ def _row(
         **{f"{n}{end}": np.inf for n in FIGURES[:2] for end in ("", "_low", "_high")},
         **{f"output_tokens_s{end}": 0.0 for end in ("", "_low", "_high")},
         "bound": "",
+        "ground": "",
+        "ground_reasons": "",
         "works": False,
         "reason": why,
         "note": precision_note(device, weight),
     }
     if why:
         return row
-    steady = q.model_copy(update={"request_rate": 0.0})
-    curve = load_curve(steady, replica)
+    curve = load_curve(q, replica)
     row["most"], row["within"] = curve["most"], curve["within"]
     if row["within"] < 1:
         one = served(q, replica, 1.0)
         alone = {n: float(np.ravel(one[n])[0]) for n in FIGURES}
         row.update(alone, reason=_too_slow(q, alone))
         return row
-    if not q.request_rate:
+    if not q.arriving:
         return {**row, **_sized(q, replica, row["within"])}
     row["rate_within"] = rate_curve(q, replica)["within"]
     if not row["rate_within"]:
@@ -80,27 +87,39 @@ def _row(
 
 def _sized(q: ServingQuestion, replica: Deployment, within: float) -> Row:
     """Return the replicas for the load and what each then delivers."""
-    replicas = int(np.ceil(q.concurrency / within))
-    found = served(q, replica, q.concurrency / replicas)
-    return {"replicas": replicas, **_figures(q, replica, found, replicas)}
+    replicas = int(np.ceil(q.in_flight / within))
+    load = q.in_flight / replicas
+    found = served(q, replica, load)
+    return {"replicas": replicas, **_figures(q, replica, found, replicas, load)}
 
 
 def _sized_for_rate(q: ServingQuestion, replica: Deployment, rate: float) -> Row:
     """Return the replicas for the request rate and what 95 % of the requests then see."""
     replicas = int(np.ceil(q.arriving / rate))
-    seen = arrivals(replica, q.arriving / replicas, q.prompt_tokens, q.osl, q.cached_share)
-    found = served(q, replica, max(float(seen["in_flight"]), 1.0))
+    seen = seen_at(q, replica, q.arriving / replicas)
+    load = max(float(seen["in_flight"]), 1.0)
+    found = served(q, replica, load)
     found |= {"ttft_s": seen["ttft_p95_s"], "tpot_s": seen["tpot_p95_s"]}
     found["output_tokens_s"] = seen["output_tokens_s"]
-    return {"replicas": replicas, **_figures(q, replica, found, replicas)}
+    return {"replicas": replicas, **_figures(q, replica, found, replicas, load)}
 
 
-def _figures(q: ServingQuestion, replica: Deployment, found: Row, replicas: int) -> Row:
+def _figures(
+    q: ServingQuestion, replica: Deployment, found: Row, replicas: int, load: float
+) -> Row:
     row: Row = {"gpus": replicas * replica.gpus, "works": True, "reason": ""}
+    ground = replica_ground(q, replica.layout, load)
+    row |= {"ground": ground.level, "ground_reasons": "; ".join(ground.reasons)}
     for name in FIGURES:
         value = float(found[name]) * (replicas if name == "output_tokens_s" else 1)
         kind = {"ttft_s": "ttft", "tpot_s": "tpot"}.get(name, "throughput")
-        low, high = inference_interval(value, kind, replica.layout.inherited)
+        low, high = inference_interval(
+            value,
+            kind,
+            replica.layout.inherited,
+            levels(q, replica.layout.gpu.architecture),
+            ground.code,
+        )
         row |= {name: value, f"{name}_low": float(low), f"{name}_high": float(high)}
     parts = {name: float(seconds) for name, seconds in found["parts"].items()}
     row["bound"] = BOUNDS[max(parts, key=lambda name: parts[name])]
@@ -115,6 +134,24 @@ def _too_slow(q: ServingQuestion, alone: dict[str, float]) -> str:
     if q.tpot_limit_s and alone["tpot_s"] > q.tpot_limit_s:
         said.append(f"TPOT {alone['tpot_s'] * 1e3:.0f} ms against {q.tpot_limit_s * 1e3:g} ms")
     return "even one request is too slow: " + " and ".join(said)
+
+
+def best_layout(question: ServingQuestion, device: Gpu, weight: WeightFormat) -> Row:
+    """Return the option of a GPU and format with the fewest GPUs, as `best_options` does.
+
+    Random arrivals take long to compute: of the layouts that would need the fewest GPUs if so
+    many requests were always in flight, the first `TRIED` are compared.
+    """
+    q = question
+    tried = [(weight, *one) for one in replicas(q, device, weight)]
+    if q.arriving:
+        steady = {"concurrency": IN_FLIGHT, "request_rate": None, "users": None, "lengths": None}
+        rough = pd.DataFrame([_row(q.model_copy(update=steady), *one) for one in tried])
+        rate = rough["within"] / (rough["ttft_s"] + rough["tpot_s"] * q.osl)
+        gpus = np.ceil(q.arriving / np.maximum(rate, 1e-12)) * rough["replica_gpus"]
+        tried = [tried[place] for place in np.argsort(gpus.to_numpy(), kind="stable")[:TRIED]]
+    best = best_options(pd.DataFrame([_row(q, *one) for one in tried])).iloc[0]
+    return {str(name): value for name, value in best.items()}
 
 
 def best_options(table: pd.DataFrame) -> pd.DataFrame:

@@ -4,17 +4,26 @@ import pandas as pd
 
 from gpuspec.topics.serving import ServingQuestion, best_options, frontier_table, options_table
 from gpuspec.topics.serving.pictures import latency_throughput
-from gpuspec.topics.serving.words import formats_sentence, option_finding, undrawn
+from gpuspec.topics.serving.words import option_finding, option_sentences, options_ground, undrawn
 from gpuspec.views.display import figure
-from gpuspec.views.panel import Panel, controls
+from gpuspec.views.panel import Panel, boxes, controls
 
 
 def inference_panel(question: ServingQuestion) -> Panel:
-    """Return a panel over the question "which GPU, how many, how split", started at `question`."""
-    shown = controls(question, "model", "weights", "kv", "isl", "osl", "concurrency")
+    """Return a panel over the question "which GPU, how many, how split".
+
+    It starts at `question`, and so at the answer above it; the load is asked as it is there.
+    """
+    load = question.load_field
+    if load == "lengths":
+        load, start = "request_rate", question.but(request_rate=question.arriving)
+    else:
+        start = question.but(**{load: getattr(question, load) or question.in_flight})
+    shown = controls(start, "model", "weights", "kv", "max_num_seqs", "chunked_prefill")
+    shown |= boxes(start, "isl", "osl", load, "ttft_limit_s", "tpot_limit_s")
 
     def answer(**values: object) -> tuple[ServingQuestion, pd.DataFrame]:
-        asked = question.but(**values)
+        asked = start.but(**values)
         return asked, best_options(options_table(asked))
 
     def draw(answered: tuple[ServingQuestion, pd.DataFrame]) -> str:
@@ -24,8 +33,9 @@ def inference_panel(question: ServingQuestion) -> Panel:
         return figure(latency_throughput(frontier, title), title, title, tight=False).svg
 
     def told(answered: tuple[ServingQuestion, pd.DataFrame]) -> str:
-        asked = answered[0]
+        asked, best = answered
         said = undrawn(asked) if asked.network.kind == "encoder" else ""
-        return f"{formats_sentence(asked)} {said}".strip()
+        told = [option_sentences(asked, best), options_ground(best), said]
+        return " ".join(filter(None, told))
 
     return Panel(shown, answer, draw, told)

@@ -10,11 +10,13 @@ from gpuspec.catalog import gpu
 from gpuspec.catalog.models import Model
 from gpuspec.catalog.models.formats import weight_format
 from gpuspec.formulas.serving import max_concurrency, steady_state
-from gpuspec.formulas.splits import impossible
+from gpuspec.formulas.splits import impossible, uneven
 from gpuspec.topics.serving.ask import ServingQuestion
 from gpuspec.topics.serving.layouts import shortfall
 
 SPLIT = ["gpu", "weight", "kv", "tp", "pp"]
+EXPERTS = ["ep", "attention_dp"]
+"""Columns that a table may lack: experts spread as usual, one group of attention."""
 LOAD = ["concurrency", "isl", "osl"]
 
 
@@ -27,7 +29,7 @@ def evaluate_options(
     ----------
     options : DataFrame
         ``gpu``, ``weight``, ``kv``, ``tp``, ``pp`` (one replica), ``concurrency``, ``isl``,
-        ``osl`` (its load).
+        ``osl`` (its load); ``ep`` and ``attention_dp`` may be left out.
 
     Returns
     -------
@@ -54,13 +56,17 @@ def evaluate_options(
     ttft, tpot = np.full(size, np.inf), np.full(size, np.inf)
     rate, most = np.zeros(size), np.zeros(size)
     reason = np.full(size, "", dtype=object)
-    for index in options.groupby(SPLIT, sort=False).indices.values():
+    own = [column for column in EXPERTS if column in options]
+    for index in options.groupby([*SPLIT, *own], sort=False).indices.values():
         split = options.iloc[index[0]]
         tp, pp = int(split["tp"]), int(split["pp"])
         asked = q.model_copy(update={"kv": str(split["kv"])})
         form = weight_format(q.network, str(split["weight"]))
-        replica = asked.replica(gpu(str(split["gpu"])), form, tp, pp)
-        why = impossible(q.network, tp, pp) or shortfall(replica, 1)
+        groups = {column: int(split[column]) for column in own}
+        replica = asked.replica(gpu(str(split["gpu"])), form, tp, pp, **groups)
+        layout = replica.layout
+        why = uneven(q.network, tp, layout.ep, layout.attention_dp)
+        why = why or impossible(q.network, layout.attention_tp, pp) or shortfall(replica, 1)
         if why:
             reason[index] = why
             continue

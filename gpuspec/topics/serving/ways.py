@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import product
 from typing import Any
 
 import numpy as np
 
 from gpuspec.base.lazy import pd
-from gpuspec.base.units import GIB
+from gpuspec.base.units import GIB, distinct
 from gpuspec.catalog import gpu
 from gpuspec.catalog.images import image_model
 from gpuspec.formulas.images import image_seconds
-from gpuspec.formulas.serving import Deployment, arrivals, max_concurrency, request_bytes
+from gpuspec.formulas.serving import Deployment, request_bytes
+from gpuspec.formulas.splits import Split
 from gpuspec.topics.serving.ask import ServingQuestion
+from gpuspec.topics.serving.ground import images_ground, way_ground, ways_ground
 from gpuspec.topics.serving.layouts import replicas
-from gpuspec.topics.serving.load import BOUNDS, largest_rate, over_limits, served
+from gpuspec.topics.serving.load import (
+    BOUNDS,
+    largest_rate,
+    most_requests,
+    over_limits,
+    seen_at,
+    served,
+)
 from gpuspec.topics.ways import Row, Ways, capacity, filled, stacked
 
 LOADS = 32
@@ -40,24 +49,20 @@ def service_ways(question: ServingQuestion, loads: int = LOADS) -> Ways:
         for device, weight in product(q.devices, q.formats)
         for one in replicas(q, device, weight)
     ]
-    for name, form, tp, pp, replica, why in tried:
-        base: Row = {"gpu": name, "precision": form, "tp": tp, "pp": pp}
-        base |= {"split": split_words(tp, pp), "unit_gpus": tp * pp}
+    for name, form, split, replica, why in tried:
+        base: Row = {"gpu": name, "precision": form, **split._asdict()}
+        base |= {"split": split.words, "unit_gpus": split.gpus}
         if why:
             parts.append({**base, "works": False, "reason": why})
             continue
-        curve = rate_curve(q, replica) if q.request_rate else load_curve(q, replica, loads)
+        curve = rate_curve(q, replica) if q.arriving else load_curve(q, replica, loads)
         shown = {n: v for n, v in curve.items() if n not in ("knots", "excess", "load")}
         parts.append(base | shown | {"curve": len(curves), "works": True, "reason": ""})
         parts[-1]["gpus"] = curve["units"] * base["unit_gpus"]
-        whole = {} if q.request_rate else {"whole": np.ones(1)}
+        whole = {} if q.arriving else {"whole": np.ones(1)}
         curves.append({n: curve[n] for n in ("excess", "load")} | {"batch": curve["knots"]} | whole)
-    return Ways(stacked(parts), curves)
-
-
-def split_words(tp: int, pp: int) -> str:
-    """Say how a replica is split."""
-    return "one GPU" if tp * pp == 1 else f"TP {tp}" + (f" PP {pp}" if pp > 1 else "")
+    table = stacked(parts)
+    return Ways(table.assign(ground=ways_ground(q, table)), curves, partial(way_ground, q))
 
 
 def load_curve(q: ServingQuestion, replica: Deployment, loads: int = LOADS) -> Row:
@@ -67,9 +72,9 @@ def load_curve(q: ServingQuestion, replica: Deployment, loads: int = LOADS) -> R
     limit; 0 without limits), ``within`` the largest load that keeps them, ``most`` the largest
     that memory holds; ``batch``, ``units``, ``ttft_s``, ``tpot_s`` are for each load.
     """
-    most, total = float(max_concurrency(replica, q.prompt_tokens, q.osl)), float(q.concurrency)
+    most, total = most_requests(q, replica), float(q.in_flight)
     even = np.ceil(total / np.arange(1, EVEN + 1))  # the load shared by few replicas
-    knots = np.unique([*np.floor(np.geomspace(1, most, loads)), *even[even <= most]])
+    knots = distinct([*np.floor(np.geomspace(1, most, loads)), *even[even <= most]])
     found = served(q, replica, knots)
     ttft, tpot = (np.broadcast_to(found[n], knots.shape) for n in ("ttft_s", "tpot_s"))
     curve = {"knots": knots, "excess": over_limits(q, ttft, tpot), "load": np.array([total])}
@@ -85,7 +90,7 @@ def load_curve(q: ServingQuestion, replica: Deployment, loads: int = LOADS) -> R
         "speed_s": tpot[asked],
         "most": most,
         "within": within if curve["excess"][0] <= 1 else 0.0,
-        "kv_gib": float(request_bytes(replica, q.context)) * replica.gpus / GIB,
+        "kv_gib": float(request_bytes(replica, q.prompt_tokens + q.held_osl)) * replica.gpus / GIB,
         "inherited": bool(replica.layout.inherited),
         "bound": BOUNDS[max(last, key=lambda n: last[n])],
     }
@@ -100,10 +105,11 @@ def _rate_within(q: ServingQuestion, replica_of: tuple[Any, ...]) -> float:
 def rate_curve(q: ServingQuestion, replica: Deployment) -> Row:
     """Return the same where requests arrive at random, at the rate that just keeps the limits."""
     layout = replica.layout
-    asked = (layout.gpu, layout.weight, layout.tp, layout.pp, layout.ep)
-    rate = _rate_within(q.model_copy(update={"request_rate": 1.0}), asked)
+    asked = (layout.gpu, layout.weight, layout.tp, layout.pp, layout.ep, layout.attention_dp)
+    any_rate = {"request_rate": 1.0, "concurrency": None, "users": None}
+    rate = _rate_within(q.model_copy(update=any_rate), asked)
     row: Row = {
-        "most": float(max_concurrency(replica, q.prompt_tokens, q.osl)),
+        "most": most_requests(q, replica),
         "within": rate,
         "inherited": bool(layout.inherited),
         "bound": "",
@@ -116,7 +122,7 @@ def rate_curve(q: ServingQuestion, replica: Deployment) -> Row:
         curve = {"knots": np.array([1.0]), "excess": np.array([over]), "load": np.array([1.0])}
         return row | curve
     units = float(np.ceil(q.arriving / rate))
-    seen = arrivals(replica, q.arriving / units, q.prompt_tokens, q.osl, q.cached_share)
+    seen = seen_at(q, replica, q.arriving / units)
     row |= {"batch": float(seen["in_flight"]), "units": units}
     row |= {"ttft_s": float(seen["ttft_p95_s"]), "tpot_s": float(seen["tpot_p95_s"])}
     row["speed_s"] = row["tpot_s"]
@@ -129,6 +135,8 @@ def images_ways(
 ) -> Ways:
     """Return how many of each GPU generate the asked images a second, with `HEADROOM` left."""
     rows: list[Row] = []
+    setting = (image_model(model_name).id, stack, steps, size)
+    grounds = {name: images_ground(gpu(name), *setting) for name in gpus}
     for name in gpus:
         parts = image_seconds(image_model(model_name), gpu(name), steps, size, size, stack)
         seconds = float(sum(parts.values()))
@@ -136,7 +144,7 @@ def images_ways(
             {
                 "gpu": name,
                 "precision": "bf16",
-                "split": split_words(1, 1),
+                "split": Split().words,
                 "unit_gpus": 1,
                 "batch": HEADROOM / seconds,
                 "within": HEADROOM / seconds,
@@ -146,9 +154,11 @@ def images_ways(
                 "works": True,
                 "reason": "",
                 "bound": "products",
+                "ground": grounds[name].code,
             }
         )
     curves = [
         {"batch": r["batch"] * LADDER, "excess": LADDER, "load": np.array([images_s])} for r in rows
     ]
-    return Ways(filled(pd.DataFrame(rows).assign(gpus=lambda t: t["units"])), curves)
+    table = filled(pd.DataFrame(rows).assign(gpus=lambda t: t["units"]))
+    return Ways(table, curves, lambda row: grounds[row["gpu"]])

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from gpuspec.base.lazy import pd
+from gpuspec.catalog import table_rows
 from gpuspec.catalog.models.formats import STORED, format_title
+from gpuspec.formulas.serving.lengths import share_longer
+from gpuspec.formulas.splits import Split
 from gpuspec.topics.serving import ServingQuestion
-from gpuspec.topics.serving.ask import Replicas
-from gpuspec.views.words import counted, listed, rows
+from gpuspec.topics.serving.ask import Load, Replicas
+from gpuspec.views.words import counted, grounds_sentence, listed, rows
+
+CUT = 0.001
+"""Share of prompts longer than the model from which it is told."""
 
 
 def option_finding(question: ServingQuestion, best: pd.DataFrame) -> str:
@@ -14,7 +22,7 @@ def option_finding(question: ServingQuestion, best: pd.DataFrame) -> str:
     q = question
     good = [f"{r.gpus} x {r.gpu}" for r in rows(best) if r.works]
     bad = [f"{r.gpu}" for r in rows(best) if not r.works]
-    asked = f"{q.request_rate:g} requests/s" if q.request_rate else f"{q.concurrency:,} requests"
+    asked = f"{q.arriving:.3g} requests/s" if q.arriving else f"{q.in_flight:,} requests"
     lengths = f"{q.isl:,}" if q.network.kind == "encoder" else f"{q.isl:,} + {q.osl:,}"
     images = f" and {q.images_per_request:,} images each" if q.images_per_request else ""
     load = f"{q.network.name}, {asked} of {lengths} tokens{images}"
@@ -24,14 +32,63 @@ def option_finding(question: ServingQuestion, best: pd.DataFrame) -> str:
     return f"{text}; {listed(bad)} cannot" if bad else text
 
 
+def answer_sentences(question: ServingQuestion, best: pd.DataFrame) -> str:
+    """Say which GPU serves the load with the fewest, what the others need, what it rests on."""
+    q, works = question, best[best["works"]]
+    if works.empty:
+        return f"{option_finding(q, best)}. {why_not(best)}"
+    first = works.sort_values("gpus", kind="stable").iloc[0]
+    format_ = format_title(str(first["weight"]))
+    split = f"TP {first['tp']}" + (f" x PP {first['pp']}" if first["pp"] > 1 else "")
+    copies = "one replica" if first["replicas"] == 1 else f"{first['replicas']:,} replicas"
+    said = (
+        f"The fewest GPUs that serve it are {first['gpus']:,} x {first['gpu']} with weights in "
+        f"{format_}: {copies} of {split}, {_times(q, first)}."
+    )
+    others = [f"{r.gpus:,} x {r.gpu}" for r in rows(works) if r.gpu != first["gpu"]]
+    said += f" Of the others it takes {listed(others)}." if others else ""
+    return f"{said} {why_not(best)}".strip()
+
+
+def why_not(best: pd.DataFrame) -> str:
+    """Say of each GPU that does not serve the load what stands against it."""
+    return " ".join(
+        f"{r.gpu} does not: {r.reason} (TP {r.tp}, PP {r.pp})." for r in rows(best) if not r.works
+    )
+
+
+def _times(q: ServingQuestion, row: pd.Series) -> str:
+    if q.network.kind == "encoder":
+        return f"each sequence answered after {row['ttft_s']:.2f} s"
+    who = "95 % of the requests have their" if q.arriving else "with the"
+    return (
+        f"{who} first token after {row['ttft_s']:.2f} s and then one each "
+        f"{row['tpot_s'] * 1e3:.0f} ms"
+    )
+
+
+def rests_on(question: ServingQuestion, best: pd.DataFrame) -> str:
+    """Say what the answer rests on: software, formats, and the error of its numbers."""
+    works = best[best["works"]]
+    said = f"{software_sentence(question)} {formats_sentence(question)}"
+    if works.empty:
+        return said
+    row = works.iloc[0]
+    low, high = (row[f"output_tokens_s_{end}"] / row["output_tokens_s"] for end in ("low", "high"))
+    return (
+        f"{said} Of four in five published measurements the throughput is {low:.2f} to {high:.2f} "
+        "times what is estimated here."
+    )
+
+
 def option_sentences(question: ServingQuestion, best: pd.DataFrame) -> str:
     """Say for each GPU how the load is run, how fast with its interval, or why it is not."""
     said = []
     for r in rows(best):
         if not r.works:
-            said.append(f"{r.gpu}: {r.reason} (TP {r.tp}, PP {r.pp}).")
+            said.append(f"{r.gpu}: {r.reason} ({_split(r)}).")
             continue
-        split = f"TP {r.tp}" + (f" x PP {r.pp}" if r.pp > 1 else "")
+        split = _split(r)
         copies = f"{r.replicas} replicas of {split}" if r.replicas > 1 else f"one replica, {split}"
         speed = f"{r.output_tokens_s:,.0f} tokens/s"
         span = f"{r.output_tokens_s_low:,.0f} to {r.output_tokens_s_high:,.0f}"
@@ -39,13 +96,23 @@ def option_sentences(question: ServingQuestion, best: pd.DataFrame) -> str:
         if question.network.kind == "encoder":
             sequences = r.output_tokens_s / question.prompt_tokens
             time = f"{sequences:,.1f} sequences/s, each answered after {r.ttft_s:.2f} s"
-        time += " for 95 % of the requests" if question.request_rate else ""
+        time += " for 95 % of the requests" if question.arriving else ""
         stored = f"{'' if r.weight == STORED else 'in '}{format_title(r.weight)}"
         said.append(
             f"{r.gpu} {stored}: {copies}; {speed} ({span}), {time}; "
             f"bound by {r.bound}." + (f" {r.note}." if r.note else "")
         )
-    return " ".join([formats_sentence(question), *said])
+    return " ".join(filter(None, [formats_sentence(question), *said, options_ground(best)]))
+
+
+def options_ground(best: pd.DataFrame) -> str:
+    """Say what is known of settings like those of the options that work."""
+    working = [r for r in rows(best) if r.works]
+    return grounds_sentence({r.gpu: (r.ground, [r.ground_reasons]) for r in working})
+
+
+def _split(row: Any) -> str:
+    return Split(row.tp, row.pp, row.ep, row.attention_dp).words
 
 
 def formats_sentence(question: Replicas) -> str:
@@ -55,6 +122,83 @@ def formats_sentence(question: Replicas) -> str:
     if question.network.kind != "encoder":
         said += f" Cache in {question.kv_format.upper()}."
     return f"{said} {question.network.doubts}".rstrip()
+
+
+def load_sentence(question: Load) -> str:
+    """Say what load was understood, where it comes from, and what the mean of the day is."""
+    q = question
+    each = f"{q.think_s or 0:g} s between an answer and the next request"
+    each = f"{q.pace:g} requests an hour each" if q.pace else each
+    people = f"{q.users or 0:,} users, {q.active_share:.0%} of them active, {each}: "
+    flight = f"{q.in_flight:,} requests in flight"
+    load = (people if q.users else "") + flight
+    if q.arriving:
+        load = (people if q.users else "") + f"{q.arriving:.3g} requests/s in the busiest hour"
+    if q.peak_factor > 1:
+        mean = q.arriving or q.in_flight
+        unit = "requests/s" if q.arriving else "in flight"
+        load += f", {mean / q.peak_factor:.3g} {unit} in the mean of the day"
+    said = f"Load: {load}; {_tokens(q.isl, q.isl_cv)} in"
+    if q.network.kind != "encoder":
+        said += f", {_tokens(q.osl, q.osl_cv)} out"
+    return f"{said}. {limits_sentence(q)} {filled_sentence(q)}".strip()
+
+
+def _tokens(mean: int, spread: float) -> str:
+    return f"{mean:,} tokens" + (f" (mean; spread {spread:.2g})" if spread else "")
+
+
+def day_sentence(question: Load, day: pd.DataFrame) -> str:
+    """Say what the busiest hour needs beside the mean of the day."""
+    q = question
+    if q.peak_factor <= 1:
+        return "Every hour is taken to be the busiest one; peak_factor says how far it is above."
+    fleets = [f"{r.gpus:,} x {r.gpu} (the mean: {r.mean_gpus:,})" for r in rows(day)]
+    return (
+        f"The busiest hour is {q.peak_factor:.3g} times the mean of the day. It needs "
+        f"{listed(fleets) or 'more than any fleet that was tried'}."
+    )
+
+
+def limits_sentence(question: Load) -> str:
+    """Say the limits of both times."""
+    q = question
+    ttft = f"at most {q.ttft_limit_s:g} s to the first token" if q.ttft_limit_s else ""
+    tpot = f"at most {q.tpot_limit_s * 1e3:g} ms between tokens" if q.tpot_limit_s else ""
+    said = [text for text in (ttft, tpot) if text]
+    return f"Limits: {listed(said)}." if said else "No limits of time."
+
+
+def filled_sentence(question: Load) -> str:
+    """Say which fields nobody gave, and where their values come from."""
+    q, said = question, []
+    measured = set(q.measured) & q.filled
+    if q.trace:
+        said.append(f"{q.lengths} gives {_fields(measured)}: {q.trace.told}.")
+    usual = set(q.filled) - measured
+    usual |= {"requests_per_hour"} if q.pace and q.requests_per_hour is None else set()
+    if q.use_case != "general" and usual:
+        said.append(f"The use case {q.use_case} gives {_fields(usual)}.")
+    limit = q.network.max_context
+    beyond = float(share_longer(q.prompt_tokens, q.isl_cv, limit)) if limit and q.isl_cv else 0.0
+    if beyond >= CUT:
+        said.append(
+            f"{beyond:.1%} of the prompts would be longer than the {limit:,} tokens of the model."
+        )
+    return " ".join(said)
+
+
+def _fields(names: set[str]) -> str:
+    return listed(sorted(names)) or "nothing that was not given"
+
+
+def software_sentence(question: Replicas) -> str:
+    """Say which software, of which time, the constants describe."""
+    era = question.runtime.id
+    row = next(row for row in table_rows("engines") if row["id"] == era)
+    dates = [str(row.get(name) or "") for name in ("date_from", "date_to")]
+    span = f", released {dates[0]} to {dates[1] or 'now'}" if dates[0] else ""
+    return f"Software: {question.runtime.name}{span}, looked up on {row['source_seen']}."
 
 
 def arrivals_finding(seen: pd.DataFrame) -> str:

@@ -21,6 +21,7 @@ from gpuspec.formulas.training import (
     training_seconds,
 )
 from gpuspec.topics.training.ask import TrainingQuestion
+from gpuspec.topics.training.ground import layout_ground
 from gpuspec.topics.training.layouts import BOUNDS, layout_parts, layout_table
 from gpuspec.topics.ways import Row
 
@@ -90,8 +91,9 @@ def runs_table(question: TrainingQuestion) -> pd.DataFrame:
     """Return one row for each GPU and number of them: the best layout and what the run takes.
 
     Columns: those of the layout, then ``days`` with ``days_low`` and ``days_high`` (80 %
-    interval), ``gpu_hours``, ``goodput``, ``kwh``, ``meets`` (within the deadline at the
-    central estimate), ``surely`` (at the upper end of the interval too).
+    interval), ``gpu_hours``, ``goodput``, ``kwh``, ``ground`` (its level and reasons),
+    ``meets`` (within the deadline at the central estimate), ``surely`` (at the upper end
+    of the interval too).
     """
     rows = []
     for device in question.devices:
@@ -102,7 +104,8 @@ def runs_table(question: TrainingQuestion) -> pd.DataFrame:
             figures |= {f"days_{end}": best[f"step_s_{end}"] * scale for end in ("low", "high")}
             met = bool(best["works"]) and figures["days"] <= question.deadline_days
             surely = met and figures["days_high"] <= question.deadline_days
-            rows.append({**best, **figures, "meets": met, "surely": surely})
+            ground = layout_ground(question, best).told()
+            rows.append({**best, **figures, "ground": ground, "meets": met, "surely": surely})
     return pd.DataFrame(rows)
 
 

@@ -8,7 +8,6 @@ import pandas as pd
 from gpuspec.base.units import GIB, NODE_GPUS
 from gpuspec.catalog import Gpu
 from gpuspec.catalog.models import Model
-from gpuspec.constants.stored import stored
 from gpuspec.constants.training import training_interval
 from gpuspec.formulas.memory import training_parts
 from gpuspec.formulas.splits import TENSOR, Rules, first_broken, split_rules
@@ -19,6 +18,7 @@ from gpuspec.formulas.training import (
     step_parts,
 )
 from gpuspec.topics.training.ask import TrainingQuestion
+from gpuspec.topics.training.ground import layouts_ground, levels
 
 CONTEXT = (1, 2, 4, 8, 16, 32)
 EXPERT = (1, 2, 4, 8, 16, 32, 64)
@@ -176,6 +176,7 @@ def layout_table(question: TrainingQuestion, device: Gpu, count: int) -> pd.Data
         The columns of `layout_grid`, then ``gpu``, ``gpus``, ``memory_bytes`` (peak of one
         GPU), ``step_s`` with ``step_s_low`` and ``step_s_high`` (80 % interval),
         ``tokens_s_gpu``, ``mfu`` (against the dense peak of the precision), ``bound``,
+        ``ground`` (0 measured, 1 near, 2 far),
         ``works`` and ``reason`` (why not; never NaN). A layout that does not work has an
         infinite step.
     """
@@ -197,7 +198,8 @@ def layout_table(question: TrainingQuestion, device: Gpu, count: int) -> pd.Data
         step[works] = sum(parts.values())
         largest = np.argmax([parts[name] for name in parts], axis=0)
         bound[works] = np.array([BOUNDS[name] for name in parts], dtype=object)[largest]
-    low, high = training_interval(step, step_quantity(q))
+    ground = layouts_ground(q, device, count, grid)
+    low, high = training_interval(step, levels=levels(q, device, count), ground=ground)
     rate = q.tokens_per_step / step / count
     flops = float(model_flops_per_token(q.network, q.seq_len))
     peak = device.peak_flops(q.computes_in(device))
@@ -211,16 +213,11 @@ def layout_table(question: TrainingQuestion, device: Gpu, count: int) -> pd.Data
         tokens_s_gpu=rate,
         mfu=rate * flops / peak,
         bound=bound,
+        ground=ground,
         works=works,
         reason=reason,
     )
     return table.sort_values(["step_s", "tp", "pp"], kind="stable").reset_index(drop=True)
-
-
-def step_quantity(question: TrainingQuestion) -> str:
-    """Return which error an estimate of a step has."""
-    known = question.framework in stored("training")["frameworks"]
-    return "step time, framework known" if known else "step time, framework never seen"
 
 
 def rejections(table: pd.DataFrame, most: int = 8) -> pd.DataFrame:

@@ -4,7 +4,7 @@ import pandas as pd
 
 from gpuspec.topics.training import TrainingQuestion, deadline_table, runs_table
 from gpuspec.topics.training.pictures import days_by_gpus
-from gpuspec.topics.training.words import deadline_finding
+from gpuspec.topics.training.words import deadline_finding, runs_ground
 from gpuspec.views.display import figure
 from gpuspec.views.panel import Panel, controls
 
@@ -33,4 +33,9 @@ def training_panel(question: TrainingQuestion) -> Panel:
         title = deadline_finding(asked, deadline_table(asked, runs))
         return figure(days_by_gpus(runs, asked.deadline_days, title), title, title).svg
 
-    return Panel(shown, answer, draw, lambda answered: answered[0].network.doubts)
+    def told(answered: tuple[TrainingQuestion, pd.DataFrame]) -> str:
+        asked, runs = answered
+        ground = runs_ground(deadline_table(asked, runs))
+        return " ".join(filter(None, [ground, asked.network.doubts]))
+
+    return Panel(shown, answer, draw, told)

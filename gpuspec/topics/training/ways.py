@@ -1,6 +1,8 @@
 """Every way to run a training job: each GPU, format and number of GPUs, in its best layouts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -8,9 +10,11 @@ import pandas as pd
 from gpuspec.base.units import GIB, HOURS_YEAR
 from gpuspec.catalog import Gpu
 from gpuspec.catalog.models.formats import STORED
+from gpuspec.constants.ground import Ground
 from gpuspec.formulas.training import model_flops_per_token, parallel_sizes
 from gpuspec.topics.training.answer import DAY, layouts, nearest_layout, run_figures
 from gpuspec.topics.training.ask import TrainingQuestion
+from gpuspec.topics.training.ground import layout_ground
 from gpuspec.topics.ways import Row, Ways, filled
 
 BEST_MFU, WORST_MFU = 0.7, 0.15
@@ -47,7 +51,14 @@ def training_ways(
             q = question.model_copy(update=of)
             counts = training_counts(q, most_gpus)
             parts += [_job_rows(q, n, runs_per_year, every) for n in counts]
-    return Ways(filled(pd.concat(parts, ignore_index=True)))
+    table = filled(pd.concat(parts, ignore_index=True))
+    return Ways(table, explain=partial(_way_ground, question))
+
+
+def _way_ground(question: TrainingQuestion, row: Mapping[str, Any]) -> Ground:
+    """Return the ground of a row of the table of ways."""
+    asked = question.model_copy(update={"precision": row["precision"]})
+    return layout_ground(asked, {"cp": 1, "ep": 1, **row})
 
 
 def training_counts(question: TrainingQuestion, most: int = 0) -> list[int]:
@@ -85,6 +96,9 @@ def _job_rows(q: TrainingQuestion, count: int, runs_per_year: float, every: bool
             "works": True,
             "reason": "",
             "bound": best["bound"].to_numpy(object),
+            "ground": best["ground"].to_numpy(int),
+            "cp": best["cp"].to_numpy(int),
+            "ep": best["ep"].to_numpy(int),
         }
     )
 

@@ -5,7 +5,13 @@ import pandas as pd
 
 from gpuspec.formulas.training import parallel_sizes
 from gpuspec.topics.training import TrainingQuestion
-from gpuspec.views.words import count_words, days_with_interval, listed, rows
+from gpuspec.views.words import (
+    count_words,
+    days_with_interval,
+    grounds_sentence,
+    listed,
+    rows,
+)
 
 
 def deadline_finding(question: TrainingQuestion, answer: pd.DataFrame) -> str:
@@ -36,7 +42,13 @@ def deadline_sentences(question: TrainingQuestion, answer: pd.DataFrame) -> str:
             f"{days_with_interval(r.days, r.days_low, r.days_high)}, MFU {r.mfu:.0%}, "
             f"{r.gpu_hours:,.0f} GPU-hours, {_energy(r.kwh)}; {r.verdict}."
         )
-    return " ".join(filter(None, [*said, question.network.doubts]))
+    return " ".join(filter(None, [*said, runs_ground(answer), question.network.doubts]))
+
+
+def runs_ground(answer: pd.DataFrame) -> str:
+    """Say what is known of settings like those of the runs that work."""
+    working = [r for r in rows(answer) if r.works]
+    return grounds_sentence({r.gpu: (r.ground["level"], r.ground["reasons"]) for r in working})
 
 
 def _energy(kwh: float) -> str:

@@ -1,0 +1,35 @@
+"""What was measured of slices like those on which tenants run."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from gpuspec.catalog import gpu
+from gpuspec.constants.ground import Ground, ground_of, joined
+from gpuspec.topics.mig.options import WHOLE_GPU
+from gpuspec.topics.mig.packing import Packing
+
+
+def option_ground(option: Mapping[Any, Any]) -> Ground:
+    """Return the ground of a tenant's place, a row of the options: a slice, or whole GPUs."""
+    if option["profile"] == WHOLE_GPU:
+        whole: Ground = option["whole_ground"]
+        return whole
+    device = gpu(str(option["gpu"]))
+    said: dict[str, Any] = {"gpu": device.id, "generation": device.architecture}
+    serves = option["output_tokens_s"] == option["output_tokens_s"]  # not NaN
+    if serves or option["work_kind"]:
+        said["work"] = "inference" if serves else "kernel"
+    slices = float(str(option["profile"]).partition("g")[0])
+    return ground_of("mig", {**said, "load": "full load", "slices": slices})
+
+
+def packing_ground(packing: Packing, options: pd.DataFrame) -> Ground:
+    """Return the worst ground of the places that tenants got."""
+    held = packing.placements
+    if held.empty:
+        return Ground("measured")
+    placed = held[held["tenant"] != ""][["tenant", "gpu", "profile"]].drop_duplicates()
+    table = options.merge(placed, on=["tenant", "gpu", "profile"])
+    return joined(option_ground(row) for row in table.to_dict("records"))

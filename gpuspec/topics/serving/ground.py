@@ -1,0 +1,105 @@
+"""What was measured of settings like those that a question of serving asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from gpuspec.base.lazy import pd
+from gpuspec.catalog import Gpu
+from gpuspec.constants.ground import (
+    Ground,
+    format_name,
+    ground_codes,
+    ground_of,
+    model_kind,
+    reach_of,
+)
+from gpuspec.formulas.serving import Layout
+from gpuspec.formulas.splits import expert_split
+from gpuspec.topics.serving.ask import Replicas
+
+
+def setting(question: Replicas, layout: Layout, load: float) -> dict[str, Any]:
+    """Return what a replica at a load says of its setting, as ground takes it."""
+    q = question
+    return {
+        **_common(q),
+        "gpu": layout.gpu.id,
+        "generation": layout.gpu.architecture,
+        "weights": format_name(layout.weight.main.id),
+        "attention_dp": "data-parallel" if layout.attention_dp else "split",
+        "tensor_reach": reach_of(layout.tp),
+        "tp": layout.tp,
+        "pp": layout.pp,
+        "ep": layout.ep,
+        "load": load,
+    }
+
+
+def _common(q: Replicas) -> dict[str, Any]:
+    lengths = {"isl": q.prompt_tokens}
+    if q.network.kind != "encoder":
+        lengths["osl"] = q.osl
+    return {
+        "engine": q.runtime.engine,
+        "kind": model_kind(q.network),
+        "cache": format_name(q.kv_format),
+        "params_b": q.network.params / 1e9,
+        **lengths,
+    }
+
+
+def levels(question: Replicas, architecture: str) -> dict[str, str]:
+    """Return what decides the width of the intervals of a replica under load."""
+    return {
+        "engine": question.runtime.engine,
+        "kind": model_kind(question.network),
+        "generation": architecture,
+        "scenario": "serving",
+    }
+
+
+def replica_ground(question: Replicas, layout: Layout, load: float) -> Ground:
+    """Return the ground of a replica at a load."""
+    return ground_of("inference", setting(question, layout, load))
+
+
+def ways_ground(question: Replicas, table: pd.DataFrame) -> np.ndarray:
+    """Return the ground, as codes, of every way of a table: ``gpu``, ``precision``, ``tp``..."""
+    devices = {device.id: device for device in question.devices}
+    place, names = pd.factorize(table["gpu"])
+    forms, called = pd.factorize(table["precision"])
+    tp = table["tp"].to_numpy(int)
+    sizes, of = np.unique(tp, return_inverse=True)
+    experts = np.array([max(expert_split(question.network, int(n)), 1) for n in sizes])
+    main = np.array([format_name(question.format_of(str(name)).main.id) for name in called])
+    said = {
+        **_common(question),
+        "gpu": np.asarray(names, str)[place],
+        "generation": np.array([devices[name].architecture for name in names])[place],
+        "weights": main[forms],
+        "attention_dp": "split",
+        "tensor_reach": reach_of(tp),
+        "tp": tp,
+        "pp": table["pp"].to_numpy(int),
+        "ep": experts[of],
+        "load": table["batch"].to_numpy(float),
+    }
+    return ground_codes("inference", said)
+
+
+def way_ground(question: Replicas, row: Mapping[str, Any]) -> Ground:
+    """Return the ground of one way, a row of the table of ways, with its reasons."""
+    device = next(g for g in question.devices if g.id == row["gpu"])
+    form = question.format_of(str(row["precision"]))
+    replica = question.replica(device, form, int(row["tp"]), int(row["pp"]))
+    return replica_ground(question, replica.layout, float(row["batch"]))
+
+
+def images_ground(device: Gpu, model: str, stack: str, steps: int, size: int) -> Ground:
+    """Return the ground of images of `size` pixels in width and height on a GPU."""
+    said = {"gpu": device.id, "generation": device.architecture, "model": model, "stack": stack}
+    return ground_of("images", {**said, "steps": steps, "pixels": size**2})

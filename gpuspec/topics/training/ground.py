@@ -1,0 +1,64 @@
+"""What was measured of settings like those that a question of training asks for."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gpuspec.base.units import NODE_GPUS
+from gpuspec.catalog import Gpu, gpu
+from gpuspec.constants.ground import Ground, ground_codes, ground_of, model_kind, reach_of
+from gpuspec.constants.training import framework, framework_known
+from gpuspec.topics.training.ask import TrainingQuestion
+
+SIZES = ("tp", "pp", "cp", "ep")
+
+
+def setting(
+    question: TrainingQuestion, device: Gpu, count: int, layout: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what layouts (sizes, or arrays of them) say of their setting, as ground takes it."""
+    q, split = question, {name: np.asarray(layout[name]) for name in SIZES}
+    return {
+        "framework": framework(q.framework)[0],
+        "gpu": device.id,
+        "generation": device.architecture,
+        "precision": levels(q, device, count)["precision"],
+        "tuning": levels(q, device, count)["tuning"],
+        "kind": model_kind(q.network),
+        "tensor_reach": reach_of(split["tp"]),
+        "pipeline_reach": reach_of(split["tp"] * split["cp"] * split["pp"]),
+        "params_b": q.network.params / 1e9,
+        "gpus": count,
+        "seq_len": q.seq_len,
+        **split,
+    }
+
+
+def levels(question: TrainingQuestion, device: Gpu, count: int) -> dict[str, str]:
+    """Return what decides the width of the interval of a step."""
+    q = question
+    return {
+        "known": framework_known(q.framework),
+        "precision": "fp8" if q.computes_in(device) == "fp8" else "16 bit",
+        "tuning": "all weights" if q.tuning == "full" else "adapters",
+        "kind": model_kind(q.network),
+        "generation": device.architecture,
+        "reach": "between nodes" if count > NODE_GPUS else "in a node",
+    }
+
+
+def layouts_ground(
+    question: TrainingQuestion, device: Gpu, count: int, grid: pd.DataFrame
+) -> np.ndarray:
+    """Return the ground, as codes, of every layout of a grid."""
+    split = {name: grid[name].to_numpy(int) for name in SIZES}
+    codes = ground_codes("training", setting(question, device, count, split))
+    return np.broadcast_to(codes, (len(grid),))
+
+
+def layout_ground(question: TrainingQuestion, row: Mapping[str, Any]) -> Ground:
+    """Return the ground of one layout, a row with ``gpu``, ``gpus`` and its sizes."""
+    device, count = gpu(str(row["gpu"])), int(row["gpus"])
+    return ground_of("training", setting(question, device, count, row))

@@ -1,0 +1,143 @@
+"""Layouts and settings of engines, as they are asked."""
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from gpuspec.base.errors import InputError
+from gpuspec.cli import main
+from gpuspec.topics import serving
+from gpuspec.topics.serving.ask import EstimateQuestion
+from gpuspec.topics.serving.layouts import unworkable
+from gpuspec.topics.serving.ways import service_ways
+
+R1 = {"model": "DeepSeek-R1", "gpus": "H200", "weights": "fp8", "kv": "fp8", "tp": 8}
+LLAMA = {"model": "Llama-3.1-70B", "gpus": "H100", "weights": "fp8", "tp": 4}
+LONG = {"isl": 7373, "osl": 922, "concurrency": 160, "prefill_gpus": 16, "decode_gpus": 40}
+
+
+def answer(**asked):
+    q = EstimateQuestion.ask(**asked)
+    return serving.estimate_table(q, q.replica(q.devices[0], q.formats[0], q.tp, q.pp))
+
+
+def test_prompts_read_apart_are_answered_beside_the_same_gpus():
+    found = answer(**R1, **LONG)
+    sides = found["separate"]
+    parts = sides["queue_s"] + sides["prefill_s"] + sides["transfer_s"]
+    assert found["ttft_s"][0] == pytest.approx(parts + 0.005)
+    assert found["tpot_s"][0] == pytest.approx(sum(found["parts"].values()))
+    assert found["same_gpus"]["replicas"] == 7
+    assert found["tpot_s"][0] < found["same_gpus"]["tpot_s"]
+    assert sides["transfer_bytes"] == 7376 * 61 * 576
+    assert sides["slowest"] == "prefill"
+    low, high = found["output_tokens_s"][1:]
+    assert low < found["output_tokens_s"][0] < high
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "valid"),
+    [
+        ({"prefill_gpus": 12}, "prefill_gpus", "a multiple of the 8 GPUs of a worker"),
+        ({"decode_gpus": 12}, "decode_gpus", "a multiple of the 8 GPUs of a worker"),
+        ({"osl": 1}, "prefill_gpus", "answers of 2 tokens or more"),
+        ({"draft_tokens": 3}, "prefill_gpus", "without speculation"),
+    ],
+)
+def test_sides_that_cannot_be_are_refused(changes, field, valid):
+    with pytest.raises(InputError, match=valid) as caught:
+        answer(**{**R1, **LONG, **changes})
+    assert caught.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"attention_dp": 3}, "attention DP 3 does not divide the 8 GPUs"),
+        ({"attention_dp": 2}, "over all 8 GPUs of TP or over none"),
+        ({"ep": 3}, "EP 3 does not divide"),
+        ({"tp": 16, "node_network_gb_s": 0}, "no network joins the 2 nodes of 16 GPUs"),
+        ({"engine": "vllm", "kv": "int8"}, "vllm keeps no cache in int8"),
+        ({"weights": "nvfp4"}, "FP4 units only, which NVIDIA H200"),
+        ({"model": "Llama-3.1-70B", "engine": "vllm", "attention_dp": 8}, "as replicas"),
+        ({"model": "Llama-3.1-70B", "ep": 8}, "spreads experts"),
+    ],
+)
+def test_what_an_engine_or_a_model_cannot_do_is_said(changes, reason):
+    found = answer(**{**R1, **changes})
+    assert not found["works"]
+    assert reason in found["reason"]
+
+
+def test_groups_of_any_size_run_where_an_engine_can():
+    q = EstimateQuestion.ask(**R1, engine="sglang", attention_dp=2)
+    layout = q.replica(q.devices[0], q.formats[0], 8).layout
+    assert layout.attention_tp == 4
+    assert not unworkable("sglang", layout)
+
+
+def test_tensor_parallelism_over_nodes_is_answered_and_a_slow_network_is_slower():
+    fast = answer(**{**LLAMA, "tp": 16})
+    slow = answer(**{**LLAMA, "tp": 16}, node_network_gb_s=12.5)
+    assert slow["tpot_s"][0] > 1.2 * fast["tpot_s"][0]
+    assert slow["bound"] == "links between GPUs"
+
+
+def test_settings_bound_a_batch():
+    assert answer(**LLAMA, max_num_seqs=7)["max_concurrency"] == 7
+    less, more = (answer(**LLAMA, memory_share=s)["max_concurrency"] for s in (0.5, 0.95))
+    assert less < 0.6 * more
+    short, long = (answer(**LLAMA, max_num_batched_tokens=n)["ttft_s"][0] for n in (256, 8192))
+    assert short > long
+
+
+def test_a_prompt_that_is_read_whole_stalls_the_others():
+    cut, whole = (answer(**LLAMA, isl=4096, chunked_prefill=c) for c in (True, False))
+    assert whole["tpot_s"][0] > cut["tpot_s"][0]
+    with pytest.raises(InputError, match="give at least a whole prompt, 2,048 tokens"):
+        answer(**LLAMA, chunked_prefill=False, max_num_batched_tokens=512)
+
+
+def test_a_version_names_an_era_and_current_is_the_newest():
+    eras = {
+        version: EstimateQuestion.ask(**LLAMA, engine="vllm", engine_version=version).runtime.id
+        for version in ("current", "0.6.3.post1", "v0.6.3")
+    }
+    assert eras["0.6.3.post1"] == eras["v0.6.3"] != eras["current"]
+    assert eras["current"] == EstimateQuestion.ask(**LLAMA, engine="vllm").runtime.id
+    for wrong in ("latest", "new", "1..2", ""):
+        with pytest.raises(InputError, match="give a version such as"):
+            EstimateQuestion.ask(**LLAMA, engine_version=wrong)
+
+
+def test_ways_of_a_mixture_of_experts_name_their_groups():
+    q = serving.ServingQuestion.ask(
+        model="Qwen3-235B-A22B", gpus="H200", weights="fp8", max_gpus=8, concurrency=256
+    )
+    table = serving.options_table(q)
+    groups = table[table["attention_dp"] > 1]
+    assert set(groups["ep"]) <= {2, 4, 8}
+    assert groups["works"].any()
+    ways = service_ways(q).table
+    assert ways["split"].str.contains("attention DP").any()
+
+
+def test_a_design_space_takes_groups_of_attention():
+    load = {"concurrency": 64, "isl": 1024, "osl": 256}
+    rows = [
+        {"gpu": "h200-sxm-141", "weight": "fp8", "kv": "fp8", "tp": 8, "pp": 1, "ep": 8,
+         "attention_dp": groups, **load}
+        for groups in (1, 8, 3)
+    ]  # fmt: skip
+    found = serving.evaluate_options("DeepSeek-R1", pd.DataFrame(rows), "sglang")
+    assert (found["reason"] == "").tolist() == [True, True, False]
+    assert found["max_concurrency"][1] > 5 * found["max_concurrency"][0]
+
+
+def test_the_command_takes_settings_and_prints_both_sides():
+    given = ["--gpus", "H200", "--tp", "8", "--weights", "fp8", "--concurrency", "64"]
+    apart = ["--prefill-gpus", "8", "--chunked-prefill", "false"]
+    found = CliRunner().invoke(main, ["estimate", "DeepSeek-R1", *given, *apart])
+    assert found.exit_code == 0, found.output
+    assert "8 GPUs read prompts" in found.output
+    assert "on the same GPUs, 2 replicas" in found.output
