@@ -86,7 +86,7 @@ def test_parts_add_up_to_the_budget(question):
 def test_verdicts_say_what_is_missing(question):
     table = serving_table(question).set_index(["gpu", "gpus"])["verdict"]
     assert "too large" in table["h100-sxm-80", 1]
-    assert table["h200-sxm-141", 2] == "fits"
+    assert table["h200-sxm-141", 4] == "fits"
 
 
 def test_layouts_use_every_gpu_and_divide_the_heads():
