@@ -188,7 +188,8 @@ class _Measured(FigureCanvasSVG):
 
     def __init__(self, fig: "Figure") -> None:
         super().__init__(fig)
-        self._renderer = RendererSVG(*fig.get_size_inches() * fig.dpi, io.StringIO())
+        width, height = fig.get_size_inches() * fig.dpi
+        self._renderer = RendererSVG(width, height, io.StringIO())
 
     def get_renderer(self) -> RendererSVG:
         """Return that renderer."""

@@ -111,4 +111,4 @@ def _categories(texts: list[str], code: np.ndarray) -> pd.Categorical:
     """Return texts by their places in a list as a category, of those that occur, in order."""
     found = sorted({texts[place] for place in np.flatnonzero(np.bincount(code))})
     place = np.array([found.index(text) if text in found else -1 for text in texts])
-    return pd.Categorical.from_codes(place[code], categories=found)
+    return pd.Categorical.from_codes(place[code], categories=pd.Index(found))
