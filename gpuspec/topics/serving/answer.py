@@ -20,7 +20,7 @@ from gpuspec.formulas.serving import (
 )
 from gpuspec.formulas.serving.lengths import DAY_S, mean_context
 from gpuspec.formulas.serving.serving import kv_capacity_tokens
-from gpuspec.formulas.splits import TENSOR, Split, impossible, together
+from gpuspec.formulas.splits import TENSOR, Split, expert_split, impossible, together
 from gpuspec.topics.serving.ask import EstimateQuestion, ImagesQuestion, Replicas, ServingQuestion
 from gpuspec.topics.serving.fleets import fleet_capacity
 from gpuspec.topics.serving.ground import images_ground, levels, replica_ground
@@ -63,7 +63,8 @@ def estimate_table(question: ServingQuestion, replica: Deployment, replicas: int
     q, layout = question, replica.layout
     context = math.ceil(q.prompt_tokens + q.held_osl) if q.osl_cv else q.context
     reason = unworkable(q.runtime.engine, layout) or shortfall(replica, context)
-    answer: Row = {"tp": layout.tp, "pp": layout.pp, "works": not reason, "reason": reason}
+    answer: Row = {name: getattr(layout, name) for name in Split._fields}
+    answer |= {"works": not reason, "reason": reason}
     if not reason and isinstance(question, EstimateQuestion) and question.prefill_gpus:
         pair = pair_of(question, replica)
         read = pair.prefill
@@ -137,15 +138,26 @@ def estimates(question: EstimateQuestion) -> list[Row]:
     q, rows = question, []
     for device in q.devices:
         for form in q.formats:
-            tp, pp, replicas = q.tp or 1, q.pp or 1, 1
-            if q.tp is None and q.pp is None:
-                best = best_layout(q, device, form)
-                tp, pp, replicas = int(best["tp"]), int(best["pp"]), int(best["replicas"]) or 1
-            answer = estimate_table(q, q.replica(device, form, tp, pp), replicas)
+            split, replicas = _layout_of(q, device, form)
+            answer = estimate_table(q, q.replica(device, form, *split), replicas)
             row: Row = {"gpu": device.id, "weights": form.id, "weights_format": form.words}
             row |= {"kv_format": q.kv_format, "engine": q.runtime.name}
-            rows.append({**row, **answer, "replicas": replicas, "gpus": replicas * tp * pp})
+            rows.append({**row, **answer, "replicas": replicas, "gpus": replicas * split.gpus})
+            if "separate" in answer:
+                rows[-1]["gpus"] = sum(
+                    answer["separate"][f"{s}_gpus"] for s in ("prefill", "decode")
+                )
     return rows
+
+
+def _layout_of(q: EstimateQuestion, device: Gpu, form: WeightFormat) -> tuple[Split, int]:
+    """Return the split that was asked, or else the best one, and its replicas."""
+    if q.states_a_layout:
+        tp = q.tp or 1
+        return Split(tp, q.pp or 1, q.ep or expert_split(q.network, tp), q.attention_dp), 1
+    best = best_layout(q, device, form)
+    split = Split(*(int(best[name]) for name in Split._fields))
+    return split, int(best["replicas"]) or 1
 
 
 def day_table(question: ServingQuestion, best: pd.DataFrame) -> pd.DataFrame:

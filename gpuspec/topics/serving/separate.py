@@ -104,7 +104,7 @@ def separate_answer(question: EstimateQuestion, pair: Disaggregated) -> Row:
     side that writes.
     """
     q, load = question, (question.prompt_tokens, question.osl)
-    asked = float(q.concurrency or 0)
+    asked = float(q.in_flight)
     found = disaggregated(pair, asked, *load, q.cached_share)
     answer: Row = {"works": True, "reason": "", "load": asked, "concurrency": asked}
     answer["max_concurrency"] = float(found["max_concurrency"])
@@ -138,7 +138,7 @@ def separate_answer(question: EstimateQuestion, pair: Disaggregated) -> Row:
 def _on_the_same(question: EstimateQuestion, pair: Disaggregated) -> Row:
     """Return what replicas on as many GPUs do that read prompts and write answers."""
     q, replicas = question, max(pair.gpus // pair.decode.gpus, 1)
-    load = np.asarray(max((q.concurrency or 0) / replicas, 1.0))
+    load = np.asarray(max(q.in_flight / replicas, 1.0))
     found = steady_state(pair.decode, load, q.prompt_tokens, q.osl, q.cached_share)
     return {
         "replicas": replicas,
