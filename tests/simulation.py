@@ -1,7 +1,6 @@
-"""An iteration-level simulation of continuous batching, to hold the queueing model against.
+"""Continuous batching one iteration after another, to hold the package's simulation against.
 
-Written without the package's queueing formulas: a clock, a list of requests, one iteration
-after another. Each iteration decodes a token for every sequence whose prompt is done and gives
+Written without it: a clock, a list of requests, no iteration passed over. Each iteration decodes a token for every sequence whose prompt is done and gives
 what is left of the token budget to waiting prompts, first come first served, in chunks.
 """
 
@@ -84,5 +83,4 @@ def simulate(
             first[request] = now
             decoding.append((step + osl - 1, request))
     kept = slice(requests // 4, requests * 9 // 10)
-    extra = replica.engine.first_token_ms / 1e3
-    return Served((first - arrivals)[kept] + extra, ((last - first) / (osl - 1))[kept], area / now)
+    return Served((first - arrivals)[kept], ((last - first) / (osl - 1))[kept], area / now)

@@ -314,7 +314,7 @@ def test_within_a_limit_is_the_largest_load_that_keeps_it(question):
         )
         replica = q.replica(device, q.formats[0], 1, 1)
         every = np.arange(1, int(max_concurrency(replica, 128, 20)) + 1)
-        found = steady_state(replica, every, 128, 20, in_step=False)
+        found = steady_state(replica, every, 128, 20)
         seconds = found["ttft_s"] + 20 * found["tpot_s"]
         largest = [every[seconds <= limit].max() - 1 for limit in limits]
         best[device.id] = found["output_tokens_s"][largest]

@@ -58,7 +58,7 @@ def test_sides_that_cannot_be_are_refused(changes, field, valid):
         ({"ep": 3}, "EP 3 does not divide"),
         ({"tp": 16, "node_network_gb_s": 0}, "no network joins the 2 nodes of 16 GPUs"),
         ({"engine": "vllm", "kv": "int8"}, "vllm keeps no cache in int8"),
-        ({"weights": "nvfp4"}, "which H200 SXM 141GB has not"),
+        ({"weights": "nvfp4"}, "FP4 units only, which NVIDIA H200"),
         ({"model": "Llama-3.1-70B", "engine": "vllm", "attention_dp": 8}, "as replicas"),
         ({"model": "Llama-3.1-70B", "ep": 8}, "spreads experts"),
     ],

@@ -32,6 +32,11 @@ class EngineLimits(BaseModel):
     works_ahead: Flag = column(
         "Whether the host prepares the next iteration while the GPU works", False, stated=True
     )
+    mixed: Flag = column(
+        "Whether an iteration reads prompts beside the others' tokens; else prompts go first",
+        True,
+        stated=True,
+    )
 
 
 class Era(Named, EngineLimits):

@@ -45,7 +45,7 @@ class EngineTerms(Terms):
     """The same over PCIe between up to four GPUs, which share a socket."""
     pcie_far_factor: float = Field(1.0, ge=0.2, le=5.0)
     """The same over PCIe between more GPUs, whose messages cross the link of two sockets."""
-    request_ms: float = Field(10.0, ge=0.0, le=100.0)
+    request_ms: float = Field(10.0, ge=0.0, le=60.0)
     """From a request's arrival at the engine's server to its first iteration: HTTP, tokenizer, the
     way to the scheduler's process; nothing in process. It keeps no iteration waiting."""
     logit_bytes: float = Field(16.0, ge=0.0, le=3000.0)
@@ -87,9 +87,8 @@ def engine(name: str = "tensorrt-llm", version: str = "") -> Engine:
     eras = {row["id"]: row for row in table_rows("engines")}
     row = eras[resolve("engines", name, "engine")]
     kin = [era for era in eras.values() if era["engine"] == row["engine"]]
-    named = (era for era in kin if _numbers_anew(era, version))
     dated = (era for era in kin if _covers(era, version))
-    row = next(named, None) or next(dated, row)
+    row = next((era for era in kin if _numbers_anew(era, version)), next(dated, row))
     entry = stored("inference")["engines"].get(row["id"], {})
     terms, measured = entry.get("terms", {}), entry.get("newest_version", "")
     fitted = {name: terms[name] for name in EngineTerms.model_fields if name in terms}

@@ -34,7 +34,8 @@ LEAST_PUBLISHERS = 2
 Codes = np.ndarray
 Record = Stored
 """What was measured: ``names`` (name -> value -> publishers), ``numbers`` (name -> range),
-``joint`` (values joined by ``|`` -> publishers and ranges), ``newest`` (engine -> version, date)."""
+``joint`` (values joined by ``|`` -> publishers and ranges), ``newest`` (engine -> version and
+date)."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,9 @@ class Ground:
     def told(self) -> dict[str, Any]:
         """Return it as answers for programs hold it."""
         return {"level": self.level, "reasons": list(self.reasons)}
+
+
+KNOWN = Ground("measured")
 
 
 def joined(grounds: Iterable[Ground]) -> Ground:
@@ -203,18 +207,18 @@ def ground_record(topic: str) -> Record:
     return found
 
 
-def ground_codes(topic: str, record: Record | None = None, **said: ArrayLike) -> Codes:
+def ground_codes(topic: str, said: Mapping[str, Any], record: Record | None = None) -> Codes:
     """Return 0, 1 or 2 (measured, near, far) for settings; names and numbers broadcast.
 
     Parameters
     ----------
     topic : str
         A topic of `TOPICS`.
+    said : mapping
+        What the answer says of its setting: names and numbers of the topic, each a value or an
+        array. What it leaves out, and a number that is NaN, is not judged.
     record : dict, optional
         What was measured; what the last calibration stored unless given.
-    **said
-        What the answer says of its setting: names and numbers of the topic. What it leaves out,
-        and a number that is NaN, is not judged.
     """
     found: Codes = np.asarray(MEASURED)
     for code, _ in _judged(topic, record, said):
@@ -222,7 +226,7 @@ def ground_codes(topic: str, record: Record | None = None, **said: ArrayLike) ->
     return found
 
 
-def ground_of(topic: str, record: Record | None = None, **said: ArrayLike) -> Ground:
+def ground_of(topic: str, said: Mapping[str, Any], record: Record | None = None) -> Ground:
     """Return the ground of one setting with its reasons; arguments as in `ground_codes`."""
     judged = [(int(np.max(code)), reason()) for code, reason in _judged(topic, record, said)]
     level = max((code for code, _ in judged), default=MEASURED)
@@ -248,7 +252,7 @@ def _judged(topic: str, record: Record | None, said: Mapping[str, Any]) -> Judge
     for name, words in of.numbers.items():
         if name in said and known["numbers"][name]:
             found.append(_number(known["numbers"][name], ranges.get(name), said[name], words))
-    if "version" in said:
+    if "version" in said and "engine" in said:
         found.append(_version(known["newest"], said))
     return found
 
@@ -367,10 +371,10 @@ def _version(
 
 
 def version_number(text: str) -> tuple[int, ...]:
-    """Return a version as numbers; nothing where it is none.
+    """Return a version as numbers; nothing where it is none, such as a date.
 
-    >>> version_number("0.6.3.post2"), version_number("main"), version_number("1.0.0rc3")
-    ((0, 6, 3), (), (1, 0, 0))
+    >>> version_number("0.6.3.post2"), version_number("main"), version_number("2025-08")
+    ((0, 6, 3), (), ())
     """
     found = []
     for part in text.lower().removeprefix("v").split("."):
@@ -378,9 +382,11 @@ def version_number(text: str) -> tuple[int, ...]:
         if not digits:
             break
         found.append(int(digits))
-    return tuple(found)
+    return tuple(found) if found and found[0] < FIRST_YEAR else ()
 
 
+FIRST_YEAR = 2000
+"""From here on a number is a year, not a version."""
 MONTHS = "January February March April May June July August September October November December"
 
 

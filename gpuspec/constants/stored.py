@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Stored = dict[str, Any]
-"""What a JSON file holds: constants, ``errors``, ``intervals``, ``ground``, ``held_out``, ``provenance``."""
+"""What a JSON file holds: constants, ``errors``, ``intervals``, ``ground``, ``held_out``,
+``provenance``."""
 Interval = tuple[Floats, Floats]
 """Low and high end, each of the shape of the estimate."""
 Z80 = 1.2815515655446004

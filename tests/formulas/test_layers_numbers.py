@@ -28,6 +28,8 @@ from gpuspec.catalog.precision import WeightFormat, precision
 from gpuspec.formulas.memory import sequence_bytes, sequence_kv_bytes, sequence_state_bytes
 from gpuspec.formulas.roofline import recurrent_decode_seconds, recurrent_prefill_seconds
 from gpuspec.formulas.serving import (
+    OFFLINE,
+    Client,
     PARTS,
     Layout,
     longest_context,
@@ -205,7 +207,7 @@ def test_splits_mind_the_heads_of_every_kind_of_layer():
     odd = QWEN.model_copy(update={"linear_out": 6145})
     assert impossible(odd, 2, 1) == "TP 2 does not divide the 6145 elements of the recurrent heads"
     assert "KV heads" in impossible(_with_kv_heads(6), 4, 1)
-    assert (8, 1) in splits(NEMOTRON, 8)
+    assert (8, 1) in [split[:2] for split in splits(NEMOTRON, 8)]
 
 
 def _with_kv_heads(kv_heads):
@@ -263,11 +265,13 @@ def test_an_encoder_reads_a_batch_and_keeps_nothing():
     one = replica(ENCODER, WIDE, limits={"max_tokens": 1000})
     assert float(request_bytes(one, 100)) == 0
     assert longest_context(one) == 512
-    found = encoding(one, 20.0, 100)  # ten of 100 tokens at once
+    found = encoding(one, 20.0, 100, OFFLINE)  # ten of 100 tokens at once
     parts = {name: float(found[name]) for name in PARTS}
     assert float(found["batch"]) == 10
     assert_allclose(found["sequences_s"], 10 / sum(parts.values()))
     assert_allclose(found["sequence_s"], 2 * sum(parts.values()))  # two batches of ten
+    far = encoding(one, 20.0, 100, Client(transport_s=0.5))
+    assert_allclose(far["sequence_s"], found["sequence_s"] + 0.5)
     assert parts["head"] == 0
     # Each of 10 sequences: 10 heads, 4 FLOP, 10 elements, 128 padded queries and a square of 100
     # keys that all see: 50 before and half of 128 + 128 in the triangle; one SM, 1 us.

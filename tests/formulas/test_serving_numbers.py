@@ -34,8 +34,9 @@ from gpuspec.constants.links import Fabric
 from gpuspec.formulas.images import image_seconds
 from gpuspec.formulas.memory import MemoryTerms
 from gpuspec.formulas.networks import collective_seconds
+from gpuspec.formulas.serving.client import Client
 from gpuspec.formulas.serving.layout import GRID
-from gpuspec.formulas.serving.queueing import arrivals, poisson_quantile, sustainable_requests_s
+from gpuspec.formulas.serving.queueing import arrivals, sustainable_requests_s
 from gpuspec.formulas.serving.serving import (
     cache_bytes,
     decode_seconds,
@@ -48,6 +49,7 @@ from gpuspec.formulas.serving.serving import (
     static_batch,
     steady_state,
 )
+from gpuspec.formulas.serving.simulation import Iterations, simulate
 from gpuspec.formulas.serving.speculative import accepted_tokens, speculative
 from gpuspec.formulas.transformer import attention_gemms, mlp_gemms
 
@@ -430,16 +432,12 @@ STEP_1 = MATMUL_US[1] + SMALL_US + HEAD_US[1] + 4 * 1.64  # 1 sequence at 8 toke
 STEP_2 = MATMUL_US[2] + 2 * SMALL_US + HEAD_US[2] + 4 * 2.28  # 2 sequences at 8 tokens
 PROMPT_1 = MATMUL_US[4] + 4 * SMALL_US + HEAD_US[1] + 4 * 2.92  # a prompt of 4
 PROMPT_2 = MATMUL_US[8] + 8 * SMALL_US + HEAD_US[2] + 4 * 4.84  # two prompts of 4
-BOTH = MATMUL_US[6] + 6 * SMALL_US + HEAD_US[3] + 4 * (2.28 + 2.92)  # 2 sequences, a prompt of 4
 LATENCY_1, LATENCY_2 = PROMPT_1 + 7 * STEP_1, PROMPT_2 + 7 * STEP_2
-SPEED = 0.75 * STEP_2 + 0.25 * BOTH
-"""A step of 2 requests of 4 and 8 tokens: a quarter of the steps begin a prompt."""
 
 
 def test_the_pieces_of_the_examples_below():
-    found = [STEP_1, STEP_2, PROMPT_1, PROMPT_2, BOTH, SPEED]
-    expected = [1170.422857, 1207.845714, 1273.531429, 1414.062857, 1352.377143, 1243.978571]
-    assert_allclose(found, expected, rtol=1e-8)
+    found = [STEP_1, STEP_2, PROMPT_1, PROMPT_2]
+    assert_allclose(found, [1170.422857, 1207.845714, 1273.531429, 1414.062857], rtol=1e-8)
 
 
 def test_time_per_output_token():
@@ -453,73 +451,138 @@ def test_a_static_batch():
     assert_allclose(found["output_tokens_s"], 16 / (LATENCY_2 * US))
 
 
-def test_a_steady_state():
-    # A quarter of the steps carry a prompt of 4. TTFT: half a step, the own prompt beside the
-    # others' tokens, 2 ms before, and half of what the other's prompt adds, by the share of 0.5.
-    found = steady_state(
-        replica(DENSE, FAST, WIDE_OPEN, engine={"first_token_ms": 2, "burst": 0.5}), 2, 4, 8
-    )
-    added = BOTH - STEP_2
-    us(found, {"tpot_s": SPEED, "ttft_s": SPEED / 2 + BOTH + 2000 + 0.5 * 0.5 * added})
-    assert found["decoding"] == 2
-    assert_allclose(found["output_tokens_s"], 2 / (SPEED * US))
-    assert_allclose(found["requests_s"], 0.25 / (SPEED * US))
-    assert_allclose(sum(found["parts"].values()) / US, SPEED)
+LOCAL = Client(transport_s=0.0)
 
 
-def test_prompts_of_users_wait_as_in_m_d_1():
-    # A prompt adds 144.5314 us, 0.25 of them a step of 1243.9786 us: busy 0.0290462. Mean wait of
-    # M/D/1: rho * s / (2 (1 - rho)) = 0.0290462 * 144.5314 / 1.9419076 = 2.16184.
-    found = steady_state(replica(DENSE, FAST, WIDE_OPEN), 2, 4, 8, in_step=False)
-    us(found["ttft_s"] - (SPEED / 2 + BOTH) * US, 2.16184, rtol=1e-5)
-    alone = steady_state(replica(DENSE, FAST, WIDE_OPEN), 1, 4, 8, in_step=False)
-    # One alone waits for nobody: half of its step, its own prompt (5 tokens: 989.6 us of products).
+def times(one, decoding, context, chunk=0.0, prompts=0.0, past=0.0):
+    """Seconds of an iteration."""
+    parts = one.iteration_parts(decoding, context, chunk, prompts, past)
+    return float(sum(parts.values()))
+
+
+def test_a_request_alone():
+    # Its tokens take a step each and no prompt's share; its prompt one iteration of 5 tokens (989.6
+    # us of products), 2 ms on the way.
     one = 989.6 + 5 * SMALL_US + HEAD_US[2] + 4 * (1.64 + 2.92)
-    us(alone["ttft_s"], (0.875 * STEP_1 + 0.125 * one) / 2 + one)
+    made = replica(DENSE, FAST, WIDE_OPEN)
+    found = steady_state(made, 1, 4, 8, client=Client(transport_s=0.002))
+    us(found, {"tpot_s": STEP_1, "ttft_s": 2000 + one})
+    assert_allclose(found["requests_s"], 1 / ((2000 + one + 7 * STEP_1) * US))
+    assert found["in_flight"] == 1
+    assert found["waiting"] == 0
+
+
+def test_two_requests_in_flight():
+    # A life: a quarter of an iteration until one begins, one for the prompt, seven of tokens. 7 /
+    # 8.25 of it each decodes: 1.697 of two. The other's prompt comes once in that life, 7 / 8.25 of
+    # it between tokens; of 1 / 8.25 that come in an iteration 1.0618 come together.
+    one = replica(DENSE, FAST, WIDE_OPEN)
+    found = steady_state(one, 2, 4, 8, client=LOCAL)
+    alone = times(one, 14 / 8.25, 8)
+    together = 1.0617818
+    prompt = (times(one, 14 / 8.25, 8, 4, together) - alone) / together
+    between = 7 / 8.25
+    step, first = alone + between / 7 * prompt, 1.25 * alone + (2 - between) * prompt
+    us(found, {"tpot_s": step / US, "ttft_s": first / US}, rtol=1e-6)
+    latency = 8.25 * alone + 2 * prompt
+    assert_allclose(found["requests_s"], 2 / latency, rtol=1e-6)
+    assert_allclose(found["output_tokens_s"], 16 / latency, rtol=1e-6)
+    assert_allclose(found["decoding"], 2 * 7 * step / latency, rtol=1e-6)
+    assert_allclose(found["in_flight"], 2)
+    assert_allclose(sum(found["parts"].values()), found["tpot_s"])
+
+
+def test_requests_that_find_no_room_wait_outside():
+    one = replica(DENSE, FAST, WIDE_OPEN)
+    inside, found = (steady_state(one, n, 4, 8, client=LOCAL) for n in (2, 5))
+    assert found["waiting"] == 3
+    assert_allclose(found["in_flight"], 5)
+    assert_allclose(found["requests_s"], inside["requests_s"])
+    assert_allclose(found["ttft_s"] - inside["ttft_s"], 3 / inside["requests_s"])
+    assert_allclose(steady_state(one, 5, 4, 8, client=LOCAL, most=5)["waiting"], 0)
 
 
 def test_cached_prompts_are_read_and_not_computed():
-    # Half of 8 tokens is cached: 4 new ones that see 4 before, (4 * 48 + 4 * 8) * 10 = 2,240 bytes.
-    # Sequences hold 8 + 4 tokens on average: 1,920 bytes.
-    found = steady_state(replica(DENSE, FAST, WIDE_OPEN), 2, 8, 8, cached_share=0.5)
-    us(found["parts"]["attention"], 4 * (2.92 + 0.25 * 3.24))
-    us(found["parts"]["matmul"], 0.75 * MATMUL_US[2] + 0.25 * MATMUL_US[6])
+    # Half of 8 tokens is cached: 4 new ones that see 4 before. 14 / 8.25 sequences hold 8 + 4
+    # tokens on average.
+    one = replica(DENSE, FAST, WIDE_OPEN)
+    found = steady_state(one, 2, 8, 8, cached_share=0.5, client=LOCAL)
+    both = one.iteration_parts(14 / 8.25, 12, 4, 1.0617818, 4)
+    alone = one.iteration_parts(14 / 8.25, 12)
+    for name in ("attention", "matmul"):
+        added = (both[name] - alone[name]) / 1.0617818
+        assert_allclose(found["parts"][name], alone[name] + added / 8.25, rtol=1e-5)
 
 
-def test_long_prompts_come_in_chunks_beside_the_tokens_of_others():
-    # A budget of 6 tokens, 2 of them tokens of sequences: prompts of 8 in two chunks of 4, which
-    # see 2 before on average: (4 * 48 + 2 * 8) * 10 = 2,080 bytes. 2 / 8 prompts of 2 chunks begin
-    # in a step: half of them carry a chunk. At 12 tokens: 2.92 us of attention.
-    found = steady_state(replica(DENSE, FAST, {"max_tokens": 6}), 2, 8, 8)
-    us(found["parts"]["attention"], 4 * (2.92 + 0.5 * 3.08))
-    alone = MATMUL_US[2] + 2 * SMALL_US + HEAD_US[2] + 4 * 2.92
-    both = MATMUL_US[6] + 6 * SMALL_US + HEAD_US[3] + 4 * 6
-    us(found["ttft_s"], (alone + both) / 4 + 2 * both)
+def test_prompts_beyond_the_token_budget_wait():
+    # 50 requests of 16 + 7 tokens at 6 an iteration: 191.667 iterations, 184.667 of them before the
+    # first token. 1.82609 decode, which leaves 4.17391 for prompts: 3.83333 pieces each.
+    one = replica(DENSE, FAST, {"max_tokens": 6})
+    found = steady_state(one, 50, 16, 8, client=LOCAL)
+    turns, decoding, chunk = 50 * 23 / 6, 50 * 7 * 6 / (50 * 23), 6 - 42 / 23
+    alone = times(one, decoding, 20)
+    prompt = (times(one, decoding, 20, chunk, 1, (16 - chunk) / 2) - alone) * 16 / chunk
+    assert_allclose(found["requests_s"], 50 / (turns * alone + 50 * prompt), rtol=1e-6)
+    between = 49 * 7 / turns
+    assert_allclose(found["tpot_s"], alone + between / 7 * prompt, rtol=1e-6)
+    assert_allclose(found["ttft_s"], (turns - 7) * alone + (50 - between) * prompt, rtol=1e-6)
+    # Every iteration is full: twice as many in flight get no more done.
+    twice = steady_state(one, 100, 16, 8, client=LOCAL)
+    assert_allclose(twice["requests_s"], found["requests_s"], rtol=1e-6)
+    assert_allclose(twice["in_flight"] / twice["requests_s"], 2 * 50 / found["requests_s"])
 
 
-def test_prompts_leave_room_for_few_sequences():
-    # 6 tokens an iteration, twice as many of prompts as of answers: 6 / (1 + 2) = 2 decode at once.
-    assert steady_state(replica(DENSE, FAST, {"max_tokens": 6}), 50, 16, 8)["decoding"] == 2
+def test_a_burst_waits_for_the_prompts_before_it():
+    # 2 prompts of 4, read together.
+    one = replica(DENSE, FAST, WIDE_OPEN)
+    found = steady_state(one, 9, 4, 8, client=LOCAL, requests=2)
+    us(found["ttft_s"], PROMPT_2)
+    # Prompts of 4,000 at 1,002 tokens an iteration, of which 2 decode at most: 4 pieces of 1,000.30
+    # each, one prompt after the other, so that the mean of one and of two passes.
+    tight = replica(DENSE, FAST, {"max_tokens": 1002, "max_sequences": 2})
+    found = steady_state(tight, 2, 4000, 8, client=LOCAL, requests=2)
+    assert_allclose(found["ttft_s"], 1.5 * 4 * times(tight, 0, 1, 1000, 1, 1500), rtol=0.005)
+
+
+def test_equal_requests_drift_apart():
+    # 1 / sqrt(k) of a bunch is left in wave k: on average 2 / sqrt(W) - 1 / W.
+    one = replica(DENSE, FAST, WIDE_OPEN)
+    equal = Client(lengths="equal", transport_s=0.0)
+    apart = steady_state(one, 2, 4, 8, client=LOCAL)
+    ever = steady_state(one, 2, 4, 8, client=equal)
+    assert_allclose(ever["ttft_s"], apart["ttft_s"])
+    varied, alike = (steady_state(one, 2, 4, 8, client=c, requests=8) for c in (LOCAL, equal))
+    alone = times(one, 14 / 8.25, 8)
+    prompt = (times(one, 14 / 8.25, 8, 4, 1.0617818) - alone) / 1.0617818
+    # Both prompts are read in one iteration: the other's wholly before, not 1.25 / 8.25 of it; in
+    # the first of four waves all wait anyway.
+    more = (1 - 1.25 / 8.25) * (2 / 2 - 1 / 4) * prompt * (1 - 1 / 4)
+    assert_allclose(alike["ttft_s"] - varied["ttft_s"], more, rtol=1e-5)
 
 
 def test_the_largest_load():
     # 2 at most; or 4 of which half are in flight.
+    two = steady_state(replica(DENSE, FAST, WIDE_OPEN), 2, 4, 8)
     found = maximum_load(replica(DENSE, FAST, WIDE_OPEN), 4, 8)
     assert found["max_concurrency"] == 2
-    assert_allclose(found["output_tokens_s"], 2 / (SPEED * US))
+    assert_allclose(found["output_tokens_s"], two["output_tokens_s"])
     half = replica(DENSE, FAST, {**WIDE_OPEN, "max_sequences": 4}, engine={"occupancy": 0.5})
-    assert_allclose(maximum_load(half, 4, 8)["requests_s"], 0.25 / (SPEED * US))
+    assert_allclose(maximum_load(half, 4, 8)["requests_s"], two["requests_s"])
     none = DENSE.model_copy(update={"vocab": 10**7})  # 4 GB of embeddings
     assert maximum_load(replica(none, FAST, WIDE_OPEN), 4, 8)["output_tokens_s"] == 0
 
 
 def test_a_run_of_requests_that_are_all_there():
-    # 5 requests, 2 at a time: two waves of 2 and one of 1; or drifted apart: 4 in steady state, of
-    # 4 steps each, and a tail of 4 steps. Prompts are 1414.063 / 9868.983 of a wave.
+    # 5 requests, 2 at a time: drifted apart, 4 in steady state and a tail of 4 steps. Of equal
+    # length: two waves of 2 and one of 1. Prompts are 1414.063 / 9868.983 of a wave.
+    one = replica(DENSE, FAST, WIDE_OPEN)
+    steady = steady_state(one, 2, 4, 8)
+    drifted = 4 / steady["requests_s"] + 4 * steady["tpot_s"]
+    assert_allclose(finite_run(one, 5, 2, 4, 8), drifted)
     share = PROMPT_2 / LATENCY_2
-    waves, drifted = 2 * LATENCY_2 + LATENCY_1, 4 * 4 * SPEED + 4 * SPEED
-    found = finite_run(replica(DENSE, FAST, WIDE_OPEN), 5, 2, 4, 8)
-    us(found, (1 - share) * waves + share * drifted)
+    waves = (2 * LATENCY_2 + LATENCY_1) * US
+    found = finite_run(one, 5, 2, 4, 8, client=Client(lengths="equal"))
+    assert_allclose(found, (1 - share) * waves + share * drifted)
 
 
 # --- speculation -------------------------------------------------------------------------------
@@ -531,57 +594,87 @@ def test_tokens_of_a_step_that_speculates():
 
 def test_a_step_that_speculates():
     # One drafted token of which half are accepted: 1.5 tokens a step. A step checks 2 tokens of
-    # each of 2 sequences; the draft takes a tenth of a step.
+    # each of the sequences that decode; the draft takes a tenth of a step.
     one = replica(DENSE, FAST, WIDE_OPEN)
-    found = speculative(one, steady_state(one, 2, 4, 8), 4, 8, 1, 0.5)
-    checked = MATMUL_US[4] + 4 * SMALL_US + HEAD_US[4] + 4 * 2.28
-    tpot = (SPEED + checked - STEP_2 + 0.1 * STEP_2) / 1.5
-    us(found["tpot_s"], tpot)
-    us(found["parts"]["engine"], 0.1 * STEP_2 / 1.5)
-    assert_allclose(found["output_tokens_s"], 2 / (tpot * US))
-    assert_allclose(found["requests_s"], 0.25 / (tpot * US))
+    plain = steady_state(one, 2, 4, 8)
+    found = speculative(one, plain, 4, 8, 1, 0.5)
+    decoding = plain["decoding"]
+    step = times(one, decoding, 8)
+    checked = float(sum(one.iteration_parts(decoding, 8, tokens_each=2).values()))
+    tpot = (plain["tpot_s"] + checked - step + 0.1 * step) / 1.5
+    assert_allclose(found["tpot_s"], tpot)
+    assert_allclose(found["parts"]["engine"], 0.1 * step / 1.5)
+    assert_allclose(found["requests_s"], 2 / (plain["ttft_s"] + 7 * tpot))
+    assert_allclose(found["output_tokens_s"], 8 * found["requests_s"])
+    assert_allclose(found["decoding"], 7 * tpot * found["requests_s"])
     # Three tokens of a draft that costs a half: 1.5 steps.
-    dear = speculative(one, steady_state(one, 2, 4, 8), 4, 8, 3, 0.5, draft_cost=0.5)
-    us(dear["parts"]["engine"], 1.5 * STEP_2 / 1.875)
+    dear = speculative(one, plain, 4, 8, 3, 0.5, draft_cost=0.5)
+    assert_allclose(dear["parts"]["engine"], 1.5 * step / 1.875)
+    # Three more wait outside, and so long as three answers take.
+    more = speculative(one, steady_state(one, 5, 4, 8), 4, 8, 1, 0.5)
+    assert_allclose(more["requests_s"], found["requests_s"])
+    assert_allclose(more["ttft_s"] - found["ttft_s"], 3 / found["requests_s"])
 
 
 # --- queues ------------------------------------------------------------------------------------
 
 
 def test_the_largest_rate_for_ever():
-    # Two requests take 8 steps of 2 and two prompts, each 144.531 us more: 9951.829 us.
-    added = BOTH - STEP_2
-    found = sustainable_requests_s(replica(DENSE, FAST, WIDE_OPEN), 4, 8)
-    assert_allclose(found, 2 / ((8 * STEP_2 + 2 * added) * US))
+    one = replica(DENSE, FAST, WIDE_OPEN)
+    rates = [float(steady_state(one, n, 4, 8)["requests_s"]) for n in (1, 2)]
+    assert_allclose(sustainable_requests_s(one, 4, 8), max(rates))
 
 
 def test_a_request_alone_and_one_too_many():
-    one = replica(DENSE, FAST, WIDE_OPEN, engine={"first_token_ms": 2})
-    found = arrivals(one, [1e-6, 1e6], 4, 8)
+    one = replica(DENSE, FAST, WIDE_OPEN)
+    found = arrivals(one, [1e-3, 1e6], 4, 8, client=Client(transport_s=0.002))
     us(found["ttft_mean_s"][0], PROMPT_1 + 2000)
     us(found["ttft_p99_s"][0], PROMPT_1 + 2000)
     us(found["tpot_mean_s"][0], STEP_1)
-    us(found["in_flight"][0], 1e-6 * (PROMPT_1 + 2000 + 7 * STEP_1))
-    assert_allclose(found["output_tokens_s"][0], 8e-6)
-    most = 2 / ((8 * STEP_2 + 2 * (BOTH - STEP_2)) * US)
+    us(found["in_flight"][0], 1e-3 * (PROMPT_1 + 2000 + 7 * STEP_1))
+    assert_allclose(found["output_tokens_s"][0], 8e-3)
+    most = sustainable_requests_s(one, 4, 8)
     assert np.isinf(found["ttft_p50_s"][1])
-    assert_allclose(found["utilisation"], [1e-6 / most, 1e6 / most])
+    assert_allclose(found["utilisation"], [1e-3 / most, 1e6 / most])
     assert_allclose(found["output_tokens_s"][1], 8 * most)
 
 
-def test_a_prompt_in_pieces_on_an_idle_replica():
-    # 10 tokens in chunks of 8 - 1 = 7 (a sequence may decode beside it): 10 / 7 of a chunk of 7,
-    # and 4 / 7 of an iteration that does next to nothing (1 token). 7 tokens: 1014.24 us of
-    # products. Chunks see 1.5 before on average: (7 * 48 + 1.5 * 8) * 10 = 3,480 bytes.
-    one = replica(DENSE, FAST, {"max_tokens": 8, "max_sequences": 1})
-    chunk = 1014.24 + 7 * SMALL_US + HEAD_US[1] + 4 * 4.48
-    start = MATMUL_US[1] + SMALL_US + HEAD_US[1] + 4 * 1.48
-    us(arrivals(one, 1e-9, 10, 8)["ttft_p50_s"], 10 / 7 * chunk + 4 / 7 * start)
+# --- a simulation ------------------------------------------------------------------------------
 
 
-def test_quantiles_of_poisson():
-    # P(0) = 0.3679, P(<= 1) = 0.7358 at a mean of 1.
-    assert poisson_quantile(np.array([0.3, 0.5, 0.8]), np.array([1.0])).tolist() == [0, 1, 2]
+def test_an_iteration_between_known_ones():
+    # 3 prompts of 4 beside one that decodes: known at 2, 4 and 8 prompts; between, on a line.
+    one = replica(DENSE, FAST, WIDE_OPEN)
+    step = Iterations(one, 4, 8)
+    assert_allclose(step.at(1, 0), STEP_1 * US)
+    assert_allclose(step.at(0, 4), PROMPT_1 * US)
+    assert_allclose(step.at(0, 8), PROMPT_2 * US)
+    assert_allclose(step.at(0, 6), (step.at(0, 4) + step.at(0, 8)) / 2, rtol=1e-3)
+
+
+def test_three_requests_pass_by_hand():
+    # Two at 0, one while they decode, for which there is room when the first leaves: the three
+    # have 3, 5 and 2 tokens. Prompts of both; two steps of 2; a prompt beside the second's token;
+    # one step of 2, in which both end.
+    one = replica(DENSE, FAST, WIDE_OPEN)
+    step = Iterations(one, 4, 8)
+    seen = simulate(step, [0.0, 0.0, 2e-3], [3, 5, 2], transport_s=0.001)
+    third = PROMPT_2 + 2 * STEP_2
+    last = third + step.at(1, 4) / US
+    end = last + STEP_2
+    us(seen.ttft_s, [1000 + PROMPT_2, 1000 + PROMPT_2, 1000 + last - 2000])
+    us(seen.tpot_s, [STEP_2, (end - PROMPT_2) / 4, STEP_2])
+    us(seen.seconds, end)
+    assert_allclose(seen.in_flight, (third + end + end - 2000) / end)
+
+
+def test_a_closed_loop_sends_the_next_when_an_answer_is_complete():
+    # One client, three requests of 2 tokens: each a prompt and a step, and 1 ms on the way.
+    one = replica(DENSE, FAST, WIDE_OPEN)
+    seen = simulate(Iterations(one, 4, 2), np.zeros(3), clients=1, transport_s=0.001)
+    context_5 = times(one, 1, 5) / US
+    us(seen.ttft_s, [PROMPT_1 + 1000] * 3)
+    us(seen.seconds, 3 * (PROMPT_1 + context_5) + 2000)
 
 
 # --- images ------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from gpuspec.catalog import gpu
 from gpuspec.catalog.models import model
 from gpuspec.catalog.models.formats import weight_format
 from gpuspec.catalog.precision import training_recipe
-from gpuspec.constants.ground import Ground
+from gpuspec.constants.ground import KNOWN, Ground
 from gpuspec.decision.errors import speeds_of
 from gpuspec.decision.scenario import Hpc, Images, Training
 from gpuspec.decision.upgrade.problem import QUARTERS_A_YEAR
@@ -44,7 +44,7 @@ class Way:
     """Kind of work, which says how wrong the estimate of its speed may be."""
     inherited: bool = False
     """Whether kernels of this GPU were not measured."""
-    ground: Ground = Ground("measured")
+    ground: Ground = KNOWN
     """What is known of settings like these."""
 
 
@@ -199,7 +199,7 @@ def _sized_ways(w: Any, gpus: Any, precisions: Any, sizes: list[float]) -> pd.Da
         field = "tokens" if isinstance(w, Training) else "gpu_hours"
         grown = w.model_copy(update={field: getattr(w, field) * float(size)})
         found = workload_ways(grown, gpus, precisions)
-        explain = [found.ground] * len(found.table)
+        explain = pd.Series([found.ground] * len(found.table), dtype=object)
         parts.append(found.table.assign(days=found.table["days"] / size, explain=explain))
     same = ["gpu", "precision", "gpus"]
     return pd.concat(parts, ignore_index=True).drop_duplicates(same, ignore_index=True)

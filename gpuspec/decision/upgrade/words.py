@@ -76,7 +76,7 @@ def ground_warning(question: upgrade.UpgradeQuestion, plan: upgrade.Plan) -> str
 def plan_grounds(question: upgrade.UpgradeQuestion, plan: upgrade.Plan) -> dict[str, Ground]:
     """Return the ground of what a plan runs, by workload and GPU."""
     work = question.problem.work
-    used = [o for o in np.flatnonzero(plan.units.sum((1, 2)) > 0)]
+    used = np.flatnonzero(plan.units.sum((1, 2)) > 0)
     found: dict[str, list[Ground]] = {}
     for o in used:
         way, name = question.ways[o], work.names[int(work.workload[o])]

@@ -6,7 +6,7 @@ saw none of its rows.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -35,13 +35,12 @@ from gpuspec.evidence.measurements.inference import (
     predicted_inference,
 )
 
-S = TypeVar("S", bound=Terms)
 PRIOR_WIDTH = {
     "iteration_us": 1.0,
     "sequence_us": 1.5,
     "layer_us": 0.7,
     "eager_layer_us": 0.5,
-    "eager_expert_us": 1.0,
+    "eager_expert_us": 0.5,
     "attention_factor": 0.15,
     "grouped_factor": 0.25,
     "fp8_cache_factor": 0.15,
@@ -51,7 +50,7 @@ PRIOR_WIDTH = {
     "collective_factor": 0.3,
     "pcie_factor": 0.7,
     "pcie_far_factor": 0.7,
-    "request_ms": 0.7,
+    "request_ms": 0.6,
     "logit_bytes": 1.0,
     "occupancy": 0.1,
     "reserve_gb": 1.0,
@@ -119,8 +118,12 @@ class Together:
         found = np.zeros((len(several), len(rows)))
         for call, generation in self.planned:
             size = len(call.index)
-            engines = _columns([eras[call.era.id] for eras, _ in several], size)
-            silicon = _columns([groups[generation] for _, groups in several], size)
+            engines = EngineTerms.model_construct(
+                **_columns([eras[call.era.id] for eras, _ in several], size)
+            )
+            silicon = GenerationTerms.model_construct(
+                **_columns([groups[generation] for _, groups in several], size)
+            )
             tiled = call.rows.iloc[np.tile(np.arange(size), len(several))]
             predicted = predicted_call(call._replace(rows=tiled), engines, silicon, self.memory)
             seconds = _seconds(tiled, predicted)
@@ -128,14 +131,14 @@ class Together:
         return found
 
 
-def _columns(several: Sequence[S], size: int) -> S:
-    """Return one record whose constants that differ are columns, each repeated `size` times."""
+def _columns(several: Sequence[Terms], size: int) -> dict[str, Any]:
+    """Return the constants of several records; those that differ repeated for `size` rows each."""
     found: dict[str, Any] = {}
     for name in type(several[0]).model_fields:
         values = [getattr(one, name) for one in several]
         same = len(set(values)) == 1
         found[name] = values[0] if same else np.repeat(np.array(values), size)
-    return type(several[0]).model_construct(**found)
+    return found
 
 
 def _family(era: str) -> str:

@@ -16,7 +16,8 @@ References
 ----------
 Dunn, Wasserman, Ramdas 2022, arXiv:1809.07441, and Lee, Barber, Willett 2023, arXiv:2306.06342:
 prediction sets for a new group from quantiles over groups. Higgins, Thompson, Spiegelhalter 2009,
-doi:10.1111/j.1467-985X.2008.00552.x: the spread between few groups by Student's t. Searle, Casella, McCulloch 1992, Variance Components: `variance_components`.
+doi:10.1111/j.1467-985X.2008.00552.x: the spread between few groups by Student's t. Searle, Casella,
+McCulloch 1992, Variance Components: `variance_components`.
 """
 
 from collections.abc import Mapping

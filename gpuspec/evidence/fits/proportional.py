@@ -134,8 +134,8 @@ class ProportionalFit(Fit[T]):
         steps = np.zeros((len(error), len(what.names) + len(self.across)))
         for n in range(len(what.names)):
             up = {m: STEP if x[n] + STEP <= high[n] else -STEP for m, x in at.members.items()}
-            there = {m: what.record(_moved(x, n, up[m])) for m, x in at.members.items()}
-            moved.append((there, across))
+            near = {m: what.record(_moved(x, n, up[m])) for m, x in at.members.items()}
+            moved.append((near, across))
             steps[:, n] = [up[e] for e in self.members]
         for n in range(len(self.across)):
             there = self._across({g: _moved(x, n, STEP) for g, x in at.crossed.items()})

@@ -5,6 +5,7 @@ Every kind has one table of the same columns for its rows; an answer gives the s
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -43,7 +44,7 @@ def generation(name: str) -> str:
     return gpu(name).architecture
 
 
-def _each(column: "pd.Series[str]", of: Callable[[str], object]) -> "pd.Series[object]":
+def _each(column: "pd.Series[str]", of: Callable[[str], Any]) -> "pd.Series[Any]":
     """Return a property of each name, looked up once a name."""
     return column.map({name: of(name) for name in column.unique()})
 
@@ -58,7 +59,7 @@ def inference(rows: pd.DataFrame) -> pd.DataFrame:
     families = {tuple(pair): engine(*pair).engine for pair in eras}
     keys = zip(rows["engine"], rows["engine_version"], strict=True)
     copies = np.maximum(rows["n_gpus"] / (rows["tp"] * rows["pp"]), 1.0)
-    load = rows["concurrency"].fillna(rows["batch_size"]) / copies
+    together: pd.Series[float] = rows["concurrency"].fillna(rows["batch_size"])
     spread = rows["attention_dp"] if "attention_dp" in rows else pd.Series(1.0, rows.index)
     return pd.DataFrame(
         {
@@ -66,7 +67,7 @@ def inference(rows: pd.DataFrame) -> pd.DataFrame:
             "scenario": rows["scenario"],
             "engine": [families[k] for k in keys],
             "version": rows["engine_version"],
-            "date": rows["measured_on"] if "measured_on" in rows else "",
+            "date": rows.get("measured_on", ""),
             "gpu": rows["gpu"],
             "generation": _each(rows["gpu"], generation),
             "kind": _each(rows["model"], lambda name: model_kind(known_model(name))),
@@ -80,7 +81,7 @@ def inference(rows: pd.DataFrame) -> pd.DataFrame:
             "ep": np.maximum(rows["ep"], 1),
             "isl": rows["isl"],
             "osl": rows["osl"],
-            "load": load,
+            "load": together / copies,
         },
         index=rows.index,
     )
@@ -185,7 +186,7 @@ def ground_of_rows(kind: str, rows: pd.DataFrame, left_out: bool = False) -> Cod
         return left_out_codes(kind, said, publisher_of(rows).to_numpy(str))
     of = TOPICS[kind]
     columns = dict.fromkeys([*of.names, *of.joint, *of.numbers])
-    codes = ground_codes(kind, **{n: said[n].to_numpy() for n in columns})
+    codes = ground_codes(kind, {n: said[n].to_numpy() for n in columns})
     return np.asarray(np.broadcast_to(codes, (len(rows),)))
 
 

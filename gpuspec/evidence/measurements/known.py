@@ -63,7 +63,7 @@ def left_out_codes(topic: str, said: pd.DataFrame, publishers: np.ndarray) -> np
             return np.full(len(said), 2)
         record = ground_record_of(topic, said[~own], publishers[~own])
         part = said[own]
-        found[own] = ground_codes(topic, record, **{n: part[n].to_numpy() for n in columns})
+        found[own] = ground_codes(topic, {n: part[n].to_numpy() for n in columns}, record)
     return found
 
 

@@ -35,9 +35,10 @@ def slice_pairs(rows: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Indexed as the slices' own rows: ``source_id``, ``publisher``, ``series``, ``gpu``, ``profile``, ``batch``,
-        ``share`` (of SMs, relative to what the source calls whole), ``measured`` and ``predicted``
-        (slice over whole GPU) and ``full`` (whether that batch fills the whole GPU).
+        Indexed as the slices' own rows: ``source_id``, ``publisher``, ``series``, ``gpu``,
+        ``profile``, ``batch``, ``share`` (of SMs, relative to what the source calls whole),
+        ``measured`` and ``predicted`` (slice over whole GPU) and ``full`` (whether that batch
+        fills the whole GPU).
     """
     pairs: dict[object, Row] = {}
     for _, group in rows.groupby("series", sort=False):

@@ -46,7 +46,7 @@ class Deployment(BaseModel):
         return self.layout.gpus
 
     def arrival_seconds(self, client: Client) -> float:
-        """Seconds of a request's way to the scheduler: the client's part, and that of the server."""
+        """Seconds of a request's way to the scheduler: the client's part and the server's."""
         return client.transport_s and client.transport_s + self.engine.request_ms / 1e3
 
     @property
@@ -88,7 +88,7 @@ class Deployment(BaseModel):
             of one that reads.
         """
         own = sequences, context, prefill_tokens, prefill_sequences, past_tokens, tokens_each
-        if self.chunked:
+        if self.chunked and self.limits.mixed:
             return self._iteration(*own)
         wrote = self._iteration(sequences, context, 0, 0, 0, tokens_each)
         read = self._iteration(0, 1, prefill_tokens, prefill_sequences, past_tokens)
@@ -141,7 +141,7 @@ class Deployment(BaseModel):
         sampled = b * each + prompts
         logits = sampled * layout.logits * terms.logit_bytes / layout.gpu.bandwidth_bytes_s
         parts["head"] = layout.head_seconds(sampled) * silicon.matmul_factor + logits
-        parts |= self._host_seconds(sum(parts.values()), b + prompts, prompts > 0)
+        parts |= self._host_seconds(np.asarray(sum(parts.values())), b + prompts, prompts > 0)
         return {name: np.asarray(seconds * pp) for name, seconds in parts.items()}
 
     def _host_seconds(

@@ -26,10 +26,10 @@ def encoding(
     together = np.maximum(np.floor(replica.limits.max_tokens / tokens), 1.0)
     batch = np.minimum(np.maximum(n, 1e-9), together)
     parts = replica.iteration_parts(0, 1, tokens, batch)
-    rate = batch / np.asarray(sum(parts.values()))
+    seconds = n / batch * np.asarray(sum(parts.values())) + replica.arrival_seconds(client)
     return {
-        "sequence_s": n / rate + replica.arrival_seconds(client),
-        "sequences_s": rate,
+        "sequence_s": seconds,
+        "sequences_s": n / seconds,
         "batch": batch,
         **parts,
     }

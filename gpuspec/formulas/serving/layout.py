@@ -162,6 +162,12 @@ class Layout(BaseModel):
             passes = passes + layers * self._passes(GRID, self._vectors(block))
         return {"matmul": without_steps(self._products(own=True)), "elementwise": passes}
 
+    @cached_property
+    def _together(self) -> dict[str, Floats]:
+        """Seconds of both where all GPUs share the tokens."""
+        none = np.zeros(len(GRID))
+        return {name: seconds + self._own.get(name, none) for name, seconds in self._dense.items()}
+
     def _products(self, own: bool) -> Floats:
         """Seconds of a stage's products with weights that mix tokens (`own`), or do not."""
         total = np.zeros(len(GRID))
@@ -289,6 +295,8 @@ class Layout(BaseModel):
 
         `own_tokens` are those of the busiest group of attention; an equal share unless given.
         """
+        if self.attention_dp == 1:
+            return _between(self._together, tokens)
         own = np.asarray(tokens) / self.attention_dp if own_tokens is None else own_tokens
         parts = _between(self._dense, tokens)
         for name, seconds in _between(self._own, own).items():
@@ -383,5 +391,7 @@ def _between(tables: dict[str, Floats], tokens: ArrayLike) -> dict[str, Floats]:
     beyond = np.exp(np.maximum(log - np.log(GRID[-1]), 0.0))
     return {
         name: np.asarray(np.interp(log, np.log(GRID), seconds) * beyond)
+        if seconds.any()
+        else np.zeros(log.shape)
         for name, seconds in tables.items()
     }

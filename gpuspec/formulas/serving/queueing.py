@@ -96,10 +96,10 @@ def _one(
     seen = simulate(step, np.cumsum(gaps) / rate, *lengths, transport_s=way)
     kept = slice(int(WARM_UP * count) if endless else 0, None)
     ttft, tpot = seen.ttft_s[kept], seen.tpot_s[kept]
-    done = rate if endless else min(rate, count / seen.seconds)
+    done = rate if endless else count / seen.seconds
     figures = _figures(0.0, utilisation, done * step.osl)
     answers = np.maximum(np.round(lengths[0][kept]), 1)
-    figures["in_flight"] = rate * float(np.mean(ttft + tpot * (answers - 1)))
+    figures["in_flight"] = done * float(np.mean(ttft + tpot * (answers - 1)))
     for name, seconds in (("ttft", ttft), ("tpot", tpot)):
         figures[f"{name}_mean_s"] = float(seconds.mean())
         for percent in PERCENTILES:

@@ -228,11 +228,13 @@ def steady_state(
     own = way + (cycle.turns - o + 1) * base + prompt + cycle.pipe
     rate = n / (own + others * prompt + base * (o - 1))
     waves = np.asarray(requests, float) / np.maximum(sent, 1e-9)
+    # Prompts first: a wave decodes once all of it is read, so that it also ends together.
+    repeated = client.lengths == "equal" and not replica.limits.mixed
     if client.lengths == "equal":  # those read together also end together, for some waves
         ahead = ahead + np.maximum(cycle.together - 1 - ahead, 0.0) * _in_step(waves)
     first, behind = own + ahead * prompt, others - ahead
-    if np.isfinite(waves).any():  # the first ones start together and wait for those before them
-        full, share = _full_iterations(replica, cycle, i), n / sent / waves
+    if repeated or np.isfinite(waves).any():  # of a wave each waits for those before it
+        full, share = _full_iterations(replica, cycle, i), 1.0 if repeated else n / sent / waves
         each = full / cycle.together
         after = np.minimum(others / 2, (o - 1) * cycle.together) * each / prompt
         burst = way + (n * each + full) / 2
@@ -245,8 +247,10 @@ def steady_state(
         first = first + outside / sent / waves * late
     gaps = np.maximum(o - 1, 1.0)
     step = base + behind / gaps * prompt
+    share = behind / gaps
+    rate = n / (first + step * (o - 1)) if repeated else rate
     parts = {
-        name: np.asarray(seconds + behind / gaps * cycle.prompt[name])
+        name: np.asarray(seconds + share * cycle.prompt[name])
         for name, seconds in cycle.alone.items()
     }
     # Of a first wave those before find room at once, the last wait for all that lack it.
@@ -312,14 +316,16 @@ def _cycle(
     pieces = np.maximum(new / room, 1.0)
     chunk = new / pieces
     # Prompts that come during an iteration are read together in the next one.
-    starts = np.maximum(n / turns * pieces / pp, 1e-9)
+    starts = np.maximum(others / turns * pieces / pp, 1e-9)
     lump = np.clip(starts / -np.expm1(-starts), 1.0, room / chunk * replica.layout.attention_dp)
     context = mean_context(i, o, client.osl_spread)
     whole_prompt = length_biased(new, client.isl_spread)  # that a prompt's token is met in
     alone = replica.iteration_parts(decoding, context)
     middle = i - new + np.maximum(whole_prompt - chunk, 0.0) / 2
     both = replica.iteration_parts(decoding, context, chunk, lump * pp, middle)
-    more = {name: both[name] - alone[name] for name in alone}
+    share = pieces / (lump * pp)
+    prompt = {name: share * (both[name] - alone[name]) for name in alone}
+    pipe = (1 - 1 / pp) / share * total_seconds(prompt) if pp > 1 else np.zeros(())
     return _Cycle(
         chunk,
         pieces,
@@ -327,8 +333,8 @@ def _cycle(
         others * (turns - o + 1) / turns,
         np.minimum(np.maximum(room * groups / new, 1.0), n),
         alone,
-        {name: np.asarray(pieces / (lump * pp) * seconds) for name, seconds in more.items()},
-        np.asarray((1 - 1 / pp) * total_seconds(more)),
+        prompt,
+        pipe,
     )
 
 

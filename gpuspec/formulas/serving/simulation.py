@@ -36,7 +36,7 @@ class Served:
     in_flight: float
     """Mean requests in flight or waiting."""
     seconds: float
-    """From the first arrival to the last token."""
+    """From the start of the clock to the last token."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class _Replica:
 
     def __init__(self, step: Iterations, prompts: list[float], answers: list[int]) -> None:
         self.step, self.left, self.answers = step, prompts, answers
-        self.now, self.area, self.turn, self.admitted = 0.0, 0.0, 0, 0
+        self.now, self.turn, self.admitted = 0.0, 0, 0
         self.first, self.last = [0.0] * len(prompts), [0.0] * len(prompts)
         self.reading: deque[int] = deque()
         self.ends: list[tuple[int, int]] = []
@@ -120,13 +120,12 @@ class _Replica:
             self.reading.append(self.admitted)
             self.admitted += 1
 
-    def pass_time(self, seconds: float, turns: int, waiting: int) -> None:
+    def pass_time(self, seconds: float, turns: int) -> None:
         """Let equal iterations go by."""
         self.now += seconds * turns
         self.turn += turns
-        self.area += seconds * turns * (self.inside + waiting)
 
-    def read(self, waiting: int) -> list[int]:
+    def read(self) -> list[int]:
         """Run an iteration with prompts; return the requests whose only token it gave."""
         decoding, read, begun = len(self.ends), 0.0, []
         room = max(self.step.budget - decoding, 1.0)
@@ -136,7 +135,7 @@ class _Replica:
             read += take
             if self.left[request] > TINY or read >= room:
                 break
-        self.pass_time(self.step.at(decoding, read), 1, waiting)
+        self.pass_time(self.step.at(decoding, read), 1)
         over = self.finished()
         while self.reading and self.left[self.reading[0]] <= TINY:
             request = self.reading.popleft()
@@ -147,13 +146,13 @@ class _Replica:
                 over.append(request)
         return over
 
-    def decode(self, until: float, waiting: int) -> list[int]:
+    def decode(self, until: float) -> list[int]:
         """Run iterations without prompts until a last token or, with room, an arrival."""
         seconds = self.step.at(len(self.ends), 0.0)
         turns = self.ends[0][0] - self.turn
         if until < inf and self.inside < self.step.most:
             turns = min(turns, max(ceil((until - self.now) / seconds), 1))
-        self.pass_time(seconds, turns, waiting)
+        self.pass_time(seconds, turns)
         return self.finished()
 
     def finished(self) -> list[int]:
@@ -205,17 +204,15 @@ def simulate(
         if not replica.inside:
             replica.now = max(replica.now, sent[arrived])
             continue
-        waiting = arrived - replica.admitted
         until = sent[arrived] if arrived < len(sent) else inf
-        over = replica.read(waiting) if replica.reading else replica.decode(until, waiting)
+        over = replica.read() if replica.reading else replica.decode(until)
         done += len(over)
         if clients:
             sent += [replica.now + transport_s] * min(len(over), count - len(sent))
-    first, last = np.array(replica.first), np.array(replica.last)
-    each = np.array(replica.answers)
+    first, last, begun = (np.array(x) for x in (replica.first, replica.last, sent))
     return Served(
-        first - np.array(sent) + transport_s,
-        (last - first) / np.maximum(each - 1, 1),
-        replica.area / replica.now,
+        first - begun + transport_s,
+        (last - first) / np.maximum(np.array(replica.answers) - 1, 1),
+        float((last - begun).sum()) / replica.now,
         replica.now,
     )

@@ -7,11 +7,12 @@ from gpuspec.topics.memory.ask import MemoryQuestion
 def training_ground(question: MemoryQuestion, kind: str) -> Ground:
     """Return the ground of the peak of training, of a kind of error: full, lora, qlora."""
     q = question
-    params, gpus = q.network.params / 1e9, q.training_gpus
-    return ground_of("memory", kind=kind, params_b=params, seq_len=q.seq_len, gpus=gpus)
+    size = {"params_b": q.network.params / 1e9, "seq_len": q.seq_len, "gpus": q.training_gpus}
+    return ground_of("memory", {"kind": kind, **size})
 
 
 def serving_ground(question: MemoryQuestion, tp: int = 1, pp: int = 1) -> Ground:
     """Return the ground of the weights of an engine, which decide what fits."""
     params = question.network.params / 1e9
-    return ground_of("memory", kind="serving weights", params_b=params, tp=tp, pp=pp)
+    size = {"params_b": params, "tp": tp, "pp": pp}
+    return ground_of("memory", {"kind": "serving weights", **size})

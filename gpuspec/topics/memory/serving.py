@@ -52,7 +52,8 @@ def serving_table(question: MemoryQuestion) -> pd.DataFrame:
     table["fits"] = table["free"] >= 0
     table["verdict"] = [_verdict(row, q) for _, row in table.iterrows()]
     splits = zip(table["tp"], table["pp"], strict=True)
-    table["ground"] = [serving_ground(q, int(tp), int(pp)).told() for tp, pp in splits]
+    told = [serving_ground(q, int(tp), int(pp)).told() for tp, pp in splits]
+    table["ground"] = pd.Series(told, table.index, dtype=object)
     return table
 
 

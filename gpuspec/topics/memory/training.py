@@ -52,10 +52,11 @@ def training_table(question: MemoryQuestion) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``policy``, the parts in bytes, ``total``, ``total_low``, ``total_high`` (80 % interval), ``ground``,
-        and one column ``needs {gpu}`` for each GPU: the smallest power of two of GPUs that holds
-        it at the upper end of the interval (NaN: not even 2,048). Of an encoder with a decoder the
-        states alone, as ``policy`` says: what its layers keep is not in its description.
+        ``policy``, the parts in bytes, ``total``, ``total_low``, ``total_high`` (80 % interval),
+        ``ground``, and one column ``needs {gpu}`` for each GPU: the smallest power of two of GPUs
+        that holds it at the upper end of the interval (NaN: not even 2,048). Of an encoder with a
+        decoder the states alone, as ``policy`` says: what its layers keep is not in its
+        description.
     """
     q = question
     alone = " of the decoder alone" if q.network.tower_params else " alone"

@@ -60,8 +60,7 @@ def single_gpu_sentences(question: MemoryQuestion, table: pd.DataFrame) -> str:
             said.append(f"One {row.gpu}: {row.verdict}; {alone}.")
     if beyond and question.context > beyond:
         said.append(f"Mind that the model itself ends at {beyond:,} tokens.")
-    alone = table[table["gpus"] == 1]["ground"]
-    said += [ground_sentence(**alone.iloc[0])] if len(alone) else []
+    said += [ground_sentence(**told) for told in table.loc[table["gpus"] == 1, "ground"].head(1)]
     return " ".join(said)
 
 

@@ -108,7 +108,8 @@ def _load(option: pd.Series) -> dict[str, float]:
             least, most = hpc_ratio_interval(1.0, option["work_kind"])
             slow, fast = min(slow, float(least)), max(fast, float(most))
     else:
-        slow, fast = inference_interval(1.0, "throughput", option["profile"] != WHOLE_GPU)
+        ends = inference_interval(1.0, "throughput", option["profile"] != WHOLE_GPU)
+        slow, fast = (float(end) for end in ends)
     return {"load": used, "load_low": used / float(fast), "load_high": used / float(slow)}
 
 

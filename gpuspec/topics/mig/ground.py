@@ -11,17 +11,18 @@ from gpuspec.topics.mig.options import WHOLE_GPU
 from gpuspec.topics.mig.packing import Packing
 
 
-def option_ground(option: Mapping[str, Any]) -> Ground:
+def option_ground(option: Mapping[Any, Any]) -> Ground:
     """Return the ground of a tenant's place, a row of the options: a slice, or whole GPUs."""
     if option["profile"] == WHOLE_GPU:
-        return option["whole_ground"]
+        whole: Ground = option["whole_ground"]
+        return whole
     device = gpu(str(option["gpu"]))
     said: dict[str, Any] = {"gpu": device.id, "generation": device.architecture}
     serves = option["output_tokens_s"] == option["output_tokens_s"]  # not NaN
     if serves or option["work_kind"]:
         said["work"] = "inference" if serves else "kernel"
     slices = float(str(option["profile"]).partition("g")[0])
-    return ground_of("mig", **said, load="full load", slices=slices)
+    return ground_of("mig", {**said, "load": "full load", "slices": slices})
 
 
 def packing_ground(packing: Packing, options: pd.DataFrame) -> Ground:

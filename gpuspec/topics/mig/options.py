@@ -8,7 +8,7 @@ import pandas as pd
 
 from gpuspec.base.units import GIB
 from gpuspec.catalog import Gpu
-from gpuspec.constants.ground import Ground
+from gpuspec.constants.ground import KNOWN, Ground
 from gpuspec.formulas.mig import Geometry, geometry, slice_gpu
 from gpuspec.formulas.serving import Engine
 from gpuspec.topics.hpc import class_seconds
@@ -40,7 +40,7 @@ class Option(NamedTuple):
     tpot_s: float = np.nan
     output_tokens_s: float = np.nan
     work_kind: str = ""
-    whole_ground: Ground = Ground("measured")
+    whole_ground: Ground = KNOWN
     """Of whole GPUs: what is known of a language model on them."""
 
 
@@ -74,8 +74,8 @@ def tenant_options(question: MigQuestion) -> pd.DataFrame:
     ``reason`` (why not), ``capacity`` (multiple of the load, without reserve, that it bears),
     ``work_kind`` (``kernel`` or ``application`` of a class of computations), ``memory_free`` (share
     that stays free: of the cache beside a language model's requests, else of all memory),
-    ``ttft_s``, ``tpot_s``, ``output_tokens_s`` of language models, ``whole_ground``. Whole GPUs are tried where no
-    single slice of the kind does.
+    ``ttft_s``, ``tpot_s``, ``output_tokens_s`` of language models, ``whole_ground``. Whole GPUs are
+    tried where no single slice of the kind does.
     """
     known: dict[Tenant, list[Option]] = {}
     rows = []

@@ -33,8 +33,8 @@ def bandwidth_table(question: NetworksQuestion) -> pd.DataFrame:
     """Return the bus bandwidth of the asked operation in one node, for each way to join its GPUs.
 
     Columns: ``wiring``, ``gpu``, ``gpus``, ``message_bytes``, ``seconds``, ``bus_gb_s`` with
-    ``bus_gb_s_low`` and ``bus_gb_s_high`` (80 % interval), ``link``, ``ground`` (0 measured, 1 near,
-    2 far), ``link_gb_s`` (physical rate).
+    ``bus_gb_s_low`` and ``bus_gb_s_high`` (80 % interval), ``link``, ``ground`` (0 measured,
+    1 near, 2 far), ``link_gb_s`` (physical rate).
     """
     return _bandwidth(question, question.message_bytes)
 

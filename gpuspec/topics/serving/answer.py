@@ -84,10 +84,10 @@ def estimate_table(question: ServingQuestion, replica: Deployment, replicas: int
     parts = {name: float(seconds) for name, seconds in found["parts"].items()}
     answer |= {"max_concurrency": most, "load": min(asked, most)}
     ground = replica_ground(q, layout, answer["load"])
-    width = {"levels": levels(q, layout.gpu.architecture), "ground": ground.code}
+    width = levels(q, layout.gpu.architecture)
     for name, of, kind in READS if q.network.kind == "encoder" else WRITES:
         value = float(found[of])
-        low, high = inference_interval(value, kind, layout.inherited, **width)
+        low, high = inference_interval(value, kind, layout.inherited, width, ground.code)
         answer[name] = (value, float(low), float(high))
     answer["concurrency"] = asked
     waiting = max(asked - most, 0.0) if seen else float(found["waiting"])

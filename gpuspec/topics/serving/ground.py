@@ -64,7 +64,7 @@ def levels(question: Replicas, architecture: str) -> dict[str, str]:
 
 def replica_ground(question: Replicas, layout: Layout, load: float) -> Ground:
     """Return the ground of a replica at a load."""
-    return ground_of("inference", **setting(question, layout, load))
+    return ground_of("inference", setting(question, layout, load))
 
 
 def ways_ground(question: Replicas, table: pd.DataFrame) -> np.ndarray:
@@ -76,19 +76,19 @@ def ways_ground(question: Replicas, table: pd.DataFrame) -> np.ndarray:
     sizes, of = np.unique(tp, return_inverse=True)
     experts = np.array([max(expert_split(question.network, int(n)), 1) for n in sizes])
     main = np.array([format_name(question.format_of(str(name)).main.id) for name in called])
-    return ground_codes(
-        "inference",
+    said = {
         **_common(question),
-        gpu=np.asarray(names, str)[place],
-        generation=np.array([devices[name].architecture for name in names])[place],
-        weights=main[forms],
-        attention_dp="split",
-        tensor_reach=reach_of(tp),
-        tp=tp,
-        pp=table["pp"].to_numpy(int),
-        ep=experts[of],
-        load=table["batch"].to_numpy(float),
-    )
+        "gpu": np.asarray(names, str)[place],
+        "generation": np.array([devices[name].architecture for name in names])[place],
+        "weights": main[forms],
+        "attention_dp": "split",
+        "tensor_reach": reach_of(tp),
+        "tp": tp,
+        "pp": table["pp"].to_numpy(int),
+        "ep": experts[of],
+        "load": table["batch"].to_numpy(float),
+    }
+    return ground_codes("inference", said)
 
 
 def way_ground(question: Replicas, row: Mapping[str, Any]) -> Ground:
@@ -102,4 +102,4 @@ def way_ground(question: Replicas, row: Mapping[str, Any]) -> Ground:
 def images_ground(device: Gpu, model: str, stack: str, steps: int, size: int) -> Ground:
     """Return the ground of images of `size` pixels in width and height on a GPU."""
     said = {"gpu": device.id, "generation": device.architecture, "model": model, "stack": stack}
-    return ground_of("images", **said, steps=steps, pixels=size**2)
+    return ground_of("images", {**said, "steps": steps, "pixels": size**2})

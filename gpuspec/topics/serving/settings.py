@@ -79,6 +79,6 @@ def engine_cannot(engine: str, layout: Layout) -> str:
     if layout.kv_precision not in CACHES.get(engine, (layout.kv_precision,)):
         return f"{engine} keeps no cache in {layout.kv_precision}"
     form = layout.weight.main
-    if engine == "tensorrt-llm" and form.id == "nvfp4" and not form.native(layout.gpu):
+    if engine == "tensorrt-llm" and form.id == "nvfp4" and form.weight_only(layout.gpu):
         return f"{engine} multiplies NVFP4 on FP4 units only, which {layout.gpu.name} has not"
     return ""

@@ -92,7 +92,8 @@ def runs_table(question: TrainingQuestion) -> pd.DataFrame:
 
     Columns: those of the layout, then ``days`` with ``days_low`` and ``days_high`` (80 %
     interval), ``gpu_hours``, ``goodput``, ``kwh``, ``ground`` (its level and reasons),
-    ``meets`` (within the deadline at the central estimate), ``surely`` (at the upper end of the interval too).
+    ``meets`` (within the deadline at the central estimate), ``surely`` (at the upper end
+    of the interval too).
     """
     rows = []
     for device in question.devices:

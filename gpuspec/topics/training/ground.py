@@ -54,11 +54,11 @@ def layouts_ground(
 ) -> np.ndarray:
     """Return the ground, as codes, of every layout of a grid."""
     split = {name: grid[name].to_numpy(int) for name in SIZES}
-    codes = ground_codes("training", **setting(question, device, count, split))
+    codes = ground_codes("training", setting(question, device, count, split))
     return np.broadcast_to(codes, (len(grid),))
 
 
 def layout_ground(question: TrainingQuestion, row: Mapping[str, Any]) -> Ground:
     """Return the ground of one layout, a row with ``gpu``, ``gpus`` and its sizes."""
     device, count = gpu(str(row["gpu"])), int(row["gpus"])
-    return ground_of("training", **setting(question, device, count, row))
+    return ground_of("training", setting(question, device, count, row))
