@@ -111,8 +111,19 @@ def page(lab):
         browser.close()
 
 
+def _pushed(page, slider):
+    """Move a slider by a step, until what it shows has changed."""
+    shown = slider.locator(".widget-readout").inner_text()
+    slider.locator(".noUi-handle").press("ArrowRight")
+    page.wait_for_function(
+        "([slider, shown]) => slider.innerText.trim() !== shown",
+        arg=[slider.locator(".widget-readout").element_handle(), shown],
+        polling=200,
+    )
+
+
 @pytest.mark.parametrize("name", PANELS)
-def test_a_slider_moves_the_picture(page, name):
+def test_a_control_moves_the_picture(page, name):
     page.evaluate(OPEN, f"{name}.ipynb")
     opened = page.locator(".jp-NotebookPanel:visible")
     opened.locator(".jp-Notebook").wait_for()
@@ -126,14 +137,12 @@ def test_a_slider_moves_the_picture(page, name):
     width = picture.bounding_box()["width"]
     assert 400 < width <= panel.bounding_box()["width"] + 1  # drawn whole, not clipped
     before = picture.inner_html()
-    slider = panel.locator(".widget-hslider", has_text=PANELS[name])
-    shown = slider.locator(".widget-readout").inner_text()
-    slider.locator(".noUi-handle").press("ArrowRight")
-    page.wait_for_function(
-        "([slider, shown]) => slider.innerText.trim() !== shown",
-        arg=[slider.locator(".widget-readout").element_handle(), shown],
-        polling=200,
-    )
+    box = panel.locator(".widget-text", has_text=PANELS[name]).locator("input")
+    if box.count():  # a number to type in
+        box.fill("200")
+        box.press("Enter")
+    else:
+        _pushed(page, panel.locator(".widget-hslider", has_text=PANELS[name]))
     page.wait_for_function(
         "([panel, before]) => panel.querySelector('svg').innerHTML !== before",
         arg=[panel.element_handle(), before],

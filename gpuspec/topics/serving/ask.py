@@ -334,25 +334,24 @@ class EstimateQuestion(Separate, ServingQuestion):
         None, description="Pipeline stages; None: 1, or as tp says"
     )
 
-    @model_validator(mode="after")
-    def _splits_a_layout_that_is_given(self) -> Self:
-        for name in ("ep", "attention_dp", "prefill_gpus"):
-            if self.tp is None and getattr(self, name) not in (None, 0, 1):
-                raise InputError(name, getattr(self, name), "give tp beside it")
-        return self
+    @property
+    def states_a_layout(self) -> bool:
+        """Whether any part of the layout is asked, so that the best one is not looked for."""
+        parts = self.tp, self.pp, self.ep, self.prefill_gpus, self.attention_dp > 1
+        return any(parts)
 
     def replica(
         self,
         device: Gpu,
         weight: WeightFormat,
-        tp: int,
-        pp: int = 1,
+        tp: int | None,
+        pp: int | None = None,
         ep: int | None = None,
         attention_dp: int | None = None,
     ) -> Deployment:
         """Return one replica, whose experts and attention are split as asked unless given."""
         ep, groups = ep or self.ep, attention_dp or self.attention_dp
-        return super().replica(device, weight, tp, pp, ep, groups)
+        return super().replica(device, weight, tp or 1, pp or 1, ep, groups)
 
 
 class ImagesQuestion(Compared):
