@@ -328,7 +328,7 @@ def test_columns_of_another_tool_are_renamed_and_separate_stages_named(tmp_path)
     assert found.rows["case_id"].tolist() == ["a ttft_ms", "a tpot_ms"]
     assert (found.rows["weight_precision"] == "fp8").all()
     assert (found.rows["n_gpus"] == 1).all()
-    assert found.skipped["reason"].str.contains("separate GPUs").all()
+    assert found.skipped["reason"].str.contains("scenario disaggregated").all()
 
 
 def test_inference_fills_what_the_model_knows_and_says_what_does_not_fit(tmp_path):
