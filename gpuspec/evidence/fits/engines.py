@@ -63,7 +63,7 @@ PRIOR_WIDTH = {
 as one publisher's misfit: few measurements move the constants little."""
 ERA_WIDTH = 0.7
 """The same between the eras of one family, as a share: they differ less than two families."""
-CENTRE_WIDTH = 0.25
+CENTRE_WIDTH = 0.15
 """The same of the centre of all engines, from where the constants start: what one engine's host
 takes says little of another's, and kernels are timed."""
 TUNED_WIDTH = 2.5
