@@ -105,7 +105,9 @@ def kernels(device, matmul=None):
     kinds = {"bf16": MATMUL, "fp8": MATMUL, "int4-awq": MATMUL, "int8": MATMUL, **(matmul or {})}
     tables = {
         "matmul": kinds,
-        "decode_attention": {f"{c}/{h}": DECODE for c in ("bf16", "fp8") for h in ("gqa", "mha")},
+        "decode_attention": {
+            f"{c}/{h}": DECODE for c in ("bf16", "fp8") for h in ("gqa", "mha", "mla")
+        },
         "prefill_attention": {"bf16": PREFILL, "fp8": PREFILL},
         "experts": {"bf16": EXPERTS, "fp8": EXPERTS},
         "all_reduce": {"bf16": COLLECTIVES},
