@@ -29,10 +29,13 @@ PANELS = {
     "11_validation": "missed by",
 }
 OPEN = """async path => {
-    const opened = await jupyterapp.commands.execute('docmanager:open', {path});
+    const open = {path, kernel: window.sharedKernel};
+    const opened = await jupyterapp.commands.execute('docmanager:open', open);
     await opened.sessionContext.ready;
+    window.sharedKernel ??= opened.sessionContext.session.kernel.model;
 }"""
-"""Opens a notebook in a tab of its own, until its kernel is there."""
+"""Opens a notebook in a tab of its own, until its kernel is there: the one of the first, which has
+loaded every package; its names are forgotten."""
 SECONDS = int(os.environ.get("GPUSPEC_BROWSER_MS", "120000"))
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
@@ -72,7 +75,8 @@ def lab(tmp_path_factory):
 
 
 def _needed(cells):
-    """Yield the cells that a panel takes: parameters, imports and question, the panel itself."""
+    """Yield what a panel takes: no names before it, parameters, imports and question, the panel."""
+    yield nbformat.v4.new_code_cell("%reset -f")
     code = [cell for cell in cells if cell.cell_type == "code"]
     yield from code[:2]
     yield from (cell for cell in code if "interactive" in cell.metadata.get("tags", []))

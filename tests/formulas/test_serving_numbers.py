@@ -573,12 +573,13 @@ def test_the_largest_load():
 
 
 def test_a_run_of_requests_that_are_all_there():
-    # 5 requests, 2 at a time: drifted apart, 4 in steady state and a tail of 4 steps. Of equal
-    # length: two waves of 2 and one of 1. Prompts are 1414.063 / 9868.983 of a wave.
+    # 5 requests, 2 at a time: drifted apart, 4 in steady state and a tail of 6 steps. Of equal
+    # length: two waves of 2 and one of 1, or a tail of 4 steps. Prompts are 1414.063 / 9868.983 of
+    # a wave.
     one = replica(DENSE, FAST, WIDE_OPEN)
     steady = steady_state(one, 2, 4, 8)
     drifted = 4 / steady["requests_s"] + 4 * steady["tpot_s"]
-    assert_allclose(finite_run(one, 5, 2, 4, 8), drifted)
+    assert_allclose(finite_run(one, 5, 2, 4, 8), drifted + 2 * steady["tpot_s"])
     share = PROMPT_2 / LATENCY_2
     waves = (2 * LATENCY_2 + LATENCY_1) * US
     found = finite_run(one, 5, 2, 4, 8, client=Client(lengths="equal"))

@@ -17,6 +17,10 @@ from gpuspec.formulas.serving.deployment import Deployment
 from gpuspec.formulas.serving.encoding import encoding
 from gpuspec.formulas.serving.lengths import length_biased, mean_context
 
+TAIL = {"equal": 0.5, "varied": 0.75}
+"""Mean answers that the last requests of a run still write: half of one; where lengths are from a
+half to one and a half times their mean, the longest of them end a run."""
+
 
 class SteadyState(TypedDict):
     """Speed of a replica with requests always in flight."""
@@ -399,7 +403,7 @@ def finite_run(
     r, n = np.asarray(requests, float), np.maximum(np.asarray(concurrency, float), 1e-9)
     first, o = np.minimum(r, n), np.asarray(osl, float)
     steady = steady_state(replica, first, isl, o, client=client, most=first)
-    tail = steady["tpot_s"] * o / 2
+    tail = steady["tpot_s"] * o * TAIL[client.lengths]
     drifted = np.maximum(r - first / 2, first / 2) / steady["requests_s"] + tail
     if client.lengths == "varied":
         return np.asarray(drifted)

@@ -20,10 +20,10 @@ from gpuspec.formulas.serving import (
 )
 from gpuspec.formulas.serving.lengths import DAY_S, mean_context
 from gpuspec.formulas.serving.serving import kv_capacity_tokens
-from gpuspec.formulas.splits import TENSOR, Split, expert_split, impossible, together
+from gpuspec.formulas.splits import TENSOR, Split, impossible, together
 from gpuspec.topics.serving.ask import EstimateQuestion, ImagesQuestion, Replicas, ServingQuestion
 from gpuspec.topics.serving.fleets import fleet_capacity
-from gpuspec.topics.serving.ground import images_ground, levels, replica_ground
+from gpuspec.topics.serving.ground import images_ground, levels, replica_ground, separate_ground
 from gpuspec.topics.serving.layouts import shortfall, unworkable
 from gpuspec.topics.serving.load import (
     BOUNDS,
@@ -70,7 +70,9 @@ def estimate_table(question: ServingQuestion, replica: Deployment, replicas: int
         read = pair.prefill
         reason = unworkable(q.runtime.engine, read.layout) or shortfall(read, q.prompt_tokens)
         if not reason:
-            return judged(q, answer | separate_answer(question, pair))
+            found = separate_answer(question, pair)
+            found["ground"] = separate_ground(q, pair, found["load"]).told()
+            return judged(q, answer | found)
         reason = f"where prompts are read: {reason}"
         answer |= {"works": False, "reason": reason}
     if reason:
@@ -138,26 +140,17 @@ def estimates(question: EstimateQuestion) -> list[Row]:
     q, rows = question, []
     for device in q.devices:
         for form in q.formats:
-            split, replicas = _layout_of(q, device, form)
-            answer = estimate_table(q, q.replica(device, form, *split), replicas)
+            replica, replicas = q.replica(device, form, q.tp or 1, q.pp or 1), 1
+            if q.tp is None and q.pp is None:
+                best = best_layout(q, device, form)
+                replica = q.replica(device, form, *(int(best[name]) for name in Split._fields))
+                replicas = int(best["replicas"]) or 1
+            answer = estimate_table(q, replica, replicas)
             row: Row = {"gpu": device.id, "weights": form.id, "weights_format": form.words}
             row |= {"kv_format": q.kv_format, "engine": q.runtime.name}
-            rows.append({**row, **answer, "replicas": replicas, "gpus": replicas * split.gpus})
-            if "separate" in answer:
-                rows[-1]["gpus"] = sum(
-                    answer["separate"][f"{s}_gpus"] for s in ("prefill", "decode")
-                )
+            row |= {"replicas": replicas, "gpus": replicas * replica.gpus}
+            rows.append({**row, **answer})
     return rows
-
-
-def _layout_of(q: EstimateQuestion, device: Gpu, form: WeightFormat) -> tuple[Split, int]:
-    """Return the split that was asked, or else the best one, and its replicas."""
-    if q.states_a_layout:
-        tp = q.tp or 1
-        return Split(tp, q.pp or 1, q.ep or expert_split(q.network, tp), q.attention_dp), 1
-    best = best_layout(q, device, form)
-    split = Split(*(int(best[name]) for name in Split._fields))
-    return split, int(best["replicas"]) or 1
 
 
 def day_table(question: ServingQuestion, best: pd.DataFrame) -> pd.DataFrame:

@@ -334,11 +334,12 @@ class EstimateQuestion(Separate, ServingQuestion):
         None, description="Pipeline stages; None: 1, or as tp says"
     )
 
-    @property
-    def states_a_layout(self) -> bool:
-        """Whether any part of the layout is asked, so that the best one is not looked for."""
-        parts = self.tp, self.pp, self.ep, self.prefill_gpus, self.attention_dp > 1
-        return any(parts)
+    @model_validator(mode="after")
+    def _splits_a_layout_that_is_given(self) -> Self:
+        for name in ("ep", "attention_dp", "prefill_gpus"):
+            if self.tp is None and getattr(self, name) not in (None, 0, 1):
+                raise InputError(name, getattr(self, name), "give tp beside it")
+        return self
 
     def replica(
         self,
