@@ -143,7 +143,8 @@ def best_layout(question: ServingQuestion, device: Gpu, weight: WeightFormat) ->
     mean, the first `TRIED` are compared.
     """
     q = question
-    tried, needs = [], []
+    tried: list[tuple[WeightFormat, Split, Deployment, str]] = []
+    needs: list[float] = []
     for split, replica, why in replicas(q, device, weight):
         if split.gpus > min(needs, default=np.inf):
             break  # one replica is more than all of another layout
