@@ -176,9 +176,10 @@ def _tell_estimate(answer: dict[str, Any]) -> None:
         rows.append([label + of, *(f"{v * scale:,.1f}" for v in answer[name])])
     print_table(["", *headings("estimated", "estimated_low"), "high (80 %)"], rows)
     each = "each replica with " if answer["replicas"] > 1 else ""
+    most = answer["max_concurrency"]
     echo(
         f"\n{answer['gpus']} x {answer['gpu']}, {_layout(answer)}: {each}"
-        f"{_few(answer['load'])} requests in flight; memory holds {answer['max_concurrency']:,.0f}; "
+        f"{_few(answer['load'])} requests in flight; memory holds {most:,.0f}; "
         + ("the limits are kept" if answer["keeps_limits"] else "a limit is not kept")
     )
     if "cache_tokens" in answer:

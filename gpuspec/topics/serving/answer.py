@@ -61,8 +61,7 @@ def estimate_table(question: ServingQuestion, replica: Deployment, replicas: int
     What memory does not hold waits outside, and its time to the first token counts the wait.
     """
     q, layout = question, replica.layout
-    context = math.ceil(q.prompt_tokens + q.held_osl) if q.osl_cv else q.context
-    reason = unworkable(q.runtime.engine, layout) or shortfall(replica, context)
+    reason = unworkable(q.runtime.engine, layout) or shortfall(replica, q.held_context)
     answer: Row = {name: getattr(layout, name) for name in Split._fields}
     answer |= {"works": not reason, "reason": reason}
     if not reason and isinstance(question, EstimateQuestion) and question.prefill_gpus:
@@ -232,7 +231,7 @@ def context_table(
     for device in q.devices:
         replica = _over_all(q, device, q.formats[-1], gpus)
         lengths = np.array(contexts, float)
-        rate = maximum_load(replica, lengths, q.osl)["output_tokens_s"]
+        rate = maximum_load(replica, lengths, q.osl, client=q.client)["output_tokens_s"]
         table[device.id] = np.where(np.isfinite(rate), rate, 0.0)
     return pd.DataFrame(table, index=pd.Index(list(contexts), name="context"))
 
@@ -243,11 +242,15 @@ def precision_table(question: ServingQuestion, gpus: int, names: Sequence[str]) 
     for device in q.devices:
         for form in with_stored(q.network, names, q.weights_gb):
             replica = _over_all(q, device, form, gpus)
-            reason = shortfall(replica, q.context)
+            reason = shortfall(replica, q.held_context)
             rate = (
                 0.0
                 if reason
-                else float(maximum_load(replica, q.prompt_tokens, q.osl)["output_tokens_s"])
+                else float(
+                    maximum_load(replica, q.prompt_tokens, q.osl, client=q.client)[
+                        "output_tokens_s"
+                    ]
+                )
             )
             rows.append((device.id, form.name, rate, reason))
     return pd.DataFrame(rows, columns=["gpu", "weights", "output_tokens_s", "reason"])
@@ -275,7 +278,7 @@ def form_table(question: ServingQuestion, pairs: Sequence[tuple[str, str]]) -> p
 
 def _most(question: ServingQuestion, device: Gpu, tp: int) -> float:
     replica = question.replica(device, question.formats[0], tp)
-    if shortfall(replica, question.context):
+    if shortfall(replica, question.held_context):
         return 0.0
     return float(maximum_load(replica, question.prompt_tokens, question.osl)["output_tokens_s"])
 

@@ -158,6 +158,12 @@ class Load(Settings, Traffic):
         """Output tokens for which a request in flight needs memory: long ones stay longer."""
         return float(length_biased(self.osl, self.osl_cv))
 
+    @property
+    def held_context(self) -> int:
+        """Tokens of cache that a request in flight needs at its end."""
+        longer = 0.0 if self.network.kind == "encoder" else self.held_osl - self.osl
+        return self.context + math.ceil(longer)
+
     def times(self, factor: float) -> Self:
         """Return the same service with `factor` times the traffic."""
         changes: dict[str, object] = {}
