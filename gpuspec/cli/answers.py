@@ -109,7 +109,7 @@ def _waiting(row: dict[str, Any]) -> str:
 def _layout(row: dict[str, Any]) -> str:
     from gpuspec.formulas.splits import Split
 
-    split = Split(*(row[name] for name in Split._fields)).words
+    split = Split(*(row[name] for name in Split._fields)).words.replace("one GPU", "TP 1")
     if "separate" in row:
         sides = row["separate"]
         return f"{sides['prefill_gpus']} read, {sides['decode_gpus']} write in {split}"
@@ -134,7 +134,7 @@ def _tell_estimates(found: list[dict[str, Any]]) -> None:
         if "concurrency_within" in row:
             most = f"{row.get(rate, row['concurrency_within']) * row['replicas']:,.3g}"
         times = [f"{ttft:,.2f}", f"{tpot * 1e3:,.1f}", f"{total} ({low} to {high})"]
-        flight = f"{row['load'] * row['replicas']:,.0f}"
+        flight = _few(row["load"] * row["replicas"])
         keeps = "kept" if row["keeps_limits"] else "not kept"
         rows.append([*start, *times, flight, cache, most, f"{keeps}; {row['bound']}"])
         rows[-1].insert(-1, row["ground"]["level"] if "ground" in row else "")
@@ -145,6 +145,11 @@ def _tell_estimates(found: list[dict[str, Any]]) -> None:
     print_table([*heads, "Ground", "Limits; bound by"], rows)
     told = {f"{row['gpu']}, {row['weights']}": row["ground"] for row in found if "ground" in row}
     echo("\n" + grounds_sentence({of: (g["level"], g["reasons"]) for of, g in told.items()}))
+
+
+def _few(count: float) -> str:
+    """Write a number of requests, a small mean with its digits."""
+    return f"{count:,.0f}" if count >= 10 or count == int(count) else f"{count:.2g}"
 
 
 def _times(row: dict[str, Any]) -> tuple[float, float]:
@@ -167,12 +172,14 @@ def _tell_estimate(answer: dict[str, Any]) -> None:
     ):
         if name not in answer:
             continue
-        rows.append([label, *(f"{v * scale:,.1f}" for v in answer[name])])
+        of = " of a replica" if answer["replicas"] > 1 and label.endswith("/s") else ""
+        rows.append([label + of, *(f"{v * scale:,.1f}" for v in answer[name])])
     print_table(["", *headings("estimated", "estimated_low"), "high (80 %)"], rows)
-    each = f"; {answer['replicas']} replicas, each" if answer["replicas"] > 1 else ""
+    each = "each replica with " if answer["replicas"] > 1 else ""
+    most = answer["max_concurrency"]
     echo(
-        f"\n{answer['gpus']} x {answer['gpu']}, {_layout(answer)}{each} with "
-        f"{answer['load']:,.0f} requests in flight; memory holds {answer['max_concurrency']:,.0f}; "
+        f"\n{answer['gpus']} x {answer['gpu']}, {_layout(answer)}: {each}"
+        f"{_few(answer['load'])} requests in flight; memory holds {most:,.0f}; "
         + ("the limits are kept" if answer["keeps_limits"] else "a limit is not kept")
     )
     if "cache_tokens" in answer:

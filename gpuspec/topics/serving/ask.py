@@ -158,6 +158,12 @@ class Load(Settings, Traffic):
         """Output tokens for which a request in flight needs memory: long ones stay longer."""
         return float(length_biased(self.osl, self.osl_cv))
 
+    @property
+    def held_context(self) -> int:
+        """Tokens of cache that a request in flight needs at its end."""
+        longer = 0.0 if self.network.kind == "encoder" else self.held_osl - self.osl
+        return self.context + math.ceil(longer)
+
     def times(self, factor: float) -> Self:
         """Return the same service with `factor` times the traffic."""
         changes: dict[str, object] = {}
@@ -334,11 +340,12 @@ class EstimateQuestion(Separate, ServingQuestion):
         None, description="Pipeline stages; None: 1, or as tp says"
     )
 
-    @property
-    def states_a_layout(self) -> bool:
-        """Whether any part of the layout is asked, so that the best one is not looked for."""
-        parts = self.tp, self.pp, self.ep, self.prefill_gpus, self.attention_dp > 1
-        return any(parts)
+    @model_validator(mode="after")
+    def _splits_a_layout_that_is_given(self) -> Self:
+        for name in ("ep", "attention_dp", "prefill_gpus"):
+            if self.tp is None and getattr(self, name) not in (None, 0, 1):
+                raise InputError(name, getattr(self, name), "give tp beside it")
+        return self
 
     def replica(
         self,

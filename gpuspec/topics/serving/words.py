@@ -41,8 +41,8 @@ def answer_sentences(question: ServingQuestion, best: pd.DataFrame) -> str:
     format_ = format_title(str(first["weight"]))
     copies = "one replica" if first["replicas"] == 1 else f"{first['replicas']:,} replicas"
     said = (
-        f"The fewest GPUs that serve {q.network.name} so are {first['gpus']:,} x {first['gpu']} with weights in "
-        f"{format_}: {copies} of {_split(first)}, {_times(q, first)}."
+        f"The fewest GPUs that serve {q.network.name} so are {first['gpus']:,} x {first['gpu']} "
+        f"with weights in {format_}: {copies} of {_split(first)}, {_times(q, first)}."
     )
     rest = [r for r in rows(works) if r.gpu != first["gpu"]]
     ties = [str(r.gpu) for r in rest if r.gpus == first["gpus"]]
