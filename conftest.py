@@ -58,6 +58,8 @@ class Shown(pytest.Item):
         from goldens.compare import differences
         from goldens.notebooks import blocks, is_panel
 
+        if any(item.test_outputs is None for item in self.parent.cells):
+            pytest.fail("not every cell has run", pytrace=False)
         with tempfile.TemporaryDirectory() as folder:
             target = Path(folder, "drawn.json")
             self.parent.run(f"keep({str(target)!r})")

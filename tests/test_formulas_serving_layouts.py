@@ -11,7 +11,15 @@ from gpuspec.base.errors import InputError
 from gpuspec.catalog import gpu
 from gpuspec.catalog.models import model
 from gpuspec.catalog.precision import precision
-from gpuspec.evidence.measurements.inference import LAYOUT, layout, prepared, skip_reasons
+from gpuspec.constants.disaggregated import separate_errors
+from gpuspec.constants.memory import memory_terms
+from gpuspec.evidence.measurements.inference import (
+    LAYOUT,
+    layout,
+    predicted_inference,
+    prepared,
+    skip_reasons,
+)
 from gpuspec.evidence.measurements.rows import measurements
 from gpuspec.formulas.memory import stage_weights_bytes
 from gpuspec.formulas.serving import (
@@ -232,6 +240,14 @@ def test_every_measured_run_that_says_its_workers_is_predicted():
     rows = prepared(measurements("inference-disaggregated"))
     assert len(rows) == 184
     assert (skip_reasons(rows) == "").all()
+    ratio = rows["value"] / predicted_inference(rows, memory=memory_terms())
+    for kind, stated in separate_errors().items():
+        own = ratio[rows["metric"] == f"{kind}_ms"]
+        assert stated["rows"] == len(own) == 92
+        assert abs(np.median(np.abs(1 / own - 1)) - stated["median"]) < 5e-3, (
+            "run tools/write_disaggregated.py, then tools/write_errors.py"
+        )
+        assert own.between(stated["low"], stated["high"]).mean() > 0.75
     both = rows["prefill_workers"] * rows["prefill_tp"] + rows["decode_workers"] * rows["tp"]
     assert (both == rows["n_gpus"]).all()
 

@@ -109,7 +109,7 @@ def _waiting(row: dict[str, Any]) -> str:
 def _layout(row: dict[str, Any]) -> str:
     from gpuspec.formulas.splits import Split
 
-    split = Split(*(row[name] for name in Split._fields)).words
+    split = Split(*(row[name] for name in Split._fields)).words.replace("one GPU", "TP 1")
     if "separate" in row:
         sides = row["separate"]
         return f"{sides['prefill_gpus']} read, {sides['decode_gpus']} write in {split}"

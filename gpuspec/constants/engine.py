@@ -18,7 +18,7 @@ class EngineTerms(Terms):
     iteration_us: float = Field(250.0, ge=0.0, le=30_000.0)
     """Host time of one iteration: scheduling, preparing, sampling. Beside the GPU's where the
     engine works ahead, else added to it."""
-    sequence_us: float = Field(2.0, ge=0.0, le=1000.0)
+    sequence_us: float = Field(1.0, ge=0.0, le=1000.0)
     """More for each sequence of the iteration (sampling, bookkeeping, streaming)."""
     layer_us: float = Field(18.0, ge=0.0, le=150.0)
     """Small kernels of a layer: norms, residuals, rotary, activation."""

@@ -139,6 +139,8 @@ def test_prompts_are_launched_kernel_by_kernel():
     us(slow.iteration_parts(2, 100)["launches"], 0)
     quick = replica(DENSE, FAST, engine={"eager_layer_us": busy / 8})
     us(quick.iteration_parts(0, 1, 8, 1)["launches"], 0)
+    compiled = replica(DENSE, FAST, {"compiled": True}, engine={"eager_layer_us": busy})
+    us(compiled.iteration_parts(0, 1, 8, 1)["launches"], 0)
 
 
 def test_layers_of_experts_take_longer_to_launch():
@@ -475,11 +477,11 @@ def test_a_request_alone():
 def test_two_requests_in_flight():
     # A life: a quarter of an iteration until one begins, one for the prompt, seven of tokens. 7 /
     # 8.25 of it each decodes: 1.697 of two. The other's prompt comes once in that life, 7 / 8.25 of
-    # it between tokens; of 1 / 8.25 that come in an iteration 1.0618 come together.
+    # it between tokens; a prompt is read beside the 1 / 8.25 that come in an iteration.
     one = replica(DENSE, FAST, WIDE_OPEN)
     found = steady_state(one, 2, 4, 8, client=LOCAL)
     alone = times(one, 14 / 8.25, 8)
-    together = 1.0617818
+    together = 1 + 1 / 8.25
     prompt = (times(one, 14 / 8.25, 8, 4, together) - alone) / together
     between = 7 / 8.25
     step, first = alone + between / 7 * prompt, 1.25 * alone + (2 - between) * prompt
@@ -507,10 +509,10 @@ def test_cached_prompts_are_read_and_not_computed():
     # tokens on average.
     one = replica(DENSE, FAST, WIDE_OPEN)
     found = steady_state(one, 2, 8, 8, cached_share=0.5, client=LOCAL)
-    both = one.iteration_parts(14 / 8.25, 12, 4, 1.0617818, 4)
+    both = one.iteration_parts(14 / 8.25, 12, 4, 1.1212121, 4)
     alone = one.iteration_parts(14 / 8.25, 12)
     for name in ("attention", "matmul"):
-        added = (both[name] - alone[name]) / 1.0617818
+        added = (both[name] - alone[name]) / 1.1212121
         assert_allclose(found["parts"][name], alone[name] + added / 8.25, rtol=1e-5)
 
 
@@ -553,7 +555,7 @@ def test_equal_requests_drift_apart():
     assert_allclose(ever["ttft_s"], apart["ttft_s"])
     varied, alike = (steady_state(one, 2, 4, 8, client=c, requests=8) for c in (LOCAL, equal))
     alone = times(one, 14 / 8.25, 8)
-    prompt = (times(one, 14 / 8.25, 8, 4, 1.0617818) - alone) / 1.0617818
+    prompt = (times(one, 14 / 8.25, 8, 4, 1.1212121) - alone) / 1.1212121
     # Both prompts are read in one iteration: the other's wholly before, not 1.25 / 8.25 of it; in
     # the first of four waves all wait anyway.
     more = (1 - 1.25 / 8.25) * (2 / 2 - 1 / 4) * prompt * (1 - 1 / 4)
@@ -612,7 +614,8 @@ def test_a_step_that_speculates():
     dear = speculative(one, plain, 4, 8, 3, 0.5, draft_cost=0.5)
     assert_allclose(dear["parts"]["engine"], 1.5 * step / 1.875)
     # Three more wait outside, and so long as three answers take.
-    more = speculative(one, steady_state(one, 5, 4, 8), 4, 8, 1, 0.5)
+    more = speculative(one, steady_state(one, 5, 4, 8, client=LOCAL), 4, 8, 1, 0.5)
+    found = speculative(one, steady_state(one, 2, 4, 8, client=LOCAL), 4, 8, 1, 0.5)
     assert_allclose(more["requests_s"], found["requests_s"])
     assert_allclose(more["ttft_s"] - found["ttft_s"], 3 / found["requests_s"])
 
@@ -622,7 +625,7 @@ def test_a_step_that_speculates():
 
 def test_the_largest_rate_for_ever():
     one = replica(DENSE, FAST, WIDE_OPEN)
-    rates = [float(steady_state(one, n, 4, 8)["requests_s"]) for n in (1, 2)]
+    rates = [float(steady_state(one, n, 4, 8, client=LOCAL)["requests_s"]) for n in (1, 2)]
     assert_allclose(sustainable_requests_s(one, 4, 8), max(rates))
 
 

@@ -29,6 +29,7 @@ from gpuspec.evidence.fits.hierarchy import (
 from gpuspec.evidence.fits.proportional import fitting
 from gpuspec.evidence.measurements.inference import (
     METRICS,
+    TUNED,
     Call,
     calls,
     era_of,
@@ -36,10 +37,11 @@ from gpuspec.evidence.measurements.inference import (
     predicted_call,
     predicted_inference,
 )
+from gpuspec.evidence.measurements.rows import known_model
 
 PRIOR_WIDTH = {
-    "iteration_us": 0.6,
-    "sequence_us": 1.2,
+    "iteration_us": 1.0,
+    "sequence_us": 2.5,
     "layer_us": 0.3,
     "eager_layer_us": 0.4,
     "eager_expert_us": 0.4,
@@ -61,13 +63,17 @@ PRIOR_WIDTH = {
 as one publisher's misfit: few measurements move the constants little."""
 ERA_WIDTH = 0.7
 """The same between the eras of one family, as a share: they differ less than two families."""
+CENTRE_WIDTH = 0.15
+"""The same of the centre of all engines, from where the constants start: what one engine's host
+takes says little of another's, and kernels are timed."""
 TUNED_WIDTH = 2.5
 """The same of kernels of experts, which an era tunes that another left as they were."""
 GENERATION_WIDTH = {"matmul_factor": 0.08, "attention_factor": 0.08, "expert_factor": 0.1}
 """The same of the constants of a generation of GPUs, from 1."""
-QUEUED_TRUST = 0.3
-"""How much a time to first token under load counts: it also holds the queue, which the pattern of
-arrivals makes."""
+LESS_TRUST = 0.3
+"""How much a time to first token under load counts, which also holds the queue that the pattern of
+arrivals makes; and the largest throughput of a mixture of experts whose layout is not said, which
+is read as the best of several."""
 ALIKE = 6
 """Rows of one publisher, engine, GPU, model, format and figure that a fit learns from."""
 NOISE = 0.15
@@ -152,8 +158,15 @@ def _families() -> dict[str, str]:
 
 
 def _trust(rows: pd.DataFrame) -> np.ndarray:
+    """Return how much rows count: less where a queue, or an unknown layout, is part of them."""
     queued = (quantity(rows) == "ttft") & (rows["scenario"] == "serving")
-    return np.where(queued, QUEUED_TRUST, 1.0)
+    guessed = (rows["ep"] == TUNED) & (rows["tp"] > 1) & (rows["model"].map(_experts) > 0)
+    return np.where(queued | (guessed & (rows["scenario"] == "inflight_max")), LESS_TRUST, 1.0)
+
+
+@cache
+def _experts(name: str) -> int:
+    return known_model(name).experts
 
 
 def thinned(rows: pd.DataFrame) -> pd.DataFrame:
@@ -189,6 +202,7 @@ def engine_fit(rows: pd.DataFrame, memory: MemoryTerms | None = None) -> Fit[Eng
             member_width=np.array(
                 [TUNED_WIDTH if "expert_" in n else ERA_WIDTH for n in PRIOR_WIDTH]
             ),
+            centre_width=CENTRE_WIDTH,
             proportional=True,
             many=Together(memory),
             crossed=Crossed(GenerationTerms, GENERATION_WIDTH, generations_of),

@@ -102,6 +102,8 @@ class Hierarchy(Generic[T]):
     member_width: float | np.ndarray = 0.5
     """The widths between members of a family, as a share of the others or one for each constant:
     they differ less than families."""
+    centre_width: float = 1.0
+    """The widths of the centre from where fits start, as a share: little where that is physics."""
     proportional: bool = False
     """Whether predictions cost so much that they are taken as linear in the constants."""
     many: Callable[[pd.DataFrame, Sequence[Constants]], np.ndarray] | None = None
@@ -195,7 +197,7 @@ class Fit(Generic[T]):
     def levels(self, chosen: np.ndarray, members: Iterable[str]) -> Levels:
         """Return the constants of `members` from the `chosen` rows, level by level."""
         what, fitted_members = self.what, {}
-        centre = self.fit(chosen, what.first())
+        centre = self.fit(chosen, what.first(), what.centre_width)
         middles: Points = {}
         for member in sorted(members):
             family = what.family(member)

@@ -32,8 +32,8 @@ DENSE_PARTS = ("matmul", "experts", "elementwise", "communication")
 MIXERS = ("attention", "linear")
 """Parts of the weights that mix tokens."""
 FINE_EXPERTS = 64
-"""Experts of a layer from which on they are small, as in DeepSeek-V3 and Qwen3, whose FP8 has a scale
-for each block; few large ones (Mixtral, Llama 4) have one for each tensor or channel."""
+"""Experts of a layer from which on they are small, as in DeepSeek-V3 and Qwen3, whose FP8 has a
+scale for each block; few large ones (Mixtral, Llama 4) have one for each tensor or channel."""
 IMAGE_PATCHES = 4096
 """Patches of an image of a megapixel, 16 x 16 pixels each, of which a tower makes tokens."""
 

@@ -112,7 +112,7 @@ def _by_split(options: pd.DataFrame, names: list[str]) -> list[np.ndarray]:
     return np.split(order, np.cumsum(np.bincount(of_row + 1)))[1:-1]
 
 
-def _categories(texts: list[str], code: np.ndarray) -> pd.Categorical:
+def _categories(texts: list[str], code: np.ndarray) -> pd.Categorical[str]:
     """Return texts by their places in a list as a category, of those that occur, in order."""
     found = sorted({texts[place] for place in np.flatnonzero(np.bincount(code))})
     place = np.array([found.index(text) if text in found else -1 for text in texts])
