@@ -1,7 +1,8 @@
 """Continuous batching one iteration after another, to hold the package's simulation against.
 
-Written without it: a clock, a list of requests, no iteration passed over. Each iteration decodes a token for every sequence whose prompt is done and gives
-what is left of the token budget to waiting prompts, first come first served, in chunks.
+Written without it: a clock, a list of requests, no iteration passed over. Each iteration decodes
+a token for every sequence whose prompt is done and gives what is left of the token budget to
+waiting prompts, first come first served, in chunks.
 """
 
 from collections import deque

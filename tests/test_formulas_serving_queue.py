@@ -9,6 +9,7 @@ from simulation import simulate as simulate_one_by_one
 from gpuspec import gpu, model, precision
 from gpuspec.constants.memory import memory_terms
 from gpuspec.formulas.serving import (
+    USERS,
     Client,
     Deployment,
     Layout,
@@ -81,8 +82,9 @@ def test_requests_in_flight_agree_with_a_closed_loop_of_every_iteration(case, cl
     *about, isl, osl = LOOPS[case]
     one, count = replica(*about), max(clients * 12, 100)
     answers = np.random.default_rng(0).uniform(0.2, 1.8, count) * osl
+    way = one.arrival_seconds(USERS)
     loop = simulate(
-        Iterations(one, isl, osl), np.zeros(count), answers, clients=clients, transport_s=0.005
+        Iterations(one, isl, osl), np.zeros(count), answers, clients=clients, transport_s=way
     )
     kept = slice(min(clients * 4, count // 2), -clients)
     found = steady_state(one, clients, isl, osl)
@@ -96,7 +98,8 @@ def test_requests_in_flight_agree_with_a_closed_loop_of_every_iteration(case, cl
 def test_a_burst_agrees_with_one_of_every_iteration(case):
     *about, isl, osl = LOOPS[case]
     one = replica(*about)
-    burst = simulate(Iterations(one, isl, osl), np.zeros(100), transport_s=0.005)
+    way = one.arrival_seconds(USERS)
+    burst = simulate(Iterations(one, isl, osl), np.zeros(100), transport_s=way)
     found = steady_state(one, 100, isl, osl, requests=100)
     assert found["ttft_s"] == pytest.approx(burst.ttft_s.mean(), rel=0.25)
 
@@ -210,8 +213,8 @@ def test_in_flight_is_the_rate_times_the_time_of_each(about, isl, osl, load, wav
     assert found["in_flight"] == pytest.approx(found["requests_s"] * latency(found, osl), rel=1e-9)
     if waves == np.inf:
         assert found["in_flight"] == pytest.approx(load, rel=1e-9)
-    held = min(load, float(max_concurrency(one, isl, osl)))
-    assert found["waiting"] == load - held
+    held = float(max_concurrency(one, isl, osl))
+    assert max(load - held * 1.1, 0) - 1 <= found["waiting"] <= max(load - held, 0) + EXACT * load
     assert found["decoding"] <= held * (1 + EXACT)
     assert sum(found["parts"].values()) == pytest.approx(found["tpot_s"], rel=1e-9)
 
@@ -225,7 +228,7 @@ def test_more_in_flight_is_never_less_throughput_nor_sooner_done(about, isl, osl
     assert rises(found["requests_s"], WAVES)
     assert rises(latency(found, osl), WAVES)  # and so two replicas never do less than one
     assert rises(found["ttft_s"], WAVES)
-    assert rises(found["tpot_s"])
+    assert osl == 1 or rises(found["tpot_s"])  # one token has no time between
 
 
 @laws
@@ -247,7 +250,7 @@ def test_more_bandwidth_is_never_slower(about, isl, osl, load, factor):
     for requests in (np.inf, load):
         before, after = (steady_state(r, load, isl, osl, requests=requests) for r in (slow, fast))
         assert after["ttft_s"] <= before["ttft_s"] * (1 + EXACT)
-        assert after["tpot_s"] <= before["tpot_s"] * (1 + EXACT)
+        assert osl == 1 or after["tpot_s"] <= before["tpot_s"] * (1 + EXACT)
         assert after["requests_s"] >= before["requests_s"] * (1 - EXACT)
 
 

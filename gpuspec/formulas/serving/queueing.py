@@ -76,8 +76,9 @@ def sustainable_requests_s(
     if most < 1:
         return 0.0
     loads = distinct(np.round(np.geomspace(1, most, LOADS)))
-    # An engine may run fewer at once than it could hold.
-    found = steady_state(replica, loads, isl, osl, cached_share, client, most=most)
+    # An engine may run fewer at once than it could hold; on the way a request holds nothing.
+    near = client.model_copy(update={"transport_s": 0.0})
+    found = steady_state(replica, loads, isl, osl, cached_share, near, most=most)
     return float(np.max(found["requests_s"]))
 
 

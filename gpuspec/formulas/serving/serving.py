@@ -17,6 +17,10 @@ from gpuspec.formulas.serving.deployment import Deployment
 from gpuspec.formulas.serving.encoding import encoding
 from gpuspec.formulas.serving.lengths import length_biased, mean_context
 
+TAIL = {"equal": 0.5, "varied": 0.75}
+"""Mean answers that the last requests of a run still write: half of one; where lengths are from a
+half to one and a half times their mean, the longest of them end a run."""
+
 
 class SteadyState(TypedDict):
     """Speed of a replica with requests always in flight."""
@@ -221,40 +225,43 @@ def steady_state(
     longer = length_biased(o, client.osl_spread)
     held = max_concurrency(replica, i, longer) if most is None else np.asarray(most, float)
     n = np.minimum(sent, np.maximum(held, 1.0))
-    outside, cycle = sent - n, _cycle(replica, n, i, o, cached_share, client)
+    cycle = _cycle(replica, n, i, o, cached_share, client)
     others, ahead = np.maximum(n - 1, 0.0), cycle.ahead
-    base, prompt = total_seconds(cycle.alone), total_seconds(cycle.prompt)
+    alone, prompt = total_seconds(cycle.alone), total_seconds(cycle.prompt)
+    base = alone + cycle.launches
     way = replica.arrival_seconds(client)
-    own = way + (cycle.turns - o + 1) * base + prompt + cycle.pipe
-    rate = n / (own + others * prompt + base * (o - 1))
+    own = (cycle.turns - o + 1) * base + prompt + cycle.once
+    life = own + others * prompt + base * (o - 1)
     waves = np.asarray(requests, float) / np.maximum(sent, 1e-9)
     # Prompts first: a wave decodes once all of it is read, so that it also ends together.
     repeated = client.lengths == "equal" and not replica.limits.mixed
     if client.lengths == "equal":  # those read together also end together, for some waves
         ahead = ahead + np.maximum(cycle.together - 1 - ahead, 0.0) * _in_step(waves)
-    first, behind = own + ahead * prompt, others - ahead
+    first, behind, late = own + ahead * prompt, others - ahead, np.zeros(())
+    launches = cycle.launches
     if repeated or np.isfinite(waves).any():  # of a wave each waits for those before it
         full, share = _full_iterations(replica, cycle, i), 1.0 if repeated else n / sent / waves
         each = full / cycle.together
         after = np.minimum(others / 2, (o - 1) * cycle.together) * each / prompt
-        burst = way + (n * each + full) / 2
-        first = first + (burst - first) * share
-        behind = behind + (after - behind) * share
+        first = first + ((n * each + full) / 2 - first) * share
+        behind, launches = behind + (after - behind) * share, launches * (1 - share)
         # Nobody leaves before the first answer is complete; then as fast as prompts are read.
         reading = np.minimum(o - 1, n / cycle.together)
         leaves = reading * full + (o - 1 - reading) * base
-        late = np.maximum(leaves - (n / rate - n * each) / 2, 0.0)
-        first = first + outside / sent / waves * late
-    gaps = np.maximum(o - 1, 1.0)
-    step = base + behind / gaps * prompt
-    share = behind / gaps
-    rate = n / (first + step * (o - 1)) if repeated else rate
+        late = np.maximum(leaves - (life - n * each) / 2, 0.0)
+    between = behind / np.maximum(o - 1, 1.0)
+    step = alone + launches + between * prompt
+    life = first + step * (o - 1) if repeated else life
+    rate = np.minimum(sent / (life + way), n / life)
     parts = {
-        name: np.asarray(seconds + share * cycle.prompt[name])
+        name: np.asarray(seconds + between * cycle.prompt[name])
         for name, seconds in cycle.alone.items()
     }
+    parts["launches"] = parts["launches"] + launches
+    outside = np.maximum(sent - rate * (life + way), 0.0)
     # Of a first wave those before find room at once, the last wait for all that lack it.
-    first = first + outside / rate * (1 - (1 - outside / sent / 2) / waves)
+    wait = outside / rate * (1 - (1 - outside / sent / 2) / waves)
+    first = way + first + wait + outside / sent / waves * late
     return {
         "ttft_s": first,
         "tpot_s": step,
@@ -292,10 +299,12 @@ class _Cycle(NamedTuple):
     """Prompts that one iteration can read."""
     alone: dict[str, Floats]
     """Seconds of an iteration that only decodes, by part."""
+    launches: Floats
+    """Seconds in which it waits for launches that prompts need, on average."""
     prompt: dict[str, Floats]
     """Seconds that a prompt adds, by part."""
-    pipe: Floats
-    """More that the own prompt takes through the stages of a pipeline."""
+    once: Floats
+    """More that the own prompt takes: its launches, the stages of a pipeline."""
 
 
 def _cycle(
@@ -315,9 +324,10 @@ def _cycle(
     room = np.maximum(budget - decoding / groups, 1.0)
     pieces = np.maximum(new / room, 1.0)
     chunk = new / pieces
-    # Prompts that come during an iteration are read together in the next one.
-    starts = np.maximum(others / turns * pieces / pp, 1e-9)
-    lump = np.clip(starts / -np.expm1(-starts), 1.0, room / chunk * replica.layout.attention_dp)
+    # A prompt is read together with those that come during the same iteration; batches of Bose and
+    # Einstein, since a long iteration gathers many: 1 + r on average where there are any.
+    starts = others / turns * pieces / pp
+    lump = np.minimum(1 + starts, np.maximum(room / chunk * replica.layout.attention_dp, 1.0))
     context = mean_context(i, o, client.osl_spread)
     whole_prompt = length_biased(new, client.isl_spread)  # that a prompt's token is met in
     alone = replica.iteration_parts(decoding, context)
@@ -325,7 +335,11 @@ def _cycle(
     both = replica.iteration_parts(decoding, context, chunk, lump * pp, middle)
     share = pieces / (lump * pp)
     prompt = {name: share * (both[name] - alone[name]) for name in alone}
-    pipe = (1 - 1 / pp) / share * total_seconds(prompt) if pp > 1 else np.zeros(())
+    once = (1 - 1 / pp) / share * total_seconds(prompt) if pp > 1 else np.zeros(())
+    # Launches take as long for many prompts as for one: a share of iterations has some.
+    launches, busy = both["launches"] - alone["launches"], np.minimum(starts / lump, 1.0)
+    once = once + pieces / pp * (1 - busy) * launches
+    prompt["launches"] = np.zeros(())
     return _Cycle(
         chunk,
         pieces,
@@ -333,8 +347,9 @@ def _cycle(
         others * (turns - o + 1) / turns,
         np.minimum(np.maximum(room * groups / new, 1.0), n),
         alone,
+        busy * launches,
         prompt,
-        pipe,
+        once,
     )
 
 
@@ -399,7 +414,7 @@ def finite_run(
     r, n = np.asarray(requests, float), np.maximum(np.asarray(concurrency, float), 1e-9)
     first, o = np.minimum(r, n), np.asarray(osl, float)
     steady = steady_state(replica, first, isl, o, client=client, most=first)
-    tail = steady["tpot_s"] * o / 2
+    tail = steady["tpot_s"] * o * TAIL[client.lengths]
     drifted = np.maximum(r - first / 2, first / 2) / steady["requests_s"] + tail
     if client.lengths == "varied":
         return np.asarray(drifted)
