@@ -127,7 +127,7 @@ class Together:
             self.planned = [(call, generation_of(call.ways[0].gpu)) for call in calls(rows)]
         found = np.zeros((len(several), len(rows)))
         for call, generation in self.planned:
-            size = len(call.index)
+            size = len(call.places)
             engines = EngineTerms.model_construct(
                 **_columns([eras[call.era.id] for eras, _ in several], size)
             )
@@ -137,7 +137,7 @@ class Together:
             tiled = call.rows.iloc[np.tile(np.arange(size), len(several))]
             predicted = predicted_call(call._replace(rows=tiled), engines, silicon, self.memory)
             seconds = _seconds(tiled, predicted)
-            found[:, call.index] = seconds.reshape(len(several), size)
+            found[:, call.places] = seconds.reshape(len(several), size)
         return found
 
 

@@ -208,14 +208,14 @@ def predicted_inference(
     for call in calls(rows) if planned is None else planned:
         era = call.era
         own = (silicon or {}).get(generation_of(call.ways[0].gpu))
-        result[call.index] = predicted_call(call, (terms or {}).get(era.id, era.terms), own, memory)
+        result[call.places] = predicted_call(call, (terms or {}).get(era.id, era.terms), own, memory)
     return result
 
 
 class Call(NamedTuple):
     """Rows that one deployment predicts together."""
 
-    index: np.ndarray
+    places: np.ndarray
     """Places of the rows."""
     rows: pd.DataFrame
     era: Engine
