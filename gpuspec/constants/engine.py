@@ -90,14 +90,16 @@ def engine(name: str = "tensorrt-llm", version: str = "") -> Engine:
     kin = [era for era in eras.values() if era["engine"] == row["engine"]]
     dated = (era for era in kin if _covers(era, version))
     row = next((era for era in kin if _numbers_anew(era, version)), next(dated, row))
-    entry = stored("inference")["engines"].get(row["id"], {})
-    terms, measured = entry.get("terms", {}), entry.get("newest_version", "")
+    stored_eras = stored("inference")["engines"]
+    entries = [stored_eras.get(era["id"], {}) for era in kin]
+    newest = max(version_number(entry.get("newest_version", "")) for entry in entries)
+    terms = stored_eras.get(row["id"], {}).get("terms", {})
     fitted = {name: terms[name] for name in EngineTerms.model_fields if name in terms}
     return Engine(
         **{name: row[name] for name in ("id", "name", "engine", "library")},
         limits=EngineLimits(**{name: row[name] for name in EngineLimits.model_fields}),
         terms=EngineTerms(**fitted),
-        beyond_measured=bool(measured) and version_number(version) > version_number(measured),
+        beyond_measured=bool(newest) and version_number(version) > newest,
     )
 
 

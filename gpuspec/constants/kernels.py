@@ -1,7 +1,7 @@
 """The calibrated kernels of a GPU, or those that it inherits from its architecture."""
 
-from functools import cache
-from typing import Any
+from functools import cache, cached_property
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -15,7 +15,10 @@ from gpuspec.constants.terms import (
     Hardware,
     MatmulTerms,
     PrefillAttentionTerms,
+    Terms,
 )
+
+T = TypeVar("T", bound=Terms)
 
 PARENTS = {
     "Volta": "a100-sxm-80",
@@ -84,7 +87,7 @@ class Kernels(BaseModel):
         """
         if kind in WEIGHT_ONLY and self.library != "tensorrt-llm":
             kind = "bf16"
-        terms = MatmulTerms(**self._terms("matmul", kind))
+        terms = self._record(MatmulTerms, "matmul", kind)
         if kind not in ("fp8", "fp4"):
             return terms
         launch = min(terms.launch_us, self.matmul("bf16").launch_us)
@@ -95,11 +98,11 @@ class Kernels(BaseModel):
 
         `sharing`: ``mha`` one query a key, ``gqa`` several, ``mla`` all over one latent vector.
         """
-        return DecodeAttentionTerms(**self._terms("decode_attention", f"{kv}/{sharing}"))
+        return self._record(DecodeAttentionTerms, "decode_attention", f"{kv}/{sharing}")
 
     def prefill_attention(self, compute: str) -> PrefillAttentionTerms:
         """Return the constants of prefill attention computed in ``bf16`` or ``fp8``."""
-        return PrefillAttentionTerms(**self._terms("prefill_attention", compute))
+        return self._record(PrefillAttentionTerms, "prefill_attention", compute)
 
     def experts(self, kind: str) -> ExpertTerms:
         """Return the constants of a layer's routed experts, in the kinds of `matmul`.
@@ -109,7 +112,7 @@ class Kernels(BaseModel):
         """
         if kind == "fp8-block" and self.library != "tensorrt-llm":
             kind = "fp8"
-        return ExpertTerms(**self._terms("experts", kind))
+        return self._record(ExpertTerms, "experts", kind)
 
     def over_nvlink(self, gpus: int) -> bool:
         """Whether NVLink joins `gpus` of a node."""
@@ -124,6 +127,17 @@ class Kernels(BaseModel):
         if self.measured_on == PCIE_PARENT:  # timed without NVLink
             whole = self.model_copy(update={"tables": _operators()[OTHER_VENDOR_PARENT]})
         return CollectiveTerms(**whole._terms("all_reduce", "bf16")), self.gpu.nvlink_bytes_s
+
+    @cached_property
+    def records(self) -> dict[tuple[str, str], Any]:
+        """Constants that were asked for: operation and kind -> record."""
+        return {}
+
+    def _record(self, kind: type[T], operation: str, key: str) -> T:
+        if (operation, key) not in self.records:
+            self.records[operation, key] = kind(**self._terms(operation, key))
+        found: T = self.records[operation, key]
+        return found
 
     def _terms(self, operation: str, key: str) -> dict[str, float]:
         """Return stored constants: of the library, or of another; else those of another GPU.

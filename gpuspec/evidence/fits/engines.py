@@ -216,7 +216,7 @@ def fit_engines(
     fit: Fit[EngineTerms],
 ) -> tuple[dict[str, EngineTerms], dict[str, GenerationTerms]]:
     """Return the constants of each era and of each generation of GPUs from all rows."""
-    eras, generations = fitted_both(fit)
+    eras, generations = fitted_both(fit, _families())
     return eras, {n: one for n, one in generations.items() if isinstance(one, GenerationTerms)}
 
 

@@ -222,9 +222,12 @@ def fitted(fit: Fit[T], also: Iterable[str] = ()) -> dict[str, T]:
     return {member: rounded(fit.what.record(point)) for member, point in points.items()}
 
 
-def fitted_both(fit: Fit[T]) -> tuple[dict[str, T], dict[str, Terms]]:
-    """Return the constants of each member, and of each group of the second grouping."""
-    levels = fit.levels(np.ones(len(fit.rows), bool), set(fit.members))
+def fitted_both(fit: Fit[T], also: Iterable[str] = ()) -> tuple[dict[str, T], dict[str, Terms]]:
+    """Return the constants of each member, and of each group of the second grouping.
+
+    `also` names members to which no row belongs: they get what their family has, or all.
+    """
+    levels = fit.levels(np.ones(len(fit.rows), bool), set(fit.members) | {*also})
     members = {name: rounded(fit.what.record(point)) for name, point in levels.members.items()}
     return members, {name: rounded(one) for name, one in crossed_of(fit, levels).items()}
 

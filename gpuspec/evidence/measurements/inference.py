@@ -216,7 +216,7 @@ class Call(NamedTuple):
     """Rows that one deployment predicts together."""
 
     places: np.ndarray
-    """Where the rows stand in the table."""
+    """Places of the rows."""
     rows: pd.DataFrame
     era: Engine
     limits: EngineLimits

@@ -125,17 +125,17 @@ class Layout(BaseModel):
         """Groups of equal layers that a request passes: without an image none that reads one."""
         return tuple(b for b in self.network.blocks if b.cache != "image" or self.image_tokens)
 
-    @property
+    @cached_property
     def stage_share(self) -> float:
         """Return the share of the layers that the longest pipeline stage holds."""
         return float(np.ceil(self.network.layers / self.pp) / self.network.layers)
 
-    @property
+    @cached_property
     def stage_layers(self) -> float:
         """Return the layers of the longest stage; half of one has no mixer, or no MLP."""
         return self.stage_share * sum(layer_halves(block) * block.layers for block in self.blocks)
 
-    @property
+    @cached_property
     def stage_expert_layers(self) -> float:
         """Return the layers of the longest stage whose MLP is a mixture of experts."""
         return self.stage_share * sum(block.moe_layers for block in self.blocks)
