@@ -60,7 +60,7 @@ def rows():
     cells = [(b, v) for b in (16, 64, 256, 1024) for v in (32_000, 128_000)]
     table = pd.DataFrame(cells * 2, columns=["batch", "vocab"])
     table["member"] = ["a"] * len(cells) + ["b"] * len(cells)
-    table["source_id"] = table["case_id"] = [f"s{i % 4}" for i in range(len(table))]
+    table["publisher"] = table["case_id"] = [f"s{i % 4}" for i in range(len(table))]
     truth = {
         "a": Additive(sequence_us=5, logit_bytes=40),
         "b": Additive(sequence_us=4, logit_bytes=60),

@@ -29,7 +29,7 @@ def setting(question: Replicas, layout: Layout, load: float) -> dict[str, Any]:
         **_common(q),
         "gpu": layout.gpu.id,
         "generation": layout.gpu.architecture,
-        "weights": format_name(layout.weight.main.id),
+        "weights": format_name(layout.weight.main),
         "attention_dp": "data-parallel" if layout.attention_dp else "split",
         "tensor_reach": reach_of(layout.tp),
         "tp": layout.tp,
@@ -75,7 +75,7 @@ def ways_ground(question: Replicas, table: pd.DataFrame) -> np.ndarray:
     tp = table["tp"].to_numpy(int)
     sizes, of = np.unique(tp, return_inverse=True)
     experts = np.array([max(expert_split(question.network, int(n)), 1) for n in sizes])
-    main = np.array([format_name(question.format_of(str(name)).main.id) for name in called])
+    main = np.array([format_name(question.format_of(str(name)).main) for name in called])
     said = {
         **_common(question),
         "gpu": np.asarray(names, str)[place],
