@@ -29,8 +29,8 @@ from gpuspec.formulas.memory import sequence_bytes, sequence_kv_bytes, sequence_
 from gpuspec.formulas.roofline import recurrent_decode_seconds, recurrent_prefill_seconds
 from gpuspec.formulas.serving import (
     OFFLINE,
-    Client,
     PARTS,
+    Client,
     Layout,
     longest_context,
     prefill_seconds,
