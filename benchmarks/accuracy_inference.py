@@ -45,7 +45,7 @@ PEERS = {
 INFERSIM = "https://github.com/alibaba/InferSim"
 TESTED = ("nvidia-aic", "inferencex")
 """Publishers whose runs aiconfigurator ships as what it is tested against."""
-MOST_SETTINGS = {"nvidia": 120, "nvidia-aic": 120, "inferencex": 100}
+MOST_SETTINGS = {"nvidia": 80, "nvidia-aic": 80, "inferencex": 60}
 """Settings of a publisher that are asked, evenly over its rows; 40 of any other."""
 SETTING = [
     "gpu", "n_gpus", "model", "weight_precision", "kv_precision", "engine", "engine_version",

@@ -29,10 +29,13 @@ PANELS = {
     "11_validation": "missed by",
 }
 OPEN = """async path => {
-    const opened = await jupyterapp.commands.execute('docmanager:open', {path});
+    const open = {path, kernel: window.sharedKernel};
+    const opened = await jupyterapp.commands.execute('docmanager:open', open);
     await opened.sessionContext.ready;
+    window.sharedKernel ??= opened.sessionContext.session.kernel.model;
 }"""
-"""Opens a notebook in a tab of its own, until its kernel is there."""
+"""Opens a notebook in a tab of its own, until its kernel is there: the one of the first, which has
+loaded every package; its names are forgotten."""
 SECONDS = int(os.environ.get("GPUSPEC_BROWSER_MS", "120000"))
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
@@ -72,7 +75,8 @@ def lab(tmp_path_factory):
 
 
 def _needed(cells):
-    """Yield the cells that a panel takes: parameters, imports and question, the panel itself."""
+    """Yield what a panel takes: no names before it, parameters, imports and question, the panel."""
+    yield nbformat.v4.new_code_cell("%reset -f")
     code = [cell for cell in cells if cell.cell_type == "code"]
     yield from code[:2]
     yield from (cell for cell in code if "interactive" in cell.metadata.get("tags", []))
@@ -107,8 +111,19 @@ def page(lab):
         browser.close()
 
 
+def _pushed(page, slider):
+    """Move a slider by a step, until what it shows has changed."""
+    shown = slider.locator(".widget-readout").inner_text()
+    slider.locator(".noUi-handle").press("ArrowRight")
+    page.wait_for_function(
+        "([slider, shown]) => slider.innerText.trim() !== shown",
+        arg=[slider.locator(".widget-readout").element_handle(), shown],
+        polling=200,
+    )
+
+
 @pytest.mark.parametrize("name", PANELS)
-def test_a_slider_moves_the_picture(page, name):
+def test_a_control_moves_the_picture(page, name):
     page.evaluate(OPEN, f"{name}.ipynb")
     opened = page.locator(".jp-NotebookPanel:visible")
     opened.locator(".jp-Notebook").wait_for()
@@ -122,14 +137,12 @@ def test_a_slider_moves_the_picture(page, name):
     width = picture.bounding_box()["width"]
     assert 400 < width <= panel.bounding_box()["width"] + 1  # drawn whole, not clipped
     before = picture.inner_html()
-    slider = panel.locator(".widget-hslider", has_text=PANELS[name])
-    shown = slider.locator(".widget-readout").inner_text()
-    slider.locator(".noUi-handle").press("ArrowRight")
-    page.wait_for_function(
-        "([slider, shown]) => slider.innerText.trim() !== shown",
-        arg=[slider.locator(".widget-readout").element_handle(), shown],
-        polling=200,
-    )
+    box = panel.locator(".widget-text", has_text=PANELS[name]).locator("input")
+    if box.count():  # a number to type in
+        box.fill("200")
+        box.press("Enter")
+    else:
+        _pushed(page, panel.locator(".widget-hslider", has_text=PANELS[name]))
     page.wait_for_function(
         "([panel, before]) => panel.querySelector('svg').innerHTML !== before",
         arg=[panel.element_handle(), before],

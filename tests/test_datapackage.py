@@ -170,7 +170,7 @@ def test_every_shipped_row_is_what_its_record_says(name: str) -> None:
             "price_gpu_hour: 'cheap' .* plain number",
         ),
         ("models", "id,heads\nllama-3.1-8b,7\n", r"kv_heads: 8 .* divide the 7 heads"),
-        ("engines", "id,memory_share\nvllm-1,0\n", "memory_share: '0' .* above 0 to 1"),
+        ("engines", "id,memory_share\nvllm-0.12,0\n", "memory_share: '0' .* above 0 to 1"),
         ("workloads", "id,kind\nstream,toy\n", "kind: 'toy' .* choose from kernel, application"),
     ],
 )

@@ -11,10 +11,19 @@ from gpuspec.base.errors import InputError
 from gpuspec.catalog import gpu
 from gpuspec.catalog.models import model
 from gpuspec.catalog.precision import precision
-from gpuspec.evidence.measurements.inference import LAYOUT, layout, prepared, skip_reasons
+from gpuspec.constants.disaggregated import separate_errors
+from gpuspec.constants.memory import memory_terms
+from gpuspec.evidence.measurements.inference import (
+    LAYOUT,
+    layout,
+    predicted_inference,
+    prepared,
+    skip_reasons,
+)
 from gpuspec.evidence.measurements.rows import measurements
 from gpuspec.formulas.memory import stage_weights_bytes
 from gpuspec.formulas.serving import (
+    USERS,
     Deployment,
     Layout,
     cache_bytes,
@@ -179,7 +188,7 @@ def test_requests_in_flight_are_rate_times_time(load, isl, osl):
         assert found["requests_s"] * time == pytest.approx(load, rel=1e-3)
     assert found["requests_s"] <= min(largest_rate(pair(2, 2), isl, osl).values()) * (1 + 1e-9)
     parts = found["queue_s"] + found["prefill_s"] + found["transfer_s"]
-    assert found["ttft_s"] == pytest.approx(parts + 0.005)
+    assert found["ttft_s"] == pytest.approx(parts + pair().prefill.arrival_seconds(USERS))
     assert total_seconds(found["parts"]) == pytest.approx(found["tpot_s"])
 
 
@@ -231,6 +240,14 @@ def test_every_measured_run_that_says_its_workers_is_predicted():
     rows = prepared(measurements("inference-disaggregated"))
     assert len(rows) == 184
     assert (skip_reasons(rows) == "").all()
+    ratio = rows["value"] / predicted_inference(rows, memory=memory_terms())
+    for kind, stated in separate_errors().items():
+        own = ratio[rows["metric"] == f"{kind}_ms"]
+        assert stated["rows"] == len(own) == 92
+        assert abs(np.median(np.abs(1 / own - 1)) - stated["median"]) < 5e-3, (
+            "run tools/write_disaggregated.py, then tools/write_errors.py"
+        )
+        assert own.between(stated["low"], stated["high"]).mean() > 0.75
     both = rows["prefill_workers"] * rows["prefill_tp"] + rows["decode_workers"] * rows["tp"]
     assert (both == rows["n_gpus"]).all()
 

@@ -163,11 +163,14 @@ def test_no_signature_has_another_default_for_a_field_of_a_question():
                             other.add(f"{node.name}({argument.arg})")
     # A number of GPUs, one split, the time of a part of the answer: other things.
     assert other <= {
+        "class_ground(gpus)",
         "large_jobs(gpus)",
         "ratio_map(gpus)",
         "ratio_map(osl)",
         "replica(pp)",
         "replica(tp)",
+        "serving_ground(pp)",
+        "serving_ground(tp)",
         "what_gives(time_limit_s)",
     }
 

@@ -6,6 +6,7 @@ from click.testing import CliRunner
 
 from gpuspec.base.errors import InputError
 from gpuspec.cli import main
+from gpuspec.formulas.serving import USERS, engine
 from gpuspec.topics import serving
 from gpuspec.topics.serving.ask import EstimateQuestion
 from gpuspec.topics.serving.layouts import unworkable
@@ -18,19 +19,26 @@ LONG = {"isl": 7373, "osl": 922, "concurrency": 160, "prefill_gpus": 16, "decode
 
 def answer(**asked):
     q = EstimateQuestion.ask(**asked)
-    return serving.estimate_table(q, q.replica(q.devices[0], q.formats[0], q.tp, q.pp))
+    return serving.estimate_table(q, q.replica(q.devices[0], q.formats[0], q.tp, q.pp or 1))
 
 
 def test_prompts_read_apart_are_answered_beside_the_same_gpus():
     found = answer(**R1, **LONG)
     sides = found["separate"]
     parts = sides["queue_s"] + sides["prefill_s"] + sides["transfer_s"]
-    assert found["ttft_s"][0] == pytest.approx(parts + 0.005)
+    way = engine().terms.request_ms / 1e3 + USERS.transport_s
+    assert found["ttft_s"][0] == pytest.approx(parts + way)
     assert found["tpot_s"][0] == pytest.approx(sum(found["parts"].values()))
     assert found["same_gpus"]["replicas"] == 7
     assert found["tpot_s"][0] < found["same_gpus"]["tpot_s"]
     assert sides["transfer_bytes"] == 7376 * 61 * 576
     assert sides["slowest"] == "prefill"
+    assert found["gpus"] == 56
+    assert found["requests_s_sustained"] == sides["requests_s_most"]["prefill"]
+    most = found["concurrency_within"]
+    assert answer(**R1, **{**LONG, "concurrency": most})["keeps_limits"]
+    assert not answer(**R1, **{**LONG, "concurrency": 2 * most})["keeps_limits"]
+    assert found["ground"]["level"] == "near"
     low, high = found["output_tokens_s"][1:]
     assert low < found["output_tokens_s"][0] < high
 
@@ -67,6 +75,22 @@ def test_what_an_engine_or_a_model_cannot_do_is_said(changes, reason):
     found = answer(**{**R1, **changes})
     assert not found["works"]
     assert reason in found["reason"]
+
+
+@pytest.mark.parametrize("name", ["attention_dp", "prefill_gpus", "ep"])
+def test_a_layout_that_is_looked_for_is_not_split_by_hand(name):
+    with pytest.raises(InputError, match="give tp beside it"):
+        EstimateQuestion.ask(**{**R1, "tp": None, name: 8})
+
+
+def test_the_best_layout_keeps_its_groups():
+    q = EstimateQuestion.ask(**{**R1, "tp": None}, isl=1024, osl=1024, concurrency=512)
+    row = serving.estimates(q)[0]
+    assert (row["tp"], row["ep"], row["attention_dp"]) == (8, 8, 8)
+    assert row["gpus"] == row["replicas"] * 8
+    assert row["ground"]["reasons"] == [
+        "one publisher's measurements alone with attention data-parallel"
+    ]
 
 
 def test_groups_of_any_size_run_where_an_engine_can():

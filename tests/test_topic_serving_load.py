@@ -17,6 +17,7 @@ from gpuspec.decision.scenario import scenario
 from gpuspec.topics.memory.ask import MemoryQuestion
 from gpuspec.topics.serving import estimates, words
 from gpuspec.topics.serving.ask import EstimateQuestion, ServingQuestion
+from gpuspec.topics.serving.options import best_layout, best_options, options_table
 from gpuspec.topics.serving.traces import read_requests
 
 USES = list(load_table("use-cases")["id"])
@@ -303,3 +304,17 @@ def test_spread_takes_memory_and_time():
     assert varied["max_concurrency"] < equal["max_concurrency"]
     assert varied["tpot_s"] > equal["tpot_s"]
     assert varied["cache_tokens_used"] > equal["cache_tokens_used"]
+
+
+@pytest.mark.parametrize(
+    "load", [{"concurrency": 3000}, {"concurrency": 20, "tpot_limit_s": 0.007}]
+)
+def test_the_best_layout_of_an_estimate_is_that_of_the_table(load):
+    q = EstimateQuestion.ask(model="Llama-3.1-8B", gpus="A100,H100", weights="bf16,fp8", **load)
+    table = options_table(q)
+    for device in q.devices:
+        for form in q.formats:
+            mine = table[(table["gpu"] == device.id) & (table["weight"] == form.id)]
+            best, found = best_options(mine).iloc[0], best_layout(q, device, form)
+            for name in ("tp", "pp", "ep", "attention_dp", "gpus", "replicas", "works"):
+                assert found[name] == best[name]

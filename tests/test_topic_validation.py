@@ -44,6 +44,25 @@ def test_a_good_table_is_predicted_whole():
     assert figures["ratio_pairs"] > 0
 
 
+def test_errors_are_split_by_who_measured_what_and_how_well_it_is_known(table):
+    path = table(publisher="", source_id="")
+    rows = pd.read_csv(path, dtype=str, keep_default_na=False)
+    rows["publisher"], rows["source_id"] = ["me", "", "", ""], ["a", "a", "", "b"]
+    rows.to_csv(path, index=False)
+    figures = validation.validate(path).figures()
+    publishers = {name: one["rows"] for name, one in figures["by_publisher"].items()}
+    assert publishers == {"me": 1, "a": 1, "b": 1, "not named": 1}
+    assert set(figures["by_ground"]) <= {"measured", "near", "far"}
+    for split in ("publisher", "ground", "metric", "engine", "scenario"):
+        assert sum(one["rows"] for one in figures[f"by_{split}"].values()) == 4
+    told = CliRunner().invoke(main, ["validate", str(path)]).output
+    assert "publisher not named" in told
+    for kind in validation.KINDS:
+        split = validation.held_out(kind).figures()
+        assert set(split["by_ground"]) == {"measured", "near", "far"}
+        assert len(split["by_publisher"]) > 5
+
+
 @pytest.mark.parametrize(
     ("column", "value", "said"),
     [

@@ -2,8 +2,8 @@
 
     python tools/write_disaggregated.py
 
-Writes ``gpuspec/constants/disaggregated.csv``; then ``tools/write_errors.py`` writes the
-documentation's table.
+Part of ``make calibrate``. Writes ``gpuspec/constants/disaggregated.csv``; then
+``tools/write_errors.py`` writes the documentation's table.
 """
 
 import csv

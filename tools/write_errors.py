@@ -14,13 +14,13 @@ from gpuspec.constants.hpc import hpc_errors
 from gpuspec.constants.inference import inference_errors
 from gpuspec.constants.memory import KINDS, memory_errors
 from gpuspec.constants.mig import slice_errors
-from gpuspec.constants.stored import stored
+from gpuspec.constants.stored import stored, stored_errors
 from gpuspec.constants.training import training_errors
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
-HEADS = ["Figure", "Rows", "Sources", "Median error", "90th percentile", "Low", "High"]
+HEADS = ["Figure", "Rows", "Publishers", "Median error", "90th percentile", "Low", "High", "Inside"]
 
 
 def memory_table():
@@ -71,18 +71,59 @@ def overview_table():
     rows = []
     for topic, figure, errors, row in OVERVIEW:
         e = errors().loc[row]
-        cells = [f"{e.rows:.0f}", f"{e.sources:.0f}", f"{e.median_error:.1%}", f"{e.p90_error:.1%}"]
-        rows.append([topic, figure, *cells, f"{e.low:.2f} to {e.high:.2f}"])
-    heads = ["Topic", *HEADS[:5], "80 % interval"]
+        rows.append([topic, figure, *_cells(e)[:4], f"{e.low:.2f} to {e.high:.2f}", _inside(e)])
+    heads = ["Topic", *HEADS[:5], "80 % interval", HEADS[-1]]
     return tabulate(rows, heads, tablefmt="github", disable_numparse=True)
 
 
+GROUPS = [  # kind, label of its lines, what they are
+    ("inference", "engine family", ("vllm", "sglang", "tensorrt-llm", "other")),
+    ("inference", "GPU generation", ("Ampere", "Ada", "Hopper", "Blackwell", "Blackwell Ultra")),
+    ("inference", "model", ("dense models", "mixtures of experts")),
+    ("inference", "figure", ("throughput", "tpot", "ttft", "latency")),
+    ("inference", "all", ("all figures",)),
+    ("training", "GPU generation", ("Ampere", "Hopper", "Blackwell")),
+    ("training", "reach", ("in a node", "between nodes")),
+    ("collectives", "reach", ("in a node, from 1 MiB", "between nodes, from 1 MiB")),
+    ("collectives", "link", ("nvlink-3", "nvlink-4", "nvlink-5", "pcie-4")),
+]
+
+
+def group_table():
+    """Errors and coverage by what decides them, and by ground, of every kind."""
+    rows = []
+    for topic, group, names in GROUPS:
+        table = stored_errors(topic)
+        prefix = "step time, " if topic == "training" else ""
+        rows += [
+            [topic, group, name, *_cells(table.loc[prefix + name])[:4], _inside(table.loc[prefix + name])]
+            for name in names
+            if prefix + name in table.index
+        ]
+    for topic in ("inference", "training", "collectives", "hpc", "mig"):
+        table = stored_errors(topic)
+        known = table[table.index.str.contains("ground ")]
+        rows += [
+            [topic, "ground", name.rsplit(" ", 1)[1], *_cells(e)[:4], _inside(e)]
+            for name, e in known.iterrows()
+        ]
+    heads = ["Kind", "By", "Group", *HEADS[1:5], HEADS[-1]]
+    return tabulate(rows, heads, tablefmt="github", disable_numparse=True)
+
+
+def _cells(e):
+    counts = [f"{e.rows:.0f}", f"{e.publishers:.0f}", f"{e.median_error:.1%}", f"{e.p90_error:.1%}"]
+    return [*counts, f"{e.low:.2f}", f"{e.high:.2f}"]
+
+
+def _inside(e):
+    """Share of the rows inside the interval that the other publishers gave."""
+    known = e.get("coverage", float("nan"))
+    return f"{known:.0%}" if known == known else "one publisher"
+
+
 def _table(errors):
-    rows = [
-        [kind, f"{e.rows:.0f}", f"{e.sources:.0f}", f"{e.median_error:.1%}", f"{e.p90_error:.1%}"]
-        + [f"{e.low:.2f}", f"{e.high:.2f}"]
-        for kind, e in errors.iterrows()
-    ]
+    rows = [[kind, *_cells(e), _inside(e)] for kind, e in errors.iterrows()]
     return tabulate(rows, HEADS, tablefmt="github", disable_numparse=True)
 
 
@@ -117,6 +158,7 @@ PLACES = [
     ("docs/training.md", "training errors", training_table),
     ("docs/hpc.md", "hpc errors", hpc_table),
     ("docs/mig.md", "slice errors", slice_table),
+    ("docs/validation.md", "errors by group", group_table),
 ]
 
 

@@ -32,6 +32,9 @@ class EngineLimits(BaseModel):
     works_ahead: Flag = column(
         "Whether the host prepares the next iteration while the GPU works", False, stated=True
     )
+    compiled: Flag = column(
+        "Whether a compiled program launches the kernels, not Python", False, stated=True
+    )
     mixed: Flag = column(
         "Whether an iteration reads prompts beside the others' tokens; else prompts go first",
         True,
@@ -43,6 +46,7 @@ class Era(Named, EngineLimits):
     """An engine in a span of its versions."""
 
     engine: str = column("Engine")
+    family: str = column("Eras whose constants are drawn to each other: the engine, or a rewrite")
     version_from: str = column("First version of the era")
     version_to: str = column("Last version of the era")
     released_from: Month = column("Month in which its first version came out", "")

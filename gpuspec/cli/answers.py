@@ -89,13 +89,13 @@ def estimate(question: "EstimateQuestion", as_json: bool) -> None:
     else:
         _tell_estimates(rows)
     for row in rows:
-        if row["works"] and row["waiting"]:
+        if row.get("waiting"):
             echo(_waiting(row))
 
 
 def _waiting(row: dict[str, Any]) -> str:
     """Say what does not fit, and how long it waits."""
-    where = f"{_layout(row)} {row['gpu']} in {row['weights']}"
+    where = f"{row['gpu']} in {row['weights']}, {_layout(row)}"
     if row["waiting"] == float("inf"):
         most = row["requests_s_sustained"]
         return f"{where}: the queue grows for ever; a replica sustains {most:.3g} requests/s"
@@ -107,7 +107,12 @@ def _waiting(row: dict[str, Any]) -> str:
 
 
 def _layout(row: dict[str, Any]) -> str:
-    split = f"TP {row['tp']}" + (f" PP {row['pp']}" if row["pp"] > 1 else "")
+    from gpuspec.formulas.splits import Split
+
+    split = Split(*(row[name] for name in Split._fields)).words.replace("one GPU", "TP 1")
+    if "separate" in row:
+        sides = row["separate"]
+        return f"{sides['prefill_gpus']} read, {sides['decode_gpus']} write in {split}"
     return f"{row['replicas']} x {split}" if row["replicas"] > 1 else split
 
 
@@ -118,22 +123,33 @@ def _tell_estimates(found: list[dict[str, Any]]) -> None:
     for row in found:
         start = [row["gpu"], row["weights"], _layout(row), f"{row['gpus']:,}"]
         if not row["works"]:
-            rows.append([*start, *[""] * 6, row["reason"]])
+            rows.append([*start, *[""] * 7, row["reason"]])
             continue
         ttft, tpot = _times(row)
         tokens = row.get("output_tokens_s") or row["tokens_s"]
         total, low, high = (f"{v * row['replicas']:,.0f}" for v in tokens)
-        cache = f"{row.get('cache_tokens_used', 0):,.0f} of {row.get('cache_tokens', 0):,.0f}"
-        most = row.get(rate, row["concurrency_within"]) * row["replicas"]
+        cache = most = ""
+        if "cache_tokens" in row:
+            cache = f"{row['cache_tokens_used']:,.0f} of {row['cache_tokens']:,.0f}"
+        if "concurrency_within" in row:
+            most = f"{row.get(rate, row['concurrency_within']) * row['replicas']:,.3g}"
         times = [f"{ttft:,.2f}", f"{tpot * 1e3:,.1f}", f"{total} ({low} to {high})"]
-        flight = f"{row['load'] * row['replicas']:,.0f}"
+        flight = _few(row["load"] * row["replicas"])
         keeps = "kept" if row["keeps_limits"] else "not kept"
-        rows.append([*start, *times, flight, cache, f"{most:,.3g}", f"{keeps}; {row['bound']}"])
+        rows.append([*start, *times, flight, cache, most, f"{keeps}; {row['bound']}"])
+        rows[-1].insert(-1, row["ground"]["level"] if "ground" in row else "")
     first = headings("gpu", "weight", "split", "gpus", "ttft_s", "tpot_s")
     first[-2:] = [f"{name} (95 %)" for name in first[-2:]] if rate else first[-2:]
     largest = "Most requests/s" if rate else "Most in flight"
     heads = [*first, "Tokens/s (80 %)", "In flight", "Cache tokens of a replica", largest]
-    print_table([*heads, "Limits; bound by"], rows)
+    print_table([*heads, "Ground", "Limits; bound by"], rows)
+    told = {f"{row['gpu']}, {row['weights']}": row["ground"] for row in found if "ground" in row}
+    echo("\n" + grounds_sentence({of: (g["level"], g["reasons"]) for of, g in told.items()}))
+
+
+def _few(count: float) -> str:
+    """Write a number of requests, a small mean with its digits."""
+    return f"{count:,.0f}" if count >= 10 or count == int(count) else f"{count:.2g}"
 
 
 def _times(row: dict[str, Any]) -> tuple[float, float]:
@@ -156,18 +172,21 @@ def _tell_estimate(answer: dict[str, Any]) -> None:
     ):
         if name not in answer:
             continue
-        rows.append([label, *(f"{v * scale:,.1f}" for v in answer[name])])
+        of = " of a replica" if answer["replicas"] > 1 and label.endswith("/s") else ""
+        rows.append([label + of, *(f"{v * scale:,.1f}" for v in answer[name])])
     print_table(["", *headings("estimated", "estimated_low"), "high (80 %)"], rows)
-    each = f"; {answer['replicas']} replicas, each" if answer["replicas"] > 1 else ""
+    each = "each replica with " if answer["replicas"] > 1 else ""
+    most = answer["max_concurrency"]
     echo(
-        f"\n{answer['gpus']} x {answer['gpu']}, {_layout(answer)}{each} with "
-        f"{answer['load']:,.0f} requests in flight; memory holds {answer['max_concurrency']:,.0f}; "
+        f"\n{answer['gpus']} x {answer['gpu']}, {_layout(answer)}: {each}"
+        f"{_few(answer['load'])} requests in flight; memory holds {most:,.0f}; "
         + ("the limits are kept" if answer["keeps_limits"] else "a limit is not kept")
     )
     if "cache_tokens" in answer:
         used, whole = answer["cache_tokens_used"], answer["cache_tokens"]
         echo(f"cache: {used:,.0f} of {whole:,.0f} tokens ({used / whole:.0%})")
-    echo(_largest(answer))
+    if "concurrency_within" in answer:
+        echo(_largest(answer))
     if "arrivals" in answer:
         _tell_arrivals(answer["arrivals"])
     if "separate" in answer:
@@ -177,7 +196,8 @@ def _tell_estimate(answer: dict[str, Any]) -> None:
     told = ", ".join(f"{name} {seconds / total:.0%}" for name, seconds in shares)
     step = "a batch" if "sequences_s" in answer else "a token step"
     echo(f"{step} is bound by {answer['bound']}: {told}")
-    echo(ground_sentence(**answer["ground"]))
+    if "ground" in answer:
+        echo(ground_sentence(**answer["ground"]))
 
 
 def _tell_separate(sides: dict[str, Any], same: dict[str, float]) -> None:

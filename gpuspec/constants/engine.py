@@ -15,17 +15,18 @@ from gpuspec.constants.terms import Terms
 class EngineTerms(Terms):
     """Constants of an engine and its era, fitted to published end-to-end measurements."""
 
-    iteration_us: float = Field(300.0, ge=0.0, le=30_000.0)
+    iteration_us: float = Field(250.0, ge=0.0, le=30_000.0)
     """Host time of one iteration: scheduling, preparing, sampling. Beside the GPU's where the
     engine works ahead, else added to it."""
-    sequence_us: float = Field(2.0, ge=0.0, le=1000.0)
+    sequence_us: float = Field(1.0, ge=0.0, le=1000.0)
     """More for each sequence of the iteration (sampling, bookkeeping, streaming)."""
-    layer_us: float = Field(10.0, ge=0.0, le=150.0)
+    layer_us: float = Field(18.0, ge=0.0, le=150.0)
     """Small kernels of a layer: norms, residuals, rotary, activation."""
-    eager_layer_us: float = Field(150.0, ge=0.0, le=2000.0)
+    eager_layer_us: float = Field(80.0, ge=0.0, le=2000.0)
     """Host time to launch the kernels of a layer one by one, as an iteration that reads prompts
-    needs (CUDA graphs hold decoding only); hidden where the GPU takes longer."""
-    eager_expert_us: float = Field(800.0, ge=0.0, le=5000.0)
+    needs (CUDA graphs hold decoding only); hidden where the GPU takes longer, nothing where a
+    compiled program launches (`EngineLimits.compiled`)."""
+    eager_expert_us: float = Field(80.0, ge=0.0, le=5000.0)
     """More where the layer is a mixture of experts: routing, sorting, grouped products."""
     attention_factor: float = Field(1.0, ge=0.5, le=3.0)
     """Time of attention over that of the calibrated kernels, one query a key."""
@@ -37,20 +38,20 @@ class EngineTerms(Terms):
     """Time of the experts over that of the calibrated kernels, computed in 16 bit."""
     expert_small_factor: float = Field(1.0, ge=0.3, le=4.0)
     """The same computed in FP8 or FP4; kernels of early 2025 were not tuned."""
-    collective_start_factor: float = Field(1.0, ge=0.2, le=10.0)
+    collective_start_factor: float = Field(1.8, ge=0.2, le=10.0)
     """Start of a collective over the calibrated one: GPUs also wait for each other."""
-    collective_factor: float = Field(1.0, ge=0.2, le=5.0)
+    collective_factor: float = Field(1.5, ge=0.2, le=5.0)
     """Its bytes' time over the calibrated one; less where it is hidden."""
     pcie_factor: float = Field(1.0, ge=0.2, le=5.0)
     """The same over PCIe between up to four GPUs, which share a socket."""
     pcie_far_factor: float = Field(1.0, ge=0.2, le=5.0)
     """The same over PCIe between more GPUs, whose messages cross the link of two sockets."""
-    request_ms: float = Field(10.0, ge=0.0, le=60.0)
+    request_ms: float = Field(25.0, ge=0.0, le=100.0)
     """From a request's arrival at the engine's server to its first iteration: HTTP, tokenizer, the
     way to the scheduler's process; nothing in process. It keeps no iteration waiting."""
-    logit_bytes: float = Field(16.0, ge=0.0, le=3000.0)
+    logit_bytes: float = Field(50.0, ge=0.0, le=3000.0)
     """Bytes moved for each logit of a sampled token: scaling, penalties, sorting, choosing."""
-    occupancy: float = Field(0.95, ge=0.4, le=1.0)
+    occupancy: float = Field(0.88, ge=0.4, le=1.0)
     """Mean share of the possible sequences that are in flight at full load."""
     reserve_gb: float = Field(2.0, ge=0.0, le=8.0)
     """Memory of each GPU that the engine keeps besides what the memory model counts: buffers of

@@ -271,10 +271,12 @@ def _name_codes(known: Mapping[str, int], value: ArrayLike, grade: int) -> Codes
 
 
 def _name_reason(known: Record, name: str, value: ArrayLike, words: str) -> Callable[[], str]:
-    text = str(np.ravel(value)[0])
-    called = words.format(NAMES.get(text, text))
-    one = known["names"][name].get(text, 0)
-    return lambda: f"{ALONE if one else NONE} {called}"
+    def reason() -> str:
+        text = str(np.ravel(value)[0])
+        one = known["names"][name].get(text, 0)
+        return f"{ALONE if one else NONE} {words.format(NAMES.get(text, text))}"
+
+    return reason
 
 
 ALONE = "one publisher's measurements alone"

@@ -32,7 +32,7 @@ PCIE_PARENT = "l40s-pcie-48"
 LIBRARIES = ("vllm", "sglang", "tensorrt-llm")
 WEIGHT_ONLY = ("int8", "int4-awq")
 LARGER = {"int8": "bf16", "int4-awq": "bf16", "fp4": "fp8", "bf16/mla": "bf16/gqa"}
-LARGER |= {"fp8/mla": "fp8/gqa"}
+LARGER |= {"fp8/mla": "fp8/gqa", "fp8-block": "fp8"}
 """Kinds whose constants stand for those of a kind that was not timed."""
 OWN_GENERATION = {"h20": "H20"}
 """GPUs that are unlike their architecture, by how their id begins: H20 has a seventh of the matrix
@@ -102,7 +102,13 @@ class Kernels(BaseModel):
         return PrefillAttentionTerms(**self._terms("prefill_attention", compute))
 
     def experts(self, kind: str) -> ExpertTerms:
-        """Return the constants of a layer's routed experts, in the kinds of `matmul`."""
+        """Return the constants of a layer's routed experts, in the kinds of `matmul`.
+
+        ``fp8-block``: with a scale for each block, of which TensorRT-LLM has kernels of its own;
+        those of the others are all timed so.
+        """
+        if kind == "fp8-block" and self.library != "tensorrt-llm":
+            kind = "fp8"
         return ExpertTerms(**self._terms("experts", kind))
 
     def over_nvlink(self, gpus: int) -> bool:

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+from matplotlib.backends.backend_svg import FigureCanvasSVG, RendererSVG
+from matplotlib.transforms import Bbox
 
 from gpuspec.base.aligned import aligned
 from gpuspec.base.errors import UnknownNameError
@@ -118,13 +120,19 @@ def figure(fig: "Figure", caption: str, alt: str, *, tight: bool = True) -> Show
         Shows as SVG. The same drawing gives the same bytes every time.
     """
     literal(fig)
+    svg = drawn(fig, tight)
+    _close(fig)
+    return ShownFigure(svg, _one_line(caption), _one_line(alt))
+
+
+def drawn(fig: "Figure", tight: bool) -> str:
+    """Return a Matplotlib figure as SVG."""
     stream = io.StringIO()
     with mpl.rc_context(_SVG):
-        box = "tight" if tight else None
+        box = _laid_out(fig, tight)
         fig.savefig(stream, format="svg", bbox_inches=box, metadata=_NO_METADATA)
-    _close(fig)
     svg = printable(stream.getvalue())
-    return ShownFigure(svg[svg.index("<svg") :], _one_line(caption), _one_line(alt))
+    return svg[svg.index("<svg") :]
 
 
 def table(
@@ -173,6 +181,36 @@ def table(
     sides = [align.get(name) or _side(shown.iloc[:, i]) for i, name in enumerate(columns)]
     rows = [list(row) for row in zip(*cells, strict=True)]
     return ShownTable(columns, rows, sides, _one_line(caption))
+
+
+class _Measured(FigureCanvasSVG):
+    """A canvas on which a layout is measured by one renderer, which keeps the sizes of texts."""
+
+    def __init__(self, fig: "Figure") -> None:
+        super().__init__(fig)
+        width, height = fig.get_size_inches() * fig.dpi
+        self._renderer = RendererSVG(width, height, io.StringIO())
+
+    def get_renderer(self) -> RendererSVG:
+        """Return that renderer."""
+        return self._renderer
+
+
+def _laid_out(fig: "Figure", tight: bool) -> Bbox | None:
+    """Place the parts of a drawing without drawing it; return what `tight` cuts it to.
+
+    `savefig` by itself draws it once to lay it out and once to write it.
+    """
+    fig.set_dpi(72)  # as SVG is written
+    measured = _Measured(fig).get_renderer()
+    engine = fig.get_layout_engine()
+    if engine is not None:
+        engine.execute(fig)
+        with mpl.rc_context({"figure.autolayout": False, "figure.constrained_layout.use": False}):
+            fig.set_layout_engine(None)  # "none" would leave one, and a drawing for it
+    if not tight:
+        return None
+    return fig.get_tightbbox(measured).padded(mpl.rcParams["savefig.pad_inches"])
 
 
 def _one_line(text: str) -> str:

@@ -139,6 +139,8 @@ def test_prompts_are_launched_kernel_by_kernel():
     us(slow.iteration_parts(2, 100)["launches"], 0)
     quick = replica(DENSE, FAST, engine={"eager_layer_us": busy / 8})
     us(quick.iteration_parts(0, 1, 8, 1)["launches"], 0)
+    compiled = replica(DENSE, FAST, {"compiled": True}, engine={"eager_layer_us": busy})
+    us(compiled.iteration_parts(0, 1, 8, 1)["launches"], 0)
 
 
 def test_layers_of_experts_take_longer_to_launch():

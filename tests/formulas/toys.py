@@ -105,7 +105,9 @@ def kernels(device, matmul=None):
     kinds = {"bf16": MATMUL, "fp8": MATMUL, "int4-awq": MATMUL, "int8": MATMUL, **(matmul or {})}
     tables = {
         "matmul": kinds,
-        "decode_attention": {f"{c}/{h}": DECODE for c in ("bf16", "fp8") for h in ("gqa", "mha")},
+        "decode_attention": {
+            f"{c}/{h}": DECODE for c in ("bf16", "fp8") for h in ("gqa", "mha", "mla")
+        },
         "prefill_attention": {"bf16": PREFILL, "fp8": PREFILL},
         "experts": {"bf16": EXPERTS, "fp8": EXPERTS},
         "all_reduce": {"bf16": COLLECTIVES},
@@ -126,6 +128,7 @@ def layout(network, device, matmul=None, **split):
 QUIET = {
     "iteration_us": 0.0, "sequence_us": 0.0, "layer_us": 0.0, "logit_bytes": 0.0, "reserve_gb": 0.0,
     "eager_layer_us": 0.0, "eager_expert_us": 0.0, "request_ms": 0.0, "occupancy": 1.0,
+    "collective_start_factor": 1.0, "collective_factor": 1.0,
 }  # fmt: skip
 """An engine that adds nothing to its kernels."""
 

@@ -1,6 +1,7 @@
 """What the cells of every notebook show, in lines of text: notes, tables, and what pictures draw.
 
-All notebooks run in one process with the parameters that they ship with; no picture is rendered.
+To store it all notebooks run in one process with the parameters that they ship with, and no picture
+is rendered; in a test nbval runs them, and `keep` tells what the pictures of its kernel draw.
 """
 
 import json
@@ -37,23 +38,64 @@ def _shell():
 
 def _shown(shell, path):
     """Return what the cells of a notebook show, a block of lines for each output."""
-    from matplotlib.figure import Figure
+    from gpuspec.views import display
 
-    drawn, blocks = [], []
+    drawn, outputs = {}, []
 
-    def savefig(figure, stream, **_):
-        drawn.append(described(figure))
-        stream.write("<svg/>")
+    def draw(figure, tight):
+        drawn[svg := f"<svg>{len(drawn)}</svg>"] = described(figure)
+        return svg
 
-    with patch.object(Figure, "savefig", savefig):
+    with patch.object(display, "drawn", draw):
         for cell in json.loads(path.read_text("utf-8"))["cells"]:
-            panel = "interactive" in cell["metadata"].get("tags", [])
-            if cell["cell_type"] == "code" and not panel:
-                outputs = _outputs(shell, "".join(cell["source"]))
-                blocks += ["\n".join(_lines(output, drawn)) for output in outputs]
-    if drawn:
-        raise ValueError(f"{path.name} draws {len(drawn)} pictures that it does not show")
-    return blocks
+            if cell["cell_type"] == "code" and not is_panel(cell):
+                outputs += _outputs(shell, "".join(cell["source"]))
+    return blocks(outputs, drawn)
+
+
+def is_panel(cell):
+    """Return whether a cell holds a panel, which is not described."""
+    return "interactive" in cell["metadata"].get("tags", [])
+
+
+def blocks(outputs, drawn):
+    """Return a block of lines for each output; `drawn` are descriptions by SVG, all of them shown.
+
+    Raises
+    ------
+    ValueError
+        When a picture was drawn and is not shown.
+    """
+    unseen = set(drawn) - {output.get("image/svg+xml") for output in outputs}
+    if unseen:
+        raise ValueError(f"{len(unseen)} pictures are drawn and not shown")
+    return ["\n".join(_lines(output, drawn)) for output in outputs]
+
+
+def watch():
+    """Describe each picture that this kernel draws from now on, under the cell that draws it."""
+    from IPython import get_ipython
+
+    from gpuspec.views import display
+
+    draw, cells = display.drawn, [""]
+    watched = get_ipython().user_ns["_drawn_by_cell"] = {}
+
+    def describe(figure, tight):
+        lines = described(figure)
+        svg = draw(figure, tight)
+        watched.setdefault(cells[-1], {})[svg] = lines
+        return svg
+
+    display.drawn = describe
+    get_ipython().events.register("pre_run_cell", lambda info: cells.append(info.raw_cell))
+
+
+def keep(path):
+    """Write what `watch` saw, as JSON: by cell, the lines of each picture by its SVG."""
+    from IPython import get_ipython
+
+    Path(path).write_text(json.dumps(get_ipython().user_ns["_drawn_by_cell"]), "utf-8")
 
 
 def _outputs(shell, source):
@@ -72,7 +114,7 @@ def _outputs(shell, source):
 def _lines(output, drawn):
     said = output["text/plain"].splitlines()
     if "image/svg+xml" in output:
-        return [line.strip() for line in said] + drawn.pop(0)
+        return [line.strip() for line in said] + drawn[output["image/svg+xml"]]
     return _table(output["text/html"]) if "text/html" in output else said
 
 

@@ -6,11 +6,13 @@ saw none of its rows.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from gpuspec.catalog import table_rows
 from gpuspec.constants.engine import EngineTerms, version_number
 from gpuspec.constants.kernels import generation_of
 from gpuspec.constants.memory import MemoryTerms
@@ -27,6 +29,7 @@ from gpuspec.evidence.fits.hierarchy import (
 from gpuspec.evidence.fits.proportional import fitting
 from gpuspec.evidence.measurements.inference import (
     METRICS,
+    TUNED,
     Call,
     calls,
     era_of,
@@ -34,40 +37,47 @@ from gpuspec.evidence.measurements.inference import (
     predicted_call,
     predicted_inference,
 )
+from gpuspec.evidence.measurements.rows import known_model
 
 PRIOR_WIDTH = {
     "iteration_us": 1.0,
-    "sequence_us": 1.5,
-    "layer_us": 0.7,
-    "eager_layer_us": 0.5,
-    "eager_expert_us": 0.5,
-    "attention_factor": 0.15,
-    "grouped_factor": 0.25,
-    "fp8_cache_factor": 0.15,
-    "expert_factor": 0.25,
-    "expert_small_factor": 0.25,
-    "collective_start_factor": 0.5,
-    "collective_factor": 0.3,
-    "pcie_factor": 0.7,
-    "pcie_far_factor": 0.7,
-    "request_ms": 0.6,
-    "logit_bytes": 1.0,
-    "occupancy": 0.1,
-    "reserve_gb": 1.0,
+    "sequence_us": 2.5,
+    "layer_us": 0.3,
+    "eager_layer_us": 0.4,
+    "eager_expert_us": 0.4,
+    "attention_factor": 0.08,
+    "grouped_factor": 0.12,
+    "fp8_cache_factor": 0.08,
+    "expert_factor": 0.08,
+    "expert_small_factor": 0.08,
+    "collective_start_factor": 0.3,
+    "collective_factor": 0.2,
+    "pcie_factor": 0.4,
+    "pcie_far_factor": 0.4,
+    "request_ms": 0.7,
+    "logit_bytes": 0.5,
+    "occupancy": 0.08,
+    "reserve_gb": 0.6,
 }
 """How far, as a factor in log space, a constant may leave its family's before it costs as much
 as one publisher's misfit: few measurements move the constants little."""
 ERA_WIDTH = 0.7
-"""The same between the eras of one engine, as a share: they differ less than two engines."""
+"""The same between the eras of one family, as a share: they differ less than two families."""
+CENTRE_WIDTH = 0.15
+"""The same of the centre of all engines, from where the constants start: what one engine's host
+takes says little of another's, and kernels are timed."""
+TUNED_WIDTH = 2.5
+"""The same of kernels of experts, which an era tunes that another left as they were."""
 GENERATION_WIDTH = {"matmul_factor": 0.08, "attention_factor": 0.08, "expert_factor": 0.1}
 """The same of the constants of a generation of GPUs, from 1."""
-QUEUED_TRUST = 0.4
-"""How much a time to first token under load counts: it also holds the queue, which the pattern of
-arrivals makes."""
+LESS_TRUST = 0.3
+"""How much a time to first token under load counts, which also holds the queue that the pattern of
+arrivals makes; and the largest throughput of a mixture of experts whose layout is not said, which
+is read as the best of several."""
 ALIKE = 6
 """Rows of one publisher, engine, GPU, model, format and figure that a fit learns from."""
-NOISE = 0.08
-"""Log error that published measurements have between themselves (same case, two sources)."""
+NOISE = 0.15
+"""Log error that published measurements have between themselves (same case, two publishers)."""
 
 
 def _seconds(rows: pd.DataFrame, value: np.ndarray) -> np.ndarray:
@@ -141,14 +151,22 @@ def _columns(several: Sequence[Terms], size: int) -> dict[str, Any]:
     return found
 
 
-def _family(era: str) -> str:
-    """Return the engine of an era: ``tensorrt-llm-0.5`` and ``tensorrt-llm-1.1`` are one."""
-    return era.rsplit("-", 1)[0] if era[-1].isdigit() else era
+@cache
+def _families() -> dict[str, str]:
+    """Return the family of each era: the engine, or a rewrite of it."""
+    return {row["id"]: row["family"] for row in table_rows("engines")}
 
 
 def _trust(rows: pd.DataFrame) -> np.ndarray:
+    """Return how much rows count: less where a queue, or an unknown layout, is part of them."""
     queued = (quantity(rows) == "ttft") & (rows["scenario"] == "serving")
-    return np.where(queued, QUEUED_TRUST, 1.0)
+    guessed = (rows["ep"] == TUNED) & (rows["tp"] > 1) & (rows["model"].map(_experts) > 0)
+    return np.where(queued | (guessed & (rows["scenario"] == "inflight_max")), LESS_TRUST, 1.0)
+
+
+@cache
+def _experts(name: str) -> int:
+    return known_model(name).experts
 
 
 def thinned(rows: pd.DataFrame) -> pd.DataFrame:
@@ -179,9 +197,12 @@ def engine_fit(rows: pd.DataFrame, memory: MemoryTerms | None = None) -> Fit[Eng
             predictor=lambda rows: _Runs(rows, memory),
             measured=lambda rows: _seconds(rows, rows["value"].to_numpy(float)),
             member=era_of,
-            family=_family,
+            family=_families().__getitem__,
             noise=NOISE,
-            member_width=ERA_WIDTH,
+            member_width=np.array(
+                [TUNED_WIDTH if "expert_" in n else ERA_WIDTH for n in PRIOR_WIDTH]
+            ),
+            centre_width=CENTRE_WIDTH,
             proportional=True,
             many=Together(memory),
             crossed=Crossed(GenerationTerms, GENERATION_WIDTH, generations_of),

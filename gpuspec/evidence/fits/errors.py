@@ -157,15 +157,15 @@ def _widths(
 def one_more(publishers: int) -> float:
     """Return how much wider the interval of a new publisher is than the spread of those known.
 
-    Student's t with one degree of freedom fewer than there are publishers, for one more of them,
-    over the normal quantile: 1.7 for three, 1.1 for twelve. One alone says as much as two.
+    Student's t for one more of them, over the normal quantile; `PRIOR` publishers beside those that
+    measured, as for levels: 1.7 for one, 1.3 for three, 1.1 for twelve.
 
     >>> round(one_more(3), 2)
-    1.7
+    1.31
     """
     from scipy.stats import t
 
-    count = max(publishers, 2)
+    count = publishers + PRIOR
     return float(t.ppf(1 - TAIL, count - 1)) * np.sqrt(1 + 1 / count) / Z80
 
 
@@ -238,7 +238,7 @@ class Errors:
         asked = {} if self.factors is None else {str(n): c for n, c in self.factors[own].items()}
         low, high = (np.median(np.exp(end)) for end in log_ends(self.interval, asked))
         size, covered = np.abs(self.error[own]), self.covered[own]
-        return {
+        found = {
             "rows": int(own.sum()),
             "publishers": len(set(self.publishers[own])),
             "sources": len(set(self.sources[own])),
@@ -246,8 +246,10 @@ class Errors:
             "p90_error": _rounded(np.quantile(size, 0.9)),
             "low": _rounded(low),
             "high": _rounded(high),
-            "coverage": _rounded(covered.mean()),
         }
+        if np.isnan(covered).any():  # one publisher alone
+            return found
+        return found | {"coverage": _rounded(covered.mean())}
 
     def by(self, labels: "pd.Series[str]", prefix: str = "", least: int = 1) -> "Lines":
         """Return a line for each label that at least so many publishers measured."""

@@ -99,8 +99,11 @@ class Hierarchy(Generic[T]):
     """The family of a member."""
     noise: float
     """Log error that published measurements have between themselves."""
-    member_width: float = 0.5
-    """The widths between members of a family, as a share: they differ less than families."""
+    member_width: float | np.ndarray = 0.5
+    """The widths between members of a family, as a share of the others or one for each constant:
+    they differ less than families."""
+    centre_width: float = 1.0
+    """The widths of the centre from where fits start, as a share: little where that is physics."""
     proportional: bool = False
     """Whether predictions cost so much that they are taken as linear in the constants."""
     many: Callable[[pd.DataFrame, Sequence[Constants]], np.ndarray] | None = None
@@ -151,7 +154,9 @@ class Fit(Generic[T]):
         self.width = np.array(list(what.widths.values()))
         self.low, self.high = what.bounds()
 
-    def fit(self, chosen: np.ndarray, centre: np.ndarray, width: float = 1.0) -> np.ndarray:
+    def fit(
+        self, chosen: np.ndarray, centre: np.ndarray, width: float | np.ndarray = 1.0
+    ) -> np.ndarray:
         """Return the log constants that fit the `chosen` rows, near `centre`."""
         from scipy.optimize import least_squares
 
@@ -192,7 +197,7 @@ class Fit(Generic[T]):
     def levels(self, chosen: np.ndarray, members: Iterable[str]) -> Levels:
         """Return the constants of `members` from the `chosen` rows, level by level."""
         what, fitted_members = self.what, {}
-        centre = self.fit(chosen, what.first())
+        centre = self.fit(chosen, what.first(), what.centre_width)
         middles: Points = {}
         for member in sorted(members):
             family = what.family(member)

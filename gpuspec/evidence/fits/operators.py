@@ -57,9 +57,30 @@ DTYPES = {
 BLOCK_SCALED = "fp8_block"
 """FP8 with a scale for each block, as mixtures of experts are published and served in vLLM and
 SGLang; their tables with one scale a tensor hold kernels that no such model runs."""
-WEIGHT_BYTES = {"bf16": 2.0, "fp8": 1.0, "int8": 1.0, "int4-awq": 0.52, "fp4": 0.5625}
-ACTIVATION_BYTES = {"bf16": 2.0, "fp8": 1.0, "int8": 2.0, "int4-awq": 2.0, "fp4": 0.5625}
-COMPUTES_IN = {"bf16": "bf16", "fp8": "fp8", "int8": "bf16", "int4-awq": "bf16", "fp4": "fp4"}
+WEIGHT_BYTES = {
+    "bf16": 2.0,
+    "fp8": 1.0,
+    "int8": 1.0,
+    "int4-awq": 0.52,
+    "fp4": 0.5625,
+    "fp8-block": 1.0,
+}
+ACTIVATION_BYTES = {
+    "bf16": 2.0,
+    "fp8": 1.0,
+    "int8": 2.0,
+    "int4-awq": 2.0,
+    "fp4": 0.5625,
+    "fp8-block": 1.0,
+}
+COMPUTES_IN = {
+    "bf16": "bf16",
+    "fp8": "fp8",
+    "int8": "bf16",
+    "int4-awq": "bf16",
+    "fp4": "fp4",
+    "fp8-block": "fp8",
+}
 KV_BYTES = {"bf16": 2.0, "fp8": 1.0}
 ATTENTION_OF = ("tensorrt-llm", "vllm")
 """Libraries whose attention is fitted: kernels of attention are shared between engines."""
@@ -229,8 +250,10 @@ def _prefill(chip: Gpu, folder: Path, library: str) -> Iterator[Operation]:
 
 def _experts(chip: Gpu, folder: Path, library: str) -> Iterator[Operation]:
     tables = [_gated(table) for table in _tables(folder, "moe", library, "moe")]
-    blocks = library != "trtllm" and any((t["moe_dtype"] == BLOCK_SCALED).any() for t in tables)
-    for own, dtype in {**DTYPES, **({"fp8": BLOCK_SCALED} if blocks else {})}.items():
+    kinds = {**DTYPES, "fp8-block": BLOCK_SCALED}
+    if library != "trtllm" and any((t["moe_dtype"] == BLOCK_SCALED).any() for t in tables):
+        kinds = {**DTYPES, "fp8": BLOCK_SCALED}
+    for own, dtype in kinds.items():
         timed = (table[table["moe_dtype"] == dtype] for table in tables)
         part = next((table for table in timed if len(table) > 100), tables[0][:0])
 

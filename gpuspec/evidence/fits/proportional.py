@@ -34,7 +34,7 @@ from gpuspec.evidence.fits.hierarchy import (
 
 STEP = 0.1
 """Step of a constant: wide enough to average over requests that just fit, or just do not."""
-ROUNDS = 8
+ROUNDS = 6
 SETTLED = 0.005
 """Share of the cost below which a round has brought nothing."""
 LEAST = 0.02
@@ -112,7 +112,7 @@ class ProportionalFit(Fit[T]):
         what = self.what
         far = np.minimum(np.abs(error), HOPELESS) / what.noise
         total = float(np.sum((self.weight * soft(far)) ** 2))
-        drawn = [at.centre - what.first()]
+        drawn = [(at.centre - what.first()) / what.centre_width]
         drawn += [x - at.centre for x in at.families.values()]
         drawn += [
             (x - at.families[what.family(name)]) / what.member_width

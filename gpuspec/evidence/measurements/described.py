@@ -181,6 +181,8 @@ def ground_of_rows(kind: str, rows: pd.DataFrame, left_out: bool = False) -> Cod
     `left_out`: beside what all other publishers of `rows` measured, as a held-out error is judged;
     else beside all that the last calibration knew.
     """
+    if rows.empty:
+        return np.zeros(0, int)
     said = described(kind, rows)
     if left_out:
         return left_out_codes(kind, said, publisher_of(rows).to_numpy(str))

@@ -46,13 +46,13 @@ _KINDS = {
 KINDS = ("inference", "training", "collectives", "hpc")
 """What may have been measured and has predictions by fits that left its publisher out."""
 SPLITS = {
-    "inference": ("quantity", "gpu", "era", "model", "publisher"),
-    "training": ("framework", "gpu", "model", "precision", "publisher"),
-    "collectives": ("operation", "link", "size", "reach", "publisher"),
-    "hpc": ("workload", "gpu", "kind", "how", "publisher"),
-    "memory": ("kind", "gpu", "model", "publisher"),
-    "mig": ("load", "profile", "gpu", "kind", "publisher"),
-    "images": ("gpu", "model", "stack", "publisher"),
+    "inference": ("quantity", "gpu", "era", "model", "ground", "publisher"),
+    "training": ("framework", "gpu", "model", "precision", "ground", "publisher"),
+    "collectives": ("operation", "link", "size", "reach", "ground", "publisher"),
+    "hpc": ("workload", "gpu", "kind", "how", "ground", "publisher"),
+    "memory": ("kind", "gpu", "model", "ground", "publisher"),
+    "mig": ("load", "profile", "gpu", "kind", "ground", "publisher"),
+    "images": ("gpu", "model", "stack", "ground", "publisher"),
 }
 """Columns by which a reader sees the errors of each kind, the most telling first."""
 

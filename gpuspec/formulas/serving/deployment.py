@@ -156,6 +156,7 @@ class Deployment(BaseModel):
         terms, layout = self.engine, self.layout
         each = layout.stage_layers * terms.eager_layer_us
         each = each + layout.stage_expert_layers * terms.eager_expert_us
+        each = 0.0 if self.limits.compiled else each
         launches = np.where(reading, np.maximum(each * MICRO - busy, 0.0), 0.0)
         host = (terms.iteration_us / layout.pp + terms.sequence_us * sequences) * MICRO
         if self.limits.works_ahead:

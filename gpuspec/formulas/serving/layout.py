@@ -31,6 +31,9 @@ GRID = distinct(np.round(np.geomspace(1, 2**17, 120)))
 DENSE_PARTS = ("matmul", "experts", "elementwise", "communication")
 MIXERS = ("attention", "linear")
 """Parts of the weights that mix tokens."""
+FINE_EXPERTS = 64
+"""Experts of a layer from which on they are small, as in DeepSeek-V3 and Qwen3, whose FP8 has a
+scale for each block; few large ones (Mixtral, Llama 4) have one for each tensor or channel."""
 IMAGE_PATCHES = 4096
 """Patches of an image of a megapixel, 16 x 16 pixels each, of which a tower makes tokens."""
 
@@ -199,7 +202,8 @@ class Layout(BaseModel):
         )
 
         def of(how: Product) -> Floats:
-            terms = self.kernels.experts(how.kernel)
+            fine = how.kernel == "fp8" and block.experts >= FINE_EXPERTS
+            terms = self.kernels.experts("fp8-block" if fine else how.kernel)
             rates, split = self.kernels.hardware(how.compute), (self.tp / self.ep, self.ep)
             return experts_seconds(tokens, shape, rates, terms, *split, how.weight_bytes)
 

@@ -73,12 +73,12 @@ def _held(q: MemoryQuestion, device: Gpu, tp: int, pp: int) -> dict[str, float]:
 
 
 def _free_interval(table: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
-    """Free bytes when every part lies at the unfavourable (favourable) end of its interval."""
-    low, high = np.zeros(len(table)), np.zeros(len(table))
+    """Return the ends of the free bytes: the errors of the parts do not depend on each other."""
+    more, less = np.zeros(len(table)), np.zeros(len(table))
     for part, kind in SERVING_KINDS.items():
         least, most = interval(table[part], kind)
-        low, high = low + most, high + least
-    return table["budget"] - low, table["budget"] - high
+        more, less = np.hypot(more, most - table[part]), np.hypot(less, table[part] - least)
+    return table["free"] - more, table["free"] + less
 
 
 SERVING_KINDS = {

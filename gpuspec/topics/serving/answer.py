@@ -23,7 +23,7 @@ from gpuspec.formulas.serving.serving import kv_capacity_tokens
 from gpuspec.formulas.splits import TENSOR, Split, impossible, together
 from gpuspec.topics.serving.ask import EstimateQuestion, ImagesQuestion, Replicas, ServingQuestion
 from gpuspec.topics.serving.fleets import fleet_capacity
-from gpuspec.topics.serving.ground import images_ground, levels, replica_ground
+from gpuspec.topics.serving.ground import images_ground, levels, replica_ground, separate_ground
 from gpuspec.topics.serving.layouts import shortfall, unworkable
 from gpuspec.topics.serving.load import (
     BOUNDS,
@@ -61,15 +61,17 @@ def estimate_table(question: ServingQuestion, replica: Deployment, replicas: int
     What memory does not hold waits outside, and its time to the first token counts the wait.
     """
     q, layout = question, replica.layout
-    context = math.ceil(q.prompt_tokens + q.held_osl) if q.osl_cv else q.context
-    reason = unworkable(q.runtime.engine, layout) or shortfall(replica, context)
-    answer: Row = {"tp": layout.tp, "pp": layout.pp, "works": not reason, "reason": reason}
+    reason = unworkable(q.runtime.engine, layout) or shortfall(replica, q.held_context)
+    answer: Row = {name: getattr(layout, name) for name in Split._fields}
+    answer |= {"works": not reason, "reason": reason}
     if not reason and isinstance(question, EstimateQuestion) and question.prefill_gpus:
         pair = pair_of(question, replica)
         read = pair.prefill
         reason = unworkable(q.runtime.engine, read.layout) or shortfall(read, q.prompt_tokens)
         if not reason:
-            return judged(q, answer | separate_answer(question, pair))
+            found = separate_answer(question, pair)
+            found["ground"] = separate_ground(q, pair, found["load"]).told()
+            return judged(q, answer | found)
         reason = f"where prompts are read: {reason}"
         answer |= {"works": False, "reason": reason}
     if reason:
@@ -137,14 +139,16 @@ def estimates(question: EstimateQuestion) -> list[Row]:
     q, rows = question, []
     for device in q.devices:
         for form in q.formats:
-            tp, pp, replicas = q.tp or 1, q.pp or 1, 1
+            replica, replicas = q.replica(device, form, q.tp or 1, q.pp or 1), 1
             if q.tp is None and q.pp is None:
                 best = best_layout(q, device, form)
-                tp, pp, replicas = int(best["tp"]), int(best["pp"]), int(best["replicas"]) or 1
-            answer = estimate_table(q, q.replica(device, form, tp, pp), replicas)
+                replica = q.replica(device, form, *(int(best[name]) for name in Split._fields))
+                replicas = int(best["replicas"]) or 1
+            answer = estimate_table(q, replica, replicas)
             row: Row = {"gpu": device.id, "weights": form.id, "weights_format": form.words}
             row |= {"kv_format": q.kv_format, "engine": q.runtime.name}
-            rows.append({**row, **answer, "replicas": replicas, "gpus": replicas * tp * pp})
+            row |= {"replicas": replicas, "gpus": replicas * replica.gpus}
+            rows.append({**row, **answer})
     return rows
 
 
@@ -227,7 +231,7 @@ def context_table(
     for device in q.devices:
         replica = _over_all(q, device, q.formats[-1], gpus)
         lengths = np.array(contexts, float)
-        rate = maximum_load(replica, lengths, q.osl)["output_tokens_s"]
+        rate = maximum_load(replica, lengths, q.osl, client=q.client)["output_tokens_s"]
         table[device.id] = np.where(np.isfinite(rate), rate, 0.0)
     return pd.DataFrame(table, index=pd.Index(list(contexts), name="context"))
 
@@ -238,11 +242,15 @@ def precision_table(question: ServingQuestion, gpus: int, names: Sequence[str]) 
     for device in q.devices:
         for form in with_stored(q.network, names, q.weights_gb):
             replica = _over_all(q, device, form, gpus)
-            reason = shortfall(replica, q.context)
+            reason = shortfall(replica, q.held_context)
             rate = (
                 0.0
                 if reason
-                else float(maximum_load(replica, q.prompt_tokens, q.osl)["output_tokens_s"])
+                else float(
+                    maximum_load(replica, q.prompt_tokens, q.osl, client=q.client)[
+                        "output_tokens_s"
+                    ]
+                )
             )
             rows.append((device.id, form.name, rate, reason))
     return pd.DataFrame(rows, columns=["gpu", "weights", "output_tokens_s", "reason"])
@@ -270,7 +278,7 @@ def form_table(question: ServingQuestion, pairs: Sequence[tuple[str, str]]) -> p
 
 def _most(question: ServingQuestion, device: Gpu, tp: int) -> float:
     replica = question.replica(device, question.formats[0], tp)
-    if shortfall(replica, question.context):
+    if shortfall(replica, question.held_context):
         return 0.0
     return float(maximum_load(replica, question.prompt_tokens, question.osl)["output_tokens_s"])
 

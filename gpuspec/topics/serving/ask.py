@@ -158,6 +158,12 @@ class Load(Settings, Traffic):
         """Output tokens for which a request in flight needs memory: long ones stay longer."""
         return float(length_biased(self.osl, self.osl_cv))
 
+    @property
+    def held_context(self) -> int:
+        """Tokens of cache that a request in flight needs at its end."""
+        longer = 0.0 if self.network.kind == "encoder" else self.held_osl - self.osl
+        return self.context + math.ceil(longer)
+
     def times(self, factor: float) -> Self:
         """Return the same service with `factor` times the traffic."""
         changes: dict[str, object] = {}
@@ -334,18 +340,25 @@ class EstimateQuestion(Separate, ServingQuestion):
         None, description="Pipeline stages; None: 1, or as tp says"
     )
 
+    @model_validator(mode="after")
+    def _splits_a_layout_that_is_given(self) -> Self:
+        for name in ("ep", "attention_dp", "prefill_gpus"):
+            if self.tp is None and getattr(self, name) not in (None, 0, 1):
+                raise InputError(name, getattr(self, name), "give tp beside it")
+        return self
+
     def replica(
         self,
         device: Gpu,
         weight: WeightFormat,
-        tp: int,
-        pp: int = 1,
+        tp: int | None,
+        pp: int | None = None,
         ep: int | None = None,
         attention_dp: int | None = None,
     ) -> Deployment:
         """Return one replica, whose experts and attention are split as asked unless given."""
         ep, groups = ep or self.ep, attention_dp or self.attention_dp
-        return super().replica(device, weight, tp, pp, ep, groups)
+        return super().replica(device, weight, tp or 1, pp or 1, ep, groups)
 
 
 class ImagesQuestion(Compared):

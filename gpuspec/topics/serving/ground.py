@@ -14,12 +14,21 @@ from gpuspec.constants.ground import (
     format_name,
     ground_codes,
     ground_of,
+    joined,
     model_kind,
     reach_of,
 )
 from gpuspec.formulas.serving import Layout
-from gpuspec.formulas.splits import expert_split
+from gpuspec.formulas.serving.disaggregated import Disaggregated
+from gpuspec.formulas.splits import Split
 from gpuspec.topics.serving.ask import Replicas
+
+MEASURED_APART = {
+    "models": ("deepseek-r1", "deepseek-v3"),
+    "gpus": ("h100-sxm-80", "h200-sxm-141", "b200-sxm-180"),
+    "engines": ("tensorrt-llm", "sglang"),
+}
+"""What ``data/measurements/inference_disaggregated.csv`` holds."""
 
 
 def setting(question: Replicas, layout: Layout, load: float) -> dict[str, Any]:
@@ -30,7 +39,7 @@ def setting(question: Replicas, layout: Layout, load: float) -> dict[str, Any]:
         "gpu": layout.gpu.id,
         "generation": layout.gpu.architecture,
         "weights": format_name(layout.weight.main.id),
-        "attention_dp": "data-parallel" if layout.attention_dp else "split",
+        "attention_dp": "data-parallel" if layout.attention_dp > 1 else "split",
         "tensor_reach": reach_of(layout.tp),
         "tp": layout.tp,
         "pp": layout.pp,
@@ -67,25 +76,37 @@ def replica_ground(question: Replicas, layout: Layout, load: float) -> Ground:
     return ground_of("inference", setting(question, layout, load))
 
 
+def separate_ground(question: Replicas, pair: Disaggregated, load: float) -> Ground:
+    """Return the ground of prompts that are read on GPUs of their own; not above that of a side.
+
+    One publisher's runs of `MEASURED_APART` are all that is measured.
+    """
+    q, device = question, pair.decode.layout.gpu
+    sides = [replica_ground(q, side.layout, load) for side in (pair.prefill, pair.decode)]
+    said = {"models": q.network.id, "gpus": device.id, "engines": q.runtime.engine}
+    apart = "of prompts read on GPUs of their own"
+    if all(name in MEASURED_APART[kind] for kind, name in said.items()):
+        return joined([*sides, Ground("near", (f"one publisher's measurements alone {apart}",))])
+    return joined([*sides, Ground("far", (f"no measurement {apart} like these",))])
+
+
 def ways_ground(question: Replicas, table: pd.DataFrame) -> np.ndarray:
     """Return the ground, as codes, of every way of a table: ``gpu``, ``precision``, ``tp``..."""
     devices = {device.id: device for device in question.devices}
     place, names = pd.factorize(table["gpu"])
     forms, called = pd.factorize(table["precision"])
-    tp = table["tp"].to_numpy(int)
-    sizes, of = np.unique(tp, return_inverse=True)
-    experts = np.array([max(expert_split(question.network, int(n)), 1) for n in sizes])
+    tp, groups = (table[name].to_numpy(int) for name in ("tp", "attention_dp"))
     main = np.array([format_name(question.format_of(str(name)).main.id) for name in called])
     said = {
         **_common(question),
         "gpu": np.asarray(names, str)[place],
         "generation": np.array([devices[name].architecture for name in names])[place],
         "weights": main[forms],
-        "attention_dp": "split",
+        "attention_dp": np.where(groups > 1, "data-parallel", "split"),
         "tensor_reach": reach_of(tp),
         "tp": tp,
         "pp": table["pp"].to_numpy(int),
-        "ep": experts[of],
+        "ep": table["ep"].to_numpy(int),
         "load": table["batch"].to_numpy(float),
     }
     return ground_codes("inference", said)
@@ -95,7 +116,7 @@ def way_ground(question: Replicas, row: Mapping[str, Any]) -> Ground:
     """Return the ground of one way, a row of the table of ways, with its reasons."""
     device = next(g for g in question.devices if g.id == row["gpu"])
     form = question.format_of(str(row["precision"]))
-    replica = question.replica(device, form, int(row["tp"]), int(row["pp"]))
+    replica = question.replica(device, form, *(int(row[name]) for name in Split._fields))
     return replica_ground(question, replica.layout, float(row["batch"]))
 
 

@@ -28,7 +28,7 @@ def replicas(
         why = impossible(q.network, shared, split.pp) or engine_cannot(
             q.runtime.engine, replica.layout
         )
-        why = why or shortfall(replica, q.context)
+        why = why or shortfall(replica, q.held_context)
         enough = enough or (0 if why else split.gpus)
         yield split, replica, why
 

@@ -10,7 +10,7 @@ from gpuspec.catalog.precision import WeightFormat
 from gpuspec.constants.inference import inference_interval
 from gpuspec.formulas.serving import Deployment
 from gpuspec.formulas.splits import Split
-from gpuspec.topics.serving.ask import IN_FLIGHT, ServingQuestion
+from gpuspec.topics.serving.ask import ServingQuestion
 from gpuspec.topics.serving.ground import levels, replica_ground
 from gpuspec.topics.serving.layouts import precision_note, replicas
 from gpuspec.topics.serving.load import BOUNDS, seen_at, served
@@ -139,19 +139,37 @@ def _too_slow(q: ServingQuestion, alone: dict[str, float]) -> str:
 def best_layout(question: ServingQuestion, device: Gpu, weight: WeightFormat) -> Row:
     """Return the option of a GPU and format with the fewest GPUs, as `best_options` does.
 
-    Random arrivals take long to compute: of the layouts that would need the fewest GPUs if so
-    many requests were always in flight, the first `TRIED` are compared.
+    Random arrivals take long to compute: of the layouts that would need the fewest GPUs in the
+    mean, the first `TRIED` are compared.
     """
     q = question
-    tried = [(weight, *one) for one in replicas(q, device, weight)]
+    tried: list[tuple[WeightFormat, Split, Deployment, str]] = []
+    needs: list[float] = []
+    for split, replica, why in replicas(q, device, weight):
+        if split.gpus > min(needs, default=np.inf):
+            break  # one replica is more than all of another layout
+        tried.append((weight, split, replica, why))
+        needs.append(np.inf if why else _fewest(q, replica))
+    few = np.argsort(needs, kind="stable")
+    if np.isfinite(needs).any():
+        near = TRIED if q.arriving else int(np.sum(np.array(needs) == min(needs)))
+        few = few[:near]
+    rows = [_row(q, *tried[place]) for place in few]
+    working = [row for row in rows if row["works"]]
+    if working:
+        return min(working, key=lambda row: (row["gpus"], -row["output_tokens_s"]))
+    return max(rows, key=lambda row: (row["within"], row["most"], row["replica_gpus"]))
+
+
+def _fewest(q: ServingQuestion, replica: Deployment) -> float:
+    """Return the GPUs that keep the limits in the mean; infinite where no number does."""
+    within = float(load_curve(q, replica)["within"])
+    if within < 1:
+        return float("inf")
+    asked, each = float(q.in_flight), within
     if q.arriving:
-        steady = {"concurrency": IN_FLIGHT, "request_rate": None, "users": None, "lengths": None}
-        rough = pd.DataFrame([_row(q.model_copy(update=steady), *one) for one in tried])
-        rate = rough["within"] / (rough["ttft_s"] + rough["tpot_s"] * q.osl)
-        gpus = np.ceil(q.arriving / np.maximum(rate, 1e-12)) * rough["replica_gpus"]
-        tried = [tried[place] for place in np.argsort(gpus.to_numpy(), kind="stable")[:TRIED]]
-    best = best_options(pd.DataFrame([_row(q, *one) for one in tried])).iloc[0]
-    return {str(name): value for name, value in best.items()}
+        asked, each = q.arriving, float(served(q, replica, within)["requests_s"])
+    return float(np.ceil(asked / each)) * replica.gpus
 
 
 def best_options(table: pd.DataFrame) -> pd.DataFrame:

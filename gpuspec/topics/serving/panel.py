@@ -4,7 +4,7 @@ import pandas as pd
 
 from gpuspec.topics.serving import ServingQuestion, best_options, frontier_table, options_table
 from gpuspec.topics.serving.pictures import latency_throughput
-from gpuspec.topics.serving.words import option_finding, option_sentences, options_ground, undrawn
+from gpuspec.topics.serving.words import option_finding, option_sentences, undrawn
 from gpuspec.views.display import figure
 from gpuspec.views.panel import Panel, boxes, controls
 
@@ -35,7 +35,7 @@ def inference_panel(question: ServingQuestion) -> Panel:
     def told(answered: tuple[ServingQuestion, pd.DataFrame]) -> str:
         asked, best = answered
         said = undrawn(asked) if asked.network.kind == "encoder" else ""
-        told = [option_sentences(asked, best), options_ground(best), said]
+        told = [option_sentences(asked, best), said]
         return " ".join(filter(None, told))
 
     return Panel(shown, answer, draw, told)

@@ -9,8 +9,9 @@ from pydantic import Field
 
 from gpuspec.base.ask import Ask, Range
 from gpuspec.base.errors import InputError
+from gpuspec.base.units import distinct
 from gpuspec.constants.disaggregated import separate_interval
-from gpuspec.formulas.serving import Deployment, steady_state
+from gpuspec.formulas.serving import Deployment, max_concurrency, steady_state
 from gpuspec.formulas.serving.disaggregated import (
     Disaggregated,
     cache_transfer_bytes,
@@ -18,6 +19,7 @@ from gpuspec.formulas.serving.disaggregated import (
     largest_rate,
     prefill_gpus_per_decode_gpu,
 )
+from gpuspec.formulas.serving.serving import kv_capacity_tokens
 
 if TYPE_CHECKING:
     from gpuspec.topics.serving.ask import EstimateQuestion
@@ -104,10 +106,15 @@ def separate_answer(question: EstimateQuestion, pair: Disaggregated) -> Row:
     side that writes.
     """
     q, load = question, (question.prompt_tokens, question.osl)
-    asked = float(q.concurrency or 0)
+    asked = float(q.in_flight)
     found = disaggregated(pair, asked, *load, q.cached_share)
-    answer: Row = {"works": True, "reason": "", "load": asked, "concurrency": asked}
-    answer["max_concurrency"] = float(found["max_concurrency"])
+    rate = float(found["requests_s"])
+    waiting = float(found["queue_s"]) * rate
+    answer: Row = {"load": asked, "concurrency": asked, "gpus": pair.gpus, "replicas": 1}
+    answer |= {"max_concurrency": float(found["max_concurrency"]), "waiting": 0.0, "waiting_s": 0.0}
+    tokens = kv_capacity_tokens(pair.decode, q.context) * pair.decode_workers
+    used = float(found["decoding"]) * (q.prompt_tokens + q.osl / 2)
+    answer |= {"cache_tokens": float(tokens), "cache_tokens_used": used}
     for name, kind in FIGURES:
         value = float(found[name])  # type: ignore[literal-required]
         low, high = separate_interval(value, kind)
@@ -125,20 +132,36 @@ def separate_answer(question: EstimateQuestion, pair: Disaggregated) -> Row:
             cache_transfer_bytes(q.network, q.prompt_tokens, pair.decode.layout.kv_bytes)
         ),
         "requests_s_most": sides,
+        "waiting": waiting,
         "slowest": min(sides, key=lambda side: sides[side]),
         "prefill_gpus_per_decode_gpu": float(
             prefill_gpus_per_decode_gpu(pair, each, *load, q.cached_share)
         ),
     }
+    answer["concurrency_within"] = _within(q, pair)
+    answer["requests_s_sustained"] = min(sides.values())
     answer["same_gpus"] = _on_the_same(q, pair)
     answer["parts"] = {name: float(seconds) for name, seconds in found["parts"].items()}
     return answer
 
 
+def _within(question: EstimateQuestion, pair: Disaggregated) -> float:
+    """Return the most requests in flight that keep the limits; 0 where one does not."""
+    q = question
+    most = float(max_concurrency(pair.decode, q.prompt_tokens, q.osl)) * pair.decode_workers
+    loads = distinct(np.floor(np.geomspace(1.0, max(most, 1.0), 64)))
+    found = disaggregated(pair, loads, q.prompt_tokens, q.osl, q.cached_share)
+    kept = np.ones(len(loads), bool)
+    for name, limit in (("ttft_s", q.ttft_limit_s), ("tpot_s", q.tpot_limit_s)):
+        if limit:
+            kept &= found[name] <= limit  # type: ignore[literal-required]
+    return float(loads[kept].max(initial=0.0))
+
+
 def _on_the_same(question: EstimateQuestion, pair: Disaggregated) -> Row:
     """Return what replicas on as many GPUs do that read prompts and write answers."""
     q, replicas = question, max(pair.gpus // pair.decode.gpus, 1)
-    load = np.asarray(max((q.concurrency or 0) / replicas, 1.0))
+    load = np.asarray(max(q.in_flight / replicas, 1.0))
     found = steady_state(pair.decode, load, q.prompt_tokens, q.osl, q.cached_share)
     return {
         "replicas": replicas,

@@ -55,9 +55,9 @@ def evaluate_options(
     size = len(options)
     ttft, tpot = np.full(size, np.inf), np.full(size, np.inf)
     rate, most = np.zeros(size), np.zeros(size)
-    reason = np.full(size, "", dtype=object)
+    reasons, code = ["", "more requests than memory holds"], np.zeros(size, np.int32)
     own = [column for column in EXPERTS if column in options]
-    for index in options.groupby([*SPLIT, *own], sort=False).indices.values():
+    for index in _by_split(options, [*SPLIT, *own]):
         split = options.iloc[index[0]]
         tp, pp = int(split["tp"]), int(split["pp"])
         asked = q.model_copy(update={"kv": str(split["kv"])})
@@ -68,7 +68,8 @@ def evaluate_options(
         why = uneven(q.network, tp, layout.ep, layout.attention_dp)
         why = why or impossible(q.network, layout.attention_tp, pp) or shortfall(replica, 1)
         if why:
-            reason[index] = why
+            code[index] = len(reasons)
+            reasons.append(why)
             continue
         n, isl, osl = (values[index] for values in load)
         held = max_concurrency(replica, isl, osl)
@@ -78,10 +79,11 @@ def evaluate_options(
         ttft[index] = np.where(works, found["ttft_s"], np.inf)
         tpot[index] = np.where(works, found["tpot_s"], np.inf)
         rate[index] = np.where(works, found["output_tokens_s"], 0.0)
-        reason[index] = np.where(works, "", "more requests than memory holds")
+        code[index] = ~works
     beyond = q.network.max_context and (load[1] + load[2] > q.network.max_context)
     if np.any(beyond):
-        reason[beyond] = f"{q.network.name} ends at {q.network.max_context:,} tokens"
+        code[beyond] = len(reasons)
+        reasons.append(f"{q.network.name} ends at {q.network.max_context:,} tokens")
         ttft[beyond], tpot[beyond], rate[beyond] = np.inf, np.inf, 0.0
     return pd.DataFrame(
         {
@@ -89,7 +91,29 @@ def evaluate_options(
             "tpot_s": tpot,
             "output_tokens_s": rate,
             "max_concurrency": most,
-            "reason": pd.Categorical(reason),
+            "reason": _categories(reasons, code),
         },
         index=options.index,
     )
+
+
+def _by_split(options: pd.DataFrame, names: list[str]) -> list[np.ndarray]:
+    """Return the places of the rows of each split; neighbours that share one are grouped once."""
+    starts = np.zeros(len(options), bool)
+    starts[0] = True
+    for column in names:
+        values = options[column].to_numpy()
+        starts[1:] |= values[1:] != values[:-1]
+    runs = np.flatnonzero(starts)
+    split = options[names].iloc[runs].groupby(names, sort=False).ngroup()
+    known = split.fillna(-1).to_numpy(int)  # a blank name is of no split
+    of_row = np.repeat(known, np.diff(runs, append=len(options)))
+    order = np.argsort(of_row, kind="stable")
+    return np.split(order, np.cumsum(np.bincount(of_row + 1)))[1:-1]
+
+
+def _categories(texts: list[str], code: np.ndarray) -> pd.Categorical[str]:
+    """Return texts by their places in a list as a category, of those that occur, in order."""
+    found = sorted({texts[place] for place in np.flatnonzero(np.bincount(code))})
+    place = np.array([found.index(text) if text in found else -1 for text in texts])
+    return pd.Categorical.from_codes(place[code], categories=pd.Index(found))

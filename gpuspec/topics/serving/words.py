@@ -39,21 +39,23 @@ def answer_sentences(question: ServingQuestion, best: pd.DataFrame) -> str:
         return f"{option_finding(q, best)}. {why_not(best)}"
     first = works.sort_values("gpus", kind="stable").iloc[0]
     format_ = format_title(str(first["weight"]))
-    split = f"TP {first['tp']}" + (f" x PP {first['pp']}" if first["pp"] > 1 else "")
     copies = "one replica" if first["replicas"] == 1 else f"{first['replicas']:,} replicas"
     said = (
-        f"The fewest GPUs that serve it are {first['gpus']:,} x {first['gpu']} with weights in "
-        f"{format_}: {copies} of {split}, {_times(q, first)}."
+        f"The fewest GPUs that serve {q.network.name} so are {first['gpus']:,} x {first['gpu']} "
+        f"with weights in {format_}: {copies} of {_split(first)}, {_times(q, first)}."
     )
-    others = [f"{r.gpus:,} x {r.gpu}" for r in rows(works) if r.gpu != first["gpu"]]
-    said += f" Of the others it takes {listed(others)}." if others else ""
+    rest = [r for r in rows(works) if r.gpu != first["gpu"]]
+    ties = [str(r.gpu) for r in rest if r.gpus == first["gpus"]]
+    more = [f"{r.gpus:,} x {r.gpu}" for r in rest if r.gpus > first["gpus"]]
+    said += f" As many of {listed(ties)} do it, too." if ties else ""
+    said += f" Otherwise it takes {listed(more)}." if more else ""
     return f"{said} {why_not(best)}".strip()
 
 
 def why_not(best: pd.DataFrame) -> str:
     """Say of each GPU that does not serve the load what stands against it."""
     return " ".join(
-        f"{r.gpu} does not: {r.reason} (TP {r.tp}, PP {r.pp})." for r in rows(best) if not r.works
+        f"{r.gpu} does not: {r.reason} ({_split(r)})." for r in rows(best) if not r.works
     )
 
 
@@ -76,8 +78,8 @@ def rests_on(question: ServingQuestion, best: pd.DataFrame) -> str:
     row = works.iloc[0]
     low, high = (row[f"output_tokens_s_{end}"] / row["output_tokens_s"] for end in ("low", "high"))
     return (
-        f"{said} Of four in five published measurements the throughput is {low:.2f} to {high:.2f} "
-        "times what is estimated here."
+        f"{said} In four of five published measurements the throughput was {low:.2f} to "
+        f"{high:.2f} times such an estimate. {options_ground(best)}"
     )
 
 
@@ -194,11 +196,14 @@ def _fields(names: set[str]) -> str:
 
 def software_sentence(question: Replicas) -> str:
     """Say which software, of which time, the constants describe."""
-    era = question.runtime.id
-    row = next(row for row in table_rows("engines") if row["id"] == era)
-    dates = [str(row.get(name) or "") for name in ("date_from", "date_to")]
-    span = f", released {dates[0]} to {dates[1] or 'now'}" if dates[0] else ""
-    return f"Software: {question.runtime.name}{span}, looked up on {row['source_seen']}."
+    runtime = question.runtime
+    era = next(row for row in table_rows("engines") if row["id"] == runtime.id)
+    began, ended = era["released_from"], era["released_to"]
+    span = f", released {f'{began} to {ended}' if ended else f'since {began}'}" if began else ""
+    said = f"Software: {runtime.name}{span}."
+    if runtime.beyond_measured:
+        said += f" No measurement of {question.engine_version} or later is in the fit."
+    return said
 
 
 def arrivals_finding(seen: pd.DataFrame) -> str:
