@@ -13,6 +13,7 @@ from gpuspec.constants.terms import (
     CollectiveTerms,
     DecodeAttentionTerms,
     ExpertTerms,
+    GenerationTerms,
     Hardware,
     MatmulTerms,
     PrefillAttentionTerms,
@@ -35,6 +36,7 @@ from gpuspec.formulas.roofline import (
 from gpuspec.formulas.serving import (
     PARTS,
     Deployment,
+    EngineTerms,
     Layout,
     engine,
     finite_run,
@@ -270,11 +272,12 @@ def test_dense_models_at_full_load_are_within_the_stated_error(rows):
 
 def test_refitting_a_small_part_improves_on_the_start(rows):
     chosen = rows[rows["source_id"].isin(["trtllm-0.5", "trtllm-0.6.1"])].iloc[::2]
-    fitted = fit_engines(engine_fit(chosen, memory_terms()))
+    eras, generations = fit_engines(engine_fit(chosen, memory_terms()))
+    unfitted = {name: EngineTerms() for name in eras}, {n: GenerationTerms() for n in generations}
     value = np.log(chosen["value"])
     errors = [
-        np.median(np.abs(np.log(predicted_inference(chosen, t, memory_terms())) - value))
-        for t in (fitted, {e: type(fitted[e])() for e in fitted})
+        np.median(np.abs(np.log(predicted_inference(chosen, t, memory_terms(), g)) - value))
+        for t, g in ((eras, generations), unfitted)
     ]
     assert errors[0] < errors[1]
     assert errors[0] < 0.12

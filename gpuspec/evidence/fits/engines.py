@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.catalog import table_rows
+from gpuspec.catalog import gpu, table_rows
 from gpuspec.constants.engine import EngineTerms, version_number
 from gpuspec.constants.kernels import generation_of
 from gpuspec.constants.memory import MemoryTerms
@@ -66,7 +66,7 @@ ERA_WIDTH = 0.7
 CENTRE_WIDTH = 0.15
 """The same of the centre of all engines, from where the constants start: what one engine's host
 takes says little of another's, and kernels are timed."""
-TUNED_WIDTH = 2.5
+TUNED_WIDTH = 1.5
 """The same of kernels of experts, which an era tunes that another left as they were."""
 GENERATION_WIDTH = {"matmul_factor": 0.08, "attention_factor": 0.08, "expert_factor": 0.1}
 """The same of the constants of a generation of GPUs, from 1."""
@@ -158,10 +158,15 @@ def _families() -> dict[str, str]:
 
 
 def _trust(rows: pd.DataFrame) -> np.ndarray:
-    """Return how much rows count: less where a queue, or an unknown layout, is part of them."""
+    """Return how much rows count: less where a queue, or an unknown layout, is part of them.
+
+    And on GPUs of another maker, whose kernels are not those that were timed.
+    """
     queued = (quantity(rows) == "ttft") & (rows["scenario"] == "serving")
     guessed = (rows["ep"] == TUNED) & (rows["tp"] > 1) & (rows["model"].map(_experts) > 0)
-    return np.where(queued | (guessed & (rows["scenario"] == "inflight_max")), LESS_TRUST, 1.0)
+    guessed &= rows["scenario"] == "inflight_max"
+    other = rows["gpu"].map(lambda name: gpu(name).vendor != "NVIDIA")
+    return np.where(queued | guessed | other, LESS_TRUST, 1.0)
 
 
 @cache
