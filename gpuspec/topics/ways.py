@@ -33,7 +33,7 @@ from numpy.typing import ArrayLike
 
 from gpuspec.base.lazy import pd
 from gpuspec.base.units import HOURS_MONTH
-from gpuspec.constants.ground import Ground
+from gpuspec.constants.ground import FAR, Ground
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,11 @@ DEFAULTS: Row = {
     "bound": "",
     "ground": 0,
 }
+
+
+def doubtful(way: Mapping[str, Any]) -> bool:
+    """Return whether a way's own error is wider: kernels of another GPU, or far ground."""
+    return bool(way["inherited"]) or int(way["ground"]) == FAR
 
 
 def capacity(batch: np.ndarray, excess: np.ndarray, speed: ArrayLike = 1.0) -> np.ndarray:

@@ -12,7 +12,7 @@ from gpuspec.decision.money import kept_usd_month
 from gpuspec.decision.plan.options import Options
 from gpuspec.decision.scenario import Scenario
 from gpuspec.formulas.cost import spot_useful_share
-from gpuspec.topics.ways import capacity, records
+from gpuspec.topics.ways import capacity, doubtful, records
 
 SHARED_BUSY = 0.9
 """Jobs share pooled GPUs in turns while they fill at most so much of the year."""
@@ -96,7 +96,8 @@ class PlanDraws:
 
         if speed is None:
             names = str(of_tech("gpu")), str(of_tech("precision"))
-            speed = self.speed(options.place, *names, bool(of_tech("inherited")))
+            wide = doubtful({name: of_tech(name) for name in ("inherited", "ground")})
+            speed = self.speed(options.place, *names, wide)
         lost = float(self.rows[offer]["interruptions_per_gpu_hour"])
         useful = float(spot_useful_share(lost, of_tech("unit_gpus"))) if lost else 1.0
         ones, curve = np.ones(len(speed)), int(of_tech("curve"))

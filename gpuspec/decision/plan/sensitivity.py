@@ -15,6 +15,7 @@ from gpuspec.decision.plan.plans import gpus_words
 from gpuspec.decision.plan.ranking import sampled_costs, spread
 from gpuspec.decision.scenario import Images, Inference, Scenario, Tenants, Training, Workload
 from gpuspec.topics.cost.prices.quotes import RENT_MODES
+from gpuspec.topics.ways import doubtful
 
 TREND_LOADS, TREND_SAMPLES = 12, 400
 """Loads of a replica and samples of a changed question: coarser, the answer is a trend."""
@@ -72,7 +73,7 @@ class Gap:
         for table, options, row in zip(plans.candidates, plans.options, choice, strict=True):
             member = table.iloc[row]
             tech = options.ways.table.iloc[int(member["tech"])]
-            names = (str(tech["gpu"]), str(tech["precision"]), bool(tech["inherited"]))
+            names = (str(tech["gpu"]), str(tech["precision"]), doubtful(dict(tech)))
             speed = self.draws.speed(options.place, *names) * speeds.get(str(member["gpu"]), 1.0)
             need = self.draws.need(options, int(member["row"]), speed)
             chosen.append((int(member["offer"]), need))

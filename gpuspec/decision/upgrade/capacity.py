@@ -18,7 +18,7 @@ from gpuspec.decision.scenario import Hpc, Images, Training
 from gpuspec.decision.upgrade.problem import QUARTERS_A_YEAR
 from gpuspec.decision.ways import workload_ways
 from gpuspec.topics.serving.layouts import precision_note
-from gpuspec.topics.ways import Ways, records
+from gpuspec.topics.ways import Ways, doubtful, records
 
 DAYS = 365.25 / QUARTERS_A_YEAR
 """Days of a quarter."""
@@ -43,7 +43,7 @@ class Way:
     kind: str
     """Kind of work, which says how wrong the estimate of its speed may be."""
     inherited: bool = False
-    """Whether kernels of this GPU were not measured."""
+    """Whether its error is wider: see `topics.ways.doubtful`."""
     ground: Ground = KNOWN
     """What is known of settings like these."""
 
@@ -89,7 +89,7 @@ def _service(w: Any, gpus: tuple[str, ...], precisions: Any, quarters: int) -> D
             output, split = float(row["within"]), str(row["split"])
             of = (name, str(row["precision"]), int(row["unit_gpus"]), output, np.zeros(quarters))
             known = found.ground(row)
-            ways.append(Way(*of, runs, split, w.kind, bool(row["inherited"]), known))
+            ways.append(Way(*of, runs, split, w.kind, doubtful(row), known))
             hunger = max(hunger, _held_bytes(w, row))
     share = min(w.hours_per_month / HOURS_MONTH, 1.0)
     return Demand(w.name, unit, False, False, asked, hunger, share, tuple(ways), reasons)
@@ -106,7 +106,7 @@ def _load(w: Any) -> tuple[float, str]:
 def _surely(kind: str, rows: pd.DataFrame, found: Ways, gpus: tuple[str, ...]) -> list[bool]:
     """Return which ways keep their limits at the speed that a recommendation counts on."""
     speeds = speeds_of(kind, gpus)
-    slow = [speeds.slow(r["gpu"], r["precision"], r["inherited"]) for r in records(rows)]
+    slow = [speeds.slow(r["gpu"], r["precision"], doubtful(r)) for r in records(rows)]
     over = [found.curves[c]["excess"][0] for c in rows["curve"]]
     return [bool(most <= pace) for most, pace in zip(over, slow, strict=True)]
 
@@ -171,7 +171,7 @@ def _job(w: Any, gpus: tuple[str, ...], precisions: Any, quarters: int) -> Deman
                 kept = np.where(meets[i], days[i], 0.0)
                 row = dict(able.iloc[i])
                 of = (str(name), str(form), count, 1.0, kept, meets[i], split, w.kind)
-                ways.append(Way(*of, ground=row["explain"](row)))
+                ways.append(Way(*of, doubtful(row), row["explain"](row)))
         elif not any(way.gpu == name for way in ways):
             late = f"{able['gpus'].max():,.0f} GPUs miss the deadline" if len(able) else ""
             over = f" by {days.min(axis=0).max() - limit:,.1f} days" if late else ""

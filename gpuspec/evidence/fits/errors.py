@@ -166,7 +166,7 @@ def one_more(publishers: int) -> float:
     from scipy.stats import t
 
     count = publishers + PRIOR
-    return float(t.ppf(1 - TAIL, count - 1)) * np.sqrt(1 + 1 / count) / Z80
+    return float(t.ppf(1 - TAIL, count - 1) * np.sqrt(1 + 1 / count) / Z80)
 
 
 def inside(
