@@ -208,7 +208,9 @@ def predicted_inference(
     for call in calls(rows) if planned is None else planned:
         era = call.era
         own = (silicon or {}).get(generation_of(call.ways[0].gpu))
-        result[call.places] = predicted_call(call, (terms or {}).get(era.id, era.terms), own, memory)
+        result[call.places] = predicted_call(
+            call, (terms or {}).get(era.id, era.terms), own, memory
+        )
     return result
 
 

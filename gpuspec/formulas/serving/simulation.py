@@ -127,7 +127,7 @@ class _Replica:
 
     def read(self) -> list[int]:
         """Run an iteration with prompts; return the requests whose only token it gave."""
-        decoding, read, begun = len(self.ends), 0.0, []
+        decoding, read = len(self.ends), 0.0
         room = max(self.step.budget - decoding, 1.0)
         for request in self.reading:
             take = min(self.left[request], room - read)
