@@ -64,7 +64,7 @@ def test_passing_over_equal_iterations_changes_nothing(case, load):
 
 
 def test_prompts_that_come_at_random_wait_as_in_m_d_1():
-    """Answers of one token and iterations of one prompt: rho s / (2 (1 - rho)) beside the service."""
+    """Answers of one token, iterations of one prompt: rho s / (2 (1 - rho)) beside the service."""
     one = replica("llama-3.1-8b", "H100", "bf16", 1)
     one = one.model_copy(update={"limits": one.limits.model_copy(update={"max_tokens": 4096})})
     step = Iterations(one, 4096, 1)
@@ -266,7 +266,7 @@ def test_more_memory_is_never_less_throughput(about, isl, osl, load, factor):
 @laws
 @given(replicas(), ISL, OSL, LOAD)
 def test_more_gpus_are_never_less_throughput(about, isl, osl, load):
-    """Each number of GPUs is split in the way that gives most: as replicas or as one of more GPUs."""
+    """Each number of GPUs is split as gives most: many replicas, or few of more GPUs."""
     name, device, weight, _, engine_name = about
 
     def most(gpus):
@@ -284,7 +284,7 @@ def test_more_gpus_are_never_less_throughput(about, isl, osl, load):
 
 
 def test_what_prompts_cannot_keep_up_with_waits():
-    """2,000 tokens in, 10 out: from 64 in flight on the rate stays, the time grows with the load."""
+    """2,000 tokens in, 10 out: from 64 in flight on only the time grows."""
     one = replica("llama-3.1-70b", "H100", "fp8", 4)
     found = steady_state(one, [64, 150], 2000, 10)
     assert found["requests_s"][1] == pytest.approx(found["requests_s"][0], rel=0.02)

@@ -25,7 +25,7 @@ NO_KIND = {"dpx": "workload", "speedups": "gpu"}
 """Shipped tables of ratios and of single instructions, and a column of `hpc` that they lack."""
 MOST_ERROR = {"inference": 0.3, "inference_disaggregated": 0.6}
 """Largest median error that a table may show; a tenth where it is not here."""
-UNPREDICTED = {"inference": 400, "training": 13, "hpc": 150, "mig": 60}
+UNPREDICTED = {"inference": 400, "hpc": 150, "mig": 60}
 """Used rows of which the model says nothing: too new, without a partner, a whole GPU."""
 ABOUT = ["used", "not_used_because", "sources", "source_seen", "confidence", "notes", "publisher"]
 NEEDED = {

@@ -96,7 +96,13 @@ def group_table():
         table = stored_errors(topic)
         prefix = "step time, " if topic == "training" else ""
         rows += [
-            [topic, group, name, *_cells(table.loc[prefix + name])[:4], _inside(table.loc[prefix + name])]
+            [
+                topic,
+                group,
+                name,
+                *_cells(table.loc[prefix + name])[:4],
+                _inside(table.loc[prefix + name]),
+            ]
             for name in names
             if prefix + name in table.index
         ]

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gpuspec.base.units import NODE_GPUS, format_bytes
-from gpuspec.catalog.precision import precision
+from gpuspec.catalog.precision import Precision, precision
 from gpuspec.constants.stored import Stored, stored
 
 if TYPE_CHECKING:
@@ -182,13 +182,13 @@ def model_kind(network: "Model") -> str:
     return "mixtures of experts" if network.experts else "dense models"
 
 
-def format_name(form: str) -> str:
+def format_name(form: str | Precision) -> str:
     """Return how ground calls a number format: those of 16 bits are one.
 
     >>> format_name("fp16"), format_name("nvfp4")
     ('16 bits', 'nvfp4')
     """
-    known = precision(form)
+    known = precision(form) if isinstance(form, str) else form
     return known.id if known.quantized else "16 bits"
 
 

@@ -60,7 +60,7 @@ def inference(rows: pd.DataFrame) -> pd.DataFrame:
     keys = zip(rows["engine"], rows["engine_version"], strict=True)
     copies = np.maximum(rows["n_gpus"] / (rows["tp"] * rows["pp"]), 1.0)
     together: pd.Series[float] = rows["concurrency"].fillna(rows["batch_size"])
-    spread = rows["attention_dp"] if "attention_dp" in rows else pd.Series(1.0, rows.index)
+    spread = pd.to_numeric(rows.get("attention_dp", pd.Series(1.0, rows.index)), errors="coerce")
     return pd.DataFrame(
         {
             "quantity": rows["metric"].map(METRICS),
@@ -73,7 +73,7 @@ def inference(rows: pd.DataFrame) -> pd.DataFrame:
             "kind": _each(rows["model"], lambda name: model_kind(known_model(name))),
             "weights": _each(rows["weight_precision"], format_name),
             "cache": _each(rows["kv_precision"], format_name),
-            "attention_dp": np.where(spread.fillna(1) > 1, "data-parallel", "split"),
+            "attention_dp": np.where(spread > 1, "data-parallel", "split"),
             "tensor_reach": reach_of(rows["tp"]),
             "params_b": _each(rows["model"], _billions),
             "tp": rows["tp"],

@@ -28,10 +28,12 @@ def stage_layers(
     Raises
     ------
     InputError
-        When there are more parts than layers.
+        When there are more parts than layers, embedding and output head included, which may
+        stand alone.
     """
-    if stages * chunks > model.layers:
-        raise InputError("pp", stages * chunks, f"{model.name} has {model.layers} layers to part")
+    if stages * chunks > model.layers + 2:
+        valid = f"{model.name} has {model.layers} layers to part, beside embedding and output head"
+        raise InputError("pp", stages * chunks, valid)
     kinds = {id(block): kind for kind, block in enumerate(model.blocks)}
     kind = model.by_layer(lambda block: kinds[id(block)]).astype(int)
     if balanced:

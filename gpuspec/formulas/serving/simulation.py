@@ -103,42 +103,36 @@ class _Replica:
 
     def __init__(self, step: Iterations, prompts: list[float], answers: list[int]) -> None:
         self.step, self.left, self.answers = step, prompts, answers
+        self.most, self.budget = step.most, step.budget
+        self.alone = [row[0] for row in step.seconds]
         self.now, self.turn, self.admitted = 0.0, 0, 0
         self.first, self.last = [0.0] * len(prompts), [0.0] * len(prompts)
         self.reading: deque[int] = deque()
         self.ends: list[tuple[int, int]] = []
         """The iteration of the last token, and whose it is."""
 
-    @property
-    def inside(self) -> int:
-        """Return the requests that hold memory."""
-        return len(self.ends) + len(self.reading)
-
     def admit(self, arrived: int) -> None:
         """Let waiting requests in while there is room."""
-        while self.admitted < arrived and self.inside < self.step.most:
-            self.reading.append(self.admitted)
-            self.admitted += 1
-
-    def pass_time(self, seconds: float, turns: int) -> None:
-        """Let equal iterations go by."""
-        self.now += seconds * turns
-        self.turn += turns
+        room = self.most - len(self.ends) - len(self.reading)
+        until = min(arrived, self.admitted + room)
+        self.reading.extend(range(self.admitted, until))
+        self.admitted = until
 
     def read(self) -> list[int]:
-        """Run an iteration with prompts; return the requests whose only token it gave."""
-        decoding, read = len(self.ends), 0.0
-        room = max(self.step.budget - decoding, 1.0)
-        for request in self.reading:
-            take = min(self.left[request], room - read)
-            self.left[request] -= take
+        """Run an iteration with prompts; return the requests that it completed."""
+        left, reading, read, decoding = self.left, self.reading, 0.0, len(self.ends)
+        room = max(self.budget - decoding, 1.0)
+        for request in reading:
+            take = min(left[request], room - read)
+            left[request] -= take
             read += take
-            if self.left[request] > TINY or read >= room:
+            if left[request] > TINY or read >= room:
                 break
-        self.pass_time(self.step.at(decoding, read), 1)
+        self.now += self.step.at(decoding, read)
+        self.turn += 1
         over = self.finished()
-        while self.reading and self.left[self.reading[0]] <= TINY:
-            request = self.reading.popleft()
+        while reading and left[reading[0]] <= TINY:
+            request = reading.popleft()
             self.first[request] = self.last[request] = self.now
             if self.answers[request] > 1:
                 heappush(self.ends, (self.turn + self.answers[request] - 1, request))
@@ -148,18 +142,18 @@ class _Replica:
 
     def decode(self, until: float) -> list[int]:
         """Run iterations without prompts until a last token or, with room, an arrival."""
-        seconds = self.step.at(len(self.ends), 0.0)
-        turns = self.ends[0][0] - self.turn
-        if until < inf and self.inside < self.step.most:
-            turns = min(turns, max(ceil((until - self.now) / seconds), 1))
-        self.pass_time(seconds, turns)
+        seconds, turns = self.alone[len(self.ends)], self.ends[0][0] - self.turn
+        if until < self.now + seconds * turns and len(self.ends) < self.most:
+            turns = max(ceil((until - self.now) / seconds), 1)
+        self.now += seconds * turns
+        self.turn += turns
         return self.finished()
 
     def finished(self) -> list[int]:
         """Return the requests whose last token the iteration gave."""
-        over = []
-        while self.ends and self.ends[0][0] <= self.turn:
-            over.append(heappop(self.ends)[1])
+        over, ends = [], self.ends
+        while ends and ends[0][0] <= self.turn:
+            over.append(heappop(ends)[1])
             self.last[over[-1]] = self.now
         return over
 
@@ -200,8 +194,9 @@ def simulate(
     while done < count:
         while arrived < len(sent) and sent[arrived] <= replica.now:
             arrived += 1
-        replica.admit(arrived)
-        if not replica.inside:
+        if arrived > replica.admitted:
+            replica.admit(arrived)
+        if not replica.ends and not replica.reading:
             replica.now = max(replica.now, sent[arrived])
             continue
         until = sent[arrived] if arrived < len(sent) else inf

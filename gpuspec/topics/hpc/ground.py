@@ -4,7 +4,7 @@ from gpuspec.catalog import Gpu
 from gpuspec.constants.ground import Ground, ground_of
 
 
-def class_ground(device: Gpu, workload: str, gpus: int = 1) -> Ground:
-    """Return the ground of a class of computations on numbers of a GPU."""
+def class_ground(device: Gpu, workload: str) -> Ground:
+    """Return the ground of a class of computations on one GPU."""
     said = {"generation": device.architecture, "gpu": device.id, "workload": workload}
-    return ground_of("hpc", {**said, "gpus": gpus})
+    return ground_of("hpc", {**said, "gpus": 1})

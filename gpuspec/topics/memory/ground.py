@@ -11,7 +11,7 @@ def training_ground(question: MemoryQuestion, kind: str) -> Ground:
     return ground_of("memory", {"kind": kind, **size})
 
 
-def serving_ground(question: MemoryQuestion, tp: int = 1, pp: int = 1) -> Ground:
+def serving_ground(question: MemoryQuestion, tp: int, pp: int) -> Ground:
     """Return the ground of the weights of an engine, which decide what fits."""
     params = question.network.params / 1e9
     size = {"params_b": params, "tp": tp, "pp": pp}

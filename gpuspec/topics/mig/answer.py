@@ -9,6 +9,7 @@ from gpuspec.constants.inference import inference_interval
 from gpuspec.constants.mig import slice_interval
 from gpuspec.formulas.mig import counts, create_commands, geometry, slice_gpu
 from gpuspec.topics.mig.ask import MigQuestion
+from gpuspec.topics.mig.ground import option_ground
 from gpuspec.topics.mig.options import WHOLE_GPU, useful_options
 from gpuspec.topics.mig.packing import Packing, layouts_of, pack
 from gpuspec.topics.mig.reading import tenant_base
@@ -82,7 +83,8 @@ def headroom_table(packing: Packing, options: pd.DataFrame) -> pd.DataFrame:
     Columns: ``tenant``, ``place`` (such as ``2 x 3g.40gb of a100-sxm-80``), ``load`` (share of what
     the place bears that is used) with ``load_low`` and ``load_high`` (80 % interval; other work
     than language models has none but its share's), ``memory_free`` (share), ``ttft_s``, ``tpot_s``,
-    ``usd`` (its share of the bill), in the order of the tenants' table.
+    ``usd`` (its share of the bill), ``ground`` and ``ground_reasons``, in the order of the tenants'
+    table.
     """
     held = packing.placements[packing.placements["tenant"] != ""]
     if held.empty:
@@ -93,9 +95,12 @@ def headroom_table(packing: Packing, options: pd.DataFrame) -> pd.DataFrame:
     place = [f"{r.count} x {r.profile} of {r.gpu}" for r in rows(table)]
     loads = pd.DataFrame([_load(row) for _, row in table.iterrows()], index=table.index)
     usd = packing.usd_per_hour * table["tenant"].map(packing.shares) / total
+    grounds = [option_ground(row) for row in table.to_dict("records")]
+    table["ground"] = [ground.level for ground in grounds]
+    table["ground_reasons"] = ["; ".join(ground.reasons) for ground in grounds]
     shown = pd.concat([table.assign(place=place, usd=usd), loads], axis=1)
     columns = ["tenant", "place", "load", "load_low", "load_high"]
-    return shown[[*columns, "memory_free", "ttft_s", "tpot_s", "usd"]]
+    return shown[[*columns, "memory_free", "ttft_s", "tpot_s", "usd", "ground", "ground_reasons"]]
 
 
 def _load(option: pd.Series) -> dict[str, float]:

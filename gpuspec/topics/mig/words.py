@@ -7,8 +7,7 @@ from gpuspec.constants.mig import least_of_share, slice_errors
 from gpuspec.formulas.mig import Placements, counts
 from gpuspec.topics.mig import CLASSES, MODEL_WORK, WHOLE_GPU, MigQuestion, Packing
 from gpuspec.topics.mig.answer import grouped
-from gpuspec.topics.mig.ground import packing_ground
-from gpuspec.views.words import ground_sentence, listed
+from gpuspec.views.words import grounds_sentence, listed, rows
 
 
 def layouts_finding(gpu_id: str, layouts: tuple[Placements, ...]) -> str:
@@ -120,11 +119,6 @@ def blocking_sentences(table: pd.DataFrame, packing: Packing) -> str:
     return " ".join(said)
 
 
-def places_ground(packing: Packing, options: pd.DataFrame) -> str:
-    """Say what is known of places like those that the tenants got."""
-    return ground_sentence(**packing_ground(packing, options).told())
-
-
 def headroom_finding(table: pd.DataFrame) -> str:
     """Say which tenants are closest to what their place bears."""
     if table.empty:
@@ -133,4 +127,9 @@ def headroom_finding(table: pd.DataFrame) -> str:
     said = [f"{r.tenant} ({r.load:.0%})" for r in tight.itertuples()]
     risky = int((table["load_high"] > 1).sum())
     more = f" {_count(risky, 'tenant')} may be past it within the interval." if risky else ""
-    return f"Closest to the limit of their place: {listed(said)}.{more}"
+    return f"Closest to the limit of their place: {listed(said)}.{more} {places_ground(table)}"
+
+
+def places_ground(table: pd.DataFrame) -> str:
+    """Say what is known of places like those that the tenants got."""
+    return grounds_sentence({r.tenant: (r.ground, [r.ground_reasons]) for r in rows(table)})

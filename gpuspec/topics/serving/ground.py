@@ -38,7 +38,7 @@ def setting(question: Replicas, layout: Layout, load: float) -> dict[str, Any]:
         **_common(q),
         "gpu": layout.gpu.id,
         "generation": layout.gpu.architecture,
-        "weights": format_name(layout.weight.main.id),
+        "weights": format_name(layout.weight.main),
         "attention_dp": "data-parallel" if layout.attention_dp > 1 else "split",
         "tensor_reach": reach_of(layout.tp),
         "tp": layout.tp,
@@ -96,7 +96,7 @@ def ways_ground(question: Replicas, table: pd.DataFrame) -> np.ndarray:
     place, names = pd.factorize(table["gpu"])
     forms, called = pd.factorize(table["precision"])
     tp, groups = (table[name].to_numpy(int) for name in ("tp", "attention_dp"))
-    main = np.array([format_name(question.format_of(str(name)).main.id) for name in called])
+    main = np.array([format_name(question.format_of(str(name)).main) for name in called])
     said = {
         **_common(question),
         "gpu": np.asarray(names, str)[place],

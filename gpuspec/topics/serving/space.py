@@ -9,9 +9,11 @@ from gpuspec.base.lazy import pd
 from gpuspec.catalog import gpu
 from gpuspec.catalog.models import Model
 from gpuspec.catalog.models.formats import weight_format
+from gpuspec.constants.ground import ground_codes
 from gpuspec.formulas.serving import max_concurrency, steady_state
 from gpuspec.formulas.splits import impossible, uneven
 from gpuspec.topics.serving.ask import ServingQuestion
+from gpuspec.topics.serving.ground import setting
 from gpuspec.topics.serving.layouts import shortfall
 
 SPLIT = ["gpu", "weight", "kv", "tp", "pp"]
@@ -34,9 +36,9 @@ def evaluate_options(
     Returns
     -------
     DataFrame
-        Same index: ``ttft_s``, ``tpot_s``, ``output_tokens_s``, ``max_concurrency`` and
-        ``reason`` (a category; empty where the row works). A row that does not work keeps its
-        place with infinite times and no throughput.
+        Same index: ``ttft_s``, ``tpot_s``, ``output_tokens_s``, ``max_concurrency``, ``ground`` (0
+        measured, 1 near, 2 far) and ``reason`` (a category; empty where the row works). A row that
+        does not work keeps its place with infinite times and no throughput.
 
     Raises
     ------
@@ -56,7 +58,7 @@ def evaluate_options(
     ttft, tpot = np.full(size, np.inf), np.full(size, np.inf)
     rate, most = np.zeros(size), np.zeros(size)
     reasons, code = ["", "more requests than memory holds"], np.zeros(size, np.int32)
-    own = [column for column in EXPERTS if column in options]
+    own, ground = [column for column in EXPERTS if column in options], np.zeros(size, np.int8)
     for index in _by_split(options, [*SPLIT, *own]):
         split = options.iloc[index[0]]
         tp, pp = int(split["tp"]), int(split["pp"])
@@ -76,6 +78,8 @@ def evaluate_options(
         found = steady_state(replica, n, isl, osl, most=held)
         works = held >= n
         most[index] = held
+        lengths = {"isl": isl, "osl": osl, "load": n}
+        ground[index] = ground_codes("inference", setting(asked, replica.layout, 1.0) | lengths)
         ttft[index] = np.where(works, found["ttft_s"], np.inf)
         tpot[index] = np.where(works, found["tpot_s"], np.inf)
         rate[index] = np.where(works, found["output_tokens_s"], 0.0)
@@ -91,6 +95,7 @@ def evaluate_options(
             "tpot_s": tpot,
             "output_tokens_s": rate,
             "max_concurrency": most,
+            "ground": ground,
             "reason": _categories(reasons, code),
         },
         index=options.index,

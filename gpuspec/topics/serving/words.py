@@ -114,7 +114,7 @@ def options_ground(best: pd.DataFrame) -> str:
 
 
 def _split(row: Any) -> str:
-    return Split(row.tp, row.pp, row.ep, row.attention_dp).words
+    return Split(*(int(getattr(row, name)) for name in Split._fields)).words
 
 
 def formats_sentence(question: Replicas) -> str:
