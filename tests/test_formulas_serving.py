@@ -316,3 +316,31 @@ def test_a_sources_own_settings_outrank_the_engines(rows):
     plain = one.assign(max_tokens=np.nan, max_sequences=np.nan)
     tight = one.assign(max_tokens=256.0)
     assert predicted_inference(tight) < predicted_inference(plain)
+
+
+def test_experts_in_fp8_are_those_of_the_engine_s_library():
+    h200 = gpu("H200")
+    own = {name: kernels(h200, name) for name in ("vllm", "sglang", "tensorrt-llm")}
+    for name in ("vllm", "sglang"):  # timed with a scale for each block only
+        assert own[name].experts("fp8-block") == own[name].experts("fp8")
+        assert own[name].experts("fp8").bandwidth_share > 0.8
+    assert own["tensorrt-llm"].experts("fp8-block") != own["tensorrt-llm"].experts("fp8")
+
+
+def test_weight_only_products_outside_tensorrt_llm_are_as_those_of_16_bits():
+    for name in ("vllm", "sglang"):
+        assert kernels(gpu("H100"), name).matmul("int4-awq") == kernels(gpu("H100"), name).matmul(
+            "bf16"
+        )
+
+
+@pytest.mark.parametrize("device", ["H20", "H100", "H200"])
+@pytest.mark.parametrize("library", ["vllm", "tensorrt-llm"])
+def test_half_the_bytes_are_never_slower_where_a_step_reads_weights(device, library):
+    seconds = [
+        Layout(
+            network=model("qwen3-32b"), gpu=gpu(device), weight=precision(form), library=library
+        ).dense_seconds(1)["matmul"]
+        for form in ("fp8", "bf16")
+    ]
+    assert seconds[0] < 0.75 * seconds[1]

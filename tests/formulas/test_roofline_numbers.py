@@ -191,3 +191,15 @@ def test_formulas_broadcast():
     found = product(np.array([[64], [65]]), np.array([64, 128]), 1000)
     assert found.shape == (2, 2)
     assert_allclose(found[0, 0], 273.384e-6, rtol=1e-6)
+
+
+def test_few_tokens_are_padded_to_the_rows_that_a_matrix_unit_takes():
+    # Only operations take time: 1 to 16 rows cost the same, 17 twice as much.
+    terms = MatmulTerms(
+        peak_share=1, bandwidth_share=1, launch_us=0.1, sharpness=12, prologue_k=0,
+        tile_overhead=0, split_us=0, depth_us=0, quantize_passes=0,
+    )  # fmt: skip
+    rates = Hardware(peak_flops=1e12, bandwidth_bytes_s=1e18, sm_count=1)
+    one, sixteen, more = (matmul_seconds(m, 128, 1000, rates, terms) - 1e-7 for m in (1, 16, 17))
+    assert_allclose(one, 2 * 16 * 128 * 1000 / 1e12)
+    assert_allclose([sixteen, more], [one, 2 * one])

@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 from gpuspec.base.units import NODE_GPUS, Floats, distinct
 from gpuspec.catalog import Gpu
 from gpuspec.catalog.models import Model
-from gpuspec.catalog.precision import KV_PRECISIONS, QUANTIZABLE, WeightFormat
+from gpuspec.catalog.precision import KV_PRECISIONS, WeightFormat
 from gpuspec.constants.fabrics import fabric
 from gpuspec.constants.kernels import Kernels, kernels, nvlink_island
 from gpuspec.constants.links import Fabric
@@ -100,15 +100,14 @@ class Layout(BaseModel):
 
     @cached_property
     def inherited(self) -> bool:
-        """Whether no timing of this GPU, or of such layers, formats and requests, is in the fit."""
+        """Whether no timing of this GPU, or of such layers and requests, is in the fit."""
         unlike = any(
             mixers.recurs(b) or b.index_topk or b.compress > 1 or b.cache != "own"
             for b in self.network.blocks
         )
-        fp4 = any(self.product(part).compute == "fp4" for part in QUANTIZABLE)
         other = self.network.kind != "llm" or self.images_per_token > 0
         far = self.tp > self.node_gpus
-        return self.kernels.inherited or unlike or fp4 or other or far
+        return self.kernels.inherited or unlike or other or far
 
     @property
     def kv_bytes(self) -> float:
