@@ -281,7 +281,7 @@ def test_what_memory_does_not_hold_waits_by_littles_law():
     load = {"model": "Llama-3.1-8B", "gpus": "H200", "weights": "fp8", "tp": 1}
     (row,) = estimates(EstimateQuestion.ask(concurrency=3000, **load))
     assert row["waiting"] > 0
-    assert row["waiting"] == pytest.approx(3000 - row["max_concurrency"], abs=1)  # some on the way
+    assert row["waiting"] == pytest.approx(3000 - row["max_concurrency"], abs=1)
     rate = row["output_tokens_s"][0] / 512
     assert row["waiting_s"] == pytest.approx(row["waiting"] / rate)
     assert row["ttft_s"][0] > row["waiting_s"]
