@@ -25,8 +25,9 @@ WORTH = 0.05
 FIGURES = ("value", "low", "high")
 SEEN = ["value", "source"]
 """Columns of published figures."""
-NAMES = ("model", "name")
-"""Columns that name a setting without describing it: no condition is looked for in them."""
+NAMES = ("model", "name", "ground", "ground_reasons")
+"""Columns that name a setting or judge it, without describing it: no condition is looked for in
+them."""
 Test = tuple[str, str, object]
 """Column, ``"at least"``, ``"at most"``, ``"from"``, ``"is"`` or ``"is not"``, value."""
 
