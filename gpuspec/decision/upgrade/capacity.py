@@ -162,7 +162,8 @@ def _job(w: Any, gpus: tuple[str, ...], precisions: Any, quarters: int) -> Deman
         able = rows[rows["works"]].sort_values("gpus", kind="stable")
         days = able["days"].to_numpy(float)[:, None] * size / stages
         meets = (days <= limit) & runs
-        sure = meets & (days <= limit * speeds.slow(str(name), str(form)))
+        slow = [speeds.slow(str(name), str(form), doubtful(row)) for row in records(able)]
+        sure = meets & (days <= limit * np.array(slow)[:, None])
         meets = sure if sure.any() else meets
         if meets.any():
             reasons.pop(str(name), None)

@@ -132,6 +132,9 @@ def check_split(row: Row, network: Model) -> None:
             raise InputError("tp", tp, f"it must divide the {heads} heads")
     if pp > network.layers:
         raise InputError("pp", pp, f"the model has {network.layers} layers")
+    chunks, parts = _size(row, "interleave"), network.layers + 2  # embedding and head may be one
+    if pp * max(chunks, 1) > parts:
+        raise InputError("interleave", chunks, f"{pp} stages can hold {parts // pp} chunks each")
     if seq_len % cp:
         raise InputError("cp", cp, f"it must divide the sequence of {seq_len:,} tokens")
     experts = expert_counts(network)

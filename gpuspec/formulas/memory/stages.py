@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gpuspec.base.errors import InputError
 from gpuspec.base.units import Flags, Floats
 from gpuspec.catalog.models import Model
 from gpuspec.catalog.models.params import LAYER_PARTS, layer_parts
@@ -24,16 +23,7 @@ def stage_layers(
     >>> from gpuspec.catalog.models import model
     >>> stage_layers(model("llama-3.1-8b"), 3).ravel().tolist()
     [11.0, 11.0, 10.0]
-
-    Raises
-    ------
-    InputError
-        When there are more parts than layers, embedding and output head included, which may
-        stand alone.
     """
-    if stages * chunks > model.layers + 2:
-        valid = f"{model.name} has {model.layers} layers to part, beside embedding and output head"
-        raise InputError("pp", stages * chunks, valid)
     kinds = {id(block): kind for kind, block in enumerate(model.blocks)}
     kind = model.by_layer(lambda block: kinds[id(block)]).astype(int)
     if balanced:
