@@ -163,14 +163,15 @@ class Page(HTMLParser):
 
 
 def packed(text):
-    return "".join(text.replace("\u00ad", "").split())  # a line may end in a hyphen
+    return "".join(text.split())
 
 
 def test_the_pdf_shows_the_name_and_runs_nothing(reports):
     pages = PdfReader(io.BytesIO(reports["pdf"])).pages
-    text = packed("".join(page.extract_text() for page in pages))
-    assert packed(NAME) in text or not reports["shows"]
-    assert "EXECUTED" not in text
+    text = "".join(page.extract_text() for page in pages)
+    whole = packed(text.replace("-\n", ""))  # a word may be parted at the end of a line
+    assert packed(NAME) in packed(text) or packed(NAME) in whole or not reports["shows"]
+    assert "EXECUTED" not in packed(text)
 
 
 def test_the_page_has_no_live_element(reports):
