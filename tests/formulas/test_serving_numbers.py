@@ -143,6 +143,18 @@ def test_prompts_are_launched_kernel_by_kernel():
     us(compiled.iteration_parts(0, 1, 8, 1)["launches"], 0)
 
 
+def test_without_graphs_decoding_is_launched_kernel_by_kernel():
+    # 4 layers; an iteration that decodes two tokens, and one that reads a prompt of eight.
+    one = replica(DENSE, FAST)
+    busy = sum(float(part) for part in one.iteration_parts(2, 100).values()) * 1e6
+    early = replica(DENSE, FAST, {"launch_layer_us": busy})
+    us(early.iteration_parts(2, 100)["launches"], 4 * busy - busy)
+    reads = sum(float(part) for part in one.iteration_parts(0, 1, 8, 1).values()) * 1e6
+    us(early.iteration_parts(0, 1, 8, 1)["launches"], 4 * busy - reads)
+    quick = replica(DENSE, FAST, {"launch_layer_us": busy / 8})
+    us(quick.iteration_parts(2, 100)["launches"], 0)
+
+
 def test_layers_of_experts_take_longer_to_launch():
     # 3 of the 4 layers are mixtures of experts.
     parts = [
