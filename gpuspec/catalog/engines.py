@@ -35,6 +35,11 @@ class EngineLimits(BaseModel):
     compiled: Flag = column(
         "Whether a compiled program launches the kernels, not Python", False, stated=True
     )
+    launch_layer_us: Annotated[float, Figure(0, 10_000)] = column(
+        "Host time to launch a layer's kernels one by one while decoding; 0 with CUDA graphs",
+        0.0,
+        stated=True,
+    )
     mixed: Flag = column(
         "Whether an iteration reads prompts beside the others' tokens; else prompts go first",
         True,

@@ -38,6 +38,7 @@ from gpuspec.formulas.serving.client import Client
 from gpuspec.formulas.serving.layout import GRID
 from gpuspec.formulas.serving.queueing import arrivals, sustainable_requests_s
 from gpuspec.formulas.serving.serving import (
+    _cycle,
     cache_bytes,
     decode_seconds,
     finite_run,
@@ -48,6 +49,7 @@ from gpuspec.formulas.serving.serving import (
     prefill_seconds,
     static_batch,
     steady_state,
+    total_seconds,
 )
 from gpuspec.formulas.serving.simulation import Iterations, simulate
 from gpuspec.formulas.serving.speculative import accepted_tokens, speculative
@@ -141,6 +143,33 @@ def test_prompts_are_launched_kernel_by_kernel():
     us(quick.iteration_parts(0, 1, 8, 1)["launches"], 0)
     compiled = replica(DENSE, FAST, {"compiled": True}, engine={"eager_layer_us": busy})
     us(compiled.iteration_parts(0, 1, 8, 1)["launches"], 0)
+
+
+def test_without_graphs_decoding_is_launched_kernel_by_kernel():
+    # 4 layers; an iteration that decodes two tokens, and one that reads a prompt of eight.
+    one = replica(DENSE, FAST)
+    busy = sum(float(part) for part in one.iteration_parts(2, 100).values()) * 1e6
+    early = replica(DENSE, FAST, {"launch_layer_us": busy})
+    us(early.iteration_parts(2, 100)["launches"], 4 * busy - busy)
+    reads = sum(float(part) for part in one.iteration_parts(0, 1, 8, 1).values()) * 1e6
+    us(early.iteration_parts(0, 1, 8, 1)["launches"], 4 * busy - reads)
+    quick = replica(DENSE, FAST, {"launch_layer_us": busy / 8})
+    us(quick.iteration_parts(2, 100)["launches"], 0)
+
+
+@pytest.mark.parametrize(("library", "iterations"), [("tensorrt-llm", 60), ("vllm", 0)])
+def test_prompts_wait_until_every_group_of_attention_has_one(library, iterations):
+    # 4 requests of 8 and 1,000 tokens on two groups: 3 prompts come in the 1,000.375 iterations of
+    # a life, 0.003 an iteration; in 60 iterations 0.18, for which a prompt waits 30 on average.
+    group = replica(DENSE, FAST, {"max_tokens": 64}, tp=2, attention_dp=2, library=library)
+    found = _cycle(group, *map(np.float64, (4, 8, 1000)), 0.0, Client(lengths="equal"))
+    starts = 3 / (3 / 8 + 1 + 999)
+    lump = 1 + starts * max(iterations, 1)
+    alone = total_seconds(found.alone)
+    both = total_seconds(group.iteration_parts(4 * 999 / (3 / 8 + 1000), 8 + 1000 / 2, 8, lump, 0))
+    waits = iterations / 2 * alone
+    assert_allclose(total_seconds(found.prompt), (both - alone) / lump, rtol=1e-3)
+    assert_allclose(found.once, waits, rtol=1e-6)
 
 
 def test_layers_of_experts_take_longer_to_launch():

@@ -150,14 +150,17 @@ class Deployment(BaseModel):
         """Seconds in which the GPU of a stage waits for its host, beside those it is `busy`.
 
         An iteration that reads prompts is launched kernel by kernel, while the GPU works; what the
-        launches take longer is waited for. So is what scheduling takes longer where the engine
-        works ahead; else scheduling comes after the GPU.
+        launches take longer is waited for. So is every iteration of an engine without CUDA graphs
+        (`EngineLimits.launch_layer_us`), and what scheduling takes longer where the engine works
+        ahead; else scheduling comes after the GPU.
         """
         terms, layout = self.engine, self.layout
         each = layout.stage_layers * terms.eager_layer_us
         each = each + layout.stage_expert_layers * terms.eager_expert_us
         each = 0.0 if self.limits.compiled else each
-        launches = np.where(reading, np.maximum(each * MICRO - busy, 0.0), 0.0)
+        always = layout.stage_layers * self.limits.launch_layer_us
+        launched = np.where(reading, np.maximum(each, always), always)
+        launches = np.maximum(launched * MICRO - busy, 0.0)
         host = (terms.iteration_us / layout.pp + terms.sequence_us * sequences) * MICRO
         if self.limits.works_ahead:
             host = np.maximum(host - busy - launches, 0.0)

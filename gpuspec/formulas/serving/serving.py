@@ -21,6 +21,11 @@ TAIL = {"equal": 0.5, "varied": 0.75}
 """Mean answers that the last requests of a run still write: half of one; where lengths are from a
 half to one and a half times their mean, the longest of them end a run."""
 
+BALANCE_ITERATIONS = 60
+"""Iterations that TensorRT-LLM holds a prompt back until each group of attention has one to read,
+since the others would wait for the one that reads (``attention_dp_config``: ``enable_balance``,
+``timeout_iters``)."""
+
 
 class SteadyState(TypedDict):
     """Speed of a replica with requests always in flight."""
@@ -327,7 +332,9 @@ def _cycle(
     # A prompt is read together with those that come during the same iteration; batches of Bose and
     # Einstein, since a long iteration gathers many: 1 + r on average where there are any.
     starts = others / turns * pieces / pp
-    lump = np.minimum(1 + starts, np.maximum(room / chunk * replica.layout.attention_dp, 1.0))
+    held = _held_back(replica, starts)
+    together = np.maximum(room / chunk * replica.layout.attention_dp, 1.0)
+    lump = np.minimum(1 + np.maximum(starts, held), together)
     context = mean_context(i, o, client.osl_spread)
     whole_prompt = length_biased(new, client.isl_spread)  # that a prompt's token is met in
     alone = replica.iteration_parts(decoding, context)
@@ -339,6 +346,8 @@ def _cycle(
     # Launches take as long for many prompts as for one: a share of iterations has some.
     launches, busy = both["launches"] - alone["launches"], np.minimum(starts / lump, 1.0)
     once = once + pieces / pp * (1 - busy) * launches
+    # Held back until so many have come: the mean of them waits half as long.
+    once = once + held / np.maximum(starts, 1e-9) / 2 * total_seconds(alone)
     prompt["launches"] = np.zeros(())
     return _Cycle(
         chunk,
@@ -351,6 +360,14 @@ def _cycle(
         prompt,
         once,
     )
+
+
+def _held_back(replica: Deployment, starts: Floats) -> Floats:
+    """Return the prompts that wait for another: under TensorRT-LLM, one for each other group."""
+    layout = replica.layout
+    if layout.library != "tensorrt-llm":
+        return np.zeros(())
+    return np.minimum(starts * BALANCE_ITERATIONS, layout.attention_dp - 1.0)
 
 
 def _full_iterations(replica: Deployment, cycle: _Cycle, i: Floats) -> Floats:
