@@ -13,7 +13,7 @@ class EngineLimits(BaseModel):
     """Settings that bound a batch: not fitted, but what the engine documents.
 
     vLLM: ``max_num_seqs``, ``max_num_batched_tokens``; TensorRT-LLM: max batch size,
-    ``max_num_tokens``.
+    ``max_num_tokens``; SGLang: ``scheduler-recv-interval`` is `receive_every`.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -44,6 +44,9 @@ class EngineLimits(BaseModel):
         "Whether an iteration reads prompts beside the others' tokens; else prompts go first",
         True,
         stated=True,
+    )
+    receive_every: Annotated[float, Figure(1, 1000)] = column(
+        "Iterations after which the scheduler looks for new requests again", 1, stated=True
     )
 
 

@@ -523,6 +523,20 @@ def test_two_requests_in_flight():
     assert_allclose(sum(found["parts"].values()), found["tpot_s"])
 
 
+def test_a_scheduler_that_seldom_looks_for_requests_keeps_them_waiting():
+    # As above, but looked for in every ninth iteration: 1/2 * 9/2 + 1 + 7 = 10.25 iterations.
+    one = replica(DENSE, FAST, {**WIDE_OPEN, "receive_every": 9})
+    found = steady_state(one, 2, 4, 8, client=LOCAL)
+    alone = times(one, 14 / 10.25, 8)
+    together = 1 + 1 / 10.25
+    prompt = (times(one, 14 / 10.25, 8, 4, together) - alone) / together
+    between = 7 / 10.25
+    step, first = alone + between / 7 * prompt, 3.25 * alone + (2 - between) * prompt
+    us(found, {"tpot_s": step / US, "ttft_s": first / US}, rtol=1e-6)
+    assert_allclose(found["requests_s"], 2 / (10.25 * alone + 2 * prompt), rtol=1e-6)
+    assert_allclose(found["in_flight"], 2)
+
+
 def test_requests_that_find_no_room_wait_outside():
     one = replica(DENSE, FAST, WIDE_OPEN)
     inside, found = (steady_state(one, n, 4, 8, client=LOCAL) for n in (2, 5))

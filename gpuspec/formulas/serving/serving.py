@@ -323,7 +323,8 @@ def _cycle(
     whole = budget * groups
     most = whole * (o - 1) / (new + o - 1)
     pieces = np.maximum(new / (budget - np.minimum(n, most) / groups), 1.0)
-    arriving = others / np.maximum(n, 1.0) / 2  # into an iteration that runs
+    # While one iteration runs, or those after which the scheduler looks for requests again.
+    arriving = others / np.maximum(n, 1.0) * replica.limits.receive_every / 2
     turns = np.maximum(arriving + pieces + o - 1, n * (new + o - 1) / whole)
     decoding = np.maximum(n * (o - 1) / turns, np.minimum(n, 1.0))
     room = np.maximum(budget - decoding / groups, 1.0)
