@@ -145,6 +145,13 @@ def test_prompts_are_launched_kernel_by_kernel():
     us(compiled.iteration_parts(0, 1, 8, 1)["launches"], 0)
 
 
+@pytest.mark.parametrize(("compiled", "factor"), [(False, 1.5), (True, 1.0)])
+def test_the_host_of_older_servers_is_slower(compiled, factor):
+    terms, silicon = {"iteration_us": 200, "sequence_us": 10}, {"host_factor": 1.5}
+    one = replica(DENSE, FAST, {"compiled": compiled}, engine=terms, silicon=silicon)
+    us(one.iteration_parts(2, 100)["engine"], factor * 220)
+
+
 def test_without_graphs_decoding_is_launched_kernel_by_kernel():
     # 4 layers; an iteration that decodes two tokens, and one that reads a prompt of eight.
     one = replica(DENSE, FAST)

@@ -68,7 +68,12 @@ CENTRE_WIDTH = 0.15
 takes says little of another's, and kernels are timed."""
 TUNED_WIDTH = 1.5
 """The same of kernels of experts, which an era tunes that another left as they were."""
-GENERATION_WIDTH = {"matmul_factor": 0.08, "attention_factor": 0.08, "expert_factor": 0.1}
+GENERATION_WIDTH = {
+    "matmul_factor": 0.08,
+    "attention_factor": 0.08,
+    "expert_factor": 0.1,
+    "host_factor": 0.2,
+}
 """The same of the constants of a generation of GPUs, from 1."""
 LESS_TRUST = 0.3
 """How much a time to first token under load counts, which also holds the queue that the pattern of

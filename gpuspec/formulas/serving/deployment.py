@@ -160,8 +160,9 @@ class Deployment(BaseModel):
         each = 0.0 if self.limits.compiled else each
         always = layout.stage_layers * self.limits.launch_layer_us
         launched = np.where(reading, np.maximum(each, always), always)
-        launches = np.maximum(launched * MICRO - busy, 0.0)
-        host = (terms.iteration_us / layout.pp + terms.sequence_us * sequences) * MICRO
+        slow = MICRO if self.limits.compiled else self.generation.host_factor * MICRO
+        launches = np.maximum(launched * slow - busy, 0.0)
+        host = (terms.iteration_us / layout.pp + terms.sequence_us * sequences) * slow
         if self.limits.works_ahead:
             host = np.maximum(host - busy - launches, 0.0)
         return {"launches": launches, "engine": host}
