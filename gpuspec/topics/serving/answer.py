@@ -91,7 +91,7 @@ def estimate_table(question: ServingQuestion, replica: Deployment, replicas: int
         low, high = inference_interval(value, kind, layout.inherited, width, ground.code)
         answer[name] = (value, float(low), float(high))
     answer["concurrency"] = asked
-    waiting = max(asked - most, 0.0) if seen else float(found["waiting"])
+    waiting = max(asked - most, 0.0) if seen else round(float(found["waiting"]), 6)
     answer |= {"arrivals": seen} if seen else {}
     answer |= {"waiting": waiting, "waiting_s": waiting / float(found["requests_s"])}
     answer |= _largest(q, replica)
