@@ -15,7 +15,8 @@ def ground_record_of(topic: str, said: pd.DataFrame, publishers: np.ndarray) -> 
     called = dict.fromkeys([*of.names, *of.joint])
     names = {n: _publishers(said[n].astype(str), who) for n in called}
     numbers = {n: _range(said[n]) for n in of.numbers}
-    keys = said[list(of.joint)].astype(str).agg("|".join, axis=1)
+    shared = said[list(of.joint)].astype(str).itertuples(index=False)
+    keys = pd.Series(["|".join(row) for row in shared], said.index, dtype=object)
     joint = {
         str(key): {
             "rows": len(part),
