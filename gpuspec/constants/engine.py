@@ -53,8 +53,9 @@ class EngineTerms(Terms):
     """More for each token of its prompt: sending, reading and splitting the text."""
     logit_bytes: float = Field(50.0, ge=0.0, le=3000.0)
     """Bytes moved for each logit of a sampled token: scaling, penalties, sorting, choosing."""
-    occupancy: float = Field(0.95, ge=0.4, le=1.0)
-    """Mean share of the possible sequences that are in flight at full load."""
+    occupancy: float = Field(0.98, ge=0.4, le=1.0)
+    """Mean share of the possible sequences that are in flight at full load: a place is empty for an
+    iteration or two, and the last block of a cache half."""
     reserve_gb: float = Field(2.0, ge=0.0, le=8.0)
     """Memory of each GPU that the engine keeps besides what the memory model counts: buffers of
     its largest batch, graphs."""

@@ -72,7 +72,7 @@ TUNED_WIDTH = 1.5
 GENERATION_WIDTH = {
     "matmul_factor": 0.08,
     "attention_factor": 0.08,
-    "expert_factor": 0.1,
+    "expert_factor": 0.05,
     "host_factor": 0.2,
 }
 """The same of the constants of a generation of GPUs, from 1."""
