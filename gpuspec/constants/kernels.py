@@ -51,7 +51,7 @@ PCIE = CollectiveTerms(
 )
 """Collectives over PCIe: a start; how servers differ from it is fitted with the engines. Of two
 GPUs NCCL's rate on L40S; of more between those through host memory (0.16 of the link on four
-A100 and L40S) and those from GPU to GPU (0.6 on eight RTX 4090), as ``collectives.csv`` has them."""
+A100 and L40S) and those from GPU to GPU (0.6 on eight RTX 4090): see ``collectives.csv``."""
 
 
 Tables = dict[str, dict[str, dict[str, dict[str, Any]]]]

@@ -82,8 +82,8 @@ def prepared(rows: pd.DataFrame) -> pd.DataFrame:
     Without ``attention_dp`` all GPUs of a replica share its requests.
     A blank ``max_sequences``, ``max_tokens``, ``receive_every`` or ``mixed`` is the engine's own.
     Blank ``lengths`` are equal in runs of batches and varied in serving; a blank ``client`` sends
-    over HTTP in serving, and ``in process`` otherwise. Tables without these columns or without ``pp``, ``concurrency`` or
-    ``request_rate`` are accepted.
+    over HTTP in serving, and ``in process`` otherwise. Tables without these columns or without
+    ``pp``, ``concurrency`` or ``request_rate`` are accepted.
     """
     load = ("concurrency", "request_rate", "requests", "batch_size", *_SETTINGS)
     whole = {"ep": TUNED, "tp": 1, "pp": 1, "attention_dp": 1}
