@@ -230,9 +230,9 @@ class Errors:
         """Return the figures of the `chosen` rows; of all unless given.
 
         ``rows``, ``publishers``, ``sources``, ``median_error`` and ``p90_error`` (of
-        ``|predicted / measured - 1|``), ``low`` and ``high`` (the middle of the rows' intervals, as multiples
-        of the estimate, on measured ground) and ``coverage`` (share of the rows in the interval
-        that the other publishers gave, for the ground that those know).
+        ``|predicted / measured - 1|``), ``low`` and ``high`` (the middle of the rows' intervals, as
+        multiples of the estimate, on measured ground) and ``coverage`` (share of the rows in the
+        interval that the other publishers gave, for the ground that those know).
         """
         own = np.ones(len(self.error), bool) if chosen is None else np.asarray(chosen, bool)
         asked = {} if self.factors is None else {str(n): c for n, c in self.factors[own].items()}
