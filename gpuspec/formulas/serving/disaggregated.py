@@ -105,7 +105,7 @@ def transfer_seconds(pair: Disaggregated, isl: ArrayLike) -> Floats:
 
 
 def transfer_ways(pair: Disaggregated) -> int:
-    """Return the transfers that pass at once: one for each group of attention of the lesser side."""
+    """Return the transfers that pass at once: one a group of attention of the lesser side."""
     return min(
         pair.prefill_workers * pair.prefill.layout.attention_dp,
         pair.decode_workers * pair.decode.layout.attention_dp,

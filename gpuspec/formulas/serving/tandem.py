@@ -85,7 +85,7 @@ def _read(pair: Disaggregated, step: Iterations, arrive: Floats, prompts: Floats
 
 
 def _sent(pair: Disaggregated, ready: Floats, read: float, isl: float) -> Floats:
-    """Return the seconds from reading each prompt until its cache is where the answer is written."""
+    """Return the seconds from reading each prompt until its cache is where it is needed."""
     whole = transfer_seconds(pair, isl)
     free, waits = [0.0] * transfer_ways(pair), np.zeros(len(ready))
     for request in np.argsort(ready, kind="stable") if whole > 0 else ():
