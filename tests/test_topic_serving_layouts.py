@@ -192,3 +192,38 @@ def test_the_command_takes_settings_and_prints_both_sides():
     assert found.exit_code == 0, found.output
     assert "8 GPUs read prompts" in found.output
     assert "GPUs that read and write, 2 replicas" in found.output
+
+
+STRICT = {"model": "Llama-3.1-70B", "gpus": "H100", "weights": "fp8", "isl": 4096, "osl": 512}
+STRICT |= {"concurrency": 256, "tpot_limit_s": 0.03, "ttft_limit_s": 2}
+
+
+def test_fewer_gpus_with_prompts_apart_are_what_an_estimate_of_them_says():
+    (row,) = serving.estimates(EstimateQuestion.ask(**STRICT))
+    apart = row["apart"]
+    assert apart["gpus"] < row["gpus"]
+    assert apart["gpus"] == apart["prefill_gpus"] + apart["decode_gpus"]
+    names = ("tp", "pp", "attention_dp", "prefill_tp", "prefill_attention_dp")
+    sides = {name: apart[name] for name in (*names, "prefill_gpus", "decode_gpus")}
+    (asked,) = serving.estimates(EstimateQuestion.ask(**STRICT, **sides))
+    assert asked["keeps_limits"]
+    assert asked["ttft_s"][0] == pytest.approx(apart["ttft_s"])
+    assert asked["tpot_s"] == pytest.approx(
+        (apart["tpot_s"], apart["tpot_s_low"], apart["tpot_s_high"])
+    )
+    assert asked["ground"] == apart["ground"]
+
+
+def test_nothing_is_offered_where_prompts_apart_take_as_many_gpus():
+    loose = {"concurrency": 64, "tpot_limit_s": 0.05, "isl": 2048}
+    (row,) = serving.estimates(EstimateQuestion.ask(**STRICT | loose))
+    assert row["apart"] is None
+    found = CliRunner().invoke(main, ["estimate", "Llama-3.1-8B", "--gpus", "H100"])
+    assert "Separate prefill" not in found.output
+
+
+def test_the_command_offers_prompts_apart_with_what_it_rests_on():
+    strict = ["--tpot-limit-s", "0.02", "--isl", "8192", "--osl", "256", "--concurrency", "256"]
+    found = CliRunner().invoke(main, ["estimate", "Llama-3.1-70B", *strict, "--gpus", "H100"])
+    assert "With prompts read on GPUs of their own" in found.output
+    assert "is no part of the recommendation" in found.output

@@ -91,6 +91,12 @@ def estimate(question: "EstimateQuestion", as_json: bool) -> None:
     for row in rows:
         if row.get("waiting"):
             echo(_waiting(row))
+    apart = [row for row in rows if row.get("apart")]
+    for row in apart:
+        kept = row["gpus"] if row.get("keeps_limits") else 0
+        echo(said.apart_sentence(f"{row['gpu']} in {row['weights']}", kept, row["apart"]))
+    if apart:
+        echo(said.apart_caution())
 
 
 def _waiting(row: dict[str, Any]) -> str:

@@ -37,8 +37,6 @@ FIGURES = (("ttft_s", "ttft"), ("tpot_s", "tpot"), ("output_tokens_s", "tpot"))
 def pair_of(question: EstimateQuestion, decode: Deployment) -> Disaggregated:
     """Return the two sides that a question asks for, given one worker that writes answers.
 
-    The cache crosses the links of a node where both sides stand in one, else the network.
-
     Raises
     ------
     InputError
@@ -59,14 +57,25 @@ def pair_of(question: EstimateQuestion, decode: Deployment) -> Disaggregated:
     ):
         if count % one:
             raise InputError(name, count, f"give a multiple of the {one} GPUs of a worker")
-    together = q.prefill_gpus + written <= own.node_gpus
+    workers = q.prefill_gpus // read.gpus, written // decode.gpus
+    return separated(read, decode, *workers, q.transfer_by_layer)
+
+
+def separated(
+    read: Deployment, write: Deployment, reads: int = 1, writes: int = 1, by_layer: bool = False
+) -> Disaggregated:
+    """Return so many workers that read and that write.
+
+    The cache crosses the links of a node where both sides stand in one, else the network.
+    """
+    together = read.gpus * reads + write.gpus * writes <= write.layout.node_gpus
     return Disaggregated(
         prefill=read,
-        decode=decode,
-        prefill_workers=q.prefill_gpus // read.gpus,
-        decode_workers=written // decode.gpus,
+        decode=write,
+        prefill_workers=reads,
+        decode_workers=writes,
         link="node" if together else "network",
-        by_layer=q.transfer_by_layer,
+        by_layer=by_layer,
     )
 
 
