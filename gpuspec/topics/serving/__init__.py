@@ -17,5 +17,5 @@ from gpuspec.topics.serving.ask import (
     ServingQuestion,
 )
 from gpuspec.topics.serving.fleets import fleet_capacity
-from gpuspec.topics.serving.options import best_options, options_table
+from gpuspec.topics.serving.options import best_options, best_rows, options_table
 from gpuspec.topics.serving.space import evaluate_options

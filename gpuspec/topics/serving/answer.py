@@ -181,7 +181,7 @@ def frontier_table(question: ServingQuestion, best: pd.DataFrame) -> pd.DataFram
     for _, row in best[(best["most"] >= 1) & writes].iterrows():
         replica = _replica(question, row)
         loads = distinct(np.floor(np.geomspace(1.0, row["most"], LOADS)))
-        found = served(question, replica, loads)
+        found = served(question, replica, loads, float(row["most"]))
         rows.append(
             pd.DataFrame(
                 {

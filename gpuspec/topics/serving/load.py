@@ -35,11 +35,16 @@ def most_requests(question: Replicas, replica: Deployment) -> float:
     return float(max_concurrency(replica, question.prompt_tokens, question.held_osl))
 
 
-def served(question: Replicas, replica: Deployment, concurrency: ArrayLike) -> Row:
-    """Return `steady_state` of a replica for users who act on their own, speculation included."""
+def served(
+    question: Replicas, replica: Deployment, concurrency: ArrayLike, most: float | None = None
+) -> Row:
+    """Return `steady_state` of a replica for users who act on their own, speculation included.
+
+    `most`: its `most_requests`, where they are known.
+    """
     q = question
     lengths = q.prompt_tokens, q.osl, q.cached_share
-    found = steady_state(replica, concurrency, *lengths, client=q.client)
+    found = steady_state(replica, concurrency, *lengths, client=q.client, most=most)
     if q.draft_tokens:
         found = speculative(replica, found, q.prompt_tokens, q.osl, q.draft_tokens, q.acceptance)
     return {**found}

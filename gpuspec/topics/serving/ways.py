@@ -75,7 +75,7 @@ def load_curve(q: ServingQuestion, replica: Deployment, loads: int = LOADS) -> R
     most, total = most_requests(q, replica), float(q.in_flight)
     even = np.ceil(total / np.arange(1, EVEN + 1))  # the load shared by few replicas
     knots = distinct([*np.floor(np.geomspace(1, most, loads)), *even[even <= most]])
-    found = served(q, replica, knots)
+    found = served(q, replica, knots, most)
     ttft, tpot = (np.broadcast_to(found[n], knots.shape) for n in ("ttft_s", "tpot_s"))
     curve = {"knots": knots, "excess": over_limits(q, ttft, tpot), "load": np.array([total])}
     within = np.floor(capacity(curve["knots"], curve["excess"]) + 1e-6)
