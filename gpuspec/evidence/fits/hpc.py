@@ -66,7 +66,7 @@ def order_shares(of: Errors, pairs: pd.DataFrame, measured: np.ndarray) -> Store
     """Return how often two GPUs of `ORDERED` are put in the right order, by kind.
 
     Of the pairs whose `measured` ratio (its logarithm) lies outside the interval of a ratio around
-    1: ``rows``, ``publishers`` and ``right``, the share whose held-out estimate is on the same side.
+    1: ``rows``, ``publishers`` and ``right``, the share whose held-out estimate lies on its side.
     """
     factors = {
         str(n): column
