@@ -229,15 +229,15 @@ class Errors:
     def of(self, chosen: "np.ndarray | pd.Series[bool] | None" = None) -> dict[str, float]:
         """Return the figures of the `chosen` rows; of all unless given.
 
-        ``rows``, ``publishers``, ``sources``, ``median_error`` and ``p90_error`` (absolute log
-        errors: 0.1 is 10 %), ``low`` and ``high`` (the middle of the rows' intervals, as multiples
-        of the estimate, on measured ground) and ``coverage`` (share of the rows in the interval
-        that the other publishers gave, for the ground that those know).
+        ``rows``, ``publishers``, ``sources``, ``median_error`` and ``p90_error`` (of
+        ``|predicted / measured - 1|``), ``low`` and ``high`` (the middle of the rows' intervals, as
+        multiples of the estimate, on measured ground) and ``coverage`` (share of the rows in the
+        interval that the other publishers gave, for the ground that those know).
         """
         own = np.ones(len(self.error), bool) if chosen is None else np.asarray(chosen, bool)
         asked = {} if self.factors is None else {str(n): c for n, c in self.factors[own].items()}
         low, high = (np.median(np.exp(end)) for end in log_ends(self.interval, asked))
-        size, covered = np.abs(self.error[own]), self.covered[own]
+        size, covered = np.abs(np.expm1(-self.error[own])), self.covered[own]
         found = {
             "rows": int(own.sum()),
             "publishers": len(set(self.publishers[own])),
