@@ -261,7 +261,8 @@ def test_no_class_wants_hopper_and_has_no_rival(found):
 
 def test_a_published_figure_has_the_format_and_size_of_its_estimate(found):
     seen = found["C01"].checks[0].measured
-    assert set(seen["precision"]) <= {"BF16", "FP8"} and len(seen)
+    assert set(seen["precision"]) <= {"BF16", "FP8"}
+    assert len(seen)
     grid_ = pd.DataFrame({"params_b": [70.6], "precision": ["FP8"], "seq_len": [4096]})
     runs = pd.DataFrame({"model": "Llama-3.1-70B", "precision": ["FP8", "BF16", ""]})
     runs = runs.assign(seq_len=4096, value=[2.0, 3.0, 4.0])
