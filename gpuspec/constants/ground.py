@@ -157,17 +157,15 @@ TOPICS: Mapping[str, Topic] = {
     ),
     "mig": Topic(
         ("generation", "load"),
-        {**_GPU, "load": ("under {}", FAR), "work": ("of {}", NEAR)},
+        {**_GPU, "load": ("under {}", NEAR), "work": ("of {}", NEAR)},
         {"slices": "with slices {} sevenths"},
     ),
     "images": Topic(
-        ("generation", "stack"),
-        {**_GPU, "model": ("of {}", NEAR), "stack": ("with {}", FAR)},
+        ("generation", "stack", "bits"),
+        {**_GPU, "model": ("of {}", NEAR), "stack": ("with {}", FAR), "bits": ("in {}", FAR)},
         {"steps": "{} steps", "pixels": "with images {} pixels"},
     ),
 }
-STORED_IN = {"images": "inference"}
-"""Topic whose file holds the record, where that is not its own."""
 
 
 def model_kind(network: "Model") -> str:
@@ -203,7 +201,7 @@ def reach_of(gpus: ArrayLike) -> np.ndarray:
 
 def ground_record(topic: str) -> Record:
     """Return what the calibration of a topic says was measured."""
-    found: Record = stored(STORED_IN.get(topic, topic))["ground"][topic]
+    found: Record = stored(topic)["ground"][topic]
     return found
 
 

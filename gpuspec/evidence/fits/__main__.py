@@ -3,7 +3,7 @@
 import sys
 
 from gpuspec.base.errors import UnknownNameError
-from gpuspec.evidence.fits import collectives, hpc, inference, memory, mig, training
+from gpuspec.evidence.fits import collectives, hpc, images, inference, memory, mig, training
 from gpuspec.evidence.fits.store import write
 
 TOPICS = {
@@ -13,6 +13,7 @@ TOPICS = {
     "training": training,
     "hpc": hpc,
     "mig": mig,
+    "images": images,
 }
 
 for name in sys.argv[1:]:
