@@ -129,6 +129,8 @@ TrainingFormat = Annotated[Literal["bf16", "fp8"], BeforeValidator(fold)]
 Tuning = Annotated[Literal["full", "lora", "qlora"], BeforeValidator(fold)]
 NetworkKind = Annotated[Literal["infiniband", "roce", "efa", "tcp"], BeforeValidator(fold)]
 ImageStack = Annotated[Literal["tensorrt", "compiled", "eager"], BeforeValidator(fold)]
+ImagePrecision = Annotated[Literal["bf16", "8bit"], BeforeValidator(fold)]
+"""``8bit``: FP8 where a GPU has it, else INT8."""
 Currency = Annotated[Literal["USD", "CNY"], BeforeValidator(_upper)]
 Language = Annotated[Literal["en", "zh"], BeforeValidator(fold)]
 

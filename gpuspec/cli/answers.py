@@ -270,8 +270,8 @@ def images(question: "ImagesQuestion", as_json: bool) -> None:
     rows = []
     for row in table.to_dict("records"):
         rate = [f"{row[f'images_s{end}']:.2f}" for end in ("", "_low", "_high")]
-        rows.append([row["gpu"], f"{row['seconds']:.2f}", *rate])
-    heads = headings("gpu", "image_s", "images_s", "images_s_low")
+        rows.append([row["gpu"], row["precision"], f"{row['seconds']:.2f}", *rate])
+    heads = headings("gpu", "precision", "image_s", "images_s", "images_s_low")
     print_table([*heads, "high (80 %)"], rows)
     grounds = zip(table["gpu"], table["ground"], strict=True)
     echo("\n" + grounds_sentence({g: (of["level"], of["reasons"]) for g, of in grounds}))

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.catalog.models.formats import format_title
+from gpuspec.constants.images import image_errors
 from gpuspec.constants.inference import inference_errors
 from gpuspec.constants.training import training_errors
 from gpuspec.decision.plan import Decision, front, nearest, rejected
@@ -248,10 +249,15 @@ def error_table(decision: Decision) -> pd.DataFrame:
     kinds = {w.kind for w in decision.scenario.workloads}
     gpus = set(decision.offers["gpu"])
     rows = []
-    for of, errors in (("inference", inference_errors()), ("training", training_errors())):
-        if of not in kinds and not (of == "inference" and "images" in kinds):
+    first = {
+        "inference": (inference_errors(), "tpot"),
+        "images": (image_errors(), "images"),
+        "training": (training_errors(), "step time, framework known"),
+    }
+    for of, (errors, name) in first.items():
+        if of not in kinds:
             continue
-        names = ["tpot", "images"] if of == "inference" else ["step time, framework known"]
+        names = [name]
         names += ["ratio", *[n for n in errors.index if n.startswith("ratio ")]]
         for name in [*names, *(["fp8 ratio"] if of == "training" else [])]:
             pair = name.removeprefix("ratio ").split(" / ")

@@ -9,6 +9,7 @@ from gpuspec.base.errors import InputError
 from gpuspec.base.units import HOURS_MONTH as HOURS_PER_MONTH
 from gpuspec.catalog import fields
 from gpuspec.catalog.models import doubts_of
+from gpuspec.formulas.images import check_fused
 from gpuspec.topics.cost.prices.quotes import MODES, Mode
 from gpuspec.topics.serving.ask import Load
 from gpuspec.topics.training.ask import Job
@@ -169,8 +170,18 @@ class Images(_Workload):
     steps: fields.ImageSteps = Field(30, description="Denoising steps of an image")
     size: fields.ImageSize = Field(1024, description="Pixels of its width and height")
     stack: fields.ImageStack = Field("tensorrt", description="Software that generates the images")
+    precision: fields.ImagePrecision = Field(
+        "bf16",
+        description="Number format of the products: bf16 (or FP16), or 8bit: FP8 where a GPU has "
+        "it, else INT8",
+    )
     hours_per_month: MonthHours = Field(HOURS_PER_MONTH, description="Hours of a month it is up")
     interruptible: bool = Field(False, description="Whether it may stop with a spot GPU")
+
+    @model_validator(mode="after")
+    def _gains_by_its_precision(self) -> Self:
+        check_fused(self.stack, self.precision)
+        return self
 
 
 class Hpc(_Workload):
