@@ -17,8 +17,9 @@ from gpuspec.constants.images import (
     ImageTerms,
     image_terms,
 )
-from gpuspec.formulas.hpc.devices import FULL_WATTS_PER_SM
 
+FULL_WATTS_PER_SM = {"GA100": 400 / 108, "GH100": 700 / 132}
+"""Power limit for each SM of the SXM module."""
 NO_EAGER = "plain PyTorch quantises as it runs and gains nothing: choose compiled or tensorrt"
 
 
