@@ -30,7 +30,7 @@ def of_same_settings(grid: pd.DataFrame, seen: pd.DataFrame) -> pd.DataFrame:
     if not asked or any(c not in seen for c in asked):
         return seen.iloc[:0]
     rows = grid[asked].drop_duplicates()
-    like = np.ones((len(seen), len(rows)), bool)
+    like: np.ndarray = np.ones((len(seen), len(rows)), bool)
     for column in asked:
         known, setting = seen[column].to_numpy(), rows[column].to_numpy()
         if column in NEAR:
@@ -39,7 +39,7 @@ def of_same_settings(grid: pd.DataFrame, seen: pd.DataFrame) -> pd.DataFrame:
             like &= ~np.isnan(gap) if column in KNOWN else True
         else:
             like &= known[:, None] == setting[None, :]
-    return seen.loc[like.any(axis=1)].reset_index(drop=True)
+    return seen[np.asarray(like.any(axis=1))].reset_index(drop=True)
 
 
 @lru_cache(512)
