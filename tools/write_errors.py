@@ -10,7 +10,7 @@ from tabulate import tabulate
 
 from gpuspec.constants.collectives import collective_errors
 from gpuspec.constants.disaggregated import separate_errors
-from gpuspec.constants.hpc import hpc_errors
+from gpuspec.constants.hpc import hpc_errors, hpc_order
 from gpuspec.constants.images import image_errors
 from gpuspec.constants.inference import inference_errors
 from gpuspec.constants.memory import KINDS, memory_errors
@@ -42,6 +42,15 @@ def collective_table():
 
 def hpc_table():
     return _table(hpc_errors())
+
+
+def hpc_order_table():
+    rows = [
+        [kind, f"{e.rows:.0f}", f"{e.publishers:.0f}", f"{e.right:.0%}"]
+        for kind, e in hpc_order().iterrows()
+    ]
+    heads = ["A100, H100, L40S", "Pairs", HEADS[2], "In the right order"]
+    return tabulate(rows, heads, tablefmt="github", disable_numparse=True)
 
 
 def slice_table():
@@ -164,6 +173,7 @@ PLACES = [
     ("docs/networks.md", "collective errors", collective_table),
     ("docs/training.md", "training errors", training_table),
     ("docs/hpc.md", "hpc errors", hpc_table),
+    ("docs/hpc.md", "hpc order", hpc_order_table),
     ("docs/mig.md", "slice errors", slice_table),
     ("docs/validation.md", "errors by group", group_table),
 ]

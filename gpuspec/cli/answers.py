@@ -6,7 +6,7 @@ from gpuspec.base.errors import InputError
 from gpuspec.cli.asking import asking
 from gpuspec.cli.common import echo, echo_json, json_option, print_table
 from gpuspec.views.columns import headings
-from gpuspec.views.words import ground_sentence, grounds_sentence
+from gpuspec.views.words import counted, ground_sentence, grounds_sentence
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
@@ -91,6 +91,12 @@ def estimate(question: "EstimateQuestion", as_json: bool) -> None:
     for row in rows:
         if row.get("waiting"):
             echo(_waiting(row))
+    apart = [row for row in rows if row.get("apart")]
+    for row in apart:
+        kept = row["gpus"] if row.get("keeps_limits") else 0
+        echo(said.apart_sentence(f"{row['gpu']} in {row['weights']}", kept, row["apart"]))
+    if apart:
+        echo(said.apart_caution())
 
 
 def _waiting(row: dict[str, Any]) -> str:
@@ -200,7 +206,7 @@ def _tell_estimate(answer: dict[str, Any]) -> None:
         echo(ground_sentence(**answer["ground"]))
 
 
-def _tell_separate(sides: dict[str, Any], same: dict[str, float]) -> None:
+def _tell_separate(sides: dict[str, Any], same: dict[str, Any]) -> None:
     times = [sides[f"{name}_s"] * 1e3 for name in ("queue", "prefill", "transfer")]
     echo(
         f"{sides['prefill_gpus']} GPUs read prompts ({sides['prefill_busy']:.0%} busy), "
@@ -213,9 +219,16 @@ def _tell_separate(sides: dict[str, Any], same: dict[str, float]) -> None:
         f"requests/s of each side at most: {most}; one decode GPU at this load needs "
         f"{sides['prefill_gpus_per_decode_gpu']:.2f} prefill GPUs"
     )
-    echo(
-        f"on the same GPUs, {same['replicas']} replicas: TTFT {same['ttft_s'] * 1e3:,.0f} ms, "
-        f"TPOT {same['tpot_s'] * 1e3:,.1f} ms, {same['output_tokens_s']:,.0f} output tokens/s"
+    copies = counted(same["replicas"], "replica")
+    echo(f"as many GPUs that read and write, {copies}: {_tell_same(same)}")
+
+
+def _tell_same(same: dict[str, float]) -> str:
+    if same["ttft_s"] == float("inf"):
+        return "they do not sustain the rate"
+    return (
+        f"TTFT {same['ttft_s'] * 1e3:,.0f} ms, TPOT {same['tpot_s'] * 1e3:,.1f} ms, "
+        f"{same['output_tokens_s']:,.0f} output tokens/s"
     )
 
 

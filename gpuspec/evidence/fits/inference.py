@@ -67,8 +67,9 @@ def judged(rows: pd.DataFrame, predicted: np.ndarray) -> Stored:
     rows, predicted = rows[fits].reset_index(drop=True), predicted[fits]
     said = described("inference", rows)
     error = np.log(rows["value"].to_numpy(float) / predicted)
-    error = np.where(said["quantity"] == "throughput", -error, error)  # as seconds
-    of = Errors(error, rows, said[FACTORS["inference"]], "inference", said)
+    rate = said["quantity"].to_numpy() == "throughput"
+    error = np.where(rate, -error, error)  # as seconds
+    of = Errors(error, rows, said[FACTORS["inference"]], "inference", said, rate)
     pairs = matched_pairs(rows)
     newer = rows.iloc[pairs["new"].to_numpy(int)].reset_index(drop=True)
     ratios = Errors(ratio_errors(-error, pairs), newer, pairs[["pair"]])

@@ -18,7 +18,7 @@ from gpuspec.formulas.memory.activations import (
     norm_saved_bytes,
     scan_workspace_bytes,
 )
-from gpuspec.formulas.memory.adapters import Adapter
+from gpuspec.formulas.memory.adapters import Adapter, adapter_inputs
 from gpuspec.formulas.memory.stages import Stages
 from gpuspec.formulas.memory.states import Parts, StageParameters, held_states, stage_states
 from gpuspec.formulas.transformer import layer_halves, mlp_width
@@ -102,10 +102,7 @@ def training_parts(
     in_flight = microbatches_in_flight(
         parallel.pp, job.batch.microbatches, parallel.interleave, stages.place
     )
-    recomputed = np.equal(software.recompute, "full")
-    # A layer's input is kept once, as it is.
-    factor = np.where(recomputed, 1.0, terms.training_activation_factor)
-    kept = [_layer_activations(b, job, adapter, software.recompute) * factor for b in model.blocks]
+    kept = [_kept_activations(block, job, adapter, terms) for block in model.blocks]
     logits = logits_bytes(job.tokens, _logits(model), tp, software.bytes_per_logit)
     needed = {
         **held_states(stage_states(held, recipe, job, adapter), stages),
@@ -113,7 +110,8 @@ def training_parts(
         "logits": np.where(stages.last, logits, 0.0),
     }
     halves = stages.sum([np.asarray(layer_halves(block)) for block in model.blocks])
-    gathered, waiting = collective_bytes(job.tokens, model.hidden, halves, tp, parallel.pp)
+    batches = job.batch.microbatches
+    gathered, waiting = collective_bytes(job.tokens, model.hidden, halves, tp, parallel.pp, batches)
     workspace = gathered + _layer_workspace(model, job, adapter, stages, terms)
     prefetched = _gathered_layers(recipe, held, adapter)
     workspace = workspace + np.where(np.asarray(parallel.zero_stage) >= 3, prefetched, 0.0)
@@ -149,6 +147,19 @@ def _fullest(parts: Parts, first: ArrayLike) -> Parts:
     }
 
 
+def _kept_activations(
+    block: Model, job: TrainingJob, adapter: Adapter | None, terms: MemoryTerms
+) -> Floats:
+    """Average bytes of activations that a layer of a block keeps, with what it recomputes."""
+    software, factor = job.software, terms.training_activation_factor
+    share = np.asarray(software.recompute_share, float)
+    whole = _layer_activations(block, job, adapter, "none") * factor
+    # What recomputation keeps, it keeps once and as it is.
+    as_is = np.isin(software.recompute, ("operations", "full"))
+    less = _layer_activations(block, job, adapter, software.recompute)
+    return share * less * np.where(as_is, 1.0, factor) + (1 - share) * whole
+
+
 def _layer_activations(
     block: Model, job: TrainingJob, adapter: Adapter | None, recompute: ArrayLike
 ) -> Floats:
@@ -159,13 +170,24 @@ def _layer_activations(
         job.tokens,
         _saved_widths(block, job, adapter),
         score_elements=scores if block.attention != "none" else 0.0,
-        dropout=software.dropout,
+        dropout=software.dropout if adapter is None else False,
         tp=job.parallel.tp,
         sequence_parallel=job.parallel.sequence_parallel,
         recompute=recompute,
         norm_bytes=norm_saved_bytes(software.fused_norms, block.norm == "rmsnorm", frozen),
     )
-    return np.asarray(sum(parts.values()))
+    return np.asarray(sum(parts.values())) + _dropped_inputs(block, job, adapter, recompute)
+
+
+def _dropped_inputs(
+    block: Model, job: TrainingJob, adapter: Adapter | None, recompute: ArrayLike
+) -> Floats:
+    """Bytes of the inputs of adapters behind their dropout: 16 bits and a mask an element."""
+    if adapter is None:
+        return np.zeros(())
+    kept = np.where(np.isin(recompute, ("operations", "full")), 0.0, 3.0 * job.tokens)
+    kept = np.where(job.software.dropout, kept, 0.0)
+    return np.asarray(kept * adapter_inputs(block, adapter) / np.asarray(job.parallel.tp))
 
 
 def _saved_widths(block: Model, job: TrainingJob, adapter: Adapter | None) -> LayerWidths:
@@ -196,6 +218,7 @@ def _saved_widths(block: Model, job: TrainingJob, adapter: Adapter | None) -> La
         whole=index * attends + 2.0 * moe * block.expert_latent,
         mixers=float(block.mixer != "none"),
         mlps=float(bool(block.ffn or block.moe_layers)),
+        mlp_products=(2.0 if block.gated_mlp else 1.0) * mlp_width(block),
     )
 
 
@@ -203,7 +226,9 @@ def _layer_workspace(
     model: Model, job: TrainingJob, adapter: Adapter | None, stages: Stages, terms: MemoryTerms
 ) -> Floats:
     """Bytes that the backward pass of the largest layer takes beside what is kept."""
-    again = np.equal(job.software.recompute, "full") * terms.training_activation_factor
+    whole = np.isin(job.software.recompute, ("operations", "full"))
+    whole = whole & (np.asarray(job.software.recompute_share) > 0)
+    again = np.where(whole, terms.training_activation_factor, 0.0)
     each = [
         _layer_activations(block, job, adapter, "none") * again
         + scan_workspace_bytes(job.tokens, block.state_elements, job.parallel.tp)
@@ -216,8 +241,8 @@ def _gathered_layers(
     recipe: TrainingRecipe, stage: StageParameters, adapter: Adapter | None
 ) -> Floats:
     """Bytes that FSDP and ZeRO-3 gather: the layer at work and the next, or the embedding."""
-    each = adapter.base.bytes_per_weight if adapter else recipe.weight_bytes
-    kept_each = adapter.base.kept_bytes_per_weight if adapter else recipe.weight_bytes
+    each = adapter.base.bytes_per_weight if adapter else recipe.gathered_bytes
+    kept_each = adapter.base.kept_bytes_per_weight if adapter else recipe.gathered_bytes
     unit = stage.unit * each
     return unit + np.maximum(unit, stage.embedding * kept_each)
 

@@ -22,6 +22,7 @@ from gpuspec.formulas.serving import (
 from gpuspec.formulas.serving.lengths import DAY_S, mean_context
 from gpuspec.formulas.serving.serving import kv_capacity_tokens
 from gpuspec.formulas.splits import TENSOR, Split, impossible, together
+from gpuspec.topics.serving.apart import fewest_apart
 from gpuspec.topics.serving.ask import EstimateQuestion, ImagesQuestion, Replicas, ServingQuestion
 from gpuspec.topics.serving.fleets import fleet_capacity
 from gpuspec.topics.serving.ground import images_ground, levels, replica_ground, separate_ground
@@ -150,7 +151,27 @@ def estimates(question: EstimateQuestion) -> list[Row]:
             row |= {"kv_format": q.kv_format, "engine": q.runtime.name}
             row |= {"replicas": replicas, "gpus": replicas * replica.gpus}
             rows.append({**row, **answer})
+            if q.tp is None and q.pp is None:
+                fewest = row["gpus"] if best["works"] else np.inf
+                rows[-1]["apart"] = fewest_apart(q, device, form, fewest)
     return rows
+
+
+def apart_table(question: ServingQuestion, best: pd.DataFrame) -> pd.DataFrame:
+    """Return for each GPU of `best_options` the workers of `fewest_apart` that are fewer GPUs.
+
+    Columns: ``gpu``, ``weight``, ``instead`` (GPUs of the best option, 0 where none works) and
+    those of `fewest_apart`; a GPU with no fewer has no row.
+    """
+    q, rows = question, []
+    for _, row in best.iterrows():
+        device = next(g for g in q.devices if g.id == row["gpu"])
+        form = next(w for w in q.formats if w.id == row["weight"])
+        instead = int(row["gpus"]) if row["works"] else 0
+        found = fewest_apart(q, device, form, instead or np.inf)
+        if found:
+            rows.append({"gpu": device.id, "weight": form.id, "instead": instead, **found})
+    return pd.DataFrame(rows)
 
 
 def day_table(question: ServingQuestion, best: pd.DataFrame) -> pd.DataFrame:
@@ -182,7 +203,7 @@ def frontier_table(question: ServingQuestion, best: pd.DataFrame) -> pd.DataFram
     for _, row in best[(best["most"] >= 1) & writes].iterrows():
         replica = _replica(question, row)
         loads = distinct(np.floor(np.geomspace(1.0, row["most"], LOADS)))
-        found = served(question, replica, loads)
+        found = served(question, replica, loads, float(row["most"]))
         rows.append(
             pd.DataFrame(
                 {

@@ -38,8 +38,7 @@ from gpuspec.formulas.images import ImageJob, check_fused, image_precision
 from gpuspec.formulas.serving import Client, Deployment, Engine, Layout, engine
 from gpuspec.formulas.serving.lengths import closed_in_flight, length_biased, open_rate
 from gpuspec.formulas.splits import Split, expert_split
-from gpuspec.topics.serving.separate import Separate
-from gpuspec.topics.serving.settings import CURRENT, Settings
+from gpuspec.topics.serving.settings import CURRENT, Separate, Settings
 from gpuspec.topics.serving.traces import Requests, read_requests
 from gpuspec.topics.shared import Compared, Networked, Traffic
 

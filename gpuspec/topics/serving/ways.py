@@ -20,7 +20,7 @@ from gpuspec.topics.serving.ground import images_ground, way_ground, ways_ground
 from gpuspec.topics.serving.layouts import replicas
 from gpuspec.topics.serving.load import (
     BOUNDS,
-    largest_rate,
+    largest_within,
     most_requests,
     over_limits,
     seen_at,
@@ -74,7 +74,7 @@ def load_curve(q: ServingQuestion, replica: Deployment, loads: int = LOADS) -> R
     most, total = most_requests(q, replica), float(q.in_flight)
     even = np.ceil(total / np.arange(1, EVEN + 1))  # the load shared by few replicas
     knots = distinct([*np.floor(np.geomspace(1, most, loads)), *even[even <= most]])
-    found = served(q, replica, knots)
+    found = served(q, replica, knots, most)
     ttft, tpot = (np.broadcast_to(found[n], knots.shape) for n in ("ttft_s", "tpot_s"))
     curve = {"knots": knots, "excess": over_limits(q, ttft, tpot), "load": np.array([total])}
     within = np.floor(capacity(curve["knots"], curve["excess"]) + 1e-6)
@@ -98,7 +98,7 @@ def load_curve(q: ServingQuestion, replica: Deployment, loads: int = LOADS) -> R
 @lru_cache(512)
 def _rate_within(q: ServingQuestion, replica_of: tuple[Any, ...]) -> float:
     """Return the largest rate of a replica; it does not depend on the rate that is asked."""
-    return largest_rate(q, q.replica(*replica_of))
+    return largest_within(q, q.replica(*replica_of))
 
 
 def rate_curve(q: ServingQuestion, replica: Deployment) -> Row:
