@@ -38,8 +38,8 @@ def published_finding() -> str:
     typical, worst, small = full["median_error"], full["p90_error"], light["median_error"]
     return (
         f"Under full load slices give their share of the SMs: median error {typical:.1%} on "
-        f"{full['rows']:.0f} published pairs, 90 % below {worst:.0%}; small batches are "
-        f"{small:.0%} off"
+        f"{full['rows']:.0f} pairs of {full['publishers']:.0f} publishers, 90 % below {worst:.0%}; "
+        f"small batches are {small:.1%} off"
     )
 
 
@@ -47,8 +47,9 @@ def published_sentences() -> str:
     """Say what the published slices mean for a plan."""
     return (
         f"In the whole table no slice gave less than {least_of_share():.0%} of its share, and "
-        "small batches give up to all of the whole GPU's speed, because they never filled it: "
-        "planning with shares errs on the safe side."
+        "small batches give up to all of the whole GPU's speed, because they never filled it. The "
+        "smallest slices are the least sure: what does not grow with the batch, such as reading "
+        "the weights, takes longer on their part of the bandwidth."
     )
 
 
