@@ -42,6 +42,7 @@ from gpuspec.topics.mig import (
     slice_engine,
     tenant_options,
     useful_options,
+    words,
 )
 from gpuspec.topics.mig import answer as tables
 
@@ -371,6 +372,22 @@ def test_a_reserve_leaves_room():
     assert (headroom["load"] <= 1 / 1.25 + 1e-9).all()
     assert (headroom["load_low"] < headroom["load"]).all()
     assert (headroom["load"] < headroom["load_high"]).all()
+
+
+def test_what_is_known_of_language_models_on_slices():
+    """Images of MIGProfiler say nothing of tokens: one publisher measured those on a slice."""
+    rows = [
+        {"name": "c", "model": "Llama-3.1-8B", "weights": "fp8", "copies": 2},
+        {"name": "e", "memory_gib": 9, "gpu_share": 0.1},
+    ]
+    question = MigQuestion.ask(tenants=rows, gpus="A100")
+    options = tenant_options(question)
+    found = pack(question, options)
+    headroom = tables.headroom_table(found, options).set_index("tenant")
+    assert headroom.loc["c-1", "ground"] == "near"
+    assert "alone of language models" in headroom.loc["c-1", "ground_reasons"]
+    assert headroom.loc["e", "ground"] == "measured"
+    assert "Ground of c: near" in words.places_ground(headroom.reset_index())
 
 
 def test_needless_options_are_left_out():

@@ -279,7 +279,13 @@ def _name_reason(known: Record, name: str, value: ArrayLike, words: str) -> Call
 
 ALONE = "one publisher's measurements alone"
 NONE = "no measurement"
-NAMES = {"tensorrt-llm": "TensorRT-LLM", "vllm": "vLLM", "sglang": "SGLang", "fp8": "FP8"}
+NAMES = {
+    "tensorrt-llm": "TensorRT-LLM",
+    "vllm": "vLLM",
+    "sglang": "SGLang",
+    "fp8": "FP8",
+    "kernel": "kernels",
+}
 """How a value is written where that is not its id."""
 
 

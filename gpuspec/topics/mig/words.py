@@ -7,6 +7,7 @@ from gpuspec.constants.mig import least_of_share, slice_errors
 from gpuspec.formulas.mig import Placements, counts
 from gpuspec.topics.mig import CLASSES, MODEL_WORK, WHOLE_GPU, MigQuestion, Packing
 from gpuspec.topics.mig.answer import grouped
+from gpuspec.topics.mig.reading import tenant_base
 from gpuspec.views.words import grounds_sentence, listed, rows
 
 
@@ -131,4 +132,10 @@ def headroom_finding(table: pd.DataFrame) -> str:
 
 def places_ground(table: pd.DataFrame) -> str:
     """Say what is known of places like those that the tenants got."""
-    return grounds_sentence({r.tenant: (r.ground, [r.ground_reasons]) for r in rows(table)})
+    alike = table[["tenant", "ground", "ground_reasons"]].assign(
+        tenant=table["tenant"].map(tenant_base)
+    )
+    alike = alike.drop_duplicates()
+    several = alike["tenant"].duplicated(keep=False)
+    alike["tenant"] = alike["tenant"].where(~several, table["tenant"])
+    return grounds_sentence({r.tenant: (r.ground, [r.ground_reasons]) for r in rows(alike)})
