@@ -11,6 +11,7 @@ from tabulate import tabulate
 from gpuspec.constants.collectives import collective_errors
 from gpuspec.constants.disaggregated import separate_errors
 from gpuspec.constants.hpc import hpc_errors, hpc_order
+from gpuspec.constants.images import image_errors
 from gpuspec.constants.inference import inference_errors
 from gpuspec.constants.memory import KINDS, memory_errors
 from gpuspec.constants.mig import slice_errors
@@ -64,7 +65,7 @@ OVERVIEW = [  # topic, figure as a reader would say it, where its error is, row
     ("Inference", "time to first token", inference_errors, "ttft"),
     ("Inference", "H100 over A100", inference_errors, "ratio h100-sxm-80 / a100-sxm-80"),
     ("Inference", "H200 over H100", inference_errors, "ratio h200-sxm-141 / h100-sxm-80"),
-    ("Inference", "seconds of an image", inference_errors, "images"),
+    ("Inference", "seconds of an image", image_errors, "images"),
     ("Training", "step, framework known", training_errors, "step time, framework known"),
     ("Training", "step, framework never seen", training_errors, "step time, framework never seen"),
     ("Training", "H100 over A100", training_errors, "ratio h100-sxm-80 / a100-sxm-80"),

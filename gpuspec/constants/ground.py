@@ -191,17 +191,20 @@ TOPICS: Mapping[str, Topic] = {
     ),
     "mig": Topic(
         ("generation", "load"),
-        {**_GPU, "load": ("under {name}", FAR), "work": ("of {name}", NEAR)},
+        {**_GPU, "load": ("under {name}", NEAR), "work": ("of {name}", NEAR)},
         {"slices": "with slices {bound} sevenths"},
     ),
     "images": Topic(
-        ("generation", "stack"),
-        {**_GPU, "model": ("of {name}", NEAR), "stack": ("with {name}", FAR)},
+        ("generation", "stack", "bits"),
+        {
+            **_GPU,
+            "model": ("of {name}", NEAR),
+            "stack": ("with {name}", FAR),
+            "bits": ("in {name}", FAR),
+        },
         {"steps": "{bound} steps", "pixels": "with images {bound} pixels"},
     ),
 }
-STORED_IN = {"images": "inference"}
-"""Topic whose file holds the record, where that is not its own."""
 
 
 def model_kind(network: "Model") -> str:
@@ -237,7 +240,7 @@ def reach_of(gpus: ArrayLike) -> np.ndarray:
 
 def ground_record(topic: str) -> Record:
     """Return what the calibration of a topic says was measured."""
-    found: Record = stored(STORED_IN.get(topic, topic))["ground"][topic]
+    found: Record = stored(topic)["ground"][topic]
     return found
 
 

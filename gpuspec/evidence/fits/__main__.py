@@ -3,7 +3,16 @@
 import sys
 
 from gpuspec.base.errors import UnknownNameError
-from gpuspec.evidence.fits import collectives, disaggregated, hpc, inference, memory, mig, training
+from gpuspec.evidence.fits import (
+    collectives,
+    disaggregated,
+    hpc,
+    images,
+    inference,
+    memory,
+    mig,
+    training,
+)
 from gpuspec.evidence.fits.store import write
 
 TOPICS = {
@@ -14,6 +23,7 @@ TOPICS = {
     "training": training,
     "hpc": hpc,
     "mig": mig,
+    "images": images,
 }
 
 for name in sys.argv[1:]:

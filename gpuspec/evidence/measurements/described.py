@@ -21,6 +21,8 @@ from gpuspec.constants.ground import (
     model_kind,
     reach_of,
 )
+from gpuspec.constants.images import image_bits
+from gpuspec.constants.mig import slice_size
 from gpuspec.evidence.measurements.inference import METRICS
 from gpuspec.evidence.measurements.known import left_out_codes
 from gpuspec.evidence.measurements.rows import completed, known_model, publisher_of
@@ -31,8 +33,8 @@ FACTORS = {
     "training": ["known", "precision", "kind", "tuning", "generation", "reach"],
     "collectives": ["size", "reach", "link"],
     "hpc": ["kind", "workload"],
-    "mig": ["load"],
-    "images": ["stack"],
+    "mig": ["load", "size"],
+    "images": ["stack", "bits"],
 }
 """What decides how wide the interval of a row is, by kind of measurement."""
 LOADS = {True: "full load", False: "light load"}
@@ -146,13 +148,15 @@ def memory(rows: pd.DataFrame) -> pd.DataFrame:
 
 def mig(pairs: pd.DataFrame) -> pd.DataFrame:
     """Return what pairs of a slice and its whole GPU say of their setting."""
+    slices = pairs["profile"].str.split("g").str[0].replace("", "7").astype(float)
     return pd.DataFrame(
         {
             "gpu": pairs["gpu"],
             "generation": _each(pairs["gpu"], generation),
             "load": pairs["load"] if "load" in pairs else pairs["full"].map(LOADS),
             "work": pairs["kind"],
-            "slices": pairs["profile"].str.partition("g")[0].replace("", "7").astype(float),
+            "slices": slices,
+            "size": slice_size(slices),
         },
         index=pairs.index,
     )
@@ -162,7 +166,9 @@ def images(rows: pd.DataFrame) -> pd.DataFrame:
     """Return what rows of images say of their setting."""
     generations = _each(rows["gpu"], generation)
     pixels = rows["width"] * rows["height"]
-    return rows[["gpu", "model", "stack", "steps"]].assign(generation=generations, pixels=pixels)
+    return rows[["gpu", "model", "stack", "steps"]].assign(
+        generation=generations, pixels=pixels, bits=_each(rows["precision"], image_bits)
+    )
 
 
 DESCRIBED = {

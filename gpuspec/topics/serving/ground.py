@@ -20,6 +20,8 @@ from gpuspec.constants.ground import (
     model_kind,
     reach_of,
 )
+from gpuspec.constants.images import image_bits
+from gpuspec.formulas.images import ImageJob
 from gpuspec.formulas.serving import Layout
 from gpuspec.formulas.serving.disaggregated import Disaggregated
 from gpuspec.formulas.splits import Split
@@ -117,7 +119,9 @@ def way_ground(question: Replicas, row: Mapping[str, Any]) -> Ground:
     return replica_ground(question, replica.layout, float(row["batch"]))
 
 
-def images_ground(device: Gpu, model: str, stack: str, steps: int, size: int) -> Ground:
-    """Return the ground of images of `size` pixels in width and height on a GPU."""
-    said = {"gpu": device.id, "generation": device.architecture, "model": model, "stack": stack}
-    return ground_of("images", {**said, "steps": steps, "pixels": size**2})
+def images_ground(device: Gpu, model: str, job: ImageJob) -> Ground:
+    """Return the ground of images on a GPU."""
+    said = {"gpu": device.id, "generation": device.architecture, "model": model}
+    pixels = np.asarray(job.width) * np.asarray(job.height)
+    asked = {"stack": job.stack, "bits": image_bits(job.precision), "steps": job.steps}
+    return ground_of("images", {**said, **asked, "pixels": pixels})
