@@ -21,6 +21,7 @@ from gpuspec.catalog.fields import (
     TrainingFormat,
     Tuning,
 )
+from gpuspec.catalog.frameworks import framework_record
 from gpuspec.catalog.models import Model, model
 from gpuspec.catalog.precision import TrainingRecipe, training_recipe
 from gpuspec.catalog.precision import precision as format_of
@@ -56,6 +57,12 @@ class Job(Ask):
     def network(self) -> Model:
         """The model's record."""
         return model(self.model)
+
+    @cached_property
+    def recipe(self) -> TrainingRecipe:
+        """What the optimizer keeps of each parameter: as the framework does, BF16 of adapters."""
+        usual = framework_record(self.framework).recipe
+        return training_recipe(usual if self.tuning == "full" else "adamw-bf16")
 
     @model_validator(mode="after")
     def _fits_the_model(self) -> Self:
@@ -100,11 +107,6 @@ class TrainingQuestion(Job, Compared, Networked):
         return tuple(sorted(set(counts)))
 
     @cached_property
-    def recipe(self) -> TrainingRecipe:
-        """What the optimizer keeps of each parameter."""
-        return training_recipe("adamw-megatron" if self.tuning == "full" else "adamw-bf16")
-
-    @cached_property
     def terms(self) -> TrainingTerms:
         """Fitted constants of the framework."""
         return framework(self.framework)[1]
@@ -128,8 +130,9 @@ class TrainingQuestion(Job, Compared, Networked):
         return float(self.global_batch * self.seq_len)
 
     def computes_in(self, device: Gpu) -> str:
-        """Return the precision of the products on a GPU: FP8 only where it has such units."""
-        return "fp8" if self.precision == "fp8" and "fp8" in device.precisions else "bf16"
+        """Return the precision of the products on a GPU: FP8 where it and the framework can."""
+        able = "fp8" in device.precisions and framework_record(self.framework).fp8
+        return "fp8" if self.precision == "fp8" and able else "bf16"
 
     def cluster(self, device: Gpu) -> Cluster:
         """Return kernels, fabric and constants for a GPU."""
