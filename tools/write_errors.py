@@ -10,7 +10,8 @@ from tabulate import tabulate
 
 from gpuspec.constants.collectives import collective_errors
 from gpuspec.constants.disaggregated import separate_errors
-from gpuspec.constants.hpc import hpc_errors
+from gpuspec.constants.hpc import hpc_errors, hpc_order
+from gpuspec.constants.images import image_errors
 from gpuspec.constants.inference import inference_errors
 from gpuspec.constants.memory import KINDS, memory_errors
 from gpuspec.constants.mig import slice_errors
@@ -43,6 +44,15 @@ def hpc_table():
     return _table(hpc_errors())
 
 
+def hpc_order_table():
+    rows = [
+        [kind, f"{e.rows:.0f}", f"{e.publishers:.0f}", f"{e.right:.0%}"]
+        for kind, e in hpc_order().iterrows()
+    ]
+    heads = ["A100, H100, L40S", "Pairs", HEADS[2], "In the right order"]
+    return tabulate(rows, heads, tablefmt="github", disable_numparse=True)
+
+
 def slice_table():
     return _table(slice_errors())
 
@@ -55,7 +65,7 @@ OVERVIEW = [  # topic, figure as a reader would say it, where its error is, row
     ("Inference", "time to first token", inference_errors, "ttft"),
     ("Inference", "H100 over A100", inference_errors, "ratio h100-sxm-80 / a100-sxm-80"),
     ("Inference", "H200 over H100", inference_errors, "ratio h200-sxm-141 / h100-sxm-80"),
-    ("Inference", "seconds of an image", inference_errors, "images"),
+    ("Inference", "seconds of an image", image_errors, "images"),
     ("Training", "step, framework known", training_errors, "step time, framework known"),
     ("Training", "step, framework never seen", training_errors, "step time, framework never seen"),
     ("Training", "H100 over A100", training_errors, "ratio h100-sxm-80 / a100-sxm-80"),
@@ -163,6 +173,7 @@ PLACES = [
     ("docs/networks.md", "collective errors", collective_table),
     ("docs/training.md", "training errors", training_table),
     ("docs/hpc.md", "hpc errors", hpc_table),
+    ("docs/hpc.md", "hpc order", hpc_order_table),
     ("docs/mig.md", "slice errors", slice_table),
     ("docs/validation.md", "errors by group", group_table),
 ]

@@ -21,8 +21,17 @@ def option_ground(option: Mapping[Any, Any]) -> Ground:
     serves = option["output_tokens_s"] == option["output_tokens_s"]  # not NaN
     if serves or option["work_kind"]:
         said["work"] = "inference" if serves else "kernel"
-    slices = float(str(option["profile"]).partition("g")[0])
+    slices = profile_slices(option["profile"])
     return ground_of("mig", {**said, "load": "full load", "slices": slices})
+
+
+def profile_slices(profile: object) -> int:
+    """Return the compute slices of a profile.
+
+    >>> profile_slices("3g.71gb")
+    3
+    """
+    return int(str(profile).partition("g")[0])
 
 
 def packing_ground(packing: Packing, options: pd.DataFrame) -> Ground:

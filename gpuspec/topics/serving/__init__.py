@@ -1,6 +1,7 @@
 """Which GPUs serve a load, how many, split how, and how fast: tables for decisions."""
 
 from gpuspec.topics.serving.answer import (
+    apart_table,
     arrivals_table,
     context_table,
     day_table,
