@@ -6,6 +6,7 @@ import pandas as pd
 from gpuspec.catalog import Gpu
 from gpuspec.topics.hpc import HpcQuestion
 from gpuspec.topics.hpc.answer import BOUND
+from gpuspec.topics.hpc.names import short_name
 from gpuspec.views.markdown import Markdown
 from gpuspec.views.words import grounds_sentence, listed, rows, time_with_interval
 
@@ -80,7 +81,7 @@ def step_sentences(table: pd.DataFrame, published: pd.DataFrame) -> str:
         said.append(Markdown("**It is no faster for** {}.").format(listed(none)))
     if len(seen):
         groups = seen.groupby("workload", sort=False)["ratio"].median()
-        words = [f"{name} {ratio:.2f}" for name, ratio in groups.items()]
+        words = [f"{short_name(str(name))} {ratio:.2f}" for name, ratio in groups.items()]
         said.append(f"Published, median of the sources: {listed(words)}.")
     return Markdown(" ").join(said)
 
@@ -108,8 +109,7 @@ def speed_sentences(question: HpcQuestion, table: pd.DataFrame) -> str:
     said.append(
         "The times follow from the counts; what was held against measurements is their ratio."
     )
-    grounds = {r.gpu: (r.ground["level"], r.ground["reasons"]) for r in rows(table)}
-    said.append(grounds_sentence(grounds))
+    said.append(_grounds(table))
     short = [str(r.gpu) for r in rows(table) if not r.fits]
     if short:
         need = question.memory_bytes / 1e9
@@ -178,7 +178,15 @@ def nodes_sentences(question: HpcQuestion, table: pd.DataFrame) -> str:
             f"{name}: strong scaling keeps half of its efficiency up to {last['gpus']} GPUs, where "
             f"a step takes {_time(last['seconds'])}."
         )
+    most = table[table["nodes"] == table["nodes"].max()].drop_duplicates("gpu")
+    said.append(_grounds(most))
     return " ".join(said)
+
+
+def _grounds(table: pd.DataFrame) -> str:
+    """Say the ground of each GPU of a table."""
+    told = {r.gpu: (r.ground["level"], r.ground["reasons"]) for r in rows(table)}
+    return grounds_sentence(told)
 
 
 def energy_finding(table: pd.DataFrame) -> str:
