@@ -38,7 +38,7 @@ from gpuspec.formulas.hpc import (
 from gpuspec.formulas.hpc.devices import chip, machine, work_at
 from gpuspec.topics import hpc
 from gpuspec.topics.hpc import words
-from gpuspec.topics.hpc.ground import class_ground
+from gpuspec.topics.hpc.ground import class_ground, scaling_ground
 from gpuspec.topics.hpc.published import published_scaling, scaling_errors
 from gpuspec.topics.validation.pictures import scatter
 
@@ -557,7 +557,8 @@ def test_the_ground_of_a_ratio_needs_a_published_pair():
     assert pair.level == "near"
     assert "no measurement of HPCG on Ampere and Ada alike" in pair.reasons
     assert class_ground(gpu("H100"), "weather", gpu("A100")).level == "far"
-    assert class_ground(gpu("H100"), "md", gpus=4096).level == "far"
+    assert scaling_ground(gpu("H100"), "dft", 64).level == "far"
+    assert scaling_ground(gpu("H100"), "hpl", 64).level == "measured"
     fields = [hpc.amdahl_table, hpc.scaling_table, hpc.energy_table, hpc.class_scaling_table]
     asked = hpc.HpcQuestion.ask(gpus=["A100", "H100"], nodes=[2])
     for table in [make(asked) for make in fields] + [hpc.dynamic_table(asked.devices)]:

@@ -19,7 +19,7 @@ from gpuspec.formulas.hpc import (
 )
 from gpuspec.formulas.hpc.devices import host_link, machine
 from gpuspec.topics.hpc.ask import HpcQuestion
-from gpuspec.topics.hpc.ground import class_ground
+from gpuspec.topics.hpc.ground import class_ground, scaling_ground
 
 HOST_SHARES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
 BOUND = {
@@ -150,7 +150,7 @@ def _scaled(q: HpcQuestion, device: Gpu, way: str) -> pd.DataFrame:
             "efficiency": ideal / seconds,
             "efficiency_low": np.minimum(ends[0], ideal / seconds),
             "efficiency_high": np.clip(ends[1], ideal / seconds, 1.0),
-            "ground": [class_ground(device, q.workload.id, gpus=int(n)).told() for n in counts],
+            "ground": [scaling_ground(device, q.workload.id, int(n)).told() for n in counts],
         }
     )
 

@@ -1,12 +1,15 @@
 """What was measured of classes of computations like those that a question asks for."""
 
 import re
+from functools import cache
 
+from gpuspec.base.units import NODE_GPUS
 from gpuspec.catalog import Gpu
 from gpuspec.catalog.workloads import workloads
 from gpuspec.constants.ground import ALONE, LEAST_PUBLISHERS, NONE, Ground, ground_of, joined
 from gpuspec.constants.hpc import pair_publishers
 from gpuspec.evidence.measurements.hpc import dynamic_programs
+from gpuspec.evidence.measurements.rows import measurements
 from gpuspec.topics.hpc.names import short_name
 
 
@@ -28,6 +31,22 @@ def class_ground(device: Gpu, workload: str, beside: Gpu | None = None, gpus: in
     name = short_name(workload)
     reasons = [re.sub(rf"\b{re.escape(workload)}\b", name, r) for r in found.reasons]
     return Ground(found.level, tuple(dict.fromkeys(reasons)))
+
+
+def scaling_ground(device: Gpu, workload: str, gpus: int) -> Ground:
+    """Return the ground of a class on many GPUs: far over nodes where no run of it is published."""
+    found = class_ground(device, workload, gpus=gpus)
+    if gpus <= NODE_GPUS or workload in _over_nodes():
+        return found
+    name = short_name(workload) if workload in workloads().index else workload
+    return joined([found, Ground("far", (f"{NONE} of {name} over nodes",))])
+
+
+@cache
+def _over_nodes() -> set[str]:
+    """Return the classes of which runs over several nodes are published."""
+    rows = measurements("hpc")
+    return set(rows.loc[rows["nodes"] > 1, "workload"])
 
 
 def dynamic_ground(device: Gpu, algorithm: str, dpx: bool) -> Ground:
