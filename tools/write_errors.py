@@ -61,8 +61,8 @@ def hpc_scaling_table():
             e.gpu,
             e.scaling,
             f"{e.first_gpus} to {e.last_gpus}",
-            f"{e.measured:.0%}",
-            f"{e.predicted:.0%}",
+            f"{e.efficiency:.0%}",
+            f"{e.efficiency_model:.0%}",
             f"{e.median_error:.1%}",
         ]
         for e in scaling_errors().itertuples()

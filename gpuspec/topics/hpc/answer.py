@@ -27,7 +27,7 @@ BOUND = {
     "memory": "memory bandwidth",
     "cache": "bytes in flight (L2)",
     "transfer": "the link to the host",
-    "host": "the host",
+    "host": "host and launches",
 }
 SCALED = ("hpl", "hpcg", "lbm", "fft3d", "md", "weather", "cfd", "dft")
 """Classes whose scaling is compared."""

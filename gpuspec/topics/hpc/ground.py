@@ -24,8 +24,9 @@ def class_ground(device: Gpu, workload: str, beside: Gpu | None = None, gpus: in
         known = pair_publishers(workload, device.architecture, beside.architecture)
         both = f"{workload} on {beside.architecture} and {device.architecture} alike"
         reason = f"{ALONE if known else NONE} of {both}"
+        both_sides = joined([found, class_ground(beside, workload)])
         pair = Ground("near", (reason,)) if known < LEAST_PUBLISHERS else Ground("measured")
-        found = joined([found, class_ground(beside, workload), pair])
+        found = both_sides if both_sides.code > pair.code or known >= LEAST_PUBLISHERS else pair
     if workload not in workloads().index:
         return found
     name = short_name(workload)

@@ -53,7 +53,7 @@ def hpc_roofline(table: pd.DataFrame, gpus: Sequence[Gpu], title: str) -> Figure
             zorder=3,
         )
     _class_names(axes, table)
-    axes.set(xscale="log", yscale="log", ylim=(0.03, 130))
+    axes.set(xscale="log", yscale="log", ylim=(0.015, 130))
     axes.set_xlabel("intensity: operations for each byte of device memory", fontsize=8)
     axes.set_ylabel("TFLOP/s (log)", fontsize=8)
     axes.xaxis.set_major_formatter("{x:g}")
@@ -138,7 +138,7 @@ def _speed_rows(
 
 
 def speed_bars(table: pd.DataFrame, title: str) -> Figure:
-    """Draw the time of a step on each GPU: its part, transfers, the host's; with the interval."""
+    """Draw the time of a step: the GPU's part, transfers, host and launches; with the interval."""
     above = 0.2 + 0.17 * len(fill(title, 86).splitlines())
     height = above + 0.55 + 0.4 * len(table)
     figure, axes = blank_axes(7.2, height, fixed=True, grid="x")
@@ -172,7 +172,9 @@ def speed_bars(table: pd.DataFrame, title: str) -> Figure:
     axes.set_ylim(len(table) - 0.4, -0.6)
     axes.set_xlim(0, float(max(total.max(), ends[1].max())) * 1.4)
     gray = "dots: waiting for the link to the host; grey" if moved.any() else "grey"
-    words = f"time of a step, in that of {table['gpu'].iloc[0]} ({gray}, hatched: the host)"
+    words = (
+        f"time of a step, in that of {table['gpu'].iloc[0]} ({gray}, hatched: host and launches)"
+    )
     axes.set_xlabel(words, fontsize=8)
     axes.tick_params(axis="x", labelsize=8)
     headed(figure, title, 86)
@@ -180,7 +182,7 @@ def speed_bars(table: pd.DataFrame, title: str) -> Figure:
 
 
 def amdahl_lines(table: pd.DataFrame, title: str) -> Figure:
-    """Draw the speed-up of each GPU against the share of the time that stays on the host."""
+    """Draw the speed-up of each GPU against the share of the time that more SMs do not shorten."""
     figure, axes = blank_axes(7.2, 2.9)
     colors = gpu_colors(table["gpu"].unique())
     for i, (name, group) in enumerate(table.groupby("gpu", sort=False)):
@@ -196,7 +198,7 @@ def amdahl_lines(table: pd.DataFrame, title: str) -> Figure:
         )
     first = table["gpu"].iloc[0]
     axes.set_ylim(0, float(table["speed_high"].max()) * 1.05)
-    axes.set_xlabel(f"share of the time on {first} that stays on the host", fontsize=8)
+    axes.set_xlabel(f"share of the time on {first} that more SMs do not shorten", fontsize=8)
     axes.set_ylabel(f"speed, in that of {first}", fontsize=8)
     axes.tick_params(labelsize=8)
     axes.xaxis.set_major_formatter(PercentFormatter(1.0, 0))

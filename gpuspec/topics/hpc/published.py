@@ -102,7 +102,7 @@ def scaling_errors() -> pd.DataFrame:
     """Return how each published curve ends, beside the model.
 
     Columns: ``program``, ``case``, ``gpu``, ``scaling``, ``first_gpus``, ``last_gpus``,
-    ``measured`` and ``predicted`` (efficiency on the last), ``median_error`` (of the efficiencies,
+    ``efficiency`` and ``efficiency_model`` (on the last), ``median_error`` (of the efficiencies,
     ``|predicted / measured - 1|``, without the first).
     """
     rows = []
@@ -111,4 +111,5 @@ def scaling_errors() -> pd.DataFrame:
         error = float(np.median(np.abs(rest["predicted"] / rest["measured"] - 1)))
         ends = (first["gpus"], last["gpus"])
         rows.append((*last[LAST], *ends, error))
-    return pd.DataFrame(rows, columns=[*LAST, "first_gpus", "last_gpus", "median_error"])
+    table = pd.DataFrame(rows, columns=[*LAST, "first_gpus", "last_gpus", "median_error"])
+    return table.rename(columns={"measured": "efficiency", "predicted": "efficiency_model"})

@@ -103,7 +103,7 @@ def speed_sentences(question: HpcQuestion, table: pd.DataFrame) -> str:
     said = []
     for r in rows(table):
         share = r.host_s / r.seconds
-        said.append(f"{r.gpu}: {_time(r.seconds)} a step, {share:.0%} of it the host's.")
+        said.append(f"{r.gpu}: {_time(r.seconds)} a step, {share:.0%} of it host and launches.")
     if question.workload.host_bytes_per_unit:
         said += _transfer_sentences(question, table)
     said.append(
@@ -149,8 +149,8 @@ def amdahl_finding(question: HpcQuestion, table: pd.DataFrame) -> str:
     last = table[table["gpu"] == table["gpu"].iloc[-1]]
     none, some = last.iloc[0], last[last["host_share"] >= 0.2].iloc[0]
     return (
-        f"{last['gpu'].iloc[0]} runs {none['speed']:.2f} times as fast without a host part, and "
-        f"{some['speed']:.2f} times where {some['host_share']:.0%} of the time stays on the host"
+        f"{last['gpu'].iloc[0]} runs {none['speed']:.2f} times as fast without a serial part, and "
+        f"{some['speed']:.2f} times where that is {some['host_share']:.0%} of the time"
     )
 
 
@@ -204,7 +204,7 @@ def energy_finding(table: pd.DataFrame) -> str:
 def energy_sentences(question: HpcQuestion, table: pd.DataFrame) -> str:
     """Give the finding, and say whose power limit is more than the GPU's."""
     modules = [g for g in question.devices if g.form_factor == "superchip"]
-    text = energy_finding(table) + "."
+    text = f"{energy_finding(table)}. {_grounds(table)}"
     if not modules:
         return text
     said = [f"{g.id} {g.tdp_w:,.0f} W" for g in modules]
