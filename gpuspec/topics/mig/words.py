@@ -8,7 +8,7 @@ from gpuspec.formulas.mig import Placements, counts
 from gpuspec.topics.mig import CLASSES, MODEL_WORK, WHOLE_GPU, MigQuestion, Packing
 from gpuspec.topics.mig.answer import grouped
 from gpuspec.topics.mig.reading import tenant_base
-from gpuspec.views.words import grounds_sentence, listed, rows
+from gpuspec.views.words import ground_sentence, listed, rows
 
 
 def layouts_finding(gpu_id: str, layouts: tuple[Placements, ...]) -> str:
@@ -131,11 +131,19 @@ def headroom_finding(table: pd.DataFrame) -> str:
 
 
 def places_ground(table: pd.DataFrame) -> str:
-    """Say what is known of places like those that the tenants got."""
-    alike = table[["tenant", "ground", "ground_reasons"]].assign(
-        tenant=table["tenant"].map(tenant_base)
+    """Say what is known of places like those that the tenants got: each reason once, with whose."""
+    whose: dict[tuple[str, str], list[str]] = {}
+    for row in rows(table):
+        for reason in filter(None, row.ground_reasons.split("; ")) if row.ground_reasons else [""]:
+            names = whose.setdefault((row.ground, reason), [])
+            names += [tenant_base(row.tenant)] if tenant_base(row.tenant) not in names else []
+    alike: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for (level, reason), names in whose.items():
+        alike.setdefault((level, tuple(names)), []).append(reason)
+    every = tuple(dict.fromkeys(tenant_base(str(t)) for t in table["tenant"]))
+    return " ".join(
+        ground_sentence(
+            level, [r for r in reasons if r], "" if names == every else listed(list(names))
+        )
+        for (level, names), reasons in alike.items()
     )
-    alike = alike.drop_duplicates()
-    several = alike["tenant"].duplicated(keep=False)
-    alike["tenant"] = alike["tenant"].where(~several, table["tenant"])
-    return grounds_sentence({r.tenant: (r.ground, [r.ground_reasons]) for r in rows(alike)})
