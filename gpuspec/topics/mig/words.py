@@ -63,13 +63,15 @@ def packing_finding(question: MigQuestion, packing: Packing) -> str:
     kinds = [f"{n} x {kind}" for kind, n in packing.gpus.items() if n]
     placed = len(question.everyone) - len(packing.unplaced)
     if not kinds:
-        return f"None of the {len(question.everyone)} tenants fits the asked GPUs"
+        whose = _count(len(question.everyone), "tenant")
+        return f"None of {whose} fits the asked GPUs"
     best = "and nothing cheaper exists" if question.objective == "cost" else "and no fewer do"
     proof = best if packing.gap < 1e-6 else f"at most {packing.gap:.1%} above the best possible"
     left = f"; {_count(len(packing.unplaced), 'tenant')} find no place" if packing.unplaced else ""
+    fit = "fits" if placed == 1 else "fit"
     return (
-        f"{_count(placed, 'tenant')} fit on {listed(kinds)} for USD {packing.usd_per_hour:,.2f} an "
-        f"hour, {proof}{left}"
+        f"{_count(placed, 'tenant')} {fit} on {listed(kinds)} for USD "
+        f"{packing.usd_per_hour:,.2f} an hour, {proof}{left}"
     )
 
 
