@@ -23,7 +23,7 @@ from gpuspec.decision.plan.words import (
     short_gpu,
 )
 from gpuspec.topics.ways import records
-from gpuspec.views.columns import headings, readable
+from gpuspec.views.columns import duration, headings, readable
 from gpuspec.views.language import translator
 from gpuspec.views.markdown import Markdown
 
@@ -137,7 +137,7 @@ def _run_as(row: Mapping[str, str]) -> str:
 
 def _pace(row: dict[str, float]) -> str:
     if not np.isnan(row["days"]):
-        return f"{row['days']:,.1f} days"
+        return duration(row["days"])
     if not np.isnan(row["tpot_s"]):
         return f"{row['tpot_s'] * 1e3:,.0f} ms a token"
     return f"{row['time_s']:,.2f} s an image"

@@ -89,6 +89,12 @@ def inference(rows: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def disaggregated(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return what prepared rows of separate prefill and decode say of their setting."""
+    said = inference(rows)
+    return said.assign(gpus=rows["n_gpus"], load=rows["concurrency"])
+
+
 def training(rows: pd.DataFrame) -> pd.DataFrame:
     """Return what prepared rows of training say of their setting."""
     known = rows["known"] if "known" in rows else known_framework(rows)
@@ -174,6 +180,7 @@ def images(rows: pd.DataFrame) -> pd.DataFrame:
 
 DESCRIBED = {
     "inference": inference,
+    "disaggregated": disaggregated,
     "training": training,
     "collectives": collectives,
     "hpc": hpc,
@@ -199,9 +206,7 @@ def ground_of_rows(kind: str, rows: pd.DataFrame, left_out: bool = False) -> Cod
     said = described(kind, rows)
     if left_out:
         return left_out_codes(kind, said, publisher_of(rows).to_numpy(str))
-    of = TOPICS[kind]
-    columns = dict.fromkeys([*of.names, *of.joint, *of.numbers])
-    codes = ground_codes(kind, {n: said[n].to_numpy() for n in columns})
+    codes = ground_codes(kind, {n: said[n].to_numpy() for n in TOPICS[kind].columns})
     return np.asarray(np.broadcast_to(codes, (len(rows),)))
 
 

@@ -6,17 +6,19 @@ from typing import Any
 import pandas as pd
 
 from gpuspec.catalog import gpu
-from gpuspec.constants.ground import KNOWN, Ground, ground_of, joined
+from gpuspec.constants.ground import Ground, ground_of, joined
 from gpuspec.constants.mig import LANGUAGE_MODELS
-from gpuspec.formulas.mig.slices import SEPARATOR
 from gpuspec.topics.mig.options import WHOLE_GPU
 from gpuspec.topics.mig.packing import Packing
 
 
 def option_ground(option: Mapping[Any, Any]) -> Ground:
-    """Return the ground of a tenant's place, a row of the options: a slice, or whole GPUs."""
+    """Return the ground of a tenant's place, a row of the options: a slice, or whole GPUs.
+
+    On a slice both count: what was measured of such slices, and of such a language model at all.
+    """
+    whole: Ground = option["whole_ground"]
     if option["profile"] == WHOLE_GPU:
-        whole: Ground = option["whole_ground"]
         return whole
     device = gpu(str(option["gpu"]))
     said: dict[str, Any] = {"gpu": device.id, "generation": device.architecture}
@@ -24,16 +26,7 @@ def option_ground(option: Mapping[Any, Any]) -> Ground:
     if serves or option["work_kind"]:
         said["work"] = LANGUAGE_MODELS if serves else "kernel"
     slices = profile_slices(option["profile"])
-    found = ground_of("mig", {**said, "load": "full load", "slices": slices})
-    return joined([found, _but_for_the_slice(option)])
-
-
-def _but_for_the_slice(option: Mapping[Any, Any]) -> Ground:
-    """Return the ground of what runs there, but for its GPU being a slice."""
-    whole: Ground = option["whole_ground"]
-    name = f"{option['gpu']}{SEPARATOR}{option['profile']}"
-    reasons = tuple(reason for reason in whole.reasons if name not in reason)
-    return Ground(whole.level, reasons) if reasons else KNOWN
+    return joined([ground_of("mig", {**said, "load": "full load", "slices": slices}), whole])
 
 
 def profile_slices(profile: object) -> int:
