@@ -70,7 +70,7 @@ TUNED = 0
 """Expert-parallel size of a row that does not say: the fastest way counts."""
 LAYOUT = ["model", "gpu", "weight_precision", "kv_precision", "tp", "pp", "ep", "attention_dp"]
 """Columns that say which model runs on which GPUs, in which precision and split how."""
-_SETTINGS = ["max_sequences", "max_tokens", "receive_every"]
+_SETTINGS = ["max_sequences", "max_tokens", "receive_every", "mixed"]
 _ONE_CALL = [*LAYOUT, "engine", "engine_version", "scenario", *_SETTINGS, "lengths", "client"]
 
 
@@ -80,10 +80,9 @@ def prepared(rows: pd.DataFrame) -> pd.DataFrame:
     A blank ``ep`` says that a mixture of experts was run in whichever way is fastest (experts
     split or spread, attention split or data-parallel); a blank cache precision is 16 bit.
     Without ``attention_dp`` all GPUs of a replica share its requests.
-    A blank ``max_sequences``, ``max_tokens`` or ``receive_every`` is the engine's own. Blank
-    ``lengths`` are equal
-    in runs of batches and varied in serving; a blank ``client`` sends over HTTP in serving, and
-    ``in process`` otherwise. Tables without these columns or without ``pp``, ``concurrency`` or
+    A blank ``max_sequences``, ``max_tokens``, ``receive_every`` or ``mixed`` is the engine's own.
+    Blank ``lengths`` are equal in runs of batches and varied in serving; a blank ``client`` sends
+    over HTTP in serving, and ``in process`` otherwise. Tables without these columns or without ``pp``, ``concurrency`` or
     ``request_rate`` are accepted.
     """
     load = ("concurrency", "request_rate", "requests", "batch_size", *_SETTINGS)

@@ -30,7 +30,7 @@ COLUMNS = Columns(
         "n_gpus": False,
         **dict.fromkeys(("pp", "ep", "batch_size"), False),
         **dict.fromkeys(("concurrency", "request_rate", "requests"), False),
-        **dict.fromkeys(("max_sequences", "max_tokens", "receive_every"), False),
+        **dict.fromkeys(("max_sequences", "max_tokens", "receive_every", "mixed"), False),
         **dict.fromkeys(("attention_dp", *disaggregated.COLUMNS), False),
     },
     least=dict.fromkeys(("n_gpus", "tp", "pp", "ep", "attention_dp", *disaggregated.COLUMNS), 1),
