@@ -31,9 +31,10 @@ from gpuspec.evidence.measurements.described import DESCRIBED, described, ground
 from gpuspec.evidence.measurements.inference import prepared
 from gpuspec.evidence.measurements.known import ground_record_of, left_out_codes
 from gpuspec.evidence.measurements.rows import measurements
+from gpuspec.topics.mig.ground import option_ground
 from gpuspec.topics.serving import ServingQuestion, estimates
 from gpuspec.topics.serving.ask import EstimateQuestion
-from gpuspec.topics.serving.ground import ALONE_APART, APART
+from gpuspec.topics.serving.ground import ALONE_APART, APART, setting
 from gpuspec.topics.serving.ways import service_ways
 from gpuspec.views import language
 from gpuspec.views.language import ENGLISH, translator
@@ -260,3 +261,17 @@ def test_prompts_read_apart_are_near_where_one_publisher_measured_them_and_far_e
     apart = "where prompts are read on GPUs of their own"
     assert f"no measurement of dense models, {apart}" in dense["reasons"]
     assert of(**lengths, engine="vllm")["level"] == "far"
+
+
+def test_a_language_model_on_a_slice_is_on_no_better_ground_than_on_a_whole_gpu():
+    slice_ = {"gpu": "a100-sxm-80", "profile": "3g.40gb", "output_tokens_s": 900.0}
+    asked = {**slice_, "work_kind": "", "whole_ground": Ground("measured")}
+    assert option_ground(asked).level == "measured"
+    far = Ground("far", ("no measurement of encoders",))
+    assert option_ground({**asked, "whole_ground": far}) == far
+    q = ServingQuestion.ask(model="Llama-3.1-8B", gpus="A100")
+    whole = q.devices[0]
+    one = q.on([whole.model_copy(update={"id": f"{whole.id}/3g.40gb"})], q.runtime, 1)
+    both = [one.replica(d, one.formats[0], 1).layout for d in (whole, *one.devices)]
+    said = [setting(one, layout, 8) for layout in both]
+    assert said[0] == said[1]

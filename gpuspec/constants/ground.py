@@ -324,7 +324,13 @@ IN_SUCH = "no measurement {what} in such settings"
 BEYOND, BELOW = "beyond {number}", "below {number}"
 NEWEST = "the newest {engine} that was measured is {version}"
 NEWEST_OF = "the newest {engine} that was measured is {version} ({month})"
-NAMES = {"tensorrt-llm": "TensorRT-LLM", "vllm": "vLLM", "sglang": "SGLang", "fp8": "FP8"}
+NAMES = {
+    "tensorrt-llm": "TensorRT-LLM",
+    "vllm": "vLLM",
+    "sglang": "SGLang",
+    "fp8": "FP8",
+    "kernel": "single kernels",
+}
 """How a value is written where that is not its id."""
 
 

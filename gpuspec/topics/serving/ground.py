@@ -36,7 +36,7 @@ def setting(question: Replicas, layout: Layout, load: float) -> dict[str, Any]:
     q = question
     return {
         **_common(q),
-        "gpu": layout.gpu.id,
+        "gpu": layout.gpu.id.partition("/")[0],  # what a slice is, its own measurements say
         "generation": layout.gpu.architecture,
         "weights": format_name(layout.weight.main),
         "attention_dp": "data-parallel" if layout.attention_dp > 1 else "split",
