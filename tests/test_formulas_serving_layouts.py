@@ -293,7 +293,7 @@ def test_every_measured_run_that_says_its_workers_is_predicted():
         own = ratio[rows["metric"] == f"{kind}_ms"]
         assert stated["rows"] == len(own) == 92
         assert abs(np.median(np.abs(1 / own - 1)) - stated["median"]) < 5e-3, (
-            "run tools/write_disaggregated.py, then tools/write_errors.py"
+            "run python -m gpuspec.evidence.fits disaggregated, then tools/write_errors.py"
         )
         assert own.between(stated["low"], stated["high"]).mean() > 0.75
     both = rows["prefill_workers"] * rows["prefill_tp"] + rows["decode_workers"] * rows["tp"]

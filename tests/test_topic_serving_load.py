@@ -329,6 +329,7 @@ def test_the_best_layout_of_an_estimate_is_that_of_the_table(load):
         {"concurrency": 3000},
         {"concurrency": 64, "ttft_limit_s": 0.05},  # nothing works, and each reason stays
         {"request_rate": 2.0, "isl": 300, "osl": 40, "max_gpus": 2},
+        {"request_rate": 8.0, "isl": 4000, "osl": 40, "ttft_limit_s": 1, "max_gpus": 4},
     ],
 )
 def test_the_best_rows_are_those_of_the_whole_table(load):

@@ -11,6 +11,7 @@ from tabulate import tabulate
 from gpuspec.constants.collectives import collective_errors
 from gpuspec.constants.disaggregated import separate_errors
 from gpuspec.constants.hpc import hpc_errors, hpc_order
+from gpuspec.constants.images import image_errors
 from gpuspec.constants.inference import inference_errors
 from gpuspec.constants.memory import KINDS, memory_errors
 from gpuspec.constants.mig import slice_errors
@@ -56,6 +57,10 @@ def slice_table():
     return _table(slice_errors())
 
 
+def image_table():
+    return _table(image_errors())
+
+
 OVERVIEW = [  # topic, figure as a reader would say it, where its error is, row
     ("Memory", "weights of a serving engine", memory_errors, "serving weights"),
     ("Memory", "peak of training all weights", memory_errors, "full"),
@@ -64,7 +69,7 @@ OVERVIEW = [  # topic, figure as a reader would say it, where its error is, row
     ("Inference", "time to first token", inference_errors, "ttft"),
     ("Inference", "H100 over A100", inference_errors, "ratio h100-sxm-80 / a100-sxm-80"),
     ("Inference", "H200 over H100", inference_errors, "ratio h200-sxm-141 / h100-sxm-80"),
-    ("Inference", "seconds of an image", inference_errors, "images"),
+    ("Inference", "seconds of an image", image_errors, "images"),
     ("Training", "step, framework known", training_errors, "step time, framework known"),
     ("Training", "step, framework never seen", training_errors, "step time, framework never seen"),
     ("Training", "H100 over A100", training_errors, "ratio h100-sxm-80 / a100-sxm-80"),
@@ -72,7 +77,7 @@ OVERVIEW = [  # topic, figure as a reader would say it, where its error is, row
     ("Collectives", "below 1 MiB", collective_errors, "below 1 MiB"),
     ("HPC", "one GPU over another, kernels", hpc_errors, "ratio, kernels"),
     ("HPC", "one GPU over another, programs", hpc_errors, "ratio, applications"),
-    ("MIG", "slice over whole GPU, full load", slice_errors, "full load"),
+    ("MIG", "slice over whole GPU", slice_errors, "all"),
 ]
 
 
@@ -168,6 +173,7 @@ PLACES = [
     ("docs/memory.md", "errors", memory_table),
     ("docs/serving.md", "inference errors", inference_table),
     ("docs/serving.md", "separate errors", separate_table),
+    ("docs/serving.md", "image errors", image_table),
     ("docs/serving.md", "operator errors", operator_table),
     ("docs/networks.md", "collective errors", collective_table),
     ("docs/training.md", "training errors", training_table),

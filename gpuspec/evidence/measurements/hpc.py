@@ -31,7 +31,11 @@ from gpuspec.formulas.hpc.devices import chip, machine, work_at
 FLOPS = {"gflops": 1e9, "tflops": 1e12, "pflops": 1e15, "eflops": 1e18}
 BYTES = {"gb_s": 1e9, "tb_s": 1e12}
 UPDATES = {"mlups": 1e6, "glups": 1e9}
-ATOMS = re.compile(r"([\d,.]+)\s*(k|m|million)?\s*atoms", re.IGNORECASE)
+COUNT = r"([\d,.]+)\s*(k|m|million)?\s*"
+SIZED = {  # unit of a class -> how a case says its number
+    "atom": re.compile(COUNT + "atoms", re.IGNORECASE),
+    "nonzero": re.compile(COUNT + "(?:nonzeros|nnz)", re.IGNORECASE),
+}
 COUNTED = {
     **dict.fromkeys(("dgemm", "sgemm", "gemm-tensor", "hpl", "hpl-mxp", "hpcg"), FLOPS),
     "stream": BYTES,
@@ -70,7 +74,7 @@ def prepared_hpc(rows: pd.DataFrame) -> pd.DataFrame:
     """Return rows with ``speed``, ``units``, ``held_with`` and ``absolute``.
 
     ``speed`` is in the unit of the metric, for each GPU, larger is faster; ``units`` is the
-    work on one GPU (from the atoms that a case names, else the class's typical size);
+    work on one GPU (from the atoms or nonzeros that a case names, else the typical size);
     ``held_with`` names what is held out together: the publisher, or one system of a list;
     ``absolute`` says whether the figure can be predicted alone: not where a program's own way
     of exchanging counts, on several GPUs. Others are predicted up to a factor that rows of one
@@ -109,7 +113,8 @@ def _factor(kind: Workload, metric: str, precision: str) -> float:
 
 def _units(kind: Workload, case: str, gpus: int) -> float:
     """Return the units of work on one GPU."""
-    seen = ATOMS.search(case) if kind.unit.startswith("atom") else None
+    said = SIZED.get(kind.unit.split(" ")[0])
+    seen = said.search(case) if said else None
     if not seen:
         return kind.typical_units
     number = float(seen[1].replace(",", "").rstrip("."))

@@ -12,6 +12,7 @@ from gpuspec.base.units import distinct
 from gpuspec.catalog import Gpu, gpu
 from gpuspec.catalog.models.formats import with_stored
 from gpuspec.catalog.precision import WeightFormat
+from gpuspec.constants.images import image_bits, image_interval
 from gpuspec.constants.inference import inference_interval
 from gpuspec.formulas.images import image_seconds
 from gpuspec.formulas.serving import (
@@ -334,24 +335,23 @@ def ratio_map(
 def images_table(question: ImagesQuestion) -> pd.DataFrame:
     """Return how fast one GPU of each kind generates images, one after another.
 
-    Columns: ``gpu``, ``seconds``, ``images_s`` with ``images_s_low`` and ``images_s_high`` (80 %
-    interval), ``ground`` (its level and reasons). 16-bit computation: no published time in FP8
-    is in the fit.
+    Columns: ``gpu``, ``precision`` (``bf16``, ``fp8`` or ``int8``), ``seconds``, ``images_s`` with
+    ``images_s_low`` and ``images_s_high`` (80 % interval), ``bound`` (its largest part) and
+    ``ground`` (its level and reasons).
     """
     q, rows = question, []
     for device in q.devices:
-        parts = image_seconds(
-            q.network, device, q.image_steps, q.image_size, q.image_size, q.image_stack
-        )
-        seconds = sum(parts.values())
-        setting = (q.network.id, q.image_stack, q.image_steps, q.image_size)
-        ground = images_ground(device, *setting)
-        wide = {"stack": q.image_stack}
-        low, high = inference_interval(seconds, "images", levels=wide, ground=ground.code)
-        rates = (1 / float(seconds), 1 / float(high), 1 / float(low))
-        rows.append((device.id, float(seconds), *rates, ground.told()))
-    columns = ["gpu", "seconds", "images_s", "images_s_low", "images_s_high", "ground"]
-    return pd.DataFrame(rows, columns=columns)
+        job = q.job(device)
+        parts = image_seconds(q.network, device, job)
+        seconds = float(sum(parts.values()))
+        ground = images_ground(device, q.network.id, job)
+        bits = image_bits(job.precision)
+        low, high = image_interval(seconds, job.stack, bits, ground.code)
+        rates = (1 / seconds, 1 / float(high), 1 / float(low))
+        bound = max(parts, key=lambda name: float(parts[name]))
+        rows.append((device.id, job.precision, seconds, *rates, bound, ground.told()))
+    columns = ["gpu", "precision", "seconds", "images_s", "images_s_low", "images_s_high"]
+    return pd.DataFrame(rows, columns=[*columns, "bound", "ground"])
 
 
 def _replica(question: ServingQuestion, row: pd.Series) -> Deployment:

@@ -99,10 +99,11 @@ def largest_within(question: Replicas, replica: Runs) -> float:
     low, high = 0.0, sustained(q, replica)
     for step in range(HALVINGS):
         middle = (low + high) / 2 if step else high * 0.98
-        low, high = (middle, high) if _keeps(q, replica, middle) else (low, middle)
+        low, high = (middle, high) if keeps(q, replica, middle) else (low, middle)
     return low
 
 
-def _keeps(q: Replicas, replica: Runs, rate: float) -> bool:
+def keeps(q: Replicas, replica: Runs, rate: float) -> bool:
+    """Return whether 95 % of the requests keep the limits at a rate."""
     seen = seen_at(q, replica, rate)
     return bool(over_limits(q, seen["ttft_p95_s"], seen["tpot_p95_s"]) <= 1)

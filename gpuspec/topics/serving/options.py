@@ -15,12 +15,10 @@ from gpuspec.formulas.splits import Split
 from gpuspec.topics.serving.ask import ServingQuestion
 from gpuspec.topics.serving.ground import levels, replica_ground
 from gpuspec.topics.serving.layouts import precision_note, replicas
-from gpuspec.topics.serving.load import BOUNDS, seen_at, served
+from gpuspec.topics.serving.load import BOUNDS, keeps, seen_at, served
 from gpuspec.topics.serving.ways import load_curve, rate_curve
 from gpuspec.topics.ways import Row
 
-TRIED = 2
-"""Layouts of a GPU and format that are compared at random arrivals where one answer is asked."""
 FIGURES = ("ttft_s", "tpot_s", "output_tokens_s")
 Tried = tuple[WeightFormat, Split, Deployment, str]
 """A format, how a replica is split, the replica, and why it does not work."""
@@ -146,54 +144,53 @@ def _too_slow(q: ServingQuestion, alone: dict[str, float]) -> str:
 
 
 def best_layout(question: ServingQuestion, device: Gpu, weight: WeightFormat) -> Row:
-    """Return the option of a GPU and format with the fewest GPUs, as `best_options` does.
-
-    Random arrivals take long to compute: of the layouts that would need the fewest GPUs in the
-    mean, the first `TRIED` are compared.
-    """
+    """Return the option of a GPU and format with the fewest GPUs, as `best_options` does."""
     q = question
-    tried: list[Tried] = []
-    needs: list[float] = []
-    for split, replica, why in replicas(q, device, weight):
-        if split.gpus > min(needs, default=np.inf):
-            break  # one replica is more than all of another layout
-        tried.append((weight, split, replica, why))
-        needs.append(np.inf if why else _fewest(q, replica))
-    few = np.argsort(needs, kind="stable")
-    if np.isfinite(needs).any():
-        near = TRIED if q.arriving else int(np.sum(np.array(needs) == min(needs)))
-        few = few[:near]
-    return _best(q, [tried[place] for place in few])
+    return _best(q, ((weight, *one) for one in replicas(q, device, weight)))
 
 
 def _best(q: ServingQuestion, tried: Iterable[Tried]) -> Row:
     """Return the row of the fewest GPUs, then of the highest throughput; else the nearest miss.
 
     Only what is left in the end gets a speed, and no layout is sized of which one replica alone
-    takes more GPUs than all of another.
+    takes more GPUs than all of another. Random arrivals take long to compute: no layout is sized
+    for them of which the mean alone takes more.
     """
     needed: list[tuple[Deployment, Row]] = []
     fewest = np.inf
-    for one in tried:
-        if one[1].gpus <= fewest:
+    for least, one in _by_least(q, tried):
+        if least <= fewest and (one[3] or _may_do(q, one[2], fewest)):
             needed.append((one[2], _needed(q, *one)))
             fewest = min(fewest, needed[-1][1]["gpus"] or np.inf)
     if not np.isfinite(fewest):
-        least = max(needed, key=lambda one: [one[1][n] for n in ("within", "most", "replica_gpus")])
-        return _with_speed(q, *least)
+        miss = max(needed, key=lambda one: [one[1][n] for n in ("within", "most", "replica_gpus")])
+        return _with_speed(q, *miss)
     rows = [_with_speed(q, replica, row) for replica, row in needed if row["gpus"] == fewest]
     return max(rows, key=lambda row: row["output_tokens_s"])
 
 
-def _fewest(q: ServingQuestion, replica: Deployment) -> float:
-    """Return the GPUs that keep the limits in the mean; infinite where no number does."""
+def _may_do(q: ServingQuestion, replica: Deployment, fewest: float) -> bool:
+    """Return whether a load at random may take as few GPUs: one look, where sizing takes many."""
+    if not q.arriving or not np.isfinite(fewest):
+        return True
+    return keeps(q, replica, q.arriving / (fewest // replica.gpus))
+
+
+def _by_least(q: ServingQuestion, tried: Iterable[Tried]) -> Iterable[tuple[float, Tried]]:
+    """Yield layouts with the GPUs that they take at least, in an order that finds few soon."""
+    if not q.arriving:
+        return ((one[1].gpus, one) for one in tried)
+    each = [(one[1].gpus if one[3] else _mean_gpus(q, one[2]), one) for one in tried]
+    return sorted(each, key=lambda one: one[0])
+
+
+def _mean_gpus(q: ServingQuestion, replica: Deployment) -> float:
+    """Return the GPUs that keep the limits where as many are always in flight; else infinite."""
     within = float(load_curve(q, replica)["within"])
     if within < 1:
-        return float("inf")
-    asked, each = float(q.in_flight), within
-    if q.arriving:
-        asked, each = q.arriving, float(served(q, replica, within)["requests_s"])
-    return float(np.ceil(asked / each)) * replica.gpus
+        return float(replica.gpus)
+    each = float(served(q, replica, within)["requests_s"])
+    return float(np.ceil(q.arriving / each)) * replica.gpus
 
 
 def best_rows(question: ServingQuestion) -> pd.DataFrame:

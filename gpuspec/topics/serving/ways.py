@@ -12,11 +12,10 @@ import numpy as np
 from gpuspec.base.lazy import pd
 from gpuspec.base.units import GIB, distinct
 from gpuspec.catalog import gpu
-from gpuspec.catalog.images import image_model
 from gpuspec.formulas.images import image_seconds
 from gpuspec.formulas.serving import Deployment, request_bytes
 from gpuspec.formulas.splits import Split
-from gpuspec.topics.serving.ask import ServingQuestion
+from gpuspec.topics.serving.ask import ImagesQuestion, ServingQuestion
 from gpuspec.topics.serving.ground import images_ground, way_ground, ways_ground
 from gpuspec.topics.serving.layouts import replicas
 from gpuspec.topics.serving.load import (
@@ -130,20 +129,19 @@ def rate_curve(q: ServingQuestion, replica: Deployment) -> Row:
     return row | {"knots": rate * LADDER, "excess": LADDER, "load": np.array([q.arriving])}
 
 
-def images_ways(
-    model_name: str, gpus: Sequence[str], steps: int, size: int, stack: str, images_s: float
-) -> Ways:
+def images_ways(asked: ImagesQuestion, gpus: Sequence[str], images_s: float) -> Ways:
     """Return how many of each GPU generate the asked images a second, with `HEADROOM` left."""
     rows: list[Row] = []
-    setting = (image_model(model_name).id, stack, steps, size)
-    grounds = {name: images_ground(gpu(name), *setting) for name in gpus}
-    for name in gpus:
-        parts = image_seconds(image_model(model_name), gpu(name), steps, size, size, stack)
+    devices = {name: gpu(name) for name in gpus}
+    jobs = {name: asked.job(device) for name, device in devices.items()}
+    grounds = {n: images_ground(d, asked.network.id, jobs[n]) for n, d in devices.items()}
+    for name, device in devices.items():
+        parts = image_seconds(asked.network, device, jobs[name])
         seconds = float(sum(parts.values()))
         rows.append(
             {
                 "gpu": name,
-                "precision": "bf16",
+                "precision": jobs[name].precision,
                 "split": Split().words,
                 "unit_gpus": 1,
                 "batch": HEADROOM / seconds,

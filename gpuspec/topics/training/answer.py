@@ -24,6 +24,7 @@ from gpuspec.topics.training.ask import TrainingQuestion
 from gpuspec.topics.training.ground import layout_ground
 from gpuspec.topics.training.layouts import BOUNDS, layout_parts, layout_table
 from gpuspec.topics.ways import Row
+from gpuspec.views.columns import duration
 
 DAY = 86400.0
 WATT_HOURS = 3.6e6
@@ -130,7 +131,7 @@ def _verdict(question: TrainingQuestion, row: pd.Series) -> str:
         return "meets the deadline, at the upper end of the interval too"
     if row["meets"]:
         return "meets the deadline at the central estimate, not at the upper end"
-    return f"misses the deadline by {row['days'] - question.deadline_days:,.1f} days"
+    return f"misses the deadline by {duration(row['days'] - question.deadline_days)}"
 
 
 def parts_table(question: TrainingQuestion, rows: pd.DataFrame) -> pd.DataFrame:

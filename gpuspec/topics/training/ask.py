@@ -6,15 +6,20 @@ from typing import Annotated, Self
 from pydantic import Field, field_validator, model_validator
 
 from gpuspec.base.ask import Ask, Range, Short, Was, typed
+from gpuspec.base.days import run_date
 from gpuspec.base.errors import InputError
 from gpuspec.base.units import NODE_GPUS
 from gpuspec.catalog import Gpu, servers
 from gpuspec.catalog.fields import (
     Batch,
+    ComingDay,
     Days,
+    Documents,
+    Epochs,
     FrameworkName,
     GpuCounts,
     ModelName,
+    OptimizerName,
     Rank,
     RunTokens,
     SequenceTokens,
@@ -42,6 +47,18 @@ class Job(Ask):
     deadline_days: Annotated[Days, Short("days")] = Field(
         30.0, description="Time that the run may take"
     )
+    documents: Documents | None = Field(
+        None, description="Instead of tokens: documents to train on, with document_tokens"
+    )
+    document_tokens: Annotated[float, Range(1, 1e9, "tokens")] | None = Field(
+        None, description="Mean tokens of a document"
+    )
+    epochs: Epochs = Field(1.0, description="Times that every document is seen")
+    deadline: ComingDay | None = Field(
+        None,
+        description="Instead of deadline_days: the day on which it must be done, such as "
+        "2027-01-15 or friday; counted in whole days from that of the run",
+    )
     seq_len: Annotated[SequenceTokens, Short("seq")] = Field(4096, description="A sequence")
     global_batch: Annotated[Batch, Short("batch")] = Field(
         1024, description="Sequences of an optimizer step"
@@ -51,11 +68,42 @@ class Job(Ask):
         "megatron-core",
         description="Framework whose fitted constants are used (data/frameworks.csv)",
     )
+    optimizer: OptimizerName | None = Field(
+        None,
+        description="Optimizer and what it keeps of a parameter (data/training_recipes.csv), "
+        "such as adamw-8bit, adafactor, muon; None: the framework's",
+    )
 
     @cached_property
     def network(self) -> Model:
         """The model's record."""
         return model(self.model)
+
+    def _instead(self, name: str, value: float | None, by: str) -> None:
+        """Put a value that another field states into the place of a field."""
+        stated, default = getattr(self, name), type(self).model_fields[name].default
+        if value is None or stated == value:
+            return
+        if stated not in (None, default):
+            raise InputError(name, stated, f"give it or {by}, not both")
+        self.__dict__.update({name: value, "filled in": self.filled | {name}})
+
+    @model_validator(mode="after")
+    def _counts_tokens_and_days(self) -> Self:
+        parts = {"documents": self.documents, "document_tokens": self.document_tokens}
+        for name, value in parts.items():
+            if value is None and self.documents != self.document_tokens:
+                raise InputError(name, None, "give it beside " + " and ".join(set(parts) - {name}))
+        if self.documents and self.document_tokens:
+            total = self.documents * self.document_tokens * self.epochs
+            self._instead("tokens", total, "documents and document_tokens")
+        elif self.epochs != 1:
+            raise InputError(
+                "epochs", self.epochs, "it is of documents: give these, or more tokens"
+            )
+        left = (self.deadline - run_date()).days if self.deadline else None
+        self._instead("deadline_days", left, "deadline")
+        return self
 
     @model_validator(mode="after")
     def _fits_the_model(self) -> Self:
@@ -102,7 +150,8 @@ class TrainingQuestion(Job, Compared, Networked):
     @cached_property
     def recipe(self) -> TrainingRecipe:
         """What the optimizer keeps of each parameter."""
-        return training_recipe("adamw-megatron" if self.tuning == "full" else "adamw-bf16")
+        usual = "adamw-megatron" if self.tuning == "full" else "adamw-bf16"
+        return training_recipe(self.optimizer or usual)
 
     @cached_property
     def terms(self) -> TrainingTerms:
