@@ -219,7 +219,6 @@ def templates():
     found |= {parts.BEYOND, parts.BELOW, parts.NEWEST_OF, parts.MONTH, *parts.MONTHS.split()}
     for topic in TOPICS.values():
         found |= {words for words, _ in topic.names.values()} | set(topic.numbers.values())
-        found.add(", ".join(f"{{{name}}}" for name in topic.joint))
     return found | {APART, ALONE_APART}
 
 
