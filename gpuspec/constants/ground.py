@@ -143,12 +143,17 @@ TOPICS: Mapping[str, Topic] = {
     "collectives": Topic(
         ("link", "reach", "operation"),
         {
-            "link": ("over {}", FAR),
-            "network": ("over {}", FAR),
+            "link": ("of collectives over {}", FAR),
+            "network": ("of collectives over {}", FAR),
             "operation": ("of {}", NEAR),
             "gpu": ("on {}", NEAR),
         },
-        {"nodes": "{} nodes", "message_bytes": "with messages {}"},
+        {
+            "nodes": "of collectives {} nodes",
+            "members": "of collectives {} GPUs of a node",
+            "network_gb_s": "of collectives with networks {} GB/s a node",
+            "message_bytes": "with messages {}",
+        },
     ),
     "hpc": Topic(
         ("generation", "workload"),
@@ -261,6 +266,8 @@ def _name_codes(known: Mapping[str, int], value: ArrayLike, grade: int) -> Codes
     """Return the level of names: known to several publishers, to one, to none."""
 
     def code(name: str) -> int:
+        if not name:  # not said
+            return MEASURED
         publishers = known.get(name, 0)
         return grade if not publishers else MEASURED if publishers >= LEAST_PUBLISHERS else NEAR
 
