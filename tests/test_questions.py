@@ -139,7 +139,7 @@ def test_workloads_of_a_scenario_ask_the_same_fields():
                 there[field].choices,
                 there[field].was if field != "model" else (),
             )
-            stated = here[field].required or field == "concurrency"
+            stated = here[field].required or field in ("concurrency", "tokens", "deadline_days")
             assert stated or here[field].default == there[field].default
 
 

@@ -56,7 +56,7 @@ def test_a_mixture_of_experts_is_as_fast_in_every_answer(name):
     ("work", "gpu", "form", "count"),
     [
         (LARGE, "H100", "bf16", None),
-        (IMAGES, "H100", "bf16", 19),
+        (IMAGES, "H100", "bf16", 18),
         (WEATHER | {"deadline_days": 20}, "H100", "bf16", 5),
         (TRAINED | {"deadline_days": 60}, "H100", "bf16", 512),
         (ADAPTERS | {"deadline_days": 21}, "A100", "bf16", None),

@@ -10,7 +10,8 @@ from tabulate import tabulate
 
 from gpuspec.constants.collectives import collective_errors
 from gpuspec.constants.disaggregated import separate_errors
-from gpuspec.constants.hpc import hpc_errors
+from gpuspec.constants.hpc import hpc_errors, hpc_order
+from gpuspec.constants.images import image_errors
 from gpuspec.constants.inference import inference_errors
 from gpuspec.constants.memory import KINDS, memory_errors
 from gpuspec.constants.mig import slice_errors
@@ -43,8 +44,21 @@ def hpc_table():
     return _table(hpc_errors())
 
 
+def hpc_order_table():
+    rows = [
+        [kind, f"{e.rows:.0f}", f"{e.publishers:.0f}", f"{e.right:.0%}"]
+        for kind, e in hpc_order().iterrows()
+    ]
+    heads = ["A100, H100, L40S", "Pairs", HEADS[2], "In the right order"]
+    return tabulate(rows, heads, tablefmt="github", disable_numparse=True)
+
+
 def slice_table():
     return _table(slice_errors())
+
+
+def image_table():
+    return _table(image_errors())
 
 
 OVERVIEW = [  # topic, figure as a reader would say it, where its error is, row
@@ -55,7 +69,7 @@ OVERVIEW = [  # topic, figure as a reader would say it, where its error is, row
     ("Inference", "time to first token", inference_errors, "ttft"),
     ("Inference", "H100 over A100", inference_errors, "ratio h100-sxm-80 / a100-sxm-80"),
     ("Inference", "H200 over H100", inference_errors, "ratio h200-sxm-141 / h100-sxm-80"),
-    ("Inference", "seconds of an image", inference_errors, "images"),
+    ("Inference", "seconds of an image", image_errors, "images"),
     ("Training", "step, framework known", training_errors, "step time, framework known"),
     ("Training", "step, framework never seen", training_errors, "step time, framework never seen"),
     ("Training", "H100 over A100", training_errors, "ratio h100-sxm-80 / a100-sxm-80"),
@@ -65,7 +79,7 @@ OVERVIEW = [  # topic, figure as a reader would say it, where its error is, row
     ("Collectives", "between nodes, below 1 MiB", collective_errors, "between nodes, below 1 MiB"),
     ("HPC", "one GPU over another, kernels", hpc_errors, "ratio, kernels"),
     ("HPC", "one GPU over another, programs", hpc_errors, "ratio, applications"),
-    ("MIG", "slice over whole GPU, full load", slice_errors, "full load"),
+    ("MIG", "slice over whole GPU", slice_errors, "all"),
 ]
 
 
@@ -162,10 +176,12 @@ PLACES = [
     ("docs/memory.md", "errors", memory_table),
     ("docs/serving.md", "inference errors", inference_table),
     ("docs/serving.md", "separate errors", separate_table),
+    ("docs/serving.md", "image errors", image_table),
     ("docs/serving.md", "operator errors", operator_table),
     ("docs/networks.md", "collective errors", collective_table),
     ("docs/training.md", "training errors", training_table),
     ("docs/hpc.md", "hpc errors", hpc_table),
+    ("docs/hpc.md", "hpc order", hpc_order_table),
     ("docs/mig.md", "slice errors", slice_table),
     ("docs/validation.md", "errors by group", group_table),
 ]

@@ -4,7 +4,7 @@ import numpy as np
 from toys import ADAMW, DENSE, FAST, INT4, MLA, MOE, SIZES, WIDE, WINDOWED
 
 from gpuspec.base.units import GIB, KIB, MIB, TIB, format_bytes
-from gpuspec.catalog import link, mig_profile, server
+from gpuspec.catalog import link, server
 from gpuspec.catalog.models import Model, parameter_parts
 from gpuspec.catalog.models.params import active_parameter_parts, attention_parameters
 from gpuspec.catalog.models.record import NO_WINDOW
@@ -107,13 +107,6 @@ def test_units_of_servers_and_links():
     assert box.model_copy(update={"node_network_gb_s": None}).network_bytes_s is None
     wire = link("NVLink 4").model_copy(update={"gb_s_per_gpu": 450})
     assert wire.bytes_s == 450e9
-
-
-def test_memory_of_a_mig_profile():
-    profile = mig_profile("H100", "3g.40gb").model_copy(update={"memory_reported_gib": 39.5})
-    assert profile.memory_bytes == 39.5 * 2**30
-    blank = profile.model_copy(update={"memory_reported_gib": None, "memory_label_gb": 40})
-    assert blank.memory_bytes == 40e9
 
 
 def test_binary_prefixes():

@@ -21,6 +21,8 @@ from gpuspec.constants.ground import (
     model_kind,
     reach_of,
 )
+from gpuspec.constants.images import image_bits
+from gpuspec.constants.mig import LANGUAGE_MODELS, slice_size
 from gpuspec.evidence.measurements.inference import METRICS
 from gpuspec.evidence.measurements.known import left_out_codes
 from gpuspec.evidence.measurements.rows import completed, known_model, publisher_of
@@ -31,8 +33,8 @@ FACTORS = {
     "training": ["known", "precision", "kind", "tuning", "generation", "reach"],
     "collectives": ["size", "span", "link"],
     "hpc": ["kind", "workload"],
-    "mig": ["load"],
-    "images": ["stack"],
+    "mig": ["load", "size"],
+    "images": ["stack", "bits"],
 }
 """What decides how wide the interval of a row is, by kind of measurement."""
 LOADS = {True: "full load", False: "light load"}
@@ -85,6 +87,12 @@ def inference(rows: pd.DataFrame) -> pd.DataFrame:
         },
         index=rows.index,
     )
+
+
+def disaggregated(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return what prepared rows of separate prefill and decode say of their setting."""
+    said = inference(rows)
+    return said.assign(gpus=rows["n_gpus"], load=rows["concurrency"])
 
 
 def training(rows: pd.DataFrame) -> pd.DataFrame:
@@ -144,27 +152,39 @@ def memory(rows: pd.DataFrame) -> pd.DataFrame:
 
 def mig(pairs: pd.DataFrame) -> pd.DataFrame:
     """Return what pairs of a slice and its whole GPU say of their setting."""
+    slices = pairs["profile"].str.split("g").str[0].replace("", "7").astype(float)
     return pd.DataFrame(
         {
             "gpu": pairs["gpu"],
             "generation": _each(pairs["gpu"], generation),
             "load": pairs["load"] if "load" in pairs else pairs["full"].map(LOADS),
-            "work": pairs["kind"],
-            "slices": pairs["profile"].str.partition("g")[0].replace("", "7").astype(float),
+            "work": _slice_work(pairs),
+            "slices": slices,
+            "size": slice_size(slices),
         },
         index=pairs.index,
     )
+
+
+def _slice_work(pairs: pd.DataFrame) -> np.ndarray:
+    """Return what ran on slices: inference of language models is of its own kind."""
+    unit = pairs["unit"] if "unit" in pairs else pd.Series("", pairs.index)
+    tokens = unit.fillna("").str.startswith("token") & (pairs["kind"] == "inference")
+    return np.where(tokens, LANGUAGE_MODELS, pairs["kind"])
 
 
 def images(rows: pd.DataFrame) -> pd.DataFrame:
     """Return what rows of images say of their setting."""
     generations = _each(rows["gpu"], generation)
     pixels = rows["width"] * rows["height"]
-    return rows[["gpu", "model", "stack", "steps"]].assign(generation=generations, pixels=pixels)
+    return rows[["gpu", "model", "stack", "steps"]].assign(
+        generation=generations, pixels=pixels, bits=_each(rows["precision"], image_bits)
+    )
 
 
 DESCRIBED = {
     "inference": inference,
+    "disaggregated": disaggregated,
     "training": training,
     "collectives": collectives,
     "hpc": hpc,
@@ -190,9 +210,7 @@ def ground_of_rows(kind: str, rows: pd.DataFrame, left_out: bool = False) -> Cod
     said = described(kind, rows)
     if left_out:
         return left_out_codes(kind, said, publisher_of(rows).to_numpy(str))
-    of = TOPICS[kind]
-    columns = dict.fromkeys([*of.names, *of.joint, *of.numbers])
-    codes = ground_codes(kind, {n: said[n].to_numpy() for n in columns})
+    codes = ground_codes(kind, {n: said[n].to_numpy() for n in TOPICS[kind].columns})
     return np.asarray(np.broadcast_to(codes, (len(rows),)))
 
 

@@ -1,13 +1,14 @@
 """Published measurements, and what the formulas predict for each of them."""
 
 import math
+import re
 from functools import lru_cache
 
 import numpy as np
 import pandas as pd
 
 from gpuspec.base.errors import UnknownNameError
-from gpuspec.base.units import Floats
+from gpuspec.base.units import GIB, Floats
 from gpuspec.catalog import gpu
 from gpuspec.catalog.precision import KV_PRECISIONS
 from gpuspec.catalog.precision import precision as _precision
@@ -22,6 +23,7 @@ from gpuspec.formulas.memory import (
     stage_weights_bytes,
     training_parts,
 )
+from gpuspec.formulas.recompute import recompute_of
 
 # What an engine plans for where its log does not say (vLLM's defaults on a data-centre GPU).
 DEFAULT_BATCHED_TOKENS, DEFAULT_SEQUENCES = 8192, 256
@@ -48,16 +50,23 @@ def _training(about: Row, rows: pd.DataFrame, terms: MemoryTerms) -> Floats:
         base = precision(about["base_precision"])
         adapter = Adapter(base=base, rank=int(about["lora_rank"]), targets=targets)
     columns = ["seq_len", "micro_batch", "microbatches", "tp", "pp", "cp", "dp", "interleave"]
-    columns += ["zero_stage", "recompute", "attention", "bytes_per_logit"]
+    columns += ["zero_stage", "attention", "bytes_per_logit"]
     columns += ["sequence_parallel", "persistent_gradients", "dropout", "balanced_stages"]
     columns += ["fused_norms", "fused_glu"]
     if about["part"] == "activations":  # the paper's own formula: nothing beyond it
         terms = terms.model_copy(update={"training_activation_factor": 1.0})
     capacity = rows["gpu"].map(_capacity).to_numpy(float)
+    network = known_model(about["model_id"])
+    layers = network.layers / rows["pp"].to_numpy(float)
+    kinds, shares = zip(*map(recompute_of, rows["recompute"], layers), strict=True)
     parts = training_parts(
-        known_model(about["model_id"]),
+        network,
         training_recipe(about["recipe"]),
-        TrainingJob.of(**{c: rows[c].to_numpy(dtype=_kind(rows[c])) for c in columns}),
+        TrainingJob.of(
+            **{c: rows[c].to_numpy(dtype=_kind(rows[c])) for c in columns},
+            recompute=np.array(kinds),
+            recompute_share=np.array(shares),
+        ),
         stage=rows["stage"].to_numpy(dtype=object),
         capacity_bytes=capacity,
         adapter=adapter,
@@ -74,11 +83,12 @@ def _training(about: Row, rows: pd.DataFrame, terms: MemoryTerms) -> Floats:
 
 @lru_cache(64)
 def _capacity(name: str) -> float:
-    """Memory of a GPU; none is known where the source left open which it was."""
+    """Memory of a GPU; of one that no table has by the GB in its name, where it has any."""
     try:
         return gpu(name).memory_bytes
     except UnknownNameError:
-        return math.inf
+        size = re.search(r"-(\d+)(gb)?$", name)
+        return int(size[1]) * GIB if size else math.inf
 
 
 def _kind(column: pd.Series) -> type:

@@ -52,7 +52,7 @@ SPLITS = {
     "hpc": ("workload", "gpu", "kind", "how", "ground", "publisher"),
     "memory": ("kind", "gpu", "model", "ground", "publisher"),
     "mig": ("load", "profile", "gpu", "kind", "ground", "publisher"),
-    "images": ("gpu", "model", "stack", "ground", "publisher"),
+    "images": ("gpu", "model", "stack", "precision", "ground", "publisher"),
 }
 """Columns by which a reader sees the errors of each kind, the most telling first."""
 
@@ -196,8 +196,7 @@ def stated_errors(kind: str = "inference") -> pd.DataFrame:
         "high",
         "coverage",
     ]
-    table = stored_errors("inference").loc[["images"]] if kind == "images" else stored_errors(kind)
-    return table.reindex(columns=names)
+    return stored_errors(kind).reindex(columns=names)
 
 
 UNCALIBRATED = "the last calibration did not know its model (make calibrate)"

@@ -190,17 +190,6 @@ def _a_row_each(
     return long.drop(columns="why"), long["why"]
 
 
-def read_table(path: str | Path, columns: Columns) -> Table:
-    """Read a CSV file; return its rows with numbers as numbers, and what is wrong with each.
-
-    Raises
-    ------
-    InputError
-        When the file cannot be read or lacks a column; names it.
-    """
-    return understood(opened(path, columns), columns)
-
-
 def understood(table: Table, columns: Columns) -> Table:
     """Return opened rows in the documented words, with numbers as numbers."""
     rows, reasons, notes = table.rows.copy(), table.reasons.copy(), table.notes.copy()

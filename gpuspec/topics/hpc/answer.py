@@ -44,7 +44,7 @@ def speed_table(question: HpcQuestion) -> pd.DataFrame:
     """
     q = question
     parts, busy, moved = q.seconds(q.units, q.every)
-    host = fixed_seconds(busy[0] + moved[0], q.host_share)
+    host = q.serial_seconds(q.every)
     seconds = busy + moved + host
     return pd.DataFrame(
         {
@@ -87,12 +87,12 @@ def amdahl_table(question: HpcQuestion) -> pd.DataFrame:
     shares = np.unique([*HOST_SHARES, round(q.host_share, 3)])
     _, busy, moved = q.seconds(q.units, q.every)
     own = busy + moved
-    host = fixed_seconds(own[0], shares)
-    with np.errstate(divide="ignore"):
-        limit = 1 / shares
+    host, slower = fixed_seconds(own[0], shares), q.serial_seconds(q.every)
     rows = []
-    for device, seconds in zip(q.devices, own, strict=True):
-        speed = (own[0] + host) / (seconds + host)
+    for device, seconds, slow in zip(q.devices, own, slower / slower[0], strict=True):
+        speed = (own[0] + host) / (seconds + host * slow)
+        with np.errstate(divide="ignore"):
+            limit = 1 / (shares * slow)
         ids = (device.id, q.devices[0].id, q.workload.id)
         low, high = hpc_ratio_interval(speed, q.kind, *ids)
         part = {"gpu": device.id, "host_share": shares, "speed": speed, "speed_low": low}
@@ -112,20 +112,19 @@ def scaling_table(question: HpcQuestion) -> pd.DataFrame:
     (80 % interval of the communication).
     """
     q = question
-    _, busy, moved = q.seconds(q.units, machine(q.devices[0]))
-    host = float(fixed_seconds(busy + moved, q.host_share))
-    parts = [_scaled(q, g, host, way) for g in q.devices for way in ("weak", "strong")]
+    parts = [_scaled(q, g, way) for g in q.devices for way in ("weak", "strong")]
     table = pd.concat(parts, ignore_index=True)
     one = table[(table["gpu"] == q.devices[0].id) & (table["nodes"] == 1)].iloc[0]
     work = np.where(table["scaling"] == "weak", table["nodes"], 1)
     return table.assign(speed=work * one["seconds"] / table["seconds"])
 
 
-def _scaled(q: HpcQuestion, device: Gpu, host: float, way: str) -> pd.DataFrame:
+def _scaled(q: HpcQuestion, device: Gpu, way: str) -> pd.DataFrame:
     nodes = np.array(q.nodes, float)
     spread = nodes if way == "strong" else np.ones_like(nodes)
     units = q.units / spread
     parts, busy, _ = q.seconds(units, machine(device))
+    host = float(q.serial_seconds(machine(device)))
     joined_by = fabric(device, q.network_gb_s(device), q.network_kind, q.gpus_per_node)
     exchange = exchange_seconds(units, q.workload.exchange, joined_by, q.gpus_per_node, nodes)
     moved = parts["transfer"]

@@ -12,8 +12,10 @@ from gpuspec.base.units import GB, NODE_GPUS
 from gpuspec.catalog import Gpu
 from gpuspec.constants.collectives import joined_ground
 from gpuspec.constants.ground import (
+    FAR,
     KNOWN,
     Ground,
+    Reason,
     format_name,
     ground_codes,
     ground_of,
@@ -21,17 +23,15 @@ from gpuspec.constants.ground import (
     model_kind,
     reach_of,
 )
+from gpuspec.constants.images import image_bits
+from gpuspec.formulas.images import ImageJob
 from gpuspec.formulas.serving import Layout
 from gpuspec.formulas.serving.disaggregated import Disaggregated
 from gpuspec.formulas.splits import Split
 from gpuspec.topics.serving.ask import Replicas
 
-MEASURED_APART = {
-    "models": ("deepseek-r1", "deepseek-v3"),
-    "gpus": ("h100-sxm-80", "h200-sxm-141", "b200-sxm-180"),
-    "engines": ("tensorrt-llm", "sglang"),
-}
-"""What ``data/measurements/inference_disaggregated.csv`` holds."""
+APART = "{reason}, where prompts are read on GPUs of their own"
+ALONE_APART = "one publisher's measurements alone of prompts read on GPUs of their own"
 
 
 def setting(question: Replicas, layout: Layout, load: float) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def setting(question: Replicas, layout: Layout, load: float) -> dict[str, Any]:
     q = question
     return {
         **_common(q),
-        "gpu": layout.gpu.id,
+        "gpu": layout.gpu.id.partition("/")[0],  # what a slice is, its own measurements say
         "generation": layout.gpu.architecture,
         "weights": format_name(layout.weight.main),
         "attention_dp": "data-parallel" if layout.attention_dp > 1 else "split",
@@ -89,17 +89,16 @@ def network_ground(layout: Layout) -> Ground:
 
 
 def separate_ground(question: Replicas, pair: Disaggregated, load: float) -> Ground:
-    """Return the ground of prompts that are read on GPUs of their own; not above that of a side.
-
-    One publisher's runs of `MEASURED_APART` are all that is measured.
-    """
+    """Return the ground of prompts that are read on GPUs of their own; not above that of a side."""
     q, device = question, pair.decode.layout.gpu
-    sides = [replica_ground(q, side.layout, load) for side in (pair.prefill, pair.decode)]
-    said = {"models": q.network.id, "gpus": device.id, "engines": q.runtime.engine}
-    apart = "of prompts read on GPUs of their own"
-    if all(name in MEASURED_APART[kind] for kind, name in said.items()):
-        return joined([*sides, Ground("near", (f"one publisher's measurements alone {apart}",))])
-    return joined([*sides, Ground("far", (f"no measurement {apart} like these",))])
+    each = load / (pair.prefill_workers + pair.decode_workers)
+    sides = [replica_ground(q, side.layout, each) for side in (pair.prefill, pair.decode)]
+    said = _common(q) | {"gpu": device.id, "generation": device.architecture}
+    apart = ground_of("disaggregated", said | {"gpus": pair.gpus, "load": load})
+    reasons = [Reason.of(APART, reason=reason) for reason in apart.reasons]
+    if apart.code < FAR:  # all of it is of one publisher
+        reasons = [Reason.of(ALONE_APART)]
+    return joined([*sides, Ground(apart.level, tuple(reasons))])
 
 
 def ways_ground(question: Replicas, table: pd.DataFrame) -> np.ndarray:
@@ -141,7 +140,9 @@ def _way(question: Replicas, row: Mapping[str, Any]) -> tuple[Any, ...]:
     return device, question.format_of(str(row["precision"])), *split
 
 
-def images_ground(device: Gpu, model: str, stack: str, steps: int, size: int) -> Ground:
-    """Return the ground of images of `size` pixels in width and height on a GPU."""
-    said = {"gpu": device.id, "generation": device.architecture, "model": model, "stack": stack}
-    return ground_of("images", {**said, "steps": steps, "pixels": size**2})
+def images_ground(device: Gpu, model: str, job: ImageJob) -> Ground:
+    """Return the ground of images on a GPU."""
+    said = {"gpu": device.id, "generation": device.architecture, "model": model}
+    pixels = np.asarray(job.width) * np.asarray(job.height)
+    asked = {"stack": job.stack, "bits": image_bits(job.precision), "steps": job.steps}
+    return ground_of("images", {**said, **asked, "pixels": pixels})

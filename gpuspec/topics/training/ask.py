@@ -6,21 +6,27 @@ from typing import Annotated, Self
 from pydantic import Field, field_validator, model_validator
 
 from gpuspec.base.ask import Ask, Range, Short, Was, typed
+from gpuspec.base.days import run_date
 from gpuspec.base.errors import InputError
 from gpuspec.base.units import NODE_GPUS
 from gpuspec.catalog import Gpu, servers
 from gpuspec.catalog.fields import (
     Batch,
+    ComingDay,
     Days,
+    Documents,
+    Epochs,
     FrameworkName,
     GpuCounts,
     ModelName,
+    OptimizerName,
     Rank,
     RunTokens,
     SequenceTokens,
     TrainingFormat,
     Tuning,
 )
+from gpuspec.catalog.frameworks import framework_record
 from gpuspec.catalog.models import Model, model
 from gpuspec.catalog.precision import TrainingRecipe, training_recipe
 from gpuspec.catalog.precision import precision as format_of
@@ -42,6 +48,18 @@ class Job(Ask):
     deadline_days: Annotated[Days, Short("days")] = Field(
         30.0, description="Time that the run may take"
     )
+    documents: Documents | None = Field(
+        None, description="Instead of tokens: documents to train on, with document_tokens"
+    )
+    document_tokens: Annotated[float, Range(1, 1e9, "tokens")] | None = Field(
+        None, description="Mean tokens of a document"
+    )
+    epochs: Epochs = Field(1.0, description="Times that every document is seen")
+    deadline: ComingDay | None = Field(
+        None,
+        description="Instead of deadline_days: the day on which it must be done, such as "
+        "2027-01-15 or friday; counted in whole days from that of the run",
+    )
     seq_len: Annotated[SequenceTokens, Short("seq")] = Field(4096, description="A sequence")
     global_batch: Annotated[Batch, Short("batch")] = Field(
         1024, description="Sequences of an optimizer step"
@@ -51,11 +69,49 @@ class Job(Ask):
         "megatron-core",
         description="Framework whose fitted constants are used (data/frameworks.csv)",
     )
+    optimizer: OptimizerName | None = Field(
+        None,
+        description="Optimizer and what it keeps of a parameter (data/training_recipes.csv), "
+        "such as adamw-8bit, adafactor, muon; None: the framework's",
+    )
 
     @cached_property
     def network(self) -> Model:
         """The model's record."""
         return model(self.model)
+
+    @cached_property
+    def recipe(self) -> TrainingRecipe:
+        """What the optimizer keeps of each parameter: as asked, or as the framework does."""
+        usual = framework_record(self.framework).recipe
+        usual = usual if self.tuning == "full" else "adamw-bf16"
+        return training_recipe(self.optimizer or usual)
+
+    def _instead(self, name: str, value: float | None, by: str) -> None:
+        """Put a value that another field states into the place of a field."""
+        stated, default = getattr(self, name), type(self).model_fields[name].default
+        if value is None or stated == value:
+            return
+        if stated not in (None, default):
+            raise InputError(name, stated, f"give it or {by}, not both")
+        self.__dict__.update({name: value, "filled in": self.filled | {name}})
+
+    @model_validator(mode="after")
+    def _counts_tokens_and_days(self) -> Self:
+        parts = {"documents": self.documents, "document_tokens": self.document_tokens}
+        for name, value in parts.items():
+            if value is None and self.documents != self.document_tokens:
+                raise InputError(name, None, "give it beside " + " and ".join(set(parts) - {name}))
+        if self.documents and self.document_tokens:
+            total = self.documents * self.document_tokens * self.epochs
+            self._instead("tokens", total, "documents and document_tokens")
+        elif self.epochs != 1:
+            raise InputError(
+                "epochs", self.epochs, "it is of documents: give these, or more tokens"
+            )
+        left = (self.deadline - run_date()).days if self.deadline else None
+        self._instead("deadline_days", left, "deadline")
+        return self
 
     @model_validator(mode="after")
     def _fits_the_model(self) -> Self:
@@ -100,11 +156,6 @@ class TrainingQuestion(Job, Compared, Networked):
         return tuple(sorted(set(counts)))
 
     @cached_property
-    def recipe(self) -> TrainingRecipe:
-        """What the optimizer keeps of each parameter."""
-        return training_recipe("adamw-megatron" if self.tuning == "full" else "adamw-bf16")
-
-    @cached_property
     def terms(self) -> TrainingTerms:
         """Fitted constants of the framework."""
         return framework(self.framework)[1]
@@ -128,8 +179,9 @@ class TrainingQuestion(Job, Compared, Networked):
         return float(self.global_batch * self.seq_len)
 
     def computes_in(self, device: Gpu) -> str:
-        """Return the precision of the products on a GPU: FP8 only where it has such units."""
-        return "fp8" if self.precision == "fp8" and "fp8" in device.precisions else "bf16"
+        """Return the precision of the products on a GPU: FP8 where it and the framework can."""
+        able = "fp8" in device.precisions and framework_record(self.framework).fp8
+        return "fp8" if self.precision == "fp8" and able else "bf16"
 
     def cluster(self, device: Gpu) -> Cluster:
         """Return kernels, fabric and constants for a GPU."""

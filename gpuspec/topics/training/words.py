@@ -5,6 +5,8 @@ import pandas as pd
 
 from gpuspec.formulas.training import parallel_sizes
 from gpuspec.topics.training import TrainingQuestion
+from gpuspec.topics.training.layouts import HOST
+from gpuspec.views.columns import amount
 from gpuspec.views.words import (
     count_words,
     days_with_interval,
@@ -18,7 +20,8 @@ def deadline_finding(question: TrainingQuestion, answer: pd.DataFrame) -> str:
     """Say how many of each GPU train the model in time."""
     q = question
     days = f"{q.deadline_days:g} " + ("day" if q.deadline_days == 1 else "days")
-    job = f"{q.network.name} on {count_words(q.tokens)} tokens in {days}"
+    by = f"by {q.deadline:%A %Y-%m-%d} (in {days})" if q.deadline else f"in {days}"
+    job = f"{q.network.name} on {count_words(q.tokens)} tokens {by}"
     met = [f"{r.gpus:,} x {r.gpu}" for r in rows(answer) if r.meets]
     late = [str(r.gpu) for r in rows(answer) if not r.meets]
     if not met:
@@ -35,12 +38,15 @@ def deadline_sentences(question: TrainingQuestion, answer: pd.DataFrame) -> str:
             said.append(f"{r.gpu}: {r.reason}.")
             continue
         split = ", ".join(parallel_sizes(r._asdict()))
-        again = ", full recomputation" if r.recompute == "full" else ""
+        again = {"none": "", "full": ", full recomputation"}.get(
+            r.recompute, f", {r.recompute} recomputed"
+        )
         sharded = ", ZeRO-3" if r.zero_stage == 3 else ""
+        sharded += f", {HOST[r.offload]}" if r.offload else ""
         said.append(
             f"{r.gpus:,} x {r.gpu} ({split or 'one GPU'}{sharded}{again}): "
             f"{days_with_interval(r.days, r.days_low, r.days_high)}, MFU {r.mfu:.0%}, "
-            f"{r.gpu_hours:,.0f} GPU-hours, {_energy(r.kwh)}; {r.verdict}."
+            f"{amount(r.gpu_hours)} GPU-hours, {_energy(r.kwh)}; {r.verdict}."
         )
     return " ".join(filter(None, [*said, runs_ground(answer), question.network.doubts]))
 
@@ -52,7 +58,7 @@ def runs_ground(answer: pd.DataFrame) -> str:
 
 
 def _energy(kwh: float) -> str:
-    return f"{kwh / 1e3:,.0f} MWh" if kwh >= 1e4 else f"{kwh:,.0f} kWh"
+    return f"{kwh / 1e3:,.0f} MWh" if kwh >= 1e4 else f"{amount(kwh)} kWh"
 
 
 def scaling_finding(table: pd.DataFrame) -> str:
