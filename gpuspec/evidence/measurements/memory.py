@@ -15,7 +15,7 @@ from gpuspec.catalog.precision import KV_PRECISIONS, TrainingRecipe
 from gpuspec.catalog.precision import precision as _precision
 from gpuspec.catalog.precision import training_recipe as _recipe
 from gpuspec.constants.memory import MemoryTerms
-from gpuspec.evidence.measurements.rows import Row, groups, known_model
+from gpuspec.evidence.measurements.rows import Row, groups, known_model, weights_of
 from gpuspec.formulas.memory import (
     Adapter,
     TrainingJob,
@@ -109,7 +109,7 @@ def _kind(column: pd.Series) -> type:
 
 
 def _weights(about: Row, rows: pd.DataFrame, terms: MemoryTerms) -> Floats:
-    form = precision(about["weight_precision"])
+    form = weights_of(about["model_id"], about["weight_precision"])
     return stage_weights_bytes(known_model(about["model_id"]), form, rows["tp"], rows["pp"])
 
 
