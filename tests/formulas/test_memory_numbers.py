@@ -222,7 +222,8 @@ def test_tensors_around_collectives():
     exactly(collective_bytes(10, 100, 3, tp=2), 8000, 24_000)
     exactly(collective_bytes(10, 100, 30, tp=2), 8000, 96_000)
     exactly(collective_bytes(10, 100, 30, tp=2, microbatches=1), 8000, 48_000)
-    exactly(collective_bytes(10, 100, 3, tp=2, pp=2), 8000, 0)
+    exactly(collective_bytes(10, 100, 3, tp=2, pp=2, microbatches=2), 8000, 0)
+    exactly(collective_bytes(10, 100, 3, tp=2, pp=2, microbatches=3), 8000, 4000)
     assert [float(x) for x in collective_bytes(10, 100, 3, tp=1)] == [0, 0]
 
 
