@@ -13,8 +13,8 @@ from gpuspec.base.errors import UnknownNameError
 from gpuspec.catalog.models import Model
 from gpuspec.topics import training
 from gpuspec.topics.training import words
-from gpuspec.topics.training.layouts import impossible
 from gpuspec.topics.training.panel import training_panel
+from gpuspec.topics.training.rules import impossible
 
 
 @pytest.fixture(scope="module")

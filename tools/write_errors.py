@@ -57,6 +57,10 @@ def slice_table():
     return _table(slice_errors())
 
 
+def image_table():
+    return _table(image_errors())
+
+
 OVERVIEW = [  # topic, figure as a reader would say it, where its error is, row
     ("Memory", "weights of a serving engine", memory_errors, "serving weights"),
     ("Memory", "peak of training all weights", memory_errors, "full"),
@@ -73,7 +77,7 @@ OVERVIEW = [  # topic, figure as a reader would say it, where its error is, row
     ("Collectives", "below 1 MiB", collective_errors, "below 1 MiB"),
     ("HPC", "one GPU over another, kernels", hpc_errors, "ratio, kernels"),
     ("HPC", "one GPU over another, programs", hpc_errors, "ratio, applications"),
-    ("MIG", "slice over whole GPU, full load", slice_errors, "full load"),
+    ("MIG", "slice over whole GPU", slice_errors, "all"),
 ]
 
 
@@ -169,6 +173,7 @@ PLACES = [
     ("docs/memory.md", "errors", memory_table),
     ("docs/serving.md", "inference errors", inference_table),
     ("docs/serving.md", "separate errors", separate_table),
+    ("docs/serving.md", "image errors", image_table),
     ("docs/serving.md", "operator errors", operator_table),
     ("docs/networks.md", "collective errors", collective_table),
     ("docs/training.md", "training errors", training_table),

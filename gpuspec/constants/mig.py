@@ -10,6 +10,8 @@ from gpuspec.constants.stored import Interval, stored, stored_errors, stored_int
 if TYPE_CHECKING:
     import pandas as pd
 
+LANGUAGE_MODELS = "language models"
+"""What tokens are generated with on a slice, apart from other inference."""
 SIZES = ("1g", "2g", "3g and larger")
 """The smaller a slice, the more of its time does not follow the share of the SMs."""
 

@@ -17,6 +17,7 @@ from gpuspec.constants.images import (
     ImageTerms,
     image_terms,
 )
+from gpuspec.formulas.hpc.devices import chip_power_w
 
 FULL_WATTS_PER_SM = {"GA100": 400 / 108, "GH100": 700 / 132}
 """Power limit for each SM of the SXM module."""
@@ -105,7 +106,7 @@ def image_precision(gpu: Gpu, asked: str) -> str:
 def power_ratio(gpu: Gpu) -> float:
     """Return the power limit of a GPU over that of the SXM module with as many SMs, at most 1."""
     full = FULL_WATTS_PER_SM.get(gpu.chip, 0.0) * (gpu.sm_count or 0)
-    return min(gpu.tdp_w / full, 1.0) if full else 1.0
+    return min(chip_power_w(gpu) / full, 1.0) if full else 1.0
 
 
 def _rates(gpu: Gpu, precision: str, terms: ImageTerms) -> tuple[float, float]:

@@ -22,7 +22,7 @@ from gpuspec.constants.ground import (
     reach_of,
 )
 from gpuspec.constants.images import image_bits
-from gpuspec.constants.mig import slice_size
+from gpuspec.constants.mig import LANGUAGE_MODELS, slice_size
 from gpuspec.evidence.measurements.inference import METRICS
 from gpuspec.evidence.measurements.known import left_out_codes
 from gpuspec.evidence.measurements.rows import completed, known_model, publisher_of, weights_of
@@ -161,12 +161,19 @@ def mig(pairs: pd.DataFrame) -> pd.DataFrame:
             "gpu": pairs["gpu"],
             "generation": _each(pairs["gpu"], generation),
             "load": pairs["load"] if "load" in pairs else pairs["full"].map(LOADS),
-            "work": pairs["kind"],
+            "work": _slice_work(pairs),
             "slices": slices,
             "size": slice_size(slices),
         },
         index=pairs.index,
     )
+
+
+def _slice_work(pairs: pd.DataFrame) -> np.ndarray:
+    """Return what ran on slices: inference of language models is of its own kind."""
+    unit = pairs["unit"] if "unit" in pairs else pd.Series("", pairs.index)
+    tokens = unit.fillna("").str.startswith("token") & (pairs["kind"] == "inference")
+    return np.where(tokens, LANGUAGE_MODELS, pairs["kind"])
 
 
 def images(rows: pd.DataFrame) -> pd.DataFrame:

@@ -12,8 +12,8 @@ from gpuspec.formulas.mig.slices import compute_share, memory_share
 FULL_LOAD = 0.9
 """Share of its best rate from which on the whole GPU counts as full."""
 
-PAIR = ["source_id", "publisher", "series", "gpu", "profile", "kind", "batch", "share", "measured"]
-PAIR += ["predicted", "full"]
+SAID = ["source_id", "publisher", "series", "gpu", "profile", "kind", "unit"]
+PAIR = [*SAID, "batch", "share", "measured", "predicted", "full"]
 
 
 def published_slices() -> pd.DataFrame:
@@ -53,7 +53,7 @@ def slice_pairs(rows: pd.DataFrame) -> pd.DataFrame:
                 continue
             rate, share = float(whole[row["batch"]]), _share(row, profile)
             seconds = float(slice_seconds(row["batch"], share, batches, batches / rates))
-            pair = {c: row.get(c, "") for c in PAIR[:6]}
+            pair = {c: row.get(c, "") for c in SAID}
             pair |= {"batch": row["batch"], "share": share, "measured": row["rate"] / rate}
             pair |= {"predicted": row["batch"] / seconds / rate}
             pairs[place] = {**pair, "full": rate >= FULL_LOAD * rates.max()}

@@ -103,17 +103,23 @@ def machine(gpu: Gpu | Sequence[Gpu]) -> Machine:
     rates = {unit: _rate(gpu, unit) for unit in UNITS[:-1]} | {"int32": INTEGER_LANES * lanes}
     joules = PICOJOULES.get(gpu.architecture, {})
     joules = {**joules, "tf32": 2 * joules.get("fp16", 0.0)}
-    chip_w = SUPERCHIP_W.get(gpu.architecture) if gpu.form_factor == "superchip" else None
     return Machine(
         rates=np.array([rates[unit] for unit in UNITS]),
         bandwidth_bytes_s=np.asarray(gpu.bandwidth_bytes_s),
         l2_bytes_s=np.asarray(L2_BYTES_CLOCK.get(gpu.chip, L2_USUAL) * lanes),
         power_w=np.asarray(gpu.tdp_w),
-        chip_w=np.asarray(chip_w or gpu.tdp_w),
+        chip_w=np.asarray(chip_power_w(gpu)),
         joules=np.array([joules.get(unit, 0.0) for unit in UNITS]) * 1e-12,
         clock_hz=np.asarray(clock),
         host_bytes_s=np.asarray(host_link_bytes_s(gpu)),
     )
+
+
+def chip_power_w(gpu: Gpu) -> float:
+    """Return the power limit of the GPU itself, without the processor of a superchip."""
+    if gpu.form_factor != "superchip":
+        return gpu.tdp_w
+    return min(SUPERCHIP_W.get(gpu.architecture, gpu.tdp_w), gpu.tdp_w)
 
 
 def host_link_bytes_s(gpu: Gpu) -> float:

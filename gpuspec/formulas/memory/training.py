@@ -99,14 +99,14 @@ def training_parts(
     shape = np.broadcast_shapes(job.shape, np.shape(stage), np.shape(capacity_bytes))
     stages = Stages.of(model, parallel, shape)
     held = StageParameters.of(model, stages, parallel, adapter)
-    in_flight = microbatches_in_flight(
-        parallel.pp, job.batch.microbatches, parallel.interleave, stages.place
-    )
-    kept = [_kept_activations(block, job, adapter, terms) for block in model.blocks]
+    kept, lent = _stage_activations(model, job, adapter, stages, terms)
+    states = held_states(stage_states(held, recipe, job, adapter), stages)
+    here = np.where(parallel.offload_optimizer, 0.0, 1.0)
     logits = logits_bytes(job.tokens, _logits(model), tp, software.bytes_per_logit)
     needed = {
-        **held_states(stage_states(held, recipe, job, adapter), stages),
-        "activations": stages.sum(kept) * in_flight,
+        **states,
+        "optimizer": states["optimizer"] * here,
+        "activations": np.where(software.offload_activations, lent, kept),
         "logits": np.where(stages.last, logits, 0.0),
     }
     halves = stages.sum([np.asarray(layer_halves(block)) for block in model.blocks])
@@ -117,8 +117,75 @@ def training_parts(
     workspace = workspace + np.where(np.asarray(parallel.zero_stage) >= 3, prefetched, 0.0)
     process = terms.context_bytes + np.where(np.asarray(tp) > 1, terms.communicator_bytes, 0.0)
     parts = _at_peak(needed, workspace, recipe, software.persistent_gradients)
-    parts = _with_what_gives_way(parts, waiting, process, np.asarray(capacity_bytes), terms)
+    room = np.asarray(capacity_bytes) - process
+    if recipe.paged:
+        parts = _paged(parts, room)
+    parts = _with_what_gives_way(parts, waiting, process, room, terms)
     return _fullest(parts, np.equal(stage, "first"))
+
+
+def training_peak(
+    model: Model,
+    recipe: TrainingRecipe,
+    job: TrainingJob,
+    capacity_bytes: ArrayLike,
+    *,
+    adapter: Adapter | None = None,
+    terms: MemoryTerms | None = None,
+) -> Floats:
+    """Bytes of a training step's peak on the fullest GPU of each job: it fits up to the capacity.
+
+    The one function by which every answer decides whether training fits: `training_parts` on a GPU
+    of `capacity_bytes`, where what can give way has given way.
+    """
+    parts = training_parts(
+        model, recipe, job, capacity_bytes=capacity_bytes, adapter=adapter, terms=terms
+    )
+    return np.asarray(sum(parts.values()))
+
+
+def host_bytes(
+    model: Model, recipe: TrainingRecipe, job: TrainingJob, adapter: Adapter | None = None
+) -> Parts:
+    """Bytes that each GPU's share of the host holds: ``optimizer`` and ``activations`` kept there.
+
+    The states that the GPU would hold, with FP32 master weights and moments where the recipe keeps
+    none (ZeRO-Offload); activations as they are kept for the backward pass.
+
+    References
+    ----------
+    Ren et al. 2021, arXiv:2101.06840 (ZeRO-Offload).
+    """
+    stages = Stages.of(model, job.parallel, job.shape)
+    held = StageParameters.of(model, stages, job.parallel, adapter)
+    whole = recipe.model_copy(update={"optimizer_bytes": recipe.optimizer_bytes or 12.0})
+    states = held_states(stage_states(held, whole, job, adapter), stages)["optimizer"]
+    kept, lent = _stage_activations(model, job, adapter, stages, MemoryTerms())
+    moved = np.where(job.software.offload_activations, np.maximum(kept - lent, 0.0), 0.0)
+    optimizer = np.where(job.parallel.offload_optimizer, states, 0.0)
+    shape = np.broadcast(optimizer, moved).shape
+    both = (np.broadcast_to(part, shape).max(axis=0) for part in (optimizer, moved))
+    return dict(zip(("optimizer", "activations"), both, strict=True))
+
+
+def _stage_activations(
+    model: Model,
+    job: TrainingJob,
+    adapter: Adapter | None,
+    stages: Stages,
+    terms: MemoryTerms,
+) -> tuple[Floats, Floats]:
+    """Bytes that the layers of each stage keep, and what is left where they go to the host.
+
+    Of those that go to the host one layer's are being written and one's being read.
+    """
+    parallel = job.parallel
+    in_flight = microbatches_in_flight(
+        parallel.pp, job.batch.microbatches, parallel.interleave, stages.place
+    )
+    kept = [_kept_activations(block, job, adapter, terms) for block in model.blocks]
+    whole = stages.sum(kept) * in_flight
+    return whole, np.minimum(whole, 2 * stages.largest(kept))
 
 
 def need_layer_order(model: Model, what: str) -> None:
@@ -261,13 +328,19 @@ def _at_peak(
     return {**parts, "gradients": gradients, "workspace": np.maximum(workspace, step)}
 
 
+def _paged(parts: Parts, room: Floats) -> Parts:
+    """Leave of the optimizer's states what the rest leaves room for."""
+    rest = sum(parts.values()) - parts["optimizer"]
+    return {**parts, "optimizer": np.clip(room - rest, 0.0, parts["optimizer"])}
+
+
 def _with_what_gives_way(
-    parts: Parts, waiting: Floats, process: Floats, capacity: Floats, terms: MemoryTerms
+    parts: Parts, waiting: Floats, process: Floats, room: Floats, terms: MemoryTerms
 ) -> Parts:
     """Add freed tensors that wait and the allocator's reserve, as far as memory is left."""
     needed = sum(parts.values())
-    free = capacity - process - (1 + terms.fragmentation) * needed
+    free = room - (1 + terms.fragmentation) * needed
     parts = {**parts, "workspace": parts["workspace"] + np.clip(free, 0.0, waiting)}
     used = sum(parts.values())
-    reserve = np.clip(capacity - process - used, 0.0, terms.fragmentation * used)
+    reserve = np.clip(room - used, 0.0, terms.fragmentation * used)
     return {**parts, "runtime": process + reserve}

@@ -4,6 +4,7 @@ from functools import cache
 
 from gpuspec.base.units import GIB, MIB
 from gpuspec.catalog import PRECISIONS, Gpu, MigProfile, gpu, mig_profile, mig_profiles
+from gpuspec.formulas.hpc.devices import chip_power_w
 from gpuspec.formulas.mig.rules import COMPUTE_SLICES, MEMORY_SLICES
 
 SEPARATOR = "/"
@@ -105,7 +106,7 @@ def slice_gpu(gpu_name: str, profile_name: str) -> Gpu:
             "l2_cache_mb": (whole.l2_cache_mb or 0.0) * memory or None,
             "nvlink_generation": None,
             "nvlink_gb_s": None,
-            "tdp_w": whole.tdp_w * compute,
+            "tdp_w": chip_power_w(whole) * compute,
             "mig_max_instances": None,
             "nvdec": profile.nvdec,
             "nvjpeg": profile.nvjpeg,

@@ -7,6 +7,7 @@ import pandas as pd
 
 from gpuspec.catalog import gpu
 from gpuspec.constants.ground import Ground, ground_of, joined
+from gpuspec.constants.mig import LANGUAGE_MODELS
 from gpuspec.topics.mig.options import WHOLE_GPU
 from gpuspec.topics.mig.packing import Packing
 
@@ -23,7 +24,7 @@ def option_ground(option: Mapping[Any, Any]) -> Ground:
     said: dict[str, Any] = {"gpu": device.id, "generation": device.architecture}
     serves = option["output_tokens_s"] == option["output_tokens_s"]  # not NaN
     if serves or option["work_kind"]:
-        said["work"] = "inference" if serves else "kernel"
+        said["work"] = LANGUAGE_MODELS if serves else "kernel"
     slices = profile_slices(option["profile"])
     return joined([ground_of("mig", {**said, "load": "full load", "slices": slices}), whole])
 

@@ -7,6 +7,7 @@ from gpuspec.constants.mig import least_of_share, slice_errors
 from gpuspec.formulas.mig import Placements, counts
 from gpuspec.topics.mig import CLASSES, MODEL_WORK, WHOLE_GPU, MigQuestion, Packing
 from gpuspec.topics.mig.answer import grouped
+from gpuspec.topics.mig.reading import tenant_base
 from gpuspec.views.words import grounds_sentence, listed, rows
 
 
@@ -38,8 +39,8 @@ def published_finding() -> str:
     typical, worst, small = full["median_error"], full["p90_error"], light["median_error"]
     return (
         f"Under full load slices give their share of the SMs: median error {typical:.1%} on "
-        f"{full['rows']:.0f} published pairs, 90 % below {worst:.0%}; small batches are "
-        f"{small:.0%} off"
+        f"{full['rows']:.0f} pairs of {full['publishers']:.0f} publishers, 90 % below {worst:.0%}; "
+        f"small batches are {small:.1%} off"
     )
 
 
@@ -47,8 +48,9 @@ def published_sentences() -> str:
     """Say what the published slices mean for a plan."""
     return (
         f"In the whole table no slice gave less than {least_of_share():.0%} of its share, and "
-        "small batches give up to all of the whole GPU's speed, because they never filled it: "
-        "planning with shares errs on the safe side."
+        "small batches give up to all of the whole GPU's speed, because they never filled it. The "
+        "smallest slices are the least sure: what does not grow with the batch, such as reading "
+        "the weights, takes longer on their part of the bandwidth."
     )
 
 
@@ -130,4 +132,10 @@ def headroom_finding(table: pd.DataFrame) -> str:
 
 def places_ground(table: pd.DataFrame) -> str:
     """Say what is known of places like those that the tenants got."""
-    return grounds_sentence({r.tenant: (r.ground, [r.ground_reasons]) for r in rows(table)})
+    alike = table[["tenant", "ground", "ground_reasons"]].assign(
+        tenant=table["tenant"].map(tenant_base)
+    )
+    alike = alike.drop_duplicates()
+    several = alike["tenant"].duplicated(keep=False)
+    alike["tenant"] = alike["tenant"].where(~several, table["tenant"])
+    return grounds_sentence({r.tenant: (r.ground, [r.ground_reasons]) for r in rows(alike)})

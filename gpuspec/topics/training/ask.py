@@ -26,6 +26,7 @@ from gpuspec.catalog.fields import (
     TrainingFormat,
     Tuning,
 )
+from gpuspec.catalog.frameworks import framework_record
 from gpuspec.catalog.models import Model, model
 from gpuspec.catalog.precision import TrainingRecipe, training_recipe
 from gpuspec.catalog.precision import precision as format_of
@@ -78,6 +79,13 @@ class Job(Ask):
     def network(self) -> Model:
         """The model's record."""
         return model(self.model)
+
+    @cached_property
+    def recipe(self) -> TrainingRecipe:
+        """What the optimizer keeps of each parameter: as asked, or as the framework does."""
+        usual = framework_record(self.framework).recipe
+        usual = usual if self.tuning == "full" else "adamw-bf16"
+        return training_recipe(self.optimizer or usual)
 
     def _instead(self, name: str, value: float | None, by: str) -> None:
         """Put a value that another field states into the place of a field."""
@@ -148,12 +156,6 @@ class TrainingQuestion(Job, Compared, Networked):
         return tuple(sorted(set(counts)))
 
     @cached_property
-    def recipe(self) -> TrainingRecipe:
-        """What the optimizer keeps of each parameter."""
-        usual = "adamw-megatron" if self.tuning == "full" else "adamw-bf16"
-        return training_recipe(self.optimizer or usual)
-
-    @cached_property
     def terms(self) -> TrainingTerms:
         """Fitted constants of the framework."""
         return framework(self.framework)[1]
@@ -177,8 +179,9 @@ class TrainingQuestion(Job, Compared, Networked):
         return float(self.global_batch * self.seq_len)
 
     def computes_in(self, device: Gpu) -> str:
-        """Return the precision of the products on a GPU: FP8 only where it has such units."""
-        return "fp8" if self.precision == "fp8" and "fp8" in device.precisions else "bf16"
+        """Return the precision of the products on a GPU: FP8 where it and the framework can."""
+        able = "fp8" in device.precisions and framework_record(self.framework).fp8
+        return "fp8" if self.precision == "fp8" and able else "bf16"
 
     def cluster(self, device: Gpu) -> Cluster:
         """Return kernels, fabric and constants for a GPU."""

@@ -5,6 +5,7 @@ import pandas as pd
 
 from gpuspec.formulas.training import parallel_sizes
 from gpuspec.topics.training import TrainingQuestion
+from gpuspec.topics.training.layouts import HOST
 from gpuspec.views.columns import amount
 from gpuspec.views.words import (
     count_words,
@@ -37,8 +38,11 @@ def deadline_sentences(question: TrainingQuestion, answer: pd.DataFrame) -> str:
             said.append(f"{r.gpu}: {r.reason}.")
             continue
         split = ", ".join(parallel_sizes(r._asdict()))
-        again = ", full recomputation" if r.recompute == "full" else ""
+        again = {"none": "", "full": ", full recomputation"}.get(
+            r.recompute, f", {r.recompute} recomputed"
+        )
         sharded = ", ZeRO-3" if r.zero_stage == 3 else ""
+        sharded += f", {HOST[r.offload]}" if r.offload else ""
         said.append(
             f"{r.gpus:,} x {r.gpu} ({split or 'one GPU'}{sharded}{again}): "
             f"{days_with_interval(r.days, r.days_low, r.days_high)}, MFU {r.mfu:.0%}, "
