@@ -17,6 +17,7 @@ from gpuspec.constants.memory import KINDS, memory_errors
 from gpuspec.constants.mig import slice_errors
 from gpuspec.constants.stored import stored, stored_errors
 from gpuspec.constants.training import training_errors
+from gpuspec.topics.hpc.published import scaling_errors
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -50,6 +51,24 @@ def hpc_order_table():
         for kind, e in hpc_order().iterrows()
     ]
     heads = ["A100, H100, L40S", "Pairs", HEADS[2], "In the right order"]
+    return tabulate(rows, heads, tablefmt="github", disable_numparse=True)
+
+
+def hpc_scaling_table():
+    rows = [
+        [
+            e.program,
+            e.case,
+            e.gpu,
+            e.scaling,
+            f"{e.first_gpus} to {e.last_gpus}",
+            f"{e.efficiency:.0%}",
+            f"{e.efficiency_model:.0%}",
+            f"{e.median_error:.1%}",
+        ]
+        for e in scaling_errors().itertuples()
+    ]
+    heads = ["Program", "Case", "GPU", "Scaling", "GPUs", "Efficiency", "Model", HEADS[3]]
     return tabulate(rows, heads, tablefmt="github", disable_numparse=True)
 
 
@@ -182,6 +201,7 @@ PLACES = [
     ("docs/training.md", "training errors", training_table),
     ("docs/hpc.md", "hpc errors", hpc_table),
     ("docs/hpc.md", "hpc order", hpc_order_table),
+    ("docs/hpc.md", "hpc scaling", hpc_scaling_table),
     ("docs/mig.md", "slice errors", slice_table),
     ("docs/validation.md", "errors by group", group_table),
 ]

@@ -90,8 +90,12 @@ def validate(path: str | Path, kind: str = "inference") -> Validation:
     found = _validated(kind, table.part(~memory))
     if not memory.any():
         return found
-    for name, column in TRAINING_MEMORY.items():
-        table.rows[column] = table.rows["value"].where(metric == name, "")
+    for name, (column, others) in TRAINING_MEMORY.items():
+        own = metric == name
+        for target in (column, *others):
+            value = others.get(target, table.rows["value"])
+            blank = table.rows.get(target, pd.Series("", table.rows.index))
+            table.rows[target] = blank.mask(own, value)
     return replace(found, memory=_validated("memory", table.part(memory)))
 
 
