@@ -138,9 +138,8 @@ class TrainingQuestion(Job, Compared, Networked):
     )
     recompute: RecomputeWords | None = Field(
         None,
-        description="What the backward pass repeats of the forward one: none, selective, "
-        "operations or full, also 'full every 2' or 'full 4 layers' (of a stage); None: what is "
-        "fastest",
+        description="What the backward pass repeats: none, selective, operations "
+        "or full, also 'full every 2' or 'full 4 layers' (of a stage); None: what is fastest",
     )
     offload: Offload | None = Field(
         None,
