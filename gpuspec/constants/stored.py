@@ -45,10 +45,10 @@ def stored(topic: str) -> Stored:
 def stored_errors(topic: str, index: str = "quantity") -> "pd.DataFrame":
     """Return the held-out error of each figure of a topic, one row a figure.
 
-    Columns: ``rows``, ``publishers``, ``sources``, ``median_error`` and ``p90_error`` (absolute log
-    errors: 0.1 is 10 %; the whole publisher was left out of the fit), ``low`` and ``high`` (80 % of
-    a new publisher's measurements lie between these multiples of the estimate) and ``coverage``
-    (share of the rows inside the interval that all other publishers gave).
+    Columns: ``rows``, ``publishers``, ``sources``, ``median_error`` and ``p90_error`` (of
+    ``|predicted / measured - 1|``; the whole publisher was left out of the fit), ``low`` and
+    ``high`` (80 % of a new publisher's measurements lie between these multiples of the estimate)
+    and ``coverage`` (share of the rows inside the interval that all other publishers gave).
     """
     import pandas as pd
 

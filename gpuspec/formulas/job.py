@@ -61,7 +61,12 @@ class Software:
     """What a framework recomputes, fuses and keeps."""
 
     recompute: ArrayLike = "none"
-    """``none``, ``selective`` (attention core) or ``full`` (only layer inputs are kept)."""
+    """``none``, ``selective`` (attention core), ``operations`` (every second product and the passes
+    over vectors) or ``full`` (only layer inputs are kept): `formulas.recompute`."""
+    recompute_share: ArrayLike = 1.0
+    """Share of the layers that recompute it: a half where every second layer does."""
+    offload_activations: ArrayLike = False
+    """Whether what layers keep for the backward pass goes to host memory and comes back."""
     attention: ArrayLike = "flash"
     """``flash`` (fused, made for the GPU), ``flash2`` (FlashAttention 2 or older, half as fast on
     Hopper) or ``eager`` (scores materialised)."""

@@ -26,12 +26,13 @@ from toys import (
 )
 from toys import kernels as toy_kernels
 
+from gpuspec.catalog import gpu
 from gpuspec.catalog.images import ImageModel
 from gpuspec.catalog.precision import Precision
 from gpuspec.constants.images import ImageTerms
 from gpuspec.constants.kernels import PCIE
 from gpuspec.constants.links import Fabric
-from gpuspec.formulas.images import image_seconds
+from gpuspec.formulas.images import ImageJob, image_seconds, power_ratio
 from gpuspec.formulas.memory import MemoryTerms
 from gpuspec.formulas.networks import collective_seconds
 from gpuspec.formulas.serving.client import Client
@@ -774,32 +775,60 @@ PICTURE = ImageModel(
     attention_gflop=500, passes_a_step=2, blocks="unet",
 )  # fmt: skip
 SHARES = ImageTerms(
-    tensorrt_share=0.5, compiled_share=0.4, eager_share=0.25, hopper=0.5, ada=0.8, transformer=2.0,
-    decode_tflop=10,
+    share=0.5, power=0.5, low_share=0.8, tensorrt_bytes=2, compiled_bytes=4, eager_bytes=8,
+    unet=0.5, fused_launch_ms=10, eager_launch_ms=20, decode_tflop=10,
 )  # fmt: skip
+CARD = WIDE.model_copy(update={"chip": "", "memory_bandwidth_gb_s": 1000.0})
 
 
 def test_an_image():
     # Twice the pixels: 180 + 10 tokens for 100: 1.9 and 3.61 times: 1900 + 1805 GFLOP a pass.
     assert_allclose(PICTURE.pass_flop(2048, 1024), 3.705e12)
-    # 10 steps of 2 passes at 0.5 * 0.5 of 1e12 on Hopper; two megapixels of 10 TFLOP to decode.
-    found = image_seconds(PICTURE, WIDE, 10, 2048, 1024, terms=SHARES)
-    assert_allclose(found["denoise"], 20 * 3.705 / 0.25)
-    assert_allclose(found["decode"], 20 / 0.25)
+    # 10 steps of 2 passes at 0.5e12; 1,900 GFLOP move 0.001 bytes each at 1e12 a second.
+    found = image_seconds(PICTURE, CARD, ImageJob(10, 2048, 1024, batch=4), SHARES)
+    assert_allclose(found["products"], 20 * 3.705 / 0.5)
+    assert_allclose(found["traffic"], 20 * 0.0019)
+    assert_allclose(found["launches"], 20 * 0.010 / 4)
+    # Two megapixels of 10 TFLOP: 20 / 0.5 on the units, 20e12 * 0.001 bytes.
+    assert_allclose(found["decode"], 40.02)
 
 
-@pytest.mark.parametrize(("stack", "share"), [("compiled", 0.4), ("eager", 0.25)])
-def test_an_image_of_a_transformer_by_other_stacks(stack, share):
-    # On a smaller Ampere card (0.8), twice the share in the network, once in the decoder.
-    card = WIDE.model_copy(update={"architecture": "Ampere"})
+@pytest.mark.parametrize(
+    ("stack", "bytes_flop", "launch"), [("compiled", 0.004, 0.01), ("eager", 0.008, 0.02)]
+)
+def test_an_image_of_a_transformer_by_other_stacks(stack, bytes_flop, launch):
     flux = PICTURE.model_copy(update={"blocks": "transformer"})
-    found = image_seconds(flux, card, 10, stack=stack, passes_a_step=1, terms=SHARES)
-    assert_allclose(found["denoise"], 10 * 1.5 / (share * 0.8 * 2))
-    assert_allclose(found["decode"], 10 / (share * 0.8))
-    best = WIDE.model_copy(update={"id": "a100-toy"})
-    found = image_seconds(PICTURE, best, 10, decodes=False, stack=stack, terms=SHARES)
-    assert_allclose(found["denoise"], 20 * 1.5 / share)
+    job = ImageJob(10, stack=stack, passes_a_step=1, decodes=False)
+    found = image_seconds(flux, CARD, job, SHARES)
+    assert_allclose(found["products"], 10 * 1.5 / 0.5)
+    assert_allclose(found["traffic"], 10 * bytes_flop)
+    assert_allclose(found["launches"], 10 * launch)
     assert found["decode"] == 0
+
+
+def test_an_image_in_8_bits():
+    # Twice the peak at 0.8 of the share: 0.8e12 in products. TensorRT computes attention so too in
+    # FP8, compiled PyTorch at 0.5e12; traffic is a half and three quarters of 0.001 and 0.002.
+    card = CARD.model_copy(update={"fp8_dense_tflops": 2.0, "int8_dense_tops": 2.0})
+    both = {s: image_seconds(PICTURE, card, ImageJob(10, stack=s, precision="fp8"), SHARES)
+            for s in ("tensorrt", "compiled")}  # fmt: skip
+    assert_allclose(both["tensorrt"]["products"], 20 * 1.5 / 0.8)
+    assert_allclose(both["compiled"]["products"], 20 * (1 / 0.8 + 0.5 / 0.5))
+    assert_allclose(both["tensorrt"]["traffic"], 20 * 0.0005)
+    assert_allclose(both["compiled"]["traffic"], 20 * 0.0015)
+    whole = image_seconds(PICTURE, card, ImageJob(10, precision="int8"), SHARES)["products"]
+    assert_allclose(whole, both["compiled"]["products"])
+    # Where 8 bits are slower than 16, as INT8 on B300, the products stay in 16.
+    slow = card.model_copy(update={"int8_dense_tops": 0.1})
+    assert_allclose(
+        image_seconds(PICTURE, slow, ImageJob(10, precision="int8"), SHARES)["products"], 60
+    )
+
+
+def test_power_of_a_card():
+    # An H100 PCIe has 350 W for 114 SMs, the SXM module 700 for 132: 0.579 of it.
+    assert_allclose(power_ratio(gpu("H100 PCIe")), 350 / (114 * 700 / 132))
+    assert power_ratio(gpu("H20")) == power_ratio(gpu("H100")) == power_ratio(gpu("MI300X")) == 1
 
 
 def test_a_replica_s_gpus():

@@ -12,10 +12,12 @@ from test_links_numbers import FABRIC
 from toys import ADAMW, DENSE, FAST, INT4, MOE, WIDE, WINDOWED
 from toys import kernels as toy_kernels
 
+from gpuspec.base.errors import InputError
 from gpuspec.constants.training import TrainingTerms
 from gpuspec.formulas.job import TrainingJob
 from gpuspec.formulas.memory import Adapter
 from gpuspec.formulas.power import node_power_w
+from gpuspec.formulas.recompute import recompute_of
 from gpuspec.formulas.training.communication import Ranks
 from gpuspec.formulas.training.flops import (
     hardware_flops_per_token,
@@ -502,3 +504,23 @@ def test_power_of_a_node():
 @pytest.mark.parametrize(("cp", "words"), [(1, ["TP 2"]), (3, ["TP 2", "CP 3"])])
 def test_sizes_in_words(cp, words):
     assert parallel_sizes({"tp": 2, "pp": 1, "cp": cp, "ep": 1, "dp": 1}) == words
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "share"),
+    [
+        ("none", "none", 1.0),
+        ("operations", "operations", 1.0),
+        ("full every 4", "full", 0.25),
+        ("selective 3 layers", "selective", 0.75),
+        ("full 9 layers", "full", 1.0),
+    ],
+)
+def test_recomputation_is_read_as_a_kind_and_a_share_of_the_layers(text, kind, share):
+    assert recompute_of(text, 4) == (kind, share)
+
+
+@pytest.mark.parametrize("text", ["some", "full every 0", "every 2", "full four layers"])
+def test_recomputation_that_is_not_understood_is_refused(text):
+    with pytest.raises(InputError, match="recompute"):
+        recompute_of(text, 4)

@@ -10,7 +10,7 @@ import pandas as pd
 from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.base.units import Floats
 from gpuspec.catalog import gpu
-from gpuspec.catalog.precision import KV_PRECISIONS, precision
+from gpuspec.catalog.precision import KV_PRECISIONS
 from gpuspec.constants.engine import Engine, EngineLimits
 from gpuspec.constants.kernels import generation_of
 from gpuspec.constants.memory import MemoryTerms
@@ -23,6 +23,7 @@ from gpuspec.evidence.measurements.rows import (
     known_model,
     model_id,
     numbers,
+    weights_of,
 )
 from gpuspec.formulas.serving import (
     USERS,
@@ -45,7 +46,6 @@ from gpuspec.formulas.serving import (
     total_seconds,
 )
 
-_precision = lru_cache(64)(precision)
 METRICS = {
     "output_tokens_per_s_total": "throughput",
     "output_tokens_per_s_per_gpu": "throughput",
@@ -160,7 +160,7 @@ def layout(
         Unknown names; a tensor-parallel size that the heads do not allow; a model that is no
         language model.
     """
-    network, weights = known_model(name), _precision(weight)
+    network, weights = known_model(name), weights_of(name, weight)
     network.need_llm("tokens per second")
     if kv not in KV_PRECISIONS:
         raise InputError("kv_precision", kv, f"give one of {', '.join(KV_PRECISIONS)}")

@@ -118,8 +118,20 @@ class _Replica:
         """Let waiting requests in while there is room."""
         room = self.most - len(self.ends) - len(self.reading)
         until = min(arrived, self.admitted + room)
-        self.reading.extend(range(self.admitted, until))
+        for request in range(self.admitted, until):
+            if self.left[request] > TINY:
+                self.reading.append(request)
+            else:
+                self.begin(request)
         self.admitted = until
+
+    def begin(self, request: int) -> bool:
+        """Give the first token of a request whose prompt is read; return whether more follow."""
+        self.first[request] = self.last[request] = self.now
+        more = self.answers[request] > 1
+        if more:
+            heappush(self.ends, (self.turn + self.answers[request] - 1, request))
+        return more
 
     def read(self) -> list[int]:
         """Run an iteration with prompts; return the requests that it completed."""
@@ -135,10 +147,7 @@ class _Replica:
         over = self.finished()
         while reading and left[reading[0]] <= TINY:
             request = reading.popleft()
-            self.first[request] = self.last[request] = self.now
-            if self.answers[request] > 1:
-                heappush(self.ends, (self.turn + self.answers[request] - 1, request))
-            else:
+            if not self.begin(request):
                 over.append(request)
         return over
 
@@ -182,7 +191,8 @@ def simulate(
     answers : array_like, optional
         Tokens of each request's answer; those of `step` unless given.
     prompts : array_like, optional
-        Tokens of each request's prompt that are computed; those of `step` unless given.
+        Tokens of each request's prompt that are computed; those of `step` unless given. 0: read
+        elsewhere, its answer of two tokens or more goes on here as soon as there is room.
     clients : int
         0: requests arrive as `arrive` says. More: a closed loop of so many clients, who send the
         first requests at once and each next one when an answer is complete; only the number of
