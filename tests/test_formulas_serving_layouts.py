@@ -243,7 +243,7 @@ def test_a_lone_request_on_separate_gpus_is_read_sent_and_written():
     sides = pair(1, 1)
     seen = separate_arrivals(sides, 1e-4, 4096, 256)
     read, sent = prefill_alone(sides, 4096)[0], transfer_seconds(sides, 4096)
-    way = sides.prefill.arrival_seconds(USERS)
+    way = sides.prefill.arrival_seconds(USERS, 4096)
     assert seen["ttft_p50_s"] == pytest.approx(read + sent + way, rel=0.01)
     step = disaggregated(sides, 1, 4096, 256)["tpot_s"]
     assert seen["tpot_p50_s"] == pytest.approx(step, rel=0.01)
