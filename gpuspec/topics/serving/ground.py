@@ -47,7 +47,7 @@ def setting(question: Replicas, layout: Layout, load: float) -> dict[str, Any]:
         "tp": layout.tp,
         "pp": layout.pp,
         "ep": layout.ep,
-        "load": load,
+        "load": np.maximum(load, 1.0),  # less than one at a time is one at a time
     }
 
 
@@ -118,7 +118,7 @@ def ways_ground(question: Replicas, table: pd.DataFrame) -> np.ndarray:
         "tp": tp,
         "pp": table["pp"].to_numpy(int),
         "ep": table["ep"].to_numpy(int),
-        "load": table["batch"].to_numpy(float),
+        "load": np.maximum(table["batch"].to_numpy(float), 1.0),
     }
     codes = ground_codes("inference", said)
     for i in np.flatnonzero(tp * said["pp"] > NODE_GPUS):
