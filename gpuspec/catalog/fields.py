@@ -130,7 +130,9 @@ Tuning = Annotated[Literal["full", "lora", "qlora"], BeforeValidator(fold)]
 Offload = Annotated[Literal["none", "optimizer", "activations", "both"], BeforeValidator(fold)]
 RecomputeWords = Annotated[str, BeforeValidator(fold)]
 """What is recomputed, and of which layers: `gpuspec.formulas.recompute`."""
-NetworkKind = Annotated[Literal["infiniband", "roce", "efa", "tcp"], BeforeValidator(fold)]
+NetworkKind = Annotated[
+    Literal["infiniband", "roce", "efa", "slingshot", "tcp"], BeforeValidator(fold)
+]
 ImageStack = Annotated[Literal["tensorrt", "compiled", "eager"], BeforeValidator(fold)]
 ImagePrecision = Annotated[Literal["bf16", "8bit"], BeforeValidator(fold)]
 """``8bit``: FP8 where a GPU has it, else INT8."""

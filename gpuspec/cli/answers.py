@@ -344,7 +344,8 @@ def mig_(question: "MigQuestion", as_json: bool) -> None:
     ]
     print_table(headings("tenant", "load", "usd_per_hour", "place"), rows)
     echo("\n" + packing_finding(question, found))
-    echo(ground_sentence(**ground.told()))
+    if len(found.placements):
+        echo(ground_sentence(**ground.told()))
     for tenant in found.unplaced:
         reasons = options.loc[options["tenant"] == tenant, "reason"]
         echo(f"no place for {tenant}: {reasons.iloc[-1]}")

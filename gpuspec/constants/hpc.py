@@ -32,7 +32,8 @@ class HpcTerms(Terms):
     """How the rate of the units falls where power limits it: rate ~ watts ^ exponent. Power grows
     with clock times voltage squared, which both fall: 1/3 to 1/2."""
     scale_loss: float = Field(0.02, ge=0.0, le=0.4)
-    """Loss of speed for each doubling of the GPUs in published runs of many."""
+    """Time more for each doubling of the GPUs, or nodes, in published runs of many: waiting for the
+    slowest."""
 
 
 class DynamicTerms(Terms):
@@ -77,6 +78,11 @@ def hpc_order() -> "pd.DataFrame":
     import pandas as pd
 
     return pd.DataFrame(stored("hpc")["order"]).T.rename_axis("kind")
+
+
+def pair_publishers(workload: str, one: str, other: str) -> int:
+    """Return how many publishers measured a class on GPUs of both generations."""
+    return int(stored("hpc")["pairs"].get(workload, {}).get("|".join(sorted((one, other))), 0))
 
 
 def hpc_interval(value: ArrayLike, ground: ArrayLike = 0) -> Interval:

@@ -28,6 +28,7 @@ from gpuspec.formulas.hpc import (
     serial_seconds,
     surface_units,
     transfer_seconds,
+    waiting,
 )
 from gpuspec.formulas.hpc.devices import chip, host_link_bytes_s, machine, work_at
 from gpuspec.formulas.hpc.scaling import halo_seconds
@@ -124,6 +125,10 @@ def test_the_exchange_of_a_step():
 def test_what_overlap_leaves_of_an_exchange():
     assert exposed_seconds(10, 8, 0.5) == 6
     assert exposed_seconds(10, 80, 0.5) == 0
+
+
+def test_what_waiting_for_the_slowest_takes():
+    assert_allclose(waiting(0.02, [1, 2, 8]), [1, 1.02, 1.06])
 
 
 def test_the_energy_of_a_run():

@@ -88,6 +88,18 @@ def order_shares(of: Errors, pairs: pd.DataFrame, measured: np.ndarray) -> Store
     return found
 
 
+def known_pairs(pairs: pd.DataFrame, rows: pd.DataFrame) -> Stored:
+    """Return how many publishers measured two generations in one class: ``"Ada|Hopper" -> 2``."""
+    sides = [rows["generation"].to_numpy(str)[pairs[side].to_numpy(int)] for side in ("old", "new")]
+    both = ["|".join(sorted(two)) for two in zip(*sides, strict=True)]
+    who = rows["publisher"].to_numpy()[pairs["new"].to_numpy(int)]
+    counts = pairs.assign(both=both, who=who).groupby(["workload", "both"])["who"].nunique()
+    return {
+        str(name): {str(two): int(count) for two, count in part.droplevel(0).items()}
+        for name, part in counts.groupby(level=0)
+    }
+
+
 def fit_dynamic() -> Stored:
     """Fit what programs reach of the instruction limit: medians over published programs."""
     rows = dynamic_programs()
@@ -130,6 +142,7 @@ def calibrate() -> Stored:
             **kernels.by_ground("speed, kernels, "),
             **_lines(ratios, pairs),
         },
+        "pairs": known_pairs(pairs, rows.assign(generation=said["generation"])),
         "order": order_shares(ratios, pairs, new - old),
         "intervals": {"speed": kernels.interval, "ratio": ratios.interval},
         "ground": {"hpc": ground_record_of("hpc", said, rows["held_with"].to_numpy(str))},

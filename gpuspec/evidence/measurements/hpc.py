@@ -25,13 +25,14 @@ from gpuspec.formulas.hpc import (
     fixed_seconds,
     gpu_seconds,
     serial_seconds,
+    waiting,
 )
 from gpuspec.formulas.hpc.devices import chip, machine, work_at
 
 FLOPS = {"gflops": 1e9, "tflops": 1e12, "pflops": 1e15, "eflops": 1e18}
 BYTES = {"gb_s": 1e9, "tb_s": 1e12}
 UPDATES = {"mlups": 1e6, "glups": 1e9}
-COUNT = r"([\d,.]+)\s*(k|m|million)?\s*"
+COUNT = r"([\d,.]+)\s*(k|m|million|g|billion)?\s*"
 SIZED = {  # unit of a class -> how a case says its number
     "atom": re.compile(COUNT + "atoms", re.IGNORECASE),
     "nonzero": re.compile(COUNT + "(?:nonzeros|nnz)", re.IGNORECASE),
@@ -47,7 +48,11 @@ BENCHMARKS = ("hpl", "hpl-mxp", "hpcg", "stream")
 LISTS = ("hpcg-lists", "hpl-mxp-list", "top500", "green500")
 """Sources that collect what others measured, each on a system of its own."""
 _gpu = cache(gpu)
-MANY = {"k": 1e3, "m": 1e6, "million": 1e6}
+CUBE = re.compile(r"(\d+)\^([234])")
+"""Points of a GPU's own part, as in 128^3 cells a GPU."""
+EACH_GPU = re.compile(r"\ba GPU\b")
+"""How a case says that its size is that of one GPU."""
+MANY = {"k": 1e3, "m": 1e6, "million": 1e6, "g": 1e9, "billion": 1e9}
 PROGRAMS = {"smith-waterman": "smith-waterman", "pairwise-alignment": "smith-waterman-linear"}
 """Recurrence of a program's algorithm."""
 
@@ -89,7 +94,7 @@ def prepared_hpc(rows: pd.DataFrame) -> pd.DataFrame:
     rows["kind"] = [kinds[name].kind for name in rows["workload"]]
     each = rows[["workload", "metric", "precision", "case", "n_gpus"]].to_numpy(object)
     rows["metric_factor"] = [_factor(kinds[w], m, p) for w, m, p, _, _ in each]
-    rows["units"] = [_units(kinds[w], c, n) for w, _, _, c, n in each]
+    rows["units"] = [units_of(kinds[w], c, n) for w, _, _, c, n in each]
     counted = np.array([str(m).lower() in COUNTED.get(w, ()) for w, m, *_ in each], bool)
     lone = ~rows["precision"].str.lower().str.contains("/fp16")
     alone = rows["workload"].isin(BENCHMARKS) | (rows["n_gpus"] == 1)
@@ -111,10 +116,13 @@ def _factor(kind: Workload, metric: str, precision: str) -> float:
     return 1 / UPDATES[name] if name in UPDATES else 0.0
 
 
-def _units(kind: Workload, case: str, gpus: int) -> float:
+def units_of(kind: Workload, case: str, gpus: int) -> float:
     """Return the units of work on one GPU."""
     said = SIZED.get(kind.unit.split(" ")[0])
     seen = said.search(case) if said else None
+    cube = CUBE.search(case)
+    if cube and EACH_GPU.search(case):
+        return float(cube[1]) ** int(cube[2])
     if not seen:
         return kind.typical_units
     number = float(seen[1].replace(",", "").rstrip("."))
@@ -179,7 +187,7 @@ class _Call:
         self.machine, self.reference = _taken(whole.every, index), whole.reference
         self.units = part["units"].to_numpy(float)
         self.kind = kind
-        self.doublings = np.log2(part["n_gpus"].to_numpy(float))
+        self.gpus = part["n_gpus"].to_numpy(float)
         self.factor = np.where(part["metric_factor"] > 0, part["metric_factor"], 1.0)
 
     def log_speed(self, terms: HpcTerms) -> np.ndarray:
@@ -191,8 +199,8 @@ class _Call:
         seconds = gpu_seconds(self.units, self.work, self.machine, terms)
         size = self.units / kind.typical_units
         seconds = seconds + serial_seconds(fixed, kind.chain_share, faster, size)
-        lost = 1 + terms.scale_loss * self.doublings
-        return np.asarray(np.log(self.units * self.factor / (seconds * lost)))
+        whole = seconds * waiting(terms.scale_loss, self.gpus)
+        return np.asarray(np.log(self.units * self.factor / whole))
 
 
 @cache

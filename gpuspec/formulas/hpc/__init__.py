@@ -26,4 +26,5 @@ from gpuspec.formulas.hpc.scaling import (
     exchange_seconds,
     exposed_seconds,
     surface_units,
+    waiting,
 )

@@ -20,7 +20,7 @@ AXES: dict[str, tuple[int, str, str, Mapping[str, object]]] = {
     "C11": (1, "model", "context", {"weights": "FP8", "gpus": 4}),
     "C12": (0, "model", "context", {"weights": "FP8", "gpus": 1, "answer": 1024}),
     "C06": (0, "algorithm", "compared", {"cells": "16 bit"}),
-    "C13": (0, "name", "gpu", {"kind": "application"}),
+    "C13": (1, "name", "rival", {}),
     "C15": (0, "model", "context", {"weights": "BF16", "gpus": 4}),
     "C16": (0, "link", "params_b", {}),
     "C18": (0, "context", "requests", {"weights": "FP8"}),

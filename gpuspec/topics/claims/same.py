@@ -39,7 +39,7 @@ def of_same_settings(grid: pd.DataFrame, seen: pd.DataFrame) -> pd.DataFrame:
             like &= ~np.isnan(gap) if column in KNOWN else True
         else:
             like &= known[:, None] == setting[None, :]
-    return seen[np.asarray(like.any(axis=1))].reset_index(drop=True)
+    return seen.iloc[np.flatnonzero(like.any(axis=1))].reset_index(drop=True)
 
 
 @lru_cache(512)

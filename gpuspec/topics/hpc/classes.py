@@ -8,7 +8,7 @@ import pandas as pd
 from gpuspec.catalog import Gpu, gpu
 from gpuspec.catalog.workloads import REFERENCE, Workload, workload
 from gpuspec.constants.hpc import hpc_terms
-from gpuspec.evidence.measurements.hpc import LISTS, prepared_rows
+from gpuspec.evidence.measurements.hpc import prepared_rows
 from gpuspec.evidence.measurements.pairs import matched_speeds
 from gpuspec.formulas.hpc import (
     bound,
@@ -72,9 +72,8 @@ def _parts(gpus: Sequence[Gpu], found: Workload) -> tuple[dict[str, np.ndarray],
 def published_ratios(gpus: Sequence[Gpu]) -> pd.DataFrame:
     """Return what was published of each class: speed of each GPU over the first.
 
-    The median of the matched pairs of each source (same program, version, case, precision and
-    number of GPUs), and, for lists of systems, the ratio of the medians over systems. Columns:
-    ``workload``, ``new``, ``old``, ``ratio``, ``source_id``, ``pairs``, ``how``.
+    The median of the matched pairs of each source: same program, version, case, precision and
+    number of GPUs. Columns: ``workload``, ``new``, ``old``, ``ratio``, ``source_id``, ``pairs``.
     """
     rows, ids = prepared_rows(), [g.id for g in gpus]
     pairs = matched_speeds(rows)
@@ -87,27 +86,14 @@ def published_ratios(gpus: Sequence[Gpu]) -> pd.DataFrame:
             "new": name[new],
             "old": name[old],
             "ratio": speed[new] / speed[old],
-            "how": "same program and case",
         }
     )
     back = table.assign(new=table["old"], old=table["new"], ratio=1 / table["ratio"])
-    every = pd.concat([table, back, _list_ratios(rows)], ignore_index=True)
+    every = pd.concat([table, back], ignore_index=True)
     every = every[every["new"].isin(ids[1:]) & (every["old"] == ids[0])]
-    keys = ["workload", "new", "old", "source_id", "how"]
+    keys = ["workload", "new", "old", "source_id"]
     groups = every.groupby(keys, sort=False)["ratio"]
     return groups.agg(ratio="median", pairs="size").reset_index()
-
-
-def _list_ratios(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the ratio of medians over the systems of a list, for GPUs with two or more."""
-    part = rows[rows["source_id"].isin(LISTS) & rows["absolute"]]
-    groups = part.groupby(["source_id", "workload", "gpu"])["speed"].agg(["median", "size"])
-    found = groups[groups["size"] > 1]["median"].reset_index()
-    both = found.merge(found, on=["source_id", "workload"], suffixes=("", "_old"))
-    both = both[both["gpu"] != both["gpu_old"]]
-    both = both.rename(columns={"gpu": "new", "gpu_old": "old"})
-    ratio = both["median"] / both.pop("median_old")
-    return both.assign(ratio=ratio, how="median over systems of a list").drop(columns="median")
 
 
 def roofline_table(gpus: Sequence[Gpu]) -> pd.DataFrame:

@@ -30,6 +30,7 @@ BOUNDS = {
     "recurrence": "recurrent states",
     "tower": "the tower that reads images",
     "head": "output head",
+    "launches": "kernel launches",
     "engine": "engine overhead",
 }
 """What a reader calls the part that takes most of a token step."""

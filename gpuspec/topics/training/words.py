@@ -50,7 +50,7 @@ def deadline_sentences(question: TrainingQuestion, answer: pd.DataFrame) -> str:
     return " ".join(filter(None, [*said, runs_ground(answer), question.network.doubts]))
 
 
-def layout_more(row: Mapping[str, Any]) -> str:
+def layout_more(row: Mapping[Any, Any]) -> str:
     """Say what a layout does beside splitting the model: sharding, host memory, recomputation."""
     said = ["ZeRO-3"] if row["zero_stage"] == 3 else []
     said += [HOST[row["offload"]]] if row["offload"] else []
