@@ -122,7 +122,7 @@ def sizes(name):
     return {name: getattr(one, name) for name in names} | {"plain": plain}
 
 
-def environment(name, folder):
+def environment(name, folder, package=""):
     """Return the Python of a peer's own environment, made where there is none."""
     place = folder / name
     python = place / "bin" / "python"
@@ -134,7 +134,7 @@ def environment(name, folder):
         commit = PEERS[name].split()[1]
         subprocess.run(["git", "-C", place / "InferSim", "checkout", "-q", commit], check=True)
     else:
-        subprocess.run([python, "-m", "pip", "install", "-q", PEERS[name]], check=True)
+        subprocess.run([python, "-m", "pip", "install", "-q", package or PEERS[name]], check=True)
     return python
 
 

@@ -14,6 +14,7 @@ from gpuspec.catalog.models import Model
 from gpuspec.topics import training
 from gpuspec.topics.training import words
 from gpuspec.topics.training.panel import training_panel
+from gpuspec.topics.training.pictures import days_by_gpus
 from gpuspec.topics.training.rules import impossible
 
 
@@ -326,6 +327,15 @@ def test_a_job_of_minutes_is_told_in_minutes(command):
     told = command("train", "Qwen2.5-7B", *job, "--counts", "8").stdout
     assert "minutes (" in told
     assert "0.0 days" not in told
+
+
+def test_a_picture_of_minutes_is_in_minutes():
+    asked = small(tokens=1e7, tuning="lora", counts=(1, 8))
+    figure = days_by_gpus(training.runs_table(asked), 4.0, "Time")
+    (axes,) = figure.axes
+    assert axes.get_ylabel() == "minutes of wall clock"
+    assert axes.get_lines()[-1].get_ydata()[0] == 4 * 1440
+    assert "deadline: 4.0 days" in {text.get_text() for text in axes.texts}
 
 
 def small(**more):

@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
 from gpuspec.views.charts import MARKERS, blank_axes, gpu_colors, headline, titled
+from gpuspec.views.columns import duration, unit_of_days
 
 _SHADES = {  # part of a step: colour, hatch
     "products": ("#0072B2", ""),
@@ -33,22 +34,21 @@ _PAIRS = ("#0072B2", "#D55E00", "#009E73", "#000000")
 
 
 def days_by_gpus(runs: pd.DataFrame, deadline_days: float, title: str) -> Figure:
-    """Draw days of a run against the number of GPUs, one line a GPU with its interval."""
+    """Draw how long a run takes against the number of GPUs, one line a GPU with its interval."""
     figure, axes = blank_axes(7.0, 3.7)
+    works = runs[runs["works"]]
+    unit, factor = unit_of_days(float(works["days"].median()) if len(works) else deadline_days)
     colors = gpu_colors(runs["gpu"].unique())
-    for i, (name, group) in enumerate(runs[runs["works"]].groupby("gpu", sort=False)):
+    for i, (name, group) in enumerate(works.groupby("gpu", sort=False)):
         color = colors[str(name)]
-        axes.fill_between(
-            group["gpus"], group["days_low"], group["days_high"], color=color, alpha=0.18, lw=0
-        )
+        low, middle, high = (group[f"days{end}"] * factor for end in ("_low", "", "_high"))
+        axes.fill_between(group["gpus"], low, high, color=color, alpha=0.18, lw=0)
         marker = MARKERS[i % len(MARKERS)]
-        axes.plot(
-            group["gpus"], group["days"], color=color, marker=marker, markersize=5, label=name
-        )
-    axes.axhline(deadline_days, color="black", linewidth=1, linestyle="--")
+        axes.plot(group["gpus"], middle, color=color, marker=marker, markersize=5, label=name)
+    axes.axhline(deadline_days * factor, color="black", linewidth=1, linestyle="--")
     axes.annotate(
-        f"deadline: {deadline_days:g} days",
-        (0.0, deadline_days),
+        f"deadline: {duration(deadline_days)}",
+        (0.0, deadline_days * factor),
         xycoords=("axes fraction", "data"),
         xytext=(4, -9),
         textcoords="offset points",
@@ -56,7 +56,7 @@ def days_by_gpus(runs: pd.DataFrame, deadline_days: float, title: str) -> Figure
         fontsize=7.5,
     )
     counts = sorted(runs["gpus"].unique())
-    axes.set(xscale="log", yscale="log", xlabel="GPUs", ylabel="days of wall clock")
+    axes.set(xscale="log", yscale="log", xlabel="GPUs", ylabel=f"{unit} of wall clock")
     axes.set_xticks(counts, [f"{c:,}" for c in counts], fontsize=8)
     axes.minorticks_off()
     axes.yaxis.set_major_formatter("{x:,g}")
