@@ -28,6 +28,8 @@ MICRO = (1, 2, 4, 8)
 ZERO = ("0", "1", "3")
 """Stages of ZeRO that are tried where a framework has them; 0 where it has no 1, which takes less
 memory at the same traffic."""
+RECOMPUTE = ("none", "full")
+"""Recomputation that is tried where a framework has it: the two whose time a step counts."""
 UNFIT = "does not fit"
 LONG_SEQUENCE = 8192
 """Tokens of a GPU's share of a sequence below which context parallelism is not tried."""
@@ -68,7 +70,7 @@ def layout_grid(question: TrainingQuestion, count: int) -> pd.DataFrame:
     experts = tuple(e for e in EXPERT if e <= max(expert_counts(network), default=1))
     stages = tuple(int(z) for z in ZERO if z in has.zero_stages)
     stages = stages[1:] if 1 in stages[1:] else stages
-    again = tuple(kind for kind in has.recompute if kind != "selective")
+    again = tuple(kind for kind in RECOMPUTE if kind in has.recompute)
     shape = _shapes(count, network.layers, contexts, experts, stages, again)
     return shape.assign(microbatches=question.global_batch / shape["dp"] / shape["micro_batch"])
 
