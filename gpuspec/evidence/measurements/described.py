@@ -31,7 +31,7 @@ from gpuspec.evidence.measurements.training import known_framework
 FACTORS = {
     "inference": ["quantity", "engine", "kind", "generation", "scenario"],
     "training": ["known", "precision", "kind", "tuning", "generation", "reach"],
-    "collectives": ["size", "reach", "link"],
+    "collectives": ["size", "span", "link"],
     "hpc": ["kind", "workload"],
     "mig": ["load", "size"],
     "images": ["stack", "bits"],
@@ -131,9 +131,13 @@ def training(rows: pd.DataFrame) -> pd.DataFrame:
 
 def collectives(rows: pd.DataFrame) -> pd.DataFrame:
     """Return what prepared rows of collectives say of their setting."""
-    names = ["operation", "link", "gpu", "size", "reach", "nodes", "gpus_per_node"]
-    network = rows["network_kind"].where(rows["nodes"] > 1, "")
-    return rows[[*names, "message_bytes"]].assign(network=network)
+    names = ["operation", "link", "gpu", "size", "reach", "span", "nodes", "message_bytes"]
+    across = rows["nodes"] > 1
+    return rows[names].assign(
+        network=rows["network_kind"].where(across, ""),
+        network_gb_s=rows["node_network_gb_s"].where(across),
+        members=rows["gpus_per_node"],
+    )
 
 
 def hpc(rows: pd.DataFrame) -> pd.DataFrame:

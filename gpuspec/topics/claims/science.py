@@ -8,6 +8,7 @@ import pandas as pd
 from gpuspec.catalog import Gpu, gpu, gpus
 from gpuspec.catalog.workloads import workloads
 from gpuspec.constants.hpc import dynamic_interval
+from gpuspec.formulas.hpc import ALGORITHMS
 from gpuspec.topics.claims.ask import ClaimsQuestion
 from gpuspec.topics.claims.machines import exact
 from gpuspec.topics.hpc import class_table, dynamic_table, published_dynamic, published_ratios
@@ -52,12 +53,13 @@ def dynamic_grid(q: ClaimsQuestion) -> pd.DataFrame:
     new = table[(table["gpu"] == q.h100_gpu.id) & table["dpx"]]
     rows = []
     for name, old in table[table["gpu"] == q.a100_gpu.id].groupby("algorithm", sort=False):
+        called = ALGORITHMS[str(name)].name
         plain = old[~old["dpx"]].set_index("cell")["gcups"]
         for _, cell, rate in new.loc[new["algorithm"] == name, ["cell", "gcups"]].itertuples():
             width = "16 bit" if cell == "int16x2" else "32 bit"
             rows += [
-                (name, width, PLAIN, rate / plain["int32"]),
-                (name, width, BEST, rate / plain.max()),
+                (called, width, PLAIN, rate / plain["int32"]),
+                (called, width, BEST, rate / plain.max()),
             ]
     grid = pd.DataFrame(rows, columns=["algorithm", "cells", "compared", "value"])
     low, high = (np.exp(np.sqrt(2) * np.log(float(end))) for end in dynamic_interval(1.0))
@@ -70,7 +72,8 @@ def published_alignment(q: ClaimsQuestion) -> pd.DataFrame:
     rates = published_dynamic().pivot_table(index=keys, columns="gpu", values="gcups", sort=False)
     rates = rates.reindex(columns=[q.h100_gpu.id, q.a100_gpu.id])
     ratio = (rates[q.h100_gpu.id] / rates[q.a100_gpu.id]).dropna().rename("value")
-    said = {"algorithm": "smith-waterman", "cells": "16 bit", "compared": BEST}
+    name = ALGORITHMS["smith-waterman"].name
+    said = {"algorithm": name, "cells": "16 bit", "compared": BEST}
     return ratio.reset_index().rename(columns={"source_id": "source"}).assign(**said)
 
 
