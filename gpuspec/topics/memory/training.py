@@ -11,13 +11,11 @@ from gpuspec.base.lazy import pd
 from gpuspec.catalog.frameworks import framework_record
 from gpuspec.catalog.precision import TrainingRecipe, precision, training_recipe
 from gpuspec.constants.memory import interval
+from gpuspec.formulas.job import TrainingJob
 from gpuspec.formulas.memory import TARGETS, Adapter, state_parts, training_parts, training_peak
 from gpuspec.formulas.splits import node_tp
 from gpuspec.topics.memory.ask import MemoryQuestion
 from gpuspec.topics.memory.ground import training_ground
-from gpuspec.topics.training.ask import TrainingQuestion
-from gpuspec.topics.training.layouts import layout_grid, layout_job
-from gpuspec.topics.training.rules import impossible
 from gpuspec.topics.ways import Row
 
 TRAINING_COUNTS = 2 ** np.arange(0, 12)
@@ -139,6 +137,11 @@ def way_layouts(
 @lru_cache(256)
 def _all_splits(model: str, seq_len: int, framework: str, count: int) -> pd.DataFrame:
     """Return the splits that a framework can run on a number of GPUs, one micro-batch each."""
+    # What stands in gpuspec.topics.training waits for pandas: it is imported where it is used.
+    from gpuspec.topics.training.ask import TrainingQuestion
+    from gpuspec.topics.training.layouts import layout_grid
+    from gpuspec.topics.training.rules import impossible
+
     asked = TrainingQuestion.ask(
         model=model, seq_len=seq_len, framework=framework, global_batch=MICROBATCHES * count
     )
@@ -149,9 +152,15 @@ def _all_splits(model: str, seq_len: int, framework: str, count: int) -> pd.Data
     return grid.reset_index(drop=True)
 
 
+def _job(q: MemoryQuestion, way: Way, grid: pd.DataFrame) -> TrainingJob:
+    from gpuspec.topics.training.layouts import layout_job
+
+    return layout_job(q.seq_len, grid, framework_record(way.framework))
+
+
 def _peaks(q: MemoryQuestion, way: Way, grid: pd.DataFrame, capacity: float) -> np.ndarray:
     """Return the peaks of some layouts on a GPU, of an encoder with a decoder its states."""
-    job = layout_job(q.seq_len, grid, framework_record(way.framework))
+    job = _job(q, way, grid)
     recipe, adapter = way.kept(), way.adapter(q.lora_rank)
     if q.network.kind == "encoder-decoder":
         states = state_parts(q.network, recipe, job, adapter=adapter)
@@ -163,7 +172,7 @@ def _peaks(q: MemoryQuestion, way: Way, grid: pd.DataFrame, capacity: float) -> 
 
 def _parts(q: MemoryQuestion, way: Way, grid: pd.DataFrame, capacity: float) -> Row:
     """Return the parts of the layout that takes the least."""
-    job = layout_job(q.seq_len, grid, framework_record(way.framework))
+    job = _job(q, way, grid)
     recipe, adapter = way.kept(), way.adapter(q.lora_rank)
     if q.network.kind == "encoder-decoder":
         states = state_parts(q.network, recipe, job, adapter=adapter)
