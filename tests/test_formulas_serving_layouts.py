@@ -189,7 +189,7 @@ def test_requests_in_flight_are_rate_times_time(load, isl, osl):
         assert found["requests_s"] * time == pytest.approx(load, rel=1e-3)
     assert found["requests_s"] <= min(largest_rate(pair(2, 2), isl, osl).values()) * (1 + 1e-9)
     parts = found["queue_s"] + found["prefill_s"] + found["transfer_s"]
-    assert found["ttft_s"] == pytest.approx(parts + pair().prefill.arrival_seconds(USERS))
+    assert found["ttft_s"] == pytest.approx(parts + pair().prefill.arrival_seconds(USERS, isl))
     assert total_seconds(found["parts"]) == pytest.approx(found["tpot_s"])
 
 

@@ -11,6 +11,7 @@ from gpuspec.constants.fabrics import fabric
 from gpuspec.decision.scenario.questions import job_question
 from gpuspec.decision.scenario.records import Training
 from gpuspec.decision.ways import workload_ways
+from gpuspec.evidence.measurements.fitting import fitting, fitting_shares
 from gpuspec.topics import training
 from gpuspec.topics.memory import MemoryQuestion, training_table
 from gpuspec.topics.memory.training import MICROBATCHES, training_policies
@@ -155,6 +156,17 @@ def test_impossible_is_said_when_every_way_was_tried():
     assert "neither another framework nor QLoRA" in best_layout(q, q.devices[0], 1)["reason"]
     q = train_question("llama-3.1-405b", "a100-sxm-40", 1, "axolotl", "qlora")
     assert "no other framework holds it" in best_layout(q, q.devices[0], 1)["reason"]
+
+
+def test_published_runs_are_said_to_fit():
+    shares = fitting_shares(fitting())
+    assert shares.loc["all", "ran"] > 1800
+    assert shares.loc["all", "fit"] >= 0.98
+    assert shares.loc["memory", "fit"] >= 0.99
+    assert shares.loc["training", "fit"] >= 0.95
+    # Of the few that are published as out of memory most are said not to.
+    assert shares.loc["memory", "failed"] >= 8
+    assert shares.loc["memory", "unfit"] >= 0.7
 
 
 def test_a_plan_and_a_run_give_the_same_reason():

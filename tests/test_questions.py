@@ -193,7 +193,7 @@ def test_earlier_names_are_understood_and_not_shown(question, old, new, value):
     record = record_of(question)
     assert record.of({old: value}) == record.of({new: value}) != record.ask()
     assert check_parameters(find(question), {old: value}) == {new: value}
-    assert old not in parameters_cell(record) + parameters_table(record)
+    assert not re.search(rf"\b{old}\b", parameters_cell(record) + parameters_table(record))
 
 
 def test_earlier_options_are_understood():

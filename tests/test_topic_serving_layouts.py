@@ -26,7 +26,8 @@ def test_prompts_read_apart_are_answered_beside_the_same_gpus():
     found = answer(**R1, **LONG)
     sides = found["separate"]
     parts = sides["queue_s"] + sides["prefill_s"] + sides["transfer_s"]
-    way = engine().terms.request_ms / 1e3 + USERS.transport_s
+    terms = engine().terms
+    way = terms.request_ms / 1e3 + terms.prompt_us * LONG["isl"] / 1e6 + USERS.transport_s
     assert found["ttft_s"][0] == pytest.approx(parts + way)
     assert found["tpot_s"][0] == pytest.approx(sum(found["parts"].values()))
     assert found["same_gpus"]["replicas"] == 7

@@ -326,3 +326,46 @@ def test_a_job_of_minutes_is_told_in_minutes(command):
     told = command("train", "Qwen2.5-7B", *job, "--counts", "8").stdout
     assert "minutes (" in told
     assert "0.0 days" not in told
+
+
+def small(**more):
+    return training.TrainingQuestion.ask(
+        model="Llama-3.1-8B", gpus="H100", framework="torchtune", global_batch=64, **more
+    )
+
+
+def test_what_is_recomputed_can_be_said():
+    peak = {}
+    for said in ("none", "full every 2", "full"):
+        table = training.layout_table(small(recompute=said), small().devices[0], 8)
+        alike = (table["micro_batch"] == 1) & (table["zero_stage"] == 3)
+        peak[said] = table.loc[alike & (table["dp"] == 8), "memory_bytes"].iloc[0]
+        assert set(table["recompute"]) == {said.split()[0]}
+    kept = peak["none"] - peak["full"]
+    assert 0.3 * kept < peak["none"] - peak["full every 2"] < 0.6 * kept
+
+
+def test_what_goes_to_host_memory_can_be_said():
+    tables = {
+        said: training.layout_table(small(offload=said), small().devices[0], 8)
+        for said in ("none", "activations", "both")
+    }
+    assert not tables["none"]["offload"].any()
+    assert set(tables["both"]["offload"]) == {"optimizer|activations"}
+    best = {said: table.iloc[0] for said, table in tables.items()}
+    assert best["activations"]["step_s"] > best["none"]["step_s"]
+    assert best["both"]["host_bytes"] > best["activations"]["host_bytes"] > 0
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"recompute": "operations"}, "recomputes none, full"),
+        ({"recompute": "now and then"}, "full every 2"),
+        ({"offload": "both", "framework": "nanotron"}, "keeps nothing there"),
+    ],
+)
+def test_what_a_framework_cannot_do_is_refused(given, said):
+    asked = {"model": "Llama-3.1-8B", "gpus": "H100", "framework": "torchtune", **given}
+    with pytest.raises(InputError, match=said):
+        training.TrainingQuestion.ask(**asked)

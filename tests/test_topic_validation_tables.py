@@ -10,10 +10,14 @@ import pytest
 from click.testing import CliRunner
 
 from gpuspec import InputError
+from gpuspec.catalog.models import models
+from gpuspec.catalog.models.formats import weight_format
 from gpuspec.cli import main
 from gpuspec.evidence import validation
+from gpuspec.evidence.measurements.rows import known_model
 from gpuspec.evidence.validation import reading
 from gpuspec.evidence.validation.reading import opened, understood
+from gpuspec.formulas.memory.loaded import stage_weights_bytes
 from gpuspec.topics.validation.pictures import scatter
 
 ROOT = Path(__file__).parents[1]
@@ -501,3 +505,19 @@ def test_opened_rows_keep_their_lines(tmp_path):
     table = understood(opened(path, columns), columns)
     assert table.rows["line"].tolist() == [3, 5]
     assert table.rows["case_id"].tolist() == ["line 3", "line 5"]
+
+
+def test_blank_weights_of_every_shipped_model_are_those_that_are_stored(tmp_path):
+    names = list(models().query("kind == 'llm'").index)
+    about = {"gpu": "H200", "engine": "vllm", "engine_version": "0.12.0", "scenario": "serving"}
+    load = {"isl": 64, "osl": 8, "concurrency": 1, "metric": "tpot_ms", "value": 10}
+    rows = pd.DataFrame({"model": names}).assign(**about, **load, tp=1, pp=16, weight_precision="")
+    found = validation.validate(written(tmp_path / "served.csv", rows), "inference")
+    assert not found.skipped["reason"].str.contains("weight_precision").any()
+    assert len(found.rows) > 0.9 * len(names)
+    part = rows[["model"]].assign(part="weights", weight_precision="", value_gib=10)
+    held = validation.validate(written(tmp_path / "held.csv", part), "memory")
+    assert held.skipped.empty
+    mixed = held.rows.set_index("model_id")["predicted"]["deepseek-v4-flash"]
+    network = known_model("deepseek-v4-flash")
+    assert mixed == pytest.approx(float(stage_weights_bytes(network, weight_format(network))))

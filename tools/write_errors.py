@@ -92,8 +92,10 @@ OVERVIEW = [  # topic, figure as a reader would say it, where its error is, row
     ("Training", "step, framework known", training_errors, "step time, framework known"),
     ("Training", "step, framework never seen", training_errors, "step time, framework never seen"),
     ("Training", "H100 over A100", training_errors, "ratio h100-sxm-80 / a100-sxm-80"),
-    ("Collectives", "from 1 MiB", collective_errors, "from 1 MiB"),
-    ("Collectives", "below 1 MiB", collective_errors, "below 1 MiB"),
+    ("Collectives", "one 8-GPU node, from 1 MiB", collective_errors, "in a node, from 1 MiB"),
+    ("Collectives", "one 8-GPU node, below 1 MiB", collective_errors, "in a node, below 1 MiB"),
+    ("Collectives", "between nodes, from 1 MiB", collective_errors, "between nodes, from 1 MiB"),
+    ("Collectives", "between nodes, below 1 MiB", collective_errors, "between nodes, below 1 MiB"),
     ("HPC", "one GPU over another, kernels", hpc_errors, "ratio, kernels"),
     ("HPC", "one GPU over another, programs", hpc_errors, "ratio, applications"),
     ("MIG", "slice over whole GPU", slice_errors, "all"),
@@ -118,7 +120,8 @@ GROUPS = [  # kind, label of its lines, what they are
     ("training", "GPU generation", ("Ampere", "Hopper", "Blackwell")),
     ("training", "reach", ("in a node", "between nodes")),
     ("collectives", "reach", ("in a node, from 1 MiB", "between nodes, from 1 MiB")),
-    ("collectives", "link", ("nvlink-3", "nvlink-4", "nvlink-5", "pcie-4")),
+    ("collectives", "nodes", ("in a node", "2 nodes", "3 to 16 nodes", "more nodes")),
+    ("collectives", "link", ("nvlink-3", "nvlink-4", "nvlink-5", "pcie-4", "pcie-4-peer")),
 ]
 
 

@@ -127,7 +127,12 @@ KvFormat = Annotated[Literal["stored", "bf16", "fp16", "fp8", "int8"], BeforeVal
 """Number format of the key-value cache; ``stored`` (``auto``): the publisher's, else 16 bits."""
 TrainingFormat = Annotated[Literal["bf16", "fp8"], BeforeValidator(fold)]
 Tuning = Annotated[Literal["full", "lora", "qlora"], BeforeValidator(fold)]
-NetworkKind = Annotated[Literal["infiniband", "roce", "efa", "tcp"], BeforeValidator(fold)]
+Offload = Annotated[Literal["none", "optimizer", "activations", "both"], BeforeValidator(fold)]
+RecomputeWords = Annotated[str, BeforeValidator(fold)]
+"""What is recomputed, and of which layers: `gpuspec.formulas.recompute`."""
+NetworkKind = Annotated[
+    Literal["infiniband", "roce", "efa", "slingshot", "tcp"], BeforeValidator(fold)
+]
 ImageStack = Annotated[Literal["tensorrt", "compiled", "eager"], BeforeValidator(fold)]
 ImagePrecision = Annotated[Literal["bf16", "8bit"], BeforeValidator(fold)]
 """``8bit``: FP8 where a GPU has it, else INT8."""

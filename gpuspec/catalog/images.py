@@ -56,7 +56,10 @@ def image_model(name: str, data: str | Path | None = None) -> ImageModel:
         When its work is not in the table; lists what is.
     """
     known = {row["id"]: row for row in table_rows("image-models", data)}
-    key = resolve("models", name, "image_model", data)
+    try:
+        key = resolve("models", name, "image_model", data)
+    except UnknownNameError:  # whose list is that of all models
+        key = ""
     if key not in known:
         raise UnknownNameError("image_model", name, list(known))
     return record_from(ImageModel, known[key])

@@ -299,6 +299,8 @@ def train(question: "TrainingQuestion", as_json: bool) -> None:
 
 
 def _tell_runs(runs: "pd.DataFrame") -> None:
+    from gpuspec.topics.training.words import layout_more
+
     rows = []
     for r in runs.to_dict("records"):
         split = f"TP {r['tp']} PP {r['pp']} CP {r['cp']} EP {r['ep']} DP {r['dp']}"
@@ -308,7 +310,7 @@ def _tell_runs(runs: "pd.DataFrame") -> None:
             continue
         span = days_with_interval(r["days"], r["days_low"], r["days_high"])
         found = [span, f"{r['mfu']:.0%}", amount(r["gpu_hours"])]
-        rows.append([*start, *found, f"{split}, bound by {r['bound']}"])
+        rows.append([*start, *found, f"{split}{layout_more(r)}, bound by {r['bound']}"])
     first, last = headings("gpu", "gpus"), headings("mfu", "gpu_hours")
     print_table([*first, "Time (80 %)", *last, "Layout, or why not"], rows)
 
@@ -342,7 +344,8 @@ def mig_(question: "MigQuestion", as_json: bool) -> None:
     ]
     print_table(headings("tenant", "load", "usd_per_hour", "place"), rows)
     echo("\n" + packing_finding(question, found))
-    echo(ground_sentence(**ground.told()))
+    if len(found.placements):
+        echo(ground_sentence(**ground.told()))
     for tenant in found.unplaced:
         reasons = options.loc[options["tenant"] == tenant, "reason"]
         echo(f"no place for {tenant}: {reasons.iloc[-1]}")

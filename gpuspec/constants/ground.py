@@ -177,12 +177,17 @@ TOPICS: Mapping[str, Topic] = {
     "collectives": Topic(
         ("link", "reach", "operation"),
         {
-            "link": ("over {name}", FAR),
-            "network": ("over {name}", FAR),
+            "link": ("of collectives over {name}", FAR),
+            "network": ("of collectives over {name}", FAR),
             "operation": ("of {name}", NEAR),
             "gpu": ("on {name}", NEAR),
         },
-        {"nodes": "{bound} nodes", "message_bytes": "with messages {bound}"},
+        {
+            "nodes": "of collectives {bound} nodes",
+            "members": "of collectives {bound} GPUs of a node",
+            "network_gb_s": "of collectives with networks {bound} GB/s a node",
+            "message_bytes": "with messages {bound}",
+        },
     ),
     "hpc": Topic(
         ("generation", "workload"),
@@ -298,6 +303,8 @@ def _name_codes(known: Mapping[str, int], value: ArrayLike, grade: int) -> Codes
     """Return the level of names: known to several publishers, to one, to none."""
 
     def code(name: str) -> int:
+        if not name:  # not said
+            return MEASURED
         publishers = known.get(name, 0)
         return grade if not publishers else MEASURED if publishers >= LEAST_PUBLISHERS else NEAR
 

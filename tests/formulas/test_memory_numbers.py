@@ -16,6 +16,7 @@ from gpuspec.formulas.memory import (
     budget_bytes,
     cached_tokens,
     collective_bytes,
+    host_bytes,
     kv_cache_bytes_per_token,
     kv_heads_per_gpu,
     layer_activation_bytes,
@@ -33,6 +34,7 @@ from gpuspec.formulas.memory import (
     stage_layers,
     stage_weights_bytes,
     training_parts,
+    training_peak,
     training_state_bytes,
     weights_bytes,
 )
@@ -220,7 +222,8 @@ def test_tensors_around_collectives():
     exactly(collective_bytes(10, 100, 3, tp=2), 8000, 24_000)
     exactly(collective_bytes(10, 100, 30, tp=2), 8000, 96_000)
     exactly(collective_bytes(10, 100, 30, tp=2, microbatches=1), 8000, 48_000)
-    exactly(collective_bytes(10, 100, 3, tp=2, pp=2), 8000, 0)
+    exactly(collective_bytes(10, 100, 3, tp=2, pp=2, microbatches=2), 8000, 0)
+    exactly(collective_bytes(10, 100, 3, tp=2, pp=2, microbatches=3), 8000, 4000)
     assert [float(x) for x in collective_bytes(10, 100, 3, tp=1)] == [0, 0]
 
 
@@ -317,9 +320,14 @@ def test_stages_of_layers_that_differ():
 # --- a training step ---------------------------------------------------------------------------
 
 
-def training(model=DENSE, terms=NONE, adapter=None, stage="fullest", capacity=np.inf, **job):
+JOB = {"seq_len": 10, "microbatches": 64}
+
+
+def training(
+    model=DENSE, terms=NONE, adapter=None, stage="fullest", capacity=np.inf, recipe=ADAMW, **job
+):
     found = training_parts(
-        model, ADAMW, TrainingJob.of(**{"seq_len": 10, "microbatches": 64, **job}), stage=stage,
+        model, recipe, TrainingJob.of(**{**JOB, **job}), stage=stage,
         capacity_bytes=capacity, adapter=adapter, terms=terms,
     )  # fmt: skip
     return {k: float(v) for k, v in found.items()}
@@ -440,6 +448,41 @@ def test_memory_at_its_limit_gives_way():
     exactly(tight["runtime"], 1000 + 0.1 * needed)
     roomy = training(tp=2, dp=100, zero_stage=1, terms=terms)
     exactly(roomy["runtime"], 1000 + 0.1 * (needed + 32_000))
+
+
+def test_what_lies_in_host_memory():
+    # The optimizer's 12 bytes of 656,900 parameters; of 4 layers' activations those of the layer
+    # at work and of the one that comes back stay.
+    few = {"dp": 1, "zero_stage": 1}
+    found = training(offload_optimizer=True, **few)
+    exactly(found["optimizer"], 0)
+    exactly(found["weights"], training(**few)["weights"])
+    found = training(offload_activations=True, **few)
+    exactly(found["activations"], 2 * ACTIVATIONS)
+    job = TrainingJob.of(**JOB, offload_optimizer=[True, False], offload_activations=[False, True])
+    held = host_bytes(DENSE, ADAMW, job)
+    exactly(held["optimizer"], [12 * 656_900, 0])
+    exactly(held["activations"], [0, 2 * ACTIVATIONS])
+    exactly(host_bytes(DENSE, ADAMW, TrainingJob.of(**JOB))["optimizer"], 0)
+
+
+def test_paged_states_leave_where_memory_ends():
+    paged = ADAMW.model_copy(update={"paged": True})
+    roomy = training(recipe=paged)
+    assert roomy == training()
+    most = sum(roomy.values())
+    tight = training(recipe=paged, capacity=most - 1000)
+    exactly(tight["optimizer"], roomy["optimizer"] - 1000)
+    exactly(sum(tight.values()), most - 1000)
+    exactly(training(recipe=paged, capacity=0)["optimizer"], 0)
+
+
+def test_a_job_fits_up_to_the_capacity_it_is_asked_for():
+    terms = MemoryTerms(context_bytes=1000, communicator_bytes=0, fragmentation=0.1)
+    job = TrainingJob.of(**JOB)
+    need = float(training_peak(DENSE, ADAMW, job, 0.0, terms=terms))
+    at_the_limit = training_peak(DENSE, ADAMW, job, [need, 2 * need], terms=terms)
+    exactly(at_the_limit, [need, 1000 + 1.1 * (need - 1000)])
 
 
 def test_adapters_on_a_frozen_base():

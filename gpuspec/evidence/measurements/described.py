@@ -25,13 +25,13 @@ from gpuspec.constants.images import image_bits
 from gpuspec.constants.mig import LANGUAGE_MODELS, slice_size
 from gpuspec.evidence.measurements.inference import METRICS
 from gpuspec.evidence.measurements.known import left_out_codes
-from gpuspec.evidence.measurements.rows import completed, known_model, publisher_of
+from gpuspec.evidence.measurements.rows import completed, known_model, publisher_of, weights_of
 from gpuspec.evidence.measurements.training import known_framework
 
 FACTORS = {
     "inference": ["quantity", "engine", "kind", "generation", "scenario"],
     "training": ["known", "precision", "kind", "tuning", "generation", "reach"],
-    "collectives": ["size", "reach", "link"],
+    "collectives": ["size", "span", "link"],
     "hpc": ["kind", "workload"],
     "mig": ["load", "size"],
     "images": ["stack", "bits"],
@@ -55,6 +55,13 @@ def _billions(name: str) -> float:
     return known_model(name).params / 1e9
 
 
+def _main_formats(rows: pd.DataFrame) -> list[str]:
+    """Return how ground calls the format of most weights of each row."""
+    pairs = list(zip(rows["model"], rows["weight_precision"], strict=True))
+    called = {pair: format_name(weights_of(*pair).main) for pair in set(pairs)}
+    return [called[pair] for pair in pairs]
+
+
 def inference(rows: pd.DataFrame) -> pd.DataFrame:
     """Return what prepared rows of inference say of their setting."""
     eras = rows[["engine", "engine_version"]].drop_duplicates().itertuples(index=False)
@@ -73,7 +80,7 @@ def inference(rows: pd.DataFrame) -> pd.DataFrame:
             "gpu": rows["gpu"],
             "generation": _each(rows["gpu"], generation),
             "kind": _each(rows["model"], lambda name: model_kind(known_model(name))),
-            "weights": _each(rows["weight_precision"], format_name),
+            "weights": _main_formats(rows),
             "cache": _each(rows["kv_precision"], format_name),
             "attention_dp": np.where(spread > 1, "data-parallel", "split"),
             "tensor_reach": reach_of(rows["tp"]),
@@ -124,9 +131,13 @@ def training(rows: pd.DataFrame) -> pd.DataFrame:
 
 def collectives(rows: pd.DataFrame) -> pd.DataFrame:
     """Return what prepared rows of collectives say of their setting."""
-    names = ["operation", "link", "gpu", "size", "reach", "nodes", "gpus_per_node"]
-    network = rows["network_kind"].where(rows["nodes"] > 1, "")
-    return rows[[*names, "message_bytes"]].assign(network=network)
+    names = ["operation", "link", "gpu", "size", "reach", "span", "nodes", "message_bytes"]
+    across = rows["nodes"] > 1
+    return rows[names].assign(
+        network=rows["network_kind"].where(across, ""),
+        network_gb_s=rows["node_network_gb_s"].where(across),
+        members=rows["gpus_per_node"],
+    )
 
 
 def hpc(rows: pd.DataFrame) -> pd.DataFrame:

@@ -6,12 +6,13 @@ import pandas as pd
 from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.base.units import GB, GIB
 from gpuspec.catalog.frameworks import framework_record
+from gpuspec.catalog.models.formats import STORED
 from gpuspec.catalog.precision import KV_PRECISIONS
 from gpuspec.catalog.precision import precision as _any_precision
 from gpuspec.catalog.precision import training_recipe as _any_recipe
 from gpuspec.constants.memory import interval, memory_terms
 from gpuspec.evidence.measurements.memory import predicted_memory
-from gpuspec.evidence.measurements.rows import Row, completed, known_model
+from gpuspec.evidence.measurements.rows import Row, completed, known_model, weights_of
 from gpuspec.evidence.measurements.training import LORA_TARGETS
 from gpuspec.evidence.validation.common import NO_RATIOS, Kind, judged, with_interval
 from gpuspec.evidence.validation.reading import Columns, known_gpu, named_model, remembered
@@ -109,7 +110,7 @@ def _check(row: Row) -> None:
     if row.get("framework"):
         framework_record(row["framework"])
     if part == "weights":
-        _precision(row.get("weight_precision") or network.stored)
+        weights_of(row["model"], row.get("weight_precision") or STORED)
     if part == "kv_per_token" and (row.get("kv_precision") or "bf16") not in KV_PRECISIONS:
         raise UnknownNameError("kv_precision", row["kv_precision"], KV_PRECISIONS)
     if part == "peak" or (part == "activations" and measure == "analytic"):
@@ -141,10 +142,8 @@ def _named(rows: pd.DataFrame) -> pd.DataFrame:
     training = rows["part"].isin(("peak", "activations")) & (rows["recipe"] == "")
     rows.loc[training, "recipe"] = "adamw-mixed"
     rows["model_id"] = rows["model"]
-    stored = [known_model(m).stored if m else "" for m in rows["model"]]
-    rows["weight_precision"] = rows["weight_precision"].where(
-        rows["weight_precision"] != "", stored
-    )
+    blank = (rows["weight_precision"] == "") & (rows["model"] != "")
+    rows.loc[blank, "weight_precision"] = STORED
     for column in TRUTHS:
         rows[column] = rows[column] == "true"
     adapted = np.where(rows["base_precision"].isin(("", "bf16", "fp16")), "lora", "qlora")

@@ -11,6 +11,7 @@ GATHERED_TENSORS = 4  # a product's gathered input, unreduced output, and the gr
 WAITING_TENSORS = 48
 """Freed tensors that wait for their collective: the queue of a GPU takes some 1,024 launches, and
 half a layer and pass launches about 20, so the host is at most that many collectives ahead."""
+HANDED_OVER = 2  # a stage's output to the next stage, and the gradient that comes back
 WAITING_PER_LAYER = 4  # unreduced outputs of attention and MLP, and the gradients of their inputs
 SCAN_CHUNK = 64
 """Tokens of a chunk of a recurrent mixer: states are kept between chunks. flash-linear-attention's;
@@ -182,7 +183,8 @@ def collective_bytes(
     GPU's queue takes: `WAITING_TENSORS`, fewer in a network that has not so many. They give way
     where memory runs out: the allocator then waits for the GPU. A step of one micro-batch begins
     with both level and peaks before its backward pass: half of them wait. Pipeline stages stay
-    close to the GPU, because each micro-batch waits for its neighbour's.
+    close to the GPU, because each micro-batch waits for its neighbour's: once as many went
+    forward as there are stages, `HANDED_OVER` tensors are on their way.
 
     Parameters
     ----------
@@ -205,7 +207,9 @@ def collective_bytes(
     one = np.asarray(tokens, float) * np.asarray(hidden, float) * bytes_per_element
     one = np.where(np.asarray(tp) > 1, one, 0.0)
     waiting = np.minimum(WAITING_TENSORS, WAITING_PER_LAYER * np.asarray(layers, float))
-    waiting = waiting * np.where(np.asarray(microbatches) > 1, 1.0, 0.5) * np.equal(pp, 1)
+    waiting = waiting * np.where(np.asarray(microbatches) > 1, 1.0, 0.5)
+    handed = np.where(np.asarray(microbatches) > np.asarray(pp), HANDED_OVER, 0.0)
+    waiting = np.where(np.equal(pp, 1), waiting, handed)
     return GATHERED_TENSORS * one, waiting * one
 
 

@@ -218,7 +218,7 @@ def disaggregated(
         queue = others * queue / (2 * each * pair.prefill_workers)
         return queue, read, exposed_seconds(pair, whole, read)
 
-    way = pair.prefill.arrival_seconds(client)
+    way = pair.prefill.arrival_seconds(client, isl)
 
     low, high = np.zeros(n.shape), np.minimum(n, most)
     for _ in range(HALVINGS):

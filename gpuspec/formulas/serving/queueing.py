@@ -59,7 +59,7 @@ def arrivals(
     rate = np.asarray(requests_s, float)
     step = Iterations(replica, isl, osl, cached_share, client)
     most = sustainable_requests_s(replica, isl, osl, cached_share, client)
-    way = replica.arrival_seconds(client)
+    way = float(replica.arrival_seconds(client, isl))
     results = [_one(step, float(one), most, way, requests) for one in rate.ravel()]
     return {name: np.reshape([r[name] for r in results], rate.shape) for name in results[0]}
 

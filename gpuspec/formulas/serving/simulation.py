@@ -3,7 +3,8 @@
 Written without the package's queueing formulas: a clock, requests, one iteration after another.
 Each iteration decodes a token of every sequence whose prompt is read and gives what is left of
 the token budget to waiting prompts, first come first served, in chunks. Iterations between two
-events (an arrival, a last token) are equal and pass in one step of the loop.
+events (an arrival, a last token) are equal and pass in one step of the loop. An engine that works
+ahead has the next iteration ready when one ends, so that a request misses it.
 """
 
 from bisect import bisect_right
@@ -106,6 +107,8 @@ class _Replica:
         self.most, self.budget = step.most, step.budget
         self.alone = [row[0] for row in step.seconds]
         self.now, self.turn, self.admitted = 0.0, 0, 0
+        self.ahead, self.seen = step.replica.limits.works_ahead, 0.0
+        """`seen`: requests that came until then are in the next iteration."""
         self.first, self.last = [0.0] * len(prompts), [0.0] * len(prompts)
         self.reading: deque[int] = deque()
         self.ends: list[tuple[int, int]] = []
@@ -140,8 +143,7 @@ class _Replica:
             read += take
             if left[request] > TINY or read >= room:
                 break
-        self.now += self.step.at(decoding, read)
-        self.turn += 1
+        self.passed(self.step.at(decoding, read))
         over = self.finished()
         while reading and left[reading[0]] <= TINY:
             request = reading.popleft()
@@ -153,10 +155,15 @@ class _Replica:
         """Run iterations without prompts until a last token or, with room, an arrival."""
         seconds, turns = self.alone[len(self.ends)], self.ends[0][0] - self.turn
         if until < self.now + seconds * turns and len(self.ends) < self.most:
-            turns = max(ceil((until - self.now) / seconds), 1)
+            turns = min(max(ceil((until - self.now) / seconds) + self.ahead, 1), turns)
+        self.passed(seconds, turns)
+        return self.finished()
+
+    def passed(self, seconds: float, turns: int = 1) -> None:
+        """Let equal iterations pass."""
         self.now += seconds * turns
         self.turn += turns
-        return self.finished()
+        self.seen = self.now - self.ahead * seconds
 
     def finished(self) -> list[int]:
         """Return the requests whose last token the iteration gave."""
@@ -202,12 +209,12 @@ def simulate(
     sent = [0.0] * min(clients, count) if clients else times.tolist()
     arrived = done = 0
     while done < count:
-        while arrived < len(sent) and sent[arrived] <= replica.now:
+        while arrived < len(sent) and sent[arrived] <= replica.seen:
             arrived += 1
         if arrived > replica.admitted:
             replica.admit(arrived)
         if not replica.ends and not replica.reading:
-            replica.now = max(replica.now, sent[arrived])
+            replica.now = replica.seen = max(replica.now, sent[arrived])
             continue
         until = sent[arrived] if arrived < len(sent) else inf
         over = replica.read() if replica.reading else replica.decode(until)

@@ -69,7 +69,7 @@ def _one(
     sent = ready + _sent(pair, ready, float(np.mean(ready - arrive)), read.isl)
     first, tpot = _written(pair, write, sent, answers)
     kept = slice(int(WARM_UP * count), None)
-    ttft = first - arrive + pair.prefill.arrival_seconds(write.client)
+    ttft = first - arrive + pair.prefill.arrival_seconds(write.client, read.isl)
     tokens = rate * write.osl
     return percentiles(ttft[kept], tpot[kept], answers[kept], rate, utilisation, tokens)
 

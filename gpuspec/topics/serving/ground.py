@@ -8,9 +8,12 @@ from typing import Any
 import numpy as np
 
 from gpuspec.base.lazy import pd
+from gpuspec.base.units import GB, NODE_GPUS
 from gpuspec.catalog import Gpu
+from gpuspec.constants.collectives import joined_ground
 from gpuspec.constants.ground import (
     FAR,
+    KNOWN,
     Ground,
     Reason,
     format_name,
@@ -73,7 +76,16 @@ def levels(question: Replicas, architecture: str) -> dict[str, str]:
 
 def replica_ground(question: Replicas, layout: Layout, load: float) -> Ground:
     """Return the ground of a replica at a load."""
-    return ground_of("inference", setting(question, layout, load))
+    known = ground_of("inference", setting(question, layout, load))
+    return joined([known, network_ground(layout)])
+
+
+def network_ground(layout: Layout) -> Ground:
+    """Return the ground of what joins the nodes of a replica; inside one, engines were measured."""
+    if layout.nodes < 2:
+        return KNOWN
+    rate = layout.fabric.node_bytes_s / GB
+    return joined_ground(layout.gpu, layout.gpus, layout.network_kind, rate)
 
 
 def separate_ground(question: Replicas, pair: Disaggregated, load: float) -> Ground:
@@ -108,15 +120,24 @@ def ways_ground(question: Replicas, table: pd.DataFrame) -> np.ndarray:
         "ep": table["ep"].to_numpy(int),
         "load": table["batch"].to_numpy(float),
     }
-    return ground_codes("inference", said)
+    codes = ground_codes("inference", said)
+    for i in np.flatnonzero(tp * said["pp"] > NODE_GPUS):
+        replica = question.replica(*_way(question, dict(table.iloc[i])))
+        codes[i] = max(codes[i], network_ground(replica.layout).code)
+    return codes
 
 
 def way_ground(question: Replicas, row: Mapping[str, Any]) -> Ground:
     """Return the ground of one way, a row of the table of ways, with its reasons."""
-    device = next(g for g in question.devices if g.id == row["gpu"])
-    form = question.format_of(str(row["precision"]))
-    replica = question.replica(device, form, *(int(row[name]) for name in Split._fields))
+    replica = question.replica(*_way(question, row))
     return replica_ground(question, replica.layout, float(row["batch"]))
+
+
+def _way(question: Replicas, row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return GPU, format and split of a way."""
+    device = next(g for g in question.devices if g.id == row["gpu"])
+    split = (int(row[name]) for name in Split._fields)
+    return device, question.format_of(str(row["precision"])), *split
 
 
 def images_ground(device: Gpu, model: str, job: ImageJob) -> Ground:

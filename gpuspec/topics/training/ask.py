@@ -19,8 +19,10 @@ from gpuspec.catalog.fields import (
     FrameworkName,
     GpuCounts,
     ModelName,
+    Offload,
     OptimizerName,
     Rank,
+    RecomputeWords,
     RunTokens,
     SequenceTokens,
     TrainingFormat,
@@ -36,6 +38,7 @@ from gpuspec.constants.memory import MemoryTerms, memory_terms
 from gpuspec.constants.training import TrainingTerms, framework
 from gpuspec.formulas.memory import TARGETS, Adapter, need_layer_order
 from gpuspec.formulas.power import node_power_w
+from gpuspec.formulas.recompute import recompute_of
 from gpuspec.formulas.training import FAILURES_PER_GPU_DAY, RESTART_S, Cluster
 from gpuspec.topics.shared import MODEL_HELP, Compared, Networked
 
@@ -133,6 +136,16 @@ class TrainingQuestion(Job, Compared, Networked):
     precision: Annotated[TrainingFormat, Was("compute")] = Field(
         "bf16", description="Precision of the products: bf16, or fp8 where the GPU has it"
     )
+    recompute: RecomputeWords | None = Field(
+        None,
+        description="What the backward pass repeats: none, selective, operations "
+        "or full, also 'full every 2' or 'full 4 layers' (of a stage); None: what is fastest",
+    )
+    offload: Offload | None = Field(
+        None,
+        description="What goes to host memory: none, optimizer, activations or both; None: what "
+        "must, where nothing fits without",
+    )
     lora_rank: Rank = Field(16, description="Rank of LoRA adapters")
     storage_gb_s: Annotated[float, Range(0, 1e6, "GB/s", above=True)] = Field(
         10.0, description="Rate at which the whole cluster writes checkpoints"
@@ -144,6 +157,28 @@ class TrainingQuestion(Job, Compared, Networked):
     restart_s: Annotated[float, Range(0, 1e6, "s")] = Field(
         RESTART_S, description="Time from an interruption to the next step"
     )
+
+    @model_validator(mode="after")
+    def _as_the_framework_can(self) -> Self:
+        has = framework_record(self.framework)
+        kind = recompute_of(self.recompute, 1)[0] if self.recompute else has.recompute[0]
+        if kind not in has.recompute:
+            valid = f"{has.name} recomputes {', '.join(has.recompute)}"
+            raise InputError("recompute", self.recompute, valid)
+        if set(self.host_parts or ()) - set(has.offload):
+            can = (
+                f"keeps {' and '.join(has.offload)} there" if has.offload else "keeps nothing there"
+            )
+            raise InputError("offload", self.offload, f"{has.name} {can}")
+        return self
+
+    @property
+    def host_parts(self) -> tuple[str, ...] | None:
+        """Return what goes to host memory where it is asked for; None where it is left open."""
+        if self.offload is None:
+            return None
+        both = ("optimizer", "activations")
+        return tuple(part for part in both if self.offload in (part, "both"))
 
     @field_validator("counts")
     @classmethod

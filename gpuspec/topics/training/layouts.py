@@ -10,6 +10,7 @@ from gpuspec.catalog import Gpu, link
 from gpuspec.catalog.frameworks import Framework, framework_record
 from gpuspec.constants.training import training_interval
 from gpuspec.formulas.memory import host_bytes, microbatches_in_flight, training_peak
+from gpuspec.formulas.recompute import recompute_of
 from gpuspec.formulas.splits import TENSOR
 from gpuspec.formulas.training import (
     TrainingJob,
@@ -60,7 +61,8 @@ def layout_grid(question: TrainingQuestion, count: int) -> pd.DataFrame:
     """Return all combinations of parallel sizes whose product is `count`, possible or not.
 
     Columns: ``tp``, ``pp``, ``cp``, ``ep``, ``dp``, ``micro_batch``, ``interleave``,
-    ``zero_stage``, ``recompute``, ``offload`` (nothing), ``microbatches``.
+    ``zero_stage``, ``recompute``, ``recompute_share`` (of the layers), ``offload`` (what is
+    asked for), ``microbatches``.
     """
     network, has = question.network, framework_record(question.framework)
     longest = max(question.seq_len // LONG_SEQUENCE, 1)
@@ -69,8 +71,16 @@ def layout_grid(question: TrainingQuestion, count: int) -> pd.DataFrame:
     stages = tuple(int(z) for z in ZERO if z in has.zero_stages)
     stages = stages[1:] if 1 in stages[1:] else stages
     again = tuple(kind for kind in has.recompute if kind != "selective")
+    said = question.recompute
+    again = (recompute_of(said, 1)[0],) if said else again
     shape = _shapes(count, network.layers, contexts, experts, stages, again)
-    return shape.assign(microbatches=question.global_batch / shape["dp"] / shape["micro_batch"])
+    held = {pp: network.layers / pp for pp in shape["pp"].unique()}
+    shares = {pp: recompute_of(said, n)[1] if said else 1.0 for pp, n in held.items()}
+    return shape.assign(
+        recompute_share=shape["pp"].map(shares),
+        offload="|".join(question.host_parts or ()),
+        microbatches=question.global_batch / shape["dp"] / shape["micro_batch"],
+    )
 
 
 @lru_cache(64)
@@ -94,7 +104,7 @@ def _shapes(
     shape["dp"] = count // (shape["tp"] * shape["pp"] * shape["cp"])
     chunks = np.maximum(layers // shape["pp"], 1)
     shape["interleave"] = np.where(shape["chunked"] == 1, chunks, 1)
-    return shape.drop(columns="chunked").assign(offload="")
+    return shape.drop(columns="chunked")
 
 
 def _divisors(number: int) -> list[int]:
@@ -105,10 +115,12 @@ def layout_job(seq_len: int, grid: pd.DataFrame, has: Framework) -> TrainingJob:
     """Return the layouts of a grid, under a framework, as step and memory formulas take them."""
     names = ("tp", "pp", "dp", "cp", "ep", "micro_batch", "microbatches", "interleave")
     offload = grid["offload"].to_numpy(str) if "offload" in grid else np.full(len(grid), "")
+    share = grid["recompute_share"].to_numpy(float) if "recompute_share" in grid else 1.0
     return TrainingJob.of(
         seq_len=seq_len,
         **{name: grid[name].to_numpy(float) for name in (*names, "zero_stage")},
         recompute=grid["recompute"].to_numpy(str),
+        recompute_share=share,
         sequence_parallel=grid["tp"].to_numpy() > 1,
         balanced_stages=has.balanced_stages,
         offload_optimizer=np.char.find(offload, "optimizer") >= 0,
@@ -132,7 +144,7 @@ def possible_layouts(
     grid, reason = _held(question, device, layout_grid(question, count))
     short = np.char.startswith(reason.astype(str), UNFIT)
     offload = framework_record(question.framework).offload
-    if (reason == "").any() or not short.any() or not offload:
+    if (reason == "").any() or not short.any() or not offload or question.host_parts is not None:
         return grid, reason
     ways = [*offload, "|".join(offload)] if len(offload) > 1 else offload
     lent = pd.concat([grid[short].assign(offload=way) for way in ways], ignore_index=True)

@@ -1,5 +1,8 @@
 """Sentences about training."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -38,17 +41,23 @@ def deadline_sentences(question: TrainingQuestion, answer: pd.DataFrame) -> str:
             said.append(f"{r.gpu}: {r.reason}.")
             continue
         split = ", ".join(parallel_sizes(r._asdict()))
-        again = {"none": "", "full": ", full recomputation"}.get(
-            r.recompute, f", {r.recompute} recomputed"
-        )
-        sharded = ", ZeRO-3" if r.zero_stage == 3 else ""
-        sharded += f", {HOST[r.offload]}" if r.offload else ""
+        more = layout_more(r._asdict())
         said.append(
-            f"{r.gpus:,} x {r.gpu} ({split or 'one GPU'}{sharded}{again}): "
+            f"{r.gpus:,} x {r.gpu} ({split or 'one GPU'}{more}): "
             f"{days_with_interval(r.days, r.days_low, r.days_high)}, MFU {r.mfu:.0%}, "
             f"{amount(r.gpu_hours)} GPU-hours, {_energy(r.kwh)}; {r.verdict}."
         )
     return " ".join(filter(None, [*said, runs_ground(answer), question.network.doubts]))
+
+
+def layout_more(row: Mapping[Any, Any]) -> str:
+    """Say what a layout does beside splitting the model: sharding, host memory, recomputation."""
+    said = ["ZeRO-3"] if row["zero_stage"] == 3 else []
+    said += [HOST[row["offload"]]] if row["offload"] else []
+    share = row["recompute_share"]
+    if row["recompute"] != "none":
+        said.append(f"{row['recompute']} recomputation" + (f" of {share:.0%}" if share < 1 else ""))
+    return "".join(f", {part}" for part in said)
 
 
 def runs_ground(answer: pd.DataFrame) -> str:
