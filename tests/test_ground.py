@@ -31,6 +31,7 @@ from gpuspec.evidence.measurements.described import DESCRIBED, described, ground
 from gpuspec.evidence.measurements.inference import prepared
 from gpuspec.evidence.measurements.known import ground_record_of, left_out_codes
 from gpuspec.evidence.measurements.rows import measurements
+from gpuspec.topics.hpc.ground import PARTS as HPC_PARTS
 from gpuspec.topics.mig.ground import option_ground
 from gpuspec.topics.serving import ServingQuestion, estimates
 from gpuspec.topics.serving.ask import EstimateQuestion
@@ -219,7 +220,7 @@ def templates():
     found |= {parts.BEYOND, parts.BELOW, parts.NEWEST_OF, parts.MONTH, *parts.MONTHS.split()}
     for topic in TOPICS.values():
         found |= {words for words, _ in topic.names.values()} | set(topic.numbers.values())
-    return found | {APART, ALONE_APART}
+    return found | {APART, ALONE_APART, *HPC_PARTS}
 
 
 def test_every_part_of_a_reason_has_a_translation():

@@ -1,16 +1,30 @@
 """What was measured of classes of computations like those that a question asks for."""
 
-import re
 from functools import cache
 
 from gpuspec.base.units import NODE_GPUS
 from gpuspec.catalog import Gpu
 from gpuspec.catalog.workloads import workloads
-from gpuspec.constants.ground import ALONE, LEAST_PUBLISHERS, NONE, Ground, ground_of, joined
+from gpuspec.constants.ground import (
+    ALONE,
+    LEAST_PUBLISHERS,
+    NONE,
+    Ground,
+    Reason,
+    ground_of,
+    joined,
+)
 from gpuspec.constants.hpc import pair_publishers
 from gpuspec.evidence.measurements.hpc import dynamic_programs
 from gpuspec.evidence.measurements.rows import measurements
+from gpuspec.formulas.hpc import ALGORITHMS
 from gpuspec.topics.hpc.names import short_name
+
+ALIKE = "of {workload} on {one} and {other} alike"
+OVER_NODES = "of {workload} over nodes"
+WITH, WITHOUT = "of {algorithm} with DPX on {gpu}", "of {algorithm} without DPX on {gpu}"
+PARTS = (ALIKE, OVER_NODES, WITH, WITHOUT)
+"""What reasons are put together from, to be translated."""
 
 
 def class_ground(device: Gpu, workload: str, beside: Gpu | None = None, gpus: int = 1) -> Ground:
@@ -22,16 +36,26 @@ def class_ground(device: Gpu, workload: str, beside: Gpu | None = None, gpus: in
     found = ground_of("hpc", {**said, "gpus": gpus})
     if beside is not None and beside.id != device.id:
         known = pair_publishers(workload, device.architecture, beside.architecture)
-        both = f"{workload} on {beside.architecture} and {device.architecture} alike"
-        reason = f"{ALONE if known else NONE} of {both}"
+        sides = {"one": beside.architecture, "other": device.architecture}
+        both = Reason.of(ALIKE, workload=workload, **sides)
+        reason = Reason.of(ALONE if known else NONE, what=both)
         both_sides = joined([found, class_ground(beside, workload)])
         pair = Ground("near", (reason,)) if known < LEAST_PUBLISHERS else Ground("measured")
         found = both_sides if both_sides.code > pair.code or known >= LEAST_PUBLISHERS else pair
-    if workload not in workloads().index:
-        return found
-    name = short_name(workload)
-    reasons = [re.sub(rf"\b{re.escape(workload)}\b", name, r) for r in found.reasons]
+    reasons = (_called(reason, workload) for reason in found.reasons)
     return Ground(found.level, tuple(dict.fromkeys(reasons)))
+
+
+def _called(reason: str, workload: str) -> str:
+    """Return a reason that calls a class by its name."""
+    if isinstance(reason, Reason):
+        parts = {name: _called(part, workload) for name, part in reason.values.items()}
+        return Reason.of(reason.template, **parts)
+    return _name(workload) if reason == workload else reason
+
+
+def _name(workload: str) -> str:
+    return short_name(workload) if workload in workloads().index else workload
 
 
 def scaling_ground(device: Gpu, workload: str, gpus: int) -> Ground:
@@ -39,8 +63,8 @@ def scaling_ground(device: Gpu, workload: str, gpus: int) -> Ground:
     found = class_ground(device, workload, gpus=gpus)
     if gpus <= NODE_GPUS or workload in _over_nodes():
         return found
-    name = short_name(workload) if workload in workloads().index else workload
-    return joined([found, Ground("far", (f"{NONE} of {name} over nodes",))])
+    what = Reason.of(OVER_NODES, workload=_name(workload))
+    return joined([found, Ground("far", (Reason.of(NONE, what=what),))])
 
 
 @cache
@@ -57,5 +81,6 @@ def dynamic_ground(device: Gpu, algorithm: str, dpx: bool) -> Ground:
     like = seen[(seen["gpu"] == device.id) & ((seen["dpx"] == "hardware") == dpx)]
     if like["publisher"].nunique() >= LEAST_PUBLISHERS:
         return Ground("measured")
-    way = f"{algorithm} {'with' if dpx else 'without'} DPX on {device.id}"
-    return Ground("near" if len(like) else "far", (f"{ALONE if len(like) else NONE} of {way}",))
+    way = Reason.of(WITH if dpx else WITHOUT, algorithm=ALGORITHMS[algorithm].name, gpu=device.id)
+    reason = Reason.of(ALONE if len(like) else NONE, what=way)
+    return Ground("near" if len(like) else "far", (reason,))
