@@ -14,8 +14,8 @@ SYSTEM_FACTOR = 1.85
 
 IDLE_SHARE = 0.2
 """Draw of a GPU whose clock does nothing, over its TDP: an H100's 140 W of 700."""
-_RATES = ("fp64", "fp64_tensor", "fp32")
-_RATES += tuple(f"{kind}_dense" for kind in ("tf32", "fp16", "bf16", "fp8", "fp4"))
+_DENSE = ("tf32", "fp16", "bf16", "fp8", "fp4")
+_RATES = ("fp64", "fp64_tensor", "fp32", *(f"{kind}_dense" for kind in _DENSE))
 
 
 def clock_share(power_limit_w: ArrayLike, tdp_w: ArrayLike) -> Floats:
