@@ -38,7 +38,6 @@ lab: setup ## open the notebooks in JupyterLab
 calibrate: setup ## fit the constants again and write data/calibration/
 	$(BIN)/python -m pip install -q "aiconfigurator-core>=0.12" "pyarrow>=18"
 	$(BIN)/python -m gpuspec.evidence.fits
-	$(BIN)/python tools/write_disaggregated.py
 	$(BIN)/python tools/write_errors.py
 
 predictions: setup ## make again what the tests compare with, so that git diff shows what moved

@@ -50,7 +50,7 @@ MOST_SETTINGS = {"nvidia": 80, "nvidia-aic": 80, "inferencex": 60}
 SETTING = [
     "gpu", "n_gpus", "model", "weight_precision", "kv_precision", "engine", "engine_version",
     "tp", "pp", "ep", "attention_dp", "isl", "osl", "scenario", "batch_size", "concurrency",
-    "requests", "max_sequences", "max_tokens", "receive_every",
+    "requests", "max_sequences", "max_tokens", "receive_every", "mixed",
 ]  # fmt: skip
 QUANTITIES = {"throughput": "Throughput", "tpot": "TPOT", "ttft": "TTFT"}
 SETS = {

@@ -51,14 +51,15 @@ def simulate(
     knots, no_prompt = table.grid[1], dense[:, 0].tolist()
     left = [isl] * requests  # prompt tokens still to read
     first, last = np.zeros(requests), np.zeros(requests)
-    now, step, arrived, admitted = 0.0, 0, 0, 0
+    now, step, arrived, admitted, seen = 0.0, 0, 0, 0, 0.0
+    ahead = replica.limits.works_ahead  # the next iteration is ready when one ends
     reading: list[int] = []
     decoding: deque[tuple[int, int]] = deque()  # the step of the last token, and whose it is
     area = 0.0
     while decoding or reading or arrived < requests:
         if not decoding and not reading and admitted == arrived:
-            now = max(now, arrivals[arrived])
-        while arrived < requests and arrivals[arrived] <= now:
+            now = seen = max(now, arrivals[arrived])
+        while arrived < requests and arrivals[arrived] <= seen:
             arrived += 1
         while admitted < arrived and len(decoding) + len(reading) < most:
             reading.append(admitted)
@@ -77,6 +78,7 @@ def simulate(
         seconds = float(np.interp(read, knots, dense[load])) if read else no_prompt[load]
         area += seconds * (len(decoding) + len(reading))
         now, step = now + seconds, step + 1
+        seen = now - seconds if ahead else now
         while decoding and decoding[0][0] == step:  # who began first is done first
             last[decoding.popleft()[1]] = now
         for request in done:

@@ -539,3 +539,14 @@ def test_the_report_says_what_was_asked():
     assert table["budget"] == "capital_usd 0"
     assert table["owned"] == "16 x a100-sxm-80"
     assert "horizon_months 36" in table["goal"]
+
+
+def test_a_page_says_what_was_not_tried_and_its_limit_in_its_language():
+    found = decided({"workloads": [SERVICE], "allow.gpus": ["H100"]})
+    assert "prompts read on GPUs of their own; gpuspec estimate" in answer_page(found, None)
+    page = answer_page(found, None, "zh")
+    assert "未评估：预填充与解码分开部署" in page
+    assert "the limit" not in page
+    assert "speed (" not in page
+    job = decided({"workloads": [JOB], "allow.gpus": ["H100"]})
+    assert "gpuspec estimate" not in answer_page(job, None)

@@ -271,11 +271,12 @@ def test_an_eager_norm_keeps_six_bytes_and_an_eager_gate_one_width_more():
 def test_outputs_that_wait_for_their_collective_give_way_at_the_memorys_limit():
     need, wait = collective_bytes(4096, 4096, 32, np.array([1, 2, 32]))
     assert need.tolist() == [0, 4 * 2**25, 4 * 2**25]
-    assert wait.tolist() == [0, 2 * 2**30, 2 * 2**30]
-    assert collective_bytes(4096, 4096, 32, 8, pp=2)[1] == 0
+    assert wait.tolist() == [0, 48 * 2**25, 48 * 2**25]
+    assert collective_bytes(4096, 4096, 32, 8, pp=2, microbatches=2)[1] == 0
+    assert collective_bytes(4096, 4096, 32, 8, microbatches=1)[1] == 24 * 2**25
     most = sum(parts_8b().values())
     least = sum(parts_8b(capacity_bytes=0.0).values())
-    assert most - least == pytest.approx(2 * 2**30)
+    assert most - least == pytest.approx(24 * 2**25)
     for limit in np.linspace(float(least), float(most), 5):
         assert sum(parts_8b(capacity_bytes=limit).values()) == pytest.approx(limit)
 

@@ -223,7 +223,7 @@ def test_engines_are_found_by_version():
     assert engine("vllm", "v0.6.3.post1").id == "vllm-0.6"
     assert engine("vllm", "0.2.5").id == engine("vllm", "2023-11").id == "vllm-0.1"
     assert engine("vllm", "0.2.6").id == engine("vllm", "2023-12").id == "vllm-0.2.6"
-    assert engine("vllm").id == engine("vllm", "current").id == "vllm-0.12"
+    assert engine("vllm").id == engine("vllm", "current").id == "vllm-0.14"
     assert engine("sglang", "0.5.5.post1").id == "sglang-0.5"
     assert engine("sglang", "0.5.10.post1").id == "sglang-0.5.6"
     with pytest.raises(ValueError, match="engine"):

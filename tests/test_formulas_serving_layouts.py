@@ -43,6 +43,7 @@ from gpuspec.formulas.serving.disaggregated import (
     prefill_gpus_per_decode_gpu,
     transfer_seconds,
 )
+from gpuspec.formulas.serving.tandem import separate_arrivals
 from gpuspec.formulas.splits import Split, impossible, splits, uneven
 
 DENSE, SPARSE = "Llama-3.1-70B", "DeepSeek-R1"
@@ -188,7 +189,7 @@ def test_requests_in_flight_are_rate_times_time(load, isl, osl):
         assert found["requests_s"] * time == pytest.approx(load, rel=1e-3)
     assert found["requests_s"] <= min(largest_rate(pair(2, 2), isl, osl).values()) * (1 + 1e-9)
     parts = found["queue_s"] + found["prefill_s"] + found["transfer_s"]
-    assert found["ttft_s"] == pytest.approx(parts + pair().prefill.arrival_seconds(USERS))
+    assert found["ttft_s"] == pytest.approx(parts + pair().prefill.arrival_seconds(USERS, isl))
     assert total_seconds(found["parts"]) == pytest.approx(found["tpot_s"])
 
 
@@ -224,6 +225,53 @@ def test_sending_by_layer_and_a_faster_link_only_help(load, isl, osl):
     assert layered <= late * (1 + 1e-6)
 
 
+@settings(max_examples=8, deadline=None)
+@given(st.floats(0.02, 0.95), prompts, st.integers(32, 1024))
+def test_random_arrivals_at_separate_gpus_keep_littles_law(share, isl, osl):
+    sides = pair(2, 3)
+    rate = share * float(min(largest_rate(sides, isl, osl).values()))
+    seen = {n: float(v) for n, v in separate_arrivals(sides, rate, isl, osl).items()}
+    time = seen["ttft_mean_s"] + seen["tpot_mean_s"] * (osl - 1)
+    assert seen["in_flight"] == pytest.approx(rate * time, rel=1e-6)
+    assert seen["utilisation"] == pytest.approx(share)
+    closed = disaggregated(sides, max(seen["in_flight"], 1.0), isl, osl)
+    if seen["in_flight"] / 3 > 4:  # as many always in flight see the same on average
+        assert seen["tpot_mean_s"] == pytest.approx(closed["tpot_s"], rel=0.1)
+
+
+def test_a_lone_request_on_separate_gpus_is_read_sent_and_written():
+    sides = pair(1, 1)
+    seen = separate_arrivals(sides, 1e-4, 4096, 256)
+    read, sent = prefill_alone(sides, 4096)[0], transfer_seconds(sides, 4096)
+    way = sides.prefill.arrival_seconds(USERS)
+    assert seen["ttft_p50_s"] == pytest.approx(read + sent + way, rel=0.01)
+    step = disaggregated(sides, 1, 4096, 256)["tpot_s"]
+    assert seen["tpot_p50_s"] == pytest.approx(step, rel=0.01)
+    beyond = 1.01 * float(min(largest_rate(sides, 4096, 256).values()))
+    assert np.isinf(separate_arrivals(sides, beyond, 4096, 256)["ttft_p95_s"])
+
+
+def test_more_workers_of_either_side_never_make_random_arrivals_slower():
+    rate = 0.8 * float(min(largest_rate(pair(2, 2), 4096, 256).values()))
+    few, read, write = (
+        separate_arrivals(pair(*n), rate, 4096, 256) for n in ((2, 2), (3, 2), (2, 3))
+    )
+    assert read["ttft_p95_s"] < few["ttft_p95_s"]
+    assert write["tpot_p95_s"] < few["tpot_p95_s"]
+
+
+def test_a_link_that_is_full_lets_caches_wait():
+    """Of transfers that take longer than prompts do, each waits for those before it."""
+    slow = pair(4, 1, prefill={"node_gb_s": 0.5}, decode={"node_gb_s": 0.5})
+    limits = largest_rate(slow, 4096, 256)
+    assert limits["transfer"] < limits["prefill"]
+    calm, busy = (
+        separate_arrivals(slow, share * float(limits["transfer"]), 4096, 256)["ttft_p95_s"]
+        for share in (0.1, 0.95)
+    )
+    assert busy > calm + 2 * float(transfer_seconds(slow, 4096))
+
+
 def test_balanced_sides_are_busy_together():
     """With as many prefill GPUs as one decode GPU needs, both sides sustain the same rate."""
     one = pair()
@@ -245,7 +293,7 @@ def test_every_measured_run_that_says_its_workers_is_predicted():
         own = ratio[rows["metric"] == f"{kind}_ms"]
         assert stated["rows"] == len(own) == 92
         assert abs(np.median(np.abs(1 / own - 1)) - stated["median"]) < 5e-3, (
-            "run tools/write_disaggregated.py, then tools/write_errors.py"
+            "run python -m gpuspec.evidence.fits disaggregated, then tools/write_errors.py"
         )
         assert own.between(stated["low"], stated["high"]).mean() > 0.75
     both = rows["prefill_workers"] * rows["prefill_tp"] + rows["decode_workers"] * rows["tp"]

@@ -82,7 +82,7 @@ def test_requests_in_flight_agree_with_a_closed_loop_of_every_iteration(case, cl
     *about, isl, osl = LOOPS[case]
     one, count = replica(*about), max(clients * 12, 100)
     answers = np.random.default_rng(0).uniform(0.2, 1.8, count) * osl
-    way = one.arrival_seconds(USERS)
+    way = float(one.arrival_seconds(USERS, isl))
     loop = simulate(
         Iterations(one, isl, osl), np.zeros(count), answers, clients=clients, transport_s=way
     )
@@ -98,7 +98,7 @@ def test_requests_in_flight_agree_with_a_closed_loop_of_every_iteration(case, cl
 def test_a_burst_agrees_with_one_of_every_iteration(case):
     *about, isl, osl = LOOPS[case]
     one = replica(*about)
-    way = one.arrival_seconds(USERS)
+    way = float(one.arrival_seconds(USERS, isl))
     burst = simulate(Iterations(one, isl, osl), np.zeros(100), transport_s=way)
     found = steady_state(one, 100, isl, osl, requests=100)
     assert found["ttft_s"] == pytest.approx(burst.ttft_s.mean(), rel=0.25)

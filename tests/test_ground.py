@@ -1,13 +1,18 @@
 """Known ground: measured, near, far, with the reason; every answer carries it."""
 
+import io
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from babel.messages.pofile import read_po
 from click.testing import CliRunner
 
 from gpuspec.cli import main
+from gpuspec.constants import ground as parts
 from gpuspec.constants.ground import (
     FAR,
     LEVELS,
@@ -26,9 +31,13 @@ from gpuspec.evidence.measurements.described import DESCRIBED, described, ground
 from gpuspec.evidence.measurements.inference import prepared
 from gpuspec.evidence.measurements.known import ground_record_of, left_out_codes
 from gpuspec.evidence.measurements.rows import measurements
-from gpuspec.topics.serving import ServingQuestion
+from gpuspec.topics.mig.ground import option_ground
+from gpuspec.topics.serving import ServingQuestion, estimates
+from gpuspec.topics.serving.ask import EstimateQuestion
+from gpuspec.topics.serving.ground import ALONE_APART, APART, setting
 from gpuspec.topics.serving.ways import service_ways
-from gpuspec.views.language import ENGLISH
+from gpuspec.views import language
+from gpuspec.views.language import ENGLISH, translator
 from gpuspec.views.words import grounds_sentence
 
 SAID = {
@@ -199,3 +208,70 @@ def test_every_answer_for_programs_has_its_ground(command, count):
     for ground in told:
         assert ground["level"] in LEVELS
         assert bool(ground["reasons"]) == (ground["level"] != "measured")
+
+
+# --- in Chinese ----------------------------------------------------------------------------------
+
+
+def templates():
+    """Everything that a reason may be put together from, but for names."""
+    found = {parts.ALONE, parts.NONE, parts.TOGETHER, parts.IN_SUCH, parts.NEWEST}
+    found |= {parts.BEYOND, parts.BELOW, parts.NEWEST_OF, parts.MONTH, *parts.MONTHS.split()}
+    for topic in TOPICS.values():
+        found |= {words for words, _ in topic.names.values()} | set(topic.numbers.values())
+    return found | {APART, ALONE_APART}
+
+
+def test_every_part_of_a_reason_has_a_translation():
+    source = Path(language.__file__).parent / "locale/zh/LC_MESSAGES/gpuspec.po"
+    known = {m.id: m.string for m in read_po(io.BytesIO(source.read_bytes())) if m.string}
+    assert templates() - set(known) == set()
+    for text in templates():  # with the same places to fill
+        assert set(re.findall(r"{\w+}", text)) == set(re.findall(r"{\w+}", known[text])), text
+
+
+def test_a_chinese_page_says_its_ground_in_chinese(record):
+    changes = [
+        {"isl": 200_000.0},
+        {"tensor_reach": "over nodes"},
+        {"kind": "encoders"},
+        {"engine": "sglang", "generation": "Hopper"},
+        {"version": "0.30.0"},
+    ]
+    grounds = {f"s{i}": ask(record, **change) for i, change in enumerate(changes)}
+    for name, found in grounds.items():
+        said = warning({name: found}, None, translator("zh"))
+        names = re.sub(r"s\d|GPU|vLLM|SGLang|Hopper|Ampere|128k", "", said)
+        assert not re.search("[A-Za-z]", names), said
+        assert warning({name: found}, None, ENGLISH).count(found.reasons[0]) == 1
+
+
+def test_prompts_read_apart_are_near_where_one_publisher_measured_them_and_far_elsewhere():
+    def of(**changed):
+        sides = {"tp": 8, "prefill_gpus": 16, "decode_gpus": 40, "concurrency": 160}
+        sides["weights"] = "fp8"
+        q = EstimateQuestion.ask(**{"model": "DeepSeek-R1", "gpus": "H200", **sides, **changed})
+        return estimates(q)[0]["ground"]
+
+    lengths = {"isl": 7373, "osl": 922, "kv": "fp8"}
+    assert of(**lengths)["level"] == "near"
+    dense = of(**lengths, model="Llama-3.1-405B")
+    assert dense["level"] == "far"
+    apart = "where prompts are read on GPUs of their own"
+    assert f"no measurement of dense models, {apart}" in dense["reasons"]
+    assert of(**lengths, engine="vllm")["level"] == "far"
+
+
+def test_a_language_model_on_a_slice_is_on_no_better_ground_than_on_a_whole_gpu():
+    slice_ = {"gpu": "a100-sxm-80", "profile": "3g.40gb", "output_tokens_s": 900.0}
+    asked = {**slice_, "work_kind": "", "whole_ground": Ground("measured")}
+    near = option_ground(asked)  # one publisher measured tokens on slices
+    assert near == Ground("near", ("one publisher's measurements alone of language models",))
+    far = Ground("far", ("no measurement of encoders",))
+    assert option_ground({**asked, "whole_ground": far}) == far
+    q = ServingQuestion.ask(model="Llama-3.1-8B", gpus="A100")
+    whole = q.devices[0]
+    one = q.on([whole.model_copy(update={"id": f"{whole.id}/3g.40gb"})], q.runtime, 1)
+    both = [one.replica(d, one.formats[0], 1).layout for d in (whole, *one.devices)]
+    said = [setting(one, layout, 8) for layout in both]
+    assert said[0] == said[1]

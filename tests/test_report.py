@@ -21,6 +21,7 @@ from pypdf import PdfReader
 from pypdf.generic import IndirectObject
 
 from gpuspec import report
+from gpuspec.base.days import run_date
 from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.base.files import write_atomically
 from gpuspec.report import render
@@ -378,10 +379,10 @@ def test_a_folder_that_was_deleted_is_refused(notebook, monkeypatch, tmp_path):
 
 def test_date_of_the_source(monkeypatch):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "86400")
-    assert report.report_date() == datetime.date(1970, 1, 2)
+    assert run_date() == datetime.date(1970, 1, 2)
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "soon")
     with pytest.raises(InputError, match="SOURCE_DATE_EPOCH"):
-        report.report_date()
+        run_date()
 
 
 def test_figure_is_the_same_every_time():

@@ -13,6 +13,7 @@ from gpuspec.topics import claims, training
 from gpuspec.topics.claims import FALSE, Check, condition, joined, judged, words
 from gpuspec.topics.claims.pictures import holding_map, said_and_found
 from gpuspec.topics.claims.published import published_serving, published_training
+from gpuspec.topics.claims.same import of_same_settings
 from gpuspec.topics.claims.serving import VENDOR_MODEL, latency_grid, serving_grid
 from gpuspec.topics.claims.training import training_grid
 from gpuspec.topics.claims.verdict import (
@@ -242,8 +243,38 @@ def test_dpx_is_seven_times_only_against_slower_ways_of_a100(found):
     best = grid_[grid_["compared"] == "A100's best way"]
     assert best["value"].max() < 4
     assert found["C06"].checks[0].measured["value"].iloc[0] == pytest.approx(2.94, abs=0.01)
-    assert found["C06"].verdict.word == WHEN
-    assert "best way" in found["C06"].verdict.condition
+    reached = grid_[grid_["value"] >= 6.3]
+    assert set(reached["compared"]) == {"32-bit integers on A100"}  # and nobody's emulated DPX
+    assert set(reached["cells"]) == {"16 bit"}
+    assert found["C06"].verdict.word == MISLEADING
+
+
+def test_no_class_wants_hopper_and_has_no_rival(found):
+    ahead, rivals = found["C13"].checks[:2]
+    far = set(ahead.grid.loc[ahead.grid["value"] >= 2, "name"])
+    beaten = rivals.grid[rivals.grid["value"] < 1]
+    assert {"l40s-pcie-48", "rtx-pro-6000-pcie-96", "b200-sxm-180"} <= set(beaten["rival"])
+    assert "N-body, all pairs (FP32)" in far & set(beaten["name"])
+    assert found["C13"].verdict.word == MISLEADING
+    assert found["C13"].verdict.condition.startswith("never all at once")
+
+
+def test_a_published_figure_has_the_format_and_size_of_its_estimate(found):
+    seen = found["C01"].checks[0].measured
+    assert set(seen["precision"]) <= {"BF16", "FP8"}
+    assert len(seen)
+    grid_ = pd.DataFrame({"params_b": [70.6], "precision": ["FP8"], "seq_len": [4096]})
+    runs = pd.DataFrame({"model": "Llama-3.1-70B", "precision": ["FP8", "BF16", ""]})
+    runs = runs.assign(seq_len=4096, value=[2.0, 3.0, 4.0])
+    assert of_same_settings(grid_, runs)["value"].tolist() == [2.0]
+    assert of_same_settings(grid_, runs.assign(model="Llama-3.1-8B")).empty
+    assert of_same_settings(grid_, runs.drop(columns="precision")).empty
+    assert of_same_settings(grid_, runs.assign(seq_len=32768)).empty
+    # A map of FP8 shows no figure of BF16.
+    shown = claims.claim_map(found["C01"])
+    figures = seen.loc[seen["precision"] == "FP8", "value"]
+    drawn = shown.published.to_numpy(float)
+    assert np.isin(drawn[~np.isnan(drawn)], figures).all()
 
 
 def test_mig_has_no_more_instances_but_larger_ones(found):

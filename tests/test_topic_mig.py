@@ -25,8 +25,10 @@ from gpuspec.formulas.mig import (
     geometry,
     layouts,
     maximal_layouts,
+    memory_share,
     patterns,
     slice_gpu,
+    slice_memory_bytes,
 )
 from gpuspec.formulas.mig.delivery import slice_seconds
 from gpuspec.topics.hpc import class_seconds
@@ -40,6 +42,7 @@ from gpuspec.topics.mig import (
     slice_engine,
     tenant_options,
     useful_options,
+    words,
 )
 from gpuspec.topics.mig import answer as tables
 
@@ -47,7 +50,10 @@ PLACED = sorted(
     {g for g, starts in zip(mig_profiles().index.get_level_values("gpu_id"),
                             mig_profiles()["placement_starts"], strict=True) if starts}
 )  # fmt: skip
-ASKED = ["a100-sxm-40", "a100-sxm-80", "h100-sxm-80", "h100-nvl-94", "h200-sxm-141", "b200-sxm-180"]
+ASKED = [
+    "a100-sxm-40", "a100-sxm-80", "h100-sxm-80", "h100-nvl-94", "h200-sxm-141", "b200-sxm-180",
+    "gh200-superchip-144", "gb200-superchip-186",
+]  # fmt: skip
 
 
 # --- layouts -------------------------------------------------------------------------------------
@@ -153,9 +159,10 @@ def test_more_slices_are_never_less(gpu_id):
 
 
 @given(st.floats(1, 1e4), st.floats(1, 1e4), st.floats(1e-4, 1.0), st.floats(0.05, 0.9))
-def test_a_slice_is_never_faster_and_keeps_its_share(items, rate, floor, share):
-    whole = slice_seconds(items, rate, floor, 1.0)
-    part = slice_seconds(items, rate, floor, share)
+def test_a_slice_is_never_faster_and_keeps_its_share(items, rate, fixed, share):
+    batches = 2.0 ** np.arange(9)
+    curve = batches, fixed + batches / rate
+    whole, part = (slice_seconds(items, s, *curve) for s in (1.0, share))
     assert whole <= part * (1 + 1e-9)
     assert part <= whole / share * (1 + 1e-9)
 
@@ -164,7 +171,7 @@ SIMULATED = ["stream", "lbm", "md", "dgemm", "hpl", "fft3d", "weather"]
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.sampled_from(ASKED), st.sampled_from(SIMULATED), st.data())
+@given(st.sampled_from(ASKED[:-1]), st.sampled_from(SIMULATED), st.data())
 def test_a_slice_simulates_faster_than_its_smaller_share_and_slower_than_the_whole(
     gpu_id, name, data
 ):
@@ -191,14 +198,17 @@ def test_slices_deliver_simulations_and_language_models():
 
 
 def test_published_slices_give_their_share():
-    """MIGProfiler (A100 40 and 80 GB), NJIT (A100), one H200: as the notebook says."""
+    """MIGProfiler (A100 40 and 80 GB), MLPerf, NJIT, Red Hat (A100), one H200."""
     assert calibrate() == stored("mig")  # make calibrate
     errors = slice_errors()
     assert errors.loc["full load", "publishers"] >= 3
     assert errors.loc["full load", "rows"] >= 60
     assert errors.loc["full load", "median_error"] < 0.05
-    assert np.expm1(errors.loc["full load", "p90_error"]) < 0.10
-    assert least_of_share() > 0.9
+    assert errors.loc["full load", "p90_error"] < 0.10
+    assert errors.loc["all", "median_error"] < 0.06
+    assert errors.loc["all", "p90_error"] < 0.16
+    assert 0.75 < errors.loc["all", "coverage"] < 0.88
+    assert least_of_share() > 0.85
     resnet = published_slices().query("profile == '1g.10gb' and batch == 256")
     assert resnet["measured"].between(0.13, 0.15).all()  # one of seven
 
@@ -245,6 +255,36 @@ def test_packing_is_never_invalid(rows, kinds):
     assert found.objective >= found.bound - 1e-6
     assert found.gap < 1e-6
     assert found.objective == pytest.approx(found.usd_per_hour)
+
+
+def test_two_tenants_of_68_gib_share_an_h200():
+    """A 3g.71gb has 69.50 GiB (github.com/NVIDIA/mig-parted/issues/120), not 71 GB = 66.1 GiB."""
+    rows = [{"name": "t", "memory_gib": 68, "copies": 2}]
+    question = MigQuestion.ask(tenants=rows, gpus="H200")
+    found = pack(question, tenant_options(question))
+    assert found.gpus == {"h200-sxm-141": 1}
+    assert set(found.placements["profile"]) == {"3g.71gb"}
+    kept = MigQuestion.ask(tenants=rows, gpus="H200", reserve=0.1)  # 74.8 GiB each
+    options = tenant_options(kept)
+    assert pack(kept, options).gpus == {"h200-sxm-141": 2}
+    slices = options[options["profile"] == "3g.71gb"]
+    assert slices["reason"].eq("69.5 GiB of memory with the reserve against 74.8").all()
+
+
+@pytest.mark.parametrize("gpu_id", PLACED)
+def test_memory_of_slices_is_never_read_off_their_names(gpu_id):
+    """Listed or computed from the GPU's memory: the same whatever the profile is called."""
+    whole = gpu(gpu_id)
+    for profile in geometry(gpu_id).profiles.values():
+        other = profile.model_copy(update={"memory_label_gb": 1.0})
+        found = slice_memory_bytes(whole, profile)
+        assert found == slice_memory_bytes(whole, other)
+        blank = profile.model_copy(update={"memory_reported_gib": None})
+        computed = slice_memory_bytes(whole, blank)
+        part = whole.memory_bytes * memory_share(profile)
+        assert 0.9 * part < computed < part
+        if profile.memory_reported_gib:  # what a listing prints is no less
+            assert computed <= found * (1 + 1e-9)
 
 
 def test_seven_small_tenants_share_a_gpu_and_the_eighth_does_not():
@@ -332,6 +372,22 @@ def test_a_reserve_leaves_room():
     assert (headroom["load"] <= 1 / 1.25 + 1e-9).all()
     assert (headroom["load_low"] < headroom["load"]).all()
     assert (headroom["load"] < headroom["load_high"]).all()
+
+
+def test_what_is_known_of_language_models_on_slices():
+    """Images of MIGProfiler say nothing of tokens: one publisher measured those on a slice."""
+    rows = [
+        {"name": "c", "model": "Llama-3.1-8B", "weights": "fp8", "copies": 2},
+        {"name": "e", "memory_gib": 9, "gpu_share": 0.1},
+    ]
+    question = MigQuestion.ask(tenants=rows, gpus="A100")
+    options = tenant_options(question)
+    found = pack(question, options)
+    headroom = tables.headroom_table(found, options).set_index("tenant")
+    assert headroom.loc["c-1", "ground"] == "near"
+    assert "alone of language models" in headroom.loc["c-1", "ground_reasons"]
+    assert headroom.loc["e", "ground"] == "measured"
+    assert "Ground of c: near" in words.places_ground(headroom.reset_index())
 
 
 def test_needless_options_are_left_out():

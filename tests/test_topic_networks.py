@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from gpuspec.base.errors import UnknownNameError
 from gpuspec.catalog import gpu
 from gpuspec.constants.collectives import collective_errors, collective_interval
-from gpuspec.constants.fabrics import fabric
+from gpuspec.constants.fabrics import NETWORKS, board_fabric, fabric
 from gpuspec.formulas.networks import (
     OPERATIONS,
     algorithm_bandwidth,
@@ -21,20 +21,26 @@ from gpuspec.topics import networks
 from gpuspec.topics.networks import words
 
 SIZES = st.integers(3, 34).map(lambda power: 2.0**power)
-COUNTS = st.sampled_from([2, 4, 8])
+COUNTS, MEMBERS = st.sampled_from([1, 2, 4, 8]), st.sampled_from([2, 4, 8])
+NODES = st.sampled_from([2, 8, 64, 1024])
+KINDS = st.sampled_from(NETWORKS)
 
 
-@given(st.sampled_from(OPERATIONS), SIZES, COUNTS, st.sampled_from([1, 2, 8]))
-def test_more_bytes_never_arrive_earlier(operation, size, gpus, nodes):
-    joined = fabric(gpu("H100"))
+FABRICS = [fabric(gpu("H100"), kind=kind) for kind in NETWORKS]
+FABRICS += [board_fabric(gpu("A100")), fabric(gpu("L40S")), fabric(gpu("L40S"), pcie_switch=True)]
+
+
+@given(st.sampled_from(OPERATIONS), SIZES, COUNTS, NODES, st.sampled_from(FABRICS))
+def test_more_bytes_never_arrive_earlier(operation, size, gpus, nodes, joined):
+    gpus = min(gpus, joined.island)
     one, two = collective_seconds(operation, [size, 2 * size], joined, gpus, nodes)
     assert 0 < one <= two
 
 
-@given(st.sampled_from(OPERATIONS), SIZES, st.floats(10, 200), st.floats(1.1, 4), COUNTS)
-def test_a_faster_network_is_never_slower(operation, size, rate, factor, gpus):
+@given(st.sampled_from(OPERATIONS), SIZES, st.floats(1, 400), st.floats(1.1, 4), COUNTS, KINDS)
+def test_a_faster_network_is_never_slower(operation, size, rate, factor, gpus, kind):
     slow, fast = (
-        collective_seconds(operation, size, fabric(gpu("H100"), r), gpus, 4)
+        collective_seconds(operation, size, fabric(gpu("H100"), r, kind), gpus, 4)
         for r in (rate, rate * factor)
     )
     assert fast <= slow * (1 + 1e-9)
@@ -45,7 +51,20 @@ def test_one_gpu_waits_for_nobody(operation, size):
     assert collective_seconds(operation, size, fabric(gpu("A100")), 1, 1) == 0
 
 
-@given(st.sampled_from(["all_reduce", "all_gather", "reduce_scatter"]), SIZES, COUNTS)
+@given(st.sampled_from(OPERATIONS), SIZES, COUNTS, NODES, KINDS)
+def test_more_nodes_are_never_faster(operation, size, gpus, nodes, kind):
+    joined = fabric(gpu("H100"), kind=kind)
+    few, many = collective_seconds(operation, size, joined, gpus, [nodes, 2 * nodes])
+    assert few <= many * (1 + 1e-9)
+
+
+def test_a_node_s_whole_network_needs_all_of_its_gpus():
+    seconds = collective_seconds("all_gather", 2**33, fabric(gpu("H100")), [1, 2, 4, 8], 4)
+    assert (np.diff(seconds) < 0).all()
+    assert seconds[0] > 6 * seconds[-1]
+
+
+@given(st.sampled_from(["all_reduce", "all_gather", "reduce_scatter"]), SIZES, MEMBERS)
 def test_no_ring_beats_its_link(operation, size, gpus):
     joined = fabric(gpu("H100"), switch_adds=False)
     seconds = collective_seconds(operation, size, joined, gpus)

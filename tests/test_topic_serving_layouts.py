@@ -26,7 +26,8 @@ def test_prompts_read_apart_are_answered_beside_the_same_gpus():
     found = answer(**R1, **LONG)
     sides = found["separate"]
     parts = sides["queue_s"] + sides["prefill_s"] + sides["transfer_s"]
-    way = engine().terms.request_ms / 1e3 + USERS.transport_s
+    terms = engine().terms
+    way = terms.request_ms / 1e3 + terms.prompt_us * LONG["isl"] / 1e6 + USERS.transport_s
     assert found["ttft_s"][0] == pytest.approx(parts + way)
     assert found["tpot_s"][0] == pytest.approx(sum(found["parts"].values()))
     assert found["same_gpus"]["replicas"] == 7
@@ -41,6 +42,33 @@ def test_prompts_read_apart_are_answered_beside_the_same_gpus():
     assert found["ground"]["level"] == "near"
     low, high = found["output_tokens_s"][1:]
     assert low < found["output_tokens_s"][0] < high
+
+
+def test_prompts_read_apart_take_a_rate_and_users_as_everywhere():
+    apart = {**LONG, "concurrency": None}
+    found = answer(**R1, **apart, request_rate=3.0)
+    seen = found["arrivals"]
+    time = seen["ttft_mean_s"] + seen["tpot_mean_s"] * (LONG["osl"] - 1)
+    assert found["load"] == pytest.approx(3.0 * time, rel=1e-6)
+    assert found["keeps_limits"] == (seen["ttft_p95_s"] <= 2 and seen["tpot_p95_s"] <= 0.05)
+    assert (
+        answer(**R1, **apart, users=900, active_share=1, requests_per_hour=12)["arrivals"] == seen
+    )
+    most = found["requests_s_within"]
+    assert most < found["requests_s_sustained"]
+    assert answer(**R1, **apart, request_rate=most)["keeps_limits"]
+    beyond = answer(**R1, **apart, request_rate=most * 1.1)
+    assert not beyond["keeps_limits"]
+    assert beyond["same_gpus"]["ttft_s"] > found["same_gpus"]["ttft_s"]
+    flood = answer(**R1, **apart, request_rate=100.0)
+    assert flood["waiting"] == float("inf")
+    assert flood["load"] == flood["max_concurrency"]
+
+
+def test_spread_takes_memory_where_prompts_are_read_apart():
+    equal, varied = (answer(**R1, **LONG, osl_cv=spread) for spread in (0.0, 1.5))
+    assert varied["max_concurrency"] < equal["max_concurrency"]
+    assert varied["tpot_s"] > equal["tpot_s"]
 
 
 @pytest.mark.parametrize(
@@ -164,4 +192,39 @@ def test_the_command_takes_settings_and_prints_both_sides():
     found = CliRunner().invoke(main, ["estimate", "DeepSeek-R1", *given, *apart])
     assert found.exit_code == 0, found.output
     assert "8 GPUs read prompts" in found.output
-    assert "on the same GPUs, 2 replicas" in found.output
+    assert "GPUs that read and write, 2 replicas" in found.output
+
+
+STRICT = {"model": "Llama-3.1-70B", "gpus": "H100", "weights": "fp8", "isl": 4096, "osl": 512}
+STRICT |= {"concurrency": 256, "tpot_limit_s": 0.03, "ttft_limit_s": 2}
+
+
+def test_fewer_gpus_with_prompts_apart_are_what_an_estimate_of_them_says():
+    (row,) = serving.estimates(EstimateQuestion.ask(**STRICT))
+    apart = row["apart"]
+    assert apart["gpus"] < row["gpus"]
+    assert apart["gpus"] == apart["prefill_gpus"] + apart["decode_gpus"]
+    names = ("tp", "pp", "attention_dp", "prefill_tp", "prefill_attention_dp")
+    sides = {name: apart[name] for name in (*names, "prefill_gpus", "decode_gpus")}
+    (asked,) = serving.estimates(EstimateQuestion.ask(**STRICT, **sides))
+    assert asked["keeps_limits"]
+    assert asked["ttft_s"][0] == pytest.approx(apart["ttft_s"])
+    assert asked["tpot_s"] == pytest.approx(
+        (apart["tpot_s"], apart["tpot_s_low"], apart["tpot_s_high"])
+    )
+    assert asked["ground"] == apart["ground"]
+
+
+def test_nothing_is_offered_where_prompts_apart_take_as_many_gpus():
+    loose = {"concurrency": 64, "tpot_limit_s": 0.05, "isl": 2048}
+    (row,) = serving.estimates(EstimateQuestion.ask(**STRICT | loose))
+    assert row["apart"] is None
+    found = CliRunner().invoke(main, ["estimate", "Llama-3.1-8B", "--gpus", "H100"])
+    assert "Separate prefill" not in found.output
+
+
+def test_the_command_offers_prompts_apart_with_what_it_rests_on():
+    strict = ["--tpot-limit-s", "0.02", "--isl", "8192", "--osl", "256", "--concurrency", "256"]
+    found = CliRunner().invoke(main, ["estimate", "Llama-3.1-70B", *strict, "--gpus", "H100"])
+    assert "With prompts read on GPUs of their own" in found.output
+    assert "is no part of the recommendation" in found.output

@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
@@ -17,7 +18,7 @@ from gpuspec.decision.scenario import scenario
 from gpuspec.topics.memory.ask import MemoryQuestion
 from gpuspec.topics.serving import estimates, words
 from gpuspec.topics.serving.ask import EstimateQuestion, ServingQuestion
-from gpuspec.topics.serving.options import best_layout, best_options, options_table
+from gpuspec.topics.serving.options import best_layout, best_options, best_rows, options_table
 from gpuspec.topics.serving.traces import read_requests
 
 USES = list(load_table("use-cases")["id"])
@@ -319,3 +320,18 @@ def test_the_best_layout_of_an_estimate_is_that_of_the_table(load):
             best, found = best_options(mine).iloc[0], best_layout(q, device, form)
             for name in ("tp", "pp", "ep", "attention_dp", "gpus", "replicas", "works"):
                 assert found[name] == best[name]
+
+
+@pytest.mark.parametrize(
+    "load",
+    [
+        {"concurrency": 1},
+        {"concurrency": 3000},
+        {"concurrency": 64, "ttft_limit_s": 0.05},  # nothing works, and each reason stays
+        {"request_rate": 2.0, "isl": 300, "osl": 40, "max_gpus": 2},
+        {"request_rate": 8.0, "isl": 4000, "osl": 40, "ttft_limit_s": 1, "max_gpus": 4},
+    ],
+)
+def test_the_best_rows_are_those_of_the_whole_table(load):
+    q = ServingQuestion.ask(model="Mixtral-8x7B", gpus="A100,H200", **load)
+    pd.testing.assert_frame_equal(best_rows(q), best_options(options_table(q)))

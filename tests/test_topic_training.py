@@ -1,5 +1,6 @@
 """Training jobs: layouts with reasons, runs against a deadline, and what is said of them."""
 
+import datetime
 import time
 
 import numpy as np
@@ -12,8 +13,8 @@ from gpuspec.base.errors import UnknownNameError
 from gpuspec.catalog.models import Model
 from gpuspec.topics import training
 from gpuspec.topics.training import words
-from gpuspec.topics.training.layouts import impossible
 from gpuspec.topics.training.panel import training_panel
+from gpuspec.topics.training.rules import impossible
 
 
 @pytest.fixture(scope="module")
@@ -277,3 +278,94 @@ def test_the_panel_follows_its_sliders():
     assert panel.message.value == ""
     panel.controls["seq_len"].value = 131072.0
     assert "<svg" in panel.picture.value
+
+
+def test_tokens_come_from_documents_and_days_from_a_date(monkeypatch):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1796000000")  # 2026-11-30, a Monday
+    asked = training.TrainingQuestion.ask(
+        documents=3000, document_tokens=2000, epochs=3, deadline="friday"
+    )
+    assert asked.tokens == 18e6
+    assert asked.deadline == datetime.date(2026, 12, 4)
+    assert asked.deadline_days == 4
+    assert asked.but(epochs=2).tokens == 12e6
+    same = training.TrainingQuestion.ask(deadline="Mon")
+    assert same.deadline_days == 7, "today is too late: the next Monday"
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"documents": 10}, "document_tokens"),
+        ({"documents": 10, "document_tokens": 5, "tokens": 7}, "not both"),
+        ({"epochs": 2}, "documents"),
+        ({"deadline": "2026-11-30"}, "after that of the run, 2026-11-30"),
+        ({"deadline": "friday", "deadline_days": 9}, "not both"),
+        ({"deadline": "someday"}, "weekday"),
+        ({"optimizer": "adamx"}, "optimizer"),
+    ],
+)
+def test_half_of_an_amount_or_two_of_them_are_refused(monkeypatch, given, said):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1796000000")
+    with pytest.raises(InputError, match=said):
+        training.TrainingQuestion.ask(**given)
+
+
+def test_a_lighter_optimizer_leaves_room(question):
+    least = [
+        training.layout_table(question.but(optimizer=name), question.devices[1], 64)[
+            "memory_bytes"
+        ].min()
+        for name in ("adamw-8bit", "adamw-mixed")
+    ]
+    assert least[0] < 0.8 * least[1]
+
+
+def test_a_job_of_minutes_is_told_in_minutes(command):
+    job = ("--tokens", "2e7", "--tuning", "lora", "--global-batch", "16", "--gpus", "H100")
+    told = command("train", "Qwen2.5-7B", *job, "--counts", "8").stdout
+    assert "minutes (" in told
+    assert "0.0 days" not in told
+
+
+def small(**more):
+    return training.TrainingQuestion.ask(
+        model="Llama-3.1-8B", gpus="H100", framework="torchtune", global_batch=64, **more
+    )
+
+
+def test_what_is_recomputed_can_be_said():
+    peak = {}
+    for said in ("none", "full every 2", "full"):
+        table = training.layout_table(small(recompute=said), small().devices[0], 8)
+        alike = (table["micro_batch"] == 1) & (table["zero_stage"] == 3)
+        peak[said] = table.loc[alike & (table["dp"] == 8), "memory_bytes"].iloc[0]
+        assert set(table["recompute"]) == {said.split()[0]}
+    kept = peak["none"] - peak["full"]
+    assert 0.3 * kept < peak["none"] - peak["full every 2"] < 0.6 * kept
+
+
+def test_what_goes_to_host_memory_can_be_said():
+    tables = {
+        said: training.layout_table(small(offload=said), small().devices[0], 8)
+        for said in ("none", "activations", "both")
+    }
+    assert not tables["none"]["offload"].any()
+    assert set(tables["both"]["offload"]) == {"optimizer|activations"}
+    best = {said: table.iloc[0] for said, table in tables.items()}
+    assert best["activations"]["step_s"] > best["none"]["step_s"]
+    assert best["both"]["host_bytes"] > best["activations"]["host_bytes"] > 0
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"recompute": "operations"}, "recomputes none, full"),
+        ({"recompute": "now and then"}, "full every 2"),
+        ({"offload": "both", "framework": "nanotron"}, "keeps nothing there"),
+    ],
+)
+def test_what_a_framework_cannot_do_is_refused(given, said):
+    asked = {"model": "Llama-3.1-8B", "gpus": "H100", "framework": "torchtune", **given}
+    with pytest.raises(InputError, match=said):
+        training.TrainingQuestion.ask(**asked)

@@ -98,8 +98,8 @@ def test_texts_stay_as_they_are():
 def test_a_table_may_say_a_format_that_depends_on_what_was_asked():
     frame = pd.DataFrame({"days": [3.14], "month": [70.0]})
     shown = readable(frame, {"month": lambda x: "in time" if x < 60 else "not in time"})
-    assert table(shown, "Months").rows == [["3.1", "not in time"]]
-    assert table(shown, "Days", {"Days": ".2f"}).rows == [["3.14", "not in time"]]
+    assert table(shown, "Months").rows == [["3.1 days", "not in time"]]
+    assert table(shown, "Days", {"Time": ".2f"}).rows == [["3.14", "not in time"]]
 
 
 def test_columns_named_after_gpus_have_their_family():

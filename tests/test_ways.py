@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from gpuspec.base.errors import InputError
 from gpuspec.catalog.models import model
 from gpuspec.decision import plan, upgrade
 from gpuspec.decision.errors import Speeds
@@ -56,7 +57,7 @@ def test_a_mixture_of_experts_is_as_fast_in_every_answer(name):
     ("work", "gpu", "form", "count"),
     [
         (LARGE, "H100", "bf16", None),
-        (IMAGES, "H100", "bf16", 19),
+        (IMAGES, "H100", "bf16", 18),
         (WEATHER | {"deadline_days": 20}, "H100", "bf16", 5),
         (TRAINED | {"deadline_days": 60}, "H100", "bf16", 512),
         (ADAPTERS | {"deadline_days": 21}, "A100", "bf16", None),
@@ -75,6 +76,19 @@ def test_plan_and_upgrade_take_the_same_way(work, gpu, form, count):
     first = runs[runs["quarter"] == runs["quarter"].min()]
     assert set(first["split"]) == {taken["split"]}
     assert first["gpus"].sum() == taken["gpus"] == (count or taken["gpus"])
+
+
+def test_images_in_8_bits_take_fewer_gpus_and_plain_pytorch_gains_nothing():
+    def units(**more):
+        work = IMAGES | more
+        asked = scenario({"name": "x", "workloads": [work]}).workloads[0]
+        return workload_ways(asked, ("a100-sxm-80", "h100-sxm-80"), ("bf16",)).table
+
+    wide, low = units(), units(precision="8bit")
+    assert list(low["precision"]) == ["int8", "fp8"]
+    assert (low["units"] < wide["units"]).all()
+    with pytest.raises(InputError, match="plain PyTorch"):
+        units(precision="8bit", stack="eager")
 
 
 def test_a_count_that_is_not_sure_to_meet_the_deadline_is_taken_by_neither():

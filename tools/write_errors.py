@@ -10,12 +10,14 @@ from tabulate import tabulate
 
 from gpuspec.constants.collectives import collective_errors
 from gpuspec.constants.disaggregated import separate_errors
-from gpuspec.constants.hpc import hpc_errors
+from gpuspec.constants.hpc import hpc_errors, hpc_order
+from gpuspec.constants.images import image_errors
 from gpuspec.constants.inference import inference_errors
 from gpuspec.constants.memory import KINDS, memory_errors
 from gpuspec.constants.mig import slice_errors
 from gpuspec.constants.stored import stored, stored_errors
 from gpuspec.constants.training import training_errors
+from gpuspec.topics.hpc.published import scaling_errors
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -43,8 +45,39 @@ def hpc_table():
     return _table(hpc_errors())
 
 
+def hpc_order_table():
+    rows = [
+        [kind, f"{e.rows:.0f}", f"{e.publishers:.0f}", f"{e.right:.0%}"]
+        for kind, e in hpc_order().iterrows()
+    ]
+    heads = ["A100, H100, L40S", "Pairs", HEADS[2], "In the right order"]
+    return tabulate(rows, heads, tablefmt="github", disable_numparse=True)
+
+
+def hpc_scaling_table():
+    rows = [
+        [
+            e.program,
+            e.case,
+            e.gpu,
+            e.scaling,
+            f"{e.first_gpus} to {e.last_gpus}",
+            f"{e.efficiency:.0%}",
+            f"{e.efficiency_model:.0%}",
+            f"{e.median_error:.1%}",
+        ]
+        for e in scaling_errors().itertuples()
+    ]
+    heads = ["Program", "Case", "GPU", "Scaling", "GPUs", "Efficiency", "Model", HEADS[3]]
+    return tabulate(rows, heads, tablefmt="github", disable_numparse=True)
+
+
 def slice_table():
     return _table(slice_errors())
+
+
+def image_table():
+    return _table(image_errors())
 
 
 OVERVIEW = [  # topic, figure as a reader would say it, where its error is, row
@@ -55,15 +88,17 @@ OVERVIEW = [  # topic, figure as a reader would say it, where its error is, row
     ("Inference", "time to first token", inference_errors, "ttft"),
     ("Inference", "H100 over A100", inference_errors, "ratio h100-sxm-80 / a100-sxm-80"),
     ("Inference", "H200 over H100", inference_errors, "ratio h200-sxm-141 / h100-sxm-80"),
-    ("Inference", "seconds of an image", inference_errors, "images"),
+    ("Inference", "seconds of an image", image_errors, "images"),
     ("Training", "step, framework known", training_errors, "step time, framework known"),
     ("Training", "step, framework never seen", training_errors, "step time, framework never seen"),
     ("Training", "H100 over A100", training_errors, "ratio h100-sxm-80 / a100-sxm-80"),
-    ("Collectives", "from 1 MiB", collective_errors, "from 1 MiB"),
-    ("Collectives", "below 1 MiB", collective_errors, "below 1 MiB"),
+    ("Collectives", "one 8-GPU node, from 1 MiB", collective_errors, "in a node, from 1 MiB"),
+    ("Collectives", "one 8-GPU node, below 1 MiB", collective_errors, "in a node, below 1 MiB"),
+    ("Collectives", "between nodes, from 1 MiB", collective_errors, "between nodes, from 1 MiB"),
+    ("Collectives", "between nodes, below 1 MiB", collective_errors, "between nodes, below 1 MiB"),
     ("HPC", "one GPU over another, kernels", hpc_errors, "ratio, kernels"),
     ("HPC", "one GPU over another, programs", hpc_errors, "ratio, applications"),
-    ("MIG", "slice over whole GPU, full load", slice_errors, "full load"),
+    ("MIG", "slice over whole GPU", slice_errors, "all"),
 ]
 
 
@@ -85,7 +120,8 @@ GROUPS = [  # kind, label of its lines, what they are
     ("training", "GPU generation", ("Ampere", "Hopper", "Blackwell")),
     ("training", "reach", ("in a node", "between nodes")),
     ("collectives", "reach", ("in a node, from 1 MiB", "between nodes, from 1 MiB")),
-    ("collectives", "link", ("nvlink-3", "nvlink-4", "nvlink-5", "pcie-4")),
+    ("collectives", "nodes", ("in a node", "2 nodes", "3 to 16 nodes", "more nodes")),
+    ("collectives", "link", ("nvlink-3", "nvlink-4", "nvlink-5", "pcie-4", "pcie-4-peer")),
 ]
 
 
@@ -159,10 +195,13 @@ PLACES = [
     ("docs/memory.md", "errors", memory_table),
     ("docs/serving.md", "inference errors", inference_table),
     ("docs/serving.md", "separate errors", separate_table),
+    ("docs/serving.md", "image errors", image_table),
     ("docs/serving.md", "operator errors", operator_table),
     ("docs/networks.md", "collective errors", collective_table),
     ("docs/training.md", "training errors", training_table),
     ("docs/hpc.md", "hpc errors", hpc_table),
+    ("docs/hpc.md", "hpc order", hpc_order_table),
+    ("docs/hpc.md", "hpc scaling", hpc_scaling_table),
     ("docs/mig.md", "slice errors", slice_table),
     ("docs/validation.md", "errors by group", group_table),
 ]

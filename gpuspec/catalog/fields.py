@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from gpuspec.base.ask import Range
+from gpuspec.base.days import coming_day
 from gpuspec.base.documents import day_of
 from gpuspec.base.errors import InputError, UnknownNameError, renamed
 from gpuspec.catalog import edition, gpu_ids, resolved
@@ -112,19 +113,29 @@ Format = Annotated[str, BeforeValidator(_format)]
 Formats = Annotated[tuple[Format, ...], BeforeValidator(split), Field(min_length=1)]
 EngineName = Annotated[str, BeforeValidator(_row("engines"))]
 FrameworkName = Annotated[str, BeforeValidator(_row("frameworks"))]
+OptimizerName = Annotated[str, BeforeValidator(_row("training_recipes"))]
 UseCaseName = Annotated[str, BeforeValidator(_row("use-cases"))]
 WorkloadName = Annotated[str, BeforeValidator(_known(lambda name: workload(name).id))]
 """Class of scientific computations."""
 Names = Annotated[tuple[str, ...], BeforeValidator(split)]
 Day = Annotated[date, BeforeValidator(_day)]
+ComingDay = Annotated[date, BeforeValidator(coming_day)]
+"""A day after that of the run; a weekday is the next."""
 
 # One of a few.
 KvFormat = Annotated[Literal["stored", "bf16", "fp16", "fp8", "int8"], BeforeValidator(_auto)]
 """Number format of the key-value cache; ``stored`` (``auto``): the publisher's, else 16 bits."""
 TrainingFormat = Annotated[Literal["bf16", "fp8"], BeforeValidator(fold)]
 Tuning = Annotated[Literal["full", "lora", "qlora"], BeforeValidator(fold)]
-NetworkKind = Annotated[Literal["infiniband", "roce", "efa", "tcp"], BeforeValidator(fold)]
+Offload = Annotated[Literal["none", "optimizer", "activations", "both"], BeforeValidator(fold)]
+RecomputeWords = Annotated[str, BeforeValidator(fold)]
+"""What is recomputed, and of which layers: `gpuspec.formulas.recompute`."""
+NetworkKind = Annotated[
+    Literal["infiniband", "roce", "efa", "slingshot", "tcp"], BeforeValidator(fold)
+]
 ImageStack = Annotated[Literal["tensorrt", "compiled", "eager"], BeforeValidator(fold)]
+ImagePrecision = Annotated[Literal["bf16", "8bit"], BeforeValidator(fold)]
+"""``8bit``: FP8 where a GPU has it, else INT8."""
 Currency = Annotated[Literal["USD", "CNY"], BeforeValidator(_upper)]
 Language = Annotated[Literal["en", "zh"], BeforeValidator(fold)]
 
@@ -137,6 +148,8 @@ Images = Annotated[int, Range(0, 10_000, "images")]
 RequestRate = Annotated[float, Range(0, 1e7, "requests/s", above=True)]
 Seconds = Annotated[float, Range(0, 1e6, "s", above=True)]
 Days = Annotated[float, Range(0, 36_500, "days", above=True)]
+Documents = Annotated[float, Range(0, 1e15, "documents", above=True)]
+Epochs = Annotated[float, Range(0, 1000, "epochs", above=True)]
 Hours = Annotated[float, Range(0, 1e9, "GPU-hours", above=True)]
 Months = Annotated[int, Range(1, 120, "months")]
 Limit = Annotated[float, Range(0, 1e6, "s")]

@@ -27,16 +27,23 @@ class ImageModel(Record):
     passes_a_step: Positive = column("Passes of a denoising step: 2 with classifier-free guidance")
     blocks: Literal["unet", "transformer"] = column("Kind of network")
 
-    def pass_flop(self, width: ArrayLike, height: ArrayLike) -> Floats:
-        """Return the FLOP of one pass: products grow with the tokens, attention with their square.
+    def pass_parts(self, width: ArrayLike, height: ArrayLike) -> tuple[Floats, Floats]:
+        """Return the FLOP of one pass in products and in attention.
 
-        >>> round(float(image_model("SDXL").pass_flop(1024, 1024)) / 1e12, 2)
-        6.73
+        Products grow with the tokens, attention with their square.
         """
         pixels = np.asarray(width, float) * np.asarray(height, float)
         tokens = self.image_tokens * pixels / self.reference_pixels + self.text_tokens
         ratio = tokens / (self.image_tokens + self.text_tokens)
-        return np.asarray((self.linear_gflop * ratio + self.attention_gflop * ratio**2) * 1e9)
+        return self.linear_gflop * 1e9 * ratio, self.attention_gflop * 1e9 * ratio**2
+
+    def pass_flop(self, width: ArrayLike, height: ArrayLike) -> Floats:
+        """Return all FLOP of one pass.
+
+        >>> round(float(image_model("SDXL").pass_flop(1024, 1024)) / 1e12, 2)
+        6.73
+        """
+        return np.asarray(sum(self.pass_parts(width, height)))
 
 
 @cache
@@ -49,7 +56,10 @@ def image_model(name: str, data: str | Path | None = None) -> ImageModel:
         When its work is not in the table; lists what is.
     """
     known = {row["id"]: row for row in table_rows("image-models", data)}
-    key = resolve("models", name, "image_model", data)
+    try:
+        key = resolve("models", name, "image_model", data)
+    except UnknownNameError:  # whose list is that of all models
+        key = ""
     if key not in known:
         raise UnknownNameError("image_model", name, list(known))
     return record_from(ImageModel, known[key])

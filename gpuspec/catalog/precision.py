@@ -204,6 +204,12 @@ class TrainingRecipe(Named):
     step_bytes: ParameterBytes = column(
         "Temporary copies during the optimizer step, divided like its states", 0.0, stated=True
     )
+    gathered_bytes: ParameterBytes = column(
+        "Weights of a layer at work where they are sharded", 2.0, stated=True
+    )
+    paged: Flag = column(
+        "Whether optimizer states move to host memory where the GPU's ends", False, stated=True
+    )
 
     @property
     def bytes_per_param(self) -> float:

@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 
 from gpuspec.base.errors import InputError
-from gpuspec.base.units import GB, GIB, MIB
+from gpuspec.base.units import GB, MIB
 from gpuspec.catalog.columns import (
     Amount,
     Confidence,
@@ -278,7 +278,7 @@ class MigProfile(Record):
     memory_slices: Annotated[int, Figure(1, 8)] = column(
         "Memory slices that an instance takes (of 8; of 4 on RTX PRO 6000)"
     )
-    memory_label_gb: Gigabytes = column("Memory in the profile's name")
+    memory_label_gb: Gigabytes = column("Memory in the profile's name; never used for a fit test")
     memory_reported_gib: Annotated[float, Figure(unit="GiB")] | None = column(
         "Memory that nvidia-smi mig -lgip prints", None
     )
@@ -298,10 +298,3 @@ class MigProfile(Record):
     placement_size: Annotated[int, Figure(1, 8)] | None = column(
         "Memory slices that a placement covers; empty: no source", None
     )
-
-    @property
-    def memory_bytes(self) -> float:
-        """Memory of an instance as reported; the label in decimal bytes where it is unknown."""
-        if self.memory_reported_gib is None:
-            return self.memory_label_gb * GB
-        return self.memory_reported_gib * GIB

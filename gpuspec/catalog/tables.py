@@ -43,6 +43,7 @@ RECORDS = {
     "precisions": "gpuspec.catalog.precision:Precision",
     "training_recipes": "gpuspec.catalog.precision:TrainingRecipe",
     "engines": "gpuspec.catalog.engines:Era",
+    "frameworks": "gpuspec.catalog.frameworks:Framework",
     "image-models": "gpuspec.catalog.images:ImageModel",
     "workloads": "gpuspec.catalog.workloads:Workload",
     "use-cases": "gpuspec.catalog.use_cases:UseCase",

@@ -90,7 +90,10 @@ class Workload(Named):
     transpose_bytes: Amount = column("Bytes of each unit that an all-to-all moves each step")
     reduces: Count = column("Small all-reduces (64 bytes) of a step")
     cpu_share: Annotated[float, Figure(0, 0.95)] = column(
-        "Share of the time on one A100 that no GPU changes: host, launches, files"
+        "Share of the time on one A100 that more SMs do not shorten: host, launches, files"
+    )
+    chain_share: Share = column(
+        "Share of that time which is a chain of small kernels, shorter the higher the GPU clocks"
     )
     power_share: Share = column("Share of its power limit that a GPU draws")
     typical_units: Amount = column("Units of work on one GPU in a usual run")

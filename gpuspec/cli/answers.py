@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 from gpuspec.base.errors import InputError
 from gpuspec.cli.asking import asking
 from gpuspec.cli.common import echo, echo_json, json_option, print_table
-from gpuspec.views.columns import headings
-from gpuspec.views.words import ground_sentence, grounds_sentence
+from gpuspec.views.columns import amount, headings
+from gpuspec.views.words import counted, days_with_interval, ground_sentence, grounds_sentence
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
@@ -91,6 +91,12 @@ def estimate(question: "EstimateQuestion", as_json: bool) -> None:
     for row in rows:
         if row.get("waiting"):
             echo(_waiting(row))
+    apart = [row for row in rows if row.get("apart")]
+    for row in apart:
+        kept = row["gpus"] if row.get("keeps_limits") else 0
+        echo(said.apart_sentence(f"{row['gpu']} in {row['weights']}", kept, row["apart"]))
+    if apart:
+        echo(said.apart_caution())
 
 
 def _waiting(row: dict[str, Any]) -> str:
@@ -200,7 +206,7 @@ def _tell_estimate(answer: dict[str, Any]) -> None:
         echo(ground_sentence(**answer["ground"]))
 
 
-def _tell_separate(sides: dict[str, Any], same: dict[str, float]) -> None:
+def _tell_separate(sides: dict[str, Any], same: dict[str, Any]) -> None:
     times = [sides[f"{name}_s"] * 1e3 for name in ("queue", "prefill", "transfer")]
     echo(
         f"{sides['prefill_gpus']} GPUs read prompts ({sides['prefill_busy']:.0%} busy), "
@@ -213,9 +219,16 @@ def _tell_separate(sides: dict[str, Any], same: dict[str, float]) -> None:
         f"requests/s of each side at most: {most}; one decode GPU at this load needs "
         f"{sides['prefill_gpus_per_decode_gpu']:.2f} prefill GPUs"
     )
-    echo(
-        f"on the same GPUs, {same['replicas']} replicas: TTFT {same['ttft_s'] * 1e3:,.0f} ms, "
-        f"TPOT {same['tpot_s'] * 1e3:,.1f} ms, {same['output_tokens_s']:,.0f} output tokens/s"
+    copies = counted(same["replicas"], "replica")
+    echo(f"as many GPUs that read and write, {copies}: {_tell_same(same)}")
+
+
+def _tell_same(same: dict[str, float]) -> str:
+    if same["ttft_s"] == float("inf"):
+        return "they do not sustain the rate"
+    return (
+        f"TTFT {same['ttft_s'] * 1e3:,.0f} ms, TPOT {same['tpot_s'] * 1e3:,.1f} ms, "
+        f"{same['output_tokens_s']:,.0f} output tokens/s"
     )
 
 
@@ -257,8 +270,8 @@ def images(question: "ImagesQuestion", as_json: bool) -> None:
     rows = []
     for row in table.to_dict("records"):
         rate = [f"{row[f'images_s{end}']:.2f}" for end in ("", "_low", "_high")]
-        rows.append([row["gpu"], f"{row['seconds']:.2f}", *rate])
-    heads = headings("gpu", "image_s", "images_s", "images_s_low")
+        rows.append([row["gpu"], row["precision"], f"{row['seconds']:.2f}", *rate])
+    heads = headings("gpu", "precision", "image_s", "images_s", "images_s_low")
     print_table([*heads, "high (80 %)"], rows)
     grounds = zip(table["gpu"], table["ground"], strict=True)
     echo("\n" + grounds_sentence({g: (of["level"], of["reasons"]) for g, of in grounds}))
@@ -286,18 +299,20 @@ def train(question: "TrainingQuestion", as_json: bool) -> None:
 
 
 def _tell_runs(runs: "pd.DataFrame") -> None:
+    from gpuspec.topics.training.words import layout_more
+
     rows = []
     for r in runs.to_dict("records"):
         split = f"TP {r['tp']} PP {r['pp']} CP {r['cp']} EP {r['ep']} DP {r['dp']}"
         start = [r["gpu"], f"{r['gpus']:,}"]
         if not r["works"]:
-            rows.append([*start, "", "", "", "", r["reason"]])
+            rows.append([*start, "", "", "", r["reason"]])
             continue
-        span = f"{r['days_low']:,.1f} to {r['days_high']:,.1f}"
-        found = [f"{r['days']:,.1f}", span, f"{r['mfu']:.0%}", f"{r['gpu_hours']:,.0f}"]
-        rows.append([*start, *found, f"{split}, bound by {r['bound']}"])
-    first, last = headings("gpu", "gpus", "days"), headings("mfu", "gpu_hours")
-    print_table([*first, "80 %", *last, "Layout, or why not"], rows)
+        span = days_with_interval(r["days"], r["days_low"], r["days_high"])
+        found = [span, f"{r['mfu']:.0%}", amount(r["gpu_hours"])]
+        rows.append([*start, *found, f"{split}{layout_more(r)}, bound by {r['bound']}"])
+    first, last = headings("gpu", "gpus"), headings("mfu", "gpu_hours")
+    print_table([*first, "Time (80 %)", *last, "Layout, or why not"], rows)
 
 
 @asking("mig", first="tenants", name="mig")
@@ -329,7 +344,8 @@ def mig_(question: "MigQuestion", as_json: bool) -> None:
     ]
     print_table(headings("tenant", "load", "usd_per_hour", "place"), rows)
     echo("\n" + packing_finding(question, found))
-    echo(ground_sentence(**ground.told()))
+    if len(found.placements):
+        echo(ground_sentence(**ground.told()))
     for tenant in found.unplaced:
         reasons = options.loc[options["tenant"] == tenant, "reason"]
         echo(f"no place for {tenant}: {reasons.iloc[-1]}")
@@ -344,12 +360,11 @@ def prices(question: "CostQuestion", as_json: bool) -> None:
     \b
     gpuspec prices H100,H200 --used-hours-share 0.5 --quotes H100:on-demand=2.10
     """
-    from datetime import date
-
+    from gpuspec.base.days import run_date
     from gpuspec.topics.cost import ways_table
     from gpuspec.topics.cost.words import age_sentences
 
-    asked = question.but(today=question.today or date.today())
+    asked = question.but(today=question.today or run_date())
     table = ways_table(asked)
     if as_json:
         echo_json({"ways": table})

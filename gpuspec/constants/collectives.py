@@ -1,10 +1,15 @@
-"""Errors and intervals of collectives."""
+"""Errors, intervals and ground of collectives."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from gpuspec.base.units import NODE_GPUS
+from gpuspec.catalog import Gpu
+from gpuspec.constants.fabrics import link_key
+from gpuspec.constants.ground import KNOWN, Ground, ground_of
+from gpuspec.constants.kernels import nvlink_island
 from gpuspec.constants.stored import Interval, stored_errors, stored_interval
 
 if TYPE_CHECKING:
@@ -39,7 +44,7 @@ def collective_interval(
     ground : array_like
         0 measured, 1 near, 2 far: see `constants.ground`.
     """
-    levels = {"size": size_of(message_bytes), "reach": where(nodes), "link": link}
+    levels = {"size": size_of(message_bytes), "span": span_of(nodes), "link": link}
     return stored_interval(value, "collectives", "seconds", levels, ground=ground)
 
 
@@ -48,6 +53,30 @@ def size_of(message_bytes: ArrayLike) -> np.ndarray:
     return np.where(np.asarray(message_bytes) >= LARGE, "from 1 MiB", "below 1 MiB")
 
 
+def span_of(nodes: ArrayLike) -> np.ndarray:
+    """Return how errors call the number of nodes of a group.
+
+    >>> span_of([1, 2, 8, 64]).tolist()
+    ['in a node', '2 nodes', '3 to 16 nodes', 'more nodes']
+    """
+    names = np.array(["in a node", "2 nodes", "3 to 16 nodes", "more nodes"])
+    return names[np.searchsorted([1, 2, 16], np.asarray(nodes))]
+
+
 def where(nodes: ArrayLike) -> np.ndarray:
     """Return how errors call the reach of a group."""
     return np.where(np.asarray(nodes) > 1, "between nodes", "in a node")
+
+
+def joined_ground(device: Gpu, gpus: int, network_kind: str, node_gb_s: float) -> Ground:
+    """Return the ground of what joins the GPUs of a job: the links of a node, the network.
+
+    Messages differ within a job, so that neither their size nor the operation is judged.
+    """
+    if gpus < 2:
+        return KNOWN
+    node = max(NODE_GPUS, nvlink_island(device.id, device.form_factor))
+    said: dict[str, Any] = {"link": link_key(device), "members": min(gpus, node)}
+    if gpus > node:
+        said |= {"network": network_kind, "network_gb_s": node_gb_s, "nodes": gpus / node}
+    return ground_of("collectives", said)

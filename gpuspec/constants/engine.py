@@ -26,7 +26,7 @@ class EngineTerms(Terms):
     """Host time to launch the kernels of a layer one by one, as an iteration that reads prompts
     needs (CUDA graphs hold decoding only); hidden where the GPU takes longer, nothing where a
     compiled program launches (`EngineLimits.compiled`)."""
-    eager_expert_us: float = Field(80.0, ge=0.0, le=5000.0)
+    eager_expert_us: float = Field(250.0, ge=0.0, le=5000.0)
     """More where the layer is a mixture of experts: routing, sorting, grouped products."""
     attention_factor: float = Field(1.0, ge=0.5, le=3.0)
     """Time of attention over that of the calibrated kernels, one query a key."""
@@ -46,12 +46,14 @@ class EngineTerms(Terms):
     """The same over PCIe between up to four GPUs, which share a socket."""
     pcie_far_factor: float = Field(1.0, ge=0.2, le=5.0)
     """The same over PCIe between more GPUs, whose messages cross the link of two sockets."""
-    request_ms: float = Field(25.0, ge=0.0, le=100.0)
+    request_ms: float = Field(5.0, ge=0.0, le=100.0)
     """From a request's arrival at the engine's server to its first iteration: HTTP, tokenizer, the
     way to the scheduler's process; nothing in process. It keeps no iteration waiting."""
+    prompt_us: float = Field(4.0, ge=0.0, le=50.0)
+    """More for each token of its prompt: sending, reading and splitting the text."""
     logit_bytes: float = Field(50.0, ge=0.0, le=3000.0)
     """Bytes moved for each logit of a sampled token: scaling, penalties, sorting, choosing."""
-    occupancy: float = Field(0.88, ge=0.4, le=1.0)
+    occupancy: float = Field(0.95, ge=0.4, le=1.0)
     """Mean share of the possible sequences that are in flight at full load."""
     reserve_gb: float = Field(2.0, ge=0.0, le=8.0)
     """Memory of each GPU that the engine keeps besides what the memory model counts: buffers of

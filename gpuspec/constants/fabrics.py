@@ -1,22 +1,33 @@
 """The fabric of a job: links and network of the catalogue with their fitted constants."""
 
 from gpuspec.base.errors import UnknownNameError
-from gpuspec.base.units import GB
+from gpuspec.base.units import GB, NODE_GPUS
 from gpuspec.catalog import Gpu
 from gpuspec.constants.kernels import nvlink_island
 from gpuspec.constants.links import Fabric, LinkTerms, NetworkTerms
 from gpuspec.constants.stored import stored
 
-NETWORKS = ("infiniband", "roce", "efa", "tcp")
+NETWORKS = ("infiniband", "roce", "efa", "slingshot", "tcp")
 """Kinds of network whose constants differ."""
+OLDER = ("Ampere", "Volta", "Ada")
 FALLBACK_NODE_GB_S = {"Ampere": 200.0, "Volta": 50.0, "Ada": 50.0}
 """Network of a node in one direction where nothing is said: the vendor's reference design."""
 REFERENCE_NODE_GB_S = 400.0
+OLDER_ADAPTER_GB_S = 25.0
+ADAPTER_GB_S = 50.0
+"""Line rate of an adapter of the vendor's reference design, with Ampere and before, and since."""
+BOARD_GPUS = 4
+"""GPUs of the boards whose NVLinks join each pair directly, without NVSwitch."""
 
 
 def reference_node_gb_s(gpu: Gpu) -> float:
-    """Return the network of the reference node of a GPU, GB/s in one direction."""
-    return FALLBACK_NODE_GB_S.get(gpu.architecture, REFERENCE_NODE_GB_S)
+    """Return the network of the reference node of a GPU, GB/s in one direction.
+
+    A rack whose GPUs all share one NVLink domain has an adapter for each of them.
+    """
+    domain = max(nvlink_island(gpu.id, gpu.form_factor), NODE_GPUS)
+    rate = FALLBACK_NODE_GB_S.get(gpu.architecture, REFERENCE_NODE_GB_S)
+    return rate * domain / NODE_GPUS
 
 
 def fabric(
@@ -30,21 +41,24 @@ def fabric(
 ) -> Fabric:
     """Return the fabric that joins GPUs of a kind in nodes of `gpus_per_node`.
 
+    A GPU reaches one adapter of the reference design, or its share of the node's network where
+    that is more: of eight adapters of 50 GB/s one GPU uses 50, of one adapter of 50 all of it.
+
     Parameters
     ----------
     node_gb_s : float, optional
         Network of a node in one direction, all adapters together; blank: the vendor's
         reference design (200 GB/s with A100, 400 with H100 and later), 0: none.
     kind : str
-        ``infiniband``, ``roce``, ``efa`` or ``tcp``.
+        One of `NETWORKS`.
     switch_adds : bool, optional
         Whether NVLink SHARP is used; blank: where the generation has it.
     bridge_gpus : int, optional
         GPUs that an NVLink bridge joins; blank: as the form is sold (NVL cards in pairs, PCIe
         cards without).
     pcie_switch : bool
-        Whether PCIe cards share a switch and reach each other past the host: no measurement of
-        it is fitted, the paths are then taken not to crowd each other.
+        Whether PCIe cards reach each other directly, through a switch or with peer access over
+        the host's bridges; else all bytes cross the memory of the host.
 
     Raises
     ------
@@ -58,28 +72,34 @@ def fabric(
     if node_gb_s is None:
         node_gb_s = reference_node_gb_s(gpu)
     adds = (gpu.nvlink_generation or 0) >= 4
+    island = max(gpus_per_node, joined) if joined >= min(gpus_per_node, 8) else joined
+    adapter = OLDER_ADAPTER_GB_S if gpu.architecture in OLDER else ADAPTER_GB_S
     over_nvlink = Fabric(
         link_bytes_s=gpu.nvlink_bytes_s or 1.0,
-        island=max(gpus_per_node, joined) if joined >= min(gpus_per_node, 8) else joined,
+        island=island,
         node_bytes_s=node_gb_s * GB,
+        reach_bytes_s=max(node_gb_s / max(island, gpus_per_node), min(node_gb_s, adapter)) * GB,
         switch_adds=adds if switch_adds is None else switch_adds and adds,
         link=_link_terms(f"nvlink-{gpu.nvlink_generation}", "nvlink-4"),
         network=NetworkTerms(**stored("collectives")["networks"][kind]["terms"]),
     )
     if joined >= min(gpus_per_node, 8):
         return over_nvlink
-    pcie = _link_terms(f"pcie-{gpu.pcie_generation or 5}", "pcie-4")
-    if pcie_switch:
-        pcie = pcie.model_copy(update={"crowd_loss": 0.0})
     return over_nvlink.model_copy(
         update={
             "link_bytes_s": gpu.pcie_bytes_s or 64e9,
             "island": gpus_per_node,
             "switch_adds": False,
-            "link": pcie,
+            "link": _link_terms("pcie-4-peer" if pcie_switch else "pcie-4", "pcie-4"),
             "bridge": over_nvlink if joined > 1 else None,
         }
     )
+
+
+def board_fabric(gpu: Gpu) -> Fabric:
+    """Return the fabric of a board of `BOARD_GPUS` whose NVLinks join each pair directly."""
+    board = {"mesh": BOARD_GPUS, "island": BOARD_GPUS, "switch_adds": False}
+    return fabric(gpu).model_copy(update={**board, "link": _link_terms("nvlink-mesh", "nvlink-4")})
 
 
 def link_key(gpu: Gpu) -> str:

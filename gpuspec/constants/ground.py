@@ -38,6 +38,24 @@ Record = Stored
 date)."""
 
 
+class Reason(str):
+    """A reason in English, and what it is put together from, so that it can be translated.
+
+    >>> Reason.of("no measurement {what}", what=Reason.of("of {name}", name="vLLM"))
+    'no measurement of vLLM'
+    """
+
+    template: str
+    values: Mapping[str, str]
+
+    @classmethod
+    def of(cls, template: str, **values: str) -> "Reason":
+        """Return a sentence with its values, each a name or a `Reason` itself."""
+        found = cls(template.format(**values))
+        found.template, found.values = template, values
+        return found
+
+
 @dataclass(frozen=True)
 class Ground:
     """What is known of settings like those of an answer."""
@@ -80,95 +98,119 @@ class Topic:
     names: Mapping[str, tuple[str, int]]
     """Name -> how a value is called in a reason, and the level where nobody measured it."""
     numbers: Mapping[str, str]
-    """Number -> how the reason calls one beyond (``{}``: the bound)."""
+    """Number -> how the reason calls one beyond (``{bound}``)."""
+
+    @property
+    def columns(self) -> list[str]:
+        """Return the names and numbers that settings of the topic say."""
+        return list(dict.fromkeys([*self.names, *self.joint, *self.numbers]))
 
 
-_MODEL = {"params_b": "with models {} billion parameters"}
-_GPU = {"generation": ("on {} GPUs", FAR), "gpu": ("on {}", NEAR)}
-_REACH = {"tensor_reach": ("of tensor parallelism {}", FAR)}
+_MODEL = {"params_b": "with models {bound} billion parameters"}
+_GPU = {"generation": ("on {name} GPUs", FAR), "gpu": ("on {name}", NEAR)}
+_REACH = {"tensor_reach": ("of tensor parallelism {name}", FAR)}
 TOPICS: Mapping[str, Topic] = {
     "inference": Topic(
         ("generation", "engine", "kind"),
         {
             **_GPU,
-            "engine": ("of {}", FAR),
-            "kind": ("of {}", FAR),
-            "weights": ("with weights in {}", FAR),
-            "cache": ("with a cache in {}", NEAR),
-            "attention_dp": ("with attention {}", FAR),
+            "engine": ("of {name}", FAR),
+            "kind": ("of {name}", FAR),
+            "weights": ("with weights in {name}", FAR),
+            "cache": ("with a cache in {name}", NEAR),
+            "attention_dp": ("with attention {name}", FAR),
             **_REACH,
         },
         {
             **_MODEL,
-            "tp": "with tensor parallelism {}",
-            "pp": "with pipelines {} stages",
-            "ep": "with expert parallelism {}",
-            "isl": "with prompts {} tokens",
-            "osl": "with answers {} tokens",
-            "load": "{} requests in flight on a replica",
+            "tp": "with tensor parallelism {bound}",
+            "pp": "with pipeline stages {bound}",
+            "ep": "with expert parallelism {bound}",
+            "isl": "with prompts {bound} tokens",
+            "osl": "with answers {bound} tokens",
+            "load": "{bound} requests in flight on a replica",
+        },
+    ),
+    "disaggregated": Topic(
+        ("generation", "engine", "kind"),
+        {**_GPU, "engine": ("of {name}", FAR), "kind": ("of {name}", FAR)},
+        {
+            **_MODEL,
+            "gpus": "{bound} GPUs",
+            "isl": "with prompts {bound} tokens",
+            "osl": "with answers {bound} tokens",
+            "load": "{bound} requests in flight",
         },
     ),
     "training": Topic(
         ("generation", "precision", "kind"),
         {
             **_GPU,
-            "framework": ("of {}", NEAR),
-            "precision": ("in {}", FAR),
-            "tuning": ("of {}", FAR),
-            "kind": ("of {}", FAR),
-            "known_on": ("of {}", NEAR),
-            "tensor_reach": ("of tensor parallelism {}", FAR),
-            "pipeline_reach": ("of pipelines {}", FAR),
+            "framework": ("of {name}", NEAR),
+            "precision": ("in {name}", FAR),
+            "tuning": ("of {name}", FAR),
+            "kind": ("of {name}", FAR),
+            "known_on": ("of {name}", NEAR),
+            "tensor_reach": ("of tensor parallelism {name}", FAR),
+            "pipeline_reach": ("of pipelines {name}", FAR),
         },
         {
             **_MODEL,
-            "gpus": "{} GPUs",
-            "tp": "with tensor parallelism {}",
-            "pp": "with pipelines {} stages",
-            "cp": "with context parallelism {}",
-            "ep": "with expert parallelism {}",
-            "seq_len": "with sequences {} tokens",
+            "gpus": "{bound} GPUs",
+            "tp": "with tensor parallelism {bound}",
+            "pp": "with pipeline stages {bound}",
+            "cp": "with context parallelism {bound}",
+            "ep": "with expert parallelism {bound}",
+            "seq_len": "with sequences {bound} tokens",
         },
     ),
     "memory": Topic(
         ("kind",),
-        {"kind": ("of {}", FAR)},
+        {"kind": ("of {name}", FAR)},
         {
             **_MODEL,
-            "seq_len": "with sequences {} tokens",
-            "gpus": "{} GPUs",
-            "tp": "with tensor parallelism {}",
-            "pp": "with pipelines {} stages",
+            "seq_len": "with sequences {bound} tokens",
+            "gpus": "{bound} GPUs",
+            "tp": "with tensor parallelism {bound}",
+            "pp": "with pipeline stages {bound}",
         },
     ),
     "collectives": Topic(
         ("link", "reach", "operation"),
         {
-            "link": ("over {}", FAR),
-            "network": ("over {}", FAR),
-            "operation": ("of {}", NEAR),
-            "gpu": ("on {}", NEAR),
+            "link": ("of collectives over {name}", FAR),
+            "network": ("of collectives over {name}", FAR),
+            "operation": ("of {name}", NEAR),
+            "gpu": ("on {name}", NEAR),
         },
-        {"nodes": "{} nodes", "message_bytes": "with messages {}"},
+        {
+            "nodes": "of collectives {bound} nodes",
+            "members": "of collectives {bound} GPUs of a node",
+            "network_gb_s": "of collectives with networks {bound} GB/s a node",
+            "message_bytes": "with messages {bound}",
+        },
     ),
     "hpc": Topic(
         ("generation", "workload"),
-        {**_GPU, "workload": ("of {}", FAR)},
-        {"gpus": "{} GPUs"},
+        {**_GPU, "workload": ("of {name}", FAR)},
+        {"gpus": "{bound} GPUs"},
     ),
     "mig": Topic(
         ("generation", "load"),
-        {**_GPU, "load": ("under {}", FAR), "work": ("of {}", NEAR)},
-        {"slices": "with slices {} sevenths"},
+        {**_GPU, "load": ("under {name}", NEAR), "work": ("of {name}", NEAR)},
+        {"slices": "with slices {bound} sevenths"},
     ),
     "images": Topic(
-        ("generation", "stack"),
-        {**_GPU, "model": ("of {}", NEAR), "stack": ("with {}", FAR)},
-        {"steps": "{} steps", "pixels": "with images {} pixels"},
+        ("generation", "stack", "bits"),
+        {
+            **_GPU,
+            "model": ("of {name}", NEAR),
+            "stack": ("with {name}", FAR),
+            "bits": ("in {name}", FAR),
+        },
+        {"steps": "{bound} steps", "pixels": "with images {bound} pixels"},
     ),
 }
-STORED_IN = {"images": "inference"}
-"""Topic whose file holds the record, where that is not its own."""
 
 
 def model_kind(network: "Model") -> str:
@@ -224,7 +266,7 @@ def framework_on(framework: ArrayLike, generation: ArrayLike) -> np.ndarray:
 
 def ground_record(topic: str) -> Record:
     """Return what the calibration of a topic says was measured."""
-    found: Record = stored(STORED_IN.get(topic, topic))["ground"][topic]
+    found: Record = stored(topic)["ground"][topic]
     return found
 
 
@@ -255,7 +297,7 @@ def ground_of(topic: str, said: Mapping[str, Any], record: Record | None = None)
     return Ground(LEVELS[level], tuple(dict.fromkeys(reasons)))
 
 
-Judged = list[tuple[Codes, Callable[[], str]]]
+Judged = list[tuple[Codes, Callable[[], Reason]]]
 """Codes, and what gives the reason, for each thing that is said."""
 
 
@@ -282,6 +324,8 @@ def _name_codes(known: Mapping[str, int], value: ArrayLike, grade: int) -> Codes
     """Return the level of names: known to several publishers, to one, to none."""
 
     def code(name: str) -> int:
+        if not name:  # not said
+            return MEASURED
         publishers = known.get(name, 0)
         return grade if not publishers else MEASURED if publishers >= LEAST_PUBLISHERS else NEAR
 
@@ -291,18 +335,30 @@ def _name_codes(known: Mapping[str, int], value: ArrayLike, grade: int) -> Codes
     return np.array([code(n) for n in names])[place]
 
 
-def _name_reason(known: Record, name: str, value: ArrayLike, words: str) -> Callable[[], str]:
-    def reason() -> str:
+def _name_reason(known: Record, name: str, value: ArrayLike, words: str) -> Callable[[], Reason]:
+    def reason() -> Reason:
         text = str(np.ravel(value)[0])
         one = known["names"][name].get(text, 0)
-        return f"{ALONE if one else NONE} {words.format(NAMES.get(text, text))}"
+        called = Reason.of(words, name=NAMES.get(text, text))
+        return Reason.of(ALONE if one else NONE, what=called)
 
     return reason
 
 
-ALONE = "one publisher's measurements alone"
-NONE = "no measurement"
-NAMES = {"tensorrt-llm": "TensorRT-LLM", "vllm": "vLLM", "sglang": "SGLang", "fp8": "FP8"}
+ALONE = "one publisher's measurements alone {what}"
+NONE = "no measurement {what}"
+TOGETHER = "of {names} together"
+IN_SUCH = "no measurement {what} in such settings"
+BEYOND, BELOW = "beyond {number}", "below {number}"
+NEWEST = "the newest {engine} that was measured is {version}"
+NEWEST_OF = "the newest {engine} that was measured is {version} ({month})"
+NAMES = {
+    "tensorrt-llm": "TensorRT-LLM",
+    "vllm": "vLLM",
+    "sglang": "SGLang",
+    "fp8": "FP8",
+    "kernel": "single kernels",
+}
 """How a value is written where that is not its id."""
 
 
@@ -328,23 +384,25 @@ def _joint_ranges(
 
 def _together(
     known: Record, of: Topic, said: Mapping[str, Any], publishers: Codes
-) -> tuple[Codes, Callable[[], str]]:
+) -> tuple[Codes, Callable[[], Reason]]:
     """Return near where names that each are known were not measured together by several."""
     few = publishers < LEAST_PUBLISHERS
     for name in of.joint:  # what one name lacks is said of that name
         few = few & (_name_codes(known["names"][name], said[name], FAR) == MEASURED)
 
-    def reason() -> str:
+    def reason() -> Reason:
         values = [str(np.ravel(said[n])[0]) for n in of.joint]
-        called = ", ".join(NAMES.get(v, v) for v in values)
-        return f"{ALONE if np.ravel(publishers)[0] else NONE} of {called} together"
+        called = {n: NAMES.get(v, v) for n, v in zip(of.joint, values, strict=True)}
+        listed = Reason.of(", ".join(f"{{{n}}}" for n in of.joint), **called)
+        together = Reason.of(TOGETHER, names=listed)
+        return Reason.of(ALONE if np.ravel(publishers)[0] else NONE, what=together)
 
     return np.where(few, NEAR, MEASURED), reason
 
 
 def _number(
     over: Sequence[float], own: np.ndarray | None, value: ArrayLike, words: str
-) -> tuple[Codes, Callable[[], str]]:
+) -> tuple[Codes, Callable[[], Reason]]:
     """Return the level of a number beside the ranges of all rows and of its own kind."""
     number = np.asarray(value, float)
     low, high = over
@@ -353,13 +411,14 @@ def _number(
     beside = (number < bounds[..., 0]) | (number > bounds[..., 1])
     code = np.where(outside, FAR, np.where(beside, NEAR, MEASURED))
 
-    def reason() -> str:
+    def reason() -> Reason:
         one, far = float(np.ravel(number)[0]), bool(np.ravel(outside)[0])
         least, most = (low, high) if far else (float(v) for v in np.ravel(bounds)[:2])
         size = format_bytes if BYTES in words else _count
-        side = f"beyond {size(most)}" if one > most else f"below {size(least)}"
-        where = "" if far or own is None else " in such settings"
-        return f"{NONE} {words.format(side)}{where}"
+        above = one > most
+        side = Reason.of(BEYOND if above else BELOW, number=size(most if above else least))
+        what = Reason.of(words, bound=side)
+        return Reason.of(NONE if far or own is None else IN_SUCH, what=what)
 
     return code, reason
 
@@ -381,15 +440,14 @@ def _count(number: float) -> str:
 
 def _version(
     newest: Mapping[str, Sequence[str]], said: Mapping[str, Any]
-) -> tuple[Codes, Callable[[], str]]:
+) -> tuple[Codes, Callable[[], Reason]]:
     """Return near where a version of an engine is newer than all that were measured."""
     name = str(np.ravel(said["engine"])[0])
     last, date = newest.get(name, ("", ""))
     asked = version_number(str(np.ravel(said["version"])[0]))
     newer = bool(last) and asked[:2] > version_number(last)[:2]
-    when = f" ({_month(date)})" if date else ""
-    called = NAMES.get(name, name)
-    reason = f"the newest {called} that was measured is {last}{when}"
+    about = {"engine": NAMES.get(name, name), "version": last}
+    reason = Reason.of(NEWEST_OF if date else NEWEST, **about, month=_month(date))
     return np.asarray(NEAR if newer else MEASURED), lambda: reason
 
 
@@ -410,14 +468,17 @@ def version_number(text: str) -> tuple[int, ...]:
 
 FIRST_YEAR = 2000
 """From here on a number is a year, not a version."""
+MONTH = "{month} {year}"
 MONTHS = "January February March April May June July August September October November December"
 
 
-def _month(date: str) -> str:
+def _month(date: str) -> Reason:
     """Write a date as month and year.
 
     >>> _month("2026-04-12")
     'April 2026'
     """
     year, _, rest = date.partition("-")
-    return f"{MONTHS.split()[int(rest[:2]) - 1]} {year}" if rest[:2].isdigit() else year
+    if not rest[:2].isdigit():
+        return Reason.of("{year}", year=year)
+    return Reason.of(MONTH, month=MONTHS.split()[int(rest[:2]) - 1], year=year)

@@ -28,10 +28,12 @@ class HpcTerms(Terms):
     cannot feed a faster memory."""
     host_factor: float = Field(1.0, ge=0.05, le=8.0)
     """Multiple of the time that no GPU changes, as the table of classes states it."""
-    power_exponent: float = Field(0.15, ge=0.0, le=0.6)
-    """How the rate of the units falls with the watts for each SM: rate ~ watts ^ exponent."""
+    power_exponent: float = Field(0.4, ge=0.1, le=0.6)
+    """How the rate of the units falls where power limits it: rate ~ watts ^ exponent. Power grows
+    with clock times voltage squared, which both fall: 1/3 to 1/2."""
     scale_loss: float = Field(0.02, ge=0.0, le=0.4)
-    """Loss of speed for each doubling of the GPUs in published runs of many."""
+    """Time more for each doubling of the GPUs, or nodes, in published runs of many: waiting for the
+    slowest."""
 
 
 class DynamicTerms(Terms):
@@ -65,6 +67,22 @@ def dynamic_interval(value: ArrayLike) -> Interval:
 def hpc_errors() -> "pd.DataFrame":
     """Return the held-out error of each figure; columns as in `stored_errors`."""
     return stored_errors("hpc")
+
+
+def hpc_order() -> "pd.DataFrame":
+    """Return how often A100, H100 and L40S are put in the right order, by kind of class.
+
+    Columns: ``rows`` (pairs that differ by more than the interval of a ratio), ``publishers``,
+    ``right`` (share; the whole publisher was left out of the fit).
+    """
+    import pandas as pd
+
+    return pd.DataFrame(stored("hpc")["order"]).T.rename_axis("kind")
+
+
+def pair_publishers(workload: str, one: str, other: str) -> int:
+    """Return how many publishers measured a class on GPUs of both generations."""
+    return int(stored("hpc")["pairs"].get(workload, {}).get("|".join(sorted((one, other))), 0))
 
 
 def hpc_interval(value: ArrayLike, ground: ArrayLike = 0) -> Interval:

@@ -1,4 +1,4 @@
-"""Errors and intervals of inference: engines, ratios of GPUs, images."""
+"""Errors and intervals of inference: engines, ratios of GPUs."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -37,7 +37,7 @@ def inference_interval(
     Parameters
     ----------
     quantity : array_like of str
-        ``throughput``, ``ttft``, ``tpot``, ``latency``; or ``images`` (seconds of one), ``ratio``.
+        ``throughput``, ``ttft``, ``tpot``, ``latency``; or ``ratio``.
     inherited : bool
         Whether the GPU has the kernels of another one.
     levels : mapping, optional
@@ -47,7 +47,7 @@ def inference_interval(
         0 measured, 1 near, 2 far: see `constants.ground`.
     """
     power = WIDER if inherited else 1.0
-    if isinstance(quantity, str) and quantity in ("images", "ratio"):
+    if isinstance(quantity, str) and quantity == "ratio":
         return stored_interval(value, "inference", quantity, levels, ground=ground, power=power)
     return stored_interval(
         value,

@@ -12,31 +12,33 @@ class LinkTerms(Terms):
     """Constants of NCCL's collectives over the links of a node.
 
     Three ways to send compete, as in NCCL: a low-latency protocol, one in between, and bulk.
-    Each has a cost a ring step and a share of the link; the fastest is taken.
+    Each has a cost a ring step and a share of the link; the fastest is taken. Defaults of the start
+    and of steps are those of NCCL's tuner (src/graph/tuning.cc: base latency, NVLink ring); a fit
+    is drawn to them.
     """
 
-    start_us: float = Field(5.0, ge=0.5, le=60.0)
+    start_us: float = Field(6.6, ge=0.5, le=60.0)
     """A collective that does nothing."""
-    step_us: float = Field(0.8, ge=0.05, le=30.0)
+    step_us: float = Field(0.6, ge=0.05, le=30.0)
     """A ring step of a small message."""
     small_share: float = Field(0.1, ge=0.001, le=1.0)
     """Share of the link of the low-latency protocol."""
-    middle_start_us: float = Field(10.0, ge=0.5, le=200.0)
+    middle_start_us: float = Field(6.6, ge=0.5, le=200.0)
     """Start of the protocol in between (LL128)."""
-    middle_step_us: float = Field(1.5, ge=0.05, le=60.0)
+    middle_step_us: float = Field(1.9, ge=0.05, le=60.0)
     """A ring step of it."""
     middle_share: float = Field(0.4, ge=0.002, le=1.2)
     """Share of the link of it."""
     bulk_start_us: float = Field(20.0, ge=0.5, le=500.0)
     """Start of bulk transfers: filling the pipeline of chunks."""
-    bulk_step_us: float = Field(3.0, ge=0.0, le=100.0)
+    bulk_step_us: float = Field(3.4, ge=0.0, le=100.0)
     """A ring step of them."""
     share: float = Field(0.8, ge=0.01, le=1.2)
     """Share of the link that large messages reach in a large ring."""
-    few_loss: float = Field(0.3, ge=0.0, le=0.95)
-    """Loss of an all-reduce over n GPUs, as a share of 1/n."""
-    one_way_loss: float = Field(0.5, ge=0.0, le=0.95)
-    """The same of the other collectives."""
+    few_loss: float = Field(0.5, ge=0.0, le=0.95)
+    """Loss of an all-reduce over n GPUs, as a share of 1/n: 2 n - 1 steps, 2 n - 2 transfers."""
+    one_way_loss: float = Field(0.9, ge=0.0, le=0.95)
+    """The same of the other collectives: n steps, of which one copies locally."""
     crowd_loss: float = Field(0.0, ge=0.0, le=40.0)
     """Slow-down for each GPU beyond two where all share a path (PCIe through the host)."""
     exchange_start_us: float = Field(6.0, ge=0.5, le=100.0)
@@ -60,29 +62,32 @@ class LinkTerms(Terms):
 
 
 class NetworkTerms(Terms):
-    """Constants of NCCL's collectives between nodes."""
+    """Constants of NCCL's collectives between nodes; defaults as in its tuner."""
 
-    start_us: float = Field(20.0, ge=1.0, le=500.0)
-    """A small collective between nodes, its part inside the nodes included."""
-    hop_us: float = Field(10.0, ge=0.5, le=300.0)
-    """A step of a tree: each doubling of the nodes costs two of them in an all-reduce."""
-    ring_hop_us: float = Field(5.0, ge=0.1, le=200.0)
-    """A step from node to node in a ring (all-gather, reduce-scatter)."""
+    start_us: float = Field(6.6, ge=0.5, le=500.0)
+    """A small collective between nodes, before its hops."""
+    hop_us: float = Field(5.0, ge=0.5, le=300.0)
+    """A hop of a tree from node to node in the low-latency protocol: each doubling of the nodes
+    costs two in an all-reduce. Those of rings follow from it."""
     small_share: float = Field(0.2, ge=0.005, le=1.0)
     """Share of the network of the low-latency protocols."""
-    middle_start_us: float = Field(60.0, ge=1.0, le=1000.0)
+    middle_start_us: float = Field(6.6, ge=0.5, le=1000.0)
     """Start of the protocol in between (LL128)."""
     middle_share: float = Field(0.5, ge=0.01, le=1.1)
     """Share of the network of it."""
-    bulk_start_us: float = Field(200.0, ge=1.0, le=5000.0)
+    bulk_start_us: float = Field(20.0, ge=0.5, le=5000.0)
     """Start of bulk transfers: filling the pipeline of chunks between nodes."""
-    share: float = Field(0.85, ge=0.05, le=1.1)
-    """Share of the node's line rate that large messages reach."""
+    bulk_hop_us: float = Field(14.0, ge=0.5, le=300.0)
+    """A hop of them, in a tree and in a ring."""
+    share: float = Field(0.92, ge=0.05, le=1.1)
+    """Share of the line rate that large messages reach in a ring over all GPUs."""
+    tree_share: float = Field(0.85, ge=0.05, le=1.2)
+    """The same of a tree over the nodes: small where the transport favours rings."""
     pair_share: float = Field(0.7, ge=0.02, le=1.1)
     """Share of an adapter's line rate that a hand-off reaches."""
     scale_loss: float = Field(0.03, ge=0.0, le=0.5)
-    """Loss of bandwidth for each doubling from two nodes to eight."""
-    exchange_share: float = Field(0.7, ge=0.02, le=1.1)
+    """Slow-down for each doubling of the nodes beyond two."""
+    exchange_share: float = Field(0.85, ge=0.02, le=1.1)
     """Share of the line rate of an all-to-all."""
     exchange_hop_us: float = Field(2.0, ge=0.0, le=100.0)
     """Cost of each GPU of another node in an all-to-all."""
@@ -99,8 +104,12 @@ class Fabric(BaseModel):
     """GPUs of a node that the links join."""
     node_bytes_s: float = Field(0.0, ge=0)
     """Of a node to the other nodes, all adapters together; 0 where there is no network."""
-    adapters: int = Field(8, ge=1)
-    """Network adapters of a node: one transfer between two GPUs uses one of them."""
+    reach_bytes_s: float = Field(50e9, ge=0)
+    """Of the network what one GPU can use: the adapters beside it."""
+    mesh: int = Field(0, ge=0)
+    """GPUs of a board whose links join each pair directly; 0: a switch joins them."""
+    algorithm: str = ""
+    """Forced between nodes: ``ring`` or ``tree``; else the faster."""
     switch_adds: bool = False
     """Whether the switch adds up (NVLink SHARP)."""
     link: LinkTerms = LinkTerms()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from numpy.typing import ArrayLike
 from pydantic import Field
 
-from gpuspec.catalog import resolve
+from gpuspec.catalog.frameworks import framework_record
 from gpuspec.constants.stored import (
     Interval,
     stored,
@@ -86,16 +86,25 @@ class TrainingTerms(Terms):
 
 
 def framework(name: str = "megatron-core") -> tuple[str, TrainingTerms]:
-    """Return a framework's id and its fitted constants; the centre of all where unfitted.
+    """Return a framework's id and its fitted constants; where unfitted those of the nearest.
 
     Raises
     ------
     UnknownNameError
         When no framework has that name; lists close matches.
     """
-    key = resolve("frameworks", name, "framework")
-    fitted = stored("training")["frameworks"]
-    return key, TrainingTerms(**fitted.get(key, fitted["other"])["terms"])
+    key = framework_record(name).id
+    return key, TrainingTerms(**stored("training")["frameworks"][fitted_framework(key)]["terms"])
+
+
+def fitted_framework(name: str) -> str:
+    """Return the framework whose fitted constants are used for one: itself, or the nearest.
+
+    >>> fitted_framework("maxtext")
+    'fsdp-compiled'
+    """
+    fitted, asked = stored("training")["frameworks"], framework_record(name)
+    return next(key for key in (asked.id, asked.constants, "other") if key in fitted)
 
 
 def training_errors() -> "pd.DataFrame":

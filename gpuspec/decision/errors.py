@@ -21,6 +21,7 @@ import pandas as pd
 from scipy.optimize import nnls
 
 from gpuspec.constants.hpc import hpc_ratio_interval
+from gpuspec.constants.images import image_interval
 from gpuspec.constants.inference import inference_interval, ratio_interval
 from gpuspec.constants.training import training_interval, training_ratio_interval
 
@@ -104,14 +105,15 @@ class Speeds:
             ends = training_interval(1.0, levels={"known": "framework known"})
             return 1 / float(ends[1]), 1 / float(ends[0])
         # Both are errors of seconds: of an image, and of a token under the load that is asked.
-        low, high = inference_interval(1.0, "images" if self.kind == "images" else "tpot")
+        images = self.kind == "images"
+        low, high = image_interval(1.0) if images else inference_interval(1.0, "tpot")
         return 1 / float(high), 1 / float(low)
 
     def factor(self, gpu_id: str, precision: str, inherited: bool = False) -> np.ndarray:
         """Return one factor a sample for a GPU and a number format."""
         z = stream(self.seed, f"{self.kind} {gpu_id}", self.samples)
         own = self.shift[gpu_id] + z * self.spread[gpu_id] * (WIDER if inherited else 1.0)
-        if precision == "fp8":
+        if precision == "fp8" and self.kind != "images":  # whose own error holds both
             low, high = training_interval(1.0, "fp8 ratio")
             own = own + two_sided(stream(self.seed, f"{self.kind} fp8", self.samples), low, high)
         return np.exp(self.common + own)

@@ -5,7 +5,7 @@ from typing import Any
 
 from gpuspec.constants.ground import FAR, MEASURED, Ground
 from gpuspec.topics.ways import Ways
-from gpuspec.views.language import Words
+from gpuspec.views.language import Words, reason_in
 
 
 def chosen_ground(ways: Ways, place: int) -> Ground:
@@ -23,7 +23,10 @@ def warning(grounds: Mapping[str, Ground], other: Mapping[str, Ground] | None, s
     if worst == MEASURED:
         return say("Settings like all of these were measured.")
     told = {name: g for name, g in grounds.items() if g.code == worst}
-    listed = say("; ").join(f"{name} ({', '.join(g.reasons)})" for name, g in told.items())
+    listed = say("; ").join(
+        say("{place} ({why})", place=name, why=say("; ").join(reason_in(r, say) for r in g.reasons))
+        for name, g in told.items()
+    )
     if worst < FAR:
         return say("Near what was measured: {places}.", places=listed)
     text = say(

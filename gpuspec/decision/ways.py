@@ -9,7 +9,7 @@ from typing import Any
 
 from gpuspec.base.units import HOURS_MONTH
 from gpuspec.decision.scenario import Hpc, Images, Inference, Scenario, Training
-from gpuspec.decision.scenario.questions import job_question, service_question
+from gpuspec.decision.scenario.questions import image_question, job_question, service_question
 from gpuspec.decision.scenario.records import KINDS
 from gpuspec.topics.hpc.ways import hpc_ways
 from gpuspec.topics.mig.ways import tenants_ways
@@ -61,7 +61,7 @@ def _ways(
         job = job_question(w, list(gpus), 8, "bf16")
         return training_ways(job, precisions, w.runs_per_year, most_gpus)
     if isinstance(w, Images):
-        return images_ways(w.model, gpus, w.steps, w.size, w.stack, w.images_per_s)
+        return images_ways(image_question(w, gpus), gpus, w.images_per_s)
     if isinstance(w, Hpc):
         size = (w.gpu_hours, w.deadline_days, w.runs_per_year)
         return hpc_ways(w.workload, w.reference_gpu, gpus, *size, most_gpus)

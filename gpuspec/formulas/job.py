@@ -75,6 +75,8 @@ class Software:
     """What shares a scale where products are in FP8: ``tensor``, ``row`` or ``block``."""
     cuda_graphs: ArrayLike = False
     """Whether a layer's kernels are launched as one recorded graph."""
+    offload_activations: ArrayLike = False
+    """Whether what layers keep for the backward pass goes to host memory and comes back."""
     attention: ArrayLike = "flash"
     """``flash`` (fused, made for the GPU), ``flash2`` (FlashAttention 2 or older, half as fast on
     Hopper) or ``eager`` (scores materialised)."""

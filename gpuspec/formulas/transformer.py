@@ -5,6 +5,7 @@ are of one kind; a network is the sum over them.
 """
 
 from collections import Counter
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -178,9 +179,10 @@ def attention_spans(block: Model, window: float = NO_WINDOW) -> list[Span]:
     return [Span(float(window), 1.0), beside] if window < NO_WINDOW else [beside]
 
 
-def windows_of(block: Model) -> list[tuple[float, int]]:
+@lru_cache(4096)
+def windows_of(block: Model) -> tuple[tuple[float, int], ...]:
     """Return (window in tokens, layers that have it) of a block."""
-    return [(float(w), n) for w, n in sorted(Counter(block.layer_windows()).items())]
+    return tuple((float(w), n) for w, n in sorted(Counter(block.layer_windows()).items()))
 
 
 def layer_halves(block: Model) -> float:

@@ -1,12 +1,11 @@
 """One report: a notebook executed with its parameters, typeset and written."""
 
-import os
 from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gpuspec.base.errors import InputError
+from gpuspec.base.days import run_date
 from gpuspec.base.files import write_atomically
 from gpuspec.report.execute import execute
 from gpuspec.report.notebooks import Notebook, check_parameters, find
@@ -72,7 +71,7 @@ def build(
     spoken = any(p.name == "language" for p in notebook.parameters) and language != "en"
     given = {"language": language} if spoken else {}
     values = check_parameters(notebook, given | dict(parameters or {}))
-    day = date or report_date()
+    day = date or run_date()
     tell = progress or (lambda stage, done, total: None)
 
     executed = execute(notebook, values, tell)
@@ -102,15 +101,3 @@ def typeset(
 
     document = compose(executed, notebook, values, show_code, language, day)
     return pdf(document) if format == "pdf" else html(document)
-
-
-def report_date() -> date:
-    """Return the day to print: that of `SOURCE_DATE_EPOCH` where it is set, else today."""
-    epoch = os.environ.get("SOURCE_DATE_EPOCH")
-    if not epoch:
-        return datetime.now().astimezone().date()
-    try:
-        return datetime.fromtimestamp(int(epoch), UTC).date()
-    except (ValueError, OverflowError, OSError) as error:
-        valid = "give seconds since 1970-01-01, or unset it"
-        raise InputError("SOURCE_DATE_EPOCH", epoch, valid) from error

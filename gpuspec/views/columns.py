@@ -34,7 +34,31 @@ def amount(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.3g}"
 
 
-_WRITERS: Mapping[str, Callable[[Any], str]] = {"amount": amount, "number format": format_title}
+def unit_of_days(days: float) -> tuple[str, float]:
+    """Return the unit that suits a time, and how many of it a day has.
+
+    >>> unit_of_days(21.4), unit_of_days(0.2), unit_of_days(0.05)
+    (('days', 1.0), ('hours', 24.0), ('minutes', 1440.0))
+    """
+    units = (("days", 2.0, 1.0), ("hours", 1 / 12, 24.0), ("minutes", 0.0, 1440.0))
+    return next((unit, each) for unit, least, each in units if days >= least or not least)
+
+
+def duration(days: float) -> str:
+    """Write how long a job takes, in days, hours or minutes.
+
+    >>> duration(21.4), duration(0.2), duration(0.005)
+    ('21.4 days', '4.8 hours', '7.2 minutes')
+    """
+    unit, each = unit_of_days(days)
+    return f"{days * each:,.1f} {unit}"
+
+
+_WRITERS: Mapping[str, Callable[[Any], str]] = {
+    "amount": amount,
+    "duration": duration,
+    "number format": format_title,
+}
 _UNITS = {"": 1.0, "ms": 1e3 * MICRO, "GiB": GIB}
 
 
@@ -60,8 +84,8 @@ COLUMNS: Mapping[str, Column] = _declared()
 def column(name: object) -> Column | None:
     """Return how a column is shown; None where it is named after data, such as a GPU.
 
-    >>> column("days_low")
-    Column(heading='low', format=',.1f', unit=1.0)
+    >>> column("days_low")  # doctest: +ELLIPSIS
+    Column(heading='low', format=<function duration at ...>, unit=1.0)
     """
     text = str(name)
     if text in COLUMNS:

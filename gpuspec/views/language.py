@@ -5,6 +5,7 @@ from functools import cache
 from pathlib import Path
 
 from gpuspec.base.errors import UnknownNameError
+from gpuspec.constants.ground import Reason
 
 Words = Callable[..., str]
 """Puts an English label or sentence into a language, then the values into its places."""
@@ -42,6 +43,14 @@ def translator(language: str) -> Words:
         return said.format(**values) if values else said
 
     return say
+
+
+def reason_in(reason: str, say: Words) -> str:
+    """Put a reason of ground into a language, part by part; a name without a word stays."""
+    if not isinstance(reason, Reason):
+        return say(reason)
+    parts = {name: reason_in(part, say) for name, part in reason.values.items()}
+    return say(reason.template, **parts)
 
 
 ENGLISH = translator("en")

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from gpuspec.base.lazy import pd
+from gpuspec.views.columns import unit_of_days
 
 
 def rows(table: pd.DataFrame) -> Any:
@@ -77,12 +78,12 @@ def grounds_sentence(grounds: Mapping[str, tuple[str, Sequence[str]]]) -> str:
 
 
 def days_with_interval(days: float, low: float, high: float) -> str:
-    """Write how long a job takes and its interval, a job of less than two days in hours.
+    """Write how long a job takes and its interval, in days, hours or minutes.
 
     >>> days_with_interval(21.4, 18.6, 24.4), days_with_interval(0.2, 0.174, 0.228)
     ('21.4 days (18.6 to 24.4)', '4.8 hours (4.2 to 5.5)')
     """
-    unit, factor = ("days", 1.0) if days >= 2 else ("hours", 24.0)
+    unit, factor = unit_of_days(days)
     value, least, most = (f"{v * factor:,.1f}" for v in (days, low, high))
     return f"{value} {unit} ({least} to {most})"
 

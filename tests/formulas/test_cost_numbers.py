@@ -16,6 +16,7 @@ from gpuspec.formulas.mig import (
     memory_share,
     plain_profile,
     slice_gpu,
+    slice_memory_bytes,
     slice_sms,
 )
 from gpuspec.formulas.mig.delivery import slice_seconds
@@ -252,16 +253,29 @@ def test_a_slice_as_a_gpu():
     assert_allclose(it.peak_flops("bf16"), 449.727273e12)
     assert_allclose(it.tdp_w, 318.18, rtol=1e-4)
     assert it.nvlink_bytes_s == 0
-    assert it.memory_bytes == pytest.approx(mig_profile("H100", "3g.40gb").memory_bytes, abs=2**20)
+    assert it.memory_bytes == 39.5 * 2**30
     # Its kernels are those of the whole GPU at its own rates.
     found = kernels(it).hardware("bf16")
     assert (found.sm_count, found.l2_bytes, kernels(it).measured_on) == (60, 25e6, "h100-sxm-80")
 
 
+def test_memory_of_a_slice():
+    # Listed: 39.5 GiB. Else half of 81,559 MiB, of which a GH200 lists least: 46.5 of 47.78857 GiB.
+    h100, profile = gpu("H100"), mig_profile("H100", "3g.40gb")
+    assert slice_memory_bytes(h100, profile) == 39.5 * 2**30
+    blank = profile.model_copy(update={"memory_reported_gib": None})
+    assert_allclose(slice_memory_bytes(h100, blank) / 2**30, 38.7499, rtol=1e-5)
+    # RTX PRO 6000 has four memory slices, not eight.
+    assert memory_share(mig_profile("RTX PRO 6000", "1g.24gb")) == 0.25
+
+
 def test_work_on_a_slice():
-    # One item at half of 10 a second: 0.2 s beside a floor of 0.2 s: 0.2 * 2^(1/4). Of 10: 2 s.
-    found = slice_seconds([1, 10], 10.0, 0.2, 0.5)
-    assert_allclose(found, [0.2378414, 2.00005], rtol=1e-6)
+    # The whole GPU takes 10 ms for 1, 16 for 4. Half of it: 1 as 2, 2 as 4, 8 as 16 (4 times 4).
+    found = slice_seconds([1, 2, 8], 0.5, [1, 4], [0.010, 0.016])
+    assert_allclose(found, [0.012, 0.016, 0.064])
+    # One batch alone: all of it grows with the share. Below the smallest nothing is gained.
+    assert_allclose(slice_seconds(8, 0.25, [8], [1.0]), 4.0)
+    assert_allclose(slice_seconds(1, 0.5, [8, 16], [1.0, 1.5]), 1.0)
 
 
 def test_layouts_that_the_user_guide_draws():

@@ -24,20 +24,25 @@ from gpuspec.formulas.hpc import (
     gpu_seconds,
     instructions_per_cell,
     joined,
+    power_share,
+    serial_seconds,
     surface_units,
     transfer_seconds,
+    waiting,
 )
 from gpuspec.formulas.hpc.devices import chip, host_link_bytes_s, machine, work_at
 from gpuspec.formulas.hpc.scaling import halo_seconds
 
-# Half of the operations in FP64 at 1000/s, half in FP32 at 2000/s; 100 bytes/s, 400 from L2; a
-# quarter of the watts of the full chip.
+# Half of the operations in FP64 at 1000/s, half in FP32 at 2000/s; 100 bytes/s, 400 from L2; 0.6
+# and 1.2 J an operation: 0.9 J in 0.75 ms are 1200 W, four times the limit of the chip.
 MACHINE = Machine(
     rates=np.array([1000.0, 1.0, 2000.0, 1.0, 1.0, 1.0]),
     bandwidth_bytes_s=np.asarray(100.0),
     l2_bytes_s=np.asarray(400.0),
     power_w=np.asarray(300.0),
-    power_ratio=np.asarray(0.25),
+    chip_w=np.asarray(300.0),
+    joules=np.array([0.6, 0, 1.2, 0, 0, 0]),
+    clock_hz=np.asarray(1e9),
     host_bytes_s=np.asarray(8.0),
 )
 WORK = Work(100, np.array([0.5, 0, 0.5, 0, 0, 0]), 50, 0.5, 4)
@@ -63,6 +68,18 @@ def test_transfers_to_the_host():
 
 def test_what_no_gpu_changes():
     assert_allclose(fixed_seconds(8.0, 0.2), 2.0)  # a fifth of 8 + 2
+
+
+def test_what_more_sms_do_not_shorten():
+    # 10 s beside the reference, 8 of them a chain of kernels: at twice the clock 4; the host's 2
+    # grow with three times the work.
+    assert_allclose(serial_seconds(10, 0.8, 2), 4 + 2)
+    assert_allclose(serial_seconds(10, 0.8, 2, 3), 4 + 6)
+
+
+def test_what_a_power_limit_leaves_of_the_clock():
+    assert_allclose(power_share(WORK, MACHINE), 0.25)
+    assert_allclose(power_share(WORK, MACHINE.scaled(chip_w=8)), 1)  # more than they draw
 
 
 # --- many GPUs ---------------------------------------------------------------------------------
@@ -108,6 +125,10 @@ def test_the_exchange_of_a_step():
 def test_what_overlap_leaves_of_an_exchange():
     assert exposed_seconds(10, 8, 0.5) == 6
     assert exposed_seconds(10, 80, 0.5) == 0
+
+
+def test_what_waiting_for_the_slowest_takes():
+    assert_allclose(waiting(0.02, [1, 2, 8]), [1, 1.02, 1.06])
 
 
 def test_the_energy_of_a_run():
@@ -164,10 +185,17 @@ def test_a_gpu_of_the_catalogue_as_a_machine():
     clocks = 108 * 1.41e9
     assert_allclose(found.rates[[0, 2, 5]], [9.7e12, 19.5e12, 64 * clocks])
     assert_allclose(found.l2_bytes_s, 36 * clocks)
-    assert_allclose(found.power_ratio, 1.0)
+    # 18 pJ an FP64 operation of the Tensor Cores, 1.1 of 16 bit, twice that of TF32.
+    assert_allclose(found.joules[[1, 3, 4]], [18e-12, 2.2e-12, 1.1e-12])
+    assert_allclose([found.chip_w, found.clock_hz], [400, 1.41e9])
     assert_allclose(host_link_bytes_s(gpu("A100")), 0.87 * 32e9)
-    # The PCIe card has 300 of 400 W for the same chip.
-    assert_allclose(machine(gpu("A100 PCIe 80GB")).power_ratio, 0.75)
+    # HPL on an H100: 66.9 TFLOP/s of 14.5 pJ would draw 970 of 700 W; 350 W on PCIe, 51.2 TFLOP/s.
+    hpl = workload("HPL").work
+    assert_allclose(power_share(hpl, machine(gpu("H100"))), 700 / 970, rtol=1e-3)
+    assert_allclose(power_share(hpl, machine(gpu("H100 PCIe"))), 350 / 742.4, rtol=1e-3)
+    # The processor of a superchip draws from its limit: the GPU has the 700 W of the module.
+    assert_allclose(machine(gpu("GH200")).chip_w, 700)
+    assert machine(gpu("RTX PRO 6000")).l2_bytes_s == 15 * 188 * 2.494e9
     # GH200: NVLink-C2C, 450 GB/s of which 82 % are reached.
     assert_allclose(host_link_bytes_s(gpu("GH200")), 0.82 * 450e9)
     assert_allclose(chip([gpu("A100")]).sm_clocks_s, [clocks])
@@ -175,13 +203,13 @@ def test_a_gpu_of_the_catalogue_as_a_machine():
 
 def test_work_in_another_precision():
     # Lattice Boltzmann: 300 operations and 304 bytes in FP64; half the bytes in FP32; a quarter
-    # where values are stored in 16 bit, with 900 integer operations for a packed format.
+    # where values are stored in 16 bit, with 800 integer operations for a packed format.
     lbm = workload("LBM")
     single = work_at(lbm, "fp32")
     assert (single.operations, single.memory_bytes) == (300, 152)
     assert single.shares.tolist() == [0, 0, 1, 0, 0, 0]
     packed = work_at(lbm, "FP32/FP16C")
-    assert (packed.operations, packed.memory_bytes) == (1200, 76)
-    assert_allclose(packed.shares, [0, 0, 0.25, 0, 0, 0.75])
+    assert (packed.operations, packed.memory_bytes) == (1100, 76)
+    assert_allclose(packed.shares, [0, 0, 300 / 1100, 0, 0, 800 / 1100])
     assert work_at(lbm, "mixed").memory_bytes == 304
     assert_allclose(lbm.intensity, 300 / 304)

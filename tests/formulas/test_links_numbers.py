@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose
 
 from gpuspec.base.errors import UnknownNameError
 from gpuspec.catalog import gpu
-from gpuspec.constants.fabrics import fabric, link_key
+from gpuspec.constants.fabrics import board_fabric, fabric, link_key, reference_node_gb_s
 from gpuspec.constants.links import Fabric, LinkTerms, NetworkTerms
 from gpuspec.constants.terms import CollectiveTerms
 from gpuspec.formulas.networks import (
@@ -28,12 +28,12 @@ LINK = LinkTerms(
     exchange_share=1.0, pair_start_us=4, pair_share=0.5, switch_start_us=30, switch_share=1.25,
 )  # fmt: skip
 NETWORK = NetworkTerms(
-    start_us=20, hop_us=10, ring_hop_us=5, small_share=0.1, middle_start_us=60, middle_share=0.5,
-    bulk_start_us=200, share=1.0, pair_share=0.5, scale_loss=0.1, exchange_share=0.5,
-    exchange_hop_us=2,
+    start_us=20, hop_us=10, small_share=0.1, middle_start_us=60, middle_share=0.5,
+    bulk_start_us=200, bulk_hop_us=30, share=0.8, tree_share=1.0, pair_share=0.5, scale_loss=0.1,
+    exchange_share=0.5, exchange_hop_us=2,
 )  # fmt: skip
 FABRIC = Fabric(
-    link_bytes_s=1e9, island=8, node_bytes_s=4e9, adapters=4, link=LINK, network=NETWORK
+    link_bytes_s=1e9, island=8, node_bytes_s=4e9, reach_bytes_s=1e9, link=LINK, network=NETWORK
 )
 FAST = FABRIC.model_copy(update={"link_bytes_s": 1e10})
 
@@ -106,47 +106,73 @@ def test_a_bridge_joins_pairs():
     assert_allclose(us("point_to_point", 1e6, 4, on=bridged), 4 + 2000)
 
 
+def test_a_board_without_a_switch():
+    # A third of the links to each of three others: two GPUs use one, four use all of them.
+    board = FABRIC.model_copy(update={"mesh": 4})
+    assert_allclose(us("point_to_point", 1e6, 4, on=board), 4 + 6000)
+    assert_allclose(us("all_reduce", 1e6, 2, on=board), 100 + 6 + 3000 / 0.8)
+    assert_allclose(us("all_reduce", 1e6, 4, on=board), us("all_reduce", 1e6, 4))
+
+
 def test_an_all_reduce_between_nodes():
-    # 4 nodes: 10 % of 4e9 lost; 1.5e6 bytes: 416.667 us. Tree of 2 levels up and down: 40 us.
-    # Inside: 1500 / 0.9 at 1e9, 166.667 us at 1e10.
-    assert_allclose(us("all_reduce", 1e6, 4, 4), 60 + 40 + 1500 / 0.9)
-    assert_allclose(us("all_reduce", 1e6, 4, 4, on=FAST), 200 + 40 + 1500 / 3.6)
-    # A small one: 20 + 40 us, 150 bytes at a tenth of 3.6e9.
-    assert_allclose(us("all_reduce", 100, 4, 4, on=FAST), 60 + 0.15 / 0.36)
-    # Two groups share the adapters.
-    assert_allclose(us("all_reduce", 1e6, 4, 4, 2, on=FAST), 240 + 1500 / 1.8)
-    # From 8 nodes on no more bandwidth is lost: 20 %. A tree of 4 levels.
-    assert_allclose(us("all_reduce", 1e6, 4, 16, on=FAST), 200 + 80 + 1875 / 3.2)
+    # 4 nodes: 4e9 / 1.1; 1.5e6 bytes in 412.5 us. In bulk a tree of 2 levels and 3 steps inside, up
+    # and down, takes 138 us. Inside: 1500 / 0.9 at 1e9, 166.667 us at 1e10.
+    assert_allclose(us("all_reduce", 1e6, 4, 4, on=FAST), 200 + 138 + 412.5)
+    # Where the links rule, the protocol in between starts sooner: hops of 17 us, steps of 2.
+    assert_allclose(us("all_reduce", 1e6, 4, 4), 60 + 80 + 1500 / 0.9)
+    # A small one: 2 levels of 10 us and 3 steps of 1, twice; 150 bytes at a tenth.
+    assert_allclose(us("all_reduce", 100, 4, 4, on=FAST), 20 + 46 + 0.4125)
+    # Two groups share the network.
+    assert_allclose(us("all_reduce", 1e6, 4, 4, 2, on=FAST), 338 + 825)
+    # 16 nodes: three doublings beyond two, 4 levels.
+    assert_allclose(us("all_reduce", 1e6, 4, 16, on=FAST), 200 + 258 + 1875 * 1.3 / 4)
+
+
+def test_one_gpu_of_a_node_reaches_one_adapter():
+    # A quarter of the node's network, 1e9, and no links inside.
+    assert_allclose(us("all_reduce", 1e6, 1, 2), 200 + 60 + 1000)
+    assert_allclose(us("all_reduce", 1e6, 4, 2, on=FAST), 200 + 78 + 250)
+    every = FABRIC.model_copy(update={"reach_bytes_s": 4e9})
+    assert us("all_reduce", 1e6, 1, 2, on=every) < us("all_reduce", 1e6, 1, 2)
 
 
 def test_a_ring_between_nodes():
-    # 3 steps of 5 us from node to node; 15/16 of the message at 3.6e9.
+    # Twice 3 hops of 30 us and 12 steps of 3; 30/16 of the message at 0.8 of 4e9 / 1.1.
+    ring = FAST.model_copy(update={"algorithm": "ring"})
+    expected = 200 + 252 + 1875 * 1.1 / 4 / 0.8
+    assert_allclose(us("all_reduce", 1e6, 4, 4, on=ring), expected)
+    # So does a transport whose trees are slow.
+    slow = NETWORK.model_copy(update={"tree_share": 0.1, "middle_share": 0.1})
+    slow_trees = FAST.model_copy(update={"network": slow})
+    assert_allclose(us("all_reduce", 1e6, 4, 4, on=slow_trees), expected)
+    # Once around, 15/16 of the message, in the protocol in between: hops of 8 us, steps of 2.
     for operation in ("all_gather", "reduce_scatter"):
-        assert_allclose(us(operation, 1e6, 4, 4, on=FAST), 200 + 15 + 937.5 / 3.6)
+        assert_allclose(us(operation, 1e6, 4, 4, on=FAST), 60 + 48 + 937.5 * 1.1 / 4 / 0.5)
     # A broadcast goes down a tree of 2 levels.
-    assert_allclose(us("broadcast", 1e6, 4, 4, on=FAST), 200 + 20 + 1000 / 3.6)
+    assert_allclose(us("broadcast", 1e6, 4, 4, on=FAST), 200 + 69 + 1000 * 1.1 / 4)
 
 
 def test_an_all_to_all_between_nodes():
-    # 12 GPUs of other nodes at 2 us; 4 GPUs send 3/4 of their bytes out at half of 3.6e9.
-    assert_allclose(us("all_to_all", 1e6, 4, 4, on=FAST), 20 + 24 + 3000 / 1.8)
+    # 12 GPUs of other nodes at 2 us; 4 GPUs send 3/4 of their bytes out at half of 4e9 / 1.1.
+    assert_allclose(us("all_to_all", 1e6, 4, 4, on=FAST), 20 + 24 + 3000 * 1.1 / 2)
     # A slow link inside rules: 50 + 750 / (0.95 * 0.1).
     slow = FABRIC.model_copy(update={"link_bytes_s": 1e8})
     assert_allclose(us("all_to_all", 1e6, 4, 4, on=slow), 44 + 50 + 7500 / 0.95)
 
 
 def test_a_hand_off_between_nodes_uses_one_adapter():
-    # 4e9 over 4 adapters, half of it reached; or over 8 groups.
+    # 1e9, half of it reached; or an eighth of 4e9 for each of 8 groups.
     assert_allclose(us("point_to_point", 1e6, 1, 2), 20 + 2000)
     assert_allclose(us("point_to_point", 1e6, 1, 2, 8), 20 + 4000)
 
 
 def test_a_switch_that_adds_up_inside_nodes():
-    # Inside 1.75e6 bytes at 1.25e9: 1400 us; without the switch at 0.95e9. Tree of one level.
+    # Inside 1.75e6 bytes at 1.25e9: 1400 us; without the switch at 0.95e9. One level of 17 us and 7
+    # steps of 2, up and down; four GPUs go round a ring, a hop of 8 us and 6 steps.
     adds = FABRIC.model_copy(update={"switch_adds": True})
-    assert_allclose(us("all_reduce", 1e6, 8, 2, on=adds), 60 + 20 + 1400)
-    assert_allclose(us("all_reduce", 1e6, 8, 2), 60 + 20 + 1750 / 0.95)
-    assert_allclose(us("all_reduce", 1e6, 4, 2, on=adds), 60 + 20 + 1500 / 0.9)
+    assert_allclose(us("all_reduce", 1e6, 8, 2, on=adds), 60 + 62 + 1400)
+    assert_allclose(us("all_reduce", 1e6, 8, 2), 60 + 62 + 1750 / 0.95)
+    assert_allclose(us("all_reduce", 1e6, 4, 2, on=adds), 60 + 40 + 1500 / 0.9)
 
 
 def test_nodes_without_a_network_never_finish():
@@ -198,13 +224,25 @@ def test_rates_of_a_fabric_are_of_one_direction():
     assert (h100.link_bytes_s, h100.node_bytes_s, h100.island) == (450e9, 400e9, 8)
     assert (a100.link_bytes_s, a100.node_bytes_s, a100.switch_adds) == (300e9, 200e9, False)
     assert fabric(gpu("H100"), node_gb_s=50).node_bytes_s == 50e9
+    # One GPU reaches one adapter, or its eighth of the node where that is more.
+    assert (h100.reach_bytes_s, a100.reach_bytes_s) == (50e9, 25e9)
+    assert [fabric(gpu("H100"), rate).reach_bytes_s for rate in (1.25, 800)] == [1.25e9, 100e9]
     assert h100.switch_adds
     assert not fabric(gpu("H100"), switch_adds=False).switch_adds
     # PCIe cards: 64 GB/s both ways of generation 4, shared; a bridge joins two of them.
     card = fabric(gpu("A100 PCIe 80GB"))
     assert (card.link_bytes_s, card.island, card.bridge) == (32e9, 8, None)
     assert card.link.crowd_loss > 0
-    assert fabric(gpu("A100 PCIe 80GB"), pcie_switch=True).link.crowd_loss == 0
+    peers = fabric(gpu("A100 PCIe 80GB"), pcie_switch=True)
+    assert peers.link.crowd_loss < card.link.crowd_loss
     pair = fabric(gpu("A100 PCIe 80GB"), bridge_gpus=2)
     assert (pair.bridge.link_bytes_s, pair.bridge.island, pair.link_bytes_s) == (300e9, 2, 32e9)
     assert (link_key(gpu("H100")), link_key(gpu("L40S"))) == ("nvlink-4", "pcie-4")
+
+
+def test_boards_and_racks():
+    board = board_fabric(gpu("A100"))
+    assert (board.mesh, board.island, board.link_bytes_s) == (4, 4, 300e9)
+    assert not board_fabric(gpu("H100")).switch_adds
+    # Eight GPUs share 400 GB/s, the 72 of a rack nine times that.
+    assert [reference_node_gb_s(gpu(name)) for name in ("H100", "GB200")] == [400, 3600]

@@ -16,6 +16,7 @@ from gpuspec.formulas.memory import (
     budget_bytes,
     cached_tokens,
     collective_bytes,
+    host_bytes,
     kv_cache_bytes_per_token,
     kv_heads_per_gpu,
     layer_activation_bytes,
@@ -33,6 +34,7 @@ from gpuspec.formulas.memory import (
     stage_layers,
     stage_weights_bytes,
     training_parts,
+    training_peak,
     training_state_bytes,
     weights_bytes,
 )
@@ -157,9 +159,9 @@ def test_the_most_sequences_and_the_longest_context():
 # --- activations of training -------------------------------------------------------------------
 
 
-def layer(**more):
+def layer(mlp_products=0, **more):
     # 10 tokens, hidden 100, queries 100, keys 20, MLP keeps 900 wide, 500 scores.
-    widths = LayerWidths(hidden=100, query=100, kv=20, mlp_saved=900)
+    widths = LayerWidths(hidden=100, query=100, kv=20, mlp_saved=900, mlp_products=mlp_products)
     found = layer_activation_bytes(10, widths, score_elements=500, **more)
     return {k: float(v) for k, v in found.items()}
 
@@ -191,6 +193,23 @@ def test_activations_that_are_recomputed():
     assert layer(recompute="full", tp=2, sequence_parallel=True) == {**nothing, "norms": 1000}
 
 
+def test_recomputed_operations_keep_the_input_attention_and_every_second_product():
+    # Input 2 * 100; attention 2 * 100 and half of 100 + 2 * 20 + 100; the MLP half of 600 + 100.
+    found = layer(recompute="operations", mlp_products=600)
+    assert found == {"attention": 4400, "mlp": 7000, "norms": 2000, "scores": 0}
+    split = layer(recompute="operations", mlp_products=600, tp=2, sequence_parallel=True)
+    assert split == {name: each / 2 for name, each in found.items()}
+
+
+def test_layers_that_recompute_stand_beside_layers_that_do_not():
+    few = {"dp": 100, "zero_stage": 1}  # an optimizer step that needs less than activations
+    whole, none = training(recompute="full", **few), training(**few)
+    half = training(recompute="full", recompute_share=0.5, **few)
+    exactly(half["activations"], (whole["activations"] + none["activations"]) / 2)
+    exactly(half["workspace"], whole["workspace"])
+    exactly(training(recompute="full", recompute_share=0.0, **few)["workspace"], 0)
+
+
 def test_what_norms_keep():
     exactly(norm_saved_bytes(False, rms=True), 6.0)
     exactly(norm_saved_bytes(False, rms=True, frozen=True), 4.0)
@@ -199,9 +218,12 @@ def test_what_norms_keep():
 
 
 def test_tensors_around_collectives():
-    # 10 * 100 * 2 = 2,000 bytes each: 4 are needed, 2 a layer wait.
-    exactly(collective_bytes(10, 100, 3, tp=2), 8000, 12_000)
-    exactly(collective_bytes(10, 100, 3, tp=2, pp=2), 8000, 0)
+    # 10 * 100 * 2 = 2,000 bytes each: 4 are needed, 4 a layer wait, 48 at most; half in one batch.
+    exactly(collective_bytes(10, 100, 3, tp=2), 8000, 24_000)
+    exactly(collective_bytes(10, 100, 30, tp=2), 8000, 96_000)
+    exactly(collective_bytes(10, 100, 30, tp=2, microbatches=1), 8000, 48_000)
+    exactly(collective_bytes(10, 100, 3, tp=2, pp=2, microbatches=2), 8000, 0)
+    exactly(collective_bytes(10, 100, 3, tp=2, pp=2, microbatches=3), 8000, 4000)
     assert [float(x) for x in collective_bytes(10, 100, 3, tp=1)] == [0, 0]
 
 
@@ -298,9 +320,14 @@ def test_stages_of_layers_that_differ():
 # --- a training step ---------------------------------------------------------------------------
 
 
-def training(model=DENSE, terms=NONE, adapter=None, stage="fullest", capacity=np.inf, **job):
+JOB = {"seq_len": 10, "microbatches": 64}
+
+
+def training(
+    model=DENSE, terms=NONE, adapter=None, stage="fullest", capacity=np.inf, recipe=ADAMW, **job
+):
     found = training_parts(
-        model, ADAMW, TrainingJob.of(**{"seq_len": 10, "microbatches": 64, **job}), stage=stage,
+        model, recipe, TrainingJob.of(**{**JOB, **job}), stage=stage,
         capacity_bytes=capacity, adapter=adapter, terms=terms,
     )  # fmt: skip
     return {k: float(v) for k, v in found.items()}
@@ -370,13 +397,13 @@ def test_activations_of_experts():
 
 def test_tensor_parallelism_with_its_tensors_that_wait():
     # Weights split but norms: 328,000 + 900. Activations halved. Four gathered tensors of 2,000
-    # bytes, and two for each of 4 layers that wait. Runtime: one communicator.
+    # bytes, and four for each of 4 layers that wait. Runtime: one communicator.
     terms = MemoryTerms(context_bytes=1000, communicator_bytes=500)
     found = training(tp=2, dp=100, zero_stage=1, terms=terms)
     exactly(found["weights"], 2 * 328_900)
     exactly(found["activations"], 2 * ACTIVATIONS)
     exactly(found["logits"], 20_000)
-    exactly(found["workspace"], 8000 + 16_000)
+    exactly(found["workspace"], 8000 + 32_000)
     exactly(found["runtime"], 1500)
 
 
@@ -415,12 +442,47 @@ def test_memory_at_its_limit_gives_way():
     # Needed (tensor parallelism over 2, above): what waits takes what is left of the GPU.
     terms = MemoryTerms(context_bytes=1000, communicator_bytes=0, fragmentation=0.1)
     need = training(tp=2, dp=100, zero_stage=1)
-    needed = sum(need.values()) - 16_000
+    needed = sum(need.values()) - 32_000
     tight = training(tp=2, dp=100, zero_stage=1, terms=terms, capacity=1000 + 1.1 * needed + 5000)
     exactly(tight["workspace"], 8000 + 5000)
     exactly(tight["runtime"], 1000 + 0.1 * needed)
     roomy = training(tp=2, dp=100, zero_stage=1, terms=terms)
-    exactly(roomy["runtime"], 1000 + 0.1 * (needed + 16_000))
+    exactly(roomy["runtime"], 1000 + 0.1 * (needed + 32_000))
+
+
+def test_what_lies_in_host_memory():
+    # The optimizer's 12 bytes of 656,900 parameters; of 4 layers' activations those of the layer
+    # at work and of the one that comes back stay.
+    few = {"dp": 1, "zero_stage": 1}
+    found = training(offload_optimizer=True, **few)
+    exactly(found["optimizer"], 0)
+    exactly(found["weights"], training(**few)["weights"])
+    found = training(offload_activations=True, **few)
+    exactly(found["activations"], 2 * ACTIVATIONS)
+    job = TrainingJob.of(**JOB, offload_optimizer=[True, False], offload_activations=[False, True])
+    held = host_bytes(DENSE, ADAMW, job)
+    exactly(held["optimizer"], [12 * 656_900, 0])
+    exactly(held["activations"], [0, 2 * ACTIVATIONS])
+    exactly(host_bytes(DENSE, ADAMW, TrainingJob.of(**JOB))["optimizer"], 0)
+
+
+def test_paged_states_leave_where_memory_ends():
+    paged = ADAMW.model_copy(update={"paged": True})
+    roomy = training(recipe=paged)
+    assert roomy == training()
+    most = sum(roomy.values())
+    tight = training(recipe=paged, capacity=most - 1000)
+    exactly(tight["optimizer"], roomy["optimizer"] - 1000)
+    exactly(sum(tight.values()), most - 1000)
+    exactly(training(recipe=paged, capacity=0)["optimizer"], 0)
+
+
+def test_a_job_fits_up_to_the_capacity_it_is_asked_for():
+    terms = MemoryTerms(context_bytes=1000, communicator_bytes=0, fragmentation=0.1)
+    job = TrainingJob.of(**JOB)
+    need = float(training_peak(DENSE, ADAMW, job, 0.0, terms=terms))
+    at_the_limit = training_peak(DENSE, ADAMW, job, [need, 2 * need], terms=terms)
+    exactly(at_the_limit, [need, 1000 + 1.1 * (need - 1000)])
 
 
 def test_adapters_on_a_frozen_base():
@@ -434,6 +496,9 @@ def test_adapters_on_a_frozen_base():
     exactly(found["gradients"], 4 * trained)
     exactly(found["optimizer"], 12 * trained)
     exactly(found["activations"], 4 * ACTIVATIONS)
+    # Behind dropout the input of q and v is kept once more, with a mask: 3 bytes of 100.
+    dropped = training(adapter=adapter, dropout=True)
+    exactly(dropped["activations"], 4 * (ACTIVATIONS + 10 * 3 * 100))
     # A frozen 16-bit product keeps no input: one width of 300 less, 2 bytes a token.
     plain = training(adapter=Adapter(base=BF16, rank=8))
     exactly(plain["activations"], 4 * (ACTIVATIONS - 6000))

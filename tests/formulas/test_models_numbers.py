@@ -1,11 +1,13 @@
 """Counts of parameters, and conversions of the catalogue's units, worked out by hand."""
 
 import numpy as np
+import pytest
 from toys import ADAMW, DENSE, FAST, INT4, MLA, MOE, SIZES, WIDE, WINDOWED
 
+from gpuspec.base.errors import InputError
 from gpuspec.base.units import GIB, KIB, MIB, TIB, format_bytes
-from gpuspec.catalog import link, mig_profile, server
-from gpuspec.catalog.models import Model, parameter_parts
+from gpuspec.catalog import link, server
+from gpuspec.catalog.models import Model, model, parameter_parts
 from gpuspec.catalog.models.params import active_parameter_parts, attention_parameters
 from gpuspec.catalog.models.record import NO_WINDOW
 
@@ -109,13 +111,6 @@ def test_units_of_servers_and_links():
     assert wire.bytes_s == 450e9
 
 
-def test_memory_of_a_mig_profile():
-    profile = mig_profile("H100", "3g.40gb").model_copy(update={"memory_reported_gib": 39.5})
-    assert profile.memory_bytes == 39.5 * 2**30
-    blank = profile.model_copy(update={"memory_reported_gib": None, "memory_label_gb": 40})
-    assert blank.memory_bytes == 40e9
-
-
 def test_binary_prefixes():
     assert (KIB, MIB, GIB, TIB) == (1024, 1024**2, 1024**3, 1024**4)
     assert [format_bytes(x) for x in (512, 1536, 2**20 * 2.5, 2**30, 2**41)] == [
@@ -125,3 +120,18 @@ def test_binary_prefixes():
         "1.0 GiB",
         "2.0 TiB",
     ]
+
+
+def test_a_name_of_dimensions_is_a_dense_model():
+    gpt = model("layers=2,hidden=256,heads=4,vocab=1000")
+    attention, mlp, norms = 4 * 256**2, 2 * 256 * 1024, 2 * 256
+    assert gpt.params == 2 * (attention + mlp + norms) + 1000 * 256 + 256
+    llama = model("layers=2, hidden=256, heads=4, kv_heads=2, ffn=512, vocab=1000")
+    attention, mlp = 2 * 256**2 + 2 * 256 * 128, 3 * 256 * 512
+    assert llama.params == 2 * (attention + mlp + norms) + 2 * 1000 * 256 + 256
+
+
+@pytest.mark.parametrize("name", ["layers=2", "layers=2,width=4", "layers=0,hidden=4", "a=b"])
+def test_dimensions_that_say_too_little_are_refused(name):
+    with pytest.raises(InputError, match="give layers and hidden"):
+        model(name)

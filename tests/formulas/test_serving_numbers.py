@@ -26,12 +26,13 @@ from toys import (
 )
 from toys import kernels as toy_kernels
 
+from gpuspec.catalog import gpu
 from gpuspec.catalog.images import ImageModel
 from gpuspec.catalog.precision import Precision
 from gpuspec.constants.images import ImageTerms
 from gpuspec.constants.kernels import PCIE
 from gpuspec.constants.links import Fabric
-from gpuspec.formulas.images import image_seconds
+from gpuspec.formulas.images import ImageJob, image_seconds, power_ratio
 from gpuspec.formulas.memory import MemoryTerms
 from gpuspec.formulas.networks import collective_seconds
 from gpuspec.formulas.serving.client import Client
@@ -511,18 +512,19 @@ def test_a_request_alone():
 
 
 def test_two_requests_in_flight():
-    # A life: a quarter of an iteration until one begins, one for the prompt, seven of tokens. 7 /
-    # 8.25 of it each decodes: 1.697 of two. The other's prompt comes once in that life, 7 / 8.25 of
-    # it between tokens; a prompt is read beside the 1 / 8.25 that come in an iteration.
+    # Half of an iteration that one misses, one for the prompt, seven of tokens: 7 / 8.5 of it each
+    # decodes, 1.647 of two. The other's prompt comes once in that life, 7 / 8.5 of it between
+    # tokens; a prompt is read beside the 1 / 8.5 that come in an iteration. In process none of an
+    # iteration is missed, so that the life has 8.
     one = replica(DENSE, FAST, WIDE_OPEN)
     found = steady_state(one, 2, 4, 8, client=LOCAL)
-    alone = times(one, 14 / 8.25, 8)
-    together = 1 + 1 / 8.25
-    prompt = (times(one, 14 / 8.25, 8, 4, together) - alone) / together
-    between = 7 / 8.25
-    step, first = alone + between / 7 * prompt, 1.25 * alone + (2 - between) * prompt
+    alone = times(one, 14 / 8.5, 8)
+    together = 1 + 1 / 8.5
+    prompt = (times(one, 14 / 8.5, 8, 4, together) - alone) / together
+    between = 7 / 8.5
+    step, first = alone + between / 7 * prompt, alone + (2 - between) * prompt
     us(found, {"tpot_s": step / US, "ttft_s": first / US}, rtol=1e-6)
-    latency = 8.25 * alone + 2 * prompt
+    latency = 8 * alone + 2 * prompt
     assert_allclose(found["requests_s"], 2 / latency, rtol=1e-6)
     assert_allclose(found["output_tokens_s"], 16 / latency, rtol=1e-6)
     assert_allclose(found["decoding"], 2 * 7 * step / latency, rtol=1e-6)
@@ -531,16 +533,17 @@ def test_two_requests_in_flight():
 
 
 def test_a_scheduler_that_seldom_looks_for_requests_keeps_them_waiting():
-    # As above, but looked for in every ninth iteration: 1/2 * 9/2 + 1 + 7 = 10.25 iterations.
+    # As above, but looked for in every ninth iteration: 1/2 * (9 - 1)/2 + 1 + 7 = 10 iterations, of
+    # which 1/2 more is reckoned with before it is known.
     one = replica(DENSE, FAST, {**WIDE_OPEN, "receive_every": 9})
     found = steady_state(one, 2, 4, 8, client=LOCAL)
-    alone = times(one, 14 / 10.25, 8)
-    together = 1 + 1 / 10.25
-    prompt = (times(one, 14 / 10.25, 8, 4, together) - alone) / together
-    between = 7 / 10.25
-    step, first = alone + between / 7 * prompt, 3.25 * alone + (2 - between) * prompt
+    alone = times(one, 14 / 10.5, 8)
+    together = 1 + 1 / 10.5
+    prompt = (times(one, 14 / 10.5, 8, 4, together) - alone) / together
+    between = 7 / 10.5
+    step, first = alone + between / 7 * prompt, 3 * alone + (2 - between) * prompt
     us(found, {"tpot_s": step / US, "ttft_s": first / US}, rtol=1e-6)
-    assert_allclose(found["requests_s"], 2 / (10.25 * alone + 2 * prompt), rtol=1e-6)
+    assert_allclose(found["requests_s"], 2 / (10 * alone + 2 * prompt), rtol=1e-6)
     assert_allclose(found["in_flight"], 2)
 
 
@@ -555,15 +558,15 @@ def test_requests_that_find_no_room_wait_outside():
 
 
 def test_cached_prompts_are_read_and_not_computed():
-    # Half of 8 tokens is cached: 4 new ones that see 4 before. 14 / 8.25 sequences hold 8 + 4
+    # Half of 8 tokens is cached: 4 new ones that see 4 before. 14 / 8.5 sequences hold 8 + 4
     # tokens on average.
     one = replica(DENSE, FAST, WIDE_OPEN)
     found = steady_state(one, 2, 8, 8, cached_share=0.5, client=LOCAL)
-    both = one.iteration_parts(14 / 8.25, 12, 4, 1.1212121, 4)
-    alone = one.iteration_parts(14 / 8.25, 12)
+    both = one.iteration_parts(14 / 8.5, 12, 4, 1 + 1 / 8.5, 4)
+    alone = one.iteration_parts(14 / 8.5, 12)
     for name in ("attention", "matmul"):
-        added = (both[name] - alone[name]) / 1.1212121
-        assert_allclose(found["parts"][name], alone[name] + added / 8.25, rtol=1e-5)
+        added = (both[name] - alone[name]) / (1 + 1 / 8.5)
+        assert_allclose(found["parts"][name], alone[name] + added / 8.5, rtol=1e-5)
 
 
 def test_prompts_beyond_the_token_budget_wait():
@@ -596,20 +599,43 @@ def test_a_burst_waits_for_the_prompts_before_it():
     assert_allclose(found["ttft_s"], 1.5 * 4 * times(tight, 0, 1, 1000, 1, 1500), rtol=0.005)
 
 
-def test_equal_requests_drift_apart():
-    # 1 / sqrt(k) of a bunch is left in wave k: on average 2 / sqrt(W) - 1 / W.
-    one = replica(DENSE, FAST, WIDE_OPEN)
-    equal = Client(lengths="equal", transport_s=0.0)
-    apart = steady_state(one, 2, 4, 8, client=LOCAL)
-    ever = steady_state(one, 2, 4, 8, client=equal)
-    assert_allclose(ever["ttft_s"], apart["ttft_s"])
-    varied, alike = (steady_state(one, 2, 4, 8, client=c, requests=8) for c in (LOCAL, equal))
-    alone = times(one, 14 / 8.25, 8)
-    prompt = (times(one, 14 / 8.25, 8, 4, 1.1212121) - alone) / 1.1212121
-    # Both prompts are read in one iteration: the other's wholly before, not 1.25 / 8.25 of it; in
-    # the first of four waves all wait anyway.
-    more = (1 - 1.25 / 8.25) * (2 / 2 - 1 / 4) * prompt * (1 - 1 / 4)
-    assert_allclose(alike["ttft_s"] - varied["ttft_s"], more, rtol=1e-5)
+def test_equal_requests_stand_in_line():
+    # Eight end one after the other. While the first is on its way w an iteration of `alone` passes
+    # 1 / (1 - exp(-alone / w)) times: so many stand before the later ones, the mean of all of them
+    # less by half of that share of eight.
+    one = replica(DENSE, FAST, {**WIDE_OPEN, "max_sequences": 8})
+    way = 0.002
+    equal, varied = (Client(lengths=how, transport_s=way) for how in ("equal", "varied"))
+    alike, mixed = (steady_state(one, 8, 4, 500, client=c) for c in (equal, varied))
+    turns = 500 + 7 / 8
+    alone = times(one, 8 * 499 / turns, 4 + 250)
+    lump = 1 + 7 / turns
+    prompt = (times(one, 8 * 499 / turns, 4 + 250, 4, lump) - alone) / lump
+    passed = 1 / (1 - np.exp(-alone / way))
+    stand = passed * (1 - passed / 16)
+    more = (stand - 7 * (turns - 499) / turns) * prompt
+    assert_allclose(alike["ttft_s"] - mixed["ttft_s"], more, rtol=1e-6)
+    assert_allclose(alike["requests_s"], mixed["requests_s"])
+
+
+def test_a_request_misses_the_iterations_that_start_on_its_way():
+    # Four that never wait for memory: the way is w, an iteration t; t / (1 - exp(-t / w)) - w more.
+    ahead = {**WIDE_OPEN, "max_sequences": 4}
+    one, early = replica(DENSE, FAST, ahead), replica(DENSE, FAST, {**ahead, "works_ahead": True})
+    far, near = Client(transport_s=0.004), LOCAL
+    found, local, ready = (
+        steady_state(r, 4, 4, 500, client=c) for r, c in ((one, far), (one, near), (early, far))
+    )
+    turns = 500 + 3 / 4
+    alone = times(one, 4 * 499 / turns, 4 + 250)
+    lump = 1 + 3 / turns
+    prompt = (times(one, 4 * 499 / turns, 4 + 250, 4, lump) - alone) / lump
+    mean = alone + 4 * prompt / turns
+    waits = mean / (1 - np.exp(-mean / 0.004)) - 0.004
+    missed = 3 / 4 * waits * alone / mean
+    assert_allclose(found["ttft_s"] - local["ttft_s"], 0.004 + missed, rtol=1e-6)
+    # One that works ahead has the next iteration ready: three quarters of one more.
+    assert_allclose(ready["ttft_s"] - found["ttft_s"], 3 / 4 * alone, rtol=0.02)
 
 
 def test_the_largest_load():
@@ -625,17 +651,28 @@ def test_the_largest_load():
 
 
 def test_a_run_of_requests_that_are_all_there():
-    # 5 requests, 2 at a time: drifted apart, 4 in steady state and a tail of 6 steps. Of equal
-    # length: two waves of 2 and one of 1, or a tail of 4 steps. Prompts are 1414.063 / 9868.983 of
-    # a wave.
+    # 5 requests, 2 at a time: drifted apart, 5 less half of those that decode in steady state and a
+    # tail of 6 steps. Of equal length: two waves of 2 and one of 1, or a tail of 4 steps. Prompts
+    # are 1414.063 / 9868.983 of a wave.
     one = replica(DENSE, FAST, WIDE_OPEN)
     steady = steady_state(one, 2, 4, 8)
-    drifted = 4 / steady["requests_s"] + 4 * steady["tpot_s"]
+    drifted = (5 - steady["decoding"] / 2) / steady["requests_s"] + 4 * steady["tpot_s"]
     assert_allclose(finite_run(one, 5, 2, 4, 8), drifted + 2 * steady["tpot_s"])
     share = PROMPT_2 / LATENCY_2
     waves = (2 * LATENCY_2 + LATENCY_1) * US
-    found = finite_run(one, 5, 2, 4, 8, client=Client(lengths="equal"))
+    equal = Client(lengths="equal")  # over HTTP, where the second request stands in line
+    steady = steady_state(one, 2, 4, 8, client=equal, most=2)
+    drifted = (5 - steady["decoding"] / 2) / steady["requests_s"] + 4 * steady["tpot_s"]
+    found = finite_run(one, 5, 2, 4, 8, client=equal)
     assert_allclose(found, (1 - share) * waves + share * drifted)
+
+
+def test_requests_that_wait_for_prompts_are_still_to_be_served():
+    # Prompts of 50 tokens at 60 an iteration and answers of 2: however many are in flight, a run of
+    # 1,000 takes as long as its prompts.
+    one = replica(DENSE, FAST, {"max_tokens": 60})
+    few, many = (finite_run(one, 1000, n, 50, 2, client=LOCAL) for n in (8, 800))
+    assert_allclose(many, few, rtol=0.02)
 
 
 # --- speculation -------------------------------------------------------------------------------
@@ -738,32 +775,60 @@ PICTURE = ImageModel(
     attention_gflop=500, passes_a_step=2, blocks="unet",
 )  # fmt: skip
 SHARES = ImageTerms(
-    tensorrt_share=0.5, compiled_share=0.4, eager_share=0.25, hopper=0.5, ada=0.8, transformer=2.0,
-    decode_tflop=10,
+    share=0.5, power=0.5, low_share=0.8, tensorrt_bytes=2, compiled_bytes=4, eager_bytes=8,
+    unet=0.5, fused_launch_ms=10, eager_launch_ms=20, decode_tflop=10,
 )  # fmt: skip
+CARD = WIDE.model_copy(update={"chip": "", "memory_bandwidth_gb_s": 1000.0})
 
 
 def test_an_image():
     # Twice the pixels: 180 + 10 tokens for 100: 1.9 and 3.61 times: 1900 + 1805 GFLOP a pass.
     assert_allclose(PICTURE.pass_flop(2048, 1024), 3.705e12)
-    # 10 steps of 2 passes at 0.5 * 0.5 of 1e12 on Hopper; two megapixels of 10 TFLOP to decode.
-    found = image_seconds(PICTURE, WIDE, 10, 2048, 1024, terms=SHARES)
-    assert_allclose(found["denoise"], 20 * 3.705 / 0.25)
-    assert_allclose(found["decode"], 20 / 0.25)
+    # 10 steps of 2 passes at 0.5e12; 1,900 GFLOP move 0.001 bytes each at 1e12 a second.
+    found = image_seconds(PICTURE, CARD, ImageJob(10, 2048, 1024, batch=4), SHARES)
+    assert_allclose(found["products"], 20 * 3.705 / 0.5)
+    assert_allclose(found["traffic"], 20 * 0.0019)
+    assert_allclose(found["launches"], 20 * 0.010 / 4)
+    # Two megapixels of 10 TFLOP: 20 / 0.5 on the units, 20e12 * 0.001 bytes.
+    assert_allclose(found["decode"], 40.02)
 
 
-@pytest.mark.parametrize(("stack", "share"), [("compiled", 0.4), ("eager", 0.25)])
-def test_an_image_of_a_transformer_by_other_stacks(stack, share):
-    # On a smaller Ampere card (0.8), twice the share in the network, once in the decoder.
-    card = WIDE.model_copy(update={"architecture": "Ampere"})
+@pytest.mark.parametrize(
+    ("stack", "bytes_flop", "launch"), [("compiled", 0.004, 0.01), ("eager", 0.008, 0.02)]
+)
+def test_an_image_of_a_transformer_by_other_stacks(stack, bytes_flop, launch):
     flux = PICTURE.model_copy(update={"blocks": "transformer"})
-    found = image_seconds(flux, card, 10, stack=stack, passes_a_step=1, terms=SHARES)
-    assert_allclose(found["denoise"], 10 * 1.5 / (share * 0.8 * 2))
-    assert_allclose(found["decode"], 10 / (share * 0.8))
-    best = WIDE.model_copy(update={"id": "a100-toy"})
-    found = image_seconds(PICTURE, best, 10, decodes=False, stack=stack, terms=SHARES)
-    assert_allclose(found["denoise"], 20 * 1.5 / share)
+    job = ImageJob(10, stack=stack, passes_a_step=1, decodes=False)
+    found = image_seconds(flux, CARD, job, SHARES)
+    assert_allclose(found["products"], 10 * 1.5 / 0.5)
+    assert_allclose(found["traffic"], 10 * bytes_flop)
+    assert_allclose(found["launches"], 10 * launch)
     assert found["decode"] == 0
+
+
+def test_an_image_in_8_bits():
+    # Twice the peak at 0.8 of the share: 0.8e12 in products. TensorRT computes attention so too in
+    # FP8, compiled PyTorch at 0.5e12; traffic is a half and three quarters of 0.001 and 0.002.
+    card = CARD.model_copy(update={"fp8_dense_tflops": 2.0, "int8_dense_tops": 2.0})
+    both = {s: image_seconds(PICTURE, card, ImageJob(10, stack=s, precision="fp8"), SHARES)
+            for s in ("tensorrt", "compiled")}  # fmt: skip
+    assert_allclose(both["tensorrt"]["products"], 20 * 1.5 / 0.8)
+    assert_allclose(both["compiled"]["products"], 20 * (1 / 0.8 + 0.5 / 0.5))
+    assert_allclose(both["tensorrt"]["traffic"], 20 * 0.0005)
+    assert_allclose(both["compiled"]["traffic"], 20 * 0.0015)
+    whole = image_seconds(PICTURE, card, ImageJob(10, precision="int8"), SHARES)["products"]
+    assert_allclose(whole, both["compiled"]["products"])
+    # Where 8 bits are slower than 16, as INT8 on B300, the products stay in 16.
+    slow = card.model_copy(update={"int8_dense_tops": 0.1})
+    assert_allclose(
+        image_seconds(PICTURE, slow, ImageJob(10, precision="int8"), SHARES)["products"], 60
+    )
+
+
+def test_power_of_a_card():
+    # An H100 PCIe has 350 W for 114 SMs, the SXM module 700 for 132: 0.579 of it.
+    assert_allclose(power_ratio(gpu("H100 PCIe")), 350 / (114 * 700 / 132))
+    assert power_ratio(gpu("H20")) == power_ratio(gpu("H100")) == power_ratio(gpu("MI300X")) == 1
 
 
 def test_a_replica_s_gpus():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.catalog import edition, find, load_table, table_rows
 from gpuspec.catalog.models.config import model_from_config
+from gpuspec.catalog.models.described import described
 from gpuspec.catalog.models.names import checkpoint
 from gpuspec.catalog.models.params import active_parameter_parts, parameter_parts
 from gpuspec.catalog.models.record import NO_WINDOW, Model
@@ -31,8 +32,8 @@ def model(name: str | Path, data: str | Path | None = None) -> Model:
     Parameters
     ----------
     name : str or Path
-        As a person types it, such as ``"Llama-3.1-70B"`` or ``"meta-llama/Llama-3.1-70B"``, or
-        the path of a config.json.
+        As a person types it, such as ``"Llama-3.1-70B"`` or ``"meta-llama/Llama-3.1-70B"``, the
+        path of a config.json, or dimensions: ``"layers=32,hidden=4096"`` (`described`).
     data : str or Path, optional
         A folder with the user's own ``models.csv``; ``GPUSPEC_DATA`` when not given.
 
@@ -49,7 +50,7 @@ def model(name: str | Path, data: str | Path | None = None) -> Model:
         if _exists(name, Path.is_dir):
             valid = "it is a folder; name the config.json in it"
             raise InputError("model", name, valid) from None
-        copy = _copy(str(name), *edition(data))
+        copy = _copy(str(name), *edition(data)) or described(str(name))
         if copy is None:
             raise
         return copy

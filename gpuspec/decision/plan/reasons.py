@@ -3,18 +3,21 @@
 import numpy as np
 import pandas as pd
 
+from gpuspec.constants.ground import Reason
 from gpuspec.decision.plan.limits import CONSTRAINTS, NOTHING_OVER, limits_of
 from gpuspec.decision.plan.options import Options
 from gpuspec.decision.scenario import Scenario
 
+NO_LIMIT = Reason.of("none")
 
-def binding(row: pd.Series) -> str:
+
+def binding(row: pd.Series) -> Reason:
     """Return the constraint that is used most, with its share; memory or speed where none is."""
     uses = {n: float(row[f"use_{n}"]) for n in CONSTRAINTS if np.isfinite(row[f"use_{n}"])}
     name = max(uses, key=lambda n: uses[n])
     if uses[name] < 0.5:
-        return f"speed ({row['bound']})" if row.get("bound") else "none"
-    return f"{CONSTRAINTS[name].name} ({uses[name]:.0%})"
+        return Reason.of("speed ({part})", part=row["bound"]) if row.get("bound") else NO_LIMIT
+    return Reason.of("{limit} ({share})", limit=CONSTRAINTS[name].name, share=f"{uses[name]:.0%}")
 
 
 def reason(scenario: Scenario, options: Options, row: pd.Series) -> str:

@@ -8,7 +8,8 @@ import pandas as pd
 from gpuspec.decision.plan import Decision
 from gpuspec.decision.plan.nearest import Amount
 from gpuspec.decision.plan.plans import BOUGHT, MIX, ONE, RENTED, SPLIT, Policy
-from gpuspec.views.language import ENGLISH, Words, translator
+from gpuspec.decision.plan.reasons import binding
+from gpuspec.views.language import ENGLISH, Words, reason_in, translator
 
 PAID = {
     "on-demand": "on demand",
@@ -229,12 +230,13 @@ def reasons(decision: Decision, language: str = "en") -> list[str]:
     say, place = translator(language), costliest(decision)
     members = decision.members(decision.best)
     chief = members.iloc[place]
+    limit = reason_in(binding(chief), say)
     texts = [
         _owned_reason(members, say),
         _need_reason(decision, place, say, language),
         _kinds_reason(decision, say),
         _payment_reason(decision, place, chief, say, language),
-        say("What limits {name} is {limit}.", name=chief["workload"], limit=chief["binding"]),
+        say("What limits {name} is {limit}.", name=chief["workload"], limit=limit),
     ]
     return [text for text in texts if text][:3]
 

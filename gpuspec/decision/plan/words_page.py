@@ -66,11 +66,12 @@ def answer_page(decision: Decision, evens: pd.DataFrame | None, language: str = 
         Markdown("**{}**").format(say("Three reasons")),
         Markdown("\n").join(Markdown("{}. {}").format(i, t) for i, t in enumerate(three, 1)),
     ]
-    if evens is not None:
+    if evens is not None and decision.runner_up is not None:
         flips = say("; ").join(changes(decision, evens, language)) + say(".")
         lines.append(headed.format(say("The runner-up wins with"), flips))
     lines += [prices_sentence(decision, language), currency_sentence(decision, language)]
-    lines += [unused_sentence(decision, language), decision.scenario.doubts]
+    lines += [unused_sentence(decision, language), apart_sentence(decision, language)]
+    lines += [decision.scenario.doubts]
     return Markdown("\n\n").join(line for line in lines if line)
 
 
@@ -130,6 +131,15 @@ def unused_sentence(decision: Decision, language: str = "en") -> str:
         return ""
     gpus = words.listed_in([words.short_gpu(n) for n in names], say)
     return say("Not used: your quotes of {gpus}, which allow.gpus does not list.", gpus=gpus)
+
+
+def apart_sentence(decision: Decision, language: str = "en") -> str:
+    """Say that services were not tried with prompts on GPUs of their own; empty without any."""
+    if not any(w.kind == "inference" for w in decision.scenario.workloads):
+        return ""
+    return translator(language)(
+        "Not tried: prompts read on GPUs of their own; gpuspec estimate says where they take fewer."
+    )
 
 
 def nearest_sentences(decision: Decision, language: str = "en") -> str:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.catalog.models.formats import format_title
+from gpuspec.constants.images import image_errors
 from gpuspec.constants.inference import inference_errors
 from gpuspec.constants.training import training_errors
 from gpuspec.decision.plan import Decision, front, nearest, rejected
@@ -22,7 +23,7 @@ from gpuspec.decision.plan.words import (
     short_gpu,
 )
 from gpuspec.topics.ways import records
-from gpuspec.views.columns import headings, readable
+from gpuspec.views.columns import duration, headings, readable
 from gpuspec.views.language import translator
 from gpuspec.views.markdown import Markdown
 
@@ -136,7 +137,7 @@ def _run_as(row: Mapping[str, str]) -> str:
 
 def _pace(row: dict[str, float]) -> str:
     if not np.isnan(row["days"]):
-        return f"{row['days']:,.1f} days"
+        return duration(row["days"])
     if not np.isnan(row["tpot_s"]):
         return f"{row['tpot_s'] * 1e3:,.0f} ms a token"
     return f"{row['time_s']:,.2f} s an image"
@@ -248,10 +249,15 @@ def error_table(decision: Decision) -> pd.DataFrame:
     kinds = {w.kind for w in decision.scenario.workloads}
     gpus = set(decision.offers["gpu"])
     rows = []
-    for of, errors in (("inference", inference_errors()), ("training", training_errors())):
-        if of not in kinds and not (of == "inference" and "images" in kinds):
+    first = {
+        "inference": (inference_errors(), "tpot"),
+        "images": (image_errors(), "images"),
+        "training": (training_errors(), "step time, framework known"),
+    }
+    for of, (errors, name) in first.items():
+        if of not in kinds:
             continue
-        names = ["tpot", "images"] if of == "inference" else ["step time, framework known"]
+        names = [name]
         names += ["ratio", *[n for n in errors.index if n.startswith("ratio ")]]
         for name in [*names, *(["fp8 ratio"] if of == "training" else [])]:
             pair = name.removeprefix("ratio ").split(" / ")

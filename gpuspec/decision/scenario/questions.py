@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from gpuspec.decision.scenario.records import Inference, Prices, Training
+from gpuspec.decision.scenario.records import Images, Inference, Prices, Training
 from gpuspec.topics.cost.prices.quotes import Quote, quote_of, read_quotes
-from gpuspec.topics.serving.ask import Load, ServingQuestion
+from gpuspec.topics.serving.ask import ImagesQuestion, Load, ServingQuestion
 from gpuspec.topics.training.ask import Job, TrainingQuestion
 
 
@@ -16,6 +16,13 @@ def service_question(
     """Return the question that a service of a scenario asks."""
     load = {name: getattr(service, name) for name in Load.model_fields}
     return ServingQuestion.ask(gpus=gpus, weights=weights, **load)
+
+
+def image_question(service: Images, gpus: str | Sequence[str]) -> ImagesQuestion:
+    """Return the question that a service of images in a scenario asks."""
+    asked = {f"image_{n}": getattr(service, n) for n in ("model", "steps", "size")}
+    asked |= {f"image_{n}": getattr(service, n) for n in ("stack", "precision")}
+    return ImagesQuestion.ask(gpus=gpus, **asked)
 
 
 def job_question(

@@ -4,11 +4,12 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from gpuspec.base.ask import Ask, Range, Was, typed
+from gpuspec.base.ask import BLANK, Ask, Blank, Range, Was, typed
 from gpuspec.base.errors import InputError
 from gpuspec.base.units import HOURS_MONTH as HOURS_PER_MONTH
 from gpuspec.catalog import fields
 from gpuspec.catalog.models import doubts_of
+from gpuspec.formulas.images import check_fused
 from gpuspec.topics.cost.prices.quotes import MODES, Mode
 from gpuspec.topics.serving.ask import Load
 from gpuspec.topics.training.ask import Job
@@ -120,12 +121,24 @@ class Training(_Workload, Job):
 
     kind: Literal["training"] = "training"
     model: fields.ModelName = Field(description="Model: a name of the table or a config.json")
-    tokens: fields.RunTokens = Field(description="Tokens to train on")
-    deadline_days: fields.Days = Field(description="Time that a run may take")
+    tokens: Annotated[fields.RunTokens, Blank()] = Field(
+        BLANK, description="Tokens to train on, unless documents and document_tokens are given"
+    )
+    deadline_days: Annotated[fields.Days, Blank()] = Field(
+        BLANK, description="Time that a run may take, unless deadline is given"
+    )
     runs_per_year: Runs = Field(1.0, description="Runs a year")
     interruptible: bool = Field(
         True, description="Whether it may run on spot GPUs: it restarts from a checkpoint"
     )
+
+    @model_validator(mode="after")
+    def _states_its_size(self) -> Self:
+        others = {"tokens": "documents and document_tokens", "deadline_days": "deadline"}
+        for name, other in others.items():
+            if getattr(self, name) is None:
+                raise InputError(name, None, f"give it, or {other}")
+        return self
 
 
 class Inference(_Workload, Load):
@@ -157,8 +170,18 @@ class Images(_Workload):
     steps: fields.ImageSteps = Field(30, description="Denoising steps of an image")
     size: fields.ImageSize = Field(1024, description="Pixels of its width and height")
     stack: fields.ImageStack = Field("tensorrt", description="Software that generates the images")
+    precision: fields.ImagePrecision = Field(
+        "bf16",
+        description="Number format of the products: bf16 (or FP16), or 8bit: FP8 where a GPU has "
+        "it, else INT8",
+    )
     hours_per_month: MonthHours = Field(HOURS_PER_MONTH, description="Hours of a month it is up")
     interruptible: bool = Field(False, description="Whether it may stop with a spot GPU")
+
+    @model_validator(mode="after")
+    def _gains_by_its_precision(self) -> Self:
+        check_fused(self.stack, self.precision)
+        return self
 
 
 class Hpc(_Workload):

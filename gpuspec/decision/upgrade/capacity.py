@@ -11,7 +11,6 @@ from gpuspec.base.units import GIB, HOURS_MONTH
 from gpuspec.catalog import gpu
 from gpuspec.catalog.models import model
 from gpuspec.catalog.models.formats import weight_format
-from gpuspec.catalog.precision import training_recipe
 from gpuspec.constants.ground import KNOWN, Ground
 from gpuspec.decision.errors import speeds_of
 from gpuspec.decision.scenario import Hpc, Images, Training
@@ -219,11 +218,8 @@ def _held_by_job(w: Training | Hpc, table: pd.DataFrame) -> float:
     """Return the bytes of a job's states, or of a simulation's case."""
     if isinstance(w, Hpc):
         return float(table["memory_gib"].max()) * GIB
-    recipe = training_recipe("adamw-megatron" if w.tuning == "full" else "adamw-bf16")
-    kept = recipe.weight_bytes
-    if w.tuning == "full":
-        kept += recipe.grad_bytes + recipe.optimizer_bytes
-    return float(model(w.model).params * kept)
+    kept = w.recipe.bytes_per_param if w.tuning == "full" else w.recipe.weight_bytes
+    return float(w.network.params * kept)
 
 
 PLANNED: dict[str, Callable[..., Demand]] = dict.fromkeys(("inference", "images"), _service)

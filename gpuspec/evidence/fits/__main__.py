@@ -3,16 +3,27 @@
 import sys
 
 from gpuspec.base.errors import UnknownNameError
-from gpuspec.evidence.fits import collectives, hpc, inference, memory, mig, training
+from gpuspec.evidence.fits import (
+    collectives,
+    disaggregated,
+    hpc,
+    images,
+    inference,
+    memory,
+    mig,
+    training,
+)
 from gpuspec.evidence.fits.store import write
 
 TOPICS = {
     "memory": memory,
     "collectives": collectives,
     "inference": inference,
+    "disaggregated": disaggregated,
     "training": training,
     "hpc": hpc,
     "mig": mig,
+    "images": images,
 }
 
 for name in sys.argv[1:]:

@@ -26,34 +26,33 @@ from gpuspec.evidence.measurements.rows import measurements
 T = TypeVar("T", bound=Terms)
 Links = Mapping[str, LinkTerms]
 Networks = Mapping[str, NetworkTerms]
-PRIOR = 0.5
-"""How far, in log space, a network's constants may leave those of all networks."""
+PRIOR = 3.0
+"""How far, in log space, constants may leave their defaults: what NCCL's tuner and the steps of its
+rings say, and near the line rate."""
+SURE = {"start_us": 0.2}
+"""The same of constants that are known better: a collective that does nothing takes the start of a
+kernel, whatever the link."""
+CROWDED = LinkTerms(crowd_loss=0.1)
+"""Where the fit of PCIe starts, which cards may share."""
 
 
-def _fit(
-    terms: type[T],
-    residuals: Callable[[T], np.ndarray],
-    start: np.ndarray | None = None,
-    centre: np.ndarray | None = None,
-) -> T:
+def _fit(residuals: Callable[[T], np.ndarray], centre: T) -> T:
     """Return the constants that minimise `residuals`, drawn to `centre` in log space."""
     from scipy.optimize import least_squares
 
+    terms = type(centre)
     limits = terms.bounds()
-    first, low, high = (np.array(c) for c in zip(*limits.values(), strict=True))
+    _, low, high = (np.array(c) for c in zip(*limits.values(), strict=True))
     floor = np.maximum(low, high * 1e-4)
+    spread = np.array([SURE.get(name, PRIOR) for name in limits])
+    begin = np.log(np.clip(list(centre.model_dump().values()), floor * 1.0001, high * 0.9999))
 
     def record(x: np.ndarray) -> T:
         values = np.clip(np.exp(x), low, high)
         return terms(**dict(zip(limits, map(float, values), strict=True)))
 
-    def cost(x: np.ndarray) -> np.ndarray:
-        pulled: list[np.ndarray] = [] if centre is None else [(x - centre) / PRIOR]
-        return np.concatenate([residuals(record(x)), *pulled])
-
-    begin = np.log(np.clip(first if start is None else start, floor * 1.0001, high * 0.9999))
     solution = least_squares(
-        cost,
+        lambda x: np.concatenate([residuals(record(x)), (x - begin) / spread]),
         begin,
         bounds=(np.log(floor) - 1e-9, np.log(high) + 1e-9),
         loss="soft_l1",
@@ -74,45 +73,28 @@ def _residuals(
 
 def fit_link(rows: pd.DataFrame, link: str) -> LinkTerms:
     """Fit a link's constants to the single-node rows among `rows`."""
-    part = rows[(rows["fitted_link"] == link) & (rows["nodes"] == 1)].reset_index(drop=True)
-    if part.empty:
-        return LinkTerms()
-    return _fit(LinkTerms, _residuals(part, lambda terms: ({link: terms}, {})))
+    part = rows[(rows["fitted_link"] == link) & (rows["nodes"] == 1)]
+    centre = CROWDED if link.startswith("pcie") else LinkTerms()
+    return _fit(_residuals(part, lambda terms: ({link: terms}, {})), centre)
 
 
-def fit_networks(rows: pd.DataFrame, links: Links) -> dict[str, NetworkTerms]:
-    """Fit networks: all rows of several nodes together, then each kind near them."""
-    across = rows[rows["nodes"] > 1]
-
-    def everywhere(terms: NetworkTerms) -> tuple[Links, Networks]:
-        return links, dict.fromkeys(NETWORKS, terms)
-
-    def fit(
-        part: pd.DataFrame, start: np.ndarray | None = None, centre: np.ndarray | None = None
-    ) -> NetworkTerms:
-        return _fit(NetworkTerms, _residuals(part, everywhere), start, centre)
-
-    everybody = fit(across)
-    start = np.maximum(list(everybody.model_dump().values()), 1e-6)
-    networks = {}
-    for kind in NETWORKS:
-        own = across[across["network_kind"] == kind]
-        networks[kind] = fit(own, start, np.log(start)) if len(own) else everybody
-    return networks
+def fit_network(rows: pd.DataFrame, links: Links, kind: str) -> NetworkTerms:
+    """Fit the constants of a kind of network to its rows of several nodes."""
+    part = rows[(rows["network_kind"] == kind) & (rows["nodes"] > 1)]
+    return _fit(_residuals(part, lambda terms: (links, {kind: terms})), NetworkTerms())
 
 
 def held_out_collectives(rows: pd.DataFrame) -> np.ndarray:
     """Return the prediction of each row by a fit that saw no row of its publisher."""
     everything = {link: fit_link(rows, link) for link in LINKS}
-    all_networks = fit_networks(rows, everything)
     groups, predicted = rows["publisher"].to_numpy(), np.zeros(len(rows))
     for group in sorted(set(groups)):
         own = groups == group
         rest, part = rows[~own], rows[own]
-        touched = set(part.loc[part["nodes"] == 1, "fitted_link"])
-        links = {k: fit_link(rest, k) if k in touched else v for k, v in everything.items()}
-        across = (part["nodes"] > 1).any()
-        networks = fit_networks(rest, links) if across else all_networks
+        inside = part["nodes"] == 1
+        touched = set(part.loc[inside, "fitted_link"]), set(part.loc[~inside, "network_kind"])
+        links = everything | {link: fit_link(rest, link) for link in touched[0]}
+        networks = {kind: fit_network(rest, links, kind) for kind in touched[1]}
         predicted[own] = predicted_collectives(part, links, networks)
     return predicted
 
@@ -121,12 +103,12 @@ def calibrate() -> Stored:
     """Fit, hold out, and return everything that is stored."""
     rows = prepared_collectives(measurements("collectives"))
     links = {link: rounded(fit_link(rows, link)) for link in LINKS}
-    networks = {k: rounded(t) for k, t in fit_networks(rows, links).items()}
+    networks = {kind: rounded(fit_network(rows, links, kind)) for kind in NETWORKS}
     predicted = held_out_collectives(rows)
     said = described("collectives", rows)
     error = np.log(measured_seconds(rows) / predicted)
     of = Errors(error, rows, said[FACTORS["collectives"]], "collectives", said)
-    labels = [rows["size"], rows["reach"] + ", " + rows["size"], rows["link"]]
+    labels = [rows["size"], rows["reach"] + ", " + rows["size"], rows["span"], rows["link"]]
     inside = rows["nodes"] == 1
     return {
         "links": {

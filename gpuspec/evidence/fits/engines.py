@@ -41,10 +41,10 @@ from gpuspec.evidence.measurements.rows import known_model
 
 PRIOR_WIDTH = {
     "iteration_us": 1.0,
-    "sequence_us": 2.5,
+    "sequence_us": 1.5,
     "layer_us": 0.3,
     "eager_layer_us": 0.4,
-    "eager_expert_us": 0.4,
+    "eager_expert_us": 0.7,
     "attention_factor": 0.08,
     "grouped_factor": 0.12,
     "fp8_cache_factor": 0.08,
@@ -55,6 +55,7 @@ PRIOR_WIDTH = {
     "pcie_factor": 0.4,
     "pcie_far_factor": 0.4,
     "request_ms": 0.7,
+    "prompt_us": 0.7,
     "logit_bytes": 0.5,
     "occupancy": 0.08,
     "reserve_gb": 0.6,

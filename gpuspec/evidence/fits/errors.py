@@ -200,7 +200,7 @@ class Errors:
     Parameters
     ----------
     error : array
-        log(measured / predicted) of each row.
+        log(measured / predicted) of each row's seconds.
     rows : DataFrame
         ``publisher`` and ``source_id`` of each row.
     factors : DataFrame, optional
@@ -208,6 +208,8 @@ class Errors:
     topic, said
         The topic of `constants.ground` and what the rows say of their setting, where ground is
         judged.
+    rate : array of bool
+        Rows whose figure is a rate: one over the seconds that `error` is of.
     """
 
     def __init__(
@@ -217,8 +219,10 @@ class Errors:
         factors: pd.DataFrame | None = None,
         topic: str = "",
         said: pd.DataFrame | None = None,
+        rate: "np.ndarray | bool" = False,
     ) -> None:
         self.error, self.factors = np.asarray(error, float), factors
+        self.size = np.abs(np.expm1(np.where(rate, self.error, -self.error)))
         self.publishers, self.sources = (rows[n].to_numpy(str) for n in ("publisher", "source_id"))
         self.interval = fitted_interval(self.error, self.publishers, factors)
         self.ground = np.zeros(len(self.error), int)
@@ -237,7 +241,7 @@ class Errors:
         own = np.ones(len(self.error), bool) if chosen is None else np.asarray(chosen, bool)
         asked = {} if self.factors is None else {str(n): c for n, c in self.factors[own].items()}
         low, high = (np.median(np.exp(end)) for end in log_ends(self.interval, asked))
-        size, covered = np.abs(np.expm1(-self.error[own])), self.covered[own]
+        size, covered = self.size[own], self.covered[own]
         found = {
             "rows": int(own.sum()),
             "publishers": len(set(self.publishers[own])),

@@ -5,7 +5,7 @@ import pandas as pd
 
 from gpuspec.catalog.workloads import workloads
 from gpuspec.constants.hpc import KINDS, DynamicTerms, HpcTerms
-from gpuspec.constants.stored import Stored
+from gpuspec.constants.stored import Stored, log_ends
 from gpuspec.evidence.fits.errors import Errors, Lines
 from gpuspec.evidence.fits.hierarchy import Fit, Hierarchy, fitted, held_out
 from gpuspec.evidence.fits.store import case_values, fitted_entries, provenance
@@ -16,6 +16,8 @@ from gpuspec.evidence.measurements.pairs import matched_speeds, ratio_errors
 
 DYNAMIC_FACTOR = 1.3
 """Half width of the interval of cell updates: two sources are too few to measure one."""
+ORDERED = ("a100", "h100", "l40s")
+"""Families of GPUs whose order is held against the measurements."""
 PAIR_PUBLISHERS = 3
 """Publishers that must have measured both sides of a pair before its error is listed."""
 
@@ -60,6 +62,44 @@ def _lines(of: Errors, pairs: pd.DataFrame) -> Lines:
     }
 
 
+def order_shares(of: Errors, pairs: pd.DataFrame, measured: np.ndarray) -> Stored:
+    """Return how often two GPUs of `ORDERED` are put in the right order, by kind.
+
+    Of the pairs whose `measured` ratio (its logarithm) lies outside the interval of a ratio around
+    1: ``rows``, ``publishers`` and ``right``, the share whose held-out estimate lies on its side.
+    """
+    factors = {
+        str(n): column
+        for n, column in (pd.DataFrame() if of.factors is None else of.factors).items()
+    }
+    low, high = log_ends(of.interval, factors)
+    families = pairs["pair"].str.split(" / ").map(lambda two: {name.split("-")[0] for name in two})
+    chosen = families.map(lambda two: len(two) == 2 and two <= set(ORDERED)).to_numpy()
+    chosen = chosen & ((measured > high) | (measured < low))
+    right = np.sign(measured - of.error) == np.sign(measured)
+    found = {}
+    for kind in sorted(pairs["kind"].unique()):
+        own = chosen & (pairs["kind"] == kind).to_numpy()
+        found[str(kind)] = {
+            "rows": int(own.sum()),
+            "publishers": len(set(of.publishers[own])),
+            "right": round(float(right[own].mean()), 4),
+        }
+    return found
+
+
+def known_pairs(pairs: pd.DataFrame, rows: pd.DataFrame) -> Stored:
+    """Return how many publishers measured two generations in one class: ``"Ada|Hopper" -> 2``."""
+    sides = [rows["generation"].to_numpy(str)[pairs[side].to_numpy(int)] for side in ("old", "new")]
+    both = ["|".join(sorted(two)) for two in zip(*sides, strict=True)]
+    who = rows["publisher"].to_numpy()[pairs["new"].to_numpy(int)]
+    counts = pairs.assign(both=both, who=who).groupby(["workload", "both"])["who"].nunique()
+    return {
+        str(name): {str(two): int(count) for two, count in part.droplevel(0).items()}
+        for name, part in counts.groupby(level=0)
+    }
+
+
 def fit_dynamic() -> Stored:
     """Fit what programs reach of the instruction limit: medians over published programs."""
     rows = dynamic_programs()
@@ -92,6 +132,7 @@ def calibrate() -> Stored:
     kernels = Errors(error[alone], listed, None, "hpc", said[alone])
     never = Errors(np.log(speed / strict)[alone], rows[alone])
     ratios, pairs = _ratios(error, rows)
+    old, new = (np.log(speed[pairs[side].to_numpy(int)]) for side in ("old", "new"))
     return {
         "classes": fitted_entries(dict(sorted(constants.items())), rows, rows["workload"]),
         "dynamic": fit_dynamic(),
@@ -101,6 +142,8 @@ def calibrate() -> Stored:
             **kernels.by_ground("speed, kernels, "),
             **_lines(ratios, pairs),
         },
+        "pairs": known_pairs(pairs, rows.assign(generation=said["generation"])),
+        "order": order_shares(ratios, pairs, new - old),
         "intervals": {"speed": kernels.interval, "ratio": ratios.interval},
         "ground": {"hpc": ground_record_of("hpc", said, rows["held_with"].to_numpy(str))},
         "held_out": case_values(rows, predicted),

@@ -1,18 +1,49 @@
-"""Fit the constants of image generation to published times."""
+"""Fit the constants of image generation to published times, and their errors.
+
+``python -m gpuspec.evidence.fits images`` writes ``data/calibration/images.json``.
+"""
 
 import numpy as np
 import pandas as pd
 
 from gpuspec.constants.images import ImageTerms
-from gpuspec.evidence.fits.errors import row_weights
-from gpuspec.evidence.fits.store import rounded
+from gpuspec.constants.stored import Stored
+from gpuspec.evidence.fits.errors import Errors, row_weights
+from gpuspec.evidence.fits.store import case_values, provenance, rounded
+from gpuspec.evidence.measurements.described import FACTORS, described
 from gpuspec.evidence.measurements.images import predicted_images
+from gpuspec.evidence.measurements.known import ground_record_of
+from gpuspec.evidence.measurements.rows import measurements
 
 WIDTH = 0.5
 """How far a constant may leave its start, in log space, before it costs as much as a misfit of
 `NOISE`: what no publisher tells stays where physics puts it."""
 NOISE = 0.1
 NAMES = list(ImageTerms.model_fields)
+
+
+def calibrate() -> Stored:
+    """Fit, hold out, and return everything that is stored."""
+    rows = measurements("images")
+    held = held_out_images(rows)
+    error = np.log(rows["seconds_per_image"].to_numpy(float) / held)
+    said = described("images", rows)
+    of = Errors(error, rows, said[FACTORS["images"]], "images", said)
+    return {
+        "terms": fit_images(rows).model_dump(),
+        "errors": {
+            "images": of.of(),
+            **of.by(said["bits"]),
+            **of.by(said["stack"]),
+            **of.by_ground(),
+        },
+        "intervals": {"seconds": of.interval},
+        "ground": {"images": ground_record_of("images", said, of.publishers)},
+        "held_out": case_values(rows, held),
+        "provenance": provenance(
+            "images", rows, "least squares in log space with priors, whole publishers held out"
+        ),
+    }
 
 
 def fit_images(rows: pd.DataFrame) -> ImageTerms:

@@ -17,7 +17,6 @@ from gpuspec.evidence.fits.engines import (
     with_versions,
 )
 from gpuspec.evidence.fits.errors import Errors
-from gpuspec.evidence.fits.images import fit_images, held_out_images
 from gpuspec.evidence.fits.store import case_values, fitted_entries, provenance, write
 from gpuspec.evidence.measurements.described import FACTORS, described
 from gpuspec.evidence.measurements.inference import era_of, generations_of, prepared, skip_reasons
@@ -39,13 +38,11 @@ def calibrate() -> Stored:
     fit = engine_fit(rows, memory_terms())
     eras, generations = fit_engines(fit)
     predicted = held_out_predictions(fit, rows)
-    images = measurements("images")
     return {
         "operators": operators,
-        "images": fit_images(images).model_dump(),
         "engines": with_versions(fitted_entries(eras, rows, era_of(rows)), rows),
         "generations": fitted_entries(generations, rows, generations_of(rows)),
-        **judged(rows, predicted, images),
+        **judged(rows, predicted),
         "held_out": case_values(rows, predicted),
         "provenance": {
             "operators": "aiconfigurator-core 0.12.0 (Apache-2.0), "
@@ -61,7 +58,7 @@ def calibrate() -> Stored:
     }
 
 
-def judged(rows: pd.DataFrame, predicted: np.ndarray, images: pd.DataFrame) -> Stored:
+def judged(rows: pd.DataFrame, predicted: np.ndarray) -> Stored:
     """Return errors, intervals and ground of prepared rows that were held out.
 
     `predicted` is 0 where the model is said not to fit: such a row has no error.
@@ -70,12 +67,12 @@ def judged(rows: pd.DataFrame, predicted: np.ndarray, images: pd.DataFrame) -> S
     rows, predicted = rows[fits].reset_index(drop=True), predicted[fits]
     said = described("inference", rows)
     error = np.log(rows["value"].to_numpy(float) / predicted)
-    error = np.where(said["quantity"] == "throughput", -error, error)  # as seconds
-    of = Errors(error, rows, said[FACTORS["inference"]], "inference", said)
+    rate = said["quantity"].to_numpy() == "throughput"
+    error = np.where(rate, -error, error)  # as seconds
+    of = Errors(error, rows, said[FACTORS["inference"]], "inference", said, rate)
     pairs = matched_pairs(rows)
     newer = rows.iloc[pairs["new"].to_numpy(int)].reset_index(drop=True)
     ratios = Errors(ratio_errors(-error, pairs), newer, pairs[["pair"]])
-    of_images, about = _image_errors(images)
     figures = {
         **{n: e for form in FORMS for n, e in of.by(said[form]).items()},
         **of.by(said["engine"] + ", " + said["quantity"]),
@@ -83,26 +80,17 @@ def judged(rows: pd.DataFrame, predicted: np.ndarray, images: pd.DataFrame) -> S
         **of.by_ground(),
         "ratio": ratios.of(),
         **ratios.by(pairs["pair"], "ratio ", PAIR_PUBLISHERS),
-        "images": of_images.of(),
     }
     return {
         "errors": figures,
         "intervals": {
             "seconds": of.interval,
             "ratio": ratios.interval,
-            "images": of_images.interval,
         },
         "ground": {
             "inference": ground_record_of("inference", said, of.publishers),
-            "images": ground_record_of("images", about, of_images.publishers),
         },
     }
-
-
-def _image_errors(images: pd.DataFrame) -> tuple[Errors, pd.DataFrame]:
-    error = np.log(images["seconds_per_image"].to_numpy(float) / held_out_images(images))
-    said = described("images", images)
-    return Errors(error, images, said[FACTORS["images"]], "images", said), said
 
 
 def _operators() -> Stored:

@@ -17,7 +17,12 @@ def calibrate() -> Stored:
     said = described("mig", pairs)
     of = Errors(error, pairs, said[FACTORS["mig"]], "mig", said)
     return {
-        "errors": {**of.by(said["load"]), "all": of.of(), **of.by_ground()},
+        "errors": {
+            **of.by(said["load"]),
+            **of.by(said["size"]),
+            "all": of.of(),
+            **of.by_ground(),
+        },
         "intervals": {"slice": of.interval},
         "ground": {"mig": ground_record_of("mig", said, of.publishers)},
         "least_of_share": float((pairs["measured"] / pairs["share"]).min()),

@@ -5,19 +5,26 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from gpuspec.base.units import GB, Floats
+from gpuspec.base.units import GB, NODE_GPUS, Floats
 from gpuspec.catalog import gpu
-from gpuspec.constants.collectives import LARGE
+from gpuspec.constants.collectives import size_of, span_of, where
+from gpuspec.constants.fabrics import BOARD_GPUS
 from gpuspec.constants.links import Fabric, LinkTerms, NetworkTerms
 from gpuspec.evidence.measurements.rows import Row, completed, groups, numbers
 from gpuspec.formulas.networks import collective_seconds
 from gpuspec.formulas.networks.collectives import wire_factor
 
-LINKS = ("nvlink-3", "nvlink-4", "nvlink-5", "pcie-4")
-"""Links whose constants are fitted; PCIe 5 takes those of PCIe 4 on twice the rate."""
-KIND = {"pcie-5": "pcie-4"}
-_ONE_CALL = ["operation", "link", "gpu", "network_kind", "node_network_gb_s"]
-_ONE_CALL += ["adapters", "adds"]
+LINKS = ("nvlink-3", "nvlink-4", "nvlink-5", "nvlink-mesh", "pcie-4", "pcie-4-peer")
+"""Links whose constants are fitted."""
+MESH = "-mesh"
+KIND = {
+    "pcie-5": "pcie-4",
+    "pcie-5-peer": "pcie-4-peer",
+    "nvlink-3-mesh": "nvlink-mesh",
+    "nvlink-4-mesh": "nvlink-mesh",
+}
+"""Links that take the constants of another, on their own rate."""
+_ONE_CALL = ["operation", "fitted_link", "network_kind", "adds", "algorithm", "mesh", "reach"]
 
 
 def prepared_collectives(rows: pd.DataFrame) -> pd.DataFrame:
@@ -30,10 +37,12 @@ def prepared_collectives(rows: pd.DataFrame) -> pd.DataFrame:
     blank |= {"node_network_gb_s": 0.0, "adapters": 8}
     rows = completed(rows, blank, {"network_kind": "", "algorithm": ""})
     rows["fitted_link"] = rows["link"].replace(KIND)
+    rows["mesh"] = np.where(rows["link"].str.endswith(MESH), BOARD_GPUS, 0)
     newer = rows["link"].isin(("nvlink-4", "nvlink-5"))
-    rows["adds"] = newer & ~rows["algorithm"].isin(("ring", "tree"))
-    rows["size"] = np.where(rows["message_bytes"] >= LARGE, "from 1 MiB", "below 1 MiB")
-    rows["reach"] = np.where(rows["nodes"] > 1, "between nodes", "in a node")
+    forced = rows["algorithm"].isin(("ring", "tree"))
+    rows["adds"] = newer & ~forced
+    rows["size"], rows["reach"] = size_of(rows["message_bytes"]), where(rows["nodes"])
+    rows["span"] = span_of(rows["nodes"])
     return rows
 
 
@@ -65,24 +74,33 @@ class Collectives:
     def __init__(self, rows: pd.DataFrame) -> None:
         self.size = len(rows)
         self.calls: list[tuple[np.ndarray, Row, list[Floats]]] = []
+        pairs = zip(rows["gpu"], rows["link"], strict=True)
+        rows = rows.assign(rate=[link_rate(*pair) for pair in pairs])
         for about, index in groups(rows, _ONE_CALL):
-            rate = link_rate(about["gpu"], about["link"])
-            columns = numbers(rows.iloc[index], "message_bytes", "gpus_per_node", "nodes")
-            self.calls.append((index, {**about, "rate": rate}, columns))
+            called = ("message_bytes", "gpus_per_node", "nodes", "rate")
+            columns = numbers(rows.iloc[index], *called, "node_network_gb_s", "adapters")
+            self.calls.append((index, about, columns))
 
     def seconds(
         self, links: Mapping[str, LinkTerms], networks: Mapping[str, NetworkTerms]
     ) -> np.ndarray:
         """Return the predicted seconds of each row."""
         result = np.zeros(self.size)
-        for index, about, (size, inside, nodes) in self.calls:
+        for index, about, (size, inside, nodes, rate, network, adapters) in self.calls:
+            mesh = about["mesh"]
+            island = mesh or NODE_GPUS
+            rates: Row = {
+                "link_bytes_s": rate,
+                "node_bytes_s": network * GB,
+                "reach_bytes_s": network * GB / np.minimum(adapters, island),
+            }
             fabric = Fabric.model_construct(
-                link_bytes_s=about["rate"],
-                island=8,
-                node_bytes_s=about["node_network_gb_s"] * GB,
-                adapters=int(about["adapters"]),
+                **rates,
+                island=island,
+                mesh=mesh,
+                algorithm=about["algorithm"],
                 switch_adds=bool(about["adds"]),
-                link=links[KIND.get(about["link"]) or about["link"]],
+                link=links[about["fitted_link"]],
                 network=networks.get(about["network_kind"], NetworkTerms()),
             )
             result[index] = collective_seconds(about["operation"], size, fabric, inside, nodes)

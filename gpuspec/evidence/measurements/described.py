@@ -23,18 +23,20 @@ from gpuspec.constants.ground import (
     model_kind,
     reach_of,
 )
+from gpuspec.constants.images import image_bits
+from gpuspec.constants.mig import LANGUAGE_MODELS, slice_size
 from gpuspec.evidence.measurements.inference import METRICS
 from gpuspec.evidence.measurements.known import left_out_codes
-from gpuspec.evidence.measurements.rows import completed, known_model, publisher_of
+from gpuspec.evidence.measurements.rows import completed, known_model, publisher_of, weights_of
 from gpuspec.evidence.measurements.training import known_framework
 
 FACTORS = {
     "inference": ["quantity", "engine", "kind", "generation", "scenario"],
     "training": ["known", "precision", "kind", "tuning", "generation", "reach"],
-    "collectives": ["size", "reach", "link"],
+    "collectives": ["size", "span", "link"],
     "hpc": ["kind", "workload"],
-    "mig": ["load"],
-    "images": ["stack"],
+    "mig": ["load", "size"],
+    "images": ["stack", "bits"],
 }
 """What decides how wide the interval of a row is, by kind of measurement."""
 LOADS = {True: "full load", False: "light load"}
@@ -55,6 +57,13 @@ def _billions(name: str) -> float:
     return known_model(name).params / 1e9
 
 
+def _main_formats(rows: pd.DataFrame) -> list[str]:
+    """Return how ground calls the format of most weights of each row."""
+    pairs = list(zip(rows["model"], rows["weight_precision"], strict=True))
+    called = {pair: format_name(weights_of(*pair).main) for pair in set(pairs)}
+    return [called[pair] for pair in pairs]
+
+
 def inference(rows: pd.DataFrame) -> pd.DataFrame:
     """Return what prepared rows of inference say of their setting."""
     eras = rows[["engine", "engine_version"]].drop_duplicates().itertuples(index=False)
@@ -73,7 +82,7 @@ def inference(rows: pd.DataFrame) -> pd.DataFrame:
             "gpu": rows["gpu"],
             "generation": _each(rows["gpu"], generation),
             "kind": _each(rows["model"], lambda name: model_kind(known_model(name))),
-            "weights": _each(rows["weight_precision"], format_name),
+            "weights": _main_formats(rows),
             "cache": _each(rows["kv_precision"], format_name),
             "attention_dp": np.where(spread > 1, "data-parallel", "split"),
             "tensor_reach": reach_of(rows["tp"]),
@@ -87,6 +96,12 @@ def inference(rows: pd.DataFrame) -> pd.DataFrame:
         },
         index=rows.index,
     )
+
+
+def disaggregated(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return what prepared rows of separate prefill and decode say of their setting."""
+    said = inference(rows)
+    return said.assign(gpus=rows["n_gpus"], load=rows["concurrency"])
 
 
 def training(rows: pd.DataFrame) -> pd.DataFrame:
@@ -121,9 +136,13 @@ def training(rows: pd.DataFrame) -> pd.DataFrame:
 
 def collectives(rows: pd.DataFrame) -> pd.DataFrame:
     """Return what prepared rows of collectives say of their setting."""
-    names = ["operation", "link", "gpu", "size", "reach", "nodes", "gpus_per_node"]
-    network = rows["network_kind"].where(rows["nodes"] > 1, "")
-    return rows[[*names, "message_bytes"]].assign(network=network)
+    names = ["operation", "link", "gpu", "size", "reach", "span", "nodes", "message_bytes"]
+    across = rows["nodes"] > 1
+    return rows[names].assign(
+        network=rows["network_kind"].where(across, ""),
+        network_gb_s=rows["node_network_gb_s"].where(across),
+        members=rows["gpus_per_node"],
+    )
 
 
 def hpc(rows: pd.DataFrame) -> pd.DataFrame:
@@ -145,27 +164,39 @@ def memory(rows: pd.DataFrame) -> pd.DataFrame:
 
 def mig(pairs: pd.DataFrame) -> pd.DataFrame:
     """Return what pairs of a slice and its whole GPU say of their setting."""
+    slices = pairs["profile"].str.split("g").str[0].replace("", "7").astype(float)
     return pd.DataFrame(
         {
             "gpu": pairs["gpu"],
             "generation": _each(pairs["gpu"], generation),
             "load": pairs["load"] if "load" in pairs else pairs["full"].map(LOADS),
-            "work": pairs["kind"],
-            "slices": pairs["profile"].str.partition("g")[0].replace("", "7").astype(float),
+            "work": _slice_work(pairs),
+            "slices": slices,
+            "size": slice_size(slices),
         },
         index=pairs.index,
     )
+
+
+def _slice_work(pairs: pd.DataFrame) -> np.ndarray:
+    """Return what ran on slices: inference of language models is of its own kind."""
+    unit = pairs["unit"] if "unit" in pairs else pd.Series("", pairs.index)
+    tokens = unit.fillna("").str.startswith("token") & (pairs["kind"] == "inference")
+    return np.where(tokens, LANGUAGE_MODELS, pairs["kind"])
 
 
 def images(rows: pd.DataFrame) -> pd.DataFrame:
     """Return what rows of images say of their setting."""
     generations = _each(rows["gpu"], generation)
     pixels = rows["width"] * rows["height"]
-    return rows[["gpu", "model", "stack", "steps"]].assign(generation=generations, pixels=pixels)
+    return rows[["gpu", "model", "stack", "steps"]].assign(
+        generation=generations, pixels=pixels, bits=_each(rows["precision"], image_bits)
+    )
 
 
 DESCRIBED = {
     "inference": inference,
+    "disaggregated": disaggregated,
     "training": training,
     "collectives": collectives,
     "hpc": hpc,
@@ -191,9 +222,7 @@ def ground_of_rows(kind: str, rows: pd.DataFrame, left_out: bool = False) -> Cod
     said = described(kind, rows)
     if left_out:
         return left_out_codes(kind, said, publisher_of(rows).to_numpy(str))
-    of = TOPICS[kind]
-    columns = dict.fromkeys([*of.names, *of.joint, *of.numbers])
-    codes = ground_codes(kind, {n: said[n].to_numpy() for n in columns})
+    codes = ground_codes(kind, {n: said[n].to_numpy() for n in TOPICS[kind].columns})
     return np.asarray(np.broadcast_to(codes, (len(rows),)))
 
 

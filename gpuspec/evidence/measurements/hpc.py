@@ -19,23 +19,40 @@ from gpuspec.evidence.measurements.rows import (
     measurements,
     publisher_of,
 )
-from gpuspec.formulas.hpc import Machine, cell_updates_s, fixed_seconds, gpu_seconds
+from gpuspec.formulas.hpc import (
+    Machine,
+    cell_updates_s,
+    fixed_seconds,
+    gpu_seconds,
+    serial_seconds,
+    waiting,
+)
 from gpuspec.formulas.hpc.devices import chip, machine, work_at
 
 FLOPS = {"gflops": 1e9, "tflops": 1e12, "pflops": 1e15, "eflops": 1e18}
 BYTES = {"gb_s": 1e9, "tb_s": 1e12}
 UPDATES = {"mlups": 1e6, "glups": 1e9}
-ATOMS = re.compile(r"([\d,.]+)\s*(k|m|million)?\s*atoms", re.IGNORECASE)
+COUNT = r"([\d,.]+)\s*(k|m|million|g|billion)?\s*"
+SIZED = {  # unit of a class -> how a case says its number
+    "atom": re.compile(COUNT + "atoms", re.IGNORECASE),
+    "nonzero": re.compile(COUNT + "(?:nonzeros|nnz)", re.IGNORECASE),
+}
 COUNTED = {
     **dict.fromkeys(("dgemm", "sgemm", "gemm-tensor", "hpl", "hpl-mxp", "hpcg"), FLOPS),
     "stream": BYTES,
     "lbm": UPDATES,
 }
 """Classes and metrics that mean the same work everywhere: predicted without a partner."""
+BENCHMARKS = ("hpl", "hpl-mxp", "hpcg", "stream")
+"""Of them, those whose way of exchanging is fixed: on several GPUs too."""
 LISTS = ("hpcg-lists", "hpl-mxp-list", "top500", "green500")
 """Sources that collect what others measured, each on a system of its own."""
 _gpu = cache(gpu)
-MANY = {"k": 1e3, "m": 1e6, "million": 1e6}
+CUBE = re.compile(r"(\d+)\^([234])")
+"""Points of a GPU's own part, as in 128^3 cells a GPU."""
+EACH_GPU = re.compile(r"\ba GPU\b")
+"""How a case says that its size is that of one GPU."""
+MANY = {"k": 1e3, "m": 1e6, "million": 1e6, "g": 1e9, "billion": 1e9}
 PROGRAMS = {"smith-waterman": "smith-waterman", "pairwise-alignment": "smith-waterman-linear"}
 """Recurrence of a program's algorithm."""
 
@@ -62,10 +79,11 @@ def prepared_hpc(rows: pd.DataFrame) -> pd.DataFrame:
     """Return rows with ``speed``, ``units``, ``held_with`` and ``absolute``.
 
     ``speed`` is in the unit of the metric, for each GPU, larger is faster; ``units`` is the
-    work on one GPU (from the atoms that a case names, else the class's typical size);
+    work on one GPU (from the atoms or nonzeros that a case names, else the typical size);
     ``held_with`` names what is held out together: the publisher, or one system of a list;
-    ``absolute`` says whether the figure can be predicted alone. Others are predicted up to a
-    factor that rows of one ``pair`` share.
+    ``absolute`` says whether the figure can be predicted alone: not where a program's own way
+    of exchanging counts, on several GPUs. Others are predicted up to a factor that rows of one
+    ``pair`` share.
     """
     texts = ("precision", "pair", "case", "version", "program")
     rows = completed(rows, {}, dict.fromkeys(texts, ""))
@@ -76,14 +94,15 @@ def prepared_hpc(rows: pd.DataFrame) -> pd.DataFrame:
     rows["kind"] = [kinds[name].kind for name in rows["workload"]]
     each = rows[["workload", "metric", "precision", "case", "n_gpus"]].to_numpy(object)
     rows["metric_factor"] = [_factor(kinds[w], m, p) for w, m, p, _, _ in each]
-    rows["units"] = [_units(kinds[w], c, n) for w, _, _, c, n in each]
+    rows["units"] = [units_of(kinds[w], c, n) for w, _, _, c, n in each]
     counted = np.array([str(m).lower() in COUNTED.get(w, ()) for w, m, *_ in each], bool)
     lone = ~rows["precision"].str.lower().str.contains("/fp16")
-    rows["absolute"] = counted & lone & better
+    alone = rows["workload"].isin(BENCHMARKS) | (rows["n_gpus"] == 1)
+    rows["absolute"] = counted & lone & better & alone
     lists = rows["source_id"].isin(LISTS)
     rows["held_with"] = np.where(lists, "system " + rows["case"], publisher_of(rows))
-    alone = "alone " + rows["case_id"].astype(str)
-    rows["group"] = np.where(rows["pair"] != "", rows["pair"], alone)
+    own = "alone " + rows["case_id"].astype(str)
+    rows["group"] = np.where(rows["pair"] != "", rows["pair"], own)
     return rows
 
 
@@ -97,9 +116,13 @@ def _factor(kind: Workload, metric: str, precision: str) -> float:
     return 1 / UPDATES[name] if name in UPDATES else 0.0
 
 
-def _units(kind: Workload, case: str, gpus: int) -> float:
+def units_of(kind: Workload, case: str, gpus: int) -> float:
     """Return the units of work on one GPU."""
-    seen = ATOMS.search(case) if kind.unit.startswith("atom") else None
+    said = SIZED.get(kind.unit.split(" ")[0])
+    seen = said.search(case) if said else None
+    cube = CUBE.search(case)
+    if cube and EACH_GPU.search(case):
+        return float(cube[1]) ** int(cube[2])
     if not seen:
         return kind.typical_units
     number = float(seen[1].replace(",", "").rstrip("."))
@@ -163,17 +186,21 @@ class _Call:
         self.work: Work = work_at(kind, precision)
         self.machine, self.reference = _taken(whole.every, index), whole.reference
         self.units = part["units"].to_numpy(float)
-        self.typical, self.host = kind.typical_units, kind.cpu_share
-        self.doublings = np.log2(part["n_gpus"].to_numpy(float))
+        self.kind = kind
+        self.gpus = part["n_gpus"].to_numpy(float)
         self.factor = np.where(part["metric_factor"] > 0, part["metric_factor"], 1.0)
 
     def log_speed(self, terms: HpcTerms) -> np.ndarray:
         """Return the log of the predicted speed of each row, in the unit of its metric."""
-        usual = gpu_seconds(self.typical, self.work, self.reference, terms)
+        kind, usual = self.kind, self.reference
+        alone = gpu_seconds(kind.typical_units, self.work, usual, terms)
+        fixed = terms.host_factor * fixed_seconds(alone, kind.cpu_share)
+        faster = self.machine.clock_hz / usual.clock_hz
         seconds = gpu_seconds(self.units, self.work, self.machine, terms)
-        seconds = seconds + terms.host_factor * fixed_seconds(usual, self.host)
-        lost = 1 + terms.scale_loss * self.doublings
-        return np.asarray(np.log(self.units * self.factor / (seconds * lost)))
+        size = self.units / kind.typical_units
+        seconds = seconds + serial_seconds(fixed, kind.chain_share, faster, size)
+        whole = seconds * waiting(terms.scale_loss, self.gpus)
+        return np.asarray(np.log(self.units * self.factor / whole))
 
 
 @cache

@@ -7,7 +7,7 @@ from gpuspec.catalog import gpu
 from gpuspec.catalog.images import image_model
 from gpuspec.constants.images import ImageTerms
 from gpuspec.evidence.measurements.rows import Row
-from gpuspec.formulas.images import image_seconds
+from gpuspec.formulas.images import ImageJob, image_seconds
 
 
 def predicted_images(rows: pd.DataFrame, terms: ImageTerms | None = None) -> np.ndarray:
@@ -16,15 +16,15 @@ def predicted_images(rows: pd.DataFrame, terms: ImageTerms | None = None) -> np.
 
 
 def _seconds(row: Row, terms: ImageTerms | None) -> float:
-    parts = image_seconds(
-        image_model(row["model"]),
-        gpu(row["gpu"]),
+    job = ImageJob(
         row["steps"],
         row["width"],
         row["height"],
         row["stack"],
+        row["precision"],
         row["passes_a_step"],
         row["decodes"],
-        terms,
+        row["batch_size"],
     )
+    parts = image_seconds(image_model(row["model"]), gpu(row["gpu"]), job, terms)
     return float(sum(parts.values()))

@@ -10,7 +10,7 @@ import pandas as pd
 from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.base.units import Floats
 from gpuspec.catalog import gpu
-from gpuspec.catalog.precision import KV_PRECISIONS, precision
+from gpuspec.catalog.precision import KV_PRECISIONS
 from gpuspec.constants.engine import Engine, EngineLimits
 from gpuspec.constants.kernels import generation_of
 from gpuspec.constants.memory import MemoryTerms
@@ -23,6 +23,7 @@ from gpuspec.evidence.measurements.rows import (
     known_model,
     model_id,
     numbers,
+    weights_of,
 )
 from gpuspec.formulas.serving import (
     USERS,
@@ -45,7 +46,6 @@ from gpuspec.formulas.serving import (
     total_seconds,
 )
 
-_precision = lru_cache(64)(precision)
 METRICS = {
     "output_tokens_per_s_total": "throughput",
     "output_tokens_per_s_per_gpu": "throughput",
@@ -70,7 +70,7 @@ TUNED = 0
 """Expert-parallel size of a row that does not say: the fastest way counts."""
 LAYOUT = ["model", "gpu", "weight_precision", "kv_precision", "tp", "pp", "ep", "attention_dp"]
 """Columns that say which model runs on which GPUs, in which precision and split how."""
-_SETTINGS = ["max_sequences", "max_tokens", "receive_every"]
+_SETTINGS = ["max_sequences", "max_tokens", "receive_every", "mixed"]
 _ONE_CALL = [*LAYOUT, "engine", "engine_version", "scenario", *_SETTINGS, "lengths", "client"]
 
 
@@ -80,11 +80,10 @@ def prepared(rows: pd.DataFrame) -> pd.DataFrame:
     A blank ``ep`` says that a mixture of experts was run in whichever way is fastest (experts
     split or spread, attention split or data-parallel); a blank cache precision is 16 bit.
     Without ``attention_dp`` all GPUs of a replica share its requests.
-    A blank ``max_sequences``, ``max_tokens`` or ``receive_every`` is the engine's own. Blank
-    ``lengths`` are equal
-    in runs of batches and varied in serving; a blank ``client`` sends over HTTP in serving, and
-    ``in process`` otherwise. Tables without these columns or without ``pp``, ``concurrency`` or
-    ``request_rate`` are accepted.
+    A blank ``max_sequences``, ``max_tokens``, ``receive_every`` or ``mixed`` is the engine's own.
+    Blank ``lengths`` are equal in runs of batches and varied in serving; a blank ``client`` sends
+    over HTTP in serving, and ``in process`` otherwise. Tables without these columns or without
+    ``pp``, ``concurrency`` or ``request_rate`` are accepted.
     """
     load = ("concurrency", "request_rate", "requests", "batch_size", *_SETTINGS)
     whole = {"ep": TUNED, "tp": 1, "pp": 1, "attention_dp": 1}
@@ -161,7 +160,7 @@ def layout(
         Unknown names; a tensor-parallel size that the heads do not allow; a model that is no
         language model.
     """
-    network, weights = known_model(name), _precision(weight)
+    network, weights = known_model(name), weights_of(name, weight)
     network.need_llm("tokens per second")
     if kv not in KV_PRECISIONS:
         raise InputError("kv_precision", kv, f"give one of {', '.join(KV_PRECISIONS)}")

@@ -55,8 +55,7 @@ def _newest(said: pd.DataFrame) -> dict[str, list[str]]:
 
 def left_out_codes(topic: str, said: pd.DataFrame, publishers: np.ndarray) -> np.ndarray:
     """Return the ground of each row beside the rows of all other publishers."""
-    of = TOPICS[topic]
-    columns = list(dict.fromkeys([*of.names, *of.joint, *of.numbers]))
+    columns = TOPICS[topic].columns
     found = np.zeros(len(said), int)
     for publisher in sorted(set(publishers)):
         own = publishers == publisher

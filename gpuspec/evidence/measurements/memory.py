@@ -1,19 +1,21 @@
 """Published measurements, and what the formulas predict for each of them."""
 
 import math
+import re
 from functools import lru_cache
 
 import numpy as np
 import pandas as pd
 
 from gpuspec.base.errors import UnknownNameError
-from gpuspec.base.units import Floats
+from gpuspec.base.units import GIB, Floats
 from gpuspec.catalog import gpu
-from gpuspec.catalog.precision import KV_PRECISIONS
+from gpuspec.catalog.models import Model
+from gpuspec.catalog.precision import KV_PRECISIONS, TrainingRecipe
 from gpuspec.catalog.precision import precision as _precision
 from gpuspec.catalog.precision import training_recipe as _recipe
 from gpuspec.constants.memory import MemoryTerms
-from gpuspec.evidence.measurements.rows import Row, groups, known_model
+from gpuspec.evidence.measurements.rows import Row, groups, known_model, weights_of
 from gpuspec.formulas.memory import (
     Adapter,
     TrainingJob,
@@ -22,11 +24,13 @@ from gpuspec.formulas.memory import (
     stage_weights_bytes,
     training_parts,
 )
+from gpuspec.formulas.recompute import recompute_of
 
 # What an engine plans for where its log does not say (vLLM's defaults on a data-centre GPU).
 DEFAULT_BATCHED_TOKENS, DEFAULT_SEQUENCES = 8192, 256
-_ONE_CALL = ["part", "model_id", "recipe", "base_precision", "lora_rank", "lora_targets"]
-_ONE_CALL += ["weight_precision", "kv_precision", "measure"]
+ONE_CALL = ["part", "model_id", "recipe", "base_precision", "lora_rank", "lora_targets"]
+ONE_CALL += ["weight_precision", "kv_precision", "measure"]
+"""What rows that are predicted in one call have in common."""
 
 # A fit predicts the same rows hundreds of times: look each name up once.
 precision, training_recipe = lru_cache(64)(_precision), lru_cache(64)(_recipe)
@@ -36,28 +40,20 @@ def predicted_memory(rows: pd.DataFrame, terms: MemoryTerms | None = None) -> np
     """Return what the formulas say for each row, in bytes, shape ``(len(rows),)``."""
     terms = terms or MemoryTerms()
     result = np.full(len(rows), np.nan)
-    for about, index in groups(rows, _ONE_CALL):
+    for about, index in groups(rows, ONE_CALL):
         result[index] = _PREDICTORS[about["part"]](about, rows.iloc[index], terms)
     return result
 
 
 def _training(about: Row, rows: pd.DataFrame, terms: MemoryTerms) -> Floats:
-    adapter = None
-    if about["base_precision"]:
-        targets = tuple(about["lora_targets"].split("|"))
-        base = precision(about["base_precision"])
-        adapter = Adapter(base=base, rank=int(about["lora_rank"]), targets=targets)
-    columns = ["seq_len", "micro_batch", "microbatches", "tp", "pp", "cp", "dp", "interleave"]
-    columns += ["zero_stage", "recompute", "attention", "bytes_per_logit"]
-    columns += ["sequence_parallel", "persistent_gradients", "dropout", "balanced_stages"]
-    columns += ["fused_norms", "fused_glu"]
     if about["part"] == "activations":  # the paper's own formula: nothing beyond it
         terms = terms.model_copy(update={"training_activation_factor": 1.0})
-    capacity = rows["gpu"].map(_capacity).to_numpy(float)
+    capacity = rows["gpu"].map(capacity_bytes).to_numpy(float)
+    network, recipe, job, adapter = asked_of(about, rows)
     parts = training_parts(
-        known_model(about["model_id"]),
-        training_recipe(about["recipe"]),
-        TrainingJob.of(**{c: rows[c].to_numpy(dtype=_kind(rows[c])) for c in columns}),
+        network,
+        recipe,
+        job,
         stage=rows["stage"].to_numpy(dtype=object),
         capacity_bytes=capacity,
         adapter=adapter,
@@ -72,13 +68,38 @@ def _training(about: Row, rows: pd.DataFrame, terms: MemoryTerms) -> Floats:
     return reserved if about["measure"] == "reserved" else used + parts["runtime"]
 
 
+def asked_of(
+    about: Row, rows: pd.DataFrame
+) -> tuple[Model, TrainingRecipe, TrainingJob, Adapter | None]:
+    """Return the model, recipe, jobs and adapters of training rows of one group."""
+    adapter = None
+    if about["base_precision"]:
+        targets = tuple(about["lora_targets"].split("|"))
+        base = precision(about["base_precision"])
+        adapter = Adapter(base=base, rank=int(about["lora_rank"]), targets=targets)
+    columns = ["seq_len", "micro_batch", "microbatches", "tp", "pp", "cp", "dp", "interleave"]
+    columns += ["zero_stage", "attention", "bytes_per_logit"]
+    columns += ["sequence_parallel", "persistent_gradients", "dropout", "balanced_stages"]
+    columns += ["fused_norms", "fused_glu"]
+    network = known_model(about["model_id"])
+    layers = network.layers / rows["pp"].to_numpy(float)
+    kinds, shares = zip(*map(recompute_of, rows["recompute"], layers), strict=True)
+    job = TrainingJob.of(
+        **{c: rows[c].to_numpy(dtype=_kind(rows[c])) for c in columns},
+        recompute=np.array(kinds),
+        recompute_share=np.array(shares),
+    )
+    return network, training_recipe(about["recipe"]), job, adapter
+
+
 @lru_cache(64)
-def _capacity(name: str) -> float:
-    """Memory of a GPU; none is known where the source left open which it was."""
+def capacity_bytes(name: str) -> float:
+    """Memory of a GPU; of one that no table has by the GB in its name, where it has any."""
     try:
         return gpu(name).memory_bytes
     except UnknownNameError:
-        return math.inf
+        size = re.search(r"-(\d+)(gb)?$", name)
+        return int(size[1]) * GIB if size else math.inf
 
 
 def _kind(column: pd.Series) -> type:
@@ -88,7 +109,7 @@ def _kind(column: pd.Series) -> type:
 
 
 def _weights(about: Row, rows: pd.DataFrame, terms: MemoryTerms) -> Floats:
-    form = precision(about["weight_precision"])
+    form = weights_of(about["model_id"], about["weight_precision"])
     return stage_weights_bytes(known_model(about["model_id"]), form, rows["tp"], rows["pp"])
 
 

@@ -2,7 +2,6 @@
 
 from functools import cache
 
-import numpy as np
 import pandas as pd
 
 from gpuspec.catalog import gpu, mig_profile
@@ -13,8 +12,8 @@ from gpuspec.formulas.mig.slices import compute_share, memory_share
 FULL_LOAD = 0.9
 """Share of its best rate from which on the whole GPU counts as full."""
 
-PAIR = ["source_id", "publisher", "series", "gpu", "profile", "kind", "batch", "share", "measured"]
-PAIR += ["predicted", "full"]
+SAID = ["source_id", "publisher", "series", "gpu", "profile", "kind", "unit"]
+PAIR = [*SAID, "batch", "share", "measured", "predicted", "full"]
 
 
 def published_slices() -> pd.DataFrame:
@@ -23,14 +22,15 @@ def published_slices() -> pd.DataFrame:
 
 
 def is_whole(rows: pd.DataFrame) -> "pd.Series[bool]":
-    """Return which rows are of a whole GPU: without MIG, or its 7g instance."""
-    return (rows["profile"] == "") | rows["profile"].str.startswith("7g")
+    """Return which rows are of the whole GPU of their series: without MIG, else its 7g instance."""
+    alone = rows["profile"] == ""
+    return alone | rows["profile"].str.startswith("7g") & ~alone.groupby(rows["series"]).transform(
+        "any"
+    )
 
 
 def slice_pairs(rows: pd.DataFrame) -> pd.DataFrame:
     """Return one row for each slice that was measured with a batch that the whole GPU ran too.
-
-    The whole GPU is one without MIG (profile "") or, where the source has none, the 7g instance.
 
     Returns
     -------
@@ -41,23 +41,22 @@ def slice_pairs(rows: pd.DataFrame) -> pd.DataFrame:
         fills the whole GPU).
     """
     pairs: dict[object, Row] = {}
+    rows = rows.assign(batch=rows["batch"].fillna(1.0), whole=is_whole(rows))
     for _, group in rows.groupby("series", sort=False):
-        whole = group[is_whole(group)]
+        whole = group[group["whole"]].groupby("batch")["rate"].mean()
         if whole.empty:
             continue
-        rates = dict(zip(whole["batch"].fillna(1.0), whole["rate"], strict=True))
-        best = max(rates.values())
-        floor = min(b / r for b, r in rates.items()) if len(rates) > 1 else 0.0
-        for place, row in group.drop(index=whole.index).to_dict("index").items():
-            batch = 1.0 if np.isnan(row["batch"]) else float(row["batch"])
-            if batch not in rates:
+        profile = str(group.loc[group["whole"], "profile"].iloc[0])
+        batches, rates = whole.index.to_numpy(float), whole.to_numpy(float)
+        for place, row in group[~group["whole"]].to_dict("index").items():
+            if row["batch"] not in whole.index:
                 continue
-            share = _share(row, str(whole["profile"].iloc[0]))
-            predicted = batch / float(slice_seconds(batch, best, floor, share)) / rates[batch]
-            pair = {c: row.get(c, "") for c in PAIR[:6]}
-            pair |= {"batch": batch, "share": share, "measured": row["rate"] / rates[batch]}
-            full = rates[batch] >= FULL_LOAD * best
-            pairs[place] = {**pair, "predicted": predicted, "full": full}
+            rate, share = float(whole[row["batch"]]), _share(row, profile)
+            seconds = float(slice_seconds(row["batch"], share, batches, batches / rates))
+            pair = {c: row.get(c, "") for c in SAID}
+            pair |= {"batch": row["batch"], "share": share, "measured": row["rate"] / rate}
+            pair |= {"predicted": row["batch"] / seconds / rate}
+            pairs[place] = {**pair, "full": rate >= FULL_LOAD * rates.max()}
     return pd.DataFrame.from_dict(pairs, orient="index", columns=PAIR)
 
 

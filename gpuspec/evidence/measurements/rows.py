@@ -11,6 +11,8 @@ from gpuspec.base.errors import InputError
 from gpuspec.base.units import Floats
 from gpuspec.catalog import load_table
 from gpuspec.catalog.models import Model, model
+from gpuspec.catalog.models.formats import STORED, weight_format
+from gpuspec.catalog.precision import WeightFormat, precision
 
 Row = Mapping[Any, Any]
 """A row of a table of measurements, or what a group of rows shares: column -> value."""
@@ -66,6 +68,14 @@ def numbers(rows: pd.DataFrame, *columns: str) -> list[Floats]:
 def known_model(name: str) -> Model:
     """Return a model; each is looked up once."""
     return model(name)
+
+
+@lru_cache(4096)
+def weights_of(name: str, form: str) -> WeightFormat:
+    """Return a format of weights; `STORED`: each part as the publisher of the model stores it."""
+    if form == STORED:
+        return weight_format(known_model(name))
+    return WeightFormat.of(precision(form))
 
 
 @lru_cache(512)

@@ -23,7 +23,7 @@ from gpuspec.evidence.measurements.rows import (
     model_id,
     publisher_of,
 )
-from gpuspec.formulas.memory import Adapter, training_parts
+from gpuspec.formulas.memory import Adapter, training_peak
 from gpuspec.formulas.power import limited
 from gpuspec.formulas.recompute import recompute_of
 from gpuspec.formulas.training import (
@@ -226,15 +226,16 @@ def _job(rows: pd.DataFrame) -> TrainingJob:
 def peak_memory(rows: pd.DataFrame, terms: MemoryTerms) -> np.ndarray:
     """Return the predicted peak memory of each prepared row, in bytes."""
     result = np.zeros(len(rows))
+    room = np.array([gpu(name).memory_bytes for name in rows["gpu"]], float)
     for about, index in groups(rows, ["model", "recipe", "tuning"]):
-        parts = training_parts(
+        result[index] = training_peak(
             known_model(about["model"]),
             training_recipe(about["recipe"]),
             _job(rows.iloc[index]),
+            room[index],
             adapter=_adapter(about["tuning"]),
             terms=terms,
         )
-        result[index] = sum(parts.values())
     return result
 
 

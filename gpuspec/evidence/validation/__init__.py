@@ -52,7 +52,7 @@ SPLITS = {
     "hpc": ("workload", "gpu", "kind", "how", "ground", "publisher"),
     "memory": ("kind", "gpu", "model", "ground", "publisher"),
     "mig": ("load", "profile", "gpu", "kind", "ground", "publisher"),
-    "images": ("gpu", "model", "stack", "ground", "publisher"),
+    "images": ("gpu", "model", "stack", "precision", "ground", "publisher"),
 }
 """Columns by which a reader sees the errors of each kind, the most telling first."""
 
@@ -90,8 +90,12 @@ def validate(path: str | Path, kind: str = "inference") -> Validation:
     found = _validated(kind, table.part(~memory))
     if not memory.any():
         return found
-    for name, column in TRAINING_MEMORY.items():
-        table.rows[column] = table.rows["value"].where(metric == name, "")
+    for name, (column, others) in TRAINING_MEMORY.items():
+        own = metric == name
+        for target in (column, *others):
+            value = others.get(target, table.rows["value"])
+            blank = table.rows.get(target, pd.Series("", table.rows.index))
+            table.rows[target] = blank.mask(own, value)
     return replace(found, memory=_validated("memory", table.part(memory)))
 
 
@@ -196,8 +200,7 @@ def stated_errors(kind: str = "inference") -> pd.DataFrame:
         "high",
         "coverage",
     ]
-    table = stored_errors("inference").loc[["images"]] if kind == "images" else stored_errors(kind)
-    return table.reindex(columns=names)
+    return stored_errors(kind).reindex(columns=names)
 
 
 UNCALIBRATED = "the last calibration did not know its model (make calibrate)"

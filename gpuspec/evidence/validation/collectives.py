@@ -11,6 +11,7 @@ from gpuspec.constants.stored import stored
 from gpuspec.evidence.measurements.collectives import (
     KIND,
     LINKS,
+    MESH,
     measured_seconds,
     predicted_collectives,
     prepared_collectives,
@@ -34,7 +35,7 @@ COLUMNS = Columns(
     lowered=("operation", "link", "network_kind", "algorithm"),
     names={"gpu": known_gpu},
 )
-KNOWN_LINKS = (*LINKS, *KIND)
+KNOWN_LINKS = tuple(link for link in (*LINKS, *KIND) if link not in KIND.values() or "pcie" in link)
 """Links that the model knows."""
 
 
@@ -46,7 +47,7 @@ def _check(row: Row) -> None:
     if row["link"] not in KNOWN_LINKS:
         raise UnknownNameError("link", row["link"], KNOWN_LINKS)
     own = f"nvlink-{device.nvlink_generation}"
-    if row["link"].startswith("nvlink") and row["link"] != own:
+    if row["link"].startswith("nvlink") and row["link"].removesuffix(MESH) != own:
         has = f"has {own}" if device.nvlink_generation else "has no NVLink"
         raise InputError("link", row["link"], f"{device.id} {has}")
     if row["nodes"] * row["gpus_per_node"] < 2:

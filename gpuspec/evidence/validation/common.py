@@ -23,7 +23,7 @@ BY = {
     "hpc": ("gpu", "workload", "kind", "metric", "how"),
     "memory": ("gpu", "model", "kind"),
     "mig": ("gpu", "profile", "kind", "load"),
-    "images": ("gpu", "model", "stack"),
+    "images": ("gpu", "model", "stack", "precision"),
 }
 """Columns by which the figures of each kind of measurement are split, beside `BY_ALL`."""
 BY_ALL = ("publisher", "ground")

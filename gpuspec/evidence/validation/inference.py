@@ -5,6 +5,7 @@ import pandas as pd
 
 from gpuspec.base.errors import InputError
 from gpuspec.base.units import GIB
+from gpuspec.catalog.models.formats import STORED, weight_format
 from gpuspec.constants.inference import inference_interval
 from gpuspec.constants.memory import memory_terms
 from gpuspec.evidence.measurements import disaggregated
@@ -30,7 +31,7 @@ COLUMNS = Columns(
         "n_gpus": False,
         **dict.fromkeys(("pp", "ep", "batch_size"), False),
         **dict.fromkeys(("concurrency", "request_rate", "requests"), False),
-        **dict.fromkeys(("max_sequences", "max_tokens", "receive_every"), False),
+        **dict.fromkeys(("max_sequences", "max_tokens", "receive_every", "mixed"), False),
         **dict.fromkeys(("attention_dp", *disaggregated.COLUMNS), False),
     },
     least=dict.fromkeys(("n_gpus", "tp", "pp", "ep", "attention_dp", *disaggregated.COLUMNS), 1),
@@ -66,10 +67,12 @@ def _named(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _stored(name: str) -> str:
+    """Return the format in which a model is stored, by its name where all of it is in one."""
     try:
-        return known_model(name).stored or "bf16"
-    except InputError:
-        return ""
+        form = weight_format(known_model(name))
+    except InputError:  # said of the row
+        return STORED
+    return form.id if form.id == STORED else form.main.id
 
 
 def _unfit(rows: pd.DataFrame) -> list[str]:

@@ -5,17 +5,20 @@ import pandas as pd
 
 from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.base.units import GB, GIB
+from gpuspec.catalog.frameworks import framework_record
+from gpuspec.catalog.models.formats import STORED
 from gpuspec.catalog.precision import KV_PRECISIONS
 from gpuspec.catalog.precision import precision as _any_precision
 from gpuspec.catalog.precision import training_recipe as _any_recipe
 from gpuspec.constants.memory import interval, memory_terms
 from gpuspec.evidence.measurements.memory import predicted_memory
-from gpuspec.evidence.measurements.rows import Row, completed, known_model
+from gpuspec.evidence.measurements.rows import Row, completed, known_model, weights_of
 from gpuspec.evidence.measurements.training import LORA_TARGETS
 from gpuspec.evidence.validation.common import NO_RATIOS, Kind, judged, with_interval
 from gpuspec.evidence.validation.reading import Columns, known_gpu, named_model, remembered
 from gpuspec.evidence.validation.training import check_split
 from gpuspec.formulas.memory import need_layer_order
+from gpuspec.formulas.recompute import recompute_of
 
 KIND_OF_PART = {
     "weights": "serving weights",
@@ -28,7 +31,6 @@ PARTS = ("peak", "activations", *KIND_OF_PART)
 CHOICES = {
     "part": PARTS,
     "measure": ("device", "reserved", "allocated", "analytic", "engine log", "all gpus"),
-    "recompute": ("none", "selective", "full"),
     "attention": ("flash", "flash2", "eager"),
     "tuning": ("full", "lora", "qlora"),
     "stage": ("fullest", "first"),
@@ -37,6 +39,11 @@ CHOICES = {
 """What a column may say beside nothing."""
 SIZES = ("tp", "pp", "cp", "dp", "interleave", "micro_batch", "microbatches", "lora_rank")
 TRUTHS = ("sequence_parallel", "balanced_stages", "dropout", "fused_norms", "fused_glu")
+KEPT_BY_FRAMEWORK = (
+    *("recipe", "bytes_per_logit", "persistent_gradients", "fused_norms", "fused_glu"),
+    "balanced_stages",
+)
+"""Columns that a row's framework fills where they are blank."""
 _ONE, _RANK = dict.fromkeys(("tp", "pp", "cp", "interleave"), 1), 16
 _NUMBERS = {
     **_ONE,
@@ -73,9 +80,9 @@ COLUMNS = Columns(
     },
     from_zero=("bytes_per_logit", "persistent_gradients"),
     one_of=("value_bytes", "value_gb", "value_gib"),
-    lowered=(*CHOICES, "base_precision"),
+    lowered=(*CHOICES, "base_precision", "recompute"),
     truths=TRUTHS,
-    names={"gpu": known_gpu, "model": _model},
+    names={"gpu": known_gpu, "model": _model, "framework": framework_record},
 )
 
 
@@ -99,8 +106,11 @@ def _check(row: Row) -> None:
         return
     network = named_model(row)
     _model(row["model"])
+    recompute_of(row.get("recompute") or "none", network.layers)
+    if row.get("framework"):
+        framework_record(row["framework"])
     if part == "weights":
-        _precision(row.get("weight_precision") or network.stored)
+        weights_of(row["model"], row.get("weight_precision") or STORED)
     if part == "kv_per_token" and (row.get("kv_precision") or "bf16") not in KV_PRECISIONS:
         raise UnknownNameError("kv_precision", row["kv_precision"], KV_PRECISIONS)
     if part == "peak" or (part == "activations" and measure == "analytic"):
@@ -117,7 +127,7 @@ def _check(row: Row) -> None:
 
 def _named(rows: pd.DataFrame) -> pd.DataFrame:
     """Return rows with every column that a prediction reads, blanks filled as documented."""
-    rows = completed(rows, _NUMBERS, _TEXTS)
+    rows = completed(_of_framework(rows), _NUMBERS, _TEXTS)
     split = rows["tp"] * rows["pp"] * rows["cp"]
     rows["dp"] = rows["dp"].fillna((rows["n_gpus"] / split).round()).fillna(1).clip(lower=1)
     micro = rows["global_batch"] / rows["dp"] / rows["micro_batch"]
@@ -132,10 +142,8 @@ def _named(rows: pd.DataFrame) -> pd.DataFrame:
     training = rows["part"].isin(("peak", "activations")) & (rows["recipe"] == "")
     rows.loc[training, "recipe"] = "adamw-mixed"
     rows["model_id"] = rows["model"]
-    stored = [known_model(m).stored if m else "" for m in rows["model"]]
-    rows["weight_precision"] = rows["weight_precision"].where(
-        rows["weight_precision"] != "", stored
-    )
+    blank = (rows["weight_precision"] == "") & (rows["model"] != "")
+    rows.loc[blank, "weight_precision"] = STORED
     for column in TRUTHS:
         rows[column] = rows[column] == "true"
     adapted = np.where(rows["base_precision"].isin(("", "bf16", "fp16")), "lora", "qlora")
@@ -144,6 +152,25 @@ def _named(rows: pd.DataFrame) -> pd.DataFrame:
     peak = np.where(rows["part"] == "peak", tuned, analytic)
     kinds = zip(rows["part"], peak, strict=True)
     rows["kind"] = [KIND_OF_PART.get(part, str(other)) for part, other in kinds]
+    return rows
+
+
+def _of_framework(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return rows whose blanks are what their framework keeps, where they name it."""
+    if "framework" not in rows:
+        return rows
+    named = rows["framework"] != ""
+    records = [framework_record(name) for name in rows.loc[named, "framework"]]
+    rows = rows.assign(**{name: "" for name in KEPT_BY_FRAMEWORK if name not in rows})
+    adapted = rows["tuning"].isin(("lora", "qlora")) if "tuning" in rows else named & False
+    for column in KEPT_BY_FRAMEWORK:
+        kept = pd.Series([getattr(record, column) for record in records], rows.index[named])
+        if column == "recipe":
+            kept = kept.mask(adapted[named], "adamw-bf16")
+        if column in TRUTHS:
+            kept = kept.map({True: "true", False: "false"})
+        blank = (rows[column] == "") | rows[column].isna()
+        rows[column] = rows[column].astype(object).mask(blank & named, kept)
     return rows
 
 

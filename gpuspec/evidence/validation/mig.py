@@ -5,7 +5,8 @@ import pandas as pd
 
 from gpuspec.base.errors import UnknownNameError
 from gpuspec.catalog import mig_profile as _any_profile
-from gpuspec.constants.mig import slice_interval
+from gpuspec.constants.stored import stored_interval
+from gpuspec.evidence.measurements.described import row_levels
 from gpuspec.evidence.measurements.mig import is_whole, slice_pairs
 from gpuspec.evidence.measurements.rows import Row, completed
 from gpuspec.evidence.validation.common import NO_RATIOS, Kind, judged
@@ -40,19 +41,25 @@ def _named(rows: pd.DataFrame) -> pd.DataFrame:
     """Return rows with ``measured`` and ``predicted``, slice over whole GPU, where there is one."""
     rows = completed(rows, {"batch": np.nan}, {"bound": "compute", "kind": ""})
     rows["gpu"] = [known_gpu(name).id for name in rows["gpu"]]
-    together = rows["series"].where(rows["series"] != "", rows["source_id"]) + "|" + rows["gpu"]
-    pairs = slice_pairs(rows.assign(series=together))
+    pairs = slice_pairs(_together(rows))
     rows["load"] = pairs["full"].map({True: "full load", False: "light load"})
     return rows.assign(measured=pairs["measured"], slice=pairs["predicted"])
 
 
+def _together(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return rows whose series are of one GPU; without a series the rows of a source are one."""
+    series = rows["series"].where(rows["series"] != "", rows["source_id"])
+    return rows.assign(series=series + "|" + rows["gpu"])
+
+
 def _skipped(rows: pd.DataFrame) -> "pd.Series[str]":
-    whole = np.where(is_whole(rows), WHOLE, NO_WHOLE)
+    whole = np.where(is_whole(_together(rows)), WHOLE, NO_WHOLE)
     return pd.Series(np.where(rows["measured"] > 0, "", whole), rows.index, dtype=object)
 
 
 def _compared(rows: pd.DataFrame) -> pd.DataFrame:
-    low, high = slice_interval(rows["predicted"], rows["load"].astype(str), rows["ground"])
+    levels = row_levels("mig", rows)
+    low, high = stored_interval(rows["predicted"], "mig", "slice", levels, ground=rows["ground"])
     return judged(rows.assign(low=low, high=high))
 
 

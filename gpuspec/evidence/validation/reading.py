@@ -22,6 +22,7 @@ from gpuspec.base.files import MOST_TABLE_BYTES, read_text
 from gpuspec.base.rows import csv_rows
 from gpuspec.catalog import gpu
 from gpuspec.catalog.models import Model, models
+from gpuspec.catalog.models.described import DIMENSIONS as DESCRIBED
 from gpuspec.evidence.measurements.rows import Row, known_model
 
 LEAST_NUMBER, MOST_NUMBER = 1e-15, 1e18
@@ -29,9 +30,14 @@ LEAST_NUMBER, MOST_NUMBER = 1e-15, 1e18
 REFUSED = "refused"
 NOTES_IN_BRACKETS = re.compile(r" ?[(\[][^()\[\]]*[)\]]")
 THOUSANDS = re.compile(r"[1-9]\d{0,2}(,\d{3})+(\.\d+)?")
+UNSAID = re.compile(r"(un(known|specified|stated)|not (stated|given|known)|see notes|n/?a|\?+|-+)")
+"""Cells that say nothing."""
 TRUTHS = {"y": "true", "yes": "true", "1": "true", "n": "false", "no": "false", "0": "false"}
 DIMENSIONS = ("layers", "hidden", "vocab", "ffn", "heads", "kv_heads")
 """Columns that say which network was run where its name does not."""
+PARAMETERS = ("params_b", "params_billion")
+SAME_COUNT = 1.1
+"""Parameters of a model made of its dimensions, over those that its row says, that agree."""
 UNNAMED = "not named"
 """Publisher of rows that name neither publisher nor source."""
 SAME_SIZE = 1.02
@@ -190,17 +196,6 @@ def _a_row_each(
     return long.drop(columns="why"), long["why"]
 
 
-def read_table(path: str | Path, columns: Columns) -> Table:
-    """Read a CSV file; return its rows with numbers as numbers, and what is wrong with each.
-
-    Raises
-    ------
-    InputError
-        When the file cannot be read or lacks a column; names it.
-    """
-    return understood(opened(path, columns), columns)
-
-
 def understood(table: Table, columns: Columns) -> Table:
     """Return opened rows in the documented words, with numbers as numbers."""
     rows, reasons, notes = table.rows.copy(), table.reasons.copy(), table.notes.copy()
@@ -213,6 +208,8 @@ def understood(table: Table, columns: Columns) -> Table:
         )
     rules = aliases(columns.kind)
     written = {*rules, *columns.numbers, *columns.lowered, *columns.truths, *columns.names} - {""}
+    for column in written.intersection(rows):
+        rows[column] = rows[column].mask(rows[column].str.lower().str.fullmatch(UNSAID), "")
     for column in sorted(written):
         own = rules.get(column, [])
         if column not in rows:
@@ -222,6 +219,8 @@ def understood(table: Table, columns: Columns) -> Table:
         _translate(rows, reasons, notes, column, own, columns)
     if "model" in columns.names:
         _by_dimensions(rows, reasons, notes)
+    if columns.metrics:
+        _unknown(rows, reasons, "model", columns.names["model"])
     for column in columns.numbers:
         if column in rows:
             _numbers(rows, reasons, column, columns)
@@ -306,6 +305,17 @@ def _known(find: Callable[[str], object], name: str) -> bool:
     return True
 
 
+def _unknown(
+    rows: pd.DataFrame, reasons: "pd.Series[str]", column: str, find: Callable[[str], object]
+) -> None:
+    """Note which rows name what nothing knows: no other cell of them matters."""
+    for name in rows[column][reasons == ""].unique():
+        try:
+            find(name) if name else None
+        except InputError as error:
+            reasons[(rows[column] == name) & (reasons == "")] = str(error)
+
+
 def _by_dimensions(rows: pd.DataFrame, reasons: "pd.Series[str]", notes: "pd.Series[str]") -> None:
     """Find the model that has the layers and the width of a row, where its name is not that one."""
     given = [name for name in DIMENSIONS if name in rows]
@@ -325,6 +335,10 @@ def _by_dimensions(rows: pd.DataFrame, reasons: "pd.Series[str]", notes: "pd.Ser
         if like:
             rows.loc[index, "model"] = like
             told = f"model {str(name)[:80]!r} is taken as {like!r}: it has the {asked} of the row"
+            notes[index] = notes[index].where(notes[index] == "", notes[index] + "; ") + told
+        elif not shape and (made := _made(size, rows.loc[index])):
+            rows.loc[index, "model"] = made
+            told = f"model {str(name)[:80]!r} is not in the table: made of the row's dimensions"
             notes[index] = notes[index].where(notes[index] == "", notes[index] + "; ") + told
         elif shape:
             valid = f"the row says {asked}, and this model has {shape[0]} of {shape[1]}"
@@ -355,6 +369,19 @@ def _like(name: str, size: Mapping[str, float]) -> str:
     params = [known_model(one).params for one in ids]
     same = bool(ids) and max(params) <= SAME_SIZE * min(params)
     return close[0] if close else ids[0] if same else ""
+
+
+def _made(size: Mapping[str, float], rows: pd.DataFrame) -> str:
+    """Return dimensions as the name of a dense model; blank where its rows say another size."""
+    known = {name: value for name, value in size.items() if value > 0 and value == int(value)}
+    name = ",".join(f"{key}={known[key]:.0f}" for key in DESCRIBED if key in known)
+    try:
+        params = known_model(name).params / 1e9
+    except InputError:
+        return ""
+    said = [pd.to_numeric(rows[c], errors="coerce").max() for c in PARAMETERS if c in rows]
+    agree = [1 / SAME_COUNT < count / params < SAME_COUNT for count in said if count > 0]
+    return name if all(agree) else ""
 
 
 def _numbers(rows: pd.DataFrame, reasons: "pd.Series[str]", column: str, columns: Columns) -> None:

@@ -26,15 +26,21 @@ from gpuspec.evidence.measurements.training import (
 from gpuspec.evidence.validation.common import NO_RATIOS, Kind, judged, ratios
 from gpuspec.evidence.validation.reading import Columns, known_gpu, named_model, remembered
 from gpuspec.formulas.memory import need_layer_order
+from gpuspec.formulas.recompute import recompute_of
 from gpuspec.formulas.training import expert_counts
 from gpuspec.formulas.training.flops import CONVENTIONS, model_flops_per_token
 
-MEMORY = {"peak_memory_gb": "value_gb", "peak_memory_gib": "value_gib"}
-"""Metrics that are memory, and their column in a table of it."""
+_ACTIVATIONS = {"part": "activations", "measure": "analytic"}
+MEMORY: dict[str, tuple[str, dict[str, str]]] = {
+    "peak_memory_gb": ("value_gb", {"part": "peak"}),
+    "peak_memory_gib": ("value_gib", {"part": "peak"}),
+    "activation_memory_gb": ("value_gb", _ACTIVATIONS),
+    "activation_memory_gb_per_gpu": ("value_gb", _ACTIVATIONS),
+}
+"""Metrics that are memory: the column of their value in a table of it, and what others say."""
 CHOICES = {
     "metric": METRICS,
     "precision": PRECISIONS,
-    "recompute": ("", "none", "selective", "full"),
     "attention": ("", "flash", "flash2", "eager"),
     "tuning": ("", "full", "lora", "qlora"),
     "offload": ("", "optimizer"),
@@ -71,7 +77,7 @@ COLUMNS = Columns(
         "zero_stage": 0,
     },
     one_of=("global_batch", "micro_batch"),
-    lowered=tuple(CHOICES),
+    lowered=(*CHOICES, "recompute"),
     truths=("sequence_parallel",),
     metrics=(*METRICS, *MEMORY),
     names={"gpu": known_gpu, "model": _model, "framework": _framework},
@@ -91,6 +97,9 @@ def _with_ids(rows: pd.DataFrame) -> pd.DataFrame:
         framework=ids,
         known=[bool(fitted.get(name, {}).get("rows")) for name in ids],
     )
+    if "base_precision" in rows:  # adapters beside weights in 4 bit
+        four = (rows["base_precision"] != "") & (rows["tuning"] == "lora")
+        rows["tuning"] = rows["tuning"].mask(four, "qlora")
     if "recipe" in rows:
         rows["recipe"] = [_recipe(r).id if r else "" for r in rows["recipe"]]
     return rows
@@ -98,11 +107,12 @@ def _with_ids(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _check(row: Row) -> None:
     """Raise what is wrong with a row."""
+    named_model(row)
+    device, network = known_gpu(row["gpu"]), _model(row["model"])
     for column, allowed in CHOICES.items():
         if row.get(column, "") not in allowed:
             raise UnknownNameError(column, row[column], filter(None, allowed))
-    named_model(row)
-    device, network = known_gpu(row["gpu"]), _model(row["model"])
+    recompute_of(row.get("recompute") or "none", network.layers)
     _framework(row["framework"])
     if row.get("recipe"):
         _recipe(row["recipe"])

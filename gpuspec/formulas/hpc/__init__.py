@@ -17,6 +17,8 @@ from gpuspec.formulas.hpc.roofline import (
     gpu_parts,
     gpu_seconds,
     joined,
+    power_share,
+    serial_seconds,
     transfer_seconds,
 )
 from gpuspec.formulas.hpc.scaling import (
@@ -24,4 +26,5 @@ from gpuspec.formulas.hpc.scaling import (
     exchange_seconds,
     exposed_seconds,
     surface_units,
+    waiting,
 )

@@ -16,15 +16,25 @@ from gpuspec.formulas.hpc.machine import Machine
 INTEGER_LANES = 64
 """Integer operations of an SM in a clock, Volta to Hopper: CUDA C++ Programming Guide,
 arithmetic instructions."""
-L2_BYTES_CLOCK = {"Volta": 19.0, "Ada": 15.0}
+L2_BYTES_CLOCK = {"GV100": 19.0, "AD102": 15.0, "GB202": 15.0}
 """Bytes that L2 delivers to an SM in a clock; `L2_USUAL` elsewhere. Volta: NVIDIA's statement
 that A100 has 2.3 times the bandwidth of V100; Ada: 1,946 bytes a clock measured on 128 SMs
-(github.com/smallscientist1/cuda_microbenchmark)."""
+(github.com/smallscientist1/cuda_microbenchmark), 5.2 TB/s on the 142 of an L40 (gpu-benches);
+GB202 is built like it, not measured."""
 L2_USUAL = 36.0
 """5.3 TB/s on A100, 6.9 on H100 PCIe, 10.0 on H200 were measured (gpu-benches,
 ``data/measurements/hpc.csv``)."""
-FULL_WATTS_PER_SM = {"GA100": 400 / 108, "GH100": 700 / 132}
-"""Power limit for each SM of the SXM module."""
+PICOJOULES = {
+    "Ampere": {"fp64_tensor": 18.0, "fp16": 1.1},
+    "Hopper": {"fp64_tensor": 14.5, "fp16": 0.84},
+    "Ada": {"fp16": 0.84},
+    "Blackwell": {"fp64_tensor": 14.5, "fp16": 0.55},
+}
+"""Of one operation of a Tensor Core at the highest clock, by architecture: what HPL and the
+largest matrix products reach of the peak at the power limits of the SXM modules and PCIe cards
+(``data/measurements/hpc.csv``). TF32 takes twice FP16. No measurement shows vector units there."""
+SUPERCHIP_W = {"Hopper": 700.0}
+"""Of the GPU on a superchip, whose limit counts processor and memory too: that of the module."""
 HOST_SHARE = {"pcie": 0.87, "c2c": 0.82}
 """Share of a host link that copies in one direction reach: 55.4 of 64 GB/s over PCIe 5 (H200,
 nvbandwidth) and 359 to 377 of 450 over NVLink-C2C (``data/links.csv``)."""
@@ -58,8 +68,9 @@ def _at(key: Workload, precision: str) -> Work:
     return Work(total, shares, moved * size / SIZES[base], key.l2_reuse)
 
 
-CONVERSIONS = 900.0
-"""Integer operations that a lattice update spends on a packed format of its own (FP16C)."""
+CONVERSIONS = 800.0
+"""Integer operations that a lattice update spends on a packed format of its own (FP16C): 21 for
+each of 38 conversions."""
 
 
 def work_at(workload: Workload, precision: str) -> Work:
@@ -90,16 +101,25 @@ def machine(gpu: Gpu | Sequence[Gpu]) -> Machine:
     if not lanes or not gpu.fp32_tflops or not gpu.fp64_tflops:
         raise InputError("gpu", gpu.id, "the table lacks its clock, SMs or FP64 rate")
     rates = {unit: _rate(gpu, unit) for unit in UNITS[:-1]} | {"int32": INTEGER_LANES * lanes}
-    full = FULL_WATTS_PER_SM.get(gpu.chip, 0.0)
-    ratio = min(gpu.tdp_w / ((gpu.sm_count or 1) * full), 1.0) if full else 1.0
+    joules = PICOJOULES.get(gpu.architecture, {})
+    joules = {**joules, "tf32": 2 * joules.get("fp16", 0.0)}
     return Machine(
         rates=np.array([rates[unit] for unit in UNITS]),
         bandwidth_bytes_s=np.asarray(gpu.bandwidth_bytes_s),
-        l2_bytes_s=np.asarray(L2_BYTES_CLOCK.get(gpu.architecture, L2_USUAL) * lanes),
+        l2_bytes_s=np.asarray(L2_BYTES_CLOCK.get(gpu.chip, L2_USUAL) * lanes),
         power_w=np.asarray(gpu.tdp_w),
-        power_ratio=np.asarray(ratio),
+        chip_w=np.asarray(chip_power_w(gpu)),
+        joules=np.array([joules.get(unit, 0.0) for unit in UNITS]) * 1e-12,
+        clock_hz=np.asarray(clock),
         host_bytes_s=np.asarray(host_link_bytes_s(gpu)),
     )
+
+
+def chip_power_w(gpu: Gpu) -> float:
+    """Return the power limit of the GPU itself, without the processor of a superchip."""
+    if gpu.form_factor != "superchip":
+        return gpu.tdp_w
+    return min(SUPERCHIP_W.get(gpu.architecture, gpu.tdp_w), gpu.tdp_w)
 
 
 def host_link_bytes_s(gpu: Gpu) -> float:

@@ -20,8 +20,11 @@ class Machine:
     """Of the L2 cache, all SMs together."""
     power_w: Floats
     """Power limit."""
-    power_ratio: Floats
-    """Watts for each SM over those of the same chip at its full limit, at most 1."""
+    chip_w: Floats
+    """Of it, what the GPU itself may draw: less on a superchip."""
+    joules: Floats
+    """Of one operation at the highest clock, of each of `UNITS`; 0 where power never limits it."""
+    clock_hz: Floats
     host_bytes_s: Floats
     """What the link to the host reaches in one direction."""
 

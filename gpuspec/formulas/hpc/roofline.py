@@ -1,7 +1,9 @@
 """Seconds of a piece of scientific computing on one GPU: a roofline with few fitted constants.
 
-Compute, device memory and L2 overlap, though not perfectly: they combine as a p-norm. What no
-GPU changes (host code, launches, files) is added: Amdahl's law.
+Compute, device memory and L2 overlap, though not perfectly: they combine as a p-norm. Units that
+would draw more than the power limit clock down. What does not shrink with the number of SMs is
+added (Amdahl's law): host code and files, which no GPU changes, and chains of small kernels, whose
+latency is so many clocks.
 
 References
 ----------
@@ -36,8 +38,8 @@ def gpu_parts(units: ArrayLike, work: Work, machine: Machine, terms: HpcTerms) -
         ``compute``, ``memory`` and ``cache``, in seconds.
     """
     n = np.asarray(units, float)
-    slowed = terms.compute_share * machine.power_ratio**terms.power_exponent
     each = np.sum(work.shares / machine.rates, axis=-1)
+    slowed = terms.compute_share * power_share(work, machine) ** terms.power_exponent
     moved = n * np.asarray(work.memory_bytes, float)
     through = moved / (1 - np.asarray(work.l2_reuse, float))
     return {
@@ -45,6 +47,16 @@ def gpu_parts(units: ArrayLike, work: Work, machine: Machine, terms: HpcTerms) -
         "memory": np.asarray(moved / (machine.bandwidth_bytes_s * terms.bandwidth_share)),
         "cache": np.asarray(through / (machine.l2_bytes_s * terms.cache_share)),
     }
+
+
+def power_share(work: Work, machine: Machine) -> Floats:
+    """Return the power limit over what the units would draw at the highest clock, at most 1.
+
+    100 operations a second of 2 J each are 200 W.
+    """
+    joules = np.sum(work.shares * machine.joules, axis=-1)
+    drawn = joules / np.sum(work.shares / machine.rates, axis=-1)
+    return np.asarray(machine.chip_w / np.maximum(drawn, machine.chip_w))
 
 
 def gpu_seconds(units: ArrayLike, work: Work, machine: Machine, terms: HpcTerms) -> Floats:
@@ -84,3 +96,28 @@ def fixed_seconds(reference_seconds: ArrayLike, fixed_share: ArrayLike) -> Float
     """
     share = np.asarray(fixed_share, float)
     return np.asarray(np.asarray(reference_seconds, float) * share / (1 - share))
+
+
+def serial_seconds(
+    fixed_s: ArrayLike, chain_share: ArrayLike, faster: ArrayLike, size: ArrayLike = 1.0
+) -> Floats:
+    """Return the seconds of a step that more SMs do not shorten, on another GPU.
+
+    Parameters
+    ----------
+    fixed_s : array_like
+        Those beside the reference GPU at the typical size.
+    chain_share : array_like
+        Share of them that is a chain of dependent kernels, whatever the size; the rest is the
+        host's and grows with the work.
+    faster : array_like
+        Clock of the GPU over that of the reference.
+    size : array_like
+        Work as a multiple of the typical size.
+
+    >>> float(serial_seconds(1.0, 0.5, 2.0))
+    0.75
+    """
+    chain = np.asarray(chain_share, float)
+    shares = (1 - chain) * np.asarray(size, float) + chain / np.asarray(faster, float)
+    return np.asarray(np.asarray(fixed_s, float) * shares)

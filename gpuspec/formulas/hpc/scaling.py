@@ -84,6 +84,17 @@ def exchange_seconds(
     return np.asarray(seconds)
 
 
+def waiting(loss: ArrayLike, count: ArrayLike) -> Floats:
+    """Return how much longer a step takes on `count` parts that wait for the slowest of them.
+
+    `loss` of its time for each doubling, as in published runs of many GPUs.
+
+    >>> float(waiting(0.02, 8))
+    1.06
+    """
+    return np.asarray(1 + np.asarray(loss, float) * np.log2(np.asarray(count, float)))
+
+
 def exposed_seconds(exchange_s: ArrayLike, gpu_s: ArrayLike, overlap: ArrayLike = 0.0) -> Floats:
     """Return what of an exchange remains beside the GPU's work.
 

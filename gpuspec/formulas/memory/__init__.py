@@ -37,7 +37,13 @@ from gpuspec.formulas.memory.serving import (
 )
 from gpuspec.formulas.memory.stages import Stages, stage_layers
 from gpuspec.formulas.memory.states import StageParameters
-from gpuspec.formulas.memory.training import need_layer_order, state_parts, training_parts
+from gpuspec.formulas.memory.training import (
+    host_bytes,
+    need_layer_order,
+    state_parts,
+    training_parts,
+    training_peak,
+)
 from gpuspec.formulas.memory.weights import (
     lora_params,
     training_state_bytes,

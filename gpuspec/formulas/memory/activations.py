@@ -7,9 +7,12 @@ from numpy.typing import ArrayLike
 
 from gpuspec.base.units import Floats
 
-RECOMPUTE = ("none", "selective", "full")
 GATHERED_TENSORS = 4  # a product's gathered input, unreduced output, and the gradients of both
-WAITING_PER_LAYER = 2  # unreduced outputs of a layer: of attention and of the MLP
+WAITING_TENSORS = 48
+"""Freed tensors that wait for their collective: the queue of a GPU takes some 1,024 launches, and
+half a layer and pass launches about 20, so the host is at most that many collectives ahead."""
+HANDED_OVER = 2  # a stage's output to the next stage, and the gradient that comes back
+WAITING_PER_LAYER = 4  # unreduced outputs of attention and MLP, and the gradients of their inputs
 SCAN_CHUNK = 64
 """Tokens of a chunk of a recurrent mixer: states are kept between chunks. flash-linear-attention's;
 Mamba-2's kernels take 128 or 256."""
@@ -39,6 +42,9 @@ class LayerWidths:
     """1 where the layer mixes tokens, with a norm in front."""
     mlps: ArrayLike = 1.0
     """1 where the layer has a feed-forward block, with a norm in front."""
+    mlp_products: ArrayLike = 0.0
+    """Of what the feed-forward products in front of the activation give: ``ffn``, twice where
+    gated."""
 
 
 def layer_activation_bytes(
@@ -72,7 +78,9 @@ def layer_activation_bytes(
     tp, sequence_parallel : array_like
         Tensor-parallel size, and whether norms and dropouts are split over it as well.
     recompute : array_like of str
-        ``none``; ``selective`` (attention core recomputed); ``full`` (only layer inputs kept).
+        ``none``; ``selective`` (attention core recomputed: its scores, nothing where attention is
+        fused); ``operations`` (the layer's input, fused attention's output and every second
+        product's are kept); ``full`` (only layer inputs are).
     norm_bytes : array_like
         Bytes an element that one norm keeps: 2 for its 16-bit input; see `norm_saved_bytes`.
 
@@ -110,13 +118,17 @@ def layer_activation_bytes(
     # Softmax output, and with dropout its mask and the masked copy.
     scores = np.asarray(score_elements, float) * np.where(dropout, 2 * each + mask, each) / split
 
-    full = np.equal(recompute, "full")
-    none = np.equal(recompute, "none")
+    again = [np.equal(recompute, kind) for kind in ("operations", "full")]
+    layer_input = tokens * each * hidden / outside
+    # Of queries, keys, values and the output product every second is kept; of the MLP's too.
+    half = (query + 2 * kv + mixed) / split + mixers * hidden / outside
+    attended = tokens * each * (mixers * query / split + half / 2)
+    widened = np.asarray(widths.mlp_products, float) / split + mlps * hidden / outside
     return {
-        "attention": np.where(full, 0.0, attention),
-        "mlp": np.where(full, 0.0, mlp),
-        "norms": np.where(full, tokens * each * hidden / outside, norms),
-        "scores": np.where(none, scores, 0.0),
+        "attention": np.select(again, [attended, np.zeros(())], attention),
+        "mlp": np.select(again, [tokens * each * widened / 2, np.zeros(())], mlp),
+        "norms": np.select(again, [layer_input, layer_input], norms),
+        "scores": np.where(np.equal(recompute, "none"), scores, 0.0),
     }
 
 
@@ -159,6 +171,7 @@ def collective_bytes(
     layers: ArrayLike,
     tp: ArrayLike,
     pp: ArrayLike = 1,
+    microbatches: ArrayLike = np.inf,
     bytes_per_element: ArrayLike = 2.0,
 ) -> tuple[Floats, Floats]:
     """Bytes of full-width tensors around the collectives of tensor parallelism, on one GPU.
@@ -166,10 +179,12 @@ def collective_bytes(
     Sequence parallelism keeps the tensors between the matrix products divided, but every
     product's gathered input, unreduced output and their gradients are as wide as without it:
     `GATHERED_TENSORS` of them at any time. On top of that the allocator gives the input of a
-    collective back only once the GPU has passed it, and the host runs ahead by up to a forward
-    pass: both unreduced outputs of each layer wait. They give way where memory runs out: the
-    allocator then waits for the GPU. Pipeline stages stay close to the GPU, because each
-    micro-batch waits for its neighbour's.
+    collective back only once the GPU has passed it, and the host runs ahead by as much as the
+    GPU's queue takes: `WAITING_TENSORS`, fewer in a network that has not so many. They give way
+    where memory runs out: the allocator then waits for the GPU. A step of one micro-batch begins
+    with both level and peaks before its backward pass: half of them wait. Pipeline stages stay
+    close to the GPU, because each micro-batch waits for its neighbour's: once as many went
+    forward as there are stages, `HANDED_OVER` tensors are on their way.
 
     Parameters
     ----------
@@ -187,11 +202,14 @@ def collective_bytes(
     and ``TORCH_NCCL_AVOID_RECORD_STREAMS``.
 
     >>> [float(size) / 2 for size in collective_bytes(1, 1, 32, tp=8)]
-    [4.0, 64.0]
+    [4.0, 48.0]
     """
     one = np.asarray(tokens, float) * np.asarray(hidden, float) * bytes_per_element
     one = np.where(np.asarray(tp) > 1, one, 0.0)
-    waiting = np.where(np.equal(pp, 1), WAITING_PER_LAYER * np.asarray(layers, float), 0.0)
+    waiting = np.minimum(WAITING_TENSORS, WAITING_PER_LAYER * np.asarray(layers, float))
+    waiting = waiting * np.where(np.asarray(microbatches) > 1, 1.0, 0.5)
+    handed = np.where(np.asarray(microbatches) > np.asarray(pp), HANDED_OVER, 0.0)
+    waiting = np.where(np.equal(pp, 1), waiting, handed)
     return GATHERED_TENSORS * one, waiting * one
 
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from gpuspec.catalog.models import Model
 from gpuspec.catalog.precision import Precision
 from gpuspec.formulas.memory.weights import lora_params
+from gpuspec.formulas.transformer import mlp_width
 
 Target = Literal["q", "k", "v", "o", "gate", "up", "down", "in_proj", "out_proj"]
 TARGETS: tuple[Target, ...] = get_args(Target)
@@ -59,6 +60,27 @@ def layer_adapters(block: Model, adapter: Adapter) -> tuple[float, float]:
     shared = moe * block.shared_experts * count(_mlp(block, block.shared_expert_ffn))
     routed = moe * block.experts * count(_mlp(block, block.expert_ffn, block.expert_latent))
     return count(_attention(block)) + count(_recurrent(block)) + mlp + shared, routed
+
+
+def adapter_inputs(block: Model, adapter: Adapter) -> float:
+    """Width of what the adapters of a mean layer read; projections of one input share it.
+
+    >>> from gpuspec.catalog.models import model
+    >>> from gpuspec.catalog.precision import precision
+    >>> adapter_inputs(model("llama-2-7b"), Adapter(base=precision("bf16")))   # q and v
+    4096.0
+    """
+    targets, attends = set(adapter.targets), block.mixer in ("attention", "both")
+    recurs = block.mixer in ("linear", "both")
+    read = [
+        (targets & {"q", "k", "v"}, attends * block.hidden),
+        (targets & {"o"}, attends * block.heads * block.v_head_dim),
+        (targets & {"gate", "up"}, block.hidden),
+        (targets & {"down"}, mlp_width(block)),
+        (targets & {"in_proj"}, recurs * block.hidden),
+        (targets & {"out_proj"}, recurs * block.linear_out),
+    ]
+    return float(sum(width for adapted, width in read if adapted))
 
 
 def _attention(block: Model) -> list[Matrix]:

@@ -31,6 +31,8 @@ def stage_weights_bytes(
     form = WeightFormat.of(weights)
     given = (np.asarray(size, float) for size in (tp, pp, attention_dp))
     ranks, stages, groups = np.broadcast_arrays(*given)
+    if not ranks.ndim:
+        return np.asarray(_stage_bytes(model, form, float(ranks), float(stages), float(groups)))
     rows = np.stack([ranks.ravel(), stages.ravel(), groups.ravel()])
     splits, places = np.unique(rows, axis=1, return_inverse=True)
     sizes = [_stage_bytes(model, form, *map(float, split)) for split in splits.T]

@@ -18,7 +18,7 @@ from gpuspec.formulas.memory.activations import (
     norm_saved_bytes,
     scan_workspace_bytes,
 )
-from gpuspec.formulas.memory.adapters import Adapter
+from gpuspec.formulas.memory.adapters import Adapter, adapter_inputs
 from gpuspec.formulas.memory.stages import Stages
 from gpuspec.formulas.memory.states import Parts, StageParameters, held_states, stage_states
 from gpuspec.formulas.transformer import layer_halves, mlp_width
@@ -99,28 +99,93 @@ def training_parts(
     shape = np.broadcast_shapes(job.shape, np.shape(stage), np.shape(capacity_bytes))
     stages = Stages.of(model, parallel, shape)
     held = StageParameters.of(model, stages, parallel, adapter)
-    in_flight = microbatches_in_flight(
-        parallel.pp, job.batch.microbatches, parallel.interleave, stages.place
-    )
-    recomputed = np.equal(software.recompute, "full")
-    # A layer's input is kept once, as it is.
-    factor = np.where(recomputed, 1.0, terms.training_activation_factor)
-    kept = [_layer_activations(b, job, adapter, software.recompute) * factor for b in model.blocks]
+    kept, lent = _stage_activations(model, job, adapter, stages, terms)
+    states = held_states(stage_states(held, recipe, job, adapter), stages)
+    here = np.where(parallel.offload_optimizer, 0.0, 1.0)
     logits = logits_bytes(job.tokens, _logits(model), tp, software.bytes_per_logit)
     needed = {
-        **held_states(stage_states(held, recipe, job, adapter), stages),
-        "activations": stages.sum(kept) * in_flight,
+        **states,
+        "optimizer": states["optimizer"] * here,
+        "activations": np.where(software.offload_activations, lent, kept),
         "logits": np.where(stages.last, logits, 0.0),
     }
     halves = stages.sum([np.asarray(layer_halves(block)) for block in model.blocks])
-    gathered, waiting = collective_bytes(job.tokens, model.hidden, halves, tp, parallel.pp)
+    batches = job.batch.microbatches
+    gathered, waiting = collective_bytes(job.tokens, model.hidden, halves, tp, parallel.pp, batches)
     workspace = gathered + _layer_workspace(model, job, adapter, stages, terms)
     prefetched = _gathered_layers(recipe, held, adapter)
     workspace = workspace + np.where(np.asarray(parallel.zero_stage) >= 3, prefetched, 0.0)
     process = terms.context_bytes + np.where(np.asarray(tp) > 1, terms.communicator_bytes, 0.0)
     parts = _at_peak(needed, workspace, recipe, software.persistent_gradients)
-    parts = _with_what_gives_way(parts, waiting, process, np.asarray(capacity_bytes), terms)
+    room = np.asarray(capacity_bytes) - process
+    if recipe.paged:
+        parts = _paged(parts, room)
+    parts = _with_what_gives_way(parts, waiting, process, room, terms)
     return _fullest(parts, np.equal(stage, "first"))
+
+
+def training_peak(
+    model: Model,
+    recipe: TrainingRecipe,
+    job: TrainingJob,
+    capacity_bytes: ArrayLike,
+    *,
+    adapter: Adapter | None = None,
+    terms: MemoryTerms | None = None,
+) -> Floats:
+    """Bytes of a training step's peak on the fullest GPU of each job: it fits up to the capacity.
+
+    The one function by which every answer decides whether training fits: `training_parts` on a GPU
+    of `capacity_bytes`, where what can give way has given way.
+    """
+    parts = training_parts(
+        model, recipe, job, capacity_bytes=capacity_bytes, adapter=adapter, terms=terms
+    )
+    return np.asarray(sum(parts.values()))
+
+
+def host_bytes(
+    model: Model, recipe: TrainingRecipe, job: TrainingJob, adapter: Adapter | None = None
+) -> Parts:
+    """Bytes that each GPU's share of the host holds: ``optimizer`` and ``activations`` kept there.
+
+    The states that the GPU would hold, with FP32 master weights and moments where the recipe keeps
+    none (ZeRO-Offload); activations as they are kept for the backward pass.
+
+    References
+    ----------
+    Ren et al. 2021, arXiv:2101.06840 (ZeRO-Offload).
+    """
+    stages = Stages.of(model, job.parallel, job.shape)
+    held = StageParameters.of(model, stages, job.parallel, adapter)
+    whole = recipe.model_copy(update={"optimizer_bytes": recipe.optimizer_bytes or 12.0})
+    states = held_states(stage_states(held, whole, job, adapter), stages)["optimizer"]
+    kept, lent = _stage_activations(model, job, adapter, stages, MemoryTerms())
+    moved = np.where(job.software.offload_activations, np.maximum(kept - lent, 0.0), 0.0)
+    optimizer = np.where(job.parallel.offload_optimizer, states, 0.0)
+    shape = np.broadcast(optimizer, moved).shape
+    both = (np.broadcast_to(part, shape).max(axis=0) for part in (optimizer, moved))
+    return dict(zip(("optimizer", "activations"), both, strict=True))
+
+
+def _stage_activations(
+    model: Model,
+    job: TrainingJob,
+    adapter: Adapter | None,
+    stages: Stages,
+    terms: MemoryTerms,
+) -> tuple[Floats, Floats]:
+    """Bytes that the layers of each stage keep, and what is left where they go to the host.
+
+    Of those that go to the host one layer's are being written and one's being read.
+    """
+    parallel = job.parallel
+    in_flight = microbatches_in_flight(
+        parallel.pp, job.batch.microbatches, parallel.interleave, stages.place
+    )
+    kept = [_kept_activations(block, job, adapter, terms) for block in model.blocks]
+    whole = stages.sum(kept) * in_flight
+    return whole, np.minimum(whole, 2 * stages.largest(kept))
 
 
 def need_layer_order(model: Model, what: str) -> None:
@@ -149,6 +214,19 @@ def _fullest(parts: Parts, first: ArrayLike) -> Parts:
     }
 
 
+def _kept_activations(
+    block: Model, job: TrainingJob, adapter: Adapter | None, terms: MemoryTerms
+) -> Floats:
+    """Average bytes of activations that a layer of a block keeps, with what it recomputes."""
+    software, factor = job.software, terms.training_activation_factor
+    share = np.asarray(software.recompute_share, float)
+    whole = _layer_activations(block, job, adapter, "none") * factor
+    # What recomputation keeps, it keeps once and as it is.
+    as_is = np.isin(software.recompute, ("operations", "full"))
+    less = _layer_activations(block, job, adapter, software.recompute)
+    return share * less * np.where(as_is, 1.0, factor) + (1 - share) * whole
+
+
 def _layer_activations(
     block: Model, job: TrainingJob, adapter: Adapter | None, recompute: ArrayLike
 ) -> Floats:
@@ -159,13 +237,24 @@ def _layer_activations(
         job.tokens,
         _saved_widths(block, job, adapter),
         score_elements=scores if block.attention != "none" else 0.0,
-        dropout=software.dropout,
+        dropout=software.dropout if adapter is None else False,
         tp=job.parallel.tp,
         sequence_parallel=job.parallel.sequence_parallel,
         recompute=recompute,
         norm_bytes=norm_saved_bytes(software.fused_norms, block.norm == "rmsnorm", frozen),
     )
-    return np.asarray(sum(parts.values()))
+    return np.asarray(sum(parts.values())) + _dropped_inputs(block, job, adapter, recompute)
+
+
+def _dropped_inputs(
+    block: Model, job: TrainingJob, adapter: Adapter | None, recompute: ArrayLike
+) -> Floats:
+    """Bytes of the inputs of adapters behind their dropout: 16 bits and a mask an element."""
+    if adapter is None:
+        return np.zeros(())
+    kept = np.where(np.isin(recompute, ("operations", "full")), 0.0, 3.0 * job.tokens)
+    kept = np.where(job.software.dropout, kept, 0.0)
+    return np.asarray(kept * adapter_inputs(block, adapter) / np.asarray(job.parallel.tp))
 
 
 def _saved_widths(block: Model, job: TrainingJob, adapter: Adapter | None) -> LayerWidths:
@@ -196,6 +285,7 @@ def _saved_widths(block: Model, job: TrainingJob, adapter: Adapter | None) -> La
         whole=index * attends + 2.0 * moe * block.expert_latent,
         mixers=float(block.mixer != "none"),
         mlps=float(bool(block.ffn or block.moe_layers)),
+        mlp_products=(2.0 if block.gated_mlp else 1.0) * mlp_width(block),
     )
 
 
@@ -203,7 +293,9 @@ def _layer_workspace(
     model: Model, job: TrainingJob, adapter: Adapter | None, stages: Stages, terms: MemoryTerms
 ) -> Floats:
     """Bytes that the backward pass of the largest layer takes beside what is kept."""
-    again = np.equal(job.software.recompute, "full") * terms.training_activation_factor
+    whole = np.isin(job.software.recompute, ("operations", "full"))
+    whole = whole & (np.asarray(job.software.recompute_share) > 0)
+    again = np.where(whole, terms.training_activation_factor, 0.0)
     each = [
         _layer_activations(block, job, adapter, "none") * again
         + scan_workspace_bytes(job.tokens, block.state_elements, job.parallel.tp)
@@ -216,8 +308,8 @@ def _gathered_layers(
     recipe: TrainingRecipe, stage: StageParameters, adapter: Adapter | None
 ) -> Floats:
     """Bytes that FSDP and ZeRO-3 gather: the layer at work and the next, or the embedding."""
-    each = adapter.base.bytes_per_weight if adapter else recipe.weight_bytes
-    kept_each = adapter.base.kept_bytes_per_weight if adapter else recipe.weight_bytes
+    each = adapter.base.bytes_per_weight if adapter else recipe.gathered_bytes
+    kept_each = adapter.base.kept_bytes_per_weight if adapter else recipe.gathered_bytes
     unit = stage.unit * each
     return unit + np.maximum(unit, stage.embedding * kept_each)
 
@@ -236,13 +328,19 @@ def _at_peak(
     return {**parts, "gradients": gradients, "workspace": np.maximum(workspace, step)}
 
 
+def _paged(parts: Parts, room: Floats) -> Parts:
+    """Leave of the optimizer's states what the rest leaves room for."""
+    rest = sum(parts.values()) - parts["optimizer"]
+    return {**parts, "optimizer": np.clip(room - rest, 0.0, parts["optimizer"])}
+
+
 def _with_what_gives_way(
-    parts: Parts, waiting: Floats, process: Floats, capacity: Floats, terms: MemoryTerms
+    parts: Parts, waiting: Floats, process: Floats, room: Floats, terms: MemoryTerms
 ) -> Parts:
     """Add freed tensors that wait and the allocator's reserve, as far as memory is left."""
     needed = sum(parts.values())
-    free = capacity - process - (1 + terms.fragmentation) * needed
+    free = room - (1 + terms.fragmentation) * needed
     parts = {**parts, "workspace": parts["workspace"] + np.clip(free, 0.0, waiting)}
     used = sum(parts.values())
-    reserve = np.clip(capacity - process - used, 0.0, terms.fragmentation * used)
+    reserve = np.clip(room - used, 0.0, terms.fragmentation * used)
     return {**parts, "runtime": process + reserve}

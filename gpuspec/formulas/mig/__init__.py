@@ -14,4 +14,10 @@ from gpuspec.formulas.mig.rules import (
     patterns,
     plain_profile,
 )
-from gpuspec.formulas.mig.slices import compute_share, memory_share, slice_gpu, slice_sms
+from gpuspec.formulas.mig.slices import (
+    compute_share,
+    memory_share,
+    slice_gpu,
+    slice_memory_bytes,
+    slice_sms,
+)

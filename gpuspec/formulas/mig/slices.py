@@ -2,8 +2,9 @@
 
 from functools import cache
 
-from gpuspec.base.units import MIB
-from gpuspec.catalog import PRECISIONS, Gpu, MigProfile, gpu, mig_profile
+from gpuspec.base.units import GIB, MIB
+from gpuspec.catalog import PRECISIONS, Gpu, MigProfile, gpu, mig_profile, mig_profiles
+from gpuspec.formulas.hpc.devices import chip_power_w
 from gpuspec.formulas.mig.rules import COMPUTE_SLICES, MEMORY_SLICES
 
 SEPARATOR = "/"
@@ -28,9 +29,43 @@ def compute_share(whole: Gpu, profile: MigProfile) -> float:
     return slice_sms(whole, profile) / (whole.sm_count or 1)
 
 
+@cache
+def memory_parts(gpu_id: str) -> int:
+    """Return into how many memory slices a GPU is divided: as many as its largest profile has."""
+    return int(mig_profiles().loc[gpu_id]["memory_slices"].max())
+
+
 def memory_share(profile: MigProfile) -> float:
     """Return the share of the bandwidth and of the L2 cache that an instance has."""
-    return profile.memory_slices / MEMORY_SLICES
+    return profile.memory_slices / memory_parts(profile.gpu_id)
+
+
+def slice_memory_bytes(whole: Gpu, profile: MigProfile) -> float:
+    """Return the memory of an instance: as its listing prints it, else its part of the GPU's.
+
+    Of its part the driver keeps some; where nothing is listed, as much as it keeps at most of
+    such a part in any listing. The name says nothing: a 3g.71gb has 69.5 GiB, a 3g.40gb 39.5.
+
+    >>> h200 = gpu("H200")
+    >>> slice_memory_bytes(h200, mig_profile("H200", "3g.71gb")) / 2**30
+    69.5
+    """
+    if profile.memory_reported_gib is not None:
+        return profile.memory_reported_gib * GIB
+    share = memory_share(profile)
+    return whole.memory_bytes * share * least_listed(share)
+
+
+@cache
+def least_listed(share: float) -> float:
+    """Return the least part of their `share` of the GPU that listings give to instances."""
+    listed = mig_profiles().dropna(subset="memory_reported_gib").reset_index()
+    found = [mig_profile(*pair) for pair in listed[["gpu_id", "profile"]].to_numpy()]
+    return min(
+        (p.memory_reported_gib or 0.0) * GIB / (gpu(p.gpu_id).memory_bytes * share)
+        for p in found
+        if memory_share(p) == share
+    )
 
 
 @cache
@@ -38,8 +73,9 @@ def slice_gpu(gpu_name: str, profile_name: str) -> Gpu:
     """Return a MIG instance as a GPU of its own.
 
     Rates of the units go with the SMs, bandwidth and L2 cache with the memory slices; memory is
-    what the driver reports. There is no NVLink and no peer access between instances. The id
-    is that of the whole GPU and the profile, so that constants measured on the whole GPU apply.
+    what the driver reports (`slice_memory_bytes`). There is no NVLink and no peer access between
+    instances. The id is that of the whole GPU and the profile, so that constants measured on the
+    whole GPU apply.
 
     Raises
     ------
@@ -64,13 +100,13 @@ def slice_gpu(gpu_name: str, profile_name: str) -> Gpu:
             "name": f"{whole.name} MIG {profile.profile}",
             "sm_count": slice_sms(whole, profile),
             "memory_label_gb": profile.memory_label_gb,
-            "memory_reported_mib": int(profile.memory_bytes / MIB),
+            "memory_reported_mib": int(slice_memory_bytes(whole, profile) / MIB),
             "memory_basis": "assumed" if profile.memory_reported_gib is None else "reported",
             "memory_bandwidth_gb_s": whole.memory_bandwidth_gb_s * memory,
             "l2_cache_mb": (whole.l2_cache_mb or 0.0) * memory or None,
             "nvlink_generation": None,
             "nvlink_gb_s": None,
-            "tdp_w": whole.tdp_w * compute,
+            "tdp_w": chip_power_w(whole) * compute,
             "mig_max_instances": None,
             "nvdec": profile.nvdec,
             "nvjpeg": profile.nvjpeg,

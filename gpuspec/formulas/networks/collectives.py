@@ -15,9 +15,9 @@ OPERATIONS = (
     "broadcast",
     "point_to_point",
 )
-
-LOSS_NODES = 8
-"""Nodes from which more of them cost no more bandwidth: 128 nodes were measured at full rate."""
+RING_HOP, MIDDLE_HOP, MIDDLE_RING_HOP = 0.54, 1.7, 0.8
+"""Hops between nodes in a ring, and of the protocol in between in a tree and a ring, in hops of a
+tree in the low-latency protocol: 2.7, 8.5 and 4 of 5 us in NCCL's tuner (src/graph/tuning.cc)."""
 
 
 def wire_factor(operation: str, gpus: ArrayLike) -> Floats:
@@ -79,13 +79,13 @@ def collective_seconds(
     size = np.asarray(message_bytes, float)
     g, n_nodes = np.asarray(gpus_per_node, float), np.asarray(nodes, float)
     gpus = g * n_nodes
-    inside = _inside(operation, size, g, fabric)
-    if fabric.node_bytes_s:
+    seconds = _inside(operation, size, g, fabric)
+    if np.any(n_nodes > 1):
         share = np.asarray(groups_per_node, float)
-        across = _across(operation, size, g, np.maximum(n_nodes, 2.0), share, fabric)
-        seconds = np.where(n_nodes > 1, across, inside)
-    else:
-        seconds = np.where(n_nodes > 1, np.inf, inside)
+        across = np.asarray(np.inf)
+        if np.any(fabric.node_bytes_s):
+            across = _across(operation, size, g, np.maximum(n_nodes, 2.0), share, fabric)
+        seconds = np.where(n_nodes > 1, across, seconds)
     return np.asarray(np.where(gpus > 1, seconds, 0.0))
 
 
@@ -96,11 +96,11 @@ def _inside(operation: str, size: Floats, gpus: Floats, fabric: Fabric) -> Float
         bridged = _inside(operation, size, gpus, fabric.bridge)
         joined = gpus <= fabric.bridge.island
         return np.asarray(np.where(joined, bridged, _inside(operation, size, gpus, whole)))
-    n, t, link = np.maximum(gpus, 1.0), fabric.link, fabric.link_bytes_s
-    crowd = 1 + t.crowd_loss * np.maximum(n - 2, 0)
-    moved = wire_factor(operation, n) * size * crowd / link
+    n, t = np.maximum(gpus, 1.0), fabric.link
+    link = _link_rate(operation, n, fabric) / (1 + t.crowd_loss * np.maximum(n - 2, 0))
+    moved = wire_factor(operation, n) * size / link
     if operation == "point_to_point":
-        pair = t.pair_start_us * MICRO + size * crowd / (link * t.pair_share)
+        pair = t.pair_start_us * MICRO + moved / t.pair_share
         return np.asarray(np.where(n > 1, pair, 0.0))
     if operation == "all_to_all":
         start = t.exchange_start_us + t.exchange_step_us * np.maximum(n - 2, 0)
@@ -124,6 +124,17 @@ def _inside(operation: str, size: Floats, gpus: Floats, fabric: Fabric) -> Float
     return np.asarray(np.where(n > 1, best, 0.0))
 
 
+def _link_rate(operation: str, gpus: Floats, fabric: Fabric) -> Floats:
+    """Bytes/s of a GPU to the others of its group.
+
+    Without a switch each pair of a board has its own links: a group uses those among its members.
+    """
+    if not fabric.mesh:
+        return np.asarray(fabric.link_bytes_s)
+    peers = 1.0 if operation == "point_to_point" else np.clip(gpus - 1, 1, fabric.mesh - 1)
+    return np.asarray(fabric.link_bytes_s * peers / (fabric.mesh - 1))
+
+
 def _steps(operation: str, gpus: Floats) -> Floats:
     """Ring steps after the first message has left."""
     ring = gpus - 1
@@ -135,39 +146,75 @@ def _across(
 ) -> Floats:
     """Seconds of a group with `g` members in each of `nodes` nodes."""
     t = fabric.network
-    doublings = np.log2(np.clip(nodes, 2, LOSS_NODES)) - 1
-    rate = fabric.node_bytes_s / groups * (1 - t.scale_loss * doublings)
-    inside = _inside(operation, size, g, fabric)
+    # A GPU reaches the adapters beside it alone, and the groups of a node share all of them.
+    rate = np.minimum(fabric.node_bytes_s / groups, g * fabric.reach_bytes_s)
     if operation == "point_to_point":
-        one = fabric.node_bytes_s / np.maximum(groups, fabric.adapters)
+        one = np.minimum(rate, fabric.reach_bytes_s)
         return np.asarray(t.start_us * MICRO + size / (one * t.pair_share))
-    # An all-reduce reduces inside the node first; a ring of the other two carries every byte
-    # through each node's network.
-    factor = wire_factor(operation, nodes)
+    rate = rate / (1 + t.scale_loss * np.maximum(np.log2(nodes) - 1, 0))
+    inside = _inside(operation, size, g, fabric)
     if operation == "all_to_all":
         others = g * (nodes - 1)
+        moved = g * size * wire_factor(operation, nodes) / (rate * t.exchange_share)
         start = (t.start_us + t.exchange_hop_us * others) * MICRO
-        return np.asarray(start + np.maximum(inside, g * size * factor / (rate * t.exchange_share)))
-    hops = np.ceil(np.log2(nodes)) * t.hop_us * (2 if operation == "all_reduce" else 1)
-    if operation in ("all_gather", "reduce_scatter"):
-        hops, factor = (nodes - 1) * t.ring_hop_us, wire_factor(operation, g * nodes)
-    link = fabric.link
-    loss = link.few_loss if operation == "all_reduce" else link.one_way_loss
-    full = link.share * (1 - loss / np.maximum(g, 2.0))
-    if fabric.switch_adds and operation == "all_reduce":
-        full = np.where(g >= SWITCH_GPUS, np.maximum(full, link.switch_share), full)
-    inside_bulk = wire_factor(operation, g) * size / (fabric.link_bytes_s * full)
-    moved = factor * size / rate
+        return np.asarray(start + np.maximum(inside, moved))
+    trees, rings = _between(operation, size, g, nodes, rate, fabric)
+    if operation in ("all_gather", "reduce_scatter") or fabric.algorithm == "ring":
+        ways = rings
+    elif operation == "broadcast" or fabric.algorithm == "tree":
+        ways = trees
+    else:
+        ways = trees + rings
+    # Inside and between nodes different chunks move at once: the slower level rules.
+    bulk = wire_factor(operation, g) * size / _bulk_rate(operation, g, fabric)
     best = np.asarray(np.inf)
-    for start_us, share in (
-        (t.start_us, t.small_share),
-        (t.middle_start_us, t.middle_share),
-        (t.bulk_start_us, t.share),
-    ):
-        # Inside and between nodes different chunks move at once: the slower level rules.
-        one = (start_us + hops) * MICRO + np.maximum(inside_bulk, moved / share)
-        best = np.minimum(best, one)
+    for start_us, moved in ways:
+        best = np.minimum(best, start_us * MICRO + np.maximum(bulk, moved))
     return np.asarray(best)
+
+
+Ways = list[tuple[Floats, Floats]]
+"""Microseconds until the first bytes have arrived, and seconds that all bytes take, of each way."""
+
+
+def _between(
+    operation: str, size: Floats, g: Floats, nodes: Floats, rate: Floats, fabric: Fabric
+) -> tuple[Ways, Ways]:
+    """Return the ways to send between nodes over a tree of them, and over a ring of all GPUs.
+
+    A tree adds up inside the nodes first, so that each sends what all of its GPUs hold together; a
+    ring carries every byte through the network of each node.
+    """
+    t, link = fabric.network, fabric.link
+    rounds = 2 if operation == "all_reduce" else 1
+    by_tree, by_ring = (wire_factor(operation, n) * size / rate for n in (nodes, g * nodes))
+    levels, members = np.ceil(np.log2(nodes)), g - 1
+    trees: Ways = []
+    rings: Ways = []
+    small = (t.hop_us, RING_HOP * t.hop_us, t.small_share, t.small_share)
+    middle = (MIDDLE_HOP * t.hop_us, MIDDLE_RING_HOP * t.hop_us, t.middle_share, t.middle_share)
+    bulk = (t.bulk_hop_us, t.bulk_hop_us, t.tree_share, t.share)
+    for start, step, (tree_hop, ring_hop, tree_share, ring_share) in (
+        (t.start_us, link.step_us, small),
+        (t.middle_start_us, link.middle_step_us, middle),
+        (t.bulk_start_us, link.bulk_step_us, bulk),
+    ):
+        tree = start + rounds * (levels * tree_hop + members * step)
+        ring = start + rounds * ((nodes - 1) * ring_hop + nodes * members * step)
+        trees.append((tree, by_tree / tree_share))
+        rings.append((ring, by_ring / ring_share))
+    return trees, rings
+
+
+def _bulk_rate(operation: str, gpus: Floats, fabric: Fabric) -> Floats:
+    """Bytes/s that large messages reach inside a node."""
+    t = fabric.link
+    loss = t.few_loss if operation == "all_reduce" else t.one_way_loss
+    full = t.share * (1 - loss / np.maximum(gpus, 2.0))
+    if fabric.switch_adds and operation == "all_reduce":
+        full = np.where(gpus >= SWITCH_GPUS, np.maximum(full, t.switch_share), full)
+    crowd = 1 + t.crowd_loss * np.maximum(gpus - 2, 0)
+    return np.asarray(_link_rate(operation, gpus, fabric) * full / crowd)
 
 
 def algorithm_bandwidth(message_bytes: ArrayLike, seconds: ArrayLike) -> Floats:

@@ -45,9 +45,12 @@ class Deployment(BaseModel):
         """Return the GPUs of one replica."""
         return self.layout.gpus
 
-    def arrival_seconds(self, client: Client) -> float:
+    def arrival_seconds(self, client: Client, isl: ArrayLike) -> Floats:
         """Seconds of a request's way to the scheduler: the client's part and the server's."""
-        return client.transport_s and client.transport_s + self.engine.request_ms / 1e3
+        if not client.transport_s:
+            return np.zeros(np.shape(isl))
+        tokens = np.asarray(isl, float) * self.engine.prompt_us * MICRO
+        return np.asarray(client.transport_s + self.engine.request_ms / 1e3 + tokens)
 
     @property
     def _collective_factors(self) -> tuple[float, float]:

@@ -12,6 +12,7 @@ from gpuspec.formulas.memory import sequence_bytes
 from gpuspec.formulas.networks import collective_seconds
 from gpuspec.formulas.serving.client import USERS, Client
 from gpuspec.formulas.serving.deployment import Deployment
+from gpuspec.formulas.serving.lengths import length_biased, mean_context
 from gpuspec.formulas.serving.serving import (
     decode_seconds,
     max_concurrency,
@@ -103,6 +104,14 @@ def transfer_seconds(pair: Disaggregated, isl: ArrayLike) -> Floats:
     return collective_seconds("point_to_point", moved, write.fabric, within, nodes)
 
 
+def transfer_ways(pair: Disaggregated) -> int:
+    """Return the transfers that pass at once: one a group of attention of the lesser side."""
+    return min(
+        pair.prefill_workers * pair.prefill.layout.attention_dp,
+        pair.decode_workers * pair.decode.layout.attention_dp,
+    )
+
+
 def prefill_alone(
     pair: Disaggregated, isl: ArrayLike, cached_share: ArrayLike = 0.0
 ) -> tuple[Floats, Floats, Floats]:
@@ -127,7 +136,11 @@ def prefill_alone(
 
 
 def largest_rate(
-    pair: Disaggregated, isl: ArrayLike, osl: ArrayLike, cached_share: ArrayLike = 0.0
+    pair: Disaggregated,
+    isl: ArrayLike,
+    osl: ArrayLike,
+    cached_share: ArrayLike = 0.0,
+    client: Client = USERS,
 ) -> dict[str, Floats]:
     """Return the requests/s of each side alone, ``prefill``, ``transfer`` and ``decode``.
 
@@ -135,15 +148,19 @@ def largest_rate(
     """
     read = prefill_alone(pair, isl, cached_share)[2] * pair.prefill_workers
     sent = transfer_seconds(pair, isl)
-    ways = min(
-        pair.prefill_workers * pair.prefill.layout.attention_dp,
-        pair.decode_workers * pair.decode.layout.attention_dp,
-    )
     with np.errstate(divide="ignore"):
-        passed = np.where(sent > 0, ways / sent, np.inf)
-    most = np.maximum(max_concurrency(pair.decode, isl, osl), 0.0)
-    written = _decode_rate(pair, most * pair.decode_workers, isl, osl)
+        passed = np.where(sent > 0, transfer_ways(pair) / sent, np.inf)
+    most = held_requests(pair, isl, osl, client)
+    written = _decode_rate(pair, most, isl, osl, client)
     return {"prefill": read, "transfer": np.asarray(passed), "decode": written}
+
+
+def held_requests(
+    pair: Disaggregated, isl: ArrayLike, osl: ArrayLike, client: Client = USERS
+) -> Floats:
+    """Return the requests that all workers that write hold; long answers are held longer."""
+    longer = length_biased(osl, client.osl_spread)
+    return np.maximum(max_concurrency(pair.decode, isl, longer), 0.0) * pair.decode_workers
 
 
 def prefill_gpus_per_decode_gpu(
@@ -187,9 +204,9 @@ def disaggregated(
     n, isl, osl = np.broadcast_arrays(*(np.asarray(x, float) for x in (concurrency, isl, osl)))
     alone, full, each = prefill_alone(pair, isl, cached_share)
     whole = transfer_seconds(pair, isl)
-    limits = largest_rate(pair, isl, osl, cached_share)
+    limits = largest_rate(pair, isl, osl, cached_share, client)
     limit = np.minimum(limits["prefill"], limits["transfer"])
-    most = np.maximum(max_concurrency(pair.decode, isl, osl), 0.0) * pair.decode_workers
+    most = held_requests(pair, isl, osl, client)
     servers = pair.prefill_workers * pair.prefill.layout.attention_dp
     others = (n - 1) / np.maximum(n, 1)
 
@@ -199,20 +216,21 @@ def disaggregated(
         read = alone + (np.maximum(full, alone) - alone) * busy
         queue = busy ** (np.sqrt(2 * (servers + 1)) - 1) / np.maximum(1 - busy * others, 1e-12)
         queue = others * queue / (2 * each * pair.prefill_workers)
-        return queue, read, _exposed(pair, whole, read)
+        return queue, read, exposed_seconds(pair, whole, read)
 
-    way = pair.prefill.arrival_seconds(client)
+    way = pair.prefill.arrival_seconds(client, isl)
 
     low, high = np.zeros(n.shape), np.minimum(n, most)
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        rate = _decode_rate(pair, middle, isl, osl)
+        rate = _decode_rate(pair, middle, isl, osl, client)
         held = middle + rate * (sum(before(rate)) + way)
         fits = (held <= n) & (rate <= limit)
         low, high = np.where(fits, middle, low), np.where(fits, high, middle)
-    rate = np.minimum(_decode_rate(pair, low, isl, osl), limit)
+    rate = np.minimum(_decode_rate(pair, low, isl, osl, client), limit)
     _, read, sent = before(rate)
-    parts = decode_seconds(pair.decode, np.maximum(low / pair.decode_workers, 1.0), isl + osl / 2)
+    context = mean_context(isl, osl, client.osl_spread)
+    parts = decode_seconds(pair.decode, np.maximum(low / pair.decode_workers, 1.0), context)
     with np.errstate(divide="ignore", invalid="ignore"):
         ttft = np.where(rate > 0, (n - low) / rate, np.inf)
         burst = (n - 1) / 2 / limits["prefill"]
@@ -234,21 +252,21 @@ def disaggregated(
 
 
 def _decode_rate(
-    pair: Disaggregated, decoding: ArrayLike, isl: ArrayLike, osl: ArrayLike
+    pair: Disaggregated, decoding: ArrayLike, isl: ArrayLike, osl: ArrayLike, client: Client = USERS
 ) -> Floats:
     """Return the requests/s that leave when `decoding` requests decode on all workers together.
 
     The prefill side gives the first token, so that osl - 1 are left.
     """
     total, tokens = np.asarray(decoding, float), np.asarray(osl, float)
-    context = np.asarray(isl, float) + tokens / 2
+    context = mean_context(isl, tokens, client.osl_spread)
     step = total_seconds(
         decode_seconds(pair.decode, np.maximum(total / pair.decode_workers, 1.0), context)
     )
     return np.asarray(total / (np.maximum(tokens - 1, 1.0) * step))
 
 
-def _exposed(pair: Disaggregated, whole: Floats, read: Floats) -> Floats:
+def exposed_seconds(pair: Disaggregated, whole: Floats, read: Floats) -> Floats:
     """Return what a transfer adds after the prompt is read.
 
     By layer the last layer's share is left at least, and what did not fit beside the reading.

@@ -26,7 +26,7 @@ def encoding(
     together = np.maximum(np.floor(replica.limits.max_tokens / tokens), 1.0)
     batch = np.minimum(np.maximum(n, 1e-9), together)
     parts = replica.iteration_parts(0, 1, tokens, batch)
-    seconds = n / batch * np.asarray(sum(parts.values())) + replica.arrival_seconds(client)
+    seconds = n / batch * np.asarray(sum(parts.values())) + replica.arrival_seconds(client, tokens)
     return {
         "sequence_s": seconds,
         "sequences_s": n / seconds,

@@ -59,7 +59,7 @@ def arrivals(
     rate = np.asarray(requests_s, float)
     step = Iterations(replica, isl, osl, cached_share, client)
     most = sustainable_requests_s(replica, isl, osl, cached_share, client)
-    way = replica.arrival_seconds(client)
+    way = float(replica.arrival_seconds(client, isl))
     results = [_one(step, float(one), most, way, requests) for one in rate.ravel()]
     return {name: np.reshape([r[name] for r in results], rate.shape) for name in results[0]}
 
@@ -90,17 +90,42 @@ def _one(
     endless = not np.isfinite(requests)
     if not most or rate <= 0 or (endless and utilisation >= FULL):
         time = np.inf if rate > 0 else 0.0
-        return _figures(time, utilisation, min(rate, most) * step.osl)
+        return unsustained(time, utilisation, min(rate, most) * step.osl)
     count = REQUESTS if endless else int(max(requests, 1))
-    gaps = np.random.default_rng(0).exponential(1.0, count)
-    lengths = _varied(step, count, step.client)
-    seen = simulate(step, np.cumsum(gaps) / rate, *lengths, transport_s=way)
-    kept = slice(int(WARM_UP * count) if endless else 0, None)
-    ttft, tpot = seen.ttft_s[kept], seen.tpot_s[kept]
+    arrive = arrival_times(rate, count)
+    lengths = varied_lengths(step, count)
+    seen = simulate(step, arrive, *lengths, transport_s=way)
     done = rate if endless else count / seen.seconds
-    figures = _figures(0.0, utilisation, done * step.osl)
-    answers = np.maximum(np.round(lengths[0][kept]), 1)
-    figures["in_flight"] = done * float(np.mean(ttft + tpot * (answers - 1)))
+    kept = slice(int(WARM_UP * count) if endless else 0, None)
+    times = seen.ttft_s[kept], seen.tpot_s[kept]
+    return percentiles(*times, lengths[0][kept], done, utilisation, done * step.osl)
+
+
+def arrival_times(rate: float, count: int) -> Floats:
+    """Return when `count` requests arrive at random at a mean rate; the same draws at every one."""
+    return np.asarray(np.cumsum(np.random.default_rng(0).exponential(1.0, count)) / rate)
+
+
+def varied_lengths(step: Iterations, count: int) -> tuple[Floats, Floats]:
+    """Return the tokens of each answer and prompt: lognormal, with the asked means."""
+    draws = np.random.default_rng(1).standard_normal((2, count))
+    found = []
+    for mean, spread, normal in (
+        (step.osl, step.client.osl_spread, draws[0]),
+        (step.new, step.client.isl_spread, draws[1]),
+    ):
+        drawn = lognormal(mean, spread, normal)
+        found.append(np.maximum(drawn * mean / drawn.mean(), 1.0))
+    return found[0], found[1]
+
+
+def percentiles(
+    ttft: Floats, tpot: Floats, answers: Floats, done: float, utilisation: float, tokens_s: float
+) -> dict[str, float]:
+    """Return the figures of requests that were seen, of which `done` a second are answered."""
+    figures = unsustained(0.0, utilisation, tokens_s)
+    written = np.maximum(np.round(answers), 1)
+    figures["in_flight"] = done * float(np.mean(ttft + tpot * (written - 1)))
     for name, seconds in (("ttft", ttft), ("tpot", tpot)):
         figures[f"{name}_mean_s"] = float(seconds.mean())
         for percent in PERCENTILES:
@@ -108,20 +133,8 @@ def _one(
     return figures
 
 
-def _varied(step: Iterations, count: int, client: Client) -> tuple[Floats, Floats]:
-    """Return the tokens of each answer and prompt: lognormal, with the asked means."""
-    draws = np.random.default_rng(1).standard_normal((2, count))
-    found = []
-    for mean, spread, normal in (
-        (step.osl, client.osl_spread, draws[0]),
-        (step.new, client.isl_spread, draws[1]),
-    ):
-        drawn = lognormal(mean, spread, normal)
-        found.append(np.maximum(drawn * mean / drawn.mean(), 1.0))
-    return found[0], found[1]
-
-
-def _figures(time: float, utilisation: float, tokens: float) -> dict[str, float]:
+def unsustained(time: float, utilisation: float, tokens: float) -> dict[str, float]:
+    """Return the figures of a rate at which every time is the same: without end, or none."""
     which = ["mean", *(f"p{percent}" for percent in PERCENTILES)]
     names = [f"{what}_{one}_s" for what in ("ttft", "tpot") for one in which]
     times = dict.fromkeys(names, time)

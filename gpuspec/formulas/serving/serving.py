@@ -234,14 +234,14 @@ def steady_state(
     others, ahead = np.maximum(n - 1, 0.0), cycle.ahead
     alone, prompt = total_seconds(cycle.alone), total_seconds(cycle.prompt)
     base = alone + cycle.launches
-    way = replica.arrival_seconds(client)
+    way = cycle.way
     own = (cycle.turns - o + 1) * base + prompt + cycle.once
     life = own + others * prompt + base * (o - 1)
     waves = np.asarray(requests, float) / np.maximum(sent, 1e-9)
     # Prompts first: a wave decodes once all of it is read, so that it also ends together.
     repeated = client.lengths == "equal" and not replica.limits.mixed
-    if client.lengths == "equal":  # those read together also end together, for some waves
-        ahead = ahead + np.maximum(cycle.together - 1 - ahead, 0.0) * _in_step(waves)
+    if client.lengths == "equal":
+        ahead = np.maximum(ahead, _in_line(replica, cycle, n))
     first, behind, late = own + ahead * prompt, others - ahead, np.zeros(())
     launches = cycle.launches
     if repeated or np.isfinite(waves).any():  # of a wave each waits for those before it
@@ -279,14 +279,35 @@ def steady_state(
     }
 
 
-def _in_step(waves: Floats) -> Floats:
-    """Return the share of a bunch of equal requests that is left, as a mean over `waves`.
+def _in_line(replica: Deployment, cycle: "_Cycle", n: Floats) -> Floats:
+    """Return the prompts of others that are read before that of one of `n` equal requests.
 
-    Requests drift apart as a random walk does, so that 1 / sqrt(k) of a bunch is left in wave k;
-    the mean of that from 1 to W is about (2 sqrt(W) - 1) / W.
+    Equal requests that are read one after the other also end so, an iteration apart, and stay in
+    line for ever. While the first of them are on their way the iterations are short, later ones
+    read prompts: so many stand before each that comes later.
     """
-    w = np.maximum(waves, 1.0)
-    return np.where(np.isfinite(w), 2 / np.sqrt(w) - 1 / w, 0.0)
+    passed = _passed(cycle.way, total_seconds(cycle.alone)) + _looks(replica)
+    size = np.maximum(n, 1.0)
+    stand = np.where(passed < size, passed * (1 - passed / size / 2), size / 2)
+    return np.asarray(np.minimum(stand, n - 1))
+
+
+def _passed(way: ArrayLike, seconds: Floats) -> Floats:
+    """Return the iterations of `seconds` that start while a request is on its `way`.
+
+    It is sent when an iteration has ended, and the way is spread as an exponential one.
+    """
+    ratio = np.asarray(seconds) / np.maximum(way, 1e-9)
+    return np.asarray(np.where(np.asarray(way) > 0, 1 / -np.expm1(-ratio), 0.0))
+
+
+def _looks(replica: Deployment) -> float:
+    """Return the iterations that a request at the scheduler waits for it to look.
+
+    Half of those after which it looks again, and one that is ready where it works ahead.
+    """
+    limits = replica.limits
+    return (limits.receive_every - 1) / 2 + limits.works_ahead
 
 
 class _Cycle(NamedTuple):
@@ -310,6 +331,8 @@ class _Cycle(NamedTuple):
     """Seconds that a prompt adds, by part."""
     once: Floats
     """More that the own prompt takes: its launches, the stages of a pipeline."""
+    way: Floats
+    """Seconds from the client to the scheduler."""
 
 
 def _cycle(
@@ -323,8 +346,8 @@ def _cycle(
     whole = budget * groups
     most = whole * (o - 1) / (new + o - 1)
     pieces = np.maximum(new / (budget - np.minimum(n, most) / groups), 1.0)
-    # While one iteration runs, or those after which the scheduler looks for requests again.
-    arriving = others / np.maximum(n, 1.0) * replica.limits.receive_every / 2
+    # The next iteration starts while a request is on its way, or is short of it.
+    arriving = others / np.maximum(n, 1.0) * (1 + _looks(replica))
     turns = np.maximum(arriving + pieces + o - 1, n * (new + o - 1) / whole)
     decoding = np.maximum(n * (o - 1) / turns, np.minimum(n, 1.0))
     room = np.maximum(budget - decoding / groups, 1.0)
@@ -347,6 +370,12 @@ def _cycle(
     # Launches take as long for many prompts as for one: a share of iterations has some.
     launches, busy = both["launches"] - alone["launches"], np.minimum(starts / lump, 1.0)
     once = once + pieces / pp * (1 - busy) * launches
+    way = replica.arrival_seconds(client, i)
+    mean = (turns * (total_seconds(alone) + busy * launches) + n * total_seconds(prompt)) / turns
+    waited = _passed(way, mean) - way / mean + _looks(replica)
+    late = others / np.maximum(n, 1.0) * waited
+    ahead = others * (turns - o + 1) / turns
+    turns = np.maximum(late + pieces + o - 1, n * (new + o - 1) / whole)
     # Held back until so many have come: the mean of them waits half as long.
     once = once + held / np.maximum(starts, 1e-9) / 2 * total_seconds(alone)
     prompt["launches"] = np.zeros(())
@@ -354,12 +383,13 @@ def _cycle(
         chunk,
         pieces,
         turns,
-        others * (turns - o + 1) / turns,
+        ahead,
         np.minimum(np.maximum(room * groups / new, 1.0), n),
         alone,
         busy * launches,
         prompt,
         once,
+        way,
     )
 
 
@@ -433,7 +463,8 @@ def finite_run(
     first, o = np.minimum(r, n), np.asarray(osl, float)
     steady = steady_state(replica, first, isl, o, client=client, most=first)
     tail = steady["tpot_s"] * o * TAIL[client.lengths]
-    drifted = np.maximum(r - first / 2, first / 2) / steady["requests_s"] + tail
+    busy = np.minimum(first, steady["decoding"])  # those that wait are still to be served
+    drifted = np.maximum(r - busy / 2, busy / 2) / steady["requests_s"] + tail
     if client.lengths == "varied":
         return np.asarray(drifted)
     # More never decode together: prompts come in no faster than the token budget lets them.

@@ -3,7 +3,8 @@
 Written without the package's queueing formulas: a clock, requests, one iteration after another.
 Each iteration decodes a token of every sequence whose prompt is read and gives what is left of
 the token budget to waiting prompts, first come first served, in chunks. Iterations between two
-events (an arrival, a last token) are equal and pass in one step of the loop.
+events (an arrival, a last token) are equal and pass in one step of the loop. An engine that works
+ahead has the next iteration ready when one ends, so that a request misses it.
 """
 
 from bisect import bisect_right
@@ -106,6 +107,8 @@ class _Replica:
         self.most, self.budget = step.most, step.budget
         self.alone = [row[0] for row in step.seconds]
         self.now, self.turn, self.admitted = 0.0, 0, 0
+        self.ahead, self.seen = step.replica.limits.works_ahead, 0.0
+        """`seen`: requests that came until then are in the next iteration."""
         self.first, self.last = [0.0] * len(prompts), [0.0] * len(prompts)
         self.reading: deque[int] = deque()
         self.ends: list[tuple[int, int]] = []
@@ -115,8 +118,20 @@ class _Replica:
         """Let waiting requests in while there is room."""
         room = self.most - len(self.ends) - len(self.reading)
         until = min(arrived, self.admitted + room)
-        self.reading.extend(range(self.admitted, until))
+        for request in range(self.admitted, until):
+            if self.left[request] > TINY:
+                self.reading.append(request)
+            else:
+                self.begin(request)
         self.admitted = until
+
+    def begin(self, request: int) -> bool:
+        """Give the first token of a request whose prompt is read; return whether more follow."""
+        self.first[request] = self.last[request] = self.now
+        more = self.answers[request] > 1
+        if more:
+            heappush(self.ends, (self.turn + self.answers[request] - 1, request))
+        return more
 
     def read(self) -> list[int]:
         """Run an iteration with prompts; return the requests that it completed."""
@@ -128,15 +143,11 @@ class _Replica:
             read += take
             if left[request] > TINY or read >= room:
                 break
-        self.now += self.step.at(decoding, read)
-        self.turn += 1
+        self.passed(self.step.at(decoding, read))
         over = self.finished()
         while reading and left[reading[0]] <= TINY:
             request = reading.popleft()
-            self.first[request] = self.last[request] = self.now
-            if self.answers[request] > 1:
-                heappush(self.ends, (self.turn + self.answers[request] - 1, request))
-            else:
+            if not self.begin(request):
                 over.append(request)
         return over
 
@@ -144,10 +155,15 @@ class _Replica:
         """Run iterations without prompts until a last token or, with room, an arrival."""
         seconds, turns = self.alone[len(self.ends)], self.ends[0][0] - self.turn
         if until < self.now + seconds * turns and len(self.ends) < self.most:
-            turns = max(ceil((until - self.now) / seconds), 1)
+            turns = min(max(ceil((until - self.now) / seconds) + self.ahead, 1), turns)
+        self.passed(seconds, turns)
+        return self.finished()
+
+    def passed(self, seconds: float, turns: int = 1) -> None:
+        """Let equal iterations pass."""
         self.now += seconds * turns
         self.turn += turns
-        return self.finished()
+        self.seen = self.now - self.ahead * seconds
 
     def finished(self) -> list[int]:
         """Return the requests whose last token the iteration gave."""
@@ -175,7 +191,8 @@ def simulate(
     answers : array_like, optional
         Tokens of each request's answer; those of `step` unless given.
     prompts : array_like, optional
-        Tokens of each request's prompt that are computed; those of `step` unless given.
+        Tokens of each request's prompt that are computed; those of `step` unless given. 0: read
+        elsewhere, its answer of two tokens or more goes on here as soon as there is room.
     clients : int
         0: requests arrive as `arrive` says. More: a closed loop of so many clients, who send the
         first requests at once and each next one when an answer is complete; only the number of
@@ -192,12 +209,12 @@ def simulate(
     sent = [0.0] * min(clients, count) if clients else times.tolist()
     arrived = done = 0
     while done < count:
-        while arrived < len(sent) and sent[arrived] <= replica.now:
+        while arrived < len(sent) and sent[arrived] <= replica.seen:
             arrived += 1
         if arrived > replica.admitted:
             replica.admit(arrived)
         if not replica.ends and not replica.reading:
-            replica.now = max(replica.now, sent[arrived])
+            replica.now = replica.seen = max(replica.now, sent[arrived])
             continue
         until = sent[arrived] if arrived < len(sent) else inf
         over = replica.read() if replica.reading else replica.decode(until)

@@ -8,6 +8,7 @@ from gpuspec.formulas.training.flops import (
     model_flops_per_token,
     utilisation,
 )
+from gpuspec.formulas.training.offload import offload_seconds
 from gpuspec.formulas.training.run import (
     FAILURES_PER_GPU_DAY,
     RESTART_S,

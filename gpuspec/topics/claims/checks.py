@@ -10,6 +10,7 @@ from gpuspec.catalog import load_table
 from gpuspec.topics.claims import links, machines, science, serving, training
 from gpuspec.topics.claims.ask import LARGE_B, ClaimsQuestion
 from gpuspec.topics.claims.published import published_fp8, published_serving, published_training
+from gpuspec.topics.claims.same import of_same_settings
 from gpuspec.topics.claims.verdict import FIGURES, SEEN, Check
 
 Table = Callable[[ClaimsQuestion], pd.DataFrame]
@@ -29,6 +30,7 @@ def _check(q: ClaimsQuestion, row: "pd.Series[str]") -> Check:
     if row["published_models"]:
         named = seen["model"].str.contains(row["published_models"], case=False)
         seen = seen[named].reset_index(drop=True)
+    seen = of_same_settings(grid, seen)
     if row["price_of"]:
         prices: tuple[float, ...] = getattr(q, f"{row['price_of']}_ratios")
         grid = per_money(grid, prices)
@@ -111,6 +113,7 @@ GRIDS: dict[str, Table] = {
     "science": science.science,
     "dynamic programming": science.dynamic_grid,
     "FP64 units of rivals": science.rivals,
+    "science over rivals": science.over_rivals,
     "slower links": lambda q: links.slower_links(),
     "MIG": machines.instances,
     "printed rates": machines.printed_rates,
@@ -141,11 +144,12 @@ def _days(q: ClaimsQuestion) -> pd.DataFrame:
 PUBLISHED: dict[str, Table] = {
     "training H100/A100": lambda q: published_training(q.h100_gpu.id, q.a100_gpu.id),
     "training H200/H100": lambda q: published_training(q.h200_gpu.id, q.h100_gpu.id),
-    "training FP8/BF16": lambda q: published_fp8(),
+    "training FP8/BF16": lambda q: published_fp8(q.h100_gpu.id),
     "days of a week's training": _days,
     "serving H100/A100": _both_formats,
     "serving H200/H100": lambda q: published_serving(q.h200_gpu.id, q.h100_gpu.id),
     "science": science.published_science,
+    "science over rivals": science.published_over_rivals,
     "dynamic programming": science.published_alignment,
 }
 """Published figures by name: ``value``, ``source`` and what describes a case."""

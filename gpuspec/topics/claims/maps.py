@@ -2,18 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import pandas as pd
 
 from gpuspec.base.errors import InputError, UnknownNameError
-from gpuspec.catalog.models import model
 from gpuspec.topics.claims.audit import Finding
+from gpuspec.topics.claims.same import of_same_settings
 from gpuspec.topics.claims.verdict import Check, within
 
-NEAR = 1.5
-"""Factor within which a published setting counts as that of a cell."""
 AXES: dict[str, tuple[int, str, str, Mapping[str, object]]] = {
     "C01": (0, "model", "seq_len", {"precision": "FP8"}),
     "C02": (1, "model", "limit_s", {}),
@@ -23,7 +20,7 @@ AXES: dict[str, tuple[int, str, str, Mapping[str, object]]] = {
     "C11": (1, "model", "context", {"weights": "FP8", "gpus": 4}),
     "C12": (0, "model", "context", {"weights": "FP8", "gpus": 1, "answer": 1024}),
     "C06": (0, "algorithm", "compared", {"cells": "16 bit"}),
-    "C13": (0, "name", "gpu", {"kind": "application"}),
+    "C13": (1, "name", "rival", {}),
     "C15": (0, "model", "context", {"weights": "BF16", "gpus": 4}),
     "C16": (0, "link", "params_b", {}),
     "C18": (0, "context", "requests", {"weights": "FP8"}),
@@ -52,7 +49,7 @@ class ClaimMap:
     holds: pd.DataFrame
     """Where it lies in the range."""
     published: pd.DataFrame
-    """Median of the published figures of nearly these settings; NaN where there are none."""
+    """Median of the published figures of the same settings; NaN where there are none."""
 
     @property
     def share(self) -> float:
@@ -91,7 +88,7 @@ def claim_map(finding: Finding, fixed: Mapping[str, object] | None = None) -> Cl
     values = grid.pivot_table("value", down, across, aggfunc=_middle, sort=False)
     values = values.reindex(index=rows, columns=sorted(values.columns))
     holds = values.map(lambda v: bool(within(v, check.least, check.most)))
-    published = _published(check, grid, values, across, kept)
+    published = _published(check, grid, values, across)
     return ClaimMap(check, down, across, kept, values, holds, published)
 
 
@@ -110,32 +107,13 @@ def _fixed(grid: pd.DataFrame, column: str, value: object) -> tuple[pd.DataFrame
     return grid[grid[column] == value], value
 
 
-@lru_cache(512)
-def _billions(name: str) -> float:
-    try:
-        return model(name).params / 1e9
-    except InputError:
-        return float("nan")
-
-
-def _published(
-    check: Check, grid: pd.DataFrame, values: pd.DataFrame, across: str, kept: dict[str, object]
-) -> pd.DataFrame:
-    """Return the median of published figures near each cell, by model size and by length."""
+def _published(check: Check, grid: pd.DataFrame, values: pd.DataFrame, across: str) -> pd.DataFrame:
+    """Return the median of the published figures of each cell's own settings."""
     blank = pd.DataFrame(np.nan, index=values.index, columns=values.columns)
-    seen = check.measured
-    if values.index.name != "model" or "model" not in seen or across not in seen:
+    if across not in check.measured:
         return blank
-    for column in ("gpus", "weights"):
-        if column in seen and column in kept:
-            seen = seen[seen[column] == kept[column]]
-    sizes = grid.drop_duplicates("model").set_index("model")["params_b"]
-    params = np.array([_billions(str(name)) for name in seen["model"]], float)
-    lengths = seen[across].to_numpy(float)
-    for row in blank.index:
-        near = np.abs(np.log(params / sizes[row])) <= np.log(NEAR)
-        for column in blank.columns:
-            close = near & (np.abs(np.log(lengths / column)) <= np.log(NEAR))
-            if close.any():
-                blank.loc[row, column] = float(seen["value"][close].median())
+    for cell, part in grid.groupby([values.index.name, across], sort=False):
+        seen = of_same_settings(part, check.measured)
+        if len(seen):
+            blank.loc[cell] = float(seen["value"].median())
     return blank

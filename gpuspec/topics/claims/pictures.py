@@ -1,5 +1,6 @@
 """Pictures of claims: where they hold, and what was said beside what is estimated and measured."""
 
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,9 @@ def holding_map(shown: ClaimMap, title: str) -> Figure:
         weight = "bold" if holds[y, x] else "normal"
         axes.text(x, y, text, ha="center", va="center", fontsize=7.5, fontweight=weight)
     _ring(axes, holds)
-    axes.set_xticks(range(len(values.columns)), [_label(c) for c in values.columns], fontsize=8)
+    wide = max(70 // len(values.columns), 8)
+    words = [fill(_label(c), wide) for c in values.columns]
+    axes.set_xticks(range(len(words)), words, fontsize=8)
     axes.set_yticks(range(len(values)), [_label(r) for r in values.index], fontsize=8)
     axes.set_xlabel(SETTINGS[shown.across].axis)
     axes.set_ylabel(SETTINGS[shown.down].axis if shown.down in SETTINGS else "")

@@ -17,6 +17,8 @@ from gpuspec.evidence.measurements.training import (
 )
 
 SIXTEEN_BIT = ("bf16", "fp16")
+ENGINE = "tensorrt-llm"
+"""Engine whose estimates the grids of serving hold."""
 RATES = ("output_tokens_per_s_total", "output_tokens_per_s_per_gpu")
 
 
@@ -27,11 +29,12 @@ def published_serving(
     """Return measured throughput of a GPU over another at the largest load, by matched case.
 
     The two cases differ in the GPU alone and, where formats of weights are given (``16 bit`` or
-    a name), in the format. Columns: ``value``, ``model``, ``context``, ``gpus``,
-    ``weights`` (of the newer side), ``source``.
+    a name), in the format. Of the engine that estimates take. Columns: ``value``, ``model``,
+    ``context``, ``answer``, ``gpus``, ``weights`` (of the newer side), ``source``.
     """
     rows = measurements("inference")
     rows = rows[rows["metric"].isin(RATES) & (rows["scenario"] == "inflight_max")]
+    rows = rows[rows["engine"] == ENGINE]
     keys = [c for c in SAME if c not in ("weight_precision", "kv_precision") or not new_weights]
     sides = []
     for name, weights in ((new, new_weights), (old, old_weights)):
@@ -48,8 +51,9 @@ def published_serving(
             "value": both[("new", "value")] / both[("old", "value")],
             "model": both["model"],
             "context": pd.to_numeric(both["isl"]),
+            "answer": pd.to_numeric(both["osl"]),
             "gpus": pd.to_numeric(both["n_gpus"]),
-            "weights": np.where(both[("new", "form")] == "fp8", "FP8", "BF16"),
+            "weights": both[("new", "form")].str.upper().replace({"FP16": "BF16"}),
             "source": both["source_id"],
         }
     )
@@ -60,8 +64,8 @@ def published_training(new: str, old: str) -> pd.DataFrame:
     """Return measured training speed of a GPU over another: same software, model and sequence.
 
     Matched runs of the table of measurements, then MLPerf Training submissions of one company in
-    one round. Columns: ``value``, ``model``, ``seq_len`` (NaN for submissions),
-    ``source``.
+    one round. Columns: ``value``, ``model``, ``seq_len`` (NaN for submissions), ``precision``
+    (blank for submissions), ``gpu`` (the newer), ``source``.
     """
     runs = _runs("gpu")
     runs = runs[runs["pair"] == f"{new} / {old}"]
@@ -70,13 +74,16 @@ def published_training(new: str, old: str) -> pd.DataFrame:
     sent = pd.DataFrame(
         {"value": sent["ratio"], "model": sent["model"], "source": sent["source_id"]}
     )
+    sent = sent.assign(precision="", gpu=new)
     return pd.concat([runs.drop(columns="pair"), sent], ignore_index=True)
 
 
 @lru_cache(8)
-def published_fp8() -> pd.DataFrame:
-    """Return measured training speed in FP8 over BF16; columns as `published_training`."""
-    return _runs("precision")[["value", "model", "source"]].reset_index(drop=True)
+def published_fp8(gpu: str) -> pd.DataFrame:
+    """Return measured training speed in FP8 over BF16 on a GPU; columns as `published_training`."""
+    runs = _runs("precision")
+    runs = runs[(runs["gpu"] == gpu) & (runs["precision"] == "FP8")]
+    return runs.drop(columns="pair").reset_index(drop=True)
 
 
 @lru_cache(1)
@@ -99,6 +106,8 @@ def _runs(other: str) -> pd.DataFrame:
             "value": np.asarray(speed)[new] / np.asarray(speed)[old],
             "model": rows["model"].to_numpy()[new],
             "seq_len": rows["seq_len"].to_numpy(float)[new],
+            "precision": rows["precision"].str.upper().to_numpy()[new],
+            "gpu": rows["gpu"].to_numpy()[new],
             "source": rows["source_id"].to_numpy()[new],
         }
     )

@@ -63,6 +63,8 @@ class Verdict(NamedTuple):
     """Share of the settings whose interval reaches into the range."""
     measured_share: float = np.nan
     """Share of the published figures in the range; NaN where there are none."""
+    tests: tuple[Test, ...] = ()
+    """The tests on settings that `condition` says, where it says such."""
 
 
 def within(values: ArrayLike, least: float, most: float) -> np.ndarray:
@@ -98,7 +100,8 @@ def judged(check: Check, words: Mapping[str, str] | None = None) -> Verdict:
         return Verdict(word=WHEN if measured > 0 else MISLEADING, condition=text, **shares)
     found = condition(grid, good) if share >= HARDLY_ANY else None
     if found is not None:
-        return Verdict(word=WHEN, condition=condition_words(found, words), **shares)
+        text = condition_words(found, words)
+        return Verdict(word=WHEN, condition=text, **shares, tests=tuple(found))
     text = f"in {share:.0%} of the settings" if share else "only within the error of the estimate"
     text = text if possible else "in none of the settings"
     text += f", in {measured:.0%} of the published cases" if measured > 0 else ""
@@ -109,7 +112,8 @@ def joined(verdicts: list[Verdict], names: list[str]) -> Verdict:
     """Return the verdict on a claim of several parts.
 
     All true: true. All false: false. True or true under conditions: true when the conditions
-    hold. Anything else is half right: misleading, and the words say which half.
+    hold, misleading where they exclude each other. Anything else is half right: misleading, and the
+    words say which half.
     """
     if len(verdicts) == 1:
         return verdicts[0]
@@ -118,12 +122,36 @@ def joined(verdicts: list[Verdict], names: list[str]) -> Verdict:
     if len(kinds) == 1 and kinds <= {TRUE, FALSE}:
         return Verdict(word=kinds.pop(), share=share)
     if kinds <= {TRUE, WHEN}:
-        text = "; ".join(v.condition for v in verdicts if v.word == WHEN)
+        when = [(n, v) for n, v in zip(names, verdicts, strict=True) if v.word == WHEN]
+        if exclude_each_other([test for _, v in when for test in v.tests]):
+            parts = "; ".join(f"{n} when {v.condition}" for n, v in when)
+            return Verdict(word=MISLEADING, condition=f"never all at once: {parts}", share=share)
+        text = "; ".join(v.condition for _, v in when)
         return Verdict(word=WHEN, condition=text, share=share)
     wrong = [n for n, v in zip(names, verdicts, strict=True) if v.word in (FALSE, MISLEADING)]
     right = [n for n, v in zip(names, verdicts, strict=True) if v.word not in (FALSE, MISLEADING)]
     text = "does not hold: " + ", ".join(wrong) + ("; holds: " + ", ".join(right) if right else "")
     return Verdict(word=FALSE if kinds == {FALSE} else MISLEADING, condition=text, share=share)
+
+
+def exclude_each_other(tests: list[Test]) -> bool:
+    """Return whether two tests on one column can never pass together.
+
+    >>> exclude_each_other([("bound", "is", "memory"), ("bound", "is not", "memory")])
+    True
+    """
+    for place, (column, test, value) in enumerate(tests):
+        for other, how, bar in tests[place + 1 :]:
+            if column != other:
+                continue
+            same, kinds = value == bar, {test, how}
+            if (kinds == {"is"} and not same) or (kinds == {"is", "is not"} and same):
+                return True
+            if kinds == {"at least", "at most"}:
+                least, most = (value, bar) if test == "at least" else (bar, value)
+                if least > most:  # type: ignore[operator]
+                    return True
+    return False
 
 
 def condition(grid: pd.DataFrame, good: np.ndarray) -> list[Test] | None:

@@ -101,7 +101,7 @@ def map_caption(shown: ClaimMap) -> str:
         fixed.append((setting.fixed or setting.condition).format(written))
     others = f" Fixed: {', '.join(fixed)}." if fixed else ""
     seen = bool(np.isfinite(shown.published.to_numpy(float)).any())
-    also = " meas.: median of published cases with nearly these settings." if seen else ""
+    also = " meas.: median of published cases of the same settings." if seen else ""
     what = shown.check.what[0].upper() + shown.check.what[1:]
     return (
         f"{what}; median over the settings not shown. The line rings the cells where the statement "

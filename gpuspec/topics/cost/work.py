@@ -12,7 +12,7 @@ from gpuspec.formulas import cost
 from gpuspec.topics.cost.ask import CostQuestion
 from gpuspec.topics.cost.hours import way_names
 from gpuspec.topics.cost.prices.records import BANDS
-from gpuspec.topics.serving import ServingQuestion, best_options, options_table
+from gpuspec.topics.serving import ServingQuestion, best_rows
 from gpuspec.topics.training import TrainingQuestion, deadline_table
 from gpuspec.topics.training import runs_table as training_runs
 
@@ -42,7 +42,7 @@ def tokens_table(question: CostQuestion, service: ServingQuestion) -> pd.DataFra
     latency limits.
     """
     known = ["gpu", "works", "weight", "gpus", "reason", "output_tokens_s"]
-    table = best_options(options_table(service))[known].merge(_hours(question), on="gpu")
+    table = best_rows(service)[known].merge(_hours(question), on="gpu")
     # Throughput is that of the whole fleet, at the concurrency asked.
     rate = (table["output_tokens_s"] / table["gpus"]).where(table["works"].astype(bool))
     table = _costed(table, lambda hour: cost.usd_per_million_tokens(hour, rate))

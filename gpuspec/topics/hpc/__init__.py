@@ -10,3 +10,4 @@ from gpuspec.topics.hpc.answer import (
 from gpuspec.topics.hpc.ask import HpcQuestion
 from gpuspec.topics.hpc.classes import class_seconds, class_table, published_ratios, roofline_table
 from gpuspec.topics.hpc.dynamic import dpx_pair, dynamic_table, published_dynamic, seven_times_table
+from gpuspec.topics.hpc.published import published_scaling, scaling_errors

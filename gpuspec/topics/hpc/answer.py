@@ -15,10 +15,11 @@ from gpuspec.formulas.hpc import (
     exchange_seconds,
     exposed_seconds,
     fixed_seconds,
+    waiting,
 )
 from gpuspec.formulas.hpc.devices import host_link, machine
 from gpuspec.topics.hpc.ask import HpcQuestion
-from gpuspec.topics.hpc.ground import class_ground
+from gpuspec.topics.hpc.ground import class_ground, scaling_ground
 
 HOST_SHARES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
 BOUND = {
@@ -26,7 +27,7 @@ BOUND = {
     "memory": "memory bandwidth",
     "cache": "bytes in flight (L2)",
     "transfer": "the link to the host",
-    "host": "the host",
+    "host": "host and launches",
 }
 SCALED = ("hpl", "hpcg", "lbm", "fft3d", "md", "weather", "cfd", "dft")
 """Classes whose scaling is compared."""
@@ -44,7 +45,7 @@ def speed_table(question: HpcQuestion) -> pd.DataFrame:
     """
     q = question
     parts, busy, moved = q.seconds(q.units, q.every)
-    host = fixed_seconds(busy[0] + moved[0], q.host_share)
+    host = q.serial_seconds(q.every)
     seconds = busy + moved + host
     return pd.DataFrame(
         {
@@ -65,10 +66,10 @@ def speed_table(question: HpcQuestion) -> pd.DataFrame:
 def speeds(seconds: np.ndarray, kind: str, gpus: Sequence[Gpu], workload: str) -> dict[str, object]:
     """Return ``speed`` over the first GPU, ``speed_low`` and ``speed_high``, from seconds.
 
-    And ``ground`` of each: its level and reasons.
+    And ``ground`` of each ratio: its level and reasons.
     """
     speed = seconds[0] / seconds
-    grounds = [class_ground(g, workload) for g in gpus]
+    grounds = [class_ground(g, workload, gpus[0]) for g in gpus]
     ends = [
         hpc_ratio_interval(s, kind, g.id, gpus[0].id, workload, ground.code)
         for s, g, ground in zip(speed, gpus, grounds, strict=True)
@@ -81,21 +82,24 @@ def speeds(seconds: np.ndarray, kind: str, gpus: Sequence[Gpu], workload: str) -
 def amdahl_table(question: HpcQuestion) -> pd.DataFrame:
     """Return the speed-up over the first GPU against the share that stays on the host.
 
-    Columns: ``gpu``, ``host_share``, ``speed`` with ``speed_low`` and ``speed_high``, ``limit``.
+    Columns: ``gpu``, ``host_share``, ``speed`` with ``speed_low`` and ``speed_high``, ``ground``,
+    ``limit``.
     """
     q = question
     shares = np.unique([*HOST_SHARES, round(q.host_share, 3)])
     _, busy, moved = q.seconds(q.units, q.every)
     own = busy + moved
-    host = fixed_seconds(own[0], shares)
-    with np.errstate(divide="ignore"):
-        limit = 1 / shares
+    host, slower = fixed_seconds(own[0], shares), q.serial_seconds(q.every)
     rows = []
-    for device, seconds in zip(q.devices, own, strict=True):
-        speed = (own[0] + host) / (seconds + host)
+    for device, seconds, slow in zip(q.devices, own, slower / slower[0], strict=True):
+        speed = (own[0] + host) / (seconds + host * slow)
+        with np.errstate(divide="ignore"):
+            limit = 1 / (shares * slow)
         ids = (device.id, q.devices[0].id, q.workload.id)
         low, high = hpc_ratio_interval(speed, q.kind, *ids)
         part = {"gpu": device.id, "host_share": shares, "speed": speed, "speed_low": low}
+        told = class_ground(device, q.workload.id, q.devices[0]).told()
+        part["ground"] = [told] * len(shares)
         part |= {"speed_high": np.minimum(high, np.maximum(limit, speed)), "limit": limit}
         rows.append(pd.DataFrame(part))
     return pd.concat(rows, ignore_index=True)
@@ -109,23 +113,23 @@ def scaling_table(question: HpcQuestion) -> pd.DataFrame:
     ``exchange_s`` (communication), ``exposed_s`` (what of it and of transfers to and from the
     host nothing hides), ``speed`` (in one
     node of the first GPU), ``efficiency`` with ``efficiency_low`` and ``efficiency_high``
-    (80 % interval of the communication).
+    (80 % interval of the communication), ``ground`` of the class on so many GPUs.
     """
     q = question
-    _, busy, moved = q.seconds(q.units, machine(q.devices[0]))
-    host = float(fixed_seconds(busy + moved, q.host_share))
-    parts = [_scaled(q, g, host, way) for g in q.devices for way in ("weak", "strong")]
+    parts = [_scaled(q, g, way) for g in q.devices for way in ("weak", "strong")]
     table = pd.concat(parts, ignore_index=True)
     one = table[(table["gpu"] == q.devices[0].id) & (table["nodes"] == 1)].iloc[0]
     work = np.where(table["scaling"] == "weak", table["nodes"], 1)
     return table.assign(speed=work * one["seconds"] / table["seconds"])
 
 
-def _scaled(q: HpcQuestion, device: Gpu, host: float, way: str) -> pd.DataFrame:
+def _scaled(q: HpcQuestion, device: Gpu, way: str) -> pd.DataFrame:
     nodes = np.array(q.nodes, float)
     spread = nodes if way == "strong" else np.ones_like(nodes)
     units = q.units / spread
     parts, busy, _ = q.seconds(units, machine(device))
+    busy = busy * waiting(q.terms.scale_loss, nodes)
+    host = float(q.serial_seconds(machine(device)))
     joined_by = fabric(device, q.network_gb_s(device), q.network_kind, q.gpus_per_node)
     exchange = exchange_seconds(units, q.workload.exchange, joined_by, q.gpus_per_node, nodes)
     moved = parts["transfer"]
@@ -133,18 +137,20 @@ def _scaled(q: HpcQuestion, device: Gpu, host: float, way: str) -> pd.DataFrame:
     quick, slow = collective_interval(exchange, LARGE, nodes)
     ideal = seconds[0] / spread
     ends = [ideal / _steps(q, busy, other + moved, host)[0] for other in (slow, quick)]
+    counts = nodes.astype(int) * q.gpus_per_node
     return pd.DataFrame(
         {
             "gpu": device.id,
             "scaling": way,
             "nodes": nodes.astype(int),
-            "gpus": nodes.astype(int) * q.gpus_per_node,
+            "gpus": counts,
             "seconds": seconds,
             "exchange_s": exchange,
             "exposed_s": exposed,
             "efficiency": ideal / seconds,
             "efficiency_low": np.minimum(ends[0], ideal / seconds),
             "efficiency_high": np.clip(ends[1], ideal / seconds, 1.0),
+            "ground": [scaling_ground(device, q.workload.id, int(n)).told() for n in counts],
         }
     )
 
@@ -162,7 +168,7 @@ def class_scaling_table(question: HpcQuestion) -> pd.DataFrame:
 
     Each at its typical size on the same GPUs and network. Columns: ``workload``, ``name``,
     ``gpu``, ``scaling``, ``nodes``, ``efficiency`` with ``efficiency_low`` and
-    ``efficiency_high``.
+    ``efficiency_high``, ``ground``.
     """
     parts = []
     for name in SCALED:
@@ -171,7 +177,7 @@ def class_scaling_table(question: HpcQuestion) -> pd.DataFrame:
         last = table[table["nodes"] == table["nodes"].max()]
         parts.append(last.assign(workload=found.id, name=found.name))
     columns = ["workload", "name", "gpu", "scaling", "nodes", "efficiency"]
-    columns += ["efficiency_low", "efficiency_high"]
+    columns += ["efficiency_low", "efficiency_high", "ground"]
     return pd.concat(parts, ignore_index=True)[columns]
 
 
@@ -180,7 +186,8 @@ def energy_table(question: HpcQuestion) -> pd.DataFrame:
 
     The work of `gpus_per_node` GPUs, servers and cooling included. Columns: ``gpu``,
     ``seconds``, ``joules``, ``watts``, ``energy`` (in that of the first GPU) with
-    ``energy_low`` and ``energy_high`` (80 % interval of the ratio of times).
+    ``energy_low`` and ``energy_high`` (80 % interval of the ratio of times), ``ground`` of the
+    times: shares of power limits are assumptions.
     """
     q = question
     speed = speed_table(q)
@@ -204,5 +211,6 @@ def energy_table(question: HpcQuestion) -> pd.DataFrame:
             "energy": ratio,
             "energy_low": ratio * speed["speed"] / speed["speed_high"],
             "energy_high": ratio * speed["speed"] / speed["speed_low"],
+            "ground": speed["ground"],
         }
     )

@@ -10,15 +10,19 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from gpuspec.base.ask import Range, typed
 from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.base.units import GB
+from gpuspec.catalog import gpu
 from gpuspec.catalog.fields import NodeCounts, Pue, fold
-from gpuspec.catalog.workloads import UNITS, Workload, workload, workloads
+from gpuspec.catalog.workloads import REFERENCE, UNITS, Workload, workload, workloads
 from gpuspec.constants.hpc import hpc_terms
 from gpuspec.formulas.hpc import (
     HpcTerms,
     Machine,
     exposed_seconds,
+    fixed_seconds,
     gpu_parts,
+    gpu_seconds,
     joined,
+    serial_seconds,
     surface_units,
     transfer_seconds,
 )
@@ -47,8 +51,8 @@ class HpcQuestion(Compared, Networked):
     )
     cpu_share: Annotated[float, Range(0, 0.95)] | None = Field(
         None,
-        description="Share of the time on the first GPU that stays on the host; None: as fitted "
-        "for the class",
+        description="Share of the time on the first GPU that more SMs do not shorten (host, "
+        "launches); None: as fitted for the class",
     )
     own_flop: Annotated[float, Range(1, 1e24, "FLOP")] = Field(
         1e13, description='Application "own": operations of a step on one GPU'
@@ -138,15 +142,34 @@ class HpcQuestion(Compared, Networked):
 
     @cached_property
     def host_share(self) -> float:
-        """Share of the time on the first GPU that no GPU changes."""
+        """Share of the time on the first GPU that more SMs do not shorten."""
         if self.cpu_share is not None:
             return self.cpu_share
+        own, serial = self.first_seconds, float(self.serial_seconds(self.every)[0])
+        return serial / (serial + own)
+
+    @cached_property
+    def first_seconds(self) -> float:
+        """Seconds of a step on the first GPU, exposed transfers included, without that share."""
         _, busy, exposed = self.seconds(self.units, self.every)
-        # As fitted; transfers, of which the fit knows none, lengthen the rest of a step.
-        own = self.workload.cpu_share
-        factor = 1.0 if self.own else self.terms.host_factor
-        odds = own / (1 - own) * factor / (1 + float(exposed[0] / busy[0]))
-        return odds / (1 + odds)
+        return float(busy[0] + exposed[0])
+
+    def serial_seconds(self, machines: Machine) -> np.ndarray:
+        """Return what more SMs do not shorten: of `cpu_share` of the first GPU, or as fitted."""
+        kind, size = self.workload, self.size
+        if self.cpu_share is not None:
+            fixed, beside = (
+                fixed_seconds(self.first_seconds, self.cpu_share),
+                self.every.clock_hz[0],
+            )
+            whole = serial_seconds(1.0, kind.chain_share, 1.0, size)
+            fixed = fixed / whole
+        else:
+            reference = machine(gpu(REFERENCE))
+            alone = gpu_seconds(kind.typical_units, kind.work, reference, self.terms)
+            factor = 1.0 if self.own else self.terms.host_factor
+            fixed, beside = factor * fixed_seconds(alone, kind.cpu_share), reference.clock_hz
+        return serial_seconds(fixed, kind.chain_share, machines.clock_hz / beside, size)
 
     def seconds(
         self, units: ArrayLike, machines: Machine
@@ -201,6 +224,7 @@ def _own(like: Workload, q: "HpcQuestion") -> Workload:
             "transpose_bytes": 0.0,
             "reduces": 0,
             "cpu_share": 0.1,
+            "chain_share": 0.0,
             "typical_units": CELLS,
             "precision": q.own_precision,
             **shares,

@@ -8,9 +8,16 @@ import pandas as pd
 from gpuspec.catalog import Gpu, gpu
 from gpuspec.catalog.workloads import REFERENCE, Workload, workload
 from gpuspec.constants.hpc import hpc_terms
-from gpuspec.evidence.measurements.hpc import LISTS, prepared_rows
+from gpuspec.evidence.measurements.hpc import prepared_rows
 from gpuspec.evidence.measurements.pairs import matched_speeds
-from gpuspec.formulas.hpc import bound, fixed_seconds, gpu_parts, gpu_seconds, joined
+from gpuspec.formulas.hpc import (
+    bound,
+    fixed_seconds,
+    gpu_parts,
+    gpu_seconds,
+    joined,
+    serial_seconds,
+)
 from gpuspec.formulas.hpc.devices import machine
 from gpuspec.topics.hpc.answer import BOUND, speeds
 
@@ -31,41 +38,42 @@ def class_table(gpus: Sequence[Gpu], names: Sequence[str] = SHOWN) -> pd.DataFra
 
 
 def _class(gpus: Sequence[Gpu], found: Workload) -> pd.DataFrame:
-    terms = hpc_terms(found.id)
-    parts = gpu_parts(found.typical_units, found.work, machine(gpus), terms)
-    busy = joined(parts)
-    host = terms.host_factor * fixed_seconds(busy[0], found.cpu_share)
+    parts, serial = _parts(gpus, found)
     return pd.DataFrame(
         {
             "workload": found.id,
             "name": found.name,
             "kind": found.kind,
             "gpu": [g.id for g in gpus],
-            **speeds(busy + host, found.kind, gpus, found.id),
-            "bound": [BOUND[str(n)] for n in bound({**parts, "host": host + 0 * busy})],
+            **speeds(joined(parts) + serial, found.kind, gpus, found.id),
+            "bound": [BOUND[str(n)] for n in bound({**parts, "host": serial})],
         }
     )
 
 
 def class_seconds(gpus: Sequence[Gpu], name: str) -> np.ndarray:
-    """Return the seconds of a class at its typical size on each GPU, or slice of one.
+    """Return the seconds of a class at its typical size on each GPU, or slice of one."""
+    parts, serial = _parts(gpus, workload(name))
+    return np.asarray(joined(parts) + serial)
 
-    The host's part takes as long beside each of them: a fitted share of the time on one A100.
+
+def _parts(gpus: Sequence[Gpu], found: Workload) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Return what each resource alone would take, and what more SMs do not shorten.
+
+    The latter is a fitted share of the time on one A100.
     """
-    found = workload(name)
-    terms = hpc_terms(found.id)
-    every = machine([gpu(REFERENCE), *gpus])
-    busy = gpu_seconds(found.typical_units, found.work, every, terms)
-    host = terms.host_factor * fixed_seconds(busy[0], found.cpu_share)
-    return np.asarray(busy[1:] + host)
+    terms, usual, every = hpc_terms(found.id), machine(gpu(REFERENCE)), machine(gpus)
+    alone = gpu_seconds(found.typical_units, found.work, usual, terms)
+    fixed = terms.host_factor * fixed_seconds(alone, found.cpu_share)
+    serial = serial_seconds(fixed, found.chain_share, every.clock_hz / usual.clock_hz)
+    return gpu_parts(found.typical_units, found.work, every, terms), serial
 
 
 def published_ratios(gpus: Sequence[Gpu]) -> pd.DataFrame:
     """Return what was published of each class: speed of each GPU over the first.
 
-    The median of the matched pairs of each source (same program, version, case, precision and
-    number of GPUs), and, for lists of systems, the ratio of the medians over systems. Columns:
-    ``workload``, ``new``, ``old``, ``ratio``, ``source_id``, ``pairs``, ``how``.
+    The median of the matched pairs of each source: same program, version, case, precision and
+    number of GPUs. Columns: ``workload``, ``new``, ``old``, ``ratio``, ``source_id``, ``pairs``.
     """
     rows, ids = prepared_rows(), [g.id for g in gpus]
     pairs = matched_speeds(rows)
@@ -78,27 +86,14 @@ def published_ratios(gpus: Sequence[Gpu]) -> pd.DataFrame:
             "new": name[new],
             "old": name[old],
             "ratio": speed[new] / speed[old],
-            "how": "same program and case",
         }
     )
     back = table.assign(new=table["old"], old=table["new"], ratio=1 / table["ratio"])
-    every = pd.concat([table, back, _list_ratios(rows)], ignore_index=True)
+    every = pd.concat([table, back], ignore_index=True)
     every = every[every["new"].isin(ids[1:]) & (every["old"] == ids[0])]
-    keys = ["workload", "new", "old", "source_id", "how"]
+    keys = ["workload", "new", "old", "source_id"]
     groups = every.groupby(keys, sort=False)["ratio"]
     return groups.agg(ratio="median", pairs="size").reset_index()
-
-
-def _list_ratios(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the ratio of medians over the systems of a list, for GPUs with two or more."""
-    part = rows[rows["source_id"].isin(LISTS) & rows["absolute"]]
-    groups = part.groupby(["source_id", "workload", "gpu"])["speed"].agg(["median", "size"])
-    found = groups[groups["size"] > 1]["median"].reset_index()
-    both = found.merge(found, on=["source_id", "workload"], suffixes=("", "_old"))
-    both = both[both["gpu"] != both["gpu_old"]]
-    both = both.rename(columns={"gpu": "new", "gpu_old": "old"})
-    ratio = both["median"] / both.pop("median_old")
-    return both.assign(ratio=ratio, how="median over systems of a list").drop(columns="median")
 
 
 def roofline_table(gpus: Sequence[Gpu]) -> pd.DataFrame:

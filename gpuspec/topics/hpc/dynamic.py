@@ -12,6 +12,7 @@ from gpuspec.evidence.measurements.hpc import dynamic_programs
 from gpuspec.formulas.hpc import ALGORITHMS, cell_updates_s, dynamic_parts
 from gpuspec.formulas.hpc.devices import chip
 from gpuspec.formulas.hpc.dynamic import DynamicTerms
+from gpuspec.topics.hpc.ground import dynamic_ground
 
 WAYS = (
     ("int32", False, "32-bit integers"),
@@ -38,6 +39,7 @@ def dynamic_table(gpus: Sequence[Gpu]) -> pd.DataFrame:
         low, high = dynamic_interval(found)
         row = {"algorithm": algorithm, "way": words, "cell": cell, "dpx": dpx}
         row |= {"gpu": [g.id for g in gpus], "gcups": found, "gcups_low": low, "gcups_high": high}
+        row |= {"ground": [dynamic_ground(g, algorithm, dpx).told() for g in gpus]}
         row |= {"emulated": dpx & ~every.has_dpx, "bound": [LIMITS[str(n)] for n in names]}
         rows.append(pd.DataFrame(row))
     return pd.concat(rows, ignore_index=True)

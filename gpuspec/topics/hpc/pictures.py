@@ -1,6 +1,5 @@
 """Pictures of scientific computing: roofline, speed-ups, scaling, dynamic programming."""
 
-import re
 from collections.abc import Sequence
 from textwrap import fill
 from typing import Any
@@ -13,6 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
 from gpuspec.catalog import Gpu
+from gpuspec.topics.hpc.names import short_name
 from gpuspec.views.charts import (
     MARKERS,
     blank_axes,
@@ -53,7 +53,7 @@ def hpc_roofline(table: pd.DataFrame, gpus: Sequence[Gpu], title: str) -> Figure
             zorder=3,
         )
     _class_names(axes, table)
-    axes.set(xscale="log", yscale="log", ylim=(0.03, 130))
+    axes.set(xscale="log", yscale="log", ylim=(0.015, 130))
     axes.set_xlabel("intensity: operations for each byte of device memory", fontsize=8)
     axes.set_ylabel("TFLOP/s (log)", fontsize=8)
     axes.xaxis.set_major_formatter("{x:g}")
@@ -72,7 +72,7 @@ def _class_names(axes: Axes, table: pd.DataFrame) -> None:
         above = place % 2 == 1
         y = row["high" if above else "low"] / 1e12
         axes.annotate(
-            str(name),
+            short_name(str(name)),
             (row["x"], y),
             (row["x"], y * (2.0 if above else 0.5)),
             fontsize=7,
@@ -85,8 +85,8 @@ def _class_names(axes: Axes, table: pd.DataFrame) -> None:
 def class_speeds(table: pd.DataFrame, published: pd.DataFrame, title: str) -> Figure:
     """Draw the speed of each GPU over the first, a row a class, with published ratios.
 
-    Kernels left, applications right. Bars are 80 % intervals, filled points predictions,
-    crosses published ratios (one a source).
+    Kernels left, applications right. Bars are 80 % intervals, points predictions, hollow ones far
+    from what was measured, crosses published ratios (one a source).
     """
     ids = list(table["gpu"].unique())
     kinds = [part for _, part in table.groupby("kind", sort=False)]
@@ -110,6 +110,7 @@ def _speed_rows(
     colors, gap = gpu_colors(ids), 0.7 / max(len(others), 1)
     for i, name in enumerate(others):
         part = table[table["gpu"] == name]
+        far = part["ground"].map(lambda ground: ground["level"] == "far").to_numpy(bool)
         shift = (i - (len(others) - 1) / 2) * gap
         axes.errorbar(
             part["speed"],
@@ -122,21 +123,22 @@ def _speed_rows(
             alpha=0.75,
             label=f"{name}, predicted",
         )
+        blank = np.array([names.index(w) for w in part["workload"]])[far] + shift
+        look: Any = {"s": 14, "facecolor": "white", "edgecolor": colors[name], "zorder": 3}
+        axes.scatter(part["speed"][far], blank, marker=MARKERS[i % len(MARKERS)], **look)
         seen = published[(published["new"] == name) & published["workload"].isin(names)]
         places = np.array([names.index(w) for w in seen["workload"]]) + shift
         axes.scatter(seen["ratio"], places, marker="x", s=24, color="black", linewidth=1, zorder=4)
     axes.scatter([], [], marker="x", color="black", label="published, each source")
+    axes.scatter(
+        [], [], facecolor="white", edgecolor="black", s=14, label="hollow: class not measured"
+    )
     axes.axvline(1.0, color="#777777", linewidth=0.8)
-    axes.set_yticks(range(len(names)), [_short(table, w) for w in names], fontsize=7)
-
-
-def _short(table: pd.DataFrame, workload: str) -> str:
-    name = str(table.loc[table["workload"] == workload, "name"].iloc[0])
-    return re.split(r" \(| / | and back| pricing", name)[0]
+    axes.set_yticks(range(len(names)), [short_name(w) for w in names], fontsize=7)
 
 
 def speed_bars(table: pd.DataFrame, title: str) -> Figure:
-    """Draw the time of a step on each GPU: its part, transfers, the host's; with the interval."""
+    """Draw the time of a step: the GPU's part, transfers, host and launches; with the interval."""
     above = 0.2 + 0.17 * len(fill(title, 86).splitlines())
     height = above + 0.55 + 0.4 * len(table)
     figure, axes = blank_axes(7.2, height, fixed=True, grid="x")
@@ -170,7 +172,9 @@ def speed_bars(table: pd.DataFrame, title: str) -> Figure:
     axes.set_ylim(len(table) - 0.4, -0.6)
     axes.set_xlim(0, float(max(total.max(), ends[1].max())) * 1.4)
     gray = "dots: waiting for the link to the host; grey" if moved.any() else "grey"
-    words = f"time of a step, in that of {table['gpu'].iloc[0]} ({gray}, hatched: the host)"
+    words = (
+        f"time of a step, in that of {table['gpu'].iloc[0]} ({gray}, hatched: host and launches)"
+    )
     axes.set_xlabel(words, fontsize=8)
     axes.tick_params(axis="x", labelsize=8)
     headed(figure, title, 86)
@@ -178,7 +182,7 @@ def speed_bars(table: pd.DataFrame, title: str) -> Figure:
 
 
 def amdahl_lines(table: pd.DataFrame, title: str) -> Figure:
-    """Draw the speed-up of each GPU against the share of the time that stays on the host."""
+    """Draw the speed-up of each GPU against the share of the time that more SMs do not shorten."""
     figure, axes = blank_axes(7.2, 2.9)
     colors = gpu_colors(table["gpu"].unique())
     for i, (name, group) in enumerate(table.groupby("gpu", sort=False)):
@@ -194,7 +198,7 @@ def amdahl_lines(table: pd.DataFrame, title: str) -> Figure:
         )
     first = table["gpu"].iloc[0]
     axes.set_ylim(0, float(table["speed_high"].max()) * 1.05)
-    axes.set_xlabel(f"share of the time on {first} that stays on the host", fontsize=8)
+    axes.set_xlabel(f"share of the time on {first} that more SMs do not shorten", fontsize=8)
     axes.set_ylabel(f"speed, in that of {first}", fontsize=8)
     axes.tick_params(labelsize=8)
     axes.xaxis.set_major_formatter(PercentFormatter(1.0, 0))

@@ -51,7 +51,7 @@ def hpc_ways(
         sized = {"units": counts.astype(float), "gpus": counts.astype(float)}
         parts.append(pd.DataFrame({**base, **sized, **times, "bound": str(found["bound"])}))
     table = filled(pd.concat(parts, ignore_index=True))
-    grounds = {g: class_ground(gpu(g), workload) for g in gpus}
+    grounds = {g: class_ground(gpu(g), workload, gpu(reference_gpu)) for g in gpus}
     codes = table["gpu"].map({g: ground.code for g, ground in grounds.items()})
     return Ways(table.assign(ground=codes), explain=lambda row: grounds[row["gpu"]])
 

@@ -6,6 +6,7 @@ import pandas as pd
 from gpuspec.catalog import Gpu
 from gpuspec.topics.hpc import HpcQuestion
 from gpuspec.topics.hpc.answer import BOUND
+from gpuspec.topics.hpc.names import short_name
 from gpuspec.views.markdown import Markdown
 from gpuspec.views.words import grounds_sentence, listed, rows, time_with_interval
 
@@ -80,7 +81,7 @@ def step_sentences(table: pd.DataFrame, published: pd.DataFrame) -> str:
         said.append(Markdown("**It is no faster for** {}.").format(listed(none)))
     if len(seen):
         groups = seen.groupby("workload", sort=False)["ratio"].median()
-        words = [f"{name} {ratio:.2f}" for name, ratio in groups.items()]
+        words = [f"{short_name(str(name))} {ratio:.2f}" for name, ratio in groups.items()]
         said.append(f"Published, median of the sources: {listed(words)}.")
     return Markdown(" ").join(said)
 
@@ -102,14 +103,13 @@ def speed_sentences(question: HpcQuestion, table: pd.DataFrame) -> str:
     said = []
     for r in rows(table):
         share = r.host_s / r.seconds
-        said.append(f"{r.gpu}: {_time(r.seconds)} a step, {share:.0%} of it the host's.")
+        said.append(f"{r.gpu}: {_time(r.seconds)} a step, {share:.0%} of it host and launches.")
     if question.workload.host_bytes_per_unit:
         said += _transfer_sentences(question, table)
     said.append(
         "The times follow from the counts; what was held against measurements is their ratio."
     )
-    grounds = {r.gpu: (r.ground["level"], r.ground["reasons"]) for r in rows(table)}
-    said.append(grounds_sentence(grounds))
+    said.append(_grounds(table))
     short = [str(r.gpu) for r in rows(table) if not r.fits]
     if short:
         need = question.memory_bytes / 1e9
@@ -149,8 +149,8 @@ def amdahl_finding(question: HpcQuestion, table: pd.DataFrame) -> str:
     last = table[table["gpu"] == table["gpu"].iloc[-1]]
     none, some = last.iloc[0], last[last["host_share"] >= 0.2].iloc[0]
     return (
-        f"{last['gpu'].iloc[0]} runs {none['speed']:.2f} times as fast without a host part, and "
-        f"{some['speed']:.2f} times where {some['host_share']:.0%} of the time stays on the host"
+        f"{last['gpu'].iloc[0]} runs {none['speed']:.2f} times as fast without a serial part, and "
+        f"{some['speed']:.2f} times where that is {some['host_share']:.0%} of the time"
     )
 
 
@@ -178,7 +178,15 @@ def nodes_sentences(question: HpcQuestion, table: pd.DataFrame) -> str:
             f"{name}: strong scaling keeps half of its efficiency up to {last['gpus']} GPUs, where "
             f"a step takes {_time(last['seconds'])}."
         )
+    most = table[table["nodes"] == table["nodes"].max()].drop_duplicates("gpu")
+    said.append(_grounds(most))
     return " ".join(said)
+
+
+def _grounds(table: pd.DataFrame) -> str:
+    """Say the ground of each GPU of a table."""
+    told = {r.gpu: (r.ground["level"], r.ground["reasons"]) for r in rows(table)}
+    return grounds_sentence(told)
 
 
 def energy_finding(table: pd.DataFrame) -> str:
@@ -196,7 +204,7 @@ def energy_finding(table: pd.DataFrame) -> str:
 def energy_sentences(question: HpcQuestion, table: pd.DataFrame) -> str:
     """Give the finding, and say whose power limit is more than the GPU's."""
     modules = [g for g in question.devices if g.form_factor == "superchip"]
-    text = energy_finding(table) + "."
+    text = f"{energy_finding(table)}. {_grounds(table)}"
     if not modules:
         return text
     said = [f"{g.id} {g.tdp_w:,.0f} W" for g in modules]

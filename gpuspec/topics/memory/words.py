@@ -123,9 +123,9 @@ def sequences_finding(table: pd.DataFrame) -> str:
 
 
 def training_finding(question: MemoryQuestion, table: pd.DataFrame) -> str:
-    """Say which ways to train fit the GPUs asked for, at the upper end of the interval."""
+    """Say which ways to train fit the GPUs asked for."""
     largest: Gpu = max(question.devices, key=lambda g: g.memory_bytes)
-    fitting = table.loc[table["total_high"] <= largest.memory_bytes, "policy"].tolist()
+    fitting = table.loc[table[f"fits {largest.id}"], "policy"].tolist()
     job = f"{question.training_gpus} x {largest.id} hold"
     job += "s" if question.training_gpus == 1 else ""
     if not fitting:

@@ -9,7 +9,7 @@ from gpuspec.constants.inference import inference_interval
 from gpuspec.constants.mig import slice_interval
 from gpuspec.formulas.mig import counts, create_commands, geometry, slice_gpu
 from gpuspec.topics.mig.ask import MigQuestion
-from gpuspec.topics.mig.ground import option_ground
+from gpuspec.topics.mig.ground import option_ground, profile_slices
 from gpuspec.topics.mig.options import WHOLE_GPU, useful_options
 from gpuspec.topics.mig.packing import Packing, layouts_of, pack
 from gpuspec.topics.mig.reading import tenant_base
@@ -107,8 +107,11 @@ def _load(option: pd.Series) -> dict[str, float]:
     """Return what part of its place a tenant uses, and the interval of that."""
     used = 1 / option["capacity"]
     if np.isnan(option["output_tokens_s"]):
-        slow, fast = (float(end) for end in slice_interval(1.0))  # under full load
-        slow, fast = (1.0, 1.0) if option["profile"] == WHOLE_GPU else (slow, fast)
+        slow, fast = 1.0, 1.0
+        if option["profile"] != WHOLE_GPU:
+            ground = option_ground(option.to_dict()).code
+            ends = slice_interval(1.0, profile_slices(option["profile"]), ground=ground)
+            slow, fast = (float(end) for end in ends)
         if option["work_kind"]:  # its speed rests on the ratio of two GPUs
             least, most = hpc_ratio_interval(1.0, option["work_kind"])
             slow, fast = min(slow, float(least)), max(fast, float(most))

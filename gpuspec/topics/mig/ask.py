@@ -74,7 +74,9 @@ class MigQuestion(Compared):
         1.0, description="Load of every language model, as a multiple of what the table says"
     )
     reserve: Annotated[float, Range(0, 10)] = Field(
-        0.2, description="How much more than its load each place must bear: 0.2 is 20 %"
+        0.0,
+        description="How much more than the table says each place must bear and hold: 0.2 is 20 % "
+        "more load and memory",
     )
     max_gpus: Annotated[int, Range(1, 64, "GPUs")] = Field(
         8, description="Most whole GPUs of one replica"
@@ -106,7 +108,7 @@ class MigQuestion(Compared):
 
     @cached_property
     def everyone(self) -> tuple[Tenant, ...]:
-        """The tenants, with the reserve in their loads."""
+        """The tenants, with the reserve in what they need."""
         like = ServingQuestion.ask(gpus=self.gpus[0], engine=self.engine)
         return tuple(
             tenant

@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from gpuspec.base.errors import InputError
+from gpuspec.catalog import Gpu
 from gpuspec.formulas.mig import compute_share, geometry, memory_share, slice_gpu
 from gpuspec.formulas.serving import Deployment, decode_seconds, prefill_seconds
 from gpuspec.topics.hpc import class_seconds
@@ -27,7 +29,7 @@ def delivery_table(question: MigQuestion, model_name: str) -> pd.DataFrame:
 
     Columns: ``gpu``, ``profile``, ``sms`` and ``memory`` (shares of SMs and of memory slices), the
     speed of each of `CLASSES`, and ``decode`` and ``prefill`` of the model, all over the whole GPU;
-    NaN where the model does not fit.
+    NaN where the model does not fit, or the table of GPUs lacks what a class needs.
     """
     load = {"model": model_name, "weights": "bf16", "isl": 1024, "osl": 128}
     asked = ServingQuestion.ask(gpus=question.devices[0].id, engine=question.engine, **load)
@@ -44,7 +46,7 @@ def delivery_table(question: MigQuestion, model_name: str) -> pd.DataFrame:
             for device in devices
         ]
         prefill, decode = (np.array(of_slices) / of_whole).T
-        seconds = {name: class_seconds([whole, *devices], name) for name in CLASSES}
+        seconds = {name: _simulated([whole, *devices], name) for name in CLASSES}
         shares = {
             "gpu": whole.id,
             "profile": [p.profile for p in profiles],
@@ -56,6 +58,14 @@ def delivery_table(question: MigQuestion, model_name: str) -> pd.DataFrame:
         }
         tables.append(pd.DataFrame(shares))
     return pd.concat(tables, ignore_index=True)
+
+
+def _simulated(devices: list[Gpu], name: str) -> np.ndarray:
+    """Return the seconds of a class of work; NaN where the table lacks what it needs."""
+    try:
+        return np.asarray(class_seconds(devices, name))
+    except InputError:
+        return np.full(len(devices), np.nan)
 
 
 def _speeds(replica: Deployment) -> tuple[float, float]:

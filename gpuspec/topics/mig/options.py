@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from gpuspec.base.errors import InputError
 from gpuspec.base.units import GIB
 from gpuspec.catalog import Gpu
 from gpuspec.constants.ground import KNOWN, Ground
@@ -124,10 +125,12 @@ def _allowed(rules: Geometry, tenant: Tenant) -> list[str]:
 def _plain(question: MigQuestion, tenant: Tenant, kind: Gpu, profile: str, device: Gpu) -> Option:
     """Hold a tenant that is given by its size against a slice or a GPU."""
     memory = device.memory_bytes / GIB
-    wants = [
-        ("GiB of memory", tenant.memory_gib, memory, ".1f"),
-        *_work_wants(question.reference_gpu, tenant, device),
-    ]
+    kept = " with the reserve" if question.reserve else ""
+    wants = [(f"GiB of memory{kept}", tenant.memory_gib, memory, ".1f")]
+    try:
+        wants += _work_wants(question.reference_gpu, tenant, device)
+    except InputError as error:  # the table lacks what its class of work needs
+        return Option(kind.id, profile, 1, False, error.valid, 0.0, 0.0)
     missing = [
         f"{has:{how}} {what} against {need:{how}}"
         for what, need, has, how in wants
@@ -140,7 +143,7 @@ def _plain(question: MigQuestion, tenant: Tenant, kind: Gpu, profile: str, devic
         works=not missing,
         reason="; ".join(missing),
         capacity=min((has / need for _, need, has, _ in wants if need), default=np.inf),
-        memory_free=max(1 - tenant.memory_gib / memory, 0.0),
+        memory_free=max(1 - tenant.memory_gib / (1 + question.reserve) / memory, 0.0),
         work_kind=tenant.workload.kind if tenant.workload else "",
     )
 

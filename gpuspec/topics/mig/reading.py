@@ -174,7 +174,7 @@ def read_tenants(
     """Read a row of the table; ``copies`` of it become tenants of their own.
 
     `like` says on what language models are asked; their loads become `load_factor` times what
-    the row says, and all loads grow by the reserve.
+    the row says, and all that is needed, memory too, grows by the reserve.
     """
     given = {column: text for column, text in cells if text}
     name = given.get("name") or f"tenant-{where.split()[-1]}"
@@ -182,9 +182,10 @@ def read_tenants(
     with _of_tenant(name):
         row = TenantRow.of(given)
         load = _load(row, like, 1 + reserve, load_factor) if row.model else None
-    shares = row.gpu_share * (1 + reserve), row.bandwidth_share * (1 + reserve)
+    more = 1 + reserve
+    sizes = row.memory_gib * more, row.gpu_share * more, row.bandwidth_share * more
     work = workload(row.workload) if row.workload else None
-    one = Tenant(name, load, work, row.memory_gib, *shares, row.media)
+    one = Tenant(name, load, work, *sizes, row.media)
     if row.copies == 1:
         return [one]
     return [replace(one, name=f"{name}-{i}") for i in range(1, row.copies + 1)]

@@ -7,7 +7,8 @@ from gpuspec.constants.mig import least_of_share, slice_errors
 from gpuspec.formulas.mig import Placements, counts
 from gpuspec.topics.mig import CLASSES, MODEL_WORK, WHOLE_GPU, MigQuestion, Packing
 from gpuspec.topics.mig.answer import grouped
-from gpuspec.views.words import grounds_sentence, listed, rows
+from gpuspec.topics.mig.reading import tenant_base
+from gpuspec.views.words import ground_sentence, listed, rows
 
 
 def layouts_finding(gpu_id: str, layouts: tuple[Placements, ...]) -> str:
@@ -38,8 +39,8 @@ def published_finding() -> str:
     typical, worst, small = full["median_error"], full["p90_error"], light["median_error"]
     return (
         f"Under full load slices give their share of the SMs: median error {typical:.1%} on "
-        f"{full['rows']:.0f} published pairs, 90 % below {worst:.0%}; small batches are "
-        f"{small:.0%} off"
+        f"{full['rows']:.0f} pairs of {full['publishers']:.0f} publishers, 90 % below {worst:.0%}; "
+        f"small batches are {small:.1%} off"
     )
 
 
@@ -47,8 +48,9 @@ def published_sentences() -> str:
     """Say what the published slices mean for a plan."""
     return (
         f"In the whole table no slice gave less than {least_of_share():.0%} of its share, and "
-        "small batches give up to all of the whole GPU's speed, because they never filled it: "
-        "planning with shares errs on the safe side."
+        "small batches give up to all of the whole GPU's speed, because they never filled it. The "
+        "smallest slices are the least sure: what does not grow with the batch, such as reading "
+        "the weights, takes longer on their part of the bandwidth."
     )
 
 
@@ -61,13 +63,15 @@ def packing_finding(question: MigQuestion, packing: Packing) -> str:
     kinds = [f"{n} x {kind}" for kind, n in packing.gpus.items() if n]
     placed = len(question.everyone) - len(packing.unplaced)
     if not kinds:
-        return f"None of the {len(question.everyone)} tenants fits the asked GPUs"
+        whose = _count(len(question.everyone), "tenant")
+        return f"None of {whose} fits the asked GPUs"
     best = "and nothing cheaper exists" if question.objective == "cost" else "and no fewer do"
     proof = best if packing.gap < 1e-6 else f"at most {packing.gap:.1%} above the best possible"
     left = f"; {_count(len(packing.unplaced), 'tenant')} find no place" if packing.unplaced else ""
+    fit = "fits" if placed == 1 else "fit"
     return (
-        f"{_count(placed, 'tenant')} fit on {listed(kinds)} for USD {packing.usd_per_hour:,.2f} an "
-        f"hour, {proof}{left}"
+        f"{_count(placed, 'tenant')} {fit} on {listed(kinds)} for USD "
+        f"{packing.usd_per_hour:,.2f} an hour, {proof}{left}"
     )
 
 
@@ -129,5 +133,19 @@ def headroom_finding(table: pd.DataFrame) -> str:
 
 
 def places_ground(table: pd.DataFrame) -> str:
-    """Say what is known of places like those that the tenants got."""
-    return grounds_sentence({r.tenant: (r.ground, [r.ground_reasons]) for r in rows(table)})
+    """Say what is known of places like those that the tenants got: each reason once, with whose."""
+    whose: dict[tuple[str, str], list[str]] = {}
+    for row in rows(table):
+        for reason in filter(None, row.ground_reasons.split("; ")) if row.ground_reasons else [""]:
+            names = whose.setdefault((row.ground, reason), [])
+            names += [tenant_base(row.tenant)] if tenant_base(row.tenant) not in names else []
+    alike: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for (level, reason), names in whose.items():
+        alike.setdefault((level, tuple(names)), []).append(reason)
+    every = tuple(dict.fromkeys(tenant_base(str(t)) for t in table["tenant"]))
+    return " ".join(
+        ground_sentence(
+            level, [r for r in reasons if r], "" if names == every else listed(list(names))
+        )
+        for (level, names), reasons in alike.items()
+    )

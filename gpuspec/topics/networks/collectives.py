@@ -5,7 +5,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from gpuspec.base.units import GB
-from gpuspec.catalog import Gpu, load_table
+from gpuspec.catalog import Gpu
 from gpuspec.constants.collectives import collective_interval
 from gpuspec.constants.fabrics import fabric, link_key
 from gpuspec.constants.links import Fabric
@@ -24,9 +24,6 @@ MESSAGES = {"64 KiB": 2**16, "1 MiB": 2**20, "64 MiB": 2**26, "16 GiB": 2**34}
 IN_NODE = (2, 4, 8)
 ACROSS = (2, 4, 8, 16, 32, 64)
 TEN_GBE = 1.25
-PEER_ROWS = ("rtx4090-p2p-unlock-note", "with P2P")
-"""Source and words of the rows that show PCIe cards with peer access: their GPU is not in the
-catalogue, so that the fit does not use them."""
 
 
 def bandwidth_table(question: NetworksQuestion) -> pd.DataFrame:
@@ -53,7 +50,7 @@ def message_table(question: NetworksQuestion) -> pd.DataFrame:
 
 def _bandwidth(q: NetworksQuestion, size: np.ndarray) -> pd.DataFrame:
     parts = []
-    for wiring in wirings(q.devices):
+    for wiring in wirings(q.devices, q.gpus_per_node):
         joined = wiring.fabric
         part = _with_interval(
             q, wiring.name, wiring.gpu, joined, size, q.gpus_per_node, 1, wiring.key
@@ -78,7 +75,8 @@ def _with_interval(
     gpus = np.asarray(members) * np.asarray(nodes)
     size, count, seconds = np.broadcast_arrays(np.asarray(size, float), gpus, seconds)
     rate = bus_bandwidth(q.operation, size, count, seconds) / GB
-    ground = group_ground(q.operation, device, link, network, size, nodes)
+    over = (network, joined.node_bytes_s / GB)
+    ground = group_ground(q.operation, device, link, over, size, (members, nodes))
     quick, slow = collective_interval(np.ones(size.shape), size, nodes, link, ground)
     return pd.DataFrame(
         {
@@ -140,7 +138,6 @@ def measured_table(question: NetworksQuestion) -> pd.DataFrame:
     rate = bus_bandwidth(q.operation, rows["message_bytes"], count, measured_seconds(rows)) / GB
     rows = rows.assign(bus_gb_s=rate, gpus=count, network_gb_s=rows["node_network_gb_s"])
     rows["wiring"] = _named(q, rows)
-    rows = pd.concat([rows, _peer_rows(q)], ignore_index=True)
     keys = ["wiring", "gpu", "message_bytes", "gpus", "nodes", "network_gb_s"]
     groups = rows[rows["wiring"] != ""].groupby(keys)
     return groups.agg(
@@ -151,22 +148,7 @@ def measured_table(question: NetworksQuestion) -> pd.DataFrame:
 def _named(q: NetworksQuestion, rows: pd.DataFrame) -> np.ndarray:
     """Return the name of the wiring that each row measured; empty where none is asked for."""
     names = np.full(len(rows), "", dtype=object)
-    for w in wirings(q.devices):
-        if not w.name.endswith("peer to peer"):
-            same = (rows["link"] == w.key) & (rows["adds"] == w.fabric.switch_adds)
-            names[same.to_numpy()] = w.name
+    for w in wirings(q.devices, q.gpus_per_node):
+        same = (rows["link"] == w.key) & (rows["adds"] == w.fabric.switch_adds)
+        names[same.to_numpy()] = w.name
     return names
-
-
-def _peer_rows(q: NetworksQuestion) -> pd.DataFrame:
-    """Return the measured PCIe cards with peer access."""
-    source, words = PEER_ROWS
-    rows = load_table("measurements-collectives")
-    chosen = (rows["source_id"] == source) & rows["notes"].str.contains(words, na=False)
-    rows = rows[chosen & (rows["operation"] == q.operation) & (rows["busbw_gb_s"] > 0)]
-    return rows.assign(
-        wiring="PCIe 4, peer to peer",
-        gpus=(rows["nodes"] * rows["gpus_per_node"]).astype(float),
-        network_gb_s=0.0,
-        bus_gb_s=rows["busbw_gb_s"],
-    )

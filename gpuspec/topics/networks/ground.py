@@ -16,29 +16,35 @@ def group_ground(
     operation: str,
     device: Gpu,
     link: str,
-    network: str,
+    network: tuple[str, float],
     message_bytes: ArrayLike,
-    nodes: ArrayLike,
+    group: tuple[ArrayLike, ArrayLike],
 ) -> np.ndarray:
-    """Return the ground, as codes, of collectives; messages and nodes broadcast."""
-    size, across = np.broadcast_arrays(np.asarray(message_bytes, float), np.asarray(nodes, float))
+    """Return the ground, as codes, of collectives; messages and groups broadcast.
+
+    `network`: kind and GB/s of a node; `group`: members in each node and nodes.
+    """
+    size, members, across = np.broadcast_arrays(
+        *(np.asarray(number, float) for number in (message_bytes, *group))
+    )
     said: dict[str, Any] = {"operation": operation, "gpu": device.id, "link": link}
-    said["reach"] = where(across)
+    said |= {"reach": where(across), "members": members}
     said |= {"message_bytes": size, "nodes": across}
     codes = ground_codes("collectives", said)
     if not (across > 1).any():
         return codes
-    over = np.where(across > 1, ground_codes("collectives", {"network": network}), 0)
-    return np.maximum(codes, over)
+    between = {"network": network[0], "network_gb_s": network[1]}
+    return np.maximum(codes, np.where(across > 1, ground_codes("collectives", between), 0))
 
 
-def largest_ground(
-    operation: str, gpu_id: str, link: str, network: str, message_bytes: float, nodes: float
-) -> Ground:
-    """Return the ground of one group with its reasons."""
-    said: dict[str, Any] = {"operation": operation, "gpu": gpu_id, "link": link}
-    said |= {"network": network} if nodes > 1 else {}
-    said |= {"reach": str(where(nodes)), "message_bytes": message_bytes, "nodes": nodes}
+def largest_ground(operation: str, row: "pd.Series[Any]") -> Ground:
+    """Return the ground of one group, a row of a table of bandwidths, with its reasons."""
+    nodes = float(row.get("nodes", 1.0))
+    said: dict[str, Any] = {"operation": operation, "gpu": row["gpu"], "link": row["link"]}
+    said |= {"reach": str(where(nodes)), "message_bytes": float(row["message_bytes"])}
+    said |= {"nodes": nodes, "members": float(row["gpus"]) / nodes}
+    if nodes > 1:
+        said |= {"network": row["network"], "network_gb_s": float(row["network_gb_s"])}
     return ground_of("collectives", said)
 
 
@@ -48,8 +54,6 @@ def table_ground(
     """Return the ground of the last row of each way to join GPUs, by its name."""
     found: dict[str, tuple[str, tuple[str, ...]]] = {}
     for row in rows:
-        size, nodes = float(row["message_bytes"]), float(row.get("nodes", 1.0))
-        of = (row["gpu"], row["link"], row.get("network", ""), size, nodes)
-        ground = largest_ground(operation, *of)
+        ground = largest_ground(operation, row)
         found[str(row["wiring"])] = (ground.level, ground.reasons)
     return found

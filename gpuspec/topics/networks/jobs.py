@@ -36,7 +36,6 @@ SHARES = ("share", "share_low", "share_high")
 FORM_FIGURES = ("ratio", "ratio_low", "ratio_high", "card", "kept")
 ENOUGH = 0.9
 """Share of the speed that NVLink would give the same cards from which PCIe is called enough."""
-PCIE = ("pcie-4", "pcie-5")
 ACCUMULATED = 16
 """Micro-batches of a step where a table looks at tensor parallelism alone."""
 SECONDS_A_DAY = 86_400
@@ -74,7 +73,7 @@ def tensor_table(question: NetworksQuestion, models: Sequence[str | Model]) -> p
     and ``share_high`` (80 % interval of the collectives).
     """
     q = question
-    kinds = [w for w in wirings(q.devices) if not w.name.endswith(", ring")]
+    kinds = [w for w in wirings(q.devices, q.gpus_per_node) if not w.name.endswith(", ring")]
     networks = [name if isinstance(name, Model) else model(name) for name in models]
     parts = [_tensor(q, network, w) for network in networks for w in kinds]
     return pd.concat(parts, ignore_index=True)
@@ -85,7 +84,9 @@ def _tensor(q: NetworksQuestion, network: Model, wiring: Wiring) -> pd.DataFrame
     tp = np.array([n for n in sizes if not impossible(network, n, 1)])
     grid = pd.DataFrame({"tp": tp, "pp": 1, "dp": 1, "cp": 1, "ep": 1, "micro_batch": 1})
     grid = grid.assign(microbatches=ACCUMULATED, interleave=1, zero_stage=0, recompute="none")
-    joined = crowded(wiring.fabric, q.gpus_per_node) if wiring.key in PCIE else wiring.fabric
+    joined = (
+        crowded(wiring.fabric, q.gpus_per_node) if wiring.key.startswith("pcie") else wiring.fabric
+    )
     found = evaluated(q, network, wiring.gpu, joined, grid, q.seq_len)
     step, waiting = found[["step_s", "tp_s"]].to_numpy().T
     shares = _shares(step, waiting, q.seq_len * network.hidden * 2.0, 1)

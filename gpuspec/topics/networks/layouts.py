@@ -7,15 +7,17 @@ import pandas as pd
 
 from gpuspec.base.units import NODE_GPUS
 from gpuspec.catalog import Gpu
+from gpuspec.catalog.frameworks import framework_record
 from gpuspec.catalog.models import Model
 from gpuspec.catalog.precision import precision, training_recipe
 from gpuspec.constants.kernels import kernels
 from gpuspec.constants.links import Fabric
-from gpuspec.formulas.memory import TARGETS, Adapter, training_parts
+from gpuspec.formulas.memory import TARGETS, Adapter, training_peak
 from gpuspec.formulas.splits import TENSOR
 from gpuspec.formulas.training import PARTS, Cluster, step_parts
 from gpuspec.topics.networks.ask import NetworksQuestion
-from gpuspec.topics.training.layouts import layout_job, layout_rules
+from gpuspec.topics.training.layouts import layout_job
+from gpuspec.topics.training.rules import layout_rules
 
 WAITING = ("tp", "cp", "ep", "pp", "dp", "bubble")
 """Parts of a step in which a GPU waits for others."""
@@ -74,21 +76,15 @@ def evaluated(
     """
     recipe = training_recipe("adamw-megatron" if adapter is None else "adamw-bf16")
     cluster = Cluster(kernels=kernels(device), fabric=joined, terms=question.terms)
-    job = layout_job(seq_len, grid)
+    job = layout_job(seq_len, grid, framework_record(question.framework))
     parts = step_parts(network, recipe, cluster, job, adapter=adapter)
-    held = training_parts(
-        network,
-        recipe,
-        job,
-        adapter=adapter,
-        capacity_bytes=device.memory_bytes,
-        terms=question.memory,
-    )
+    capacity = device.memory_bytes
+    held = training_peak(network, recipe, job, capacity, adapter=adapter, terms=question.memory)
     return grid.assign(
         **{f"{name}_s": parts[name] for name in PARTS},
         step_s=sum(parts.values()),
-        memory_bytes=sum(held.values()),
-        fits=sum(held.values()) <= device.memory_bytes,
+        memory_bytes=held,
+        fits=held <= capacity,
     )
 
 

@@ -5,15 +5,16 @@ from itertools import product
 
 from pydantic import BaseModel, ConfigDict
 
-from gpuspec.catalog import Gpu, gpu
-from gpuspec.constants.fabrics import fabric, link_key
+from gpuspec.base.units import NODE_GPUS
+from gpuspec.catalog import Gpu, gpu, table_rows
+from gpuspec.constants.fabrics import BOARD_GPUS, board_fabric, fabric, link_key
 from gpuspec.constants.links import Fabric
 
 PCIE_CARDS = {4: "a100-pcie-80", 5: "h100-pcie-80"}
 """The card that stands for each generation of PCIe."""
 PATHS = {"peer": "peer to peer", "host": "through the host"}
-"""How PCIe cards reach each other: directly (switches or bridges that allow it, as measured on
-8 x RTX 4090 with peer access), or all over the memory of one host (as measured on L40S)."""
+"""How PCIe cards reach each other: directly (switches or bridges of the host that allow it), or all
+over the memory of one host."""
 
 
 class Wiring(BaseModel):
@@ -31,8 +32,7 @@ class Wiring(BaseModel):
 def card_fabric(device: Gpu, path: str, node_gb_s: float | None = None) -> Fabric:
     """Return the fabric of a GPU; `path`, one of `PATHS`, says how PCIe cards reach each other.
 
-    The fitted constants are those of cards that all send through one host: each card beyond two
-    slows the others. With peer access every card has its link to itself.
+    Through the host each card beyond two slows the others.
     """
     return fabric(device, node_gb_s, pcie_switch=path == "peer")
 
@@ -48,10 +48,11 @@ def crowded(joined: Fabric, cards: int) -> Fabric:
     return joined.model_copy(update={"link_bytes_s": joined.link_bytes_s / slower, "link": own})
 
 
-def wirings(devices: Sequence[Gpu]) -> list[Wiring]:
-    """Return every way to join the given GPUs, NVLink SHARP apart, then PCIe 4 and 5.
+def wirings(devices: Sequence[Gpu], gpus: int = NODE_GPUS) -> list[Wiring]:
+    """Return every way to join `gpus` of the given kinds, NVLink SHARP apart, then PCIe 4 and 5.
 
-    GPUs whose links are equal stand in one entry: H100 and H200 have the same NVLink.
+    Boards of four without a switch where they hold so many. GPUs whose links are equal stand in
+    one entry: H100 and H200 have the same NVLink.
     """
     kin: dict[tuple[str, float], list[Gpu]] = {}
     for device in devices:
@@ -60,11 +61,32 @@ def wirings(devices: Sequence[Gpu]) -> list[Wiring]:
     for (key, _), group in kin.items():
         if key.startswith("nvlink"):
             found += _nvlink(key, group)
+            found += _boards(key, group) if gpus <= BOARD_GPUS else []
     for (generation, name), (path, words) in product(PCIE_CARDS.items(), PATHS.items()):
         card, label = gpu(name), f"PCIe {generation}, {words}"
         made = card_fabric(card, path)
-        found.append(Wiring(name=label, gpu=card, fabric=made, key=f"pcie-{generation}"))
+        found.append(Wiring(name=label, gpu=card, fabric=made, key=path_key(generation, path)))
     return found
+
+
+def path_key(generation: int, path: str) -> str:
+    """Return what the table of measurements calls a path between PCIe cards.
+
+    >>> path_key(4, "peer"), path_key(5, "host")
+    ('pcie-4-peer', 'pcie-5')
+    """
+    return f"pcie-{generation}" + ("-peer" if path == "peer" else "")
+
+
+def _boards(key: str, group: list[Gpu]) -> list[Wiring]:
+    """Return a board of four without a switch, where one of the GPUs is sold on it."""
+    sold = {row["gpu_id"] for row in table_rows("servers") if row["topology"] == "point-to-point"}
+    on_boards = [device for device in group if device.id in sold]
+    if not on_boards:
+        return []
+    label = f"NVLink {key.split('-')[1]} ({family_names(on_boards)}), board without a switch"
+    made = board_fabric(on_boards[0])
+    return [Wiring(name=label, gpu=on_boards[0], fabric=made, key=f"{key}-mesh")]
 
 
 def family_names(devices: Sequence[Gpu]) -> str:

@@ -1,6 +1,7 @@
 """Which GPUs serve a load, how many, split how, and how fast: tables for decisions."""
 
 from gpuspec.topics.serving.answer import (
+    apart_table,
     arrivals_table,
     context_table,
     day_table,
@@ -17,5 +18,5 @@ from gpuspec.topics.serving.ask import (
     ServingQuestion,
 )
 from gpuspec.topics.serving.fleets import fleet_capacity
-from gpuspec.topics.serving.options import best_options, options_table
+from gpuspec.topics.serving.options import best_options, best_rows, options_table
 from gpuspec.topics.serving.space import evaluate_options

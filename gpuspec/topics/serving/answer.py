@@ -12,6 +12,7 @@ from gpuspec.base.units import distinct
 from gpuspec.catalog import Gpu, gpu
 from gpuspec.catalog.models.formats import with_stored
 from gpuspec.catalog.precision import WeightFormat
+from gpuspec.constants.images import image_bits, image_interval
 from gpuspec.constants.inference import inference_interval
 from gpuspec.formulas.images import image_seconds
 from gpuspec.formulas.serving import (
@@ -21,6 +22,7 @@ from gpuspec.formulas.serving import (
 from gpuspec.formulas.serving.lengths import DAY_S, mean_context
 from gpuspec.formulas.serving.serving import kv_capacity_tokens
 from gpuspec.formulas.splits import TENSOR, Split, impossible, together
+from gpuspec.topics.serving.apart import fewest_apart
 from gpuspec.topics.serving.ask import EstimateQuestion, ImagesQuestion, Replicas, ServingQuestion
 from gpuspec.topics.serving.fleets import fleet_capacity
 from gpuspec.topics.serving.ground import images_ground, levels, replica_ground, separate_ground
@@ -149,7 +151,27 @@ def estimates(question: EstimateQuestion) -> list[Row]:
             row |= {"kv_format": q.kv_format, "engine": q.runtime.name}
             row |= {"replicas": replicas, "gpus": replicas * replica.gpus}
             rows.append({**row, **answer})
+            if q.tp is None and q.pp is None:
+                fewest = row["gpus"] if best["works"] else np.inf
+                rows[-1]["apart"] = fewest_apart(q, device, form, fewest)
     return rows
+
+
+def apart_table(question: ServingQuestion, best: pd.DataFrame) -> pd.DataFrame:
+    """Return for each GPU of `best_options` the workers of `fewest_apart` that are fewer GPUs.
+
+    Columns: ``gpu``, ``weight``, ``instead`` (GPUs of the best option, 0 where none works) and
+    those of `fewest_apart`; a GPU with no fewer has no row.
+    """
+    q, rows = question, []
+    for _, row in best.iterrows():
+        device = next(g for g in q.devices if g.id == row["gpu"])
+        form = next(w for w in q.formats if w.id == row["weight"])
+        instead = int(row["gpus"]) if row["works"] else 0
+        found = fewest_apart(q, device, form, instead or np.inf)
+        if found:
+            rows.append({"gpu": device.id, "weight": form.id, "instead": instead, **found})
+    return pd.DataFrame(rows)
 
 
 def day_table(question: ServingQuestion, best: pd.DataFrame) -> pd.DataFrame:
@@ -181,7 +203,7 @@ def frontier_table(question: ServingQuestion, best: pd.DataFrame) -> pd.DataFram
     for _, row in best[(best["most"] >= 1) & writes].iterrows():
         replica = _replica(question, row)
         loads = distinct(np.floor(np.geomspace(1.0, row["most"], LOADS)))
-        found = served(question, replica, loads)
+        found = served(question, replica, loads, float(row["most"]))
         rows.append(
             pd.DataFrame(
                 {
@@ -313,24 +335,23 @@ def ratio_map(
 def images_table(question: ImagesQuestion) -> pd.DataFrame:
     """Return how fast one GPU of each kind generates images, one after another.
 
-    Columns: ``gpu``, ``seconds``, ``images_s`` with ``images_s_low`` and ``images_s_high`` (80 %
-    interval), ``ground`` (its level and reasons). 16-bit computation: no published time in FP8
-    is in the fit.
+    Columns: ``gpu``, ``precision`` (``bf16``, ``fp8`` or ``int8``), ``seconds``, ``images_s`` with
+    ``images_s_low`` and ``images_s_high`` (80 % interval), ``bound`` (its largest part) and
+    ``ground`` (its level and reasons).
     """
     q, rows = question, []
     for device in q.devices:
-        parts = image_seconds(
-            q.network, device, q.image_steps, q.image_size, q.image_size, q.image_stack
-        )
-        seconds = sum(parts.values())
-        setting = (q.network.id, q.image_stack, q.image_steps, q.image_size)
-        ground = images_ground(device, *setting)
-        wide = {"stack": q.image_stack}
-        low, high = inference_interval(seconds, "images", levels=wide, ground=ground.code)
-        rates = (1 / float(seconds), 1 / float(high), 1 / float(low))
-        rows.append((device.id, float(seconds), *rates, ground.told()))
-    columns = ["gpu", "seconds", "images_s", "images_s_low", "images_s_high", "ground"]
-    return pd.DataFrame(rows, columns=columns)
+        job = q.job(device)
+        parts = image_seconds(q.network, device, job)
+        seconds = float(sum(parts.values()))
+        ground = images_ground(device, q.network.id, job)
+        bits = image_bits(job.precision)
+        low, high = image_interval(seconds, job.stack, bits, ground.code)
+        rates = (1 / seconds, 1 / float(high), 1 / float(low))
+        bound = max(parts, key=lambda name: float(parts[name]))
+        rows.append((device.id, job.precision, seconds, *rates, bound, ground.told()))
+    columns = ["gpu", "precision", "seconds", "images_s", "images_s_low", "images_s_high"]
+    return pd.DataFrame(rows, columns=[*columns, "bound", "ground"])
 
 
 def _replica(question: ServingQuestion, row: pd.Series) -> Deployment:

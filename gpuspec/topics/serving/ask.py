@@ -14,6 +14,7 @@ from gpuspec.catalog.fields import (
     EngineName,
     Formats,
     HourlyRequests,
+    ImagePrecision,
     ImageSize,
     ImageStack,
     ImageSteps,
@@ -33,11 +34,11 @@ from gpuspec.catalog.models import Model
 from gpuspec.catalog.models.formats import weight_format, with_stored
 from gpuspec.catalog.precision import WeightFormat
 from gpuspec.constants.memory import MemoryTerms, memory_terms
+from gpuspec.formulas.images import ImageJob, check_fused, image_precision
 from gpuspec.formulas.serving import Client, Deployment, Engine, Layout, engine
 from gpuspec.formulas.serving.lengths import closed_in_flight, length_biased, open_rate
 from gpuspec.formulas.splits import Split, expert_split
-from gpuspec.topics.serving.separate import Separate
-from gpuspec.topics.serving.settings import CURRENT, Settings
+from gpuspec.topics.serving.settings import CURRENT, Separate, Settings
 from gpuspec.topics.serving.traces import Requests, read_requests
 from gpuspec.topics.shared import Compared, Networked, Traffic
 
@@ -377,6 +378,11 @@ class ImagesQuestion(Compared):
     image_stack: Annotated[ImageStack, Short("stack")] = Field(
         "tensorrt", description="Software that generates the images"
     )
+    image_precision: Annotated[ImagePrecision, Short("precision")] = Field(
+        "bf16",
+        description="Number format of the products: bf16 (or FP16), or 8bit: FP8 where a GPU has "
+        "it, else INT8",
+    )
 
     @cached_property
     def network(self) -> ImageModel:
@@ -386,7 +392,13 @@ class ImagesQuestion(Compared):
     @model_validator(mode="after")
     def _has_a_model(self) -> Self:
         _ = self.network
+        check_fused(self.image_stack, self.image_precision)
         return self
+
+    def job(self, device: Gpu) -> ImageJob:
+        """Return how a GPU generates an image."""
+        size, form = self.image_size, image_precision(device, self.image_precision)
+        return ImageJob(self.image_steps, size, size, self.image_stack, form)
 
 
 @lru_cache(2048)

@@ -8,9 +8,14 @@ from typing import Any
 import numpy as np
 
 from gpuspec.base.lazy import pd
+from gpuspec.base.units import GB, NODE_GPUS
 from gpuspec.catalog import Gpu
+from gpuspec.constants.collectives import joined_ground
 from gpuspec.constants.ground import (
+    FAR,
+    KNOWN,
     Ground,
+    Reason,
     format_name,
     ground_codes,
     ground_of,
@@ -18,17 +23,15 @@ from gpuspec.constants.ground import (
     model_kind,
     reach_of,
 )
+from gpuspec.constants.images import image_bits
+from gpuspec.formulas.images import ImageJob
 from gpuspec.formulas.serving import Layout
 from gpuspec.formulas.serving.disaggregated import Disaggregated
 from gpuspec.formulas.splits import Split
 from gpuspec.topics.serving.ask import Replicas
 
-MEASURED_APART = {
-    "models": ("deepseek-r1", "deepseek-v3"),
-    "gpus": ("h100-sxm-80", "h200-sxm-141", "b200-sxm-180"),
-    "engines": ("tensorrt-llm", "sglang"),
-}
-"""What ``data/measurements/inference_disaggregated.csv`` holds."""
+APART = "{reason}, where prompts are read on GPUs of their own"
+ALONE_APART = "one publisher's measurements alone of prompts read on GPUs of their own"
 
 
 def setting(question: Replicas, layout: Layout, load: float) -> dict[str, Any]:
@@ -36,7 +39,7 @@ def setting(question: Replicas, layout: Layout, load: float) -> dict[str, Any]:
     q = question
     return {
         **_common(q),
-        "gpu": layout.gpu.id,
+        "gpu": layout.gpu.id.partition("/")[0],  # what a slice is, its own measurements say
         "generation": layout.gpu.architecture,
         "weights": format_name(layout.weight.main),
         "attention_dp": "data-parallel" if layout.attention_dp > 1 else "split",
@@ -73,21 +76,29 @@ def levels(question: Replicas, architecture: str) -> dict[str, str]:
 
 def replica_ground(question: Replicas, layout: Layout, load: float) -> Ground:
     """Return the ground of a replica at a load."""
-    return ground_of("inference", setting(question, layout, load))
+    known = ground_of("inference", setting(question, layout, load))
+    return joined([known, network_ground(layout)])
+
+
+def network_ground(layout: Layout) -> Ground:
+    """Return the ground of what joins the nodes of a replica; inside one, engines were measured."""
+    if layout.nodes < 2:
+        return KNOWN
+    rate = layout.fabric.node_bytes_s / GB
+    return joined_ground(layout.gpu, layout.gpus, layout.network_kind, rate)
 
 
 def separate_ground(question: Replicas, pair: Disaggregated, load: float) -> Ground:
-    """Return the ground of prompts that are read on GPUs of their own; not above that of a side.
-
-    One publisher's runs of `MEASURED_APART` are all that is measured.
-    """
+    """Return the ground of prompts that are read on GPUs of their own; not above that of a side."""
     q, device = question, pair.decode.layout.gpu
-    sides = [replica_ground(q, side.layout, load) for side in (pair.prefill, pair.decode)]
-    said = {"models": q.network.id, "gpus": device.id, "engines": q.runtime.engine}
-    apart = "of prompts read on GPUs of their own"
-    if all(name in MEASURED_APART[kind] for kind, name in said.items()):
-        return joined([*sides, Ground("near", (f"one publisher's measurements alone {apart}",))])
-    return joined([*sides, Ground("far", (f"no measurement {apart} like these",))])
+    each = load / (pair.prefill_workers + pair.decode_workers)
+    sides = [replica_ground(q, side.layout, each) for side in (pair.prefill, pair.decode)]
+    said = _common(q) | {"gpu": device.id, "generation": device.architecture}
+    apart = ground_of("disaggregated", said | {"gpus": pair.gpus, "load": load})
+    reasons = [Reason.of(APART, reason=reason) for reason in apart.reasons]
+    if apart.code < FAR:  # all of it is of one publisher
+        reasons = [Reason.of(ALONE_APART)]
+    return joined([*sides, Ground(apart.level, tuple(reasons))])
 
 
 def ways_ground(question: Replicas, table: pd.DataFrame) -> np.ndarray:
@@ -109,18 +120,29 @@ def ways_ground(question: Replicas, table: pd.DataFrame) -> np.ndarray:
         "ep": table["ep"].to_numpy(int),
         "load": table["batch"].to_numpy(float),
     }
-    return ground_codes("inference", said)
+    codes = ground_codes("inference", said)
+    for i in np.flatnonzero(tp * said["pp"] > NODE_GPUS):
+        replica = question.replica(*_way(question, dict(table.iloc[i])))
+        codes[i] = max(codes[i], network_ground(replica.layout).code)
+    return codes
 
 
 def way_ground(question: Replicas, row: Mapping[str, Any]) -> Ground:
     """Return the ground of one way, a row of the table of ways, with its reasons."""
-    device = next(g for g in question.devices if g.id == row["gpu"])
-    form = question.format_of(str(row["precision"]))
-    replica = question.replica(device, form, *(int(row[name]) for name in Split._fields))
+    replica = question.replica(*_way(question, row))
     return replica_ground(question, replica.layout, float(row["batch"]))
 
 
-def images_ground(device: Gpu, model: str, stack: str, steps: int, size: int) -> Ground:
-    """Return the ground of images of `size` pixels in width and height on a GPU."""
-    said = {"gpu": device.id, "generation": device.architecture, "model": model, "stack": stack}
-    return ground_of("images", {**said, "steps": steps, "pixels": size**2})
+def _way(question: Replicas, row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return GPU, format and split of a way."""
+    device = next(g for g in question.devices if g.id == row["gpu"])
+    split = (int(row[name]) for name in Split._fields)
+    return device, question.format_of(str(row["precision"])), *split
+
+
+def images_ground(device: Gpu, model: str, job: ImageJob) -> Ground:
+    """Return the ground of images on a GPU."""
+    said = {"gpu": device.id, "generation": device.architecture, "model": model}
+    pixels = np.asarray(job.width) * np.asarray(job.height)
+    asked = {"stack": job.stack, "bits": image_bits(job.precision), "steps": job.steps}
+    return ground_of("images", {**said, **asked, "pixels": pixels})

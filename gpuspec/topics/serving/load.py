@@ -10,7 +10,14 @@ from gpuspec.formulas.serving import (
     steady_state,
     sustainable_requests_s,
 )
+from gpuspec.formulas.serving.disaggregated import (
+    Disaggregated,
+    disaggregated,
+    held_requests,
+    largest_rate,
+)
 from gpuspec.formulas.serving.speculative import speculative
+from gpuspec.formulas.serving.tandem import separate_arrivals
 from gpuspec.topics.serving.ask import Replicas
 from gpuspec.topics.ways import Row
 
@@ -23,6 +30,7 @@ BOUNDS = {
     "recurrence": "recurrent states",
     "tower": "the tower that reads images",
     "head": "output head",
+    "launches": "kernel launches",
     "engine": "engine overhead",
 }
 """What a reader calls the part that takes most of a token step."""
@@ -30,32 +38,51 @@ HALVINGS = 8
 """Steps of the search for the largest request rate: within half a percent of it."""
 
 
-def most_requests(question: Replicas, replica: Deployment) -> float:
+Runs = Deployment | Disaggregated
+"""What serves a load: a replica, or workers that read prompts and workers that write answers."""
+
+
+def most_requests(question: Replicas, replica: Runs) -> float:
     """Return the most requests in flight that memory holds; long answers are held longer."""
-    return float(max_concurrency(replica, question.prompt_tokens, question.held_osl))
+    q = question
+    if isinstance(replica, Disaggregated):
+        return float(held_requests(replica, q.prompt_tokens, q.osl, q.client))
+    return float(max_concurrency(replica, q.prompt_tokens, q.held_osl))
 
 
-def served(question: Replicas, replica: Deployment, concurrency: ArrayLike) -> Row:
-    """Return `steady_state` of a replica for users who act on their own, speculation included."""
+def served(
+    question: Replicas, replica: Runs, concurrency: ArrayLike, most: float | None = None
+) -> Row:
+    """Return `steady_state` of a replica for users who act on their own, speculation included.
+
+    Of separate GPUs it is `disaggregated`. `most`: the `most_requests`, where they are known.
+    """
     q = question
     lengths = q.prompt_tokens, q.osl, q.cached_share
-    found = steady_state(replica, concurrency, *lengths, client=q.client)
+    if isinstance(replica, Disaggregated):
+        return {**disaggregated(replica, concurrency, *lengths, client=q.client)}
+    found = steady_state(replica, concurrency, *lengths, client=q.client, most=most)
     if q.draft_tokens:
         found = speculative(replica, found, q.prompt_tokens, q.osl, q.draft_tokens, q.acceptance)
     return {**found}
 
 
-def seen_at(question: Replicas, replica: Deployment, requests_s: ArrayLike) -> Row:
+def seen_at(question: Replicas, replica: Runs, requests_s: ArrayLike) -> Row:
     """Return what users see of a replica where so many requests arrive a second: `arrivals`."""
     q = question
     lengths = q.prompt_tokens, q.osl, q.cached_share
+    if isinstance(replica, Disaggregated):
+        return {**separate_arrivals(replica, requests_s, *lengths, client=q.client)}
     return {**arrivals(replica, requests_s, *lengths, client=q.client)}
 
 
-def sustained(question: Replicas, replica: Deployment) -> float:
+def sustained(question: Replicas, replica: Runs) -> float:
     """Return the most requests a second that a replica serves for ever; 0 where none fits."""
     q = question
-    return sustainable_requests_s(replica, q.prompt_tokens, q.osl, q.cached_share, q.client)
+    lengths = q.prompt_tokens, q.osl, q.cached_share, q.client
+    if isinstance(replica, Disaggregated):
+        return float(min(largest_rate(replica, *lengths).values()))
+    return sustainable_requests_s(replica, *lengths)
 
 
 def over_limits(q: Replicas, ttft_s: ArrayLike, tpot_s: ArrayLike) -> np.ndarray:
@@ -67,16 +94,17 @@ def over_limits(q: Replicas, ttft_s: ArrayLike, tpot_s: ArrayLike) -> np.ndarray
     return np.maximum.accumulate(over) if np.ndim(over) else over
 
 
-def largest_rate(question: Replicas, replica: Deployment) -> float:
+def largest_within(question: Replicas, replica: Runs) -> float:
     """Return the most requests a second of which 95 % keep the limits; 0 where none does."""
     q = question
     low, high = 0.0, sustained(q, replica)
     for step in range(HALVINGS):
         middle = (low + high) / 2 if step else high * 0.98
-        low, high = (middle, high) if _keeps(q, replica, middle) else (low, middle)
+        low, high = (middle, high) if keeps(q, replica, middle) else (low, middle)
     return low
 
 
-def _keeps(q: Replicas, replica: Deployment, rate: float) -> bool:
+def keeps(q: Replicas, replica: Runs, rate: float) -> bool:
+    """Return whether 95 % of the requests keep the limits at a rate."""
     seen = seen_at(q, replica, rate)
     return bool(over_limits(q, seen["ttft_p95_s"], seen["tpot_p95_s"]) <= 1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from gpuspec.base.lazy import pd
@@ -13,13 +15,13 @@ from gpuspec.formulas.splits import Split
 from gpuspec.topics.serving.ask import ServingQuestion
 from gpuspec.topics.serving.ground import levels, replica_ground
 from gpuspec.topics.serving.layouts import precision_note, replicas
-from gpuspec.topics.serving.load import BOUNDS, seen_at, served
+from gpuspec.topics.serving.load import BOUNDS, keeps, seen_at, served
 from gpuspec.topics.serving.ways import load_curve, rate_curve
 from gpuspec.topics.ways import Row
 
-TRIED = 2
-"""Layouts of a GPU and format that are compared at random arrivals where one answer is asked."""
 FIGURES = ("ttft_s", "tpot_s", "output_tokens_s")
+Tried = tuple[WeightFormat, Split, Deployment, str]
+"""A format, how a replica is split, the replica, and why it does not work."""
 
 
 def options_table(question: ServingQuestion) -> pd.DataFrame:
@@ -47,6 +49,13 @@ def options_table(question: ServingQuestion) -> pd.DataFrame:
 def _row(
     q: ServingQuestion, weight: WeightFormat, split: Split, replica: Deployment, why: str
 ) -> Row:
+    return _with_speed(q, replica, _needed(q, weight, split, replica, why))
+
+
+def _needed(
+    q: ServingQuestion, weight: WeightFormat, split: Split, replica: Deployment, why: str
+) -> Row:
+    """Return the replicas and GPUs that the load needs of a layout, its speed left blank."""
     device = replica.layout.gpu
     row: Row = {
         "gpu": device.id,
@@ -72,44 +81,42 @@ def _row(
     curve = load_curve(q, replica)
     row["most"], row["within"] = curve["most"], curve["within"]
     if row["within"] < 1:
-        one = served(q, replica, 1.0)
-        alone = {n: float(np.ravel(one[n])[0]) for n in FIGURES}
-        row.update(alone, reason=_too_slow(q, alone))
         return row
-    if not q.arriving:
-        return {**row, **_sized(q, replica, row["within"])}
-    row["rate_within"] = rate_curve(q, replica)["within"]
-    if not row["rate_within"]:
-        row["reason"] = "one request at a time keeps the limits, random arrivals do not"
-        return row
-    return {**row, **_sized_for_rate(q, replica, row["rate_within"])}
+    asked, each = float(q.in_flight), row["within"]
+    if q.arriving:
+        asked, each = q.arriving, rate_curve(q, replica)["within"]
+        row["rate_within"] = each
+        if not each:
+            return row | {
+                "reason": "one request at a time keeps the limits, random arrivals do not"
+            }
+    replicas = int(np.ceil(asked / each))
+    return row | {"replicas": replicas, "gpus": replicas * replica.gpus, "works": True}
 
 
-def _sized(q: ServingQuestion, replica: Deployment, within: float) -> Row:
-    """Return the replicas for the load and what each then delivers."""
-    replicas = int(np.ceil(q.in_flight / within))
+def _with_speed(q: ServingQuestion, replica: Deployment, row: Row) -> Row:
+    """Return a row of `_needed` with what its replicas deliver, or how slow one request is."""
+    if row["works"]:
+        return row | _figures(q, replica, row["replicas"])
+    if row["reason"]:
+        return row
+    one = served(q, replica, 1.0)
+    alone = {n: float(np.ravel(one[n])[0]) for n in FIGURES}
+    return row | alone | {"reason": _too_slow(q, alone)}
+
+
+def _figures(q: ServingQuestion, replica: Deployment, replicas: int) -> Row:
+    """Return what so many replicas deliver; at random arrivals what 95 % of the requests see."""
     load = q.in_flight / replicas
+    if q.arriving:
+        seen = seen_at(q, replica, q.arriving / replicas)
+        load = max(float(seen["in_flight"]), 1.0)
     found = served(q, replica, load)
-    return {"replicas": replicas, **_figures(q, replica, found, replicas, load)}
-
-
-def _sized_for_rate(q: ServingQuestion, replica: Deployment, rate: float) -> Row:
-    """Return the replicas for the request rate and what 95 % of the requests then see."""
-    replicas = int(np.ceil(q.arriving / rate))
-    seen = seen_at(q, replica, q.arriving / replicas)
-    load = max(float(seen["in_flight"]), 1.0)
-    found = served(q, replica, load)
-    found |= {"ttft_s": seen["ttft_p95_s"], "tpot_s": seen["tpot_p95_s"]}
-    found["output_tokens_s"] = seen["output_tokens_s"]
-    return {"replicas": replicas, **_figures(q, replica, found, replicas, load)}
-
-
-def _figures(
-    q: ServingQuestion, replica: Deployment, found: Row, replicas: int, load: float
-) -> Row:
-    row: Row = {"gpus": replicas * replica.gpus, "works": True, "reason": ""}
+    if q.arriving:
+        found |= {"ttft_s": seen["ttft_p95_s"], "tpot_s": seen["tpot_p95_s"]}
+        found["output_tokens_s"] = seen["output_tokens_s"]
     ground = replica_ground(q, replica.layout, load)
-    row |= {"ground": ground.level, "ground_reasons": "; ".join(ground.reasons)}
+    row: Row = {"ground": ground.level, "ground_reasons": "; ".join(ground.reasons)}
     for name in FIGURES:
         value = float(found[name]) * (replicas if name == "output_tokens_s" else 1)
         kind = {"ttft_s": "ttft", "tpot_s": "tpot"}.get(name, "throughput")
@@ -137,39 +144,63 @@ def _too_slow(q: ServingQuestion, alone: dict[str, float]) -> str:
 
 
 def best_layout(question: ServingQuestion, device: Gpu, weight: WeightFormat) -> Row:
-    """Return the option of a GPU and format with the fewest GPUs, as `best_options` does.
-
-    Random arrivals take long to compute: of the layouts that would need the fewest GPUs in the
-    mean, the first `TRIED` are compared.
-    """
+    """Return the option of a GPU and format with the fewest GPUs, as `best_options` does."""
     q = question
-    tried: list[tuple[WeightFormat, Split, Deployment, str]] = []
-    needs: list[float] = []
-    for split, replica, why in replicas(q, device, weight):
-        if split.gpus > min(needs, default=np.inf):
-            break  # one replica is more than all of another layout
-        tried.append((weight, split, replica, why))
-        needs.append(np.inf if why else _fewest(q, replica))
-    few = np.argsort(needs, kind="stable")
-    if np.isfinite(needs).any():
-        near = TRIED if q.arriving else int(np.sum(np.array(needs) == min(needs)))
-        few = few[:near]
-    rows = [_row(q, *tried[place]) for place in few]
-    working = [row for row in rows if row["works"]]
-    if working:
-        return min(working, key=lambda row: (row["gpus"], -row["output_tokens_s"]))
-    return max(rows, key=lambda row: (row["within"], row["most"], row["replica_gpus"]))
+    return _best(q, ((weight, *one) for one in replicas(q, device, weight)))
 
 
-def _fewest(q: ServingQuestion, replica: Deployment) -> float:
-    """Return the GPUs that keep the limits in the mean; infinite where no number does."""
+def _best(q: ServingQuestion, tried: Iterable[Tried]) -> Row:
+    """Return the row of the fewest GPUs, then of the highest throughput; else the nearest miss.
+
+    Only what is left in the end gets a speed, and no layout is sized of which one replica alone
+    takes more GPUs than all of another. Random arrivals take long to compute: no layout is sized
+    for them of which the mean alone takes more.
+    """
+    needed: list[tuple[Deployment, Row]] = []
+    fewest = np.inf
+    for least, one in _by_least(q, tried):
+        if least <= fewest and (one[3] or _may_do(q, one[2], fewest)):
+            needed.append((one[2], _needed(q, *one)))
+            fewest = min(fewest, needed[-1][1]["gpus"] or np.inf)
+    if not np.isfinite(fewest):
+        miss = max(needed, key=lambda one: [one[1][n] for n in ("within", "most", "replica_gpus")])
+        return _with_speed(q, *miss)
+    rows = [_with_speed(q, replica, row) for replica, row in needed if row["gpus"] == fewest]
+    return max(rows, key=lambda row: row["output_tokens_s"])
+
+
+def _may_do(q: ServingQuestion, replica: Deployment, fewest: float) -> bool:
+    """Return whether a load at random may take as few GPUs: one look, where sizing takes many."""
+    if not q.arriving or not np.isfinite(fewest):
+        return True
+    return keeps(q, replica, q.arriving / (fewest // replica.gpus))
+
+
+def _by_least(q: ServingQuestion, tried: Iterable[Tried]) -> Iterable[tuple[float, Tried]]:
+    """Yield layouts with the GPUs that they take at least, in an order that finds few soon."""
+    if not q.arriving:
+        return ((one[1].gpus, one) for one in tried)
+    each = [(one[1].gpus if one[3] else _mean_gpus(q, one[2]), one) for one in tried]
+    return sorted(each, key=lambda one: one[0])
+
+
+def _mean_gpus(q: ServingQuestion, replica: Deployment) -> float:
+    """Return the GPUs that keep the limits where as many are always in flight; else infinite."""
     within = float(load_curve(q, replica)["within"])
     if within < 1:
-        return float("inf")
-    asked, each = float(q.in_flight), within
-    if q.arriving:
-        asked, each = q.arriving, float(served(q, replica, within)["requests_s"])
-    return float(np.ceil(asked / each)) * replica.gpus
+        return float(replica.gpus)
+    each = float(served(q, replica, within)["requests_s"])
+    return float(np.ceil(q.arriving / each)) * replica.gpus
+
+
+def best_rows(question: ServingQuestion) -> pd.DataFrame:
+    """Return `best_options` of `options_table`, sooner: most options are never worked out."""
+    q = question
+    tried = (
+        ((form, *one) for form in q.formats for one in replicas(q, device, form))
+        for device in q.devices
+    )
+    return pd.DataFrame([_best(q, layouts) for layouts in tried])
 
 
 def best_options(table: pd.DataFrame) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from gpuspec.topics.serving import ServingQuestion, best_options, frontier_table, options_table
+from gpuspec.topics.serving import ServingQuestion, best_rows, frontier_table
 from gpuspec.topics.serving.pictures import latency_throughput
 from gpuspec.topics.serving.words import option_finding, option_sentences, undrawn
 from gpuspec.views.display import figure
@@ -24,7 +24,7 @@ def inference_panel(question: ServingQuestion) -> Panel:
 
     def answer(**values: object) -> tuple[ServingQuestion, pd.DataFrame]:
         asked = start.but(**values)
-        return asked, best_options(options_table(asked))
+        return asked, best_rows(asked)
 
     def draw(answered: tuple[ServingQuestion, pd.DataFrame]) -> str:
         asked, best = answered

@@ -1,69 +1,41 @@
-"""Prompts and answers on separate GPUs: what is asked of it, and its answer."""
+"""Prompts and answers on separate GPUs: the two sides that are asked for, and their answer."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import numpy as np
-from pydantic import Field
 
-from gpuspec.base.ask import Ask, Range
 from gpuspec.base.errors import InputError
 from gpuspec.base.units import distinct
 from gpuspec.constants.disaggregated import separate_interval
-from gpuspec.formulas.serving import Deployment, max_concurrency, steady_state
+from gpuspec.formulas.serving import Deployment
 from gpuspec.formulas.serving.disaggregated import (
     Disaggregated,
     cache_transfer_bytes,
-    disaggregated,
     largest_rate,
     prefill_gpus_per_decode_gpu,
 )
+from gpuspec.formulas.serving.lengths import mean_context
 from gpuspec.formulas.serving.serving import kv_capacity_tokens
+from gpuspec.topics.serving.load import (
+    largest_within,
+    most_requests,
+    over_limits,
+    seen_at,
+    served,
+)
 
 if TYPE_CHECKING:
     from gpuspec.topics.serving.ask import EstimateQuestion
     from gpuspec.topics.ways import Row
 
-Gpus = Annotated[int, Range(1, 1024, "GPUs")]
 FIGURES = (("ttft_s", "ttft"), ("tpot_s", "tpot"), ("output_tokens_s", "tpot"))
 """Figures of an answer, and the kind whose error each has: the rate follows the decode side."""
 
 
-class Separate(Ask):
-    """How experts and attention are split, and on which GPUs prompts are read apart."""
-
-    ep: Gpus | None = Field(
-        None,
-        description="GPUs of tp over which whole experts are spread; None: all, where they divide",
-    )
-    attention_dp: Gpus = Field(
-        1,
-        description="Groups of the tp GPUs whose attention works on requests of its own; 1: all "
-        "share each request, tp: every GPU has its own",
-    )
-    prefill_gpus: Annotated[int, Range(0, 1024, "GPUs")] = Field(
-        0, description="GPUs that read prompts and write no answers; 0: the same GPUs do both"
-    )
-    prefill_tp: Gpus | None = Field(
-        None, description="Tensor-parallel size of a worker that reads prompts; None: as tp"
-    )
-    prefill_attention_dp: Gpus | None = Field(
-        None, description="Its groups of attention; None: as attention_dp where prefill_tp is tp"
-    )
-    decode_gpus: Gpus | None = Field(
-        None, description="GPUs that write answers where prompts are read apart; None: one replica"
-    )
-    transfer_by_layer: bool = Field(
-        False,
-        description="Whether the cache is sent layer by layer while the prompt is read; else after",
-    )
-
-
 def pair_of(question: EstimateQuestion, decode: Deployment) -> Disaggregated:
     """Return the two sides that a question asks for, given one worker that writes answers.
-
-    The cache crosses the links of a node where both sides stand in one, else the network.
 
     Raises
     ------
@@ -71,9 +43,6 @@ def pair_of(question: EstimateQuestion, decode: Deployment) -> Disaggregated:
         GPUs that are no whole workers, or requests without a time between tokens.
     """
     q, own = question, decode.layout
-    if q.arriving:
-        valid = "0 with a request rate: random arrivals are not modelled on separate GPUs"
-        raise InputError("prefill_gpus", q.prefill_gpus, valid)
     if q.draft_tokens or q.network.kind == "encoder" or q.osl < 2:
         valid = "0: separate GPUs write answers of 2 tokens or more, without speculation"
         raise InputError("prefill_gpus", q.prefill_gpus, valid)
@@ -88,14 +57,25 @@ def pair_of(question: EstimateQuestion, decode: Deployment) -> Disaggregated:
     ):
         if count % one:
             raise InputError(name, count, f"give a multiple of the {one} GPUs of a worker")
-    together = q.prefill_gpus + written <= own.node_gpus
+    workers = q.prefill_gpus // read.gpus, written // decode.gpus
+    return separated(read, decode, *workers, q.transfer_by_layer)
+
+
+def separated(
+    read: Deployment, write: Deployment, reads: int = 1, writes: int = 1, by_layer: bool = False
+) -> Disaggregated:
+    """Return so many workers that read and that write.
+
+    The cache crosses the links of a node where both sides stand in one, else the network.
+    """
+    together = read.gpus * reads + write.gpus * writes <= write.layout.node_gpus
     return Disaggregated(
         prefill=read,
-        decode=decode,
-        prefill_workers=q.prefill_gpus // read.gpus,
-        decode_workers=written // decode.gpus,
+        decode=write,
+        prefill_workers=reads,
+        decode_workers=writes,
         link="node" if together else "network",
-        by_layer=q.transfer_by_layer,
+        by_layer=by_layer,
     )
 
 
@@ -106,26 +86,33 @@ def separate_answer(question: EstimateQuestion, pair: Disaggregated) -> Row:
     side that writes.
     """
     q, load = question, (question.prompt_tokens, question.osl)
-    asked = float(q.in_flight)
-    found = disaggregated(pair, asked, *load, q.cached_share)
+    seen = {n: float(v) for n, v in seen_at(q, pair, q.arriving).items()} if q.arriving else {}
+    # By Little's law; without bound where the rate is more than can be sustained.
+    asked = seen["in_flight"] if seen else float(q.in_flight)
+    most = most_requests(q, pair)
+    # What is in flight counts those who queue for the sides, so that it may exceed what one holds.
+    inside = asked if np.isfinite(asked) else most
+    found = served(q, pair, max(inside, 1.0) if seen else inside)
     rate = float(found["requests_s"])
     waiting = float(found["queue_s"]) * rate
-    answer: Row = {"load": asked, "concurrency": asked, "gpus": pair.gpus, "replicas": 1}
-    answer |= {"max_concurrency": float(found["max_concurrency"]), "waiting": 0.0, "waiting_s": 0.0}
-    tokens = kv_capacity_tokens(pair.decode, q.context) * pair.decode_workers
-    used = float(found["decoding"]) * (q.prompt_tokens + q.osl / 2)
+    answer: Row = {"load": inside, "concurrency": asked, "gpus": pair.gpus, "replicas": 1}
+    answer |= {"max_concurrency": most, "waiting": asked - inside if seen else 0.0}
+    answer["waiting_s"] = answer["waiting"] / rate
+    answer |= {"arrivals": seen} if seen else {}
+    tokens = kv_capacity_tokens(pair.decode, q.held_context) * pair.decode_workers
+    used = float(found["decoding"]) * float(mean_context(*load, q.osl_cv))
     answer |= {"cache_tokens": float(tokens), "cache_tokens_used": used}
     for name, kind in FIGURES:
-        value = float(found[name])  # type: ignore[literal-required]
+        value = float(found[name])
         low, high = separate_interval(value, kind)
         # A rate is wrong the other way round than the time between tokens.
         ends = (value**2 / high, value**2 / low) if name == "output_tokens_s" else (low, high)
         answer[name] = (value, *map(float, ends))
     each = max(float(found["decoding"]) / pair.decode_workers, 1.0)
-    sides = {n: float(v) for n, v in largest_rate(pair, *load, q.cached_share).items()}
+    sides = {n: float(v) for n, v in largest_rate(pair, *load, q.cached_share, q.client).items()}
     waits = ("queue_s", "prefill_s", "transfer_s", "decoding", "prefill_busy")
     answer["separate"] = {
-        **{name: float(found[name]) for name in waits},  # type: ignore[literal-required]
+        **{name: float(found[name]) for name in waits},
         "prefill_gpus": pair.prefill_gpus,
         "decode_gpus": pair.decode_gpus,
         "transfer_bytes": float(
@@ -140,6 +127,7 @@ def separate_answer(question: EstimateQuestion, pair: Disaggregated) -> Row:
     }
     answer["concurrency_within"] = _within(q, pair)
     answer["requests_s_sustained"] = min(sides.values())
+    answer |= {"requests_s_within": largest_within(q, pair)} if q.arriving else {}
     answer["same_gpus"] = _on_the_same(q, pair)
     answer["parts"] = {name: float(seconds) for name, seconds in found["parts"].items()}
     return answer
@@ -148,24 +136,20 @@ def separate_answer(question: EstimateQuestion, pair: Disaggregated) -> Row:
 def _within(question: EstimateQuestion, pair: Disaggregated) -> float:
     """Return the most requests in flight that keep the limits; 0 where one does not."""
     q = question
-    most = float(max_concurrency(pair.decode, q.prompt_tokens, q.osl)) * pair.decode_workers
-    loads = distinct(np.floor(np.geomspace(1.0, max(most, 1.0), 64)))
-    found = disaggregated(pair, loads, q.prompt_tokens, q.osl, q.cached_share)
-    kept = np.ones(len(loads), bool)
-    for name, limit in (("ttft_s", q.ttft_limit_s), ("tpot_s", q.tpot_limit_s)):
-        if limit:
-            kept &= found[name] <= limit  # type: ignore[literal-required]
+    loads = distinct(np.floor(np.geomspace(1.0, max(most_requests(q, pair), 1.0), 64)))
+    found = served(q, pair, loads)
+    kept = over_limits(q, found["ttft_s"], found["tpot_s"]) <= 1
     return float(loads[kept].max(initial=0.0))
 
 
 def _on_the_same(question: EstimateQuestion, pair: Disaggregated) -> Row:
     """Return what replicas on as many GPUs do that read prompts and write answers."""
     q, replicas = question, max(pair.gpus // pair.decode.gpus, 1)
-    load = np.asarray(max(q.in_flight / replicas, 1.0))
-    found = steady_state(pair.decode, load, q.prompt_tokens, q.osl, q.cached_share)
-    return {
-        "replicas": replicas,
-        "ttft_s": float(found["ttft_s"]),
-        "tpot_s": float(found["tpot_s"]),
-        "output_tokens_s": float(found["output_tokens_s"]) * replicas,
-    }
+    if q.arriving:
+        seen = seen_at(q, pair.decode, q.arriving / replicas)
+        times = {name: float(seen[f"{name[:-2]}_p95_s"]) for name in ("ttft_s", "tpot_s")}
+    else:
+        seen = served(q, pair.decode, max(q.in_flight / replicas, 1.0))
+        times = {name: float(seen[name]) for name in ("ttft_s", "tpot_s")}
+    tokens = float(seen["output_tokens_s"]) * replicas
+    return {"replicas": replicas, **times, "output_tokens_s": tokens}

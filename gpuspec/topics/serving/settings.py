@@ -11,6 +11,7 @@ from gpuspec.catalog.engines import EngineLimits
 from gpuspec.catalog.fields import UsedShare, fold
 from gpuspec.formulas.serving import Layout
 
+Gpus = Annotated[int, Range(1, 1024, "GPUs")]
 CURRENT = "current"
 VERSION = re.compile(r"v?\d+(\.\d+)*([.\-+]?[a-z]+[\w.+-]*)?")
 CACHES = {"vllm": ("bf16", "fp16", "fp8"), "sglang": ("bf16", "fp16", "fp8")}
@@ -67,6 +68,36 @@ class Settings(Ask):
                 f"without chunked_prefill give at least a whole prompt, {prompt_tokens:,} tokens"
             )
             raise InputError("max_num_batched_tokens", most, valid)
+
+
+class Separate(Ask):
+    """How experts and attention are split, and on which GPUs prompts are read apart."""
+
+    ep: Gpus | None = Field(
+        None,
+        description="GPUs of tp over which whole experts are spread; None: all, where they divide",
+    )
+    attention_dp: Gpus = Field(
+        1,
+        description="Groups of the tp GPUs whose attention works on requests of its own; 1: all "
+        "share each request, tp: every GPU has its own",
+    )
+    prefill_gpus: Annotated[int, Range(0, 1024, "GPUs")] = Field(
+        0, description="GPUs that read prompts and write no answers; 0: the same GPUs do both"
+    )
+    prefill_tp: Gpus | None = Field(
+        None, description="Tensor-parallel size of a worker that reads prompts; None: as tp"
+    )
+    prefill_attention_dp: Gpus | None = Field(
+        None, description="Its groups of attention; None: as attention_dp where prefill_tp is tp"
+    )
+    decode_gpus: Gpus | None = Field(
+        None, description="GPUs that write answers where prompts are read apart; None: one replica"
+    )
+    transfer_by_layer: bool = Field(
+        False,
+        description="Whether the cache is sent layer by layer while the prompt is read; else after",
+    )
 
 
 def engine_cannot(engine: str, layout: Layout) -> str:

@@ -12,16 +12,15 @@ import numpy as np
 from gpuspec.base.lazy import pd
 from gpuspec.base.units import GIB, distinct
 from gpuspec.catalog import gpu
-from gpuspec.catalog.images import image_model
 from gpuspec.formulas.images import image_seconds
 from gpuspec.formulas.serving import Deployment, request_bytes
 from gpuspec.formulas.splits import Split
-from gpuspec.topics.serving.ask import ServingQuestion
+from gpuspec.topics.serving.ask import ImagesQuestion, ServingQuestion
 from gpuspec.topics.serving.ground import images_ground, way_ground, ways_ground
 from gpuspec.topics.serving.layouts import replicas
 from gpuspec.topics.serving.load import (
     BOUNDS,
-    largest_rate,
+    largest_within,
     most_requests,
     over_limits,
     seen_at,
@@ -75,7 +74,7 @@ def load_curve(q: ServingQuestion, replica: Deployment, loads: int = LOADS) -> R
     most, total = most_requests(q, replica), float(q.in_flight)
     even = np.ceil(total / np.arange(1, EVEN + 1))  # the load shared by few replicas
     knots = distinct([*np.floor(np.geomspace(1, most, loads)), *even[even <= most]])
-    found = served(q, replica, knots)
+    found = served(q, replica, knots, most)
     ttft, tpot = (np.broadcast_to(found[n], knots.shape) for n in ("ttft_s", "tpot_s"))
     curve = {"knots": knots, "excess": over_limits(q, ttft, tpot), "load": np.array([total])}
     within = np.floor(capacity(curve["knots"], curve["excess"]) + 1e-6)
@@ -99,7 +98,7 @@ def load_curve(q: ServingQuestion, replica: Deployment, loads: int = LOADS) -> R
 @lru_cache(512)
 def _rate_within(q: ServingQuestion, replica_of: tuple[Any, ...]) -> float:
     """Return the largest rate of a replica; it does not depend on the rate that is asked."""
-    return largest_rate(q, q.replica(*replica_of))
+    return largest_within(q, q.replica(*replica_of))
 
 
 def rate_curve(q: ServingQuestion, replica: Deployment) -> Row:
@@ -130,20 +129,19 @@ def rate_curve(q: ServingQuestion, replica: Deployment) -> Row:
     return row | {"knots": rate * LADDER, "excess": LADDER, "load": np.array([q.arriving])}
 
 
-def images_ways(
-    model_name: str, gpus: Sequence[str], steps: int, size: int, stack: str, images_s: float
-) -> Ways:
+def images_ways(asked: ImagesQuestion, gpus: Sequence[str], images_s: float) -> Ways:
     """Return how many of each GPU generate the asked images a second, with `HEADROOM` left."""
     rows: list[Row] = []
-    setting = (image_model(model_name).id, stack, steps, size)
-    grounds = {name: images_ground(gpu(name), *setting) for name in gpus}
-    for name in gpus:
-        parts = image_seconds(image_model(model_name), gpu(name), steps, size, size, stack)
+    devices = {name: gpu(name) for name in gpus}
+    jobs = {name: asked.job(device) for name, device in devices.items()}
+    grounds = {n: images_ground(d, asked.network.id, jobs[n]) for n, d in devices.items()}
+    for name, device in devices.items():
+        parts = image_seconds(asked.network, device, jobs[name])
         seconds = float(sum(parts.values()))
         rows.append(
             {
                 "gpu": name,
-                "precision": "bf16",
+                "precision": jobs[name].precision,
                 "split": Split().words,
                 "unit_gpus": 1,
                 "batch": HEADROOM / seconds,

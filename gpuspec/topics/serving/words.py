@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 from gpuspec.base.lazy import pd
 from gpuspec.catalog import table_rows
 from gpuspec.catalog.models.formats import STORED, format_title
+from gpuspec.constants.disaggregated import separate_errors
 from gpuspec.formulas.serving.lengths import share_longer
 from gpuspec.formulas.splits import Split
 from gpuspec.topics.serving import ServingQuestion
@@ -50,6 +52,40 @@ def answer_sentences(question: ServingQuestion, best: pd.DataFrame) -> str:
     said += f" As many of {listed(ties)} do it, too." if ties else ""
     said += f" Otherwise it takes {listed(more)}." if more else ""
     return f"{said} {why_not(best)}".strip()
+
+
+def apart_sentences(question: ServingQuestion, apart: pd.DataFrame) -> str:
+    """Say where fewer GPUs would do if prompts were read on GPUs of their own."""
+    if apart.empty:
+        return ""
+    told = [
+        apart_sentence(str(row["gpu"]), int(row["instead"]), row)
+        for row in apart.to_dict("records")
+    ]
+    return " ".join([*told, apart_caution()])
+
+
+def apart_sentence(gpu: str, instead: int, row: Mapping[Hashable, Any]) -> str:
+    """Say how many GPUs would do, and how they would be used."""
+    than = f"instead of {instead:,}" if instead else "where none serves it otherwise"
+    read = Split(row["prefill_tp"], row["pp"], 1, row["prefill_attention_dp"]).words
+    write = Split(row["tp"], row["pp"], 1, row["attention_dp"]).words
+    return (
+        f"With prompts read on GPUs of their own {row['gpus']:,} x {gpu} would do {than}: "
+        f"{row['prefill_gpus']:,} read in workers of {read}, {row['decode_gpus']:,} write in "
+        f"workers of {write}; first token after {row['ttft_s']:.2f} s, then one each "
+        f"{row['tpot_s'] * 1e3:.0f} ms."
+    )
+
+
+def apart_caution() -> str:
+    """Say how far such an answer can be trusted."""
+    of = separate_errors()["ttft"]
+    return (
+        "Separate prefill is no part of the recommendation, since too little of it was measured: "
+        f"first tokens came after {of['low']:.1f} to {of['high']:.1f} times such an estimate; "
+        "gpuspec estimate with --prefill-gpus tells more."
+    )
 
 
 def why_not(best: pd.DataFrame) -> str:

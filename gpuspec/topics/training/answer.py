@@ -21,9 +21,11 @@ from gpuspec.formulas.training import (
     training_seconds,
 )
 from gpuspec.topics.training.ask import TrainingQuestion
+from gpuspec.topics.training.elsewhere import unfit_reason
 from gpuspec.topics.training.ground import layout_ground
-from gpuspec.topics.training.layouts import BOUNDS, layout_parts, layout_table
+from gpuspec.topics.training.layouts import BOUNDS, UNFIT, layout_parts, layout_table
 from gpuspec.topics.ways import Row
+from gpuspec.views.columns import duration
 
 DAY = 86400.0
 WATT_HOURS = 3.6e6
@@ -52,12 +54,16 @@ def layouts(question: TrainingQuestion, device: Gpu, count: int) -> pd.DataFrame
 def best_layout(question: TrainingQuestion, device: Gpu, count: int) -> pd.Series:
     """Return the fastest layout of the job on `count` GPUs; one with a reason where none works."""
     table = layouts(question, device, count)
-    return table.iloc[0] if table["works"].any() else nearest_layout(table)
+    if table["works"].any():
+        return table.iloc[0]
+    nearest = nearest_layout(table).copy()
+    nearest["reason"] = unfit_reason(question, device, count, str(nearest["reason"]))
+    return nearest
 
 
 def nearest_layout(table: pd.DataFrame) -> pd.Series:
     """Return the layout that comes nearest to working where none does."""
-    fits = table[table["reason"].str.startswith("does not fit")]
+    fits = table[table["reason"].str.startswith(UNFIT)]
     nearest = fits.sort_values("memory_bytes", kind="stable") if len(fits) else table
     return nearest.iloc[0]
 
@@ -130,7 +136,7 @@ def _verdict(question: TrainingQuestion, row: pd.Series) -> str:
         return "meets the deadline, at the upper end of the interval too"
     if row["meets"]:
         return "meets the deadline at the central estimate, not at the upper end"
-    return f"misses the deadline by {row['days'] - question.deadline_days:,.1f} days"
+    return f"misses the deadline by {duration(row['days'] - question.deadline_days)}"
 
 
 def parts_table(question: TrainingQuestion, rows: pd.DataFrame) -> pd.DataFrame:

@@ -6,21 +6,29 @@ from typing import Annotated, Self
 from pydantic import Field, field_validator, model_validator
 
 from gpuspec.base.ask import Ask, Range, Short, Was, typed
+from gpuspec.base.days import run_date
 from gpuspec.base.errors import InputError
 from gpuspec.base.units import NODE_GPUS
 from gpuspec.catalog import Gpu, servers
 from gpuspec.catalog.fields import (
     Batch,
+    ComingDay,
     Days,
+    Documents,
+    Epochs,
     FrameworkName,
     GpuCounts,
     ModelName,
+    Offload,
+    OptimizerName,
     Rank,
+    RecomputeWords,
     RunTokens,
     SequenceTokens,
     TrainingFormat,
     Tuning,
 )
+from gpuspec.catalog.frameworks import framework_record
 from gpuspec.catalog.models import Model, model
 from gpuspec.catalog.precision import TrainingRecipe, training_recipe
 from gpuspec.catalog.precision import precision as format_of
@@ -30,6 +38,7 @@ from gpuspec.constants.memory import MemoryTerms, memory_terms
 from gpuspec.constants.training import TrainingTerms, framework
 from gpuspec.formulas.memory import TARGETS, Adapter, need_layer_order
 from gpuspec.formulas.power import node_power_w
+from gpuspec.formulas.recompute import recompute_of
 from gpuspec.formulas.training import FAILURES_PER_GPU_DAY, RESTART_S, Cluster
 from gpuspec.topics.shared import MODEL_HELP, Compared, Networked
 
@@ -42,6 +51,18 @@ class Job(Ask):
     deadline_days: Annotated[Days, Short("days")] = Field(
         30.0, description="Time that the run may take"
     )
+    documents: Documents | None = Field(
+        None, description="Instead of tokens: documents to train on, with document_tokens"
+    )
+    document_tokens: Annotated[float, Range(1, 1e9, "tokens")] | None = Field(
+        None, description="Mean tokens of a document"
+    )
+    epochs: Epochs = Field(1.0, description="Times that every document is seen")
+    deadline: ComingDay | None = Field(
+        None,
+        description="Instead of deadline_days: the day on which it must be done, such as "
+        "2027-01-15 or friday; counted in whole days from that of the run",
+    )
     seq_len: Annotated[SequenceTokens, Short("seq")] = Field(4096, description="A sequence")
     global_batch: Annotated[Batch, Short("batch")] = Field(
         1024, description="Sequences of an optimizer step"
@@ -51,11 +72,49 @@ class Job(Ask):
         "megatron-core",
         description="Framework whose fitted constants are used (data/frameworks.csv)",
     )
+    optimizer: OptimizerName | None = Field(
+        None,
+        description="Optimizer and what it keeps of a parameter (data/training_recipes.csv), "
+        "such as adamw-8bit, adafactor, muon; None: the framework's",
+    )
 
     @cached_property
     def network(self) -> Model:
         """The model's record."""
         return model(self.model)
+
+    @cached_property
+    def recipe(self) -> TrainingRecipe:
+        """What the optimizer keeps of each parameter: as asked, or as the framework does."""
+        usual = framework_record(self.framework).recipe
+        usual = usual if self.tuning == "full" else "adamw-bf16"
+        return training_recipe(self.optimizer or usual)
+
+    def _instead(self, name: str, value: float | None, by: str) -> None:
+        """Put a value that another field states into the place of a field."""
+        stated, default = getattr(self, name), type(self).model_fields[name].default
+        if value is None or stated == value:
+            return
+        if stated not in (None, default):
+            raise InputError(name, stated, f"give it or {by}, not both")
+        self.__dict__.update({name: value, "filled in": self.filled | {name}})
+
+    @model_validator(mode="after")
+    def _counts_tokens_and_days(self) -> Self:
+        parts = {"documents": self.documents, "document_tokens": self.document_tokens}
+        for name, value in parts.items():
+            if value is None and self.documents != self.document_tokens:
+                raise InputError(name, None, "give it beside " + " and ".join(set(parts) - {name}))
+        if self.documents and self.document_tokens:
+            total = self.documents * self.document_tokens * self.epochs
+            self._instead("tokens", total, "documents and document_tokens")
+        elif self.epochs != 1:
+            raise InputError(
+                "epochs", self.epochs, "it is of documents: give these, or more tokens"
+            )
+        left = (self.deadline - run_date()).days if self.deadline else None
+        self._instead("deadline_days", left, "deadline")
+        return self
 
     @model_validator(mode="after")
     def _fits_the_model(self) -> Self:
@@ -77,6 +136,16 @@ class TrainingQuestion(Job, Compared, Networked):
     precision: Annotated[TrainingFormat, Was("compute")] = Field(
         "bf16", description="Precision of the products: bf16, or fp8 where the GPU has it"
     )
+    recompute: RecomputeWords | None = Field(
+        None,
+        description="What the backward pass repeats: none, selective, operations "
+        "or full, also 'full every 2' or 'full 4 layers' (of a stage); None: what is fastest",
+    )
+    offload: Offload | None = Field(
+        None,
+        description="What goes to host memory: none, optimizer, activations or both; None: what "
+        "must, where nothing fits without",
+    )
     lora_rank: Rank = Field(16, description="Rank of LoRA adapters")
     storage_gb_s: Annotated[float, Range(0, 1e6, "GB/s", above=True)] = Field(
         10.0, description="Rate at which the whole cluster writes checkpoints"
@@ -89,6 +158,28 @@ class TrainingQuestion(Job, Compared, Networked):
         RESTART_S, description="Time from an interruption to the next step"
     )
 
+    @model_validator(mode="after")
+    def _as_the_framework_can(self) -> Self:
+        has = framework_record(self.framework)
+        kind = recompute_of(self.recompute, 1)[0] if self.recompute else has.recompute[0]
+        if kind not in has.recompute:
+            valid = f"{has.name} recomputes {', '.join(has.recompute)}"
+            raise InputError("recompute", self.recompute, valid)
+        if set(self.host_parts or ()) - set(has.offload):
+            can = (
+                f"keeps {' and '.join(has.offload)} there" if has.offload else "keeps nothing there"
+            )
+            raise InputError("offload", self.offload, f"{has.name} {can}")
+        return self
+
+    @property
+    def host_parts(self) -> tuple[str, ...] | None:
+        """Return what goes to host memory where it is asked for; None where it is left open."""
+        if self.offload is None:
+            return None
+        both = ("optimizer", "activations")
+        return tuple(part for part in both if self.offload in (part, "both"))
+
     @field_validator("counts")
     @classmethod
     def _whole_nodes(cls, counts: tuple[int, ...]) -> tuple[int, ...]:
@@ -98,11 +189,6 @@ class TrainingQuestion(Job, Compared, Networked):
                 valid = f"beyond one node give multiples of its {NODE_GPUS} GPUs"
                 raise InputError("", count, valid)
         return tuple(sorted(set(counts)))
-
-    @cached_property
-    def recipe(self) -> TrainingRecipe:
-        """What the optimizer keeps of each parameter."""
-        return training_recipe("adamw-megatron" if self.tuning == "full" else "adamw-bf16")
 
     @cached_property
     def terms(self) -> TrainingTerms:
@@ -128,8 +214,9 @@ class TrainingQuestion(Job, Compared, Networked):
         return float(self.global_batch * self.seq_len)
 
     def computes_in(self, device: Gpu) -> str:
-        """Return the precision of the products on a GPU: FP8 only where it has such units."""
-        return "fp8" if self.precision == "fp8" and "fp8" in device.precisions else "bf16"
+        """Return the precision of the products on a GPU: FP8 where it and the framework can."""
+        able = "fp8" in device.precisions and framework_record(self.framework).fp8
+        return "fp8" if self.precision == "fp8" and able else "bf16"
 
     def cluster(self, device: Gpu) -> Cluster:
         """Return kernels, fabric and constants for a GPU."""

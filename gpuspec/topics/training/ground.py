@@ -8,12 +8,14 @@ import pandas as pd
 
 from gpuspec.base.units import NODE_GPUS
 from gpuspec.catalog import Gpu, gpu
+from gpuspec.constants.collectives import joined_ground
 from gpuspec.constants.ground import (
     Ground,
     framework_on,
     framework_reach,
     ground_codes,
     ground_of,
+    joined,
     model_kind,
 )
 from gpuspec.constants.training import framework, framework_known
@@ -64,10 +66,18 @@ def layouts_ground(
     """Return the ground, as codes, of every layout of a grid."""
     split = {name: grid[name].to_numpy(int) for name in SIZES}
     codes = ground_codes("training", setting(question, device, count, split))
+    codes = np.maximum(codes, network_ground(question, device, count).code)
     return np.broadcast_to(codes, (len(grid),))
+
+
+def network_ground(question: TrainingQuestion, device: Gpu, count: int) -> Ground:
+    """Return the ground of what joins the GPUs."""
+    q = question
+    return joined_ground(device, count, q.network_kind, q.network_gb_s(device))
 
 
 def layout_ground(question: TrainingQuestion, row: Mapping[str, Any]) -> Ground:
     """Return the ground of one layout, a row with ``gpu``, ``gpus`` and its sizes."""
     device, count = gpu(str(row["gpu"])), int(row["gpus"])
-    return ground_of("training", setting(question, device, count, row))
+    known = ground_of("training", setting(question, device, count, row))
+    return joined([known, network_ground(question, device, count)])

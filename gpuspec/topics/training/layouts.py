@@ -6,27 +6,30 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.base.units import GIB, NODE_GPUS
-from gpuspec.catalog import Gpu
-from gpuspec.catalog.models import Model
+from gpuspec.catalog import Gpu, link
+from gpuspec.catalog.frameworks import Framework, framework_record
 from gpuspec.constants.training import training_interval
-from gpuspec.formulas.memory import training_parts
-from gpuspec.formulas.splits import TENSOR, Rules, first_broken, split_rules
+from gpuspec.formulas.memory import host_bytes, microbatches_in_flight, training_peak
+from gpuspec.formulas.recompute import recompute_of
+from gpuspec.formulas.splits import TENSOR
 from gpuspec.formulas.training import (
     TrainingJob,
     expert_counts,
     model_flops_per_token,
+    offload_seconds,
     step_parts,
 )
 from gpuspec.topics.training.ask import TrainingQuestion
 from gpuspec.topics.training.ground import layouts_ground, levels
+from gpuspec.topics.training.rules import impossible
 
 CONTEXT = (1, 2, 4, 8, 16, 32)
 EXPERT = (1, 2, 4, 8, 16, 32, 64)
 MICRO = (1, 2, 4, 8)
-ZERO = (1, 3)
-RECOMPUTE = ("none", "full")
-LARGEST_BUBBLE = 0.5
-"""Bubble over work at which a layout is rejected without computing it."""
+ZERO = ("0", "1", "3")
+"""Stages of ZeRO that are tried where a framework has them; 0 where it has no 1, which takes less
+memory at the same traffic."""
+UNFIT = "does not fit"
 LONG_SEQUENCE = 8192
 """Tokens of a GPU's share of a sequence below which context parallelism is not tried."""
 BOUNDS = {
@@ -46,29 +49,53 @@ BOUNDS = {
     "fixed": "fixed time",
 }
 """What a reader calls a part of a step."""
+HOST = {
+    "optimizer": "optimizer states in host memory",
+    "activations": "activations in host memory",
+    "optimizer|activations": "optimizer states and activations in host memory",
+}
+"""What may go to host memory where nothing fits without, and how it is said."""
 
 
 def layout_grid(question: TrainingQuestion, count: int) -> pd.DataFrame:
     """Return all combinations of parallel sizes whose product is `count`, possible or not.
 
     Columns: ``tp``, ``pp``, ``cp``, ``ep``, ``dp``, ``micro_batch``, ``interleave``,
-    ``zero_stage``, ``recompute``, ``microbatches``.
+    ``zero_stage``, ``recompute``, ``recompute_share`` (of the layers), ``offload`` (what is
+    asked for), ``microbatches``.
     """
-    network = question.network
+    network, has = question.network, framework_record(question.framework)
     longest = max(question.seq_len // LONG_SEQUENCE, 1)
     contexts = tuple(c for c in CONTEXT if c == 1 or c <= 2 * longest)
     experts = tuple(e for e in EXPERT if e <= max(expert_counts(network), default=1))
-    shape = _shapes(count, network.layers, contexts, experts)
-    return shape.assign(microbatches=question.global_batch / shape["dp"] / shape["micro_batch"])
+    stages = tuple(int(z) for z in ZERO if z in has.zero_stages)
+    stages = stages[1:] if 1 in stages[1:] else stages
+    again = tuple(kind for kind in has.recompute if kind != "selective")
+    said = question.recompute
+    again = (recompute_of(said, 1)[0],) if said else again
+    shape = _shapes(count, network.layers, contexts, experts, stages, again)
+    held = {pp: network.layers / pp for pp in shape["pp"].unique()}
+    shares = {pp: recompute_of(said, n)[1] if said else 1.0 for pp, n in held.items()}
+    return shape.assign(
+        recompute_share=shape["pp"].map(shares),
+        offload="|".join(question.host_parts or ()),
+        microbatches=question.global_batch / shape["dp"] / shape["micro_batch"],
+    )
 
 
 @lru_cache(64)
 def _shapes(
-    count: int, layers: int, contexts: tuple[int, ...], experts: tuple[int, ...]
+    count: int,
+    layers: int,
+    contexts: tuple[int, ...],
+    experts: tuple[int, ...],
+    zero_stages: tuple[int, ...],
+    recompute: tuple[str, ...],
 ) -> pd.DataFrame:
     stages = [p for p in _divisors(count) if p <= 2 * layers]
+    sizes = [(*TENSOR, 2 * NODE_GPUS), stages, contexts, experts, MICRO, (0, 1)]
     shape = pd.MultiIndex.from_product(
-        [(*TENSOR, 2 * NODE_GPUS), stages, contexts, experts, MICRO, (0, 1), ZERO, RECOMPUTE],
+        [*sizes, zero_stages, recompute],
         names=["tp", "pp", "cp", "ep", "micro_batch", "chunked", "zero_stage", "recompute"],
     ).to_frame(index=False)
     split = shape["tp"] * shape["pp"] * shape["cp"]
@@ -84,87 +111,92 @@ def _divisors(number: int) -> list[int]:
     return [d for d in range(1, number + 1) if number % d == 0]
 
 
-def impossible(network: Model, question: TrainingQuestion, grid: pd.DataFrame) -> np.ndarray:
-    """Return why each layout does not work at all, before memory; empty where it may."""
-    rules = layout_rules(network, question.seq_len, question.global_batch, grid)
-    return first_broken(rules, len(grid))
-
-
-def layout_rules(
-    network: Model, seq_len: int, global_batch: int, grid: pd.DataFrame, node_gpus: int = NODE_GPUS
-) -> Rules:
-    """Return what breaks each layout of a grid, memory aside."""
-    tp, pp, cp, ep, dp = (grid[c].to_numpy() for c in ("tp", "pp", "cp", "ep", "dp"))
-    batches = grid["microbatches"].to_numpy(float)
-    chunks = grid["interleave"].to_numpy(float)
-    micro, ranks = grid["micro_batch"].to_numpy(), dp * cp
-    layers, experts = network.layers, expert_counts(network)
-    undivided = np.any([n % ep > 0 for n in experts] or [np.zeros(len(ep), bool)], axis=0)
-    has = " and ".join(map(str, experts or (0,)))
-    bubble = (pp - 1) / chunks / np.maximum(batches, 1)
-    return [
-        *split_rules(network, tp, pp, node_gpus),
-        (
-            (chunks > 1) & (layers % pp > 0),
-            lambda i: f"PP {pp[i]} does not divide the {layers} layers, so it cannot interleave",
-        ),
-        ((cp > 1) & (seq_len % (2 * cp) > 0), lambda i: f"CP {cp[i]} does not divide the sequence"),
-        (
-            ep > ranks,
-            lambda i: f"EP {ep[i]} is more than the {ranks[i]} data-parallel ranks",
-        ),
-        (
-            undivided | (ranks % ep > 0),
-            lambda i: f"EP {ep[i]} does not divide the {has} experts or the ranks",
-        ),
-        (
-            (batches < 1) | (batches != np.floor(batches)),
-            lambda i: (
-                f"a batch of {global_batch} does not divide by DP {dp[i]} x micro-batch {micro[i]}"
-            ),
-        ),
-        (
-            bubble > LARGEST_BUBBLE,
-            lambda i: f"a pipeline bubble of {bubble[i]:.0%} of the work is too large",
-        ),
-    ]
-
-
-def layout_job(seq_len: int, grid: pd.DataFrame) -> TrainingJob:
-    """Return the layouts of a grid as step and memory formulas take them."""
+def layout_job(seq_len: int, grid: pd.DataFrame, has: Framework) -> TrainingJob:
+    """Return the layouts of a grid, under a framework, as step and memory formulas take them."""
     names = ("tp", "pp", "dp", "cp", "ep", "micro_batch", "microbatches", "interleave")
+    offload = grid["offload"].to_numpy(str) if "offload" in grid else np.full(len(grid), "")
+    share = grid["recompute_share"].to_numpy(float) if "recompute_share" in grid else 1.0
     return TrainingJob.of(
         seq_len=seq_len,
         **{name: grid[name].to_numpy(float) for name in (*names, "zero_stage")},
         recompute=grid["recompute"].to_numpy(str),
+        recompute_share=share,
         sequence_parallel=grid["tp"].to_numpy() > 1,
+        balanced_stages=has.balanced_stages,
+        offload_optimizer=np.char.find(offload, "optimizer") >= 0,
+        offload_activations=np.char.find(offload, "activations") >= 0,
+        bytes_per_logit=has.bytes_per_logit,
+        persistent_gradients=has.persistent_gradients,
+        fused_norms=has.fused_norms,
+        fused_glu=has.fused_glu,
     )
 
 
-def peak_memory_bytes(question: TrainingQuestion, grid: pd.DataFrame) -> np.ndarray:
-    """Return the peak memory of one GPU for each layout, reserves included."""
-    parts = training_parts(
-        question.network,
-        question.recipe,
-        layout_job(question.seq_len, grid),
-        adapter=question.adapter,
-        terms=question.memory,
-    )
-    return np.asarray(sum(parts.values()))
+def possible_layouts(
+    question: TrainingQuestion, device: Gpu, count: int
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return the layouts of a job on `count` GPUs, and why each does not work.
+
+    Where none fits, what the framework can keep in host memory goes there: the grid then holds
+    those layouts too. It has ``memory_bytes`` (peak of one GPU, NaN where memory was not asked
+    about) and ``host_bytes`` (of the host, for each GPU).
+    """
+    grid, reason = _held(question, device, layout_grid(question, count))
+    short = np.char.startswith(reason.astype(str), UNFIT)
+    offload = framework_record(question.framework).offload
+    if (reason == "").any() or not short.any() or not offload or question.host_parts is not None:
+        return grid, reason
+    ways = [*offload, "|".join(offload)] if len(offload) > 1 else offload
+    lent = pd.concat([grid[short].assign(offload=way) for way in ways], ignore_index=True)
+    more, why = _held(question, device, lent)
+    return pd.concat([grid, more], ignore_index=True), np.concatenate([reason, why])
+
+
+def _held(
+    question: TrainingQuestion, device: Gpu, grid: pd.DataFrame
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return a grid with the memory of each layout, and why each does not work."""
+    q, has = question, framework_record(question.framework)
+    reason = impossible(q.network, q, grid)
+    memory, host = np.full(len(grid), np.nan), np.zeros(len(grid))
+    able = reason == ""
+    if able.any():
+        job = layout_job(q.seq_len, grid[able], has)
+        asked = (q.network, q.recipe, job)
+        memory[able] = training_peak(*asked, device.memory_bytes, adapter=q.adapter, terms=q.memory)
+        if (grid["offload"] != "").any():
+            host[able] = sum(host_bytes(*asked, q.adapter).values())
+    short = memory - device.memory_bytes
+    unfit = able & (short > 0)
+    reason[unfit] = [f"{UNFIT}: {s / GIB:.0f} GiB a GPU short" for s in short[unfit]]
+    return grid.assign(memory_bytes=memory, host_bytes=host), reason
 
 
 def layout_parts(
     question: TrainingQuestion, device: Gpu, grid: pd.DataFrame
 ) -> dict[str, np.ndarray]:
-    """Return the seconds of a step of each layout, by part."""
-    return step_parts(
-        question.network,
-        question.recipe,
-        question.cluster(device),
-        layout_job(question.seq_len, grid),
-        fp8=question.computes_in(device) == "fp8",
-        adapter=question.adapter,
+    """Return the seconds of a step of each layout, by part.
+
+    Waiting for activations that lie in host memory counts as recomputation: what it costs not to
+    keep them.
+    """
+    q, job = question, layout_job(question.seq_len, grid, framework_record(question.framework))
+    parts = step_parts(
+        q.network,
+        q.recipe,
+        q.cluster(device),
+        job,
+        fp8=q.computes_in(device) == "fp8",
+        adapter=q.adapter,
     )
+    if not np.any(job.software.offload_activations):
+        return parts
+    batches, pp = grid["microbatches"].to_numpy(float), grid["pp"].to_numpy(float)
+    kept = host_bytes(q.network, q.recipe, job, q.adapter)["activations"]
+    moved = kept * batches / microbatches_in_flight(pp, batches, grid["interleave"].to_numpy())
+    busy = parts["gemm"] + parts["attention"] + parts["elementwise"]
+    rate = device.pcie_bytes_s or link("nvlink-c2c").bytes_s
+    return {**parts, "recompute": parts["recompute"] + offload_seconds(moved, rate, busy)}
 
 
 def layout_table(question: TrainingQuestion, device: Gpu, count: int) -> pd.DataFrame:
@@ -173,24 +205,16 @@ def layout_table(question: TrainingQuestion, device: Gpu, count: int) -> pd.Data
     Returns
     -------
     DataFrame
-        The columns of `layout_grid`, then ``gpu``, ``gpus``, ``memory_bytes`` (peak of one
-        GPU), ``step_s`` with ``step_s_low`` and ``step_s_high`` (80 % interval),
+        The columns of `possible_layouts`, then ``gpu``, ``gpus``, ``step_s`` with
+        ``step_s_low`` and ``step_s_high`` (80 % interval),
         ``tokens_s_gpu``, ``mfu`` (against the dense peak of the precision), ``bound``,
         ``ground`` (0 measured, 1 near, 2 far),
         ``works`` and ``reason`` (why not; never NaN). A layout that does not work has an
         infinite step.
     """
     q = question
-    grid = layout_grid(q, count)
-    reason = impossible(q.network, q, grid)
-    memory = np.full(len(grid), np.nan)
-    able = reason == ""
-    if able.any():
-        memory[able] = peak_memory_bytes(q, grid[able])
-    short = memory - device.memory_bytes
-    unfit = able & (short > 0)
-    reason[unfit] = [f"does not fit: {s / GIB:.0f} GiB a GPU short" for s in short[unfit]]
-    works = able & ~unfit
+    grid, reason = possible_layouts(q, device, count)
+    works = reason == ""
     step = np.full(len(grid), np.inf)
     bound = np.full(len(grid), "", dtype=object)
     if works.any():
@@ -206,7 +230,6 @@ def layout_table(question: TrainingQuestion, device: Gpu, count: int) -> pd.Data
     table = grid.assign(
         gpu=device.id,
         gpus=count,
-        memory_bytes=memory,
         step_s=step,
         step_s_low=low,
         step_s_high=high,

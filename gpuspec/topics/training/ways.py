@@ -9,12 +9,15 @@ import pandas as pd
 
 from gpuspec.base.units import GIB, HOURS_YEAR
 from gpuspec.catalog import Gpu
+from gpuspec.catalog.frameworks import framework_record
 from gpuspec.catalog.models.formats import STORED
 from gpuspec.constants.ground import Ground
 from gpuspec.formulas.training import model_flops_per_token, parallel_sizes
 from gpuspec.topics.training.answer import DAY, layouts, nearest_layout, run_figures
 from gpuspec.topics.training.ask import TrainingQuestion
+from gpuspec.topics.training.elsewhere import unfit_reason
 from gpuspec.topics.training.ground import layout_ground
+from gpuspec.topics.training.layouts import HOST
 from gpuspec.topics.ways import Row, Ways, filled
 
 BEST_MFU, WORST_MFU = 0.7, 0.15
@@ -42,9 +45,13 @@ def training_ways(
     parts = []
     for device in question.devices:
         for compute in training_formats(precisions, device):
-            if compute not in device.precisions:
+            has = framework_record(question.framework)
+            lacks = f"{device.name} has no {compute.upper()} units"
+            why = "" if compute in device.precisions else lacks
+            if compute == "fp8" and not has.fp8:
+                why = f"{has.name} does not train in FP8"
+            if why:
                 out = {"gpu": device.id, "precision": compute, "split": "", "unit_gpus": 1}
-                why = f"{device.name} has no {compute.upper()} units"
                 parts.append(pd.DataFrame([{**out, "works": False, "reason": why}]))
                 continue
             of = {"gpus": (device.id,), "counts": (8,), "precision": compute}
@@ -78,7 +85,7 @@ def _job_rows(q: TrainingQuestion, count: int, runs_per_year: float, every: bool
     device, table = q.devices[0], layouts(bare, q.devices[0], count)
     row = {"gpu": device.id, "precision": q.precision, "unit_gpus": count, "gpus": float(count)}
     if not table["works"].any():
-        reason = str(nearest_layout(table)["reason"])
+        reason = unfit_reason(bare, device, count, str(nearest_layout(table)["reason"]))
         return pd.DataFrame([{**row, "split": f"{count:,} GPUs", "works": False, "reason": reason}])
     best = table[table["works"]]
     best = best if every else best.iloc[:1]
@@ -115,5 +122,6 @@ def _layout_words(rows: pd.DataFrame) -> list[str]:
     for r in rows.to_dict("records"):
         sizes = parallel_sizes(r)
         sizes += ["ZeRO-3"] if r["zero_stage"] == 3 else []
+        sizes += [HOST[r["offload"]]] if r["offload"] else []
         words.append(" ".join(sizes) or "one GPU")
     return words

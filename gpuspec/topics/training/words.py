@@ -1,10 +1,15 @@
 """Sentences about training."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
 from gpuspec.formulas.training import parallel_sizes
 from gpuspec.topics.training import TrainingQuestion
+from gpuspec.topics.training.layouts import HOST
+from gpuspec.views.columns import amount
 from gpuspec.views.words import (
     count_words,
     days_with_interval,
@@ -18,7 +23,8 @@ def deadline_finding(question: TrainingQuestion, answer: pd.DataFrame) -> str:
     """Say how many of each GPU train the model in time."""
     q = question
     days = f"{q.deadline_days:g} " + ("day" if q.deadline_days == 1 else "days")
-    job = f"{q.network.name} on {count_words(q.tokens)} tokens in {days}"
+    by = f"by {q.deadline:%A %Y-%m-%d} (in {days})" if q.deadline else f"in {days}"
+    job = f"{q.network.name} on {count_words(q.tokens)} tokens {by}"
     met = [f"{r.gpus:,} x {r.gpu}" for r in rows(answer) if r.meets]
     late = [str(r.gpu) for r in rows(answer) if not r.meets]
     if not met:
@@ -35,14 +41,23 @@ def deadline_sentences(question: TrainingQuestion, answer: pd.DataFrame) -> str:
             said.append(f"{r.gpu}: {r.reason}.")
             continue
         split = ", ".join(parallel_sizes(r._asdict()))
-        again = ", full recomputation" if r.recompute == "full" else ""
-        sharded = ", ZeRO-3" if r.zero_stage == 3 else ""
+        more = layout_more(r._asdict())
         said.append(
-            f"{r.gpus:,} x {r.gpu} ({split or 'one GPU'}{sharded}{again}): "
+            f"{r.gpus:,} x {r.gpu} ({split or 'one GPU'}{more}): "
             f"{days_with_interval(r.days, r.days_low, r.days_high)}, MFU {r.mfu:.0%}, "
-            f"{r.gpu_hours:,.0f} GPU-hours, {_energy(r.kwh)}; {r.verdict}."
+            f"{amount(r.gpu_hours)} GPU-hours, {_energy(r.kwh)}; {r.verdict}."
         )
     return " ".join(filter(None, [*said, runs_ground(answer), question.network.doubts]))
+
+
+def layout_more(row: Mapping[Any, Any]) -> str:
+    """Say what a layout does beside splitting the model: sharding, host memory, recomputation."""
+    said = ["ZeRO-3"] if row["zero_stage"] == 3 else []
+    said += [HOST[row["offload"]]] if row["offload"] else []
+    share = row["recompute_share"]
+    if row["recompute"] != "none":
+        said.append(f"{row['recompute']} recomputation" + (f" of {share:.0%}" if share < 1 else ""))
+    return "".join(f", {part}" for part in said)
 
 
 def runs_ground(answer: pd.DataFrame) -> str:
@@ -52,7 +67,7 @@ def runs_ground(answer: pd.DataFrame) -> str:
 
 
 def _energy(kwh: float) -> str:
-    return f"{kwh / 1e3:,.0f} MWh" if kwh >= 1e4 else f"{kwh:,.0f} kWh"
+    return f"{kwh / 1e3:,.0f} MWh" if kwh >= 1e4 else f"{amount(kwh)} kWh"
 
 
 def scaling_finding(table: pd.DataFrame) -> str:
