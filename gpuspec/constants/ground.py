@@ -150,7 +150,8 @@ TOPICS: Mapping[str, Topic] = {
             "precision": ("in {name}", FAR),
             "tuning": ("of {name}", FAR),
             "kind": ("of {name}", FAR),
-            **_REACH,
+            "known_on": ("of {name}", NEAR),
+            "tensor_reach": ("of tensor parallelism {name}", FAR),
             "pipeline_reach": ("of pipelines {name}", FAR),
         },
         {
@@ -241,6 +242,26 @@ def reach_of(gpus: ArrayLike) -> np.ndarray:
     'over nodes'
     """
     return np.where(np.asarray(gpus) > NODE_GPUS, "over nodes", "in a node")
+
+
+def framework_reach(framework: ArrayLike, gpus: ArrayLike) -> np.ndarray:
+    """Return where a group of GPUs of a framework lies: over nodes frameworks differ severalfold.
+
+    >>> framework_reach("nanotron", [8, 16]).tolist()
+    ['in a node', 'over nodes under nanotron']
+    """
+    under = np.char.add("over nodes under ", np.asarray(framework, str))
+    return np.where(np.asarray(gpus) > NODE_GPUS, under, "in a node")
+
+
+def framework_on(framework: ArrayLike, generation: ArrayLike) -> np.ndarray:
+    """Return a framework with the generation of GPU that it runs on.
+
+    >>> str(framework_on("nanotron", "Hopper"))
+    'nanotron on Hopper GPUs'
+    """
+    named = np.char.add(np.asarray(framework, str), " on ")
+    return np.char.add(np.char.add(named, np.asarray(generation, str)), " GPUs")
 
 
 def ground_record(topic: str) -> Record:

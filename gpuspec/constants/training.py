@@ -27,6 +27,10 @@ class TrainingTerms(Terms):
     """Time of BF16 products over that of the kernel tables (clocks under load, strides)."""
     fp8_factor: float = Field(1.15, ge=0.6, le=3.0)
     """The same of FP8 products."""
+    row_factor: float = Field(1.3, ge=0.8, le=3.0)
+    """Time of FP8 products with a scale for each row over those with one for a tensor."""
+    block_factor: float = Field(1.1, ge=0.8, le=3.0)
+    """The same with a scale for each block."""
     hopper_factor: float = Field(1.1, ge=0.7, le=2.0)
     """More on Hopper: what a generation's kernels lose in training (power, older software)."""
     flash2_on_hopper: float = Field(1.75, ge=1.0, le=4.0)
@@ -36,13 +40,13 @@ class TrainingTerms(Terms):
     """Time of flash attention, forward and backward, over that of the kernel tables."""
     score_passes: float = Field(14.0, ge=2.0, le=60.0)
     """Times that the scores are read or written where attention is not fused."""
-    elementwise_factor: float = Field(1.3, ge=0.3, le=8.0)
+    elementwise_factor: float = Field(1.0, ge=0.3, le=8.0)
     """Passes over hidden vectors, as a multiple of what fused kernels need."""
     fp8_passes: float = Field(1.0, ge=0.0, le=8.0)
     """Casts to FP8 and their transposes, as a multiple of one pass each."""
     expert_factor: float = Field(1.2, ge=0.5, le=6.0)
     """Time of routed experts' products over that of equal dense ones (imbalance, small tiles)."""
-    layer_us: float = Field(300.0, ge=20.0, le=3000.0)
+    layer_us: float = Field(500.0, ge=20.0, le=3000.0)
     """Time in which the host launches the kernels of a layer and pass (backward counts one)."""
     head_passes: float = Field(6.0, ge=0.5, le=60.0)
     """Times that the logits are read or written, in FP32, forward and backward together."""
@@ -51,14 +55,24 @@ class TrainingTerms(Terms):
 
     Above 1, here and below: the framework's collectives take longer than NCCL's on that fabric.
     """
+    tp_overlapped: float = Field(0.4, ge=0.02, le=2.5)
+    """The same where it runs in pieces beside the products of its layer."""
+    tp_between: float = Field(1.5, ge=0.5, le=8.0)
+    """Time of tensor-parallel communication between nodes over that of the fabric alone."""
     cp_exposed: float = Field(0.3, ge=0.01, le=2.0)
     """The same of context parallelism, where attention runs meanwhile."""
     ep_exposed: float = Field(0.9, ge=0.02, le=2.5)
     """The same of experts' all-to-all."""
     pp_exposed: float = Field(0.6, ge=0.02, le=3.0)
     """The same of pipeline hand-offs."""
+    handoff_ms: float = Field(0.2, ge=0.0, le=400.0)
+    """Time in which the host hands a micro-batch on to the next stage, whatever its size."""
     dp_exposed: float = Field(0.3, ge=0.01, le=8.0)
-    """The same of gradients and sharded states while other work could hide them."""
+    """The same of gradients that every rank holds (ZeRO-0) while other work could hide them."""
+    zero1_exposed: float = Field(0.3, ge=0.01, le=8.0)
+    """The same of gradients scattered and weights gathered once a step (ZeRO-1 and 2)."""
+    zero3_exposed: float = Field(0.2, ge=0.01, le=8.0)
+    """The same of weights gathered for each pass (ZeRO-3, FSDP)."""
     bubble_factor: float = Field(1.0, ge=0.4, le=2.5)
     """Length of the pipeline bubble over the ideal one (uneven stages, jitter)."""
     optimizer_factor: float = Field(1.3, ge=0.5, le=12.0)

@@ -52,6 +52,12 @@ class Parallel:
     """Whether norms and dropouts are split over `tp` as well."""
     balanced_stages: ArrayLike = False
     """Whether pipeline stages are balanced by cost, output head included, and not by layers."""
+    tp_overlap: ArrayLike = False
+    """Whether tensor-parallel collectives run in pieces beside the products of their layer
+    (Transformer Engine's userbuffers, PyTorch's async TP)."""
+    node_dispatch: ArrayLike = False
+    """Whether a token travels once to each node that has experts of it, and from there to their
+    GPUs (DeepEP, HybridEP), and not once to each expert."""
     offload_optimizer: ArrayLike = False
     """Whether optimizer states lie in host memory and the CPU updates them (ZeRO-Offload)."""
 
@@ -65,6 +71,10 @@ class Software:
     over vectors) or ``full`` (only layer inputs are kept): `formulas.recompute`."""
     recompute_share: ArrayLike = 1.0
     """Share of the layers that recompute it: a half where every second layer does."""
+    fp8_recipe: ArrayLike = "tensor"
+    """What shares a scale where products are in FP8: ``tensor``, ``row`` or ``block``."""
+    cuda_graphs: ArrayLike = False
+    """Whether a layer's kernels are launched as one recorded graph."""
     offload_activations: ArrayLike = False
     """Whether what layers keep for the backward pass goes to host memory and comes back."""
     attention: ArrayLike = "flash"

@@ -13,18 +13,21 @@ from toys import ADAMW, DENSE, FAST, INT4, MOE, WIDE, WINDOWED
 from toys import kernels as toy_kernels
 
 from gpuspec.base.errors import InputError
+from gpuspec.catalog import gpu
+from gpuspec.catalog.models import model
 from gpuspec.constants.training import TrainingTerms
 from gpuspec.formulas.job import TrainingJob
 from gpuspec.formulas.memory import Adapter
-from gpuspec.formulas.power import node_power_w
+from gpuspec.formulas.power import clock_share, limited, node_power_w
 from gpuspec.formulas.recompute import recompute_of
-from gpuspec.formulas.training.communication import Ranks
+from gpuspec.formulas.training.communication import Ranks, distinct
 from gpuspec.formulas.training.flops import (
     hardware_flops_per_token,
     model_flops_per_token,
     utilisation,
 )
 from gpuspec.formulas.training.layers import (
+    by_kind,
     cast_seconds,
     dense_gemm_seconds,
     elementwise_seconds,
@@ -231,7 +234,8 @@ TERMS = {
     "matmul_factor": 1.0, "fp8_factor": 1.0, "hopper_factor": 1.0, "flash2_on_hopper": 2.0,
     "attention_factor": 1.0, "score_passes": 3.0, "elementwise_factor": 1.0, "fp8_passes": 0.0,
     "expert_factor": 1.0, "layer_us": 20.0, "head_passes": 0.5, "tp_exposed": 1.0,
-    "cp_exposed": 0.3,
+    "cp_exposed": 0.3, "tp_overlapped": 0.25, "tp_between": 2.0, "handoff_ms": 0.0,
+    "zero1_exposed": 0.4, "zero3_exposed": 0.2, "row_factor": 1.4, "block_factor": 1.2,
     "ep_exposed": 1.0, "pp_exposed": 0.5, "dp_exposed": 0.3, "bubble_factor": 1.0,
     "optimizer_factor": 1.0, "offload_gb_s": 100.0, "step_ms": 0.05, "jitter": 0.0001,
 }  # fmt: skip
@@ -277,7 +281,10 @@ def test_parts_of_a_step():
 
 def test_micro_batches_repeat_all_but_the_update():
     one, three = step(), step(microbatches=3)
-    for name in ("gemm", "attention", "elementwise", "head"):
+    # Each adds its gradients to those before: 4 bytes read and 4 written at 0.8e9 bytes/s.
+    near(three["gemm"], 3 * (one["gemm"] + 8 * 656.9 / 0.8))
+    near(step(microbatches=3, zero_stage=3)["gemm"], 3 * one["gemm"])
+    for name in ("attention", "elementwise", "head"):
         near(three[name], 3 * one[name])
     near(three["optimizer"], 34 * 656.9)
     near(three["fixed"], 50)
@@ -302,9 +309,13 @@ def test_constants_of_a_framework():
 
 
 def test_recomputation():
-    # Full: the forward pass of each layer again. Selective: attention where its scores are kept.
+    # Full: the forward pass of each layer again. Selective: attention. Operations: every second
+    # product and the passes over vectors.
     near(step(recompute="full")["recompute"], 4 * (PRODUCTS + FLASH + SMALL))
-    near(step(recompute="selective")["recompute"], 0)
+    near(step(recompute="selective")["recompute"], 4 * FLASH)
+    near(step(recompute="operations")["recompute"], 4 * (PRODUCTS / 2 + SMALL))
+    every_fourth = step(recompute="full", recompute_share=0.25)
+    near(every_fourth["recompute"], PRODUCTS + FLASH + SMALL)
     # Scores: 10 heads * 100^2 of 2 bytes, three passes forward (one third of 3 + 6 each).
     eager = step(recompute="selective", attention="eager")
     near(eager["attention"], 4 * 3 * 200)
@@ -325,6 +336,8 @@ def test_a_host_that_launches_too_slowly():
     # Full recomputation launches a third pass: 12,000 us beside 4526.1: 7534.1.
     found = step(terms={"layer_us": 3000}, recompute="full")["launch_bound"]
     near(found, 4 * 7534.1, rtol=1e-4)
+    # A recorded graph is launched at once.
+    near(step(terms={"layer_us": 3000}, cuda_graphs=True)["launch_bound"], 0)
 
 
 def test_products_in_fp8():
@@ -338,6 +351,10 @@ def test_products_in_fp8():
     near(found["gemm"], 4 * 1.5 * (forward + inputs + weights))
     near(found["elementwise"], 4 * (3 * SMALL + 2 * 2 * 300))
     near(found["head"], HEAD)
+    row, block = (step(fp8=True, fp8_recipe=recipe) for recipe in ("row", "block"))
+    near(row["gemm"], 4 * 1.4 * (forward + inputs + weights))
+    near(block["gemm"], 4 * 1.2 * (forward + inputs + weights))
+    near(step(fp8_recipe="row")["gemm"], 4 * 3 * PRODUCTS)
 
 
 def test_adapters_have_no_gradients_of_frozen_weights():
@@ -353,6 +370,17 @@ def test_exposed_tensor_parallelism():
     # 20,000 bytes over 2: 10 + 4 us and 20 at half of 0.8. Four a layer.
     found = step(tp=2, sequence_parallel=False, terms={"tp_exposed": 0.8})
     near(found["tp"], 0.8 * 4 * 4 * (14 + 20 / 0.4))
+    # In pieces beside the products a quarter of it shows.
+    beside = step(tp=2, sequence_parallel=False, tp_overlap=True)
+    near(beside["tp"], 0.25 * 4 * 4 * (14 + 20 / 0.4))
+
+
+def test_tensor_parallelism_that_leaves_its_node():
+    inside, between = (
+        step(tp=16, sequence_parallel=False, terms={"tp_between": more})["tp"]
+        for more in (1.0, 3.0)
+    )
+    near(between, 3 * inside)
 
 
 def test_exposed_context_parallelism():
@@ -378,18 +406,19 @@ def test_a_step_of_experts():
     shared = 60.0 + 40.0 + 0.2  # 100 x 100 and 100 x 50 of 100 tokens
     each = 136.2 + 0.25 * 400.2 + 0.75 * shared + 0.75 * 2 * routed
     near(found["gemm"], 4 * 3 * each)
-    # The host launches the kernels of experts too: 3000 * 1.75 * 3 = 15,750 us for a layer.
+    # One launch serves all experts: 3000 * 3 us for a layer.
     busy = (found["gemm"] + found["attention"] + found["elementwise"]) / 4
     slow = step(MOE, terms={"expert_factor": 2.0, "layer_us": 3000})
-    near(slow["launch_bound"], 4 * ((busy**4 + 15_750.0**4) ** 0.25 - busy))
+    near(slow["launch_bound"], 4 * ((busy**4 + 9000.0**4) ** 0.25 - busy))
 
 
 def test_a_pipeline_with_its_bubble():
     # Two stages of 2 layers; hand-offs of 20,000 bytes (44 us) forward and back, half exposed.
     # While the pipeline fills, one stage's work passes, the head spread over both.
     found = step(pp=2, microbatches=3)
-    near(found["gemm"], 3 * 2 * 3 * PRODUCTS)
+    near(found["gemm"], 3 * (2 * 3 * PRODUCTS + 8 * 656.9 / 2 / 0.8))
     near(found["pp"], 3 * 44)
+    near(step(pp=2, microbatches=3, terms={"handoff_ms": 1.0})["pp"], 3 * (44 + 2000))
     near(found["bubble"], 2 * LAYER + HEAD + 44 - HEAD / 2)
     chunks = step(pp=2, microbatches=3, interleave=2, terms={"bubble_factor": 1.5})
     near(chunks["pp"], 3 * 88)
@@ -417,10 +446,10 @@ SCATTERED, GATHERED = 103 + 1313.8 / 0.9, 103 + 656.9 / 0.9
 def test_exposed_data_parallelism():
     near(step(dp=2)["dp"], 0.3 * REDUCED)
     near(step(dp=2, microbatches=5)["dp"], 0.3 * REDUCED)
-    near(step(dp=2, zero_stage=1)["dp"], 0.3 * (SCATTERED + GATHERED))
-    near(step(dp=2, zero_stage=2)["dp"], 0.3 * (SCATTERED + GATHERED))
+    near(step(dp=2, zero_stage=1)["dp"], 0.4 * (SCATTERED + GATHERED))
+    near(step(dp=2, zero_stage=2)["dp"], 0.4 * (SCATTERED + GATHERED))
     # ZeRO-3 gathers for both passes and scatters, each micro-batch.
-    near(step(dp=2, zero_stage=3, microbatches=3)["dp"], 0.9 * (2 * GATHERED + SCATTERED))
+    near(step(dp=2, zero_stage=3, microbatches=3)["dp"], 0.6 * (2 * GATHERED + SCATTERED))
     # Longer than NCCL's: nothing hides.
     near(step(dp=2, terms={"dp_exposed": 2.0})["dp"], 2 * REDUCED)
 
@@ -441,8 +470,8 @@ def test_sharded_copies_exchange_their_share():
     # Of 4 GPUs 2 share a copy: half of the gradients between the copies, once a step.
     between = 106 + 1313.8 / 0.8
     found = step(dp=4, zero_stage=3, shard_gpus=2, microbatches=2)
-    near(found["dp"], 0.3 * (2 * (2 * GATHERED + SCATTERED) + between))
-    near(step(dp=4, zero_stage=1, shard_gpus=2)["dp"], 0.3 * (SCATTERED + GATHERED + between))
+    near(found["dp"], 0.2 * (2 * (2 * GATHERED + SCATTERED) + between))
+    near(step(dp=4, zero_stage=1, shard_gpus=2)["dp"], 0.4 * (SCATTERED + GATHERED + between))
     near(found["optimizer"], 30 * 656.9 / 2 + 4 * 656.9)
 
 
@@ -524,3 +553,52 @@ def test_recomputation_is_read_as_a_kind_and_a_share_of_the_layers(text, kind, s
 def test_recomputation_that_is_not_understood_is_refused(text):
     with pytest.raises(InputError, match="recompute"):
         recompute_of(text, 4)
+
+
+def test_a_token_that_travels_once_to_each_node_of_its_experts():
+    # 2,500 tokens of 200 bytes to 2 of 4 GPUs of a node: 1.75 of them in the mean, not 2.
+    us(
+        ranks(ep=4).experts(MOE, n(2500), True),
+        2 * (50 + 0.875 * 750 / 0.95) * 0.75,
+    )
+    assert_allclose(distinct([1, 2, 8], 2), [1.0, 1.5, 1.875])
+    wide = ranks(ep=16)
+    assert wide.experts(MOE, n(2500), True)[0] < wide.experts(MOE, n(2500))[0]
+
+
+def test_a_power_limit_slows_what_computes_and_no_memory():
+    # (500 - 140) of (700 - 140) W: the cube root of 0.643.
+    assert_allclose(clock_share(500.0, 700.0), 0.863, atol=5e-4)
+    assert clock_share(900.0, 700.0) == 1.0
+    device = gpu("h100-sxm-80")
+    slow = limited(device, 500.0)
+    assert_allclose(slow.peak_flops("bf16") / device.peak_flops("bf16"), 0.863, atol=5e-4)
+    assert slow.bandwidth_bytes_s == device.bandwidth_bytes_s
+    assert limited(device, 700.0) == device
+    with pytest.raises(InputError, match="power_limit_w"):
+        limited(device, 100.0)
+
+
+def test_dense_layers_before_the_experts_are_a_kind_of_their_own():
+    network = model("deepseek-v3")
+    split = by_kind(network)
+    assert [(b.layers, b.moe_layers) for b in split.blocks] == [(3, 0), (58, 58)]
+    assert split.params == network.params
+    assert split.params_active == network.params_active
+    assert by_kind(DENSE) is DENSE
+
+
+def test_frozen_weights_cost_four_flop_a_parameter():
+    all_of_it = float(model_flops_per_token(DENSE, 100, "parameters"))
+    frozen = float(model_flops_per_token(DENSE, 100, "parameters", trained=False))
+    assert frozen == pytest.approx(all_of_it * 4 / 6)
+
+
+def test_flop_that_are_computed_again_follow_the_share_of_the_layers():
+    once = float(model_flops_per_token(DENSE, 100))
+    full, half = (
+        float(hardware_flops_per_token(DENSE, 100, "full", share=share)) for share in (1.0, 0.5)
+    )
+    assert half - once == pytest.approx((full - once) / 2)
+    every_second = float(hardware_flops_per_token(DENSE, 100, "operations"))
+    assert once < every_second < full

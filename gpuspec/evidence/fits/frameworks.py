@@ -18,28 +18,38 @@ from gpuspec.evidence.measurements.training import (
 from gpuspec.formulas.training import assembled
 
 PRIOR_WIDTH = {
-    "matmul_factor": 0.1,
-    "fp8_factor": 0.15,
-    "hopper_factor": 0.06,
-    "flash2_on_hopper": 0.08,
-    "attention_factor": 0.4,
-    "score_passes": 0.5,
-    "elementwise_factor": 0.5,
-    "fp8_passes": 0.7,
-    "expert_factor": 0.4,
-    "layer_us": 0.7,
-    "head_passes": 0.7,
-    "tp_exposed": 0.4,
-    "cp_exposed": 0.7,
-    "ep_exposed": 0.7,
-    "pp_exposed": 0.7,
-    "dp_exposed": 0.8,
-    "bubble_factor": 0.2,
-    "optimizer_factor": 0.6,
-    "offload_gb_s": 0.5,
-    "step_ms": 1.0,
-    "jitter": 0.5,
+    "matmul_factor": 0.06,
+    "fp8_factor": 0.09,
+    "row_factor": 0.09,
+    "block_factor": 0.09,
+    "hopper_factor": 0.03,
+    "flash2_on_hopper": 0.04,
+    "attention_factor": 0.24,
+    "score_passes": 0.3,
+    "elementwise_factor": 0.3,
+    "fp8_passes": 0.42,
+    "expert_factor": 0.24,
+    "layer_us": 0.1,
+    "head_passes": 0.42,
+    "tp_exposed": 0.24,
+    "tp_overlapped": 0.24,
+    "tp_between": 0.1,
+    "cp_exposed": 0.42,
+    "ep_exposed": 0.42,
+    "pp_exposed": 0.42,
+    "handoff_ms": 0.3,
+    "dp_exposed": 0.48,
+    "zero1_exposed": 0.15,
+    "zero3_exposed": 0.48,
+    "bubble_factor": 0.12,
+    "optimizer_factor": 0.36,
+    "offload_gb_s": 0.3,
+    "step_ms": 0.6,
+    "jitter": 0.3,
 }
+OF_A_FRAMEWORK = {"layer_us": 6.0, "handoff_ms": 4.0, "tp_between": 4.0, "zero1_exposed": 3.0}
+"""Constants that say little of another framework (its host, how it overlaps): how much wider they
+may spread between frameworks than around the centre of all."""
 NOISE = 0.05
 
 
@@ -80,4 +90,6 @@ FRAMEWORKS = Hierarchy(
     member=_frameworks,
     family=lambda member: families().get(member, member),
     noise=NOISE,
+    member_width=np.array([OF_A_FRAMEWORK.get(name, 1.0) for name in PRIOR_WIDTH]),
+    tolerance=1e-4,
 )

@@ -104,6 +104,8 @@ class Hierarchy(Generic[T]):
     they differ less than families."""
     centre_width: float = 1.0
     """The widths of the centre from where fits start, as a share: little where that is physics."""
+    tolerance: float = 1e-8
+    """Share of the misfit, and of a constant, at which a fit stops."""
     proportional: bool = False
     """Whether predictions cost so much that they are taken as linear in the constants."""
     many: Callable[[pd.DataFrame, Sequence[Constants]], np.ndarray] | None = None
@@ -172,7 +174,8 @@ class Fit(Generic[T]):
             return np.concatenate([inner, np.diag(1 / (self.width * width))])
 
         begin = np.clip(centre, self.low + 1e-6, self.high - 1e-6)
-        solution = least_squares(residuals, begin, derivatives, bounds=(self.low, self.high))
+        stop, bounds = self.what.tolerance, (self.low, self.high)
+        solution = least_squares(residuals, begin, derivatives, bounds=bounds, ftol=stop, xtol=stop)
         return np.asarray(solution.x)
 
     def used(self, chosen: np.ndarray) -> np.ndarray:

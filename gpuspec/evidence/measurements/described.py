@@ -17,6 +17,8 @@ from gpuspec.constants.ground import (
     TOPICS,
     Codes,
     format_name,
+    framework_on,
+    framework_reach,
     ground_codes,
     model_kind,
     reach_of,
@@ -115,8 +117,11 @@ def training(rows: pd.DataFrame) -> pd.DataFrame:
             "tuning": np.where(rows["tuning"] == "full", "all weights", "adapters"),
             "kind": _each(rows["model"], lambda name: model_kind(known_model(name))),
             "reach": np.where(rows["n_gpus"] > NODE_GPUS, "between nodes", "in a node"),
-            "tensor_reach": reach_of(rows["tp"]),
-            "pipeline_reach": reach_of(rows["tp"] * rows["cp"] * rows["pp"]),
+            "known_on": framework_on(rows["framework"], _each(rows["gpu"], generation)),
+            "tensor_reach": framework_reach(rows["framework"], rows["tp"]),
+            "pipeline_reach": framework_reach(
+                rows["framework"], np.where(rows["pp"] > 1, rows["tp"] * rows["cp"] * rows["pp"], 1)
+            ),
             "params_b": _each(rows["model"], _billions),
             "gpus": rows["n_gpus"],
             "tp": rows["tp"],

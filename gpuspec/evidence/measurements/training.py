@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from gpuspec.base.errors import InputError
+from gpuspec.base.units import NODE_GPUS
 from gpuspec.catalog import gpu
 from gpuspec.catalog.precision import precision, training_recipe
 from gpuspec.constants.fabrics import fabric
@@ -23,6 +24,8 @@ from gpuspec.evidence.measurements.rows import (
     publisher_of,
 )
 from gpuspec.formulas.memory import Adapter, training_peak
+from gpuspec.formulas.power import limited
+from gpuspec.formulas.recompute import recompute_of
 from gpuspec.formulas.training import (
     StepWork,
     TrainingJob,
@@ -45,11 +48,13 @@ METRICS = (
 PRECISIONS = ("bf16", "fp16", "fp8")
 LORA_TARGETS = ("q", "k", "v", "o")
 _ONE_CALL = ["model", "gpu", "precision", "recipe", "tuning", "framework", "node_network_gb_s"]
-_ONE_CALL += ["network_kind"]
+_ONE_CALL += ["network_kind", "gpus_per_node", "power_limit_w"]
 _NUMBERS = {
     **dict.fromkeys(("tp", "pp", "cp", "ep", "interleave"), 1),
     **dict.fromkeys(("document_tokens", "zero_stage", "shard_gpus"), 0),
-    **dict.fromkeys(("dp", "micro_batch", "global_batch", "node_network_gb_s"), np.nan),
+    "gpus_per_node": NODE_GPUS,
+    **dict.fromkeys(("dp", "micro_batch", "global_batch"), np.nan),
+    **dict.fromkeys(("node_network_gb_s", "power_limit_w"), np.nan),
 }
 _TEXTS = {
     "recompute": "none",
@@ -60,6 +65,9 @@ _TEXTS = {
     "recipe": "adamw-mixed",
     "flops_convention": "full",
     "sequence_parallel": "",
+    "fp8_recipe": "tensor",
+    "tp_overlap": "",
+    "expert_dispatch": "expert",
 }
 """Columns that may be blank, and what blank means."""
 
@@ -67,10 +75,10 @@ _TEXTS = {
 def prepared_training(rows: pd.DataFrame) -> pd.DataFrame:
     """Return rows with every column that a prediction reads, blanks filled as documented.
 
-    A blank micro-batch is the largest power of two up to 8 that fits (`filled`); blank
-    recomputation is none; blank interleaving of a pipeline as deep as Megatron-Core allows; a
-    blank network is the vendor's reference design; a blank ``dp`` is what the other sizes leave
-    of the GPUs.
+    A blank micro-batch is the fastest power of two up to 8 that fits (`filled`); blank
+    recomputation is none; a blank overlap of tensor parallelism is what the framework does; blank
+    interleaving of a pipeline is as deep as Megatron-Core allows; a blank network is the vendor's
+    reference design; a blank ``dp`` is what the other sizes leave of the GPUs.
     """
     stated = pd.to_numeric(rows["interleave"]).notna() if "interleave" in rows else False
     rows = completed(rows, _NUMBERS, _TEXTS)
@@ -79,6 +87,9 @@ def prepared_training(rows: pd.DataFrame) -> pd.DataFrame:
     parallel = rows["sequence_parallel"].astype(str).str.lower()
     modern = (rows["framework"] != "megatron-2021") & (rows["tp"] > 1)
     rows["sequence_parallel"] = np.where(parallel == "", modern, parallel == "true")
+    pieces = rows["tp_overlap"].astype(str).str.lower()
+    beside = (rows["framework"] == "megatron-core") & rows["sequence_parallel"]
+    rows["tp_overlap"] = np.where(pieces == "", beside, pieces == "true")
     rows["model"] = rows["model"].map(model_id)
     tuned = ~np.asarray(stated) & (rows["framework"] == "megatron-core") & (rows["pp"] > 1)
     chunks = rows["model"].map(_layers).to_numpy(int) // rows["pp"].to_numpy(int)
@@ -137,28 +148,39 @@ def _flops(rows: pd.DataFrame, hardware: bool) -> np.ndarray:
         network, convention = known_model(about["model"]), about["flops_convention"]
         seq = rows["seq_len"].to_numpy(float)[index]
         if hardware:
-            known = about["recompute"] or "full"
-            result[index] = hardware_flops_per_token(network, seq, known, convention)
+            kind, share = recompute_of(about["recompute"] or "full", network.layers)
+            result[index] = hardware_flops_per_token(network, seq, kind, convention, share)
         else:
             result[index] = model_flops_per_token(network, seq, convention)
     return result
 
 
 def filled(rows: pd.DataFrame, memory: MemoryTerms) -> pd.DataFrame:
-    """Return prepared rows with blank micro-batches decided by memory: as many as fit, up to 8."""
+    """Return prepared rows with blank micro-batches decided: the fastest of those that fit.
+
+    Of 1, 2, 4 and 8 sequences: larger ones fill the GPU, more of them the pipeline. One where none
+    fits.
+    """
     blank = rows["micro_batch"].isna().to_numpy()
     if not blank.any():
         return rows
     part = rows[blank]
     room = np.array([gpu(name).memory_bytes for name in part["gpu"]], float)
     per_rank = (part["global_batch"] / part["dp"]).to_numpy(float)
-    size = np.ones(len(part))
+    size, best = np.ones(len(part)), _unfitted_seconds(part.assign(micro_batch=1.0))
     for larger in (2.0, 4.0, 8.0):
-        fits = peak_memory(part.assign(micro_batch=larger), memory) <= room
-        size = np.where(fits & (per_rank % larger == 0), larger, size)
+        tried = part.assign(micro_batch=larger)
+        fits = (peak_memory(tried, memory) <= room) & (per_rank % larger == 0)
+        seconds = np.where(fits, _unfitted_seconds(tried), np.inf)
+        size, best = np.where(seconds < best, larger, size), np.minimum(seconds, best)
     rows = rows.copy()
     rows.loc[blank, "micro_batch"] = size
     return rows
+
+
+def _unfitted_seconds(rows: pd.DataFrame) -> np.ndarray:
+    """Return the seconds of a step before any fit, by which micro-batches are compared."""
+    return np.asarray(sum(assembled(training_work(rows), TrainingTerms()).values()))
 
 
 def prepared_rows() -> pd.DataFrame:
@@ -183,10 +205,17 @@ def _job(rows: pd.DataFrame) -> TrainingJob:
     """Return how prepared rows were run."""
     names = ("seq_len", "micro_batch", "document_tokens", "tp", "pp", "dp", "cp", "ep")
     split = ("interleave", "zero_stage", "shard_gpus")
+    layers = rows["model"].map(_layers) / rows["pp"]
+    said = zip(rows["recompute"], layers, strict=True)
+    again = np.array([recompute_of(str(text), held) for text, held in said], dtype=object)
     microbatches = (rows["global_batch"] / rows["dp"] / rows["micro_batch"]).to_numpy(float)
     return TrainingJob.of(
         **{name: rows[name].to_numpy(float) for name in (*names, *split)},
-        **{name: rows[name].to_numpy(str) for name in ("recompute", "attention")},
+        **{name: rows[name].to_numpy(str) for name in ("attention", "fp8_recipe")},
+        recompute=again[:, 0].astype(str),
+        recompute_share=again[:, 1].astype(float),
+        tp_overlap=rows["tp_overlap"].to_numpy(bool),
+        node_dispatch=(rows["expert_dispatch"] == "node").to_numpy(),
         microbatches=np.maximum(microbatches, 1.0),
         sequence_parallel=rows["sequence_parallel"].to_numpy(bool),
         balanced_stages=(rows["framework"] == "nanotron").to_numpy(),
@@ -217,12 +246,14 @@ def training_work(rows: pd.DataFrame) -> StepWork:
     """
     parts = []
     for about, index in groups(rows, _ONE_CALL):
-        device, network = gpu(about["gpu"]), about["node_network_gb_s"]
+        device, network, watts = (about[n] for n in ("gpu", "node_network_gb_s", "power_limit_w"))
+        device = gpu(device) if watts != watts else limited(gpu(device), float(watts))
+        network = None if network != network else float(network)
         work = step_work(
             known_model(about["model"]),
             training_recipe(about["recipe"]),
             kernels(device),
-            fabric(device, None if network != network else float(network), about["network_kind"]),
+            fabric(device, network, about["network_kind"], int(about["gpus_per_node"])),
             _job(rows.iloc[index]),
             fp8=about["precision"] == "fp8",
             adapter=_adapter(about["tuning"]),

@@ -19,6 +19,16 @@ def expert_counts(model: Model) -> tuple[int, ...]:
     return tuple(sorted({block.experts for block in model.blocks if block.moe_layers}))
 
 
+def distinct(places: ArrayLike, picks: ArrayLike) -> Floats:
+    """Return the places that so many picks at random fall on, in the mean: ``n (1 - (1 - 1/n)^k)``.
+
+    >>> distinct([1, 2, 4], 2).tolist()
+    [1.0, 1.5, 1.75]
+    """
+    n = np.asarray(places, float)
+    return np.asarray(n * (1 - (1 - 1 / n) ** np.asarray(picks, float)))
+
+
 class DataSeconds(NamedTuple):
     """Seconds of the collectives of data parallelism."""
 
@@ -64,7 +74,7 @@ class Ranks:
         block: Model,
         tokens: Floats,
         sequence_parallel: ArrayLike,
-        full: ArrayLike,
+        again: ArrayLike,
         fp8: bool = False,
     ) -> Floats:
         """Seconds a layer, both passes: four all-reduces, or gathers and scatters instead.
@@ -73,8 +83,9 @@ class Ranks:
         or has nothing but an MLP.
 
         Sequence parallelism gathers the inputs once more for the gradients of the weights;
-        full recomputation repeats the forward half. With FP8 what is gathered was cast before
-        (Transformer Engine, ``module/linear.py``); sums travel in 16 bit.
+        full recomputation repeats the forward half, in the share `again` of the layers. With FP8
+        what is gathered was cast before (Transformer Engine, ``module/linear.py``); sums travel in
+        16 bit.
         """
         size, one = tokens * block.hidden * 2, np.ones_like(self.tp)
         reduced = self.collective("all_reduce", size, self.tp, one)
@@ -82,7 +93,7 @@ class Ranks:
         scattered = self.collective("reduce_scatter", size, self.tp, one)
         both = np.where(sequence_parallel, 6 * gathered + 4 * scattered, 4 * reduced)
         more = np.where(sequence_parallel, 2 * gathered + 2 * scattered, 2 * reduced)
-        return np.asarray(inputs(block) / 2 * (both + np.where(full, more, 0.0)))
+        return np.asarray(inputs(block) / 2 * (both + np.asarray(again) * more))
 
     def context(self, block: Model, sequences: Floats, seq: Floats) -> Floats:
         """Seconds a layer and pass of passing keys and values around the ring.
@@ -99,12 +110,23 @@ class Ranks:
         hop = self.collective("point_to_point", size, np.minimum(self.cp, 2.0), crosses)
         return np.asarray((self.cp - 1) * hop * (block.mixer != "none"))
 
-    def experts(self, block: Model, tokens: Floats) -> Floats:
-        """Seconds a layer and pass of sending tokens to their experts and back; 0 if dense."""
+    def experts(self, block: Model, tokens: Floats, by_node: ArrayLike = False) -> Floats:
+        """Seconds a layer and pass of sending tokens to their experts and back; 0 if dense.
+
+        One copy to each expert; or one to each node with experts of the token and from there one to
+        each of their GPUs, both at once (DeepSeek-AI 2024, arXiv:2412.19437, section 3.2.2).
+        """
         if not block.moe_layers:
             return np.zeros_like(self.ep)
-        size = tokens * block.active_experts * routed_width(block) * 2 / self.tp
-        each = self.collective("all_to_all", size, self.ep, self.tp)
+        one, active = tokens * routed_width(block) * 2 / self.tp, block.active_experts
+        inside = np.clip(np.floor(self.fabric.island / self.tp), 1, self.ep)
+        nodes = np.ceil(self.ep / inside)
+        copies = self.collective("all_to_all", one * active, self.ep, self.tp)
+        sent = one * distinct(nodes, active) if self.fabric.node_bytes_s else one * active
+        across = self.collective("all_to_all", sent, self.ep, self.tp)
+        spread = self.collective("all_to_all", one * distinct(self.ep, active), inside, self.tp)
+        once = np.minimum(np.where(nodes > 1, np.maximum(across, spread), spread), copies)
+        each = np.where(by_node, once, copies)
         return np.asarray(2 * each * block.moe_layers / block.layers)
 
     def pipeline(self, model: Model, tokens: Floats, sequence_parallel: ArrayLike) -> Floats:

@@ -15,14 +15,17 @@ SCAN_FLOPS = 7.0
 and sum, and the reading of the output."""
 
 
-def model_flops_per_token(model: Model, seq_len: ArrayLike, convention: str = "causal") -> Floats:
+def model_flops_per_token(
+    model: Model, seq_len: ArrayLike, convention: str = "causal", trained: bool = True
+) -> Floats:
     """FLOP of one token, forward and backward: 6 a parameter, and attention.
 
     ``causal`` counts the half of the score matrix that is needed, ``full`` all of it as most
     papers do (12 L h s), ``parameters`` only 6 for each parameter that multiplies the token. An
-    encoder needs all of it. Sparse attention scores the tokens that it chose, its indexer all;
-    recurrent mixers count `SCAN_FLOPS` an element of their state. Towers, keys of images and
-    layers that predict further tokens (MTP) are not in it.
+    encoder needs all of it. Weights that are not `trained`, but carry adapters, count 4: they have
+    no gradients (the adapters' own FLOP are left out). Sparse attention scores the tokens that it
+    chose, its indexer all; recurrent mixers count `SCAN_FLOPS` an element of their state. Towers,
+    keys of images and layers that predict further tokens (MTP) are not in it.
 
     References
     ----------
@@ -34,10 +37,12 @@ def model_flops_per_token(model: Model, seq_len: ArrayLike, convention: str = "c
     >>> from gpuspec.catalog.models import model
     >>> float(round(model_flops_per_token(model("llama-2-7b"), 4096, "full") / 1e9, 1))
     46.1
+    >>> float(model_flops_per_token(model("llama-2-7b"), 4096, "parameters", trained=False) / 4)
+    6607077376.0
     """
     need_layer_order(model, "training FLOP")
     seq = np.asarray(seq_len, float)
-    gemm = 6.0 * model.matmul_params_active
+    gemm = (6.0 if trained else 4.0) * model.matmul_params_active
     if convention == "parameters":
         return np.asarray(gemm + 0 * seq)
     causal = convention == "causal" and model.kind != "encoder"
@@ -71,16 +76,26 @@ def scan_flops(model: Model) -> float:
 
 
 def hardware_flops_per_token(
-    model: Model, seq_len: ArrayLike, recompute: ArrayLike = "none", convention: str = "causal"
+    model: Model,
+    seq_len: ArrayLike,
+    recompute: ArrayLike = "none",
+    convention: str = "causal",
+    share: ArrayLike = 1.0,
 ) -> Floats:
-    """FLOP that the GPUs execute for a token: full recomputation repeats the forward pass."""
+    """FLOP that the GPUs execute for a token, with what a `share` of the layers computes again.
+
+    Full recomputation repeats the forward pass, ``selective`` the scores, ``operations`` every
+    second product.
+    """
     counted = model_flops_per_token(model, seq_len, convention)
     head = 6.0 * model.vocab * model.hidden * (model.kind == "llm")
     again = np.where(np.equal(recompute, "full"), (counted - head) / 3, 0.0)
     rest = model_flops_per_token(model, seq_len, "parameters")
     scores = counted - rest - scan_flops(model) * (convention != "parameters")
     again = again + np.where(np.equal(recompute, "selective"), scores / 3, 0.0)
-    return np.asarray(counted + again)
+    products = (rest - head) / 3 / 2
+    again = again + np.where(np.equal(recompute, "operations"), products, 0.0)
+    return np.asarray(counted + again * np.asarray(share, float))
 
 
 def utilisation(flops_s_per_gpu: ArrayLike, peak_flops: ArrayLike) -> Floats:

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from gpuspec.base.units import Floats, Number
 from gpuspec.catalog.models import NO_WINDOW, Model
+from gpuspec.catalog.models.groups import LayerGroup
 from gpuspec.catalog.models.params import layer_parts
 from gpuspec.constants.kernels import Kernels
 from gpuspec.formulas.memory import SCAN_CHUNK, Adapter
@@ -44,6 +45,20 @@ SCAN_SHARE = 0.25
 """Share of the dense peak of the products in the chunks of a recurrent mixer; not measured."""
 STREAM_SHARE = 0.8
 """Share of the memory bandwidth of kernels that only move bytes."""
+
+
+def by_kind(model: Model) -> Model:
+    """Return a network whose dense layers are a group of their own, where some have experts.
+
+    Networks that say it by layer already, or whose windows follow a pattern, stay as they are.
+    """
+    mixed = 0 < model.moe_layers < model.layers
+    if model.groups or not mixed or model.global_every or model.global_layers:
+        return model
+    dense = tuple(int(layer) for layer in np.flatnonzero(~model.moe_mask()))
+    none = tuple((name, 0) for name in ("experts", "active_experts", "shared_experts"))
+    groups = (LayerGroup(dense, none),)
+    return model.model_copy(update={"groups": groups, "dense_layers": 0, "moe_every": 1})
 
 
 def gemm_seconds(

@@ -115,7 +115,8 @@ def assembled(work: StepWork, terms: TrainingTerms) -> dict[str, Floats]:
     """
     w, t = work, terms
     generation = np.where(w.hopper, t.hopper_factor, 1.0)
-    factor = np.where(w.fp8, t.fp8_factor, t.matmul_factor) * generation
+    scales = np.where(w.row, t.row_factor, np.where(w.block, t.block_factor, 1.0))
+    factor = np.where(w.fp8, t.fp8_factor * scales, t.matmul_factor) * generation
     gemm = gemm_passes(w.dense, w.routed, w.trained, factor, t.expert_factor)
     flash = w.flash * t.attention_factor * np.where(w.old_flash, t.flash2_on_hopper, 1.0)
     unfused = w.score_gemm + w.score_pass * t.score_passes / 3
@@ -123,16 +124,16 @@ def assembled(work: StepWork, terms: TrainingTerms) -> dict[str, Floats]:
     casts = w.casts * t.fp8_passes + w.unpack
     elementwise = elementwise_passes(w.elementwise * t.elementwise_factor, casts)
     again = recompute_seconds(
-        gemm.forward + attention.forward + elementwise.forward,
-        attention.forward,
-        w.full,
-        w.selective & w.eager,
+        gemm.forward, attention.forward, elementwise.forward, w.full, w.selective, w.operations
     )
     passes = 2.0 + w.full
-    tp_s, ep_s = w.tp * t.tp_exposed, w.ep * passes * t.ep_exposed
+    sent = w.tp * np.where(w.tp_between, t.tp_between, 1.0)
+    beside_tp = exposed_seconds(sent, gemm.both, t.tp_overlapped)
+    tp_s = np.where(w.tp_overlap, beside_tp, sent * t.tp_exposed)
+    ep_s = w.ep * passes * t.ep_exposed
     cp_s = exposed_seconds(w.cp * (passes + 1) / 2, attention.both, t.cp_exposed)
     busy = gemm.both + attention.both + elementwise.both + again + tp_s + cp_s + ep_s
-    host = t.layer_us * MICRO * (w.halves + np.asarray(w.moe)) * (1 + passes)
+    host = t.layer_us * MICRO * w.halves * (1 + passes + w.operations) * ~np.asarray(w.graphs)
     head = head_seconds(w.head, w.logit_pass, w.trained, t.matmul_factor, t.head_passes)
     last = np.where(w.balanced, head / w.stages, head)
     micro: dict[str, Number] = {
@@ -145,17 +146,23 @@ def assembled(work: StepWork, terms: TrainingTerms) -> dict[str, Floats]:
         "tp": w.layers * tp_s,
         "cp": w.layers * cp_s,
         "ep": w.layers * ep_s,
-        "pp": pipeline_seconds(w.pp, w.chunks) * t.pp_exposed,
+        "pp": pipeline_seconds(
+            w.pp * t.pp_exposed + (w.stages > 1) * t.handoff_ms * 1e-3, w.chunks
+        ),
     }
     micro_s = np.asarray(sum(micro.values()))
     parts: dict[str, Number] = {name: s * w.microbatches for name, s in micro.items()}
+    adds = (w.microbatches > 1) & (w.zero_stage < 3)
+    parts["gemm"] = parts["gemm"] + np.where(adds, w.accumulate * w.microbatches, 0.0)
     # While the pipeline fills, every stage but the last works on its layers alone.
     filling = micro_s - last * np.where(w.balanced, 0.0, (w.stages - 1) / w.stages)
     parts["bubble"] = bubble_seconds(filling, w.stages, w.chunks) * t.bubble_factor
     group = chunk_group(w.stages, w.chunks, w.microbatches)
     beside = micro_s * np.where(w.zero_stage >= 3, w.microbatches, group)
     moved = data_parallel_seconds(w.data, w.zero_stage, w.microbatches)
-    parts["dp"] = np.where(w.members > 1, exposed_seconds(moved, beside, t.dp_exposed), 0.0)
+    share = np.where(w.zero_stage >= 3, t.zero3_exposed, t.zero1_exposed)
+    share = np.where(w.zero_stage == 0, t.dp_exposed, share)
+    parts["dp"] = np.where(w.members > 1, exposed_seconds(moved, beside, share), 0.0)
     on_host = w.host_link + w.host_bytes / (t.offload_gb_s * GB)
     parts["optimizer"] = np.where(w.offload, on_host, w.update * t.optimizer_factor)
     parts["fixed"] = np.asarray(t.step_ms * 1e-3)
@@ -211,13 +218,33 @@ def elementwise_passes(moved: Number, casts: Number) -> Passes:
     return Passes(moved + casts, 2 * moved + casts)
 
 
-def recompute_seconds(forward: Number, core: Number, full: Flags, selective: Flags) -> Floats:
-    """Seconds that a layer's backward pass repeats: all of the forward pass, or its core.
+def recompute_seconds(
+    gemm: Number,
+    core: Number,
+    moved: Number,
+    full: Number,
+    selective: Number,
+    operations: Number,
+) -> Floats:
+    """Seconds that a layer's backward pass repeats of its forward pass.
 
-    >>> recompute_seconds(10.0, 2.0, np.array([False, True, False]), [False, False, True]).tolist()
-    [0.0, 10.0, 2.0]
+    ``f (g + c + m) + s c + o (g / 2 + m)`` for products g, attention core c and passes over vectors
+    m, and the shares of layers that recompute everything, the core, and every second product with
+    the passes.
+
+    References
+    ----------
+    Korthikanti et al. 2022, arXiv:2205.05198, section 5 (the core); torchtitan,
+    ``torchtitan/models/llama3/infra/parallelize.py``, ``_apply_ac_to_transformer_block`` (every
+    second product).
+
+    >>> float(recompute_seconds(6.0, 3.0, 1.0, 0.5, 0.0, 0.0))
+    5.0
+    >>> float(recompute_seconds(6.0, 3.0, 1.0, 0.0, 0.0, 1.0))
+    4.0
     """
-    return np.where(full, forward, 0.0) + np.where(selective, core, 0.0)
+    whole = (gemm + core + moved) * np.asarray(full)
+    return np.asarray(whole + core * np.asarray(selective) + (gemm / 2 + moved) * operations)
 
 
 def head_seconds(

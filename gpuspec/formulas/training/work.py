@@ -18,12 +18,14 @@ from gpuspec.catalog.models.params import LAYER_PARTS, layer_parts
 from gpuspec.catalog.precision import TrainingRecipe
 from gpuspec.constants.kernels import Kernels
 from gpuspec.constants.links import Fabric
-from gpuspec.formulas.job import TrainingJob
+from gpuspec.formulas.job import Software, TrainingJob
 from gpuspec.formulas.memory import Adapter, Stages, layer_adapters, need_layer_order
 from gpuspec.formulas.training.communication import DataSeconds, Ranks
 from gpuspec.formulas.training.layers import (
     DIRECTIONS,
+    STREAM_SHARE,
     Directions,
+    by_kind,
     cast_seconds,
     dense_gemm_seconds,
     elementwise_seconds,
@@ -74,6 +76,10 @@ class StepWork:
     """Reading or writing the logits once, in FP32."""
     tp: Floats
     """Tensor-parallel communication of a layer, both passes."""
+    tp_overlap: Flags
+    """Whether it runs beside the layer's products."""
+    tp_between: Flags
+    """Whether it leaves the node."""
     cp: Floats
     """Passing keys and values around the ring, a layer and pass."""
     ep: Floats
@@ -82,6 +88,8 @@ class StepWork:
     """Handing a micro-batch to the next stage."""
     data: DataSeconds
     """Collectives of data parallelism."""
+    accumulate: Floats
+    """Adding a micro-batch's gradients to those of the step."""
     update: Floats
     """Reading and writing the optimizer's states once."""
     host_link: Floats
@@ -103,16 +111,24 @@ class StepWork:
     """Data- and context-parallel ranks."""
     gpus: Floats
     balanced: Flags
-    full: Flags
-    """Whether everything is recomputed."""
-    selective: Flags
-    """Whether the attention core is."""
+    full: Floats
+    """Share of the layers of which everything is recomputed."""
+    selective: Floats
+    """Of which the attention core is."""
+    operations: Floats
+    """Of which every second product and the passes over vectors are."""
     eager: Flags
     """Whether attention is not fused."""
     offload: Flags
     trained: Flags
     """Whether the weights themselves are trained, and not adapters beside them."""
     fp8: Flags
+    row: Flags
+    """Whether FP8 has a scale a row."""
+    block: Flags
+    """Whether it has one a block."""
+    graphs: Flags
+    """Whether layers are launched as recorded graphs."""
     hopper: Flags
     old_flash: Flags
     """Whether FlashAttention 2 or older runs on Hopper."""
@@ -162,6 +178,7 @@ def step_work(
     Parameters are those of `gpuspec.formulas.training.step_parts`.
     """
     need_layer_order(model, "training speed")
+    model = by_kind(model)
     if fp8:
         kernels.gpu.peak_flops("fp8")  # raises where there are no such units
     batch, parallel, software = job.batch, job.parallel, job.software
@@ -177,8 +194,11 @@ def step_work(
         **mean,
         head=Directions(*(gemm_seconds(tokens, head, kernels, False, d) for d in DIRECTIONS)),
         logit_pass=tokens * sum(n for n, _ in head) * 4 / bandwidth,
+        tp_overlap=np.asarray(parallel.tp_overlap),
+        tp_between=tp > fabric.island,
         pp=ranks.pipeline(model, tokens, parallel.sequence_parallel),
         data=states.data,
+        accumulate=states.accumulate,
         update=states.update,
         host_link=states.host_link,
         host_bytes=states.host_bytes,
@@ -190,15 +210,24 @@ def step_work(
         members=ranks.dp * ranks.cp,
         gpus=tp * pp * ranks.dp * ranks.cp,
         balanced=np.asarray(parallel.balanced_stages),
-        full=np.equal(software.recompute, "full"),
-        selective=np.equal(software.recompute, "selective"),
+        full=_again(software, "full"),
+        selective=_again(software, "selective"),
+        operations=_again(software, "operations"),
         eager=np.equal(software.attention, "eager"),
         offload=np.asarray(parallel.offload_optimizer),
         trained=adapter is None,
         fp8=fp8,
+        row=np.equal(software.fp8_recipe, "row"),
+        block=np.equal(software.fp8_recipe, "block"),
+        graphs=np.asarray(software.cuda_graphs),
         hopper=hopper,
         old_flash=np.equal(software.attention, "flash2") & hopper,
     )
+
+
+def _again(software: Software, kind: str) -> Floats:
+    """Return the share of the layers that recompute in a way."""
+    return np.where(np.equal(software.recompute, kind), software.recompute_share, 0.0)
 
 
 def _layer_work(
@@ -216,7 +245,7 @@ def _layer_work(
     seen = np.where(document > 0, np.minimum(document, seq), seq)
     pieces = sequences * seq / seen
     scores = score_elements(block, pieces, seen, tp, cp)
-    full, spread = np.equal(job.software.recompute, "full"), job.parallel.sequence_parallel
+    full, spread = _again(job.software, "full"), job.parallel.sequence_parallel
     return {
         "dense": Directions(
             *(dense_gemm_seconds(block, tokens, tp, kernels, fp8, d) for d in DIRECTIONS)
@@ -233,7 +262,7 @@ def _layer_work(
         "unpack": unpack_seconds(block, tp, ep, kernels, adapter),
         "tp": ranks.tensor(block, tokens, spread, full, fp8),
         "cp": ranks.context(block, sequences, seq),
-        "ep": ranks.experts(block, tokens),
+        "ep": ranks.experts(block, tokens, job.parallel.node_dispatch),
         "moe": block.moe_layers / block.layers,
         "halves": layer_halves(block),
     }
@@ -274,6 +303,7 @@ def _mean(shares: list[Floats], values: list[Any]) -> Any:
 @dataclass(frozen=True)
 class _States:
     data: DataSeconds
+    accumulate: Floats
     update: Floats
     host_link: Floats
     host_bytes: Floats
@@ -313,6 +343,7 @@ def _states(
     beside = np.minimum(members, ranks.fabric.island)
     return _States(
         data=ranks.data(trained * grad_bytes, held * 2.0, shards),
+        accumulate=trained * 2 * grad_bytes / (kernels.gpu.bandwidth_bytes_s * STREAM_SHARE),
         update=moved / kernels.gpu.bandwidth_bytes_s,
         host_link=own * (grad_bytes + 2) / link,
         host_bytes=own * beside * (grad_bytes + 2 * HOST_STATE_BYTES),

@@ -11,11 +11,12 @@ from gpuspec.catalog import Gpu, gpu
 from gpuspec.constants.collectives import joined_ground
 from gpuspec.constants.ground import (
     Ground,
+    framework_on,
+    framework_reach,
     ground_codes,
     ground_of,
     joined,
     model_kind,
-    reach_of,
 )
 from gpuspec.constants.training import framework, framework_known
 from gpuspec.topics.training.ask import TrainingQuestion
@@ -28,15 +29,17 @@ def setting(
 ) -> dict[str, Any]:
     """Return what layouts (sizes, or arrays of them) say of their setting, as ground takes it."""
     q, split = question, {name: np.asarray(layout[name]) for name in SIZES}
+    name, stages = framework(q.framework)[0], split["tp"] * split["cp"] * split["pp"]
     return {
-        "framework": framework(q.framework)[0],
+        "framework": name,
+        "known_on": framework_on(name, device.architecture),
         "gpu": device.id,
         "generation": device.architecture,
         "precision": levels(q, device, count)["precision"],
         "tuning": levels(q, device, count)["tuning"],
         "kind": model_kind(q.network),
-        "tensor_reach": reach_of(split["tp"]),
-        "pipeline_reach": reach_of(split["tp"] * split["cp"] * split["pp"]),
+        "tensor_reach": framework_reach(name, split["tp"]),
+        "pipeline_reach": framework_reach(name, np.where(split["pp"] > 1, stages, 1)),
         "params_b": q.network.params / 1e9,
         "gpus": count,
         "seq_len": q.seq_len,

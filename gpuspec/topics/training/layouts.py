@@ -225,7 +225,7 @@ def layout_table(question: TrainingQuestion, device: Gpu, count: int) -> pd.Data
     ground = layouts_ground(q, device, count, grid)
     low, high = training_interval(step, levels=levels(q, device, count), ground=ground)
     rate = q.tokens_per_step / step / count
-    flops = float(model_flops_per_token(q.network, q.seq_len))
+    flops = float(model_flops_per_token(q.network, q.seq_len, trained=q.tuning == "full"))
     peak = device.peak_flops(q.computes_in(device))
     table = grid.assign(
         gpu=device.id,
