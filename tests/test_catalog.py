@@ -15,6 +15,7 @@ from gpuspec.base.units import GB, GIB, MIB
 from gpuspec.catalog import Gpu, Link, MigProfile, Server
 from gpuspec.catalog.columns import Record, record_from
 from gpuspec.catalog.records import PRECISIONS
+from gpuspec.formulas.mig.slices import slice_memory_bytes
 
 GPUS = catalog.gpus()
 NEW_GPU = {
@@ -309,9 +310,9 @@ def test_mig_profiles_obey_slices_and_placements(gpu_id: str) -> None:
 
 
 def test_mig_instances_fit_in_the_memory_and_the_sms_of_their_gpu() -> None:
-    for (gpu_id, profile), row in MIG.iterrows():
+    for gpu_id, profile in MIG.index:
         whole, it = catalog.gpu(gpu_id), catalog.mig_profile(gpu_id, profile)
-        assert it.memory_bytes * row["max_instances"] <= 1.001 * whole.memory_bytes
+        assert slice_memory_bytes(whole, it) * it.max_instances <= 1.001 * whole.memory_bytes
         assert (it.sm_count or 0) * it.max_instances <= whole.sm_count
 
 

@@ -10,7 +10,9 @@ from gpuspec.base.units import NODE_GPUS
 from gpuspec.catalog import Gpu, gpu
 from gpuspec.constants.collectives import joined_ground
 from gpuspec.constants.ground import (
+    NONE,
     Ground,
+    Reason,
     framework_on,
     framework_reach,
     ground_codes,
@@ -22,6 +24,8 @@ from gpuspec.constants.training import framework, framework_known
 from gpuspec.topics.training.ask import TrainingQuestion
 
 SIZES = ("tp", "pp", "cp", "ep")
+IN_HOST_MEMORY = "of the time of steps that keep states or activations in host memory"
+HELD_BY_HOST = Ground("far", (Reason.of(NONE, what=IN_HOST_MEMORY),))
 
 
 def setting(
@@ -67,6 +71,7 @@ def layouts_ground(
     split = {name: grid[name].to_numpy(int) for name in SIZES}
     codes = ground_codes("training", setting(question, device, count, split))
     codes = np.maximum(codes, network_ground(question, device, count).code)
+    codes = np.where(grid["offload"] != "", np.maximum(codes, HELD_BY_HOST.code), codes)
     return np.broadcast_to(codes, (len(grid),))
 
 
@@ -80,4 +85,5 @@ def layout_ground(question: TrainingQuestion, row: Mapping[str, Any]) -> Ground:
     """Return the ground of one layout, a row with ``gpu``, ``gpus`` and its sizes."""
     device, count = gpu(str(row["gpu"])), int(row["gpus"])
     known = ground_of("training", setting(question, device, count, row))
-    return joined([known, network_ground(question, device, count)])
+    kept = [HELD_BY_HOST] if row.get("offload") else []
+    return joined([known, network_ground(question, device, count), *kept])
