@@ -47,6 +47,9 @@ CHOICES = {
     "flops_convention": ("", *CONVENTIONS),
     "network_kind": ("", *NETWORKS),
     "sequence_parallel": ("", "true", "false"),
+    "tp_overlap": ("", "true", "false"),
+    "fp8_recipe": ("", "tensor", "row", "block"),
+    "expert_dispatch": ("", "expert", "node"),
 }
 """What a column may say; blanks are filled as `prepared_training` documents."""
 _recipe = remembered(_any_recipe)
@@ -70,15 +73,17 @@ COLUMNS = Columns(
         **dict.fromkeys(("global_batch", "micro_batch", "tp", "pp", "cp", "ep", "dp"), False),
         **dict.fromkeys(("interleave", "zero_stage", "shard_gpus", "document_tokens"), False),
         **dict.fromkeys(("node_network_gb_s", "mfu_peak_tflops"), False),
+        **dict.fromkeys(("gpus_per_node", "power_limit_w"), False),
     },
     least={
         **dict.fromkeys(("n_gpus", "seq_len", "global_batch", "micro_batch", "document_tokens"), 1),
         **dict.fromkeys(("tp", "pp", "cp", "ep", "dp", "interleave", "shard_gpus"), 1),
         "zero_stage": 0,
+        "gpus_per_node": 1,
     },
     one_of=("global_batch", "micro_batch"),
     lowered=(*CHOICES, "recompute"),
-    truths=("sequence_parallel",),
+    truths=("sequence_parallel", "tp_overlap"),
     metrics=(*METRICS, *MEMORY),
     names={"gpu": known_gpu, "model": _model, "framework": _framework},
 )
