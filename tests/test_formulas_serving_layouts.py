@@ -146,7 +146,7 @@ def test_a_network_between_nodes_costs_and_a_faster_one_costs_less():
     for over_nodes in ({"tp": 16}, {"tp": 8, "pp": 2}):
         slow, fast = (exchanged(**over_nodes, node_gb_s=rate) for rate in (25.0, 400.0))
         assert fast < slow
-    assert exchanged(tp=16) > 2 * exchanged(tp=8)
+    assert exchanged(tp=16) > 1.4 * exchanged(tp=8)
     # Two stages in one node hand on faster than two stages in two.
     quarter = exchanged(tp=4, pp=2) - exchanged(tp=4) / 2
     assert quarter < exchanged(tp=8, pp=2) - exchanged(tp=8) / 2

@@ -93,13 +93,13 @@ def test_images_in_8_bits_take_fewer_gpus_and_plain_pytorch_gains_nothing():
 
 def test_a_count_that_is_not_sure_to_meet_the_deadline_is_taken_by_neither():
     allow = {"gpus": "H100", "weights": ["bf16"], "modes": ["on-demand"]}
-    content = {"name": "x", "workloads": [TRAINED | {"deadline_days": 60}], "allow": allow}
+    content = {"name": "x", "workloads": [TRAINED | {"deadline_days": 70}], "allow": allow}
     question = upgrade.UpgradeQuestion.ask(scenario=scenario(content), quarters=4)
     table = workload_ways(question.stated.workloads[0], ("h100-sxm-80",), ("bf16",)).table
     days = table.set_index("gpus")["days"]
     slow = Speeds("training", ["h100-sxm-80"]).slow("h100-sxm-80", "bf16")
-    assert 60 * slow < days[384] < 60  # in time at the central estimate, not in four of five draws
-    assert days[512] < 60 * slow
+    assert 70 * slow < days[384] < 70  # in time at the central estimate, not in four of five draws
+    assert days[512] < 70 * slow
     assert {way.gpus for way in question.ways} == {512}
 
 

@@ -200,7 +200,7 @@ class Errors:
     Parameters
     ----------
     error : array
-        log(measured / predicted) of each row's seconds.
+        log(measured / predicted) of each row's seconds, or of the inverse of its figure.
     rows : DataFrame
         ``publisher`` and ``source_id`` of each row.
     factors : DataFrame, optional
@@ -209,7 +209,7 @@ class Errors:
         The topic of `constants.ground` and what the rows say of their setting, where ground is
         judged.
     rate : array of bool
-        Rows whose figure is a rate: one over the seconds that `error` is of.
+        Rows whose figure is one over what `error` is of.
     """
 
     def __init__(

@@ -72,7 +72,8 @@ def judged(rows: pd.DataFrame, predicted: np.ndarray) -> Stored:
     of = Errors(error, rows, said[FACTORS["inference"]], "inference", said, rate)
     pairs = matched_pairs(rows)
     newer = rows.iloc[pairs["new"].to_numpy(int)].reset_index(drop=True)
-    ratios = Errors(ratio_errors(-error, pairs), newer, pairs[["pair"]])
+    inverse = ~rate[pairs["new"].to_numpy(int)]
+    ratios = Errors(ratio_errors(-error, pairs), newer, pairs[["pair"]], rate=inverse)
     figures = {
         **{n: e for form in FORMS for n, e in of.by(said[form]).items()},
         **of.by(said["engine"] + ", " + said["quantity"]),
