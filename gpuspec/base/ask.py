@@ -257,8 +257,11 @@ class Ask(BaseModel):
 
     def _fill(self, values: Mapping[str, object]) -> None:
         """Put values into the fields that were left blank."""
-        blank = {n: v for n, v in values.items() if getattr(self, n) is None and v is not None}
-        self.__dict__.update(blank, **{"filled in": frozenset(blank) | self.filled})
+        self._put({n: v for n, v in values.items() if getattr(self, n) is None and v is not None})
+
+    def _put(self, values: Mapping[str, object]) -> None:
+        """Put values into fields as filled in: `but` asks for them anew."""
+        self.__dict__.update(values, **{"filled in": frozenset(values) | self.filled})
 
     def model_copy(self, *, update: Mapping[str, object] | None = None, deep: bool = False) -> Self:
         """Return a copy, unchecked, that forgets what was looked up for the original."""

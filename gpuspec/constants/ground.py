@@ -151,7 +151,7 @@ TOPICS: Mapping[str, Topic] = {
             "tuning": ("of {name}", FAR),
             "kind": ("of {name}", FAR),
             "known_on": ("of {name}", NEAR),
-            "tensor_reach": ("of tensor parallelism {name}", FAR),
+            **_REACH,
             "pipeline_reach": ("of pipelines {name}", FAR),
         },
         {

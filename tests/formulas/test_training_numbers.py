@@ -20,7 +20,8 @@ from gpuspec.formulas.job import TrainingJob
 from gpuspec.formulas.memory import Adapter
 from gpuspec.formulas.power import clock_share, limited, node_power_w
 from gpuspec.formulas.recompute import recompute_of
-from gpuspec.formulas.training.communication import Ranks, distinct
+from gpuspec.formulas.roofline import experts_touched
+from gpuspec.formulas.training.communication import Ranks
 from gpuspec.formulas.training.flops import (
     hardware_flops_per_token,
     model_flops_per_token,
@@ -561,7 +562,7 @@ def test_a_token_that_travels_once_to_each_node_of_its_experts():
         ranks(ep=4).experts(MOE, n(2500), True),
         2 * (50 + 0.875 * 750 / 0.95) * 0.75,
     )
-    assert_allclose(distinct([1, 2, 8], 2), [1.0, 1.5, 1.875])
+    assert_allclose(experts_touched(2, [1, 2, 8], 1), [1.0, 1.5, 1.875])
     wide = ranks(ep=16)
     assert wide.experts(MOE, n(2500), True)[0] < wide.experts(MOE, n(2500))[0]
 

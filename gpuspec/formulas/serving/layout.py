@@ -21,7 +21,12 @@ from gpuspec.formulas.networks import (
     collective_seconds,
     point_to_point_seconds,
 )
-from gpuspec.formulas.roofline import ExpertShape, experts_seconds, matmul_seconds
+from gpuspec.formulas.roofline import (
+    ExpertShape,
+    experts_seconds,
+    experts_touched,
+    matmul_seconds,
+)
 from gpuspec.formulas.serving import mixers
 from gpuspec.formulas.serving.formats import Product, product_of
 from gpuspec.formulas.transformer import Gemm, head_gemms, layer_halves, token_gemms
@@ -255,7 +260,7 @@ class Layout(BaseModel):
         """
         if self.attention_dp == 1 or self.ep == 1 or not block.moe_layers:
             return reduced
-        holders = self.ep * (1 - (1 - 1 / self.ep) ** block.active_experts)
+        holders = experts_touched(block.active_experts, self.ep, 1)
         sent = message / self.tp * holders * (self.tp / self.ep)
         routed = np.minimum(reduced, 2 * self._all_to_all(sent, self.tp))
         sparse = block.moe_layers / block.layers

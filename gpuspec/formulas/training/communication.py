@@ -11,22 +11,13 @@ from gpuspec.catalog.models import Model
 from gpuspec.constants.links import Fabric
 from gpuspec.formulas.job import Parallel
 from gpuspec.formulas.networks import collective_seconds
+from gpuspec.formulas.roofline import experts_touched
 from gpuspec.formulas.training.layers import inputs, routed_width
 
 
 def expert_counts(model: Model) -> tuple[int, ...]:
     """Return the numbers of routed experts that layers of a network have; empty for dense ones."""
     return tuple(sorted({block.experts for block in model.blocks if block.moe_layers}))
-
-
-def distinct(places: ArrayLike, picks: ArrayLike) -> Floats:
-    """Return the places that so many picks at random fall on, in the mean: ``n (1 - (1 - 1/n)^k)``.
-
-    >>> distinct([1, 2, 4], 2).tolist()
-    [1.0, 1.5, 1.75]
-    """
-    n = np.asarray(places, float)
-    return np.asarray(n * (1 - (1 - 1 / n) ** np.asarray(picks, float)))
 
 
 class DataSeconds(NamedTuple):
@@ -122,9 +113,10 @@ class Ranks:
         inside = np.clip(np.floor(self.fabric.island / self.tp), 1, self.ep)
         nodes = np.ceil(self.ep / inside)
         copies = self.collective("all_to_all", one * active, self.ep, self.tp)
-        sent = one * distinct(nodes, active) if self.fabric.node_bytes_s else one * active
+        sent = one * experts_touched(active, nodes, 1) if self.fabric.node_bytes_s else one * active
         across = self.collective("all_to_all", sent, self.ep, self.tp)
-        spread = self.collective("all_to_all", one * distinct(self.ep, active), inside, self.tp)
+        holders = experts_touched(active, self.ep, 1)
+        spread = self.collective("all_to_all", one * holders, inside, self.tp)
         once = np.minimum(np.where(nodes > 1, np.maximum(across, spread), spread), copies)
         each = np.where(by_node, once, copies)
         return np.asarray(2 * each * block.moe_layers / block.layers)

@@ -97,7 +97,7 @@ class Job(Ask):
             return
         if stated not in (None, default):
             raise InputError(name, stated, f"give it or {by}, not both")
-        self.__dict__.update({name: value, "filled in": self.filled | {name}})
+        self._put({name: value})
 
     @model_validator(mode="after")
     def _counts_tokens_and_days(self) -> Self:

@@ -6,7 +6,7 @@ from gpuspec.catalog import Gpu
 from gpuspec.catalog.frameworks import framework_record
 from gpuspec.formulas.training import parallel_sizes
 from gpuspec.topics.training.ask import TrainingQuestion
-from gpuspec.topics.training.layouts import HOST, UNFIT, possible_layouts
+from gpuspec.topics.training.layouts import HOST, UNFIT, beside_sizes, possible_layouts
 from gpuspec.topics.training.rules import TRAINED
 
 SPLITTING = "megatron-core"
@@ -49,9 +49,7 @@ def _holding(question: TrainingQuestion, device: Gpu, count: int, way: dict[str,
     if held.empty:
         return ""
     least = held.sort_values(["offload", "memory_bytes"], kind="stable").iloc[0]
-    split = parallel_sizes(least)
-    split += ["ZeRO-3"] if least["zero_stage"] == 3 else []
-    split += [HOST[least["offload"]]] if least["offload"] else []
+    split = [*parallel_sizes(least), *beside_sizes(dict(least))]
     what = TRAINED[asked.tuning] if "tuning" in way else framework_record(asked.framework).name
     return f"{what} ({', '.join(split) or 'one GPU'})"
 

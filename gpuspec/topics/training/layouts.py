@@ -1,6 +1,8 @@
 """Every way to lay a training job out on a number of GPUs, evaluated in a few vectorised calls."""
 
+from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -55,6 +57,12 @@ HOST = {
     "optimizer|activations": "optimizer states and activations in host memory",
 }
 """What may go to host memory where nothing fits without, and how it is said."""
+
+
+def beside_sizes(row: Mapping[Any, Any]) -> list[str]:
+    """Say what a layout does beside splitting the model: sharding, host memory."""
+    said = ["ZeRO-3"] if row["zero_stage"] == 3 else []
+    return said + ([HOST[row["offload"]]] if row["offload"] else [])
 
 
 def layout_grid(question: TrainingQuestion, count: int) -> pd.DataFrame:

@@ -17,7 +17,7 @@ from gpuspec.topics.training.answer import DAY, layouts, nearest_layout, run_fig
 from gpuspec.topics.training.ask import TrainingQuestion
 from gpuspec.topics.training.elsewhere import unfit_reason
 from gpuspec.topics.training.ground import layout_ground
-from gpuspec.topics.training.layouts import HOST
+from gpuspec.topics.training.layouts import beside_sizes
 from gpuspec.topics.ways import Row, Ways, filled
 
 BEST_MFU, WORST_MFU = 0.7, 0.15
@@ -118,10 +118,5 @@ def job_times(days: np.ndarray | float, runs_per_year: float) -> Row:
 
 
 def _layout_words(rows: pd.DataFrame) -> list[str]:
-    words = []
-    for r in rows.to_dict("records"):
-        sizes = parallel_sizes(r)
-        sizes += ["ZeRO-3"] if r["zero_stage"] == 3 else []
-        sizes += [HOST[r["offload"]]] if r["offload"] else []
-        words.append(" ".join(sizes) or "one GPU")
-    return words
+    said = [[*parallel_sizes(r), *beside_sizes(r)] for r in rows.to_dict("records")]
+    return [" ".join(words) or "one GPU" for words in said]

@@ -8,7 +8,7 @@ import pandas as pd
 
 from gpuspec.formulas.training import parallel_sizes
 from gpuspec.topics.training import TrainingQuestion
-from gpuspec.topics.training.layouts import HOST
+from gpuspec.topics.training.layouts import beside_sizes
 from gpuspec.views.columns import amount
 from gpuspec.views.words import (
     count_words,
@@ -52,8 +52,7 @@ def deadline_sentences(question: TrainingQuestion, answer: pd.DataFrame) -> str:
 
 def layout_more(row: Mapping[Any, Any]) -> str:
     """Say what a layout does beside splitting the model: sharding, host memory, recomputation."""
-    said = ["ZeRO-3"] if row["zero_stage"] == 3 else []
-    said += [HOST[row["offload"]]] if row["offload"] else []
+    said = beside_sizes(row)
     share = row["recompute_share"]
     if row["recompute"] != "none":
         said.append(f"{row['recompute']} recomputation" + (f" of {share:.0%}" if share < 1 else ""))
