@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import nnls
 
+from gpuspec.catalog import load_table
 from gpuspec.constants.hpc import hpc_ratio_interval
 from gpuspec.constants.images import image_interval
 from gpuspec.constants.inference import inference_interval, ratio_interval
@@ -150,3 +151,41 @@ def price_factors(offers: pd.DataFrame, samples: int, seed: int) -> np.ndarray:
         share = 1.0 if mode in ("on-demand", "spot") else 0.5 if mode == "reserved-1yr" else 0.0
         found[place] *= market**share
     return found
+
+
+class Draws:
+    """The samples of one question: speeds by kind of work, GPU and format; prices by offer.
+
+    The errors of GPUs are those of the whole catalogue: what else may be chosen changes nothing.
+    """
+
+    def __init__(
+        self, offers: pd.DataFrame, samples: int = SAMPLES, seed: int = SEED
+    ) -> None:
+        self.samples, self.seed = samples, seed
+        self._prices = price_factors(offers, samples, seed)
+
+    def price(self, offer: int) -> np.ndarray:
+        """Return (S,) the factor on the price of an offer."""
+        return np.asarray(self._prices[offer])
+
+    def speed(self, workload: Any, gpu_id: str, precision: str, wide: bool) -> np.ndarray:
+        """Return (S,) the factor on the speed of a way; `wide`: its own error is wider.
+
+        The hours of a simulation are the buyer's own on the reference GPU: there nothing is drawn.
+        """
+        if workload.kind == "tenants":  # memory decides on slices, not speed
+            return np.ones(self.samples)
+        speeds = speeds_of(workload.kind, catalogued(), self.samples, self.seed)
+        factor = speeds.factor(gpu_id, precision, wide)
+        if workload.kind == "hpc":
+            factor = factor / speeds.factor(workload.reference_gpu, precision, False)
+            if gpu_id == workload.reference_gpu:
+                factor = np.ones(self.samples)
+        return factor
+
+
+@lru_cache(1)
+def catalogued() -> tuple[str, ...]:
+    """Return the ids of all GPUs of the catalogue."""
+    return tuple(sorted(load_table("gpus")["id"]))

@@ -20,12 +20,17 @@ from gpuspec.topics.ways import Ways
 
 def scenario_ways(scenario: Scenario, place: int, gpus: Any = None, loads: int = LOADS) -> Ways:
     """Return the ways to run workload number `place` of a scenario."""
-    workload: Any = scenario.workloads[place]
-    if hasattr(workload, "runs_per_year"):  # a horizon holds a whole run at least
-        runs = max(workload.runs_per_year, 12 / scenario.horizon_months)
-        workload = workload.model_copy(update={"runs_per_year": runs})
+    workload = run_of(scenario, scenario.workloads[place])
     names = tuple(gpus or scenario.allow.gpus)
     return workload_ways(workload, names, scenario.allow.weights, scenario.limits.gpus or 0, loads)
+
+
+def run_of(scenario: Scenario, workload: Any) -> Any:
+    """Return a job with its runs a year: a horizon holds one whole run at least."""
+    if not hasattr(workload, "runs_per_year"):
+        return workload
+    runs = max(workload.runs_per_year or 0.0, 12 / scenario.horizon_months)
+    return workload.model_copy(update={"runs_per_year": runs})
 
 
 def workload_ways(

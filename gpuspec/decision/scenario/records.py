@@ -65,10 +65,30 @@ class Allow(Ask):
     vendors: fields.Names = Field((), description="Providers of rented GPUs; all where empty")
     regions: fields.Names = Field((), description="Regions; all where empty")
     modes: Modes = Field(MODES, description="Ways to pay")
+    sell: bool = Field(True, description="Whether GPUs that are owned may be sold")
     weights: Annotated[fields.Formats, Was("precisions")] = Field(
         typed("stored,fp8"),
         description="Number formats of the weights to try; stored: as each model's publisher "
         "stores them, and beside it only smaller ones",
+    )
+
+
+class Effort(Ask):
+    """What change and variety cost besides: inputs, not facts."""
+
+    kind_usd_year: fields.Usd = Field(
+        5_000.0, description="Of a year of each kind of GPU in use beyond the first: drivers, "
+        "images, monitoring"
+    )
+    workload_usd: fields.Usd = Field(
+        2_000.0, description="Of a workload that moves from owned GPUs to another kind: builds, tests"
+    )
+    precision_usd: fields.Usd = Field(
+        2_000.0, description="Of a workload that runs in another number format than it is stored "
+        "in: validation of quality"
+    )
+    contract_usd: fields.Usd = Field(
+        1_000.0, description="Of each contract that is signed, and each purchase: legal, finance"
     )
 
 
@@ -226,6 +246,7 @@ class Scenario(Ask):
     owned: tuple[Owned, ...] = Field((), max_length=1000, description="GPUs that are there already")
     allow: Allow = Field(Allow(), description="What may be chosen from")
     prices: Prices = Field(Prices(), description="Where prices come from")
+    effort: Effort = Field(Effort(), description="What change costs besides")
     workloads: tuple[Annotated[Workload, Field(discriminator="kind")], ...] = Field(
         min_length=1, description="What is to be done"
     )
