@@ -136,7 +136,7 @@ def problem_of(
     kinds = kinds_of(scenario, offers, every, calendar)
     works = tuple(run_of(scenario, w) for w in scenario.workloads)
     stated = scenario.model_copy(update={"workloads": works})
-    draws = Draws(offers, samples, seed)
+    draws = Draws.of(offers, samples, seed)
     priced = set(kinds.names)
     options = [
         drawn_options(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -85,6 +85,13 @@ class Options:
     """(Q,) place in `sizes` of each segment; -1 where the work is not there."""
     missed: Missed | None = None
     """The nearest way where none keeps the limits; None where some do, or nothing runs at all."""
+
+    def redrawn(self, scenario: Scenario, draws: Draws) -> Options:
+        """Return the same ways with their needs in other draws."""
+        w, fast = scenario.workloads[self.place], scenario.objective == "time"
+        rows = records(self.table)
+        needs = [_need(w, row, self.ways, self.sizes, draws, fast) for row in rows]
+        return replace(self, needs=needs)
 
     @property
     def is_job(self) -> bool:
