@@ -136,7 +136,7 @@ def problem_of(
     kinds = kinds_of(scenario, offers, every, calendar)
     works = tuple(run_of(scenario, w) for w in scenario.workloads)
     stated = scenario.model_copy(update={"workloads": works})
-    draws = Draws(offers, samples, seed)
+    draws = Draws.of(offers, samples, seed)
     priced = set(kinds.names)
     options = [
         drawn_options(
@@ -167,7 +167,7 @@ def decide(scenario: Scenario, quick: bool = False, **how: Any) -> Decision:
     With `quick` the best plan alone. `how` are the parameters of `problem_of`.
     """
     problem = problem_of(scenario, **how)
-    if not all(len(o.needs) or not (o.size_of >= 0).any() for o in problem.options):
+    if not problem.able:
         return Decision(scenario, problem, ())
     model = Model(problem)
     several = len(problem.calendar.rounds) > 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -34,8 +34,8 @@ class Need:
     """(L,) hours a month in which a layer is there; they never grow."""
     central: np.ndarray
     """(Z,) GPUs at once at the central estimate."""
-    kept: np.ndarray
-    """(Z, S) whether deadline and limits are kept."""
+    over: np.ndarray
+    """(Z, S) time taken over the strictest limit on it; kept where at most 1."""
     time_s: float
     """Seconds that the objective "time" counts, at the central estimate."""
 
@@ -45,9 +45,26 @@ class Need:
         return np.einsum("lzs,l->zs", self.gpus, self.hours)
 
     @property
+    def kept(self) -> np.ndarray:
+        """Return (Z, S) whether deadline and limits are kept."""
+        return np.asarray(self.over <= 1 + 1e-9)
+
+    @property
     def chance(self) -> float:
         """Return the share of the draws in which limits are kept, in the worst of the sizes."""
         return float(self.kept.mean(axis=1).min(initial=1.0))
+
+
+@dataclass(frozen=True)
+class Missed:
+    """What the nearest way of a workload would need where none keeps its limits surely."""
+
+    row: dict[str, Any]
+    """The way, as in the table of ways."""
+    chance: float
+    """Share of the draws in which it keeps the limits as they are asked."""
+    times: float
+    """How many times the limit would have to be what it is."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +83,15 @@ class Options:
     """(Z,) distinct sizes of the load, against its first."""
     size_of: np.ndarray
     """(Q,) place in `sizes` of each segment; -1 where the work is not there."""
-    reached: float
-    """The largest share of the draws in which some way keeps its limits; NaN without ways."""
+    missed: Missed | None = None
+    """The nearest way where none keeps the limits; None where some do, or nothing runs at all."""
+
+    def redrawn(self, scenario: Scenario, draws: Draws) -> Options:
+        """Return the same ways with their needs in other draws."""
+        w, fast = scenario.workloads[self.place], scenario.objective == "time"
+        rows = records(self.table)
+        needs = [_need(w, row, self.ways, self.sizes, draws, fast) for row in rows]
+        return replace(self, needs=needs)
 
     @property
     def is_job(self) -> bool:
@@ -100,13 +124,22 @@ def drawn_options(
     if workload.kind == "hpc":
         rows = _elastic(workload, rows, draws, scenario.limits.gpus or 0)
     found = [_need(workload, row, ways, distinct, draws, fastest) for row in rows]
-    reached = max((need.chance for need in found), default=np.nan)
     sure = [i for i, need in enumerate(found) if need.chance >= SURE]
     kept = _worth(rows, found, sure, fastest)
     shown = pd.DataFrame([rows[i] for i in kept], columns=[*ways.table.columns, "tech"])
     shown["need_gpus"] = [float(found[i].central.max(initial=0.0)) for i in kept]
     shown["sure"] = [found[i].chance for i in kept]
-    return Options(place, ways, shown, [found[i] for i in kept], distinct, size_of, reached)
+    missed = None if kept else _nearest(rows, found)
+    return Options(place, ways, shown, [found[i] for i in kept], distinct, size_of, missed)
+
+
+def _nearest(rows: list[dict[str, Any]], needs: list[Need]) -> Missed | None:
+    """Return the way that would need the smallest change of its limit to keep it surely."""
+    if not rows:
+        return None
+    times = [float(np.quantile(need.over, SURE, axis=1, method="higher").max()) for need in needs]
+    best = int(np.argmin(times))
+    return Missed(rows[best], needs[best].chance, times[best])
 
 
 def _need(
@@ -129,10 +162,10 @@ def _job(w: Any, row: Mapping[str, Any], size: np.ndarray, speed: np.ndarray) ->
     window = w.deadline_days * w.runs_per_year / (HOURS_YEAR / 24)
     share = min(window, 1.0)
     used = gpus * days * w.runs_per_year / (HOURS_YEAR / 24) / share
-    kept = days <= w.deadline_days * (1 + 1e-9)
+    over = days / w.deadline_days
     central = np.full(len(size), gpus)
     hours = np.array([share * HOURS_MONTH])
-    return Need(used[None].astype(np.float32), hours, central, kept, float(row["days"]) * 86400)
+    return Need(used[None].astype(np.float32), hours, central, over, float(row["days"]) * 86400)
 
 
 def _service(
@@ -156,10 +189,10 @@ def _service(
     units = np.ceil(asked / within - 1e-6)
     held = np.where(asked > 0, replicas(w, units, unit), 0.0)
     gpus = (held[:, 1] - held[:, 0]) * unit
-    kept = np.broadcast_to(over[0] <= speed, (len(size), len(speed)))
+    late = np.broadcast_to(over[0] / speed, (len(size), len(speed)))
     hours = np.array([layer.hours_month for layer in cut])
     central = gpus[:, :, -1].sum(axis=0)
-    return Need(gpus[:, :, :-1].astype(np.float32), hours, central, kept, float(row["speed_s"]))
+    return Need(gpus[:, :, :-1].astype(np.float32), hours, central, late, float(row["speed_s"]))
 
 
 def _elastic(

@@ -22,7 +22,9 @@ def scenario_ways(scenario: Scenario, place: int, gpus: Any = None, loads: int =
     """Return the ways to run workload number `place` of a scenario."""
     workload = run_of(scenario, scenario.workloads[place])
     names = tuple(gpus or scenario.allow.gpus)
-    return workload_ways(workload, names, scenario.allow.weights, scenario.limits.gpus or 0, loads)
+    fastest = scenario.objective == "time"
+    most = scenario.limits.gpus or 0
+    return workload_ways(workload, names, scenario.allow.weights, most, loads, fastest)
 
 
 def run_of(scenario: Scenario, workload: Any) -> Any:
@@ -39,6 +41,7 @@ def workload_ways(
     precisions: tuple[str, ...],
     most_gpus: int = 0,
     loads: int = LOADS,
+    fastest: bool = False,
 ) -> Ways:
     """Return the ways to run a workload on `gpus` in `precisions`.
 
@@ -48,7 +51,7 @@ def workload_ways(
     same = {"interruptible": True} | ({} if hours is None else {"hours_per_month": HOURS_MONTH})
     # Only what matters for speed is part of the key.
     key = workload.timeless().model_copy(update=same).model_dump_json()
-    found = _ways(workload.kind, key, gpus, precisions, most_gpus, loads)
+    found = _ways(workload.kind, key, gpus, precisions, most_gpus, loads, fastest)
     if hours is None:
         return found
     return replace(found, table=found.table.assign(hours_month=float(hours)))
@@ -56,7 +59,13 @@ def workload_ways(
 
 @lru_cache(256)
 def _ways(
-    kind: str, asked: str, gpus: tuple[str, ...], precisions: Any, most_gpus: int, loads: int
+    kind: str,
+    asked: str,
+    gpus: tuple[str, ...],
+    precisions: Any,
+    most_gpus: int,
+    loads: int,
+    fastest: bool,
 ) -> Ways:
     w: Any = KINDS[kind].model_validate_json(asked)
     if isinstance(w, Inference):
@@ -64,7 +73,7 @@ def _ways(
         return service_ways(asks, loads)
     if isinstance(w, Training):
         job = job_question(w, list(gpus), 8, "bf16")
-        return training_ways(job, precisions, w.runs_per_year, most_gpus)
+        return training_ways(job, precisions, w.runs_per_year, most_gpus, fastest=fastest)
     if isinstance(w, Images):
         return images_ways(image_question(w, gpus), gpus, w.images_per_s)
     if isinstance(w, Hpc):

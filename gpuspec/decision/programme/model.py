@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import highspy
 import numpy as np
@@ -21,6 +21,8 @@ from gpuspec.decision.scenario import Scenario
 
 THOUSANDTH = 1e-3
 """Costs go to the solver in thousands of USD: its tolerances are absolute."""
+Term = tuple[Any, Any]
+"""Places of columns, and their coefficients: as many, or one for all."""
 Row = tuple[np.ndarray, np.ndarray, float, float]
 """Places of columns, coefficients, and the bounds between which their sum lies."""
 
@@ -47,6 +49,11 @@ class Problem:
     options: list[Options]
     draws: Draws
     limits: Limits = field(default_factory=Limits)
+
+    @property
+    def able(self) -> bool:
+        """Whether each work that is there at all has a way to run."""
+        return all(len(o.needs) > 0 or not (o.size_of >= 0).any() for o in self.options)
 
     @cached_property
     def choices(self) -> Choices:
@@ -111,8 +118,9 @@ class Chosen:
 class Model:
     """The programme of a problem in the solver, which remembers its bounds on what is short."""
 
-    def __init__(self, problem: Problem) -> None:
-        self.problem = problem
+    def __init__(self, problem: Problem, spared: str = "") -> None:
+        """`spared` is a limit of `Limits` that is not held but made as small as possible first."""
+        self.problem, self.spared = problem, spared
         p, cal = problem, problem.calendar
         self.size = 0
         self.cost: list[np.ndarray] = []
@@ -152,7 +160,7 @@ class Model:
         self.size += size
         return places
 
-    def _row(self, *terms: tuple[object, object], low: float = -np.inf, high: float = np.inf) -> None:
+    def _row(self, *terms: Term, low: float = -np.inf, high: float = np.inf) -> None:
         """Add one row from (places, coefficients) pairs; a coefficient may be a scalar."""
         shaped = [np.asarray(p, int) for p, _ in terms]
         values = [
@@ -227,7 +235,7 @@ class Model:
             high = float(kinds.owned[k]) if self.problem.scenario.allow.sell else 0.0
             self._row((self.sold[k], 1.0), high=high)
 
-    def _there(self, k: int, q: int, each: float = 1.0) -> tuple[list[tuple[object, object]], float]:
+    def _there(self, k: int, q: int, each: float = 1.0) -> tuple[list[Term], float]:
         """Return the terms of `each` x GPUs of a kind that are there, and the constant."""
         con, cal = self.problem.contracts, self.problem.calendar
         mine = np.flatnonzero((con.kind == k) & con.active[:, q])
@@ -260,55 +268,54 @@ class Model:
         return list(dict.fromkeys(ends))
 
     def _limits(self) -> None:
-        p, con, cal, limits = self.problem, self.problem.contracts, self.problem.calendar, self.problem.limits
-        kinds = range(len(p.kinds.names))
-        self.limit_rows: dict[str, list[int]] = {}
-
-        def add(name: str, *terms: tuple[object, object], high: float) -> None:
-            self.limit_rows.setdefault(name, []).append(len(self.rows))
-            self._row(*terms, high=high)
-
+        """Rows of the limits; of the one that is spared, its use is a column instead."""
+        p, con, cal, limits = *_parts(self.problem), self.problem.limits
+        self.use = int(self._add((1,), 0.0, np.inf, whole=False)[0])
         mean = np.array([p.draws.price(o).mean() for o in con.offer])
-        if np.isfinite(limits.capital):
-            add("capital", (self.n, con.upfront_usd * con.step * THOUSANDTH),
-                high=limits.capital * THOUSANDTH)
+        capital = (self.n, con.upfront_usd * con.step * THOUSANDTH)
+        self._limit("capital", limits.capital * THOUSANDTH, 0.0, capital)
         for q, months in enumerate(cal.months):
-            if np.isfinite(limits.monthly):
-                gone = self.sold[:, : cal.round_of[q] + 1]
-                rent = np.where(con.housed, 1.0, mean) * con.month_usd[:, q] * con.step
-                keep = np.broadcast_to(p.kinds.keep_usd[:, None], gone.shape)
-                add(
-                    "monthly",
-                    (self.n, rent * THOUSANDTH),
-                    (gone, -keep * THOUSANDTH),
-                    (self.theta[:, q], 1.0 / months),
-                    (self.x, p.choices.month_usd[:, q] * THOUSANDTH),
-                    high=(limits.monthly - float(p.kinds.owned @ p.kinds.keep_usd)) * THOUSANDTH,
-                )
-            if np.isfinite(limits.power):
-                housed = np.flatnonzero(con.housed & con.active[:, q])
-                gone = self.sold[:, : cal.round_of[q] + 1]
-                draw = np.broadcast_to(p.kinds.power_kw[:, None], gone.shape)
-                add(
-                    "power",
-                    (self.n[housed], (con.step * p.kinds.power_kw[con.kind])[housed]),
-                    (gone, -draw),
-                    high=limits.power - float(p.kinds.owned @ p.kinds.power_kw),
-                )
-        if np.isfinite(limits.gpus):
-            self.atonce = self._add((len(p.kinds.names), len(cal.months)), 0.0, np.inf, whole=False)
-            cho = p.choices
-            for q in range(len(cal.months)):
-                at = cho.round == cal.round_of[q]
-                for k in kinds:
-                    terms, constant = self._there(k, q, -1.0)
-                    self._row((self.atonce[k, q], 1.0), *[(a, b) for a, b in terms], low=constant)
-                    pool = at & (cho.kind == k) & (cho.venue == POOL)
-                    here = np.flatnonzero(pool & (cho.block == 0))
-                    self._row((self.atonce[k, q], 1.0), (self.x[here], -cho.atonce[here, q]), low=0.0)
-                rented = np.flatnonzero(at & (cho.venue != POOL))
-                add("gpus", (self.atonce[:, q], 1.0), (self.x[rented], cho.atonce[rented, q]),
-                    high=limits.gpus)
+            gone = self.sold[:, : cal.round_of[q] + 1]
+            rent = np.where(con.housed, 1.0, mean) * con.month_usd[:, q] * con.step
+            month = [
+                (self.n, rent * THOUSANDTH),
+                (gone, -THOUSANDTH * np.broadcast_to(p.kinds.keep_usd[:, None], gone.shape)),
+                (self.theta[:, q], 1.0 / months),
+                (self.x, p.choices.month_usd[:, q] * THOUSANDTH),
+            ]
+            keep = float(p.kinds.owned @ p.kinds.keep_usd) * THOUSANDTH
+            self._limit("monthly", limits.monthly * THOUSANDTH, keep, *month)
+            housed = np.flatnonzero(con.housed & con.active[:, q])
+            room = [
+                (self.n[housed], (con.step * p.kinds.power_kw[con.kind])[housed]),
+                (gone, -np.broadcast_to(p.kinds.power_kw[:, None], gone.shape)),
+            ]
+            self._limit("power", limits.power, float(p.kinds.owned @ p.kinds.power_kw), *room)
+        if np.isfinite(limits.gpus) or self.spared == "gpus":
+            self._gpus_atonce()
+
+    def _limit(self, name: str, most: float, constant: float, *terms: Term) -> None:
+        """Hold the sum of terms and a constant to a limit, or to the use that is made small."""
+        if name == self.spared:
+            self._row(*terms, (self.use, -1.0), high=-constant)
+        elif np.isfinite(most):
+            self._row(*terms, high=most - constant)
+
+    def _gpus_atonce(self) -> None:
+        """GPUs that are there or rented at a time, at the central estimates, within the limit."""
+        p, _, cal = _parts(self.problem)
+        cho, kinds = p.choices, range(len(p.kinds.names))
+        atonce = self._add((len(p.kinds.names), len(cal.months)), 0.0, np.inf, whole=False)
+        for q in range(len(cal.months)):
+            at = cho.round == cal.round_of[q]
+            for k in kinds:
+                terms, constant = self._there(k, q, -1.0)
+                self._row((atonce[k, q], 1.0), *terms, low=-constant)
+                here = np.flatnonzero(at & (cho.kind == k) & (cho.venue == POOL) & (cho.block == 0))
+                self._row((atonce[k, q], 1.0), (self.x[here], -cho.atonce[here, q]), low=0.0)
+            rented = np.flatnonzero(at & (cho.venue != POOL))
+            asked = [(atonce[:, q], 1.0), (self.x[rented], cho.atonce[rented, q])]
+            self._limit("gpus", p.limits.gpus, 0.0, *asked)
 
     def _minimums(self) -> None:
         """A contract has a fewest number of GPUs, and the effort of signing it."""
@@ -323,8 +330,13 @@ class Model:
                 self._row((self.n[j], con.step[j]), (place, -con.minimum[j]), low=0.0)
 
     def _goal(self) -> np.ndarray:
-        """Return what is to be least before the cost: mean log time, or energy; 0 where nothing."""
+        """Return what is to be least before the cost: the use of a limit that is spared, mean log
+        time, or energy; 0 where nothing.
+        """
         p, cho, found = self.problem, self.problem.choices, np.zeros(self.size)
+        if self.spared:
+            found[self.use] = 1.0
+            return found
         share = p.calendar.months / p.calendar.months.sum()
         if p.scenario.objective == "time":
             there = np.array([p.options[w].size_of >= 0 for w in range(len(p.options))])
@@ -423,3 +435,7 @@ def _most(workload: np.ndarray, atonce: np.ndarray) -> float:
     each = np.zeros(workload.max(initial=-1) + 1)
     np.maximum.at(each, workload, atonce)
     return float(each.sum())
+
+
+def _parts(problem: Problem) -> tuple[Problem, Contracts, Calendar]:
+    return problem, problem.contracts, problem.calendar

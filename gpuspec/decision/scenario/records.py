@@ -147,7 +147,9 @@ class Training(_Workload, Job):
     deadline_days: Annotated[fields.Days, Blank()] = Field(
         BLANK, description="Time that a run may take, unless deadline is given"
     )
-    runs_per_year: Runs = Field(1.0, description="Runs a year")
+    runs_per_year: Annotated[Runs, Blank()] = Field(
+        BLANK, description="Runs a year; None: once over the horizon"
+    )
     interruptible: bool = Field(
         True, description="Whether it may run on spot GPUs: it restarts from a checkpoint"
     )
