@@ -10,6 +10,7 @@ from gpuspec.base.units import HOURS_MONTH as HOURS_PER_MONTH
 from gpuspec.catalog import fields
 from gpuspec.catalog.models import doubts_of
 from gpuspec.formulas.images import check_fused
+from gpuspec.topics.cost.prices.ask import Drift
 from gpuspec.topics.cost.prices.quotes import MODES, Mode
 from gpuspec.topics.serving.ask import Load
 from gpuspec.topics.training.ask import Job
@@ -101,7 +102,9 @@ class Prices(Ask):
     quotes: tuple[dict[str, object], ...] | str = Field(
         (), description="More of them: rows, or a text such as h100-sxm-80:on-demand=2.10"
     )
-    drift: Literal["down", "flat", "up"] = Field("flat", description="Where rents go")
+    drift: Drift = Field(
+        "flat", description="Where prices go: down, flat, up, or a change a year such as -0.1"
+    )
     power_share: Annotated[fields.UsedShare, Was("utilization")] = Field(
         0.65, description="Share of the hours in use that GPUs are busy; else they draw idle power"
     )
