@@ -39,8 +39,8 @@ def _engine(workload: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _usual(workload: Mapping[str, Any]) -> list[str]:
-    """Return fields of a load that say nothing: of users who are not there, of an even day."""
-    usual = {"use_case": "general", "peak_factor": 1.0}
+    """Return fields that say nothing: of users who are not there, an even day, one replica."""
+    usual = {"use_case": "general", "peak_factor": 1.0, "replicas_min": 1}
     usual |= {} if workload.get("users") else {"active_share": workload.get("active_share")}
     return [name for name, value in usual.items() if workload.get(name) == value]
 
@@ -56,7 +56,8 @@ def _fields(part: Mapping[str, object], without: tuple[str, ...] = ()) -> str:
 def _value(value: object) -> str:
     if isinstance(value, list | tuple):
         plain = all(isinstance(v, str) for v in value)
-        return ", ".join(value) if plain else f"of {len(value):,} rows"
+        numbers = all(isinstance(v, int | float) for v in value)
+        return ", ".join(map(_value, value)) if plain or numbers else f"of {len(value):,} rows"
     if isinstance(value, int | float) and not isinstance(value, bool):
         return f"{value:,.15g}" if abs(value) < 1e9 else f"{value:.6g}"
     return "yes" if value is True else str(value)
