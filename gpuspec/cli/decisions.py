@@ -54,32 +54,26 @@ def upgrade(question: "UpgradeQuestion", as_json: bool) -> None:
     from gpuspec.decision import upgrade as fleet
     from gpuspec.decision.upgrade import words
 
-    plans = fleet.compare(question)
-    spans, sure = fleet.sureness(question, plans)
-    table = fleet.strategy_table(question, plans).merge(spans, on="strategy")
-    if as_json:
-        orders = fleet.orders_table(question.problem, plans["optimum"])
-        runs = fleet.runs_table(question, plans["optimum"])
-        told = {"sure": sure, "left_out": question.left_out}
-        ground = joined(words.plan_grounds(question, plans["optimum"]).values()).told()
-        told |= {"ground": ground}
-        echo_json(told | {"orders": orders, "runs": runs, "strategies": table})
+    decision = question.decision
+    if not decision.feasible:
+        nothing(decision, question.language, as_json)
         return
-    money = ("cost_usd", "capital_usd")
+    table = fleet.strategy_table(decision)
+    if as_json:
+        best = decision.best
+        told = {"orders": fleet.orders_table(best), "runs": fleet.runs_table(best)}
+        told |= {"strategies": table, "ground": joined(best.grounds).told()}
+        told |= {"expected_usd": best.expected_usd, "sure": float(decision.shares[0])}
+        echo_json(told)
+        return
+    money = ("expected_usd", "upfront_usd")
     rows = [
-        [r["strategy"], *(f"{r[c]:,.0f}" for c in money), f"{r['unmet']:.0%}", r["meaning"]]
+        [words.NAMES[r["strategy"]], *(f"{r[c]:,.0f}" for c in money), r["meaning"]]
         for r in table.to_dict("records")
     ]
-    print_table(headings("strategy", *money, "unmet", "meaning"), rows)
-    best = plans["optimum"]
-    others = {n: p for n, p in plans.items() if p is not best}
-    said = [words.upgrade_finding(question, plans) + "."]
-    said += [words.hourly_sentence(question, plans)]
-    said += [words.plan_sentence(question, plans, spans, sure)]
-    said += [words.effort_finding(plans) + "."] if best.complete else []
-    said += [words.unmet_sentence(question, others), words.unplanned_sentence(question)]
+    print_table(headings("strategy", *money, "meaning"), rows)
+    said = [words.upgrade_finding(decision) + ".", words.rented_sentence(decision.best)]
+    said += [words.cost_sentence(decision), words.moves_sentence(decision)]
+    said += [words.ground_sentence(decision), words.effort_finding(decision) + "."]
     said.append(question.stated.doubts)
-    if not best.complete:
-        gives = words.gives_sentence(fleet.what_gives(question.problem))
-        said += [f"What must give: {gives}."]
     echo("\n" + "\n".join(line for line in said if line))

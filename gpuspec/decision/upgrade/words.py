@@ -5,10 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from gpuspec.constants.ground import Ground
 from gpuspec.decision.decide import MIX, Decision
+from gpuspec.decision.ground import warning
 from gpuspec.decision.plan.words import PAID, short_gpu
 from gpuspec.decision.plans import Plan
+from gpuspec.decision.scenario import Scenario
+from gpuspec.decision.upgrade.ask import UpgradeQuestion
 from gpuspec.decision.upgrade.tables import orders_table, strategy_table
+from gpuspec.views.language import ENGLISH
 from gpuspec.views.words import listed, rows
 
 NAMES = {
@@ -151,3 +156,47 @@ def effort_finding(decision: Decision) -> str:
         return f"Change costs {amount(best.effort_usd)}; no other plan needs less"
     times = 1 + (least.expected_usd - best.expected_usd) / saved
     return f"Change costs {amount(best.effort_usd)}; at {times:.1f} times that, {names_of(least)} is as cheap"
+
+
+def ground_sentence(decision: Decision) -> str:
+    """Say what is known of settings like those of the best plan, and of the runner-up."""
+    first, other = decision.best, decision.runner_up
+    return warning(_by_place(first), None if other is None else _by_place(other), ENGLISH)
+
+
+def _by_place(plan: Plan) -> dict[str, Ground]:
+    places = [f"{r.workload}, {short_gpu(r.gpu)}" for r in rows(plan.runs)]
+    return dict(zip(places, plan.grounds, strict=True))
+
+
+def limits_sentence(decision: Decision) -> str:
+    """Name the limits that are asked."""
+    limits = decision.problem.limits
+    said = {
+        "capital {}": (limits.capital, amount),
+        "{} a month": (limits.monthly, amount),
+        "power of {} kW": (limits.power, "{:,.0f}".format),
+        "{} GPUs": (limits.gpus, "{:,.0f}".format),
+    }
+    found = [text.format(form(v)) for text, (v, form) in said.items() if np.isfinite(v)]
+    return listed(found) if found else "none"
+
+
+def effort_caption(s: Scenario) -> str:
+    """Say what change is taken to cost."""
+    e = s.effort
+    return (
+        f"1 = {amount(e.kind_usd_year)} for a year of each kind beyond the first, "
+        f"{amount(e.workload_usd)} a workload that moves, {amount(e.precision_usd)} a change of "
+        f"number format, {amount(e.contract_usd)} a contract."
+    )
+
+
+def answer_text(question: UpgradeQuestion) -> str:
+    """Return the answer in sentences, or that there is none and what must give."""
+    decision = question.decision
+    said = [upgrade_finding(decision) + "."]
+    if decision.feasible:
+        said += [rented_sentence(decision.best), cost_sentence(decision), moves_sentence(decision)]
+        said += [ground_sentence(decision)]
+    return " ".join(line for line in [*said, question.stated.doubts] if line)
