@@ -1,7 +1,7 @@
 """Commands that say what to buy or rent: at one time, and over quarters."""
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -10,6 +10,7 @@ from gpuspec.cli.common import UNANSWERED, echo, echo_json, json_option, pairs, 
 from gpuspec.views.columns import headings
 
 if TYPE_CHECKING:
+    from gpuspec.decision.decide import Decision
     from gpuspec.decision.scenario import DecisionQuestion
     from gpuspec.decision.upgrade import UpgradeQuestion
 
@@ -32,20 +33,32 @@ def plan(question: "DecisionQuestion", params: tuple[str, ...], as_json: bool) -
     from gpuspec.decision.plan.words_tables import works_table
     from gpuspec.decision.scenario import parsed
 
-    lang, given = question.language, {k: parsed(v) for k, v in pairs(params).items()}
-    decision = decide(question.over(given))
+    given = {k: parsed(v) for k, v in pairs(params).items()}
+    decision, lang = decide(question.over(given)), question.language
+    if not decision.feasible:
+        nothing(decision, lang, as_json)
     evens = break_evens(decision, tornado(decision))
     if as_json:
         echo_json(answer_record(decision, evens))
+        return
+    echo(f"{decision.scenario.name}\n")
+    echo(answer_page(decision, evens, lang).text)
+    echo()
+    rows = works_table(decision, lang).reset_index().astype(str)
+    print_table(list(rows.columns), rows.to_numpy().tolist())
+
+
+def nothing(decision: "Decision", language: str, as_json: bool) -> NoReturn:
+    """Say what must give where nothing keeps all limits, and end with the exit code of that."""
+    from gpuspec.decision.plan.record import answer_record
+    from gpuspec.decision.plan.words_page import answer_page
+
+    if as_json:
+        echo_json(answer_record(decision))
     else:
-        echo(decision.scenario.name + "\n")
-        echo(answer_page(decision, evens, lang).text)
-    if not decision.feasible:
-        sys.exit(UNANSWERED)
-    if not as_json:
-        echo()
-        rows = works_table(decision, lang).reset_index().astype(str)
-        print_table(list(rows.columns), rows.to_numpy().tolist())
+        echo(f"{decision.scenario.name}\n")
+        echo(answer_page(decision, None, language).text)
+    sys.exit(UNANSWERED)
 
 
 @asking("upgrade", first="scenario")
@@ -61,32 +74,25 @@ def upgrade(question: "UpgradeQuestion", as_json: bool) -> None:
     from gpuspec.decision import upgrade as fleet
     from gpuspec.decision.upgrade import words
 
-    plans = fleet.compare(question)
-    spans, sure = fleet.sureness(question, plans)
-    table = fleet.strategy_table(question, plans).merge(spans, on="strategy")
+    decision = question.decision
+    if not decision.feasible:
+        nothing(decision, question.language, as_json)
+    table = fleet.strategy_table(decision)
     if as_json:
-        orders = fleet.orders_table(question.problem, plans["optimum"])
-        runs = fleet.runs_table(question, plans["optimum"])
-        told = {"sure": sure, "left_out": question.left_out}
-        ground = joined(words.plan_grounds(question, plans["optimum"]).values()).told()
-        told |= {"ground": ground}
-        echo_json(told | {"orders": orders, "runs": runs, "strategies": table})
+        best = decision.best
+        told = {"orders": fleet.orders_table(best), "runs": fleet.runs_table(best)}
+        told |= {"strategies": table, "ground": joined(best.grounds).told()}
+        told |= {"expected_usd": best.expected_usd, "sure": float(decision.shares[0])}
+        echo_json(told)
         return
-    money = ("cost_usd", "capital_usd")
+    money = ("expected_usd", "upfront_usd")
     rows = [
-        [r["strategy"], *(f"{r[c]:,.0f}" for c in money), f"{r['unmet']:.0%}", r["meaning"]]
+        [words.NAMES[r["strategy"]], *(f"{r[c]:,.0f}" for c in money), r["meaning"]]
         for r in table.to_dict("records")
     ]
-    print_table(headings("strategy", *money, "unmet", "meaning"), rows)
-    best = plans["optimum"]
-    others = {n: p for n, p in plans.items() if p is not best}
-    said = [words.upgrade_finding(question, plans) + "."]
-    said += [words.hourly_sentence(question, plans)]
-    said += [words.plan_sentence(question, plans, spans, sure)]
-    said += [words.effort_finding(plans) + "."] if best.complete else []
-    said += [words.unmet_sentence(question, others), words.unplanned_sentence(question)]
+    print_table(headings("strategy", *money, "meaning"), rows)
+    said = [words.upgrade_finding(decision) + ".", words.rented_sentence(decision.best)]
+    said += [words.cost_sentence(decision), words.moves_sentence(decision)]
+    said += [words.ground_sentence(decision), words.effort_finding(decision) + "."]
     said.append(question.stated.doubts)
-    if not best.complete:
-        gives = words.gives_sentence(fleet.what_gives(question.problem))
-        said += [f"What must give: {gives}."]
     echo("\n" + "\n".join(line for line in said if line))

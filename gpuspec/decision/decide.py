@@ -22,8 +22,12 @@ from gpuspec.decision.scenario import Scenario
 from gpuspec.decision.ways import run_of, scenario_ways
 from gpuspec.topics.serving.ways import LOADS
 
-MIX, ONE, RENTED, BOUGHT, SPLIT, KEEP = "mix", "one", "rented", "bought", "split", "keep"
-GAP, ROUNDS_GAP, OTHERS_GAP = 1e-3, 5e-3, 1e-2
+MIX, ONE, RENTED, BOUGHT, SPLIT = "mix", "one", "rented", "bought", "split"
+STAY, GROW, REPLACE, WAIT = "stay", "grow", "replace", "wait"
+"""What plans are. Of an owner: stay with what is there and rent more of the same kinds; keep it and
+add newer kinds, as the article advises; work on newer kinds alone; buy nothing in the first round.
+"""
+GAP, ROUNDS_GAP, OTHERS_GAP = 1e-3, 5e-3, 2e-2
 """Shares of the cost within which plans are proven: of one round, of several, and of what the
 recommendation is held against."""
 TIME_LIMIT_S = 20.0
@@ -121,15 +125,19 @@ def problem_of(
     loads: int = LOADS,
     every: pd.DataFrame | None = None,
     round_months: float = ROUND,
+    lead_months: float | None = None,
 ) -> Problem:
     """Return the arrays of a scenario: offers, ways with their needs in each draw, limits.
 
     `every` are the offers of all modes (`gpuspec.decision.money.every_offer`) unless given;
     `loads` is at how many loads of a replica its speed is computed; `round_months` lie between
-    rounds of ordering where loads grow.
+    rounds of ordering where loads grow; `lead_months` replace those from the order of a GPU to its
+    use that the offers state.
     """
     every = every_offer(scenario) if every is None else every
     offers = market(scenario, every)
+    if lead_months is not None:
+        offers["lead_months"] = np.where(offers["mode"] == "own", lead_months, 0.0)
     terms = set(offers["term_months"][offers["mode"].str.startswith("reserved")])
     leads = set(offers.get("lead_months", pd.Series(dtype=float)).dropna())
     calendar = calendar_of(scenario, terms, leads, round_months)
@@ -161,22 +169,30 @@ def limits_of(s: Scenario) -> Limits:
     return Limits(*(np.inf if limit is None else float(limit) for limit in asked))
 
 
-def decide(scenario: Scenario, quick: bool = False, **how: Any) -> Decision:
+def decide(
+    scenario: Scenario,
+    quick: bool = False,
+    gap: float | None = None,
+    time_limit_s: float = TIME_LIMIT_S,
+    **how: Any,
+) -> Decision:
     """Plan a scenario: the best plan, then those that a buyer would hold it against.
 
-    With `quick` the best plan alone. `how` are the parameters of `problem_of`.
+    With `quick` the best plan alone. `gap` is the share of the cost within which the best plan is
+    proven, `how` are the parameters of `problem_of`.
     """
     problem = problem_of(scenario, **how)
     if not problem.able:
         return Decision(scenario, problem, ())
     model = Model(problem)
-    several = len(problem.calendar.rounds) > 1
-    found = solve(model, None, ROUNDS_GAP if several else GAP, TIME_LIMIT_S)
+    if gap is None:
+        gap = ROUNDS_GAP if len(problem.calendar.rounds) > 1 else GAP
+    found = solve(model, None, gap, time_limit_s)
     if found is None:
         return Decision(scenario, problem, ())
     plans = [Plan(problem, found.chosen, (Policy(MIX),), found.gap)]
     for policy, upper in () if quick else policies(model, plans[0]):
-        other = solve(model, upper, OTHERS_GAP, TIME_LIMIT_S / 4)
+        other = solve(model, upper, OTHERS_GAP, time_limit_s / 4)
         if other is not None:
             plans.append(Plan(problem, other.chosen, (policy,), other.gap))
     return Decision(scenario, problem, ranked(plans, scenario.objective == "cost"))
@@ -212,7 +228,7 @@ def _without(plan: Plan, kind: str) -> Plan:
 
 def policies(model: Model, best: Plan) -> Iterator[tuple[Policy, np.ndarray]]:
     """Yield what a buyer would hold the best plan against, as bounds of the columns: one kind for
-    all, all rented, all bought, jobs on one kind and services on another, what is owned alone.
+    all, all rented, all bought, jobs on one kind and services on another; an owner's strategies; waiting.
     """
     p, cho, con = model.problem, model.problem.choices, model.problem.contracts
     names = p.kinds.names
@@ -235,7 +251,12 @@ def policies(model: Model, best: Plan) -> Iterator[tuple[Policy, np.ndarray]]:
     yield Policy(BOUGHT), bounds(cho.venue == POOL, con.housed)
     if p.kinds.owned.any():
         held = p.kinds.owned > 0
-        yield Policy(KEEP), bounds(held[cho.kind], held[con.kind], sales=False)
+        yield Policy(STAY), bounds(held[cho.kind], held[con.kind] & ~con.housed, sales=False)
+        yield Policy(GROW), bounds(every, ~held[con.kind], sales=False)
+        yield Policy(REPLACE), bounds(~held[cho.kind], ~held[con.kind])
+    first = con.housed & (con.start == 0)
+    if len(p.calendar.rounds) > 1 and (best.chosen.signed[first] > 0).any():
+        yield Policy(WAIT), bounds(every, ~first)
     jobs = np.array([w.kind in JOBS for w in p.scenario.workloads])
     if jobs.any() and not jobs.all():
         used = [names.index(n) for n in best.kinds_used][:3]

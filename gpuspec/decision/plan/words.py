@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from gpuspec.decision.decide import BOUGHT, KEEP, MIX, ONE, RENTED, SPLIT, Decision
+from gpuspec.decision.decide import BOUGHT, GROW, MIX, ONE, RENTED, REPLACE, SPLIT, STAY, WAIT, Decision
 from gpuspec.decision.plans import Plan, Policy
 from gpuspec.decision.programme import HOUR, POOL, SPOT, VENUES
 from gpuspec.decision.scenario.records import Prices
@@ -34,7 +34,10 @@ POLICIES = {
     RENTED: "all rented",
     BOUGHT: "all bought",
     SPLIT: "jobs on {jobs}, services on {services}",
-    KEEP: "the kinds that are owned",
+    STAY: "the kinds that are owned, nothing bought",
+    GROW: "all kept, newer kinds added",
+    REPLACE: "newer kinds alone",
+    WAIT: "no purchase in the first round",
 }
 HIDDEN = 0.5
 """Amounts below so many USD are not told."""

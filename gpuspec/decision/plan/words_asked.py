@@ -222,8 +222,9 @@ def _engine(workload: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _usual(workload: Mapping[str, Any]) -> list[str]:
-    """Return fields that say nothing: of users who are not there, of an even load."""
-    usual = {"use_case": "general", "peak_factor": 1.0, "from_quarter": 1, "to_quarter": 40}
+    """Return fields that say nothing: of users who are not there, an even day, one replica."""
+    usual = {"use_case": "general", "peak_factor": 1.0, "replicas_min": 1}
+    usual |= {"from_quarter": 1, "to_quarter": 40}
     usual |= {} if workload.get("users") else {"active_share": workload.get("active_share")}
     return [name for name, value in usual.items() if workload.get(name) == value]
 
@@ -238,8 +239,8 @@ def _fields(part: Mapping[str, object], without: tuple[str, ...] = ()) -> str:
 
 def _value(value: object) -> str:
     if isinstance(value, list | tuple):
-        plain_ = all(isinstance(v, str) for v in value)
-        return ", ".join(value) if plain_ else f"of {len(value):,} rows"
+        listed = all(isinstance(v, str | int | float) for v in value)
+        return ", ".join(map(_value, value)) if listed else f"of {len(value):,} rows"
     if isinstance(value, int | float) and not isinstance(value, bool):
         return f"{value:,.15g}" if abs(value) < 1e9 else f"{value:.6g}"
     return "yes" if value is True else str(value)

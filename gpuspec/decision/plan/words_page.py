@@ -10,7 +10,16 @@ import numpy as np
 from gpuspec.base.lazy import pd
 from gpuspec.catalog.models.formats import format_title
 from gpuspec.constants.ground import Ground
-from gpuspec.decision.decide import BOUGHT, KEEP, ONE, RENTED, TIE, Decision
+from gpuspec.decision.decide import (
+    BOUGHT,
+    GROW,
+    ONE,
+    RENTED,
+    REPLACE,
+    STAY,
+    TIE,
+    Decision,
+)
 from gpuspec.decision.errors import SURE
 from gpuspec.decision.gives import what_gives
 from gpuspec.decision.ground import warning
@@ -476,7 +485,9 @@ def _dearer(decision: Decision, voice: Voice) -> Iterator[str]:
         ONE: "One kind of GPU for all costs more: {values}.",
         RENTED: "Renting all of it costs {values}.",
         BOUGHT: "Buying all of it costs {values}.",
-        KEEP: "Adding only to the kinds that are owned costs {values}.",
+        STAY: "Staying with the kinds that are owned, and buying nothing, costs {values}.",
+        GROW: "Keeping all that is owned, and adding newer kinds, costs {values}.",
+        REPLACE: "Running all of it on newer kinds alone costs {values}.",
     }
     mine = {policy.kind for policy in best.policies}
     for kind, text in texts.items():

@@ -87,7 +87,7 @@ def _solved(model: Model, cost: np.ndarray, gap: float, end: float) -> Found | N
         if not model.cut(model.read(values), values, ROUGHLY)[1] or monotonic() > end:
             break
     _kinds(solver, whole, highspy.HighsVarType.kInteger)
-    solver.setOptionValue("mip_rel_gap", gap / 4)
+    solver.setOptionValue("mip_rel_gap", gap / 2)
     best: Found | None = None
     for _ in range(MOST_ROUNDS):
         solver.setOptionValue("time_limit", solver.getRunTime() + max(end - monotonic(), 0.5))
