@@ -1,11 +1,12 @@
 """Commands that say what to buy or rent: at one time, and over quarters."""
 
+import sys
 from typing import TYPE_CHECKING
 
 import click
 
 from gpuspec.cli.asking import asking
-from gpuspec.cli.common import echo, echo_json, json_option, pairs, print_table
+from gpuspec.cli.common import UNANSWERED, echo, echo_json, json_option, pairs, print_table
 from gpuspec.views.columns import headings
 
 if TYPE_CHECKING:
@@ -23,21 +24,27 @@ def plan(question: "DecisionQuestion", params: tuple[str, ...], as_json: bool) -
     gpuspec plan article-b --monthly-usd 40000
     gpuspec plan mine.yaml -p workloads[1].concurrency=256
     """
-    from gpuspec.decision.plan import break_evens, decide, tornado
-    from gpuspec.decision.plan.words_page import answer_page, answer_record, members_table
+    from gpuspec.decision.decide import decide
+    from gpuspec.decision.plan.breakeven import break_evens
+    from gpuspec.decision.plan.record import answer_record
+    from gpuspec.decision.plan.sensitivity import tornado
+    from gpuspec.decision.plan.words_page import answer_page
+    from gpuspec.decision.plan.words_tables import works_table
     from gpuspec.decision.scenario import parsed
 
     lang, given = question.language, {k: parsed(v) for k, v in pairs(params).items()}
-    asked = question.over(given)
-    decision = decide(asked)
-    evens = break_evens(decision, tornado(decision)) if decision.feasible else None
+    decision = decide(question.over(given))
+    evens = break_evens(decision, tornado(decision))
     if as_json:
         echo_json(answer_record(decision, evens))
-        return
-    echo(answer_page(decision, evens, lang).text)
-    if decision.feasible:
+    else:
+        echo(decision.scenario.name + "\n")
+        echo(answer_page(decision, evens, lang).text)
+    if not decision.feasible:
+        sys.exit(UNANSWERED)
+    if not as_json:
         echo()
-        rows = members_table(decision, lang).reset_index().astype(str)
+        rows = works_table(decision, lang).reset_index().astype(str)
         print_table(list(rows.columns), rows.to_numpy().tolist())
 
 

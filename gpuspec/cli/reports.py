@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gpuspec.base.errors import InputError
-from gpuspec.cli.common import echo, echo_json, json_option, main, pairs, print_table, stop
+from gpuspec.cli.common import UNANSWERED, echo, echo_json, json_option, main, pairs, print_table, stop
 from gpuspec.views.columns import headings
 
 if TYPE_CHECKING:
@@ -47,14 +47,14 @@ def report(
     \b
     gpuspec report memory -p gpu=H200 -p context=32768 -o memory.pdf
     """
-    from gpuspec.report import build
+    from gpuspec.report import built
 
     if listing:
         _list_notebooks(as_json)
         return
     if name is None:
         raise click.UsageError("name a notebook; `gpuspec reports` lists them")
-    path = build(
+    made = built(
         name,
         pairs(params),
         output,
@@ -65,9 +65,11 @@ def report(
         progress=None if quiet else _progress(),
     )
     if as_json:
-        echo_json({"report": path})
+        echo_json({"report": made.path})
     elif not quiet:
-        echo(path)
+        echo(made.path)
+    if not made.answered:
+        sys.exit(UNANSWERED)
 
 
 @main.command()

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from gpuspec.base.days import run_date
 from gpuspec.base.files import write_atomically
@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 Progress = Callable[[str, int, int], None]
+
+
+class Built(NamedTuple):
+    """A report that was written."""
+
+    path: Path
+    answered: bool
+    """Whether what was asked has an answer within its limits."""
 
 
 def build(
@@ -63,6 +71,31 @@ def build(
     NotebookError
         When a cell of the notebook fails; nothing has been written then.
     """
+    return built(
+        name,
+        parameters,
+        output,
+        format=format,
+        show_code=show_code,
+        language=language,
+        date=date,
+        progress=progress,
+    ).path
+
+
+def built(
+    name: str | Path,
+    parameters: Mapping[str, object] | None = None,
+    output: str | Path | None = None,
+    *,
+    format: str | None = None,
+    show_code: bool = False,
+    language: str = "en",
+    date: date | None = None,
+    progress: Progress | None = None,
+) -> Built:
+    """Write a report as :func:`build` does, and say whether it holds an answer."""
+    from gpuspec.report.compose import told_of
     from gpuspec.views.language import check_language
 
     notebook = find(name)
@@ -79,7 +112,7 @@ def build(
     content = typeset(executed, notebook, values, kind, show_code, language, day)
     write_atomically(target, content)
     tell("typesetting", 1, 1)
-    return target
+    return Built(target, all(about["answered"] for about in told_of(executed)))
 
 
 def typeset(
