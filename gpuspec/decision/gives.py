@@ -43,7 +43,7 @@ class Change(NamedTuple):
     """What the answer then costs over the horizon; NaN where other limits must give too."""
     plan: Plan | None
     reason: str
-    """Why nothing helps, in words; empty where something does."""
+    """Why nothing helps, or with what; empty where this change alone is enough."""
 
     @property
     def far(self) -> float:
@@ -59,6 +59,7 @@ def what_gives(decision: Decision) -> pd.DataFrame:
     """
     s, rows = decision.scenario, list(_of_works(decision))
     rows += [change for name in FIELDS if (change := _of_limit(s, name))]
+    rows += _together(s) if not rows else []
     table = pd.DataFrame(rows, columns=Change._fields)
     table["far"] = [row.far for row in rows]
     return table.sort_values("cost_usd", kind="stable", na_position="last", ignore_index=True)
@@ -77,15 +78,38 @@ def _of_limit(s: Scenario, name: str) -> Change | None:
     if found is None:
         return None
     plan = Plan(problem, found.chosen, ())
-    used = {
+    used = _used(plan, name)
+    if used <= asked * (1 + 1e-9):
+        return None
+    return Change(name, "", asked, rounded_up(used), plan.expected_usd, plan, "")
+
+
+def _together(s: Scenario) -> list[Change]:
+    """Return what all shared limits would have to be where no single one is enough."""
+    free = s
+    for name in FIELDS:
+        free = _without(free, name)
+    then = decide(free, quick=True)
+    if not then.feasible:
+        return []
+    found = []
+    for name in FIELDS:
+        asked, used = _asked(s, name), _used(then.best, name)
+        if used > asked * (1 + 1e-9):
+            reason = "together with the others"
+            cost, plan = then.best.expected_usd, then.best
+            found.append(Change(name, "", asked, rounded_up(used), cost, plan, reason))
+    return found
+
+
+def _used(plan: Plan, name: str) -> float:
+    """Return how much of a shared limit a plan uses."""
+    return {
         "capital": plan.upfront_usd,
         "monthly": float(plan.monthly_usd.max()),
         "power": plan.power_kw,
         "gpus": float(plan.gpus_atonce.max()),
     }[name]
-    if used <= asked * (1 + 1e-9):
-        return None
-    return Change(name, "", asked, rounded_up(used), plan.expected_usd, plan, "")
 
 
 def _asked(s: Scenario, name: str) -> float:

@@ -111,7 +111,8 @@ def replicas(workload: Workload, needed: NDArray[Any], unit_gpus: int) -> NDArra
 
     max(replicas_min, needed) and the spare ones on top; with an availability target at least the
     fewest n of which `needed` are up with that probability
-    (`gpuspec.formulas.reliability.kept_for`). Jobs keep what they need: they restart.
+    (`gpuspec.formulas.reliability.kept_for`). Jobs keep what they need: they restart. What is kept
+    above `needed` is there in all of `hours_per_month`, whatever the layers say.
 
     Parameters
     ----------

@@ -146,7 +146,9 @@ def _answer(
     if sure < SURE:
         text = "All deadlines and limits are kept in {share} of the draws alone."
         yield Markdown("**{}**").format(say(text, share=percent(sure)))
-    yield Markdown("**{}** {}").format(plan_words(best, voice), grade_sentence(decision, voice))
+    answer = Markdown("**{}**{}{}")
+    gap = "" if voice.language == "zh" else " "
+    yield answer.format(plan_words(best, voice), gap, grade_sentence(decision, voice))
     pairs = [("Enough", enough_sentence(best, voice)), ("Cost", cost_sentence(best, voice))]
     pairs += [("Limits", limits_sentence(decision, voice))]
     pairs += [("How sure", sure_sentence(decision, voice))]
