@@ -59,12 +59,17 @@ def upgrade(question: "UpgradeQuestion", as_json: bool) -> None:
     """
     from gpuspec.constants.ground import joined
     from gpuspec.decision import upgrade as fleet
+    from gpuspec.decision.plan.record import answer_record
+    from gpuspec.decision.plan.words_page import answer_page
     from gpuspec.decision.upgrade import words
 
     decision = question.decision
     if not decision.feasible:
-        nothing(decision, question.language, as_json)
-        return
+        if as_json:
+            echo_json(answer_record(decision, None))
+        else:
+            echo(answer_page(decision, None, question.language).text)
+        sys.exit(UNANSWERED)
     table = fleet.strategy_table(decision)
     if as_json:
         best = decision.best

@@ -10,7 +10,7 @@ import numpy as np
 from gpuspec.base.lazy import pd
 from gpuspec.catalog.models.formats import format_title
 from gpuspec.constants.ground import Ground
-from gpuspec.decision.decide import BOUGHT, KEEP, ONE, RENTED, TIE, Decision
+from gpuspec.decision.decide import BOUGHT, GROW, ONE, RENTED, REPLACE, STAY, TIE, WAIT, Decision
 from gpuspec.decision.errors import SURE
 from gpuspec.decision.gives import what_gives
 from gpuspec.decision.ground import warning
@@ -476,7 +476,10 @@ def _dearer(decision: Decision, voice: Voice) -> Iterator[str]:
         ONE: "One kind of GPU for all costs more: {values}.",
         RENTED: "Renting all of it costs {values}.",
         BOUGHT: "Buying all of it costs {values}.",
-        KEEP: "Adding only to the kinds that are owned costs {values}.",
+        STAY: "Staying with the kinds that are owned, without buying, costs {values}.",
+        GROW: "Keeping all that is owned and adding newer kinds costs {values}.",
+        REPLACE: "Newer kinds alone cost {values}.",
+        WAIT: "Waiting with purchases costs {values}.",
     }
     mine = {policy.kind for policy in best.policies}
     for kind, text in texts.items():
