@@ -1,7 +1,7 @@
 """Commands that say what to buy or rent: at one time, and over quarters."""
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -10,6 +10,7 @@ from gpuspec.cli.common import UNANSWERED, echo, echo_json, json_option, pairs, 
 from gpuspec.views.columns import headings
 
 if TYPE_CHECKING:
+    from gpuspec.decision.decide import Decision
     from gpuspec.decision.scenario import DecisionQuestion
     from gpuspec.decision.upgrade import UpgradeQuestion
 
@@ -32,20 +33,32 @@ def plan(question: "DecisionQuestion", params: tuple[str, ...], as_json: bool) -
     from gpuspec.decision.plan.words_tables import works_table
     from gpuspec.decision.scenario import parsed
 
-    lang, given = question.language, {k: parsed(v) for k, v in pairs(params).items()}
-    decision = decide(question.over(given))
+    given = {k: parsed(v) for k, v in pairs(params).items()}
+    decision, lang = decide(question.over(given)), question.language
+    if not decision.feasible:
+        nothing(decision, lang, as_json)
     evens = break_evens(decision, tornado(decision))
     if as_json:
         echo_json(answer_record(decision, evens))
+        return
+    echo(f"{decision.scenario.name}\n")
+    echo(answer_page(decision, evens, lang).text)
+    echo()
+    rows = works_table(decision, lang).reset_index().astype(str)
+    print_table(list(rows.columns), rows.to_numpy().tolist())
+
+
+def nothing(decision: "Decision", language: str, as_json: bool) -> NoReturn:
+    """Say what must give where nothing keeps all limits, and end with the exit code of that."""
+    from gpuspec.decision.plan.record import answer_record
+    from gpuspec.decision.plan.words_page import answer_page
+
+    if as_json:
+        echo_json(answer_record(decision))
     else:
-        echo(decision.scenario.name + "\n")
-        echo(answer_page(decision, evens, lang).text)
-    if not decision.feasible:
-        sys.exit(UNANSWERED)
-    if not as_json:
-        echo()
-        rows = works_table(decision, lang).reset_index().astype(str)
-        print_table(list(rows.columns), rows.to_numpy().tolist())
+        echo(f"{decision.scenario.name}\n")
+        echo(answer_page(decision, None, language).text)
+    sys.exit(UNANSWERED)
 
 
 @asking("upgrade", first="scenario")
@@ -59,17 +72,11 @@ def upgrade(question: "UpgradeQuestion", as_json: bool) -> None:
     """
     from gpuspec.constants.ground import joined
     from gpuspec.decision import upgrade as fleet
-    from gpuspec.decision.plan.record import answer_record
-    from gpuspec.decision.plan.words_page import answer_page
     from gpuspec.decision.upgrade import words
 
     decision = question.decision
     if not decision.feasible:
-        if as_json:
-            echo_json(answer_record(decision, None))
-        else:
-            echo(answer_page(decision, None, question.language).text)
-        sys.exit(UNANSWERED)
+        nothing(decision, question.language, as_json)
     table = fleet.strategy_table(decision)
     if as_json:
         best = decision.best

@@ -11,6 +11,8 @@ from gpuspec.catalog.models import model
 from gpuspec.constants.engine import engine
 from gpuspec.decision.errors import SURE
 from gpuspec.decision.plan.words import PAID, Voice, percent, plain, short_gpu, three_digits, whole
+from gpuspec.decision.loads import stated
+from gpuspec.decision.plans import Plan
 from gpuspec.decision.scenario import Hpc, Images, Inference, Scenario, Tenants, Training, Workload
 from gpuspec.topics.cost.prices import MODES
 from gpuspec.views.words import count_words
@@ -61,6 +63,7 @@ def _work(w: Workload, voice: Voice) -> list[str]:
         found = [say(text, **words, gpu=short_gpu(w.reference_gpu)), *_runs(w, voice)]
     else:
         found = [_tenants(w, voice)]
+    found += [t.words for t in stated(w, say) if not t.is_default]
     hours = getattr(w, "hours_per_month", HOURS_MONTH)
     if hours != HOURS_MONTH:
         found.append(say("It is up {hours} hours a month.", hours=plain(hours)))
@@ -77,18 +80,22 @@ def _work(w: Workload, voice: Voice) -> list[str]:
 def _inference(w: Inference, voice: Voice) -> list[str]:
     say, size = voice.say, {"isl": f"{w.isl:,}", "osl": f"{w.osl:,}"}
     size |= {"name": w.name, "model": model(w.model).name}
-    ends = "with {isl} tokens in and {osl} out each."
     if w.concurrency:
-        text = "{name} serves {model} to {count} requests always in flight, "
+        text = "{name} serves {model} to {count} requests always in flight, with {isl} tokens in and "
+        text += "{osl} out each."
         count = f"{w.concurrency:,}"
     elif w.request_rate:
-        text, count = "{name} serves {model} at {count} requests a second, ", plain(w.request_rate)
+        text = "{name} serves {model} at {count} requests a second in the busiest hour, with {isl} "
+        text += "tokens in and {osl} out each."
+        count = plain(w.request_rate)
     elif w.users is not None:
-        text, count = "{name} serves {model} to {count} users, ", f"{w.users:,}"
+        text = "{name} serves {model} to {count} users, with {isl} tokens in and {osl} out a request."
+        count = f"{w.users:,}"
     else:
-        text, count = "{name} serves {model} to the requests of a file, {count} a second, ", ""
+        text = "{name} serves {model} to the requests of a file, {count} a second in the busiest "
+        text += "hour, with {isl} tokens in and {osl} out each."
         count = plain(three_digits(w.arriving))
-    found = [say(text + ends, count=count, **size)]
+    found = [say(text, count=count, **size)]
     return found + [_limits(w, voice)] if "ttft_limit_s" not in w.filled else found
 
 
@@ -162,9 +169,9 @@ def _means(s: Scenario, voice: Voice) -> list[str]:
     return found
 
 
-def default_sentences(s: Scenario, voice: Voice, effort: bool, own: bool) -> list[str]:
+def default_sentences(s: Scenario, voice: Voice, plan: Plan | None = None) -> list[str]:
     """Return the defaults that the answer rests on, as nothing else was named; those of effort and
-    of GPUs of one's own where it has any.
+    of GPUs of one's own where the plan has any.
     """
     say, found = voice.say, []
     limits: dict[str, list[str]] = {}
@@ -179,11 +186,12 @@ def default_sentences(s: Scenario, voice: Voice, effort: bool, own: bool) -> lis
     if "gpus" not in s.allow.model_fields_set:
         gpus = voice.listed(short_gpu(g) for g in s.allow.gpus)
         found.append(say("To choose from are {gpus}, rented or bought.", gpus=gpus))
-    if own and "power_share" not in s.prices.model_fields_set:
+    found += _reserve(s, voice, plan)
+    if plan and plan.power_kw and "power_share" not in s.prices.model_fields_set:
         share = percent(s.prices.power_share)
         text = "GPUs of your own draw full power in {share} of the hours in use."
         found.append(say(text, share=share))
-    if effort and not s.effort.model_fields_set:
+    if plan and plan.effort_usd and not s.effort.model_fields_set:
         text = "A further kind of GPU costs {kind} a year, a contract or purchase {contract}, a work "
         text += "in another number format {precision}, and one that moves from owned GPUs {work}."
         amounts = {"kind": s.effort.kind_usd_year, "contract": s.effort.contract_usd}
@@ -191,6 +199,26 @@ def default_sentences(s: Scenario, voice: Voice, effort: bool, own: bool) -> lis
         found.append(say(text, **{n: voice.money(usd) for n, usd in amounts.items()}))
     text = "A way to run a work counts where it keeps its limits in {share} of the draws."
     return [*found, say(text, share=percent(SURE))]
+
+
+def _reserve(s: Scenario, voice: Voice, plan: Plan | None) -> list[str]:
+    """Name the services that keep replicas in reserve by default, and what that costs."""
+    say, names, usd = voice.say, [], 0.0
+    for place, w in enumerate(s.workloads[:MOST_WORKS]):
+        spare = [t for t in stated(w) if t.field == "spare_replicas" and t.is_default and t.value]
+        if not spare:
+            continue
+        names.append(w.name)
+        if plan:
+            run = plan.runs.query("place == @place").iloc[-1]
+            unit = float(plan.problem.options[place].table["unit_gpus"].iloc[run["way"]])
+            share = unit * spare[0].value * run["hours_month"] / run["gpu_hours_month"]
+            usd += float(plan.work_usd[w.name]) * min(share, 1.0)
+    if not names:
+        return []
+    text = "One spare replica is kept of each work that is up all month ({works})"
+    text += "; that is {usd} of the cost." if plan else "."
+    return [say(text, works=voice.listed(names), usd=voice.money(usd))]
 
 
 # --- the same as a table --------------------------------------------------------------------------
@@ -222,8 +250,9 @@ def _engine(workload: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _usual(workload: Mapping[str, Any]) -> list[str]:
-    """Return fields that say nothing: of users who are not there, of an even load."""
-    usual = {"use_case": "general", "peak_factor": 1.0, "from_quarter": 1, "to_quarter": 40}
+    """Return fields that say nothing: of users who are not there, an even day, one replica."""
+    usual = {"use_case": "general", "peak_factor": 1.0, "replicas_min": 1}
+    usual |= {"from_quarter": 1, "to_quarter": 40}
     usual |= {} if workload.get("users") else {"active_share": workload.get("active_share")}
     return [name for name, value in usual.items() if workload.get(name) == value]
 
@@ -238,8 +267,8 @@ def _fields(part: Mapping[str, object], without: tuple[str, ...] = ()) -> str:
 
 def _value(value: object) -> str:
     if isinstance(value, list | tuple):
-        plain_ = all(isinstance(v, str) for v in value)
-        return ", ".join(value) if plain_ else f"of {len(value):,} rows"
+        listed = all(isinstance(v, str | int | float) for v in value)
+        return ", ".join(map(_value, value)) if listed else f"of {len(value):,} rows"
     if isinstance(value, int | float) and not isinstance(value, bool):
         return f"{value:,.15g}" if abs(value) < 1e9 else f"{value:.6g}"
     return "yes" if value is True else str(value)

@@ -10,7 +10,16 @@ import numpy as np
 from gpuspec.base.lazy import pd
 from gpuspec.catalog.models.formats import format_title
 from gpuspec.constants.ground import Ground
-from gpuspec.decision.decide import BOUGHT, GROW, ONE, RENTED, REPLACE, STAY, TIE, WAIT, Decision
+from gpuspec.decision.decide import (
+    BOUGHT,
+    GROW,
+    ONE,
+    RENTED,
+    REPLACE,
+    STAY,
+    TIE,
+    Decision,
+)
 from gpuspec.decision.errors import SURE
 from gpuspec.decision.gives import what_gives
 from gpuspec.decision.ground import warning
@@ -50,14 +59,14 @@ GRADED = {
     "guess": "Its prices are in part a guess: {names}. Ask for quotes before you sign.",
 }
 PARTS = {
-    "purchases": "{usd} for what is bought, less what is left of its worth",
+    "purchases": "{usd} for what is bought (less what is left of its worth)",
     "contracts": "{usd} for contracts",
-    "upkeep": "{usd} to house, power and keep GPUs of your own",
+    "upkeep": "{usd} for the keep of GPUs of your own",
     "by the hour": "{usd} by the hour",
     "spot": "{usd} on spot",
     "energy": "{usd} of energy of hours in use",
     "owned today": "{usd} that GPUs which are owned lose of their worth",
-    "effort": "{usd} of effort for kinds, contracts and changes",
+    "effort": "{usd} of effort",
 }
 LIMITS = {
     "capital_usd": "Capital: {used} of {asked}, {left} are left.",
@@ -85,12 +94,12 @@ LOADS = {
 RULE = ("fewer kinds of GPU", "fewer contracts", "a shorter commitment", "a smaller worst case")
 """What decides between equal plans, in this order."""
 GIVES = {
-    "capital": "With {needed} of capital instead of {asked}",
-    "monthly": "With {needed} a month instead of {asked}",
-    "power": "With {needed} kW instead of {asked}",
-    "gpus": "With {needed} GPUs instead of {asked}",
-    "deadline": "With {needed} for a run of {work} instead of {asked}",
-    "latency": "With times to the tokens of {work} that are {needed} times as long",
+    "capital": "With {needed} of capital instead of {asked}{more}: {then}",
+    "monthly": "With {needed} a month instead of {asked}{more}: {then}",
+    "power": "With {needed} kW instead of {asked} kW{more}: {then}",
+    "gpus": "With {needed} GPUs instead of {asked}{more}: {then}",
+    "deadline": "With {needed} for a run of {work} instead of {asked}{more}: {then}",
+    "latency": "With limits on the times to tokens of {work} that are {needed} times as long: {then}",
 }
 
 
@@ -118,9 +127,7 @@ def asked_paragraph(decision: Decision, voice: Voice) -> Markdown:
     """Return what was asked, and the defaults that the answer rests on."""
     s = decision.scenario
     asked = _headed(voice, "You asked", voice.joined(asked_sentences(s, voice)))
-    effort = decision.feasible and decision.best.effort_usd > 0
-    own = decision.feasible and decision.best.power_kw > 0
-    told = default_sentences(s, voice, effort, own)
+    told = default_sentences(s, voice, decision.best if decision.feasible else None)
     taken = _headed(voice, "Taken, as nothing was named", voice.joined(told))
     return Markdown("\n\n").join([asked, taken])
 
@@ -139,7 +146,9 @@ def _answer(
     if sure < SURE:
         text = "All deadlines and limits are kept in {share} of the draws alone."
         yield Markdown("**{}**").format(say(text, share=percent(sure)))
-    yield Markdown("**{}** {}").format(plan_words(best, voice), grade_sentence(decision, voice))
+    answer = Markdown("**{}**{}{}")
+    gap = "" if voice.language == "zh" else " "
+    yield answer.format(plan_words(best, voice), gap, grade_sentence(decision, voice))
     pairs = [("Enough", enough_sentence(best, voice)), ("Cost", cost_sentence(best, voice))]
     pairs += [("Limits", limits_sentence(decision, voice))]
     pairs += [("How sure", sure_sentence(decision, voice))]
@@ -281,10 +290,21 @@ def cost_sentence(plan: Plan, voice: Voice) -> str:
         text = "A month takes {mean} on average, and {most} at the dearest."
         text = "A month takes {mean}." if most <= mean * 1.005 else text
         found.append(say(text, mean=voice.money(mean), most=voice.money(most)))
-        if plan.upfront_usd:
-            text = "At once {capital} is paid for what is bought."
-            found.append(say(text, capital=voice.money(plan.upfront_usd)))
+        found.append(_capital(plan, voice))
     return voice.joined([*found, _over_sentence(plan, voice), parts_sentence(plan, voice)])
+
+
+def _capital(plan: Plan, voice: Voice) -> str:
+    """Say what is paid for what is bought, and how much of it now."""
+    bought = plan.signed[plan.signed["mode"] == "own"]
+    if bought.empty:
+        return ""
+    now = float(bought.loc[bought["order_month"] == 0, "upfront_usd"].sum())
+    values = {"capital": voice.money(plan.upfront_usd), "now": voice.money(now)}
+    text = "{capital} is paid at once for what is bought."
+    if now < plan.upfront_usd:
+        text = "{capital} is paid for what is bought, {now} of it at once."
+    return voice.say(text, **values)
 
 
 def _run_cost(plan: Plan, run: Mapping[Any, Any], voice: Voice) -> str:
@@ -476,10 +496,9 @@ def _dearer(decision: Decision, voice: Voice) -> Iterator[str]:
         ONE: "One kind of GPU for all costs more: {values}.",
         RENTED: "Renting all of it costs {values}.",
         BOUGHT: "Buying all of it costs {values}.",
-        STAY: "Staying with the kinds that are owned, without buying, costs {values}.",
-        GROW: "Keeping all that is owned and adding newer kinds costs {values}.",
-        REPLACE: "Newer kinds alone cost {values}.",
-        WAIT: "Waiting with purchases costs {values}.",
+        STAY: "Staying with the kinds that are owned, and buying nothing, costs {values}.",
+        GROW: "Keeping all that is owned, and adding newer kinds, costs {values}.",
+        REPLACE: "Running all of it on newer kinds alone costs {values}.",
     }
     mine = {policy.kind for policy in best.policies}
     for kind, text in texts.items():
@@ -649,21 +668,17 @@ def _give(row: Mapping[Any, Any], voice: Voice) -> str:
     if what == "ways":
         return say("{work} cannot run: {reason}.", work=row["workload"], reason=row["reason"])
     asked, needed = (_given(what, float(row[n]), voice) for n in ("asked", "needed"))
-    change = say(GIVES[what], needed=needed, asked=asked, work=row["workload"])
-    if row["plan"] is None:
-        return say("{change}, and with a change of another limit as well.", change=change)
-    text = "{change} ({share} more) it costs {cost} over {months}: {plan}"
-    if not np.isfinite(row["far"]) or what == "latency":
-        text = "{change} it costs {cost} over {months}: {plan}"
-    plan: Plan = row["plan"]
+    values = {"asked": asked, "needed": needed, "work": row["workload"], "more": ""}
+    if np.isfinite(row["far"]):
+        values["more"] = say(" ({share} more)", share=percent(float(row["far"])))
+    plan: Plan | None = row["plan"]
+    if plan is None:
+        return say(GIVES[what], **values, then=say("another limit must give as well."))
     months = voice.months(float(plan.problem.calendar.edges[-1]))
-    values = {"cost": voice.money(float(row["cost_usd"])), "months": months}
-    values |= {"share": percent(float(row["far"])), "plan": plan_words(plan, voice)}
-    found = [say(text, change=change, **values)]
-    if plan.upfront_usd and what != "capital":
-        capital = "At once {capital} is paid for what is bought."
-        found.append(say(capital, capital=voice.money(plan.upfront_usd)))
-    return voice.joined(found)
+    cost = voice.money(float(row["cost_usd"]))
+    then = say("it costs {cost} over {months}. {plan}", cost=cost, months=months,
+               plan=plan_words(plan, voice))
+    return voice.joined([say(GIVES[what], **values, then=then), _capital(plan, voice)])
 
 
 def _given(what: str, value: float, voice: Voice) -> str:
