@@ -70,7 +70,9 @@ def shipped():
         decided = time.perf_counter() - start
         break_evens(decision, tornado(decision))
         total = time.perf_counter() - start
-        print(f"{name}: {len(decision.plans)} plans in {decided:.2f} s; what flips it {total:.2f} s")
+        print(
+            f"{name}: {len(decision.plans)} plans in {decided:.2f} s; what flips it {total:.2f} s"
+        )
 
 
 if __name__ == "__main__":

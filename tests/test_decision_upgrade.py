@@ -191,6 +191,8 @@ def test_drift_changes_the_answer(decision):
 
 
 def test_a_fleet_without_a_way_out_says_what_must_give(capsys):
-    code, text = told_by(capsys, "upgrade", "a100-owner", "--monthly-usd", "10", "--capital-usd", "0")
+    code, text = told_by(
+        capsys, "upgrade", "a100-owner", "--monthly-usd", "10", "--capital-usd", "0"
+    )
     assert code == 3
     assert "month" in text

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 import click
 
 from gpuspec.base.errors import InputError
-from gpuspec.cli.common import UNANSWERED, echo, echo_json, json_option, main, pairs, print_table, stop
+from gpuspec.cli.common import (
+    UNANSWERED,
+    echo,
+    echo_json,
+    json_option,
+    main,
+    pairs,
+    print_table,
+    stop,
+)
 from gpuspec.views.columns import headings
 
 if TYPE_CHECKING:

@@ -55,7 +55,9 @@ def uses(decision: Decision, plan: Plan) -> list[Use]:
         for name, (asked, used) in pairs.items()
         if np.isfinite(asked)
     ]
-    return found + [use for run in plan.runs.to_dict("records") for use in _of_work(decision, plan, run)]
+    return found + [
+        use for run in plan.runs.to_dict("records") for use in _of_work(decision, plan, run)
+    ]
 
 
 def heavy(plan: Plan) -> list[Use]:

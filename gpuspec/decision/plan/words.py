@@ -12,7 +12,18 @@ from typing import Any
 
 import numpy as np
 
-from gpuspec.decision.decide import BOUGHT, GROW, MIX, ONE, RENTED, REPLACE, SPLIT, STAY, WAIT, Decision
+from gpuspec.decision.decide import (
+    BOUGHT,
+    GROW,
+    MIX,
+    ONE,
+    RENTED,
+    REPLACE,
+    SPLIT,
+    STAY,
+    WAIT,
+    Decision,
+)
 from gpuspec.decision.plans import Plan, Policy
 from gpuspec.decision.programme import HOUR, POOL, SPOT, VENUES
 from gpuspec.decision.scenario.records import Prices

@@ -10,8 +10,8 @@ from gpuspec.base.units import HOURS_MONTH
 from gpuspec.catalog.models import model
 from gpuspec.constants.engine import engine
 from gpuspec.decision.errors import SURE
-from gpuspec.decision.plan.words import PAID, Voice, percent, plain, short_gpu, three_digits, whole
 from gpuspec.decision.loads import stated
+from gpuspec.decision.plan.words import PAID, Voice, percent, plain, short_gpu, three_digits, whole
 from gpuspec.decision.plans import Plan
 from gpuspec.decision.scenario import Hpc, Images, Inference, Scenario, Tenants, Training, Workload
 from gpuspec.topics.cost.prices import MODES
@@ -54,7 +54,9 @@ def _work(w: Workload, voice: Voice) -> list[str]:
         words = {"name": w.name, "model": model(w.model).name, "tokens": _tokens(w.tokens, voice)}
         found = [say(TUNING[w.tuning], **words), *_runs(w, voice)]
     elif isinstance(w, Images):
-        text = "{name} makes {rate} images a second with {model}, of {size} pixels in {steps} steps."
+        text = (
+            "{name} makes {rate} images a second with {model}, of {size} pixels in {steps} steps."
+        )
         words = {"name": w.name, "model": w.model, "rate": plain(w.images_per_s)}
         found = [say(text, **words, size=f"{w.size:,}", steps=w.steps)]
     elif isinstance(w, Hpc):
@@ -69,7 +71,9 @@ def _work(w: Workload, voice: Voice) -> list[str]:
         found.append(say("It is up {hours} hours a month.", hours=plain(hours)))
     if w.growth:
         share = percent(abs(w.growth))
-        grows = "It grows by {share} a quarter." if w.growth > 0 else "It shrinks by {share} a quarter."
+        grows = (
+            "It grows by {share} a quarter." if w.growth > 0 else "It shrinks by {share} a quarter."
+        )
         found.append(say(grows, share=share))
     if w.from_quarter > 1 or w.to_quarter < 40:
         text = "It is there from quarter {first} to quarter {last}."
@@ -81,7 +85,9 @@ def _inference(w: Inference, voice: Voice) -> list[str]:
     say, size = voice.say, {"isl": f"{w.isl:,}", "osl": f"{w.osl:,}"}
     size |= {"name": w.name, "model": model(w.model).name}
     if w.concurrency:
-        text = "{name} serves {model} to {count} requests always in flight, with {isl} tokens in and "
+        text = (
+            "{name} serves {model} to {count} requests always in flight, with {isl} tokens in and "
+        )
         text += "{osl} out each."
         count = f"{w.concurrency:,}"
     elif w.request_rate:
@@ -89,7 +95,9 @@ def _inference(w: Inference, voice: Voice) -> list[str]:
         text += "tokens in and {osl} out each."
         count = plain(w.request_rate)
     elif w.users is not None:
-        text = "{name} serves {model} to {count} users, with {isl} tokens in and {osl} out a request."
+        text = (
+            "{name} serves {model} to {count} users, with {isl} tokens in and {osl} out a request."
+        )
         count = f"{w.users:,}"
     else:
         text = "{name} serves {model} to the requests of a file, {count} a second in the busiest "
@@ -103,7 +111,10 @@ def _limits(w: Inference, voice: Voice) -> str:
     """Return the limits of a service; empty where there are none."""
     values = {"first": voice.seconds(w.ttft_limit_s), "each": voice.seconds(w.tpot_limit_s)}
     texts = {
-        (True, True): "Its first token must come within {first} and each further one within {each}.",
+        (
+            True,
+            True,
+        ): "Its first token must come within {first} and each further one within {each}.",
         (True, False): "Its first token must come within {first}.",
         (False, True): "Each of its tokens must come within {each} of the one before.",
     }
@@ -133,7 +144,9 @@ def _tenants(w: Tenants, voice: Voice) -> str:
 def _tokens(count: float, voice: Voice) -> str:
     if voice.language != "zh":
         return count_words(count)
-    size, word = next((u for u in ((1e12, "万亿"), (1e8, "亿"), (1e4, "万")) if count >= u[0]), (1, ""))
+    size, word = next(
+        (u for u in ((1e12, "万亿"), (1e8, "亿"), (1e4, "万")) if count >= u[0]), (1, "")
+    )
     return f"{plain(three_digits(count / size))} {word}".strip()
 
 
@@ -182,7 +195,9 @@ def default_sentences(s: Scenario, voice: Voice, plan: Plan | None = None) -> li
         if text:
             found.append(say("{works}: {text}", works=voice.listed(names), text=text))
     if "horizon_months" not in s.model_fields_set:
-        found.append(say("The horizon of {months} is the usual one.", months=voice.months(s.horizon_months)))
+        found.append(
+            say("The horizon of {months} is the usual one.", months=voice.months(s.horizon_months))
+        )
     if "gpus" not in s.allow.model_fields_set:
         gpus = voice.listed(short_gpu(g) for g in s.allow.gpus)
         found.append(say("To choose from are {gpus}, rented or bought.", gpus=gpus))
@@ -192,7 +207,9 @@ def default_sentences(s: Scenario, voice: Voice, plan: Plan | None = None) -> li
         text = "GPUs of your own draw full power in {share} of the hours in use."
         found.append(say(text, share=share))
     if plan and plan.effort_usd and not s.effort.model_fields_set:
-        text = "A further kind of GPU costs {kind} a year, a contract or purchase {contract}, a work "
+        text = (
+            "A further kind of GPU costs {kind} a year, a contract or purchase {contract}, a work "
+        )
         text += "in another number format {precision}, and one that moves from owned GPUs {work}."
         amounts = {"kind": s.effort.kind_usd_year, "contract": s.effort.contract_usd}
         amounts |= {"precision": s.effort.precision_usd, "work": s.effort.workload_usd}

@@ -28,7 +28,6 @@ from gpuspec.decision.plan.words import (
     HIDDEN,
     PAID,
     Voice,
-    modes_of,
     percent,
     plain,
     plan_words,
@@ -138,9 +137,7 @@ def decision_finding(decision: Decision, language: str = "en") -> str:
     return plan_words(decision.best, voice) if decision.feasible else voice.say(NOTHING)
 
 
-def _answer(
-    decision: Decision, evens: pd.DataFrame | None, voice: Voice
-) -> Iterator[Markdown]:
+def _answer(decision: Decision, evens: pd.DataFrame | None, voice: Voice) -> Iterator[Markdown]:
     say, best = voice.say, decision.best
     sure = float(best.kept.mean())
     if sure < SURE:
@@ -236,7 +233,10 @@ def enough_sentence(plan: Plan, voice: Voice) -> str:
     if first > last:
         text = "That is so at the start in {first}, and at the end in {last}."
         found = [
-            say("The {gpus} are enough all the time in {share} of {draws} draws of speeds.", **values),
+            say(
+                "The {gpus} are enough all the time in {share} of {draws} draws of speeds.",
+                **values,
+            ),
             say(text, first=percent(first), last=percent(last)),
         ]
     high = {name: n for name, n in short_high(plan).items() if name in used and n > 0}
@@ -244,7 +244,9 @@ def enough_sentence(plan: Plan, voice: Voice) -> str:
     if len(lost):
         text = "What is short cannot be rented, and is counted at {usd} over {months} on average."
     elif high:
-        text = "Else up to {more} more are rented by the hour, in nine of ten draws at most so many."
+        text = (
+            "Else up to {more} more are rented by the hour, in nine of ten draws at most so many."
+        )
         found.append(say(text, more=voice.counted(high)))
         text = "That costs {usd} over {months} on average."
     else:
@@ -391,7 +393,9 @@ def sure_sentence(decision: Decision, voice: Voice) -> str:
         return say("No other plan keeps all limits.")
     values = {"plans": len(table), "draws": f"{best.problem.draws.samples:,}"}
     values |= {"share": percent(first["probability"]), "near": percent(first["near"])}
-    text = "Of {plans} plans it is the cheapest in {share} of {draws} draws of speeds and prices, and "
+    text = (
+        "Of {plans} plans it is the cheapest in {share} of {draws} draws of speeds and prices, and "
+    )
     text += "in {near} it costs at most 5 % more than the cheapest."
     found = [say(text, **values)]
     most = int(table["probability"].to_numpy().argmax())
@@ -450,13 +454,17 @@ def decided_sentence(decision: Decision, voice: Voice) -> str:
     text = "It is cheaper than the runner-up in {beats}."
     if beats < EVEN:
         text = "The draws do not tell it apart from the runner-up: it is cheaper in {beats}. What "
-        text += "decided is the lower cost on average, in which each kind and contract has its price."
+        text += (
+            "decided is the lower cost on average, in which each kind and contract has its price."
+        )
     return say(text, beats=percent(beats))
 
 
 def _other_goal(decision: Decision, voice: Voice) -> str:
-    goal = {"time": "It is the fastest of what keeps all limits.",
-            "energy": "It takes the least energy of what keeps all limits."}
+    goal = {
+        "time": "It is the fastest of what keeps all limits.",
+        "energy": "It takes the least energy of what keeps all limits.",
+    }
     text = voice.say(goal[decision.scenario.objective])
     cheaper = [p for p in decision.plans[1:] if p.expected_usd < decision.best.expected_usd]
     if not cheaper:
@@ -503,7 +511,11 @@ def _dearer(decision: Decision, voice: Voice) -> Iterator[str]:
     mine = {policy.kind for policy in best.policies}
     for kind, text in texts.items():
         values = [
-            say("{gpu} {more}", gpu=short_gpu(policy.gpus[0]), more=more_words(decision, plan, voice))
+            say(
+                "{gpu} {more}",
+                gpu=short_gpu(policy.gpus[0]),
+                more=more_words(decision, plan, voice),
+            )
             if kind == ONE
             else more_words(decision, plan, voice)
             for plan in decision.plans[1:]
@@ -577,7 +589,9 @@ def quality_sentence(decision: Decision, voice: Voice) -> str:
             usual = str(options.ways.table["precision"].iloc[0])
             key = format_title(run["precision"]), voice.say(format_title(usual))
             found.setdefault(key, []).append(run["workload"])
-    text = "{works} would run in {new} instead of {old}: check the quality of the answers before you "
+    text = (
+        "{works} would run in {new} instead of {old}: check the quality of the answers before you "
+    )
     text += "sign; {usd} each is counted for that."
     usd = voice.money(decision.scenario.effort.precision_usd)
     return voice.joined(
@@ -604,7 +618,9 @@ def unpriced_sentence(decision: Decision, voice: Voice) -> str:
     names = [short_gpu(g) for g in decision.scenario.allow.gpus if g not in priced]
     if not names:
         return ""
-    text = "Not considered, as no price is known that may be taken: {gpus}. Give a quote of your own."
+    text = (
+        "Not considered, as no price is known that may be taken: {gpus}. Give a quote of your own."
+    )
     return voice.say(text, gpus=voice.listed(names))
 
 
@@ -676,8 +692,12 @@ def _give(row: Mapping[Any, Any], voice: Voice) -> str:
         return say(GIVES[what], **values, then=say("another limit must give as well."))
     months = voice.months(float(plan.problem.calendar.edges[-1]))
     cost = voice.money(float(row["cost_usd"]))
-    then = say("it costs {cost} over {months}. {plan}", cost=cost, months=months,
-               plan=plan_words(plan, voice))
+    then = say(
+        "it costs {cost} over {months}. {plan}",
+        cost=cost,
+        months=months,
+        plan=plan_words(plan, voice),
+    )
     return voice.joined([say(GIVES[what], **values, then=then), _capital(plan, voice)])
 
 
@@ -685,5 +705,3 @@ def _given(what: str, value: float, voice: Voice) -> str:
     if what in ("capital", "monthly"):
         return voice.money(value)
     return voice.days(value) if what == "deadline" else plain(three_digits(value))
-
-

@@ -60,7 +60,9 @@ def works_table(decision: Decision, language: str = "en") -> pd.DataFrame:
     it costs over the horizon; headings in the language. The last row adds up.
     """
     voice = voice_of(decision, language)
-    heads = [voice.say(h) for h in headings("workload", "run_on", "mode", "delivers", "hours_month")]
+    heads = [
+        voice.say(h) for h in headings("workload", "run_on", "mode", "delivers", "hours_month")
+    ]
     heads += [voice.say(h) for h in headings("expected")]
     rows = _works(decision, decision.best, voice) if decision.feasible else []
     return pd.DataFrame(rows, columns=heads).set_index(heads[0])
@@ -78,7 +80,9 @@ def _works(decision: Decision, plan: Plan, voice: Voice) -> list[tuple[str, ...]
             name = say(text, work=name, months=voice.months(run["from_month"]))
         paid = say(" + ").join(say(PAID[mode]) for mode in modes_of(plan, run))
         hours = plain(three_digits(hours_month(run)))
-        rows.append((name, _runs_on(run, voice), paid, _delivers(decision, plan, run, voice), hours, usd))
+        rows.append(
+            (name, _runs_on(run, voice), paid, _delivers(decision, plan, run, voice), hours, usd)
+        )
     rest = {
         "keep of what is owned": plan.keep_usd,
         "effort for kinds, contracts and changes": plan.effort_usd,
@@ -137,7 +141,9 @@ def _cost(plan: Plan, run: Mapping[Any, Any], voice: Voice) -> str:
 def works_caption(decision: Decision, language: str = "en") -> str:
     """Return what the table of works shows."""
     voice = voice_of(decision, language)
-    text = "What runs where, what it delivers, in how many hours of a month, and what it costs over "
+    text = (
+        "What runs where, what it delivers, in how many hours of a month, and what it costs over "
+    )
     text += "{months}. In brackets: GPUs that are enough in nine of ten draws."
     return voice.say(text, months=voice.months(decision.scenario.horizon_months))
 
@@ -155,9 +161,13 @@ def money_axis(decision: Decision, most_usd: float, language: str = "en") -> tup
     """Return the name of an axis of costs up to `most_usd`, and the factor that takes USD there."""
     prices, say = decision.scenario.prices, voice_of(decision, language).say
     most = most_usd * prices.per_usd
-    sizes = ((1e5, "10,000 {currency}"),) if language == "zh" else (
-        (2e6, "million {currency}"),
-        (2e4, "1,000 {currency}"),
+    sizes = (
+        ((1e5, "10,000 {currency}"),)
+        if language == "zh"
+        else (
+            (2e6, "million {currency}"),
+            (2e4, "1,000 {currency}"),
+        )
     )
     unit = {"million {currency}": 1e6, "1,000 {currency}": 1e3, "10,000 {currency}": 1e4}
     name = next((text for least, text in sizes if most >= least), "{currency}")
@@ -167,7 +177,9 @@ def money_axis(decision: Decision, most_usd: float, language: str = "en") -> tup
 def plans_caption(decision: Decision, language: str = "en") -> str:
     """Return what the picture of the plans shows."""
     voice = voice_of(decision, language)
-    text = "Cost of each plan over {months}, with its 80 % interval; at the right: share of the draws "
+    text = (
+        "Cost of each plan over {months}, with its 80 % interval; at the right: share of the draws "
+    )
     text += "in which it is the cheapest. The first one is recommended."
     found = [voice.say(text, months=voice.months(decision.scenario.horizon_months))]
     if left := len(decision.plans) - len(shown_plans(decision)):
@@ -227,7 +239,16 @@ def alone_table(decision: Decision, mine: Alone, language: str = "en") -> pd.Dat
         )
         for row in mine.best_of_each("gpu", "mode").head(MOST_ROWS).to_dict("records")
     ]
-    names = ("gpu", "label", "run_as", "gpus", "signed", "expected", "expected_low", "expected_high")
+    names = (
+        "gpu",
+        "label",
+        "run_as",
+        "gpus",
+        "signed",
+        "expected",
+        "expected_low",
+        "expected_high",
+    )
     return _headed(rows, (*names, "pace", "probability"), voice)
 
 
@@ -260,7 +281,9 @@ def front_finding(name: str, front: pd.DataFrame) -> str:
     """Say how many ways of a workload no other beats, and between which costs."""
     low, high = front["cost_usd"].min(), front["cost_usd"].max()
     gpus = ", ".join(short_gpu(g) for g in front["gpu"].unique())
-    count = f"{len(front)} ways that no other beats" if len(front) > 1 else "one way beats all others"
+    count = (
+        f"{len(front)} ways that no other beats" if len(front) > 1 else "one way beats all others"
+    )
     return f"{name}: {count}, {high / low:,.1f} times apart; {gpus}"
 
 
@@ -308,7 +331,9 @@ def offers_table(decision: Decision) -> pd.DataFrame:
         digits = ",.0f" if row["mode"] == "own" else ",.2f"
         prices = [format(row[price_column(row) + end], digits) for end in ("_low", "", "_high")]
         age, grade = "stale" * row["stale"], row["confidence"] + ", derived" * row["derived"]
-        rows.append((short_gpu(row["gpu"]), paid_words(row["label"]), *prices, row["as_of"], age, grade))
+        rows.append(
+            (short_gpu(row["gpu"]), paid_words(row["label"]), *prices, row["as_of"], age, grade)
+        )
     names = ("gpu", "label", "low", "central", "high", "as_of", "age", "confidence")
     return _headed(rows, names)
 
