@@ -118,8 +118,12 @@ def _blocks_fit(problem, plan):
 
 
 def test_rent_by_the_hour_is_gpus_times_hours_times_price():
-    flat = made({**CHAT, "hours_per_month": 100}, allow={"gpus": ["H100"], "modes": ["on-demand"]},
-                prices={"quotes": "H100:on-demand=2.00"}, horizon_months=10)
+    flat = made(
+        {**CHAT, "hours_per_month": 100},
+        allow={"gpus": ["H100"], "modes": ["on-demand"]},
+        prices={"quotes": "H100:on-demand=2.00"},
+        horizon_months=10,
+    )
     plan = decide(flat, quick=True).best
     p = plan.problem
     need = p.options[0].needs[plan.runs["way"].iloc[0]]

@@ -6,6 +6,9 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from gpuspec.decision.plan.draws import PlanDraws, best_shares, pooled_size
+from gpuspec.decision.plan.options import pareto, priced_options
+from gpuspec.decision.plan.ranking import candidates
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,10 +18,7 @@ from gpuspec.constants.training import training_ratio_interval
 from gpuspec.decision import plan as planner
 from gpuspec.decision.errors import Z80, own_spreads, stream, two_sided
 from gpuspec.decision.money import market
-from gpuspec.decision.plan.draws import PlanDraws, best_shares, pooled_size
 from gpuspec.decision.plan.limits import CONSTRAINTS
-from gpuspec.decision.plan.options import pareto, priced_options
-from gpuspec.decision.plan.ranking import candidates
 from gpuspec.decision.plan.sensitivity import LOAD_ROWS
 from gpuspec.decision.plan.words import money
 from gpuspec.decision.plan.words_asked import asked_table

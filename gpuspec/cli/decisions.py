@@ -79,7 +79,10 @@ def upgrade(question: "UpgradeQuestion", as_json: bool) -> None:
     table = fleet.strategy_table(decision)
     if as_json:
         best = decision.best
-        told = {"orders": fleet.orders_table(best), "runs": fleet.runs_table(best)}
+        told: dict[str, object] = {
+            "orders": fleet.orders_table(best),
+            "runs": fleet.runs_table(best),
+        }
         told |= {"strategies": table, "ground": joined(best.grounds).told()}
         told |= {"expected_usd": best.expected_usd, "sure": float(decision.shares[0])}
         echo_json(told)

@@ -68,7 +68,9 @@ def alone(problem: Problem, place: int) -> Alone:
     low, high = np.quantile(paid, (0.1, 0.9), axis=1) if len(rows) else (np.zeros(0),) * 2
     table = table.assign(expected_usd=paid.mean(axis=1), low=low, high=high)
     first = np.argmin(paid, axis=0) if len(rows) else np.zeros(0, int)
-    return Alone(table.assign(probability=np.bincount(first, minlength=len(rows)) / max(len(first), 1)), paid)
+    return Alone(
+        table.assign(probability=np.bincount(first, minlength=len(rows)) / max(len(first), 1)), paid
+    )
 
 
 def _paid(
@@ -90,7 +92,9 @@ def _paid(
         found.append((spot, 0.0, hours * p.draws.price(spot) / useful))
     con = p.contracts
     for offer in np.unique(con.offer[con.kind == k]):
-        mine = np.flatnonzero((con.offer == offer) & (con.start == con.start[con.offer == offer].min()))
+        mine = np.flatnonzero(
+            (con.offer == offer) & (con.start == con.start[con.offer == offer].min())
+        )
         j = int(mine[0])
         block = float(options.table["gpus"].iloc[way]) if options.is_job else 0.0
         most = max(float(np.quantile(need.gpus.sum(axis=0), 0.98)), block, con.minimum[j])

@@ -15,6 +15,7 @@ from gpuspec.decision.money import keep_usd_month, power_usd_hour
 from gpuspec.decision.scenario import Scenario
 from gpuspec.topics.cost.prices import drift_year, operating
 from gpuspec.topics.cost.prices.records import Operating
+from gpuspec.topics.ways import records
 
 SOLD_SHARE = 0.8
 """What a seller gets of the price at which a used node is offered: an assumption."""
@@ -204,14 +205,19 @@ def contracts_of(
     rows: list[dict[str, Any]] = []
     keep = keep_usd_month(offers)
     rate, values = drift_year(scenario.prices.drift), operating()
-    for place, offer in enumerate(offers.to_dict("records")):
+    for place, offer in enumerate(records(offers)):
         mode = str(offer["mode"])
         if mode in ("owned", "on-demand", "spot"):
             continue
         k, lead = kinds.names.index(offer["gpu"]), float(offer.get("lead_months") or 0.0)
         for round_, month in enumerate(cal.starts.tolist()):
             drift = (1 + rate) ** (month / 12)
-            row = {"offer": place, "kind": k, "start": round_, "housed": mode == "own"}
+            row: dict[str, Any] = {
+                "offer": place,
+                "kind": k,
+                "start": round_,
+                "housed": mode == "own",
+            }
             row |= {"step": float(offer["step"]), "minimum": float(offer["minimum"])}
             here = month + lead
             if mode == "own":
@@ -220,8 +226,10 @@ def contracts_of(
                 row |= _reserved(offer, month, here, drift, cal)
             if row["active"].any():
                 rows.append(row)
+
     def column(name: str, kind: type = float) -> np.ndarray:
         return np.array([r[name] for r in rows], kind)
+
     shape = (len(rows), len(cal.months))
     return Contracts(
         **{n: column(n, int) for n in ("offer", "kind", "start")},
@@ -257,7 +265,9 @@ def _reserved(
     end, term = cal.edges[-1], float(offer["term_months"])
     rent = float(offer["hour_usd"]) * HOURS_MONTH * drift
     turns = [*cal.starts.tolist(), end]
-    times = next(n for n in range(1, 1000) if here + n * term >= end - 1e-9 or here + n * term in turns)
+    times = next(
+        n for n in range(1, 1000) if here + n * term >= end - 1e-9 or here + n * term in turns
+    )
     until = here + times * term
     active = (cal.edges[:-1] >= here - 1e-9) & (cal.edges[:-1] < until - 1e-9)
     return {

@@ -158,9 +158,7 @@ def problem_of(
         for place, work in enumerate(works)
     ]
     contracts = contracts_of(scenario, offers, kinds, calendar)
-    return Problem(
-        stated, offers, calendar, kinds, contracts, options, draws, limits_of(scenario)
-    )
+    return Problem(stated, offers, calendar, kinds, contracts, options, draws, limits_of(scenario))
 
 
 def limits_of(s: Scenario) -> Limits:
@@ -228,7 +226,8 @@ def _without(plan: Plan, kind: str) -> Plan:
 
 def policies(model: Model, best: Plan) -> Iterator[tuple[Policy, np.ndarray]]:
     """Yield what a buyer would hold the best plan against, as bounds of the columns: one kind for
-    all, all rented, all bought, jobs on one kind and services on another; an owner's strategies; waiting.
+    all, all rented, all bought, jobs on one kind and services on another; an owner's strategies;
+    waiting with purchases.
     """
     p, cho, con = model.problem, model.problem.choices, model.problem.contracts
     names = p.kinds.names

@@ -164,7 +164,9 @@ def _reasons(options: Options, decision: Decision) -> list[str]:
     table = options.ways.table
     out = table[~table["works"]]
     priced = set(decision.problem.kinds.names)
-    reasons = list(dict.fromkeys(f"{g}: {r}" for g, r in zip(out["gpu"], out["reason"], strict=True)))
+    reasons = list(
+        dict.fromkeys(f"{g}: {r}" for g, r in zip(out["gpu"], out["reason"], strict=True))
+    )
     unpriced = sorted({*decision.scenario.allow.gpus} - priced)
     reasons += [f"{name}: no price in the tables and no quote of yours" for name in unpriced]
     return reasons[:4] or ["no GPU that is allowed has a price"]

@@ -195,9 +195,7 @@ def _service(
     return Need(gpus[:, :, :-1].astype(np.float32), hours, central, late, float(row["speed_s"]))
 
 
-def _elastic(
-    w: Any, rows: list[dict[str, Any]], draws: Draws, most: int
-) -> list[dict[str, Any]]:
+def _elastic(w: Any, rows: list[dict[str, Any]], draws: Draws, most: int) -> list[dict[str, Any]]:
     """Return a simulation on the fewest GPUs that meet its deadline surely, and on more.
 
     A run is taken to split into cases side by side, so that any number of GPUs may do.

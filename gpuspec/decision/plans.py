@@ -128,7 +128,8 @@ class Plan:
             moved = {(int(cho.workload[c]), int(cho.kind[c])) for c in columns}
             total += effort.workload_usd * sum(k in new for _, k in moved)
         changed = {
-            int(cho.workload[c]) for c in columns
+            int(cho.workload[c])
+            for c in columns
             if p.options[cho.workload[c]].changes_format(int(cho.way[c]))
         }
         total += effort.precision_usd * len(changed)
@@ -194,7 +195,7 @@ class Plan:
         """(S,) whether in a draw the GPUs that are signed for or owned are enough."""
         p, found = self.problem, np.ones(self.problem.draws.samples, bool)
         there, _ = self.chosen.there(p)
-        for (k, q), (short, _, _) in self.short.items():
+        for (k, _), (short, _, _) in self.short.items():
             if there[k].max() > 0:
                 found &= short <= ENOUGH
         return found
@@ -360,9 +361,9 @@ class Plan:
             if cho.venue[c] != POOL:
                 found[w] += float(self._rent(int(c)).mean())
                 continue
-            for q in np.flatnonzero((cal.round_of == cho.round[c]) & (mine.size_of >= 0)):
-                used = mine.needs[cho.way[c]].gpu_hours[mine.size_of[q]].mean()
-                hours[w, k] += float(used) * cal.months[q]
+            for place in np.flatnonzero((cal.round_of == cho.round[c]) & (mine.size_of >= 0)):
+                used = mine.needs[cho.way[c]].gpu_hours[mine.size_of[place]].mean()
+                hours[w, k] += float(used) * cal.months[place]
         share = hours / np.maximum(hours.sum(axis=0), 1e-9)
         names = [w.name for w in p.scenario.workloads]
         return pd.Series(found + share @ pool, index=names)

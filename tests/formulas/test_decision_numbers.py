@@ -2,10 +2,6 @@
 
 import numpy as np
 import pandas as pd
-from numpy.testing import assert_allclose
-
-from gpuspec.decision.errors import two_sided
-from gpuspec.decision.money import market
 from gpuspec.decision.plan.draws import (
     Need,
     PlanDraws,
@@ -14,7 +10,6 @@ from gpuspec.decision.plan.draws import (
     pooled_size,
 )
 from gpuspec.decision.plan.options import pareto, priced_options
-from gpuspec.decision.scenario import Scenario
 from gpuspec.decision.upgrade.derived import (
     HOURLY,
     SPOT,
@@ -25,6 +20,11 @@ from gpuspec.decision.upgrade.derived import (
 )
 from gpuspec.decision.upgrade.money import kinds_of
 from gpuspec.decision.upgrade.problem import FleetProblem, Kinds, Work
+from numpy.testing import assert_allclose
+
+from gpuspec.decision.errors import two_sided
+from gpuspec.decision.money import market
+from gpuspec.decision.scenario import Scenario
 from gpuspec.topics.ways import Ways, capacity, filled
 
 JOB = {

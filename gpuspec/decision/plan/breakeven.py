@@ -46,7 +46,7 @@ def break_evens(decision: Decision, tornado_rows: pd.DataFrame) -> pd.DataFrame:
 
 def _price_even(gap: Gap, place: int) -> BreakEven | None:
     """Return the price at which the gap is 0: costs are linear in prices."""
-    offer = gap.decision.offers.iloc[place]
+    offer = dict(gap.decision.offers.iloc[place])
     now = float(offer[price_column(offer)])
     if not now > 0:
         return None

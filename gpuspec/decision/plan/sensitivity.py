@@ -13,7 +13,7 @@ from gpuspec.base.units import HOURS_MONTH
 from gpuspec.decision.decide import Decision, problem_of
 from gpuspec.decision.errors import MARKET, Z80, own_spread
 from gpuspec.decision.plans import Plan
-from gpuspec.decision.programme import Chosen, Model, Problem, solve
+from gpuspec.decision.programme import Chosen, Model, solve
 from gpuspec.decision.scenario import Images, Inference, Scenario, Tenants, Training, Workload
 from gpuspec.topics.cost.prices.quotes import RENT_MODES
 
@@ -110,18 +110,27 @@ class Gap:
 def _alone(plan: Plan) -> Plan:
     """Return a plan over a problem that has its own ways alone: quick to evaluate again."""
     p, cho = plan.problem, plan.problem.choices
-    used = [sorted({int(cho.way[c]) for c in plan.columns if cho.workload[c] == w})
-            for w in range(len(p.options))]
+    used = [
+        sorted({int(cho.way[c]) for c in plan.columns if cho.workload[c] == w})
+        for w in range(len(p.options))
+    ]
     options = [
-        replace(o, table=o.table.iloc[ways].reset_index(drop=True), needs=[o.needs[i] for i in ways])
+        replace(
+            o, table=o.table.iloc[ways].reset_index(drop=True), needs=[o.needs[i] for i in ways]
+        )
         for o, ways in zip(p.options, used, strict=True)
     ]
     few = replace(p, options=options)
     places = {
         (int(w), used[int(w)][int(i)], int(e), int(v)): c
         for c, (w, i, e, v) in enumerate(
-            zip(few.choices.workload, few.choices.way, few.choices.round, few.choices.venue,
-                strict=True)
+            zip(
+                few.choices.workload,
+                few.choices.way,
+                few.choices.round,
+                few.choices.venue,
+                strict=True,
+            )
         )
     }
     taken = np.zeros(len(few.choices))
@@ -159,8 +168,11 @@ def _same(model: Model, plan: Plan) -> np.ndarray:
     }
     names = p.kinds.names
     mine = np.array(
-        [(int(w), names[k], int(v)) in runs
-         for w, k, v in zip(cho.workload, cho.kind, cho.venue, strict=True)], bool
+        [
+            (int(w), names[k], int(v)) in runs
+            for w, k, v in zip(cho.workload, cho.kind, cho.venue, strict=True)
+        ],
+        bool,
     )
     labels = set(zip(plan.signed["gpu"], plan.signed["label"], strict=True))
     rows = p.offers.iloc[p.contracts.offer]
@@ -220,7 +232,7 @@ def tornado(decision: Decision) -> pd.DataFrame:
 def _price_rows(gap: Gap) -> list[Swing]:
     rows, offers = [], gap.decision.offers
     for place in gap.offers_used:
-        offer = offers.iloc[place]
+        offer = dict(offers.iloc[place])
         column = price_column(offer)
         if not offer[column] > 0:
             continue

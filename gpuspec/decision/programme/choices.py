@@ -76,8 +76,10 @@ def choices_of(
                 usd[c, q] /= useful(mine, i, kinds, k)
     block = [float(options[w].table["gpus"].iloc[i]) * options[w].is_job for w, i, *_ in rows]
     times = [np.log(options[w].needs[i].time_s) for w, i, *_ in rows]
-    w, i, e, v, k = place
-    return Choices(w, i, e, v, k, usd, atonce, kwh, np.array(block), np.array(times))
+    work, way, round_, venue, kind = place
+    return Choices(
+        work, way, round_, venue, kind, usd, atonce, kwh, np.array(block), np.array(times)
+    )
 
 
 def useful(mine: Options, way: int, kinds: Kinds, kind: int) -> float:

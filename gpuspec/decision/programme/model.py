@@ -131,7 +131,9 @@ class Model:
         kinds, segments, rounds = len(p.kinds.names), len(cal.months), len(cal.rounds)
         con, cho = p.contracts, p.choices
         self.x = self._add((len(cho),), (cho.month_usd * cal.months).sum(axis=1), 1.0)
-        fixed = con.fixed_usd + con.priced_usd * np.array([p.draws.price(o).mean() for o in con.offer])
+        fixed = con.fixed_usd + con.priced_usd * np.array(
+            [p.draws.price(o).mean() for o in con.offer]
+        )
         self.n = self._add((len(con.offer),), fixed * con.step, self._most_steps())
         gone = np.append(cal.starts, cal.edges[-1])
         keep = p.kinds.keep_usd[:, None] * gone + p.kinds.tied_usd(gone)
@@ -150,12 +152,13 @@ class Model:
         self._row((np.flatnonzero(self.goal), self.goal[self.goal != 0]))
         self.highs = self._loaded()
 
-    def _add(self, shape: tuple[int, ...], cost: object, upper: object, whole: bool = True) -> np.ndarray:
+    def _add(
+        self, shape: tuple[int, ...], cost: object, upper: object, whole: bool = True
+    ) -> np.ndarray:
         size = int(np.prod(shape))
         places = np.arange(self.size, self.size + size).reshape(shape)
-        spread = lambda v: np.broadcast_to(np.asarray(v, float), shape).ravel().copy()
-        self.cost.append(spread(cost))
-        self.upper.append(spread(upper))
+        for kept, value in ((self.cost, cost), (self.upper, upper)):
+            kept.append(np.broadcast_to(np.asarray(value, float), shape).ravel().copy())
         self.whole.append(np.full(size, whole))
         self.size += size
         return places
@@ -342,7 +345,9 @@ class Model:
             there = np.array([p.options[w].size_of >= 0 for w in range(len(p.options))])
             at = p.calendar.round_of[None] == cho.round[:, None]
             weight = ((there[cho.workload] & at) * share).sum(axis=1)
-            least = np.array([min((np.log(n.time_s) for n in o.needs), default=0.0) for o in p.options])
+            least = np.array(
+                [min((np.log(n.time_s) for n in o.needs), default=0.0) for o in p.options]
+            )
             found[self.x] = (cho.log_time - least[cho.workload]) * weight / max(len(p.options), 1)
         elif p.scenario.objective == "energy":
             found[self.x] = (cho.kwh_month * share).sum(axis=1) * THOUSANDTH
@@ -407,7 +412,9 @@ class Model:
         months = float(self.problem.calendar.months.min())
         return more_usd / months <= 1e-3 * max(self.problem.limits.monthly, 1.0)
 
-    def _bound(self, layers: Layers, k: int, q: int, all_: Tail, alone: Tail, months: float) -> None:
+    def _bound(
+        self, layers: Layers, k: int, q: int, all_: Tail, alone: Tail, months: float
+    ) -> None:
         p, con, cal = self.problem, self.problem.contracts, self.problem.calendar
         busy = float(p.kinds.busy_usd[k])
         weight = np.maximum(p.hour_usd(k, q) - busy, 0.0)

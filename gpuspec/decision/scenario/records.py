@@ -98,15 +98,18 @@ class Effort(Ask):
     """What change and variety cost besides: inputs, not facts."""
 
     kind_usd_year: fields.Usd = Field(
-        5_000.0, description="Of a year of each kind of GPU in use beyond the first: drivers, "
-        "images, monitoring"
+        5_000.0,
+        description="Of a year of each kind of GPU in use beyond the first: drivers, "
+        "images, monitoring",
     )
     workload_usd: fields.Usd = Field(
-        2_000.0, description="Of a workload that moves from owned GPUs to another kind: builds, tests"
+        2_000.0,
+        description="Of a workload that moves from owned GPUs to another kind: builds, tests",
     )
     precision_usd: fields.Usd = Field(
-        2_000.0, description="Of a workload that runs in another number format than it is stored "
-        "in: validation of quality"
+        2_000.0,
+        description="Of a workload that runs in another number format than it is stored "
+        "in: validation of quality",
     )
     contract_usd: fields.Usd = Field(
         1_000.0, description="Of each contract that is signed, and each purchase: legal, finance"

@@ -80,8 +80,13 @@ class UpgradeQuestion(Ask):
     def decision(self) -> Decision:
         """The plan, and those that it is held against."""
         lead = None if self.lead_quarters is None else self.lead_quarters * QUARTER
-        how = {"round_months": self.order_every * QUARTER, "lead_months": lead}
-        return decide(self.stated, gap=self.gap, time_limit_s=self.time_limit_s, **how)
+        return decide(
+            self.stated,
+            gap=self.gap,
+            time_limit_s=self.time_limit_s,
+            round_months=self.order_every * QUARTER,
+            lead_months=lead,
+        )
 
 
 def _owned(s: Scenario, nodes: int) -> tuple[Owned, ...]:

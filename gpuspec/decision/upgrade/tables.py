@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from gpuspec.decision.decide import (
     decide,
 )
 from gpuspec.decision.plans import PARTS, Plan
-from gpuspec.decision.programme import HOUR, POOL, SPOT
+from gpuspec.decision.programme import POOL, SPOT
 from gpuspec.decision.scenario import Scenario
 
 HELD = ("owned", "bought", "contract", "by the hour", "spot")
@@ -43,14 +44,19 @@ def period_names(calendar: Calendar) -> list[str]:
     edges = calendar.edges
     if len(edges) > 2 and np.allclose(np.diff(edges)[:-1], QUARTER):
         return [f"Q{i + 1}" for i in range(len(edges) - 1)]
-    return [f"months {a + 1:.0f}-{b:.0f}" for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    return [f"months {a + 1:.0f}-{b:.0f}" for a, b in pairwise(edges)]
 
 
 def gpus_table(plan: Plan) -> pd.DataFrame:
     """Return GPUs there by ``gpu``, ``held`` (of `HELD`) and ``period``; by the hour and on spot
     the mean over the draws and the time of the period.
     """
-    p, cal, con, cho = plan.problem, plan.problem.calendar, plan.problem.contracts, plan.problem.choices
+    p, cal, con, cho = (
+        plan.problem,
+        plan.problem.calendar,
+        plan.problem.contracts,
+        plan.problem.choices,
+    )
     shape = len(HELD), len(p.kinds.names), len(cal.months)
     found = np.zeros(shape)
     found[0] = p.kinds.owned[:, None] - np.cumsum(plan.chosen.sold, axis=1)[:, cal.round_of]
@@ -68,9 +74,7 @@ def gpus_table(plan: Plan) -> pd.DataFrame:
         for q in np.flatnonzero((cal.round_of == cho.round[c]) & (mine.size_of >= 0)):
             hours = mine.needs[cho.way[c]].gpu_hours[mine.size_of[q]].mean()
             found[how, k, q] += float(hours) / 730.0
-    rows = [
-        (p.kinds.names[k], HELD[h], q, float(n)) for (h, k, q), n in np.ndenumerate(found)
-    ]
+    rows = [(p.kinds.names[k], HELD[h], q, float(n)) for (h, k, q), n in np.ndenumerate(found)]
     return pd.DataFrame(rows, columns=["gpu", "held", "period", "gpus"])
 
 
@@ -83,12 +87,22 @@ def orders_table(plan: Plan) -> pd.DataFrame:
     bought = signed["mode"] == "own"
     usd = np.where(bought, signed["upfront_usd"], signed["month_usd"] * signed["paid_months"])
     first = pd.DataFrame(
-        {"month": signed["order_month"], "gpu": signed["gpu"], "what": signed["mode"],
-         "gpus": signed["gpus"], "usd": usd}
+        {
+            "month": signed["order_month"],
+            "gpu": signed["gpu"],
+            "what": signed["mode"],
+            "gpus": signed["gpus"],
+            "usd": usd,
+        }
     )
     then = pd.DataFrame(
-        {"month": sold["month"], "gpu": sold["gpu"], "what": "sell", "gpus": sold["gpus"],
-         "usd": -sold["worth_usd"]}
+        {
+            "month": sold["month"],
+            "gpu": sold["gpu"],
+            "what": "sell",
+            "gpus": sold["gpus"],
+            "usd": -sold["worth_usd"],
+        }
     )
     table = pd.concat([t for t in (first, then) if len(t)] or [first], ignore_index=True)
     return table.sort_values(["month", "what"], kind="stable", ignore_index=True)
@@ -119,8 +133,7 @@ def ways_table(decision: Decision) -> pd.DataFrame:
     ``split``, ``need_gpus`` (for the largest load), ``days`` (of a job) and ``sure``.
     """
     parts = [
-        o.table.assign(workload=decision.scenario.workloads[o.place].name)
-        for o in decision.options
+        o.table.assign(workload=decision.scenario.workloads[o.place].name) for o in decision.options
     ]
     names = ["workload", "gpu", "precision", "split", "need_gpus", "days", "sure"]
     return pd.concat(parts, ignore_index=True)[names]
@@ -135,9 +148,11 @@ def strategy_table(decision: Decision) -> pd.DataFrame:
     for row in decision.table.to_dict("records"):
         plan: Plan = row["plan"]
         parts = {name: float(usd.mean()) for name, usd in plan.parts.items()}
-        for policy in row["policies"]:
-            if policy.kind in STRATEGIES:
-                rows.append({**row, "strategy": policy.kind, "meaning": STRATEGIES[policy.kind], **parts})
+        rows += [
+            {**row, "strategy": policy.kind, "meaning": STRATEGIES[policy.kind], **parts}
+            for policy in row["policies"]
+            if policy.kind in STRATEGIES
+        ]
     names = ["strategy", "meaning", "expected_usd", "low", "high", "upfront_usd", "month_usd"]
     return pd.DataFrame(rows, columns=[*names, "power_kw", "probability", "gap", *PARTS])
 

@@ -52,7 +52,9 @@ def upgrade_finding(decision: Decision) -> str:
     said = []
     for row in rows(orders_table(decision.best)):
         verb = VERBS.get(row.what, f"sign for {{n}} {{gpu}} {PAID.get(row.what, row.what)}")
-        said.append(f"{verb.format(n=f'{row.gpus:,.0f}', gpu=short_gpu(row.gpu))} {when(row.month)}")
+        said.append(
+            f"{verb.format(n=f'{row.gpus:,.0f}', gpu=short_gpu(row.gpu))} {when(row.month)}"
+        )
     text = listed(said) if said else "keep what is there and sign nothing"
     return text[0].upper() + text[1:]
 
@@ -86,8 +88,8 @@ def cost_sentence(decision: Decision) -> str:
     if other is not None:
         more = other.expected_usd - best.expected_usd
         text += (
-            f" The runner-up, {names_of(other)}, costs {amount(more)} more on average; the first is "
-            f"the cheaper one in {decision.beats(other):.0%} of the draws."
+            f" The runner-up, {names_of(other)}, costs {amount(more)} more on average; the first "
+            f"is the cheaper one in {decision.beats(other):.0%} of the draws."
         )
     return text
 
@@ -142,7 +144,8 @@ def drift_finding(table: pd.DataFrame) -> str:
         elif not row.bought:
             said.append(f"prices {row.drift}: nothing is bought")
         else:
-            said.append(f"prices {row.drift}: {row.bought:,.0f} GPUs bought, the first {when(row.first_month)}")
+            first = f"{row.bought:,.0f} GPUs bought, the first {when(row.first_month)}"
+            said.append(f"prices {row.drift}: {first}")
     text = "; ".join(said)
     return text[0].upper() + text[1:]
 
@@ -155,7 +158,8 @@ def effort_finding(decision: Decision) -> str:
     if saved <= 0:
         return f"Change costs {amount(best.effort_usd)}; no other plan needs less"
     times = 1 + (least.expected_usd - best.expected_usd) / saved
-    return f"Change costs {amount(best.effort_usd)}; at {times:.1f} times that, {names_of(least)} is as cheap"
+    other = f"at {times:.1f} times that, {names_of(least)} is as cheap"
+    return f"Change costs {amount(best.effort_usd)}; {other}"
 
 
 def ground_sentence(decision: Decision) -> str:

@@ -12,7 +12,7 @@ from gpuspec.catalog import Gpu
 from gpuspec.catalog.frameworks import framework_record
 from gpuspec.catalog.models.formats import STORED
 from gpuspec.constants.ground import Ground
-from gpuspec.formulas.training import model_flops_per_token, parallel_sizes
+from gpuspec.formulas.training import parallel_sizes
 from gpuspec.topics.training.answer import DAY, layouts, nearest_layout, run_figures
 from gpuspec.topics.training.ask import TrainingQuestion
 from gpuspec.topics.training.elsewhere import unfit_reason
