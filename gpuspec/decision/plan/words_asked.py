@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from gpuspec.base.lazy import pd
@@ -104,12 +104,17 @@ def _inference(w: Inference, voice: Voice) -> list[str]:
         text += "hour, with {isl} tokens in and {osl} out each."
         count = plain(three_digits(w.arriving))
     found = [say(text, count=count, **size)]
-    return found if "ttft_limit_s" in w.filled else [*found, _limits(w, voice)]
+    stated = _limits(w, voice, w.filled)
+    return [*found, stated] if stated else found
 
 
-def _limits(w: Inference, voice: Voice) -> str:
-    """Return the limits of a service; empty where there are none."""
-    values = {"first": voice.seconds(w.ttft_limit_s), "each": voice.seconds(w.tpot_limit_s)}
+def _limits(w: Inference, voice: Voice, without: Collection[str]) -> str:
+    """Return the limits of a service but for some fields; empty where there are none."""
+    first, each = (
+        0.0 if name in without else float(getattr(w, name))
+        for name in ("ttft_limit_s", "tpot_limit_s")
+    )
+    values = {"first": voice.seconds(first), "each": voice.seconds(each)}
     texts = {
         (
             True,
@@ -118,7 +123,7 @@ def _limits(w: Inference, voice: Voice) -> str:
         (True, False): "Its first token must come within {first}.",
         (False, True): "Each of its tokens must come within {each} of the one before.",
     }
-    text = texts.get((bool(w.ttft_limit_s), bool(w.tpot_limit_s)))
+    text = texts.get((bool(first), bool(each)))
     return voice.say(text, **values) if text else ""
 
 
@@ -189,8 +194,9 @@ def default_sentences(s: Scenario, voice: Voice, plan: Plan | None = None) -> li
     say, found = voice.say, []
     limits: dict[str, list[str]] = {}
     for w in s.workloads:
-        if isinstance(w, Inference) and {"ttft_limit_s", "tpot_limit_s"} & w.filled:
-            limits.setdefault(_limits(w, voice), []).append(w.name)
+        if isinstance(w, Inference):
+            stated = {"ttft_limit_s", "tpot_limit_s"} - w.filled
+            limits.setdefault(_limits(w, voice, stated), []).append(w.name)
     for text, names in limits.items():
         if text:
             found.append(say("{works}: {text}", works=voice.listed(names), text=text))

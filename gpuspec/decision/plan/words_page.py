@@ -613,8 +613,8 @@ def currency_sentence(voice: Voice) -> str:
     prices = voice.prices
     if prices.currency == "USD":
         return ""
-    text = "1 USD = {rate} {currency}; the tables of the later pages are in USD."
-    return voice.say(text, rate=f"{prices.cny_per_usd:g}", currency=prices.currency)
+    text = "1 USD = {rate} {currency}; prices in the tables of the later pages are in USD."
+    return voice.say(text, rate=f"{prices.cny_per_usd:g}", currency=voice.say("CNY"))
 
 
 def unpriced_sentence(decision: Decision, voice: Voice) -> str:

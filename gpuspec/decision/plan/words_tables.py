@@ -35,6 +35,7 @@ from gpuspec.decision.plan.words import (
 from gpuspec.decision.plans import Plan
 from gpuspec.decision.scenario import Images
 from gpuspec.views.columns import duration, headings, readable
+from gpuspec.views.language import Words
 
 DAY_S = 86400.0
 MOST_ROWS = 10
@@ -105,7 +106,12 @@ def _runs_on(plan: Plan, run: Mapping[Any, Any], voice: Voice) -> str:
         values["most"] = whole(run["gpus_high"])
     paid = say(" + ").join(say(PAID[mode]) for mode in modes_of(plan, run))
     form = say(format_title(run["precision"])) if run["precision"] else ""
-    return say(", ").join(filter(None, (say(text, **values), paid, form, say(run["split"]))))
+    return say(", ").join(filter(None, (say(text, **values), paid, form, _split(run["split"], say))))
+
+
+def _split(words: str, say: Words) -> str:
+    """Put how a work is split into the language, part by part."""
+    return say(", ").join(say(part) for part in words.split(", "))
 
 
 def _delivers(decision: Decision, plan: Plan, run: dict[Any, Any], voice: Voice) -> str:
