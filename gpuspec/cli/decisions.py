@@ -29,7 +29,7 @@ def plan(question: "DecisionQuestion", params: tuple[str, ...], as_json: bool) -
     from gpuspec.decision.plan.breakeven import break_evens
     from gpuspec.decision.plan.record import answer_record
     from gpuspec.decision.plan.sensitivity import tornado
-    from gpuspec.decision.plan.words_page import answer_page
+    from gpuspec.decision.plan.words_page import answer_page, rest_page
     from gpuspec.decision.plan.words_tables import works_table
     from gpuspec.decision.scenario import parsed
 
@@ -41,23 +41,22 @@ def plan(question: "DecisionQuestion", params: tuple[str, ...], as_json: bool) -
     if as_json:
         echo_json(answer_record(decision, evens))
         return
-    echo(f"{decision.scenario.name}\n")
-    echo(answer_page(decision, evens, lang).text)
-    echo()
+    echo(f"{decision.scenario.name}\n\n{answer_page(decision, lang).text}\n")
     rows = works_table(decision, lang).reset_index().astype(str)
     print_table(list(rows.columns), rows.to_numpy().tolist())
+    echo(f"\n{rest_page(decision, evens, lang).text}")
 
 
 def nothing(decision: "Decision", language: str, as_json: bool) -> NoReturn:
     """Say what must give where nothing keeps all limits, and end with the exit code of that."""
     from gpuspec.decision.plan.record import answer_record
-    from gpuspec.decision.plan.words_page import answer_page
+    from gpuspec.decision.plan.words_page import answer_page, rest_page
 
     if as_json:
         echo_json(answer_record(decision))
     else:
-        echo(f"{decision.scenario.name}\n")
-        echo(answer_page(decision, None, language).text)
+        echo(f"{decision.scenario.name}\n\n{answer_page(decision, language).text}\n")
+        echo(rest_page(decision, None, language).text)
     sys.exit(UNANSWERED)
 
 

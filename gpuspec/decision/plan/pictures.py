@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
+from gpuspec.decision.plan.words import short_gpu
 from gpuspec.views import charts
 
 BEST, OTHER = "#0072B2", "#bbbbbb"
@@ -79,7 +80,9 @@ def option_front(
     dots: Any = {"s": 14, "alpha": 0.5, "linewidth": 0, "rasterized": True}
     for i, (name, group) in enumerate(options.groupby("gpu", sort=False)):
         look: Any = {"color": colors[str(name)], "marker": charts.MARKERS[i % len(charts.MARKERS)]}
-        axes.scatter(group["time_s"], group["cost_usd"] * factor, label=str(name), **look, **dots)
+        axes.scatter(
+            group["time_s"], group["cost_usd"] * factor, label=short_gpu(str(name)), **look, **dots
+        )
     line = front.sort_values("time_s", kind="stable")
     best = line[line["cost_usd"] <= np.minimum.accumulate(line["cost_usd"].to_numpy())]
     steps: Any = {"color": "black", "linewidth": 1, "drawstyle": "steps-post"}
@@ -133,7 +136,11 @@ def probability_bars(tables: Sequence[tuple[str, pd.DataFrame]], title: str) -> 
         for i, name in enumerate(names):
             share = float(table.loc[table["gpu"] == name, "probability"].sum())
             style: Any = {"hatch": hatches[i % len(hatches)], "edgecolor": "white"}
-            style |= {"color": colors[name], "linewidth": 0.5, "label": name if y == 0 else None}
+            style |= {
+                "color": colors[name],
+                "linewidth": 0.5,
+                "label": short_gpu(name) if y == 0 else None,
+            }
             axes.barh(y, share, 0.66, left, **style)
             if share >= 0.08:
                 middle: Any = {"ha": "center", "va": "center", "fontsize": 8, "bbox": box}

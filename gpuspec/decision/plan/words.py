@@ -28,7 +28,7 @@ from gpuspec.decision.plans import Plan, Policy
 from gpuspec.decision.programme import HOUR, POOL, SPOT, VENUES
 from gpuspec.decision.scenario.records import Prices
 from gpuspec.views.columns import unit_of_days
-from gpuspec.views.language import Words, translator
+from gpuspec.views.language import ENGLISH, Words, translator
 
 PAID = {
     "on-demand": "by the hour",
@@ -76,6 +76,13 @@ class Voice:
         size, word = next((u for u in units if abs(amount) >= u[0]), (1.0, ""))
         text = " ".join(filter(None, (plain(amount / size), word)))
         return f"{text}{'' if chinese and word else ' '}{self.say(currency)}"
+
+    def price(self, usd: float, mode: str) -> str:
+        """Write the price of a GPU, or of an hour of one with its cents."""
+        if mode == "own":
+            return self.say("{amount} a GPU", amount=self.money(usd))
+        amount = f"{usd * self.prices.per_usd:,.2f} {self.say(self.prices.currency)}"
+        return self.say("{amount} an hour", amount=amount)
 
     def span(self, low: float, high: float) -> str:
         """Write the ends of an interval of amounts."""
@@ -170,14 +177,14 @@ def short_gpu(name: str) -> str:
 
 
 def policy_words(
-    policy: Policy, say: Words = translator("en"), name: Callable[[str], str] = short_gpu
+    policy: Policy, say: Words = ENGLISH, name: Callable[[str], str] = short_gpu
 ) -> str:
     """Return what a plan is, with GPUs as buyers call them unless another `name` is asked."""
     first, second = [*map(name, policy.gpus), "", ""][:2]
     return say(POLICIES[policy.kind], gpu=first, jobs=first, services=second)
 
 
-def paid_words(label: str, say: Words = translator("en")) -> str:
+def paid_words(label: str, say: Words = ENGLISH) -> str:
     """Return how an offer is paid for, with its provider where it is a special one.
 
     >>> paid_words("reserved-3yr"), paid_words("own, reseller")
@@ -321,7 +328,8 @@ def _renting(plan: Plan, voice: Voice) -> list[str]:
 
 def short_high(plan: Plan) -> dict[str, float]:
     """Return how many GPUs of each kind in use are short at most, in nine of ten draws."""
-    names, found = plan.problem.kinds.names, {}
+    names = plan.problem.kinds.names
+    found: dict[str, Any] = {}
     for (k, _), (short, _, _) in plan.short.items():
         found[names[k]] = np.maximum(found.get(names[k], 0.0), short)
     return {name: float(np.quantile(short, 0.9)) for name, short in found.items()}

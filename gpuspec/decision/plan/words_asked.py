@@ -104,7 +104,7 @@ def _inference(w: Inference, voice: Voice) -> list[str]:
         text += "hour, with {isl} tokens in and {osl} out each."
         count = plain(three_digits(w.arriving))
     found = [say(text, count=count, **size)]
-    return found + [_limits(w, voice)] if "ttft_limit_s" not in w.filled else found
+    return found if "ttft_limit_s" in w.filled else [*found, _limits(w, voice)]
 
 
 def _limits(w: Inference, voice: Voice) -> str:

@@ -54,7 +54,8 @@ GRADES = ("firm", "indicative", "guess")
 """How firm prices are, the firmest first."""
 GRADED = {
     "firm": "Its prices are firm: they are your own quotes.",
-    "indicative": "Its prices are indicative: what providers print. Ask for quotes before you sign.",
+    "indicative": "Its prices are indicative: what providers print. Ask for quotes before you "
+    "sign.",
     "guess": "Its prices are in part a guess: {names}. Ask for quotes before you sign.",
 }
 PARTS = {
@@ -72,7 +73,8 @@ LIMITS = {
     "monthly_usd": "Money a month, at the dearest: {used} of {asked}, {left} are left.",
     "power_kw": "Power of your own rooms: {used} of {asked}, {left} are left.",
     "gpus": "GPUs at once: {used} of {asked}, {left} are left.",
-    "deadline_days": "{work}, a run: {used} of {asked}, {left} are left; kept in {sure} of the draws.",
+    "deadline_days": "{work}, a run: {used} of {asked}, {left} are left; kept in {sure} of the "
+    "draws.",
     "ttft_limit_s": "{work}, the first token: {used} of {asked}; kept in {sure} of the draws.",
     "tpot_limit_s": "{work}, each further token: {used} of {asked}; kept in {sure} of the draws.",
 }
@@ -98,22 +100,29 @@ GIVES = {
     "power": "With {needed} kW instead of {asked} kW{more}: {then}",
     "gpus": "With {needed} GPUs instead of {asked}{more}: {then}",
     "deadline": "With {needed} for a run of {work} instead of {asked}{more}: {then}",
-    "latency": "With limits on the times to tokens of {work} that are {needed} times as long: {then}",
+    "latency": "With limits on the times to tokens of {work} that are {needed} times as long: "
+    "{then}",
 }
 
 
-def answer_page(
+def answer_page(decision: Decision, language: str = "en") -> Markdown:
+    """Return the first part of page 1: what was asked, the answer, its cost and limits, how sure
+    it is; where nothing keeps all limits, what must give.
+    """
+    voice = voice_of(decision, language)
+    asked = _headed(voice, "You asked", voice.joined(asked_sentences(decision.scenario, voice)))
+    told = _answer(decision, voice) if decision.feasible else _infeasible(decision, voice)
+    return Markdown("\n\n").join([asked, *told])
+
+
+def rest_page(
     decision: Decision, evens: pd.DataFrame | None = None, language: str = "en"
 ) -> Markdown:
-    """Return the text of page 1: what was asked, the answer, its cost and limits, how sure it is."""
+    """Return the second part of page 1: the runner-up, why it is not taken, what the answer rests
+    on, and what it does not use.
+    """
     voice = voice_of(decision, language)
-    parts = [asked_paragraph(decision, voice)]
-    parts += _answer(decision, evens, voice) if decision.feasible else _infeasible(decision, voice)
-    notes = [currency_sentence(voice), unpriced_sentence(decision, voice)]
-    notes += [unused_sentence(decision, voice), unread_sentence(decision, voice)]
-    notes += [apart_sentence(decision, voice), decision.scenario.doubts]
-    told = voice.joined(notes)
-    return Markdown("\n\n").join([*parts, *([_headed(voice, "Notes", told)] if told else [])])
+    return Markdown("\n\n").join(_rest(decision, evens, voice))
 
 
 def _headed(voice: Voice, head: str, text: str) -> Markdown:
@@ -122,46 +131,47 @@ def _headed(voice: Voice, head: str, text: str) -> Markdown:
     return form.format(head=voice.say(head), colon=voice.say(": "), text=text)
 
 
-def asked_paragraph(decision: Decision, voice: Voice) -> Markdown:
-    """Return what was asked, and the defaults that the answer rests on."""
-    s = decision.scenario
-    asked = _headed(voice, "You asked", voice.joined(asked_sentences(s, voice)))
-    told = default_sentences(s, voice, decision.best if decision.feasible else None)
-    taken = _headed(voice, "Taken, as nothing was named", voice.joined(told))
-    return Markdown("\n\n").join([asked, taken])
-
-
 def decision_finding(decision: Decision, language: str = "en") -> str:
     """Return the answer in a line, or that there is none."""
     voice = voice_of(decision, language)
     return plan_words(decision.best, voice) if decision.feasible else voice.say(NOTHING)
 
 
-def _answer(decision: Decision, evens: pd.DataFrame | None, voice: Voice) -> Iterator[Markdown]:
+def _answer(decision: Decision, voice: Voice) -> Iterator[Markdown]:
     say, best = voice.say, decision.best
     sure = float(best.kept.mean())
     if sure < SURE:
         text = "All deadlines and limits are kept in {share} of the draws alone."
         yield Markdown("**{}**").format(say(text, share=percent(sure)))
-    answer = Markdown("**{}**{}{}")
-    gap = "" if voice.language == "zh" else " "
-    yield answer.format(plan_words(best, voice), gap, grade_sentence(decision, voice))
-    pairs = [("Enough", enough_sentence(best, voice)), ("Cost", cost_sentence(best, voice))]
-    pairs += [("Limits", limits_sentence(decision, voice))]
-    pairs += [("How sure", sure_sentence(decision, voice))]
-    pairs += [("Runner-up", runner_up_sentence(decision, voice))]
-    for head, text in pairs:
-        if text:
-            yield _headed(voice, head, text)
-    if why := reasons(decision, voice.language):
-        yield Markdown("**{}**").format(say("Why"))
-        yield Markdown("\n").join(Markdown("{}. {}").format(i, t) for i, t in enumerate(why, 1))
-    if evens is not None and decision.runner_up is not None:
-        flips = say("; ").join(changes(decision, evens, voice.language)) + say(".")
-        yield _headed(voice, "The runner-up wins with", flips)
-    yield _headed(voice, "Ground", ground_warning(decision, voice))
-    if checks := quality_sentence(decision, voice):
-        yield _headed(voice, "Check first", checks)
+    yield Markdown("**{}** {}").format(plan_words(best, voice), grade_sentence(decision, voice))
+    if enough := enough_sentence(best, voice):
+        yield _headed(voice, "Enough", enough)
+    yield _headed(voice, "Cost", cost_sentence(best, voice))
+    if limits := limits_sentence(decision, voice):
+        yield _headed(voice, "Limits", limits)
+    yield _headed(voice, "How sure", sure_sentence(decision, voice))
+
+
+def _rest(decision: Decision, evens: pd.DataFrame | None, voice: Voice) -> Iterator[Markdown]:
+    say, plan = voice.say, decision.best if decision.feasible else None
+    if plan and decision.runner_up is not None:
+        yield _headed(voice, "Runner-up", runner_up_sentence(decision, voice))
+        if why := reasons(decision, voice.language):
+            yield _headed(voice, "Why", voice.joined(why))
+        if evens is not None:
+            flips = say("; ").join(changes(decision, evens, voice.language)) + say(".")
+            yield _headed(voice, "The runner-up wins with", flips)
+    if plan:
+        yield _headed(voice, "Ground", ground_warning(decision, voice))
+        if checks := quality_sentence(decision, voice):
+            yield _headed(voice, "Check first", checks)
+    defaults = default_sentences(decision.scenario, voice, plan)
+    yield _headed(voice, "Taken, as nothing was named", voice.joined(defaults))
+    notes = [currency_sentence(voice), unpriced_sentence(decision, voice)]
+    notes += [unused_sentence(decision, voice), unread_sentence(decision, voice)]
+    notes += [apart_sentence(decision, voice), decision.scenario.doubts]
+    if told := voice.joined(notes):
+        yield _headed(voice, "Notes", told)
 
 
 # --- what is signed, and whether it is enough -----------------------------------------------------
@@ -400,7 +410,8 @@ def sure_sentence(decision: Decision, voice: Voice) -> str:
     found = [say(text, **values)]
     most = int(table["probability"].to_numpy().argmax())
     if most:
-        text = "Another plan ({plan}) is the cheapest more often, in {share}; on average it costs {more}."
+        text = "Another plan ({plan}) is the cheapest more often, in {share}; on average it costs "
+        text += "{more}."
         found.append(_against(decision, most, text, voice))
     found.append(decided_sentence(decision, voice))
     sure = float(best.kept.mean())
@@ -543,24 +554,17 @@ def _chief(decision: Decision, voice: Voice) -> str:
 def changes(decision: Decision, evens: pd.DataFrame, language: str = "en") -> list[str]:
     """Return what would make the runner-up the better plan: the three nearest values."""
     voice = voice_of(decision, language)
-    say, prices, texts = voice.say, decision.scenario.prices, []
+    say, texts = voice.say, []
     for row in evens[np.isfinite(evens["far"])].head(3).to_dict("records"):
         what = row["what"]
         if row["kind"] == "load":
             texts.append(say(LOADS[what], factor=f"{row['at']:.2g}"))
             continue
-        above = row["at"] > row["value"]
-        unit, digits = ("{c} a GPU", ",.0f") if what == "own" else ("{c} an hour", ",.2f")
-        text = say(
-            "{gpu} ({mode}) above {at} {unit}, {now} today"
-            if above
-            else "{gpu} ({mode}) below {at} {unit}, {now} today",
-            gpu=short_gpu(row["gpu"]),
-            mode=say(PAID[what]),
-            at=format(row["at"] * prices.per_usd, digits),
-            now=format(row["value"] * prices.per_usd, digits),
-            unit=say(unit, c=say(prices.currency)),
-        )
+        names = {"gpu": short_gpu(row["gpu"]), "mode": say(PAID[what])}
+        amounts = {"at": voice.price(row["at"], what), "now": voice.price(row["value"], what)}
+        text = "{gpu} ({mode}) below {at}, {now} today"
+        text = "{gpu} ({mode}) above {at}, {now} today" if row["at"] > row["value"] else text
+        text = say(text, **names, **amounts)
         texts.append(text)
     return texts or [say("Nothing within the ranges that were tried")]
 
@@ -582,7 +586,8 @@ def _by_place(plan: Plan) -> dict[str, Ground]:
 
 def quality_sentence(decision: Decision, voice: Voice) -> str:
     """Say which works run in another number format, and what checking them is counted at."""
-    plan, found = decision.best, {}
+    plan = decision.best
+    found: dict[tuple[str, str], list[str]] = {}
     for run in plan.runs.to_dict("records"):
         options = plan.problem.options[run["place"]]
         if options.changes_format(run["way"]):
@@ -690,6 +695,10 @@ def _give(row: Mapping[Any, Any], voice: Voice) -> str:
     plan: Plan | None = row["plan"]
     if plan is None:
         return say(GIVES[what], **values, then=say("another limit must give as well."))
+    if row["reason"]:
+        cost = voice.money(float(row["cost_usd"]))
+        then = say("together with the other changes here it costs {cost}.", cost=cost)
+        return say(GIVES[what], **values, then=then)
     months = voice.months(float(plan.problem.calendar.edges[-1]))
     cost = voice.money(float(row["cost_usd"]))
     then = say(

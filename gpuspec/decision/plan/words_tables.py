@@ -33,6 +33,7 @@ from gpuspec.decision.plan.words import (
     whole,
 )
 from gpuspec.decision.plans import Plan
+from gpuspec.decision.scenario import Images
 from gpuspec.views.columns import duration, headings, readable
 
 DAY_S = 86400.0
@@ -43,13 +44,17 @@ HOPELESS = 4.0
 """Plans that cost so many times what the recommendation does are left out of the picture."""
 
 
-def _headed(
-    rows: Sequence[tuple[Any, ...]], names: Sequence[str], voice: Voice | None = None
-) -> pd.DataFrame:
-    """Return rows under the headings of their columns; amounts of USD in the voice's words."""
-    amounts = ("expected", "expected_low", "expected_high", "upfront", "month_cost")
-    formats: dict[str, Any] = {n: voice.money for n in names if n in amounts} if voice else {}
+AMOUNTS = ("expected", "expected_low", "expected_high", "upfront", "month_cost")
+
+
+def _headed(rows: Sequence[tuple[Any, ...]], names: Sequence[str]) -> pd.DataFrame:
+    """Return rows under the headings of their columns; amounts with three digits."""
+    formats = dict.fromkeys((n for n in names if n in AMOUNTS), _three)
     return readable(pd.DataFrame(rows, columns=list(names)), formats)
+
+
+def _three(value: float) -> str:
+    return plain(three_digits(value))
 
 
 # --- page 1 ---------------------------------------------------------------------------------------
@@ -60,10 +65,8 @@ def works_table(decision: Decision, language: str = "en") -> pd.DataFrame:
     it costs over the horizon; headings in the language. The last row adds up.
     """
     voice = voice_of(decision, language)
-    heads = [
-        voice.say(h) for h in headings("workload", "run_on", "mode", "delivers", "hours_month")
-    ]
-    heads += [voice.say(h) for h in headings("expected")]
+    names = ("workload", "run_on", "delivers", "hours_month", "expected", "each")
+    heads = [voice.say(h) for h in headings(*names)]
     rows = _works(decision, decision.best, voice) if decision.feasible else []
     return pd.DataFrame(rows, columns=heads).set_index(heads[0])
 
@@ -72,46 +75,47 @@ def _works(decision: Decision, plan: Plan, voice: Voice) -> list[tuple[str, ...]
     say, seen = voice.say, set()
     rows: list[tuple[str, ...]] = []
     for run in plan.runs.to_dict("records"):
-        usd = _cost(plan, run, voice) if run["workload"] not in seen else ""
-        seen.add(run["workload"])
-        name = run["workload"]
+        name, cost = run["workload"], ("", "")
+        if name not in seen:
+            cost = _cost(plan, run, voice)
+        seen.add(name)
         if run["from_month"]:
             text = "{work}, after {months}"
             name = say(text, work=name, months=voice.months(run["from_month"]))
-        paid = say(" + ").join(say(PAID[mode]) for mode in modes_of(plan, run))
         hours = plain(three_digits(hours_month(run)))
-        rows.append(
-            (name, _runs_on(run, voice), paid, _delivers(decision, plan, run, voice), hours, usd)
-        )
-    rest = {
-        "keep of what is owned": plan.keep_usd,
-        "effort for kinds, contracts and changes": plan.effort_usd,
-    }
+        runs_on, gets = _runs_on(plan, run, voice), _delivers(decision, plan, run, voice)
+        rows.append((name, runs_on, gets, hours, *cost))
+    rest = {"keep of what is owned": plan.keep_usd, "effort": plan.effort_usd}
     for text, usd in rest.items():
         if abs(usd) > HIDDEN:
-            rows.append((say(text), "", "", "", "", voice.money(usd)))
+            rows.append((say(text), "", "", "", voice.money(usd), ""))
     if len(rows) > 1:
-        rows.append((say("all together"), "", "", "", "", voice.money(plan.expected_usd)))
+        rows.append((say("all together"), "", "", "", voice.money(plan.expected_usd), ""))
     return rows
 
 
-def _runs_on(run: Mapping[Any, Any], voice: Voice) -> str:
-    """Return the GPUs of a work, how many may be needed where that is more, format and split."""
+def _runs_on(plan: Plan, run: Mapping[Any, Any], voice: Voice) -> str:
+    """Return the GPUs of a work, how many may be needed where that is more, how they are paid for,
+    and in which format and split the work runs.
+    """
     say, values = voice.say, {"count": whole(run["gpus"]), "gpu": short_gpu(run["gpu"])}
     text = "{count} x {gpu}"
     if run["gpus_high"] > run["gpus"]:
         text = "{count} x {gpu} (up to {most})"
         values["most"] = whole(run["gpus_high"])
+    paid = say(" + ").join(say(PAID[mode]) for mode in modes_of(plan, run))
     form = say(format_title(run["precision"])) if run["precision"] else ""
-    return say(", ").join(filter(None, (say(text, **values), form, say(run["split"]))))
+    return say(", ").join(filter(None, (say(text, **values), paid, form, say(run["split"]))))
 
 
 def _delivers(decision: Decision, plan: Plan, run: dict[Any, Any], voice: Voice) -> str:
     """Return what a work gets, of what it may take at most, and how surely."""
     say, w = voice.say, decision.scenario.workloads[run["place"]]
     given = delivered(plan, run)
+    if isinstance(w, Images):
+        return say("{rate} images a second", rate=plain(w.images_per_s))
     if not given:
-        return ""
+        return say("each on its slice")
     if "deadline_days" in given:
         text = "{used} of {asked}, in {share} of the draws"
         values = {"used": voice.days(given["deadline_days"])}
@@ -126,16 +130,15 @@ def _delivers(decision: Decision, plan: Plan, run: dict[Any, Any], voice: Voice)
     return say(text, first=first, most=most, each=each, least=least, share=percent(run["sure"]))
 
 
-def _cost(plan: Plan, run: Mapping[Any, Any], voice: Voice) -> str:
+def _cost(plan: Plan, run: Mapping[Any, Any], voice: Voice) -> tuple[str, str]:
     """Return what a work costs over the horizon, and a run of it or a month."""
     usd, runs = float(plan.work_usd[run["workload"]]), runs_in(plan, run["place"])
-    values = {"usd": voice.money(usd)}
-    if runs:
-        if round(runs, 6) == 1:
-            return values["usd"]
-        return voice.say("{usd} ({each} a run)", **values, each=voice.money(usd / runs))
-    months = float(plan.problem.calendar.edges[-1])
-    return voice.say("{usd} ({each} a month)", **values, each=voice.money(usd / months))
+    if not runs:
+        months = float(plan.problem.calendar.edges[-1])
+        return voice.money(usd), voice.say("{usd} a month", usd=voice.money(usd / months))
+    if round(runs, 6) == 1:
+        return voice.money(usd), voice.say("once")
+    return voice.money(usd), voice.say("{usd} a run", usd=voice.money(usd / runs))
 
 
 def works_caption(decision: Decision, language: str = "en") -> str:
@@ -189,19 +192,26 @@ def plans_caption(decision: Decision, language: str = "en") -> str:
 
 
 def plans_table(decision: Decision, language: str = "en") -> pd.DataFrame:
-    """Return the plans, best first."""
+    """Return the plans, best first; amounts in the unit of `cost_unit`."""
     voice = voice_of(decision, language)
+    factor = cost_unit(decision, language)[1]
+    amounts = ("expected_usd", "low", "high", "upfront_usd", "month_usd")
     rows = [
         (
             fleet_label(row["plan"]),
             "; ".join(policy_words(p, voice.say) for p in row["policies"][:2]),
-            *(row[n] for n in ("expected_usd", "low", "high", "upfront_usd", "month_usd")),
+            *(row[n] * factor for n in amounts),
             *(percent(row[n]) for n in ("enough", "probability", "near")),
         )
         for _, row in decision.table.head(MOST_ROWS).iterrows()
     ]
     names = ("fleet", "policies", "expected", "expected_low", "expected_high", "upfront")
-    return _headed(rows, (*names, "month_cost", "enough", "probability", "near"), voice)
+    return _headed(rows, (*names, "month_cost", "enough", "probability", "near"))
+
+
+def cost_unit(decision: Decision, language: str = "en") -> tuple[str, float]:
+    """Return the unit of the costs of the plans, and the factor that takes USD there."""
+    return money_axis(decision, float(decision.table["high"].max()), language)
 
 
 # --- each work on its own -------------------------------------------------------------------------
@@ -223,8 +233,10 @@ def kinds_finding(decision: Decision, alones: Sequence[Alone]) -> str:
 
 
 def alone_table(decision: Decision, mine: Alone, language: str = "en") -> pd.DataFrame:
-    """Return the best way to run a workload on each GPU and way to pay, had it no company."""
-    voice = voice_of(decision, language)
+    """Return the best way to run a workload on each GPU and way to pay, had it no company; amounts
+    in the unit of `cost_unit`.
+    """
+    voice, factor = voice_of(decision, language), cost_unit(decision, language)[1]
     shares = mine.table.groupby(["gpu", "mode"])["probability"].sum()
     rows = [
         (
@@ -233,7 +245,7 @@ def alone_table(decision: Decision, mine: Alone, language: str = "en") -> pd.Dat
             ", ".join(filter(None, (format_title(row["precision"]), row["split"]))),
             row["gpus"],
             row["signed"],
-            *(row[n] for n in ("expected_usd", "low", "high")),
+            *(row[n] * factor for n in ("expected_usd", "low", "high")),
             duration(row["days"]) if np.isfinite(row["days"]) else voice.seconds(row["time_s"]),
             percent(float(shares[row["gpu"], row["mode"]])),
         )
@@ -249,7 +261,7 @@ def alone_table(decision: Decision, mine: Alone, language: str = "en") -> pd.Dat
         "expected_low",
         "expected_high",
     )
-    return _headed(rows, (*names, "pace", "probability"), voice)
+    return _headed(rows, (*names, "pace", "probability"))
 
 
 def front_points(decision: Decision, mine: Alone, place: int) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -317,8 +329,8 @@ def rejected_table(decision: Decision) -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=names)
     for column, separator in (("option", "; "), ("gpu", ", ")):
         same = [name for name in names if name != column]
-        joined = table.groupby(same, sort=False, as_index=False)[[column]]
-        table = joined.agg(lambda values, s=separator: s.join(dict.fromkeys(values)))
+        once = table.drop_duplicates().groupby(same, sort=False, as_index=False)
+        table = once[[column]].agg(separator.join)
     return readable(table[names].head(2 * MOST_ROWS))
 
 
