@@ -182,7 +182,7 @@ def test_the_command_as_json(capsys):
     code, text = told_by(capsys, "upgrade", "a100-owner", "--json")
     told = json.loads(text)
     assert code == 0
-    assert {"orders", "runs", "strategies", "ground"} <= set(told)
+    assert {"orders", "runs", "strategies", "recommendation"} <= set(told)
 
 
 def test_drift_changes_the_answer(decision):
