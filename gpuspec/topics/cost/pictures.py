@@ -14,8 +14,17 @@ from matplotlib.ticker import LogLocator, NullLocator, PercentFormatter
 
 from gpuspec.views import charts
 
-PART_COLORS = ("#0072B2", "#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#999999", "#D55E00")
-HATCHES = ("", "///", "...", "xxx", "\\\\\\", "++", "oo")
+PART_COLORS = (
+    "#0072B2",
+    "#56B4E9",
+    "#E69F00",
+    "#009E73",
+    "#CC79A7",
+    "#999999",
+    "#D55E00",
+    "#F0E442",
+)
+HATCHES = ("", "///", "...", "xxx", "\\\\\\", "++", "oo", "--")
 WAY_LINES: dict[str, Any] = {
     "own": "-",
     "on-demand": "--",

@@ -34,6 +34,16 @@ class Operating(BaseModel):
     spot_interruptions: float
     """Of an instance of eight GPUs in an hour."""
     carbon_kg_kwh: float
+    licence_usd_gpu_year: float
+    """Software, for a GPU and year."""
+    licence_usd_gpu_hour: float
+    """The same of a GPU rented by the hour; 0: the year's, spread over its hours."""
+    support_share: float
+    """A provider's support plan over the rent."""
+    network_usd_gpu_month: float
+    """Line and traffic out, for a GPU and month."""
+    contract_shares: tuple[float, float]
+    """Move of a 1-year and of a 3-year contract over that of rents on demand."""
     node_kw: float | None = None
     """Draw of eight GPUs in training where the user states it; else by GPU."""
 
@@ -72,7 +82,7 @@ def operating(
     def value(key: str) -> float:
         return given.get(key, bands[key].get("", (math.nan,) * 3)[place])
 
-    names = Operating.model_fields.keys() - {"residuals", "node_kw"}
+    names = Operating.model_fields.keys() - {"residuals", "contract_shares", "node_kw"}
     values = {name: value(KEYS.get(name, name)) for name in names}
     china = bool(regions) and all(region == CHINA for region in regions)
     if china and "electricity_usd_kwh" not in given:
@@ -80,7 +90,10 @@ def operating(
     if china and "carbon_kg_kwh" not in given:
         values["carbon_kg_kwh"] = value("carbon_kg_kwh_china")
     residuals = tuple(value(f"residual_{year}y") for year in range(7))
-    return Operating(**values, residuals=residuals, node_kw=given.get("node_kw"))
+    shares = value("contract_share_1yr"), value("contract_share_3yr")
+    return Operating(
+        **values, residuals=residuals, contract_shares=shares, node_kw=given.get("node_kw")
+    )
 
 
 def operating_bands() -> dict[str, dict[str, tuple[float, float, float]]]:
