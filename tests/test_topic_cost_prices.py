@@ -203,6 +203,10 @@ def test_operating_values_of_ones_own_replace_the_tables():
         prices.operating("electrcity_usd_kwh=0.2")
     with pytest.raises(InputError, match="pue"):
         prices.operating({"pue": "many"})
+    with pytest.raises(InputError, match=r"network_share.* 0 to 0.9"):
+        prices.operating("network_share=1")
+    with pytest.raises(InputError, match=r"contract_share_1yr.* 0 to 2"):
+        prices.operating("contract_share_1yr=1000")
 
 
 def test_the_residual_follows_the_horizon():
@@ -309,6 +313,8 @@ def test_the_range_of_a_price_grows_with_its_age_and_a_quote_stands():
         assert late.loc[mode, "hour_usd_high"] > now.loc[mode, "hour_usd_high"]
     # By hand: high of 375 over 285, and 637 days of purchases at their spread of a year.
     spread = prices.age_errors().set_index("kind").loc["own", "spread_year"]
+    never = offers_of("H100", today="9999-12-31")
+    assert (never["hour_usd_high"] < 100 * never["hour_usd"].clip(lower=1)).all()
     days = offers_of("H100", ["own"], today="2026-11-30")
     width = np.hypot(np.log(375 / 285), spread * np.sqrt(637 / 365))
     ratio = days["capital_usd_gpu_high"] / days["capital_usd_gpu"]
@@ -331,7 +337,7 @@ def test_a_quote_is_never_carried_and_one_of_a_day_to_come_is_refused(tmp_path):
 def test_a_price_of_a_later_day_is_taken_as_it_is_and_no_provider_prints_ahead():
     row = offers_of("H100", ["on-demand"], today="2026-09-30").iloc[0]
     assert (row["carried"], row["age_days"]) == (1, 0)
-    assert row["carried_why"] == "of a later day, 2026-10-24"
+    assert (row["carried_why"], row["grade"]) == ("of a later day", "guess")
     named = offers_of("H100", ["on-demand"], providers="all", today="2026-06-30")
     assert named.loc[named["provider"] != "specialist clouds", "as_of"].max() <= "2026-06-30"
 

@@ -381,10 +381,14 @@ def prices(question: "CostQuestion", as_json: bool) -> None:
 
 
 def _price_note(row: "Mapping[Hashable, object]") -> str:
+    from gpuspec.topics.cost.prices.age import LATER
+
     if row["quoted"]:
         return "your quote"
     notes = ["scaled by us"] * bool(row["derived"])
     moved = float(str(row["carried"])) - 1
     if abs(moved) >= 0.005:
         notes.append(f"{moved:+.0%}: {row['carried_why']}")
+    elif row["carried_why"] == LATER:
+        notes.append(LATER)
     return "; ".join(notes)

@@ -8,6 +8,7 @@ import pandas as pd
 from gpuspec.topics.cost import CostQuestion
 from gpuspec.topics.cost.hours import MODE_NAMES
 from gpuspec.topics.cost.prices import age_warnings
+from gpuspec.topics.cost.prices.age import LATER
 from gpuspec.views.columns import amount
 from gpuspec.views.words import listed, rows
 
@@ -173,6 +174,12 @@ def age_sentences(question: CostQuestion) -> str:
     """Say which prices are missing and which are old; one sentence a way to get GPUs."""
     found = question.offers(providers=())
     said = [*unpriced_sentences(question), *age_warnings(found)]
+    later = found.loc[found["carried_why"] == LATER, "as_of"]
+    if len(later):
+        said.append(
+            f"{len(later)} of {len(found)} prices are younger than the run, up to {later.max()}: "
+            "they were not known on its day."
+        )
     if len(found) and not found["stale"].any():
         said.append(f"No price that is used here is older than its limit on {question.day}.")
     return " ".join(said)

@@ -16,6 +16,8 @@ FROM, TO = ("2026-05-01", "2026-06-30"), ("2026-10-01", "2026-11-30")
 YEAR_DAYS = 365.0
 MOST_DAYS = 730
 """Longest time between two points that are held against each other."""
+OLDEST_DAYS = 3650
+"""Age after which a range grows no more."""
 INSIDE = 0.8
 """Share of the later prices that lie within the error stated."""
 PAIR = ["kind", "seller", "days", "log", "move"]
@@ -97,7 +99,8 @@ def age_spread(mode: str, known_days: float, unknown_days: float) -> float:
     table = age_errors().set_index(["kind", "carried"])["spread_year"]
     plain = float(table[kind_of(mode), False])
     carried = float(table[kind_of(mode), True]) if mode in CARRIED else plain
-    spread = carried**2 * known_days + plain**2 * unknown_days
+    old = min(unknown_days, OLDEST_DAYS)  # what is known ends with the tables
+    spread = carried**2 * known_days + plain**2 * old
     return float(np.sqrt(spread / YEAR_DAYS))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gpuspec.topics.cost.prices.age import LATER
 from gpuspec.topics.cost.prices.backtest import age_spread
 from gpuspec.topics.cost.prices.market import (
     CARRIED,
@@ -57,7 +58,7 @@ def _carried(
         return 1.0, "your quote", age_spread(mode, 0.0, age) if row["stale"] and age > 0 else 0.0
     seen = date.fromisoformat(row["as_of"])
     if seen >= day:
-        return 1.0, "of the day" if seen == day else f"of a later day, {seen}", 0.0
+        return 1.0, "of the day" if seen == day else LATER, 0.0
     if missing := _no_series(mode, str(row["gpu"]), str(row["region"])):
         return 1.0, missing, age_spread(mode, 0.0, age)
     tier, start, end = str(row["tier"]), seen.toordinal(), day.toordinal()

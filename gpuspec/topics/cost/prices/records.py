@@ -54,6 +54,15 @@ KEYS = {
 }
 """Keys of ``data/prices_operating.csv``, where the name of a field is another."""
 
+MOST = {
+    "network_share": 0.9,
+    "support_share": 1.0,
+    "contract_share_1yr": 2.0,
+    "contract_share_3yr": 2.0,
+}
+"""Most that a value may be, where it is a share of something."""
+VALID = "give a number, at least 0"
+
 
 def operating(
     own: Mapping[str, float] | str | None = None,
@@ -147,7 +156,9 @@ def _own(own: Mapping[str, float] | str | None, known: list[str]) -> dict[str, f
             number = float(text)
         except (TypeError, ValueError):
             number = math.nan
-        if not 0 <= number <= 1e9:
-            raise InputError(f"operating {key}", text, "give a number, at least 0")
+        most = MOST.get(key, 1e9)
+        if not 0 <= number <= most:
+            valid = f"give a number from 0 to {most:g}" if key in MOST else VALID
+            raise InputError(f"operating {key}", text, valid)
         found[key] = number
     return found
