@@ -39,7 +39,7 @@ SHARES = ("utilisation", "residual value", "cost of capital", "maintenance", "ne
 
 def _title_alone(title: str) -> Figure:
     """Return what is shown where there is nothing to draw: the sentence that says so."""
-    figure, axes = charts.blank_axes(7.2, 0.6)
+    figure, axes = charts.blank_axes(7.2, 1.0)
     axes.set_axis_off()
     charts.headed(figure, title)
     return figure

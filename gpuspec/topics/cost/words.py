@@ -180,7 +180,7 @@ def age_sentences(question: CostQuestion) -> str:
             f"{len(later)} of {len(found)} prices are younger than the run, up to {later.max()}: "
             "they were not known on its day."
         )
-    if len(found) and not found["stale"].any():
+    elif len(found) and not found["stale"].any():
         said.append(f"No price that is used here is older than its limit on {question.day}.")
     return " ".join(said)
 

@@ -44,7 +44,7 @@ class Quote(Ask):
     """Fewest GPUs that are sold."""
     lead_months: Annotated[float, Range(0, 60, "months")] | None = None
     """From order to use."""
-    after_term: Literal["", "on-demand", "month by month"] = ""
+    after_term: Literal["on-demand", "month by month"] | None = None
     """What a contract turns into."""
 
     @property

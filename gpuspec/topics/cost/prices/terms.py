@@ -30,7 +30,7 @@ def with_terms(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(
         minimum=np.maximum(np.ceil(np.nan_to_num(least) / step), 1) * step,
         lead_months=frame["lead_months"].astype(float).fillna(terms["lead_months"]),
-        after_term=frame["after_term"].astype(object).replace("", None).fillna(terms["after_term"]),
+        after_term=frame["after_term"].astype(object).fillna(terms["after_term"]),
     )
 
 
