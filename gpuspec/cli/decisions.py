@@ -69,8 +69,8 @@ def upgrade(question: "UpgradeQuestion", as_json: bool) -> None:
     gpuspec upgrade mine.yaml --drift up
     Fields of the file: docs/upgrade.md.
     """
-    from gpuspec.constants.ground import joined
     from gpuspec.decision import upgrade as fleet
+    from gpuspec.decision.plan.record import answer_record
     from gpuspec.decision.upgrade import words
 
     decision = question.decision
@@ -78,13 +78,9 @@ def upgrade(question: "UpgradeQuestion", as_json: bool) -> None:
         nothing(decision, question.language, as_json)
     table = fleet.strategy_table(decision)
     if as_json:
-        best = decision.best
-        told: dict[str, object] = {
-            "orders": fleet.orders_table(best),
-            "runs": fleet.runs_table(best),
-        }
-        told |= {"strategies": table, "ground": joined(best.grounds).told()}
-        told |= {"expected_usd": best.expected_usd, "sure": float(decision.shares[0])}
+        told = answer_record(decision, None)
+        told |= {"orders": fleet.orders_table(decision.best), "strategies": table}
+        told |= {"runs": fleet.runs_table(decision.best)}
         echo_json(told)
         return
     money = ("expected_usd", "upfront_usd")

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 @click.option("--show-code", is_flag=True, help="Print the code cells too.")
 @click.option("--lang", default="en", metavar="en|zh", help="Language of the labels.")
 @click.option(
-    "--date", metavar="YYYY-MM-DD", help="Date to print; else SOURCE_DATE_EPOCH or today."
+    "--date", metavar="YYYY-MM-DD", help="Day of the run; else SOURCE_DATE_EPOCH or today."
 )
 @click.option("--list", "listing", is_flag=True, help="List the notebooks and stop.")
 @click.option("--quiet", is_flag=True, help="Print errors only.")

@@ -192,11 +192,14 @@ class Plan:
 
     @cached_property
     def enough(self) -> np.ndarray:
-        """(S,) whether in a draw the GPUs that are signed for or owned are enough."""
+        """(S,) whether in a draw the GPUs that are signed for or owned are enough, from the time
+        on at which what was ordered has arrived.
+        """
         p, found = self.problem, np.ones(self.problem.draws.samples, bool)
         there, _ = self.chosen.there(p)
-        for (k, _), (short, _, _) in self.short.items():
-            if there[k].max() > 0:
+        for (k, q), (short, _, _) in self.short.items():
+            of_round = p.calendar.round_of == p.calendar.round_of[q]
+            if there[k, q] > 0 and there[k, q] >= there[k, of_round].max():
                 found &= short <= ENOUGH
         return found
 

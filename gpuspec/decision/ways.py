@@ -73,7 +73,7 @@ def _ways(
         return service_ways(asks, loads)
     if isinstance(w, Training):
         job = job_question(w, list(gpus), 8, "bf16")
-        return training_ways(job, precisions, w.runs_per_year, most_gpus, fastest=fastest)
+        return training_ways(job, precisions, w.runs_per_year or 1.0, most_gpus, fastest=fastest)
     if isinstance(w, Images):
         return images_ways(image_question(w, gpus), gpus, w.images_per_s)
     if isinstance(w, Hpc):

@@ -54,8 +54,8 @@ def build(
         Language of the report's own labels. The story keeps the notebook's language, but a
         parameter called ``language`` takes it, unless it is given.
     date : datetime.date, optional
-        The date printed; else `SOURCE_DATE_EPOCH`, else today. Same notebook, parameters, data
-        and date give the same bytes.
+        The day of the run, which is printed and from which ages count; else `SOURCE_DATE_EPOCH`,
+        else today. Same notebook, parameters, data and date give the same bytes.
     progress : callable, optional
         Called with a stage (``"executing"``, ``"typesetting"``), steps done and steps in all.
 
@@ -107,7 +107,7 @@ def built(
     day = date or run_date()
     tell = progress or (lambda stage, done, total: None)
 
-    executed = execute(notebook, values, tell)
+    executed = execute(notebook, values, tell, day)
     tell("typesetting", 0, 1)
     content = typeset(executed, notebook, values, kind, show_code, language, day)
     write_atomically(target, content)

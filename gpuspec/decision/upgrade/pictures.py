@@ -46,6 +46,7 @@ def fleet_timeline(gpus: pd.DataFrame, periods: list[str], title: str) -> Figure
             bottom += values
     axes.set_xticks(range(len(periods)), periods, fontsize=8)
     axes.set_ylabel("GPUs (by the hour: mean)")
+    axes.set_xlabel("from month", fontsize=8)
     axes.set_ylim(0, max(bottom.max(initial=0.0) * 1.25, 1))
     axes.legend(handles=handles, fontsize=7.5, frameon=False, ncols=3, loc="upper left")
     charts.headline(axes, title)
@@ -63,10 +64,11 @@ def runs_matrix(runs: pd.DataFrame, periods: list[str], title: str) -> Figure:
         y = works.index(r["workload"])
         hatch = {"by the hour": "..", "spot": "xx"}.get(r["venue"], "")
         axes.barh(y, 0.92, 0.8, r["period"] - 0.46, color=colors[r["gpu"]], hatch=hatch, **edge)
-        text = f"{short_gpu(r['gpu'])}\n{r['gpus']:.0f}"
+        text = f"{r['gpus']:.0f}"
         axes.text(r["period"], y, text, ha="center", va="center", fontsize=7, bbox=box)
     charts.row_names(axes, works, below=0.45)
     axes.set_xticks(range(len(periods)), periods, fontsize=8)
+    axes.set_xlabel("from month", fontsize=8)
     axes.set_xlim(-0.5, len(periods) - 0.5)
     axes.tick_params(length=0)
     axes.spines[["left", "bottom"]].set_visible(False)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 import numpy as np
 
 from gpuspec.base.lazy import pd
-from gpuspec.decision.calendar import QUARTER, Calendar
+from gpuspec.decision.calendar import Calendar
 from gpuspec.decision.decide import (
     BOUGHT,
     GROW,
@@ -40,11 +39,8 @@ DRIFTS = ("down", "flat", "up")
 
 
 def period_names(calendar: Calendar) -> list[str]:
-    """Return what pictures and tables call the segments: quarters, or months from now on."""
-    edges = calendar.edges
-    if len(edges) > 2 and np.allclose(np.diff(edges)[:-1], QUARTER):
-        return [f"Q{i + 1}" for i in range(len(edges) - 1)]
-    return [f"months {a + 1:.0f}-{b:.0f}" for a, b in pairwise(edges)]
+    """Return what pictures and tables call the segments: the months at which they begin."""
+    return [f"{month:.3g}" for month in calendar.edges[:-1]]
 
 
 def gpus_table(plan: Plan) -> pd.DataFrame:
