@@ -119,7 +119,9 @@ def _divisors(number: int) -> list[int]:
     return [d for d in range(1, number + 1) if number % d == 0]
 
 
-def layout_job(seq_len: int, grid: pd.DataFrame, has: Framework) -> TrainingJob:
+def layout_job(
+    seq_len: int, grid: pd.DataFrame, has: Framework, fp8_recipe: str | None = None
+) -> TrainingJob:
     """Return the layouts of a grid, under a framework, as step and memory formulas take them."""
     names = ("tp", "pp", "dp", "cp", "ep", "micro_batch", "microbatches", "interleave")
     offload = grid["offload"].to_numpy(str) if "offload" in grid else np.full(len(grid), "")
@@ -131,6 +133,7 @@ def layout_job(seq_len: int, grid: pd.DataFrame, has: Framework) -> TrainingJob:
         recompute_share=share,
         sequence_parallel=grid["tp"].to_numpy() > 1,
         balanced_stages=has.balanced_stages,
+        fp8_recipe=fp8_recipe or "tensor",
         offload_optimizer=np.char.find(offload, "optimizer") >= 0,
         offload_activations=np.char.find(offload, "activations") >= 0,
         bytes_per_logit=has.bytes_per_logit,
@@ -188,7 +191,8 @@ def layout_parts(
     Waiting for activations that lie in host memory counts as recomputation: what it costs not to
     keep them.
     """
-    q, job = question, layout_job(question.seq_len, grid, framework_record(question.framework))
+    q, has = question, framework_record(question.framework)
+    job = layout_job(q.seq_len, grid, has, q.scaled_by)
     parts = step_parts(
         q.network,
         q.recipe,
