@@ -1,14 +1,15 @@
 """What is asked about training."""
 
 from functools import cached_property
-from typing import Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
+import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from gpuspec.base.ask import Ask, Range, Short, Was, typed
 from gpuspec.base.days import run_date
 from gpuspec.base.errors import InputError
-from gpuspec.base.units import NODE_GPUS
+from gpuspec.base.units import NODE_GPUS, Floats
 from gpuspec.catalog import Gpu, servers
 from gpuspec.catalog.fields import (
     Batch,
@@ -39,11 +40,15 @@ from gpuspec.constants.fabrics import fabric
 from gpuspec.constants.kernels import kernels, nvlink_island
 from gpuspec.constants.memory import MemoryTerms, memory_terms
 from gpuspec.constants.training import TrainingTerms, framework
+from gpuspec.formulas.job import TrainingJob
 from gpuspec.formulas.memory import TARGETS, Adapter, need_layer_order
 from gpuspec.formulas.power import limited, node_power_w
 from gpuspec.formulas.recompute import recompute_of
 from gpuspec.formulas.training import FAILURES_PER_GPU_DAY, RESTART_S, Cluster
 from gpuspec.topics.shared import MODEL_HELP, Compared, Networked
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Job(Ask):
@@ -246,6 +251,14 @@ class TrainingQuestion(Job, Compared, Networked):
     def tokens_per_step(self) -> float:
         """Return the tokens of one optimizer step."""
         return float(self.global_batch * self.seq_len)
+
+    def microbatches(self, dp: "pd.Series[int]", micro_batch: "pd.Series[int]") -> Floats:
+        """Return the micro-batches of a step of each layout; not whole where it does not divide."""
+        return np.asarray(self.global_batch / dp / micro_batch, float)
+
+    def timed(self, job: TrainingJob) -> TrainingJob:
+        """Return a job as its time is computed; memory holds the longest sequences."""
+        return job
 
     def computes_in(self, device: Gpu) -> str:
         """Return the precision of the products on a GPU: FP8 where it and the framework can."""

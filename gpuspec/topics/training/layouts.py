@@ -87,7 +87,7 @@ def layout_grid(question: TrainingQuestion, count: int) -> pd.DataFrame:
     return shape.assign(
         recompute_share=shape["pp"].map(shares),
         offload="|".join(question.host_parts or ()),
-        microbatches=question.global_batch / shape["dp"] / shape["micro_batch"],
+        microbatches=question.microbatches(shape["dp"], shape["micro_batch"]),
     )
 
 
@@ -192,7 +192,7 @@ def layout_parts(
     keep them.
     """
     q, has = question, framework_record(question.framework)
-    job = layout_job(q.seq_len, grid, has, q.scaled_by)
+    job = q.timed(layout_job(q.seq_len, grid, has, q.scaled_by))
     parts = step_parts(
         q.network,
         q.recipe,
