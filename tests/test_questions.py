@@ -43,6 +43,7 @@ DIFFER = {  # one default a name, but for these: the question is another one
         "decision",
         "memory",
     },  # a bill of a large service; as in the scenario; one load
+    "framework": {"posttraining"},  # one for reinforcement learning
     "counts": {"posttraining"},  # a run of days, not of months
     "isl": {"posttraining"},  # no users whose use case says them
     "osl": {"posttraining"},

@@ -120,6 +120,17 @@ def test_what_does_not_fit_says_which_side_and_why():
     assert "multiples of its 8 GPUs" in odd["reason"]
 
 
+def test_a_power_limit_and_smaller_nodes_reach_both_sides(usual):
+    held = run(power_limit_w=300)
+    assert held["update_s"] > 1.1 * usual["update_s"]
+    assert held["generation_s"] > usual["generation_s"]
+    small = run(gpus_per_node=2)
+    assert small["generation_tp"] <= 2
+    assert small["ground"]["level"] == "far"
+    assert "crosses the 2 GPUs" in run(gpus_per_node=2, generation_tp=4)["reason"]
+    assert run(algorithm="DAPO")["step_s"] == usual["step_s"]
+
+
 def test_adapters_need_no_second_model(usual):
     lora = run(tuning="lora")
     assert lora["update_s"] < usual["update_s"]
@@ -140,9 +151,10 @@ def test_adapters_need_no_second_model(usual):
         ({"placement": "apart", "generation_gpus": 16}, "fewer than the 16 GPUs"),
         ({"counts": 12}, "multiples of its 8 GPUs"),
         ({"algorithm": "dpo"}, "algorithm"),
+        ({"prompts": 100_000, "generations": 64}, "generations.* to 1,000,000"),
         ({"steps": 0}, "steps"),
         ({"memory_share": 1.5}, "memory_share"),
-        ({"fp8_recipe": "row"}, "Megatron-Core.* tensor or block"),
+        ({"fp8_recipe": "row"}, "NeMo RL.* tensor or block, or leave it blank$"),
         ({"framework": "maxtext", "tuning": "lora", "gpus": "H100"}, "does not train LoRA"),
         ({"model": "BERT-base"}, "model"),
         ({"deadline": "2000-01-01"}, "deadline"),

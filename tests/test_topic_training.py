@@ -193,6 +193,16 @@ def test_what_a_node_needs_is_written(question, runs):
     assert "kW" in said["Power of a node in training"]
 
 
+def test_nodes_without_a_network_are_no_cluster():
+    asked = training.TrainingQuestion.ask(
+        model="Llama-3.1-8B", gpus="H100,GB200", counts="8,16", node_network_gb_s=0
+    )
+    runs = training.runs_table(asked)
+    said = list(runs.loc[~runs["works"], "reason"])
+    assert said == ["no network joins the nodes of 16 GPUs"]  # a rack of GB200 is one node
+    assert np.isfinite(runs.loc[runs["works"], "days"]).all()
+
+
 def test_slower_networks_scale_worse():
     asked = [
         training.TrainingQuestion.ask(
@@ -316,6 +326,19 @@ def test_a_finer_scale_a_power_limit_and_smaller_nodes_take_longer():
         64,
     )
     assert layouts.loc[layouts["works"], "tp"].max() <= 4
+
+
+def test_what_stands_in_and_what_changes_nothing_is_said(command):
+    def told(*options):
+        return command("train", "Llama-3.1-8B", "--counts", "8", *options).stderr
+
+    assert "those of PyTorch FSDP with torch.compile stand in" in told("--framework", "torchtitan")
+    assert not told("--framework", "megatron")
+    assert "in BF16 on a100-sxm-80" in told("--precision", "fp8")
+    assert "xolotl does not train in FP8" in told("--precision", "fp8", "--framework", "axolotl")
+    assert "fp8_recipe block changes nothing" in told("--fp8-recipe", "block")
+    assert "500 W is no limit to a100-sxm-80" in told("--power-limit-w", "500")
+    assert not told("--gpus", "H100", "--power-limit-w", "500", "--precision", "fp8")
 
 
 def test_tokens_come_from_documents_and_days_from_a_date(monkeypatch):

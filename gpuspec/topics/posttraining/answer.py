@@ -1,12 +1,12 @@
 """Tables behind the answer about reinforcement learning."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 import numpy as np
 import pandas as pd
 
-from gpuspec.base.units import GB
+from gpuspec.base.units import GB, NODE_GPUS
 from gpuspec.catalog import Gpu
 from gpuspec.constants.posttraining import posttraining_interval
 from gpuspec.formulas.cost import gpu_hour_usd
@@ -21,7 +21,6 @@ from gpuspec.formulas.posttraining import (
     with_terms,
 )
 from gpuspec.formulas.serving import Deployment, max_concurrency
-from gpuspec.formulas.splits import Split
 from gpuspec.formulas.training.offload import PCIE_SHARE
 from gpuspec.topics.cost.ask import CostQuestion
 from gpuspec.topics.posttraining.ask import PostTrainingQuestion
@@ -222,19 +221,22 @@ def writers(question: PostTrainingQuestion, device: Gpu, pool: int) -> tuple[Wri
 
 def _replicas(q: PostTrainingQuestion, device: Gpu, pool: int) -> Iterator[tuple[Deployment, str]]:
     """Yield each replica that is tried, and why it does not work."""
-    asked = q.serving(device, pool)
+    asked, limited = q.serving(device, pool), q.update(q.gpus_per_node).as_limited(device)
     form = asked.formats[0]
+    tried: Iterable[tuple[Deployment, str]]
     if q.generation_tp is None:
-        for _, replica, why in replicas(asked, device, form):
-            yield replica, why
-        return
-    if q.generation_tp > pool:
+        tried = ((replica, why) for _, replica, why in replicas(asked, limited, form))
+    elif q.generation_tp > pool:
         valid = f"generation_tp {q.generation_tp} takes more than the {pool} GPUs that generate"
-        yield asked.replica(device, form, 1), valid
-        return
-    replica = asked.replica(device, form, *Split(q.generation_tp, 1)[:2])
-    why = unworkable(asked.runtime.engine, replica.layout) or shortfall(replica, asked.held_context)
-    yield replica, why
+        tried = [(asked.replica(limited, form, 1), valid)]
+    else:
+        replica = asked.replica(limited, form, q.generation_tp)
+        why = unworkable(asked.runtime.engine, replica.layout)
+        tried = [(replica, why or shortfall(replica, asked.held_context))]
+    for replica, why in tried:
+        tp, node = replica.layout.tp, q.gpus_per_node
+        crosses = node < NODE_GPUS and tp > node  # engines know nodes of eight
+        yield replica, why or (f"TP {tp} crosses the {node} GPUs of a node" if crosses else "")
 
 
 def _held(q: PostTrainingQuestion, replica: Deployment) -> float:

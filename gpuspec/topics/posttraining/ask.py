@@ -47,6 +47,8 @@ from gpuspec.topics.training.ask import TrainingQuestion
 
 WHOLE = 64
 """Tokens of which the longest sequence is a multiple, so that context parallelism can split it."""
+WITHOUT_CRITIC = ("dapo", "dr-grpo", "gspo", "rloo", "reinforce", "reinforce++", "cispo")
+MOST_ANSWERS = Range(1, 1_000_000, "answers of a step, prompts x generations")
 MOST_REPLICA = 64
 """GPUs of the largest replica of the engine that is tried."""
 
@@ -55,6 +57,11 @@ def _as_asked_of_training(name: str) -> Any:
     """Return a field as the question of training has it: default and help stand there alone."""
     field = TrainingQuestion.model_fields[name]
     return Field(field.default, description=field.description)
+
+
+def _without_critic(name: object) -> object:
+    """Read the kin of GRPO as what they take: no critic."""
+    return "grpo" if fold(name) in WITHOUT_CRITIC else fold(name)
 
 
 class Update(TrainingQuestion):
@@ -102,7 +109,7 @@ class PostTrainingQuestion(Compared, Networked):
     """On which GPUs, on how many, does a model learn from its own answers in time."""
 
     model: ModelName = Field("Llama-3.1-8B", description=MODEL_HELP)
-    algorithm: Annotated[Literal["grpo", "ppo"], BeforeValidator(fold)] = Field(
+    algorithm: Annotated[Literal["grpo", "ppo"], BeforeValidator(_without_critic)] = Field(
         "grpo",
         description="grpo (also DAPO, RLOO, REINFORCE++: no critic), or ppo: a critic of the "
         "policy's size values each token and learns, too",
@@ -175,7 +182,11 @@ class PostTrainingQuestion(Compared, Networked):
     refit_gb_s: Annotated[float, Range(0, 1e6, "GB/s", above=True)] = Field(
         REFIT_GB_S, description="Rate at which new weights reach every replica of the engine"
     )
-    framework: FrameworkName = _as_asked_of_training("framework")
+    framework: FrameworkName = Field(
+        "nemo-rl",
+        description="Framework that trains: nemo-rl, verl, openrlhf, trl, slime, or any other of "
+        "data/frameworks.csv",
+    )
     tuning: Tuning = _as_asked_of_training("tuning")
     lora_rank: Rank = _as_asked_of_training("lora_rank")
     optimizer: OptimizerName | None = _as_asked_of_training("optimizer")
@@ -209,6 +220,8 @@ class PostTrainingQuestion(Compared, Networked):
         if most and longest > most:
             valid = f"{self.network.name} ends at {most:,} tokens; isl + max_osl is {longest:,}"
             raise InputError("max_osl", self.max_osl, valid)
+        if not MOST_ANSWERS.holds(self.answers):
+            raise InputError("generations", self.generations, MOST_ANSWERS.valid(whole=True))
         if self.answers % self.batch:
             valid = f"it must divide the {self.answers:,} answers of a step"
             raise InputError("train_batch", self.train_batch, valid)
@@ -233,16 +246,25 @@ class PostTrainingQuestion(Compared, Networked):
 
     @model_validator(mode="after")
     def _can_be_trained_and_served(self) -> Self:
-        for count in self.counts:
-            self.update(count)  # says what is wrong with the fields of training
-        for device in self.devices:
-            self.serving(device, 1)
+        try:
+            for count in self.counts:
+                self.update(count)  # says what is wrong with the fields of training
+            for device in self.devices:
+                self.serving(device, 1)
+        except InputError as error:
+            valid = error.valid.removesuffix(", or leave it blank")
+            raise InputError(error.field, error.value, valid) from None
         return self
 
     @cached_property
     def network(self) -> Model:
         """The model's record."""
         return model(self.model)
+
+    @property
+    def doubts(self) -> str:
+        """Say what is not surely known of the framework."""
+        return self.update(self.counts[0]).doubts
 
     @cached_property
     def lengths(self) -> Lengths:

@@ -5,7 +5,7 @@ from typing import Any
 
 from gpuspec.catalog import Gpu
 from gpuspec.constants.ground import Ground, ground_of, joined, model_kind, placement_of
-from gpuspec.constants.training import framework
+from gpuspec.constants.training import fitted_framework, framework
 from gpuspec.formulas.serving import Deployment
 from gpuspec.topics.posttraining.ask import PostTrainingQuestion
 from gpuspec.topics.serving.ground import replica_ground
@@ -54,7 +54,9 @@ def run_ground(
 ) -> Ground:
     """Return the ground of a run: of the whole step, of its training and of its engine."""
     trained = count if question.placement == "together" else count - pool
-    update = question.update(trained)
+    # What trains is the framework beneath; what RL adds to it is judged by the first ground.
+    beneath = {"framework": fitted_framework(question.framework)}
+    update = question.update(trained).model_copy(update=beneath)
     return joined(
         [
             ground_of("posttraining", setting(question, device, count)),

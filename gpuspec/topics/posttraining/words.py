@@ -57,7 +57,9 @@ def run_sentences(question: PostTrainingQuestion, answer: pd.DataFrame) -> str:
             "turns."
         )
     told = {r.gpu: (r.ground["level"], r.ground["reasons"]) for r in rows(answer) if r.works}
-    return " ".join(filter(None, [*said, grounds_sentence(told) if told else ""]))
+    known = grounds_sentence(told) if told else ""
+    doubts = (question.doubts, question.network.doubts)
+    return " ".join(filter(None, [*said, known, *doubts]))
 
 
 def layout(row: Mapping[Any, Any]) -> str:

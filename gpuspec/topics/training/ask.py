@@ -1,5 +1,6 @@
 """What is asked about training."""
 
+from collections.abc import Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Self
 
@@ -39,7 +40,7 @@ from gpuspec.catalog.precision import precision as format_of
 from gpuspec.constants.fabrics import fabric
 from gpuspec.constants.kernels import kernels, nvlink_island
 from gpuspec.constants.memory import MemoryTerms, memory_terms
-from gpuspec.constants.training import TrainingTerms, framework
+from gpuspec.constants.training import TrainingTerms, framework, stand_in
 from gpuspec.formulas.job import TrainingJob
 from gpuspec.formulas.memory import TARGETS, Adapter, need_layer_order
 from gpuspec.formulas.power import limited, node_power_w
@@ -238,6 +239,28 @@ class TrainingQuestion(Job, Compared, Networked):
     def memory(self) -> MemoryTerms:
         """Fitted constants of memory."""
         return memory_terms()
+
+    @property
+    def doubts(self) -> str:
+        """Say whose constants stand in, and what of the question changes nothing."""
+        said = [stand_in(self.framework), *self._without_effect()]
+        return " ".join(f"{words[0].upper()}{words[1:]}." for words in said if words)
+
+    def _without_effect(self) -> Iterator[str]:
+        """Yield what is asked and changes nothing, as part of a sentence."""
+        wide = [g.id for g in self.devices if self.computes_in(g) != self.precision]
+        has, listed = framework_record(self.framework), " and ".join(wide)
+        if wide and not has.fp8:
+            yield f"{has.name} does not train in FP8: products are in BF16"
+        elif wide:
+            yield f"without FP8 units, products are in BF16 on {listed}"
+        formats = {self.computes_in(g) for g in self.devices}
+        if self.fp8_recipe and "fp8" not in formats:
+            yield f"where products are in BF16, fp8_recipe {self.fp8_recipe} changes nothing"
+        watts = self.power_limit_w or float("inf")
+        for device in self.devices:
+            if device.tdp_w <= watts < float("inf"):
+                yield f"{watts:g} W is no limit to {device.id}, which draws {device.tdp_w:g}"
 
     @property
     def adapter(self) -> Adapter | None:

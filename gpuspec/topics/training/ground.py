@@ -85,7 +85,7 @@ def network_ground(question: TrainingQuestion, device: Gpu, count: int) -> Groun
     """Return the ground of what joins the GPUs, and of their power limit."""
     q = question
     known = [joined_ground(device, count, q.network_kind, q.network_gb_s(device))]
-    if q.gpus_per_node != NODE_GPUS and count > q.gpus_per_node:
+    if q.gpus_per_node != NODE_GPUS and count > min(q.gpus_per_node, NODE_GPUS):
         known.append(OTHER_NODES)
     if q.as_limited(device).tdp_w < device.tdp_w:
         known.append(HELD_BY_POWER)

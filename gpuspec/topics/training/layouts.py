@@ -152,7 +152,13 @@ def possible_layouts(
     those layouts too. It has ``memory_bytes`` (peak of one GPU, NaN where memory was not asked
     about) and ``host_bytes`` (of the host, for each GPU).
     """
-    grid, reason = _held(question, device, layout_grid(question, count))
+    grid = layout_grid(question, count)
+    joined = question.cluster(device).fabric
+    if count > joined.island and not joined.node_bytes_s:
+        apart = f"no network joins the nodes of {count:,} GPUs"
+        blank = dict.fromkeys(("memory_bytes", "host_bytes"), np.nan)
+        return grid.assign(**blank), np.full(len(grid), apart, dtype=object)
+    grid, reason = _held(question, device, grid)
     short = np.char.startswith(reason.astype(str), UNFIT)
     offload = framework_record(question.framework).offload
     if (reason == "").any() or not short.any() or not offload or question.host_parts is not None:

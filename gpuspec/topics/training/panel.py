@@ -41,6 +41,6 @@ def training_panel(question: TrainingQuestion) -> Panel:
     def told(answered: tuple[TrainingQuestion, pd.DataFrame]) -> str:
         asked, runs = answered
         ground = runs_ground(deadline_table(asked, runs))
-        return " ".join(filter(None, [ground, asked.network.doubts]))
+        return " ".join(filter(None, [ground, asked.doubts, asked.network.doubts]))
 
     return Panel(shown, answer, draw, told)
