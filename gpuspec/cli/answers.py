@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from gpuspec.topics.cost.ask import CostQuestion
     from gpuspec.topics.memory.model import ModelQuestion
     from gpuspec.topics.mig.ask import MigQuestion
+    from gpuspec.topics.posttraining.ask import PostTrainingQuestion
     from gpuspec.topics.serving.ask import EstimateQuestion, ImagesQuestion
     from gpuspec.topics.training.ask import TrainingQuestion
 
@@ -313,6 +314,47 @@ def _tell_runs(runs: "pd.DataFrame") -> None:
         rows.append([*start, *found, f"{split}{layout_more(r)}, bound by {r['bound']}"])
     first, last = headings("gpu", "gpus"), headings("mfu", "gpu_hours")
     print_table([*first, "Time (80 %)", *last, "Layout, or why not"], rows)
+
+
+@asking("posttraining", first="model", needed=True)
+@json_option
+def posttrain(question: "PostTrainingQuestion", as_json: bool) -> None:
+    """Say how long MODEL learns from its own answers (GRPO, PPO) on numbers of GPUs.
+
+    \b
+    gpuspec posttrain Qwen3-8B --steps 500 --prompts 128 --osl 4000 --max-osl 16000
+    gpuspec posttrain Llama-3.1-8B --algorithm ppo --placement apart --counts 16,32 --gpus H100
+    """
+    from gpuspec.topics.posttraining import deadline_table, runs_table
+    from gpuspec.topics.posttraining.words import errors_sentence, run_finding, run_sentences
+
+    runs = runs_table(question)
+    if as_json:
+        echo_json({"runs": runs})
+        return
+    _tell_steps(runs)
+    answer = deadline_table(question, runs)
+    echo("\n" + run_finding(question, answer))
+    echo(run_sentences(question, answer))
+    echo(errors_sentence())
+
+
+def _tell_steps(runs: "pd.DataFrame") -> None:
+    from gpuspec.topics.posttraining.words import layout
+
+    rows = []
+    for r in runs.to_dict("records"):
+        start = [r["gpu"], f"{r['gpus']:,}"]
+        if not r["works"]:
+            rows.append([*start, *[""] * 5, r["reason"]])
+            continue
+        step = f"{amount(r['step_s'])} ({amount(r['step_s_low'])} to {amount(r['step_s_high'])})"
+        span = days_with_interval(r["days"], r["days_low"], r["days_high"])
+        cost = amount(r["usd"]) if r["usd"] == r["usd"] else ""
+        found = [step, f"{r['generation_share']:.0%}", span, amount(r["gpu_hours"]), cost]
+        rows.append([*start, *found, layout(r)])
+    heads = [*headings("gpu", "gpus"), "Step, s (80 %)", "Answers", "Time (80 %)"]
+    print_table([*heads, *headings("gpu_hours", "usd"), "Layout, or why not"], rows)
 
 
 @asking("mig", first="tenants", name="mig")
