@@ -1,4 +1,4 @@
-"""What the settings that nobody named cost, and whether another value of them changes the answer."""
+"""What the settings that nobody named cost, and whether another value changes the answer."""
 
 from __future__ import annotations
 
