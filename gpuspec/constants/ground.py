@@ -143,10 +143,10 @@ TOPICS: Mapping[str, Topic] = {
         },
     ),
     "training": Topic(
-        ("generation", "precision", "kind"),
+        ("generation", "precision", "kind", "tuning"),
         {
             **_GPU,
-            "framework": ("of {name}", NEAR),
+            "framework": ("of {name}", FAR),
             "precision": ("in {name}", FAR),
             "tuning": ("of {name}", FAR),
             "kind": ("of {name}", FAR),
@@ -254,14 +254,16 @@ def framework_reach(framework: ArrayLike, gpus: ArrayLike) -> np.ndarray:
     return np.where(np.asarray(gpus) > NODE_GPUS, under, "in a node")
 
 
-def framework_on(framework: ArrayLike, generation: ArrayLike) -> np.ndarray:
-    """Return a framework with the generation of GPU that it runs on.
+def framework_on(framework: ArrayLike, generation: ArrayLike, tuning: ArrayLike) -> np.ndarray:
+    """Return what a framework trains on a generation of GPU: adapters say little of weights.
 
-    >>> str(framework_on("nanotron", "Hopper"))
-    'nanotron on Hopper GPUs'
+    >>> str(framework_on("nanotron", "Hopper", "all weights"))
+    'all weights by nanotron on Hopper GPUs'
     """
-    named = np.char.add(np.asarray(framework, str), " on ")
-    return np.char.add(np.char.add(named, np.asarray(generation, str)), " GPUs")
+    named = np.char.add(np.char.add(np.asarray(tuning, str), " by "), np.asarray(framework, str))
+    return np.char.add(
+        np.char.add(np.char.add(named, " on "), np.asarray(generation, str)), " GPUs"
+    )
 
 
 def ground_record(topic: str) -> Record:

@@ -33,17 +33,17 @@ def setting(
 ) -> dict[str, Any]:
     """Return what layouts (sizes, or arrays of them) say of their setting, as ground takes it."""
     q, split = question, {name: np.asarray(layout[name]) for name in SIZES}
-    name, stages = framework(q.framework)[0], split["tp"] * split["cp"] * split["pp"]
+    name, tuning = framework(q.framework)[0], levels(q, device, count)["tuning"]
     return {
         "framework": name,
-        "known_on": framework_on(name, device.architecture),
+        "known_on": framework_on(name, device.architecture, tuning),
         "gpu": device.id,
         "generation": device.architecture,
         "precision": levels(q, device, count)["precision"],
-        "tuning": levels(q, device, count)["tuning"],
+        "tuning": tuning,
         "kind": model_kind(q.network),
         "tensor_reach": framework_reach(name, split["tp"]),
-        "pipeline_reach": framework_reach(name, np.where(split["pp"] > 1, stages, 1)),
+        "pipeline_reach": framework_reach(name, np.where(split["pp"] > 1, count, 1)),
         "params_b": q.network.params / 1e9,
         "gpus": count,
         "seq_len": q.seq_len,

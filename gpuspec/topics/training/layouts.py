@@ -131,6 +131,8 @@ def layout_job(seq_len: int, grid: pd.DataFrame, has: Framework) -> TrainingJob:
         recompute_share=share,
         sequence_parallel=grid["tp"].to_numpy() > 1,
         balanced_stages=has.balanced_stages,
+        tp_overlap=has.overlaps_tensor & (grid["tp"].to_numpy() > 1),
+        attention=has.attention,
         offload_optimizer=np.char.find(offload, "optimizer") >= 0,
         offload_activations=np.char.find(offload, "activations") >= 0,
         bytes_per_logit=has.bytes_per_logit,
