@@ -256,7 +256,7 @@ def test_blank_is_accepted_by_a_report():
 
 def test_no_capital_is_a_limit_of_nothing():
     q = record_of("upgrade").ask(capital_usd=0, quarters=2)
-    assert q.limits.asked()["capital_usd"] == 0.0
+    assert q.stated.budget.capital_usd == 0.0
     assert record_of("decision").ask(capital_usd=0).stated.budget.capital_usd == 0.0
 
 

@@ -402,24 +402,35 @@ def prices(question: "CostQuestion", as_json: bool) -> None:
     \b
     gpuspec prices H100,H200 --used-hours-share 0.5 --quotes H100:on-demand=2.10
     """
-    from gpuspec.base.days import run_date
-    from gpuspec.topics.cost import ways_table
-    from gpuspec.topics.cost.words import age_sentences
+    from gpuspec.topics.cost import ways_table, with_unpriced
+    from gpuspec.topics.cost.words import age_sentences, services_sentence
 
-    asked = question.but(today=question.today or run_date())
-    table = ways_table(asked)
+    table = ways_table(question)
     if as_json:
-        echo_json({"ways": table})
+        unpriced = [{"gpu": gpu, "modes": modes} for gpu, modes in question.unpriced()]
+        echo_json({"day": str(question.day), "ways": table, "unpriced": unpriced})
         return
     rows = [
         [r["gpu"], r["way"], *(f"{r[end]:,.2f}" for end in ("low", "central", "high")),
-         r["as_of"], r["confidence"], _price_note(r)]
+         r["as_of"], r["grade"], _price_note(r)]
         for r in table.to_dict("records")
     ]  # fmt: skip
-    first, last = headings("gpu", "way", "low"), headings("high", "as_of", "confidence", "note")
-    print_table([*first, f"{asked.currency} a used hour", *last], rows)
-    echo("\n" + age_sentences(asked))
+    bare = with_unpriced(table, question)[len(table) :]
+    rows += [[row["gpu"], row["way"], *[""] * 6] for row in bare.to_dict("records")]
+    first, last = headings("gpu", "way", "low"), headings("high", "as_of", "grade", "note")
+    print_table([*first, f"{question.currency} a used hour", *last], rows)
+    echo(f"\nPrices of {question.day}. {age_sentences(question)}\n{services_sentence(question)}")
 
 
 def _price_note(row: "Mapping[Hashable, object]") -> str:
-    return "your quote" if row["quoted"] else "scaled by us" if row["derived"] else ""
+    from gpuspec.topics.cost.prices.age import LATER
+
+    if row["quoted"]:
+        return "your quote"
+    notes = ["scaled by us"] * bool(row["derived"])
+    moved = float(str(row["carried"])) - 1
+    if abs(moved) >= 0.005:
+        notes.append(f"{moved:+.0%}: {row['carried_why']}")
+    elif row["carried_why"] == LATER:
+        notes.append(LATER)
+    return "; ".join(notes)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from gpuspec.decision.plan.decision import Decision
+from gpuspec.decision.decide import Decision
 from gpuspec.decision.plan.sensitivity import Gap, price_column, price_words
 from gpuspec.formulas.cost import break_even_share, owned_fixed_hour_usd
 
@@ -46,11 +46,11 @@ def break_evens(decision: Decision, tornado_rows: pd.DataFrame) -> pd.DataFrame:
 
 def _price_even(gap: Gap, place: int) -> BreakEven | None:
     """Return the price at which the gap is 0: costs are linear in prices."""
-    offer = gap.draws.rows[place]
+    offer = dict(gap.decision.offers.iloc[place])
     now = float(offer[price_column(offer)])
     if not now > 0:
         return None
-    factors = np.ones(len(gap.draws.offers))
+    factors = np.ones(len(gap.decision.offers))
     factors[place] = 2.0
     slope = gap.with_prices(factors) - gap.value
     factor = 1 - gap.value / slope if abs(slope) >= 1e-9 else 0.0
@@ -80,7 +80,7 @@ def _load_even(now: float, row: pd.Series) -> BreakEven:
 def _use_evens(decision: Decision) -> list[BreakEven]:
     """Return from which share of hours in use owning beats renting by the hour, for GPUs chosen."""
     rows = []
-    for name in decision.members(decision.best)["gpu"].unique():
+    for name in decision.best.kinds_used:
         offers = decision.offers[decision.offers["gpu"] == name]
         own, rent = offers[offers["mode"] == "own"], offers[offers["mode"] == "on-demand"]
         if own.empty or rent.empty:
