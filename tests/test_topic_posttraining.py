@@ -233,7 +233,7 @@ def test_fitted_with_all_rows_half_are_within_a_fifth(rows, bare):
 def test_rows_say_what_they_are_and_contradict_nothing(rows):
     table = published.prepared(measurements("posttraining"))
     assert set(table["metric"]) <= set(published.METRICS)
-    assert (table["osl"] <= table["max_osl"]).all()
+    assert (table["answer_tokens"] <= table["max_answer_tokens"]).all()
     assert ((table["prompts"] * table["generations"]) % table["train_batch"] == 0).all()
     trained = table["n_gpus"] - table["generation_gpus"]
     assert (trained % (table["tp"] * table["pp"] * table["cp"]) == 0).all()
@@ -249,9 +249,9 @@ def test_an_answer_is_what_a_published_row_of_its_settings_is_predicted_to_be(ro
         counts=int(row["n_gpus"]),
         prompts=int(row["prompts"]),
         generations=int(row["generations"]),
-        isl=int(row["isl"]),
-        osl=int(row["osl"]),
-        max_osl=int(row["max_osl"]),
+        isl=int(row["prompt_tokens"]),
+        osl=int(row["answer_tokens"]),
+        max_osl=int(row["max_answer_tokens"]),
         train_batch=int(row["train_batch"]),
         generation_tp=int(row["generation_tp"]),
         memory_share=float(row["memory_share"]),

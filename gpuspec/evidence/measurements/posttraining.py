@@ -82,11 +82,11 @@ def stages_of(row: Row) -> Stages:
     device, apart = gpu(row["gpu"]), row["generation_gpus"] > 0
     writing = row["generation_gpus"] if apart else row["n_gpus"]
     training = row["n_gpus"] - writing if apart else row["n_gpus"]
-    lengths = Lengths(float(row["osl"]), float(row["max_osl"]), LENGTH_SPREAD)
+    lengths = Lengths(float(row["answer_tokens"]), float(row["max_answer_tokens"]), LENGTH_SPREAD)
     answers = row["prompts"] * row["generations"]
     replica = _replica(row, device)
     copies = max(writing // replica.gpus, 1)
-    asked = replica, answers / copies, float(row["isl"]), lengths, row["generations"]
+    asked = replica, answers / copies, float(row["prompt_tokens"]), lengths, row["generations"]
     late = row["off_policy_steps"]
     generation = streamed_seconds(*asked, late) if late else rollout_seconds(*asked)
     ranks = max(training // (row["tp"] * row["pp"] * row["cp"]), 1)
@@ -138,7 +138,7 @@ def _replica(row: Row, device: Gpu) -> Deployment:
 
 def _job(row: Row, lengths: Lengths, ranks: float) -> TrainingJob:
     """Return how an optimizer step of a row is run: sequences packed, one micro-batch at a time."""
-    batch = packed_batch(float(row["isl"]), lengths, row["train_batch"] / ranks)
+    batch = packed_batch(float(row["prompt_tokens"]), lengths, row["train_batch"] / ranks)
     sizes: dict[str, Any] = {name: row[name] for name in ("tp", "pp", "cp", "ep", "recompute")}
     job = TrainingJob.of(
         seq_len=batch.seq_len,
