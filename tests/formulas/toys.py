@@ -21,8 +21,9 @@ INT4 = Precision(
 )  # fmt: skip
 """5 bits a weight: 0.625 bytes."""
 ADAMW = TrainingRecipe(
-    id="toy", name="Toy", weight_bytes=2, grad_bytes=4, optimizer_bytes=12, step_bytes=3
-)
+    id="toy", name="Toy", weight_bytes=2, grad_bytes=4, optimizer_bytes=12, step_bytes=3,
+    reduced_bytes=4,
+)  # fmt: skip
 
 SIZES = {
     "layers": 4,
