@@ -412,7 +412,9 @@ def test_at_the_break_even_price_both_plans_cost_the_same(both):
     gap, row = Gap(both), price.iloc[0]
     rows = both.offers[["gpu", "mode"]].to_numpy(str)
     mine = (rows == [row["gpu"], row["what"]]).all(axis=1)
-    assert gap.with_prices(np.where(mine, row["at"] / row["value"], 1.0)) == pytest.approx(0, abs=1e-6)
+    assert gap.with_prices(np.where(mine, row["at"] / row["value"], 1.0)) == pytest.approx(
+        0, abs=1e-6
+    )
     assert "The runner-up wins with" in rest_page(both, evens).text
 
 

@@ -89,8 +89,8 @@ def test_gpus_that_a_job_needs_on_average():
 
 def test_growth_by_quarter():
     # 10 % a quarter from the second one on, until the third.
-    job = asked().workloads[0].model_copy(
-        update={"growth": 0.1, "from_quarter": 2, "to_quarter": 3}
+    job = (
+        asked().workloads[0].model_copy(update={"growth": 0.1, "from_quarter": 2, "to_quarter": 3})
     )
     s = asked(horizon_months=12).model_copy(update={"workloads": (job,)})
     cal = calendar_of(s, [], [])

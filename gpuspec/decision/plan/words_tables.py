@@ -106,7 +106,9 @@ def _runs_on(plan: Plan, run: Mapping[Any, Any], voice: Voice) -> str:
         values["most"] = whole(run["gpus_high"])
     paid = say(" + ").join(say(PAID[mode]) for mode in modes_of(plan, run))
     form = say(format_title(run["precision"])) if run["precision"] else ""
-    return say(", ").join(filter(None, (say(text, **values), paid, form, _split(run["split"], say))))
+    return say(", ").join(
+        filter(None, (say(text, **values), paid, form, _split(run["split"], say)))
+    )
 
 
 def _split(words: str, say: Words) -> str:
