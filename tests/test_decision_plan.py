@@ -209,7 +209,8 @@ def test_every_limit_comes_back_with_what_is_used_and_left(both):
 
 
 def test_a_limit_that_was_left_open_and_is_used_heavily_is_named(both):
-    open_ = decided({"budget": {"monthly_usd": 5e4}, "allow.modes": "own", "limits": {}})
+    many = {"allow.modes": "own,on-demand", "limits": {}, "workloads": [SERVICE]}
+    open_ = decided(many | {"budget": {"monthly_usd": 1e5}})
     capital = words.voice_of(open_).money(open_.best.upfront_usd)
     assert open_.best.upfront_usd > 0
     assert f"You named no capital: this takes {capital} at once" in answer_page(open_).text
@@ -299,7 +300,7 @@ def test_prices_are_graded_by_the_worst_of_them():
     assert answer_record(quoted)["recommendation"]["price_grade"] == "firm"
     assert "prices are firm" in answer_page(quoted).text
     mixed = mine | {"allow": {"gpus": "H100", "modes": "own,on-demand"}}
-    old = decided(mixed | {"prices.quotes": "H100:on-demand=20.0"})
+    old = decided(mixed | {"prices.quotes": "H100:on-demand=20.0", "budget": {}, "limits": {}})
     assert answer_record(old)["recommendation"]["price_grade"] == "guess"
     assert "in part a guess: H100 (bought" in answer_page(old).text
 

@@ -402,7 +402,8 @@ def test_gpus_without_a_price_are_named_with_the_ways_that_lack_one():
 def test_licence_support_and_line_are_paid_where_they_are_set():
     lines = "licence_usd_gpu_year=4380,support_share=0.1,network_usd_gpu_month=73"
     plain, more = (
-        offers_of("H100", today=TODAY, operating=given).set_index("mode") for given in (None, lines)
+        offers_of("H100", today=TODAY, operating=given, drift="up").set_index("mode")
+        for given in (None, lines)
     )
     assert (plain["licence_month_usd_gpu"] == 0).all()
     assert (more["licence_month_usd_gpu"] == 365).all()
@@ -411,7 +412,8 @@ def test_licence_support_and_line_are_paid_where_they_are_set():
         assert more.loc[mode, "hour_usd"] == pytest.approx(rent)
     added = more.loc["own", "fixed_month_usd_gpu"] - plain.loc["own", "fixed_month_usd_gpu"]
     assert added == pytest.approx(365 + 73)
-    hourly = offers_of("H100", today=TODAY, operating="licence_usd_gpu_hour=1").set_index("mode")
+    hour = "licence_usd_gpu_hour=1"
+    hourly = offers_of("H100", today=TODAY, operating=hour, drift="up").set_index("mode")
     assert hourly.loc["spot", "hour_usd"] == pytest.approx(plain.loc["spot", "hour_usd"] + 1)
     assert hourly.loc["spot", "licence_month_usd_gpu"] == 730
     assert hourly.loc["reserved-1yr", "licence_month_usd_gpu"] == 0

@@ -18,6 +18,7 @@ from gpuspec.constants.mig import slice_errors
 from gpuspec.constants.posttraining import posttraining_errors
 from gpuspec.constants.stored import stored, stored_errors
 from gpuspec.constants.training import training_errors
+from gpuspec.evidence.measurements.repeats import repeats_table
 from gpuspec.topics.hpc.published import scaling_errors
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -95,6 +96,7 @@ OVERVIEW = [  # topic, figure as a reader would say it, where its error is, row
     ("Inference", "H100 over A100", inference_errors, "ratio h100-sxm-80 / a100-sxm-80"),
     ("Inference", "H200 over H100", inference_errors, "ratio h200-sxm-141 / h100-sxm-80"),
     ("Inference", "seconds of an image", image_errors, "images"),
+    ("Training", "step of any run", training_errors, "step time"),
     ("Training", "step, framework known", training_errors, "step time, framework known"),
     ("Training", "step, framework never seen", training_errors, "step time, framework never seen"),
     ("Training", "H100 over A100", training_errors, "ratio h100-sxm-80 / a100-sxm-80"),
@@ -198,6 +200,15 @@ def separate_table():
     return tabulate(rows, heads, tablefmt="github", disable_numparse=True)
 
 
+def repeated_table():
+    rows = [
+        [kind, f"{e.pairs:.0f}", f"{e['median']:.1%}", f"{e.p90:.1%}"]
+        for kind, e in repeats_table().iterrows()
+    ]
+    heads = ["The faster over the slower of two", "Pairs", "Median", HEADS[4]]
+    return tabulate(rows, heads, tablefmt="github", disable_numparse=True)
+
+
 PLACES = [
     ("README.md", "errors", overview_table),
     ("docs/memory.md", "errors", memory_table),
@@ -208,6 +219,7 @@ PLACES = [
     ("docs/networks.md", "collective errors", collective_table),
     ("docs/training.md", "training errors", training_table),
     ("docs/posttraining.md", "posttraining errors", posttraining_table),
+    ("docs/training.md", "repeats", repeated_table),
     ("docs/hpc.md", "hpc errors", hpc_table),
     ("docs/hpc.md", "hpc order", hpc_order_table),
     ("docs/hpc.md", "hpc scaling", hpc_scaling_table),

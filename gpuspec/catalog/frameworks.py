@@ -46,6 +46,12 @@ class Framework(Named):
     balanced_stages: Flag = column(
         "Whether pipeline stages are balanced by cost, output head included", False, stated=True
     )
+    attention: str = column("Attention kernels of its newest version: flash, flash2, flash3")
+    overlaps_tensor: Flag = column(
+        "Whether tensor-parallel collectives run in pieces beside the products of their layer",
+        False,
+        stated=True,
+    )
 
     @property
     def fp8(self) -> bool:

@@ -28,8 +28,8 @@ def plan(question: "DecisionQuestion", params: tuple[str, ...], as_json: bool) -
     from gpuspec.decision.decide import decide
     from gpuspec.decision.plan.breakeven import break_evens
     from gpuspec.decision.plan.record import answer_record
-    from gpuspec.decision.plan.sensitivity import tornado
     from gpuspec.decision.plan.words_page import answer_page, rest_page
+    from gpuspec.decision.plan.words_settings import settings_text
     from gpuspec.decision.plan.words_tables import works_table
     from gpuspec.decision.scenario import parsed
 
@@ -37,7 +37,7 @@ def plan(question: "DecisionQuestion", params: tuple[str, ...], as_json: bool) -
     decision, lang = decide(question.over(given)), question.language
     if not decision.feasible:
         nothing(decision, lang, as_json)
-    evens = break_evens(decision, tornado(decision))
+    evens = break_evens(decision)
     if as_json:
         echo_json(answer_record(decision, evens))
         return
@@ -45,6 +45,8 @@ def plan(question: "DecisionQuestion", params: tuple[str, ...], as_json: bool) -
     rows = works_table(decision, lang).reset_index().astype(str)
     print_table(list(rows.columns), rows.to_numpy().tolist())
     echo(f"\n{rest_page(decision, evens, lang).text}")
+    if taken := settings_text(decision, lang, ("spare replicas",)).text:
+        echo(f"\n{taken}")
 
 
 def nothing(decision: "Decision", language: str, as_json: bool) -> NoReturn:

@@ -143,10 +143,10 @@ TOPICS: Mapping[str, Topic] = {
         },
     ),
     "training": Topic(
-        ("generation", "precision", "kind"),
+        ("generation", "precision", "kind", "tuning"),
         {
             **_GPU,
-            "framework": ("of {name}", NEAR),
+            "framework": ("of {name}", FAR),
             "precision": ("in {name}", FAR),
             "tuning": ("of {name}", FAR),
             "kind": ("of {name}", FAR),
@@ -283,14 +283,16 @@ def placement_of(generation_gpus: ArrayLike, off_policy_steps: ArrayLike) -> np.
     return np.where(np.asarray(generation_gpus) > 0, at_once, "in turns")
 
 
-def framework_on(framework: ArrayLike, generation: ArrayLike) -> np.ndarray:
-    """Return a framework with the generation of GPU that it runs on.
+def framework_on(framework: ArrayLike, generation: ArrayLike, tuning: ArrayLike) -> np.ndarray:
+    """Return what a framework trains on a generation of GPU: adapters say little of weights.
 
-    >>> str(framework_on("nanotron", "Hopper"))
-    'nanotron on Hopper GPUs'
+    >>> str(framework_on("nanotron", "Hopper", "all weights"))
+    'all weights by nanotron on Hopper GPUs'
     """
-    named = np.char.add(np.asarray(framework, str), " on ")
-    return np.char.add(np.char.add(named, np.asarray(generation, str)), " GPUs")
+    named = np.char.add(np.char.add(np.asarray(tuning, str), " by "), np.asarray(framework, str))
+    return np.char.add(
+        np.char.add(np.char.add(named, " on "), np.asarray(generation, str)), " GPUs"
+    )
 
 
 def ground_record(topic: str) -> Record:

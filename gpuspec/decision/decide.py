@@ -27,13 +27,13 @@ STAY, GROW, REPLACE, WAIT = "stay", "grow", "replace", "wait"
 """What plans are. Of an owner: stay with what is there and rent more of the same kinds; keep it and
 add newer kinds, as the article advises; work on newer kinds alone; buy nothing in the first round.
 """
-GAP, ROUNDS_GAP, OTHERS_GAP = 1e-3, 5e-3, 2e-2
+GAP, ROUNDS_GAP, OTHERS_GAP = 2e-4, 1e-3, 2e-2
 """Shares of the cost within which plans are proven: of one round, of several, and of what the
 recommendation is held against."""
 TIME_LIMIT_S = 20.0
 MOST_ALONE = 8
 """Kinds of GPU of which a plan for all work alone is made."""
-TIE = 1e-3
+TIE = 5e-4
 """Plans whose costs differ by less are equal: the simpler one is taken."""
 
 

@@ -125,7 +125,7 @@ def drawn_options(
         rows = _elastic(workload, rows, draws, scenario.limits.gpus or 0)
     found = [_need(workload, row, ways, distinct, draws, fastest) for row in rows]
     sure = [i for i, need in enumerate(found) if need.chance >= SURE]
-    kept = _worth(rows, found, sure, fastest)
+    kept = _worth(rows, found, sure, job, fastest)
     shown = pd.DataFrame([rows[i] for i in kept], columns=[*ways.table.columns, "tech"])
     shown["need_gpus"] = [float(found[i].central.max(initial=0.0)) for i in kept]
     shown["sure"] = [found[i].chance for i in kept]
@@ -216,7 +216,7 @@ def _elastic(w: Any, rows: list[dict[str, Any]], draws: Draws, most: int) -> lis
 
 
 def _worth(
-    rows: list[dict[str, Any]], needs: list[Need], sure: list[int], fastest: bool
+    rows: list[dict[str, Any]], needs: list[Need], sure: list[int], job: bool, fastest: bool
 ) -> list[int]:
     """Return the ways worth choosing from: of each GPU and format those that need the least.
 
@@ -240,7 +240,8 @@ def _worth(
                 if needs[i].time_s < best * (1 - 1e-9):
                     best = needs[i].time_s
                     front.append(i)
-        cheap = sorted(places, key=lambda i: (spent[i], atonce[i]))[:KEPT]
+        # Services whose needs spread otherwise may be cheaper beside others.
+        cheap = [] if job else sorted(places, key=lambda i: (spent[i], atonce[i]))[:KEPT]
         close = [i for i in cheap if spent[i] <= ABOVE * spent[cheap[0]]]
         kept += dict.fromkeys([*front, *close])
     return sorted(dict.fromkeys(kept))

@@ -120,13 +120,11 @@ class Plan:
     def effort_usd(self) -> float:
         """Effort of kinds, moves, formats and contracts."""
         p, cho = self.problem, self.problem.choices
-        effort, owned, columns = p.scenario.effort, p.kinds.owned > 0, self.columns
+        effort, columns = p.scenario.effort, self.columns
         used = {int(k) for k in cho.kind[columns]}
-        new = {k for k in used if not owned[k]}
         total = effort.kind_usd_year * float(p.calendar.edges[-1]) / 12 * (len(used) - 1)
-        if owned.any():
-            moved = {(int(cho.workload[c]), int(cho.kind[c])) for c in columns}
-            total += effort.workload_usd * sum(k in new for _, k in moved)
+        places = {(int(cho.workload[c]), int(cho.kind[c])) for c in columns}
+        total += effort.workload_usd * (len(places) - len({w for w, _ in places}))
         changed = {
             int(cho.workload[c])
             for c in columns

@@ -29,7 +29,7 @@ def asked(**more):
 
 @pytest.fixture(scope="module")
 def problem():
-    return problem_of(asked(owned=[{"gpu": "H100", "count": 4}]), samples=50)
+    return problem_of(asked(owned=[{"gpu": "H100", "count": 4}]), samples=50, lead_months=0.0)
 
 
 def rows(problem, mode):

@@ -28,17 +28,19 @@ class BreakEven(NamedTuple):
     """How far away, as a share; infinite where nothing in reach flips it."""
 
 
-def break_evens(decision: Decision, tornado_rows: pd.DataFrame) -> pd.DataFrame:
+def break_evens(decision: Decision, swings: pd.DataFrame | None = None) -> pd.DataFrame:
     """Return the values at which the runner-up would cost the same as the recommended plan.
 
-    Columns are those of `BreakEven`; the nearest come first.
+    Columns are those of `BreakEven`; the nearest come first. `swings` are those of `tornado`, whose
+    loads are read; prices and use need none.
     """
     rows: list[BreakEven] = []
     if decision.feasible and decision.runner_up is not None:
         gap = Gap(decision)
         rows += [even for place in gap.offers_used if (even := _price_even(gap, place))]
-        loads = tornado_rows[tornado_rows["factors"].notna()]
-        rows += [_load_even(gap.value, row) for _, row in loads.iterrows()]
+        if swings is not None:
+            loads = swings[swings["factors"].notna()]
+            rows += [_load_even(gap.value, row) for _, row in loads.iterrows()]
         rows += _use_evens(decision)
     table = pd.DataFrame(rows, columns=BreakEven._fields).astype({"far": float})
     return table.sort_values("far", kind="stable", ignore_index=True)

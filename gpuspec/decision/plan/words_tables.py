@@ -34,6 +34,7 @@ from gpuspec.decision.plan.words import (
 )
 from gpuspec.decision.plans import Plan
 from gpuspec.decision.scenario import Images
+from gpuspec.topics.training.layouts import HOST
 from gpuspec.views.columns import duration, headings, readable
 from gpuspec.views.language import Words
 
@@ -112,8 +113,10 @@ def _runs_on(plan: Plan, run: Mapping[Any, Any], voice: Voice) -> str:
 
 
 def _split(words: str, say: Words) -> str:
-    """Put how a work is split into the language, part by part."""
-    return say(", ").join(say(part) for part in words.split(", "))
+    """Put how a work is split into the language: the names of axes stay."""
+    for told in HOST.values():
+        words = words.replace(told, say(told))
+    return say(words)
 
 
 def _delivers(decision: Decision, plan: Plan, run: dict[Any, Any], voice: Voice) -> str:

@@ -201,18 +201,22 @@ class Model:
     def _efforts(self) -> None:
         """Efforts: each kind beyond the first, a move to another kind, a new format."""
         p, cho = self.problem, self.problem.choices
-        effort, owned = p.scenario.effort, p.kinds.owned > 0
-        new, kind_usd = ~owned, effort.kind_usd_year * float(p.calendar.edges[-1]) / 12
-        self.used = self._add((len(new),), kind_usd, 1.0, whole=False)
+        effort, several = p.scenario.effort, len(p.calendar.rounds) > 1
+        kinds, kind_usd = (
+            len(p.kinds.names),
+            effort.kind_usd_year * float(p.calendar.edges[-1]) / 12,
+        )
+        self.used = self._add((kinds,), kind_usd, 1.0, whole=False)
         self.constant -= kind_usd  # something runs somewhere
+        if several:  # and each work somewhere
+            self.constant -= effort.workload_usd * sum((o.size_of >= 0).any() for o in p.options)
         for w, mine in enumerate(p.options):
             forms = [i for i in range(len(mine.needs)) if mine.changes_format(i)]
-            for k in range(len(new)):
+            for k in range(kinds):
                 columns = np.flatnonzero((cho.workload == w) & (cho.kind == k))
                 if not len(columns):
                     continue
-                moves = effort.workload_usd if new[k] and owned.any() else 0.0
-                moved = self._once(moves, columns)
+                moved = self._once(effort.workload_usd if several else 0.0, columns)
                 for e in np.unique(cho.round[columns]):
                     at = columns[cho.round[columns] == e]
                     self._row((self.x[at], 1.0), (self.used[k], -1.0), high=0.0)

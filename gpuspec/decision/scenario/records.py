@@ -104,7 +104,8 @@ class Effort(Ask):
     )
     workload_usd: fields.Usd = Field(
         2_000.0,
-        description="Of a workload that moves from owned GPUs to another kind: builds, tests",
+        description="Of a workload that moves to another kind of GPU within the horizon: builds, "
+        "tests",
     )
     precision_usd: fields.Usd = Field(
         2_000.0,

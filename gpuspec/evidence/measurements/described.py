@@ -33,7 +33,7 @@ from gpuspec.evidence.measurements.training import known_framework
 
 FACTORS = {
     "inference": ["quantity", "engine", "kind", "generation", "scenario"],
-    "training": ["known", "precision", "kind", "tuning", "generation", "reach"],
+    "training": ["known", "precision", "generation", "reach"],
     "collectives": ["size", "span", "link"],
     "hpc": ["kind", "workload"],
     "mig": ["load", "size"],
@@ -109,6 +109,7 @@ def disaggregated(rows: pd.DataFrame) -> pd.DataFrame:
 def training(rows: pd.DataFrame) -> pd.DataFrame:
     """Return what prepared rows of training say of their setting."""
     known = rows["known"] if "known" in rows else known_framework(rows)
+    tuning = np.where(rows["tuning"] == "full", "all weights", "adapters")
     return pd.DataFrame(
         {
             "framework": rows["framework"],
@@ -116,13 +117,13 @@ def training(rows: pd.DataFrame) -> pd.DataFrame:
             "gpu": rows["gpu"],
             "generation": _each(rows["gpu"], generation),
             "precision": np.where(rows["precision"] == "fp8", "fp8", "16 bit"),
-            "tuning": np.where(rows["tuning"] == "full", "all weights", "adapters"),
+            "tuning": tuning,
             "kind": _each(rows["model"], lambda name: model_kind(known_model(name))),
             "reach": np.where(rows["n_gpus"] > NODE_GPUS, "between nodes", "in a node"),
-            "known_on": framework_on(rows["framework"], _each(rows["gpu"], generation)),
+            "known_on": framework_on(rows["framework"], _each(rows["gpu"], generation), tuning),
             "tensor_reach": framework_reach(rows["framework"], rows["tp"]),
             "pipeline_reach": framework_reach(
-                rows["framework"], np.where(rows["pp"] > 1, rows["tp"] * rows["cp"] * rows["pp"], 1)
+                rows["framework"], np.where(rows["pp"] > 1, rows["n_gpus"], 1)
             ),
             "params_b": _each(rows["model"], _billions),
             "gpus": rows["n_gpus"],

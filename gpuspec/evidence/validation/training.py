@@ -41,7 +41,7 @@ MEMORY: dict[str, tuple[str, dict[str, str]]] = {
 CHOICES = {
     "metric": METRICS,
     "precision": PRECISIONS,
-    "attention": ("", "flash", "flash2", "eager"),
+    "attention": ("", "flash", "flash2", "flash3", "eager"),
     "tuning": ("", "full", "lora", "qlora"),
     "offload": ("", "optimizer"),
     "flops_convention": ("", *CONVENTIONS),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self, get_args
 
 import numpy as np
 from pydantic import Field, field_validator, model_validator
@@ -50,6 +50,10 @@ from gpuspec.topics.shared import MODEL_HELP, Compared, Networked
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+INSTEAD: dict[str, Any] = {"tokens": RunTokens, "deadline_days": Days}
+"""Fields that others may state, and what is valid of them."""
 
 
 class Job(Ask):
@@ -106,6 +110,9 @@ class Job(Ask):
             return
         if stated not in (None, default):
             raise InputError(name, stated, f"give it or {by}, not both")
+        limits = get_args(INSTEAD[name])[1]
+        if not value <= limits.most:
+            raise InputError(by, value, f"as {name}: {limits.valid(False)}")
         self._put({name: value})
 
     @model_validator(mode="after")

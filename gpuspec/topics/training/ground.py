@@ -39,17 +39,17 @@ def setting(
     """Return what layouts (sizes, or arrays of them) say of their setting, as ground takes it."""
     q, split = question, {name: np.asarray(layout[name]) for name in SIZES}
     name, nodes = framework(q.framework)[0], NODE_GPUS / q.gpus_per_node
-    stages = split["tp"] * split["cp"] * split["pp"] * nodes
+    tuning = levels(q, device, count)["tuning"]
     return {
         "framework": name,
-        "known_on": framework_on(name, device.architecture),
+        "known_on": framework_on(name, device.architecture, tuning),
         "gpu": device.id,
         "generation": device.architecture,
         "precision": levels(q, device, count)["precision"],
-        "tuning": levels(q, device, count)["tuning"],
+        "tuning": tuning,
         "kind": model_kind(q.network),
         "tensor_reach": framework_reach(name, split["tp"] * nodes),
-        "pipeline_reach": framework_reach(name, np.where(split["pp"] > 1, stages, 1)),
+        "pipeline_reach": framework_reach(name, np.where(split["pp"] > 1, count * nodes, 1)),
         "params_b": q.network.params / 1e9,
         "gpus": count,
         "seq_len": q.seq_len,

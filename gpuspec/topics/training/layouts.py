@@ -134,6 +134,8 @@ def layout_job(
         sequence_parallel=grid["tp"].to_numpy() > 1,
         balanced_stages=has.balanced_stages,
         fp8_recipe=fp8_recipe or "tensor",
+        tp_overlap=has.overlaps_tensor & (grid["tp"].to_numpy() > 1),
+        attention=has.attention,
         offload_optimizer=np.char.find(offload, "optimizer") >= 0,
         offload_activations=np.char.find(offload, "activations") >= 0,
         bytes_per_logit=has.bytes_per_logit,

@@ -96,12 +96,18 @@ def kind_of(mode: str) -> str:
 
 def age_spread(mode: str, known_days: float, unknown_days: float) -> float:
     """Return by how much the logarithm of a price is wrong after days carried and days not."""
-    table = age_errors().set_index(["kind", "carried"])["spread_year"]
-    plain = float(table[kind_of(mode), False])
-    carried = float(table[kind_of(mode), True]) if mode in CARRIED else plain
+    spreads, kind = _spreads(), kind_of(mode)
+    plain, carried = spreads[kind, False], spreads[kind, mode in CARRIED]
     old = min(unknown_days, OLDEST_DAYS)  # what is known ends with the tables
     spread = carried**2 * known_days + plain**2 * old
     return float(np.sqrt(spread / YEAR_DAYS))
+
+
+@lru_cache
+def _spreads() -> dict[tuple[str, bool], float]:
+    table = age_errors()
+    keys = zip(table["kind"], table["carried"], strict=True)
+    return dict(zip(keys, table["spread_year"], strict=True))
 
 
 def _rents() -> pd.DataFrame:
