@@ -52,6 +52,7 @@ allow: {gpus: [V100], precisions: [bf16], modes: [on-demand]}
         ("images SDXL", "images"),
         ("model gpt-oss-120b", "weights_bytes"),
         ("train Llama-3.1-405B --counts 1,512 --gpus H100", "runs"),
+        ("posttrain Llama-3.1-405B --counts 8,512 --gpus H100 --algorithm ppo", "runs"),
         ("mig", "placements"),
         ("prices H100", "ways"),
         ("list models", "models"),

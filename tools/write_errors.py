@@ -15,6 +15,7 @@ from gpuspec.constants.images import image_errors
 from gpuspec.constants.inference import inference_errors
 from gpuspec.constants.memory import KINDS, memory_errors
 from gpuspec.constants.mig import slice_errors
+from gpuspec.constants.posttraining import posttraining_errors
 from gpuspec.constants.stored import stored, stored_errors
 from gpuspec.constants.training import training_errors
 from gpuspec.evidence.measurements.repeats import repeats_table
@@ -36,6 +37,11 @@ def inference_table():
 
 def training_table():
     return _table(training_errors())
+
+
+def posttraining_table():
+    rows = [[kind, *_cells(e)] for kind, e in posttraining_errors().iterrows()]
+    return tabulate(rows, HEADS[:-1], tablefmt="github", disable_numparse=True)
 
 
 def collective_table():
@@ -94,6 +100,7 @@ OVERVIEW = [  # topic, figure as a reader would say it, where its error is, row
     ("Training", "step, framework known", training_errors, "step time, framework known"),
     ("Training", "step, framework never seen", training_errors, "step time, framework never seen"),
     ("Training", "H100 over A100", training_errors, "ratio h100-sxm-80 / a100-sxm-80"),
+    ("Reinforcement learning", "step of GRPO", posttraining_errors, "step"),
     ("Collectives", "one 8-GPU node, from 1 MiB", collective_errors, "in a node, from 1 MiB"),
     ("Collectives", "one 8-GPU node, below 1 MiB", collective_errors, "in a node, below 1 MiB"),
     ("Collectives", "between nodes, from 1 MiB", collective_errors, "between nodes, from 1 MiB"),
@@ -163,7 +170,8 @@ def _cells(e):
 def _inside(e):
     """Share of the rows inside the interval that the other publishers gave."""
     known = e.get("coverage", float("nan"))
-    return f"{known:.0%}" if known == known else "one publisher"
+    alone = "one publisher" if e["publishers"] < 2 else "two publishers"
+    return f"{known:.0%}" if known == known else alone
 
 
 def _table(errors):
@@ -210,6 +218,7 @@ PLACES = [
     ("docs/serving.md", "operator errors", operator_table),
     ("docs/networks.md", "collective errors", collective_table),
     ("docs/training.md", "training errors", training_table),
+    ("docs/posttraining.md", "posttraining errors", posttraining_table),
     ("docs/training.md", "repeats", repeated_table),
     ("docs/hpc.md", "hpc errors", hpc_table),
     ("docs/hpc.md", "hpc order", hpc_order_table),

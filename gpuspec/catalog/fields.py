@@ -125,6 +125,8 @@ ComingDay = Annotated[date, BeforeValidator(coming_day)]
 # One of a few.
 KvFormat = Annotated[Literal["stored", "bf16", "fp16", "fp8", "int8"], BeforeValidator(_auto)]
 """Number format of the key-value cache; ``stored`` (``auto``): the publisher's, else 16 bits."""
+Fp8Recipe = Annotated[Literal["tensor", "row", "block"], BeforeValidator(fold)]
+"""What shares a scale where products are in FP8."""
 TrainingFormat = Annotated[Literal["bf16", "fp8"], BeforeValidator(fold)]
 Tuning = Annotated[Literal["full", "lora", "qlora"], BeforeValidator(fold)]
 Offload = Annotated[Literal["none", "optimizer", "activations", "both"], BeforeValidator(fold)]
@@ -164,6 +166,8 @@ Share = Annotated[float, Range(0, 1, below=True)]
 UsedShare = Annotated[float, Range(0, 1, above=True)]
 """Above 0, to 1."""
 Usd = Annotated[float, Range(0, 1e12, "USD")]
+Watts = Annotated[float, Range(0, 1e5, "W", above=True)]
+NodeGpus = Annotated[int, Range(1, 72, "GPUs")]
 Kilowatts = Annotated[float, Range(0, 1e6, "kW")]
 Gigabytes = Annotated[float, Range(0, 1e6, "GB")]
 WeightsGb = Annotated[float, Range(0, 1e5, "GB", above=True)]

@@ -164,6 +164,25 @@ TOPICS: Mapping[str, Topic] = {
             "seq_len": "with sequences {bound} tokens",
         },
     ),
+    "posttraining": Topic(
+        ("generation", "kind", "placement"),
+        {
+            **_GPU,
+            "algorithm": ("of {name}", FAR),
+            "kind": ("of {name}", FAR),
+            "placement": ("of generation and training {name}", FAR),
+            "engine": ("of {name}", NEAR),
+            "framework": ("of {name}", NEAR),
+            "tuning": ("of {name}", FAR),
+        },
+        {
+            **_MODEL,
+            "gpus": "{bound} GPUs",
+            "isl": "with prompts {bound} tokens",
+            "osl": "with answers {bound} tokens",
+            "answers": "with {bound} answers a step",
+        },
+    ),
     "memory": Topic(
         ("kind",),
         {"kind": ("of {name}", FAR)},
@@ -252,6 +271,16 @@ def framework_reach(framework: ArrayLike, gpus: ArrayLike) -> np.ndarray:
     """
     under = np.char.add("over nodes under ", np.asarray(framework, str))
     return np.where(np.asarray(gpus) > NODE_GPUS, under, "in a node")
+
+
+def placement_of(generation_gpus: ArrayLike, off_policy_steps: ArrayLike) -> np.ndarray:
+    """Return how generation and training of an RL step share GPUs and time.
+
+    >>> placement_of([0, 8, 8], [0, 0, 1]).tolist()
+    ['in turns', 'apart in turns', 'apart at once']
+    """
+    at_once = np.where(np.asarray(off_policy_steps) > 0, "apart at once", "apart in turns")
+    return np.where(np.asarray(generation_gpus) > 0, at_once, "in turns")
 
 
 def framework_on(framework: ArrayLike, generation: ArrayLike, tuning: ArrayLike) -> np.ndarray:

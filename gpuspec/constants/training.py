@@ -116,6 +116,19 @@ def fitted_framework(name: str) -> str:
     return next(key for key in (asked.id, asked.constants, "other") if key in fitted)
 
 
+def stand_in(name: str) -> str:
+    """Say whose constants stand in for a framework that has none; empty where it has its own.
+
+    >>> stand_in("torchtitan")
+    'no constants are fitted for torchtitan: those of PyTorch FSDP with torch.compile stand in'
+    """
+    asked, used = framework_record(name), fitted_framework(name)
+    if used == asked.id:
+        return ""
+    whose = "the centre of all frameworks" if used == "other" else framework_record(used).name
+    return f"no constants are fitted for {asked.name}: those of {whose} stand in"
+
+
 def training_errors() -> "pd.DataFrame":
     """Return the held-out error of each figure; columns as in `stored_errors`."""
     return stored_errors("training")

@@ -21,6 +21,7 @@ from gpuspec.constants.ground import (
     framework_reach,
     ground_codes,
     model_kind,
+    placement_of,
     reach_of,
 )
 from gpuspec.constants.images import image_bits
@@ -37,6 +38,7 @@ FACTORS = {
     "hpc": ["kind", "workload"],
     "mig": ["load", "size"],
     "images": ["stack", "bits"],
+    "posttraining": ["placement"],
 }
 """What decides how wide the interval of a row is, by kind of measurement."""
 LOADS = {True: "full load", False: "light load"}
@@ -195,10 +197,33 @@ def images(rows: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def posttraining(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return what prepared rows of reinforcement learning say of their setting."""
+    return pd.DataFrame(
+        {
+            "algorithm": rows["algorithm"],
+            "placement": placement_of(rows["generation_gpus"], rows["off_policy_steps"]),
+            "engine": rows["engine"],
+            "framework": rows["framework"],
+            "tuning": "all weights",
+            "gpu": rows["gpu"],
+            "generation": _each(rows["gpu"], generation),
+            "kind": _each(rows["model"], lambda name: model_kind(known_model(name))),
+            "params_b": _each(rows["model"], _billions),
+            "gpus": rows["n_gpus"],
+            "isl": rows["prompt_tokens"],
+            "osl": rows["answer_tokens"],
+            "answers": rows["prompts"] * rows["generations"],
+        },
+        index=rows.index,
+    )
+
+
 DESCRIBED = {
     "inference": inference,
     "disaggregated": disaggregated,
     "training": training,
+    "posttraining": posttraining,
     "collectives": collectives,
     "hpc": hpc,
     "memory": memory,
