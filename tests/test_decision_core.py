@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from write_by_hand import by_hand
 
 from gpuspec.base.units import HOURS_MONTH
 from gpuspec.decision.alone import alone
@@ -209,3 +210,9 @@ def test_objectives_are_least_in_what_they_name():
     assert cost.expected_usd <= time.expected_usd * (1 + 1e-3)
     fast, cheap = (float(plan.runs["days"].dropna().iloc[0]) for plan in (time, cost))
     assert fast <= cheap
+
+
+@pytest.mark.parametrize("name", ["article-b", "small-team"])
+def test_the_cost_is_what_the_tables_give_by_hand(name):
+    hand, planner = by_hand(name)
+    assert hand == pytest.approx(planner, rel=0.01)

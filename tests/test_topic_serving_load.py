@@ -84,7 +84,7 @@ def test_doors_agree_on_a_use_case():
         "H100",
     ]
     told = json.loads(CliRunner().invoke(main, [*arguments, "--weights", "bf16", "--json"]).output)
-    assert told["schema_version"] == 2
+    assert told["schema_version"] == 3
     assert told["arrivals"]["in_flight"] == pytest.approx(told["concurrency"])
     assert "500 users" in told["load_asked"]
 

@@ -166,11 +166,18 @@ class Draws:
     seed: int = SEED
     faster: Mapping[str, float] = field(default_factory=dict)
     """Factors on the speed of GPUs, beside what is drawn."""
+    drawn: bool = True
+    """Whether speeds are drawn; else all are as estimated."""
 
     @classmethod
     def of(cls, offers: pd.DataFrame, samples: int = SAMPLES, seed: int = SEED) -> "Draws":
         """Return the draws of a table of offers."""
         return cls(price_factors(offers, samples, seed), seed)
+
+    @classmethod
+    def central(cls, offers: pd.DataFrame) -> "Draws":
+        """Return the one draw in which all is as estimated."""
+        return cls(np.ones((len(offers), 1)), drawn=False)
 
     @property
     def samples(self) -> int:
@@ -188,7 +195,7 @@ class Draws:
         """
         faster = self.faster.get(gpu_id, 1.0)
         own = workload.kind == "hpc" and gpu_id == workload.reference_gpu
-        if own or workload.kind == "tenants":  # memory decides on slices, not speed
+        if own or not self.drawn or workload.kind == "tenants":  # slices: memory decides
             return np.full(self.samples, faster)
         speeds = speeds_of(workload.kind, catalogued(), self.samples, self.seed)
         factor = speeds.factor(gpu_id, precision, wide) * faster

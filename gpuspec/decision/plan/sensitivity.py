@@ -11,7 +11,7 @@ import numpy as np
 from gpuspec.base.lazy import pd
 from gpuspec.base.units import HOURS_MONTH
 from gpuspec.decision.decide import Decision, problem_of
-from gpuspec.decision.errors import MARKET, Z80, own_spread
+from gpuspec.decision.errors import MARKET, Z80, Draws, own_spread
 from gpuspec.decision.plans import Plan
 from gpuspec.decision.programme import Chosen, Model, solve
 from gpuspec.decision.scenario import Images, Inference, Scenario, Tenants, Training, Workload
@@ -107,6 +107,11 @@ class Gap:
         return share, ", ".join(self.plans[1].kinds_used) if share < 0 else ""
 
 
+def central(plan: Plan) -> Plan:
+    """Return a plan in the one draw in which speeds and prices are as estimated."""
+    return _redrawn(_alone(plan), Draws.central(plan.problem.offers))
+
+
 def _alone(plan: Plan) -> Plan:
     """Return a plan over a problem that has its own ways alone: quick to evaluate again."""
     p, cho = plan.problem, plan.problem.choices
@@ -149,8 +154,11 @@ def _priced(plan: Plan, factors: np.ndarray) -> Plan:
 
 
 def _faster(plan: Plan, factors: Mapping[str, float]) -> Plan:
+    return _redrawn(plan, replace(plan.problem.draws, faster=factors))
+
+
+def _redrawn(plan: Plan, draws: Draws) -> Plan:
     p = plan.problem
-    draws = replace(p.draws, faster=factors)
     options = [o.redrawn(p.scenario, draws) for o in p.options]
     changed = replace(p, draws=draws, options=options)
     vars(changed)["choices"] = p.choices
