@@ -1,4 +1,4 @@
-"""Page 1 of a decision: what it says is what the plan holds, in both languages, and for programs."""
+"""Page 1 of a decision: it says what the plan holds, in both languages and for programs."""
 
 import io
 import json

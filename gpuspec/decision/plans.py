@@ -193,26 +193,39 @@ class Plan:
         """(S,) whether in a draw the GPUs that are signed for or owned are enough, from the time
         on at which what was ordered has arrived.
         """
-        p, found = self.problem, np.ones(self.problem.draws.samples, bool)
-        there, _ = self.chosen.there(p)
-        for (k, q), (short, _, _) in self.short.items():
-            of_round = p.calendar.round_of == p.calendar.round_of[q]
-            if there[k, q] > 0 and there[k, q] >= there[k, of_round].max():
+        found = np.ones(self.problem.draws.samples, bool)
+        for place, (short, _, _) in self.short.items():
+            if self.arrived.get(place):
                 found &= short <= ENOUGH
         return found
 
+    @cached_property
+    def arrived(self) -> dict[tuple[int, int], bool]:
+        """Whether what was ordered of a kind is there in a segment; of kinds that are there at all
+        and in use.
+        """
+        there, _ = self.chosen.there(self.problem)
+        round_of = self.problem.calendar.round_of
+        return {
+            (k, q): bool(there[k, q] > 0 and there[k, q] >= there[k, round_of == round_of[q]].max())
+            for k, q in self.short
+            if there[k].max() > 0
+        }
+
+    def _rented_usd(self, arrived: bool) -> float:
+        months = self.problem.calendar.months
+        places = [place for place, here in self.arrived.items() if here == arrived]
+        return float(sum(self.short[k, q][1].mean() * months[q] for k, q in places))
+
     @property
     def shortfall_usd(self) -> float:
-        """What renting costs on average where signed or owned GPUs are not enough."""
-        there, _ = self.chosen.there(self.problem)
-        months = self.problem.calendar.months
-        return float(
-            sum(
-                rent.mean() * months[q]
-                for (k, q), (_, rent, _) in self.short.items()
-                if there[k].max() > 0
-            )
-        )
+        """What renting costs on average where signed or owned GPUs are there and not enough."""
+        return self._rented_usd(True)
+
+    @property
+    def waiting_usd(self) -> float:
+        """What renting costs on average until what was ordered is there."""
+        return self._rented_usd(False)
 
     @cached_property
     def kept(self) -> np.ndarray:

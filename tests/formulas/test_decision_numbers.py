@@ -1,4 +1,4 @@
-"""Numbers, worked out by hand, of what decisions do with contracts, GPU-hours, growth and shares."""
+"""Numbers, worked out by hand, of what decisions do with contracts, hours, growth and shares."""
 
 import numpy as np
 import pytest
@@ -40,7 +40,8 @@ def rows(problem, mode):
 
 def test_what_a_purchase_costs(problem):
     con, j = problem.contracts, rows(problem, "own")[0]
-    # Half way between 78 % and 50 % left after 18 months; 9 % a year on the mean of 36,500 and that.
+    # Half way between 78 % and 50 % left after 18 months; 9 % a year on the mean of that and of
+    # 36,500.
     assert_allclose(con.priced_usd[j], 36_500 * (1 - 0.64) + 36_500 * 1.64 / 2 * 0.09 * 1.5)
     own = problem.offers.iloc[con.offer[j]]
     keep = own["fixed_month_usd_gpu"] + own["idle_hour_usd"] * 730

@@ -75,6 +75,7 @@ def _plan(decision: Decision, place: int) -> dict[str, Any]:
         **{n: float(row[n]) for n in ("power_kw", "gpus", "probability", "near")},
         **{n: float(row[n]) for n in ("enough", "sure", "gap")},
         "shortfall_usd": plan.shortfall_usd,
+        "waiting_usd": plan.waiting_usd,
         "works": _works(plan),
         "ground": joined(plan.grounds).told(),
     }

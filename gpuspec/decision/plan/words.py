@@ -50,6 +50,23 @@ POLICIES = {
     REPLACE: "newer kinds alone",
     WAIT: "no purchase in the first round",
 }
+SIGNING = {
+    (True, False, False): "Buy {gpus} now.",
+    (True, False, True): "Buy {gpus} now, which are there after {wait}.",
+    (True, True, False): "Buy {gpus} after {later}.",
+    (True, True, True): "Buy {gpus} after {later}, which are there {wait} later.",
+    (False, False, False): "Sign a contract for {gpus} now ({mode}), which is paid for {paid}.",
+    (
+        False,
+        False,
+        True,
+    ): "Sign a contract for {gpus} now ({mode}), which begins after {wait} and is paid for {paid}.",
+    (False, True, False): "Sign a contract for {gpus} after {later} ({mode}), which is paid for "
+    "{paid}.",
+    (False, True, True): "Sign a contract for {gpus} after {later} ({mode}), which begins {wait} "
+    "later and is paid for {paid}.",
+}
+"""By whether it is bought, whether later than now, and whether one waits for it."""
 HIDDEN = 0.5
 """Amounts below so many USD are not told."""
 
@@ -271,25 +288,15 @@ def _signing(rows: Sequence[Mapping[Any, Any]], voice: Voice) -> str:
     first, gpus = rows[0], {str(r["gpu"]): float(r["gpus"]) for r in rows}
     bought, later = first["mode"] == "own", first["order_month"] > 0
     provider = str(first["label"]).partition(", ")[2]
-    texts = {
-        (True, False): "Buy {gpus} now.",
-        (True, True): "Buy {gpus} after {later}.",
-        (False, False): "Sign a contract for {gpus} now ({mode}), which is paid for {paid}.",
-        (False, True): "Sign a contract for {gpus} after {later} ({mode}), which is paid for "
-        "{paid}.",
-    }
-    text = voice.say(
-        texts[bought, later],
+    wait = float(first["from_month"] - first["order_month"])
+    return voice.say(
+        SIGNING[bought, later, wait > 0],
         gpus=voice.counted(gpus),
         later=voice.months(first["order_month"]),
         paid=voice.months(first["paid_months"]),
         mode=voice.say(PAID[str(first["mode"])]) + (f", {provider}" if provider else ""),
+        wait=voice.months(wait),
     )
-    lead = first["from_month"] - first["order_month"]
-    if lead:
-        wait = voice.say("They are there {months} after the order.", months=voice.months(lead))
-        return voice.joined([text, wait])
-    return text
 
 
 def _renting(plan: Plan, voice: Voice) -> list[str]:
@@ -327,10 +334,14 @@ def _renting(plan: Plan, voice: Voice) -> list[str]:
 
 
 def short_high(plan: Plan) -> dict[str, float]:
-    """Return how many GPUs of each kind in use are short at most, in nine of ten draws."""
+    """Return how many GPUs of each kind in use are short at most, in nine of ten draws, once what
+    was ordered is there.
+    """
     names = plan.problem.kinds.names
     found: dict[str, Any] = {}
-    for (k, _), (short, _, _) in plan.short.items():
+    for (k, q), (short, _, _) in plan.short.items():
+        if not plan.arrived.get((k, q), True):
+            continue
         found[names[k]] = np.maximum(found.get(names[k], 0.0), short)
     return {name: float(np.quantile(short, 0.9)) for name, short in found.items()}
 

@@ -40,7 +40,7 @@ from gpuspec.decision.plan.words import (
     whole,
 )
 from gpuspec.decision.plan.words_asked import asked_sentences, default_sentences
-from gpuspec.decision.plans import Plan
+from gpuspec.decision.plans import ENOUGH, Plan
 from gpuspec.decision.scenario.questions import scenario_quotes
 from gpuspec.views.markdown import Markdown
 
@@ -237,8 +237,13 @@ def enough_sentence(plan: Plan, voice: Voice) -> str:
     values = {"gpus": voice.counted(used), "draws": f"{plan.problem.draws.samples:,}"}
     values["share"] = percent(float(plan.enough.mean()))
     first, last = _enough_at(plan)
+    wait = ""
+    if plan.waiting_usd > HIDDEN:
+        text = "Until what is ordered is there, its work runs on GPUs by the hour, for {usd}."
+        wait = say(text, usd=voice.money(plan.waiting_usd))
     if plan.enough.all():
-        return say("The {gpus} are enough in all of {draws} draws.", **values)
+        all_ = say("The {gpus} are enough in all of {draws} draws.", **values)
+        return voice.joined([all_, wait])
     found = [say("The {gpus} are enough in {share} of {draws} draws of speeds.", **values)]
     if first > last:
         text = "That is so at the start in {first}, and at the end in {last}."
@@ -261,16 +266,18 @@ def enough_sentence(plan: Plan, voice: Voice) -> str:
         text = "That costs {usd} over {months} on average."
     else:
         text = "What is then short is rented by the hour, for {usd} over {months} on average."
-    return voice.joined([*found, say(text, usd=voice.money(plan.shortfall_usd), months=months)])
+    found.append(say(text, usd=voice.money(plan.shortfall_usd), months=months))
+    return voice.joined([*found, wait])
 
 
 def _enough_at(plan: Plan) -> tuple[float, float]:
     """Return the share of the draws in which what is there is enough at the start and the end."""
-    held, ends = plan.chosen.there(plan.problem)[0].max(axis=1), []
-    last = max((q for _, q in plan.short), default=0)
-    for at in (min((q for _, q in plan.short), default=0), last):
-        short = [s for (k, q), (s, _, _) in plan.short.items() if q == at and held[k] > 0]
-        ends.append(float(np.all([s <= 1e-6 for s in short], axis=0).mean()) if short else 1.0)
+    here = [place for place, arrived in plan.arrived.items() if arrived]
+    ends = []
+    for of in (min, max):
+        last = {k: of(q for kind, q in here if kind == k) for k, _ in here}
+        short = [plan.short[place][0] <= ENOUGH for place in last.items()]
+        ends.append(float(np.all(short, axis=0).mean()) if short else 1.0)
     return ends[0], ends[1]
 
 
