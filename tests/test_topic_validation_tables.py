@@ -26,7 +26,7 @@ KINDS = ("inference", "training", "memory", "mig", "images", "collectives", "hpc
 TABLES = {**dict(zip(KINDS, KINDS, strict=True)), "inference_disaggregated": "inference"}
 """Shipped tables, and the kind that each is of."""
 NO_KIND = {"dpx": "workload", "speedups": "gpu", "posttraining": "workload"}
-"""Shipped tables of ratios, of single instructions, of RL steps, and a column of `hpc` that they lack."""
+"""Shipped tables of ratios, instructions and RL steps, and a column of `hpc` that they lack."""
 MOST_ERROR = {"inference": 0.3, "inference_disaggregated": 0.6}
 """Largest median error that a table may show; a tenth where it is not here."""
 UNPREDICTED = {"inference": 400, "hpc": 150, "mig": 80}

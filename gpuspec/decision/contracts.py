@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from gpuspec.base.days import run_date
 from gpuspec.base.lazy import pd
 from gpuspec.base.units import HOURS_MONTH
-from gpuspec.catalog import data_as_of
 from gpuspec.decision.calendar import Calendar
 from gpuspec.decision.money import keep_usd_month, power_usd_hour
 from gpuspec.decision.scenario import Scenario
@@ -186,7 +186,7 @@ def _worths(
 
 def _age_years(s: Scenario, name: str) -> float:
     """Return the mean age of the owned GPUs of a kind."""
-    today, parts = s.today or data_as_of(), [o for o in s.owned if o.gpu == name]
+    today, parts = s.today or run_date(), [o for o in s.owned if o.gpu == name]
     ages = [
         (max((today - o.bought).days / YEAR_DAYS, 0.0) if o.bought else DEFAULT_AGE_YEARS, o.count)
         for o in parts

@@ -36,7 +36,7 @@ def settings(s: Scenario) -> Iterator[Setting]:
     if cache:
         yield Setting("key-value cache", "stored", "fp8", cache, _with(cache, kv="fp8"))
     for field, name in (("ttft_limit_s", "first token"), ("tpot_limit_s", "each further token")):
-        free = _named(s, lambda w, field=field: _default(w, field) and getattr(w, field, None))
+        free = tuple(w.name for w in s.workloads if _default(w, field) and getattr(w, field, None))
         if free:
             value = float(getattr(next(w for w in s.workloads if w.name in free), field))
             twice = _with(free, **{field: 2 * value})

@@ -221,8 +221,9 @@ def plans_table(decision: Decision, language: str = "en") -> pd.DataFrame:
 
 
 def cost_unit(decision: Decision, language: str = "en") -> tuple[str, float]:
-    """Return the unit of the costs of the plans, and the factor that takes USD there."""
-    return money_axis(decision, float(decision.table["high"].max()), language)
+    """Return the unit of costs that suits the recommendation, and the factor of USD there."""
+    most = decision.best.interval_usd[1] if decision.feasible else 0.0
+    return money_axis(decision, most, language)
 
 
 # --- each work on its own -------------------------------------------------------------------------
