@@ -106,6 +106,9 @@ class Topic:
         return list(dict.fromkeys([*self.names, *self.joint, *self.numbers]))
 
 
+DISPUTED = "more than two PCIe cards through the host"
+"""A setting that counts as far whoever measured it: eight cards were measured at 1.4 and at
+15 GB/s, and nothing that is asked for tells the two hosts apart."""
 _MODEL = {"params_b": "with models {bound} billion parameters"}
 _GPU = {"generation": ("on {name} GPUs", FAR), "gpu": ("on {name}", NEAR)}
 _REACH = {"tensor_reach": ("of tensor parallelism {name}", FAR)}
@@ -201,6 +204,7 @@ TOPICS: Mapping[str, Topic] = {
             "network": ("of collectives over {name}", FAR),
             "operation": ("of {name}", NEAR),
             "gpu": ("on {name}", NEAR),
+            "path": ("on which publishers agree, of {name}", FAR),
         },
         {
             "nodes": "of collectives {bound} nodes",
