@@ -9,6 +9,7 @@ the numbers, over all rows and over those that share what matters most (`TOPICS`
 - **far** beyond that.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -287,6 +288,17 @@ def placement_of(generation_gpus: ArrayLike, off_policy_steps: ArrayLike) -> np.
     return np.where(np.asarray(generation_gpus) > 0, at_once, "in turns")
 
 
+TRAINED_ON = "{tuning} by {framework} on {generation} GPUs"
+
+
+def _called(text: str) -> str:
+    """Return a level in words, in parts that can be translated where it has some."""
+    parts = re.fullmatch(r"(.+) by (.+) on (.+) GPUs", text)
+    if parts:
+        return Reason.of(TRAINED_ON, tuning=parts[1], framework=parts[2], generation=parts[3])
+    return NAMES.get(text, text)
+
+
 def framework_on(framework: ArrayLike, generation: ArrayLike, tuning: ArrayLike) -> np.ndarray:
     """Return what a framework trains on a generation of GPU: adapters say little of weights.
 
@@ -374,7 +386,7 @@ def _name_reason(known: Record, name: str, value: ArrayLike, words: str) -> Call
     def reason() -> Reason:
         text = str(np.ravel(value)[0])
         one = known["names"][name].get(text, 0)
-        called = Reason.of(words, name=NAMES.get(text, text))
+        called = Reason.of(words, name=_called(text))
         return Reason.of(ALONE if one else NONE, what=called)
 
     return reason
