@@ -241,9 +241,9 @@ def enough_sentence(plan: Plan, voice: Voice) -> str:
     first, last = _enough_at(plan)
     wait = ""
     if plan.waiting_usd > HIDDEN:
-        lost = (plan.rented["mode"] == "missing") & plan.rented["gpu"].isin(list(used))
+        undone = (plan.rented["mode"] == "missing") & plan.rented["gpu"].isin(list(used))
         text = "Until what is ordered is there, its work runs on GPUs by the hour, for {usd}."
-        if lost.any():
+        if undone.any():
             text = "Until what is ordered is there, its work stays undone, counted at {usd}."
         wait = say(text, usd=voice.money(plan.waiting_usd))
     if plan.enough.all():
