@@ -4,6 +4,7 @@ import pandas as pd
 from ipywidgets import Widget
 
 from gpuspec.decision.decide import Decision, decide
+from gpuspec.decision.errors import SAMPLES
 from gpuspec.decision.money import every_offer
 from gpuspec.decision.plan.pictures import plan_costs
 from gpuspec.decision.plan.words import plan_labels, voice_of
@@ -59,7 +60,7 @@ def _told(decision: Decision) -> str:
     voice = voice_of(decision)
     if not decision.feasible:
         return voice.joined([decision_finding(decision), *give_sentences(decision, voice)])
-    coarse = f"Of {PANEL_SAMPLES} draws; page 1 has more, and its shares differ a little."
+    coarse = f"Page 1 has {SAMPLES:,} draws, so that its shares differ a little."
     return voice.joined([sure_sentence(decision, voice), coarse])
 
 
