@@ -13,7 +13,7 @@ from gpuspec.decision.programme import Problem
 from gpuspec.decision.recourse import layered, tail_of
 from gpuspec.formulas.cost import spot_useful_share
 
-MOST_TRIED = 24
+MOST_TRIED = 8
 """Numbers of GPUs that are tried for a contract."""
 
 

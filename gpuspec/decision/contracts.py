@@ -103,8 +103,8 @@ def kinds_of(scenario: Scenario, offers: pd.DataFrame, every: pd.DataFrame, cal:
     names = tuple(dict.fromkeys(offers["gpu"]))
     drift = (1 + drift_year(scenario.prices.drift)) ** (cal.middles / 12)
     hour, spot = (_cheapest(offers, names, mode) for mode in ("on-demand", "spot"))
-    missing = _missing(every, names)
-    hour_usd = np.array([_of(offers, o, "hour_usd", m) for o, m in zip(hour, missing, strict=True)])
+    hour_usd = np.array([_of(offers, o, "hour_usd", 0.0) for o in hour])[:, None] * drift
+    hour_usd = np.where(hour[:, None] >= 0, hour_usd, _missing(offers, every, names, cal))
     spot_usd = np.array([_of(offers, o, "hour_usd", np.inf) for o in spot])
     first = [int(np.flatnonzero(offers["gpu"] == n)[0]) for n in names]
     own = [_first(offers, n, ("owned", "own"), f) for n, f in zip(names, first, strict=True)]
@@ -115,7 +115,7 @@ def kinds_of(scenario: Scenario, offers: pd.DataFrame, every: pd.DataFrame, cal:
     return Kinds(
         names=names,
         hour_offer=hour,
-        hour_usd=hour_usd[:, None] * drift,
+        hour_usd=hour_usd,
         spot_offer=spot,
         spot_usd=spot_usd[:, None] * drift,
         lost=np.array([_of(offers, o, "interruptions_per_gpu_hour", 0.0) for o in spot]),
@@ -148,12 +148,21 @@ def _first(offers: pd.DataFrame, name: str, modes: tuple[str, ...], other: int) 
     return other
 
 
-def _missing(every: pd.DataFrame, names: tuple[str, ...]) -> np.ndarray:
-    """Return what an hour of a GPU counts that is missing and cannot be rented."""
+def _missing(
+    offers: pd.DataFrame, every: pd.DataFrame, names: tuple[str, ...], cal: Calendar
+) -> np.ndarray:
+    """Return (K, Q) what an hour of a GPU counts that is missing and cannot be rented.
+
+    Before the first delivery of its kind work can only wait: that counts as rent, no more.
+    """
     rented = every[every["mode"].isin(("on-demand", "reserved-1yr", "reserved-3yr", "spot"))]
     by_gpu = rented.groupby("gpu")["hour_usd"].max().to_dict()
     dearest = max(by_gpu.values(), default=10.0)
-    return np.array([MISSING * by_gpu.get(name, dearest) for name in names])
+    usd = np.array([by_gpu.get(name, dearest) for name in names])
+    leads = pd.Series(0.0, offers.index) if "lead_months" not in offers else offers["lead_months"]
+    first = leads.groupby(offers["gpu"]).min().reindex(list(names)).fillna(0.0).to_numpy(float)
+    waits = cal.edges[None, :-1] < first[:, None] - 1e-9
+    return np.asarray(np.where(waits, 1.0, MISSING) * usd[:, None])
 
 
 def _worths(

@@ -12,7 +12,7 @@ import numpy as np
 from gpuspec.base.lazy import pd
 from gpuspec.decision.calendar import ROUND, calendar_of, sizes
 from gpuspec.decision.contracts import contracts_of, kinds_of
-from gpuspec.decision.errors import SAMPLES, SEED, Draws
+from gpuspec.decision.errors import SAMPLES, SEED, SURE, Draws
 from gpuspec.decision.money import every_offer, market
 from gpuspec.decision.options import JOBS, Options, drawn_options
 from gpuspec.decision.plans import Plan, Policy
@@ -186,9 +186,9 @@ def decide(
     if gap is None:
         gap = ROUNDS_GAP if len(problem.calendar.rounds) > 1 else GAP
     found = solve(model, None, gap, time_limit_s)
-    if found is None:
+    plans = [Plan(problem, found.chosen, (Policy(MIX),), found.gap)] if found else []
+    if not plans or plans[0].undone > 1 - SURE:
         return Decision(scenario, problem, ())
-    plans = [Plan(problem, found.chosen, (Policy(MIX),), found.gap)]
     for policy, upper in () if quick else policies(model, plans[0]):
         other = solve(model, upper, OTHERS_GAP, time_limit_s / 4)
         if other is not None:

@@ -23,6 +23,8 @@ FIELDS = {
 """Limits that all work shares, and the fields that state them."""
 USD = ("capital", "monthly")
 DIGITS = 3
+SLOWER = (2.0, 4.0)
+"""Multiples of all latency limits that are tried where shared limits stand in the way."""
 MORE = (1.0, 1.25, 1.6, 2.0, 3.0, 5.0)
 """Multiples of the least time that are tried until all other limits are kept as well."""
 TIME_LIMIT_S = 10.0
@@ -60,6 +62,8 @@ def what_gives(decision: Decision) -> pd.DataFrame:
     s, rows = decision.scenario, list(_of_works(decision))
     rows += [change for name in FIELDS if (change := _of_limit(s, name))]
     rows += _together(s) if not rows else []
+    if not any(row.what in ("latency", "deadline") for row in rows):
+        rows += _slower(s)
     table = pd.DataFrame(rows, columns=Change._fields)
     table["far"] = [row.far for row in rows]
     return table.sort_values("cost_usd", kind="stable", na_position="last", ignore_index=True)
@@ -82,6 +86,25 @@ def _of_limit(s: Scenario, name: str) -> Change | None:
     if used <= asked * (1 + 1e-9):
         return None
     return Change(name, "", asked, rounded_up(used), plan.expected_usd, plan, "")
+
+
+def _limits(w: Any) -> dict[str, float]:
+    limits = {n: getattr(w, n, None) for n in ("ttft_limit_s", "tpot_limit_s")}
+    return {n: limit for n, limit in limits.items() if limit}
+
+
+def _slower(s: Scenario) -> list[Change]:
+    """Return the answer where all services may be so many times as slow, if there is one."""
+    for times in SLOWER if any(_limits(w) for w in s.workloads) else ():
+        works = tuple(
+            w.model_copy(update={n: limit * times for n, limit in _limits(w).items()})
+            for w in s.workloads
+        )
+        then = decide(s.model_copy(update={"workloads": works}), quick=True)
+        if then.feasible:
+            names = ", ".join(w.name for w in s.workloads if _limits(w))
+            return [Change("latency", names, 1.0, times, then.best.expected_usd, then.best, "")]
+    return []
 
 
 def _together(s: Scenario) -> list[Change]:
@@ -141,11 +164,10 @@ def _of_works(decision: Decision) -> Iterator[Change]:
 
 def _of_time(s: Scenario, w: Any, times: float) -> Change:
     """Return how much more time a work needs for an answer within all other limits."""
-    job = hasattr(w, "deadline_days")
-    limits = {n: getattr(w, n, None) for n in ("ttft_limit_s", "tpot_limit_s")}
+    job, limits = hasattr(w, "deadline_days"), _limits(w)
     for more in MORE:
         factor = rounded_up(times * more)
-        changed = {n: limit * factor for n, limit in limits.items() if limit}
+        changed = {n: limit * factor for n, limit in limits.items()}
         if job:
             factor = rounded_up(w.deadline_days * times * more)
             changed = {"deadline_days": factor}

@@ -227,6 +227,19 @@ class Plan:
         """What renting costs on average until what was ordered is there."""
         return self._rented_usd(False)
 
+    @property
+    def undone(self) -> float:
+        """Share of the draws in which GPUs are missing that cannot be rented, once what is ordered
+        has arrived.
+        """
+        p = self.problem
+        settled = {*(p.calendar.rounds[1:] - 1).tolist(), len(p.calendar.months) - 1}
+        found = np.zeros(p.draws.samples, bool)
+        for (k, q), (short, _, _) in self.short.items():
+            if p.kinds.hour_offer[k] < 0 and q in settled:
+                found |= short > ENOUGH
+        return float(found.mean())
+
     @cached_property
     def kept(self) -> np.ndarray:
         """(S,) whether in a draw all deadlines and limits of the works are kept."""

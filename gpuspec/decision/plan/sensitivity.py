@@ -12,6 +12,7 @@ from gpuspec.base.lazy import pd
 from gpuspec.base.units import HOURS_MONTH
 from gpuspec.decision.decide import Decision, problem_of
 from gpuspec.decision.errors import MARKET, Z80, Draws, own_spread
+from gpuspec.decision.plan.words import paid_words, short_gpu
 from gpuspec.decision.plans import Plan
 from gpuspec.decision.programme import Chosen, Model, solve
 from gpuspec.decision.scenario import Images, Inference, Scenario, Tenants, Training, Workload
@@ -248,7 +249,8 @@ def _price_rows(gap: Gap) -> list[Swing]:
         at = np.arange(len(offers)) == place
         low, high = (gap.with_prices(np.where(at, e / float(offer[column]), 1.0)) for e in ends)
         from_, to = (price_words(offer, end) for end in ends)
-        rows.append(Swing(f"Price of {offer['gpu']}, {offer['label']}", from_, to, low, high))
+        name = f"Price of {short_gpu(offer['gpu'])}, {paid_words(offer['label'])}"
+        rows.append(Swing(name, from_, to, low, high))
     rented = offers["mode"].isin(RENT_MODES).to_numpy()
     low, high = (gap.with_prices(np.where(rented, f, 1.0)) for f in (1 / MARKET, MARKET))
     return [*rows, Swing("All rents together", *_percents(MARKET), low, high)]
@@ -265,7 +267,9 @@ def _speed_rows(gap: Gap) -> list[Swing]:
     for name in names if len(names) > 1 else []:
         width = float(np.exp(Z80 * max(own_spread(kind, name) for kind in kinds)))
         low, high = (gap.with_speeds({name: f}) for f in (1 / width, width))
-        rows.append(Swing(f"Speed of {name} against the others", *_percents(width), low, high))
+        rows.append(
+            Swing(f"Speed of {short_gpu(name)} against the others", *_percents(width), low, high)
+        )
     low, high = (gap.with_speeds(dict.fromkeys(names, f)) for f in (0.85, 1 / 0.85))
     return [*rows, Swing("All speeds together", *_percents(1 / 0.85), low, high)]
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from gpuspec.decision.calendar import Calendar
 from gpuspec.decision.contracts import Kinds
-from gpuspec.decision.errors import Draws
+from gpuspec.decision.errors import SURE, Draws
 from gpuspec.decision.options import Options
 from gpuspec.decision.recourse import Layers, layered
 from gpuspec.decision.scenario import Scenario
@@ -55,7 +55,9 @@ def choices_of(
             k = kinds.names.index(name)
             venues = [POOL]
             venues += [HOUR] if mine.is_job and kinds.hour_offer[k] >= 0 else []
-            venues += [SPOT] if spot and kinds.spot_offer[k] >= 0 else []
+            venues += (
+                [SPOT] if spot and kinds.spot_offer[k] >= 0 and _surely(mine, i, kinds, k) else []
+            )
             for e in range(len(cal.rounds)):
                 if (mine.size_of[cal.round_of == e] >= 0).any():
                     rows += [(w, i, e, v, k) for v in venues]
@@ -80,6 +82,12 @@ def choices_of(
     return Choices(
         work, way, round_, venue, kind, usd, atonce, kwh, np.array(block), np.array(times)
     )
+
+
+def _surely(mine: Options, way: int, kinds: Kinds, kind: int) -> bool:
+    """Return whether a way keeps its limits surely on spot GPUs, interruptions included."""
+    over = mine.needs[way].over / useful(mine, way, kinds, kind)
+    return bool((over <= 1 + 1e-9).mean(axis=1).min(initial=1.0) >= SURE)
 
 
 def useful(mine: Options, way: int, kinds: Kinds, kind: int) -> float:

@@ -357,3 +357,12 @@ class Scenario(Ask):
             if name in names[:place]:
                 raise InputError(f"workloads[{place}].name", name, "each workload has its own name")
         return self
+
+    @model_validator(mode="after")
+    def _begin_within_the_horizon(self) -> "Scenario":
+        last = -(-self.horizon_months // 3)
+        for place, w in enumerate(self.workloads):
+            if w.from_quarter > last:
+                valid = f"the horizon of {self.horizon_months} months ends in quarter {last}"
+                raise InputError(f"workloads[{place}].from_quarter", w.from_quarter, valid)
+        return self
