@@ -210,7 +210,7 @@ def test_stored_errors_are_those_of_publishers_left_out(rows, bare):
     error = np.abs(held / rows["value"].to_numpy(float) - 1)
     line = posttraining_errors().loc["step"]
     assert np.median(error) == pytest.approx(line["median_error"], abs=0.01)
-    assert np.median(error) < 0.36
+    assert np.median(error) < 0.35
     assert np.quantile(error, 0.9) < 0.7
 
 
@@ -258,7 +258,6 @@ def test_an_answer_is_what_a_published_row_of_its_settings_is_predicted_to_be(ro
         recompute=row["recompute"],
     )
     theirs = published.with_terms(bare[at], posttraining_terms())
-    # The engine of the row is older than the current one, whose scheduler works ahead.
-    assert 0.8 < mine["generation_s"] / float(theirs["generation"]) < 1.0
+    assert mine["generation_s"] == pytest.approx(float(theirs["generation"]), rel=0.1)
     assert mine["step_s"] <= 1.05 * float(step_seconds(theirs))
     assert mine["memory_bytes"] < 80 * GB

@@ -12,6 +12,7 @@ import pandas as pd
 
 from gpuspec.base.units import Floats
 from gpuspec.catalog import Gpu, gpu
+from gpuspec.catalog.frameworks import framework_record
 from gpuspec.catalog.precision import training_recipe
 from gpuspec.constants.engine import engine
 from gpuspec.constants.fabrics import fabric
@@ -147,6 +148,7 @@ def _job(row: Row, lengths: Lengths, ranks: float) -> TrainingJob:
         sequence_parallel=row["tp"] > 1,
         tp_overlap=row["tp"] > 1,
         fp8_recipe=row["fp8_recipe"],
+        attention=framework_record(row["framework"]).attention,
         offload_optimizer=row["offload"] == "optimizer",
         **sizes,
     )
