@@ -42,6 +42,7 @@ THEN = {
     "roofline": ("formulas_serving", "topic_serving"),
     "serving": ("formulas_serving", "formulas_serving_queue", "formulas_images", "topic_serving"),
     "training": ("formulas_training", "topic_training"),
+    "posttraining": ("topic_posttraining",),
     "links": ("topic_networks", "formulas_training"),
     "hpc": ("topic_hpc",),
     "cost": ("topic_cost", "topic_cost_prices"),

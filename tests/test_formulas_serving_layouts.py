@@ -166,7 +166,7 @@ def test_seconds_of_a_transfer_by_hand():
     """Eight GPUs send a head each; where one GPU receives all, it waits for all bytes."""
     network = replica(DENSE).layout.fabric
     start = network.network.start_us * 1e-6
-    adapter = network.node_bytes_s / 8 * network.network.pair_share
+    adapter = network.node_bytes_s / 8 * network.network.share * network.network.pair_share
     whole = 1600 * 163_840
     spread = pair(prefill={"name": DENSE}, decode={"name": DENSE})
     assert transfer_seconds(spread, 1600) == pytest.approx(start + whole / 8 / adapter)

@@ -48,6 +48,20 @@ def collective_table():
     return _table(collective_errors())
 
 
+def floor_table():
+    """How far publishers of the same setting are from each other, beside the model's errors."""
+    rows = [
+        [
+            *(where, f"{e['rows']}", f"{e['publishers']}"),
+            *(f"{e[f'{of}_{n}']:.1%}" for of in ("others", "model") for n in ("median", "p90")),
+        ]
+        for where, e in stored("collectives")["floor"].items()
+    ]
+    others = ["Others: median", "90th percentile"]
+    heads = ["Where", *HEADS[1:3], *others, "Model: median", "90th percentile"]
+    return tabulate(rows, heads, tablefmt="github", disable_numparse=True)
+
+
 def hpc_table():
     return _table(hpc_errors())
 
@@ -217,6 +231,7 @@ PLACES = [
     ("docs/serving.md", "image errors", image_table),
     ("docs/serving.md", "operator errors", operator_table),
     ("docs/networks.md", "collective errors", collective_table),
+    ("docs/networks.md", "collective floor", floor_table),
     ("docs/training.md", "training errors", training_table),
     ("docs/posttraining.md", "posttraining errors", posttraining_table),
     ("docs/training.md", "repeats", repeated_table),

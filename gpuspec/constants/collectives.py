@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from gpuspec.base.units import NODE_GPUS
 from gpuspec.catalog import Gpu
 from gpuspec.constants.fabrics import link_key
-from gpuspec.constants.ground import KNOWN, Ground, ground_of
+from gpuspec.constants.ground import DISPUTED, KNOWN, Ground, ground_of
 from gpuspec.constants.kernels import nvlink_island
 from gpuspec.constants.stored import Interval, stored_errors, stored_interval
 
@@ -63,6 +63,16 @@ def span_of(nodes: ArrayLike) -> np.ndarray:
     return names[np.searchsorted([1, 2, 16], np.asarray(nodes))]
 
 
+def path_of(link: ArrayLike, members: ArrayLike) -> np.ndarray:
+    """Return how ground calls the path that GPUs of a node share, where its rate is not known.
+
+    >>> path_of(["pcie-4", "pcie-4", "pcie-4-peer"], [8, 2, 8]).tolist()
+    ['more than two PCIe cards through the host', '', '']
+    """
+    through_host = np.isin(link, ("pcie-4", "pcie-5"))
+    return np.where(through_host & (np.asarray(members) > 2), DISPUTED, "")
+
+
 def where(nodes: ArrayLike) -> np.ndarray:
     """Return how errors call the reach of a group."""
     return np.where(np.asarray(nodes) > 1, "between nodes", "in a node")
@@ -76,7 +86,8 @@ def joined_ground(device: Gpu, gpus: int, network_kind: str, node_gb_s: float) -
     if gpus < 2:
         return KNOWN
     node = max(NODE_GPUS, nvlink_island(device.id, device.form_factor))
-    said: dict[str, Any] = {"link": link_key(device), "members": min(gpus, node)}
+    link, members = link_key(device), min(gpus, node)
+    said: dict[str, Any] = {"link": link, "members": members, "path": str(path_of(link, members))}
     if gpus > node:
         said |= {"network": network_kind, "network_gb_s": node_gb_s, "nodes": gpus / node}
     return ground_of("collectives", said)

@@ -9,6 +9,7 @@ the numbers, over all rows and over those that share what matters most (`TOPICS`
 - **far** beyond that.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -106,6 +107,9 @@ class Topic:
         return list(dict.fromkeys([*self.names, *self.joint, *self.numbers]))
 
 
+DISPUTED = "more than two PCIe cards through the host"
+"""A setting that counts as far whoever measured it: eight cards were measured at 1.4 and at
+15 GB/s, and nothing that is asked for tells the two hosts apart."""
 _MODEL = {"params_b": "with models {bound} billion parameters"}
 _GPU = {"generation": ("on {name} GPUs", FAR), "gpu": ("on {name}", NEAR)}
 _REACH = {"tensor_reach": ("of tensor parallelism {name}", FAR)}
@@ -201,6 +205,7 @@ TOPICS: Mapping[str, Topic] = {
             "network": ("of collectives over {name}", FAR),
             "operation": ("of {name}", NEAR),
             "gpu": ("on {name}", NEAR),
+            "path": ("on which publishers agree, of {name}", FAR),
         },
         {
             "nodes": "of collectives {bound} nodes",
@@ -281,6 +286,17 @@ def placement_of(generation_gpus: ArrayLike, off_policy_steps: ArrayLike) -> np.
     """
     at_once = np.where(np.asarray(off_policy_steps) > 0, "apart at once", "apart in turns")
     return np.where(np.asarray(generation_gpus) > 0, at_once, "in turns")
+
+
+TRAINED_ON = "{tuning} by {framework} on {generation} GPUs"
+
+
+def _called(text: str) -> str:
+    """Return a level in words, in parts that can be translated where it has some."""
+    parts = re.fullmatch(r"(.+) by (.+) on (.+) GPUs", text)
+    if parts:
+        return Reason.of(TRAINED_ON, tuning=parts[1], framework=parts[2], generation=parts[3])
+    return NAMES.get(text, text)
 
 
 def framework_on(framework: ArrayLike, generation: ArrayLike, tuning: ArrayLike) -> np.ndarray:
@@ -370,7 +386,7 @@ def _name_reason(known: Record, name: str, value: ArrayLike, words: str) -> Call
     def reason() -> Reason:
         text = str(np.ravel(value)[0])
         one = known["names"][name].get(text, 0)
-        called = Reason.of(words, name=NAMES.get(text, text))
+        called = Reason.of(words, name=_called(text))
         return Reason.of(ALONE if one else NONE, what=called)
 
     return reason

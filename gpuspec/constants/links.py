@@ -25,7 +25,7 @@ class LinkTerms(Terms):
     """Share of the link of the low-latency protocol."""
     middle_start_us: float = Field(6.6, ge=0.5, le=200.0)
     """Start of the protocol in between (LL128)."""
-    middle_step_us: float = Field(1.9, ge=0.05, le=60.0)
+    middle_step_us: float = Field(1.25, ge=0.05, le=60.0)
     """A ring step of it."""
     middle_share: float = Field(0.4, ge=0.002, le=1.2)
     """Share of the link of it."""
@@ -69,26 +69,27 @@ class NetworkTerms(Terms):
     hop_us: float = Field(5.0, ge=0.5, le=300.0)
     """A hop of a tree from node to node in the low-latency protocol: each doubling of the nodes
     costs two in an all-reduce. Those of rings follow from it."""
-    small_share: float = Field(0.2, ge=0.005, le=1.0)
-    """Share of the network of the low-latency protocols."""
+    small_gb_s: float = Field(22.5, ge=1.0, le=200.0)
+    """Most that the low-latency protocol sends from a node, GB/s, whatever the adapters."""
     middle_start_us: float = Field(6.6, ge=0.5, le=1000.0)
     """Start of the protocol in between (LL128)."""
-    middle_share: float = Field(0.5, ge=0.01, le=1.1)
-    """Share of the network of it."""
+    middle_gb_s: float = Field(40.0, ge=1.0, le=1000.0)
+    """Most that it sends from a node, GB/s."""
     bulk_start_us: float = Field(20.0, ge=0.5, le=5000.0)
     """Start of bulk transfers: filling the pipeline of chunks between nodes."""
     bulk_hop_us: float = Field(14.0, ge=0.5, le=300.0)
     """A hop of them, in a tree and in a ring."""
-    share: float = Field(0.92, ge=0.05, le=1.1)
-    """Share of the line rate that large messages reach in a ring over all GPUs."""
-    tree_share: float = Field(0.85, ge=0.05, le=1.2)
-    """The same of a tree over the nodes: small where the transport favours rings."""
+    share: float = Field(0.96, ge=0.05, le=1.1)
+    """Share of the line rate that large messages reach in a ring over all GPUs: what the transport
+    leaves of it. The other shares are of this one, so that any operation tells of it."""
+    tree_share: float = Field(0.92, ge=0.05, le=1.2)
+    """What trees over the nodes reach of it."""
     pair_share: float = Field(0.7, ge=0.02, le=1.1)
-    """Share of an adapter's line rate that a hand-off reaches."""
+    """What a hand-off reaches of it, over one adapter."""
     scale_loss: float = Field(0.03, ge=0.0, le=0.5)
     """Slow-down for each doubling of the nodes beyond two."""
-    exchange_share: float = Field(0.85, ge=0.02, le=1.1)
-    """Share of the line rate of an all-to-all."""
+    exchange_share: float = Field(0.92, ge=0.02, le=1.1)
+    """What an all-to-all reaches of it."""
     exchange_hop_us: float = Field(2.0, ge=0.0, le=100.0)
     """Cost of each GPU of another node in an all-to-all."""
 

@@ -20,6 +20,8 @@ KEPT = 3
 """Ways of a GPU and format that are kept: those that need the fewest GPUs."""
 ABOVE = 1.5
 """Ways that need so many times the GPU-hours of the best one of the kind are dropped."""
+MOST_FAST = 8
+"""Ways of a GPU and format, from the cheapest to the fastest, that are kept where time counts."""
 LADDER = (1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
 """Multiples of the fewest GPUs on which a simulation is tried."""
 
@@ -124,7 +126,7 @@ def drawn_options(
     if workload.kind == "hpc":
         rows = _elastic(workload, rows, draws, scenario.limits.gpus or 0)
     found = [_need(workload, row, ways, distinct, draws, fastest) for row in rows]
-    sure = [i for i, need in enumerate(found) if need.chance >= SURE]
+    sure = [i for i, need in enumerate(found) if len(distinct) and need.chance >= SURE]
     kept = _worth(rows, found, sure, job, fastest)
     shown = pd.DataFrame([rows[i] for i in kept], columns=[*ways.table.columns, "tech"])
     shown["need_gpus"] = [float(found[i].central.max(initial=0.0)) for i in kept]
@@ -235,11 +237,13 @@ def _worth(
             if not front or spent[i] < (1 - 1e-9) * min(spent[j] for j in front):
                 front.append(i)
         if fastest:
-            best = np.inf
-            for i in order:
-                if needs[i].time_s < best * (1 - 1e-9):
-                    best = needs[i].time_s
-                    front.append(i)
+            faster = [
+                i
+                for i in order
+                if needs[i].time_s <= min(needs[j].time_s for j in order if atonce[j] <= atonce[i])
+            ]
+            some = np.linspace(0, len(faster) - 1, min(len(faster), MOST_FAST)).round().astype(int)
+            front += [faster[i] for i in some]
         # Services whose needs spread otherwise may be cheaper beside others.
         cheap = [] if job else sorted(places, key=lambda i: (spent[i], atonce[i]))[:KEPT]
         close = [i for i in cheap if spent[i] <= ABOVE * spent[cheap[0]]]

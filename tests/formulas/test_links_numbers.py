@@ -17,7 +17,7 @@ from gpuspec.formulas.networks import (
     collective_seconds,
     point_to_point_seconds,
 )
-from gpuspec.formulas.networks.collectives import wire_factor
+from gpuspec.formulas.networks.collectives import tree_factor, wire_factor
 
 # Three ways to send: 1 us and 1 a step at a tenth of the link; 10 and 2 at a half; 100 and 3 at all
 # of it, less 0.4 / n in an all-reduce of n GPUs and 0.2 / n in the others.
@@ -28,8 +28,8 @@ LINK = LinkTerms(
     exchange_share=1.0, pair_start_us=4, pair_share=0.5, switch_start_us=30, switch_share=1.25,
 )  # fmt: skip
 NETWORK = NetworkTerms(
-    start_us=20, hop_us=10, small_share=0.1, middle_start_us=60, middle_share=0.5,
-    bulk_start_us=200, bulk_hop_us=30, share=0.8, tree_share=1.0, pair_share=0.5, scale_loss=0.1,
+    start_us=20, hop_us=10, small_gb_s=1, middle_start_us=60, middle_gb_s=2,
+    bulk_start_us=200, bulk_hop_us=30, share=0.8, tree_share=0.9, pair_share=0.5, scale_loss=0.1,
     exchange_share=0.5, exchange_hop_us=2,
 )  # fmt: skip
 FABRIC = Fabric(
@@ -114,24 +114,35 @@ def test_a_board_without_a_switch():
     assert_allclose(us("all_reduce", 1e6, 4, on=board), us("all_reduce", 1e6, 4))
 
 
+def test_what_the_busiest_node_of_two_trees_sends():
+    # Two nodes: half of the message up one tree, half down the other. In the middle of a tree: half
+    # to the parent and half to each of two children; a leaf of the other sends its half up.
+    assert tree_factor([2, 3, 4, 256]).tolist() == [1, 1.5, 2, 2]
+
+
 def test_an_all_reduce_between_nodes():
-    # 4 nodes: 4e9 / 1.1; 1.5e6 bytes in 412.5 us. In bulk a tree of 2 levels and 3 steps inside, up
-    # and down, takes 138 us. Inside: 1500 / 0.9 at 1e9, 166.667 us at 1e10.
-    assert_allclose(us("all_reduce", 1e6, 4, 4, on=FAST), 200 + 138 + 412.5)
-    # Where the links rule, the protocol in between starts sooner: hops of 17 us, steps of 2.
+    # 4 nodes: 4e9 * 0.8 / 1.1. Trees in bulk: 2 levels and 3 steps inside, up and down; twice the
+    # message at 0.9 of the rate.
+    tree = FAST.model_copy(update={"algorithm": "tree"})
+    assert_allclose(us("all_reduce", 1e6, 4, 4, on=tree), 200 + 138 + 2000 * 1.1 / 3.2 / 0.9)
+    # Where the links rule the protocol in between starts sooner: hops of 17 us, steps of 2.
     assert_allclose(us("all_reduce", 1e6, 4, 4), 60 + 80 + 1500 / 0.9)
-    # A small one: 2 levels of 10 us and 3 steps of 1, twice; 150 bytes at a tenth.
-    assert_allclose(us("all_reduce", 100, 4, 4, on=FAST), 20 + 46 + 0.4125)
-    # Two groups share the network.
-    assert_allclose(us("all_reduce", 1e6, 4, 4, 2, on=FAST), 338 + 825)
-    # 16 nodes: three doublings beyond two, 4 levels.
-    assert_allclose(us("all_reduce", 1e6, 4, 16, on=FAST), 200 + 258 + 1875 * 1.3 / 4)
+    # A small one: 2 levels of 10 us and 3 steps of 1, twice; 200 bytes at 1 GB/s.
+    assert_allclose(us("all_reduce", 100, 4, 4, on=FAST), 20 + 46 + 0.2)
+    # Two groups share the network: a ring in the protocol in between, twice 3 hops of 8 us and 12
+    # steps of 2, 30/16 of the message at 120/128 of half the rate.
+    expected = 60 + 96 + 1875 * 1.1 / 1.6 / 0.9375
+    assert_allclose(us("all_reduce", 1e6, 4, 4, 2, on=FAST), expected)
+    # 16 nodes: 4 levels of 17 us; no more than 2 GB/s.
+    assert_allclose(us("all_reduce", 1e6, 4, 16, on=FAST), 60 + 148 + 1000)
+    # Large there: trees at 0.9 of a rate that three doublings slow by 1.3.
+    assert_allclose(us("all_reduce", 1e8, 4, 16, on=tree), 458 + 2e5 * 1.3 / 3.2 / 0.9)
 
 
 def test_one_gpu_of_a_node_reaches_one_adapter():
-    # A quarter of the node's network, 1e9, and no links inside.
-    assert_allclose(us("all_reduce", 1e6, 1, 2), 200 + 60 + 1000)
-    assert_allclose(us("all_reduce", 1e6, 4, 2, on=FAST), 200 + 78 + 250)
+    # A quarter of the node's network, 0.8e9 of 1e9, and no links inside.
+    assert_allclose(us("all_reduce", 1e6, 1, 2), 60 + 16 + 1000 / 0.8 / 0.9375)
+    assert_allclose(us("all_reduce", 1e6, 4, 2, on=FAST), 60 + 46 + 500)
     every = FABRIC.model_copy(update={"reach_bytes_s": 4e9})
     assert us("all_reduce", 1e6, 1, 2, on=every) < us("all_reduce", 1e6, 1, 2)
 
@@ -139,40 +150,49 @@ def test_one_gpu_of_a_node_reaches_one_adapter():
 def test_a_ring_between_nodes():
     # Twice 3 hops of 30 us and 12 steps of 3; 30/16 of the message at 0.8 of 4e9 / 1.1.
     ring = FAST.model_copy(update={"algorithm": "ring"})
-    expected = 200 + 252 + 1875 * 1.1 / 4 / 0.8
-    assert_allclose(us("all_reduce", 1e6, 4, 4, on=ring), expected)
+    expected = 200 + 252 + 18750 * 1.1 / 4 / 0.8
+    assert_allclose(us("all_reduce", 1e7, 4, 4, on=ring), expected)
     # So does a transport whose trees are slow.
-    slow = NETWORK.model_copy(update={"tree_share": 0.1, "middle_share": 0.1})
+    slow = NETWORK.model_copy(update={"tree_share": 0.1})
     slow_trees = FAST.model_copy(update={"network": slow})
-    assert_allclose(us("all_reduce", 1e6, 4, 4, on=slow_trees), expected)
+    assert_allclose(us("all_reduce", 1e7, 4, 4, on=slow_trees), expected)
     # Once around, 15/16 of the message, in the protocol in between: hops of 8 us, steps of 2.
     for operation in ("all_gather", "reduce_scatter"):
-        assert_allclose(us(operation, 1e6, 4, 4, on=FAST), 60 + 48 + 937.5 * 1.1 / 4 / 0.5)
-    # A broadcast goes down a tree of 2 levels.
-    assert_allclose(us("broadcast", 1e6, 4, 4, on=FAST), 200 + 69 + 1000 * 1.1 / 4)
+        assert_allclose(us(operation, 1e6, 4, 4, on=FAST), 60 + 48 + 937.5 / 2)
+    # A broadcast goes once around as well, all of it.
+    assert_allclose(us("broadcast", 1e6, 4, 4, on=FAST), 60 + 48 + 1000 / 2)
 
 
 def test_an_all_to_all_between_nodes():
-    # 12 GPUs of other nodes at 2 us; 4 GPUs send 3/4 of their bytes out at half of 4e9 / 1.1.
-    assert_allclose(us("all_to_all", 1e6, 4, 4, on=FAST), 20 + 24 + 3000 * 1.1 / 2)
+    # 12 GPUs of other nodes at 2 us; 4 GPUs send 3/4 of their bytes out at half of 3.2e9 / 1.1.
+    assert_allclose(us("all_to_all", 1e6, 4, 4, on=FAST), 20 + 24 + 3000 * 1.1 / 1.6)
     # A slow link inside rules: 50 + 750 / (0.95 * 0.1).
     slow = FABRIC.model_copy(update={"link_bytes_s": 1e8})
     assert_allclose(us("all_to_all", 1e6, 4, 4, on=slow), 44 + 50 + 7500 / 0.95)
 
 
 def test_a_hand_off_between_nodes_uses_one_adapter():
-    # 1e9, half of it reached; or an eighth of 4e9 for each of 8 groups.
-    assert_allclose(us("point_to_point", 1e6, 1, 2), 20 + 2000)
-    assert_allclose(us("point_to_point", 1e6, 1, 2, 8), 20 + 4000)
+    # Half of 0.8e9; or of an eighth of 3.2e9 for each of 8 groups.
+    assert_allclose(us("point_to_point", 1e6, 1, 2), 20 + 2500)
+    assert_allclose(us("point_to_point", 1e6, 1, 2, 8), 20 + 5000)
 
 
 def test_a_switch_that_adds_up_inside_nodes():
-    # Inside 1.75e6 bytes at 1.25e9: 1400 us; without the switch at 0.95e9. One level of 17 us and 7
-    # steps of 2, up and down; four GPUs go round a ring, a hop of 8 us and 6 steps.
+    # Inside 1.75e6 bytes at 1.25e9: 1400 us; without the switch at 0.95e9. The links rule, so that
+    # the low-latency protocol is the fastest: one level of 10 us and 7 steps of 1, up and down.
     adds = FABRIC.model_copy(update={"switch_adds": True})
-    assert_allclose(us("all_reduce", 1e6, 8, 2, on=adds), 60 + 62 + 1400)
-    assert_allclose(us("all_reduce", 1e6, 8, 2), 60 + 62 + 1750 / 0.95)
-    assert_allclose(us("all_reduce", 1e6, 4, 2, on=adds), 60 + 40 + 1500 / 0.9)
+    assert_allclose(us("all_reduce", 1e6, 8, 2, on=adds), 20 + 34 + 1400)
+    assert_allclose(us("all_reduce", 1e6, 8, 2), 20 + 34 + 1750 / 0.95)
+    assert_allclose(us("all_reduce", 1e6, 4, 2, on=adds), 20 + 26 + 1500 / 0.9)
+
+
+def test_a_bridge_joins_pairs_of_several_nodes():
+    # Two GPUs of each of two nodes: inside 1000 / 0.8 at 1e9 without the bridge, a tenth with it.
+    wide = FABRIC.model_copy(update={"reach_bytes_s": 4e9})
+    fast = wide.model_copy(update={"link_bytes_s": 1e10, "island": 2})
+    bridged = wide.model_copy(update={"bridge": fast})
+    assert us("all_reduce", 1e7, 2, 2, on=bridged) == us("all_reduce", 1e7, 2, 2, on=fast)
+    assert us("all_reduce", 1e7, 4, 2, on=bridged) == us("all_reduce", 1e7, 4, 2, on=wide)
 
 
 def test_nodes_without_a_network_never_finish():

@@ -311,9 +311,13 @@ def _renting(plan: Plan, voice: Voice) -> list[str]:
             lone.setdefault((str(row["venue"]), name, row["gpus"]), []).append(row["workload"])
         elif name not in held:
             pooled[name] = pooled.get(name, 0.0) + row["gpus"]
+    kinds = plan.problem.kinds
+    rent = {n: bool(o >= 0) for n, o in zip(kinds.names, kinds.hour_offer, strict=True)}
     found = [
         say(
-            "Rent {gpus} by the hour, and up to {most} where speeds turn out lower."
+            "{gpus} cannot be had in this time: their work stays undone."
+            if not rent[name]
+            else "Rent {gpus} by the hour, and up to {most} where speeds turn out lower."
             if high[name] > count
             else "Rent {gpus} by the hour.",
             gpus=voice.counted({name: count}),
@@ -328,8 +332,10 @@ def _renting(plan: Plan, voice: Voice) -> list[str]:
     for (venue, name, count), works in lone.items():
         names = voice.listed(dict.fromkeys(works))
         found.append(say(texts[venue], gpus=voice.counted({name: count}), works=names))
-    if plan.shortfall_usd > HIDDEN:
-        found.append(say("Rent by the hour what is short."))
+    if plan.shortfall_usd + plan.waiting_usd > HIDDEN:
+        able = all(rent[name] for name in held)
+        text = "Rent by the hour what is short." if able else "What is short stays undone."
+        found.append(say(text))
     return found
 
 

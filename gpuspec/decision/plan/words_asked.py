@@ -180,10 +180,10 @@ def _means(s: Scenario, voice: Voice) -> list[str]:
         found.append(say(text, gpus=voice.counted(counts)))
     if "gpus" in s.allow.model_fields_set:
         gpus = voice.listed(short_gpu(g) for g in s.allow.gpus)
-        found.append(say("To choose from are {gpus}.", gpus=gpus))
+        found.append(say("To choose from: {gpus}.", gpus=gpus))
     if set(s.allow.modes) != set(MODES):
         modes = voice.listed(say(PAID[m]) for m in s.allow.modes)
-        found.append(say("Ways to pay are: {modes}.", modes=modes))
+        found.append(say("Ways to pay: {modes}.", modes=modes))
     return found
 
 
@@ -206,7 +206,7 @@ def default_sentences(s: Scenario, voice: Voice, plan: Plan | None = None) -> li
         )
     if "gpus" not in s.allow.model_fields_set:
         gpus = voice.listed(short_gpu(g) for g in s.allow.gpus)
-        found.append(say("To choose from are {gpus}, rented or bought.", gpus=gpus))
+        found.append(say("To choose from: {gpus}, rented or bought.", gpus=gpus))
     found += _reserve(s, voice, plan)
     if plan and plan.power_kw and "power_share" not in s.prices.model_fields_set:
         share = percent(s.prices.power_share)

@@ -50,6 +50,8 @@ EVEN = 0.6
 LITTLE = 0.005
 """Share of the cost below which a part, or a difference, is not told."""
 MOST_JOBS = 4
+MANY = 2.0
+"""Share more from which a difference is told as a multiple."""
 GRADES = ("firm", "indicative", "guess")
 """How firm prices are, the firmest first."""
 GRADED = {
@@ -239,7 +241,10 @@ def enough_sentence(plan: Plan, voice: Voice) -> str:
     first, last = _enough_at(plan)
     wait = ""
     if plan.waiting_usd > HIDDEN:
+        undone = (plan.rented["mode"] == "missing") & plan.rented["gpu"].isin(list(used))
         text = "Until what is ordered is there, its work runs on GPUs by the hour, for {usd}."
+        if undone.any():
+            text = "Until what is ordered is there, its work stays undone, counted at {usd}."
         wait = say(text, usd=voice.money(plan.waiting_usd))
     if plan.enough.all():
         all_ = say("The {gpus} are enough in all of {draws} draws.", **values)
@@ -445,7 +450,7 @@ def more_words(decision: Decision, plan: Plan, voice: Voice) -> str:
     more = plan.expected_usd / decision.best.expected_usd - 1
     if abs(more) <= TIE:
         return voice.say("the same")
-    if more >= 2:
+    if more >= MANY:
         return voice.say("{times} times as much", times=plain(three_digits(more + 1)))
     return voice.say("{share} more" if more > 0 else "{share} less", share=percent(abs(more)))
 
@@ -697,8 +702,10 @@ def _give(row: Mapping[Any, Any], voice: Voice) -> str:
         return say("{work} cannot run: {reason}.", work=row["workload"], reason=row["reason"])
     asked, needed = (_given(what, float(row[n]), voice) for n in ("asked", "needed"))
     values = {"asked": asked, "needed": needed, "work": row["workload"], "more": ""}
-    if np.isfinite(row["far"]):
-        values["more"] = say(" ({share} more)", share=percent(float(row["far"])))
+    if np.isfinite(far := float(row["far"])):
+        times = plain(three_digits(far + 1))
+        text = " ({share} more)" if far < MANY else " ({times} times as much)"
+        values["more"] = say(text, share=percent(far), times=times)
     plan: Plan | None = row["plan"]
     if plan is None:
         return say(GIVES[what], **values, then=say("another limit must give as well."))

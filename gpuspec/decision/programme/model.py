@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import highspy
 import numpy as np
@@ -21,6 +21,21 @@ from gpuspec.decision.scenario import Scenario
 
 THOUSANDTH = 1e-3
 """Costs go to the solver in thousands of USD: its tolerances are absolute."""
+MONTHLY_SLACK = 1e-3
+"""Share of the limit on a month by which the solver may hold it too low."""
+
+
+class Short(NamedTuple):
+    """What is short under a plan."""
+
+    cost_usd: float
+    """Over the horizon, on average over the draws."""
+    added: int
+    """Bounds that were added since the solver held it too low."""
+    kept: bool
+    """Whether the limit on a month is kept all the same."""
+
+
 Term = tuple[Any, Any]
 """Places of columns, and their coefficients: as many, or one for all."""
 Row = tuple[np.ndarray, np.ndarray, float, float]
@@ -387,12 +402,10 @@ class Model:
         step = self.problem.contracts.step
         return Chosen(values[self.x], values[self.n] * step, values[self.sold])
 
-    def cut(self, chosen: Chosen, values: np.ndarray, tolerance: float) -> tuple[float, int]:
-        """Add a bound for each kind and segment whose cost the solver holds too low.
-
-        Returns the true cost of what is short, in USD, and how many bounds were added.
-        """
+    def cut(self, chosen: Chosen, values: np.ndarray, tolerance: float) -> Short:
+        """Add a bound for each kind and segment whose cost the solver holds too low."""
         p, added, total = self.problem, 0, 0.0
+        more = np.zeros(len(p.calendar.months))
         for (k, q), layers in p.pools.items():
             if not (chosen.taken[layers.column] > 1e-9).any():
                 continue
@@ -403,18 +416,11 @@ class Model:
             held = float(values[self.theta[k, q]]) / THOUSANDTH
             if usd - held <= tolerance * max(usd, 1.0):
                 continue
+            more[q] += (usd - held) / months
             self._bound(layers, k, q, all_, alone, months)
             added += 1
-        return total, added
-
-    def keeps(self, values: np.ndarray, more_usd: float) -> bool:
-        """Return whether a plan keeps the limit on a month although what is short costs
-        `more_usd` more over the horizon than the solver holds.
-        """
-        if not np.isfinite(self.problem.limits.monthly):
-            return True
-        months = float(self.problem.calendar.months.min())
-        return more_usd / months <= 1e-3 * max(self.problem.limits.monthly, 1.0)
+        kept = float(more.max(initial=0.0)) <= MONTHLY_SLACK * self.problem.limits.monthly
+        return Short(total, added, kept)
 
     def _bound(
         self, layers: Layers, k: int, q: int, all_: Tail, alone: Tail, months: float

@@ -15,6 +15,8 @@ TOLERANCE = 1e-4
 """Share of the cost of what is short that the solver may hold too low."""
 ROUGHLY = 1e-2
 """The same while the work is still divisible."""
+GOAL_GAP = 2e-3
+"""Of log time, thousands of kWh, or the unit of a limit: what is close enough to the least."""
 MOST_ROUNDS = 100
 FEASIBLE = 2
 """A solver's word for a solution that keeps all rows."""
@@ -60,10 +62,14 @@ def solve(
     cost = np.concatenate(model.cost) * THOUSANDTH
     if model.goal.any():
         solver.changeColsCost(model.size, every, model.goal)
+        for name, value in (("mip_abs_gap", GOAL_GAP), ("presolve", "on")):
+            solver.setOptionValue(name, value)
         first = _solved(model, model.goal, gap, end)
+        for name, value in (("mip_abs_gap", 1e-6), ("presolve", "off")):
+            solver.setOptionValue(name, value)
         if first is None:
             return None
-        least = first.cost_usd + max(1e-6, 1e-6 * abs(first.cost_usd))
+        least = first.cost_usd + max(GOAL_GAP, 1e-6 * abs(first.cost_usd))
         solver.changeRowBounds(model.goal_row, -highspy.kHighsInf, least)
     solver.changeColsCost(model.size, every, cost)
     return _solved(model, cost / THOUSANDTH, gap, end)
@@ -78,13 +84,16 @@ def _solved(model: Model, cost: np.ndarray, gap: float, end: float) -> Found | N
     counts = bool(cost[model.theta].any())
     scale, constant = (THOUSANDTH, model.constant) if counts else (1.0, 0.0)
     _kinds(solver, whole, highspy.HighsVarType.kContinuous)
-    solver.setOptionValue("time_limit", highspy.kHighsInf)
     for _ in range(MOST_ROUNDS):
+        solver.setOptionValue("time_limit", solver.getRunTime() + max(end - monotonic(), 0.5))
         solver.run()
-        if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+        status = solver.getModelStatus()
+        if status == highspy.HighsModelStatus.kTimeLimit:
+            break
+        if status != highspy.HighsModelStatus.kOptimal:
             return None
         values = np.array(solver.getSolution().col_value)
-        if not model.cut(model.read(values), values, ROUGHLY)[1] or monotonic() > end:
+        if not model.cut(model.read(values), values, ROUGHLY).added or monotonic() > end:
             break
     _kinds(solver, whole, highspy.HighsVarType.kInteger)
     solver.setOptionValue("mip_rel_gap", gap / 2)
@@ -99,15 +108,15 @@ def _solved(model: Model, cost: np.ndarray, gap: float, end: float) -> Found | N
         values[whole] = np.round(values[whole])
         bound = info.mip_dual_bound / scale + constant
         held = values[model.theta].sum() / THOUSANDTH
-        short, added = model.cut(model.read(values), values, TOLERANCE)
-        paid = float(cost @ values) + constant + (short - held if counts else 0.0)
-        if model.keeps(values, short - held) and (best is None or paid < best.cost_usd):
+        short = model.cut(model.read(values), values, TOLERANCE)
+        paid = float(cost @ values) + constant + (short.cost_usd - held if counts else 0.0)
+        if short.kept and (best is None or paid < best.cost_usd):
             best = Found(model.read(values), paid, bound)
         if best is not None:
             best = replace(best, bound_usd=max(best.bound_usd, bound))
             if best.gap <= gap:
                 break
-        if not added or monotonic() > end:
+        if not short.added or monotonic() > end:
             break
     return best
 

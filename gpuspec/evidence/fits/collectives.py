@@ -1,7 +1,7 @@
 """Fit the constants of links and networks to published collectives."""
 
-from collections.abc import Callable, Mapping
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar, cast
 
 import numpy as np
 import pandas as pd
@@ -26,62 +26,98 @@ from gpuspec.evidence.measurements.rows import measurements
 T = TypeVar("T", bound=Terms)
 Links = Mapping[str, LinkTerms]
 Networks = Mapping[str, NetworkTerms]
-PRIOR = 3.0
-"""How far, in log space, constants may leave their defaults: what NCCL's tuner and the steps of its
-rings say, and near the line rate."""
-SURE = {"start_us": 0.2}
-"""The same of constants that are known better: a collective that does nothing takes the start of a
-kernel, whatever the link."""
-CROWDED = LinkTerms(crowd_loss=0.1)
-"""Where the fit of PCIe starts, which cards may share."""
+LOOSE = 2.0
+"""How far, in log space, constants may leave where a fit starts: what NCCL's tuner says."""
+LINK_SPREAD = {"start_us": 0.2, "share": 0.3, "exchange_share": 0.3}
+"""The same of constants of a link that are known better: a collective that does nothing takes the
+start of a kernel, whatever the link; large messages come near the line rate."""
+PCIE_SPREAD = LINK_SPREAD | {"share": 0.1, "exchange_share": 0.1}
+"""Cards differ by what they share (`crowd_loss`), not by what two of them reach."""
+PCIE = LinkTerms(crowd_loss=0.3, few_loss=0.1, one_way_loss=0.1)
+"""Where the fit of PCIe starts: cards share a path, and copy locally much faster than over it."""
+NETWORK_SPREAD = {"start_us": 0.2, "small_gb_s": 0.5, "middle_gb_s": 0.5}
+NETWORK_SPREAD |= {"tree_share": 0.1, "exchange_share": 0.1}
+"""Of a network: protocols, and how trees and all-to-all fare beside rings, are NCCL's, not the
+transport's."""
+FAMILIES = {("infiniband", "roce"): 0.1, ("efa", "slingshot", "tcp"): 0.5}
+"""Networks with common constants around which their own lie, and the spread of their share of the
+line rate: RDMA leaves what headers do not take, plug-ins of NCCL that copy may leave much less."""
+KIN = 0.5
+"""How much less a network may leave its family than its family may leave where fits start."""
+STEP = 0.01
 
 
-def _fit(residuals: Callable[[T], np.ndarray], centre: T) -> T:
-    """Return the constants that minimise `residuals`, drawn to `centre` in log space."""
+def _fit(
+    rows: pd.DataFrame,
+    constants: Callable[[T], tuple[Links, Networks]],
+    centre: T,
+    spread: Mapping[str, float],
+    kin: float = 1.0,
+) -> T:
+    """Return the constants that fit prepared rows, drawn to `centre` in log space."""
     from scipy.optimize import least_squares
 
     terms = type(centre)
     limits = terms.bounds()
     _, low, high = (np.array(c) for c in zip(*limits.values(), strict=True))
     floor = np.maximum(low, high * 1e-4)
-    spread = np.array([SURE.get(name, PRIOR) for name in limits])
+    width = kin * np.array([spread.get(name, LOOSE) for name in limits])
     begin = np.log(np.clip(list(centre.model_dump().values()), floor * 1.0001, high * 0.9999))
+    weight, calls = row_weights(rows["publisher"], 0.25), Collectives(rows)
+    measured = np.log(measured_seconds(rows))
 
-    def record(x: np.ndarray) -> T:
-        values = np.clip(np.exp(x), low, high)
-        return terms(**dict(zip(limits, map(float, values), strict=True)))
+    def errors(points: np.ndarray) -> np.ndarray:
+        values = np.clip(np.exp(points), low, high)
+        several = {name: values[:, [n]] for n, name in enumerate(limits)}
+        predicted = calls.seconds(*constants(cast(T, terms.model_construct(**several))))
+        return np.asarray(weight * (np.log(predicted) - measured))
+
+    def slopes(x: np.ndarray) -> np.ndarray:
+        found = errors(np.vstack([x, x + STEP * np.eye(len(x))]))
+        return np.vstack([(found[1:] - found[0]).T / STEP, np.diag(1 / width)])
 
     solution = least_squares(
-        lambda x: np.concatenate([residuals(record(x)), (x - begin) / spread]),
+        lambda x: np.concatenate([errors(x[None])[0], (x - begin) / width]),
         begin,
+        slopes,
         bounds=(np.log(floor) - 1e-9, np.log(high) + 1e-9),
         loss="soft_l1",
         f_scale=0.1,
-        max_nfev=60,
+        max_nfev=40,
     )
-    return record(solution.x)
-
-
-def _residuals(
-    rows: pd.DataFrame, constants: Callable[[T], tuple[Links, Networks]]
-) -> Callable[[T], np.ndarray]:
-    """Return the weighted log errors of prepared rows as a function of some constants."""
-    weight, calls = row_weights(rows["publisher"], 0.25), Collectives(rows)
-    measured = np.log(measured_seconds(rows))
-    return lambda terms: weight * (np.log(calls.seconds(*constants(terms))) - measured)
+    values = np.clip(np.exp(solution.x), low, high)
+    return terms(**dict(zip(limits, map(float, values), strict=True)))
 
 
 def fit_link(rows: pd.DataFrame, link: str) -> LinkTerms:
-    """Fit a link's constants to the single-node rows among `rows`."""
+    """Fit a link's constants to the single-node rows among `rows`; where none is, the start."""
     part = rows[(rows["fitted_link"] == link) & (rows["nodes"] == 1)]
-    centre = CROWDED if link.startswith("pcie") else LinkTerms()
-    return _fit(_residuals(part, lambda terms: ({link: terms}, {})), centre)
+    pcie = link.startswith("pcie")
+    start, spread = (PCIE, PCIE_SPREAD) if pcie else (LinkTerms(), LINK_SPREAD)
+    return _fit(part, lambda terms: ({link: terms}, {}), start, spread) if len(part) else start
 
 
-def fit_network(rows: pd.DataFrame, links: Links, kind: str) -> NetworkTerms:
-    """Fit the constants of a kind of network to its rows of several nodes."""
-    part = rows[(rows["network_kind"] == kind) & (rows["nodes"] > 1)]
-    return _fit(_residuals(part, lambda terms: (links, {kind: terms})), NetworkTerms())
+def fit_networks(rows: pd.DataFrame, links: Links, kinds: Iterable[str]) -> Networks:
+    """Fit the constants of kinds of network to the rows of several nodes, near their family's."""
+    across = rows[rows["nodes"] > 1]
+    found: dict[str, NetworkTerms] = {}
+
+    def everywhere(terms: NetworkTerms) -> tuple[Links, Networks]:
+        return links, dict.fromkeys(NETWORKS, terms)
+
+    def near(
+        members: Iterable[str], centre: NetworkTerms, share: float, kin: float
+    ) -> NetworkTerms:
+        part = across[across["network_kind"].isin(list(members))]
+        if part.empty:
+            return centre
+        return _fit(part, everywhere, centre, NETWORK_SPREAD | {"share": share}, kin)
+
+    for family, share in FAMILIES.items():
+        if asked := sorted(set(family) & set(kinds)):
+            common = near(family, NetworkTerms(), share, 1.0)
+            found |= {kind: near([kind], common, share, KIN) for kind in asked}
+    return found
 
 
 def held_out_collectives(rows: pd.DataFrame) -> np.ndarray:
@@ -94,16 +130,59 @@ def held_out_collectives(rows: pd.DataFrame) -> np.ndarray:
         inside = part["nodes"] == 1
         touched = set(part.loc[inside, "fitted_link"]), set(part.loc[~inside, "network_kind"])
         links = everything | {link: fit_link(rest, link) for link in touched[0]}
-        networks = {kind: fit_network(rest, links, kind) for kind in touched[1]}
+        networks = fit_networks(rest, links, touched[1])
         predicted[own] = predicted_collectives(part, links, networks)
     return predicted
+
+
+SAME = ["link", "network_kind", "node_network_gb_s", "nodes", "gpus_per_node", "operation"]
+"""What a cell of measurements shares that should be alike, beside a forced algorithm and size."""
+
+
+def others_measured(rows: pd.DataFrame) -> np.ndarray:
+    """Return what other publishers measured in the place of each row; NaN where nobody did.
+
+    The geometric mean over publishers, on the same links, network, nodes, GPUs, operation and
+    forced algorithm, at the nearest power of two of the size, scaled to the size of the row: as
+    near as knowing the kind of machine can come.
+    """
+    size = rows["message_bytes"].to_numpy(float)
+    table = rows[[*SAME, "publisher"]].assign(
+        forced=rows["algorithm"].where(rows["algorithm"].isin(("ring", "tree")), ""),
+        power=np.round(np.log2(size)),
+        log=np.log(measured_seconds(rows) / size),
+    )
+    cell = [*SAME, "forced", "power"]
+    own = table.groupby([*cell, "publisher"], as_index=False)["log"].mean()
+    known = own.groupby(cell)["log"]
+    others = known.transform("count") - 1
+    own["rest"] = (known.transform("sum") - own["log"]) / others.where(others > 0)
+    rest = table.merge(own.drop(columns="log"), how="left", on=[*cell, "publisher"])["rest"]
+    return np.asarray(np.exp(rest) * size)
+
+
+def _floor(rows: pd.DataFrame, predicted: np.ndarray) -> Stored:
+    """Return how far publishers are from each other, and the predictions from the same rows."""
+    measured, found = measured_seconds(rows), {}
+    others = others_measured(rows)
+    for name, index in rows.groupby(rows["reach"] + ", " + rows["size"]).indices.items():
+        index = index[np.isfinite(others[index])]
+        floor, own = (np.abs(p[index] / measured[index] - 1) for p in (others, predicted))
+        ends = {"median": 0.5, "p90": 0.9}
+        found[str(name)] = {
+            "rows": len(index),
+            "publishers": int(rows["publisher"].iloc[index].nunique()),
+            **{f"others_{n}": round(float(np.quantile(floor, q)), 4) for n, q in ends.items()},
+            **{f"model_{n}": round(float(np.quantile(own, q)), 4) for n, q in ends.items()},
+        }
+    return found
 
 
 def calibrate() -> Stored:
     """Fit, hold out, and return everything that is stored."""
     rows = prepared_collectives(measurements("collectives"))
     links = {link: rounded(fit_link(rows, link)) for link in LINKS}
-    networks = {kind: rounded(fit_network(rows, links, kind)) for kind in NETWORKS}
+    networks = {k: rounded(t) for k, t in fit_networks(rows, links, NETWORKS).items()}
     predicted = held_out_collectives(rows)
     said = described("collectives", rows)
     error = np.log(measured_seconds(rows) / predicted)
@@ -119,6 +198,7 @@ def calibrate() -> Stored:
             for k, t in networks.items()
         },
         "errors": {n: e for label in labels for n, e in of.by(label).items()} | of.by_ground(),
+        "floor": _floor(rows, predicted),
         "intervals": {"seconds": of.interval},
         "ground": {"collectives": ground_record_of("collectives", said, of.publishers)},
         "held_out": case_values(rows, predicted),

@@ -72,7 +72,6 @@ class Collectives:
     """Prepared rows, ready to be predicted again and again with other constants."""
 
     def __init__(self, rows: pd.DataFrame) -> None:
-        self.size = len(rows)
         self.calls: list[tuple[np.ndarray, Row, list[Floats]]] = []
         pairs = zip(rows["gpu"], rows["link"], strict=True)
         rows = rows.assign(rate=[link_rate(*pair) for pair in pairs])
@@ -84,8 +83,11 @@ class Collectives:
     def seconds(
         self, links: Mapping[str, LinkTerms], networks: Mapping[str, NetworkTerms]
     ) -> np.ndarray:
-        """Return the predicted seconds of each row."""
-        result = np.zeros(self.size)
+        """Return the predicted seconds of each row.
+
+        Constants of shape (k, 1) give k predictions of each row, shape (k, rows).
+        """
+        order, parts = [], []
         for index, about, (size, inside, nodes, rate, network, adapters) in self.calls:
             mesh = about["mesh"]
             island = mesh or NODE_GPUS
@@ -103,8 +105,11 @@ class Collectives:
                 link=links[about["fitted_link"]],
                 network=networks.get(about["network_kind"], NetworkTerms()),
             )
-            result[index] = collective_seconds(about["operation"], size, fabric, inside, nodes)
-        return result
+            order.append(index)
+            parts.append(collective_seconds(about["operation"], size, fabric, inside, nodes))
+        several = np.broadcast_shapes(*(part.shape[:-1] for part in parts))
+        whole = [np.broadcast_to(part, (*several, part.shape[-1])) for part in parts]
+        return np.concatenate(whole, axis=-1)[..., np.argsort(np.concatenate(order))]
 
 
 def predicted_collectives(

@@ -12,6 +12,7 @@ import pandas as pd
 
 from gpuspec.base.units import NODE_GPUS
 from gpuspec.catalog import gpu
+from gpuspec.constants.collectives import path_of
 from gpuspec.constants.engine import engine
 from gpuspec.constants.ground import (
     TOPICS,
@@ -145,6 +146,7 @@ def collectives(rows: pd.DataFrame) -> pd.DataFrame:
         network=rows["network_kind"].where(across, ""),
         network_gb_s=rows["node_network_gb_s"].where(across),
         members=rows["gpus_per_node"],
+        path=path_of(rows["link"], rows["gpus_per_node"]),
     )
 
 

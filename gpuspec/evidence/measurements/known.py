@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from gpuspec.constants.ground import LEVELS, TOPICS, Record, ground_codes, version_number
+from gpuspec.constants.ground import DISPUTED, LEVELS, TOPICS, Record, ground_codes, version_number
 
 
 def ground_record_of(topic: str, said: pd.DataFrame, publishers: np.ndarray) -> Record:
@@ -33,7 +33,8 @@ def ground_record_of(topic: str, said: pd.DataFrame, publishers: np.ndarray) -> 
 
 def _publishers(values: "pd.Series[str]", who: "pd.Series[str]") -> dict[str, int]:
     counts = who.groupby(values).nunique()
-    return {str(value): int(count) for value, count in counts.items() if value}
+    known = {str(value): int(count) for value, count in counts.items()}
+    return {value: count for value, count in known.items() if value not in ("", DISPUTED)}
 
 
 def _range(values: "pd.Series[float]") -> list[float]:

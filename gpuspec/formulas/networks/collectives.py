@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gpuspec.base.errors import UnknownNameError
-from gpuspec.base.units import MICRO, Floats
+from gpuspec.base.units import GB, MICRO, Floats
 from gpuspec.constants.links import SWITCH_GPUS, Fabric
 
 OPERATIONS = (
@@ -18,6 +18,10 @@ OPERATIONS = (
 RING_HOP, MIDDLE_HOP, MIDDLE_RING_HOP = 0.54, 1.7, 0.8
 """Hops between nodes in a ring, and of the protocol in between in a tree and a ring, in hops of a
 tree in the low-latency protocol: 2.7, 8.5 and 4 of 5 us in NCCL's tuner (src/graph/tuning.cc)."""
+
+
+LL128_SHARE = 120 / 128
+"""Share of its lines that the protocol in between carries data in."""
 
 
 def wire_factor(operation: str, gpus: ArrayLike) -> Floats:
@@ -78,7 +82,13 @@ def collective_seconds(
     """
     size = np.asarray(message_bytes, float)
     g, n_nodes = np.asarray(gpus_per_node, float), np.asarray(nodes, float)
-    gpus = g * n_nodes
+    if fabric.bridge is not None:
+        apart = fabric.model_copy(update={"bridge": None})
+        joined, others = (
+            collective_seconds(operation, size, over, g, n_nodes, groups_per_node)
+            for over in (fabric.bridge, apart)
+        )
+        return np.asarray(np.where(g <= fabric.bridge.island, joined, others))
     seconds = _inside(operation, size, g, fabric)
     if np.any(n_nodes > 1):
         share = np.asarray(groups_per_node, float)
@@ -86,42 +96,49 @@ def collective_seconds(
         if np.any(fabric.node_bytes_s):
             across = _across(operation, size, g, np.maximum(n_nodes, 2.0), share, fabric)
         seconds = np.where(n_nodes > 1, across, seconds)
-    return np.asarray(np.where(gpus > 1, seconds, 0.0))
+    return np.asarray(np.where(g * n_nodes > 1, seconds, 0.0))
+
+
+Ways = list[tuple[Floats, Floats]]
+"""Microseconds until the first bytes have arrived, and seconds that all bytes take, of each way."""
 
 
 def _inside(operation: str, size: Floats, gpus: Floats, fabric: Fabric) -> Floats:
     """Seconds over the links of one node; 0 for one GPU."""
-    if fabric.bridge is not None:
-        whole = fabric.model_copy(update={"bridge": None})
-        bridged = _inside(operation, size, gpus, fabric.bridge)
-        joined = gpus <= fabric.bridge.island
-        return np.asarray(np.where(joined, bridged, _inside(operation, size, gpus, whole)))
-    n, t = np.maximum(gpus, 1.0), fabric.link
+    ways = _ways_inside(operation, size, np.maximum(gpus, 1.0), fabric)
+    return np.asarray(np.where(gpus > 1, _fastest(ways), 0.0))
+
+
+def _fastest(ways: Ways) -> Floats:
+    best = np.asarray(np.inf)
+    for start_us, moved in ways:
+        best = np.minimum(best, start_us * MICRO + moved)
+    return np.asarray(best)
+
+
+def _ways_inside(operation: str, size: Floats, n: Floats, fabric: Fabric) -> Ways:
+    """Return the ways to send among `n` GPUs of a node."""
+    t = fabric.link
     link = _link_rate(operation, n, fabric) / (1 + t.crowd_loss * np.maximum(n - 2, 0))
     moved = wire_factor(operation, n) * size / link
     if operation == "point_to_point":
-        pair = t.pair_start_us * MICRO + moved / t.pair_share
-        return np.asarray(np.where(n > 1, pair, 0.0))
+        return [(np.asarray(t.pair_start_us), moved / t.pair_share)]
     if operation == "all_to_all":
-        start = t.exchange_start_us + t.exchange_step_us * np.maximum(n - 2, 0)
-        small = start * MICRO + moved / t.exchange_small_share
+        small = t.exchange_start_us + t.exchange_step_us * np.maximum(n - 2, 0)
         full = t.exchange_share * (1 - t.one_way_loss / n)
-        large = t.exchange_bulk_us * MICRO + moved / full
-        return np.asarray(np.where(n > 1, np.minimum(small, large), 0.0))
+        bulk = np.asarray(t.exchange_bulk_us)
+        return [(small, moved / t.exchange_small_share), (bulk, moved / full)]
+    loss = 1 - (t.few_loss if operation == "all_reduce" else t.one_way_loss) / n
     steps = _steps(operation, n)
-    loss = t.few_loss if operation == "all_reduce" else t.one_way_loss
-    ways = (
-        (t.start_us, t.step_us, t.small_share),
-        (t.middle_start_us, t.middle_step_us, t.middle_share * (1 - loss / n)),
-        (t.bulk_start_us, t.bulk_step_us, t.share * (1 - loss / n)),
-    )
-    best = np.asarray(np.inf)
-    for start_us, step_us, part in ways:
-        best = np.minimum(best, (start_us + step_us * steps) * MICRO + moved / part)
+    ways = [
+        (t.start_us + t.step_us * steps, moved / t.small_share),
+        (t.middle_start_us + t.middle_step_us * steps, moved / (t.middle_share * loss)),
+        (t.bulk_start_us + t.bulk_step_us * steps, moved / (t.share * loss)),
+    ]
     if fabric.switch_adds and operation == "all_reduce":
-        added = t.switch_start_us * MICRO + moved / t.switch_share
-        best = np.where(n >= SWITCH_GPUS, np.minimum(best, added), best)
-    return np.asarray(np.where(n > 1, best, 0.0))
+        added = np.where(n >= SWITCH_GPUS, moved / t.switch_share, np.inf)
+        ways.append((np.asarray(t.switch_start_us), added))
+    return ways
 
 
 def _link_rate(operation: str, gpus: Floats, fabric: Fabric) -> Floats:
@@ -141,80 +158,87 @@ def _steps(operation: str, gpus: Floats) -> Floats:
     return np.asarray(2 * ring if operation == "all_reduce" else ring)
 
 
+def tree_factor(nodes: ArrayLike) -> Floats:
+    """Return the bytes that the busiest node of a double tree sends for each byte of an all-reduce.
+
+    Each of two trees carries half of the message up and down again; a node in the middle of one
+    has a parent and two children there, and is a leaf of the other. Two nodes are each the root of
+    one tree and the leaf of the other.
+
+    References
+    ----------
+    Sanders, Speck, Traff 2009, doi:10.1016/j.parco.2009.09.001 (two trees); NCCL,
+    src/graph/trees.cc and tuning.cc (algorithm bandwidth is half of what the links carry).
+
+    >>> tree_factor([2, 3, 4, 64]).tolist()
+    [1.0, 1.5, 2.0, 2.0]
+    """
+    return np.asarray(np.clip(np.asarray(nodes, float) / 2, 1.0, 2.0))
+
+
 def _across(
     operation: str, size: Floats, g: Floats, nodes: Floats, groups: Floats, fabric: Fabric
 ) -> Floats:
     """Seconds of a group with `g` members in each of `nodes` nodes."""
     t = fabric.network
     # A GPU reaches the adapters beside it alone, and the groups of a node share all of them.
-    rate = np.minimum(fabric.node_bytes_s / groups, g * fabric.reach_bytes_s)
+    rate = np.minimum(fabric.node_bytes_s / groups, g * fabric.reach_bytes_s) * t.share
     if operation == "point_to_point":
-        one = np.minimum(rate, fabric.reach_bytes_s)
+        one = np.minimum(rate, fabric.reach_bytes_s * t.share)
         return np.asarray(t.start_us * MICRO + size / (one * t.pair_share))
     rate = rate / (1 + t.scale_loss * np.maximum(np.log2(nodes) - 1, 0))
-    inside = _inside(operation, size, g, fabric)
+    inside = _ways_inside(operation, size, np.maximum(g, 1.0), fabric)
     if operation == "all_to_all":
         others = g * (nodes - 1)
         moved = g * size * wire_factor(operation, nodes) / (rate * t.exchange_share)
         start = (t.start_us + t.exchange_hop_us * others) * MICRO
-        return np.asarray(start + np.maximum(inside, moved))
+        return np.asarray(start + np.maximum(np.where(g > 1, _fastest(inside), 0.0), moved))
     trees, rings = _between(operation, size, g, nodes, rate, fabric)
-    if operation in ("all_gather", "reduce_scatter") or fabric.algorithm == "ring":
+    ways = trees + rings
+    if operation != "all_reduce" or fabric.algorithm == "ring":
         ways = rings
-    elif operation == "broadcast" or fabric.algorithm == "tree":
+    elif fabric.algorithm == "tree":
         ways = trees
-    else:
-        ways = trees + rings
     # Inside and between nodes different chunks move at once: the slower level rules.
-    bulk = wire_factor(operation, g) * size / _bulk_rate(operation, g, fabric)
-    best = np.asarray(np.inf)
-    for start_us, moved in ways:
-        best = np.minimum(best, start_us * MICRO + np.maximum(bulk, moved))
-    return np.asarray(best)
-
-
-Ways = list[tuple[Floats, Floats]]
-"""Microseconds until the first bytes have arrived, and seconds that all bytes take, of each way."""
+    bulk = np.minimum.reduce(np.broadcast_arrays(*(moved for _, moved in inside)))
+    return _fastest([(start, np.maximum(bulk, moved)) for start, moved in ways])
 
 
 def _between(
     operation: str, size: Floats, g: Floats, nodes: Floats, rate: Floats, fabric: Fabric
 ) -> tuple[Ways, Ways]:
-    """Return the ways to send between nodes over a tree of them, and over a ring of all GPUs.
+    """Return the ways to send between nodes over two trees of them, and over a ring of all GPUs.
 
     A tree adds up inside the nodes first, so that each sends what all of its GPUs hold together; a
     ring carries every byte through the network of each node.
     """
     t, link = fabric.network, fabric.link
     rounds = 2 if operation == "all_reduce" else 1
-    by_tree, by_ring = (wire_factor(operation, n) * size / rate for n in (nodes, g * nodes))
+    by_tree, by_ring = tree_factor(nodes) * size, wire_factor(operation, g * nodes) * size
     levels, members = np.ceil(np.log2(nodes)), g - 1
+    # The protocols of small messages send flags along, and no more than their buffers take.
+    small = np.minimum(rate / 2, t.small_gb_s * GB)
+    middle = np.minimum(rate * LL128_SHARE, t.middle_gb_s * GB)
+    hop, bulk_hop = t.hop_us, t.bulk_hop_us
     trees: Ways = []
     rings: Ways = []
-    small = (t.hop_us, RING_HOP * t.hop_us, t.small_share, t.small_share)
-    middle = (MIDDLE_HOP * t.hop_us, MIDDLE_RING_HOP * t.hop_us, t.middle_share, t.middle_share)
-    bulk = (t.bulk_hop_us, t.bulk_hop_us, t.tree_share, t.share)
-    for start, step, (tree_hop, ring_hop, tree_share, ring_share) in (
-        (t.start_us, link.step_us, small),
-        (t.middle_start_us, link.middle_step_us, middle),
-        (t.bulk_start_us, link.bulk_step_us, bulk),
+    for start, step, tree_hop, ring_hop, over_trees, over_ring in (
+        (t.start_us, link.step_us, hop, RING_HOP * hop, small, small),
+        (
+            t.middle_start_us,
+            link.middle_step_us,
+            MIDDLE_HOP * hop,
+            MIDDLE_RING_HOP * hop,
+            middle,
+            middle,
+        ),
+        (t.bulk_start_us, link.bulk_step_us, bulk_hop, bulk_hop, rate * t.tree_share, rate),
     ):
-        tree = start + rounds * (levels * tree_hop + members * step)
-        ring = start + rounds * ((nodes - 1) * ring_hop + nodes * members * step)
-        trees.append((tree, by_tree / tree_share))
-        rings.append((ring, by_ring / ring_share))
+        down = start + rounds * (levels * tree_hop + members * step)
+        around = start + rounds * ((nodes - 1) * ring_hop + nodes * members * step)
+        trees.append((down, by_tree / over_trees))
+        rings.append((around, by_ring / over_ring))
     return trees, rings
-
-
-def _bulk_rate(operation: str, gpus: Floats, fabric: Fabric) -> Floats:
-    """Bytes/s that large messages reach inside a node."""
-    t = fabric.link
-    loss = t.few_loss if operation == "all_reduce" else t.one_way_loss
-    full = t.share * (1 - loss / np.maximum(gpus, 2.0))
-    if fabric.switch_adds and operation == "all_reduce":
-        full = np.where(gpus >= SWITCH_GPUS, np.maximum(full, t.switch_share), full)
-    crowd = 1 + t.crowd_loss * np.maximum(gpus - 2, 0)
-    return np.asarray(_link_rate(operation, gpus, fabric) * full / crowd)
 
 
 def algorithm_bandwidth(message_bytes: ArrayLike, seconds: ArrayLike) -> Floats:

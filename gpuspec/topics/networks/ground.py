@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from gpuspec.catalog import Gpu
-from gpuspec.constants.collectives import where
+from gpuspec.constants.collectives import path_of, where
 from gpuspec.constants.ground import Ground, ground_codes, ground_of
 
 Grounds = dict[str, tuple[str, tuple[str, ...]]]
@@ -31,7 +31,7 @@ def group_ground(
         *(np.asarray(number, float) for number in (message_bytes, *group))
     )
     said: dict[str, Any] = {"operation": operation, "gpu": device.id, "link": link}
-    said |= {"reach": where(across), "members": members}
+    said |= {"reach": where(across), "members": members, "path": path_of(link, members)}
     said |= {"message_bytes": size, "nodes": across}
     codes = ground_codes("collectives", said)
     if not (across > 1).any():
@@ -45,7 +45,8 @@ def largest_ground(operation: str, row: "pd.Series[Any]") -> Ground:
     nodes = float(row.get("nodes", 1.0))
     said: dict[str, Any] = {"operation": operation, "gpu": row["gpu"], "link": row["link"]}
     said |= {"reach": str(where(nodes)), "message_bytes": float(row["message_bytes"])}
-    said |= {"nodes": nodes, "members": float(row["gpus"]) / nodes}
+    members = float(row["gpus"]) / nodes
+    said |= {"nodes": nodes, "members": members, "path": str(path_of(row["link"], members))}
     if nodes > 1:
         said |= {"network": row["network"], "network_gb_s": float(row["network_gb_s"])}
     return ground_of("collectives", said)
