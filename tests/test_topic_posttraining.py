@@ -210,8 +210,8 @@ def test_stored_errors_are_those_of_publishers_left_out(rows, bare):
     error = np.abs(held / rows["value"].to_numpy(float) - 1)
     line = posttraining_errors().loc["step"]
     assert np.median(error) == pytest.approx(line["median_error"], abs=0.01)
-    assert np.median(error) < 0.35
-    assert np.quantile(error, 0.9) < 0.7
+    assert np.median(error) < 0.3
+    assert np.quantile(error, 0.9) < 0.65
 
 
 def test_the_interval_is_as_wide_as_the_errors(rows):
