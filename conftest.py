@@ -9,6 +9,9 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from goldens import fix_day
+
+fix_day()
 
 ROOT = Path(__file__).parent
 STORED = ROOT / "tests" / "golden" / "notebooks"

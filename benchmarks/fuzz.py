@@ -78,7 +78,8 @@ ODD_PLACES = ("workloads[²].isl", "workloads[9].isl", "", "[0]", "a.b.c", "owne
 COLUMNS = {
     "tenants": "name model weights kv workload isl osl concurrency copies request_rate ttft_s "
     "tpot_s memory_gib gpu_share bandwidth_share media",
-    "quotes": "gpu mode price currency provider region as_of gpus_per_node",
+    "quotes": "gpu mode price currency provider region as_of gpus_per_node minimum lead_months "
+    "after_term",
 }
 
 

@@ -47,7 +47,7 @@ THEN = {
     "cost": ("topic_cost", "topic_cost_prices"),
     "mig": ("topic_mig",),
     "validation": ("topic_validation_tables",),
-    "plan": ("decision_plan", "decision_scenario", "ways"),
+    "plan": ("decision_core", "decision_loads", "decision_scenario", "ways", "decision_plan"),
     "upgrade": ("decision_upgrade", "ways"),
     "catalog": ("catalog",),
     "models": ("catalog_models", "catalog_models_config", "catalog_formats"),

@@ -11,6 +11,7 @@ QUESTIONS = {
     "model": "gpuspec.topics.memory.model:ModelQuestion",
     "memory": "gpuspec.topics.memory.ask:MemoryQuestion",
     "training": "gpuspec.topics.training.ask:TrainingQuestion",
+    "posttraining": "gpuspec.topics.posttraining.ask:PostTrainingQuestion",
     "serving": "gpuspec.topics.serving.ask:ServingQuestion",
     "estimate": "gpuspec.topics.serving.ask:EstimateQuestion",
     "images": "gpuspec.topics.serving.ask:ImagesQuestion",

@@ -1,38 +1,46 @@
-"""The planner: laws of probabilities and fronts, reasons that are true, plans that add up."""
+"""Page 1 of a decision: it says what the plan holds, in both languages and for programs."""
 
+import io
 import json
 import re
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
+from babel.messages.pofile import read_po
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from nbformat import v4
 
 from gpuspec.base.errors import InputError
 from gpuspec.constants.engine import engine
 from gpuspec.constants.training import training_ratio_interval
-from gpuspec.decision import plan as planner
+from gpuspec.decision.decide import ONE, TIE, Decision, decide
 from gpuspec.decision.errors import Z80, own_spreads, stream, two_sided
-from gpuspec.decision.money import market
-from gpuspec.decision.plan.draws import PlanDraws, best_shares, pooled_size
-from gpuspec.decision.plan.limits import CONSTRAINTS
-from gpuspec.decision.plan.options import pareto, priced_options
-from gpuspec.decision.plan.ranking import candidates
-from gpuspec.decision.plan.sensitivity import LOAD_ROWS
-from gpuspec.decision.plan.words import money
-from gpuspec.decision.plan.words_asked import asked_table
-from gpuspec.decision.plan.words_page import answer_page, answer_record, changes, members_table
-from gpuspec.decision.plan.words_tables import plans_caption, plans_table
+from gpuspec.decision.plan import (
+    limits,
+    words,
+    words_asked,
+    words_page,
+    words_tables,
+)
+from gpuspec.decision.plan.breakeven import break_evens
+from gpuspec.decision.plan.record import answer_record
+from gpuspec.decision.plan.sensitivity import LOAD_ROWS, Gap, tornado
+from gpuspec.decision.plan.words_page import answer_page, rest_page
+from gpuspec.decision.plans import Policy
 from gpuspec.decision.scenario import asked_scenario, owned_list, scenario
-from gpuspec.decision.ways import scenario_ways
+from gpuspec.report.compose import _speaking
 from gpuspec.topics.ways import capacity
+from gpuspec.views import language
 
 SERVICE = {
     "kind": "inference",
     "name": "chat",
     "model": "Llama-3.1-8B",
-    "concurrency": 64,
+    "isl": 1024,
+    "concurrency": 400,
     "tpot_limit_s": 0.03,
 }
 JOB = {
@@ -42,6 +50,7 @@ JOB = {
     "tokens": 5e9,
     "deadline_days": 10,
     "global_batch": 128,
+    "runs_per_year": 6,
 }
 BOTH = {
     "name": "both",
@@ -49,11 +58,19 @@ BOTH = {
     "budget": {"capital_usd": 1e6, "monthly_usd": 5e4},
     "limits": {"gpus": 64},
 }
+ONCE = {key: value for key, value in JOB.items() if key != "runs_per_year"} | {"tokens": 1e8}
 SAMPLES = 300
+CATALOGUE = Path(language.__file__).parent / "locale/zh/LC_MESSAGES/gpuspec.po"
 
 
 def decided(changes=None, content=None):
-    return planner.decide(scenario(content or BOTH, changes or {}), samples=SAMPLES, loads=8)
+    return decide(scenario(content or BOTH, changes or {}), samples=SAMPLES, loads=8)
+
+
+def page(decision, lang="en"):
+    """Return all that page 1 says."""
+    parts = answer_page(decision, lang).text, rest_page(decision, None, lang).text
+    return "\n".join(parts)
 
 
 @pytest.fixture(scope="module")
@@ -62,81 +79,16 @@ def both():
 
 
 @pytest.fixture(scope="module")
-def ranked():
-    """Options of the service with what is needed to rank them again."""
-    s = scenario(BOTH)
-    offers = market(s)
-    return s, scenario_ways(s, 0, loads=8), offers
+def once():
+    return decided(content={"name": "once", "workloads": [ONCE]})
 
 
 @pytest.fixture(scope="module")
-def shares(ranked):
-    """Return what gives each offer's probability of being best, and those at today's prices."""
-    s, tech, offers = ranked
-
-    def probabilities(table):
-        rows = candidates(s, priced_options(s, 0, tech, table), PlanDraws(s, table, SAMPLES))
-        return rows.set_index("offer")["probability"]
-
-    return probabilities, probabilities(offers)
+def nothing():
+    return decided({"budget": {"monthly_usd": 100}})
 
 
-# --- laws ----------------------------------------------------------------------------------------
-
-
-@given(st.integers(1, 40), st.integers(1, 30), st.integers(0, 99))
-def test_shares_of_the_best_add_up_to_one(rows, samples, seed):
-    scores = np.random.default_rng(seed).normal(size=(rows, samples))
-    shares = best_shares(scores)
-    assert shares.sum() == pytest.approx(1)
-    assert (shares >= 0).all()
-
-
-@given(
-    st.lists(st.tuples(*[st.integers(0, 6)] * 3), min_size=1, max_size=700),
-)
-@settings(max_examples=40, deadline=None)
-def test_no_row_of_the_front_is_beaten_and_every_other_is(rows):
-    table = pd.DataFrame(rows, columns=["a", "b", "c"], dtype=float)
-    kept = pareto(table, ["a", "b", "c"])
-    values = table.to_numpy()
-    for place in range(len(values)):
-        better = (values <= values[place]).all(axis=1) & (values < values[place]).any(axis=1)
-        assert kept[place] == (not better.any())
-
-
-@given(st.sampled_from(range(12)), st.floats(0.3, 0.99))
-@settings(max_examples=25, deadline=None)
-def test_a_cheaper_price_never_lowers_the_probability_of_being_best(ranked, shares, place, factor):
-    offers = ranked[-1]
-    place = place % len(offers)
-    cheaper = offers.copy()
-    money = [c for c in offers.columns if "usd" in c.lower() or c.startswith("hour_cost")]
-    cheaper.loc[place, money] = offers.loc[place, money].astype(float) * factor
-    probabilities, before = shares
-    assert probabilities(cheaper)[place] >= before[place] - 1e-12
-    assert before.sum() == pytest.approx(1)
-
-
-@given(st.floats(1.0, 8.0), st.floats(1.0, 8.0), st.floats(1.0, 20.0))
-@settings(max_examples=15, deadline=None)
-def test_a_relaxed_limit_loses_no_option(ranked, speed, money, capital):
-    s, tech, offers = ranked
-    w = s.workloads[0]
-    strict = s.model_copy(
-        update={"budget": s.budget.model_copy(update={"monthly_usd": 9e3, "capital_usd": 4e5})}
-    )
-    loose = strict.model_copy(
-        update={
-            "workloads": (w.model_copy(update={"tpot_limit_s": w.tpot_limit_s * speed}),),
-            "budget": strict.budget.model_copy(
-                update={"monthly_usd": 9e3 * money, "capital_usd": 4e5 * capital}
-            ),
-        }
-    )
-    before = priced_options(strict, 0, tech, offers).table["feasible"].to_numpy()
-    after = priced_options(loose, 0, tech, offers).table["feasible"].to_numpy()
-    assert (after | ~before).all()
+# --- samples -------------------------------------------------------------------------------------
 
 
 @given(st.floats(0.5, 0.99), st.floats(1.01, 2.0))
@@ -169,197 +121,240 @@ def test_a_faster_replica_carries_no_less(one, other):
     assert capacity(batch, excess, 1.0) == pytest.approx(16)
 
 
-def test_jobs_take_turns_and_servers_are_bought_whole():
-    offer = {"step": 8.0}
-    half, most = np.array([0.4]), np.array([0.7])
-    turns = pooled_size(offer, np.array([4.0]), [(np.array([16.0]), half), (np.array([8.0]), half)])
-    both = pooled_size(offer, np.array([4.0]), [(np.array([16.0]), most), (np.array([8.0]), most)])
-    assert turns[0] == 24  # 4 + 16, in servers of 8
-    assert both[0] == 32  # 4 + 16 + 8
+# --- amounts -------------------------------------------------------------------------------------
 
 
-# --- the answer ----------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("usd", "english", "chinese"),
+    [
+        (0.0, "0 USD", "0 美元"),
+        (0.3512, "35.1 cents", "35.1 美分"),
+        (14.03, "14 USD", "14 美元"),
+        (9_999.6, "10,000 USD", "1 万美元"),
+        (677_300, "677,000 USD", "67.7 万美元"),
+        (1_256_000, "1.26 million USD", "126 万美元"),
+        (2.194e9, "2,190 million USD", "21.9 亿美元"),
+        (-4_321, "-4,320 USD", "-4,320 美元"),
+    ],
+)
+def test_an_amount_has_three_digits_in_both_languages(both, usd, english, chinese):
+    assert words.voice_of(both).money(usd) == english
+    assert words.voice_of(both, "zh").money(usd) == chinese
 
 
-def test_the_answer_is_the_same_every_time(both):
-    again = decided()
-    pd.testing.assert_frame_equal(
-        both.policies.drop(columns="sampled"), again.policies.drop(columns="sampled")
-    )
+@given(st.floats(1e-6, 1e12))
+@settings(max_examples=200)
+def test_both_languages_round_alike(usd):
+    prices = scenario(BOTH).prices
+    english, chinese = words.Voice(prices).money(usd), words.Voice(prices, "zh").money(usd)
+    size = {"million": 1e6, "cents": 1e-2, "万美元": 1e4, "亿美元": 1e8, "美分": 1e-2}
+    told = [
+        float(text.split()[0].replace(",", "")) * size.get(text.split()[1], 1.0)
+        for text in (english, chinese)
+    ]
+    assert told[0] == pytest.approx(told[1], rel=1e-9)
+    assert told[0] == pytest.approx(usd, rel=0.0051)
 
 
-def test_plans_keep_the_limits_and_their_probabilities_add_up(both):
-    assert both.policies["probability"].sum() == pytest.approx(1)
-    assert (both.policies["cash_month_usd"] <= 5e4).all()
-    assert (both.policies["upfront_usd"] <= 1e6).all()
-    assert both.best["expected_usd"] == both.policies["expected_usd"].min()
-    for table in both.candidates:
-        assert table["probability"].sum() == pytest.approx(1)
-        assert (table.loc[~table["feasible"], "probability"] == 0).all()
+@given(st.floats(1e-9, 1.0, exclude_max=True))
+def test_a_share_is_never_rounded_to_nothing_or_all(share):
+    assert words.percent(share) not in ("0 %", "100 %")
+    assert words.percent(share, sign=True) != "+0 %"
 
 
-def test_a_plan_costs_what_its_works_cost_where_nothing_is_shared():
-    found = decided({"allow.modes": "on-demand"})
-    members = found.members(found.best)
-    assert found.best["expected_usd"] == pytest.approx(members["expected_usd"].sum())
-    assert found.best["low"] < found.best["expected_usd"] < found.best["high"]
+# --- what page 1 says ----------------------------------------------------------------------------
 
 
-def test_every_reason_is_true(both):
-    s = scenario(BOTH, {"workloads[1].deadline_days": 0.4, "budget.capital_usd": 1e5})
-    found = planner.decide(s, samples=SAMPLES, loads=8)
-    seen = set()
-    for table in found.candidates:
-        for row in table[~table["feasible"]].to_dict("records"):
-            seen.add(row["reason"].split(" ")[0])
-            broken = [n for n in CONSTRAINTS if row[f"use_{n}"] > 1]
-            assert broken
-            if row["reason"].startswith("misses the deadline by"):
-                late = float(row["reason"].split()[4].replace(",", ""))
-                assert row["days"] - 0.4 == pytest.approx(late, abs=0.051)
-            if "of capital" in row["reason"]:
-                assert row["upfront_usd"] > 1e5
-    assert seen
+def test_page_one_says_what_was_asked_and_which_defaults_it_took(both):
+    text = answer_page(both).text
+    assert "chat serves Llama 3.1 8B" in text or "chat serves Llama-3.1-8B" in text
+    assert "400 requests always in flight, with 1,024 tokens in" in text
+    assert "5 billion tokens" in text
+    assert "6 times a year and must each time be done within 10 days" in text
+    assert "At most 1 million USD may be spent on what is bought, and 50,000 USD a month" in text
+    assert "At most 64 GPUs can be had" in text
+    assert "within 30 ms" in text  # as stated
+    rest = rest_page(both).text
+    taken = rest[rest.index("Taken, as nothing was named") :]
+    assert "36 months is the usual one" in taken
+    assert "A100, H100 and H200" in taken
+    stated = decided({"workloads[0].ttft_limit_s": 1, "horizon_months": 12, "allow.gpus": "H100"})
+    assert "The first token" not in rest_page(stated).text
+    assert "usual one" not in rest_page(stated).text
 
 
-def test_a_model_that_does_not_fit_says_by_how_much():
-    found = decided({"workloads[0].model": "Llama-3.1-70B", "allow.weights": "bf16"})
-    out = [r for r in planner.rejected(found.options[0]) if r["split"] == "one GPU"]
-    assert out
-    assert all("GiB a GPU too large" in r["reason"] for r in out)
+def test_a_default_stays_one_where_other_fields_are_laid_over_the_scenario():
+    asked = asked_scenario(scenario("small-team"), monthly_usd=5000.0)
+    told = words_asked.default_sentences(asked, words.Voice(asked.prices))
+    assert any("50 ms" in text for text in told)
+    assert asked.budget.monthly_usd == 5000
+    assert asked.budget.capital_usd == 50_000
 
 
-def test_too_few_gpus_for_the_cache_says_how_much_is_missing():
-    found = decided(
-        {
-            "workloads[0].isl": 32000,
-            "workloads[0].concurrency": 256,
-            "workloads[0].tpot_limit_s": 0,
-            "workloads[0].ttft_limit_s": 0,
-            "limits.gpus": 2,
-        }
-    )
-    reasons = set(found.candidates[0]["reason"])
-    assert any(r.startswith("KV cache does not fit at 32,512 tokens x 256") for r in reasons)
+def test_every_limit_comes_back_with_what_is_used_and_left(both):
+    table = limits.uses_table(both, both.best).set_index(["workload", "limit"])
+    assert table.loc[("", "capital_usd"), "asked"] == 1e6
+    assert table.loc[("", "monthly_usd"), "used"] == pytest.approx(both.best.monthly_usd.max())
+    assert table.loc[("", "gpus"), "used"] == both.best.gpus_atonce.max()
+    assert table.loc[("tuning", "deadline_days"), "asked"] == 10
+    assert table.loc[("chat", "tpot_limit_s"), "used"] <= 0.03
+    assert not table.loc[("chat", "ttft_limit_s"), "stated"]
+    assert (table["asked"] - table["used"] == table["left"]).all()
+    assert table["kept"].all()
+    voice, text = words.voice_of(both), answer_page(both).text
+    for name in ("capital_usd", "monthly_usd"):
+        row = table.loc[("", name)]
+        used, asked, left = (voice.money(row[n]) for n in ("used", "asked", "left"))
+        assert f"{used} of {asked}, {left} are left" in text
 
 
-def test_a_gpu_without_a_price_is_told():
-    found = decided({"allow.gpus": "H100,H200 NVL"})
-    reasons = {r["gpu"]: r["reason"] for r in planner.rejected(found.options[0])}
-    assert "quote" in reasons["h200-nvl-141"]
+def test_a_limit_that_was_left_open_and_is_used_heavily_is_named(both):
+    many = {"allow.modes": "own,on-demand", "limits": {}, "workloads": [SERVICE]}
+    open_ = decided(many | {"budget": {"monthly_usd": 1e5}})
+    capital = words.voice_of(open_).money(open_.best.upfront_usd)
+    assert open_.best.upfront_usd > 0
+    assert f"You named no capital: this takes {capital} at once" in answer_page(open_).text
+    assert "You named no" not in answer_page(both).text
+    rented = decided({"budget": {}, "allow.modes": "on-demand"})
+    assert "You named no capital" not in answer_page(rented).text
 
 
-def test_owned_gpus_are_used_first():
-    found = decided({"owned": [{"gpu": "A100", "count": 16}]})
-    assert (found.members(found.best)["mode"] == "owned").all()
-    assert found.best["upfront_usd"] == 0
+def test_the_number_signed_its_chance_and_the_shortfall_are_those_of_the_plan():
+    found = decided({"allow.modes": "own,on-demand", "workloads": [SERVICE], "horizon_months": 36})
+    plan, text = found.best, answer_page(found).text
+    record = answer_record(found)["recommendation"]
+    assert len(plan.signed)
+    assert 0 < record["enough"] < 1
+    assert f"are enough in {words.percent(record['enough'])} of {SAMPLES} draws" in text
+    assert words.voice_of(found).money(record["shortfall_usd"]) in text
+    assert sum(row["gpus"] for row in record["signed"]) == plan.chosen.signed.sum()
+    assert sum(record["parts"].values()) == pytest.approx(record["expected_usd"])
 
 
-def test_no_more_owned_gpus_are_used_than_there_are():
-    found = decided({"owned": [{"gpu": "A100", "count": 1}]})
-    for _, plan in found.policies.iterrows():
-        assert found.pools(plan).get(("a100-sxm-80", "owned"), 0) <= 1
+def test_rows_of_the_table_add_up_to_the_cost(both):
+    for found in (both, decided({"owned": [{"gpu": "A100", "count": 16}], "allow.sell": False})):
+        plan = found.best
+        works = plan.work_usd.sum() + plan.keep_usd + plan.effort_usd
+        assert works == pytest.approx(plan.expected_usd, rel=1e-6)
+        table = words_tables.works_table(found)
+        assert list(table.index[:2]) == ["chat", "tuning"]
+        total = words.voice_of(found).money(plan.expected_usd)
+        assert table.loc["all together", "Cost"] == total
 
 
-def test_a_service_runs_on_spot_only_where_it_may_stop():
-    modes = {"allow.modes": "spot,on-demand"}
-    kept = decided(modes)
-    assert not (kept.candidates[0].query("feasible")["mode"] == "spot").any()
-    stops = decided(modes | {"workloads[0].interruptible": True})
-    assert (stops.candidates[0].query("feasible")["mode"] == "spot").any()
+def test_a_job_that_runs_once_is_told_once_with_its_time(once):
+    text = answer_page(once).text
+    assert re.search(r"tuning costs [\d.]+ (USD|cents) once and takes [\d.]+ (minutes|hours)", text)
+    assert "36 months (" not in text
+    assert "0 USD a month" not in text
+    table = words_tables.works_table(once)
+    assert table.loc["tuning", "Each"] == "once"
+    assert limits.runs_in(once.best, 0) == 1
+    twice = decided(content={"name": "twice", "workloads": [ONCE | {"runs_per_year": 2}]})
+    assert "6 runs are wanted" in answer_page(twice).text
+
+
+def test_what_keeps_its_limits_too_seldom_is_said_first(both):
+    plan = replace(both.best)
+    vars(plan)["kept"] = np.arange(SAMPLES) < 0.5 * SAMPLES
+    text = answer_page(replace(both, plans=(plan, *both.plans[1:]))).text
+    paragraphs = text.split("\n\n")
+    assert paragraphs[1] == "All deadlines and limits are kept in 50 % of the draws alone."
+    assert "alone" not in answer_page(both).text
+
+
+def test_equal_plans_are_called_equal_and_the_rule_is_named(both):
+    best, other = both.plans[:2]
+    same = replace(best, policies=(Policy(ONE, ("h100-sxm-80",)),))
+    dear = (best.simplicity[0] + 1, *best.simplicity[1:])
+    object.__setattr__(same, "__class__", type("Dear", (type(best),), {"simplicity": dear}))
+    text = answer_page(Decision(both.scenario, both.problem, (best, same))).text
+    assert "Equal to it, within the error: H100 for all" in text
+    assert "What decided is fewer kinds of GPU" in text
+    assert "+0 %" not in page(both)
+    if other.expected_usd > best.expected_usd * (1 + TIE):
+        assert "Equal to it" not in answer_page(both).text
+
+
+def test_a_reason_is_told_only_where_it_is_one(both):
+    for text in words_page.reasons(both):
+        assert not re.search(r"\b0 %", text)
+        assert "the same" not in text
+    dearer = [p for p in both.plans[1:] for policy in p.policies if policy.kind == ONE]
+    if dearer and not any(p.kind == ONE for p in both.best.policies):
+        assert any("One kind of GPU for all costs more" in t for t in words_page.reasons(both))
+
+
+def test_another_number_format_is_to_be_checked_and_has_its_price(both):
+    fast = decided({"workloads": [SERVICE], "effort.precision_usd": 0})
+    ran = dict(fast.best.runs.iloc[0])
+    assert ran["precision"] == "fp8"
+    assert "chat would run in FP8 instead of BF16" in rest_page(fast).text
+    plain = decided({"workloads": [SERVICE], "allow.weights": "bf16"})
+    assert "instead of" not in rest_page(plain).text
+
+
+def test_prices_are_graded_by_the_worst_of_them():
+    mine = {"allow": {"gpus": "H100", "modes": "on-demand"}, "workloads": [SERVICE]}
+    quoted = decided(mine | {"prices.quotes": "H100:on-demand=2.10"})
+    assert answer_record(quoted)["recommendation"]["price_grade"] == "firm"
+    assert "prices are firm" in answer_page(quoted).text
+    mixed = mine | {"allow": {"gpus": "H100", "modes": "own,on-demand"}}
+    old = decided(mixed | {"prices.quotes": "H100:on-demand=20.0", "budget": {}, "limits": {}})
+    assert answer_record(old)["recommendation"]["price_grade"] == "guess"
+    assert "in part a guess: H100 (bought" in answer_page(old).text
+
+
+def test_what_is_not_used_is_named():
+    changes = {
+        "prices": {"currency": "CNY", "quotes": "L40S:on-demand=1.0,H200:on-demand=0.9"},
+        "allow.gpus": ["A100", "H200", "H200 NVL"],
+        "owned": [{"gpu": "A100", "count": 8, "book_usd": 10_000}],
+        "limits": {"racks": 2},
+        "workloads": [SERVICE],
+    }
+    found = decided(changes)
+    text = page(found)
+    assert "1 USD = 7.1 CNY" in text
+    assert "your quotes of L40S, which allow.gpus does not list" in text
+    assert "H200 NVL. Give a quote of your own" in text
+    assert "owned.book_usd and limits.racks" in text
+    assert "prompts read on GPUs of their own; gpuspec estimate" in text
+    assert "Fields that are not used" not in page(decided({"workloads": [SERVICE]}))
 
 
 def test_a_quote_of_ones_own_changes_the_answer():
     cheap = decided({"prices.quotes": "h200-sxm-141:on-demand=0.20"})
-    assert set(cheap.members(cheap.best)["gpu"]) == {"h200-sxm-141"}
+    assert set(cheap.best.runs["gpu"]) == {"h200-sxm-141"}
 
 
-@pytest.mark.parametrize("objective", ["time", "energy"])
-def test_other_goals_are_reached(both, objective):
-    column = {"time": "time_index", "energy": "kwh_month"}[objective]
-    found = decided({"objective": objective})
-    cheapest = both.plans.table.query("feasible")[column].min()
-    assert found.best[column] <= max(both.best[column], cheapest) * 1.001
-    assert found.policies["probability"].sum() == pytest.approx(1)
+def test_contracts_beyond_the_horizon_are_told():
+    reserved = {"horizon_months": 6, "allow.modes": "reserved-1yr", "workloads": [SERVICE]}
+    found = decided(reserved | {"budget": {}, "limits": {}})
+    assert "contracts are paid for 6 months beyond the horizon" in answer_page(found).text
+    whole = decided(reserved | {"horizon_months": 12, "budget": {}, "limits": {}})
+    assert "beyond the horizon" not in answer_page(whole).text
 
 
-def test_the_gap_moves_with_the_price_of_the_recommended_gpus(both):
-    table = planner.tornado(both)
-    assert {"low", "high", "flips"} <= set(table.columns)
-    mine = both.members(both.best)["gpu"].iloc[0]
-    label = both.members(both.best)["label"].iloc[0]
-    row = table[table["input"] == f"Price of {mine}, {label}"]
-    if len(row):  # dearer GPUs of one's own lessen the lead
-        assert row["high"].iloc[0] <= row["low"].iloc[0] + 1e-9
-    evens = planner.break_evens(both, table)
-    assert (evens["far"].to_numpy()[:-1] <= evens["far"].to_numpy()[1:]).all()
+def test_what_is_sold_and_what_is_kept_is_told():
+    owned = {"owned": [{"gpu": "A100", "count": 16}], "workloads": [ONCE]}
+    kept = decided(owned | {"allow.sell": False})
+    assert "You own 16 x A100, none of which may be sold" in answer_page(kept).text
+    assert "Keep the 16 x A100 that are owned." in answer_page(kept).text
+    sold = decided(owned)
+    count = sold.best.sold["gpus"].sum()
+    assert f"Sell {count:.0f} x A100 of those that are owned" in answer_page(sold).text
+    assert "H200 for all" not in words.policy_words(sold.best.policies[0])
 
 
-def test_at_the_break_even_price_both_plans_cost_the_same(both):
-    evens = planner.break_evens(both, planner.tornado(both))
-    price = evens[(evens["kind"] == "price") & np.isfinite(evens["far"])]
-    assert len(price)
-    from gpuspec.decision.plan.sensitivity import Gap
-
-    gap, row = Gap(both), price.iloc[0]
-    factors = np.array(
-        [
-            row["at"] / row["value"] if (o["gpu"], o["mode"]) == (row["gpu"], row["what"]) else 1
-            for o in both.plans.draws.rows
-        ]
-    )
-    assert gap.with_prices(factors) == pytest.approx(0, abs=1e-6)
+def test_a_service_runs_on_spot_only_where_it_may_stop():
+    modes = {"allow.modes": "spot,on-demand", "workloads": [SERVICE]}
+    assert "on spot" not in answer_page(decided(modes)).text.split("\n\n")[1]
+    stops = decided(modes | {"workloads[0].interruptible": True})
+    assert "on spot for the runs of chat" in answer_page(stops).text
 
 
-def test_what_must_give_makes_it_feasible():
-    strict = {"workloads[0].tpot_limit_s": 0.001, "workloads[0].ttft_limit_s": 60.0}
-    found = decided(strict)
-    assert not found.feasible
-    table = planner.nearest(found.scenario, found.options, found.plans)
-    row = table[table["what"] == "the limit of each token"].iloc[0]
-    needed, unit = row["needed"].words().split()
-    assert unit == "ms"
-    assert (
-        decided(strict | {"workloads[0].tpot_limit_s": float(needed) / 1e3})
-        .candidates[0]["feasible"]
-        .any()
-    )
-    assert "what_must_give" in answer_record(found, None)
-    assert row["needed"].words() in answer_page(found, None)
-    assert len(members_table(found)) == len(table)
-
-
-def test_a_total_budget_that_is_too_small_is_told_as_such():
-    single = decided()
-    monthly = float(single.plans.table["cash_month_usd"].min())
-    found = decided({"budget.monthly_usd": monthly * 0.97, "budget.capital_usd": 0.0})
-    table = planner.nearest(found.scenario, found.options, found.plans)
-    assert not found.feasible
-    assert (table["what"] == "the monthly budget").any()
-
-
-def test_page_one_exists_in_chinese(both):
-    evens = planner.break_evens(both, planner.tornado(both))
-    page = answer_page(both, evens, "zh")
-    for words in ("建议方案", "成本", "把握", "三条理由", "次优方案"):
-        assert words in page
-    for left in (" and ", "reserved", "on demand", "months"):
-        assert left not in page
-    assert "$" not in answer_page(both, evens)
-
-
-def test_each_load_that_flips_the_choice_is_a_sentence_in_both_languages(both):
-    for what, (name, *_) in LOAD_ROWS.items():
-        if what == "horizon":  # has no factor
-            continue
-        even = pd.DataFrame([{"kind": "load", "what": name, "at": 1.5, "far": 0.4}])
-        (said,) = changes(both, even)
-        assert said == f"{name[0].lower()}{name[1:]} at 1.5 times what was asked"
-        (said,) = changes(both, even, "zh")
-        assert re.fullmatch(r"[^a-z]*(token)?[^a-z]*变为设定值的 1.5 倍", said)
-
-
-def test_simulations_and_tenants_are_planned_too():
+def test_simulations_tenants_and_images_are_told_too():
     content = {
         "name": "more",
         "allow": {"gpus": "A100,H100"},
@@ -376,13 +371,205 @@ def test_simulations_and_tenants_are_planned_too():
                 "name": "small",
                 "table": [{"name": "a", "memory_gib": 8, "gpu_share": 0.1, "copies": 10}],
             },
+            {"kind": "images", "name": "art", "model": "SDXL", "images_per_s": 2.0},
         ],
     }
     found = decided(content=content)
-    assert found.feasible
-    assert (found.members(found.best)["gpus"] >= 1).all()
-    reference = found.candidates[0].query("gpu == 'a100-sxm-80' and feasible").iloc[0]
-    assert reference["days"] * reference["gpus"] * 24 == pytest.approx(500, rel=0.06)
+    text = answer_page(found).text
+    assert "md takes 500 GPU-hours of A100 a run" in text
+    assert "small are 10 small services on slices of GPUs" in text
+    assert "art makes 2 images a second" in text
+    table = words_tables.works_table(found)
+    assert table.loc["art", "Delivers"] == "2 images a second"
+    assert "of 10 days" in table.loc["md", "Delivers"]
+
+
+def test_one_plan_alone_has_no_runner_up_and_nothing_flips_it():
+    one = {"allow.gpus": "H100", "allow.modes": "on-demand", "workloads": [SERVICE]}
+    found = decided(one)
+    evens = break_evens(found, tornado(found))
+    assert found.runner_up is None
+    assert len(evens) == 0
+    assert "No other plan keeps all limits" in answer_page(found).text
+    assert "Runner-up" not in rest_page(found, evens).text
+
+
+@pytest.mark.parametrize("objective", ["time", "energy"])
+def test_another_goal_is_told_with_what_the_cheapest_costs(both, objective):
+    found = decided({"objective": objective})
+    text = answer_page(found).text
+    assert {"time": "It is the fastest", "energy": "It takes the least energy"}[objective] in text
+    assert "it is the cheapest in" not in text
+
+
+# --- what would flip it --------------------------------------------------------------------------
+
+
+def test_at_the_break_even_price_both_plans_cost_the_same(both):
+    evens = break_evens(both, tornado(both))
+    assert (evens["far"].to_numpy()[:-1] <= evens["far"].to_numpy()[1:]).all()
+    price = evens[(evens["kind"] == "price") & np.isfinite(evens["far"])]
+    assert len(price)
+    gap, row = Gap(both), price.iloc[0]
+    rows = both.offers[["gpu", "mode"]].to_numpy(str)
+    mine = (rows == [row["gpu"], row["what"]]).all(axis=1)
+    assert gap.with_prices(np.where(mine, row["at"] / row["value"], 1.0)) == pytest.approx(
+        0, abs=1e-6
+    )
+    assert "The runner-up wins with" in rest_page(both, evens).text
+
+
+def test_each_load_that_flips_the_choice_is_a_sentence_in_both_languages(both):
+    import pandas as pd
+
+    for what, (name, *_) in LOAD_ROWS.items():
+        if what == "horizon":  # has no factor
+            continue
+        even = pd.DataFrame([{"kind": "load", "what": name, "at": 1.5, "far": 0.4}])
+        (said,) = words_page.changes(both, even)
+        assert said == f"{name[0].lower()}{name[1:]} at 1.5 times what was asked"
+        (said,) = words_page.changes(both, even, "zh")
+        assert re.fullmatch(r"[^a-z]*(token)?[^a-z]*变为设定值的 1.5 倍", said)
+
+
+# --- where nothing is feasible -------------------------------------------------------------------
+
+
+def test_an_infeasible_page_says_what_must_give_with_its_price(nothing):
+    text = answer_page(nothing).text
+    rows = answer_record(nothing)["what_must_give"]
+    assert "What must give, the cheapest first" in text
+    assert rows
+    costs = [row["cost_usd"] for row in rows if np.isfinite(row["cost_usd"])]
+    assert costs == sorted(costs)
+    voice, row = words.voice_of(nothing), rows[0]
+    assert row["what"] == "monthly"
+    assert f"With {voice.money(row['needed'])} a month instead of 100 USD" in text
+    assert voice.money(row["cost_usd"]) in text
+    assert decided({"budget": {"monthly_usd": row["needed"]}}).feasible
+
+
+def test_limits_that_must_give_together_are_told_as_such():
+    found = decided({"budget.monthly_usd": 100, "budget.capital_usd": 0})
+    text = answer_page(found).text
+    rows = answer_record(found)["what_must_give"]
+    assert len(rows) > 1 or np.isfinite(rows[0]["cost_usd"])
+    if len(rows) > 1:
+        assert "together with the other changes here it costs" in text
+    changes = {f"budget.{row['what']}_usd": row["needed"] for row in rows}
+    assert decided(changes).feasible
+
+
+def test_tables_of_an_empty_answer_keep_their_columns(nothing, both):
+    for table in (words_tables.works_table, words_tables.plans_table):
+        empty, full = table(nothing), table(both)
+        assert len(empty) == 0
+        assert list(empty.columns) == list(full.columns)
+    assert list(nothing.table.columns) == list(both.table.columns)
+
+
+def test_the_command_ends_with_3_where_nothing_does_it(command):
+    found = command("plan", "small-team", "--monthly-usd", "1", "--capital-usd", "0")
+    assert found.returncode == 3
+    assert found.stdout.startswith("Small team\n")
+    assert "What must give" in found.stdout
+    told = command("plan", "small-team", "--monthly-usd", "1", "--capital-usd", "0", "--json")
+    record = json.loads(told.stdout)
+    assert told.returncode == 3
+    assert record["feasible"] is False
+    assert record["what_must_give"][0]["needed"] > 1
+
+
+def test_a_report_without_an_answer_is_written_and_ends_with_3(command, tmp_path):
+    asked = ("-p", "scenario=small-team", "-p", "monthly_usd=1", "-p", "capital_usd=0")
+    done = command("report", "decision", *asked, "-o", "out.html", "--quiet")
+    assert done.returncode == 3
+    html = (tmp_path / "out.html").read_text("utf-8")
+    assert "<h1>Small team</h1>" in html
+    assert "What must give" in html
+    assert "<figure" not in html
+    assert html.count('class="gpuspec"') <= 2  # what was asked, and what is out
+    assert "The plans" not in html
+
+
+def test_a_section_whose_code_shows_nothing_is_left_out():
+    shown = v4.new_output("display_data", {"text/markdown": "x"})
+    silent = [v4.new_markdown_cell("## None\n\nWords."), v4.new_code_cell("")]
+    told = [v4.new_markdown_cell("## Some"), v4.new_code_cell("", outputs=[shown])]
+    prose = [v4.new_markdown_cell("## Prose alone")]
+    cells = [v4.new_markdown_cell("# Title"), *silent, *told, *prose]
+    assert _speaking(cells) == [cells[0], *told, *prose]
+
+
+# --- for programs, and in Chinese ----------------------------------------------------------------
+
+
+def test_the_answer_is_the_same_every_time(both):
+    again, drop = decided(), ["plan", "policies"]
+    assert both.table.drop(columns=drop).equals(again.table.drop(columns=drop))
+    assert page(both) == page(again)
+
+
+def test_the_command_answers_in_text_and_in_json(command):
+    text = command("plan", "small-team")
+    assert text.returncode == 0
+    assert text.stdout.startswith("Small team\n\nYou asked: ")
+    changed = command("plan", "small-team", "--json", "-p", "workloads[0].concurrency=8")
+    record = json.loads(changed.stdout)
+    best = record["recommendation"]
+    assert record["feasible"]
+    assert best["low"] < best["expected_usd"] < best["high"]
+    assert sum(plan["probability"] for plan in record["plans"]) == pytest.approx(1)
+    assert {row["limit"] for row in best["limits"]} > {"capital_usd", "monthly_usd"}
+    assert best["works"][1]["run_usd"] * 12 == pytest.approx(best["works"][1]["cost_usd"])
+
+
+def test_the_command_refuses_what_it_cannot_use_with_exit_code_2(command):
+    for asked in (["article-d"], ["small-team", "-p", "budget.montly_usd=3"]):
+        done = command("plan", *asked)
+        assert done.returncode == 2
+        assert "did you mean" in done.stderr
+        assert done.stderr.count("\n") == 1
+
+
+NAMES = (
+    r"GPU|A100|H100|H200|L40S|NVL|PCIe|LoRA|QLoRA|Llama-?|Qwen[\d.]*|SDXL|sdxl|FP8|FP64|BF16|USD|CNY|kW"
+    r"|TP|DP|PP|CP|EP|ZeRO-\d|MIG|chat|tuning|both|once|md|B\b|gpuspec estimate|megatron-core|Hopper"
+    r"|Ampere|on\b"
+)
+
+
+@pytest.mark.parametrize("which", ["both", "once", "nothing"])
+def test_page_one_is_chinese_throughout(which, request):
+    found = request.getfixturevalue(which)
+    text = page(found, "zh")
+    if found.feasible:
+        table = words_tables.works_table(found, "zh").reset_index()
+        text += " ".join([*table.columns, *table.to_numpy().ravel().tolist()])
+        text += words_tables.plans_caption(found, "zh") + words_tables.works_caption(found, "zh")
+        text += " ".join(words.plan_labels(found, "zh"))
+    assert not re.search("[A-Za-z]{2,}", re.sub(NAMES, "", text))
+    assert "$" not in page(found)
+
+
+def templates():
+    """All sentences that are chosen by name."""
+    for module in (words, words_page, words_asked):
+        for name, value in vars(module).items():
+            if name.isupper() and isinstance(value, dict):
+                yield from value.values()
+    yield from words_page.RULE
+
+
+def test_every_sentence_has_a_translation_with_the_same_places():
+    known = {m.id: m.string for m in read_po(io.BytesIO(CATALOGUE.read_bytes())) if m.string}
+    found = {text for text in templates() if re.search(r"\w", text)}
+    assert found - set(known) == set()
+    for text, said in known.items():
+        assert set(re.findall(r"{\w+}", text)) == set(re.findall(r"{\w+}", said)), text
+
+
+# --- what is asked -------------------------------------------------------------------------------
 
 
 def test_the_inputs_of_a_buyer_are_laid_over_a_scenario():
@@ -410,143 +597,26 @@ def test_the_inputs_of_a_buyer_are_laid_over_a_scenario():
         owned_list("some A100")
 
 
-def test_owned_gpus_without_a_price_are_used_all_the_same():
-    found = decided({"owned": [{"gpu": "L40S", "count": 8}], "workloads": [SERVICE]})
-    assert found.members(found.best)["gpu"].iloc[0] == "l40s-pcie-48"
-    assert found.best["upfront_usd"] == 0
-
-
-def test_one_plan_alone_has_no_runner_up_and_nothing_flips_it():
-    found = decided(
-        {"allow.gpus": "H100", "allow.modes": "on-demand", "workloads": [SERVICE]},
-    )
-    table = planner.tornado(found)
-    evens = planner.break_evens(found, table)
-    assert found.runner_up is None
-    assert len(table) == len(evens) == 0
-    assert "No other plan" in answer_page(found, evens)
-    assert found.best["probability"] == 1
-
-
-def test_a_gpu_that_cannot_train_in_the_format_says_so():
-    found = decided({"allow.gpus": "V100,A100", "workloads": [JOB]})
-    said = [r["reason"] for r in planner.rejected(found.options[0]) if r["gpu"] == "v100-sxm-32"]
-    assert any("no BF16 units" in reason for reason in said)
-
-
-def test_random_arrivals_need_no_fewer_gpus_than_steady_load():
-    rate = {"allow.gpus": "H100", "allow.weights": "bf16", "workloads": [SERVICE]}
-    found = decided(rate | {"workloads[0].concurrency": None, "workloads[0].request_rate": 40.0})
-    best = found.members(found.best).iloc[0]
-    in_flight = 40.0 * (best["ttft_s"] + best["tpot_s"] * 512)
-    steady = decided(rate | {"workloads[0].concurrency": max(int(in_flight * 0.5), 1)})
-    assert best["gpus"] >= steady.members(steady.best)["gpus"].iloc[0]
-
-
-def test_the_command_answers_in_text_and_in_json(command):
-    text = command("plan", "small-team")
-    assert text.returncode == 0
-    assert text.stdout.startswith("Take ")
-    assert "Three reasons" in text.stdout
-    changed = command("plan", "small-team", "--json", "-p", "workloads[0].concurrency=8")
-    record = json.loads(changed.stdout)
-    assert record["feasible"]
-    assert record["recommendation"]["low"] < record["recommendation"]["high"]
-    assert sum(plan["probability"] for plan in record["plans"]) == pytest.approx(1)
-
-
-def test_the_command_refuses_what_it_cannot_use_with_exit_code_2(command):
-    for words in (["article-d"], ["small-team", "-p", "budget.montly_usd=3"]):
-        done = command("plan", *words)
-        assert done.returncode == 2
-        assert "did you mean" in done.stderr
-        assert done.stderr.count("\n") == 1
-
-
-def words_to_usd(text):
-    return float(text.removesuffix(" USD").replace(",", ""))
-
-
-def test_a_budget_of_zero_says_how_much_is_needed():
-    content = {"name": "one", "workloads": [SERVICE], "budget": {"monthly_usd": 0}}
-    found = decided({"allow.modes": ["on-demand"]}, content)
-    row = planner.nearest(found.scenario, found.options, found.plans).iloc[0]
-    needed = row["needed"].value
-    assert row["asked"].words() == "0 USD a month"
-    assert "nan" not in answer_page(found, None)
-    assert "inf" not in answer_page(found, None)
-    again = decided({"allow.modes": ["on-demand"], "budget.monthly_usd": needed}, content)
-    assert again.feasible
-
-
-def test_the_keep_of_owned_gpus_is_a_row_and_what_must_give_holds_it():
-    owned = [{"gpu": "A100", "count": 8}]
-    alone = {"name": "lab", "workloads": [JOB], "owned": owned, "allow": {"gpus": ["H100"]}}
-    found = decided({"allow.modes": ["on-demand"], "owned[0].count": 1}, alone)
-    amounts = [words_to_usd(a) for a in members_table(found)["A month"]]
-    assert sum(amounts) == pytest.approx(found.best["expected_usd"] / 36, rel=0.01)
-    assert "keeps the GPUs that are owned already" in answer_page(found, None)
-    tight = {"allow.modes": ["on-demand"], "budget": {"monthly_usd": 1}, "owned[0].count": 1}
-    poor = decided(tight, alone)
-    table = planner.nearest(poor.scenario, poor.options, poor.plans)
-    needed = table[table["what"] == "the monthly budget"]["needed"].iloc[0].value
-    rich = decided(tight | {"budget": {"monthly_usd": needed}}, alone)
-    assert rich.feasible
-
-
-def test_a_short_horizon_holds_a_whole_run_and_the_whole_reservation():
-    content = {"name": "one run", "workloads": [JOB], "allow": {"modes": ["on-demand"]}}
-    month = decided({"horizon_months": 1}, content)
-    year = decided({"horizon_months": 12}, content)
-    assert month.best["cost_usd"] == pytest.approx(year.best["cost_usd"])
-    assert "over 1 month (" in answer_page(month, None)
-    assert "1 个月合计" in answer_page(month, None, "zh")
-    assert "over 1 month, with" in plans_caption(month)
-    assert "over 12 months, with" in plans_caption(year)
-    reserved = {"horizon_months": 6, "allow": {"modes": ["reserved-1yr"]}, "workloads": [SERVICE]}
-    assert "paid for all of its 12 months" in answer_page(decided(reserved, content), None)
-
-
-def test_page_one_tells_rate_unused_quotes_and_servers_bought_whole():
-    changes = {
-        "prices": {"currency": "CNY", "quotes": "L40S:on-demand=1.0,H200:on-demand=0.9"},
-        "allow.gpus": ["A100", "H200"],
-        "workloads": [SERVICE],
-    }
-    found = decided(changes)
-    page = answer_page(found, None)
-    assert "1 USD = 7.1 CNY" in page
-    assert "your quotes of L40S, which allow.gpus does not list" in page
-    assert "汇率" in answer_page(found, None, "zh")
-    bought = decided({"workloads": [SERVICE], "allow.modes": ["own"], "allow.gpus": ["H100"]})
-    assert plans_table(bought).index[0] == "8 H100"
-
-
-def test_amounts_of_billions_are_written_out(both):
-    assert money(2.194e9, both) == "2,190 million USD"
-    assert money(1.25e6, both) == "1.25 million USD"
-
-
 def test_the_report_says_what_was_asked():
     content = BOTH | {"owned": [{"gpu": "A100", "count": 16}], "budget": {"capital_usd": 0}}
-    table = asked_table(scenario(content))["value"]
+    table = words_asked.asked_table(scenario(content))["value"]
     assert "model llama-3.1-8b" in table["chat"]
-    assert "concurrency 64" in table["chat"]
+    assert "concurrency 400" in table["chat"]
     assert f"engine {engine().name}" in table["chat"]
     assert "osl 512" in table["chat"]  # a default that the answer rests on
-    assert "runs_per_year 1" in table["tuning"]
+    assert "runs_per_year 6" in table["tuning"]
     assert "tokens 5e+09" in table["tuning"]
     assert table["budget"] == "capital_usd 0"
     assert table["owned"] == "16 x a100-sxm-80"
     assert "horizon_months 36" in table["goal"]
 
 
-def test_a_page_says_what_was_not_tried_and_its_limit_in_its_language():
-    found = decided({"workloads": [SERVICE], "allow.gpus": ["H100"]})
-    assert "prompts read on GPUs of their own; gpuspec estimate" in answer_page(found, None)
-    page = answer_page(found, None, "zh")
-    assert "未评估：预填充与解码分开部署" in page
-    assert "the limit" not in page
-    assert "speed (" not in page
-    job = decided({"workloads": [JOB], "allow.gpus": ["H100"]})
-    assert "gpuspec estimate" not in answer_page(job, None)
+def test_what_cannot_run_is_out_with_its_reason():
+    gpus = {"allow.gpus": "V100,A100,H200 NVL", "prices.quotes": "V100:on-demand=0.5"}
+    found = decided(gpus | {"workloads": [JOB]})
+    table = words_tables.rejected_table(found)
+    assert any("no BF16 units" in reason for reason in table["Why not"])
+    assert table.loc[table["GPU"] == "H200 NVL", "Why not"].str.contains("quote").all()
+    large = decided({"workloads[0].model": "Llama-3.1-70B", "allow.weights": "bf16"})
+    out = words_tables.rejected_table(large)
+    assert out["Why not"].str.contains("GiB a GPU too large").any()

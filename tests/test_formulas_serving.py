@@ -35,6 +35,7 @@ from gpuspec.formulas.roofline import (
 )
 from gpuspec.formulas.serving import (
     PARTS,
+    Client,
     Deployment,
     EngineTerms,
     Layout,
@@ -346,3 +347,63 @@ def test_half_the_bytes_are_never_slower_where_a_step_reads_weights(device, libr
         for form in ("fp8", "bf16")
     ]
     assert seconds[0] < 0.75 * seconds[1]
+
+
+# --- what a server's host does -------------------------------------------------------------------
+
+
+def sent(version, transport_s, stream_us, load=200):
+    """Seconds between tokens of a small model on one H100, and of an iteration's host."""
+    found = engine("vllm", version)
+    one = replica("llama-3.1-8b", tp=1)
+    one = one.model_copy(
+        update={
+            "engine": found.terms.model_copy(update={"stream_us": stream_us}),
+            "limits": found.limits,
+        }
+    )
+    seen = steady_state(one, load, 200, 200, client=Client(transport_s=transport_s))
+    return float(seen["tpot_s"])
+
+
+def test_a_server_in_the_scheduler_s_process_keeps_it_waiting_for_every_token():
+    near, quick, slow = (sent("0.5.4", *how) for how in ((0.0, 100), (0.005, 1e-6), (0.005, 100)))
+    assert near == pytest.approx(quick, rel=0.03)  # in process nothing is sent
+    assert slow - quick == pytest.approx(200 * 100e-6 * 1.09, rel=0.25)
+
+
+def test_a_server_of_its_own_only_bounds_how_many_tokens_a_second_leave_it():
+    quick, hidden, slow = (sent("0.11", 0.005, each) for each in (1e-6, 10, 1000))
+    assert hidden == quick  # 2 ms of sending behind a longer iteration
+    assert slow == pytest.approx(200 * 1000e-6 * 1.09, rel=0.2)
+    assert sent("0.11", 0.0, 1000) < slow / 4
+
+
+def test_a_compiled_program_takes_a_tenth_of_python_s_time_for_a_sequence():
+    one = replica("llama-3.1-8b", tp=1)
+    each = {}
+    for compiled in (False, True):
+        limits = one.limits.model_copy(update={"compiled": compiled, "works_ahead": False})
+        made = one.model_copy(update={"limits": limits, "silicon": GenerationTerms()})
+        host = [float(made.iteration_parts(n, 500)["engine"]) for n in (1, 101)]
+        each[compiled] = host[1] - host[0]
+    assert each[False] == pytest.approx(100 * one.engine.sequence_us * 1e-6)
+    assert each[True] == pytest.approx(each[False] / 10)
+
+
+def test_layers_of_experts_take_small_kernels_of_their_own():
+    one = replica("deepseek-v3", "H200", tp=8)
+    terms = one.engine.model_copy(update={"expert_layer_us": one.engine.expert_layer_us + 100})
+    slow = one.model_copy(update={"engine": terms})
+    more = slow.iteration_parts(8, 500)["experts"] - one.iteration_parts(8, 500)["experts"]
+    assert more == pytest.approx(58 * 100e-6)  # 3 of its 61 layers are dense
+
+
+def test_mxfp4_without_its_units_runs_through_kernels_timed_so():
+    timed, other = kernels(gpu("H100")), kernels(gpu("A100"))
+    assert timed.experts("mxfp4") not in (timed.experts("int4-awq"), timed.experts("bf16"))
+    assert other.experts("mxfp4") == other.experts("int4-awq")
+    assert timed.matmul("mxfp4") == timed.matmul("int4-awq")
+    h100, h20 = (replica("gpt-oss-120b", name, "mxfp4", tp=2) for name in ("H100", "H20"))
+    assert {one.layout.product("experts").kernel for one in (h100, h20)} == {"mxfp4"}
+    assert replica("gpt-oss-120b", "B200", "mxfp4", tp=2).layout.product("experts").kernel == "fp4"

@@ -7,15 +7,18 @@ from hypothesis import strategies as st
 
 from gpuspec import InputError
 from gpuspec.base.errors import UnknownNameError
+from gpuspec.base.units import NODE_GPUS
 from gpuspec.catalog import gpu
 from gpuspec.catalog.models import model
 from gpuspec.catalog.precision import precision, training_recipe
 from gpuspec.constants.fabrics import fabric
+from gpuspec.constants.ground import FAR, LEVELS
 from gpuspec.constants.kernels import kernels
-from gpuspec.constants.stored import stored
+from gpuspec.constants.stored import held_out, stored
 from gpuspec.constants.training import framework, training_errors, training_interval
+from gpuspec.evidence.measurements.described import ground_of_rows
 from gpuspec.evidence.measurements.pairs import matched_steps
-from gpuspec.evidence.measurements.training import prepared_rows
+from gpuspec.evidence.measurements.training import measured_step_seconds, prepared_rows
 from gpuspec.formulas.memory import Adapter
 from gpuspec.formulas.power import node_power_w
 from gpuspec.formulas.training import (
@@ -208,8 +211,9 @@ def test_published_iterations_of_megatron_on_a100(name, gpus, options, published
 
 @pytest.mark.parametrize(("fp8", "published"), [(False, 12.91), (True, 9.67)])
 def test_a_published_step_of_llama_8b_on_h100(fp8, published):
-    # NVIDIA DGX Cloud Benchmarking v25.01: 8 GPUs, batch 128 of 8,192 tokens, CP 2.
-    found = seconds(seq_len=8192, microbatches=32, dp=4, cp=2, zero_stage=1, fp8=fp8)
+    # NVIDIA DGX Cloud Benchmarking v25.01: 8 GPUs, batch 128 of 8,192 tokens, CP 2; cuDNN 9.
+    job = {"microbatches": 32, "dp": 4, "cp": 2, "zero_stage": 1, "attention": "flash3"}
+    found = seconds(seq_len=8192, fp8=fp8, **job)
     assert found == pytest.approx(published, rel=0.15)
 
 
@@ -281,12 +285,43 @@ def test_every_fitted_constant_is_inside_its_bounds():
 def test_held_out_errors_keep_what_the_documents_promise():
     errors = training_errors()
     known = errors.loc["step time, framework known"]
-    assert known["median_error"] <= 0.11
-    assert errors.loc["ratio h100-sxm-80 / a100-sxm-80", "median_error"] <= 0.08
+    assert known["median_error"] <= 0.08
+    assert known["p90_error"] <= 0.22
+    assert errors.loc["step time", "median_error"] <= 0.085
+    assert errors.loc["ratio h100-sxm-80 / a100-sxm-80", "median_error"] <= 0.07
     assert known["rows"] > 200
     assert known["publishers"] >= 5
     low, high = training_interval(10.0, levels={"known": "framework known"})
     assert low < 10 < high
+
+
+def test_intervals_hold_what_they_promise_of_publishers_that_were_left_out():
+    inside = training_errors()["coverage"]
+    assert 0.75 <= inside["step time"] <= 0.88
+    for group in ("Ampere", "Hopper", "Blackwell", *map("family {}".format, FAMILIES)):
+        assert inside[f"step time, {group}"] >= 0.65
+
+
+FAMILIES = ("megatron", "fsdp", "deepspeed", "internevo")
+"""Of nanotron half of the steps, and of llm.c and nanoGPT fewer: nobody else ran such hosts."""
+
+
+def test_what_was_measured_is_known_better_than_what_is_near_or_far():
+    errors = training_errors()["median_error"]
+    measured, near, far = (errors[f"step time, ground {level}"] for level in LEVELS)
+    assert measured < near < far
+
+
+def test_splits_over_nodes_are_within_a_fifth_or_far_ground():
+    rows = prepared_rows()
+    stages = (rows["pp"] > 1) & (rows["n_gpus"] > NODE_GPUS)
+    split = (stages | (rows["tp"] > NODE_GPUS)).to_numpy()
+    predicted = rows["case_id"].map(held_out("training")).to_numpy(float)
+    wrong = np.abs(predicted / measured_step_seconds(rows) - 1) > 0.2
+    known = ground_of_rows("training", rows, left_out=True) < FAR
+    assert rows.loc[split & wrong & known, "case_id"].tolist() == []
+    assert split.sum() > 150
+    assert (split & known).sum() > 40  # not all is far
 
 
 def test_the_batch_of_every_used_run_can_be_split_over_its_ranks():

@@ -37,7 +37,7 @@ from gpuspec.topics.serving import ServingQuestion, estimates
 from gpuspec.topics.serving.ask import EstimateQuestion
 from gpuspec.topics.serving.ground import ALONE_APART, APART, replica_ground, setting
 from gpuspec.topics.serving.ways import service_ways
-from gpuspec.topics.training.ground import IN_HOST_MEMORY
+from gpuspec.topics.training.ground import IN_HOST_MEMORY, OF_NODES, OF_POWER_LIMITS
 from gpuspec.views import language
 from gpuspec.views.language import ENGLISH, translator
 from gpuspec.views.words import grounds_sentence
@@ -221,7 +221,7 @@ def templates():
     found |= {parts.BEYOND, parts.BELOW, parts.NEWEST_OF, parts.MONTH, *parts.MONTHS.split()}
     for topic in TOPICS.values():
         found |= {words for words, _ in topic.names.values()} | set(topic.numbers.values())
-    return found | {APART, ALONE_APART, IN_HOST_MEMORY, *HPC_PARTS}
+    return found | {APART, ALONE_APART, IN_HOST_MEMORY, OF_NODES, OF_POWER_LIMITS, *HPC_PARTS}
 
 
 def test_every_part_of_a_reason_has_a_translation():

@@ -119,6 +119,7 @@ def test_readme_states_the_sizes_of_the_tables():
         "models": len(gpuspec.models()),
         "memory figures": len(load_table("measurements-memory")),
         "inference measurements": len(load_table("measurements-inference")),
+        "steps of reinforcement learning": len(load_table("measurements-posttraining")),
         "training measurements": len(load_table("measurements-training")),
         "collectives": len(load_table("measurements-collectives")),
         "HPC results": len(load_table("measurements-hpc")),

@@ -31,14 +31,27 @@ NUMBERS = [
     if field.range
 ]
 DIFFER = {  # one default a name, but for these: the question is another one
-    "model": {"networks", "work", "decision"},  # one that a single GPU trains; as in the scenario
+    "model": {
+        "networks",
+        "work",
+        "decision",
+        "posttraining",
+    },  # one that a single GPU trains; as in the scenario
     "weights": {"model", "memory", "claims"},  # one is pictured; what the article says of two
     "concurrency": {
         "work",
         "decision",
         "memory",
     },  # a bill of a large service; as in the scenario; one load
-    "engine": {"mig", "memory"},  # the one whose buffers fit slices; whose share of memory is 0.9
+    "framework": {"posttraining"},  # one for reinforcement learning
+    "counts": {"posttraining"},  # a run of days, not of months
+    "isl": {"posttraining"},  # no users whose use case says them
+    "osl": {"posttraining"},
+    "engine": {
+        "mig",
+        "memory",
+        "posttraining",
+    },  # the one whose buffers fit slices; whose share of memory is 0.9
     "max_gpus": {"mig"},  # tenants stay within a node
     "training_gpus": {"work"},  # a run that is paid for, not a node
     "horizon_months": {"cost"},  # an owned server lives five years, a plan looks three ahead
@@ -243,7 +256,7 @@ def test_blank_is_accepted_by_a_report():
 
 def test_no_capital_is_a_limit_of_nothing():
     q = record_of("upgrade").ask(capital_usd=0, quarters=2)
-    assert q.limits.asked()["capital_usd"] == 0.0
+    assert q.stated.budget.capital_usd == 0.0
     assert record_of("decision").ask(capital_usd=0).stated.budget.capital_usd == 0.0
 
 

@@ -8,12 +8,13 @@ from hypothesis import strategies as st
 
 from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.catalog import load_table
+from gpuspec.catalog.models import model
 from gpuspec.formulas.serving import max_concurrency, steady_state
 from gpuspec.topics import claims, training
 from gpuspec.topics.claims import FALSE, Check, condition, joined, judged, words
 from gpuspec.topics.claims.pictures import holding_map, said_and_found
 from gpuspec.topics.claims.published import published_serving, published_training
-from gpuspec.topics.claims.same import of_same_settings
+from gpuspec.topics.claims.same import EQUAL, KNOWN, of_same_settings
 from gpuspec.topics.claims.serving import VENDOR_MODEL, latency_grid, serving_grid
 from gpuspec.topics.claims.training import training_grid
 from gpuspec.topics.claims.verdict import (
@@ -259,6 +260,26 @@ def test_no_class_wants_hopper_and_has_no_rival(found):
     assert found["C13"].verdict.condition.startswith("never all at once")
 
 
+def test_every_published_figure_of_every_check_has_an_estimate_of_its_settings(found):
+    """None of another format, framework, model size or GPU stands beside one."""
+    checks = [check for finding in found.values() for check in finding.checks]
+    beside = [check for check in checks if len(check.measured)]
+    assert len(beside) > 10
+    for check in beside:
+        equal = [c for c in EQUAL if c in check.grid and (c in check.measured or c in KNOWN)]
+        assert set(KNOWN) & set(check.grid) <= {*check.measured, "params_b"}, check.label
+        for column in equal:
+            assert set(check.measured[column]) <= set(check.grid[column]), (check.label, column)
+        if "params_b" in check.grid:
+            sizes = np.log(check.grid["params_b"].unique())
+            own = [model(name).params / 1e9 for name in check.measured["model"].unique()]
+            gaps = np.abs(np.log(own)[:, None] - sizes[None, :]).min(axis=1)
+            assert (gaps <= np.log(1.25) + 1e-9).all(), check.label
+    trained = [c for c in beside if "framework" in c.grid]
+    assert trained
+    assert {f for c in trained for f in c.measured["framework"]} > {"megatron-core"}
+
+
 def test_a_published_figure_has_the_format_and_size_of_its_estimate(found):
     seen = found["C01"].checks[0].measured
     assert set(seen["precision"]) <= {"BF16", "FP8"}
@@ -270,6 +291,11 @@ def test_a_published_figure_has_the_format_and_size_of_its_estimate(found):
     assert of_same_settings(grid_, runs.assign(model="Llama-3.1-8B")).empty
     assert of_same_settings(grid_, runs.drop(columns="precision")).empty
     assert of_same_settings(grid_, runs.assign(seq_len=32768)).empty
+    both = grid_.assign(framework="megatron-core")
+    assert of_same_settings(both, runs).empty  # a run that names no framework
+    named = runs.assign(framework=["megatron-core", "megatron-core", "megatron-core"])
+    assert of_same_settings(both, named)["value"].tolist() == [2.0]
+    assert of_same_settings(both, named.assign(framework="llm-foundry")).empty
     # A map of FP8 shows no figure of BF16.
     shown = claims.claim_map(found["C01"])
     figures = seen.loc[seen["precision"] == "FP8", "value"]

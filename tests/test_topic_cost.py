@@ -1,6 +1,7 @@
 """Cost: published arithmetic comes out, parts add up, and comparisons agree with each other."""
 
 from dataclasses import replace
+from datetime import date
 
 import numpy as np
 import pandas as pd
@@ -12,8 +13,10 @@ from gpuspec.base.errors import InputError
 from gpuspec.catalog import gpu
 from gpuspec.formulas import cost
 from gpuspec.topics import cost as money
+from gpuspec.topics.cost import pictures, words
 from gpuspec.topics.serving import ServingQuestion
 from gpuspec.topics.training import TrainingQuestion
+from gpuspec.views import charts
 
 # Central inputs of November 2026: 19 % network, five years to 12 %, 9 % interest, 5 % upkeep.
 CENTRAL = {
@@ -244,3 +247,61 @@ def test_a_cheap_old_gpu_can_still_lose_by_the_token():
 def test_bad_input_is_named(field, value):
     with pytest.raises(InputError, match=field):
         money.CostQuestion.ask(gpus="H100", **{field: value})
+
+
+@pytest.mark.parametrize("name", ["B300", "L40S"])
+def test_a_gpu_without_prices_is_named_in_every_list_and_breaks_no_picture(name):
+    asked = money.CostQuestion.ask(gpus=name, today="2026-11-26")
+    device = asked.gpus[0]
+    service = ServingQuestion.ask(model="Llama-3.1-8B", gpus=name, concurrency=64)
+    tokens = money.tokens_table(asked, service)
+    assert device in set(tokens["gpu"])
+    assert device in set(money.age_table(asked)["gpu"])
+    said = words.age_sentences(asked)
+    assert f"{device} has no price" in said
+    assert "No price that is used" not in said
+    if name == "B300":
+        assert tokens["way"].tolist() == money.age_table(asked)["way"].tolist() == ["no price"]
+        assert "no price of b300-sxm-288" in words.work_finding(tokens, "A token", "USD")
+    breaks, months = money.break_even_table(asked), money.month_curves(asked, device)
+    for finding in (
+        words.break_even_finding(asked, breaks),
+        words.break_even_sentences(asked, breaks),
+        words.ways_finding(asked, money.ways_table(asked)),
+        words.drift_finding(money.drift_table(asked)),
+    ):
+        assert finding
+    for drawn in (
+        pictures.cost_ranges(money.ways_table(asked), "USD", "title"),
+        pictures.owned_parts(money.parts_table(asked), "USD", "title"),
+        pictures.cost_by_used_hours(money.used_hours_curves(asked), "USD", 0.5, "title"),
+        pictures.paid_by_month(months, device, "USD", "title"),
+        pictures.drift_bars(money.drift_table(asked), "USD", "title"),
+        pictures.spot_prices(money.spot_table(asked), "USD", "title"),
+        pictures.tornado(money.driver_table(asked, device), device, "USD", "title"),
+    ):
+        charts.literal(drawn)
+
+
+def test_services_are_a_part_of_the_owned_hour_where_they_are_set():
+    lines = "licence_usd_gpu_year=8760,network_usd_gpu_month=73"
+    asked = money.CostQuestion.ask(gpus="H100", operating=lines, used_hours_share=0.5)
+    parts = money.parts_table(asked).loc["h100-sxm-80"]
+    assert parts["services"] == pytest.approx((1 + 0.1) / 0.5)
+    own = money.ways_table(asked).set_index("mode").loc["own", "central"]
+    assert parts.sum() == pytest.approx(own)
+    assert "services" not in money.parts_table(money.CostQuestion.ask(gpus="H100"))
+    said = words.services_sentence(asked)
+    assert said == (
+        "The costs hold software licences and line and traffic. The costs leave out "
+        "a support plan on rents: set support_share in operating."
+    )
+
+
+def test_the_trend_ends_at_the_day_of_the_run():
+    day = date(2026, 9, 30)
+    assert money.trend_table(day)["date"].max() <= pd.Timestamp(day)
+    assert len(money.trend_table(day)) < len(money.trend_table(date(2026, 11, 30)))
+    table, summary = money.backtest_table(day)
+    assert table.empty
+    assert words.backtest_finding(summary) == "No series has both rows"

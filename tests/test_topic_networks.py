@@ -11,6 +11,7 @@ from gpuspec.base.errors import UnknownNameError
 from gpuspec.catalog import gpu
 from gpuspec.constants.collectives import collective_errors, collective_interval
 from gpuspec.constants.fabrics import NETWORKS, board_fabric, fabric
+from gpuspec.constants.ground import KNOWN
 from gpuspec.formulas.networks import (
     OPERATIONS,
     algorithm_bandwidth,
@@ -18,7 +19,7 @@ from gpuspec.formulas.networks import (
     collective_seconds,
 )
 from gpuspec.topics import networks
-from gpuspec.topics.networks import words
+from gpuspec.topics.networks import NetworksQuestion, words
 
 SIZES = st.integers(3, 34).map(lambda power: 2.0**power)
 COUNTS, MEMBERS = st.sampled_from([1, 2, 4, 8]), st.sampled_from([2, 4, 8])
@@ -163,3 +164,32 @@ def test_what_is_not_sure_of_a_model_is_said_where_it_trains(tmp_path):
     question = networks.NetworksQuestion.ask(model=str(path), gpus="H100", nodes="2")
     table = networks.network_table(question, question.devices[0])
     assert "my_extra_attention" in words.network_sentences(question, table)
+
+
+def test_tables_of_jobs_say_what_was_measured_of_their_links():
+    q = NetworksQuestion.ask(nodes="2,4")
+    scaling = networks.network_table(q, q.devices[1])
+    by = scaling.groupby("network")["ground"].last()
+    assert by["10 GbE"] == "far"  # slower than every network that was measured
+    assert by["8 x NDR"] == "measured"
+    assert (scaling.loc[scaling["nodes"] == 1, "ground"] == "measured").all()
+    said = words.network_sentences(q, scaling)
+    assert "Ground of 10 GbE" in said
+    assert "25 GB/s a node" in said
+    tensor = networks.tensor_table(q, [q.model])
+    assert set(tensor.loc[tensor["wiring"].str.startswith("NVLink"), "ground"]) == {"measured"}
+    peer = tensor[tensor["wiring"].str.startswith("PCIe 5, peer")]
+    assert set(peer["ground"]) == {"far"}
+    assert "PCIe 5, peer to peer: far" in words.known_sentence(tensor, "wiring")
+    forms = networks.form_table(q, ("llama-3.2-1b",))
+    assert "h100-pcie-80 / h100-sxm-80: near" in words.form_sentences(forms)
+
+
+def test_far_ground_widens_the_share_that_a_network_leaves(monkeypatch):
+    q = NetworksQuestion.ask(nodes="4")
+    far = networks.network_table(q, q.devices[1]).iloc[1]
+    monkeypatch.setattr("gpuspec.topics.networks.jobs.joined_ground", lambda *_: KNOWN)
+    near = networks.network_table(q, q.devices[1]).iloc[1]
+    assert far["efficiency"] == near["efficiency"]
+    assert far["efficiency_low"] < near["efficiency_low"]
+    assert far["efficiency_high"] > near["efficiency_high"]

@@ -210,6 +210,9 @@ def test_waits_grow_with_the_rate_and_the_sentence_says_how_far_is_calm(arriving
         assert group["ttft_p95_s"].iloc[-1] > group["ttft_p95_s"].iloc[0]
         assert (group["ttft_p50_s"] <= group["ttft_p95_s"]).all()
     assert "h200-sxm-141 up to" in words.arrivals_finding(seen)
+    alike = pd.concat([seen.assign(gpu=name) for name in ("a", "b", "c")])
+    assert words.arrivals_finding(alike).count("up to") == 1
+    assert "a, b and c up to" in words.arrivals_finding(alike)
     assert "6 requests/s" in words.option_finding(arriving, best)
 
 

@@ -6,11 +6,13 @@ from click.testing import CliRunner
 
 from gpuspec.base.errors import InputError
 from gpuspec.cli import main
+from gpuspec.constants.ground import FAR
 from gpuspec.formulas.serving import USERS, engine
 from gpuspec.topics import serving
 from gpuspec.topics.serving.ask import EstimateQuestion
 from gpuspec.topics.serving.layouts import unworkable
 from gpuspec.topics.serving.ways import service_ways
+from gpuspec.topics.ways import capacity, doubtful
 
 R1 = {"model": "DeepSeek-R1", "gpus": "H200", "weights": "fp8", "kv": "fp8", "tp": 8}
 LLAMA = {"model": "Llama-3.1-70B", "gpus": "H100", "weights": "fp8", "tp": 4}
@@ -116,9 +118,7 @@ def test_the_best_layout_keeps_its_groups():
     row = serving.estimates(q)[0]
     assert (row["tp"], row["ep"], row["attention_dp"]) == (8, 8, 8)
     assert row["gpus"] == row["replicas"] * 8
-    assert row["ground"]["reasons"] == [
-        "one publisher's measurements alone with attention data-parallel"
-    ]
+    assert row["ground"]["level"] == "measured"  # attention in groups by several publishers
 
 
 def test_groups_of_any_size_run_where_an_engine_can():
@@ -228,3 +228,31 @@ def test_the_command_offers_prompts_apart_with_what_it_rests_on():
     found = CliRunner().invoke(main, ["estimate", "Llama-3.1-70B", *strict, "--gpus", "H100"])
     assert "With prompts read on GPUs of their own" in found.output
     assert "is no part of the recommendation" in found.output
+
+
+def test_prompts_read_apart_are_a_way_of_their_own_where_they_take_fewer_gpus():
+    q = serving.ServingQuestion.ask(
+        model="Llama-3.1-70B", gpus="H200", weights="fp8", isl=8000, osl=500,
+        ttft_limit_s=2, tpot_limit_s=0.02, request_rate=2, max_gpus=8,
+    )  # fmt: skip
+    alone, both = service_ways(q, 12), service_ways(q, 12, apart=True)
+    pairs = both.table[both.table["prefill_gpus"] > 0]
+    pd.testing.assert_frame_equal(both.table.iloc[: len(alone.table)], alone.table)
+    assert len(pairs) == 1
+    assert not (alone.table["prefill_gpus"] > 0).any()
+    pair = pairs.iloc[0]
+    works = alone.table["works"] & (alone.table["within"] > 0)
+    assert 0 < pair["prefill_gpus"] < pair["gpus"] < alone.table.loc[works, "gpus"].min()
+    assert pair["units"] == 1
+    assert pair["gpus"] == pair["unit_gpus"]
+    assert pair["ttft_s"] <= 2
+    assert pair["tpot_s"] <= 0.02
+    assert doubtful(pair)
+    assert pair["ground"] == FAR
+    assert any("GPUs of their own" in str(reason) for reason in both.ground(pair).reasons)
+    assert both.ground(alone.table.iloc[0]) == alone.ground(alone.table.iloc[0])
+    curve = both.curves[pair["curve"]]
+    assert capacity(curve["batch"], curve["excess"]) == pytest.approx(2)
+    assert capacity(curve["batch"], curve["excess"], 1.5) == pytest.approx(3)
+    assert str(pair["prefill_gpus"]) in pair["split"]
+    assert "write" in pair["split"]

@@ -20,6 +20,7 @@ from gpuspec.topics.serving import estimates, words
 from gpuspec.topics.serving.ask import EstimateQuestion, ServingQuestion
 from gpuspec.topics.serving.options import best_layout, best_options, best_rows, options_table
 from gpuspec.topics.serving.traces import read_requests
+from gpuspec.topics.serving.ways import service_ways
 
 USES = list(load_table("use-cases")["id"])
 SERVICE = {"kind": "inference", "name": "s", "model": "Llama-3.1-8B"}
@@ -83,7 +84,7 @@ def test_doors_agree_on_a_use_case():
         "H100",
     ]
     told = json.loads(CliRunner().invoke(main, [*arguments, "--weights", "bf16", "--json"]).output)
-    assert told["schema_version"] == 2
+    assert told["schema_version"] == 3
     assert told["arrivals"]["in_flight"] == pytest.approx(told["concurrency"])
     assert "500 users" in told["load_asked"]
 
@@ -168,6 +169,18 @@ def test_public_traces_are_read_as_they_are(tmp_path, name):
 def test_a_file_without_times_states_no_load(tmp_path):
     q = asked(lengths=written(tmp_path, "prompt_tokens,completion_tokens\n100,10\n100,10\n"))
     assert (q.arriving, q.in_flight, q.isl_cv, q.peak_factor) == (0.0, 64, 0.0, 1.0)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(1, 8000), st.integers(1, 2000), st.integers(1, 40), st.integers(1, 300))
+def test_requests_of_one_length_are_its_mean_with_a_spread_of_none(
+    tmp_path_factory, isl, osl, rows, load
+):
+    text = "isl,osl\n" + f"{isl},{osl}\n" * rows
+    limits = {"ttft_limit_s": 0, "tpot_limit_s": 0, "concurrency": load, "gpus": "H100"}
+    read = asked(lengths=written(tmp_path_factory.mktemp("one"), text), **limits)
+    said = asked(isl=isl, osl=osl, isl_cv=0, osl_cv=0, **limits)
+    pd.testing.assert_frame_equal(*(service_ways(q, 6).table for q in (read, said)))
 
 
 def test_the_busiest_hour_of_a_file_is_the_rate(tmp_path):

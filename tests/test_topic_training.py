@@ -193,6 +193,16 @@ def test_what_a_node_needs_is_written(question, runs):
     assert "kW" in said["Power of a node in training"]
 
 
+def test_nodes_without_a_network_are_no_cluster():
+    asked = training.TrainingQuestion.ask(
+        model="Llama-3.1-8B", gpus="H100,GB200", counts="8,16", node_network_gb_s=0
+    )
+    runs = training.runs_table(asked)
+    said = list(runs.loc[~runs["works"], "reason"])
+    assert said == ["no network joins the nodes of 16 GPUs"]  # a rack of GB200 is one node
+    assert np.isfinite(runs.loc[runs["works"], "days"]).all()
+
+
 def test_slower_networks_scale_worse():
     asked = [
         training.TrainingQuestion.ask(
@@ -279,6 +289,56 @@ def test_the_panel_follows_its_sliders():
     assert panel.message.value == ""
     panel.controls["seq_len"].value = 131072.0
     assert "<svg" in panel.picture.value
+    for name, value in {"power_limit_w": 400, "fp8_recipe": "block", "gpus_per_node": 4}.items():
+        before = panel.answer
+        panel.controls[name].value = value
+        assert panel.message.value == ""
+        assert panel.answer[0] != before[0]
+    panel.controls["power_limit_w"].value = ""
+    assert panel.answer[0].power_limit_w is None
+
+
+def fastest(count=16, device="H100", **options):
+    """Return the best run of a job in FP8, and its ground."""
+    asked = training.TrainingQuestion.ask(
+        model="Llama-3.1-8B", gpus=device, counts=count, precision="fp8", **options
+    )
+    return training.runs_table(asked).iloc[0]
+
+
+def test_a_finer_scale_a_power_limit_and_smaller_nodes_take_longer():
+    usual = fastest()
+    assert fastest(fp8_recipe="tensor")["days"] == usual["days"]
+    block = fastest(fp8_recipe="block")
+    assert block["days"] > 1.02 * usual["days"]
+    held = fastest(power_limit_w=350)
+    assert 1.1 * usual["days"] < held["days"] < 2 * usual["days"]
+    assert held["kwh"] < usual["kwh"] * held["days"] / usual["days"]
+    assert "power limits" in " ".join(held["ground"]["reasons"])
+    assert fastest(power_limit_w=5000)["days"] == usual["days"]
+    whole, halves = fastest(8), fastest(8, gpus_per_node=4)
+    assert halves["days"] > whole["days"]
+    assert halves["ground"]["level"] == "far"
+    assert fastest(4, gpus_per_node=4)["days"] == fastest(4)["days"]
+    layouts = training.layout_table(
+        training.TrainingQuestion.ask(gpus="H100", counts=64, gpus_per_node=4, framework="nemo"),
+        training.TrainingQuestion.ask(gpus="H100").devices[0],
+        64,
+    )
+    assert layouts.loc[layouts["works"], "tp"].max() <= 4
+
+
+def test_what_stands_in_and_what_changes_nothing_is_said(command):
+    def told(*options):
+        return command("train", "Llama-3.1-8B", "--counts", "8", *options).stderr
+
+    assert "those of PyTorch FSDP with torch.compile stand in" in told("--framework", "torchtitan")
+    assert not told("--framework", "megatron")
+    assert "in BF16 on a100-sxm-80" in told("--precision", "fp8")
+    assert "xolotl does not train in FP8" in told("--precision", "fp8", "--framework", "axolotl")
+    assert "fp8_recipe block changes nothing" in told("--fp8-recipe", "block")
+    assert "500 W is no limit to a100-sxm-80" in told("--power-limit-w", "500")
+    assert not told("--gpus", "H100", "--power-limit-w", "500", "--precision", "fp8")
 
 
 def test_tokens_come_from_documents_and_days_from_a_date(monkeypatch):
@@ -373,6 +433,13 @@ def test_what_goes_to_host_memory_can_be_said():
         ({"recompute": "operations"}, "recomputes none, full"),
         ({"recompute": "now and then"}, "full every 2"),
         ({"offload": "both", "framework": "nanotron"}, "keeps nothing there"),
+        ({"fp8_recipe": "block"}, "a scale for each tensor or row"),
+        ({"fp8_recipe": "row", "framework": "axolotl"}, "does not train in FP8"),
+        ({"fp8_recipe": "column"}, "fp8_recipe"),
+        ({"power_limit_w": 100}, "above 140 W on h100"),
+        ({"power_limit_w": 0}, "power_limit_w"),
+        ({"counts": (4, 6), "gpus_per_node": 4}, "multiples of its 4 GPUs"),
+        ({"gpus_per_node": 0}, "gpus_per_node"),
     ],
 )
 def test_what_a_framework_cannot_do_is_refused(given, said):

@@ -197,6 +197,8 @@ def test_few_columns_and_everyday_names_are_enough(table):
         ({"recipe": "adamm"}, "did you mean adam"),
         ({"metric": "tflops"}, "metric: 'tflops' is not valid; did you mean"),
         ({"n_gpus": "7", "dp": "8"}, "must give the number of GPUs"),
+        ({"n_gpus": "64", "dp": "1", "tp": "4"}, "where dp is 16, leave it blank"),
+        ({"n_gpus": "4", "dp": "1", "tp": "8"}, "tp, pp and cp alone take 8"),
         ({"tp": "3", "n_gpus": "3", "dp": "1"}, "must divide the"),
         ({"pp": "500", "n_gpus": "500", "dp": "1"}, "layers"),
         ({"cp": "7", "n_gpus": "7", "dp": "1"}, "must divide the sequence"),

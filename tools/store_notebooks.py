@@ -3,12 +3,14 @@
 from pathlib import Path
 
 import nbformat
+from goldens import fix_day
 from nbclient import NotebookClient
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 
 
 def main():
+    fix_day()
     for path in sorted(NOTEBOOKS.glob("*.ipynb")):
         notebook = nbformat.read(path, 4)
         NotebookClient(notebook, timeout=300, kernel_name="python3").execute()

@@ -15,8 +15,10 @@ from gpuspec.constants.images import image_errors
 from gpuspec.constants.inference import inference_errors
 from gpuspec.constants.memory import KINDS, memory_errors
 from gpuspec.constants.mig import slice_errors
+from gpuspec.constants.posttraining import posttraining_errors
 from gpuspec.constants.stored import stored, stored_errors
 from gpuspec.constants.training import training_errors
+from gpuspec.evidence.measurements.repeats import repeats_table
 from gpuspec.topics.hpc.published import scaling_errors
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -35,6 +37,11 @@ def inference_table():
 
 def training_table():
     return _table(training_errors())
+
+
+def posttraining_table():
+    rows = [[kind, *_cells(e)] for kind, e in posttraining_errors().iterrows()]
+    return tabulate(rows, HEADS[:-1], tablefmt="github", disable_numparse=True)
 
 
 def collective_table():
@@ -103,9 +110,11 @@ OVERVIEW = [  # topic, figure as a reader would say it, where its error is, row
     ("Inference", "H100 over A100", inference_errors, "ratio h100-sxm-80 / a100-sxm-80"),
     ("Inference", "H200 over H100", inference_errors, "ratio h200-sxm-141 / h100-sxm-80"),
     ("Inference", "seconds of an image", image_errors, "images"),
+    ("Training", "step of any run", training_errors, "step time"),
     ("Training", "step, framework known", training_errors, "step time, framework known"),
     ("Training", "step, framework never seen", training_errors, "step time, framework never seen"),
     ("Training", "H100 over A100", training_errors, "ratio h100-sxm-80 / a100-sxm-80"),
+    ("Reinforcement learning", "step of GRPO", posttraining_errors, "step"),
     ("Collectives", "one 8-GPU node, from 1 MiB", collective_errors, "in a node, from 1 MiB"),
     ("Collectives", "one 8-GPU node, below 1 MiB", collective_errors, "in a node, below 1 MiB"),
     ("Collectives", "between nodes, from 1 MiB", collective_errors, "between nodes, from 1 MiB"),
@@ -175,7 +184,8 @@ def _cells(e):
 def _inside(e):
     """Share of the rows inside the interval that the other publishers gave."""
     known = e.get("coverage", float("nan"))
-    return f"{known:.0%}" if known == known else "one publisher"
+    alone = "one publisher" if e["publishers"] < 2 else "two publishers"
+    return f"{known:.0%}" if known == known else alone
 
 
 def _table(errors):
@@ -204,6 +214,15 @@ def separate_table():
     return tabulate(rows, heads, tablefmt="github", disable_numparse=True)
 
 
+def repeated_table():
+    rows = [
+        [kind, f"{e.pairs:.0f}", f"{e['median']:.1%}", f"{e.p90:.1%}"]
+        for kind, e in repeats_table().iterrows()
+    ]
+    heads = ["The faster over the slower of two", "Pairs", "Median", HEADS[4]]
+    return tabulate(rows, heads, tablefmt="github", disable_numparse=True)
+
+
 PLACES = [
     ("README.md", "errors", overview_table),
     ("docs/memory.md", "errors", memory_table),
@@ -214,6 +233,8 @@ PLACES = [
     ("docs/networks.md", "collective errors", collective_table),
     ("docs/networks.md", "collective floor", floor_table),
     ("docs/training.md", "training errors", training_table),
+    ("docs/posttraining.md", "posttraining errors", posttraining_table),
+    ("docs/training.md", "repeats", repeated_table),
     ("docs/hpc.md", "hpc errors", hpc_table),
     ("docs/hpc.md", "hpc order", hpc_order_table),
     ("docs/hpc.md", "hpc scaling", hpc_scaling_table),

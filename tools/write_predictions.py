@@ -9,7 +9,7 @@ what a change did: one number a case, a line a plan, a line an artist of a pictu
 import argparse
 from pathlib import Path
 
-from goldens import answers, notebooks, predictions
+from goldens import answers, fix_day, notebooks, predictions
 
 TESTS = Path(__file__).resolve().parents[1] / "tests"
 PARTS = {
@@ -24,6 +24,7 @@ def main():
     asked.add_argument("parts", nargs="*", help=f"of {', '.join(PARTS)}; all unless given")
     asked.add_argument("--to", type=Path, default=TESTS)
     given = asked.parse_args()
+    fix_day()
     for name in given.parts or PARTS:
         if name not in PARTS:
             asked.error(f"{name}: give one of {', '.join(PARTS)}")

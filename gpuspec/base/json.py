@@ -11,7 +11,7 @@ import numpy as np
 
 from gpuspec.base.lazy import pd
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Counts up when a key is renamed or dropped or changes its meaning; new keys do not count."""
 
 
@@ -22,7 +22,7 @@ def answer_json(answer: Mapping[str, object]) -> bytes:
 
     >>> print(answer_json({"gpus": np.int64(2), "far": float("inf")}).decode())
     {
-      "schema_version": 2,
+      "schema_version": 3,
       "gpus": 2,
       "far": null
     }

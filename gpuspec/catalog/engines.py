@@ -40,6 +40,9 @@ class EngineLimits(BaseModel):
         0.0,
         stated=True,
     )
+    server_apart: Flag = column(
+        "Whether the server that sends tokens over HTTP is a process of its own", True, stated=True
+    )
     mixed: Flag = column(
         "Whether an iteration reads prompts beside the others' tokens; else prompts go first",
         True,

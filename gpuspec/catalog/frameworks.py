@@ -24,7 +24,9 @@ class Framework(Named):
         "Whether the 4-bit base of QLoRA may be split over GPUs", False, stated=True
     )
     offload: Texts = column("What it keeps in host memory where asked: optimizer, activations", ())
-    fp8: Flag = column("Whether it trains in FP8", False, stated=True)
+    fp8_recipes: Texts = column(
+        "What may share a scale where it trains in FP8: tensor, row, block; empty: no FP8", ()
+    )
     interleaves: Flag = column(
         "Whether a pipeline stage may hold several chunks of layers", False, stated=True
     )
@@ -44,6 +46,17 @@ class Framework(Named):
     balanced_stages: Flag = column(
         "Whether pipeline stages are balanced by cost, output head included", False, stated=True
     )
+    attention: str = column("Attention kernels of its newest version: flash, flash2, flash3")
+    overlaps_tensor: Flag = column(
+        "Whether tensor-parallel collectives run in pieces beside the products of their layer",
+        False,
+        stated=True,
+    )
+
+    @property
+    def fp8(self) -> bool:
+        """Whether it trains in FP8 at all."""
+        return bool(self.fp8_recipes)
 
 
 @lru_cache(256)

@@ -207,6 +207,9 @@ class TrainingRecipe(Named):
     gathered_bytes: ParameterBytes = column(
         "Weights of a layer at work where they are sharded", 2.0, stated=True
     )
+    reduced_bytes: ParameterBytes = column(
+        "Gradients as they travel between ranks", 2.0, stated=True
+    )
     paged: Flag = column(
         "Whether optimizer states move to host memory where the GPU's ends", False, stated=True
     )

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from gpuspec.topics.cost.ask import CostQuestion
     from gpuspec.topics.memory.model import ModelQuestion
     from gpuspec.topics.mig.ask import MigQuestion
+    from gpuspec.topics.posttraining.ask import PostTrainingQuestion
     from gpuspec.topics.serving.ask import EstimateQuestion, ImagesQuestion
     from gpuspec.topics.training.ask import TrainingQuestion
 
@@ -315,6 +316,47 @@ def _tell_runs(runs: "pd.DataFrame") -> None:
     print_table([*first, "Time (80 %)", *last, "Layout, or why not"], rows)
 
 
+@asking("posttraining", first="model", needed=True)
+@json_option
+def posttrain(question: "PostTrainingQuestion", as_json: bool) -> None:
+    """Say how long MODEL learns from its own answers (GRPO, PPO) on numbers of GPUs.
+
+    \b
+    gpuspec posttrain Qwen3-8B --steps 500 --prompts 128 --osl 4000 --max-osl 16000
+    gpuspec posttrain Llama-3.1-8B --algorithm ppo --placement apart --counts 16,32 --gpus H100
+    """
+    from gpuspec.topics.posttraining import deadline_table, runs_table
+    from gpuspec.topics.posttraining.words import errors_sentence, run_finding, run_sentences
+
+    runs = runs_table(question)
+    if as_json:
+        echo_json({"runs": runs})
+        return
+    _tell_steps(runs)
+    answer = deadline_table(question, runs)
+    echo("\n" + run_finding(question, answer))
+    echo(run_sentences(question, answer))
+    echo(errors_sentence())
+
+
+def _tell_steps(runs: "pd.DataFrame") -> None:
+    from gpuspec.topics.posttraining.words import layout
+
+    rows = []
+    for r in runs.to_dict("records"):
+        start = [r["gpu"], f"{r['gpus']:,}"]
+        if not r["works"]:
+            rows.append([*start, *[""] * 5, r["reason"]])
+            continue
+        step = f"{amount(r['step_s'])} ({amount(r['step_s_low'])} to {amount(r['step_s_high'])})"
+        span = days_with_interval(r["days"], r["days_low"], r["days_high"])
+        cost = amount(r["usd"]) if r["usd"] == r["usd"] else ""
+        found = [step, f"{r['generation_share']:.0%}", span, amount(r["gpu_hours"]), cost]
+        rows.append([*start, *found, layout(r)])
+    heads = [*headings("gpu", "gpus"), "Step, s (80 %)", "Answers", "Time (80 %)"]
+    print_table([*heads, *headings("gpu_hours", "usd"), "Layout, or why not"], rows)
+
+
 @asking("mig", first="tenants", name="mig")
 @json_option
 def mig_(question: "MigQuestion", as_json: bool) -> None:
@@ -360,24 +402,35 @@ def prices(question: "CostQuestion", as_json: bool) -> None:
     \b
     gpuspec prices H100,H200 --used-hours-share 0.5 --quotes H100:on-demand=2.10
     """
-    from gpuspec.base.days import run_date
-    from gpuspec.topics.cost import ways_table
-    from gpuspec.topics.cost.words import age_sentences
+    from gpuspec.topics.cost import ways_table, with_unpriced
+    from gpuspec.topics.cost.words import age_sentences, services_sentence
 
-    asked = question.but(today=question.today or run_date())
-    table = ways_table(asked)
+    table = ways_table(question)
     if as_json:
-        echo_json({"ways": table})
+        unpriced = [{"gpu": gpu, "modes": modes} for gpu, modes in question.unpriced()]
+        echo_json({"day": str(question.day), "ways": table, "unpriced": unpriced})
         return
     rows = [
         [r["gpu"], r["way"], *(f"{r[end]:,.2f}" for end in ("low", "central", "high")),
-         r["as_of"], r["confidence"], _price_note(r)]
+         r["as_of"], r["grade"], _price_note(r)]
         for r in table.to_dict("records")
     ]  # fmt: skip
-    first, last = headings("gpu", "way", "low"), headings("high", "as_of", "confidence", "note")
-    print_table([*first, f"{asked.currency} a used hour", *last], rows)
-    echo("\n" + age_sentences(asked))
+    bare = with_unpriced(table, question)[len(table) :]
+    rows += [[row["gpu"], row["way"], *[""] * 6] for row in bare.to_dict("records")]
+    first, last = headings("gpu", "way", "low"), headings("high", "as_of", "grade", "note")
+    print_table([*first, f"{question.currency} a used hour", *last], rows)
+    echo(f"\nPrices of {question.day}. {age_sentences(question)}\n{services_sentence(question)}")
 
 
 def _price_note(row: "Mapping[Hashable, object]") -> str:
-    return "your quote" if row["quoted"] else "scaled by us" if row["derived"] else ""
+    from gpuspec.topics.cost.prices.age import LATER
+
+    if row["quoted"]:
+        return "your quote"
+    notes = ["scaled by us"] * bool(row["derived"])
+    moved = float(str(row["carried"])) - 1
+    if abs(moved) >= 0.005:
+        notes.append(f"{moved:+.0%}: {row['carried_why']}")
+    elif row["carried_why"] == LATER:
+        notes.append(LATER)
+    return "; ".join(notes)

@@ -23,7 +23,10 @@ Exit codes:
   0  done
   1  a notebook or the typesetting failed
   2  an input cannot be used; the message says which and what is valid
+  3  nothing does what was asked within its limits; the answer says what must give
 """
+UNANSWERED = 3
+"""Exit code of a question that has no answer within its limits."""
 
 _NUMBER = re.compile(r"[-+]?[\d,]*\.?\d*%?")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -1,14 +1,16 @@
 """Commands that say what to buy or rent: at one time, and over quarters."""
 
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from gpuspec.cli.asking import asking
-from gpuspec.cli.common import echo, echo_json, json_option, pairs, print_table
+from gpuspec.cli.common import UNANSWERED, echo, echo_json, json_option, pairs, print_table
 from gpuspec.views.columns import headings
 
 if TYPE_CHECKING:
+    from gpuspec.decision.decide import Decision
     from gpuspec.decision.scenario import DecisionQuestion
     from gpuspec.decision.upgrade import UpgradeQuestion
 
@@ -23,22 +25,41 @@ def plan(question: "DecisionQuestion", params: tuple[str, ...], as_json: bool) -
     gpuspec plan article-b --monthly-usd 40000
     gpuspec plan mine.yaml -p workloads[1].concurrency=256
     """
-    from gpuspec.decision.plan import break_evens, decide, tornado
-    from gpuspec.decision.plan.words_page import answer_page, answer_record, members_table
+    from gpuspec.decision.decide import decide
+    from gpuspec.decision.plan.breakeven import break_evens
+    from gpuspec.decision.plan.record import answer_record
+    from gpuspec.decision.plan.words_page import answer_page, rest_page
+    from gpuspec.decision.plan.words_settings import settings_text
+    from gpuspec.decision.plan.words_tables import works_table
     from gpuspec.decision.scenario import parsed
 
-    lang, given = question.language, {k: parsed(v) for k, v in pairs(params).items()}
-    asked = question.over(given)
-    decision = decide(asked)
-    evens = break_evens(decision, tornado(decision)) if decision.feasible else None
+    given = {k: parsed(v) for k, v in pairs(params).items()}
+    decision, lang = decide(question.over(given)), question.language
+    if not decision.feasible:
+        nothing(decision, lang, as_json)
+    evens = break_evens(decision)
     if as_json:
         echo_json(answer_record(decision, evens))
         return
-    echo(answer_page(decision, evens, lang).text)
-    if decision.feasible:
-        echo()
-        rows = members_table(decision, lang).reset_index().astype(str)
-        print_table(list(rows.columns), rows.to_numpy().tolist())
+    echo(f"{decision.scenario.name}\n\n{answer_page(decision, lang).text}\n")
+    rows = works_table(decision, lang).reset_index().astype(str)
+    print_table(list(rows.columns), rows.to_numpy().tolist())
+    echo(f"\n{rest_page(decision, evens, lang).text}")
+    if taken := settings_text(decision, lang, ("spare replicas",)).text:
+        echo(f"\n{taken}")
+
+
+def nothing(decision: "Decision", language: str, as_json: bool) -> NoReturn:
+    """Say what must give where nothing keeps all limits, and end with the exit code of that."""
+    from gpuspec.decision.plan.record import answer_record
+    from gpuspec.decision.plan.words_page import answer_page, rest_page
+
+    if as_json:
+        echo_json(answer_record(decision))
+    else:
+        echo(f"{decision.scenario.name}\n\n{answer_page(decision, language).text}\n")
+        echo(rest_page(decision, None, language).text)
+    sys.exit(UNANSWERED)
 
 
 @asking("upgrade", first="scenario")
@@ -50,36 +71,28 @@ def upgrade(question: "UpgradeQuestion", as_json: bool) -> None:
     gpuspec upgrade mine.yaml --drift up
     Fields of the file: docs/upgrade.md.
     """
-    from gpuspec.constants.ground import joined
     from gpuspec.decision import upgrade as fleet
+    from gpuspec.decision.plan.record import answer_record
     from gpuspec.decision.upgrade import words
 
-    plans = fleet.compare(question)
-    spans, sure = fleet.sureness(question, plans)
-    table = fleet.strategy_table(question, plans).merge(spans, on="strategy")
+    decision = question.decision
+    if not decision.feasible:
+        nothing(decision, question.language, as_json)
+    table = fleet.strategy_table(decision)
     if as_json:
-        orders = fleet.orders_table(question.problem, plans["optimum"])
-        runs = fleet.runs_table(question, plans["optimum"])
-        told = {"sure": sure, "left_out": question.left_out}
-        ground = joined(words.plan_grounds(question, plans["optimum"]).values()).told()
-        told |= {"ground": ground}
-        echo_json(told | {"orders": orders, "runs": runs, "strategies": table})
+        told = answer_record(decision, None)
+        told |= {"orders": fleet.orders_table(decision.best), "strategies": table}
+        told |= {"runs": fleet.runs_table(decision.best)}
+        echo_json(told)
         return
-    money = ("cost_usd", "capital_usd")
+    money = ("expected_usd", "upfront_usd")
     rows = [
-        [r["strategy"], *(f"{r[c]:,.0f}" for c in money), f"{r['unmet']:.0%}", r["meaning"]]
+        [words.NAMES[r["strategy"]], *(f"{r[c]:,.0f}" for c in money), r["meaning"]]
         for r in table.to_dict("records")
     ]
-    print_table(headings("strategy", *money, "unmet", "meaning"), rows)
-    best = plans["optimum"]
-    others = {n: p for n, p in plans.items() if p is not best}
-    said = [words.upgrade_finding(question, plans) + "."]
-    said += [words.hourly_sentence(question, plans)]
-    said += [words.plan_sentence(question, plans, spans, sure)]
-    said += [words.effort_finding(plans) + "."] if best.complete else []
-    said += [words.unmet_sentence(question, others), words.unplanned_sentence(question)]
+    print_table(headings("strategy", *money, "meaning"), rows)
+    said = [words.upgrade_finding(decision) + ".", words.rented_sentence(decision.best)]
+    said += [words.cost_sentence(decision), words.moves_sentence(decision)]
+    said += [words.ground_sentence(decision), words.effort_finding(decision) + "."]
     said.append(question.stated.doubts)
-    if not best.complete:
-        gives = words.gives_sentence(fleet.what_gives(question.problem))
-        said += [f"What must give: {gives}."]
     echo("\n" + "\n".join(line for line in said if line))

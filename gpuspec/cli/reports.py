@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 import click
 
 from gpuspec.base.errors import InputError
-from gpuspec.cli.common import echo, echo_json, json_option, main, pairs, print_table, stop
+from gpuspec.cli.common import (
+    UNANSWERED,
+    echo,
+    echo_json,
+    json_option,
+    main,
+    pairs,
+    print_table,
+    stop,
+)
 from gpuspec.views.columns import headings
 
 if TYPE_CHECKING:
@@ -25,7 +34,7 @@ if TYPE_CHECKING:
 @click.option("--show-code", is_flag=True, help="Print the code cells too.")
 @click.option("--lang", default="en", metavar="en|zh", help="Language of the labels.")
 @click.option(
-    "--date", metavar="YYYY-MM-DD", help="Date to print; else SOURCE_DATE_EPOCH or today."
+    "--date", metavar="YYYY-MM-DD", help="Day of the run; else SOURCE_DATE_EPOCH or today."
 )
 @click.option("--list", "listing", is_flag=True, help="List the notebooks and stop.")
 @click.option("--quiet", is_flag=True, help="Print errors only.")
@@ -47,14 +56,14 @@ def report(
     \b
     gpuspec report memory -p gpu=H200 -p context=32768 -o memory.pdf
     """
-    from gpuspec.report import build
+    from gpuspec.report import built
 
     if listing:
         _list_notebooks(as_json)
         return
     if name is None:
         raise click.UsageError("name a notebook; `gpuspec reports` lists them")
-    path = build(
+    made = built(
         name,
         pairs(params),
         output,
@@ -65,9 +74,11 @@ def report(
         progress=None if quiet else _progress(),
     )
     if as_json:
-        echo_json({"report": path})
+        echo_json({"report": made.path})
     elif not quiet:
-        echo(path)
+        echo(made.path)
+    if not made.answered:
+        sys.exit(UNANSWERED)
 
 
 @main.command()

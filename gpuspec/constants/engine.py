@@ -11,6 +11,9 @@ from gpuspec.catalog.engines import EngineLimits
 from gpuspec.constants.stored import stored
 from gpuspec.constants.terms import Terms
 
+COMPILED_SHARE = 0.1
+"""What a compiled program takes of the time in which Python does the same for a sequence."""
+
 
 class EngineTerms(Terms):
     """Constants of an engine and its era, fitted to published end-to-end measurements."""
@@ -18,10 +21,14 @@ class EngineTerms(Terms):
     iteration_us: float = Field(250.0, ge=0.0, le=30_000.0)
     """Host time of one iteration: scheduling, preparing, sampling. Beside the GPU's where the
     engine works ahead, else added to it."""
-    sequence_us: float = Field(1.0, ge=0.0, le=1000.0)
-    """More for each sequence of the iteration (sampling, bookkeeping, streaming)."""
+    sequence_us: float = Field(10.0, ge=0.0, le=1000.0)
+    """More for each sequence of the iteration (sampling, bookkeeping) where a program in Python
+    schedules; a compiled one takes `COMPILED_SHARE` of it."""
     layer_us: float = Field(18.0, ge=0.0, le=150.0)
     """Small kernels of a layer: norms, residuals, rotary, activation."""
+    expert_layer_us: float = Field(15.0, ge=0.0, le=500.0)
+    """More where the layer is a mixture of experts: choosing, counting and scaling, a dozen kernels
+    in the first engines that ran DeepSeek-V3, one in later ones."""
     eager_layer_us: float = Field(80.0, ge=0.0, le=2000.0)
     """Host time to launch the kernels of a layer one by one, as an iteration that reads prompts
     needs (CUDA graphs hold decoding only); hidden where the GPU takes longer, nothing where a
@@ -51,6 +58,10 @@ class EngineTerms(Terms):
     way to the scheduler's process; nothing in process. It keeps no iteration waiting."""
     prompt_us: float = Field(4.0, ge=0.0, le=50.0)
     """More for each token of its prompt: sending, reading and splitting the text."""
+    stream_us: float = Field(50.0, ge=0.0, le=1000.0)
+    """Host time of the server for each token that it sends over HTTP: text, JSON, one event. In
+    every iteration where the server shares the scheduler's process, else only what an iteration is
+    shorter than it (`EngineLimits.server_apart`); nothing in process."""
     logit_bytes: float = Field(50.0, ge=0.0, le=3000.0)
     """Bytes moved for each logit of a sampled token: scaling, penalties, sorting, choosing."""
     occupancy: float = Field(0.98, ge=0.4, le=1.0)

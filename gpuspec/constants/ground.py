@@ -146,10 +146,10 @@ TOPICS: Mapping[str, Topic] = {
         },
     ),
     "training": Topic(
-        ("generation", "precision", "kind"),
+        ("generation", "precision", "kind", "tuning"),
         {
             **_GPU,
-            "framework": ("of {name}", NEAR),
+            "framework": ("of {name}", FAR),
             "precision": ("in {name}", FAR),
             "tuning": ("of {name}", FAR),
             "kind": ("of {name}", FAR),
@@ -165,6 +165,25 @@ TOPICS: Mapping[str, Topic] = {
             "cp": "with context parallelism {bound}",
             "ep": "with expert parallelism {bound}",
             "seq_len": "with sequences {bound} tokens",
+        },
+    ),
+    "posttraining": Topic(
+        ("generation", "kind", "placement"),
+        {
+            **_GPU,
+            "algorithm": ("of {name}", FAR),
+            "kind": ("of {name}", FAR),
+            "placement": ("of generation and training {name}", FAR),
+            "engine": ("of {name}", NEAR),
+            "framework": ("of {name}", NEAR),
+            "tuning": ("of {name}", FAR),
+        },
+        {
+            **_MODEL,
+            "gpus": "{bound} GPUs",
+            "isl": "with prompts {bound} tokens",
+            "osl": "with answers {bound} tokens",
+            "answers": "with {bound} answers a step",
         },
     ),
     "memory": Topic(
@@ -258,14 +277,26 @@ def framework_reach(framework: ArrayLike, gpus: ArrayLike) -> np.ndarray:
     return np.where(np.asarray(gpus) > NODE_GPUS, under, "in a node")
 
 
-def framework_on(framework: ArrayLike, generation: ArrayLike) -> np.ndarray:
-    """Return a framework with the generation of GPU that it runs on.
+def placement_of(generation_gpus: ArrayLike, off_policy_steps: ArrayLike) -> np.ndarray:
+    """Return how generation and training of an RL step share GPUs and time.
 
-    >>> str(framework_on("nanotron", "Hopper"))
-    'nanotron on Hopper GPUs'
+    >>> placement_of([0, 8, 8], [0, 0, 1]).tolist()
+    ['in turns', 'apart in turns', 'apart at once']
     """
-    named = np.char.add(np.asarray(framework, str), " on ")
-    return np.char.add(np.char.add(named, np.asarray(generation, str)), " GPUs")
+    at_once = np.where(np.asarray(off_policy_steps) > 0, "apart at once", "apart in turns")
+    return np.where(np.asarray(generation_gpus) > 0, at_once, "in turns")
+
+
+def framework_on(framework: ArrayLike, generation: ArrayLike, tuning: ArrayLike) -> np.ndarray:
+    """Return what a framework trains on a generation of GPU: adapters say little of weights.
+
+    >>> str(framework_on("nanotron", "Hopper", "all weights"))
+    'all weights by nanotron on Hopper GPUs'
+    """
+    named = np.char.add(np.char.add(np.asarray(tuning, str), " by "), np.asarray(framework, str))
+    return np.char.add(
+        np.char.add(np.char.add(named, " on "), np.asarray(generation, str)), " GPUs"
+    )
 
 
 def ground_record(topic: str) -> Record:

@@ -87,6 +87,7 @@ class Kernels(BaseModel):
         kernels outside TensorRT-LLM take what the 16-bit ones do, at fewer bytes (Frantar et al.
         2024, arXiv:2408.11743, figure 1).
         """
+        kind = "int4-awq" if kind == "mxfp4" else kind
         if kind in WEIGHT_ONLY and self.library != "tensorrt-llm":
             kind = "bf16"
         terms = self._record(MatmulTerms, "matmul", kind)
@@ -110,8 +111,12 @@ class Kernels(BaseModel):
         """Return the constants of a layer's routed experts, in the kinds of `matmul`.
 
         ``fp8-block``: with a scale for each block, of which TensorRT-LLM has kernels of its own;
-        those of the others are all timed so.
+        those of the others are all timed so. ``mxfp4``: weight-only, in 16-bit arithmetic.
         """
+        if kind == "mxfp4" and not any(
+            "mxfp4" in t.get("experts", {}) for t in self.tables.values()
+        ):
+            kind = "int4-awq"
         if kind == "fp8-block" and self.library != "tensorrt-llm":
             kind = "fp8"
         return self._record(ExpertTerms, "experts", kind)

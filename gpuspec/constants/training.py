@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class TrainingTerms(Terms):
     """Fitted constants of a framework in a range of versions; the defaults are a start."""
 
-    matmul_factor: float = Field(1.05, ge=0.6, le=2.5)
+    matmul_factor: float = Field(1.0, ge=0.6, le=2.5)
     """Time of BF16 products over that of the kernel tables (clocks under load, strides)."""
     fp8_factor: float = Field(1.15, ge=0.6, le=3.0)
     """The same of FP8 products."""
@@ -31,11 +31,18 @@ class TrainingTerms(Terms):
     """Time of FP8 products with a scale for each row over those with one for a tensor."""
     block_factor: float = Field(1.1, ge=0.8, le=3.0)
     """The same with a scale for each block."""
-    hopper_factor: float = Field(1.1, ge=0.7, le=2.0)
+    hopper_factor: float = Field(1.05, ge=0.7, le=2.0)
     """More on Hopper: what a generation's kernels lose in training (power, older software)."""
     flash2_on_hopper: float = Field(1.75, ge=1.0, le=4.0)
     """Time of FlashAttention 2 on Hopper over that of kernels made for it: 1.5 to 2 times
     (Shah et al. 2024, arXiv:2407.08608)."""
+    flash_on_ampere: float = Field(0.88, ge=0.5, le=1.3)
+    """Time of FlashAttention on Ampere over that of the kernel tables, which are of an inference
+    library there: 190 of 312 TFLOPS (Dao 2023, arXiv:2307.08691, figure 4) against 140."""
+    flash3_factor: float = Field(0.68, ge=0.3, le=1.3)
+    """Time of FlashAttention 3 on Hopper, 4 on Blackwell, or cuDNN 9 over that of fused attention
+    of 2023: 680 TFLOPS forward and 550 backward (Shah et al. 2024, figures 5 and 6; cuDNN 9 is as
+    fast there) against 395 in all."""
     attention_factor: float = Field(1.2, ge=0.3, le=6.0)
     """Time of flash attention, forward and backward, over that of the kernel tables."""
     score_passes: float = Field(14.0, ge=2.0, le=60.0)
@@ -64,7 +71,9 @@ class TrainingTerms(Terms):
     ep_exposed: float = Field(0.9, ge=0.02, le=2.5)
     """The same of experts' all-to-all."""
     pp_exposed: float = Field(0.6, ge=0.02, le=3.0)
-    """The same of pipeline hand-offs."""
+    """The same of pipeline hand-offs under a plain schedule, which waits for them."""
+    pp_overlapped: float = Field(0.2, ge=0.02, le=3.0)
+    """The same under an interleaved schedule, whose other chunks work meanwhile."""
     handoff_ms: float = Field(0.2, ge=0.0, le=400.0)
     """Time in which the host hands a micro-batch on to the next stage, whatever its size."""
     dp_exposed: float = Field(0.3, ge=0.01, le=8.0)
@@ -107,6 +116,19 @@ def fitted_framework(name: str) -> str:
     return next(key for key in (asked.id, asked.constants, "other") if key in fitted)
 
 
+def stand_in(name: str) -> str:
+    """Say whose constants stand in for a framework that has none; empty where it has its own.
+
+    >>> stand_in("torchtitan")
+    'no constants are fitted for torchtitan: those of PyTorch FSDP with torch.compile stand in'
+    """
+    asked, used = framework_record(name), fitted_framework(name)
+    if used == asked.id:
+        return ""
+    whose = "the centre of all frameworks" if used == "other" else framework_record(used).name
+    return f"no constants are fitted for {asked.name}: those of {whose} stand in"
+
+
 def training_errors() -> "pd.DataFrame":
     """Return the held-out error of each figure; columns as in `stored_errors`."""
     return stored_errors("training")
@@ -126,8 +148,8 @@ def training_interval(
         ``step time``, ``ratio`` of the speeds of two GPUs, ``fp8 ratio``.
     levels : mapping, optional
         What else decides the width of a step's: ``known`` (`framework_known`), ``precision``
-        (``fp8``, ``16 bit``), ``kind`` of the model, ``tuning``, ``generation`` of the GPU,
-        ``reach``; one value or an array. What is not said has the width of all.
+        (``fp8``, ``16 bit``), ``generation`` of the GPU, ``reach``; one value or an array. What is
+        not said has the width of all.
     ground : array_like
         0 measured, 1 near, 2 far: see `constants.ground`.
     """

@@ -10,7 +10,8 @@ Every stream of random numbers is named after what it belongs to, not after its 
 questions with another price, load or order of options differ by that alone.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import combinations
 from typing import Any
@@ -20,6 +21,7 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import nnls
 
+from gpuspec.catalog import load_table
 from gpuspec.constants.hpc import hpc_ratio_interval
 from gpuspec.constants.images import image_interval
 from gpuspec.constants.inference import inference_interval, ratio_interval
@@ -150,3 +152,64 @@ def price_factors(offers: pd.DataFrame, samples: int, seed: int) -> np.ndarray:
         share = 1.0 if mode in ("on-demand", "spot") else 0.5 if mode == "reserved-1yr" else 0.0
         found[place] *= market**share
     return found
+
+
+@dataclass(frozen=True)
+class Draws:
+    """The samples of one question: speeds by kind of work, GPU and format; prices by offer.
+
+    The errors of GPUs are those of the whole catalogue: what else may be chosen changes nothing.
+    """
+
+    prices: np.ndarray
+    """(offers, S) factors on the price of each offer."""
+    seed: int = SEED
+    faster: Mapping[str, float] = field(default_factory=dict)
+    """Factors on the speed of GPUs, beside what is drawn."""
+    drawn: bool = True
+    """Whether speeds are drawn; else all are as estimated."""
+
+    @classmethod
+    def of(cls, offers: pd.DataFrame, samples: int = SAMPLES, seed: int = SEED) -> "Draws":
+        """Return the draws of a table of offers."""
+        return cls(price_factors(offers, samples, seed), seed)
+
+    @classmethod
+    def central(cls, offers: pd.DataFrame) -> "Draws":
+        """Return the one draw in which all is as estimated."""
+        return cls(np.ones((len(offers), 1)), drawn=False)
+
+    @property
+    def samples(self) -> int:
+        """Number of draws."""
+        return int(self.prices.shape[1])
+
+    def price(self, offer: int) -> np.ndarray:
+        """Return (S,) the factor on the price of an offer."""
+        return np.asarray(self.prices[offer])
+
+    def speed(self, workload: Any, gpu_id: str, precision: str, wide: bool) -> np.ndarray:
+        """Return (S,) the factor on the speed of a way; `wide`: its own error is wider.
+
+        The hours of a simulation are the buyer's own on the reference GPU: there nothing is drawn.
+        """
+        faster = self.faster.get(gpu_id, 1.0)
+        own = workload.kind == "hpc" and gpu_id == workload.reference_gpu
+        if own or not self.drawn or workload.kind == "tenants":  # slices: memory decides
+            return np.full(self.samples, faster)
+        speeds = speeds_of(workload.kind, catalogued(), self.samples, self.seed)
+        factor = speeds.factor(gpu_id, precision, wide) * faster
+        if workload.kind == "hpc":
+            factor = factor / speeds.factor(workload.reference_gpu, precision, False)
+        return np.asarray(factor)
+
+
+def own_spread(kind: str, gpu_id: str) -> float:
+    """Return the spread of a GPU's own log error of speed in a kind of work."""
+    return 0.0 if kind == "tenants" else speeds_of(kind, catalogued()).spread[gpu_id]
+
+
+@lru_cache(1)
+def catalogued() -> tuple[str, ...]:
+    """Return the ids of all GPUs of the catalogue."""
+    return tuple(sorted(load_table("gpus")["id"]))

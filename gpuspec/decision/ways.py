@@ -20,12 +20,19 @@ from gpuspec.topics.ways import Ways
 
 def scenario_ways(scenario: Scenario, place: int, gpus: Any = None, loads: int = LOADS) -> Ways:
     """Return the ways to run workload number `place` of a scenario."""
-    workload: Any = scenario.workloads[place]
-    if hasattr(workload, "runs_per_year"):  # a horizon holds a whole run at least
-        runs = max(workload.runs_per_year, 12 / scenario.horizon_months)
-        workload = workload.model_copy(update={"runs_per_year": runs})
+    workload = run_of(scenario, scenario.workloads[place])
     names = tuple(gpus or scenario.allow.gpus)
-    return workload_ways(workload, names, scenario.allow.weights, scenario.limits.gpus or 0, loads)
+    fastest = scenario.objective == "time"
+    most = scenario.limits.gpus or 0
+    return workload_ways(workload, names, scenario.allow.weights, most, loads, fastest)
+
+
+def run_of(scenario: Scenario, workload: Any) -> Any:
+    """Return a job with its runs a year: a horizon holds one whole run at least."""
+    if not hasattr(workload, "runs_per_year"):
+        return workload
+    runs = max(workload.runs_per_year or 0.0, 12 / scenario.horizon_months)
+    return workload.model_copy(update={"runs_per_year": runs})
 
 
 def workload_ways(
@@ -34,6 +41,7 @@ def workload_ways(
     precisions: tuple[str, ...],
     most_gpus: int = 0,
     loads: int = LOADS,
+    fastest: bool = False,
 ) -> Ways:
     """Return the ways to run a workload on `gpus` in `precisions`.
 
@@ -43,7 +51,7 @@ def workload_ways(
     same = {"interruptible": True} | ({} if hours is None else {"hours_per_month": HOURS_MONTH})
     # Only what matters for speed is part of the key.
     key = workload.timeless().model_copy(update=same).model_dump_json()
-    found = _ways(workload.kind, key, gpus, precisions, most_gpus, loads)
+    found = _ways(workload.kind, key, gpus, precisions, most_gpus, loads, fastest)
     if hours is None:
         return found
     return replace(found, table=found.table.assign(hours_month=float(hours)))
@@ -51,7 +59,13 @@ def workload_ways(
 
 @lru_cache(256)
 def _ways(
-    kind: str, asked: str, gpus: tuple[str, ...], precisions: Any, most_gpus: int, loads: int
+    kind: str,
+    asked: str,
+    gpus: tuple[str, ...],
+    precisions: Any,
+    most_gpus: int,
+    loads: int,
+    fastest: bool,
 ) -> Ways:
     w: Any = KINDS[kind].model_validate_json(asked)
     if isinstance(w, Inference):
@@ -59,7 +73,7 @@ def _ways(
         return service_ways(asks, loads)
     if isinstance(w, Training):
         job = job_question(w, list(gpus), 8, "bf16")
-        return training_ways(job, precisions, w.runs_per_year, most_gpus)
+        return training_ways(job, precisions, w.runs_per_year or 1.0, most_gpus, fastest=fastest)
     if isinstance(w, Images):
         return images_ways(image_question(w, gpus), gpus, w.images_per_s)
     if isinstance(w, Hpc):

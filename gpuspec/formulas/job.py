@@ -79,7 +79,8 @@ class Software:
     """Whether what layers keep for the backward pass goes to host memory and comes back."""
     attention: ArrayLike = "flash"
     """``flash`` (fused, made for the GPU), ``flash2`` (FlashAttention 2 or older, half as fast on
-    Hopper) or ``eager`` (scores materialised)."""
+    Hopper), ``flash3`` (FlashAttention 3 on Hopper, 4 on Blackwell, or cuDNN 9, which Transformer
+    Engine has used since spring 2024) or ``eager`` (scores materialised)."""
     dropout: ArrayLike = False
     """Whether dropout masks are kept, as in GPT-3-style training."""
     bytes_per_logit: ArrayLike = 4.0

@@ -17,5 +17,5 @@ if "rfc3987_syntax" not in sys.modules:
 from gpuspec.report.execute import NotebookError, execute
 from gpuspec.report.many import Outcome, Stopped, build_all
 from gpuspec.report.notebooks import Notebook, Parameter, check_parameters, find, inspect, notebooks
-from gpuspec.report.one import Progress, build, typeset
+from gpuspec.report.one import Built, Progress, build, built, typeset
 from gpuspec.report.output import FORMATS, check_output

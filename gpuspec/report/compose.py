@@ -91,14 +91,16 @@ def compose(
     words = translator(language)
     shown = _ShownOutputs(words)
     node, _ = shown.preprocess(_story(executed, notebook), {})
+    node.cells = _speaking(node.cells)
     config = Config(TagRemovePreprocessor={"remove_cell_tags": LEFT_OUT, "enabled": True})
     exporter = MarkdownExporter(config=config)
     exporter.register_preprocessor(TagRemovePreprocessor(config=config), enabled=True)
     exporter.exclude_input = not show_code
     body, _ = exporter.from_notebook_node(node)
+    title = next((str(t["title"]) for t in told_of(executed)), "")
     return Document(
-        title=words(notebook.title),
-        question=words(notebook.question),
+        title=title or words(notebook.title),
+        question=words(notebook.title if title else notebook.question),
         answer_first=notebook.answer_first,
         body=body,
         language=language,
@@ -107,6 +109,30 @@ def compose(
         tables=shown.tables,
         blocks=shown.blocks,
     )
+
+
+def told_of(executed: NotebookNode) -> list[Mapping[str, object]]:
+    """Return what the notes of a notebook say of the whole: its ``title``, whether ``answered``."""
+    outputs = [o for cell in executed.cells for o in cell.get("outputs", [])]
+    found = [o.get("metadata", {}).get("gpuspec", {}) for o in outputs]
+    return [about for about in found if about.get("kind") == "note"]
+
+
+def _speaking(cells: list[NotebookNode]) -> list[NotebookNode]:
+    """Return the cells without sections whose code has nothing to show."""
+    sections: list[list[NotebookNode]] = [[]]
+    for cell in cells:
+        if cell.cell_type == "markdown" and re.search(r"^## ", cell.source, re.MULTILINE):
+            sections.append([])
+        sections[-1].append(cell)
+    first, *rest = sections
+    return first + [cell for section in rest if not _silent(section) for cell in section]
+
+
+def _silent(section: list[NotebookNode]) -> bool:
+    code = [c for c in section if c.cell_type == "code"]
+    code = [c for c in code if not LEFT_OUT & set(c.metadata.get("tags", []))]
+    return bool(code) and not any(c.outputs for c in code)
 
 
 def _story(executed: NotebookNode, notebook: Notebook) -> NotebookNode:

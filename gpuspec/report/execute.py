@@ -9,11 +9,13 @@ import tempfile
 import traceback
 from collections.abc import Callable, Mapping
 from copy import deepcopy
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from nbformat import NotebookNode, from_dict
 
+from gpuspec.base.days import run_date
 from gpuspec.base.errors import InputError
 from gpuspec.report.notebooks import Notebook
 from gpuspec.report.output import current_folder, workplace
@@ -54,6 +56,7 @@ def execute(
     notebook: Notebook,
     values: Mapping[str, object],
     progress: Callable[[str, int, int], None],
+    day: date | None = None,
 ) -> NotebookNode:
     """Return a notebook as run from the current folder, without the times and paths of this run.
 
@@ -64,6 +67,8 @@ def execute(
         paths among them mean the user's.
     progress : callable
         Called with ``"executing"``, cells done and cells in all.
+    day : datetime.date, optional
+        The day of the run, from which the notebook counts ages too; the run's own unless given.
 
     Raises
     ------
@@ -78,27 +83,28 @@ def execute(
         progress("executing", cell, total)
 
     try:
-        done = _executed(notebook, values, tell)
+        done = _executed(notebook, values, tell, day)
     except NotebookError as error:
         if _SLOW_START not in str(error):
             raise
-        done = _executed(notebook, values, tell)  # the machine was busy
+        done = _executed(notebook, values, tell, day)  # the machine was busy
     progress("executing", total, total)
     return _without_run(done)
 
 
 def _executed(
-    notebook: Notebook, values: Mapping[str, object], tell: Callable[[int], None]
+    notebook: Notebook, values: Mapping[str, object], tell: Callable[[int], None], day: date | None
 ) -> NotebookNode:
     """Run the cells in a folder of the kernel's own; what it says of itself matters if it dies."""
     with workplace() as folder, tempfile.TemporaryFile() as log:
-        return _run(notebook, values, tell, str(folder), log)
+        return _run(notebook, values, tell, day or run_date(), str(folder), log)
 
 
 def _run(
     notebook: Notebook,
     values: Mapping[str, object],
     tell: Callable[[int], None],
+    day: date,
     folder: str,
     log: BinaryIO,
 ) -> NotebookNode:
@@ -113,7 +119,7 @@ def _run(
             kernel_name="python3",
             language="python",
             progress_bar=False,
-            kernel_manager_class=_own_kernel(folder, log),
+            kernel_manager_class=_own_kernel(folder, log, day),
             on_cell_execute=lambda cell, cell_index: tell(cell_index),
         )
     except PapermillExecutionError as error:
@@ -141,7 +147,7 @@ def _last_words(said: str) -> str:
     return f"; {lines[-1][:200]}" + (_DAMAGED if lines[-1].startswith(_IMPORT_ERRORS) else "")
 
 
-def _own_kernel(folder: str, log: BinaryIO) -> type:
+def _own_kernel(folder: str, log: BinaryIO, day: date) -> type:
     """Make a kernel manager that starts this interpreter in `folder`, an empty one.
 
     Neither the kernels that are registered, nor start-up files and configuration of the user's,
@@ -158,6 +164,7 @@ def _own_kernel(folder: str, log: BinaryIO) -> type:
     spec = KernelSpec(**{**get_kernel_dict(), "argv": command})
     environment = {k: v for k, v in os.environ.items() if k not in _OF_THE_USER}
     environment |= {"PYTHONSAFEPATH": "1", "IPYTHONDIR": folder, "JUPYTER_NO_CONFIG": "1"}
+    environment["SOURCE_DATE_EPOCH"] = f"{datetime.combine(day, time(), UTC).timestamp():.0f}"
 
     class OwnKernel(AsyncKernelManager):
         # Other users of the machine could listen to, or speak to, a kernel in the clear.

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from gpuspec.base.days import run_date
 from gpuspec.base.files import write_atomically
@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 Progress = Callable[[str, int, int], None]
+
+
+class Built(NamedTuple):
+    """A report that was written."""
+
+    path: Path
+    answered: bool
+    """Whether what was asked has an answer within its limits."""
 
 
 def build(
@@ -46,8 +54,8 @@ def build(
         Language of the report's own labels. The story keeps the notebook's language, but a
         parameter called ``language`` takes it, unless it is given.
     date : datetime.date, optional
-        The date printed; else `SOURCE_DATE_EPOCH`, else today. Same notebook, parameters, data
-        and date give the same bytes.
+        The day of the run, which is printed and from which ages count; else `SOURCE_DATE_EPOCH`,
+        else today. Same notebook, parameters, data and date give the same bytes.
     progress : callable, optional
         Called with a stage (``"executing"``, ``"typesetting"``), steps done and steps in all.
 
@@ -63,6 +71,31 @@ def build(
     NotebookError
         When a cell of the notebook fails; nothing has been written then.
     """
+    return built(
+        name,
+        parameters,
+        output,
+        format=format,
+        show_code=show_code,
+        language=language,
+        date=date,
+        progress=progress,
+    ).path
+
+
+def built(
+    name: str | Path,
+    parameters: Mapping[str, object] | None = None,
+    output: str | Path | None = None,
+    *,
+    format: str | None = None,
+    show_code: bool = False,
+    language: str = "en",
+    date: date | None = None,
+    progress: Progress | None = None,
+) -> Built:
+    """Write a report as :func:`build` does, and say whether it holds an answer."""
+    from gpuspec.report.compose import told_of
     from gpuspec.views.language import check_language
 
     notebook = find(name)
@@ -74,12 +107,12 @@ def build(
     day = date or run_date()
     tell = progress or (lambda stage, done, total: None)
 
-    executed = execute(notebook, values, tell)
+    executed = execute(notebook, values, tell, day)
     tell("typesetting", 0, 1)
     content = typeset(executed, notebook, values, kind, show_code, language, day)
     write_atomically(target, content)
     tell("typesetting", 1, 1)
-    return target
+    return Built(target, all(about["answered"] for about in told_of(executed)))
 
 
 def typeset(

@@ -8,6 +8,7 @@ column         what it is
 gpu, precision id of the GPU, format of the weights or products
 split          how a replica or the job is split, in words
 unit_gpus      GPUs of one replica, or of the whole job
+prefill_gpus   those of them that only read prompts; 0: all do both
 batch          load of a replica (services), sequences a step (jobs)
 within, most   load of a replica that keeps the limits, and that memory holds
 units, gpus    replicas and GPUs for the whole load, at the central estimate
@@ -56,6 +57,7 @@ Row = dict[str, Any]
 """One row of a table in the making: a value, or an array of values, for each column."""
 
 DEFAULTS: Row = {
+    "prefill_gpus": 0,
     "tp": 1,
     "pp": 1,
     "ep": 1,
@@ -104,7 +106,7 @@ def filled(table: pd.DataFrame) -> pd.DataFrame:
             table[name] = value
         elif value == value and table[name].isna().any():
             table[name] = table[name].fillna(value)
-    for name in ("unit_gpus", "curve", "tp", "pp", "ep", "attention_dp", "ground"):
+    for name in ("unit_gpus", "prefill_gpus", "curve", "tp", "pp", "ep", "attention_dp", "ground"):
         table[name] = table[name].astype(int)
     table["inherited"] = table["inherited"].astype(bool)
     table["works"] = table["works"].astype(bool)

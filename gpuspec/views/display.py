@@ -271,9 +271,15 @@ def _is_missing(value: Any) -> bool:
     return value is None or (pd.api.types.is_scalar(value) and bool(pd.isna(value)))
 
 
-def note(text: str) -> None:
-    """Show a paragraph, also in the middle of a cell; its marks count where it is `Markdown`."""
+def note(text: str, title: str = "", answered: bool = True) -> None:
+    """Show a paragraph, also in the middle of a cell; its marks count where it is `Markdown`.
+
+    A report takes `title` for its own, and ends its command with the exit code of a question
+    without an answer where it is not `answered`.
+    """
     from IPython.display import display
 
     plain = text.text if isinstance(text, Markdown) else printable(text)
-    display({"text/markdown": str(marked(text)), "text/plain": plain}, raw=True)
+    data = {"text/markdown": str(marked(text)), "text/plain": plain}
+    about = {"kind": "note", "title": printable(title), "answered": answered}
+    display(data, metadata={"gpuspec": about} if title else {}, raw=True)

@@ -38,7 +38,7 @@ def translator(language: str) -> Words:
             catalogue = read_po(file, locale=language)
         words = {str(m.id): str(m.string) for m in catalogue if m.id and m.string}
 
-    def say(text: str, **values: object) -> str:
+    def say(text: str, /, **values: object) -> str:
         said = words.get(text, text)
         return said.format(**values) if values else said
 

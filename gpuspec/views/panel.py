@@ -131,7 +131,9 @@ def _control(field: Asked, value: Any, values: Sequence[float] | None) -> W.Widg
         first = ", ".join(value) if field.many else value  # all that are tried, or one of them
         return choice(label, [first, *(form for form in FORMATS if form != first)], first)
     if field.choices:
-        return choice(label, field.choices, value)
+        blank = [("blank", "")] if field.blank else []
+        named = [*blank, *((name, name) for name in field.choices)]
+        return choice(label, named, "" if value is None else value)
     if bool in field.parts:
         return W.Checkbox(value=value, description=label, style=label_style(label))
     if field.many:

@@ -50,22 +50,23 @@ def test_parts_of_an_owned_hour():
 def test_parts_of_an_owned_hour_add_up():
     # Capital 8 * 43,800 / 8 / 0.8 = 54,750. Lost 90 % over 5 years: 1.125 an hour, a fifth of it
     # network. Finance: 54,750 * 1.1 / 2 * 0.08 / 8760 = 0.275. Maintenance 5 %: 0.3125. Energy: 1
-    # kW for half, 0.2 kW for half: 0.6 kW * 1.5 * 0.1 = 0.09. Sum: 3.2025.
+    # kW for half, 0.2 kW for half: 0.6 kW * 1.5 * 0.1 = 0.09. Services 73 / 730. Sum: 3.3025.
     drivers = {
         "server_usd": 350_400, "gpus": 8, "network_share": 0.2, "residual_share": 0.1, "years": 5,
         "rate_year": 0.08, "rated_w_gpu": 1460, "power_w_gpu": 1000, "idle_share": 0.2,
         "used_hours_share": 0.5, "usd_kw_month": 200, "pue": 1.5, "usd_kwh": 0.1,
         "maintenance_share_year": 0.05, "staff_usd_year": 700_800, "staff_nodes_fte": 10,
+        "services_usd_month": 73,
     }  # fmt: skip
     server = cost.OwnedServer(**drivers)
     found = {name: float(part) for name, part in cost.owned_parts_usd(server).items()}
     assert found == pytest.approx(
         {
             "server": 0.9, "network": 0.225, "finance": 0.275, "colocation": 0.4,
-            "maintenance": 0.3125, "staff": 1.0, "energy": 0.09,
+            "maintenance": 0.3125, "staff": 1.0, "services": 0.1, "energy": 0.09,
         }
     )  # fmt: skip
-    assert_allclose(cost.owned_hour_usd(server), 6.405)  # for each hour in use
+    assert_allclose(cost.owned_hour_usd(server), 6.605)  # for each hour in use
 
 
 # --- rent against own --------------------------------------------------------------------------

@@ -177,7 +177,7 @@ def test_every_part_of_the_weights_has_its_own_format_and_kernel():
     fp4, bf16 = precision("mxfp4"), precision("bf16")
     b200, h100 = gpu("B200"), gpu("H100")
     assert product_of(fp4, b200).compute == "fp4"
-    assert product_of(fp4, h100)[:2] == ("int4-awq", "bf16")
+    assert product_of(fp4, h100)[:2] == ("mxfp4", "bf16")
     assert product_of(precision("fp8"), h100)[:2] == ("fp8", "fp8")
     assert product_of(precision("fp8"), gpu("A100"))[:2] == ("int8", "bf16")
     half = WeightFormat("half", bf16, (("mlp", ((0.5, precision("fp8")), (0.5, bf16))),))

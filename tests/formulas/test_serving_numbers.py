@@ -146,11 +146,21 @@ def test_prompts_are_launched_kernel_by_kernel():
     us(compiled.iteration_parts(0, 1, 8, 1)["launches"], 0)
 
 
-@pytest.mark.parametrize(("compiled", "factor"), [(False, 1.5), (True, 1.0)])
-def test_the_host_of_older_servers_is_slower(compiled, factor):
+@pytest.mark.parametrize(("compiled", "expected"), [(False, 1.5 * 220), (True, 200 + 20 / 10)])
+def test_the_host_of_older_servers_is_slower(compiled, expected):
     terms, silicon = {"iteration_us": 200, "sequence_us": 10}, {"host_factor": 1.5}
     one = replica(DENSE, FAST, {"compiled": compiled}, engine=terms, silicon=silicon)
-    us(one.iteration_parts(2, 100)["engine"], factor * 220)
+    us(one.iteration_parts(2, 100)["engine"], expected)
+
+
+@pytest.mark.parametrize(("apart", "expected"), [(False, 4 * 50 * 1.5), (True, 4 * 50 * 1.5 - 120)])
+def test_sending_tokens_keeps_the_host_of_a_server(apart, expected):
+    """Four tokens of 50 us, on a host 1.5 times as slow, beside a step of 120 us."""
+    engine, silicon = {"stream_us": 50}, {"host_factor": 1.5}
+    one = replica(DENSE, FAST, {"server_apart": apart}, engine=engine, silicon=silicon)
+    us(one.sending_seconds(4, 120e-6, Client()), expected)
+    us(one.sending_seconds(4, 120e-6, Client(transport_s=0.0)), 0)
+    us(one.sending_seconds(1, 120e-6, Client()), 0 if apart else 75)
 
 
 def test_without_graphs_decoding_is_launched_kernel_by_kernel():

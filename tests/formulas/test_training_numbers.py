@@ -28,6 +28,7 @@ from gpuspec.formulas.training.flops import (
     utilisation,
 )
 from gpuspec.formulas.training.layers import (
+    adapter_seconds,
     by_kind,
     cast_seconds,
     dense_gemm_seconds,
@@ -167,6 +168,18 @@ def test_casts_and_unpacking():
     us(unpack_seconds(DENSE, n(1), n(1), MEMORY, None), 0)
 
 
+def test_passes_of_adapters():
+    # 2,560 parameters a layer at rank 8: 320 of input and output; over tp 2 one of both is split.
+    us(adapter_seconds(DENSE, n(100), n(1), MEMORY, QLORA), 3.5 * 320 * 100 * 2 / 800)
+    us(adapter_seconds(DENSE, n(100), n(2), MEMORY, QLORA), 0.75 * 280)
+    us(adapter_seconds(DENSE, n(100), n(1), MEMORY, None), 0)
+    # Routed experts, each with gate, up and down of 100 x 50: a token uses 2 of 8.
+    every = QLORA.model_copy(update={"targets": ("gate", "up", "down")})
+    more = adapter_seconds(MOE, n(1), n(1), MEMORY, every) * 800e6 / 3.5 / 2
+    dense, shared, routed = 0.25 * 3 * 400, 0.75 * 3 * 150, 0.75 * 2 * 3 * 150
+    assert_allclose(more, dense + shared + routed)
+
+
 # --- communication: times of collectives are those of the tests of links ------------------------
 
 
@@ -239,6 +252,7 @@ TERMS = {
     "zero1_exposed": 0.4, "zero3_exposed": 0.2, "row_factor": 1.4, "block_factor": 1.2,
     "ep_exposed": 1.0, "pp_exposed": 0.5, "dp_exposed": 0.3, "bubble_factor": 1.0,
     "optimizer_factor": 1.0, "offload_gb_s": 100.0, "step_ms": 0.05, "jitter": 0.0001,
+    "flash_on_ampere": 0.75, "flash3_factor": 0.5, "pp_overlapped": 0.25,
 }  # fmt: skip
 
 
@@ -305,7 +319,9 @@ def test_constants_of_a_framework():
     # FlashAttention 2 is made for the generation before.
     near(step(attention="flash2")["attention"], 2 * 4 * 4 * FLASH)
     ampere = MEMORY.model_copy(update={"gpu": FAST.model_copy(update={"architecture": "Ampere"})})
-    near(step(attention="flash2", kernels=ampere)["attention"], 4 * 4 * FLASH)
+    near(step(attention="flash3")["attention"], 0.5 * 4 * 4 * FLASH)
+    for kind in ("flash", "flash2", "flash3"):
+        near(step(attention=kind, kernels=ampere)["attention"], 0.75 * 4 * 4 * FLASH)
     near(step(terms=more, kernels=ampere)["gemm"], 4 * 3 * PRODUCTS * 1.5)
 
 
@@ -360,9 +376,10 @@ def test_products_in_fp8():
 
 def test_adapters_have_no_gradients_of_frozen_weights():
     # The base is unpacked for both passes: 374.0625 us each. 10,240 parameters are updated.
+    # Adapters of 100 x 100 and 100 x 20 move 100 tokens of 320 elements 3.5 times: 280 us a pass.
     found = step(adapter=QLORA)
     near(found["gemm"], 4 * 2 * PRODUCTS)
-    near(found["elementwise"], 4 * (3 * SMALL + 2 * 374.0625))
+    near(found["elementwise"], 4 * (3 * SMALL + 2 * (374.0625 + 280)))
     near(found["head"], 2 * 420.1 + 200)
     near(found["optimizer"], 34 * 10.24)
 
@@ -414,25 +431,28 @@ def test_a_step_of_experts():
 
 
 def test_a_pipeline_with_its_bubble():
-    # Two stages of 2 layers; hand-offs of 20,000 bytes (44 us) forward and back, half exposed.
-    # While the pipeline fills, one stage's work passes, the head spread over both.
+    # Two stages of 2 layers; hand-offs of 20,000 bytes (44 us) forward and back, half exposed, a
+    # quarter where chunks interleave. While the pipeline fills, one stage's work passes, the head
+    # spread over both.
     found = step(pp=2, microbatches=3)
     near(found["gemm"], 3 * (2 * 3 * PRODUCTS + 8 * 656.9 / 2 / 0.8))
     near(found["pp"], 3 * 44)
     near(step(pp=2, microbatches=3, terms={"handoff_ms": 1.0})["pp"], 3 * (44 + 2000))
     near(found["bubble"], 2 * LAYER + HEAD + 44 - HEAD / 2)
     chunks = step(pp=2, microbatches=3, interleave=2, terms={"bubble_factor": 1.5})
-    near(chunks["pp"], 3 * 88)
-    near(chunks["bubble"], 1.5 * (2 * LAYER + HEAD / 2 + 88) / 2)
+    near(chunks["pp"], 3 * 44)
+    near(chunks["bubble"], 1.5 * (2 * LAYER + HEAD / 2 + 44) / 2)
 
 
 def test_stages_in_balance():
-    # Over 3 stages of 4 layers the fullest has 2; in balance each has 4/3 and a third of the head,
-    # and the bubble holds all of it.
+    # Over 3 stages of 4 layers the fullest has 2 and the last 1: the head shows where it is longer
+    # than a layer. In balance each has 4/3 and a third of the head, and the bubble holds all of it.
     plain, even = step(pp=3), step(pp=3, balanced_stages=True)
     near(plain["gemm"], 2 * 3 * PRODUCTS)
-    near(plain["head"], HEAD)
-    near(plain["bubble"], 2 * (2 * LAYER + HEAD + 44 - HEAD * 2 / 3))
+    near(plain["head"], 0)
+    near(plain["bubble"], 2 * (2 * LAYER + 44))
+    long = HEAD + 100 * 1000 * 4 * 9.5 / 1e3 - LAYER
+    near(step(pp=3, terms={"head_passes": 10.0})["head"], long)
     near(even["gemm"], 4 / 3 * 3 * PRODUCTS)
     near(even["head"], HEAD / 3)
     near(even["bubble"], 2 * (4 / 3 * LAYER + HEAD / 3 + 44))
@@ -463,7 +483,7 @@ def test_data_parallelism_that_work_cannot_hide():
     near(tiny["dp"], REDUCED - 0.8 * work, rtol=1e-4)
     # Of two chunks in turn one group's work lies beside the other's: 2 micro-batches * 1/2: one.
     chunks = step(pp=2, dp=2, seq_len=1, interleave=2, microbatches=8, terms={"dp_exposed": 0.01})
-    stage = (work - 3 * 202.3 - 2) / 2 + 3 * 202.3 + 2 + 2 * 2 * (4 + 0.4) * 0.5
+    stage = (work - 3 * 202.3 - 2) / 2 + 3 * 202.3 + 2 + 2 * 2 * (4 + 0.4) * 0.25
     near(chunks["dp"], 106 + 1313.8 / 0.8 - 0.8 * stage, rtol=1e-3)
 
 

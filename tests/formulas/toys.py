@@ -21,8 +21,9 @@ INT4 = Precision(
 )  # fmt: skip
 """5 bits a weight: 0.625 bytes."""
 ADAMW = TrainingRecipe(
-    id="toy", name="Toy", weight_bytes=2, grad_bytes=4, optimizer_bytes=12, step_bytes=3
-)
+    id="toy", name="Toy", weight_bytes=2, grad_bytes=4, optimizer_bytes=12, step_bytes=3,
+    reduced_bytes=4,
+)  # fmt: skip
 
 SIZES = {
     "layers": 4,
@@ -127,6 +128,7 @@ def layout(network, device, matmul=None, **split):
 
 QUIET = {
     "iteration_us": 0.0, "sequence_us": 0.0, "layer_us": 0.0, "logit_bytes": 0.0, "reserve_gb": 0.0,
+    "stream_us": 0.0, "expert_layer_us": 0.0,
     "eager_layer_us": 0.0, "eager_expert_us": 0.0, "request_ms": 0.0, "prompt_us": 0.0,
     "occupancy": 1.0, "collective_start_factor": 1.0, "collective_factor": 1.0,
 }  # fmt: skip

@@ -6,11 +6,13 @@ from pathlib import Path
 import numpy as np
 
 from gpuspec.decision import upgrade as fleet
-from gpuspec.decision.plan import decide, words_page
+from gpuspec.decision.decide import decide
+from gpuspec.decision.plan.record import answer_record
 from gpuspec.decision.plan.words_tables import rejected_table
 from gpuspec.decision.scenario import scenario
 from gpuspec.decision.upgrade import words
 
+ROWS = ("works", "signed", "rented", "sold", "limits")
 SCENARIOS = Path(__file__).resolve().parents[2] / "data/scenarios"
 QUARTERS = 8
 """Horizon of the upgrades: long enough to buy, in half the time of the scenarios' own."""
@@ -35,14 +37,14 @@ def names():
 def plan(name):
     """Return the recommended plan, what it was chosen from, and what is out with the reason."""
     decision = decide(scenario(name))
-    found = words_page.answer_record(decision, None)
+    found = answer_record(decision, None)
     chosen, shown = found.get("recommendation"), ("plan", "policy", "expected_usd", "low", "high")
-    works = chosen.pop("works") if chosen else []
+    rows = {name: chosen.pop(name) for name in ROWS} if chosen else {}
     return {
         "feasible": found["feasible"],
         "what_must_give": found.get("what_must_give", []),
         "recommendation": chosen,
-        "works": works,
+        **rows,
         "plans": [
             {key: one[key] for key in (*shown, "probability", "near")}
             for one in found.get("plans", [])
@@ -53,31 +55,26 @@ def plan(name):
 
 
 def upgrade(name):
-    """Return the strategies with their cost, and orders, moves and work of the best plan."""
-    question = fleet.UpgradeQuestion.ask(scenario=name, quarters=QUARTERS, time_limit_s=PATIENCE_S)
-    plans = fleet.compare(question)
-    best = plans["optimum"]
-    spans, sure = fleet.sureness(question, plans)
-    strategies = fleet.strategy_table(question, plans).merge(spans, on="strategy")
-    return {
-        "finding": words.upgrade_finding(question, plans),
-        "sure": sure,
-        "left_out": question.left_out,
-        "runner_up": fleet.runner_up(plans),
-        "parts_usd": best.parts,
-        "strategies": strategies.drop(columns=["gap", "meaning"]).to_dict("records"),
-        "orders": fleet.orders_table(question.problem, best).to_dict("records"),
-        "moves": fleet.moves_table(question, best).to_dict("records"),
-        "gpus": _gpus(fleet.runs_table(question, best)),
+    """Return the strategies with their cost, and orders and work of the best plan."""
+    asked = {"scenario": name, "quarters": QUARTERS, "time_limit_s": PATIENCE_S}
+    decision = fleet.UpgradeQuestion.ask(**asked).decision
+    found = {"finding": words.upgrade_finding(decision)}
+    if not decision.feasible:
+        return found
+    strategies = fleet.strategy_table(decision).drop(columns=["gap", "meaning"])
+    return found | {
+        "strategies": strategies.to_dict("records"),
+        "orders": fleet.orders_table(decision.best).to_dict("records"),
+        "gpus": _gpus(fleet.runs_table(decision.best)),
     }
 
 
 def _gpus(runs):
-    """Return for each way that work runs its GPUs, quarter by quarter."""
-    keys = ["workload", "gpu", "precision", "split", "site"]
+    """Return for each way that work runs its GPUs, period by period."""
+    keys = ["workload", "gpu", "precision", "split", "venue"]
     return [
         dict(zip(keys, key, strict=True))
-        | {"gpus": " ".join(f"Q{r.quarter + 1}:{r.gpus:g}" for r in part.itertuples())}
+        | {"gpus": " ".join(f"{r.period + 1}:{r.gpus:g}" for r in part.itertuples())}
         for key, part in runs.groupby(keys, sort=False)
     ]
 

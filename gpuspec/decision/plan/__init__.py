@@ -1,9 +1,8 @@
-"""The planner: what to buy or rent, how to run it, how sure that is, what would change it."""
+"""The answer as a plan for a buyer: page 1, tables, pictures, and what would change it."""
 
-from gpuspec.decision.money import market
+from gpuspec.decision.alone import alone
+from gpuspec.decision.decide import Decision, decide
+from gpuspec.decision.gives import what_gives
+from gpuspec.decision.money import every_offer, market
 from gpuspec.decision.plan.breakeven import break_evens
-from gpuspec.decision.plan.decision import Decision, decide, front
-from gpuspec.decision.plan.nearest import nearest
-from gpuspec.decision.plan.options import Options
-from gpuspec.decision.plan.reasons import rejected
 from gpuspec.decision.plan.sensitivity import gap, tornado

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from gpuspec.decision.plan.decision import Decision
+from gpuspec.decision.decide import Decision
 from gpuspec.decision.plan.sensitivity import Gap, price_column, price_words
 from gpuspec.formulas.cost import break_even_share, owned_fixed_hour_usd
 
@@ -28,17 +28,19 @@ class BreakEven(NamedTuple):
     """How far away, as a share; infinite where nothing in reach flips it."""
 
 
-def break_evens(decision: Decision, tornado_rows: pd.DataFrame) -> pd.DataFrame:
+def break_evens(decision: Decision, swings: pd.DataFrame | None = None) -> pd.DataFrame:
     """Return the values at which the runner-up would cost the same as the recommended plan.
 
-    Columns are those of `BreakEven`; the nearest come first.
+    Columns are those of `BreakEven`; the nearest come first. `swings` are those of `tornado`, whose
+    loads are read; prices and use need none.
     """
     rows: list[BreakEven] = []
     if decision.feasible and decision.runner_up is not None:
         gap = Gap(decision)
         rows += [even for place in gap.offers_used if (even := _price_even(gap, place))]
-        loads = tornado_rows[tornado_rows["factors"].notna()]
-        rows += [_load_even(gap.value, row) for _, row in loads.iterrows()]
+        if swings is not None:
+            loads = swings[swings["factors"].notna()]
+            rows += [_load_even(gap.value, row) for _, row in loads.iterrows()]
         rows += _use_evens(decision)
     table = pd.DataFrame(rows, columns=BreakEven._fields).astype({"far": float})
     return table.sort_values("far", kind="stable", ignore_index=True)
@@ -46,11 +48,11 @@ def break_evens(decision: Decision, tornado_rows: pd.DataFrame) -> pd.DataFrame:
 
 def _price_even(gap: Gap, place: int) -> BreakEven | None:
     """Return the price at which the gap is 0: costs are linear in prices."""
-    offer = gap.draws.rows[place]
+    offer = dict(gap.decision.offers.iloc[place])
     now = float(offer[price_column(offer)])
     if not now > 0:
         return None
-    factors = np.ones(len(gap.draws.offers))
+    factors = np.ones(len(gap.decision.offers))
     factors[place] = 2.0
     slope = gap.with_prices(factors) - gap.value
     factor = 1 - gap.value / slope if abs(slope) >= 1e-9 else 0.0
@@ -80,7 +82,7 @@ def _load_even(now: float, row: pd.Series) -> BreakEven:
 def _use_evens(decision: Decision) -> list[BreakEven]:
     """Return from which share of hours in use owning beats renting by the hour, for GPUs chosen."""
     rows = []
-    for name in decision.members(decision.best)["gpu"].unique():
+    for name in decision.best.kinds_used:
         offers = decision.offers[decision.offers["gpu"] == name]
         own, rent = offers[offers["mode"] == "own"], offers[offers["mode"] == "on-demand"]
         if own.empty or rent.empty:

@@ -1,88 +1,130 @@
-"""The limits of a scenario: what each is called, how it is written and how it is broken."""
+"""What a plan makes of each limit: asked, used, left, kept or not."""
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
-from numpy.typing import ArrayLike
 
-from gpuspec.decision.scenario import Scenario, Workload
+from gpuspec.base.lazy import pd
+from gpuspec.base.units import HOURS_MONTH
+from gpuspec.decision.decide import Decision
+from gpuspec.decision.errors import SURE
+from gpuspec.decision.plans import Plan
 
-NOTHING_OVER = 1 + 1e-9
-"""Share of a limit above which it is broken."""
-
-
-class Constraint(NamedTuple):
-    """How one limit is told; `scale` takes its values to `unit`."""
-
-    name: str
-    reason: str
-    """Why an option is out: ``value``, ``limit`` and ``over`` in the unit, and in USD as money."""
-    column: str = ""
-    """Column of a table of options or plans that it bounds."""
-    unit: str = ""
-    form: str = ",.0f"
-    scale: float = 1.0
+HEAVY_KW, HEAVY_GPUS = 20.0, 64.0
+"""Power in one's own rooms, and GPUs at once, from which a limit that was left open is named."""
+YEAR = 12.0
+"""Months of cost from which capital that nobody limited is named."""
 
 
-TTFT = "first token after {value:,.2f} s, {over:,.2f} s too late"
-TPOT = "{value:,.1f} ms a token, {over:,.1f} ms above the limit"
-SPOT = "spot GPUs can be withdrawn at any time, and this service must not stop"
-GPUS = "needs {value:,.0f} GPUs, {over:,.0f} more than allowed"
-THERE = "needs {value:,.0f} GPUs, {limit:,.0f} are there"
-POWER = "draws {value:,.0f} kW, {over:,.0f} kW more than the room has"
-CAPITAL = "needs {value_usd} of capital, {over_usd} above the budget"
-MONTHLY = "costs {value_usd} a month, {over_usd} above the budget"
-LATE = "misses the deadline by {over:,.1f} days"
-CONSTRAINTS = {
-    "spot": Constraint("interruptions", SPOT),
-    "deadline": Constraint("the deadline", LATE, "days", "days", ",.4g"),
-    "ttft": Constraint("the limit of the first token", TTFT, "ttft_s", "s", ",.4g"),
-    "tpot": Constraint("the limit of each token", TPOT, "tpot_s", "ms", ",.4g", 1e3),
-    "gpus": Constraint("the number of GPUs", GPUS, "gpus", "GPUs"),
-    "available": Constraint("the GPUs that are there", THERE, "gpus", "GPUs"),
-    "power": Constraint("the power of the room", POWER, "power_kw", "kW"),
-    "capital": Constraint("the capital", CAPITAL, "upfront_usd", "USD"),
-    "monthly": Constraint("the monthly budget", MONTHLY, "cash_month_usd", "USD a month"),
-}
-"""Constraints in the order in which a rejection is told."""
-TOTALS = ("gpus", "available", "power", "capital", "monthly")
-"""Those that the workloads of a plan share."""
+class Use(NamedTuple):
+    """A limit and what the plan makes of it, in the unit that the name of the limit says."""
+
+    limit: str
+    """``capital_usd``, ``monthly_usd``, ``power_kw``, ``gpus``, ``deadline_days``,
+    ``ttft_limit_s`` or ``tpot_limit_s``."""
+    workload: str
+    """Whose limit it is; empty where all work shares it."""
+    asked: float
+    """Infinite where it was left open."""
+    used: float
+    kept: bool
+    sure: float
+    """Share of the draws in which it is kept; 1 of what is checked on the average."""
+    stated: bool
+    """False for a default."""
+
+    @property
+    def left(self) -> float:
+        """What is left of it."""
+        return self.asked - self.used
 
 
-def limits_of(s: Scenario, w: Workload | None = None) -> dict[str, float]:
-    """Return the limits of a scenario and of one of its workloads; infinite where none is set."""
-    limits = {
-        "deadline": getattr(w, "deadline_days", None),
-        "ttft": getattr(w, "ttft_limit_s", None) or None,
-        "tpot": getattr(w, "tpot_limit_s", None) or None,
-        "gpus": s.limits.gpus or None,
-        "power": s.limits.total_kw,
-        "capital": s.budget.capital_usd,
-        "monthly": s.budget.monthly_usd,
+def uses(decision: Decision, plan: Plan) -> list[Use]:
+    """Return every limit that is there, those that all work shares first."""
+    limits = plan.problem.limits
+    pairs = {
+        "capital_usd": (limits.capital, plan.upfront_usd),
+        "monthly_usd": (limits.monthly, float(plan.monthly_usd.max())),
+        "power_kw": (limits.power, plan.power_kw),
+        "gpus": (limits.gpus, float(plan.gpus_atonce.max())),
     }
-    return {name: np.inf if limit is None else float(limit) for name, limit in limits.items()}
+    found = [
+        Use(name, "", asked, used, used <= asked * (1 + 1e-3), 1.0, True)
+        for name, (asked, used) in pairs.items()
+        if np.isfinite(asked)
+    ]
+    return found + [
+        use for run in plan.runs.to_dict("records") for use in _of_work(decision, plan, run)
+    ]
 
 
-def used_share(value: ArrayLike, limit: float) -> np.ndarray:
-    """Return the share of a limit that is used: above 1 it is broken, of 0 it is 1 + the value."""
-    amount = np.nan_to_num(np.asarray(value, float), nan=0.0)
-    if limit == np.inf:
-        return np.zeros(amount.shape)
-    return amount / limit if limit > 0 else np.where(amount > 0, 1 + amount, 0.0)
-
-
-def with_uses(table: pd.DataFrame, limits: dict[str, float], **shares: np.ndarray) -> pd.DataFrame:
-    """Return a table with the share of each limit that is used, and ``feasible``.
-
-    `shares` are those of constraints that no column is held against; what the table has no column
-    of is no constraint of it.
+def heavy(plan: Plan) -> list[Use]:
+    """Return limits that were left open and are used heavily: capital beyond a year of the cost,
+    or beside a stated limit of the month, and the other way round; much power; many GPUs.
     """
-    uses: dict[str, np.ndarray] = {}
-    for name, constraint in CONSTRAINTS.items():
-        if name in shares:
-            uses[f"use_{name}"] = shares[name]
-        elif constraint.column in table and name in limits:
-            uses[f"use_{name}"] = used_share(table[constraint.column], limits[name])
-    feasible = np.all([share <= NOTHING_OVER for share in uses.values()], axis=0)
-    return table.assign(**uses, feasible=feasible)
+    limits, months = plan.problem.limits, float(plan.problem.calendar.edges[-1])
+    capital, monthly = plan.upfront_usd, float(plan.monthly_usd.max())
+    year = plan.expected_usd / months * min(YEAR, months)
+    asked = {
+        "capital_usd": (limits.capital, capital, np.isfinite(limits.monthly) or capital > year),
+        "monthly_usd": (limits.monthly, monthly, np.isfinite(limits.capital)),
+        "power_kw": (limits.power, plan.power_kw, plan.power_kw > HEAVY_KW),
+        "gpus": (limits.gpus, most := float(plan.gpus_atonce.max()), most > HEAVY_GPUS),
+    }
+    return [
+        Use(name, "", limit, used, True, 1.0, False)
+        for name, (limit, used, much) in asked.items()
+        if np.isinf(limit) and used > 0 and much
+    ]
+
+
+def _of_work(decision: Decision, plan: Plan, run: dict[Any, Any]) -> list[Use]:
+    w: Any = decision.scenario.workloads[run["place"]]
+    used = delivered(plan, run)
+    return [
+        Use(name, w.name, float(limit), used[name], run["sure"] >= SURE, run["sure"], stated)
+        for name in ("deadline_days", "ttft_limit_s", "tpot_limit_s")
+        if (limit := getattr(w, name, None)) and np.isfinite(used.get(name, np.nan))
+        for stated in [name not in w.filled]
+    ]
+
+
+def delivered(plan: Plan, run: dict[Any, Any]) -> dict[str, float]:
+    """Return what a work gets, by the name of its limit: days of a run, seconds of the first token
+    and of each further one, under the load that a replica carries at the central estimate.
+    """
+    if np.isfinite(run["days"]):
+        return {"deadline_days": float(run["days"])}
+    mine = plan.problem.options[run["place"]]
+    way = dict(mine.table.iloc[run["way"]])
+    curve = mine.ways.table
+    curve = curve[(curve["curve"] == way["curve"]) & curve["works"]].sort_values("batch")
+    if way["curve"] < 0 or not np.isfinite(way["tpot_s"]):
+        return {}
+    load = float(mine.ways.curves[int(way["curve"])]["load"][0]) * mine.sizes.max()
+    each = load / max(run["gpus"] / float(way["unit_gpus"]), 1.0)
+    names = {"ttft_limit_s": "ttft_s", "tpot_limit_s": "tpot_s"}
+    return {n: float(np.interp(each, curve["batch"], curve[c])) for n, c in names.items()}
+
+
+def hours_month(run: dict[Any, Any]) -> float:
+    """Return the hours of a month in which the GPUs of a work run."""
+    if np.isfinite(run["days"]):
+        return min(float(run["gpu_hours_month"]) / float(run["gpus"]), HOURS_MONTH)
+    return float(run["hours_month"])
+
+
+def runs_in(plan: Plan, place: int) -> float:
+    """Return how often a job runs over the horizon; 0 for what is no job."""
+    w: Any = plan.problem.scenario.workloads[place]
+    here = plan.problem.options[place].size_of >= 0
+    months = float(plan.problem.calendar.months[here].sum())
+    return float(getattr(w, "runs_per_year", 0.0)) * months / 12
+
+
+def uses_table(decision: Decision, plan: Plan) -> pd.DataFrame:
+    """Return `uses` as a table, with what is ``left``."""
+    rows = [(*use, use.left) for use in uses(decision, plan)]
+    return pd.DataFrame(rows, columns=[*Use._fields, "left"])

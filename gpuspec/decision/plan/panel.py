@@ -3,10 +3,12 @@
 import pandas as pd
 from ipywidgets import Widget
 
-from gpuspec.decision.plan import Decision, decide, market
+from gpuspec.decision.decide import Decision, decide
+from gpuspec.decision.money import every_offer
 from gpuspec.decision.plan.pictures import plan_costs
-from gpuspec.decision.plan.words import confidence_sentence, decision_finding, plan_labels
-from gpuspec.decision.plan.words_tables import money_axis
+from gpuspec.decision.plan.words import plan_labels, voice_of
+from gpuspec.decision.plan.words_page import decision_finding, give_sentences, sure_sentence
+from gpuspec.decision.plan.words_tables import money_axis, shown_plans
 from gpuspec.decision.scenario import Inference, Owned, Scenario, Training, asked_scenario
 from gpuspec.views.display import figure
 from gpuspec.views.panel import Panel, choice, model_choice, slider
@@ -36,17 +38,29 @@ def decision_panel(scenario: Scenario, owned_gpu: str = "a100-sxm-80") -> Panel:
         s = s.model_copy(update={"owned": tuple(held)})
         key = (repr((s.allow, s.owned, s.prices)), s.horizon_months, s.today)
         if key not in markets:
-            markets[key] = market(s)
-        return decide(s, None, PANEL_SAMPLES, loads=PANEL_LOADS, offers=markets[key])
+            markets[key] = every_offer(s)
+        return decide(s, samples=PANEL_SAMPLES, loads=PANEL_LOADS, every=markets[key])
 
-    def draw(decision: Decision) -> str:
-        title = decision_finding(decision)
-        labels = plan_labels(decision)
-        drawing = plan_costs(decision.policies, labels, *money_axis(decision), title)
-        caption = confidence_sentence(decision) if decision.feasible else title
-        return figure(drawing, title, caption).svg
+    return Panel(controls, answer, _drawn, _told)
 
-    return Panel(controls, answer, draw)
+
+def _drawn(decision: Decision) -> str:
+    if not decision.feasible:
+        return "<svg xmlns='http://www.w3.org/2000/svg' width='1' height='1'></svg>"
+    title, shown = decision_finding(decision), shown_plans(decision)
+    labels, table = plan_labels(decision), decision.table.iloc[shown]
+    axis = money_axis(decision, float(table["high"].max()))
+    drawing = plan_costs(table, [labels[i] for i in shown], *axis, title)
+    return figure(drawing, title, title).svg
+
+
+def _told(decision: Decision) -> str:
+    """Say how sure the answer is, or what must give where there is none."""
+    voice = voice_of(decision)
+    if not decision.feasible:
+        return voice.joined([decision_finding(decision), *give_sentences(decision, voice)])
+    coarse = f"Of {PANEL_SAMPLES} draws; page 1 has more, and its shares differ a little."
+    return voice.joined([sure_sentence(decision, voice), coarse])
 
 
 def _controls(s: Scenario, owned_gpu: str) -> dict[str, Widget]:

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
+from gpuspec.decision.plan.words import short_gpu
 from gpuspec.views import charts
 
 BEST, OTHER = "#0072B2", "#bbbbbb"
@@ -27,9 +28,7 @@ def plan_costs(
     """
     with charts.chinese_fonts([*labels, unit, title]):
         shown = plans.head(MOST_PLANS)
-        figure, axes = charts.blank_axes(7.0, 0.6 + 0.27 * max(len(shown), 1), grid="x")
-        if shown.empty:
-            return _nothing(figure, axes, "no plan keeps all limits")
+        figure, axes = charts.blank_axes(7.0, 0.6 + 0.27 * len(shown), grid="x")
         cost, low, high = (shown[["expected_usd", "low", "high"]].to_numpy(float) * factor).T
         place = np.arange(len(shown))
         colors = [BEST, *[OTHER] * (len(shown) - 1)]
@@ -63,26 +62,34 @@ def _nothing(figure: Figure, axes: Axes, words: str) -> Figure:
 
 
 def option_front(
-    options: pd.DataFrame, front: pd.DataFrame, chosen: pd.Series, time_name: str, title: str
+    options: pd.DataFrame,
+    front: pd.DataFrame,
+    chosen: pd.Series,
+    names: tuple[str, str],
+    factor: float,
+    title: str,
 ) -> Figure:
     """Draw every option by cost and time, those that no other beats joined by a line.
 
     `options` has ``gpu``, ``cost_usd`` and ``time_s``; `front` is a part of it; `chosen` is the
-    row of the recommended plan.
+    row of the recommended plan; `names` are those of the axes of time and cost, and `factor` turns
+    USD into the latter.
     """
     figure, axes = charts.blank_axes(7.0, 3.5)
     colors = charts.gpu_colors(options["gpu"].unique())
     dots: Any = {"s": 14, "alpha": 0.5, "linewidth": 0, "rasterized": True}
     for i, (name, group) in enumerate(options.groupby("gpu", sort=False)):
         look: Any = {"color": colors[str(name)], "marker": charts.MARKERS[i % len(charts.MARKERS)]}
-        axes.scatter(group["time_s"], group["cost_usd"] / 1e3, label=str(name), **look, **dots)
+        axes.scatter(
+            group["time_s"], group["cost_usd"] * factor, label=short_gpu(str(name)), **look, **dots
+        )
     line = front.sort_values("time_s", kind="stable")
     best = line[line["cost_usd"] <= np.minimum.accumulate(line["cost_usd"].to_numpy())]
     steps: Any = {"color": "black", "linewidth": 1, "drawstyle": "steps-post"}
-    axes.plot(best["time_s"], best["cost_usd"] / 1e3, **steps)
+    axes.plot(best["time_s"], best["cost_usd"] * factor, **steps)
     ring: Any = {"s": 110, "facecolor": "none", "edgecolor": "black", "linewidth": 1.6, "zorder": 3}
-    axes.scatter([chosen["time_s"]], [chosen["cost_usd"] / 1e3], label="recommended", **ring)
-    axes.set(xscale="log", yscale="log", xlabel=time_name, ylabel="1,000 USD over the horizon")
+    axes.scatter([chosen["time_s"]], [chosen["cost_usd"] * factor], label="recommended", **ring)
+    axes.set(xscale="log", yscale="log", xlabel=names[0], ylabel=names[1])
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
         axis.set_minor_locator(NullLocator())
@@ -129,7 +136,11 @@ def probability_bars(tables: Sequence[tuple[str, pd.DataFrame]], title: str) -> 
         for i, name in enumerate(names):
             share = float(table.loc[table["gpu"] == name, "probability"].sum())
             style: Any = {"hatch": hatches[i % len(hatches)], "edgecolor": "white"}
-            style |= {"color": colors[name], "linewidth": 0.5, "label": name if y == 0 else None}
+            style |= {
+                "color": colors[name],
+                "linewidth": 0.5,
+                "label": short_gpu(name) if y == 0 else None,
+            }
             axes.barh(y, share, 0.66, left, **style)
             if share >= 0.08:
                 middle: Any = {"ha": "center", "va": "center", "fontsize": 8, "bbox": box}

@@ -1,24 +1,24 @@
-"""What would flip the decision: how each input moves the gap to the runner-up."""
+"""What would make the runner-up the better plan: each input to its ends, the others stay."""
 
-from collections.abc import Mapping, Sequence
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 
+from gpuspec.base.lazy import pd
 from gpuspec.base.units import HOURS_MONTH
-from gpuspec.decision.errors import MARKET, Z80
-from gpuspec.decision.money import market
-from gpuspec.decision.plan.decision import Decision, decide
-from gpuspec.decision.plan.draws import Chosen, PlanDraws
-from gpuspec.decision.plan.plans import gpus_words
-from gpuspec.decision.plan.ranking import sampled_costs, spread
+from gpuspec.decision.decide import Decision, problem_of
+from gpuspec.decision.errors import MARKET, Z80, Draws, own_spread
+from gpuspec.decision.plans import Plan
+from gpuspec.decision.programme import Chosen, Model, solve
 from gpuspec.decision.scenario import Images, Inference, Scenario, Tenants, Training, Workload
 from gpuspec.topics.cost.prices.quotes import RENT_MODES
-from gpuspec.topics.ways import doubtful
 
-TREND_LOADS, TREND_SAMPLES = 12, 400
-"""Loads of a replica and samples of a changed question: coarser, the answer is a trend."""
+TREND_LOADS, TREND_SAMPLES, TREND_GAP = 8, 200, 2e-2
+"""Loads of a replica, samples and gap of a changed question: coarser, the answer is a trend."""
 SERVICES = ("inference", "images", "tenants")
 
 
@@ -49,77 +49,148 @@ def _scaled(w: Workload, what: str, factor: float) -> Workload:
 class Gap:
     """The expected cost of the runner-up minus that of the recommended plan, re-evaluated.
 
-    The decision must have at least two plans.
+    The decision must have at least two plans. What is signed stays as it is where prices and
+    speeds move; where the question itself changes, both plans sign anew, of the same GPUs and ways
+    to pay.
     """
 
     def __init__(self, decision: Decision) -> None:
-        self.decision, self.draws = decision, decision.plans.draws
-        self.choices = list(decision.policies["choice"].head(2))
-        self.members = [decision.plans.members(choice) for choice in self.choices]
-        self.plans = [decision.plans.chosen(choice) for choice in self.choices]
-        self.cost_usd, other = (expected_cost(self.draws, p, self.draws.prices) for p in self.plans)
-        self.value = (other - self.cost_usd) / max(self.cost_usd, 1e-9)
+        self.decision = decision
+        self.plans = [_alone(plan) for plan in decision.plans[:2]]
+        self.cost_usd = decision.best.expected_usd
+        self.value = (decision.plans[1].expected_usd - self.cost_usd) / max(self.cost_usd, 1e-9)
         """The gap as it is, over the cost of the recommended plan."""
-        self.offers_used = sorted({int(o) for m in self.members for o in m["offer"]})
+
+    @property
+    def offers_used(self) -> list[int]:
         """Places of the offers that the two plans take."""
+        used: set[int] = set()
+        for plan in self.plans:
+            p = plan.problem
+            used |= {int(o) for o in plan.signed["offer"]}
+            by_use = {"on-demand": p.kinds.hour_offer, "spot": p.kinds.spot_offer}
+            for gpu, mode in zip(plan.rented["gpu"], plan.rented["mode"], strict=True):
+                if mode in by_use:
+                    used.add(int(by_use[mode][p.kinds.names.index(gpu)]))
+        return sorted(used)
 
-    def _share(self, plans: Sequence[Chosen], prices: np.ndarray) -> float:
-        """Return the gap of two plans, over the cost of the recommended one as it is."""
-        costs = [expected_cost(self.draws, plan, prices) for plan in plans]
+    def _share(self, plans: list[Plan]) -> float:
+        costs = [plan.expected_usd for plan in plans]
         return (costs[1] - costs[0]) / max(self.cost_usd, 1e-9)
-
-    def _at_speeds(self, choice: Sequence[int], speeds: Mapping[str, float]) -> Chosen:
-        plans, chosen = self.decision.plans, []
-        for table, options, row in zip(plans.candidates, plans.options, choice, strict=True):
-            member = table.iloc[row]
-            tech = options.ways.table.iloc[int(member["tech"])]
-            names = (str(tech["gpu"]), str(tech["precision"]), doubtful(dict(tech)))
-            speed = self.draws.speed(options.place, *names) * speeds.get(str(member["gpu"]), 1.0)
-            need = self.draws.need(options, int(member["row"]), speed)
-            chosen.append((int(member["offer"]), need))
-        return chosen
 
     def with_prices(self, factors: np.ndarray) -> float:
         """Return the gap with the price of each offer multiplied."""
-        return self._share(self.plans, self.draws.prices * factors[:, None])
+        return self._share([_priced(plan, factors) for plan in self.plans])
 
     def with_speeds(self, factors: Mapping[str, float]) -> float:
         """Return the gap with the speed of each GPU multiplied."""
-        return self._share([self._at_speeds(c, factors) for c in self.choices], self.draws.prices)
+        return self._share([_faster(plan, factors) for plan in self.plans])
 
-    def with_scenario(self, scenario: Scenario, offers: pd.DataFrame) -> tuple[float, str]:
+    def with_scenario(self, scenario: Scenario) -> tuple[float, str]:
         """Return the gap of the same GPUs and ways to pay under a changed question.
 
-        NaN where one of the two cannot do it any more. The second value is the best plan of the
-        GPUs and ways to pay of the two, in words, where the runner-up wins.
+        NaN where one of the two cannot do it any more. The second value is the cheaper of the two
+        in words of its GPUs, where that is the runner-up.
         """
-        both = pd.concat(self.members)
-        ways = pd.MultiIndex.from_frame(both[["gpu", "label"]])
-        same = pd.MultiIndex.from_frame(offers[["gpu", "label"]]).isin(ways)
-        few = offers[(offers["mode"] == "owned") | same].reset_index(drop=True)
-        names = sorted(set(both["gpu"]))
-        other = decide(scenario, names, TREND_SAMPLES, self.draws.seed, TREND_LOADS, few)
-        costs = [_same_plan(other, m) for m in self.members]
-        share = (costs[1] - costs[0]) / costs[0]
-        best = gpus_words(other.plans.members(other.best["choice"])) if share < 0 else ""
-        return share, best
+        names = tuple(dict.fromkeys(n for plan in self.plans for n in plan.kinds_used))
+        allow = scenario.allow.model_copy(update={"gpus": names})
+        asked = scenario.model_copy(update={"allow": allow})
+        problem = problem_of(asked, TREND_SAMPLES, loads=TREND_LOADS)
+        if not problem.able:
+            return float("nan"), ""
+        model = Model(problem)
+        found = [solve(model, _same(model, plan), TREND_GAP, 2.0) for plan in self.plans]
+        if any(one is None for one in found):
+            return float("nan"), ""
+        costs = [one.cost_usd for one in found if one is not None]
+        share = (costs[1] - costs[0]) / max(abs(costs[0]), 1e-9)
+        return share, ", ".join(self.plans[1].kinds_used) if share < 0 else ""
 
 
-def expected_cost(draws: PlanDraws, chosen: Chosen, prices: np.ndarray) -> float:
-    """Return the mean cost of a plan over the samples that keep its limits."""
-    return float(spread(sampled_costs(draws, [chosen], prices=prices))[0][0])
+def central(plan: Plan) -> Plan:
+    """Return a plan in the one draw in which speeds and prices are as estimated."""
+    return _redrawn(_alone(plan), Draws.central(plan.problem.offers))
 
 
-def _same_plan(decision: Decision, members: pd.DataFrame) -> float:
-    """Return the expected cost of a plan with the same GPU and mode for each workload."""
-    choice = []
-    for table, m in zip(decision.candidates, members.itertuples(), strict=True):
-        same = (table["gpu"] == m.gpu) & (table["label"] == m.label) & table["feasible"]
-        if not same.any():
-            return float("nan")
-        choice.append(int(np.flatnonzero(same)[0]))
-    draws = decision.plans.draws
-    return expected_cost(draws, decision.plans.chosen(choice), draws.prices)
+def _alone(plan: Plan) -> Plan:
+    """Return a plan over a problem that has its own ways alone: quick to evaluate again."""
+    p, cho = plan.problem, plan.problem.choices
+    used = [
+        sorted({int(cho.way[c]) for c in plan.columns if cho.workload[c] == w})
+        for w in range(len(p.options))
+    ]
+    options = [
+        replace(
+            o, table=o.table.iloc[ways].reset_index(drop=True), needs=[o.needs[i] for i in ways]
+        )
+        for o, ways in zip(p.options, used, strict=True)
+    ]
+    few = replace(p, options=options)
+    places = {
+        (int(w), used[int(w)][int(i)], int(e), int(v)): c
+        for c, (w, i, e, v) in enumerate(
+            zip(
+                few.choices.workload,
+                few.choices.way,
+                few.choices.round,
+                few.choices.venue,
+                strict=True,
+            )
+        )
+    }
+    taken = np.zeros(len(few.choices))
+    for c in plan.columns:
+        key = (int(cho.workload[c]), int(cho.way[c]), int(cho.round[c]), int(cho.venue[c]))
+        taken[places[key]] = 1.0
+    return Plan(few, Chosen(taken, plan.chosen.signed, plan.chosen.sold), plan.policies)
+
+
+def _priced(plan: Plan, factors: np.ndarray) -> Plan:
+    draws = replace(plan.problem.draws, prices=plan.problem.draws.prices * factors[:, None])
+    changed = replace(plan.problem, draws=draws)
+    vars(changed)["pools"] = plan.problem.pools
+    vars(changed)["choices"] = plan.problem.choices
+    return replace(plan, problem=changed)
+
+
+def _faster(plan: Plan, factors: Mapping[str, float]) -> Plan:
+    return _redrawn(plan, replace(plan.problem.draws, faster=factors))
+
+
+def _redrawn(plan: Plan, draws: Draws) -> Plan:
+    p = plan.problem
+    options = [o.redrawn(p.scenario, draws) for o in p.options]
+    changed = replace(p, draws=draws, options=options)
+    vars(changed)["choices"] = p.choices
+    return replace(plan, problem=changed)
+
+
+def _same(model: Model, plan: Plan) -> np.ndarray:
+    """Return bounds that leave each work on the GPU and venue that it has in a plan, and sign only
+    offers that the plan signs.
+    """
+    p, cho = model.problem, model.problem.choices
+    of, was = plan.problem, plan.problem.choices
+    runs = {
+        (int(was.workload[c]), of.kinds.names[was.kind[c]], int(was.venue[c])) for c in plan.columns
+    }
+    names = p.kinds.names
+    mine = np.array(
+        [
+            (int(w), names[k], int(v)) in runs
+            for w, k, v in zip(cho.workload, cho.kind, cho.venue, strict=True)
+        ],
+        bool,
+    )
+    labels = set(zip(plan.signed["gpu"], plan.signed["label"], strict=True))
+    rows = p.offers.iloc[p.contracts.offer]
+    signs = np.array([one in labels for one in zip(rows["gpu"], rows["label"], strict=True)], bool)
+    upper = np.full(model.size, np.inf)
+    upper[model.x[~mine]] = 0.0
+    upper[model.n[~signs]] = 0.0
+    if not plan.chosen.sold.any():
+        upper[model.sold.ravel()] = 0.0
+    return upper
 
 
 def price_column(offer: Mapping[Any, Any]) -> str:
@@ -144,7 +215,7 @@ class Swing(NamedTuple):
     """Gap over the cost of the recommended plan there; below 0 the runner-up is cheaper; NaN
     where one of them is not possible."""
     best: str = ""
-    """The best plan at the end that flips."""
+    """The GPUs that win at the end that flips."""
     factors: tuple[float, float] | None = None
     """The two ends of a load."""
 
@@ -167,9 +238,9 @@ def tornado(decision: Decision) -> pd.DataFrame:
 
 
 def _price_rows(gap: Gap) -> list[Swing]:
-    rows, offers = [], gap.draws.offers
+    rows, offers = [], gap.decision.offers
     for place in gap.offers_used:
-        offer = gap.draws.rows[place]
+        offer = dict(offers.iloc[place])
         column = price_column(offer)
         if not offer[column] > 0:
             continue
@@ -189,9 +260,10 @@ def _percents(width: float) -> tuple[str, str]:
 
 def _speed_rows(gap: Gap) -> list[Swing]:
     rows = []
-    names = sorted({g for m in gap.members for g in m["gpu"]})
+    names = sorted({g for plan in gap.plans for g in plan.kinds_used})
+    kinds = {w.kind for w in gap.decision.scenario.workloads}
     for name in names if len(names) > 1 else []:
-        width = float(np.exp(Z80 * gap.draws.widest_spread(name)))
+        width = float(np.exp(Z80 * max(own_spread(kind, name) for kind in kinds)))
         low, high = (gap.with_speeds({name: f}) for f in (1 / width, width))
         rows.append(Swing(f"Speed of {name} against the others", *_percents(width), low, high))
     low, high = (gap.with_speeds(dict.fromkeys(names, f)) for f in (0.85, 1 / 0.85))
@@ -215,9 +287,7 @@ def _load_rows(gap: Gap) -> list[Swing]:
         if concerned and not kinds & set(concerned):
             continue
         less, more = scaled(s, what, low), scaled(s, what, high)
-        (at_low, best_low), (at_high, best_high) = (
-            _changed_gap(gap, what, changed) for changed in (less, more)
-        )
+        (at_low, best_low), (at_high, best_high) = (_changed_gap(gap, one) for one in (less, more))
         from_, to = f"{low:.2g} times", f"{high:.2g} times"
         if what == "horizon":
             from_, to = (
@@ -230,10 +300,9 @@ def _load_rows(gap: Gap) -> list[Swing]:
     return rows
 
 
-def _changed_gap(gap: Gap, what: str, scenario: Scenario) -> tuple[float, str]:
-    offers = market(scenario) if what == "horizon" else gap.draws.offers
+def _changed_gap(gap: Gap, scenario: Scenario) -> tuple[float, str]:
     try:
-        return gap.with_scenario(scenario, offers)
+        return gap.with_scenario(scenario)
     except ValueError:  # longer than the model's context, say
         return float("nan"), ""
 

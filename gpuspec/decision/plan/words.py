@@ -1,28 +1,43 @@
-"""The decision in sentences, in English and from the gettext catalogue."""
+"""Words of a decision that its page, tables and pictures share, in English and from the catalogue.
 
-from collections.abc import Callable, Mapping
+Every sentence is one template with named places; what fills them is a name, an amount or a list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-import pandas as pd
+import numpy as np
 
-from gpuspec.decision.plan import Decision
-from gpuspec.decision.plan.nearest import Amount
-from gpuspec.decision.plan.plans import BOUGHT, MIX, ONE, RENTED, SPLIT, Policy
-from gpuspec.decision.plan.reasons import binding
-from gpuspec.views.language import ENGLISH, Words, reason_in, translator
+from gpuspec.decision.decide import (
+    BOUGHT,
+    GROW,
+    MIX,
+    ONE,
+    RENTED,
+    REPLACE,
+    SPLIT,
+    STAY,
+    WAIT,
+    Decision,
+)
+from gpuspec.decision.plans import Plan, Policy
+from gpuspec.decision.programme import HOUR, POOL, SPOT, VENUES
+from gpuspec.decision.scenario.records import Prices
+from gpuspec.views.columns import unit_of_days
+from gpuspec.views.language import ENGLISH, Words, translator
 
 PAID = {
-    "on-demand": "on demand",
+    "on-demand": "by the hour",
     "reserved-1yr": "reserved for 1 year",
     "reserved-3yr": "reserved for 3 years",
-    "spot": "spot",
+    "spot": "on spot",
     "own": "bought",
     "owned": "owned already",
-}
-GOALS = {
-    "cost": "the cheapest",
-    "time": "the fastest",
-    "energy": "the most economical with energy",
+    "missing": "not to be had by the hour",
 }
 POLICIES = {
     MIX: "best mix",
@@ -30,7 +45,139 @@ POLICIES = {
     RENTED: "all rented",
     BOUGHT: "all bought",
     SPLIT: "jobs on {jobs}, services on {services}",
+    STAY: "the kinds that are owned, nothing bought",
+    GROW: "all kept, newer kinds added",
+    REPLACE: "newer kinds alone",
+    WAIT: "no purchase in the first round",
 }
+SIGNING = {
+    (True, False, False): "Buy {gpus} now.",
+    (True, False, True): "Buy {gpus} now, which are there after {wait}.",
+    (True, True, False): "Buy {gpus} after {later}.",
+    (True, True, True): "Buy {gpus} after {later}, which are there {wait} later.",
+    (False, False, False): "Sign a contract for {gpus} now ({mode}), which is paid for {paid}.",
+    (
+        False,
+        False,
+        True,
+    ): "Sign a contract for {gpus} now ({mode}), which begins after {wait} and is paid for {paid}.",
+    (False, True, False): "Sign a contract for {gpus} after {later} ({mode}), which is paid for "
+    "{paid}.",
+    (False, True, True): "Sign a contract for {gpus} after {later} ({mode}), which begins {wait} "
+    "later and is paid for {paid}.",
+}
+"""By whether it is bought, whether later than now, and whether one waits for it."""
+HIDDEN = 0.5
+"""Amounts below so many USD are not told."""
+
+
+@dataclass(frozen=True)
+class Voice:
+    """A language, and the currency and rate of amounts."""
+
+    prices: Prices
+    language: str = "en"
+
+    @cached_property
+    def say(self) -> Words:
+        """What puts an English sentence into the language, with values in its places."""
+        return translator(self.language)
+
+    def money(self, usd: float) -> str:
+        """Write an amount in the unit that suits its size, with three digits."""
+        amount, currency = three_digits(usd * self.prices.per_usd), self.prices.currency
+        if 0 < abs(amount) < 1 and currency == "USD":
+            return self.say("{amount} cents", amount=plain(three_digits(amount * 100)))
+        chinese = self.language == "zh"
+        units = ((1e8, "亿"), (1e4, "万")) if chinese else ((1e6, "million"),)
+        size, word = next((u for u in units if abs(amount) >= u[0]), (1.0, ""))
+        text = " ".join(filter(None, (plain(amount / size), word)))
+        return f"{text}{'' if chinese and word else ' '}{self.say(currency)}"
+
+    def price(self, usd: float, mode: str) -> str:
+        """Write the price of a GPU, or of an hour of one with its cents."""
+        if mode == "own":
+            return self.say("{amount} a GPU", amount=self.money(usd))
+        amount = f"{usd * self.prices.per_usd:,.2f} {self.say(self.prices.currency)}"
+        return self.say("{amount} an hour", amount=amount)
+
+    def span(self, low: float, high: float) -> str:
+        """Write the ends of an interval of amounts."""
+        return self.say("{low} to {high}", low=self.money(low), high=self.money(high))
+
+    def months(self, count: float) -> str:
+        """Return a number of months in words."""
+        text = "1 month" if count == 1 else "{count} months"
+        return self.say(text, count=plain(three_digits(count)))
+
+    def days(self, days: float) -> str:
+        """Return a time in days, hours or minutes, whichever suits it."""
+        unit, each = unit_of_days(days)
+        return self.say(f"{{count}} {unit}", count=plain(three_digits(days * each)))
+
+    def seconds(self, seconds: float) -> str:
+        """Return a time in seconds, or in milliseconds where it is below one."""
+        if seconds < 1:
+            return self.say("{count} ms", count=plain(three_digits(seconds * 1e3)))
+        return self.say("{count} s", count=plain(three_digits(seconds)))
+
+    def listed(self, words: Iterable[str]) -> str:
+        """Join words as a sentence of the language does."""
+        *first, last = [*words] or [""]
+        return self.say(", ").join(first) + self.say(" and ") + last if first else last
+
+    def joined(self, sentences: Iterable[str]) -> str:
+        """Put sentences behind each other."""
+        return ("" if self.language == "zh" else " ").join(filter(None, sentences))
+
+    def counted(self, gpus: Mapping[str, float]) -> str:
+        """List numbers of GPUs by kind."""
+        return self.listed(
+            self.say("{count} x {gpu}", count=whole(n), gpu=short_gpu(g)) for g, n in gpus.items()
+        )
+
+
+def voice_of(decision: Decision, language: str = "en") -> Voice:
+    """Return the voice that tells a decision in a language."""
+    return Voice(decision.scenario.prices, language)
+
+
+def three_digits(value: float) -> float:
+    """Round to three significant digits.
+
+    >>> three_digits(1_056_165.3), three_digits(0.01234)
+    (1060000.0, 0.0123)
+    """
+    return float(f"{value:.3g}")
+
+
+def plain(value: float) -> str:
+    """Write a rounded number without an exponent.
+
+    >>> plain(1060000.0), plain(14.2)
+    ('1,060,000', '14.2')
+    """
+    return f"{value:,.10g}"
+
+
+def whole(value: float) -> str:
+    """Write a number of GPUs."""
+    return f"{np.ceil(value - 1e-6):,.0f}"
+
+
+def percent(share: float, sign: bool = False) -> str:
+    """Write a share as a percentage: whole, but near 0 and 1, which it never becomes by rounding.
+
+    >>> percent(0.417), percent(0.0004), percent(0.9996), percent(0.0021, sign=True)
+    ('42 %', '0.04 %', '99.9 %', '+0.2 %')
+    """
+    value = abs(share) * 100
+    text = f"{value:.0f}"
+    if 0 < value < 0.95:
+        text = plain(float(f"{value:.1g}"))
+    elif 99 < value < 100:
+        text = f"{np.floor(value * 10) / 10:.1f}".removesuffix(".0")
+    return f"{'-' if share < 0 else '+' if sign else ''}{text} %"
 
 
 def short_gpu(name: str) -> str:
@@ -44,76 +191,6 @@ def short_gpu(name: str) -> str:
     kind = "" if family in ("l40s", "rtx-pro-6000") else kind
     smaller = f" {memory}GB" if (family, memory) in (("a100", "40"), ("gh200", "144")) else ""
     return family.upper() + kind + smaller
-
-
-def money(value: float, decision: Decision, language: str = "en") -> str:
-    """Write an amount in the currency of the scenario, as buyers of the language do."""
-    prices = decision.scenario.prices
-    amount = value * prices.per_usd
-    if language == "zh":
-        unit = "元" if prices.currency == "CNY" else "美元"
-        wide = abs(amount) >= 1e4
-        return (f"{amount / 1e4:,.4g} 万" if wide else f"{amount:,.0f} ") + unit
-    if abs(amount) >= 1e6:
-        return f"{float(f'{amount / 1e6:.3g}'):,g} million {prices.currency}"
-    return f"{float(f'{amount:.3g}'):,.0f} {prices.currency}"
-
-
-def amount_words(amount: Amount | str | None, say: Words = ENGLISH) -> str:
-    """Write an amount with its unit; nothing where there is none."""
-    if isinstance(amount, Amount):
-        return amount.words(say)
-    return say(amount) if amount else ""
-
-
-def percent(share: float, sign: bool = False) -> str:
-    """Write a share as a whole percentage, with its sign if asked."""
-    return f"{share * 100:{'+' if sign else ''}.0f} %"
-
-
-def listed_in(words: list[str], say: Words) -> str:
-    """Join words as a sentence of the language does."""
-    if len(words) < 2:
-        return "".join(words)
-    return say(", ").join(words[:-1]) + say(" and ") + words[-1]
-
-
-def count_words(row: Mapping[Any, Any], text: str, say: Words) -> str:
-    """Write the GPUs of an option into `text`, and how many may be needed where that is more."""
-    many = say(text, count=f"{row['gpus']:,.0f}", gpu=short_gpu(row["gpu"]))
-    if row["gpus_high"] > row["gpus"]:
-        many += say(" (up to {most})", most=f"{row['gpus_high']:,.0f}")
-    return many
-
-
-def plan_sentence(decision: Decision, plan: pd.Series, language: str = "en") -> str:
-    """Return the GPUs of a plan: how many of each, and how they are paid for."""
-    say = translator(language)
-    members, pools = decision.members(plan), decision.pools(plan)
-    parts = []
-    for gpu, mode in dict.fromkeys(zip(members["gpu"], members["mode"], strict=True)):
-        count, paid = f"{pools[gpu, mode]:,.0f}", say(PAID[mode])
-        parts.append(say("{count} x {gpu} ({mode})", count=count, gpu=short_gpu(gpu), mode=paid))
-    return listed_in(parts, say)
-
-
-def gpus_of(decision: Decision, plan: pd.Series) -> str:
-    """Return the GPUs of a plan as a short label of a picture."""
-    pools = decision.pools(plan)
-    counts = {
-        name: sum(n for (g, _), n in pools.items() if g == name)
-        for name in decision.members(plan)["gpu"].unique()
-    }
-    return " + ".join(f"{n:,.0f} {short_gpu(g)}" for g, n in counts.items())
-
-
-def plan_labels(decision: Decision, language: str = "en") -> list[str]:
-    """Return what each plan is and its GPUs, short enough for a picture."""
-    say = translator(language)
-    return [
-        f"{policy_words(row['policies'][0], say)}{say(': ')}{gpus_of(decision, row)}"
-        for _, row in decision.policies.iterrows()
-    ]
 
 
 def policy_words(
@@ -134,165 +211,150 @@ def paid_words(label: str, say: Words = ENGLISH) -> str:
     return say(PAID.get(mode, mode)) + comma + provider
 
 
-def months_words(count: int, say: Words) -> str:
-    """Return a number of months in words."""
-    return say("1 month") if count == 1 else say("{count} months", count=count)
+# --- a plan ---------------------------------------------------------------------------------------
 
 
-def decision_finding(decision: Decision, language: str = "en") -> str:
-    """Return the answer in one sentence, or that there is none."""
-    say = translator(language)
-    if not decision.feasible:
-        return say("Nothing that is allowed does all of this within the limits")
-    return say("Take {plan}", plan=plan_sentence(decision, decision.best, language))
+def there(plan: Plan) -> dict[str, float]:
+    """Return the GPUs of each kind that are signed for, bought or kept, the most at a time."""
+    most = plan.chosen.there(plan.problem)[0].max(axis=1)
+    return {n: float(c) for n, c in zip(plan.problem.kinds.names, most, strict=True) if c > 0}
 
 
-def cost_sentence(decision: Decision, language: str = "en") -> str:
-    """Return the cost of the recommended plan with its interval, month and capital."""
-    say, best = translator(language), decision.best
-    months, keep_usd = decision.scenario.horizon_months, decision.plans.draws.keep_usd
-    names = ("expected_usd", "low", "high", "upfront_usd")
-    cost, low, high, capital = (money(float(best[n]), decision, language) for n in names)
-    text = say(
-        "{cost} over {months} (80 % interval {low} to {high}), {month} a month on average."
-        if low != high
-        else "{cost} over {months}, {month} a month on average.",
-        cost=cost,
-        months=months_words(months, say),
-        low=low,
-        high=high,
-        month=money(float(best["expected_usd"]) / months, decision, language),
+def fleet(plan: Plan) -> dict[str, float]:
+    """Return the GPUs of each kind at once, at the central estimates."""
+    p, cho, cal = plan.problem, plan.problem.choices, plan.problem.calendar
+    held, found = plan.chosen.there(p)[0], np.zeros((len(p.kinds.names), len(cal.months)))
+    columns = plan.columns
+    for q in range(len(cal.months)):
+        at = columns[cho.round[columns] == cal.round_of[q]]
+        pooled, lone = cho.venue[at] == POOL, cho.block[at] == 0
+        np.add.at(found[:, q], cho.kind[at[pooled & lone]], cho.atonce[at[pooled & lone], q])
+        found[:, q] = np.maximum(found[:, q], held[:, q])
+        np.add.at(found[:, q], cho.kind[at[~pooled]], cho.atonce[at[~pooled], q])
+    most = dict(zip(p.kinds.names, found.max(axis=1), strict=True))
+    return {name: float(most[name]) for name in [*plan.kinds_used, *there(plan)] if most[name] > 0}
+
+
+def fleet_label(plan: Plan) -> str:
+    """Return the GPUs of a plan as a short label of a picture."""
+    return " + ".join(f"{whole(n)} {short_gpu(g)}" for g, n in fleet(plan).items())
+
+
+def modes_of(plan: Plan, run: Mapping[Any, Any]) -> list[str]:
+    """Return how the GPUs of a row of `Plan.runs` are paid for: what is signed first."""
+    if run["venue"] == VENUES[SPOT]:
+        return ["spot"]
+    if run["venue"] == VENUES[HOUR]:
+        return ["on-demand"]
+    name = str(run["gpu"])
+    signed = list(dict.fromkeys(plan.signed.loc[plan.signed["gpu"] == name, "mode"]))
+    k = plan.problem.kinds.names.index(name)
+    kept = plan.problem.kinds.owned[k] > plan.chosen.sold[k].sum()
+    found = [*(["owned"] if kept else []), *signed]
+    short = plan.rented[(plan.rented["gpu"] == name) & (plan.rented["mode"] != "spot")]
+    return found + list(short["mode"]) or ["on-demand"]
+
+
+def plan_sentences(plan: Plan, voice: Voice) -> list[str]:
+    """Say what is signed, sold and kept, and what is rented by use beside it."""
+    say, found = voice.say, []
+    for row in plan.sold.to_dict("records"):
+        values = {"gpus": voice.counted({row["gpu"]: row["gpus"]})}
+        text = "Sell {gpus} of those that are owned."
+        if row["month"]:
+            text = "Sell {gpus} of those that are owned after {months}."
+            values["months"] = voice.months(row["month"])
+        found.append(say(text, **values))
+    kinds = plan.problem.kinds
+    left = kinds.owned - plan.chosen.sold.sum(axis=1)
+    kept = {n: float(c) for n, c in zip(kinds.names, left, strict=True) if c > 0}
+    if kept:
+        found.append(say("Keep the {gpus} that are owned.", gpus=voice.counted(kept)))
+    found += [_signing(rows, voice) for rows in _signings(plan)]
+    return found + _renting(plan, voice)
+
+
+def _signings(plan: Plan) -> list[list[dict[Any, Any]]]:
+    """Return rows that are signed alike, joined."""
+    alike: dict[tuple[object, ...], list[dict[Any, Any]]] = {}
+    for row in plan.signed.to_dict("records"):
+        key = tuple(row[n] for n in ("mode", "label", "order_month", "from_month"))
+        paid = 0.0 if row["mode"] == "own" else row["paid_months"]
+        alike.setdefault((*key, paid), []).append(row)
+    return list(alike.values())
+
+
+def _signing(rows: Sequence[Mapping[Any, Any]], voice: Voice) -> str:
+    first, gpus = rows[0], {str(r["gpu"]): float(r["gpus"]) for r in rows}
+    bought, later = first["mode"] == "own", first["order_month"] > 0
+    provider = str(first["label"]).partition(", ")[2]
+    wait = float(first["from_month"] - first["order_month"])
+    return voice.say(
+        SIGNING[bought, later, wait > 0],
+        gpus=voice.counted(gpus),
+        later=voice.months(first["order_month"]),
+        paid=voice.months(first["paid_months"]),
+        mode=voice.say(PAID[str(first["mode"])]) + (f", {provider}" if provider else ""),
+        wait=voice.months(wait),
     )
-    if best["upfront_usd"] > best["expected_usd"]:
-        start = " {capital} is paid at the start; what is left of its worth comes off."
-        text += say(start, capital=capital)
-    elif best["upfront_usd"] > 0:
-        text += say(" Of it {capital} is paid at the start.", capital=capital)
-    places = decision.members(best)["offer"].astype(int)
-    term = float(decision.offers["months_paid"].iloc[places].max())
-    if term > months:
-        text += say(" The reservation is paid for all of its {term} months.", term=f"{term:.0f}")
-    if keep_usd:
-        text += say(
-            " {keep} a month of it keeps the GPUs that are owned already, whatever is decided; "
-            "whether to sell them is the question of gpuspec upgrade.",
-            keep=money(keep_usd, decision, language),
+
+
+def _renting(plan: Plan, voice: Voice) -> list[str]:
+    """Say what is rented by the hour and on spot, beside what is there."""
+    say, held = voice.say, there(plan)
+    pooled: dict[str, float] = {}
+    high = short_high(plan)
+    lone: dict[tuple[str, str, float], list[str]] = {}
+    for row in plan.runs.to_dict("records"):
+        name = str(row["gpu"])
+        if row["venue"] != VENUES[POOL]:
+            lone.setdefault((str(row["venue"]), name, row["gpus"]), []).append(row["workload"])
+        elif name not in held:
+            pooled[name] = pooled.get(name, 0.0) + row["gpus"]
+    found = [
+        say(
+            "Rent {gpus} by the hour, and up to {most} where speeds turn out lower."
+            if high[name] > count
+            else "Rent {gpus} by the hour.",
+            gpus=voice.counted({name: count}),
+            most=whole(high[name]),
         )
-    return text
-
-
-def confidence_sentence(decision: Decision, language: str = "en") -> str:
-    """Return how sure the recommendation is: over all plans, and against the runner-up."""
-    say = translator(language)
-    if not decision.feasible:
-        return say("No plan keeps all limits.")
-    best = decision.best
-    text = say(
-        "Of {plans} plans it is {goal} in {share} of {draws} draws of speeds and prices, and at "
-        "most 5 % behind the best one in {near}.",
-        plans=len(decision.policies),
-        goal=say(GOALS[decision.scenario.objective]),
-        share=percent(best["probability"]),
-        draws=f"{decision.plans.draws.samples:,}",
-        near=percent(best["near"]),
-    )
-    if best["sure"] < 0.995:
-        text += say(" It keeps all limits in {share}.", share=percent(best["sure"]))
-    if decision.runner_up is not None:
-        beats = float((best["sampled"] <= decision.runner_up["sampled"]).mean())
-        text += say(" It beats the runner-up in {share}.", share=percent(beats))
-    return text
-
-
-def runner_up_sentence(decision: Decision, language: str = "en") -> str:
-    """Return the runner-up and what it costs more."""
-    say, other = translator(language), decision.runner_up
-    if other is None:
-        return say("No other plan keeps all limits.")
-    more = other["expected_usd"] / decision.best["expected_usd"] - 1
-    return say(
-        "{plan}: {cost}, {more} against the recommendation.",
-        plan=plan_sentence(decision, other, language),
-        cost=money(float(other["expected_usd"]), decision, language),
-        more=percent(more, True),
-    )
-
-
-def costliest(decision: Decision) -> int:
-    """Return the place of the workload that costs most."""
-    if not decision.feasible:
-        return 0
-    return int(decision.members(decision.best)["expected_usd"].to_numpy().argmax())
-
-
-def reasons(decision: Decision, language: str = "en") -> list[str]:
-    """Return three reasons for the recommendation, each with its numbers."""
-    say, place = translator(language), costliest(decision)
-    members = decision.members(decision.best)
-    chief = members.iloc[place]
-    limit = reason_in(binding(chief), say)
-    texts = [
-        _owned_reason(members, say),
-        _need_reason(decision, place, say, language),
-        _kinds_reason(decision, say),
-        _payment_reason(decision, place, chief, say, language),
-        say("What limits {name} is {limit}.", name=chief["workload"], limit=limit),
+        for name, count in pooled.items()
     ]
-    return [text for text in texts if text][:3]
+    texts = {
+        VENUES[HOUR]: "Rent {gpus} by the hour for the runs of {works}.",
+        VENUES[SPOT]: "Rent {gpus} on spot for the runs of {works}.",
+    }
+    for (venue, name, count), works in lone.items():
+        names = voice.listed(dict.fromkeys(works))
+        found.append(say(texts[venue], gpus=voice.counted({name: count}), works=names))
+    if plan.shortfall_usd > HIDDEN:
+        found.append(say("Rent by the hour what is short."))
+    return found
 
 
-def _owned_reason(members: pd.DataFrame, say: Words) -> str:
-    owned = members[members["mode"] == "owned"]
-    if owned.empty:
-        return ""
-    gpus = listed_in([short_gpu(g) for g in owned["gpu"].unique()], say)
-    work = listed_in([str(n) for n in owned["workload"]], say)
-    text = "The {gpus} that are there serve {work}: no capital, only energy."
-    return say(text, gpus=gpus, work=work)
+def short_high(plan: Plan) -> dict[str, float]:
+    """Return how many GPUs of each kind in use are short at most, in nine of ten draws, once what
+    was ordered is there.
+    """
+    names = plan.problem.kinds.names
+    found: dict[str, Any] = {}
+    for (k, q), (short, _, _) in plan.short.items():
+        if not plan.arrived.get((k, q), True):
+            continue
+        found[names[k]] = np.maximum(found.get(names[k], 0.0), short)
+    return {name: float(np.quantile(short, 0.9)) for name, short in found.items()}
 
 
-def _need_reason(decision: Decision, place: int, say: Words, language: str) -> str:
-    """Say how many of each GPU the costliest workload takes, and what they cost."""
-    table = decision.candidates[place]
-    able = table[table["feasible"]].drop_duplicates("gpu")
-    if len(able) < 2:
-        return ""
-    values, months = [], months_words(decision.scenario.horizon_months, say)
-    for row in able.head(4).to_dict("records"):
-        usd = money(row["expected_usd"], decision, language)
-        values.append(f"{count_words(row, '{count} x {gpu}', say)} {usd}")
-    none = [short_gpu(g) for g in decision.scenario.allow.gpus if g not in set(able["gpu"])]
-    if none:
-        values.append(say("no option on {gpus}", gpus=say(", ").join(none)))
-    text = "{name}, the costliest work, takes over {months} on each GPU: {values}."
-    name = decision.scenario.workloads[place].name
-    return say(text, name=name, months=months, values=say(", ").join(values))
+def plan_words(plan: Plan, voice: Voice) -> str:
+    """Return a plan in one line."""
+    return voice.joined(plan_sentences(plan, voice))
 
 
-def _kinds_reason(decision: Decision, say: Words) -> str:
-    best = decision.best
-    if any(policy.kind == ONE for policy in best["policies"]):
-        name = short_gpu(str(decision.members(best)["gpu"].iloc[0]))
-        return say("One kind for all, {gpu}, is at the same time the best mix.", gpu=name)
-    values = []
-    for row in decision.policies.to_dict("records"):
-        for policy in [p for p in row["policies"] if p.kind == ONE][:1]:
-            more = row["expected_usd"] / float(best["expected_usd"]) - 1
-            values.append(f"{short_gpu(policy.gpus[0])} {percent(more, True)}")
-    text = "One kind for all would cost more: {values}."
-    return say(text, values=say(", ").join(values[:4])) if values else ""
-
-
-def _payment_reason(
-    decision: Decision, place: int, chief: pd.Series, say: Words, language: str
-) -> str:
-    table = decision.candidates[place]
-    ways = table[(table["gpu"] == chief["gpu"]) & table["feasible"]].drop_duplicates("mode")
-    if len(ways) < 2:
-        return ""
-    values = say(", ").join(
-        f"{say(PAID[r['mode']])} {money(r['expected_usd'], decision, language)}"
-        for r in ways.head(4).to_dict("records")
-    )
-    text = "Ways to pay for {gpu} for {name}: {values}."
-    return say(text, gpu=short_gpu(chief["gpu"]), name=chief["workload"], values=values)
+def plan_labels(decision: Decision, language: str = "en") -> list[str]:
+    """Return what each plan is and its GPUs, short enough for a picture."""
+    say = voice_of(decision, language).say
+    return [
+        say("{policy}: {gpus}", policy=policy_words(p.policies[0], say), gpus=fleet_label(p))
+        for p in decision.plans
+    ]

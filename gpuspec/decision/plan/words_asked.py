@@ -1,16 +1,252 @@
-"""What a scenario asks, as a table: the report says its own question."""
+"""What a scenario asks: in sentences with units for page 1, and as a table by its fields."""
 
-from collections.abc import Mapping
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
 from typing import Any
 
-import pandas as pd
-
+from gpuspec.base.lazy import pd
+from gpuspec.base.units import HOURS_MONTH
+from gpuspec.catalog.models import model
 from gpuspec.constants.engine import engine
-from gpuspec.decision.scenario import Scenario
+from gpuspec.decision.errors import SURE
+from gpuspec.decision.loads import stated
+from gpuspec.decision.plan.words import PAID, Voice, percent, plain, short_gpu, three_digits, whole
+from gpuspec.decision.plans import Plan
+from gpuspec.decision.scenario import Hpc, Images, Inference, Scenario, Tenants, Training, Workload
+from gpuspec.topics.cost.prices import MODES
+from gpuspec.views.words import count_words
 
-LATER = ("kind", "name", "from_quarter", "to_quarter", "growth")
-"""Fields of a workload that are its heading, or that the decision does not read."""
+LATER = ("kind", "name")
+"""Fields of a workload that are its heading."""
 BLANK: tuple[object, ...] = (None, "", 0, (), [], False)
+MOST_WORKS = 8
+"""Works that are told in sentences; of more, how many there are."""
+TUNING = {
+    "full": "{name} trains all weights of {model} on {tokens} tokens.",
+    "lora": "{name} trains adapters (LoRA) of {model} on {tokens} tokens.",
+    "qlora": "{name} trains adapters of {model}, whose weights are stored in 4 bits (QLoRA), on "
+    "{tokens} tokens.",
+}
+GOALS = {
+    "cost": "The lowest cost over {months} is wanted for this work.",
+    "time": "The shortest times are wanted for this work over {months}, and then the lowest cost.",
+    "energy": "The least energy is wanted for this work over {months}, and then the lowest cost.",
+}
+
+
+def asked_sentences(s: Scenario, voice: Voice) -> list[str]:
+    """Return what was asked: the work, its limits, the money, what is owned and to choose from."""
+    say = voice.say
+    found = [say(GOALS[s.objective], months=voice.months(s.horizon_months))]
+    for w in s.workloads[:MOST_WORKS]:
+        found += _work(w, voice)
+    if more := len(s.workloads) - MOST_WORKS:
+        found += [say("{count} more works are in the file.", count=more)] if more > 0 else []
+    return [*found, *_means(s, voice)]
+
+
+def _work(w: Workload, voice: Voice) -> list[str]:
+    say = voice.say
+    if isinstance(w, Inference):
+        found = _inference(w, voice)
+    elif isinstance(w, Training):
+        words = {"name": w.name, "model": model(w.model).name, "tokens": _tokens(w.tokens, voice)}
+        found = [say(TUNING[w.tuning], **words), *_runs(w, voice)]
+    elif isinstance(w, Images):
+        text = (
+            "{name} makes {rate} images a second with {model}, of {size} pixels in {steps} steps."
+        )
+        words = {"name": w.name, "model": w.model, "rate": plain(w.images_per_s)}
+        found = [say(text, **words, size=f"{w.size:,}", steps=w.steps)]
+    elif isinstance(w, Hpc):
+        text = "{name} takes {hours} GPU-hours of {gpu} a run ({workload})."
+        words = {"name": w.name, "hours": plain(w.gpu_hours), "workload": w.workload}
+        found = [say(text, **words, gpu=short_gpu(w.reference_gpu)), *_runs(w, voice)]
+    else:
+        found = [_tenants(w, voice)]
+    found += [t.words for t in stated(w, say) if not t.is_default]
+    hours = getattr(w, "hours_per_month", HOURS_MONTH)
+    if hours != HOURS_MONTH:
+        found.append(say("It is up {hours} hours a month.", hours=plain(hours)))
+    if w.growth:
+        share = percent(abs(w.growth))
+        grows = (
+            "It grows by {share} a quarter." if w.growth > 0 else "It shrinks by {share} a quarter."
+        )
+        found.append(say(grows, share=share))
+    if w.from_quarter > 1 or w.to_quarter < 40:
+        text = "It is there from quarter {first} to quarter {last}."
+        found.append(say(text, first=w.from_quarter, last=w.to_quarter))
+    return found
+
+
+def _inference(w: Inference, voice: Voice) -> list[str]:
+    say, size = voice.say, {"isl": f"{w.isl:,}", "osl": f"{w.osl:,}"}
+    size |= {"name": w.name, "model": model(w.model).name}
+    if w.concurrency:
+        text = (
+            "{name} serves {model} to {count} requests always in flight, with {isl} tokens in and "
+        )
+        text += "{osl} out each."
+        count = f"{w.concurrency:,}"
+    elif w.request_rate:
+        text = "{name} serves {model} at {count} requests a second in the busiest hour, with {isl} "
+        text += "tokens in and {osl} out each."
+        count = plain(w.request_rate)
+    elif w.users is not None:
+        text = (
+            "{name} serves {model} to {count} users, with {isl} tokens in and {osl} out a request."
+        )
+        count = f"{w.users:,}"
+    else:
+        text = "{name} serves {model} to the requests of a file, {count} a second in the busiest "
+        text += "hour, with {isl} tokens in and {osl} out each."
+        count = plain(three_digits(w.arriving))
+    found = [say(text, count=count, **size)]
+    stated = _limits(w, voice, w.filled)
+    return [*found, stated] if stated else found
+
+
+def _limits(w: Inference, voice: Voice, without: Collection[str]) -> str:
+    """Return the limits of a service but for some fields; empty where there are none."""
+    first, each = (
+        0.0 if name in without else float(getattr(w, name))
+        for name in ("ttft_limit_s", "tpot_limit_s")
+    )
+    values = {"first": voice.seconds(first), "each": voice.seconds(each)}
+    texts = {
+        (
+            True,
+            True,
+        ): "Its first token must come within {first} and each further one within {each}.",
+        (True, False): "Its first token must come within {first}.",
+        (False, True): "Each of its tokens must come within {each} of the one before.",
+    }
+    text = texts.get((bool(first), bool(each)))
+    return voice.say(text, **values) if text else ""
+
+
+def _runs(w: Training | Hpc, voice: Voice) -> list[str]:
+    days = voice.days(w.deadline_days)
+    if w.runs_per_year is None:
+        return [voice.say("It runs once and must be done within {days}.", days=days)]
+    runs = plain(three_digits(w.runs_per_year))
+    text = "It runs {runs} times a year and must each time be done within {days}."
+    text = "It runs once a year and must be done within {days}." if w.runs_per_year == 1 else text
+    return [voice.say(text, runs=runs, days=days)]
+
+
+def _tenants(w: Tenants, voice: Voice) -> str:
+    rows = w.table if isinstance(w.table, tuple) else ()
+    count = sum(int(str(row.get("copies", 1))) for row in rows)
+    if not rows:
+        return voice.say("{name} are small services on slices of GPUs, of a file.", name=w.name)
+    text = "{name} are {count} small services on slices of GPUs."
+    return voice.say(text, name=w.name, count=f"{count:,}")
+
+
+def _tokens(count: float, voice: Voice) -> str:
+    if voice.language != "zh":
+        return count_words(count)
+    size, word = next(
+        (u for u in ((1e12, "万亿"), (1e8, "亿"), (1e4, "万")) if count >= u[0]), (1, "")
+    )
+    return f"{plain(three_digits(count / size))} {word}".strip()
+
+
+def _means(s: Scenario, voice: Voice) -> list[str]:
+    """Return money, room, what is owned and what may be chosen."""
+    say, found = voice.say, []
+    capital, monthly = s.budget.capital_usd, s.budget.monthly_usd
+    texts = {
+        (True, True): "At most {capital} may be spent on what is bought, and {monthly} a month.",
+        (True, False): "At most {capital} may be spent on what is bought.",
+        (False, True): "At most {monthly} a month may be spent.",
+        (False, False): "No budget is named.",
+    }
+    values = {"capital": voice.money(capital or 0.0), "monthly": voice.money(monthly or 0.0)}
+    found.append(say(texts[capital is not None, monthly is not None], **values))
+    if s.limits.total_kw < float("inf"):
+        kw = plain(three_digits(s.limits.total_kw))
+        found.append(say("Your rooms give {kw} kW.", kw=kw))
+    if s.limits.gpus:
+        found.append(say("At most {count} GPUs can be had.", count=whole(s.limits.gpus)))
+    if s.owned:
+        counts: dict[str, float] = {}
+        for o in s.owned:
+            counts[o.gpu] = counts.get(o.gpu, 0.0) + o.count
+        text = "You own {gpus}." if s.allow.sell else "You own {gpus}, none of which may be sold."
+        found.append(say(text, gpus=voice.counted(counts)))
+    if "gpus" in s.allow.model_fields_set:
+        gpus = voice.listed(short_gpu(g) for g in s.allow.gpus)
+        found.append(say("To choose from are {gpus}.", gpus=gpus))
+    if set(s.allow.modes) != set(MODES):
+        modes = voice.listed(say(PAID[m]) for m in s.allow.modes)
+        found.append(say("Ways to pay are: {modes}.", modes=modes))
+    return found
+
+
+def default_sentences(s: Scenario, voice: Voice, plan: Plan | None = None) -> list[str]:
+    """Return the defaults that the answer rests on, as nothing else was named; those of effort and
+    of GPUs of one's own where the plan has any.
+    """
+    say, found = voice.say, []
+    limits: dict[str, list[str]] = {}
+    for w in s.workloads:
+        if isinstance(w, Inference):
+            stated = {"ttft_limit_s", "tpot_limit_s"} - w.filled
+            limits.setdefault(_limits(w, voice, stated), []).append(w.name)
+    for text, names in limits.items():
+        if text:
+            found.append(say("{works}: {text}", works=voice.listed(names), text=text))
+    if "horizon_months" not in s.model_fields_set:
+        found.append(
+            say("The horizon of {months} is the usual one.", months=voice.months(s.horizon_months))
+        )
+    if "gpus" not in s.allow.model_fields_set:
+        gpus = voice.listed(short_gpu(g) for g in s.allow.gpus)
+        found.append(say("To choose from are {gpus}, rented or bought.", gpus=gpus))
+    found += _reserve(s, voice, plan)
+    if plan and plan.power_kw and "power_share" not in s.prices.model_fields_set:
+        share = percent(s.prices.power_share)
+        text = "GPUs of your own draw full power in {share} of the hours in use."
+        found.append(say(text, share=share))
+    if plan and plan.effort_usd and not s.effort.model_fields_set:
+        text = (
+            "A further kind of GPU costs {kind} a year, a contract or purchase {contract}, a work "
+        )
+        text += (
+            "in another number format {precision}, and one that moves to another kind later {work}."
+        )
+        amounts = {"kind": s.effort.kind_usd_year, "contract": s.effort.contract_usd}
+        amounts |= {"precision": s.effort.precision_usd, "work": s.effort.workload_usd}
+        found.append(say(text, **{n: voice.money(usd) for n, usd in amounts.items()}))
+    text = "A way to run a work counts where it keeps its limits in {share} of the draws."
+    return [*found, say(text, share=percent(SURE))]
+
+
+def _reserve(s: Scenario, voice: Voice, plan: Plan | None) -> list[str]:
+    """Name the services that keep replicas in reserve by default, and what that costs."""
+    say, names, usd = voice.say, [], 0.0
+    for place, w in enumerate(s.workloads[:MOST_WORKS]):
+        spare = [t for t in stated(w) if t.field == "spare_replicas" and t.is_default and t.value]
+        if not spare:
+            continue
+        names.append(w.name)
+        if plan:
+            run = plan.runs.query("place == @place").iloc[-1]
+            unit = float(plan.problem.options[place].table["unit_gpus"].iloc[run["way"]])
+            share = unit * spare[0].value * run["hours_month"] / run["gpu_hours_month"]
+            usd += float(plan.work_usd[w.name]) * min(share, 1.0)
+    if not names:
+        return []
+    text = "One spare replica is kept of each work that is up all month ({works})"
+    text += "; that is {usd} of the cost." if plan else "."
+    return [say(text, works=voice.listed(names), usd=voice.money(usd))]
+
+
+# --- the same as a table --------------------------------------------------------------------------
 
 
 def asked_table(scenario: Scenario) -> pd.DataFrame:
@@ -27,7 +263,7 @@ def asked_table(scenario: Scenario) -> pd.DataFrame:
     ]
     rows += [(part, _fields(asked[part])) for part in ("budget", "limits")]
     rows += [("owned", "; ".join(f"{o.count:,} x {o.gpu}" for o in scenario.owned))]
-    rows += [("allow", _fields(asked["allow"])), ("prices", _fields(asked["prices"]))]
+    rows += [(part, _fields(asked[part])) for part in ("allow", "prices", "effort")]
     rows += [("goal", f"objective {scenario.objective}; horizon_months {scenario.horizon_months}")]
     shown = [(name, text or "none") for name, text in rows]
     return pd.DataFrame(shown, columns=["asked", "value"]).set_index("asked")
@@ -39,8 +275,9 @@ def _engine(workload: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _usual(workload: Mapping[str, Any]) -> list[str]:
-    """Return fields of a load that say nothing: of users who are not there, of an even day."""
-    usual = {"use_case": "general", "peak_factor": 1.0}
+    """Return fields that say nothing: of users who are not there, an even day, one replica."""
+    usual = {"use_case": "general", "peak_factor": 1.0, "replicas_min": 1}
+    usual |= {"from_quarter": 1, "to_quarter": 40}
     usual |= {} if workload.get("users") else {"active_share": workload.get("active_share")}
     return [name for name, value in usual.items() if workload.get(name) == value]
 
@@ -55,8 +292,8 @@ def _fields(part: Mapping[str, object], without: tuple[str, ...] = ()) -> str:
 
 def _value(value: object) -> str:
     if isinstance(value, list | tuple):
-        plain = all(isinstance(v, str) for v in value)
-        return ", ".join(value) if plain else f"of {len(value):,} rows"
+        listed = all(isinstance(v, str | int | float) for v in value)
+        return ", ".join(map(_value, value)) if listed else f"of {len(value):,} rows"
     if isinstance(value, int | float) and not isinstance(value, bool):
         return f"{value:,.15g}" if abs(value) < 1e9 else f"{value:.6g}"
     return "yes" if value is True else str(value)

@@ -1,18 +1,90 @@
-"""Page 1 of the decision report, and the same answer for programs."""
+"""Page 1 of a decision in sentences, in English and from the catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
-import pandas as pd
 
+from gpuspec.base.lazy import pd
 from gpuspec.catalog.models.formats import format_title
-from gpuspec.constants.ground import Ground, joined
+from gpuspec.constants.ground import Ground
+from gpuspec.decision.decide import (
+    BOUGHT,
+    GROW,
+    ONE,
+    RENTED,
+    REPLACE,
+    STAY,
+    TIE,
+    Decision,
+)
+from gpuspec.decision.errors import SURE
+from gpuspec.decision.gives import what_gives
 from gpuspec.decision.ground import warning
-from gpuspec.decision.plan import Decision, nearest, words
+from gpuspec.decision.plan.limits import Use, heavy, runs_in, uses
+from gpuspec.decision.plan.words import (
+    HIDDEN,
+    PAID,
+    Voice,
+    percent,
+    plain,
+    plan_words,
+    policy_words,
+    short_gpu,
+    short_high,
+    there,
+    three_digits,
+    voice_of,
+    whole,
+)
+from gpuspec.decision.plan.words_asked import asked_sentences, default_sentences
+from gpuspec.decision.plans import ENOUGH, Plan
 from gpuspec.decision.scenario.questions import scenario_quotes
-from gpuspec.topics.cost.prices import age_warnings
-from gpuspec.views.columns import headings
-from gpuspec.views.language import translator
 from gpuspec.views.markdown import Markdown
 
+NOTHING = "Nothing that is allowed does all of this within the limits."
+EVEN = 0.6
+"""Share of the draws below which a plan that is cheaper on average is not told apart."""
+LITTLE = 0.005
+"""Share of the cost below which a part, or a difference, is not told."""
+MOST_JOBS = 4
+GRADES = ("firm", "indicative", "guess")
+"""How firm prices are, the firmest first."""
+GRADED = {
+    "firm": "Its prices are firm: they are your own quotes.",
+    "indicative": "Its prices are indicative: what providers print. Ask for quotes before you "
+    "sign.",
+    "guess": "Its prices are in part a guess: {names}. Ask for quotes before you sign.",
+}
+PARTS = {
+    "purchases": "{usd} for what is bought (less what is left of its worth)",
+    "contracts": "{usd} for contracts",
+    "upkeep": "{usd} for the keep of GPUs of your own",
+    "by the hour": "{usd} by the hour",
+    "spot": "{usd} on spot",
+    "energy": "{usd} of energy of hours in use",
+    "owned today": "{usd} that GPUs which are owned lose of their worth",
+    "effort": "{usd} of effort",
+}
+LIMITS = {
+    "capital_usd": "Capital: {used} of {asked}, {left} are left.",
+    "monthly_usd": "Money a month, at the dearest: {used} of {asked}, {left} are left.",
+    "power_kw": "Power of your own rooms: {used} of {asked}, {left} are left.",
+    "gpus": "GPUs at once: {used} of {asked}, {left} are left.",
+    "deadline_days": "{work}, a run: {used} of {asked}, {left} are left; kept in {sure} of the "
+    "draws.",
+    "ttft_limit_s": "{work}, the first token: {used} of {asked}; kept in {sure} of the draws.",
+    "tpot_limit_s": "{work}, each further token: {used} of {asked}; kept in {sure} of the draws.",
+}
+BROKEN = "{limit} This limit is not kept."
+OPEN = {
+    "capital_usd": "You named no capital: this takes {used} at once.",
+    "monthly_usd": "You named no money a month: this takes up to {used}.",
+    "power_kw": "You named no power of your rooms: this takes {used}.",
+    "gpus": "You named no number of GPUs: {used} have to be had at once.",
+}
 LOADS = {
     "Traffic of the services": "traffic of the services at {factor} times what was asked",
     "Length of the prompts": "length of the prompts at {factor} times what was asked",
@@ -20,244 +92,632 @@ LOADS = {
     "Tokens of the training jobs": "tokens of the training jobs at {factor} times what was asked",
 }
 """What a load does that makes the runner-up win, by its name among the changes of a question."""
+RULE = ("fewer kinds of GPU", "fewer contracts", "a shorter commitment", "a smaller worst case")
+"""What decides between equal plans, in this order."""
+GIVES = {
+    "capital": "With {needed} of capital instead of {asked}{more}: {then}",
+    "monthly": "With {needed} a month instead of {asked}{more}: {then}",
+    "power": "With {needed} kW instead of {asked} kW{more}: {then}",
+    "gpus": "With {needed} GPUs instead of {asked}{more}: {then}",
+    "deadline": "With {needed} for a run of {work} instead of {asked}{more}: {then}",
+    "latency": "With limits on the times to tokens of {work} that are {needed} times as long: "
+    "{then}",
+}
+
+
+def answer_page(decision: Decision, language: str = "en") -> Markdown:
+    """Return the first part of page 1: what was asked, the answer, its cost and limits, how sure
+    it is; where nothing keeps all limits, what must give.
+    """
+    voice = voice_of(decision, language)
+    asked = _headed(voice, "You asked", voice.joined(asked_sentences(decision.scenario, voice)))
+    told = _answer(decision, voice) if decision.feasible else _infeasible(decision, voice)
+    return Markdown("\n\n").join([asked, *told])
+
+
+def rest_page(
+    decision: Decision, evens: pd.DataFrame | None = None, language: str = "en"
+) -> Markdown:
+    """Return the second part of page 1: the runner-up, why it is not taken, what the answer rests
+    on, and what it does not use.
+    """
+    voice = voice_of(decision, language)
+    return Markdown("\n\n").join(_rest(decision, evens, voice))
+
+
+def _headed(voice: Voice, head: str, text: str) -> Markdown:
+    """Return a paragraph under a word in bold."""
+    form = Markdown("**{head}**{colon}{text}")
+    return form.format(head=voice.say(head), colon=voice.say(": "), text=text)
+
+
+def decision_finding(decision: Decision, language: str = "en") -> str:
+    """Return the answer in a line, or that there is none."""
+    voice = voice_of(decision, language)
+    return plan_words(decision.best, voice) if decision.feasible else voice.say(NOTHING)
+
+
+def _answer(decision: Decision, voice: Voice) -> Iterator[Markdown]:
+    say, best = voice.say, decision.best
+    sure = float(best.kept.mean())
+    if sure < SURE:
+        text = "All deadlines and limits are kept in {share} of the draws alone."
+        yield Markdown("**{}**").format(say(text, share=percent(sure)))
+    yield Markdown("**{}** {}").format(plan_words(best, voice), grade_sentence(decision, voice))
+    if enough := enough_sentence(best, voice):
+        yield _headed(voice, "Enough", enough)
+    yield _headed(voice, "Cost", cost_sentence(best, voice))
+    if limits := limits_sentence(decision, voice):
+        yield _headed(voice, "Limits", limits)
+    yield _headed(voice, "How sure", sure_sentence(decision, voice))
+
+
+def _rest(decision: Decision, evens: pd.DataFrame | None, voice: Voice) -> Iterator[Markdown]:
+    say, plan = voice.say, decision.best if decision.feasible else None
+    if plan and decision.runner_up is not None:
+        yield _headed(voice, "Runner-up", runner_up_sentence(decision, voice))
+        if why := reasons(decision, voice.language):
+            yield _headed(voice, "Why", voice.joined(why))
+        if evens is not None:
+            flips = say("; ").join(changes(decision, evens, voice.language)) + say(".")
+            yield _headed(voice, "The runner-up wins with", flips)
+    if plan:
+        yield _headed(voice, "Ground", ground_warning(decision, voice))
+        if checks := quality_sentence(decision, voice):
+            yield _headed(voice, "Check first", checks)
+    defaults = default_sentences(decision.scenario, voice, plan)
+    yield _headed(voice, "Taken, as nothing was named", voice.joined(defaults))
+    notes = [currency_sentence(voice), unpriced_sentence(decision, voice)]
+    notes += [unused_sentence(decision, voice), unread_sentence(decision, voice)]
+    notes += [apart_sentence(decision, voice), decision.scenario.doubts]
+    if told := voice.joined(notes):
+        yield _headed(voice, "Notes", told)
+
+
+# --- what is signed, and whether it is enough -----------------------------------------------------
+
+
+def offers_of(decision: Decision, plan: Plan) -> list[int]:
+    """Return the places of the offers that a plan takes: signed, then by use."""
+    kinds, found = plan.problem.kinds, [int(o) for o in plan.signed["offer"]]
+    by_use = {"on-demand": kinds.hour_offer, "spot": kinds.spot_offer}
+    for gpu, mode in zip(plan.rented["gpu"], plan.rented["mode"], strict=True):
+        if mode in by_use:
+            found.append(int(by_use[mode][kinds.names.index(gpu)]))
+    return list(dict.fromkeys(found))
+
+
+def grades(offers: pd.DataFrame) -> pd.Series:
+    """Return how firm each price is: its own grade, else by age, derivation and who said it."""
+    if "grade" in offers:
+        return offers["grade"]
+    weak = (offers["stale"] | offers["derived"]).to_numpy(bool)
+    firm = offers["quoted"].to_numpy(bool) & ~offers["stale"].to_numpy(bool)
+    return pd.Series(np.select([firm, weak], ["firm", "guess"], "indicative"), offers.index)
+
+
+def grade_of(decision: Decision, plan: Plan) -> str:
+    """Return the grade of the worst price of a plan; firm where it pays none."""
+    found = grades(decision.offers.iloc[offers_of(decision, plan)])
+    return max(found, key=GRADES.index, default="firm")
+
+
+def grade_sentence(decision: Decision, voice: Voice) -> str:
+    """Say how firm the worst price of the recommendation is; empty where it pays none."""
+    rows = decision.offers.iloc[offers_of(decision, decision.best)]
+    if rows.empty:
+        return ""
+    found = grades(rows)
+    grade = max(found, key=GRADES.index)
+    worst = rows[found == grade].to_dict("records")
+    names = voice.listed(_priced(row, voice) for row in worst)
+    return voice.say(GRADED[grade], names=names)
+
+
+def _priced(row: Mapping[Any, Any], voice: Voice) -> str:
+    """Name an offer, with the age of its price."""
+    values = {"gpu": short_gpu(str(row["gpu"])), "mode": voice.say(PAID[str(row["mode"])])}
+    if row["derived"]:
+        return voice.say("{gpu} ({mode}, derived from another GPU)", **values)
+    if np.isfinite(row["age_days"]):
+        text = "{gpu} ({mode}, {days} days old)"
+        return voice.say(text, **values, days=f"{row['age_days']:,.0f}")
+    return voice.say("{gpu} ({mode})", **values)
+
+
+def enough_sentence(plan: Plan, voice: Voice) -> str:
+    """Say how many GPUs are there, in which share of the draws they are enough, and what is
+    rented where they are not, at which cost.
+    """
+    say, held = voice.say, there(plan)
+    months = voice.months(float(plan.problem.calendar.edges[-1]))
+    used = {name: n for name, n in held.items() if name in short_high(plan)}
+    if not used:
+        return ""
+    values = {"gpus": voice.counted(used), "draws": f"{plan.problem.draws.samples:,}"}
+    values["share"] = percent(float(plan.enough.mean()))
+    first, last = _enough_at(plan)
+    wait = ""
+    if plan.waiting_usd > HIDDEN:
+        text = "Until what is ordered is there, its work runs on GPUs by the hour, for {usd}."
+        wait = say(text, usd=voice.money(plan.waiting_usd))
+    if plan.enough.all():
+        all_ = say("The {gpus} are enough in all of {draws} draws.", **values)
+        return voice.joined([all_, wait])
+    found = [say("The {gpus} are enough in {share} of {draws} draws of speeds.", **values)]
+    if first > last:
+        text = "That is so at the start in {first}, and at the end in {last}."
+        found = [
+            say(
+                "The {gpus} are enough all the time in {share} of {draws} draws of speeds.",
+                **values,
+            ),
+            say(text, first=percent(first), last=percent(last)),
+        ]
+    high = {name: n for name, n in short_high(plan).items() if name in used and n > 0}
+    lost = plan.rented[(plan.rented["mode"] == "missing") & plan.rented["gpu"].isin(used)]
+    if len(lost):
+        text = "What is short cannot be rented, and is counted at {usd} over {months} on average."
+    elif high:
+        text = (
+            "Else up to {more} more are rented by the hour, in nine of ten draws at most so many."
+        )
+        found.append(say(text, more=voice.counted(high)))
+        text = "That costs {usd} over {months} on average."
+    else:
+        text = "What is then short is rented by the hour, for {usd} over {months} on average."
+    found.append(say(text, usd=voice.money(plan.shortfall_usd), months=months))
+    return voice.joined([*found, wait])
+
+
+def _enough_at(plan: Plan) -> tuple[float, float]:
+    """Return the share of the draws in which what is there is enough at the start and the end."""
+    here = [place for place, arrived in plan.arrived.items() if arrived]
+    ends = []
+    for of in (min, max):
+        last = {k: of(q for kind, q in here if kind == k) for k, _ in here}
+        short = [plan.short[place][0] <= ENOUGH for place in last.items()]
+        ends.append(float(np.all(short, axis=0).mean()) if short else 1.0)
+    return ends[0], ends[1]
+
+
+# --- cost and limits ------------------------------------------------------------------------------
+
+
+def cost_sentence(plan: Plan, voice: Voice) -> str:
+    """Return the cost with its interval, of a month, at once, and by its parts; of jobs alone
+    that of a run and its time.
+    """
+    say, months = voice.say, float(plan.problem.calendar.edges[-1])
+    runs = [r for r in plan.runs.to_dict("records") if np.isfinite(r["days"])]
+    jobs = not len(plan.signed) and len(runs) == len(plan.runs) and not plan.keep_usd
+    found = [_run_cost(plan, run, voice) for run in runs[:MOST_JOBS]] if jobs else []
+    low, high = plan.interval_usd
+    values = {"cost": voice.money(plan.expected_usd), "months": voice.months(months)}
+    values |= {"span": voice.span(low, high)}
+    once = jobs and len(runs) == 1 and round(runs_in(plan, runs[0]["place"]), 6) == 1
+    if not once:
+        sure = "It costs {cost} over {months}." if low == high else ""
+        text = sure or "It costs {cost} over {months} (80 % interval {span})."
+        found.append(say(text, **values))
+    elif low != high:
+        found.append(say("The 80 % interval is {span}.", **values))
+    if not jobs:
+        length = plan.problem.calendar.months
+        mean = float(plan.monthly_usd @ length / length.sum())
+        most = float(plan.monthly_usd.max())
+        text = "A month takes {mean} on average, and {most} at the dearest."
+        text = "A month takes {mean}." if most <= mean * 1.005 else text
+        found.append(say(text, mean=voice.money(mean), most=voice.money(most)))
+        found.append(_capital(plan, voice))
+    return voice.joined([*found, _over_sentence(plan, voice), parts_sentence(plan, voice)])
+
+
+def _capital(plan: Plan, voice: Voice) -> str:
+    """Say what is paid for what is bought, and how much of it now."""
+    bought = plan.signed[plan.signed["mode"] == "own"]
+    if bought.empty:
+        return ""
+    now = float(bought.loc[bought["order_month"] == 0, "upfront_usd"].sum())
+    values = {"capital": voice.money(plan.upfront_usd), "now": voice.money(now)}
+    text = "{capital} is paid at once for what is bought."
+    if now < plan.upfront_usd:
+        text = "{capital} is paid for what is bought, {now} of it at once."
+    return voice.say(text, **values)
+
+
+def _run_cost(plan: Plan, run: Mapping[Any, Any], voice: Voice) -> str:
+    """Say what a run of a job costs, and how long it takes."""
+    count = max(runs_in(plan, run["place"]), 1e-9)
+    usd = float(plan.work_usd[run["workload"]]) / count
+    values = {"name": run["workload"], "usd": voice.money(usd), "time": voice.days(run["days"])}
+    if round(count, 6) == 1:
+        return voice.say("{name} costs {usd} once and takes {time}.", **values)
+    text = "{name} costs {usd} a run and takes {time}; {count} runs are wanted."
+    return voice.say(text, **values, count=plain(three_digits(count)))
+
+
+def _over_sentence(plan: Plan, voice: Voice) -> str:
+    """Say that contracts are paid beyond the horizon, where they are."""
+    end = float(plan.problem.calendar.edges[-1])
+    rows = plan.signed[plan.signed["mode"] != "own"]
+    over = rows["order_month"] + rows["paid_months"] - end
+    if not len(rows) or over.max() <= 0.5:
+        return ""
+    text = "Of it contracts are paid for {months} beyond the horizon."
+    return voice.say(text, months=voice.months(float(over.max())))
+
+
+def parts_sentence(plan: Plan, voice: Voice) -> str:
+    """Say what the cost consists of, the largest part first; empty where it is one thing."""
+    means = {name: float(part.mean()) for name, part in plan.parts.items()}
+    least = LITTLE * plan.expected_usd
+    told = {n: usd for n, usd in means.items() if abs(usd) > max(least, HIDDEN)}
+    if len(told) < 2:
+        return ""
+    order = sorted(told, key=lambda n: -told[n])
+    values = voice.listed(voice.say(PARTS[n], usd=voice.money(told[n])) for n in order)
+    return voice.say("Of it: {parts}.", parts=values)
+
+
+def limits_sentence(decision: Decision, voice: Voice) -> str:
+    """Return a sentence for each limit that was stated, and for each that was left open and is
+    used heavily; of many works alone those of which a limit is missed in some draws.
+    """
+    plan = decision.best
+    every = uses(decision, plan)
+    told = [use for use in every if not use.workload or use.stated]
+    if len(plan.runs) > 3:
+        told = [u for u in told if not u.workload or u.sure < 0.995]
+    found = [limit_words(use, voice) for use in told]
+    if any(use.workload for use in every) and not any(use.workload for use in told):
+        text = "All deadlines and times to tokens are kept in {share} of the draws."
+        found.append(voice.say(text, share=percent(float(plan.kept.mean()))))
+    found += [voice.say(OPEN[u.limit], used=_amount(u.limit, u.used, voice)) for u in heavy(plan)]
+    return voice.joined(found)
+
+
+def limit_words(use: Use, voice: Voice) -> str:
+    """Return what a plan makes of a limit, in a sentence."""
+    amounts = {n: _amount(use.limit, getattr(use, n), voice) for n in ("used", "asked", "left")}
+    text = voice.say(LIMITS[use.limit], **amounts, work=use.workload, sure=percent(use.sure))
+    return text if use.kept else voice.say(BROKEN, limit=text)
+
+
+def _amount(limit: str, value: float, voice: Voice) -> str:
+    """Write a value of a limit with its unit."""
+    if limit.endswith("_usd"):
+        return voice.money(value)
+    if limit == "deadline_days":
+        return voice.days(value)
+    if limit.endswith("_s"):
+        return voice.seconds(value)
+    unit = "{count} kW" if limit == "power_kw" else "{count} GPUs"
+    count = plain(three_digits(value)) if limit == "power_kw" else whole(value)
+    return voice.say(unit, count=count)
+
+
+# --- how sure, and against what -------------------------------------------------------------------
+
+
+def sure_sentence(decision: Decision, voice: Voice) -> str:
+    """Return how sure the recommendation is: over all plans, against the next, and what decided."""
+    say, table, best = voice.say, decision.table, decision.best
+    first = table.iloc[0]
+    if decision.scenario.objective != "cost":
+        return _other_goal(decision, voice)
+    if decision.runner_up is None:
+        return say("No other plan keeps all limits.")
+    values = {"plans": len(table), "draws": f"{best.problem.draws.samples:,}"}
+    values |= {"share": percent(first["probability"]), "near": percent(first["near"])}
+    text = (
+        "Of {plans} plans it is the cheapest in {share} of {draws} draws of speeds and prices, and "
+    )
+    text += "in {near} it costs at most 5 % more than the cheapest."
+    found = [say(text, **values)]
+    most = int(table["probability"].to_numpy().argmax())
+    if most:
+        text = "Another plan ({plan}) is the cheapest more often, in {share}; on average it costs "
+        text += "{more}."
+        found.append(_against(decision, most, text, voice))
+    found.append(decided_sentence(decision, voice))
+    sure = float(best.kept.mean())
+    if SURE <= sure < 0.995:
+        text = "All deadlines and limits are kept in {share} of the draws."
+        found.append(say(text, share=percent(sure)))
+    return voice.joined(found)
+
+
+def _against(decision: Decision, place: int, text: str, voice: Voice) -> str:
+    row = decision.table.iloc[place]
+    say, plan = voice.say, decision.plans[place]
+    return say(
+        text,
+        share=percent(row["probability"]),
+        plan=policy_words(plan.policies[0], say),
+        more=more_words(decision, plan, voice),
+        beats=percent(decision.beats(plan)),
+    )
+
+
+def more_words(decision: Decision, plan: Plan, voice: Voice) -> str:
+    """Write what a plan costs against the recommendation: more, less or the same."""
+    more = plan.expected_usd / decision.best.expected_usd - 1
+    if abs(more) <= TIE:
+        return voice.say("the same")
+    if more >= 2:
+        return voice.say("{times} times as much", times=plain(three_digits(more + 1)))
+    return voice.say("{share} more" if more > 0 else "{share} less", share=percent(abs(more)))
+
+
+def equal_plans(decision: Decision) -> list[Plan]:
+    """Return the plans that cost as much as the recommendation, which the rule puts behind it."""
+    least = min(plan.expected_usd for plan in decision.plans)
+    return [p for p in decision.plans[1:] if p.expected_usd - least <= TIE * abs(least)]
+
+
+def decided_sentence(decision: Decision, voice: Voice) -> str:
+    """Say which plans are equal and what decided, or how often the runner-up is dearer."""
+    say, best = voice.say, decision.best
+    if equal := equal_plans(decision):
+        names = voice.listed(policy_words(p.policies[0], say) for p in equal)
+        mine, other = best.simplicity, equal[0].simplicity
+        place = next((i for i, (a, b) in enumerate(zip(mine, other, strict=True)) if a < b), None)
+        if place is None:
+            return say("Equal to it, within the error: {plans}.", plans=names)
+        text = "Equal to it, within the error: {plans}. What decided is {rule}."
+        return say(text, plans=names, rule=say(RULE[place]))
+    other_plan = decision.plans[1]
+    beats = decision.beats(other_plan)
+    text = "It is cheaper than the runner-up in {beats}."
+    if beats < EVEN:
+        text = "The draws do not tell it apart from the runner-up: it is cheaper in {beats}. What "
+        text += (
+            "decided is the lower cost on average, in which each kind and contract has its price."
+        )
+    return say(text, beats=percent(beats))
+
+
+def _other_goal(decision: Decision, voice: Voice) -> str:
+    goal = {
+        "time": "It is the fastest of what keeps all limits.",
+        "energy": "It takes the least energy of what keeps all limits.",
+    }
+    text = voice.say(goal[decision.scenario.objective])
+    cheaper = [p for p in decision.plans[1:] if p.expected_usd < decision.best.expected_usd]
+    if not cheaper:
+        return text
+    plan = min(cheaper, key=lambda p: p.expected_usd)
+    less = "The cheapest plan, {plan}, costs {less}."
+    values = {"plan": policy_words(plan.policies[0], voice.say)}
+    return voice.joined([text, voice.say(less, **values, less=more_words(decision, plan, voice))])
+
+
+def runner_up_sentence(decision: Decision, voice: Voice) -> str:
+    """Return the runner-up, what it costs, and what it would be signed as; empty without one."""
+    plan = decision.runner_up
+    if plan is None:
+        return ""
+    text = "{policy}, for {cost}, which is {more}: {plan}"
+    return voice.say(
+        text,
+        policy=policy_words(plan.policies[0], voice.say),
+        cost=voice.money(plan.expected_usd),
+        more=more_words(decision, plan, voice),
+        plan=plan_words(plan, voice),
+    )
+
+
+def reasons(decision: Decision, language: str = "en") -> list[str]:
+    """Return up to three reasons for the recommendation, each with its numbers."""
+    voice = voice_of(decision, language)
+    found = [*_dearer(decision, voice), _chief(decision, voice)]
+    return [text for text in found if text][:3]
+
+
+def _dearer(decision: Decision, voice: Voice) -> Iterator[str]:
+    """Say what other kinds of plan would cost more; those that cost the same are no reason."""
+    say, best = voice.say, decision.best
+    texts = {
+        ONE: "One kind of GPU for all costs more: {values}.",
+        RENTED: "Renting all of it costs {values}.",
+        BOUGHT: "Buying all of it costs {values}.",
+        STAY: "Staying with the kinds that are owned, and buying nothing, costs {values}.",
+        GROW: "Keeping all that is owned, and adding newer kinds, costs {values}.",
+        REPLACE: "Running all of it on newer kinds alone costs {values}.",
+    }
+    mine = {policy.kind for policy in best.policies}
+    for kind, text in texts.items():
+        values = [
+            say(
+                "{gpu} {more}",
+                gpu=short_gpu(policy.gpus[0]),
+                more=more_words(decision, plan, voice),
+            )
+            if kind == ONE
+            else more_words(decision, plan, voice)
+            for plan in decision.plans[1:]
+            for policy in plan.policies
+            if policy.kind == kind and plan.expected_usd > best.expected_usd * (1 + LITTLE)
+        ]
+        if values and kind not in mine:
+            yield say(text, values=voice.listed(values[:4]))
+
+
+def _chief(decision: Decision, voice: Voice) -> str:
+    """Name the work that costs most, its share, and what bounds its speed."""
+    usd = decision.best.work_usd
+    if len(usd) < 2 or not usd.sum() > 0:
+        return ""
+    name = str(usd.idxmax())
+    run = decision.best.runs.set_index("workload").loc[[name]].iloc[0]
+    values = {"name": name, "share": percent(float(usd.max() / usd.sum()))}
+    if not run["bound"]:
+        return voice.say("{name} takes {share} of the cost of the works.", **values)
+    text = "{name} takes {share} of the cost of the works; most of its time goes into {bound}."
+    return voice.say(text, **values, bound=voice.say(run["bound"]))
 
 
 def changes(decision: Decision, evens: pd.DataFrame, language: str = "en") -> list[str]:
     """Return what would make the runner-up the better plan: the three nearest values."""
-    say, prices, texts = translator(language), decision.scenario.prices, []
+    voice = voice_of(decision, language)
+    say, texts = voice.say, []
     for row in evens[np.isfinite(evens["far"])].head(3).to_dict("records"):
         what = row["what"]
         if row["kind"] == "load":
             texts.append(say(LOADS[what], factor=f"{row['at']:.2g}"))
             continue
-        above = row["at"] > row["value"]
-        unit, digits = ("{c} a GPU", ",.0f") if what == "own" else ("{c} an hour", ",.2f")
-        text = say(
-            "{gpu} ({mode}) above {at} {unit}, {now} today"
-            if above
-            else "{gpu} ({mode}) below {at} {unit}, {now} today",
-            gpu=words.short_gpu(row["gpu"]),
-            mode=say(words.PAID[what]),
-            at=format(row["at"] * prices.per_usd, digits),
-            now=format(row["value"] * prices.per_usd, digits),
-            unit=say(unit, c=say(prices.currency)),
-        )
+        names = {"gpu": short_gpu(row["gpu"]), "mode": say(PAID[what])}
+        amounts = {"at": voice.price(row["at"], what), "now": voice.price(row["value"], what)}
+        text = "{gpu} ({mode}) below {at}, {now} today"
+        text = "{gpu} ({mode}) above {at}, {now} today" if row["at"] > row["value"] else text
+        text = say(text, **names, **amounts)
         texts.append(text)
     return texts or [say("Nothing within the ranges that were tried")]
 
 
-def answer_page(decision: Decision, evens: pd.DataFrame | None, language: str = "en") -> Markdown:
-    """Return the text of page 1: answer, cost, confidence, reasons, what changes it."""
-    say = translator(language)
-    if not decision.feasible:
-        finding = words.decision_finding(decision, language) + say(".")
-        notes = [currency_sentence(decision, language), unused_sentence(decision, language)]
-        notes.append(decision.scenario.doubts)
-        answer = Markdown("**{}** {}").format(finding, nearest_sentences(decision, language))
-        return Markdown("\n\n").join(filter(None, [answer, *notes]))
-    headed = Markdown("**{}**" + say(": ") + "{}")
-    three = words.reasons(decision, language)
-    lines: list[str] = [
-        Markdown("**{}**").format(words.decision_finding(decision, language) + say(".")),
-        headed.format(say("Cost"), words.cost_sentence(decision, language)),
-        headed.format(say("Runner-up"), words.runner_up_sentence(decision, language)),
-        headed.format(say("How sure"), words.confidence_sentence(decision, language)),
-        headed.format(say("Ground"), ground_warning(decision, language)),
-        Markdown("**{}**").format(say("Three reasons")),
-        Markdown("\n").join(Markdown("{}. {}").format(i, t) for i, t in enumerate(three, 1)),
-    ]
-    if evens is not None and decision.runner_up is not None:
-        flips = say("; ").join(changes(decision, evens, language)) + say(".")
-        lines.append(headed.format(say("The runner-up wins with"), flips))
-    lines += [prices_sentence(decision, language), currency_sentence(decision, language)]
-    lines += [unused_sentence(decision, language), apart_sentence(decision, language)]
-    lines += [decision.scenario.doubts]
-    return Markdown("\n\n").join(line for line in lines if line)
-
-
-def ground_warning(decision: Decision, language: str = "en") -> str:
+def ground_warning(decision: Decision, voice: Voice) -> str:
     """Return what is known of settings like those of the recommendation."""
     first, second = (
-        None if plan is None else _by_place(decision, plan)
-        for plan in (decision.best, decision.runner_up)
+        None if plan is None else _by_place(plan) for plan in (decision.best, decision.runner_up)
     )
-    return warning(first or {}, second, translator(language))
+    return warning(first or {}, second, voice.say)
 
 
-def _by_place(decision: Decision, plan: pd.Series) -> dict[str, Ground]:
+def _by_place(plan: Plan) -> dict[str, Ground]:
     """Return the ground of a plan by what runs where."""
-    rows = decision.members(plan)[["workload", "gpu"]].to_numpy(str)
-    places = [f"{workload}, {words.short_gpu(gpu)}" for workload, gpu in rows]
-    return dict(zip(places, decision.grounds(plan), strict=True))
+    rows = plan.runs[["workload", "gpu"]].to_numpy(str)
+    places = [f"{workload}, {short_gpu(gpu)}" for workload, gpu in rows]
+    return dict(zip(places, plan.grounds, strict=True))
 
 
-def prices_sentence(decision: Decision, language: str = "en") -> str:
-    """Return the warning about old prices of the plan, empty where all are fresh."""
-    say = translator(language)
-    members = decision.members(decision.best)
-    rows = decision.offers.iloc[sorted(set(members["offer"].astype(int)))]
-    old = rows[rows["stale"]]
-    if old.empty:
-        return ""
-    names = [
-        say("{gpu} ({mode})", gpu=words.short_gpu(gpu), mode=say(words.PAID[mode]))
-        for gpu, mode in zip(old["gpu"], old["mode"], strict=True)
-    ]
-    days = int(old["age_days"].max())
-    text = say(
-        "**Before you sign**: ask for quotes; the prices of {names} are up to {days} days old."
+def quality_sentence(decision: Decision, voice: Voice) -> str:
+    """Say which works run in another number format, and what checking them is counted at."""
+    plan = decision.best
+    found: dict[tuple[str, str], list[str]] = {}
+    for run in plan.runs.to_dict("records"):
+        options = plan.problem.options[run["place"]]
+        if options.changes_format(run["way"]):
+            usual = str(options.ways.table["precision"].iloc[0])
+            key = format_title(run["precision"]), voice.say(format_title(usual))
+            found.setdefault(key, []).append(run["workload"])
+    text = (
+        "{works} would run in {new} instead of {old}: check the quality of the answers before you "
     )
-    return Markdown(text).format(names=words.listed_in(names, say), days=days)
+    text += "sign; {usd} each is counted for that."
+    usd = voice.money(decision.scenario.effort.precision_usd)
+    return voice.joined(
+        voice.say(text, works=voice.listed(dict.fromkeys(works)), new=new, old=old, usd=usd)
+        for (new, old), works in found.items()
+    )
 
 
-def currency_sentence(decision: Decision, language: str = "en") -> str:
+# --- notes ----------------------------------------------------------------------------------------
+
+
+def currency_sentence(voice: Voice) -> str:
     """Return the rate at which amounts of page 1 were changed; empty where they are in USD."""
-    prices = decision.scenario.prices
+    prices = voice.prices
     if prices.currency == "USD":
         return ""
-    return translator(language)(
-        "1 USD = {rate} {currency}; what must give and the tables of the later pages are in USD.",
-        rate=f"{prices.cny_per_usd:g}",
-        currency=prices.currency,
+    text = "1 USD = {rate} {currency}; prices in the tables of the later pages are in USD."
+    return voice.say(text, rate=f"{prices.cny_per_usd:g}", currency=voice.say("CNY"))
+
+
+def unpriced_sentence(decision: Decision, voice: Voice) -> str:
+    """Name the GPUs that may be chosen and have no price."""
+    priced = set(decision.offers["gpu"])
+    names = [short_gpu(g) for g in decision.scenario.allow.gpus if g not in priced]
+    if not names:
+        return ""
+    text = (
+        "Not considered, as no price is known that may be taken: {gpus}. Give a quote of your own."
     )
+    return voice.say(text, gpus=voice.listed(names))
 
 
-def unused_sentence(decision: Decision, language: str = "en") -> str:
+def unused_sentence(decision: Decision, voice: Voice) -> str:
     """Name the quotes that the answer does not use because their GPU may not be chosen."""
-    say, scenario = translator(language), decision.scenario
+    scenario = decision.scenario
     may = {*scenario.allow.gpus, *(o.gpu for o in scenario.owned)}
     names = dict.fromkeys(q.gpu for q in scenario_quotes(scenario.prices) if q.gpu not in may)
     if not names:
         return ""
-    gpus = words.listed_in([words.short_gpu(n) for n in names], say)
-    return say("Not used: your quotes of {gpus}, which allow.gpus does not list.", gpus=gpus)
+    text = "Not used: your quotes of {gpus}, which allow.gpus does not list."
+    return voice.say(text, gpus=voice.listed(short_gpu(n) for n in names))
 
 
-def apart_sentence(decision: Decision, language: str = "en") -> str:
+def unread_sentence(decision: Decision, voice: Voice) -> str:
+    """Name the fields of the file that the answer does not depend on."""
+    s, found = decision.scenario, []
+    found += ["owned.book_usd"] if any(o.book_usd for o in s.owned) else []
+    half = (s.limits.racks is None) != (s.limits.rack_kw is None)
+    found += ["limits.racks" if s.limits.racks else "limits.rack_kw"] if half else []
+    if not found:
+        return ""
+    return voice.say("Fields that are not used: {names}.", names=voice.listed(found))
+
+
+def apart_sentence(decision: Decision, voice: Voice) -> str:
     """Say that services were not tried with prompts on GPUs of their own; empty without any."""
     if not any(w.kind == "inference" for w in decision.scenario.workloads):
         return ""
-    return translator(language)(
-        "Not tried: prompts read on GPUs of their own; gpuspec estimate says where they take fewer."
+    text = "Not tried: prompts read on GPUs of their own; gpuspec estimate says where they take "
+    return voice.say(text + "fewer.")
+
+
+# --- where nothing is feasible --------------------------------------------------------------------
+
+
+def _infeasible(decision: Decision, voice: Voice) -> Iterator[Markdown]:
+    say, found = voice.say, give_sentences(decision, voice)
+    yield Markdown("**{}**").format(say(NOTHING))
+    yield Markdown("**{}**").format(say("What must give, the cheapest first"))
+    yield Markdown("\n").join(Markdown("{}. {}").format(i, t) for i, t in enumerate(found, 1))
+
+
+def give_sentences(decision: Decision, voice: Voice) -> list[str]:
+    """Return what would have to change, one change at a time, with what it then costs."""
+    return [_give(row, voice) for row in gives_of(decision).to_dict("records")] or [
+        voice.say("No single change that was tried helps.")
+    ]
+
+
+def gives_of(decision: Decision) -> pd.DataFrame:
+    """Return `what_gives` of a decision, computed once."""
+    if "gives" not in vars(decision):
+        vars(decision)["gives"] = what_gives(decision)
+    found: pd.DataFrame = vars(decision)["gives"]
+    return found
+
+
+def _give(row: Mapping[Any, Any], voice: Voice) -> str:
+    say, what = voice.say, str(row["what"])
+    if what == "ways":
+        return say("{work} cannot run: {reason}.", work=row["workload"], reason=row["reason"])
+    asked, needed = (_given(what, float(row[n]), voice) for n in ("asked", "needed"))
+    values = {"asked": asked, "needed": needed, "work": row["workload"], "more": ""}
+    if np.isfinite(row["far"]):
+        values["more"] = say(" ({share} more)", share=percent(float(row["far"])))
+    plan: Plan | None = row["plan"]
+    if plan is None:
+        return say(GIVES[what], **values, then=say("another limit must give as well."))
+    if row["reason"]:
+        cost = voice.money(float(row["cost_usd"]))
+        then = say("together with the other changes here it costs {cost}.", cost=cost)
+        return say(GIVES[what], **values, then=then)
+    months = voice.months(float(plan.problem.calendar.edges[-1]))
+    cost = voice.money(float(row["cost_usd"]))
+    then = say(
+        "it costs {cost} over {months}. {plan}",
+        cost=cost,
+        months=months,
+        plan=plan_words(plan, voice),
     )
+    return voice.joined([say(GIVES[what], **values, then=then), _capital(plan, voice)])
 
 
-def nearest_sentences(decision: Decision, language: str = "en") -> str:
-    """Return what must give where nothing is feasible, in sentences."""
-    say, texts = translator(language), []
-    table = nearest(decision.scenario, decision.options, decision.plans)
-    for row in table.to_dict("records"):
-        text = "{name}: {what}: {needed}."
-        if row["asked"]:
-            text = "{name}: with {what} at {needed} instead of {asked}{amount}, {option}."
-        sentence = say(
-            text,
-            name=say(row["workload"]),
-            what=say(row["what"]),
-            needed=words.amount_words(row["needed"], say),
-            asked=words.amount_words(row["asked"], say),
-            amount=f" {words.percent(row['far'], True)})" if row["far"] < 10 else "",
-            option=row["option"],
-        )
-        texts.append(sentence)
-    return " ".join(texts)
-
-
-def members_table(decision: Decision, language: str = "en") -> pd.DataFrame:
-    """Return who runs what in the recommended plan, headings in the language.
-
-    Where nothing is feasible: what would have to give.
-    """
-    say = translator(language)
-    if not decision.feasible:
-        table = nearest(decision.scenario, decision.options, decision.plans)
-        table = table.assign(
-            what=[say(w) for w in table["what"]],
-            workload=[say(w) for w in table["workload"]],
-            asked=[words.amount_words(w, say) for w in table["asked"]],
-            needed=[words.amount_words(w, say) for w in table["needed"]],
-        ).drop(columns="far")
-        heads = headings("workload", "limit", "asked", "needed", "with_option")
-        table.columns = [say(c) for c in heads]
-        return table.set_index(table.columns[0])
-    months = decision.scenario.horizon_months
-    rows: list[tuple[str, ...]] = []
-    for row in decision.members(decision.best).to_dict("records"):
-        form = say(format_title(row["precision"])) if row["precision"] else ""
-        run = say(", ").join(filter(None, (form, say(row["split"]))))
-        usd = words.money(row["expected_usd"] / months, decision, language)
-        many = words.count_words(row, "{count}", say)
-        gpu, paid = words.short_gpu(row["gpu"]), say(words.PAID[row["mode"]])
-        rows.append((row["workload"], gpu, many, run, paid, usd))
-    held = decision.offers[decision.offers["mode"] == "owned"]
-    for row in held.to_dict("records"):  # their keep, so that rows add up
-        usd = words.money(row["keep_usd_month"] * row["available"], decision, language)
-        gpu, many = words.short_gpu(str(row["gpu"])), f"{row['available']:,.0f}"
-        rows.append((say("keep of what is there"), gpu, many, "", say(words.PAID["owned"]), usd))
-    names = ("workload", "gpu", "gpus", "run_as", "mode", "month_cost")
-    table = pd.DataFrame(rows, columns=[say(h) for h in headings(*names)])
-    return table.set_index(table.columns[0])
-
-
-def price_warnings(decision: Decision) -> str:
-    """Return every warning about the age of prices."""
-    return " ".join(age_warnings(decision.offers)) or "No price is older than its limit."
-
-
-def flips_finding(decision: Decision, table: pd.DataFrame) -> str:
-    """Say how many of the inputs flip the choice within their range."""
-    flips = table[table["flips"]]
-    if flips.empty:
-        return "None of these inputs flips the choice within its range"
-    widest = table["input"].iloc[0]
-    return f"{len(flips)} of {len(table)} inputs flip the choice; the widest is: {widest}"
-
-
-def front_finding(name: str, table: pd.DataFrame) -> str:
-    """Say how many options of a workload no other beats, and between which costs."""
-    if table.empty:
-        return f"{name}: no option keeps all limits"
-    low, high = table["cost_usd"].min(), table["cost_usd"].max()
-    gpus = ", ".join(words.short_gpu(g) for g in table["gpu"].unique())
-    return (
-        f"{name}: {len(table)} options that no other beats, {high / low:,.1f} times apart; {gpus}"
-    )
-
-
-def answer_record(decision: Decision, evens: pd.DataFrame | None) -> dict[str, object]:
-    """Return the answer as plain values, for programs; ``far`` may be infinite."""
-    s = decision.scenario
-    record: dict[str, object] = {"scenario": s.name, "objective": s.objective}
-    record["feasible"] = decision.feasible
-    if not decision.feasible:
-        table = nearest(s, decision.options, decision.plans)
-        for name in ("asked", "needed"):
-            table[name] = [words.amount_words(amount) for amount in table[name]]
-        return record | {"what_must_give": table.to_dict("records")}
-    record["owned_keep_usd_month"] = decision.plans.draws.keep_usd
-    record["recommendation"] = _plan_record(decision, decision.best)
-    other = decision.runner_up
-    record["runner_up"] = None if other is None else _plan_record(decision, other)
-    record["reasons"] = words.reasons(decision)
-    if evens is not None:
-        record["runner_up_wins_with"] = changes(decision, evens)
-    record["plans"] = [_plan_record(decision, p) for _, p in decision.policies.iterrows()]
-    return record
-
-
-def _plan_record(decision: Decision, plan: pd.Series) -> dict[str, object]:
-    names = ("expected_usd", "low", "high", "upfront_usd", "cash_month_usd", "power_kw")
-    works = decision.members(plan)
-    columns = ["workload", "gpu", "mode", "precision", "split", "gpus", "gpus_high", "binding"]
-    return {
-        "plan": words.plan_sentence(decision, plan),
-        "policy": "; ".join(words.policy_words(p, name=str) for p in plan["policies"]),
-        **{n: float(plan[n]) for n in (*names, "probability", "near")},
-        "works": [
-            {**row, "ground": ground.told()}
-            for row, ground in zip(
-                works[columns].to_dict("records"), decision.grounds(plan), strict=True
-            )
-        ],
-        "ground": joined(decision.grounds(plan)).told(),
-    }
+def _given(what: str, value: float, voice: Voice) -> str:
+    if what in ("capital", "monthly"):
+        return voice.money(value)
+    return voice.days(value) if what == "deadline" else plain(three_digits(value))

@@ -1,170 +1,314 @@
 """Tables of the decision, ready to be shown: few columns, words that a buyer uses."""
 
-from collections.abc import Mapping
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
+from gpuspec.base.lazy import pd
 from gpuspec.catalog.models.formats import format_title
 from gpuspec.constants.images import image_errors
 from gpuspec.constants.inference import inference_errors
 from gpuspec.constants.training import training_errors
-from gpuspec.decision.plan import Decision, front, nearest, rejected
-from gpuspec.decision.plan.limits import limits_of
-from gpuspec.decision.plan.plans import JOBS
+from gpuspec.decision.alone import Alone
+from gpuspec.decision.decide import Decision
+from gpuspec.decision.errors import SURE
+from gpuspec.decision.plan.limits import delivered, hours_month, runs_in
 from gpuspec.decision.plan.sensitivity import price_column
 from gpuspec.decision.plan.words import (
-    amount_words,
-    gpus_of,
-    months_words,
+    HIDDEN,
+    PAID,
+    Voice,
+    fleet_label,
+    modes_of,
     paid_words,
+    percent,
+    plain,
     policy_words,
     short_gpu,
+    three_digits,
+    voice_of,
+    whole,
 )
-from gpuspec.topics.ways import records
+from gpuspec.decision.plans import Plan
+from gpuspec.decision.scenario import Images
+from gpuspec.topics.training.layouts import HOST
 from gpuspec.views.columns import duration, headings, readable
-from gpuspec.views.language import translator
-from gpuspec.views.markdown import Markdown
+from gpuspec.views.language import Words
 
 DAY_S = 86400.0
 MOST_ROWS = 10
 POINTS = 1500
 """Options that a picture shows at most."""
+HOPELESS = 4.0
+"""Plans that cost so many times what the recommendation does are left out of the picture."""
 
 
-def money_axis(decision: Decision, language: str = "en") -> tuple[str, float]:
-    """Return the name of an axis of costs and the factor that takes USD there."""
-    prices = decision.scenario.prices
-    if language == "zh":
-        return {"CNY": "万元", "USD": "万美元"}[prices.currency], prices.per_usd / 1e4
-    most = (
-        float(decision.policies["high"].max()) * prices.per_usd if len(decision.policies) else 0.0
+AMOUNTS = ("expected", "expected_low", "expected_high", "upfront", "month_cost")
+
+
+def _headed(rows: Sequence[tuple[Any, ...]], names: Sequence[str]) -> pd.DataFrame:
+    """Return rows under the headings of their columns; amounts with three digits."""
+    formats = dict.fromkeys((n for n in names if n in AMOUNTS), _three)
+    return readable(pd.DataFrame(rows, columns=list(names)), formats)
+
+
+def _three(value: float) -> str:
+    return plain(three_digits(value))
+
+
+# --- page 1 ---------------------------------------------------------------------------------------
+
+
+def works_table(decision: Decision, language: str = "en") -> pd.DataFrame:
+    """Return what runs where in the recommended plan, what it delivers, when its GPUs run, and what
+    it costs over the horizon; headings in the language. The last row adds up.
+    """
+    voice = voice_of(decision, language)
+    names = ("workload", "run_on", "delivers", "hours_month", "expected", "each")
+    heads = [voice.say(h) for h in headings(*names)]
+    rows = _works(decision, decision.best, voice) if decision.feasible else []
+    return pd.DataFrame(rows, columns=heads).set_index(heads[0])
+
+
+def _works(decision: Decision, plan: Plan, voice: Voice) -> list[tuple[str, ...]]:
+    say, seen = voice.say, set()
+    rows: list[tuple[str, ...]] = []
+    for run in plan.runs.to_dict("records"):
+        name, cost = run["workload"], ("", "")
+        if name not in seen:
+            cost = _cost(plan, run, voice)
+        seen.add(name)
+        if run["from_month"]:
+            text = "{work}, after {months}"
+            name = say(text, work=name, months=voice.months(run["from_month"]))
+        hours = plain(three_digits(hours_month(run)))
+        runs_on, gets = _runs_on(plan, run, voice), _delivers(decision, plan, run, voice)
+        rows.append((name, runs_on, gets, hours, *cost))
+    rest = {"keep of what is owned": plan.keep_usd, "effort": plan.effort_usd}
+    for text, usd in rest.items():
+        if abs(usd) > HIDDEN:
+            rows.append((say(text), "", "", "", voice.money(usd), ""))
+    if len(rows) > 1:
+        rows.append((say("all together"), "", "", "", voice.money(plan.expected_usd), ""))
+    return rows
+
+
+def _runs_on(plan: Plan, run: Mapping[Any, Any], voice: Voice) -> str:
+    """Return the GPUs of a work, how many may be needed where that is more, how they are paid for,
+    and in which format and split the work runs.
+    """
+    say, values = voice.say, {"count": whole(run["gpus"]), "gpu": short_gpu(run["gpu"])}
+    text = "{count} x {gpu}"
+    if run["gpus_high"] > run["gpus"]:
+        text = "{count} x {gpu} (up to {most})"
+        values["most"] = whole(run["gpus_high"])
+    paid = say(" + ").join(say(PAID[mode]) for mode in modes_of(plan, run))
+    form = say(format_title(run["precision"])) if run["precision"] else ""
+    return say(", ").join(
+        filter(None, (say(text, **values), paid, form, _split(run["split"], say)))
     )
-    if most >= 2e6:
-        return f"million {prices.currency}", prices.per_usd / 1e6
-    return f"1,000 {prices.currency}", prices.per_usd / 1e3
+
+
+def _split(words: str, say: Words) -> str:
+    """Put how a work is split into the language: the names of axes stay."""
+    for told in HOST.values():
+        words = words.replace(told, say(told))
+    return say(words)
+
+
+def _delivers(decision: Decision, plan: Plan, run: dict[Any, Any], voice: Voice) -> str:
+    """Return what a work gets, of what it may take at most, and how surely."""
+    say, w = voice.say, decision.scenario.workloads[run["place"]]
+    given = delivered(plan, run)
+    if isinstance(w, Images):
+        return say("{rate} images a second", rate=plain(w.images_per_s))
+    if not given:
+        return say("each on its slice")
+    if "deadline_days" in given:
+        text = "{used} of {asked}, in {share} of the draws"
+        values = {"used": voice.days(given["deadline_days"])}
+        values["asked"] = voice.days(float(getattr(w, "deadline_days", 0.0)))
+        return say(text, **values, share=percent(run["sure"]))
+    first, each = (voice.seconds(given[n]) for n in ("ttft_limit_s", "tpot_limit_s"))
+    limits = [getattr(w, n) for n in ("ttft_limit_s", "tpot_limit_s")]
+    if not all(limits):
+        return say("first token after {first}, {each} each", first=first, each=each)
+    text = "first token after {first} of {most}, {each} of {least} each, in {share} of the draws"
+    most, least = (voice.seconds(limit) for limit in limits)
+    return say(text, first=first, most=most, each=each, least=least, share=percent(run["sure"]))
+
+
+def _cost(plan: Plan, run: Mapping[Any, Any], voice: Voice) -> tuple[str, str]:
+    """Return what a work costs over the horizon, and a run of it or a month."""
+    usd, runs = float(plan.work_usd[run["workload"]]), runs_in(plan, run["place"])
+    if not runs:
+        months = float(plan.problem.calendar.edges[-1])
+        return voice.money(usd), voice.say("{usd} a month", usd=voice.money(usd / months))
+    if round(runs, 6) == 1:
+        return voice.money(usd), voice.say("once")
+    return voice.money(usd), voice.say("{usd} a run", usd=voice.money(usd / runs))
+
+
+def works_caption(decision: Decision, language: str = "en") -> str:
+    """Return what the table of works shows."""
+    voice = voice_of(decision, language)
+    text = (
+        "What runs where, what it delivers, in how many hours of a month, and what it costs over "
+    )
+    text += "{months}. In brackets: GPUs that are enough in nine of ten draws."
+    return voice.say(text, months=voice.months(decision.scenario.horizon_months))
+
+
+# --- the plans ------------------------------------------------------------------------------------
+
+
+def shown_plans(decision: Decision) -> list[int]:
+    """Return the places of the plans that a picture shows: without hopeless ones."""
+    most = HOPELESS * abs(decision.best.expected_usd) if decision.plans else 0.0
+    return [i for i, p in enumerate(decision.plans) if not i or p.expected_usd <= most]
+
+
+def money_axis(decision: Decision, most_usd: float, language: str = "en") -> tuple[str, float]:
+    """Return the name of an axis of costs up to `most_usd`, and the factor that takes USD there."""
+    prices, say = decision.scenario.prices, voice_of(decision, language).say
+    most = most_usd * prices.per_usd
+    sizes = (
+        ((1e5, "10,000 {currency}"),)
+        if language == "zh"
+        else (
+            (2e6, "million {currency}"),
+            (2e4, "1,000 {currency}"),
+        )
+    )
+    unit = {"million {currency}": 1e6, "1,000 {currency}": 1e3, "10,000 {currency}": 1e4}
+    name = next((text for least, text in sizes if most >= least), "{currency}")
+    return say(name, currency=say(prices.currency)), prices.per_usd / unit.get(name, 1.0)
 
 
 def plans_caption(decision: Decision, language: str = "en") -> str:
     """Return what the picture of the plans shows."""
-    say = translator(language)
-    if not decision.feasible:
-        return say("Cost of the plans, with 80 % interval, if the limits on totals were lifted.")
-    return say(
-        "Cost of each plan over {months}, with its 80 % interval; at the right: share of "
-        "the draws in which it is the best. The first one is recommended.",
-        months=months_words(decision.scenario.horizon_months, say),
+    voice = voice_of(decision, language)
+    text = (
+        "Cost of each plan over {months}, with its 80 % interval; at the right: share of the draws "
     )
+    text += "in which it is the cheapest. The first one is recommended."
+    found = [voice.say(text, months=voice.months(decision.scenario.horizon_months))]
+    if left := len(decision.plans) - len(shown_plans(decision)):
+        text = "Left out: plans that cost more than {times} times as much ({count})."
+        found.append(voice.say(text, times=plain(HOPELESS), count=left))
+    return voice.joined(found)
 
 
-def members_caption(decision: Decision, language: str = "en") -> str:
-    """Return what the table of works shows."""
-    say = translator(language)
-    if not decision.feasible:
-        return say("What would have to give: each line alone makes the request feasible.")
-    return say(
-        "Who runs what; in brackets: GPUs that are enough in nine of ten draws. "
-        "Servers are shared and bought whole."
-    )
-
-
-def plans_table(decision: Decision) -> pd.DataFrame:
-    """Return the plans, best first."""
+def plans_table(decision: Decision, language: str = "en") -> pd.DataFrame:
+    """Return the plans, best first; amounts in the unit of `cost_unit`."""
+    voice = voice_of(decision, language)
+    factor = cost_unit(decision, language)[1]
+    amounts = ("expected_usd", "low", "high", "upfront_usd", "month_usd")
     rows = [
         (
-            gpus_of(decision, row),
-            "; ".join(policy_words(p) for p in row["policies"][:2]),
-            *(_thousands(row[n]) for n in ("expected_usd", "low", "high", "upfront_usd")),
-            f"{row['power_kw']:,.0f}" if row["power_kw"] else "",
-            f"{row['probability'] * 100:.0f} %",
-            f"{row['near'] * 100:.0f} %",
+            fleet_label(row["plan"]),
+            "; ".join(policy_words(p, voice.say) for p in row["policies"][:2]),
+            *(row[n] * factor for n in amounts),
+            *(percent(row[n]) for n in ("enough", "probability", "near")),
         )
-        for _, row in decision.policies.head(MOST_ROWS).iterrows()
+        for _, row in decision.table.head(MOST_ROWS).iterrows()
     ]
-    cost = ("expected", "expected_low", "expected_high", "upfront")
-    return _headed(rows, "fleet", "policies", *cost, "power_kw", "probability", "near")
+    names = ("fleet", "policies", "expected", "expected_low", "expected_high", "upfront")
+    return _headed(rows, (*names, "month_cost", "enough", "probability", "near"))
 
 
-def _thousands(value: float) -> str:
-    return f"{value / 1e3:,.0f}" if value >= 1e5 else f"{value / 1e3:,.3g}"
+def cost_unit(decision: Decision, language: str = "en") -> tuple[str, float]:
+    """Return the unit of costs that suits the recommendation, and the factor of USD there."""
+    most = decision.best.interval_usd[1] if decision.feasible else 0.0
+    return money_axis(decision, most, language)
 
 
-def _headed(rows: list[tuple[Any, ...]], *names: str) -> pd.DataFrame:
-    """Return rows under the headings of their columns, the first as index."""
-    heads = headings(*names)
-    return pd.DataFrame(rows, columns=heads).set_index(heads[0])
+# --- each work on its own -------------------------------------------------------------------------
 
 
-def kinds_finding(decision: Decision) -> str:
-    """Say for each workload on which GPU it is most probably best."""
+def costliest(decision: Decision) -> int:
+    """Return the place of the workload that costs most."""
+    return int(decision.best.work_usd.to_numpy().argmax()) if decision.feasible else 0
+
+
+def kinds_finding(decision: Decision, alones: Sequence[Alone]) -> str:
+    """Say for each workload on which GPU it is most often the cheapest, had it no company."""
     texts = []
-    for work, table in zip(decision.scenario.workloads, decision.candidates, strict=True):
-        shares = table.groupby("gpu", sort=False)["probability"].sum() if len(table) else None
-        if shares is None or not shares.max() > 0:
-            texts.append(f"{work.name}: none")
-            continue
+    for work, mine in zip(decision.scenario.workloads, alones, strict=True):
+        shares = mine.table.groupby("gpu", sort=False)["probability"].sum()
         name = str(shares.idxmax())
-        texts.append(f"{work.name}: {short_gpu(name)} {shares.max() * 100:.0f} %")
+        texts.append(f"{work.name}: {short_gpu(name)} {percent(float(shares.max()))}")
     return "; ".join(texts)
 
 
-def candidates_table(decision: Decision, place: int) -> pd.DataFrame:
-    """Return the options of a workload that keep its limits, best first."""
-    table = decision.candidates[place]
-    months = decision.scenario.horizon_months
+def alone_table(decision: Decision, mine: Alone, language: str = "en") -> pd.DataFrame:
+    """Return the best way to run a workload on each GPU and way to pay, had it no company; amounts
+    in the unit of `cost_unit`.
+    """
+    voice, factor = voice_of(decision, language), cost_unit(decision, language)[1]
+    shares = mine.table.groupby(["gpu", "mode"])["probability"].sum()
     rows = [
         (
             short_gpu(row["gpu"]),
-            paid_words(row["label"]),
-            _run_as(row),
-            f"{row['gpus']:,.0f}",
-            *(f"{row[n] / months:,.0f}" for n in ("expected_usd", "low", "high")),
-            _pace(row),
-            f"{row['probability'] * 100:.0f} %",
-            row["binding"],
+            paid_words(row["label"], voice.say),
+            ", ".join(filter(None, (format_title(row["precision"]), row["split"]))),
+            row["gpus"],
+            row["signed"],
+            *(row[n] * factor for n in ("expected_usd", "low", "high")),
+            duration(row["days"]) if np.isfinite(row["days"]) else voice.seconds(row["time_s"]),
+            percent(float(shares[row["gpu"], row["mode"]])),
         )
-        for row in records(table[table["feasible"]].head(MOST_ROWS))
+        for row in mine.best_of_each("gpu", "mode").head(MOST_ROWS).to_dict("records")
     ]
-    cost = ("month_cost_usd", "month_cost_usd_low", "month_cost_usd_high")
-    names = ("gpu", "label", "run_as", "gpus", *cost, "pace", "probability", "bound")
-    return _headed(rows, *names)
+    names = (
+        "gpu",
+        "label",
+        "run_as",
+        "gpus",
+        "signed",
+        "expected",
+        "expected_low",
+        "expected_high",
+    )
+    return _headed(rows, (*names, "pace", "probability"))
 
 
-def _run_as(row: Mapping[str, str]) -> str:
-    return ", ".join(filter(None, (format_title(row["precision"]), row["split"])))
+def front_points(decision: Decision, mine: Alone, place: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the ways to run and pay for a workload as points, and those that no cheaper one
+    outruns: ``gpu``, ``cost_usd`` and ``time_s`` (days, of a job).
+    """
+    scale = DAY_S if np.isfinite(mine.table["days"]).any() else 1.0
+    points = mine.table.rename(columns={"expected_usd": "cost_usd"})
+    points = points.assign(time_s=points["time_s"] / scale)
+    points = points.sort_values(["cost_usd", "time_s"], kind="stable")
+    faster = points["time_s"].cummin().shift(fill_value=np.inf)
+    front = points[points["time_s"] < faster * (1 - 1e-9)]
+    return points.iloc[:: len(points) // POINTS + 1], front.reset_index(drop=True)
 
 
-def _pace(row: dict[str, float]) -> str:
-    if not np.isnan(row["days"]):
-        return duration(row["days"])
-    if not np.isnan(row["tpot_s"]):
-        return f"{row['tpot_s'] * 1e3:,.0f} ms a token"
-    return f"{row['time_s']:,.2f} s an image"
+def chosen_point(decision: Decision, front: pd.DataFrame, mine: Alone, place: int) -> pd.Series:
+    """Return the way that the recommended plan runs a workload, in the units of `front_points`."""
+    run = decision.best.runs.query("place == @place").iloc[0]
+    modes = modes_of(decision.best, dict(run))
+    rows = mine.table[(mine.table["way"] == run["way"]) & mine.table["mode"].isin(modes)]
+    if rows.empty:
+        return front.iloc[0]
+    row = rows.iloc[0]
+    scale = DAY_S if np.isfinite(row["days"]) else 1.0
+    return pd.Series({"cost_usd": row["expected_usd"], "time_s": row["time_s"] / scale})
 
 
-def front_points(decision: Decision, place: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the options of a workload as points, and those that no other beats."""
-    options = decision.options[place]
-    table = options.table[options.table["feasible"]].sort_values("cost_usd", kind="stable")
-    if len(table) > POINTS:
-        table = table.iloc[:: len(table) // POINTS + 1]
-    gpus = options.ways.table["gpu"].to_numpy()[table["tech"].to_numpy()]
-    best, scale = front(options), _time_scale(decision, place)
-    points = table.assign(gpu=gpus, time_s=table["time_s"] / scale)
-    return points, best.assign(time_s=best["time_s"] / scale)
-
-
-def _time_scale(decision: Decision, place: int) -> float:
-    return DAY_S if decision.scenario.workloads[place].kind in JOBS else 1.0
-
-
-def chosen_point(decision: Decision, place: int, best: pd.DataFrame) -> pd.Series:
-    """Return the recommended option of a workload in the units of `front_points`."""
-    if not decision.feasible:
-        return best.iloc[0]
-    member = decision.members(decision.best).iloc[place]
-    return member[["cost_usd", "time_s"]] / [1.0, _time_scale(decision, place)]
+def front_finding(name: str, front: pd.DataFrame) -> str:
+    """Say how many ways of a workload no other beats, and between which costs."""
+    low, high = front["cost_usd"].min(), front["cost_usd"].max()
+    gpus = ", ".join(short_gpu(g) for g in front["gpu"].unique())
+    count = (
+        f"{len(front)} ways that no other beats" if len(front) > 1 else "one way beats all others"
+    )
+    return f"{name}: {count}, {high / low:,.1f} times apart; {gpus}"
 
 
 def time_name(decision: Decision, place: int) -> str:
@@ -174,74 +318,57 @@ def time_name(decision: Decision, place: int) -> str:
     return names.get(kind, "days of the run")
 
 
+# --- what is out, prices, errors ------------------------------------------------------------------
+
+
 def rejected_table(decision: Decision) -> pd.DataFrame:
-    """Return the options that are out, with the reason in words; the same reason once."""
+    """Return what cannot run, with the reason in words; the same reason once."""
     rows = []
-    for work, options, table in zip(
-        decision.scenario.workloads, decision.options, decision.candidates, strict=True
-    ):
-        out = table[~table["feasible"]] if len(table) else table
-        rows += [
-            (work.name, short_gpu(r["gpu"]), paid_words(r["label"]), r["reason"])
-            for r in out.to_dict("records")
-        ]
-        rows += [
-            (work.name, short_gpu(r["gpu"]), _run_as(r), r["reason"]) for r in rejected(options)
-        ]
-    rows = rows or [("all", "all", "none", "every option that was tried keeps the limits")]
+    priced = set(decision.problem.kinds.names)
+    for work, options in zip(decision.scenario.workloads, decision.options, strict=True):
+        ways = options.ways.table
+        for row in ways[~ways["works"]].to_dict("records"):
+            form = ", ".join(filter(None, (format_title(row["precision"]), row["split"])))
+            rows.append((work.name, short_gpu(row["gpu"]), form, row["reason"]))
+        able = set(ways.loc[ways["works"], "gpu"]) & priced
+        late = f"no way keeps the limits in {percent(SURE)} of the draws"
+        names = [g for g in decision.scenario.allow.gpus if g in able - set(options.table["gpu"])]
+        rows += [(work.name, short_gpu(g), "all", late) for g in names]
+    why = "no price for it in the tables: give a quote of your own"
+    none = [g for g in decision.scenario.allow.gpus if g not in priced]
+    rows += [("all", short_gpu(g), "all", why) for g in none]
     names = ["workload", "gpu", "option", "reason"]
     table = pd.DataFrame(rows, columns=names)
     for column, separator in (("option", "; "), ("gpu", ", ")):
         same = [name for name in names if name != column]
-        table = table.groupby(same, sort=False, as_index=False)[[column]].agg(separator.join)
+        once = table.drop_duplicates().groupby(same, sort=False, as_index=False)
+        table = once[[column]].agg(separator.join)
     return readable(table[names].head(2 * MOST_ROWS))
-
-
-def nearest_finding(decision: Decision) -> str:
-    """Say what would have to give, or how much room is left where nothing has to."""
-    if not decision.feasible:
-        table = nearest(decision.scenario, decision.options, decision.plans)
-        needs = [
-            Markdown("**{workload}**: {what}: {needed}").format(
-                workload=r["workload"], what=r["what"], needed=amount_words(r["needed"])
-            )
-            + (f" instead of {amount_words(r['asked'])}, {r['option']}." if r["asked"] else ".")
-            for r in table.to_dict("records")
-        ]
-        return "Each line alone makes it feasible. " + Markdown(" ").join(needs)
-    limits = limits_of(decision.scenario)
-    uses = [
-        f"{decision.best[column] / limits[limit] * 100:.0f} % of the {name}"
-        for limit, name, column in (
-            ("capital", "capital", "upfront_usd"),
-            ("monthly", "monthly budget", "cash_month_usd"),
-            ("power", "power", "power_kw"),
-        )
-        if limits[limit] and np.isfinite(limits[limit])
-    ]
-    words = ", ".join(uses) or "no limit of money or power was given"
-    feasible = decision.plans.table["feasible"]
-    return (
-        f"Nothing has to give: {feasible.sum():,} of {len(feasible):,} "
-        f"combinations keep all limits. The recommended one uses {words}."
-    )
 
 
 def offers_table(decision: Decision) -> pd.DataFrame:
     """Return the prices of the GPUs that the best plans take, with date, grade and age."""
-    offers = decision.offers
-    if len(decision.policies):
-        members = [decision.members(plan) for _, plan in decision.policies.head(2).iterrows()]
-        offers = offers[offers["gpu"].isin(pd.concat(members)["gpu"])]
+    used = {name for plan in decision.plans[:2] for name in plan.kinds_used}
+    offers = decision.offers[decision.offers["gpu"].isin(used)]
     rows = []
     for row in offers[offers["mode"] != "owned"].to_dict("records"):
         digits = ",.0f" if row["mode"] == "own" else ",.2f"
         prices = [format(row[price_column(row) + end], digits) for end in ("_low", "", "_high")]
         age, grade = "stale" * row["stale"], row["confidence"] + ", derived" * row["derived"]
-        paid = paid_words(row["label"])
-        rows.append((short_gpu(row["gpu"]), paid, *prices, row["as_of"], age, grade))
+        rows.append(
+            (short_gpu(row["gpu"]), paid_words(row["label"]), *prices, row["as_of"], age, grade)
+        )
     names = ("gpu", "label", "low", "central", "high", "as_of", "age", "confidence")
-    return _headed(rows, *names)
+    return _headed(rows, names)
+
+
+def flips_finding(table: pd.DataFrame) -> str:
+    """Say how many of the inputs flip the choice within their range."""
+    flips = table[table["flips"]]
+    if flips.empty:
+        return "None of these inputs flips the choice within its range"
+    widest = table["input"].iloc[0]
+    return f"{len(flips)} of {len(table)} inputs flip the choice; the widest is: {widest}"
 
 
 def error_table(decision: Decision) -> pd.DataFrame:

@@ -98,7 +98,8 @@ def changed_scenario(base: Scenario, changes: Changes) -> Scenario:
     values = {path: value for path, value in values.items() if value is not None}
     if c.concurrency is not None:
         values |= {f"workloads[{services[0]}].{n}": "" for n in OTHER_LOADS}
-    return scenario(base.model_dump(), values) if values else base
+    # What was left blank stays blank, so that page 1 can tell it as a default.
+    return scenario(base.model_dump(exclude_unset=True), values) if values else base
 
 
 def owned_list(text: str) -> list[dict[str, str | int]]:

@@ -22,7 +22,7 @@ _PARTS: dict[str, type[BaseModel]] = {
     "limits": records.SiteLimits,
     "owned": records.Owned,
 }
-_PARTS |= {"allow": records.Allow, "prices": records.Prices}
+_PARTS |= {"allow": records.Allow, "effort": records.Effort, "prices": records.Prices}
 
 
 def scenario_names() -> list[str]:

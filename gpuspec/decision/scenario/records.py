@@ -1,5 +1,6 @@
 """What a buyer asks: frozen records, every field with its unit in the name or its comment."""
 
+import math
 from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -7,13 +8,33 @@ from pydantic import BeforeValidator, Field, model_validator
 from gpuspec.base.ask import BLANK, Ask, Blank, Range, Was, typed
 from gpuspec.base.errors import InputError
 from gpuspec.base.units import HOURS_MONTH as HOURS_PER_MONTH
-from gpuspec.catalog import fields
+from gpuspec.catalog import fields, resolve
+from gpuspec.catalog.load_profiles import HOURS, hours_of_day, load_profile
 from gpuspec.catalog.models import doubts_of
 from gpuspec.formulas.images import check_fused
+from gpuspec.topics.cost.prices.ask import Drift
 from gpuspec.topics.cost.prices.quotes import MODES, Mode
 from gpuspec.topics.serving.ask import Load
 from gpuspec.topics.training.ask import Job
 
+AGREES = 0.01
+"""Relative difference between two statements of one peak that are both rounded."""
+
+
+def _profile(value: object) -> object:
+    """Read a name of the table of profiles, or 24 numbers."""
+    parts = fields.split(value)
+    if isinstance(value, str) and len(parts) <= 1:
+        return resolve("load-profiles", value, "")
+    try:
+        return hours_of_day(parts)
+    except InputError as error:
+        valid = f"{error.valid}; or the name of a profile (gpuspec list load-profiles)"
+        raise InputError("", value, valid) from None
+
+
+DayProfile = Annotated[str | tuple[float, ...], BeforeValidator(_profile)]
+"""A profile of the table by its id, or the loads of 24 hours over that of the busiest."""
 MonthHours = Annotated[float, Range(0, 744, "hours", above=True)]
 Quarter = Annotated[int, Range(1, 40, "quarters")]
 Runs = Annotated[float, Range(0, 1e5, "runs", above=True)]
@@ -65,10 +86,34 @@ class Allow(Ask):
     vendors: fields.Names = Field((), description="Providers of rented GPUs; all where empty")
     regions: fields.Names = Field((), description="Regions; all where empty")
     modes: Modes = Field(MODES, description="Ways to pay")
+    sell: bool = Field(True, description="Whether GPUs that are owned may be sold")
     weights: Annotated[fields.Formats, Was("precisions")] = Field(
         typed("stored,fp8"),
         description="Number formats of the weights to try; stored: as each model's publisher "
         "stores them, and beside it only smaller ones",
+    )
+
+
+class Effort(Ask):
+    """What change and variety cost besides: inputs, not facts."""
+
+    kind_usd_year: fields.Usd = Field(
+        5_000.0,
+        description="Of a year of each kind of GPU in use beyond the first: drivers, "
+        "images, monitoring",
+    )
+    workload_usd: fields.Usd = Field(
+        2_000.0,
+        description="Of a workload that moves to another kind of GPU within the horizon: builds, "
+        "tests",
+    )
+    precision_usd: fields.Usd = Field(
+        2_000.0,
+        description="Of a workload that runs in another number format than it is stored "
+        "in: validation of quality",
+    )
+    contract_usd: fields.Usd = Field(
+        1_000.0, description="Of each contract that is signed, and each purchase: legal, finance"
     )
 
 
@@ -81,7 +126,9 @@ class Prices(Ask):
     quotes: tuple[dict[str, object], ...] | str = Field(
         (), description="More of them: rows, or a text such as h100-sxm-80:on-demand=2.10"
     )
-    drift: Literal["down", "flat", "up"] = Field("flat", description="Where rents go")
+    drift: Drift = Field(
+        "flat", description="Where prices go: down, flat, up, or a change a year such as -0.1"
+    )
     power_share: Annotated[fields.UsedShare, Was("utilization")] = Field(
         0.65, description="Share of the hours in use that GPUs are busy; else they draw idle power"
     )
@@ -116,6 +163,51 @@ class _Workload(Ask):
         return self.model_copy(update={"from_quarter": 1, "to_quarter": 40, "growth": 0.0})
 
 
+class _Up(_Workload):
+    """Something that is up so many hours a month, with replicas in reserve."""
+
+    hours_per_month: MonthHours = Field(HOURS_PER_MONTH, description="Hours of a month it is up")
+    interruptible: bool = Field(
+        False, description="Whether it may stop when a spot GPU is withdrawn"
+    )
+    spare_replicas: Annotated[int, Range(0, 1000, "replicas")] | None = Field(
+        None,
+        description="Replicas kept beside those that the load needs (of tenants: GPUs); None: as "
+        "availability says, else one where hours_per_month is above 700, else none",
+    )
+    availability: Annotated[float, Range(0, 1, above=True, below=True)] | None = Field(
+        None,
+        description="Share of the time in which as many replicas as the load needs are up, such as "
+        "0.999: so many more are kept; None: no target. Beside spare_replicas the larger counts",
+    )
+
+    def timeless(self) -> Self:
+        """Return the same work without quarters, growth, reserve and profile."""
+        blank = {"replicas_min": 1, "spare_replicas": None, "availability": None, "profile": None}
+        mine = {name: value for name, value in blank.items() if hasattr(self, name)}
+        return super().timeless().model_copy(update=mine)
+
+
+class _Served(_Up):
+    """A service of whole replicas whose load goes over the day."""
+
+    replicas_min: Annotated[int, Range(1, 10_000, "replicas")] = Field(
+        1, description="Replicas that are kept at least, spare ones aside"
+    )
+    profile: DayProfile | None = Field(
+        None,
+        description="Load over the day: even, office, consumer, night (gpuspec list "
+        "load-profiles), or 24 numbers, one for each hour; the load that is stated is that of the "
+        "busiest. Each stands for a 24th of hours_per_month. None: as peak_factor says, else even",
+    )
+
+    @property
+    def day(self) -> tuple[float, ...] | None:
+        """Load of each hour of the day over that of the busiest, where a profile is given."""
+        given = self.profile
+        return load_profile(given).day_loads if isinstance(given, str) else given
+
+
 class Training(_Workload, Job):
     """A training job: so many tokens until a deadline, so many times a year."""
 
@@ -127,7 +219,9 @@ class Training(_Workload, Job):
     deadline_days: Annotated[fields.Days, Blank()] = Field(
         BLANK, description="Time that a run may take, unless deadline is given"
     )
-    runs_per_year: Runs = Field(1.0, description="Runs a year")
+    runs_per_year: Annotated[Runs, Blank()] = Field(
+        BLANK, description="Runs a year; None: once over the horizon"
+    )
     interruptible: bool = Field(
         True, description="Whether it may run on spot GPUs: it restarts from a checkpoint"
     )
@@ -141,15 +235,11 @@ class Training(_Workload, Job):
         return self
 
 
-class Inference(_Workload, Load):
+class Inference(_Served, Load):
     """A service: requests of a length, so many in flight or so many a second, within limits."""
 
     kind: Literal["inference"] = "inference"
     model: fields.ModelName = Field(description="Model: a name of the table or a config.json")
-    hours_per_month: MonthHours = Field(HOURS_PER_MONTH, description="Hours of a month it is up")
-    interruptible: bool = Field(
-        False, description="Whether it may stop when a spot GPU is withdrawn"
-    )
 
     @model_validator(mode="after")
     def _states_its_load(self) -> Self:
@@ -158,11 +248,27 @@ class Inference(_Workload, Load):
             raise InputError("concurrency", None, valid)
         return self
 
+    @model_validator(mode="after")
+    def _has_one_peak(self) -> Self:
+        """A profile has its own peak; what is always in flight has none, unless one is given."""
+        blank = "peak_factor" in self.filled
+        if self.day is not None:
+            factor = HOURS / math.fsum(self.day)
+            if not blank and not math.isclose(self.peak_factor, factor, rel_tol=AGREES):
+                valid = (
+                    f"give profile or peak_factor, not both: by the profile the busiest hour is "
+                    f"{factor:.3g} times the mean"
+                )
+                raise InputError("peak_factor", self.peak_factor, valid)
+            self._put({"peak_factor": factor} if blank else {})
+        elif blank and self.concurrency:
+            self._put({"peak_factor": 1.0})
+        return self
 
-class Images(_Workload):
-    """A service that generates images, so many a second."""
 
-    kind: Literal["images"] = "images"
+class _Pictures(Ask):
+    """Which images, and how many a second."""
+
     model: fields.ModelName = Field("sdxl-1.0", description="Diffusion model")
     images_per_s: Annotated[float, Range(0, 1e6, "images/s", above=True)] = Field(
         description="Images a second"
@@ -175,13 +281,17 @@ class Images(_Workload):
         description="Number format of the products: bf16 (or FP16), or 8bit: FP8 where a GPU has "
         "it, else INT8",
     )
-    hours_per_month: MonthHours = Field(HOURS_PER_MONTH, description="Hours of a month it is up")
-    interruptible: bool = Field(False, description="Whether it may stop with a spot GPU")
 
     @model_validator(mode="after")
     def _gains_by_its_precision(self) -> Self:
         check_fused(self.stack, self.precision)
         return self
+
+
+class Images(_Served, _Pictures):
+    """A service that generates images, so many a second."""
+
+    kind: Literal["images"] = "images"
 
 
 class Hpc(_Workload):
@@ -196,15 +306,18 @@ class Hpc(_Workload):
     interruptible: bool = Field(True, description="Whether it may run on spot GPUs")
 
 
-class Tenants(_Workload):
-    """Many small services, each on a slice of a GPU."""
+class _Slices(Ask):
+    """Which tenants there are."""
 
-    kind: Literal["tenants"] = "tenants"
     table: str | tuple[dict[str, object], ...] = Field(
         description="A CSV file beside the scenario, or its rows"
     )
-    hours_per_month: MonthHours = Field(HOURS_PER_MONTH, description="Hours of a month it is up")
-    interruptible: bool = Field(False, description="Whether it may stop with a spot GPU")
+
+
+class Tenants(_Up, _Slices):
+    """Many small services, each on a slice of a GPU."""
+
+    kind: Literal["tenants"] = "tenants"
 
 
 Workload = Training | Inference | Images | Hpc | Tenants
@@ -226,6 +339,7 @@ class Scenario(Ask):
     owned: tuple[Owned, ...] = Field((), max_length=1000, description="GPUs that are there already")
     allow: Allow = Field(Allow(), description="What may be chosen from")
     prices: Prices = Field(Prices(), description="Where prices come from")
+    effort: Effort = Field(Effort(), description="What change costs besides")
     workloads: tuple[Annotated[Workload, Field(discriminator="kind")], ...] = Field(
         min_length=1, description="What is to be done"
     )

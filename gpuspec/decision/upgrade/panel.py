@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gpuspec.decision.upgrade import OPTIMUM, UpgradeQuestion, gpus_table, solve
+from gpuspec.decision.upgrade import UpgradeQuestion, gpus_table, period_names
 from gpuspec.decision.upgrade.pictures import fleet_timeline
 from gpuspec.decision.upgrade.words import upgrade_finding
 from gpuspec.views.display import figure
@@ -14,26 +14,30 @@ EFFORTS = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 def upgrade_panel(question: UpgradeQuestion) -> Panel:
     """Return a panel over the question "what to add, and when", started at `question`."""
-    q = question
-    drifts = [*dict.fromkeys(["down", "flat", "up", q.prices_drift])]
+    q, s = question, question.stated
+    drifts = [*dict.fromkeys(["down", "flat", "up", str(s.prices.drift)])]
+    count = s.owned[0].count // 8 if s.owned else 0
     shown = {
         **controls(
-            q.but(owned_nodes=next(iter(q.owned.values()), 0), quarters=q.horizon),
+            q.but(owned_nodes=count, quarters=max(round(s.horizon_months / 3), 1)),
             owned_nodes=range(0, 17),
-            quarters=range(4, 17),
+            quarters=range(1, 21),
             capital_usd=CAPITAL_USD,
             effort=EFFORTS,
         ),
-        "drift": choice("prices", drifts, q.prices_drift),
+        "drift": choice("prices", drifts, str(s.prices.drift)),
     }
 
-    def answer(**values: Any) -> tuple[UpgradeQuestion, Any]:
-        asked = q.but(**values)
-        return asked, solve(asked.problem, OPTIMUM, asked.time_limit_s, asked.gap)
+    def answer(**values: Any) -> UpgradeQuestion:
+        return q.but(**values)
 
-    def draw(answered: tuple[UpgradeQuestion, Any]) -> str:
-        asked, plan = answered
-        title = upgrade_finding(asked, {OPTIMUM.name: plan})
-        return figure(fleet_timeline(gpus_table(asked.problem, plan), title), title, title).svg
+    def draw(asked: UpgradeQuestion) -> str:
+        decision = asked.decision
+        title = upgrade_finding(decision)
+        if not decision.feasible:
+            return f"<p>{title}.</p>"
+        periods = period_names(decision.problem.calendar)
+        drawing = fleet_timeline(gpus_table(decision.best), periods, title)
+        return figure(drawing, title, title).svg
 
     return Panel(shown, answer, draw)

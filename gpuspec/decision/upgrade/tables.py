@@ -1,132 +1,188 @@
-"""A plan in words and rows: orders, what runs where, what is there."""
+"""A plan over time in rows: orders, what is there, what runs where, strategies side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 
-from gpuspec.catalog.models.formats import format_title
-from gpuspec.decision.upgrade.ask import UpgradeQuestion
-from gpuspec.decision.upgrade.derived import HOURLY, SPOT
-from gpuspec.decision.upgrade.problem import SITES, FleetProblem
-from gpuspec.decision.upgrade.solve import Plan
+from gpuspec.base.lazy import pd
+from gpuspec.decision.calendar import Calendar
+from gpuspec.decision.decide import (
+    BOUGHT,
+    GROW,
+    MIX,
+    RENTED,
+    REPLACE,
+    STAY,
+    WAIT,
+    Decision,
+    decide,
+)
+from gpuspec.decision.plans import PARTS, Plan
+from gpuspec.decision.programme import POOL, SPOT
+from gpuspec.decision.scenario import Scenario
 
-HELD = ("owned", "committed", "by the hour", "spot")
+HELD = ("owned", "bought", "contract", "by the hour", "spot")
 """How GPUs are there, in the order in which pictures stack them."""
-COMMITTED = {4: "for a year", 12: "for three years"}
+STRATEGIES = {
+    MIX: "whatever is cheapest: buy, sign, rent, keep or sell any kind",
+    STAY: "keep what is owned, buy nothing, rent more of the same kinds where it is not enough",
+    GROW: "keep what is owned and add newer kinds",
+    REPLACE: "work on newer kinds alone, sell what is owned",
+    RENTED: "buy nothing; keep or sell what is owned",
+    BOUGHT: "sign no contract; what is short is rented by the hour",
+    WAIT: "buy nothing in the first round",
+}
+"""What a fleet may do; all are versions of one programme."""
+DRIFTS = ("down", "flat", "up")
 
 
-def short(gpu_id: str) -> str:
-    """Return the family of a GPU as people say it.
+def period_names(calendar: Calendar) -> list[str]:
+    """Return what pictures and tables call the segments: the months at which they begin."""
+    return [f"{month:.3g}" for month in calendar.edges[:-1]]
 
-    >>> short("h200-sxm-141")
-    'H200'
+
+def gpus_table(plan: Plan) -> pd.DataFrame:
+    """Return GPUs there by ``gpu``, ``held`` (of `HELD`) and ``period``; by the hour and on spot
+    the mean over the draws and the time of the period.
     """
-    return gpu_id.split("-")[0].upper()
-
-
-def quarter_names(quarters: int) -> list[str]:
-    """Return Q1, Q2... as pictures and tables call the quarters from now on."""
-    return [f"Q{t + 1}" for t in range(quarters)]
-
-
-def gpus_table(problem: FleetProblem, plan: Plan) -> pd.DataFrame:
-    """Return GPUs there by ``gpu``, ``held`` and ``quarter``; by the hour: the quarter's mean."""
-    work, kinds = problem.work, problem.kinds
-    rows = []
-    for k, name in enumerate(kinds.names):
-        mine = work.kind == k
-        hours = work.gpu_quarters[mine] * work.hours_share[mine, None]
-        held = {
-            "owned": plan.owned[k] * kinds.node_gpus,
-            "committed": plan.reserved[k] * kinds.node_gpus,
-            "by the hour": (plan.units[mine, HOURLY] * hours).sum(0),
-            "spot": (plan.units[mine, SPOT] * hours).sum(0),
-        }
-        for how, values in held.items():
-            rows += [(name, how, t, float(v)) for t, v in enumerate(values)]
-    return pd.DataFrame(rows, columns=["gpu", "held", "quarter", "gpus"])
-
-
-def orders_table(problem: FleetProblem, plan: Plan) -> pd.DataFrame:
-    """Return what is decided when: ``quarter``, ``gpu``, ``what``, ``nodes``, ``usd`` paid.
-
-    USD of a commitment is its whole term; of a sale what comes in, below 0.
-    """
-    kinds = problem.kinds
-    orders = {"buy": (plan.bought, kinds.capital)}
-    for c, length in enumerate(kinds.terms):
-        what = f"rent {COMMITTED.get(length, f'for {length} quarters')}"
-        orders[what] = plan.committed[c], kinds.committed[c] * kinds.node_gpus * length
-    orders["sell"] = plan.retired, -kinds.resale[:, :-1]
-    rows = [
-        (t, name, what, count[k, t], count[k, t] * usd[k, t])
-        for t in range(problem.shape[1])
-        for k, name in enumerate(kinds.names)
-        for what, (count, usd) in orders.items()
-        if count[k, t]
-    ]
-    return pd.DataFrame(rows, columns=["quarter", "gpu", "what", "nodes", "usd"])
-
-
-def runs_table(question: UpgradeQuestion, plan: Plan) -> pd.DataFrame:
-    """Return what runs where: one row a workload, way, site and quarter with any units.
-
-    Columns: ``workload``, ``gpu``, ``precision``, ``split``, ``site``, ``quarter``, ``units``,
-    ``gpus`` (at once, of all units of a service; of one job), ``share`` (of the demand), ``job``,
-    ``ground`` (level and reasons).
-    """
-    work, rows = question.problem.work, []
-    ways = question.ways
-    for o, site, t in np.argwhere(plan.units > 0):
-        way, w = ways[o], int(work.workload[o])
-        units = float(plan.units[o, site, t])
-        share = min(units * work.output[o] / max(work.demand[w, t], 1e-12), 1.0)
-        gpus = way.gpus * (1.0 if work.is_job[w] else units)
-        place = work.names[w], way.gpu, way.precision, way.split, SITES[site]
-        ground = way.ground.told()
-        rows.append((*place, int(t), units, gpus, share, bool(work.is_job[w]), ground))
-    columns = ["workload", "gpu", "precision", "split", "site", "quarter", "units", "gpus"]
-    return pd.DataFrame(rows, columns=[*columns, "share", "job", "ground"])
-
-
-def moves_table(question: UpgradeQuestion, plan: Plan) -> pd.DataFrame:
-    """Return where each workload ends up and what has to be done for it: one row a workload.
-
-    ``workload``, ``first`` and ``last`` (GPUs and precision in the first quarter and the last
-    one with work), ``effort_usd`` (one-off, without that of new kinds), ``hunger_gb``.
-    """
-    runs, rows = runs_table(question, plan), []
-    used = (plan.units.sum((1, 2)) > 0) * question.problem.work.move_usd
-    for w, demand in enumerate(question.demands):
-        mine = runs[runs["workload"] == demand.name]
-        effort = float(used[question.problem.work.workload == w].sum())
-        ends = [_where(mine, q) for q in (mine["quarter"].min(), mine["quarter"].max())]
-        rows.append((demand.name, *ends, effort, demand.hunger_bytes / 1e9))
-    return pd.DataFrame(rows, columns=["workload", "first", "last", "effort_usd", "hunger_gb"])
-
-
-def _where(runs: pd.DataFrame, quarter: float) -> str:
-    """Say on what a workload runs in a quarter, the largest share first."""
-    now = runs[runs["quarter"] == quarter].groupby(["gpu", "precision"], as_index=False)
-    table = now.agg({"share": "sum"}).sort_values("share", ascending=False, kind="stable")
-    parts = zip(
-        table["gpu"], table["precision"], table["share"] / table["share"].sum(), strict=True
+    p, cal, con, cho = (
+        plan.problem,
+        plan.problem.calendar,
+        plan.problem.contracts,
+        plan.problem.choices,
     )
-    places = [
-        f"{short(gpu)} {format_title(form)}" + (f" {part:.0%}" if part < 0.995 else "")
-        for gpu, form, part in parts
-    ]
-    return ", ".join(places) or "nowhere"
+    shape = len(HELD), len(p.kinds.names), len(cal.months)
+    found = np.zeros(shape)
+    found[0] = p.kinds.owned[:, None] - np.cumsum(plan.chosen.sold, axis=1)[:, cal.round_of]
+    each = con.active * plan.chosen.signed[:, None]
+    np.add.at(found[1], con.kind[con.housed], each[con.housed])
+    np.add.at(found[2], con.kind[~con.housed], each[~con.housed])
+    hour_usd = {place: p.hour_usd(*place) for place in plan.short}
+    for place, (_, rent, _) in plan.short.items():
+        found[3][place] += float((rent / hour_usd[place]).mean()) / 730.0
+    for c in plan.columns:
+        if cho.venue[c] == POOL:
+            continue
+        mine, k = p.options[cho.workload[c]], cho.kind[c]
+        how = HELD.index("spot" if cho.venue[c] == SPOT else "by the hour")
+        for q in np.flatnonzero((cal.round_of == cho.round[c]) & (mine.size_of >= 0)):
+            hours = mine.needs[cho.way[c]].gpu_hours[mine.size_of[q]].mean()
+            found[how, k, q] += float(hours) / 730.0
+    rows = [(p.kinds.names[k], HELD[h], q, float(n)) for (h, k, q), n in np.ndenumerate(found)]
+    return pd.DataFrame(rows, columns=["gpu", "held", "period", "gpus"])
 
 
-def capacity_table(question: UpgradeQuestion) -> pd.DataFrame:
-    """Return the ways that the programme chooses among, one row each.
+def orders_table(plan: Plan) -> pd.DataFrame:
+    """Return what is decided when: ``month``, ``gpu``, ``what`` (mode, or sell), ``gpus``, ``usd``.
 
-    ``workload``, ``gpu``, ``precision``, ``gpus``, ``split``, ``does`` (in words), ``move_usd``.
+    USD of a contract is its whole term, of a purchase its price; of a sale what comes in, below 0.
     """
-    rows, work = [], question.problem.work
-    for way, workload, effort in zip(question.ways, work.workload, work.move_usd, strict=True):
-        demand, known = question.demands[workload], way.days[way.days > 0]
-        unit = f"{known[0]:,.1f} days a job" if len(known) else f"{way.output:,.3g} {demand.unit}"
-        rows.append((demand.name, way.gpu, way.precision, way.gpus, way.split, unit, effort))
-    columns = ["workload", "gpu", "precision", "gpus", "split", "does", "move_usd"]
-    return pd.DataFrame(rows, columns=columns)
+    signed, sold = plan.signed, plan.sold
+    bought = signed["mode"] == "own"
+    usd = np.where(bought, signed["upfront_usd"], signed["month_usd"] * signed["paid_months"])
+    first = pd.DataFrame(
+        {
+            "month": signed["order_month"],
+            "gpu": signed["gpu"],
+            "what": signed["mode"],
+            "gpus": signed["gpus"],
+            "usd": usd,
+        }
+    )
+    then = pd.DataFrame(
+        {
+            "month": sold["month"],
+            "gpu": sold["gpu"],
+            "what": "sell",
+            "gpus": sold["gpus"],
+            "usd": -sold["worth_usd"],
+        }
+    )
+    table = pd.concat([t for t in (first, then) if len(t)] or [first], ignore_index=True)
+    return table.sort_values(["month", "what"], kind="stable", ignore_index=True)
+
+
+def runs_table(plan: Plan) -> pd.DataFrame:
+    """Return what runs where: one row a workload and period: ``workload``, ``period``, ``gpu``,
+    ``precision``, ``split``, ``venue``, ``gpus`` (at the central estimate) and ``job``.
+    """
+    p, cal, cho = plan.problem, plan.problem.calendar, plan.problem.choices
+    rows = []
+    for c in plan.columns:
+        mine = p.options[cho.workload[c]]
+        way = mine.table.iloc[int(cho.way[c])]
+        for q in np.flatnonzero((cal.round_of == cho.round[c]) & (mine.size_of >= 0)):
+            place = ("pool", "by the hour", "spot")[cho.venue[c]]
+            name = p.scenario.workloads[cho.workload[c]].name
+            of = way["gpu"], way["precision"], way["split"], place
+            rows.append((name, int(q), *of, float(cho.atonce[c, q]), mine.is_job))
+    names = ["workload", "period", "gpu", "precision", "split", "venue", "gpus", "job"]
+    return pd.DataFrame(rows, columns=names).sort_values(
+        ["workload", "period"], kind="stable", ignore_index=True
+    )
+
+
+def ways_table(decision: Decision) -> pd.DataFrame:
+    """Return the ways that the programme chooses among: ``workload``, ``gpu``, ``precision``,
+    ``split``, ``need_gpus`` (for the largest load), ``days`` (of a job) and ``sure``.
+    """
+    parts = [
+        o.table.assign(workload=decision.scenario.workloads[o.place].name) for o in decision.options
+    ]
+    names = ["workload", "gpu", "precision", "split", "need_gpus", "days", "sure"]
+    return pd.concat(parts, ignore_index=True)[names]
+
+
+def strategy_table(decision: Decision) -> pd.DataFrame:
+    """Return one row a strategy that some plan is: ``strategy``, ``meaning``, ``expected_usd``,
+    ``low``, ``high``, ``upfront_usd``, ``month_usd`` (the dearest), ``power_kw``, ``probability``,
+    ``gap``, then its parts by `PARTS`; the recommendation first.
+    """
+    rows = []
+    for row in decision.table.to_dict("records"):
+        plan: Plan = row["plan"]
+        parts = {name: float(usd.mean()) for name, usd in plan.parts.items()}
+        rows += [
+            {**row, "strategy": policy.kind, "meaning": STRATEGIES[policy.kind], **parts}
+            for policy in row["policies"]
+            if policy.kind in STRATEGIES
+        ]
+    names = ["strategy", "meaning", "expected_usd", "low", "high", "upfront_usd", "month_usd"]
+    return pd.DataFrame(rows, columns=[*names, "power_kw", "probability", "gap", *PARTS])
+
+
+def drift_table(decision: Decision, drifts: Sequence[str] = DRIFTS) -> pd.DataFrame:
+    """Return the best plan under other drifts of prices: ``drift``, ``expected_usd``,
+    ``bought`` (GPUs bought), ``first_month`` (of a purchase; NaN: none).
+    """
+    rows = []
+    for drift in drifts:
+        s = _drifting(decision.scenario, drift)
+        found = decide(s, quick=True, gap=0.02)
+        if not found.feasible:
+            rows.append((drift, np.nan, np.nan, np.nan))
+            continue
+        bought = found.best.signed[found.best.signed["mode"] == "own"]
+        first = float(bought["order_month"].min()) if len(bought) else np.nan
+        rows.append((drift, found.best.expected_usd, float(bought["gpus"].sum()), first))
+    return pd.DataFrame(rows, columns=["drift", "expected_usd", "bought", "first_month"])
+
+
+def _drifting(s: Scenario, drift: str) -> Scenario:
+    return s.model_copy(update={"prices": s.prices.model_copy(update={"drift": drift})})
+
+
+def effort_table(decision: Decision, multiples: Sequence[float]) -> pd.DataFrame:
+    """Return the cost of each strategy as the effort of change is multiplied.
+
+    The plans stay as they are: index the multiple, one column a strategy.
+    """
+    multiple = np.asarray(multiples, float)
+    table = strategy_table(decision).drop_duplicates("strategy")
+    usd = {
+        str(r["strategy"]): r["expected_usd"] + (multiple - 1) * r["effort"]
+        for r in table.to_dict("records")
+    }
+    return pd.DataFrame(usd, index=pd.Index(multiple, name="effort"))

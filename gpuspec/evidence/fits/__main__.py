@@ -11,6 +11,7 @@ from gpuspec.evidence.fits import (
     inference,
     memory,
     mig,
+    posttraining,
     training,
 )
 from gpuspec.evidence.fits.store import write
@@ -21,6 +22,7 @@ TOPICS = {
     "inference": inference,
     "disaggregated": disaggregated,
     "training": training,
+    "posttraining": posttraining,
     "hpc": hpc,
     "mig": mig,
     "images": images,

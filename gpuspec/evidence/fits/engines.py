@@ -43,6 +43,7 @@ PRIOR_WIDTH = {
     "iteration_us": 1.0,
     "sequence_us": 1.5,
     "layer_us": 0.3,
+    "expert_layer_us": 1.0,
     "eager_layer_us": 0.4,
     "eager_expert_us": 0.7,
     "attention_factor": 0.08,
@@ -56,6 +57,7 @@ PRIOR_WIDTH = {
     "pcie_far_factor": 0.4,
     "request_ms": 0.7,
     "prompt_us": 0.7,
+    "stream_us": 0.5,
     "logit_bytes": 0.5,
     "occupancy": 0.08,
     "reserve_gb": 0.6,
@@ -73,7 +75,7 @@ GENERATION_WIDTH = {
     "matmul_factor": 0.08,
     "attention_factor": 0.08,
     "expert_factor": 0.05,
-    "host_factor": 0.2,
+    "host_factor": 0.3,
 }
 """The same of the constants of a generation of GPUs, from 1."""
 LESS_TRUST = 0.3

@@ -57,19 +57,23 @@ def variance_components(error: np.ndarray, publishers: np.ndarray) -> tuple[floa
     """Return the standard deviations of errors between publishers and within one.
 
     ``within`` pools the rows around the mean of their publisher; ``between`` is what the means of
-    the publishers spread beyond what ``within`` explains, every publisher counting the same. With
-    one publisher nothing is known between: 0.
+    the publishers spread beyond what their own rows explain, every publisher counting the same: one
+    of many scattered rows does not hide how far others lie apart. A publisher of one row scatters
+    as the median of those with more. With one publisher nothing is known between: 0.
 
     >>> variance_components(np.array([0.0, 0.2, 0.4, 0.6]), np.array(["a", "a", "b", "b"]))
     (0.2645751311064591, 0.1414213562373095)
     """
     _, place, size = np.unique(publishers, return_inverse=True, return_counts=True)
     mean = np.bincount(place, error) / size
-    rest = len(error) - len(size)
-    within = float(np.sum((error - mean[place]) ** 2) / rest) if rest else 0.0
+    squares = np.bincount(place, (error - mean[place]) ** 2)
+    many, rest = size > 1, len(error) - len(size)
+    within = float(squares.sum() / rest) if rest else 0.0
     if len(size) < 2:
         return 0.0, float(np.sqrt(within))
-    between = float(np.var(mean, ddof=1) - within * np.mean(1 / size))
+    own = squares / np.maximum(size - 1, 1)
+    own = np.where(many, own, np.median(own[many]) if many.any() else 0.0)
+    between = float(np.var(mean, ddof=1) - np.mean(own / size))
     return float(np.sqrt(max(between, 0.0))), float(np.sqrt(within))
 
 
@@ -83,7 +87,10 @@ def shrunk(own: float, publishers: int, whole: float = 1.0) -> float:
 
 
 def fitted_interval(
-    error: np.ndarray, publishers: np.ndarray, factors: pd.DataFrame | None = None
+    error: np.ndarray,
+    publishers: np.ndarray,
+    factors: pd.DataFrame | None = None,
+    power: float = 0.5,
 ) -> Interval:
     """Return the interval that errors give, as it is stored.
 
@@ -95,8 +102,10 @@ def fitted_interval(
         Who measured each row.
     factors : DataFrame, optional
         One column of levels for each thing that decides the width.
+    power : float
+        How much publishers of many rows are held back: see `row_weights`.
     """
-    weight, count = row_weights(publishers), len(set(publishers))
+    weight, count = row_weights(publishers, power), len(set(publishers))
     centre = _quantile(error, weight, 0.5)
     distance = np.abs(error - centre)
     scale = float(np.average(distance, weights=weight))
@@ -174,6 +183,7 @@ def inside(
     publishers: np.ndarray,
     factors: pd.DataFrame | None = None,
     ground: np.ndarray | None = None,
+    power: float = 0.5,
 ) -> np.ndarray:
     """Return which rows lie in the interval that all other publishers gave; NaN for the only one.
 
@@ -185,7 +195,7 @@ def inside(
         if own.all():
             return found
         rest = None if factors is None else factors[~own]
-        given = fitted_interval(error[~own], publishers[~own], rest)
+        given = fitted_interval(error[~own], publishers[~own], rest, power)
         asked = {} if factors is None else {str(n): c[own] for n, c in factors.items()}
         low, high = log_ends(given, asked)
         if ground is not None:
@@ -210,6 +220,8 @@ class Errors:
         judged.
     rate : array of bool
         Rows whose figure is one over what `error` is of.
+    power : float
+        How much publishers of many rows are held back from the interval: see `row_weights`.
     """
 
     def __init__(
@@ -220,15 +232,16 @@ class Errors:
         topic: str = "",
         said: pd.DataFrame | None = None,
         rate: "np.ndarray | bool" = False,
+        power: float = 0.5,
     ) -> None:
         self.error, self.factors = np.asarray(error, float), factors
         self.size = np.abs(np.expm1(np.where(rate, self.error, -self.error)))
         self.publishers, self.sources = (rows[n].to_numpy(str) for n in ("publisher", "source_id"))
-        self.interval = fitted_interval(self.error, self.publishers, factors)
+        self.interval = fitted_interval(self.error, self.publishers, factors, power)
         self.ground = np.zeros(len(self.error), int)
         if topic and said is not None:
             self.ground = left_out_codes(topic, said, self.publishers)
-        self.covered = inside(self.error, self.publishers, factors, self.ground)
+        self.covered = inside(self.error, self.publishers, factors, self.ground, power)
 
     def of(self, chosen: "np.ndarray | pd.Series[bool] | None" = None) -> dict[str, float]:
         """Return the figures of the `chosen` rows; of all unless given.

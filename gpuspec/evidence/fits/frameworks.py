@@ -18,12 +18,14 @@ from gpuspec.evidence.measurements.training import (
 from gpuspec.formulas.training import assembled
 
 PRIOR_WIDTH = {
-    "matmul_factor": 0.06,
+    "matmul_factor": 0.04,
     "fp8_factor": 0.09,
     "row_factor": 0.09,
     "block_factor": 0.09,
-    "hopper_factor": 0.03,
+    "hopper_factor": 0.015,
     "flash2_on_hopper": 0.04,
+    "flash_on_ampere": 0.06,
+    "flash3_factor": 0.06,
     "attention_factor": 0.24,
     "score_passes": 0.3,
     "elementwise_factor": 0.3,
@@ -37,6 +39,7 @@ PRIOR_WIDTH = {
     "cp_exposed": 0.42,
     "ep_exposed": 0.42,
     "pp_exposed": 0.42,
+    "pp_overlapped": 0.42,
     "handoff_ms": 0.3,
     "dp_exposed": 0.48,
     "zero1_exposed": 0.15,
@@ -50,7 +53,8 @@ PRIOR_WIDTH = {
 OF_A_FRAMEWORK = {"layer_us": 6.0, "handoff_ms": 4.0, "tp_between": 4.0, "zero1_exposed": 3.0}
 """Constants that say little of another framework (its host, how it overlaps): how much wider they
 may spread between frameworks than around the centre of all."""
-NOISE = 0.05
+NOISE = 0.08
+"""Log error between publishers of one setting and of one job: `evidence.measurements.repeats`."""
 
 
 @cache

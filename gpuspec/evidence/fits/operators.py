@@ -64,6 +64,7 @@ WEIGHT_BYTES = {
     "int4-awq": 0.52,
     "fp4": 0.5625,
     "fp8-block": 1.0,
+    "mxfp4": 0.53125,
 }
 ACTIVATION_BYTES = {
     "bf16": 2.0,
@@ -80,6 +81,7 @@ COMPUTES_IN = {
     "int4-awq": "bf16",
     "fp4": "fp4",
     "fp8-block": "fp8",
+    "mxfp4": "bf16",
 }
 KV_BYTES = {"bf16": 2.0, "fp8": 1.0}
 ATTENTION_OF = ("tensorrt-llm", "vllm")
@@ -253,6 +255,8 @@ def _experts(chip: Gpu, folder: Path, library: str) -> Iterator[Operation]:
     kinds = {**DTYPES, "fp8-block": BLOCK_SCALED}
     if library != "trtllm" and any((t["moe_dtype"] == BLOCK_SCALED).any() for t in tables):
         kinds = {**DTYPES, "fp8": BLOCK_SCALED}
+    if "fp4" not in chip.precisions:  # which computes with such weights as they are
+        kinds["mxfp4"] = "w4a16_mxfp4"
     for own, dtype in kinds.items():
         timed = (table[table["moe_dtype"] == dtype] for table in tables)
         part = next((table for table in timed if len(table) > 100), tables[0][:0])

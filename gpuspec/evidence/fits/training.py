@@ -5,7 +5,7 @@ import pandas as pd
 
 from gpuspec.constants.stored import Stored
 from gpuspec.evidence.fits.errors import Errors
-from gpuspec.evidence.fits.frameworks import FRAMEWORKS
+from gpuspec.evidence.fits.frameworks import FRAMEWORKS, families
 from gpuspec.evidence.fits.hierarchy import Fit, fitted, held_out
 from gpuspec.evidence.fits.store import case_values, fitted_entries, provenance
 from gpuspec.evidence.measurements.described import FACTORS, described
@@ -13,8 +13,8 @@ from gpuspec.evidence.measurements.known import ground_record_of
 from gpuspec.evidence.measurements.pairs import matched_steps, ratio_errors
 from gpuspec.evidence.measurements.training import measured_step_seconds, prepared_rows
 
-PAIR_PUBLISHERS = 2
-"""Publishers that must have measured both sides of a pair before its error is listed."""
+EVERY_PUBLISHER = 1.0
+"""Every publisher counts the same in an interval of a step: a sweep of one decides no other's."""
 
 
 def _ratios(error: np.ndarray, rows: pd.DataFrame, other: str) -> tuple[Errors, pd.DataFrame]:
@@ -33,7 +33,8 @@ def calibrate() -> Stored:
     constants = fitted(fit, ["other"])
     predicted = held_out(fit)
     error, said = np.log(measured_step_seconds(rows) / predicted), described("training", rows)
-    of = Errors(error, rows, said[FACTORS["training"]], "training", said)
+    factors = said[FACTORS["training"]]
+    of = Errors(error, rows, factors, "training", said, power=EVERY_PUBLISHER)
     gpus, pairs = _ratios(error, rows, "gpu")
     formats, _ = _ratios(error, rows, "precision")
     errors = {
@@ -44,9 +45,10 @@ def calibrate() -> Stored:
         "step time, fine-tuning by adapters": of.of(rows["tuning"] != "full"),
         **of.by(said["generation"], "step time, "),
         **of.by(said["reach"], "step time, "),
+        **of.by(rows["framework"].map(families()), "step time, family "),
         **of.by_ground("step time, "),
         "ratio": gpus.of(),
-        **gpus.by(pairs["pair"], "ratio ", PAIR_PUBLISHERS),
+        **gpus.by(pairs["pair"], "ratio "),
         "fp8 ratio": formats.of(),
     }
     return {

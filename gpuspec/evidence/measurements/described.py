@@ -22,6 +22,7 @@ from gpuspec.constants.ground import (
     framework_reach,
     ground_codes,
     model_kind,
+    placement_of,
     reach_of,
 )
 from gpuspec.constants.images import image_bits
@@ -33,11 +34,12 @@ from gpuspec.evidence.measurements.training import known_framework
 
 FACTORS = {
     "inference": ["quantity", "engine", "kind", "generation", "scenario"],
-    "training": ["known", "precision", "kind", "tuning", "generation", "reach"],
+    "training": ["known", "precision", "generation", "reach"],
     "collectives": ["size", "span", "link"],
     "hpc": ["kind", "workload"],
     "mig": ["load", "size"],
     "images": ["stack", "bits"],
+    "posttraining": ["placement"],
 }
 """What decides how wide the interval of a row is, by kind of measurement."""
 LOADS = {True: "full load", False: "light load"}
@@ -108,6 +110,7 @@ def disaggregated(rows: pd.DataFrame) -> pd.DataFrame:
 def training(rows: pd.DataFrame) -> pd.DataFrame:
     """Return what prepared rows of training say of their setting."""
     known = rows["known"] if "known" in rows else known_framework(rows)
+    tuning = np.where(rows["tuning"] == "full", "all weights", "adapters")
     return pd.DataFrame(
         {
             "framework": rows["framework"],
@@ -115,13 +118,13 @@ def training(rows: pd.DataFrame) -> pd.DataFrame:
             "gpu": rows["gpu"],
             "generation": _each(rows["gpu"], generation),
             "precision": np.where(rows["precision"] == "fp8", "fp8", "16 bit"),
-            "tuning": np.where(rows["tuning"] == "full", "all weights", "adapters"),
+            "tuning": tuning,
             "kind": _each(rows["model"], lambda name: model_kind(known_model(name))),
             "reach": np.where(rows["n_gpus"] > NODE_GPUS, "between nodes", "in a node"),
-            "known_on": framework_on(rows["framework"], _each(rows["gpu"], generation)),
+            "known_on": framework_on(rows["framework"], _each(rows["gpu"], generation), tuning),
             "tensor_reach": framework_reach(rows["framework"], rows["tp"]),
             "pipeline_reach": framework_reach(
-                rows["framework"], np.where(rows["pp"] > 1, rows["tp"] * rows["cp"] * rows["pp"], 1)
+                rows["framework"], np.where(rows["pp"] > 1, rows["n_gpus"], 1)
             ),
             "params_b": _each(rows["model"], _billions),
             "gpus": rows["n_gpus"],
@@ -196,10 +199,33 @@ def images(rows: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def posttraining(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return what prepared rows of reinforcement learning say of their setting."""
+    return pd.DataFrame(
+        {
+            "algorithm": rows["algorithm"],
+            "placement": placement_of(rows["generation_gpus"], rows["off_policy_steps"]),
+            "engine": rows["engine"],
+            "framework": rows["framework"],
+            "tuning": "all weights",
+            "gpu": rows["gpu"],
+            "generation": _each(rows["gpu"], generation),
+            "kind": _each(rows["model"], lambda name: model_kind(known_model(name))),
+            "params_b": _each(rows["model"], _billions),
+            "gpus": rows["n_gpus"],
+            "isl": rows["prompt_tokens"],
+            "osl": rows["answer_tokens"],
+            "answers": rows["prompts"] * rows["generations"],
+        },
+        index=rows.index,
+    )
+
+
 DESCRIBED = {
     "inference": inference,
     "disaggregated": disaggregated,
     "training": training,
+    "posttraining": posttraining,
     "collectives": collectives,
     "hpc": hpc,
     "memory": memory,

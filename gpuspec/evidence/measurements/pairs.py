@@ -30,7 +30,8 @@ SAME = [
     "metric",
 ]
 """What two rows of inference must share to count as the same case."""
-SAME_JOB = ["source_id", "model", "seq_len", "recompute", "tuning", "framework"]
+SAME_JOB = ["source_id", "publisher", "model", "seq_len", "recompute", "tuning", "framework"]
+SAME_JOB += ["fp8_recipe", "tp_overlap"]
 """What two rows of training must share to count as the same job."""
 ORDER = ("v100", "a100", "a800", "l40s", "h800", "h100", "h20", "gh200", "h200", "b200", "b300")
 """Families of GPUs, the oldest first."""

@@ -41,7 +41,8 @@ NO_RATIOS = pd.DataFrame(columns=["pair", "case_id", "measured", "predicted", "e
 SAID = re.compile(r"(.+?): (.*) is not valid; (.*)", re.DOTALL)
 """A column, a value and what is valid, in the sentence of an error."""
 NO_TABLE = {
-    "model": "no table has it: see gpuspec list models, or give the path of its config.json",
+    "model": "no table has it: see gpuspec list models, give the path of its config.json, or its "
+    "layers and hidden in columns of their own",
     "gpu": "no table has it: see gpuspec list gpus",
 }
 """What is valid of names that are many."""

@@ -41,7 +41,7 @@ MEMORY: dict[str, tuple[str, dict[str, str]]] = {
 CHOICES = {
     "metric": METRICS,
     "precision": PRECISIONS,
-    "attention": ("", "flash", "flash2", "eager"),
+    "attention": ("", "flash", "flash2", "flash3", "eager"),
     "tuning": ("", "full", "lora", "qlora"),
     "offload": ("", "optimizer"),
     "flops_convention": ("", *CONVENTIONS),
@@ -89,6 +89,8 @@ COLUMNS = Columns(
 )
 MOST_USED = 1.0
 """Share of a GPU's dense peak beyond which a figure is no measurement."""
+SHORTER = 3.0
+"""Longest sample of fine-tuning over the mean: by so much may a micro-batch still seem too fast."""
 PERCENT = (100, "in percent: divide it by 100")
 """By what an impossible share is divided to be likely, and what it then is in."""
 
@@ -141,6 +143,10 @@ def check_split(row: Row, network: Model) -> None:
     dp = _size(row, "dp", max(gpus // (tp * pp * cp), 1))
     if tp * pp * cp * dp != gpus:
         valid = f"tp x pp x cp x dp = {tp} x {pp} x {cp} x {dp} must give the number of GPUs"
+        if gpus % (tp * pp * cp) == 0:
+            valid += f"; where dp is {gpus // (tp * pp * cp)}, leave it blank"
+        elif tp * pp * cp > gpus:
+            valid += f"; tp, pp and cp alone take {tp * pp * cp}"
         raise InputError("n_gpus", gpus, valid)
     for heads in {block.heads for block in network.blocks if block.attention != "none"}:
         if heads % tp:
@@ -195,7 +201,10 @@ def _check_possible(row: Row, network: Model) -> None:
     ranks = gpus / np.prod([_size(row, c) for c in ("tp", "pp", "cp")])
     micro = batch / ranks / _size(row, "micro_batch", 1)
     likely = {
-        "step_time_s": ((micro, "of one micro-batch"), (60, "in minutes: multiply it by 60")),
+        "step_time_s": (
+            (micro * SHORTER * (micro > 1), f"of one micro-batch: multiply it by {micro:g}"),
+            (60, "in minutes: multiply it by 60"),
+        ),
         "samples_per_s": ((seq_len, "in tokens/s: divide it by the tokens of a sequence"),),
         "mfu": (PERCENT,),
         "hfu": (PERCENT,),

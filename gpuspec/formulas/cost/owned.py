@@ -14,6 +14,7 @@ OWNED_PARTS = (
     "colocation",
     "maintenance",
     "staff",
+    "services",
     "energy",
 )
 """Parts of an owned hour, in the order in which pictures stack them."""
@@ -96,6 +97,8 @@ class OwnedServer:
     """Cost of an engineer."""
     staff_nodes_fte: ArrayLike = 75
     """Servers that one looks after."""
+    services_usd_month: ArrayLike = 0.0
+    """Software licences, line and traffic, for one GPU."""
 
 
 def owned_parts_usd(server: OwnedServer) -> dict[str, Floats]:
@@ -122,6 +125,7 @@ def owned_parts_usd(server: OwnedServer) -> dict[str, Floats]:
         "colocation": colocation_hour_usd(s.rated_w_gpu, s.usd_kw_month),
         "maintenance": np.asarray(capital * care / HOURS_YEAR),
         "staff": staff_hour_usd(s.staff_usd_year, s.staff_nodes_fte, s.gpus),
+        "services": np.asarray(np.asarray(s.services_usd_month, float) / HOURS_MONTH),
         "energy": energy_hour_usd(drawn, s.pue, s.usd_kwh),
     }
 

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 from pydantic import BaseModel, ConfigDict
 
 from gpuspec.base.units import MICRO, Floats
-from gpuspec.constants.engine import EngineLimits, EngineTerms
+from gpuspec.constants.engine import COMPILED_SHARE, EngineLimits, EngineTerms
 from gpuspec.constants.kernels import generation, generation_of
 from gpuspec.constants.memory import MemoryTerms
 from gpuspec.constants.terms import GenerationTerms
@@ -51,6 +51,19 @@ class Deployment(BaseModel):
             return np.zeros(np.shape(isl))
         tokens = np.asarray(isl, float) * self.engine.prompt_us * MICRO
         return np.asarray(client.transport_s + self.engine.request_ms / 1e3 + tokens)
+
+    def sending_seconds(self, tokens: ArrayLike, step: ArrayLike, client: Client) -> Floats:
+        """Seconds that sending the `tokens` of a `step` of so many seconds over HTTP adds to it.
+
+        One server process sends all tokens of a replica. It keeps the iteration waiting where it
+        shares the scheduler's process; else the next ones where they are shorter than it.
+        """
+        if not client.transport_s:
+            return np.zeros(())
+        slow = MICRO if self.limits.compiled else self.generation.host_factor * MICRO
+        sending = np.asarray(tokens, float) * self.engine.stream_us * slow
+        hidden = np.asarray(step) if self.limits.server_apart else 0.0
+        return np.asarray(np.maximum(sending - hidden, 0.0))
 
     @property
     def _collective_factors(self) -> tuple[float, float]:
@@ -119,7 +132,8 @@ class Deployment(BaseModel):
         parts["matmul"] = parts["matmul"] * silicon.matmul_factor
         small = layout.product("experts").compute != "bf16"
         factor = terms.expert_small_factor if small else terms.expert_factor
-        parts["experts"] = parts["experts"] * (factor * silicon.expert_factor)
+        routed = layout.stage_expert_layers * terms.expert_layer_us * MICRO
+        parts["experts"] = parts["experts"] * (factor * silicon.expert_factor) + routed
         parts["elementwise"] = parts["elementwise"] + layout.stage_layers * terms.layer_us * MICRO
         starts = np.minimum(layout.starts_seconds, parts["communication"])
         start_factor, factor = self._collective_factors
@@ -165,7 +179,8 @@ class Deployment(BaseModel):
         launched = np.where(reading, np.maximum(each, always), always)
         slow = MICRO if self.limits.compiled else self.generation.host_factor * MICRO
         launches = np.maximum(launched * slow - busy, 0.0)
-        host = (terms.iteration_us / layout.pp + terms.sequence_us * sequences) * slow
+        each = terms.sequence_us * (COMPILED_SHARE if self.limits.compiled else 1.0)
+        host = (terms.iteration_us / layout.pp + each * sequences) * slow
         if self.limits.works_ahead:
             host = np.maximum(host - busy - launches, 0.0)
         return {"launches": launches, "engine": host}

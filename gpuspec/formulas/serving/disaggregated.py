@@ -230,7 +230,8 @@ def disaggregated(
     rate = np.minimum(_decode_rate(pair, low, isl, osl, client), limit)
     _, read, sent = before(rate)
     context = mean_context(isl, osl, client.osl_spread)
-    parts = decode_seconds(pair.decode, np.maximum(low / pair.decode_workers, 1.0), context)
+    share = np.maximum(low / pair.decode_workers, 1.0)
+    parts = decode_seconds(pair.decode, share, context, client)
     with np.errstate(divide="ignore", invalid="ignore"):
         ttft = np.where(rate > 0, (n - low) / rate, np.inf)
         burst = (n - 1) / 2 / limits["prefill"]
@@ -260,9 +261,8 @@ def _decode_rate(
     """
     total, tokens = np.asarray(decoding, float), np.asarray(osl, float)
     context = mean_context(isl, tokens, client.osl_spread)
-    step = total_seconds(
-        decode_seconds(pair.decode, np.maximum(total / pair.decode_workers, 1.0), context)
-    )
+    each = np.maximum(total / pair.decode_workers, 1.0)
+    step = total_seconds(decode_seconds(pair.decode, each, context, client))
     return np.asarray(total / (np.maximum(tokens - 1, 1.0) * step))
 
 

@@ -12,7 +12,7 @@ class Product(NamedTuple):
     """How weights of one format are multiplied."""
 
     kernel: str
-    """Calibrated kernel: ``bf16``, ``fp8``, weight-only ``int8`` or ``int4-awq``."""
+    """Calibrated kernel: ``bf16``, ``fp8``, weight-only ``int8``, ``int4-awq`` or ``mxfp4``."""
     compute: str
     """Units whose peak counts: ``bf16``, ``fp8``, ``fp4``."""
     weight_bytes: float
@@ -30,4 +30,5 @@ def product_of(form: Precision, device: Gpu) -> Product:
         return Product(units, units, size)
     if form.bits >= 16:
         return Product("bf16", "bf16", size)
-    return Product("int8" if form.bits > 4 else "int4-awq", "bf16", size)
+    kernel = "mxfp4" if form.id.startswith("mxfp4") else "int8" if form.bits > 4 else "int4-awq"
+    return Product(kernel, "bf16", size)

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from gpuspec.base.units import GB, Floats, distinct
 from gpuspec.formulas.memory import sequence_bytes, serving_parts
-from gpuspec.formulas.serving.client import USERS, Client
+from gpuspec.formulas.serving.client import OFFLINE, USERS, Client
 from gpuspec.formulas.serving.deployment import Deployment
 from gpuspec.formulas.serving.encoding import encoding
 from gpuspec.formulas.serving.lengths import length_biased, mean_context
@@ -161,10 +161,12 @@ def prefill_seconds(
 
 
 def decode_seconds(
-    replica: Deployment, sequences: ArrayLike, context: ArrayLike
+    replica: Deployment, sequences: ArrayLike, context: ArrayLike, client: Client = OFFLINE
 ) -> dict[str, Floats]:
     """Return the seconds of one token step of `sequences` at a mean `context`, by part."""
-    return replica.iteration_parts(sequences, context)
+    parts = replica.iteration_parts(sequences, context)
+    sending = replica.sending_seconds(sequences, total_seconds(parts), client)
+    return {**parts, "engine": np.asarray(parts["engine"] + sending)}
 
 
 def static_batch(
@@ -372,6 +374,8 @@ def _cycle(
     once = once + pieces / pp * (1 - busy) * launches
     way = replica.arrival_seconds(client, i)
     mean = (turns * (total_seconds(alone) + busy * launches) + n * total_seconds(prompt)) / turns
+    sending = replica.sending_seconds(decoding, mean, client)
+    alone["engine"], mean = alone["engine"] + sending, mean + sending
     waited = _passed(way, mean) - way / mean + _looks(replica)
     late = others / np.maximum(n, 1.0) * waited
     ahead = others * (turns - o + 1) / turns

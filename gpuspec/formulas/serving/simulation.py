@@ -84,7 +84,9 @@ class Iterations:
         past = self.isl - self.new + np.maximum(whole - chunk, 0) / 2
         context = mean_context(self.isl, self.osl, self.client.osl_spread)
         parts = self.replica.iteration_parts(b, context, chunk, t / chunk, past)
-        known = np.broadcast_to(total_seconds(parts), b.shape)
+        step = total_seconds(parts)
+        step = step + self.replica.sending_seconds(b, step, self.client)
+        known = np.broadcast_to(step, b.shape)
         every = np.arange(self.most + 1)
         columns = [np.interp(every, loads, known[:, j]) for j in range(len(self.tokens))]
         return np.stack(columns, axis=1).tolist()

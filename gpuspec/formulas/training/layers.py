@@ -13,7 +13,7 @@ from gpuspec.catalog.models import NO_WINDOW, Model
 from gpuspec.catalog.models.groups import LayerGroup
 from gpuspec.catalog.models.params import layer_parts
 from gpuspec.constants.kernels import Kernels
-from gpuspec.formulas.memory import SCAN_CHUNK, Adapter
+from gpuspec.formulas.memory import SCAN_CHUNK, Adapter, layer_adapters
 from gpuspec.formulas.roofline import matmul_seconds, prefill_attention_seconds
 from gpuspec.formulas.training.flops import SCAN_FLOPS
 from gpuspec.formulas.transformer import (
@@ -43,6 +43,8 @@ UNFUSED_SHARE = 0.5
 """Share of the dense peak of the two products of unfused attention."""
 SCAN_SHARE = 0.25
 """Share of the dense peak of the products in the chunks of a recurrent mixer; not measured."""
+ADAPTER_PASSES = 3.5
+"""Passes over input and output of a matrix that its low-rank adapter makes in a pass."""
 STREAM_SHARE = 0.8
 """Share of the memory bandwidth of kernels that only move bytes."""
 
@@ -218,6 +220,24 @@ def unpack_seconds(
     weights = sum(parts[name] / split.get(name, 1.0) for name in parts if name in packed)
     each = weights / block.layers / tp
     return np.asarray(each * (adapter.base.bytes_per_weight + 2.0) / _stream(kernels))
+
+
+def adapter_seconds(
+    block: Model, tokens: Floats, tp: Floats, kernels: Kernels, adapter: Adapter | None
+) -> Floats:
+    """Seconds of a layer's low-rank adapters beside its frozen weights, a pass; 0 without them.
+
+    Their products are bound by memory: dropout reads and writes the input and the first product
+    reads it (3), the second writes an output that a sum reads with the frozen one and writes (4),
+    on average 3.5 passes over input and output; gradients move as much. Of each matrix tensor
+    parallelism splits the input or the output.
+    """
+    if adapter is None:
+        return np.zeros_like(tokens)
+    dense, routed = layer_adapters(block, adapter)
+    used = dense + routed * block.active_experts / max(block.experts, 1)
+    passes = ADAPTER_PASSES * used / adapter.rank * (1 + 1 / tp) / 2
+    return np.asarray(tokens * passes * 2 / _stream(kernels))
 
 
 def _stream(kernels: Kernels) -> float:

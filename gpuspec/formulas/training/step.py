@@ -118,7 +118,9 @@ def assembled(work: StepWork, terms: TrainingTerms) -> dict[str, Floats]:
     scales = np.where(w.row, t.row_factor, np.where(w.block, t.block_factor, 1.0))
     factor = np.where(w.fp8, t.fp8_factor * scales, t.matmul_factor) * generation
     gemm = gemm_passes(w.dense, w.routed, w.trained, factor, t.expert_factor)
-    flash = w.flash * t.attention_factor * np.where(w.old_flash, t.flash2_on_hopper, 1.0)
+    kernel = np.where(w.new_flash, t.flash3_factor, np.where(w.ampere, t.flash_on_ampere, 1.0))
+    kernel = np.where(w.old_flash, t.flash2_on_hopper, kernel)
+    flash = w.flash * t.attention_factor * kernel
     unfused = w.score_gemm + w.score_pass * t.score_passes / 3
     attention = attention_passes(flash + w.scan, unfused + w.scan, w.eager)
     casts = w.casts * t.fp8_passes + w.unpack
@@ -134,8 +136,10 @@ def assembled(work: StepWork, terms: TrainingTerms) -> dict[str, Floats]:
     cp_s = exposed_seconds(w.cp * (passes + 1) / 2, attention.both, t.cp_exposed)
     busy = gemm.both + attention.both + elementwise.both + again + tp_s + cp_s + ep_s
     host = t.layer_us * MICRO * w.halves * (1 + passes + w.operations) * ~np.asarray(w.graphs)
+    hop = w.pp * np.where(w.chunks > 1, t.pp_overlapped, t.pp_exposed)
     head = head_seconds(w.head, w.logit_pass, w.trained, t.matmul_factor, t.head_passes)
-    last = np.where(w.balanced, head / w.stages, head)
+    layer_s = busy + launch_bound_seconds(busy, host)
+    last = np.where(w.balanced, head / w.stages, np.maximum(head - w.spare * layer_s, 0.0))
     micro: dict[str, Number] = {
         "gemm": w.layers * gemm.both,
         "attention": w.layers * attention.both,
@@ -146,9 +150,7 @@ def assembled(work: StepWork, terms: TrainingTerms) -> dict[str, Floats]:
         "tp": w.layers * tp_s,
         "cp": w.layers * cp_s,
         "ep": w.layers * ep_s,
-        "pp": pipeline_seconds(
-            w.pp * t.pp_exposed + (w.stages > 1) * t.handoff_ms * 1e-3, w.chunks
-        ),
+        "pp": pipeline_seconds(hop + (w.stages > 1) * t.handoff_ms * 1e-3, w.chunks),
     }
     micro_s = np.asarray(sum(micro.values()))
     parts: dict[str, Number] = {name: s * w.microbatches for name, s in micro.items()}

@@ -25,6 +25,7 @@ from gpuspec.formulas.training.layers import (
     DIRECTIONS,
     STREAM_SHARE,
     Directions,
+    adapter_seconds,
     by_kind,
     cast_seconds,
     dense_gemm_seconds,
@@ -71,7 +72,7 @@ class StepWork:
     casts: Floats
     """Casting the inputs of a layer's products to FP8; 0 without FP8."""
     unpack: Floats
-    """Unpacking a layer's quantized base, a pass."""
+    """Unpacking a layer's quantized base and the passes of its adapters, a pass."""
     logit_pass: Floats
     """Reading or writing the logits once, in FP32."""
     tp: Floats
@@ -98,6 +99,8 @@ class StepWork:
     """Bytes that the host's update then moves, a node."""
     layers: Floats
     """Layers of a stage."""
+    spare: Floats
+    """Layers that the last stage, which has the output head, holds fewer."""
     moe: Number
     """Share of the layers that are mixtures of experts."""
     halves: Number
@@ -130,8 +133,11 @@ class StepWork:
     graphs: Flags
     """Whether layers are launched as recorded graphs."""
     hopper: Flags
+    ampere: Flags
     old_flash: Flags
     """Whether FlashAttention 2 or older runs on Hopper."""
+    new_flash: Flags
+    """Whether FlashAttention 3 or later runs on Hopper or Blackwell."""
 
     def rows(self, chosen: NDArray[np.bool_]) -> "StepWork":
         """Return the `chosen` steps."""
@@ -185,10 +191,11 @@ def step_work(
     ranks = Ranks.of(fabric, parallel)
     tp, pp, tokens = ranks.tp, ranks.pp, job.tokens
     layers = [_layer_work(b, kernels, ranks, job, fp8, adapter) for b in model.blocks]
-    shares, count = _slowest_stage(model, layers, job)
+    shares, count, spare = _slowest_stage(model, layers, job)
     mean = {name: _mean(shares, [layer[name] for layer in layers]) for name in layers[0]}
     head = head_gemms(model, tp) if model.kind == "llm" else []
-    bandwidth, hopper = kernels.gpu.bandwidth_bytes_s, kernels.gpu.architecture == "Hopper"
+    bandwidth, built = kernels.gpu.bandwidth_bytes_s, kernels.gpu.architecture
+    hopper = built == "Hopper"
     states = _states(model, shares, recipe, adapter, ranks, kernels, job)
     return StepWork(
         **mean,
@@ -203,6 +210,7 @@ def step_work(
         host_link=states.host_link,
         host_bytes=states.host_bytes,
         layers=count,
+        spare=spare,
         stages=pp,
         chunks=np.asarray(parallel.interleave, float),
         microbatches=np.asarray(batch.microbatches, float),
@@ -221,7 +229,9 @@ def step_work(
         block=np.equal(software.fp8_recipe, "block"),
         graphs=np.asarray(software.cuda_graphs),
         hopper=hopper,
+        ampere=built == "Ampere",
         old_flash=np.equal(software.attention, "flash2") & hopper,
+        new_flash=np.equal(software.attention, "flash3") & (hopper or built == "Blackwell"),
     )
 
 
@@ -259,7 +269,8 @@ def _layer_work(
         "score_pass": scores * 2 / kernels.gpu.bandwidth_bytes_s,
         "elementwise": elementwise_seconds(block, tokens, tp, spread, kernels),
         "casts": cast_seconds(block, tokens, tp, kernels) * fp8,
-        "unpack": unpack_seconds(block, tp, ep, kernels, adapter),
+        "unpack": unpack_seconds(block, tp, ep, kernels, adapter)
+        + adapter_seconds(block, tokens, tp, kernels, adapter),
         "tp": ranks.tensor(block, tokens, spread, full, fp8),
         "cp": ranks.context(block, sequences, seq),
         "ep": ranks.experts(block, tokens, job.parallel.node_dispatch),
@@ -270,10 +281,10 @@ def _layer_work(
 
 def _slowest_stage(
     model: Model, layers: list[dict[str, Any]], job: TrainingJob
-) -> tuple[list[Floats], Floats]:
+) -> tuple[list[Floats], Floats, Floats]:
     """Return the share of each block in the layers of the slowest stage, and their number.
 
-    Stages balanced by cost take as long as the mean of all.
+    And how many fewer the last stage has. Stages balanced by cost take as long as the mean of all.
     """
     balanced = np.asarray(job.parallel.balanced_stages)
     stages = Stages.of(model, job.parallel, job.shape)
@@ -285,12 +296,13 @@ def _slowest_stage(
     place = np.argmax(stages.sum(passes), axis=0)[None]
     held = [np.take_along_axis(n, place, axis=0)[0] for n in stages.layers]
     number = np.asarray(sum(held))
+    ends = np.max(np.where(stages.last, stages.layers.sum(axis=0), 0.0), axis=0)
     shares = [
         np.where(balanced, block.layers / model.layers, n / number)
         for block, n in zip(model.blocks, held, strict=True)
     ]
     even = model.layers / np.asarray(job.parallel.pp, float)
-    return shares, np.where(balanced, even, number)
+    return shares, np.where(balanced, even, number), np.where(balanced, 0.0, number - ends)
 
 
 def _mean(shares: list[Floats], values: list[Any]) -> Any:
@@ -342,7 +354,7 @@ def _states(
     link = (kernels.gpu.pcie_bytes_s or 64e9) * PCIE_SHARE
     beside = np.minimum(members, ranks.fabric.island)
     return _States(
-        data=ranks.data(trained * grad_bytes, held * 2.0, shards),
+        data=ranks.data(trained * recipe.reduced_bytes, held * 2.0, shards),
         accumulate=trained * 2 * grad_bytes / (kernels.gpu.bandwidth_bytes_s * STREAM_SHARE),
         update=moved / kernels.gpu.bandwidth_bytes_s,
         host_link=own * (grad_bytes + 2) / link,

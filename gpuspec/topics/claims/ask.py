@@ -10,6 +10,7 @@ from gpuspec.base.errors import InputError
 from gpuspec.catalog import Gpu, gpu, load_table
 from gpuspec.catalog.fields import (
     Formats,
+    FrameworkNames,
     GpuCounts,
     GpuName,
     Language,
@@ -62,6 +63,10 @@ class ClaimsQuestion(Ask):
         description="Models that are trained",
     )
     train_gpus: GpuCounts = Field(typed("16,64,128,256,1024"), description="GPUs for each of them")
+    frameworks: FrameworkNames = Field(
+        typed("megatron-core,fsdp-compiled,llm-foundry"),
+        description="Frameworks that train them; a published run stands beside those of its own",
+    )
     sequences: Sequences = Field(typed("4096,32768"), description="A training sequence")
     h100_prices: Ratios | None = Field(
         None,

@@ -12,10 +12,13 @@ from gpuspec.topics.claims.same import of_same_settings
 from gpuspec.topics.claims.verdict import Check, within
 
 AXES: dict[str, tuple[int, str, str, Mapping[str, object]]] = {
-    "C01": (0, "model", "seq_len", {"precision": "FP8"}),
+    "C01": (0, "model", "seq_len", {"precision": "FP8", "framework": "megatron-core"}),
     "C02": (1, "model", "limit_s", {}),
-    "C08": (0, "model", "seq_len", {"precision": "BF16"}),
-    "C09": (1, "model", "price", {"precision": "BF16", "seq_len": 4096}),
+    "C08": (0, "model", "seq_len", {"precision": "BF16", "framework": "fsdp-compiled"}),
+    "C09": (
+        *(1, "model", "price"),
+        {"precision": "BF16", "seq_len": 4096, "framework": "fsdp-compiled"},
+    ),
     "C10": (1, "model", "price", {"weights": "BF16", "context": 2048}),
     "C11": (1, "model", "context", {"weights": "FP8", "gpus": 4}),
     "C12": (0, "model", "context", {"weights": "FP8", "gpus": 1, "answer": 1024}),

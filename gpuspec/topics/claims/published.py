@@ -65,7 +65,7 @@ def published_training(new: str, old: str) -> pd.DataFrame:
 
     Matched runs of the table of measurements, then MLPerf Training submissions of one company in
     one round. Columns: ``value``, ``model``, ``seq_len`` (NaN for submissions), ``precision``
-    (blank for submissions), ``gpu`` (the newer), ``source``.
+    and ``framework`` (blank for submissions), ``gpu`` (the newer), ``source``.
     """
     runs = _runs("gpu")
     runs = runs[runs["pair"] == f"{new} / {old}"]
@@ -74,7 +74,7 @@ def published_training(new: str, old: str) -> pd.DataFrame:
     sent = pd.DataFrame(
         {"value": sent["ratio"], "model": sent["model"], "source": sent["source_id"]}
     )
-    sent = sent.assign(precision="", gpu=new)
+    sent = sent.assign(precision="", gpu=new, framework="")
     return pd.concat([runs.drop(columns="pair"), sent], ignore_index=True)
 
 
@@ -108,6 +108,7 @@ def _runs(other: str) -> pd.DataFrame:
             "seq_len": rows["seq_len"].to_numpy(float)[new],
             "precision": rows["precision"].str.upper().to_numpy()[new],
             "gpu": rows["gpu"].to_numpy()[new],
+            "framework": rows["framework"].to_numpy()[new],
             "source": rows["source_id"].to_numpy()[new],
         }
     )

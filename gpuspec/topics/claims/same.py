@@ -11,8 +11,29 @@ from gpuspec.catalog.models import model
 SIZE, LENGTH = 1.25, 1.5
 """Factor within which a model, and a number of tokens, count as the same."""
 NEAR = {"params_b": SIZE, "context": LENGTH, "answer": LENGTH, "seq_len": LENGTH}
-EQUAL = ("weights", "precision", "gpus", "gpu", "name", "algorithm", "cells", "compared", "rival")
-KNOWN = ("params_b", "weights", "precision", "name", "rival", "algorithm", "cells", "compared")
+EQUAL = (
+    "weights",
+    "precision",
+    "framework",
+    "gpus",
+    "gpu",
+    "name",
+    "algorithm",
+    "cells",
+    "compared",
+    "rival",
+)
+KNOWN = (
+    "params_b",
+    "weights",
+    "precision",
+    "framework",
+    "name",
+    "rival",
+    "algorithm",
+    "cells",
+    "compared",
+)
 """Settings that a figure must name where a grid has them; others only count where it does."""
 
 

@@ -13,6 +13,7 @@ GLOBAL_BATCH_TOKENS = 4_194_304
 WEEK_DAYS = 7.0
 VENDOR_EXPERTS, VENDOR_GPUS, VENDOR_BATCH = "deepseek-v3", 8192, 8192
 """A mixture of experts of today on as many GPUs as in the vendor's footnote."""
+VENDOR_SOFTWARE = "megatron-core"
 Side = tuple[str, str]
 """GPU and precision."""
 
@@ -22,23 +23,32 @@ def training_grid(q: ClaimsQuestion, new: Side, old: Side) -> pd.DataFrame:
     """Return training speed of one (GPU, precision) over another.
 
     Columns: ``model``, ``params_b``, ``gpus``, ``seq_len``, ``precision`` (of the new side),
-    ``value``, ``low``, ``high``. Jobs that the old GPUs do not hold are left out.
+    ``framework`` (of both), ``value``, ``low``, ``high``. Jobs that the old GPUs do not hold are
+    left out.
     """
     parts = [
-        _ratios(new, old, q.trained, q.train_gpus, n, max(GLOBAL_BATCH_TOKENS // n, 1))
+        _ratios(new, old, q.trained, q.train_gpus, n, max(GLOBAL_BATCH_TOKENS // n, 1), name)
+        for name in q.frameworks
         for n in q.sequences
     ]
     return pd.concat(parts, ignore_index=True)
 
 
 def _ratios(
-    new: Side, old: Side, models: tuple[str, ...], counts: tuple[int, ...], seq_len: int, batch: int
+    new: Side,
+    old: Side,
+    models: tuple[str, ...],
+    counts: tuple[int, ...],
+    seq_len: int,
+    batch: int,
+    software: str = VENDOR_SOFTWARE,
 ) -> pd.DataFrame:
-    table = size_table(new, old, models, counts, seq_len, batch)
+    table = size_table(new, old, models, counts, seq_len, batch, software)
     table = table.rename(columns={"ratio": "value", "ratio_low": "low", "ratio_high": "high"})
-    table = table.assign(seq_len=seq_len, precision=new[1].upper())
+    table = table.assign(seq_len=seq_len, precision=new[1].upper(), framework=software)
     table["params_b"] = table["params_b"].round(1)
-    columns = ["model", "params_b", "gpus", "seq_len", "precision", "value", "low", "high"]
+    columns = ["model", "params_b", "gpus", "seq_len", "precision", "framework"]
+    columns += ["value", "low", "high"]
     return table[columns].dropna()
 
 

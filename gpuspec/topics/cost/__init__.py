@@ -9,7 +9,13 @@ from gpuspec.topics.cost.compare import (
     used_hours_curves,
 )
 from gpuspec.topics.cost.drivers import driver_table
-from gpuspec.topics.cost.hours import age_table, china_table, parts_table, ways_table
+from gpuspec.topics.cost.hours import (
+    age_table,
+    china_table,
+    parts_table,
+    ways_table,
+    with_unpriced,
+)
 from gpuspec.topics.cost.trend import backtest_table, trend_change, trend_table
 from gpuspec.topics.cost.work import (
     claims_table,

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from gpuspec.base.ask import Ask, Short, Was
 from gpuspec.catalog.fields import GpuCount, Hours, ModelName, Requests, RunTokens, UsedShare
-from gpuspec.topics.cost.prices import MODES, Mode, Priced, offers
+from gpuspec.topics.cost.prices import MODES, Mode, Priced, offers, unpriced
 
 
 class CostQuestion(Priced):
@@ -31,9 +31,13 @@ class CostQuestion(Priced):
         drift: str | float | None = None,
     ) -> pd.DataFrame:
         """Return the offers; arguments replace what the question says."""
-        given = {"providers": providers, "drift": drift}
+        given = {"providers": providers, "drift": drift, "today": self.day}
         asked = {name: value for name, value in given.items() if value is not None}
         return _offers(self.model_copy(update=asked), tuple(modes)).copy()
+
+    def unpriced(self) -> list[tuple[str, list[Mode]]]:
+        """Return each GPU that lacks a price in some way to get it, with these ways."""
+        return unpriced(self.gpus, MODES, self.offers())
 
     @property
     def rate(self) -> float:

@@ -30,17 +30,29 @@ def way_names(offers: pd.DataFrame) -> list[str]:
     return names
 
 
+def with_unpriced(table: pd.DataFrame, question: CostQuestion) -> pd.DataFrame:
+    """Add a row for each GPU without any price, that says so in ``way``; its mode is ""."""
+    rows = [
+        {"gpu": gpu, "mode": "", "way": "no price"}
+        for gpu, modes in question.unpriced()
+        if len(modes) == len(MODE_NAMES)
+    ]
+    return pd.concat([table, pd.DataFrame(rows)], ignore_index=True) if rows else table
+
+
 def ways_table(question: CostQuestion) -> pd.DataFrame:
     """Return one row an offer: cost of a GPU-hour that is used, and how sure the price is.
 
     Columns: ``gpu``, ``mode``, ``way``, ``low``, ``central``, ``high`` (currency of the question
     for a used GPU-hour), ``paid`` (for a paid one), ``age_days``, ``stale``, ``confidence``,
-    ``derived``, ``tier``, ``quoted``.
+    ``derived``, ``tier``, ``quoted``, ``as_of``, ``grade``, ``carried``, ``carried_why``, ``step``,
+    ``minimum``, ``lead_months``, ``after_term``.
     """
     found = question.offers()
     hours = gpu_hour_usd(found, question.used_hours_share)
     paid = gpu_hour_usd(found, 1.0)["central"]
     keep = ["gpu", "mode", "age_days", "stale", "confidence", "derived", "tier", "quoted", "as_of"]
+    keep += ["grade", "carried", "carried_why", "step", "minimum", "lead_months", "after_term"]
     return pd.concat([found[keep], hours, paid.rename("paid")], axis=1).assign(way=way_names(found))
 
 
@@ -58,6 +70,7 @@ def owned_server(question: CostQuestion, device: Gpu, own: pd.Series) -> OwnedSe
         "rate_year": values.cost_of_capital,
         "rated_w_gpu": rated_w_gpu(device),
         "power_w_gpu": power_w_gpu(device, values),
+        "services_usd_month": values.licence_usd_gpu_year / 12 + values.network_usd_gpu_month,
         "used_hours_share": question.used_hours_share,
     }
     return OwnedServer(**asked)
@@ -66,8 +79,8 @@ def owned_server(question: CostQuestion, device: Gpu, own: pd.Series) -> OwnedSe
 def parts_table(question: CostQuestion) -> pd.DataFrame:
     """Return the parts of an owned GPU-hour that is used; index GPU, a column a part.
 
-    GPUs without a purchase price are left out. The parts add up to the central cost of
-    `ways_table`.
+    GPUs without a purchase price are left out, and services where they cost nothing. The parts add
+    up to the central cost of `ways_table`.
     """
     q = question
     own = q.offers(("own",))
@@ -76,17 +89,19 @@ def parts_table(question: CostQuestion) -> pd.DataFrame:
         device = next(g for g in q.devices if g.id == row["gpu"])
         parts = owned_parts_usd(owned_server(q, device, row))
         rows[row["gpu"]] = {n: float(p) / q.used_hours_share * q.rate for n, p in parts.items()}
-    return pd.DataFrame.from_dict(rows, orient="index", columns=list(OWNED_PARTS))
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=list(OWNED_PARTS))
+    return table if table["services"].any() else table.drop(columns="services")
 
 
 def age_table(question: CostQuestion) -> pd.DataFrame:
-    """Return the age of each price that is used, its limit, and how far it is trusted."""
+    """Return the age of each price that is used, its limit, its move, and how far it is trusted."""
     found = question.offers(providers=())
     table = found[["gpu", "mode", "as_of", "age_days", "stale", "confidence", "derived"]].copy()
     table.insert(2, "way", way_names(found))
-    table["as_of"] = found["as_of"].where(found["as_of"] != "", str(question.today or ""))
+    table["as_of"] = found["as_of"].where(found["as_of"] != "", str(question.day))
+    table = table.assign(moved=found["carried"] - 1, why=found["carried_why"], grade=found["grade"])
     table["limit_days"] = [limit_days(mode) for mode in table["mode"]]
-    return table
+    return with_unpriced(table, question)
 
 
 def china_table(cny_per_usd: float = 7.1) -> pd.DataFrame:

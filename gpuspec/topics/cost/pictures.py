@@ -14,8 +14,17 @@ from matplotlib.ticker import LogLocator, NullLocator, PercentFormatter
 
 from gpuspec.views import charts
 
-PART_COLORS = ("#0072B2", "#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#999999", "#D55E00")
-HATCHES = ("", "///", "...", "xxx", "\\\\\\", "++", "oo")
+PART_COLORS = (
+    "#0072B2",
+    "#56B4E9",
+    "#E69F00",
+    "#009E73",
+    "#CC79A7",
+    "#999999",
+    "#D55E00",
+    "#F0E442",
+)
+HATCHES = ("", "///", "...", "xxx", "\\\\\\", "++", "oo", "--")
 WAY_LINES: dict[str, Any] = {
     "own": "-",
     "on-demand": "--",
@@ -26,6 +35,14 @@ WAY_LINES: dict[str, Any] = {
 """Ways in the order of pictures, and their lines."""
 SHARES = ("utilisation", "residual value", "cost of capital", "maintenance", "network share")
 """Inputs of an owned hour that are written in per cent."""
+
+
+def _title_alone(title: str) -> Figure:
+    """Return what is shown where there is nothing to draw: the sentence that says so."""
+    figure, axes = charts.blank_axes(7.2, 1.0)
+    axes.set_axis_off()
+    charts.headed(figure, title)
+    return figure
 
 
 def _plain_log(axis: Axis) -> None:
@@ -41,6 +58,8 @@ def cost_ranges(table: pd.DataFrame, unit: str, title: str, central: str = "cent
     user's own a star.
     """
     shown = table[table[central].notna()]
+    if shown.empty:
+        return _title_alone(title)
     gpus, ways = list(shown["gpu"].unique()), _ordered(shown)
     height = 1.35 + 0.21 * len(ways)
     figure, panels = charts.row_of_panels(max(len(gpus), 1), height, "x", sharey=True, sharex=True)
@@ -82,6 +101,8 @@ def _range(axes: Axes, place: int, row: pd.Series, value: float, color: str) -> 
 
 def owned_parts(parts: pd.DataFrame, currency: str, title: str) -> Figure:
     """Draw the parts of an owned GPU-hour that is used, one stacked bar a GPU."""
+    if parts.empty:
+        return _title_alone(title)
     figure, axes = charts.blank_axes(7.2, 1.15 + 0.32 * len(parts), grid="x")
     looks = {
         str(name): {"color": color, "hatch": hatch, "edgecolor": "white"}
@@ -100,6 +121,8 @@ def owned_parts(parts: pd.DataFrame, currency: str, title: str) -> Figure:
 
 def cost_by_used_hours(curves: pd.DataFrame, currency: str, used: float, title: str) -> Figure:
     """Draw the cost of a used GPU-hour by share of hours in use: a panel a GPU, a line a way."""
+    if curves.empty:
+        return _title_alone(title)
     gpus = list(curves["gpu"].unique())
     figure, panels = charts.row_of_panels(len(gpus), 3.5, sharey=True)
     colors = charts.gpu_colors(gpus)
@@ -135,6 +158,8 @@ def _way_line(mode: str, color: str) -> dict[str, Any]:
 
 def paid_by_month(curves: pd.DataFrame, gpu: str, currency: str, title: str) -> Figure:
     """Draw what has been paid for one GPU by each month, a line a way."""
+    if curves.empty:
+        return _title_alone(title)
     figure, axes = charts.blank_axes(7.2, 3.5, fixed=True)
     figure.subplots_adjust(right=0.68)
     own_color = charts.gpu_colors([gpu])[gpu]
@@ -157,6 +182,8 @@ def paid_by_month(curves: pd.DataFrame, gpu: str, currency: str, title: str) -> 
 
 def drift_bars(table: pd.DataFrame, currency: str, title: str) -> Figure:
     """Draw the discounted cost of a used hour by way, in each scenario of rents."""
+    if table.empty:
+        return _title_alone(title)
     gpus = list(table["gpu"].unique())
     figure, panels = charts.row_of_panels(len(gpus), 3.4, sharey=True)
     marks = {"down": ("v", "#0072B2"), "flat": ("o", "#000000"), "up": ("^", "#D55E00")}
@@ -183,6 +210,8 @@ def drift_bars(table: pd.DataFrame, currency: str, title: str) -> Figure:
 
 def price_trend(table: pd.DataFrame, title: str) -> Figure:
     """Draw published prices of the same product over time, one line a series."""
+    if table.empty:
+        return _title_alone(title)
     figure, axes = charts.blank_axes(7.2, 3.8, fixed=True)
     figure.subplots_adjust(right=0.68)
     colors = charts.gpu_colors(["a100-sxm-80", "h100-sxm-80", "h200-sxm-141"])
@@ -205,6 +234,8 @@ def price_trend(table: pd.DataFrame, title: str) -> Figure:
 
 def spot_prices(table: pd.DataFrame, currency: str, title: str) -> Figure:
     """Draw the price of a useful spot hour against the size of a job, with its band."""
+    if table.empty:
+        return _title_alone(title)
     gpus = list(table["gpu"].unique())
     figure, panels = charts.row_of_panels(len(gpus), 3.2, sharey=True)
     colors = charts.gpu_colors(gpus)
@@ -231,6 +262,8 @@ def spot_prices(table: pd.DataFrame, currency: str, title: str) -> Figure:
 
 def tornado(table: pd.DataFrame, gpu: str, currency: str, title: str) -> Figure:
     """Draw the cost of an owned, used hour at both ends of each input, largest swing on top."""
+    if table.empty:
+        return _title_alone(title)
     figure, axes = charts.blank_axes(7.2, 1.0 + 0.18 * len(table), grid="x")
     color, central = charts.gpu_colors([gpu])[gpu], table["central"].iloc[0]
     for place, row in enumerate(table.to_dict("records")):

@@ -1,5 +1,7 @@
 """Published prices over time, and how wrong an earlier one is about a later one."""
 
+from datetime import date
+
 import pandas as pd
 
 from gpuspec.catalog import load_table
@@ -19,10 +21,11 @@ SERIES = (
 SINCE = "2024-07-01"
 
 
-def trend_table(series: tuple[str, ...] = SERIES, since: str = SINCE) -> pd.DataFrame:
-    """Return the points of the given series: gpu_id, series, date, price, mode."""
+def trend_table(until: date, series: tuple[str, ...] = SERIES, since: str = SINCE) -> pd.DataFrame:
+    """Return the points of the given series up to a day: gpu_id, series, date, price, mode."""
     trend = load_table("prices-trend")
-    keep = trend["used"] & trend["series"].isin(series) & (trend["as_of"] >= since)
+    inside = (trend["as_of"] >= since) & (trend["as_of"] <= until.isoformat())
+    keep = trend["used"] & trend["series"].isin(series) & inside
     table = trend[keep].assign(date=pd.to_datetime(trend["as_of"]))
     table["order"] = table["series"].map({name: i for i, name in enumerate(series)})
     table = table.sort_values(["order", "date"], ignore_index=True)
@@ -43,15 +46,18 @@ def trend_change(table: pd.DataFrame, since: str = "2025-10-01") -> pd.DataFrame
     return ends[ends["first_date"] < ends["last_date"]].reset_index()
 
 
-def backtest_table() -> tuple[pd.DataFrame, dict[str, float]]:
+def backtest_table(until: date) -> tuple[pd.DataFrame, dict[str, float]]:
     """Return the back-test of rents, May and June 2026 for October and November, and its errors.
 
-    Series that did not move stand in one last row, with their number.
+    Points after `until` are not used. Series that did not move stand in one last row, with their
+    number and the worst error of carrying them all the same.
     """
-    errors = back_test()
+    errors = back_test(until)
     summary, still = error_summary(errors), errors["error"].abs() < 0.005
     table = errors[~still]
     if still.any():
         names = f"{still.sum()} more, all without a change"
-        table = pd.concat([table, pd.DataFrame({"series": [names], "error": [0.0]})])
+        row = {"series": [names], "error": [0.0]}
+        row["error_carried"] = [errors.loc[still, "error_carried"].abs().max()]
+        table = pd.concat([table, pd.DataFrame(row)])
     return table.reset_index(drop=True), summary | {"still": float(still.sum())}

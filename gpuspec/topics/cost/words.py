@@ -6,15 +6,26 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.topics.cost import CostQuestion
+from gpuspec.topics.cost.hours import MODE_NAMES
 from gpuspec.topics.cost.prices import age_warnings
+from gpuspec.topics.cost.prices.age import LATER
 from gpuspec.views.columns import amount
 from gpuspec.views.words import listed, rows
+
+WAY_WORDS = {
+    "on-demand": "on demand",
+    "reserved-1yr": "for 1 year",
+    "reserved-3yr": "for 3 years",
+    "spot": "on spot",
+    "own": "to buy",
+}
 
 
 def ways_finding(question: CostQuestion, ways: pd.DataFrame) -> str:
     """Say rent on demand and the owned hour of each GPU, at the use asked."""
     said = []
-    for name, group in ways.groupby("gpu", sort=False):
+    for name in question.gpus:
+        group = ways[ways["gpu"] == name]
         listed_once = group[group["tier"] != "hyperscaler"].drop_duplicates("mode")
         plain = listed_once.set_index("mode")["central"]
         both = [
@@ -146,7 +157,9 @@ def work_finding(table: pd.DataFrame, what: str, currency: str, mode: str = "on-
             continue
         best = known.sort_values("usd", kind="stable").to_dict("records")[0]
         said.append(f"{best['gpu']} {words} ({amount(best['usd'])} {currency})")
-    return f"{what}, cheapest: {listed(said)}" if said else f"{what}: none of these GPUs does it"
+    text = f"{what}, cheapest: {listed(said)}" if said else f"{what}: none of these GPUs does it"
+    bare = list(table.loc[table["mode"] == "", "gpu"].unique())
+    return f"{text}; no price of {listed(bare)}" if bare else text
 
 
 def driver_finding(table: pd.DataFrame, gpu: str) -> str:
@@ -158,18 +171,69 @@ def driver_finding(table: pd.DataFrame, gpu: str) -> str:
 
 
 def age_sentences(question: CostQuestion) -> str:
-    """Say which prices are old; one sentence a way to get GPUs."""
-    warned = age_warnings(question.offers(providers=()))
-    return " ".join(warned) if warned else "No price that is used here is older than its limit."
+    """Say which prices are missing and which are old; one sentence a way to get GPUs."""
+    found = question.offers(providers=())
+    said = [*unpriced_sentences(question), *age_warnings(found)]
+    later = found.loc[found["carried_why"] == LATER, "as_of"]
+    if len(later):
+        said.append(
+            f"{len(later)} of {len(found)} prices are younger than the run, up to {later.max()}: "
+            "they were not known on its day."
+        )
+    elif len(found) and not found["stale"].any():
+        said.append(f"No price that is used here is older than its limit on {question.day}.")
+    return " ".join(said)
+
+
+def unpriced_sentences(question: CostQuestion) -> list[str]:
+    """Say which GPUs have no price at all, and which of the others lack one in some way."""
+    missing = question.unpriced()
+    nowhere = [gpu for gpu, modes in missing if len(modes) == len(MODE_NAMES)]
+    said = []
+    if nowhere:
+        verb = "has" if len(nowhere) == 1 else "have"
+        said.append(f"{listed(nowhere)} {verb} no price at all: give a quote.")
+    ways: dict[tuple[str, ...], list[str]] = {}
+    for gpu, modes in missing:
+        if gpu not in nowhere:
+            ways.setdefault(tuple(WAY_WORDS[mode] for mode in modes), []).append(gpu)
+    for words, gpus in ways.items():
+        verb = "has" if len(gpus) == 1 else "have"
+        said.append(
+            f"{listed(gpus)} {verb} no price {listed(list(words)).replace(' and ', ' or ')}."
+        )
+    return said
+
+
+def services_sentence(question: CostQuestion) -> str:
+    """Say which of licence, support plan and line are in the costs, and what is left out."""
+    values = question.assumptions
+    lines = {
+        "software licences": (
+            max(values.licence_usd_gpu_year, values.licence_usd_gpu_hour),
+            "licence_usd_gpu_year, licence_usd_gpu_hour",
+        ),
+        "a support plan on rents": (values.support_share, "support_share"),
+        "line and traffic": (values.network_usd_gpu_month, "network_usd_gpu_month"),
+    }
+    inside = [name for name, (value, _) in lines.items() if value]
+    out = [name for name, (value, _) in lines.items() if not value]
+    keys = [key for value, key in lines.values() if not value]
+    said = [f"The costs hold {listed(inside)}."] if inside else []
+    if out:
+        said.append(f"The costs leave out {listed(out)}: set {', '.join(keys)} in operating.")
+    return " ".join(said)
 
 
 def backtest_finding(summary: dict[str, float]) -> str:
-    """Say how wrong prices half a year old were."""
+    """Say how wrong prices half a year old were, unchanged and carried by the market."""
     if not summary["series"]:
         return "No series has both rows"
     return (
         f"Unchanged, prices of May and June 2026 miss those of October and November by up to "
-        f"{summary['worst']:.0%}; {summary['still']:.0f} of {summary['series']:.0f} did not move"
+        f"{summary['worst']:.0%}; {summary['still']:.0f} of {summary['series']:.0f} did not move. "
+        f"Carried by the market of the other sellers they miss by up to "
+        f"{summary['worst_carried']:.0%}"
     )
 
 

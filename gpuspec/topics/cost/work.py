@@ -10,7 +10,7 @@ from gpuspec.constants.inference import ratio_interval
 from gpuspec.constants.training import training_ratio_interval
 from gpuspec.formulas import cost
 from gpuspec.topics.cost.ask import CostQuestion
-from gpuspec.topics.cost.hours import way_names
+from gpuspec.topics.cost.hours import way_names, with_unpriced
 from gpuspec.topics.cost.prices.records import BANDS
 from gpuspec.topics.serving import ServingQuestion, best_rows
 from gpuspec.topics.training import TrainingQuestion, deadline_table
@@ -18,11 +18,15 @@ from gpuspec.topics.training import runs_table as training_runs
 
 
 def _hours(question: CostQuestion) -> pd.DataFrame:
-    """Return the default offers with their cost of a used hour, no hyperscalers."""
+    """Return the default offers with their cost of a used hour, no hyperscalers.
+
+    A GPU without a price has a row all the same, with mode "".
+    """
     found = question.offers(providers=())
     costs = cost.gpu_hour_usd(found, question.used_hours_share)
     keep = ["gpu", "mode", "power_w_gpu", "interruptions_per_gpu_hour"]
-    return pd.concat([found[keep], costs], axis=1).assign(way=way_names(found))
+    table = pd.concat([found[keep], costs], axis=1).assign(way=way_names(found))
+    return with_unpriced(table, question)
 
 
 def _costed(table: pd.DataFrame, usd: Callable[[pd.Series], Any]) -> pd.DataFrame:
@@ -150,7 +154,7 @@ def summary_table(
 
     The arguments are `tokens_table`, `runs_table` and `simulation_table` of the question.
     """
-    key, kept = ["gpu", "mode"], ["on-demand", "own"]
+    key, kept = ["gpu", "mode"], ["on-demand", "own", ""]
     of_runs = runs[[*key, "usd", "days", "mwh", "tonnes_co2"]].rename(columns={"usd": "usd_run"})
     table = tokens[[*key, "way", "usd"]].rename(columns={"usd": "usd_tokens"})
     table = table.merge(of_runs, on=key, how="outer")

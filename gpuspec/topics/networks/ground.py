@@ -1,6 +1,6 @@
 """What was measured of links and networks like those that a question asks for."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,9 @@ from numpy.typing import ArrayLike
 from gpuspec.catalog import Gpu
 from gpuspec.constants.collectives import path_of, where
 from gpuspec.constants.ground import Ground, ground_codes, ground_of
+
+Grounds = dict[str, tuple[str, tuple[str, ...]]]
+"""The ground of several options by name: its level, and the reasons."""
 
 
 def group_ground(
@@ -49,9 +52,31 @@ def largest_ground(operation: str, row: "pd.Series[Any]") -> Ground:
     return ground_of("collectives", said)
 
 
-def table_ground(
-    rows: Iterable[pd.Series], operation: str
-) -> dict[str, tuple[str, tuple[str, ...]]]:
+def inside_ground(device: Gpu, link: str, message_bytes: float, gpus: int) -> Ground:
+    """Return the ground of all-reduces of a size between `gpus` of one node over a link."""
+    said: dict[str, Any] = {"operation": "all_reduce", "gpu": device.id, "link": link}
+    said |= {"reach": str(where(1)), "members": gpus, "message_bytes": message_bytes, "nodes": 1}
+    return ground_of("collectives", said)
+
+
+def said_ground(grounds: Sequence[Ground]) -> dict[str, list[str]]:
+    """Return the columns ``ground`` and ``ground_reasons`` of a table."""
+    return {
+        "ground": [ground.level for ground in grounds],
+        "ground_reasons": ["; ".join(ground.reasons) for ground in grounds],
+    }
+
+
+def column_ground(table: pd.DataFrame, by: Sequence[str]) -> Grounds:
+    """Return the ground that a table of `said_ground` states last of each kind, by its name."""
+    found = {}
+    for name, group in table.groupby(list(by), sort=False):
+        level, reasons = group.iloc[-1][["ground", "ground_reasons"]]
+        found[", ".join(map(str, name))] = (level, tuple(filter(None, reasons.split("; "))))
+    return found
+
+
+def table_ground(rows: Iterable[pd.Series], operation: str) -> Grounds:
     """Return the ground of the last row of each way to join GPUs, by its name."""
     found: dict[str, tuple[str, tuple[str, ...]]] = {}
     for row in rows:

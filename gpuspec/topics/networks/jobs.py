@@ -6,17 +6,20 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from gpuspec.base.units import GB, NODE_GPUS
 from gpuspec.catalog import Gpu, gpu
 from gpuspec.catalog.models import Model, model
-from gpuspec.constants.collectives import LARGE, collective_interval
+from gpuspec.constants.collectives import LARGE, collective_interval, joined_ground
 from gpuspec.constants.fabrics import fabric
+from gpuspec.constants.ground import joined as joined_all
 from gpuspec.constants.links import Fabric
 from gpuspec.constants.training import training_ratio_interval
 from gpuspec.formulas.splits import TENSOR, impossible
 from gpuspec.formulas.training import parallel_sizes
 from gpuspec.topics.networks.ask import NetworksQuestion
+from gpuspec.topics.networks.ground import inside_ground, said_ground
 from gpuspec.topics.networks.layouts import WAITING, adapters, evaluated, fastest, layout_grid
 from gpuspec.topics.networks.wiring import PATHS, Wiring, card_fabric, crowded, wirings
 
@@ -70,7 +73,8 @@ def tensor_table(question: NetworksQuestion, models: Sequence[str | Model]) -> p
 
     One tensor-parallel group, micro-batches of one sequence, whether or not it fits. Columns:
     ``model``, ``tp``, ``wiring``, ``gpu``, ``step_s``, ``tp_s``, ``share`` with ``share_low``
-    and ``share_high`` (80 % interval of the collectives).
+    and ``share_high`` (80 % interval of the collectives), ``ground`` and ``ground_reasons`` (of
+    all-reduces of that size over that wiring).
     """
     q = question
     kinds = [w for w in wirings(q.devices, q.gpus_per_node) if not w.name.endswith(", ring")]
@@ -89,7 +93,9 @@ def _tensor(q: NetworksQuestion, network: Model, wiring: Wiring) -> pd.DataFrame
     )
     found = evaluated(q, network, wiring.gpu, joined, grid, q.seq_len)
     step, waiting = found[["step_s", "tp_s"]].to_numpy().T
-    shares = _shares(step, waiting, q.seq_len * network.hidden * 2.0, 1)
+    message = q.seq_len * network.hidden * 2.0
+    known = [inside_ground(wiring.gpu, wiring.key, message, int(n)) for n in tp]
+    shares = _shares(step, waiting, message, 1, [g.code for g in known])
     return pd.DataFrame(
         {
             "model": network.name,
@@ -99,16 +105,17 @@ def _tensor(q: NetworksQuestion, network: Model, wiring: Wiring) -> pd.DataFrame
             "step_s": found["step_s"],
             "tp_s": found["tp_s"],
             **shares,
+            **said_ground(known),
         }
     )
 
 
 def _shares(
-    step: np.ndarray, waiting: np.ndarray, message_bytes: float, nodes: int
+    step: np.ndarray, waiting: np.ndarray, message_bytes: float, nodes: int, ground: ArrayLike = 0
 ) -> dict[str, np.ndarray]:
     """Return the share of a step that waits, and its 80 % interval."""
     rest = step - waiting
-    low, high = collective_interval(waiting, message_bytes, nodes)
+    low, high = collective_interval(waiting, message_bytes, nodes, ground=ground)
     shares = (waiting / step, low / (rest + low), high / (rest + high))
     return dict(zip(SHARES, shares, strict=True))
 
@@ -136,7 +143,7 @@ def network_table(question: NetworksQuestion, device: Gpu) -> pd.DataFrame:
     ``network``, ``node_gb_s``, ``nodes``, ``gpus``, ``step_s``, ``efficiency`` (step of one
     node over step of N) with ``efficiency_low`` and ``efficiency_high`` (80 % interval of the
     network's seconds), ``speed`` (in nodes), ``days`` of the run of `tokens`, ``days_lost`` of
-    them to the network, ``fits``.
+    them to the network, ``fits``, ``ground`` and ``ground_reasons`` (of what joins the GPUs).
     """
     q = question
     grid = node_layout(q, device).loc[[0] * (1 + len(q.nodes))].reset_index(drop=True)
@@ -152,9 +159,10 @@ def _network(
     joined = fabric(device, rate, kind, q.gpus_per_node)
     step = evaluated(q, q.network, device, joined, grid, q.seq_len)["step_s"].to_numpy()
     one, more = step[0], np.maximum(step - step[0], 0.0)
-    quick, slow = collective_interval(more, LARGE, counts)
-    efficiency = one / (one + more)
     gpus = counts * q.gpus_per_node
+    known = [joined_ground(device, int(n), kind, rate) for n in gpus]
+    quick, slow = collective_interval(more, LARGE, counts, ground=[g.code for g in known])
+    efficiency = one / (one + more)
     days = q.tokens / (gpus * q.sequences_per_gpu * q.seq_len) * step / SECONDS_A_DAY
     return pd.DataFrame(
         {
@@ -170,6 +178,7 @@ def _network(
             "days": days,
             "days_lost": days * (1 - efficiency),
             "fits": grid["fits"].to_numpy(),
+            **said_ground(known),
         }
     )
 
@@ -178,8 +187,9 @@ def waiting_table(question: NetworksQuestion) -> pd.DataFrame:
     """Return what share of a step each parallelism waits, in the fastest layout of typical jobs.
 
     Columns: ``job``, ``gpu``, ``layout``, ``step_s``, one share for each of `WAITING`,
-    ``share`` (of all of them) with ``share_low`` and ``share_high``, and ``reason`` (why a job
-    does not run; its shares are then 0).
+    ``share`` (of all of them) with ``share_low`` and ``share_high``, ``ground`` and
+    ``ground_reasons`` (of what joins the GPUs), and ``reason`` (why a job does not run; its
+    shares are then 0).
     """
     q = question
     return pd.DataFrame([_waiting(q, device, job) for job in JOBS for device in q.devices])
@@ -189,15 +199,19 @@ def _waiting(q: NetworksQuestion, device: Gpu, job: TypicalJob) -> dict[str, obj
     network = model(job.model)
     spread = (job.stages, job.contexts, job.experts)
     grid = layout_grid(network, job.gpus, job.sequences, job.seq_len, NODE_GPUS, *spread)
-    joined = fabric(device, q.network_gb_s(device), q.network_kind)
+    rate = q.network_gb_s(device)
+    joined = fabric(device, rate, q.network_kind)
+    known = joined_ground(device, job.gpus, q.network_kind, rate)
     best = fastest(evaluated(q, network, device, joined, grid, job.seq_len))
     row: dict[str, object] = {"job": job.name, "gpu": device.id, "layout": "", "step_s": np.inf}
+    row |= {name: said[0] for name, said in said_ground([known]).items()}
     if best is None:
         shares: dict[str, object] = dict.fromkeys((*WAITING, *SHARES), 0.0)
         return {**row, **shares, "reason": f"no layout fits {job.gpus} x {device.id}"}
     step = float(best["step_s"])
     waits = best[[f"{name}_s" for name in WAITING]].to_numpy(float)
-    every = _shares(np.array(step), waits.sum(), LARGE, 2 if job.gpus > NODE_GPUS else 1)
+    across = 2 if job.gpus > NODE_GPUS else 1
+    every = _shares(np.array(step), waits.sum(), LARGE, across, known.code)
     return {
         **row,
         "layout": _layout_words(best),
@@ -222,7 +236,8 @@ def form_table(question: NetworksQuestion, models: Sequence[str] = FORM_MODELS) 
     other), ``tuning`` (``all weights`` or ``LoRA``), ``model``, ``params`` (in 1e9), ``ratio``
     with ``ratio_low`` and ``ratio_high`` (80 % interval), ``card`` (the ratio if NVLink joined
     the cards: what the chip alone loses), ``kept`` (`ratio` over `card`: what PCIe leaves),
-    ``pcie_layout``, ``sxm_layout``, ``reason`` (why not; its figures are then 0).
+    ``pcie_layout``, ``sxm_layout``, ``ground`` and ``ground_reasons`` (of both links), ``reason``
+    (why not; its figures are then 0).
     """
     q = question
     rows: list[dict[str, object]] = []
@@ -245,6 +260,10 @@ def _forms(
     nvlink = fabric(module, 0.0)
     whole, ideal = best(module, nvlink), best(card, nvlink)
     about = {"pair": f"{card.id} / {module.id}", "tuning": tuning, "model": network.name}
+    known = joined_all(
+        [joined_ground(one, NODE_GPUS, q.network_kind, 0.0) for one in (card, module)]
+    )
+    about |= {name: said[0] for name, said in said_ground([known]).items()}
     rows = []
     for path in PATHS:
         cards = best(card, crowded(card_fabric(card, path, 0.0), NODE_GPUS))

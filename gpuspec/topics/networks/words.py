@@ -4,7 +4,7 @@ import pandas as pd
 
 from gpuspec.base.units import format_bytes
 from gpuspec.topics.networks import ENOUGH, NetworksQuestion
-from gpuspec.topics.networks.ground import table_ground
+from gpuspec.topics.networks.ground import column_ground, table_ground
 from gpuspec.views.words import grounds_sentence, listed
 
 
@@ -40,6 +40,11 @@ def links_ground(question: NetworksQuestion, table: pd.DataFrame) -> str:
     """Say what is known of the largest message, over the most nodes, of each way to join GPUs."""
     last = [group.iloc[-1] for _, group in table.groupby("wiring", sort=False)]
     return grounds_sentence(table_ground(last, question.operation))
+
+
+def known_sentence(table: pd.DataFrame, *by: str) -> str:
+    """Say what was measured of links like those of a table, which has columns of its ground."""
+    return grounds_sentence(column_ground(table, by))
 
 
 def scale_finding(table: pd.DataFrame) -> str:
@@ -91,6 +96,7 @@ def network_sentences(question: NetworksQuestion, table: pd.DataFrame) -> str:
             f"{name}: {breaks}; {last['nodes']} nodes keep {last['efficiency']:.0%} ({span}), and "
             f"of {last['days']:,.1f} days {last['days_lost']:,.1f} go to the network."
         )
+    said.append(known_sentence(table, "network"))
     return " ".join(filter(None, [*said, question.doubts]))
 
 
@@ -135,4 +141,4 @@ def form_sentences(table: pd.DataFrame) -> str:
     short = table.loc[table["reason"] != "", "model"].unique()
     if len(short):
         said.append(f"All weights of {listed(list(short))} fit no eight of these GPUs.")
-    return " ".join(said)
+    return " ".join([*said, known_sentence(table, "pair")])

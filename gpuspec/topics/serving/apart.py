@@ -39,6 +39,17 @@ def fewest_apart(
     (``tp``, ``pp``, ``attention_dp``, ``prefill_tp``, ``prefill_attention_dp``), ``ttft_s`` and
     ``tpot_s`` (with a rate those that 95 % keep) each with ``_low`` and ``_high``, ``ground``.
     """
+    found = fewest_pair(question, device, form, below)
+    return _row(question, *found) if found else None
+
+
+def fewest_pair(
+    question: ServingQuestion, device: Gpu, form: WeightFormat, below: float = np.inf
+) -> tuple[Disaggregated, Row] | None:
+    """Return the workers of `fewest_apart`, and what users see of them.
+
+    ``ttft_s``, ``tpot_s`` and ``load``, the requests in flight.
+    """
     q, best, kept = question, float(below), None
     if q.draft_tokens or q.network.kind == "encoder" or q.osl < 2:
         return None
@@ -48,7 +59,16 @@ def fewest_apart(
         found = _grown(q, pair, best)
         if found:
             kept, best = found, found[0].gpus
-    return _row(q, *kept) if kept else None
+    return kept
+
+
+def pair_words(pair: Disaggregated) -> str:
+    """Return how a pair is split, such as 6 GPUs read (one GPU each), 8 write (TP 4 each)."""
+    read, write = (
+        Split(*(getattr(side.layout, name) for name in Split._fields)).words
+        for side in (pair.prefill, pair.decode)
+    )
+    return f"{pair.prefill_gpus} GPUs read ({read} each), {pair.decode_gpus} write ({write} each)"
 
 
 def _pairs(
@@ -63,7 +83,7 @@ def _pairs(
         alone, _, reads = (float(x) for x in prefill_alone(one, q.prompt_tokens, q.cached_share))
         loads = distinct(np.floor(np.geomspace(1, max(most_requests(q, one), 1), LOADS)))
         context = mean_context(q.prompt_tokens, q.osl, q.osl_cv)
-        step = total_seconds(decode_seconds(write, loads, context))
+        step = total_seconds(decode_seconds(write, loads, context, q.client))
         alone += float(transfer_seconds(one, q.prompt_tokens))
         good = over_limits(q, np.full(len(step), alone), step) <= 1
         if not good.any():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache, partial
 from itertools import product
 from typing import Any
@@ -12,11 +12,18 @@ import numpy as np
 from gpuspec.base.lazy import pd
 from gpuspec.base.units import GIB, distinct
 from gpuspec.catalog import gpu
+from gpuspec.constants.ground import Ground
 from gpuspec.formulas.images import image_seconds
 from gpuspec.formulas.serving import Deployment, request_bytes
 from gpuspec.formulas.splits import Split
+from gpuspec.topics.serving.apart import fewest_pair, pair_words
 from gpuspec.topics.serving.ask import ImagesQuestion, ServingQuestion
-from gpuspec.topics.serving.ground import images_ground, way_ground, ways_ground
+from gpuspec.topics.serving.ground import (
+    images_ground,
+    separate_ground,
+    way_ground,
+    ways_ground,
+)
 from gpuspec.topics.serving.layouts import replicas
 from gpuspec.topics.serving.load import (
     BOUNDS,
@@ -26,7 +33,7 @@ from gpuspec.topics.serving.load import (
     seen_at,
     served,
 )
-from gpuspec.topics.ways import Row, Ways, capacity, filled, stacked
+from gpuspec.topics.ways import Row, Ways, capacity, filled, records, stacked
 
 LOADS = 32
 """Loads of a replica at which its speed is computed, from one request to a full memory."""
@@ -38,8 +45,13 @@ LADDER = np.geomspace(0.1, 10, 9)
 """Loads over the largest one of a replica whose work is proportional to its speed."""
 
 
-def service_ways(question: ServingQuestion, loads: int = LOADS) -> Ways:
-    """Return every GPU, format, split and load of a replica for a service of tokens."""
+def service_ways(question: ServingQuestion, loads: int = LOADS, apart: bool = False) -> Ways:
+    """Return every GPU, format, split and load of a replica for a service of tokens.
+
+    `apart`: beside them, for each GPU and format, workers that read prompts and workers that write
+    answers, where a pair of them keeps the limits on fewer GPUs than replicas do. The whole pair is
+    one unit, with ``prefill_gpus``; its row is as wide as one of inherited kernels.
+    """
     q = question
     parts: list[Row] = []
     curves: list[dict[str, np.ndarray]] = []
@@ -61,7 +73,64 @@ def service_ways(question: ServingQuestion, loads: int = LOADS) -> Ways:
         whole = {} if q.arriving else {"whole": np.ones(1)}
         curves.append({n: curve[n] for n in ("excess", "load")} | {"batch": curve["knots"]} | whole)
     table = stacked(parts)
-    return Ways(table.assign(ground=ways_ground(q, table)), curves, partial(way_ground, q))
+    table = table.assign(ground=ways_ground(q, table))
+    explain = partial(way_ground, q)
+    if not apart:
+        return Ways(table, curves, explain)
+    pairs, grounds = _pairs(q, table, len(curves))
+    curves += [_proportional(q.arriving or float(q.in_flight))] * len(pairs)
+    both = stacked([*records(table), *pairs]) if pairs else table
+
+    def ground(row: Mapping[str, Any]) -> Ground:
+        own = grounds[row["gpu"], row["precision"]] if row.get("prefill_gpus") else None
+        return own or explain(row)
+
+    return Ways(both, curves, ground)
+
+
+def _pairs(
+    q: ServingQuestion, table: pd.DataFrame, place: int
+) -> tuple[list[Row], dict[tuple[str, str], Ground]]:
+    """Return the rows of prompts that are read apart, and their ground by GPU and format."""
+    rows: list[Row] = []
+    grounds = {}
+    for device, form in product(q.devices, q.formats):
+        own = table[(table["gpu"] == device.id) & (table["precision"] == form.id)]
+        kept = own[own["works"] & (own["within"] > 0)]
+        found = fewest_pair(q, device, form, float(kept["gpus"].min()) if len(kept) else np.inf)
+        if not found:
+            continue
+        pair, seen = found
+        known = grounds[device.id, form.id] = separate_ground(q, pair, seen["load"])
+        load = q.arriving or float(q.in_flight)
+        rows.append(
+            {
+                **{n: getattr(pair.decode.layout, n) for n in Split._fields},
+                **{n: seen[n] for n in ("ttft_s", "tpot_s")},
+                "gpu": device.id,
+                "precision": form.id,
+                "split": pair_words(pair),
+                "prefill_gpus": pair.prefill_gpus,
+                "unit_gpus": pair.gpus,
+                "gpus": pair.gpus,
+                "units": 1.0,
+                "batch": float(seen["load"]),
+                "within": load,
+                "most": most_requests(q, pair),
+                "speed_s": seen["tpot_s"],
+                "inherited": True,
+                "curve": place + len(rows),
+                "works": True,
+                "reason": "",
+                "ground": known.code,
+            }
+        )
+    return rows, grounds
+
+
+def _proportional(load: float) -> dict[str, np.ndarray]:
+    """Return the curve of a unit whose load is proportional to its speed, through a known point."""
+    return {"batch": load * LADDER, "excess": LADDER, "load": np.array([load])}
 
 
 def load_curve(q: ServingQuestion, replica: Deployment, loads: int = LOADS) -> Row:

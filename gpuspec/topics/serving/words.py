@@ -244,11 +244,12 @@ def software_sentence(question: Replicas) -> str:
 
 def arrivals_finding(seen: pd.DataFrame) -> str:
     """Say how far below its largest rate a fleet must stay for a short wait."""
-    said = []
+    alike: dict[str, list[str]] = {}
     for name, group in seen.groupby("gpu", sort=False):
         calm = group["ttft_p95_s"] <= 2 * group["ttft_p95_s"].iloc[0]
         share = float(group["utilisation"][calm].max())
-        said.append(f"{name} up to {share:.0%}")
+        alike.setdefault(f"{share:.0%}", []).append(str(name))
+    said = [f"{listed(names)} up to {share}" for share, names in alike.items()]
     return f"95 % wait at most twice as long as when idle: {listed(said)} of full load"
 
 

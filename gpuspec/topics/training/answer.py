@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from gpuspec.base.units import GB, NODE_GPUS
+from gpuspec.base.units import GB
 from gpuspec.catalog import Gpu, gpu
 from gpuspec.catalog.models import Model
 from gpuspec.constants.training import training_interval, training_ratio_interval
@@ -81,7 +81,7 @@ def run_figures(question: TrainingQuestion, device: Gpu, count: int, step_s: Arr
     interval = checkpoint_interval_s(write, rate)
     useful = goodput(interval, write, rate, q.restart_s)
     days = training_seconds(q.tokens, q.tokens_per_step, step_s) / useful / DAY
-    nodes = count / NODE_GPUS
+    nodes = count / q.gpus_per_node
     return {
         "days": days,
         "gpu_hours": days * 24 * count,
@@ -298,7 +298,7 @@ def checkpoint_table(
 def node_table(question: TrainingQuestion, row: pd.Series) -> pd.DataFrame:
     """Return what a node needs beside GPUs, for one row of `runs_table`: what and how much."""
     q, count = question, int(row["gpus"])
-    nodes = max(count / NODE_GPUS, 1)
+    nodes = max(count / q.gpus_per_node, 1)
     size = checkpoint_bytes(q.network, q.recipe)
     device = next(g for g in q.devices if g.id == row["gpu"])
     network = q.network_gb_s(device)

@@ -1,14 +1,16 @@
 """What is asked about training."""
 
+from collections.abc import Iterator
 from functools import cached_property
-from typing import Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self, get_args
 
+import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from gpuspec.base.ask import Ask, Range, Short, Was, typed
 from gpuspec.base.days import run_date
 from gpuspec.base.errors import InputError
-from gpuspec.base.units import NODE_GPUS
+from gpuspec.base.units import NODE_GPUS, Floats
 from gpuspec.catalog import Gpu, servers
 from gpuspec.catalog.fields import (
     Batch,
@@ -16,9 +18,11 @@ from gpuspec.catalog.fields import (
     Days,
     Documents,
     Epochs,
+    Fp8Recipe,
     FrameworkName,
     GpuCounts,
     ModelName,
+    NodeGpus,
     Offload,
     OptimizerName,
     Rank,
@@ -27,20 +31,29 @@ from gpuspec.catalog.fields import (
     SequenceTokens,
     TrainingFormat,
     Tuning,
+    Watts,
 )
 from gpuspec.catalog.frameworks import framework_record
 from gpuspec.catalog.models import Model, model
 from gpuspec.catalog.precision import TrainingRecipe, training_recipe
 from gpuspec.catalog.precision import precision as format_of
 from gpuspec.constants.fabrics import fabric
-from gpuspec.constants.kernels import kernels
+from gpuspec.constants.kernels import kernels, nvlink_island
 from gpuspec.constants.memory import MemoryTerms, memory_terms
-from gpuspec.constants.training import TrainingTerms, framework
+from gpuspec.constants.training import TrainingTerms, framework, stand_in
+from gpuspec.formulas.job import TrainingJob
 from gpuspec.formulas.memory import TARGETS, Adapter, need_layer_order
-from gpuspec.formulas.power import node_power_w
+from gpuspec.formulas.power import limited, node_power_w
 from gpuspec.formulas.recompute import recompute_of
 from gpuspec.formulas.training import FAILURES_PER_GPU_DAY, RESTART_S, Cluster
 from gpuspec.topics.shared import MODEL_HELP, Compared, Networked
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+INSTEAD: dict[str, Any] = {"tokens": RunTokens, "deadline_days": Days}
+"""Fields that others may state, and what is valid of them."""
 
 
 class Job(Ask):
@@ -97,6 +110,9 @@ class Job(Ask):
             return
         if stated not in (None, default):
             raise InputError(name, stated, f"give it or {by}, not both")
+        limits = get_args(INSTEAD[name])[1]
+        if not value <= limits.most:
+            raise InputError(by, value, f"as {name}: {limits.valid(False)}")
         self._put({name: value})
 
     @model_validator(mode="after")
@@ -136,6 +152,17 @@ class TrainingQuestion(Job, Compared, Networked):
     precision: Annotated[TrainingFormat, Was("compute")] = Field(
         "bf16", description="Precision of the products: bf16, or fp8 where the GPU has it"
     )
+    fp8_recipe: Fp8Recipe | None = Field(
+        None,
+        description="What shares a scale in FP8: tensor, row or block; None: the framework's "
+        "first (data/frameworks.csv)",
+    )
+    power_limit_w: Watts | None = Field(
+        None, description="Power limit of each GPU; None: what it is rated at"
+    )
+    gpus_per_node: NodeGpus = Field(
+        NODE_GPUS, description="GPUs of a node, which NVLink or PCIe joins; a network joins nodes"
+    )
     recompute: RecomputeWords | None = Field(
         None,
         description="What the backward pass repeats: none, selective, operations "
@@ -172,6 +199,30 @@ class TrainingQuestion(Job, Compared, Networked):
             raise InputError("offload", self.offload, f"{has.name} {can}")
         return self
 
+    @model_validator(mode="after")
+    def _as_the_hardware_can(self) -> Self:
+        has, recipe = framework_record(self.framework), self.fp8_recipe
+        if recipe and recipe not in has.fp8_recipes:
+            scales = f"has a scale for each {' or '.join(has.fp8_recipes)}"
+            valid = f"{has.name} {scales if has.fp8 else 'does not train in FP8'}"
+            raise InputError("fp8_recipe", recipe, valid)
+        for device in self.devices:
+            self.as_limited(device)  # says where a limit leaves nothing
+        for count in self.counts:
+            if count > self.gpus_per_node and count % self.gpus_per_node:
+                valid = f"beyond one node give multiples of its {self.gpus_per_node} GPUs"
+                raise InputError("counts", count, valid)
+        return self
+
+    def as_limited(self, device: Gpu) -> Gpu:
+        """Return a GPU under the power limit."""
+        return limited(device, self.power_limit_w) if self.power_limit_w else device
+
+    @property
+    def scaled_by(self) -> str:
+        """What shares a scale in FP8."""
+        return self.fp8_recipe or next(iter(framework_record(self.framework).fp8_recipes), "tensor")
+
     @property
     def host_parts(self) -> tuple[str, ...] | None:
         """Return what goes to host memory where it is asked for; None where it is left open."""
@@ -182,12 +233,8 @@ class TrainingQuestion(Job, Compared, Networked):
 
     @field_validator("counts")
     @classmethod
-    def _whole_nodes(cls, counts: tuple[int, ...]) -> tuple[int, ...]:
-        """Sort the numbers; a job fills whole nodes beyond one."""
-        for count in counts:
-            if count > NODE_GPUS and count % NODE_GPUS:
-                valid = f"beyond one node give multiples of its {NODE_GPUS} GPUs"
-                raise InputError("", count, valid)
+    def _sorted(cls, counts: tuple[int, ...]) -> tuple[int, ...]:
+        """Sort the numbers."""
         return tuple(sorted(set(counts)))
 
     @cached_property
@@ -199,6 +246,28 @@ class TrainingQuestion(Job, Compared, Networked):
     def memory(self) -> MemoryTerms:
         """Fitted constants of memory."""
         return memory_terms()
+
+    @property
+    def doubts(self) -> str:
+        """Say whose constants stand in, and what of the question changes nothing."""
+        said = [stand_in(self.framework), *self._without_effect()]
+        return " ".join(f"{words[0].upper()}{words[1:]}." for words in said if words)
+
+    def _without_effect(self) -> Iterator[str]:
+        """Yield what is asked and changes nothing, as part of a sentence."""
+        wide = [g.id for g in self.devices if self.computes_in(g) != self.precision]
+        has, listed = framework_record(self.framework), " and ".join(wide)
+        if wide and not has.fp8:
+            yield f"{has.name} does not train in FP8: products are in BF16"
+        elif wide:
+            yield f"without FP8 units, products are in BF16 on {listed}"
+        formats = {self.computes_in(g) for g in self.devices}
+        if self.fp8_recipe and "fp8" not in formats:
+            yield f"where products are in BF16, fp8_recipe {self.fp8_recipe} changes nothing"
+        watts = self.power_limit_w or float("inf")
+        for device in self.devices:
+            if device.tdp_w <= watts < float("inf"):
+                yield f"{watts:g} W is no limit to {device.id}, which draws {device.tdp_w:g}"
 
     @property
     def adapter(self) -> Adapter | None:
@@ -213,6 +282,14 @@ class TrainingQuestion(Job, Compared, Networked):
         """Return the tokens of one optimizer step."""
         return float(self.global_batch * self.seq_len)
 
+    def microbatches(self, dp: "pd.Series[int]", micro_batch: "pd.Series[int]") -> Floats:
+        """Return the micro-batches of a step of each layout; not whole where it does not divide."""
+        return np.asarray(self.global_batch / dp / micro_batch, float)
+
+    def timed(self, job: TrainingJob) -> TrainingJob:
+        """Return a job as its time is computed; memory holds the longest sequences."""
+        return job
+
     def computes_in(self, device: Gpu) -> str:
         """Return the precision of the products on a GPU: FP8 where it and the framework can."""
         able = "fp8" in device.precisions and framework_record(self.framework).fp8
@@ -220,16 +297,29 @@ class TrainingQuestion(Job, Compared, Networked):
 
     def cluster(self, device: Gpu) -> Cluster:
         """Return kernels, fabric and constants for a GPU."""
-        return Cluster(
-            kernels=kernels(device),
-            fabric=fabric(device, self.network_gb_s(device), self.network_kind, NODE_GPUS),
-            terms=self.terms,
-        )
+        gpus = self.gpus_per_node
+        joined = fabric(device, self.network_gb_s(device), self.network_kind, gpus)
+        if self._nodes_are_boards(device) and joined.island > gpus:
+            each = joined.node_bytes_s / gpus
+            reach = max(each, min(joined.node_bytes_s, joined.reach_bytes_s))
+            joined = joined.model_copy(update={"island": gpus, "reach_bytes_s": reach})
+        return Cluster(kernels=kernels(self.as_limited(device)), fabric=joined, terms=self.terms)
+
+    def network_gb_s(self, device: Gpu) -> float:
+        """Return the network of a node: as asked, or an adapter a GPU as the reference has it."""
+        found = super().network_gb_s(device)
+        if self.node_network_gb_s is None and self._nodes_are_boards(device):
+            return found * self.gpus_per_node / NODE_GPUS
+        return found
+
+    def _nodes_are_boards(self, device: Gpu) -> bool:
+        """Return whether NVLink joins the GPUs of a node, and not a rack of them."""
+        return nvlink_island(device.id, device.form_factor) <= NODE_GPUS
 
     def node_power_w(self, device: Gpu) -> float:
-        """Return the watts that a node of eight of this GPU draws in training."""
-        table = servers()
-        rated = table.loc[(table["gpu_id"] == device.id) & (table["gpu_count"] == NODE_GPUS)]
+        """Return the watts that a node of this GPU draws in training."""
+        table, gpus, less = servers(), self.gpus_per_node, self.as_limited(device).tdp_w
+        rated = table.loc[(table["gpu_id"] == device.id) & (table["gpu_count"] == gpus)]
         known = rated["max_system_kw"].dropna()
-        watts = float(known.iloc[0]) * 1e3 if len(known) else 0.0
-        return float(node_power_w(device.tdp_w, NODE_GPUS, watts))
+        watts = float(known.iloc[0]) * 1e3 - gpus * (device.tdp_w - less) if len(known) else 0.0
+        return float(node_power_w(less, gpus, watts))

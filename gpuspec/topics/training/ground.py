@@ -10,6 +10,7 @@ from gpuspec.base.units import NODE_GPUS
 from gpuspec.catalog import Gpu, gpu
 from gpuspec.constants.collectives import joined_ground
 from gpuspec.constants.ground import (
+    ALONE,
     NONE,
     Ground,
     Reason,
@@ -26,6 +27,10 @@ from gpuspec.topics.training.ask import TrainingQuestion
 SIZES = ("tp", "pp", "cp", "ep")
 IN_HOST_MEMORY = "of the time of steps that keep states or activations in host memory"
 HELD_BY_HOST = Ground("far", (Reason.of(NONE, what=IN_HOST_MEMORY),))
+OF_POWER_LIMITS = "of power limits"
+HELD_BY_POWER = Ground("near", (Reason.of(ALONE, what=OF_POWER_LIMITS),))
+OF_NODES = "with nodes of other than 8 GPUs"
+OTHER_NODES = Ground("far", (Reason.of(NONE, what=OF_NODES),))
 
 
 def setting(
@@ -33,17 +38,18 @@ def setting(
 ) -> dict[str, Any]:
     """Return what layouts (sizes, or arrays of them) say of their setting, as ground takes it."""
     q, split = question, {name: np.asarray(layout[name]) for name in SIZES}
-    name, stages = framework(q.framework)[0], split["tp"] * split["cp"] * split["pp"]
+    name, nodes = framework(q.framework)[0], NODE_GPUS / q.gpus_per_node
+    tuning = levels(q, device, count)["tuning"]
     return {
         "framework": name,
-        "known_on": framework_on(name, device.architecture),
+        "known_on": framework_on(name, device.architecture, tuning),
         "gpu": device.id,
         "generation": device.architecture,
         "precision": levels(q, device, count)["precision"],
-        "tuning": levels(q, device, count)["tuning"],
+        "tuning": tuning,
         "kind": model_kind(q.network),
-        "tensor_reach": framework_reach(name, split["tp"]),
-        "pipeline_reach": framework_reach(name, np.where(split["pp"] > 1, stages, 1)),
+        "tensor_reach": framework_reach(name, split["tp"] * nodes),
+        "pipeline_reach": framework_reach(name, np.where(split["pp"] > 1, count * nodes, 1)),
         "params_b": q.network.params / 1e9,
         "gpus": count,
         "seq_len": q.seq_len,
@@ -60,7 +66,7 @@ def levels(question: TrainingQuestion, device: Gpu, count: int) -> dict[str, str
         "tuning": "all weights" if q.tuning == "full" else "adapters",
         "kind": model_kind(q.network),
         "generation": device.architecture,
-        "reach": "between nodes" if count > NODE_GPUS else "in a node",
+        "reach": "between nodes" if count > q.gpus_per_node else "in a node",
     }
 
 
@@ -76,9 +82,14 @@ def layouts_ground(
 
 
 def network_ground(question: TrainingQuestion, device: Gpu, count: int) -> Ground:
-    """Return the ground of what joins the GPUs."""
+    """Return the ground of what joins the GPUs, and of their power limit."""
     q = question
-    return joined_ground(device, count, q.network_kind, q.network_gb_s(device))
+    known = [joined_ground(device, count, q.network_kind, q.network_gb_s(device))]
+    if q.gpus_per_node != NODE_GPUS and count > min(q.gpus_per_node, NODE_GPUS):
+        known.append(OTHER_NODES)
+    if q.as_limited(device).tdp_w < device.tdp_w:
+        known.append(HELD_BY_POWER)
+    return joined(known)
 
 
 def layout_ground(question: TrainingQuestion, row: Mapping[str, Any]) -> Ground:

@@ -87,7 +87,7 @@ def layout_grid(question: TrainingQuestion, count: int) -> pd.DataFrame:
     return shape.assign(
         recompute_share=shape["pp"].map(shares),
         offload="|".join(question.host_parts or ()),
-        microbatches=question.global_batch / shape["dp"] / shape["micro_batch"],
+        microbatches=question.microbatches(shape["dp"], shape["micro_batch"]),
     )
 
 
@@ -119,7 +119,9 @@ def _divisors(number: int) -> list[int]:
     return [d for d in range(1, number + 1) if number % d == 0]
 
 
-def layout_job(seq_len: int, grid: pd.DataFrame, has: Framework) -> TrainingJob:
+def layout_job(
+    seq_len: int, grid: pd.DataFrame, has: Framework, fp8_recipe: str | None = None
+) -> TrainingJob:
     """Return the layouts of a grid, under a framework, as step and memory formulas take them."""
     names = ("tp", "pp", "dp", "cp", "ep", "micro_batch", "microbatches", "interleave")
     offload = grid["offload"].to_numpy(str) if "offload" in grid else np.full(len(grid), "")
@@ -131,6 +133,9 @@ def layout_job(seq_len: int, grid: pd.DataFrame, has: Framework) -> TrainingJob:
         recompute_share=share,
         sequence_parallel=grid["tp"].to_numpy() > 1,
         balanced_stages=has.balanced_stages,
+        fp8_recipe=fp8_recipe or "tensor",
+        tp_overlap=has.overlaps_tensor & (grid["tp"].to_numpy() > 1),
+        attention=has.attention,
         offload_optimizer=np.char.find(offload, "optimizer") >= 0,
         offload_activations=np.char.find(offload, "activations") >= 0,
         bytes_per_logit=has.bytes_per_logit,
@@ -149,7 +154,13 @@ def possible_layouts(
     those layouts too. It has ``memory_bytes`` (peak of one GPU, NaN where memory was not asked
     about) and ``host_bytes`` (of the host, for each GPU).
     """
-    grid, reason = _held(question, device, layout_grid(question, count))
+    grid = layout_grid(question, count)
+    joined = question.cluster(device).fabric
+    if count > joined.island and not joined.node_bytes_s:
+        apart = f"no network joins the nodes of {count:,} GPUs"
+        blank = dict.fromkeys(("memory_bytes", "host_bytes"), np.nan)
+        return grid.assign(**blank), np.full(len(grid), apart, dtype=object)
+    grid, reason = _held(question, device, grid)
     short = np.char.startswith(reason.astype(str), UNFIT)
     offload = framework_record(question.framework).offload
     if (reason == "").any() or not short.any() or not offload or question.host_parts is not None:
@@ -188,7 +199,8 @@ def layout_parts(
     Waiting for activations that lie in host memory counts as recomputation: what it costs not to
     keep them.
     """
-    q, job = question, layout_job(question.seq_len, grid, framework_record(question.framework))
+    q, has = question, framework_record(question.framework)
+    job = q.timed(layout_job(q.seq_len, grid, has, q.scaled_by))
     parts = step_parts(
         q.network,
         q.recipe,

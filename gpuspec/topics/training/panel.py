@@ -8,6 +8,8 @@ from gpuspec.topics.training.words import deadline_finding, runs_ground
 from gpuspec.views.display import figure
 from gpuspec.views.panel import Panel, controls
 
+POWER_LIMITS_W = (300, 350, 400, 450, 500, 550, 600, 650, 700)
+NODES_GPUS = (1, 2, 4, 8)
 NETWORKS_GB_S = (0, 1.25, 3.125, 12.5, 50, 100, 200, 400)
 
 
@@ -21,6 +23,9 @@ def training_panel(question: TrainingQuestion) -> Panel:
         "seq_len",
         "global_batch",
         "precision",
+        "fp8_recipe",
+        power_limit_w=POWER_LIMITS_W,
+        gpus_per_node=NODES_GPUS,
         node_network_gb_s=NETWORKS_GB_S,
     )
 
@@ -36,6 +41,6 @@ def training_panel(question: TrainingQuestion) -> Panel:
     def told(answered: tuple[TrainingQuestion, pd.DataFrame]) -> str:
         asked, runs = answered
         ground = runs_ground(deadline_table(asked, runs))
-        return " ".join(filter(None, [ground, asked.network.doubts]))
+        return " ".join(filter(None, [ground, asked.doubts, asked.network.doubts]))
 
     return Panel(shown, answer, draw, told)

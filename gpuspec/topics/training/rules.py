@@ -23,7 +23,9 @@ def impossible(network: Model, question: TrainingQuestion, grid: pd.DataFrame) -
     has = framework_record(question.framework)
     rules = [
         *framework_rules(has, grid, question.tuning),
-        *layout_rules(network, question.seq_len, question.global_batch, grid),
+        *layout_rules(
+            network, question.seq_len, question.global_batch, grid, question.gpus_per_node
+        ),
     ]
     return first_broken(rules, len(grid))
 

@@ -12,7 +12,7 @@ from gpuspec.catalog import Gpu
 from gpuspec.catalog.frameworks import framework_record
 from gpuspec.catalog.models.formats import STORED
 from gpuspec.constants.ground import Ground
-from gpuspec.formulas.training import model_flops_per_token, parallel_sizes
+from gpuspec.formulas.training import parallel_sizes
 from gpuspec.topics.training.answer import DAY, layouts, nearest_layout, run_figures
 from gpuspec.topics.training.ask import TrainingQuestion
 from gpuspec.topics.training.elsewhere import unfit_reason
@@ -20,11 +20,13 @@ from gpuspec.topics.training.ground import layout_ground
 from gpuspec.topics.training.layouts import beside_sizes
 from gpuspec.topics.ways import Row, Ways, filled
 
-BEST_MFU, WORST_MFU = 0.7, 0.15
-"""Shares of the peak between which a training job lies: they bound the counts that are tried."""
 COUNTS = sorted([2**i for i in range(13)] + [24 * 2**i for i in range(8)])
-"""Numbers of GPUs on which a job is tried: parts of a node, then whole nodes."""
-MOST_COUNTS = 7
+"""Numbers of GPUs on which a job is tried: parts of a node, then whole nodes, two an octave."""
+WIDER = 4
+"""A job is tried on so many times the fewest GPUs that hold it, and on as many as its deadline
+needs: beyond both, more GPUs cost more and are not asked for."""
+HALF = 2
+"""A deadline that is met in the half of its time is met surely."""
 
 
 def training_formats(precisions: Sequence[str], device: Gpu) -> list[str]:
@@ -40,8 +42,13 @@ def training_ways(
     runs_per_year: float = 1.0,
     most_gpus: int = 0,
     every: bool = False,
+    fastest: bool = False,
 ) -> Ways:
-    """Return the best layout (or `every` one) of each GPU, format and number of GPUs."""
+    """Return the best layout (or `every` one) of each GPU, format and number of GPUs.
+
+    `most_gpus` is how many there are at most (0: any number); `fastest`: more GPUs are of use also
+    where the deadline is met.
+    """
     parts = []
     for device in question.devices:
         for compute in training_formats(precisions, device):
@@ -56,8 +63,7 @@ def training_ways(
                 continue
             of = {"gpus": (device.id,), "counts": (8,), "precision": compute}
             q = question.model_copy(update=of)
-            counts = training_counts(q, most_gpus)
-            parts += [_job_rows(q, n, runs_per_year, every) for n in counts]
+            parts += _sized(q, most_gpus, runs_per_year, every, fastest)
     table = filled(pd.concat(parts, ignore_index=True))
     return Ways(table, explain=partial(_way_ground, question))
 
@@ -68,15 +74,26 @@ def _way_ground(question: TrainingQuestion, row: Mapping[str, Any]) -> Ground:
     return layout_ground(asked, {"cp": 1, "ep": 1, **row})
 
 
-def training_counts(question: TrainingQuestion, most: int = 0) -> list[int]:
-    """Return the numbers of GPUs between which the deadline can just be met."""
-    q = question
-    flops = float(model_flops_per_token(q.network, q.seq_len)) * q.tokens
-    rate = q.devices[0].peak_flops(q.computes_in(q.devices[0])) * q.deadline_days * DAY
-    least, enough = flops / rate / BEST_MFU, 3 * flops / rate / WORST_MFU
-    sizes = [n for n in COUNTS if n <= (most or COUNTS[-1])]
-    wide = [n for n in sizes if n >= least and n <= max(enough, 8)]
-    return (wide or sizes[-1:])[:MOST_COUNTS]
+def _sized(
+    q: TrainingQuestion, most: int, runs_per_year: float, every: bool, fastest: bool
+) -> list[pd.DataFrame]:
+    """Return the rows of a GPU and format on rising numbers of GPUs.
+
+    The numbers follow from memory first: from the fewest that hold the job to `WIDER` times as
+    many, whatever the deadline; then on, until the deadline is met in the half of its time.
+    """
+    parts: list[pd.DataFrame] = []
+    fewest = 0
+    for count in [n for n in COUNTS if n <= (most or COUNTS[-1])]:
+        rows = _job_rows(q, count, runs_per_year, every)
+        parts.append(rows)
+        if not rows["works"].any():
+            continue
+        fewest = fewest or count
+        soon = float(rows["days"].min()) <= q.deadline_days / HALF
+        if soon and count >= WIDER * fewest and not fastest:
+            break
+    return parts
 
 
 def _job_rows(q: TrainingQuestion, count: int, runs_per_year: float, every: bool) -> pd.DataFrame:

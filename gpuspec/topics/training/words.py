@@ -47,7 +47,8 @@ def deadline_sentences(question: TrainingQuestion, answer: pd.DataFrame) -> str:
             f"{days_with_interval(r.days, r.days_low, r.days_high)}, MFU {r.mfu:.0%}, "
             f"{amount(r.gpu_hours)} GPU-hours, {_energy(r.kwh)}; {r.verdict}."
         )
-    return " ".join(filter(None, [*said, runs_ground(answer), question.network.doubts]))
+    doubts = (question.doubts, question.network.doubts)
+    return " ".join(filter(None, [*said, runs_ground(answer), *doubts]))
 
 
 def layout_more(row: Mapping[Any, Any]) -> str:

@@ -17,6 +17,10 @@ NAMES = {
     "reserved-1yr": "1-year contract price",
     "reserved-3yr": "3-year contract price",
 }
+LATER = "of a later day"
+"""What ``carried_why`` says of a price that is younger than the run: it is taken as it is."""
+FAR = 1.1
+"""Factor, up or down, from which a price counts as carried far."""
 
 
 def limit_days(mode: str) -> int:
@@ -36,6 +40,21 @@ def is_stale(modes: Iterable[str], ages: ArrayLike) -> NDArray[np.bool_]:
     limits = np.array([limit_days(mode) for mode in modes], float)
     days = np.asarray(ages, float)
     return np.asarray(np.isnan(days) | (days > limits))
+
+
+def grades(offers: pd.DataFrame) -> NDArray[np.str_]:
+    """Return how firm each price is: ``firm``, ``indicative`` or ``guess``.
+
+    Firm is a quote of the user's own that is not stale. A guess is a price that is stale, of a day
+    after that of the run, derived by us, of the lowest trust, or carried farther than by `FAR`.
+    Indicative is the rest: what
+    a provider printed, fresh enough.
+    """
+    moved = np.abs(np.log(offers["carried"].to_numpy(float))) > np.log(FAR)
+    weak = (offers["confidence"] == "C") | offers["derived"].astype(bool) | moved
+    weak |= offers["carried_why"] == LATER
+    firm = offers["quoted"].astype(bool) & ~offers["stale"]
+    return np.select([firm, offers["stale"] | weak], ["firm", "guess"], "indicative")
 
 
 def age_warnings(offers: pd.DataFrame) -> list[str]:

@@ -8,8 +8,8 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field
 
 from gpuspec.base.ask import Range, Short, Was, typed
+from gpuspec.base.days import run_date
 from gpuspec.base.errors import InputError, renamed
-from gpuspec.catalog import data_as_of
 from gpuspec.catalog.fields import Currency, Day, ExchangeRate, Names
 from gpuspec.topics.cost.prices.drift import DRIFTS, drift_year
 from gpuspec.topics.cost.prices.records import Operating, operating
@@ -44,7 +44,8 @@ class Priced(Compared):
     )
     today: Day | None = Field(
         None,
-        description="Day from which the age of prices counts, YYYY-MM-DD; None: of the tables",
+        description="Day of the run, to which prices are carried and from which their age counts, "
+        "YYYY-MM-DD; None: the day's date",
     )
     drift: Drift = Field(
         "flat",
@@ -73,8 +74,8 @@ class Priced(Compared):
 
     @property
     def day(self) -> date:
-        """`today`, or the day on which the shipped tables were checked."""
-        return self.today or data_as_of()
+        """`today`, or the day of the run."""
+        return self.today or run_date()
 
     @cached_property
     def assumptions(self) -> Operating:

@@ -11,7 +11,9 @@ from gpuspec.base.documents import read_document
 from gpuspec.base.errors import InputError, UnknownNameError, renamed
 from gpuspec.base.files import MOST_SCENARIO_BYTES, check_text, read_text
 from gpuspec.base.rows import sure_rows
+from gpuspec.base.units import NODE_GPUS
 from gpuspec.catalog.fields import Currency, Day, GpuName
+from gpuspec.topics.cost.prices.terms import HOURLY
 
 RentMode = Literal["on-demand", "reserved-1yr", "reserved-3yr", "spot"]
 Mode = Literal[RentMode, "own"]
@@ -36,7 +38,24 @@ class Quote(Ask):
     provider: Name = "your quote"
     region: Name = ""
     as_of: Day | None = None
-    gpus_per_node: Annotated[int, Range(1, 72, "GPUs")] = 8
+    gpus_per_node: Annotated[int, Range(1, 72, "GPUs")] | None = None
+    """Of the server or the instance, which is taken whole; not given: 8, by the hour 1."""
+    minimum: Annotated[int, Range(1, 1e6, "GPUs")] | None = None
+    """Fewest GPUs that are sold."""
+    lead_months: Annotated[float, Range(0, 60, "months")] | None = None
+    """From order to use."""
+    after_term: Literal["on-demand", "month by month"] | None = None
+    """What a contract turns into."""
+
+    @property
+    def node(self) -> int:
+        """GPUs of the server or the instance."""
+        return self.gpus_per_node or NODE_GPUS
+
+    @property
+    def step(self) -> int:
+        """GPUs that are taken together."""
+        return self.gpus_per_node or (1 if self.mode in HOURLY else NODE_GPUS)
 
     @property
     def paid(self) -> str:
@@ -52,7 +71,7 @@ def read_quotes(quotes: str | Path | None) -> list[Quote]:
     """Read quotes: text as `EXAMPLE` shows, or a CSV or YAML file.
 
     A file has a row a quote with columns gpu, mode and price, and, as wanted, currency,
-    provider, region, as_of and gpus_per_node.
+    provider, region, as_of, gpus_per_node, minimum, lead_months and after_term.
 
     Raises
     ------

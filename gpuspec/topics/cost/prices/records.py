@@ -34,6 +34,16 @@ class Operating(BaseModel):
     spot_interruptions: float
     """Of an instance of eight GPUs in an hour."""
     carbon_kg_kwh: float
+    licence_usd_gpu_year: float
+    """Software, for a GPU and year."""
+    licence_usd_gpu_hour: float
+    """The same of a GPU rented by the hour; 0: the year's, spread over its hours."""
+    support_share: float
+    """A provider's support plan over the rent."""
+    network_usd_gpu_month: float
+    """Line and traffic out, for a GPU and month."""
+    contract_shares: tuple[float, float]
+    """Move of a 1-year and of a 3-year contract over that of rents on demand."""
     node_kw: float | None = None
     """Draw of eight GPUs in training where the user states it; else by GPU."""
 
@@ -43,6 +53,15 @@ KEYS = {
     "usd_kw_month": "colocation_usd_kw_month",
 }
 """Keys of ``data/prices_operating.csv``, where the name of a field is another."""
+
+MOST = {
+    "network_share": 0.9,
+    "support_share": 1.0,
+    "contract_share_1yr": 2.0,
+    "contract_share_3yr": 2.0,
+}
+"""Most that a value may be, where it is a share of something."""
+VALID = "give a number, at least 0"
 
 
 def operating(
@@ -72,7 +91,7 @@ def operating(
     def value(key: str) -> float:
         return given.get(key, bands[key].get("", (math.nan,) * 3)[place])
 
-    names = Operating.model_fields.keys() - {"residuals", "node_kw"}
+    names = Operating.model_fields.keys() - {"residuals", "contract_shares", "node_kw"}
     values = {name: value(KEYS.get(name, name)) for name in names}
     china = bool(regions) and all(region == CHINA for region in regions)
     if china and "electricity_usd_kwh" not in given:
@@ -80,7 +99,10 @@ def operating(
     if china and "carbon_kg_kwh" not in given:
         values["carbon_kg_kwh"] = value("carbon_kg_kwh_china")
     residuals = tuple(value(f"residual_{year}y") for year in range(7))
-    return Operating(**values, residuals=residuals, node_kw=given.get("node_kw"))
+    shares = value("contract_share_1yr"), value("contract_share_3yr")
+    return Operating(
+        **values, residuals=residuals, contract_shares=shares, node_kw=given.get("node_kw")
+    )
 
 
 def operating_bands() -> dict[str, dict[str, tuple[float, float, float]]]:
@@ -134,7 +156,9 @@ def _own(own: Mapping[str, float] | str | None, known: list[str]) -> dict[str, f
             number = float(text)
         except (TypeError, ValueError):
             number = math.nan
-        if not 0 <= number <= 1e9:
-            raise InputError(f"operating {key}", text, "give a number, at least 0")
+        most = MOST.get(key, 1e9)
+        if not 0 <= number <= most:
+            valid = f"give a number from 0 to {most:g}" if key in MOST else VALID
+            raise InputError(f"operating {key}", text, valid)
         found[key] = number
     return found

@@ -5,22 +5,20 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from gpuspec.base.errors import UnknownNameError
+from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.catalog import load_table
 from gpuspec.topics.cost.prices.age import age_days
 from gpuspec.topics.cost.prices.ask import Priced
-from gpuspec.topics.cost.prices.backtest import PRICE_SPREAD
 from gpuspec.topics.cost.prices.quotes import Quote
 from gpuspec.topics.cost.prices.records import BANDS, CHINA
+from gpuspec.topics.cost.prices.terms import STATED, node_steps
 
-OWN_SPREAD = (230 / 285, 375 / 285)
-"""Low and high over central of a purchase with one quote: as of the H100 server."""
 NEWEST_DAYS = 365
 """Age from which a row of a named provider is no offer any more."""
 GENERIC = {"specialist": "specialist clouds", "hyperscaler": "hyperscaler list"}
 HYPERSCALERS = "hyperscalers"
 COLUMNS = ["gpu", "mode", "provider", "tier", "region", "gpus_per_node", *BANDS]
-COLUMNS += ["as_of", "confidence", "derived", "quoted", "source", "notes"]
+COLUMNS += ["as_of", "confidence", "derived", "quoted", "source", "notes", "step", *STATED]
 RENAMED = {"gpu_id": "gpu", "gpus": "gpus_per_node", "sources": "source"}
 
 
@@ -54,20 +52,25 @@ def _default_rows(question: Priced, modes: Sequence[str]) -> pd.DataFrame:
         table = table.drop_duplicates(["gpu_id", "mode", "tier"])
     own = table["mode"] == "own"
     rate, size = _per_usd(question, table["currency"]), np.where(own, table["gpus"], 1)
-    # Ends that nobody saw: the spread of the back-test, or of the H100 server.
-    down = np.where(own, OWN_SPREAD[0], 1 - PRICE_SPREAD)
-    up = np.where(own, OWN_SPREAD[1], 1 / (1 - PRICE_SPREAD))
     bands = {
-        "low": table["low"].fillna(table["central"] * down),
+        "low": table["low"].fillna(table["central"] * _usual_ends("low", own)),
         "central": table["central"],
-        "high": table["high"].fillna(table["central"] * up),
+        "high": table["high"].fillna(table["central"] * _usual_ends("high", own)),
     }
     table = table.assign(
         provider=np.where(own, "purchase", table["tier"].map(GENERIC)),
         quoted=False,
+        step=node_steps(table),
         **{band: price / rate / size for band, price in bands.items()},
     )
-    return table.rename(columns=RENAMED)[COLUMNS]
+    return table.rename(columns=RENAMED).reindex(columns=COLUMNS)
+
+
+def _usual_ends(band: str, own: pd.Series) -> np.ndarray:
+    """Return an end of a price over its centre where nobody saw it: the median of those seen."""
+    table = load_table("prices-defaults")
+    ratio = (table[band] / table["central"]).groupby(table["mode"] == "own").median()
+    return np.asarray(np.where(own, float(ratio[True]), float(ratio[False])))
 
 
 def _named_rows(question: Priced, modes: Sequence[str]) -> pd.DataFrame:
@@ -83,19 +86,22 @@ def _named_rows(question: Priced, modes: Sequence[str]) -> pd.DataFrame:
     if question.regions:
         keep &= table["region"].isin(question.regions)
     keep &= age_days(table["as_of"], question.day) <= NEWEST_DAYS
+    keep &= table["as_of"] <= question.day.isoformat()
     table = _newest(table[keep])
     price = table["price_gpu_hour"] / _per_usd(question, table["currency"])
     notes = [
         "; ".join(filter(None, pair)) for pair in zip(table["product"], table["notes"], strict=True)
     ]
+    node = table["gpus_per_node"].fillna(1).astype(int)
     table = table.assign(
-        gpus_per_node=table["gpus_per_node"].fillna(1).astype(int),
+        gpus_per_node=node,
         derived=False,
         quoted=False,
         notes=notes,
+        step=node.astype(float),
         **dict.fromkeys(BANDS, price),
     )
-    return table.drop(columns="gpu").rename(columns=RENAMED)[COLUMNS]
+    return table.drop(columns="gpu").rename(columns=RENAMED).reindex(columns=COLUMNS)
 
 
 def _newest(table: pd.DataFrame) -> pd.DataFrame:
@@ -113,10 +119,28 @@ def _quote_rows(question: Priced, modes: Sequence[str], quotes: Sequence[Quote])
     for quote in quotes:
         if quote.gpu not in question.gpus or quote.paid not in modes:
             continue
+        if quote.as_of and quote.as_of > question.day:
+            valid = f"give a day up to that of the run, {question.day}"
+            raise InputError(f"quotes {quote.gpu}:{quote.mode} as_of", str(quote.as_of), valid)
         price = quote.price / (question.cny_per_usd if quote.currency == "CNY" else 1.0)
-        price /= quote.gpus_per_node if quote.mode == "own-server" else 1
-        tier = "all-in" if quote.mode == "own-gpu" else "quote"
-        place = (quote.gpu, quote.paid, quote.provider, tier, quote.region, quote.gpus_per_node)
-        day = quote.as_of.isoformat() if quote.as_of else ""
-        rows.append((*place, price, price, price, day, "own", False, True, "your quote", ""))
+        price /= quote.node if quote.mode == "own-server" else 1
+        rows.append(
+            {
+                **quote.model_dump(include=set(STATED)),
+                **dict.fromkeys(BANDS, price),
+                "gpu": quote.gpu,
+                "mode": quote.paid,
+                "provider": quote.provider,
+                "tier": "all-in" if quote.mode == "own-gpu" else "quote",
+                "region": quote.region,
+                "gpus_per_node": quote.node,
+                "step": float(quote.step),
+                "as_of": quote.as_of.isoformat() if quote.as_of else "",
+                "confidence": "own",
+                "derived": False,
+                "quoted": True,
+                "source": "your quote",
+                "notes": "",
+            }
+        )
     return pd.DataFrame(rows, columns=list(COLUMNS))

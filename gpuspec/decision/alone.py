@@ -1,0 +1,130 @@
+"""Each work on its own: the best number to sign of every GPU and way to pay, had it no company."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gpuspec.base.lazy import pd
+from gpuspec.decision.options import Need, Options
+from gpuspec.decision.programme import Problem
+from gpuspec.decision.recourse import layered, tail_of
+from gpuspec.formulas.cost import spot_useful_share
+
+MOST_TRIED = 24
+"""Numbers of GPUs that are tried for a contract."""
+
+
+@dataclass(frozen=True)
+class Alone:
+    """A table of ways alone, and what each costs in every draw.
+
+    ``table``: ``gpu``, ``mode``, ``label``, ``offer``, ``precision``, ``split``, ``way``, ``tech``,
+    ``gpus`` (that the work needs), ``signed`` (that are signed for), ``expected_usd``, ``low``,
+    ``high``, ``time_s``, ``days``, ``sure`` and ``probability`` (of being the cheapest); the
+    cheapest first.
+    """
+
+    table: pd.DataFrame
+    costs: np.ndarray
+    """(rows, S)"""
+
+    def best_of_each(self, *columns: str) -> pd.DataFrame:
+        """Return the cheapest row of each value of the columns."""
+        return self.table.drop_duplicates(list(columns), ignore_index=True)
+
+
+def alone(problem: Problem, place: int) -> Alone:
+    """Return every way of a workload with every way to pay for it, priced alone."""
+    options = problem.options[place]
+    rows: list[dict[str, Any]] = []
+    costs: list[np.ndarray] = []
+    for way, need in enumerate(options.needs):
+        k = problem.kinds.names.index(options.table["gpu"].iloc[way])
+        for offer, signed, usd in _paid(problem, options, need, way, k):
+            row = dict(options.table.iloc[way])
+            names = ("gpu", "precision", "split", "tech", "days", "sure")
+            rows.append(
+                {
+                    **{n: row[n] for n in names},
+                    **dict(problem.offers.iloc[offer][["mode", "label"]]),
+                    "offer": offer,
+                    "way": way,
+                    "gpus": float(row["need_gpus"]),
+                    "signed": signed,
+                    "time_s": need.time_s,
+                }
+            )
+            costs.append(usd)
+    columns = ["gpu", "mode", "label", "offer", "precision", "split", "way", "tech", "gpus"]
+    columns += ["signed", "time_s", "days", "sure"]
+    table, paid = pd.DataFrame(rows, columns=columns), np.array(costs)
+    if not len(rows):
+        paid = np.zeros((0, problem.draws.samples))
+    order = np.argsort(paid.mean(axis=1), kind="stable")
+    table, paid = table.iloc[order].reset_index(drop=True), paid[order]
+    low, high = np.quantile(paid, (0.1, 0.9), axis=1) if len(rows) else (np.zeros(0),) * 2
+    table = table.assign(expected_usd=paid.mean(axis=1), low=low, high=high)
+    first = np.argmin(paid, axis=0) if len(rows) else np.zeros(0, int)
+    return Alone(
+        table.assign(probability=np.bincount(first, minlength=len(rows)) / max(len(first), 1)), paid
+    )
+
+
+def _paid(
+    p: Problem, options: Options, need: Need, way: int, k: int
+) -> list[tuple[int, float, np.ndarray]]:
+    """Return for each way to pay its offer, the GPUs signed for, and (S,) what it costs."""
+    found: list[tuple[int, float, np.ndarray]] = []
+    hour, spot = int(p.kinds.hour_offer[k]), int(p.kinds.spot_offer[k])
+    if hour >= 0:
+        found.append((hour, 0.0, _short(p, options, need, k, np.zeros(len(p.calendar.months)), 0)))
+    if spot >= 0 and getattr(p.scenario.workloads[options.place], "interruptible", False):
+        unit = options.table[["gpus", "unit_gpus"]].iloc[way].max() if options.is_job else 0.0
+        useful = float(spot_useful_share(p.kinds.lost[k], unit or 1.0))
+        hours = sum(
+            need.gpu_hours[z] * p.calendar.months[q] * p.kinds.spot_usd[k, q]
+            for q, z in enumerate(options.size_of)
+            if z >= 0
+        )
+        found.append((spot, 0.0, hours * p.draws.price(spot) / useful))
+    con = p.contracts
+    for offer in np.unique(con.offer[con.kind == k]):
+        mine = np.flatnonzero(
+            (con.offer == offer) & (con.start == con.start[con.offer == offer].min())
+        )
+        j = int(mine[0])
+        block = float(options.table["gpus"].iloc[way]) if options.is_job else 0.0
+        most = max(float(np.quantile(need.gpus.sum(axis=0), 0.98)), block, con.minimum[j])
+        steps = np.unique(
+            np.ceil(np.linspace(max(block, con.minimum[j]), most, MOST_TRIED) / con.step[j] - 1e-9)
+        )
+        tried = []
+        for count in steps * con.step[j]:
+            signed = count * (con.fixed_usd[j] + con.priced_usd[j] * p.draws.price(int(offer)))
+            there = con.active[j] * count
+            tried.append((count, signed + _short(p, options, need, k, there, con.housed[j])))
+        count, usd = min(tried, key=lambda one: float(one[1].mean()))
+        found.append((int(offer), float(count), usd))
+    return found
+
+
+def _short(
+    p: Problem, options: Options, need: Need, k: int, there: np.ndarray, housed: object
+) -> np.ndarray:
+    """Return (S,) what is rented by the hour over the horizon, and energy in one's own rooms."""
+    total = np.zeros(p.draws.samples)
+    column = np.zeros(len(need.hours), int)
+    for q, z in enumerate(options.size_of):
+        if z < 0:
+            continue
+        layers = layered(need.gpus[:, z], need.hours, column)
+        taken = np.ones(len(need.hours))
+        tail = tail_of(layers, taken, float(there[q]))
+        total += p.hour_usd(k, q) * tail.hours * p.calendar.months[q]
+        if housed and there[q]:
+            used = need.gpu_hours[z] - tail.hours
+            total += p.kinds.busy_usd[k] * used * p.calendar.months[q]
+    return total

@@ -1,0 +1,81 @@
+"""The horizon cut into segments in which nothing changes, and the rounds in which one decides.
+
+A segment ends where a load starts, ends or grows, where a term runs out, and where what was
+ordered arrives. A round is a segment at whose start work may move and contracts may be signed.
+Where nothing changes over time there is one segment and one round: a plan for one time is the
+same programme as a plan over quarters.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gpuspec.decision.scenario import Scenario, Workload
+
+QUARTER = 3.0
+"""Months of a quarter."""
+ROUND = 12.0
+"""Months between rounds of ordering where loads grow."""
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """Segments and rounds; months count from the start."""
+
+    edges: np.ndarray
+    """(Q + 1,) months at which segments begin and the last one ends."""
+    rounds: np.ndarray
+    """(E,) segments at whose start one decides; the first is 0."""
+
+    @property
+    def months(self) -> np.ndarray:
+        """Return (Q,) the months of each segment."""
+        return np.diff(self.edges)
+
+    @property
+    def starts(self) -> np.ndarray:
+        """Return (E,) the month of each round."""
+        return self.edges[self.rounds]
+
+    @property
+    def round_of(self) -> np.ndarray:
+        """Return (Q,) the round that a segment belongs to."""
+        return np.searchsorted(self.rounds, np.arange(len(self.months)), side="right") - 1
+
+    @property
+    def middles(self) -> np.ndarray:
+        """Return (Q,) the months of the middles of the segments."""
+        return (self.edges[:-1] + self.edges[1:]) / 2
+
+
+def calendar_of(
+    scenario: Scenario, terms: Iterable[float], leads: Iterable[float], every: float = ROUND
+) -> Calendar:
+    """Return the segments and rounds of a scenario.
+
+    `terms` and `leads` are the months of the contracts and deliveries that are offered; `every`
+    are the months between rounds where a load grows.
+    """
+    end = float(scenario.horizon_months)
+    turns = {0.0}
+    turns |= {np.floor(end / term) * term for term in terms if 0 < term < end}
+    growing = any(w.growth for w in scenario.workloads)
+    for w in scenario.workloads:
+        turns |= {(w.from_quarter - 1) * QUARTER, w.to_quarter * QUARTER}
+    if growing:
+        turns |= set(np.arange(0.0, end, every).tolist())
+    turns = {t for t in turns if 0 <= t < end}
+    edges = turns | {end} | {t + lead for t in turns for lead in leads if lead}
+    edges |= set(np.arange(0.0, end, QUARTER).tolist()) if growing else set()
+    kept = np.array(sorted(e for e in edges if e <= end))
+    return Calendar(kept, np.searchsorted(kept, sorted(turns)))
+
+
+def sizes(workload: Workload, calendar: Calendar) -> np.ndarray:
+    """Return (Q,) the size of a workload in each segment against its first; 0 where it is not."""
+    w: Any = workload
+    quarter = np.floor(calendar.middles / QUARTER) + 1
+    runs = (quarter >= w.from_quarter) & (quarter <= w.to_quarter)
+    return np.where(runs, (1 + w.growth) ** np.maximum(quarter - w.from_quarter, 0), 0.0)

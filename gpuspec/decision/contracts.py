@@ -1,0 +1,280 @@
+"""What can be signed, bought, rented or sold in each round, and what a GPU of it costs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gpuspec.base.days import run_date
+from gpuspec.base.lazy import pd
+from gpuspec.base.units import HOURS_MONTH
+from gpuspec.decision.calendar import Calendar
+from gpuspec.decision.money import keep_usd_month, power_usd_hour
+from gpuspec.decision.scenario import Scenario
+from gpuspec.topics.cost.prices import drift_year, operating
+from gpuspec.topics.cost.prices.records import Operating
+from gpuspec.topics.ways import records
+
+SOLD_SHARE = 0.8
+"""What a seller gets of the price at which a used node is offered: an assumption."""
+DEFAULT_AGE_YEARS = 3.0
+"""Age of owned GPUs whose date of purchase is not given."""
+YEAR_DAYS = 365.25
+MISSING = 5.0
+"""An hour of a GPU that is missing and cannot be rented counts as so many hours on demand."""
+
+
+@dataclass(frozen=True)
+class Contracts:
+    """J things that can be signed: an offer from a round on. Money in USD, for one GPU.
+
+    What one costs in a draw is ``fixed_usd + priced_usd * factor`` of its offer's price.
+    """
+
+    offer: np.ndarray
+    """(J,) row of the table of offers."""
+    kind: np.ndarray
+    """(J,) place of its GPU."""
+    start: np.ndarray
+    """(J,) round in which it is signed."""
+    paid_months: np.ndarray
+    """(J,) months that are paid, of a contract; months of use, of a purchase."""
+    active: np.ndarray
+    """(J, Q) segments in which its GPUs are there."""
+    step: np.ndarray
+    """(J,) GPUs that are taken together."""
+    minimum: np.ndarray
+    """(J,) fewest GPUs, where any are taken."""
+    housed: np.ndarray
+    """(J,) whether it stands in rooms of one's own."""
+    upfront_usd: np.ndarray
+    """(J,) capital at signing."""
+    month_usd: np.ndarray
+    """(J, Q) cash of a month without use."""
+    fixed_usd: np.ndarray
+    priced_usd: np.ndarray
+
+
+@dataclass(frozen=True)
+class Kinds:
+    """The K kinds of GPU that there are offers of; money in USD."""
+
+    names: tuple[str, ...]
+    hour_offer: np.ndarray
+    """(K,) offer from which a GPU is rented by the hour; -1 where there is none."""
+    hour_usd: np.ndarray
+    """(K, Q) its price; of a GPU that cannot be rented, what a missing hour counts."""
+    spot_offer: np.ndarray
+    """(K,) offer of spot GPUs; -1 where there is none."""
+    spot_usd: np.ndarray
+    """(K, Q)"""
+    lost: np.ndarray
+    """(K,) interruptions of a spot GPU in an hour."""
+    busy_usd: np.ndarray
+    """(K,) what an hour of use adds to an owned GPU's cost."""
+    power_kw: np.ndarray
+    """(K,) of a GPU with its share of the server."""
+    owned: np.ndarray
+    """(K,) GPUs that are there."""
+    keep_usd: np.ndarray
+    """(K,) a month of one that is there, used or not."""
+    worth_usd: np.ndarray
+    """(K, E + 1) what one brings at the start of each round, and at the end of the horizon."""
+    capital_rate: float
+    """Cost of capital a year."""
+
+    def tied_usd(self, months: np.ndarray) -> np.ndarray:
+        """Return (K, E + 1) what keeping one until then costs beside its keep: what it loses of
+        its worth, and interest on what it is worth on average; `months` are those of its end.
+        """
+        now = self.worth_usd[:, :1]
+        average = (now + self.worth_usd) / 2
+        return np.asarray(now - self.worth_usd + average * self.capital_rate * months / 12)
+
+
+def kinds_of(scenario: Scenario, offers: pd.DataFrame, every: pd.DataFrame, cal: Calendar) -> Kinds:
+    """Return the kinds of GPU of a table of offers.
+
+    `every` has the offers of all modes, allowed or not: what a missing GPU counts follows its
+    price on demand.
+    """
+    names = tuple(dict.fromkeys(offers["gpu"]))
+    drift = (1 + drift_year(scenario.prices.drift)) ** (cal.middles / 12)
+    hour, spot = (_cheapest(offers, names, mode) for mode in ("on-demand", "spot"))
+    missing = _missing(every, names)
+    hour_usd = np.array([_of(offers, o, "hour_usd", m) for o, m in zip(hour, missing, strict=True)])
+    spot_usd = np.array([_of(offers, o, "hour_usd", np.inf) for o in spot])
+    first = [int(np.flatnonzero(offers["gpu"] == n)[0]) for n in names]
+    own = [_first(offers, n, ("owned", "own"), f) for n, f in zip(names, first, strict=True)]
+    held = np.array([_of(offers, o, "available", 0.0) for o in _cheapest(offers, names, "owned")])
+    held = np.where(np.isfinite(held), held, 0.0)
+    keep = keep_usd_month(offers)[own] * (held > 0)
+    values = operating()
+    return Kinds(
+        names=names,
+        hour_offer=hour,
+        hour_usd=hour_usd[:, None] * drift,
+        spot_offer=spot,
+        spot_usd=spot_usd[:, None] * drift,
+        lost=np.array([_of(offers, o, "interruptions_per_gpu_hour", 0.0) for o in spot]),
+        busy_usd=power_usd_hour(offers, scenario.prices.power_share)[own],
+        power_kw=offers["power_w_gpu"].to_numpy(float)[own] / 1e3,
+        owned=held,
+        keep_usd=keep,
+        worth_usd=_worths(scenario, names, held, every, cal, values),
+        capital_rate=values.cost_of_capital,
+    )
+
+
+def _cheapest(offers: pd.DataFrame, names: tuple[str, ...], mode: str) -> np.ndarray:
+    """Return the row of the cheapest offer of each GPU in a mode; -1 where there is none."""
+    rows = offers[offers["mode"] == mode].sort_values("hour_usd", kind="stable")
+    first = rows.drop_duplicates("gpu")
+    found = dict(zip(first["gpu"], first.index, strict=True))
+    return np.array([found.get(name, -1) for name in names], int)
+
+
+def _of(offers: pd.DataFrame, row: int, column: str, other: float) -> float:
+    return other if row < 0 else float(offers[column].iloc[row])
+
+
+def _first(offers: pd.DataFrame, name: str, modes: tuple[str, ...], other: int) -> int:
+    for mode in modes:
+        rows = np.flatnonzero((offers["gpu"] == name) & (offers["mode"] == mode))
+        if len(rows):
+            return int(rows[0])
+    return other
+
+
+def _missing(every: pd.DataFrame, names: tuple[str, ...]) -> np.ndarray:
+    """Return what an hour of a GPU counts that is missing and cannot be rented."""
+    rented = every[every["mode"].isin(("on-demand", "reserved-1yr", "reserved-3yr", "spot"))]
+    by_gpu = rented.groupby("gpu")["hour_usd"].max().to_dict()
+    dearest = max(by_gpu.values(), default=10.0)
+    return np.array([MISSING * by_gpu.get(name, dearest) for name in names])
+
+
+def _worths(
+    s: Scenario,
+    names: tuple[str, ...],
+    held: np.ndarray,
+    every: pd.DataFrame,
+    cal: Calendar,
+    values: Operating,
+) -> np.ndarray:
+    """Return (K, E + 1) what an owned GPU brings in each round and at the end.
+
+    Its market price of today falls with its age as the residual values of the operating table do;
+    a seller gets `SOLD_SHARE` of it.
+    """
+    years = np.append(cal.starts, cal.edges[-1]) / 12
+    found = np.zeros((len(names), len(years)))
+    curve = range(len(values.residuals))
+    for k, name in enumerate(names):
+        price = every[(every["gpu"] == name) & (every["mode"] == "own")]["capital_usd_gpu"]
+        if not held[k] or price.empty:
+            continue
+        age = _age_years(s, name)
+        now = np.interp(age, curve, values.residuals)
+        later = np.interp(age + years, curve, values.residuals)
+        card = float(price.min()) * (1 - values.network_share)
+        found[k] = card * SOLD_SHARE * later / now
+    return found
+
+
+def _age_years(s: Scenario, name: str) -> float:
+    """Return the mean age of the owned GPUs of a kind."""
+    today, parts = s.today or run_date(), [o for o in s.owned if o.gpu == name]
+    ages = [
+        (max((today - o.bought).days / YEAR_DAYS, 0.0) if o.bought else DEFAULT_AGE_YEARS, o.count)
+        for o in parts
+    ]
+    return float(np.average([a for a, _ in ages], weights=[c for _, c in ages]))
+
+
+def contracts_of(
+    scenario: Scenario, offers: pd.DataFrame, kinds: Kinds, cal: Calendar
+) -> Contracts:
+    """Return what can be signed in each round: contracts and purchases.
+
+    A contract is paid to the end of its last term, also where that lies beyond the horizon; one
+    that ends within it may be renewed until the next round.
+    """
+    rows: list[dict[str, Any]] = []
+    keep = keep_usd_month(offers)
+    rate, values = drift_year(scenario.prices.drift), operating()
+    for place, offer in enumerate(records(offers)):
+        mode = str(offer["mode"])
+        if mode in ("owned", "on-demand", "spot"):
+            continue
+        k, lead = kinds.names.index(offer["gpu"]), float(offer.get("lead_months") or 0.0)
+        for round_, month in enumerate(cal.starts.tolist()):
+            drift = (1 + rate) ** (month / 12)
+            row: dict[str, Any] = {
+                "offer": place,
+                "kind": k,
+                "start": round_,
+                "housed": mode == "own",
+            }
+            row |= {"step": float(offer["step"]), "minimum": float(offer["minimum"])}
+            here = month + lead
+            if mode == "own":
+                row |= _bought(offer, here, drift, keep[place], cal, values)
+            else:
+                row |= _reserved(offer, month, here, drift, cal)
+            if row["active"].any():
+                rows.append(row)
+
+    def column(name: str, kind: type = float) -> np.ndarray:
+        return np.array([r[name] for r in rows], kind)
+
+    shape = (len(rows), len(cal.months))
+    return Contracts(
+        **{n: column(n, int) for n in ("offer", "kind", "start")},
+        **{n: column(n) for n in ("paid_months", "step", "minimum", "upfront_usd")},
+        **{n: column(n) for n in ("fixed_usd", "priced_usd")},
+        active=column("active", bool).reshape(shape),
+        month_usd=column("month_usd").reshape(shape),
+        housed=column("housed", bool),
+    )
+
+
+def _bought(
+    offer: dict[str, Any], here: float, drift: float, keep: float, cal: Calendar, values: Operating
+) -> dict[str, Any]:
+    end, capital = cal.edges[-1], float(offer["capital_usd_gpu"]) * drift
+    months = max(end - here, 0.0)
+    left = float(np.interp(months / 12, range(len(values.residuals)), values.residuals))
+    active = cal.edges[:-1] >= here - 1e-9
+    interest = (1 + left) / 2 * values.cost_of_capital * months / 12
+    return {
+        "active": active,
+        "paid_months": months,
+        "upfront_usd": capital,
+        "month_usd": active * keep,
+        "fixed_usd": keep * months,
+        "priced_usd": capital * (1 - left + interest),
+    }
+
+
+def _reserved(
+    offer: dict[str, Any], month: float, here: float, drift: float, cal: Calendar
+) -> dict[str, Any]:
+    end, term = cal.edges[-1], float(offer["term_months"])
+    rent = float(offer["hour_usd"]) * HOURS_MONTH * drift
+    turns = [*cal.starts.tolist(), end]
+    times = next(
+        n for n in range(1, 1000) if here + n * term >= end - 1e-9 or here + n * term in turns
+    )
+    until = here + times * term
+    active = (cal.edges[:-1] >= here - 1e-9) & (cal.edges[:-1] < until - 1e-9)
+    return {
+        "active": active,
+        "paid_months": times * term,
+        "upfront_usd": 0.0,
+        "month_usd": active * rent,
+        "fixed_usd": 0.0,
+        "priced_usd": rent * times * term,
+    }

@@ -1,0 +1,275 @@
+"""The answer: the best plan of a scenario and those that it is held against, computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from gpuspec.base.lazy import pd
+from gpuspec.decision.calendar import ROUND, calendar_of, sizes
+from gpuspec.decision.contracts import contracts_of, kinds_of
+from gpuspec.decision.errors import SAMPLES, SEED, Draws
+from gpuspec.decision.money import every_offer, market
+from gpuspec.decision.options import JOBS, Options, drawn_options
+from gpuspec.decision.plans import Plan, Policy
+from gpuspec.decision.programme import POOL, Model, Problem, solve
+from gpuspec.decision.programme.model import Limits
+from gpuspec.decision.scenario import Scenario
+from gpuspec.decision.ways import run_of, scenario_ways
+from gpuspec.topics.serving.ways import LOADS
+
+MIX, ONE, RENTED, BOUGHT, SPLIT = "mix", "one", "rented", "bought", "split"
+STAY, GROW, REPLACE, WAIT = "stay", "grow", "replace", "wait"
+"""What plans are. Of an owner: stay with what is there and rent more of the same kinds; keep it and
+add newer kinds, as the article advises; work on newer kinds alone; buy nothing in the first round.
+"""
+GAP, ROUNDS_GAP, OTHERS_GAP = 2e-4, 1e-3, 2e-2
+"""Shares of the cost within which plans are proven: of one round, of several, and of what the
+recommendation is held against."""
+TIME_LIMIT_S = 20.0
+MOST_ALONE = 8
+"""Kinds of GPU of which a plan for all work alone is made."""
+TIE = 5e-4
+"""Plans whose costs differ by less are equal: the simpler one is taken."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Everything that the answer is read from."""
+
+    scenario: Scenario
+    problem: Problem
+    plans: tuple[Plan, ...]
+    """The recommendation first; empty where nothing keeps all limits."""
+
+    @property
+    def offers(self) -> pd.DataFrame:
+        """The offers that may be taken."""
+        return self.problem.offers
+
+    @property
+    def options(self) -> list[Options]:
+        """The ways of each workload."""
+        return self.problem.options
+
+    @property
+    def feasible(self) -> bool:
+        """Return whether any plan keeps all limits."""
+        return bool(self.plans)
+
+    @property
+    def best(self) -> Plan:
+        """Return the recommended plan."""
+        return self.plans[0]
+
+    @property
+    def runner_up(self) -> Plan | None:
+        """Return the best plan beside it; None if there is none."""
+        return self.plans[1] if len(self.plans) > 1 else None
+
+    @cached_property
+    def costs(self) -> np.ndarray:
+        """(plans, S) what each plan costs in each draw."""
+        return np.array([plan.costs for plan in self.plans])
+
+    @cached_property
+    def shares(self) -> np.ndarray:
+        """(plans,) share of the draws in which each plan is the cheapest; they add up to 1."""
+        first = np.argmin(self.costs, axis=0)
+        return np.bincount(first, minlength=len(self.plans)) / self.costs.shape[1]
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """One row a plan, the recommendation first: ``plan``, ``policies``, ``expected_usd``,
+        ``low``, ``high`` (80 % interval), ``upfront_usd``, ``month_usd`` (the dearest),
+        ``power_kw``, ``gpus``, ``probability`` (of being the cheapest), ``near`` (share of the
+        draws in which it costs at most 5 % more than the cheapest), ``enough``, ``sure``, ``gap``.
+        """
+        near = (self.costs <= 1.05 * self.costs.min(axis=0)).mean(axis=1) if self.plans else []
+        rows = [
+            {
+                "plan": plan,
+                "policies": plan.policies,
+                "expected_usd": plan.expected_usd,
+                "low": plan.interval_usd[0],
+                "high": plan.interval_usd[1],
+                "upfront_usd": plan.upfront_usd,
+                "month_usd": float(plan.monthly_usd.max()),
+                "power_kw": plan.power_kw,
+                "gpus": float(plan.gpus_atonce.max()),
+                "probability": float(self.shares[i]),
+                "near": float(near[i]),
+                "enough": float(plan.enough.mean()),
+                "sure": float(plan.kept.mean()),
+                "gap": plan.gap,
+            }
+            for i, plan in enumerate(self.plans)
+        ]
+        names = ["plan", "policies", "expected_usd", "low", "high", "upfront_usd", "month_usd"]
+        names += ["power_kw", "gpus", "probability", "near", "enough", "sure", "gap"]
+        return pd.DataFrame(rows, columns=names)
+
+    def beats(self, plan: Plan) -> float:
+        """Return in which share of the draws the recommendation is cheaper than another plan."""
+        return float((self.best.costs < plan.costs).mean())
+
+
+def problem_of(
+    scenario: Scenario,
+    samples: int = SAMPLES,
+    seed: int = SEED,
+    loads: int = LOADS,
+    every: pd.DataFrame | None = None,
+    round_months: float = ROUND,
+    lead_months: float | None = None,
+) -> Problem:
+    """Return the arrays of a scenario: offers, ways with their needs in each draw, limits.
+
+    `every` are the offers of all modes (`gpuspec.decision.money.every_offer`) unless given;
+    `loads` is at how many loads of a replica its speed is computed; `round_months` lie between
+    rounds of ordering where loads grow; `lead_months` replace those from the order of a GPU to its
+    use that the offers state.
+    """
+    every = every_offer(scenario) if every is None else every
+    offers = market(scenario, every)
+    if lead_months is not None:
+        offers["lead_months"] = np.where(offers["mode"] == "own", lead_months, 0.0)
+    terms = set(offers["term_months"][offers["mode"].str.startswith("reserved")])
+    leads = set(offers.get("lead_months", pd.Series(dtype=float)).dropna())
+    calendar = calendar_of(scenario, terms, leads, round_months)
+    kinds = kinds_of(scenario, offers, every, calendar)
+    works = tuple(run_of(scenario, w) for w in scenario.workloads)
+    stated = scenario.model_copy(update={"workloads": works})
+    draws = Draws.of(offers, samples, seed)
+    priced = set(kinds.names)
+    options = [
+        drawn_options(
+            stated,
+            place,
+            scenario_ways(stated, place, list(kinds.names), loads),
+            sizes(work, calendar),
+            draws,
+            priced,
+        )
+        for place, work in enumerate(works)
+    ]
+    contracts = contracts_of(scenario, offers, kinds, calendar)
+    return Problem(stated, offers, calendar, kinds, contracts, options, draws, limits_of(scenario))
+
+
+def limits_of(s: Scenario) -> Limits:
+    """Return the limits that all work shares; infinite where none is set."""
+    asked = (s.budget.capital_usd, s.budget.monthly_usd, s.limits.total_kw, s.limits.gpus)
+    return Limits(*(np.inf if limit is None else float(limit) for limit in asked))
+
+
+def decide(
+    scenario: Scenario,
+    quick: bool = False,
+    gap: float | None = None,
+    time_limit_s: float = TIME_LIMIT_S,
+    **how: Any,
+) -> Decision:
+    """Plan a scenario: the best plan, then those that a buyer would hold it against.
+
+    With `quick` the best plan alone. `gap` is the share of the cost within which the best plan is
+    proven, `how` are the parameters of `problem_of`.
+    """
+    problem = problem_of(scenario, **how)
+    if not problem.able:
+        return Decision(scenario, problem, ())
+    model = Model(problem)
+    if gap is None:
+        gap = ROUNDS_GAP if len(problem.calendar.rounds) > 1 else GAP
+    found = solve(model, None, gap, time_limit_s)
+    if found is None:
+        return Decision(scenario, problem, ())
+    plans = [Plan(problem, found.chosen, (Policy(MIX),), found.gap)]
+    for policy, upper in () if quick else policies(model, plans[0]):
+        other = solve(model, upper, OTHERS_GAP, time_limit_s / 4)
+        if other is not None:
+            plans.append(Plan(problem, other.chosen, (policy,), other.gap))
+    return Decision(scenario, problem, ranked(plans, scenario.objective == "cost"))
+
+
+def ranked(plans: Sequence[Plan], by_cost: bool) -> tuple[Plan, ...]:
+    """Return plans in order of their cost, the same ones joined; of equal ones the simplest first.
+
+    Where another objective counts, the free plan stays first.
+    """
+    joined: dict[tuple[object, ...], Plan] = {}
+    for plan in plans:
+        same = joined.get(plan.key)
+        joined[plan.key] = plan if same is None else same.named(*plan.policies)
+    order = sorted(joined.values(), key=lambda plan: plan.expected_usd)
+    if not by_cost:
+        free = next(plan for plan in order if Policy(MIX) in plan.policies)
+        return (free, *(plan for plan in order if plan is not free))
+    least = order[0].expected_usd
+    equal = [p for p in order if p.expected_usd - least <= TIE * abs(least)]
+    first = min(equal, key=lambda plan: plan.simplicity)
+    rest = [plan for plan in order if plan is not first]
+    if Policy(MIX) not in first.policies:  # what is cheapest of all is the best of all
+        rest = [_without(plan, MIX) for plan in rest]
+        first = replace(first, policies=(Policy(MIX), *first.policies))
+    return (first, *rest)
+
+
+def _without(plan: Plan, kind: str) -> Plan:
+    left = tuple(p for p in plan.policies if p.kind != kind)
+    return replace(plan, policies=left or plan.policies)
+
+
+def policies(model: Model, best: Plan) -> Iterator[tuple[Policy, np.ndarray]]:
+    """Yield what a buyer would hold the best plan against, as bounds of the columns: one kind for
+    all, all rented, all bought, jobs on one kind and services on another; an owner's strategies;
+    waiting with purchases.
+    """
+    p, cho, con = model.problem, model.problem.choices, model.problem.contracts
+    names = p.kinds.names
+
+    def bounds(ways: np.ndarray, contracts: np.ndarray, sales: bool = True) -> np.ndarray:
+        upper = np.full(model.size, np.inf)
+        upper[model.x[~ways]] = 0.0
+        upper[model.n[~contracts]] = 0.0
+        if not sales:
+            upper[model.sold.ravel()] = 0.0
+        return upper
+
+    every, all_contracts = np.ones(len(cho), bool), np.ones(len(con.offer), bool)
+    able = [k for k in range(len(names)) if _does_all(p, k)]
+    order = [names.index(n) for n in best.kinds_used]
+    able = [*[k for k in order if k in able], *[k for k in able if k not in order]]
+    for k in able[:MOST_ALONE]:
+        yield Policy(ONE, (names[k],)), bounds(cho.kind == k, con.kind == k)
+    yield Policy(RENTED), bounds(every, ~con.housed)
+    yield Policy(BOUGHT), bounds(cho.venue == POOL, con.housed)
+    if p.kinds.owned.any():
+        held = p.kinds.owned > 0
+        yield Policy(STAY), bounds(held[cho.kind], held[con.kind] & ~con.housed, sales=False)
+        yield Policy(GROW), bounds(every, ~held[con.kind], sales=False)
+        yield Policy(REPLACE), bounds(~held[cho.kind], ~held[con.kind])
+    first = con.housed & (con.start == 0)
+    if len(p.calendar.rounds) > 1 and (best.chosen.signed[first] > 0).any():
+        yield Policy(WAIT), bounds(every, ~first)
+    jobs = np.array([w.kind in JOBS for w in p.scenario.workloads])
+    if jobs.any() and not jobs.all():
+        used = [names.index(n) for n in best.kinds_used][:3]
+        for train in used:
+            for serve in used:
+                if train != serve:
+                    kind = np.where(jobs[cho.workload], train, serve)
+                    policy = Policy(SPLIT, (names[train], names[serve]))
+                    yield policy, bounds(cho.kind == kind, all_contracts)
+
+
+def _does_all(problem: Problem, k: int) -> bool:
+    """Return whether a kind of GPU does every work."""
+    name = problem.kinds.names[k]
+    return all(
+        (o.table["gpu"] == name).any() or not (o.size_of >= 0).any() for o in problem.options
+    )

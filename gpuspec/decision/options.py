@@ -1,0 +1,247 @@
+"""Ways to run each workload with what they need in every draw, ready for the programme."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from gpuspec.base.lazy import pd
+from gpuspec.base.units import HOURS_MONTH, HOURS_YEAR
+from gpuspec.decision.errors import SURE, Draws
+from gpuspec.decision.loads import layers, replicas
+from gpuspec.decision.scenario import Scenario, Workload
+from gpuspec.topics.ways import Ways, capacity, doubtful, records
+
+JOBS = ("training", "hpc")
+KEPT = 3
+"""Ways of a GPU and format that are kept: those that need the fewest GPUs."""
+ABOVE = 1.5
+"""Ways that need so many times the GPU-hours of the best one of the kind are dropped."""
+LADDER = (1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
+"""Multiples of the fewest GPUs on which a simulation is tried."""
+
+
+@dataclass(frozen=True)
+class Need:
+    """What a way needs: arrays over layers of the load (L), sizes (Z) and draws (S)."""
+
+    gpus: np.ndarray
+    """(L, Z, S) GPUs of each layer, on average over the time in which the layer is there."""
+    hours: np.ndarray
+    """(L,) hours a month in which a layer is there; they never grow."""
+    central: np.ndarray
+    """(Z,) GPUs at once at the central estimate."""
+    over: np.ndarray
+    """(Z, S) time taken over the strictest limit on it; kept where at most 1."""
+    time_s: float
+    """Seconds that the objective "time" counts, at the central estimate."""
+
+    @property
+    def gpu_hours(self) -> np.ndarray:
+        """Return (Z, S) the GPU-hours of a month."""
+        return np.einsum("lzs,l->zs", self.gpus, self.hours)
+
+    @property
+    def kept(self) -> np.ndarray:
+        """Return (Z, S) whether deadline and limits are kept."""
+        return np.asarray(self.over <= 1 + 1e-9)
+
+    @property
+    def chance(self) -> float:
+        """Return the share of the draws in which limits are kept, in the worst of the sizes."""
+        return float(self.kept.mean(axis=1).min(initial=1.0))
+
+
+@dataclass(frozen=True)
+class Missed:
+    """What the nearest way of a workload would need where none keeps its limits surely."""
+
+    row: dict[str, Any]
+    """The way, as in the table of ways."""
+    chance: float
+    """Share of the draws in which it keeps the limits as they are asked."""
+    times: float
+    """How many times the limit would have to be what it is."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """The ways of one workload that the programme chooses from.
+
+    ``table`` has one row a way: the columns of `gpuspec.topics.ways`, ``tech`` (row of
+    ``ways.table``), ``need_gpus`` and ``sure`` (share of the draws in which limits are kept).
+    """
+
+    place: int
+    ways: Ways
+    table: pd.DataFrame
+    needs: list[Need]
+    sizes: np.ndarray
+    """(Z,) distinct sizes of the load, against its first."""
+    size_of: np.ndarray
+    """(Q,) place in `sizes` of each segment; -1 where the work is not there."""
+    missed: Missed | None = None
+    """The nearest way where none keeps the limits; None where some do, or nothing runs at all."""
+
+    def redrawn(self, scenario: Scenario, draws: Draws) -> Options:
+        """Return the same ways with their needs in other draws."""
+        w, fast = scenario.workloads[self.place], scenario.objective == "time"
+        rows = records(self.table)
+        needs = [_need(w, row, self.ways, self.sizes, draws, fast) for row in rows]
+        return replace(self, needs=needs)
+
+    @property
+    def is_job(self) -> bool:
+        """Whether it is a job: it ends, and may wait."""
+        return bool(len(self.table)) and bool(np.isfinite(self.table["days"]).any())
+
+    def changes_format(self, way: int) -> bool:
+        """Return whether a way runs in another number format than the first that is allowed."""
+        names = self.ways.table["precision"]
+        return bool(self.table["precision"].iloc[way] != names.iloc[0])
+
+
+def drawn_options(
+    scenario: Scenario, place: int, ways: Ways, size: np.ndarray, draws: Draws, priced: set[str]
+) -> Options:
+    """Return the ways of a workload on GPUs that can be had, with their needs.
+
+    `size` is the load of each segment against the first; `priced` are the GPUs for which there is
+    an offer. Only ways that keep their limits in `SURE` of the draws are kept.
+    """
+    distinct = np.unique(size[size > 0])
+    size_of = np.where(size > 0, np.searchsorted(distinct, size), -1)
+    workload = scenario.workloads[place]
+    table = ways.table[ways.table["works"] & ways.table["gpu"].isin(priced)]
+    job = workload.kind in JOBS
+    fastest = scenario.objective == "time"
+    if not job and not fastest:
+        table = table.drop_duplicates("curve")
+    rows = records(table.assign(tech=table.index))
+    if workload.kind == "hpc":
+        rows = _elastic(workload, rows, draws, scenario.limits.gpus or 0)
+    found = [_need(workload, row, ways, distinct, draws, fastest) for row in rows]
+    sure = [i for i, need in enumerate(found) if need.chance >= SURE]
+    kept = _worth(rows, found, sure, job, fastest)
+    shown = pd.DataFrame([rows[i] for i in kept], columns=[*ways.table.columns, "tech"])
+    shown["need_gpus"] = [float(found[i].central.max(initial=0.0)) for i in kept]
+    shown["sure"] = [found[i].chance for i in kept]
+    missed = None if kept else _nearest(rows, found)
+    return Options(place, ways, shown, [found[i] for i in kept], distinct, size_of, missed)
+
+
+def _nearest(rows: list[dict[str, Any]], needs: list[Need]) -> Missed | None:
+    """Return the way that would need the smallest change of its limit to keep it surely."""
+    if not rows:
+        return None
+    times = [float(np.quantile(need.over, SURE, axis=1, method="higher").max()) for need in needs]
+    best = int(np.argmin(times))
+    return Missed(rows[best], needs[best].chance, times[best])
+
+
+def _need(
+    w: Workload, row: Mapping[str, Any], ways: Ways, size: np.ndarray, draws: Draws, fastest: bool
+) -> Need:
+    wide = doubtful(row)
+    speed = draws.speed(w, str(row["gpu"]), str(row["precision"]), wide)
+    if w.kind in JOBS:
+        return _job(w, row, size, speed)
+    return _service(w, row, ways.curves[int(row["curve"])], size, speed, fastest)
+
+
+def _job(w: Any, row: Mapping[str, Any], size: np.ndarray, speed: np.ndarray) -> Need:
+    """Return what a job needs: its average rate over the time that its deadline leaves it.
+
+    Jobs that share GPUs meet their deadlines if their average rates fit together (Liu and Layland
+    1973, doi:10.1145/321738.321743, for jobs that can be paused).
+    """
+    gpus, days = float(row["gpus"]), float(row["days"]) * size[:, None] / speed
+    window = w.deadline_days * w.runs_per_year / (HOURS_YEAR / 24)
+    share = min(window, 1.0)
+    used = gpus * days * w.runs_per_year / (HOURS_YEAR / 24) / share
+    over = days / w.deadline_days
+    central = np.full(len(size), gpus)
+    hours = np.array([share * HOURS_MONTH])
+    return Need(used[None].astype(np.float32), hours, central, over, float(row["days"]) * 86400)
+
+
+def _service(
+    w: Any,
+    row: Mapping[str, Any],
+    curve: dict[str, np.ndarray],
+    size: np.ndarray,
+    speed: np.ndarray,
+    fastest: bool,
+) -> Need:
+    batch, over, load = curve["batch"], curve["excess"], float(curve["load"][0])
+    within = capacity(batch, over, np.append(speed, 1.0))
+    if "whole" in curve:  # requests in flight come in whole numbers
+        within = np.floor(within + 1e-6)
+    if fastest:
+        within = np.minimum(within, float(row["batch"]))
+    within = np.maximum(within, batch[0])
+    cut, unit = layers(w), int(row["unit_gpus"])
+    ends = np.array([[layer.share_from, layer.share_to] for layer in cut])
+    asked = load * ends[:, :, None, None] * size[:, None]
+    units = np.ceil(asked / within - 1e-6)
+    held = np.where(asked > 0, replicas(w, units, unit), 0.0)
+    gpus = (held[:, 1] - held[:, 0]) * unit
+    late = np.broadcast_to(over[0] / speed, (len(size), len(speed)))
+    hours = np.array([layer.hours_month for layer in cut])
+    central = gpus[:, :, -1].sum(axis=0)
+    return Need(gpus[:, :, :-1].astype(np.float32), hours, central, late, float(row["speed_s"]))
+
+
+def _elastic(w: Any, rows: list[dict[str, Any]], draws: Draws, most: int) -> list[dict[str, Any]]:
+    """Return a simulation on the fewest GPUs that meet its deadline surely, and on more.
+
+    A run is taken to split into cases side by side, so that any number of GPUs may do.
+    """
+    found: list[dict[str, Any]] = []
+    for name in dict.fromkeys(row["gpu"] for row in rows):
+        row = next(r for r in rows if r["gpu"] == name)
+        hours = float(row["days"]) * 24 * float(row["gpus"])
+        speed = draws.speed(w, str(name), str(row["precision"]), doubtful(row))
+        slow = float(np.quantile(speed, 1 - SURE, method="lower"))
+        least = int(np.ceil(hours / 24 / w.deadline_days / slow - 1e-9))
+        counts = dict.fromkeys(int(np.ceil(least * more)) for more in LADDER)
+        for count in [c for c in counts if c <= (most or c)] or [most]:
+            days = hours / 24 / count
+            sized = {"gpus": float(count), "units": float(count), "days": days}
+            found.append({**row, **sized, "speed_s": days * 86400})
+    return found
+
+
+def _worth(
+    rows: list[dict[str, Any]], needs: list[Need], sure: list[int], job: bool, fastest: bool
+) -> list[int]:
+    """Return the ways worth choosing from: of each GPU and format those that need the least.
+
+    A job on more GPUs counts where it takes fewer GPU-hours than on fewer of them.
+    """
+    groups: dict[tuple[str, str], list[int]] = {}
+    for i in sure:
+        groups.setdefault((rows[i]["gpu"], rows[i]["precision"]), []).append(i)
+    kept: list[int] = []
+    for places in groups.values():
+        spent = {i: float(needs[i].gpu_hours.mean()) for i in places}
+        atonce = {i: float(needs[i].central.max(initial=0.0)) for i in places}
+        order = sorted(places, key=lambda i: (atonce[i], spent[i]))
+        front: list[int] = []
+        for i in order:
+            if not front or spent[i] < (1 - 1e-9) * min(spent[j] for j in front):
+                front.append(i)
+        if fastest:
+            best = np.inf
+            for i in order:
+                if needs[i].time_s < best * (1 - 1e-9):
+                    best = needs[i].time_s
+                    front.append(i)
+        # Services whose needs spread otherwise may be cheaper beside others.
+        cheap = [] if job else sorted(places, key=lambda i: (spent[i], atonce[i]))[:KEPT]
+        close = [i for i in cheap if spent[i] <= ABOVE * spent[cheap[0]]]
+        kept += dict.fromkeys([*front, *close])
+    return sorted(dict.fromkeys(kept))

@@ -1,0 +1,416 @@
+"""A plan read from the programme's numbers: what is signed, what runs where, what it costs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gpuspec.base.lazy import pd
+from gpuspec.constants.ground import Ground
+from gpuspec.decision.ground import chosen_ground
+from gpuspec.decision.programme import HOUR, POOL, SPOT, VENUES, Chosen, Problem
+from gpuspec.decision.programme.choices import useful
+
+PARTS = (
+    "purchases",
+    "contracts",
+    "upkeep",
+    "by the hour",
+    "spot",
+    "energy",
+    "owned today",
+    "effort",
+)
+"""What a plan's cost consists of; purchases less what is left at the end, with interest; owned
+today: what the GPUs that are there lose of their worth until they are sold or the horizon ends."""
+ENOUGH = 1e-6
+
+
+class Policy(NamedTuple):
+    """What a plan is: the best of all, one GPU for all, all rented or bought, and so on."""
+
+    kind: str
+    gpus: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One way to do all the work; costs of shape (S,) over the draws."""
+
+    problem: Problem
+    chosen: Chosen
+    policies: tuple[Policy, ...]
+    gap: float = 0.0
+    """How far its cost may lie above the best of its policy, as a share."""
+
+    def named(self, *more: Policy) -> Plan:
+        """Return the same plan as the answer to more policies."""
+        return replace(self, policies=tuple(dict.fromkeys([*self.policies, *more])))
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What makes two plans the same."""
+        taken = np.flatnonzero(self.chosen.taken > 0.5)
+        return tuple(taken), tuple(self.chosen.signed), tuple(self.chosen.sold.ravel())
+
+    @cached_property
+    def columns(self) -> np.ndarray:
+        """Places of the columns that are chosen."""
+        return np.flatnonzero(self.chosen.taken > 0.5)
+
+    @cached_property
+    def short(self) -> dict[tuple[int, int], tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """For each kind and segment of its pool in use: GPUs that are missing, and what a month of
+        renting them and of energy in one's own rooms costs, each (S,).
+        """
+        p = self.problem
+        found = {}
+        for (k, q), layers in p.pools.items():
+            if (self.chosen.taken[layers.column] > 0.5).any():
+                _, every, alone = p.tails(self.chosen, k, q)
+                rent = p.hour_usd(k, q) * every.hours
+                energy = p.kinds.busy_usd[k] * (alone.hours - every.hours)
+                found[k, q] = every.short, rent, energy
+        return found
+
+    @cached_property
+    def parts(self) -> dict[str, np.ndarray]:
+        """What the cost consists of, by `PARTS`; each (S,)."""
+        p, con, cal, kinds = self.problem, *_of(self.problem)
+        found = {name: np.zeros(p.draws.samples) for name in PARTS}
+        for j in np.flatnonzero(self.chosen.signed > 0):
+            gpus = self.chosen.signed[j]
+            name = "purchases" if con.housed[j] else "contracts"
+            found[name] += gpus * con.priced_usd[j] * p.draws.price(int(con.offer[j]))
+            found["upkeep"] += gpus * con.fixed_usd[j]
+        months = np.append(cal.starts, cal.edges[-1])
+        tied = kinds.tied_usd(months)
+        kept = kinds.owned - self.chosen.sold.sum(axis=1)
+        there = np.column_stack([self.chosen.sold, kept])
+        found["owned today"] += float((there * tied).sum())
+        found["upkeep"] += float((there * kinds.keep_usd[:, None] * months).sum())
+        for (_, q), (_, rent, energy) in self.short.items():
+            found["by the hour"] += rent * cal.months[q]
+            found["energy"] += energy * cal.months[q]
+        for c in self.columns:
+            venue = p.choices.venue[c]
+            if venue != POOL:
+                found["by the hour" if venue == HOUR else "spot"] += self._rent(int(c))
+        found["effort"] += self.effort_usd
+        return found
+
+    def _rent(self, c: int) -> np.ndarray:
+        """Return (S,) what a column by the hour or on spot costs over the horizon."""
+        p, cho, kinds = self.problem, self.problem.choices, self.problem.kinds
+        mine, k, way = p.options[cho.workload[c]], int(cho.kind[c]), int(cho.way[c])
+        total = np.zeros(p.draws.samples)
+        for q in np.flatnonzero((p.calendar.round_of == cho.round[c]) & (mine.size_of >= 0)):
+            hours = mine.needs[way].gpu_hours[mine.size_of[q]] * p.calendar.months[q]
+            if cho.venue[c] == HOUR:
+                total += p.hour_usd(k, int(q)) * hours
+            else:
+                price = kinds.spot_usd[k, q] * p.draws.price(int(kinds.spot_offer[k]))
+                total += price * hours / useful(mine, way, kinds, k)
+        return total
+
+    @cached_property
+    def effort_usd(self) -> float:
+        """Effort of kinds, moves, formats and contracts."""
+        p, cho = self.problem, self.problem.choices
+        effort, columns = p.scenario.effort, self.columns
+        used = {int(k) for k in cho.kind[columns]}
+        total = effort.kind_usd_year * float(p.calendar.edges[-1]) / 12 * (len(used) - 1)
+        places = {(int(cho.workload[c]), int(cho.kind[c])) for c in columns}
+        total += effort.workload_usd * (len(places) - len({w for w, _ in places}))
+        changed = {
+            int(cho.workload[c])
+            for c in columns
+            if p.options[cho.workload[c]].changes_format(int(cho.way[c]))
+        }
+        total += effort.precision_usd * len(changed)
+        return total + effort.contract_usd * int((self.chosen.signed > 0).sum())
+
+    @cached_property
+    def costs(self) -> np.ndarray:
+        """(S,) what the plan costs over the horizon in each draw."""
+        return np.asarray(sum(self.parts.values()))
+
+    @property
+    def expected_usd(self) -> float:
+        """The cost over the horizon on average over all draws."""
+        return float(self.costs.mean())
+
+    @property
+    def interval_usd(self) -> tuple[float, float]:
+        """The 80 % interval of the cost."""
+        low, high = np.quantile(self.costs, (0.1, 0.9))
+        return float(low), float(high)
+
+    @property
+    def upfront_usd(self) -> float:
+        """Capital that is paid for what is bought, at the prices of the table."""
+        return float(self.chosen.signed @ self.problem.contracts.upfront_usd)
+
+    @cached_property
+    def monthly_usd(self) -> np.ndarray:
+        """(Q,) cash of a month of each segment, on average over the draws."""
+        p, con, cal, kinds = self.problem, *_of(self.problem)
+        mean = np.array([p.draws.price(int(o)).mean() for o in con.offer])
+        each = np.where(con.housed, 1.0, mean)[:, None] * con.month_usd
+        held = kinds.owned[:, None] - np.cumsum(self.chosen.sold, axis=1)[:, cal.round_of]
+        total = self.chosen.signed @ each + kinds.keep_usd @ held
+        total = total + p.choices.month_usd[self.columns].sum(axis=0)
+        for (_, q), (_, rent, energy) in self.short.items():
+            total[q] += float((rent + energy).mean())
+        return np.asarray(total)
+
+    @property
+    def power_kw(self) -> float:
+        """Most power of the GPUs in one's own rooms."""
+        there, others = self.chosen.there(self.problem)
+        return float((self.problem.kinds.power_kw @ (there - others)).max())
+
+    @cached_property
+    def gpus_atonce(self) -> np.ndarray:
+        """(Q,) GPUs at once at the central estimates, those that are there and rented ones."""
+        p, cho, cal = self.problem, self.problem.choices, self.problem.calendar
+        there, _ = self.chosen.there(p)
+        total = np.zeros(len(cal.months))
+        columns = self.columns
+        for q in range(len(cal.months)):
+            at = columns[cho.round[columns] == cal.round_of[q]]
+            for k in range(len(p.kinds.names)):
+                mine = at[(cho.kind[at] == k) & (cho.venue[at] == POOL) & (cho.block[at] == 0)]
+                total[q] += max(there[k, q], cho.atonce[mine, q].sum())
+            total[q] += cho.atonce[at[cho.venue[at] != POOL], q].sum()
+        return total
+
+    @cached_property
+    def enough(self) -> np.ndarray:
+        """(S,) whether in a draw the GPUs that are signed for or owned are enough, from the time
+        on at which what was ordered has arrived.
+        """
+        found = np.ones(self.problem.draws.samples, bool)
+        for place, (short, _, _) in self.short.items():
+            if self.arrived.get(place):
+                found &= short <= ENOUGH
+        return found
+
+    @cached_property
+    def arrived(self) -> dict[tuple[int, int], bool]:
+        """Whether what was ordered of a kind is there in a segment; of kinds that are there at all
+        and in use.
+        """
+        there, _ = self.chosen.there(self.problem)
+        round_of = self.problem.calendar.round_of
+        return {
+            (k, q): bool(there[k, q] > 0 and there[k, q] >= there[k, round_of == round_of[q]].max())
+            for k, q in self.short
+            if there[k].max() > 0
+        }
+
+    def _rented_usd(self, arrived: bool) -> float:
+        months = self.problem.calendar.months
+        places = [place for place, here in self.arrived.items() if here == arrived]
+        return float(sum(self.short[k, q][1].mean() * months[q] for k, q in places))
+
+    @property
+    def shortfall_usd(self) -> float:
+        """What renting costs on average where signed or owned GPUs are there and not enough."""
+        return self._rented_usd(True)
+
+    @property
+    def waiting_usd(self) -> float:
+        """What renting costs on average until what was ordered is there."""
+        return self._rented_usd(False)
+
+    @cached_property
+    def kept(self) -> np.ndarray:
+        """(S,) whether in a draw all deadlines and limits of the works are kept."""
+        p, cho = self.problem, self.problem.choices
+        found = np.ones(p.draws.samples, bool)
+        for c in self.columns:
+            found &= p.options[cho.workload[c]].needs[cho.way[c]].kept.all(axis=0)
+        return found
+
+    @cached_property
+    def signed(self) -> pd.DataFrame:
+        """One row a contract or purchase: ``gpu``, ``mode``, ``label``, ``offer``, ``gpus``,
+        ``from_month``, ``until_month``, ``paid_months``, ``upfront_usd``, ``month_usd`` (cash of a
+        month without use) and ``cost_usd`` (on average, over what is paid), of all its GPUs.
+        """
+        p, con, cal, _ = self.problem, *_of(self.problem)
+        rows: list[dict[str, Any]] = []
+        for j in np.flatnonzero(self.chosen.signed > 0):
+            gpus, offer = float(self.chosen.signed[j]), int(con.offer[j])
+            active = np.flatnonzero(con.active[j])
+            factor = float(p.draws.price(offer).mean())
+            cost = con.fixed_usd[j] + con.priced_usd[j] * factor
+            rows.append(
+                {
+                    **dict(p.offers.iloc[offer][["gpu", "mode", "label"]]),
+                    "offer": offer,
+                    "gpus": gpus,
+                    "order_month": float(cal.starts[con.start[j]]),
+                    "from_month": float(cal.edges[active[0]]),
+                    "until_month": float(cal.edges[active[-1] + 1]),
+                    "paid_months": float(con.paid_months[j]),
+                    "upfront_usd": gpus * float(con.upfront_usd[j]),
+                    "month_usd": gpus * float(con.month_usd[j].max()),
+                    "cost_usd": gpus * float(cost),
+                }
+            )
+        names = ["gpu", "mode", "label", "offer", "gpus", "order_month", "from_month"]
+        names += ["until_month", "paid_months", "upfront_usd", "month_usd", "cost_usd"]
+        return pd.DataFrame(rows, columns=names)
+
+    @cached_property
+    def sold(self) -> pd.DataFrame:
+        """One row a sale: ``gpu``, ``gpus``, ``month`` and ``worth_usd`` (what it brings)."""
+        kinds, cal = self.problem.kinds, self.problem.calendar
+        rows = [
+            (kinds.names[k], float(n), float(cal.starts[e]), float(n * kinds.worth_usd[k, e]))
+            for (k, e), n in np.ndenumerate(self.chosen.sold)
+            if n > 0
+        ]
+        return pd.DataFrame(rows, columns=["gpu", "gpus", "month", "worth_usd"])
+
+    @cached_property
+    def rented(self) -> pd.DataFrame:
+        """One row a kind and way of paying by use: ``gpu``, ``mode`` (on-demand, spot; missing
+        where it cannot be rented), ``beside`` (GPUs that are signed for or owned, at most),
+        ``gpus`` (on average while the work is there), ``gpus_high`` (in 90 % of the draws at most),
+        ``cost_usd`` over the horizon, on average, and ``month_usd``.
+        """
+        p, cho, cal = self.problem, self.problem.choices, self.problem.calendar
+        there, _ = self.chosen.there(p)
+        rows: list[dict[str, Any]] = []
+        for k, name in enumerate(p.kinds.names):
+            mode = "on-demand" if p.kinds.hour_offer[k] >= 0 else "missing"
+            parts = [(s, r, q) for (at, q), (s, r, _) in self.short.items() if at == k]
+            jobs = self.columns[(cho.kind[self.columns] == k) & (cho.venue[self.columns] == HOUR)]
+            usd = sum(float(r.mean()) * cal.months[q] for _, r, q in parts)
+            usd += sum(float(self._rent(int(c)).mean()) for c in jobs)
+            short = np.max([s for s, _, _ in parts], axis=0) if parts else np.zeros(1)
+            more = cho.atonce[jobs].max(axis=1).sum() if len(jobs) else 0.0
+            if usd > 0.5:
+                row = {"gpu": name, "mode": mode, "beside": float(there[k].max())}
+                row |= {"gpus": float(short.mean() + more), "cost_usd": float(usd)}
+                rows.append(row | {"gpus_high": float(np.quantile(short, 0.9) + more)})
+            spots = self.columns[(cho.kind[self.columns] == k) & (cho.venue[self.columns] == SPOT)]
+            if len(spots):
+                usd = sum(float(self._rent(int(c)).mean()) for c in spots)
+                count = float(cho.atonce[spots].max(axis=1).max())
+                row = {"gpu": name, "mode": "spot", "beside": 0.0, "gpus": count}
+                rows.append(row | {"gpus_high": count, "cost_usd": float(usd)})
+        table = pd.DataFrame(
+            rows, columns=["gpu", "mode", "beside", "gpus", "gpus_high", "cost_usd"]
+        )
+        return table.assign(month_usd=table["cost_usd"] / cal.edges[-1])
+
+    @cached_property
+    def runs(self) -> pd.DataFrame:
+        """One row a workload and round in which its way changes: ``workload`` (name), ``place``,
+        ``from_month``, ``gpu``, ``precision``, ``split``, ``venue``, ``way``, ``tech``, ``gpus``
+        (at the central estimate, the most of the round), ``gpus_high`` (at most, in 90 % of the
+        draws), ``days`` (of a job), ``ttft_s``, ``tpot_s``, ``hours_month``, ``gpu_hours_month``
+        (on average) and ``sure`` (share of the draws in which its limits are kept).
+        """
+        p, cho, cal = self.problem, self.problem.choices, self.problem.calendar
+        rows: list[dict[str, Any]] = []
+        before: dict[int, tuple[int, int]] = {}
+        for c in sorted(self.columns, key=lambda c: (cho.workload[c], cho.round[c])):
+            w, way = int(cho.workload[c]), int(cho.way[c])
+            mine = p.options[w]
+            now = way, int(cho.venue[c])
+            at = np.flatnonzero((cal.round_of == cho.round[c]) & (mine.size_of >= 0))
+            need, sizes = mine.needs[way], np.unique(mine.size_of[at])
+            high = float(np.quantile(need.gpus[:, sizes].sum(axis=0).max(axis=0), 0.9))
+            count = float(cho.atonce[c].max())
+            if before.get(w) == now:
+                rows[-1]["gpus"] = max(rows[-1]["gpus"], count)
+                rows[-1]["gpus_high"] = max(rows[-1]["gpus_high"], high)
+                continue
+            before[w] = now
+            row = dict(mine.table.iloc[way])
+            names = ("gpu", "precision", "split", "tech", "days", "ttft_s", "tpot_s", "bound")
+            rows.append(
+                {
+                    "workload": p.scenario.workloads[w].name,
+                    "place": w,
+                    "from_month": float(cal.starts[cho.round[c]]),
+                    **{n: row[n] for n in names},
+                    "venue": VENUES[now[1]],
+                    "way": way,
+                    "gpus": count,
+                    "gpus_high": max(high, count) if not mine.is_job else count,
+                    "hours_month": float(need.hours.max()),
+                    "gpu_hours_month": float(need.gpu_hours[sizes].mean()),
+                    "sure": need.chance,
+                }
+            )
+        return pd.DataFrame(rows)
+
+    @cached_property
+    def work_usd(self) -> pd.Series:
+        """What each workload costs over the horizon, by name: rent of its own, and its share, by
+        GPU-hours, of what the pool of its kind costs.
+        """
+        p, con, cal, kinds = self.problem, *_of(self.problem)
+        cho = p.choices
+        pool = np.zeros(len(kinds.names))
+        for j in np.flatnonzero(self.chosen.signed > 0):
+            mean = float(p.draws.price(int(con.offer[j])).mean())
+            each = con.fixed_usd[j] + con.priced_usd[j] * mean
+            pool[con.kind[j]] += self.chosen.signed[j] * each
+        for (k, q), (_, rent, energy) in self.short.items():
+            pool[k] += float((rent + energy).mean()) * cal.months[q]
+        hours = np.zeros((len(p.options), len(kinds.names)))
+        found = np.zeros(len(p.options))
+        for c in self.columns:
+            w, k, mine = int(cho.workload[c]), int(cho.kind[c]), p.options[cho.workload[c]]
+            if cho.venue[c] != POOL:
+                found[w] += float(self._rent(int(c)).mean())
+                continue
+            for place in np.flatnonzero((cal.round_of == cho.round[c]) & (mine.size_of >= 0)):
+                used = mine.needs[cho.way[c]].gpu_hours[mine.size_of[place]].mean()
+                hours[w, k] += float(used) * cal.months[place]
+        share = hours / np.maximum(hours.sum(axis=0), 1e-9)
+        names = [w.name for w in p.scenario.workloads]
+        return pd.Series(found + share @ pool, index=names)
+
+    @property
+    def keep_usd(self) -> float:
+        """What the GPUs that are there already cost over the horizon, used or not."""
+        months = np.append(self.problem.calendar.starts, self.problem.calendar.edges[-1])
+        kinds = self.problem.kinds
+        kept = kinds.owned - self.chosen.sold.sum(axis=1)
+        there = np.column_stack([self.chosen.sold, kept])
+        each = kinds.keep_usd[:, None] * months + kinds.tied_usd(months)
+        return float((there * each).sum())
+
+    @cached_property
+    def grounds(self) -> list[Ground]:
+        """What is known of settings like each row of `runs`."""
+        ways = [o.ways for o in self.problem.options]
+        rows = self.runs[["place", "tech"]].to_numpy(int)
+        return [chosen_ground(ways[w], tech) for w, tech in rows]
+
+    @property
+    def kinds_used(self) -> tuple[str, ...]:
+        """Ids of the kinds of GPU that something runs on, the most GPU-hours first."""
+        used = self.runs.groupby("gpu")["gpu_hours_month"].sum()
+        return tuple(used.sort_values(ascending=False, kind="stable").index)
+
+    @property
+    def simplicity(self) -> tuple[float, ...]:
+        """What decides between equal plans: kinds, contracts, longest commitment, worst case."""
+        longest = float(self.signed["paid_months"].max()) if len(self.signed) else 0.0
+        return len(self.kinds_used), len(self.signed), longest, self.interval_usd[1]
+
+
+def _of(problem: Problem) -> tuple[Any, Any, Any]:
+    return problem.contracts, problem.calendar, problem.kinds

@@ -1,0 +1,115 @@
+"""Columns of the programme: which way each work goes in each round, and where it runs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gpuspec.decision.calendar import Calendar
+from gpuspec.decision.contracts import Kinds
+from gpuspec.decision.errors import Draws
+from gpuspec.decision.options import Options
+from gpuspec.decision.recourse import Layers, layered
+from gpuspec.decision.scenario import Scenario
+from gpuspec.formulas.cost import spot_useful_share
+
+VENUES = ("pool", "by the hour", "spot")
+POOL, HOUR, SPOT = range(3)
+"""Where work runs: on the GPUs that are signed for or owned, and what they lack by the hour; a
+job wholly by the hour; on spot GPUs."""
+
+
+@dataclass(frozen=True)
+class Choices:
+    """C columns: a way of a workload, in a round, at a venue."""
+
+    workload: np.ndarray
+    way: np.ndarray
+    round: np.ndarray
+    venue: np.ndarray
+    kind: np.ndarray
+    """(C,) places of the workload, of its way, of the round, the venue and the kind of GPU."""
+    month_usd: np.ndarray
+    """(C, Q) expected rent of a month by the hour or on spot."""
+    atonce: np.ndarray
+    """(C, Q) GPUs at once at the central estimate."""
+    kwh_month: np.ndarray
+    """(C, Q) energy at the GPUs of a month's work."""
+    block: np.ndarray
+    """(C,) GPUs that a job needs at one place; 0 for services."""
+    log_time: np.ndarray
+    """(C,) log of the time that the objective "time" counts."""
+
+    def __len__(self) -> int:
+        return len(self.workload)
+
+
+def choices_of(
+    scenario: Scenario, options: Sequence[Options], kinds: Kinds, cal: Calendar, draws: Draws
+) -> Choices:
+    """Return every column of the programme."""
+    rows: list[tuple[int, int, int, int, int]] = []
+    for w, mine in enumerate(options):
+        spot = getattr(scenario.workloads[w], "interruptible", False)
+        for i, name in enumerate(mine.table["gpu"]):
+            k = kinds.names.index(name)
+            venues = [POOL]
+            venues += [HOUR] if mine.is_job and kinds.hour_offer[k] >= 0 else []
+            venues += [SPOT] if spot and kinds.spot_offer[k] >= 0 else []
+            for e in range(len(cal.rounds)):
+                if (mine.size_of[cal.round_of == e] >= 0).any():
+                    rows += [(w, i, e, v, k) for v in venues]
+    place = np.array(rows, int).reshape(-1, 5).T
+    shape = (len(rows), len(cal.months))
+    usd, atonce, kwh = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+    for c, (w, i, e, v, k) in enumerate(rows):
+        mine, need = options[w], options[w].needs[i]
+        for q in np.flatnonzero((cal.round_of == e) & (mine.size_of >= 0)):
+            z = mine.size_of[q]
+            hours = need.gpu_hours[z]
+            atonce[c, q] = need.central[z]
+            kwh[c, q] = hours.mean() * kinds.power_kw[k] * scenario.prices.power_share
+            if v == HOUR:
+                usd[c, q] = kinds.hour_usd[k, q] * _mean(hours, draws, int(kinds.hour_offer[k]))
+            elif v == SPOT:
+                usd[c, q] = kinds.spot_usd[k, q] * _mean(hours, draws, int(kinds.spot_offer[k]))
+                usd[c, q] /= useful(mine, i, kinds, k)
+    block = [float(options[w].table["gpus"].iloc[i]) * options[w].is_job for w, i, *_ in rows]
+    times = [np.log(options[w].needs[i].time_s) for w, i, *_ in rows]
+    work, way, round_, venue, kind = place
+    return Choices(
+        work, way, round_, venue, kind, usd, atonce, kwh, np.array(block), np.array(times)
+    )
+
+
+def useful(mine: Options, way: int, kinds: Kinds, kind: int) -> float:
+    """Return the share of paid spot hours that move the work forward."""
+    unit = mine.table[["gpus", "unit_gpus"]].iloc[way].max() if mine.is_job else 0.0
+    unit = unit or float(mine.table["unit_gpus"].iloc[way])
+    return float(spot_useful_share(kinds.lost[kind], unit))
+
+
+def _mean(hours: np.ndarray, draws: Draws, offer: int) -> float:
+    return float((hours * draws.price(offer)).mean())
+
+
+def pool_layers(
+    choices: Choices, options: Sequence[Options], cal: Calendar, k: int, q: int
+) -> Layers | None:
+    """Return the layers of all columns of the pool of a kind in a segment; None without any."""
+    mine = np.flatnonzero(
+        (choices.kind == k) & (choices.venue == POOL) & (choices.round == cal.round_of[q])
+    )
+    need, hours, column = [], [], []
+    for c in mine:
+        of = options[choices.workload[c]]
+        z = of.size_of[q]
+        if z < 0:
+            continue
+        found = of.needs[choices.way[c]]
+        need.append(found.gpus[:, z])
+        hours.append(found.hours)
+        column.append(np.full(len(found.hours), c))
+    if not need:
+        return None
+    return layered(np.concatenate(need), np.concatenate(hours), np.concatenate(column))

@@ -1,0 +1,452 @@
+"""The programme's columns, costs and rows, as the solver takes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import highspy
+import numpy as np
+import pandas as pd
+from scipy.sparse import csr_array
+
+from gpuspec.decision.calendar import Calendar
+from gpuspec.decision.contracts import Contracts, Kinds
+from gpuspec.decision.errors import Draws
+from gpuspec.decision.options import Options
+from gpuspec.decision.programme.choices import POOL, Choices, choices_of, pool_layers
+from gpuspec.decision.recourse import Layers, Tail, slopes, tail_of
+from gpuspec.decision.scenario import Scenario
+
+THOUSANDTH = 1e-3
+"""Costs go to the solver in thousands of USD: its tolerances are absolute."""
+Term = tuple[Any, Any]
+"""Places of columns, and their coefficients: as many, or one for all."""
+Row = tuple[np.ndarray, np.ndarray, float, float]
+"""Places of columns, coefficients, and the bounds between which their sum lies."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a plan may not exceed; infinite where nothing is asked."""
+
+    capital: float = np.inf
+    monthly: float = np.inf
+    power: float = np.inf
+    gpus: float = np.inf
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One question as arrays: kinds, contracts, ways with their needs, limits."""
+
+    scenario: Scenario
+    offers: pd.DataFrame
+    calendar: Calendar
+    kinds: Kinds
+    contracts: Contracts
+    options: list[Options]
+    draws: Draws
+    limits: Limits = field(default_factory=Limits)
+
+    @property
+    def able(self) -> bool:
+        """Whether each work that is there at all has a way to run."""
+        return all(len(o.needs) > 0 or not (o.size_of >= 0).any() for o in self.options)
+
+    @cached_property
+    def choices(self) -> Choices:
+        """The columns that say which way each work goes."""
+        return choices_of(self.scenario, self.options, self.kinds, self.calendar, self.draws)
+
+    @cached_property
+    def pools(self) -> dict[tuple[int, int], Layers]:
+        """The layers of the pool of each kind and segment."""
+        shape = len(self.kinds.names), len(self.calendar.months)
+        found = {
+            (k, q): pool_layers(self.choices, self.options, self.calendar, k, q)
+            for k in range(shape[0])
+            for q in range(shape[1])
+        }
+        return {place: layers for place, layers in found.items() if layers is not None}
+
+    def hour_usd(self, k: int, q: int) -> np.ndarray:
+        """Return (S,) what an hour of a GPU that is short costs."""
+        offer = int(self.kinds.hour_offer[k])
+        factor = self.draws.price(offer) if offer >= 0 else np.ones(self.draws.samples)
+        return np.asarray(self.kinds.hour_usd[k, q] * factor)
+
+    def tails(self, chosen: Chosen, k: int, q: int) -> tuple[np.ndarray, Tail, Tail]:
+        """Return (S,) what a month of a segment costs beside what is signed: rent by the hour for
+        what is short, energy of what is used in one's own rooms; and the tails behind it: beyond
+        all GPUs that are there, and beyond those in rooms of others.
+        """
+        layers = self.pools[k, q]
+        taken = chosen.taken[layers.column]
+        there, others = chosen.there(self)
+        every = tail_of(layers, taken, there[k, q])
+        busy = self.kinds.busy_usd[k]
+        alone = tail_of(layers, taken, others[k, q]) if busy else every
+        cost = busy * (alone.hours - every.hours) + self.hour_usd(k, q) * every.hours
+        return cost, every, alone
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A plan as numbers: what runs where, what is signed, what is sold."""
+
+    taken: np.ndarray
+    """(C,) 1 where a column is chosen."""
+    signed: np.ndarray
+    """(J,) GPUs of each contract."""
+    sold: np.ndarray
+    """(K, E) owned GPUs that are sold at the start of a round."""
+
+    def there(self, problem: Problem) -> tuple[np.ndarray, np.ndarray]:
+        """Return (K, Q) GPUs that are there, and those of them that stand in rooms of others."""
+        con, cal, kinds = problem.contracts, problem.calendar, problem.kinds
+        shape = len(kinds.names), len(cal.months)
+        every, others = np.zeros(shape), np.zeros(shape)
+        each = con.active * self.signed[:, None]
+        np.add.at(every, con.kind, each)
+        np.add.at(others, con.kind, each * ~con.housed[:, None])
+        held = kinds.owned[:, None] - np.cumsum(self.sold, axis=1)[:, cal.round_of]
+        return every + held, others
+
+
+class Model:
+    """The programme of a problem in the solver, which remembers its bounds on what is short."""
+
+    def __init__(self, problem: Problem, spared: str = "") -> None:
+        """`spared` is a limit of `Limits` that is not held but made as small as possible first."""
+        self.problem, self.spared = problem, spared
+        p, cal = problem, problem.calendar
+        self.size = 0
+        self.cost: list[np.ndarray] = []
+        self.upper: list[np.ndarray] = []
+        self.whole: list[np.ndarray] = []
+        self.rows: list[Row] = []
+        self.constant = 0.0
+        kinds, segments, rounds = len(p.kinds.names), len(cal.months), len(cal.rounds)
+        con, cho = p.contracts, p.choices
+        self.x = self._add((len(cho),), (cho.month_usd * cal.months).sum(axis=1), 1.0)
+        fixed = con.fixed_usd + con.priced_usd * np.array(
+            [p.draws.price(o).mean() for o in con.offer]
+        )
+        self.n = self._add((len(con.offer),), fixed * con.step, self._most_steps())
+        gone = np.append(cal.starts, cal.edges[-1])
+        keep = p.kinds.keep_usd[:, None] * gone + p.kinds.tied_usd(gone)
+        self.constant += float((p.kinds.owned * keep[:, -1]).sum())
+        saved = keep[:, :-1] - keep[:, -1:]
+        self.sold = self._add((kinds, rounds), saved, p.kinds.owned[:, None])
+        self.theta = self._add((kinds, segments), 1.0 / THOUSANDTH, np.inf, whole=False)
+        self._one_way_each()
+        self._efforts()
+        self._sales()
+        self._blocks()
+        self._limits()
+        self._minimums()
+        self.goal = self._goal()
+        self.goal_row = len(self.rows)
+        self._row((np.flatnonzero(self.goal), self.goal[self.goal != 0]))
+        self.highs = self._loaded()
+
+    def _add(
+        self, shape: tuple[int, ...], cost: object, upper: object, whole: bool = True
+    ) -> np.ndarray:
+        size = int(np.prod(shape))
+        places = np.arange(self.size, self.size + size).reshape(shape)
+        for kept, value in ((self.cost, cost), (self.upper, upper)):
+            kept.append(np.broadcast_to(np.asarray(value, float), shape).ravel().copy())
+        self.whole.append(np.full(size, whole))
+        self.size += size
+        return places
+
+    def _row(self, *terms: Term, low: float = -np.inf, high: float = np.inf) -> None:
+        """Add one row from (places, coefficients) pairs; a coefficient may be a scalar."""
+        shaped = [np.asarray(p, int) for p, _ in terms]
+        values = [
+            np.broadcast_to(np.asarray(v, float), p.shape).ravel()
+            for p, (_, v) in zip(shaped, terms, strict=True)
+        ]
+        places = [p.ravel() for p in shaped]
+        self.rows.append((np.concatenate(places), np.concatenate(values), low, high))
+
+    def _most_steps(self) -> np.ndarray:
+        """Return (J,) the most steps of a contract that can be of use."""
+        p, con = self.problem, self.problem.contracts
+        most = np.zeros(len(p.kinds.names))
+        for w in range(len(p.options)):
+            mine = p.options[w]
+            of = np.zeros(len(p.kinds.names))
+            for i, need in enumerate(mine.needs):
+                k = p.kinds.names.index(mine.table["gpu"].iloc[i])
+                total = need.gpus.sum(axis=0)
+                block = float(mine.table["gpus"].iloc[i]) if mine.is_job else 0.0
+                of[k] = max(of[k], float(total.max(initial=0.0)), block)
+            most += of
+        least = con.minimum
+        return np.ceil(np.maximum(most[con.kind], least) / con.step - 1e-9)
+
+    def _one_way_each(self) -> None:
+        cho = self.problem.choices
+        for w in range(len(self.problem.options)):
+            for e in range(len(self.problem.calendar.rounds)):
+                mine = np.flatnonzero((cho.workload == w) & (cho.round == e))
+                here = self.problem.options[w].size_of[self.problem.calendar.round_of == e]
+                if (here >= 0).any():
+                    self._row((self.x[mine], 1.0), low=1.0, high=1.0)
+
+    def _efforts(self) -> None:
+        """Efforts: each kind beyond the first, a move to another kind, a new format."""
+        p, cho = self.problem, self.problem.choices
+        effort, several = p.scenario.effort, len(p.calendar.rounds) > 1
+        kinds, kind_usd = (
+            len(p.kinds.names),
+            effort.kind_usd_year * float(p.calendar.edges[-1]) / 12,
+        )
+        self.used = self._add((kinds,), kind_usd, 1.0, whole=False)
+        self.constant -= kind_usd  # something runs somewhere
+        if several:  # and each work somewhere
+            self.constant -= effort.workload_usd * sum((o.size_of >= 0).any() for o in p.options)
+        for w, mine in enumerate(p.options):
+            forms = [i for i in range(len(mine.needs)) if mine.changes_format(i)]
+            for k in range(kinds):
+                columns = np.flatnonzero((cho.workload == w) & (cho.kind == k))
+                if not len(columns):
+                    continue
+                moved = self._once(effort.workload_usd if several else 0.0, columns)
+                for e in np.unique(cho.round[columns]):
+                    at = columns[cho.round[columns] == e]
+                    self._row((self.x[at], 1.0), (self.used[k], -1.0), high=0.0)
+                    if moved >= 0:
+                        self._row((self.x[at], 1.0), (moved, -1.0), high=0.0)
+            changed = np.flatnonzero((cho.workload == w) & np.isin(cho.way, forms))
+            tested = self._once(effort.precision_usd, changed)
+            if tested >= 0:
+                for e in np.unique(cho.round[changed]):
+                    at = changed[cho.round[changed] == e]
+                    self._row((self.x[at], 1.0), (tested, -1.0), high=0.0)
+
+    def _once(self, cost: float, columns: np.ndarray) -> int:
+        """Add a column that is 1 where any of `columns` is chosen in any round; -1 where free."""
+        if not cost or not len(columns):
+            return -1
+        place = int(self._add((1,), cost, 1.0, whole=False)[0])
+        return place
+
+    def _sales(self) -> None:
+        kinds = self.problem.kinds
+        for k in np.flatnonzero(kinds.owned > 0):
+            high = float(kinds.owned[k]) if self.problem.scenario.allow.sell else 0.0
+            self._row((self.sold[k], 1.0), high=high)
+
+    def _there(self, k: int, q: int, each: float = 1.0) -> tuple[list[Term], float]:
+        """Return the terms of `each` x GPUs of a kind that are there, and the constant."""
+        con, cal = self.problem.contracts, self.problem.calendar
+        mine = np.flatnonzero((con.kind == k) & con.active[:, q])
+        gone = self.sold[k, : cal.round_of[q] + 1]
+        terms = [(self.n[mine], con.step[mine] * each), (gone, -each)]
+        return terms, each * float(self.problem.kinds.owned[k])
+
+    def _blocks(self) -> None:
+        """A job on a pool finds its GPUs at one place, beside the services that run there."""
+        p, cho, cal = self.problem, self.problem.choices, self.problem.calendar
+        pooled = cho.venue == POOL
+        for w in [w for w, mine in enumerate(p.options) if mine.is_job]:
+            for k in range(len(p.kinds.names)):
+                for q in self._settled():
+                    at = cho.round == cal.round_of[q]
+                    mine = np.flatnonzero(pooled & at & (cho.workload == w) & (cho.kind == k))
+                    if not len(mine) or p.options[w].size_of[q] < 0:
+                        continue
+                    service = np.flatnonzero(pooled & at & (cho.kind == k) & (cho.block == 0))
+                    terms, constant = self._there(k, q, -1.0)
+                    most = _most(cho.workload[service], cho.atonce[service, q])
+                    beside = (self.x[service], cho.atonce[service, q])
+                    job = (self.x[mine], cho.block[mine] + most)
+                    self._row(job, beside, *terms, high=most - constant)
+
+    def _settled(self) -> list[int]:
+        """Return the last segment of each round: what was ordered in it has arrived."""
+        cal = self.problem.calendar
+        ends = [*(cal.rounds[1:] - 1).tolist(), len(cal.months) - 1]
+        return list(dict.fromkeys(ends))
+
+    def _limits(self) -> None:
+        """Rows of the limits; of the one that is spared, its use is a column instead."""
+        p, con, cal, limits = *_parts(self.problem), self.problem.limits
+        self.use = int(self._add((1,), 0.0, np.inf, whole=False)[0])
+        mean = np.array([p.draws.price(o).mean() for o in con.offer])
+        capital = (self.n, con.upfront_usd * con.step * THOUSANDTH)
+        self._limit("capital", limits.capital * THOUSANDTH, 0.0, capital)
+        for q, months in enumerate(cal.months):
+            gone = self.sold[:, : cal.round_of[q] + 1]
+            rent = np.where(con.housed, 1.0, mean) * con.month_usd[:, q] * con.step
+            month = [
+                (self.n, rent * THOUSANDTH),
+                (gone, -THOUSANDTH * np.broadcast_to(p.kinds.keep_usd[:, None], gone.shape)),
+                (self.theta[:, q], 1.0 / months),
+                (self.x, p.choices.month_usd[:, q] * THOUSANDTH),
+            ]
+            keep = float(p.kinds.owned @ p.kinds.keep_usd) * THOUSANDTH
+            self._limit("monthly", limits.monthly * THOUSANDTH, keep, *month)
+            housed = np.flatnonzero(con.housed & con.active[:, q])
+            room = [
+                (self.n[housed], (con.step * p.kinds.power_kw[con.kind])[housed]),
+                (gone, -np.broadcast_to(p.kinds.power_kw[:, None], gone.shape)),
+            ]
+            self._limit("power", limits.power, float(p.kinds.owned @ p.kinds.power_kw), *room)
+        if np.isfinite(limits.gpus) or self.spared == "gpus":
+            self._gpus_atonce()
+
+    def _limit(self, name: str, most: float, constant: float, *terms: Term) -> None:
+        """Hold the sum of terms and a constant to a limit, or to the use that is made small."""
+        if name == self.spared:
+            self._row(*terms, (self.use, -1.0), high=-constant)
+        elif np.isfinite(most):
+            self._row(*terms, high=most - constant)
+
+    def _gpus_atonce(self) -> None:
+        """GPUs that are there or rented at a time, at the central estimates, within the limit."""
+        p, _, cal = _parts(self.problem)
+        cho, kinds = p.choices, range(len(p.kinds.names))
+        atonce = self._add((len(p.kinds.names), len(cal.months)), 0.0, np.inf, whole=False)
+        for q in range(len(cal.months)):
+            at = cho.round == cal.round_of[q]
+            for k in kinds:
+                terms, constant = self._there(k, q, -1.0)
+                self._row((atonce[k, q], 1.0), *terms, low=-constant)
+                here = np.flatnonzero(at & (cho.kind == k) & (cho.venue == POOL) & (cho.block == 0))
+                self._row((atonce[k, q], 1.0), (self.x[here], -cho.atonce[here, q]), low=0.0)
+            rented = np.flatnonzero(at & (cho.venue != POOL))
+            asked = [(atonce[:, q], 1.0), (self.x[rented], cho.atonce[rented, q])]
+            self._limit("gpus", p.limits.gpus, 0.0, *asked)
+
+    def _minimums(self) -> None:
+        """A contract has a fewest number of GPUs, and the effort of signing it."""
+        con, effort = self.problem.contracts, self.problem.scenario.effort
+        few = np.flatnonzero((con.minimum > con.step) | (effort.contract_usd > 0))
+        self.signs = self._add((len(few),), effort.contract_usd, 1.0)
+        self.signs_of = few
+        most = self._most_steps()
+        for place, j in zip(self.signs, few, strict=True):
+            self._row((self.n[j], 1.0), (place, -most[j]), high=0.0)
+            if con.minimum[j] > con.step[j]:
+                self._row((self.n[j], con.step[j]), (place, -con.minimum[j]), low=0.0)
+
+    def _goal(self) -> np.ndarray:
+        """Return what is to be least before the cost: the use of a limit that is spared, mean log
+        time, or energy; 0 where nothing.
+        """
+        p, cho, found = self.problem, self.problem.choices, np.zeros(self.size)
+        if self.spared:
+            found[self.use] = 1.0
+            return found
+        share = p.calendar.months / p.calendar.months.sum()
+        if p.scenario.objective == "time":
+            there = np.array([p.options[w].size_of >= 0 for w in range(len(p.options))])
+            at = p.calendar.round_of[None] == cho.round[:, None]
+            weight = ((there[cho.workload] & at) * share).sum(axis=1)
+            least = np.array(
+                [min((np.log(n.time_s) for n in o.needs), default=0.0) for o in p.options]
+            )
+            found[self.x] = (cho.log_time - least[cho.workload]) * weight / max(len(p.options), 1)
+        elif p.scenario.objective == "energy":
+            found[self.x] = (cho.kwh_month * share).sum(axis=1) * THOUSANDTH
+        return found
+
+    def _loaded(self) -> highspy.Highs:
+        lp = highspy.HighsLp()
+        lp.num_col_, lp.num_row_ = self.size, len(self.rows)
+        lp.col_cost_ = np.concatenate(self.cost) * THOUSANDTH
+        lp.col_lower_, lp.col_upper_ = np.zeros(self.size), np.concatenate(self.upper)
+        lp.row_lower_ = np.array([r[2] for r in self.rows])
+        lp.row_upper_ = np.array([r[3] for r in self.rows])
+        counts = [len(r[0]) for r in self.rows]
+        row = np.repeat(np.arange(len(counts)), counts)
+        column = np.concatenate([r[0] for r in self.rows])
+        value = np.concatenate([r[1] for r in self.rows])
+        matrix = csr_array((value, (row, column)), shape=(len(counts), self.size))
+        matrix.sum_duplicates()
+        lp.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
+        lp.a_matrix_.start_ = matrix.indptr
+        lp.a_matrix_.index_ = matrix.indices
+        lp.a_matrix_.value_ = matrix.data
+        solver = highspy.Highs()
+        solver.setOptionValue("output_flag", False)
+        solver.setOptionValue("threads", 1)
+        # Without presolve HiGHS does not restart at the root: a fifth of the time on these.
+        solver.setOptionValue("presolve", "off")
+        solver.passModel(lp)
+        return solver
+
+    def read(self, values: np.ndarray) -> Chosen:
+        """Name the numbers of the solver's vector."""
+        step = self.problem.contracts.step
+        return Chosen(values[self.x], values[self.n] * step, values[self.sold])
+
+    def cut(self, chosen: Chosen, values: np.ndarray, tolerance: float) -> tuple[float, int]:
+        """Add a bound for each kind and segment whose cost the solver holds too low.
+
+        Returns the true cost of what is short, in USD, and how many bounds were added.
+        """
+        p, added, total = self.problem, 0, 0.0
+        for (k, q), layers in p.pools.items():
+            if not (chosen.taken[layers.column] > 1e-9).any():
+                continue
+            cost, all_, alone = p.tails(chosen, k, q)
+            months = float(p.calendar.months[q])
+            usd = float(cost.mean()) * months
+            total += usd
+            held = float(values[self.theta[k, q]]) / THOUSANDTH
+            if usd - held <= tolerance * max(usd, 1.0):
+                continue
+            self._bound(layers, k, q, all_, alone, months)
+            added += 1
+        return total, added
+
+    def keeps(self, values: np.ndarray, more_usd: float) -> bool:
+        """Return whether a plan keeps the limit on a month although what is short costs
+        `more_usd` more over the horizon than the solver holds.
+        """
+        if not np.isfinite(self.problem.limits.monthly):
+            return True
+        months = float(self.problem.calendar.months.min())
+        return more_usd / months <= 1e-3 * max(self.problem.limits.monthly, 1.0)
+
+    def _bound(
+        self, layers: Layers, k: int, q: int, all_: Tail, alone: Tail, months: float
+    ) -> None:
+        p, con, cal = self.problem, self.problem.contracts, self.problem.calendar
+        busy = float(p.kinds.busy_usd[k])
+        weight = np.maximum(p.hour_usd(k, q) - busy, 0.0)
+        each, there = slopes(layers, all_, weight)
+        others = 0.0
+        if busy:
+            more, others = slopes(layers, alone, np.full(p.draws.samples, busy))
+            each = each + more
+        scale = months * THOUSANDTH
+        mine = np.flatnonzero((con.kind == k) & con.active[:, q])
+        slope = (there + np.where(con.housed[mine], 0.0, others)) * con.step[mine] * scale
+        gone = self.sold[k, : cal.round_of[q] + 1]
+        column, back = np.unique(layers.column, return_inverse=True)
+        summed = np.bincount(back, each * scale)
+        places = [[self.theta[k, q]], self.x[column], self.n[mine], gone]
+        values = [[1.0], -summed, -slope, np.full(len(gone), there * scale)]
+        low = there * scale * float(p.kinds.owned[k])
+        place, value = np.concatenate(places).astype(np.int32), np.concatenate(values)
+        used = np.abs(value) > 1e-12
+        self.highs.addRow(low, highspy.kHighsInf, int(used.sum()), place[used], value[used])
+
+
+def _most(workload: np.ndarray, atonce: np.ndarray) -> float:
+    """Return the most that columns of which each workload takes one can add up to."""
+    each = np.zeros(workload.max(initial=-1) + 1)
+    np.maximum.at(each, workload, atonce)
+    return float(each.sum())
+
+
+def _parts(problem: Problem) -> tuple[Problem, Contracts, Calendar]:
+    return problem, problem.contracts, problem.calendar

@@ -1,0 +1,116 @@
+"""Solve the programme by bounds that are added where they are missing (the L-shaped method)."""
+
+from dataclasses import dataclass, replace
+from time import monotonic
+
+import highspy
+import numpy as np
+
+from gpuspec.decision.programme.model import THOUSANDTH, Chosen, Model
+
+GAP = 1e-3
+"""Share of the cost within which a plan is proven to be the best."""
+TIME_LIMIT_S = 20.0
+TOLERANCE = 1e-4
+"""Share of the cost of what is short that the solver may hold too low."""
+ROUGHLY = 1e-2
+"""The same while the work is still divisible."""
+MOST_ROUNDS = 100
+FEASIBLE = 2
+"""A solver's word for a solution that keeps all rows."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """The best plan that was found, what it costs, and below what there is none."""
+
+    chosen: Chosen
+    cost_usd: float
+    bound_usd: float
+
+    @property
+    def gap(self) -> float:
+        """Return how far the cost may lie above the best, as a share."""
+        return max(self.cost_usd - self.bound_usd, 0.0) / max(abs(self.cost_usd), 1e-9)
+
+
+def solve(
+    model: Model,
+    upper: np.ndarray | None = None,
+    gap: float = GAP,
+    time_limit_s: float = TIME_LIMIT_S,
+) -> Found | None:
+    """Return the best plan, or None where no plan keeps all limits.
+
+    `upper` are bounds of columns below those of the model: what may not be chosen. Bounds on what
+    is short hold for every such restriction, so that later calls start with those of earlier ones.
+    Where time or energy is the objective, it is made least first, then the cost of what reaches it.
+
+    References
+    ----------
+    Van Slyke and Wets 1969, doi:10.1137/0117061; Huangfu and Hall 2018,
+    doi:10.1007/s12532-017-0130-5 (HiGHS).
+    """
+    solver, end = model.highs, monotonic() + time_limit_s
+    every = np.arange(model.size, dtype=np.int32)
+    bounds = np.concatenate(model.upper)
+    bounds = bounds if upper is None else np.minimum(bounds, upper)
+    solver.changeColsBounds(model.size, every, np.zeros(model.size), bounds)
+    solver.changeRowBounds(model.goal_row, -highspy.kHighsInf, highspy.kHighsInf)
+    cost = np.concatenate(model.cost) * THOUSANDTH
+    if model.goal.any():
+        solver.changeColsCost(model.size, every, model.goal)
+        first = _solved(model, model.goal, gap, end)
+        if first is None:
+            return None
+        least = first.cost_usd + max(1e-6, 1e-6 * abs(first.cost_usd))
+        solver.changeRowBounds(model.goal_row, -highspy.kHighsInf, least)
+    solver.changeColsCost(model.size, every, cost)
+    return _solved(model, cost / THOUSANDTH, gap, end)
+
+
+def _solved(model: Model, cost: np.ndarray, gap: float, end: float) -> Found | None:
+    """Return the best plan for a cost of each column, with bounds added until it is the true one.
+
+    Where the cost does not count what is short, only the limits on a month need the bounds.
+    """
+    solver, whole = model.highs, np.flatnonzero(np.concatenate(model.whole)).astype(np.int32)
+    counts = bool(cost[model.theta].any())
+    scale, constant = (THOUSANDTH, model.constant) if counts else (1.0, 0.0)
+    _kinds(solver, whole, highspy.HighsVarType.kContinuous)
+    solver.setOptionValue("time_limit", highspy.kHighsInf)
+    for _ in range(MOST_ROUNDS):
+        solver.run()
+        if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+            return None
+        values = np.array(solver.getSolution().col_value)
+        if not model.cut(model.read(values), values, ROUGHLY)[1] or monotonic() > end:
+            break
+    _kinds(solver, whole, highspy.HighsVarType.kInteger)
+    solver.setOptionValue("mip_rel_gap", gap / 2)
+    best: Found | None = None
+    for _ in range(MOST_ROUNDS):
+        solver.setOptionValue("time_limit", solver.getRunTime() + max(end - monotonic(), 0.5))
+        solver.run()
+        info = solver.getInfo()
+        if info.primal_solution_status != FEASIBLE:
+            break
+        values = np.array(solver.getSolution().col_value)
+        values[whole] = np.round(values[whole])
+        bound = info.mip_dual_bound / scale + constant
+        held = values[model.theta].sum() / THOUSANDTH
+        short, added = model.cut(model.read(values), values, TOLERANCE)
+        paid = float(cost @ values) + constant + (short - held if counts else 0.0)
+        if model.keeps(values, short - held) and (best is None or paid < best.cost_usd):
+            best = Found(model.read(values), paid, bound)
+        if best is not None:
+            best = replace(best, bound_usd=max(best.bound_usd, bound))
+            if best.gap <= gap:
+                break
+        if not added or monotonic() > end:
+            break
+    return best
+
+
+def _kinds(solver: highspy.Highs, columns: np.ndarray, kind: highspy.HighsVarType) -> None:
+    solver.changeColsIntegrality(len(columns), columns, np.full(len(columns), kind))

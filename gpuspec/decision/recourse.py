@@ -1,0 +1,78 @@
+"""What happens after signing: what is short is rented by the hour, what is idle stays idle.
+
+Of a kind of GPU, ``there`` GPUs are there in a segment, and the layers of all work on them need
+``need`` GPUs in each draw, each for its hours of a month. The GPUs that are there serve the layers
+with the most hours first; the tail is rented. That is the cheapest way, and its cost is convex and
+piecewise linear in what is signed and in what runs there: for each draw a slope is known in closed
+form, and the mean of the slopes is a row that the programme may use as a bound (Van Slyke and Wets
+1969, doi:10.1137/0117061).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Layers(NamedTuple):
+    """Layers of the work on one kind in one segment, the most hours first."""
+
+    need: np.ndarray
+    """(L, S) GPUs."""
+    hours: np.ndarray
+    """(L,) hours a month; they do not grow."""
+    column: np.ndarray
+    """(L,) which choice of the programme brings it."""
+
+
+class Tail(NamedTuple):
+    """GPU-hours of a month that GPUs which are there do not serve."""
+
+    hours: np.ndarray
+    """(S,)"""
+    short: np.ndarray
+    """(S,) GPUs that are missing while all layers are there."""
+    marginal: np.ndarray
+    """(S,) hours a month of the first layer that is not wholly served; 0 where all are."""
+
+
+def layered(need: np.ndarray, hours: np.ndarray, column: np.ndarray) -> Layers:
+    """Return layers in the order in which they are served."""
+    order = np.argsort(-hours, kind="stable")
+    return Layers(need[order], hours[order], column[order])
+
+
+def tail_of(layers: Layers, taken: np.ndarray, there: float) -> Tail:
+    """Return what is not served: `taken` (L,) says which share of each layer runs here.
+
+    >>> one = Layers(np.array([[4.0], [2.0]]), np.array([730.0, 100.0]), np.array([0, 1]))
+    >>> float(tail_of(one, np.ones(2), 5.0).hours[0])
+    100.0
+    """
+    used = np.flatnonzero(taken > 1e-9)
+    draws = layers.need.shape[1]
+    if not len(used):
+        return Tail(np.zeros(draws), np.zeros(draws), np.zeros(draws))
+    need = layers.need[used] * taken[used, None]
+    filled = np.cumsum(need, axis=0, dtype=float)
+    short = np.maximum(filled[-1] - there, 0.0)
+    marginal = np.zeros(draws)
+    hours = layers.hours[used]
+    over = short > 1e-9
+    first = np.argmax(filled > there + 1e-9, axis=0)
+    marginal[over] = hours[first[over]]
+    each = np.minimum(hours[:, None], marginal)
+    return Tail(np.maximum((need * each).sum(axis=0) - marginal * there, 0.0), short, marginal)
+
+
+def slopes(layers: Layers, tail: Tail, weight: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return how the mean of ``weight * tail`` follows each layer's share and what is there.
+
+    The plane through these slopes lies at or below the mean everywhere, and meets it where `tail`
+    was computed.
+    """
+    found = np.zeros(len(layers.hours))
+    for hours in np.unique(layers.hours):
+        rows = layers.hours == hours
+        found[rows] = layers.need[rows] @ (weight * np.minimum(tail.marginal, hours))
+    draws = len(weight)
+    return found / draws, -float((weight * tail.marginal).mean())

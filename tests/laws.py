@@ -1,0 +1,523 @@
+"""Laws that every decision keeps, each a function of a scenario and of what answers it.
+
+A law takes a scenario as a file says it, `decide` (from a scenario to its answer as
+``gpuspec plan FILE --json`` prints it) and `pick`, which takes one of several changes by name. It
+returns by how much it is broken, as a share of the cost: 0 is kept, infinite where an answer comes
+or goes that must not; None where it says nothing about this scenario.
+"""
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from functools import lru_cache
+from typing import Any
+
+from scenarios import COMMON, MODES, PRICED, Plain
+
+from gpuspec.base.errors import InputError
+from gpuspec.base.json import answer_json
+from gpuspec.decision.plan import Decision
+from gpuspec.decision.plan import decide as decided
+from gpuspec.decision.plan.words_page import answer_page, answer_record
+from gpuspec.decision.scenario import scenario
+
+Record = dict[str, Any]
+Decide = Callable[[Mapping[str, Any]], Record]
+Choose = Callable[[Mapping[str, Plain]], Plain]
+Law = Callable[[Plain, Decide, Choose], float | None]
+
+TOLERANCE = 1e-3
+TIGHTER, MORE = 0.7, 1.4
+LOADS = {
+    "training": ("tokens", "runs_per_year"),
+    "inference": ("concurrency", "request_rate", "users", "hours_per_month"),
+    "images": ("images_per_s", "hours_per_month"),
+    "hpc": ("gpu_hours", "runs_per_year"),
+    "tenants": ("hours_per_month",),
+}
+LIMITS_OF_WORK = ("deadline_days", "ttft_limit_s", "tpot_limit_s")
+TOTALS = {
+    ("budget", "capital_usd"): "upfront_usd",
+    ("budget", "monthly_usd"): "cash_month_usd",
+    ("limits", "power_kw"): "power_kw",
+    ("limits", "gpus"): "gpus",
+}
+"""Limits on the whole, and what a plan uses of each."""
+
+
+def answer(asked: Mapping[str, Any]) -> Record:
+    """Return the answer to a scenario, as the command prints it for programs."""
+    return deepcopy(_answer(json.dumps(asked)))
+
+
+@lru_cache(maxsize=4)
+def decision_of(text: str) -> Decision:
+    """Return the decision of a scenario that is written as JSON."""
+    return decided(scenario(json.loads(text)))
+
+
+@lru_cache(maxsize=256)
+def _answer(text: str) -> Record:
+    return json.loads(answer_json(answer_record(decision_of(text), None)))
+
+
+def page(asked: Mapping[str, Any], language: str = "en") -> str:
+    """Return the text of page 1."""
+    return str(answer_page(decision_of(json.dumps(asked)), None, language).text)
+
+
+def first(options: Mapping[str, Plain]) -> Plain:
+    """Return the first of some changes."""
+    return next(iter(options.values()))
+
+
+# What an answer says.
+
+
+def usd(record: Record) -> float:
+    """Return what the recommended plan costs; infinite where nothing fits."""
+    return float(record["recommendation"]["expected_usd"]) if record["feasible"] else math.inf
+
+
+def used(record: Record, name: str) -> float:
+    """Return what the recommended plan uses of a total."""
+    best = record["recommendation"]
+    return sum(w["gpus"] for w in best["works"]) if name == "gpus" else float(best[name])
+
+
+def what_runs(record: Record) -> dict[str, tuple[str, str, float]]:
+    """Return what each work runs on."""
+    if not record["feasible"]:
+        return {}
+    works = record["recommendation"]["works"]
+    return {w["workload"]: (w["gpu"], w["mode"], w["gpus"]) for w in works}
+
+
+def excess(low: float, high: float) -> float | None:
+    """Return by how much what may not cost more does; None where neither is there."""
+    if low == high == math.inf:
+        return None
+    return max(0.0, low / high - 1) if low < math.inf else math.inf
+
+
+def never_dearer(asked: Plain, changed: Plain, decide: Decide) -> float | None:
+    """Return by how much `changed` costs more than what was asked."""
+    return excess(usd(decide(changed)), usd(decide(asked)))
+
+
+def never_cheaper(asked: Plain, changed: Plain, decide: Decide) -> float | None:
+    """Return by how much `changed` costs less than what was asked."""
+    return never_dearer(changed, asked, decide)
+
+
+def alike(one: Record, other: Record) -> float | None:
+    """Return by how much two answers differ in cost; infinite where they take other GPUs."""
+    costs = sorted((usd(one), usd(other)))
+    if costs[1] == math.inf:
+        return None if costs[0] == math.inf else math.inf
+    if sorted(what_runs(one).values()) != sorted(what_runs(other).values()):
+        return math.inf
+    return costs[1] / costs[0] - 1
+
+
+def with_value(asked: Plain, path: tuple[str | int, ...], value: Any) -> Plain:
+    """Return a copy with one value set; mappings on the way are made."""
+    found: Any = deepcopy(asked)
+    part = found
+    for step in path[:-1]:
+        part = part.setdefault(step, {}) if isinstance(part, dict) else part[step]
+    part[path[-1]] = value
+    return found
+
+
+def works(asked: Plain) -> list[tuple[int, Plain]]:
+    """Return the workloads of a scenario with their places."""
+    return list(enumerate(asked["workloads"]))
+
+
+def without(part: Plain, *names: str) -> Plain:
+    """Return a mapping without some of its fields."""
+    return {name: value for name, value in part.items() if name not in names}
+
+
+def at_lowest_cost(law: Law) -> Law:
+    """Return a law that says nothing where another goal than the cost was asked."""
+
+    def kept(asked: Plain, decide: Decide, pick: Choose = first) -> float | None:
+        return law(asked, decide, pick) if asked.get("objective", "cost") == "cost" else None
+
+    kept.__doc__, kept.__name__ = law.__doc__, law.__name__
+    return kept
+
+
+# Order and names.
+
+
+def order(asked: Plain, decide: Decide, pick: Choose = first) -> float | None:
+    """The order of workloads, GPUs, ways to pay and owned GPUs changes nothing."""
+    allow, options = asked["allow"], {}
+    if len(asked["workloads"]) > 1:
+        options["workloads"] = asked | {"workloads": asked["workloads"][::-1]}
+    for name in ("gpus", "modes", "weights"):
+        if len(allow.get(name, ())) > 1:
+            options[name] = asked | {"allow": allow | {name: allow[name][::-1]}}
+    if len(asked.get("owned", ())) > 1:
+        options["owned"] = asked | {"owned": asked["owned"][::-1]}
+    return alike(decide(asked), decide(pick(options))) if options else None
+
+
+def names(asked: Plain, decide: Decide, pick: Choose = first) -> float | None:
+    """The name of the scenario and of its workloads, and how a GPU is written, change nothing."""
+    full = {"A100": "a100-sxm-80", "H100": "h100-sxm-80", "H200": "NVIDIA H200 SXM5 141GB"}
+    kinds = [full.get(g, g) for g in asked["allow"]["gpus"]]
+    renamed = [w | {"name": f"other {99 - i}"} for i, w in works(asked)]
+    options = {
+        "scenario": asked | {"name": "another"},
+        "workloads": asked | {"workloads": renamed},
+        "gpus": asked | {"allow": asked["allow"] | {"gpus": kinds}},
+    }
+    return alike(decide(asked), decide(pick(options)))
+
+
+# More to choose from.
+
+
+@at_lowest_cost
+def one_more_kind(asked: Plain, decide: Decide, pick: Choose = first) -> float | None:
+    """One more kind of GPU that may be chosen never costs more."""
+    allow = asked["allow"]
+    more = [g for g in (*COMMON, *PRICED) if g not in allow["gpus"]]
+    options = {g: asked | {"allow": allow | {"gpus": [*allow["gpus"], g]}} for g in more}
+    return never_dearer(asked, pick(options), decide) if options else None
+
+
+@at_lowest_cost
+def one_more_mode(asked: Plain, decide: Decide, pick: Choose = first) -> float | None:
+    """One more way to pay never costs more."""
+    allow = asked["allow"]
+    modes = allow.get("modes", MODES)
+    more = [m for m in MODES if m not in modes]
+    options = {m: asked | {"allow": allow | {"modes": [*modes, m]}} for m in more}
+    return never_dearer(asked, pick(options), decide) if options else None
+
+
+@at_lowest_cost
+def one_more_format(asked: Plain, decide: Decide, pick: Choose = first) -> float | None:
+    """One more number format of the weights never costs more."""
+    allow = asked["allow"]
+    formats = allow.get("weights", ["stored", "fp8"])
+    more = [f for f in ("fp8", "int8", "int4") if f not in formats]
+    options = {f: asked | {"allow": allow | {"weights": [*formats, f]}} for f in more}
+    return never_dearer(asked, pick(options), decide) if options else None
+
+
+@at_lowest_cost
+def one_more_owned(asked: Plain, decide: Decide, pick: Choose = first) -> float | None:
+    """One more GPU that is there already, its keep aside, never costs more."""
+    months, before = asked.get("horizon_months", 36), decide(asked)
+    if not before["feasible"]:
+        return None
+    held = asked.get("owned", [])
+    rest = {g: [o for o in held if o["gpu"] != g] for g in COMMON}
+    count = {g: sum(o["count"] for o in held if o["gpu"] == g) for g in COMMON}
+    options = {
+        f"{many} {g}": asked | {"owned": [*rest[g], {"gpu": g, "count": count[g] + many}]}
+        for many in (1, 8)
+        for g in COMMON
+    }
+    changed = pick(options)
+    after = decide(changed)
+    budget = asked.get("budget", {}).get("monthly_usd")
+    if budget and after["feasible"]:  # what keeps the others is paid from the same month
+        more = after["owned_keep_usd_month"] - before["owned_keep_usd_month"]
+        after = decide(with_value(changed, ("budget", "monthly_usd"), budget + more))
+    keeps = [r["owned_keep_usd_month"] * months if r["feasible"] else 0.0 for r in (before, after)]
+    spent = usd(before) - keeps[0]
+    share = excess(usd(after) - keeps[1], max(spent, 1e-9))
+    return 0.0 if share is not None and usd(after) - keeps[1] - spent < 1 else share
+
+
+# Tighter limits, more to do.
+
+
+@at_lowest_cost
+def tighter(asked: Plain, decide: Decide, pick: Choose = first) -> float | None:
+    """A tighter limit never costs less, and never makes possible what was not."""
+    options = {}
+    for i, work in works(asked):
+        for name in LIMITS_OF_WORK:
+            if work.get(name):
+                value = work[name] * TIGHTER
+                options[f"{name} of {i}"] = with_value(asked, ("workloads", i, name), value)
+    before = decide(asked)
+    for (part, name), use in TOTALS.items():
+        limit = asked.get(part, {}).get(name)
+        if limit is None and before["feasible"]:
+            limit = used(before, use)
+        if limit and name == "gpus":
+            limit = max(1, math.floor(limit * TIGHTER)) / TIGHTER
+        if limit:
+            value = round(limit * TIGHTER) if name == "gpus" else limit * TIGHTER
+            options[name] = with_value(asked, (part, name), value)
+    return never_cheaper(asked, pick(options), decide) if options else None
+
+
+@at_lowest_cost
+def more_load(asked: Plain, decide: Decide, pick: Choose = first) -> float | None:
+    """More to do never costs less, and never makes possible what was not."""
+    options = {}
+    for i, work in works(asked):
+        for name in LOADS[work["kind"]]:
+            if name not in work:
+                continue
+            value = work[name] * MORE
+            if name in ("concurrency", "users"):
+                value = math.ceil(value)
+            value = min(value, 730) if name == "hours_per_month" else value
+            options[f"{name} of {i}"] = with_value(asked, ("workloads", i, name), value)
+    return never_cheaper(asked, pick(options), decide) if options else None
+
+
+@at_lowest_cost
+def one_work_less(asked: Plain, decide: Decide, pick: Choose = first) -> float | None:
+    """Without one of the workloads it never costs more."""
+    if len(asked["workloads"]) < 2:
+        return None
+    all_of = asked["workloads"]
+    options = {
+        f"without {i}": asked | {"workloads": all_of[:i] + all_of[i + 1 :]}
+        for i in range(len(all_of))
+    }
+    return never_dearer(asked, pick(options), decide)
+
+
+@at_lowest_cost
+def later_and_shorter(asked: Plain, decide: Decide, pick: Choose = first) -> float | None:
+    """Work that begins later or ends earlier never costs more; work that grows never less."""
+    options, sign = {}, {}
+    for i, work in works(asked):
+        place = ("workloads", i)
+        late = min(work.get("from_quarter", 1) + 1, work.get("to_quarter", 40))
+        soon = max(work.get("to_quarter", 12) - 1, work.get("from_quarter", 1))
+        for name, value, more in (
+            ("from_quarter", late, False),
+            ("to_quarter", soon, False),
+            ("growth", work.get("growth", 0.0) + 0.1, True),
+        ):
+            label = f"{name} of {i}"
+            options[label] = with_value(asked, (*place, name), value)
+            sign[json.dumps(options[label])] = more
+    changed = pick(options)
+    law = never_cheaper if sign[json.dumps(changed)] else never_dearer
+    return law(asked, changed, decide)
+
+
+@at_lowest_cost
+def limit_as_used(asked: Plain, decide: Decide, pick: Choose = first) -> float | None:
+    """A limit that equals what the plan uses changes nothing."""
+    before = decide(asked)
+    if not before["feasible"]:
+        return None
+    options = {}
+    for (part, name), use in TOTALS.items():
+        value = used(before, use)
+        if value or name == "capital_usd":
+            options[name] = with_value(
+                asked, (part, name), round(value) if use == "gpus" else value
+            )
+    return alike(before, decide(pick(options))) if options else None
+
+
+@at_lowest_cost
+def limits_are_kept(asked: Plain, decide: Decide, pick: Choose = first) -> float | None:
+    """A plan that is recommended keeps every limit on the whole that was stated."""
+    found = decide(asked)
+    stated = {u: asked.get(p, {}).get(n) for (p, n), u in TOTALS.items()}
+    stated = {use: limit for use, limit in stated.items() if limit is not None}
+    if not stated or not found["feasible"]:
+        return None
+    return max(
+        max(0.0, used(found, use) / limit - 1) if limit else math.inf * (used(found, use) > 0 or 0)
+        for use, limit in stated.items()
+    )
+
+
+# Time, goals, money.
+
+
+@at_lowest_cost
+def one_month_more(asked: Plain, decide: Decide, pick: Choose = first) -> float | None:
+    """A month more costs at most a month by itself, or of the average, and never less than none."""
+    if asked.get("prices", {}).get("drift", "flat") != "flat":
+        return None
+    if any(w.get("growth", 0) for w in asked["workloads"]):
+        return None
+    months = asked.get("horizon_months", 36)
+    less, more = usd(decide(asked)), usd(decide(asked | {"horizon_months": months + 1}))
+    if less == more == math.inf:
+        return None
+    if math.inf in (less, more):
+        return math.inf
+    allowed = less * (months + 1) / months
+    if more > allowed * (1 + TOLERANCE):
+        always = [without(w, "from_quarter", "to_quarter") for w in asked["workloads"]]
+        alone = usd(decide(asked | {"horizon_months": 1, "workloads": always}))
+        allowed = max(allowed, less + alone)
+    return max(excess(more, allowed) or 0.0, excess(less, more) or 0.0)
+
+
+def any_goal(asked: Plain, decide: Decide, pick: Choose = first) -> float | None:
+    """What is possible at the lowest cost is possible for every goal, and never costs less."""
+    options = {goal: asked | {"objective": goal} for goal in ("time", "energy")}
+    cheap, other = decide(asked | {"objective": "cost"}), decide(pick(options))
+    if cheap["feasible"] != other["feasible"]:
+        return math.inf
+    return excess(usd(cheap), usd(other))
+
+
+def currency(asked: Plain, decide: Decide, pick: Choose = first) -> float | None:
+    """The same file in yuan gives the same plan, and its amounts are those in dollars x rate."""
+    rate = 10.0  # of ten, so that digits stay what they are
+    prices = asked.get("prices", {}) | {"cny_per_usd": rate}
+    both = [asked | {"prices": prices | {"currency": c}} for c in ("USD", "CNY")]
+    if not decide(both[0])["feasible"]:
+        return None if not decide(both[1])["feasible"] else math.inf
+    dollars, yuan = (amounts(page(s), c) for s, c in zip(both, ("USD", "CNY"), strict=True))
+    if len(dollars) != len(yuan):
+        return math.inf
+    shown = [abs(y / (rate * d) - 1) for d, y in zip(dollars, yuan, strict=True) if d >= 100]
+    return max(*shown, 0.0, alike(*map(decide, both)) or 0.0)
+
+
+def amounts(text: str, unit: str) -> list[float]:
+    """Return the amounts of money that a page states in a unit.
+
+    >>> amounts("1.19 million USD, 41,100 USD a month; 7.1 CNY", "USD")
+    [1190000.0, 41100.0]
+    """
+    text = re.sub(r"1 USD = [\d.]+ CNY", "", text)
+    found = re.findall(rf"([\d,]*\d(?:\.\d+)?)( million| billion)? {unit}\b", text)
+    scale = {"": 1.0, " million": 1e6, " billion": 1e9}
+    return [float(digits.replace(",", "")) * scale[word] for digits, word in found]
+
+
+def page_says_it(asked: Plain, decide: Decide, pick: Choose = first) -> float | None:
+    """Page 1 says the plan and the cost that the answer for programs has."""
+    found, text = decide(asked), page(asked)
+    if not found["feasible"]:
+        return 0.0 if "Take " not in text else math.inf
+    plain = text.replace("**", "").replace("\\", "")
+    if found["recommendation"]["plan"] not in plain:
+        return math.inf
+    cost = usd(found)
+    told = [abs(amount / cost - 1) for amount in amounts(plain, "USD")]
+    nearest = min(told, default=math.inf)
+    return 0.0 if nearest <= 0.006 else nearest  # three digits
+
+
+@at_lowest_cost
+def apart(asked: Plain, decide: Decide, pick: Choose = first) -> float | None:
+    """Together it never costs more than each by itself, where no limit is shared."""
+    if len(asked["workloads"]) < 2 or any(asked.get(n) for n in ("budget", "limits", "owned")):
+        return None
+    single = [usd(decide(asked | {"workloads": [w]})) for w in asked["workloads"]]
+    return excess(usd(decide(asked)), sum(single))
+
+
+@at_lowest_cost
+def limit_split(asked: Plain, decide: Decide, pick: Choose = first) -> float | None:
+    """A limit that two works share never costs more than any split of it between them."""
+    if len(asked["workloads"]) != 2 or asked.get("budget") or asked.get("owned"):
+        return None
+    together = decide(without(asked, "limits"))
+    if not together["feasible"]:
+        return None
+    limit = max(2, int(used(together, "gpus") * TIGHTER))
+    asked = without(asked, "limits")
+    shares = {f"{part} of {limit}": part for part in sorted({1, limit // 4, limit // 2, limit - 1})}
+    options = {
+        label: [
+            asked | {"limits": {"gpus": count}, "workloads": [work]}
+            for count, work in zip((part, limit - part), asked["workloads"], strict=True)
+        ]
+        for label, part in shares.items()
+        if 0 < part < limit
+    }
+    halves = sum(usd(decide(half)) for half in pick(options))
+    return excess(usd(decide(asked | {"limits": {"gpus": limit}})), halves)
+
+
+def time_counts(asked: Plain, decide: Decide, pick: Choose = first) -> float | None:
+    """Growth and quarters change the answer, or page 1 names them."""
+    options = {}
+    for i, work in works(asked):
+        for name, value in (("growth", 0.5), ("from_quarter", 3), ("to_quarter", 1)):
+            if name not in work and not {"from_quarter", "to_quarter"} & set(work):
+                options[f"{name} of {i}"] = with_value(asked, ("workloads", i, name), value)
+    if not options or asked.get("horizon_months", 36) < 9 or not decide(asked)["feasible"]:
+        return None
+    changed = pick(options)
+    before, after = decide(asked), decide(changed)
+    if (alike(before, after) or 0.0) > 1e-6 or not after["feasible"]:
+        return 0.0
+    one, other = page(asked), page(changed)
+    named = any(word in other and word not in one for word in ("growth", "grows", "quarter"))
+    return 0.0 if named else math.inf
+
+
+@at_lowest_cost
+def dearer_price(asked: Plain, decide: Decide, pick: Choose = first) -> float | None:
+    """A price that is a tenth higher costs no less, and at most a tenth more."""
+    options: dict[str, Any] = {}
+    for gpu, mode, price in (
+        ("A100", "on-demand", 1.8),
+        ("H100", "on-demand", 3.8),
+        ("H200", "on-demand", 4.6),
+        ("H100", "reserved-1yr", 2.6),
+        ("H200", "reserved-3yr", 3.0),
+        ("A100", "spot", 0.9),
+    ):
+        allow = asked["allow"]
+        if gpu in allow["gpus"] and mode in allow.get("modes", MODES):
+            quotes = [f"{gpu}:{mode}={price * more:.3f}" for more in (1.0, 1.1)]
+            options[f"{gpu} {mode}"] = [with_value(asked, ("prices", "quotes"), q) for q in quotes]
+    if not options:
+        return None
+    low, high = (usd(decide(s)) for s in pick(options))
+    if low == high == math.inf:
+        return None
+    return max(excess(low, high) or 0.0, excess(high, low * 1.1) or 0.0)
+
+
+LAWS: tuple[Law, ...] = (
+    order,
+    names,
+    one_more_kind,
+    one_more_mode,
+    one_more_format,
+    one_more_owned,
+    tighter,
+    more_load,
+    one_work_less,
+    later_and_shorter,
+    limit_as_used,
+    limits_are_kept,
+    one_month_more,
+    any_goal,
+    currency,
+    page_says_it,
+    apart,
+    limit_split,
+    time_counts,
+    dearer_price,
+)
+
+
+def tried(law: Law, asked: Plain, pick: Choose) -> float | None:
+    """Return by how much a law is broken; None where it says nothing, or a change is refused."""
+    try:
+        return law(asked, answer, pick)
+    except (InputError, LookupError):
+        return None

@@ -1,0 +1,271 @@
+"""Scenarios to try decisions with: every field of a file, most of them with an answer.
+
+One function takes every choice from a source of choices, so that the same fields follow from a
+seed (`seeded`) and from Hypothesis (`drawn`). Scenarios are plain mappings, as a file says them.
+"""
+
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from hypothesis import strategies as st
+
+Pick = Callable[[Sequence[Any]], Any]
+Plain = dict[str, Any]
+
+COMMON = ("A100", "H100", "H200")
+PRICED = (*COMMON, "H100 PCIe", "H100 NVL", "a100-pcie-80", "A100 40GB SXM", "L40S", "B200")
+PRICED += ("MI300X", "H20", "H800")
+UNPRICED = ("H200 NVL", "A800", "GH200", "V100", "B300", "MI325X", "RTX PRO 6000", "GB200")
+MODES = ("on-demand", "reserved-1yr", "reserved-3yr", "spot", "own")
+BILLIONS = {
+    "Llama-3.2-1B": 1.2,
+    "Llama-3.1-8B": 8,
+    "Mistral-7B": 7,
+    "Qwen2.5-14B": 14,
+    "Qwen3-30B-A3B": 3,
+    "Qwen2.5-32B": 32,
+    "Mixtral-8x7B": 13,
+    "Llama-3.1-70B": 70,
+    "Qwen2.5-72B": 72,
+    "GPT-OSS-120B": 5,
+    "Llama-3.1-405B": 405,
+    "DeepSeek-V3": 37,
+}
+"""Parameters that a token uses, in billions: they size a job, nothing else."""
+SMALL = ("Llama-3.2-1B", "Llama-3.1-8B", "Mistral-7B", "Qwen2.5-14B", "Qwen2.5-32B")
+SIMULATIONS = ("md", "hpcg", "stencil7", "cfd", "dft", "weather", "genomics", "lbm", "nbody")
+RUNS = (1, 1, 2, 4, 6, 12, 12, 24, 52)
+HOURS = (730, 730, 365, 200, 120)
+
+
+def number(pick: Pick, low: float, high: float) -> float:
+    """Return a number of two digits between the two, each power of ten as likely as another."""
+    value = low * (high / low) ** (pick(range(101)) / 100)
+    return float(f"{value:.2g}")
+
+
+def whole(pick: Pick, low: int, high: int) -> int:
+    """Return a whole number of two digits."""
+    return max(low, int(number(pick, low, high)))
+
+
+def chance(pick: Pick, share: float) -> bool:
+    """Return whether something of that probability happens; not, where choices are shrunk."""
+    return bool(pick(range(100)) >= 100 * (1 - share))
+
+
+def some(pick: Pick, items: Sequence[str], least: int, most: int) -> list[str]:
+    """Return some of the items, in any order."""
+    left, many = list(items), pick(range(least, most + 1))
+    return [left.pop(pick(range(len(left)))) for _ in range(many)]
+
+
+def maybe(pick: Pick, share: float, **fields: Callable[[], Any]) -> Plain:
+    """Return those of the fields that are stated, each with that probability."""
+    return {name: value() for name, value in fields.items() if chance(pick, share)}
+
+
+def _training(pick: Pick) -> Plain:
+    tuning = pick(("full", "full", "lora", "qlora"))
+    models = SMALL if tuning == "full" and not chance(pick, 0.35) else tuple(BILLIONS)
+    model, days, gpus = pick(models), number(pick, 0.5, 60), number(pick, 0.05, 60)
+    tokens = gpus * 4e14 * 86400 * days / (6e9 * BILLIONS[model])
+    work = {"kind": "training", "model": model, "tokens": float(f"{tokens:.2g}")}
+    work |= {"deadline_days": days, "runs_per_year": pick(RUNS)}
+    work["runs_per_year"] = min(work["runs_per_year"], max(1, int(300 / days)))
+    if tuning != "full":
+        work["tuning"] = tuning
+    return work | maybe(
+        pick,
+        0.4,
+        global_batch=lambda: pick((64, 128, 256, 512)),
+        seq_len=lambda: pick((2048, 8192)),
+        interruptible=lambda: False,
+    )
+
+
+def _inference(pick: Pick) -> Plain:
+    model = pick(tuple(BILLIONS)) if chance(pick, 0.5) else pick(SMALL)
+    work = {"kind": "inference", "model": model}
+    load = pick(("concurrency",) * 30 + ("request_rate", "users"))
+    work |= {
+        "concurrency": lambda: {"concurrency": whole(pick, 1, 400)},
+        "request_rate": lambda: {"request_rate": number(pick, 0.1, 20)},
+        "users": lambda: {"users": whole(pick, 20, 5000)},
+    }[load]()
+    if load != "users" and chance(pick, 0.7):
+        work |= {"isl": pick((256, 1024, 2048, 4096, 8192)), "osl": pick((64, 128, 512, 1024))}
+    else:
+        work["use_case"] = pick(("chat", "code-completion", "rag", "summarising"))
+    return work | maybe(
+        pick,
+        0.35,
+        tpot_limit_s=lambda: pick((0.03, 0.05, 0.1, 0.2)),
+        ttft_limit_s=lambda: pick((1, 2, 5, 10)),
+        hours_per_month=lambda: pick(HOURS),
+        interruptible=lambda: True,
+        engine=lambda: pick(("vllm", "sglang", "tensorrt-llm")),
+        cached_share=lambda: pick((0.3, 0.6)),
+    )
+
+
+def _images(pick: Pick) -> Plain:
+    work = {"kind": "images", "model": pick(("SDXL", "FLUX.1-dev", "FLUX.1-schnell"))}
+    work["images_per_s"] = number(pick, 0.05, 8)
+    return work | maybe(
+        pick,
+        0.4,
+        steps=lambda: pick((4, 20, 50)),
+        size=lambda: pick((512, 1024)),
+        hours_per_month=lambda: pick(HOURS),
+        interruptible=lambda: True,
+    )
+
+
+def _hpc(pick: Pick) -> Plain:
+    days, gpus = number(pick, 0.5, 40), number(pick, 0.1, 60)
+    work = {"kind": "hpc", "workload": pick(SIMULATIONS), "gpu_hours": gpus * 24 * days}
+    work["gpu_hours"] = float(f"{work['gpu_hours']:.2g}")
+    work |= {"deadline_days": days, "runs_per_year": min(pick(RUNS), max(1, int(300 / days)))}
+    return work | maybe(pick, 0.4, reference_gpu=lambda: pick(COMMON), interruptible=lambda: False)
+
+
+def _tenants(pick: Pick) -> Plain:
+    rows = (
+        {"name": "embeddings", "memory_gib": 8, "gpu_share": 0.12, "bandwidth_share": 0.1},
+        {"name": "notebooks", "memory_gib": 9, "gpu_share": 0.1, "bandwidth_share": 0.05},
+        {"name": "classifier", "model": "Llama-3.2-1B", "isl": 500, "osl": 20, "concurrency": 16}
+        | {"ttft_s": 1, "tpot_s": 0.1},
+    )
+    table = [{**row, "copies": pick((1, 3, 6))} for row in rows[: pick((1, 2, 3))]]
+    return {"kind": "tenants", "table": table} | maybe(
+        pick, 0.3, hours_per_month=lambda: pick(HOURS)
+    )
+
+
+KINDS = (_training, _inference, _hpc, _training, _inference, _hpc, _images, _tenants)
+
+
+def _workload(pick: Pick, place: int) -> Plain:
+    work = {"name": f"w{place}"} | pick(KINDS)(pick)
+    if chance(pick, 0.15):
+        work |= {"growth": pick((0.05, 0.1, -0.1))}
+    if chance(pick, 0.1):
+        work |= {"from_quarter": pick((2, 3))}
+    if chance(pick, 0.1):
+        work |= {"to_quarter": pick((4, 8))}
+    return work
+
+
+def _allow(pick: Pick) -> Plain:
+    gpus = some(pick, PRICED if chance(pick, 0.5) else COMMON, 1, 3)
+    gpus += some(pick, UNPRICED, 1, 2) if chance(pick, 0.15) else []
+    allow: Plain = {"gpus": gpus}
+    if chance(pick, 0.6):
+        allow["modes"] = some(pick, MODES, 1, 4)
+        if "on-demand" not in allow["modes"] and chance(pick, 0.8):
+            allow["modes"].append("on-demand")
+    if chance(pick, 0.3):
+        allow["weights"] = pick((["bf16"], ["stored"], ["bf16", "fp8"]))
+    return allow
+
+
+def scenario_of(pick: Pick, most_works: int = 4) -> Plain:
+    """Return a scenario, every choice of which is made by `pick` from a sequence."""
+    found: Plain = {"name": "tried", "today": "2026-11-30"}
+    if chance(pick, 0.8):
+        found["horizon_months"] = pick((1, 3, 6, 12, 13, 18, 24, 36, 37, 48, 60))
+    if chance(pick, 0.15):
+        found["objective"] = pick(("time", "energy"))
+    found["allow"] = _allow(pick)
+    if chance(pick, 0.3):
+        kinds = some(pick, PRICED if chance(pick, 0.4) else COMMON, 1, 2)
+        found["owned"] = [{"gpu": g, "count": pick((1, 2, 4, 8, 16, 24))} for g in kinds]
+    budget = maybe(
+        pick,
+        0.3,
+        capital_usd=lambda: 0 if chance(pick, 0.15) else number(pick, 1e5, 2e7),
+        monthly_usd=lambda: number(pick, 2e4, 1e6),
+    )
+    limits = maybe(
+        pick, 0.25, gpus=lambda: whole(pick, 8, 512), power_kw=lambda: number(pick, 30, 900)
+    )
+    found |= {"budget": budget} if budget else {}
+    found |= {"limits": limits} if limits else {}
+    if chance(pick, 0.15):
+        found["prices"] = {"drift": pick(("down", "up"))}
+    found["workloads"] = [
+        _workload(pick, place) for place in range(min(most_works, pick((1, 1, 2, 2, 3, 4))))
+    ]
+    return found
+
+
+def seeded(seed: int) -> Plain:
+    """Return the scenario of a seed."""
+    return scenario_of(random.Random(seed).choice)
+
+
+@st.composite
+def drawn(draw: st.DrawFn, most_works: int) -> Plain:
+    """Return a scenario that Hypothesis chooses."""
+    return scenario_of(lambda options: draw(st.sampled_from(options)), most_works)
+
+
+class Sticky:
+    """Takes one change at random, and then the same again: by its name, or by what it changes."""
+
+    def __init__(self, seed: object) -> None:
+        self.random, self.label = random.Random(str(seed)), ""
+
+    def __call__(self, options: Mapping[str, Any]) -> Any:
+        """Return one of the changes; a `LookupError` where the same is not among them."""
+        if not self.label:
+            self.label = self.random.choice(sorted(options))
+        what = self.label.partition(" of ")[0]
+        same = [name for name in options if name.partition(" of ")[0] == what]
+        return options[self.label if self.label in options else same[0]]
+
+
+def smaller(scenario: Plain) -> Iterator[Plain]:
+    """Return scenarios that say a little less: a part left out, or a rounder number."""
+    for place, work in enumerate(scenario["workloads"]):
+        others = [w for at, w in enumerate(scenario["workloads"]) if at != place]
+        if others:
+            yield scenario | {"workloads": others}
+        for changed in _less(work, ("kind", "name")):
+            yield scenario | {
+                "workloads": [changed if w is work else w for w in scenario["workloads"]]
+            }
+    yield from _less(scenario, ("name", "workloads", "today"))
+
+
+def _less(part: Plain, needed: Sequence[str]) -> Iterator[Plain]:
+    for name, value in part.items():
+        if name in needed:
+            continue
+        yield {k: v for k, v in part.items() if k != name}
+        if isinstance(value, dict):
+            yield from (part | {name: less} for less in _less(value, ()) if less)
+        elif isinstance(value, list) and len(value) > 1:
+            yield from (part | {name: value[:i] + value[i + 1 :]} for i in range(len(value)))
+        elif isinstance(value, (int, float)) and not isinstance(value, bool):
+            rounder = type(value)(float(f"{value:.1g}"))
+            if rounder != value:
+                yield part | {name: rounder}
+
+
+def shrunk(scenario: Plain, broken: Callable[[Plain], bool], seconds: float) -> Plain:
+    """Return a scenario that says as little as still is `broken`, or what was found in time."""
+    end = time.monotonic() + seconds
+    found = scenario
+    while True:
+        for less in smaller(found):
+            if time.monotonic() > end:
+                return found
+            if broken(less):
+                found = less
+                break
+        else:
+            return found
