@@ -182,7 +182,9 @@ def test_tables_of_jobs_say_what_was_measured_of_their_links():
     assert set(peer["ground"]) == {"far"}
     assert "PCIe 5, peer to peer: far" in words.known_sentence(tensor, "wiring")
     forms = networks.form_table(q, ("llama-3.2-1b",))
-    assert "h100-pcie-80 / h100-sxm-80: near" in words.form_sentences(forms)
+    said = words.form_sentences(forms)
+    assert "Ground: far" in said  # all pairs: cards that share the host's path
+    assert "more than two PCIe cards through the host" in said
 
 
 def test_far_ground_widens_the_share_that_a_network_leaves(monkeypatch):
