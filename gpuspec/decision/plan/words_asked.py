@@ -207,7 +207,7 @@ def default_sentences(s: Scenario, voice: Voice, plan: Plan | None = None) -> li
     if "gpus" not in s.allow.model_fields_set:
         gpus = voice.listed(short_gpu(g) for g in s.allow.gpus)
         found.append(say("To choose from: {gpus}, rented or bought.", gpus=gpus))
-    found += _reserve(s, voice, plan)
+    found += _reserve(s, voice)
     if plan and plan.power_kw and "power_share" not in s.prices.model_fields_set:
         share = percent(s.prices.power_share)
         text = "GPUs of your own draw full power in {share} of the hours in use."
@@ -226,24 +226,15 @@ def default_sentences(s: Scenario, voice: Voice, plan: Plan | None = None) -> li
     return [*found, say(text, share=percent(SURE))]
 
 
-def _reserve(s: Scenario, voice: Voice, plan: Plan | None) -> list[str]:
-    """Name the services that keep replicas in reserve by default, and what that costs."""
-    say, names, usd = voice.say, [], 0.0
-    for place, w in enumerate(s.workloads[:MOST_WORKS]):
-        spare = [t for t in stated(w) if t.field == "spare_replicas" and t.is_default and t.value]
-        if not spare:
-            continue
-        names.append(w.name)
-        if plan:
-            run = plan.runs.query("place == @place").iloc[-1]
-            unit = float(plan.problem.options[place].table["unit_gpus"].iloc[run["way"]])
-            share = unit * spare[0].value * run["hours_month"] / run["gpu_hours_month"]
-            usd += float(plan.work_usd[w.name]) * min(share, 1.0)
-    if not names:
-        return []
-    text = "One spare replica is kept of each work that is up all month ({works})"
-    text += "; that is {usd} of the cost." if plan else "."
-    return [say(text, works=voice.listed(names), usd=voice.money(usd))]
+def _reserve(s: Scenario, voice: Voice) -> list[str]:
+    """Name the services that keep a replica in reserve by default."""
+    names = [
+        w.name
+        for w in s.workloads[:MOST_WORKS]
+        if any(t.field == "spare_replicas" and t.is_default and t.value for t in stated(w))
+    ]
+    text = "One spare replica is kept of each work that is up all month ({works})."
+    return [voice.say(text, works=voice.listed(names))] if names else []
 
 
 # --- the same as a table --------------------------------------------------------------------------

@@ -652,12 +652,26 @@ def unused_sentence(decision: Decision, voice: Voice) -> str:
     return voice.say(text, gpus=voice.listed(short_gpu(n) for n in names))
 
 
+OF_USERS = ("active_share", "requests_per_hour", "think_s")
+"""Fields of a service that say something beside a number of users alone."""
+
+
 def unread_sentence(decision: Decision, voice: Voice) -> str:
     """Name the fields of the file that the answer does not depend on."""
     s, found = decision.scenario, []
     found += ["owned.book_usd"] if any(o.book_usd for o in s.owned) else []
     half = (s.limits.racks is None) != (s.limits.rack_kw is None)
     found += ["limits.racks" if s.limits.racks else "limits.rack_kw"] if half else []
+    if s.allow.regions and decision.feasible:
+        taken = decision.offers.iloc[offers_of(decision, decision.best)]
+        elsewhere = taken[~taken["region"].isin(s.allow.regions)]
+        names = voice.listed(_priced(row, voice) for row in elsewhere.to_dict("records"))
+        text = "allow.regions ({names}: no price of these regions is known)"
+        found += [voice.say(text, names=names)] if len(elsewhere) else []
+    for w in s.workloads:
+        if w.kind == "inference" and w.users is None:
+            given = [n for n in OF_USERS if n in w.model_fields_set and getattr(w, n) is not None]
+            found += [f"{w.name}: {name}" for name in given if name not in w.filled]
     if not found:
         return ""
     return voice.say("Fields that are not used: {names}.", names=voice.listed(found))
