@@ -14,6 +14,7 @@ import numpy as np
 
 from gpuspec.decision import options
 from gpuspec.decision.decide import problem_of
+from gpuspec.decision.errors import SURE
 from gpuspec.decision.programme import HOUR, POOL, SPOT, Problem
 from gpuspec.formulas.cost import spot_useful_share
 
@@ -65,9 +66,17 @@ def columns(p: Problem, work: int) -> list[Column]:
         found.append(Column(work, way, POOL, kind))
         if mine.is_job and p.kinds.hour_offer[kind] >= 0:
             found.append(Column(work, way, HOUR, kind))
-        if spot and p.kinds.spot_offer[kind] >= 0:
+        if spot and p.kinds.spot_offer[kind] >= 0 and _in_time(p, work, way, kind):
             found.append(Column(work, way, SPOT, kind))
     return found
+
+
+def _in_time(p: Problem, work: int, way: int, kind: int) -> bool:
+    """Return whether a way keeps its limits on spot GPUs in as many draws as it must."""
+    mine = p.options[work]
+    unit = max(mine.table["gpus"].iloc[way] * mine.is_job, mine.table["unit_gpus"].iloc[way])
+    over = mine.needs[way].over / spot_useful_share(p.kinds.lost[kind], unit)
+    return bool((over <= SLACK).mean(axis=1).min(initial=1.0) >= SURE)
 
 
 def segments(p: Problem, work: int) -> Iterator[tuple[int, int]]:
