@@ -18,9 +18,10 @@ from scenarios import COMMON, MODES, PRICED, Plain
 
 from gpuspec.base.errors import InputError
 from gpuspec.base.json import answer_json
-from gpuspec.decision.plan import Decision
-from gpuspec.decision.plan import decide as decided
-from gpuspec.decision.plan.words_page import answer_page, answer_record
+from gpuspec.decision.decide import Decision
+from gpuspec.decision.decide import decide as decided
+from gpuspec.decision.plan.record import answer_record
+from gpuspec.decision.plan.words_page import answer_page
 from gpuspec.decision.scenario import scenario
 
 Record = dict[str, Any]
@@ -29,6 +30,8 @@ Choose = Callable[[Mapping[str, Plain]], Plain]
 Law = Callable[[Plain, Decide, Choose], float | None]
 
 TOLERANCE = 1e-3
+HOW: dict[str, Any] = {}
+"""Parameters of every decision; draws and loads of a replica, where less must do."""
 TIGHTER, MORE = 0.7, 1.4
 LOADS = {
     "training": ("tokens", "runs_per_year"),
@@ -49,13 +52,18 @@ TOTALS = {
 
 def answer(asked: Mapping[str, Any]) -> Record:
     """Return the answer to a scenario, as the command prints it for programs."""
-    return deepcopy(_answer(json.dumps(asked)))
+    return deepcopy(_answer(written(asked)))
+
+
+def written(asked: Mapping[str, Any]) -> str:
+    """Return a scenario as JSON; its days as texts."""
+    return json.dumps(asked, default=str)
 
 
 @lru_cache(maxsize=4)
 def decision_of(text: str) -> Decision:
     """Return the decision of a scenario that is written as JSON."""
-    return decided(scenario(json.loads(text)))
+    return decided(scenario(json.loads(text)), **HOW)
 
 
 @lru_cache(maxsize=256)
@@ -65,7 +73,7 @@ def _answer(text: str) -> Record:
 
 def page(asked: Mapping[str, Any], language: str = "en") -> str:
     """Return the text of page 1."""
-    return str(answer_page(decision_of(json.dumps(asked)), None, language).text)
+    return str(answer_page(decision_of(written(asked)), language).text)
 
 
 def first(options: Mapping[str, Plain]) -> Plain:
@@ -83,16 +91,15 @@ def usd(record: Record) -> float:
 
 def used(record: Record, name: str) -> float:
     """Return what the recommended plan uses of a total."""
-    best = record["recommendation"]
-    return sum(w["gpus"] for w in best["works"]) if name == "gpus" else float(best[name])
+    return float(record["recommendation"][name])
 
 
-def what_runs(record: Record) -> dict[str, tuple[str, str, float]]:
+def what_runs(record: Record) -> dict[str, tuple[str, str, float, float]]:
     """Return what each work runs on."""
     if not record["feasible"]:
         return {}
     works = record["recommendation"]["works"]
-    return {w["workload"]: (w["gpu"], w["mode"], w["gpus"]) for w in works}
+    return {w["workload"]: (w["gpu"], w["mode"], w["gpus"], w["from_month"]) for w in works}
 
 
 def excess(low: float, high: float) -> float | None:
@@ -215,10 +222,13 @@ def one_more_format(asked: Plain, decide: Decide, pick: Choose = first) -> float
 
 @at_lowest_cost
 def one_more_owned(asked: Plain, decide: Decide, pick: Choose = first) -> float | None:
-    """One more GPU that is there already, its keep aside, never costs more."""
-    months, before = asked.get("horizon_months", 36), decide(asked)
-    if not before["feasible"]:
+    """One more GPU that is there already and may be sold never costs more, efforts of moving aside.
+
+    (Whoever owns GPUs pays for moving work to other kinds; whoever owns none does not.)
+    """
+    if not asked["allow"].get("sell", True):
         return None
+    asked = with_value(asked, ("effort", "workload_usd"), 0)
     held = asked.get("owned", [])
     rest = {g: [o for o in held if o["gpu"] != g] for g in COMMON}
     count = {g: sum(o["count"] for o in held if o["gpu"] == g) for g in COMMON}
@@ -227,16 +237,7 @@ def one_more_owned(asked: Plain, decide: Decide, pick: Choose = first) -> float 
         for many in (1, 8)
         for g in COMMON
     }
-    changed = pick(options)
-    after = decide(changed)
-    budget = asked.get("budget", {}).get("monthly_usd")
-    if budget and after["feasible"]:  # what keeps the others is paid from the same month
-        more = after["owned_keep_usd_month"] - before["owned_keep_usd_month"]
-        after = decide(with_value(changed, ("budget", "monthly_usd"), budget + more))
-    keeps = [r["owned_keep_usd_month"] * months if r["feasible"] else 0.0 for r in (before, after)]
-    spent = usd(before) - keeps[0]
-    share = excess(usd(after) - keeps[1], max(spent, 1e-9))
-    return 0.0 if share is not None and usd(after) - keeps[1] - spent < 1 else share
+    return never_dearer(asked, pick(options), decide)
 
 
 # Tighter limits, more to do.
@@ -308,9 +309,9 @@ def later_and_shorter(asked: Plain, decide: Decide, pick: Choose = first) -> flo
         ):
             label = f"{name} of {i}"
             options[label] = with_value(asked, (*place, name), value)
-            sign[json.dumps(options[label])] = more
+            sign[written(options[label])] = more
     changed = pick(options)
-    law = never_cheaper if sign[json.dumps(changed)] else never_dearer
+    law = never_cheaper if sign[written(changed)] else never_dearer
     return law(asked, changed, decide)
 
 
@@ -398,9 +399,10 @@ def amounts(text: str, unit: str) -> list[float]:
     [1190000.0, 41100.0]
     """
     text = re.sub(r"1 USD = [\d.]+ CNY", "", text)
-    found = re.findall(rf"([\d,]*\d(?:\.\d+)?)( million| billion)? {unit}\b", text)
-    scale = {"": 1.0, " million": 1e6, " billion": 1e9}
-    return [float(digits.replace(",", "")) * scale[word] for digits, word in found]
+    found = re.findall(rf"([\d,]*\d(?:\.\d+)?)((?: million| billion)? {unit}| cents)\b", text)
+    scale = {" million": 1e6, " billion": 1e9, " cents": 0.01, f" {unit}": 1.0}
+    times = [next(scale[name] for name in scale if word.startswith(name)) for _, word in found]
+    return [float(n.replace(",", "")) * by for (n, _), by in zip(found, times, strict=True)]
 
 
 def page_says_it(asked: Plain, decide: Decide, pick: Choose = first) -> float | None:
@@ -419,34 +421,30 @@ def page_says_it(asked: Plain, decide: Decide, pick: Choose = first) -> float | 
 
 @at_lowest_cost
 def apart(asked: Plain, decide: Decide, pick: Choose = first) -> float | None:
-    """Together it never costs more than each by itself, where no limit is shared."""
-    if len(asked["workloads"]) < 2 or any(asked.get(n) for n in ("budget", "limits", "owned")):
+    """Together it costs no more than each alone, where no limit is shared and kinds are free."""
+    if len(asked["workloads"]) < 2:
         return None
-    single = [usd(decide(asked | {"workloads": [w]})) for w in asked["workloads"]]
-    return excess(usd(decide(asked)), sum(single))
+    free = without(asked, "budget", "limits", "owned") | {"effort": {"kind_usd_year": 0}}
+    single = [usd(decide(free | {"workloads": [work]})) for work in asked["workloads"]]
+    return excess(usd(decide(free)), sum(single))
 
 
 @at_lowest_cost
 def limit_split(asked: Plain, decide: Decide, pick: Choose = first) -> float | None:
     """A limit that two works share never costs more than any split of it between them."""
-    if len(asked["workloads"]) != 2 or asked.get("budget") or asked.get("owned"):
+    free = without(asked, "budget", "limits", "owned") | {"workloads": asked["workloads"][:2]}
+    free["effort"] = {"kind_usd_year": 0}
+    found = decide(free)
+    if len(free["workloads"]) < 2 or not found["feasible"] or used(found, "gpus") < 2:
         return None
-    together = decide(without(asked, "limits"))
-    if not together["feasible"]:
-        return None
-    limit = max(2, int(used(together, "gpus") * TIGHTER))
-    asked = without(asked, "limits")
-    shares = {f"{part} of {limit}": part for part in sorted({1, limit // 4, limit // 2, limit - 1})}
-    options = {
-        label: [
-            asked | {"limits": {"gpus": count}, "workloads": [work]}
-            for count, work in zip((part, limit - part), asked["workloads"], strict=True)
-        ]
-        for label, part in shares.items()
-        if 0 < part < limit
-    }
-    halves = sum(usd(decide(half)) for half in pick(options))
-    return excess(usd(decide(asked | {"limits": {"gpus": limit}})), halves)
+    limit = max(2, math.ceil(used(found, "gpus") * TIGHTER))
+    shares = {f"{part}": part for part in sorted({1, limit // 4, limit // 2, limit - 1} - {0})}
+    part = pick(shares)
+    halves = [
+        usd(decide(free | {"limits": {"gpus": count}, "workloads": [work]}))
+        for count, work in zip((part, limit - part), free["workloads"], strict=True)
+    ]
+    return excess(usd(decide(free | {"limits": {"gpus": limit}})), sum(halves))
 
 
 def time_counts(asked: Plain, decide: Decide, pick: Choose = first) -> float | None:

@@ -148,7 +148,8 @@ def _tenants(pick: Pick) -> Plain:
 KINDS = (_training, _inference, _hpc, _training, _inference, _hpc, _images, _tenants)
 
 
-def _workload(pick: Pick, place: int) -> Plain:
+def workload(pick: Pick, place: int) -> Plain:
+    """Return a work of any kind."""
     work = {"name": f"w{place}"} | pick(KINDS)(pick)
     if chance(pick, 0.15):
         work |= {"growth": pick((0.05, 0.1, -0.1))}
@@ -197,7 +198,7 @@ def scenario_of(pick: Pick, most_works: int = 4) -> Plain:
     if chance(pick, 0.15):
         found["prices"] = {"drift": pick(("down", "up"))}
     found["workloads"] = [
-        _workload(pick, place) for place in range(min(most_works, pick((1, 1, 2, 2, 3, 4))))
+        workload(pick, place) for place in range(min(most_works, pick((1, 1, 2, 2, 3, 4))))
     ]
     return found
 
