@@ -113,9 +113,6 @@ CASES += [("training", "deadline", scenario_of(JOB), DATED)]
 HEAVY = [scenario_of(w, **WITH["allow"]) for w in (SERVICE, SERVICE | {"weights_gb": 75})]
 CASES += [("inference", "weights_gb", *HEAVY)]
 IDS = [f"{part}.{field}" for part, field, *_ in CASES]
-OPEN = pytest.mark.xfail(reason="not named where it has no effect")
-for name in ("allow.regions", "inference.active_share"):
-    CASES[IDS.index(name)] = pytest.param(*CASES[IDS.index(name)], marks=OPEN)
 
 
 @pytest.mark.parametrize(("part", "field", "base", "said"), CASES, ids=IDS)

@@ -99,7 +99,6 @@ def two_works(pick):
     return found | {"workloads": works, "horizon_months": pick((1, 6, 12, 24, 36))}
 
 
-@pytest.mark.xfail(reason="a simulation on more GPUs, in time on spot, is dropped beforehand")
 @seed(0)
 @settings(max_examples=12, database=None, deadline=None, phases=[Phase.generate])
 @given(st.randoms(use_true_random=False), st.sampled_from((1.0, 0.7, 0.5)))

@@ -20,6 +20,8 @@ KEPT = 3
 """Ways of a GPU and format that are kept: those that need the fewest GPUs."""
 ABOVE = 1.5
 """Ways that need so many times the GPU-hours of the best one of the kind are dropped."""
+SPARE = (0.95, 0.85, 0.7)
+"""Shares of a deadline within which a job is tried to end, for interruptions to have the rest."""
 MOST_FAST = 8
 """Ways of a GPU and format, from the cheapest to the fastest, that are kept where time counts."""
 LADDER = (1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
@@ -217,6 +219,11 @@ def _elastic(w: Any, rows: list[dict[str, Any]], draws: Draws, most: int) -> lis
     return found
 
 
+def _chance(need: Need, share: float) -> float:
+    """Return the share of the draws in which a way needs at most a share of its time."""
+    return float((need.over <= share).mean(axis=1).min(initial=1.0))
+
+
 def _worth(
     rows: list[dict[str, Any]], needs: list[Need], sure: list[int], job: bool, fastest: bool
 ) -> list[int]:
@@ -236,6 +243,9 @@ def _worth(
         for i in order:
             if not front or spent[i] < (1 - 1e-9) * min(spent[j] for j in front):
                 front.append(i)
+        if job:  # interruptions of spot GPUs take some of the time
+            spare = [[i for i in order if _chance(needs[i], share) >= SURE] for share in SPARE]
+            front += [places[0] for places in spare if places]
         if fastest:
             faster = [
                 i

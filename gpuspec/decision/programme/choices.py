@@ -1,6 +1,6 @@
 """Columns of the programme: which way each work goes in each round, and where it runs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,17 +50,9 @@ def choices_of(
     """Return every column of the programme."""
     rows: list[tuple[int, int, int, int, int]] = []
     for w, mine in enumerate(options):
-        spot = getattr(scenario.workloads[w], "interruptible", False)
-        for i, name in enumerate(mine.table["gpu"]):
-            k = kinds.names.index(name)
-            venues = [POOL]
-            venues += [HOUR] if mine.is_job and kinds.hour_offer[k] >= 0 else []
-            venues += (
-                [SPOT] if spot and kinds.spot_offer[k] >= 0 and _surely(mine, i, kinds, k) else []
-            )
-            for e in range(len(cal.rounds)):
-                if (mine.size_of[cal.round_of == e] >= 0).any():
-                    rows += [(w, i, e, v, k) for v in venues]
+        rounds = [e for e in range(len(cal.rounds)) if (mine.size_of[cal.round_of == e] >= 0).any()]
+        for i, v, k in _places(scenario, w, mine, kinds):
+            rows += [(w, i, e, v, k) for e in rounds]
     place = np.array(rows, int).reshape(-1, 5).T
     shape = (len(rows), len(cal.months))
     usd, atonce, kwh = np.zeros(shape), np.zeros(shape), np.zeros(shape)
@@ -82,6 +74,31 @@ def choices_of(
     return Choices(
         work, way, round_, venue, kind, usd, atonce, kwh, np.array(block), np.array(times)
     )
+
+
+def _places(
+    scenario: Scenario, w: int, mine: Options, kinds: Kinds
+) -> Iterator[tuple[int, int, int]]:
+    """Yield the ways of a workload, the venues at which they keep its limits surely, their kinds.
+
+    A job on more GPUs counts where it takes fewer GPU-hours at that venue than on fewer of them,
+    unless time is the objective.
+    """
+    spot = getattr(scenario.workloads[w], "interruptible", False)
+    least: dict[tuple[int, str, int], float] = {}
+    atonce = [float(need.central.max(initial=0.0)) for need in mine.needs]
+    for i in np.argsort(atonce, kind="stable").tolist():
+        k = kinds.names.index(mine.table["gpu"].iloc[i])
+        venues = [POOL] + ([HOUR] if mine.is_job and kinds.hour_offer[k] >= 0 else [])
+        venues += [SPOT] if spot and kinds.spot_offer[k] >= 0 and _surely(mine, i, kinds, k) else []
+        hours = float(mine.needs[i].gpu_hours.mean())
+        for venue in venues:
+            key = k, str(mine.table["precision"].iloc[i]), venue
+            more = hours >= least.get(key, np.inf) * (1 - 1e-9)
+            if mine.is_job and more and scenario.objective != "time":
+                continue
+            least[key] = min(hours, least.get(key, np.inf))
+            yield i, venue, k
 
 
 def _surely(mine: Options, way: int, kinds: Kinds, kind: int) -> bool:
