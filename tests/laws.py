@@ -21,7 +21,7 @@ from gpuspec.base.json import answer_json
 from gpuspec.decision.decide import Decision
 from gpuspec.decision.decide import decide as decided
 from gpuspec.decision.plan.record import answer_record
-from gpuspec.decision.plan.words_page import answer_page
+from gpuspec.decision.plan.words_page import answer_page, rest_page
 from gpuspec.decision.scenario import scenario
 
 Record = dict[str, Any]
@@ -73,7 +73,8 @@ def _answer(text: str) -> Record:
 
 def page(asked: Mapping[str, Any], language: str = "en") -> str:
     """Return the text of page 1."""
-    return str(answer_page(decision_of(written(asked)), language).text)
+    found = decision_of(written(asked))
+    return f"{answer_page(found, language).text}\n{rest_page(found, None, language).text}"
 
 
 def first(options: Mapping[str, Plain]) -> Plain:
