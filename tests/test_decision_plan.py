@@ -331,8 +331,9 @@ def test_a_quote_of_ones_own_changes_the_answer():
 def test_contracts_beyond_the_horizon_are_told():
     reserved = {"horizon_months": 6, "allow.modes": "reserved-1yr", "workloads": [SERVICE]}
     found = decided(reserved | {"budget": {}, "limits": {}})
-    assert "contracts are paid for 6 months beyond the horizon" in answer_page(found).text
-    whole = decided(reserved | {"horizon_months": 12, "budget": {}, "limits": {}})
+    # They begin after a month and are paid for a year.
+    assert "contracts are paid for 7 months beyond the horizon" in answer_page(found).text
+    whole = decided(reserved | {"horizon_months": 13, "budget": {}, "limits": {}})
     assert "beyond the horizon" not in answer_page(whole).text
 
 

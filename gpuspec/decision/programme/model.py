@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -91,6 +91,14 @@ class Problem:
         offer = int(self.kinds.hour_offer[k])
         factor = self.draws.price(offer) if offer >= 0 else np.ones(self.draws.samples)
         return np.asarray(self.kinds.hour_usd[k, q] * factor)
+
+    def with_missing(self, times: float) -> Problem:
+        """Return the same question with GPUs that are missing counting so many times as much."""
+        cannot = self.kinds.hour_offer < 0
+        if times == 1.0 or not cannot.any():
+            return self
+        usd = np.where(cannot[:, None], self.kinds.hour_usd * times, self.kinds.hour_usd)
+        return replace(self, kinds=replace(self.kinds, hour_usd=usd))
 
     def tails(self, chosen: Chosen, k: int, q: int) -> tuple[np.ndarray, Tail, Tail]:
         """Return (S,) what a month of a segment costs beside what is signed: rent by the hour for
