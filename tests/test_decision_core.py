@@ -216,3 +216,12 @@ def test_objectives_are_least_in_what_they_name():
 def test_the_cost_is_what_the_tables_give_by_hand(name):
     hand, planner = by_hand(name)
     assert hand == pytest.approx(planner, rel=0.01)
+
+
+def test_prompts_read_apart_are_tried_where_a_service_allows_it():
+    long = {**CHAT, "model": "Llama-3.1-70B", "isl": 8192, "concurrency": None, "request_rate": 20}
+    long |= {"ttft_limit_s": 2, "tpot_limit_s": 0.03}
+    asked = [made({**long, "prefill_apart": apart}) for apart in (False, True)]
+    usual, apart = (decide(s, quick=True, loads=8).best for s in asked)
+    assert apart.expected_usd < usual.expected_usd
+    assert "read" in apart.runs["split"].iloc[0]

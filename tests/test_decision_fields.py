@@ -48,7 +48,8 @@ WORKS = {
     ),
     "inference": (
         (SERVICE, TIME | UP | {"model": "Qwen2.5-14B", "kv": "fp8", "isl": 4096}),
-        (SERVICE, {"use_case": "code-completion", "osl": 1024, "concurrency": 300}),
+        (SERVICE, {"use_case": "code-completion", "osl": 1024, "prefill_apart": True}),
+        (SERVICE, {"concurrency": 300}),
         (SERVICE, {"images_per_request": 3, "max_num_seqs": 4, "max_num_batched_tokens": 512}),
         (SERVICE, {"chunked_prefill": False, "memory_share": 0.01, "active_share": 0.9}),
         (SERVICE, {"requests_per_hour": 50, "think_s": 5, "peak_factor": 9, "request_rate": 9}),

@@ -70,7 +70,7 @@ def _ways(
     w: Any = KINDS[kind].model_validate_json(asked)
     if isinstance(w, Inference):
         asks = service_question(w, list(gpus), list(precisions))
-        return service_ways(asks, loads)
+        return service_ways(asks, loads, w.prefill_apart)
     if isinstance(w, Training):
         job = job_question(w, list(gpus), 8, "bf16")
         return training_ways(job, precisions, w.runs_per_year or 1.0, most_gpus, fastest=fastest)

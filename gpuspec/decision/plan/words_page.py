@@ -679,7 +679,8 @@ def unread_sentence(decision: Decision, voice: Voice) -> str:
 
 def apart_sentence(decision: Decision, voice: Voice) -> str:
     """Say that services were not tried with prompts on GPUs of their own; empty without any."""
-    if not any(w.kind == "inference" for w in decision.scenario.workloads):
+    services = [w for w in decision.scenario.workloads if w.kind == "inference"]
+    if all(w.prefill_apart for w in services):
         return ""
     text = "Not tried: prompts read on GPUs of their own; gpuspec estimate says where they take "
     return voice.say(text + "fewer.")

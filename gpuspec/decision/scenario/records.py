@@ -240,6 +240,9 @@ class Inference(_Served, Load):
 
     kind: Literal["inference"] = "inference"
     model: fields.ModelName = Field(description="Model: a name of the table or a config.json")
+    prefill_apart: bool = Field(
+        False, description="Whether prompts may also be read on GPUs of their own"
+    )
 
     @model_validator(mode="after")
     def _states_its_load(self) -> Self:
