@@ -102,7 +102,7 @@ def test_the_answer_is_on_the_first_page(tmp_path, language):
     for word in words:
         assert word in pages[0]
     asked = {"en": "What was asked", "zh": "输入条件"}[language]
-    assert asked in pages[1]
+    assert any(asked in page for page in pages[1:])
     assert asked not in pages[0]
 
 

@@ -664,10 +664,13 @@ def unread_sentence(decision: Decision, voice: Voice) -> str:
     found += ["limits.racks" if s.limits.racks else "limits.rack_kw"] if half else []
     if s.allow.regions and decision.feasible:
         taken = decision.offers.iloc[offers_of(decision, decision.best)]
-        elsewhere = taken[~taken["region"].isin(s.allow.regions)]
-        names = voice.listed(_priced(row, voice) for row in elsewhere.to_dict("records"))
         text = "allow.regions ({names}: no price of these regions is known)"
-        found += [voice.say(text, names=names)] if len(elsewhere) else []
+        found += _elsewhere(taken[~taken["region"].isin(s.allow.regions)], text, voice)
+    if s.allow.vendors and decision.feasible:
+        taken = decision.offers.iloc[offers_of(decision, decision.best)]
+        other = ~taken["provider"].isin(s.allow.vendors) & ~taken["mode"].isin(("own", "owned"))
+        text = "allow.vendors ({names}: no price of these providers is known)"
+        found += _elsewhere(taken[other], text, voice)
     for w in s.workloads:
         if w.kind == "inference" and w.users is None:
             given = [n for n in OF_USERS if n in w.model_fields_set and getattr(w, n) is not None]
@@ -675,6 +678,12 @@ def unread_sentence(decision: Decision, voice: Voice) -> str:
     if not found:
         return ""
     return voice.say("Fields that are not used: {names}.", names=voice.listed(found))
+
+
+def _elsewhere(rows: pd.DataFrame, text: str, voice: Voice) -> list[str]:
+    """Name the offers that are not where a scenario wants them, into a text; none without any."""
+    names = voice.listed(_priced(row, voice) for row in rows.to_dict("records"))
+    return [voice.say(text, names=names)] if len(rows) else []
 
 
 def apart_sentence(decision: Decision, voice: Voice) -> str:
