@@ -120,10 +120,6 @@ class Speeds:
             own = own + two_sided(stream(self.seed, f"{self.kind} fp8", self.samples), low, high)
         return np.exp(self.common + own)
 
-    def slow(self, gpu_id: str, precision: str, inherited: bool = False) -> float:
-        """Return the factor that a GPU keeps in as many samples as a recommendation must."""
-        return float(np.quantile(self.factor(gpu_id, precision, inherited), 1 - SURE))
-
 
 @lru_cache(64)
 def speeds_of(kind: str, gpus: tuple[str, ...], samples: int = SAMPLES, seed: int = SEED) -> Speeds:

@@ -9,7 +9,7 @@ from gpuspec.constants.posttraining import posttraining_errors
 from gpuspec.formulas.posttraining import STAGES
 from gpuspec.formulas.training import parallel_sizes
 from gpuspec.topics.posttraining.ask import PostTrainingQuestion
-from gpuspec.topics.training.words import layout_more
+from gpuspec.topics.training.words import due, in_time, layout_more
 from gpuspec.views.columns import amount
 from gpuspec.views.words import counted, days_with_interval, grounds_sentence, listed, rows
 
@@ -28,17 +28,9 @@ STAGE_WORDS = {
 def run_finding(question: PostTrainingQuestion, answer: pd.DataFrame) -> str:
     """Say how many of each GPU finish the run in time."""
     q = question
-    days = f"{q.deadline_days:g} " + ("day" if q.deadline_days == 1 else "days")
-    by = f"by {q.deadline:%A %Y-%m-%d} (in {days})" if q.deadline else f"in {days}"
     told = f"{q.answers:,} answers of {q.osl:,} tokens each"
     run = f"{counted(q.steps, 'step')} of {q.algorithm.upper()} on {q.network.name}"
-    job = f"{run}, {told}, {by}"
-    met = [f"{r.gpus:,} x {r.gpu}" for r in rows(answer) if r.meets]
-    late = [str(r.gpu) for r in rows(answer) if not r.meets]
-    if not met:
-        return f"{job}: none of the numbers tried does it"
-    text = f"{job}: {listed(met)}"
-    return f"{text}; {listed(late)} not with the numbers tried" if late else text
+    return in_time(f"{run}, {told}, {due(q)}", answer)
 
 
 def run_sentences(question: PostTrainingQuestion, answer: pd.DataFrame) -> str:

@@ -22,9 +22,18 @@ from gpuspec.views.words import (
 def deadline_finding(question: TrainingQuestion, answer: pd.DataFrame) -> str:
     """Say how many of each GPU train the model in time."""
     q = question
+    return in_time(f"{q.network.name} on {count_words(q.tokens)} tokens {due(q)}", answer)
+
+
+def due(question: Any) -> str:
+    """Say by when a job must be done."""
+    q = question
     days = f"{q.deadline_days:g} " + ("day" if q.deadline_days == 1 else "days")
-    by = f"by {q.deadline:%A %Y-%m-%d} (in {days})" if q.deadline else f"in {days}"
-    job = f"{q.network.name} on {count_words(q.tokens)} tokens {by}"
+    return f"by {q.deadline:%A %Y-%m-%d} (in {days})" if q.deadline else f"in {days}"
+
+
+def in_time(job: str, answer: pd.DataFrame) -> str:
+    """Say how many of each GPU do a job in time, and which do not on the numbers tried."""
     met = [f"{r.gpus:,} x {r.gpu}" for r in rows(answer) if r.meets]
     late = [str(r.gpu) for r in rows(answer) if not r.meets]
     if not met:
