@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,11 @@ class Need:
     def gpu_hours(self) -> np.ndarray:
         """Return (Z, S) the GPU-hours of a month."""
         return np.einsum("lzs,l->zs", self.gpus, self.hours)
+
+    @cached_property
+    def mean_hours(self) -> np.ndarray:
+        """(Z,) GPU-hours of a month on average over the draws."""
+        return np.asarray(self.gpu_hours.mean(axis=1))
 
     @property
     def kept(self) -> np.ndarray:
@@ -97,7 +103,7 @@ class Options:
         needs = [_need(w, row, self.ways, self.sizes, draws, fast) for row in rows]
         return replace(self, needs=needs)
 
-    @property
+    @cached_property
     def is_job(self) -> bool:
         """Whether it is a job: it ends, and may wait."""
         return bool(len(self.table)) and bool(np.isfinite(self.table["days"]).any())
@@ -236,7 +242,7 @@ def _worth(
         groups.setdefault((rows[i]["gpu"], rows[i]["precision"]), []).append(i)
     kept: list[int] = []
     for places in groups.values():
-        spent = {i: float(needs[i].gpu_hours.mean()) for i in places}
+        spent = {i: float(needs[i].mean_hours.mean()) for i in places}
         atonce = {i: float(needs[i].central.max(initial=0.0)) for i in places}
         order = sorted(places, key=lambda i: (atonce[i], spent[i]))
         front: list[int] = []
