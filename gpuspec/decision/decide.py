@@ -127,18 +127,16 @@ def problem_of(
     samples: int = SAMPLES,
     seed: int = SEED,
     loads: int = LOADS,
-    every: pd.DataFrame | None = None,
     round_months: float = ROUND,
     lead_months: float | None = None,
 ) -> Problem:
     """Return the arrays of a scenario: offers, ways with their needs in each draw, limits.
 
-    `every` are the offers of all modes (`gpuspec.decision.money.every_offer`) unless given;
     `loads` is at how many loads of a replica its speed is computed; `round_months` lie between
     rounds of ordering where loads grow; `lead_months` replace those from the order of a GPU to its
     use that the offers state.
     """
-    every = every_offer(scenario) if every is None else every
+    every = every_offer(scenario)
     offers = market(scenario, every)
     if lead_months is not None:
         offers["lead_months"] = np.where(offers["mode"] == "own", lead_months, 0.0)
