@@ -7,11 +7,15 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.base.units import HOURS_MONTH
+from gpuspec.catalog.regions import places_of, usual
 from gpuspec.decision.scenario import Scenario
 from gpuspec.decision.scenario.questions import scenario_quotes
 from gpuspec.topics.cost.prices import MODES, Mode, Priced, Quote, offers
 from gpuspec.topics.cost.prices.offers import TERM_MONTHS
+from gpuspec.topics.cost.prices.sources import GENERIC
 
+ALL = ("all",)
+"""Every provider: those of a region, where one is named."""
 HOUSED = ("own", "owned")
 """Modes whose GPUs stand in rooms and racks of one's own."""
 
@@ -21,8 +25,26 @@ def offered(
 ) -> pd.DataFrame:
     """Return the offers of GPUs that a scenario may take, quotes of its own first, in USD."""
     s = scenario
-    asked = _asked(s, gpus, s.allow.vendors).but(today=s.today, horizon_months=months, drift=drift)
-    return offers(asked, modes, scenario_quotes(s.prices))
+    vendors = s.allow.vendors or (ALL if s.allow.regions else ())
+    asked = _asked(s, gpus, vendors).but(today=s.today, horizon_months=months, drift=drift)
+    found = offers(asked, modes, scenario_quotes(s.prices))
+    return found if vendors is not ALL else _local(found, s.allow.regions)
+
+
+def _local(found: pd.DataFrame, regions: Sequence[str]) -> pd.DataFrame:
+    """Return offers of regions, and usual ones of the world where the regions have none."""
+    here = of_regions(found, regions)
+    pairs = set(zip(found.loc[here, "gpu"], found.loc[here, "mode"], strict=True))
+    priced = [pair in pairs for pair in zip(found["gpu"], found["mode"], strict=True)]
+    world = (found["region"] == "") & ~found["provider"].eq(GENERIC["hyperscaler"])
+    return found[here | (world & ~np.array(priced, bool))].reset_index(drop=True)
+
+
+def of_regions(found: pd.DataFrame, regions: Sequence[str]) -> np.ndarray:
+    """Return which offers are of these regions; a quote is, since its buyer asked there."""
+    here = found["region"].isin(places_of(regions)) | found["quoted"].astype(bool)
+    world = (found["region"] == "") & (found["provider"] != GENERIC["hyperscaler"])
+    return np.asarray(here | (world & usual(regions)), bool)
 
 
 def _asked(scenario: Scenario, gpus: Sequence[str], vendors: Sequence[str] = ()) -> Priced:
