@@ -165,7 +165,8 @@ def problem_of(
 
 def limits_of(s: Scenario) -> Limits:
     """Return the limits that all work shares; infinite where none is set."""
-    asked = (s.budget.capital_usd, s.budget.monthly_usd, s.limits.total_kw, s.limits.gpus)
+    money, room = s.budget, s.limits
+    asked = (money.capital_usd, money.monthly_usd, room.total_kw, room.gpus, money.total_usd)
     return Limits(*(np.inf if limit is None else float(limit) for limit in asked))
 
 

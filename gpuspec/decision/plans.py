@@ -164,6 +164,11 @@ class Plan:
         return np.asarray(total)
 
     @property
+    def spent_usd(self) -> float:
+        """Cash over the horizon, purchases included and not what they are worth at its end."""
+        return self.upfront_usd + float(self.monthly_usd @ self.problem.calendar.months)
+
+    @property
     def power_kw(self) -> float:
         """Most power of the GPUs in one's own rooms."""
         there, others = self.chosen.there(self.problem)

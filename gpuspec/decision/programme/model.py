@@ -65,6 +65,7 @@ class Limits:
     monthly: float = np.inf
     power: float = np.inf
     gpus: float = np.inf
+    total: float = np.inf
 
 
 @dataclass(frozen=True)
@@ -346,6 +347,7 @@ class Model:
         mean = np.array([p.draws.price(o).mean() for o in con.offer])
         capital = (self.n, con.upfront_usd * con.step * THOUSANDTH)
         self._limit("capital", limits.capital * THOUSANDTH, 0.0, capital)
+        spent, kept_usd = [capital], 0.0
         for q, months in enumerate(cal.months):
             gone = self.sold[:, : cal.round_of[q] + 1]
             rent = np.where(con.housed, 1.0, mean) * con.month_usd[:, q] * con.step
@@ -357,12 +359,15 @@ class Model:
             ]
             keep = float(p.kinds.owned @ p.kinds.keep_usd) * THOUSANDTH
             self._limit("monthly", limits.monthly * THOUSANDTH, keep, *month)
+            spent += [(places, np.multiply(usd, months)) for places, usd in month]
+            kept_usd += keep * months
             housed = np.flatnonzero(con.housed & con.active[:, q])
             room = [
                 (self.n[housed], (con.step * p.kinds.power_kw[con.kind])[housed]),
                 (gone, -np.broadcast_to(p.kinds.power_kw[:, None], gone.shape)),
             ]
             self._limit("power", limits.power, float(p.kinds.owned @ p.kinds.power_kw), *room)
+        self._limit("total", limits.total * THOUSANDTH, kept_usd, *spent)
         if np.isfinite(limits.gpus) or self.spared == "gpus":
             self._gpus_atonce()
 
@@ -468,7 +473,9 @@ class Model:
             more[q] += (usd - held) / months
             self._bound(short, months)
             added += 1
-        kept = float(more.max(initial=0.0)) <= MONTHLY_SLACK * self.problem.limits.monthly
+        limits, late = self.problem.limits, float(more @ p.calendar.months)
+        kept = float(more.max(initial=0.0)) <= MONTHLY_SLACK * limits.monthly
+        kept &= late <= MONTHLY_SLACK * limits.total
         return Added(total, added, kept)
 
     def _bound(self, short: Short, months: float) -> None:
