@@ -66,15 +66,18 @@ class Plan:
         """For each kind and segment of its pool in use: GPUs that are missing, and what a month of
         renting them and of energy in one's own rooms costs, each (S,).
         """
+        return {
+            place: self.short_of(*place)
+            for place, layers in self.problem.pools.items()
+            if (self.chosen.taken[layers.column] > 0.5).any()
+        }
+
+    def short_of(self, k: int, q: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return what `short` holds of a kind and segment."""
         p = self.problem
-        found = {}
-        for (k, q), layers in p.pools.items():
-            if (self.chosen.taken[layers.column] > 0.5).any():
-                _, every, alone = p.tails(self.chosen, k, q)
-                rent = p.hour_usd(k, q) * every.hours
-                energy = p.kinds.busy_usd[k] * (alone.hours - every.hours)
-                found[k, q] = every.short, rent, energy
-        return found
+        _, every, alone = p.tails(self.chosen, k, q)
+        rent = p.hour_usd(k, q) * every.hours
+        return every.short, rent, p.kinds.busy_usd[k] * (alone.hours - every.hours)
 
     @cached_property
     def parts(self) -> dict[str, np.ndarray]:
