@@ -8,6 +8,7 @@ from scipy.stats import norm
 
 from gpuspec.decision import worth as worths
 from gpuspec.decision.decide import decide
+from gpuspec.decision.plan import words, words_worth
 from gpuspec.decision.scenario import scenario
 from gpuspec.decision.worth import partial_usd, perfect_usd, regrets, regrets_usd, variants, worth
 
@@ -178,3 +179,44 @@ def test_the_plan_of_least_regret_loses_no_more_than_the_recommendation(one):
     costs = np.array([plan.costs for plan in variants(one)])
     lost = least.plan.costs - np.minimum(costs.min(axis=0), one.best.costs)
     assert np.quantile(lost, 0.95) == pytest.approx(least.most_usd)
+
+
+# --- in words ------------------------------------------------------------------------------------
+
+
+def test_the_page_tells_what_is_surely_worth_something_with_its_error(one):
+    table = worth(one)
+    text = words_worth.worth_page(one, table).text
+    first = table[table["kind"].isin(["quote", "trial"])].iloc[0]
+    said = words.voice_of(one).money(first["usd"])
+    assert f"Worth up to {said} (give or take" in text
+    assert words_worth.known_words(one, first, words.voice_of(one)) in text
+    for row in words_worth.told(one, table).to_dict("records"):
+        assert row["usd"] > 2 * row["error_usd"]
+    assert words_worth.worth_page(one, worth(decided({"objective": "energy"}))).text == ""
+
+
+def test_where_nothing_flips_the_page_says_so():
+    sure = decided({"allow.gpus": "H100", "allow.modes": "on-demand"})
+    table = worth(sure)
+    assert table["usd"].max() <= 1e-3 * sure.best.expected_usd
+    assert "Nothing: " in words_worth.worth_page(sure, table).text
+
+
+def test_programs_get_the_same_numbers(one):
+    table = worth(one)
+    record = words_worth.worth_record(one)
+    assert [row["usd"] for row in record["worth"]] == table["usd"].tolist()
+    quote = next(row for row in record["worth"] if row["kind"] == "quote")
+    assert quote["offers"][0]["gpu"] in one.scenario.allow.gpus
+    regret = record["regret"]
+    assert regret["least"]["most_usd"] <= regret["recommendation"]["most_usd"]
+    assert regret["recommendation"]["expected_usd"] == one.best.expected_usd
+
+
+def test_the_report_lists_everything_with_what_it_costs(one):
+    shown = words_worth.worth_table(one, worth(one, questions=True))
+    assert len(shown) == (worth(one, questions=True)["usd"] > 0).sum()
+    assert any("half of what was asked" in text for text in shown["To know"])
+    chinese = words_worth.worth_table(one, worth(one), "zh")
+    assert list(chinese.columns) == ["可了解的内容", "最多值", "误差", "费用"]

@@ -31,7 +31,9 @@ def plan(question: "DecisionQuestion", params: tuple[str, ...], as_json: bool) -
     from gpuspec.decision.plan.words_page import answer_page, rest_page
     from gpuspec.decision.plan.words_settings import settings_text
     from gpuspec.decision.plan.words_tables import works_table
+    from gpuspec.decision.plan.words_worth import worth_page, worth_record
     from gpuspec.decision.scenario import parsed
+    from gpuspec.decision.worth import worth
 
     given = {k: parsed(v) for k, v in pairs(params).items()}
     decision, lang = decide(question.over(given)), question.language
@@ -39,12 +41,14 @@ def plan(question: "DecisionQuestion", params: tuple[str, ...], as_json: bool) -
         nothing(decision, lang, as_json)
     evens = break_evens(decision)
     if as_json:
-        echo_json(answer_record(decision, evens))
+        echo_json(answer_record(decision, evens) | worth_record(decision))
         return
     echo(f"{decision.scenario.name}\n\n{answer_page(decision, lang).text}\n")
     rows = works_table(decision, lang).reset_index().astype(str)
     print_table(list(rows.columns), rows.to_numpy().tolist())
     echo(f"\n{rest_page(decision, evens, lang).text}")
+    if known := worth_page(decision, worth(decision), lang).text:
+        echo(f"\n{known}")
     if taken := settings_text(decision, lang, ("spare replicas",)).text:
         echo(f"\n{taken}")
 

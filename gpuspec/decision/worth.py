@@ -179,6 +179,13 @@ def variants(decision: Decision) -> list[Plan]:
 
     Those that are hardly ever the cheapest are left out: nobody would change to them.
     """
+    kept: list[Plan] | None = vars(decision).get("variants")
+    if kept is None:
+        kept = vars(decision)["variants"] = _variants(decision)
+    return kept
+
+
+def _variants(decision: Decision) -> list[Plan]:
     plans = [slim(plan) for plan in decision.plans]
     order = sorted(plans, key=lambda plan: plan.expected_usd)
     near = (_signing(plan, signed) for plan in order[:NEAR_PLANS] for signed in _signings(plan))
