@@ -119,6 +119,16 @@ class Plan:
                 total += price * hours / useful(mine, way, kinds, k)
         return total
 
+    def rent_usd(self, c: int) -> float:
+        """Return what a column costs on average that runs by the hour or on spot; else 0."""
+        return 0.0 if self.problem.choices.venue[c] == POOL else float(self._rent(c).mean())
+
+    def rents_from(self, c: int) -> int:
+        """Return the offer that a column runs on by the hour or on spot; -1 for none."""
+        cho, kinds = self.problem.choices, self.problem.kinds
+        by_use = {HOUR: kinds.hour_offer, SPOT: kinds.spot_offer}.get(int(cho.venue[c]))
+        return -1 if by_use is None else int(by_use[cho.kind[c]])
+
     @cached_property
     def effort_usd(self) -> float:
         """Effort of kinds, moves, formats and contracts."""

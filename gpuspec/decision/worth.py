@@ -25,7 +25,7 @@ from gpuspec.decision.decide import Decision
 from gpuspec.decision.errors import SURE, market_factors
 from gpuspec.decision.options import JOBS
 from gpuspec.decision.plans import Plan
-from gpuspec.decision.programme import HOUR, POOL, Problem
+from gpuspec.decision.programme import Problem
 from gpuspec.decision.programme.choices import Choices
 from gpuspec.topics.ways import doubtful
 
@@ -146,7 +146,7 @@ class Known(NamedTuple):
     usd: float
     """What it is worth at most: it is taken to be certain once known."""
     error_usd: float
-    """Standard error of that, of the finite number of draws."""
+    """Standard error of that, of the finite number of draws; NaN for a question."""
     cost_usd: float
     """Of a trial: an hour of the GPUs that one replica or job takes; NaN where unknown."""
     tried: tuple[float, ...] = ()
@@ -192,7 +192,7 @@ def _variants(decision: Decision) -> list[Plan]:
     every = [*plans, *(plan for plan in islice(near, MOST_NEAR) if _keeps(plan))]
     costs = np.array([plan.costs for plan in every])
     often = np.bincount(costs.argmin(axis=0), minlength=len(every)) >= RARE * costs.shape[1]
-    often[costs.mean(axis=1).argmin()] = True
+    often[[0, int(costs.mean(axis=1).argmin())]] = True
     return [plan for plan, kept in zip(every, often, strict=True) if kept]
 
 
@@ -314,14 +314,8 @@ def offers_taken(plan: Plan) -> list[int]:
     """Return the rows of the offers that a plan takes: signed, then by use."""
     p, con = plan.problem, plan.problem.contracts
     found = [int(o) for o in con.offer[plan.chosen.signed > 0]]
-    by_use = [p.kinds.hour_offer[k] for k, _ in plan.short]
-    for c in plan.columns:
-        if p.choices.venue[c] != POOL:
-            hour = p.choices.venue[c] == HOUR
-            found.append(
-                int((p.kinds.hour_offer if hour else p.kinds.spot_offer)[p.choices.kind[c]])
-            )
-    found += [int(o) for o in by_use]
+    found += [int(p.kinds.hour_offer[k]) for k, _ in plan.short]
+    found += [plan.rents_from(c) for c in plan.columns]
     return [o for o in dict.fromkeys(found) if o >= 0]
 
 
@@ -417,7 +411,7 @@ def _questions(plans: Sequence[Plan]) -> Iterator[Known]:
         if names:
             costs = [[_case(p, names, case).expected_usd for case in CASES[what]] for p in few]
             usd, _ = perfect_usd(np.array(costs))
-            yield Known(QUESTION, (), (), tuple(names), what, usd, 0.0, np.nan)
+            yield Known(QUESTION, (), (), tuple(names), what, usd, np.nan, np.nan)
 
 
 def _few(plan: Plan) -> Plan:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -77,7 +77,7 @@ def told(decision: Decision, table: pd.DataFrame) -> pd.DataFrame:
     """Return what is surely worth something, and more than it costs; several things at once only
     where they are worth more than the best of them.
     """
-    least = np.maximum(SURELY * table["error_usd"], SMALL * decision.best.expected_usd)
+    least = np.maximum(SURELY * table["error_usd"].fillna(0.0), SMALL * decision.best.expected_usd)
     least = np.maximum(least, table["cost_usd"].fillna(0.0))
     rows = table[table["usd"] > least]
     every = rows.to_dict("records")
@@ -113,17 +113,21 @@ def _sentences(decision: Decision, table: pd.DataFrame, voice: Voice) -> Iterato
         yield say("No single quote or trial is surely worth a part of it.")
     for row in single.head(MOST_TOLD).to_dict("records"):
         text = "Worth up to {usd} (give or take {error}): {what}."
-        if row["cost_usd"] > 0:
+        if row["kind"] == QUESTION:
+            text = "Worth up to {usd}: {what}."
+        elif row["cost_usd"] > 0:
             text = "Worth up to {usd} (give or take {error}): {what}, for about {cost}."
         yield say(text, **_amounts(row, voice), what=known_words(decision, row, voice))
     for row in rows[rows["kind"].isin((QUOTES, TRIALS))].to_dict("records"):
         text = "All together, {what}: up to {usd} (give or take {error})."
         yield say(text, **_amounts(row, voice), what=known_words(decision, row, voice))
+    if (rows["kind"] == QUOTE).any():
+        yield say("gpuspec quotes writes what to ask.")
 
 
 def _amounts(row: Mapping[Any, Any], voice: Voice) -> dict[str, str]:
     names = {"usd": "usd", "error": "error_usd", "cost": "cost_usd"}
-    return {name: voice.money(float(row[column])) for name, column in names.items()}
+    return {n: voice.money(float(row[c])) for n, c in names.items() if np.isfinite(row[c])}
 
 
 def known_words(decision: Decision, row: Mapping[Any, Any], voice: Voice) -> str:
@@ -183,6 +187,22 @@ def worth_table(decision: Decision, table: pd.DataFrame, language: str = "en") -
         for row in table[table["usd"] > 0].to_dict("records")
     ]
     return pd.DataFrame(rows, columns=heads)
+
+
+def request_sentence(
+    rows: Sequence[Mapping[Any, Any]], table: pd.DataFrame, decision: Decision, language: str = "en"
+) -> str:
+    """Say how many quotes a request asks for, and what they are worth together."""
+    voice = voice_of(decision, language)
+    count = sum(not row["price"] for row in rows)
+    text = "{count} quotes to ask for. Fill in the column price, and give the file back with "
+    found = [voice.say(text + "--quotes.", count=count)]
+    if not count:
+        found = [voice.say("There is no quote to ask for.")]
+    usd = table.loc[table["kind"].isin((QUOTE, QUOTES)), "usd"].max()
+    if usd > SMALL * (decision.best.expected_usd if decision.feasible else np.inf):
+        found.append(voice.say("Together they are worth up to {usd}.", usd=voice.money(usd)))
+    return voice.joined(found)
 
 
 def worth_record(decision: Decision, table: pd.DataFrame | None = None) -> dict[str, Any]:
