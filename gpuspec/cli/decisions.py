@@ -52,20 +52,63 @@ def answered(scenario: "Scenario", lang: str, as_json: bool) -> None:
     from gpuspec.decision.plan.words_page import answer_page, rest_page
     from gpuspec.decision.plan.words_settings import settings_text
     from gpuspec.decision.plan.words_tables import works_table
+    from gpuspec.decision.plan.words_worth import worth_page, worth_record
+    from gpuspec.decision.worth import worth
 
     decision = decide(scenario)
     if not decision.feasible:
         nothing(decision, lang, as_json)
     evens = break_evens(decision)
     if as_json:
-        echo_json(answer_record(decision, evens))
+        echo_json(answer_record(decision, evens) | worth_record(decision))
         return
     echo(f"{decision.scenario.name}\n\n{answer_page(decision, lang).text}\n")
     rows = works_table(decision, lang).reset_index().astype(str)
     print_table(list(rows.columns), rows.to_numpy().tolist())
     echo(f"\n{rest_page(decision, evens, lang).text}")
+    if known := worth_page(decision, worth(decision), lang).text:
+        echo(f"\n{known}")
     if taken := settings_text(decision, lang, ("spare replicas",)).text:
         echo(f"\n{taken}")
+
+
+@asking("decision", first="scenario", needed=True, name="quotes")
+@click.option("-p", "--param", "params", multiple=True, metavar="K=V", help="Set a value by path.")
+@click.option("-o", "--output", metavar="FILE", help="CSV file to write; printed unless given.")
+@json_option
+def ask_quotes(
+    question: "DecisionQuestion", params: tuple[str, ...], output: str | None, as_json: bool
+) -> None:
+    """Write what to ask sellers before signing the plan of SCENARIO, as a CSV table.
+
+    \b
+    gpuspec quotes mine.yaml -o quotes.csv
+    Fill in the column price, then: gpuspec plan mine.yaml --quotes quotes.csv
+    """
+    from gpuspec.base.files import check_writable, path_of, write_atomically
+    from gpuspec.base.rows import csv_text
+    from gpuspec.decision.decide import decide
+    from gpuspec.decision.plan.request import REQUEST, request
+    from gpuspec.decision.plan.words_worth import request_sentence
+    from gpuspec.decision.scenario import parsed
+    from gpuspec.decision.worth import worth
+
+    path = path_of("output", output) if output else None
+    if path:
+        check_writable("output", path)
+    given = {k: parsed(v) for k, v in pairs(params).items()}
+    decision, lang = decide(question.over(given)), question.language
+    known = worth(decision)
+    rows = request(decision, known, lang).to_dict("records")
+    if as_json:
+        echo_json({"quotes": rows})
+    elif path is None:
+        echo(csv_text(REQUEST, rows).rstrip("\n"))
+    if path:
+        write_atomically(path, csv_text(REQUEST, rows).encode())
+        click.echo(f"{path}: {request_sentence(rows, known, decision, lang)}", err=as_json)
+    if not decision.feasible:
+        sys.exit(UNANSWERED)
 
 
 def nothing(decision: "Decision", language: str, as_json: bool) -> NoReturn:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -116,12 +116,15 @@ class Problem:
         usd = np.where(cannot[:, None], self.kinds.hour_usd * times, self.kinds.hour_usd)
         return replace(self, kinds=replace(self.kinds, hour_usd=usd))
 
-    def tails(self, chosen: Chosen) -> Iterator[Short]:
-        """Yield what a month costs beside what is signed, for the pool of each kind and segment in
-        which something runs.
+    def tails(
+        self, chosen: Chosen, places: Iterable[tuple[int, int]] | None = None
+    ) -> Iterator[Short]:
+        """Yield what a month costs beside what is signed, for the pool of each kind and segment (of
+        all, unless `places` says which) in which something runs.
         """
         there, others = chosen.there(self)
-        for (k, q), layers in self.pools.items():
+        for k, q in self.pools if places is None else places:
+            layers = self.pools[k, q]
             taken = chosen.taken[layers.column]
             if not (taken > 1e-9).any():
                 continue
