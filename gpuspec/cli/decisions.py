@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from gpuspec.cli.asking import asking
-from gpuspec.cli.common import UNANSWERED, echo, echo_json, json_option, pairs, print_table
+from gpuspec.cli.common import (
+    UNANSWERED,
+    echo,
+    echo_json,
+    echo_runs,
+    json_option,
+    pairs,
+    print_table,
+    run_option,
+)
 from gpuspec.views.columns import headings
 
 if TYPE_CHECKING:
@@ -18,12 +27,16 @@ if TYPE_CHECKING:
 @asking("decision", first="scenario", needed=True)
 @click.option("-p", "--param", "params", multiple=True, metavar="K=V", help="Set a value by path.")
 @json_option
-def plan(question: "DecisionQuestion", params: tuple[str, ...], as_json: bool) -> None:
+@run_option
+def plan(
+    question: "DecisionQuestion", params: tuple[str, ...], as_json: bool, as_run: bool
+) -> None:
     """Say what to buy or rent for SCENARIO: a YAML or JSON file, or a shipped name.
 
     \b
     gpuspec plan article-b --monthly-usd 40000
     gpuspec plan mine.yaml -p workloads[1].concurrency=256
+    gpuspec plan mine.yaml --run
     """
     from gpuspec.decision.decide import decide
     from gpuspec.decision.plan.breakeven import break_evens
@@ -31,15 +44,20 @@ def plan(question: "DecisionQuestion", params: tuple[str, ...], as_json: bool) -
     from gpuspec.decision.plan.words_page import answer_page, rest_page
     from gpuspec.decision.plan.words_settings import settings_text
     from gpuspec.decision.plan.words_tables import works_table
+    from gpuspec.decision.running import plan_runs
     from gpuspec.decision.scenario import parsed
 
     given = {k: parsed(v) for k, v in pairs(params).items()}
     decision, lang = decide(question.over(given)), question.language
     if not decision.feasible:
         nothing(decision, lang, as_json)
+    if as_run and not as_json:
+        echo_runs(plan_runs(decision.best))
+        return
     evens = break_evens(decision)
     if as_json:
-        echo_json(answer_record(decision, evens))
+        more = {"run": [run.told() for run in plan_runs(decision.best)]} if as_run else {}
+        echo_json({**answer_record(decision, evens), **more})
         return
     echo(f"{decision.scenario.name}\n\n{answer_page(decision, lang).text}\n")
     rows = works_table(decision, lang).reset_index().astype(str)
