@@ -110,7 +110,8 @@ def upgrade(question: "UpgradeQuestion", as_json: bool) -> None:
     ]
     print_table(headings("strategy", *money, "meaning"), rows)
     said = [words.upgrade_finding(decision) + ".", words.rented_sentence(decision.best)]
-    said += [words.cost_sentence(decision), words.moves_sentence(decision)]
+    said += [words.sharing_sentence(decision), words.cost_sentence(decision)]
+    said.append(words.moves_sentence(decision))
     said += [words.ground_sentence(decision), words.effort_finding(decision) + "."]
     said.append(question.stated.doubts)
     echo("\n" + "\n".join(line for line in said if line))

@@ -204,22 +204,46 @@ class Model:
             mine = p.options[w]
             of = np.zeros(len(p.kinds.names))
             for i, need in enumerate(mine.needs):
-                k = p.kinds.names.index(mine.table["gpu"].iloc[i])
+                k = p.kinds.names.index(mine.cells["gpu"][i])
                 total = need.gpus.sum(axis=0)
-                block = float(mine.table["gpus"].iloc[i]) if mine.is_job else 0.0
+                block = float(mine.cells["gpus"][i]) if mine.is_job else 0.0
                 of[k] = max(of[k], float(total.max(initial=0.0)), block)
             most += of
         least = con.minimum
         return np.ceil(np.maximum(most[con.kind], least) / con.step - 1e-9)
 
     def _one_way_each(self) -> None:
+        """Each work is done: wholly in one way, or in parts that leave nothing between them."""
+        p, cho = self.problem, self.problem.choices
+        for w, mine in enumerate(p.options):
+            for e in range(len(p.calendar.rounds)):
+                if not (mine.size_of[p.calendar.round_of == e] >= 0).any():
+                    continue
+                at = np.flatnonzero((cho.workload == w) & (cho.round == e))
+                below = at[cho.share_from[at] == 0]
+                self._row((self.x[below], 1.0), low=1.0, high=1.0)
+                for cut in np.unique(cho.share_to[below]):
+                    if cut < 1:
+                        ends = self.x[at[cho.share_to[at] == cut]]
+                        goes_on = self.x[at[cho.share_from[at] == cut]]
+                        self._row((ends, 1.0), (goes_on, -1.0), low=0.0, high=0.0)
+                self._spares(mine, at[cho.part[at]])
+
+    def _spares(self, mine: Options, parts: np.ndarray) -> None:
+        """Of a service that is split, spare replicas are kept in one part: of the replicas that
+        carry the most, so that each stands in for any other.
+        """
         cho = self.problem.choices
-        for w in range(len(self.problem.options)):
-            for e in range(len(self.problem.calendar.rounds)):
-                mine = np.flatnonzero((cho.workload == w) & (cho.round == e))
-                here = self.problem.options[w].size_of[self.problem.calendar.round_of == e]
-                if (here >= 0).any():
-                    self._row((self.x[mine], 1.0), low=1.0, high=1.0)
+        spares = mine.cells["spares"].astype(bool)[cho.way[parts]]
+        if spares.all():
+            return
+        carried = np.array([mine.needs[i].carried for i in cho.way[parts]])
+        below = parts[cho.share_from[parts] == 0]
+        self._row((self.x[parts[spares]], 1.0), (self.x[below], -1.0), low=0.0, high=0.0)
+        for least in np.unique(carried)[1:]:
+            large = carried >= least
+            kept, other = parts[large & spares], parts[large & ~spares]
+            self._row((self.x[kept], 1.0), (self.x[other], -1.0), low=0.0)
 
     def _efforts(self) -> None:
         """Efforts: each kind beyond the first, a move to another kind, a new format."""
@@ -231,15 +255,15 @@ class Model:
         )
         self.used = self._add((kinds,), kind_usd, 1.0, whole=False)
         self.constant -= kind_usd  # something runs somewhere
-        if several:  # and each work somewhere
-            self.constant -= effort.workload_usd * sum((o.size_of >= 0).any() for o in p.options)
         for w, mine in enumerate(p.options):
+            moves = (several or mine.split) and (mine.size_of >= 0).any()
+            self.constant -= effort.workload_usd * bool(moves)  # each work runs somewhere
             forms = [i for i in range(len(mine.needs)) if mine.changes_format(i)]
             for k in range(kinds):
                 columns = np.flatnonzero((cho.workload == w) & (cho.kind == k))
                 if not len(columns):
                     continue
-                moved = self._once(effort.workload_usd if several else 0.0, columns)
+                moved = self._once(effort.workload_usd * bool(moves), columns)
                 for e in np.unique(cho.round[columns]):
                     at = columns[cho.round[columns] == e]
                     self._row((self.x[at], 1.0), (self.used[k], -1.0), high=0.0)
@@ -250,7 +274,9 @@ class Model:
             if tested >= 0:
                 for e in np.unique(cho.round[changed]):
                     at = changed[cho.round[changed] == e]
-                    self._row((self.x[at], 1.0), (tested, -1.0), high=0.0)
+                    for of in (cho.share_from[at] == 0, cho.share_from[at] > 0):
+                        if of.any():
+                            self._row((self.x[at[of]], 1.0), (tested, -1.0), high=0.0)
 
     def _once(self, cost: float, columns: np.ndarray) -> int:
         """Add a column that is 1 where any of `columns` is chosen in any round; -1 where free."""
@@ -375,7 +401,8 @@ class Model:
             least = np.array(
                 [min((np.log(n.time_s) for n in o.needs), default=0.0) for o in p.options]
             )
-            found[self.x] = (cho.log_time - least[cho.workload]) * weight / max(len(p.options), 1)
+            longer = (cho.log_time - least[cho.workload]) * cho.share
+            found[self.x] = longer * weight / max(len(p.options), 1)
         elif p.scenario.objective == "energy":
             found[self.x] = (cho.kwh_month * share).sum(axis=1) * THOUSANDTH
         return found
