@@ -132,7 +132,7 @@ def replicas(workload: Workload, needed: NDArray[Any], unit_gpus: int) -> NDArra
     whole = np.ceil(np.asarray(needed))
     if not hasattr(asked, "spare_replicas"):
         return whole
-    kept = np.maximum(getattr(asked, "replicas_min", 1), whole) + _spare(asked)
+    kept = np.maximum(getattr(asked, "replicas_min", 1), whole) + spare_of(asked)
     if asked.availability is None:
         return np.asarray(kept)
     up = up_share(unit_gpus, *failures_and_repair())
@@ -141,7 +141,7 @@ def replicas(workload: Workload, needed: NDArray[Any], unit_gpus: int) -> NDArra
     return np.asarray(np.maximum(kept, enough), whole.dtype)
 
 
-def _spare(workload: Any) -> int:
+def spare_of(workload: Any) -> int:
     """Return the spare replicas that are kept whatever the availability target asks."""
     if workload.spare_replicas is not None:
         return int(workload.spare_replicas)
@@ -184,7 +184,7 @@ def stated(workload: Workload, say: Words = ENGLISH) -> list[Stated]:
 
 
 def _reserve(w: Any, say: Words) -> list[Stated]:
-    found, spare, units = [], _spare(w), "replicas" if hasattr(w, "profile") else "whole GPUs"
+    found, spare, units = [], spare_of(w), "replicas" if hasattr(w, "profile") else "whole GPUs"
     if hasattr(w, "replicas_min"):
         words = say("Replicas that are kept at least: {n}.", n=f"{w.replicas_min:,}")
         found.append(Stated("replicas_min", w.replicas_min, w.replicas_min == 1, words))

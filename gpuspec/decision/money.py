@@ -9,13 +9,33 @@ import pandas as pd
 from gpuspec.base.days import run_date
 from gpuspec.base.units import HOURS_MONTH
 from gpuspec.catalog import kept
+from gpuspec.catalog.regions import places_of, usual
 from gpuspec.decision.scenario import Scenario
 from gpuspec.decision.scenario.questions import scenario_quotes
 from gpuspec.topics.cost.prices import MODES, Priced, Quote, offers
 from gpuspec.topics.cost.prices.offers import TERM_MONTHS
+from gpuspec.topics.cost.prices.sources import GENERIC
 
+ALL = ("all",)
+"""Every provider: those of a region, where one is named."""
 HOUSED = ("own", "owned")
 """Modes whose GPUs stand in rooms and racks of one's own."""
+
+
+def _local(found: pd.DataFrame, regions: Sequence[str]) -> pd.DataFrame:
+    """Return offers of regions, and usual ones of the world where the regions have none."""
+    here = of_regions(found, regions)
+    pairs = set(zip(found.loc[here, "gpu"], found.loc[here, "mode"], strict=True))
+    priced = [pair in pairs for pair in zip(found["gpu"], found["mode"], strict=True)]
+    world = (found["region"] == "") & ~found["provider"].eq(GENERIC["hyperscaler"])
+    return found[here | (world & ~np.array(priced, bool))].reset_index(drop=True)
+
+
+def of_regions(found: pd.DataFrame, regions: Sequence[str]) -> np.ndarray:
+    """Return which offers are of these regions; a quote is, since its buyer asked there."""
+    here = found["region"].isin(places_of(regions)) | found["quoted"].astype(bool)
+    world = (found["region"] == "") & (found["provider"] != GENERIC["hyperscaler"])
+    return np.asarray(here | (world & usual(regions)), bool)
 
 
 def _asked(scenario: Scenario, gpus: Sequence[str], vendors: Sequence[str] = ()) -> Priced:
@@ -46,9 +66,11 @@ def every_offer(scenario: Scenario) -> pd.DataFrame:
     """
     s = scenario
     devices = dict.fromkeys([*s.allow.gpus, *(o.gpu for o in s.owned)])
-    asked = _asked(s, tuple(devices), s.allow.vendors)
+    local = bool(s.allow.regions) and not s.allow.vendors
+    asked = _asked(s, tuple(devices), ALL if local else s.allow.vendors)
     asked = asked.but(today=s.today or run_date(), horizon_months=s.horizon_months)
-    return _offers(asked, tuple(scenario_quotes(s.prices)))
+    found = _offers(asked, tuple(scenario_quotes(s.prices)))
+    return _local(found, s.allow.regions) if local else found
 
 
 @kept

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -65,6 +65,7 @@ class Limits:
     monthly: float = np.inf
     power: float = np.inf
     gpus: float = np.inf
+    total: float = np.inf
 
 
 @dataclass(frozen=True)
@@ -115,12 +116,15 @@ class Problem:
         usd = np.where(cannot[:, None], self.kinds.hour_usd * times, self.kinds.hour_usd)
         return replace(self, kinds=replace(self.kinds, hour_usd=usd))
 
-    def tails(self, chosen: Chosen) -> Iterator[Short]:
-        """Yield what a month costs beside what is signed, for the pool of each kind and segment in
-        which something runs.
+    def tails(
+        self, chosen: Chosen, places: Iterable[tuple[int, int]] | None = None
+    ) -> Iterator[Short]:
+        """Yield what a month costs beside what is signed, for the pool of each kind and segment (of
+        all, unless `places` says which) in which something runs.
         """
         there, others = chosen.there(self)
-        for (k, q), layers in self.pools.items():
+        for k, q in self.pools if places is None else places:
+            layers = self.pools[k, q]
             taken = chosen.taken[layers.column]
             if not (taken > 1e-9).any():
                 continue
@@ -222,22 +226,46 @@ class Model:
             mine = p.options[w]
             of = np.zeros(len(p.kinds.names))
             for i, need in enumerate(mine.needs):
-                k = p.kinds.names.index(mine.table["gpu"].iloc[i])
+                k = p.kinds.names.index(mine.cells["gpu"][i])
                 total = need.gpus.sum(axis=0)
-                block = float(mine.table["gpus"].iloc[i]) if mine.is_job else 0.0
+                block = float(mine.cells["gpus"][i]) if mine.is_job else 0.0
                 of[k] = max(of[k], float(total.max(initial=0.0)), block)
             most += of
         least = con.minimum
         return np.ceil(np.maximum(most[con.kind], least) / con.step - 1e-9)
 
     def _one_way_each(self) -> None:
+        """Each work is done: wholly in one way, or in parts that leave nothing between them."""
+        p, cho = self.problem, self.problem.choices
+        for w, mine in enumerate(p.options):
+            for e in range(len(p.calendar.rounds)):
+                if not (mine.size_of[p.calendar.round_of == e] >= 0).any():
+                    continue
+                at = np.flatnonzero((cho.workload == w) & (cho.round == e))
+                below = at[cho.share_from[at] == 0]
+                self._row((self.x[below], 1.0), low=1.0, high=1.0)
+                for cut in np.unique(cho.share_to[below]):
+                    if cut < 1:
+                        ends = self.x[at[cho.share_to[at] == cut]]
+                        goes_on = self.x[at[cho.share_from[at] == cut]]
+                        self._row((ends, 1.0), (goes_on, -1.0), low=0.0, high=0.0)
+                self._spares(mine, at[cho.part[at]])
+
+    def _spares(self, mine: Options, parts: np.ndarray) -> None:
+        """Of a service that is split, spare replicas are kept in one part: of the replicas that
+        carry the most, so that each stands in for any other.
+        """
         cho = self.problem.choices
-        for w in range(len(self.problem.options)):
-            for e in range(len(self.problem.calendar.rounds)):
-                mine = np.flatnonzero((cho.workload == w) & (cho.round == e))
-                here = self.problem.options[w].size_of[self.problem.calendar.round_of == e]
-                if (here >= 0).any():
-                    self._row((self.x[mine], 1.0), low=1.0, high=1.0)
+        spares = mine.cells["spares"].astype(bool)[cho.way[parts]]
+        if spares.all():
+            return
+        carried = np.array([mine.needs[i].carried for i in cho.way[parts]])
+        below = parts[cho.share_from[parts] == 0]
+        self._row((self.x[parts[spares]], 1.0), (self.x[below], -1.0), low=0.0, high=0.0)
+        for least in np.unique(carried)[1:]:
+            large = carried >= least
+            kept, other = parts[large & spares], parts[large & ~spares]
+            self._row((self.x[kept], 1.0), (self.x[other], -1.0), low=0.0)
 
     def _efforts(self) -> None:
         """Efforts: each kind beyond the first, a move to another kind, a new format."""
@@ -249,15 +277,15 @@ class Model:
         )
         self.used = self._add((kinds,), kind_usd, 1.0, whole=False)
         self.constant -= kind_usd  # something runs somewhere
-        if several:  # and each work somewhere
-            self.constant -= effort.workload_usd * sum((o.size_of >= 0).any() for o in p.options)
         for w, mine in enumerate(p.options):
+            moves = (several or mine.split) and (mine.size_of >= 0).any()
+            self.constant -= effort.workload_usd * bool(moves)  # each work runs somewhere
             forms = [i for i in range(len(mine.needs)) if mine.changes_format(i)]
             for k in range(kinds):
                 columns = np.flatnonzero((cho.workload == w) & (cho.kind == k))
                 if not len(columns):
                     continue
-                moved = self._once(effort.workload_usd if several else 0.0, columns)
+                moved = self._once(effort.workload_usd * bool(moves), columns)
                 for e in np.unique(cho.round[columns]):
                     at = columns[cho.round[columns] == e]
                     self._row((self.x[at], 1.0), (self.used[k], -1.0), high=0.0)
@@ -268,7 +296,9 @@ class Model:
             if tested >= 0:
                 for e in np.unique(cho.round[changed]):
                     at = changed[cho.round[changed] == e]
-                    self._row((self.x[at], 1.0), (tested, -1.0), high=0.0)
+                    for of in (cho.share_from[at] == 0, cho.share_from[at] > 0):
+                        if of.any():
+                            self._row((self.x[at[of]], 1.0), (tested, -1.0), high=0.0)
 
     def _once(self, cost: float, columns: np.ndarray) -> int:
         """Add a column that is 1 where any of `columns` is chosen in any round; -1 where free."""
@@ -322,6 +352,7 @@ class Model:
         mean = np.array([p.draws.price(o).mean() for o in con.offer])
         capital = (self.n, con.upfront_usd * con.step * THOUSANDTH)
         self._limit("capital", limits.capital * THOUSANDTH, 0.0, capital)
+        spent, kept_usd = [capital], 0.0
         for q, months in enumerate(cal.months):
             gone = self.sold[:, : cal.round_of[q] + 1]
             rent = np.where(con.housed, 1.0, mean) * con.month_usd[:, q] * con.step
@@ -333,12 +364,15 @@ class Model:
             ]
             keep = float(p.kinds.owned @ p.kinds.keep_usd) * THOUSANDTH
             self._limit("monthly", limits.monthly * THOUSANDTH, keep, *month)
+            spent += [(places, np.multiply(usd, months)) for places, usd in month]
+            kept_usd += keep * months
             housed = np.flatnonzero(con.housed & con.active[:, q])
             room = [
                 (self.n[housed], (con.step * p.kinds.power_kw[con.kind])[housed]),
                 (gone, -np.broadcast_to(p.kinds.power_kw[:, None], gone.shape)),
             ]
             self._limit("power", limits.power, float(p.kinds.owned @ p.kinds.power_kw), *room)
+        self._limit("total", limits.total * THOUSANDTH, kept_usd, *spent)
         if np.isfinite(limits.gpus) or self.spared == "gpus":
             self._gpus_atonce()
 
@@ -393,7 +427,8 @@ class Model:
             least = np.array(
                 [min((np.log(n.time_s) for n in o.needs), default=0.0) for o in p.options]
             )
-            found[self.x] = (cho.log_time - least[cho.workload]) * weight / max(len(p.options), 1)
+            longer = (cho.log_time - least[cho.workload]) * cho.share
+            found[self.x] = longer * weight / max(len(p.options), 1)
         elif p.scenario.objective == "energy":
             found[self.x] = (cho.kwh_month * share).sum(axis=1) * THOUSANDTH
         return found
@@ -445,7 +480,9 @@ class Model:
             more[q] += (usd - held) / months
             self._bound(short.place, short.every.marginal, short.alone.marginal)
             added += 1
-        kept = float(more.max(initial=0.0)) <= MONTHLY_SLACK * self.problem.limits.monthly
+        limits, late = self.problem.limits, float(more @ p.calendar.months)
+        kept = float(more.max(initial=0.0)) <= MONTHLY_SLACK * limits.monthly
+        kept &= late <= MONTHLY_SLACK * limits.total
         return Added(total, added, kept)
 
     def _bound(self, place: tuple[int, int], every: np.ndarray, alone: np.ndarray) -> None:
