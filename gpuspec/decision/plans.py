@@ -67,15 +67,10 @@ class Plan:
         """For each kind and segment of its pool in use: GPUs that are missing, and what a month of
         renting them and of energy in one's own rooms costs, each (S,).
         """
-        p = self.problem
-        found = {}
-        for (k, q), layers in p.pools.items():
-            if (self.chosen.taken[layers.column] > 0.5).any():
-                _, every, alone = p.tails(self.chosen, k, q)
-                rent = p.hour_usd(k, q) * every.hours
-                energy = p.kinds.busy_usd[k] * (alone.hours - every.hours)
-                found[k, q] = every.short, rent, energy
-        return found
+        return {
+            short.place: (short.every.short, short.rent_usd, short.energy_usd)
+            for short in self.problem.tails(self.chosen)
+        }
 
     @cached_property
     def parts(self) -> dict[str, np.ndarray]:
@@ -167,6 +162,11 @@ class Plan:
         for (_, q), (_, rent, energy) in self.short.items():
             total[q] += float((rent + energy).mean())
         return np.asarray(total)
+
+    @property
+    def spent_usd(self) -> float:
+        """Cash over the horizon, purchases included and not what they are worth at its end."""
+        return self.upfront_usd + float(self.monthly_usd @ self.problem.calendar.months)
 
     @property
     def power_kw(self) -> float:
@@ -377,7 +377,7 @@ class Plan:
             "gpus": count,
             "gpus_high": max(high, count) if not mine.is_job else count,
             "hours_month": float(need.hours[used].max(initial=0.0)),
-            "gpu_hours_month": float(need.gpu_hours[sizes].mean()),
+            "gpu_hours_month": float(need.mean_hours[sizes].mean()),
             "sure": need.chance,
         }
 
@@ -403,7 +403,7 @@ class Plan:
                 found[w] += float(self._rent(int(c)).mean())
                 continue
             for place in np.flatnonzero((cal.round_of == cho.round[c]) & (mine.size_of >= 0)):
-                used = mine.needs[cho.way[c]].gpu_hours[mine.size_of[place]].mean()
+                used = mine.needs[cho.way[c]].mean_hours[mine.size_of[place]]
                 hours[w, k] += float(used) * cal.months[place]
         share = hours / np.maximum(hours.sum(axis=0), 1e-9)
         names = [w.name for w in p.scenario.workloads]
