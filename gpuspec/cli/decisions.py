@@ -93,6 +93,7 @@ def upgrade(question: "UpgradeQuestion", as_json: bool) -> None:
     """
     from gpuspec.decision import upgrade as fleet
     from gpuspec.decision.plan.record import answer_record
+    from gpuspec.decision.plan.words_line import assumed_text
     from gpuspec.decision.upgrade import words
 
     decision = question.decision
@@ -115,4 +116,6 @@ def upgrade(question: "UpgradeQuestion", as_json: bool) -> None:
     said += [words.cost_sentence(decision), words.moves_sentence(decision)]
     said += [words.ground_sentence(decision), words.effort_finding(decision) + "."]
     said.append(question.stated.doubts)
+    if taken := assumed_text(question.stated, decision, question.language):
+        said.append(taken.text)
     echo("\n" + "\n".join(line for line in said if line))
