@@ -18,6 +18,7 @@ from gpuspec.catalog.records import PRECISIONS, Gpu, Link, MigProfile, Server
 from gpuspec.catalog.tables import (
     data_as_of,
     edition,
+    kept,
     load_table,
     resolve,
     resolved,

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpuspec.base.lazy import pd
-from gpuspec.decision.decide import Decision, decide, problem_of
+from gpuspec.decision.decide import Decision, decide, in_parts, problem_of
 from gpuspec.decision.options import Options
 from gpuspec.decision.plans import Plan
 from gpuspec.decision.programme import Model, solve
@@ -79,6 +79,7 @@ def _of_limit(s: Scenario, name: str) -> Change | None:
     problem = problem_of(_without(s, name))
     if not problem.able:
         return None
+    problem = in_parts(problem) or problem
     model = Model(problem, spared=name)
     found = solve(model, time_limit_s=TIME_LIMIT_S)
     if found is None:

@@ -110,6 +110,7 @@ def delivered(plan: Plan, run: dict[Any, Any]) -> dict[str, float]:
     if way["curve"] < 0 or not np.isfinite(way["tpot_s"]):
         return {}
     load = float(mine.ways.curves[int(way["curve"])]["load"][0]) * mine.sizes.max()
+    load *= run["share_to"] - run["share_from"]
     each = load / max(run["gpus"] / float(way["unit_gpus"]), 1.0)
     names = {"ttft_limit_s": "ttft_s", "tpot_limit_s": "tpot_s"}
     return {n: float(np.interp(each, curve["batch"], curve[c])) for n, c in names.items()}

@@ -84,6 +84,7 @@ def _plan(decision: Decision, place: int) -> dict[str, Any]:
 
 def _works(plan: Plan) -> list[dict[str, Any]]:
     names = ["workload", "gpu", "precision", "split", "gpus", "gpus_high", "from_month", "sure"]
+    names.append("share")
     found = []
     for run, ground in zip(plan.runs.to_dict("records"), plan.grounds, strict=True):
         given = delivered(plan, run)
