@@ -608,7 +608,7 @@ def test_the_inputs_of_a_buyer_are_laid_over_a_scenario():
     assert asked_scenario(asked, owned="none").owned == ()
     with pytest.raises(InputError, match="deadline_days"):
         asked_scenario(scenario(BOTH, {"workloads": [SERVICE]}), deadline_days=3.0)
-    with pytest.raises(InputError, match="owned"):
+    with pytest.raises(InputError, match="16 x A100"):
         owned_list("some A100")
 
 

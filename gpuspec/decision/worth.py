@@ -225,11 +225,8 @@ def _signing(plan: Plan, signed: np.ndarray) -> Plan:
     con, chosen = plan.problem.contracts, replace(plan.chosen, signed=signed)
     kinds = set(con.kind[signed != plan.chosen.signed].tolist())
     found = replace(plan, chosen=chosen)
-    short = {
-        place: found.short_of(*place) if place[0] in kinds else old
-        for place, old in plan.short.items()
-    }
-    vars(found)["short"] = short
+    changed = [place for place in plan.short if place[0] in kinds]
+    vars(found)["short"] = plan.short | found.short_of(changed)
     return found
 
 
