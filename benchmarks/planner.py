@@ -10,12 +10,11 @@ import time
 
 import numpy as np
 
-from gpuspec.decision.decide import decide, problem_of
+from gpuspec.decision.decide import best_of, decide, problem_of
 from gpuspec.decision.errors import catalogued
 from gpuspec.decision.plan.breakeven import break_evens
 from gpuspec.decision.plan.sensitivity import tornado
 from gpuspec.decision.plans import Plan
-from gpuspec.decision.programme import Model, solve
 from gpuspec.decision.scenario import scenario
 
 SIZES = ((1, 3), (5, 3), (8, 3), (20, 25), (100, 3), (50, 3, 0.05))
@@ -54,8 +53,7 @@ def sized(works, kinds, growth=0.0):
     start = time.perf_counter()
     problem = problem_of(made(works, kinds, growth))
     read = time.perf_counter() - start
-    model = Model(problem)
-    found = solve(model, None, GAP, TIME_LIMIT_S)
+    problem, _, found = best_of(problem, GAP, TIME_LIMIT_S)
     solved = time.perf_counter() - start - read
     cost = Plan(problem, found.chosen, ()).expected_usd
     told = f"{works} workloads, {kinds} kinds, {len(problem.calendar.months)} segments: "

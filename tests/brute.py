@@ -194,11 +194,9 @@ def _job(p: Problem, c: Column) -> bool:
 
 def effort(p: Problem, chosen: tuple[Column, ...]) -> float:
     """Return what the columns cost in effort, contracts aside."""
-    asked, held = p.scenario.effort, p.kinds.owned > 0
+    asked = p.scenario.effort
     kinds = {c.kind for c in chosen}
     total = asked.kind_usd_year * p.calendar.edges[-1] / 12 * (len(kinds) - 1)
-    if held.any():
-        total += asked.workload_usd * sum(not held[c.kind] for c in chosen)
     return total + asked.precision_usd * sum(
         p.options[c.work].changes_format(c.way) for c in chosen
     )

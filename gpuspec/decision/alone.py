@@ -41,7 +41,7 @@ def alone(problem: Problem, place: int) -> Alone:
     options = problem.options[place]
     rows: list[dict[str, Any]] = []
     costs: list[np.ndarray] = []
-    for way, need in enumerate(options.needs):
+    for way, need in enumerate(options.needs[: options.whole]):
         k = problem.kinds.names.index(options.table["gpu"].iloc[way])
         for offer, signed, usd in _paid(problem, options, need, way, k):
             row = dict(options.table.iloc[way])

@@ -15,8 +15,9 @@ from gpuspec.decision.contracts import contracts_of, kinds_of
 from gpuspec.decision.errors import SAMPLES, SEED, SURE, Draws
 from gpuspec.decision.money import every_offer, market
 from gpuspec.decision.options import JOBS, Options, drawn_options
+from gpuspec.decision.parts import finer, with_parts
 from gpuspec.decision.plans import Plan, Policy
-from gpuspec.decision.programme import POOL, Model, Problem, solve
+from gpuspec.decision.programme import POOL, Found, Model, Problem, solve
 from gpuspec.decision.programme.model import Limits
 from gpuspec.decision.scenario import Scenario
 from gpuspec.decision.ways import run_of, scenario_ways
@@ -126,18 +127,16 @@ def problem_of(
     samples: int = SAMPLES,
     seed: int = SEED,
     loads: int = LOADS,
-    every: pd.DataFrame | None = None,
     round_months: float = ROUND,
     lead_months: float | None = None,
 ) -> Problem:
     """Return the arrays of a scenario: offers, ways with their needs in each draw, limits.
 
-    `every` are the offers of all modes (`gpuspec.decision.money.every_offer`) unless given;
     `loads` is at how many loads of a replica its speed is computed; `round_months` lie between
     rounds of ordering where loads grow; `lead_months` replace those from the order of a GPU to its
     use that the offers state.
     """
-    every = every_offer(scenario) if every is None else every
+    every = every_offer(scenario)
     offers = market(scenario, every)
     if lead_months is not None:
         offers["lead_months"] = np.where(offers["mode"] == "own", lead_months, 0.0)
@@ -166,7 +165,8 @@ def problem_of(
 
 def limits_of(s: Scenario) -> Limits:
     """Return the limits that all work shares; infinite where none is set."""
-    asked = (s.budget.capital_usd, s.budget.monthly_usd, s.limits.total_kw, s.limits.gpus)
+    money, room = s.budget, s.limits
+    asked = (money.capital_usd, money.monthly_usd, room.total_kw, room.gpus, money.total_usd)
     return Limits(*(np.inf if limit is None else float(limit) for limit in asked))
 
 
@@ -187,10 +187,10 @@ def decide(
         return Decision(scenario, problem, ())
     if gap is None:
         gap = ROUNDS_GAP if len(problem.calendar.rounds) > 1 else GAP
+    whole = problem
     for dearer in DEARER:
-        problem = problem.with_missing(dearer)
-        model = Model(problem)
-        found = solve(model, None, gap, time_limit_s)
+        whole = whole.with_missing(dearer)
+        problem, model, found = best_of(whole, gap, time_limit_s)
         plans = [Plan(problem, found.chosen, (Policy(MIX),), found.gap)] if found else []
         if not plans or plans[0].undone <= 1 - SURE:
             break
@@ -201,6 +201,46 @@ def decide(
         if other is not None:
             plans.append(Plan(problem, other.chosen, (policy,), other.gap))
     return Decision(scenario, problem, ranked(plans, scenario.objective == "cost"))
+
+
+def best_of(
+    problem: Problem, gap: float, time_limit_s: float
+) -> tuple[Problem, Model, Found | None]:
+    """Return the best plan, with the question and the programme that it belongs to: works are split
+    over kinds of GPU where that costs less, or where nothing else keeps all limits.
+    """
+    model = Model(problem)
+    found = solve(model, None, gap, time_limit_s)
+    cut = in_parts(problem)
+    if cut is None:
+        return problem, model, found
+    wide = Model(cut)
+    more = solve(wide, None, gap, time_limit_s)
+    works = _split_works(cut, more)
+    if more is None or not works or (found and more.cost_usd > found.cost_usd * (1 - TIE)):
+        return problem, model, found
+    options = [(cut if w in works else problem).options[w] for w in range(len(problem.options))]
+    taken = [(int(cut.choices.workload[c]), int(cut.choices.way[c])) for c in _taken(more)]
+    closer = replace(problem, options=finer(problem.scenario, options, problem.draws, taken))
+    model = Model(closer)
+    return closer, model, solve(model, None, gap, time_limit_s)
+
+
+def in_parts(problem: Problem) -> Problem | None:
+    """Return the same question with works that may be split; None where none can be."""
+    options = with_parts(problem.scenario, problem.options, problem.draws)
+    split = any(mine.split for mine in options)
+    return replace(problem, options=options) if split else None
+
+
+def _taken(found: Found) -> np.ndarray:
+    return np.flatnonzero(found.chosen.taken > 0.5)
+
+
+def _split_works(problem: Problem, found: Found | None) -> set[int]:
+    """Return the places of the works that a plan splits."""
+    cho = problem.choices
+    return set() if found is None else {int(cho.workload[c]) for c in _taken(found) if cho.part[c]}
 
 
 def ranked(plans: Sequence[Plan], by_cost: bool) -> tuple[Plan, ...]:
@@ -234,7 +274,7 @@ def _without(plan: Plan, kind: str) -> Plan:
 def policies(model: Model, best: Plan) -> Iterator[tuple[Policy, np.ndarray]]:
     """Yield what a buyer would hold the best plan against, as bounds of the columns: one kind for
     all, all rented, all bought, jobs on one kind and services on another; an owner's strategies;
-    waiting with purchases.
+    waiting with purchases. Works that the best plan does not split stay whole.
     """
     p, cho, con = model.problem, model.problem.choices, model.problem.contracts
     names = p.kinds.names
@@ -247,19 +287,24 @@ def policies(model: Model, best: Plan) -> Iterator[tuple[Policy, np.ndarray]]:
             upper[model.sold.ravel()] = 0.0
         return upper
 
-    every, all_contracts = np.ones(len(cho), bool), np.ones(len(con.offer), bool)
+    split = np.unique(cho.workload[best.columns[cho.part[best.columns]]])
+    every = ~cho.part | np.isin(cho.workload, split)
+    all_contracts = np.ones(len(con.offer), bool)
     able = [k for k in range(len(names)) if _does_all(p, k)]
     order = [names.index(n) for n in best.kinds_used]
     able = [*[k for k in order if k in able], *[k for k in able if k not in order]]
     for k in able[:MOST_ALONE]:
-        yield Policy(ONE, (names[k],)), bounds(cho.kind == k, con.kind == k)
+        yield Policy(ONE, (names[k],)), bounds(every & (cho.kind == k), con.kind == k)
     yield Policy(RENTED), bounds(every, ~con.housed)
-    yield Policy(BOUGHT), bounds(cho.venue == POOL, con.housed)
+    yield Policy(BOUGHT), bounds(every & (cho.venue == POOL), con.housed)
     if p.kinds.owned.any():
         held = p.kinds.owned > 0
-        yield Policy(STAY), bounds(held[cho.kind], held[con.kind] & ~con.housed, sales=False)
+        yield (
+            Policy(STAY),
+            bounds(every & held[cho.kind], held[con.kind] & ~con.housed, sales=False),
+        )
         yield Policy(GROW), bounds(every, ~held[con.kind], sales=False)
-        yield Policy(REPLACE), bounds(~held[cho.kind], ~held[con.kind])
+        yield Policy(REPLACE), bounds(every & ~held[cho.kind], ~held[con.kind])
     first = con.housed & (con.start == 0)
     if len(p.calendar.rounds) > 1 and (best.chosen.signed[first] > 0).any():
         yield Policy(WAIT), bounds(every, ~first)
@@ -271,7 +316,7 @@ def policies(model: Model, best: Plan) -> Iterator[tuple[Policy, np.ndarray]]:
                 if train != serve:
                     kind = np.where(jobs[cho.workload], train, serve)
                     policy = Policy(SPLIT, (names[train], names[serve]))
-                    yield policy, bounds(cho.kind == kind, all_contracts)
+                    yield policy, bounds(every & (cho.kind == kind), all_contracts)
 
 
 def _does_all(problem: Problem, k: int) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuspec.base.units import HOURS_MONTH, Floats
-from gpuspec.catalog import edition, table_rows
+from gpuspec.catalog import kept, table_rows
 from gpuspec.decision.scenario.records import Workload
 from gpuspec.formulas.duration import day_and_night, hourly_levels, layer_edges, time_share
 from gpuspec.formulas.reliability import kept_for, up_share
@@ -132,7 +132,7 @@ def replicas(workload: Workload, needed: NDArray[Any], unit_gpus: int) -> NDArra
     whole = np.ceil(np.asarray(needed))
     if not hasattr(asked, "spare_replicas"):
         return whole
-    kept = np.maximum(getattr(asked, "replicas_min", 1), whole) + _spare(asked)
+    kept = np.maximum(getattr(asked, "replicas_min", 1), whole) + spare_of(asked)
     if asked.availability is None:
         return np.asarray(kept)
     up = up_share(unit_gpus, *failures_and_repair())
@@ -141,13 +141,14 @@ def replicas(workload: Workload, needed: NDArray[Any], unit_gpus: int) -> NDArra
     return np.asarray(np.maximum(kept, enough), whole.dtype)
 
 
-def _spare(workload: Any) -> int:
+def spare_of(workload: Any) -> int:
     """Return the spare replicas that are kept whatever the availability target asks."""
     if workload.spare_replicas is not None:
         return int(workload.spare_replicas)
     return int(workload.availability is None and workload.hours_per_month > ALL_MONTH_HOURS)
 
 
+@kept
 def failures_and_repair() -> tuple[float, float]:
     """Return the failures of a GPU in an hour, and the mean hours until it is replaced.
 
@@ -159,11 +160,6 @@ def failures_and_repair() -> tuple[float, float]:
     >>> round(failures * 24, 6), round(repair_hours, 1)
     (0.000474, 56.8)
     """
-    return _failures_and_repair(edition(None))
-
-
-@lru_cache(8)
-def _failures_and_repair(stamp: object) -> tuple[float, float]:
     rows = {row["quantity"]: row for row in table_rows("reliability")}
     of = {name: float(row["value"]) for name, row in rows.items()}
     gpu_days = of["job_observed_time"] * float(rows["job_interruptions_unexpected"]["n_gpus"])
@@ -188,7 +184,7 @@ def stated(workload: Workload, say: Words = ENGLISH) -> list[Stated]:
 
 
 def _reserve(w: Any, say: Words) -> list[Stated]:
-    found, spare, units = [], _spare(w), "replicas" if hasattr(w, "profile") else "whole GPUs"
+    found, spare, units = [], spare_of(w), "replicas" if hasattr(w, "profile") else "whole GPUs"
     if hasattr(w, "replicas_min"):
         words = say("Replicas that are kept at least: {n}.", n=f"{w.replicas_min:,}")
         found.append(Stated("replicas_min", w.replicas_min, w.replicas_min == 1, words))

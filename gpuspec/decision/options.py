@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,8 @@ MOST_FAST = 8
 """Ways of a GPU and format, from the cheapest to the fastest, that are kept where time counts."""
 LADDER = (1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
 """Multiples of the fewest GPUs on which a simulation is tried."""
+SERVICES = ("inference", "images")
+"""Works whose load may be split over kinds of GPU at any share; of jobs whole runs."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +45,18 @@ class Need:
     """(Z, S) time taken over the strictest limit on it; kept where at most 1."""
     time_s: float
     """Seconds that the objective "time" counts, at the central estimate."""
+    carried: float = 0.0
+    """Load of a replica within the limits, at the central estimate; 0 of jobs."""
 
     @property
     def gpu_hours(self) -> np.ndarray:
         """Return (Z, S) the GPU-hours of a month."""
         return np.einsum("lzs,l->zs", self.gpus, self.hours)
+
+    @cached_property
+    def mean_hours(self) -> np.ndarray:
+        """(Z,) GPU-hours of a month on average over the draws."""
+        return np.asarray(self.gpu_hours.mean(axis=1))
 
     @property
     def kept(self) -> np.ndarray:
@@ -77,12 +87,18 @@ class Options:
 
     ``table`` has one row a way: the columns of `gpuspec.topics.ways`, ``tech`` (row of
     ``ways.table``), ``need_gpus`` and ``sure`` (share of the draws in which limits are kept).
+    Ways that do all of the work come first; behind them the same ways for a part of it, from
+    ``share_from`` to ``share_to`` of the load of the busiest hour (of a job: of its runs), which is
+    ``share`` of all that is served. ``whole_way`` is the row of the way that does all; ``spares``
+    says whether the spare replicas of the service are kept there.
     """
 
     place: int
     ways: Ways
     table: pd.DataFrame
     needs: list[Need]
+    whole: int
+    """Ways that do all of the work."""
     sizes: np.ndarray
     """(Z,) distinct sizes of the load, against its first."""
     size_of: np.ndarray
@@ -97,15 +113,51 @@ class Options:
         needs = [_need(w, row, self.ways, self.sizes, draws, fast) for row in rows]
         return replace(self, needs=needs)
 
-    @property
+    def with_parts(
+        self, scenario: Scenario, draws: Draws, parts: Sequence[dict[str, Any]]
+    ) -> Options:
+        """Return the same ways, and behind them some of them for a part of the work.
+
+        `parts` say ``whole_way``, ``share_from``, ``share_to`` and ``spares``.
+        """
+        w, fast = scenario.workloads[self.place], scenario.objective == "time"
+        rows, needs = records(self.table), list(self.needs)
+        within: dict[int, Any] = {}
+        for part in parts:
+            way = part["whole_way"]
+            row = rows[way] | part | {"share": served(w, part["share_from"], part["share_to"])}
+            if way not in within:
+                within[way] = _drawn(w, row, self.ways, draws, fast)
+            needs.append(_of_draws(w, row, self.sizes, within[way]))
+            row |= {"need_gpus": float(needs[-1].central.max(initial=0.0))}
+            rows.append(row | {"sure": needs[-1].chance})
+        table = pd.DataFrame(rows, columns=self.table.columns)
+        return replace(self, table=table, needs=needs)
+
+    @cached_property
     def is_job(self) -> bool:
         """Whether it is a job: it ends, and may wait."""
         return bool(len(self.table)) and bool(np.isfinite(self.table["days"]).any())
 
+    @cached_property
+    def cells(self) -> dict[str, np.ndarray]:
+        """The columns of the table as arrays: cells are read many times."""
+        return {str(name): self.table[name].to_numpy() for name in self.table}
+
+    @property
+    def split(self) -> bool:
+        """Whether the work may be split over kinds of GPU."""
+        return len(self.needs) > self.whole
+
+    def carried(self, scenario: Scenario, draws: Draws, way: int) -> np.ndarray:
+        """Return (S,) the share of the first load that a replica carries within the limits."""
+        w, fast = scenario.workloads[self.place], scenario.objective == "time"
+        drawn = _drawn(w, dict(self.table.iloc[way]), self.ways, draws, fast)
+        return np.asarray(drawn.within[:-1] / drawn.load)
+
     def changes_format(self, way: int) -> bool:
         """Return whether a way runs in another number format than the first that is allowed."""
-        names = self.ways.table["precision"]
-        return bool(self.table["precision"].iloc[way] != names.iloc[0])
+        return bool(self.cells["precision"][way] != self.ways.table["precision"].iloc[0])
 
 
 def drawn_options(
@@ -133,8 +185,23 @@ def drawn_options(
     shown = pd.DataFrame([rows[i] for i in kept], columns=[*ways.table.columns, "tech"])
     shown["need_gpus"] = [float(found[i].central.max(initial=0.0)) for i in kept]
     shown["sure"] = [found[i].chance for i in kept]
+    shown = shown.assign(whole_way=range(len(kept)), share_from=0.0, share_to=1.0, share=1.0)
+    shown["spares"] = True
     missed = None if kept else _nearest(rows, found)
-    return Options(place, ways, shown, [found[i] for i in kept], distinct, size_of, missed)
+    needs = [found[i] for i in kept]
+    return Options(place, ways, shown, needs, len(kept), distinct, size_of, missed)
+
+
+def served(w: Workload, share_from: float, share_to: float) -> float:
+    """Return which share of all that is served lies between two shares of the busiest hour's load.
+
+    Of a job it is that share of its runs.
+    """
+    if w.kind not in SERVICES:
+        return share_to - share_from
+    low, high, hours = np.array(layers(w), float).T
+    mine = np.clip(high, share_from, share_to) - np.clip(low, share_from, share_to)
+    return float(mine @ hours / ((high - low) @ hours))
 
 
 def _nearest(rows: list[dict[str, Any]], needs: list[Need]) -> Missed | None:
@@ -149,54 +216,92 @@ def _nearest(rows: list[dict[str, Any]], needs: list[Need]) -> Missed | None:
 def _need(
     w: Workload, row: Mapping[str, Any], ways: Ways, size: np.ndarray, draws: Draws, fastest: bool
 ) -> Need:
-    wide = doubtful(row)
-    speed = draws.speed(w, str(row["gpu"]), str(row["precision"]), wide)
-    if w.kind in JOBS:
-        return _job(w, row, size, speed)
-    return _service(w, row, ways.curves[int(row["curve"])], size, speed, fastest)
+    return _of_draws(w, row, size, _drawn(w, row, ways, draws, fastest))
 
 
-def _job(w: Any, row: Mapping[str, Any], size: np.ndarray, speed: np.ndarray) -> Need:
-    """Return what a job needs: its average rate over the time that its deadline leaves it.
-
-    Jobs that share GPUs meet their deadlines if their average rates fit together (Liu and Layland
-    1973, doi:10.1145/321738.321743, for jobs that can be paused).
+@dataclass(frozen=True)
+class _Drawn:
+    """What of a way follows from its speed alone, whatever the load: (S,) factors on the speed; of
+    a service the load of a replica within the limits, (S + 1,) with the central one last, the load
+    of all, and how far the least load is over the limits.
     """
-    gpus, days = float(row["gpus"]), float(row["days"]) * size[:, None] / speed
-    window = w.deadline_days * w.runs_per_year / (HOURS_YEAR / 24)
-    share = min(window, 1.0)
-    used = gpus * days * w.runs_per_year / (HOURS_YEAR / 24) / share
-    over = days / w.deadline_days
-    central = np.full(len(size), gpus)
-    hours = np.array([share * HOURS_MONTH])
-    return Need(used[None].astype(np.float32), hours, central, over, float(row["days"]) * 86400)
+
+    speed: np.ndarray
+    within: np.ndarray
+    load: float
+    least: float
 
 
-def _service(
-    w: Any,
-    row: Mapping[str, Any],
-    curve: dict[str, np.ndarray],
-    size: np.ndarray,
-    speed: np.ndarray,
-    fastest: bool,
-) -> Need:
-    batch, over, load = curve["batch"], curve["excess"], float(curve["load"][0])
+def _drawn(w: Workload, row: Mapping[str, Any], ways: Ways, draws: Draws, fastest: bool) -> _Drawn:
+    speed = draws.speed(w, str(row["gpu"]), str(row["precision"]), doubtful(row))
+    if w.kind in JOBS:
+        return _Drawn(speed, np.zeros(0), 0.0, 0.0)
+    curve = ways.curves[int(row["curve"])]
+    batch, over = curve["batch"], curve["excess"]
     within = capacity(batch, over, np.append(speed, 1.0))
     if "whole" in curve:  # requests in flight come in whole numbers
         within = np.floor(within + 1e-6)
     if fastest:
         within = np.minimum(within, float(row["batch"]))
     within = np.maximum(within, batch[0])
+    return _Drawn(speed, within, float(curve["load"][0]), float(over[0]))
+
+
+def _of_draws(w: Workload, row: Mapping[str, Any], size: np.ndarray, drawn: _Drawn) -> Need:
+    return (_job if w.kind in JOBS else _service)(w, row, size, drawn)
+
+
+def _job(w: Any, row: Mapping[str, Any], size: np.ndarray, drawn: _Drawn) -> Need:
+    """Return what a job needs: its average rate over the time that its deadline leaves it.
+
+    Jobs that share GPUs meet their deadlines if their average rates fit together (Liu and Layland
+    1973, doi:10.1145/321738.321743, for jobs that can be paused).
+    """
+    gpus, days = float(row["gpus"]), float(row["days"]) * size[:, None] / drawn.speed
+    runs_per_year = w.runs_per_year * (row.get("share_to", 1.0) - row.get("share_from", 0.0))
+    window = w.deadline_days * runs_per_year / (HOURS_YEAR / 24)
+    share = min(window, 1.0)
+    used = gpus * days * runs_per_year / (HOURS_YEAR / 24) / share
+    over = days / w.deadline_days
+    central = np.full(len(size), gpus)
+    hours = np.array([share * HOURS_MONTH])
+    return Need(used[None].astype(np.float32), hours, central, over, float(row["days"]) * 86400)
+
+
+def _service(w: Any, row: Mapping[str, Any], size: np.ndarray, drawn: _Drawn) -> Need:
     cut, unit = layers(w), int(row["unit_gpus"])
+    low, high = row.get("share_from", 0.0), row.get("share_to", 1.0)
     ends = np.array([[layer.share_from, layer.share_to] for layer in cut])
-    asked = load * ends[:, :, None, None] * size[:, None]
-    units = np.ceil(asked / within - 1e-6)
-    held = np.where(asked > 0, replicas(w, units, unit), 0.0)
+    ends = np.clip(ends, low, high) - low
+    asked = drawn.load * ends[:, :, None, None] * size[:, None]
+    units = np.ceil(asked / drawn.within - 1e-6)
+    held = replicas(_reserved(w, row), units, unit)
+    held[0, 0] = 0.0  # what is kept in reserve is there as long as the service is
     gpus = (held[:, 1] - held[:, 0]) * unit
-    late = np.broadcast_to(over[0] / speed, (len(size), len(speed)))
+    late = np.broadcast_to(drawn.least / drawn.speed, (len(size), len(drawn.speed)))
     hours = np.array([layer.hours_month for layer in cut])
     central = gpus[:, :, -1].sum(axis=0)
-    return Need(gpus[:, :, :-1].astype(np.float32), hours, central, late, float(row["speed_s"]))
+    need, carried = gpus[:, :, :-1].astype(np.float32), float(drawn.within[-1])
+    return Need(need, hours, central, late, float(row["speed_s"]), carried)
+
+
+def _reserved(w: Any, row: Mapping[str, Any]) -> Any:
+    """Return a service with the replicas that a part of it keeps in reserve.
+
+    The replicas that are kept at least are split as the load is. Spare ones are kept in one part;
+    an availability is reached in both, so that both together reach it.
+    """
+    low, high = row.get("share_from", 0.0), row.get("share_to", 1.0)
+    if not (low or high < 1):
+        return w
+    least = getattr(w, "replicas_min", 1)
+    from_, to = (int(np.ceil(least * share - 1e-9)) for share in (low, high))
+    mine: dict[str, Any] = {"replicas_min": to - from_}
+    if w.availability is not None:
+        mine["availability"] = w.availability**0.5
+    if not row["spares"]:
+        mine["spare_replicas"] = 0
+    return w.model_copy(update=mine)
 
 
 def _elastic(w: Any, rows: list[dict[str, Any]], draws: Draws, most: int) -> list[dict[str, Any]]:
@@ -236,7 +341,7 @@ def _worth(
         groups.setdefault((rows[i]["gpu"], rows[i]["precision"]), []).append(i)
     kept: list[int] = []
     for places in groups.values():
-        spent = {i: float(needs[i].gpu_hours.mean()) for i in places}
+        spent = {i: float(needs[i].mean_hours.mean()) for i in places}
         atonce = {i: float(needs[i].central.max(initial=0.0)) for i in places}
         order = sorted(places, key=lambda i: (atonce[i], spent[i]))
         front: list[int] = []

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -66,15 +68,16 @@ class Plan:
         """For each kind and segment of its pool in use: GPUs that are missing, and what a month of
         renting them and of energy in one's own rooms costs, each (S,).
         """
-        p = self.problem
-        found = {}
-        for (k, q), layers in p.pools.items():
-            if (self.chosen.taken[layers.column] > 0.5).any():
-                _, every, alone = p.tails(self.chosen, k, q)
-                rent = p.hour_usd(k, q) * every.hours
-                energy = p.kinds.busy_usd[k] * (alone.hours - every.hours)
-                found[k, q] = every.short, rent, energy
-        return found
+        return self.short_of(self.problem.pools)
+
+    def short_of(
+        self, places: Iterable[tuple[int, int]]
+    ) -> dict[tuple[int, int], tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Return `short` of some kinds and segments."""
+        return {
+            short.place: (short.every.short, short.rent_usd, short.energy_usd)
+            for short in self.problem.tails(self.chosen, places)
+        }
 
     @cached_property
     def parts(self) -> dict[str, np.ndarray]:
@@ -115,6 +118,16 @@ class Plan:
                 price = kinds.spot_usd[k, q] * p.draws.price(int(kinds.spot_offer[k]))
                 total += price * hours / useful(mine, way, kinds, k)
         return total
+
+    def rent_usd(self, c: int) -> float:
+        """Return what a column costs on average that runs by the hour or on spot; else 0."""
+        return 0.0 if self.problem.choices.venue[c] == POOL else float(self._rent(c).mean())
+
+    def rents_from(self, c: int) -> int:
+        """Return the offer that a column runs on by the hour or on spot; -1 for none."""
+        cho, kinds = self.problem.choices, self.problem.kinds
+        by_use = {HOUR: kinds.hour_offer, SPOT: kinds.spot_offer}.get(int(cho.venue[c]))
+        return -1 if by_use is None else int(by_use[cho.kind[c]])
 
     @cached_property
     def effort_usd(self) -> float:
@@ -166,6 +179,11 @@ class Plan:
         for (_, q), (_, rent, energy) in self.short.items():
             total[q] += float((rent + energy).mean())
         return np.asarray(total)
+
+    @property
+    def spent_usd(self) -> float:
+        """Cash over the horizon, purchases included and not what they are worth at its end."""
+        return self.upfront_usd + float(self.monthly_usd @ self.problem.calendar.months)
 
     @property
     def power_kw(self) -> float:
@@ -326,46 +344,59 @@ class Plan:
 
     @cached_property
     def runs(self) -> pd.DataFrame:
-        """One row a workload and round in which its way changes: ``workload`` (name), ``place``,
-        ``from_month``, ``gpu``, ``precision``, ``split``, ``venue``, ``way``, ``tech``, ``gpus``
-        (at the central estimate, the most of the round), ``gpus_high`` (at most, in 90 % of the
-        draws), ``days`` (of a job), ``ttft_s``, ``tpot_s``, ``hours_month``, ``gpu_hours_month``
-        (on average) and ``sure`` (share of the draws in which its limits are kept).
+        """One row a workload (of one that is split, a part of it) and round in which its ways
+        change: ``workload`` (name), ``place``, ``from_month``, ``gpu``, ``precision``, ``split``,
+        ``venue``, ``way`` (that does all of the work), ``tech``, ``gpus`` (at the central estimate,
+        the most of the round), ``gpus_high`` (at most, in 90 % of the draws), ``days`` (of a job),
+        ``ttft_s``, ``tpot_s``, ``hours_month``, ``gpu_hours_month`` (on average), ``sure`` (share
+        of the draws in which its limits are kept), ``share`` (of all that is served), and
+        ``share_from``, ``share_to`` (of the load of the busiest hour).
         """
-        p, cho, cal = self.problem, self.problem.choices, self.problem.calendar
+        cho = self.problem.choices
         rows: list[dict[str, Any]] = []
-        before: dict[int, tuple[int, int]] = {}
-        for c in sorted(self.columns, key=lambda c: (cho.workload[c], cho.round[c])):
-            w, way = int(cho.workload[c]), int(cho.way[c])
-            mine = p.options[w]
-            now = way, int(cho.venue[c])
-            at = np.flatnonzero((cal.round_of == cho.round[c]) & (mine.size_of >= 0))
-            need, sizes = mine.needs[way], np.unique(mine.size_of[at])
-            high = float(np.quantile(need.gpus[:, sizes].sum(axis=0).max(axis=0), 0.9))
-            count = float(cho.atonce[c].max())
+        before: dict[int, list[tuple[int, int]]] = {}
+        last: dict[int, list[dict[str, Any]]] = {}
+        order = sorted(
+            self.columns, key=lambda c: (cho.workload[c], cho.round[c], cho.share_from[c])
+        )
+        for (w, _), of in groupby(order, key=lambda c: (int(cho.workload[c]), cho.round[c])):
+            columns = [int(c) for c in of]
+            now = [(int(cho.way[c]), int(cho.venue[c])) for c in columns]
+            mine = [self._run(c) for c in columns]
             if before.get(w) == now:
-                rows[-1]["gpus"] = max(rows[-1]["gpus"], count)
-                rows[-1]["gpus_high"] = max(rows[-1]["gpus_high"], high)
+                for row, more in zip(last[w], mine, strict=True):
+                    for name in ("gpus", "gpus_high"):
+                        row[name] = max(row[name], more[name])
                 continue
-            before[w] = now
-            row = dict(mine.table.iloc[way])
-            names = ("gpu", "precision", "split", "tech", "days", "ttft_s", "tpot_s", "bound")
-            rows.append(
-                {
-                    "workload": p.scenario.workloads[w].name,
-                    "place": w,
-                    "from_month": float(cal.starts[cho.round[c]]),
-                    **{n: row[n] for n in names},
-                    "venue": VENUES[now[1]],
-                    "way": way,
-                    "gpus": count,
-                    "gpus_high": max(high, count) if not mine.is_job else count,
-                    "hours_month": float(need.hours.max()),
-                    "gpu_hours_month": float(need.gpu_hours[sizes].mean()),
-                    "sure": need.chance,
-                }
-            )
+            before[w], last[w] = now, mine
+            rows += mine
         return pd.DataFrame(rows)
+
+    def _run(self, c: int) -> dict[str, Any]:
+        """Return a row of `runs`, of a column."""
+        p, cho, cal = self.problem, self.problem.choices, self.problem.calendar
+        w, way = int(cho.workload[c]), int(cho.way[c])
+        mine = p.options[w]
+        at = np.flatnonzero((cal.round_of == cho.round[c]) & (mine.size_of >= 0))
+        need, sizes = mine.needs[way], np.unique(mine.size_of[at])
+        high = float(np.quantile(need.gpus[:, sizes].sum(axis=0).max(axis=0), 0.9))
+        count, row = float(cho.atonce[c].max()), dict(mine.table.iloc[way])
+        used = need.gpus[:, sizes].any(axis=(1, 2))
+        names = ["gpu", "precision", "split", "tech", "days", "ttft_s", "tpot_s", "bound"]
+        names += ["share", "share_from", "share_to"]
+        return {
+            "workload": p.scenario.workloads[w].name,
+            "place": w,
+            "from_month": float(cal.starts[cho.round[c]]),
+            **{n: row[n] for n in names},
+            "venue": VENUES[int(cho.venue[c])],
+            "way": int(row["whole_way"]),
+            "gpus": count,
+            "gpus_high": max(high, count) if not mine.is_job else count,
+            "hours_month": float(need.hours[used].max(initial=0.0)),
+            "gpu_hours_month": float(need.mean_hours[sizes].mean()),
+            "sure": need.chance,
+        }
 
     @cached_property
     def work_usd(self) -> pd.Series:
@@ -389,7 +420,7 @@ class Plan:
                 found[w] += float(self._rent(int(c)).mean())
                 continue
             for place in np.flatnonzero((cal.round_of == cho.round[c]) & (mine.size_of >= 0)):
-                used = mine.needs[cho.way[c]].gpu_hours[mine.size_of[place]].mean()
+                used = mine.needs[cho.way[c]].mean_hours[mine.size_of[place]]
                 hours[w, k] += float(used) * cal.months[place]
         share = hours / np.maximum(hours.sum(axis=0), 1e-9)
         names = [w.name for w in p.scenario.workloads]

@@ -17,6 +17,7 @@ from gpuspec.decision.plans import Plan
 UNITS = {
     "capital": "USD",
     "monthly": "USD a month",
+    "total": "USD over the horizon",
     "power": "kW",
     "gpus": "GPUs",
     "deadline": "days",
@@ -83,6 +84,7 @@ def _plan(decision: Decision, place: int) -> dict[str, Any]:
 
 def _works(plan: Plan) -> list[dict[str, Any]]:
     names = ["workload", "gpu", "precision", "split", "gpus", "gpus_high", "from_month", "sure"]
+    names.append("share")
     found = []
     for run, ground in zip(plan.runs.to_dict("records"), plan.grounds, strict=True):
         given = delivered(plan, run)

@@ -10,7 +10,7 @@ import numpy as np
 
 from gpuspec.base.lazy import pd
 from gpuspec.base.units import HOURS_MONTH
-from gpuspec.decision.decide import Decision, problem_of
+from gpuspec.decision.decide import Decision, in_parts, problem_of
 from gpuspec.decision.errors import MARKET, Z80, Draws, own_spread
 from gpuspec.decision.plan.words import paid_words, short_gpu
 from gpuspec.decision.plans import Plan
@@ -99,6 +99,8 @@ class Gap:
         problem = problem_of(asked, TREND_SAMPLES, loads=TREND_LOADS)
         if not problem.able:
             return float("nan"), ""
+        if any((plan.runs["share"] < 1).any() for plan in self.plans):
+            problem = in_parts(problem) or problem
         model = Model(problem)
         found = [solve(model, _same(model, plan), TREND_GAP, 2.0) for plan in self.plans]
         if any(one is None for one in found):
@@ -122,7 +124,10 @@ def _alone(plan: Plan) -> Plan:
     ]
     options = [
         replace(
-            o, table=o.table.iloc[ways].reset_index(drop=True), needs=[o.needs[i] for i in ways]
+            o,
+            table=o.table.iloc[ways].reset_index(drop=True),
+            needs=[o.needs[i] for i in ways],
+            whole=sum(i < o.whole for i in ways),
         )
         for o, ways in zip(p.options, used, strict=True)
     ]

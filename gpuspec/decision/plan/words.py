@@ -24,6 +24,8 @@ from gpuspec.decision.decide import (
     WAIT,
     Decision,
 )
+from gpuspec.decision.loads import layers
+from gpuspec.decision.options import SERVICES
 from gpuspec.decision.plans import Plan, Policy
 from gpuspec.decision.programme import HOUR, POOL, SPOT, VENUES
 from gpuspec.decision.scenario.records import Prices
@@ -67,6 +69,20 @@ SIGNING = {
     "later and is paid for {paid}.",
 }
 """By whether it is bought, whether later than now, and whether one waits for it."""
+SHARED = {
+    "inference": "Of the requests of {work}, {parts}.",
+    "images": "Of the images of {work}, {parts}.",
+}
+LATER_SHARED = {
+    "inference": "After {months}: of the requests of {work}, {parts}.",
+    "images": "After {months}: of the images of {work}, {parts}.",
+}
+"""How a work is split over kinds of GPU, by its kind; of jobs it is the runs."""
+PARTS_OF = {
+    "inference": "{work}, {share} of the requests",
+    "images": "{work}, {share} of the images",
+}
+"""What a part of a work is called in a table."""
 HIDDEN = 0.5
 """Amounts below so many USD are not told."""
 
@@ -271,7 +287,37 @@ def plan_sentences(plan: Plan, voice: Voice) -> list[str]:
     if kept:
         found.append(say("Keep the {gpus} that are owned.", gpus=voice.counted(kept)))
     found += [_signing(rows, voice) for rows in _signings(plan)]
-    return found + _renting(plan, voice)
+    return [*found, *_renting(plan, voice), *sharing(plan, voice)]
+
+
+def sharing(plan: Plan, voice: Voice) -> list[str]:
+    """Say of each work that is split which share each kind of GPU carries; as long as it stays so.
+
+    Where the load changes over the day, the first kind is filled before the next gets any.
+    """
+    say, found = voice.say, []
+    for name, mine in plan.runs.groupby("workload", sort=False):
+        for month, rows in mine.groupby("from_month"):
+            if len(rows) < 2:
+                continue
+            work = plan.problem.scenario.workloads[int(rows["place"].iloc[0])]
+            parts = []
+            for row in rows.to_dict("records"):
+                values = {"gpus": voice.counted({str(row["gpu"]): float(row["gpus"])})}
+                text = "{gpus} carry {share}"
+                parts.append(say(text, **values, share=percent(float(row["share"]))))
+            values = {"work": str(name), "parts": voice.listed(parts)}
+            what = SHARED.get(work.kind, "Of the runs of {work}, {parts}.")
+            if month:
+                values["months"] = voice.months(float(str(month)))
+                what = LATER_SHARED.get(
+                    work.kind, "After {months}: of the runs of {work}, {parts}."
+                )
+            found.append(say(what, **values))
+            if work.kind in SERVICES and len(layers(work)) > 1:
+                first = short_gpu(str(rows["gpu"].iloc[0]))
+                found.append(say("The {gpu} are filled first, at every hour.", gpu=first))
+    return found
 
 
 def _signings(plan: Plan) -> list[list[dict[Any, Any]]]:

@@ -20,6 +20,7 @@ from gpuspec.decision.plan.sensitivity import price_column
 from gpuspec.decision.plan.words import (
     HIDDEN,
     PAID,
+    PARTS_OF,
     Voice,
     fleet_label,
     modes_of,
@@ -81,6 +82,10 @@ def _works(decision: Decision, plan: Plan, voice: Voice) -> list[tuple[str, ...]
         if name not in seen:
             cost = _cost(plan, run, voice)
         seen.add(name)
+        if run["share"] < 1:
+            kind = decision.scenario.workloads[run["place"]].kind
+            text = PARTS_OF.get(kind, "{work}, {share} of the runs")
+            name = say(text, work=name, share=percent(run["share"]))
         if run["from_month"]:
             text = "{work}, after {months}"
             name = say(text, work=name, months=voice.months(run["from_month"]))

@@ -39,6 +39,17 @@ class Choices:
     """(C,) GPUs that a job needs at one place; 0 for services."""
     log_time: np.ndarray
     """(C,) log of the time that the objective "time" counts."""
+    share_from: np.ndarray
+    share_to: np.ndarray
+    """(C,) part of the work that it does: shares of the load of the busiest hour, or of the runs.
+    """
+    share: np.ndarray
+    """(C,) share of all that is served."""
+
+    @property
+    def part(self) -> np.ndarray:
+        """Return (C,) whether a column does a part of its work alone."""
+        return np.asarray((self.share_from > 0) | (self.share_to < 1))
 
     def __len__(self) -> int:
         return len(self.workload)
@@ -58,22 +69,27 @@ def choices_of(
     usd, atonce, kwh = np.zeros(shape), np.zeros(shape), np.zeros(shape)
     for c, (w, i, e, v, k) in enumerate(rows):
         mine, need = options[w], options[w].needs[i]
+        if c == 0 or rows[c - 1][:2] != (w, i):
+            drawn = need.gpu_hours
         for q in np.flatnonzero((cal.round_of == e) & (mine.size_of >= 0)):
             z = mine.size_of[q]
-            hours = need.gpu_hours[z]
+            hours = drawn[z]
             atonce[c, q] = need.central[z]
-            kwh[c, q] = hours.mean() * kinds.power_kw[k] * scenario.prices.power_share
+            kwh[c, q] = need.mean_hours[z] * kinds.power_kw[k] * scenario.prices.power_share
             if v == HOUR:
                 usd[c, q] = kinds.hour_usd[k, q] * _mean(hours, draws, int(kinds.hour_offer[k]))
             elif v == SPOT:
                 usd[c, q] = kinds.spot_usd[k, q] * _mean(hours, draws, int(kinds.spot_offer[k]))
                 usd[c, q] /= useful(mine, i, kinds, k)
-    block = [float(options[w].table["gpus"].iloc[i]) * options[w].is_job for w, i, *_ in rows]
+    block = [float(options[w].cells["gpus"][i]) * options[w].is_job for w, i, *_ in rows]
     times = [np.log(options[w].needs[i].time_s) for w, i, *_ in rows]
+    parts = np.zeros((3, len(rows)))
+    for w, mine in enumerate(options):
+        of = mine.table[["share_from", "share_to", "share"]].to_numpy(float)
+        parts[:, place[0] == w] = of[place[1, place[0] == w]].T
     work, way, round_, venue, kind = place
-    return Choices(
-        work, way, round_, venue, kind, usd, atonce, kwh, np.array(block), np.array(times)
-    )
+    asked = usd, atonce, kwh, np.array(block), np.array(times)
+    return Choices(work, way, round_, venue, kind, *asked, *parts)
 
 
 def _places(
@@ -85,15 +101,16 @@ def _places(
     unless time is the objective.
     """
     spot = getattr(scenario.workloads[w], "interruptible", False)
-    least: dict[tuple[int, str, int], float] = {}
+    least: dict[tuple[int, str, int, float, float], float] = {}
     atonce = [float(need.central.max(initial=0.0)) for need in mine.needs]
     for i in np.argsort(atonce, kind="stable").tolist():
-        k = kinds.names.index(mine.table["gpu"].iloc[i])
+        k = kinds.names.index(mine.cells["gpu"][i])
         venues = [POOL] + ([HOUR] if mine.is_job and kinds.hour_offer[k] >= 0 else [])
         venues += [SPOT] if spot and kinds.spot_offer[k] >= 0 and _surely(mine, i, kinds, k) else []
-        hours = float(mine.needs[i].gpu_hours.mean())
+        hours = float(mine.needs[i].mean_hours.mean())
+        part = float(mine.cells["share_from"][i]), float(mine.cells["share_to"][i])
         for venue in venues:
-            key = k, str(mine.table["precision"].iloc[i]), venue
+            key = k, str(mine.cells["precision"][i]), venue, *part
             more = hours >= least.get(key, np.inf) * (1 - 1e-9)
             if mine.is_job and more and scenario.objective != "time":
                 continue
@@ -109,8 +126,8 @@ def _surely(mine: Options, way: int, kinds: Kinds, kind: int) -> bool:
 
 def useful(mine: Options, way: int, kinds: Kinds, kind: int) -> float:
     """Return the share of paid spot hours that move the work forward."""
-    unit = mine.table[["gpus", "unit_gpus"]].iloc[way].max() if mine.is_job else 0.0
-    unit = unit or float(mine.table["unit_gpus"].iloc[way])
+    unit = float(mine.cells["unit_gpus"][way])
+    unit = max(unit, float(mine.cells["gpus"][way])) if mine.is_job else unit
     return float(spot_useful_share(kinds.lost[kind], unit))
 
 

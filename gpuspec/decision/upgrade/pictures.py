@@ -54,18 +54,22 @@ def fleet_timeline(gpus: pd.DataFrame, periods: list[str], title: str) -> Figure
 
 
 def runs_matrix(runs: pd.DataFrame, periods: list[str], title: str) -> Figure:
-    """Draw what runs where: a row a workload, a column a period."""
+    """Draw what runs where: a row a workload, a column a period; parts of a work lie side by side,
+    as wide as their shares.
+    """
     works = list(dict.fromkeys(runs["workload"]))
     figure, axes = charts.blank_axes(7.0, 1.3 + 0.6 * max(len(works), 1), grid="")
     colors = charts.gpu_colors(sorted(runs["gpu"].unique()))
     edge: Any = {"edgecolor": "white", "linewidth": 0.5}
     box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.8}
-    for r in runs.to_dict("records"):
-        y = works.index(r["workload"])
+    before = runs.groupby(["workload", "period"])["share"].cumsum() - runs["share"]
+    for r in runs.assign(before=before).to_dict("records"):
+        y, width = works.index(r["workload"]), 0.92 * r["share"]
+        left = r["period"] - 0.46 + 0.92 * r["before"]
         hatch = {"by the hour": "..", "spot": "xx"}.get(r["venue"], "")
-        axes.barh(y, 0.92, 0.8, r["period"] - 0.46, color=colors[r["gpu"]], hatch=hatch, **edge)
+        axes.barh(y, width, 0.8, left, color=colors[r["gpu"]], hatch=hatch, **edge)
         text = f"{r['gpus']:.0f}"
-        axes.text(r["period"], y, text, ha="center", va="center", fontsize=7, bbox=box)
+        axes.text(left + width / 2, y, text, ha="center", va="center", fontsize=7, bbox=box)
     charts.row_names(axes, works, below=0.45)
     axes.set_xticks(range(len(periods)), periods, fontsize=8)
     axes.set_xlabel("from month", fontsize=8)

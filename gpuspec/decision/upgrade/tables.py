@@ -68,7 +68,7 @@ def gpus_table(plan: Plan) -> pd.DataFrame:
         mine, k = p.options[cho.workload[c]], cho.kind[c]
         how = HELD.index("spot" if cho.venue[c] == SPOT else "by the hour")
         for q in np.flatnonzero((cal.round_of == cho.round[c]) & (mine.size_of >= 0)):
-            hours = mine.needs[cho.way[c]].gpu_hours[mine.size_of[q]].mean()
+            hours = mine.needs[cho.way[c]].mean_hours[mine.size_of[q]]
             found[how, k, q] += float(hours) / 730.0
     rows = [(p.kinds.names[k], HELD[h], q, float(n)) for (h, k, q), n in np.ndenumerate(found)]
     return pd.DataFrame(rows, columns=["gpu", "held", "period", "gpus"])
@@ -105,8 +105,9 @@ def orders_table(plan: Plan) -> pd.DataFrame:
 
 
 def runs_table(plan: Plan) -> pd.DataFrame:
-    """Return what runs where: one row a workload and period: ``workload``, ``period``, ``gpu``,
-    ``precision``, ``split``, ``venue``, ``gpus`` (at the central estimate) and ``job``.
+    """Return what runs where: one row a workload (of one that is split, a part of it) and period:
+    ``workload``, ``period``, ``gpu``, ``precision``, ``split``, ``venue``, ``gpus`` (at the central
+    estimate), ``job``, ``share`` (of all that is served) and ``share_from`` (of the busiest hour).
     """
     p, cal, cho = plan.problem, plan.problem.calendar, plan.problem.choices
     rows = []
@@ -117,10 +118,11 @@ def runs_table(plan: Plan) -> pd.DataFrame:
             place = ("pool", "by the hour", "spot")[cho.venue[c]]
             name = p.scenario.workloads[cho.workload[c]].name
             of = way["gpu"], way["precision"], way["split"], place
-            rows.append((name, int(q), *of, float(cho.atonce[c, q]), mine.is_job))
-    names = ["workload", "period", "gpu", "precision", "split", "venue", "gpus", "job"]
-    return pd.DataFrame(rows, columns=names).sort_values(
-        ["workload", "period"], kind="stable", ignore_index=True
+            part = float(cho.share[c]), float(cho.share_from[c])
+            rows.append((name, int(q), *of, float(cho.atonce[c, q]), mine.is_job, *part))
+    names = ["workload", "period", "gpu", "precision", "split", "venue", "gpus", "job", "share"]
+    return pd.DataFrame(rows, columns=[*names, "share_from"]).sort_values(
+        ["workload", "period", "share_from"], kind="stable", ignore_index=True
     )
 
 
@@ -129,7 +131,8 @@ def ways_table(decision: Decision) -> pd.DataFrame:
     ``split``, ``need_gpus`` (for the largest load), ``days`` (of a job) and ``sure``.
     """
     parts = [
-        o.table.assign(workload=decision.scenario.workloads[o.place].name) for o in decision.options
+        o.table.iloc[: o.whole].assign(workload=decision.scenario.workloads[o.place].name)
+        for o in decision.options
     ]
     names = ["workload", "gpu", "precision", "split", "need_gpus", "days", "sure"]
     return pd.concat(parts, ignore_index=True)[names]

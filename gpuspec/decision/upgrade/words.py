@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 
 from gpuspec.constants.ground import Ground
 from gpuspec.decision.decide import MIX, Decision
 from gpuspec.decision.ground import warning
-from gpuspec.decision.plan.words import PAID, short_gpu
+from gpuspec.decision.plan.words import PAID, sharing, short_gpu, voice_of
 from gpuspec.decision.plans import Plan
 from gpuspec.decision.scenario import Scenario
 from gpuspec.decision.upgrade.ask import UpgradeQuestion
@@ -106,15 +108,20 @@ def names_of(plan: Plan) -> str:
     return listed([*known, *kinds, *split][:2]) or NAMES[MIX]
 
 
+def sharing_sentence(decision: Decision) -> str:
+    """Say which share of each work that is split each kind of GPU carries; '' without any."""
+    return " ".join(sharing(decision.best, voice_of(decision)))
+
+
 def moves_sentence(decision: Decision) -> str:
     """Say which work changes its kind of GPU over time; '' where none does."""
-    runs = decision.best.runs
-    said = [
-        f"{name} moves to {short_gpu(row.gpu)} after {row.from_month:.0f} months"
-        for name, mine in runs.groupby("workload", sort=False)
-        for before, row in zip(rows(mine), rows(mine.iloc[1:]), strict=False)
-        if before.gpu != row.gpu
-    ]
+    said = []
+    for name, mine in decision.best.runs.groupby("workload", sort=False):
+        kinds = [(month, [*rows_["gpu"]]) for month, rows_ in mine.groupby("from_month")]
+        for (_, before), (month, after) in pairwise(kinds):
+            if set(before) != set(after):
+                where = listed([short_gpu(str(gpu)) for gpu in after])
+                said.append(f"{name} moves to {where} after {month:.0f} months")
     return f"{listed(said)}.".capitalize() if said else ""
 
 
@@ -179,6 +186,7 @@ def limits_sentence(decision: Decision) -> str:
     said = {
         "capital {}": (limits.capital, amount),
         "{} a month": (limits.monthly, amount),
+        "{} over the horizon": (limits.total, amount),
         "power of {} kW": (limits.power, "{:,.0f}".format),
         "{} GPUs": (limits.gpus, "{:,.0f}".format),
     }
@@ -201,6 +209,7 @@ def answer_text(question: UpgradeQuestion) -> str:
     decision = question.decision
     said = [upgrade_finding(decision) + "."]
     if decision.feasible:
-        said += [rented_sentence(decision.best), cost_sentence(decision), moves_sentence(decision)]
+        said += [rented_sentence(decision.best), sharing_sentence(decision)]
+        said += [cost_sentence(decision), moves_sentence(decision)]
         said += [ground_sentence(decision)]
     return " ".join(line for line in [*said, question.stated.doubts] if line)
