@@ -228,7 +228,8 @@ def default_sentences(s: Scenario, voice: Voice, plan: Plan | None = None) -> li
         text = (
             "A further kind of GPU costs {kind} a year, a contract or purchase {contract}, a work "
         )
-        text += "in another number format {precision}, and one that moves to another kind later, or is split, {work}."
+        text += "in another number format {precision}, and one that moves to another kind later, "
+        text += "or is split, {work}."
         amounts = {"kind": s.effort.kind_usd_year, "contract": s.effort.contract_usd}
         amounts |= {"precision": s.effort.precision_usd, "work": s.effort.workload_usd}
         found.append(say(text, **{n: voice.money(usd) for n, usd in amounts.items()}))
