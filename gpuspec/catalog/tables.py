@@ -50,6 +50,7 @@ RECORDS = {
     "workloads": "gpuspec.catalog.workloads:Workload",
     "use-cases": "gpuspec.catalog.use_cases:UseCase",
     "load-profiles": "gpuspec.catalog.load_profiles:LoadProfile",
+    "engine-arguments": "gpuspec.catalog.arguments:Argument",
 }
 """The record that declares the columns of a table; looked up when a row is checked. Tables that
 are not named here are declared by their schema in the package alone."""

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from gpuspec.base.errors import InputError
 from gpuspec.cli.asking import asking
-from gpuspec.cli.common import echo, echo_json, json_option, print_table
+from gpuspec.cli.common import echo, echo_json, echo_runs, json_option, print_table, run_option
 from gpuspec.views.columns import amount, headings
 from gpuspec.views.words import counted, days_with_interval, ground_sentence, grounds_sentence
 
@@ -62,7 +62,8 @@ def model_(question: "ModelQuestion", as_json: bool) -> None:
 
 @asking("estimate", first="model", needed=True)
 @json_option
-def estimate(question: "EstimateQuestion", as_json: bool) -> None:
+@run_option
+def estimate(question: "EstimateQuestion", as_json: bool, as_run: bool) -> None:
     """Say how fast GPUs serve MODEL (a name, or the path of a config.json), in which layout.
 
     \b
@@ -71,18 +72,28 @@ def estimate(question: "EstimateQuestion", as_json: bool) -> None:
     gpuspec estimate Llama-3.1-70B --gpus H200 --tp 2 --weights fp8 --concurrency 32
     gpuspec estimate DeepSeek-R1 --gpus H200 --tp 8 --attention-dp 8 --concurrency 256
     gpuspec estimate DeepSeek-R1 --gpus H100 --tp 16 --prefill-gpus 32 --decode-gpus 64
+    gpuspec estimate Qwen3-32B --gpus H200 --engine vllm --users 2000 --run
     """
     from gpuspec.topics.serving import estimates
     from gpuspec.topics.serving import words as said
+    from gpuspec.topics.serving.running import estimate_runs
 
     q = question
     rows = estimates(q)
     if not any(row["works"] for row in rows):
         layout = f"{rows[0]['gpus']} x {rows[0]['gpu']} in {rows[0]['weights']}"
         raise InputError("layout", layout, rows[0]["reason"])
+    runs = estimate_runs(q, rows) if as_run else []
     if as_json:
-        load = {"load_asked": said.load_sentence(q), "software": said.software_sentence(q)}
+        load: dict[str, object] = {
+            "load_asked": said.load_sentence(q),
+            "software": said.software_sentence(q),
+        }
+        load |= {"run": [run.told() for run in runs]} if as_run else {}
         echo_json({**rows[0], **load} if len(rows) == 1 else {**load, "estimates": rows})
+        return
+    if as_run:
+        echo_runs(runs)
         return
     echo(f"{said.load_sentence(q)}\n{said.formats_sentence(q)} {said.software_sentence(q)}\n")
     if len(rows) == 1:
@@ -280,21 +291,29 @@ def images(question: "ImagesQuestion", as_json: bool) -> None:
 
 @asking("training", first="model", needed=True)
 @json_option
-def train(question: "TrainingQuestion", as_json: bool) -> None:
+@run_option
+def train(question: "TrainingQuestion", as_json: bool, as_run: bool) -> None:
     """Say how long MODEL trains on numbers of GPUs, laid out how, with which error.
 
     \b
     gpuspec train Llama-3.1-70B --tokens 1e12 --deadline-days 30 --gpus H100,H200 --precision fp8
+    gpuspec train Llama-3.1-8B --tokens 1e9 --gpus H100 --counts 8 --tuning lora --run
     """
     from gpuspec.topics.training import deadline_table, runs_table
+    from gpuspec.topics.training.running import training_runs
     from gpuspec.topics.training.words import deadline_finding, runs_ground
 
     runs = runs_table(question)
+    answer = deadline_table(question, runs)
+    started = training_runs(question, answer) if as_run else []
     if as_json:
-        echo_json({"runs": runs})
+        more = {"run": [run.told() for run in started]} if as_run else {}
+        echo_json({"runs": runs, **more})
+        return
+    if as_run:
+        echo_runs(started)
         return
     _tell_runs(runs)
-    answer = deadline_table(question, runs)
     echo("\n" + deadline_finding(question, answer))
     echo(runs_ground(answer))
 
@@ -359,7 +378,8 @@ def _tell_steps(runs: "pd.DataFrame") -> None:
 
 @asking("mig", first="tenants", name="mig")
 @json_option
-def mig_(question: "MigQuestion", as_json: bool) -> None:
+@run_option
+def mig_(question: "MigQuestion", as_json: bool, as_run: bool) -> None:
     """Pack the TENANTS of a CSV file (or "example") on the fewest or cheapest GPUs with MIG.
 
     \b
@@ -374,6 +394,9 @@ def mig_(question: "MigQuestion", as_json: bool) -> None:
     options = tenant_options(question)
     found = pack(question, options)
     ground = packing_ground(found, options)
+    if as_run and not as_json:
+        echo("\n".join(tables.commands(found)))
+        return
     if as_json:
         names = ("gpus", "usd_per_hour", "gap", "unplaced")
         told = {name: getattr(found, name) for name in names}

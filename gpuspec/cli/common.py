@@ -18,6 +18,8 @@ from gpuspec.base.errors import InputError, brief, close_matches
 if TYPE_CHECKING:
     import pandas as pd
 
+    from gpuspec.topics.commands import Run
+
 EXIT_CODES = """\b
 Exit codes:
   0  done
@@ -30,6 +32,9 @@ UNANSWERED = 3
 
 _NUMBER = re.compile(r"[-+]?[\d,]*\.?\d*%?")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+run_option = click.option(
+    "--run", "as_run", is_flag=True, help="Print the commands that run it; with --json beside it."
+)
 _DEBUG = "gpuspec.debug"
 
 
@@ -165,6 +170,11 @@ def echo_json(answer: Mapping[str, object]) -> None:
     from gpuspec.base.json import answer_json
 
     echo(answer_json(answer))
+
+
+def echo_runs(runs: "Sequence[Run]") -> None:
+    """Print how works are run, ready for a shell."""
+    echo("\n\n\n".join(run.text for run in runs))
 
 
 def _drop_stdout() -> None:

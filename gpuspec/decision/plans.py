@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
@@ -67,9 +68,15 @@ class Plan:
         """For each kind and segment of its pool in use: GPUs that are missing, and what a month of
         renting them and of energy in one's own rooms costs, each (S,).
         """
+        return self.short_of(self.problem.pools)
+
+    def short_of(
+        self, places: Iterable[tuple[int, int]]
+    ) -> dict[tuple[int, int], tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Return `short` of some kinds and segments."""
         return {
             short.place: (short.every.short, short.rent_usd, short.energy_usd)
-            for short in self.problem.tails(self.chosen)
+            for short in self.problem.tails(self.chosen, places)
         }
 
     @cached_property
@@ -111,6 +118,16 @@ class Plan:
                 price = kinds.spot_usd[k, q] * p.draws.price(int(kinds.spot_offer[k]))
                 total += price * hours / useful(mine, way, kinds, k)
         return total
+
+    def rent_usd(self, c: int) -> float:
+        """Return what a column costs on average that runs by the hour or on spot; else 0."""
+        return 0.0 if self.problem.choices.venue[c] == POOL else float(self._rent(c).mean())
+
+    def rents_from(self, c: int) -> int:
+        """Return the offer that a column runs on by the hour or on spot; -1 for none."""
+        cho, kinds = self.problem.choices, self.problem.kinds
+        by_use = {HOUR: kinds.hour_offer, SPOT: kinds.spot_offer}.get(int(cho.venue[c]))
+        return -1 if by_use is None else int(by_use[cho.kind[c]])
 
     @cached_property
     def effort_usd(self) -> float:

@@ -45,6 +45,7 @@ from gpuspec.decision.plan.words_line import assumed_sentences
 from gpuspec.decision.plan.words_place import place_sentences
 from gpuspec.decision.plans import ENOUGH, Plan
 from gpuspec.decision.scenario.questions import scenario_quotes
+from gpuspec.topics.cost.prices import open_rows
 from gpuspec.views.markdown import Markdown
 
 NOTHING = "Nothing that is allowed does all of this within the limits."
@@ -181,6 +182,7 @@ def _rest(decision: Decision, evens: pd.DataFrame | None, voice: Voice) -> Itera
     defaults += default_sentences(decision.scenario, voice, plan)
     yield _headed(voice, "Taken, as nothing was named", voice.joined(defaults))
     notes = [currency_sentence(voice), unpriced_sentence(decision, voice)]
+    notes += [open_sentence(decision, voice)]
     notes += [unused_sentence(decision, voice), unread_sentence(decision, voice)]
     notes += [apart_sentence(decision, voice), decision.scenario.doubts]
     if told := voice.joined(notes):
@@ -650,6 +652,15 @@ def unpriced_sentence(decision: Decision, voice: Voice) -> str:
         "Not considered, as no price is known that may be taken: {gpus}. Give a quote of your own."
     )
     return voice.say(text, gpus=voice.listed(names))
+
+
+def open_sentence(decision: Decision, voice: Voice) -> str:
+    """Say how many rows of a request for quotes have no price; empty where there are none."""
+    prices = decision.scenario.prices
+    stated = prices.quotes if isinstance(prices.quotes, str) else ""
+    count = open_rows(prices.file) + open_rows(stated)
+    text = "{count} quotes are asked for that have no price yet; the tables' prices count there."
+    return voice.say(text, count=count) if count else ""
 
 
 def unused_sentence(decision: Decision, voice: Voice) -> str:
