@@ -92,7 +92,7 @@ def answered(scenario: "Scenario", lang: str, as_json: bool, as_run: bool = Fals
         echo(f"\n{taken}")
 
 
-@asking("decision", first="scenario", needed=True, name="quotes")
+@asking("decision", first="scenario", instead=lambda record, given: True, name="quotes")
 @click.option("-p", "--param", "params", multiple=True, metavar="K=V", help="Set a value by path.")
 @click.option("-o", "--output", metavar="FILE", help="CSV file to write; printed unless given.")
 @json_option
@@ -103,6 +103,7 @@ def ask_quotes(
 
     \b
     gpuspec quotes mine.yaml -o quotes.csv
+    gpuspec quotes --model 70B --users 2000 --budget 30000/month
     Fill in the column price, then: gpuspec plan mine.yaml --quotes quotes.csv
     """
     from gpuspec.base.files import check_writable, path_of, write_atomically
