@@ -500,6 +500,8 @@ def _other_goal(decision: Decision, voice: Voice) -> str:
     goal = {
         "time": "It is the fastest of what keeps all limits.",
         "energy": "It takes the least energy of what keeps all limits.",
+        "regret": "Of the plans that were compared it loses the least against the best of a draw, "
+        "in 95 % of the draws.",
     }
     text = voice.say(goal[decision.scenario.objective])
     cheaper = [p for p in decision.plans[1:] if p.expected_usd < decision.best.expected_usd]
