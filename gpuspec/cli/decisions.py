@@ -40,7 +40,7 @@ def plan(
     """
     from gpuspec.decision.decide import decide
     from gpuspec.decision.plan.breakeven import break_evens
-    from gpuspec.decision.plan.record import answer_record
+    from gpuspec.decision.plan.record import answer_record, outside_record
     from gpuspec.decision.plan.words_page import answer_page, rest_page
     from gpuspec.decision.plan.words_settings import settings_text
     from gpuspec.decision.plan.words_tables import works_table
@@ -57,7 +57,7 @@ def plan(
     evens = break_evens(decision)
     if as_json:
         more = {"run": [run.told() for run in plan_runs(decision.best)]} if as_run else {}
-        echo_json({**answer_record(decision, evens), **more})
+        echo_json({**answer_record(decision, evens), **outside_record(decision), **more})
         return
     echo(f"{decision.scenario.name}\n\n{answer_page(decision, lang).text}\n")
     rows = works_table(decision, lang).reset_index().astype(str)
