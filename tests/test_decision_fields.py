@@ -70,8 +70,9 @@ WORKS = {
 """Workloads, and for each of their fields another value that matters to them."""
 FIXED = {"kind", "name"}
 SCENARIO = {"objective": "time", "horizon_months": 12, "today": "2027-11-30"}
+SCENARIO |= {"assumed": [{"field": "workloads[0].osl"}]}
 PARTS = {
-    "budget": {"capital_usd": 987_000, "monthly_usd": 987_000},
+    "budget": {"capital_usd": 987_000, "monthly_usd": 987_000, "total_usd": 987_000},
     "limits": {"power_kw": 987, "gpus": 987, "racks": 98, "rack_kw": 97},
     "owned": {"gpu": "H100", "count": 2, "bought": "2020-01-01", "book_usd": 200_000},
     "allow": {"gpus": ["H100"], "vendors": ["Lambda"], "regions": ["China"], "modes": ["own"]},

@@ -24,6 +24,7 @@ from gpuspec.decision.plan import (
     words_asked,
     words_page,
     words_tables,
+    words_worth,
 )
 from gpuspec.decision.plan.breakeven import break_evens
 from gpuspec.decision.plan.record import answer_record
@@ -31,6 +32,7 @@ from gpuspec.decision.plan.sensitivity import LOAD_ROWS, Gap, tornado
 from gpuspec.decision.plan.words_page import answer_page, rest_page
 from gpuspec.decision.plans import Policy
 from gpuspec.decision.scenario import asked_scenario, owned_list, scenario
+from gpuspec.decision.worth import worth
 from gpuspec.report.compose import _speaking
 from gpuspec.topics.ways import capacity
 from gpuspec.views import language
@@ -70,7 +72,7 @@ def decided(changes=None, content=None):
 def page(decision, lang="en"):
     """Return all that page 1 says."""
     parts = answer_page(decision, lang).text, rest_page(decision, None, lang).text
-    return "\n".join(parts)
+    return "\n".join([*parts, words_worth.worth_page(decision, worth(decision), lang).text])
 
 
 @pytest.fixture(scope="module")
@@ -547,7 +549,7 @@ def test_the_command_refuses_what_it_cannot_use_with_exit_code_2(command):
 
 NAMES = (
     r"GPU|A100|H100|H200|L40S|NVL|PCIe|LoRA|QLoRA|Llama-?|Qwen[\d.]*|SDXL|sdxl|FP8|FP64|BF16|USD"
-    r"|CNY|kW|TP|DP|PP|CP|EP|ZeRO-\d|MIG|chat|tuning|both|once|md|B\b|gpuspec estimate"
+    r"|CNY|kW|TP|DP|PP|CP|EP|ZeRO-\d|MIG|chat|tuning|both|once|md|B\b|gpuspec (estimate|quotes)"
     r"|megatron-core|Hopper|Ampere|on\b"
 )
 
@@ -567,7 +569,7 @@ def test_page_one_is_chinese_throughout(which, request):
 
 def templates():
     """All sentences that are chosen by name."""
-    for module in (words, words_page, words_asked):
+    for module in (words, words_page, words_asked, words_worth):
         for name, value in vars(module).items():
             if name.isupper() and isinstance(value, dict):
                 yield from value.values()
@@ -606,7 +608,7 @@ def test_the_inputs_of_a_buyer_are_laid_over_a_scenario():
     assert asked_scenario(asked, owned="none").owned == ()
     with pytest.raises(InputError, match="deadline_days"):
         asked_scenario(scenario(BOTH, {"workloads": [SERVICE]}), deadline_days=3.0)
-    with pytest.raises(InputError, match="owned"):
+    with pytest.raises(InputError, match="16 x A100"):
         owned_list("some A100")
 
 

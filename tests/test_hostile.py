@@ -135,10 +135,10 @@ def reports(request, place):
         values = report.check_parameters(notebook, ASKED[request.param])
         patch.setattr(validation, "KINDS", ("training",))  # the others take ten seconds
         done = executed(notebook.node, values)
-    made = {"html": report.typeset(done, notebook, values, "html", False, "en", DAY)}
+    made = {"html": report.typeset(done, notebook, values, "html", {"date": DAY})}
     if request.param not in DRAWN:
         without_drawings(done)
-    made["pdf"] = report.typeset(done, notebook, values, "pdf", False, "en", DAY)
+    made["pdf"] = report.typeset(done, notebook, values, "pdf", {"date": DAY})
     return made | {"shows": request.param not in UNNAMED}
 
 

@@ -17,7 +17,7 @@ from gpuspec.base.ask import Ask, asked, parameters_cell, parameters_table
 from gpuspec.base.errors import UnknownNameError
 from gpuspec.cli import main
 from gpuspec.cli.asking import Asking
-from gpuspec.decision.scenario import scenario
+from gpuspec.decision.scenario import Line, scenario
 from gpuspec.questions import QUESTIONS, notebook_records, record_of
 from gpuspec.report import check_parameters, find, notebooks
 
@@ -58,8 +58,8 @@ DIFFER = {  # one default a name, but for these: the question is another one
     "scenario": {"decision", "upgrade"},  # an upgrade needs owned GPUs
 }
 BLANK_IN_SCENARIOS = {  # laid over a scenario: blank is as it says
-    "decision": {"deadline_days", "objective", "gpus", "currency", "quotes"},
-    "upgrade": {"drift"},
+    "decision": set(Line.model_fields),
+    "upgrade": {"drift", *Line.model_fields},
 }
 
 
@@ -305,9 +305,9 @@ BAD = [
     ("upgrade", "effort", "lots"),
     ("upgrade", "gap", None),
     ("upgrade", "time_limit_s", "x"),
-    ("upgrade", "capital_usd", "1e6 USD"),
+    ("upgrade", "capital_usd", "1e6 EUR"),
     ("hpc", "application", 3),
-    ("decision", "scenario", None),
+    ("decision", "scenario", [1]),
     ("validation", "kind", "inferense"),
     ("claims", "models", 3),
     ("mig", "tenants", [1]),

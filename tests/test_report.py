@@ -49,7 +49,8 @@ def executed(notebook, tmp_path_factory):
     told = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("JUPYTER_PATH", str(trap.parent.parent))
-        node = execute(notebook, {"context": 16384}, lambda *step: told.append(step))
+        steps = lambda *step: told.append(step)  # noqa: E731
+        node = execute(notebook, {"context": 16384}, steps, text_in_pictures=True)
     assert told[0] == ("executing", 0, len(node.cells))
     assert told[-1] == ("executing", len(node.cells), len(node.cells))
     return node
@@ -59,9 +60,9 @@ def executed(notebook, tmp_path_factory):
 def made(notebook, executed):
     """Typeset the executed sample as often as asked."""
 
-    def typeset(format, show_code=False, language="en"):
+    def typeset(format, **options):
         values = {"context": 16384}
-        return report.typeset(executed, notebook, values, format, show_code, language, DAY)
+        return report.typeset(executed, notebook, values, format, {"date": DAY} | options)
 
     return typeset
 
@@ -97,23 +98,50 @@ def test_kernel_is_this_interpreter(executed):
     assert f"python: {sys.executable}\n" in executed.cells[-1].outputs[0].text
 
 
-def test_pdf_title_page_says_what_was_asked(pages):
-    first = pages[0]
+def test_pdf_answers_first_then_says_what_was_asked(pages):
+    first, text = pages[0], "\n".join(pages)
     assert len(pages) > 2
     assert "Sample: how much memory does a cache need?" in " ".join(first.split())
     assert "Question." in first
-    assert "**" not in first
-    assert "一个请求的键值缓存需要多少显存" in first
-    assert re.search(r"context\s+16384\s+tokens of one request.*changed; default 8192", first, re.S)
-    assert "share of memory kept free, 0 to 1 (0.1 = a tenth)" in first
+    assert "**" not in text
+    assert "一个请求的键值缓存需要多少显存" in first.replace("\n", "")
+    assert re.search(r"context\s+16384\s+tokens of one request.*changed; default 8192", text, re.S)
+    assert "5 other parameters are at their defaults." in text
+    assert "share of memory kept free" not in text
+    assert first.index("The arithmetic") < text.index("What was asked") < text.index("Contents")
     assert "2026-11-24" in first
     assert re.search(r"specifications as of \d{4}-\d\d-\d\d \(.*\)", first)
     assert f"page 1 of {len(pages)}" in first
 
 
+def test_an_appendix_lists_every_parameter(made):
+    reader = PdfReader(io.BytesIO(made("pdf", appendix=True)))
+    last = "\n".join(page.extract_text() for page in reader.pages[-2:])
+    assert "Appendix: parameters" in last
+    assert "share of memory kept free, 0 to 1 (0.1 = a tenth)" in last
+
+
+def test_text_of_pictures_is_text_in_the_face_of_the_page_and_large_enough(pdf):
+    """A search finds what a picture says, and nothing is set smaller than seven points."""
+    sizes, faces, found = [], set(), []
+    for page in PdfReader(io.BytesIO(pdf)).pages:
+
+        def visit(text, cm, tm, font, size):
+            if text.strip():
+                scale = (tm[0] * tm[3] - tm[1] * tm[2]) * (cm[0] * cm[3] - cm[1] * cm[2])
+                sizes.append(size * abs(scale) ** 0.5)
+                faces.add((font or {}).get("/BaseFont", ""))
+                found.append(text)
+
+        page.extract_text(visitor_text=visit)
+    assert min(sizes) > 6.99
+    assert "The cache grows in proportion" in " ".join(found)
+    assert not [face for face in faces if "DejaVuSans-" in face or face.endswith("DejaVuSans")]
+
+
 def test_pdf_contents_numbers_and_captions(pages):
     text = "\n".join(pages)
-    assert re.search(r"Contents\s+1\s+The arithmetic[\s.]+2", pages[0])
+    assert re.search(r"Contents\s+1\s+The arithmetic[\s.]+1", text)
     assert "2.1 A line, and where it meets the limit" in text
     assert "Figure 1. Key-value cache of one request" in text
     assert "Table 1. What fits on each GPU" in text
@@ -450,8 +478,8 @@ def test_a_title_and_a_story_run_nothing(tmp_path):
     ]
     nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "raw.ipynb")
     book = report.find(tmp_path / "raw.ipynb")
-    page = report.typeset(book.node, book, {}, "html", False, "en", DAY).decode()
+    page = report.typeset(book.node, book, {}, "html", {"date": DAY}).decode()
     assert "<script" not in page
     assert "javascript:" not in page
     assert "&lt;script&gt;" in page
-    assert report.typeset(book.node, book, {}, "pdf", False, "en", DAY).startswith(b"%PDF")
+    assert report.typeset(book.node, book, {}, "pdf", {"date": DAY}).startswith(b"%PDF")

@@ -280,7 +280,7 @@ def test_a_gpu_without_prices_is_named_in_every_list_and_breaks_no_picture(name)
         pictures.spot_prices(money.spot_table(asked), "USD", "title"),
         pictures.tornado(money.driver_table(asked, device), device, "USD", "title"),
     ):
-        charts.literal(drawn)
+        charts.settled(drawn)
 
 
 def test_services_are_a_part_of_the_owned_hour_where_they_are_set():

@@ -2,8 +2,9 @@
 
 import csv
 import io
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.base.files import check_text
@@ -12,6 +13,38 @@ MOST_ROWS = 20_000
 MOST_COLUMNS = 500
 MOST_CELL = 10_000
 """Characters of a cell."""
+
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "|", "%")
+"""What a cell begins with that a spreadsheet would run."""
+
+
+def csv_text(columns: Sequence[str], rows: Iterable[Mapping[Any, object]]) -> str:
+    """Return a table as CSV for a spreadsheet: a text that would be run there begins with '.
+
+    >>> print(csv_text(["name", "usd"], [{"name": "=1+1", "usd": -2.5}]))
+    name,usd
+    '=1+1,-2.5
+    <BLANKLINE>
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([_safe(row[name]) for name in columns] for row in rows)
+    return text.getvalue()
+
+
+def _safe(value: object) -> object:
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+
+
+def plain_cell(cell: str) -> str:
+    """Return a cell without what `csv_text` put before it.
+
+    >>> plain_cell("'=1+1"), plain_cell("'t is"), plain_cell("H100")
+    ('=1+1', "'t is", 'H100')
+    """
+    return cell[1:] if cell.startswith("'") and cell[1:].startswith(FORMULA) else cell
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +19,7 @@ from gpuspec.catalog.records import PRECISIONS, Gpu, Link, MigProfile, Server
 from gpuspec.catalog.tables import (
     data_as_of,
     edition,
+    kept,
     load_table,
     resolve,
     resolved,
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _Folder = str | Path | None
+_FORMS = {"sxm": "SXM", "pcie": "PCIe", "nvl": "NVL", "superchip": "", "oam": ""}
+_TITLE = re.compile(rf"(?P<family>[\w-]+)-(?P<form>{'|'.join(_FORMS)})-(?P<memory>\d+)")
 
 
 def gpus(data: _Folder = None) -> "pd.DataFrame":
@@ -65,6 +69,30 @@ def gpu(name: str, data: _Folder = None) -> Gpu:
         When several GPUs have it; lists them.
     """
     return find("gpus", Gpu, name, data)
+
+
+def gpu_titles(data: _Folder = None) -> dict[str, str]:
+    """Return what people call each GPU, by id; its memory is said where two differ in nothing else.
+
+    >>> gpu_titles()["h200-sxm-141"], gpu_titles()["a100-sxm-40"], gpu_titles()["l40s-pcie-48"]
+    ('H200 SXM', 'A100 SXM 40 GB', 'L40S PCIe')
+    """
+    return _gpu_titles(*edition(data))
+
+
+@lru_cache(maxsize=8)
+def _gpu_titles(folder: Path | None, stamp: object) -> dict[str, str]:
+    parts = {row["id"]: _TITLE.fullmatch(row["id"]) for row in table_rows("gpus", folder)}
+    short = {
+        key: " ".join(filter(None, (p["family"].upper().replace("-", " "), _FORMS[p["form"]])))
+        for key, p in parts.items()
+        if p
+    }
+    twice = {title for title, count in Counter(short.values()).items() if count > 1}
+    return {
+        key: f"{title} {parts[key]['memory']} GB" if title in twice else title  # type: ignore[index]
+        for key, title in short.items()
+    }
 
 
 def server(name: str, data: _Folder = None) -> Server:

@@ -9,12 +9,14 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from gpuspec.base.ask import Range
-from gpuspec.base.days import coming_day
 from gpuspec.base.documents import day_of
 from gpuspec.base.errors import InputError, UnknownNameError, renamed
 from gpuspec.catalog import edition, gpu_ids, resolved
 from gpuspec.catalog.models import model
 from gpuspec.catalog.models.formats import STORED
+from gpuspec.catalog.models.typical import typical_model
+from gpuspec.catalog.phrases import Said, said_day
+from gpuspec.catalog.regions import region
 from gpuspec.catalog.workloads import workload
 
 THREE = "A100,H100,H200"
@@ -75,6 +77,11 @@ def _model(name: str) -> str:
         return name
 
 
+def _sized(name: str) -> str:
+    """Return the id of a model; a size stays as it was said."""
+    return name if typical_model(name) else _model(name)
+
+
 def _row(table: str) -> Callable[[object], str]:
     return _known(lambda name: resolved(table, name, "", *edition(None)))
 
@@ -107,6 +114,8 @@ def _day(value: object) -> object:
 GpuName = Annotated[str, BeforeValidator(_row("gpus"))]
 GpuNames = Annotated[tuple[str, ...], BeforeValidator(_gpus)]
 ModelName = Annotated[str, BeforeValidator(_known(_model))]
+SizedModel = Annotated[str, BeforeValidator(_known(_sized))]
+"""A model, or a size such as ``70B`` for which a typical one stands."""
 ModelNames = Annotated[tuple[ModelName, ...], BeforeValidator(split), Field(min_length=1)]
 Format = Annotated[str, BeforeValidator(_format)]
 """Number format of weights; ``stored``: as the model's publisher stores it."""
@@ -119,8 +128,11 @@ UseCaseName = Annotated[str, BeforeValidator(_row("use-cases"))]
 WorkloadName = Annotated[str, BeforeValidator(_known(lambda name: workload(name).id))]
 """Class of scientific computations."""
 Names = Annotated[tuple[str, ...], BeforeValidator(split)]
+RegionNames = Annotated[
+    tuple[Annotated[str, BeforeValidator(_known(region))], ...], BeforeValidator(split)
+]
 Day = Annotated[date, BeforeValidator(_day)]
-ComingDay = Annotated[date, BeforeValidator(coming_day)]
+ComingDay = Annotated[date, BeforeValidator(said_day)]
 """A day after that of the run; a weekday is the next."""
 
 # One of a few.
@@ -145,19 +157,22 @@ Language = Annotated[Literal["en", "zh"], BeforeValidator(fold)]
 # Numbers.
 Tokens = Annotated[int, Range(1, 10_000_000, "tokens")]
 SequenceTokens = Annotated[int, Range(16, 10_000_000, "tokens")]
-RunTokens = Annotated[float, Range(0, 1e18, "tokens", above=True)]
-Requests = Annotated[int, Range(1, 10_000_000, "requests")]
+RunTokens = Annotated[float, Said(0, 1e18, "tokens", above=True)]
+Requests = Annotated[int, Said(1, 10_000_000, "requests")]
+PromptTokens = Annotated[int, Said(1, 10_000_000, "tokens")]
+"""The same in words: 8k is 8,000."""
+DocumentTokens = Annotated[float, Said(1, 1e9, "tokens")]
 Images = Annotated[int, Range(0, 10_000, "images")]
-RequestRate = Annotated[float, Range(0, 1e7, "requests/s", above=True)]
+RequestRate = Annotated[float, Said(0, 1e7, "requests/s", above=True)]
 Seconds = Annotated[float, Range(0, 1e6, "s", above=True)]
-Days = Annotated[float, Range(0, 36_500, "days", above=True)]
-Documents = Annotated[float, Range(0, 1e15, "documents", above=True)]
+Days = Annotated[float, Said(0, 36_500, "days", above=True)]
+Documents = Annotated[float, Said(0, 1e15, "documents", above=True)]
 Epochs = Annotated[float, Range(0, 1000, "epochs", above=True)]
-Hours = Annotated[float, Range(0, 1e9, "GPU-hours", above=True)]
-Months = Annotated[int, Range(1, 120, "months")]
+Hours = Annotated[float, Said(0, 1e9, "GPU-hours", above=True)]
+Months = Annotated[int, Said(1, 120, "months")]
 Limit = Annotated[float, Range(0, 1e6, "s")]
 """0 is no limit."""
-Users = Annotated[int, Range(1, 1_000_000_000, "users")]
+Users = Annotated[int, Said(1, 1_000_000_000, "users")]
 HourlyRequests = Annotated[float, Range(0, 1e5, "requests/h", above=True)]
 Spread = Annotated[float, Range(0, 10)]
 """Standard deviation over mean."""
@@ -166,7 +181,7 @@ Share = Annotated[float, Range(0, 1, below=True)]
 """From 0 to less than 1."""
 UsedShare = Annotated[float, Range(0, 1, above=True)]
 """Above 0, to 1."""
-Usd = Annotated[float, Range(0, 1e12, "USD")]
+Usd = Annotated[float, Said(0, 1e12, "USD")]
 Watts = Annotated[float, Range(0, 1e5, "W", above=True)]
 NodeGpus = Annotated[int, Range(1, 72, "GPUs")]
 Kilowatts = Annotated[float, Range(0, 1e6, "kW")]

@@ -11,12 +11,12 @@ import json
 import os
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from datetime import date
-from functools import cache, lru_cache
+from functools import cache, lru_cache, wraps
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
 
 from pydantic import BaseModel
 
@@ -30,6 +30,8 @@ from gpuspec.catalog.columns import check_row, record_of
 if TYPE_CHECKING:
     import pandas as pd
 
+A = TypeVarTuple("A")
+T = TypeVar("T")
 _Row = dict[str, str]
 Cells = dict[str, Any]
 """A row by column: texts, numbers, flags, and None for a number or flag that is not known."""
@@ -93,6 +95,20 @@ def edition(data: str | Path | None = None) -> tuple[Path | None, tuple[tuple[st
     folder = _user_folder(data)
     files = sorted([*folder.glob("*.csv"), *folder.glob("*/*.csv")]) if folder else []
     return folder, tuple((p.name, p.stat().st_mtime_ns) for p in files)
+
+
+def kept(function: Callable[[*A], T]) -> Callable[[*A], T]:
+    """Keep what a function of tables and of hashable arguments returns, for each `edition`."""
+
+    @lru_cache(256)
+    def found(_: Hashable, *args: *A) -> T:
+        return function(*args)
+
+    @wraps(function)
+    def of(*args: *A) -> T:
+        return found(edition(), *args)
+
+    return of
 
 
 @lru_cache(maxsize=4096)

@@ -1,6 +1,6 @@
 """Commands whose options are the fields of a question's record."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,9 @@ from gpuspec.questions import record_of
 
 if TYPE_CHECKING:
     from gpuspec.base.ask import Asked
+
+    Instead = Callable[[Any, Mapping[str, object]], bool]
+    """Says of a record and the values that are given whether they stand for the first argument."""
 
 
 class _Option(click.Option):
@@ -34,9 +37,17 @@ def _metavar(field: "Asked") -> str:
 class Asking(Command):
     """A command with an option for each field; it is called with the question they state."""
 
-    def __init__(self, *args: Any, record: str, first: str, needed: bool, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        record: str,
+        first: str,
+        needed: bool,
+        instead: "Instead | None",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
-        self.record, self.first = record, first
+        self.record, self.first, self.instead = record, first, instead
         self.params.insert(0, click.Argument([first], required=needed))
 
     @cached_property
@@ -57,7 +68,10 @@ class Asking(Command):
         names = {self.first: self.first, **{str(o.name): o.field for o in self.options}}
         values = [(name, ctx.params.pop(option, None)) for option, name in names.items()]
         given = {name: value for name, value in values if value is not None}
-        question = record_of(self.record).of(given)
+        record = record_of(self.record)
+        if self.instead and self.first not in given and self.instead(record, given):
+            given[self.first] = None
+        question = record.of(given)
         ctx.params["question"] = question
         answered = super().invoke(ctx)
         known = (question, getattr(question, "network", None))
@@ -66,7 +80,11 @@ class Asking(Command):
 
 
 def asking(
-    record: str, first: str, needed: bool = False, **kwargs: Any
+    record: str, first: str, needed: bool = False, instead: "Instead | None" = None, **kwargs: Any
 ) -> Callable[[Callable[..., None]], click.Command]:
-    """Return what makes a command of a function that takes the question."""
-    return main.command(cls=Asking, record=record, first=first, needed=needed, **kwargs)
+    """Return what makes a command of a function that takes the question.
+
+    Where `instead` says that other values stand for the argument `first`, it is blank, no default.
+    """
+    made: dict[str, Any] = {"record": record, "first": first, "needed": needed, "instead": instead}
+    return main.command(cls=Asking, **made, **kwargs)

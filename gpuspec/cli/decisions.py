@@ -20,35 +20,58 @@ from gpuspec.views.columns import headings
 
 if TYPE_CHECKING:
     from gpuspec.decision.decide import Decision
-    from gpuspec.decision.scenario import DecisionQuestion
+    from gpuspec.decision.scenario import DecisionQuestion, Scenario
     from gpuspec.decision.upgrade import UpgradeQuestion
 
 
-@asking("decision", first="scenario", needed=True)
+save_option = click.option("--save", metavar="FILE", help="Write the question as a YAML file.")
+
+
+@asking("decision", first="scenario", instead=lambda record, given: True)
 @click.option("-p", "--param", "params", multiple=True, metavar="K=V", help="Set a value by path.")
+@save_option
 @json_option
 @run_option
 def plan(
-    question: "DecisionQuestion", params: tuple[str, ...], as_json: bool, as_run: bool
+    question: "DecisionQuestion",
+    params: tuple[str, ...],
+    save: str | None,
+    as_json: bool,
+    as_run: bool,
 ) -> None:
-    """Say what to buy or rent for SCENARIO: a YAML or JSON file, or a shipped name.
+    """Say what to buy or rent for SCENARIO: a YAML or JSON file, a shipped name, or what is stated.
 
     \b
+    gpuspec plan --model 70B --users 2000 --deadline 30d --budget 30000/month --owned 8xA100
     gpuspec plan article-b --monthly-usd 40000
     gpuspec plan mine.yaml -p workloads[1].concurrency=256
     gpuspec plan mine.yaml --run
+    Amounts, times and days as people write them: docs/asking.md.
     """
+    from gpuspec.decision.scenario import parsed
+
+    given = {k: parsed(v) for k, v in pairs(params).items()}
+    scenario = question.over(given)
+    if save:
+        from gpuspec.decision.scenario.writing import save as write
+
+        write(scenario, save, question.scenario)
+    answered(scenario, question.language, as_json, as_run)
+
+
+def answered(scenario: "Scenario", lang: str, as_json: bool, as_run: bool = False) -> None:
+    """Print what to buy or rent for a scenario."""
     from gpuspec.decision.decide import decide
     from gpuspec.decision.plan.breakeven import break_evens
     from gpuspec.decision.plan.record import answer_record, outside_record
     from gpuspec.decision.plan.words_page import answer_page, rest_page
     from gpuspec.decision.plan.words_settings import settings_text
     from gpuspec.decision.plan.words_tables import works_table
+    from gpuspec.decision.plan.words_worth import worth_page, worth_record
     from gpuspec.decision.running import plan_runs
-    from gpuspec.decision.scenario import parsed
+    from gpuspec.decision.worth import worth
 
-    given = {k: parsed(v) for k, v in pairs(params).items()}
-    decision, lang = decide(question.over(given)), question.language
+    decision = decide(scenario)
     if not decision.feasible:
         nothing(decision, lang, as_json)
     if as_run and not as_json:
@@ -57,14 +80,56 @@ def plan(
     evens = break_evens(decision)
     if as_json:
         more = {"run": [run.told() for run in plan_runs(decision.best)]} if as_run else {}
-        echo_json({**answer_record(decision, evens), **outside_record(decision), **more})
+        told = answer_record(decision, evens) | outside_record(decision)
+        echo_json(told | worth_record(decision) | more)
         return
     echo(f"{decision.scenario.name}\n\n{answer_page(decision, lang).text}\n")
     rows = works_table(decision, lang).reset_index().astype(str)
     print_table(list(rows.columns), rows.to_numpy().tolist())
     echo(f"\n{rest_page(decision, evens, lang).text}")
+    if known := worth_page(decision, worth(decision), lang).text:
+        echo(f"\n{known}")
     if taken := settings_text(decision, lang, ("spare replicas",)).text:
         echo(f"\n{taken}")
+
+
+@asking("decision", first="scenario", needed=True, name="quotes")
+@click.option("-p", "--param", "params", multiple=True, metavar="K=V", help="Set a value by path.")
+@click.option("-o", "--output", metavar="FILE", help="CSV file to write; printed unless given.")
+@json_option
+def ask_quotes(
+    question: "DecisionQuestion", params: tuple[str, ...], output: str | None, as_json: bool
+) -> None:
+    """Write what to ask sellers before signing the plan of SCENARIO, as a CSV table.
+
+    \b
+    gpuspec quotes mine.yaml -o quotes.csv
+    Fill in the column price, then: gpuspec plan mine.yaml --quotes quotes.csv
+    """
+    from gpuspec.base.files import check_writable, path_of, write_atomically
+    from gpuspec.base.rows import csv_text
+    from gpuspec.decision.decide import decide
+    from gpuspec.decision.plan.request import REQUEST, request
+    from gpuspec.decision.plan.words_worth import request_sentence
+    from gpuspec.decision.scenario import parsed
+    from gpuspec.decision.worth import worth
+
+    path = path_of("output", output) if output else None
+    if path:
+        check_writable("output", path)
+    given = {k: parsed(v) for k, v in pairs(params).items()}
+    decision, lang = decide(question.over(given)), question.language
+    known = worth(decision)
+    rows = request(decision, known, lang).to_dict("records")
+    if as_json:
+        echo_json({"quotes": rows})
+    elif path is None:
+        echo(csv_text(REQUEST, rows).rstrip("\n"))
+    if path:
+        write_atomically(path, csv_text(REQUEST, rows).encode())
+        click.echo(f"{path}: {request_sentence(rows, known, decision, lang)}", err=as_json)
+    if not decision.feasible:
+        sys.exit(UNANSWERED)
 
 
 def nothing(decision: "Decision", language: str, as_json: bool) -> NoReturn:
@@ -80,13 +145,14 @@ def nothing(decision: "Decision", language: str, as_json: bool) -> NoReturn:
     sys.exit(UNANSWERED)
 
 
-@asking("upgrade", first="scenario")
+@asking("upgrade", first="scenario", instead=lambda record, given: record.begins(given))
 @json_option
 def upgrade(question: "UpgradeQuestion", as_json: bool) -> None:
     """Say what to add to the fleet of a SCENARIO (a name or a YAML file), and when.
 
     \b
     gpuspec upgrade mine.yaml --drift up
+    gpuspec upgrade --model 70B --users 5000 --owned 16xA100 --budget 60000/month
     Fields of the file: docs/upgrade.md.
     """
     from gpuspec.decision import upgrade as fleet

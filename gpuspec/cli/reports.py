@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 @click.option("-o", "--output", help="File to write; reports/NAME.pdf unless given.")
 @click.option("--format", "kind", metavar="pdf|html|ipynb", help="By the suffix of the output.")
 @click.option("--show-code", is_flag=True, help="Print the code cells too.")
+@click.option("--appendix", is_flag=True, help="List every parameter, unchanged ones too.")
 @click.option("--lang", default="en", metavar="en|zh", help="Language of the labels.")
 @click.option(
     "--date", metavar="YYYY-MM-DD", help="Day of the run; else SOURCE_DATE_EPOCH or today."
@@ -45,6 +46,7 @@ def report(
     output: str | None,
     kind: str | None,
     show_code: bool,
+    appendix: bool,
     lang: str,
     date: str | None,
     listing: bool,
@@ -69,6 +71,7 @@ def report(
         output,
         format=kind,
         show_code=show_code,
+        appendix=appendix,
         language=lang,
         date=_day(date) if date else None,
         progress=None if quiet else _progress(),

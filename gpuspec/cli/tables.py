@@ -22,6 +22,8 @@ COLUMNS = {
     "max_system_kw",
     "use-cases": "use_case isl isl_cv osl osl_cv ttft_limit_s tpot_limit_s active_share "
     "requests_per_hour peak_factor confidence",
+    "workloads": "workload kind name",
+    "regions": "region aliases",
     "load-profiles": "profile name confidence day_loads",
     "links": "link kind gb_s_per_gpu latency_us_low latency_us_high name",
 }

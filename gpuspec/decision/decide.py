@@ -127,18 +127,16 @@ def problem_of(
     samples: int = SAMPLES,
     seed: int = SEED,
     loads: int = LOADS,
-    every: pd.DataFrame | None = None,
     round_months: float = ROUND,
     lead_months: float | None = None,
 ) -> Problem:
     """Return the arrays of a scenario: offers, ways with their needs in each draw, limits.
 
-    `every` are the offers of all modes (`gpuspec.decision.money.every_offer`) unless given;
     `loads` is at how many loads of a replica its speed is computed; `round_months` lie between
     rounds of ordering where loads grow; `lead_months` replace those from the order of a GPU to its
     use that the offers state.
     """
-    every = every_offer(scenario) if every is None else every
+    every = every_offer(scenario)
     offers = market(scenario, every)
     if lead_months is not None:
         offers["lead_months"] = np.where(offers["mode"] == "own", lead_months, 0.0)
@@ -167,7 +165,8 @@ def problem_of(
 
 def limits_of(s: Scenario) -> Limits:
     """Return the limits that all work shares; infinite where none is set."""
-    asked = (s.budget.capital_usd, s.budget.monthly_usd, s.limits.total_kw, s.limits.gpus)
+    money, room = s.budget, s.limits
+    asked = (money.capital_usd, money.monthly_usd, room.total_kw, room.gpus, money.total_usd)
     return Limits(*(np.inf if limit is None else float(limit) for limit in asked))
 
 

@@ -36,6 +36,8 @@ Z80 = 1.2815515655446004
 MARKET = 1.35
 """All rents together may drift by so much over the horizon (80 % interval): Hopper rents rose by
 more than half from October 2025 to mid-2026, and had fallen by as much before."""
+MARKET_SHARES = {"on-demand": 1.0, "spot": 1.0, "reserved-1yr": 0.5}
+"""Share of the market's logarithm that a price follows; none where it is fixed for longer."""
 COMMON_PRICE = 0.5
 """Share of the variance of a price that all GPUs of a mode have in common."""
 WIDER = 1.5
@@ -127,9 +129,19 @@ def speeds_of(kind: str, gpus: tuple[str, ...], samples: int = SAMPLES, seed: in
     return Speeds(kind, gpus, samples, seed)
 
 
+def market_factors(modes: Sequence[str], samples: int, seed: int) -> np.ndarray:
+    """Return what the market does to a price of each mode in each sample: no quote of today says.
+
+    A contract fixes the rent for its term; what follows is the market's again.
+    """
+    market = np.exp(stream(seed, "market", samples) * np.log(MARKET) / Z80)
+    shares = np.array([MARKET_SHARES.get(mode, 0.0) for mode in modes])
+    return np.asarray(market ** shares[:, None])
+
+
 def price_factors(offers: pd.DataFrame, samples: int, seed: int) -> np.ndarray:
     """Return a factor on the price of each offer and sample, shape (offers, samples)."""
-    market = np.exp(stream(seed, "market", samples) * np.log(MARKET) / Z80)
+    market = market_factors(offers["mode"].tolist(), samples, seed)
     found = np.ones((len(offers), samples))
     for place, row in enumerate(offers.to_dict("records")):
         mode, gpu_id = str(row["mode"]), str(row["gpu"])
@@ -144,9 +156,7 @@ def price_factors(offers: pd.DataFrame, samples: int, seed: int) -> np.ndarray:
         z = np.sqrt(COMMON_PRICE) * common + np.sqrt(1 - COMMON_PRICE) * own
         low, high = row[f"{ends[0]}_low"] / value, row[f"{ends[0]}_high"] / value
         found[place] = np.exp(two_sided(z, min(low, 1.0), max(high, 1.0)))
-        # A contract fixes the rent for its term; what follows is the market's again.
-        share = 1.0 if mode in ("on-demand", "spot") else 0.5 if mode == "reserved-1yr" else 0.0
-        found[place] *= market**share
+        found[place] *= market[place]
     return found
 
 

@@ -19,9 +19,10 @@ FIELDS = {
     "monthly": "budget.monthly_usd",
     "power": "limits.power_kw",
     "gpus": "limits.gpus",
+    "total": "budget.total_usd",
 }
 """Limits that all work shares, and the fields that state them."""
-USD = ("capital", "monthly")
+USD = ("capital", "monthly", "total")
 DIGITS = 3
 SLOWER = (2.0, 4.0)
 """Multiples of all latency limits that are tried where shared limits stand in the way."""
@@ -34,7 +35,8 @@ class Change(NamedTuple):
     """The smallest change of one limit that makes an answer possible."""
 
     what: str
-    """``capital``, ``monthly``, ``power``, ``gpus``, ``deadline``, ``latency`` or ``ways``."""
+    """``capital``, ``monthly``, ``total``, ``power``, ``gpus``, ``deadline``, ``latency`` or
+    ``ways``."""
     workload: str
     """Whose limit it is; empty where all work shares it."""
     asked: float
@@ -133,12 +135,13 @@ def _used(plan: Plan, name: str) -> float:
         "monthly": float(plan.monthly_usd.max()),
         "power": plan.power_kw,
         "gpus": float(plan.gpus_atonce.max()),
+        "total": plan.spent_usd,
     }[name]
 
 
 def _asked(s: Scenario, name: str) -> float:
     values = (s.budget.capital_usd, s.budget.monthly_usd, s.limits.total_kw, s.limits.gpus)
-    value = dict(zip(FIELDS, values, strict=True))[name]
+    value = dict(zip(FIELDS, (*values, s.budget.total_usd), strict=True))[name]
     return np.inf if value is None else float(value)
 
 

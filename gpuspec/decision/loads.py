@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpuspec.base.units import HOURS_MONTH, Floats
-from gpuspec.catalog import edition, table_rows
+from gpuspec.catalog import kept, table_rows
 from gpuspec.decision.scenario.records import Workload
 from gpuspec.formulas.duration import day_and_night, hourly_levels, layer_edges, time_share
 from gpuspec.formulas.reliability import kept_for, up_share
@@ -148,6 +148,7 @@ def spare_of(workload: Any) -> int:
     return int(workload.availability is None and workload.hours_per_month > ALL_MONTH_HOURS)
 
 
+@kept
 def failures_and_repair() -> tuple[float, float]:
     """Return the failures of a GPU in an hour, and the mean hours until it is replaced.
 
@@ -159,11 +160,6 @@ def failures_and_repair() -> tuple[float, float]:
     >>> round(failures * 24, 6), round(repair_hours, 1)
     (0.000474, 56.8)
     """
-    return _failures_and_repair(edition(None))
-
-
-@lru_cache(8)
-def _failures_and_repair(stamp: object) -> tuple[float, float]:
     rows = {row["quantity"]: row for row in table_rows("reliability")}
     of = {name: float(row["value"]) for name, row in rows.items()}
     gpu_days = of["job_observed_time"] * float(rows["job_interruptions_unexpected"]["n_gpus"])

@@ -6,23 +6,36 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gpuspec.base.days import run_date
 from gpuspec.base.units import HOURS_MONTH
+from gpuspec.catalog import kept
+from gpuspec.catalog.regions import places_of, usual
 from gpuspec.decision.scenario import Scenario
 from gpuspec.decision.scenario.questions import scenario_quotes
-from gpuspec.topics.cost.prices import MODES, Mode, Priced, Quote, offers
+from gpuspec.topics.cost.prices import MODES, Priced, Quote, offers
 from gpuspec.topics.cost.prices.offers import TERM_MONTHS
+from gpuspec.topics.cost.prices.sources import GENERIC
 
+ALL = ("all",)
+"""Every provider: those of a region, where one is named."""
 HOUSED = ("own", "owned")
 """Modes whose GPUs stand in rooms and racks of one's own."""
 
 
-def offered(
-    scenario: Scenario, gpus: Sequence[str], modes: Sequence[Mode], months: float, drift: str
-) -> pd.DataFrame:
-    """Return the offers of GPUs that a scenario may take, quotes of its own first, in USD."""
-    s = scenario
-    asked = _asked(s, gpus, s.allow.vendors).but(today=s.today, horizon_months=months, drift=drift)
-    return offers(asked, modes, scenario_quotes(s.prices))
+def _local(found: pd.DataFrame, regions: Sequence[str]) -> pd.DataFrame:
+    """Return offers of regions, and usual ones of the world where the regions have none."""
+    here = of_regions(found, regions)
+    pairs = set(zip(found.loc[here, "gpu"], found.loc[here, "mode"], strict=True))
+    priced = [pair in pairs for pair in zip(found["gpu"], found["mode"], strict=True)]
+    world = (found["region"] == "") & ~found["provider"].eq(GENERIC["hyperscaler"])
+    return found[here | (world & ~np.array(priced, bool))].reset_index(drop=True)
+
+
+def of_regions(found: pd.DataFrame, regions: Sequence[str]) -> np.ndarray:
+    """Return which offers are of these regions; a quote is, since its buyer asked there."""
+    here = found["region"].isin(places_of(regions)) | found["quoted"].astype(bool)
+    world = (found["region"] == "") & (found["provider"] != GENERIC["hyperscaler"])
+    return np.asarray(here | (world & usual(regions)), bool)
 
 
 def _asked(scenario: Scenario, gpus: Sequence[str], vendors: Sequence[str] = ()) -> Priced:
@@ -48,14 +61,25 @@ def power_usd_hour(offers: pd.DataFrame, power_share: float) -> np.ndarray:
 
 
 def every_offer(scenario: Scenario) -> pd.DataFrame:
-    """Return the offers of all GPUs of a scenario in all modes, at flat prices of its day."""
+    """Return the offers of all GPUs of a scenario in all modes, quotes of its own first, in USD, at
+    flat prices of its day. They are kept: who changes them takes a copy.
+    """
     s = scenario
     devices = dict.fromkeys([*s.allow.gpus, *(o.gpu for o in s.owned)])
-    return offered(s, tuple(devices), MODES, s.horizon_months, "flat")
+    local = bool(s.allow.regions) and not s.allow.vendors
+    asked = _asked(s, tuple(devices), ALL if local else s.allow.vendors)
+    asked = asked.but(today=s.today or run_date(), horizon_months=s.horizon_months)
+    found = _offers(asked, tuple(scenario_quotes(s.prices)))
+    return _local(found, s.allow.regions) if local else found
 
 
-def market(scenario: Scenario, every: pd.DataFrame | None = None) -> pd.DataFrame:
-    """Return the offers that may be taken, one row each, owned GPUs first.
+@kept
+def _offers(asked: Priced, quotes: tuple[Quote, ...]) -> pd.DataFrame:
+    return offers(asked, MODES, quotes)
+
+
+def market(scenario: Scenario, every: pd.DataFrame) -> pd.DataFrame:
+    """Return those of `every_offer` that may be taken, one row each, owned GPUs first.
 
     Columns of `gpuspec.topics.cost.prices.offers`, then ``available`` (GPUs there are; infinite:
     no limit), ``housed`` (they stand in rooms of one's own), ``step`` (GPUs that are taken
@@ -63,9 +87,8 @@ def market(scenario: Scenario, every: pd.DataFrame | None = None) -> pd.DataFram
     are rented one by one by the hour.
     """
     s = scenario
-    found = every_offer(s) if every is None else every
-    held = _held(s, found)
-    wanted = found[found["mode"].isin(s.allow.modes) & found["gpu"].isin(s.allow.gpus)]
+    held = _held(s, every)
+    wanted = every[every["mode"].isin(s.allow.modes) & every["gpu"].isin(s.allow.gpus)]
     table = pd.concat([held, wanted], ignore_index=True) if len(held) else wanted
     table = table.reset_index(drop=True)
     mode = table["mode"].astype(str)

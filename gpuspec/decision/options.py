@@ -53,6 +53,11 @@ class Need:
         """Return (Z, S) the GPU-hours of a month."""
         return np.einsum("lzs,l->zs", self.gpus, self.hours)
 
+    @cached_property
+    def mean_hours(self) -> np.ndarray:
+        """(Z,) GPU-hours of a month on average over the draws."""
+        return np.asarray(self.gpu_hours.mean(axis=1))
+
     @property
     def kept(self) -> np.ndarray:
         """Return (Z, S) whether deadline and limits are kept."""
@@ -336,7 +341,7 @@ def _worth(
         groups.setdefault((rows[i]["gpu"], rows[i]["precision"]), []).append(i)
     kept: list[int] = []
     for places in groups.values():
-        spent = {i: float(needs[i].gpu_hours.mean()) for i in places}
+        spent = {i: float(needs[i].mean_hours.mean()) for i in places}
         atonce = {i: float(needs[i].central.max(initial=0.0)) for i in places}
         order = sorted(places, key=lambda i: (atonce[i], spent[i]))
         front: list[int] = []

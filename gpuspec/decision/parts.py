@@ -87,7 +87,7 @@ def candidates(options: Options) -> list[int]:
     fewest GPU-hours, and the one with the smallest replica.
     """
     table, found = options.table.iloc[: options.whole], []
-    hours = np.array([options.needs[i].gpu_hours.mean() for i in range(options.whole)])
+    hours = np.array([options.needs[i].mean_hours.mean() for i in range(options.whole)])
     for _, mine in table.groupby(["gpu", "precision"], sort=False):
         places = mine.index.to_numpy()
         found.append(int(places[np.argmin(hours[places])]))
@@ -125,7 +125,7 @@ def _cut(
 
 def _worth(mine: Options) -> Options:
     """Return ways without parts for which another format or layout of the GPU needs fewer hours."""
-    table = mine.table.assign(hours=[float(need.gpu_hours.mean()) for need in mine.needs])
+    table = mine.table.assign(hours=[float(need.mean_hours.mean()) for need in mine.needs])
     parts = table.iloc[mine.whole :]
     least = parts.groupby(["gpu", "share_from", "share_to", "spares"])["hours"].transform("min")
     first = parts[parts["hours"] <= least * CLOSE]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
@@ -67,15 +68,16 @@ class Plan:
         """For each kind and segment of its pool in use: GPUs that are missing, and what a month of
         renting them and of energy in one's own rooms costs, each (S,).
         """
-        p = self.problem
-        found = {}
-        for (k, q), layers in p.pools.items():
-            if (self.chosen.taken[layers.column] > 0.5).any():
-                _, every, alone = p.tails(self.chosen, k, q)
-                rent = p.hour_usd(k, q) * every.hours
-                energy = p.kinds.busy_usd[k] * (alone.hours - every.hours)
-                found[k, q] = every.short, rent, energy
-        return found
+        return self.short_of(self.problem.pools)
+
+    def short_of(
+        self, places: Iterable[tuple[int, int]]
+    ) -> dict[tuple[int, int], tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Return `short` of some kinds and segments."""
+        return {
+            short.place: (short.every.short, short.rent_usd, short.energy_usd)
+            for short in self.problem.tails(self.chosen, places)
+        }
 
     @cached_property
     def parts(self) -> dict[str, np.ndarray]:
@@ -116,6 +118,16 @@ class Plan:
                 price = kinds.spot_usd[k, q] * p.draws.price(int(kinds.spot_offer[k]))
                 total += price * hours / useful(mine, way, kinds, k)
         return total
+
+    def rent_usd(self, c: int) -> float:
+        """Return what a column costs on average that runs by the hour or on spot; else 0."""
+        return 0.0 if self.problem.choices.venue[c] == POOL else float(self._rent(c).mean())
+
+    def rents_from(self, c: int) -> int:
+        """Return the offer that a column runs on by the hour or on spot; -1 for none."""
+        cho, kinds = self.problem.choices, self.problem.kinds
+        by_use = {HOUR: kinds.hour_offer, SPOT: kinds.spot_offer}.get(int(cho.venue[c]))
+        return -1 if by_use is None else int(by_use[cho.kind[c]])
 
     @cached_property
     def effort_usd(self) -> float:
@@ -167,6 +179,11 @@ class Plan:
         for (_, q), (_, rent, energy) in self.short.items():
             total[q] += float((rent + energy).mean())
         return np.asarray(total)
+
+    @property
+    def spent_usd(self) -> float:
+        """Cash over the horizon, purchases included and not what they are worth at its end."""
+        return self.upfront_usd + float(self.monthly_usd @ self.problem.calendar.months)
 
     @property
     def power_kw(self) -> float:
@@ -377,7 +394,7 @@ class Plan:
             "gpus": count,
             "gpus_high": max(high, count) if not mine.is_job else count,
             "hours_month": float(need.hours[used].max(initial=0.0)),
-            "gpu_hours_month": float(need.gpu_hours[sizes].mean()),
+            "gpu_hours_month": float(need.mean_hours[sizes].mean()),
             "sure": need.chance,
         }
 
@@ -403,7 +420,7 @@ class Plan:
                 found[w] += float(self._rent(int(c)).mean())
                 continue
             for place in np.flatnonzero((cal.round_of == cho.round[c]) & (mine.size_of >= 0)):
-                used = mine.needs[cho.way[c]].gpu_hours[mine.size_of[place]].mean()
+                used = mine.needs[cho.way[c]].mean_hours[mine.size_of[place]]
                 hours[w, k] += float(used) * cal.months[place]
         share = hours / np.maximum(hours.sum(axis=0), 1e-9)
         names = [w.name for w in p.scenario.workloads]

@@ -22,6 +22,8 @@ class Layers(NamedTuple):
     """(L,) hours a month; they do not grow."""
     column: np.ndarray
     """(L,) which choice of the programme brings it."""
+    level: np.ndarray
+    """(L,) place of its hours among the distinct ones."""
 
 
 class Tail(NamedTuple):
@@ -38,13 +40,14 @@ class Tail(NamedTuple):
 def layered(need: np.ndarray, hours: np.ndarray, column: np.ndarray) -> Layers:
     """Return layers in the order in which they are served."""
     order = np.argsort(-hours, kind="stable")
-    return Layers(need[order], hours[order], column[order])
+    level = np.unique(-hours[order], return_inverse=True)[1]
+    return Layers(need[order], hours[order], column[order], level)
 
 
 def tail_of(layers: Layers, taken: np.ndarray, there: float) -> Tail:
     """Return what is not served: `taken` (L,) says which share of each layer runs here.
 
-    >>> one = Layers(np.array([[4.0], [2.0]]), np.array([730.0, 100.0]), np.array([0, 1]))
+    >>> one = layered(np.array([[4.0], [2.0]]), np.array([730.0, 100.0]), np.array([0, 1]))
     >>> float(tail_of(one, np.ones(2), 5.0).hours[0])
     100.0
     """
@@ -52,11 +55,13 @@ def tail_of(layers: Layers, taken: np.ndarray, there: float) -> Tail:
     draws = layers.need.shape[1]
     if not len(used):
         return Tail(np.zeros(draws), np.zeros(draws), np.zeros(draws))
-    need = layers.need[used] * taken[used, None]
-    filled = np.cumsum(need, axis=0, dtype=float)
+    level, places = layers.level[used], np.arange(len(used))
+    hours, share = np.zeros(level[-1] + 1), np.zeros((level[-1] + 1, len(used)))
+    hours[level], share[level, places] = layers.hours[used], taken[used]
+    need = share @ layers.need[used]  # of all layers with the same hours together
+    filled = np.cumsum(need, axis=0)
     short = np.maximum(filled[-1] - there, 0.0)
     marginal = np.zeros(draws)
-    hours = layers.hours[used]
     over = short > 1e-9
     first = np.argmax(filled > there + 1e-9, axis=0)
     marginal[over] = hours[first[over]]
@@ -71,8 +76,9 @@ def slopes(layers: Layers, tail: Tail, weight: np.ndarray) -> tuple[np.ndarray, 
     was computed.
     """
     found = np.zeros(len(layers.hours))
-    for hours in np.unique(layers.hours):
-        rows = layers.hours == hours
+    for level in range(layers.level[-1] + 1):
+        rows = layers.level == level
+        hours = layers.hours[rows][0]
         found[rows] = layers.need[rows] @ (weight * np.minimum(tail.marginal, hours))
     draws = len(weight)
     return found / draws, -float((weight * tail.marginal).mean())

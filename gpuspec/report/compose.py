@@ -20,17 +20,21 @@ from xml.etree import ElementTree
 from nbconvert.exporters import MarkdownExporter
 from nbconvert.preprocessors import Preprocessor, TagRemovePreprocessor
 from nbformat import NotebookNode
+from nbformat.v4 import new_markdown_cell
 from traitlets.config import Config
 
 from gpuspec import __version__
 from gpuspec.catalog import data_as_of
-from gpuspec.report.notebooks import Notebook
+from gpuspec.report.notebooks import Notebook, Parameter
 from gpuspec.views.columns import headings
 from gpuspec.views.display import ShownTable
 from gpuspec.views.language import Words, translator
 
 # Never shown: controls, the parameters (the title page lists them), what an author marks so.
 LEFT_OUT = {"interactive", "parameters", "injected-parameters", "remove-report"}
+FRONT = "<!-- front -->"
+"""Where the HTML puts what was asked, and the contents."""
+_HEADING = re.compile(r"^## ", re.MULTILINE)
 _PACKAGES = ("numpy", "pandas", "matplotlib", "typst")
 
 _LABELS = (
@@ -40,7 +44,6 @@ _LABELS = (
     "Table",
     "What was asked",
     *headings("parameter", "value", "meaning"),
-    "Nothing but the defaults; this notebook takes no parameters.",
     "Date",
     "Data",
     "Made with",
@@ -49,9 +52,10 @@ _LABELS = (
 
 
 class Facts(TypedDict):
-    """What the title page and the margins say."""
+    """What the first pages and the margins say."""
 
     asked: list[dict[str, str]]
+    rest: str
     date: str
     data: str
     version: str
@@ -68,8 +72,6 @@ class Document:
     body: str
     language: str
     facts: Facts
-    answer_first: bool = False
-    """Whether the first section shares the first page with the title, and the rest follows."""
     figures: list[dict[str, str]] = field(default_factory=list)
     tables: list[dict[str, object]] = field(default_factory=list)
     blocks: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -83,25 +85,30 @@ def compose(
     show_code: bool,
     language: str,
     day: date,
+    appendix: bool = False,
 ) -> Document:
     """Take out of an executed notebook, which is left as it is, what the report shows.
 
-    `values` are the parameters that were set; `language` is that of the labels.
+    `values` are the parameters that were set; `language` is that of the labels. The first section
+    stands under the title; what was asked, and the contents, come between it and the others. An
+    `appendix` lists every parameter.
     """
     words = translator(language)
     shown = _ShownOutputs(words)
     node, _ = shown.preprocess(_story(executed, notebook), {})
     node.cells = _speaking(node.cells)
+    shown.put_front(node.cells)
     config = Config(TagRemovePreprocessor={"remove_cell_tags": LEFT_OUT, "enabled": True})
     exporter = MarkdownExporter(config=config)
     exporter.register_preprocessor(TagRemovePreprocessor(config=config), enabled=True)
     exporter.exclude_input = not show_code
     body, _ = exporter.from_notebook_node(node)
+    if appendix and notebook.parameters:
+        body += shown.appendix(_asked(notebook.parameters, values, words))
     title = next((str(t["title"]) for t in told_of(executed)), "")
     return Document(
         title=title or words(notebook.title),
         question=words(notebook.title if title else notebook.question),
-        answer_first=notebook.answer_first,
         body=body,
         language=language,
         facts=_facts(notebook, values, words, day),
@@ -122,7 +129,7 @@ def _speaking(cells: list[NotebookNode]) -> list[NotebookNode]:
     """Return the cells without sections whose code has nothing to show."""
     sections: list[list[NotebookNode]] = [[]]
     for cell in cells:
-        if cell.cell_type == "markdown" and re.search(r"^## ", cell.source, re.MULTILINE):
+        if cell.cell_type == "markdown" and _HEADING.search(cell.source):
             sections.append([])
         sections[-1].append(cell)
     first, *rest = sections
@@ -157,11 +164,29 @@ class _ShownOutputs(Preprocessor):
     def preprocess_cell(
         self, cell: NotebookNode, resources: object, index: int
     ) -> tuple[NotebookNode, object]:
-        if cell.cell_type == "markdown" and "second-page" in cell.metadata.get("tags", []):
-            cell.source = self._block("#second-page", "") + cell.source
         if cell.cell_type == "code" and not LEFT_OUT & set(cell.metadata.get("tags", [])):
             cell.outputs = [shown for o in cell.outputs if (shown := self._shown(o)) is not None]
         return cell, resources
+
+    def put_front(self, cells: list[NotebookNode]) -> None:
+        """Put what was asked, and the contents, before the section that follows the answer."""
+        shown = [c for c in cells if not LEFT_OUT & set(c.metadata.get("tags", []))]
+        shown = [c for c in shown if c.cell_type == "markdown" or c.outputs]
+        starts = [i for i, c in enumerate(shown) if _HEADING.search(c.source)]
+        starts = [i for i in starts if i and shown[i].cell_type == "markdown"]
+        if starts:
+            first = shown[starts[0]]
+            first.source = self._block("#front", FRONT) + first.source
+        elif cells:
+            cells.insert(0, new_markdown_cell(self._block("#front", FRONT)))
+
+    def appendix(self, asked: list[dict[str, str]]) -> str:
+        """Return a section with a table of every parameter."""
+        rows = [[p["name"], p["value"], p["meaning"]] for p in asked]
+        heads = [self.words(head) for head in headings("parameter", "value", "meaning")]
+        every = ShownTable(heads, rows, ["left"] * 3, self.words("Every parameter of this report"))
+        heading = self.words("Appendix: parameters")
+        return f"\n\n## {heading}\n\n" + self._table(every._repr_html_(), every.caption)
 
     def _shown(self, output: NotebookNode) -> NotebookNode | None:
         if output.output_type == "stream":
@@ -225,8 +250,10 @@ def _read_back(html: str, caption: str) -> ShownTable:
     return ShownTable([cell.text or "" for cell in head], rows, sides, caption)
 
 
-def _facts(notebook: Notebook, values: Mapping[str, object], words: Words, day: date) -> Facts:
-    asked = [
+def _asked(
+    parameters: list[Parameter], values: Mapping[str, object], words: Words
+) -> list[dict[str, str]]:
+    return [
         {
             "name": p.name,
             "value": _shown_value(values.get(p.name, p.default)),
@@ -235,18 +262,35 @@ def _facts(notebook: Notebook, values: Mapping[str, object], words: Words, day: 
             if values.get(p.name, p.default) != p.default
             else "",
         }
-        for p in notebook.parameters
+        for p in parameters
     ]
+
+
+def _facts(notebook: Notebook, values: Mapping[str, object], words: Words, day: date) -> Facts:
+    every = _asked(notebook.parameters, values, words)
+    changed = [p for p in every if p["changed"]]
     made_with = [f"gpuspec {__version__}", f"Python {python_version()}"]
     made_with += [f"{package} {version(package)}" for package in _PACKAGES]
     return {
-        "asked": asked,
+        "asked": changed,
+        "rest": _rest(len(every), len(every) - len(changed), words),
         "date": day.isoformat(),
         "data": _data_age(words, day),
         "version": __version__,
         "made_with": made_with,
         "labels": {label: words(label) for label in _LABELS},
     }
+
+
+def _rest(every: int, unchanged: int, words: Words) -> str:
+    """Say how many parameters were left at their defaults."""
+    if not every:
+        return words("This notebook takes no parameters.")
+    if unchanged == every:
+        return words("All {count} parameters are at their defaults.", count=every)
+    if not unchanged:
+        return ""
+    return words("{count} other parameters are at their defaults.", count=unchanged)
 
 
 def _shown_value(value: object) -> str:

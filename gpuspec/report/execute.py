@@ -19,6 +19,7 @@ from gpuspec.base.days import run_date
 from gpuspec.base.errors import InputError
 from gpuspec.report.notebooks import Notebook
 from gpuspec.report.output import current_folder, workplace
+from gpuspec.views import TEXT_IN_PICTURES
 
 if TYPE_CHECKING:
     from papermill.exceptions import PapermillExecutionError
@@ -57,6 +58,7 @@ def execute(
     values: Mapping[str, object],
     progress: Callable[[str, int, int], None],
     day: date | None = None,
+    text_in_pictures: bool = False,
 ) -> NotebookNode:
     """Return a notebook as run from the current folder, without the times and paths of this run.
 
@@ -69,6 +71,8 @@ def execute(
         Called with ``"executing"``, cells done and cells in all.
     day : datetime.date, optional
         The day of the run, from which the notebook counts ages too; the run's own unless given.
+    text_in_pictures : bool
+        Keep text of pictures as text, for a document that brings the faces, in place of outlines.
 
     Raises
     ------
@@ -82,29 +86,35 @@ def execute(
     def tell(cell: int) -> None:
         progress("executing", cell, total)
 
+    own = {TEXT_IN_PICTURES: "1"} if text_in_pictures else {}
+    midnight = datetime.combine(day or run_date(), time(), UTC)
+    own["SOURCE_DATE_EPOCH"] = f"{midnight.timestamp():.0f}"
     try:
-        done = _executed(notebook, values, tell, day)
+        done = _executed(notebook, values, tell, own)
     except NotebookError as error:
         if _SLOW_START not in str(error):
             raise
-        done = _executed(notebook, values, tell, day)  # the machine was busy
+        done = _executed(notebook, values, tell, own)  # the machine was busy
     progress("executing", total, total)
     return _without_run(done)
 
 
 def _executed(
-    notebook: Notebook, values: Mapping[str, object], tell: Callable[[int], None], day: date | None
+    notebook: Notebook,
+    values: Mapping[str, object],
+    tell: Callable[[int], None],
+    variables: Mapping[str, str],
 ) -> NotebookNode:
     """Run the cells in a folder of the kernel's own; what it says of itself matters if it dies."""
     with workplace() as folder, tempfile.TemporaryFile() as log:
-        return _run(notebook, values, tell, day or run_date(), str(folder), log)
+        return _run(notebook, values, tell, variables, str(folder), log)
 
 
 def _run(
     notebook: Notebook,
     values: Mapping[str, object],
     tell: Callable[[int], None],
-    day: date,
+    variables: Mapping[str, str],
     folder: str,
     log: BinaryIO,
 ) -> NotebookNode:
@@ -119,7 +129,7 @@ def _run(
             kernel_name="python3",
             language="python",
             progress_bar=False,
-            kernel_manager_class=_own_kernel(folder, log, day),
+            kernel_manager_class=_own_kernel(folder, log, variables),
             on_cell_execute=lambda cell, cell_index: tell(cell_index),
         )
     except PapermillExecutionError as error:
@@ -147,7 +157,7 @@ def _last_words(said: str) -> str:
     return f"; {lines[-1][:200]}" + (_DAMAGED if lines[-1].startswith(_IMPORT_ERRORS) else "")
 
 
-def _own_kernel(folder: str, log: BinaryIO, day: date) -> type:
+def _own_kernel(folder: str, log: BinaryIO, variables: Mapping[str, str]) -> type:
     """Make a kernel manager that starts this interpreter in `folder`, an empty one.
 
     Neither the kernels that are registered, nor start-up files and configuration of the user's,
@@ -164,7 +174,7 @@ def _own_kernel(folder: str, log: BinaryIO, day: date) -> type:
     spec = KernelSpec(**{**get_kernel_dict(), "argv": command})
     environment = {k: v for k, v in os.environ.items() if k not in _OF_THE_USER}
     environment |= {"PYTHONSAFEPATH": "1", "IPYTHONDIR": folder, "JUPYTER_NO_CONFIG": "1"}
-    environment["SOURCE_DATE_EPOCH"] = f"{datetime.combine(day, time(), UTC).timestamp():.0f}"
+    environment |= variables
 
     class OwnKernel(AsyncKernelManager):
         # Other users of the machine could listen to, or speak to, a kernel in the clear.

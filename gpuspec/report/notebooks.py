@@ -57,11 +57,6 @@ class Notebook:
         """The Markdown that follows the title in the first cell."""
         return self._opening[1]
 
-    @property
-    def answer_first(self) -> bool:
-        """Whether the answer belongs on the first page: ``"gpuspec": {"answer_first": true}``."""
-        return bool(self.node.metadata.get("gpuspec", {}).get("answer_first"))
-
     @cached_property
     def parameters(self) -> list[Parameter]:
         """The parameters in the order of the cell that defines them."""

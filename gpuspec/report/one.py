@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypedDict, Unpack
 
 from gpuspec.base.days import run_date
 from gpuspec.base.files import write_atomically
@@ -25,16 +25,30 @@ class Built(NamedTuple):
     """Whether what was asked has an answer within its limits."""
 
 
+class Options(TypedDict, total=False):
+    """How a report is made."""
+
+    format: str | None
+    """pdf, html or ipynb; by the suffix of the output unless given."""
+    show_code: bool
+    """Whether the code cells are printed too."""
+    appendix: bool
+    """Whether every parameter is listed at the end; those that were changed are in any case."""
+    language: str
+    """Language of the report's own labels. The story keeps the notebook's, but a parameter called
+    ``language`` takes it, unless it is given."""
+    date: date | None
+    """The day of the run, which is printed and from which ages count; else `SOURCE_DATE_EPOCH`,
+    else today. Same notebook, parameters, data and date give the same bytes."""
+    progress: Progress | None
+    """Called with a stage (``"executing"``, ``"typesetting"``), steps done and steps in all."""
+
+
 def build(
     name: str | Path,
     parameters: Mapping[str, object] | None = None,
     output: str | Path | None = None,
-    *,
-    format: str | None = None,
-    show_code: bool = False,
-    language: str = "en",
-    date: date | None = None,
-    progress: Progress | None = None,
+    **options: Unpack[Options],
 ) -> Path:
     """Execute a notebook and write its report.
 
@@ -46,18 +60,8 @@ def build(
         Values by parameter name, as text or as Python values; the others keep their defaults.
     output : str or Path, optional
         The file to write, ``reports/NAME.pdf`` unless given; missing folders are created.
-    format : {"pdf", "html", "ipynb"}, optional
-        By the suffix of `output` unless given.
-    show_code : bool
-        Whether the code cells are printed too.
-    language : {"en", "zh"}
-        Language of the report's own labels. The story keeps the notebook's language, but a
-        parameter called ``language`` takes it, unless it is given.
-    date : datetime.date, optional
-        The day of the run, which is printed and from which ages count; else `SOURCE_DATE_EPOCH`,
-        else today. Same notebook, parameters, data and date give the same bytes.
-    progress : callable, optional
-        Called with a stage (``"executing"``, ``"typesetting"``), steps done and steps in all.
+    **options : Options
+        How it is made.
 
     Returns
     -------
@@ -71,45 +75,32 @@ def build(
     NotebookError
         When a cell of the notebook fails; nothing has been written then.
     """
-    return built(
-        name,
-        parameters,
-        output,
-        format=format,
-        show_code=show_code,
-        language=language,
-        date=date,
-        progress=progress,
-    ).path
+    return built(name, parameters, output, **options).path
 
 
 def built(
     name: str | Path,
     parameters: Mapping[str, object] | None = None,
     output: str | Path | None = None,
-    *,
-    format: str | None = None,
-    show_code: bool = False,
-    language: str = "en",
-    date: date | None = None,
-    progress: Progress | None = None,
+    **options: Unpack[Options],
 ) -> Built:
     """Write a report as :func:`build` does, and say whether it holds an answer."""
     from gpuspec.report.compose import told_of
     from gpuspec.views.language import check_language
 
     notebook = find(name)
-    kind, target = check_output(output, format, notebook.name)
+    kind, target = check_output(output, options.get("format"), notebook.name)
+    language = options.get("language", "en")
     check_language(language)
     spoken = any(p.name == "language" for p in notebook.parameters) and language != "en"
     given = {"language": language} if spoken else {}
     values = check_parameters(notebook, given | dict(parameters or {}))
-    day = date or run_date()
-    tell = progress or (lambda stage, done, total: None)
+    options["date"] = options.get("date") or run_date()
+    tell = options.get("progress") or (lambda stage, done, total: None)
 
-    executed = execute(notebook, values, tell, day)
+    executed = execute(notebook, values, tell, options["date"], text_in_pictures=kind == "pdf")
     tell("typesetting", 0, 1)
-    content = typeset(executed, notebook, values, kind, show_code, language, day)
+    content = typeset(executed, notebook, values, kind, options)
     write_atomically(target, content)
     tell("typesetting", 1, 1)
     return Built(target, all(about["answered"] for about in told_of(executed)))
@@ -119,18 +110,24 @@ def typeset(
     executed: "NotebookNode",
     notebook: Notebook,
     values: Mapping[str, object],
-    format: str,
-    show_code: bool,
-    language: str,
-    day: date,
+    kind: str,
+    options: Options,
 ) -> bytes:
     """Typeset an executed notebook; the arguments are those of :func:`build`."""
-    if format == "ipynb":
+    if kind == "ipynb":
         import nbformat
 
         return (nbformat.writes(executed) + "\n").encode()
     from gpuspec.report.compose import compose
     from gpuspec.report.render import html, pdf
 
-    document = compose(executed, notebook, values, show_code, language, day)
-    return pdf(document) if format == "pdf" else html(document)
+    document = compose(
+        executed,
+        notebook,
+        values,
+        options.get("show_code", False),
+        options.get("language", "en"),
+        options.get("date") or run_date(),
+        options.get("appendix", False),
+    )
+    return pdf(document) if kind == "pdf" else html(document)

@@ -12,7 +12,7 @@ from functools import cache
 from html import escape
 from pathlib import Path
 
-from gpuspec.report.compose import Document
+from gpuspec.report.compose import FRONT, Document
 from gpuspec.report.output import workplace
 from gpuspec.views.columns import headings
 from gpuspec.views.markdown import plain
@@ -23,6 +23,7 @@ TEMPLATES = Path(__file__).resolve().parent / "templates"
 
 MOST_SECONDS = 120
 """Time that the typesetting may take; a report of forty pages takes three seconds."""
+_FRONT_START, _FRONT_END = "<!-- front starts -->", "<!-- front ends -->"
 # What JupyterLab understands in a Markdown cell, but nothing raw: names come from files.
 _MARKDOWN = "gfm+tex_math_dollars+smart-raw_html-raw_attribute-emoji"
 
@@ -34,7 +35,6 @@ def pdf(document: Document) -> bytes:
             (folder / figure["file"]).write_bytes(base64.b64decode(figure["base64"]))
         figures = [{k: f[k] for k in ("file", "caption", "alt")} for f in document.figures]
         data: dict[str, object] = {"title": plain(document.title), "language": document.language}
-        data["answer_first"] = document.answer_first
         data |= {**document.facts, "figures": figures, "tables": document.tables}
         (folder / "data.json").write_text(json.dumps(data), "utf-8")
         (folder / "style.typ").write_text((TEMPLATES / "style.typ").read_text("utf-8"), "utf-8")
@@ -115,12 +115,15 @@ def html(document: Document) -> bytes:
         ),
         "footer": escape(f"gpuspec {facts['version']} · {facts['data']}"),
         "asked-title": escape(label["What was asked"]),
-        "asked": _asked(facts["asked"], label),
+        "asked": _asked(facts["asked"], label) + f"<p>{escape(facts['rest'])}</p>",
         "toc-title": escape(label["Contents"]),
         "lang": document.language,
     }
     with workplace() as folder:
-        return _pandoc(document, "html5", "report.html", folder, variables).encode()
+        page = _pandoc(document, "html5", "report.html", folder, variables)
+    before, _, rest = page.partition(_FRONT_START)
+    front, _, after = rest.partition(_FRONT_END)
+    return (before + after).replace(FRONT, front, 1).encode()
 
 
 def _pandoc(
@@ -179,8 +182,7 @@ def _fact_list(facts: dict[str, str]) -> str:
 
 def _asked(asked: list[dict[str, str]], label: dict[str, str]) -> str:
     if not asked:
-        nothing = label["Nothing but the defaults; this notebook takes no parameters."]
-        return f"<p>{escape(nothing)}</p>"
+        return ""
     heads = headings("parameter", "value", "meaning")
     head = "".join(f'<th scope="col">{escape(label[n])}</th>' for n in heads)
     lines = []

@@ -131,5 +131,6 @@ def stacked(parts: list[Row]) -> pd.DataFrame:
 
 def records(frame: pd.DataFrame) -> list[Row]:
     """Return the rows of a table as mappings from the names of its columns."""
-    found: list[Any] = frame.to_dict("records")
-    return found
+    names = list(map(str, frame.columns))
+    columns = (frame[name].tolist() for name in names)
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]

@@ -1,24 +1,27 @@
 """What all pictures share: colours of GPUs, axes, titles, saving."""
 
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import cache
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from textwrap import fill
 from typing import Any
 
+import font_source_sans_pro
 import matplotlib
+import noto_cjk_sans_otc
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import fontManager
 from matplotlib.text import Text
-from matplotlib.ticker import LogFormatter
+from matplotlib.ticker import FixedFormatter, FuncFormatter, LogFormatter
 from numpy.typing import ArrayLike
 
 from gpuspec.base.errors import InputError
 from gpuspec.base.files import check_writable, path_of, write_atomically
+from gpuspec.views.words import named
 
 # Okabe and Ito's palette: distinct to colour-blind readers; hatches and markers repeat the
 # distinction for grey print. One colour a GPU family throughout the suite.
@@ -51,24 +54,25 @@ def context_label(tokens: int) -> str:
     return f"{tokens / 1024:g}K" if tokens >= 1024 else f"{tokens:g}"
 
 
-@contextmanager
-def chinese_fonts(texts: Iterable[str]) -> Iterator[None]:
-    """Draw with a face that has Chinese characters, where one of the texts has any."""
-    if all(text.isascii() or not any("\u3400" <= c <= "\u9fff" for c in text) for text in texts):
-        yield
-        return
-    with matplotlib.rc_context({"font.family": ["DejaVu Sans", _chinese_face()]}):
-        yield
+def _register() -> None:
+    """Let Matplotlib find the faces that the reports are set in, Chinese characters included."""
+    sans = Path(font_source_sans_pro.font_directory)
+    for face in ("Regular", "It", "Semibold", "Bold"):
+        fontManager.addfont(sans / f"SourceSansPro-{face}.otf")
+    fontManager.addfont(noto_cjk_sans_otc.FONT_PATH)
+    known = [face for face in fontManager.ttflist if face.name == _CHINESE]
+    fontManager.ttflist += [replace(face, weight=700) for face in known]  # it has one weight
 
 
-@cache
-def _chinese_face() -> str:
-    """Register the faces that reports are set in, and return the simplified Chinese one."""
-    import noto_cjk_sans_otc
-    from matplotlib.font_manager import fontManager
-
-    fontManager.addfont(str(noto_cjk_sans_otc.FONT_PATH))
-    return "Noto Sans CJK SC"
+_CHINESE = "Noto Sans CJK SC"
+FACES: Any = {
+    "font.family": ["Source Sans Pro", _CHINESE, "sans-serif"],
+    "mathtext.default": "regular",
+}
+"""Settings with which every picture is drawn."""
+LEAST_POINTS = 8.0
+"""Size of the smallest text of a picture; a page shows it at seven eighths or larger."""
+_register()
 
 
 def blank_axes(
@@ -166,17 +170,30 @@ def doubling_axis(axes: Axes, counts: Iterable[float]) -> None:
     axes.minorticks_off()
 
 
-def literal(figure: Figure) -> None:
-    """Let no text of a picture be read as mathematics, but for the powers along a log axis."""
-    for text in figure.findobj(Text):
-        text.set_parse_math(False)
+def settled(figure: Figure) -> None:
+    """Let all text of a picture be read: GPUs by name, no size too small, no unasked mathematics.
+
+    Powers along a log axis stay mathematics.
+    """
     for axes in figure.axes:
         for axis in (axes.xaxis, axes.yaxis):
-            for formatter, labels in (
+            labels = [label.get_text() for label in axis.get_majorticklabels()]
+            if labels != [named(label) for label in labels] and isinstance(
+                axis.get_major_formatter(), (FixedFormatter, FuncFormatter)
+            ):
+                axis.set_ticks(axis.get_majorticklocs(), [named(label) for label in labels])
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)
+        text.set_fontfamily(FACES["font.family"])
+        text.set_text(named(text.get_text()))
+        text.set_fontsize(max(text.get_fontsize(), LEAST_POINTS))
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            for formatter, ticks in (
                 (axis.get_major_formatter(), axis.get_majorticklabels()),
                 (axis.get_minor_formatter(), axis.get_minorticklabels()),
             ):
-                for label in labels:
+                for label in ticks:
                     label.set_parse_math(isinstance(formatter, LogFormatter))
 
 
@@ -192,7 +209,8 @@ def check_picture(path: str) -> Path:
 def save(figure: Figure, path: str) -> None:
     """Write a picture; the suffix of `path` says in which format."""
     found = check_picture(path)
-    literal(figure)
+    settled(figure)
     content = io.BytesIO()
-    figure.savefig(content, format=found.suffix.lstrip(".").lower(), dpi=150)
+    with matplotlib.rc_context(FACES):
+        figure.savefig(content, format=found.suffix.lstrip(".").lower(), dpi=150)
     write_atomically(found, content.getvalue())

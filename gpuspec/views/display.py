@@ -6,6 +6,7 @@ output's metadata under the key ``"gpuspec"``, where :mod:`gpuspec.report` finds
 
 import io
 import math
+import os
 import sys
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
@@ -20,8 +21,10 @@ from matplotlib.transforms import Bbox
 
 from gpuspec.base.aligned import aligned
 from gpuspec.base.errors import UnknownNameError
-from gpuspec.views.charts import literal
+from gpuspec.views import TEXT_IN_PICTURES
+from gpuspec.views.charts import FACES, settled
 from gpuspec.views.markdown import Markdown, marked, printable
+from gpuspec.views.words import named
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -35,9 +38,8 @@ MISSING = "–"
 # A column of short texts stays on one line, a column of long ones gets room to wrap in.
 _STAYS, _WRAPS = "white-space: nowrap", "min-width: 12em"
 
-# Text becomes outlines, so that a figure looks alike on machines with other fonts; the salt
-# and the missing date make the bytes a function of the drawing alone.
-_SVG: Any = {"svg.fonttype": "path", "svg.hashsalt": "gpuspec", "svg.image_inline": True}
+# The salt and the missing date make the bytes a function of the drawing alone.
+_SVG: Any = {"svg.hashsalt": "gpuspec", "svg.image_inline": True}
 _NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 
 
@@ -119,16 +121,17 @@ def figure(fig: "Figure", caption: str, alt: str, *, tight: bool = True) -> Show
     ShownFigure
         Shows as SVG. The same drawing gives the same bytes every time.
     """
-    literal(fig)
+    settled(fig)
     svg = drawn(fig, tight)
     _close(fig)
-    return ShownFigure(svg, _one_line(caption), _one_line(alt))
+    return ShownFigure(svg, named(_one_line(caption)), named(_one_line(alt)))
 
 
 def drawn(fig: "Figure", tight: bool) -> str:
     """Return a Matplotlib figure as SVG."""
     stream = io.StringIO()
-    with mpl.rc_context(_SVG):
+    kept = os.environ.get(TEXT_IN_PICTURES)
+    with mpl.rc_context({**_SVG, **FACES, "svg.fonttype": "none" if kept else "path"}):
         box = _laid_out(fig, tight)
         fig.savefig(stream, format="svg", bbox_inches=box, metadata=_NO_METADATA)
     svg = printable(stream.getvalue())
@@ -180,7 +183,8 @@ def table(
     ]
     sides = [align.get(name) or _side(shown.iloc[:, i]) for i, name in enumerate(columns)]
     rows = [list(row) for row in zip(*cells, strict=True)]
-    return ShownTable(columns, rows, sides, _one_line(caption))
+    heads, *rows = [[named(cell) for cell in row] for row in [columns, *rows]]
+    return ShownTable(heads, rows, sides, named(_one_line(caption)))
 
 
 class _Measured(FigureCanvasSVG):
@@ -280,6 +284,6 @@ def note(text: str, title: str = "", answered: bool = True) -> None:
     from IPython.display import display
 
     plain = text.text if isinstance(text, Markdown) else printable(text)
-    data = {"text/markdown": str(marked(text)), "text/plain": plain}
-    about = {"kind": "note", "title": printable(title), "answered": answered}
+    data = {"text/markdown": named(str(marked(text))), "text/plain": named(plain)}
+    about = {"kind": "note", "title": named(printable(title)), "answered": answered}
     display(data, metadata={"gpuspec": about} if title else {}, raw=True)

@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from gpuspec.base.lazy import pd
+from gpuspec.catalog import gpu_titles
 from gpuspec.views.columns import unit_of_days
 
 
 def rows(table: pd.DataFrame) -> Any:
     """Return the rows of a table as named tuples."""
     return table.itertuples()
+
+
+def named(text: str) -> str:
+    """Put what people call the GPUs in place of their ids, but not inside code.
+
+    >>> named("2 x h200-sxm-141, see `gpuspec estimate M --gpus h200-sxm-141`")
+    '2 x H200 SXM, see `gpuspec estimate M --gpus h200-sxm-141`'
+    """
+    titles = gpu_titles()
+    ids = "|".join(map(re.escape, sorted(titles, key=len, reverse=True)))
+    parts = re.split(r"(```.*?```|`[^`]*`)", str(text), flags=re.DOTALL)
+    parts[::2] = [
+        re.sub(rf"(?<![\w./-])({ids})(?![\w-])", lambda found: titles[found[1]], part)
+        for part in parts[::2]
+    ]
+    return "".join(parts)
 
 
 def listed(words: list[str]) -> str:

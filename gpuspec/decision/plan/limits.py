@@ -22,7 +22,7 @@ class Use(NamedTuple):
     """A limit and what the plan makes of it, in the unit that the name of the limit says."""
 
     limit: str
-    """``capital_usd``, ``monthly_usd``, ``power_kw``, ``gpus``, ``deadline_days``,
+    """``capital_usd``, ``monthly_usd``, ``total_usd``, ``power_kw``, ``gpus``, ``deadline_days``,
     ``ttft_limit_s`` or ``tpot_limit_s``."""
     workload: str
     """Whose limit it is; empty where all work shares it."""
@@ -47,6 +47,7 @@ def uses(decision: Decision, plan: Plan) -> list[Use]:
     pairs = {
         "capital_usd": (limits.capital, plan.upfront_usd),
         "monthly_usd": (limits.monthly, float(plan.monthly_usd.max())),
+        "total_usd": (limits.total, plan.spent_usd),
         "power_kw": (limits.power, plan.power_kw),
         "gpus": (limits.gpus, float(plan.gpus_atonce.max())),
     }
@@ -67,9 +68,14 @@ def heavy(plan: Plan) -> list[Use]:
     limits, months = plan.problem.limits, float(plan.problem.calendar.edges[-1])
     capital, monthly = plan.upfront_usd, float(plan.monthly_usd.max())
     year = plan.expected_usd / months * min(YEAR, months)
+    named = np.isfinite(limits.total)
     asked = {
-        "capital_usd": (limits.capital, capital, np.isfinite(limits.monthly) or capital > year),
-        "monthly_usd": (limits.monthly, monthly, np.isfinite(limits.capital)),
+        "capital_usd": (
+            limits.capital,
+            capital,
+            np.isfinite(limits.monthly) or (capital > year and not named),
+        ),
+        "monthly_usd": (limits.monthly, monthly, np.isfinite(limits.capital) and not named),
         "power_kw": (limits.power, plan.power_kw, plan.power_kw > HEAVY_KW),
         "gpus": (limits.gpus, most := float(plan.gpus_atonce.max()), most > HEAVY_GPUS),
     }

@@ -1,11 +1,9 @@
 """Control panel of the decision notebook: the four inputs of a buyer, and the objective."""
 
-import pandas as pd
 from ipywidgets import Widget
 
 from gpuspec.decision.decide import Decision, decide
 from gpuspec.decision.errors import SAMPLES
-from gpuspec.decision.money import every_offer
 from gpuspec.decision.plan.pictures import plan_costs
 from gpuspec.decision.plan.words import plan_labels, voice_of
 from gpuspec.decision.plan.words_page import decision_finding, give_sentences, sure_sentence
@@ -29,18 +27,13 @@ def decision_panel(scenario: Scenario, owned_gpu: str = "a100-sxm-80") -> Panel:
     job; controls of what the scenario lacks are left out.
     """
     controls = _controls(scenario, owned_gpu)
-    markets: dict[tuple[object, ...], pd.DataFrame] = {}
-    """Offers, read once for what they depend on."""
 
     def answer(owned: float, **values: object) -> Decision:
         s = asked_scenario(scenario, **values)
         held = [o for o in s.owned if o.gpu != owned_gpu]
         held += [Owned(gpu=owned_gpu, count=int(owned))] if owned else []
         s = s.model_copy(update={"owned": tuple(held)})
-        key = (repr((s.allow, s.owned, s.prices)), s.horizon_months, s.today)
-        if key not in markets:
-            markets[key] = every_offer(s)
-        return decide(s, samples=PANEL_SAMPLES, loads=PANEL_LOADS, every=markets[key])
+        return decide(s, samples=PANEL_SAMPLES, loads=PANEL_LOADS)
 
     return Panel(controls, answer, _drawn, _told)
 

@@ -26,23 +26,22 @@ def plan_costs(
     `labels` name the plans in the order of the table; `unit` names the axis and `factor` turns
     USD into it. The first plan is the recommended one.
     """
-    with charts.chinese_fonts([*labels, unit, title]):
-        shown = plans.head(MOST_PLANS)
-        figure, axes = charts.blank_axes(7.0, 0.6 + 0.27 * len(shown), grid="x")
-        cost, low, high = (shown[["expected_usd", "low", "high"]].to_numpy(float) * factor).T
-        place = np.arange(len(shown))
-        colors = [BEST, *[OTHER] * (len(shown) - 1)]
-        axes.barh(place, cost, 0.62, color=colors, edgecolor="black", linewidth=0.4)
-        spread = np.abs([cost - low, high - cost])
-        axes.errorbar(cost, place, xerr=spread, fmt="none", ecolor="black", capsize=3, lw=1)
-        for y, share in enumerate(shown["probability"]):
-            axes.text(high.max() * 1.02, y, f"{share * 100:.0f} %", va="center", fontsize=8)
-        _finished(figure, axes, labels[: len(shown)], title)
-        axes.get_yticklabels()[0].set_fontweight("bold")
-        axes.set_xlim(0, high.max() * 1.13)
-        axes.xaxis.set_major_formatter("{x:,g}")
-        axes.set_xlabel(unit, fontsize=8)
-        return figure
+    shown = plans.head(MOST_PLANS)
+    figure, axes = charts.blank_axes(7.0, 0.6 + 0.27 * len(shown), grid="x")
+    cost, low, high = (shown[["expected_usd", "low", "high"]].to_numpy(float) * factor).T
+    place = np.arange(len(shown))
+    colors = [BEST, *[OTHER] * (len(shown) - 1)]
+    axes.barh(place, cost, 0.62, color=colors, edgecolor="black", linewidth=0.4)
+    spread = np.abs([cost - low, high - cost])
+    axes.errorbar(cost, place, xerr=spread, fmt="none", ecolor="black", capsize=3, lw=1)
+    for y, share in enumerate(shown["probability"]):
+        axes.text(high.max() * 1.02, y, f"{share * 100:.0f} %", va="center", fontsize=8)
+    _finished(figure, axes, labels[: len(shown)], title)
+    axes.get_yticklabels()[0].set_fontweight("bold")
+    axes.set_xlim(0, high.max() * 1.13)
+    axes.xaxis.set_major_formatter("{x:,g}")
+    axes.set_xlabel(unit, fontsize=8)
+    return figure
 
 
 def _finished(

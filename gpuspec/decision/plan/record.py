@@ -18,6 +18,7 @@ from gpuspec.decision.plans import Plan
 UNITS = {
     "capital": "USD",
     "monthly": "USD a month",
+    "total": "USD over the horizon",
     "power": "kW",
     "gpus": "GPUs",
     "deadline": "days",

@@ -51,7 +51,11 @@ def _work(w: Workload, voice: Voice) -> list[str]:
     if isinstance(w, Inference):
         found = _inference(w, voice)
     elif isinstance(w, Training):
-        words = {"name": w.name, "model": model(w.model).name, "tokens": _tokens(w.tokens, voice)}
+        words = {
+            "name": w.name,
+            "model": model(w.model).name,
+            "tokens": token_words(w.tokens, voice),
+        }
         found = [say(TUNING[w.tuning], **words), *_runs(w, voice)]
     elif isinstance(w, Images):
         text = (
@@ -146,7 +150,8 @@ def _tenants(w: Tenants, voice: Voice) -> str:
     return voice.say(text, name=w.name, count=f"{count:,}")
 
 
-def _tokens(count: float, voice: Voice) -> str:
+def token_words(count: float, voice: Voice) -> str:
+    """Write a number of tokens in the units of the language."""
     if voice.language != "zh":
         return count_words(count)
     size, word = next(
@@ -166,7 +171,12 @@ def _means(s: Scenario, voice: Voice) -> list[str]:
         (False, False): "No budget is named.",
     }
     values = {"capital": voice.money(capital or 0.0), "monthly": voice.money(monthly or 0.0)}
-    found.append(say(texts[capital is not None, monthly is not None], **values))
+    total = s.budget.total_usd
+    if capital is not None or monthly is not None or total is None:
+        found.append(say(texts[capital is not None, monthly is not None], **values))
+    if total is not None:
+        text = "At most {total} may be spent in all over {months}, purchases included."
+        found.append(say(text, total=voice.money(total), months=voice.months(s.horizon_months)))
     if s.limits.total_kw < float("inf"):
         kw = plain(three_digits(s.limits.total_kw))
         found.append(say("Your rooms give {kw} kW.", kw=kw))

@@ -21,7 +21,7 @@ from gpuspec.decision.decide import (
     Decision,
 )
 from gpuspec.decision.errors import SURE
-from gpuspec.decision.gives import what_gives
+from gpuspec.decision.gives import USD, what_gives
 from gpuspec.decision.ground import warning
 from gpuspec.decision.plan.limits import Use, heavy, runs_in, uses
 from gpuspec.decision.plan.words import (
@@ -40,9 +40,12 @@ from gpuspec.decision.plan.words import (
     whole,
 )
 from gpuspec.decision.plan.words_asked import asked_sentences, default_sentences
+from gpuspec.decision.plan.words_line import assumed_sentences
 from gpuspec.decision.plan.words_outside import api_sentence, owned_sentence
+from gpuspec.decision.plan.words_place import place_sentences
 from gpuspec.decision.plans import ENOUGH, Plan
 from gpuspec.decision.scenario.questions import scenario_quotes
+from gpuspec.topics.cost.prices import open_rows
 from gpuspec.views.markdown import Markdown
 
 NOTHING = "Nothing that is allowed does all of this within the limits."
@@ -74,6 +77,7 @@ PARTS = {
 LIMITS = {
     "capital_usd": "Capital: {used} of {asked}, {left} are left.",
     "monthly_usd": "Money a month, at the dearest: {used} of {asked}, {left} are left.",
+    "total_usd": "Money over the horizon: {used} of {asked}, {left} are left.",
     "power_kw": "Power of your own rooms: {used} of {asked}, {left} are left.",
     "gpus": "GPUs at once: {used} of {asked}, {left} are left.",
     "deadline_days": "{work}, a run: {used} of {asked}, {left} are left; kept in {sure} of the "
@@ -100,6 +104,7 @@ RULE = ("fewer kinds of GPU", "fewer contracts", "a shorter commitment", "a smal
 GIVES = {
     "capital": "With {needed} of capital instead of {asked}{more}: {then}",
     "monthly": "With {needed} a month instead of {asked}{more}: {then}",
+    "total": "With {needed} over the horizon instead of {asked}{more}: {then}",
     "power": "With {needed} kW instead of {asked} kW{more}: {then}",
     "gpus": "With {needed} GPUs instead of {asked}{more}: {then}",
     "deadline": "With {needed} for a run of {work} instead of {asked}{more}: {then}",
@@ -147,6 +152,9 @@ def _answer(decision: Decision, voice: Voice) -> Iterator[Markdown]:
         text = "All deadlines and limits are kept in {share} of the draws alone."
         yield Markdown("**{}**").format(say(text, share=percent(sure)))
     yield Markdown("**{}** {}").format(plan_words(best, voice), grade_sentence(decision, voice))
+    taken = decision.offers.iloc[offers_of(decision, best)]
+    if where := voice.joined(place_sentences(decision.scenario, taken, voice)):
+        yield _headed(voice, "Where", where)
     if enough := enough_sentence(best, voice):
         yield _headed(voice, "Enough", enough)
     yield _headed(voice, "Cost", cost_sentence(best, voice))
@@ -172,9 +180,11 @@ def _rest(decision: Decision, evens: pd.DataFrame | None, voice: Voice) -> Itera
         yield _headed(voice, "Ground", ground_warning(decision, voice))
         if checks := quality_sentence(decision, voice):
             yield _headed(voice, "Check first", checks)
-    defaults = default_sentences(decision.scenario, voice, plan)
+    defaults = assumed_sentences(decision.scenario, voice)
+    defaults += default_sentences(decision.scenario, voice, plan)
     yield _headed(voice, "Taken, as nothing was named", voice.joined(defaults))
     notes = [currency_sentence(voice), unpriced_sentence(decision, voice)]
+    notes += [open_sentence(decision, voice)]
     notes += [unused_sentence(decision, voice), unread_sentence(decision, voice)]
     notes += [apart_sentence(decision, voice), decision.scenario.doubts]
     if told := voice.joined(notes):
@@ -646,6 +656,15 @@ def unpriced_sentence(decision: Decision, voice: Voice) -> str:
     return voice.say(text, gpus=voice.listed(names))
 
 
+def open_sentence(decision: Decision, voice: Voice) -> str:
+    """Say how many rows of a request for quotes have no price; empty where there are none."""
+    prices = decision.scenario.prices
+    stated = prices.quotes if isinstance(prices.quotes, str) else ""
+    count = open_rows(prices.file) + open_rows(stated)
+    text = "{count} quotes are asked for that have no price yet; the tables' prices count there."
+    return voice.say(text, count=count) if count else ""
+
+
 def unused_sentence(decision: Decision, voice: Voice) -> str:
     """Name the quotes that the answer does not use because their GPU may not be chosen."""
     scenario = decision.scenario
@@ -667,10 +686,6 @@ def unread_sentence(decision: Decision, voice: Voice) -> str:
     found += ["owned.book_usd"] if any(o.book_usd for o in s.owned) else []
     half = (s.limits.racks is None) != (s.limits.rack_kw is None)
     found += ["limits.racks" if s.limits.racks else "limits.rack_kw"] if half else []
-    if s.allow.regions and decision.feasible:
-        taken = decision.offers.iloc[offers_of(decision, decision.best)]
-        text = "allow.regions ({names}: no price of these regions is known)"
-        found += _elsewhere(taken[~taken["region"].isin(s.allow.regions)], text, voice)
     if s.allow.vendors and decision.feasible:
         taken = decision.offers.iloc[offers_of(decision, decision.best)]
         other = ~taken["provider"].isin(s.allow.vendors) & ~taken["mode"].isin(("own", "owned"))
@@ -754,6 +769,6 @@ def _give(row: Mapping[Any, Any], voice: Voice) -> str:
 
 
 def _given(what: str, value: float, voice: Voice) -> str:
-    if what in ("capital", "monthly"):
+    if what in USD:
         return voice.money(value)
     return voice.days(value) if what == "deadline" else plain(three_digits(value))

@@ -69,11 +69,13 @@ def choices_of(
     usd, atonce, kwh = np.zeros(shape), np.zeros(shape), np.zeros(shape)
     for c, (w, i, e, v, k) in enumerate(rows):
         mine, need = options[w], options[w].needs[i]
+        if c == 0 or rows[c - 1][:2] != (w, i):
+            drawn = need.gpu_hours
         for q in np.flatnonzero((cal.round_of == e) & (mine.size_of >= 0)):
             z = mine.size_of[q]
-            hours = need.gpu_hours[z]
+            hours = drawn[z]
             atonce[c, q] = need.central[z]
-            kwh[c, q] = hours.mean() * kinds.power_kw[k] * scenario.prices.power_share
+            kwh[c, q] = need.mean_hours[z] * kinds.power_kw[k] * scenario.prices.power_share
             if v == HOUR:
                 usd[c, q] = kinds.hour_usd[k, q] * _mean(hours, draws, int(kinds.hour_offer[k]))
             elif v == SPOT:
@@ -105,7 +107,7 @@ def _places(
         k = kinds.names.index(mine.cells["gpu"][i])
         venues = [POOL] + ([HOUR] if mine.is_job and kinds.hour_offer[k] >= 0 else [])
         venues += [SPOT] if spot and kinds.spot_offer[k] >= 0 and _surely(mine, i, kinds, k) else []
-        hours = float(mine.needs[i].gpu_hours.mean())
+        hours = float(mine.needs[i].mean_hours.mean())
         part = float(mine.cells["share_from"][i]), float(mine.cells["share_to"][i])
         for venue in venues:
             key = k, str(mine.cells["precision"][i]), venue, *part

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -26,7 +27,21 @@ MONTHLY_SLACK = 1e-3
 
 
 class Short(NamedTuple):
-    """What is short under a plan."""
+    """What is short of a kind in a segment; (S,) what a month of it costs."""
+
+    place: tuple[int, int]
+    every: Tail
+    """Beyond all GPUs that are there."""
+    alone: Tail
+    """Beyond those of them that stand in rooms of others."""
+    rent_usd: np.ndarray
+    """By the hour, for what is short."""
+    energy_usd: np.ndarray
+    """Of what is used in one's own rooms."""
+
+
+class Added(NamedTuple):
+    """What is short under a plan, and what the solver did not know of it."""
 
     cost_usd: float
     """Over the horizon, on average over the draws."""
@@ -50,6 +65,7 @@ class Limits:
     monthly: float = np.inf
     power: float = np.inf
     gpus: float = np.inf
+    total: float = np.inf
 
 
 @dataclass(frozen=True)
@@ -100,19 +116,23 @@ class Problem:
         usd = np.where(cannot[:, None], self.kinds.hour_usd * times, self.kinds.hour_usd)
         return replace(self, kinds=replace(self.kinds, hour_usd=usd))
 
-    def tails(self, chosen: Chosen, k: int, q: int) -> tuple[np.ndarray, Tail, Tail]:
-        """Return (S,) what a month of a segment costs beside what is signed: rent by the hour for
-        what is short, energy of what is used in one's own rooms; and the tails behind it: beyond
-        all GPUs that are there, and beyond those in rooms of others.
+    def tails(
+        self, chosen: Chosen, places: Iterable[tuple[int, int]] | None = None
+    ) -> Iterator[Short]:
+        """Yield what a month costs beside what is signed, for the pool of each kind and segment (of
+        all, unless `places` says which) in which something runs.
         """
-        layers = self.pools[k, q]
-        taken = chosen.taken[layers.column]
         there, others = chosen.there(self)
-        every = tail_of(layers, taken, there[k, q])
-        busy = self.kinds.busy_usd[k]
-        alone = tail_of(layers, taken, others[k, q]) if busy else every
-        cost = busy * (alone.hours - every.hours) + self.hour_usd(k, q) * every.hours
-        return cost, every, alone
+        for k, q in self.pools if places is None else places:
+            layers = self.pools[k, q]
+            taken = chosen.taken[layers.column]
+            if not (taken > 1e-9).any():
+                continue
+            every = tail_of(layers, taken, there[k, q])
+            busy = self.kinds.busy_usd[k]
+            alone = tail_of(layers, taken, others[k, q]) if busy else every
+            energy = busy * (alone.hours - every.hours)
+            yield Short((k, q), every, alone, self.hour_usd(k, q) * every.hours, energy)
 
 
 @dataclass(frozen=True)
@@ -330,6 +350,7 @@ class Model:
         mean = np.array([p.draws.price(o).mean() for o in con.offer])
         capital = (self.n, con.upfront_usd * con.step * THOUSANDTH)
         self._limit("capital", limits.capital * THOUSANDTH, 0.0, capital)
+        spent, kept_usd = [capital], 0.0
         for q, months in enumerate(cal.months):
             gone = self.sold[:, : cal.round_of[q] + 1]
             rent = np.where(con.housed, 1.0, mean) * con.month_usd[:, q] * con.step
@@ -341,12 +362,15 @@ class Model:
             ]
             keep = float(p.kinds.owned @ p.kinds.keep_usd) * THOUSANDTH
             self._limit("monthly", limits.monthly * THOUSANDTH, keep, *month)
+            spent += [(places, np.multiply(usd, months)) for places, usd in month]
+            kept_usd += keep * months
             housed = np.flatnonzero(con.housed & con.active[:, q])
             room = [
                 (self.n[housed], (con.step * p.kinds.power_kw[con.kind])[housed]),
                 (gone, -np.broadcast_to(p.kinds.power_kw[:, None], gone.shape)),
             ]
             self._limit("power", limits.power, float(p.kinds.owned @ p.kinds.power_kw), *room)
+        self._limit("total", limits.total * THOUSANDTH, kept_usd, *spent)
         if np.isfinite(limits.gpus) or self.spared == "gpus":
             self._gpus_atonce()
 
@@ -437,36 +461,35 @@ class Model:
         step = self.problem.contracts.step
         return Chosen(values[self.x], values[self.n] * step, values[self.sold])
 
-    def cut(self, chosen: Chosen, values: np.ndarray, tolerance: float) -> Short:
+    def cut(self, chosen: Chosen, values: np.ndarray, tolerance: float) -> Added:
         """Add a bound for each kind and segment whose cost the solver holds too low."""
         p, added, total = self.problem, 0, 0.0
         more = np.zeros(len(p.calendar.months))
-        for (k, q), layers in p.pools.items():
-            if not (chosen.taken[layers.column] > 1e-9).any():
-                continue
-            cost, all_, alone = p.tails(chosen, k, q)
+        for short in p.tails(chosen):
+            k, q = short.place
             months = float(p.calendar.months[q])
-            usd = float(cost.mean()) * months
+            usd = float((short.energy_usd + short.rent_usd).mean()) * months
             total += usd
             held = float(values[self.theta[k, q]]) / THOUSANDTH
             if usd - held <= tolerance * max(usd, 1.0):
                 continue
             more[q] += (usd - held) / months
-            self._bound(layers, k, q, all_, alone, months)
+            self._bound(short, months)
             added += 1
-        kept = float(more.max(initial=0.0)) <= MONTHLY_SLACK * self.problem.limits.monthly
-        return Short(total, added, kept)
+        limits, late = self.problem.limits, float(more @ p.calendar.months)
+        kept = float(more.max(initial=0.0)) <= MONTHLY_SLACK * limits.monthly
+        kept &= late <= MONTHLY_SLACK * limits.total
+        return Added(total, added, kept)
 
-    def _bound(
-        self, layers: Layers, k: int, q: int, all_: Tail, alone: Tail, months: float
-    ) -> None:
+    def _bound(self, short: Short, months: float) -> None:
         p, con, cal = self.problem, self.problem.contracts, self.problem.calendar
+        (k, q), layers = short.place, p.pools[short.place]
         busy = float(p.kinds.busy_usd[k])
         weight = np.maximum(p.hour_usd(k, q) - busy, 0.0)
-        each, there = slopes(layers, all_, weight)
+        each, there = slopes(layers, short.every, weight)
         others = 0.0
         if busy:
-            more, others = slopes(layers, alone, np.full(p.draws.samples, busy))
+            more, others = slopes(layers, short.alone, np.full(p.draws.samples, busy))
             each = each + more
         scale = months * THOUSANDTH
         mine = np.flatnonzero((con.kind == k) & con.active[:, q])

@@ -10,8 +10,9 @@ from pydantic import BaseModel, ValidationError
 from gpuspec.base import files
 from gpuspec.base.ask import BRANCHES, known_names, said
 from gpuspec.base.documents import from_yaml, read_document, scalar
-from gpuspec.base.errors import InputError, UnknownNameError
+from gpuspec.base.errors import InputError, UnknownNameError, renamed
 from gpuspec.base.paths import DATA
+from gpuspec.catalog.models.typical import typical_model
 from gpuspec.decision.scenario import records
 
 SHIPPED = DATA / "scenarios"
@@ -21,6 +22,7 @@ _PARTS: dict[str, type[BaseModel]] = {
     "budget": records.Budget,
     "limits": records.SiteLimits,
     "owned": records.Owned,
+    "assumed": records.Assumed,
 }
 _PARTS |= {"allow": records.Allow, "effort": records.Effort, "prices": records.Prices}
 
@@ -57,7 +59,7 @@ def scenario(
     for path, value in (changes or {}).items():
         content = changed(content, path, files.bounded(path, value))
     _check_keys(files.bounded("scenario", content))
-    return _checked(_with_paths(content, folder))
+    return _checked(_sized(_with_paths(content, folder)))
 
 
 def changed(content: object, path: str, value: object) -> Any:
@@ -149,6 +151,27 @@ def _with_paths(content: Mapping[str, object], folder: Path) -> dict[str, object
 def _beside(workload: Mapping[str, object], folder: Path) -> dict[str, str]:
     files_of = {name: workload.get(name) for name in ("table", "lengths")}
     return {n: str(folder / file) for n, file in files_of.items() if isinstance(file, str) and file}
+
+
+def _sized(content: Mapping[str, object]) -> dict[str, object]:
+    """Put a typical model where a workload states a size of one, and say so under ``assumed``."""
+    works, assumed = content.get("workloads"), content.get("assumed") or []
+    if not isinstance(works, list | tuple) or not isinstance(assumed, list | tuple):
+        return dict(content)
+    found, said = [], list(assumed)
+    for place, work in enumerate(works):
+        name = work.get("model") if work["kind"] in ("training", "inference") else None
+        where = f"workloads[{place}].model"
+        try:
+            model = typical_model(name) if isinstance(name, str) else None
+        except InputError as error:
+            raise renamed(error, where) from None
+        if model:
+            said = [row for row in said if not isinstance(row, Mapping) or row["field"] != where]
+            said.append({"field": where, "said": name})
+            work = {**work, "model": model}
+        found.append(work)
+    return {**content, "workloads": found} | ({"assumed": said} if said else {})
 
 
 def _checked(content: Mapping[str, object]) -> records.Scenario:

@@ -1,6 +1,7 @@
 """What a buyer asks: frozen records, every field with its unit in the name or its comment."""
 
 import math
+import re
 from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -47,6 +48,9 @@ class Budget(Ask):
 
     capital_usd: fields.Usd | None = Field(None, description="Capital that may be spent")
     monthly_usd: fields.Usd | None = Field(None, description="Money a month that may be spent")
+    total_usd: fields.Usd | None = Field(
+        None, description="Money that may be spent over the horizon, purchases included"
+    )
 
 
 class SiteLimits(Ask):
@@ -84,7 +88,11 @@ class Allow(Ask):
 
     gpus: fields.GpuNames = Field(typed(fields.THREE), description="Kinds of GPU")
     vendors: fields.Names = Field((), description="Providers of rented GPUs; all where empty")
-    regions: fields.Names = Field((), description="Regions; all where empty")
+    regions: fields.RegionNames = Field(
+        (),
+        description="Regions, such as China or US (gpuspec list regions), or places as price lists "
+        "print them; all where empty",
+    )
     modes: Modes = Field(MODES, description="Ways to pay")
     sell: bool = Field(True, description="Whether GPUs that are owned may be sold")
     weights: Annotated[fields.Formats, Was("precisions")] = Field(
@@ -141,6 +149,15 @@ class Prices(Ask):
     def per_usd(self) -> float:
         """Amounts of the answer's currency that a dollar is."""
         return self.cny_per_usd if self.currency == "CNY" else 1.0
+
+
+class Assumed(Ask):
+    """A value that nobody stated, or that stands for something less exact."""
+
+    field: str = Field(max_length=200, description="Its place, such as workloads[0].tokens")
+    said: str | None = Field(
+        None, max_length=200, description="What was said instead, such as 70B of a model"
+    )
 
 
 class _Workload(Ask):
@@ -346,6 +363,9 @@ class Scenario(Ask):
     workloads: tuple[Annotated[Workload, Field(discriminator="kind")], ...] = Field(
         min_length=1, description="What is to be done"
     )
+    assumed: tuple[Assumed, ...] = Field(
+        (), max_length=1000, description="Values above that nobody stated; page 1 names them"
+    )
 
     @property
     def doubts(self) -> str:
@@ -359,6 +379,26 @@ class Scenario(Ask):
         for place, name in enumerate(names):
             if name in names[:place]:
                 raise InputError(f"workloads[{place}].name", name, "each workload has its own name")
+        return self
+
+    def at(self, field: str) -> tuple[object, str]:
+        """Return the part of the scenario and the name in it that a place such as
+        ``workloads[0].tokens`` names; the name is empty where there is none.
+        """
+        place = re.fullmatch(r"workloads\[(\d{1,6})\]\.(\w+)", field, re.ASCII)
+        part: Ask = self
+        if place:
+            part = self.workloads[int(place[1])] if int(place[1]) < len(self.workloads) else Ask()
+        name = place[2] if place else field
+        return part, name if name in type(part).model_fields else ""
+
+    @model_validator(mode="after")
+    def _assumes_what_is_there(self) -> "Scenario":
+        for i, row in enumerate(self.assumed):
+            part, name = self.at(row.field)
+            if not name or getattr(part, name) is None:
+                valid = "give the place of a value of the scenario, such as workloads[0].tokens"
+                raise InputError(f"assumed[{i}].field", row.field, valid)
         return self
 
     @model_validator(mode="after")

@@ -1,16 +1,17 @@
 """One question about a fleet: a scenario, and what is laid over it."""
 
 from functools import cached_property
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from gpuspec.base.ask import Ask, Range, Short
+from gpuspec.base.ask import Range, Short
+from gpuspec.base.errors import InputError
 from gpuspec.base.units import NODE_GPUS
-from gpuspec.catalog.fields import Kilowatts, Language, Usd
+from gpuspec.catalog.fields import Kilowatts, Language
 from gpuspec.decision.calendar import QUARTER, ROUND
 from gpuspec.decision.decide import TIME_LIMIT_S, Decision, decide
-from gpuspec.decision.scenario import Owned, Scenario, scenario
+from gpuspec.decision.scenario import Line, Owned, Scenario, scenario_of
 from gpuspec.topics.cost.prices import Drift
 
 MOST_QUARTERS = 40
@@ -18,13 +19,13 @@ ORDERED_GPU = "a100-sxm-80"
 """What is owned where only a number of nodes is given."""
 
 
-class UpgradeQuestion(Ask):
+class UpgradeQuestion(Line):
     """What to add to a fleet, and when."""
 
-    scenario: str | Scenario = Field(
+    scenario: str | Scenario | None = Field(
         "a100-owner",
         description="A shipped scenario, or the path of a YAML or JSON file with owned GPUs and "
-        "workloads; what is None below is as it says",
+        "workloads; what is None below is as it says; None: of what is stated below",
     )
     owned_nodes: Annotated[int, Range(0, 1000, "nodes")] | None = Field(
         None, description="Nodes of eight that are owned"
@@ -32,11 +33,12 @@ class UpgradeQuestion(Ask):
     quarters: Annotated[int, Range(1, MOST_QUARTERS, "quarters")] | None = Field(
         None, description="Horizon"
     )
-    capital_usd: Usd | None = Field(None, description="Capital over the horizon; 0: none")
-    monthly_usd: Usd | None = Field(None, description="Rent and running costs of a month; 0: none")
     power_kw: Kilowatts | None = Field(None, description="Power of all owned nodes")
     drift: Drift | None = Field(
         None, description="Where prices go: down, flat, up, or a change a year such as -0.1"
+    )
+    quotes: str | None = Field(
+        None, description="Prices of your own, such as h100-sxm-80:on-demand=2.10, or a file"
     )
     effort: Annotated[float, Range(0, 1000)] = Field(
         1.0, description="Effort of change, multiples of what the scenario states"
@@ -57,17 +59,23 @@ class UpgradeQuestion(Ask):
         "en", description="Language of the answer: en or zh"
     )
 
+    @model_validator(mode="after")
+    def _one_fleet_and_horizon(self) -> Self:
+        for name, other in (("quarters", "horizon_months"), ("owned_nodes", "owned")):
+            if getattr(self, name) is not None and getattr(self, other) is not None:
+                raise InputError(name, getattr(self, name), f"give it or {other}, not both")
+        return self
+
     @cached_property
     def stated(self) -> Scenario:
         """The scenario with the inputs of the question laid over it."""
-        s = self.scenario if isinstance(self.scenario, Scenario) else scenario(self.scenario)
-        named = {"capital_usd": self.capital_usd, "monthly_usd": self.monthly_usd}
-        budget = s.budget.model_copy(update={n: v for n, v in named.items() if v is not None})
-        changed: dict[str, object] = {"budget": budget}
+        s = scenario_of(self.scenario, self, language=self.language)
+        changed: dict[str, object] = {}
         if self.power_kw is not None:
             changed["limits"] = s.limits.model_copy(update={"power_kw": self.power_kw})
-        if self.drift is not None:
-            changed["prices"] = s.prices.model_copy(update={"drift": self.drift})
+        priced = {"drift": self.drift, "quotes": self.quotes}
+        priced = {name: value for name, value in priced.items() if value is not None}
+        changed["prices"] = s.prices.model_copy(update=priced)
         if self.quarters is not None:
             changed["horizon_months"] = round(self.quarters * QUARTER)
         costs = {n: usd * self.effort for n, usd in s.effort.model_dump().items()}

@@ -68,7 +68,7 @@ def gpus_table(plan: Plan) -> pd.DataFrame:
         mine, k = p.options[cho.workload[c]], cho.kind[c]
         how = HELD.index("spot" if cho.venue[c] == SPOT else "by the hour")
         for q in np.flatnonzero((cal.round_of == cho.round[c]) & (mine.size_of >= 0)):
-            hours = mine.needs[cho.way[c]].gpu_hours[mine.size_of[q]].mean()
+            hours = mine.needs[cho.way[c]].mean_hours[mine.size_of[q]]
             found[how, k, q] += float(hours) / 730.0
     rows = [(p.kinds.names[k], HELD[h], q, float(n)) for (h, k, q), n in np.ndenumerate(found)]
     return pd.DataFrame(rows, columns=["gpu", "held", "period", "gpus"])

@@ -186,6 +186,7 @@ def limits_sentence(decision: Decision) -> str:
     said = {
         "capital {}": (limits.capital, amount),
         "{} a month": (limits.monthly, amount),
+        "{} over the horizon": (limits.total, amount),
         "power of {} kW": (limits.power, "{:,.0f}".format),
         "{} GPUs": (limits.gpus, "{:,.0f}".format),
     }

@@ -169,6 +169,7 @@ def fleets(question: ApiQuestion) -> pd.DataFrame:
 def api_answer(question: ApiQuestion) -> dict[str, Any]:
     """Return what the load is, what it costs by API and on GPUs by the hour, and where both meet.
 
+    ``taken`` is the price of one's own, else the cheapest.
     Of a load of requests in flight the requests a month are those that the cheapest fleet serves.
     """
     q, own = question, fleets(question)
@@ -188,9 +189,8 @@ def api_answer(question: ApiQuestion) -> dict[str, Any]:
     found: dict[str, Any] = {"model": q.network.id, "day": str(q.day), "requests_month": count}
     found |= {f"{name}_tokens_month": value for name, value in tokens.items()}
     if len(offers):
-        found["cheapest"] = offers.iloc[0].to_dict()
+        found["taken"] = offers.iloc[0].to_dict()
         found["median_month_usd"] = float(offers["month_usd"].median())
-        own["even_requests_month"] = even_requests(
-            own["month_usd"], offers["request_usd"].min(), most
-        )
+        each = found["taken"]["request_usd"]
+        own["even_requests_month"] = even_requests(own["month_usd"], each, most)
     return found | {"offers": offers, "fleets": own.reset_index(drop=True)}

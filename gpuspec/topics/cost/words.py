@@ -257,7 +257,7 @@ def api_sentences(answer: Mapping[str, Any]) -> str:
     if not len(answer["offers"]):
         said.append(f"No API price of {answer['model']} is in the tables; --price takes your own.")
         return " ".join(said)
-    best, own = answer["cheapest"], answer["fleets"]
+    best, own = answer["taken"], answer["fleets"]
     where = f"at {best['provider']} ({best['grade']}, {best['age_days']} days old)"
     where = "by your quote" if best["provider"] == YOURS else where
     said.append(

@@ -17,6 +17,7 @@ from gpuspec.catalog.fields import (
     ComingDay,
     Days,
     Documents,
+    DocumentTokens,
     Epochs,
     Fp8Recipe,
     FrameworkName,
@@ -67,9 +68,7 @@ class Job(Ask):
     documents: Documents | None = Field(
         None, description="Instead of tokens: documents to train on, with document_tokens"
     )
-    document_tokens: Annotated[float, Range(1, 1e9, "tokens")] | None = Field(
-        None, description="Mean tokens of a document"
-    )
+    document_tokens: DocumentTokens | None = Field(None, description="Mean tokens of a document")
     epochs: Epochs = Field(1.0, description="Times that every document is seen")
     deadline: ComingDay | None = Field(
         None,

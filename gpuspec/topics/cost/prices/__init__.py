@@ -44,7 +44,7 @@ from gpuspec.topics.cost.prices.ask import Drift, Pairs, Priced
 from gpuspec.topics.cost.prices.backtest import age_errors, back_test, error_summary
 from gpuspec.topics.cost.prices.drift import DRIFTS, drift_year
 from gpuspec.topics.cost.prices.offers import offers, unpriced
-from gpuspec.topics.cost.prices.quotes import MODES, Mode, Quote, read_quotes
+from gpuspec.topics.cost.prices.quotes import MODES, Mode, Quote, open_rows, read_quotes
 from gpuspec.topics.cost.prices.records import (
     operating,
     operating_value,

@@ -10,7 +10,7 @@ from gpuspec.base.ask import Ask, Range
 from gpuspec.base.documents import read_document
 from gpuspec.base.errors import InputError, UnknownNameError, renamed
 from gpuspec.base.files import MOST_SCENARIO_BYTES, check_text, read_text
-from gpuspec.base.rows import sure_rows
+from gpuspec.base.rows import plain_cell, sure_rows
 from gpuspec.base.units import NODE_GPUS
 from gpuspec.catalog.fields import Currency, Day, GpuName
 from gpuspec.topics.cost.prices.terms import HOURLY
@@ -65,13 +65,20 @@ class Quote(Ask):
 
 COLUMNS = tuple(Quote.model_fields)
 NEEDED = COLUMNS[:3]
+ASKED = (
+    *("unit", "ask", "number", "term_months", "network", "support"),
+    *("used_price", "used_as_of", "grade", "flips_below", "flips_above", "worth_usd"),
+)
+"""What a request for quotes says beside the columns of a quote; it is not read back."""
 
 
 def read_quotes(quotes: str | Path | None) -> list[Quote]:
     """Read quotes: text as `EXAMPLE` shows, or a CSV or YAML file.
 
     A file has a row a quote with columns gpu, mode and price, and, as wanted, currency,
-    provider, region, as_of, gpus_per_node, minimum, lead_months and after_term.
+    provider, region, as_of, gpus_per_node, minimum, lead_months and after_term. A request for
+    quotes (`gpuspec quotes`) is such a file: its rows without a price are asked, not read, and
+    its columns `ASKED` say what was asked.
 
     Raises
     ------
@@ -97,17 +104,40 @@ def _from_text(part: str) -> Quote:
 
 def _from_file(path: str) -> list[Quote]:
     if path.lower().endswith(".csv"):
-        text = read_text("quotes", path, MOST_SCENARIO_BYTES)
-        found = sure_rows("quotes", text, path, NEEDED, COLUMNS, MOST_QUOTES)
-        return [quote_of(row.cells, f"{path} line {row.line}") for row in found]
-    rows = read_document("quotes", path, MOST_SCENARIO_BYTES)
-    if isinstance(rows, dict):
-        rows = rows.get("quotes")
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        return [
+            _answered(c, f"{path} line {n}") for n, c in _csv_rows(path).items() if not is_open(c)
+        ]
+    content = read_document("quotes", path, MOST_SCENARIO_BYTES)
+    if isinstance(content, dict):
+        content = content.get("quotes")
+    if not isinstance(content, list) or not all(isinstance(row, dict) for row in content):
         raise InputError("quotes", path, f"give a list of rows with {', '.join(NEEDED)}")
-    if len(rows) > MOST_QUOTES:
+    if len(content) > MOST_QUOTES:
         raise InputError("quotes", path, f"give at most {MOST_QUOTES:,}")
-    return [quote_of(row, f"{path} row {i}") for i, row in enumerate(rows, 1)]
+    return [quote_of(row, f"{path} row {i}") for i, row in enumerate(content, 1)]
+
+
+def is_open(cells: Mapping[str, str]) -> bool:
+    """Return whether a row of a request has no price yet."""
+    return "ask" in cells and not cells["price"]
+
+
+def open_rows(quotes: str | Path | None) -> int:
+    """Return how many rows of a request for quotes have no price yet; 0 of anything else."""
+    text = str(quotes or "")
+    if not text.lower().endswith(".csv"):
+        return 0
+    return sum(is_open(row) for row in _csv_rows(text).values())
+
+
+def _csv_rows(path: str) -> dict[int, dict[str, str]]:
+    text = read_text("quotes", path, MOST_SCENARIO_BYTES)
+    found = sure_rows("quotes", text, path, NEEDED, (*COLUMNS, *ASKED), MOST_QUOTES)
+    return {row.line: {n: plain_cell(c) for n, c in row.cells.items()} for row in found}
+
+
+def _answered(cells: Mapping[str, str], where: str) -> Quote:
+    return quote_of({name: cell for name, cell in cells.items() if name not in ASKED}, where)
 
 
 def quote_of(row: Mapping[str, object], where: str) -> Quote:

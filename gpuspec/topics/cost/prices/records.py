@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.base.units import NODE_GPUS
-from gpuspec.catalog import Gpu, load_table, servers
+from gpuspec.catalog import Gpu, kept, load_table, servers
 from gpuspec.formulas.power import node_power_w, node_rated_w
 
 BANDS = ("low", "central", "high")
@@ -105,6 +105,7 @@ def operating(
     )
 
 
+@kept
 def operating_bands() -> dict[str, dict[str, tuple[float, float, float]]]:
     """Return low, central and high of each operating value: by key, then by GPU ("": any)."""
     table = load_table("prices-operating")

@@ -7,6 +7,7 @@ import pandas as pd
 
 from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.catalog import load_table
+from gpuspec.catalog.regions import places_of
 from gpuspec.topics.cost.prices.age import age_days
 from gpuspec.topics.cost.prices.ask import Priced
 from gpuspec.topics.cost.prices.quotes import Quote
@@ -84,7 +85,7 @@ def _named_rows(question: Priced, modes: Sequence[str]) -> pd.DataFrame:
     keep = table["used"] & table["gpu_id"].isin(question.gpus) & table["mode"].isin(modes)
     keep &= ("all" in names) | table["provider"].isin(names)
     if question.regions:
-        keep &= table["region"].isin(question.regions)
+        keep &= table["region"].isin(places_of(question.regions))
     keep &= age_days(table["as_of"], question.day) <= NEWEST_DAYS
     keep &= table["as_of"] <= question.day.isoformat()
     table = _newest(table[keep])
