@@ -78,7 +78,7 @@ PARTS = {
     "allow": {"gpus": ["H100"], "vendors": ["Lambda"], "regions": ["China"], "modes": ["own"]},
     "prices": {"file": QUOTES, "quotes": "H100:on-demand=0.5", "drift": "up", "power_share": 0.2},
 }
-PARTS["allow"] |= {"weights": ["int4"], "sell": False}
+PARTS["allow"] |= {"weights": ["int4"], "sell": False, "split": False}
 PARTS["prices"] |= {"currency": "USD", "cny_per_usd": 9}
 WITH = {
     "owned": {"owned": OWNED},

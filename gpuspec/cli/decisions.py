@@ -92,7 +92,7 @@ def answered(scenario: "Scenario", lang: str, as_json: bool, as_run: bool = Fals
         echo(f"\n{taken}")
 
 
-@asking("decision", first="scenario", instead=lambda record, given: True, name="quotes")
+@asking("decision", first="scenario", name="quotes", instead=lambda record, given: True)
 @click.option("-p", "--param", "params", multiple=True, metavar="K=V", help="Set a value by path.")
 @click.option("-o", "--output", metavar="FILE", help="CSV file to write; printed unless given.")
 @json_option
@@ -103,7 +103,6 @@ def ask_quotes(
 
     \b
     gpuspec quotes mine.yaml -o quotes.csv
-    gpuspec quotes --model 70B --users 2000 --budget 30000/month
     Fill in the column price, then: gpuspec plan mine.yaml --quotes quotes.csv
     """
     from gpuspec.base.files import check_writable, path_of, write_atomically
@@ -157,6 +156,7 @@ def upgrade(question: "UpgradeQuestion", as_json: bool) -> None:
     """
     from gpuspec.decision import upgrade as fleet
     from gpuspec.decision.plan.record import answer_record
+    from gpuspec.decision.plan.words_line import assumed_text
     from gpuspec.decision.upgrade import words
 
     decision = question.decision
@@ -180,4 +180,6 @@ def upgrade(question: "UpgradeQuestion", as_json: bool) -> None:
     said.append(words.moves_sentence(decision))
     said += [words.ground_sentence(decision), words.effort_finding(decision) + "."]
     said.append(question.stated.doubts)
+    if taken := assumed_text(question.stated, decision, question.language):
+        said.append(taken.text)
     echo("\n" + "\n".join(line for line in said if line))

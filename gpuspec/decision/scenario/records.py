@@ -95,6 +95,9 @@ class Allow(Ask):
     )
     modes: Modes = Field(MODES, description="Ways to pay")
     sell: bool = Field(True, description="Whether GPUs that are owned may be sold")
+    split: bool = Field(
+        True, description="Whether a work may run on several kinds of GPU at once, each a share"
+    )
     weights: Annotated[fields.Formats, Was("precisions")] = Field(
         typed("stored,fp8"),
         description="Number formats of the weights to try; stored: as each model's publisher "
