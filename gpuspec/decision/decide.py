@@ -13,6 +13,7 @@ from gpuspec.base.lazy import pd
 from gpuspec.decision.calendar import ROUND, calendar_of, sizes
 from gpuspec.decision.contracts import contracts_of, kinds_of
 from gpuspec.decision.errors import SAMPLES, SEED, SURE, Draws
+from gpuspec.decision.measured import measured_ways
 from gpuspec.decision.money import every_offer, market
 from gpuspec.decision.options import JOBS, Options, drawn_options
 from gpuspec.decision.parts import finer, with_parts
@@ -149,16 +150,14 @@ def problem_of(
     works = tuple(run_of(scenario, w) for w in scenario.workloads)
     stated = scenario.model_copy(update={"workloads": works})
     draws = Draws.of(offers, samples, seed)
-    priced = set(kinds.names)
+    names, ways = list(kinds.names), []
+    for place, work in enumerate(works):
+        known, of = measured_ways(work, scenario_ways(stated, place, names, loads), place)
+        works = (*works[:place], known, *works[place + 1 :])
+        ways.append(of)
+    stated = scenario.model_copy(update={"workloads": works})
     options = [
-        drawn_options(
-            stated,
-            place,
-            scenario_ways(stated, place, list(kinds.names), loads),
-            sizes(work, calendar),
-            draws,
-            priced,
-        )
+        drawn_options(stated, place, ways[place], sizes(work, calendar), draws, set(names))
         for place, work in enumerate(works)
     ]
     contracts = contracts_of(scenario, offers, kinds, calendar)
