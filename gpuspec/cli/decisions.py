@@ -104,7 +104,6 @@ def ask_quotes(
 
     \b
     gpuspec quotes mine.yaml -o quotes.csv
-    gpuspec quotes --model 70B --users 2000 --budget 30000/month
     Fill in the column price, then: gpuspec plan mine.yaml --quotes quotes.csv
     """
     from gpuspec.base.files import check_writable, path_of, write_atomically
