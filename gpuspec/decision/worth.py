@@ -373,7 +373,7 @@ def _tried(decision: Decision, plans: Sequence[Plan]) -> dict[tuple[str, str], _
             size = float(row["gpus"] if work.kind in JOBS else row["unit_gpus"])
             trial.works[work.name] = min(size, trial.works.get(work.name, np.inf))
             if (precision, wide) not in trial.speeds:
-                speed = p.draws.speed(work, gpu, precision, wide)
+                speed = p.draws.speed(work, gpu, precision, wide, int(row["unit_gpus"]))
                 trial.speeds[precision, wide] = np.log(speed)
     return found
 
