@@ -146,7 +146,7 @@ Offload = Annotated[Literal["none", "optimizer", "activations", "both"], BeforeV
 RecomputeWords = Annotated[str, BeforeValidator(fold)]
 """What is recomputed, and of which layers: `gpuspec.formulas.recompute`."""
 NetworkKind = Annotated[
-    Literal["infiniband", "roce", "efa", "slingshot", "tcp"], BeforeValidator(fold)
+    Literal["infiniband", "roce", "efa", "efa-shared", "slingshot", "tcp"], BeforeValidator(fold)
 ]
 ImageStack = Annotated[Literal["tensorrt", "compiled", "eager"], BeforeValidator(fold)]
 ImagePrecision = Annotated[Literal["bf16", "8bit"], BeforeValidator(fold)]

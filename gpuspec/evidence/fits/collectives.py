@@ -42,6 +42,11 @@ transport's."""
 FAMILIES = {("infiniband", "roce"): 0.1, ("efa", "slingshot", "tcp"): 0.5}
 """Networks with common constants around which their own lie, and the spread of their share of the
 line rate: RDMA leaves what headers do not take, plug-ins of NCCL that copy may leave much less."""
+SITES = {"efa-shared": "efa"}
+"""Networks of one site, with the kind of network whose protocols they share."""
+SITE = 4.0
+"""How much further a site may leave them: its own rows say what it is. Its share of the line rate
+starts at NCCL's, since adapters of another year reach another."""
 KIN = 0.5
 """How much less a network may leave its family than its family may leave where fits start."""
 STEP = 0.01
@@ -117,6 +122,11 @@ def fit_networks(rows: pd.DataFrame, links: Links, kinds: Iterable[str]) -> Netw
         if asked := sorted(set(family) & set(kinds)):
             common = near(family, NetworkTerms(), share, 1.0)
             found |= {kind: near([kind], common, share, KIN) for kind in asked}
+    for site in sorted(set(SITES) & set(kinds)):
+        family = next(members for members in FAMILIES if SITES[site] in members)
+        common = near(family, NetworkTerms(), FAMILIES[family], 1.0)
+        start = common.model_copy(update={"share": NetworkTerms().share})
+        found[site] = near([site], start, FAMILIES[family], SITE)
     return found
 
 
