@@ -1,13 +1,16 @@
-"""How long answers take: one estimate from a cold start, a million options, a slider move.
+"""How long answers take: commands from a cold start, a million options, a slider move.
 
 python benchmarks/speed.py   (timings depend on the machine: read them side by side)
 """
 
 import itertools
+import os
 import resource
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 import pandas as pd
 
@@ -15,6 +18,13 @@ from gpuspec.topics import serving
 from gpuspec.topics.serving.panel import inference_panel
 
 OPTIONS = 1_000_000
+COLD = {
+    "one estimate": ("estimate", "Llama-3.1-70B", "--gpu", "H200", "--tp", "2"),
+    "a decision": ("plan", "article-b"),
+    "a decision for time": ("plan", "article-b", "-p", "objective=time"),
+    "a decision as PDF": ("report", "decision", "--param", "scenario=article-b", "-o", "a.pdf"),
+}
+"""Commands that are started anew."""
 
 
 def million():
@@ -38,11 +48,22 @@ def timed(call):
     return time.perf_counter() - start
 
 
+def cold(command):
+    """Return the seconds of a command, and those of all processors: user and system."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    path = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])}
+    with tempfile.TemporaryDirectory() as folder:
+        full = [sys.executable, "-m", "gpuspec", *command]
+        quiet = {"stdout": subprocess.DEVNULL, "check": True, "cwd": folder, "env": path}
+        wall = timed(lambda: subprocess.run(full, **quiet))
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
 def main():
-    command = [sys.executable, "-m", "gpuspec", "estimate", "Llama-3.1-70B", "--gpu", "H200"]
-    quiet = {"stdout": subprocess.DEVNULL, "check": True}
-    cold = min(timed(lambda: subprocess.run([*command, "--tp", "2"], **quiet)) for _ in range(3))
-    print(f"one estimate, cold start of the command line: {cold:.2f} s")
+    for name, command in COLD.items():
+        wall, cpu = min((cold(command) for _ in range(3)), key=lambda one: one[1])
+        print(f"{name}, cold start of the command line: {wall:.2f} s, {cpu:.2f} s of processors")
     options = million()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     seconds = timed(lambda: serving.evaluate_options("Llama-3.1-70B", options))

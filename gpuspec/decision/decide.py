@@ -250,7 +250,7 @@ def best_of(
     cut = in_parts(problem)
     if cut is None:
         return problem, model, found
-    wide = Model(cut)
+    wide = Model(cut, bounds=model.bounds)
     more = solve(wide, None, gap, time_limit_s)
     works = _split_works(cut, more)
     if more is None or not works or (found and more.cost_usd > found.cost_usd * (1 - TIE)):
@@ -258,7 +258,7 @@ def best_of(
     options = [(cut if w in works else problem).options[w] for w in range(len(problem.options))]
     taken = [(int(cut.choices.workload[c]), int(cut.choices.way[c])) for c in _taken(more)]
     closer = replace(problem, options=finer(problem.scenario, options, problem.draws, taken))
-    model = Model(closer)
+    model = Model(closer, bounds=wide.bounds)
     return closer, model, solve(model, None, gap, time_limit_s)
 
 

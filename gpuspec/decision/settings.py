@@ -9,11 +9,7 @@ import numpy as np
 
 from gpuspec.base.lazy import pd
 from gpuspec.decision.decide import ROUNDS_GAP, Decision, decide
-from gpuspec.decision.plans import Plan
 from gpuspec.decision.scenario import Scenario
-
-SAMPLES = 500
-"""Draws of both sides of a comparison: the same ones, so that few tell the difference."""
 
 
 class Setting(NamedTuple):
@@ -71,7 +67,7 @@ def _with(names: tuple[str, ...], **values: object) -> Callable[[Scenario], Scen
 
 
 def settings_table(decision: Decision, only: tuple[str, ...] = ()) -> pd.DataFrame:
-    """Return what other values of settings that nobody named would cost.
+    """Return what other values of settings that nobody named would cost, in the same draws.
 
     One row a setting (or those of `only`): ``setting``, ``works``, ``taken``, ``other``,
     ``cost_usd`` (with the other value; NaN where nothing then fits), ``more`` (over the cost as
@@ -80,18 +76,15 @@ def settings_table(decision: Decision, only: tuple[str, ...] = ()) -> pd.DataFra
     columns = ["setting", "works", "taken", "other", "cost_usd", "more", "plan", "flips"]
     rows: list[tuple[Any, ...]] = []
     if decision.feasible:
-        asked = _quick(decision.scenario)
+        asked, samples = decision.best, decision.problem.draws.samples
         for one in settings(decision.scenario):
             if only and one.name not in only:
                 continue
-            then = _quick(one.changed(decision.scenario))
+            changed = one.changed(decision.scenario)
+            found = decide(changed, quick=True, gap=ROUNDS_GAP, samples=samples)
+            then = found.best if found.feasible else None
             cost = then.expected_usd if then else np.nan
-            more = cost / asked.expected_usd - 1 if asked else np.nan
-            flips = bool(then and asked and set(then.kinds_used) != set(asked.kinds_used))
+            more = cost / asked.expected_usd - 1
+            flips = bool(then and set(then.kinds_used) != set(asked.kinds_used))
             rows.append((one.name, one.works, one.taken, one.other, cost, more, then, flips))
     return pd.DataFrame(rows, columns=columns).astype({"flips": bool})
-
-
-def _quick(s: Scenario) -> Plan | None:
-    found = decide(s, quick=True, gap=ROUNDS_GAP, samples=SAMPLES)
-    return found.best if found.feasible else None

@@ -51,6 +51,9 @@ class Added(NamedTuple):
     """Whether the limit on a month is kept all the same."""
 
 
+Bound = tuple[tuple[int, int], np.ndarray, np.ndarray]
+"""Kind and segment, and the marginal hours of tails beyond all GPUs and beyond those of others:
+whatever they are, the bound that they make holds."""
 Term = tuple[Any, Any]
 """Places of columns, and their coefficients: as many, or one for all."""
 Row = tuple[np.ndarray, np.ndarray, float, float]
@@ -161,9 +164,12 @@ class Chosen:
 class Model:
     """The programme of a problem in the solver, which remembers its bounds on what is short."""
 
-    def __init__(self, problem: Problem, spared: str = "") -> None:
-        """`spared` is a limit of `Limits` that is not held but made as small as possible first."""
+    def __init__(self, problem: Problem, spared: str = "", bounds: Iterable[Bound] = ()) -> None:
+        """`spared` is a limit of `Limits` that is not held but made as small as possible first;
+        `bounds` are those of another programme of the same kinds, segments and draws.
+        """
         self.problem, self.spared = problem, spared
+        self.bounds: list[Bound] = []
         p, cal = problem, problem.calendar
         self.size = 0
         self.cost: list[np.ndarray] = []
@@ -194,8 +200,11 @@ class Model:
         self.goal_row = len(self.rows)
         self._row((np.flatnonzero(self.goal), self.goal[self.goal != 0]))
         self.highs = self._loaded()
-        for place, layers in problem.pools.items():
-            self._bound(place, *[np.full(problem.draws.samples, layers.hours[0])] * 2)
+        most = {place: layers.hours[0] for place, layers in problem.pools.items()}
+        each = {place: np.full(problem.draws.samples, hours) for place, hours in most.items()}
+        none = [(place, hours, hours) for place, hours in each.items()]
+        for bound in bounds or none:
+            self._bound(*bound)
 
     def _add(
         self, shape: tuple[int, ...], cost: object, upper: object, whole: bool = True
@@ -491,6 +500,7 @@ class Model:
         """
         p, con, cal = self.problem, self.problem.contracts, self.problem.calendar
         (k, q), layers = place, p.pools[place]
+        self.bounds.append((place, every, alone))
         busy = float(p.kinds.busy_usd[k])
         weight = np.maximum(p.hour_usd(k, q) - busy, 0.0)
         each, there = slopes(layers, every, weight)
