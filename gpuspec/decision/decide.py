@@ -38,6 +38,8 @@ MOST_ALONE = 8
 DEARER = (1.0, 5.0, 5.0)
 """Where GPUs that cannot be rented would be missing in more than one of five draws, what is missing
 counts so many times as much, once more and again."""
+REGRET = 0.95
+"""Share of the draws in which a plan's loss is at most the one it is judged by."""
 TIE = 5e-4
 """Plans whose costs differ by less are equal: the simpler one is taken."""
 
@@ -215,8 +217,26 @@ def decide(
             plans.append(Plan(problem, other.chosen, (policy,), other.gap))
         elif policy.kind == ONE:
             impossible.append(Alone(policy.gpus[0], ()))
-    by_cost = scenario.objective == "cost"
-    return Decision(scenario, problem, ranked(plans, by_cost), tuple(impossible))
+    order = ranked(plans, scenario.objective in ("cost", "regret"))
+    if scenario.objective == "regret":
+        lost = regrets_usd(np.array([plan.costs for plan in order]))[:, 0]
+        order = tuple(order[i] for i in np.argsort(lost, kind="stable"))
+    return Decision(scenario, problem, order, tuple(impossible))
+
+
+def regrets_usd(costs: np.ndarray) -> np.ndarray:
+    """Return (P, 2) what each plan loses against the best of a draw: in `REGRET` of the draws at
+    most, and in the worst of them; ``costs`` (P, S) are those of plans in draws.
+
+    >>> regrets_usd(np.array([[1.0, 3.0], [3.0, 1.0]])).tolist()
+    [[1.9, 2.0], [1.9, 2.0]]
+
+    References
+    ----------
+    Savage 1951, doi:10.1080/01621459.1951.10500768.
+    """
+    lost = costs - costs.min(axis=0)
+    return np.stack([np.quantile(lost, REGRET, axis=1), lost.max(axis=1)], axis=1)
 
 
 def best_of(

@@ -42,6 +42,7 @@ from gpuspec.decision.plan.words import (
 )
 from gpuspec.decision.plan.words_asked import asked_sentences, default_sentences
 from gpuspec.decision.plan.words_line import assumed_sentences
+from gpuspec.decision.plan.words_outside import api_sentence, owned_sentence
 from gpuspec.decision.plan.words_place import place_sentences
 from gpuspec.decision.plans import ENOUGH, Plan
 from gpuspec.decision.scenario.questions import scenario_quotes
@@ -158,6 +159,10 @@ def _answer(decision: Decision, voice: Voice) -> Iterator[Markdown]:
     if enough := enough_sentence(best, voice):
         yield _headed(voice, "Enough", enough)
     yield _headed(voice, "Cost", cost_sentence(best, voice))
+    if outside := api_sentence(decision, voice):
+        yield _headed(voice, "By API", outside)
+    if owned := owned_sentence(decision, voice):
+        yield _headed(voice, "Doing nothing", owned)
     if limits := limits_sentence(decision, voice):
         yield _headed(voice, "Limits", limits)
     yield _headed(voice, "How sure", sure_sentence(decision, voice))
@@ -502,6 +507,8 @@ def _other_goal(decision: Decision, voice: Voice) -> str:
     goal = {
         "time": "It is the fastest of what keeps all limits.",
         "energy": "It takes the least energy of what keeps all limits.",
+        "regret": "Of the plans that were compared it loses the least against the best of a draw, "
+        "in 95 % of the draws.",
     }
     text = voice.say(goal[decision.scenario.objective])
     cheaper = [p for p in decision.plans[1:] if p.expected_usd < decision.best.expected_usd]

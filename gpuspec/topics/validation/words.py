@@ -5,6 +5,7 @@ from gpuspec.evidence.validation import Validation
 WHAT = {
     "inference": "figures of inference",
     "training": "training runs",
+    "posttraining": "steps of reinforcement learning",
     "collectives": "collectives",
     "hpc": "results of scientific computing",
     "memory": "figures of memory",
@@ -26,6 +27,11 @@ def validation_finding(found: Validation) -> str:
         f"{figures['median_absolute_error']:.0%}, {figures['interval_coverage']:.0%} inside the "
         "80 % interval"
     )
+
+
+def answer_sentences(found: Validation) -> str:
+    """Say how wrong the predictions are, and which rows have none."""
+    return f"{validation_finding(found)}. {left_out_sentence(found)}"
 
 
 def left_out_sentence(found: Validation) -> str:
