@@ -223,3 +223,27 @@ def test_the_command_writes_the_file_and_takes_it_back(command, tmp_path):
         assert "L40S" in before
         assert "A100" in after
     assert command("quotes", "small-team", "-o", str(tmp_path)).returncode == 2
+
+
+def test_where_nothing_has_a_price_the_request_is_the_way_out(command, tmp_path):
+    content = {**ASKED, "allow": {"gpus": ["H200 NVL"]}, "workloads": [SERVICE]}
+    file, path = tmp_path / "mine.json", tmp_path / "quotes.csv"
+    file.write_text(json.dumps(content), encoding="utf-8")
+    done = command("quotes", str(file), "-o", str(path))
+    assert done.returncode == 3
+    assert "Nothing that is allowed" in done.stderr
+    rows = list(csv.DictReader(path.open(encoding="utf-8")))
+    assert {row["used_price"] for row in rows} == {""}
+    rows[0]["price"] = "3.10"
+    path.write_text(csv_text(list(rows[0]), rows), encoding="utf-8")
+    plan = command("plan", str(file), "--quotes", str(path))
+    assert plan.returncode == 0
+    assert "they are your own quotes" in plan.stdout
+    assert "In no draw another plan that was compared is cheaper." in plan.stdout
+
+
+def test_no_price_flips_what_time_decides():
+    found = decided({"objective": "time"})
+    rows = request(found, worth(found)).to_dict("records")
+    assert rows
+    assert {row["flips_below"] + row["flips_above"] for row in rows} == {""}

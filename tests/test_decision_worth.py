@@ -155,6 +155,18 @@ def test_a_quote_of_ones_own_leaves_nothing_to_ask(one):
     assert everything[1] < everything[0]
 
 
+def test_a_speed_of_ones_own_leaves_nothing_to_try_there():
+    stored = {"allow.weights": "stored"}
+    table = worth(decided(stored))
+    before = {row for row in table.loc[table["kind"] == "trial", "gpus"] if len(row) == 1}
+    assert ("h100-sxm-80",) in before
+    own = [{"gpu": "H100", "gpus": 1, "requests_per_s": 9.0}]
+    known = worth(decided(stored | {"workloads[0].measured_speeds": own}))
+    after = {row for row in known.loc[known["kind"] == "trial", "gpus"] if len(row) == 1}
+    assert ("h100-sxm-80",) not in after
+    assert (known["usd"] >= 0).all()
+
+
 def test_questions_weigh_what_was_left_open(one):
     table = worth(one, questions=True)
     asked = table[table["kind"] == "question"].set_index("what")

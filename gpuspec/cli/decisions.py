@@ -110,6 +110,7 @@ def ask_quotes(
     from gpuspec.base.rows import csv_text
     from gpuspec.decision.decide import decide
     from gpuspec.decision.plan.request import REQUEST, request
+    from gpuspec.decision.plan.words_page import decision_finding
     from gpuspec.decision.plan.words_worth import request_sentence
     from gpuspec.decision.scenario import parsed
     from gpuspec.decision.worth import worth
@@ -129,6 +130,7 @@ def ask_quotes(
         write_atomically(path, csv_text(REQUEST, rows).encode())
         click.echo(f"{path}: {request_sentence(rows, known, decision, lang)}", err=as_json)
     if not decision.feasible:
+        click.echo(f"gpuspec: {decision_finding(decision, lang)}", err=True)
         sys.exit(UNANSWERED)
 
 

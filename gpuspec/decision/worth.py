@@ -313,8 +313,9 @@ class _Trial:
 
     works: dict[str, float]
     """GPUs of one replica, or of the job, of each work."""
-    speeds: dict[tuple[str, bool], np.ndarray]
-    """(S,) log of the factor on the speed, by number format and how sure it is."""
+    speeds: dict[tuple[object, ...], np.ndarray]
+    """(S,) log of the factor on the speed, by number format and how sure it is; of a work that was
+    measured also by itself."""
 
 
 def _trials(decision: Decision, plans: Sequence[Plan], costs: np.ndarray) -> Iterator[Known]:
@@ -360,9 +361,11 @@ def _tried(decision: Decision, plans: Sequence[Plan]) -> dict[tuple[str, str], _
         trial = found.setdefault((work.kind, gpu), _Trial({}, {}))
         size = float(row["gpus"] if work.kind in JOBS else row["unit_gpus"])
         trial.works[work.name] = min(size, trial.works.get(work.name, np.inf))
-        if (precision, wide) not in trial.speeds:
-            speed = p.draws.speed(work, gpu, precision, wide, int(size))
-            trial.speeds[precision, wide] = np.log(speed)
+        measured = bool(getattr(work, "measured_speeds", ()))
+        unit = int(row["unit_gpus"])
+        key = precision, wide, (work.name, unit) if measured else None
+        if key not in trial.speeds:
+            trial.speeds[key] = np.log(p.draws.speed(work, gpu, precision, wide, unit))
     return found
 
 

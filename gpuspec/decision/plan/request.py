@@ -87,7 +87,8 @@ def _without(decision: Decision) -> Iterator[tuple[str, str]]:
 def _row(decision: Decision, place: int, table: pd.DataFrame, voice: Voice) -> dict[str, Any]:
     offer: dict[str, Any] = {str(k): v for k, v in decision.offers.iloc[place].items()}
     mode, gpu = str(offer["mode"]), str(offer["gpu"])
-    below, above = flips(decision, place)
+    by_cost = decision.scenario.objective == "cost"
+    below, above = flips(decision, place) if by_cost else (np.nan, np.nan)
     mine = table[(table["kind"] == QUOTE) & table["offers"].map(lambda o: o == (place,))]
     node = int(offer["gpus_per_node"])
     now = quoted_price(offer, 1.0)

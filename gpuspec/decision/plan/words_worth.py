@@ -10,6 +10,7 @@ import numpy as np
 from gpuspec.base.lazy import pd
 from gpuspec.decision.decide import REGRET, Decision
 from gpuspec.decision.plan.words import (
+    HIDDEN,
     Voice,
     paid_words,
     percent,
@@ -150,6 +151,9 @@ def known_words(decision: Decision, row: Mapping[Any, Any], voice: Voice) -> str
 def _regret(decision: Decision, voice: Voice) -> Iterator[str]:
     mine, least = regrets(decision)
     share = percent(REGRET)
+    if mine.worst_usd < HIDDEN:
+        yield voice.say("In no draw another plan that was compared is cheaper.")
+        return
     text = (
         "In {share} of the draws the recommendation costs at most {most} more than the best plan "
     )
