@@ -12,6 +12,7 @@ QUESTIONS = {
     "memory": "gpuspec.topics.memory.ask:MemoryQuestion",
     "training": "gpuspec.topics.training.ask:TrainingQuestion",
     "posttraining": "gpuspec.topics.posttraining.ask:PostTrainingQuestion",
+    "learning": "gpuspec.topics.posttraining.ask:LearningQuestion",
     "serving": "gpuspec.topics.serving.ask:ServingQuestion",
     "estimate": "gpuspec.topics.serving.ask:EstimateQuestion",
     "images": "gpuspec.topics.serving.ask:ImagesQuestion",
@@ -21,13 +22,14 @@ QUESTIONS = {
     "slices": "gpuspec.topics.mig.ask:SliceModel",
     "cost": "gpuspec.topics.cost.ask:CostQuestion",
     "work": "gpuspec.topics.cost.ask:CostedWork",
+    "api": "gpuspec.topics.cost.api:ApiQuestion",
     "decision": "gpuspec.decision.scenario.ask:DecisionQuestion",
     "upgrade": "gpuspec.decision.upgrade.ask:UpgradeQuestion",
     "claims": "gpuspec.topics.claims.ask:ClaimsQuestion",
     "validation": "gpuspec.topics.validation.ask:ValidationQuestion",
     "scenario": "gpuspec.decision.scenario.records:Scenario",
 }
-FURTHER = {"serving": ("images",), "mig": ("slices",), "cost": ("work",)}
+FURTHER = {"training": ("learning",), "serving": ("images",), "mig": ("slices",), "cost": ("work",)}
 """What else the notebook of a topic asks."""
 
 

@@ -63,7 +63,7 @@ def answered(scenario: "Scenario", lang: str, as_json: bool, as_run: bool = Fals
     """Print what to buy or rent for a scenario."""
     from gpuspec.decision.decide import decide
     from gpuspec.decision.plan.breakeven import break_evens
-    from gpuspec.decision.plan.record import answer_record
+    from gpuspec.decision.plan.record import answer_record, outside_record
     from gpuspec.decision.plan.words_page import answer_page, rest_page
     from gpuspec.decision.plan.words_settings import settings_text
     from gpuspec.decision.plan.words_tables import works_table
@@ -80,7 +80,8 @@ def answered(scenario: "Scenario", lang: str, as_json: bool, as_run: bool = Fals
     evens = break_evens(decision)
     if as_json:
         more = {"run": [run.told() for run in plan_runs(decision.best)]} if as_run else {}
-        echo_json(answer_record(decision, evens) | worth_record(decision) | more)
+        told = answer_record(decision, evens) | outside_record(decision)
+        echo_json(told | worth_record(decision) | more)
         return
     echo(f"{decision.scenario.name}\n\n{answer_page(decision, lang).text}\n")
     rows = works_table(decision, lang).reset_index().astype(str)

@@ -31,6 +31,8 @@ TUNING = {
 GOALS = {
     "cost": "The lowest cost over {months} is wanted for this work.",
     "time": "The shortest times are wanted for this work over {months}, and then the lowest cost.",
+    "regret": "The least regret is wanted for this work over {months}: what is lost against the "
+    "best plan of a draw, in 95 % of the draws.",
     "energy": "The least energy is wanted for this work over {months}, and then the lowest cost.",
 }
 

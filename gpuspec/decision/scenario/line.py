@@ -221,7 +221,7 @@ class Line(Ask):
         None, description="How long the GPUs are wanted, such as 36 or 3 years"
     )
     objective: Objective | None = Field(
-        None, description="What is as small as possible: cost, time or energy"
+        None, description="What is as small as possible: cost, time, energy or regret"
     )
     gpus: fields.GpuNames | None = Field(None, description="GPUs to choose from, commas between")
     quotes: str | None = Field(
