@@ -34,6 +34,7 @@ def answer_record(decision: Decision, evens: pd.DataFrame | None = None) -> dict
     s = decision.scenario
     record: dict[str, object] = {"scenario": s.name, "objective": s.objective}
     record["feasible"] = decision.feasible
+    record["assumed"] = [{**row.model_dump(), "value": s.value_at(row.field)} for row in s.assumed]
     if not decision.feasible:
         return record | {"what_must_give": _gives(decision)}
     best, other = decision.best, decision.runner_up

@@ -459,11 +459,15 @@ class Scenario(Ask):
         name = place[2] if place else field
         return part, name if name in type(part).model_fields else ""
 
+    def value_at(self, field: str) -> object:
+        """Return the value at a place."""
+        part, name = self.at(field)
+        return getattr(part, name) if name else None
+
     @model_validator(mode="after")
     def _assumes_what_is_there(self) -> "Scenario":
         for i, row in enumerate(self.assumed):
-            part, name = self.at(row.field)
-            if not name or getattr(part, name) is None:
+            if self.value_at(row.field) is None:
                 valid = "give the place of a value of the scenario, such as workloads[0].tokens"
                 raise InputError(f"assumed[{i}].field", row.field, valid)
         return self
