@@ -22,6 +22,7 @@ QUESTIONS = {
     "slices": "gpuspec.topics.mig.ask:SliceModel",
     "cost": "gpuspec.topics.cost.ask:CostQuestion",
     "work": "gpuspec.topics.cost.ask:CostedWork",
+    "api": "gpuspec.topics.cost.api:ApiQuestion",
     "decision": "gpuspec.decision.scenario.ask:DecisionQuestion",
     "upgrade": "gpuspec.decision.upgrade.ask:UpgradeQuestion",
     "claims": "gpuspec.topics.claims.ask:ClaimsQuestion",

@@ -5,16 +5,20 @@ each draw, contracts, prices, limits. No way is left out beforehand, no bound is
 plan costs is added up here once more, draw by draw. For one round of ordering.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
 from itertools import product
 from unittest import mock
 
 import numpy as np
 
+from gpuspec.base.units import HOURS_YEAR
 from gpuspec.decision import options
 from gpuspec.decision.decide import problem_of
 from gpuspec.decision.errors import SURE
+from gpuspec.decision.loads import layers
+from gpuspec.decision.options import Need
 from gpuspec.decision.programme import HOUR, POOL, SPOT, Problem
 from gpuspec.formulas.cost import spot_useful_share
 
@@ -23,12 +27,17 @@ SLACK = 1 + 1e-9
 
 @dataclass(frozen=True)
 class Column:
-    """A way of a work at a venue: on the pool of a kind, by the hour, on spot."""
+    """A way of a work at a venue: on the pool of a kind, by the hour, on spot; all of the work, or
+    the part between two shares of its load, with or without the spare replicas.
+    """
 
     work: int
     way: int
     venue: int
     kind: int
+    low: float = 0.0
+    high: float = 1.0
+    spare: bool = True
 
 
 @dataclass(frozen=True)
@@ -71,6 +80,79 @@ def columns(p: Problem, work: int) -> list[Column]:
     return found
 
 
+def alternatives(p: Problem, work: int, cuts: Sequence[float]) -> list[tuple[Column, ...]]:
+    """Return all that may do a workload: a column, or two of different kinds for a part each."""
+    whole = columns(p, work)
+    found = [(c,) for c in whole]
+    w, mine = p.scenario.workloads[work], p.options[work]
+    spare = 0 if mine.is_job else _spare(w)
+    for a, b in product(whole, whole):
+        if a.kind == b.kind:
+            continue
+        for cut in cuts:
+            large = mine.is_job or carried(p, a).mean() >= carried(p, b).mean()
+            below = replace(a, low=0.0, high=cut, spare=not spare or large)
+            above = replace(b, low=cut, high=1.0, spare=not spare or not large)
+            found.append((below, above))
+    return found
+
+
+def _spare(w) -> int:
+    always = int(w.availability is None and w.hours_per_month > 700)
+    return always if w.spare_replicas is None else w.spare_replicas
+
+
+def carried(p: Problem, c: Column) -> np.ndarray:
+    """Return (S,) the share of the load that a replica carries."""
+    return p.options[c.work].carried(p.scenario, p.draws, c.way)
+
+
+@cache
+def _need(p: int, c: Column) -> Need:
+    return _part(KNOWN[p], c)
+
+
+KNOWN: dict[int, Problem] = {}
+
+
+def need_of(p: Problem, c: Column) -> Need:
+    """Return what a column needs; of a part added up replica by replica."""
+    if c.low == 0 and c.high == 1:
+        return p.options[c.work].needs[c.way]
+    KNOWN[id(p)] = p
+    return _need(id(p), c)
+
+
+def _part(p: Problem, c: Column) -> Need:
+    whole, mine, w = p.options[c.work].needs[c.way], p.options[c.work], p.scenario.workloads[c.work]
+    if mine.is_job:
+        days = p.options[c.work].table["days"].iloc[c.way]
+        per_year = w.runs_per_year * (c.high - c.low)
+        part = min(w.deadline_days * per_year / (HOURS_YEAR / 24), 1.0)
+        was = min(w.deadline_days * w.runs_per_year / (HOURS_YEAR / 24), 1.0)
+        assert days > 0
+        gpus = whole.gpus * (c.high - c.low) * was / part
+        return replace(whole, gpus=gpus, hours=whole.hours * part / was)
+    unit, each = int(mine.table["unit_gpus"].iloc[c.way]), carried(p, c)
+    spare = _spare(w) * unit * c.spare
+    gpus = np.zeros_like(whole.gpus)
+    central = np.zeros(whole.gpus.shape[1])
+    for z, size in enumerate(mine.sizes):
+        for s in range(gpus.shape[2]):
+            before = 0.0
+            for at, layer in enumerate(layers(w)):
+                top = min(max(layer.share_to - c.low, 0.0), c.high - c.low) * size
+                now = np.ceil(top / each[s] - 1e-6) * unit
+                least = unit if c.low == 0 else 0
+                now = max(now, least) + spare
+                gpus[at, z, s] = now - before
+                before = now
+        load = float(mine.ways.curves[int(mine.table["curve"].iloc[c.way])]["load"][0])
+        full = np.ceil((c.high - c.low) * size * load / whole.carried - 1e-6) * unit
+        central[z] = max(full, unit if c.low == 0 else 0) + spare
+    return replace(whole, gpus=gpus, central=central)
+
+
 def _in_time(p: Problem, work: int, way: int, kind: int) -> bool:
     """Return whether a way keeps its limits on spot GPUs in as many draws as it must."""
     mine = p.options[work]
@@ -89,7 +171,7 @@ def rent(p: Problem, c: Column) -> np.ndarray:
     found = np.zeros(len(p.calendar.months))
     if c.venue == POOL:
         return found
-    need, table = p.options[c.work].needs[c.way], p.options[c.work].table
+    need, table = need_of(p, c), p.options[c.work].table
     for q, z in segments(p, c.work):
         hours = (need.gpus[:, z].astype(float) * need.hours[:, None]).sum(axis=0)
         if c.venue == HOUR:
@@ -107,7 +189,7 @@ def atonce(p: Problem, c: Column) -> np.ndarray:
     """Return (Q,) GPUs at once at the central estimate."""
     found = np.zeros(len(p.calendar.months))
     for q, z in segments(p, c.work):
-        found[q] = p.options[c.work].needs[c.way].central[z]
+        found[q] = need_of(p, c).central[z]
     return found
 
 
@@ -127,7 +209,7 @@ def signing(p: Problem, kind: int, mine: tuple[Column, ...]) -> Table:
     con, kinds, cal = p.contracts, p.kinds, p.calendar
     q_of, months = range(len(cal.months)), cal.months
     js = np.flatnonzero(con.kind == kind)
-    needs = [(p.options[c.work].needs[c.way], c) for c in mine]
+    needs = [(need_of(p, c), c) for c in mine]
     most = sum(float(n.gpus.sum(axis=0).max(initial=0.0)) for n, _ in needs)
     block = [float(p.options[c.work].table["gpus"].iloc[c.way]) for c in mine if _job(p, c)]
     beside = sum((atonce(p, c) for c in mine if not _job(p, c)), np.zeros(len(months)))
@@ -197,18 +279,23 @@ def effort(p: Problem, chosen: tuple[Column, ...]) -> float:
     asked = p.scenario.effort
     kinds = {c.kind for c in chosen}
     total = asked.kind_usd_year * p.calendar.edges[-1] / 12 * (len(kinds) - 1)
-    return total + asked.precision_usd * sum(
-        p.options[c.work].changes_format(c.way) for c in chosen
-    )
+    works = {c.work for c in chosen}
+    total += asked.workload_usd * (len({(c.work, c.kind) for c in chosen}) - len(works))
+    changed = {c.work for c in chosen if p.options[c.work].changes_format(c.way)}
+    return total + asked.precision_usd * len(changed)
 
 
-def best(p: Problem) -> tuple[float, tuple[Column, ...]]:
-    """Return the least expected cost of any plan that keeps all limits, and what runs where."""
+def best(p: Problem, cuts: Sequence[float] = ()) -> tuple[float, tuple[Column, ...]]:
+    """Return the least expected cost of any plan that keeps all limits, and what runs where; works
+    may be split over two kinds at the `cuts`.
+    """
     assert len(p.calendar.rounds) == 1, "one round of ordering alone is tried"
     least, found = np.inf, ()
     tables: dict[tuple[object, ...], Table] = {}
-    rents = {c: (rent(p, c), atonce(p, c)) for w in range(len(p.options)) for c in columns(p, w)}
-    for chosen in product(*(columns(p, w) for w in range(len(p.options)))):
+    each = [alternatives(p, w, cuts) for w in range(len(p.options))]
+    rents = {c: (rent(p, c), atonce(p, c)) for mine in each for some in mine for c in some}
+    for several in product(*each):
+        chosen = tuple(c for some in several for c in some)
         month = sum((rents[c][0] for c in chosen), np.zeros(len(p.calendar.months)))
         rented = [rents[c][1] for c in chosen if c.venue != POOL]
         base = effort(p, chosen) + float(month @ p.calendar.months)

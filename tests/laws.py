@@ -222,6 +222,13 @@ def one_more_format(asked: Plain, decide: Decide, pick: Choose = first) -> float
 
 
 @at_lowest_cost
+def may_be_split(asked: Plain, decide: Decide, pick: Choose = first) -> float | None:
+    """Works that may run on several kinds of GPU at once never cost more."""
+    alone, both = (asked | {"allow": asked["allow"] | {"split": may}} for may in (False, True))
+    return never_dearer(alone, both, decide)
+
+
+@at_lowest_cost
 def one_more_owned(asked: Plain, decide: Decide, pick: Choose = first) -> float | None:
     """One more GPU that is there already and may be sold never costs more, efforts of moving aside.
 
@@ -496,6 +503,7 @@ LAWS: tuple[Law, ...] = (
     one_more_kind,
     one_more_mode,
     one_more_format,
+    may_be_split,
     one_more_owned,
     tighter,
     more_load,

@@ -63,7 +63,7 @@ def test_a_bound_lies_nowhere_above_the_cost_and_meets_it_where_it_was_made(seed
         return float((weight * tail_of(layers, taken, there).hours).mean())
 
     taken, there = rng.uniform(0, 1, 5), float(rng.uniform(0, 40))
-    each, slope = slopes(layers, tail_of(layers, taken, there), weight)
+    each, slope = slopes(layers, tail_of(layers, taken, there).marginal, weight)
     assert each @ taken + slope * there == pytest.approx(cost(taken, there), abs=1e-6)
     for _ in range(5):
         other, more = rng.uniform(0, 1, 5), float(rng.uniform(0, 40))

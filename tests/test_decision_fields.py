@@ -44,12 +44,14 @@ WORKS = {
         (JOB, TIME | {"model": "Qwen2.5-14B", "tokens": 9e9, "deadline_days": 1, "epochs": 3}),
         (JOB, {"seq_len": 8192, "global_batch": 512, "tuning": "lora", "framework": "deepspeed"}),
         (JOB, {"optimizer": "adamw-8bit", "runs_per_year": 9, "interruptible": False}),
+        (JOB, {"measured_speeds": [{"gpu": "A100", "gpus": 8, "tokens_per_s": 20_000}]}),
         (PAPERS, {"documents": 3e6, "document_tokens": 9000, "epochs": 3}),
     ),
     "inference": (
         (SERVICE, TIME | UP | {"model": "Qwen2.5-14B", "kv": "fp8", "isl": 4096}),
         (SERVICE, {"use_case": "code-completion", "osl": 1024, "prefill_apart": True}),
         (SERVICE, {"concurrency": 300}),
+        (SERVICE, {"measured_speeds": [{"gpu": "A100", "gpus": 8, "requests_per_s": 60}]}),
         (SERVICE, {"images_per_request": 3, "max_num_seqs": 4, "max_num_batched_tokens": 512}),
         (SERVICE, {"chunked_prefill": False, "memory_share": 0.01, "active_share": 0.9}),
         (SERVICE, {"requests_per_hour": 50, "think_s": 5, "peak_factor": 9, "request_rate": 9}),
@@ -59,10 +61,12 @@ WORKS = {
     ),
     "images": (
         (IMAGES, TIME | UP | {"model": "FLUX.1-dev", "images_per_s": 5, "steps": 9, "size": 512}),
+        (IMAGES, {"measured_speeds": [{"gpu": "A100", "gpus": 8, "images_per_s": 4}]}),
         (IMAGES, SHAPE | {"stack": "eager", "precision": "8bit"}),
     ),
     "hpc": (
         (SIMULATION, TIME | {"workload": "dft", "gpu_hours": 1200, "reference_gpu": "H100"}),
+        (SIMULATION, {"measured_speeds": [{"gpu": "H100", "gpu_hours": 900}]}),
         (SIMULATION, {"deadline_days": 1, "runs_per_year": 3, "interruptible": False}),
     ),
     "tenants": ((SMALL, TIME | UP | KEPT | {"table": [TENANT | {"copies": 40}]}),),
@@ -78,7 +82,7 @@ PARTS = {
     "allow": {"gpus": ["H100"], "vendors": ["Lambda"], "regions": ["China"], "modes": ["own"]},
     "prices": {"file": QUOTES, "quotes": "H100:on-demand=0.5", "drift": "up", "power_share": 0.2},
 }
-PARTS["allow"] |= {"weights": ["int4"], "sell": False}
+PARTS["allow"] |= {"weights": ["int4"], "sell": False, "split": False}
 PARTS["prices"] |= {"currency": "USD", "cny_per_usd": 9}
 WITH = {
     "owned": {"owned": OWNED},

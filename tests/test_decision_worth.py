@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 
 from gpuspec.decision import worth as worths
-from gpuspec.decision.decide import decide
-from gpuspec.decision.plan import words, words_worth
+from gpuspec.decision.decide import decide, regrets_usd
+from gpuspec.decision.plan import words, words_page, words_worth
 from gpuspec.decision.scenario import scenario
-from gpuspec.decision.worth import partial_usd, perfect_usd, regrets, regrets_usd, variants, worth
+from gpuspec.decision.worth import partial_usd, perfect_usd, regrets, variants, worth
 
 SERVICE = {
     "kind": "inference",
@@ -179,6 +179,15 @@ def test_the_plan_of_least_regret_loses_no_more_than_the_recommendation(one):
     costs = np.array([plan.costs for plan in variants(one)])
     lost = least.plan.costs - np.minimum(costs.min(axis=0), one.best.costs)
     assert np.quantile(lost, 0.95) == pytest.approx(least.most_usd)
+
+
+def test_the_objective_of_least_regret_puts_that_plan_first(one):
+    found = decided({"objective": "regret"})
+    lost = regrets_usd(found.costs)[:, 0]
+    assert lost.argmin() == 0
+    assert {plan.key for plan in found.plans} == {plan.key for plan in one.plans}
+    assert "loses the least" in words_page.answer_page(found).text
+    assert "least regret is wanted" in words_page.answer_page(found).text
 
 
 # --- in words ------------------------------------------------------------------------------------

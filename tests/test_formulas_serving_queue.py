@@ -68,7 +68,7 @@ def test_prompts_that_come_at_random_wait_as_in_m_d_1():
     one = replica("llama-3.1-8b", "H100", "bf16", 1)
     one = one.model_copy(update={"limits": one.limits.model_copy(update={"max_tokens": 4096})})
     step = Iterations(one, 4096, 1)
-    service = step.at(0, 4096)
+    service = float(np.interp(4096, step.tokens, step.seconds[0]))
     for busy in (0.3, 0.6):
         gaps = np.random.default_rng(1).exponential(service / busy, 60_000)
         seen = simulate(step, np.cumsum(gaps))

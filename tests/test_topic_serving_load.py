@@ -108,7 +108,7 @@ def test_users_are_a_rate_or_think_and_wait():
         ({"concurrency": 3, "request_rate": 1}, "request_rate", "not both"),
         ({"users": 5, "request_rate": 1, "use_case": "chat"}, "users", "not both"),
         ({"users": 5, "think_s": 1, "requests_per_hour": 3}, "think_s", "not both"),
-        ({"users": 5}, "users", "give requests_per_hour or think_s"),
+        ({"users": 5}, "users", "requests_per_hour or think_s"),
         ({"users": 5, "use_case": "batch"}, "users", "batch states neither"),
         ({"think_s": 5}, "think_s", "none are given"),
         ({"requests_per_hour": 5}, "requests_per_hour", "none are given"),

@@ -106,7 +106,7 @@ def test_a_count_that_is_not_sure_to_meet_the_deadline_is_taken_by_neither():
     table = found.options[0].ways.table
     table = table[table["precision"] == "bf16"]
     days = table.set_index("gpus")["days"]
-    speed = found.problem.draws.speed(asked.workloads[0], "h100-sxm-80", "bf16", False)
+    speed = found.problem.draws.speed(asked.workloads[0], "h100-sxm-80", "bf16", False, 8)
     slow = float(np.quantile(speed, 0.2))
     assert 60 * slow < days[384] < 60  # in time at the central estimate, not in four of five draws
     assert days[512] < 60 * slow

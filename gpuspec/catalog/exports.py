@@ -4,10 +4,9 @@ from datetime import date
 from typing import Any, NamedTuple
 
 from gpuspec.catalog import table_rows
+from gpuspec.catalog.export_class import total_processing_performance
 from gpuspec.catalog.records import Gpu
 
-BITS = {"bf16_dense_tflops": 16, "fp16_dense_tflops": 16, "fp8_dense_tflops": 8}
-BITS |= {"int8_dense_tops": 8, "fp4_dense_tflops": 4}
 FREE = "none"
 """No rule of the table is of this GPU and region."""
 
@@ -18,19 +17,6 @@ class Status(NamedTuple):
     status: str
     """``denial`` (a licence, presumed denied), ``case-by-case``, ``licence`` or `FREE`."""
     since: date | None = None
-
-
-def total_processing_performance(device: Gpu) -> float:
-    """Return the largest product of dense TOPS and bits of all number formats.
-
-    Reference: 15 CFR 774, supplement 1, technical notes to 3A090: a multiply-accumulate counts as
-    two operations, sparsity does not count.
-
-    >>> from gpuspec.catalog import gpu
-    >>> total_processing_performance(gpu("A100")), total_processing_performance(gpu("H200"))
-    (4992.0, 15831.2)
-    """
-    return max((getattr(device, name) or 0.0) * bits for name, bits in BITS.items())
 
 
 def export_status(device: Gpu, region: str, day: date) -> Status:

@@ -145,8 +145,26 @@ Tuning = Annotated[Literal["full", "lora", "qlora"], BeforeValidator(fold)]
 Offload = Annotated[Literal["none", "optimizer", "activations", "both"], BeforeValidator(fold)]
 RecomputeWords = Annotated[str, BeforeValidator(fold)]
 """What is recomputed, and of which layers: `gpuspec.formulas.recompute`."""
+NOT_NETWORKS = {
+    "sharp": "sums inside InfiniBand switches (SHARP) have no model: ask for infiniband, which is "
+    "what collectives take without them",
+    "nvl": "NVLink joins the GPUs of a node, a rack of GB200 among them: name the GPU",
+}
+"""Words that people ask for as a kind of network, and what to ask for instead."""
+
+
+def _network(given: object) -> object:
+    """Return a kind of network in lower case; refuse by name what has no model."""
+    said = fold(given)
+    for word, valid in NOT_NETWORKS.items():
+        if isinstance(said, str) and word in said:
+            raise InputError("", given, valid)
+    return said
+
+
 NetworkKind = Annotated[
-    Literal["infiniband", "roce", "efa", "efa-shared", "slingshot", "tcp"], BeforeValidator(fold)
+    Literal["infiniband", "roce", "efa", "efa-shared", "slingshot", "tcp"],
+    BeforeValidator(_network),
 ]
 ImageStack = Annotated[Literal["tensorrt", "compiled", "eager"], BeforeValidator(fold)]
 ImagePrecision = Annotated[Literal["bf16", "8bit"], BeforeValidator(fold)]

@@ -42,7 +42,7 @@ _LETTERS = {
 }
 _GRAMMAR = re.compile("L?(?:PT|E)?M?NS?(?:M{0,2}|T|U)?(?:PT|E)?L?")
 """Kinds of words, in the orders in which people put them."""
-_PARTS = re.compile(r"\s*(?:[+;、&]|,\s|,(?!\d)|\band\b|和|加)\s*")
+_PARTS = re.compile(r"\s*(?:[+;、&]|(?<!\d),|,(?!\d)|\band\b|和|加)\s*")
 EXAMPLES = {
     "USD": "500k, 30,000 USD or 3万",
     "days": "30d, 2 weeks or 7天",

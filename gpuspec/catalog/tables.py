@@ -51,6 +51,7 @@ RECORDS = {
     "use-cases": "gpuspec.catalog.use_cases:UseCase",
     "load-profiles": "gpuspec.catalog.load_profiles:LoadProfile",
     "engine-arguments": "gpuspec.catalog.arguments:Argument",
+    "prices-api": "gpuspec.catalog.api_prices:ApiPrice",
 }
 """The record that declares the columns of a table; looked up when a row is checked. Tables that
 are not named here are declared by their schema in the package alone."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from gpuspec.topics.cost.api import ApiQuestion
     from gpuspec.topics.cost.ask import CostQuestion
     from gpuspec.topics.memory.model import ModelQuestion
     from gpuspec.topics.mig.ask import MigQuestion
@@ -443,6 +444,46 @@ def prices(question: "CostQuestion", as_json: bool) -> None:
     first, last = headings("gpu", "way", "low"), headings("high", "as_of", "grade", "note")
     print_table([*first, f"{question.currency} a used hour", *last], rows)
     echo(f"\nPrices of {question.day}. {age_sentences(question)}\n{services_sentence(question)}")
+
+
+@asking("api", first="model", needed=True)
+@json_option
+def api(question: "ApiQuestion", as_json: bool) -> None:
+    """Say what the load of MODEL costs by API, beside GPUs by the hour.
+
+    \b
+    gpuspec api Llama-3.3-70B --use-case chat --users 200
+    gpuspec api gpt-oss-120b --request-rate 2 --isl 2000 --osl 500 --price input=0.1,output=0.5
+    """
+    from gpuspec.topics.cost.api import api_answer
+    from gpuspec.topics.cost.words import api_sentences
+    from gpuspec.topics.serving.words import load_sentence
+
+    found = api_answer(question)
+    if as_json:
+        echo_json(found)
+        return
+    echo(f"{load_sentence(question)}\n")
+    rows = [
+        [r["provider"], r["product"], f"{r['input_mtok']:g}", f"{r['output_mtok']:g}",
+         f"{r['month_usd']:,.2f}", r["as_of"], r["grade"]]
+        for r in found["offers"].to_dict("records")
+    ]  # fmt: skip
+    named = headings("provider", "product", "input_mtok", "output_mtok", "api_month_usd")
+    print_table([*named, *headings("as_of", "grade")], rows)
+    rows = [
+        [r["gpu"], r["weights"], r["gpus"], _money(r["month_usd"]),
+         f"{r['carries_requests_month']:,.0f}", "yes" if r["keeps_limits"] else "no"]
+        for r in found["fleets"].to_dict("records")
+    ]  # fmt: skip
+    echo()
+    heads = headings("gpu", "weight", "gpus", "hourly_month_usd", "carries_requests_month")
+    print_table([*heads, *headings("keeps_limits")], rows)
+    echo("\n" + api_sentences(found))
+
+
+def _money(value: float) -> str:
+    return f"{value:,.0f}" if value == value else "no price"
 
 
 def _price_note(row: "Mapping[Hashable, object]") -> str:

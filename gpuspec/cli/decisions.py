@@ -63,7 +63,7 @@ def answered(scenario: "Scenario", lang: str, as_json: bool, as_run: bool = Fals
     """Print what to buy or rent for a scenario."""
     from gpuspec.decision.decide import decide
     from gpuspec.decision.plan.breakeven import break_evens
-    from gpuspec.decision.plan.record import answer_record
+    from gpuspec.decision.plan.record import answer_record, outside_record
     from gpuspec.decision.plan.words_page import answer_page, rest_page
     from gpuspec.decision.plan.words_settings import settings_text
     from gpuspec.decision.plan.words_tables import works_table
@@ -80,7 +80,8 @@ def answered(scenario: "Scenario", lang: str, as_json: bool, as_run: bool = Fals
     evens = break_evens(decision)
     if as_json:
         more = {"run": [run.told() for run in plan_runs(decision.best)]} if as_run else {}
-        echo_json(answer_record(decision, evens) | worth_record(decision) | more)
+        told = answer_record(decision, evens) | outside_record(decision)
+        echo_json(told | worth_record(decision) | more)
         return
     echo(f"{decision.scenario.name}\n\n{answer_page(decision, lang).text}\n")
     rows = works_table(decision, lang).reset_index().astype(str)
@@ -92,7 +93,7 @@ def answered(scenario: "Scenario", lang: str, as_json: bool, as_run: bool = Fals
         echo(f"\n{taken}")
 
 
-@asking("decision", first="scenario", needed=True, name="quotes")
+@asking("decision", first="scenario", name="quotes", instead=lambda record, given: True)
 @click.option("-p", "--param", "params", multiple=True, metavar="K=V", help="Set a value by path.")
 @click.option("-o", "--output", metavar="FILE", help="CSV file to write; printed unless given.")
 @json_option
@@ -103,6 +104,7 @@ def ask_quotes(
 
     \b
     gpuspec quotes mine.yaml -o quotes.csv
+    gpuspec quotes --model 70B --users 2000 --budget 30000/month
     Fill in the column price, then: gpuspec plan mine.yaml --quotes quotes.csv
     """
     from gpuspec.base.files import check_writable, path_of, write_atomically
@@ -156,6 +158,7 @@ def upgrade(question: "UpgradeQuestion", as_json: bool) -> None:
     """
     from gpuspec.decision import upgrade as fleet
     from gpuspec.decision.plan.record import answer_record
+    from gpuspec.decision.plan.words_line import assumed_text
     from gpuspec.decision.upgrade import words
 
     decision = question.decision
@@ -179,4 +182,6 @@ def upgrade(question: "UpgradeQuestion", as_json: bool) -> None:
     said.append(words.moves_sentence(decision))
     said += [words.ground_sentence(decision), words.effort_finding(decision) + "."]
     said.append(question.stated.doubts)
+    if taken := assumed_text(question.stated, decision, question.language):
+        said.append(taken.text)
     echo("\n" + "\n".join(line for line in said if line))

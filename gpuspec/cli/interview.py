@@ -51,7 +51,9 @@ _BETWEEN = re.compile(
 
 
 @main.command()
-@click.option("--lang", "language", default="en", metavar="en|zh", help="Language of it all.")
+@click.option(
+    "--language", "--lang", "language", default="en", metavar="en|zh", help="Language of it all."
+)
 @click.option(
     "--save", "save_as", metavar="FILE", help="Where the question is written (question.yaml)."
 )
@@ -60,7 +62,7 @@ def ask(language: str, save_as: str | None, as_json: bool) -> None:
     """Ask five questions, say what to buy or rent, and write the question as a YAML file.
 
     \b
-    gpuspec ask --lang zh
+    gpuspec ask --language zh
     printf '8B\\n500\\nnone\\n20000/month\\n8xA100\\n' | gpuspec ask
     An empty answer takes the default. In a pipe, each line is an answer.
     """
@@ -107,7 +109,7 @@ def _answer(
 ) -> dict[str, object]:
     """Return what one question adds; a person is asked again where an answer cannot be used."""
     question, default, valid = texts
-    person = sys.stdin is not None and sys.stdin.isatty()
+    person = is_person()
     for _ in range(MOST_TRIES if person else 1):
         click.echo(f"{say(question)} ({say(valid)}) [{say(default)}] ", nl=False, err=True)
         try:
@@ -120,6 +122,11 @@ def _answer(
     raise InputError(field, "", "no answer could be used; see gpuspec ask --help")
 
 
+def is_person() -> bool:
+    """Return whether somebody sits at the keyboard, who can be asked again."""
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
 def _line(field: str) -> str:
     """Read one answer, bounded."""
     if sys.stdin is None:
@@ -130,7 +137,7 @@ def _line(field: str) -> str:
         raise InputError(field, "bytes", "write it in UTF-8") from None
     if len(text) > MOST_LINE:
         raise InputError(field, text, f"give at most {MOST_LINE} characters")
-    if not text and sys.stdin.isatty():
+    if not text and is_person():
         raise click.Abort
     return text.strip()
 

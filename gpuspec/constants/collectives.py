@@ -30,6 +30,7 @@ def collective_interval(
     nodes: ArrayLike = 1,
     link: ArrayLike = "",
     ground: ArrayLike = 0,
+    network: ArrayLike | None = None,
 ) -> Interval:
     """Return the 80 % interval of the seconds of a collective; arguments broadcast.
 
@@ -43,8 +44,12 @@ def collective_interval(
         What joins the GPUs of a node, as the table of measurements calls it: ``nvlink-4``...
     ground : array_like
         0 measured, 1 near, 2 far: see `constants.ground`.
+    network : array_like, optional
+        Kind of network between the nodes: ``infiniband``...; it does not count in one node.
     """
     levels = {"size": size_of(message_bytes), "span": span_of(nodes), "link": link}
+    if network is not None:
+        levels["network"] = np.where(np.asarray(nodes) > 1, network, "")
     return stored_interval(value, "collectives", "seconds", levels, ground=ground)
 
 
@@ -63,14 +68,19 @@ def span_of(nodes: ArrayLike) -> np.ndarray:
     return names[np.searchsorted([1, 2, 16], np.asarray(nodes))]
 
 
-def path_of(link: ArrayLike, members: ArrayLike) -> np.ndarray:
-    """Return how ground calls the path that GPUs of a node share, where its rate is not known.
+def path_of(link: ArrayLike, members: ArrayLike, network: ArrayLike = "") -> np.ndarray:
+    """Return how ground calls the path of a group where publishers disagree on it; "" elsewhere.
+
+    `network`: the kind between the nodes; "" in one node.
 
     >>> path_of(["pcie-4", "pcie-4", "pcie-4-peer"], [8, 2, 8]).tolist()
     ['more than two PCIe cards through the host', '', '']
+    >>> str(path_of("nvlink-4-mesh", 4, "slingshot"))
+    'Slingshot networks'
     """
-    through_host = np.isin(link, ("pcie-4", "pcie-5"))
-    return np.where(through_host & (np.asarray(members) > 2), DISPUTED, "")
+    through_host = np.isin(link, ("pcie-4", "pcie-5")) & (np.asarray(members) > 2)
+    inside = np.where(through_host, DISPUTED[0], "")
+    return np.where(np.asarray(network) == "slingshot", DISPUTED[1], inside)
 
 
 def where(nodes: ArrayLike) -> np.ndarray:
@@ -87,7 +97,9 @@ def joined_ground(device: Gpu, gpus: int, network_kind: str, node_gb_s: float) -
         return KNOWN
     node = max(NODE_GPUS, nvlink_island(device.id, device.form_factor))
     link, members = link_key(device), min(gpus, node)
-    said: dict[str, Any] = {"link": link, "members": members, "path": str(path_of(link, members))}
+    across = network_kind if gpus > node else ""
+    path = str(path_of(link, members, across))
+    said: dict[str, Any] = {"link": link, "members": members, "path": path}
     if gpus > node:
         said |= {"network": network_kind, "network_gb_s": node_gb_s, "nodes": gpus / node}
     return ground_of("collectives", said)

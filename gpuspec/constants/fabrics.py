@@ -31,6 +31,15 @@ def reference_node_gb_s(gpu: Gpu) -> float:
     return rate * domain / NODE_GPUS
 
 
+def bulk_only(gpu: Gpu, kind: str) -> bool:
+    """Return whether even small messages take the bulk protocol: EFA of the A100 nodes of AWS.
+
+    Its adapters do not keep 128 bytes in order, so that the plug-in has NCCL leave the other
+    protocols out (aws-ofi-nccl, src/platform-aws.c).
+    """
+    return kind == "efa" and gpu.architecture == "Ampere"
+
+
 def fabric(
     gpu: Gpu,
     node_gb_s: float | None = None,
@@ -80,6 +89,7 @@ def fabric(
         island=island,
         node_bytes_s=node_gb_s * GB,
         reach_bytes_s=max(node_gb_s / max(island, gpus_per_node), min(node_gb_s, adapter)) * GB,
+        bulk_only=bulk_only(gpu, kind),
         switch_adds=adds if switch_adds is None else switch_adds and adds,
         link=_link_terms(f"nvlink-{gpu.nvlink_generation}", "nvlink-4"),
         network=NetworkTerms(**stored("collectives")["networks"][kind]["terms"]),

@@ -68,7 +68,9 @@ class NetworkTerms(Terms):
     """A small collective between nodes, before its hops."""
     hop_us: float = Field(5.0, ge=0.5, le=300.0)
     """A hop of a tree from node to node in the low-latency protocol: each doubling of the nodes
-    costs two in an all-reduce. Those of rings follow from it."""
+    costs two in an all-reduce."""
+    ring_hop_us: float = Field(2.7, ge=0.3, le=300.0)
+    """A hop of a ring over all GPUs from node to node in that protocol."""
     small_gb_s: float = Field(22.5, ge=1.0, le=200.0)
     """Most that the low-latency protocol sends from a node, GB/s, whatever the adapters."""
     middle_start_us: float = Field(6.6, ge=0.5, le=1000.0)
@@ -111,6 +113,8 @@ class Fabric(BaseModel):
     """GPUs of a board whose links join each pair directly; 0: a switch joins them."""
     algorithm: str = ""
     """Forced between nodes: ``ring`` or ``tree``; else the faster."""
+    bulk_only: bool = False
+    """Whether nodes exchange small messages in bulk transfers as well (EFA of P4d)."""
     switch_adds: bool = False
     """Whether the switch adds up (NVLink SHARP)."""
     link: LinkTerms = LinkTerms()

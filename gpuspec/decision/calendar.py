@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.special import exprel
 
 from gpuspec.decision.scenario import Scenario, Workload
 
@@ -48,6 +49,17 @@ class Calendar:
     def middles(self) -> np.ndarray:
         """Return (Q,) the months of the middles of the segments."""
         return (self.edges[:-1] + self.edges[1:]) / 2
+
+    def drifted(self, a_year: float) -> np.ndarray:
+        """Return (Q,) the mean of a price over each segment that begins at 1 and changes by a share
+        a year: of two halves of a segment it is their mean.
+
+        >>> calendar = Calendar(np.array([0.0, 12.0]), np.array([0]))
+        >>> calendar.drifted(0.0), calendar.drifted(-0.1).round(4)
+        (array([1.]), array([0.9491]))
+        """
+        slope = np.log1p(a_year) / 12
+        return np.asarray(np.exp(slope * self.edges[:-1]) * exprel(slope * self.months))
 
 
 def calendar_of(

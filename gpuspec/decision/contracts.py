@@ -101,7 +101,7 @@ def kinds_of(scenario: Scenario, offers: pd.DataFrame, every: pd.DataFrame, cal:
     price on demand.
     """
     names = tuple(dict.fromkeys(offers["gpu"]))
-    drift = (1 + drift_year(scenario.prices.drift)) ** (cal.middles / 12)
+    drift = cal.drifted(drift_year(scenario.prices.drift))
     hour, spot = (_cheapest(offers, names, mode) for mode in ("on-demand", "spot"))
     hour_usd = np.array([_of(offers, o, "hour_usd", 0.0) for o in hour])[:, None] * drift
     hour_usd = np.where(hour[:, None] >= 0, hour_usd, _missing(offers, every, names, cal))

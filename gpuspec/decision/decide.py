@@ -13,6 +13,7 @@ from gpuspec.base.lazy import pd
 from gpuspec.decision.calendar import ROUND, calendar_of, sizes
 from gpuspec.decision.contracts import contracts_of, kinds_of
 from gpuspec.decision.errors import SAMPLES, SEED, SURE, Draws
+from gpuspec.decision.measured import measured_ways
 from gpuspec.decision.money import every_offer, market
 from gpuspec.decision.options import JOBS, Options, drawn_options
 from gpuspec.decision.parts import finer, with_parts
@@ -37,6 +38,8 @@ MOST_ALONE = 8
 DEARER = (1.0, 5.0, 5.0)
 """Where GPUs that cannot be rented would be missing in more than one of five draws, what is missing
 counts so many times as much, once more and again."""
+REGRET = 0.95
+"""Share of the draws in which a plan's loss is at most the one it is judged by."""
 TIE = 5e-4
 """Plans whose costs differ by less are equal: the simpler one is taken."""
 
@@ -147,16 +150,14 @@ def problem_of(
     works = tuple(run_of(scenario, w) for w in scenario.workloads)
     stated = scenario.model_copy(update={"workloads": works})
     draws = Draws.of(offers, samples, seed)
-    priced = set(kinds.names)
+    names, ways = list(kinds.names), []
+    for place, work in enumerate(works):
+        known, of = measured_ways(work, scenario_ways(stated, place, names, loads), place)
+        works = (*works[:place], known, *works[place + 1 :])
+        ways.append(of)
+    stated = scenario.model_copy(update={"workloads": works})
     options = [
-        drawn_options(
-            stated,
-            place,
-            scenario_ways(stated, place, list(kinds.names), loads),
-            sizes(work, calendar),
-            draws,
-            priced,
-        )
+        drawn_options(stated, place, ways[place], sizes(work, calendar), draws, set(names))
         for place, work in enumerate(works)
     ]
     contracts = contracts_of(scenario, offers, kinds, calendar)
@@ -200,7 +201,26 @@ def decide(
         other = solve(model, upper, OTHERS_GAP, time_limit_s / 4)
         if other is not None:
             plans.append(Plan(problem, other.chosen, (policy,), other.gap))
-    return Decision(scenario, problem, ranked(plans, scenario.objective == "cost"))
+    order = ranked(plans, scenario.objective in ("cost", "regret"))
+    if scenario.objective == "regret":
+        lost = regrets_usd(np.array([plan.costs for plan in order]))[:, 0]
+        order = tuple(order[i] for i in np.argsort(lost, kind="stable"))
+    return Decision(scenario, problem, order)
+
+
+def regrets_usd(costs: np.ndarray) -> np.ndarray:
+    """Return (P, 2) what each plan loses against the best of a draw: in `REGRET` of the draws at
+    most, and in the worst of them; ``costs`` (P, S) are those of plans in draws.
+
+    >>> regrets_usd(np.array([[1.0, 3.0], [3.0, 1.0]])).tolist()
+    [[1.9, 2.0], [1.9, 2.0]]
+
+    References
+    ----------
+    Savage 1951, doi:10.1080/01621459.1951.10500768.
+    """
+    lost = costs - costs.min(axis=0)
+    return np.stack([np.quantile(lost, REGRET, axis=1), lost.max(axis=1)], axis=1)
 
 
 def best_of(

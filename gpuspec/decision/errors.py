@@ -122,6 +122,79 @@ class Speeds:
             own = own + two_sided(stream(self.seed, f"{self.kind} fp8", self.samples), low, high)
         return np.exp(self.common + own)
 
+    def gains(self, known: Sequence[Any]) -> np.ndarray:
+        """Return by how much the common error follows each measured speed: the weights of the
+        conditional mean of normal errors, (rows,).
+        """
+        wide = max(float(np.std(self.common)), 1e-9)
+        own = [self.spread.get(row.gpu, 0.0) ** 2 + _said(row) ** 2 + 1e-9 for row in known]
+        weights = 1 / np.array(own)
+        return np.asarray(weights / (1 / wide**2 + weights.sum()))
+
+    def after(
+        self, known: Sequence[Any], gpu_id: str, precision: str, inherited: bool, gpus: int
+    ) -> np.ndarray:
+        """Return the factor of `factor` where some speeds are known, beside their estimates.
+
+        What was measured keeps what its row says, and the error of another format; on another
+        number of GPUs also its own. Elsewhere the draws of the common error are corrected by what
+        the measured ones would have shown (Matheron's rule), which leaves the conditional spread.
+        """
+        services = self.kind in ("inference", "images")
+        place = matching(known, gpu_id, precision, gpus, services)
+        if place is None:
+            free = self.factor(gpu_id, precision, inherited)
+            seen = [
+                np.log(self.factor(row.gpu, getattr(row, "precision", None) or "bf16"))
+                for row in known
+            ]
+            return np.asarray(free * np.exp(-self.gains(known) @ np.array(seen)))
+        row = known[place]
+        name = f"measured {self.kind} {row.gpu} {getattr(row, 'gpus', 0)}"
+        found = stream(self.seed, name, self.samples) * _said(row)
+        form = getattr(row, "precision", None) or precision
+        if (form == "fp8") != (precision == "fp8"):
+            low, high = training_interval(1.0, "fp8 ratio")
+            found = found + two_sided(
+                stream(self.seed, f"{self.kind} fp8", self.samples), low, high
+            )
+        if not _same(row, gpus, services):
+            z = stream(self.seed, f"{self.kind} {gpu_id}", self.samples)
+            found = found + z * self.spread[gpu_id]
+        return np.asarray(np.exp(found))
+
+
+def _said(row: Any) -> float:
+    """Return the spread of the log of a measured speed, by its own row."""
+    return float(np.log1p(row.plus_minus)) / Z80
+
+
+def _same(row: Any, gpus: int, services: bool) -> bool:
+    """Return whether a way on so many GPUs a replica, or for the job, was measured."""
+    measured = getattr(row, "gpus", 0)
+    return not measured or not gpus or (measured % gpus == 0 if services else measured == gpus)
+
+
+def matching(
+    known: Sequence[Any], gpu_id: str, precision: str, gpus: int, services: bool
+) -> int | None:
+    """Return the place of the measured speed that is nearest to a way: of its GPU, then of its
+    format, then on as many GPUs; None where its GPU was not measured.
+    """
+
+    def far(i: int) -> tuple[bool, bool, float]:
+        form = getattr(known[i], "precision", None) or precision
+        count = abs(float(np.log(max(getattr(known[i], "gpus", 1), 1) / max(gpus, 1))))
+        return form != precision, not _same(known[i], gpus, services), count
+
+    mine = [i for i, row in enumerate(known) if row.gpu == gpu_id]
+    return min(mine, key=far, default=None)
+
+
+def speeds_of_work(kind: str, samples: int = SAMPLES, seed: int = SEED) -> Speeds:
+    """Return the factors on speed of a kind of work on all GPUs of the catalogue."""
+    return speeds_of(kind, catalogued(), samples, seed)
+
 
 @lru_cache(64)
 def speeds_of(kind: str, gpus: tuple[str, ...], samples: int = SAMPLES, seed: int = SEED) -> Speeds:
@@ -194,8 +267,11 @@ class Draws:
         """Return (S,) the factor on the price of an offer."""
         return np.asarray(self.prices[offer])
 
-    def speed(self, workload: Any, gpu_id: str, precision: str, wide: bool) -> np.ndarray:
-        """Return (S,) the factor on the speed of a way; `wide`: its own error is wider.
+    def speed(
+        self, workload: Any, gpu_id: str, precision: str, wide: bool, gpus: int
+    ) -> np.ndarray:
+        """Return (S,) the factor on the speed of a way; `wide`: its own error is wider; `gpus` are
+        those of a replica, or of the job.
 
         The hours of a simulation are the buyer's own on the reference GPU: there nothing is drawn.
         """
@@ -203,7 +279,10 @@ class Draws:
         own = workload.kind == "hpc" and gpu_id == workload.reference_gpu
         if own or not self.drawn or workload.kind == "tenants":  # slices: memory decides
             return np.full(self.samples, faster)
-        speeds = speeds_of(workload.kind, catalogued(), self.samples, self.seed)
+        speeds = speeds_of_work(workload.kind, self.samples, self.seed)
+        known = getattr(workload, "measured_speeds", ())
+        if any(row.gpu == gpu_id for row in known) or (known and workload.kind != "hpc"):
+            return speeds.after(known, gpu_id, precision, wide, gpus) * faster
         factor = speeds.factor(gpu_id, precision, wide) * faster
         if workload.kind == "hpc":
             factor = factor / speeds.factor(workload.reference_gpu, precision, False)

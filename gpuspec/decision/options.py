@@ -233,7 +233,8 @@ class _Drawn:
 
 
 def _drawn(w: Workload, row: Mapping[str, Any], ways: Ways, draws: Draws, fastest: bool) -> _Drawn:
-    speed = draws.speed(w, str(row["gpu"]), str(row["precision"]), doubtful(row))
+    gpus = int(row["unit_gpus"])
+    speed = draws.speed(w, str(row["gpu"]), str(row["precision"]), doubtful(row), gpus)
     if w.kind in JOBS:
         return _Drawn(speed, np.zeros(0), 0.0, 0.0)
     curve = ways.curves[int(row["curve"])]
@@ -313,7 +314,7 @@ def _elastic(w: Any, rows: list[dict[str, Any]], draws: Draws, most: int) -> lis
     for name in dict.fromkeys(row["gpu"] for row in rows):
         row = next(r for r in rows if r["gpu"] == name)
         hours = float(row["days"]) * 24 * float(row["gpus"])
-        speed = draws.speed(w, str(name), str(row["precision"]), doubtful(row))
+        speed = draws.speed(w, str(name), str(row["precision"]), doubtful(row), 0)
         slow = float(np.quantile(speed, 1 - SURE, method="lower"))
         least = int(np.ceil(hours / 24 / w.deadline_days / slow - 1e-9))
         counts = dict.fromkeys(int(np.ceil(least * more)) for more in LADDER)

@@ -37,7 +37,7 @@ Part = dict[str, Any]
 def divisible(scenario: Scenario, place: int) -> bool:
     """Return whether a workload may be split: a service by its load, a job of several runs."""
     w: Any = scenario.workloads[place]
-    return w.kind in SERVICES or _runs(scenario, w) >= 2
+    return scenario.allow.split and (w.kind in SERVICES or _runs(scenario, w) >= 2)
 
 
 def _runs(scenario: Scenario, w: Workload) -> float:

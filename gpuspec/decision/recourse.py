@@ -69,16 +69,16 @@ def tail_of(layers: Layers, taken: np.ndarray, there: float) -> Tail:
     return Tail(np.maximum((need * each).sum(axis=0) - marginal * there, 0.0), short, marginal)
 
 
-def slopes(layers: Layers, tail: Tail, weight: np.ndarray) -> tuple[np.ndarray, float]:
+def slopes(layers: Layers, marginal: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, float]:
     """Return how the mean of ``weight * tail`` follows each layer's share and what is there.
 
-    The plane through these slopes lies at or below the mean everywhere, and meets it where `tail`
-    was computed.
+    The plane through these slopes lies at or below the mean everywhere, for any (S,) `marginal`
+    hours, and meets it where they are those of a `Tail`.
     """
     found = np.zeros(len(layers.hours))
     for level in range(layers.level[-1] + 1):
         rows = layers.level == level
         hours = layers.hours[rows][0]
-        found[rows] = layers.need[rows] @ (weight * np.minimum(tail.marginal, hours))
+        found[rows] = layers.need[rows] @ (weight * np.minimum(marginal, hours))
     draws = len(weight)
-    return found / draws, -float((weight * tail.marginal).mean())
+    return found / draws, -float((weight * marginal).mean())

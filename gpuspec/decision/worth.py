@@ -15,13 +15,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from itertools import combinations, islice
+from itertools import combinations, islice, pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from gpuspec.base.lazy import pd
-from gpuspec.decision.decide import Decision
+from gpuspec.decision.decide import Decision, regrets_usd
 from gpuspec.decision.errors import SURE, market_factors
 from gpuspec.decision.options import JOBS
 from gpuspec.decision.plans import Plan
@@ -43,8 +43,6 @@ CROSSED = 4
 """Numbers of a state of knowledge up to which their products count."""
 FLAT = 1e-9
 """Spread below which nothing is learnt."""
-REGRET = 0.95
-"""Share of the draws in which a plan's loss is at most the one it is judged by."""
 NEAR_PLANS = 2
 """Plans, the cheapest first, whose numbers signed are varied."""
 MOST_NEAR = 8
@@ -91,7 +89,8 @@ def partial_usd(costs: np.ndarray, known: np.ndarray) -> tuple[float, float]:
     """
     basis, first = _basis(known), int(costs.mean(axis=1).argmin())
     more = np.ascontiguousarray((costs - costs[first]).T)
-    parts = [slice(part, None, FOLDS) for part in range(FOLDS)]
+    ends = np.linspace(0, costs.shape[1], FOLDS + 1).round().astype(int)
+    parts = [slice(a, b) for a, b in pairwise(ends)]
     squares = [basis[part].T @ basis[part] for part in parts]
     products = [basis[part].T @ more[part] for part in parts]
     gained = np.zeros(costs.shape[1])
@@ -101,14 +100,6 @@ def partial_usd(costs: np.ndarray, known: np.ndarray) -> tuple[float, float]:
         gained[part] = -more[part][np.arange(len(chosen)), chosen]
     most = perfect_usd(costs)[0]
     return float(min(max(gained.mean(), 0.0), most)), _error(gained)
-
-
-def regrets_usd(costs: np.ndarray) -> np.ndarray:
-    """Return (P, 2) what each plan loses against the best of a draw: in `REGRET` of the draws at
-    most, and in the worst of them.
-    """
-    lost = costs - costs.min(axis=0)
-    return np.stack([np.quantile(lost, REGRET, axis=1), lost.max(axis=1)], axis=1)
 
 
 def _error(values: np.ndarray) -> float:
@@ -124,7 +115,7 @@ def _basis(known: np.ndarray) -> np.ndarray:
     terms = [np.ones(known.shape[1]), *z, *z**2, *z**3]
     if len(z) <= CROSSED:
         terms += [a * b for a, b in combinations(z, 2)]
-    return np.array(terms).T
+    return np.stack(terms, axis=1)
 
 
 # --- of a decision --------------------------------------------------------------------------------
@@ -201,13 +192,13 @@ class Regret(NamedTuple):
 
     plan: Plan
     most_usd: float
-    """In `REGRET` of the draws at most."""
+    """In 95 % of the draws at most."""
     worst_usd: float
     """In the worst draw."""
 
 
 def regrets(decision: Decision) -> tuple[Regret, Regret]:
-    """Return the recommendation, and the plan whose loss in `REGRET` of the draws is the least.
+    """Return the recommendation, and the plan whose loss in 95 % of the draws is the least.
 
     The best of a draw is that of `variants`; both are the same where no plan loses less.
     """
@@ -346,9 +337,10 @@ def _trials(decision: Decision, plans: Sequence[Plan], costs: np.ndarray) -> Ite
         count = trial.works[work]
         row = Known(TRIAL, (), (gpu,), (work,), "", usd, error, count * float(hour), (count,))
         parts.setdefault(kind, []).append(row)
+    compared = {gpu for plan in decision.plans[:2] for gpu in plan.kinds_used}
     for kind, rows in parts.items():
         yield from rows
-        used = [r for r in rows if r.gpus[0] in _compared(decision)]
+        used = [r for r in rows if r.gpus[0] in compared]
         if len(used) > 1:
             numbers = np.concatenate([known[kind, r.gpus[0]] for r in used])
             yield _together(TRIAL, used, *partial_usd(costs, numbers))
@@ -357,24 +349,20 @@ def _trials(decision: Decision, plans: Sequence[Plan], costs: np.ndarray) -> Ite
         yield _together(TRIALS, every, *partial_usd(costs, np.concatenate(list(known.values()))))
 
 
-def _compared(decision: Decision) -> set[str]:
-    """Return the kinds of GPU of the recommendation and the runner-up."""
-    return {gpu for plan in decision.plans[:2] for gpu in plan.kinds_used}
-
-
 def _tried(decision: Decision, plans: Sequence[Plan]) -> dict[tuple[str, str], _Trial]:
     found: dict[tuple[str, str], _Trial] = {}
-    for plan in plans:
-        p = plan.problem
-        for w, way in dict.fromkeys(zip(p.choices.workload, p.choices.way, strict=True)):
-            work, row = p.scenario.workloads[w], dict(p.options[w].table.iloc[way])
-            wide, gpu, precision = doubtful(row), str(row["gpu"]), str(row["precision"])
-            trial = found.setdefault((work.kind, gpu), _Trial({}, {}))
-            size = float(row["gpus"] if work.kind in JOBS else row["unit_gpus"])
-            trial.works[work.name] = min(size, trial.works.get(work.name, np.inf))
-            if (precision, wide) not in trial.speeds:
-                speed = p.draws.speed(work, gpu, precision, wide)
-                trial.speeds[precision, wide] = np.log(speed)
+    p = decision.problem
+    used = [plan.problem.choices for plan in plans]
+    taken = np.unique(np.concatenate([[cho.workload, cho.way] for cho in used], axis=1), axis=1)
+    for w, way in taken.T.tolist():
+        work, row = p.scenario.workloads[w], dict(p.options[w].table.iloc[way])
+        wide, gpu, precision = doubtful(row), str(row["gpu"]), str(row["precision"])
+        trial = found.setdefault((work.kind, gpu), _Trial({}, {}))
+        size = float(row["gpus"] if work.kind in JOBS else row["unit_gpus"])
+        trial.works[work.name] = min(size, trial.works.get(work.name, np.inf))
+        if (precision, wide) not in trial.speeds:
+            speed = p.draws.speed(work, gpu, precision, wide)
+            trial.speeds[precision, wide] = np.log(speed)
     return found
 
 

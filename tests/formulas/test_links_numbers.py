@@ -28,7 +28,7 @@ LINK = LinkTerms(
     exchange_share=1.0, pair_start_us=4, pair_share=0.5, switch_start_us=30, switch_share=1.25,
 )  # fmt: skip
 NETWORK = NetworkTerms(
-    start_us=20, hop_us=10, small_gb_s=1, middle_start_us=60, middle_gb_s=2,
+    start_us=20, hop_us=10, ring_hop_us=5, small_gb_s=1, middle_start_us=60, middle_gb_s=2,
     bulk_start_us=200, bulk_hop_us=30, share=0.8, tree_share=0.9, pair_share=0.5, scale_loss=0.1,
     exchange_share=0.5, exchange_hop_us=2,
 )  # fmt: skip
@@ -122,27 +122,42 @@ def test_what_the_busiest_node_of_two_trees_sends():
 
 def test_an_all_reduce_between_nodes():
     # 4 nodes: 4e9 * 0.8 / 1.1. Trees in bulk: 2 levels and 3 steps inside, up and down; twice the
-    # message at 0.9 of the rate.
+    # message at 0.9 of the rate, of which 256 MiB reach 0.9.
     tree = FAST.model_copy(update={"algorithm": "tree"})
-    assert_allclose(us("all_reduce", 1e6, 4, 4, on=tree), 200 + 138 + 2000 * 1.1 / 3.2 / 0.9)
-    # Where the links rule the protocol in between starts sooner: hops of 17 us, steps of 2.
-    assert_allclose(us("all_reduce", 1e6, 4, 4), 60 + 80 + 1500 / 0.9)
+    large = 2**28
+    moved = 2 * large / 1e3 / 3.2 / 0.9 / 0.9
+    assert_allclose(us("all_reduce", large, 4, 4, on=tree), 338 + moved * 1.1)
+    # A million bytes: the protocol in between, hops of 17 us, at 0.6 of no more than 2 GB/s.
+    assert_allclose(us("all_reduce", 1e6, 4, 4, on=tree), 60 + 80 + 1000 / 0.6)
+    # Where the links rule the same one starts sooner.
+    slow = FABRIC.model_copy(update={"link_bytes_s": 0.95e9})
+    assert_allclose(us("all_reduce", 1e6, 4, 4, on=slow), 60 + 80 + 1500 / 0.855)
     # A small one: 2 levels of 10 us and 3 steps of 1, twice; 200 bytes at 1 GB/s.
     assert_allclose(us("all_reduce", 100, 4, 4, on=FAST), 20 + 46 + 0.2)
-    # Two groups share the network: a ring in the protocol in between, twice 3 hops of 8 us and 12
-    # steps of 2, 30/16 of the message at 120/128 of half the rate.
-    expected = 60 + 96 + 1875 * 1.1 / 1.6 / 0.9375
+    # Two groups share the network: a ring in the protocol in between, twice 3 hops of 7.4 us and
+    # 12 steps of 2, 30/16 of the message at 120/128 of half the rate.
+    expected = 60 + 92.4 + 1875 * 1.1 / 1.6 / 0.9375
     assert_allclose(us("all_reduce", 1e6, 4, 4, 2, on=FAST), expected)
-    # 16 nodes: 4 levels of 17 us; no more than 2 GB/s.
-    assert_allclose(us("all_reduce", 1e6, 4, 16, on=FAST), 60 + 148 + 1000)
-    # Large there: trees at 0.9 of a rate that three doublings slow by 1.3.
-    assert_allclose(us("all_reduce", 1e8, 4, 16, on=tree), 458 + 2e5 * 1.3 / 3.2 / 0.9)
+    # 16 nodes: twice 15 hops and 48 steps, 126/64 of the message at 2 GB/s.
+    assert_allclose(us("all_reduce", 1e6, 4, 16, on=FAST), 60 + 414 + 1968.75 / 2)
+    # Bulk there: trees of four levels at a rate that three doublings slow by 1.3.
+    bulk = tree.model_copy(update={"bulk_only": True})
+    assert_allclose(us("all_reduce", large, 4, 16, on=bulk), 458 + moved * 1.3)
+
+
+def test_efa_of_a100_takes_the_bulk_protocol_for_the_smallest_message():
+    bulk = FAST.model_copy(update={"bulk_only": True})
+    assert_allclose(us("all_reduce", 64, 4, 4, on=bulk), 200 + 138, rtol=1e-3)
+    assert fabric(gpu("A100"), kind="efa").bulk_only
+    assert not fabric(gpu("H100"), kind="efa").bulk_only
+    assert not fabric(gpu("A100")).bulk_only
 
 
 def test_one_gpu_of_a_node_reaches_one_adapter():
     # A quarter of the node's network, 0.8e9 of 1e9, and no links inside.
-    assert_allclose(us("all_reduce", 1e6, 1, 2), 60 + 16 + 1000 / 0.8 / 0.9375)
-    assert_allclose(us("all_reduce", 1e6, 4, 2, on=FAST), 60 + 46 + 500)
+    assert_allclose(us("all_reduce", 1e6, 1, 2), 60 + 14.8 + 1000 / 0.8 / 0.9375)
+    # Four reach all: a ring in bulk, a hop of 30 us and 6 steps of 3, twice; 7/4 of the message.
+    assert_allclose(us("all_reduce", 1e6, 4, 2, on=FAST), 200 + 96 + 1750 / 3.2)
     every = FABRIC.model_copy(update={"reach_bytes_s": 4e9})
     assert us("all_reduce", 1e6, 1, 2, on=every) < us("all_reduce", 1e6, 1, 2)
 
@@ -156,11 +171,11 @@ def test_a_ring_between_nodes():
     slow = NETWORK.model_copy(update={"tree_share": 0.1})
     slow_trees = FAST.model_copy(update={"network": slow})
     assert_allclose(us("all_reduce", 1e7, 4, 4, on=slow_trees), expected)
-    # Once around, 15/16 of the message, in the protocol in between: hops of 8 us, steps of 2.
+    # Once around, 15/16 of the message, in the protocol in between: hops of 7.4 us, steps of 2.
     for operation in ("all_gather", "reduce_scatter"):
-        assert_allclose(us(operation, 1e6, 4, 4, on=FAST), 60 + 48 + 937.5 / 2)
+        assert_allclose(us(operation, 1e6, 4, 4, on=FAST), 60 + 46.2 + 937.5 / 2)
     # A broadcast goes once around as well, all of it.
-    assert_allclose(us("broadcast", 1e6, 4, 4, on=FAST), 60 + 48 + 1000 / 2)
+    assert_allclose(us("broadcast", 1e6, 4, 4, on=FAST), 60 + 46.2 + 1000 / 2)
 
 
 def test_an_all_to_all_between_nodes():
@@ -178,12 +193,14 @@ def test_a_hand_off_between_nodes_uses_one_adapter():
 
 
 def test_a_switch_that_adds_up_inside_nodes():
-    # Inside 1.75e6 bytes at 1.25e9: 1400 us; without the switch at 0.95e9. The links rule, so that
-    # the low-latency protocol is the fastest: one level of 10 us and 7 steps of 1, up and down.
+    # Inside 1.75e6 bytes at 1.25e9: 1400 us, more than the network takes in the protocol in
+    # between: one level of 17 us and 7 steps of 2, up and down. It does not for four GPUs.
     adds = FABRIC.model_copy(update={"switch_adds": True})
-    assert_allclose(us("all_reduce", 1e6, 8, 2, on=adds), 20 + 34 + 1400)
-    assert_allclose(us("all_reduce", 1e6, 8, 2), 20 + 34 + 1750 / 0.95)
-    assert_allclose(us("all_reduce", 1e6, 4, 2, on=adds), 20 + 26 + 1500 / 0.9)
+    assert_allclose(us("all_reduce", 1e6, 8, 2, on=adds), 60 + 62 + 1400)
+    assert us("all_reduce", 1e6, 4, 2, on=adds) == us("all_reduce", 1e6, 4, 2)
+    # Without the switch at 0.95e9, less than a ring of low latency takes through the network: one
+    # hop of 5 us and 14 steps of 1, twice; 30/16 of the message.
+    assert_allclose(us("all_reduce", 1e6, 8, 2), 20 + 38 + 1875)
 
 
 def test_a_bridge_joins_pairs_of_several_nodes():

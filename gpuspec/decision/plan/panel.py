@@ -72,5 +72,5 @@ def _controls(s: Scenario, owned_gpu: str) -> dict[str, Widget]:
     controls["monthly_usd"] = slider("USD a month", MONTHLY_USD, monthly, "{:,.0f}")
     count = sum(o.count for o in s.owned if o.gpu == owned_gpu)
     controls["owned"] = slider(f"owned {owned_gpu.split('-')[0].upper()}", OWNED, count, "{:,}")
-    controls["objective"] = choice("objective", ["cost", "time", "energy"], s.objective)
+    controls["objective"] = choice("objective", ["cost", "time", "energy", "regret"], s.objective)
     return controls

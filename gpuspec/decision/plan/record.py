@@ -10,6 +10,7 @@ from gpuspec.base.lazy import pd
 from gpuspec.constants.ground import joined
 from gpuspec.decision.decide import Decision
 from gpuspec.decision.plan.limits import delivered, hours_month, runs_in, uses_table
+from gpuspec.decision.plan.outside import by_api, nothing_done
 from gpuspec.decision.plan.words import modes_of, plan_words, policy_words, voice_of
 from gpuspec.decision.plan.words_page import changes, gives_of, grade_of, reasons
 from gpuspec.decision.plans import Plan
@@ -51,6 +52,24 @@ def answer_record(decision: Decision, evens: pd.DataFrame | None = None) -> dict
         record["runner_up_wins_with"] = changes(decision, evens)
     record["plans"] = [_plan(decision, place) for place in range(len(decision.plans))]
     return record
+
+
+def outside_record(decision: Decision) -> dict[str, object]:
+    """Return what stands beside the answer: its services by API, and doing nothing."""
+    s, best = decision.scenario, decision.best
+    offered = [
+        {
+            "workload": s.workloads[one.place].name,
+            "requests_month": one.requests_month,
+            "plan_month_usd": one.plan_month_usd,
+            "month_usd": one.month_usd,
+            "median_usd": one.median_usd,
+            "even_times": one.even_times,
+            "offers": one.offers.to_dict("records"),
+        }
+        for one in by_api(best)
+    ]
+    return {"by_api": offered, "doing_nothing": nothing_done(best)}
 
 
 def _gives(decision: Decision) -> list[dict[str, Any]]:

@@ -268,8 +268,11 @@ def _percents(width: float) -> tuple[str, str]:
 def _speed_rows(gap: Gap) -> list[Swing]:
     rows = []
     names = sorted({g for plan in gap.plans for g in plan.kinds_used})
-    kinds = {w.kind for w in gap.decision.scenario.workloads}
+    works = gap.decision.problem.scenario.workloads
     for name in names if len(names) > 1 else []:
+        kinds = {w.kind for w in works if not _measured(w, name)}
+        if not kinds:
+            continue
         width = float(np.exp(Z80 * max(own_spread(kind, name) for kind in kinds)))
         low, high = (gap.with_speeds({name: f}) for f in (1 / width, width))
         rows.append(
@@ -277,6 +280,10 @@ def _speed_rows(gap: Gap) -> list[Swing]:
         )
     low, high = (gap.with_speeds(dict.fromkeys(names, f)) for f in (0.85, 1 / 0.85))
     return [*rows, Swing("All speeds together", *_percents(1 / 0.85), low, high)]
+
+
+def _measured(w: Workload, gpu_id: str) -> bool:
+    return any(row.gpu == gpu_id for row in getattr(w, "measured_speeds", ()))
 
 
 LOAD_ROWS = {

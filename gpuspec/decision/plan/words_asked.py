@@ -31,6 +31,8 @@ TUNING = {
 GOALS = {
     "cost": "The lowest cost over {months} is wanted for this work.",
     "time": "The shortest times are wanted for this work over {months}, and then the lowest cost.",
+    "regret": "The least regret is wanted for this work over {months}: what is lost against the "
+    "best plan of a draw, in 95 % of the draws.",
     "energy": "The least energy is wanted for this work over {months}, and then the lowest cost.",
 }
 
@@ -194,6 +196,8 @@ def _means(s: Scenario, voice: Voice) -> list[str]:
     if set(s.allow.modes) != set(MODES):
         modes = voice.listed(say(PAID[m]) for m in s.allow.modes)
         found.append(say("Ways to pay: {modes}.", modes=modes))
+    if not s.allow.split:
+        found.append(say("No work may be split over kinds of GPU."))
     return found
 
 
@@ -226,9 +230,8 @@ def default_sentences(s: Scenario, voice: Voice, plan: Plan | None = None) -> li
         text = (
             "A further kind of GPU costs {kind} a year, a contract or purchase {contract}, a work "
         )
-        text += (
-            "in another number format {precision}, and one that moves to another kind later {work}."
-        )
+        text += "in another number format {precision}, and one that moves to another kind later, "
+        text += "or is split, {work}."
         amounts = {"kind": s.effort.kind_usd_year, "contract": s.effort.contract_usd}
         amounts |= {"precision": s.effort.precision_usd, "work": s.effort.workload_usd}
         found.append(say(text, **{n: voice.money(usd) for n, usd in amounts.items()}))

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from gpuspec.catalog.models import model
-from gpuspec.decision.plan.words import Voice, plain, short_gpu, three_digits
+from gpuspec.decision.decide import Decision
+from gpuspec.decision.plan.words import Voice, plain, short_gpu, three_digits, voice_of
 from gpuspec.decision.plan.words_asked import token_words
 from gpuspec.decision.scenario import Scenario
+from gpuspec.views.markdown import Markdown
 
 SAID = {
     "model": "{said} is taken as {value}, a typical model of that size (of {works}).",
@@ -43,6 +45,16 @@ def assumed_sentences(s: Scenario, voice: Voice) -> list[str]:
         values = {"works": voice.listed(names), "value": value, "said": said, "field": name}
         found.append(voice.say(text, **values, gpu=short_gpu("a100-sxm-80")))
     return found
+
+
+def assumed_text(s: Scenario, decision: Decision, language: str = "en") -> Markdown | None:
+    """Return `assumed_sentences` as a paragraph; None without any."""
+    voice = voice_of(decision, language)
+    text = voice.joined(assumed_sentences(s, voice))
+    if not text:
+        return None
+    head = voice.say("Taken, as nothing was named")
+    return Markdown("**{}**{}{}").format(head, voice.say(": "), text)
 
 
 def _value(name: str, value: Any, voice: Voice) -> str:

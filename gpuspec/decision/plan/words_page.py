@@ -23,6 +23,7 @@ from gpuspec.decision.decide import (
 from gpuspec.decision.errors import SURE
 from gpuspec.decision.gives import USD, what_gives
 from gpuspec.decision.ground import warning
+from gpuspec.decision.measured import figure
 from gpuspec.decision.plan.limits import Use, heavy, runs_in, uses
 from gpuspec.decision.plan.words import (
     HIDDEN,
@@ -41,6 +42,7 @@ from gpuspec.decision.plan.words import (
 )
 from gpuspec.decision.plan.words_asked import asked_sentences, default_sentences
 from gpuspec.decision.plan.words_line import assumed_sentences
+from gpuspec.decision.plan.words_outside import api_sentence, owned_sentence
 from gpuspec.decision.plan.words_place import place_sentences
 from gpuspec.decision.plans import ENOUGH, Plan
 from gpuspec.decision.scenario.questions import scenario_quotes
@@ -157,6 +159,10 @@ def _answer(decision: Decision, voice: Voice) -> Iterator[Markdown]:
     if enough := enough_sentence(best, voice):
         yield _headed(voice, "Enough", enough)
     yield _headed(voice, "Cost", cost_sentence(best, voice))
+    if outside := api_sentence(decision, voice):
+        yield _headed(voice, "By API", outside)
+    if owned := owned_sentence(decision, voice):
+        yield _headed(voice, "Doing nothing", owned)
     if limits := limits_sentence(decision, voice):
         yield _headed(voice, "Limits", limits)
     yield _headed(voice, "How sure", sure_sentence(decision, voice))
@@ -173,6 +179,8 @@ def _rest(decision: Decision, evens: pd.DataFrame | None, voice: Voice) -> Itera
             yield _headed(voice, "The runner-up wins with", flips)
     if plan:
         yield _headed(voice, "Ground", ground_warning(decision, voice))
+        if known := measured_sentence(decision, voice):
+            yield _headed(voice, "Measured by you", known)
         if checks := quality_sentence(decision, voice):
             yield _headed(voice, "Check first", checks)
     defaults = assumed_sentences(decision.scenario, voice)
@@ -497,6 +505,8 @@ def _other_goal(decision: Decision, voice: Voice) -> str:
     goal = {
         "time": "It is the fastest of what keeps all limits.",
         "energy": "It takes the least energy of what keeps all limits.",
+        "regret": "Of the plans that were compared it loses the least against the best of a draw, "
+        "in 95 % of the draws.",
     }
     text = voice.say(goal[decision.scenario.objective])
     cheaper = [p for p in decision.plans[1:] if p.expected_usd < decision.best.expected_usd]
@@ -671,6 +681,45 @@ def unused_sentence(decision: Decision, voice: Voice) -> str:
     return voice.say(text, gpus=voice.listed(short_gpu(n) for n in names))
 
 
+FIGURES = {
+    "requests_per_s": "{work} on {gpu} ({value} requests a second on {count} GPUs)",
+    "tokens_per_s": "{work} on {gpu} ({value} tokens a second on {count} GPUs)",
+    "images_per_s": "{work} on {gpu} ({value} images a second on {count} GPUs)",
+    "gpu_hours": "{work} on {gpu} ({value} GPU-hours)",
+}
+"""What was measured, by the name of its figure."""
+
+
+def measured_sentence(decision: Decision, voice: Voice) -> str:
+    """Name the speeds that were measured, and what counts for all others; empty without any."""
+    told = []
+    for w in decision.problem.scenario.workloads:
+        for row in getattr(w, "measured_speeds", ()):
+            name, value = figure(row)
+            values = {"gpu": short_gpu(row.gpu), "value": plain(three_digits(value))}
+            count = whole(getattr(row, "gpus", 1))
+            told.append(voice.say(FIGURES[name], work=w.name, count=count, **values))
+    if not told:
+        return ""
+    text = "{names}. These speeds replace the estimates and have no error but the one that you "
+    text += "state; the others follow them as far as their errors are alike, and keep their own."
+    return voice.say(text, names=voice.listed(told))
+
+
+def _unmeasured(decision: Decision, voice: Voice) -> list[str]:
+    """Name the measured speeds that no estimate stands beside."""
+    found = []
+    for w, used in zip(
+        decision.scenario.workloads, decision.problem.scenario.workloads, strict=True
+    ):
+        known = {(row.gpu, figure(row)) for row in getattr(used, "measured_speeds", ())}
+        for i, row in enumerate(getattr(w, "measured_speeds", ())):
+            if (row.gpu, figure(row)) not in known:
+                values = {"place": f"{w.name}: measured_speeds[{i}]", "gpu": short_gpu(row.gpu)}
+                found.append(voice.say("{place} (nothing is estimated for {gpu} there)", **values))
+    return found
+
+
 OF_USERS = ("active_share", "requests_per_hour", "think_s")
 """Fields of a service that say something beside a number of users alone."""
 
@@ -690,6 +739,7 @@ def unread_sentence(decision: Decision, voice: Voice) -> str:
         if w.kind == "inference" and w.users is None:
             given = [n for n in OF_USERS if n in w.model_fields_set and getattr(w, n) is not None]
             found += [f"{w.name}: {name}" for name in given if name not in w.filled]
+    found += _unmeasured(decision, voice)
     if not found:
         return ""
     return voice.say("Fields that are not used: {names}.", names=voice.listed(found))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gpuspec.base.lazy import pd
-from gpuspec.decision.decide import Decision
+from gpuspec.decision.decide import REGRET, Decision
 from gpuspec.decision.plan.words import (
     Voice,
     paid_words,
@@ -23,7 +23,6 @@ from gpuspec.decision.worth import (
     QUESTION,
     QUOTE,
     QUOTES,
-    REGRET,
     TRIAL,
     TRIALS,
     regrets,

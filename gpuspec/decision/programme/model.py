@@ -194,6 +194,8 @@ class Model:
         self.goal_row = len(self.rows)
         self._row((np.flatnonzero(self.goal), self.goal[self.goal != 0]))
         self.highs = self._loaded()
+        for place, layers in problem.pools.items():
+            self._bound(place, *[np.full(problem.draws.samples, layers.hours[0])] * 2)
 
     def _add(
         self, shape: tuple[int, ...], cost: object, upper: object, whole: bool = True
@@ -451,8 +453,10 @@ class Model:
         solver = highspy.Highs()
         solver.setOptionValue("output_flag", False)
         solver.setOptionValue("threads", 1)
-        # Without presolve HiGHS does not restart at the root: a fifth of the time on these.
+        # Without presolve HiGHS does not restart at the root: a fifth of the time on these; with it
+        # three fifths.
         solver.setOptionValue("presolve", "off")
+        solver.setOptionValue("mip_allow_restart", False)
         solver.passModel(lp)
         return solver
 
@@ -474,24 +478,27 @@ class Model:
             if usd - held <= tolerance * max(usd, 1.0):
                 continue
             more[q] += (usd - held) / months
-            self._bound(short, months)
+            self._bound(short.place, short.every.marginal, short.alone.marginal)
             added += 1
         limits, late = self.problem.limits, float(more @ p.calendar.months)
         kept = float(more.max(initial=0.0)) <= MONTHLY_SLACK * limits.monthly
         kept &= late <= MONTHLY_SLACK * limits.total
         return Added(total, added, kept)
 
-    def _bound(self, short: Short, months: float) -> None:
+    def _bound(self, place: tuple[int, int], every: np.ndarray, alone: np.ndarray) -> None:
+        """Add the bound that (S,) marginal hours make: beyond all GPUs that are there, and beyond
+        those in rooms of others; at first as if none were there.
+        """
         p, con, cal = self.problem, self.problem.contracts, self.problem.calendar
-        (k, q), layers = short.place, p.pools[short.place]
+        (k, q), layers = place, p.pools[place]
         busy = float(p.kinds.busy_usd[k])
         weight = np.maximum(p.hour_usd(k, q) - busy, 0.0)
-        each, there = slopes(layers, short.every, weight)
+        each, there = slopes(layers, every, weight)
         others = 0.0
         if busy:
-            more, others = slopes(layers, short.alone, np.full(p.draws.samples, busy))
+            more, others = slopes(layers, alone, np.full(len(alone), busy))
             each = each + more
-        scale = months * THOUSANDTH
+        scale = float(cal.months[q]) * THOUSANDTH
         mine = np.flatnonzero((con.kind == k) & con.active[:, q])
         slope = (there + np.where(con.housed[mine], 0.0, others)) * con.step[mine] * scale
         gone = self.sold[k, : cal.round_of[q] + 1]
@@ -500,9 +507,9 @@ class Model:
         places = [[self.theta[k, q]], self.x[column], self.n[mine], gone]
         values = [[1.0], -summed, -slope, np.full(len(gone), there * scale)]
         low = there * scale * float(p.kinds.owned[k])
-        place, value = np.concatenate(places).astype(np.int32), np.concatenate(values)
+        at, value = np.concatenate(places).astype(np.int32), np.concatenate(values)
         used = np.abs(value) > 1e-12
-        self.highs.addRow(low, highspy.kHighsInf, int(used.sum()), place[used], value[used])
+        self.highs.addRow(low, highspy.kHighsInf, int(used.sum()), at[used], value[used])
 
 
 def _most(workload: np.ndarray, atonce: np.ndarray) -> float:

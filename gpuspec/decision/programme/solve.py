@@ -62,11 +62,9 @@ def solve(
     cost = np.concatenate(model.cost) * THOUSANDTH
     if model.goal.any():
         solver.changeColsCost(model.size, every, model.goal)
-        for name, value in (("mip_abs_gap", GOAL_GAP), ("presolve", "on")):
-            solver.setOptionValue(name, value)
+        solver.setOptionValue("presolve", "on")
         first = _solved(model, model.goal, gap, end)
-        for name, value in (("mip_abs_gap", 1e-6), ("presolve", "off")):
-            solver.setOptionValue(name, value)
+        solver.setOptionValue("presolve", "off")
         if first is None:
             return None
         least = first.cost_usd + max(GOAL_GAP, 1e-6 * abs(first.cost_usd))
@@ -98,6 +96,8 @@ def _solved(model: Model, cost: np.ndarray, gap: float, end: float) -> Found | N
     _kinds(solver, whole, highspy.HighsVarType.kInteger)
     solver.setOptionValue("mip_rel_gap", gap / 2)
     best: Found | None = None
+    close = 1e-6 if counts else GOAL_GAP
+    solver.setOptionValue("mip_abs_gap", close)
     for _ in range(MOST_ROUNDS):
         solver.setOptionValue("time_limit", solver.getRunTime() + max(end - monotonic(), 0.5))
         solver.run()
@@ -114,7 +114,7 @@ def _solved(model: Model, cost: np.ndarray, gap: float, end: float) -> Found | N
             best = Found(model.read(values), paid, bound)
         if best is not None:
             best = replace(best, bound_usd=max(best.bound_usd, bound))
-            if best.gap <= gap:
+            if best.gap <= gap or best.cost_usd - best.bound_usd <= close:
                 break
         if not short.added or monotonic() > end:
             break

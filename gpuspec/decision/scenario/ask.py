@@ -9,7 +9,7 @@ from pydantic import Field
 from gpuspec.base.ask import Short
 from gpuspec.base.errors import InputError
 from gpuspec.catalog.fields import Language
-from gpuspec.decision.scenario.line import WORK, Line, question_of, values_of
+from gpuspec.decision.scenario.line import Line, question_of, values_of
 from gpuspec.decision.scenario.reading import changed, scenario
 from gpuspec.decision.scenario.records import Scenario
 
@@ -57,7 +57,7 @@ def scenario_of(
     if given is not None:
         base = given if isinstance(given, Scenario) else scenario(given, changes)
         return changed_scenario(base, line)
-    if not line.states(*WORK):
+    if not line.states(*Line.model_fields):
         raise InputError("scenario", None, NOTHING)
     content: Any = question_of(line, language)
     for path, value in values_of(line, content, built=True).items():

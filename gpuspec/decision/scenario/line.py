@@ -23,7 +23,7 @@ from gpuspec.catalog.phrases import (
     phrases,
     said_day,
 )
-from gpuspec.decision.scenario.records import Objective, Prices
+from gpuspec.decision.scenario.records import Objective, Owned, Prices
 from gpuspec.views.language import translator
 
 YEAR_MONTHS, DAY_HOURS = 12, 24
@@ -119,6 +119,12 @@ def owned_list(text: str) -> list[dict[str, str | int]]:
     return owned
 
 
+def _owned(text: str) -> None:
+    """Check what is owned: numbers and names."""
+    for row in owned_list(text):
+        Owned.of(row)
+
+
 def _share(value: object) -> object:
     """Read a share in percent as one of 1."""
     text = value.strip() if isinstance(value, str) else ""
@@ -205,7 +211,7 @@ class Line(Ask):
     monthly_usd: fields.Usd | None = Field(
         None, description="Money a month that may be spent; 0: none"
     )
-    owned: Annotated[str | None, _kept(owned_list)] = Field(
+    owned: Annotated[str | None, _kept(_owned)] = Field(
         None, description="GPUs that are there already, such as 16 x A100 or 8张A100, or none"
     )
     regions: fields.RegionNames | None = Field(
@@ -215,7 +221,7 @@ class Line(Ask):
         None, description="How long the GPUs are wanted, such as 36 or 3 years"
     )
     objective: Objective | None = Field(
-        None, description="What is as small as possible: cost, time or energy"
+        None, description="What is as small as possible: cost, time, energy or regret"
     )
     gpus: fields.GpuNames | None = Field(None, description="GPUs to choose from, commas between")
     quotes: str | None = Field(

@@ -39,7 +39,7 @@ DayProfile = Annotated[str | tuple[float, ...], BeforeValidator(_profile)]
 MonthHours = Annotated[float, Range(0, 744, "hours", above=True)]
 Quarter = Annotated[int, Range(1, 40, "quarters")]
 Runs = Annotated[float, Range(0, 1e5, "runs", above=True)]
-Objective = Literal["cost", "time", "energy"]
+Objective = Literal["cost", "time", "energy", "regret"]
 Modes = Annotated[tuple[Mode, ...], BeforeValidator(fields.split), Field(min_length=1)]
 
 
@@ -95,6 +95,9 @@ class Allow(Ask):
     )
     modes: Modes = Field(MODES, description="Ways to pay")
     sell: bool = Field(True, description="Whether GPUs that are owned may be sold")
+    split: bool = Field(
+        True, description="Whether a work may run on several kinds of GPU at once, each a share"
+    )
     weights: Annotated[fields.Formats, Was("precisions")] = Field(
         typed("stored,fp8"),
         description="Number formats of the weights to try; stored: as each model's publisher "
@@ -160,6 +163,50 @@ class Assumed(Ask):
     )
 
 
+class _Measured(Ask):
+    gpu: fields.GpuName = Field(description="Kind of GPU")
+    plus_minus: Annotated[float, Range(0, 1)] = Field(
+        0.0, description="By which share the figure may be off either way, in four of five cases"
+    )
+
+
+class _MeasuredOn(_Measured):
+    gpus: fields.GpuCount = Field(description="GPUs that gave the figure together")
+    precision: fields.Format | None = Field(
+        None, description="Number format of the weights; None: the first that the GPU may run"
+    )
+
+
+class MeasuredRequests(_MeasuredOn):
+    """How fast a service ran on some GPUs."""
+
+    requests_per_s: Annotated[float, Range(0, 1e7, "requests/s", above=True)] = Field(
+        description="Requests a second that they served together within the limits"
+    )
+
+
+class MeasuredImages(_MeasuredOn):
+    """How fast images were generated on some GPUs."""
+
+    images_per_s: Annotated[float, Range(0, 1e7, "images/s", above=True)] = Field(
+        description="Images a second that they generated together at most"
+    )
+
+
+class MeasuredTokens(_MeasuredOn):
+    """How fast a job trained on some GPUs."""
+
+    tokens_per_s: Annotated[float, Range(0, 1e12, "tokens/s", above=True)] = Field(
+        description="Tokens a second that they trained on together, checkpoints and failures aside"
+    )
+
+
+class MeasuredRun(_Measured):
+    """How long a simulation took on a kind of GPU beside the reference."""
+
+    gpu_hours: fields.Hours = Field(description="GPU-hours of one run")
+
+
 class _Workload(Ask):
     name: str = Field(min_length=1, max_length=200, description="Name of the workload")
     from_quarter: Quarter = Field(1, description="First quarter")
@@ -176,8 +223,12 @@ class _Workload(Ask):
         return self
 
     def timeless(self) -> Self:
-        """Return the same work without its quarters and growth: all that matters for speed."""
-        return self.model_copy(update={"from_quarter": 1, "to_quarter": 40, "growth": 0.0})
+        """Return the same work without its quarters and growth, and without what was measured: all
+        that matters for the estimate of its speed.
+        """
+        blank: dict[str, object] = {"from_quarter": 1, "to_quarter": 40, "growth": 0.0}
+        blank |= {"measured_speeds": ()} if "measured_speeds" in type(self).model_fields else {}
+        return self.model_copy(update=blank)
 
 
 class _Up(_Workload):
@@ -229,6 +280,9 @@ class Training(_Workload, Job):
     """A training job: so many tokens until a deadline, so many times a year."""
 
     kind: Literal["training"] = "training"
+    measured_speeds: tuple[MeasuredTokens, ...] = Field(
+        (), max_length=100, description="Speeds that you measured; they replace the estimates"
+    )
     model: fields.ModelName = Field(description="Model: a name of the table or a config.json")
     tokens: Annotated[fields.RunTokens, Blank()] = Field(
         BLANK, description="Tokens to train on, unless documents and document_tokens are given"
@@ -256,6 +310,9 @@ class Inference(_Served, Load):
     """A service: requests of a length, so many in flight or so many a second, within limits."""
 
     kind: Literal["inference"] = "inference"
+    measured_speeds: tuple[MeasuredRequests, ...] = Field(
+        (), max_length=100, description="Speeds that you measured; they replace the estimates"
+    )
     model: fields.ModelName = Field(description="Model: a name of the table or a config.json")
     prefill_apart: bool = Field(
         False, description="Whether prompts may also be read on GPUs of their own"
@@ -312,12 +369,18 @@ class Images(_Served, _Pictures):
     """A service that generates images, so many a second."""
 
     kind: Literal["images"] = "images"
+    measured_speeds: tuple[MeasuredImages, ...] = Field(
+        (), max_length=100, description="Speeds that you measured; they replace the estimates"
+    )
 
 
 class Hpc(_Workload):
     """A simulation: so many GPU-hours of a class of work on a GPU that is known."""
 
     kind: Literal["hpc"] = "hpc"
+    measured_speeds: tuple[MeasuredRun, ...] = Field(
+        (), max_length=100, description="Speeds that you measured; they replace the estimates"
+    )
     workload: str = Field(description="Class of work, such as stencil7 or md")
     gpu_hours: fields.Hours = Field(description="Hours of one run on reference_gpu")
     reference_gpu: fields.GpuName = Field("a100-sxm-80", description="GPU that is known")
@@ -351,7 +414,11 @@ class Scenario(Ask):
     """Everything that a decision depends on, checked once."""
 
     name: str = Field(min_length=1, max_length=200, description="Name of the scenario")
-    objective: Objective = Field("cost", description="What is as small as possible")
+    objective: Objective = Field(
+        "cost",
+        description="What is as small as possible; regret: what a plan loses against the best one "
+        "of a draw, in 95 % of the draws",
+    )
     horizon_months: fields.Months = Field(36, description="How long the GPUs are wanted")
     today: fields.Day | None = Field(None, description="Day of the decision; None: the day's date")
     budget: Budget = Field(Budget(), description="What may be spent")

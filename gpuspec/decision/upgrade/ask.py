@@ -37,9 +37,6 @@ class UpgradeQuestion(Line):
     drift: Drift | None = Field(
         None, description="Where prices go: down, flat, up, or a change a year such as -0.1"
     )
-    quotes: str | None = Field(
-        None, description="Prices of your own, such as h100-sxm-80:on-demand=2.10, or a file"
-    )
     effort: Annotated[float, Range(0, 1000)] = Field(
         1.0, description="Effort of change, multiples of what the scenario states"
     )
@@ -73,9 +70,8 @@ class UpgradeQuestion(Line):
         changed: dict[str, object] = {}
         if self.power_kw is not None:
             changed["limits"] = s.limits.model_copy(update={"power_kw": self.power_kw})
-        priced = {"drift": self.drift, "quotes": self.quotes}
-        priced = {name: value for name, value in priced.items() if value is not None}
-        changed["prices"] = s.prices.model_copy(update=priced)
+        if self.drift is not None:
+            changed["prices"] = s.prices.model_copy(update={"drift": self.drift})
         if self.quarters is not None:
             changed["horizon_months"] = round(self.quarters * QUARTER)
         costs = {n: usd * self.effort for n, usd in s.effort.model_dump().items()}

@@ -11,6 +11,7 @@ from gpuspec.constants.ground import Ground
 from gpuspec.decision.decide import MIX, Decision
 from gpuspec.decision.ground import warning
 from gpuspec.decision.plan.words import PAID, sharing, short_gpu, voice_of
+from gpuspec.decision.plan.words_page import measured_sentence, unread_sentence
 from gpuspec.decision.plans import Plan
 from gpuspec.decision.scenario import Scenario
 from gpuspec.decision.upgrade.ask import UpgradeQuestion
@@ -175,6 +176,15 @@ def ground_sentence(decision: Decision) -> str:
     return warning(_by_place(first), None if other is None else _by_place(other), ENGLISH)
 
 
+def measured_words(decision: Decision) -> str:
+    """Name the speeds that were measured, and those that are not used; '' without any."""
+    voice = voice_of(decision)
+    told = measured_sentence(decision, voice)
+    return " ".join(
+        filter(None, ["Measured by you: " * bool(told) + told, unread_sentence(decision, voice)])
+    )
+
+
 def _by_place(plan: Plan) -> dict[str, Ground]:
     places = [f"{r.workload}, {short_gpu(r.gpu)}" for r in rows(plan.runs)]
     return dict(zip(places, plan.grounds, strict=True))
@@ -211,5 +221,5 @@ def answer_text(question: UpgradeQuestion) -> str:
     if decision.feasible:
         said += [rented_sentence(decision.best), sharing_sentence(decision)]
         said += [cost_sentence(decision), moves_sentence(decision)]
-        said += [ground_sentence(decision)]
+        said += [ground_sentence(decision), measured_words(decision)]
     return " ".join(line for line in [*said, question.stated.doubts] if line)

@@ -39,9 +39,16 @@ NETWORK_SPREAD = {"start_us": 0.2, "small_gb_s": 0.5, "middle_gb_s": 0.5}
 NETWORK_SPREAD |= {"tree_share": 0.1, "exchange_share": 0.1}
 """Of a network: protocols, and how trees and all-to-all fare beside rings, are NCCL's, not the
 transport's."""
-FAMILIES = {("infiniband", "roce"): 0.1, ("efa", "slingshot", "tcp"): 0.5}
-"""Networks with common constants around which their own lie, and the spread of their share of the
-line rate: RDMA leaves what headers do not take, plug-ins of NCCL that copy may leave much less."""
+PLUG_IN = NetworkTerms(bulk_hop_us=89.0)
+"""Where the fit of a network starts that a plug-in of NCCL drives: 75 us that aws-ofi-nccl tells
+NCCL of EFA (src/platform-aws.c), on top of the 14 us of NCCL's tuner."""
+FAMILIES: tuple[tuple[tuple[str, ...], tuple[str, ...], NetworkTerms, float], ...] = (
+    (("infiniband", "roce"), (), NetworkTerms(), 0.1),
+    (("efa", "slingshot"), ("tcp",), PLUG_IN, 0.3),
+)
+"""Networks with common constants, around which their own lie; others that start there, but tell
+nothing of them; where the common ones start, and the spread of their share of the line rate: RDMA
+leaves what headers do not take, a plug-in may leave less, and copying through the host half."""
 SITES = {"efa-shared": "efa"}
 """Networks of one site, with the kind of network whose protocols they share."""
 SITE = 4.0
@@ -118,15 +125,16 @@ def fit_networks(rows: pd.DataFrame, links: Links, kinds: Iterable[str]) -> Netw
             return centre
         return _fit(part, everywhere, centre, NETWORK_SPREAD | {"share": share}, kin)
 
-    for family, share in FAMILIES.items():
-        if asked := sorted(set(family) & set(kinds)):
-            common = near(family, NetworkTerms(), share, 1.0)
-            found |= {kind: near([kind], common, share, KIN) for kind in asked}
+    for family, guests, start, share in FAMILIES:
+        if asked := sorted({*family, *guests} & set(kinds)):
+            common = near(family, start, share, 1.0)
+            for kind in asked:
+                found[kind] = near([kind], common, share, KIN if kind in family else 1.0)
     for site in sorted(set(SITES) & set(kinds)):
-        family = next(members for members in FAMILIES if SITES[site] in members)
-        common = near(family, NetworkTerms(), FAMILIES[family], 1.0)
+        family, _, start, share = next(one for one in FAMILIES if SITES[site] in one[0])
+        common = near(family, start, share, 1.0)
         start = common.model_copy(update={"share": NetworkTerms().share})
-        found[site] = near([site], start, FAMILIES[family], SITE)
+        found[site] = near([site], start, share, SITE)
     return found
 
 
@@ -198,6 +206,7 @@ def calibrate() -> Stored:
     error = np.log(measured_seconds(rows) / predicted)
     of = Errors(error, rows, said[FACTORS["collectives"]], "collectives", said)
     labels = [rows["size"], rows["reach"] + ", " + rows["size"], rows["span"], rows["link"]]
+    labels += [(said["network"] + ", " + rows["size"]).where(said["network"] != "", "")]
     inside = rows["nodes"] == 1
     return {
         "links": {

@@ -8,7 +8,7 @@ import pandas as pd
 from gpuspec.base.units import GB, NODE_GPUS, Floats
 from gpuspec.catalog import gpu
 from gpuspec.constants.collectives import size_of, span_of, where
-from gpuspec.constants.fabrics import BOARD_GPUS
+from gpuspec.constants.fabrics import BOARD_GPUS, bulk_only
 from gpuspec.constants.links import Fabric, LinkTerms, NetworkTerms
 from gpuspec.evidence.measurements.rows import Row, completed, groups, numbers
 from gpuspec.formulas.networks import collective_seconds
@@ -25,6 +25,7 @@ KIND = {
 }
 """Links that take the constants of another, on their own rate."""
 _ONE_CALL = ["operation", "fitted_link", "network_kind", "adds", "algorithm", "mesh", "reach"]
+_ONE_CALL += ["bulk_only"]
 
 
 def prepared_collectives(rows: pd.DataFrame) -> pd.DataFrame:
@@ -41,6 +42,8 @@ def prepared_collectives(rows: pd.DataFrame) -> pd.DataFrame:
     newer = rows["link"].isin(("nvlink-4", "nvlink-5"))
     forced = rows["algorithm"].isin(("ring", "tree"))
     rows["adds"] = newer & ~forced
+    pairs = zip(rows["gpu"], rows["network_kind"], strict=True)
+    rows["bulk_only"] = [bulk_only(gpu(name), kind) for name, kind in pairs]
     rows["size"], rows["reach"] = size_of(rows["message_bytes"]), where(rows["nodes"])
     rows["span"] = span_of(rows["nodes"])
     return rows
@@ -102,6 +105,7 @@ class Collectives:
                 mesh=mesh,
                 algorithm=about["algorithm"],
                 switch_adds=bool(about["adds"]),
+                bulk_only=bool(about["bulk_only"]),
                 link=links[about["fitted_link"]],
                 network=networks.get(about["network_kind"], NetworkTerms()),
             )

@@ -35,7 +35,7 @@ from gpuspec.evidence.measurements.training import known_framework
 FACTORS = {
     "inference": ["quantity", "engine", "kind", "generation", "scenario"],
     "training": ["known", "precision", "generation", "reach"],
-    "collectives": ["size", "span", "link"],
+    "collectives": ["size", "span", "link", "network"],
     "hpc": ["kind", "workload"],
     "mig": ["load", "size"],
     "images": ["stack", "bits"],
@@ -146,7 +146,7 @@ def collectives(rows: pd.DataFrame) -> pd.DataFrame:
         network=rows["network_kind"].where(across, ""),
         network_gb_s=rows["node_network_gb_s"].where(across),
         members=rows["gpus_per_node"],
-        path=path_of(rows["link"], rows["gpus_per_node"]),
+        path=path_of(rows["link"], rows["gpus_per_node"], rows["network_kind"].where(across, "")),
     )
 
 

@@ -34,7 +34,7 @@ def ground_record_of(topic: str, said: pd.DataFrame, publishers: np.ndarray) -> 
 def _publishers(values: "pd.Series[str]", who: "pd.Series[str]") -> dict[str, int]:
     counts = who.groupby(values).nunique()
     known = {str(value): int(count) for value, count in counts.items()}
-    return {value: count for value, count in known.items() if value not in ("", DISPUTED)}
+    return {value: count for value, count in known.items() if value not in ("", *DISPUTED)}
 
 
 def _range(values: "pd.Series[float]") -> list[float]:

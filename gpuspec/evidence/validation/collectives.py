@@ -73,9 +73,8 @@ def _predicted(rows: pd.DataFrame) -> np.ndarray:
 
 
 def _compared(rows: pd.DataFrame) -> pd.DataFrame:
-    low, high = collective_interval(
-        rows["predicted"], rows["message_bytes"], rows["nodes"], rows["link"], rows["ground"]
-    )
+    said = ("predicted", "message_bytes", "nodes", "link", "ground", "network_kind")
+    low, high = collective_interval(*(rows[name] for name in said))
     return judged(rows.assign(measured=measured_seconds(rows), low=low, high=high))
 
 

@@ -3,6 +3,7 @@
 Everything broadcasts; nothing reads a file. Prices come from `gpuspec.topics.cost.prices`.
 """
 
+from gpuspec.formulas.cost.api import api_request_usd, even_requests
 from gpuspec.formulas.cost.compare import (
     break_even_month,
     break_even_share,

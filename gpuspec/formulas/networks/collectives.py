@@ -15,11 +15,21 @@ OPERATIONS = (
     "broadcast",
     "point_to_point",
 )
-RING_HOP, MIDDLE_HOP, MIDDLE_RING_HOP = 0.54, 1.7, 0.8
-"""Hops between nodes in a ring, and of the protocol in between in a tree and a ring, in hops of a
-tree in the low-latency protocol: 2.7, 8.5 and 4 of 5 us in NCCL's tuner (src/graph/tuning.cc)."""
-
-
+MIDDLE_HOP, MIDDLE_RING_HOP = 1.7, 1.48
+"""Hops between nodes of the protocol in between, over those of the low-latency protocol, in a tree
+and in a ring: 8.5 over 5 us and 4 over 2.7 us in NCCL's tuner (src/graph/tuning.cc)."""
+# fmt: off
+TREE_SHARES = (
+    (1, 1, 1, 1, 0.9, 0.8, 0.7, 0.7, 0.7, 0.7, 0.6,
+     0.5, 0.4, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1, 1, 1, 1),
+    (1, 1, 1, 1, 1, 0.9, 0.8, 0.8, 0.8, 0.7, 0.6,
+     0.6, 0.6, 0.6, 0.6, 0.6, 0.8, 0.9, 0.9, 0.9, 0.9, 1, 1, 1),
+    (0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.8, 0.7, 0.6, 0.6,
+     0.5, 0.5, 0.5, 0.5, 0.6, 0.7, 0.8, 0.7, 0.7, 0.8, 0.9, 0.9, 1),
+)
+# fmt: on
+"""Share of their bandwidth that trees reach with messages of 64 bytes and each doubling, in the
+low-latency protocol, the one in between and bulk: NCCL's tuner (src/graph/tuning.cc)."""
 LL128_SHARE = 120 / 128
 """Share of its lines that the protocol in between carries data in."""
 
@@ -194,6 +204,8 @@ def _across(
         start = (t.start_us + t.exchange_hop_us * others) * MICRO
         return np.asarray(start + np.maximum(np.where(g > 1, _fastest(inside), 0.0), moved))
     trees, rings = _between(operation, size, g, nodes, rate, fabric)
+    if fabric.bulk_only:
+        trees, rings = trees[-1:], rings[-1:]
     ways = trees + rings
     if operation != "all_reduce" or fabric.algorithm == "ring":
         ways = rings
@@ -202,6 +214,12 @@ def _across(
     # Inside and between nodes different chunks move at once: the slower level rules.
     bulk = np.minimum.reduce(np.broadcast_arrays(*(moved for _, moved in inside)))
     return _fastest([(start, np.maximum(bulk, moved)) for start, moved in ways])
+
+
+def _tree_share(size: Floats, protocol: int) -> Floats:
+    """Return the share of their bandwidth that trees reach with messages of `size`."""
+    shares = TREE_SHARES[protocol]
+    return np.asarray(np.interp(np.log2(np.maximum(size, 1.0)), 6 + np.arange(len(shares)), shares))
 
 
 def _between(
@@ -219,16 +237,16 @@ def _between(
     # The protocols of small messages send flags along, and no more than their buffers take.
     small = np.minimum(rate / 2, t.small_gb_s * GB)
     middle = np.minimum(rate * LL128_SHARE, t.middle_gb_s * GB)
-    hop, bulk_hop = t.hop_us, t.bulk_hop_us
+    bulk_hop = t.bulk_hop_us
     trees: Ways = []
     rings: Ways = []
     for start, step, tree_hop, ring_hop, over_trees, over_ring in (
-        (t.start_us, link.step_us, hop, RING_HOP * hop, small, small),
+        (t.start_us, link.step_us, t.hop_us, t.ring_hop_us, small, small),
         (
             t.middle_start_us,
             link.middle_step_us,
-            MIDDLE_HOP * hop,
-            MIDDLE_RING_HOP * hop,
+            MIDDLE_HOP * t.hop_us,
+            MIDDLE_RING_HOP * t.ring_hop_us,
             middle,
             middle,
         ),
@@ -236,7 +254,7 @@ def _between(
     ):
         down = start + rounds * (levels * tree_hop + members * step)
         around = start + rounds * ((nodes - 1) * ring_hop + nodes * members * step)
-        trees.append((down, by_tree / over_trees))
+        trees.append((down, by_tree / (over_trees * _tree_share(size, len(trees)))))
         rings.append((around, by_ring / over_ring))
     return trees, rings
 

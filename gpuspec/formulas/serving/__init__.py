@@ -4,7 +4,7 @@ from gpuspec.constants.engine import Engine, EngineTerms, engine
 from gpuspec.formulas.serving.client import OFFLINE, USERS, Client
 from gpuspec.formulas.serving.deployment import PARTS, Deployment
 from gpuspec.formulas.serving.layout import Layout
-from gpuspec.formulas.serving.queueing import arrivals, sustainable_requests_s
+from gpuspec.formulas.serving.queueing import arrivals, arrivals_of, sustainable_requests_s
 from gpuspec.formulas.serving.serving import (
     SteadyState,
     cache_bytes,

@@ -1,5 +1,7 @@
 """Requests that arrive at random: what most users see, and what the unlucky ones see."""
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -56,12 +58,29 @@ def arrivals(
     Every iteration of `REQUESTS` requests is simulated (`simulate`): near saturation no formula
     for the percentiles holds. The draws are the same at every rate.
     """
-    rate = np.asarray(requests_s, float)
+    return arrivals_of(replica, isl, osl, cached_share, client)(requests_s, requests)
+
+
+def arrivals_of(
+    replica: Deployment,
+    isl: float,
+    osl: float,
+    cached_share: float = 0.0,
+    client: Client = USERS,
+) -> Callable[..., dict[str, Floats]]:
+    """Return `arrivals` as a function of the rate and the requests alone: what does not depend on
+    them is computed once for a search that asks at many rates.
+    """
     step = Iterations(replica, isl, osl, cached_share, client)
     most = sustainable_requests_s(replica, isl, osl, cached_share, client)
     way = float(replica.arrival_seconds(client, isl))
-    results = [_one(step, float(one), most, way, requests) for one in rate.ravel()]
-    return {name: np.reshape([r[name] for r in results], rate.shape) for name in results[0]}
+
+    def seen(requests_s: ArrayLike, requests: float = np.inf) -> dict[str, Floats]:
+        rate = np.asarray(requests_s, float)
+        results = [_one(step, float(one), most, way, requests) for one in rate.ravel()]
+        return {name: np.reshape([r[name] for r in results], rate.shape) for name in results[0]}
+
+    return seen
 
 
 def sustainable_requests_s(

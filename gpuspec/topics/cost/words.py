@@ -1,16 +1,18 @@
 """Sentences about cost."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from gpuspec.topics.cost import CostQuestion
+from gpuspec.topics.cost.api import YOURS
 from gpuspec.topics.cost.hours import MODE_NAMES
 from gpuspec.topics.cost.prices import age_warnings
 from gpuspec.topics.cost.prices.age import LATER
 from gpuspec.views.columns import amount
-from gpuspec.views.words import listed, rows
+from gpuspec.views.words import count_words, listed, rows
 
 WAY_WORDS = {
     "on-demand": "on demand",
@@ -19,6 +21,12 @@ WAY_WORDS = {
     "spot": "on spot",
     "own": "to buy",
 }
+
+
+def answer_sentences(question: CostQuestion, ways: pd.DataFrame, breaks: pd.DataFrame) -> str:
+    """Say what an hour costs, from which use on owning is cheaper, and how old the prices are."""
+    found = ways_finding(question, ways), break_even_finding(question, breaks)
+    return ". ".join([*found, age_sentences(question)])
 
 
 def ways_finding(question: CostQuestion, ways: pd.DataFrame) -> str:
@@ -240,3 +248,40 @@ def backtest_finding(summary: dict[str, float]) -> str:
 def _span(values: Any) -> str:
     low, high = float(np.min(values)), float(np.max(values))
     return f"{low:.0%}" if round(low, 2) == round(high, 2) else f"{low:.0%} to {high:.0%}"
+
+
+API_LACKS = (
+    "An API promises no time to the first token or between tokens, changes prices and models at "
+    "will, and the requests leave the house."
+)
+
+
+def api_sentences(answer: Mapping[str, Any]) -> str:
+    """Say what a load costs by API and on GPUs by the hour, and from which load the latter wins."""
+    tokens = [count_words(answer[f"{name}_tokens_month"]) for name in ("input", "output")]
+    said = [f"A month has {tokens[0]} tokens in and {tokens[1]} out."]
+    if not len(answer["offers"]):
+        said.append(f"No API price of {answer['model']} is in the tables; --price takes your own.")
+        return " ".join(said)
+    best, own = answer["taken"], answer["fleets"]
+    where = f"at {best['provider']} ({best['grade']}, {best['age_days']} days old)"
+    where = "by your quote" if best["provider"] == YOURS else where
+    said.append(
+        f"By API it costs {best['month_usd']:,.2f} USD a month {where}, and "
+        f"{answer['median_month_usd']:,.2f} at the median of {len(answer['offers'])} providers."
+    )
+    priced = own[own["month_usd"].notna() & own["keeps_limits"]]
+    if len(priced):
+        fleet = priced.iloc[0]
+        said.append(_against(fleet, best))
+    return " ".join([*said, API_LACKS])
+
+
+def _against(fleet: pd.Series, best: Mapping[str, Any]) -> str:
+    gpus = f"{fleet['gpus']:,} x {fleet['gpu']} by the hour cost {fleet['month_usd']:,.0f} USD"
+    if fleet["month_usd"] <= best["month_usd"]:
+        return f"{gpus}: less than the API."
+    even = fleet["even_requests_month"]
+    if np.isfinite(even):
+        return f"{gpus}: more than the API; they cost less from {even:,.0f} requests a month on."
+    return f"{gpus}: more than the API, and even full they cost more a request."

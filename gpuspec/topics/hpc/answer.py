@@ -134,7 +134,7 @@ def _scaled(q: HpcQuestion, device: Gpu, way: str) -> pd.DataFrame:
     exchange = exchange_seconds(units, q.workload.exchange, joined_by, q.gpus_per_node, nodes)
     moved = parts["transfer"]
     seconds, exposed = _steps(q, busy, exchange + moved, host)
-    quick, slow = collective_interval(exchange, LARGE, nodes)
+    quick, slow = collective_interval(exchange, LARGE, nodes, network=q.network_kind)
     ideal = seconds[0] / spread
     ends = [ideal / _steps(q, busy, other + moved, host)[0] for other in (slow, quick)]
     counts = nodes.astype(int) * q.gpus_per_node

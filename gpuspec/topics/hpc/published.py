@@ -22,16 +22,16 @@ from gpuspec.formulas.hpc.devices import machine
 from gpuspec.topics.hpc.ask import HpcQuestion
 
 CURVE = ["source_id", "workload", "program", "case", "gpu"]
-NODE_GB_S = {
-    ("uknss-grid", "gh200-superchip-96"): 100.0,
-    ("uknss-lammps", "gh200-superchip-96"): 100.0,
-    ("uknss-lammps", "a100-sxm-40"): 100.0,
-    ("idefix-docs", "v100-sxm-32"): 50.0,
-    ("idefix-docs", "h100-sxm-80"): 200.0,
+NETWORK = {
+    ("uknss-grid", "gh200-superchip-96"): (100.0, "slingshot"),
+    ("uknss-lammps", "gh200-superchip-96"): (100.0, "slingshot"),
+    ("uknss-lammps", "a100-sxm-40"): (100.0, "slingshot"),
+    ("idefix-docs", "v100-sxm-32"): (50.0, "infiniband"),
+    ("idefix-docs", "h100-sxm-80"): (200.0, "infiniband"),
 }
-"""Network of a node where a curve was measured: Isambard-AI and Perlmutter four Slingshot adapters
-of 200 Gbit/s (docs.isambard.ac.uk, docs.nersc.gov), Jean Zay four Omni-Path of 100 beside V100 and
-four InfiniBand of 400 beside H100 (idris.fr)."""
+"""Network of a node, GB/s and kind, where a curve was measured: Isambard-AI and Perlmutter four
+Slingshot adapters of 200 Gbit/s (docs.isambard.ac.uk, docs.nersc.gov), Jean Zay four Omni-Path of
+100 beside V100 and four InfiniBand of 400 beside H100 (idris.fr)."""
 LAST = ["program", "case", "gpu", "scaling", "measured", "predicted"]
 LEAST_COUNTS = 3
 """Numbers of nodes that make a curve."""
@@ -67,8 +67,8 @@ def _curve(about: dict[str, str], rows: pd.DataFrame) -> pd.DataFrame:
     found, per = workload(about["workload"]), float(rows["gpus_per_node"].iloc[0])
     whole = np.array([units_of(found, case, 1) for case in rows["case"]])
     units = np.where(weak, whole, whole / count)
-    network = NODE_GB_S.get((about["source_id"], about["gpu"]))
-    asked = {"gpus": [about["gpu"]], "node_network_gb_s": network}
+    gb_s, kind = NETWORK.get((about["source_id"], about["gpu"]), (None, "infiniband"))
+    asked = {"gpus": [about["gpu"]], "node_network_gb_s": gb_s, "network_kind": kind}
     q = HpcQuestion.ask(application=found.id, **asked)
     seconds = step_seconds(q, units, rows["nodes"].to_numpy(float), per)
     rate, model = total / count, units / seconds

@@ -77,7 +77,7 @@ def _with_interval(
     rate = bus_bandwidth(q.operation, size, count, seconds) / GB
     over = (network, joined.node_bytes_s / GB)
     ground = group_ground(q.operation, device, link, over, size, (members, nodes))
-    quick, slow = collective_interval(np.ones(size.shape), size, nodes, link, ground)
+    quick, slow = collective_interval(np.ones(size.shape), size, nodes, link, ground, network)
     return pd.DataFrame(
         {
             "wiring": name,

@@ -31,7 +31,8 @@ def group_ground(
         *(np.asarray(number, float) for number in (message_bytes, *group))
     )
     said: dict[str, Any] = {"operation": operation, "gpu": device.id, "link": link}
-    said |= {"reach": where(across), "members": members, "path": path_of(link, members)}
+    said |= {"reach": where(across), "members": members}
+    said["path"] = path_of(link, members, np.where(across > 1, network[0], ""))
     said |= {"message_bytes": size, "nodes": across}
     codes = ground_codes("collectives", said)
     if not (across > 1).any():
@@ -46,7 +47,9 @@ def largest_ground(operation: str, row: "pd.Series[Any]") -> Ground:
     said: dict[str, Any] = {"operation": operation, "gpu": row["gpu"], "link": row["link"]}
     said |= {"reach": str(where(nodes)), "message_bytes": float(row["message_bytes"])}
     members = float(row["gpus"]) / nodes
-    said |= {"nodes": nodes, "members": members, "path": str(path_of(row["link"], members))}
+    across = row["network"] if nodes > 1 else ""
+    path = str(path_of(row["link"], members, across))
+    said |= {"nodes": nodes, "members": members, "path": path}
     if nodes > 1:
         said |= {"network": row["network"], "network_gb_s": float(row["network_gb_s"])}
     return ground_of("collectives", said)

@@ -161,7 +161,8 @@ def _network(
     one, more = step[0], np.maximum(step - step[0], 0.0)
     gpus = counts * q.gpus_per_node
     known = [joined_ground(device, int(n), kind, rate) for n in gpus]
-    quick, slow = collective_interval(more, LARGE, counts, ground=[g.code for g in known])
+    codes = [g.code for g in known]
+    quick, slow = collective_interval(more, LARGE, counts, ground=codes, network=kind)
     efficiency = one / (one + more)
     days = q.tokens / (gpus * q.sequences_per_gpu * q.seq_len) * step / SECONDS_A_DAY
     return pd.DataFrame(

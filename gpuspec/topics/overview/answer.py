@@ -8,6 +8,7 @@ import pandas as pd
 from gpuspec.base.errors import InputError
 from gpuspec.base.units import GIB
 from gpuspec.catalog import Gpu
+from gpuspec.views.words import listed
 
 QUANTITIES = {  # label: how to read it off a record, in the unit the label names
     "FP64 vector, TFLOP/s": lambda g: g.fp64_tflops,
@@ -80,6 +81,23 @@ def _number(value: float | None) -> float:
 
 def _yes(value: bool | None) -> str:
     return "unknown" if value is None else "yes" if value else "no"
+
+
+def answer_sentences(gpus: Sequence[Gpu]) -> str:
+    """Say what each GPU has more than the first of what work can wait for."""
+    first, said = gpus[0], []
+    for g in gpus[1:]:
+        parts = [
+            f"reads its memory {g.bandwidth_bytes_s / first.bandwidth_bytes_s:.2f} times as fast",
+            f"holds {g.memory_bytes / first.memory_bytes:.2f} times as much",
+        ]
+        if {"bf16"} <= set(g.precisions) & set(first.precisions):
+            times = g.peak_flops("bf16") / first.peak_flops("bf16")
+            parts.insert(0, f"computes {times:.2f} times as fast in BF16")
+        said.append(f"Against {first.id}, {g.id} {listed(parts)}.")
+    if not said:
+        return f"Only {first.id} was asked for: nothing to compare with."
+    return " ".join([*said, "Which of these a buyer gets is decided by what bounds the work."])
 
 
 def rates_sentence(gpus: Sequence[Gpu], precision: str) -> str:

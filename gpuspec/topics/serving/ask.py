@@ -197,7 +197,10 @@ class Load(Settings, Traffic):
             valid = "give it or requests_per_hour, not both"
             raise InputError("think_s", self.think_s, valid)
         if self.think_s is None and not self.pace:
-            valid = f"give requests_per_hour or think_s beside it: {self.usual.id} states neither"
+            valid = (
+                "give use_case (such as chat), requests_per_hour or think_s beside it: "
+                f"{self.usual.id} states neither"
+            )
             raise InputError("users", self.users, valid)
         return self
 

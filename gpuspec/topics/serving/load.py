@@ -1,11 +1,13 @@
 """What a replica does under a load, and the largest rate at which it keeps the limits."""
 
+from collections.abc import Callable, Mapping
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from gpuspec.formulas.serving import (
     Deployment,
-    arrivals,
+    arrivals_of,
     max_concurrency,
     steady_state,
     sustainable_requests_s,
@@ -69,11 +71,17 @@ def served(
 
 def seen_at(question: Replicas, replica: Runs, requests_s: ArrayLike) -> Row:
     """Return what users see of a replica where so many requests arrive a second: `arrivals`."""
+    return {**seen_of(question, replica)(requests_s)}
+
+
+def seen_of(question: Replicas, replica: Runs) -> Callable[[ArrayLike], Mapping[str, ArrayLike]]:
+    """Return `seen_at` as a function of the rate alone, for a search that asks at many rates."""
     q = question
     lengths = q.prompt_tokens, q.osl, q.cached_share
     if isinstance(replica, Disaggregated):
-        return {**separate_arrivals(replica, requests_s, *lengths, client=q.client)}
-    return {**arrivals(replica, requests_s, *lengths, client=q.client)}
+        pair = replica
+        return lambda rate: {**separate_arrivals(pair, rate, *lengths, client=q.client)}
+    return arrivals_of(replica, *lengths, client=q.client)
 
 
 def sustained(question: Replicas, replica: Runs) -> float:
@@ -96,15 +104,14 @@ def over_limits(q: Replicas, ttft_s: ArrayLike, tpot_s: ArrayLike) -> np.ndarray
 
 def largest_within(question: Replicas, replica: Runs) -> float:
     """Return the most requests a second of which 95 % keep the limits; 0 where none does."""
-    q = question
+    q, seen = question, seen_of(question, replica)
     low, high = 0.0, sustained(q, replica)
     for step in range(HALVINGS):
         middle = (low + high) / 2 if step else high * 0.98
-        low, high = (middle, high) if keeps(q, replica, middle) else (low, middle)
+        low, high = (middle, high) if keeps(q, seen(middle)) else (low, middle)
     return low
 
 
-def keeps(q: Replicas, replica: Runs, rate: float) -> bool:
-    """Return whether 95 % of the requests keep the limits at a rate."""
-    seen = seen_at(q, replica, rate)
+def keeps(q: Replicas, seen: Mapping[str, ArrayLike]) -> bool:
+    """Return whether 95 % of the requests that were seen keep the limits."""
     return bool(over_limits(q, seen["ttft_p95_s"], seen["tpot_p95_s"]) <= 1)

@@ -173,7 +173,7 @@ def _may_do(q: ServingQuestion, replica: Deployment, fewest: float) -> bool:
     """Return whether a load at random may take as few GPUs: one look, where sizing takes many."""
     if not q.arriving or not np.isfinite(fewest):
         return True
-    return keeps(q, replica, q.arriving / (fewest // replica.gpus))
+    return keeps(q, seen_at(q, replica, q.arriving / (fewest // replica.gpus)))
 
 
 def _by_least(q: ServingQuestion, tried: Iterable[Tried]) -> Iterable[tuple[float, Tried]]:

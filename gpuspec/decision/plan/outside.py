@@ -1,0 +1,123 @@
+"""What stands outside of a plan: the same services by API, and doing nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gpuspec.base.days import run_date
+from gpuspec.base.lazy import pd
+from gpuspec.decision.options import JOBS
+from gpuspec.decision.plan.limits import delivered
+from gpuspec.decision.plans import Plan
+from gpuspec.decision.scenario import Inference
+from gpuspec.formulas.cost import even_requests
+from gpuspec.topics.cost.api import api_table, requests_month
+from gpuspec.topics.ways import capacity
+
+
+@dataclass(frozen=True)
+class Outside:
+    """A service of a plan beside the same service by API."""
+
+    place: int
+    requests_month: float
+    """On average over the months in which it runs."""
+    plan_month_usd: float
+    """What it costs under the plan in such a month."""
+    offers: pd.DataFrame
+    """As `gpuspec.topics.cost.api.api_table`."""
+
+    @property
+    def month_usd(self) -> float:
+        """Cost of a month at the cheapest provider."""
+        return float(self.offers["month_usd"].min())
+
+    @property
+    def median_usd(self) -> float:
+        """Cost of a month at the median of the providers."""
+        return float(self.offers["month_usd"].median())
+
+    @property
+    def cheaper(self) -> bool:
+        """Whether the API costs less than the plan."""
+        return self.month_usd < self.plan_month_usd
+
+    @property
+    def even_times(self) -> float:
+        """Times the load from which what the plan pays for this service today costs less."""
+        each = self.month_usd / self.requests_month
+        return float(even_requests(self.plan_month_usd, each)) / self.requests_month
+
+
+def by_api(plan: Plan) -> list[Outside]:
+    """Return the services of a plan whose model has an API price, in their order."""
+    s, cal, found = plan.problem.scenario, plan.problem.calendar, []
+    for place, work in enumerate(s.workloads):
+        if not isinstance(work, Inference) or work.network.kind != "llm":
+            continue
+        mine = plan.problem.options[place]
+        on = mine.size_of >= 0
+        months = float(cal.months[on].sum())
+        rate = _busiest(plan, place, work)
+        if not months or not rate:
+            continue
+        mean = float((mine.sizes[mine.size_of[on]] * cal.months[on]).sum()) / months
+        count = requests_month(rate * mean, work.peak_factor, work.hours_per_month)
+        offers = api_table(
+            work.network.id,
+            work.prompt_tokens,
+            work.osl,
+            count,
+            work.cached_share,
+            day=s.today or run_date(),
+            cny_per_usd=s.prices.cny_per_usd,
+        )
+        if len(offers):
+            found.append(Outside(place, count, float(plan.work_usd[work.name]) / months, offers))
+    return found
+
+
+def _busiest(plan: Plan, place: int, work: Inference) -> float:
+    """Return the requests a second in the busiest hour: as stated, or those in flight over the
+    seconds that the plan's first way takes for one.
+    """
+    if work.arriving:
+        return float(work.arriving)
+    runs = plan.runs
+    for run in runs[runs["place"] == place].to_dict("records"):
+        given = delivered(plan, run)
+        if given:
+            each = given["ttft_limit_s"] + given["tpot_limit_s"] * (work.osl - 1)
+            return work.in_flight / each
+    return 0.0
+
+
+def nothing_done(plan: Plan) -> dict[str, float]:
+    """Return what the owned GPUs carry of each work as they are, had it all of them to itself.
+
+    By name the share of the load of its largest month (services), or of the time that its deadline
+    leaves over what a run takes (jobs); without works that no owned GPU can do at all, 0. Empty
+    where nothing is owned.
+    """
+    p = plan.problem
+    kinds, found = p.kinds, {}
+    owned = {n: float(c) for n, c in zip(kinds.names, kinds.owned, strict=True) if c > 0}
+    for options in p.options if owned else ():
+        work: Any = p.scenario.workloads[options.place]
+        shares = [0.0]
+        for row in options.ways.table.to_dict("records"):
+            units = owned.get(str(row["gpu"]), 0.0) // row["unit_gpus"]
+            if not row["works"] or not units:
+                continue
+            if work.kind in JOBS:
+                shares.append(work.deadline_days / row["days"])
+            elif row["curve"] >= 0:
+                curve = options.ways.curves[int(row["curve"])]
+                most = float(capacity(curve["batch"], curve["excess"]))
+                loaded = float(curve["load"][0]) * float(np.max(options.sizes))
+                shares.append(units * most / loaded)
+        found[work.name] = max(shares)
+    return found

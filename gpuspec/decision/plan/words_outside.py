@@ -1,0 +1,60 @@
+"""What page 1 says of services bought by the million tokens, and of doing nothing."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from gpuspec.decision.decide import Decision
+from gpuspec.decision.plan.outside import Outside, by_api, nothing_done
+from gpuspec.decision.plan.words import Voice, percent, plain, three_digits
+
+COSTS = (
+    "{work} costs {api} a month at {provider} (a price {days} days old), {median} at the median of "
+    "{count} providers, and {plan} in this plan."
+)
+ONE = "{work} costs {api} a month at {provider} (a price {days} days old), and {plan} in this plan."
+CHEAPER = "By API it costs less: for its cost alone it needs no GPUs."
+EVEN = (
+    "The plan would cost less from {times} times its load on, where what it takes carries so many."
+)
+DEARER = "The plan costs less."
+LACKS = (
+    "An API promises no times to tokens, changes prices and models, and the requests leave the "
+    "house."
+)
+OWNED = "What is owned carries, as it is and each work alone on it: {works}."
+ENOUGH = "all of {work}"
+PART = "{share} of {work}"
+MOST_TOLD = 3
+
+
+def api_sentence(decision: Decision, voice: Voice) -> str:
+    """Say what each priced service costs by API beside the plan, the dearest in the plan first."""
+    found = sorted(by_api(decision.best), key=lambda o: -o.plan_month_usd)
+    said = [sentence for one in found[:MOST_TOLD] for sentence in _of(decision, one, voice)]
+    return voice.joined([*said, voice.say(LACKS)]) if said else ""
+
+
+def _of(decision: Decision, one: Outside, voice: Voice) -> Iterator[str]:
+    best, count = one.offers.iloc[0], len(one.offers)
+    values = {"work": decision.scenario.workloads[one.place].name, "provider": best["provider"]}
+    values |= {"days": f"{best['age_days']:,.0f}", "count": f"{count}"}
+    values |= {"api": voice.money(one.month_usd), "median": voice.money(one.median_usd)}
+    yield voice.say(ONE if count == 1 else COSTS, **values, plan=voice.money(one.plan_month_usd))
+    if not one.cheaper:
+        yield voice.say(DEARER)
+        return
+    yield voice.say(CHEAPER)
+    if np.isfinite(one.even_times):
+        yield voice.say(EVEN, times=plain(three_digits(one.even_times)))
+
+
+def owned_sentence(decision: Decision, voice: Voice) -> str:
+    """Say what the GPUs that are there do as they are; empty where none are."""
+    works = [
+        voice.say(ENOUGH, work=work)
+        if share >= 1
+        else voice.say(PART, work=work, share=percent(share))
+        for work, share in nothing_done(decision.best).items()
+    ]
+    return voice.say(OWNED, works=voice.listed(works)) if works else ""

@@ -1,0 +1,196 @@
+"""The same load bought by the million tokens: offers for a model, cheapest first."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Any, NamedTuple
+
+import numpy as np
+from pydantic import Field
+
+from gpuspec.base.ask import Range
+from gpuspec.base.days import run_date
+from gpuspec.base.errors import InputError
+from gpuspec.base.lazy import pd
+from gpuspec.base.units import HOURS_MONTH
+from gpuspec.catalog.api_prices import api_prices
+from gpuspec.catalog.fields import Day, ExchangeRate
+from gpuspec.formulas.cost import api_request_usd, even_requests
+from gpuspec.formulas.splits import Split
+from gpuspec.topics.cost.ask import CostQuestion
+from gpuspec.topics.cost.prices.age import LIST_DAYS
+from gpuspec.topics.serving.answer import estimates
+from gpuspec.topics.serving.ask import EstimateQuestion
+from gpuspec.topics.serving.load import served as served_at
+
+HOUR_S = 3600.0
+YOURS = "your quote"
+PARTS = ("input", "cached", "output")
+EXAMPLE = "input=0.20,cached=0.05,output=0.60"
+_PRICE = Range(0, 100_000, "USD/million tokens")
+
+
+class TokenPrices(NamedTuple):
+    """Prices of a million tokens in USD; cached NaN: as others."""
+
+    input: float
+    output: float
+    cached: float = np.nan
+
+
+def read_token_prices(text: str) -> TokenPrices:
+    """Read a price of one's own, such as ``input=0.20,cached=0.05,output=0.60``.
+
+    >>> read_token_prices("input=0.2, output=0.6")
+    TokenPrices(input=0.2, output=0.6, cached=nan)
+    """
+    found: dict[str, float] = {}
+    for part in filter(None, map(str.strip, text.split(","))):
+        name, equals, value = (piece.strip() for piece in part.partition("="))
+        if name not in PARTS or not equals or name in found:
+            raise InputError("price", text, f"write it as {EXAMPLE}, each part once")
+        try:
+            found[name] = _PRICE.read(value, False)
+        except InputError as error:
+            raise InputError(f"price {name}", value, error.valid) from None
+    if not {"input", "output"} <= set(found):
+        raise InputError("price", text, f"give input and output, such as {EXAMPLE}")
+    return TokenPrices(**found)
+
+
+class ApiQuestion(EstimateQuestion):
+    """What does this load cost by API, beside GPUs by the hour."""
+
+    hours_per_month: Annotated[float, Range(0, 744, "hours", above=True)] = Field(
+        HOURS_MONTH, description="Hours of a month in which the service is up"
+    )
+    price: str = Field(
+        "", description=f"A price of your own, USD a million tokens, which goes first: {EXAMPLE}"
+    )
+    today: Day | None = Field(
+        None, description="Day of the run, from which the age of prices counts; None: the day's"
+    )
+    cny_per_usd: ExchangeRate = Field(7.1, description="Exchange rate")
+
+    @property
+    def day(self) -> date:
+        """`today`, or the day of the run."""
+        return self.today or run_date()
+
+
+def api_table(
+    model: str,
+    isl: float,
+    osl: float,
+    requests_month: float,
+    cached_share: float = 0.0,
+    price: str = "",
+    day: date | None = None,
+    cny_per_usd: float = 7.1,
+) -> pd.DataFrame:
+    """Return what a load costs at each provider of a model, a price of one's own first.
+
+    One row a provider, its cheapest product for this load. Columns: ``provider``, ``product``,
+    ``input_mtok``, ``cached_mtok``, ``output_mtok`` (USD a million tokens), ``request_usd``,
+    ``month_usd``, ``as_of``, ``age_days``, ``grade`` (firm: your own; indicative; guess: older than
+    a list price may be, or of the lowest trust).
+    """
+    today, rows = day or run_date(), []
+    for found in api_prices(model):
+        rate = 1.0 if found.currency == "USD" else 1 / cny_per_usd
+        cached = np.nan if found.cached_mtok is None else found.cached_mtok * rate
+        age = max((today - found.as_of).days, 0)
+        grade = "guess" if found.confidence == "C" or age > LIST_DAYS else "indicative"
+        prices = TokenPrices(found.input_mtok * rate, found.output_mtok * rate, cached)
+        rows.append((found.provider, found.product, prices, str(found.as_of), age, grade))
+    if price:
+        rows.append((YOURS, model, read_token_prices(price), str(today), 0, "firm"))
+    each = [
+        api_request_usd(isl, osl, p.input, p.output, cached_share, p.cached)
+        for *_, p, _, _, _ in rows
+    ]
+    table = pd.DataFrame(
+        {
+            "provider": [row[0] for row in rows],
+            "product": [row[1] for row in rows],
+            "input_mtok": [row[2].input for row in rows],
+            "cached_mtok": [row[2].cached for row in rows],
+            "output_mtok": [row[2].output for row in rows],
+            "request_usd": np.array(each, float),
+            "month_usd": np.array(each, float) * requests_month,
+            "as_of": [row[3] for row in rows],
+            "age_days": [row[4] for row in rows],
+            "grade": [row[5] for row in rows],
+        }
+    )
+    order = table.assign(other=table["provider"] != YOURS)
+    order = order.sort_values(["other", "request_usd", "provider"], kind="stable")
+    return order.drop_duplicates("provider").drop(columns="other").reset_index(drop=True)
+
+
+def requests_month(requests_s: float, peak_factor: float, hours: float) -> float:
+    """Return the requests of a month from those a second in the busiest hour.
+
+    >>> requests_month(1.0, 2.0, 730.0)
+    1314000.0
+    """
+    return requests_s / peak_factor * hours * HOUR_S
+
+
+def fleets(question: ApiQuestion) -> pd.DataFrame:
+    """Return the fleet of each GPU that serves the load, and what it costs by the hour.
+
+    Columns: ``gpu``, ``weights``, ``gpus``, ``keeps_limits``, ``requests_s`` (at the load asked, in
+    the busiest hour), ``carries`` (requests/s that it sustains within the limits), ``month_usd``
+    (NaN without a price).
+    """
+    q, rows = question, []
+    prices = CostQuestion.ask(gpus=list(q.gpus), today=q.day).offers(("on-demand",), ())
+    hour = dict(zip(prices["gpu"], prices["hour_usd"], strict=True))
+    for row in estimates(q):
+        if not row["works"] or "tpot_s" not in row:
+            continue
+        copies = row["replicas"]
+        served = q.arriving or row["output_tokens_s"][0] * copies / q.osl
+        within = row.get("requests_s_within", np.nan) * copies
+        if not q.arriving:
+            device = next(g for g in q.devices if g.id == row["gpu"])
+            split = (row[name] for name in Split._fields)
+            replica = q.replica(device, q.format_of(row["weights"]), *split)
+            most = max(row["concurrency_within"], 1.0)
+            within = float(served_at(q, replica, most)["requests_s"]) * copies
+        month = hour.get(row["gpu"], np.nan) * row["gpus"] * q.hours_per_month
+        kept = {name: row[name] for name in ("gpu", "weights", "gpus", "keeps_limits")}
+        rows.append({**kept, "requests_s": served, "carries": float(within), "month_usd": month})
+    columns = ["gpu", "weights", "gpus", "keeps_limits", "requests_s", "carries", "month_usd"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def api_answer(question: ApiQuestion) -> dict[str, Any]:
+    """Return what the load is, what it costs by API and on GPUs by the hour, and where both meet.
+
+    ``taken`` is the price of one's own, else the cheapest.
+    Of a load of requests in flight the requests a month are those that the cheapest fleet serves.
+    """
+    q, own = question, fleets(question)
+    own = own.sort_values(["keeps_limits", "month_usd"], ascending=[False, True], kind="stable")
+    rate = q.arriving or (float(own["requests_s"].iloc[0]) if len(own) else np.nan)
+    if not np.isfinite(rate):
+        raise InputError(
+            "concurrency", q.in_flight, "no GPU serves it, so that its rate is unknown"
+        )
+    count = requests_month(rate, q.peak_factor, q.hours_per_month)
+    offers = api_table(
+        q.network.id, q.prompt_tokens, q.osl, count, q.cached_share, q.price, q.day, q.cny_per_usd
+    )
+    most = own["carries"] / max(rate, 1e-12) * count
+    own = own.drop(columns=["requests_s", "carries"]).assign(carries_requests_month=most)
+    tokens = {"input": count * q.prompt_tokens, "output": count * q.osl}
+    found: dict[str, Any] = {"model": q.network.id, "day": str(q.day), "requests_month": count}
+    found |= {f"{name}_tokens_month": value for name, value in tokens.items()}
+    if len(offers):
+        found["taken"] = offers.iloc[0].to_dict()
+        found["median_month_usd"] = float(offers["month_usd"].median())
+        each = found["taken"]["request_usd"]
+        own["even_requests_month"] = even_requests(own["month_usd"], each, most)
+    return found | {"offers": offers, "fleets": own.reset_index(drop=True)}

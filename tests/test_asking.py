@@ -1,0 +1,503 @@
+"""A question in one line, in five questions, or from a template: what is understood, what not."""
+
+import json
+import re
+import shlex
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from gpuspec.base.days import run_date
+from gpuspec.base.documents import from_yaml
+from gpuspec.base.errors import InputError
+from gpuspec.catalog import gpu
+from gpuspec.catalog.exports import FREE, export_status, total_processing_performance
+from gpuspec.catalog.models.typical import typical_model
+from gpuspec.catalog.phrases import phrase, vocabulary
+from gpuspec.decision.decide import decide
+from gpuspec.decision.gives import what_gives
+from gpuspec.decision.money import every_offer, of_regions
+from gpuspec.decision.scenario import DecisionQuestion, scenario, template, writing
+from gpuspec.decision.scenario.records import KINDS
+from gpuspec.decision.upgrade import UpgradeQuestion
+
+README = Path(__file__).parents[1] / "README.md"
+DAY = "2026-11-30"  # a Monday
+EPOCH = "1796040000"
+ASKED = {"scenario": None, "model": "8B"}
+SERVICE = {"kind": "inference", "name": "s", "model": "Llama-3.1-8B", "concurrency": 8}
+
+
+@pytest.fixture(autouse=True)
+def today(monkeypatch):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", EPOCH)
+    assert run_date() == date.fromisoformat(DAY)
+
+
+def stated(**names):
+    return DecisionQuestion.ask(**(ASKED | names)).stated
+
+
+def at(s, path):
+    """Return the value of a scenario at a path such as workloads[0].users."""
+    for part in re.findall(r"\w+", path):
+        s = s[int(part)] if part.isdigit() else getattr(s, part)
+    return s
+
+
+# --- what is understood ---------------------------------------------------------------------------
+
+SAID = [
+    ({"budget": "30000/month"}, "budget.monthly_usd", 30_000),
+    ({"budget": "30,000 USD/month"}, "budget.monthly_usd", 30_000),
+    ({"budget": "$30k a month"}, "budget.monthly_usd", 30_000),
+    ({"budget": "每月3万美元"}, "budget.monthly_usd", 30_000),
+    ({"budget": "1.2M/year"}, "budget.monthly_usd", 100_000),
+    ({"budget": "20万元"}, "budget.total_usd", pytest.approx(200_000 / 7.1, abs=0.01)),
+    ({"budget": "二十万元"}, "budget.total_usd", pytest.approx(200_000 / 7.1, abs=0.01)),
+    ({"budget": "1.5M"}, "budget.total_usd", 1_500_000),
+    ({"budget": "500k capital + 30k per month"}, "budget.capital_usd", 500_000),
+    ({"budget": "50万美元资本，3万美元/月"}, "budget.monthly_usd", 30_000),
+    ({"capital_usd": "500k"}, "budget.capital_usd", 500_000),
+    ({"users": "3万"}, "workloads[0].users", 30_000),
+    ({"users": "2千人"}, "workloads[0].users", 2000),
+    ({"users": "1,500 people"}, "workloads[0].users", 1500),
+    ({"request_rate": "300/min"}, "workloads[0].request_rate", 5),
+    ({"request_rate": "每秒5次"}, "workloads[0].request_rate", 5),
+    ({"concurrency": "2k"}, "workloads[0].concurrency", 2000),
+    ({"users": 9, "isl": "8k"}, "workloads[0].isl", 8000),
+    ({"deadline": "30d"}, "workloads[0].deadline_days", 30),
+    ({"deadline": "7天"}, "workloads[0].deadline_days", 7),
+    ({"deadline": "2 weeks"}, "workloads[0].deadline_days", 14),
+    ({"deadline": "两周"}, "workloads[0].deadline_days", 14),
+    ({"deadline": "12 hours"}, "workloads[0].deadline_days", 0.5),
+    ({"deadline": "by 2026-12-04"}, "workloads[0].deadline_days", 4),
+    ({"deadline": "Friday"}, "workloads[0].deadline_days", 4),
+    ({"deadline": "周五前"}, "workloads[0].deadline_days", 4),
+    ({"deadline": "4 December"}, "workloads[0].deadline_days", 4),
+    ({"deadline": "12月4日"}, "workloads[0].deadline_days", 4),
+    ({"deadline": "3d", "simulation": "md"}, "workloads[0].deadline_days", 3),
+    ({"deadline": "friday", "simulation": "md"}, "workloads[0].deadline_days", 4),
+    ({"tokens": "20亿"}, "workloads[0].tokens", 2e9),
+    ({"tokens": "2B tokens"}, "workloads[0].tokens", 2e9),
+    ({"documents": "1万篇", "document_tokens": "2k"}, "workloads[0].tokens", 2e7),
+    ({"model": "70B"}, "workloads[0].model", "llama-3.1-70b"),
+    ({"model": "700亿"}, "workloads[0].model", "llama-3.1-70b"),
+    ({"model": "1.5b"}, "workloads[0].model", "qwen2.5-1.5b"),
+    ({"model": "Qwen2.5-72B"}, "workloads[0].model", "qwen2.5-72b"),
+    ({"owned": "8xA100"}, "owned[0].count", 8),
+    ({"owned": "八张A100"}, "owned[0].count", 8),
+    ({"owned": "8 A100 80GB and 4 H100 PCIe"}, "owned[1].gpu", "h100-pcie-80"),
+    ({"owned": "16张A100，8张H100"}, "owned[1].count", 8),
+    ({"owned": "A100 x 8"}, "owned[0].gpu", "a100-sxm-80"),
+    ({"horizon_months": "2年"}, "horizon_months", 24),
+    ({"horizon_months": "3 years"}, "horizon_months", 36),
+    ({"regions": "中国"}, "allow.regions", ("China",)),
+    ({"regions": "usa, Germany"}, "allow.regions", ("US", "Europe")),
+    ({"ai_share": "40%", "gpu_hours": "1k"}, "workloads[1].gpu_hours", 600),
+]
+
+
+@pytest.mark.parametrize(("names", "path", "value"), SAID, ids=[str(s[0]) for s in SAID])
+def test_phrases_are_understood(names, path, value):
+    assert at(stated(**names), path) == value
+
+
+@pytest.mark.parametrize(("names", "path", "value"), SAID[:1] + SAID[11:13] + SAID[18:21])
+def test_a_file_says_the_same_phrases(names, path, value):
+    (field, text), *_ = names.items()
+    if field == "budget":
+        field, text = "monthly_usd", "30k USD"
+    job = {"kind": "training", "name": "t", "model": "8B", "tokens": "2B"}
+    job |= {"deadline_days": text if field == "deadline" else 3}
+    service = SERVICE | {"concurrency": None, "use_case": "chat", "users": 5}
+    service |= {"users": text} if field == "users" else {}
+    works = [job] if field == "deadline" else [service]
+    read = scenario({"name": "x", "budget": {"monthly_usd": "30k USD"}, "workloads": works})
+    assert at(read, path) == value
+
+
+def test_yuan_are_changed_at_the_rate_of_the_scenario_and_the_answer_is_in_yuan():
+    s = stated(budget="71000元/月")
+    assert s.budget.monthly_usd == 10_000
+    assert s.prices.currency == "CNY"
+    other = DecisionQuestion.ask(scenario="article-b", budget="80000元/月")
+    over = other.over({"prices.cny_per_usd": 8})
+    assert (over.budget.monthly_usd, over.prices.currency) == (10_000, "CNY")
+
+
+def test_every_size_between_the_typical_ones_is_near_one_or_refused():
+    known = {typical_model(f"{size}B") for size in (0.5, 1, 3, 8, 14, 32, 70, 120, 235, 671)}
+    assert len(known) == 10
+    for wrong in ("0.01B", "5万亿"):
+        with pytest.raises(InputError, match="sizes that one stands for"):
+            typical_model(wrong)
+
+
+def test_no_word_of_the_table_hides_another():
+    kinds = vocabulary()
+    amounts = [w for k in ("scale", "money", "time", "unit", "each", "label") for w in kinds[k]]
+    assert len(amounts) == len(set(amounts))
+    for word, entry in kinds["time"].items():
+        assert phrase(f"3 {word}").number == pytest.approx(3 * entry.value), word
+        assert phrase(f"3{word}").unit == "days", word
+    for word, entry in kinds["scale"].items():
+        assert phrase(f"3{word}").number == 3 * entry.value, word
+
+
+# --- what is refused ------------------------------------------------------------------------------
+
+WRONG = [
+    ("--users 1e3k", "users"),
+    ("--users -5", "users"),
+    ("--users 2.000", "users"),
+    ("--users 1,00", "users"),
+    ("--users 三千五", "users"),
+    ("--users many", "users"),
+    ("--users 5 --rate 3/s", "request_rate"),
+    ("--users 5 --concurrency 3", "concurrency"),
+    ("--rate 5/day", "request_rate"),
+    ("--rate 5/fortnight", "request_rate"),
+    ("--deadline '30 parsecs'", "deadline"),
+    ("--deadline 30", "deadline"),
+    ("--deadline -3d", "deadline"),
+    ("--deadline 12/04/2026", "deadline"),
+    ("--deadline 2026-02-30", "deadline"),
+    ("--deadline 2020-01-01", "deadline"),
+    ("--deadline 30d --deadline-days 3", "deadline_days"),
+    ("--budget '30k bananas'", "budget"),
+    ("--budget 30k/parsec", "budget"),
+    ("--budget -30k/month", "budget"),
+    ("--budget '30000 EUR/month'", "budget"),
+    ("--budget '30k + 40k'", "budget"),
+    ("--budget '30k/month + 20万元 capital'", "budget"),
+    ("--budget 30k/month --monthly-usd 5", "monthly_usd"),
+    ("--budget '__import__(\"os\")'", "budget"),
+    ("--owned 8xFoo", "owned.gpu"),
+    ("--owned A100", "owned"),
+    ("--owned 0xA100", "owned.count"),
+    ("--owned -8xA100", "owned"),
+    ("--owned 2台A100", "owned.gpu"),
+    ("--model 0.01B", "model"),
+    ("--model 70X", "model"),
+    ("--tokens 2e9B", "tokens"),
+    ("--tokens 5 --documents 3", "documents"),
+    ("--document-tokens 5", "document_tokens"),
+    ("--regions Mars", "regions"),
+    ("--simulation dancing", "simulation"),
+    ("--ai-share 140%", "ai_share"),
+    ("--horizon-months '2 users'", "horizon_months"),
+    (f"--users {'9' * 500}k", "users"),
+]
+
+
+@pytest.mark.parametrize(("line", "field"), WRONG)
+def test_what_is_not_understood_is_one_sentence(command, line, field):
+    done = command("plan", *shlex.split(line))
+    assert done.returncode == 2, done.stdout
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1
+    assert re.match(rf"gpuspec: {re.escape(field)}: .* is (not valid|unknown); \S", done.stderr)
+    assert len(done.stderr) < 620
+
+
+def test_nothing_asked_says_how_to_ask(command):
+    done = command("plan")
+    assert done.returncode == 2
+    assert "--model 70B --users 2000" in done.stderr
+
+
+# --- one record, however it is asked --------------------------------------------------------------
+
+LINE = {"users": "2000", "deadline": "30d", "budget": "30000/month", "owned": "8xA100"}
+
+
+def test_english_and_chinese_words_ask_the_same():
+    chinese = {"users": "2千人", "deadline": "30天", "budget": "每月3万美元", "owned": "8张A100"}
+    one, other = stated(model="70B", **LINE), stated(model="700亿", **chinese)
+    both = [s.model_dump(exclude={"name", "assumed"}) for s in (one, other)]
+    assert both[0] == both[1]
+    assert [w.kind for w in one.workloads] == ["inference", "training"]
+    assert one.workloads[0].model == one.workloads[1].model == "llama-3.1-70b"
+
+
+def test_what_is_saved_asks_the_same(tmp_path):
+    asked = stated(model="70B", regions="US", **LINE)
+    path = writing.save(asked, str(tmp_path / "mine.yaml"))
+    assert scenario(path) == asked
+    text = path.read_text("utf-8")
+    assert "said: 70B" in text
+    assert "horizon_months" not in text  # a default stays one
+
+
+def test_a_saved_file_finds_the_files_that_it_names(tmp_path, monkeypatch):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/quotes.csv").write_text("gpu,mode,price\nH100,on-demand,1.0\n", "utf-8")
+    content = "name: x\nprices: {file: quotes.csv}\nworkloads:\n"
+    content += "  - {kind: inference, name: s, model: 8B, concurrency: 4}  # mine\n"
+    (tmp_path / "in/a.yaml").write_text(content, "utf-8")
+    monkeypatch.chdir(tmp_path)
+    asked = DecisionQuestion.ask(scenario="in/a.yaml", concurrency=5).stated
+    saved = scenario(writing.save(asked, "b.yaml", "in/a.yaml"))
+    assert Path(saved.prices.file).samefile("in/quotes.csv")
+    with pytest.raises(InputError, match="comments would be lost"):
+        writing.save(asked, "in/a.yaml", "in/a.yaml")
+    assert "# mine" in (tmp_path / "in/a.yaml").read_text("utf-8")
+
+
+def test_what_gives_way_to_the_line_is_named(command, tmp_path):
+    (tmp_path / "a.yaml").write_text(
+        "name: x\nbudget: {monthly_usd: 9000}\nallow: {gpus: [L40S], modes: [on-demand]}\n"
+        "workloads:\n  - {kind: inference, name: s, model: 8B, concurrency: 4, isl: 100}\n",
+        "utf-8",
+    )
+    done = command("plan", "a.yaml", "--users", "50", "--use-case", "chat", "--budget", "8k/month")
+    assert done.returncode == 0, done.stderr
+    assert "budget.monthly_usd: 8000.0 stands instead of 9000.0 of the file" in done.stderr
+    assert "workloads[0].concurrency: nothing stands instead of 4 of the file" in done.stderr
+    assert "isl" not in done.stderr
+    assert "50 users" in done.stdout
+
+
+def test_a_line_over_a_file_needs_a_work_to_lie_on():
+    base = {"name": "x", "workloads": [SERVICE]}
+    for name, value in (("tokens", 5e9), ("simulation", "md"), ("ai_share", 0.4)):
+        with pytest.raises(InputError) as error:
+            UpgradeQuestion.ask(scenario=scenario(base), **{name: value}).stated  # noqa: B018
+        assert error.value.field == name
+
+
+def test_an_upgrade_is_asked_in_the_same_line():
+    q = UpgradeQuestion.ask(scenario=None, model="70B", quarters=4, **LINE)
+    assert q.stated.owned[0].count == 8
+    assert q.stated.horizon_months == 12
+    assert q.stated.budget.monthly_usd == 30_000
+    with pytest.raises(InputError, match="not both"):
+        UpgradeQuestion.ask(owned_nodes=2, owned="8xA100")
+
+
+def test_a_small_set_of_documents_has_steps_enough():
+    job = stated(documents="10k", deadline="friday").workloads[0]
+    assert job.tokens / job.seq_len / job.global_batch >= 200
+    assert stated(tokens="1T").workloads[0].global_batch == 1024
+
+
+def test_an_assumption_must_be_of_something():
+    base = {"name": "x", "workloads": [SERVICE]}
+    for wrong in ("workloads[3].isl", "workloads[0].lengths", "nothing"):
+        with pytest.raises(InputError, match=r"assumed\[0\].field"):
+            scenario(base | {"assumed": [{"field": wrong}]})
+
+
+# --- page 1 ---------------------------------------------------------------------------------------
+
+QUESTIONS = re.findall(
+    r"^\.venv/bin/gpuspec (plan --.*?)(?:  +#.*)?$", README.read_text("utf-8"), re.M
+)
+ANSWERS = (
+    ("You own 8 x A100", "8,000 tokens in", "200 users", "At most 30,000 USD a month"),
+    ("(QLoRA), on 10 million tokens", "within 4 days", "1,000 tokens a document", "70B is taken"),
+    ("(genomics)", "40 % of the hours", "Llama-3.1-8B"),
+)
+
+
+@pytest.mark.parametrize(("place", "said"), [*enumerate(ANSWERS)])
+def test_the_three_questions_of_the_readme_are_answered(command, place, said):
+    done = command(*shlex.split(QUESTIONS[place]), SOURCE_DATE_EPOCH=EPOCH)
+    assert done.returncode == 0, done.stderr
+    for text in said:
+        assert text in done.stdout
+
+
+def test_the_four_inputs_are_answered_in_chinese_words(command):
+    line = "plan --model 80亿 --users 500人 --deadline 30天 --budget 20万元/月 --owned 8张A100"
+    done = command(*shlex.split(line), "--lang", "zh")
+    assert done.returncode == 0, done.stderr
+    for text in ("80亿：服务、训练", "500 名用户", "30 天", "20 万元", "8 张 A100", "典型模型"):
+        assert text in done.stdout
+    told = done.stdout.split("未指明而采用的默认值")[1]
+    assert not re.search(r"[A-Za-z]+ [a-z]+ [a-z]+ [a-z]+", told), told
+
+
+def test_every_default_of_a_line_is_on_page_1(command):
+    done = command("plan", "--deadline", "9d", "--model", "8B")
+    assert "training: 1 billion tokens." in done.stdout
+    done = command("plan", "--budget", "5k/month", "--model", "8B")
+    assert "service: 64 requests are in flight." in done.stdout
+
+
+# --- a total, regions, export rules ---------------------------------------------------------------
+
+
+def test_a_total_budget_is_kept_by_cash_over_the_horizon():
+    base = {"name": "x", "workloads": [SERVICE | {"concurrency": 200}], "today": DAY}
+    base |= {"allow": {"gpus": ["A100", "H100"]}, "horizon_months": 12}
+    free = decide(scenario(base)).best
+    assert free.upfront_usd > 0.5 * free.spent_usd  # bought, and worth something at the end
+    limit = 0.6 * free.spent_usd
+    held = decide(scenario(base | {"budget": {"total_usd": limit}})).best
+    cash = held.upfront_usd + held.monthly_usd @ held.problem.calendar.months
+    assert cash == pytest.approx(held.spent_usd)
+    assert held.spent_usd <= limit
+    assert held.expected_usd > free.expected_usd
+    found = decide(scenario(base | {"budget": {"total_usd": held.spent_usd / 2}}))
+    assert not found.feasible
+    (row,) = [r for r in what_gives(found).to_dict("records") if r["what"] == "total"]
+    assert row["needed"] == pytest.approx(held.spent_usd, rel=0.02)
+
+
+def test_prices_of_a_region_come_first_and_others_are_named(command):
+    base = {"name": "x", "workloads": [SERVICE], "today": DAY}
+    offers = {
+        place: every_offer(scenario(base | {"allow": {"regions": [place]}}))
+        for place in ("China", "US", "Africa")
+    }
+    here = {place: of_regions(table, [place]) for place, table in offers.items()}
+    assert here["China"].any()
+    assert not here["Africa"].any()
+    for place, table in offers.items():  # no price of elsewhere where the region has one
+        pairs = set(zip(table["gpu"][here[place]], table["mode"][here[place]], strict=True))
+        rest = table[~here[place]]
+        assert not pairs & set(zip(rest["gpu"], rest["mode"], strict=True))
+    done = command("plan", "small-team", "--regions", "非洲", "--gpus", "L40S")
+    assert "No price in Africa is known for L40S (by the hour)" in done.stdout
+    assert "fields that are not used" not in done.stdout.lower()
+
+
+RULED = [
+    ("A100", "China", "2023-10-01", FREE),
+    ("A100", "China", "2025-06-01", "denial"),
+    ("A100", "China", DAY, "case-by-case"),
+    ("H200", "Macau", DAY, "case-by-case"),
+    ("B200", "China", DAY, "denial"),
+    ("H20", "China", "2025-01-01", FREE),
+    ("H20", "China", DAY, "licence"),
+    ("H200", "Middle East", DAY, "licence"),
+    ("V100", "China", DAY, FREE),
+    ("H200", "US", DAY, FREE),
+]
+
+
+@pytest.mark.parametrize(("name", "region", "day", "status"), RULED)
+def test_export_rules_by_date_region_and_performance(name, region, day, status):
+    assert export_status(gpu(name), region, date.fromisoformat(day)).status == status
+
+
+def test_performance_as_the_rule_counts_it():
+    assert total_processing_performance(gpu("A100")) == 624 * 8
+    assert total_processing_performance(gpu("B200")) == pytest.approx(2250 * 16, rel=0.01)
+
+
+def test_export_rules_stand_on_page_1_where_they_matter(command):
+    line = ("plan", "small-team", "--gpus", "H200", "--regions")
+    assert "To deliver H200 to China takes a licence" in command(*line, "China").stdout
+    assert "licence" not in command(*line, "US").stdout
+    told = command("plan", "small-team", "--gpus", "H200", "--lang", "zh").stdout
+    assert "向中国交付 H200 须有美国的出口许可" in told
+
+
+# --- five questions -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def asks(tmp_path, monkeypatch):
+    from click.testing import CliRunner
+
+    from gpuspec.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    return lambda answers, *more: CliRunner().invoke(main, ["ask", *more], input=answers)
+
+
+def test_five_answers_give_the_answer_and_the_file(asks, tmp_path):
+    done = asks("8B\n300\n10k documents by friday\n5k/month\n8xA100\n")
+    assert done.exit_code == 0, done.stderr
+    assert "300 users" in done.stdout
+    for told in ("Which model", "[70B]", "30,000 USD/month"):
+        assert told in done.stderr
+    saved = scenario(tmp_path / "question.yaml")
+    assert saved.workloads[1].documents == 10_000
+    assert saved.workloads[1].deadline_days == 4
+    assert saved.budget.monthly_usd == 5000
+    again = asks("8B\n\n\n\n\n")
+    assert again.exit_code == 2
+    assert "question.yaml" in again.stderr
+
+
+def test_empty_answers_take_what_is_shown_in_both_languages(asks, tmp_path):
+    done = asks("8B\n\n", "--lang", "zh", "--save", "a.yaml")
+    assert done.exit_code == 0, done.stderr
+    assert "运行什么模型？" in done.stderr
+    assert "200 名用户" in done.stdout
+    assert scenario(tmp_path / "a.yaml").workloads[0].users == 200
+
+
+@pytest.mark.parametrize(
+    ("answers", "field"),
+    [
+        ("70Y\n", "model"),
+        ("8B\n30 parsecs\n", "users"),
+        ("8B\nnone\nnone\n", "training"),
+        ("8B\n5\n10 parsecs\n", "deadline"),
+        ("8B\n5\n1B tokens, 2B tokens\n", "training"),
+        ("8B\n5\nnone\nlots\n", "budget"),
+        ("8B\n5\nnone\nnone\n8xFoo\n", "owned"),
+        ("x" * 5000, "model"),
+    ],
+)
+def test_a_wrong_answer_in_a_pipe_is_one_sentence(asks, tmp_path, answers, field):
+    done = asks(answers)
+    assert done.exit_code == 2
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith(f"gpuspec: {field}"), last
+    assert "is not valid; " in last
+    assert done.stdout == ""
+    assert not (tmp_path / "question.yaml").exists()
+
+
+def test_a_person_is_asked_again(asks, monkeypatch):
+    from gpuspec.cli import interview
+
+    monkeypatch.setattr(interview, "is_person", lambda: True)
+    done = asks("8B\n30 parsecs\n30\n\n\n\n")
+    assert done.exit_code == 0, done.stderr
+    assert "'30 parsecs' is not valid" in done.stderr
+    assert done.stderr.count("How many people") == 2
+    assert "30 users" in done.stdout
+
+
+# --- templates ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_template_is_read_as_it_is(command, tmp_path, kind):
+    done = command("template", kind)
+    (tmp_path / "t.yaml").write_text(done.stdout, "utf-8")
+    read = scenario(tmp_path / "t.yaml")
+    assert [w.kind for w in read.workloads] == [kind]
+    for name in KINDS[kind].model_fields:
+        assert re.search(rf"^    (# |  |- )?{name}:|^  - {name}:", done.stdout, re.M), name
+    told = json.loads(command("template", kind, "--json").stdout)
+    assert told["yaml"].strip() == done.stdout.strip()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_line_of_a_template_may_be_taken_in(kind):
+    lines = template.template(kind).splitlines()
+    for place, line in enumerate(lines):
+        found = re.fullmatch(r"(    )# (\w+): (\S.*)", line)
+        if found and found[2] in KINDS[kind].model_fields:
+            changed = [*lines[:place], f"{found[1]}{found[2]}: {found[3]}", *lines[place + 1 :]]
+            scenario(from_yaml("t", "\n".join(changed), ""))
+
+
+def test_an_unknown_template_names_the_known_ones(command):
+    done = command("template", "trainin")
+    assert done.returncode == 2
+    assert "training" in done.stderr
+
+
+def test_a_template_is_answered(command, tmp_path):
+    (tmp_path / "t.yaml").write_text(command("template", "training").stdout, "utf-8")
+    assert command("plan", "t.yaml").returncode == 0
