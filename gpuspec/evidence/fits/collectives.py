@@ -131,7 +131,7 @@ def fit_networks(rows: pd.DataFrame, links: Links, kinds: Iterable[str]) -> Netw
             for kind in asked:
                 found[kind] = near([kind], common, share, KIN if kind in family else 1.0)
     for site in sorted(set(SITES) & set(kinds)):
-        family, _, start, share = next(one for one in FAMILIES if SITES[site] in one[0])
+        family, _, start, share = next(f for f in FAMILIES if SITES[site] in f[0])
         common = near(family, start, share, 1.0)
         start = common.model_copy(update={"share": NetworkTerms().share})
         found[site] = near([site], start, share, SITE)
