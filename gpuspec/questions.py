@@ -12,6 +12,7 @@ QUESTIONS = {
     "memory": "gpuspec.topics.memory.ask:MemoryQuestion",
     "training": "gpuspec.topics.training.ask:TrainingQuestion",
     "posttraining": "gpuspec.topics.posttraining.ask:PostTrainingQuestion",
+    "learning": "gpuspec.topics.posttraining.ask:LearningQuestion",
     "serving": "gpuspec.topics.serving.ask:ServingQuestion",
     "estimate": "gpuspec.topics.serving.ask:EstimateQuestion",
     "images": "gpuspec.topics.serving.ask:ImagesQuestion",
@@ -28,7 +29,7 @@ QUESTIONS = {
     "validation": "gpuspec.topics.validation.ask:ValidationQuestion",
     "scenario": "gpuspec.decision.scenario.records:Scenario",
 }
-FURTHER = {"serving": ("images",), "mig": ("slices",), "cost": ("work",)}
+FURTHER = {"training": ("learning",), "serving": ("images",), "mig": ("slices",), "cost": ("work",)}
 """What else the notebook of a topic asks."""
 
 

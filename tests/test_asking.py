@@ -12,7 +12,7 @@ from gpuspec.base.days import run_date
 from gpuspec.base.documents import from_yaml
 from gpuspec.base.errors import InputError
 from gpuspec.catalog import gpu
-from gpuspec.catalog.exports import FREE, export_status, total_processing_performance
+from gpuspec.catalog.exports import FREE, export_status
 from gpuspec.catalog.models.typical import typical_model
 from gpuspec.catalog.phrases import phrase, vocabulary
 from gpuspec.decision.decide import decide
@@ -382,11 +382,6 @@ RULED = [
 @pytest.mark.parametrize(("name", "region", "day", "status"), RULED)
 def test_export_rules_by_date_region_and_performance(name, region, day, status):
     assert export_status(gpu(name), region, date.fromisoformat(day)).status == status
-
-
-def test_performance_as_the_rule_counts_it():
-    assert total_processing_performance(gpu("A100")) == 624 * 8
-    assert total_processing_performance(gpu("B200")) == pytest.approx(2250 * 16, rel=0.01)
 
 
 def test_export_rules_stand_on_page_1_where_they_matter(command):

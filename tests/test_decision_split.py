@@ -4,8 +4,8 @@ import brute
 import numpy as np
 import pytest
 
-from gpuspec.decision.decide import best_of, decide, in_parts, problem_of
-from gpuspec.decision.plan.words_page import answer_page
+from gpuspec.decision.decide import Alone, best_of, decide, in_parts, problem_of
+from gpuspec.decision.plan.words_page import answer_page, rest_page
 from gpuspec.decision.plan.words_tables import works_table
 from gpuspec.decision.plans import Plan
 from gpuspec.decision.scenario import scenario
@@ -128,3 +128,23 @@ def test_a_work_that_may_not_be_split_is_not():
 def test_one_run_is_not_split():
     once = asked(RUNS | {"runs_per_year": 1 / 3})
     assert in_parts(problem_of(once, **DRAWS)) is None
+
+
+def test_kinds_of_which_there_is_no_plan_are_named_with_the_reason():
+    large = CHAT | {"name": "large", "model": "Llama-3.1-70B", "concurrency": 4}
+    large |= {"ttft_limit_s": 0.3, "tpot_limit_s": 0.014}
+    content = asked(CHAT).model_dump(exclude_unset=True)
+    content["workloads"] = [CHAT, large]
+    content["allow"] |= {"gpus": ["H100", "H200", "B200"], "modes": ["on-demand"]}
+    decision = decide(scenario(content), **DRAWS)
+    text = rest_page(decision).text
+    assert decision.feasible
+    unable = {one.gpu: one.works for one in decision.impossible}
+    assert unable["a100-sxm-80"] == ("large",)
+    assert "Not possible" in text
+    assert "large cannot keep its limits there" in text
+    assert "无法实现" in rest_page(decision, None, "zh").text
+    limited = asked(CHAT, limits={"gpus": 5}, sell=True, spare_replicas=0)
+    few = decide(limited, **DRAWS)
+    assert [one for one in few.impossible if not one.works] == [Alone("a100-sxm-80", ())]
+    assert "A100 (the limits that all work shares)" in rest_page(few).text

@@ -15,7 +15,8 @@ ROOT = Path(__file__).parents[1]
 UNITS = {"USD", "CNY", "USD a month", "kW", "GB", "GiB", "GB/s", "GPUs", "GPU-hours"}
 HEADINGS = {c.heading for c in COLUMNS.values()} - set(COLUMNS) - UNITS
 DATA = re.compile(
-    r"NVIDIA .+|\w+-\w+-\d+( against \w+-\w+-\d+)?|(of|GPUs:) \w+-\w+-\d+"
+    r"NVIDIA .+|(of |GPUs: )?[A-Z]+\d+\w* [A-Z]\w+( \d+ GB)?( against .+)?"
+    r"|\w+-\w+-\d+( against \w+-\w+-\d+)?|(of|GPUs:) \w+-\w+-\d+"
     r"|\w\d+ (weak|strong)|\d+ [KMG]iB"
 )
 """Columns that are named after what was asked: GPUs, sizes of messages."""

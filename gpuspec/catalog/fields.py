@@ -163,7 +163,8 @@ def _network(given: object) -> object:
 
 
 NetworkKind = Annotated[
-    Literal["infiniband", "roce", "efa", "slingshot", "tcp"], BeforeValidator(_network)
+    Literal["infiniband", "roce", "efa", "efa-shared", "slingshot", "tcp"],
+    BeforeValidator(_network),
 ]
 ImageStack = Annotated[Literal["tensorrt", "compiled", "eager"], BeforeValidator(fold)]
 ImagePrecision = Annotated[Literal["bf16", "8bit"], BeforeValidator(fold)]

@@ -7,8 +7,9 @@ from gpuspec.constants.kernels import nvlink_island
 from gpuspec.constants.links import Fabric, LinkTerms, NetworkTerms
 from gpuspec.constants.stored import stored
 
-NETWORKS = ("infiniband", "roce", "efa", "slingshot", "tcp")
-"""Kinds of network whose constants differ."""
+NETWORKS = ("infiniband", "roce", "efa", "efa-shared", "slingshot", "tcp")
+"""Kinds of network whose constants differ; ``efa-shared`` is EFA on a busy cluster, as its users
+measured it, the others are mostly of idle machines."""
 OLDER = ("Ampere", "Volta", "Ada")
 FALLBACK_NODE_GB_S = {"Ampere": 200.0, "Volta": 50.0, "Ada": 50.0}
 """Network of a node in one direction where nothing is said: the vendor's reference design."""

@@ -79,7 +79,7 @@ class NetworkTerms(Terms):
     """Most that it sends from a node, GB/s."""
     bulk_start_us: float = Field(20.0, ge=0.5, le=5000.0)
     """Start of bulk transfers: filling the pipeline of chunks between nodes."""
-    bulk_hop_us: float = Field(14.0, ge=0.5, le=300.0)
+    bulk_hop_us: float = Field(14.0, ge=0.5, le=1000.0)
     """A hop of them, in a tree and in a ring."""
     share: float = Field(0.96, ge=0.05, le=1.1)
     """Share of the line rate that large messages reach in a ring over all GPUs: what the transport

@@ -55,6 +55,10 @@ class TrainingTerms(Terms):
     """Time of routed experts' products over that of equal dense ones (imbalance, small tiles)."""
     layer_us: float = Field(500.0, ge=20.0, le=3000.0)
     """Time in which the host launches the kernels of a layer and pass (backward counts one)."""
+    separate_layer_us: float = Field(1225.0, ge=20.0, le=6000.0)
+    """The same where a layer runs as separate operations of PyTorch, neither fused nor compiled: a
+    7B Llama of 32 such layers makes 25.5 tokens/s, bound by the host (PyTorch team, Accelerating
+    Generative AI with PyTorch II, 2023-11-30, pytorch.org/blog/accelerating-generative-ai-2)."""
     head_passes: float = Field(6.0, ge=0.5, le=60.0)
     """Times that the logits are read or written, in FP32, forward and backward together."""
     tp_exposed: float = Field(0.8, ge=0.02, le=2.5)

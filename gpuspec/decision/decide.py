@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -44,6 +44,15 @@ TIE = 5e-4
 """Plans whose costs differ by less are equal: the simpler one is taken."""
 
 
+class Alone(NamedTuple):
+    """A kind of GPU on which all work together does not keep all limits."""
+
+    gpu: str
+    works: tuple[str, ...]
+    """Works that have no way on it within their own limits; empty where the limits that all work
+    shares stand in the way."""
+
+
 @dataclass(frozen=True)
 class Decision:
     """Everything that the answer is read from."""
@@ -52,6 +61,8 @@ class Decision:
     problem: Problem
     plans: tuple[Plan, ...]
     """The recommendation first; empty where nothing keeps all limits."""
+    impossible: tuple[Alone, ...] = ()
+    """Kinds of GPU of which there is no plan for all work, where there are several kinds."""
 
     @property
     def offers(self) -> pd.DataFrame:
@@ -197,15 +208,20 @@ def decide(
             break
     if not plans or plans[0].undone > 1 - SURE:
         return Decision(scenario, problem, ())
-    for policy, upper in () if quick else policies(model, plans[0]):
+    if quick:
+        return Decision(scenario, problem, tuple(plans))
+    impossible = _unable(problem)
+    for policy, upper in policies(model, plans[0]):
         other = solve(model, upper, OTHERS_GAP, time_limit_s / 4)
         if other is not None:
             plans.append(Plan(problem, other.chosen, (policy,), other.gap))
+        elif policy.kind == ONE:
+            impossible.append(Alone(policy.gpus[0], ()))
     order = ranked(plans, scenario.objective in ("cost", "regret"))
     if scenario.objective == "regret":
         lost = regrets_usd(np.array([plan.costs for plan in order]))[:, 0]
         order = tuple(order[i] for i in np.argsort(lost, kind="stable"))
-    return Decision(scenario, problem, order)
+    return Decision(scenario, problem, order, tuple(impossible))
 
 
 def regrets_usd(costs: np.ndarray) -> np.ndarray:
@@ -337,6 +353,19 @@ def policies(model: Model, best: Plan) -> Iterator[tuple[Policy, np.ndarray]]:
                     kind = np.where(jobs[cho.workload], train, serve)
                     policy = Policy(SPLIT, (names[train], names[serve]))
                     yield policy, bounds(every & (cho.kind == kind), all_contracts)
+
+
+def _unable(problem: Problem) -> list[Alone]:
+    """Return the kinds of GPU on which some work has no way within its limits."""
+    found = []
+    for name in problem.kinds.names if len(problem.kinds.names) > 1 else ():
+        works = tuple(
+            problem.scenario.workloads[o.place].name
+            for o in problem.options
+            if (o.size_of >= 0).any() and not (o.table["gpu"] == name).any()
+        )
+        found += [Alone(name, works)] if works else []
+    return found
 
 
 def _does_all(problem: Problem, k: int) -> bool:

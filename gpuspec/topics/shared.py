@@ -148,7 +148,8 @@ class Networked(Ask):
         description="Network of a node in one direction; 0: none; None: the reference design",
     )
     network_kind: NetworkKind = Field(
-        "infiniband", description="Kind of network: infiniband, roce, efa, slingshot or tcp"
+        "infiniband",
+        description="Kind of network: infiniband, roce, efa, efa-shared, slingshot or tcp",
     )
 
     def network_gb_s(self, device: Gpu) -> float:

@@ -109,11 +109,13 @@ def days_with_interval(days: float, low: float, high: float) -> str:
 def time_with_interval(seconds: float, low: float, high: float) -> str:
     """Write a time and its interval in the unit that suits it.
 
-    >>> time_with_interval(0.00125, 0.001, 0.0015)
-    '1.25 ms (1 to 1.5)'
+    >>> time_with_interval(0.00125, 0.001, 0.0015), time_with_interval(9.3e-4, 5e-4, 1.82e-3)
+    ('1.25 ms (1 to 1.5)', '930 µs (500 to 1,820)')
     """
     unit, factor = next(
         (u, f) for u, f in (("s", 1.0), ("ms", 1e3), ("µs", 1e6)) if seconds * f >= 1 or u == "µs"
     )
-    value, least, most = (f"{v * factor:,.3g}" for v in (seconds, low, high))
+    value, least, most = (
+        f"{float(f'{v * factor:.3g}'):,.12g}" for v in (seconds, low, high)
+    )  # three digits, without an exponent
     return f"{value} {unit} ({least} to {most})"

@@ -247,7 +247,8 @@ def test_groups_that_lie_far_apart():
 TERMS = {
     "matmul_factor": 1.0, "fp8_factor": 1.0, "hopper_factor": 1.0, "flash2_on_hopper": 2.0,
     "attention_factor": 1.0, "score_passes": 3.0, "elementwise_factor": 1.0, "fp8_passes": 0.0,
-    "expert_factor": 1.0, "layer_us": 20.0, "head_passes": 0.5, "tp_exposed": 1.0,
+    "expert_factor": 1.0, "layer_us": 20.0, "separate_layer_us": 20.0,
+    "head_passes": 0.5, "tp_exposed": 1.0,
     "cp_exposed": 0.3, "tp_overlapped": 0.25, "tp_between": 2.0, "handoff_ms": 0.0,
     "zero1_exposed": 0.4, "zero3_exposed": 0.2, "row_factor": 1.4, "block_factor": 1.2,
     "ep_exposed": 1.0, "pp_exposed": 0.5, "dp_exposed": 0.3, "bubble_factor": 1.0,
@@ -340,6 +341,13 @@ def test_recomputation():
     near(step(recompute="none", attention="eager", terms={"score_passes": 6.0})["attention"], 4800)
 
 
+def test_a_loss_that_writes_gradients_over_the_logits():
+    # 100 tokens, 1,000 logits of 4 bytes: one pass, and not ten, of 400 us.
+    plain = step(terms={"head_passes": 10.0})["head"]
+    near(plain - step(bytes_per_logit=2.0, terms={"head_passes": 10.0})["head"], 9 * 400)
+    near(step(bytes_per_logit=10.0, terms={"head_passes": 10.0})["head"], plain)
+
+
 def test_documents_in_a_sequence():
     # Two documents of 50 tokens: half the scores; as many queries, keys and values.
     near(step(document_tokens=50, attention="eager")["attention"], 4 * 3 * 100)
@@ -353,6 +361,10 @@ def test_a_host_that_launches_too_slowly():
     # Full recomputation launches a third pass: 12,000 us beside 4526.1: 7534.1.
     found = step(terms={"layer_us": 3000}, recompute="full")["launch_bound"]
     near(found, 4 * 7534.1, rtol=1e-4)
+    # Separate operations have a pace of their own.
+    slow = step(terms={"separate_layer_us": 3000}, fused_glu=False)["launch_bound"]
+    near(slow, 4 * 5639.23, rtol=1e-5)
+    assert step(terms={"separate_layer_us": 3000})["launch_bound"] < 1
     # A recorded graph is launched at once.
     near(step(terms={"layer_us": 3000}, cuda_graphs=True)["launch_bound"], 0)
 

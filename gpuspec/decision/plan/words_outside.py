@@ -13,7 +13,7 @@ COSTS = (
     "{count} providers, and {plan} in this plan."
 )
 ONE = "{work} costs {api} a month at {provider} (a price {days} days old), and {plan} in this plan."
-CHEAPER = "By API it costs less: for its cost alone it needs no GPUs."
+CHEAPER = "By API it costs less: were it for the cost, it would need no GPUs."
 EVEN = (
     "The plan would cost less from {times} times its load on, where what it takes carries so many."
 )
@@ -22,7 +22,7 @@ LACKS = (
     "An API promises no times to tokens, changes prices and models, and the requests leave the "
     "house."
 )
-OWNED = "What is owned carries, as it is and each work alone on it: {works}."
+OWNED = "What is owned carries, as it is and each work by itself: {works}."
 ENOUGH = "all of {work}"
 PART = "{share} of {work}"
 MOST_TOLD = 3

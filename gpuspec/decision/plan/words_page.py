@@ -177,6 +177,8 @@ def _rest(decision: Decision, evens: pd.DataFrame | None, voice: Voice) -> Itera
         if evens is not None:
             flips = say("; ").join(changes(decision, evens, voice.language)) + say(".")
             yield _headed(voice, "The runner-up wins with", flips)
+    if impossible := impossible_sentence(decision, voice):
+        yield _headed(voice, "Not possible", impossible)
     if plan:
         yield _headed(voice, "Ground", ground_warning(decision, voice))
         if known := measured_sentence(decision, voice):
@@ -567,6 +569,29 @@ def _dearer(decision: Decision, voice: Voice) -> Iterator[str]:
         ]
         if values and kind not in mine:
             yield say(text, values=voice.listed(values[:4]))
+
+
+def impossible_sentence(decision: Decision, voice: Voice) -> str:
+    """Name the kinds of GPU of which there is no plan for all work, each with the reason; empty
+    without any.
+    """
+    say, limits = voice.say, decision.problem.limits
+    why: dict[str, list[str]] = {}
+    shared = np.isfinite([limits.capital, limits.monthly, limits.power, limits.gpus, limits.total])
+    for gpu, works in decision.impossible:
+        text = "no plan was found in the time of the solver"
+        text = "the limits that all work shares" if shared.any() else text
+        told = say("{works} cannot keep its limits there", works=voice.listed(works))
+        if len(works) > 1:
+            told = say("{works} cannot keep their limits there", works=voice.listed(works))
+        why.setdefault(told if works else say(text), []).append(short_gpu(gpu))
+    if not why:
+        return ""
+    parts = [
+        say("{gpus} ({why})", gpus=voice.listed(gpus), why=reason) for reason, gpus in why.items()
+    ]
+    text = "Of these kinds alone there is no plan for all work: {kinds}."
+    return say(text, kinds=say("; ").join(parts))
 
 
 def _chief(decision: Decision, voice: Voice) -> str:

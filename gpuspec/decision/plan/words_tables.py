@@ -33,6 +33,7 @@ from gpuspec.decision.plan.words import (
     voice_of,
     whole,
 )
+from gpuspec.decision.plan.words_page import impossible_sentence
 from gpuspec.decision.plans import Plan
 from gpuspec.decision.scenario import Images
 from gpuspec.topics.training.layouts import HOST
@@ -204,7 +205,7 @@ def plans_caption(decision: Decision, language: str = "en") -> str:
     if left := len(decision.plans) - len(shown_plans(decision)):
         text = "Left out: plans that cost more than {times} times as much ({count})."
         found.append(voice.say(text, times=plain(HOPELESS), count=left))
-    return voice.joined(found)
+    return voice.joined([*found, impossible_sentence(decision, voice)])
 
 
 def plans_table(decision: Decision, language: str = "en") -> pd.DataFrame:

@@ -49,6 +49,11 @@ FAMILIES: tuple[tuple[tuple[str, ...], tuple[str, ...], NetworkTerms, float], ..
 """Networks with common constants, around which their own lie; others that start there, but tell
 nothing of them; where the common ones start, and the spread of their share of the line rate: RDMA
 leaves what headers do not take, a plug-in may leave less, and copying through the host half."""
+SITES = {"efa-shared": "efa"}
+"""Networks of one site, with the kind of network whose protocols they share."""
+SITE = 4.0
+"""How much further a site may leave them: its own rows say what it is. Its share of the line rate
+starts at NCCL's, since adapters of another year reach another."""
 KIN = 0.5
 """How much less a network may leave its family than its family may leave where fits start."""
 STEP = 0.01
@@ -125,6 +130,11 @@ def fit_networks(rows: pd.DataFrame, links: Links, kinds: Iterable[str]) -> Netw
             common = near(family, start, share, 1.0)
             for kind in asked:
                 found[kind] = near([kind], common, share, KIN if kind in family else 1.0)
+    for site in sorted(set(SITES) & set(kinds)):
+        family, _, start, share = next(f for f in FAMILIES if SITES[site] in f[0])
+        common = near(family, start, share, 1.0)
+        start = common.model_copy(update={"share": NetworkTerms().share})
+        found[site] = near([site], start, share, SITE)
     return found
 
 

@@ -32,6 +32,7 @@ PRIOR_WIDTH = {
     "fp8_passes": 0.42,
     "expert_factor": 0.24,
     "layer_us": 0.1,
+    "separate_layer_us": 0.1,
     "head_passes": 0.42,
     "tp_exposed": 0.24,
     "tp_overlapped": 0.24,
@@ -50,7 +51,13 @@ PRIOR_WIDTH = {
     "step_ms": 0.6,
     "jitter": 0.3,
 }
-OF_A_FRAMEWORK = {"layer_us": 6.0, "handoff_ms": 4.0, "tp_between": 4.0, "zero1_exposed": 3.0}
+OF_A_FRAMEWORK = {
+    "layer_us": 6.0,
+    "separate_layer_us": 6.0,
+    "handoff_ms": 4.0,
+    "tp_between": 4.0,
+    "zero1_exposed": 3.0,
+}
 """Constants that say little of another framework (its host, how it overlaps): how much wider they
 may spread between frameworks than around the centre of all."""
 NOISE = 0.08

@@ -140,6 +140,7 @@ def _replica(row: Row, device: Gpu) -> Deployment:
 def _job(row: Row, lengths: Lengths, ranks: float) -> TrainingJob:
     """Return how an optimizer step of a row is run: sequences packed, one micro-batch at a time."""
     batch = packed_batch(float(row["prompt_tokens"]), lengths, row["train_batch"] / ranks)
+    has = framework_record(row["framework"])
     sizes: dict[str, Any] = {name: row[name] for name in ("tp", "pp", "cp", "ep", "recompute")}
     job = TrainingJob.of(
         seq_len=batch.seq_len,
@@ -148,7 +149,9 @@ def _job(row: Row, lengths: Lengths, ranks: float) -> TrainingJob:
         sequence_parallel=row["tp"] > 1,
         tp_overlap=row["tp"] > 1,
         fp8_recipe=row["fp8_recipe"],
-        attention=framework_record(row["framework"]).attention,
+        attention=has.attention,
+        fused_glu=has.fused_glu,
+        bytes_per_logit=has.bytes_per_logit,
         offload_optimizer=row["offload"] == "optimizer",
         **sizes,
     )

@@ -26,10 +26,18 @@ JOB = ["framework", "model", "gpu", "seq_len", "precision", "tuning"]
 SETTINGS = [*JOB, "n_gpus", "global_batch", "micro_batch", "tp", "pp", "cp", "ep", "recompute"]
 SETTINGS += ["fp8_recipe", "tp_overlap", "power_limit_w"]
 SWEEP = "nanotron-sweep"
+_LAYOUT = ["model", "n_gpus", "tp", "pp", "dp", "micro_batch", "zero_stage"]
 BATCHES = "the source's batch arithmetic does not come out, or it gives two values"
 MANY = 512
 REPEATABLE = 1.5
 """A class of runs is used where nine of ten twins agree within this factor."""
+HALF = 0.5
+"""A micro-batch that adds less than this share of the memory that it adds in other runs contradicts
+them."""
+CONTRADICTS = (
+    "its printed peak of memory has less than half of what its micro-batch adds by the source's "
+    "other runs of that split"
+)
 CLASSES = (
     "in a node",
     "between nodes",
@@ -59,6 +67,30 @@ def sweep() -> pd.DataFrame:
     many, stages = rows["n_gpus"] > NODE_GPUS, rows["pp"] > 1
     kinds = [~many, many & stages, rows["n_gpus"] == MANY]
     return rows.assign(**{"class": np.select(kinds, [CLASSES[0], *CLASSES[:1:-1]], CLASSES[1])})
+
+
+def contradicting(runs: pd.DataFrame) -> np.ndarray:
+    """Return which runs of the sweep print less memory than their micro-batch must take.
+
+    Kept activations grow with the micro-batch, and nothing is recomputed: a run adds
+    ``(peak - peak of a micro-batch of one) / (micro-batch - 1)`` a sequence, the latter of the same
+    split and ZeRO stage on the nearest number of ranks. The most of a split is what a sequence
+    takes; a run that shows less than `HALF` of it did not run as printed.
+    """
+    table = load_table("measurements-memory")
+    own = table[(table["source_id"] == SWEEP) & (table["part"] == "peak")]
+    own = own.rename(columns={"model_id": "model"}).drop_duplicates(_LAYOUT)
+    peaks = runs[_LAYOUT].merge(own[[*_LAYOUT, "value_bytes"]], "left", _LAYOUT)
+    peak, size = peaks["value_bytes"].to_numpy(float), peaks["micro_batch"].to_numpy(float)
+    ranks, added = np.log(peaks["dp"].to_numpy(float)), np.full(len(runs), np.nan)
+    for _, index in groups(peaks, ["model", "tp", "pp", "zero_stage"]):
+        single = index[(size[index] == 1) & np.isfinite(peak[index])]
+        larger = index[size[index] > 1]
+        if len(single):
+            nearest = single[np.abs(ranks[larger, None] - ranks[single]).argmin(axis=1)]
+            added[larger] = (peak[larger] - peak[nearest]) / (size[larger] - 1)
+    most = pd.Series(added).groupby([peaks[n] for n in ("model", "tp", "pp")]).transform("max")
+    return np.asarray(added < HALF * most)
 
 
 def twins(runs: pd.DataFrame) -> dict[str, np.ndarray]:

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from gpuspec.base.errors import InputError
 from gpuspec.base.units import NODE_GPUS
 from gpuspec.catalog import gpu
+from gpuspec.catalog.frameworks import framework_record
 from gpuspec.catalog.precision import precision, training_recipe
 from gpuspec.constants.fabrics import fabric
 from gpuspec.constants.kernels import kernels
@@ -208,6 +209,7 @@ def _job(rows: pd.DataFrame) -> TrainingJob:
     layers = rows["model"].map(_layers) / rows["pp"]
     said = zip(rows["recompute"], layers, strict=True)
     again = np.array([recompute_of(str(text), held) for text, held in said], dtype=object)
+    has = [framework_record(str(name)) for name in rows["framework"]]
     microbatches = (rows["global_batch"] / rows["dp"] / rows["micro_batch"]).to_numpy(float)
     return TrainingJob.of(
         **{name: rows[name].to_numpy(float) for name in (*names, *split)},
@@ -218,8 +220,10 @@ def _job(rows: pd.DataFrame) -> TrainingJob:
         node_dispatch=(rows["expert_dispatch"] == "node").to_numpy(),
         microbatches=np.maximum(microbatches, 1.0),
         sequence_parallel=rows["sequence_parallel"].to_numpy(bool),
-        balanced_stages=(rows["framework"] == "nanotron").to_numpy(),
+        balanced_stages=np.array([one.balanced_stages for one in has], bool),
         offload_optimizer=(rows["offload"] == "optimizer").to_numpy(),
+        fused_glu=np.array([one.fused_glu for one in has], bool),
+        bytes_per_logit=np.array([one.bytes_per_logit for one in has]),
     )
 
 

@@ -30,6 +30,7 @@ from gpuspec.evidence.validation.images import IMAGES
 from gpuspec.evidence.validation.inference import INFERENCE
 from gpuspec.evidence.validation.memory import MEMORY
 from gpuspec.evidence.validation.mig import MIG
+from gpuspec.evidence.validation.posttraining import POSTTRAINING
 from gpuspec.evidence.validation.reading import Table, opened, understood
 from gpuspec.evidence.validation.training import MEMORY as TRAINING_MEMORY
 from gpuspec.evidence.validation.training import TRAINING
@@ -37,17 +38,19 @@ from gpuspec.evidence.validation.training import TRAINING
 _KINDS = {
     "inference": INFERENCE,
     "training": TRAINING,
+    "posttraining": POSTTRAINING,
     "collectives": COLLECTIVES,
     "hpc": HPC,
     "memory": MEMORY,
     "mig": MIG,
     "images": IMAGES,
 }
-KINDS = ("inference", "training", "collectives", "hpc")
+KINDS = ("inference", "training", "posttraining", "collectives", "hpc")
 """What may have been measured and has predictions by fits that left its publisher out."""
 SPLITS = {
     "inference": ("quantity", "gpu", "era", "model", "ground", "publisher"),
     "training": ("framework", "gpu", "model", "precision", "ground", "publisher"),
+    "posttraining": ("algorithm", "gpu", "model", "ground", "publisher"),
     "collectives": ("operation", "link", "size", "reach", "ground", "publisher"),
     "hpc": ("workload", "gpu", "kind", "how", "ground", "publisher"),
     "memory": ("kind", "gpu", "model", "ground", "publisher"),
@@ -65,8 +68,8 @@ def validate(path: str | Path, kind: str = "inference") -> Validation:
     path : str or Path
         A table with the columns that ``docs/validation.md`` lists for the kind.
     kind : str
-        ``inference``, ``training``, ``memory``, ``collectives``, ``hpc``, ``mig`` or ``images``;
-        rows of memory in a table of training are compared as such.
+        ``inference``, ``training``, ``posttraining``, ``memory``, ``collectives``, ``hpc``, ``mig``
+        or ``images``; rows of memory in a table of training are compared as such.
 
     Raises
     ------

@@ -19,6 +19,7 @@ Figures = dict[str, float | None]
 BY = {
     "inference": ("gpu", "engine", "model", "scenario", "metric", "quantity"),
     "training": ("gpu", "framework", "model", "metric", "precision"),
+    "posttraining": ("gpu", "algorithm", "model", "metric"),
     "collectives": ("gpu", "operation", "link", "size", "reach"),
     "hpc": ("gpu", "workload", "kind", "metric", "how"),
     "memory": ("gpu", "model", "kind"),
@@ -28,6 +29,7 @@ BY = {
 """Columns by which the figures of each kind of measurement are split, beside `BY_ALL`."""
 BY_ALL = ("publisher", "ground")
 ABOUT = (
+    ("model", "algorithm", "metric"),
     ("model", "framework", "precision"),
     ("operation", "link", "message_bytes"),
     ("series", "profile", "batch"),
@@ -35,7 +37,7 @@ ABOUT = (
     ("model", "part", "measure"),
 )
 """Columns that say what a row measured: the first of these that a table has."""
-WITHOUT_RATIOS = ("collectives", "memory", "mig", "images")
+WITHOUT_RATIOS = ("posttraining", "collectives", "memory", "mig", "images")
 NO_NOTES = pd.DataFrame(columns=["line", "case_id", "note"])
 NO_RATIOS = pd.DataFrame(columns=["pair", "case_id", "measured", "predicted", "error"])
 SAID = re.compile(r"(.+?): (.*) is not valid; (.*)", re.DOTALL)

@@ -40,6 +40,9 @@ BACKWARD_ATTENTION = 3.0
 """Backward over forward of fused attention: 2.5 times the FLOP, at lower efficiency."""
 HOST_SHARPNESS = 4
 """Exponent of the norm that joins the host's time of a layer with the GPU's."""
+IN_PLACE_PASSES = 1.0
+"""Passes over the logits, in FP32, of a loss that reads 16 bits of each and writes their gradient
+in their place (llm.c, ``llmc/fused_classifier.cuh``)."""
 HIDEABLE = 0.8
 """Share of the work beside it behind which communication can hide."""
 
@@ -135,9 +138,11 @@ def assembled(work: StepWork, terms: TrainingTerms) -> dict[str, Floats]:
     ep_s = w.ep * passes * t.ep_exposed
     cp_s = exposed_seconds(w.cp * (passes + 1) / 2, attention.both, t.cp_exposed)
     busy = gemm.both + attention.both + elementwise.both + again + tp_s + cp_s + ep_s
-    host = t.layer_us * MICRO * w.halves * (1 + passes + w.operations) * ~np.asarray(w.graphs)
+    launched = np.where(w.separate, t.separate_layer_us, t.layer_us) * ~np.asarray(w.graphs)
+    host = launched * MICRO * w.halves * (1 + passes + w.operations)
     hop = w.pp * np.where(w.chunks > 1, t.pp_overlapped, t.pp_exposed)
-    head = head_seconds(w.head, w.logit_pass, w.trained, t.matmul_factor, t.head_passes)
+    loss = np.where(w.in_place, IN_PLACE_PASSES, t.head_passes)
+    head = head_seconds(w.head, w.logit_pass, w.trained, t.matmul_factor, loss)
     layer_s = busy + launch_bound_seconds(busy, host)
     last = np.where(w.balanced, head / w.stages, np.maximum(head - w.spare * layer_s, 0.0))
     micro: dict[str, Number] = {

@@ -44,6 +44,8 @@ HOST_STATE_BYTES = 12.0
 """FP32 master weight and both moments of a parameter, where they lie in host memory."""
 PCIE_SHARE = 0.8
 """Share of the PCIe rate that gradients and weights reach on their way to the host and back."""
+IN_PLACE_BYTES = 2.0
+"""Most that a loss keeps of a logit where the gradient replaces it."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,8 @@ class StepWork:
     """Unpacking a layer's quantized base and the passes of its adapters, a pass."""
     logit_pass: Floats
     """Reading or writing the logits once, in FP32."""
+    in_place: Flags
+    """Whether the loss reads 16-bit logits once and writes their gradient over them."""
     tp: Floats
     """Tensor-parallel communication of a layer, both passes."""
     tp_overlap: Flags
@@ -132,6 +136,8 @@ class StepWork:
     """Whether it has one a block."""
     graphs: Flags
     """Whether layers are launched as recorded graphs."""
+    separate: Flags
+    """Whether they run as separate operations, neither fused nor compiled."""
     hopper: Flags
     ampere: Flags
     old_flash: Flags
@@ -201,6 +207,7 @@ def step_work(
         **mean,
         head=Directions(*(gemm_seconds(tokens, head, kernels, False, d) for d in DIRECTIONS)),
         logit_pass=tokens * sum(n for n, _ in head) * 4 / bandwidth,
+        in_place=np.asarray(software.bytes_per_logit, float) <= IN_PLACE_BYTES,
         tp_overlap=np.asarray(parallel.tp_overlap),
         tp_between=tp > fabric.island,
         pp=ranks.pipeline(model, tokens, parallel.sequence_parallel),
@@ -228,6 +235,7 @@ def step_work(
         row=np.equal(software.fp8_recipe, "row"),
         block=np.equal(software.fp8_recipe, "block"),
         graphs=np.asarray(software.cuda_graphs),
+        separate=~np.asarray(software.fused_glu, bool),
         hopper=hopper,
         ampere=built == "Ampere",
         old_flash=np.equal(software.attention, "flash2") & hopper,

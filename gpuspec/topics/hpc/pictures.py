@@ -170,7 +170,7 @@ def speed_bars(table: pd.DataFrame, title: str) -> Figure:
         )
     axes.set_yticks(y, table["gpu"], fontsize=7)
     axes.set_ylim(len(table) - 0.4, -0.6)
-    axes.set_xlim(0, float(max(total.max(), ends[1].max())) * 1.4)
+    axes.set_xlim(0, float(max(total.max(), ends[1].max())) * (1.4 if table["fits"].all() else 1.6))
     gray = "dots: waiting for the link to the host; grey" if moved.any() else "grey"
     words = (
         f"time of a step, in that of {table['gpu'].iloc[0]} ({gray}, hatched: host and launches)"

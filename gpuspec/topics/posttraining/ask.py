@@ -339,5 +339,32 @@ class PostTrainingQuestion(Compared, Networked):
         )
 
 
+def _as_asked(name: str) -> Any:
+    """Return a field as the question of reinforcement learning has it."""
+    field = PostTrainingQuestion.model_fields[name]
+    return Field(field.default, description=f"Reinforcement learning: {field.description}")
+
+
+class LearningQuestion(Compared, Networked):
+    """What the notebook of training asks about reinforcement learning afterwards."""
+
+    rl_model: ModelName = _as_asked("model")
+    rl_algorithm: Annotated[Literal["grpo", "ppo"], BeforeValidator(_without_critic)] = _as_asked(
+        "algorithm"
+    )
+    rl_steps: Annotated[int, Range(1, 10_000_000, "steps")] = _as_asked("steps")
+    rl_prompts: Annotated[int, Range(1, 1_000_000, "prompts")] = _as_asked("prompts")
+    rl_generations: Annotated[int, Range(1, 10_000)] = _as_asked("generations")
+    rl_answer_tokens: Tokens = _as_asked("osl")
+    rl_longest_tokens: Tokens = _as_asked("max_osl")
+    deadline_days: Days = _as_asked_of_training("deadline_days")
+
+    def asked(self) -> PostTrainingQuestion:
+        """Return the question of the run."""
+        stated = {n.removeprefix("rl_"): getattr(self, n) for n in type(self).model_fields}
+        longest, mean = stated.pop("longest_tokens"), stated.pop("answer_tokens")
+        return PostTrainingQuestion.ask(**stated, osl=mean, max_osl=longest)
+
+
 _update = lru_cache(1024)(PostTrainingQuestion._update)
 _serving = lru_cache(1024)(PostTrainingQuestion._serving)

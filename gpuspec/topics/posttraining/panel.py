@@ -5,8 +5,7 @@ import pandas as pd
 from gpuspec.topics.posttraining.answer import deadline_table, runs_table
 from gpuspec.topics.posttraining.ask import PostTrainingQuestion
 from gpuspec.topics.posttraining.words import run_finding, run_sentences
-from gpuspec.topics.training.pictures import days_by_gpus
-from gpuspec.views.display import figure
+from gpuspec.topics.training.panel import run_panel
 from gpuspec.views.panel import Panel, controls
 
 
@@ -25,17 +24,8 @@ def posttraining_panel(question: PostTrainingQuestion) -> Panel:
         "precision",
     )
 
-    def answer(**values: object) -> tuple[PostTrainingQuestion, pd.DataFrame]:
-        asked = question.but(**values)
-        return asked, runs_table(asked)
+    def tables(asked: PostTrainingQuestion) -> tuple[pd.DataFrame, pd.DataFrame]:
+        runs = runs_table(asked)
+        return runs, deadline_table(asked, runs)
 
-    def draw(answered: tuple[PostTrainingQuestion, pd.DataFrame]) -> str:
-        asked, runs = answered
-        title = run_finding(asked, deadline_table(asked, runs))
-        return figure(days_by_gpus(runs, asked.deadline_days, title), title, title).svg
-
-    def told(answered: tuple[PostTrainingQuestion, pd.DataFrame]) -> str:
-        asked, runs = answered
-        return run_sentences(asked, deadline_table(asked, runs))
-
-    return Panel(shown, answer, draw, told)
+    return run_panel(question, shown, tables, run_finding, run_sentences)

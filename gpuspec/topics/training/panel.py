@@ -1,5 +1,8 @@
 """Control panel of the training notebook."""
 
+from collections.abc import Callable
+from typing import Any, TypeVar
+
 import pandas as pd
 
 from gpuspec.topics.training import TrainingQuestion, deadline_table, runs_table
@@ -8,9 +11,45 @@ from gpuspec.topics.training.words import deadline_finding, runs_ground
 from gpuspec.views.display import figure
 from gpuspec.views.panel import Panel, controls
 
+Run = TypeVar("Run", bound=Any)
+"""A question of training or of reinforcement learning."""
+Controls = dict[str, Any]
 POWER_LIMITS_W = (300, 350, 400, 450, 500, 550, 600, 650, 700)
 NODES_GPUS = (1, 2, 4, 8)
 NETWORKS_GB_S = (0, 1.25, 3.125, 12.5, 50, 100, 200, 400)
+
+
+def run_panel(
+    question: Run,
+    shown: Controls,
+    tables: Callable[[Run], tuple[pd.DataFrame, pd.DataFrame]],
+    finding: Callable[[Run, pd.DataFrame], str],
+    sentences: Callable[[Run, pd.DataFrame], str],
+) -> Panel:
+    """Return a panel that draws days against GPUs, of any kind of training.
+
+    Parameters
+    ----------
+    tables : callable
+        Of a question: its runs, and of each GPU the one that meets the deadline.
+    finding, sentences : callable
+        Of a question and the latter: the title, and what stands below the picture.
+    """
+
+    def answer(**values: object) -> tuple[Run, pd.DataFrame, pd.DataFrame]:
+        asked = question.but(**values)
+        return (asked, *tables(asked))
+
+    def draw(answered: tuple[Run, pd.DataFrame, pd.DataFrame]) -> str:
+        asked, runs, chosen = answered
+        title = finding(asked, chosen)
+        return figure(days_by_gpus(runs, asked.deadline_days, title), title, title).svg
+
+    def told(answered: tuple[Run, pd.DataFrame, pd.DataFrame]) -> str:
+        asked, _, chosen = answered
+        return sentences(asked, chosen)
+
+    return Panel(shown, answer, draw, told)
 
 
 def training_panel(question: TrainingQuestion) -> Panel:
@@ -29,18 +68,11 @@ def training_panel(question: TrainingQuestion) -> Panel:
         node_network_gb_s=NETWORKS_GB_S,
     )
 
-    def answer(**values: object) -> tuple[TrainingQuestion, pd.DataFrame]:
-        asked = question.but(**values)
-        return asked, runs_table(asked)
+    def tables(asked: TrainingQuestion) -> tuple[pd.DataFrame, pd.DataFrame]:
+        runs = runs_table(asked)
+        return runs, deadline_table(asked, runs)
 
-    def draw(answered: tuple[TrainingQuestion, pd.DataFrame]) -> str:
-        asked, runs = answered
-        title = deadline_finding(asked, deadline_table(asked, runs))
-        return figure(days_by_gpus(runs, asked.deadline_days, title), title, title).svg
+    def sentences(asked: TrainingQuestion, chosen: pd.DataFrame) -> str:
+        return " ".join(filter(None, [runs_ground(chosen), asked.doubts, asked.network.doubts]))
 
-    def told(answered: tuple[TrainingQuestion, pd.DataFrame]) -> str:
-        asked, runs = answered
-        ground = runs_ground(deadline_table(asked, runs))
-        return " ".join(filter(None, [ground, asked.doubts, asked.network.doubts]))
-
-    return Panel(shown, answer, draw, told)
+    return run_panel(question, shown, tables, deadline_finding, sentences)

@@ -13,7 +13,7 @@ from matplotlib.ticker import PercentFormatter
 from gpuspec.views.charts import MARKERS, blank_axes, gpu_colors, headline, titled
 from gpuspec.views.columns import duration, unit_of_days
 
-_SHADES = {  # part of a step: colour, hatch
+_SHADES = {  # part of a step, of reinforcement learning too: colour, hatch
     "products": ("#0072B2", ""),
     "attention": ("#56B4E9", "//"),
     "small kernels": ("#009E73", ".."),
@@ -28,6 +28,13 @@ _SHADES = {  # part of a step: colour, hatch
     "pipeline bubble": ("#000000", ""),
     "optimizer": ("#bbbbbb", "||"),
     "fixed time": ("#dddddd", ""),
+    "answers": ("#0072B2", ""),
+    "rewards and tools": ("#dddddd", ""),
+    "log-probabilities": ("#56B4E9", "//"),
+    "reference": ("#009E73", ".."),
+    "critic": ("#F0E442", ""),
+    "update": ("#D55E00", "\\\\"),
+    "hand-over of weights": ("#999999", "++"),
 }
 _LEAST_SHARE = 0.005
 _PAIRS = ("#0072B2", "#D55E00", "#009E73", "#000000")

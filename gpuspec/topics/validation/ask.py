@@ -8,7 +8,9 @@ from gpuspec.base.ask import Ask, Range
 from gpuspec.catalog.fields import fold
 
 Measured = Annotated[
-    Literal["inference", "training", "collectives", "hpc", "memory", "mig", "images"],
+    Literal[
+        "inference", "training", "posttraining", "collectives", "hpc", "memory", "mig", "images"
+    ],
     BeforeValidator(fold),
 ]
 

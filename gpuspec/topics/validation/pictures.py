@@ -13,6 +13,7 @@ from gpuspec.topics.serving.pictures import validation_scatter
 from gpuspec.views.charts import MARKERS, gpu_colors, headed
 
 PLAIN = {
+    "posttraining": ("algorithm", "s", 1.0),
     "memory": ("kind", "GiB of a GPU", GIB),
     "mig": ("load", "slice over whole GPU", 1.0),
     "images": ("stack", "s an image", 1.0),

@@ -5,6 +5,7 @@ from gpuspec.evidence.validation import Validation
 WHAT = {
     "inference": "figures of inference",
     "training": "training runs",
+    "posttraining": "steps of reinforcement learning",
     "collectives": "collectives",
     "hpc": "results of scientific computing",
     "memory": "figures of memory",
