@@ -259,7 +259,10 @@ def best_of(
     taken = [(int(cut.choices.workload[c]), int(cut.choices.way[c])) for c in _taken(more)]
     closer = replace(problem, options=finer(problem.scenario, options, problem.draws, taken))
     model = Model(closer, bounds=wide.bounds)
-    return closer, model, solve(model, None, gap, time_limit_s)
+    best = solve(model, None, gap, time_limit_s)
+    if best is None or best.cost_usd > more.cost_usd:  # where the time was not enough
+        return cut, wide, more
+    return closer, model, best
 
 
 def in_parts(problem: Problem) -> Problem | None:
