@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpuspec.base.lazy import pd
-from gpuspec.decision.decide import ROUNDS_GAP, Decision, decide
+from gpuspec.decision.decide import Decision, decide
 from gpuspec.decision.scenario import Scenario
 
 
@@ -58,6 +58,11 @@ def _named(s: Scenario, holds: Callable[[Any], Any]) -> tuple[str, ...]:
     return tuple(w.name for w in s.workloads if holds(w))
 
 
+GAP = 1e-2
+"""Share of the cost within which a plan with another value is proven: it is told in whole percents.
+"""
+
+
 def _with(names: tuple[str, ...], **values: object) -> Callable[[Scenario], Scenario]:
     def changed(s: Scenario) -> Scenario:
         works = tuple(w.model_copy(update=values) if w.name in names else w for w in s.workloads)
@@ -77,11 +82,15 @@ def settings_table(decision: Decision, only: tuple[str, ...] = ()) -> pd.DataFra
     rows: list[tuple[Any, ...]] = []
     if decision.feasible:
         asked, samples = decision.best, decision.problem.draws.samples
+        plain = decision.scenario
+        if (asked.runs["share"] == 1.0).all():  # nothing is split: nor is it with the other value
+            allow = plain.allow.model_copy(update={"split": False})
+            plain = plain.model_copy(update={"allow": allow})
         for one in settings(decision.scenario):
             if only and one.name not in only:
                 continue
-            changed = one.changed(decision.scenario)
-            found = decide(changed, quick=True, gap=ROUNDS_GAP, samples=samples)
+            changed = one.changed(plain)
+            found = decide(changed, quick=True, gap=GAP, samples=samples)
             then = found.best if found.feasible else None
             cost = then.expected_usd if then else np.nan
             more = cost / asked.expected_usd - 1
