@@ -482,7 +482,7 @@ def test_the_language_of_a_report_reaches_the_notebook(monkeypatch, tmp_path):
     class Reached(Exception):
         pass
 
-    def stop(notebook, values, tell, *_):
+    def stop(notebook, values, tell, *_, **__):
         raise Reached(values["language"])
 
     monkeypatch.setattr(report.one, "execute", stop)

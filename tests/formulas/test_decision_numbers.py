@@ -8,7 +8,7 @@ from gpuspec.decision.calendar import calendar_of, sizes
 from gpuspec.decision.decide import problem_of
 from gpuspec.decision.errors import two_sided
 from gpuspec.decision.money import keep_usd_month, power_usd_hour
-from gpuspec.decision.options import _job
+from gpuspec.decision.options import _Drawn, _job
 from gpuspec.decision.recourse import layered, tail_of
 from gpuspec.decision.scenario import Scenario
 from gpuspec.topics.ways import capacity
@@ -78,13 +78,15 @@ def test_gpus_that_a_job_needs_on_average():
     # twice over, so that it needs 8 * 2 * 73 / 365 = 3.2 GPUs all the time; half as fast, 6.4.
     job = asked().workloads[0]
     row = {"gpus": 8.0, "days": 2.0}
-    need = _job(job, row, np.ones(1), np.array([1.0, 0.5]))
+    none = np.zeros(0)
+    need = _job(job, row, np.ones(1), _Drawn(np.array([1.0, 0.5]), none, 0.0, 0.0))
     assert_allclose(need.gpus[0, 0], [3.2, 6.4])
     assert_allclose(need.hours, [730])
     assert_allclose(need.gpu_hours[0], [3.2 * 730, 6.4 * 730])
     assert need.kept.all()
     # Once a year within 10 days: it is there 20 hours a month, and needs 8 * 2 / 10 GPUs then.
-    once = _job(job.model_copy(update={"runs_per_year": 1.0}), row, np.ones(1), np.ones(1))
+    drawn = _Drawn(np.ones(1), none, 0.0, 0.0)
+    once = _job(job.model_copy(update={"runs_per_year": 1.0}), row, np.ones(1), drawn)
     assert_allclose([once.gpus[0, 0, 0], once.hours[0]], [1.6, 20])
 
 

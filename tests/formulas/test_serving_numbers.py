@@ -746,14 +746,19 @@ def test_a_request_alone_and_one_too_many():
 # --- a simulation ------------------------------------------------------------------------------
 
 
+def at(step, decoding, tokens):
+    """Seconds of an iteration, on a line between those that are known."""
+    return np.interp(tokens, step.tokens, step.seconds[decoding])
+
+
 def test_an_iteration_between_known_ones():
     # 3 prompts of 4 beside one that decodes: known at 2, 4 and 8 prompts; between, on a line.
     one = replica(DENSE, FAST, WIDE_OPEN)
     step = Iterations(one, 4, 8)
-    assert_allclose(step.at(1, 0), STEP_1 * US)
-    assert_allclose(step.at(0, 4), PROMPT_1 * US)
-    assert_allclose(step.at(0, 8), PROMPT_2 * US)
-    assert_allclose(step.at(0, 6), (step.at(0, 4) + step.at(0, 8)) / 2, rtol=1e-3)
+    assert_allclose(at(step, 1, 0), STEP_1 * US)
+    assert_allclose(at(step, 0, 4), PROMPT_1 * US)
+    assert_allclose(at(step, 0, 8), PROMPT_2 * US)
+    assert_allclose(at(step, 0, 6), (at(step, 0, 4) + at(step, 0, 8)) / 2, rtol=1e-3)
 
 
 def test_three_requests_pass_by_hand():
@@ -764,7 +769,7 @@ def test_three_requests_pass_by_hand():
     step = Iterations(one, 4, 8)
     seen = simulate(step, [0.0, 0.0, 2e-3], [3, 5, 2], transport_s=0.001)
     third = PROMPT_2 + 2 * STEP_2
-    last = third + step.at(1, 4) / US
+    last = third + at(step, 1, 4) / US
     end = last + STEP_2
     us(seen.ttft_s, [1000 + PROMPT_2, 1000 + PROMPT_2, 1000 + last - 2000])
     us(seen.tpot_s, [STEP_2, (end - PROMPT_2) / 4, STEP_2])

@@ -25,6 +25,7 @@ from gpuspec.decision.worth import QUOTE, offers_taken, variants
 from gpuspec.topics.cost.prices import operating
 from gpuspec.topics.cost.prices.offers import TERM_MONTHS
 from gpuspec.topics.cost.prices.quotes import ASKED, COLUMNS
+from gpuspec.views.columns import headings
 
 MOST_NAMES = 4
 FAR = 10.0
@@ -36,9 +37,9 @@ ALL_IN = "all-in"
 """Tier of a quote for a GPU with all that belongs to it."""
 MODES = {"own": "own-server"}
 """How an offer of the tables is quoted, where that is called otherwise."""
-HEADS = (
-    *("GPU", "How", "Number", "Whom", "Price today", "As of", "Grade"),
-    *("Other plan below", "Other plan above", "Worth up to"),
+HEADS = headings(
+    *("gpu", "paid_as", "asked_for", "whom", "price_today", "as_of", "grade"),
+    *("flips_below", "flips_above", "worth"),
 )
 """Headings of the request on a page."""
 PAID_AS = {"own-server": "own", "own-gpu": "own"}
@@ -231,12 +232,12 @@ def _with_unit(row: Mapping[Any, Any], name: str, voice: Voice) -> str:
 def request_notes(rows: pd.DataFrame, decision: Decision, language: str = "en") -> str:
     """Return what every seller is asked besides the price, in sentences."""
     voice = voice_of(decision, language)
-    heads = {"network": "Network", "support": "Support"}
     found = []
-    for name, head in heads.items():
+    for name in ("network", "support"):
         for text, mine in rows.groupby(name, sort=False):
             gpus = voice.listed(dict.fromkeys(short_gpu(gpu) for gpu in mine["gpu"]))
-            found.append(f"{voice.say(head)} ({gpus}){voice.say(': ')}{text}{voice.say('.')}")
+            head = voice.say(name.capitalize())
+            found.append(f"{head} ({gpus}){voice.say(': ')}{text}{voice.say('.')}")
     return voice.joined(found)
 
 

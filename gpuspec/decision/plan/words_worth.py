@@ -29,6 +29,7 @@ from gpuspec.decision.worth import (
     regrets,
     worth,
 )
+from gpuspec.views.columns import headings
 from gpuspec.views.markdown import Markdown
 
 SURELY = 2.0
@@ -178,7 +179,7 @@ def _regret(decision: Decision, voice: Voice) -> Iterator[str]:
 def worth_table(decision: Decision, table: pd.DataFrame, language: str = "en") -> pd.DataFrame:
     """Return everything that may be known, in words, with its worth; headings in the language."""
     voice = voice_of(decision, language)
-    heads = [voice.say(h) for h in ("To know", "Worth up to", "Give or take", "Costs")]
+    heads = [voice.say(h) for h in headings("known", "worth", "worth_error", "trial_cost")]
     rows = [
         (
             known_words(decision, row, voice),
