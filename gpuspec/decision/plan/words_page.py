@@ -309,6 +309,10 @@ def _enough_at(plan: Plan) -> tuple[float, float]:
 # --- cost and limits ------------------------------------------------------------------------------
 
 
+RARE = 0.99
+"""Share of the draws beyond which a cost is rare."""
+
+
 def cost_sentence(plan: Plan, voice: Voice) -> str:
     """Return the cost with its interval, of a month, at once, and by its parts; of jobs alone
     that of a run and its time.
@@ -327,6 +331,13 @@ def cost_sentence(plan: Plan, voice: Voice) -> str:
         found.append(say(text, **values))
     elif low != high:
         found.append(say("The 80 % interval is {span}.", **values))
+    if plan.expected_usd > high:
+        rare = float(np.quantile(plan.costs, RARE))
+        text = (
+            "A few draws cost far more, {most} or more in one of a hundred: the average is beyond "
+        )
+        text += "the interval."
+        found.append(say(text, most=voice.money(rare)))
     if not jobs:
         length = plan.problem.calendar.months
         mean = float(plan.monthly_usd @ length / length.sum())
