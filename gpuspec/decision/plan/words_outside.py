@@ -13,10 +13,8 @@ COSTS = (
     "{count} providers, and {plan} in this plan."
 )
 ONE = "{work} costs {api} a month at {provider} (a price {days} days old), and {plan} in this plan."
-CHEAPER = "By API it costs less: were it for the cost, it would need no GPUs."
-EVEN = (
-    "The plan would cost less from {times} times its load on, where what it takes carries so many."
-)
+CHEAPER = "The API costs less: if only the cost counts, this work needs no GPUs."
+EVEN = "From {times} times its load on the plan would cost less, if its GPUs can carry that much."
 DEARER = "The plan costs less."
 LACKS = (
     "An API promises no times to tokens, changes prices and models, and the requests leave the "
