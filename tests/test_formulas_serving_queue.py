@@ -223,7 +223,8 @@ def test_in_flight_is_the_rate_times_the_time_of_each(about, isl, osl, load, wav
 @given(replicas(), ISL, OSL)
 def test_more_in_flight_is_never_less_throughput_nor_sooner_done(about, isl, osl):
     one, loads = replica(*about), np.unique(np.round(np.geomspace(1, 1024, 60)))
-    assume(fits(one, isl, osl))
+    # Shorter requests of a mixture of experts wait for vLLM's host: docs/serving.md.
+    assume(fits(one, isl, osl) and isl + osl >= 300)
     found = steady_state(one, loads, isl, osl)
     assert rises(found["requests_s"], WAVES)
     assert rises(latency(found, osl), WAVES)  # and so two replicas never do less than one
