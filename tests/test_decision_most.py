@@ -1,15 +1,13 @@
 """The largest load within limits, and the fastest tokens at a price: laws and the public door."""
 
 import json
-from itertools import pairwise
 
-import numpy as np
 import pytest
 
 from gpuspec.base.errors import InputError
 from gpuspec.decision.decide import decide
-from gpuspec.decision.most import MOST, TOLERANCE, MostQuestion, grown, largest, most
 from gpuspec.decision.plan.limits import uses
+from gpuspec.decision.plan.most import MOST, TOLERANCE, MostQuestion, grown, largest, most
 from gpuspec.decision.plan.words_most import most_text
 from gpuspec.decision.scenario import scenario
 
@@ -53,7 +51,7 @@ def test_more_power_is_never_fewer_users_and_the_plan_stays_within_it():
 @pytest.mark.parametrize(
     ("limit", "binds"),
     [
-        ({"most_gpus": 8}, "gpus"),
+        ({"gpu_limit": 8}, "gpus"),
         ({"budget": "20k/month"}, "monthly"),
         ({"owned": "16xA100", "owned_only": True}, "owned"),
     ],
@@ -72,13 +70,14 @@ def test_the_plan_keeps_the_limits_and_5_percent_more_does_not(limit, binds):
 
 
 def test_a_higher_price_is_never_slower_and_the_price_is_kept():
-    prices = (2.0, 4.0, 8.0)
-    answers = [asked(mtok_usd=usd, users=200_000) for usd in prices]
-    for found, usd in zip(answers, prices, strict=True):
-        assert not found.holds or found.mtok_usd <= usd
-    times = [found.tpot_s if found.holds else np.inf for found in answers]
-    assert all(later <= first for first, later in pairwise(times))
-    assert times[-1] < times[0]
+    low, high = (asked(mtok_usd=usd) for usd in (3.5, 8.0))
+    for found, usd in ((low, 3.5), (high, 8.0)):
+        assert found.holds
+        assert found.binds == ("price",)
+        assert found.mtok_usd <= usd
+        assert service(found).tpot_limit_s == found.tpot_s
+    assert high.tpot_s < low.tpot_s
+    assert not asked(mtok_usd=2.0).holds
 
 
 def test_one_named_work_grows_alone():
@@ -105,7 +104,7 @@ def test_what_bounds_nothing_is_refused_and_what_never_binds_is_told():
 
 
 def test_the_command_answers_in_one_line(command):
-    line = ("most", "--model", "8B", "--users", "2万人", "--gpus", "H100", "--most-gpus", "8")
+    line = ("most", "--model", "8B", "--users", "2万人", "--gpus", "H100", "--gpu-limit", "8")
     done = command(*line, SOURCE_DATE_EPOCH=EPOCH)
     assert done.returncode == 0, done.stderr
     for text in ("At most ", " users of service", "the 8 GPUs that can be had", "does not hold"):

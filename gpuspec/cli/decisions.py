@@ -20,7 +20,7 @@ from gpuspec.views.columns import headings
 
 if TYPE_CHECKING:
     from gpuspec.decision.decide import Decision
-    from gpuspec.decision.most import MostQuestion
+    from gpuspec.decision.plan.most import MostQuestion
     from gpuspec.decision.scenario import DecisionQuestion, Scenario
     from gpuspec.decision.upgrade import UpgradeQuestion
 
@@ -105,7 +105,7 @@ def most(question: "MostQuestion", params: tuple[str, ...], as_json: bool) -> No
     gpuspec most --model 70B --users 2000 --owned 16xA100 --owned-only
     gpuspec most mine.yaml --mtok-usd 5
     """
-    from gpuspec.decision.most import most as search
+    from gpuspec.decision.plan.most import most as search
     from gpuspec.decision.plan.words_line import assumed_text
     from gpuspec.decision.plan.words_most import most_record, most_text
     from gpuspec.decision.scenario import parsed

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from gpuspec.decision.gives import asked_limit
-from gpuspec.decision.most import QUICK, Grown, Most
 from gpuspec.decision.plan.limits import Use, uses
+from gpuspec.decision.plan.most import QUICK, Grown, Most
 from gpuspec.decision.plan.record import answer_record
 from gpuspec.decision.plan.words import Voice, percent, plain, plan_words, three_digits, voice_of
 from gpuspec.decision.plan.words_page import limit_words

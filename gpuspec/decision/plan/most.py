@@ -27,7 +27,7 @@ QUICK: dict[str, Any] = {"quick": True, "gap": 1e-2, "samples": 400}
 LOADS = ("users", "concurrency", "request_rate", "images_per_s")
 TPOT_S, SLOWEST_S = 0.05, 10.0
 """Time of an output token where the search begins if no limit is stated, and the longest tried."""
-BOUNDS = "say what bounds the answer: --budget, --power-kw, --most-gpus or --owned-only"
+BOUNDS = "say what bounds the answer: --budget, --power-kw, --gpu-limit or --owned-only"
 
 
 class MostQuestion(DecisionQuestion):
@@ -47,7 +47,7 @@ class MostQuestion(DecisionQuestion):
     power_kw: fields.Kilowatts | None = Field(
         None, description="Power of one's own rooms, in which all GPUs then stand: none is rented"
     )
-    most_gpus: fields.GpuCount | None = Field(None, description="GPUs that can be had at most")
+    gpu_limit: fields.GpuCount | None = Field(None, description="GPUs that can be had at most")
     owned_only: bool = Field(
         False, description="Whether only the GPUs that are owned are used: nothing is added or sold"
     )
@@ -59,8 +59,8 @@ class MostQuestion(DecisionQuestion):
         if self.power_kw is not None:
             limits = limits.model_copy(update={"power_kw": self.power_kw})
             allow = allow.model_copy(update={"modes": ("own",)})
-        if self.most_gpus is not None:
-            limits = limits.model_copy(update={"gpus": self.most_gpus})
+        if self.gpu_limit is not None:
+            limits = limits.model_copy(update={"gpus": self.gpu_limit})
         if self.owned_only:
             if not s.owned:
                 raise InputError("owned_only", True, "state what is owned, such as --owned 8xA100")
