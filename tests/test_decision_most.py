@@ -88,6 +88,8 @@ def test_one_named_work_grows_alone():
     both, alone = (most(MostQuestion.ask(work=work), s) for work in (None, "b"))
     assert [load.workload for load in alone.loads] == ["b"]
     assert alone.decision.scenario.workloads[0].request_rate == 4.0
+    assert "As they are: a." in most_text(alone)
+    assert "As they are" not in most_text(both)
     assert alone.times > both.times > 1
     with pytest.raises(InputError, match="work"):
         most(MostQuestion.ask(work="c"), s)

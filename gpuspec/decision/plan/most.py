@@ -44,7 +44,7 @@ class MostQuestion(DecisionQuestion):
         description="Most that a million output tokens may cost: asks how fast they can come; "
         "None: asks how large the load can be",
     )
-    power_kw: fields.Kilowatts | None = Field(
+    power_kw: Annotated[float, Range(0, 1e6, "kW", above=True)] | None = Field(
         None, description="Power of one's own rooms, in which all GPUs then stand: none is rented"
     )
     gpu_limit: fields.GpuCount | None = Field(None, description="GPUs that can be had at most")

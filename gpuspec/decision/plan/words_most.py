@@ -31,6 +31,9 @@ DEARER = "{work}: a million output tokens cost more than {price} even at {tpot} 
 NO_PLAN = "{work}: even with {tpot} for each output token no plan keeps all limits."
 PLAN = "The plan for it: {plan} It costs {usd} over {months}."
 STOPS = "What stands in the way: {limits}."
+STAY = "As they are: {works}."
+SURE = "All deadlines and limits are kept in {share} of the draws."
+UNDONE = "GPUs that cannot be rented are missing in {share} of the draws."
 BINDS = "What stands in the way of more: {limits}."
 LIMITS = {
     "capital": "the capital of {amount}",
@@ -52,7 +55,14 @@ def most_text(found: Most, language: str = "en") -> str:
     """Return the answer in sentences."""
     voice = voice_of(found.decision, language)
     first = _speed(found, voice) if found.place >= 0 else _load(found, voice)
-    return "\n".join([first, *_more(found, voice)])
+    return "\n".join(filter(None, [first, _still(found, voice), *_more(found, voice)]))
+
+
+def _still(found: Most, voice: Voice) -> str:
+    """Name the works whose load does not grow; empty where a speed is asked."""
+    moved = {load.workload for load in found.loads}
+    works = [w.name for w in found.asked.workloads if w.name not in moved and found.place < 0]
+    return voice.say(STAY, works=voice.listed(works)) if works else ""
 
 
 def _load(found: Most, voice: Voice) -> str:
@@ -86,6 +96,9 @@ def _more(found: Most, voice: Voice) -> Iterator[str]:
     best = found.decision.best
     values = {"plan": plan_words(best, voice), "usd": voice.money(best.expected_usd)}
     yield voice.say(PLAN, **values, months=voice.months(found.asked.horizon_months))
+    yield voice.say(SURE, share=percent(float(best.kept.mean())))
+    if best.undone:
+        yield voice.say(UNDONE, share=percent(best.undone))
     yield from (limit_words(use, voice) for use in _told(found))
     if not np.isfinite(found.beyond):
         return
