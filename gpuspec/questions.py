@@ -24,6 +24,7 @@ QUESTIONS = {
     "work": "gpuspec.topics.cost.ask:CostedWork",
     "api": "gpuspec.topics.cost.api:ApiQuestion",
     "decision": "gpuspec.decision.scenario.ask:DecisionQuestion",
+    "most": "gpuspec.decision.plan.most:MostQuestion",
     "upgrade": "gpuspec.decision.upgrade.ask:UpgradeQuestion",
     "claims": "gpuspec.topics.claims.ask:ClaimsQuestion",
     "validation": "gpuspec.topics.validation.ask:ValidationQuestion",

@@ -60,6 +60,7 @@ DIFFER = {  # one default a name, but for these: the question is another one
 BLANK_IN_SCENARIOS = {  # laid over a scenario: blank is as it says
     "decision": set(Line.model_fields),
     "upgrade": {"drift", *Line.model_fields},
+    "most": {*Line.model_fields},
 }
 
 

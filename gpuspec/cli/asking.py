@@ -24,7 +24,9 @@ class _Option(click.Option):
         told += f" (default: {field.shown})" if field.shown else ""
         hidden = name != field.name
         names = ["--" + name.replace("_", "-"), f"{field.name}_as_{name}"]
-        super().__init__(names, help=told, hidden=hidden, metavar=_metavar(field))
+        alone: dict[str, Any] = {"is_flag": False, "flag_value": "true"}
+        alone = alone if field.default is False else {}
+        super().__init__(names, help=told, hidden=hidden, metavar=_metavar(field), **alone)
         self.field = field.name
 
 

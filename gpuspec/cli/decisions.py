@@ -20,6 +20,7 @@ from gpuspec.views.columns import headings
 
 if TYPE_CHECKING:
     from gpuspec.decision.decide import Decision
+    from gpuspec.decision.plan.most import MostQuestion
     from gpuspec.decision.scenario import DecisionQuestion, Scenario
     from gpuspec.decision.upgrade import UpgradeQuestion
 
@@ -91,6 +92,33 @@ def answered(scenario: "Scenario", lang: str, as_json: bool, as_run: bool = Fals
         echo(f"\n{known}")
     if taken := settings_text(decision, lang, ("spare replicas",)).text:
         echo(f"\n{taken}")
+
+
+@asking("most", first="scenario", instead=lambda record, given: record.begins(given))
+@click.option("-p", "--param", "params", multiple=True, metavar="K=V", help="Set a value by path.")
+@json_option
+def most(question: "MostQuestion", params: tuple[str, ...], as_json: bool) -> None:
+    """Say how large the load of SCENARIO can be within its limits, or how fast at a price.
+
+    \b
+    gpuspec most --model 70B --users 2000 --power-kw 40
+    gpuspec most --model 70B --users 2000 --owned 16xA100 --owned-only
+    gpuspec most mine.yaml --mtok-usd 5
+    """
+    from gpuspec.decision.plan.most import most as search
+    from gpuspec.decision.plan.words_line import assumed_text
+    from gpuspec.decision.plan.words_most import most_record, most_text
+    from gpuspec.decision.scenario import parsed
+
+    found = search(question, question.over({k: parsed(v) for k, v in pairs(params).items()}))
+    if as_json:
+        echo_json(most_record(found))
+    else:
+        echo(f"{found.asked.name}\n\n{most_text(found, question.language)}")
+        if taken := assumed_text(found.asked, found.decision, question.language):
+            echo(f"\n{taken.text}")
+    if not found.holds:
+        sys.exit(UNANSWERED)
 
 
 @asking("decision", first="scenario", name="quotes", instead=lambda record, given: True)

@@ -73,10 +73,10 @@ def what_gives(decision: Decision) -> pd.DataFrame:
 
 def _of_limit(s: Scenario, name: str) -> Change | None:
     """Return how far one shared limit must go, with the others as they are."""
-    asked = _asked(s, name)
+    asked = asked_limit(s, name)
     if not np.isfinite(asked):
         return None
-    problem = problem_of(_without(s, name))
+    problem = problem_of(without(s, name))
     if not problem.able:
         return None
     problem = in_parts(problem) or problem
@@ -114,13 +114,13 @@ def _together(s: Scenario) -> list[Change]:
     """Return what all shared limits would have to be where no single one is enough."""
     free = s
     for name in FIELDS:
-        free = _without(free, name)
+        free = without(free, name)
     then = decide(free, quick=True)
     if not then.feasible:
         return []
     found = []
     for name in FIELDS:
-        asked, used = _asked(s, name), _used(then.best, name)
+        asked, used = asked_limit(s, name), _used(then.best, name)
         if used > asked * (1 + 1e-9):
             reason = "together with the others"
             cost, plan = then.best.expected_usd, then.best
@@ -139,13 +139,15 @@ def _used(plan: Plan, name: str) -> float:
     }[name]
 
 
-def _asked(s: Scenario, name: str) -> float:
+def asked_limit(s: Scenario, name: str) -> float:
+    """Return a limit of `FIELDS`; infinite where it was left open."""
     values = (s.budget.capital_usd, s.budget.monthly_usd, s.limits.total_kw, s.limits.gpus)
     value = dict(zip(FIELDS, (*values, s.budget.total_usd), strict=True))[name]
     return np.inf if value is None else float(value)
 
 
-def _without(s: Scenario, name: str) -> Scenario:
+def without(s: Scenario, name: str) -> Scenario:
+    """Return a scenario with a limit of `FIELDS` left open."""
     part, field = FIELDS[name].split(".")
     gone: dict[str, Any] = {field: None}
     gone |= {"racks": None} if name == "power" else {}

@@ -54,18 +54,13 @@ class Outside:
 
 def by_api(plan: Plan) -> list[Outside]:
     """Return the services of a plan whose model has an API price, in their order."""
-    s, cal, found = plan.problem.scenario, plan.problem.calendar, []
+    s, found = plan.problem.scenario, []
     for place, work in enumerate(s.workloads):
         if not isinstance(work, Inference) or work.network.kind != "llm":
             continue
-        mine = plan.problem.options[place]
-        on = mine.size_of >= 0
-        months = float(cal.months[on].sum())
-        rate = _busiest(plan, place, work)
-        if not months or not rate:
+        months, count = served(plan, place, work)
+        if not count:
             continue
-        mean = float((mine.sizes[mine.size_of[on]] * cal.months[on]).sum()) / months
-        count = requests_month(rate * mean, work.peak_factor, work.hours_per_month)
         offers = api_table(
             work.network.id,
             work.prompt_tokens,
@@ -78,6 +73,18 @@ def by_api(plan: Plan) -> list[Outside]:
         if len(offers):
             found.append(Outside(place, count, float(plan.work_usd[work.name]) / months, offers))
     return found
+
+
+def served(plan: Plan, place: int, work: Inference) -> tuple[float, float]:
+    """Return the months in which a service runs, and its requests in the mean one of them."""
+    mine, cal = plan.problem.options[place], plan.problem.calendar
+    on = mine.size_of >= 0
+    months = float(cal.months[on].sum())
+    if not months:
+        return 0.0, 0.0
+    mean = float((mine.sizes[mine.size_of[on]] * cal.months[on]).sum()) / months
+    rate = _busiest(plan, place, work) * mean
+    return months, requests_month(rate, work.peak_factor, work.hours_per_month)
 
 
 def _busiest(plan: Plan, place: int, work: Inference) -> float:
