@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 @click.option("--format", "kind", metavar="pdf|html|ipynb", help="By the suffix of the output.")
 @click.option("--show-code", is_flag=True, help="Print the code cells too.")
 @click.option("--appendix", is_flag=True, help="List every parameter, unchanged ones too.")
-@click.option("--lang", default="en", metavar="en|zh", help="Language of the labels.")
+@click.option("--lang", default="en", metavar="en|zh", help="Language of labels and story.")
 @click.option(
     "--date", metavar="YYYY-MM-DD", help="Day of the run; else SOURCE_DATE_EPOCH or today."
 )
@@ -90,7 +90,7 @@ def report(
 @click.option("-o", "--output", default="reports", show_default=True, help="Folder to write to.")
 @click.option("--format", "kind", default="pdf", show_default=True, metavar="pdf|html|ipynb")
 @click.option("-j", "--jobs", default=0, help="Reports at a time; one a core unless given.")
-@click.option("--lang", default="en", metavar="en|zh", help="Language of the labels.")
+@click.option("--lang", default="en", metavar="en|zh", help="Language of labels and story.")
 @json_option
 def reports(
     names: tuple[str, ...],

@@ -26,6 +26,7 @@ from traitlets.config import Config
 from gpuspec import __version__
 from gpuspec.catalog import data_as_of
 from gpuspec.report.notebooks import Notebook, Parameter
+from gpuspec.report.story import WORDS_OF_CELLS, heading_in, meaning_in, story_in
 from gpuspec.views.columns import headings
 from gpuspec.views.display import ShownTable
 from gpuspec.views.language import Words, translator
@@ -89,14 +90,17 @@ def compose(
 ) -> Document:
     """Take out of an executed notebook, which is left as it is, what the report shows.
 
-    `values` are the parameters that were set; `language` is that of the labels. The first section
-    stands under the title; what was asked, and the contents, come between it and the others. An
-    `appendix` lists every parameter.
+    `values` are the parameters that were set; `language` is that of the labels and, as far as the
+    catalogue has its texts, of the story. The first section stands under the title; what was asked,
+    and the contents, come between it and the others. An `appendix` lists every parameter.
     """
     words = translator(language)
     shown = _ShownOutputs(words)
     node, _ = shown.preprocess(_story(executed, notebook), {})
     node.cells = _speaking(node.cells)
+    for cell in node.cells:
+        if cell.cell_type == "markdown":
+            cell.source = story_in(cell.source, words)
     shown.put_front(node.cells)
     config = Config(TagRemovePreprocessor={"remove_cell_tags": LEFT_OUT, "enabled": True})
     exporter = MarkdownExporter(config=config)
@@ -108,7 +112,7 @@ def compose(
     title = next((str(t["title"]) for t in told_of(executed)), "")
     return Document(
         title=title or words(notebook.title),
-        question=words(notebook.title if title else notebook.question),
+        question=story_in(notebook.title if title else notebook.question, words),
         body=body,
         language=language,
         facts=_facts(notebook, values, words, day),
@@ -201,7 +205,7 @@ class _ShownOutputs(Preprocessor):
         elif "image/svg+xml" in data or "image/png" in data:
             markdown = self._figure(data, about)
         elif "text/markdown" in data or "text/latex" in data:
-            markdown = data.get("text/markdown") or data["text/latex"]
+            markdown = story_in(data.get("text/markdown") or data["text/latex"], self.words)
         else:
             output.data = {"text/plain": data.get("text/plain", "")}
             return output
@@ -219,7 +223,7 @@ class _ShownOutputs(Preprocessor):
         content = "".join(content.split())
         place = len(self.figures)
         figure = {"file": f"figure-{place}.{suffix}", "base64": content}
-        figure |= {"caption": about.get("caption", ""), "alt": about.get("alt", "")}
+        figure |= {key: self.words(about.get(key, "")) for key in ("caption", "alt")}
         self.figures.append(figure)
         image = f'<img src="data:{kind};base64,{escape(content)}" alt="{escape(figure["alt"])}">'
         if not figure["caption"]:
@@ -232,7 +236,7 @@ class _ShownOutputs(Preprocessor):
         )
 
     def _table(self, html: str, caption: str) -> str:
-        number, shown = len(self.tables) + 1, _read_back(html, caption)
+        number, shown = len(self.tables) + 1, _read_back(html, caption, self.words)
         self.tables.append(vars(shown))
         again = shown._repr_html_()
         label = f"<b>{escape(self.words('Table'))} {number}.</b> "
@@ -241,13 +245,18 @@ class _ShownOutputs(Preprocessor):
         return self._block(f"#shown-table({number - 1})", wrapped)
 
 
-def _read_back(html: str, caption: str) -> ShownTable:
-    """Read back the table that :mod:`gpuspec.views.display` wrote, which is well-formed."""
+def _read_back(html: str, caption: str, words: Words) -> ShownTable:
+    """Read back the table that :mod:`gpuspec.views.display` wrote, which is well-formed.
+
+    Headings and caption are put into the language of `words`, and the few words of any column.
+    """
     root = ElementTree.fromstring(html)
     head = root.findall("thead/tr/th")
     sides = [re.findall(r"text-align: (left|right|center)", c.get("style", ""))[0] for c in head]
     rows = [[cell.text or "" for cell in row] for row in root.findall("tbody/tr")]
-    return ShownTable([cell.text or "" for cell in head], rows, sides, caption)
+    rows = [[words(text) if text in WORDS_OF_CELLS else text for text in row] for row in rows]
+    heads = [heading_in(cell.text or "", words) for cell in head]
+    return ShownTable(heads, rows, sides, words(caption))
 
 
 def _asked(
@@ -257,7 +266,7 @@ def _asked(
         {
             "name": p.name,
             "value": _shown_value(values.get(p.name, p.default)),
-            "meaning": p.meaning,
+            "meaning": meaning_in(p.meaning, words),
             "changed": words("changed; default {default}").format(default=_shown_value(p.default))
             if values.get(p.name, p.default) != p.default
             else "",

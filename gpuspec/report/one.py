@@ -35,8 +35,9 @@ class Options(TypedDict, total=False):
     appendix: bool
     """Whether every parameter is listed at the end; those that were changed are in any case."""
     language: str
-    """Language of the report's own labels. The story keeps the notebook's, but a parameter called
-    ``language`` takes it, unless it is given."""
+    """Language of the report's labels, of columns and of the story as far as the catalogue has its
+    texts; sentences that code writes stay English. A parameter called ``language`` takes it, unless
+    it is given."""
     date: date | None
     """The day of the run, which is printed and from which ages count; else `SOURCE_DATE_EPOCH`,
     else today. Same notebook, parameters, data and date give the same bytes."""

@@ -1,0 +1,72 @@
+"""List the texts of the story that the Chinese catalogue lacks.
+
+    python tools/write_messages.py [--check]
+
+The story is what a report prints of a notebook's Markdown, the headings of tables' columns, and
+the meanings of parameters. Headings, titles, questions and columns are required to be there.
+"""
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from babel.messages.catalog import Catalog
+from babel.messages.pofile import read_po
+
+from gpuspec.report.notebooks import notebooks
+from gpuspec.report.story import meaning_texts, opening_texts, story_texts
+from gpuspec.views import language
+from gpuspec.views.columns import COLUMNS
+
+CATALOGUE = Path(language.__file__).parent / "locale/zh/LC_MESSAGES/gpuspec.po"
+ORIGINS = {"parameters": lambda: {t for n in notebooks() for t in meaning_texts(n)}} | {
+    f"notebooks/{n.path.name}": lambda n=n: set(story_texts(n)) for n in notebooks()
+}
+"""What the catalogue's entries say they come from, and the texts that are there."""
+
+
+def catalogue() -> Catalog:
+    """Return the Chinese catalogue."""
+    with CATALOGUE.open("rb") as file:
+        return read_po(file, locale="zh")
+
+
+def missing(texts: Iterable[str]) -> list[str]:
+    """Return the texts without a translation, each once, in their order."""
+    known = {str(m.id) for m in catalogue() if m.id and m.string}
+    return [text for text in dict.fromkeys(texts) if text not in known]
+
+
+def required() -> list[str]:
+    """Return every title, question, heading and column's heading."""
+    opening = [text for notebook in notebooks() for text in opening_texts(notebook)]
+    return opening + [c.heading for c in COLUMNS.values()] + ["low", "high"]
+
+
+def dead() -> list[str]:
+    """Return the entries of the story whose text is no longer where they say it is."""
+    found = []
+    for message in catalogue():
+        origins = [str(path) for path, _ in message.locations]
+        if origins and not any(message.id in ORIGINS[origin]() for origin in origins):
+            found.append(str(message.id))
+    return found
+
+
+def main() -> int:
+    """Print what is missing; ``--check`` fails where that is required, or an entry is dead."""
+    groups = {"titles, questions, headings, columns": required()}
+    groups |= {notebook.path.stem: story_texts(notebook) for notebook in notebooks()}
+    groups |= {"parameters": [t for n in notebooks() for t in meaning_texts(n)]}
+    for group, texts in groups.items():
+        lacking = missing(texts)
+        print(f"{group}: {len(lacking)} of {len(dict.fromkeys(texts))} without a translation")
+        print("".join(f"  {text}\n" for text in lacking), end="")
+    gone = dead()
+    print(f"entries whose text is gone: {len(gone)}")
+    print("".join(f"  {text}\n" for text in gone), end="")
+    return int("--check" in sys.argv and bool(gone or missing(required())))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
