@@ -112,7 +112,7 @@ def test_the_small_team_is_told_that_an_api_costs_less() -> None:
     assert one.requests_month == pytest.approx(16 / each * 200 * 3600, rel=0.01)
     assert one.even_times == pytest.approx(one.plan_month_usd / one.month_usd)
     page = answer_page(decision).text
-    assert "By API it costs less" in page
+    assert "The API costs less" in page
     assert "leave the house" in page
     assert "按 API" in answer_page(decision, "zh").text
     assert nothing_done(decision.best) == {}
