@@ -6,6 +6,7 @@ The story is what a report prints of a notebook's Markdown, the headings of tabl
 the meanings of parameters. Headings, titles, questions and columns are required to be there.
 """
 
+import ast
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,14 +14,23 @@ from pathlib import Path
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po
 
-from gpuspec.report.notebooks import notebooks
+from gpuspec.report.notebooks import Notebook, notebooks
 from gpuspec.report.story import meaning_texts, opening_texts, story_texts
 from gpuspec.views import language
 from gpuspec.views.columns import COLUMNS
 
 CATALOGUE = Path(language.__file__).parent / "locale/zh/LC_MESSAGES/gpuspec.po"
+
+
+def constants(notebook: Notebook) -> set[str]:
+    """Return the texts in a notebook's code: captions that do not depend on what was asked."""
+    cells = [c.source for c in notebook.node.cells if c.cell_type == "code"]
+    nodes = (node for source in cells for node in ast.walk(ast.parse(source)))
+    return {n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+
+
 ORIGINS = {"parameters": lambda: {t for n in notebooks() for t in meaning_texts(n)}} | {
-    f"notebooks/{n.path.name}": lambda n=n: set(story_texts(n)) for n in notebooks()
+    f"notebooks/{n.path.name}": lambda n=n: {*story_texts(n), *constants(n)} for n in notebooks()
 }
 """What the catalogue's entries say they come from, and the texts that are there."""
 
