@@ -181,6 +181,8 @@ def replicas(draw):
 
 ISL, OSL, LOAD = within(16, 32_768), within(1, 4096), within(1, 1024)
 laws = settings(max_examples=40, deadline=None)
+THOUSANDTH = 1e-3
+"""A request that comes between two shorter iterations may miss one more of them."""
 
 
 def fits(one, isl, osl, load=1):
@@ -223,8 +225,7 @@ def test_in_flight_is_the_rate_times_the_time_of_each(about, isl, osl, load, wav
 @given(replicas(), ISL, OSL)
 def test_more_in_flight_is_never_less_throughput_nor_sooner_done(about, isl, osl):
     one, loads = replica(*about), np.unique(np.round(np.geomspace(1, 1024, 60)))
-    # Shorter requests of a mixture of experts wait for vLLM's host: docs/serving.md.
-    assume(fits(one, isl, osl) and isl + osl >= 300)
+    assume(fits(one, isl, osl))
     found = steady_state(one, loads, isl, osl)
     assert rises(found["requests_s"], WAVES)
     assert rises(latency(found, osl), WAVES)  # and so two replicas never do less than one
@@ -250,9 +251,9 @@ def test_more_bandwidth_is_never_slower(about, isl, osl, load, factor):
     assume(fits(slow, isl, osl))
     for requests in (np.inf, load):
         before, after = (steady_state(r, load, isl, osl, requests=requests) for r in (slow, fast))
-        assert after["ttft_s"] <= before["ttft_s"] * (1 + EXACT)
-        assert osl == 1 or after["tpot_s"] <= before["tpot_s"] * (1 + EXACT)
-        assert after["requests_s"] >= before["requests_s"] * (1 - EXACT)
+        assert after["ttft_s"] <= before["ttft_s"] * (1 + THOUSANDTH)
+        assert osl == 1 or after["tpot_s"] <= before["tpot_s"] * (1 + THOUSANDTH)
+        assert after["requests_s"] >= before["requests_s"] * (1 - THOUSANDTH)
 
 
 @laws

@@ -372,6 +372,7 @@ def _cycle(
     # Launches take as long for many prompts as for one: a share of iterations has some.
     launches, busy = both["launches"] - alone["launches"], np.minimum(starts / lump, 1.0)
     once = once + pieces / pp * (1 - busy) * launches
+    prompt["launches"] = np.zeros(())  # they are in `launches` and `once`
     way = replica.arrival_seconds(client, i)
     mean = (turns * (total_seconds(alone) + busy * launches) + n * total_seconds(prompt)) / turns
     sending = replica.sending_seconds(decoding, mean, client)
@@ -382,7 +383,6 @@ def _cycle(
     turns = np.maximum(late + pieces + o - 1, n * (new + o - 1) / whole)
     # Held back until so many have come: the mean of them waits half as long.
     once = once + held / np.maximum(starts, 1e-9) / 2 * total_seconds(alone)
-    prompt["launches"] = np.zeros(())
     return _Cycle(
         chunk,
         pieces,
