@@ -14,6 +14,25 @@ from hypothesis import strategies as st
 Pick = Callable[[Sequence[Any]], Any]
 Plain = dict[str, Any]
 
+SERVICE: Plain = {
+    "kind": "inference",
+    "name": "chat",
+    "model": "Llama-3.1-8B",
+    "isl": 1024,
+    "concurrency": 400,
+    "tpot_limit_s": 0.03,
+}
+JOB: Plain = {
+    "kind": "training",
+    "name": "tuning",
+    "model": "Llama-3.1-8B",
+    "tokens": 5e9,
+    "deadline_days": 10,
+    "global_batch": 128,
+    "runs_per_year": 6,
+}
+"""A service and a job that several tests ask for."""
+
 COMMON = ("A100", "H100", "H200")
 PRICED = (*COMMON, "H100 PCIe", "H100 NVL", "a100-pcie-80", "A100 40GB SXM", "L40S", "B200")
 PRICED += ("MI300X", "H20", "H800")

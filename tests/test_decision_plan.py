@@ -12,6 +12,7 @@ from babel.messages.pofile import read_po
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nbformat import v4
+from scenarios import JOB, SERVICE
 
 from gpuspec.base.errors import InputError
 from gpuspec.constants.engine import engine
@@ -37,23 +38,6 @@ from gpuspec.report.compose import _speaking
 from gpuspec.topics.ways import capacity
 from gpuspec.views import language
 
-SERVICE = {
-    "kind": "inference",
-    "name": "chat",
-    "model": "Llama-3.1-8B",
-    "isl": 1024,
-    "concurrency": 400,
-    "tpot_limit_s": 0.03,
-}
-JOB = {
-    "kind": "training",
-    "name": "tuning",
-    "model": "Llama-3.1-8B",
-    "tokens": 5e9,
-    "deadline_days": 10,
-    "global_batch": 128,
-    "runs_per_year": 6,
-}
 BOTH = {
     "name": "both",
     "workloads": [SERVICE, JOB],

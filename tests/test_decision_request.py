@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from scenarios import JOB, SERVICE
 
 from gpuspec.base.errors import InputError
 from gpuspec.base.rows import csv_text, plain_cell
@@ -17,23 +18,6 @@ from gpuspec.decision.scenario import asked_scenario, scenario
 from gpuspec.decision.worth import QUOTE, offers_taken, variants, worth
 from gpuspec.topics.cost.prices import open_rows, read_quotes
 
-JOB = {
-    "kind": "training",
-    "name": "tuning",
-    "model": "Llama-3.1-8B",
-    "tokens": 5e9,
-    "deadline_days": 10,
-    "global_batch": 128,
-    "runs_per_year": 6,
-}
-SERVICE = {
-    "kind": "inference",
-    "name": "chat",
-    "model": "Llama-3.1-8B",
-    "isl": 1024,
-    "concurrency": 400,
-    "tpot_limit_s": 0.03,
-}
 ASKED = {"name": "ask", "horizon_months": 24, "workloads": [SERVICE, JOB]}
 
 

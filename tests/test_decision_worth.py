@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scenarios import SERVICE
 from scipy.stats import norm
 
 from gpuspec.decision import worth as worths
@@ -12,14 +13,6 @@ from gpuspec.decision.plan import words, words_page, words_worth
 from gpuspec.decision.scenario import scenario
 from gpuspec.decision.worth import partial_usd, perfect_usd, regrets, variants, worth
 
-SERVICE = {
-    "kind": "inference",
-    "name": "chat",
-    "model": "Llama-3.1-8B",
-    "isl": 1024,
-    "concurrency": 400,
-    "tpot_limit_s": 0.03,
-}
 ONE = {"name": "one", "horizon_months": 24, "workloads": [SERVICE]}
 DRAWS = 2000
 

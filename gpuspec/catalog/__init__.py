@@ -71,18 +71,14 @@ def gpu(name: str, data: _Folder = None) -> Gpu:
     return find("gpus", Gpu, name, data)
 
 
-def gpu_titles(data: _Folder = None) -> dict[str, str]:
+@kept
+def gpu_titles() -> dict[str, str]:
     """Return what people call each GPU, by id; its memory is said where two differ in nothing else.
 
     >>> gpu_titles()["h200-sxm-141"], gpu_titles()["a100-sxm-40"], gpu_titles()["l40s-pcie-48"]
     ('H200 SXM', 'A100 SXM 40 GB', 'L40S PCIe')
     """
-    return _gpu_titles(*edition(data))
-
-
-@lru_cache(maxsize=8)
-def _gpu_titles(folder: Path | None, stamp: object) -> dict[str, str]:
-    parts = {row["id"]: _TITLE.fullmatch(row["id"]) for row in table_rows("gpus", folder)}
+    parts = {row["id"]: _TITLE.fullmatch(row["id"]) for row in table_rows("gpus")}
     short = {
         key: " ".join(filter(None, (p["family"].upper().replace("-", " "), _FORMS[p["form"]])))
         for key, p in parts.items()

@@ -310,6 +310,16 @@ class Plan:
         return pd.DataFrame(rows, columns=["gpu", "gpus", "month", "worth_usd"])
 
     @cached_property
+    def offers_used(self) -> list[int]:
+        """Places of the offers that are taken: signed, then by use."""
+        kinds, found = self.problem.kinds, [int(o) for o in self.signed["offer"]]
+        by_use = {"on-demand": kinds.hour_offer, "spot": kinds.spot_offer}
+        for gpu, mode in zip(self.rented["gpu"], self.rented["mode"], strict=True):
+            if mode in by_use:
+                found.append(int(by_use[mode][kinds.names.index(gpu)]))
+        return list(dict.fromkeys(found))
+
+    @cached_property
     def rented(self) -> pd.DataFrame:
         """One row a kind and way of paying by use: ``gpu``, ``mode`` (on-demand, spot; missing
         where it cannot be rented), ``beside`` (GPUs that are signed for or owned, at most),

@@ -177,11 +177,12 @@ def settled(figure: Figure) -> None:
     """
     for axes in figure.axes:
         for axis in (axes.xaxis, axes.yaxis):
+            if not isinstance(axis.get_major_formatter(), (FixedFormatter, FuncFormatter)):
+                continue
             labels = [label.get_text() for label in axis.get_majorticklabels()]
-            if labels != [named(label) for label in labels] and isinstance(
-                axis.get_major_formatter(), (FixedFormatter, FuncFormatter)
-            ):
-                axis.set_ticks(axis.get_majorticklocs(), [named(label) for label in labels])
+            names = [named(label) for label in labels]
+            if names != labels:
+                axis.set_ticks(axis.get_majorticklocs(), names)
     for text in figure.findobj(Text):
         text.set_parse_math(False)
         text.set_fontfamily(FACES["font.family"])

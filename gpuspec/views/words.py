@@ -7,8 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from gpuspec.base.lazy import pd
-from gpuspec.catalog import gpu_titles
+from gpuspec.catalog import gpu_titles, kept
 from gpuspec.views.columns import unit_of_days
+
+_CODE = re.compile(r"(```.*?```|`[^`]*`)", re.DOTALL)
 
 
 def rows(table: pd.DataFrame) -> Any:
@@ -22,14 +24,17 @@ def named(text: str) -> str:
     >>> named("2 x h200-sxm-141, see `gpuspec estimate M --gpus h200-sxm-141`")
     '2 x H200 SXM, see `gpuspec estimate M --gpus h200-sxm-141`'
     """
-    titles = gpu_titles()
-    ids = "|".join(map(re.escape, sorted(titles, key=len, reverse=True)))
-    parts = re.split(r"(```.*?```|`[^`]*`)", str(text), flags=re.DOTALL)
-    parts[::2] = [
-        re.sub(rf"(?<![\w./-])({ids})(?![\w-])", lambda found: titles[found[1]], part)
-        for part in parts[::2]
-    ]
+    titles, ids = gpu_titles(), _ids()
+    parts = _CODE.split(str(text))
+    parts[::2] = [ids.sub(lambda found: titles[found[0]], part) for part in parts[::2]]
     return "".join(parts)
+
+
+@kept
+def _ids() -> re.Pattern[str]:
+    """Return what finds the id of a GPU in a text."""
+    ids = "|".join(map(re.escape, sorted(gpu_titles(), key=len, reverse=True)))
+    return re.compile(rf"(?<![\w./-])(?:{ids})(?![\w-])")
 
 
 def listed(words: list[str]) -> str:

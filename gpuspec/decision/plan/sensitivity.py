@@ -65,15 +65,7 @@ class Gap:
     @property
     def offers_used(self) -> list[int]:
         """Places of the offers that the two plans take."""
-        used: set[int] = set()
-        for plan in self.plans:
-            p = plan.problem
-            used |= {int(o) for o in plan.signed["offer"]}
-            by_use = {"on-demand": p.kinds.hour_offer, "spot": p.kinds.spot_offer}
-            for gpu, mode in zip(plan.rented["gpu"], plan.rented["mode"], strict=True):
-                if mode in by_use:
-                    used.add(int(by_use[mode][p.kinds.names.index(gpu)]))
-        return sorted(used)
+        return sorted({place for plan in self.plans for place in plan.offers_used})
 
     def _share(self, plans: list[Plan]) -> float:
         costs = [plan.expected_usd for plan in plans]

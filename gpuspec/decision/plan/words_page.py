@@ -153,7 +153,7 @@ def _answer(decision: Decision, voice: Voice) -> Iterator[Markdown]:
         text = "All deadlines and limits are kept in {share} of the draws alone."
         yield Markdown("**{}**").format(say(text, share=percent(sure)))
     yield Markdown("**{}** {}").format(plan_words(best, voice), grade_sentence(decision, voice))
-    taken = decision.offers.iloc[offers_of(decision, best)]
+    taken = decision.offers.iloc[best.offers_used]
     if where := voice.joined(place_sentences(decision.scenario, taken, voice)):
         yield _headed(voice, "Where", where)
     if enough := enough_sentence(best, voice):
@@ -199,16 +199,6 @@ def _rest(decision: Decision, evens: pd.DataFrame | None, voice: Voice) -> Itera
 # --- what is signed, and whether it is enough -----------------------------------------------------
 
 
-def offers_of(decision: Decision, plan: Plan) -> list[int]:
-    """Return the places of the offers that a plan takes: signed, then by use."""
-    kinds, found = plan.problem.kinds, [int(o) for o in plan.signed["offer"]]
-    by_use = {"on-demand": kinds.hour_offer, "spot": kinds.spot_offer}
-    for gpu, mode in zip(plan.rented["gpu"], plan.rented["mode"], strict=True):
-        if mode in by_use:
-            found.append(int(by_use[mode][kinds.names.index(gpu)]))
-    return list(dict.fromkeys(found))
-
-
 def grades(offers: pd.DataFrame) -> pd.Series:
     """Return how firm each price is: its own grade, else by age, derivation and who said it."""
     if "grade" in offers:
@@ -220,13 +210,13 @@ def grades(offers: pd.DataFrame) -> pd.Series:
 
 def grade_of(decision: Decision, plan: Plan) -> str:
     """Return the grade of the worst price of a plan; firm where it pays none."""
-    found = grades(decision.offers.iloc[offers_of(decision, plan)])
+    found = grades(decision.offers.iloc[plan.offers_used])
     return max(found, key=GRADES.index, default="firm")
 
 
 def grade_sentence(decision: Decision, voice: Voice) -> str:
     """Say how firm the worst price of the recommendation is; empty where it pays none."""
-    rows = decision.offers.iloc[offers_of(decision, decision.best)]
+    rows = decision.offers.iloc[decision.best.offers_used]
     if rows.empty:
         return ""
     found = grades(rows)
@@ -767,7 +757,7 @@ def unread_sentence(decision: Decision, voice: Voice) -> str:
     half = (s.limits.racks is None) != (s.limits.rack_kw is None)
     found += ["limits.racks" if s.limits.racks else "limits.rack_kw"] if half else []
     if s.allow.vendors and decision.feasible:
-        taken = decision.offers.iloc[offers_of(decision, decision.best)]
+        taken = decision.offers.iloc[decision.best.offers_used]
         other = ~taken["provider"].isin(s.allow.vendors) & ~taken["mode"].isin(("own", "owned"))
         text = "allow.vendors ({names}: no price of these providers is known)"
         found += _elsewhere(taken[other], text, voice)

@@ -4,17 +4,14 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.base.errors import InputError, UnknownNameError
-from gpuspec.catalog.models import Model, model
 from gpuspec.constants.engine import engine as _any_engine
 from gpuspec.constants.posttraining import posttraining_interval, posttraining_terms
-from gpuspec.constants.training import framework
 from gpuspec.evidence.measurements.described import row_levels
 from gpuspec.evidence.measurements.posttraining import METRICS, predicted_posttraining, prepared
 from gpuspec.evidence.measurements.rows import Row, weights_of
 from gpuspec.evidence.validation.common import NO_RATIOS, Kind, judged
 from gpuspec.evidence.validation.reading import Columns, known_gpu, named_model, remembered
-from gpuspec.evidence.validation.training import check_split
-from gpuspec.formulas.memory import need_layer_order
+from gpuspec.evidence.validation.training import check_split, framework_id, ordered_model
 from gpuspec.formulas.recompute import recompute_of
 
 ALGORITHMS = ("grpo", "ppo")
@@ -36,17 +33,8 @@ BLANKS = {
 }
 """What a blank text means."""
 WHOLE = ("n_gpus", "prompts", "generations")
-_framework = remembered(lambda name: framework(name)[0])
 _engine = remembered(lambda name: _any_engine(name, "").engine)
-
-
-@remembered
-def _model(name: str) -> Model:
-    network = model(name)
-    need_layer_order(network, "reinforcement learning")
-    return network
-
-
+_model = ordered_model("reinforcement learning")
 COLUMNS = Columns(
     kind="posttraining",
     needed=("algorithm", "gpu", "n_gpus", "model", "prompts", "generations", "answer_tokens"),
@@ -64,7 +52,7 @@ COLUMNS = Columns(
     lowered=(*CHOICES, "recompute"),
     truths=("reference",),
     metrics=METRICS,
-    names={"gpu": known_gpu, "model": _model, "framework": _framework, "engine": _engine},
+    names={"gpu": known_gpu, "model": _model, "framework": framework_id, "engine": _engine},
 )
 
 
@@ -75,7 +63,7 @@ def _check(row: Row) -> None:
     for column, allowed in CHOICES.items():
         if row.get(column, "") not in allowed:
             raise UnknownNameError(column, row[column], filter(None, allowed))
-    _framework(row.get("framework") or BLANKS["framework"])
+    framework_id(row.get("framework") or BLANKS["framework"])
     _any_engine(row.get("engine") or BLANKS["engine"], row.get("engine_version", ""))
     weights_of(row["model"], row.get("weight_precision") or BLANKS["weight_precision"])
     recompute_of(row.get("recompute") or "none", network.layers)
@@ -116,7 +104,7 @@ def _named(rows: pd.DataFrame) -> pd.DataFrame:
 
     return rows.assign(
         gpu=[known_gpu(name).id for name in rows["gpu"]],
-        framework=[_framework(name) for name in rows["framework"]],
+        framework=[framework_id(name) for name in rows["framework"]],
         engine_version=rows.get("engine_version", ""),
         reference=rows["reference"] == "true",
         max_answer_tokens=numbers("max_answer_tokens", 2 * rows["answer_tokens"]),

@@ -1,5 +1,7 @@
 """Hold the model of training against anybody's measurements."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 
@@ -53,16 +55,21 @@ CHOICES = {
 }
 """What a column may say; blanks are filled as `prepared_training` documents."""
 _recipe = remembered(_any_recipe)
-_framework = remembered(lambda name: framework(name)[0])
+framework_id = remembered(lambda name: framework(name)[0])
 
 
-@remembered
-def _model(name: str) -> Model:
-    network = model(name)
-    need_layer_order(network, "training speed")
-    return network
+def ordered_model(what: str) -> Callable[[str], Model]:
+    """Return the look-up of models whose order of layers is known, as `what` needs it."""
+
+    def found(name: str) -> Model:
+        network = model(name)
+        need_layer_order(network, what)
+        return network
+
+    return remembered(found)
 
 
+_model = ordered_model("training speed")
 COLUMNS = Columns(
     kind="training",
     needed=("gpu", "n_gpus", "model", "seq_len"),
@@ -85,7 +92,7 @@ COLUMNS = Columns(
     lowered=(*CHOICES, "recompute"),
     truths=("sequence_parallel", "tp_overlap"),
     metrics=(*METRICS, *MEMORY),
-    names={"gpu": known_gpu, "model": _model, "framework": _framework},
+    names={"gpu": known_gpu, "model": _model, "framework": framework_id},
 )
 MOST_USED = 1.0
 """Share of a GPU's dense peak beyond which a figure is no measurement."""
@@ -98,7 +105,7 @@ PERCENT = (100, "in percent: divide it by 100")
 def _with_ids(rows: pd.DataFrame) -> pd.DataFrame:
     """Return rows with the canonical ids, and whether the fit had seen their framework."""
     fitted = stored("training")["frameworks"]
-    ids = [_framework(name) for name in rows["framework"]]
+    ids = [framework_id(name) for name in rows["framework"]]
     rows = rows.assign(
         gpu=[known_gpu(name).id for name in rows["gpu"]],
         framework=ids,
@@ -120,7 +127,7 @@ def _check(row: Row) -> None:
         if row.get(column, "") not in allowed:
             raise UnknownNameError(column, row[column], filter(None, allowed))
     recompute_of(row.get("recompute") or "none", network.layers)
-    _framework(row["framework"])
+    framework_id(row["framework"])
     if row.get("recipe"):
         _recipe(row["recipe"])
     if row["precision"] not in device.precisions:
