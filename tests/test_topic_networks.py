@@ -9,9 +9,16 @@ from hypothesis import strategies as st
 
 from gpuspec.base.errors import UnknownNameError
 from gpuspec.catalog import gpu
-from gpuspec.constants.collectives import collective_errors, collective_interval
+from gpuspec.constants.collectives import (
+    FAR_NETWORKS,
+    collective_errors,
+    collective_interval,
+    joined_ground,
+)
 from gpuspec.constants.fabrics import NETWORKS, board_fabric, fabric
 from gpuspec.constants.ground import KNOWN
+from gpuspec.evidence.measurements.collectives import prepared_collectives
+from gpuspec.evidence.measurements.rows import measurements
 from gpuspec.formulas.networks import (
     OPERATIONS,
     algorithm_bandwidth,
@@ -134,6 +141,27 @@ def test_held_out_errors_keep_what_the_documents_promise():
     low, high = collective_interval([1.0, 1.0], [2**10, 2**30], [1, 4])
     assert (low < 1).all()
     assert (high > 1).all()
+
+
+def test_lines_of_far_ground_count_the_rows_whose_answers_say_far():
+    rows, errors = prepared_collectives(measurements("collectives")), collective_errors()
+    asked = zip(rows["link"], rows["gpus_per_node"], rows["network_kind"], strict=True)
+    far = [
+        kind in ("slingshot", "efa-shared", "tcp") or (link in ("pcie-4", "pcie-5") and cards > 2)
+        for link, cards, kind in asked
+    ]
+    place = rows["reach"] + ", " + rows["size"] + np.where(far, ", far ground", "")
+    counts = place.value_counts()
+    assert errors.loc[counts.index, "rows"].to_dict() == counts.to_dict()
+    levels = {kind: joined_ground(gpu("H100"), 16, kind, 400.0).level for kind in NETWORKS}
+    assert {kind for kind, level in levels.items() if level == "far"} == set(FAR_NETWORKS)
+
+
+def test_far_intervals_are_as_wide_as_far_errors():
+    found = collective_interval(np.ones(2), 2**30, 2, "nvlink-4", [0, 2], "infiniband")
+    (near_low, far_low), (near_high, far_high) = found
+    assert far_low < 0.7 * near_low
+    assert far_high > 1.5 * near_high
 
 
 @pytest.fixture(scope="module")

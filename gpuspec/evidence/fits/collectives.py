@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.constants.fabrics import NETWORKS
+from gpuspec.constants.ground import FAR, TOPICS, ground_codes
 from gpuspec.constants.links import LinkTerms, NetworkTerms
 from gpuspec.constants.stored import Stored
 from gpuspec.constants.terms import Terms
@@ -205,7 +206,11 @@ def calibrate() -> Stored:
     said = described("collectives", rows)
     error = np.log(measured_seconds(rows) / predicted)
     of = Errors(error, rows, said[FACTORS["collectives"]], "collectives", said)
-    labels = [rows["size"], rows["reach"] + ", " + rows["size"], rows["span"], rows["link"]]
+    record = ground_record_of("collectives", said, of.publishers)
+    codes = ground_codes("collectives", {n: said[n] for n in TOPICS["collectives"].columns}, record)
+    # A headline is of settings that an answer does not call far; those have a line of their own.
+    known = np.where(codes == FAR, ", far ground", "")
+    labels = [rows["size"], rows["reach"] + ", " + rows["size"] + known, rows["span"], rows["link"]]
     labels += [(said["network"] + ", " + rows["size"]).where(said["network"] != "", "")]
     inside = rows["nodes"] == 1
     return {
@@ -219,7 +224,7 @@ def calibrate() -> Stored:
         "errors": {n: e for label in labels for n, e in of.by(label).items()} | of.by_ground(),
         "floor": _floor(rows, predicted),
         "intervals": {"seconds": of.interval},
-        "ground": {"collectives": ground_record_of("collectives", said, of.publishers)},
+        "ground": {"collectives": record},
         "held_out": case_values(rows, predicted),
         "provenance": provenance(
             "collectives",
