@@ -58,6 +58,8 @@ starts at NCCL's, since adapters of another year reach another."""
 KIN = 0.5
 """How much less a network may leave its family than its family may leave where fits start."""
 STEP = 0.01
+HELD_BACK, EQUAL = 0.25, 0.5
+"""Powers of `row_weights`: publishers weighed as the square root of their rows, and all alike."""
 
 
 def _fit(
@@ -66,8 +68,12 @@ def _fit(
     centre: T,
     spread: Mapping[str, float],
     kin: float = 1.0,
+    power: float = HELD_BACK,
 ) -> T:
-    """Return the constants that fit prepared rows, drawn to `centre` in log space."""
+    """Return the constants that fit prepared rows, drawn to `centre` in log space.
+
+    `power`: how much publishers of many rows are held back (`row_weights`).
+    """
     from scipy.optimize import least_squares
 
     terms = type(centre)
@@ -76,7 +82,7 @@ def _fit(
     floor = np.maximum(low, high * 1e-4)
     width = kin * np.array([spread.get(name, LOOSE) for name in limits])
     begin = np.log(np.clip(list(centre.model_dump().values()), floor * 1.0001, high * 0.9999))
-    weight, calls = row_weights(rows["publisher"], 0.25), Collectives(rows)
+    weight, calls = _weights(rows["publisher"], power), Collectives(rows)
     measured = np.log(measured_seconds(rows))
 
     def errors(points: np.ndarray) -> np.ndarray:
@@ -102,12 +108,22 @@ def _fit(
     return terms(**dict(zip(limits, map(float, values), strict=True)))
 
 
+def _weights(publishers: "pd.Series[str]", power: float) -> np.ndarray:
+    """Return the weight of each row: publishers against each other by `power`, all as ever."""
+    weight, usual = (row_weights(publishers, p) for p in (power, HELD_BACK))
+    return np.asarray(weight * np.sqrt(np.sum(usual**2) / np.sum(weight**2)))
+
+
 def fit_link(rows: pd.DataFrame, link: str) -> LinkTerms:
     """Fit a link's constants to the single-node rows among `rows`; where none is, the start."""
     part = rows[(rows["fitted_link"] == link) & (rows["nodes"] == 1)]
     pcie = link.startswith("pcie")
     start, spread = (PCIE, PCIE_SPREAD) if pcie else (LinkTerms(), LINK_SPREAD)
-    return _fit(part, lambda terms: ({link: terms}, {}), start, spread) if len(part) else start
+    if part.empty:
+        return start
+    # Servers of PCIe cards differ by a factor of ten: each counts the same, whatever its rows.
+    power = EQUAL if pcie else HELD_BACK
+    return _fit(part, lambda terms: ({link: terms}, {}), start, spread, power=power)
 
 
 def fit_networks(rows: pd.DataFrame, links: Links, kinds: Iterable[str]) -> Networks:
