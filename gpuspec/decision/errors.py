@@ -271,6 +271,10 @@ class Draws:
         """Return (S,) the factor on the price of an offer."""
         return np.asarray(self.prices[offer])
 
+    def market(self, mode: str) -> np.ndarray:
+        """Return (S,) what the market of rents does to a price of a mode."""
+        return market_factors([mode], self.samples, self.seed)[0]
+
     def speed(
         self, workload: Any, gpu_id: str, precision: str, wide: bool, gpus: int
     ) -> np.ndarray:

@@ -16,7 +16,7 @@ from gpuspec.decision.calendar import Calendar
 from gpuspec.decision.contracts import Contracts, Kinds
 from gpuspec.decision.errors import Draws
 from gpuspec.decision.options import Options
-from gpuspec.decision.programme.choices import POOL, Choices, choices_of, pool_layers
+from gpuspec.decision.programme.choices import NONE, POOL, Choices, choices_of, pool_layers
 from gpuspec.decision.recourse import Layers, Tail, slopes, tail_of
 from gpuspec.decision.scenario import Scenario
 
@@ -86,8 +86,8 @@ class Problem:
 
     @property
     def able(self) -> bool:
-        """Whether each work that is there at all has a way to run."""
-        return all(len(o.needs) > 0 or not (o.size_of >= 0).any() for o in self.options)
+        """Whether each work that is there at all has a way to run, or may be bought."""
+        return all(o.needs or o.bought or not (o.size_of >= 0).any() for o in self.options)
 
     @cached_property
     def choices(self) -> Choices:
@@ -285,19 +285,23 @@ class Model:
             effort.kind_usd_year * float(p.calendar.edges[-1]) / 12,
         )
         self.used = self._add((kinds,), kind_usd, 1.0, whole=False)
-        self.constant -= kind_usd  # something runs somewhere
+        self.constant -= kind_usd  # something runs somewhere, or
+        if (cho.kind == NONE).any():
+            idle = self._add((1,), kind_usd, 1.0, whole=False)
+            self._row((self.used, 1.0), (idle, 1.0), low=1.0)
         for w, mine in enumerate(p.options):
             moves = (several or mine.split) and (mine.size_of >= 0).any()
             self.constant -= effort.workload_usd * bool(moves)  # each work runs somewhere
             forms = [i for i in range(len(mine.needs)) if mine.changes_format(i)]
-            for k in range(kinds):
+            for k in (*range(kinds), NONE):
                 columns = np.flatnonzero((cho.workload == w) & (cho.kind == k))
                 if not len(columns):
                     continue
                 moved = self._once(effort.workload_usd * bool(moves), columns)
                 for e in np.unique(cho.round[columns]):
                     at = columns[cho.round[columns] == e]
-                    self._row((self.x[at], 1.0), (self.used[k], -1.0), high=0.0)
+                    if k != NONE:
+                        self._row((self.x[at], 1.0), (self.used[k], -1.0), high=0.0)
                     if moved >= 0:
                         self._row((self.x[at], 1.0), (moved, -1.0), high=0.0)
             changed = np.flatnonzero((cho.workload == w) & np.isin(cho.way, forms))
