@@ -2,12 +2,10 @@
 
 import csv
 import io
-import json
 import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from datetime import date
 from pathlib import Path
@@ -16,12 +14,9 @@ import psutil
 import pytest
 import yaml
 
-from gpuspec.base.errors import InputError
 from gpuspec.base.rows import plain_cell
 from gpuspec.batch import run as batches
-from gpuspec.batch.questions import questions
 from gpuspec.batch.run import Batch
-from gpuspec.batch.store import Store
 from gpuspec.crew.cluster import done_in_parallel
 from gpuspec.crew.hand import Hand, Job
 
@@ -182,7 +177,9 @@ def test_a_job_that_does_harm_is_named_and_the_next_one_is_done():
 def test_a_full_disk_is_named(tmp_path):
     (tmp_path / "q.csv").write_text("name,model,users\nchat,Llama-3.1-8B,50\n")
     script = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (6000, 6000))\n"
-    script += f"from gpuspec.cli import main; main(['batch', 'q.csv', '-o', 'out', '--date', '{DAY}'])"
+    script += (
+        f"from gpuspec.cli import main; main(['batch', 'q.csv', '-o', 'out', '--date', '{DAY}'])"
+    )
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=200
     )

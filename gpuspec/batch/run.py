@@ -25,6 +25,7 @@ FOLDERS = {DECISION: ("decisions", ".json"), REPORT: ("reports", ".pdf")}
 RUN, BEFORE, SUMMARY, PRICES = "run.json", "before.json", "summary.csv", "prices"
 MOST_ANSWER_BYTES = 2**26
 WARM = ("gpuspec.batch.warm",)
+WARM_REPORTS = (*WARM, "gpuspec.report.warm")
 COLUMNS = ["name", "place", "decision", "feasible", "plan", "expected_usd", "low", "high"]
 COLUMNS += ["upfront_usd", "cash_month_usd", "gpus", "power_kw", "probability", "price_grade"]
 COLUMNS += ["runner_up", "report", "problem"]
@@ -148,8 +149,8 @@ def _absolute(place: str) -> str:
 
 def _job(kind: str, order: Order, batch: Batch) -> Job:
     target = {DECISION: "decided", REPORT: "reported"}[kind]
-    where = f"gpuspec.batch.work:{target}"
-    return Job(order.key, where, (order,), batch.timeout_s, batch.memory_bytes, WARM)
+    where, warm = f"gpuspec.batch.work:{target}", WARM_REPORTS if batch.reports else WARM
+    return Job(order.key, where, (order,), batch.timeout_s, batch.memory_bytes, warm)
 
 
 class _Progress:

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 HEAD = struct.Struct("!Q")
 MOST_FILES = 1
-_HANG_UP = getattr(select, "POLLRDHUP", 0) | select.POLLHUP
+HANG_UP = getattr(select, "POLLRDHUP", 0) | select.POLLHUP
 
 
 class Call(NamedTuple):
@@ -119,7 +119,7 @@ def _address_bytes() -> int:
 def _end_with(connection: int) -> None:
     """End this process, and what it started, when the other end of the connection is gone."""
     poll = select.poll()
-    poll.register(connection, _HANG_UP)
+    poll.register(connection, HANG_UP)
     poll.poll()
     os.killpg(0, signal.SIGKILL)
 
