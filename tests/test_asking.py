@@ -541,6 +541,18 @@ def test_every_line_of_a_template_may_be_taken_in(kind):
             scenario(from_yaml("t", "\n".join(changed), ""))
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_template_is_told_in_chinese_and_asks_the_same(command, kind):
+    english = template.template(kind)
+    done = command("template", kind, "--language", "zh")
+    assert len(re.findall(r"[一-鿿]", done.stdout)) > 300
+    asked = [scenario(from_yaml("t", text, "")) for text in (english, done.stdout)]
+    assert asked[0] == asked[1]
+    for name in KINDS[kind].model_fields:
+        assert re.search(rf"^ +(# |- )?{name}:", done.stdout, re.M), name
+    assert command("template", kind, "--language", "xx").returncode == 2
+
+
 def test_an_unknown_template_names_the_known_ones(command):
     done = command("template", "trainin")
     assert done.returncode == 2
