@@ -5,3 +5,5 @@ TEXT_IN_PICTURES = "GPUSPEC_TEXT_IN_PICTURES"
 
 Elsewhere text becomes outlines, so that a picture looks alike on machines with other fonts.
 """
+LANGUAGE_OF_RUN = "GPUSPEC_LANG"
+"""Variable that says in which language a run speaks, before ``LC_ALL`` and ``LANG`` do."""
