@@ -14,7 +14,7 @@ doi:10.1080/01621459.1951.10500768 (regret).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from itertools import combinations, islice, pairwise
 from typing import Any, NamedTuple
 
@@ -24,9 +24,8 @@ from gpuspec.base.lazy import pd
 from gpuspec.decision.decide import Decision, regrets_usd
 from gpuspec.decision.errors import SURE, market_factors
 from gpuspec.decision.options import JOBS
-from gpuspec.decision.plans import Plan
-from gpuspec.decision.programme import Problem
-from gpuspec.decision.programme.choices import Choices
+from gpuspec.decision.plans import Plan, slim, with_columns
+from gpuspec.decision.programme.choices import NONE
 from gpuspec.topics.ways import doubtful
 
 QUOTE, TRIAL, QUESTION, QUOTES, TRIALS, ALL = (
@@ -256,25 +255,12 @@ def _keeps(plan: Plan) -> bool:
     return all(value <= limit * (1 + 1e-3) for value, limit in used) and plan.undone <= 1 - SURE
 
 
-def slim(plan: Plan) -> Plan:
-    """Return the same plan over a problem of its own columns alone, quick to evaluate again."""
-    p, columns = plan.problem, plan.columns
-    mine = Choices(**{f.name: getattr(p.choices, f.name)[columns] for f in fields(Choices)})
-    few = replace(p)
-    vars(few)["choices"] = mine
-    found = replace(plan, problem=few, chosen=replace(plan.chosen, taken=np.ones(len(columns))))
-    for name in ("costs", "short"):
-        if name in vars(plan):
-            vars(found)[name] = vars(plan)[name]
-    return found
-
-
 def _quotes(decision: Decision, plans: Sequence[Plan], costs: np.ndarray) -> Iterator[Known]:
     """Yield what a quote of each offer that some plan takes is worth, and that of all of them."""
     draws, offers = plans[0].problem.draws, decision.offers
     market = market_factors(offers["mode"].tolist(), draws.samples, draws.seed)
     logs = np.log(draws.prices) - np.log(market)
-    used = sorted({o for plan in plans for o in offers_taken(plan)})
+    used = sorted({o for plan in plans for o in plan.offers_used})
     used = [o for o in used if logs[o].std() > FLAT]
     found = [
         Known(QUOTE, (o,), (str(offers["gpu"].iloc[o]),), (), "", *of, np.nan)
@@ -296,15 +282,6 @@ def _together(kind: str, parts: Sequence[Known], usd: float, error: float) -> Kn
     tried = tuple(n for known in parts for n in known.tried)
     cost = float(np.sum([known.cost_usd for known in parts]))
     return Known(kind, offers, gpus, works, "", usd, error, cost, tried)
-
-
-def offers_taken(plan: Plan) -> list[int]:
-    """Return the rows of the offers that a plan takes: signed, then by use."""
-    p, con = plan.problem, plan.problem.contracts
-    found = [int(o) for o in con.offer[plan.chosen.signed > 0]]
-    found += [int(p.kinds.hour_offer[k]) for k, _ in plan.short]
-    found += [plan.rents_from(c) for c in plan.columns]
-    return [o for o in dict.fromkeys(found) if o >= 0]
 
 
 @dataclass
@@ -352,11 +329,15 @@ def _trials(decision: Decision, plans: Sequence[Plan], costs: np.ndarray) -> Ite
 
 def _tried(decision: Decision, plans: Sequence[Plan]) -> dict[tuple[str, str], _Trial]:
     found: dict[tuple[str, str], _Trial] = {}
-    p = decision.problem
-    used = [plan.problem.choices for plan in plans]
-    taken = np.unique(np.concatenate([[cho.workload, cho.way] for cho in used], axis=1), axis=1)
-    for w, way in taken.T.tolist():
-        work, row = p.scenario.workloads[w], dict(p.options[w].table.iloc[way])
+    draws = decision.problem.draws
+    for mine, way in (
+        (plan.problem.options[w], way)
+        for plan in plans
+        for w, way in zip(plan.problem.choices.workload, plan.problem.choices.way, strict=True)
+        if way != NONE
+    ):
+        work = decision.problem.scenario.workloads[mine.place]
+        row: dict[str, Any] = {name: cell[way] for name, cell in mine.cells.items()}
         wide, gpu, precision = doubtful(row), str(row["gpu"]), str(row["precision"])
         trial = found.setdefault((work.kind, gpu), _Trial({}, {}))
         size = float(row["gpus"] if work.kind in JOBS else row["unit_gpus"])
@@ -365,7 +346,7 @@ def _tried(decision: Decision, plans: Sequence[Plan]) -> dict[tuple[str, str], _
         unit = int(row["unit_gpus"])
         key = precision, wide, (work.name, unit) if measured else None
         if key not in trial.speeds:
-            trial.speeds[key] = np.log(p.draws.speed(work, gpu, precision, wide, unit))
+            trial.speeds[key] = np.log(draws.speed(work, gpu, precision, wide, unit))
     return found
 
 
@@ -405,7 +386,7 @@ def _questions(plans: Sequence[Plan]) -> Iterator[Known]:
 def _few(plan: Plan) -> Plan:
     """Return a plan in the first `QUESTION_DRAWS` draws."""
     draws = replace(plan.problem.draws, prices=plan.problem.draws.prices[:, :QUESTION_DRAWS])
-    return _case(replace(plan, problem=_with(plan.problem, draws=draws)), (), {"again": 1.0})
+    return _case(replace(plan, problem=with_columns(plan.problem, draws=draws)), (), {"again": 1.0})
 
 
 def _case(plan: Plan, names: Sequence[str], case: dict[str, float]) -> Plan:
@@ -419,18 +400,11 @@ def _case(plan: Plan, names: Sequence[str], case: dict[str, float]) -> Plan:
     )
     scenario = p.scenario.model_copy(update={"workloads": works})
     options = []
-    for w, mine in enumerate(p.options):
-        ways = sorted(set(p.choices.way[p.choices.workload == w].tolist()))
-        factor = times if works[w].name in names else 1.0
-        part = replace(mine, table=mine.table.iloc[ways], sizes=mine.sizes * factor)
-        found = dict(zip(ways, part.redrawn(scenario, p.draws).needs, strict=True))
-        needs = [found.get(i, need) for i, need in enumerate(mine.needs)]
-        options.append(replace(mine, needs=needs, sizes=part.sizes))
-    return replace(plan, problem=_with(p, scenario=scenario, options=options))
-
-
-def _with(problem: Problem, **changed: Any) -> Problem:
-    """Return a problem with parts changed and its columns as they are."""
-    found = replace(problem, **changed)
-    vars(found)["choices"] = problem.choices
-    return found
+    for mine, w, was in zip(p.options, works, p.scenario.workloads, strict=True):
+        factor = times if w.name in names else 1.0
+        part = replace(mine, sizes=mine.sizes * factor).redrawn(scenario, p.draws)
+        if mine.api is not None:
+            factor *= getattr(w, "hours_per_month", 1.0) / getattr(was, "hours_per_month", 1.0)
+            part = replace(part, api=mine.api.scaled(factor))
+        options.append(part)
+    return replace(plan, problem=with_columns(p, scenario=scenario, options=options))

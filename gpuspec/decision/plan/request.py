@@ -21,7 +21,7 @@ from gpuspec.decision.options import JOBS
 from gpuspec.decision.plan.words import PAID, Voice, short_gpu, voice_of
 from gpuspec.decision.plans import Plan
 from gpuspec.decision.scenario.questions import scenario_quotes
-from gpuspec.decision.worth import QUOTE, offers_taken, variants
+from gpuspec.decision.worth import QUOTE, variants
 from gpuspec.topics.cost.prices import operating
 from gpuspec.topics.cost.prices.offers import TERM_MONTHS
 from gpuspec.topics.cost.prices.quotes import ASKED, COLUMNS
@@ -64,7 +64,7 @@ def _asked(decision: Decision, table: pd.DataFrame) -> list[int]:
     """Return the rows of the offers to ask for."""
     quotes = table[table["kind"] == QUOTE]
     worth = {int(row["offers"][0]): float(row["usd"]) for row in quotes.to_dict("records")}
-    best, *others = [offers_taken(plan) for plan in decision.plans[:2]]
+    best, *others = [plan.offers_used for plan in decision.plans[:2]]
     offers = decision.offers
     near = {o for taken in others for o in taken} | {o for o, usd in worth.items() if usd > 0}
     order = sorted(near - set(best), key=lambda o: (-worth.get(o, 0.0), o))

@@ -93,6 +93,7 @@ def _works(decision: Decision, plan: Plan, voice: Voice) -> list[tuple[str, ...]
         hours = plain(three_digits(hours_month(run)))
         runs_on, gets = _runs_on(plan, run, voice), _delivers(decision, plan, run, voice)
         rows.append((name, runs_on, gets, hours, *cost))
+    rows += [_by_api(decision, plan, place, voice) for place in sorted(bought_by_api(plan))]
     rest = {"keep of what is owned": plan.keep_usd, "effort": plan.effort_usd}
     for text, usd in rest.items():
         if abs(usd) > HIDDEN:
@@ -100,6 +101,25 @@ def _works(decision: Decision, plan: Plan, voice: Voice) -> list[tuple[str, ...]
     if len(rows) > 1:
         rows.append((say("all together"), "", "", "", voice.money(plan.expected_usd), ""))
     return rows
+
+
+def bought_by_api(plan: Plan) -> set[int]:
+    """Return the places of the works of which at least some is bought by API."""
+    return set(plan.problem.choices.workload[plan.bought].tolist())
+
+
+def _by_api(decision: Decision, plan: Plan, place: int, voice: Voice) -> tuple[str, ...]:
+    """Return the row of a service by API: no times are promised."""
+    say, p = voice.say, plan.problem
+    mine, months = p.options[place], p.calendar.months
+    usd = sum(
+        float(plan.api_usd(int(c)).mean()) for c in plan.bought if p.choices.workload[c] == place
+    )
+    count = float(mine.api.requests_month @ months / months[mine.size_of >= 0].sum())
+    where = say("API, {provider}", provider=say(mine.api.provider))
+    gets = say("{count} requests a month, no times promised", count=plain(three_digits(count)))
+    each = say("{usd} a month", usd=voice.money(usd / float(p.calendar.edges[-1])))
+    return decision.scenario.workloads[place].name, where, gets, "", voice.money(usd), each
 
 
 def _runs_on(plan: Plan, run: Mapping[Any, Any], voice: Voice) -> str:
@@ -299,7 +319,10 @@ def front_points(decision: Decision, mine: Alone, place: int) -> tuple[pd.DataFr
 
 def chosen_point(decision: Decision, front: pd.DataFrame, mine: Alone, place: int) -> pd.Series:
     """Return the way that the recommended plan runs a workload, in the units of `front_points`."""
-    run = decision.best.runs.query("place == @place").iloc[0]
+    runs = decision.best.runs.query("place == @place")
+    if runs.empty:  # it is bought by API
+        return front.iloc[0]
+    run = runs.iloc[0]
     modes = modes_of(decision.best, dict(run))
     rows = mine.table[(mine.table["way"] == run["way"]) & mine.table["mode"].isin(modes)]
     if rows.empty:

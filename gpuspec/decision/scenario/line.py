@@ -13,6 +13,7 @@ from gpuspec.base.days import run_date
 from gpuspec.base.errors import InputError
 from gpuspec.base.units import NODE_GPUS
 from gpuspec.catalog import fields
+from gpuspec.catalog.api_prices import TokenQuote, token_quote
 from gpuspec.catalog.models.typical import typical_model
 from gpuspec.catalog.phrases import (
     MONTH_DAYS,
@@ -23,7 +24,7 @@ from gpuspec.catalog.phrases import (
     phrases,
     said_day,
 )
-from gpuspec.decision.scenario.records import Objective, Owned, Prices
+from gpuspec.decision.scenario.records import ApiUse, Objective, Owned, Prices
 from gpuspec.views.language import translator
 
 YEAR_MONTHS, DAY_HOURS = 12, 24
@@ -35,7 +36,7 @@ SIMULATION, SIMULATED_HOURS, REFERENCE = "md", 3000.0, "A100"
 least, so that a small set of documents is not seen in two of them."""
 LOADS = ("users", "concurrency", "request_rate")
 """Fields that state the load of a service, one of them alone."""
-OF_SERVICE = (*LOADS, "use_case", "isl", "osl")
+OF_SERVICE = (*LOADS, "use_case", "isl", "osl", "api_price")
 OTHER_LOADS = ("concurrency", "request_rate", "users", "requests_per_hour", "think_s")
 SIZES = ("tokens", "documents", "document_tokens", "epochs")
 OF_JOB = ("tokens", "documents", "document_tokens", "tuning")
@@ -117,6 +118,11 @@ def owned_list(text: str) -> list[dict[str, str | int]]:
             raise InputError("", text, OWNED)
         owned.append({"gpu": name, "count": count})
     return owned
+
+
+def _token_price(text: str) -> None:
+    """Check a price by API."""
+    TokenQuote.of(token_quote(text))  # type: ignore[arg-type]
 
 
 def _owned(text: str) -> None:
@@ -226,6 +232,15 @@ class Line(Ask):
     gpus: fields.GpuNames | None = Field(None, description="GPUs to choose from, commas between")
     quotes: str | None = Field(
         None, description="Prices of your own, such as h100-sxm-80:on-demand=2.10, or a file"
+    )
+    api: ApiUse | None = Field(
+        None,
+        description="Services by API: allowed as an offer like others, compare, or never",
+    )
+    api_price: Annotated[str | None, _kept(_token_price)] = Field(
+        None,
+        description="A price of your own for the first service by API, a million tokens in and "
+        "out: 0.20/0.60, 2元/8元, or input=0.20,output=0.60,provider=...",
     )
     currency: fields.Currency | None = Field(
         None, description="Currency of the first page: USD or CNY"
@@ -358,7 +373,8 @@ def values_of(line: Line, base: Mapping[str, Any], built: bool) -> dict[str, obj
     amounts = [n for n in ("capital_usd", "monthly_usd") if getattr(line, n) is not None]
     found |= {f"budget.{n}": getattr(line, n) for n in amounts}
     found |= {"objective": line.objective, "horizon_months": line.horizon_months}
-    found |= {"allow.gpus": line.gpus, "allow.regions": line.regions, "prices.quotes": line.quotes}
+    found |= {"allow.gpus": line.gpus, "allow.regions": line.regions}
+    found |= {"allow.api": line.api, "prices.quotes": line.quotes}
     found |= {"prices.currency": line.currency} if line.currency else {}
     return {path: value for path, value in found.items() if value is not None}
 

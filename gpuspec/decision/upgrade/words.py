@@ -27,6 +27,8 @@ NAMES = {
     "rented": "buying nothing",
     "bought": "signing no contract",
     "wait": "waiting with purchases",
+    "api": "buying services by API",
+    "gpus": "buying nothing by API",
 }
 """What strategies are called in a sentence."""
 VERBS = {"own": "buy {n:,.0f} {gpu} {when}", "sell": "sell {n:,.0f} {gpu} {when}"}

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gpuspec.catalog.api_prices import YOURS
 from gpuspec.topics.cost import CostQuestion
-from gpuspec.topics.cost.api import YOURS
 from gpuspec.topics.cost.hours import MODE_NAMES
 from gpuspec.topics.cost.prices import age_warnings
 from gpuspec.topics.cost.prices.age import LATER
