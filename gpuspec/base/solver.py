@@ -32,9 +32,9 @@ def loaded(
     lp.row_lower_, lp.row_upper_ = low, high
     lp.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
     starts = np.searchsorted(place, np.arange(len(low) + 1) * len(cost))
-    lp.a_matrix_.start_ = starts.astype(np.int32)  # type: ignore[assignment]
+    lp.a_matrix_.start_ = starts.astype(np.int32)
     lp.a_matrix_.index_ = (place % len(cost)).astype(np.int32)
-    lp.a_matrix_.value_ = np.bincount(back, value)
+    lp.a_matrix_.value_ = np.bincount(back, value).astype(np.float64)
     solver = highspy.Highs()
     solver.setOptionValue("output_flag", False)
     solver.setOptionValue("threads", 1)
