@@ -162,7 +162,7 @@ def _of_paper(rows: pd.DataFrame) -> pd.DataFrame:
 
     Scores that are kept, and masks of dropout, unless the row says otherwise.
     """
-    said = {name: rows[name] if name in rows else "" for name in ("part", "measure", *_PAPER)}
+    said = {name: rows.get(name, "") for name in ("part", "measure", *_PAPER)}
     rows = rows.assign(**{name: said[name] for name in _PAPER})
     analytic = (rows.assign(**said)[["part", "measure"]] == ["activations", "analytic"]).all(axis=1)
     for column, counted in _PAPER.items():
