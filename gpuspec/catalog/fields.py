@@ -178,6 +178,9 @@ NetworkKind = Annotated[
     Literal["infiniband", "roce", "efa", "efa-shared", "slingshot", "tcp"],
     BeforeValidator(_network),
 ]
+PciePath = Annotated[Literal["host", "peer"], BeforeValidator(fold)]
+"""``peer``: PCIe cards reach each other directly; ``host``: through the memory of the host."""
+PcieSockets = Annotated[int, Range(1, 2, "processors")]
 ImageStack = Annotated[Literal["tensorrt", "compiled", "eager"], BeforeValidator(fold)]
 ImagePrecision = Annotated[Literal["bf16", "8bit"], BeforeValidator(fold)]
 """``8bit``: FP8 where a GPU has it, else INT8."""

@@ -56,7 +56,7 @@ QUESTIONS = {
 }
 
 
-def worth_page(decision: Decision, table: pd.DataFrame, language: str = "en") -> Markdown:
+def worth_page(decision: Decision, table: pd.DataFrame, language: str | None = None) -> Markdown:
     """Return two paragraphs: what is worth knowing before signing, and the least regret.
 
     `table` is that of `gpuspec.decision.worth.worth`; empty where it is.
@@ -177,7 +177,9 @@ def _regret(decision: Decision, voice: Voice) -> Iterator[str]:
     )
 
 
-def worth_table(decision: Decision, table: pd.DataFrame, language: str = "en") -> pd.DataFrame:
+def worth_table(
+    decision: Decision, table: pd.DataFrame, language: str | None = None
+) -> pd.DataFrame:
     """Return everything that may be known, in words, with its worth; headings in the language."""
     voice = voice_of(decision, language)
     heads = [voice.say(h) for h in headings("known", "worth", "worth_error", "trial_cost")]
@@ -195,7 +197,10 @@ def worth_table(decision: Decision, table: pd.DataFrame, language: str = "en") -
 
 
 def request_sentence(
-    rows: Sequence[Mapping[Any, Any]], table: pd.DataFrame, decision: Decision, language: str = "en"
+    rows: Sequence[Mapping[Any, Any]],
+    table: pd.DataFrame,
+    decision: Decision,
+    language: str | None = None,
 ) -> str:
     """Say how many quotes a request asks for, and what they are worth together."""
     voice = voice_of(decision, language)

@@ -293,7 +293,7 @@ class Line(Ask):
 # --- what a line asks without a file --------------------------------------------------------------
 
 
-def question_of(line: Line, language: str = "en") -> dict[str, Any]:
+def question_of(line: Line, language: str | None = None) -> dict[str, Any]:
     """Return a scenario of the work that a line states, with what it takes for granted under
     ``assumed``; its values are not yet in it. Works are named in a language.
     """
