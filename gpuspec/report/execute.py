@@ -17,6 +17,7 @@ from nbformat import NotebookNode, from_dict
 
 from gpuspec.base.days import run_date
 from gpuspec.base.errors import InputError
+from gpuspec.base.spread import FORKS
 from gpuspec.report.notebooks import Notebook
 from gpuspec.report.output import current_folder, workplace
 from gpuspec.views import TEXT_IN_PICTURES
@@ -174,6 +175,7 @@ def _own_kernel(folder: str, log: BinaryIO, variables: Mapping[str, str]) -> typ
     spec = KernelSpec(**{**get_kernel_dict(), "argv": command})
     environment = {k: v for k, v in os.environ.items() if k not in _OF_THE_USER}
     environment |= {"PYTHONSAFEPATH": "1", "IPYTHONDIR": folder, "JUPYTER_NO_CONFIG": "1"}
+    environment.setdefault(FORKS, "1")
     environment |= variables
 
     class OwnKernel(AsyncKernelManager):
