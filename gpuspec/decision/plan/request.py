@@ -46,7 +46,7 @@ PAID_AS = {"own-server": "own", "own-gpu": "own"}
 """How an offer is paid that is quoted under another name."""
 
 
-def request(decision: Decision, table: pd.DataFrame, language: str = "en") -> pd.DataFrame:
+def request(decision: Decision, table: pd.DataFrame, language: str | None = None) -> pd.DataFrame:
     """Return what to ask for, one row an offer: those of the recommendation first, then by worth.
 
     `table` is that of `gpuspec.decision.worth.worth`. Quotes that the scenario states itself stand
@@ -200,7 +200,9 @@ def _number(decision: Decision, place: int) -> str:
     return ""
 
 
-def request_table(rows: pd.DataFrame, decision: Decision, language: str = "en") -> pd.DataFrame:
+def request_table(
+    rows: pd.DataFrame, decision: Decision, language: str | None = None
+) -> pd.DataFrame:
     """Return a request as a table of a page: what to ask whom, and what depends on it."""
     voice = voice_of(decision, language)
     shown = [
@@ -229,7 +231,7 @@ def _with_unit(row: Mapping[Any, Any], name: str, voice: Voice) -> str:
     return voice.price(float(row[name]), PAID_AS.get(row["mode"], row["mode"]))
 
 
-def request_notes(rows: pd.DataFrame, decision: Decision, language: str = "en") -> str:
+def request_notes(rows: pd.DataFrame, decision: Decision, language: str | None = None) -> str:
     """Return what every seller is asked besides the price, in sentences."""
     voice = voice_of(decision, language)
     found = []

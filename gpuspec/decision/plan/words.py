@@ -32,7 +32,7 @@ from gpuspec.decision.plans import Plan, Policy
 from gpuspec.decision.programme import HOUR, POOL, SPOT, VENUES
 from gpuspec.decision.scenario.records import Prices
 from gpuspec.views.columns import unit_of_days
-from gpuspec.views.language import ENGLISH, Words, translator
+from gpuspec.views.language import ENGLISH, Words, spoken, translator
 
 PAID = {
     "on-demand": "by the hour",
@@ -103,7 +103,7 @@ class Voice:
     """A language, and the currency and rate of amounts."""
 
     prices: Prices
-    language: str = "en"
+    language: str | None = None
 
     @cached_property
     def say(self) -> Words:
@@ -169,9 +169,9 @@ class Voice:
         )
 
 
-def voice_of(decision: Decision, language: str = "en") -> Voice:
+def voice_of(decision: Decision, language: str | None = None) -> Voice:
     """Return the voice that tells a decision in a language."""
-    return Voice(decision.scenario.prices, language)
+    return Voice(decision.scenario.prices, language or spoken())
 
 
 def three_digits(value: float) -> float:
@@ -441,7 +441,7 @@ def plan_words(plan: Plan, voice: Voice) -> str:
     return voice.joined(plan_sentences(plan, voice))
 
 
-def plan_labels(decision: Decision, language: str = "en") -> list[str]:
+def plan_labels(decision: Decision, language: str | None = None) -> list[str]:
     """Return what each plan is and its GPUs, short enough for a picture."""
     say = voice_of(decision, language).say
     return [

@@ -117,7 +117,7 @@ GIVES = {
 }
 
 
-def answer_page(decision: Decision, language: str = "en") -> Markdown:
+def answer_page(decision: Decision, language: str | None = None) -> Markdown:
     """Return the first part of page 1: what was asked, the answer, its cost and limits, how sure
     it is; where nothing keeps all limits, what must give.
     """
@@ -127,8 +127,15 @@ def answer_page(decision: Decision, language: str = "en") -> Markdown:
     return Markdown("\n\n").join([asked, *told])
 
 
+def nothing_page(decision: Decision, language: str = "en") -> Markdown:
+    """Return what was asked and that nothing keeps all limits, without what must give: at once."""
+    voice = voice_of(decision, language)
+    asked = _headed(voice, "You asked", voice.joined(asked_sentences(decision.scenario, voice)))
+    return Markdown("\n\n").join([asked, Markdown("**{}**").format(voice.say(NOTHING))])
+
+
 def rest_page(
-    decision: Decision, evens: pd.DataFrame | None = None, language: str = "en"
+    decision: Decision, evens: pd.DataFrame | None = None, language: str | None = None
 ) -> Markdown:
     """Return the second part of page 1: the runner-up, why it is not taken, what the answer rests
     on, and what it does not use.
@@ -143,7 +150,7 @@ def _headed(voice: Voice, head: str, text: str) -> Markdown:
     return form.format(head=voice.say(head), colon=voice.say(": "), text=text)
 
 
-def decision_finding(decision: Decision, language: str = "en") -> str:
+def decision_finding(decision: Decision, language: str | None = None) -> str:
     """Return the answer in a line, or that there is none."""
     voice = voice_of(decision, language)
     return plan_words(decision.best, voice) if decision.feasible else voice.say(NOTHING)
@@ -555,7 +562,7 @@ def runner_up_sentence(decision: Decision, voice: Voice) -> str:
     )
 
 
-def reasons(decision: Decision, language: str = "en") -> list[str]:
+def reasons(decision: Decision, language: str | None = None) -> list[str]:
     """Return up to three reasons for the recommendation, each with its numbers."""
     voice = voice_of(decision, language)
     found = [*_dearer(decision, voice), _chief(decision, voice)]
@@ -630,7 +637,7 @@ def _chief(decision: Decision, voice: Voice) -> str:
     return voice.say(text, **values, bound=voice.say(run["bound"].iloc[0]))
 
 
-def changes(decision: Decision, evens: pd.DataFrame, language: str = "en") -> list[str]:
+def changes(decision: Decision, evens: pd.DataFrame, language: str | None = None) -> list[str]:
     """Return what would make the runner-up the better plan: the three nearest values."""
     voice = voice_of(decision, language)
     say, texts = voice.say, []
