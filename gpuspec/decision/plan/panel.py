@@ -16,8 +16,8 @@ CONCURRENCY = [2**i for i in range(0, 13)]
 DAYS = (1, 2, 3, 7, 14, 30, 60, 90, 180)
 MONTHLY_USD = [m * 10.0**e for e in range(3, 7) for m in (1, 2, 5)]
 OWNED = (0, 4, 8, 16, 32, 64, 128)
-PANEL_LOADS, PANEL_SAMPLES = 12, 500
-"""Coarser than in the notebook, so that a slider is followed at once."""
+PANEL_SAMPLES = 500
+"""Fewer than in the notebook, so that a slider is followed at once."""
 
 
 def decision_panel(scenario: Scenario, owned_gpu: str = "a100-sxm-80") -> Panel:
@@ -33,7 +33,7 @@ def decision_panel(scenario: Scenario, owned_gpu: str = "a100-sxm-80") -> Panel:
         held = [o for o in s.owned if o.gpu != owned_gpu]
         held += [Owned(gpu=owned_gpu, count=int(owned))] if owned else []
         s = s.model_copy(update={"owned": tuple(held)})
-        return decide(s, samples=PANEL_SAMPLES, loads=PANEL_LOADS)
+        return decide(s, samples=PANEL_SAMPLES)
 
     return Panel(controls, answer, _drawn, _told)
 
