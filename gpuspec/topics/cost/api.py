@@ -18,7 +18,7 @@ from gpuspec.catalog.fields import Day, ExchangeRate
 from gpuspec.formulas.cost import api_request_usd, even_requests
 from gpuspec.formulas.splits import Split
 from gpuspec.topics.cost.ask import CostQuestion
-from gpuspec.topics.cost.prices.age import LIST_DAYS
+from gpuspec.topics.cost.prices.age import limit_days
 from gpuspec.topics.serving.answer import estimates
 from gpuspec.topics.serving.ask import EstimateQuestion
 from gpuspec.topics.serving.load import served as served_at
@@ -100,7 +100,7 @@ def api_table(
         rate = 1.0 if found.currency == "USD" else 1 / cny_per_usd
         cached = np.nan if found.cached_mtok is None else found.cached_mtok * rate
         age = max((today - found.as_of).days, 0)
-        grade = "guess" if found.confidence == "C" or age > LIST_DAYS else "indicative"
+        grade = "guess" if found.confidence == "C" or age > limit_days("") else "indicative"
         prices = TokenPrices(found.input_mtok * rate, found.output_mtok * rate, cached)
         rows.append((found.provider, found.product, prices, str(found.as_of), age, grade))
     if price:
