@@ -82,12 +82,29 @@ def _calibration_option() -> click.Option:
     )
 
 
+def _speak(_: click.Context, __: click.Parameter, value: str | None) -> None:
+    from gpuspec.views.language import speak
+
+    speak(value)
+
+
+def _lang_option() -> click.Option:
+    return click.Option(
+        ["--lang", "--language", "lang"],
+        is_eager=True,
+        expose_value=False,
+        callback=_speak,
+        metavar="en|zh",
+        help="Language of the answer; else that of the environment, as LANG says.",
+    )
+
+
 class Command(click.Command):
-    """A command with ``--debug``, ``--calibration`` and the exit codes below its help."""
+    """A command with ``--lang``, ``--calibration``, ``--debug`` and exit codes below its help."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"epilog": EXIT_CODES, **kwargs})
-        self.params += [_calibration_option(), _debug_option()]
+        self.params += [_lang_option(), _calibration_option(), _debug_option()]
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the command; then say how many own measurements stand behind what it printed."""
@@ -95,26 +112,23 @@ class Command(click.Command):
         if folder := os.environ.get(VARIABLE):
             opened(folder)  # one that cannot be used is refused before the work is done
         answered = super().invoke(ctx)
-        if said := calibrated(getattr(ctx.params.get("question"), "language", "en")):
+        if said := calibrated():
             as_data = any(ctx.params.get(name) for name in ("as_json", "as_run", "as_csv"))
             if not ctx.params.get("as_json"):
                 click.echo(f"{'' if as_data else chr(10)}{said}", err=as_data or self.name in DATA)
         return answered
 
 
-def calibrated(language: str = "en") -> str:
+def calibrated() -> str:
     """Say how many own measurements stand behind what was computed; empty where none does."""
     count = used_rows()
     if not count:
         return ""
-    from gpuspec.views.language import translator
+    from gpuspec.views.language import say
 
-    said = (
-        "Calibrated with {count} measurements of yours."
-        if count > 1
-        else ("Calibrated with one measurement of yours.")
-    )
-    return translator(language)(said, count=count)
+    if count == 1:
+        return say("Calibrated with one measurement of yours.")
+    return say("Calibrated with {count} measurements of yours.", count=count)
 
 
 class _Commands(click.Group):
