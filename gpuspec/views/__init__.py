@@ -9,6 +9,6 @@ Elsewhere text becomes outlines, so that a picture looks alike on machines with 
 PICTURES_AS_PNG = "GPUSPEC_PICTURES_AS_PNG"
 """Variable that puts a PNG beside each picture of a notebook.
 
-A reader that does not trust a notebook, such as JupyterLab at first or a site that shows it, draws no
+A reader that does not trust a notebook, such as JupyterLab at first or a hosting site, draws no
 SVG. Notebooks are stored with both (`tools/store_notebooks.py`).
 """
