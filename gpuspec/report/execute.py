@@ -17,9 +17,11 @@ from nbformat import NotebookNode, from_dict
 
 from gpuspec.base.days import run_date
 from gpuspec.base.errors import InputError
+from gpuspec.crew.forked import MEMORY, PLACE, Forked
+from gpuspec.crew.zygote import Call
 from gpuspec.report.notebooks import Notebook
 from gpuspec.report.output import current_folder, workplace
-from gpuspec.views import TEXT_IN_PICTURES
+from gpuspec.views import LANGUAGE_OF_RUN, TEXT_IN_PICTURES
 
 if TYPE_CHECKING:
     from papermill.exceptions import PapermillExecutionError
@@ -59,6 +61,7 @@ def execute(
     progress: Callable[[str, int, int], None],
     day: date | None = None,
     text_in_pictures: bool = False,
+    language: str | None = None,
 ) -> NotebookNode:
     """Return a notebook as run from the current folder, without the times and paths of this run.
 
@@ -73,6 +76,8 @@ def execute(
         The day of the run, from which the notebook counts ages too; the run's own unless given.
     text_in_pictures : bool
         Keep text of pictures as text, for a document that brings the faces, in place of outlines.
+    language : str, optional
+        What the notebook speaks, unless a cell of its own says otherwise.
 
     Raises
     ------
@@ -87,6 +92,8 @@ def execute(
         progress("executing", cell, total)
 
     own = {TEXT_IN_PICTURES: "1"} if text_in_pictures else {}
+    if language:
+        own[LANGUAGE_OF_RUN] = language
     midnight = datetime.combine(day or run_date(), time(), UTC)
     own["SOURCE_DATE_EPOCH"] = f"{midnight.timestamp():.0f}"
     try:
@@ -175,6 +182,7 @@ def _own_kernel(folder: str, log: BinaryIO, variables: Mapping[str, str]) -> typ
     environment = {k: v for k, v in os.environ.items() if k not in _OF_THE_USER}
     environment |= {"PYTHONSAFEPATH": "1", "IPYTHONDIR": folder, "JUPYTER_NO_CONFIG": "1"}
     environment |= variables
+    warm = _warm_kernel(environment, folder, log)
 
     class OwnKernel(AsyncKernelManager):
         # Other users of the machine could listen to, or speak to, a kernel in the clear.
@@ -188,9 +196,33 @@ def _own_kernel(folder: str, log: BinaryIO, variables: Mapping[str, str]) -> typ
 
         def start_kernel(self, *args: Any, **options: Any) -> Any:
             own = {"env": environment, "cwd": folder, "stderr": log}
+            if warm and not self.has_kernel:
+                self.provisioner = warm(kernel_id="warm", kernel_spec=spec, parent=self)
             return super().start_kernel(*args, **{**options, **own})
 
     return OwnKernel
+
+
+def _warm_kernel(environment: dict[str, str], folder: str, log: BinaryIO) -> Any:
+    """Return what forks a kernel of the zygote that forked this process; None where none did."""
+    if PLACE not in os.environ:
+        return None
+    from jupyter_client.provisioning import LocalProvisioner
+
+    class Warm(LocalProvisioner):
+        async def launch_kernel(self, cmd: list[str], **_: Any) -> Any:
+            call = Call(
+                "gpuspec.report.kernel:forked",
+                (cmd[3], cmd[4:]),
+                tuple((k, v) for k, v in environment.items() if os.environ.get(k) != v),
+                folder,
+                int(os.environ.get(MEMORY, "0")),
+            )
+            fork: Any = Forked(os.environ[PLACE], call, [log.fileno()])
+            self.process, self.pid, self.pgid = fork, fork.pid, fork.pid
+            return self.connection_info
+
+    return Warm
 
 
 def _described(

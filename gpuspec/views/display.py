@@ -24,8 +24,10 @@ from gpuspec.base.aligned import aligned
 from gpuspec.base.errors import UnknownNameError
 from gpuspec.views import PICTURES_AS_PNG, TEXT_IN_PICTURES
 from gpuspec.views.charts import FACES, settled
+from gpuspec.views.columns import heading_in
+from gpuspec.views.language import say
 from gpuspec.views.markdown import Markdown, marked, printable
-from gpuspec.views.words import named
+from gpuspec.views.words import told
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -73,7 +75,7 @@ class ShownTable:
     @property
     def lines(self) -> list[list[str]]:
         """The rows as they are printed: a table without any says so."""
-        return self.rows or [["none", *[""] * (len(self.columns) - 1)]]
+        return self.rows or [[say("none"), *[""] * (len(self.columns) - 1)]]
 
     def __repr__(self) -> str:
         return f"Table: {self.caption}\n\n{aligned(self.columns, self.lines, self.align)}"
@@ -129,7 +131,7 @@ def figure(fig: "Figure", caption: str, alt: str, *, tight: bool = True) -> Show
     svg = drawn(fig, tight)
     png = _as_png(fig, tight) if os.environ.get(PICTURES_AS_PNG) else b""
     _close(fig)
-    return ShownFigure(svg, named(_one_line(caption)), named(_one_line(alt)), png)
+    return ShownFigure(svg, told(_one_line(caption)), told(_one_line(alt)), png)
 
 
 def drawn(fig: "Figure", tight: bool) -> str:
@@ -199,8 +201,9 @@ def table(
     ]
     sides = [align.get(name) or _side(shown.iloc[:, i]) for i, name in enumerate(columns)]
     rows = [list(row) for row in zip(*cells, strict=True)]
-    heads, *rows = [[named(cell) for cell in row] for row in [columns, *rows]]
-    return ShownTable(heads, rows, sides, named(_one_line(caption)))
+    rows = [[told(cell) for cell in row] for row in rows]
+    heads = [told(heading_in(head, say)) for head in columns]
+    return ShownTable(heads, rows, sides, told(_one_line(caption)))
 
 
 class _Measured(FigureCanvasSVG):
@@ -300,6 +303,6 @@ def note(text: str, title: str = "", answered: bool = True) -> None:
     from IPython.display import display
 
     plain = text.text if isinstance(text, Markdown) else printable(text)
-    data = {"text/markdown": named(str(marked(text))), "text/plain": named(plain)}
-    about = {"kind": "note", "title": named(printable(title)), "answered": answered}
+    data = {"text/markdown": told(str(marked(text))), "text/plain": told(plain)}
+    about = {"kind": "note", "title": told(printable(title)), "answered": answered}
     display(data, metadata={"gpuspec": about} if title else {}, raw=True)
