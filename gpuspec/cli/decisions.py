@@ -65,11 +65,11 @@ def answered(scenario: "Scenario", lang: str, as_json: bool, as_run: bool = Fals
     """Print what to buy or rent for a scenario."""
     from gpuspec.decision.decide import decide
     from gpuspec.decision.plan.breakeven import break_evens
-    from gpuspec.decision.plan.record import answer_record, outside_record
+    from gpuspec.decision.plan.record import plan_record
     from gpuspec.decision.plan.words_page import answer_page, rest_page
     from gpuspec.decision.plan.words_settings import settings_text
     from gpuspec.decision.plan.words_tables import works_table
-    from gpuspec.decision.plan.words_worth import worth_page, worth_record
+    from gpuspec.decision.plan.words_worth import worth_page
     from gpuspec.decision.running import plan_runs
     from gpuspec.decision.worth import worth
 
@@ -79,12 +79,11 @@ def answered(scenario: "Scenario", lang: str, as_json: bool, as_run: bool = Fals
     if as_run and not as_json:
         echo_runs(plan_runs(decision.best))
         return
-    evens = break_evens(decision)
     if as_json:
         more = {"run": [run.told() for run in plan_runs(decision.best)]} if as_run else {}
-        told = answer_record(decision, evens) | outside_record(decision)
-        echo_json(told | worth_record(decision) | more)
+        echo_json(plan_record(decision) | more)
         return
+    evens = break_evens(decision)
     tell(f"{decision.scenario.name}\n\n{answer_page(decision, lang).text}\n")
     rows = works_table(decision, lang).reset_index().astype(str)
     print_table(list(rows.columns), rows.to_numpy().tolist())

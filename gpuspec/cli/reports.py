@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gpuspec.base.days import run_date
 from gpuspec.base.errors import InputError
 from gpuspec.cli.common import (
     UNANSWERED,
@@ -71,7 +72,7 @@ def report(
         format=kind,
         show_code=show_code,
         appendix=appendix,
-        date=_day(date) if date else None,
+        date=day_of_run(date) if date else None,
         progress=None if quiet else _progress(),
     )
     if as_json:
@@ -155,7 +156,10 @@ def params(name: str, as_json: bool) -> None:
     print_table(headings("parameter", "type", "default", "meaning"), rows)
 
 
-def _day(text: str) -> "date":
+def day_of_run(text: str | None) -> "date":
+    """Return the day that is given, else that of the run."""
+    if text is None:
+        return run_date()
     try:
         return datetime.strptime(text, "%Y-%m-%d").date()
     except ValueError as error:

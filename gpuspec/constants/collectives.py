@@ -115,7 +115,7 @@ def joined_ground(
     if gpus < 2:
         return KNOWN
     node = max(gpus_per_node, nvlink_island(device.id, device.form_factor))
-    link, members = link_key(device, pcie_path, pcie_sockets), min(gpus, node)
+    link, members = link_key(device, pcie_path, pcie_sockets, gpus_per_node), min(gpus, node)
     across = network_kind if gpus > node else ""
     path = str(path_of(link, members, across))
     said: dict[str, Any] = {"link": link, "members": members, "path": path}

@@ -109,6 +109,8 @@ def fabric(
     )
     if joined >= min(gpus_per_node, 8):
         return over_nvlink
+    if on_board(gpu, gpus_per_node):
+        return over_nvlink.model_copy(update=_pairwise(gpus_per_node))
     return over_nvlink.model_copy(
         update={
             "link_bytes_s": gpu.pcie_bytes_s or 64e9,
@@ -123,11 +125,27 @@ def fabric(
 
 def board_fabric(gpu: Gpu) -> Fabric:
     """Return the fabric of a board of `BOARD_GPUS` whose NVLinks join each pair directly."""
-    board = {"mesh": BOARD_GPUS, "island": BOARD_GPUS, "switch_adds": False}
-    return fabric(gpu).model_copy(update={**board, "link": _link_terms("nvlink-mesh", "nvlink-4")})
+    return fabric(gpu).model_copy(update=_pairwise(BOARD_GPUS))
 
 
-def link_key(gpu: Gpu, pcie_path: str = "host", pcie_sockets: int = 1) -> str:
+def _pairwise(island: int) -> dict[str, object]:
+    """Return what of a fabric differs where NVLinks join each pair of a board."""
+    link = _link_terms("nvlink-mesh", "nvlink-4")
+    return {"mesh": BOARD_GPUS, "island": island, "switch_adds": False, "link": link}
+
+
+def on_board(gpu: Gpu, gpus_per_node: int) -> bool:
+    """Return whether nodes of a superchip are boards whose NVLinks join each pair of four GPUs.
+
+    So are those of two to four GH200 (Isambard-AI, docs.isambard.ac.uk; JUPITER).
+    """
+    alone = nvlink_island(gpu.id, gpu.form_factor) == 1
+    return gpu.form_factor == "superchip" and alone and 1 < gpus_per_node <= BOARD_GPUS
+
+
+def link_key(
+    gpu: Gpu, pcie_path: str = "host", pcie_sockets: int = 1, gpus_per_node: int = NODE_GPUS
+) -> str:
     """Return which links join all GPUs of a node, as the table of measurements names them.
 
     >>> from gpuspec.catalog import gpu
@@ -135,7 +153,11 @@ def link_key(gpu: Gpu, pcie_path: str = "host", pcie_sockets: int = 1) -> str:
     ('nvlink-4', 'pcie-4')
     >>> link_key(gpu("L40S"), "peer", 2)
     'pcie-4-peer-sockets'
+    >>> link_key(gpu("GH200"), gpus_per_node=4)
+    'nvlink-4-mesh'
     """
+    if on_board(gpu, gpus_per_node):
+        return f"nvlink-{gpu.nvlink_generation}-mesh"
     joined = nvlink_island(gpu.id, gpu.form_factor)
     if gpu.nvlink_bytes_s and joined >= 8:
         return f"nvlink-{gpu.nvlink_generation}"

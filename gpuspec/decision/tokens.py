@@ -26,6 +26,8 @@ UNTIMED = ("cost", "regret")
 class ByApi:
     """A service by API. The first offer counts: a price of one's own, else the cheapest."""
 
+    work: str
+    """Name of the service."""
     offers: pd.DataFrame
     """As `gpuspec.topics.cost.api.api_table`; a month is that of the first size."""
     requests_month: np.ndarray
@@ -78,7 +80,7 @@ def by_api(scenario: Scenario, mine: Options, cal: Calendar, kinds: Kinds) -> By
         sizes * float(offers["month_usd"].iloc[0]) * cal.drifted(drift_year(scenario.prices.drift))
     )
     allowed = use == "allowed" and scenario.objective in UNTIMED
-    return ByApi(offers, count * sizes, usd, allowed)
+    return ByApi(w.name, offers, count * sizes, usd, allowed)
 
 
 def busiest(scenario: Scenario, w: Inference, mine: Options, kinds: Kinds) -> float:

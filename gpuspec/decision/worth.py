@@ -67,7 +67,9 @@ def perfect_usd(costs: np.ndarray) -> tuple[float, float]:
     return float(lost.mean()), _error(lost)
 
 
-def partial_usd(costs: np.ndarray, known: np.ndarray) -> tuple[float, float]:
+def partial_usd(
+    costs: np.ndarray, known: np.ndarray, others: np.ndarray | None = None
+) -> tuple[float, float]:
     """Return what knowing some numbers is worth, and the standard error of it.
 
     The cost of each plan is regressed on the numbers; who knows them takes the plan that is the
@@ -81,24 +83,37 @@ def partial_usd(costs: np.ndarray, known: np.ndarray) -> tuple[float, float]:
         Cost of each plan in each draw.
     known : array (N, S)
         What becomes known: numbers of each draw, in any unit.
+    others : array (M, S), optional
+        Numbers that stay unknown and are drawn apart from those that become known. What the
+        regression on the other draws says of their part in a cost, whose mean is nothing whatever
+        is known, is taken off what is paid (a control variate): the error is smaller, the answer
+        stays.
 
     References
     ----------
-    Strong, Oakley and Brennan 2014, doi:10.1177/0272989X13505910, equation 6, by cubic polynomials.
+    Strong, Oakley and Brennan 2014, doi:10.1177/0272989X13505910, equation 6, by cubic polynomials;
+    Lavenberg and Welch 1981, doi:10.1287/mnsc.27.3.322 (control variates).
     """
     basis, first = _basis(known), int(costs.mean(axis=1).argmin())
+    width = basis.shape[1]
+    if others is not None and len(others):
+        control = _basis(others)[:, 1:]
+        basis = np.hstack([basis, control - control.mean(axis=0)])
     more = np.ascontiguousarray((costs - costs[first]).T)
     ends = np.linspace(0, costs.shape[1], FOLDS + 1).round().astype(int)
     parts = [slice(a, b) for a, b in pairwise(ends)]
     squares = [basis[part].T @ basis[part] for part in parts]
     products = [basis[part].T @ more[part] for part in parts]
-    gained = np.zeros(costs.shape[1])
+    gained, taken, apart = np.zeros(costs.shape[1]), np.zeros(len(costs)), np.zeros_like(more)
     for part, square, product in zip(parts, squares, products, strict=True):
         slopes = np.linalg.lstsq(sum(squares) - square, sum(products) - product, rcond=None)[0]
-        chosen = (basis[part] @ slopes).argmin(axis=1)
-        gained[part] = -more[part][np.arange(len(chosen)), chosen]
+        chosen = (basis[part, :width] @ slopes[:width]).argmin(axis=1)
+        apart[part] = basis[part, width:] @ slopes[width:]
+        gained[part] = (apart[part] - more[part])[np.arange(len(chosen)), chosen]
+        taken += np.bincount(chosen, minlength=len(costs)) / len(more)
     most = perfect_usd(costs)[0]
-    return float(min(max(gained.mean(), 0.0), most)), _error(gained)
+    # The mean of what is taken off is nothing over all draws that there may be, not over these.
+    return float(min(max(gained.mean(), 0.0), most)), _error(gained - apart @ taken)
 
 
 def _error(values: np.ndarray) -> float:
@@ -130,9 +145,9 @@ class Known(NamedTuple):
     """Rows of the offers that are quoted."""
     gpus: tuple[str, ...]
     works: tuple[str, ...]
-    """Names of the works that are tried or asked about."""
+    """Names of the works that are tried or asked about, or bought by API."""
     what: str
-    """Of a question: ``load``, ``hours`` or ``spare``."""
+    """Of a question: ``load``, ``hours`` or ``spare``; of a quote ``api`` for tokens."""
     usd: float
     """What it is worth at most: it is taken to be certain once known."""
     error_usd: float
@@ -262,14 +277,34 @@ def _quotes(decision: Decision, plans: Sequence[Plan], costs: np.ndarray) -> Ite
     logs = np.log(draws.prices) - np.log(market)
     used = sorted({o for plan in plans for o in plan.offers_used})
     used = [o for o in used if logs[o].std() > FLAT]
+    speeds = [n for trial in _tried(decision, plans).values() for n in trial.speeds.values()]
+    unknown = np.array([draws.market("on-demand"), *speeds])
     found = [
         Known(QUOTE, (o,), (str(offers["gpu"].iloc[o]),), (), "", *of, np.nan)
         for o in used
-        for of in [partial_usd(costs, logs[[o]])]
+        for of in [partial_usd(costs, logs[[o]], unknown)]
     ]
+    numbers = {o: logs[o] for o in used}
+    for api in tokens_taken(plans):
+        price = np.log(api.factor(draws)) - np.log(draws.market("on-demand"))
+        if price.std() > FLAT:
+            numbers[len(numbers) + len(logs)] = price
+            of = partial_usd(costs, price[None], unknown)
+            found.append(Known(QUOTE, (), (), (api.work,), "api", *of, np.nan))
     yield from found
     if len(found) > 1:
-        yield _together(QUOTES, found, *partial_usd(costs, logs[used]))
+        every = np.array([*numbers.values()])
+        yield _together(QUOTES, found, *partial_usd(costs, every, unknown))
+
+
+def tokens_taken(plans: Sequence[Plan]) -> list[Any]:
+    """Return the services that some plan buys by API, each once."""
+    found = {
+        w: plan.problem.options[w]
+        for plan in plans
+        for w in plan.problem.choices.workload[plan.bought].tolist()
+    }
+    return [mine.api for _, mine in sorted(found.items())]
 
 
 def _together(kind: str, parts: Sequence[Known], usd: float, error: float) -> Known:
@@ -301,6 +336,9 @@ def _trials(decision: Decision, plans: Sequence[Plan], costs: np.ndarray) -> Ite
     In the draws, works of one kind share the error of a GPU: whoever has tried one knows it.
     """
     usd_of, parts = decision.best.work_usd, dict[str, list[Known]]()
+    draws = decision.problem.draws
+    used = sorted({o for plan in plans for o in plan.offers_used})
+    unknown = np.log([draws.market("on-demand"), *draws.prices[used]])
     known: dict[tuple[str, str], np.ndarray] = {}
     for (kind, gpu), trial in _tried(decision, plans).items():
         numbers = np.array(list(trial.speeds.values()))
@@ -311,20 +349,21 @@ def _trials(decision: Decision, plans: Sequence[Plan], costs: np.ndarray) -> Ite
         hour = decision.offers[
             (decision.offers["gpu"] == gpu) & (decision.offers["mode"] == "on-demand")
         ]["hour_usd"].min()
-        usd, error = partial_usd(costs, numbers)
+        usd, error = partial_usd(costs, numbers, unknown)
         count = trial.works[work]
         row = Known(TRIAL, (), (gpu,), (work,), "", usd, error, count * float(hour), (count,))
         parts.setdefault(kind, []).append(row)
     compared = {gpu for plan in decision.plans[:2] for gpu in plan.kinds_used}
     for kind, rows in parts.items():
         yield from rows
-        used = [r for r in rows if r.gpus[0] in compared]
-        if len(used) > 1:
-            numbers = np.concatenate([known[kind, r.gpus[0]] for r in used])
-            yield _together(TRIAL, used, *partial_usd(costs, numbers))
+        near = [r for r in rows if r.gpus[0] in compared]
+        if len(near) > 1:
+            numbers = np.concatenate([known[kind, r.gpus[0]] for r in near])
+            yield _together(TRIAL, near, *partial_usd(costs, numbers, unknown))
     every = [row for rows in parts.values() for row in rows]
     if len(parts) > 1:
-        yield _together(TRIALS, every, *partial_usd(costs, np.concatenate(list(known.values()))))
+        numbers = np.concatenate(list(known.values()))
+        yield _together(TRIALS, every, *partial_usd(costs, numbers, unknown))
 
 
 def _tried(decision: Decision, plans: Sequence[Plan]) -> dict[tuple[str, str], _Trial]:

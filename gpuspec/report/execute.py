@@ -17,6 +17,8 @@ from nbformat import NotebookNode, from_dict
 
 from gpuspec.base.days import run_date
 from gpuspec.base.errors import InputError
+from gpuspec.crew.forked import MEMORY, PLACE, Forked
+from gpuspec.crew.zygote import Call
 from gpuspec.report.notebooks import Notebook
 from gpuspec.report.output import current_folder, workplace
 from gpuspec.views import LANGUAGE_OF_RUN, TEXT_IN_PICTURES
@@ -180,6 +182,7 @@ def _own_kernel(folder: str, log: BinaryIO, variables: Mapping[str, str]) -> typ
     environment = {k: v for k, v in os.environ.items() if k not in _OF_THE_USER}
     environment |= {"PYTHONSAFEPATH": "1", "IPYTHONDIR": folder, "JUPYTER_NO_CONFIG": "1"}
     environment |= variables
+    warm = _warm_kernel(environment, folder, log)
 
     class OwnKernel(AsyncKernelManager):
         # Other users of the machine could listen to, or speak to, a kernel in the clear.
@@ -193,9 +196,33 @@ def _own_kernel(folder: str, log: BinaryIO, variables: Mapping[str, str]) -> typ
 
         def start_kernel(self, *args: Any, **options: Any) -> Any:
             own = {"env": environment, "cwd": folder, "stderr": log}
+            if warm and not self.has_kernel:
+                self.provisioner = warm(kernel_id="warm", kernel_spec=spec, parent=self)
             return super().start_kernel(*args, **{**options, **own})
 
     return OwnKernel
+
+
+def _warm_kernel(environment: dict[str, str], folder: str, log: BinaryIO) -> Any:
+    """Return what forks a kernel of the zygote that forked this process; None where none did."""
+    if PLACE not in os.environ:
+        return None
+    from jupyter_client.provisioning import LocalProvisioner
+
+    class Warm(LocalProvisioner):
+        async def launch_kernel(self, cmd: list[str], **_: Any) -> Any:
+            call = Call(
+                "gpuspec.report.kernel:forked",
+                (cmd[3], cmd[4:]),
+                tuple((k, v) for k, v in environment.items() if os.environ.get(k) != v),
+                folder,
+                int(os.environ.get(MEMORY, "0")),
+            )
+            fork: Any = Forked(os.environ[PLACE], call, [log.fileno()])
+            self.process, self.pid, self.pgid = fork, fork.pid, fork.pid
+            return self.connection_info
+
+    return Warm
 
 
 def _described(

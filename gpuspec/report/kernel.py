@@ -8,20 +8,35 @@ paths in a person's parameters count.
 import os
 import sys
 from importlib.util import find_spec
+from typing import Any
 
 
 def main() -> None:
     """Start a kernel, and move it to the folder that the first argument names."""
     folder = sys.argv.pop(1)
+    plain_matplotlib()
+    _start(folder, sys.argv[1:])
+
+
+def forked(_: Any, folder: str, arguments: list[str]) -> None:
+    """Become a kernel in a process that has loaded everything."""
+    _start(folder, arguments)
+
+
+def plain_matplotlib() -> None:
+    """Load Matplotlib with the configuration that it ships with."""
     found = find_spec("matplotlib")
     if found and found.origin:
         data = os.path.join(os.path.dirname(found.origin), "mpl-data")
         os.environ["MATPLOTLIBRC"] = os.path.join(data, "matplotlibrc")
         import matplotlib  # noqa: F401
+
+
+def _start(folder: str, arguments: list[str]) -> None:
     from ipykernel.kernelapp import IPKernelApp
 
     app = IPKernelApp.instance(ignore_cwd=True, exec_PYTHONSTARTUP=False)
-    app.initialize()
+    app.initialize(arguments)
     # A checkout that is not installed is found last: nothing beside the package hides a module.
     sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
     os.chdir(folder)

@@ -4,6 +4,7 @@ Each call returns an object that Jupyter shows. Its caption and its alternative 
 output's metadata under the key ``"gpuspec"``, where :mod:`gpuspec.report` finds them.
 """
 
+import base64
 import io
 import math
 import os
@@ -21,7 +22,7 @@ from matplotlib.transforms import Bbox
 
 from gpuspec.base.aligned import aligned
 from gpuspec.base.errors import UnknownNameError
-from gpuspec.views import TEXT_IN_PICTURES
+from gpuspec.views import PICTURES_AS_PNG, TEXT_IN_PICTURES
 from gpuspec.views.charts import FACES, settled
 from gpuspec.views.columns import heading_in
 from gpuspec.views.language import say
@@ -42,14 +43,15 @@ _STAYS, _WRAPS = "white-space: nowrap", "min-width: 12em"
 
 # The salt and the missing date make the bytes a function of the drawing alone.
 _SVG: Any = {"svg.hashsalt": "gpuspec", "svg.image_inline": True}
+PNG_DPI, PNG_COLORS = 96, 32
 _NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 
 
 class ShownFigure:
     """A drawing with its caption and alternative text; made by :func:`figure`."""
 
-    def __init__(self, svg: str, caption: str, alt: str) -> None:
-        self.svg, self.caption, self.alt = svg, caption, alt
+    def __init__(self, svg: str, caption: str, alt: str, png: bytes = b"") -> None:
+        self.svg, self.caption, self.alt, self.png = svg, caption, alt, png
 
     def __repr__(self) -> str:
         return f"Figure: {self.caption}\n  {self.alt}"
@@ -57,6 +59,8 @@ class ShownFigure:
     def _repr_mimebundle_(self, **_: object) -> Bundle:
         data = {"image/svg+xml": self.svg, "text/plain": repr(self)}
         about = {"kind": "figure", "caption": self.caption, "alt": self.alt}
+        if self.png:
+            data["image/png"] = base64.b64encode(self.png).decode()
         return data, {"image/svg+xml": {"needs_background": "light"}, "gpuspec": about}
 
 
@@ -125,8 +129,9 @@ def figure(fig: "Figure", caption: str, alt: str, *, tight: bool = True) -> Show
     """
     settled(fig)
     svg = drawn(fig, tight)
+    png = _as_png(fig, tight) if os.environ.get(PICTURES_AS_PNG) else b""
     _close(fig)
-    return ShownFigure(svg, told(_one_line(caption)), told(_one_line(alt)))
+    return ShownFigure(svg, told(_one_line(caption)), told(_one_line(alt)), png)
 
 
 def drawn(fig: "Figure", tight: bool) -> str:
@@ -138,6 +143,17 @@ def drawn(fig: "Figure", tight: bool) -> str:
         fig.savefig(stream, format="svg", bbox_inches=box, metadata=_NO_METADATA)
     svg = printable(stream.getvalue())
     return svg[svg.index("<svg") :]
+
+
+def _as_png(fig: "Figure", tight: bool) -> bytes:
+    """Return a figure that has been drawn as a small PNG, of `PNG_COLORS` colours."""
+    from PIL import Image
+
+    stream, small = io.BytesIO(), io.BytesIO()
+    with mpl.rc_context(FACES):
+        fig.savefig(stream, format="png", dpi=PNG_DPI, bbox_inches="tight" if tight else None)
+    Image.open(stream).convert("RGB").quantize(PNG_COLORS).save(small, "png", optimize=True)
+    return small.getvalue()
 
 
 def table(

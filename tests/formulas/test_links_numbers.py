@@ -301,5 +301,9 @@ def test_boards_and_racks():
     board = board_fabric(gpu("A100"))
     assert (board.mesh, board.island, board.link_bytes_s) == (4, 4, 300e9)
     assert not board_fabric(gpu("H100")).switch_adds
+    superchips = [fabric(gpu("GH200"), gpus_per_node=n) for n in (1, 2, 4, 8)]
+    assert [f.mesh for f in superchips] == [0, 4, 4, 0]
+    pair, board = (float(collective_seconds("all_gather", 2**34, superchips[2], n)) for n in (2, 4))
+    assert board < pair  # two of four use a third of their links
     # Eight GPUs share 400 GB/s, the 72 of a rack nine times that.
     assert [reference_node_gb_s(gpu(name)) for name in ("H100", "GB200")] == [400, 3600]

@@ -73,6 +73,17 @@ def outside_record(decision: Decision) -> dict[str, object]:
     return {"by_api": offered, "doing_nothing": nothing_done(best)}
 
 
+def plan_record(decision: Decision) -> dict[str, object]:
+    """Return what ``gpuspec plan --json`` prints of a decision."""
+    from gpuspec.decision.plan.breakeven import break_evens
+    from gpuspec.decision.plan.words_worth import worth_record
+
+    if not decision.feasible:
+        return answer_record(decision)
+    told = answer_record(decision, break_evens(decision))
+    return told | outside_record(decision) | worth_record(decision)
+
+
 def _gives(decision: Decision) -> list[dict[str, Any]]:
     voice = voice_of(decision)
     return [

@@ -39,6 +39,7 @@ SMALL = 1e-3
 MOST_TOLD = 4
 WORTH = {
     QUOTE: "a quote for {offers}",
+    "api": "a price promised for {works} by API",
     TRIAL: "an hour's trial of {works} on {gpus}",
     QUOTES: "quotes for all of these offers",
     TRIALS: "all trials",
@@ -96,7 +97,7 @@ def _within(part: Mapping[Any, Any], row: Mapping[Any, Any]) -> bool:
 
 
 def _size(row: Mapping[Any, Any]) -> int:
-    return len(row["gpus"]) + len(row["offers"])
+    return len(row["gpus"]) + len(row["offers"]) + len(row["works"])
 
 
 def _sentences(decision: Decision, table: pd.DataFrame, voice: Voice) -> Iterator[str]:
@@ -142,7 +143,7 @@ def known_words(decision: Decision, row: Mapping[Any, Any], voice: Voice) -> str
     ]
     gpus = dict(zip(row["gpus"], row["tried"], strict=False)) if row["kind"] == TRIAL else {}
     return say(
-        WORTH[row["kind"]],
+        WORTH[row["what"] if row["kind"] == QUOTE and row["what"] else row["kind"]],
         offers=voice.listed(named),
         works=voice.listed(row["works"]),
         gpus=voice.counted(gpus) if gpus else "",

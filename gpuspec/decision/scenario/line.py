@@ -23,6 +23,7 @@ from gpuspec.catalog.phrases import (
     phrase,
     phrases,
     said_day,
+    vocabulary,
 )
 from gpuspec.decision.scenario.records import ApiUse, Objective, Owned, Prices
 from gpuspec.views.language import translator
@@ -53,7 +54,13 @@ BUDGET = (
 OWNED = "write it as 16 x A100, 8 x H100 or 8张A100, or none"
 DEADLINE = "give a time such as 30d, 2 weeks or 7天, or a day such as 2026-12-04 or friday"
 _DAYS = Said(0, 36_500, "days", above=True)
-_COUNTED = re.compile(r"([0-9]{1,9}|[一二两三四五六七八九十百千]{1,7})\s*[x×*张块卡个]?\s*(\S.*)")
+_COUNT = r"([0-9]{1,9}|[一二两三四五六七八九十百千]{1,7}|[a-zA-Z]{3,6}(?=\s))"
+_COUNTED = re.compile(rf"{_COUNT}\s*[x×*张块卡个]?\s*([^\W\d_].*)")
+_NODES = re.compile(
+    rf"{_COUNT}\s*(?:[x×*台]|(?:nodes?|servers?)\s+(?:of|with))\s*"
+    rf"{_COUNT}\s*[x×*张块卡个]?\s*([^\W\d_].*?)\s*(?:服务器|整机|机器)?"
+)
+_PLURAL = re.compile(r"(.*?\d(?:gb?)?)s?(?:\s+gpus?|\s+cards?)?", re.IGNORECASE)
 _COUNT_LAST = re.compile(r"(\S.*?)\s*[x×*]\s*([0-9]{1,9})\s*[张块卡个]?")
 _KINDS = re.compile(r"\s*(?:[,;，；、+]|\band\b|和)\s*")
 
@@ -110,14 +117,23 @@ def owned_list(text: str) -> list[dict[str, str | int]]:
         return []
     owned: list[dict[str, str | int]] = []
     for part in _KINDS.split(text.strip()):
-        if match := _COUNTED.fullmatch(part):
-            count, name = numeral(match[1]), match[2]
+        if match := _NODES.fullmatch(part):
+            nodes, each, name = _number(match[1]), _number(match[2]), match[3]
+            count = nodes * each if nodes is not None and each is not None else None
+        elif match := _COUNTED.fullmatch(part):
+            count, name = _number(match[1]), match[2]
         elif match := _COUNT_LAST.fullmatch(part):
             count, name = numeral(match[2]), match[1]
         if not match or count is None:
             raise InputError("", text, OWNED)
-        owned.append({"gpu": name, "count": count})
+        owned.append({"gpu": _PLURAL.sub(r"\1", name), "count": count})
     return owned
+
+
+def _number(text: str) -> int | None:
+    """Return a whole number in digits or in words; None for what is none."""
+    word = vocabulary()["number"].get(text.lower())
+    return numeral(text) if word is None or word.value % 1 else int(word.value)
 
 
 def _token_price(text: str) -> None:
@@ -135,7 +151,11 @@ def _share(value: object) -> object:
     """Read a share in percent as one of 1."""
     text = value.strip() if isinstance(value, str) else ""
     number = text.removesuffix("%").removesuffix("％").strip()
-    return float(number) / 100 if number != text and NUMBER.fullmatch(number) else value
+    if number != text and NUMBER.fullmatch(number):
+        return float(number) / 100
+    if text and not NUMBER.fullmatch(text):
+        raise InputError("", value, "give a share such as 40% or 0.4")
+    return value
 
 
 def _kept(read: Any) -> BeforeValidator:

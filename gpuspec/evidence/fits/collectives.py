@@ -53,8 +53,10 @@ leaves what headers do not take, a plug-in may leave less, and copying through t
 SITES = {"efa-shared": "efa"}
 """Networks of one site, with the kind of network whose protocols they share."""
 SITE = 4.0
-"""How much further a site may leave them: its own rows say what it is. Its share of the line rate
-starts at NCCL's, since adapters of another year reach another."""
+"""How much further a site may leave them: its own rows say what it is."""
+SITE_SHARE = 0.1 / SITE
+"""But for its share of the line rate, which starts at NCCL's, since adapters of another year reach
+another: what headers leave is no matter of the site, and waiting for others shows in its hops."""
 KIN = 0.5
 """How much less a network may leave its family than its family may leave where fits start."""
 STEP = 0.01
@@ -151,7 +153,7 @@ def fit_networks(rows: pd.DataFrame, links: Links, kinds: Iterable[str]) -> Netw
         family, _, start, share = next(f for f in FAMILIES if SITES[site] in f[0])
         common = near(family, start, share, 1.0)
         start = common.model_copy(update={"share": NetworkTerms().share})
-        found[site] = near([site], start, share, SITE)
+        found[site] = near([site], start, SITE_SHARE, SITE)
     return found
 
 

@@ -145,7 +145,11 @@ def _scaled(q: HpcQuestion, device: Gpu, way: str) -> pd.DataFrame:
         joined([scaling_ground(device, q.workload.id, int(n)), link])
         for n, link in zip(counts, links, strict=True)
     ]
-    known = (link_key(device, *cards), [link.code for link in links], q.network_kind)
+    known = (
+        link_key(device, *cards, q.gpus_per_node),
+        [link.code for link in links],
+        q.network_kind,
+    )
     quick, slow = collective_interval(exchange, LARGE, nodes, *known)
     ideal = seconds[0] / spread
     ends = [ideal / _steps(q, busy, other + moved, host)[0] for other in (slow, quick)]

@@ -1,0 +1,85 @@
+"""Answer one question: what the fork of a worker does."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+from typing import Any
+
+from gpuspec.base.errors import InputError
+from gpuspec.base.json import answer_json
+from gpuspec.batch.edition import edition
+from gpuspec.batch.questions import Question
+from gpuspec.batch.store import Store
+
+PRICES = ["gpu", "mode", "provider", "region", "hour_usd", "capital_usd_gpu", "as_of"]
+"""What is kept of the offers that a decision was taken among."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """An answer that is wanted: of what, for which day and state of the data, to go where."""
+
+    question: Question
+    key: str
+    edition: str
+    day: date
+    output: str
+    language: str = ""
+    """Of a report; empty: the decision."""
+
+    @contextmanager
+    def begun(self) -> Iterator[dict[str, str]]:
+        """Be in the question's folder, on the day of the run, with the data that is meant."""
+        if edition() != self.edition:
+            valid = "this worker has other data or another program than the one that asks"
+            raise InputError("worker", os.uname().nodename, valid)
+        before = os.environ.get("SOURCE_DATE_EPOCH")
+        os.environ["SOURCE_DATE_EPOCH"] = f"{midnight(self.day):.0f}"
+        try:
+            with self.question.placed() as given:
+                yield given
+        finally:
+            os.environ.pop("SOURCE_DATE_EPOCH")
+            if before is not None:
+                os.environ["SOURCE_DATE_EPOCH"] = before
+
+
+def midnight(day: date) -> float:
+    """Return the seconds from 1970 to the beginning of a day."""
+    return datetime.combine(day, time(), UTC).timestamp()
+
+
+def decided(order: Order) -> None:
+    """Write what ``gpuspec plan --json`` prints of a question, and the prices it rests on."""
+    from gpuspec.decision.decide import decide
+    from gpuspec.decision.plan.record import plan_record
+
+    with order.begun() as given:
+        decision = decide(stated(given))
+        told = answer_json(plan_record(decision)) + b"\n"
+    store = Store(order.output)
+    offers = decision.offers.reindex(columns=PRICES).to_dict("records")
+    store.write(f"prices/{order.key}.json", answer_json({"prices": offers}) + b"\n")
+    store.write(f"decisions/{order.key}.json", told)
+
+
+def stated(given: dict[str, str]) -> Any:
+    """Return the scenario of a question's fields."""
+    from gpuspec.decision.scenario import DecisionQuestion
+
+    return DecisionQuestion.of({"scenario": None, **given}).over({})
+
+
+def reported(order: Order) -> None:
+    """Write the report of a question as PDF."""
+    from gpuspec.report import build
+
+    with order.begun() as given:
+        values = {"scenario": None, **given}
+        made = build(
+            "decision", values, Path("report.pdf"), language=order.language, date=order.day
+        ).read_bytes()
+    Store(order.output).write(f"reports/{order.key}.pdf", made)

@@ -1,0 +1,146 @@
+"""Commands for many questions at once: their answers, and what changed in them."""
+
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+from gpuspec.base.errors import InputError
+from gpuspec.base.units import MIB
+from gpuspec.cli.common import echo, echo_json, json_option, main, stop
+from gpuspec.cli.reports import day_of_run
+
+if TYPE_CHECKING:
+    from gpuspec.batch.run import Told
+
+
+@main.command()
+@click.argument("scenarios", nargs=-1, required=True)
+@click.option("-o", "--output", required=True, metavar="OUT", help="Folder or address to write to.")
+@click.option("--reports", "as_reports", is_flag=True, help="Write a PDF of each decision too.")
+@click.option("--lang", default="en", metavar="en|zh", help="Language of the reports.")
+@click.option(
+    "--date", metavar="YYYY-MM-DD", help="Day of the run; else SOURCE_DATE_EPOCH or today."
+)
+@click.option("-w", "--workers", default=0, help="Processes at a time; one a core unless given.")
+@click.option("--scheduler", default="", metavar="ADDRESS", help="Scheduler of Dask, tcp://...")
+@click.option("--timeout", default=600.0, show_default=True, help="Seconds for an answer.")
+@click.option("--memory", default=0, metavar="MIB", help="MiB for an answer.")
+@click.option("--quiet", is_flag=True, help="Print errors only.")
+@json_option
+def batch(
+    scenarios: tuple[str, ...],
+    output: str,
+    as_reports: bool,
+    lang: str,
+    date: str | None,
+    workers: int,
+    scheduler: str,
+    timeout: float,
+    memory: int,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Decide many SCENARIOS: YAML files, folders of them, CSV tables with a question a row.
+
+    \b
+    gpuspec batch questions/ -o answers
+    gpuspec batch customers.csv -o answers --reports --workers 8
+    gpuspec batch s3://bucket/questions -o s3://bucket/answers --scheduler tcp://10.0.0.1:8786
+    The columns of a table are the options of gpuspec plan, and name. A second run answers what
+    lacks an answer or rests on older data: docs/scale.md.
+    """
+    from gpuspec.batch.run import Batch, run
+
+    if not 0 < timeout <= 1e6:
+        raise InputError("timeout", timeout, "give seconds above 0")
+    if memory < 0:
+        raise InputError("memory", memory, "give MiB, or 0 for what a worker may take")
+    day, told = day_of_run(date), _Line(quiet)
+    wanted = Batch(
+        scenarios, output, as_reports, lang, day, workers, scheduler, timeout, memory * MIB
+    )
+    with _stopping(told):
+        ran = run(wanted, told.tell)
+    told.end()
+    if as_json:
+        failed = [{"name": name, "problem": problem} for name, problem in ran.failed]
+        echo_json({"answers": ran.rows, "made": ran.fresh, "kept": ran.kept, "failed": failed})
+    elif not quiet:
+        good = len(ran.rows) - len(ran.failed)
+        echo(f"{good:,} of {len(ran.rows):,} answered ({ran.fresh:,} made, {ran.kept:,} kept)")
+    _end(ran.failed)
+
+
+def _end(failed: list[tuple[str, str]]) -> None:
+    """Name what failed, and end with the exit code of that."""
+    for name, problem in failed:
+        click.echo(f"gpuspec: {_plain(name)}: {problem}", err=True)
+    if failed:
+        sys.exit(1)
+
+
+def _plain(text: str) -> str:
+    from gpuspec.views.markdown import printable
+
+    return printable(text)
+
+
+class _Line:
+    """Says on stderr how far the work is: a line that rewrites itself, or one a twentieth."""
+
+    def __init__(self, quiet: bool) -> None:
+        self.quiet, self.live = quiet, sys.stderr.isatty()
+        self.last: Told | None = None
+
+    def tell(self, told: "Told") -> None:
+        """Print it."""
+        before, self.last = self.last, told
+        step = max(told.total // 20, 1)
+        due = before is None or told.done == told.total or told.done // step > before.done // step
+        if self.quiet or not (self.live or due):
+            return
+        said = f"{told.done:,} of {told.total:,} answers"
+        said += f", {told.failed:,} failed" if told.failed else ""
+        if told.left_s is not None and told.done < told.total:
+            said += f", {_time(told.left_s)} left"
+        click.echo(f"\r\x1b[K{said}" if self.live else said, nl=not self.live, err=True)
+
+    def end(self) -> None:
+        """Close a line that rewrites itself."""
+        if self.live and self.last and not self.quiet:
+            click.echo(err=True)
+
+
+def _time(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+@contextmanager
+def _stopping(line: _Line) -> Iterator[None]:
+    """End with a sentence on Ctrl-C, on SIGTERM, and where the scheduler goes away."""
+
+    def ended(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    before: Callable[..., object] | int | None = signal.signal(signal.SIGTERM, ended)
+    try:
+        yield
+    except KeyboardInterrupt:
+        line.end()
+        stop(f"stopped; {_finished(line)}", 130)
+    except ConnectionError as error:
+        line.end()
+        stop(f"{error}; {_finished(line)}", 1)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _finished(line: _Line) -> str:
+    done = line.last.done - line.last.failed if line.last else 0
+    return f"{done:,} answers were finished and stay; the same command goes on from there"

@@ -1,0 +1,117 @@
+"""A pair of hands of a worker: it does one job after the other, and outlives each."""
+
+import os
+import time
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pkgutil import resolve_name
+from typing import Any
+
+from gpuspec.base.units import MIB
+from gpuspec.crew.forked import PLACE, Forked, Zygote
+from gpuspec.crew.zygote import Call
+
+MOST_GROWN_BYTES = 256 * MIB
+"""What a fork may keep of its jobs in memory before another takes its place."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """Something to be done: ``module:function`` with arguments, in a time and in memory."""
+
+    key: str
+    target: str
+    arguments: tuple[Any, ...]
+    seconds: float
+    memory_bytes: int = 0
+    """0: what the worker may take."""
+    warm: tuple[str, ...] = ()
+    """Modules to load before."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """What became of a job: what it returned, or in one sentence why it did not."""
+
+    value: Any = None
+    error: str = ""
+    seconds: float = 0.0
+    cpu_s: float = 0.0
+
+
+class Hand:
+    """Runs jobs in a fork of a zygote; a fork that fails, hangs or grows is replaced."""
+
+    def __init__(self, warm: tuple[str, ...]) -> None:
+        self.warm, self.place = warm, os.environ.get(PLACE, "")
+        self.own: Zygote | None = None
+        self.fork: Forked | None = None
+        self.limit = -1
+
+    def do(self, job: Job, memory_bytes: int) -> Done:
+        """Return what became of a job that may take so much memory."""
+        start = time.perf_counter()
+        for _ in range(2):
+            fork = self._ready(memory_bytes)
+            try:
+                fork.connection.send((job.target, job.arguments))
+                break
+            except OSError:  # it was killed while it had nothing to do
+                self.drop()
+        if not fork.connection.poll(job.seconds):
+            self.drop()
+            return Done(None, f"it took more than {job.seconds:,.3g} s", job.seconds)
+        try:
+            value, error, cpu_s, grown = fork.connection.recv()
+        except (EOFError, OSError):
+            self.drop()
+            took = time.perf_counter() - start
+            return Done(None, "its process was ended from outside, or ran out of memory", took)
+        if error or grown > MOST_GROWN_BYTES:
+            self.drop()
+        return Done(value, error, time.perf_counter() - start, cpu_s)
+
+    def _ready(self, memory_bytes: int) -> Forked:
+        if self.fork is None or self.limit != memory_bytes:
+            self.drop()
+            call = Call(f"{__name__}:serve", memory_bytes=memory_bytes)
+            try:
+                self.fork = Forked(self.place, call)
+            except (OSError, RuntimeError):  # there is none yet, or it was killed
+                if self.own:
+                    self.own.close()
+                self.own = Zygote(*self.warm)
+                self.place = self.own.place
+                self.fork = Forked(self.place, call)
+            self.limit = memory_bytes
+        return self.fork
+
+    def drop(self) -> None:
+        """End the fork."""
+        if self.fork is not None:
+            self.fork.kill()
+        self.fork = None
+
+
+def serve(own: Any) -> None:
+    """Do one job after the other, in the fork."""
+    connection, before = Connection(own.detach()), _resident_bytes()
+    while True:
+        try:
+            target, arguments = connection.recv()
+        except EOFError:
+            return
+        spent, value, error = time.process_time(), None, ""
+        try:
+            value = resolve_name(target)(*arguments)
+        except MemoryError:
+            error = "it took more memory than a job may"
+        except Exception as problem:
+            error = " ".join(str(problem).split()) or type(problem).__name__
+        took = time.process_time() - spent
+        connection.send((value, error, took, _resident_bytes() - before))
+
+
+def _resident_bytes() -> int:
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
