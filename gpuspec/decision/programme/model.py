@@ -466,8 +466,8 @@ class Model:
         low, high = (np.array([r[part] for r in self.rows]) for part in (2, 3))
         cost, upper = np.concatenate(self.cost) * THOUSANDTH, np.concatenate(self.upper)
         solver = loaded(cost, upper, (row, column, value), low, high)
-        for option, value in OPTIONS.items():
-            solver.setOptionValue(option, value)
+        for name, setting in OPTIONS.items():
+            solver.setOptionValue(name, setting)
         return solver
 
     def read(self, values: np.ndarray) -> Chosen:
