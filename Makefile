@@ -9,8 +9,10 @@ export PYTHONDONTWRITEBYTECODE :=
 REPORT ?= decision
 SCENARIO ?= article-b
 REPORT_ARGS ?=
+PORT ?=
+APP_PORT := $(or $(PORT),8866)
 
-.PHONY: help notebooks report reports test lint style lab calibrate predictions lock wheel clean setup setup-dev
+.PHONY: help notebooks report reports test lint style lab app calibrate predictions lock wheel clean setup setup-dev
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -32,8 +34,11 @@ style: setup-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-lab: setup ## open the notebooks in JupyterLab
-	$(BIN)/jupyter lab notebooks
+app: setup ## serve the page for a browser at http://127.0.0.1:8866 (PORT=other)
+	$(BIN)/python -P -m gpuspec.app.serve --port=$(APP_PORT)
+
+lab: setup ## open copies of the notebooks in JupyterLab (PORT=number, LAB_ARGS=options)
+	$(BIN)/python tools/lab.py $(if $(PORT),--port=$(PORT)) $(LAB_ARGS)
 
 calibrate: setup ## fit the constants again and write data/calibration/
 	$(BIN)/python -m pip install -q "aiconfigurator-core>=0.12" "pyarrow>=18"

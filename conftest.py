@@ -5,6 +5,7 @@ Pictures are compared by the numbers that they draw. What is meant is made again
 """
 
 import json
+import os
 import tempfile
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from goldens import fix_day
 
 fix_day()
+os.environ["GPUSPEC_LANG"] = "en"  # whatever the machine speaks
 
 ROOT = Path(__file__).parent
 STORED = ROOT / "tests" / "golden" / "notebooks"

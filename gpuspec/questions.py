@@ -43,4 +43,7 @@ def record_of(name: str) -> "type[Ask]":
 
 def notebook_records(name: str) -> "list[type[Ask]]":
     """Return the records of which a shipped notebook's parameters are the fields."""
-    return [record_of(n) for n in (name, *FURTHER.get(name, ())) if name in QUESTIONS]
+    from gpuspec.views.spoken import Spoken
+
+    found = [record_of(n) for n in (name, *FURTHER.get(name, ())) if name in QUESTIONS]
+    return [*found, Spoken] if found else []

@@ -19,7 +19,7 @@ from gpuspec.decision.decide import problem_of
 from gpuspec.decision.errors import SURE
 from gpuspec.decision.loads import layers
 from gpuspec.decision.options import Need
-from gpuspec.decision.programme import HOUR, POOL, SPOT, Problem
+from gpuspec.decision.programme import API, HOUR, POOL, SPOT, Problem
 from gpuspec.formulas.cost import spot_useful_share
 
 SLACK = 1 + 1e-9
@@ -84,6 +84,8 @@ def alternatives(p: Problem, work: int, cuts: Sequence[float]) -> list[tuple[Col
     """Return all that may do a workload: a column, or two of different kinds for a part each."""
     whole = columns(p, work)
     found = [(c,) for c in whole]
+    if p.options[work].bought:
+        found.append((Column(work, -1, API, -1),))
     w, mine = p.scenario.workloads[work], p.options[work]
     spare = 0 if mine.is_job else _spare(w)
     for a, b in product(whole, whole):
@@ -171,6 +173,8 @@ def rent(p: Problem, c: Column) -> np.ndarray:
     found = np.zeros(len(p.calendar.months))
     if c.venue == POOL:
         return found
+    if c.venue == API:
+        return by_api(p, c.work)
     need, table = need_of(p, c), p.options[c.work].table
     for q, z in segments(p, c.work):
         hours = (need.gpus[:, z].astype(float) * need.hours[:, None]).sum(axis=0)
@@ -185,9 +189,23 @@ def rent(p: Problem, c: Column) -> np.ndarray:
     return found
 
 
+def by_api(p: Problem, work: int) -> np.ndarray:
+    """Return (Q,) what a month of a service costs by API: token by token."""
+    w, api = p.scenario.workloads[work], p.options[work].api
+    first = dict(api.offers.iloc[0])
+    usd = (w.prompt_tokens * first["input_mtok"] + w.osl * first["output_mtok"]) / 1e6
+    month = w.arriving / w.peak_factor * w.hours_per_month * 3600 * usd
+    found = np.zeros(len(p.calendar.months))
+    for q, z in segments(p, work):
+        found[q] = month * p.options[work].sizes[z] * api.factor(p.draws).mean()
+    return found
+
+
 def atonce(p: Problem, c: Column) -> np.ndarray:
     """Return (Q,) GPUs at once at the central estimate."""
     found = np.zeros(len(p.calendar.months))
+    if c.venue == API:
+        return found
     for q, z in segments(p, c.work):
         found[q] = need_of(p, c).central[z]
     return found
@@ -277,11 +295,11 @@ def _job(p: Problem, c: Column) -> bool:
 def effort(p: Problem, chosen: tuple[Column, ...]) -> float:
     """Return what the columns cost in effort, contracts aside."""
     asked = p.scenario.effort
-    kinds = {c.kind for c in chosen}
-    total = asked.kind_usd_year * p.calendar.edges[-1] / 12 * (len(kinds) - 1)
+    kinds = {c.kind for c in chosen if c.venue != API}
+    total = asked.kind_usd_year * p.calendar.edges[-1] / 12 * max(len(kinds) - 1, 0)
     works = {c.work for c in chosen}
     total += asked.workload_usd * (len({(c.work, c.kind) for c in chosen}) - len(works))
-    changed = {c.work for c in chosen if p.options[c.work].changes_format(c.way)}
+    changed = {c.work for c in chosen if c.venue != API and p.options[c.work].changes_format(c.way)}
     return total + asked.precision_usd * len(changed)
 
 

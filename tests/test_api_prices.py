@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from gpuspec.base.errors import InputError
-from gpuspec.catalog.api_prices import api_prices
+from gpuspec.catalog.api_prices import TokenQuote, api_prices
 from gpuspec.catalog.tables import table_rows
 from gpuspec.decision.decide import decide
 from gpuspec.decision.plan.outside import by_api, nothing_done
 from gpuspec.decision.plan.words_page import answer_page
 from gpuspec.decision.scenario import scenario
 from gpuspec.formulas.cost import api_request_usd, even_requests
-from gpuspec.topics.cost.api import ApiQuestion, api_answer, api_table, read_token_prices
+from gpuspec.topics.cost.api import ApiQuestion, api_answer, api_table
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 DAY = date(2026, 11, 30)
@@ -57,7 +57,8 @@ def test_one_offer_a_provider_the_cheapest_first_and_ones_own_before_all() -> No
     first = table.iloc[0]
     by_hand = (1000 * first["input_mtok"] + 100 * first["output_mtok"]) / 1e6 * 1e6
     assert first["month_usd"] == pytest.approx(by_hand)
-    own = api_table("llama-3.1-8b", 1000, 100, 1e6, price="input=50,output=50", day=DAY)
+    quote = TokenQuote(input_mtok=50, output_mtok=50)
+    own = api_table("llama-3.1-8b", 1000, 100, 1e6, price=quote, day=DAY)
     assert own.iloc[0]["provider"] == "your quote"
     assert own.iloc[0]["grade"] == "firm"
     assert len(own) == len(table) + 1
@@ -70,16 +71,33 @@ def test_prices_grow_old() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["output=1", "input=1", "input=x,output=1", "input=1,input=2,output=1", "a=1", "0.2"]
+    ("text", "valid"),
+    [
+        *((text, "input=") for text in ("output=1", "input=1", "a=1,output=2", "0.2", "1/2/3")),
+        *((text, "input=") for text in ("1/x", "$1/2元", "1天/2", "input=1,input=2,output=1")),
+        ("input=x,output=1", "input_mtok"),
+        ("input=-1,output=1", "input_mtok"),
+        ("input=1,output=inf", "output_mtok"),
+        ("input=1,output=2,cached=3", "exceed input"),
+        ("input=1,output=2,provider=", "provider"),
+        ("input=1,output=2,currency=EUR", "USD"),
+    ],
 )
-def test_a_wrong_price_says_what_is_valid(text: str) -> None:
-    with pytest.raises(InputError, match=r"input=|price input: 'x'"):
-        read_token_prices(text)
+def test_a_wrong_price_says_what_is_valid(text: str, valid: str) -> None:
+    with pytest.raises(InputError, match=valid):
+        ApiQuestion.ask(model="Llama-3.1-8B", gpus="H100", request_rate=1, price=text)
 
 
-def test_a_price_below_zero_is_refused() -> None:
-    with pytest.raises(InputError, match="price input"):
-        read_token_prices("input=-1,output=1")
+def test_a_price_is_read_as_people_write_it() -> None:
+    asked = {"model": "Llama-3.1-8B", "gpus": "H100", "request_rate": 1}
+    found = [
+        ApiQuestion.ask(price=text, **asked).price
+        for text in ("input=0.2,output=0.6,provider=Acme", "$0.125/$0.6", "2元 / 8元", "0.2/0.6")
+    ]
+    assert [(p.provider, p.input_mtok, p.currency) for p in found] == [
+        ("Acme", 0.2, "USD"), ("your quote", 0.125, "USD"), ("your quote", 2, "CNY"),
+        ("your quote", 0.2, "USD"),
+    ]  # fmt: skip
 
 
 def test_twice_the_load_costs_twice_by_api() -> None:

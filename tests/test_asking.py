@@ -95,6 +95,35 @@ SAID = [
     ({"horizon_months": "3 years"}, "horizon_months", 36),
     ({"regions": "中国"}, "allow.regions", ("China",)),
     ({"regions": "usa, Germany"}, "allow.regions", ("US", "Europe")),
+    ({"owned": "8 卡 A100"}, "owned[0].count", 8),
+    ({"owned": "three H100"}, "owned[0].count", 3),
+    ({"owned": "8 A100s"}, "owned[0].gpu", "a100-sxm-80"),
+    ({"owned": "8 A100 GPUs"}, "owned[0].gpu", "a100-sxm-80"),
+    ({"owned": "2 x 8 A100"}, "owned[0].count", 16),
+    ({"owned": "two nodes of 8 H100"}, "owned[0].count", 16),
+    ({"owned": "1台8卡A100服务器"}, "owned[0].count", 8),
+    ({"deadline": "两周内"}, "workloads[0].deadline_days", 14),
+    ({"deadline": "within 3 weeks"}, "workloads[0].deadline_days", 21),
+    ({"deadline": "半年"}, "workloads[0].deadline_days", 182.5),
+    ({"deadline": "2026/12/4"}, "workloads[0].deadline_days", 4),
+    ({"budget": "预算每月3万元"}, "budget.monthly_usd", pytest.approx(30_000 / 7.1, abs=0.01)),
+    ({"budget": "3万元/月以内"}, "budget.monthly_usd", pytest.approx(30_000 / 7.1, abs=0.01)),
+    ({"budget": "不超过50万元"}, "budget.total_usd", pytest.approx(500_000 / 7.1, abs=0.01)),
+    ({"budget": "up to $30k/mo"}, "budget.monthly_usd", 30_000),
+    ({"budget": "<= 1.5e6 USD"}, "budget.total_usd", 1_500_000),
+    ({"model": "70b-instruct"}, "workloads[0].model", "llama-3.1-70b"),
+    ({"model": "7B-chat"}, "workloads[0].model", "qwen2.5-7b"),
+    ({"users": "约2000人"}, "workloads[0].users", 2000),
+    ({"users": "~2k"}, "workloads[0].users", 2000),
+    ({"request_rate": "10 QPS"}, "workloads[0].request_rate", pytest.approx(10)),
+    ({"request_rate": "300rpm"}, "workloads[0].request_rate", pytest.approx(5)),
+    ({"tokens": "20亿个token"}, "workloads[0].tokens", 2e9),
+    ({"regions": "China and US"}, "allow.regions", ("China", "US")),
+    ({"regions": "中国和欧洲"}, "allow.regions", ("China", "Europe")),
+    ({"gpus": "A100 or H100"}, "allow.gpus", ("a100-sxm-80", "h100-sxm-80")),
+    ({"currency": "RMB"}, "prices.currency", "CNY"),
+    ({"currency": "元"}, "prices.currency", "CNY"),
+    ({"api_price": "2元/8元"}, "workloads[0].api_price.currency", "CNY"),
     ({"ai_share": "40%", "gpu_hours": "1k"}, "workloads[1].gpu_hours", 600),
 ]
 
@@ -179,6 +208,31 @@ WRONG = [
     ("--owned 0xA100", "owned.count"),
     ("--owned -8xA100", "owned"),
     ("--owned 2台A100", "owned.gpu"),
+    ("--owned 8.5xA100", "owned"),
+    ("--owned '2 x 8 x 2 A100'", "owned.gpu"),
+    ("--owned 'half H100'", "owned"),
+    ("--owned 半张A100", "owned"),
+    ("--deadline 'Q1 2027'", "deadline"),
+    ("--deadline 2026年底", "deadline"),
+    ("--deadline '内两周'", "deadline"),
+    ("--budget €30k/month", "budget"),
+    ("--budget '30k-50k/month'", "budget"),
+    ("--budget '30k/month/GPU'", "budget"),
+    ("--budget '500k over 3 years'", "budget"),
+    ("--budget 不超过", "budget"),
+    ("--users '2000 DAU'", "users"),
+    ("--users 每天3000人", "users"),
+    ("--users 5000-10000", "users"),
+    ("--rate '10 qps/s'", "request_rate"),
+    ("--rate '1M requests/day'", "request_rate"),
+    ("--model '70B FP8'", "model"),
+    ("--model 70B-AWQ", "model"),
+    ("--api yes", "api"),
+    ("--api-price '0.2 in, 0.6 out'", "api_price"),
+    ("--gpus any", "gpus"),
+    ("--regions 'Europe but not Germany'", "regions"),
+    ("--ai-share 四成", "ai_share"),
+    ("--model 8B --users 5 --quotes 'H100 2.1/h'", "quotes"),
     ("--model 0.01B", "model"),
     ("--model 70X", "model"),
     ("--tokens 2e9B", "tokens"),
@@ -485,6 +539,18 @@ def test_every_line_of_a_template_may_be_taken_in(kind):
         if found and found[2] in KINDS[kind].model_fields:
             changed = [*lines[:place], f"{found[1]}{found[2]}: {found[3]}", *lines[place + 1 :]]
             scenario(from_yaml("t", "\n".join(changed), ""))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_template_is_told_in_chinese_and_asks_the_same(command, kind):
+    english = template.template(kind)
+    done = command("template", kind, "--language", "zh")
+    assert len(re.findall(r"[一-鿿]", done.stdout)) > 300
+    asked = [scenario(from_yaml("t", text, "")) for text in (english, done.stdout)]
+    assert asked[0] == asked[1]
+    for name in KINDS[kind].model_fields:
+        assert re.search(rf"^ +(# |- )?{name}:", done.stdout, re.M), name
+    assert command("template", kind, "--language", "xx").returncode == 2
 
 
 def test_an_unknown_template_names_the_known_ones(command):

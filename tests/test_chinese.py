@@ -13,7 +13,8 @@ from pypdf import PdfReader
 from gpuspec import report
 from gpuspec.report import compose
 from gpuspec.report.execute import execute
-from gpuspec.report.story import heading_in, meaning_in, story_in
+from gpuspec.report.story import meaning_in, story_in
+from gpuspec.views.columns import heading_in
 from gpuspec.views.language import translator
 
 SAMPLE = Path(__file__).parent / "fixtures" / "report_sample.ipynb"

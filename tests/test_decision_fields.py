@@ -58,6 +58,8 @@ WORKS = {
         (SERVICE, {"isl_cv": 2, "osl_cv": 2, "ttft_limit_s": 0.2, "tpot_limit_s": 0.012}),
         (SERVICE, {"engine": "vllm", "cached_share": 0.8, "lengths": LENGTHS}),
         (SERVICE | {"engine": "vllm"}, SHAPE | {"engine_version": "0.6.0"}),
+        (SERVICE | {"api_price": "0.01/0.01"}, {"api": "allowed"}),
+        (SERVICE | {"api": "allowed"}, {"api_price": "0.01/0.01"}),
     ),
     "images": (
         (IMAGES, TIME | UP | {"model": "FLUX.1-dev", "images_per_s": 5, "steps": 9, "size": 512}),
@@ -82,7 +84,7 @@ PARTS = {
     "allow": {"gpus": ["H100"], "vendors": ["Lambda"], "regions": ["China"], "modes": ["own"]},
     "prices": {"file": QUOTES, "quotes": "H100:on-demand=0.5", "drift": "up", "power_share": 0.2},
 }
-PARTS["allow"] |= {"weights": ["int4"], "sell": False, "split": False}
+PARTS["allow"] |= {"weights": ["int4"], "sell": False, "split": False, "api": "allowed"}
 PARTS["prices"] |= {"currency": "USD", "cny_per_usd": 9}
 WITH = {
     "owned": {"owned": OWNED},

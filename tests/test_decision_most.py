@@ -53,7 +53,8 @@ def test_more_power_is_never_fewer_users_and_the_plan_stays_within_it():
     [
         ({"gpu_limit": 8}, "gpus"),
         ({"budget": "20k/month"}, "monthly"),
-        ({"owned": "16xA100", "owned_only": True}, "owned"),
+        # replicas of two GPUs: one of the seventeen idles, and would bring money if it were sold
+        ({"owned": "17xA100", "owned_only": True, "model": "70B", "users": 100}, "owned"),
     ],
 )
 def test_the_plan_keeps_the_limits_and_5_percent_more_does_not(limit, binds):

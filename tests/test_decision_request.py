@@ -15,7 +15,7 @@ from gpuspec.decision.plan import request as requests
 from gpuspec.decision.plan.request import REQUEST, flips, request, request_table
 from gpuspec.decision.plan.words_page import rest_page
 from gpuspec.decision.scenario import asked_scenario, scenario
-from gpuspec.decision.worth import QUOTE, offers_taken, variants, worth
+from gpuspec.decision.worth import QUOTE, variants, worth
 from gpuspec.topics.cost.prices import open_rows, read_quotes
 
 ASKED = {"name": "ask", "horizon_months": 24, "workloads": [SERVICE, JOB]}
@@ -44,7 +44,7 @@ def rows(asked):
 
 
 def test_what_the_plan_takes_comes_first_with_all_that_a_seller_must_know(asked, rows):
-    taken = {asked.offers["gpu"].iloc[o] for o in offers_taken(variants(asked)[0])}
+    taken = {asked.offers["gpu"].iloc[o] for o in variants(asked)[0].offers_used}
     assert rows[0]["gpu"] in taken
     assert len({(row["gpu"], row["mode"]) for row in rows}) == len(rows)
     for row in rows:
@@ -95,7 +95,7 @@ def test_a_price_beyond_the_flip_changes_the_answer_and_one_before_it_does_not(a
     """For each offer with a flip: plans as they are, at the price just before it and beyond."""
     tried = 0
     plans = variants(asked)
-    for place in {o for plan in plans for o in offers_taken(plan)}:
+    for place in {o for plan in plans for o in plan.offers_used}:
         offer = dict(asked.offers.iloc[place])
         for at, sign in zip(flips(asked, place), (-1, 1), strict=True):
             if not np.isfinite(at):
@@ -110,14 +110,14 @@ def test_a_price_beyond_the_flip_changes_the_answer_and_one_before_it_does_not(a
 
 
 def test_an_answer_that_should_change_does_so_through_the_file(asked, rows, tmp_path):
-    taken = asked.offers.iloc[offers_taken(variants(asked)[0])][["gpu", "mode"]]
+    taken = asked.offers.iloc[variants(asked)[0].offers_used][["gpu", "mode"]]
     mine = set(taken.itertuples(index=False, name=None))
     row = next(r for r in rows if r["flips_below"] and (r["gpu"], r["mode"]) not in mine)
     price = 0.9 * float(row["flips_below"])
     path = filled(tmp_path / "q.csv", rows, {(row["gpu"], row["mode"]): f"{price:.3f}"})
     assert open_rows(path) == len(rows) - 1
     again = decide(asked_scenario(scenario(ASKED), quotes=path), samples=400, loads=8)
-    taken = again.offers.iloc[offers_taken(variants(again)[0])]
+    taken = again.offers.iloc[variants(again)[0].offers_used]
     own = taken[taken["quoted"].astype(bool)]
     modes = [requests.MODES.get(mode, mode) for mode in own["mode"]]
     assert list(zip(own["gpu"], modes, strict=True)) == [(row["gpu"], row["mode"])]

@@ -77,6 +77,24 @@ def test_an_independent_number_beside_it_changes_nothing():
     assert partial_usd(costs, np.array([told, other]))[0] == pytest.approx(alone, abs=error)
 
 
+@pytest.mark.parametrize(("known", "unknown"), [(20, 10), (10, 20), (10, 60)])
+def test_what_stays_unknown_is_taken_off_and_the_error_told_is_the_one_seen(known, unknown):
+    found = np.array(
+        [
+            (*partial_usd(costs, told[None], other[None]), *partial_usd(costs, told[None]))
+            for seed in range(24)
+            for told, other in [np.random.default_rng(seed).standard_normal((2, DRAWS))]
+            for costs in [np.array([np.zeros(DRAWS), 10 + known * told + unknown * other])]
+        ]
+    )
+    usd, error, plain, plain_error = found.T
+    right = analytic(10, known)
+    assert usd.mean() == pytest.approx(right, abs=4 * error.mean() / np.sqrt(len(usd)))
+    assert usd.std() == pytest.approx(error.mean(), rel=0.5)
+    assert error.mean() < plain_error.mean()
+    assert abs(usd.mean() - right) < abs(plain.mean() - right) + error.mean() / 4
+
+
 def test_two_numbers_are_worth_their_sum_in_one():
     told, other = np.random.default_rng(3).standard_normal((2, DRAWS))
     costs = np.array([np.zeros(DRAWS), 10 + 20 * told + 20 * other])

@@ -482,8 +482,8 @@ def test_the_language_of_a_report_reaches_the_notebook(monkeypatch, tmp_path):
     class Reached(Exception):
         pass
 
-    def stop(notebook, values, tell, *_, **__):
-        raise Reached(values["language"])
+    def stop(notebook, values, tell, day, text, language):
+        raise Reached(language)
 
     monkeypatch.setattr(report.one, "execute", stop)
     with pytest.raises(Reached, match="zh"):

@@ -7,11 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpuspec.base.errors import UnknownNameError
+from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.catalog import gpu
-from gpuspec.constants.collectives import collective_errors, collective_interval
+from gpuspec.constants.collectives import (
+    FAR_NETWORKS,
+    collective_errors,
+    collective_interval,
+    joined_ground,
+)
 from gpuspec.constants.fabrics import NETWORKS, board_fabric, fabric
 from gpuspec.constants.ground import KNOWN
+from gpuspec.evidence.measurements.collectives import prepared_collectives
+from gpuspec.evidence.measurements.rows import measurements
 from gpuspec.formulas.networks import (
     OPERATIONS,
     algorithm_bandwidth,
@@ -19,7 +26,7 @@ from gpuspec.formulas.networks import (
     collective_seconds,
 )
 from gpuspec.topics import networks
-from gpuspec.topics.networks import NetworksQuestion, words
+from gpuspec.topics.networks import NetworksQuestion, pictures, words
 
 SIZES = st.integers(3, 34).map(lambda power: 2.0**power)
 COUNTS, MEMBERS = st.sampled_from([1, 2, 4, 8]), st.sampled_from([2, 4, 8])
@@ -28,7 +35,7 @@ KINDS = st.sampled_from(NETWORKS)
 
 
 FABRICS = [fabric(gpu("H100"), kind=kind) for kind in NETWORKS]
-FABRICS += [board_fabric(gpu("A100")), fabric(gpu("L40S")), fabric(gpu("L40S"), pcie_switch=True)]
+FABRICS += [board_fabric(gpu("A100")), fabric(gpu("L40S")), fabric(gpu("L40S"), pcie_path="peer")]
 
 
 @given(st.sampled_from(OPERATIONS), SIZES, COUNTS, NODES, st.sampled_from(FABRICS))
@@ -109,7 +116,7 @@ def test_bridges_serve_pairs_and_switches_spare_the_host():
     )
     assert two[1] < two[0] / 4
     assert four[0] == four[1]
-    switched = collective_seconds("all_reduce", size, fabric(card, pcie_switch=True), 8)
+    switched = collective_seconds("all_reduce", size, fabric(card, pcie_path="peer"), 8)
     assert switched < collective_seconds("all_reduce", size, alone, 8) / 2
 
 
@@ -134,6 +141,50 @@ def test_held_out_errors_keep_what_the_documents_promise():
     low, high = collective_interval([1.0, 1.0], [2**10, 2**30], [1, 4])
     assert (low < 1).all()
     assert (high > 1).all()
+
+
+def test_lines_of_far_ground_count_the_rows_whose_answers_say_far():
+    rows, errors = prepared_collectives(measurements("collectives")), collective_errors()
+    asked = zip(rows["link"], rows["gpus_per_node"], rows["network_kind"], strict=True)
+    far = [
+        kind in ("slingshot", "efa-shared", "tcp")
+        or link.endswith("-sockets")
+        or (link in ("pcie-4", "pcie-5") and cards > 2)
+        for link, cards, kind in asked
+    ]
+    place = rows["reach"] + ", " + rows["size"] + np.where(far, ", far ground", "")
+    counts = place.value_counts()
+    assert errors.loc[counts.index, "rows"].to_dict() == counts.to_dict()
+    levels = {kind: joined_ground(gpu("H100"), 16, kind, 400.0).level for kind in NETWORKS}
+    assert {kind for kind, level in levels.items() if level == "far"} == set(FAR_NETWORKS)
+
+
+def test_cards_across_processors_are_asked_and_far_whatever_the_path():
+    asked = {"gpus": "L40S", "operation": "all_reduce", "gpus_per_node": 2}
+    one, two = (
+        networks.bandwidth_table(NetworksQuestion.ask(**asked, pcie_sockets=n)) for n in (1, 2)
+    )
+    assert two["wiring"].str.endswith("two sockets").all()
+    assert (two["ground"] == 2).all()
+    assert (one.loc[one["link"] == "pcie-4-peer", "ground"] < 2).any()
+    last = [table.groupby("link")["bus_gb_s"].last() for table in (one, two)]
+    assert last[1]["pcie-5-peer-sockets"] == pytest.approx(28, rel=0.01)
+    assert last[0]["pcie-5-peer"] > 40
+    with pytest.raises(InputError, match="pcie_sockets"):
+        NetworksQuestion.ask(**asked, pcie_sockets=3)
+
+
+def test_pcie_cards_alone_have_a_picture():
+    q = NetworksQuestion.ask(gpus="L40S")
+    table, seen = networks.bandwidth_table(q), networks.measured_table(q)
+    assert len(pictures.bus_bandwidth(table, seen, "cards").axes) == 2
+
+
+def test_far_intervals_are_as_wide_as_far_errors():
+    found = collective_interval(np.ones(2), 2**30, 2, "nvlink-4", [0, 2], "infiniband")
+    (near_low, far_low), (near_high, far_high) = found
+    assert far_low < 0.7 * near_low
+    assert far_high > 1.5 * near_high
 
 
 @pytest.fixture(scope="module")

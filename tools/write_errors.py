@@ -115,10 +115,16 @@ OVERVIEW = [  # topic, figure as a reader would say it, where its error is, row
     ("Training", "step, framework never seen", training_errors, "step time, framework never seen"),
     ("Training", "H100 over A100", training_errors, "ratio h100-sxm-80 / a100-sxm-80"),
     ("Reinforcement learning", "step of GRPO", posttraining_errors, "step"),
-    ("Collectives", "one 8-GPU node, from 1 MiB", collective_errors, "in a node, from 1 MiB"),
-    ("Collectives", "one 8-GPU node, below 1 MiB", collective_errors, "in a node, below 1 MiB"),
-    ("Collectives", "between nodes, from 1 MiB", collective_errors, "between nodes, from 1 MiB"),
-    ("Collectives", "between nodes, below 1 MiB", collective_errors, "between nodes, below 1 MiB"),
+    *(
+        ("Collectives", f"{place}{far}", collective_errors, f"{place}{far}")
+        for place in (
+            "in a node, from 1 MiB",
+            "in a node, below 1 MiB",
+            "between nodes, from 1 MiB",
+            "between nodes, below 1 MiB",
+        )
+        for far in ("", ", far ground")
+    ),
     ("HPC", "one GPU over another, kernels", hpc_errors, "ratio, kernels"),
     ("HPC", "one GPU over another, programs", hpc_errors, "ratio, applications"),
     ("MIG", "slice over whole GPU", slice_errors, "all"),

@@ -7,6 +7,7 @@ the meanings of parameters. Headings, titles, questions and columns are required
 """
 
 import ast
+import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -29,9 +30,41 @@ def constants(notebook: Notebook) -> set[str]:
     return {n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)}
 
 
-ORIGINS = {"parameters": lambda: {t for n in notebooks() for t in meaning_texts(n)}} | {
-    f"notebooks/{n.path.name}": lambda n=n: {*story_texts(n), *constants(n)} for n in notebooks()
-}
+def app_texts() -> list[str]:
+    """Return the texts of the page for a browser: those that its code says, and its labels."""
+    import gpuspec.app
+    from gpuspec.app import answers, page, question
+    from gpuspec.decision.scenario import line
+
+    found = [page.ABOUT, *answers.TITLES.values(), *question.WORKS]
+    found += [question.label_of(name) for name in question.fields()]
+    found += [choice for field in question.fields().values() for choice in field.choices]
+    found += [line.BUDGET, line.OWNED, line.DEADLINE]
+    for path in sorted(Path(gpuspec.app.__file__).parent.glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "text":
+                found += _texts(node.value)
+            if isinstance(node, ast.Call) and _name(node.func) == "say" and node.args:
+                found += _texts(node.args[0])
+    return list(dict.fromkeys(found))
+
+
+def _name(node: ast.expr) -> str:
+    return getattr(node, "id", "") or getattr(node, "attr", "")
+
+
+def _texts(node: ast.expr) -> list[str]:
+    """Return the texts of an expression that is one, or a choice of several."""
+    if isinstance(node, ast.IfExp):
+        return _texts(node.body) + _texts(node.orelse)
+    is_text = isinstance(node, ast.Constant) and isinstance(node.value, str)
+    return [node.value] if is_text and re.search("[A-Za-z]{2}", node.value) else []
+
+
+ORIGINS = {
+    "app": app_texts,
+    "parameters": lambda: {t for n in notebooks() for t in meaning_texts(n)},
+} | {f"notebooks/{n.path.name}": lambda n=n: {*story_texts(n), *constants(n)} for n in notebooks()}
 """What the catalogue's entries say they come from, and the texts that are there."""
 
 
@@ -48,9 +81,9 @@ def missing(texts: Iterable[str]) -> list[str]:
 
 
 def required() -> list[str]:
-    """Return every title, question, heading and column's heading."""
+    """Return every title, question, heading, heading of a column, and text of the page."""
     opening = [text for notebook in notebooks() for text in opening_texts(notebook)]
-    return opening + [c.heading for c in COLUMNS.values()] + ["low", "high"]
+    return opening + app_texts() + [c.heading for c in COLUMNS.values()] + ["low", "high"]
 
 
 def dead() -> list[str]:
@@ -65,7 +98,7 @@ def dead() -> list[str]:
 
 def main() -> int:
     """Print what is missing; ``--check`` fails where that is required, or an entry is dead."""
-    groups = {"titles, questions, headings, columns": required()}
+    groups = {"titles, questions, headings, columns, app": required()}
     groups |= {notebook.path.stem: story_texts(notebook) for notebook in notebooks()}
     groups |= {"parameters": [t for n in notebooks() for t in meaning_texts(n)]}
     for group, texts in groups.items():

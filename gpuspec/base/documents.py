@@ -37,12 +37,15 @@ def read_document(field: str, given: str | Path, most_bytes: int) -> Any:
     return bounded(field, read(field, text, str(path)))
 
 
-def from_json(field: str, text: str, shown: str, finite: bool = True) -> Any:
+def from_json(
+    field: str, text: str, shown: str, finite: bool = True, most: int = 5 * MOST_NODES
+) -> Any:
     """Return the content of a JSON text whose keys differ; `shown` is how to call the text.
 
-    With ``finite=False``, NaN and Infinity pass: some tools write them where nobody reads.
+    With ``finite=False``, NaN and Infinity pass: some tools write them where nobody reads. `most`
+    bounds how many values it holds.
     """
-    if sum(map(text.count, ",[{")) > 5 * MOST_NODES:
+    if sum(map(text.count, ",[{")) > most:
         raise InputError(field, shown, "it holds more values than any such file needs")
 
     def constant(name: str) -> float:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from gpuspec.base.errors import InputError
+from gpuspec.base.paths import DATA, NOTEBOOKS
 from gpuspec.base.units import MIB
 
 T = TypeVar("T")
@@ -24,6 +25,8 @@ MOST_SCENARIO_BYTES = 2 * MIB
 MOST_TABLE_BYTES = 64 * MIB
 MOST_DEPTH = 64
 MOST_NODES = 200_000
+CONFINED = "GPUSPEC_FILES"
+"""Variable that names the one folder of which files are read; unset, any that is named."""
 MOST_DIGITS = 40
 """Of a whole number: more is a mistake, and thousands take seconds to read."""
 _OTHER_FORMS = {
@@ -76,11 +79,25 @@ def path_of(field: str, given: str | Path) -> Path:
     return path
 
 
+def within_reach(path: Path) -> bool:
+    """Return whether a file may be read: where `CONFINED` is set, one of that folder, or shipped.
+
+    Whoever may not read a file is not told whether it is there.
+    """
+    only = os.environ.get(CONFINED)
+    if not only:
+        return True
+    places = (Path(only), DATA, NOTEBOOKS)
+    return any(path.resolve().is_relative_to(place.resolve()) for place in places)
+
+
 def read_text(field: str, given: str | Path, most_bytes: int) -> str:
     """Return the text of a regular file in UTF-8, with or without a byte order mark."""
     path = path_of(field, given)
     with refusing(field, str(path), "it cannot be read"):
         try:
+            if not within_reach(path):
+                raise FileNotFoundError
             kind = path.stat().st_mode
         except (FileNotFoundError, NotADirectoryError):
             raise InputError(field, str(path), "there is no such file") from None

@@ -15,7 +15,7 @@ from gpuspec.catalog import edition, gpu_ids, resolved
 from gpuspec.catalog.models import model
 from gpuspec.catalog.models.formats import STORED
 from gpuspec.catalog.models.typical import typical_model
-from gpuspec.catalog.phrases import Said, said_day
+from gpuspec.catalog.phrases import Said, folded, said_day, vocabulary
 from gpuspec.catalog.regions import region
 from gpuspec.catalog.workloads import workload
 
@@ -58,9 +58,17 @@ def _known(find: Callable[[str], str]) -> Callable[[object], str]:
     return check
 
 
+_AND = re.compile(r"\s+(?:and|or)\s+|\s*[和或与及]\s*")
+"""Words between names of GPUs and regions, of which none has them in its name."""
+
+
+def _listed(value: object) -> tuple[object, ...]:
+    return split(_AND.sub(",", value) if isinstance(value, str) else value)
+
+
 def _gpus(value: object) -> tuple[str, ...]:
     try:
-        names = [_text(name) for name in split(value)]
+        names = [_text(name) for name in _listed(value)]
         return tuple(gpu_ids(names or ""))
     except InputError as error:
         raise renamed(error, "") from None
@@ -100,8 +108,12 @@ def _format(value: object) -> str:
     return STORED if _auto(value) == STORED else _row("precisions")(value)
 
 
-def _upper(value: object) -> object:
-    return value.strip().upper() if isinstance(value, str) else value
+def _currency(value: object) -> object:
+    """Read a currency as people call it, such as RMB, ¥ or 元."""
+    if not isinstance(value, str):
+        return value
+    word = vocabulary()["money"].get(folded(value))
+    return word.of if word else value.strip().upper()
 
 
 def _day(value: object) -> object:
@@ -129,7 +141,7 @@ WorkloadName = Annotated[str, BeforeValidator(_known(lambda name: workload(name)
 """Class of scientific computations."""
 Names = Annotated[tuple[str, ...], BeforeValidator(split)]
 RegionNames = Annotated[
-    tuple[Annotated[str, BeforeValidator(_known(region))], ...], BeforeValidator(split)
+    tuple[Annotated[str, BeforeValidator(_known(region))], ...], BeforeValidator(_listed)
 ]
 Day = Annotated[date, BeforeValidator(_day)]
 ComingDay = Annotated[date, BeforeValidator(said_day)]
@@ -166,10 +178,13 @@ NetworkKind = Annotated[
     Literal["infiniband", "roce", "efa", "efa-shared", "slingshot", "tcp"],
     BeforeValidator(_network),
 ]
+PciePath = Annotated[Literal["host", "peer"], BeforeValidator(fold)]
+"""``peer``: PCIe cards reach each other directly; ``host``: through the memory of the host."""
+PcieSockets = Annotated[int, Range(1, 2, "processors")]
 ImageStack = Annotated[Literal["tensorrt", "compiled", "eager"], BeforeValidator(fold)]
 ImagePrecision = Annotated[Literal["bf16", "8bit"], BeforeValidator(fold)]
 """``8bit``: FP8 where a GPU has it, else INT8."""
-Currency = Annotated[Literal["USD", "CNY"], BeforeValidator(_upper)]
+Currency = Annotated[Literal["USD", "CNY"], BeforeValidator(_currency)]
 Language = Annotated[Literal["en", "zh"], BeforeValidator(fold)]
 
 # Numbers.

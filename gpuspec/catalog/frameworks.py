@@ -3,6 +3,10 @@
 from functools import lru_cache
 from typing import Annotated
 
+import numpy as np
+from numpy.typing import ArrayLike
+
+from gpuspec.base.units import Flags
 from gpuspec.catalog import find
 from gpuspec.catalog.columns import Figure, Flag, Named, Texts, column
 
@@ -52,6 +56,34 @@ class Framework(Named):
         False,
         stated=True,
     )
+
+    gathers_ahead: Texts = column(
+        "Stages of ZeRO of which it gathers the sharded weights beside other work: 1, 2, 3", ()
+    )
+    layer_gathers: Annotated[int, Figure(1, 1000)] = column(
+        "Collectives that gather the weights of a layer under ZeRO-3: 1, or one a tensor",
+        1,
+        stated=True,
+    )
+
+    by_layer: Flag = column(
+        "Whether gradients and weights move layer by layer at every stage (FSDP), not in buckets",
+        False,
+        stated=True,
+    )
+    bucket_per_rank: Annotated[float, Figure(0, 1e9, unit="parameters")] = column(
+        "Parameters by which its buckets of gradients grow with each data-parallel rank",
+        0.0,
+        stated=True,
+    )
+
+    def ahead(self, zero_stage: ArrayLike) -> Flags:
+        """Return whether the weights of a stage of ZeRO are gathered beside other work.
+
+        >>> framework_record("deepspeed").ahead([1, 3]).tolist()
+        [False, True]
+        """
+        return np.isin(np.asarray(zero_stage, int), [int(stage) for stage in self.gathers_ahead])
 
     @property
     def fp8(self) -> bool:

@@ -39,8 +39,11 @@ _LETTERS = {
     "per": "P",
     "each": "E",
     "label": "L",
+    "rate": "R",
+    "before": "B",
+    "after": "A",
 }
-_GRAMMAR = re.compile("L?(?:PT|E)?M?NS?(?:M{0,2}|T|U)?(?:PT|E)?L?")
+_GRAMMAR = re.compile("B?L?(?:PT|E)?B?M?NS?(?:R|(?:M{0,2}|T|U)?(?:PT|E)?)L?A?")
 """Kinds of words, in the orders in which people put them."""
 _PARTS = re.compile(r"\s*(?:[+;、&]|(?<!\d),|,(?!\d)|\band\b|和|加)\s*")
 EXAMPLES = {
@@ -49,7 +52,7 @@ EXAMPLES = {
     "months": "36, 3 years or 3年",
     "users": "2000, 2k or 3万人",
     "requests": "200, 2k or 200个",
-    "requests/s": "5, 300/min or 每秒5次",
+    "requests/s": "5, 300/min or 每秒5次, of the busiest hour",
     "tokens": "2e9, 2B or 20亿",
     "documents": "10,000, 10k or 1万篇",
     "GPU-hours": "3000, 3k or 3千",
@@ -119,11 +122,13 @@ def phrase(text: str) -> Phrase | None:
         if re.search(r"\de", text, re.ASCII):
             return None
         scale = found[kinds.index("scale")].value
-    units = {w.of for w in found if w.kind in ("money", "unit")}
+    units = {w.of for w in found if w.kind in ("money", "unit", "rate")}
     if len(units) > 1:
         return None
     by_time = [i for i, kind in enumerate(kinds) if kind == "per"]
-    days = [found[i + 1].value for i in by_time] + [w.value for w in found if w.kind == "each"]
+    days = [found[i + 1].value for i in by_time] + [
+        w.value for w in found if w.kind in ("each", "rate")
+    ]
     own = [w for i, w in enumerate(found) if w.kind == "time" and i - 1 not in by_time]
     labels = [w.of for w in found if w.kind == "label"]
     if len(days) > 1 or len(labels) > 1:
@@ -287,6 +292,7 @@ def said_day(value: object) -> object:
     raise InputError("", value, "it is no day of the calendar; write one such as 2026-12-04")
 
 
+_YEAR_FIRST = re.compile(r"(\d{4})[/.](\d{1,2})[/.](\d{1,2})", re.ASCII)
 _CHINESE = re.compile(r"(?:(\d{4}) ?年 ?)?(\d{1,2}) ?月 ?(\d{1,2}) ?[日号]", re.ASCII)
 _ENGLISH = re.compile(
     r"(?:(?P<d1>\d{1,2})(?:st|nd|rd|th)? (?P<m1>[a-z]+)\.?"
@@ -298,7 +304,7 @@ _ENGLISH = re.compile(
 
 def _calendar(text: str) -> tuple[int, int, int] | None:
     """Return year (0: not said), month and day of a day with a name of a month, or of 12月4日."""
-    if match := _CHINESE.fullmatch(text):
+    if match := _CHINESE.fullmatch(text) or _YEAR_FIRST.fullmatch(text):
         return int(match[1] or 0), int(match[2]), int(match[3])
     match = _ENGLISH.fullmatch(text)
     month = vocabulary()["month"].get((match["m1"] or match["m2"]) if match else "")

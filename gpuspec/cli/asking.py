@@ -57,7 +57,8 @@ class Asking(Command):
         """The options of the fields, and hidden ones for their earlier names."""
         from gpuspec.base.ask import asked
 
-        fields = [field for field in asked(record_of(self.record)) if field.name != self.first]
+        apart = (self.first, "language")  # every command has an option for the language
+        fields = [field for field in asked(record_of(self.record)) if field.name not in apart]
         return [_Option(field, name) for field in fields for name in field.options]
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:

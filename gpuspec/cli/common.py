@@ -53,12 +53,29 @@ def _debug_option() -> click.Option:
     )
 
 
+def _speak(_: click.Context, __: click.Parameter, value: str | None) -> None:
+    from gpuspec.views.language import speak
+
+    speak(value)
+
+
+def _lang_option() -> click.Option:
+    return click.Option(
+        ["--lang", "--language", "lang"],
+        is_eager=True,
+        expose_value=False,
+        callback=_speak,
+        metavar="en|zh",
+        help="Language of the answer; else that of the environment, as LANG says.",
+    )
+
+
 class Command(click.Command):
-    """A command with ``--debug`` and the exit codes below its help."""
+    """A command with ``--lang``, ``--debug`` and the exit codes below its help."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"epilog": EXIT_CODES, **kwargs})
-        self.params.append(_debug_option())
+        self.params += [_lang_option(), _debug_option()]
 
 
 class _Commands(click.Group):

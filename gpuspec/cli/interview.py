@@ -52,17 +52,14 @@ _BETWEEN = re.compile(
 
 @main.command()
 @click.option(
-    "--language", "--lang", "language", default="en", metavar="en|zh", help="Language of it all."
-)
-@click.option(
     "--save", "save_as", metavar="FILE", help="Where the question is written (question.yaml)."
 )
 @json_option
-def ask(language: str, save_as: str | None, as_json: bool) -> None:
+def ask(save_as: str | None, as_json: bool) -> None:
     """Ask five questions, say what to buy or rent, and write the question as a YAML file.
 
     \b
-    gpuspec ask --language zh
+    gpuspec ask --lang zh
     printf '8B\\n500\\nnone\\n20000/month\\n8xA100\\n' | gpuspec ask
     An empty answer takes the default. In a pipe, each line is an answer.
     """
@@ -70,9 +67,9 @@ def ask(language: str, save_as: str | None, as_json: bool) -> None:
     from gpuspec.decision.scenario import scenario_of
     from gpuspec.decision.scenario.line import Line
     from gpuspec.decision.scenario.writing import save
-    from gpuspec.views.language import translator
+    from gpuspec.views.language import say, spoken
 
-    say, path = translator(language.strip().lower()), path_of("save", save_as or "question.yaml")
+    language, path = spoken(), path_of("save", save_as or "question.yaml")
     if save_as is None and path.exists():
         raise InputError("save", str(path), "it exists; name another file with --save")
     check_writable("save", path)
@@ -87,17 +84,21 @@ def ask(language: str, save_as: str | None, as_json: bool) -> None:
 
 @main.command()
 @click.argument("kind", metavar="training|inference|images|hpc|tenants")
+@click.option(
+    "--language", "--lang", "language", default="en", metavar="en|zh", help="Of the meanings."
+)
 @json_option
-def template(kind: str, as_json: bool) -> None:
+def template(kind: str, language: str, as_json: bool) -> None:
     """Print a scenario of a KIND of work, with every field and what it means.
 
     \b
     gpuspec template inference > mine.yaml
+    gpuspec template training --language zh
     gpuspec plan mine.yaml
     """
     from gpuspec.decision.scenario.template import template as text_of
 
-    text = text_of(kind)
+    text = text_of(kind, language.strip().lower())
     if as_json:
         echo_json({"kind": kind.strip().lower(), "yaml": text})
         return

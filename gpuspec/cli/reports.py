@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 @click.option("--format", "kind", metavar="pdf|html|ipynb", help="By the suffix of the output.")
 @click.option("--show-code", is_flag=True, help="Print the code cells too.")
 @click.option("--appendix", is_flag=True, help="List every parameter, unchanged ones too.")
-@click.option("--lang", default="en", metavar="en|zh", help="Language of labels and story.")
 @click.option(
     "--date", metavar="YYYY-MM-DD", help="Day of the run; else SOURCE_DATE_EPOCH or today."
 )
@@ -48,7 +47,6 @@ def report(
     kind: str | None,
     show_code: bool,
     appendix: bool,
-    lang: str,
     date: str | None,
     listing: bool,
     quiet: bool,
@@ -73,8 +71,7 @@ def report(
         format=kind,
         show_code=show_code,
         appendix=appendix,
-        language=lang,
-        date=day_of_run(date),
+        date=day_of_run(date) if date else None,
         progress=None if quiet else _progress(),
     )
     if as_json:
@@ -91,7 +88,6 @@ def report(
 @click.option("-o", "--output", default="reports", show_default=True, help="Folder to write to.")
 @click.option("--format", "kind", default="pdf", show_default=True, metavar="pdf|html|ipynb")
 @click.option("-j", "--jobs", default=0, help="Reports at a time; one a core unless given.")
-@click.option("--lang", default="en", metavar="en|zh", help="Language of labels and story.")
 @json_option
 def reports(
     names: tuple[str, ...],
@@ -99,7 +95,6 @@ def reports(
     output: str,
     kind: str,
     jobs: int,
-    lang: str,
     as_json: bool,
 ) -> None:
     """List the notebooks that a report can be made of, or write the reports of many at once.
@@ -112,7 +107,7 @@ def reports(
     if not names and not every:
         _list_notebooks(as_json)
         return
-    found, seconds = _build_many(names, output, kind, jobs, lang)
+    found, seconds = _build_many(names, output, kind, jobs)
     failed = [outcome for outcome in found if outcome.error]
     if as_json:
         echo_json({"reports": found, "seconds": seconds})
@@ -125,7 +120,7 @@ def reports(
 
 
 def _build_many(
-    names: tuple[str, ...], output: str, kind: str, jobs: int, lang: str
+    names: tuple[str, ...], output: str, kind: str, jobs: int
 ) -> "tuple[list[Outcome], float]":
     """Write many reports with a line for each; return what became of them, and the seconds."""
     import time
@@ -138,7 +133,7 @@ def _build_many(
 
     start = time.perf_counter()
     try:
-        found = build_all(names, output, kind, jobs, lang, tell)
+        found = build_all(names, output, kind, jobs, tell=tell)
     except Stopped as stopped:
         written = ", ".join(str(path) for path in stopped.written)
         stop(f"stopped; written: {written}" if written else "stopped; nothing was written", 130)

@@ -7,8 +7,8 @@ from numpy.typing import ArrayLike
 
 from gpuspec.base.units import NODE_GPUS
 from gpuspec.catalog import Gpu
-from gpuspec.constants.fabrics import link_key
-from gpuspec.constants.ground import DISPUTED, KNOWN, Ground, ground_of
+from gpuspec.constants.fabrics import SOCKETS, link_key
+from gpuspec.constants.ground import DISPUTED, FAR, KNOWN, Ground, ground_of
 from gpuspec.constants.kernels import nvlink_island
 from gpuspec.constants.stored import Interval, stored_errors, stored_interval
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 LARGE = 2**20
 """Message from which a row counts as large."""
+FAR_NETWORKS = dict(zip(("slingshot", "efa-shared", "tcp"), DISPUTED[2:], strict=True))
+"""Kinds of network of which too little is known, and how ground calls them."""
 
 
 def collective_errors() -> "pd.DataFrame":
@@ -48,6 +50,7 @@ def collective_interval(
         Kind of network between the nodes: ``infiniband``...; it does not count in one node.
     """
     levels = {"size": size_of(message_bytes), "span": span_of(nodes), "link": link}
+    levels["known"] = known_of(np.asarray(ground) == FAR)
     if network is not None:
         levels["network"] = np.where(np.asarray(nodes) > 1, network, "")
     return stored_interval(value, "collectives", "seconds", levels, ground=ground)
@@ -68,8 +71,13 @@ def span_of(nodes: ArrayLike) -> np.ndarray:
     return names[np.searchsorted([1, 2, 16], np.asarray(nodes))]
 
 
+def known_of(far: ArrayLike) -> np.ndarray:
+    """Return how errors call whether a setting is known."""
+    return np.where(far, "far", "known")
+
+
 def path_of(link: ArrayLike, members: ArrayLike, network: ArrayLike = "") -> np.ndarray:
-    """Return how ground calls the path of a group where publishers disagree on it; "" elsewhere.
+    """Return how ground calls the path of a group on which no two publishers agree; "" elsewhere.
 
     `network`: the kind between the nodes; "" in one node.
 
@@ -79,8 +87,11 @@ def path_of(link: ArrayLike, members: ArrayLike, network: ArrayLike = "") -> np.
     'Slingshot networks'
     """
     through_host = np.isin(link, ("pcie-4", "pcie-5")) & (np.asarray(members) > 2)
-    inside = np.where(through_host, DISPUTED[0], "")
-    return np.where(np.asarray(network) == "slingshot", DISPUTED[1], inside)
+    found = np.where(through_host, DISPUTED[0], "")
+    found = np.where(np.char.endswith(np.asarray(link, str), SOCKETS), DISPUTED[1], found)
+    for kind, name in FAR_NETWORKS.items():
+        found = np.where(np.asarray(network) == kind, name, found)
+    return found
 
 
 def where(nodes: ArrayLike) -> np.ndarray:
@@ -88,15 +99,23 @@ def where(nodes: ArrayLike) -> np.ndarray:
     return np.where(np.asarray(nodes) > 1, "between nodes", "in a node")
 
 
-def joined_ground(device: Gpu, gpus: int, network_kind: str, node_gb_s: float) -> Ground:
+def joined_ground(
+    device: Gpu,
+    gpus: int,
+    network_kind: str,
+    node_gb_s: float,
+    pcie_path: str = "host",
+    pcie_sockets: int = 1,
+    gpus_per_node: int = NODE_GPUS,
+) -> Ground:
     """Return the ground of what joins the GPUs of a job: the links of a node, the network.
 
     Messages differ within a job, so that neither their size nor the operation is judged.
     """
     if gpus < 2:
         return KNOWN
-    node = max(NODE_GPUS, nvlink_island(device.id, device.form_factor))
-    link, members = link_key(device), min(gpus, node)
+    node = max(gpus_per_node, nvlink_island(device.id, device.form_factor))
+    link, members = link_key(device, pcie_path, pcie_sockets, gpus_per_node), min(gpus, node)
     across = network_kind if gpus > node else ""
     path = str(path_of(link, members, across))
     said: dict[str, Any] = {"link": link, "members": members, "path": path}

@@ -17,6 +17,14 @@ REFERENCE_NODE_GB_S = 400.0
 OLDER_ADAPTER_GB_S = 25.0
 ADAPTER_GB_S = 50.0
 """Line rate of an adapter of the vendor's reference design, with Ampere and before, and since."""
+PCIE_PATHS = ("host", "peer")
+"""How PCIe cards reach each other: through the memory of the host, or directly."""
+SOCKETS = "-sockets"
+"""What the names of links end with whose groups span two processors."""
+SOCKET_GB_S = {3: 10.0, 4: 20.0, 5: 28.0}
+"""Between two processors in one direction, by the PCIe generation of their time: NCCL takes 10 for
+Skylake, 16 and 24 for Zen 2 and 3, 22 and 40 for Xeons of PCIe 5 (src/graph/topo.h); eight cards
+reached 20.6 over two processors of AMD with PCIe 4, and 28 over two Sapphire Rapids."""
 BOARD_GPUS = 4
 """GPUs of the boards whose NVLinks join each pair directly, without NVSwitch."""
 
@@ -47,7 +55,8 @@ def fabric(
     gpus_per_node: int = 8,
     switch_adds: bool | None = None,
     bridge_gpus: int | None = None,
-    pcie_switch: bool = False,
+    pcie_path: str = "host",
+    pcie_sockets: int = 1,
 ) -> Fabric:
     """Return the fabric that joins GPUs of a kind in nodes of `gpus_per_node`.
 
@@ -66,15 +75,19 @@ def fabric(
     bridge_gpus : int, optional
         GPUs that an NVLink bridge joins; blank: as the form is sold (NVL cards in pairs, PCIe
         cards without).
-    pcie_switch : bool
-        Whether PCIe cards reach each other directly, through a switch or with peer access over
-        the host's bridges; else all bytes cross the memory of the host.
+    pcie_path : str
+        One of `PCIE_PATHS`: ``peer`` where PCIe cards reach each other directly, through a switch
+        or over the host's bridges; ``host`` where all bytes cross the memory of the host.
+    pcie_sockets : int
+        Processors whose PCIe cards a group spans: 1 or 2.
 
     Raises
     ------
     UnknownNameError
-        For another kind of network; lists the valid ones.
+        For another kind of network or path; lists the valid ones.
     """
+    if pcie_path not in PCIE_PATHS:
+        raise UnknownNameError("pcie_path", pcie_path, PCIE_PATHS)
     if kind not in NETWORKS:
         raise UnknownNameError("network_kind", kind, NETWORKS)
     joined = nvlink_island(gpu.id, gpu.form_factor) if bridge_gpus is None else bridge_gpus
@@ -96,12 +109,15 @@ def fabric(
     )
     if joined >= min(gpus_per_node, 8):
         return over_nvlink
+    if on_board(gpu, gpus_per_node):
+        return over_nvlink.model_copy(update=_pairwise(gpus_per_node))
     return over_nvlink.model_copy(
         update={
             "link_bytes_s": gpu.pcie_bytes_s or 64e9,
             "island": gpus_per_node,
             "switch_adds": False,
-            "link": _link_terms("pcie-4-peer" if pcie_switch else "pcie-4", "pcie-4"),
+            "link": _link_terms("pcie-4-peer" if pcie_path == "peer" else "pcie-4", "pcie-4"),
+            "socket_bytes_s": socket_bytes_s(link_key(gpu, pcie_path, pcie_sockets)),
             "bridge": over_nvlink if joined > 1 else None,
         }
     )
@@ -109,21 +125,53 @@ def fabric(
 
 def board_fabric(gpu: Gpu) -> Fabric:
     """Return the fabric of a board of `BOARD_GPUS` whose NVLinks join each pair directly."""
-    board = {"mesh": BOARD_GPUS, "island": BOARD_GPUS, "switch_adds": False}
-    return fabric(gpu).model_copy(update={**board, "link": _link_terms("nvlink-mesh", "nvlink-4")})
+    return fabric(gpu).model_copy(update=_pairwise(BOARD_GPUS))
 
 
-def link_key(gpu: Gpu) -> str:
-    """Return which links join all GPUs of a node, as the calibration names them.
+def _pairwise(island: int) -> dict[str, object]:
+    """Return what of a fabric differs where NVLinks join each pair of a board."""
+    link = _link_terms("nvlink-mesh", "nvlink-4")
+    return {"mesh": BOARD_GPUS, "island": island, "switch_adds": False, "link": link}
+
+
+def on_board(gpu: Gpu, gpus_per_node: int) -> bool:
+    """Return whether nodes of a superchip are boards whose NVLinks join each pair of four GPUs.
+
+    So are those of two to four GH200 (Isambard-AI, docs.isambard.ac.uk; JUPITER).
+    """
+    alone = nvlink_island(gpu.id, gpu.form_factor) == 1
+    return gpu.form_factor == "superchip" and alone and 1 < gpus_per_node <= BOARD_GPUS
+
+
+def link_key(
+    gpu: Gpu, pcie_path: str = "host", pcie_sockets: int = 1, gpus_per_node: int = NODE_GPUS
+) -> str:
+    """Return which links join all GPUs of a node, as the table of measurements names them.
 
     >>> from gpuspec.catalog import gpu
     >>> link_key(gpu("H100")), link_key(gpu("A100 PCIe 80GB"))
     ('nvlink-4', 'pcie-4')
+    >>> link_key(gpu("L40S"), "peer", 2)
+    'pcie-4-peer-sockets'
+    >>> link_key(gpu("GH200"), gpus_per_node=4)
+    'nvlink-4-mesh'
     """
+    if on_board(gpu, gpus_per_node):
+        return f"nvlink-{gpu.nvlink_generation}-mesh"
     joined = nvlink_island(gpu.id, gpu.form_factor)
     if gpu.nvlink_bytes_s and joined >= 8:
         return f"nvlink-{gpu.nvlink_generation}"
-    return f"pcie-{gpu.pcie_generation or 5}"
+    path = "-peer" if pcie_path == "peer" else ""
+    return f"pcie-{gpu.pcie_generation or 5}{path}{SOCKETS if pcie_sockets > 1 else ''}"
+
+
+def socket_bytes_s(link: str) -> float:
+    """Return the bytes/s between the two processors that a link spans; 0 for other links.
+
+    >>> socket_bytes_s("pcie-5-sockets"), socket_bytes_s("pcie-5"), socket_bytes_s("nvlink-4")
+    (28000000000.0, 0.0, 0.0)
+    """
+    return SOCKET_GB_S[int(link.split("-")[1])] * GB if link.endswith(SOCKETS) else 0.0
 
 
 def _link_terms(key: str, otherwise: str) -> LinkTerms:

@@ -117,6 +117,9 @@ class Fabric(BaseModel):
     """Whether nodes exchange small messages in bulk transfers as well (EFA of P4d)."""
     switch_adds: bool = False
     """Whether the switch adds up (NVLink SHARP)."""
+    socket_bytes_s: float = Field(0.0, ge=0)
+    """Between the two processors of a node that a group spans; 0: it has one switch or processor
+    in common."""
     link: LinkTerms = LinkTerms()
     network: NetworkTerms = NetworkTerms()
     bridge: "Fabric | None" = None

@@ -68,8 +68,9 @@ class TrainingTerms(Terms):
     """
     tp_overlapped: float = Field(0.4, ge=0.02, le=2.5)
     """The same where it runs in pieces beside the products of its layer."""
-    tp_between: float = Field(1.5, ge=0.5, le=8.0)
-    """Time of tensor-parallel communication between nodes over that of the fabric alone."""
+    tp_between: float = Field(1.0, ge=0.5, le=8.0)
+    """Time of tensor-parallel communication between nodes, which nothing hides, over that of the
+    fabric alone."""
     cp_exposed: float = Field(0.3, ge=0.01, le=2.0)
     """The same of context parallelism, where attention runs meanwhile."""
     ep_exposed: float = Field(0.9, ge=0.02, le=2.5)

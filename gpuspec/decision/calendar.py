@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import exprel
 
 from gpuspec.decision.scenario import Scenario, Workload
 
@@ -59,7 +58,9 @@ class Calendar:
         (array([1.]), array([0.9491]))
         """
         slope = np.log1p(a_year) / 12
-        return np.asarray(np.exp(slope * self.edges[:-1]) * exprel(slope * self.months))
+        grown = slope * self.months
+        mean = np.expm1(grown) / grown if slope else 1.0
+        return np.asarray(np.exp(slope * self.edges[:-1]) * mean)
 
 
 def calendar_of(

@@ -18,17 +18,20 @@ from gpuspec.decision.money import every_offer, market
 from gpuspec.decision.options import JOBS, Options, drawn_options
 from gpuspec.decision.parts import finer, with_parts
 from gpuspec.decision.plans import Plan, Policy
+from gpuspec.decision.programme import API as API_VENUE
 from gpuspec.decision.programme import POOL, Found, Model, Problem, solve
 from gpuspec.decision.programme.model import Limits
 from gpuspec.decision.scenario import Scenario
+from gpuspec.decision.tokens import by_api
 from gpuspec.decision.ways import run_of, scenario_ways
 from gpuspec.topics.serving.ways import LOADS
 
 MIX, ONE, RENTED, BOUGHT, SPLIT = "mix", "one", "rented", "bought", "split"
 STAY, GROW, REPLACE, WAIT = "stay", "grow", "replace", "wait"
+API, OWN = "api", "gpus"
 """What plans are. Of an owner: stay with what is there and rent more of the same kinds; keep it and
 add newer kinds, as the article advises; work on newer kinds alone; buy nothing in the first round.
-"""
+Of services that may be bought by API: all of them there; none."""
 GAP, ROUNDS_GAP, OTHERS_GAP = 2e-4, 1e-3, 2e-2
 """Shares of the cost within which plans are proven: of one round, of several, and of what the
 recommendation is held against."""
@@ -171,6 +174,7 @@ def problem_of(
         drawn_options(stated, place, ways[place], sizes(work, calendar), draws, set(names))
         for place, work in enumerate(works)
     ]
+    options = [replace(mine, api=by_api(stated, mine, calendar, kinds)) for mine in options]
     contracts = contracts_of(scenario, offers, kinds, calendar)
     return Problem(stated, offers, calendar, kinds, contracts, options, draws, limits_of(scenario))
 
@@ -320,16 +324,23 @@ def policies(model: Model, best: Plan) -> Iterator[tuple[Policy, np.ndarray]]:
 
     def bounds(ways: np.ndarray, contracts: np.ndarray, sales: bool = True) -> np.ndarray:
         upper = np.full(model.size, np.inf)
-        upper[model.x[~ways]] = 0.0
+        upper[model.x[~ways | by_api]] = 0.0
         upper[model.n[~contracts]] = 0.0
         if not sales:
             upper[model.sold.ravel()] = 0.0
         return upper
 
+    by_api = cho.venue == API_VENUE
     split = np.unique(cho.workload[best.columns[cho.part[best.columns]]])
     every = ~cho.part | np.isin(cho.workload, split)
     all_contracts = np.ones(len(con.offer), bool)
     able = [k for k in range(len(names)) if _does_all(p, k)]
+    if by_api.any():
+        priced = np.isin(cho.workload, cho.workload[by_api])
+        upper = np.full(model.size, np.inf)
+        upper[model.x[(priced | ~every) & ~by_api]] = 0.0
+        yield Policy(API), upper
+        yield Policy(OWN), bounds(every, all_contracts)
     order = [names.index(n) for n in best.kinds_used]
     able = [*[k for k in order if k in able], *[k for k in able if k not in order]]
     for k in able[:MOST_ALONE]:

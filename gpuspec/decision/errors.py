@@ -19,7 +19,6 @@ from zlib import crc32
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import nnls
 
 from gpuspec.catalog import load_table
 from gpuspec.constants.hpc import hpc_ratio_interval
@@ -73,7 +72,12 @@ def own_spreads(kind: str, gpus: Sequence[str]) -> tuple[dict[str, float], dict[
     for row, (a, b) in zip(rows, pairs, strict=True):
         row[[a, b]] = 1.0
     width = (ends[:, 1] - ends[:, 0]) / 2 / Z80
-    spread = np.sqrt(nnls(rows, width**2)[0])
+    variance = np.linalg.lstsq(rows, width**2, rcond=None)[0]
+    if variance.min() < 0:
+        from scipy.optimize import nnls  # takes long to load, and is hardly ever needed
+
+        variance = nnls(rows, width**2)[0]
+    spread = np.sqrt(variance)
     signs = np.array([[(i == b) - (i == a) for i in range(len(gpus))] for a, b in pairs], float)
     shift = np.linalg.lstsq(signs, ends.mean(axis=1), rcond=None)[0]
     return dict(zip(gpus, shift, strict=True)), dict(zip(gpus, spread, strict=True))
@@ -266,6 +270,10 @@ class Draws:
     def price(self, offer: int) -> np.ndarray:
         """Return (S,) the factor on the price of an offer."""
         return np.asarray(self.prices[offer])
+
+    def market(self, mode: str) -> np.ndarray:
+        """Return (S,) what the market of rents does to a price of a mode."""
+        return market_factors([mode], self.samples, self.seed)[0]
 
     def speed(
         self, workload: Any, gpu_id: str, precision: str, wide: bool, gpus: int

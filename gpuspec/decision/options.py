@@ -103,6 +103,8 @@ class Options:
     """(Z,) distinct sizes of the load, against its first."""
     size_of: np.ndarray
     """(Q,) place in `sizes` of each segment; -1 where the work is not there."""
+    api: Any = None
+    """The same service by API (`gpuspec.decision.tokens.ByApi`); None where there is none."""
     missed: Missed | None = None
     """The nearest way where none keeps the limits; None where some do, or nothing runs at all."""
 
@@ -143,6 +145,11 @@ class Options:
     def cells(self) -> dict[str, np.ndarray]:
         """The columns of the table as arrays: cells are read many times."""
         return {str(name): self.table[name].to_numpy() for name in self.table}
+
+    @property
+    def bought(self) -> bool:
+        """Whether a plan may buy the service by API."""
+        return self.api is not None and self.api.taken
 
     @property
     def split(self) -> bool:
@@ -189,7 +196,7 @@ def drawn_options(
     shown["spares"] = True
     missed = None if kept else _nearest(rows, found)
     needs = [found[i] for i in kept]
-    return Options(place, ways, shown, needs, len(kept), distinct, size_of, missed)
+    return Options(place, ways, shown, needs, len(kept), distinct, size_of, missed=missed)
 
 
 def served(w: Workload, share_from: float, share_to: float) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -13,8 +13,8 @@ import numpy as np
 from gpuspec.base.lazy import pd
 from gpuspec.constants.ground import Ground
 from gpuspec.decision.ground import chosen_ground
-from gpuspec.decision.programme import HOUR, POOL, SPOT, VENUES, Chosen, Problem
-from gpuspec.decision.programme.choices import useful
+from gpuspec.decision.programme import API, HOUR, POOL, SPOT, VENUES, Chosen, Problem
+from gpuspec.decision.programme.choices import NONE, Choices, useful
 
 PARTS = (
     "purchases",
@@ -22,6 +22,7 @@ PARTS = (
     "upkeep",
     "by the hour",
     "spot",
+    "by API",
     "energy",
     "owned today",
     "effort",
@@ -29,6 +30,10 @@ PARTS = (
 """What a plan's cost consists of; purchases less what is left at the end, with interest; owned
 today: what the GPUs that are there lose of their worth until they are sold or the horizon ends."""
 ENOUGH = 1e-6
+RUNS = ["workload", "place", "from_month", "gpu", "precision", "split", "tech", "days", "ttft_s"]
+RUNS += ["tpot_s", "bound", "share", "share_from", "share_to", "venue", "way", "gpus", "gpus_high"]
+RUNS += ["hours_month", "gpu_hours_month", "sure"]
+"""Columns of `Plan.runs`."""
 
 
 class Policy(NamedTuple):
@@ -55,13 +60,22 @@ class Plan:
     @property
     def key(self) -> tuple[object, ...]:
         """What makes two plans the same."""
-        taken = np.flatnonzero(self.chosen.taken > 0.5)
-        return tuple(taken), tuple(self.chosen.signed), tuple(self.chosen.sold.ravel())
+        return tuple(self.taken), tuple(self.chosen.signed), tuple(self.chosen.sold.ravel())
+
+    @cached_property
+    def taken(self) -> np.ndarray:
+        """Places of the columns that are chosen."""
+        return np.flatnonzero(self.chosen.taken > 0.5)
 
     @cached_property
     def columns(self) -> np.ndarray:
-        """Places of the columns that are chosen."""
-        return np.flatnonzero(self.chosen.taken > 0.5)
+        """Those of them that run on GPUs."""
+        return self.taken[self.problem.choices.venue[self.taken] != API]
+
+    @cached_property
+    def bought(self) -> np.ndarray:
+        """Those of them that are services by API."""
+        return self.taken[self.problem.choices.venue[self.taken] == API]
 
     @cached_property
     def short(self) -> dict[tuple[int, int], tuple[np.ndarray, np.ndarray, np.ndarray]]:
@@ -102,8 +116,17 @@ class Plan:
             venue = p.choices.venue[c]
             if venue != POOL:
                 found["by the hour" if venue == HOUR else "spot"] += self._rent(int(c))
+        for c in self.bought:
+            found["by API"] += self.api_usd(int(c))
         found["effort"] += self.effort_usd
         return found
+
+    def api_usd(self, c: int) -> np.ndarray:
+        """Return (S,) what a service by API costs over the horizon in the round of its column."""
+        p, cal = self.problem, self.problem.calendar
+        api: Any = p.options[p.choices.workload[c]].api
+        here = cal.round_of == p.choices.round[c]
+        return np.asarray(float((api.month_usd * cal.months)[here].sum()) * api.factor(p.draws))
 
     def _rent(self, c: int) -> np.ndarray:
         """Return (S,) what a column by the hour or on spot costs over the horizon."""
@@ -134,9 +157,9 @@ class Plan:
         """Effort of kinds, moves, formats and contracts."""
         p, cho = self.problem, self.problem.choices
         effort, columns = p.scenario.effort, self.columns
-        used = {int(k) for k in cho.kind[columns]}
-        total = effort.kind_usd_year * float(p.calendar.edges[-1]) / 12 * (len(used) - 1)
-        places = {(int(cho.workload[c]), int(cho.kind[c])) for c in columns}
+        used = max(len({int(k) for k in cho.kind[columns]}) - 1, 0)
+        total = effort.kind_usd_year * float(p.calendar.edges[-1]) / 12 * used
+        places = {(int(cho.workload[c]), int(cho.kind[c])) for c in self.taken}
         total += effort.workload_usd * (len(places) - len({w for w, _ in places}))
         changed = {
             int(cho.workload[c])
@@ -175,7 +198,7 @@ class Plan:
         each = np.where(con.housed, 1.0, mean)[:, None] * con.month_usd
         held = kinds.owned[:, None] - np.cumsum(self.chosen.sold, axis=1)[:, cal.round_of]
         total = self.chosen.signed @ each + kinds.keep_usd @ held
-        total = total + p.choices.month_usd[self.columns].sum(axis=0)
+        total = total + p.choices.month_usd[self.taken].sum(axis=0)
         for (_, q), (_, rent, energy) in self.short.items():
             total[q] += float((rent + energy).mean())
         return np.asarray(total)
@@ -380,7 +403,7 @@ class Plan:
                 continue
             before[w], last[w] = now, mine
             rows += mine
-        return pd.DataFrame(rows)
+        return pd.DataFrame(rows, columns=RUNS)
 
     def _run(self, c: int) -> dict[str, Any]:
         """Return a row of `runs`, of a column."""
@@ -432,6 +455,8 @@ class Plan:
             for place in np.flatnonzero((cal.round_of == cho.round[c]) & (mine.size_of >= 0)):
                 used = mine.needs[cho.way[c]].mean_hours[mine.size_of[place]]
                 hours[w, k] += float(used) * cal.months[place]
+        for c in self.bought:
+            found[int(cho.workload[c])] += float(self.api_usd(int(c)).mean())
         share = hours / np.maximum(hours.sum(axis=0), 1e-9)
         names = [w.name for w in p.scenario.workloads]
         return pd.Series(found + share @ pool, index=names)
@@ -463,7 +488,40 @@ class Plan:
     def simplicity(self) -> tuple[float, ...]:
         """What decides between equal plans: kinds, contracts, longest commitment, worst case."""
         longest = float(self.signed["paid_months"].max()) if len(self.signed) else 0.0
-        return len(self.kinds_used), len(self.signed), longest, self.interval_usd[1]
+        kinds = len(self.kinds_used) + bool(len(self.bought))
+        return kinds, len(self.signed), longest, self.interval_usd[1]
+
+
+def slim(plan: Plan) -> Plan:
+    """Return the same plan over a problem of its own columns and ways alone: quick to evaluate
+    again, and to draw again.
+    """
+    p, cho, at = plan.problem, plan.problem.choices, plan.taken
+    options, way = [], cho.way[at]
+    for w, mine in enumerate(p.options):
+        here = np.flatnonzero((cho.workload[at] == w) & (way != NONE))
+        whole = mine.table["whole_way"].to_numpy(int)
+        kept = np.unique(np.concatenate([way[here], whole[way[here]]]))
+        table = mine.table.iloc[kept].reset_index(drop=True)
+        table["whole_way"] = np.searchsorted(kept, whole[kept])
+        needs, count = [mine.needs[i] for i in kept], int((kept < mine.whole).sum())
+        options.append(replace(mine, table=table, needs=needs, whole=count))
+        way[here] = np.searchsorted(kept, way[here])
+    few = replace(p, options=options)
+    own = Choices(**{f.name: getattr(cho, f.name)[at] for f in fields(Choices)})
+    vars(few)["choices"] = replace(own, way=way)
+    found = replace(plan, problem=few, chosen=replace(plan.chosen, taken=np.ones(len(at))))
+    for name in ("costs", "short"):
+        if name in vars(plan):
+            vars(found)[name] = vars(plan)[name]
+    return found
+
+
+def with_columns(problem: Problem, **changed: Any) -> Problem:
+    """Return a problem with parts changed and its columns as they are."""
+    found = replace(problem, **changed)
+    vars(found)["choices"] = problem.choices
+    return found
 
 
 def _of(problem: Problem) -> tuple[Any, Any, Any]:

@@ -14,7 +14,7 @@ doi:10.1080/01621459.1951.10500768 (regret).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from itertools import combinations, islice, pairwise
 from typing import Any, NamedTuple
 
@@ -24,9 +24,8 @@ from gpuspec.base.lazy import pd
 from gpuspec.decision.decide import Decision, regrets_usd
 from gpuspec.decision.errors import SURE, market_factors
 from gpuspec.decision.options import JOBS
-from gpuspec.decision.plans import Plan
-from gpuspec.decision.programme import Problem
-from gpuspec.decision.programme.choices import Choices
+from gpuspec.decision.plans import Plan, slim, with_columns
+from gpuspec.decision.programme.choices import NONE
 from gpuspec.topics.ways import doubtful
 
 QUOTE, TRIAL, QUESTION, QUOTES, TRIALS, ALL = (
@@ -68,7 +67,9 @@ def perfect_usd(costs: np.ndarray) -> tuple[float, float]:
     return float(lost.mean()), _error(lost)
 
 
-def partial_usd(costs: np.ndarray, known: np.ndarray) -> tuple[float, float]:
+def partial_usd(
+    costs: np.ndarray, known: np.ndarray, others: np.ndarray | None = None
+) -> tuple[float, float]:
     """Return what knowing some numbers is worth, and the standard error of it.
 
     The cost of each plan is regressed on the numbers; who knows them takes the plan that is the
@@ -82,24 +83,37 @@ def partial_usd(costs: np.ndarray, known: np.ndarray) -> tuple[float, float]:
         Cost of each plan in each draw.
     known : array (N, S)
         What becomes known: numbers of each draw, in any unit.
+    others : array (M, S), optional
+        Numbers that stay unknown and are drawn apart from those that become known. What the
+        regression on the other draws says of their part in a cost, whose mean is nothing whatever
+        is known, is taken off what is paid (a control variate): the error is smaller, the answer
+        stays.
 
     References
     ----------
-    Strong, Oakley and Brennan 2014, doi:10.1177/0272989X13505910, equation 6, by cubic polynomials.
+    Strong, Oakley and Brennan 2014, doi:10.1177/0272989X13505910, equation 6, by cubic polynomials;
+    Lavenberg and Welch 1981, doi:10.1287/mnsc.27.3.322 (control variates).
     """
     basis, first = _basis(known), int(costs.mean(axis=1).argmin())
+    width = basis.shape[1]
+    if others is not None and len(others):
+        control = _basis(others)[:, 1:]
+        basis = np.hstack([basis, control - control.mean(axis=0)])
     more = np.ascontiguousarray((costs - costs[first]).T)
     ends = np.linspace(0, costs.shape[1], FOLDS + 1).round().astype(int)
     parts = [slice(a, b) for a, b in pairwise(ends)]
     squares = [basis[part].T @ basis[part] for part in parts]
     products = [basis[part].T @ more[part] for part in parts]
-    gained = np.zeros(costs.shape[1])
+    gained, taken, apart = np.zeros(costs.shape[1]), np.zeros(len(costs)), np.zeros_like(more)
     for part, square, product in zip(parts, squares, products, strict=True):
         slopes = np.linalg.lstsq(sum(squares) - square, sum(products) - product, rcond=None)[0]
-        chosen = (basis[part] @ slopes).argmin(axis=1)
-        gained[part] = -more[part][np.arange(len(chosen)), chosen]
+        chosen = (basis[part, :width] @ slopes[:width]).argmin(axis=1)
+        apart[part] = basis[part, width:] @ slopes[width:]
+        gained[part] = (apart[part] - more[part])[np.arange(len(chosen)), chosen]
+        taken += np.bincount(chosen, minlength=len(costs)) / len(more)
     most = perfect_usd(costs)[0]
-    return float(min(max(gained.mean(), 0.0), most)), _error(gained)
+    # The mean of what is taken off is nothing over all draws that there may be, not over these.
+    return float(min(max(gained.mean(), 0.0), most)), _error(gained - apart @ taken)
 
 
 def _error(values: np.ndarray) -> float:
@@ -131,9 +145,9 @@ class Known(NamedTuple):
     """Rows of the offers that are quoted."""
     gpus: tuple[str, ...]
     works: tuple[str, ...]
-    """Names of the works that are tried or asked about."""
+    """Names of the works that are tried or asked about, or bought by API."""
     what: str
-    """Of a question: ``load``, ``hours`` or ``spare``."""
+    """Of a question: ``load``, ``hours`` or ``spare``; of a quote ``api`` for tokens."""
     usd: float
     """What it is worth at most: it is taken to be certain once known."""
     error_usd: float
@@ -256,34 +270,41 @@ def _keeps(plan: Plan) -> bool:
     return all(value <= limit * (1 + 1e-3) for value, limit in used) and plan.undone <= 1 - SURE
 
 
-def slim(plan: Plan) -> Plan:
-    """Return the same plan over a problem of its own columns alone, quick to evaluate again."""
-    p, columns = plan.problem, plan.columns
-    mine = Choices(**{f.name: getattr(p.choices, f.name)[columns] for f in fields(Choices)})
-    few = replace(p)
-    vars(few)["choices"] = mine
-    found = replace(plan, problem=few, chosen=replace(plan.chosen, taken=np.ones(len(columns))))
-    for name in ("costs", "short"):
-        if name in vars(plan):
-            vars(found)[name] = vars(plan)[name]
-    return found
-
-
 def _quotes(decision: Decision, plans: Sequence[Plan], costs: np.ndarray) -> Iterator[Known]:
     """Yield what a quote of each offer that some plan takes is worth, and that of all of them."""
     draws, offers = plans[0].problem.draws, decision.offers
     market = market_factors(offers["mode"].tolist(), draws.samples, draws.seed)
     logs = np.log(draws.prices) - np.log(market)
-    used = sorted({o for plan in plans for o in offers_taken(plan)})
+    used = sorted({o for plan in plans for o in plan.offers_used})
     used = [o for o in used if logs[o].std() > FLAT]
+    speeds = [n for trial in _tried(decision, plans).values() for n in trial.speeds.values()]
+    unknown = np.array([draws.market("on-demand"), *speeds])
     found = [
         Known(QUOTE, (o,), (str(offers["gpu"].iloc[o]),), (), "", *of, np.nan)
         for o in used
-        for of in [partial_usd(costs, logs[[o]])]
+        for of in [partial_usd(costs, logs[[o]], unknown)]
     ]
+    numbers = {o: logs[o] for o in used}
+    for api in tokens_taken(plans):
+        price = np.log(api.factor(draws)) - np.log(draws.market("on-demand"))
+        if price.std() > FLAT:
+            numbers[len(numbers) + len(logs)] = price
+            of = partial_usd(costs, price[None], unknown)
+            found.append(Known(QUOTE, (), (), (api.work,), "api", *of, np.nan))
     yield from found
     if len(found) > 1:
-        yield _together(QUOTES, found, *partial_usd(costs, logs[used]))
+        every = np.array([*numbers.values()])
+        yield _together(QUOTES, found, *partial_usd(costs, every, unknown))
+
+
+def tokens_taken(plans: Sequence[Plan]) -> list[Any]:
+    """Return the services that some plan buys by API, each once."""
+    found = {
+        w: plan.problem.options[w]
+        for plan in plans
+        for w in plan.problem.choices.workload[plan.bought].tolist()
+    }
+    return [mine.api for _, mine in sorted(found.items())]
 
 
 def _together(kind: str, parts: Sequence[Known], usd: float, error: float) -> Known:
@@ -296,15 +317,6 @@ def _together(kind: str, parts: Sequence[Known], usd: float, error: float) -> Kn
     tried = tuple(n for known in parts for n in known.tried)
     cost = float(np.sum([known.cost_usd for known in parts]))
     return Known(kind, offers, gpus, works, "", usd, error, cost, tried)
-
-
-def offers_taken(plan: Plan) -> list[int]:
-    """Return the rows of the offers that a plan takes: signed, then by use."""
-    p, con = plan.problem, plan.problem.contracts
-    found = [int(o) for o in con.offer[plan.chosen.signed > 0]]
-    found += [int(p.kinds.hour_offer[k]) for k, _ in plan.short]
-    found += [plan.rents_from(c) for c in plan.columns]
-    return [o for o in dict.fromkeys(found) if o >= 0]
 
 
 @dataclass
@@ -324,6 +336,9 @@ def _trials(decision: Decision, plans: Sequence[Plan], costs: np.ndarray) -> Ite
     In the draws, works of one kind share the error of a GPU: whoever has tried one knows it.
     """
     usd_of, parts = decision.best.work_usd, dict[str, list[Known]]()
+    draws = decision.problem.draws
+    used = sorted({o for plan in plans for o in plan.offers_used})
+    unknown = np.log([draws.market("on-demand"), *draws.prices[used]])
     known: dict[tuple[str, str], np.ndarray] = {}
     for (kind, gpu), trial in _tried(decision, plans).items():
         numbers = np.array(list(trial.speeds.values()))
@@ -334,29 +349,34 @@ def _trials(decision: Decision, plans: Sequence[Plan], costs: np.ndarray) -> Ite
         hour = decision.offers[
             (decision.offers["gpu"] == gpu) & (decision.offers["mode"] == "on-demand")
         ]["hour_usd"].min()
-        usd, error = partial_usd(costs, numbers)
+        usd, error = partial_usd(costs, numbers, unknown)
         count = trial.works[work]
         row = Known(TRIAL, (), (gpu,), (work,), "", usd, error, count * float(hour), (count,))
         parts.setdefault(kind, []).append(row)
     compared = {gpu for plan in decision.plans[:2] for gpu in plan.kinds_used}
     for kind, rows in parts.items():
         yield from rows
-        used = [r for r in rows if r.gpus[0] in compared]
-        if len(used) > 1:
-            numbers = np.concatenate([known[kind, r.gpus[0]] for r in used])
-            yield _together(TRIAL, used, *partial_usd(costs, numbers))
+        near = [r for r in rows if r.gpus[0] in compared]
+        if len(near) > 1:
+            numbers = np.concatenate([known[kind, r.gpus[0]] for r in near])
+            yield _together(TRIAL, near, *partial_usd(costs, numbers, unknown))
     every = [row for rows in parts.values() for row in rows]
     if len(parts) > 1:
-        yield _together(TRIALS, every, *partial_usd(costs, np.concatenate(list(known.values()))))
+        numbers = np.concatenate(list(known.values()))
+        yield _together(TRIALS, every, *partial_usd(costs, numbers, unknown))
 
 
 def _tried(decision: Decision, plans: Sequence[Plan]) -> dict[tuple[str, str], _Trial]:
     found: dict[tuple[str, str], _Trial] = {}
-    p = decision.problem
-    used = [plan.problem.choices for plan in plans]
-    taken = np.unique(np.concatenate([[cho.workload, cho.way] for cho in used], axis=1), axis=1)
-    for w, way in taken.T.tolist():
-        work, row = p.scenario.workloads[w], dict(p.options[w].table.iloc[way])
+    draws = decision.problem.draws
+    for mine, way in (
+        (plan.problem.options[w], way)
+        for plan in plans
+        for w, way in zip(plan.problem.choices.workload, plan.problem.choices.way, strict=True)
+        if way != NONE
+    ):
+        work = decision.problem.scenario.workloads[mine.place]
+        row: dict[str, Any] = {name: cell[way] for name, cell in mine.cells.items()}
         wide, gpu, precision = doubtful(row), str(row["gpu"]), str(row["precision"])
         trial = found.setdefault((work.kind, gpu), _Trial({}, {}))
         size = float(row["gpus"] if work.kind in JOBS else row["unit_gpus"])
@@ -365,7 +385,7 @@ def _tried(decision: Decision, plans: Sequence[Plan]) -> dict[tuple[str, str], _
         unit = int(row["unit_gpus"])
         key = precision, wide, (work.name, unit) if measured else None
         if key not in trial.speeds:
-            trial.speeds[key] = np.log(p.draws.speed(work, gpu, precision, wide, unit))
+            trial.speeds[key] = np.log(draws.speed(work, gpu, precision, wide, unit))
     return found
 
 
@@ -405,7 +425,7 @@ def _questions(plans: Sequence[Plan]) -> Iterator[Known]:
 def _few(plan: Plan) -> Plan:
     """Return a plan in the first `QUESTION_DRAWS` draws."""
     draws = replace(plan.problem.draws, prices=plan.problem.draws.prices[:, :QUESTION_DRAWS])
-    return _case(replace(plan, problem=_with(plan.problem, draws=draws)), (), {"again": 1.0})
+    return _case(replace(plan, problem=with_columns(plan.problem, draws=draws)), (), {"again": 1.0})
 
 
 def _case(plan: Plan, names: Sequence[str], case: dict[str, float]) -> Plan:
@@ -419,18 +439,11 @@ def _case(plan: Plan, names: Sequence[str], case: dict[str, float]) -> Plan:
     )
     scenario = p.scenario.model_copy(update={"workloads": works})
     options = []
-    for w, mine in enumerate(p.options):
-        ways = sorted(set(p.choices.way[p.choices.workload == w].tolist()))
-        factor = times if works[w].name in names else 1.0
-        part = replace(mine, table=mine.table.iloc[ways], sizes=mine.sizes * factor)
-        found = dict(zip(ways, part.redrawn(scenario, p.draws).needs, strict=True))
-        needs = [found.get(i, need) for i, need in enumerate(mine.needs)]
-        options.append(replace(mine, needs=needs, sizes=part.sizes))
-    return replace(plan, problem=_with(p, scenario=scenario, options=options))
-
-
-def _with(problem: Problem, **changed: Any) -> Problem:
-    """Return a problem with parts changed and its columns as they are."""
-    found = replace(problem, **changed)
-    vars(found)["choices"] = problem.choices
-    return found
+    for mine, w, was in zip(p.options, works, p.scenario.workloads, strict=True):
+        factor = times if w.name in names else 1.0
+        part = replace(mine, sizes=mine.sizes * factor).redrawn(scenario, p.draws)
+        if mine.api is not None:
+            factor *= getattr(w, "hours_per_month", 1.0) / getattr(was, "hours_per_month", 1.0)
+            part = replace(part, api=mine.api.scaled(factor))
+        options.append(part)
+    return replace(plan, problem=with_columns(p, scenario=scenario, options=options))

@@ -55,6 +55,16 @@ class Parallel:
     tp_overlap: ArrayLike = False
     """Whether tensor-parallel collectives run in pieces beside the products of their layer
     (Transformer Engine's userbuffers, PyTorch's async TP)."""
+    gathers_ahead: ArrayLike = True
+    """Whether sharded weights are gathered beside other work: after an update beside the next
+    forward pass (ZeRO-1 and 2), of a layer beside the one before it (ZeRO-3)."""
+    layer_gathers: ArrayLike = 1
+    """Collectives that gather the weights of a layer under ZeRO-3: one, or one for each tensor."""
+    by_layer: ArrayLike = False
+    """Whether the gradients and weights of a layer move together at every stage of ZeRO (FSDP), and
+    not in buckets."""
+    bucket_per_rank: ArrayLike = 0.0
+    """Parameters by which the buckets of ZeRO-0 to 2 grow with each data-parallel rank."""
     node_dispatch: ArrayLike = False
     """Whether a token travels once to each node that has experts of it, and from there to their
     GPUs (DeepEP, HybridEP), and not once to each expert."""

@@ -26,8 +26,8 @@ from traitlets.config import Config
 from gpuspec import __version__
 from gpuspec.catalog import data_as_of
 from gpuspec.report.notebooks import Notebook, Parameter
-from gpuspec.report.story import WORDS_OF_CELLS, heading_in, meaning_in, story_in
-from gpuspec.views.columns import headings
+from gpuspec.report.story import WORDS_OF_CELLS, meaning_in, story_in
+from gpuspec.views.columns import heading_in, headings
 from gpuspec.views.display import ShownTable
 from gpuspec.views.language import Words, translator
 

@@ -21,7 +21,7 @@ from gpuspec.crew.forked import MEMORY, PLACE, Forked
 from gpuspec.crew.zygote import Call
 from gpuspec.report.notebooks import Notebook
 from gpuspec.report.output import current_folder, workplace
-from gpuspec.views import TEXT_IN_PICTURES
+from gpuspec.views import LANGUAGE_OF_RUN, TEXT_IN_PICTURES
 
 if TYPE_CHECKING:
     from papermill.exceptions import PapermillExecutionError
@@ -61,6 +61,7 @@ def execute(
     progress: Callable[[str, int, int], None],
     day: date | None = None,
     text_in_pictures: bool = False,
+    language: str | None = None,
 ) -> NotebookNode:
     """Return a notebook as run from the current folder, without the times and paths of this run.
 
@@ -75,6 +76,8 @@ def execute(
         The day of the run, from which the notebook counts ages too; the run's own unless given.
     text_in_pictures : bool
         Keep text of pictures as text, for a document that brings the faces, in place of outlines.
+    language : str, optional
+        What the notebook speaks, unless a cell of its own says otherwise.
 
     Raises
     ------
@@ -89,6 +92,8 @@ def execute(
         progress("executing", cell, total)
 
     own = {TEXT_IN_PICTURES: "1"} if text_in_pictures else {}
+    if language:
+        own[LANGUAGE_OF_RUN] = language
     midnight = datetime.combine(day or run_date(), time(), UTC)
     own["SOURCE_DATE_EPOCH"] = f"{midnight.timestamp():.0f}"
     try:

@@ -17,6 +17,7 @@ from gpuspec.base.files import path_of
 from gpuspec.report.notebooks import Notebook, find, notebooks
 from gpuspec.report.one import build
 from gpuspec.report.output import check_output
+from gpuspec.views.language import spoken
 
 MOST_JOBS = 256
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -45,7 +46,7 @@ def build_all(
     folder: str | Path = "reports",
     format: str = "pdf",
     jobs: int = 0,
-    language: str = "en",
+    language: str | None = None,
     tell: Callable[[Outcome, int, int], None] | None = None,
 ) -> list[Outcome]:
     """Write the reports of the named notebooks, of all where none is named, in parallel.
@@ -81,6 +82,7 @@ def build_all(
         book.path: check_output(into / f"{book.path.stem}.{format}", format, book.name)[1]
         for book in chosen
     }
+    spoken_ = language or spoken()
     workers = min(jobs or os.cpu_count() or 1, len(chosen))
     found: dict[Path, Outcome] = {}
     context = get_context("spawn")
@@ -90,7 +92,7 @@ def build_all(
     try:
         with _no_interrupts(), _safe_path():  # workers inherit both
             waiting = {
-                pool.submit(_one, str(book.path), str(targets[book.path]), language): book
+                pool.submit(_one, str(book.path), str(targets[book.path]), spoken_): book
                 for book in sorted(chosen, key=_effort, reverse=True)
             }
         for done in as_completed(waiting):

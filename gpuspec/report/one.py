@@ -34,10 +34,9 @@ class Options(TypedDict, total=False):
     """Whether the code cells are printed too."""
     appendix: bool
     """Whether every parameter is listed at the end; those that were changed are in any case."""
-    language: str
-    """Language of the report's labels, of columns and of the story as far as the catalogue has its
-    texts; sentences that code writes stay English. A parameter called ``language`` takes it, unless
-    it is given."""
+    language: str | None
+    """Language of the report, unless a parameter called ``language`` says another; else that which
+    is spoken. Texts that the catalogue lacks stay English."""
     date: date | None
     """The day of the run, which is printed and from which ages count; else `SOURCE_DATE_EPOCH`,
     else today. Same notebook, parameters, data and date give the same bytes."""
@@ -87,19 +86,18 @@ def built(
 ) -> Built:
     """Write a report as :func:`build` does, and say whether it holds an answer."""
     from gpuspec.report.compose import told_of
-    from gpuspec.views.language import check_language
+    from gpuspec.views.language import check_language, spoken
 
     notebook = find(name)
     kind, target = check_output(output, options.get("format"), notebook.name)
-    language = options.get("language", "en")
+    values = check_parameters(notebook, parameters or {})
+    language = str(values.get("language") or options.get("language") or spoken())
     check_language(language)
-    spoken = any(p.name == "language" for p in notebook.parameters) and language != "en"
-    given = {"language": language} if spoken else {}
-    values = check_parameters(notebook, given | dict(parameters or {}))
+    options["language"] = language
     options["date"] = options.get("date") or run_date()
     tell = options.get("progress") or (lambda stage, done, total: None)
 
-    executed = execute(notebook, values, tell, options["date"], text_in_pictures=kind == "pdf")
+    executed = execute(notebook, values, tell, options["date"], kind == "pdf", language)
     tell("typesetting", 0, 1)
     content = typeset(executed, notebook, values, kind, options)
     write_atomically(target, content)
@@ -121,13 +119,14 @@ def typeset(
         return (nbformat.writes(executed) + "\n").encode()
     from gpuspec.report.compose import compose
     from gpuspec.report.render import html, pdf
+    from gpuspec.views.language import spoken
 
     document = compose(
         executed,
         notebook,
         values,
         options.get("show_code", False),
-        options.get("language", "en"),
+        options.get("language") or spoken(),
         options.get("date") or run_date(),
         options.get("appendix", False),
     )

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from nbformat import NotebookNode
 
 from gpuspec.report.notebooks import Notebook
-from gpuspec.views.columns import COLUMNS
 from gpuspec.views.language import Words
 
 _MARK = r"#{1,6}[ ]+|[-*][ ]+|\d+[.)][ ]+"
@@ -22,7 +21,6 @@ _NO_TEXT = re.compile(r"[-: ]*|\d\d_\w+")  # rules of a table, names of notebook
 _MEANING = re.compile(
     r"(?:(?P<group>Reinforcement learning): )?(?P<text>.*?)(?: \[(?P<unit>[^][]*)\])?", re.S
 )
-_FAMILIES = [c.heading[:-2] for c in COLUMNS.values() if c.heading.endswith("{}")]
 WORDS_OF_CELLS = ("none", "yes", "no")
 """What code writes into any column."""
 
@@ -49,15 +47,6 @@ def _parts(meaning: str) -> tuple[str, str, str]:
     found = _MEANING.fullmatch(meaning)
     assert found  # every text does
     return found["group"] or "", found["text"], found["unit"] or ""
-
-
-def heading_in(heading: str, words: Words) -> str:
-    """Put the heading of a column into a language; a family of columns by what names it."""
-    said = words(heading)
-    if said == heading:
-        for family in (f"{head}{{}}" for head in _FAMILIES if heading.startswith(head)):
-            return words(family).format(heading[len(family) - 2 :])
-    return said
 
 
 def opening_texts(notebook: Notebook) -> list[str]:

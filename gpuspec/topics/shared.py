@@ -140,6 +140,9 @@ class Compared(Ask):
         return tuple(gpu(name) for name in self.gpus)
 
 
+SOCKETS_SPANNED = "Processors whose PCIe cards a group spans: 1, under one switch or processor; 2"
+
+
 class Networked(Ask):
     """What joins nodes of GPUs."""
 

@@ -4,7 +4,6 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from textwrap import fill
 from typing import Any
 
 import font_source_sans_pro
@@ -21,7 +20,9 @@ from numpy.typing import ArrayLike
 
 from gpuspec.base.errors import InputError
 from gpuspec.base.files import check_writable, path_of, write_atomically
-from gpuspec.views.words import named
+from gpuspec.views.language import say, spoken
+from gpuspec.views.punctuation import wrapped
+from gpuspec.views.words import told
 
 # Okabe and Ito's palette: distinct to colour-blind readers; hatches and markers repeat the
 # distinction for grey print. One colour a GPU family throughout the suite.
@@ -112,13 +113,14 @@ def row_of_panels(
 
 def headed(figure: Figure, title: str, width: int = 92) -> None:
     """Put the finding above a picture of several panels, in as many lines as it needs."""
-    lines = fill(title, width, break_on_hyphens=False)
+    lines = wrapped(say(title), width, hyphens=False)
     figure.suptitle(lines, x=0.01, ha="left", fontsize=10, fontweight="bold")
 
 
 def titled(axes: Axes, title: str, columns: int) -> None:
     """Put a title above and a legend of `columns` below the whole picture."""
-    axes.figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
+    lines = wrapped(say(title), 92) if spoken() == "zh" else title
+    axes.figure.suptitle(lines, x=0.01, ha="left", fontsize=10, fontweight="bold")
     legend_below(axes, columns)
 
 
@@ -147,7 +149,7 @@ def stacked_rows(axes: Axes, parts: Mapping[str, np.ndarray], looks: Mapping[str
 
 def headline(axes: Axes, title: str, width: int = 84) -> None:
     """Put the finding above a picture, in as many lines as it needs."""
-    axes.set_title(fill(title, width), loc="left", fontsize=10, fontweight="bold")
+    axes.set_title(wrapped(say(title), width), loc="left", fontsize=10, fontweight="bold")
 
 
 def interval_bars(table: pd.DataFrame, column: str) -> np.ndarray:
@@ -180,13 +182,13 @@ def settled(figure: Figure) -> None:
             if not isinstance(axis.get_major_formatter(), (FixedFormatter, FuncFormatter)):
                 continue
             labels = [label.get_text() for label in axis.get_majorticklabels()]
-            names = [named(label) for label in labels]
+            names = [told(label) for label in labels]
             if names != labels:
                 axis.set_ticks(axis.get_majorticklocs(), names)
     for text in figure.findobj(Text):
         text.set_parse_math(False)
         text.set_fontfamily(FACES["font.family"])
-        text.set_text(named(text.get_text()))
+        text.set_text(told(text.get_text()))
         text.set_fontsize(max(text.get_fontsize(), LEAST_POINTS))
     for axes in figure.axes:
         for axis in (axes.xaxis, axes.yaxis):

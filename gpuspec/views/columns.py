@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gpuspec.base.units import GIB, MICRO
 from gpuspec.catalog.models.formats import format_title
+from gpuspec.views.language import Words, say
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,7 +52,7 @@ def duration(days: float) -> str:
     ('21.4 days', '4.8 hours', '7.2 minutes')
     """
     unit, each = unit_of_days(days)
-    return f"{days * each:,.1f} {unit}"
+    return say(f"{{count}} {unit}", count=f"{days * each:,.1f}")
 
 
 _WRITERS: Mapping[str, Callable[[Any], str]] = {
@@ -80,6 +81,8 @@ COLUMNS: Mapping[str, Column] = _declared()
 ``x_low`` and ``x_high`` are the ends of the interval of ``x``, and need no entry of their own.
 """
 
+_FAMILIES = [c.heading[:-2] for c in COLUMNS.values() if c.heading.endswith("{}")]
+
 
 def column(name: object) -> Column | None:
     """Return how a column is shown; None where it is named after data, such as a GPU.
@@ -96,6 +99,15 @@ def column(name: object) -> Column | None:
     first, _, rest = text.partition(" ")
     family = COLUMNS.get(f"{first} {{}}")
     return family and family._replace(heading=family.heading.format(rest))
+
+
+def heading_in(heading: str, words: Words) -> str:
+    """Put the heading of a column into a language; a family of columns by what names it."""
+    said = words(heading)
+    if said == heading:
+        for family in (f"{head}{{}}" for head in _FAMILIES if heading.startswith(head)):
+            return words(family).format(heading[len(family) - 2 :])
+    return said
 
 
 def headings(*names: str) -> list[str]:

@@ -4,6 +4,7 @@ Each call returns an object that Jupyter shows. Its caption and its alternative 
 output's metadata under the key ``"gpuspec"``, where :mod:`gpuspec.report` finds them.
 """
 
+import base64
 import io
 import math
 import os
@@ -21,10 +22,12 @@ from matplotlib.transforms import Bbox
 
 from gpuspec.base.aligned import aligned
 from gpuspec.base.errors import UnknownNameError
-from gpuspec.views import TEXT_IN_PICTURES
+from gpuspec.views import PICTURES_AS_PNG, TEXT_IN_PICTURES
 from gpuspec.views.charts import FACES, settled
+from gpuspec.views.columns import heading_in
+from gpuspec.views.language import say
 from gpuspec.views.markdown import Markdown, marked, printable
-from gpuspec.views.words import named
+from gpuspec.views.words import told
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -40,14 +43,15 @@ _STAYS, _WRAPS = "white-space: nowrap", "min-width: 12em"
 
 # The salt and the missing date make the bytes a function of the drawing alone.
 _SVG: Any = {"svg.hashsalt": "gpuspec", "svg.image_inline": True}
+PNG_DPI, PNG_COLORS = 96, 32
 _NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 
 
 class ShownFigure:
     """A drawing with its caption and alternative text; made by :func:`figure`."""
 
-    def __init__(self, svg: str, caption: str, alt: str) -> None:
-        self.svg, self.caption, self.alt = svg, caption, alt
+    def __init__(self, svg: str, caption: str, alt: str, png: bytes = b"") -> None:
+        self.svg, self.caption, self.alt, self.png = svg, caption, alt, png
 
     def __repr__(self) -> str:
         return f"Figure: {self.caption}\n  {self.alt}"
@@ -55,6 +59,8 @@ class ShownFigure:
     def _repr_mimebundle_(self, **_: object) -> Bundle:
         data = {"image/svg+xml": self.svg, "text/plain": repr(self)}
         about = {"kind": "figure", "caption": self.caption, "alt": self.alt}
+        if self.png:
+            data["image/png"] = base64.b64encode(self.png).decode()
         return data, {"image/svg+xml": {"needs_background": "light"}, "gpuspec": about}
 
 
@@ -69,7 +75,7 @@ class ShownTable:
     @property
     def lines(self) -> list[list[str]]:
         """The rows as they are printed: a table without any says so."""
-        return self.rows or [["none", *[""] * (len(self.columns) - 1)]]
+        return self.rows or [[say("none"), *[""] * (len(self.columns) - 1)]]
 
     def __repr__(self) -> str:
         return f"Table: {self.caption}\n\n{aligned(self.columns, self.lines, self.align)}"
@@ -123,8 +129,9 @@ def figure(fig: "Figure", caption: str, alt: str, *, tight: bool = True) -> Show
     """
     settled(fig)
     svg = drawn(fig, tight)
+    png = _as_png(fig, tight) if os.environ.get(PICTURES_AS_PNG) else b""
     _close(fig)
-    return ShownFigure(svg, named(_one_line(caption)), named(_one_line(alt)))
+    return ShownFigure(svg, told(_one_line(caption)), told(_one_line(alt)), png)
 
 
 def drawn(fig: "Figure", tight: bool) -> str:
@@ -136,6 +143,17 @@ def drawn(fig: "Figure", tight: bool) -> str:
         fig.savefig(stream, format="svg", bbox_inches=box, metadata=_NO_METADATA)
     svg = printable(stream.getvalue())
     return svg[svg.index("<svg") :]
+
+
+def _as_png(fig: "Figure", tight: bool) -> bytes:
+    """Return a figure that has been drawn as a small PNG, of `PNG_COLORS` colours."""
+    from PIL import Image
+
+    stream, small = io.BytesIO(), io.BytesIO()
+    with mpl.rc_context(FACES):
+        fig.savefig(stream, format="png", dpi=PNG_DPI, bbox_inches="tight" if tight else None)
+    Image.open(stream).convert("RGB").quantize(PNG_COLORS).save(small, "png", optimize=True)
+    return small.getvalue()
 
 
 def table(
@@ -183,8 +201,9 @@ def table(
     ]
     sides = [align.get(name) or _side(shown.iloc[:, i]) for i, name in enumerate(columns)]
     rows = [list(row) for row in zip(*cells, strict=True)]
-    heads, *rows = [[named(cell) for cell in row] for row in [columns, *rows]]
-    return ShownTable(heads, rows, sides, named(_one_line(caption)))
+    rows = [[told(cell) for cell in row] for row in rows]
+    heads = [told(heading_in(head, say)) for head in columns]
+    return ShownTable(heads, rows, sides, told(_one_line(caption)))
 
 
 class _Measured(FigureCanvasSVG):
@@ -284,6 +303,6 @@ def note(text: str, title: str = "", answered: bool = True) -> None:
     from IPython.display import display
 
     plain = text.text if isinstance(text, Markdown) else printable(text)
-    data = {"text/markdown": named(str(marked(text))), "text/plain": named(plain)}
-    about = {"kind": "note", "title": named(printable(title)), "answered": answered}
+    data = {"text/markdown": told(str(marked(text))), "text/plain": told(plain)}
+    about = {"kind": "note", "title": told(printable(title)), "answered": answered}
     display(data, metadata={"gpuspec": about} if title else {}, raw=True)

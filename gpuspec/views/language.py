@@ -1,17 +1,35 @@
-"""Words in other languages: English is in the code, the rest in gettext catalogues."""
+"""Words in other languages: English is in the code, the rest in gettext catalogues.
 
-from collections.abc import Callable
-from functools import cache
+A sentence is one template with named fields; `say` puts it into the language that is spoken. What
+lower layers write reaches a page as text: the catalogue finds it whole, or by its shape where it
+holds names and numbers (entries that are marked ``shape``).
+"""
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache, lru_cache
 from pathlib import Path
+from string import Formatter
 
 from gpuspec.base.errors import UnknownNameError
 from gpuspec.constants.ground import Reason
+from gpuspec.views import LANGUAGE_OF_RUN
 
 Words = Callable[..., str]
 """Puts an English label or sentence into a language, then the values into its places."""
+SHAPE = "shape"
+"""Comment of the entries that are looked for in what is written already."""
 _LOCALE = Path(__file__).resolve().parent / "locale"
+_WORD = re.compile(r"[A-Za-z]{2}")
+_ENVIRONMENT = (LANGUAGE_OF_RUN, "LC_ALL", "LC_MESSAGES", "LANG")
+_inside: ContextVar[str | None] = ContextVar("language", default=None)
+_process: list[str] = []
 
 
+@cache
 def languages() -> list[str]:
     """Return the languages that labels exist in."""
     return ["en", *sorted(p.name for p in _LOCALE.iterdir() if p.is_dir())]
@@ -23,26 +41,124 @@ def check_language(language: str) -> None:
         raise UnknownNameError("language", language, languages())
 
 
-@cache
-def translator(language: str) -> Words:
+def speak(language: str | None) -> None:
+    """Let this process speak a language from now on; None: that of the environment."""
+    if language:
+        check_language(language)
+    _process[:] = [language] if language else []
+
+
+@contextmanager
+def speaking(language: str | None) -> Iterator[None]:
+    """Speak a language within a block, in this thread alone."""
+    if language:
+        check_language(language)
+    token = _inside.set(language)
+    try:
+        yield
+    finally:
+        _inside.reset(token)
+
+
+def spoken() -> str:
+    """Return the language that is spoken: what was set, else that of the environment, else English.
+
+    The environment says it as to any program: ``LC_ALL``, ``LC_MESSAGES``, ``LANG``.
+    """
+    return _inside.get() or (_process[0] if _process else _of_environment())
+
+
+def _of_environment() -> str:
+    said = next(filter(None, map(os.environ.get, _ENVIRONMENT)), "")
+    found = re.split(r"[_.@-]", said)[0].lower()
+    return found if found in languages() else "en"
+
+
+def say(text: str, /, **values: object) -> str:
+    """Put an English label or sentence into the language that is spoken.
+
+    >>> with speaking("zh"):
+    ...     say("{count} GPUs", count=8)
+    '8 张 GPU'
+    """
+    return translator()(text, **values)
+
+
+def translator(language: str | None = None) -> Words:
     """Return the function that puts an English label or sentence into `language`.
+
+    None: into the one that is spoken.
+    """
+    return _translator(language or spoken())
+
+
+@cache
+def _translator(language: str) -> Words:
+    """Return that function of a language.
 
     Reads the catalogue's source, so that there is no compiled file to keep in step.
     """
     check_language(language)
-    words: dict[str, str] = {}
-    if language != "en":
-        from babel.messages.pofile import read_po
+    if language == "en":
+        return lambda text, /, **values: text.format(**values) if values else text
 
-        with (_LOCALE / language / "LC_MESSAGES" / "gpuspec.po").open("rb") as file:
-            catalogue = read_po(file, locale=language)
-        words = {str(m.id): str(m.string) for m in catalogue if m.id and m.string}
+    from babel.messages.pofile import read_po
+
+    with (_LOCALE / language / "LC_MESSAGES" / "gpuspec.po").open("rb") as file:
+        entries = [m for m in read_po(file, locale=language) if m.id and m.string]
+    words = {str(m.id): str(m.string) for m in entries}
+    shapes = [m for m in entries if SHAPE in m.auto_comments]
+    known = [(_shape(str(m.id)), str(m.string)) for m in shapes]
+    known.sort(key=lambda shape: -len(shape[0].pattern))  # what says most is tried first
+
+    @lru_cache(maxsize=4096)
+    def written(text: str) -> str:
+        if text in words:
+            return words[text]
+        for pattern, said in known if _WORD.search(text) else ():
+            if found := pattern.fullmatch(text):
+                return said.format(**{k: written(v) for k, v in found.groupdict().items()})
+        for between, mark in ((r"(?<=\w{2}[.)]) (?=[A-Z0-9])", " "), ("; ", "; ")):
+            parts = re.split(between, text)
+            if len(parts) > 1 and (put := [written(part) for part in parts]) != parts:
+                return mark.join(put)
+        return written(text[:-1]) + "." if text.endswith(".") else text
+
+    def filled(value: object) -> object:
+        if isinstance(value, Reason):
+            return reason_in(value, say)
+        return written(value) if type(value) is str else value
 
     def say(text: str, /, **values: object) -> str:
-        said = words.get(text, text)
-        return said.format(**values) if values else said
+        if values:
+            return words.get(text, text).format(**{k: filled(v) for k, v in values.items()})
+        if isinstance(text, Reason):
+            return reason_in(text, say)
+        found = written(text)
+        return text if found == text else found
 
     return say
+
+
+_ANYTHING = {
+    "": r"(?:(?!; |\. ).)+?",  # no more than a part of a sentence
+    "s": r"(?:(?!\. ).)+?",
+    "w": r"[^\s,;]+",
+    "d": r"[-+−]?[\d.,∞]+[%A-Za-z]?",
+    "date": r"\d{4}-\d\d-\d\d",
+}
+"""What fills a field of a shape, by its format: text, text with semicolons, word, number, date."""
+
+
+def _shape(template: str) -> re.Pattern[str]:
+    """Return what finds a template with its fields filled."""
+    parts, seen = "", set[str]()
+    for literal, field, kind, _ in Formatter().parse(template):
+        parts += re.escape(literal)
+        if field:
+            parts += f"(?P={field})" if field in seen else f"(?P<{field}>{_ANYTHING[kind or '']})"
+            seen.add(field)
+    return re.compile(parts, re.DOTALL)
 
 
 def reason_in(reason: str, say: Words) -> str:
@@ -50,7 +166,7 @@ def reason_in(reason: str, say: Words) -> str:
     if not isinstance(reason, Reason):
         return say(reason)
     parts = {name: reason_in(part, say) for name, part in reason.values.items()}
-    return say(reason.template, **parts)
+    return say(reason.template, **parts) if parts else say(reason.template)
 
 
 ENGLISH = translator("en")

@@ -9,6 +9,8 @@ from typing import Any
 from gpuspec.base.lazy import pd
 from gpuspec.catalog import gpu_titles, kept
 from gpuspec.views.columns import unit_of_days
+from gpuspec.views.language import say, spoken
+from gpuspec.views.punctuation import punctuated
 
 _CODE = re.compile(r"(```.*?```|`[^`]*`)", re.DOTALL)
 
@@ -30,6 +32,11 @@ def named(text: str) -> str:
     return "".join(parts)
 
 
+def told(text: str) -> str:
+    """Return a text as a page shows it: in the language that is spoken, GPUs by name."""
+    return punctuated(named(say(text)))
+
+
 @kept
 def _ids() -> re.Pattern[str]:
     """Return what finds the id of a GPU in a text."""
@@ -37,13 +44,14 @@ def _ids() -> re.Pattern[str]:
     return re.compile(rf"(?<![\w./-])(?:{ids})(?![\w-])")
 
 
-def listed(words: list[str]) -> str:
+def listed(words: Sequence[str], last: str = " and ") -> str:
     """Join words as a sentence does.
 
     >>> listed(["A100", "H100", "H200"])
     'A100, H100 and H200'
     """
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+    found = [say(word) for word in words]
+    return say(last).join([say(", ").join(found[:-1]), found[-1]] if len(found) > 1 else found)
 
 
 def counted(count: int, noun: str) -> str:
@@ -52,7 +60,7 @@ def counted(count: int, noun: str) -> str:
     >>> counted(1, "GPU"), counted(1024, "GPU")
     ('1 GPU', '1,024 GPUs')
     """
-    return f"{count:,} {noun}" + ("" if count == 1 else "s")
+    return say(f"{{count:,}} {noun}" + ("" if count == 1 else "s"), count=count)
 
 
 def count_words(count: float) -> str:
@@ -61,18 +69,26 @@ def count_words(count: float) -> str:
     >>> count_words(116.83e9), count_words(109.5e6), count_words(1e12), count_words(2e5)
     ('116.83 billion', '110 million', '1 trillion', '200,000')
     """
-    for size, word, digits in ((1e12, "trillion", 2), (1e9, "billion", 2), (1e6, "million", 0)):
+    sizes = ((1e12, " trillion", 2), (1e9, " billion", 2), (1e6, " million", 0))
+    if spoken() == "zh":
+        sizes = ((1e12, " 万亿", 2), (1e8, " 亿", 2), (1e4, " 万", 0))
+    for size, word, digits in sizes:
         if count >= size:
-            return f"{count / size:,.{digits}f}".removesuffix(".00") + f" {word}"
+            return f"{count / size:,.{digits}f}".removesuffix(".00") + word
     return f"{count:,.0f}"
 
 
-MEANING = {
-    "measured": "settings like these were measured",
-    "near": "{why}",
-    "far": "{why}; the interval is wider by the spread between publishers",
+GROUND = {
+    "measured": "Ground: measured, settings like these were measured.",
+    "near": "Ground: near, {why}.",
+    "far": "Ground: far, {why}; the interval is wider by the spread between publishers.",
 }
-"""What each level of ground says."""
+GROUND_OF = {
+    "measured": "Ground of {of}: measured, settings like these were measured.",
+    "near": "Ground of {of}: near, {why}.",
+    "far": "Ground of {of}: far, {why}; the interval is wider by the spread between publishers.",
+}
+"""What each level of ground says, of all or of one of several."""
 
 
 def ground_sentence(level: str, reasons: Iterable[str], of: str = "") -> str:
@@ -81,8 +97,8 @@ def ground_sentence(level: str, reasons: Iterable[str], of: str = "") -> str:
     >>> ground_sentence("near", ["no measurement on b300-sxm-288"], "b300-sxm-288")
     'Ground of b300-sxm-288: near, no measurement on b300-sxm-288.'
     """
-    why = MEANING[level].format(why="; ".join(reasons))
-    return f"Ground{f' of {of}' if of else ''}: {level}, {why}."
+    why = say("; ").join(say(reason) for reason in reasons)
+    return say((GROUND_OF if of else GROUND)[level], why=why, of=of)
 
 
 def grounds_sentence(grounds: Mapping[str, tuple[str, Sequence[str]]]) -> str:
@@ -108,7 +124,8 @@ def days_with_interval(days: float, low: float, high: float) -> str:
     """
     unit, factor = unit_of_days(days)
     value, least, most = (f"{v * factor:,.1f}" for v in (days, low, high))
-    return f"{value} {unit} ({least} to {most})"
+    text = f"{{value}} {unit} ({{least}} to {{most}})"
+    return say(text, value=value, least=least, most=most)
 
 
 def time_with_interval(seconds: float, low: float, high: float) -> str:
@@ -123,4 +140,4 @@ def time_with_interval(seconds: float, low: float, high: float) -> str:
     value, least, most = (
         f"{float(f'{v * factor:.3g}'):,.12g}" for v in (seconds, low, high)
     )  # three digits, without an exponent
-    return f"{value} {unit} ({least} to {most})"
+    return say("{value} {unit} ({least} to {most})", value=value, unit=unit, least=least, most=most)

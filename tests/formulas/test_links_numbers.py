@@ -270,16 +270,40 @@ def test_rates_of_a_fabric_are_of_one_direction():
     card = fabric(gpu("A100 PCIe 80GB"))
     assert (card.link_bytes_s, card.island, card.bridge) == (32e9, 8, None)
     assert card.link.crowd_loss > 0
-    peers = fabric(gpu("A100 PCIe 80GB"), pcie_switch=True)
+    peers = fabric(gpu("A100 PCIe 80GB"), pcie_path="peer")
     assert peers.link.crowd_loss < card.link.crowd_loss
     pair = fabric(gpu("A100 PCIe 80GB"), bridge_gpus=2)
     assert (pair.bridge.link_bytes_s, pair.bridge.island, pair.link_bytes_s) == (300e9, 2, 32e9)
     assert (link_key(gpu("H100")), link_key(gpu("L40S"))) == ("nvlink-4", "pcie-4")
 
 
+def test_cards_across_two_processors_share_what_joins_those():
+    card, size = gpu("H100 PCIe"), 2.0**36
+    one, two = (fabric(card, pcie_path="peer", pcie_sockets=n) for n in (1, 2))
+    assert (one.socket_bytes_s, two.socket_bytes_s) == (0.0, 28e9)
+    bytes_across = {
+        "all_reduce": 1.75 * size,  # a ring crosses once each way: 2 x 7/8
+        "all_gather": 0.875 * size,
+        "all_to_all": 2 * size,  # four cards send half of theirs, each of eight holds `size`
+        "point_to_point": size,
+    }
+    for operation, across in bytes_across.items():
+        seconds = float(collective_seconds(operation, size, two, 8))
+        assert seconds == pytest.approx(across / 28e9, rel=1e-3), operation
+        assert seconds > float(collective_seconds(operation, size, one, 8))
+    assert fabric(gpu("A100 PCIe 80GB"), pcie_sockets=2).socket_bytes_s == 20e9
+    assert fabric(gpu("H100"), pcie_sockets=2).socket_bytes_s == 0.0  # NVSwitch joins all
+    keys = [link_key(gpu("L40S"), path, n) for path in ("host", "peer") for n in (1, 2)]
+    assert keys == ["pcie-4", "pcie-4-sockets", "pcie-4-peer", "pcie-4-peer-sockets"]
+
+
 def test_boards_and_racks():
     board = board_fabric(gpu("A100"))
     assert (board.mesh, board.island, board.link_bytes_s) == (4, 4, 300e9)
     assert not board_fabric(gpu("H100")).switch_adds
+    superchips = [fabric(gpu("GH200"), gpus_per_node=n) for n in (1, 2, 4, 8)]
+    assert [f.mesh for f in superchips] == [0, 4, 4, 0]
+    pair, board = (float(collective_seconds("all_gather", 2**34, superchips[2], n)) for n in (2, 4))
+    assert board < pair  # two of four use a third of their links
     # Eight GPUs share 400 GB/s, the 72 of a rack nine times that.
     assert [reference_node_gb_s(gpu(name)) for name in ("H100", "GB200")] == [400, 3600]

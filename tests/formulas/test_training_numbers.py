@@ -481,29 +481,53 @@ def test_exposed_data_parallelism():
     near(step(dp=2, microbatches=5)["dp"], 0.3 * REDUCED)
     near(step(dp=2, zero_stage=1)["dp"], 0.4 * (SCATTERED + GATHERED))
     near(step(dp=2, zero_stage=2)["dp"], 0.4 * (SCATTERED + GATHERED))
-    # ZeRO-3 gathers for both passes and scatters, each micro-batch.
-    near(step(dp=2, zero_stage=3, microbatches=3)["dp"], 0.6 * (2 * GATHERED + SCATTERED))
+    # ZeRO-3 gathers for both passes and scatters, each micro-batch, in a collective for each of 4
+    # layers: 3 more starts of 103 us each. Before the work: the gathers show whole.
+    layers = {"zero_stage": 3, "microbatches": 3, "dp": 2}
+    gathered, scattered = GATHERED + 3 * 103, SCATTERED + 3 * 103
+    near(step(**layers)["dp"], 0.6 * (2 * gathered + scattered))
+    near(step(**layers, gathers_ahead=False)["dp"], 6 * gathered + 0.6 * scattered)
+    tensors = step(**layers, gathers_ahead=False, layer_gathers=2)["dp"]
+    near(tensors, 6 * (GATHERED + 7 * 103) + 0.6 * scattered)
+    # After the update, where the next forward pass hides nothing of it.
+    late = step(dp=2, zero_stage=1, gathers_ahead=False)["dp"]
+    near(late, 0.4 * SCATTERED + GATHERED)
+    # FSDP moves layer by layer at any stage.
+    near(step(dp=2, zero_stage=1, by_layer=True)["dp"], 0.4 * (gathered + scattered))
     # Longer than NCCL's: nothing hides.
     near(step(dp=2, terms={"dp_exposed": 2.0})["dp"], 2 * REDUCED)
 
 
+def test_gradients_travel_in_buckets():
+    # 656,900 parameters in buckets of 40 million are one; a model of 160 million has four, and one
+    # where buckets grow by 100 million with each of two ranks. Each waits 106 us.
+    wide = DENSE.model_copy(update={"vocab": 797_000})
+    parameters = 656_900 + 2 * 100 * (797_000 - 1000)  # embedding and head
+    moved = 106 * parameters / 40e6 + parameters * 4 / 1e3 / 0.8
+    near(step(wide, dp=2)["dp"], 0.3 * moved)
+    near(step(wide, dp=2, bucket_per_rank=1e8)["dp"], 0.3 * (moved + 106 * (1 - parameters / 40e6)))
+
+
 def test_data_parallelism_that_work_cannot_hide():
     # One token in a micro-batch: a step of 4 layers takes 231.48 * 3 + 4 * 0.58 + 3 * 5.35 = 712.81
-    # us each and the head 3 * 202.3 + 2: 0.8 of it hides.
+    # us each and the head 3 * 202.3 + 2: 0.8 of its backward pass, two thirds, hides.
     tiny = step(dp=2, seq_len=1, terms={"dp_exposed": 0.01})
     work = 4 * (3 * 231.48 + 4 * 0.58 + 3 * 5.35) + 3 * 202.3 + 2
-    near(tiny["dp"], REDUCED - 0.8 * work, rtol=1e-4)
+    near(tiny["dp"], REDUCED - 0.8 * 2 / 3 * work, rtol=1e-4)
     # Of two chunks in turn one group's work lies beside the other's: 2 micro-batches * 1/2: one.
     chunks = step(pp=2, dp=2, seq_len=1, interleave=2, microbatches=8, terms={"dp_exposed": 0.01})
     stage = (work - 3 * 202.3 - 2) / 2 + 3 * 202.3 + 2 + 2 * 2 * (4 + 0.4) * 0.25
-    near(chunks["dp"], 106 + 1313.8 / 0.8 - 0.8 * stage, rtol=1e-3)
+    near(chunks["dp"], 106 + 1313.8 / 0.8 - 0.8 * 2 / 3 * stage, rtol=1e-3)
 
 
 def test_sharded_copies_exchange_their_share():
-    # Of 4 GPUs 2 share a copy: half of the gradients between the copies, once a step.
-    between = 106 + 1313.8 / 0.8
+    # Of 4 GPUs 2 share a copy: half of the gradients between the copies, once a step, in a
+    # collective for each of 4 layers.
+    between = 4 * 106 + 1313.8 / 0.8
+    gathered, scattered = GATHERED + 3 * 103, SCATTERED + 3 * 103
     found = step(dp=4, zero_stage=3, shard_gpus=2, microbatches=2)
-    near(found["dp"], 0.2 * (2 * (2 * GATHERED + SCATTERED) + between))
+    near(found["dp"], 0.2 * (2 * (2 * gathered + scattered) + between))
+    between = 106 + 1313.8 / 0.8
     near(step(dp=4, zero_stage=1, shard_gpus=2)["dp"], 0.4 * (SCATTERED + GATHERED + between))
     near(found["optimizer"], 30 * 656.9 / 2 + 4 * 656.9)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gpuspec.base.errors import InputError, UnknownNameError
+from gpuspec.base.files import within_reach
 from gpuspec.catalog import edition, find, load_table, table_rows
 from gpuspec.catalog.models.config import model_from_config
 from gpuspec.catalog.models.described import described
@@ -79,6 +80,6 @@ def _copy(name: str, folder: Path | None, stamp: object) -> Model | None:
 
 def _exists(name: str, kind: Callable[[Path], bool]) -> bool:
     try:
-        return kind(Path(name))
+        return within_reach(Path(name)) and kind(Path(name))
     except (OSError, ValueError):
         return False

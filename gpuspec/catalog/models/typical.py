@@ -1,6 +1,7 @@
 """Models that stand for a size where nobody names one."""
 
 import math
+import re
 
 from gpuspec.base.ask import NUMBER
 from gpuspec.base.errors import InputError
@@ -10,6 +11,8 @@ from gpuspec.catalog.phrases import phrase
 
 NEAR = 1.25
 """How many times as large the model that stands for a size may be, or the size as the model."""
+_OF_A_KIND = re.compile(r"[-_ ](?:instruct|chat|base|it|hf)$", re.IGNORECASE)
+"""What is said of a model beside its size, and changes neither its speed nor its memory."""
 SMALLEST = 1e6
 """Parameters below which a number means no size of a language model."""
 
@@ -19,10 +22,12 @@ def size_of(name: str) -> float | None:
 
     >>> size_of("70B"), size_of("700亿"), size_of("Llama-3.1-70B"), size_of("70")
     (70000000000.0, 70000000000.0, None, None)
+    >>> size_of("70b-instruct")
+    70000000000.0
     """
     if len(name) > 40 or NUMBER.fullmatch(name.strip()):
         return None
-    said = phrase(name)
+    said = phrase(_OF_A_KIND.sub("", name.strip()))
     sized = said and said.unit in ("", "parameters") and not (said.per_days or said.label)
     return said.number if said and sized and said.number >= SMALLEST else None
 

@@ -11,6 +11,7 @@ from gpuspec.base.units import HOURS_MONTH
 from gpuspec.decision.decide import Decision
 from gpuspec.decision.errors import SURE
 from gpuspec.decision.plans import Plan
+from gpuspec.decision.tokens import times_at
 
 HEAVY_KW, HEAVY_GPUS = 20.0, 64.0
 """Power in one's own rooms, and GPUs at once, from which a limit that was left open is named."""
@@ -104,16 +105,9 @@ def delivered(plan: Plan, run: dict[Any, Any]) -> dict[str, float]:
     if np.isfinite(run["days"]):
         return {"deadline_days": float(run["days"])}
     mine = plan.problem.options[run["place"]]
-    way = dict(mine.table.iloc[run["way"]])
-    curve = mine.ways.table
-    curve = curve[(curve["curve"] == way["curve"]) & curve["works"]].sort_values("batch")
-    if way["curve"] < 0 or not np.isfinite(way["tpot_s"]):
-        return {}
-    load = float(mine.ways.curves[int(way["curve"])]["load"][0]) * mine.sizes.max()
-    load *= run["share_to"] - run["share_from"]
-    each = load / max(run["gpus"] / float(way["unit_gpus"]), 1.0)
-    names = {"ttft_limit_s": "ttft_s", "tpot_limit_s": "tpot_s"}
-    return {n: float(np.interp(each, curve["batch"], curve[c])) for n, c in names.items()}
+    way, share = dict(mine.table.iloc[run["way"]]), run["share_to"] - run["share_from"]
+    given = times_at(mine, way, run["gpus"], share)
+    return {name.replace("_s", "_limit_s"): seconds for name, seconds in given.items()}
 
 
 def hours_month(run: dict[Any, Any]) -> float:

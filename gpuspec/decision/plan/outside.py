@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from gpuspec.base.days import run_date
 from gpuspec.base.lazy import pd
 from gpuspec.decision.options import JOBS
 from gpuspec.decision.plan.limits import delivered
 from gpuspec.decision.plans import Plan
 from gpuspec.decision.scenario import Inference
 from gpuspec.formulas.cost import even_requests
-from gpuspec.topics.cost.api import api_table, requests_month
+from gpuspec.topics.cost.api import requests_month
 from gpuspec.topics.ways import capacity
 
 
@@ -32,8 +31,8 @@ class Outside:
 
     @property
     def month_usd(self) -> float:
-        """Cost of a month at the cheapest provider."""
-        return float(self.offers["month_usd"].min())
+        """Cost of a month at one's own price, else at the cheapest provider."""
+        return float(self.offers["month_usd"].iloc[0])
 
     @property
     def median_usd(self) -> float:
@@ -53,25 +52,19 @@ class Outside:
 
 
 def by_api(plan: Plan) -> list[Outside]:
-    """Return the services of a plan whose model has an API price, in their order."""
-    s, found = plan.problem.scenario, []
-    for place, work in enumerate(s.workloads):
-        if not isinstance(work, Inference) or work.network.kind != "llm":
+    """Return the services on the GPUs of a plan whose model has an API price, in their order."""
+    found = []
+    on_gpus = set(plan.problem.choices.workload[plan.columns].tolist())
+    for mine in plan.problem.options:
+        if mine.api is None or mine.place not in on_gpus:
             continue
-        months, count = served(plan, place, work)
+        work: Any = plan.problem.scenario.workloads[mine.place]
+        months, count = served(plan, mine.place, work)
+        name = work.name
         if not count:
             continue
-        offers = api_table(
-            work.network.id,
-            work.prompt_tokens,
-            work.osl,
-            count,
-            work.cached_share,
-            day=s.today or run_date(),
-            cny_per_usd=s.prices.cny_per_usd,
-        )
-        if len(offers):
-            found.append(Outside(place, count, float(plan.work_usd[work.name]) / months, offers))
+        offers = mine.api.offers.assign(month_usd=mine.api.offers["request_usd"] * count)
+        found.append(Outside(mine.place, count, float(plan.work_usd[name]) / months, offers))
     return found
 
 

@@ -1,7 +1,6 @@
 """Pictures of the decision: plans with their spread, the front of options, a tornado."""
 
 from collections.abc import Sequence
-from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,8 @@ from matplotlib.ticker import LogLocator, NullLocator
 
 from gpuspec.decision.plan.words import short_gpu
 from gpuspec.views import charts
+from gpuspec.views.language import say
+from gpuspec.views.punctuation import wrapped
 
 BEST, OTHER = "#0072B2", "#bbbbbb"
 LOW, HIGH = "#56B4E9", "#E69F00"
@@ -51,7 +52,7 @@ def _finished(
     charts.row_names(axes, rows, fontsize, 0.45)
     axes.tick_params(axis="x", labelsize=8)
     if title:
-        figure.suptitle(fill(title, 92), x=0.01, ha="left", fontsize=9, fontweight="bold")
+        figure.suptitle(wrapped(say(title), 92), x=0.01, ha="left", fontsize=9, fontweight="bold")
 
 
 def _nothing(figure: Figure, axes: Axes, words: str) -> Figure:
@@ -114,7 +115,7 @@ def tornado_bars(table: pd.DataFrame, now: float, title: str, most: int = 9) -> 
             label = f"{name} end" if y == 0 else None
             axes.barh(y, (row[name] - now) * 100, 0.62, left=now * 100, label=label, **style)
     names = [f"{r['input']}: {r['from_']} to {r['to']}" for r in shown.to_dict("records")]
-    _finished(figure, axes, [fill(n, 62) for n in names], title, fontsize=7)
+    _finished(figure, axes, [wrapped(say(n), 62) for n in names], title, fontsize=7)
     axes.axvline(0, color="black", linewidth=1.2)
     axes.axvline(now * 100, color="#666666", linewidth=0.8, linestyle=":")
     unit = "runner-up costs so many % more than the recommendation (left of 0: it wins)"

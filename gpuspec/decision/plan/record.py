@@ -109,6 +109,7 @@ def _plan(decision: Decision, place: int) -> dict[str, Any]:
         "shortfall_usd": plan.shortfall_usd,
         "waiting_usd": plan.waiting_usd,
         "works": _works(plan),
+        "by_api": _tokens(plan),
         "ground": joined(plan.grounds).told(),
     }
 
@@ -133,6 +134,27 @@ def _works(plan: Plan) -> list[dict[str, Any]]:
                 "run_usd": usd / runs if runs else np.nan,
                 "binding": run["bound"],
                 "ground": ground.told(),
+            }
+        )
+    return found
+
+
+def _tokens(plan: Plan) -> list[dict[str, Any]]:
+    """Return what a plan buys by API."""
+    p, found = plan.problem, []
+    for c in plan.bought:
+        mine, at = p.options[p.choices.workload[c]], p.calendar.round_of == p.choices.round[c]
+        offer, months = dict(mine.api.offers.iloc[0]), p.calendar.months
+        names = ("provider", "product", "input_mtok", "output_mtok", "as_of", "grade")
+        here = at & (mine.size_of >= 0)
+        found.append(
+            {
+                "workload": p.scenario.workloads[mine.place].name,
+                **{n: offer[n] for n in names},
+                "from_month": float(p.calendar.starts[p.choices.round[c]]),
+                "requests_month": float((mine.api.requests_month * months)[here].sum())
+                / float(months[here].sum()),
+                "cost_usd": float(plan.api_usd(int(c)).mean()),
             }
         )
     return found

@@ -21,7 +21,7 @@ from gpuspec.decision.options import JOBS
 from gpuspec.decision.plan.words import PAID, Voice, short_gpu, voice_of
 from gpuspec.decision.plans import Plan
 from gpuspec.decision.scenario.questions import scenario_quotes
-from gpuspec.decision.worth import QUOTE, offers_taken, variants
+from gpuspec.decision.worth import QUOTE, variants
 from gpuspec.topics.cost.prices import operating
 from gpuspec.topics.cost.prices.offers import TERM_MONTHS
 from gpuspec.topics.cost.prices.quotes import ASKED, COLUMNS
@@ -46,7 +46,7 @@ PAID_AS = {"own-server": "own", "own-gpu": "own"}
 """How an offer is paid that is quoted under another name."""
 
 
-def request(decision: Decision, table: pd.DataFrame, language: str = "en") -> pd.DataFrame:
+def request(decision: Decision, table: pd.DataFrame, language: str | None = None) -> pd.DataFrame:
     """Return what to ask for, one row an offer: those of the recommendation first, then by worth.
 
     `table` is that of `gpuspec.decision.worth.worth`. Quotes that the scenario states itself stand
@@ -64,7 +64,7 @@ def _asked(decision: Decision, table: pd.DataFrame) -> list[int]:
     """Return the rows of the offers to ask for."""
     quotes = table[table["kind"] == QUOTE]
     worth = {int(row["offers"][0]): float(row["usd"]) for row in quotes.to_dict("records")}
-    best, *others = [offers_taken(plan) for plan in decision.plans[:2]]
+    best, *others = [plan.offers_used for plan in decision.plans[:2]]
     offers = decision.offers
     near = {o for taken in others for o in taken} | {o for o, usd in worth.items() if usd > 0}
     order = sorted(near - set(best), key=lambda o: (-worth.get(o, 0.0), o))
@@ -200,7 +200,9 @@ def _number(decision: Decision, place: int) -> str:
     return ""
 
 
-def request_table(rows: pd.DataFrame, decision: Decision, language: str = "en") -> pd.DataFrame:
+def request_table(
+    rows: pd.DataFrame, decision: Decision, language: str | None = None
+) -> pd.DataFrame:
     """Return a request as a table of a page: what to ask whom, and what depends on it."""
     voice = voice_of(decision, language)
     shown = [
@@ -229,7 +231,7 @@ def _with_unit(row: Mapping[Any, Any], name: str, voice: Voice) -> str:
     return voice.price(float(row[name]), PAID_AS.get(row["mode"], row["mode"]))
 
 
-def request_notes(rows: pd.DataFrame, decision: Decision, language: str = "en") -> str:
+def request_notes(rows: pd.DataFrame, decision: Decision, language: str | None = None) -> str:
     """Return what every seller is asked besides the price, in sentences."""
     voice = voice_of(decision, language)
     found = []

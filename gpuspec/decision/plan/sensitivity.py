@@ -13,8 +13,8 @@ from gpuspec.base.units import HOURS_MONTH
 from gpuspec.decision.decide import Decision, in_parts, problem_of
 from gpuspec.decision.errors import MARKET, Z80, Draws, own_spread
 from gpuspec.decision.plan.words import paid_words, short_gpu
-from gpuspec.decision.plans import Plan
-from gpuspec.decision.programme import Chosen, Model, solve
+from gpuspec.decision.plans import Plan, slim, with_columns
+from gpuspec.decision.programme import Model, solve
 from gpuspec.decision.scenario import Images, Inference, Scenario, Tenants, Training, Workload
 from gpuspec.topics.cost.prices.quotes import RENT_MODES
 
@@ -57,7 +57,7 @@ class Gap:
 
     def __init__(self, decision: Decision) -> None:
         self.decision = decision
-        self.plans = [_alone(plan) for plan in decision.plans[:2]]
+        self.plans = [slim(plan) for plan in decision.plans[:2]]
         self.cost_usd = decision.best.expected_usd
         self.value = (decision.plans[1].expected_usd - self.cost_usd) / max(self.cost_usd, 1e-9)
         """The gap as it is, over the cost of the recommended plan."""
@@ -86,7 +86,7 @@ class Gap:
         in words of its GPUs, where that is the runner-up.
         """
         names = tuple(dict.fromkeys(n for plan in self.plans for n in plan.kinds_used))
-        allow = scenario.allow.model_copy(update={"gpus": names})
+        allow = scenario.allow.model_copy(update={"gpus": names or scenario.allow.gpus})
         asked = scenario.model_copy(update={"allow": allow})
         problem = problem_of(asked, TREND_SAMPLES, loads=TREND_LOADS)
         if not problem.able:
@@ -104,50 +104,13 @@ class Gap:
 
 def central(plan: Plan) -> Plan:
     """Return a plan in the one draw in which speeds and prices are as estimated."""
-    return _redrawn(_alone(plan), Draws.central(plan.problem.offers))
-
-
-def _alone(plan: Plan) -> Plan:
-    """Return a plan over a problem that has its own ways alone: quick to evaluate again."""
-    p, cho = plan.problem, plan.problem.choices
-    used = [
-        sorted({int(cho.way[c]) for c in plan.columns if cho.workload[c] == w})
-        for w in range(len(p.options))
-    ]
-    options = [
-        replace(
-            o,
-            table=o.table.iloc[ways].reset_index(drop=True),
-            needs=[o.needs[i] for i in ways],
-            whole=sum(i < o.whole for i in ways),
-        )
-        for o, ways in zip(p.options, used, strict=True)
-    ]
-    few = replace(p, options=options)
-    places = {
-        (int(w), used[int(w)][int(i)], int(e), int(v)): c
-        for c, (w, i, e, v) in enumerate(
-            zip(
-                few.choices.workload,
-                few.choices.way,
-                few.choices.round,
-                few.choices.venue,
-                strict=True,
-            )
-        )
-    }
-    taken = np.zeros(len(few.choices))
-    for c in plan.columns:
-        key = (int(cho.workload[c]), int(cho.way[c]), int(cho.round[c]), int(cho.venue[c]))
-        taken[places[key]] = 1.0
-    return Plan(few, Chosen(taken, plan.chosen.signed, plan.chosen.sold), plan.policies)
+    return _redrawn(slim(plan), Draws.central(plan.problem.offers))
 
 
 def _priced(plan: Plan, factors: np.ndarray) -> Plan:
     draws = replace(plan.problem.draws, prices=plan.problem.draws.prices * factors[:, None])
-    changed = replace(plan.problem, draws=draws)
+    changed = with_columns(plan.problem, draws=draws)
     vars(changed)["pools"] = plan.problem.pools
-    vars(changed)["choices"] = plan.problem.choices
     return replace(plan, problem=changed)
 
 
@@ -158,9 +121,7 @@ def _faster(plan: Plan, factors: Mapping[str, float]) -> Plan:
 def _redrawn(plan: Plan, draws: Draws) -> Plan:
     p = plan.problem
     options = [o.redrawn(p.scenario, draws) for o in p.options]
-    changed = replace(p, draws=draws, options=options)
-    vars(changed)["choices"] = p.choices
-    return replace(plan, problem=changed)
+    return replace(plan, problem=with_columns(p, draws=draws, options=options))
 
 
 def _same(model: Model, plan: Plan) -> np.ndarray:
@@ -169,10 +130,9 @@ def _same(model: Model, plan: Plan) -> np.ndarray:
     """
     p, cho = model.problem, model.problem.choices
     of, was = plan.problem, plan.problem.choices
-    runs = {
-        (int(was.workload[c]), of.kinds.names[was.kind[c]], int(was.venue[c])) for c in plan.columns
-    }
-    names = p.kinds.names
+    names = (*p.kinds.names, "")  # the last is that of a service by API
+    kinds = (*of.kinds.names, "")
+    runs = {(int(was.workload[c]), kinds[was.kind[c]], int(was.venue[c])) for c in plan.taken}
     mine = np.array(
         [
             (int(w), names[k], int(v)) in runs

@@ -5,7 +5,7 @@ Every sentence is one template with named places; what fills them is a name, an 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 
 from gpuspec.decision.decide import (
+    API,
     BOUGHT,
     GROW,
     MIX,
     ONE,
+    OWN,
     RENTED,
     REPLACE,
     SPLIT,
@@ -30,7 +32,7 @@ from gpuspec.decision.plans import Plan, Policy
 from gpuspec.decision.programme import HOUR, POOL, SPOT, VENUES
 from gpuspec.decision.scenario.records import Prices
 from gpuspec.views.columns import unit_of_days
-from gpuspec.views.language import ENGLISH, Words, translator
+from gpuspec.views.language import ENGLISH, Words, spoken, translator
 
 PAID = {
     "on-demand": "by the hour",
@@ -51,6 +53,8 @@ POLICIES = {
     GROW: "all kept, newer kinds added",
     REPLACE: "newer kinds alone",
     WAIT: "no purchase in the first round",
+    API: "all services by API that may be",
+    OWN: "all on GPUs, nothing by API",
 }
 SIGNING = {
     (True, False, False): "Buy {gpus} now.",
@@ -83,6 +87,13 @@ PARTS_OF = {
     "images": "{work}, {share} of the images",
 }
 """What a part of a work is called in a table."""
+BOUGHT_BY_API = (
+    "Buy {work} by API at {provider}: {first} a million tokens of prompts, {last} of answers."
+)
+BOUGHT_FOR_A_TIME = (
+    "From month {from_} to month {until} buy {work} by API at {provider}: {first} a million tokens "
+    "of prompts, {last} of answers."
+)
 HIDDEN = 0.5
 """Amounts below so many USD are not told."""
 
@@ -92,7 +103,7 @@ class Voice:
     """A language, and the currency and rate of amounts."""
 
     prices: Prices
-    language: str = "en"
+    language: str | None = None
 
     @cached_property
     def say(self) -> Words:
@@ -116,6 +127,11 @@ class Voice:
             return self.say("{amount} a GPU", amount=self.money(usd))
         amount = f"{usd * self.prices.per_usd:,.2f} {self.say(self.prices.currency)}"
         return self.say("{amount} an hour", amount=amount)
+
+    def token(self, usd: float) -> str:
+        """Write the price of a million tokens."""
+        amount = plain(three_digits(usd * self.prices.per_usd))
+        return f"{amount} {self.say(self.prices.currency)}"
 
     def span(self, low: float, high: float) -> str:
         """Write the ends of an interval of amounts."""
@@ -153,9 +169,9 @@ class Voice:
         )
 
 
-def voice_of(decision: Decision, language: str = "en") -> Voice:
+def voice_of(decision: Decision, language: str | None = None) -> Voice:
     """Return the voice that tells a decision in a language."""
-    return Voice(decision.scenario.prices, language)
+    return Voice(decision.scenario.prices, language or spoken())
 
 
 def three_digits(value: float) -> float:
@@ -253,7 +269,8 @@ def fleet(plan: Plan) -> dict[str, float]:
 
 def fleet_label(plan: Plan) -> str:
     """Return the GPUs of a plan as a short label of a picture."""
-    return " + ".join(f"{whole(n)} {short_gpu(g)}" for g, n in fleet(plan).items())
+    parts = [f"{whole(n)} {short_gpu(g)}" for g, n in fleet(plan).items()]
+    return " + ".join([*parts, *(["API"] if len(plan.bought) else [])])
 
 
 def modes_of(plan: Plan, run: Mapping[Any, Any]) -> list[str]:
@@ -287,7 +304,28 @@ def plan_sentences(plan: Plan, voice: Voice) -> list[str]:
     if kept:
         found.append(say("Keep the {gpus} that are owned.", gpus=voice.counted(kept)))
     found += [_signing(rows, voice) for rows in _signings(plan)]
-    return [*found, *_renting(plan, voice), *sharing(plan, voice)]
+    found += [*_renting(plan, voice), *sharing(plan, voice)]
+    none = len(plan.bought) and not found
+    return [*([say("No GPUs are needed.")] if none else found), *_buying(plan, voice)]
+
+
+def _buying(plan: Plan, voice: Voice) -> Iterator[str]:
+    """Say which services are bought by API, where, at which price, and from and until when."""
+    p, cal = plan.problem, plan.problem.calendar
+    for w in dict.fromkeys(p.choices.workload[plan.bought].tolist()):
+        api, work = p.options[w].api, p.scenario.workloads[w].name
+        rounds = p.choices.round[plan.bought[p.choices.workload[plan.bought] == w]]
+        prices = (api.offers[name].iloc[0] for name in ("input_mtok", "output_mtok"))
+        first, last = (voice.token(float(usd)) for usd in prices)
+        values = {"work": work, "provider": voice.say(api.provider), "first": first, "last": last}
+        text = BOUGHT_BY_API
+        here = np.isin(cal.round_of, rounds)
+        if not here[p.options[w].size_of >= 0].all():
+            at = np.flatnonzero(here)
+            text = BOUGHT_FOR_A_TIME
+            values["from_"] = plain(three_digits(float(cal.edges[at[0]])))
+            values["until"] = plain(three_digits(float(cal.edges[at[-1] + 1])))
+        yield voice.say(text, **values)
 
 
 def sharing(plan: Plan, voice: Voice) -> list[str]:
@@ -403,7 +441,7 @@ def plan_words(plan: Plan, voice: Voice) -> str:
     return voice.joined(plan_sentences(plan, voice))
 
 
-def plan_labels(decision: Decision, language: str = "en") -> list[str]:
+def plan_labels(decision: Decision, language: str | None = None) -> list[str]:
     """Return what each plan is and its GPUs, short enough for a picture."""
     say = voice_of(decision, language).say
     return [

@@ -47,7 +47,7 @@ def assumed_sentences(s: Scenario, voice: Voice) -> list[str]:
     return found
 
 
-def assumed_text(s: Scenario, decision: Decision, language: str = "en") -> Markdown | None:
+def assumed_text(s: Scenario, decision: Decision, language: str | None = None) -> Markdown | None:
     """Return `assumed_sentences` as a paragraph; None without any."""
     voice = voice_of(decision, language)
     text = voice.joined(assumed_sentences(s, voice))

@@ -51,7 +51,7 @@ TOLERANCE = (
 )
 
 
-def most_text(found: Most, language: str = "en") -> str:
+def most_text(found: Most, language: str | None = None) -> str:
     """Return the answer in sentences."""
     voice = voice_of(found.decision, language)
     first = _speed(found, voice) if found.place >= 0 else _load(found, voice)

@@ -13,6 +13,7 @@ COSTS = (
     "{count} providers, and {plan} in this plan."
 )
 ONE = "{work} costs {api} a month at {provider} (a price {days} days old), and {plan} in this plan."
+QUOTED = "{work} costs {api} a month by API at the price that you gave, and {plan} in this plan."
 CHEAPER = "The API costs less: if only the cost counts, this work needs no GPUs."
 EVEN = "From {times} times its load on the plan would cost less, if its GPUs can carry that much."
 DEARER = "The plan costs less."
@@ -30,7 +31,7 @@ def api_sentence(decision: Decision, voice: Voice) -> str:
     """Say what each priced service costs by API beside the plan, the dearest in the plan first."""
     found = sorted(by_api(decision.best), key=lambda o: -o.plan_month_usd)
     said = [sentence for one in found[:MOST_TOLD] for sentence in _of(decision, one, voice)]
-    return voice.joined([*said, voice.say(LACKS)]) if said else ""
+    return voice.joined([*said, voice.say(LACKS)]) if said or len(decision.best.bought) else ""
 
 
 def _of(decision: Decision, one: Outside, voice: Voice) -> Iterator[str]:
@@ -38,7 +39,8 @@ def _of(decision: Decision, one: Outside, voice: Voice) -> Iterator[str]:
     values = {"work": decision.scenario.workloads[one.place].name, "provider": best["provider"]}
     values |= {"days": f"{best['age_days']:,.0f}", "count": f"{count}"}
     values |= {"api": voice.money(one.month_usd), "median": voice.money(one.median_usd)}
-    yield voice.say(ONE if count == 1 else COSTS, **values, plan=voice.money(one.plan_month_usd))
+    text = QUOTED if best["grade"] == "firm" else ONE if count == 1 else COSTS
+    yield voice.say(text, **values, plan=voice.money(one.plan_month_usd))
     if not one.cheaper:
         yield voice.say(DEARER)
         return

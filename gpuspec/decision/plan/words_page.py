@@ -11,9 +11,11 @@ from gpuspec.base.lazy import pd
 from gpuspec.catalog.models.formats import format_title
 from gpuspec.constants.ground import Ground
 from gpuspec.decision.decide import (
+    API,
     BOUGHT,
     GROW,
     ONE,
+    OWN,
     RENTED,
     REPLACE,
     STAY,
@@ -71,6 +73,7 @@ PARTS = {
     "upkeep": "{usd} for the keep of GPUs of your own",
     "by the hour": "{usd} by the hour",
     "spot": "{usd} on spot",
+    "by API": "{usd} by API",
     "energy": "{usd} of energy of hours in use",
     "owned today": "{usd} that GPUs which are owned lose of their worth",
     "effort": "{usd} of effort",
@@ -114,7 +117,7 @@ GIVES = {
 }
 
 
-def answer_page(decision: Decision, language: str = "en") -> Markdown:
+def answer_page(decision: Decision, language: str | None = None) -> Markdown:
     """Return the first part of page 1: what was asked, the answer, its cost and limits, how sure
     it is; where nothing keeps all limits, what must give.
     """
@@ -124,8 +127,15 @@ def answer_page(decision: Decision, language: str = "en") -> Markdown:
     return Markdown("\n\n").join([asked, *told])
 
 
+def nothing_page(decision: Decision, language: str = "en") -> Markdown:
+    """Return what was asked and that nothing keeps all limits, without what must give: at once."""
+    voice = voice_of(decision, language)
+    asked = _headed(voice, "You asked", voice.joined(asked_sentences(decision.scenario, voice)))
+    return Markdown("\n\n").join([asked, Markdown("**{}**").format(voice.say(NOTHING))])
+
+
 def rest_page(
-    decision: Decision, evens: pd.DataFrame | None = None, language: str = "en"
+    decision: Decision, evens: pd.DataFrame | None = None, language: str | None = None
 ) -> Markdown:
     """Return the second part of page 1: the runner-up, why it is not taken, what the answer rests
     on, and what it does not use.
@@ -140,7 +150,7 @@ def _headed(voice: Voice, head: str, text: str) -> Markdown:
     return form.format(head=voice.say(head), colon=voice.say(": "), text=text)
 
 
-def decision_finding(decision: Decision, language: str = "en") -> str:
+def decision_finding(decision: Decision, language: str | None = None) -> str:
     """Return the answer in a line, or that there is none."""
     voice = voice_of(decision, language)
     return plan_words(decision.best, voice) if decision.feasible else voice.say(NOTHING)
@@ -210,20 +220,35 @@ def grades(offers: pd.DataFrame) -> pd.Series:
 
 def grade_of(decision: Decision, plan: Plan) -> str:
     """Return the grade of the worst price of a plan; firm where it pays none."""
-    found = grades(decision.offers.iloc[plan.offers_used])
+    found = [*grades(decision.offers.iloc[plan.offers_used])]
+    found += [row["grade"] for row in token_prices(plan)]
     return max(found, key=GRADES.index, default="firm")
 
 
 def grade_sentence(decision: Decision, voice: Voice) -> str:
     """Say how firm the worst price of the recommendation is; empty where it pays none."""
     rows = decision.offers.iloc[decision.best.offers_used]
-    if rows.empty:
+    tokens = token_prices(decision.best)
+    grade = grade_of(decision, decision.best)
+    if rows.empty and not tokens:
         return ""
-    found = grades(rows)
-    grade = max(found, key=GRADES.index)
-    worst = rows[found == grade].to_dict("records")
-    names = voice.listed(_priced(row, voice) for row in worst)
-    return voice.say(GRADED[grade], names=names)
+    worst = rows[grades(rows) == grade].to_dict("records")
+    names = [_priced(row, voice) for row in worst]
+    names += [_tokens_priced(row, voice) for row in tokens if row["grade"] == grade]
+    return voice.say(GRADED[grade], names=voice.listed(dict.fromkeys(names)))
+
+
+def token_prices(plan: Plan) -> list[dict[Any, Any]]:
+    """Return the offers of the services that a plan buys by API."""
+    p = plan.problem
+    works = dict.fromkeys(p.choices.workload[plan.bought].tolist())
+    return [dict(p.options[w].api.offers.iloc[0]) for w in works]
+
+
+def _tokens_priced(row: Mapping[Any, Any], voice: Voice) -> str:
+    values = {"product": row["product"], "provider": voice.say(row["provider"])}
+    text = "{product} by API at {provider}, {days} days old"
+    return voice.say(text, **values, days=f"{row['age_days']:,.0f}")
 
 
 def _priced(row: Mapping[Any, Any], voice: Voice) -> str:
@@ -310,6 +335,7 @@ def cost_sentence(plan: Plan, voice: Voice) -> str:
     say, months = voice.say, float(plan.problem.calendar.edges[-1])
     runs = [r for r in plan.runs.to_dict("records") if np.isfinite(r["days"])]
     jobs = not len(plan.signed) and len(runs) == len(plan.runs) and not plan.keep_usd
+    jobs &= not len(plan.bought)
     found = [_run_cost(plan, run, voice) for run in runs[:MOST_JOBS]] if jobs else []
     low, high = plan.interval_usd
     values = {"cost": voice.money(plan.expected_usd), "months": voice.months(months)}
@@ -536,7 +562,7 @@ def runner_up_sentence(decision: Decision, voice: Voice) -> str:
     )
 
 
-def reasons(decision: Decision, language: str = "en") -> list[str]:
+def reasons(decision: Decision, language: str | None = None) -> list[str]:
     """Return up to three reasons for the recommendation, each with its numbers."""
     voice = voice_of(decision, language)
     found = [*_dearer(decision, voice), _chief(decision, voice)]
@@ -547,6 +573,8 @@ def _dearer(decision: Decision, voice: Voice) -> Iterator[str]:
     """Say what other kinds of plan would cost more; those that cost the same are no reason."""
     say, best = voice.say, decision.best
     texts = {
+        OWN: "Running all of it on GPUs, nothing by API, costs {values}.",
+        API: "Buying by API all services that may be costs {values}.",
         ONE: "One kind of GPU for all costs more: {values}.",
         RENTED: "Renting all of it costs {values}.",
         BOUGHT: "Buying all of it costs {values}.",
@@ -601,15 +629,15 @@ def _chief(decision: Decision, voice: Voice) -> str:
     if len(usd) < 2 or not usd.sum() > 0:
         return ""
     name = str(usd.idxmax())
-    run = decision.best.runs.set_index("workload").loc[[name]].iloc[0]
+    run = decision.best.runs.query("workload == @name")
     values = {"name": name, "share": percent(float(usd.max() / usd.sum()))}
-    if not run["bound"]:
+    if run.empty or not run["bound"].iloc[0]:
         return voice.say("{name} takes {share} of the cost of the works.", **values)
     text = "{name} takes {share} of the cost of the works; most of its time goes into {bound}."
-    return voice.say(text, **values, bound=voice.say(run["bound"]))
+    return voice.say(text, **values, bound=voice.say(run["bound"].iloc[0]))
 
 
-def changes(decision: Decision, evens: pd.DataFrame, language: str = "en") -> list[str]:
+def changes(decision: Decision, evens: pd.DataFrame, language: str | None = None) -> list[str]:
     """Return what would make the runner-up the better plan: the three nearest values."""
     voice = voice_of(decision, language)
     say, texts = voice.say, []

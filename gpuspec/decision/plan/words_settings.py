@@ -22,7 +22,9 @@ SAME = 0.005
 """Shares of the cost below which a setting changes nothing to speak of."""
 
 
-def settings_text(decision: Decision, language: str = "en", only: tuple[str, ...] = ()) -> Markdown:
+def settings_text(
+    decision: Decision, language: str | None = None, only: tuple[str, ...] = ()
+) -> Markdown:
     """Return a paragraph on the settings that nobody named, or those of `only`; empty if none
     changes the cost.
     """

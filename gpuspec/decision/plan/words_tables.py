@@ -38,7 +38,7 @@ from gpuspec.decision.plans import Plan
 from gpuspec.decision.scenario import Images
 from gpuspec.topics.training.layouts import HOST
 from gpuspec.views.columns import duration, headings, readable
-from gpuspec.views.language import Words
+from gpuspec.views.language import Words, spoken
 
 DAY_S = 86400.0
 MOST_ROWS = 10
@@ -64,7 +64,7 @@ def _three(value: float) -> str:
 # --- page 1 ---------------------------------------------------------------------------------------
 
 
-def works_table(decision: Decision, language: str = "en") -> pd.DataFrame:
+def works_table(decision: Decision, language: str | None = None) -> pd.DataFrame:
     """Return what runs where in the recommended plan, what it delivers, when its GPUs run, and what
     it costs over the horizon; headings in the language. The last row adds up.
     """
@@ -93,6 +93,7 @@ def _works(decision: Decision, plan: Plan, voice: Voice) -> list[tuple[str, ...]
         hours = plain(three_digits(hours_month(run)))
         runs_on, gets = _runs_on(plan, run, voice), _delivers(decision, plan, run, voice)
         rows.append((name, runs_on, gets, hours, *cost))
+    rows += [_by_api(decision, plan, place, voice) for place in sorted(bought_by_api(plan))]
     rest = {"keep of what is owned": plan.keep_usd, "effort": plan.effort_usd}
     for text, usd in rest.items():
         if abs(usd) > HIDDEN:
@@ -100,6 +101,25 @@ def _works(decision: Decision, plan: Plan, voice: Voice) -> list[tuple[str, ...]
     if len(rows) > 1:
         rows.append((say("all together"), "", "", "", voice.money(plan.expected_usd), ""))
     return rows
+
+
+def bought_by_api(plan: Plan) -> set[int]:
+    """Return the places of the works of which at least some is bought by API."""
+    return set(plan.problem.choices.workload[plan.bought].tolist())
+
+
+def _by_api(decision: Decision, plan: Plan, place: int, voice: Voice) -> tuple[str, ...]:
+    """Return the row of a service by API: no times are promised."""
+    say, p = voice.say, plan.problem
+    mine, months = p.options[place], p.calendar.months
+    usd = sum(
+        float(plan.api_usd(int(c)).mean()) for c in plan.bought if p.choices.workload[c] == place
+    )
+    count = float(mine.api.requests_month @ months / months[mine.size_of >= 0].sum())
+    where = say("API, {provider}", provider=say(mine.api.provider))
+    gets = say("{count} requests a month, no times promised", count=plain(three_digits(count)))
+    each = say("{usd} a month", usd=voice.money(usd / float(p.calendar.edges[-1])))
+    return decision.scenario.workloads[place].name, where, gets, "", voice.money(usd), each
 
 
 def _runs_on(plan: Plan, run: Mapping[Any, Any], voice: Voice) -> str:
@@ -158,7 +178,7 @@ def _cost(plan: Plan, run: Mapping[Any, Any], voice: Voice) -> tuple[str, str]:
     return voice.money(usd), voice.say("{usd} a run", usd=voice.money(usd / runs))
 
 
-def works_caption(decision: Decision, language: str = "en") -> str:
+def works_caption(decision: Decision, language: str | None = None) -> str:
     """Return what the table of works shows."""
     voice = voice_of(decision, language)
     text = (
@@ -177,13 +197,15 @@ def shown_plans(decision: Decision) -> list[int]:
     return [i for i, p in enumerate(decision.plans) if not i or p.expected_usd <= most]
 
 
-def money_axis(decision: Decision, most_usd: float, language: str = "en") -> tuple[str, float]:
+def money_axis(
+    decision: Decision, most_usd: float, language: str | None = None
+) -> tuple[str, float]:
     """Return the name of an axis of costs up to `most_usd`, and the factor that takes USD there."""
     prices, say = decision.scenario.prices, voice_of(decision, language).say
     most = most_usd * prices.per_usd
     sizes = (
         ((1e5, "10,000 {currency}"),)
-        if language == "zh"
+        if (language or spoken()) == "zh"
         else (
             (2e6, "million {currency}"),
             (2e4, "1,000 {currency}"),
@@ -194,7 +216,7 @@ def money_axis(decision: Decision, most_usd: float, language: str = "en") -> tup
     return say(name, currency=say(prices.currency)), prices.per_usd / unit.get(name, 1.0)
 
 
-def plans_caption(decision: Decision, language: str = "en") -> str:
+def plans_caption(decision: Decision, language: str | None = None) -> str:
     """Return what the picture of the plans shows."""
     voice = voice_of(decision, language)
     text = (
@@ -208,7 +230,7 @@ def plans_caption(decision: Decision, language: str = "en") -> str:
     return voice.joined([*found, impossible_sentence(decision, voice)])
 
 
-def plans_table(decision: Decision, language: str = "en") -> pd.DataFrame:
+def plans_table(decision: Decision, language: str | None = None) -> pd.DataFrame:
     """Return the plans, best first; amounts in the unit of `cost_unit`."""
     voice = voice_of(decision, language)
     factor = cost_unit(decision, language)[1]
@@ -226,7 +248,7 @@ def plans_table(decision: Decision, language: str = "en") -> pd.DataFrame:
     return _headed(rows, (*names, "month_cost", "enough", "probability", "near"))
 
 
-def cost_unit(decision: Decision, language: str = "en") -> tuple[str, float]:
+def cost_unit(decision: Decision, language: str | None = None) -> tuple[str, float]:
     """Return the unit of costs that suits the recommendation, and the factor of USD there."""
     most = decision.best.interval_usd[1] if decision.feasible else 0.0
     return money_axis(decision, most, language)
@@ -250,7 +272,7 @@ def kinds_finding(decision: Decision, alones: Sequence[Alone]) -> str:
     return "; ".join(texts)
 
 
-def alone_table(decision: Decision, mine: Alone, language: str = "en") -> pd.DataFrame:
+def alone_table(decision: Decision, mine: Alone, language: str | None = None) -> pd.DataFrame:
     """Return the best way to run a workload on each GPU and way to pay, had it no company; amounts
     in the unit of `cost_unit`.
     """
@@ -297,7 +319,10 @@ def front_points(decision: Decision, mine: Alone, place: int) -> tuple[pd.DataFr
 
 def chosen_point(decision: Decision, front: pd.DataFrame, mine: Alone, place: int) -> pd.Series:
     """Return the way that the recommended plan runs a workload, in the units of `front_points`."""
-    run = decision.best.runs.query("place == @place").iloc[0]
+    runs = decision.best.runs.query("place == @place")
+    if runs.empty:  # it is bought by API
+        return front.iloc[0]
+    run = runs.iloc[0]
     modes = modes_of(decision.best, dict(run))
     rows = mine.table[(mine.table["way"] == run["way"]) & mine.table["mode"].isin(modes)]
     if rows.empty:

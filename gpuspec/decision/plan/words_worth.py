@@ -39,6 +39,7 @@ SMALL = 1e-3
 MOST_TOLD = 4
 WORTH = {
     QUOTE: "a quote for {offers}",
+    "api": "a price promised for {works} by API",
     TRIAL: "an hour's trial of {works} on {gpus}",
     QUOTES: "quotes for all of these offers",
     TRIALS: "all trials",
@@ -55,7 +56,7 @@ QUESTIONS = {
 }
 
 
-def worth_page(decision: Decision, table: pd.DataFrame, language: str = "en") -> Markdown:
+def worth_page(decision: Decision, table: pd.DataFrame, language: str | None = None) -> Markdown:
     """Return two paragraphs: what is worth knowing before signing, and the least regret.
 
     `table` is that of `gpuspec.decision.worth.worth`; empty where it is.
@@ -96,7 +97,7 @@ def _within(part: Mapping[Any, Any], row: Mapping[Any, Any]) -> bool:
 
 
 def _size(row: Mapping[Any, Any]) -> int:
-    return len(row["gpus"]) + len(row["offers"])
+    return len(row["gpus"]) + len(row["offers"]) + len(row["works"])
 
 
 def _sentences(decision: Decision, table: pd.DataFrame, voice: Voice) -> Iterator[str]:
@@ -142,7 +143,7 @@ def known_words(decision: Decision, row: Mapping[Any, Any], voice: Voice) -> str
     ]
     gpus = dict(zip(row["gpus"], row["tried"], strict=False)) if row["kind"] == TRIAL else {}
     return say(
-        WORTH[row["kind"]],
+        WORTH[row["what"] if row["kind"] == QUOTE and row["what"] else row["kind"]],
         offers=voice.listed(named),
         works=voice.listed(row["works"]),
         gpus=voice.counted(gpus) if gpus else "",
@@ -176,7 +177,9 @@ def _regret(decision: Decision, voice: Voice) -> Iterator[str]:
     )
 
 
-def worth_table(decision: Decision, table: pd.DataFrame, language: str = "en") -> pd.DataFrame:
+def worth_table(
+    decision: Decision, table: pd.DataFrame, language: str | None = None
+) -> pd.DataFrame:
     """Return everything that may be known, in words, with its worth; headings in the language."""
     voice = voice_of(decision, language)
     heads = [voice.say(h) for h in headings("known", "worth", "worth_error", "trial_cost")]
@@ -194,7 +197,10 @@ def worth_table(decision: Decision, table: pd.DataFrame, language: str = "en") -
 
 
 def request_sentence(
-    rows: Sequence[Mapping[Any, Any]], table: pd.DataFrame, decision: Decision, language: str = "en"
+    rows: Sequence[Mapping[Any, Any]],
+    table: pd.DataFrame,
+    decision: Decision,
+    language: str | None = None,
 ) -> str:
     """Say how many quotes a request asks for, and what they are worth together."""
     voice = voice_of(decision, language)

@@ -13,10 +13,12 @@ from gpuspec.decision.recourse import Layers, layered
 from gpuspec.decision.scenario import Scenario
 from gpuspec.formulas.cost import spot_useful_share
 
-VENUES = ("pool", "by the hour", "spot")
-POOL, HOUR, SPOT = range(3)
+VENUES = ("pool", "by the hour", "spot", "by API")
+POOL, HOUR, SPOT, API = range(4)
 """Where work runs: on the GPUs that are signed for or owned, and what they lack by the hour; a
-job wholly by the hour; on spot GPUs."""
+job wholly by the hour; on spot GPUs; a service with a provider, on no GPU that is counted here."""
+NONE = -1
+"""Way and kind of GPU of a service by API."""
 
 
 @dataclass(frozen=True)
@@ -64,10 +66,18 @@ def choices_of(
         rounds = [e for e in range(len(cal.rounds)) if (mine.size_of[cal.round_of == e] >= 0).any()]
         for i, v, k in _places(scenario, w, mine, kinds):
             rows += [(w, i, e, v, k) for e in rounds]
+        rows += [(w, NONE, e, API, NONE) for e in rounds if mine.bought]
     place = np.array(rows, int).reshape(-1, 5).T
     shape = (len(rows), len(cal.months))
     usd, atonce, kwh = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+    by_api = place[3] == API
+    for c in np.flatnonzero(by_api).tolist():
+        w, _, e, _, _ = rows[c]
+        api = options[w].api
+        usd[c] = np.where(cal.round_of == e, api.month_usd, 0.0) * api.factor(draws).mean()
     for c, (w, i, e, v, k) in enumerate(rows):
+        if v == API:
+            continue
         mine, need = options[w], options[w].needs[i]
         if c == 0 or rows[c - 1][:2] != (w, i):
             drawn = need.gpu_hours
@@ -81,14 +91,17 @@ def choices_of(
             elif v == SPOT:
                 usd[c, q] = kinds.spot_usd[k, q] * _mean(hours, draws, int(kinds.spot_offer[k]))
                 usd[c, q] /= useful(mine, i, kinds, k)
-    block = [float(options[w].cells["gpus"][i]) * options[w].is_job for w, i, *_ in rows]
-    times = [np.log(options[w].needs[i].time_s) for w, i, *_ in rows]
-    parts = np.zeros((3, len(rows)))
+    on_gpus = [(options[w], i) for w, i, *_ in np.array(rows, int).reshape(-1, 5)[~by_api]]
+    block, times, parts = np.zeros(len(rows)), np.zeros(len(rows)), np.ones((3, len(rows)))
+    parts[0] = 0.0
+    block[~by_api] = [float(mine.cells["gpus"][i]) * mine.is_job for mine, i in on_gpus]
+    times[~by_api] = [np.log(mine.needs[i].time_s) for mine, i in on_gpus]
     for w, mine in enumerate(options):
         of = mine.table[["share_from", "share_to", "share"]].to_numpy(float)
-        parts[:, place[0] == w] = of[place[1, place[0] == w]].T
+        at = (place[0] == w) & ~by_api
+        parts[:, at] = of[place[1, at]].T
     work, way, round_, venue, kind = place
-    asked = usd, atonce, kwh, np.array(block), np.array(times)
+    asked = usd, atonce, kwh, block, times
     return Choices(work, way, round_, venue, kind, *asked, *parts)
 
 

@@ -10,13 +10,13 @@ from typing import Any, NamedTuple
 import highspy
 import numpy as np
 import pandas as pd
-from scipy.sparse import csr_array
 
+from gpuspec.base.solver import loaded
 from gpuspec.decision.calendar import Calendar
 from gpuspec.decision.contracts import Contracts, Kinds
 from gpuspec.decision.errors import Draws
 from gpuspec.decision.options import Options
-from gpuspec.decision.programme.choices import POOL, Choices, choices_of, pool_layers
+from gpuspec.decision.programme.choices import NONE, POOL, Choices, choices_of, pool_layers
 from gpuspec.decision.recourse import Layers, Tail, slopes, tail_of
 from gpuspec.decision.scenario import Scenario
 
@@ -24,6 +24,20 @@ THOUSANDTH = 1e-3
 """Costs go to the solver in thousands of USD: its tolerances are absolute."""
 MONTHLY_SLACK = 1e-3
 """Share of the limit on a month by which the solver may hold it too low."""
+
+OPTIONS: dict[str, object] = {
+    "presolve": "off",
+    "mip_allow_restart": False,
+    "mip_heuristic_run_feasibility_jump": False,
+    "mip_heuristic_run_rins": False,
+    "mip_heuristic_run_rens": False,
+    "mip_heuristic_run_root_reduced_cost": False,
+    "mip_pool_soft_limit": 100,
+    "mip_pool_age_limit": 5,
+}
+"""What suits programmes that are solved at the root: without presolve HiGHS does not restart there;
+without its larger heuristics, and with few cuts kept, it takes half the time, and proves as much.
+"""
 
 
 class Short(NamedTuple):
@@ -86,8 +100,8 @@ class Problem:
 
     @property
     def able(self) -> bool:
-        """Whether each work that is there at all has a way to run."""
-        return all(len(o.needs) > 0 or not (o.size_of >= 0).any() for o in self.options)
+        """Whether each work that is there at all has a way to run, or may be bought."""
+        return all(o.needs or o.bought or not (o.size_of >= 0).any() for o in self.options)
 
     @cached_property
     def choices(self) -> Choices:
@@ -285,19 +299,23 @@ class Model:
             effort.kind_usd_year * float(p.calendar.edges[-1]) / 12,
         )
         self.used = self._add((kinds,), kind_usd, 1.0, whole=False)
-        self.constant -= kind_usd  # something runs somewhere
+        self.constant -= kind_usd  # something runs somewhere, or
+        if (cho.kind == NONE).any():
+            idle = self._add((1,), kind_usd, 1.0, whole=False)
+            self._row((self.used, 1.0), (idle, 1.0), low=1.0)
         for w, mine in enumerate(p.options):
             moves = (several or mine.split) and (mine.size_of >= 0).any()
             self.constant -= effort.workload_usd * bool(moves)  # each work runs somewhere
             forms = [i for i in range(len(mine.needs)) if mine.changes_format(i)]
-            for k in range(kinds):
+            for k in (*range(kinds), NONE):
                 columns = np.flatnonzero((cho.workload == w) & (cho.kind == k))
                 if not len(columns):
                     continue
                 moved = self._once(effort.workload_usd * bool(moves), columns)
                 for e in np.unique(cho.round[columns]):
                     at = columns[cho.round[columns] == e]
-                    self._row((self.x[at], 1.0), (self.used[k], -1.0), high=0.0)
+                    if k != NONE:
+                        self._row((self.x[at], 1.0), (self.used[k], -1.0), high=0.0)
                     if moved >= 0:
                         self._row((self.x[at], 1.0), (moved, -1.0), high=0.0)
             changed = np.flatnonzero((cho.workload == w) & np.isin(cho.way, forms))
@@ -443,30 +461,13 @@ class Model:
         return found
 
     def _loaded(self) -> highspy.Highs:
-        lp = highspy.HighsLp()
-        lp.num_col_, lp.num_row_ = self.size, len(self.rows)
-        lp.col_cost_ = np.concatenate(self.cost) * THOUSANDTH
-        lp.col_lower_, lp.col_upper_ = np.zeros(self.size), np.concatenate(self.upper)
-        lp.row_lower_ = np.array([r[2] for r in self.rows])
-        lp.row_upper_ = np.array([r[3] for r in self.rows])
-        counts = [len(r[0]) for r in self.rows]
-        row = np.repeat(np.arange(len(counts)), counts)
-        column = np.concatenate([r[0] for r in self.rows])
-        value = np.concatenate([r[1] for r in self.rows])
-        matrix = csr_array((value, (row, column)), shape=(len(counts), self.size))
-        matrix.sum_duplicates()
-        lp.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
-        lp.a_matrix_.start_ = matrix.indptr
-        lp.a_matrix_.index_ = matrix.indices
-        lp.a_matrix_.value_ = matrix.data
-        solver = highspy.Highs()
-        solver.setOptionValue("output_flag", False)
-        solver.setOptionValue("threads", 1)
-        # Without presolve HiGHS does not restart at the root: a fifth of the time on these; with it
-        # three fifths.
-        solver.setOptionValue("presolve", "off")
-        solver.setOptionValue("mip_allow_restart", False)
-        solver.passModel(lp)
+        row = np.repeat(np.arange(len(self.rows)), [len(r[0]) for r in self.rows])
+        column, value = (np.concatenate([r[part] for r in self.rows]) for part in (0, 1))
+        low, high = (np.array([r[part] for r in self.rows]) for part in (2, 3))
+        cost, upper = np.concatenate(self.cost) * THOUSANDTH, np.concatenate(self.upper)
+        solver = loaded(cost, upper, (row, column, value), low, high)
+        for name, setting in OPTIONS.items():
+            solver.setOptionValue(name, setting)
         return solver
 
     def read(self, values: np.ndarray) -> Chosen:

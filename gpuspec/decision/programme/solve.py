@@ -6,6 +6,7 @@ from time import monotonic
 import highspy
 import numpy as np
 
+from gpuspec.base.solver import FEASIBLE, whole
 from gpuspec.decision.programme.model import THOUSANDTH, Chosen, Model
 
 GAP = 1e-3
@@ -18,8 +19,6 @@ ROUGHLY = 1e-2
 GOAL_GAP = 2e-3
 """Of log time, thousands of kWh, or the unit of a limit: what is close enough to the least."""
 MOST_ROUNDS = 100
-FEASIBLE = 2
-"""A solver's word for a solution that keeps all rows."""
 
 
 @dataclass(frozen=True)
@@ -78,10 +77,10 @@ def _solved(model: Model, cost: np.ndarray, gap: float, end: float) -> Found | N
 
     Where the cost does not count what is short, only the limits on a month need the bounds.
     """
-    solver, whole = model.highs, np.flatnonzero(np.concatenate(model.whole)).astype(np.int32)
+    solver, counted = model.highs, np.flatnonzero(np.concatenate(model.whole)).astype(np.int32)
     counts = bool(cost[model.theta].any())
     scale, constant = (THOUSANDTH, model.constant) if counts else (1.0, 0.0)
-    _kinds(solver, whole, highspy.HighsVarType.kContinuous)
+    whole(solver, counted, False)
     for _ in range(MOST_ROUNDS):
         solver.setOptionValue("time_limit", solver.getRunTime() + max(end - monotonic(), 0.5))
         solver.run()
@@ -93,7 +92,7 @@ def _solved(model: Model, cost: np.ndarray, gap: float, end: float) -> Found | N
         values = np.array(solver.getSolution().col_value)
         if not model.cut(model.read(values), values, ROUGHLY).added or monotonic() > end:
             break
-    _kinds(solver, whole, highspy.HighsVarType.kInteger)
+    whole(solver, counted)
     solver.setOptionValue("mip_rel_gap", gap / 2)
     best: Found | None = None
     close = 1e-6 if counts else GOAL_GAP
@@ -105,7 +104,7 @@ def _solved(model: Model, cost: np.ndarray, gap: float, end: float) -> Found | N
         if info.primal_solution_status != FEASIBLE:
             break
         values = np.array(solver.getSolution().col_value)
-        values[whole] = np.round(values[whole])
+        values[counted] = np.round(values[counted])
         bound = info.mip_dual_bound / scale + constant
         held = values[model.theta].sum() / THOUSANDTH
         short = model.cut(model.read(values), values, TOLERANCE)
@@ -119,7 +118,3 @@ def _solved(model: Model, cost: np.ndarray, gap: float, end: float) -> Found | N
         if not short.added or monotonic() > end:
             break
     return best
-
-
-def _kinds(solver: highspy.Highs, columns: np.ndarray, kind: highspy.HighsVarType) -> None:
-    solver.changeColsIntegrality(len(columns), columns, np.full(len(columns), kind))

@@ -2,30 +2,26 @@
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated, Any
+from typing import Any
 
 from pydantic import Field
 
-from gpuspec.base.ask import Short
 from gpuspec.base.errors import InputError
-from gpuspec.catalog.fields import Language
 from gpuspec.decision.scenario.line import Line, question_of, values_of
 from gpuspec.decision.scenario.reading import changed, scenario
 from gpuspec.decision.scenario.records import Scenario
+from gpuspec.views.spoken import Spoken
 
 NOTHING = "name a scenario or a file, or say what is wanted: --model 70B --users 2000"
 
 
-class DecisionQuestion(Line):
+class DecisionQuestion(Line, Spoken):
     """What to buy or rent for this scenario."""
 
     scenario: str | None = Field(
         "article-b",
         description="A name (article-a, article-b, article-c, small-team, a100-owner) or the path "
         "of a YAML or JSON file; what is None below is as it says; None: of what is stated below",
-    )
-    language: Annotated[Language, Short("lang")] = Field(
-        "en", description="Language of the first page: en or zh"
     )
 
     @cached_property
@@ -49,7 +45,7 @@ def scenario_of(
     given: str | Scenario | None,
     line: Line,
     changes: Mapping[str, object] | None = None,
-    language: str = "en",
+    language: str | None = None,
 ) -> Scenario:
     """Return a scenario with values by path, then what a line states, laid over it; without one,
     that of what the line states.

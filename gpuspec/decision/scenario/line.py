@@ -13,6 +13,7 @@ from gpuspec.base.days import run_date
 from gpuspec.base.errors import InputError
 from gpuspec.base.units import NODE_GPUS
 from gpuspec.catalog import fields
+from gpuspec.catalog.api_prices import TokenQuote, token_quote
 from gpuspec.catalog.models.typical import typical_model
 from gpuspec.catalog.phrases import (
     MONTH_DAYS,
@@ -22,8 +23,9 @@ from gpuspec.catalog.phrases import (
     phrase,
     phrases,
     said_day,
+    vocabulary,
 )
-from gpuspec.decision.scenario.records import Objective, Owned, Prices
+from gpuspec.decision.scenario.records import ApiUse, Objective, Owned, Prices
 from gpuspec.views.language import translator
 
 YEAR_MONTHS, DAY_HOURS = 12, 24
@@ -35,7 +37,7 @@ SIMULATION, SIMULATED_HOURS, REFERENCE = "md", 3000.0, "A100"
 least, so that a small set of documents is not seen in two of them."""
 LOADS = ("users", "concurrency", "request_rate")
 """Fields that state the load of a service, one of them alone."""
-OF_SERVICE = (*LOADS, "use_case", "isl", "osl")
+OF_SERVICE = (*LOADS, "use_case", "isl", "osl", "api_price")
 OTHER_LOADS = ("concurrency", "request_rate", "users", "requests_per_hour", "think_s")
 SIZES = ("tokens", "documents", "document_tokens", "epochs")
 OF_JOB = ("tokens", "documents", "document_tokens", "tuning")
@@ -52,7 +54,13 @@ BUDGET = (
 OWNED = "write it as 16 x A100, 8 x H100 or 8张A100, or none"
 DEADLINE = "give a time such as 30d, 2 weeks or 7天, or a day such as 2026-12-04 or friday"
 _DAYS = Said(0, 36_500, "days", above=True)
-_COUNTED = re.compile(r"([0-9]{1,9}|[一二两三四五六七八九十百千]{1,7})\s*[x×*张块卡个]?\s*(\S.*)")
+_COUNT = r"([0-9]{1,9}|[一二两三四五六七八九十百千]{1,7}|[a-zA-Z]{3,6}(?=\s))"
+_COUNTED = re.compile(rf"{_COUNT}\s*[x×*张块卡个]?\s*([^\W\d_].*)")
+_NODES = re.compile(
+    rf"{_COUNT}\s*(?:[x×*台]|(?:nodes?|servers?)\s+(?:of|with))\s*"
+    rf"{_COUNT}\s*[x×*张块卡个]?\s*([^\W\d_].*?)\s*(?:服务器|整机|机器)?"
+)
+_PLURAL = re.compile(r"(.*?\d(?:gb?)?)s?(?:\s+gpus?|\s+cards?)?", re.IGNORECASE)
 _COUNT_LAST = re.compile(r"(\S.*?)\s*[x×*]\s*([0-9]{1,9})\s*[张块卡个]?")
 _KINDS = re.compile(r"\s*(?:[,;，；、+]|\band\b|和)\s*")
 
@@ -109,14 +117,28 @@ def owned_list(text: str) -> list[dict[str, str | int]]:
         return []
     owned: list[dict[str, str | int]] = []
     for part in _KINDS.split(text.strip()):
-        if match := _COUNTED.fullmatch(part):
-            count, name = numeral(match[1]), match[2]
+        if match := _NODES.fullmatch(part):
+            nodes, each, name = _number(match[1]), _number(match[2]), match[3]
+            count = nodes * each if nodes is not None and each is not None else None
+        elif match := _COUNTED.fullmatch(part):
+            count, name = _number(match[1]), match[2]
         elif match := _COUNT_LAST.fullmatch(part):
             count, name = numeral(match[2]), match[1]
         if not match or count is None:
             raise InputError("", text, OWNED)
-        owned.append({"gpu": name, "count": count})
+        owned.append({"gpu": _PLURAL.sub(r"\1", name), "count": count})
     return owned
+
+
+def _number(text: str) -> int | None:
+    """Return a whole number in digits or in words; None for what is none."""
+    word = vocabulary()["number"].get(text.lower())
+    return numeral(text) if word is None or word.value % 1 else int(word.value)
+
+
+def _token_price(text: str) -> None:
+    """Check a price by API."""
+    TokenQuote.of(token_quote(text))  # type: ignore[arg-type]
 
 
 def _owned(text: str) -> None:
@@ -129,7 +151,11 @@ def _share(value: object) -> object:
     """Read a share in percent as one of 1."""
     text = value.strip() if isinstance(value, str) else ""
     number = text.removesuffix("%").removesuffix("％").strip()
-    return float(number) / 100 if number != text and NUMBER.fullmatch(number) else value
+    if number != text and NUMBER.fullmatch(number):
+        return float(number) / 100
+    if text and not NUMBER.fullmatch(text):
+        raise InputError("", value, "give a share such as 40% or 0.4")
+    return value
 
 
 def _kept(read: Any) -> BeforeValidator:
@@ -227,6 +253,15 @@ class Line(Ask):
     quotes: str | None = Field(
         None, description="Prices of your own, such as h100-sxm-80:on-demand=2.10, or a file"
     )
+    api: ApiUse | None = Field(
+        None,
+        description="Services by API: allowed as an offer like others, compare, or never",
+    )
+    api_price: Annotated[str | None, _kept(_token_price)] = Field(
+        None,
+        description="A price of your own for the first service by API, a million tokens in and "
+        "out: 0.20/0.60, 2元/8元, or input=0.20,output=0.60,provider=...",
+    )
     currency: fields.Currency | None = Field(
         None, description="Currency of the first page: USD or CNY"
     )
@@ -258,7 +293,7 @@ class Line(Ask):
 # --- what a line asks without a file --------------------------------------------------------------
 
 
-def question_of(line: Line, language: str = "en") -> dict[str, Any]:
+def question_of(line: Line, language: str | None = None) -> dict[str, Any]:
     """Return a scenario of the work that a line states, with what it takes for granted under
     ``assumed``; its values are not yet in it. Works are named in a language.
     """
@@ -358,7 +393,8 @@ def values_of(line: Line, base: Mapping[str, Any], built: bool) -> dict[str, obj
     amounts = [n for n in ("capital_usd", "monthly_usd") if getattr(line, n) is not None]
     found |= {f"budget.{n}": getattr(line, n) for n in amounts}
     found |= {"objective": line.objective, "horizon_months": line.horizon_months}
-    found |= {"allow.gpus": line.gpus, "allow.regions": line.regions, "prices.quotes": line.quotes}
+    found |= {"allow.gpus": line.gpus, "allow.regions": line.regions}
+    found |= {"allow.api": line.api, "prices.quotes": line.quotes}
     found |= {"prices.currency": line.currency} if line.currency else {}
     return {path: value for path, value in found.items() if value is not None}
 

@@ -10,6 +10,7 @@ from gpuspec.base.ask import BLANK, Ask, Blank, Range, Was, typed
 from gpuspec.base.errors import InputError
 from gpuspec.base.units import HOURS_MONTH as HOURS_PER_MONTH
 from gpuspec.catalog import fields, resolve
+from gpuspec.catalog.api_prices import TokenPriceQuote
 from gpuspec.catalog.load_profiles import HOURS, hours_of_day, load_profile
 from gpuspec.catalog.models import doubts_of
 from gpuspec.formulas.images import check_fused
@@ -39,6 +40,7 @@ DayProfile = Annotated[str | tuple[float, ...], BeforeValidator(_profile)]
 MonthHours = Annotated[float, Range(0, 744, "hours", above=True)]
 Quarter = Annotated[int, Range(1, 40, "quarters")]
 Runs = Annotated[float, Range(0, 1e5, "runs", above=True)]
+ApiUse = Literal["allowed", "compare", "never"]
 Objective = Literal["cost", "time", "energy", "regret"]
 Modes = Annotated[tuple[Mode, ...], BeforeValidator(fields.split), Field(min_length=1)]
 
@@ -95,6 +97,11 @@ class Allow(Ask):
     )
     modes: Modes = Field(MODES, description="Ways to pay")
     sell: bool = Field(True, description="Whether GPUs that are owned may be sold")
+    api: ApiUse = Field(
+        "compare",
+        description="Services of tokens by API: allowed as an offer like others, compared with the "
+        "plan on page 1, or never spoken of",
+    )
     split: bool = Field(
         True, description="Whether a work may run on several kinds of GPU at once, each a share"
     )
@@ -252,6 +259,7 @@ class _Up(_Workload):
     def timeless(self) -> Self:
         """Return the same work without quarters, growth, reserve and profile."""
         blank = {"replicas_min": 1, "spare_replicas": None, "availability": None, "profile": None}
+        blank |= {"api": None, "api_price": None}
         mine = {name: value for name, value in blank.items() if hasattr(self, name)}
         return super().timeless().model_copy(update=mine)
 
@@ -316,6 +324,16 @@ class Inference(_Served, Load):
     model: fields.ModelName = Field(description="Model: a name of the table or a config.json")
     prefill_apart: bool = Field(
         False, description="Whether prompts may also be read on GPUs of their own"
+    )
+    api: ApiUse | None = Field(
+        None,
+        description="Whether it may be bought by API: allowed, compare (page 1 says what it would "
+        "cost) or never; None: as allow.api",
+    )
+    api_price: TokenPriceQuote | None = Field(
+        None,
+        description="A price of your own for the API: input_mtok, output_mtok, cached_mtok, "
+        "provider, currency, or a text such as 0.20/0.60; it goes before those of the table",
     )
 
     @model_validator(mode="after")

@@ -11,17 +11,17 @@ from gpuspec.base.documents import read_document
 from gpuspec.base.errors import UnknownNameError
 from gpuspec.decision.scenario.reading import SHIPPED, scenario_names
 from gpuspec.decision.scenario.records import KINDS, Allow, Budget, SiteLimits
+from gpuspec.views.language import Words, translator
 
 WIDTH = 96
 EXAMPLES = "small-team"
 """The shipped scenario whose works are the examples, where it has one of a kind."""
-HEAD = """\
-gpuspec plan FILE answers this file as it is. A field behind a # has the default that stands there,
-or is blank: take the # away to state it. Amounts and times may be written as people say them: 500k,
-3万, 2 weeks (docs/asking.md)."""
-OWNED = """\
-GPUs that are there already; bought (a day) and book_usd may stand beside.
-owned: [{gpu: A100, count: 8}]"""
+HEAD = (
+    "gpuspec plan FILE answers this file as it is. A field behind a # has the default that stands "
+    "there, or is blank: take the # away to state it. Amounts and times may be written as people "
+    "say them: 500k, 3万, 2 weeks (docs/asking.md)."
+)
+OWNED = "GPUs that are there already; bought (a day) and book_usd may stand beside."
 PARTS: dict[str, tuple[type[BaseModel], dict[str, object]]] = {
     "budget": (Budget, {"monthly_usd": 30000}),
     "limits": (SiteLimits, {}),
@@ -30,8 +30,8 @@ PARTS: dict[str, tuple[type[BaseModel], dict[str, object]]] = {
 """Parts of a scenario beside its works, and what the template states of them."""
 
 
-def template(kind: str) -> str:
-    """Return the text of a scenario with one work of a kind.
+def template(kind: str, language: str = "en") -> str:
+    """Return the text of a scenario with one work of a kind, its meanings in a language.
 
     Raises
     ------
@@ -46,12 +46,13 @@ def template(kind: str) -> str:
     kind = kind.strip().lower()
     if kind not in KINDS:
         raise UnknownNameError("kind", kind, KINDS)
-    lines = [f"# {line}" for line in HEAD.splitlines()]
-    lines += [f"name: {kind}", "horizon_months: 36", ""]
-    lines += [f"# {line}" for line in OWNED.splitlines()]
+    say = translator(language)
+    lines = [*_comment(say(HEAD), ""), f"name: {kind}", "horizon_months: 36", ""]
+    lines += [*_comment(say(OWNED), ""), "# owned: [{gpu: A100, count: 8}]"]
     for name, (record, stated) in PARTS.items():
-        lines += ["", f"{name}:" if stated else f"# {name}:", *_fields(record, stated, "  ")]
-    first, *rest = _fields(KINDS[kind], _example(kind), "    ")
+        head = f"{name}:" if stated else f"# {name}:"
+        lines += ["", head, *_fields(record, stated, "  ", say)]
+    first, *rest = _fields(KINDS[kind], _example(kind), "    ", say)
     lines += ["", "workloads:", first.replace("    ", "  - ", 1), *rest]
     return "\n".join(lines) + "\n"
 
@@ -66,26 +67,28 @@ def _example(kind: str) -> dict[str, Any]:
     return next(dict(work) for work in works if work["kind"] == kind)
 
 
-def _fields(record: type[BaseModel], stated: dict[str, Any], indent: str) -> list[str]:
+def _fields(record: type[BaseModel], stated: dict[str, Any], indent: str, say: Words) -> list[str]:
     """Return the fields, each below what it means: those that are stated, then the others."""
     known = {field.name: field for field in asked(record)}
     lines: list[str] = []
     for name in [*stated, *(n for n in known if n not in stated)]:
-        lines += _comment(_meaning(known[name]), indent)
+        lines += _comment(_meaning(known[name], say), indent)
         value = _value(stated[name] if name in stated else known[name].default)
         mark = "" if name in stated else "# "
         lines.append(f"{indent}{mark}{name}:{value}")
     return lines
 
 
-def _meaning(field: Asked) -> str:
-    words = [field.help, f"[{field.unit}]" if field.unit else ""]
+def _meaning(field: Asked, say: Words) -> str:
+    words = [say(field.help), f"[{field.unit}]" if field.unit else ""]
     words.append(f"({', '.join(map(str, field.choices))})" if len(field.choices) > 1 else "")
     return " ".join(filter(None, words))
 
 
 def _comment(text: str, indent: str) -> list[str]:
-    return [f"{indent}# {line}" for line in textwrap.wrap(text, WIDTH - len(indent))]
+    width = WIDTH - len(indent)
+    width = width if text.isascii() else width // 2  # Chinese letters are twice as wide
+    return [f"{indent}# {line}" for line in textwrap.wrap(text, width)]
 
 
 def _value(value: Any) -> str:

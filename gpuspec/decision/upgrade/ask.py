@@ -5,21 +5,22 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from gpuspec.base.ask import Range, Short
+from gpuspec.base.ask import Range
 from gpuspec.base.errors import InputError
 from gpuspec.base.units import NODE_GPUS
-from gpuspec.catalog.fields import Kilowatts, Language
+from gpuspec.catalog.fields import Kilowatts
 from gpuspec.decision.calendar import QUARTER, ROUND
 from gpuspec.decision.decide import TIME_LIMIT_S, Decision, decide
 from gpuspec.decision.scenario import Line, Owned, Scenario, scenario_of
 from gpuspec.topics.cost.prices import Drift
+from gpuspec.views.spoken import Spoken
 
 MOST_QUARTERS = 40
 ORDERED_GPU = "a100-sxm-80"
 """What is owned where only a number of nodes is given."""
 
 
-class UpgradeQuestion(Line):
+class UpgradeQuestion(Line, Spoken):
     """What to add to a fleet, and when."""
 
     scenario: str | Scenario | None = Field(
@@ -51,9 +52,6 @@ class UpgradeQuestion(Line):
     )
     gap: Annotated[float, Range(0, 1, above=True, below=True)] = Field(
         0.005, description="Share of the cost at which the solver stops"
-    )
-    language: Annotated[Language, Short("lang")] = Field(
-        "en", description="Language of the answer: en or zh"
     )
 
     @model_validator(mode="after")

@@ -1,6 +1,5 @@
 """Pictures of plans over time: what is there, what runs where, what strategies cost."""
 
-from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,8 @@ from gpuspec.decision.plan.words import short_gpu
 from gpuspec.decision.plans import PARTS
 from gpuspec.decision.upgrade.tables import HELD
 from gpuspec.views import charts
+from gpuspec.views.language import say
+from gpuspec.views.punctuation import wrapped
 
 _HATCH = {"owned": "", "bought": "\\\\", "contract": "//", "by the hour": "..", "spot": "xx"}
 _PART_SHADES = {
@@ -95,11 +96,11 @@ def strategy_costs(table: pd.DataFrame, names: list[str], title: str) -> Figure:
     spread = np.abs(np.array([net - table["low"], table["high"] - net]))
     mark: Any = {"fmt": "D", "color": "black", "markersize": 5, "capsize": 3}
     axes.errorbar(net, range(len(net)), xerr=spread, label="in all, with 80 % interval", **mark)
-    axes.set_yticks(range(len(names)), [fill(n, 26) for n in names], fontsize=8)
+    axes.set_yticks(range(len(names)), [wrapped(say(n), 26) for n in names], fontsize=8)
     axes.invert_yaxis()
     axes.xaxis.set_major_formatter(_MILLIONS)
     axes.set_xlabel("cost over the horizon, million USD")
-    charts.titled(axes, fill(title, 88), 5)
+    charts.titled(axes, wrapped(say(title), 88), 5)
     return figure
 
 

@@ -16,7 +16,7 @@ from gpuspec.decision.plans import Plan
 from gpuspec.decision.scenario import Scenario
 from gpuspec.decision.upgrade.ask import UpgradeQuestion
 from gpuspec.decision.upgrade.tables import orders_table, strategy_table
-from gpuspec.views.language import ENGLISH
+from gpuspec.views.language import say, spoken, translator
 from gpuspec.views.words import listed, rows
 
 NAMES = {
@@ -27,9 +27,11 @@ NAMES = {
     "rented": "buying nothing",
     "bought": "signing no contract",
     "wait": "waiting with purchases",
+    "api": "buying services by API",
+    "gpus": "buying nothing by API",
 }
 """What strategies are called in a sentence."""
-VERBS = {"own": "buy {n} {gpu}", "sell": "sell {n} {gpu}"}
+VERBS = {"own": "buy {n:,.0f} {gpu} {when}", "sell": "sell {n:,.0f} {gpu} {when}"}
 
 
 def amount(usd: float) -> str:
@@ -39,26 +41,30 @@ def amount(usd: float) -> str:
     ('637,000 USD', '1.25 million USD', '-4,000 USD')
     """
     if abs(usd) >= 1e6:
-        return f"{float(f'{usd / 1e6:.3g}'):,g} million USD"
-    return f"{float(f'{usd:.3g}'):,.0f} USD"
+        return say("{value:,g} million USD", value=float(f"{usd / 1000000.0:.3g}"))
+    return say("{value:,.0f} USD", value=float(f"{usd:.3g}"))
 
 
 def when(month: float) -> str:
     """Say when something is ordered: now, or the month after which it is."""
-    return "now" if not month else f"after {month:.0f} months"
+    return say("now") if not month else say("after {month:.0f} months", month=month)
 
 
 def upgrade_finding(decision: Decision) -> str:
     """Say what the best plan orders, signs and sells, and when."""
     if not decision.feasible:
-        return "Nothing that is allowed does all of this within the limits"
-    said = []
-    for row in rows(orders_table(decision.best)):
-        verb = VERBS.get(row.what, f"sign for {{n}} {{gpu}} {PAID.get(row.what, row.what)}")
-        said.append(
-            f"{verb.format(n=f'{row.gpus:,.0f}', gpu=short_gpu(row.gpu))} {when(row.month)}"
+        return say("Nothing that is allowed does all of this within the limits")
+    said = [
+        say(
+            VERBS.get(row.what, "sign for {n:,.0f} {gpu} {how} {when}"),
+            n=row.gpus,
+            gpu=short_gpu(row.gpu),
+            how=PAID.get(row.what, row.what),
+            when=when(row.month),
         )
-    text = listed(said) if said else "keep what is there and sign nothing"
+        for row in rows(orders_table(decision.best))
+    ]
+    text = listed(said) if said else say("keep what is there and sign nothing")
     return text[0].upper() + text[1:]
 
 
@@ -67,51 +73,73 @@ def rented_sentence(plan: Plan) -> str:
     said = []
     for row in rows(plan.rented):
         how = {"on-demand": "by the hour", "spot": "on spot"}.get(row.mode, "missing")
-        most = f"{row.gpus:,.1f} {short_gpu(row.gpu)} {how} on average"
-        most += f", up to {row.gpus_high:,.0f}" if row.gpus_high > row.gpus + 0.5 else ""
-        said.append(f"{most}, for {amount(row.cost_usd)}")
-    return f"Rented while needed: {listed(said)}." if said else ""
+        most = say(
+            "{gpus:,.1f} {gpu} {how} on average", gpus=row.gpus, gpu=short_gpu(row.gpu), how=how
+        )
+        most += (
+            say(", up to {gpus_high:,.0f}", gpus_high=row.gpus_high)
+            if row.gpus_high > row.gpus + 0.5
+            else ""
+        )
+        said.append(say("{most}, for {cost_usd}", most=most, cost_usd=amount(row.cost_usd)))
+    return say("Rented while needed: {said}.", said=listed(said)) if said else ""
 
 
 def cost_sentence(decision: Decision) -> str:
     """Say what the best plan costs, how sure that is, and what comes next."""
     best, (low, high) = decision.best, decision.best.interval_usd
     months = decision.scenario.horizon_months
-    text = (
-        f"It costs {amount(best.expected_usd)} over {months} months "
-        f"(80 % interval {amount(low)} to {amount(high)}): what is owned enters at its worth of "
-        f"today, what is left at the end is taken off."
+    text = say(
+        "It costs {expected_usd} over {months} months (80 % interval {low} to {high}): what "
+        "is owned enters at its worth of today, what is left at the end is taken off.",
+        expected_usd=amount(best.expected_usd),
+        months=months,
+        low=amount(low),
+        high=amount(high),
     )
     there = len(best.signed) or best.problem.kinds.owned.any()
     if there:
-        text += f" In {best.enough.mean():.0%} of the draws what is there is enough"
+        text += say(" In {mean:.0%} of the draws what is there is enough", mean=best.enough.mean())
         short = best.shortfall_usd
-        text += f"; what is short costs {amount(short)} on average." if short > 0.5 else "."
+        text += (
+            say("; what is short costs {short} on average.", short=amount(short))
+            if short > 0.5
+            else "."
+        )
     other = decision.runner_up
     if other is not None:
         more = other.expected_usd - best.expected_usd
-        text += (
-            f" The runner-up, {names_of(other)}, costs {amount(more)} more on average; the first "
-            f"is the cheaper one in {decision.beats(other):.0%} of the draws."
+        text += say(
+            " The runner-up, {other}, costs {more} more on average; the first is the cheaper one "
+            "in {other_2:.0%} of the draws.",
+            other=names_of(other),
+            more=amount(more),
+            other_2=decision.beats(other),
         )
     return text
 
 
 def names_of(plan: Plan) -> str:
     """Say what a plan is: its strategies, or the GPUs that it is made of."""
-    known = [NAMES[p.kind] for p in plan.policies if p.kind in NAMES and p.kind != MIX]
-    kinds = [f"{short_gpu(p.gpus[0])} for all" for p in plan.policies if p.kind == "one"]
+    known = [say(NAMES[p.kind]) for p in plan.policies if p.kind in NAMES and p.kind != MIX]
+    kinds = [
+        say("{gpus} for all", gpus=short_gpu(p.gpus[0])) for p in plan.policies if p.kind == "one"
+    ]
     split = [
-        f"jobs on {short_gpu(p.gpus[0])}, services on {short_gpu(p.gpus[1])}"
+        say(
+            "jobs on {gpus}, services on {gpus_2}",
+            gpus=short_gpu(p.gpus[0]),
+            gpus_2=short_gpu(p.gpus[1]),
+        )
         for p in plan.policies
         if p.kind == "split"
     ]
-    return listed([*known, *kinds, *split][:2]) or NAMES[MIX]
+    return listed([*known, *kinds, *split][:2]) or say(NAMES[MIX])
 
 
 def sharing_sentence(decision: Decision) -> str:
     """Say which share of each work that is split each kind of GPU carries; '' without any."""
-    return " ".join(sharing(decision.best, voice_of(decision)))
+    return " ".join(sharing(decision.best, voice_of(decision, spoken())))
 
 
 def moves_sentence(decision: Decision) -> str:
@@ -122,21 +150,33 @@ def moves_sentence(decision: Decision) -> str:
         for (_, before), (month, after) in pairwise(kinds):
             if set(before) != set(after):
                 where = listed([short_gpu(str(gpu)) for gpu in after])
-                said.append(f"{name} moves to {where} after {month:.0f} months")
-    return f"{listed(said)}.".capitalize() if said else ""
+                said.append(
+                    say(
+                        "{name} moves to {where} after {month:.0f} months",
+                        name=name,
+                        where=where,
+                        month=month,
+                    )
+                )
+    text = listed(said)
+    return f"{text[0].upper()}{text[1:]}." if said else ""
 
 
 def strategies_finding(decision: Decision) -> str:
     """Say how far the owner's other strategies are from the best plan."""
     table = strategy_table(decision)
     if table.empty:
-        return "No strategy does all the work within the limits"
+        return say("No strategy does all the work within the limits")
     best = float(table["expected_usd"].iloc[0])
     others = table[table["expected_usd"] > best * 1.001].sort_values("expected_usd")
     if others.empty:
-        return "All strategies come to the same plan"
+        return say("All strategies come to the same plan")
     said = [
-        f"{NAMES[r.strategy]} costs {amount(r.expected_usd - best)} more"
+        say(
+            "{strategy} costs {expected_usd} more",
+            strategy=NAMES[r.strategy],
+            expected_usd=amount(r.expected_usd - best),
+        )
         for r in rows(others.drop_duplicates("strategy"))
     ]
     text = listed(said)
@@ -148,13 +188,17 @@ def drift_finding(table: pd.DataFrame) -> str:
     said = []
     for row in rows(table):
         if np.isnan(row.expected_usd):
-            said.append(f"prices {row.drift}: no plan keeps the limits")
+            said.append(say("prices {drift}: no plan keeps the limits", drift=row.drift))
         elif not row.bought:
-            said.append(f"prices {row.drift}: nothing is bought")
+            said.append(say("prices {drift}: nothing is bought", drift=row.drift))
         else:
-            first = f"{row.bought:,.0f} GPUs bought, the first {when(row.first_month)}"
-            said.append(f"prices {row.drift}: {first}")
-    text = "; ".join(said)
+            first = say(
+                "{bought:,.0f} GPUs bought, the first {first_month}",
+                bought=row.bought,
+                first_month=when(row.first_month),
+            )
+            said.append(say("prices {drift}: {first}", drift=row.drift, first=first))
+    text = say("; ").join(said)
     return text[0].upper() + text[1:]
 
 
@@ -164,24 +208,39 @@ def effort_finding(decision: Decision) -> str:
     least = min(decision.plans, key=lambda plan: plan.effort_usd)
     saved = best.effort_usd - least.effort_usd
     if saved <= 0:
-        return f"Change costs {amount(best.effort_usd)}; no other plan needs less"
+        return say(
+            "Change costs {effort_usd}; no other plan needs less",
+            effort_usd=amount(best.effort_usd),
+        )
     times = 1 + (least.expected_usd - best.expected_usd) / saved
-    other = f"at {times:.1f} times that, {names_of(least)} is as cheap"
-    return f"Change costs {amount(best.effort_usd)}; {other}"
+    other = say(
+        "at {times:.1f} times that, {least} is as cheap", times=times, least=names_of(least)
+    )
+    return say(
+        "Change costs {effort_usd}; {other}", effort_usd=amount(best.effort_usd), other=other
+    )
 
 
 def ground_sentence(decision: Decision) -> str:
     """Say what is known of settings like those of the best plan, and of the runner-up."""
     first, other = decision.best, decision.runner_up
-    return warning(_by_place(first), None if other is None else _by_place(other), ENGLISH)
+    return warning(
+        _by_place(first), None if other is None else _by_place(other), translator(spoken())
+    )
 
 
 def measured_words(decision: Decision) -> str:
     """Name the speeds that were measured, and those that are not used; '' without any."""
-    voice = voice_of(decision)
+    voice = voice_of(decision, spoken())
     told = measured_sentence(decision, voice)
     return " ".join(
-        filter(None, ["Measured by you: " * bool(told) + told, unread_sentence(decision, voice)])
+        filter(
+            None,
+            [
+                say("Measured by you: {told}", told=told) if told else "",
+                unread_sentence(decision, voice),
+            ],
+        )
     )
 
 
@@ -200,17 +259,21 @@ def limits_sentence(decision: Decision) -> str:
         "power of {} kW": (limits.power, "{:,.0f}".format),
         "{} GPUs": (limits.gpus, "{:,.0f}".format),
     }
-    found = [text.format(form(v)) for text, (v, form) in said.items() if np.isfinite(v)]
-    return listed(found) if found else "none"
+    found = [say(text).format(form(v)) for text, (v, form) in said.items() if np.isfinite(v)]
+    return listed(found) if found else say("none")
 
 
 def effort_caption(s: Scenario) -> str:
     """Say what change is taken to cost."""
     e = s.effort
-    return (
-        f"1 = {amount(e.kind_usd_year)} for a year of each kind beyond the first, "
-        f"{amount(e.workload_usd)} a workload that moves, {amount(e.precision_usd)} a change of "
-        f"number format, {amount(e.contract_usd)} a contract."
+    return say(
+        "1 = {kind_usd_year} for a year of each kind beyond the first, {workload_usd} a "
+        "workload that moves, {precision_usd} a change of number format, {contract_usd} a "
+        "contract.",
+        kind_usd_year=amount(e.kind_usd_year),
+        workload_usd=amount(e.workload_usd),
+        precision_usd=amount(e.precision_usd),
+        contract_usd=amount(e.contract_usd),
     )
 
 

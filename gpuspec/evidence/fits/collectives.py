@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.constants.fabrics import NETWORKS
+from gpuspec.constants.ground import FAR, TOPICS, ground_codes
 from gpuspec.constants.links import LinkTerms, NetworkTerms
 from gpuspec.constants.stored import Stored
 from gpuspec.constants.terms import Terms
@@ -52,11 +53,15 @@ leaves what headers do not take, a plug-in may leave less, and copying through t
 SITES = {"efa-shared": "efa"}
 """Networks of one site, with the kind of network whose protocols they share."""
 SITE = 4.0
-"""How much further a site may leave them: its own rows say what it is. Its share of the line rate
-starts at NCCL's, since adapters of another year reach another."""
+"""How much further a site may leave them: its own rows say what it is."""
+SITE_SHARE = 0.1 / SITE
+"""But for its share of the line rate, which starts at NCCL's, since adapters of another year reach
+another: what headers leave is no matter of the site, and waiting for others shows in its hops."""
 KIN = 0.5
 """How much less a network may leave its family than its family may leave where fits start."""
 STEP = 0.01
+HELD_BACK, EQUAL = 0.25, 0.5
+"""Powers of `row_weights`: publishers weighed as the square root of their rows, and all alike."""
 
 
 def _fit(
@@ -65,8 +70,12 @@ def _fit(
     centre: T,
     spread: Mapping[str, float],
     kin: float = 1.0,
+    power: float = HELD_BACK,
 ) -> T:
-    """Return the constants that fit prepared rows, drawn to `centre` in log space."""
+    """Return the constants that fit prepared rows, drawn to `centre` in log space.
+
+    `power`: how much publishers of many rows are held back (`row_weights`).
+    """
     from scipy.optimize import least_squares
 
     terms = type(centre)
@@ -75,7 +84,7 @@ def _fit(
     floor = np.maximum(low, high * 1e-4)
     width = kin * np.array([spread.get(name, LOOSE) for name in limits])
     begin = np.log(np.clip(list(centre.model_dump().values()), floor * 1.0001, high * 0.9999))
-    weight, calls = row_weights(rows["publisher"], 0.25), Collectives(rows)
+    weight, calls = _weights(rows["publisher"], power), Collectives(rows)
     measured = np.log(measured_seconds(rows))
 
     def errors(points: np.ndarray) -> np.ndarray:
@@ -101,12 +110,22 @@ def _fit(
     return terms(**dict(zip(limits, map(float, values), strict=True)))
 
 
+def _weights(publishers: "pd.Series[str]", power: float) -> np.ndarray:
+    """Return the weight of each row: publishers against each other by `power`, all as ever."""
+    weight, usual = (row_weights(publishers, p) for p in (power, HELD_BACK))
+    return np.asarray(weight * np.sqrt(np.sum(usual**2) / np.sum(weight**2)))
+
+
 def fit_link(rows: pd.DataFrame, link: str) -> LinkTerms:
     """Fit a link's constants to the single-node rows among `rows`; where none is, the start."""
     part = rows[(rows["fitted_link"] == link) & (rows["nodes"] == 1)]
     pcie = link.startswith("pcie")
     start, spread = (PCIE, PCIE_SPREAD) if pcie else (LinkTerms(), LINK_SPREAD)
-    return _fit(part, lambda terms: ({link: terms}, {}), start, spread) if len(part) else start
+    if part.empty:
+        return start
+    # Servers of PCIe cards differ by a factor of ten: each counts the same, whatever its rows.
+    power = EQUAL if pcie else HELD_BACK
+    return _fit(part, lambda terms: ({link: terms}, {}), start, spread, power=power)
 
 
 def fit_networks(rows: pd.DataFrame, links: Links, kinds: Iterable[str]) -> Networks:
@@ -134,7 +153,7 @@ def fit_networks(rows: pd.DataFrame, links: Links, kinds: Iterable[str]) -> Netw
         family, _, start, share = next(f for f in FAMILIES if SITES[site] in f[0])
         common = near(family, start, share, 1.0)
         start = common.model_copy(update={"share": NetworkTerms().share})
-        found[site] = near([site], start, share, SITE)
+        found[site] = near([site], start, SITE_SHARE, SITE)
     return found
 
 
@@ -205,7 +224,11 @@ def calibrate() -> Stored:
     said = described("collectives", rows)
     error = np.log(measured_seconds(rows) / predicted)
     of = Errors(error, rows, said[FACTORS["collectives"]], "collectives", said)
-    labels = [rows["size"], rows["reach"] + ", " + rows["size"], rows["span"], rows["link"]]
+    record = ground_record_of("collectives", said, of.publishers)
+    codes = ground_codes("collectives", {n: said[n] for n in TOPICS["collectives"].columns}, record)
+    # A headline is of settings that an answer does not call far; those have a line of their own.
+    known = np.where(codes == FAR, ", far ground", "")
+    labels = [rows["size"], rows["reach"] + ", " + rows["size"] + known, rows["span"], rows["link"]]
     labels += [(said["network"] + ", " + rows["size"]).where(said["network"] != "", "")]
     inside = rows["nodes"] == 1
     return {
@@ -219,7 +242,7 @@ def calibrate() -> Stored:
         "errors": {n: e for label in labels for n, e in of.by(label).items()} | of.by_ground(),
         "floor": _floor(rows, predicted),
         "intervals": {"seconds": of.interval},
-        "ground": {"collectives": ground_record_of("collectives", said, of.publishers)},
+        "ground": {"collectives": record},
         "held_out": case_values(rows, predicted),
         "provenance": provenance(
             "collectives",

@@ -268,6 +268,13 @@ class Errors:
             return found
         return found | {"coverage": _rounded(covered.mean())}
 
+    def each_publisher(self) -> float:
+        """Return the share of a publisher's rows inside the others' interval, each counting once.
+
+        What an interval promises of a new publisher; the share of all rows is that of sweeps.
+        """
+        return _rounded(pd.Series(self.covered).groupby(self.publishers).mean().mean())
+
     def by(self, labels: "pd.Series[str]", prefix: str = "", least: int = 1) -> "Lines":
         """Return a line for each label that at least so many publishers measured."""
         values = labels.to_numpy(str)

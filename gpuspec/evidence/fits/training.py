@@ -54,6 +54,7 @@ def calibrate() -> Stored:
     return {
         "frameworks": fitted_entries(dict(sorted(constants.items())), rows, rows["framework"]),
         "errors": errors,
+        "each_publisher": of.each_publisher(),
         "intervals": {
             "step time": of.interval,
             "ratio": gpus.interval,

@@ -8,7 +8,7 @@ import pandas as pd
 from gpuspec.base.units import GB, NODE_GPUS, Floats
 from gpuspec.catalog import gpu
 from gpuspec.constants.collectives import size_of, span_of, where
-from gpuspec.constants.fabrics import BOARD_GPUS, bulk_only
+from gpuspec.constants.fabrics import BOARD_GPUS, SOCKETS, bulk_only, socket_bytes_s
 from gpuspec.constants.links import Fabric, LinkTerms, NetworkTerms
 from gpuspec.evidence.measurements.rows import Row, completed, groups, numbers
 from gpuspec.formulas.networks import collective_seconds
@@ -23,9 +23,11 @@ KIND = {
     "nvlink-3-mesh": "nvlink-mesh",
     "nvlink-4-mesh": "nvlink-mesh",
 }
+KIND |= {f"pcie-{n}{SOCKETS}": "pcie-4" for n in (4, 5)}
+KIND |= {f"pcie-{n}-peer{SOCKETS}": "pcie-4-peer" for n in (4, 5)}
 """Links that take the constants of another, on their own rate."""
 _ONE_CALL = ["operation", "fitted_link", "network_kind", "adds", "algorithm", "mesh", "reach"]
-_ONE_CALL += ["bulk_only"]
+_ONE_CALL += ["bulk_only", "socket_bytes_s"]
 
 
 def prepared_collectives(rows: pd.DataFrame) -> pd.DataFrame:
@@ -39,6 +41,7 @@ def prepared_collectives(rows: pd.DataFrame) -> pd.DataFrame:
     rows = completed(rows, blank, {"network_kind": "", "algorithm": ""})
     rows["fitted_link"] = rows["link"].replace(KIND)
     rows["mesh"] = np.where(rows["link"].str.endswith(MESH), BOARD_GPUS, 0)
+    rows["socket_bytes_s"] = rows["link"].map({n: socket_bytes_s(n) for n in rows["link"].unique()})
     newer = rows["link"].isin(("nvlink-4", "nvlink-5"))
     forced = rows["algorithm"].isin(("ring", "tree"))
     rows["adds"] = newer & ~forced
@@ -106,6 +109,7 @@ class Collectives:
                 algorithm=about["algorithm"],
                 switch_adds=bool(about["adds"]),
                 bulk_only=bool(about["bulk_only"]),
+                socket_bytes_s=about["socket_bytes_s"],
                 link=links[about["fitted_link"]],
                 network=networks.get(about["network_kind"], NetworkTerms()),
             )

@@ -12,7 +12,7 @@ import pandas as pd
 
 from gpuspec.base.units import NODE_GPUS
 from gpuspec.catalog import gpu
-from gpuspec.constants.collectives import path_of
+from gpuspec.constants.collectives import known_of, path_of
 from gpuspec.constants.engine import engine
 from gpuspec.constants.ground import (
     TOPICS,
@@ -35,7 +35,7 @@ from gpuspec.evidence.measurements.training import known_framework
 FACTORS = {
     "inference": ["quantity", "engine", "kind", "generation", "scenario"],
     "training": ["known", "precision", "generation", "reach"],
-    "collectives": ["size", "span", "link", "network"],
+    "collectives": ["size", "span", "link", "network", "known"],
     "hpc": ["kind", "workload"],
     "mig": ["load", "size"],
     "images": ["stack", "bits"],
@@ -142,11 +142,14 @@ def collectives(rows: pd.DataFrame) -> pd.DataFrame:
     """Return what prepared rows of collectives say of their setting."""
     names = ["operation", "link", "gpu", "size", "reach", "span", "nodes", "message_bytes"]
     across = rows["nodes"] > 1
+    network = rows["network_kind"].where(across, "")
+    path = path_of(rows["link"], rows["gpus_per_node"], network)
     return rows[names].assign(
-        network=rows["network_kind"].where(across, ""),
+        network=network,
         network_gb_s=rows["node_network_gb_s"].where(across),
         members=rows["gpus_per_node"],
-        path=path_of(rows["link"], rows["gpus_per_node"], rows["network_kind"].where(across, "")),
+        path=path,
+        known=known_of(path != ""),
     )
 
 

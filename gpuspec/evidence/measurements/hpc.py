@@ -36,6 +36,7 @@ COUNT = r"([\d,.]+)\s*(k|m|million|g|billion)?\s*"
 SIZED = {  # unit of a class -> how a case says its number
     "atom": re.compile(COUNT + "atoms", re.IGNORECASE),
     "nonzero": re.compile(COUNT + "(?:nonzeros|nnz)", re.IGNORECASE),
+    "site": re.compile(COUNT + "sites", re.IGNORECASE),
 }
 COUNTED = {
     **dict.fromkeys(("dgemm", "sgemm", "gemm-tensor", "hpl", "hpl-mxp", "hpcg"), FLOPS),

@@ -221,6 +221,12 @@ def _job(rows: pd.DataFrame) -> TrainingJob:
         microbatches=np.maximum(microbatches, 1.0),
         sequence_parallel=rows["sequence_parallel"].to_numpy(bool),
         balanced_stages=np.array([one.balanced_stages for one in has], bool),
+        gathers_ahead=np.array(
+            [one.ahead(stage) for one, stage in zip(has, rows["zero_stage"], strict=True)], bool
+        ),
+        layer_gathers=np.array([one.layer_gathers for one in has], float),
+        by_layer=np.array([one.by_layer for one in has], bool),
+        bucket_per_rank=np.array([one.bucket_per_rank for one in has]),
         offload_optimizer=(rows["offload"] == "optimizer").to_numpy(),
         fused_glu=np.array([one.fused_glu for one in has], bool),
         bytes_per_logit=np.array([one.bytes_per_logit for one in has]),

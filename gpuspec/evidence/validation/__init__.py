@@ -19,6 +19,7 @@ from gpuspec.evidence.validation.common import (
     Validation,
     checked,
     error_table,
+    grouped,
     left_out,
     nothing,
     part_of,
@@ -137,6 +138,29 @@ def _comparison(
     rows = of.compared(rows.assign(ground=ground_of_rows(kind, rows, others)))
     rows["ground"] = np.asarray(LEVELS)[rows["ground"].to_numpy(int)]
     return Validation(rows, left_out(raw, reasons), of.ratios(rows), kind)
+
+
+def needed_columns(kind: str) -> tuple[str, ...]:
+    """Return the columns that a table of a kind must have."""
+    return _KINDS[kind].columns.needed
+
+
+def unusable(path: str | Path, kind: str) -> list[dict[str, Any]]:
+    """Return why rows of a table cannot be compared, as `Validation.figures` groups reasons.
+
+    What must be there and is blank comes first, all of a row in one sentence.
+    """
+    of = _KINDS[kind]
+    table = opened(path, of.columns)
+    blank = table.rows[list(of.columns.needed)] == ""
+    lacking = [
+        ", ".join(str(n) for n, none in zip(blank, row, strict=True) if none)
+        for row in blank.to_numpy()
+    ]
+    told = [f"{names} to be filled in" if names else "" for names in lacking]
+    reasons = table.reasons.mask(table.reasons == "", pd.Series(told, table.reasons.index))
+    raw, reasons, _ = checked(understood(table._replace(reasons=reasons), of.columns), of)
+    return grouped(left_out(raw, reasons), "reason")
 
 
 def _predicted(

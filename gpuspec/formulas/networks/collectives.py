@@ -127,7 +127,18 @@ def _fastest(ways: Ways) -> Floats:
 
 
 def _ways_inside(operation: str, size: Floats, n: Floats, fabric: Fabric) -> Ways:
-    """Return the ways to send among `n` GPUs of a node."""
+    """Return the ways to send among `n` GPUs of a node, half of them at each of its processors."""
+    ways = _ways_over_links(operation, size, n, fabric)
+    if not np.any(fabric.socket_bytes_s):
+        return ways
+    # A ring crosses once each way; in an all-to-all n/2 GPUs send half of what they have across.
+    crossing = n * size / 4 if operation == "all_to_all" else wire_factor(operation, n) * size
+    least = crossing / fabric.socket_bytes_s
+    return [(start, np.maximum(moved, least)) for start, moved in ways]
+
+
+def _ways_over_links(operation: str, size: Floats, n: Floats, fabric: Fabric) -> Ways:
+    """Return the ways to send among `n` GPUs over the link of each."""
     t = fabric.link
     link = _link_rate(operation, n, fabric) / (1 + t.crowd_loss * np.maximum(n - 2, 0))
     moved = wire_factor(operation, n) * size / link

@@ -129,14 +129,31 @@ class Ranks:
         stride = np.where(stride * self.pp > node, np.maximum(stride, node), stride)
         return self.collective("point_to_point", size, np.minimum(self.pp, 2.0), stride)
 
-    def data(self, gradients: Floats, weights: Floats, shards: Floats) -> DataSeconds:
-        """Seconds of the collectives of data parallelism, for bytes held by one GPU."""
+    def data(
+        self,
+        gradients: Floats,
+        weights: Floats,
+        shards: Floats,
+        scatters: Number = 1.0,
+        gathers: Number = 1.0,
+    ) -> DataSeconds:
+        """Seconds of the collectives of data parallelism, for bytes held by one GPU.
+
+        Gradients move in `scatters` collectives of equal size and weights in `gathers`, each of
+        which waits for its first bytes.
+        """
         members = self.dp * self.cp
+
+        def seconds(
+            operation: str, size: Floats, pieces: Number, group: Floats, stride: Floats
+        ) -> Floats:
+            return self.collective(operation, size / pieces, group, stride) * pieces
+
         copies = members / shards
         between = gradients / shards
         return DataSeconds(
-            reduce=self.collective("all_reduce", gradients, members, self.tp),
-            scatter=self.collective("reduce_scatter", gradients, shards, self.tp),
-            gather=self.collective("all_gather", weights, shards, self.tp),
-            between=self.collective("all_reduce", between, copies, self.tp * shards),
+            reduce=seconds("all_reduce", gradients, scatters, members, self.tp),
+            scatter=seconds("reduce_scatter", gradients, scatters, shards, self.tp),
+            gather=seconds("all_gather", weights, gathers, shards, self.tp),
+            between=seconds("all_reduce", between, scatters, copies, self.tp * shards),
         )

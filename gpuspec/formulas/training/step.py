@@ -132,9 +132,9 @@ def assembled(work: StepWork, terms: TrainingTerms) -> dict[str, Floats]:
         gemm.forward, attention.forward, elementwise.forward, w.full, w.selective, w.operations
     )
     passes = 2.0 + w.full
-    sent = w.tp * np.where(w.tp_between, t.tp_between, 1.0)
-    beside_tp = exposed_seconds(sent, gemm.both, t.tp_overlapped)
-    tp_s = np.where(w.tp_overlap, beside_tp, sent * t.tp_exposed)
+    beside_tp = exposed_seconds(w.tp, gemm.both, t.tp_overlapped)
+    tp_s = np.where(w.tp_overlap, beside_tp, w.tp * t.tp_exposed)
+    tp_s = np.where(w.tp_between, w.tp * t.tp_between, tp_s)
     ep_s = w.ep * passes * t.ep_exposed
     cp_s = exposed_seconds(w.cp * (passes + 1) / 2, attention.both, t.cp_exposed)
     busy = gemm.both + attention.both + elementwise.both + again + tp_s + cp_s + ep_s
@@ -169,7 +169,15 @@ def assembled(work: StepWork, terms: TrainingTerms) -> dict[str, Floats]:
     moved = data_parallel_seconds(w.data, w.zero_stage, w.microbatches)
     share = np.where(w.zero_stage >= 3, t.zero3_exposed, t.zero1_exposed)
     share = np.where(w.zero_stage == 0, t.dp_exposed, share)
-    parts["dp"] = np.where(w.members > 1, exposed_seconds(moved, beside, share), 0.0)
+    backward = beside * (passes / (1 + passes))
+    shown = exposed_seconds(moved.gradients, backward, share) + np.where(
+        w.ahead,
+        exposed_seconds(moved.weights, beside - backward, share),
+        moved.weights,
+    )
+    together = exposed_seconds(moved.gradients + moved.weights, beside, share)
+    shown = np.where((w.zero_stage >= 3) & w.ahead, together, shown)
+    parts["dp"] = np.where(w.members > 1, shown, 0.0)
     on_host = w.host_link + w.host_bytes / (t.offload_gb_s * GB)
     parts["optimizer"] = np.where(w.offload, on_host, w.update * t.optimizer_factor)
     parts["fixed"] = np.asarray(t.step_ms * 1e-3)
@@ -328,22 +336,29 @@ def chunk_group(stages: Number, chunks: Number, microbatches: Number) -> Floats:
     return np.maximum(np.minimum(stages, microbatches) * (1 - 1 / chunks), 1.0)
 
 
+class Moved(NamedTuple):
+    """Seconds of a step's gradients and of its sharded weights, if nothing hid them."""
+
+    gradients: Floats
+    weights: Floats
+
+
 def data_parallel_seconds(
     data: DataSeconds, zero_stage: ArrayLike, microbatches: ArrayLike
-) -> Floats:
+) -> Moved:
     """Seconds of gradients and sharded parameters in a step, if nothing hid them.
 
     ZeRO-0 reduces gradients once a step; ZeRO-1 and 2 scatter them and gather the weights once;
     ZeRO-3 gathers weights for each pass and scatters gradients of each micro-batch.
 
     >>> one = DataSeconds(reduce=2.0, scatter=1.0, gather=1.0, between=0.0)
-    >>> data_parallel_seconds(one, [0, 1, 3], 4).tolist()
+    >>> sum(data_parallel_seconds(one, [0, 1, 3], 4)).tolist()
     [2.0, 2.0, 12.0]
     """
-    sharded = data.scatter + data.gather + data.between
-    once = np.where(np.equal(zero_stage, 0), data.reduce, sharded)
-    each = (2 * data.gather + data.scatter) * np.asarray(microbatches) + data.between
-    return np.where(np.asarray(zero_stage) >= 3, each, once)
+    stage, each = np.asarray(zero_stage), np.asarray(microbatches)
+    scatter = data.scatter * np.where(stage >= 3, each, 1.0) + data.between
+    gather = data.gather * np.where(stage >= 3, 2 * each, 1.0)
+    return Moved(np.where(stage == 0, data.reduce, scatter), np.where(stage == 0, 0.0, gather))
 
 
 def slowest_factor(gpus: ArrayLike, jitter: ArrayLike) -> Floats:

@@ -44,6 +44,11 @@ HOST_STATE_BYTES = 12.0
 """FP32 master weight and both moments of a parameter, where they lie in host memory."""
 PCIE_SHARE = 0.8
 """Share of the PCIe rate that gradients and weights reach on their way to the host and back."""
+BUCKET_PARAMETERS = 40e6
+"""Parameters whose gradients, or updated weights, a collective of ZeRO-0 to 2 moves: the bucket of
+Megatron-Core, where it does not grow with the ranks (``bucket_per_rank``;
+``megatron/core/distributed/distributed_data_parallel.py``). Those of PyTorch are smaller, those of
+DeepSpeed larger."""
 IN_PLACE_BYTES = 2.0
 """Most that a loss keeps of a logit where the gradient replaces it."""
 
@@ -93,6 +98,8 @@ class StepWork:
     """Handing a micro-batch to the next stage."""
     data: DataSeconds
     """Collectives of data parallelism."""
+    ahead: Flags
+    """Whether sharded weights are gathered beside other work."""
     accumulate: Floats
     """Adding a micro-batch's gradients to those of the step."""
     update: Floats
@@ -202,7 +209,7 @@ def step_work(
     head = head_gemms(model, tp) if model.kind == "llm" else []
     bandwidth, built = kernels.gpu.bandwidth_bytes_s, kernels.gpu.architecture
     hopper = built == "Hopper"
-    states = _states(model, shares, recipe, adapter, ranks, kernels, job)
+    states = _states(model, shares, count, recipe, adapter, ranks, kernels, job)
     return StepWork(
         **mean,
         head=Directions(*(gemm_seconds(tokens, head, kernels, False, d) for d in DIRECTIONS)),
@@ -212,6 +219,7 @@ def step_work(
         tp_between=tp > fabric.island,
         pp=ranks.pipeline(model, tokens, parallel.sequence_parallel),
         data=states.data,
+        ahead=np.asarray(parallel.gathers_ahead, bool),
         accumulate=states.accumulate,
         update=states.update,
         host_link=states.host_link,
@@ -332,6 +340,7 @@ class _States:
 def _states(
     model: Model,
     shares: list[Floats],
+    count: Floats,
     recipe: TrainingRecipe,
     adapter: Adapter | None,
     ranks: Ranks,
@@ -361,8 +370,14 @@ def _states(
     moved = own * (grad_bytes + 2 * recipe.optimizer_bytes + 2) + trained * grad_bytes
     link = (kernels.gpu.pcie_bytes_s or 64e9) * PCIE_SHARE
     beside = np.minimum(members, ranks.fabric.island)
+    sharded = np.asarray(job.parallel.by_layer) | (np.asarray(job.parallel.zero_stage) >= 3)
+    each = count * np.asarray(job.parallel.layer_gathers)
+    grown = members * np.asarray(job.parallel.bucket_per_rank)
+    bucket = np.maximum(BUCKET_PARAMETERS, grown)
+    scatters = np.where(sharded, count, np.maximum(trained / bucket, 1.0))
+    gathers = np.where(sharded, each, np.maximum(held / bucket, 1.0))
     return _States(
-        data=ranks.data(trained * recipe.reduced_bytes, held * 2.0, shards),
+        data=ranks.data(trained * recipe.reduced_bytes, held * 2.0, shards, scatters, gathers),
         accumulate=trained * 2 * grad_bytes / (kernels.gpu.bandwidth_bytes_s * STREAM_SHARE),
         update=moved / kernels.gpu.bandwidth_bytes_s,
         host_link=own * (grad_bytes + 2) / link,

@@ -5,7 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from gpuspec.base.ask import Ask, Range, Was, typed
+from gpuspec.base.ask import Range, Was, typed
 from gpuspec.base.errors import InputError
 from gpuspec.catalog import Gpu, gpu, load_table
 from gpuspec.catalog.fields import (
@@ -13,7 +13,6 @@ from gpuspec.catalog.fields import (
     FrameworkNames,
     GpuCounts,
     GpuName,
-    Language,
     ModelNames,
     Names,
     SequenceTokens,
@@ -21,6 +20,7 @@ from gpuspec.catalog.fields import (
     split,
 )
 from gpuspec.catalog.models import Model, model
+from gpuspec.views.spoken import Spoken
 
 SMALL_B, LARGE_B = 33.0, 70.0
 """Parameters (in 1e9) up to which the article's "up to 30B", and from which its "70B and more"."""
@@ -34,11 +34,10 @@ Ratios = Annotated[
 ]
 
 
-class ClaimsQuestion(Ask):
+class ClaimsQuestion(Spoken):
     """Which GPUs stand for the article's three, and the grid of settings."""
 
     claims: Names = Field((), description="Statements to examine, such as C01,C12; empty: all")
-    language: Language = Field("en", description="Language of statements and verdicts: en or zh")
     a100: GpuName = Field(
         "A100", description="GPU that stands for the guide's A100, such as A100 PCIe 80GB or A800"
     )

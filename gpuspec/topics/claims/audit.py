@@ -14,6 +14,7 @@ from gpuspec.topics.claims.records import Claim, claim_ids, claims, verdict_word
 from gpuspec.topics.claims.settings import CONDITIONS
 from gpuspec.topics.claims.verdict import WHEN, WORDS, Check, Verdict, joined, judged
 from gpuspec.views.columns import readable
+from gpuspec.views.language import say, spoken
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def audit(question: ClaimsQuestion, ids: Sequence[str] | None = None) -> list[Fi
     return findings
 
 
-def verdicts_table(findings: Sequence[Finding], language: str = "en") -> pd.DataFrame:
+def verdicts_table(findings: Sequence[Finding], language: str | None = None) -> pd.DataFrame:
     """Return one row a claim: what it says, the verdict, our estimate, published figures.
 
     Columns: ``id``, ``statement`` (short), ``verdict`` (the word), ``when`` (the condition, or
@@ -76,23 +77,24 @@ def usual_verdicts(names: str) -> pd.DataFrame:
     return readable(table.drop(columns="when"))
 
 
-def verdict_text(verdict: Verdict, language: str = "en") -> str:
+def verdict_text(verdict: Verdict, language: str | None = None) -> str:
     """Say a verdict with its condition, or with the reason."""
     word = verdict_word(verdict.word, language)
     if not verdict.condition:
         return word
-    between = " " if verdict.word == WHEN and language == "en" else ": "
-    return f"{word}{between}{verdict.condition}"
+    between = " " if verdict.word == WHEN and (language or spoken()) == "en" else ": "
+    return f"{word}{between}{say(verdict.condition)}"
 
 
 def evidence_text(check: Check) -> str:
     """Say what is compared, our estimate with its interval, and what was published."""
     seen = published_text(check)
-    what = check.what[0].upper() + check.what[1:]
-    return f"{what}: {estimate_text(check)}" + (f"; published {seen}" if seen else "")
+    what, text = say(check.what), "{what}: {estimate}"
+    text += "; published {seen}" if seen else ""
+    return say(text, what=what[0].upper() + what[1:], estimate=estimate_text(check), seen=seen)
 
 
-def checks_table(findings: Sequence[Finding], language: str = "en") -> pd.DataFrame:
+def checks_table(findings: Sequence[Finding], language: str | None = None) -> pd.DataFrame:
     """Return one row a check: what was tested, the range, how often it holds, the verdict.
 
     ∞ in an estimate: the older GPU holds no request.

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 from gpuspec.base.errors import UnknownNameError
 from gpuspec.catalog import load_table
+from gpuspec.views.language import spoken
 
 VERDICTS_ZH = {
     "true": "属实",
@@ -30,13 +31,13 @@ class Claim(BaseModel):
     vendor_settings: str
     sources: str
 
-    def statement(self, language: str = "en") -> str:
+    def statement(self, language: str | None = None) -> str:
         """Return the statement in ``en`` or ``zh``."""
-        return self.statement_zh if language == "zh" else self.statement_en
+        return self.statement_zh if (language or spoken()) == "zh" else self.statement_en
 
-    def short(self, language: str = "en") -> str:
+    def short(self, language: str | None = None) -> str:
         """Return the statement for one line of a table, in ``en`` or ``zh``."""
-        return self.statement_zh if language == "zh" else self.short_en
+        return self.statement_zh if (language or spoken()) == "zh" else self.short_en
 
 
 def claims(data: str | Path | None = None) -> dict[str, Claim]:
@@ -61,6 +62,6 @@ def claim_ids(names: str, data: str | Path | None = None) -> list[str]:
     return [n for n in known if n in asked] or known
 
 
-def verdict_word(word: str, language: str = "en") -> str:
+def verdict_word(word: str, language: str | None = None) -> str:
     """Return a verdict's word in ``en`` or ``zh``."""
-    return VERDICTS_ZH[word] if language == "zh" else word
+    return VERDICTS_ZH[word] if (language or spoken()) == "zh" else word

@@ -11,6 +11,7 @@ from gpuspec.topics.claims.audit import evidence_text, range_text
 from gpuspec.topics.claims.settings import SETTINGS, Setting
 from gpuspec.topics.claims.training import WEEK_DAYS
 from gpuspec.topics.claims.verdict import FALSE, MISLEADING, TRUE, WHEN, WORDS
+from gpuspec.views.language import say, spoken
 from gpuspec.views.markdown import Markdown
 from gpuspec.views.words import listed
 from gpuspec.views.words import rows as rows_of
@@ -21,8 +22,12 @@ _SAID = {TRUE: "true", WHEN: "true under a condition", MISLEADING: "misleading",
 def audit_finding(findings: Sequence[Finding]) -> str:
     """Say how many claims got each verdict."""
     ids = _ids(findings)
-    counts = [f"{len(ids[word])} {_SAID[word]}" for word in WORDS if word in ids]
-    return f"Of {len(findings)} statements {listed(counts)}"
+    counts = [
+        say("{count} {verdict}", count=len(ids[word]), verdict=_SAID[word])
+        for word in WORDS
+        if word in ids
+    ]
+    return say("Of {findings} statements {counts}", findings=len(findings), counts=listed(counts))
 
 
 def _ids(findings: Sequence[Finding]) -> dict[str, list[str]]:
@@ -37,22 +42,27 @@ def audit_sentences(findings: Sequence[Finding]) -> str:
     """Name the claims of each verdict that a buyer should not act on."""
     ids, text = _ids(findings), Markdown("**{}:** {}.")
     said = [
-        text.format(_SAID[word].capitalize(), listed(ids[word]))
+        text.format(say(_SAID[word].capitalize()), listed(ids[word]))
         for word in (FALSE, MISLEADING)
         if word in ids
     ]
-    return Markdown(" ").join(said) or "None of them is false or misleading."
+    return Markdown(" ").join(said) or say("None of them is false or misleading.")
 
 
 def claim_sentence(finding: Finding) -> str:
     """Say of one claim what the guide says, the verdict, and the evidence of each part."""
     f = finding
-    verdict = verdict_text(f.verdict)
-    said = Markdown("**{}: {}.** Verdict: **{}**.").format(
-        f.claim.id, f.claim.statement_en, verdict
+    verdict = verdict_text(f.verdict, spoken())
+    said = Markdown(say("**{}: {}.** Verdict: **{}**.")).format(
+        f.claim.id, f.claim.statement(spoken()), verdict
     )
     for check, part in zip(f.checks, f.parts, strict=True):
-        held = f"in range ({range_text(check)}) in {part.share:.0%} of {len(check.grid)} settings"
+        held = say(
+            "in range ({check}) in {share:.0%} of {grid} settings",
+            check=range_text(check),
+            share=part.share,
+            grid=len(check.grid),
+        )
         said += f" {evidence_text(check)}" + ("." if check.unit == "yes" else f"; {held}.")
     return said
 
@@ -61,22 +71,31 @@ def footnote_sentence(finding: Finding) -> str:
     """Say what the vendor's own footnote adds; empty where there is none."""
     c = finding.claim
     if not c.vendor_footnote:
-        return "The vendor has no footnote on this."
-    settings = f" Settings: {c.vendor_settings}." if c.vendor_settings else ""
-    return Markdown("**The vendor's footnote.** ") + f"{c.vendor_footnote}.{settings}"
+        return say("The vendor has no footnote on this.")
+    settings = (
+        say(" Settings: {vendor_settings}.", vendor_settings=c.vendor_settings)
+        if c.vendor_settings
+        else ""
+    )
+    return Markdown(say("**The vendor's footnote.** ")) + f"{say(c.vendor_footnote)}.{settings}"
 
 
 def price_sentence(question: ClaimsQuestion) -> str:
     """Say which price ratios were tried."""
     q = question
     levels = [
-        f"an hour of {new.id} as {listed([f'{p:g}' for p in prices])} hours of {old.id}"
+        say(
+            "an hour of {id} as {prices} hours of {id_2}",
+            id=new.id,
+            prices=listed([f"{p:g}" for p in prices]),
+            id_2=old.id,
+        )
         for new, old, prices in (
             (q.h100_gpu, q.a100_gpu, q.h100_ratios),
             (q.h200_gpu, q.h100_gpu, q.h200_ratios),
         )
     ]
-    return f"Price ratios tried: {'; '.join(levels)}."
+    return say("Price ratios tried: {levels}.", levels=say("; ").join(levels))
 
 
 def map_finding(finding: Finding, shown: ClaimMap) -> str:
@@ -84,12 +103,25 @@ def map_finding(finding: Finding, shown: ClaimMap) -> str:
     values = shown.cells.to_numpy(float)
     finite = values[np.isfinite(values)]
     if not len(finite):
-        return f"{finding.claim.id}: the older GPU serves none of these settings"
-    span = f"{_short(finite.min())} to {_short(finite.max())} {shown.check.unit}".strip()
+        return say("{id}: the older GPU serves none of these settings", id=finding.claim.id)
+    span = say(
+        "{min} to {max} {unit}",
+        min=_short(finite.min()),
+        max=_short(finite.max()),
+        unit=shown.check.unit,
+    ).strip()
     held, cells = int((shown.holds.to_numpy() & ~np.isnan(values)).sum()), (~np.isnan(values)).sum()
-    where = {0: "in no cell", cells: "in every cell"}.get(held, f"in {held} of {cells} cells")
-    label = f"{finding.claim.id}, {shown.check.label}"
-    return f"{label}: {span}; in range ({range_text(shown.check)}) {where}"
+    where = {0: "in no cell", cells: "in every cell"}.get(
+        held, say("in {held} of {cells} cells", held=held, cells=cells)
+    )
+    label = f"{finding.claim.id}, {say(shown.check.label)}"
+    return say(
+        "{label}: {span}; in range ({check}) {where}",
+        label=label,
+        span=span,
+        check=range_text(shown.check),
+        where=where,
+    )
 
 
 def map_caption(shown: ClaimMap) -> str:
@@ -98,14 +130,19 @@ def map_caption(shown: ClaimMap) -> str:
     for name, value in shown.fixed.items():
         setting = SETTINGS.get(name, Setting(f"{name} {{}}"))
         written = f"{value:,}" if isinstance(value, int) else value
-        fixed.append((setting.fixed or setting.condition).format(written))
-    others = f" Fixed: {', '.join(fixed)}." if fixed else ""
+        fixed.append(say(setting.fixed or setting.condition).format(written))
+    others = say(" Fixed: {fixed}.", fixed=say(", ").join(fixed)) if fixed else ""
     seen = bool(np.isfinite(shown.published.to_numpy(float)).any())
-    also = " meas.: median of published cases of the same settings." if seen else ""
-    what = shown.check.what[0].upper() + shown.check.what[1:]
-    return (
-        f"{what}; median over the settings not shown. The line rings the cells where the statement "
-        f"holds ({range_text(shown.check)}).{others}{also}"
+    also = say(" meas.: median of published cases of the same settings.") if seen else ""
+    what = say(shown.check.what)
+    what = what[0].upper() + what[1:]
+    return say(
+        "{what}; median over the settings not shown. The line rings the cells where the "
+        "statement holds ({check}).{others}{also}",
+        what=what,
+        check=range_text(shown.check),
+        others=others,
+        also=also,
     )
 
 
@@ -131,8 +168,8 @@ def numbers_finding(rows: pd.DataFrame) -> str:
     """Say which of the guide's numbers no estimate reaches."""
     short = [f"{r.label.split()[0]}" for r in rows_of(rows) if r.said > r.high]
     if not short:
-        return "Each number of the guide is reached by some estimate"
-    return f"No estimate reaches the guide's number in {listed(short)}"
+        return say("Each number of the guide is reached by some estimate")
+    return say("No estimate reaches the guide's number in {short}", short=listed(short))
 
 
 def _short(value: float) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import Field
@@ -13,7 +13,7 @@ from gpuspec.base.days import run_date
 from gpuspec.base.errors import InputError
 from gpuspec.base.lazy import pd
 from gpuspec.base.units import HOURS_MONTH
-from gpuspec.catalog.api_prices import api_prices
+from gpuspec.catalog.api_prices import ApiPrice, TokenPriceQuote, TokenQuote, api_prices
 from gpuspec.catalog.fields import Day, ExchangeRate
 from gpuspec.formulas.cost import api_request_usd, even_requests
 from gpuspec.formulas.splits import Split
@@ -24,38 +24,6 @@ from gpuspec.topics.serving.ask import EstimateQuestion
 from gpuspec.topics.serving.load import served as served_at
 
 HOUR_S = 3600.0
-YOURS = "your quote"
-PARTS = ("input", "cached", "output")
-EXAMPLE = "input=0.20,cached=0.05,output=0.60"
-_PRICE = Range(0, 100_000, "USD/million tokens")
-
-
-class TokenPrices(NamedTuple):
-    """Prices of a million tokens in USD; cached NaN: as others."""
-
-    input: float
-    output: float
-    cached: float = np.nan
-
-
-def read_token_prices(text: str) -> TokenPrices:
-    """Read a price of one's own, such as ``input=0.20,cached=0.05,output=0.60``.
-
-    >>> read_token_prices("input=0.2, output=0.6")
-    TokenPrices(input=0.2, output=0.6, cached=nan)
-    """
-    found: dict[str, float] = {}
-    for part in filter(None, map(str.strip, text.split(","))):
-        name, equals, value = (piece.strip() for piece in part.partition("="))
-        if name not in PARTS or not equals or name in found:
-            raise InputError("price", text, f"write it as {EXAMPLE}, each part once")
-        try:
-            found[name] = _PRICE.read(value, False)
-        except InputError as error:
-            raise InputError(f"price {name}", value, error.valid) from None
-    if not {"input", "output"} <= set(found):
-        raise InputError("price", text, f"give input and output, such as {EXAMPLE}")
-    return TokenPrices(**found)
 
 
 class ApiQuestion(EstimateQuestion):
@@ -64,8 +32,10 @@ class ApiQuestion(EstimateQuestion):
     hours_per_month: Annotated[float, Range(0, 744, "hours", above=True)] = Field(
         HOURS_MONTH, description="Hours of a month in which the service is up"
     )
-    price: str = Field(
-        "", description=f"A price of your own, USD a million tokens, which goes first: {EXAMPLE}"
+    price: TokenPriceQuote | None = Field(
+        None,
+        description="A price of your own a million tokens, which goes first: 0.20/0.60 of prompts "
+        "and answers, or input=0.20,cached=0.05,output=0.60,provider=...,currency=CNY",
     )
     today: Day | None = Field(
         None, description="Day of the run, from which the age of prices counts; None: the day's"
@@ -84,7 +54,7 @@ def api_table(
     osl: float,
     requests_month: float,
     cached_share: float = 0.0,
-    price: str = "",
+    price: TokenQuote | None = None,
     day: date | None = None,
     cny_per_usd: float = 7.1,
 ) -> pd.DataFrame:
@@ -95,35 +65,25 @@ def api_table(
     ``month_usd``, ``as_of``, ``age_days``, ``grade`` (firm: your own; indicative; guess: older than
     a list price may be, or of the lowest trust).
     """
-    today, rows = day or run_date(), []
-    for found in api_prices(model):
-        rate = 1.0 if found.currency == "USD" else 1 / cny_per_usd
-        cached = np.nan if found.cached_mtok is None else found.cached_mtok * rate
-        age = max((today - found.as_of).days, 0)
-        grade = "guess" if found.confidence == "C" or age > limit_days("") else "indicative"
-        prices = TokenPrices(found.input_mtok * rate, found.output_mtok * rate, cached)
-        rows.append((found.provider, found.product, prices, str(found.as_of), age, grade))
-    if price:
-        rows.append((YOURS, model, read_token_prices(price), str(today), 0, "firm"))
-    each = [
-        api_request_usd(isl, osl, p.input, p.output, cached_share, p.cached)
-        for *_, p, _, _, _ in rows
-    ]
-    table = pd.DataFrame(
-        {
-            "provider": [row[0] for row in rows],
-            "product": [row[1] for row in rows],
-            "input_mtok": [row[2].input for row in rows],
-            "cached_mtok": [row[2].cached for row in rows],
-            "output_mtok": [row[2].output for row in rows],
-            "request_usd": np.array(each, float),
-            "month_usd": np.array(each, float) * requests_month,
-            "as_of": [row[3] for row in rows],
-            "age_days": [row[4] for row in rows],
-            "grade": [row[5] for row in rows],
-        }
-    )
-    order = table.assign(other=table["provider"] != YOURS)
+    today = day or run_date()
+    found: list[ApiPrice | TokenQuote] = [*api_prices(model), *([price] if price else [])]
+    rows = []
+    for of in found:
+        rate = 1.0 if of.currency == "USD" else 1 / cny_per_usd
+        cached = np.nan if of.cached_mtok is None else of.cached_mtok * rate
+        mtok = of.input_mtok * rate, of.output_mtok * rate, cached
+        if isinstance(of, TokenQuote):
+            rows.append((of.provider, model, *mtok, str(today), 0, "firm"))
+            continue
+        age = max((today - of.as_of).days, 0)
+        grade = "guess" if of.confidence == "C" or age > limit_days("") else "indicative"
+        rows.append((of.provider, of.product, *mtok, str(of.as_of), age, grade))
+    names = ["provider", "product", "input_mtok", "output_mtok", "cached_mtok"]
+    table = pd.DataFrame(rows, columns=[*names, "as_of", "age_days", "grade"])
+    prices = table[names[2:]].to_numpy(float).T
+    each = np.asarray(api_request_usd(isl, osl, prices[0], prices[1], cached_share, prices[2]))
+    table = table.assign(request_usd=each, month_usd=each * requests_month)
+    order = table.assign(other=table["grade"] != "firm")
     order = order.sort_values(["other", "request_usd", "provider"], kind="stable")
     return order.drop_duplicates("provider").drop(columns="other").reset_index(drop=True)
 

@@ -1,6 +1,5 @@
 """Pictures of what GPUs cost: rented, owned, and for work."""
 
-from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullLocator, PercentFormatter
 
 from gpuspec.views import charts
+from gpuspec.views.language import say
+from gpuspec.views.punctuation import wrapped
 
 PART_COLORS = (
     "#0072B2",
@@ -218,7 +219,7 @@ def price_trend(table: pd.DataFrame, title: str) -> Figure:
     for i, (name, line) in enumerate(table.groupby("series", sort=False)):
         look: Any = {"linestyle": "--" if str(name).startswith("AWS") else "-", "linewidth": 1.2}
         look |= {"marker": charts.MARKERS[i % len(charts.MARKERS)], "markersize": 4}
-        look |= {"label": fill(str(name).replace(" survey index", ""), 28)}
+        look |= {"label": wrapped(say(str(name).replace(" survey index", "")), 28)}
         color = colors.get(line["gpu_id"].iloc[0], "black")
         axes.plot(line["date"], line["price_gpu_hour"], color=color, **look)
     axes.set_yscale("log")

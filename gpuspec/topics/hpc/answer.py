@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.catalog import Gpu
-from gpuspec.constants.collectives import LARGE, collective_interval
-from gpuspec.constants.fabrics import fabric
+from gpuspec.constants.collectives import LARGE, collective_interval, joined_ground
+from gpuspec.constants.fabrics import fabric, link_key
+from gpuspec.constants.ground import joined
 from gpuspec.constants.hpc import hpc_ratio_interval
 from gpuspec.formulas.hpc import (
     bound,
@@ -130,14 +131,28 @@ def _scaled(q: HpcQuestion, device: Gpu, way: str) -> pd.DataFrame:
     parts, busy, _ = q.seconds(units, machine(device))
     busy = busy * waiting(q.terms.scale_loss, nodes)
     host = float(q.serial_seconds(machine(device)))
-    joined_by = fabric(device, q.network_gb_s(device), q.network_kind, q.gpus_per_node)
+    network = (q.network_kind, q.network_gb_s(device))
+    cards = (q.pcie_path, q.pcie_sockets)
+    joined_by = fabric(
+        device, network[1], network[0], q.gpus_per_node, pcie_path=cards[0], pcie_sockets=cards[1]
+    )
     exchange = exchange_seconds(units, q.workload.exchange, joined_by, q.gpus_per_node, nodes)
     moved = parts["transfer"]
     seconds, exposed = _steps(q, busy, exchange + moved, host)
-    quick, slow = collective_interval(exchange, LARGE, nodes, network=q.network_kind)
+    counts = nodes.astype(int) * q.gpus_per_node
+    links = [joined_ground(device, int(n), *network, *cards, q.gpus_per_node) for n in counts]
+    grounds = [
+        joined([scaling_ground(device, q.workload.id, int(n)), link])
+        for n, link in zip(counts, links, strict=True)
+    ]
+    known = (
+        link_key(device, *cards, q.gpus_per_node),
+        [link.code for link in links],
+        q.network_kind,
+    )
+    quick, slow = collective_interval(exchange, LARGE, nodes, *known)
     ideal = seconds[0] / spread
     ends = [ideal / _steps(q, busy, other + moved, host)[0] for other in (slow, quick)]
-    counts = nodes.astype(int) * q.gpus_per_node
     return pd.DataFrame(
         {
             "gpu": device.id,
@@ -150,7 +165,7 @@ def _scaled(q: HpcQuestion, device: Gpu, way: str) -> pd.DataFrame:
             "efficiency": ideal / seconds,
             "efficiency_low": np.minimum(ends[0], ideal / seconds),
             "efficiency_high": np.clip(ends[1], ideal / seconds, 1.0),
-            "ground": [scaling_ground(device, q.workload.id, int(n)).told() for n in counts],
+            "ground": [ground.told() for ground in grounds],
         }
     )
 

@@ -11,7 +11,7 @@ from gpuspec.base.ask import Range, typed
 from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.base.units import GB
 from gpuspec.catalog import gpu
-from gpuspec.catalog.fields import NodeCounts, Pue, fold
+from gpuspec.catalog.fields import NodeCounts, PciePath, PcieSockets, Pue, fold
 from gpuspec.catalog.workloads import REFERENCE, UNITS, Workload, workload, workloads
 from gpuspec.constants.hpc import hpc_terms
 from gpuspec.formulas.hpc import (
@@ -27,7 +27,7 @@ from gpuspec.formulas.hpc import (
     transfer_seconds,
 )
 from gpuspec.formulas.hpc.devices import machine
-from gpuspec.topics.shared import Compared, Networked
+from gpuspec.topics.shared import SOCKETS_SPANNED, Compared, Networked
 
 OWN = "own"
 CELLS = 1e9
@@ -80,6 +80,12 @@ class HpcQuestion(Compared, Networked):
     gpus_per_node: Annotated[int, Range(1, 8, "GPUs")] = Field(
         8, description="GPUs of a node: 1, 2, 4, 8"
     )
+    pcie_path: PciePath = Field(
+        "host",
+        description="How PCIe cards of a node reach each other: host, through its memory, or peer, "
+        "directly",
+    )
+    pcie_sockets: PcieSockets = Field(1, description=SOCKETS_SPANNED)
     nodes: NodeCounts = Field(
         typed("2,4,8,16,32"), description="Numbers of nodes to compare with one, commas between"
     )

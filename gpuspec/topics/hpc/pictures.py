@@ -1,7 +1,6 @@
 """Pictures of scientific computing: roofline, speed-ups, scaling, dynamic programming."""
 
 from collections.abc import Sequence
-from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -24,6 +23,8 @@ from gpuspec.views.charts import (
     legend_below,
     row_of_panels,
 )
+from gpuspec.views.language import say
+from gpuspec.views.punctuation import wrapped
 
 HATCHES = ("", "///", "...", "xxx")
 
@@ -139,7 +140,7 @@ def _speed_rows(
 
 def speed_bars(table: pd.DataFrame, title: str) -> Figure:
     """Draw the time of a step: the GPU's part, transfers, host and launches; with the interval."""
-    above = 0.2 + 0.17 * len(fill(title, 86).splitlines())
+    above = 0.2 + 0.17 * len(wrapped(say(title), 86).splitlines())
     height = above + 0.55 + 0.4 * len(table)
     figure, axes = blank_axes(7.2, height, fixed=True, grid="x")
     figure.subplots_adjust(left=0.18, right=0.98, top=1 - above / height, bottom=0.45 / height)

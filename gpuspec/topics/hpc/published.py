@@ -34,27 +34,29 @@ Slingshot adapters of 200 Gbit/s (docs.isambard.ac.uk, docs.nersc.gov), Jean Zay
 100 beside V100 and four InfiniBand of 400 beside H100 (idris.fr)."""
 LAST = ["program", "case", "gpu", "scaling", "measured", "predicted"]
 LEAST_COUNTS = 3
-"""Numbers of nodes that make a curve."""
+"""Numbers of nodes, or of GPUs of one node, that make a curve."""
 
 
 @cache
 def published_scaling() -> pd.DataFrame:
-    """Return published efficiencies over full nodes with those of the model.
+    """Return published efficiencies over full nodes, or in one node, with those of the model.
 
-    Relative to the fewest nodes of each curve. Columns: ``source_id``, ``workload``, ``program``,
+    Relative to the fewest GPUs of each curve. Columns: ``source_id``, ``workload``, ``program``,
     ``case``, ``gpu``, ``scaling``, ``gpus``, ``measured``, ``predicted``.
     """
     rows = measurements("hpc")
     known = set(workloads().index)
     good = np.array([not unusable(row, known) for row in rows.to_dict("records")])
-    full = (rows["n_gpus"] == rows["nodes"] * rows["gpus_per_node"]) & (rows["gpus_per_node"] > 1)
-    rows = rows[good & full & ~rows["source_id"].str.endswith("list")]
+    full = rows["n_gpus"] == rows["nodes"] * rows["gpus_per_node"]
+    sized = rows["case"].str.contains(r"\d")  # else nobody knows whether it grows with the GPUs
+    rows = rows[good & full & sized & ~rows["source_id"].str.endswith("list")]
     parts = []
     for key, group in rows.groupby(CURVE, sort=False):
-        group = group[group["gpus_per_node"] == group["gpus_per_node"].max()]
-        if group["nodes"].nunique() >= LEAST_COUNTS:
+        if group["nodes"].max() > 1:
+            group = group[group["gpus_per_node"] == group["gpus_per_node"].max()]
+        if group["n_gpus"].nunique() >= LEAST_COUNTS and group["n_gpus"].max() > 2:
             parts.append(
-                _curve(dict(zip(CURVE, map(str, key), strict=True)), group.sort_values("nodes"))
+                _curve(dict(zip(CURVE, map(str, key), strict=True)), group.sort_values("n_gpus"))
             )
     return pd.concat(parts, ignore_index=True)
 
@@ -64,7 +66,7 @@ def _curve(about: dict[str, str], rows: pd.DataFrame) -> pd.DataFrame:
     total = np.where(rows["higher_is_better"].astype(bool), value, 1 / value)
     total = total * np.where(rows["metric"].str.endswith("_node"), rows["nodes"], 1)
     weak = rows["case"].str.contains(EACH_GPU).to_numpy()
-    found, per = workload(about["workload"]), float(rows["gpus_per_node"].iloc[0])
+    found, per = workload(about["workload"]), rows["gpus_per_node"].to_numpy(float)
     whole = np.array([units_of(found, case, 1) for case in rows["case"]])
     units = np.where(weak, whole, whole / count)
     gb_s, kind = NETWORK.get((about["source_id"], about["gpu"]), (None, "infiniband"))
@@ -83,12 +85,14 @@ def _curve(about: dict[str, str], rows: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def step_seconds(q: HpcQuestion, units: np.ndarray, nodes: np.ndarray, per: float) -> np.ndarray:
+def step_seconds(
+    q: HpcQuestion, units: np.ndarray, nodes: np.ndarray, per: np.ndarray
+) -> np.ndarray:
     """Return the seconds of a step on nodes of `per` GPUs; `units` are those of one GPU."""
     device, found = q.devices[0], q.workload
     terms, usual, own = q.terms, machine(gpu(REFERENCE)), machine(device)
     busy = gpu_seconds(units, found.work, own, terms)
-    links = fabric(device, q.network_gb_s(device), q.network_kind, int(per))
+    links = fabric(device, q.network_gb_s(device), q.network_kind, int(np.max(per)))
     exchange = exchange_seconds(units, found.exchange, links, per, nodes)
     alone = gpu_seconds(found.typical_units, found.work, usual, terms)
     fixed = terms.host_factor * fixed_seconds(alone, found.cpu_share)

@@ -136,7 +136,8 @@ class MigQuestion(Compared):
                 raise InputError("prices", text, error.valid) from None
         for name in self.gpus:
             if name not in found:
-                raise InputError("prices", self.prices, f"give one for {name}, such as {name}=2.5")
+                valid = f"its price is unknown: give it with prices, such as {name}=2.5"
+                raise InputError("gpus", name, valid)
         return {name: found[name] for name in self.gpus}
 
     @cached_property

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import Bounds, LinearConstraint, linprog, milp
-from scipy.sparse import coo_array
 
 from gpuspec.base.errors import InputError
+from gpuspec.base.solver import FEASIBLE, loaded, whole
 from gpuspec.base.units import Floats
 from gpuspec.formulas.mig import Placement, Placements, geometry, patterns, plain_profile
 from gpuspec.topics.mig.ask import MigQuestion
@@ -114,40 +113,37 @@ class _Model:
                 if k == kind and offered:
                     entries.append((i, j, float(offered)))
         rows, columns, values = (np.array(side) for side in zip(*entries, strict=True))
-        shape = (first + len(self.demands), len(self.cost))
-        self.matrix = coo_array((values, (rows, columns)), shape=shape).tocsr()
-        self.low = np.array([*map(float, self.sizes), *np.zeros(len(self.demands))])
-        self.high = np.array([*map(float, self.sizes), *np.full(len(self.demands), np.inf)])
+        low = np.array([*map(float, self.sizes), *np.zeros(len(self.demands))])
+        high = np.array([*map(float, self.sizes), *np.full(len(self.demands), np.inf)])
+        upper = np.full(len(self.cost), np.inf)
+        self.highs = loaded(self.cost, upper, (rows, columns, values), low, high)
 
     def solve(self, seconds: float) -> tuple[list[int], list[tuple[str, Placements]], float, float]:
         """Return tenants by column, the layouts in use, the objective and its bound."""
-        found = milp(
-            self.cost,
-            constraints=LinearConstraint(self.matrix, self.low, self.high),
-            integrality=np.ones(len(self.cost)),
-            bounds=Bounds(0, np.inf),
-            options={"time_limit": seconds},
-        )
-        if found.x is None:
+        whole(self.highs, np.arange(len(self.cost)))
+        self.highs.setOptionValue("time_limit", seconds)
+        self.highs.run()
+        info = self.highs.getInfo()
+        if info.primal_solution_status != FEASIBLE:
             raise InputError("seconds", seconds, "the solver found nothing; give it more")
-        numbers = np.round(found.x).astype(int)
+        numbers = np.round(self.highs.getSolution().col_value).astype(int)
         shift = len(self.takes)
-        whole = [n if p == WHOLE_GPU else 0 for _, (_, p, n) in self.takes]
-        needed = int(numbers[shift:].sum() + numbers[:shift] @ np.array(whole, int))
+        alone = [n if p == WHOLE_GPU else 0 for _, (_, p, n) in self.takes]
+        needed = int(numbers[shift:].sum() + numbers[:shift] @ np.array(alone, int))
         if needed > MOST_GPUS:
             valid = f"they need {needed:,} GPUs; give a load that {MOST_GPUS:,} bear"
             raise InputError("tenants", sum(self.sizes), valid)
         counted = zip(self.layouts, numbers[shift:], strict=True)
         layouts = [layout for layout, n in counted for _ in range(n)]
-        bound = float(found.mip_dual_bound)
-        return list(numbers[:shift]), layouts, float(self.cost @ numbers), bound
+        return list(numbers[:shift]), layouts, float(self.cost @ numbers), info.mip_dual_bound
 
     def class_prices(self) -> Floats:
         """Return what one more tenant of each class costs in the relaxation; they sum to it."""
-        n, served = len(self.classes), len(self.demands)
-        more = (-self.matrix[n:], np.zeros(served)) if served else (None, None)
-        found = linprog(self.cost, *more, A_eq=self.matrix[:n], b_eq=self.low[:n])
-        return np.asarray(np.maximum(found.eqlin.marginals, 0.0))
+        whole(self.highs, np.arange(len(self.cost)), False)
+        self.highs.setOptionValue("time_limit", np.inf)
+        self.highs.run()
+        prices = self.highs.getSolution().row_dual[: len(self.classes)]
+        return np.asarray(np.maximum(prices, 0.0))
 
 
 def _serves(offered: str, wanted: str) -> bool:

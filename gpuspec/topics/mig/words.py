@@ -8,15 +8,19 @@ from gpuspec.formulas.mig import Placements, counts
 from gpuspec.topics.mig import CLASSES, MODEL_WORK, WHOLE_GPU, MigQuestion, Packing
 from gpuspec.topics.mig.answer import grouped
 from gpuspec.topics.mig.reading import tenant_base
-from gpuspec.views.words import ground_sentence, listed, rows
+from gpuspec.views.language import say
+from gpuspec.views.words import counted, ground_sentence, listed, rows
 
 
 def layouts_finding(gpu_id: str, layouts: tuple[Placements, ...]) -> str:
     """Say how many full layouts a GPU has, and how many there are with all its profiles."""
     found = counts(gpu_id)
-    return (
-        f"{gpu_id} can be divided in {len(layouts)} full ways with its five sizes; with the 1g of "
-        f"double memory and partly filled there are {found['positions']:,}"
+    return say(
+        "{gpu_id} can be divided in {layouts} full ways with its five sizes; with the 1g of "
+        "double memory and partly filled there are {positions:,}",
+        gpu_id=gpu_id,
+        layouts=len(layouts),
+        positions=found["positions"],
     )
 
 
@@ -25,10 +29,15 @@ def delivery_finding(table: pd.DataFrame) -> str:
     works = [*CLASSES, *MODEL_WORK]
     small = table.groupby("gpu", sort=False)[works].first().to_numpy(float)
     three = table[table["profile"].str.startswith("3g")].iloc[-1]
-    return (
-        f"A 1g slice gives {np.nanmin(small):.0%} to {np.nanmax(small):.0%} of its whole GPU, "
-        f"simulations and language models alike; two 3g together give {2 * three['stream']:.0%} "
-        f"in STREAM and {2 * three['dgemm']:.0%} in DGEMM on {three['gpu']}"
+    return say(
+        "A 1g slice gives {small:.0%} to {small_2:.0%} of its whole GPU, simulations and "
+        "language models alike; two 3g together give {stream:.0%} in STREAM and {dgemm:.0%} "
+        "in DGEMM on {gpu}",
+        small=np.nanmin(small),
+        small_2=np.nanmax(small),
+        stream=2 * three["stream"],
+        dgemm=2 * three["dgemm"],
+        gpu=three["gpu"],
     )
 
 
@@ -37,25 +46,27 @@ def published_finding() -> str:
     errors = slice_errors()
     full, light = errors.loc["full load"], errors.loc["light load"]
     typical, worst, small = full["median_error"], full["p90_error"], light["median_error"]
-    return (
-        f"Under full load slices give their share of the SMs: median error {typical:.1%} on "
-        f"{full['rows']:.0f} pairs of {full['publishers']:.0f} publishers, 90 % below {worst:.0%}; "
-        f"small batches are {small:.1%} off"
+    return say(
+        "Under full load slices give their share of the SMs: median error {typical:.1%} on "
+        "{rows:.0f} pairs of {publishers:.0f} publishers, 90 % below {worst:.0%}; small "
+        "batches are {small:.1%} off",
+        typical=typical,
+        rows=full["rows"],
+        publishers=full["publishers"],
+        worst=worst,
+        small=small,
     )
 
 
 def published_sentences() -> str:
     """Say what the published slices mean for a plan."""
-    return (
-        f"In the whole table no slice gave less than {least_of_share():.0%} of its share, and "
-        "small batches give up to all of the whole GPU's speed, because they never filled it. The "
-        "smallest slices are the least sure: what does not grow with the batch, such as reading "
-        "the weights, takes longer on their part of the bandwidth."
+    return say(
+        "In the whole table no slice gave less than {least_of_share:.0%} of its share, and "
+        "small batches give up to all of the whole GPU's speed, because they never filled "
+        "it. The smallest slices are the least sure: what does not grow with the batch, such "
+        "as reading the weights, takes longer on their part of the bandwidth.",
+        least_of_share=least_of_share(),
     )
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def packing_finding(question: MigQuestion, packing: Packing) -> str:
@@ -63,15 +74,32 @@ def packing_finding(question: MigQuestion, packing: Packing) -> str:
     kinds = [f"{n} x {kind}" for kind, n in packing.gpus.items() if n]
     placed = len(question.everyone) - len(packing.unplaced)
     if not kinds:
-        whose = _count(len(question.everyone), "tenant")
-        return f"None of {whose} fits the asked GPUs"
-    best = "and nothing cheaper exists" if question.objective == "cost" else "and no fewer do"
-    proof = best if packing.gap < 1e-6 else f"at most {packing.gap:.1%} above the best possible"
-    left = f"; {_count(len(packing.unplaced), 'tenant')} find no place" if packing.unplaced else ""
+        whose = counted(len(question.everyone), "tenant")
+        return say("None of {whose} fits the asked GPUs", whose=whose)
+    best = (
+        say("and nothing cheaper exists")
+        if question.objective == "cost"
+        else say("and no fewer do")
+    )
+    proof = (
+        best
+        if packing.gap < 1e-6
+        else say("at most {gap:.1%} above the best possible", gap=packing.gap)
+    )
+    left = (
+        say("; {unplaced} find no place", unplaced=counted(len(packing.unplaced), "tenant"))
+        if packing.unplaced
+        else ""
+    )
     fit = "fits" if placed == 1 else "fit"
-    return (
-        f"{_count(placed, 'tenant')} {fit} on {listed(kinds)} for USD "
-        f"{packing.usd_per_hour:,.2f} an hour, {proof}{left}"
+    return say(
+        "{placed} {fit} on {kinds} for USD {usd_per_hour:,.2f} an hour, {proof}{left}",
+        placed=counted(placed, "tenant"),
+        fit=fit,
+        kinds=listed(kinds),
+        usd_per_hour=packing.usd_per_hour,
+        proof=proof,
+        left=left,
     )
 
 
@@ -84,18 +112,22 @@ def fleets_finding(table: pd.DataFrame) -> str:
     """Say which fleet is cheapest for the same tenants, and what sharing saves."""
     whole = table[(table["unplaced"] == table["unplaced"].min()) & (table["gpus"] > 0)]
     if whole.empty:
-        return "No fleet holds any of the tenants"
+        return say("No fleet holds any of the tenants")
     best = whole.sort_values(["usd_per_hour", "gpus"], kind="stable").iloc[0]
     others = [
-        f"{r.fleet} USD {r.usd_per_hour:,.2f}"
+        say("{fleet} USD {usd_per_hour:,.2f}", fleet=r.fleet, usd_per_hour=r.usd_per_hour)
         for r in whole.itertuples()
         if r.fleet != best["fleet"]
     ]
-    beside = f" against {listed(others)}" if others else ""
-    return (
-        f"Cheapest: {best['fleet']}, {_count(int(best['gpus']), 'GPU')} for "
-        f"USD {best['usd_per_hour']:,.2f} an hour{beside}; without sharing it would be "
-        f"{_count(int(best['without']), 'GPU')}"
+    beside = say(" against {others}", others=listed(others)) if others else ""
+    return say(
+        "Cheapest: {fleet}, {gpus} for USD {usd_per_hour:,.2f} an hour{beside}; without "
+        "sharing it would be {without}",
+        fleet=best["fleet"],
+        gpus=counted(int(best["gpus"]), "GPU"),
+        usd_per_hour=best["usd_per_hour"],
+        beside=beside,
+        without=counted(int(best["without"]), "GPU"),
     )
 
 
@@ -107,34 +139,55 @@ def blocking_sentences(table: pd.DataFrame, packing: Packing) -> str:
     said = []
     if len(whole):
         keep = [f"{r.tenant} ({r.gpus} x {r.gpu})" for r in whole.itertuples()]
-        said.append(f"Whole GPUs go to {listed(keep)}: slices do not hold them, or cost more.")
+        said.append(
+            say(
+                "Whole GPUs go to {keep}: slices do not hold them, or cost more.", keep=listed(keep)
+            )
+        )
     no_way = table[table["needs"] == "no way"]
     if len(no_way):
-        pairs = [f"{t} on {g}" for t, g in zip(no_way["tenant"], no_way["gpu"], strict=True)]
-        shown = pairs[:6] + ([f"{len(pairs) - 6} more"] if len(pairs) > 6 else [])
-        said.append(f"No way at all: {listed(shown)}.")
+        pairs = [
+            say("{t} on {g}", t=t, g=g)
+            for t, g in zip(no_way["tenant"], no_way["gpu"], strict=True)
+        ]
+        shown = pairs[:6] + ([say("{pairs} more", pairs=len(pairs) - 6)] if len(pairs) > 6 else [])
+        said.append(say("No way at all: {shown}.", shown=listed(shown)))
     if packing.shares:
         top = max(packing.shares, key=lambda t: packing.shares[t])
         share = packing.shares[top] / (sum(packing.shares.values()) or 1.0)
         said.append(
-            f"The tenant that adds most to the bill is {top}, with {share:.0%} of it (prices of "
-            "the relaxed problem)."
+            say(
+                "The tenant that adds most to the bill is {top}, with {share:.0%} of it (prices of "
+                "the relaxed problem).",
+                top=top,
+                share=share,
+            )
         )
     free = int((held["tenant"] == "").sum())
-    stay = "stays" if free == 1 else "stay"
-    said.append(f"{_count(free, 'instance')} on the shared GPUs {stay} free for others.")
+    one = "1 instance on the shared GPUs stays free for others."
+    many = "{free:,} instances on the shared GPUs stay free for others."
+    said.append(say(one if free == 1 else many, free=free))
     return " ".join(said)
 
 
 def headroom_finding(table: pd.DataFrame) -> str:
     """Say which tenants are closest to what their place bears."""
     if table.empty:
-        return "Nobody is placed."
+        return say("Nobody is placed.")
     tight = grouped(table).sort_values("load", ascending=False, kind="stable").iloc[:3]
     said = [f"{r.tenant} ({r.load:.0%})" for r in tight.itertuples()]
     risky = int((table["load_high"] > 1).sum())
-    more = f" {_count(risky, 'tenant')} may be past it within the interval." if risky else ""
-    return f"Closest to the limit of their place: {listed(said)}.{more} {places_ground(table)}"
+    more = (
+        say(" {risky} may be past it within the interval.", risky=counted(risky, "tenant"))
+        if risky
+        else ""
+    )
+    return say(
+        "Closest to the limit of their place: {said}.{more} {table}",
+        said=listed(said),
+        more=more,
+        table=places_ground(table),
+    )
 
 
 def places_ground(table: pd.DataFrame) -> str:

@@ -13,6 +13,7 @@ from gpuspec.catalog.fields import (
     FrameworkName,
     ModelName,
     NodeCounts,
+    PcieSockets,
     RunTokens,
     SequenceTokens,
     fold,
@@ -21,7 +22,7 @@ from gpuspec.catalog.models import Model, doubts_of, model
 from gpuspec.constants.memory import MemoryTerms, memory_terms
 from gpuspec.constants.training import TrainingTerms, framework
 from gpuspec.formulas.memory import need_layer_order
-from gpuspec.topics.shared import Compared, Networked
+from gpuspec.topics.shared import SOCKETS_SPANNED, Compared, Networked
 
 Operation = Annotated[
     Literal[
@@ -61,6 +62,7 @@ class NetworksQuestion(Compared, Networked):
     gpus_per_node: Annotated[int, Range(2, 8, "GPUs")] = Field(
         8, description="GPUs of a node that take part"
     )
+    pcie_sockets: PcieSockets = Field(1, description=SOCKETS_SPANNED)
     nodes: NodeCounts = Field(
         typed("2,4,8,16,32"), description="Numbers of nodes to compare, commas between"
     )

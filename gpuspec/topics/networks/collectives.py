@@ -50,7 +50,7 @@ def message_table(question: NetworksQuestion) -> pd.DataFrame:
 
 def _bandwidth(q: NetworksQuestion, size: np.ndarray) -> pd.DataFrame:
     parts = []
-    for wiring in wirings(q.devices, q.gpus_per_node):
+    for wiring in wirings(q.devices, q.gpus_per_node, q.pcie_sockets):
         joined = wiring.fabric
         part = _with_interval(
             q, wiring.name, wiring.gpu, joined, size, q.gpus_per_node, 1, wiring.key
@@ -148,7 +148,7 @@ def measured_table(question: NetworksQuestion) -> pd.DataFrame:
 def _named(q: NetworksQuestion, rows: pd.DataFrame) -> np.ndarray:
     """Return the name of the wiring that each row measured; empty where none is asked for."""
     names = np.full(len(rows), "", dtype=object)
-    for w in wirings(q.devices, q.gpus_per_node):
+    for w in wirings(q.devices, q.gpus_per_node, q.pcie_sockets):
         same = (rows["link"] == w.key) & (rows["adds"] == w.fabric.switch_adds)
         names[same.to_numpy()] = w.name
     return names

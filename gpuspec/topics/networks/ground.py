@@ -59,6 +59,7 @@ def inside_ground(device: Gpu, link: str, message_bytes: float, gpus: int) -> Gr
     """Return the ground of all-reduces of a size between `gpus` of one node over a link."""
     said: dict[str, Any] = {"operation": "all_reduce", "gpu": device.id, "link": link}
     said |= {"reach": str(where(1)), "members": gpus, "message_bytes": message_bytes, "nodes": 1}
+    said["path"] = str(path_of(link, gpus))
     return ground_of("collectives", said)
 
 

@@ -21,7 +21,7 @@ from gpuspec.formulas.training import parallel_sizes
 from gpuspec.topics.networks.ask import NetworksQuestion
 from gpuspec.topics.networks.ground import inside_ground, said_ground
 from gpuspec.topics.networks.layouts import WAITING, adapters, evaluated, fastest, layout_grid
-from gpuspec.topics.networks.wiring import PATHS, Wiring, card_fabric, crowded, wirings
+from gpuspec.topics.networks.wiring import PATHS, Wiring, crowded, wirings
 
 NETWORKS = (
     ("10 GbE", 1.25, "tcp"),
@@ -77,7 +77,8 @@ def tensor_table(question: NetworksQuestion, models: Sequence[str | Model]) -> p
     all-reduces of that size over that wiring).
     """
     q = question
-    kinds = [w for w in wirings(q.devices, q.gpus_per_node) if not w.name.endswith(", ring")]
+    every = wirings(q.devices, q.gpus_per_node, q.pcie_sockets)
+    kinds = [w for w in every if not w.name.endswith(", ring")]
     networks = [name if isinstance(name, Model) else model(name) for name in models]
     parts = [_tensor(q, network, w) for network in networks for w in kinds]
     return pd.concat(parts, ignore_index=True)
@@ -261,13 +262,13 @@ def _forms(
     nvlink = fabric(module, 0.0)
     whole, ideal = best(module, nvlink), best(card, nvlink)
     about = {"pair": f"{card.id} / {module.id}", "tuning": tuning, "model": network.name}
-    known = joined_all(
-        [joined_ground(one, NODE_GPUS, q.network_kind, 0.0) for one in (card, module)]
-    )
-    about |= {name: said[0] for name, said in said_ground([known]).items()}
     rows = []
     for path in PATHS:
-        cards = best(card, crowded(card_fabric(card, path, 0.0), NODE_GPUS))
+        by = joined_ground(card, NODE_GPUS, q.network_kind, 0.0, path, q.pcie_sockets)
+        known = joined_all([by, joined_ground(module, NODE_GPUS, q.network_kind, 0.0)])
+        about |= {name: said[0] for name, said in said_ground([known]).items()}
+        by_path = fabric(card, 0.0, pcie_path=path, pcie_sockets=q.pcie_sockets)
+        cards = best(card, crowded(by_path, NODE_GPUS))
         row: dict[str, object] = {**about, "params": network.params / GB, "path": path}
         if whole is None or ideal is None or cards is None:
             row |= {**dict.fromkeys(FORM_FIGURES, 0.0), "pcie_layout": "", "sxm_layout": ""}

@@ -49,7 +49,7 @@ def bus_bandwidth(table: pd.DataFrame, measured: pd.DataFrame, title: str) -> Fi
         axes.set_xscale("log", base=2)
         axes.set_yscale("log")
         axes.set_title(name, fontsize=9)
-        _byte_ticks(axes, part["message_bytes"])
+        _byte_ticks(axes, table["message_bytes"])
         axes.yaxis.set_major_formatter("{x:g}")
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.minorticks_off()
@@ -64,7 +64,10 @@ def bus_bandwidth(table: pd.DataFrame, measured: pd.DataFrame, title: str) -> Fi
 def _bandwidth_lines(axes: Axes, part: pd.DataFrame, measured: pd.DataFrame) -> None:
     colors = gpu_colors(part["gpu"].unique())
     for i, (name, group) in enumerate(part.groupby("wiring", sort=False)):
-        color, second = colors[group["gpu"].iloc[0]], str(name).endswith(("ring", "host"))
+        color, second = (
+            colors[group["gpu"].iloc[0]],
+            str(name).endswith("ring") or "through the host" in str(name),
+        )
         x = group["message_bytes"]
         axes.fill_between(
             x, group["bus_gb_s_low"], group["bus_gb_s_high"], color=color, alpha=0.1, linewidth=0

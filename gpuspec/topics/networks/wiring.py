@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from gpuspec.base.units import NODE_GPUS
 from gpuspec.catalog import Gpu, gpu, table_rows
-from gpuspec.constants.fabrics import BOARD_GPUS, board_fabric, fabric, link_key
+from gpuspec.constants.fabrics import BOARD_GPUS, SOCKETS, board_fabric, fabric, link_key
 from gpuspec.constants.links import Fabric
 
 PCIE_CARDS = {4: "a100-pcie-80", 5: "h100-pcie-80"}
@@ -29,14 +29,6 @@ class Wiring(BaseModel):
     """``nvlink-4``, ``pcie-5``...: as the table of measurements names links."""
 
 
-def card_fabric(device: Gpu, path: str, node_gb_s: float | None = None) -> Fabric:
-    """Return the fabric of a GPU; `path`, one of `PATHS`, says how PCIe cards reach each other.
-
-    Through the host each card beyond two slows the others.
-    """
-    return fabric(device, node_gb_s, pcie_switch=path == "peer")
-
-
 def crowded(joined: Fabric, cards: int) -> Fabric:
     """Return the fabric as each of `cards` sees it that send at once, in groups of any size.
 
@@ -48,8 +40,10 @@ def crowded(joined: Fabric, cards: int) -> Fabric:
     return joined.model_copy(update={"link_bytes_s": joined.link_bytes_s / slower, "link": own})
 
 
-def wirings(devices: Sequence[Gpu], gpus: int = NODE_GPUS) -> list[Wiring]:
+def wirings(devices: Sequence[Gpu], gpus: int = NODE_GPUS, sockets: int = 1) -> list[Wiring]:
     """Return every way to join `gpus` of the given kinds, NVLink SHARP apart, then PCIe 4 and 5.
+
+    `sockets`: processors that the PCIe cards of a group span.
 
     Boards of four without a switch where they hold so many. GPUs whose links are equal stand in
     one entry: H100 and H200 have the same NVLink.
@@ -63,19 +57,11 @@ def wirings(devices: Sequence[Gpu], gpus: int = NODE_GPUS) -> list[Wiring]:
             found += _nvlink(key, group)
             found += _boards(key, group) if gpus <= BOARD_GPUS else []
     for (generation, name), (path, words) in product(PCIE_CARDS.items(), PATHS.items()):
-        card, label = gpu(name), f"PCIe {generation}, {words}"
-        made = card_fabric(card, path)
-        found.append(Wiring(name=label, gpu=card, fabric=made, key=path_key(generation, path)))
+        card, key = gpu(name), link_key(gpu(name), path, sockets)
+        label = f"PCIe {generation}, {words}" + (", two sockets" if key.endswith(SOCKETS) else "")
+        made = fabric(card, pcie_path=path, pcie_sockets=sockets)
+        found.append(Wiring(name=label, gpu=card, fabric=made, key=key))
     return found
-
-
-def path_key(generation: int, path: str) -> str:
-    """Return what the table of measurements calls a path between PCIe cards.
-
-    >>> path_key(4, "peer"), path_key(5, "host")
-    ('pcie-4-peer', 'pcie-5')
-    """
-    return f"pcie-{generation}" + ("-peer" if path == "peer" else "")
 
 
 def _boards(key: str, group: list[Gpu]) -> list[Wiring]:

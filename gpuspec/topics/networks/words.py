@@ -5,6 +5,7 @@ import pandas as pd
 from gpuspec.base.units import format_bytes
 from gpuspec.topics.networks import ENOUGH, NetworksQuestion
 from gpuspec.topics.networks.ground import column_ground, table_ground
+from gpuspec.views.language import say
 from gpuspec.views.words import grounds_sentence, listed
 
 
@@ -19,9 +20,17 @@ def answer_sentences(
 def bandwidth_finding(question: NetworksQuestion, table: pd.DataFrame) -> str:
     """Say what the largest message reaches over each way to join the GPUs."""
     largest = table.groupby("wiring", sort=False).last()["bus_gb_s"]
-    said = [f"{rate:,.0f} GB/s over {name}" for name, rate in _kinds(largest).items()]
+    said = [
+        say("{rate:,.0f} GB/s over {name}", rate=rate, name=name)
+        for name, rate in _kinds(largest).items()
+    ]
     what = question.operation.replace("_", "-")
-    return f"Large {what} of {question.gpus_per_node} GPUs: {listed(said)}"
+    return say(
+        "Large {what} of {gpus_per_node} GPUs: {said}",
+        what=what,
+        gpus_per_node=question.gpus_per_node,
+        said=listed(said),
+    )
 
 
 def _kinds(rates: "pd.Series[float]") -> dict[str, float]:
@@ -37,9 +46,17 @@ def bandwidth_sentences(question: NetworksQuestion, table: pd.DataFrame) -> str:
         last = group.iloc[-1]
         half = group[group["bus_gb_s"] >= last["bus_gb_s"] / 2].iloc[0]["message_bytes"]
         said.append(
-            f"{name}: {last['bus_gb_s']:,.1f} GB/s ({last['bus_gb_s_low']:,.1f} to "
-            f"{last['bus_gb_s_high']:,.1f}), {last['bus_gb_s'] / last['link_gb_s']:.0%} of the "
-            f"link's {last['link_gb_s']:,.0f}; half of it from {format_bytes(half)} on."
+            say(
+                "{name}: {bus_gb_s:,.1f} GB/s ({bus_gb_s_low:,.1f} to {bus_gb_s_high:,.1f}), "
+                "{bus_gb_s_2:.0%} of the link's {link_gb_s:,.0f}; half of it from {half} on.",
+                name=name,
+                bus_gb_s=last["bus_gb_s"],
+                bus_gb_s_low=last["bus_gb_s_low"],
+                bus_gb_s_high=last["bus_gb_s_high"],
+                bus_gb_s_2=last["bus_gb_s"] / last["link_gb_s"],
+                link_gb_s=last["link_gb_s"],
+                half=format_bytes(half),
+            )
         )
     return " ".join([*said, links_ground(question, table)])
 
@@ -63,7 +80,11 @@ def scale_finding(table: pd.DataFrame) -> str:
         share = last["bus_gb_s"] / inside["bus_gb_s"]
         said.append(f"{share:.0%} ({name})" if share >= 0.1 else f"{share:.1%} ({name})")
     nodes = int(table["nodes"].max())
-    return f"Over {nodes} nodes a large message keeps {listed(said)} of its bandwidth in one node"
+    return say(
+        "Over {nodes} nodes a large message keeps {said} of its bandwidth in one node",
+        nodes=nodes,
+        said=listed(said),
+    )
 
 
 def tensor_finding(table: pd.DataFrame) -> str:
@@ -73,8 +94,15 @@ def tensor_finding(table: pd.DataFrame) -> str:
     said = []
     for name, part in (("NVLink", wide[~pcie]), ("PCIe", wide[pcie])):
         if len(part):
-            said.append(f"{part['share'].min():.0%} to {part['share'].max():.0%} over {name}")
-    return f"TP {table['tp'].max()} waits {listed(said)} of a training step"
+            said.append(
+                say(
+                    "{min:.0%} to {max:.0%} over {name}",
+                    min=part["share"].min(),
+                    max=part["share"].max(),
+                    name=name,
+                )
+            )
+    return say("TP {max} waits {said} of a training step", max=table["tp"].max(), said=listed(said))
 
 
 def network_finding(question: NetworksQuestion, table: pd.DataFrame) -> str:
@@ -82,10 +110,16 @@ def network_finding(question: NetworksQuestion, table: pd.DataFrame) -> str:
     names = list(table["network"].unique())
     worst, best = (table[table["network"] == n] for n in (names[0], names[-1]))
     two, most = worst[worst["nodes"] > 1].iloc[0], best.iloc[-1]
-    return (
-        f"Over {names[0]} {two['nodes']} nodes train {question.network.name} at "
-        f"{two['speed']:.2f} times the speed of one; over {names[-1]} {most['nodes']} nodes keep "
-        f"{most['efficiency']:.0%}"
+    return say(
+        "Over {names} {nodes} nodes train {name} at {speed:.2f} times the speed of one; over "
+        "{names_2} {nodes_2} nodes keep {efficiency:.0%}",
+        names=names[0],
+        nodes=two["nodes"],
+        name=question.network.name,
+        speed=two["speed"],
+        names_2=names[-1],
+        nodes_2=most["nodes"],
+        efficiency=most["efficiency"],
     )
 
 
@@ -93,16 +127,31 @@ def network_sentences(question: NetworksQuestion, table: pd.DataFrame) -> str:
     """Say what each network makes of the largest number of nodes, in speed and days."""
     said = []
     if not table["fits"].all():
-        said.append(f"{question.network.name} does not fit one node: read it as if it did.")
+        said.append(
+            say("{name} does not fit one node: read it as if it did.", name=question.network.name)
+        )
     for name, group in table.groupby("network", sort=False):
         last = group.iloc[-1]
         faster = group[(group["nodes"] > 1) & (group["speed"] > 1)]
-        breaks = f"beats one node from {faster['nodes'].min()} nodes on"
-        breaks = breaks if len(faster) else "never beats one node"
-        span = f"{last['efficiency_low']:.0%} to {last['efficiency_high']:.0%}"
+        breaks = say("beats one node from {min} nodes on", min=faster["nodes"].min())
+        breaks = breaks if len(faster) else say("never beats one node")
+        span = say(
+            "{efficiency_low:.0%} to {efficiency_high:.0%}",
+            efficiency_low=last["efficiency_low"],
+            efficiency_high=last["efficiency_high"],
+        )
         said.append(
-            f"{name}: {breaks}; {last['nodes']} nodes keep {last['efficiency']:.0%} ({span}), and "
-            f"of {last['days']:,.1f} days {last['days_lost']:,.1f} go to the network."
+            say(
+                "{name}: {breaks}; {nodes} nodes keep {efficiency:.0%} ({span}), and of "
+                "{days:,.1f} days {days_lost:,.1f} go to the network.",
+                name=name,
+                breaks=breaks,
+                nodes=last["nodes"],
+                efficiency=last["efficiency"],
+                span=span,
+                days=last["days"],
+                days_lost=last["days_lost"],
+            )
         )
     said.append(known_sentence(table, "network"))
     return " ".join(filter(None, [*said, question.doubts]))
@@ -112,12 +161,18 @@ def waiting_finding(table: pd.DataFrame) -> str:
     """Say between which shares typical jobs wait, and for what most."""
     ran = table[table["reason"] == ""]
     if ran.empty:
-        return "None of the typical jobs runs"
+        return say("None of the typical jobs runs")
     ranked = ran.sort_values("share", kind="stable")
     least, most = ranked.iloc[0], ranked.iloc[-1]
-    return (
-        f"From {least['share']:.0%} ({least['job']}, {least['gpu']}) to {most['share']:.0%} "
-        f"({most['job']}, {most['gpu']}) of a step is spent waiting for other GPUs"
+    return say(
+        "From {share:.0%} ({job}, {gpu}) to {share_2:.0%} ({job_2}, {gpu_2}) of a step is "
+        "spent waiting for other GPUs",
+        share=least["share"],
+        job=least["job"],
+        gpu=least["gpu"],
+        share_2=most["share"],
+        job_2=most["job"],
+        gpu_2=most["gpu"],
     )
 
 
@@ -126,27 +181,46 @@ def form_finding(table: pd.DataFrame) -> str:
     said = []
     for tuning, group in table[table["path"] == "peer"].groupby("tuning", sort=False):
         enough = group[group["kept"] >= ENOUGH]
-        words = "for no model" if enough.empty else f"up to {enough['params'].max():.0f}B"
+        words = (
+            say("for no model")
+            if enough.empty
+            else say("up to {max:.0f}B", max=enough["params"].max())
+        )
         said.append(f"{words} ({tuning})")
-    return f"PCIe is enough {listed(said)}, where the cards reach each other directly"
+    return say(
+        "PCIe is enough {said}, where the cards reach each other directly", said=listed(said)
+    )
 
 
 def form_sentences(table: pd.DataFrame) -> str:
     """Give the verdict on PCIe and SXM: what the links cost, what the chip, and the worst path."""
     good = table[table["reason"] == ""]
     said = [
-        f"Enough means: at least {ENOUGH:.0%} of the speed that the same cards would have if "
-        "NVLink joined them."
+        say(
+            "Enough means: at least {least:.0%} of the speed that the same cards would have if "
+            "NVLink joined them.",
+            least=ENOUGH,
+        )
     ]
     for pair, group in good.groupby("pair", sort=False):
         peer, host = (group[group["path"] == p] for p in ("peer", "host"))
         said.append(
-            f"{pair}: the chip alone makes {group['card'].min():.0%} to "
-            f"{group['card'].max():.0%}; of that PCIe leaves {peer['kept'].max():.0%} at best and "
-            f"{peer['kept'].min():.0%} at worst peer to peer, {host['kept'].max():.0%} to "
-            f"{host['kept'].min():.0%} through the host."
+            say(
+                "{pair}: the chip alone makes {min:.0%} to {max:.0%}; of that PCIe leaves "
+                "{max_2:.0%} at best and {min_2:.0%} at worst peer to peer, {max_3:.0%} to "
+                "{min_3:.0%} through the host.",
+                pair=pair,
+                min=group["card"].min(),
+                max=group["card"].max(),
+                max_2=peer["kept"].max(),
+                min_2=peer["kept"].min(),
+                max_3=host["kept"].max(),
+                min_3=host["kept"].min(),
+            )
         )
     short = table.loc[table["reason"] != "", "model"].unique()
     if len(short):
-        said.append(f"All weights of {listed(list(short))} fit no eight of these GPUs.")
+        said.append(
+            say("All weights of {short} fit no eight of these GPUs.", short=listed(list(short)))
+        )
     return " ".join([*said, known_sentence(table, "pair")])

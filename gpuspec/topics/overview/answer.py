@@ -8,6 +8,7 @@ import pandas as pd
 from gpuspec.base.errors import InputError
 from gpuspec.base.units import GIB
 from gpuspec.catalog import Gpu
+from gpuspec.views.language import say
 from gpuspec.views.words import listed
 
 QUANTITIES = {  # label: how to read it off a record, in the unit the label names
@@ -88,27 +89,39 @@ def answer_sentences(gpus: Sequence[Gpu]) -> str:
     first, said = gpus[0], []
     for g in gpus[1:]:
         parts = [
-            f"reads its memory {g.bandwidth_bytes_s / first.bandwidth_bytes_s:.2f} times as fast",
-            f"holds {g.memory_bytes / first.memory_bytes:.2f} times as much",
+            say(
+                "reads its memory {bandwidth_bytes_s:.2f} times as fast",
+                bandwidth_bytes_s=g.bandwidth_bytes_s / first.bandwidth_bytes_s,
+            ),
+            say(
+                "holds {memory_bytes:.2f} times as much",
+                memory_bytes=g.memory_bytes / first.memory_bytes,
+            ),
         ]
         if {"bf16"} <= set(g.precisions) & set(first.precisions):
             times = g.peak_flops("bf16") / first.peak_flops("bf16")
-            parts.insert(0, f"computes {times:.2f} times as fast in BF16")
-        said.append(f"Against {first.id}, {g.id} {listed(parts)}.")
+            parts.insert(0, say("computes {times:.2f} times as fast in BF16", times=times))
+        said.append(
+            say("Against {id}, {id_2} {parts}.", id=first.id, id_2=g.id, parts=listed(parts))
+        )
     if not said:
-        return f"Only {first.id} was asked for: nothing to compare with."
+        return say("Only {id} was asked for: nothing to compare with.", id=first.id)
     return " ".join([*said, "Which of these a buyer gets is decided by what bounds the work."])
 
 
 def rates_sentence(gpus: Sequence[Gpu], precision: str) -> str:
     """Say each GPU's dense peak in one number format."""
     rates = [
-        f"{g.name}: {g.peak_flops(precision) / 1e12:,.0f} TFLOP/s"
+        say(
+            "{name}: {precision:,.0f} TFLOP/s",
+            name=g.name,
+            precision=g.peak_flops(precision) / 1000000000000.0,
+        )
         if precision in g.precisions
-        else f"{g.name}: none"
+        else say("{name}: none", name=g.name)
         for g in gpus
     ]
-    return f"Dense {precision.upper()}. " + "; ".join(rates)
+    return say("Dense {upper}. ", upper=precision.upper()) + "; ".join(rates)
 
 
 def with_units(gpus: Sequence[Gpu], precision: str) -> list[Gpu]:
@@ -132,4 +145,9 @@ def attainable_sentence(gpus: Sequence[Gpu], precision: str, intensity: float) -
     for g in gpus:
         rate = min(g.peak_flops(precision), g.bandwidth_bytes_s * intensity) / 1e12
         rates.append(f"{g.name} {rate:,.0f}" if rate >= 100 else f"{g.name} {rate:.3g}")
-    return f"At {intensity:,.0f} FLOP a byte in {precision.upper()}: {', '.join(rates)} TFLOP/s"
+    return say(
+        "At {intensity:,.0f} FLOP a byte in {upper}: {rates} TFLOP/s",
+        intensity=intensity,
+        upper=precision.upper(),
+        rates=", ".join(rates),
+    )

@@ -11,6 +11,7 @@ from gpuspec.formulas.training import parallel_sizes
 from gpuspec.topics.posttraining.ask import PostTrainingQuestion
 from gpuspec.topics.training.words import due, in_time, layout_more
 from gpuspec.views.columns import amount
+from gpuspec.views.language import say
 from gpuspec.views.words import counted, days_with_interval, grounds_sentence, listed, rows
 
 STAGE_WORDS = {
@@ -28,8 +29,13 @@ STAGE_WORDS = {
 def run_finding(question: PostTrainingQuestion, answer: pd.DataFrame) -> str:
     """Say how many of each GPU finish the run in time."""
     q = question
-    told = f"{q.answers:,} answers of {q.osl:,} tokens each"
-    run = f"{counted(q.steps, 'step')} of {q.algorithm.upper()} on {q.network.name}"
+    told = say("{answers:,} answers of {osl:,} tokens each", answers=q.answers, osl=q.osl)
+    run = say(
+        "{steps} of {upper} on {name}",
+        steps=counted(q.steps, "step"),
+        upper=q.algorithm.upper(),
+        name=q.network.name,
+    )
     return in_time(f"{run}, {told}, {due(q)}", answer)
 
 
@@ -41,12 +47,25 @@ def run_sentences(question: PostTrainingQuestion, answer: pd.DataFrame) -> str:
             said.append(f"{r.gpus:,} x {r.gpu}: {r.reason}.")
             continue
         span = days_with_interval(r.days, r.days_low, r.days_high)
-        step = f"a step takes {amount(r.step_s)} s ({amount(r.step_s_low)} to "
-        step += f"{amount(r.step_s_high)}): {_stages(r._asdict())}"
+        step = say(
+            "a step takes {seconds} s ({low} to {high}): {stages}",
+            seconds=amount(r.step_s),
+            low=amount(r.step_s_low),
+            high=amount(r.step_s_high),
+            stages=_stages(r._asdict()),
+        )
         said.append(
-            f"{r.gpus:,} x {r.gpu} ({layout(r._asdict())}): {span}, {amount(r.gpu_hours)} "
-            f"GPU-hours; {step}. The host of a node holds {amount(r.host_gb)} GB of what takes "
-            "turns."
+            say(
+                "{gpus:,} x {gpu} ({layout}): {span}, {gpu_hours} GPU-hours; {step}. The host of a "
+                "node holds {host_gb} GB of what takes turns.",
+                gpus=r.gpus,
+                gpu=r.gpu,
+                layout=layout(r._asdict()),
+                span=span,
+                gpu_hours=amount(r.gpu_hours),
+                step=step,
+                host_gb=amount(r.host_gb),
+            )
         )
     told = {r.gpu: (r.ground["level"], r.ground["reasons"]) for r in rows(answer) if r.works}
     known = grounds_sentence(told) if told else ""
@@ -56,13 +75,26 @@ def run_sentences(question: PostTrainingQuestion, answer: pd.DataFrame) -> str:
 
 def layout(row: Mapping[Any, Any]) -> str:
     """Say which GPUs generate and which train, and how each is split."""
-    split = ", ".join(parallel_sizes(row)) or "one GPU"
-    training = f"training {split}{layout_more(row)}"
-    stages = f" PP {row['generation_pp']}" if row["generation_pp"] > 1 else ""
-    engine = f"engine {row['replicas']:,} x TP {row['generation_tp']}{stages}"
+    split = ", ".join(parallel_sizes(row)) or say("one GPU")
+    training = say("training {split}{row}", split=split, row=layout_more(row))
+    stages = (
+        say(" PP {generation_pp}", generation_pp=row["generation_pp"])
+        if row["generation_pp"] > 1
+        else ""
+    )
+    engine = say(
+        "engine {replicas:,} x TP {generation_tp}{stages}",
+        replicas=row["replicas"],
+        generation_tp=row["generation_tp"],
+        stages=stages,
+    )
     if row["generation_gpus"] == row["gpus"]:
-        return f"in turns, {engine}, {training}"
-    pools = f"{row['generation_gpus']:,} generate, {row['training_gpus']:,} train"
+        return say("in turns, {engine}, {training}", engine=engine, training=training)
+    pools = say(
+        "{generation_gpus:,} generate, {training_gpus:,} train",
+        generation_gpus=row["generation_gpus"],
+        training_gpus=row["training_gpus"],
+    )
     return f"{pools}, {engine}, {training}"
 
 
@@ -75,8 +107,12 @@ def _stages(row: Mapping[Any, Any]) -> str:
 def errors_sentence() -> str:
     """Say how wrong a step is on publishers that no fit had seen."""
     of = posttraining_errors().loc["step"]
-    return (
-        f"Held against {of['rows']:.0f} published steps of {of['publishers']:.0f} publishers, each "
-        f"left out in its turn, half of the steps are within {of['median_error']:.0%} and nine of "
-        f"ten within {of['p90_error']:.0%}; the intervals say so."
+    return say(
+        "Held against {rows:.0f} published steps of {publishers:.0f} publishers, each left "
+        "out in its turn, half of the steps are within {median_error:.0%} and nine of ten "
+        "within {p90_error:.0%}; the intervals say so.",
+        rows=of["rows"],
+        publishers=of["publishers"],
+        median_error=of["median_error"],
+        p90_error=of["p90_error"],
     )

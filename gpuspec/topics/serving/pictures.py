@@ -1,7 +1,5 @@
 """Pictures of inference, of errors, and bars."""
 
-from textwrap import fill
-
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -9,6 +7,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from gpuspec.views.charts import MARKERS, SPARE, blank_axes, context_label, gpu_colors
+from gpuspec.views.language import say
+from gpuspec.views.punctuation import wrapped
 
 
 def validation_scatter(rows: pd.DataFrame, title: str) -> Figure:
@@ -63,7 +63,7 @@ def latency_throughput(frontier: pd.DataFrame, title: str) -> Figure:
     )
     axes.yaxis.set_major_formatter("{x:,.0f}")
     axes.minorticks_off()
-    axes.set_title(fill(title, 78), loc="left", fontsize=10, fontweight="bold")
+    axes.set_title(wrapped(say(title), 78), loc="left", fontsize=10, fontweight="bold")
     if len(frontier):
         axes.legend(fontsize=8, frameon=False)
     return figure
@@ -86,7 +86,7 @@ def latency_by_rate(seen: pd.DataFrame, title: str) -> Figure:
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter("{x:g}")
     axes.minorticks_off()
-    axes.set_title(fill(title, 78), loc="left", fontsize=10, fontweight="bold")
+    axes.set_title(wrapped(say(title), 78), loc="left", fontsize=10, fontweight="bold")
     axes.legend(fontsize=8, frameon=False, ncols=2, loc="upper left")
     return figure
 
@@ -108,7 +108,7 @@ def throughput_by_context(table: pd.DataFrame, title: str) -> Figure:
     axes.yaxis.set_major_formatter("{x:,.0f}")
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set_xticks(list(table.index), [context_label(c) for c in table.index])
-    axes.set_title(fill(title, 78), loc="left", fontsize=10, fontweight="bold")
+    axes.set_title(wrapped(say(title), 78), loc="left", fontsize=10, fontweight="bold")
     axes.legend(fontsize=8, frameon=False)
     return figure
 

@@ -13,6 +13,7 @@ from gpuspec.formulas.serving.lengths import share_longer
 from gpuspec.formulas.splits import Split
 from gpuspec.topics.serving import ServingQuestion
 from gpuspec.topics.serving.ask import Load, Replicas
+from gpuspec.views.language import say
 from gpuspec.views.words import counted, grounds_sentence, listed, rows
 
 CUT = 0.001
@@ -24,14 +25,28 @@ def option_finding(question: ServingQuestion, best: pd.DataFrame) -> str:
     q = question
     good = [f"{r.gpus} x {r.gpu}" for r in rows(best) if r.works]
     bad = [f"{r.gpu}" for r in rows(best) if not r.works]
-    asked = f"{q.arriving:.3g} requests/s" if q.arriving else f"{q.in_flight:,} requests"
+    asked = (
+        say("{arriving:.3g} requests/s", arriving=q.arriving)
+        if q.arriving
+        else say("{in_flight:,} requests", in_flight=q.in_flight)
+    )
     lengths = f"{q.isl:,}" if q.network.kind == "encoder" else f"{q.isl:,} + {q.osl:,}"
-    images = f" and {q.images_per_request:,} images each" if q.images_per_request else ""
-    load = f"{q.network.name}, {asked} of {lengths} tokens{images}"
+    images = (
+        say(" and {images_per_request:,} images each", images_per_request=q.images_per_request)
+        if q.images_per_request
+        else ""
+    )
+    load = say(
+        "{name}, {asked} of {lengths} tokens{images}",
+        name=q.network.name,
+        asked=asked,
+        lengths=lengths,
+        images=images,
+    )
     if not good:
-        return f"{load}: none of {listed(bad)} serves it within the limits"
+        return say("{load}: none of {bad} serves it within the limits", load=load, bad=listed(bad))
     text = f"{load}: {listed(good)}"
-    return f"{text}; {listed(bad)} cannot" if bad else text
+    return say("{what}; {bad} cannot", what=text, bad=listed(bad)) if bad else text
 
 
 def answer_sentences(question: ServingQuestion, best: pd.DataFrame) -> str:
@@ -41,16 +56,27 @@ def answer_sentences(question: ServingQuestion, best: pd.DataFrame) -> str:
         return f"{option_finding(q, best)}. {why_not(best)}"
     first = works.sort_values("gpus", kind="stable").iloc[0]
     format_ = format_title(str(first["weight"]))
-    copies = "one replica" if first["replicas"] == 1 else f"{first['replicas']:,} replicas"
-    said = (
-        f"The fewest GPUs that serve {q.network.name} so are {first['gpus']:,} x {first['gpu']} "
-        f"with weights in {format_}: {copies} of {_split(first)}, {_times(q, first)}."
+    copies = (
+        say("one replica")
+        if first["replicas"] == 1
+        else say("{replicas:,} replicas", replicas=first["replicas"])
+    )
+    said = say(
+        "The fewest GPUs that serve {name} so are {gpus:,} x {gpu} with weights in {format}: "
+        "{copies} of {split}, {times}.",
+        name=q.network.name,
+        gpus=first["gpus"],
+        gpu=first["gpu"],
+        format=format_,
+        copies=copies,
+        split=_split(first),
+        times=_times(q, first),
     )
     rest = [r for r in rows(works) if r.gpu != first["gpu"]]
     ties = [str(r.gpu) for r in rest if r.gpus == first["gpus"]]
     more = [f"{r.gpus:,} x {r.gpu}" for r in rest if r.gpus > first["gpus"]]
-    said += f" As many of {listed(ties)} do it, too." if ties else ""
-    said += f" Otherwise it takes {listed(more)}." if more else ""
+    said += say(" As many of {ties} do it, too.", ties=listed(ties)) if ties else ""
+    said += say(" Otherwise it takes {more}.", more=listed(more)) if more else ""
     return f"{said} {why_not(best)}".strip()
 
 
@@ -67,42 +93,60 @@ def apart_sentences(question: ServingQuestion, apart: pd.DataFrame) -> str:
 
 def apart_sentence(gpu: str, instead: int, row: Mapping[Hashable, Any]) -> str:
     """Say how many GPUs would do, and how they would be used."""
-    than = f"instead of {instead:,}" if instead else "where none serves it otherwise"
+    than = (
+        say("instead of {instead:,}", instead=instead)
+        if instead
+        else say("where none serves it otherwise")
+    )
     read = Split(row["prefill_tp"], row["pp"], 1, row["prefill_attention_dp"]).words
     write = Split(row["tp"], row["pp"], 1, row["attention_dp"]).words
-    return (
-        f"With prompts read on GPUs of their own {row['gpus']:,} x {gpu} would do {than}: "
-        f"{row['prefill_gpus']:,} read in workers of {read}, {row['decode_gpus']:,} write in "
-        f"workers of {write}; first token after {row['ttft_s']:.2f} s, then one each "
-        f"{row['tpot_s'] * 1e3:.0f} ms."
+    return say(
+        "With prompts read on GPUs of their own {gpus:,} x {gpu} would do {than}: "
+        "{prefill_gpus:,} read in workers of {read}, {decode_gpus:,} write in workers of "
+        "{write}; first token after {ttft_s:.2f} s, then one each {tpot_s:.0f} ms.",
+        gpus=row["gpus"],
+        gpu=gpu,
+        than=than,
+        prefill_gpus=row["prefill_gpus"],
+        read=read,
+        decode_gpus=row["decode_gpus"],
+        write=write,
+        ttft_s=row["ttft_s"],
+        tpot_s=row["tpot_s"] * 1000.0,
     )
 
 
 def apart_caution() -> str:
     """Say how far such an answer can be trusted."""
     of = separate_errors()["ttft"]
-    return (
-        "Separate prefill is no part of the recommendation, since too little of it was measured: "
-        f"first tokens came after {of['low']:.1f} to {of['high']:.1f} times such an estimate; "
-        "gpuspec estimate with --prefill-gpus tells more."
+    return say(
+        "Separate prefill is no part of the recommendation, since too little of it was "
+        "measured: first tokens came after {low:.1f} to {high:.1f} times such an estimate; "
+        "gpuspec estimate with --prefill-gpus tells more.",
+        low=of["low"],
+        high=of["high"],
     )
 
 
 def why_not(best: pd.DataFrame) -> str:
     """Say of each GPU that does not serve the load what stands against it."""
     return " ".join(
-        f"{r.gpu} does not: {r.reason} ({_split(r)})." for r in rows(best) if not r.works
+        say("{gpu} does not: {reason} ({r}).", gpu=r.gpu, reason=r.reason, r=_split(r))
+        for r in rows(best)
+        if not r.works
     )
 
 
 def _times(q: ServingQuestion, row: pd.Series) -> str:
     if q.network.kind == "encoder":
-        return f"each sequence answered after {row['ttft_s']:.2f} s"
-    who = "95 % of the requests have their" if q.arriving else "with the"
-    return (
-        f"{who} first token after {row['ttft_s']:.2f} s and then one each "
-        f"{row['tpot_s'] * 1e3:.0f} ms"
+        return say("each sequence answered after {ttft_s:.2f} s", ttft_s=row["ttft_s"])
+    most = (
+        "95 % of the requests have their first token after {ttft_s:.2f} s and then one each "
+        "{tpot_ms:.0f} ms"
     )
+    usual = "with the first token after {ttft_s:.2f} s and then one each {tpot_ms:.0f} ms"
+    times = {"ttft_s": row["ttft_s"], "tpot_ms": row["tpot_s"] * 1e3}
+    return say(most if q.arriving else usual, **times)
 
 
 def rests_on(question: ServingQuestion, best: pd.DataFrame) -> str:
@@ -113,9 +157,13 @@ def rests_on(question: ServingQuestion, best: pd.DataFrame) -> str:
         return said
     row = works.iloc[0]
     low, high = (row[f"output_tokens_s_{end}"] / row["output_tokens_s"] for end in ("low", "high"))
-    return (
-        f"{said} In four of five published measurements the throughput was {low:.2f} to "
-        f"{high:.2f} times such an estimate. {options_ground(best)}"
+    return say(
+        "{said} In four of five published measurements the throughput was {low:.2f} to "
+        "{high:.2f} times such an estimate. {best}",
+        said=said,
+        low=low,
+        high=high,
+        best=options_ground(best),
     )
 
 
@@ -127,18 +175,41 @@ def option_sentences(question: ServingQuestion, best: pd.DataFrame) -> str:
             said.append(f"{r.gpu}: {r.reason} ({_split(r)}).")
             continue
         split = _split(r)
-        copies = f"{r.replicas} replicas of {split}" if r.replicas > 1 else f"one replica, {split}"
-        speed = f"{r.output_tokens_s:,.0f} tokens/s"
-        span = f"{r.output_tokens_s_low:,.0f} to {r.output_tokens_s_high:,.0f}"
-        time = f"TPOT {r.tpot_s * 1e3:.0f} ms, TTFT {r.ttft_s:.2f} s"
+        copies = (
+            say("{replicas} replicas of {split}", replicas=r.replicas, split=split)
+            if r.replicas > 1
+            else say("one replica, {split}", split=split)
+        )
+        speed = say("{output_tokens_s:,.0f} tokens/s", output_tokens_s=r.output_tokens_s)
+        span = say(
+            "{output_tokens_s_low:,.0f} to {output_tokens_s_high:,.0f}",
+            output_tokens_s_low=r.output_tokens_s_low,
+            output_tokens_s_high=r.output_tokens_s_high,
+        )
+        time = say(
+            "TPOT {tpot_s:.0f} ms, TTFT {ttft_s:.2f} s", tpot_s=r.tpot_s * 1000.0, ttft_s=r.ttft_s
+        )
         if question.network.kind == "encoder":
             sequences = r.output_tokens_s / question.prompt_tokens
-            time = f"{sequences:,.1f} sequences/s, each answered after {r.ttft_s:.2f} s"
-        time += " for 95 % of the requests" if question.arriving else ""
+            time = say(
+                "{sequences:,.1f} sequences/s, each answered after {ttft_s:.2f} s",
+                sequences=sequences,
+                ttft_s=r.ttft_s,
+            )
+        time += say(" for 95 % of the requests") if question.arriving else ""
         stored = f"{'' if r.weight == STORED else 'in '}{format_title(r.weight)}"
         said.append(
-            f"{r.gpu} {stored}: {copies}; {speed} ({span}), {time}; "
-            f"bound by {r.bound}." + (f" {r.note}." if r.note else "")
+            say(
+                "{gpu} {stored}: {copies}; {speed} ({span}), {time}; bound by {bound}.",
+                gpu=r.gpu,
+                stored=stored,
+                copies=copies,
+                speed=speed,
+                span=span,
+                time=time,
+                bound=r.bound,
+            )
+            + (f" {r.note}." if r.note else "")
         )
     return " ".join(filter(None, [formats_sentence(question), *said, options_ground(best)]))
 
@@ -155,56 +226,86 @@ def _split(row: Any) -> str:
 
 def formats_sentence(question: Replicas) -> str:
     """Say in what formats weights and cache are, and who says so."""
-    weights = "; ".join(form.words for form in question.formats)
-    said = f"Weights in {weights}."
+    weights = say("; ").join(say(form.words) for form in question.formats)
+    said = say("Weights in {weights}.", weights=weights)
     if question.network.kind != "encoder":
-        said += f" Cache in {question.kv_format.upper()}."
+        said += say(" Cache in {upper}.", upper=question.kv_format.upper())
     return f"{said} {question.network.doubts}".rstrip()
 
 
 def load_sentence(question: Load) -> str:
     """Say what load was understood, where it comes from, and what the mean of the day is."""
     q = question
-    each = f"{q.think_s or 0:g} s between an answer and the next request"
-    each = f"{q.pace:g} requests an hour each" if q.pace else each
-    people = f"{q.users or 0:,} users, {q.active_share:.0%} of them active, {each}: "
-    flight = f"{q.in_flight:,} requests in flight"
+    each = say("{value:g} s between an answer and the next request", value=q.think_s or 0)
+    each = say("{pace:g} requests an hour each", pace=q.pace) if q.pace else each
+    people = say(
+        "{value:,} users, {active_share:.0%} of them active, {each}: ",
+        value=q.users or 0,
+        active_share=q.active_share,
+        each=each,
+    )
+    flight = say("{in_flight:,} requests in flight", in_flight=q.in_flight)
     load = (people if q.users else "") + flight
     if q.arriving:
-        load = (people if q.users else "") + f"{q.arriving:.3g} requests/s in the busiest hour"
+        load = (people if q.users else "") + say(
+            "{arriving:.3g} requests/s in the busiest hour", arriving=q.arriving
+        )
     if q.peak_factor > 1:
         mean = q.arriving or q.in_flight
-        unit = "requests/s" if q.arriving else "in flight"
-        load += f", {mean / q.peak_factor:.3g} {unit} in the mean of the day"
-    said = f"Load: {load}; {_tokens(q.isl, q.isl_cv)} in"
+        unit = "requests/s" if q.arriving else say("in flight")
+        load += say(
+            ", {mean:.3g} {unit} in the mean of the day", mean=mean / q.peak_factor, unit=unit
+        )
+    said = say("Load: {load}; {isl} in", load=load, isl=_tokens(q.isl, q.isl_cv))
     if q.network.kind != "encoder":
-        said += f", {_tokens(q.osl, q.osl_cv)} out"
+        said += say(", {osl} out", osl=_tokens(q.osl, q.osl_cv))
     return f"{said}. {limits_sentence(q)} {filled_sentence(q)}".strip()
 
 
 def _tokens(mean: int, spread: float) -> str:
-    return f"{mean:,} tokens" + (f" (mean; spread {spread:.2g})" if spread else "")
+    return say("{mean:,} tokens", mean=mean) + (
+        say(" (mean; spread {spread:.2g})", spread=spread) if spread else ""
+    )
 
 
 def day_sentence(question: Load, day: pd.DataFrame) -> str:
     """Say what the busiest hour needs beside the mean of the day."""
     q = question
     if q.peak_factor <= 1:
-        return "Every hour is taken to be the busiest one; peak_factor says how far it is above."
-    fleets = [f"{r.gpus:,} x {r.gpu} (the mean: {r.mean_gpus:,})" for r in rows(day)]
-    return (
-        f"The busiest hour is {q.peak_factor:.3g} times the mean of the day. It needs "
-        f"{listed(fleets) or 'more than any fleet that was tried'}."
+        return say(
+            "Every hour is taken to be the busiest one; peak_factor says how far it is above."
+        )
+    fleets = [
+        say(
+            "{gpus:,} x {gpu} (the mean: {mean_gpus:,})",
+            gpus=r.gpus,
+            gpu=r.gpu,
+            mean_gpus=r.mean_gpus,
+        )
+        for r in rows(day)
+    ]
+    return say(
+        "The busiest hour is {peak_factor:.3g} times the mean of the day. It needs {value}.",
+        peak_factor=q.peak_factor,
+        value=listed(fleets) or "more than any fleet that was tried",
     )
 
 
 def limits_sentence(question: Load) -> str:
     """Say the limits of both times."""
     q = question
-    ttft = f"at most {q.ttft_limit_s:g} s to the first token" if q.ttft_limit_s else ""
-    tpot = f"at most {q.tpot_limit_s * 1e3:g} ms between tokens" if q.tpot_limit_s else ""
+    ttft = (
+        say("at most {ttft_limit_s:g} s to the first token", ttft_limit_s=q.ttft_limit_s)
+        if q.ttft_limit_s
+        else ""
+    )
+    tpot = (
+        say("at most {tpot_limit_s:g} ms between tokens", tpot_limit_s=q.tpot_limit_s * 1000.0)
+        if q.tpot_limit_s
+        else ""
+    )
     said = [text for text in (ttft, tpot) if text]
-    return f"Limits: {listed(said)}." if said else "No limits of time."
+    return say("Limits: {said}.", said=listed(said)) if said else say("No limits of time.")
 
 
 def filled_sentence(question: Load) -> str:
@@ -212,22 +313,36 @@ def filled_sentence(question: Load) -> str:
     q, said = question, []
     measured = set(q.measured) & q.filled
     if q.trace:
-        said.append(f"{q.lengths} gives {_fields(measured)}: {q.trace.told}.")
+        said.append(
+            say(
+                "{lengths} gives {measured}: {told}.",
+                lengths=q.lengths,
+                measured=_fields(measured),
+                told=q.trace.told,
+            )
+        )
     usual = set(q.filled) - measured
     usual |= {"requests_per_hour"} if q.pace and q.requests_per_hour is None else set()
     if q.use_case != "general" and usual:
-        said.append(f"The use case {q.use_case} gives {_fields(usual)}.")
+        said.append(
+            say("The use case {use_case} gives {usual}.", use_case=q.use_case, usual=_fields(usual))
+        )
     limit = q.network.max_context
     beyond = float(share_longer(q.prompt_tokens, q.isl_cv, limit)) if limit and q.isl_cv else 0.0
     if beyond >= CUT:
         said.append(
-            f"{beyond:.1%} of the prompts would be longer than the {limit:,} tokens of the model."
+            say(
+                "{beyond:.1%} of the prompts would be longer than the {limit:,} tokens of the "
+                "model.",
+                beyond=beyond,
+                limit=limit,
+            )
         )
     return " ".join(said)
 
 
 def _fields(names: set[str]) -> str:
-    return listed(sorted(names)) or "nothing that was not given"
+    return listed(sorted(names)) or say("nothing that was not given")
 
 
 def software_sentence(question: Replicas) -> str:
@@ -235,10 +350,22 @@ def software_sentence(question: Replicas) -> str:
     runtime = question.runtime
     era = next(row for row in table_rows("engines") if row["id"] == runtime.id)
     began, ended = era["released_from"], era["released_to"]
-    span = f", released {f'{began} to {ended}' if ended else f'since {began}'}" if began else ""
-    said = f"Software: {runtime.name}{span}."
+    span = (
+        say(
+            ", released {value}",
+            value=say("{began} to {ended}", began=began, ended=ended)
+            if ended
+            else say("since {began}", began=began),
+        )
+        if began
+        else ""
+    )
+    said = say("Software: {name}{span}.", name=runtime.name, span=span)
     if runtime.beyond_measured:
-        said += f" No measurement of {question.engine_version} or later is in the fit."
+        said += say(
+            " No measurement of {engine_version} or later is in the fit.",
+            engine_version=question.engine_version,
+        )
     return said
 
 
@@ -249,17 +376,23 @@ def arrivals_finding(seen: pd.DataFrame) -> str:
         calm = group["ttft_p95_s"] <= 2 * group["ttft_p95_s"].iloc[0]
         share = float(group["utilisation"][calm].max())
         alike.setdefault(f"{share:.0%}", []).append(str(name))
-    said = [f"{listed(names)} up to {share}" for share, names in alike.items()]
-    return f"95 % wait at most twice as long as when idle: {listed(said)} of full load"
+    said = [
+        say("{names} up to {share}", names=listed(names), share=share)
+        for share, names in alike.items()
+    ]
+    return say(
+        "95 % wait at most twice as long as when idle: {said} of full load", said=listed(said)
+    )
 
 
 def undrawn(question: ServingQuestion) -> str:
     """Say why there is nothing to draw of tokens in turn, or of requests that come at random."""
     if question.network.kind != "encoder":
-        return "No fleet serves the load, so there is nothing to draw."
-    return (
-        f"{question.network.name} is an encoder: it answers with no token after the other, "
-        "so there is no time between tokens, and its arrivals at random are not modelled."
+        return say("No fleet serves the load, so there is nothing to draw.")
+    return say(
+        "{name} is an encoder: it answers with no token after the other, so there is no time "
+        "between tokens, and its arrivals at random are not modelled.",
+        name=question.network.name,
     )
 
 
@@ -269,9 +402,13 @@ def context_finding(table: pd.DataFrame, gpus: int) -> str:
     for name in table:
         gone = table.index[table[name] <= 0]
         if len(gone):
-            lost.append(f"{name} at {gone[0]:,} tokens")
+            lost.append(say("{name} at {gone:,} tokens", name=name, gone=gone[0]))
     if not lost:
-        return (
-            f"{gpus} of each GPU can hold a request of every length to {table.index[-1]:,} tokens"
+        return say(
+            "{gpus} of each GPU can hold a request of every length to {index:,} tokens",
+            gpus=gpus,
+            index=table.index[-1],
         )
-    return f"With {counted(gpus, 'GPU')} memory runs out on {listed(lost)}"
+    return say(
+        "With {gpus} memory runs out on {lost}", gpus=counted(gpus, "GPU"), lost=listed(lost)
+    )

@@ -10,6 +10,7 @@ from gpuspec.formulas.training import parallel_sizes
 from gpuspec.topics.training import TrainingQuestion
 from gpuspec.topics.training.layouts import beside_sizes
 from gpuspec.views.columns import amount
+from gpuspec.views.language import say
 from gpuspec.views.words import (
     count_words,
     days_with_interval,
@@ -22,14 +23,28 @@ from gpuspec.views.words import (
 def deadline_finding(question: TrainingQuestion, answer: pd.DataFrame) -> str:
     """Say how many of each GPU train the model in time."""
     q = question
-    return in_time(f"{q.network.name} on {count_words(q.tokens)} tokens {due(q)}", answer)
+    return in_time(
+        say(
+            "{name} on {tokens} tokens {due}",
+            name=q.network.name,
+            tokens=count_words(q.tokens),
+            due=due(q),
+        ),
+        answer,
+    )
 
 
 def due(question: Any) -> str:
     """Say by when a job must be done."""
     q = question
-    days = f"{q.deadline_days:g} " + ("day" if q.deadline_days == 1 else "days")
-    return f"by {q.deadline:%A %Y-%m-%d} (in {days})" if q.deadline else f"in {days}"
+    days = say(
+        "{count} day" if q.deadline_days == 1 else "{count} days", count=f"{q.deadline_days:g}"
+    )
+    return (
+        say("by {deadline:%A %Y-%m-%d} (in {days})", deadline=q.deadline, days=days)
+        if q.deadline
+        else say("in {days}", days=days)
+    )
 
 
 def in_time(job: str, answer: pd.DataFrame) -> str:
@@ -37,9 +52,13 @@ def in_time(job: str, answer: pd.DataFrame) -> str:
     met = [f"{r.gpus:,} x {r.gpu}" for r in rows(answer) if r.meets]
     late = [str(r.gpu) for r in rows(answer) if not r.meets]
     if not met:
-        return f"{job}: none of the numbers tried does it"
+        return say("{job}: none of the numbers tried does it", job=job)
     text = f"{job}: {listed(met)}"
-    return f"{text}; {listed(late)} not with the numbers tried" if late else text
+    return (
+        say("{what}; {late} not with the numbers tried", what=text, late=listed(late))
+        if late
+        else text
+    )
 
 
 def deadline_sentences(question: TrainingQuestion, answer: pd.DataFrame) -> str:
@@ -52,9 +71,19 @@ def deadline_sentences(question: TrainingQuestion, answer: pd.DataFrame) -> str:
         split = ", ".join(parallel_sizes(r._asdict()))
         more = layout_more(r._asdict())
         said.append(
-            f"{r.gpus:,} x {r.gpu} ({split or 'one GPU'}{more}): "
-            f"{days_with_interval(r.days, r.days_low, r.days_high)}, MFU {r.mfu:.0%}, "
-            f"{amount(r.gpu_hours)} GPU-hours, {_energy(r.kwh)}; {r.verdict}."
+            say(
+                "{gpus:,} x {gpu} ({value}{more}): {days}, MFU {mfu:.0%}, {gpu_hours} GPU-hours, "
+                "{kwh}; {verdict}.",
+                gpus=r.gpus,
+                gpu=r.gpu,
+                value=split or say("one GPU"),
+                more=more,
+                days=days_with_interval(r.days, r.days_low, r.days_high),
+                mfu=r.mfu,
+                gpu_hours=amount(r.gpu_hours),
+                kwh=_energy(r.kwh),
+                verdict=r.verdict,
+            )
         )
     doubts = (question.doubts, question.network.doubts)
     return " ".join(filter(None, [*said, runs_ground(answer), *doubts]))
@@ -65,7 +94,10 @@ def layout_more(row: Mapping[Any, Any]) -> str:
     said = beside_sizes(row)
     share = row["recompute_share"]
     if row["recompute"] != "none":
-        said.append(f"{row['recompute']} recomputation" + (f" of {share:.0%}" if share < 1 else ""))
+        said.append(
+            say("{recompute} recomputation", recompute=row["recompute"])
+            + (say(" of {share:.0%}", share=share) if share < 1 else "")
+        )
     return "".join(f", {part}" for part in said)
 
 
@@ -76,34 +108,52 @@ def runs_ground(answer: pd.DataFrame) -> str:
 
 
 def _energy(kwh: float) -> str:
-    return f"{kwh / 1e3:,.0f} MWh" if kwh >= 1e4 else f"{amount(kwh)} kWh"
+    return (
+        say("{kwh:,.0f} MWh", kwh=kwh / 1000.0) if kwh >= 1e4 else say("{kwh} kWh", kwh=amount(kwh))
+    )
 
 
 def scaling_finding(table: pd.DataFrame) -> str:
     """Say what share of its speed a GPU keeps in the largest job of the same batch."""
     strong = table[table["kind"] == "strong"]
     if strong.empty:
-        return "The job fits none of these numbers of GPUs"
+        return say("The job fits none of these numbers of GPUs")
     last = strong.groupby("gpu", sort=False).tail(1)
     said = [f"{r.gpu} {r.efficiency:.0%}" for r in rows(last)]
-    return f"Same batch on {strong['gpus'].max():,} GPUs: a GPU keeps {listed(said)} of its speed"
+    return say(
+        "Same batch on {max:,} GPUs: a GPU keeps {said} of its speed",
+        max=strong["gpus"].max(),
+        said=listed(said),
+    )
 
 
 def mfu_finding(table: pd.DataFrame, job: str) -> str:
     """Say which split is the best and how much the worst that works loses."""
     values = table.to_numpy(float)
     if not np.isfinite(values).any():
-        return f"{job}: no split works"
+        return say("{job}: no split works", job=job)
     row, column = np.unravel_index(np.nanargmax(values), values.shape)
     tp, pp = list(table.index)[int(row)], list(table.columns)[int(column)]
     lost = 1 - np.nanmin(values) / np.nanmax(values)
-    return f"{job}: best with TP {tp} and PP {pp}; the worst split loses {lost:.0%}"
+    return say(
+        "{job}: best with TP {tp} and PP {pp}; the worst split loses {lost:.0%}",
+        job=job,
+        tp=tp,
+        pp=pp,
+        lost=lost,
+    )
 
 
 def size_finding(table: pd.DataFrame, new: str, old: str) -> str:
     """Say between which ratios of speed, and so of price, two GPUs lie over all sizes."""
     known = table.dropna(subset=["ratio"])
     if known.empty:
-        return f"No size trains on both {new} and {old}"
+        return say("No size trains on both {new} and {old}", new=new, old=old)
     low, high = known["ratio"].min(), known["ratio"].max()
-    return f"{new} trains {low:.1f} to {high:.1f} times as fast as {old}, small models or large"
+    return say(
+        "{new} trains {low:.1f} to {high:.1f} times as fast as {old}, small models or large",
+        new=new,
+        low=low,
+        high=high,
+        old=old,
+    )

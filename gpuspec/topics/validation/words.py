@@ -1,6 +1,7 @@
 """Sentences about predictions beside measurements."""
 
 from gpuspec.evidence.validation import Validation
+from gpuspec.views.language import say
 
 WHAT = {
     "inference": "figures of inference",
@@ -21,11 +22,14 @@ def validation_finding(found: Validation) -> str:
     """Say how far off half of the predictions are, and how many intervals hold."""
     figures = found.figures()
     if not figures["rows"]:
-        return f"No {WHAT[found.kind]} to compare"
-    return (
-        f"{figures['rows']:,} {WHAT[found.kind]}: half of them within "
-        f"{figures['median_absolute_error']:.0%}, {figures['interval_coverage']:.0%} inside the "
-        "80 % interval"
+        return say("No {what} to compare", what=WHAT[found.kind])
+    return say(
+        "{rows:,} {what}: half of them within {median_absolute_error:.0%}, "
+        "{interval_coverage:.0%} inside the 80 % interval",
+        rows=figures["rows"],
+        what=WHAT[found.kind],
+        median_absolute_error=figures["median_absolute_error"],
+        interval_coverage=figures["interval_coverage"],
     )
 
 
@@ -37,11 +41,13 @@ def answer_sentences(found: Validation) -> str:
 def left_out_sentence(found: Validation) -> str:
     """Say how many rows were not predicted, and why."""
     counts = found.skipped["reason"].value_counts()
-    counts.index = counts.index.str.replace(r"; known: .*", "", regex=True)
-    reasons = "; ".join(f"{reason} ({count})" for reason, count in counts[:MOST_REASONS].items())
+    counts.index = counts.index.str.replace("; known: .*", "", regex=True)
+    reasons = say("; ").join(
+        f"{say(str(reason))} ({count})" for reason, count in counts[:MOST_REASONS].items()
+    )
     more = len(counts) - MOST_REASONS
-    reasons += f"; {more} further reasons" if more > 0 else ""
-    said = f"{len(found.skipped)} rows were not predicted"
+    reasons += say("; {more} further reasons", more=more) if more > 0 else ""
+    said = say("{skipped} rows were not predicted", skipped=len(found.skipped))
     return f"{said}: {reasons}." if reasons else f"{said}."
 
 

@@ -1,0 +1,193 @@
+"""The answer in HTML, part by part: page 1 first, then what takes longer.
+
+Whatever a visitor typed arrives as escaped text: Markdown escapes it, and so do tables.
+"""
+
+import base64
+from collections.abc import Callable, Iterator
+from html import escape
+from typing import TYPE_CHECKING, NamedTuple
+
+from gpuspec.base.lazy import pd
+from gpuspec.decision.decide import Decision, decide
+from gpuspec.decision.plan import pictures, words, words_asked, words_page, words_tables
+from gpuspec.decision.plan import request as requests
+from gpuspec.decision.plan.breakeven import break_evens
+from gpuspec.decision.plan.sensitivity import gap, tornado
+from gpuspec.decision.plan.words_settings import settings_text
+from gpuspec.decision.plan.words_worth import worth_page
+from gpuspec.decision.scenario import Scenario
+from gpuspec.decision.worth import worth
+from gpuspec.topics.cost.prices import age_warnings
+from gpuspec.views.columns import heading_in, readable
+from gpuspec.views.display import ShownFigure, ShownTable, figure, table
+from gpuspec.views.language import Words, translator
+from gpuspec.views.markdown import Markdown
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+ANSWER, OPTIONS, FLIPS, PRICES, ERRORS = PARTS = ("answer", "options", "flips", "prices", "errors")
+TITLES = {
+    OPTIONS: "Options",
+    FLIPS: "What would flip it",
+    PRICES: "Prices and quotes",
+    ERRORS: "How wrong it may be",
+}
+"""The tabs below the answer."""
+
+
+class Part(NamedTuple):
+    """A part of the page, as far as it is known."""
+
+    name: str
+    html: str
+    whole: bool = True
+    """Whether nothing more of it will come."""
+    tables: tuple[tuple[str, ShownTable], ...] = ()
+
+
+def parts(s: Scenario, language: str, put: Callable[[Part], None]) -> None:
+    """Answer a scenario, and put each part of the page as soon as it is known."""
+    decision = decide(s)
+    for part in _parts(decision, language):
+        put(part)
+
+
+def _parts(decision: Decision, language: str) -> Iterator[Part]:
+    say = translator(language)
+    if not decision.feasible:
+        yield Part(ANSWER, _markdown(words_page.nothing_page(decision, language)), whole=False)
+        page = words_page.answer_page(decision, language)
+        rest = words_page.rest_page(decision, None, language)
+        yield Part(ANSWER, _markdown(page) + _markdown(rest))
+        yield _named(OPTIONS, [_out(decision, say)])
+        for name in (FLIPS, PRICES):
+            yield Part(name, f"<p>{escape(words_page.decision_finding(decision, language))}</p>")
+        yield _named(ERRORS, [_errors(decision, say), _asked(decision, say)])
+        return
+    page = words_page.answer_page(decision, language)
+    evens = break_evens(decision)
+    rest = words_page.rest_page(decision, evens, language)
+    works = _table(
+        words_tables.works_table(decision, language),
+        words_tables.works_caption(decision, language),
+        say,
+    )
+    yield _named(ANSWER, [_markdown(page), works, _markdown(rest)])
+    yield _named(OPTIONS, [_costs(decision, language), *_plans(decision, language)])
+    known = worth(decision)
+    yield _named(PRICES, _prices(decision, known, language))
+    told = [_markdown(worth_page(decision, known, language))]
+    yield _named(ERRORS, [*told, _errors(decision, say), _asked(decision, say)], whole=False)
+    told.append(_markdown(settings_text(decision, language)))
+    yield _named(ERRORS, [*told, _errors(decision, say), _asked(decision, say)])
+    yield _named(FLIPS, _flips(decision, language))
+
+
+Shown = str | ShownTable | None
+
+
+def _named(name: str, found: list[Shown], whole: bool = True) -> Part:
+    """Join what is shown of a part; its tables are named after it."""
+    tables = [t for t in found if isinstance(t, ShownTable)]
+    names = [f"{name}-{i}" if i > 1 else name for i in range(1, len(tables) + 1)]
+    of = dict(zip(map(id, tables), names, strict=True))
+    html = "".join(_boxed(t) if isinstance(t, ShownTable) else t or "" for t in found)
+    return Part(name, html, whole, tuple((of[id(t)], t) for t in tables))
+
+
+def _boxed(shown: ShownTable) -> str:
+    """Return a table that scrolls by itself where it is wider than the page."""
+    label = escape(shown.caption, quote=True)
+    return f'<div class="table" role="region" tabindex="0" aria-label="{label}">' + (
+        f"{shown._repr_html_()}</div>"
+    )
+
+
+def _markdown(text: Markdown) -> str:
+    """Return our own Markdown as HTML; text that a person typed is escaped in it."""
+    import mistune
+
+    made: str = mistune.create_markdown(escape=True)(str(text))  # type: ignore[assignment]
+    return made
+
+
+def _picture(drawing: "Figure", caption: str, alt: str) -> str:
+    """Return a drawing with its caption, as an image that brings no markup with it."""
+    shown: ShownFigure = figure(drawing, caption, alt)
+    data = base64.b64encode(shown.svg.encode()).decode()
+    text = escape(shown.alt, quote=True)
+    image = f'<img src="data:image/svg+xml;base64,{data}" alt="{text}">'
+    return f"<figure>{image}<figcaption>{escape(shown.caption)}</figcaption></figure>"
+
+
+def _table(frame: pd.DataFrame, caption: str, say: Words) -> ShownTable:
+    made = table(frame, caption)
+    made.columns = [heading_in(name, say) for name in made.columns]
+    return made
+
+
+def _costs(decision: Decision, language: str) -> str:
+    places = words_tables.shown_plans(decision)
+    rows = decision.table.iloc[places]
+    labels = words.plan_labels(decision, language)
+    axis = words_tables.money_axis(decision, float(rows["high"].max()), language)
+    drawing = pictures.plan_costs(rows, [labels[i] for i in places], *axis)
+    caption = words_tables.plans_caption(decision, language)
+    return _picture(drawing, caption, words_page.decision_finding(decision, language))
+
+
+def _plans(decision: Decision, language: str) -> list[Shown]:
+    say, unit = translator(language), words_tables.cost_unit(decision, language)[0]
+    text = "Plans to choose between: cost over the horizon with its 80 % interval, {unit}"
+    plans = words_tables.plans_table(decision, language)
+    return [_table(plans, say(text, unit=unit), say), _out(decision, say)]
+
+
+def _out(decision: Decision, say: Words) -> ShownTable | None:
+    out = words_tables.rejected_table(decision)
+    return _table(out, say("Ways that are out"), say) if len(out) else None
+
+
+def _prices(decision: Decision, known: pd.DataFrame, language: str) -> list[Shown]:
+    say = translator(language)
+    old = " ".join(age_warnings(decision.offers)) or say("No price is older than its limit.")
+    text = "Prices of the GPUs of the recommendation and the runner-up, USD an hour or USD a GPU"
+    found: list[Shown] = [f"<p>{escape(old)}</p>"]
+    found.append(_table(words_tables.offers_table(decision), say(text), say))
+    rows = requests.request(decision, known, language)
+    if len(rows):
+        caption = say("Quotes to ask for; a price that was quoted is firm")
+        found.append(_table(requests.request_table(rows, decision, language), caption, say))
+        found.append(f"<p>{escape(requests.request_notes(rows, decision, language))}</p>")
+    return found
+
+
+def _errors(decision: Decision, say: Words) -> ShownTable:
+    text = "Errors that the draws use: 80 % interval of measured over estimated"
+    return _table(words_tables.error_table(decision), say(text), say)
+
+
+def _asked(decision: Decision, say: Words) -> ShownTable:
+    rows = readable(words_asked.asked_table(decision.scenario))
+    return _table(rows, say("What was asked, defaults included"), say)
+
+
+def _flips(decision: Decision, language: str) -> list[Shown]:
+    say, inputs = translator(language), tornado(decision)
+    found: list[Shown] = []
+    if len(inputs):
+        finding = words_tables.flips_finding(inputs)
+        text = (
+            "The dotted line is the gap as it is. A bar that is missing: one of the two plans is "
+            "then not possible."
+        )
+        drawing = pictures.tornado_bars(inputs, gap(decision), finding)
+        found.append(_picture(drawing, say(text), finding))
+    evens = break_evens(decision, inputs)
+    if len(evens):
+        rows = readable(evens[["input", "now", "flips_at"]])
+        found.append(_table(rows, say("Break-even values, the nearest first"), say))
+    none = say("There is no second plan to compare with.")
+    return found or [f"<p>{escape(none)}</p>"]

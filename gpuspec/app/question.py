@@ -1,0 +1,195 @@
+"""What the page asks: the fields of `DecisionQuestion`, which work shows which, and what is typed.
+
+Types, units, ranges, defaults and meanings are those of the record; nothing is declared again here.
+"""
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from gpuspec.base import files
+from gpuspec.base.ask import Asked, asked
+from gpuspec.base.documents import from_yaml
+from gpuspec.base.errors import InputError, UnknownNameError, brief
+from gpuspec.catalog.phrases import EXAMPLES
+from gpuspec.decision.scenario import DecisionQuestion, Line, Scenario, scenario, scenario_of
+from gpuspec.decision.scenario.line import (
+    DAYS,
+    MODEL,
+    NAMED,
+    OF_JOB,
+    OF_SERVICE,
+    OF_SIMULATION,
+    SIMULATION,
+    TOKENS,
+)
+from gpuspec.decision.scenario.writing import scenario_text
+from gpuspec.views.language import Words
+
+MOST_QUESTION_BYTES = 256 * 1024
+MOST_CONFIG_BYTES = 2**20
+MOST_WORKS = 12
+"""Of a file that is brought to the page, where others wait."""
+LATEST = "deadline"
+WORKS: dict[str, tuple[str, ...]] = {
+    "service": ("model", *OF_SERVICE),
+    "training": ("model", *OF_JOB, LATEST),
+    "service and training": ("model", *OF_SERVICE, *OF_JOB, LATEST),
+    "simulation": (*OF_SIMULATION, LATEST, "ai_share", "model"),
+}
+"""Kinds of work, and the fields of each."""
+COMMON = ("owned", "budget", "regions", "horizon_months", "gpus", "objective", "quotes", "currency")
+SELDOM = (
+    *("concurrency", "request_rate", "documents", "document_tokens", "tuning", "ai_share"),
+    *("gpus", "horizon_months", "objective", "quotes", "currency"),
+)
+"""Fields that are shown when they are asked for."""
+ASKED_OTHERWISE = ("scenario", "language", "deadline_days", "capital_usd", "monthly_usd")
+"""Fields without a box: a file that is loaded, the switch of languages, and what ``deadline`` and
+``budget`` say as well."""
+USERS = 200
+START = {
+    "service": {"model": MODEL, "users": f"{USERS}"},
+    "training": {"model": MODEL, "tokens": f"{TOKENS:.0e}".replace("+0", ""), LATEST: f"{DAYS:g}d"},
+    "simulation": {"simulation": SIMULATION, LATEST: f"{DAYS:g}d"},
+}
+START["service and training"] = START["service"] | START["training"]
+"""What stands in the boxes at first, by the kind of work; what is left blank is taken and named."""
+FILE = "question.yaml"
+"""What the page calls the question as a file."""
+_SHORT = {"isl": "ISL", "osl": "OSL", "ai": "AI", "gpu": "GPU", "gpus": "GPUs", "usd": "USD"}
+
+
+def fields() -> dict[str, Asked]:
+    """Return the fields that have a box, by their names."""
+    known = {f.name: f for f in asked(DecisionQuestion)}
+    return {name: f for name, f in known.items() if name not in ASKED_OTHERWISE}
+
+
+def label_of(name: str) -> str:
+    """Return the name of a field as words.
+
+    >>> label_of("ai_share"), label_of("request_rate")
+    ('AI share', 'Request rate')
+    """
+    words = [_SHORT.get(word, word) for word in name.split("_")]
+    return " ".join([words[0][:1].upper() + words[0][1:], *words[1:]])
+
+
+@dataclass(frozen=True)
+class Question:
+    """What stands in the boxes, over a file that was loaded or without one."""
+
+    values: Mapping[str, str] = field(default_factory=dict)
+    base: Scenario | None = None
+    language: str = "en"
+
+    @cached_property
+    def scenario(self) -> Scenario:
+        """The checked scenario; an `InputError` names the field of the box."""
+        return scenario_of(self.base, Line.ask(**self.values), language=self.language)
+
+    @property
+    def command(self) -> str:
+        """The command line that gives the same answer."""
+        words = ["gpuspec", "plan", *([FILE] if self.base else [])]
+        for name, value in self.values.items():
+            words += ["--" + name.replace("_", "-"), value]
+        words += ["--language", self.language] if self.language != "en" else []
+        return shlex.join(words)
+
+    @property
+    def yaml(self) -> str:
+        """The question as a file."""
+        return scenario_text(self.scenario, Path(FILE))
+
+    @property
+    def base_yaml(self) -> str:
+        """The file that was loaded, as the command line takes it; empty without one."""
+        return scenario_text(self.base, Path(FILE)) if self.base else ""
+
+    def taken(self) -> dict[str, str]:
+        """Return what counts where a box is blank, by the field."""
+        s, found = self.scenario, {}
+        for w in reversed(s.workloads):
+            for name in (*OF_SERVICE, *OF_JOB, *OF_SIMULATION):
+                value = getattr(w, NAMED.get(name, name), None)
+                if value is not None:
+                    found[name] = shown(value)
+            if days := getattr(w, "deadline_days", None):
+                found[LATEST] = f"{shown(days)}d"
+        found |= {"gpus": shown(s.allow.gpus), "regions": shown(s.allow.regions)}
+        found["owned"] = ", ".join(f"{o.count} x {o.gpu}" for o in s.owned)
+        of = {"horizon_months": s, "objective": s, "currency": s.prices}
+        return found | {name: shown(getattr(part, name)) for name, part in of.items()}
+
+
+def shown(value: object) -> str:
+    """Write a value as a box takes it."""
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def read_question(content: bytes) -> Scenario:
+    """Return the scenario of a YAML file that somebody brings.
+
+    Raises
+    ------
+    InputError
+        For what is too large, no YAML, no scenario, or names files beside it.
+    """
+    content_ = from_yaml("scenario", _text("scenario", content, MOST_QUESTION_BYTES), FILE)
+    if not isinstance(content_, dict):
+        raise InputError("scenario", FILE, "it must hold name, workloads and the like at its top")
+    works = content_.get("workloads")
+    if isinstance(works, list) and len(works) > MOST_WORKS:
+        raise InputError("workloads", works, f"give at most {MOST_WORKS}")
+    return scenario(content_)
+
+
+def keep_config(content: bytes, folder: Path, number: int) -> str:
+    """Write a config.json that somebody brings into a folder; return its name there."""
+    text = _text("model", content, MOST_CONFIG_BYTES)
+    name = f"own-model-{number}.json" if number > 1 else "own-model.json"
+    files.write_atomically(folder / name, text.encode())
+    return name
+
+
+def _text(name: str, content: bytes, most: int) -> str:
+    if len(content) > most:
+        valid = f"it must be at most {most:,} bytes"
+        raise InputError(name, f"{len(content):,} bytes", valid)
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputError(name, "the file", "save it as plain text in UTF-8") from None
+
+
+def field_of(error: InputError) -> str:
+    """Return the box that an error belongs to; empty where there is none of its own."""
+    name = error.field.rsplit(".", 1)[-1].partition(":")[0].partition("[")[0]
+    same = {new: old for old, new in NAMED.items()} | {"deadline_days": LATEST, "config": "model"}
+    same |= dict.fromkeys(("capital_usd", "monthly_usd", "total_usd"), "budget")
+    same |= {"gpu": "owned", "count": "owned"} | {"cny_per_usd": "currency"}
+    name = same.get(name, name)
+    return name if name in fields() else ""
+
+
+def told(error: InputError, say: Words) -> str:
+    """Return an error as a sentence in a language, as far as the record says what is valid."""
+    at = fields().get(field_of(error))
+    valid = say(error.valid)
+    if valid == error.valid and isinstance(error, UnknownNameError) and error.close:
+        valid = say("did you mean {names}?", names=say(", ").join(error.close))
+    elif valid == error.valid and at is not None and at.range is not None:
+        least, most = (f"{end:,.10g}" for end in (at.range.least, at.range.most))
+        kind = say("a whole number" if at.whole else "a number")
+        text = "give {kind} from {least} to {most} ({unit}), or leave it blank"
+        if say(text) != text:
+            values = {"kind": kind, "least": least, "most": most, "unit": say(at.unit)}
+            valid = say(text, **values)
+            valid += say(", such as {examples}", examples=EXAMPLES.get(at.unit, least))
+    return say("{value} is not valid: {valid}", value=brief(error.value), valid=valid)

@@ -1,0 +1,105 @@
+"""Commands about one's own measurements: read them, learn from them, say which to make."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from gpuspec.base.errors import InputError
+from gpuspec.cli.common import echo, echo_json, json_option, main, pairs
+from gpuspec.views.words import counted
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gpuspec.evidence.importing import Imported
+
+F = TypeVar("F", bound=Callable[..., Any])
+FILLS = {
+    "gpu": "GPU that ran it, such as H100",
+    "gpus": "How many GPUs ran it",
+    "tp": "Tensor-parallel size",
+    "model": "Model, or the path of its config.json",
+    "engine": "Engine that answered: vllm, sglang, tensorrt-llm",
+}
+"""Columns that files most often leave open, each an option of its own."""
+COLUMNS = {"gpus": "n_gpus"}
+
+
+def _fills(command: F) -> F:
+    """Give a command an option for each of `FILLS`."""
+    for name, told in reversed(FILLS.items()):
+        command = click.option(f"--{name}", metavar="TEXT", help=f"{told}.")(command)
+    return command
+
+
+@main.command(name="import")
+@click.argument("files", nargs=-1, required=True)
+@click.option("-o", "--output", metavar="FILE", required=True, help="CSV file to write.")
+@click.option("--set", "params", multiple=True, metavar="COLUMN=V", help="Fill any other column.")
+@click.option("--add", is_flag=True, help="Add the rows to a table that exists.")
+@json_option
+@_fills
+def import_(
+    files: tuple[str, ...],
+    output: str,
+    params: tuple[str, ...],
+    add: bool,
+    as_json: bool,
+    **fills: str | None,
+) -> None:
+    """Read what tools wrote, FILES known by their content, as a table for validate and learn.
+
+    \b
+    gpuspec import result.json --gpu H100 --tp 1 --engine vllm -o mine.csv
+    gpuspec import *.json server.log smi.xml --set lengths=fixed -o mine.csv
+    gpuspec import train.log smi.xml -o mine.csv
+    Benchmarks of vLLM and SGLang, trtllm-bench, AIPerf, genai-perf, GuideLLM, nccl-tests, HPL,
+    MLPerf summaries, logs of Megatron-LM, NeMo, torchtitan and axolotl, start-up logs of vLLM and
+    SGLang, nvidia-smi -q -x: docs/learning.md.
+    """
+    from gpuspec.evidence.importing import imported, tables, written
+    from gpuspec.evidence.validation import unusable
+
+    given = {k: v.strip() for k, v in pairs(params).items()}
+    own = {COLUMNS.get(name, name): value.strip() for name, value in fills.items() if value}
+    if both := sorted(given.keys() & own.keys()):
+        raise InputError("--set", both[0], "it was given before; give it once")
+    found = imported(files, given | own)
+    paths = [
+        written(one, path, add) for one, path in zip(found, tables(found, output), strict=True)
+    ]
+    told = [
+        _told(one, path, unusable(path, one.kind)) for one, path in zip(found, paths, strict=True)
+    ]
+    if as_json:
+        echo_json({"tables": told})
+        return
+    for one in told:
+        _tell(one)
+
+
+def _told(found: "Imported", path: "Path", reasons: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "table": path,
+        "kind": found.kind,
+        "rows": len(found.rows),
+        "files": [{"file": name, "tool": tool} for name, tool in found.files],
+        "assumed": [{"what": what, "files": list(of)} for what, of in found.assumed],
+        "missing": reasons,
+    }
+
+
+def _tell(told: dict[str, Any]) -> None:
+    echo(f"{told['table']}: {counted(told['rows'], 'row')} of the kind {told['kind']}")
+    for one in told["files"]:
+        echo(f"read {one['file']}: {one['tool']}")
+    for one in told["assumed"]:
+        echo(f"assumed ({', '.join(map(str, one['files']))}): {one['what']}")
+    for one in told["missing"]:
+        lines = ", ".join(map(str, dict.fromkeys(one["lines"])))
+        echo(
+            f"missing (line {lines}{', ...' * (one['rows'] > len(one['lines']))}): {one['reason']}"
+        )
+    more = ", once the rest is filled in" if told["missing"] else ""
+    echo(f"next: gpuspec validate {told['table']} --kind {told['kind']}{more}")

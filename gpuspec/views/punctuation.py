@@ -1,0 +1,55 @@
+"""How a Chinese text is set: full-width punctuation, lines that break between characters."""
+
+import re
+from textwrap import fill
+
+from gpuspec.base.aligned import columns_of
+
+_HAN = "\u3400-\u9fff"
+_WIDE = {",": "，", ";": "；", ":": "：", ".": "。", "?": "？", "!": "！"}
+_CHINESE = re.compile(f"[{_HAN}]")
+_CODE = re.compile(r"(```.*?```|`[^`]*`)", re.DOTALL)
+_AFTER = re.compile(rf"(?<=[{_HAN}）”])([,;:.?!])(?: +|$|(?=[{_HAN}）*]))")
+_BEFORE = re.compile(rf"(?<=[\w%)\]*])([,;:.?!]) +(?=\**[{_HAN}（“])")
+_ENDS = re.compile(r"(?<=[\w%)\]*])([.;]) +|(?<=[\w%)\]*])([.])$")
+_ROUND = re.compile(rf" ?\(([^()\n]*[{_HAN}][^()\n]*)\) ?")
+_AROUND = re.compile(rf"(?<=[{_HAN}]) ?\(([^()\n]*)\) ?")
+_GAP = re.compile(r"(?<=[，。；：？！、（）“”]) +| +(?=[，。；：？！、（）“”])")
+
+
+def punctuated(text: str) -> str:
+    """Set the punctuation of a text that is Chinese as Chinese is set; leave any other, and code.
+
+    >>> punctuated("需要 2 张 H200 SXM. 再买 1 张 (或租用); 见 `a. b`.")
+    '需要 2 张 H200 SXM。再买 1 张（或租用）；见 `a. b`。'
+    """
+    if not _CHINESE.search(text):
+        return text
+    wide = lambda found: _WIDE[found[1] or found[2]]  # noqa: E731
+    parts = _CODE.split(text)
+    for i in range(0, len(parts), 2):
+        part = _AFTER.sub(lambda found: _WIDE[found[1]], parts[i])
+        part = _BEFORE.sub(lambda found: _WIDE[found[1]], part)
+        part = _AROUND.sub(r"（\1）", _ROUND.sub(r"（\1）", part))
+        part = _ENDS.sub(wide, part)
+        parts[i] = _GAP.sub("", part)
+    if len(parts) > 1 and parts[-1] == ".":
+        parts[-1] = "。"
+    return "".join(parts)
+
+
+def wrapped(text: str, width: int, hyphens: bool = True) -> str:
+    """Break a text into lines of at most `width` columns, Chinese between any two characters.
+
+    >>> wrapped("显存决定一张卡能放下多少请求", 12)
+    '显存决定一张\\n卡能放下多少\\n请求'
+    """
+    if not _CHINESE.search(text):
+        return fill(text, width, break_on_hyphens=hyphens)
+    pieces = re.findall(rf"[{_HAN}][，。；：？！、）”]*|[^{_HAN}\s]+\s*|\s+", text)
+    lines = [""]
+    for piece in pieces:
+        if lines[-1] and columns_of(lines[-1]) + columns_of(piece.rstrip()) > width:
+            lines.append("")
+        lines[-1] += piece
+    return "\n".join(line.strip() for line in lines)
