@@ -17,9 +17,11 @@ import pytest
 import yaml
 from distributed import LocalCluster
 
+from gpuspec.base.errors import InputError
 from gpuspec.base.rows import plain_cell
 from gpuspec.batch import run as batches
 from gpuspec.batch.run import Batch
+from gpuspec.batch.store import Store
 from gpuspec.crew.cluster import done_in_parallel
 from gpuspec.crew.hand import Done, Hand, Job
 
