@@ -103,7 +103,7 @@ def _trial(decision: Decision, known: dict[Any, Any], scenario: str) -> Trial | 
         load = float(mine.sizes.max()) * float(row["unit_gpus"]) / run["gpus"]
         commands += _other_clients(asked, name, list(s.allow.weights), load)
     engine = known_engine(asked.engine).engine if isinstance(asked, Inference) else ""
-    commands += _after(asked.kind, name, count, row, scenario, engine)
+    commands += _after(asked.kind, name, count, row, scenario, engine, getattr(asked, "model", ""))
     kept = ("Keep the output of the trainer in train.log.",) if asked.kind in JOBS else ()
     return Trial(
         work=work,
@@ -189,18 +189,16 @@ def _other_clients(work: Inference, name: str, forms: list[str], share: float) -
 
 
 def _after(
-    kind: str, name: str, count: int, row: dict[Any, Any], scenario: str, engine: str
+    kind: str, name: str, count: int, row: dict[Any, Any], scenario: str, engine: str, model: str
 ) -> list[Command]:
     """Return what is done with the output: read it, learn from it, decide again."""
     if kind not in ("inference", "training", "hpc"):
         return []
     files = {"inference": [RESULT], "training": ["train.log"], "hpc": ["hpl.txt"]}[kind]
     words: list[object] = ["gpuspec", "import", *files, "smi.xml", "--gpu", name, "--gpus", count]
-    words += (
-        ["--tp", int(row["tp"]), "--engine", engine, "--set", "lengths=fixed"]
-        if kind == "inference"
-        else []
-    )
+    if kind == "inference":
+        words += ["--tp", int(row["tp"]), "--engine", engine, "--model", model]
+        words += ["--set", "lengths=fixed", "--set", f"weight_precision={row['precision']}"]
     read = shell(*words, "-o", TABLE)
     learnt = shell("gpuspec", "learn", TABLE, "-o", FOLDER)
     again = shell("gpuspec", "plan", scenario, "--calibration", FOLDER)
