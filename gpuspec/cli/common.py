@@ -198,7 +198,7 @@ def _fail(error: Exception, debug: bool) -> NoReturn:
 
 def stop(message: str, code: int) -> NoReturn:
     """End with one sentence on stderr."""
-    click.echo(f"gpuspec: {message}", err=True)
+    click.echo(f"gpuspec: {_told(message)}", err=True)
     sys.exit(code)
 
 
@@ -214,6 +214,21 @@ def pairs(params: tuple[str, ...]) -> dict[str, str]:
             raise InputError("--param", text, f"{name} was given before; give it once")
         found[name] = value
     return found
+
+
+def _told(text: str) -> str:
+    """Return a text in the language that is spoken, line by line."""
+    from gpuspec.views.language import say, spoken
+    from gpuspec.views.punctuation import punctuated
+
+    if spoken() == "en":
+        return text
+    return "\n".join(punctuated(say(line)) for line in text.split("\n"))
+
+
+def tell(text: str = "") -> None:
+    """Print sentences in the language that is spoken."""
+    echo(_told(text))
 
 
 def echo(text: object = "") -> None:
@@ -232,7 +247,7 @@ def echo(text: object = "") -> None:
 def tell_doubts(*doubts: str) -> None:
     """Say on stderr what is not surely understood of what was asked."""
     for sentence in filter(None, doubts):
-        click.echo(f"gpuspec: note: {sentence}", err=True)
+        click.echo("gpuspec: " + _told(f"note: {sentence}"), err=True)
 
 
 def echo_json(answer: Mapping[str, object]) -> None:
@@ -255,9 +270,14 @@ def _drop_stdout() -> None:
 
 def print_table(headers: list[str], rows: Sequence[Sequence[object]]) -> None:
     """Print aligned columns; the last wraps at the width of a terminal, and runs on in a pipe."""
+    from gpuspec.views.columns import heading_in
+    from gpuspec.views.language import say
+
     texts = [["" if value is None else str(value) for value in row] for row in rows]
     columns = list(zip(*texts, strict=True))
     sides = ["right" if all(map(_NUMBER.fullmatch, column)) else "left" for column in columns]
+    texts = [[_told(text) for text in row] for row in texts]
+    columns = list(zip(*texts, strict=True))
     if sys.stdout is not None and sys.stdout.isatty() and rows:
         import shutil
         import textwrap
@@ -267,7 +287,7 @@ def print_table(headers: list[str], rows: Sequence[Sequence[object]]) -> None:
         for row in texts:
             wide = columns_of(row[-1]) > len(row[-1])
             row[-1] = "\n".join(textwrap.wrap(row[-1], room // 2 if wide else room))
-    echo(aligned(headers, texts, sides))
+    echo(aligned([_told(heading_in(head, say)) for head in headers], texts, sides))
 
 
 def cells(frame: "pd.DataFrame") -> list[list[object]]:
