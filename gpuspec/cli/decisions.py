@@ -164,6 +164,37 @@ def ask_quotes(
         sys.exit(UNANSWERED)
 
 
+@asking("decision", first="scenario", instead=lambda record, given: True)
+@click.option("-p", "--param", "params", multiple=True, metavar="K=V", help="Set a value by path.")
+@json_option
+def trial(question: "DecisionQuestion", params: tuple[str, ...], as_json: bool) -> None:
+    """Say which one or two measurements change the decision on SCENARIO most, and write them.
+
+    \b
+    gpuspec trial mine.yaml
+    gpuspec trial --model 70B --users 2000
+    On which GPUs, for how long, at what cost, the commands, and what to do with what they write.
+    """
+    from gpuspec.decision.decide import decide
+    from gpuspec.decision.scenario import parsed
+    from gpuspec.decision.trial import told, trial_text, trials
+    from gpuspec.decision.worth import worth
+    from gpuspec.views.language import say
+
+    decision = decide(question.over({k: parsed(v) for k, v in pairs(params).items()}))
+    if not decision.feasible:
+        nothing(decision, question.language, as_json)
+    found = trials(decision, worth(decision), str(question.scenario or "SCENARIO"))
+    if as_json:
+        echo_json({"trials": told(found)})
+        return
+    echo(decision.scenario.name)
+    if not found:
+        echo("\n" + say("No measurement of speed changes this decision."))
+    for one in found:
+        echo(f"\n{trial_text(one)}\n\n{one.run.text}")
+
+
 def nothing(decision: "Decision", language: str, as_json: bool) -> NoReturn:
     """Say what must give where nothing keeps all limits, and end with the exit code of that."""
     from gpuspec.decision.plan.record import answer_record
