@@ -31,11 +31,10 @@ def loaded(
     lp.col_cost_, lp.col_lower_, lp.col_upper_ = cost, np.zeros(len(cost)), upper
     lp.row_lower_, lp.row_upper_ = low, high
     lp.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
-    lp.a_matrix_.start_ = np.searchsorted(place, np.arange(len(low) + 1) * len(cost)).astype(
-        np.int32
-    )
+    starts = np.searchsorted(place, np.arange(len(low) + 1) * len(cost))
+    lp.a_matrix_.start_ = starts.astype(np.int32)
     lp.a_matrix_.index_ = (place % len(cost)).astype(np.int32)
-    lp.a_matrix_.value_ = np.bincount(back, value)
+    lp.a_matrix_.value_ = np.bincount(back, value).astype(np.float64)
     solver = highspy.Highs()
     solver.setOptionValue("output_flag", False)
     solver.setOptionValue("threads", 1)

@@ -466,9 +466,16 @@ class Model:
         low, high = (np.array([r[part] for r in self.rows]) for part in (2, 3))
         cost, upper = np.concatenate(self.cost) * THOUSANDTH, np.concatenate(self.upper)
         solver = loaded(cost, upper, (row, column, value), low, high)
-        for option, value in OPTIONS.items():
-            solver.setOptionValue(option, value)
+        for name, setting in OPTIONS.items():
+            solver.setOptionValue(name, setting)
         return solver
+
+    def forget(self, kept: int) -> None:
+        """Drop the bounds that were added after the first ones."""
+        first = len(self.rows) + kept
+        gone = np.arange(first, len(self.rows) + len(self.bounds), dtype=np.int32)
+        self.highs.deleteRows(len(gone), gone)
+        del self.bounds[kept:]
 
     def read(self, values: np.ndarray) -> Chosen:
         """Name the numbers of the solver's vector."""
