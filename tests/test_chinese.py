@@ -202,3 +202,21 @@ def test_no_mark_of_a_translation_is_left_over():
     assert len(plain) > 3000
     assert "*" not in plain
     assert "](" not in plain
+
+
+def test_the_chinese_readme_has_the_commands_and_figures_of_the_english_one():
+    root = Path(__file__).parents[1]
+    english, chinese = ((root / n).read_text("utf-8") for n in ("README.md", "README.zh.md"))
+    commands = re.compile(r"^(?:make|\.venv/bin/\S+) .*?(?=  +#|$)", re.M)
+    assert set(commands.findall(english)) - set(commands.findall(chinese)) == set()
+    notebooks = re.compile(r"`notebooks/\w+\.ipynb`")
+    assert notebooks.findall(english) == notebooks.findall(chinese)
+    counts = [re.search(r"^\| `data/` \|(.*)$", t, re.M)[1] for t in (english, chinese)]
+    assert len(set(map(tuple, (re.findall(r"\d[\d,]*\d", c) for c in counts)))) == 1
+
+
+def test_pages_in_chinese_link_to_what_is_there():
+    root = Path(__file__).parents[1]
+    for page in (root / "README.zh.md", *(root / "docs" / "zh").glob("*.md")):
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text("utf-8")):
+            assert (page.parent / target).exists(), (page, target)
