@@ -63,6 +63,7 @@ def plan(
 
 def answered(scenario: "Scenario", lang: str, as_json: bool, as_run: bool = False) -> None:
     """Print what to buy or rent for a scenario."""
+    from gpuspec.base.spread import aside
     from gpuspec.decision.decide import decide
     from gpuspec.decision.plan.breakeven import break_evens
     from gpuspec.decision.plan.record import plan_record
@@ -83,6 +84,7 @@ def answered(scenario: "Scenario", lang: str, as_json: bool, as_run: bool = Fals
         more = {"run": [run.told() for run in plan_runs(decision.best)]} if as_run else {}
         echo_json(plan_record(decision) | more)
         return
+    taken = aside(lambda: settings_text(decision, lang, ("spare replicas",)).text)
     evens = break_evens(decision)
     tell(f"{decision.scenario.name}\n\n{answer_page(decision, lang).text}\n")
     rows = works_table(decision, lang).reset_index().astype(str)
@@ -90,8 +92,8 @@ def answered(scenario: "Scenario", lang: str, as_json: bool, as_run: bool = Fals
     tell(f"\n{rest_page(decision, evens, lang).text}")
     if known := worth_page(decision, worth(decision), lang).text:
         tell(f"\n{known}")
-    if taken := settings_text(decision, lang, ("spare replicas",)).text:
-        tell(f"\n{taken}")
+    if said := taken():
+        tell(f"\n{said}")
 
 
 @asking("most", first="scenario", instead=lambda record, given: record.begins(given))

@@ -1,5 +1,6 @@
 """Errors, intervals and ground of collectives."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,6 +34,7 @@ def collective_interval(
     link: ArrayLike = "",
     ground: ArrayLike = 0,
     network: ArrayLike | None = None,
+    said: Mapping[str, ArrayLike] | None = None,
 ) -> Interval:
     """Return the 80 % interval of the seconds of a collective; arguments broadcast.
 
@@ -48,11 +50,14 @@ def collective_interval(
         0 measured, 1 near, 2 far: see `constants.ground`.
     network : array_like, optional
         Kind of network between the nodes: ``infiniband``...; it does not count in one node.
+    said : mapping, optional
+        What else one's own measurements are alike by: see `constants.learnt`.
     """
     levels = {"size": size_of(message_bytes), "span": span_of(nodes), "link": link}
     levels["known"] = known_of(np.asarray(ground) == FAR)
     if network is not None:
         levels["network"] = np.where(np.asarray(nodes) > 1, network, "")
+    levels = {**(said or {}), **levels}
     return stored_interval(value, "collectives", "seconds", levels, ground=ground)
 
 

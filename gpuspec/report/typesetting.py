@@ -11,12 +11,13 @@ import signal
 import sys
 import tempfile
 from pathlib import Path
+from typing import Literal
 
 import font_source_sans_pro
 import noto_cjk_sans_otc
 import typst
 
-ACCESSIBLE = ["ua-1"]
+ACCESSIBLE: Literal["ua-1"] = "ua-1"
 """What a report keeps to; a notebook of one's own whose headings skip levels cannot."""
 _FACES = ("Regular", "It", "Semibold", "SemiboldIt", "Bold", "BoldIt", "Light")
 
@@ -24,7 +25,7 @@ _FACES = ("Regular", "It", "Semibold", "SemiboldIt", "Bold", "BoldIt", "Light")
 def typeset(folder: Path, timestamp: int, fonts: typst.Fonts) -> str:
     """Write ``report.pdf`` beside ``main.typ``; return why not where it cannot be."""
     nowhere = folder / "packages"
-    for standard in (ACCESSIBLE, []):
+    for standard in (ACCESSIBLE, None):
         try:
             typst.compile(
                 folder / "main.typ",
