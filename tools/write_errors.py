@@ -3,6 +3,7 @@
 python tools/write_errors.py [--check]
 """
 
+import re
 import sys
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from gpuspec.constants.stored import stored, stored_errors
 from gpuspec.constants.training import training_errors
 from gpuspec.evidence.measurements.repeats import repeats_table
 from gpuspec.topics.hpc.published import scaling_errors
+from gpuspec.views.language import translator
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -229,8 +231,15 @@ def repeated_table():
     return tabulate(rows, heads, tablefmt="github", disable_numparse=True)
 
 
+def in_chinese(table):
+    """Return a Markdown table with its words in Chinese, its figures as they are."""
+    put = translator("zh")
+    return re.sub(r"(?<=\| )[^|-][^|]*?(?= *\|)", lambda cell: put(cell[0]), table)
+
+
 PLACES = [
     ("README.md", "errors", overview_table),
+    ("README.zh.md", "errors", lambda: in_chinese(overview_table())),
     ("docs/memory.md", "errors", memory_table),
     ("docs/serving.md", "inference errors", inference_table),
     ("docs/serving.md", "separate errors", separate_table),
