@@ -84,14 +84,32 @@ def log_ends(interval: Stored, levels: Mapping[str, ArrayLike]) -> Interval:
     return np.asarray(low), np.asarray(high)
 
 
-def widened(low: ArrayLike, high: ArrayLike, between: float, share: ArrayLike) -> Interval:
+def widened(low: ArrayLike, high: ArrayLike, between: ArrayLike, share: ArrayLike) -> Interval:
     """Return ends of a log interval to which the spread between publishers is added again.
 
     Once more for `share` 1, in quadrature: what a publisher beyond known ground may add.
     """
     middle = (np.asarray(low) + np.asarray(high)) / 2
-    half = np.hypot(np.asarray(high) - middle, Z80 * between * np.asarray(share))
+    half = np.hypot(np.asarray(high) - middle, Z80 * np.asarray(between) * np.asarray(share))
     return middle - half, middle + half
+
+
+def ground_ends(interval: Stored, levels: Mapping[str, ArrayLike], ground: ArrayLike) -> Interval:
+    """Return the ends of an interval at `levels` of its factors, on a ground.
+
+    Near adds half of the spread between publishers and far all of it (`GROUND_SHARES`). An interval
+    with a ``spread`` says it in widths, for known ground and for far: what decides the error of a
+    row then decides how far publishers are from each other as well.
+    """
+    low, high = log_ends(interval, levels)
+    ground = np.asarray(ground, int)
+    if not np.any(ground):
+        return low, high
+    between: Floats = np.asarray(interval["between"])
+    if of := interval.get("spread"):
+        width = (high - low) / (interval["high"] - interval["low"])
+        between = width * np.where(ground == len(GROUND_SHARES) - 1, of["far"], of["known"])
+    return widened(low, high, between, np.asarray(GROUND_SHARES)[ground])
 
 
 def stored_interval(
@@ -120,11 +138,7 @@ def stored_interval(
     inverse : array_like of bool
         Whether the value is a rate while the stored errors are of seconds.
     """
-    of = stored(topic)["intervals"][figure]
-    ends = log_ends(of, levels or {})
-    share = np.asarray(GROUND_SHARES)[np.asarray(ground, int)]
-    if np.any(share):
-        ends = widened(*ends, of["between"], share)
+    ends = ground_ends(stored(topic)["intervals"][figure], levels or {}, ground)
     low, high = np.where(inverse, -ends[1], ends[0]), np.where(inverse, -ends[0], ends[1])
     estimate = np.asarray(value)
     return estimate * np.exp(low * power), estimate * np.exp(high * power)

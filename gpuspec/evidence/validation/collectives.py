@@ -73,8 +73,8 @@ def _predicted(rows: pd.DataFrame) -> np.ndarray:
 
 
 def _compared(rows: pd.DataFrame) -> pd.DataFrame:
-    said = ("predicted", "message_bytes", "nodes", "link", "ground", "network_kind")
-    low, high = collective_interval(*(rows[name] for name in said))
+    said = ["predicted", "message_bytes", "nodes", "link", "ground", "network_kind"]
+    low, high = collective_interval(*(rows[name] for name in [*said, "gpus_per_node"]))
     return judged(rows.assign(measured=measured_seconds(rows), low=low, high=high))
 
 

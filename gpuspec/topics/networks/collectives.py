@@ -43,7 +43,7 @@ def message_table(question: NetworksQuestion) -> pd.DataFrame:
     """
     table = _bandwidth(question, np.array(list(MESSAGES.values()), float))
     of = (table["message_bytes"], 1, table["link"], table["ground"])
-    low, high = collective_interval(table["seconds"], *of)
+    low, high = collective_interval(table["seconds"], *of, members=table["gpus"])
     names = np.tile(list(MESSAGES), len(table) // len(MESSAGES))
     return table[["wiring", "seconds"]].assign(message=names, seconds_low=low, seconds_high=high)
 
@@ -77,7 +77,8 @@ def _with_interval(
     rate = bus_bandwidth(q.operation, size, count, seconds) / GB
     over = (network, joined.node_bytes_s / GB)
     ground = group_ground(q.operation, device, link, over, size, (members, nodes))
-    quick, slow = collective_interval(np.ones(size.shape), size, nodes, link, ground, network)
+    of = (nodes, link, ground, network, members)
+    quick, slow = collective_interval(np.ones(size.shape), size, *of)
     return pd.DataFrame(
         {
             "wiring": name,
