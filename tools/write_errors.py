@@ -95,6 +95,22 @@ def hpc_scaling_table():
     return tabulate(rows, heads, tablefmt="github", disable_numparse=True)
 
 
+def collective_publishers():
+    """Share inside of each place, every publisher counting once."""
+    each = stored("collectives")["each_publisher"]
+    return tabulate(
+        [[place, f"{share:.0%}"] for place, share in each.items()],
+        ["Where", "Inside, each publisher once"],
+        tablefmt="github",
+        disable_numparse=True,
+    )
+
+
+def image_publishers():
+    each = stored("images")["each_publisher"]
+    return f"Each publisher counting once, {each:.0%} of what a publisher measured lie inside."
+
+
 def slice_table():
     return _table(slice_errors())
 
@@ -244,8 +260,10 @@ PLACES = [
     ("docs/serving.md", "inference errors", inference_table),
     ("docs/serving.md", "separate errors", separate_table),
     ("docs/serving.md", "image errors", image_table),
+    ("docs/serving.md", "image publishers", image_publishers),
     ("docs/serving.md", "operator errors", operator_table),
     ("docs/networks.md", "collective errors", collective_table),
+    ("docs/networks.md", "collective publishers", collective_publishers),
     ("docs/networks.md", "collective floor", floor_table),
     ("docs/training.md", "training errors", training_table),
     ("docs/posttraining.md", "posttraining errors", posttraining_table),
