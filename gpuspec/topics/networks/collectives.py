@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from gpuspec.base.units import GB
 from gpuspec.catalog import Gpu
-from gpuspec.constants.collectives import collective_interval, size_of, span_of
+from gpuspec.constants.collectives import collective_interval, interval_levels, size_of, span_of
 from gpuspec.constants.fabrics import fabric, link_key
 from gpuspec.constants.links import Fabric
 from gpuspec.constants.stored import own_factor
@@ -88,7 +88,8 @@ def _with_interval(
     }
     said |= {"message_bytes": size, "nodes": nodes, "members": members}
     said |= {"size": size_of(size), "span": span_of(nodes)}
-    seconds = np.asarray(seconds * own_factor("collectives", said, ground))
+    levels = interval_levels(size, nodes, link, ground, network, members)
+    seconds = np.asarray(seconds * own_factor("collectives", said | levels, ground))
     rate = bus_bandwidth(q.operation, size, count, seconds) / GB
     ones = np.ones(size.shape)
     quick, slow = collective_interval(ones, size, nodes, link, ground, network, members, said)
