@@ -69,7 +69,7 @@ def import_(
     paths = [
         written(one, path, add) for one, path in zip(found, tables(found, output), strict=True)
     ]
-    told = [
+    told: list[dict[str, Any]] = [
         _told(one, path, unusable(path, one.kind)) for one, path in zip(found, paths, strict=True)
     ]
     if as_json:
@@ -103,3 +103,72 @@ def _tell(told: dict[str, Any]) -> None:
         )
     more = ", once the rest is filled in" if told["missing"] else ""
     echo(f"next: gpuspec validate {told['table']} --kind {told['kind']}{more}")
+
+
+@main.command()
+@click.argument("tables", nargs=-1, required=True)
+@click.option("-o", "--output", metavar="DIR", required=True, help="Folder to write.")
+@click.option("--add", is_flag=True, help="Learn from the tables that the folder holds as well.")
+@json_option
+def learn(tables: tuple[str, ...], output: str, add: bool, as_json: bool) -> None:
+    """Let estimates follow your own measurements: TABLES as validate reads them.
+
+    \b
+    gpuspec learn mine.csv -o my-calibration/
+    gpuspec estimate Llama-3.1-70B --gpus H100 --calibration my-calibration/
+    export GPUSPEC_CALIBRATION=my-calibration/
+    Few rows move an estimate a little, many rows alike move it all the way: docs/learning.md.
+    """
+    from gpuspec.evidence.learning import learn as learnt
+
+    found = learnt(tables, output, add)
+    if as_json:
+        echo_json({"calibration": output, "topics": [one._asdict() for one in found]})
+        return
+    for one in found:
+        left = f"; {counted(one.skipped, 'row')} left out (gpuspec validate says why)"
+        echo(f"{one.topic}: {counted(one.rows, 'figure')} of yours{left * bool(one.skipped)}")
+        if one.rows > 1:
+            echo(
+                f"  median error {one.before:.1%} as estimated, {one.after:.1%} once learnt from "
+                f"your other rows; {one.inside:.0%} of them in their 80 % interval"
+            )
+        echo(f"  at settings of yours the interval is {1 - one.width:.0%} narrower")
+    echo(f"next: gpuspec estimate ... --calibration {output}")
+
+
+@main.command()
+@click.option("-o", "--output", metavar="FILE", required=True, help="CSV file to write.")
+@click.option("--add", is_flag=True, help="Add the rows to a table that exists.")
+@json_option
+def measure(output: str, add: bool, as_json: bool) -> None:
+    """Time this machine's GPUs through PyTorch: products, copy, attention, all-reduce.
+
+    \b
+    gpuspec measure -o mine.csv
+    It takes under five minutes, and writes tables for validate and learn.
+    """
+    from gpuspec.base.files import check_writable
+    from gpuspec.evidence.importing import Imported, tables, written
+    from gpuspec.evidence.measuring import measurements_of, tables_of, torch_here
+
+    kinds = [Imported(kind, (), (), (), ()) for kind in ("hpc", "collectives")]
+    for path in {*tables(kinds[:1], output), *tables(kinds, output)}:
+        check_writable("output", path)
+        if path.exists() and not add:
+            raise InputError("output", str(path), "it exists: name another, or say --add")
+    found = []
+    for one in measurements_of(torch_here()):
+        found.append(one)
+        click.echo(f"{one.what}: {one.rate:,.4g} {one.unit}", err=as_json)
+    made = tables_of(found)
+    paths = [written(one, path, add) for one, path in zip(made, tables(made, output), strict=True)]
+    told: list[dict[str, Any]] = [
+        {"table": path, "kind": one.kind, "rows": len(one.rows)}
+        for one, path in zip(made, paths, strict=True)
+    ]
+    if as_json:
+        echo_json({"tables": told, "measured": [one._asdict() for one in found]})
+        return
+    for row in told:
+        echo(f"{row['table']}: {counted(row['rows'], 'row')} of the kind {row['kind']}")

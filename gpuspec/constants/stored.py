@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 
 from gpuspec.base.paths import DATA
 from gpuspec.base.units import Floats
+from gpuspec.constants.learnt import TOPICS, learnt
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,6 +27,8 @@ Interval = tuple[Floats, Floats]
 """Low and high end, each of the shape of the estimate."""
 Z80 = 1.2815515655446004
 """Standard normal quantile of 0.9: an 80 % interval reaches so many standard deviations."""
+MOST_FACTOR = 20.0
+"""By more no own row moves an estimate: its unit is another one."""
 GROUND_SHARES = (0.0, 0.5, 1.0)
 """How much of the spread between publishers is added on measured, near and far ground."""
 
@@ -84,14 +87,32 @@ def log_ends(interval: Stored, levels: Mapping[str, ArrayLike]) -> Interval:
     return np.asarray(low), np.asarray(high)
 
 
-def widened(low: ArrayLike, high: ArrayLike, between: float, share: ArrayLike) -> Interval:
+def widened(low: ArrayLike, high: ArrayLike, between: ArrayLike, share: ArrayLike) -> Interval:
     """Return ends of a log interval to which the spread between publishers is added again.
 
     Once more for `share` 1, in quadrature: what a publisher beyond known ground may add.
     """
     middle = (np.asarray(low) + np.asarray(high)) / 2
-    half = np.hypot(np.asarray(high) - middle, Z80 * between * np.asarray(share))
+    half = np.hypot(np.asarray(high) - middle, Z80 * np.asarray(between) * np.asarray(share))
     return middle - half, middle + half
+
+
+def ground_ends(interval: Stored, levels: Mapping[str, ArrayLike], ground: ArrayLike) -> Interval:
+    """Return the ends of an interval at `levels` of its factors, on a ground.
+
+    Near adds half of the spread between publishers and far all of it (`GROUND_SHARES`). An interval
+    with a ``spread`` says it in widths, for known ground and for far: what decides the error of a
+    row then decides how far publishers are from each other as well.
+    """
+    low, high = log_ends(interval, levels)
+    ground = np.asarray(ground, int)
+    if not np.any(ground):
+        return low, high
+    between: Floats = np.asarray(interval["between"])
+    if of := interval.get("spread"):
+        width = (high - low) / (interval["high"] - interval["low"])
+        between = width * np.where(ground == len(GROUND_SHARES) - 1, of["far"], of["known"])
+    return widened(low, high, between, np.asarray(GROUND_SHARES)[ground])
 
 
 def stored_interval(
@@ -120,14 +141,36 @@ def stored_interval(
     inverse : array_like of bool
         Whether the value is a rate while the stored errors are of seconds.
     """
-    of = stored(topic)["intervals"][figure]
-    ends = log_ends(of, levels or {})
-    share = np.asarray(GROUND_SHARES)[np.asarray(ground, int)]
-    if np.any(share):
-        ends = widened(*ends, of["between"], share)
+    ends = ground_ends(stored(topic)["intervals"][figure], levels or {}, ground)
+    if own := learnt(topic, figure):
+        narrower = own.predicted(levels or {})[1]
+        ends = ends[0] * narrower, ends[1] * narrower
     low, high = np.where(inverse, -ends[1], ends[0]), np.where(inverse, -ends[0], ends[1])
     estimate = np.asarray(value)
     return estimate * np.exp(low * power), estimate * np.exp(high * power)
+
+
+def _log_ends(
+    topic: str, figure: str, levels: Mapping[str, ArrayLike], ground: ArrayLike
+) -> Interval:
+    """Return the ends of a log interval on the ground that it stands on."""
+    of = stored(topic)["intervals"][figure]
+    ends = log_ends(of, levels)
+    share = np.asarray(GROUND_SHARES)[np.asarray(ground, int)]
+    return widened(*ends, of["between"], share) if np.any(share) else ends
+
+
+def own_factor(topic: str, levels: Mapping[str, ArrayLike], ground: ArrayLike = 0) -> Floats:
+    """Return the factor that one's own rows put on the estimated seconds (of HPC on the speed).
+
+    `levels` as of `stored_interval`, with what else settings are alike by: see `constants.learnt`.
+    """
+    own = learnt(topic)
+    if own is None:
+        return np.ones(())
+    low, high = _log_ends(topic, TOPICS[topic].figure, levels, ground)
+    factor = np.exp(own.predicted(levels)[0] * (high - low) / 2 / Z80)
+    return np.asarray(np.clip(factor, 1 / MOST_FACTOR, MOST_FACTOR))
 
 
 def stored_ratio_interval(value: ArrayLike, topic: str, new: str, old: str) -> Interval:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from gpuspec.catalog import gpu
+from gpuspec.decision.options import Options
 from gpuspec.decision.plans import Plan
-from gpuspec.decision.scenario import Inference, Tenants, Training
+from gpuspec.decision.scenario import Inference, Scenario, Tenants, Training
 from gpuspec.decision.scenario.questions import job_question, service_question
 from gpuspec.topics.commands import Command, Run
 from gpuspec.topics.mig import MigQuestion, pack, tenant_options
@@ -27,7 +29,14 @@ def plan_runs(plan: Plan) -> list[Run]:
 
 
 def _run(plan: Plan, run: dict[Any, Any]) -> Run:
-    s, mine = plan.problem.scenario, plan.problem.options[run["place"]]
+    return run_of(plan.problem.scenario, plan.problem.options[run["place"]], run)
+
+
+def run_of(s: Scenario, mine: Options, run: Mapping[Any, Any]) -> Run:
+    """Return how a work is run in one of its ways.
+
+    `run` has ``place`` of the work, ``way``, ``gpu``, ``gpus`` that run it in all, ``precision``.
+    """
     work, row = s.workloads[run["place"]], dict(mine.table.iloc[run["way"]])
     if isinstance(work, Inference):
         q = service_question(work, [run["gpu"]], list(s.allow.weights))
@@ -44,5 +53,6 @@ def _run(plan: Plan, run: dict[Any, Any]) -> Run:
         asked = MigQuestion.ask(tenants=work.table, gpus=[run["gpu"]], **goal)
         lines = "\n".join(commands(pack(asked, tenant_options(asked))))
         return Run(f"slices of {name}", (Command("Create the instances", lines),), ())
-    why = f"No commands are written here for work of the kind {work.kind}."
+    what = "images" if work.kind == "images" else "simulations"
+    why = f"No commands are written here for {what}."
     return Run(f"{run['gpus']:g} x {name}", (), (why,))

@@ -16,6 +16,7 @@ from gpuspec.evidence.measurements.collectives import (
     predicted_collectives,
     prepared_collectives,
 )
+from gpuspec.evidence.measurements.described import row_levels
 from gpuspec.evidence.measurements.rows import Row
 from gpuspec.evidence.validation.common import NO_RATIOS, Kind, judged
 from gpuspec.evidence.validation.reading import Columns, known_gpu
@@ -73,8 +74,9 @@ def _predicted(rows: pd.DataFrame) -> np.ndarray:
 
 
 def _compared(rows: pd.DataFrame) -> pd.DataFrame:
-    said = ("predicted", "message_bytes", "nodes", "link", "ground", "network_kind")
-    low, high = collective_interval(*(rows[name] for name in said))
+    said = ["predicted", "message_bytes", "nodes", "link", "ground", "network_kind"]
+    of = (rows[name] for name in [*said, "gpus_per_node"])
+    low, high = collective_interval(*of, said=row_levels("collectives", rows))
     return judged(rows.assign(measured=measured_seconds(rows), low=low, high=high))
 
 

@@ -10,6 +10,8 @@ import pandas as pd
 from gpuspec.base.units import GIB, NODE_GPUS
 from gpuspec.catalog import Gpu, link
 from gpuspec.catalog.frameworks import Framework, framework_record
+from gpuspec.constants.ground import ground_codes
+from gpuspec.constants.stored import own_factor
 from gpuspec.constants.training import training_interval
 from gpuspec.formulas.memory import host_bytes, microbatches_in_flight, training_peak
 from gpuspec.formulas.recompute import recompute_of
@@ -22,7 +24,7 @@ from gpuspec.formulas.training import (
     step_parts,
 )
 from gpuspec.topics.training.ask import TrainingQuestion
-from gpuspec.topics.training.ground import layouts_ground, levels
+from gpuspec.topics.training.ground import SIZES, layouts_ground, levels, setting
 from gpuspec.topics.training.rules import impossible
 
 CONTEXT = (1, 2, 4, 8, 16, 32)
@@ -31,6 +33,8 @@ MICRO = (1, 2, 4, 8)
 ZERO = ("0", "1", "3")
 """Stages of ZeRO that are tried where a framework has them; 0 where it has no 1, which takes less
 memory at the same traffic."""
+WHOLE = ("none", "operations", "full")
+"""Recomputation that is tried where none is asked for: of a layer, not of modules in it."""
 UNFIT = "does not fit"
 LONG_SEQUENCE = 8192
 """Tokens of a GPU's share of a sequence below which context parallelism is not tried."""
@@ -78,7 +82,7 @@ def layout_grid(question: TrainingQuestion, count: int) -> pd.DataFrame:
     experts = tuple(e for e in EXPERT if e <= max(expert_counts(network), default=1))
     stages = tuple(int(z) for z in ZERO if z in has.zero_stages)
     stages = stages[1:] if 1 in stages[1:] else stages
-    again = tuple(kind for kind in has.recompute if kind != "selective")
+    again = tuple(kind for kind in has.recompute if kind in WHOLE)
     said = question.recompute
     again = (recompute_of(said, 1)[0],) if said else again
     shape = _shapes(count, network.layers, contexts, experts, stages, again)
@@ -110,6 +114,9 @@ def _shapes(
     shape = shape[(count % split == 0) & ((shape["pp"] > 1) | (shape["chunked"] == 0))]
     shape = shape[(shape["zero_stage"] < 3) | (shape["pp"] == 1)].reset_index(drop=True)
     shape["dp"] = count // (shape["tp"] * shape["pp"] * shape["cp"])
+    alone = shape["dp"] * shape["cp"] == 1  # one rank has nobody to shard with: one row, stage 0
+    shape = shape[~alone | (shape["zero_stage"] == zero_stages[0])].reset_index(drop=True)
+    shape["zero_stage"] = shape["zero_stage"].where(shape["dp"] * shape["cp"] > 1, 0)
     chunks = np.maximum(layers // shape["pp"], 1)
     shape["interleave"] = np.where(shape["chunked"] == 1, chunks, 1)
     return shape.drop(columns="chunked")
@@ -239,15 +246,18 @@ def layout_table(question: TrainingQuestion, device: Gpu, count: int) -> pd.Data
     q = question
     grid, reason = possible_layouts(q, device, count)
     works = reason == ""
+    split = setting(q, device, count, {name: grid[name].to_numpy(int) for name in SIZES})
+    said = {**split, **levels(q, device, count)}
     step = np.full(len(grid), np.inf)
     bound = np.full(len(grid), "", dtype=object)
     if works.any():
         parts = layout_parts(q, device, grid[works])
         step[works] = sum(parts.values())
+        step *= own_factor("training", said, ground_codes("training", split))
         largest = np.argmax([parts[name] for name in parts], axis=0)
         bound[works] = np.array([BOUNDS[name] for name in parts], dtype=object)[largest]
     ground = layouts_ground(q, device, count, grid)
-    low, high = training_interval(step, levels=levels(q, device, count), ground=ground)
+    low, high = training_interval(step, levels=said, ground=ground)
     rate = q.tokens_per_step / step / count
     flops = float(model_flops_per_token(q.network, q.seq_len, trained=q.tuning == "full"))
     peak = device.peak_flops(q.computes_in(device))
