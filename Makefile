@@ -9,10 +9,12 @@ export PYTHONDONTWRITEBYTECODE :=
 REPORT ?= decision
 SCENARIO ?= article-b
 REPORT_ARGS ?=
+QUESTIONS ?= data/scenarios
+ANSWERS ?= reports/answers
 PORT ?=
 APP_PORT := $(or $(PORT),8866)
 
-.PHONY: help notebooks report reports test lint style lab app calibrate predictions lock wheel clean setup setup-dev
+.PHONY: help notebooks report reports batch test lint style lab app calibrate predictions lock wheel clean setup setup-dev
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -22,6 +24,9 @@ report: setup ## write the decision report of a scenario (SCENARIO=name or file)
 
 reports: setup ## write one PDF for every notebook, in parallel
 	$(BIN)/gpuspec reports --all
+
+batch: setup ## decide every question of a table or folder (QUESTIONS=file), on all cores
+	$(BIN)/gpuspec batch "$(QUESTIONS)" -o "$(ANSWERS)"
 
 test: setup-dev style ## run every check: style, tests and types among them, notebooks
 	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder --nbval --nbval-current-env \

@@ -113,7 +113,7 @@ class Watched:
 
 def run(kind: str, count: int, workers: int, folder: Path) -> Watched:
     """Answer so many questions on so many workers, from nothing."""
-    words = [sys.executable, __file__, "answer", kind, str(workers)]
+    words = [sys.executable, str(Path(__file__).resolve()), "answer", kind, str(workers)]
     table(folder / "questions.csv", count)
     done = Watched(words, folder)
     steady = done.memory_mib[len(done.memory_mib) // 4 :] or [0.0]

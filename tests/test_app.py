@@ -317,6 +317,7 @@ def test_errors_stand_beside_their_boxes_and_the_old_answer_is_grey(page):
         _type(page, label, wrong)
         assert f"'{wrong}' is not valid" in _error(page, label)
         assert page.locator(".gpuspec-answer.gpuspec-old").count() == 1
+        assert page.locator(".busy").count() == 0
         _type(page, label, good)
         _answer(page, "200 users")
         assert page.get_by_role("alert").count() == 0

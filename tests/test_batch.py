@@ -10,16 +10,20 @@ import sys
 import time
 from datetime import date
 from pathlib import Path
+from pkgutil import resolve_name
 
 import psutil
 import pytest
 import yaml
+from distributed import LocalCluster
 
+from gpuspec.base.errors import InputError
 from gpuspec.base.rows import plain_cell
 from gpuspec.batch import run as batches
 from gpuspec.batch.run import Batch
+from gpuspec.batch.store import Store
 from gpuspec.crew.cluster import done_in_parallel
-from gpuspec.crew.hand import Hand, Job
+from gpuspec.crew.hand import Done, Hand, Job
 
 ROOT = Path(__file__).parents[1]
 DAY = "2026-11-30"
@@ -127,29 +131,16 @@ def test_a_second_run_makes_only_what_is_missing_or_stale(asked, tmp_path, monke
     assert set(before) <= set(contents("out")) | {"run.json"}
 
 
-def worker(job, harm, *, seconds=20.0):
-    """Do a job by two workers of which `harm` is done to one; return what became of the others."""
-    jobs = [Job(f"{i}", "time:sleep", (0.4,), 20) for i in range(12)]
-    found, hurt = {}, False
-    for one, done in done_in_parallel([*jobs, job] if job else jobs, 2):
-        found[one.key] = done
-        if not hurt and harm:
-            hurt = True
-            harm()
-    return found
-
-
 def test_a_worker_that_is_killed_loses_nothing():
-    killed = []
-
-    def kill():
-        below = psutil.Process().children(recursive=True)
-        workers = [p for p in below if "spawn_main" in " ".join(p.cmdline())]
-        workers[-1].kill()
-        killed.append(workers[-1].pid)
-
-    found = worker(None, kill)
-    assert killed
+    jobs = [Job(f"{i}", "time:sleep", (0.4,), 20) for i in range(12)]
+    found = {}
+    for job, done in done_in_parallel(jobs, 2):
+        if not found:
+            below = psutil.Process().children(recursive=True)
+            workers = [p for p in below if "spawn_main" in " ".join(p.cmdline())]
+            workers[-1].kill()
+        found[job.key] = done
+    assert workers
     assert len(found) == 12
     assert not any(done.error for done in found.values())
 
@@ -206,3 +197,87 @@ def test_watch_names_the_price_that_flips_an_answer(tmp_path, command, monkeypat
     assert "A100" in flip["after"]
     assert flip["why"] == "h100-sxm-80 on-demand: 0.9 to 9 USD an hour"
     assert "h100-sxm-80" in (tmp_path / "out" / "changes.csv").read_text()
+
+
+def test_a_run_killed_in_the_middle_ends_with_the_same_bytes(asked, tmp_path):
+    folder, _, _ = asked
+    words = [sys.executable, "-P", "-m", "gpuspec", "batch", "questions.csv", "small-team"]
+    words += ["-o", str(tmp_path / "out"), "--date", DAY, "--workers", "1"]
+    path = f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+    started = subprocess.Popen(words, cwd=folder, env={**os.environ, "PYTHONPATH": path})
+    end = time.monotonic() + 200
+    while not list((tmp_path / "out").glob("decisions/*.json")) and time.monotonic() < end:
+        time.sleep(0.05)
+    below = psutil.Process(started.pid).children(recursive=True)
+    started.kill()
+    started.wait()
+    assert not psutil.wait_procs(below, timeout=30)[1]
+    first = contents(tmp_path / "out")
+    assert 0 < sum(name.startswith("decisions") for name in first) < 3
+    done = answered(folder, "questions.csv", "small-team", "-o", tmp_path / "out", "--workers", 1)
+    assert "kept)" in done.stdout
+    again, whole = contents(tmp_path / "out"), contents(folder / "out")
+    names = {name for name in whole if name.startswith(("decisions", "prices"))}
+    assert {name: again[name] for name in names} == {name: whole[name] for name in names}
+    assert {name for name in again if name.startswith(("decisions", "prices"))} == names
+
+
+def test_an_object_store_is_a_folder_as_good(monkeypatch):
+    store = Store("memory://questions")
+    store.write("a.yaml", (ROOT / "data" / "scenarios" / "small-team.yaml").read_bytes())
+    monkeypatch.setattr("gpuspec.crew.cluster.done_in_parallel", inline)
+    batch = Batch(("memory://questions",), "memory://answers", day=date(2026, 11, 30))
+    ran = batches.run(batch)
+    assert [row["feasible"] for row in ran.rows] == ["true"]
+    assert batches.run(batch).kept == 1
+    answers = Store("memory://answers")
+    assert answers.names() == ["decisions", "prices", "run.json", "summary.csv"]
+    told = json.loads(answers.read(ran.rows[0]["decision"], 2**20))
+    assert told["recommendation"]["plan"] == ran.rows[0]["plan"]
+
+
+def inline(jobs, *_):
+    for job in jobs:
+        resolve_name(job.target)(*job.arguments)
+        yield job, Done()
+
+
+@pytest.mark.parametrize("name", ["../a", "/a", "a/../../b", "", "a//b", "s3://x/y", "a\nb"])
+def test_no_name_leads_out_of_a_store(tmp_path, name):
+    for store in (Store(str(tmp_path / "in")), Store("memory://in")):
+        with pytest.raises(InputError):
+            store.write(name, b"x")
+    assert not list(tmp_path.rglob("*"))
+
+
+def test_a_scheduler_elsewhere_does_the_work_and_its_end_is_said():
+    with LocalCluster(
+        n_workers=1, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0"
+    ) as elsewhere:
+        jobs = [Job(f"{i}", "time:sleep", (0.2,), 20) for i in range(40)]
+        found = done_in_parallel(jobs, 0, elsewhere.scheduler_address)
+        assert not next(found)[1].error
+        elsewhere.close()
+        with pytest.raises(ConnectionError):
+            list(found)
+    with pytest.raises(InputError, match="no scheduler answers"):
+        next(done_in_parallel(jobs, 0, "tcp://127.0.0.1:9"))
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("nowhere.csv", "-o", "out"), "there is no such file"),
+        (("small-tem", "-o", "out"), "did you mean small-team"),
+        (("bad.csv", "-o", "out"), "did you mean users"),
+        (("small-team", "-o", "bad.csv"), "bad.csv is a file"),
+        (("small-team", "-o", "out", "--workers", 9999), "give 1 to 256"),
+        (("small-team", "-o", "s3x://y/z"), "cannot be reached"),
+    ],
+)
+def test_what_cannot_be_used_is_said_before_any_work(command, tmp_path, words, said):
+    (tmp_path / "bad.csv").write_text("name,usrs\na,5\n")
+    done = command("batch", *words)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1

@@ -15,6 +15,7 @@ from pypdf import PdfReader
 
 from gpuspec import report
 from gpuspec.cli import main
+from gpuspec.cli.common import Command
 from gpuspec.report import compose
 from gpuspec.report.execute import execute
 from gpuspec.report.story import meaning_in, story_in
@@ -120,7 +121,7 @@ def test_the_environment_says_which_language_is_spoken(variables, spoken, monkey
         assert language.say("bought") == "bought"
 
 
-@pytest.mark.parametrize("name", sorted(main.commands))
+@pytest.mark.parametrize("name", [n for n, c in main.commands.items() if isinstance(c, Command)])
 def test_every_command_refuses_in_chinese_and_has_the_common_options(name, command):
     done = command(name, "--no-such-option", GPUSPEC_LANG="zh")
     assert done.returncode == 2
@@ -202,3 +203,21 @@ def test_no_mark_of_a_translation_is_left_over():
     assert len(plain) > 3000
     assert "*" not in plain
     assert "](" not in plain
+
+
+def test_the_chinese_readme_has_the_commands_and_figures_of_the_english_one():
+    root = Path(__file__).parents[1]
+    english, chinese = ((root / n).read_text("utf-8") for n in ("README.md", "README.zh.md"))
+    commands = re.compile(r"^(?:make|\.venv/bin/\S+) .*?(?=  +#|$)", re.M)
+    assert set(commands.findall(english)) - set(commands.findall(chinese)) == set()
+    notebooks = re.compile(r"`notebooks/\w+\.ipynb`")
+    assert notebooks.findall(english) == notebooks.findall(chinese)
+    counts = [re.search(r"^\| `data/` \|(.*)$", t, re.M)[1] for t in (english, chinese)]
+    assert len(set(map(tuple, (re.findall(r"\d[\d,]*\d", c) for c in counts)))) == 1
+
+
+def test_pages_in_chinese_link_to_what_is_there():
+    root = Path(__file__).parents[1]
+    for page in (root / "README.zh.md", *(root / "docs" / "zh").glob("*.md")):
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text("utf-8")):
+            assert (page.parent / target).exists(), (page, target)

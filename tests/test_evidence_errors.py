@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from gpuspec.constants.inference import inference_interval
-from gpuspec.constants.stored import Z80, log_ends, stored, stored_interval, widened
+from gpuspec.constants.stored import Z80, ground_ends, log_ends, stored, stored_interval, widened
 from gpuspec.evidence.fits.errors import (
     PRIOR,
     Errors,
@@ -108,6 +108,18 @@ def test_far_ground_adds_the_spread_between_publishers_once_more():
     sizes = [float(high / low) for low, high in ends]
     assert sizes == sorted(sizes)
     assert sizes[0] < sizes[2]
+
+
+def test_far_rows_tell_what_far_ground_adds_in_widths():
+    error, publishers = many(0.02)
+    slow, fast = (np.char.endswith(publishers, end) for end in "12")
+    wild, far = error + 0.5 * slow - 0.5 * fast, slow | fast
+    found = fitted_interval(wild, publishers, far=far)
+    assert found["spread"]["far"] > 1.5 * found["spread"]["known"]
+    ends = [ground_ends(found, {}, level) for level in (0, 1, 2)]
+    measured, near, beyond = (high - low for low, high in ends)
+    assert measured < near < beyond
+    assert ends[0] == log_ends(found, {})
 
 
 def test_a_rate_has_the_interval_of_its_seconds_turned_round():

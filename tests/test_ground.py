@@ -11,6 +11,7 @@ import pytest
 from babel.messages.pofile import read_po
 from click.testing import CliRunner
 
+from gpuspec.catalog import gpu
 from gpuspec.cli import main
 from gpuspec.constants import ground as parts
 from gpuspec.constants.ground import (
@@ -37,7 +38,14 @@ from gpuspec.topics.serving import ServingQuestion, estimates
 from gpuspec.topics.serving.ask import EstimateQuestion
 from gpuspec.topics.serving.ground import ALONE_APART, APART, replica_ground, setting
 from gpuspec.topics.serving.ways import service_ways
-from gpuspec.topics.training.ground import IN_HOST_MEMORY, OF_NODES, OF_POWER_LIMITS
+from gpuspec.topics.training.ground import (
+    IN_HOST_MEMORY,
+    NVSWITCH,
+    OF_NODES,
+    OF_POWER_LIMITS,
+    ONE_PROCESSOR,
+    wiring_ground,
+)
 from gpuspec.views import language
 from gpuspec.views.language import ENGLISH, translator
 from gpuspec.views.words import grounds_sentence
@@ -212,6 +220,17 @@ def test_every_answer_for_programs_has_its_ground(command, count):
         assert bool(ground["reasons"]) == (ground["level"] != "measured")
 
 
+WIRED = (ONE_PROCESSOR, NVSWITCH)
+
+
+def test_training_says_which_wiring_it_takes():
+    assert wiring_ground(gpu("H100"), 4, 8).level == "measured"  # half of a node with NVSwitch
+    assert wiring_ground(gpu("H100"), 4, 4).reasons == (NVSWITCH,)
+    assert wiring_ground(gpu("H100"), 16, 4).level == "far"
+    assert wiring_ground(gpu("L40S"), 8, 8).reasons == (ONE_PROCESSOR,)
+    assert wiring_ground(gpu("L40S"), 2, 8).level == "measured"
+
+
 # --- in Chinese ----------------------------------------------------------------------------------
 
 
@@ -221,7 +240,15 @@ def templates():
     found |= {parts.BEYOND, parts.BELOW, parts.NEWEST_OF, parts.MONTH, *parts.MONTHS.split()}
     for topic in TOPICS.values():
         found |= {words for words, _ in topic.names.values()} | set(topic.numbers.values())
-    return found | {APART, ALONE_APART, IN_HOST_MEMORY, OF_NODES, OF_POWER_LIMITS, *HPC_PARTS}
+    return found | {
+        APART,
+        ALONE_APART,
+        IN_HOST_MEMORY,
+        OF_NODES,
+        OF_POWER_LIMITS,
+        *HPC_PARTS,
+        *WIRED,
+    }
 
 
 def test_every_part_of_a_reason_has_a_translation():

@@ -499,6 +499,6 @@ def test_a_picture_is_also_a_small_png_where_notebooks_are_stored(monkeypatch):
     data = shown()
     png = base64.b64decode(data["image/png"])
     with Image.open(io.BytesIO(png)) as image:
-        assert 350 < image.width < 450
+        assert 300 < image.width < 450
         assert len(image.convert("RGB").getcolors(10_000)) > 3
     assert len(png) < 10_000

@@ -187,6 +187,38 @@ def test_far_intervals_are_as_wide_as_far_errors():
     assert far_high > 1.5 * near_high
 
 
+@pytest.mark.parametrize("size", [2**14, 2**28])
+@pytest.mark.parametrize("nodes", [1, 2, 64])
+@pytest.mark.parametrize("link", ["nvlink-3", "nvlink-4-mesh", "pcie-4", "pcie-5-peer-sockets"])
+def test_far_intervals_are_never_narrower_than_known_ones(link, nodes, size):
+    members = np.array([2, 4, 8])
+    known, far = (
+        collective_interval(np.ones(3), size, nodes, link, level, "infiniband", members)
+        for level in (0, 2)
+    )
+    assert (far[0] < known[0]).all()
+    assert (far[1] > known[1]).all()
+
+
+def test_intervals_of_many_pcie_cards_hold_what_servers_differ_by():
+    low, high = collective_interval(np.ones(3), 2**28, 1, "pcie-4", 2, None, [2, 4, 8])
+    assert (np.diff(high / low) > 0).all()
+    # Eight cards of the same rate were measured at 1.4 and at 15 GB/s.
+    assert high[2] / low[2] > 15 / 1.4
+    errors = collective_errors()
+    for place in ("in a node, from 1 MiB", "in a node, from 1 MiB, far ground"):
+        assert 0.75 <= errors.loc[place, "coverage"] <= 0.88
+
+
+def test_cards_through_the_host_have_wider_shares_than_modules_on_nvlink():
+    q = NetworksQuestion.ask(gpus="A100 PCIe 80GB,A100")
+    table = networks.tensor_table(q, ["Llama-3.1-8B"])
+    table = table[table["tp"] == 8].assign(odds=lambda t: t["share_high"] / (1 - t["share_high"]))
+    middle = table["share"] / (1 - table["share"])
+    spread = (table["odds"] / middle).groupby(table["gpu"]).max()
+    assert spread["a100-pcie-80"] > 2 * spread["a100-sxm-80"]
+
+
 @pytest.fixture(scope="module")
 def question():
     return networks.NetworksQuestion.ask(gpus="A100,H100,H200", model="Llama-3.1-8B")
@@ -230,8 +262,12 @@ def test_tables_of_jobs_say_what_was_measured_of_their_links():
     tensor = networks.tensor_table(q, [q.model])
     assert set(tensor.loc[tensor["wiring"].str.startswith("NVLink"), "ground"]) == {"measured"}
     peer = tensor[tensor["wiring"].str.startswith("PCIe 5, peer")]
-    assert set(peer["ground"]) == {"far"}
-    assert "PCIe 5, peer to peer: far" in words.known_sentence(tensor, "wiring")
+    assert set(peer["ground"]) == {"near"}  # one publisher measured them
+    shared = tensor[
+        tensor["wiring"].str.startswith("PCIe 5, through the host") & (tensor["tp"] > 2)
+    ]
+    assert set(shared["ground"]) == {"far"}
+    assert "PCIe 5, peer to peer: near" in words.known_sentence(tensor, "wiring")
     forms = networks.form_table(q, ("llama-3.2-1b",))
     said = words.form_sentences(forms)
     assert "Ground: far" in said  # all pairs: cards that share the host's path

@@ -3,6 +3,7 @@
 python tools/write_errors.py [--check]
 """
 
+import re
 import sys
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from gpuspec.constants.stored import stored, stored_errors
 from gpuspec.constants.training import training_errors
 from gpuspec.evidence.measurements.repeats import repeats_table
 from gpuspec.topics.hpc.published import scaling_errors
+from gpuspec.views.language import translator
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -91,6 +93,22 @@ def hpc_scaling_table():
     ]
     heads = ["Program", "Case", "GPU", "Scaling", "GPUs", "Efficiency", "Model", HEADS[3]]
     return tabulate(rows, heads, tablefmt="github", disable_numparse=True)
+
+
+def collective_publishers():
+    """Share inside of each place, every publisher counting once."""
+    each = stored("collectives")["each_publisher"]
+    return tabulate(
+        [[place, f"{share:.0%}"] for place, share in each.items()],
+        ["Where", "Inside, each publisher once"],
+        tablefmt="github",
+        disable_numparse=True,
+    )
+
+
+def image_publishers():
+    each = stored("images")["each_publisher"]
+    return f"Each publisher counting once, {each:.0%} of what a publisher measured lie inside."
 
 
 def slice_table():
@@ -229,14 +247,23 @@ def repeated_table():
     return tabulate(rows, heads, tablefmt="github", disable_numparse=True)
 
 
+def in_chinese(table):
+    """Return a Markdown table with its words in Chinese, its figures as they are."""
+    put = translator("zh")
+    return re.sub(r"(?<=\| )[^|-][^|]*?(?= *\|)", lambda cell: put(cell[0]), table)
+
+
 PLACES = [
     ("README.md", "errors", overview_table),
+    ("README.zh.md", "errors", lambda: in_chinese(overview_table())),
     ("docs/memory.md", "errors", memory_table),
     ("docs/serving.md", "inference errors", inference_table),
     ("docs/serving.md", "separate errors", separate_table),
     ("docs/serving.md", "image errors", image_table),
+    ("docs/serving.md", "image publishers", image_publishers),
     ("docs/serving.md", "operator errors", operator_table),
     ("docs/networks.md", "collective errors", collective_table),
+    ("docs/networks.md", "collective publishers", collective_publishers),
     ("docs/networks.md", "collective floor", floor_table),
     ("docs/training.md", "training errors", training_table),
     ("docs/posttraining.md", "posttraining errors", posttraining_table),

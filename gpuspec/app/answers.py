@@ -19,9 +19,9 @@ from gpuspec.decision.plan.words_worth import worth_page
 from gpuspec.decision.scenario import Scenario
 from gpuspec.decision.worth import worth
 from gpuspec.topics.cost.prices import age_warnings
-from gpuspec.views.columns import heading_in, readable
+from gpuspec.views.columns import readable
 from gpuspec.views.display import ShownFigure, ShownTable, figure, table
-from gpuspec.views.language import Words, translator
+from gpuspec.views.language import Words, speaking, translator
 from gpuspec.views.markdown import Markdown
 
 if TYPE_CHECKING:
@@ -51,9 +51,10 @@ def parts(s: Scenario, language: str, put: Callable[[Part], None]) -> Decision:
     """Answer a scenario, and put each part of the page as soon as it is known; all but what would
     flip the answer, which takes as long as many answers.
     """
-    decision = decide(s)
-    for part in _parts(decision, language):
-        put(part)
+    with speaking(language):
+        decision = decide(s)
+        for part in _parts(decision, language):
+            put(part)
     return decision
 
 
@@ -62,8 +63,9 @@ def flips(decision: Decision, language: str) -> Part:
     if not decision.feasible:
         finding = words_page.decision_finding(decision, language)
         return Part(FLIPS, f"<p>{escape(finding)}</p>")
-    settings = _markdown(settings_text(decision, language))
-    return _named(FLIPS, [*_flips(decision, language), settings])
+    with speaking(language):
+        settings = _markdown(settings_text(decision, language))
+        return _named(FLIPS, [*_flips(decision, language), settings])
 
 
 def _parts(decision: Decision, language: str) -> Iterator[Part]:
@@ -80,10 +82,8 @@ def _parts(decision: Decision, language: str) -> Iterator[Part]:
     page = words_page.answer_page(decision, language)
     evens = break_evens(decision)
     rest = words_page.rest_page(decision, evens, language)
-    works = _table(
-        words_tables.works_table(decision, language),
-        words_tables.works_caption(decision, language),
-        say,
+    works = table(
+        words_tables.works_table(decision, language), words_tables.works_caption(decision, language)
     )
     yield _named(ANSWER, [_markdown(page), works, _markdown(rest)])
     yield _named(OPTIONS, [_costs(decision, language), *_plans(decision, language)])
@@ -130,12 +130,6 @@ def _picture(drawing: "Figure", caption: str, alt: str) -> str:
     return f"<figure>{image}<figcaption>{escape(shown.caption)}</figcaption></figure>"
 
 
-def _table(frame: pd.DataFrame, caption: str, say: Words) -> ShownTable:
-    made = table(frame, caption)
-    made.columns = [heading_in(name, say) for name in made.columns]
-    return made
-
-
 def _costs(decision: Decision, language: str) -> str:
     places = words_tables.shown_plans(decision)
     rows = decision.table.iloc[places]
@@ -150,12 +144,12 @@ def _plans(decision: Decision, language: str) -> list[Shown]:
     say, unit = translator(language), words_tables.cost_unit(decision, language)[0]
     text = "Plans to choose between: cost over the horizon with its 80 % interval, {unit}"
     plans = words_tables.plans_table(decision, language)
-    return [_table(plans, say(text, unit=unit), say), _out(decision, say)]
+    return [table(plans, say(text, unit=unit)), _out(decision, say)]
 
 
 def _out(decision: Decision, say: Words) -> ShownTable | None:
     out = words_tables.rejected_table(decision)
-    return _table(out, say("Ways that are out"), say) if len(out) else None
+    return table(out, say("Ways that are out")) if len(out) else None
 
 
 def _prices(decision: Decision, known: pd.DataFrame, language: str) -> list[Shown]:
@@ -163,23 +157,23 @@ def _prices(decision: Decision, known: pd.DataFrame, language: str) -> list[Show
     old = " ".join(age_warnings(decision.offers)) or say("No price is older than its limit.")
     text = "Prices of the GPUs of the recommendation and the runner-up, USD an hour or USD a GPU"
     found: list[Shown] = [f"<p>{escape(old)}</p>"]
-    found.append(_table(words_tables.offers_table(decision), say(text), say))
+    found.append(table(words_tables.offers_table(decision), say(text)))
     rows = requests.request(decision, known, language)
     if len(rows):
         caption = say("Quotes to ask for; a price that was quoted is firm")
-        found.append(_table(requests.request_table(rows, decision, language), caption, say))
+        found.append(table(requests.request_table(rows, decision, language), caption))
         found.append(f"<p>{escape(requests.request_notes(rows, decision, language))}</p>")
     return found
 
 
 def _errors(decision: Decision, say: Words) -> ShownTable:
     text = "Errors that the draws use: 80 % interval of measured over estimated"
-    return _table(words_tables.error_table(decision), say(text), say)
+    return table(words_tables.error_table(decision), say(text))
 
 
 def _asked(decision: Decision, say: Words) -> ShownTable:
     rows = readable(words_asked.asked_table(decision.scenario))
-    return _table(rows, say("What was asked, defaults included"), say)
+    return table(rows, say("What was asked, defaults included"))
 
 
 def _flips(decision: Decision, language: str) -> list[Shown]:
@@ -196,6 +190,6 @@ def _flips(decision: Decision, language: str) -> list[Shown]:
     evens = break_evens(decision, inputs)
     if len(evens):
         rows = readable(evens[["input", "now", "flips_at"]])
-        found.append(_table(rows, say("Break-even values, the nearest first"), say))
+        found.append(table(rows, say("Break-even values, the nearest first")))
     none = say("There is no second plan to compare with.")
     return found or [f"<p>{escape(none)}</p>"]

@@ -367,6 +367,8 @@ class Page:
     def _refuse(self, error: InputError) -> None:
         """Show an error beside its field; the old answer stays, in grey."""
         self._settled("")
+        for part in TITLES:
+            self.shown[part].value = self.html.get(part, "")
         name, sentence = field_of(error), told(error, self.say)
         at = name if name in self.visible else ""
         if at in SELDOM and not self.boxes[at].value:

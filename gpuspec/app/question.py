@@ -3,6 +3,7 @@
 Types, units, ranges, defaults and meanings are those of the record; nothing is declared again here.
 """
 
+import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -40,10 +41,13 @@ WORKS: dict[str, tuple[str, ...]] = {
     "simulation": (*OF_SIMULATION, LATEST, "ai_share", "model"),
 }
 """Kinds of work, and the fields of each."""
-COMMON = ("owned", "budget", "regions", "horizon_months", "gpus", "objective", "quotes", "currency")
+COMMON = (
+    *("owned", "budget", "regions", "horizon_months", "gpus", "objective", "quotes", "api"),
+    "currency",
+)
 SELDOM = (
     *("concurrency", "request_rate", "documents", "document_tokens", "tuning", "ai_share"),
-    *("gpus", "horizon_months", "objective", "quotes", "currency"),
+    *("gpus", "horizon_months", "objective", "quotes", "api", "api_price", "currency"),
 )
 """Fields that are shown when they are asked for."""
 ASKED_OTHERWISE = ("scenario", "language", "deadline_days", "capital_usd", "monthly_usd")
@@ -59,7 +63,15 @@ START["service and training"] = START["service"] | START["training"]
 """What stands in the boxes at first, by the kind of work; what is left blank is taken and named."""
 FILE = "question.yaml"
 """What the page calls the question as a file."""
-_SHORT = {"isl": "ISL", "osl": "OSL", "ai": "AI", "gpu": "GPU", "gpus": "GPUs", "usd": "USD"}
+_SHORT = {
+    "isl": "ISL",
+    "osl": "OSL",
+    "ai": "AI",
+    "gpu": "GPU",
+    "gpus": "GPUs",
+    "usd": "USD",
+    "api": "API",
+}
 
 
 def fields() -> dict[str, Asked]:
@@ -178,18 +190,26 @@ def field_of(error: InputError) -> str:
     return name if name in fields() else ""
 
 
+BLANK = ", or leave it blank"
+_ONE = re.compile(r"give it or (\w+), not both")
+
+
 def told(error: InputError, say: Words) -> str:
-    """Return an error as a sentence in a language, as far as the record says what is valid."""
+    """Return an error as a sentence in a language, as far as its catalogue goes."""
     at = fields().get(field_of(error))
-    valid = say(error.valid)
-    if valid == error.valid and isinstance(error, UnknownNameError) and error.close:
+    text, blank, _ = error.valid.partition(BLANK)
+    valid = say(text)
+    if valid == text and isinstance(error, UnknownNameError) and error.close:
         valid = say("did you mean {names}?", names=say(", ").join(error.close))
-    elif valid == error.valid and at is not None and at.range is not None:
+    elif other := _ONE.fullmatch(text):
+        valid = say("give it or {other}, not both", other=say(label_of(other[1])))
+    elif at is not None and at.range is not None and text.startswith(at.range.valid(at.whole)):
         least, most = (f"{end:,.10g}" for end in (at.range.least, at.range.most))
         kind = say("a whole number" if at.whole else "a number")
-        text = "give {kind} from {least} to {most} ({unit}), or leave it blank"
-        if say(text) != text:
-            values = {"kind": kind, "least": least, "most": most, "unit": say(at.unit)}
-            valid = say(text, **values)
-            valid += say(", such as {examples}", examples=EXAMPLES.get(at.unit, least))
+        values = {"kind": kind, "least": least, "most": most}
+        valid = say("give {kind} from {least} to {most}", **values)
+        valid += say(" ({unit})", unit=say(at.unit)) if at.unit else ""
+        if at.unit in EXAMPLES:
+            valid += say(", such as {examples}", examples=EXAMPLES[at.unit])
+    valid += say(BLANK) if blank else ""
     return say("{value} is not valid: {valid}", value=brief(error.value), valid=valid)

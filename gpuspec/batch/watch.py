@@ -11,7 +11,7 @@ from gpuspec.batch.questions import Question, questions
 from gpuspec.batch.run import BEFORE, MOST_ANSWER_BYTES, RUN, WARM, Batch, Ran, Told, answer, past
 from gpuspec.batch.run import run as run_batch
 from gpuspec.batch.store import Store
-from gpuspec.batch.work import Order
+from gpuspec.batch.work import Order, plan_of
 from gpuspec.crew.hand import Job
 from gpuspec.views.columns import amount
 
@@ -20,7 +20,6 @@ MOST_TRIED = 4
 """Prices that moved most, each of which alone is tried with its old value."""
 SAME = 1e-3
 """A price that moved by less did not move."""
-NOTHING = "Nothing keeps all limits."
 
 
 class Moved(NamedTuple):
@@ -121,11 +120,6 @@ def _cases(
             otherwise = was["asks"] != new["asks"]
             found.append(_Case(question, new["decision"], *ends, _moved(*prices), otherwise))
     return found, compared
-
-
-def plan_of(told: dict[str, Any]) -> str:
-    """Return the plan of an answer in words."""
-    return str(told["recommendation"]["plan"]) if told["feasible"] else NOTHING
 
 
 def _usd_of(told: dict[str, Any]) -> float | None:

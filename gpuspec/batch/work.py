@@ -1,7 +1,7 @@
 """Answer one question: what the fork of a worker does."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
@@ -16,6 +16,7 @@ from gpuspec.batch.store import Store
 
 PRICES = ["gpu", "mode", "provider", "region", "hour_usd", "capital_usd_gpu", "as_of"]
 """What is kept of the offers that a decision was taken among."""
+NOTHING = "Nothing keeps all limits."
 
 
 @dataclass(frozen=True)
@@ -85,9 +86,13 @@ def reported(order: Order) -> None:
     Store(order.output).write(f"reports/{order.key}.pdf", made)
 
 
+def plan_of(told: Mapping[str, Any]) -> str:
+    """Return the plan of an answer in words."""
+    return str(told["recommendation"]["plan"]) if told["feasible"] else NOTHING
+
+
 def decided_at(order: Order, old: tuple[tuple[str, str, float], ...]) -> str:
     """Return the plan of a question, in words, at other prices: GPU, mode, USD."""
-    from gpuspec.batch.watch import plan_of
     from gpuspec.decision.decide import decide
     from gpuspec.decision.plan.record import answer_record
     from gpuspec.decision.scenario.questions import scenario_quotes

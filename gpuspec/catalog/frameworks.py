@@ -22,7 +22,9 @@ class Framework(Named):
     )
     splits: Texts = column("Ways to split a model that it has: tp, pp, cp, ep", ())
     zero_stages: Texts = column("Stages of ZeRO that it has, of FSDP too (3); 0 is plain copies")
-    recompute: Texts = column("What it recomputes: none, selective, operations, full")
+    recompute: Texts = column(
+        "What it recomputes: none, selective, norm, act, moe, operations, full"
+    )
     tunings: Texts = column("What it trains: full, lora, qlora")
     sharded_qlora: Flag = column(
         "Whether the 4-bit base of QLoRA may be split over GPUs", False, stated=True

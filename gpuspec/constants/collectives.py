@@ -34,6 +34,7 @@ def collective_interval(
     link: ArrayLike = "",
     ground: ArrayLike = 0,
     network: ArrayLike | None = None,
+    members: ArrayLike = NODE_GPUS,
     said: Mapping[str, ArrayLike] | None = None,
 ) -> Interval:
     """Return the 80 % interval of the seconds of a collective; arguments broadcast.
@@ -50,15 +51,56 @@ def collective_interval(
         0 measured, 1 near, 2 far: see `constants.ground`.
     network : array_like, optional
         Kind of network between the nodes: ``infiniband``...; it does not count in one node.
+    members : array_like
+        GPUs of the group in each node: PCIe cards differ by it.
     said : mapping, optional
         What else one's own measurements are alike by: see `constants.learnt`.
     """
-    levels = {"size": size_of(message_bytes), "span": span_of(nodes), "link": link}
-    levels["known"] = known_of(np.asarray(ground) == FAR)
+    across = np.where(np.asarray(nodes) > 1, "" if network is None else network, "")
+    levels = {
+        "place": place_of(nodes, message_bytes),
+        "wires": wires_of(link, members),
+        "known": known_of(np.asarray(ground) == FAR),
+        "dispute": dispute_of(path_of(link, members, across), message_bytes),
+    }
     if network is not None:
-        levels["network"] = np.where(np.asarray(nodes) > 1, network, "")
+        levels["network"] = across
     levels = {**(said or {}), **levels}
     return stored_interval(value, "collectives", "seconds", levels, ground=ground)
+
+
+def place_of(nodes: ArrayLike, message_bytes: ArrayLike) -> np.ndarray:
+    """Return how errors call the reach of a group and the size of its message.
+
+    >>> place_of([1, 8], 2**30).tolist()
+    ['in a node, from 1 MiB', '3 to 16 nodes, from 1 MiB']
+    """
+    return np.char.add(np.char.add(span_of(nodes), ", "), size_of(message_bytes))
+
+
+def wires_of(link: ArrayLike, members: ArrayLike) -> np.ndarray:
+    """Return how errors call the links of a group: servers of PCIe cards differ by their number.
+
+    >>> wires_of(["nvlink-4", "pcie-5-peer", "pcie-4"], [8, 2, 8]).tolist()
+    ['nvlink-4', 'PCIe, 2 cards', 'PCIe, more than 4 cards']
+    """
+    several = ["PCIe, 2 cards", "PCIe, 3 or 4 cards", "PCIe, more than 4 cards"]
+    cards = np.array(several)[np.searchsorted([2, 4], np.asarray(members))]
+    link = np.asarray(link, str)
+    return np.where(np.char.startswith(link, "pcie"), cards, link)
+
+
+def dispute_of(path: ArrayLike, message_bytes: ArrayLike) -> np.ndarray:
+    """Return how errors call a path on which publishers disagree.
+
+    Those of PCIe cards are one, by the size of the message: servers disagree on what the host
+    carries for all cards at once, not on how soon it starts.
+
+    >>> dispute_of([DISPUTED[1], "networks over TCP", ""], 2**30).tolist()
+    ['PCIe cards, from 1 MiB', 'networks over TCP', '']
+    """
+    cards = np.char.add("PCIe cards, ", size_of(message_bytes))
+    return np.where(np.isin(path, DISPUTED[:2]), cards, path)
 
 
 def size_of(message_bytes: ArrayLike) -> np.ndarray:

@@ -87,14 +87,32 @@ def log_ends(interval: Stored, levels: Mapping[str, ArrayLike]) -> Interval:
     return np.asarray(low), np.asarray(high)
 
 
-def widened(low: ArrayLike, high: ArrayLike, between: float, share: ArrayLike) -> Interval:
+def widened(low: ArrayLike, high: ArrayLike, between: ArrayLike, share: ArrayLike) -> Interval:
     """Return ends of a log interval to which the spread between publishers is added again.
 
     Once more for `share` 1, in quadrature: what a publisher beyond known ground may add.
     """
     middle = (np.asarray(low) + np.asarray(high)) / 2
-    half = np.hypot(np.asarray(high) - middle, Z80 * between * np.asarray(share))
+    half = np.hypot(np.asarray(high) - middle, Z80 * np.asarray(between) * np.asarray(share))
     return middle - half, middle + half
+
+
+def ground_ends(interval: Stored, levels: Mapping[str, ArrayLike], ground: ArrayLike) -> Interval:
+    """Return the ends of an interval at `levels` of its factors, on a ground.
+
+    Near adds half of the spread between publishers and far all of it (`GROUND_SHARES`). An interval
+    with a ``spread`` says it in widths, for known ground and for far: what decides the error of a
+    row then decides how far publishers are from each other as well.
+    """
+    low, high = log_ends(interval, levels)
+    ground = np.asarray(ground, int)
+    if not np.any(ground):
+        return low, high
+    between: Floats = np.asarray(interval["between"])
+    if of := interval.get("spread"):
+        width = (high - low) / (interval["high"] - interval["low"])
+        between = width * np.where(ground == len(GROUND_SHARES) - 1, of["far"], of["known"])
+    return widened(low, high, between, np.asarray(GROUND_SHARES)[ground])
 
 
 def stored_interval(
@@ -123,7 +141,7 @@ def stored_interval(
     inverse : array_like of bool
         Whether the value is a rate while the stored errors are of seconds.
     """
-    ends = _log_ends(topic, figure, levels or {}, ground)
+    ends = ground_ends(stored(topic)["intervals"][figure], levels or {}, ground)
     if own := learnt(topic, figure):
         narrower = own.predicted(levels or {})[1]
         ends = ends[0] * narrower, ends[1] * narrower

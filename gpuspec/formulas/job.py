@@ -78,7 +78,8 @@ class Software:
 
     recompute: ArrayLike = "none"
     """``none``, ``selective`` (attention core), ``operations`` (every second product and the passes
-    over vectors) or ``full`` (only layer inputs are kept): `formulas.recompute`."""
+    over vectors) or ``full`` (only layer inputs are kept), or modules such as ``norm+act``:
+    `formulas.recompute`."""
     recompute_share: ArrayLike = 1.0
     """Share of the layers that recompute it: a half where every second layer does."""
     fp8_recipe: ArrayLike = "tensor"

@@ -11,7 +11,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 
 from gpuspec.decision.plan.words import short_gpu
 from gpuspec.views import charts
-from gpuspec.views.language import say
+from gpuspec.views.language import say, spoken
 from gpuspec.views.punctuation import wrapped
 
 BEST, OTHER = "#0072B2", "#bbbbbb"
@@ -115,7 +115,8 @@ def tornado_bars(table: pd.DataFrame, now: float, title: str, most: int = 9) -> 
             label = f"{name} end" if y == 0 else None
             axes.barh(y, (row[name] - now) * 100, 0.62, left=now * 100, label=label, **style)
     names = [f"{r['input']}: {r['from_']} to {r['to']}" for r in shown.to_dict("records")]
-    _finished(figure, axes, [wrapped(say(n), 62) for n in names], title, fontsize=7)
+    room = 36 if spoken() == "zh" else 62
+    _finished(figure, axes, [wrapped(say(n), room) for n in names], title, fontsize=7)
     axes.axvline(0, color="black", linewidth=1.2)
     axes.axvline(now * 100, color="#666666", linewidth=0.8, linestyle=":")
     unit = "runner-up costs so many % more than the recommendation (left of 0: it wins)"

@@ -127,7 +127,7 @@ def answer_page(decision: Decision, language: str | None = None) -> Markdown:
     return Markdown("\n\n").join([asked, *told])
 
 
-def nothing_page(decision: Decision, language: str = "en") -> Markdown:
+def nothing_page(decision: Decision, language: str | None = None) -> Markdown:
     """Return what was asked and that nothing keeps all limits, without what must give: at once."""
     voice = voice_of(decision, language)
     asked = _headed(voice, "You asked", voice.joined(asked_sentences(decision.scenario, voice)))

@@ -30,7 +30,7 @@ PARTS: dict[str, tuple[type[BaseModel], dict[str, object]]] = {
 """Parts of a scenario beside its works, and what the template states of them."""
 
 
-def template(kind: str, language: str = "en") -> str:
+def template(kind: str, language: str | None = None) -> str:
     """Return the text of a scenario with one work of a kind, its meanings in a language.
 
     Raises

@@ -223,12 +223,15 @@ def calibrate() -> Stored:
     predicted = held_out_collectives(rows)
     said = described("collectives", rows)
     error = np.log(measured_seconds(rows) / predicted)
-    of = Errors(error, rows, said[FACTORS["collectives"]], "collectives", said)
+    disputed = (said["path"] != "").to_numpy()
+    factors = said[FACTORS["collectives"]]
+    of = Errors(error, rows, factors, "collectives", said, far=disputed)
     record = ground_record_of("collectives", said, of.publishers)
     codes = ground_codes("collectives", {n: said[n] for n in TOPICS["collectives"].columns}, record)
     # A headline is of settings that an answer does not call far; those have a line of their own.
     known = np.where(codes == FAR, ", far ground", "")
-    labels = [rows["size"], rows["reach"] + ", " + rows["size"] + known, rows["span"], rows["link"]]
+    where = rows["reach"] + ", " + rows["size"] + known
+    labels = [rows["size"], where, rows["span"], rows["link"]]
     labels += [(said["network"] + ", " + rows["size"]).where(said["network"] != "", "")]
     inside = rows["nodes"] == 1
     return {
@@ -240,6 +243,7 @@ def calibrate() -> Stored:
             for k, t in networks.items()
         },
         "errors": {n: e for label in labels for n, e in of.by(label).items()} | of.by_ground(),
+        "each_publisher": {n: of.each_publisher(where == n) for n in sorted(set(where))},
         "floor": _floor(rows, predicted),
         "intervals": {"seconds": of.interval},
         "ground": {"collectives": record},

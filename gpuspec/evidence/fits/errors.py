@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.constants.stored import GROUND_SHARES, Z80, log_ends, widened
+from gpuspec.constants.stored import Z80, ground_ends, log_ends
 from gpuspec.evidence.measurements.known import ground_labels, left_out_codes
 
 COVERAGE = 0.8
@@ -91,6 +91,7 @@ def fitted_interval(
     publishers: np.ndarray,
     factors: pd.DataFrame | None = None,
     power: float = 0.5,
+    far: np.ndarray | None = None,
 ) -> Interval:
     """Return the interval that errors give, as it is stored.
 
@@ -104,6 +105,9 @@ def fitted_interval(
         One column of levels for each thing that decides the width.
     power : float
         How much publishers of many rows are held back: see `row_weights`.
+    far : array of bool, shape (n,), optional
+        Rows that every answer calls far. Given, the spread between publishers is stored in widths:
+        that of all, and of the far ones where it is larger.
     """
     weight, count = row_weights(publishers, power), len(set(publishers))
     centre = _quantile(error, weight, 0.5)
@@ -125,8 +129,22 @@ def fitted_interval(
     }
     ends = {"centre": centre, "scale": scale, "low": low, "high": high}
     ends |= {"between": between, "within": within}
-    counts = {"rows": len(error), "publishers": count}
-    return {n: _rounded(v) for n, v in ends.items()} | counts | {"groups": groups}
+    found: Interval = {n: _rounded(v) for n, v in ends.items()}
+    found |= {"rows": len(error), "publishers": count}
+    if far is not None:
+        found["spread"] = _spread(standard, publishers, far)
+    return found | {"groups": groups}
+
+
+def _spread(standard: np.ndarray, publishers: np.ndarray, far: np.ndarray) -> dict[str, float]:
+    """Return how far one more publisher may be from those known, in widths: of all, of far rows."""
+
+    def of(rows: np.ndarray) -> float:
+        who = publishers[rows]
+        return one_more(len(set(who))) * variance_components(standard[rows], who)[0]
+
+    known = of(np.ones(len(standard), bool))
+    return {"known": _rounded(known), "far": _rounded(max(known, of(far)) if far.any() else known)}
 
 
 Levels = dict[str, dict[str, tuple[np.ndarray, int]]]
@@ -184,10 +202,12 @@ def inside(
     factors: pd.DataFrame | None = None,
     ground: np.ndarray | None = None,
     power: float = 0.5,
+    far: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return which rows lie in the interval that all other publishers gave; NaN for the only one.
 
-    `ground` are the codes of the rows' ground beside what all others measured.
+    `ground` are the codes of the rows' ground beside what all others measured; `far` as for
+    `fitted_interval`.
     """
     found = np.full(len(error), np.nan)
     for publisher in set(publishers):
@@ -195,11 +215,10 @@ def inside(
         if own.all():
             return found
         rest = None if factors is None else factors[~own]
-        given = fitted_interval(error[~own], publishers[~own], rest, power)
+        known = None if far is None else far[~own]
+        given = fitted_interval(error[~own], publishers[~own], rest, power, known)
         asked = {} if factors is None else {str(n): c[own] for n, c in factors.items()}
-        low, high = log_ends(given, asked)
-        if ground is not None:
-            low, high = widened(low, high, given["between"], np.asarray(GROUND_SHARES)[ground[own]])
+        low, high = ground_ends(given, asked, 0 if ground is None else ground[own])
         found[own] = (error[own] >= low) & (error[own] <= high)
     return found
 
@@ -222,6 +241,8 @@ class Errors:
         Rows whose figure is one over what `error` is of.
     power : float
         How much publishers of many rows are held back from the interval: see `row_weights`.
+    far : array of bool
+        Rows that every answer calls far: see `fitted_interval`.
     """
 
     def __init__(
@@ -233,15 +254,16 @@ class Errors:
         said: pd.DataFrame | None = None,
         rate: "np.ndarray | bool" = False,
         power: float = 0.5,
+        far: np.ndarray | None = None,
     ) -> None:
         self.error, self.factors = np.asarray(error, float), factors
         self.size = np.abs(np.expm1(np.where(rate, self.error, -self.error)))
         self.publishers, self.sources = (rows[n].to_numpy(str) for n in ("publisher", "source_id"))
-        self.interval = fitted_interval(self.error, self.publishers, factors, power)
+        self.interval = fitted_interval(self.error, self.publishers, factors, power, far)
         self.ground = np.zeros(len(self.error), int)
         if topic and said is not None:
             self.ground = left_out_codes(topic, said, self.publishers)
-        self.covered = inside(self.error, self.publishers, factors, self.ground, power)
+        self.covered = inside(self.error, self.publishers, factors, self.ground, power, far)
 
     def of(self, chosen: "np.ndarray | pd.Series[bool] | None" = None) -> dict[str, float]:
         """Return the figures of the `chosen` rows; of all unless given.
@@ -268,12 +290,15 @@ class Errors:
             return found
         return found | {"coverage": _rounded(covered.mean())}
 
-    def each_publisher(self) -> float:
+    def each_publisher(self, chosen: "np.ndarray | pd.Series[bool] | None" = None) -> float:
         """Return the share of a publisher's rows inside the others' interval, each counting once.
 
-        What an interval promises of a new publisher; the share of all rows is that of sweeps.
+        What an interval promises of a new publisher; the share of all rows is that of sweeps. Of
+        the `chosen` rows; of all unless given.
         """
-        return _rounded(pd.Series(self.covered).groupby(self.publishers).mean().mean())
+        own = np.ones(len(self.error), bool) if chosen is None else np.asarray(chosen, bool)
+        covered = pd.Series(self.covered[own])
+        return _rounded(covered.groupby(self.publishers[own]).mean().mean())
 
     def by(self, labels: "pd.Series[str]", prefix: str = "", least: int = 1) -> "Lines":
         """Return a line for each label that at least so many publishers measured."""

@@ -37,6 +37,7 @@ def calibrate() -> Stored:
             **of.by(said["stack"]),
             **of.by_ground(),
         },
+        "each_publisher": of.each_publisher(),
         "intervals": {"seconds": of.interval},
         "ground": {"images": ground_record_of("images", said, of.publishers)},
         "held_out": case_values(rows, held),

@@ -12,7 +12,7 @@ import pandas as pd
 
 from gpuspec.base.units import NODE_GPUS
 from gpuspec.catalog import gpu
-from gpuspec.constants.collectives import known_of, path_of
+from gpuspec.constants.collectives import dispute_of, known_of, path_of, place_of, wires_of
 from gpuspec.constants.engine import engine
 from gpuspec.constants.ground import (
     TOPICS,
@@ -35,7 +35,7 @@ from gpuspec.evidence.measurements.training import known_framework
 FACTORS = {
     "inference": ["quantity", "engine", "kind", "generation", "scenario"],
     "training": ["known", "precision", "generation", "reach"],
-    "collectives": ["size", "span", "link", "network", "known"],
+    "collectives": ["place", "wires", "network", "known", "dispute"],
     "hpc": ["kind", "workload"],
     "mig": ["load", "size"],
     "images": ["stack", "bits"],
@@ -140,7 +140,7 @@ def training(rows: pd.DataFrame) -> pd.DataFrame:
 
 def collectives(rows: pd.DataFrame) -> pd.DataFrame:
     """Return what prepared rows of collectives say of their setting."""
-    names = ["operation", "link", "gpu", "size", "reach", "span", "nodes", "message_bytes"]
+    names = ["operation", "link", "gpu", "size", "reach", "nodes", "message_bytes"]
     across = rows["nodes"] > 1
     network = rows["network_kind"].where(across, "")
     path = path_of(rows["link"], rows["gpus_per_node"], network)
@@ -148,8 +148,11 @@ def collectives(rows: pd.DataFrame) -> pd.DataFrame:
         network=network,
         network_gb_s=rows["node_network_gb_s"].where(across),
         members=rows["gpus_per_node"],
+        place=place_of(rows["nodes"], rows["message_bytes"]),
+        wires=wires_of(rows["link"], rows["gpus_per_node"]),
         path=path,
         known=known_of(path != ""),
+        dispute=dispute_of(path, rows["message_bytes"]),
     )
 
 

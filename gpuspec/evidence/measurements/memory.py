@@ -84,8 +84,11 @@ def asked_of(
     network = known_model(about["model_id"])
     layers = network.layers / rows["pp"].to_numpy(float)
     kinds, shares = zip(*map(recompute_of, rows["recompute"], layers), strict=True)
+    lent = (rows["offload"] if "offload" in rows else pd.Series("", rows.index)).fillna("")
     job = TrainingJob.of(
         **{c: rows[c].to_numpy(dtype=_kind(rows[c])) for c in columns},
+        offload_optimizer=lent.isin(("optimizer", "both")).to_numpy(),
+        offload_activations=lent.isin(("activations", "both")).to_numpy(),
         recompute=np.array(kinds),
         recompute_share=np.array(shares),
     )

@@ -74,10 +74,9 @@ def _predicted(rows: pd.DataFrame) -> np.ndarray:
 
 
 def _compared(rows: pd.DataFrame) -> pd.DataFrame:
-    said = ("predicted", "message_bytes", "nodes", "link", "ground", "network_kind")
-    levels = row_levels("collectives", rows)
-    value, size, nodes, link, ground, network = (rows[name] for name in said)
-    low, high = collective_interval(value, size, nodes, link, ground, network, levels)
+    said = ["predicted", "message_bytes", "nodes", "link", "ground", "network_kind"]
+    of = (rows[name] for name in [*said, "gpus_per_node"])
+    low, high = collective_interval(*of, said=row_levels("collectives", rows))
     return judged(rows.assign(measured=measured_seconds(rows), low=low, high=high))
 
 

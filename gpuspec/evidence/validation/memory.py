@@ -15,7 +15,14 @@ from gpuspec.evidence.measurements.memory import predicted_memory
 from gpuspec.evidence.measurements.rows import Row, completed, known_model, weights_of
 from gpuspec.evidence.measurements.training import LORA_TARGETS
 from gpuspec.evidence.validation.common import NO_RATIOS, Kind, judged, with_interval
-from gpuspec.evidence.validation.reading import Columns, known_gpu, named_model, remembered
+from gpuspec.evidence.validation.reading import (
+    Columns,
+    known_gpu,
+    named_model,
+    need_said,
+    remembered,
+    unknown,
+)
 from gpuspec.evidence.validation.training import check_split
 from gpuspec.formulas.memory import need_layer_order
 from gpuspec.formulas.recompute import recompute_of
@@ -35,6 +42,7 @@ CHOICES = {
     "tuning": ("full", "lora", "qlora"),
     "stage": ("fullest", "first"),
     "unit": ("gb", "gib"),
+    "offload": ("none", "optimizer", "activations", "both"),
 }
 """What a column may say beside nothing."""
 SIZES = ("tp", "pp", "cp", "dp", "interleave", "micro_batch", "microbatches", "lora_rank")
@@ -57,7 +65,7 @@ _TEXTS = {
     **{"attention": "flash", "tuning": "", "stage": "fullest", "unit": "gb", "base_precision": ""},
     **{"recipe": "", "lora_targets": "|".join(LORA_TARGETS), "kv_precision": "bf16"},
     **{"weight_precision": "", "sequence_parallel": "true", "balanced_stages": "false", "kind": ""},
-    **{"dropout": "false", "fused_norms": "true", "fused_glu": "true"},
+    **{"dropout": "false", "fused_norms": "true", "fused_glu": "true", "offload": ""},
 }
 """Columns that may be blank, and what blank means."""
 _PAPER = {"attention": "eager", "dropout": "true"}
@@ -84,21 +92,32 @@ COLUMNS = Columns(
     one_of=("value_bytes", "value_gb", "value_gib"),
     lowered=(*CHOICES, "base_precision", "recompute"),
     truths=TRUTHS,
+    deciding={
+        "recompute": "what the backward pass repeats decides the memory: give none, full, "
+        "operations or modules such as selective or norm+act",
+        "offload": "what lies in host memory is not on the GPU: give none, optimizer, activations "
+        "or both",
+        "recipe": "an optimizer that updates within the backward pass is not predicted",
+    },
     names={"gpu": known_gpu, "model": _model, "framework": framework_record},
 )
 
 
 def _check(row: Row) -> None:
     """Raise what is wrong with a row."""
+    part, measure = row.get("part") or "peak", row.get("measure") or "device"
+    analytic = part == "activations" and measure == "analytic"
+    if part == "peak" or analytic:
+        need_said(row, COLUMNS)
     for column, allowed in CHOICES.items():
-        if row.get(column, "") not in ("", *allowed):
-            raise UnknownNameError(column, row[column], allowed)
+        said = row.get(column, "")
+        if said not in ("", *allowed) and not (column in COLUMNS.deciding and unknown(said)):
+            raise UnknownNameError(column, said, allowed)
     for column in TRUTHS:
         if row.get(column, "") not in ("", "true", "false"):
             raise UnknownNameError(column, row[column], ("true", "false"))
-    part, measure = row.get("part") or "peak", row.get("measure") or "device"
     for column, find in (("recipe", _recipe), ("base_precision", _precision)):
-        if row.get(column):
+        if row.get(column) and not unknown(row[column]):
             find(row[column])
     if part == "states":
         if not row.get("params_billion", 0) > 0:
@@ -108,14 +127,15 @@ def _check(row: Row) -> None:
         return
     network = named_model(row)
     _model(row["model"])
-    recompute_of(row.get("recompute") or "none", network.layers)
+    if not unknown(row.get("recompute", "")):
+        recompute_of(row.get("recompute") or "none", network.layers)
     if row.get("framework"):
         framework_record(row["framework"])
     if part == "weights":
         weights_of(row["model"], row.get("weight_precision") or STORED)
     if part == "kv_per_token" and (row.get("kv_precision") or "bf16") not in KV_PRECISIONS:
         raise UnknownNameError("kv_precision", row["kv_precision"], KV_PRECISIONS)
-    if part == "peak" or (part == "activations" and measure == "analytic"):
+    if part == "peak" or analytic:
         need_layer_order(network, "training memory")
         if not row.get("seq_len", 0) > 0:
             raise InputError("seq_len", "", "training needs the tokens of a sequence")
@@ -148,6 +168,7 @@ def _named(rows: pd.DataFrame) -> pd.DataFrame:
     rows.loc[blank, "weight_precision"] = STORED
     for column in TRUTHS:
         rows[column] = rows[column] == "true"
+    rows["recompute"] = rows["recompute"].mask(rows["recompute"].map(unknown), "none")
     adapted = np.where(rows["base_precision"].isin(("", "bf16", "fp16")), "lora", "qlora")
     tuned = np.where(rows["base_precision"] == "", "full", adapted)
     analytic = np.where(rows["measure"] == "analytic", "activations", "serving activations")

@@ -30,7 +30,9 @@ LEAST_NUMBER, MOST_NUMBER = 1e-15, 1e18
 REFUSED = "refused"
 NOTES_IN_BRACKETS = re.compile(r" ?[(\[][^()\[\]]*[)\]]")
 THOUSANDS = re.compile(r"[1-9]\d{0,2}(,\d{3})+(\.\d+)?")
-UNSAID = re.compile(r"(un(known|specified|stated)|not (stated|given|known)|see notes|n/?a|\?+|-+)")
+UNKNOWN = re.compile(r"un(known|specified|stated)|not (stated|given|known)|see notes|\?+")
+"""Cells that say that their source does not tell."""
+UNSAID = re.compile(rf"({UNKNOWN.pattern}|n/?a|-+)")
 """Cells that say nothing."""
 TRUTHS = {"y": "true", "yes": "true", "1": "true", "n": "false", "no": "false", "0": "false"}
 DIMENSIONS = ("layers", "hidden", "vocab", "ffn", "heads", "kv_heads")
@@ -90,6 +92,8 @@ class Columns:
     """Columns of texts in which capitals mean nothing."""
     truths: tuple[str, ...] = ()
     """Columns that say true or false."""
+    deciding: Mapping[str, str] = field(default_factory=dict)
+    """Columns in which `UNKNOWN` is no blank, since they decide the figure, and what to give."""
     metrics: tuple[str, ...] = ()
     """What ``metric`` may say; a table may have a column for each instead."""
     names: Mapping[str, Callable[[str], object]] = field(default_factory=dict)
@@ -209,7 +213,9 @@ def understood(table: Table, columns: Columns) -> Table:
     rules = aliases(columns.kind)
     written = {*rules, *columns.numbers, *columns.lowered, *columns.truths, *columns.names} - {""}
     for column in written.intersection(rows):
-        rows[column] = rows[column].mask(rows[column].str.lower().str.fullmatch(UNSAID), "")
+        said = rows[column].str.lower()
+        open_ = said.str.fullmatch(UNKNOWN) & (column in columns.deciding)
+        rows[column] = rows[column].mask(said.str.fullmatch(UNSAID) & ~open_, "")
     for column in sorted(written):
         own = rules.get(column, [])
         if column not in rows:
@@ -295,6 +301,18 @@ def named_model(row: Row) -> Model:
     if not row["model"]:
         raise InputError("model", "", "name the model, or give the path of its config.json")
     return known_model(row["model"])
+
+
+def unknown(said: object) -> bool:
+    """Return whether a cell says that its source does not tell."""
+    return bool(UNKNOWN.fullmatch(str(said).lower()))
+
+
+def need_said(row: Row, columns: Columns) -> None:
+    """Raise where a row says that what decides its figure is not known."""
+    for column, valid in columns.deciding.items():
+        if unknown(row.get(column, "")):
+            raise InputError(column, row[column], valid)
 
 
 def _known(find: Callable[[str], object], name: str) -> bool:

@@ -26,7 +26,13 @@ from gpuspec.evidence.measurements.training import (
     step_tokens,
 )
 from gpuspec.evidence.validation.common import NO_RATIOS, Kind, judged, ratios
-from gpuspec.evidence.validation.reading import Columns, known_gpu, named_model, remembered
+from gpuspec.evidence.validation.reading import (
+    Columns,
+    known_gpu,
+    named_model,
+    need_said,
+    remembered,
+)
 from gpuspec.formulas.memory import need_layer_order
 from gpuspec.formulas.recompute import recompute_of
 from gpuspec.formulas.training import expert_counts
@@ -45,7 +51,7 @@ CHOICES = {
     "precision": PRECISIONS,
     "attention": ("", "flash", "flash2", "flash3", "eager"),
     "tuning": ("", "full", "lora", "qlora"),
-    "offload": ("", "optimizer"),
+    "offload": ("", "none", "optimizer"),
     "flops_convention": ("", *CONVENTIONS),
     "network_kind": ("", *NETWORKS),
     "sequence_parallel": ("", "true", "false"),
@@ -91,6 +97,12 @@ COLUMNS = Columns(
     one_of=("global_batch", "micro_batch"),
     lowered=(*CHOICES, "recompute"),
     truths=("sequence_parallel", "tp_overlap"),
+    deciding={
+        "recompute": "what the backward pass repeats decides the time: give none, full, operations "
+        "or modules such as selective or norm+act",
+        "offload": "what lies in host memory has to be moved: give none or optimizer",
+        "recipe": "an optimizer that updates within the backward pass is not predicted",
+    },
     metrics=(*METRICS, *MEMORY),
     names={"gpu": known_gpu, "model": _model, "framework": framework_id},
 )
@@ -123,6 +135,7 @@ def _check(row: Row) -> None:
     """Raise what is wrong with a row."""
     named_model(row)
     device, network = known_gpu(row["gpu"]), _model(row["model"])
+    need_said(row, COLUMNS)
     for column, allowed in CHOICES.items():
         if row.get(column, "") not in allowed:
             raise UnknownNameError(column, row[column], filter(None, allowed))

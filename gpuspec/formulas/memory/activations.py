@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gpuspec.base.units import Floats
+from gpuspec.formulas.recompute import repeats
 
 GATHERED_TENSORS = 4  # a product's gathered input, unreduced output, and the gradients of both
 WAITING_TENSORS = 48
@@ -45,6 +46,8 @@ class LayerWidths:
     mlp_products: ArrayLike = 0.0
     """Of what the feed-forward products in front of the activation give: ``ffn``, twice where
     gated."""
+    experts: ArrayLike = 0.0
+    """Share of ``mlp_saved`` that lies in mixtures of experts."""
 
 
 def layer_activation_bytes(
@@ -80,7 +83,8 @@ def layer_activation_bytes(
     recompute : array_like of str
         ``none``; ``selective`` (attention core recomputed: its scores, nothing where attention is
         fused); ``operations`` (the layer's input, fused attention's output and every second
-        product's are kept); ``full`` (only layer inputs are).
+        product's are kept); ``full`` (only layer inputs are); of modules, ``norm`` keeps no output
+        of a norm, ``act`` none of the feed-forward activation, ``moe`` nothing in experts.
     norm_bytes : array_like
         Bytes an element that one norm keeps: 2 for its 16-bit input; see `norm_saved_bytes`.
 
@@ -113,8 +117,12 @@ def layer_activation_bytes(
     norms = tokens * (mixers + mlps) * np.asarray(norm_bytes, float) * hidden / outside
     # Shared input of Q, K and V; queries, keys, values and the output product's input; a mask.
     saved = (2 * query + 2 * kv + mixed) / split + whole
-    attention = tokens * (mixers * (each + mask) * hidden / outside + each * saved)
-    mlp = tokens * (mlps * (each + mask) * hidden / outside + each * mlp_saved / split)
+    normed = np.where(repeats(recompute, "norm"), 0.0, each) + mask
+    attention = tokens * (mixers * normed * hidden / outside + each * saved)
+    products = np.asarray(widths.mlp_products, float)
+    inside = np.where(repeats(recompute, "act"), np.minimum(mlp_saved, products), mlp_saved)
+    inside = inside * (1 - np.where(repeats(recompute, "moe"), widths.experts, 0.0))
+    mlp = tokens * (mlps * normed * hidden / outside + each * inside / split)
     # Softmax output, and with dropout its mask and the masked copy.
     scores = np.asarray(score_elements, float) * np.where(dropout, 2 * each + mask, each) / split
 
@@ -128,7 +136,7 @@ def layer_activation_bytes(
         "attention": np.select(again, [attended, np.zeros(())], attention),
         "mlp": np.select(again, [tokens * each * widened / 2, np.zeros(())], mlp),
         "norms": np.select(again, [layer_input, layer_input], norms),
-        "scores": np.where(np.equal(recompute, "none"), scores, 0.0),
+        "scores": np.where(again[0] | again[1] | repeats(recompute, "selective"), 0.0, scores),
     }
 
 

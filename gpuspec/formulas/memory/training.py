@@ -21,6 +21,7 @@ from gpuspec.formulas.memory.activations import (
 from gpuspec.formulas.memory.adapters import Adapter, adapter_inputs
 from gpuspec.formulas.memory.stages import Stages
 from gpuspec.formulas.memory.states import Parts, StageParameters, held_states, stage_states
+from gpuspec.formulas.recompute import repeats
 from gpuspec.formulas.transformer import layer_halves, mlp_width
 
 
@@ -286,6 +287,7 @@ def _saved_widths(block: Model, job: TrainingJob, adapter: Adapter | None) -> La
         mixers=float(block.mixer != "none"),
         mlps=float(bool(block.ffn or block.moe_layers)),
         mlp_products=(2.0 if block.gated_mlp else 1.0) * mlp_width(block),
+        experts=1 - (1 - moe) * block.ffn / max(mlp_width(block), 1.0),
     )
 
 
@@ -293,12 +295,18 @@ def _layer_workspace(
     model: Model, job: TrainingJob, adapter: Adapter | None, stages: Stages, terms: MemoryTerms
 ) -> Floats:
     """Bytes that the backward pass of the largest layer takes beside what is kept."""
-    whole = np.isin(job.software.recompute, ("operations", "full"))
-    whole = whole & (np.asarray(job.software.recompute_share) > 0)
-    again = np.where(whole, terms.training_activation_factor, 0.0)
+    software, factor = job.software, terms.training_activation_factor
+    whole = np.isin(software.recompute, ("operations", "full"))
+    norm, act, moe = (repeats(software.recompute, name) for name in ("norm", "act", "moe"))
+    some = np.where(np.asarray(software.recompute_share) > 0, factor, 0.0)
+
+    def again(block: Model) -> Floats:
+        every = _layer_activations(block, job, adapter, "none")
+        kept = _layer_activations(block, job, adapter, software.recompute)
+        return some * np.where(whole, every, np.where(norm | act | moe, every - kept, 0.0))
+
     each = [
-        _layer_activations(block, job, adapter, "none") * again
-        + scan_workspace_bytes(job.tokens, block.state_elements, job.parallel.tp)
+        again(block) + scan_workspace_bytes(job.tokens, block.state_elements, job.parallel.tp)
         for block in model.blocks
     ]
     return stages.largest(each)

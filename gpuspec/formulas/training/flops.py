@@ -6,6 +6,7 @@ from numpy.typing import ArrayLike
 from gpuspec.base.units import Floats
 from gpuspec.catalog.models import NO_WINDOW, Model
 from gpuspec.formulas.memory import need_layer_order
+from gpuspec.formulas.recompute import repeats
 from gpuspec.formulas.transformer import Span, attention_spans, windows_of
 
 CONVENTIONS = ("causal", "full", "parameters")
@@ -85,17 +86,32 @@ def hardware_flops_per_token(
     """FLOP that the GPUs execute for a token, with what a `share` of the layers computes again.
 
     Full recomputation repeats the forward pass, ``selective`` the scores, ``operations`` every
-    second product.
+    second product, ``moe`` the products of experts.
     """
     counted = model_flops_per_token(model, seq_len, convention)
     head = 6.0 * model.vocab * model.hidden * (model.kind == "llm")
     again = np.where(np.equal(recompute, "full"), (counted - head) / 3, 0.0)
     rest = model_flops_per_token(model, seq_len, "parameters")
     scores = counted - rest - scan_flops(model) * (convention != "parameters")
-    again = again + np.where(np.equal(recompute, "selective"), scores / 3, 0.0)
+    again = again + np.where(repeats(recompute, "selective"), scores / 3, 0.0)
+    again = again + np.where(repeats(recompute, "moe"), 2.0 * _experts_active(model), 0.0)
     products = (rest - head) / 3 / 2
     again = again + np.where(np.equal(recompute, "operations"), products, 0.0)
     return np.asarray(counted + again * np.asarray(share, float))
+
+
+def _experts_active(model: Model) -> float:
+    """Parameters of mixtures of experts that multiply a token."""
+    each = 3 if model.gated_mlp else 2
+    return sum(
+        block.moe_layers
+        * each
+        * (
+            (block.expert_latent or block.hidden) * block.active_experts * block.expert_ffn
+            + block.hidden * block.shared_experts * block.shared_expert_ffn
+        )
+        for block in model.blocks
+    )
 
 
 def utilisation(flops_s_per_gpu: ArrayLike, peak_flops: ArrayLike) -> Floats:

@@ -14,6 +14,7 @@ from gpuspec.catalog.models.groups import LayerGroup
 from gpuspec.catalog.models.params import layer_parts
 from gpuspec.constants.kernels import Kernels
 from gpuspec.formulas.memory import SCAN_CHUNK, Adapter, layer_adapters
+from gpuspec.formulas.recompute import repeats
 from gpuspec.formulas.roofline import matmul_seconds, prefill_attention_seconds
 from gpuspec.formulas.training.flops import SCAN_FLOPS
 from gpuspec.formulas.transformer import (
@@ -78,11 +79,19 @@ def gemm_seconds(
 
 
 def dense_gemm_seconds(
-    block: Model, tokens: Floats, tp: Floats, kernels: Kernels, fp8: bool, direction: str
+    block: Model,
+    tokens: Floats,
+    tp: Floats,
+    kernels: Kernels,
+    fp8: bool,
+    direction: str,
+    parts: tuple[str, ...] = (),
 ) -> Floats:
-    """Seconds of a layer's products, routed experts aside."""
+    """Seconds of a layer's products, routed experts aside; of some `parts` of it alone."""
     seconds = np.zeros_like(tokens)
     for part in token_gemms(block, tp, tp):
+        if parts and part.part not in parts:
+            continue
         share = part.layers / block.layers
         seconds = seconds + share * gemm_seconds(tokens, part.matrices, kernels, fp8, direction)
     return np.asarray(seconds)
@@ -196,6 +205,30 @@ def elementwise_seconds(
     passes = passes + (3 if block.gated_mlp else 2) * mlp_width(block) / tp
     passes = passes + 4 * moe * block.active_experts * routed_width(block) / outside
     return np.asarray(tokens * passes * 2 / _stream(kernels))
+
+
+def repeated_seconds(
+    block: Model,
+    tokens: Floats,
+    tp: Floats,
+    sequence_parallel: ArrayLike,
+    recompute: ArrayLike,
+    kernels: Kernels,
+) -> Floats:
+    """Seconds of the passes over vectors that modules of a layer repeat, by fused kernels.
+
+    ``norm``: each norm reads its input and writes its output again (2 of the residual stream);
+    ``act``: the activation (2 or 3 of the feed-forward width); ``moe``: that of the experts, and a
+    routed token's copies to them and back.
+    """
+    outside, moe = np.where(sequence_parallel, tp, 1.0), block.moe_layers / block.layers
+    act = (3 if block.gated_mlp else 2) * mlp_width(block)
+    experts = act - (3 if block.gated_mlp else 2) * (1 - moe) * block.ffn
+    passes = repeats(recompute, "norm") * 2 * inputs(block) * block.hidden / outside
+    mixture, alone = repeats(recompute, "moe"), repeats(recompute, "act")
+    passes = passes + np.where(alone, act, np.where(mixture, experts, 0.0)) / tp
+    copied = 4 * moe * block.active_experts * routed_width(block) / outside
+    return np.asarray(tokens * (passes + mixture * copied) * 2 / _stream(kernels))
 
 
 def cast_seconds(block: Model, tokens: Floats, tp: Floats, kernels: Kernels) -> Floats:

@@ -131,11 +131,13 @@ def assembled(work: StepWork, terms: TrainingTerms) -> dict[str, Floats]:
     again = recompute_seconds(
         gemm.forward, attention.forward, elementwise.forward, w.full, w.selective, w.operations
     )
+    modules = (w.shared + w.experts * w.routed.forward * t.expert_factor) * factor
+    again = again + modules + w.repeated * t.elementwise_factor
     passes = 2.0 + w.full
     beside_tp = exposed_seconds(w.tp, gemm.both, t.tp_overlapped)
     tp_s = np.where(w.tp_overlap, beside_tp, w.tp * t.tp_exposed)
     tp_s = np.where(w.tp_between, w.tp * t.tp_between, tp_s)
-    ep_s = w.ep * passes * t.ep_exposed
+    ep_s = w.ep * (passes + w.experts) * t.ep_exposed
     cp_s = exposed_seconds(w.cp * (passes + 1) / 2, attention.both, t.cp_exposed)
     busy = gemm.both + attention.both + elementwise.both + again + tp_s + cp_s + ep_s
     launched = np.where(w.separate, t.separate_layer_us, t.layer_us) * ~np.asarray(w.graphs)

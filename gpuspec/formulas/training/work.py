@@ -20,6 +20,7 @@ from gpuspec.constants.kernels import Kernels
 from gpuspec.constants.links import Fabric
 from gpuspec.formulas.job import Software, TrainingJob
 from gpuspec.formulas.memory import Adapter, Stages, layer_adapters, need_layer_order
+from gpuspec.formulas.recompute import repeats
 from gpuspec.formulas.training.communication import DataSeconds, Ranks
 from gpuspec.formulas.training.layers import (
     DIRECTIONS,
@@ -32,6 +33,7 @@ from gpuspec.formulas.training.layers import (
     elementwise_seconds,
     flash_seconds,
     gemm_seconds,
+    repeated_seconds,
     routed_gemm_seconds,
     scan_seconds,
     score_elements,
@@ -49,6 +51,8 @@ BUCKET_PARAMETERS = 40e6
 Megatron-Core, where it does not grow with the ranks (``bucket_per_rank``;
 ``megatron/core/distributed/distributed_data_parallel.py``). Those of PyTorch are smaller, those of
 DeepSpeed larger."""
+SHARED = ("shared_experts", "experts")
+"""Products of a mixture of experts that every token passes."""
 IN_PLACE_BYTES = 2.0
 """Most that a loss keeps of a logit where the gradient replaces it."""
 
@@ -131,6 +135,12 @@ class StepWork:
     """Of which the attention core is."""
     operations: Floats
     """Of which every second product and the passes over vectors are."""
+    experts: Floats
+    """Of which mixtures of experts are, with their dispatch."""
+    shared: Floats
+    """Products that these repeat beside routed experts, a layer."""
+    repeated: Floats
+    """Passes over vectors that modules repeat, a layer."""
     eager: Flags
     """Whether attention is not fused."""
     offload: Flags
@@ -234,8 +244,9 @@ def step_work(
         gpus=tp * pp * ranks.dp * ranks.cp,
         balanced=np.asarray(parallel.balanced_stages),
         full=_again(software, "full"),
-        selective=_again(software, "selective"),
+        selective=_module(software, "selective"),
         operations=_again(software, "operations"),
+        experts=_module(software, "moe"),
         eager=np.equal(software.attention, "eager"),
         offload=np.asarray(parallel.offload_optimizer),
         trained=adapter is None,
@@ -256,6 +267,11 @@ def _again(software: Software, kind: str) -> Floats:
     return np.where(np.equal(software.recompute, kind), software.recompute_share, 0.0)
 
 
+def _module(software: Software, name: str) -> Floats:
+    """Return the share of the layers that repeat a module."""
+    return np.where(repeats(software.recompute, name), software.recompute_share, 0.0)
+
+
 def _layer_work(
     block: Model,
     kernels: Kernels,
@@ -271,7 +287,8 @@ def _layer_work(
     seen = np.where(document > 0, np.minimum(document, seq), seq)
     pieces = sequences * seq / seen
     scores = score_elements(block, pieces, seen, tp, cp)
-    full, spread = _again(job.software, "full"), job.parallel.sequence_parallel
+    software, spread = job.software, job.parallel.sequence_parallel
+    full = _again(software, "full")
     return {
         "dense": Directions(
             *(dense_gemm_seconds(block, tokens, tp, kernels, fp8, d) for d in DIRECTIONS)
@@ -284,6 +301,10 @@ def _layer_work(
         "score_gemm": unfused_gemm_seconds(block, scores, kernels),
         "score_pass": scores * 2 / kernels.gpu.bandwidth_bytes_s,
         "elementwise": elementwise_seconds(block, tokens, tp, spread, kernels),
+        "repeated": np.asarray(software.recompute_share, float)
+        * repeated_seconds(block, tokens, tp, spread, software.recompute, kernels),
+        "shared": _module(software, "moe")
+        * dense_gemm_seconds(block, tokens, tp, kernels, fp8, "forward", SHARED),
         "casts": cast_seconds(block, tokens, tp, kernels) * fp8,
         "unpack": unpack_seconds(block, tp, ep, kernels, adapter)
         + adapter_seconds(block, tokens, tp, kernels, adapter),

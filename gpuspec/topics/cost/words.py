@@ -38,12 +38,12 @@ def ways_finding(question: CostQuestion, ways: pd.DataFrame) -> str:
         listed_once = group[group["tier"] != "hyperscaler"].drop_duplicates("mode")
         plain = listed_once.set_index("mode")["central"]
         both = [
-            f"{plain[mode]:,.2f} {text}"
-            for mode, text in (("on-demand", "rented"), ("own", "owned"))
+            say(text, usd=plain[mode])
+            for mode, text in (("on-demand", "{usd:,.2f} rented"), ("own", "{usd:,.2f} owned"))
             if mode in plain
         ]
         said.append(
-            f"{name} {', '.join(both)}" if both else say("{name} has no such price", name=name)
+            f"{name} {say(', ').join(both)}" if both else say("{name} has no such price", name=name)
         )
     used = say("{used_hours_share:.0%} use", used_hours_share=question.used_hours_share)
     return say(

@@ -149,6 +149,7 @@ def _scaled(q: HpcQuestion, device: Gpu, way: str) -> pd.DataFrame:
         link_key(device, *cards, q.gpus_per_node),
         [link.code for link in links],
         q.network_kind,
+        q.gpus_per_node,
     )
     quick, slow = collective_interval(exchange, LARGE, nodes, *known)
     ideal = seconds[0] / spread

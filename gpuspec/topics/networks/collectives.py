@@ -46,7 +46,7 @@ def message_table(question: NetworksQuestion) -> pd.DataFrame:
     """
     table = _bandwidth(question, np.array(list(MESSAGES.values()), float))
     of = (table["message_bytes"], 1, table["link"], table["ground"])
-    low, high = collective_interval(table["seconds"], *of)
+    low, high = collective_interval(table["seconds"], *of, members=table["gpus"])
     names = np.tile(list(MESSAGES), len(table) // len(MESSAGES))
     return table[["wiring", "seconds"]].assign(message=names, seconds_low=low, seconds_high=high)
 
@@ -91,7 +91,7 @@ def _with_interval(
     seconds = np.asarray(seconds * own_factor("collectives", said, ground))
     rate = bus_bandwidth(q.operation, size, count, seconds) / GB
     ones = np.ones(size.shape)
-    quick, slow = collective_interval(ones, size, nodes, link, ground, network, said)
+    quick, slow = collective_interval(ones, size, nodes, link, ground, network, members, said)
     return pd.DataFrame(
         {
             "wiring": name,

@@ -12,9 +12,10 @@ from gpuspec.base.units import GB, NODE_GPUS
 from gpuspec.catalog import Gpu, gpu
 from gpuspec.catalog.models import Model, model
 from gpuspec.constants.collectives import LARGE, collective_interval, joined_ground
-from gpuspec.constants.fabrics import fabric
+from gpuspec.constants.fabrics import fabric, link_key
 from gpuspec.constants.ground import joined as joined_all
 from gpuspec.constants.links import Fabric
+from gpuspec.constants.stored import Interval
 from gpuspec.constants.training import training_ratio_interval
 from gpuspec.formulas.splits import TENSOR, impossible
 from gpuspec.formulas.training import parallel_sizes
@@ -96,7 +97,9 @@ def _tensor(q: NetworksQuestion, network: Model, wiring: Wiring) -> pd.DataFrame
     step, waiting = found[["step_s", "tp_s"]].to_numpy().T
     message = q.seq_len * network.hidden * 2.0
     known = [inside_ground(wiring.gpu, wiring.key, message, int(n)) for n in tp]
-    shares = _shares(step, waiting, message, 1, [g.code for g in known])
+    links: dict[str, ArrayLike] = {"link": wiring.key, "members": tp}
+    links["ground"] = [g.code for g in known]
+    shares = _shares(step, waiting, message, 1, **links)
     return pd.DataFrame(
         {
             "model": network.name,
@@ -112,11 +115,11 @@ def _tensor(q: NetworksQuestion, network: Model, wiring: Wiring) -> pd.DataFrame
 
 
 def _shares(
-    step: np.ndarray, waiting: np.ndarray, message_bytes: float, nodes: int, ground: ArrayLike = 0
+    step: np.ndarray, waiting: np.ndarray, message_bytes: float, nodes: int, **links: ArrayLike
 ) -> dict[str, np.ndarray]:
-    """Return the share of a step that waits, and its 80 % interval."""
+    """Return the share of a step that waits, and its 80 % interval over `links`."""
     rest = step - waiting
-    low, high = collective_interval(waiting, message_bytes, nodes, ground=ground)
+    low, high = collective_interval(waiting, message_bytes, nodes, **links)
     shares = (waiting / step, low / (rest + low), high / (rest + high))
     return dict(zip(SHARES, shares, strict=True))
 
@@ -163,7 +166,8 @@ def _network(
     gpus = counts * q.gpus_per_node
     known = [joined_ground(device, int(n), kind, rate) for n in gpus]
     codes = [g.code for g in known]
-    quick, slow = collective_interval(more, LARGE, counts, ground=codes, network=kind)
+    of = (link_key(device), codes, kind, q.gpus_per_node)
+    quick, slow = collective_interval(more, LARGE, counts, *of)
     efficiency = one / (one + more)
     days = q.tokens / (gpus * q.sequences_per_gpu * q.seq_len) * step / SECONDS_A_DAY
     return pd.DataFrame(
@@ -213,7 +217,9 @@ def _waiting(q: NetworksQuestion, device: Gpu, job: TypicalJob) -> dict[str, obj
     step = float(best["step_s"])
     waits = best[[f"{name}_s" for name in WAITING]].to_numpy(float)
     across = 2 if job.gpus > NODE_GPUS else 1
-    every = _shares(np.array(step), waits.sum(), LARGE, across, known.code)
+    links: dict[str, ArrayLike] = {"link": link_key(device), "ground": known.code}
+    links |= {"network": q.network_kind, "members": min(job.gpus, NODE_GPUS)}
+    every = _shares(np.array(step), waits.sum(), LARGE, across, **links)
     return {
         **row,
         "layout": _layout_words(best),
@@ -276,7 +282,9 @@ def _forms(
         else:
             ratio = float(whole["step_s"] / cards["step_s"])
             chip, links = whole["step_s"] / ideal["step_s"], ideal["step_s"] / cards["step_s"]
-            ends = _form_interval(ratio, cards, card, module)
+            link = link_key(card, path, q.pcie_sockets)
+            waits = collective_interval(_waiting_share(cards), LARGE, 1, link, by.code)
+            ends = _form_interval(ratio, _waiting_share(cards), waits, card, module)
             row |= dict(zip(FORM_FIGURES, (ratio, *ends, float(chip), float(links)), strict=True))
             row |= {"pcie_layout": _layout_words(cards), "sxm_layout": _layout_words(whole)}
             row["reason"] = ""
@@ -284,11 +292,16 @@ def _forms(
     return rows
 
 
-def _form_interval(ratio: float, cards: pd.Series, card: Gpu, module: Gpu) -> tuple[float, float]:
+def _waiting_share(cards: pd.Series) -> float:
+    """Return the share of a step that waits for others."""
+    return sum(float(cards[f"{name}_s"]) for name in WAITING) / float(cards["step_s"])
+
+
+def _form_interval(
+    ratio: float, waiting: float, links: Interval, card: Gpu, module: Gpu
+) -> tuple[float, float]:
     """Join, as independent log errors, the interval of a ratio of GPUs with that of the links."""
     ends = training_ratio_interval(1.0, card.id, module.id)
-    waiting = sum(float(cards[f"{name}_s"]) for name in WAITING) / float(cards["step_s"])
-    links = collective_interval(waiting, LARGE)
     slower = [1 / (1 - waiting + float(seconds)) for seconds in reversed(links)]
     widths = [np.hypot(np.log(float(a)), np.log(b)) for a, b in zip(ends, slower, strict=True)]
     return ratio * float(np.exp(-widths[0])), ratio * float(np.exp(widths[1]))

@@ -165,7 +165,8 @@ class TrainingQuestion(Job, Compared, Networked):
     recompute: RecomputeWords | None = Field(
         None,
         description="What the backward pass repeats: none, selective, operations "
-        "or full, also 'full every 2' or 'full 4 layers' (of a stage); None: what is fastest",
+        "or full, modules such as norm+act or norm+moe, also 'full every 2' or 'full 4 layers' (of "
+        "a stage); None: what is fastest",
     )
     offload: Offload | None = Field(
         None,
@@ -188,7 +189,7 @@ class TrainingQuestion(Job, Compared, Networked):
     def _as_the_framework_can(self) -> Self:
         has = framework_record(self.framework)
         kind = recompute_of(self.recompute, 1)[0] if self.recompute else has.recompute[0]
-        if kind not in has.recompute:
+        if not set(kind.split("+")) <= set(has.recompute):
             valid = f"{has.name} recomputes {', '.join(has.recompute)}"
             raise InputError("recompute", self.recompute, valid)
         if set(self.host_parts or ()) - set(has.offload):

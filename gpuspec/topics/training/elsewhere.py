@@ -9,16 +9,17 @@ from gpuspec.topics.training.ask import TrainingQuestion
 from gpuspec.topics.training.layouts import HOST, UNFIT, beside_sizes, possible_layouts
 from gpuspec.topics.training.rules import TRAINED
 
-SPLITTING = "megatron-core"
-"""The framework that is tried for its tensor and pipeline parallelism."""
+OTHERS = ("megatron-core", "torchtune")
+"""Frameworks that are tried beside the one asked for: that with every split of a model, and that
+with the fewest bytes a parameter; both lend host memory and split a 4-bit base."""
 
 
 @lru_cache(256)
 def tried_sentence(question: TrainingQuestion, device: Gpu, count: int) -> str:
     """Say what was tried beyond the layouts of a job that does not fit, and what would hold it.
 
-    Host memory under the framework itself; tensor and pipeline parallelism under Megatron-Core;
-    adapters on a 16-bit base, then on a 4-bit one that is split over the GPUs.
+    Host memory under the framework itself; the same training under `OTHERS`; adapters on a 16-bit
+    base, then on a 4-bit one that is split over the GPUs, under the framework itself or `OTHERS`.
     """
     has = framework_record(question.framework)
     said = []
@@ -35,23 +36,33 @@ def tried_sentence(question: TrainingQuestion, device: Gpu, count: int) -> str:
 
 def _others(question: TrainingQuestion, device: Gpu, count: int) -> list[str]:
     """Return in words which other ways hold the job; empty words where one does not."""
-    ways = [] if question.framework == SPLITTING else [{"framework": SPLITTING}]
-    trained = list(TRAINED)
-    ways += [{"tuning": t} for t in trained[trained.index(question.tuning) + 1 :]]
-    return [_holding(question, device, count, way) for way in ways]
+    own, trained = framework_record(question.framework).id, list(TRAINED)
+    others, found = [name for name in OTHERS if name != own], []
+    for tuning in trained[trained.index(question.tuning) :]:
+        likely = others if tuning == "full" else others[::-1]
+        tried = likely if tuning == question.tuning else [own, *likely]
+        held = (_holding(question, device, count, name, tuning) for name in tried)
+        found.append(next(filter(None, held), ""))
+    return found
 
 
-def _holding(question: TrainingQuestion, device: Gpu, count: int, way: dict[str, str]) -> str:
+def _holding(
+    question: TrainingQuestion, device: Gpu, count: int, framework: str, tuning: str
+) -> str:
     """Return in words a layout that holds the job in another way; empty where none does."""
-    asked = question.but(**way)
+    own = framework_record(question.framework).id
+    # What one framework cannot be asked for (a recipe of scales, host memory) is left open.
+    open_ = {} if framework == own else {"recompute": None, "offload": None, "fp8_recipe": None}
+    asked = question.but(framework=framework, tuning=tuning, **open_)
     grid, reason = possible_layouts(asked, device, count)
     held = grid[reason == ""]
     if held.empty:
         return ""
     least = held.sort_values(["offload", "memory_bytes"], kind="stable").iloc[0]
     split = [*parallel_sizes(least), *beside_sizes(dict(least))]
-    what = TRAINED[asked.tuning] if "tuning" in way else framework_record(asked.framework).name
-    return f"{what} ({', '.join(split) or 'one GPU'})"
+    new = [TRAINED[tuning]] if tuning != question.tuning else []
+    new += [framework_record(framework).name] if framework != own else []
+    return f"{' under '.join(new)} ({', '.join(split) or 'one GPU'})"
 
 
 def unfit_reason(question: TrainingQuestion, device: Gpu, count: int, reason: str) -> str:

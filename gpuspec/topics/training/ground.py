@@ -9,8 +9,10 @@ import pandas as pd
 from gpuspec.base.units import NODE_GPUS
 from gpuspec.catalog import Gpu, gpu
 from gpuspec.constants.collectives import joined_ground
+from gpuspec.constants.fabrics import BOARD_GPUS, link_key
 from gpuspec.constants.ground import (
     ALONE,
+    KNOWN,
     NONE,
     Ground,
     Reason,
@@ -31,6 +33,11 @@ OF_POWER_LIMITS = "of power limits"
 HELD_BY_POWER = Ground("near", (Reason.of(ALONE, what=OF_POWER_LIMITS),))
 OF_NODES = "with nodes of other than 8 GPUs"
 OTHER_NODES = Ground("far", (Reason.of(NONE, what=OF_NODES),))
+ONE_PROCESSOR = (
+    "all PCIe cards of a node are taken to be on one processor: the notebook networks tells what "
+    "two cost (pcie_sockets)"
+)
+NVSWITCH = "NVSwitch is taken to join the GPUs of a node: boards of four without it are slower"
 
 
 def setting(
@@ -87,9 +94,24 @@ def network_ground(question: TrainingQuestion, device: Gpu, count: int) -> Groun
     known = [joined_ground(device, count, q.network_kind, q.network_gb_s(device))]
     if q.gpus_per_node != NODE_GPUS and count > min(q.gpus_per_node, NODE_GPUS):
         known.append(OTHER_NODES)
+    known.append(wiring_ground(device, count, q.gpus_per_node))
     if q.as_limited(device).tdp_w < device.tdp_w:
         known.append(HELD_BY_POWER)
     return joined(known)
+
+
+def wiring_ground(device: Gpu, count: int, gpus_per_node: int) -> Ground:
+    """Return the ground of wirings that a question of training cannot ask for, with what is taken.
+
+    Several PCIe cards may be on two processors; nodes of up to four SXM modules are mostly boards
+    whose NVLinks join each pair.
+    """
+    inside = min(count, gpus_per_node)
+    if inside > 2 and link_key(device).startswith("pcie"):
+        return Ground("far", (Reason.of(ONE_PROCESSOR),))
+    if device.form_factor == "sxm" and inside > 1 and gpus_per_node <= BOARD_GPUS:
+        return Ground("far" if count > inside else "near", (Reason.of(NVSWITCH),))
+    return KNOWN
 
 
 def layout_ground(question: TrainingQuestion, row: Mapping[str, Any]) -> Ground:

@@ -33,6 +33,8 @@ MICRO = (1, 2, 4, 8)
 ZERO = ("0", "1", "3")
 """Stages of ZeRO that are tried where a framework has them; 0 where it has no 1, which takes less
 memory at the same traffic."""
+WHOLE = ("none", "operations", "full")
+"""Recomputation that is tried where none is asked for: of a layer, not of modules in it."""
 UNFIT = "does not fit"
 LONG_SEQUENCE = 8192
 """Tokens of a GPU's share of a sequence below which context parallelism is not tried."""
@@ -80,7 +82,7 @@ def layout_grid(question: TrainingQuestion, count: int) -> pd.DataFrame:
     experts = tuple(e for e in EXPERT if e <= max(expert_counts(network), default=1))
     stages = tuple(int(z) for z in ZERO if z in has.zero_stages)
     stages = stages[1:] if 1 in stages[1:] else stages
-    again = tuple(kind for kind in has.recompute if kind != "selective")
+    again = tuple(kind for kind in has.recompute if kind in WHOLE)
     said = question.recompute
     again = (recompute_of(said, 1)[0],) if said else again
     shape = _shapes(count, network.layers, contexts, experts, stages, again)
@@ -112,6 +114,9 @@ def _shapes(
     shape = shape[(count % split == 0) & ((shape["pp"] > 1) | (shape["chunked"] == 0))]
     shape = shape[(shape["zero_stage"] < 3) | (shape["pp"] == 1)].reset_index(drop=True)
     shape["dp"] = count // (shape["tp"] * shape["pp"] * shape["cp"])
+    alone = shape["dp"] * shape["cp"] == 1  # one rank has nobody to shard with: one row, stage 0
+    shape = shape[~alone | (shape["zero_stage"] == zero_stages[0])].reset_index(drop=True)
+    shape["zero_stage"] = shape["zero_stage"].where(shape["dp"] * shape["cp"] > 1, 0)
     chunks = np.maximum(layers // shape["pp"], 1)
     shape["interleave"] = np.where(shape["chunked"] == 1, chunks, 1)
     return shape.drop(columns="chunked")

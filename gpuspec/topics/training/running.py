@@ -10,6 +10,7 @@ from gpuspec.base.lazy import pd
 from gpuspec.catalog.arguments import filled
 from gpuspec.catalog.frameworks import framework_record
 from gpuspec.catalog.models import Model
+from gpuspec.formulas.recompute import MODULES
 from gpuspec.formulas.training import parallel_sizes
 from gpuspec.topics.commands import (
     MEASURED,
@@ -94,6 +95,7 @@ def _settings(q: TrainingQuestion, row: Mapping[str, Any], compute: str) -> dict
     nodes = math.ceil(count / q.gpus_per_node)
     offload = str(row["offload"]).split("|")
     share, stage = float(row["recompute_share"]), q.network.layers / sizes["pp"]
+    parts = [MODULES[part] for part in kind.split("+") if part in MODULES]
     chunks, recipe = sizes["pp"] * int(row["interleave"]), q.recipe.id
     every = recipe.startswith("adamw") and not ("8bit" in recipe or "paged" in recipe)
     apart = nodes > 1
@@ -112,8 +114,9 @@ def _settings(q: TrainingQuestion, row: Mapping[str, Any], compute: str) -> dict
         "fp8_recipe": q.scaled_by if compute == "fp8" else None,
         "tuning": q.tuning,
         "optimizer": "adamw" if every else recipe,
-        "zero_stage": zero if sizes["dp"] > 1 else 0,
-        "recompute": kind,
+        "zero_stage": zero,
+        "recompute": "selective" if parts else kind,
+        "recompute_modules": Shell(" ".join(parts)) if parts else None,
         "recompute_method": ("uniform" if share == 1 else "block") if kind == "full" else None,
         "recompute_layers": max(round(share * stage) if share < 1 else 1, 1)
         if kind == "full"
@@ -142,7 +145,9 @@ def _megatron(
         **settings,
         **_dimensions(network),
         "sequence_parallel": settings["tp"] != 1,
-        "zero_1": settings["zero_stage"] != 0,
+        # The host's update is a part of the distributed optimizer, on one rank too.
+        "zero_1": settings["zero_stage"] != 0 or settings["offload_optimizer"],
+        "precision_aware": settings["offload_optimizer"],
         "zero_3": full,
         "fsdp_fusion": full,
         "fsdp_format": "fsdp" if full else None,
@@ -253,7 +258,8 @@ def _measured(q: TrainingQuestion, row: Mapping[str, Any]) -> Command:
     device = next(g for g in q.devices if g.id == row["gpu"])
     nf4 = q.tuning == "qlora"
     said |= {"precision": "nf4" if nf4 else q.computes_in(device), "tuning": q.tuning}
-    names = ("tp", "pp", "cp", "ep", "dp", "micro_batch", "interleave", "zero_stage", "recompute")
+    names = ["tp", "pp", "cp", "ep", "dp", "micro_batch", "interleave", "zero_stage", "recompute"]
+    names += ["offload"] if row["offload"] else []
     said |= {name: row[name] for name in names}
     head, start = row_text(said, ["step_time_s"])
     line = shell("printf", r"%s\n%s,%s\n", head, start, Shell(f'"${STEP}"'))
