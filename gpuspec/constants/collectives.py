@@ -57,7 +57,7 @@ def collective_interval(
         What else one's own measurements are alike by: see `constants.learnt`.
     """
     across = np.where(np.asarray(nodes) > 1, "" if network is None else network, "")
-    levels = {
+    levels: dict[str, Any] = {
         "place": place_of(nodes, message_bytes),
         "wires": wires_of(link, members),
         "known": known_of(np.asarray(ground) == FAR),

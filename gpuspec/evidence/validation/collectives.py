@@ -1,5 +1,7 @@
 """Hold the model of collectives against anybody's measurements."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -75,7 +77,7 @@ def _predicted(rows: pd.DataFrame) -> np.ndarray:
 
 def _compared(rows: pd.DataFrame) -> pd.DataFrame:
     said = ["predicted", "message_bytes", "nodes", "link", "ground", "network_kind"]
-    of = (rows[name] for name in [*said, "gpus_per_node"])
+    of: list[Any] = [rows[name] for name in [*said, "gpus_per_node"]]
     low, high = collective_interval(*of, said=row_levels("collectives", rows))
     return judged(rows.assign(measured=measured_seconds(rows), low=low, high=high))
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -115,7 +115,7 @@ def _tensor(q: NetworksQuestion, network: Model, wiring: Wiring) -> pd.DataFrame
 
 
 def _shares(
-    step: np.ndarray, waiting: np.ndarray, message_bytes: float, nodes: int, **links: ArrayLike
+    step: np.ndarray, waiting: np.ndarray, message_bytes: float, nodes: int, **links: Any
 ) -> dict[str, np.ndarray]:
     """Return the share of a step that waits, and its 80 % interval over `links`."""
     rest = step - waiting
