@@ -78,7 +78,7 @@ def _predicted(rows: pd.DataFrame) -> np.ndarray:
 def _compared(rows: pd.DataFrame) -> pd.DataFrame:
     said = ["predicted", "message_bytes", "nodes", "link", "ground", "network_kind"]
     of: list[Any] = [rows[name] for name in [*said, "gpus_per_node"]]
-    low, high = collective_interval(*of, said=row_levels("collectives", rows))
+    low, high = collective_interval(*of, row_levels("collectives", rows))
     return judged(rows.assign(measured=measured_seconds(rows), low=low, high=high))
 
 
