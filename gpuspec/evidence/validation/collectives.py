@@ -1,7 +1,5 @@
 """Hold the model of collectives against anybody's measurements."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
@@ -77,8 +75,9 @@ def _predicted(rows: pd.DataFrame) -> np.ndarray:
 
 def _compared(rows: pd.DataFrame) -> pd.DataFrame:
     said = ["predicted", "message_bytes", "nodes", "link", "ground", "network_kind"]
-    of: list[Any] = [rows[name] for name in [*said, "gpus_per_node"]]
-    low, high = collective_interval(*of, row_levels("collectives", rows))
+    value, size, nodes, link, ground, network = (rows[name] for name in said)
+    levels, members = row_levels("collectives", rows), rows["gpus_per_node"]
+    low, high = collective_interval(value, size, nodes, link, ground, network, members, levels)
     return judged(rows.assign(measured=measured_seconds(rows), low=low, high=high))
 
 
