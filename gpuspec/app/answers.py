@@ -19,7 +19,7 @@ from gpuspec.decision.plan.words_worth import worth_page
 from gpuspec.decision.scenario import Scenario
 from gpuspec.decision.worth import worth
 from gpuspec.topics.cost.prices import age_warnings
-from gpuspec.views.columns import heading_in, readable
+from gpuspec.views.columns import readable
 from gpuspec.views.display import ShownFigure, ShownTable, figure, table
 from gpuspec.views.language import Words, speaking, translator
 from gpuspec.views.markdown import Markdown
