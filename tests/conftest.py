@@ -13,6 +13,14 @@ from gpuspec.cli import main
 ROOT = Path(__file__).parents[1]
 
 
+@pytest.fixture(autouse=True)
+def _speaks_english():
+    """Let no test leave a language to the next."""
+    yield
+    if known := sys.modules.get("gpuspec.views.language"):
+        known.speak(None)
+
+
 @pytest.fixture
 def command(tmp_path, monkeypatch):
     """Run the command in an empty folder, in this process: its exit code and its two streams."""

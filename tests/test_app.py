@@ -18,7 +18,7 @@ import pytest
 from pypdf import PdfReader
 
 from gpuspec.app import question as asking
-from gpuspec.app.answers import ANSWER, FLIPS, TITLES, parts
+from gpuspec.app.answers import ANSWER, FLIPS, TITLES, flips, parts
 from gpuspec.app.question import Question, field_of, keep_config, read_question, told
 from gpuspec.base import files
 from gpuspec.base.ask import asked
@@ -71,7 +71,8 @@ def test_what_stands_in_the_boxes_at_first_asks_for_that_kind_of_work(kind):
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_the_page_says_what_the_command_says(command, language):
     question, shown = Question(QUICK, language=language), {}
-    parts(question.scenario, language, lambda part: shown.update({part.name: part}))
+    decision = parts(question.scenario, language, lambda part: shown.update({part.name: part}))
+    shown[FLIPS] = flips(decision, language)
     assert set(shown) == {ANSWER, *TITLES}
     assert all(part.whole for part in shown.values())
     words = question.command.split()
@@ -387,9 +388,9 @@ def test_chinese_with_an_own_model_and_what_is_taken_away(page, tmp_path):
     _type(page, "训练 token 数", "许多")
     assert "无效" in _error(page, "训练 token 数")
     _type(page, "训练 token 数", "20亿")
-    _answer(page, "20")
+    _answer(page, "20 亿")
+    page.locator("a[download='gpuspec-errors.csv']").wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    page.get_by_text("表格（CSV）与问题文件").click()
     for name, mark in (("question.yaml", "2000000000"), ("gpuspec-options.csv", "H100")):
         with page.expect_download() as saved:
             page.locator(f"a[download='{name}']").last.click()

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import os
 import signal
 import subprocess
@@ -187,3 +188,21 @@ def test_a_full_disk_is_named(tmp_path):
     assert "chat: " in done.stderr
     assert "cannot be written" in done.stderr
     assert not list((tmp_path / "out").rglob("decisions/*"))
+
+
+def test_watch_names_the_price_that_flips_an_answer(tmp_path, command, monkeypatch):
+    (tmp_path / "q.csv").write_text(
+        'name,model,request-rate,gpus,quotes\nchat,Llama-3.1-8B,2,"A100,H100",mine.csv\n'
+    )
+    prices = "gpu,mode,price\nH100,on-demand,{h100}\nA100,on-demand,1.8\n"
+    (tmp_path / "mine.csv").write_text(prices.format(h100=0.9))
+    words = ("--date", DAY, "--workers", 1)
+    assert command("batch", "q.csv", "-o", "out", *words).returncode == 0
+    assert "0 of 1 answers flipped" in command("watch", "out", *words).stdout
+    (tmp_path / "mine.csv").write_text(prices.format(h100=9))
+    done = command("watch", "out", *words, "--json")
+    flip = json.loads(done.stdout)["flips"][0]
+    assert "H100" in flip["before"]
+    assert "A100" in flip["after"]
+    assert flip["why"] == "h100-sxm-80 on-demand: 0.9 to 9 USD an hour"
+    assert "h100-sxm-80" in (tmp_path / "out" / "changes.csv").read_text()

@@ -15,19 +15,20 @@ import pytest
 ROOT = Path(__file__).parents[1]
 CHROMIUM = next((p for p in map(shutil.which, ("chromium", "google-chrome")) if p), None)
 PANELS = {
-    "00_overview": "FLOP a byte",
-    "01_memory": "concurrency",
-    "02_training": "tokens",
-    "03_serving": "concurrency",
-    "04_hpc": "host share",
-    "05_networks": "sequences per gpu",
-    "06_mig": "load",
-    "07_cost": "used hours share",
-    "08_decision": "concurrency",
-    "09_upgrade": "owned nodes",
-    "10_claims": "GPUs",
-    "11_validation": "missed by",
+    "00_overview": ("FLOP a byte", "200"),
+    "01_memory": ("concurrency", "200"),
+    "02_training": ("tokens", "3e11"),
+    "03_serving": ("concurrency", "200"),
+    "04_hpc": ("host share", "0.33"),
+    "05_networks": ("sequences per gpu", "7"),
+    "06_mig": ("load factor", "1.7"),
+    "07_cost": ("used hours share", "0.37"),
+    "08_decision": ("concurrency", "200"),
+    "09_upgrade": ("owned nodes", "3"),
+    "10_claims": ("GPUs", ""),
+    "11_validation": ("missed by", "0.07"),
 }
+"""A control of each panel, and a number to type into it; a slider where there is none."""
 OPEN = """async path => {
     const open = {path, kernel: window.sharedKernel};
     const opened = await jupyterapp.commands.execute('docmanager:open', open);
@@ -137,12 +138,13 @@ def test_a_control_moves_the_picture(page, name):
     width = picture.bounding_box()["width"]
     assert 400 < width <= panel.bounding_box()["width"] + 1  # drawn whole, not clipped
     before = picture.inner_html()
-    box = panel.locator(".widget-text", has_text=PANELS[name]).locator("input")
-    if box.count():  # a number to type in
-        box.fill("200")
+    label, number = PANELS[name]
+    if number:
+        box = panel.get_by_label(label, exact=True)
+        box.fill(number)
         box.press("Enter")
     else:
-        _pushed(page, panel.locator(".widget-hslider", has_text=PANELS[name]))
+        _pushed(page, panel.locator(".widget-hslider", has_text=label))
     page.wait_for_function(
         "([panel, before]) => panel.querySelector('svg').innerHTML !== before",
         arg=[panel.element_handle(), before],

@@ -1,19 +1,24 @@
 """The story of a Chinese report: what the catalogue must hold, and what a reader finds."""
 
+import base64
 import datetime
 import io
 import re
 from pathlib import Path
 
+import measure_chinese
 import pypandoc
 import pytest
+import shell
 import write_messages
 from pypdf import PdfReader
 
 from gpuspec import report
+from gpuspec.cli import main
 from gpuspec.report import compose
 from gpuspec.report.execute import execute
 from gpuspec.report.story import meaning_in, story_in
+from gpuspec.views import TEXT_IN_PICTURES, language
 from gpuspec.views.columns import heading_in
 from gpuspec.views.language import translator
 
@@ -39,6 +44,95 @@ def test_every_heading_is_translated():
 
 def test_no_entry_of_the_story_is_dead():
     assert write_messages.dead() == []
+
+
+def test_every_sentence_that_code_says_is_translated():
+    assert len(write_messages.said()) > 500
+    assert write_messages.missing(write_messages.said()) == []
+
+
+def test_captions_and_labels_that_code_writes_are_found_by_their_shape():
+    assert len(write_messages.written()) > 60
+    assert write_messages.shapeless(write_messages.written()) == []
+
+
+def test_fields_of_both_languages_agree():
+    said = {m.id: m.string for m in write_messages.catalogue() if m.id and not m.locations}
+    differ = {i: s for i, s in said.items() if write_messages.fields(i) != write_messages.fields(s)}
+    assert differ == {}
+
+
+def test_the_catalogue_is_read_as_babel_reads_it():
+    path = write_messages.CATALOGUE
+    read = {text: said for _, text, said in language._entries(path.read_text("utf-8"))}
+    assert read == {str(m.id): str(m.string) for m in write_messages.catalogue() if m.id}
+
+
+@pytest.mark.parametrize("name", ["overview", "memory"])
+def test_a_notebook_that_speaks_chinese_shows_hardly_any_english(name, monkeypatch):
+    monkeypatch.setenv(TEXT_IN_PICTURES, "1")
+    notebook = report.find(name)
+    with language.speaking("zh"):
+        shown = shell.executed(notebook.node, {})
+    document = compose.compose(shown, notebook, {}, False, "zh", datetime.date(2026, 11, 30))
+    texts = [document.title, document.question, document.body]
+    for table in document.tables:
+        texts += [
+            str(table["caption"]),
+            *table["columns"],
+            *(c for row in table["rows"] for c in row),
+        ]
+    for figure in document.figures:
+        drawn = base64.b64decode(figure["base64"]).decode()
+        texts += [figure["caption"], figure["alt"], *re.findall(r"<text[^>]*>([^<]*)", drawn)]
+    assert measure_chinese.share(texts) < measure_chinese.MOST
+    assert measure_chinese.share([*texts, "Nothing of this has a translation. " * 60]) > 0.05
+
+
+def test_what_is_written_is_found_whole_and_by_its_shape():
+    assert ZH("bought") == "购买"
+    assert ZH("weights alone are 61.4 GiB too large") == "单是权重就超出 61.4 GiB"
+    assert ZH("A100 turns at 153 FLOP per byte; H100 turns at 295 FLOP per byte") == (
+        "A100 的转折点在每字节 153 FLOP; H100 的转折点在每字节 295 FLOP"
+    )
+    assert ZH("my own words") == "my own words"
+    assert ZH("{count} GPUs", count=8) == "8 张 GPU"
+
+
+@pytest.mark.parametrize(
+    ("variables", "spoken"),
+    [
+        ({"LANG": "zh_CN.UTF-8"}, "zh"),
+        ({"LANG": "de_DE.UTF-8"}, "en"),
+        ({"LANG": "zh_CN.UTF-8", "LC_ALL": "C"}, "en"),
+        ({"LANG": "en_US.UTF-8", "GPUSPEC_LANG": "zh"}, "zh"),
+        ({}, "en"),
+    ],
+)
+def test_the_environment_says_which_language_is_spoken(variables, spoken, monkeypatch):
+    for name in language._ENVIRONMENT:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    language.speak(None)
+    assert language.spoken() == spoken
+    with language.speaking("en"):
+        assert language.say("bought") == "bought"
+
+
+@pytest.mark.parametrize("name", sorted(main.commands))
+def test_every_command_refuses_in_chinese_and_has_the_common_options(name, command):
+    done = command(name, "--no-such-option", GPUSPEC_LANG="zh")
+    assert done.returncode == 2
+    assert done.stderr.startswith("gpuspec: 没有选项")
+    assert {"--lang", "--debug"} <= {o for p in main.commands[name].params for o in p.opts}
+
+
+def test_an_option_outranks_the_environment(command):
+    line = ("estimate", "no-such-model-at-all")
+    assert "无效" in command(*line, LANG="zh_CN.UTF-8", GPUSPEC_LANG="").stderr
+    assert "is not valid" in command(*line, "--lang", "en", LANG="zh_CN.UTF-8").stderr
+    assert "无效" in command(*line, "--lang", "zh", GPUSPEC_LANG="en").stderr
 
 
 def test_a_translation_keeps_formulas_code_links_and_emphasis():

@@ -88,3 +88,19 @@ def test_a_damaged_package_is_one_sentence_that_says_what_to_do(tmp_path, packag
     assert done.stderr.startswith("gpuspec: a package is damaged (")
     assert done.stderr.endswith("run make clean and try again\n")
     assert done.stderr.count("\n") == 1
+
+
+def test_lab_opens_copies_that_are_trusted_and_leaves_the_notebooks(tmp_path, monkeypatch):
+    import nbformat
+    from lab import NOTEBOOKS, copied
+    from nbformat.sign import NotebookNotary
+
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "data"))
+    before = {path: path.read_bytes() for path in NOTEBOOKS.glob("*.ipynb")}
+    copied(tmp_path)
+    assert {path.name for path in before} == {path.name for path in tmp_path.glob("*.ipynb")}
+    notary = NotebookNotary()
+    for path in before:
+        node = nbformat.read(tmp_path / path.name, 4)
+        assert notary.check_signature(node), path.name
+    assert all(path.read_bytes() == content for path, content in before.items())

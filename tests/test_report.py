@@ -1,5 +1,6 @@
 """Reports: what a reader finds in the PDF and in the web page, and what happens on the way."""
 
+import base64
 import datetime
 import io
 import json
@@ -483,3 +484,21 @@ def test_a_title_and_a_story_run_nothing(tmp_path):
     assert "javascript:" not in page
     assert "&lt;script&gt;" in page
     assert report.typeset(book.node, book, {}, "pdf", {"date": DAY}).startswith(b"%PDF")
+
+
+def test_a_picture_is_also_a_small_png_where_notebooks_are_stored(monkeypatch):
+    from PIL import Image
+
+    def shown():
+        fig = Figure(figsize=(4, 3))
+        fig.subplots().plot([1, 2, 3])
+        return figure(fig, "A line", "It rises")._repr_mimebundle_()[0]
+
+    assert "image/png" not in shown()
+    monkeypatch.setenv("GPUSPEC_PICTURES_AS_PNG", "1")
+    data = shown()
+    png = base64.b64decode(data["image/png"])
+    with Image.open(io.BytesIO(png)) as image:
+        assert 350 < image.width < 450
+        assert len(image.convert("RGB").getcolors(10_000)) > 3
+    assert len(png) < 10_000

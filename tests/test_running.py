@@ -14,6 +14,10 @@ import yaml
 
 from gpuspec.catalog.arguments import filled
 from gpuspec.catalog.tables import table_rows
+from gpuspec.decision.decide import decide
+from gpuspec.decision.plan.words_running import running_page
+from gpuspec.decision.running import plan_runs
+from gpuspec.decision.scenario import scenario
 from gpuspec.topics.commands import Run, Shell, shell
 from gpuspec.topics.serving import estimates
 from gpuspec.topics.serving.ask import EstimateQuestion
@@ -352,3 +356,20 @@ def test_run_is_asked_by_one_name(command: Command) -> None:
     lines = command("train", "Llama-3.1-8B", "--gpus", "H100", "--counts", "8", "--run").stdout
     assert "torchrun" in lines
     assert "nvidia-smi mig" in command("mig", "example", "--gpus", "A100", "--run").stdout
+
+
+def test_the_report_shows_the_commands_of_the_recommended_plan_in_both_languages():
+    decision = decide(scenario("article-b"), quick=True)
+    pages = [running_page(decision, language).text for language in ("en", "zh")]
+    runs = plan_runs(decision.best)
+    for page in pages:
+        shown = page.replace(" \\\n  ", " ")
+        for run in runs:
+            for command in run.commands:
+                assert (command.command in shown) != ("gpuspec validate" in command.command)
+    assert "# Start a replica (arguments of" in pages[0]
+    assert "# 启动一个副本" in pages[1]
+    assert "No commands" not in pages[1]
+    starts = [line for line in pages[0].splitlines() if "trtllm-serve serve" in line]
+    assert starts
+    assert all(len(line) < 100 and line.endswith(" \\") for line in starts)

@@ -507,7 +507,7 @@ def test_a_panel_follows_the_bytes_to_the_host():
 
     asked = hpc.HpcQuestion.ask(application="weather", gpus="A100,H100", host_bytes=2e9)
     panel = simulation_panel(asked)
-    assert panel.controls["host_gb"].value == 2.0
+    assert float(panel.controls["host_gb"].value) == 2.0
     before = panel.answer[1]["seconds"]
     panel.controls["host_gb"].value = 30.0
     assert (panel.answer[1]["seconds"] > before).all()

@@ -1,6 +1,11 @@
 """Panels of the overview and the validation: what a reader sees when the controls move."""
 
+import base64
+import io
+import re
+
 import numpy as np
+import pandas as pd
 import pytest
 
 import gpuspec
@@ -35,7 +40,35 @@ def test_a_format_that_no_gpu_has_is_said_and_the_picture_stays():
     before = panel.picture.value
     panel.controls["precision"].value = "fp8"
     assert "precision" in panel.message.value
-    assert panel.picture.value == before
+    assert before in panel.picture.value
+    assert "opacity" in panel.picture.value  # what no longer answers is grey
+
+
+def test_a_number_is_free_and_out_of_its_range_it_is_named():
+    panel = roofline_panel([gpuspec.gpu("H100")], "bf16")
+    panel.controls["intensity"].value = 3.7
+    assert "NVIDIA H100 SXM5 80GB 12.4 TFLOP/s" in panel.picture.value
+    panel.controls["intensity"].value = "many"
+    assert "FLOP a byte: &#x27;many&#x27; is not valid" in panel.message.value
+
+
+def test_a_panel_says_what_it_leaves_and_saves_what_it_shows():
+    panel = serving_panel(MemoryQuestion.ask(gpus="H100", isl=1234))
+    assert panel.controls["isl"].value == "1234"
+    said = panel.others.value
+    assert said.startswith("As in the parameters above: ")
+    assert "gpus = h100-sxm-80" in said
+    assert not any(f" {name} = " in said for name in panel.controls)
+    panel.controls["concurrency"].value = "7"
+    code = re.search('base64,([^"]*)', panel.files.value)[1]
+    table = pd.read_csv(io.BytesIO(base64.b64decode(code)))
+    pd.testing.assert_frame_equal(table, _as_read(panel.answer[1]), check_dtype=False)
+
+
+def _as_read(table):
+    """Return a table as a CSV file tells it."""
+    shown = table.reset_index() if table.index.name is not None else table
+    return pd.read_csv(io.StringIO(shown.to_csv(index=False)))
 
 
 def test_only_what_is_missed_by_more_is_left(found):

@@ -1,16 +1,19 @@
-"""List the texts of the story that the Chinese catalogue lacks.
+"""List the texts that the Chinese catalogue lacks.
 
     python tools/write_messages.py [--check]
 
-The story is what a report prints of a notebook's Markdown, the headings of tables' columns, and
-the meanings of parameters. Headings, titles, questions and columns are required to be there.
+Required are titles, questions, headings and columns of the story; what code says (`said`), and what
+it writes with names and numbers in captions and pictures, which is found by its shape (`written`).
+The rest of the story, and the meanings of parameters, are listed.
 """
 
 import ast
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
+from string import Formatter
 
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po
@@ -20,7 +23,11 @@ from gpuspec.report.story import meaning_texts, opening_texts, story_texts
 from gpuspec.views import language
 from gpuspec.views.columns import COLUMNS
 
-CATALOGUE = Path(language.__file__).parent / "locale/zh/LC_MESSAGES/gpuspec.po"
+PACKAGE = Path(language.__file__).parents[1]
+CATALOGUE = PACKAGE / "views/locale/zh/LC_MESSAGES/gpuspec.po"
+SAYS = ("say", "ENGLISH")
+"""What a function that says its first argument is called."""
+WORD = re.compile(r"[a-z]{2,}")
 
 
 def constants(notebook: Notebook) -> set[str]:
@@ -68,6 +75,7 @@ ORIGINS = {
 """What the catalogue's entries say they come from, and the texts that are there."""
 
 
+@cache
 def catalogue() -> Catalog:
     """Return the Chinese catalogue."""
     with CATALOGUE.open("rb") as file:
@@ -76,8 +84,13 @@ def catalogue() -> Catalog:
 
 def missing(texts: Iterable[str]) -> list[str]:
     """Return the texts without a translation, each once, in their order."""
-    known = {str(m.id) for m in catalogue() if m.id and m.string}
+    known = _known()
     return [text for text in dict.fromkeys(texts) if text not in known]
+
+
+@cache
+def _known() -> set[str]:
+    return {str(m.id) for m in catalogue() if m.id and m.string}
 
 
 def required() -> list[str]:
@@ -86,12 +99,91 @@ def required() -> list[str]:
     return opening + app_texts() + [c.heading for c in COLUMNS.values()] + ["low", "high"]
 
 
+def said() -> list[str]:
+    """Return every template that code says, and the tables of sentences of modules of words."""
+    found = [text for path in PACKAGE.rglob("*.py") for text in _said(_tree(path))]
+    words = [path for path in PACKAGE.rglob("words*.py") if path.parent.name != "views"]
+    return found + [text for path in words for text in _tables(_tree(path))]
+
+
+def written() -> list[str]:
+    """Return the captions and labels of pictures that code writes with values in them."""
+    trees = [_tree(path) for path in PACKAGE.rglob("pictures.py")]
+    cells = (c for n in notebooks() for c in n.node.cells if c.cell_type == "code")
+    trees += [ast.parse(cell.source) for cell in cells]
+    return [text for tree in trees for text in _written(tree)]
+
+
+def shapeless(texts: Iterable[str]) -> list[str]:
+    """Return those texts, fields as ``{}``, that no shape of the catalogue finds."""
+    shapes = {
+        bare(str(m.id))
+        for m in catalogue()
+        if language.SHAPE.removeprefix("#. ") in m.auto_comments
+    }
+    return [text for text in dict.fromkeys(texts) if text not in shapes]
+
+
+def bare(template: str) -> str:
+    """Return a template with its fields as ``{}``."""
+    parts = Formatter().parse(template)
+    return "".join(literal + ("" if field is None else "{}") for literal, field, _, _ in parts)
+
+
+def fields(template: str) -> set[str]:
+    """Return the names of a template's fields."""
+    return {field for _, field, _, _ in Formatter().parse(template) if field is not None}
+
+
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text("utf-8"))
+
+
+def _said(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and node.args and _name(node.func) in SAYS:
+            told = [node.args[0]]
+            if isinstance(told[0], ast.IfExp):
+                told = [told[0].body, told[0].orelse]
+            yield from (t.value for t in told if _is_text(t) and WORD.search(t.value))
+
+
+def _name(node: ast.AST) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
+
+
+def _is_text(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
+def _tables(tree: ast.Module) -> Iterator[str]:
+    for statement in tree.body:
+        if isinstance(statement, (ast.Assign, ast.AnnAssign)) and statement.value:
+            inside = list(ast.walk(statement.value))
+            keys = {id(key) for d in inside if isinstance(d, ast.Dict) for key in d.keys}
+            texts = (n.value for n in inside if _is_text(n) and id(n) not in keys)
+            yield from (text for text in texts if " " in text and WORD.search(text))
+
+
+def _written(tree: ast.AST) -> Iterator[str]:
+    calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call) and _name(n.func) in SAYS]
+    apart = {id(part) for call in calls for part in ast.walk(call)}
+    strings = [n for n in ast.walk(tree) if isinstance(n, ast.JoinedStr) and id(n) not in apart]
+    inner = {id(part) for n in strings for part in ast.walk(n) if part is not n}
+    for node in strings:
+        parts = [p.value if isinstance(p, ast.Constant) else "{}" for p in node.values]
+        text = "".join(map(str, parts))
+        if id(node) not in inner and len(WORD.findall(text.replace("{}", " "))) > 1:
+            yield text
+
+
 def dead() -> list[str]:
     """Return the entries of the story whose text is no longer where they say it is."""
-    found = []
+    found, texts = [], {origin: origin_texts() for origin, origin_texts in ORIGINS.items()}
     for message in catalogue():
         origins = [str(path) for path, _ in message.locations]
-        if origins and not any(message.id in ORIGINS[origin]() for origin in origins):
+        if origins and not any(message.id in texts[origin] for origin in origins):
             found.append(str(message.id))
     return found
 
@@ -105,10 +197,14 @@ def main() -> int:
         lacking = missing(texts)
         print(f"{group}: {len(lacking)} of {len(dict.fromkeys(texts))} without a translation")
         print("".join(f"  {text}\n" for text in lacking), end="")
+    for group, texts in {"said": missing(said()), "written": shapeless(written())}.items():
+        print(f"{group}: {len(texts)} without a translation")
+        print("".join(f"  {text}\n" for text in texts), end="")
     gone = dead()
     print(f"entries whose text is gone: {len(gone)}")
     print("".join(f"  {text}\n" for text in gone), end="")
-    return int("--check" in sys.argv and bool(gone or missing(required())))
+    lacking = [*missing(required()), *missing(said()), *shapeless(written())]
+    return int("--check" in sys.argv and bool(gone or lacking))
 
 
 if __name__ == "__main__":

@@ -47,11 +47,23 @@ class Part(NamedTuple):
     tables: tuple[tuple[str, ShownTable], ...] = ()
 
 
-def parts(s: Scenario, language: str, put: Callable[[Part], None]) -> None:
-    """Answer a scenario, and put each part of the page as soon as it is known."""
+def parts(s: Scenario, language: str, put: Callable[[Part], None]) -> Decision:
+    """Answer a scenario, and put each part of the page as soon as it is known; all but what would
+    flip the answer, which takes as long as many answers.
+    """
     decision = decide(s)
     for part in _parts(decision, language):
         put(part)
+    return decision
+
+
+def flips(decision: Decision, language: str) -> Part:
+    """Return what would flip an answer, and what other settings would cost."""
+    if not decision.feasible:
+        finding = words_page.decision_finding(decision, language)
+        return Part(FLIPS, f"<p>{escape(finding)}</p>")
+    settings = _markdown(settings_text(decision, language))
+    return _named(FLIPS, [*_flips(decision, language), settings])
 
 
 def _parts(decision: Decision, language: str) -> Iterator[Part]:
@@ -62,8 +74,7 @@ def _parts(decision: Decision, language: str) -> Iterator[Part]:
         rest = words_page.rest_page(decision, None, language)
         yield Part(ANSWER, _markdown(page) + _markdown(rest))
         yield _named(OPTIONS, [_out(decision, say)])
-        for name in (FLIPS, PRICES):
-            yield Part(name, f"<p>{escape(words_page.decision_finding(decision, language))}</p>")
+        yield Part(PRICES, f"<p>{escape(words_page.decision_finding(decision, language))}</p>")
         yield _named(ERRORS, [_errors(decision, say), _asked(decision, say)])
         return
     page = words_page.answer_page(decision, language)
@@ -79,10 +90,7 @@ def _parts(decision: Decision, language: str) -> Iterator[Part]:
     known = worth(decision)
     yield _named(PRICES, _prices(decision, known, language))
     told = [_markdown(worth_page(decision, known, language))]
-    yield _named(ERRORS, [*told, _errors(decision, say), _asked(decision, say)], whole=False)
-    told.append(_markdown(settings_text(decision, language)))
     yield _named(ERRORS, [*told, _errors(decision, say), _asked(decision, say)])
-    yield _named(FLIPS, _flips(decision, language))
 
 
 Shown = str | ShownTable | None

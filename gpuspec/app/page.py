@@ -5,7 +5,6 @@ import base64
 import os
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterable
 from html import escape
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 
 import ipywidgets as W
 
-from gpuspec.app.answers import ANSWER, PARTS, TITLES, Part, parts
+from gpuspec.app.answers import ANSWER, FLIPS, PARTS, TITLES, Part, flips, parts
 from gpuspec.app.question import (
     COMMON,
     FILE,
@@ -34,6 +33,7 @@ from gpuspec.base.ask import Asked
 from gpuspec.base.errors import InputError
 from gpuspec.base.rows import csv_text
 from gpuspec.catalog import table_rows
+from gpuspec.decision.decide import Decision
 from gpuspec.views.display import ShownTable
 from gpuspec.views.language import languages, translator
 
@@ -117,10 +117,11 @@ class Page:
         self.folder = _folder()
         self.work, self.say = Work(), translator(language)
         self.base: Any = None
-        self.uploads, self.since = 0, 0.0
+        self.uploads = 0
         self.settling = False
         self.tables: dict[str, ShownTable] = {}
         self.html: dict[str, str] = {}
+        self.decision: Decision | None = None
         self.question: Question | None = None
         self.boxes = {name: Box(field) for name, field in fields().items()}
         self.language = W.Dropdown(
@@ -231,6 +232,7 @@ class Page:
         self.load.observe(self._question_brought, names="value")
         self.unload.on_click(lambda _: self._based(None))
         self.pdf.on_click(lambda _: self._report())
+        self.tabs.observe(self._looked_at, names="selected_index")
         self.further.on_click(lambda _: self._all_fields(not self.all))
 
     def _fill(self, values: dict[str, str]) -> None:
@@ -291,7 +293,7 @@ class Page:
         names, known = self.visible, self.boxes
         values = {name: known[name].value for name in names if known[name].value}
         question = Question(values, self.base, self.language.value)
-        self.since = time.monotonic()
+        self.decision = None
         self._greyed(True)
         self.busy.value = self._busy(self.say("Working …"))
         self.work.begin(lambda put: self._answer(question, put), WAIT_S)
@@ -305,8 +307,8 @@ class Page:
             def show(part: Part) -> None:
                 put(lambda: self._show(part))
 
-            parts(question.scenario, question.language, show)
-            put(lambda: self._settled(""))
+            decision = parts(question.scenario, question.language, show)
+            put(lambda: self._decided(decision))
         except InputError as error:
             put(lambda error=error: self._refuse(error))  # type: ignore[misc]
         except TimeoutError:
@@ -316,6 +318,25 @@ class Page:
             text = "This question could not be answered, which is a fault of gpuspec."
             put(lambda: self._settled(self.say(text)))
             raise
+
+    def _decided(self, decision: Decision) -> None:
+        """The answer is there, but for what takes long: that is worked out where it is seen."""
+        self._settled("")
+        self.decision = decision
+        self._looked_at()
+
+    def _looked_at(self, _: object = None) -> None:
+        decision, language = self.decision, self.language.value
+        open_ = list(TITLES)[self.tabs.selected_index or 0]
+        if open_ != FLIPS or decision is None:
+            return
+        self.decision = None
+
+        def run(put: Callable[[Callable[[], None]], None]) -> None:
+            part = flips(decision, language)
+            put(lambda: self._show(part))
+
+        self.work.begin(run)
 
     def _asked(self, question: Question, taken: dict[str, str]) -> None:
         """The question is one: say what counts where boxes are blank."""
@@ -371,17 +392,18 @@ class Page:
             return
         say, asked = self.say, self.question
         found = [_link(FILE, asked.yaml, "text/yaml", say("The question (YAML)"))]
+        if asked.base:
+            loaded = _link(FILE, asked.base_yaml, "text/yaml", say("The loaded question"))
+            found.insert(0, loaded)
         for name, shown in self.tables.items():
             rows = [dict(zip(shown.columns, row, strict=True)) for row in shown.rows]
             text = "\ufeff" + csv_text(shown.columns, rows)
-            found.append(_link(f"gpuspec-{name}.csv", text, "text/csv", shown.caption))
+            file = f"gpuspec-{name}.csv"
+            found.append(_link(file, text, "text/csv", file, shown.caption))
         given = say("The same answer on the command line:")
-        if asked.base:
-            found.insert(0, _link(FILE, asked.base_yaml, "text/yaml", say("The loaded question")))
         lines = f"<p>{escape(given)}</p><pre tabindex='0'>{escape(asked.command)}</pre>"
         head = escape(say("Tables (CSV) and the question"))
-        items = "".join(f"<li>{link}</li>" for link in found)
-        self.links.value = f"{lines}<details><summary>{head}</summary><ul>{items}</ul></details>"
+        self.links.value = f"{lines}<p>{head}{say(': ')}{' · '.join(found)}</p>"
 
     def _report(self) -> None:
         if self.question is None or self.pdf.disabled:
@@ -420,12 +442,14 @@ def _headed(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _link(name: str, content: str | bytes, kind: str, label: str) -> str:
+def _link(name: str, content: str | bytes, kind: str, label: str, about: str = "") -> str:
     """Return a link that saves a file; the page itself holds its content."""
     data = content.encode() if isinstance(content, str) else content
     code = base64.b64encode(data).decode()
-    of = escape(name, quote=True)
-    return f'<a download="{of}" href="data:{kind};base64,{code}">{escape(label)}</a>'
+    of, title = escape(name, quote=True), escape(about, quote=True)
+    return (
+        f'<a download="{of}" title="{title}" href="data:{kind};base64,{code}">{escape(label)}</a>'
+    )
 
 
 def _folder() -> Path:

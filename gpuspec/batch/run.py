@@ -58,6 +58,8 @@ class Told:
     left_s: float | None
     """Time left; None where nothing is done yet."""
     failed: int
+    seconds: float
+    """What the one that was done last took."""
 
 
 @dataclass(frozen=True)
@@ -170,7 +172,7 @@ class _Progress:
         self.took[kind].append(done.seconds)
         if self.tell:
             count = self.total - sum(self.left.values())
-            self.tell(Told(count, self.total, self._left_s(), self.failed))
+            self.tell(Told(count, self.total, self._left_s(), self.failed, done.seconds))
 
     def _left_s(self) -> float:
         """Return the time left: the mean of each kind, at the pace of the crew so far."""

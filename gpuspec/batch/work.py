@@ -83,3 +83,22 @@ def reported(order: Order) -> None:
             "decision", values, Path("report.pdf"), language=order.language, date=order.day
         ).read_bytes()
     Store(order.output).write(f"reports/{order.key}.pdf", made)
+
+
+def decided_at(order: Order, old: tuple[tuple[str, str, float], ...]) -> str:
+    """Return the plan of a question, in words, at other prices: GPU, mode, USD."""
+    from gpuspec.batch.watch import plan_of
+    from gpuspec.decision.decide import decide
+    from gpuspec.decision.plan.record import answer_record
+    from gpuspec.decision.scenario.questions import scenario_quotes
+    from gpuspec.topics.cost.prices import Quote
+
+    with order.begun() as given:
+        scenario = stated(given)
+        other = {(gpu, mode) for gpu, mode, _ in old}
+        quotes = [q for q in scenario_quotes(scenario.prices) if (q.gpu, q.paid) not in other]
+        named = {"own": "own-gpu"}
+        quotes += [Quote.of({"gpu": g, "mode": named.get(m, m), "price": usd}) for g, m, usd in old]
+        rows = tuple(quote.model_dump(exclude_none=True) for quote in quotes)
+        prices = scenario.prices.model_copy(update={"file": "", "quotes": rows})
+        return plan_of(answer_record(decide(scenario.model_copy(update={"prices": prices}))))

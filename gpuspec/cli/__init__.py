@@ -6,7 +6,7 @@ Modules that take long to import are imported where they are used, so that help 
 from gpuspec.base.damage import whole
 
 with whole():
-    from gpuspec.cli import answers, batches, decisions, interview, measuring, reports, tables
+    from gpuspec.cli import answers, batches, data, decisions, interview, measuring, reports, tables
     from gpuspec.cli.common import main
 
 __all__ = ["main"]

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from gpuspec.base.errors import InputError
 from gpuspec.cli.asking import asking
-from gpuspec.cli.common import echo, echo_json, echo_runs, json_option, print_table, run_option
+from gpuspec.cli.common import echo_json, echo_runs, json_option, print_table, run_option, tell
 from gpuspec.views.columns import amount, headings
 from gpuspec.views.words import counted, days_with_interval, ground_sentence, grounds_sentence
 
@@ -58,7 +58,7 @@ def model_(question: "ModelQuestion", as_json: bool) -> None:
     )
     told = len(question.network.warnings)  # on stderr already
     for sentence in filter(None, (*found["warnings"][told:], found["notes"])):
-        echo(f"\nnote: {sentence}")
+        tell(f"\nnote: {sentence}")
 
 
 @asking("estimate", first="model", needed=True)
@@ -96,20 +96,20 @@ def estimate(question: "EstimateQuestion", as_json: bool, as_run: bool) -> None:
     if as_run:
         echo_runs(runs)
         return
-    echo(f"{said.load_sentence(q)}\n{said.formats_sentence(q)} {said.software_sentence(q)}\n")
+    tell(f"{said.load_sentence(q)}\n{said.formats_sentence(q)} {said.software_sentence(q)}\n")
     if len(rows) == 1:
         _tell_estimate(rows[0])
     else:
         _tell_estimates(rows)
     for row in rows:
         if row.get("waiting"):
-            echo(_waiting(row))
+            tell(_waiting(row))
     apart = [row for row in rows if row.get("apart")]
     for row in apart:
         kept = row["gpus"] if row.get("keeps_limits") else 0
-        echo(said.apart_sentence(f"{row['gpu']} in {row['weights']}", kept, row["apart"]))
+        tell(said.apart_sentence(f"{row['gpu']} in {row['weights']}", kept, row["apart"]))
     if apart:
-        echo(said.apart_caution())
+        tell(said.apart_caution())
 
 
 def _waiting(row: dict[str, Any]) -> str:
@@ -163,7 +163,7 @@ def _tell_estimates(found: list[dict[str, Any]]) -> None:
     heads = [*first, "Tokens/s (80 %)", "In flight", "Cache tokens of a replica", largest]
     print_table([*heads, *headings("ground"), "Limits; bound by"], rows)
     told = {f"{row['gpu']}, {row['weights']}": row["ground"] for row in found if "ground" in row}
-    echo("\n" + grounds_sentence({of: (g["level"], g["reasons"]) for of, g in told.items()}))
+    tell("\n" + grounds_sentence({of: (g["level"], g["reasons"]) for of, g in told.items()}))
 
 
 def _few(count: float) -> str:
@@ -196,16 +196,16 @@ def _tell_estimate(answer: dict[str, Any]) -> None:
     print_table(["", *headings("estimated", "estimated_low"), "high (80 %)"], rows)
     each = "each replica with " if answer["replicas"] > 1 else ""
     most = answer["max_concurrency"]
-    echo(
+    tell(
         f"\n{answer['gpus']} x {answer['gpu']}, {_layout(answer)}: {each}"
         f"{_few(answer['load'])} requests in flight; memory holds {most:,.0f}; "
         + ("the limits are kept" if answer["keeps_limits"] else "a limit is not kept")
     )
     if "cache_tokens" in answer:
         used, whole = answer["cache_tokens_used"], answer["cache_tokens"]
-        echo(f"cache: {used:,.0f} of {whole:,.0f} tokens ({used / whole:.0%})")
+        tell(f"cache: {used:,.0f} of {whole:,.0f} tokens ({used / whole:.0%})")
     if "concurrency_within" in answer:
-        echo(_largest(answer))
+        tell(_largest(answer))
     if "arrivals" in answer:
         _tell_arrivals(answer["arrivals"])
     if "separate" in answer:
@@ -214,26 +214,26 @@ def _tell_estimate(answer: dict[str, Any]) -> None:
     shares = sorted(answer["parts"].items(), key=lambda part: -part[1])
     told = ", ".join(f"{name} {seconds / total:.0%}" for name, seconds in shares)
     step = "a batch" if "sequences_s" in answer else "a token step"
-    echo(f"{step} is bound by {answer['bound']}: {told}")
+    tell(f"{step} is bound by {answer['bound']}: {told}")
     if "ground" in answer:
-        echo(ground_sentence(**answer["ground"]))
+        tell(ground_sentence(**answer["ground"]))
 
 
 def _tell_separate(sides: dict[str, Any], same: dict[str, Any]) -> None:
     times = [sides[f"{name}_s"] * 1e3 for name in ("queue", "prefill", "transfer")]
-    echo(
+    tell(
         f"{sides['prefill_gpus']} GPUs read prompts ({sides['prefill_busy']:.0%} busy), "
         f"{sides['decode_gpus']} write {sides['decoding']:,.0f} answers; a prompt waits "
         f"{times[0]:,.0f} ms, is read in {times[1]:,.0f} ms, and its cache of "
         f"{sides['transfer_bytes'] / 1e6:,.0f} MB adds {times[2]:,.1f} ms"
     )
     most = ", ".join(f"{side} {rate:,.1f}" for side, rate in sides["requests_s_most"].items())
-    echo(
+    tell(
         f"requests/s of each side at most: {most}; one decode GPU at this load needs "
         f"{sides['prefill_gpus_per_decode_gpu']:.2f} prefill GPUs"
     )
     copies = counted(same["replicas"], "replica")
-    echo(f"as many GPUs that read and write, {copies}: {_tell_same(same)}")
+    tell(f"as many GPUs that read and write, {copies}: {_tell_same(same)}")
 
 
 def _tell_same(same: dict[str, float]) -> str:
@@ -258,12 +258,12 @@ def _largest(answer: dict[str, Any]) -> str:
 
 def _tell_arrivals(seen: dict[str, float]) -> None:
     if seen["utilisation"] >= 1:
-        echo(f"the rate is {seen['utilisation']:.2f} times what the replica can sustain")
+        tell(f"the rate is {seen['utilisation']:.2f} times what the replica can sustain")
         return
     for name in ("ttft", "tpot"):
         times = ", ".join(f"p{p} {seen[f'{name}_p{p}_s'] * 1e3:,.0f}" for p in (50, 95, 99))
-        echo(f"{name.upper()} at that rate, ms: {times}")
-    echo(f"{seen['in_flight']:,.1f} in flight; {seen['utilisation']:.0%} of what is possible")
+        tell(f"{name.upper()} at that rate, ms: {times}")
+    tell(f"{seen['in_flight']:,.1f} in flight; {seen['utilisation']:.0%} of what is possible")
 
 
 @asking("images", first="image_model", needed=True)
@@ -287,7 +287,7 @@ def images(question: "ImagesQuestion", as_json: bool) -> None:
     heads = headings("gpu", "precision", "image_s", "images_s", "images_s_low")
     print_table([*heads, "high (80 %)"], rows)
     grounds = zip(table["gpu"], table["ground"], strict=True)
-    echo("\n" + grounds_sentence({g: (of["level"], of["reasons"]) for g, of in grounds}))
+    tell("\n" + grounds_sentence({g: (of["level"], of["reasons"]) for g, of in grounds}))
 
 
 @asking("training", first="model", needed=True)
@@ -315,8 +315,8 @@ def train(question: "TrainingQuestion", as_json: bool, as_run: bool) -> None:
         echo_runs(started)
         return
     _tell_runs(runs)
-    echo("\n" + deadline_finding(question, answer))
-    echo(runs_ground(answer))
+    tell("\n" + deadline_finding(question, answer))
+    tell(runs_ground(answer))
 
 
 def _tell_runs(runs: "pd.DataFrame") -> None:
@@ -354,9 +354,9 @@ def posttrain(question: "PostTrainingQuestion", as_json: bool) -> None:
         return
     _tell_steps(runs)
     answer = deadline_table(question, runs)
-    echo("\n" + run_finding(question, answer))
-    echo(run_sentences(question, answer))
-    echo(errors_sentence())
+    tell("\n" + run_finding(question, answer))
+    tell(run_sentences(question, answer))
+    tell(errors_sentence())
 
 
 def _tell_steps(runs: "pd.DataFrame") -> None:
@@ -396,7 +396,7 @@ def mig_(question: "MigQuestion", as_json: bool, as_run: bool) -> None:
     found = pack(question, options)
     ground = packing_ground(found, options)
     if as_run and not as_json:
-        echo("\n".join(tables.commands(found)))
+        tell("\n".join(tables.commands(found)))
         return
     if as_json:
         names = ("gpus", "usd_per_hour", "gap", "unplaced")
@@ -409,13 +409,13 @@ def mig_(question: "MigQuestion", as_json: bool, as_run: bool) -> None:
         for row in tables.headroom_table(found, options).to_dict("records")
     ]
     print_table(headings("tenant", "load", "usd_per_hour", "place"), rows)
-    echo("\n" + packing_finding(question, found))
+    tell("\n" + packing_finding(question, found))
     if len(found.placements):
-        echo(ground_sentence(**ground.told()))
+        tell(ground_sentence(**ground.told()))
     for tenant in found.unplaced:
         reasons = options.loc[options["tenant"] == tenant, "reason"]
-        echo(f"no place for {tenant}: {reasons.iloc[-1]}")
-    echo("\n" + "\n".join(tables.commands(found)))
+        tell(f"no place for {tenant}: {reasons.iloc[-1]}")
+    tell("\n" + "\n".join(tables.commands(found)))
 
 
 @asking("cost", first="gpus")
@@ -443,7 +443,7 @@ def prices(question: "CostQuestion", as_json: bool) -> None:
     rows += [[row["gpu"], row["way"], *[""] * 6] for row in bare.to_dict("records")]
     first, last = headings("gpu", "way", "low"), headings("high", "as_of", "grade", "note")
     print_table([*first, f"{question.currency} a used hour", *last], rows)
-    echo(f"\nPrices of {question.day}. {age_sentences(question)}\n{services_sentence(question)}")
+    tell(f"\nPrices of {question.day}. {age_sentences(question)}\n{services_sentence(question)}")
 
 
 @asking("api", first="model", needed=True)
@@ -463,7 +463,7 @@ def api(question: "ApiQuestion", as_json: bool) -> None:
     if as_json:
         echo_json(found)
         return
-    echo(f"{load_sentence(question)}\n")
+    tell(f"{load_sentence(question)}\n")
     rows = [
         [r["provider"], r["product"], f"{r['input_mtok']:g}", f"{r['output_mtok']:g}",
          f"{r['month_usd']:,.2f}", r["as_of"], r["grade"]]
@@ -476,10 +476,10 @@ def api(question: "ApiQuestion", as_json: bool) -> None:
          f"{r['carries_requests_month']:,.0f}", "yes" if r["keeps_limits"] else "no"]
         for r in found["fleets"].to_dict("records")
     ]  # fmt: skip
-    echo()
+    tell()
     heads = headings("gpu", "weight", "gpus", "hourly_month_usd", "carries_requests_month")
     print_table([*heads, *headings("keeps_limits")], rows)
-    echo("\n" + api_sentences(found))
+    tell("\n" + api_sentences(found))
 
 
 def _money(value: float) -> str:

@@ -10,8 +10,9 @@ import click
 
 from gpuspec.base.errors import InputError
 from gpuspec.base.units import MIB
-from gpuspec.cli.common import echo, echo_json, json_option, main, stop
+from gpuspec.cli.common import echo, echo_json, json_option, main, print_table, stop
 from gpuspec.cli.reports import day_of_run
+from gpuspec.views.columns import headings
 
 if TYPE_CHECKING:
     from gpuspec.batch.run import Told
@@ -144,3 +145,42 @@ def _stopping(line: _Line) -> Iterator[None]:
 def _finished(line: _Line) -> str:
     done = line.last.done - line.last.failed if line.last else 0
     return f"{done:,} answers were finished and stay; the same command goes on from there"
+
+
+@main.command()
+@click.argument("out")
+@click.option(
+    "--date", metavar="YYYY-MM-DD", help="Day of the run; else SOURCE_DATE_EPOCH or today."
+)
+@click.option("-w", "--workers", default=0, help="Processes at a time; one a core unless given.")
+@click.option("--scheduler", default="", metavar="ADDRESS", help="Scheduler of Dask, tcp://...")
+@click.option("--timeout", default=600.0, show_default=True, help="Seconds for an answer.")
+@json_option
+def watch(
+    out: str, date: str | None, workers: int, scheduler: str, timeout: float, as_json: bool
+) -> None:
+    """Answer the questions of OUT again where it is stale, and say whose answer changed, and why.
+
+    \b
+    gpuspec watch answers
+    It compares with the run before that had other answers; OUT/changes.csv keeps the table.
+    """
+    from gpuspec.batch.watch import last_batch
+    from gpuspec.batch.watch import watch as watched
+
+    if not 0 < timeout <= 1e6:
+        raise InputError("timeout", timeout, "give seconds above 0")
+    how = {"day": day_of_run(date), "workers": workers, "scheduler": scheduler}
+    wanted, line = last_batch(out, **how, timeout_s=timeout), _Line(as_json)
+    with _stopping(line):
+        found = watched(wanted, line.tell)
+    line.end()
+    if as_json:
+        echo_json({"compared": found.compared, "flips": [f._asdict() for f in found.flips]})
+    else:
+        echo(f"{len(found.flips):,} of {found.compared:,} answers flipped")
+        rows = [[_plain(f.name), f.before, f.after, f.why] for f in found.flips]
+        if rows:
+            echo()
+            print_table(headings("name", "before", "after", "because"), rows)
+    _end(found.ran.failed)

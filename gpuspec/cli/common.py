@@ -14,6 +14,7 @@ from gpuspec import __version__
 from gpuspec.base.aligned import aligned, columns_of
 from gpuspec.base.damage import DAMAGE, damage
 from gpuspec.base.errors import InputError, brief, close_matches
+from gpuspec.constants.learnt import VARIABLE, forget_use, opened, used_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,6 +37,8 @@ run_option = click.option(
     "--run", "as_run", is_flag=True, help="Print the commands that run it; with --json beside it."
 )
 _DEBUG = "gpuspec.debug"
+DATA = ("quotes",)
+"""Commands whose output is a table for another program: sentences go to stderr."""
 
 
 def _keep_debug(ctx: click.Context, _: click.Parameter, value: bool) -> None:
@@ -50,6 +53,32 @@ def _debug_option() -> click.Option:
         expose_value=False,
         callback=_keep_debug,
         help="Show the traceback of a failure.",
+    )
+
+
+def _use_calibration(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
+    """Let this command, and the processes that it starts, use what was learnt."""
+    if value is None:
+        return
+    before = os.environ.get(VARIABLE)
+
+    def restore() -> None:
+        os.environ.pop(VARIABLE, None)
+        if before is not None:
+            os.environ[VARIABLE] = before
+
+    ctx.call_on_close(restore)
+    os.environ[VARIABLE] = os.path.abspath(value)
+
+
+def _calibration_option() -> click.Option:
+    return click.Option(
+        ["--calibration"],
+        metavar="DIR",
+        is_eager=True,
+        expose_value=False,
+        callback=_use_calibration,
+        help=f"Use what gpuspec learn made of your measurements; else {VARIABLE}.",
     )
 
 
@@ -71,11 +100,35 @@ def _lang_option() -> click.Option:
 
 
 class Command(click.Command):
-    """A command with ``--lang``, ``--debug`` and the exit codes below its help."""
+    """A command with ``--lang``, ``--calibration``, ``--debug`` and exit codes below its help."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"epilog": EXIT_CODES, **kwargs})
-        self.params += [_lang_option(), _debug_option()]
+        self.params += [_lang_option(), _calibration_option(), _debug_option()]
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; then say how many own measurements stand behind what it printed."""
+        forget_use()
+        if folder := os.environ.get(VARIABLE):
+            opened(folder)  # one that cannot be used is refused before the work is done
+        answered = super().invoke(ctx)
+        if said := calibrated():
+            as_data = any(ctx.params.get(name) for name in ("as_json", "as_run", "as_csv"))
+            if not ctx.params.get("as_json"):
+                click.echo(f"{'' if as_data else chr(10)}{said}", err=as_data or self.name in DATA)
+        return answered
+
+
+def calibrated() -> str:
+    """Say how many own measurements stand behind what was computed; empty where none does."""
+    count = used_rows()
+    if not count:
+        return ""
+    from gpuspec.views.language import say
+
+    if count == 1:
+        return say("Calibrated with one measurement of yours.")
+    return say("Calibrated with {count} measurements of yours.", count=count)
 
 
 class _Commands(click.Group):
@@ -145,7 +198,7 @@ def _fail(error: Exception, debug: bool) -> NoReturn:
 
 def stop(message: str, code: int) -> NoReturn:
     """End with one sentence on stderr."""
-    click.echo(f"gpuspec: {message}", err=True)
+    click.echo(f"gpuspec: {_told(message)}", err=True)
     sys.exit(code)
 
 
@@ -161,6 +214,21 @@ def pairs(params: tuple[str, ...]) -> dict[str, str]:
             raise InputError("--param", text, f"{name} was given before; give it once")
         found[name] = value
     return found
+
+
+def _told(text: str) -> str:
+    """Return a text in the language that is spoken, line by line."""
+    from gpuspec.views.language import say, spoken
+    from gpuspec.views.punctuation import punctuated
+
+    if spoken() == "en":
+        return text
+    return "\n".join(punctuated(say(line)) for line in text.split("\n"))
+
+
+def tell(text: str = "") -> None:
+    """Print sentences in the language that is spoken."""
+    echo(_told(text))
 
 
 def echo(text: object = "") -> None:
@@ -179,14 +247,15 @@ def echo(text: object = "") -> None:
 def tell_doubts(*doubts: str) -> None:
     """Say on stderr what is not surely understood of what was asked."""
     for sentence in filter(None, doubts):
-        click.echo(f"gpuspec: note: {sentence}", err=True)
+        click.echo("gpuspec: " + _told(f"note: {sentence}"), err=True)
 
 
 def echo_json(answer: Mapping[str, object]) -> None:
     """Print an answer for programs."""
     from gpuspec.base.json import answer_json
 
-    echo(answer_json(answer))
+    own = {"calibrated_with": used_rows()} if used_rows() else {}
+    echo(answer_json({**answer, **own}))
 
 
 def echo_runs(runs: "Sequence[Run]") -> None:
@@ -201,9 +270,14 @@ def _drop_stdout() -> None:
 
 def print_table(headers: list[str], rows: Sequence[Sequence[object]]) -> None:
     """Print aligned columns; the last wraps at the width of a terminal, and runs on in a pipe."""
+    from gpuspec.views.columns import heading_in
+    from gpuspec.views.language import say
+
     texts = [["" if value is None else str(value) for value in row] for row in rows]
     columns = list(zip(*texts, strict=True))
     sides = ["right" if all(map(_NUMBER.fullmatch, column)) else "left" for column in columns]
+    texts = [[_told(text) for text in row] for row in texts]
+    columns = list(zip(*texts, strict=True))
     if sys.stdout is not None and sys.stdout.isatty() and rows:
         import shutil
         import textwrap
@@ -213,7 +287,7 @@ def print_table(headers: list[str], rows: Sequence[Sequence[object]]) -> None:
         for row in texts:
             wide = columns_of(row[-1]) > len(row[-1])
             row[-1] = "\n".join(textwrap.wrap(row[-1], room // 2 if wide else room))
-    echo(aligned(headers, texts, sides))
+    echo(aligned([_told(heading_in(head, say)) for head in headers], texts, sides))
 
 
 def cells(frame: "pd.DataFrame") -> list[list[object]]:

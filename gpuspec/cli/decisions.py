@@ -15,6 +15,7 @@ from gpuspec.cli.common import (
     pairs,
     print_table,
     run_option,
+    tell,
 )
 from gpuspec.views.columns import headings
 
@@ -62,6 +63,7 @@ def plan(
 
 def answered(scenario: "Scenario", lang: str, as_json: bool, as_run: bool = False) -> None:
     """Print what to buy or rent for a scenario."""
+    from gpuspec.base.spread import aside
     from gpuspec.decision.decide import decide
     from gpuspec.decision.plan.breakeven import break_evens
     from gpuspec.decision.plan.record import plan_record
@@ -82,15 +84,16 @@ def answered(scenario: "Scenario", lang: str, as_json: bool, as_run: bool = Fals
         more = {"run": [run.told() for run in plan_runs(decision.best)]} if as_run else {}
         echo_json(plan_record(decision) | more)
         return
+    taken = aside(lambda: settings_text(decision, lang, ("spare replicas",)).text)
     evens = break_evens(decision)
-    echo(f"{decision.scenario.name}\n\n{answer_page(decision, lang).text}\n")
+    tell(f"{decision.scenario.name}\n\n{answer_page(decision, lang).text}\n")
     rows = works_table(decision, lang).reset_index().astype(str)
     print_table(list(rows.columns), rows.to_numpy().tolist())
-    echo(f"\n{rest_page(decision, evens, lang).text}")
+    tell(f"\n{rest_page(decision, evens, lang).text}")
     if known := worth_page(decision, worth(decision), lang).text:
-        echo(f"\n{known}")
-    if taken := settings_text(decision, lang, ("spare replicas",)).text:
-        echo(f"\n{taken}")
+        tell(f"\n{known}")
+    if said := taken():
+        tell(f"\n{said}")
 
 
 @asking("most", first="scenario", instead=lambda record, given: record.begins(given))
@@ -113,9 +116,9 @@ def most(question: "MostQuestion", params: tuple[str, ...], as_json: bool) -> No
     if as_json:
         echo_json(most_record(found))
     else:
-        echo(f"{found.asked.name}\n\n{most_text(found, question.language)}")
+        tell(f"{found.asked.name}\n\n{most_text(found, question.language)}")
         if taken := assumed_text(found.asked, found.decision, question.language):
-            echo(f"\n{taken.text}")
+            tell(f"\n{taken.text}")
     if not found.holds:
         sys.exit(UNANSWERED)
 
@@ -169,8 +172,8 @@ def nothing(decision: "Decision", language: str, as_json: bool) -> NoReturn:
     if as_json:
         echo_json(answer_record(decision))
     else:
-        echo(f"{decision.scenario.name}\n\n{answer_page(decision, language).text}\n")
-        echo(rest_page(decision, None, language).text)
+        tell(f"{decision.scenario.name}\n\n{answer_page(decision, language).text}\n")
+        tell(rest_page(decision, None, language).text)
     sys.exit(UNANSWERED)
 
 
@@ -212,4 +215,4 @@ def upgrade(question: "UpgradeQuestion", as_json: bool) -> None:
     said.append(question.stated.doubts)
     if taken := assumed_text(question.stated, decision, question.language):
         said.append(taken.text)
-    echo("\n" + "\n".join(line for line in said if line))
+    tell("\n" + "\n".join(line for line in said if line))

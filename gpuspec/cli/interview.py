@@ -84,21 +84,19 @@ def ask(save_as: str | None, as_json: bool) -> None:
 
 @main.command()
 @click.argument("kind", metavar="training|inference|images|hpc|tenants")
-@click.option(
-    "--language", "--lang", "language", default="en", metavar="en|zh", help="Of the meanings."
-)
 @json_option
-def template(kind: str, language: str, as_json: bool) -> None:
+def template(kind: str, as_json: bool) -> None:
     """Print a scenario of a KIND of work, with every field and what it means.
 
     \b
     gpuspec template inference > mine.yaml
-    gpuspec template training --language zh
+    gpuspec template training --lang zh
     gpuspec plan mine.yaml
     """
     from gpuspec.decision.scenario.template import template as text_of
+    from gpuspec.views.language import spoken
 
-    text = text_of(kind, language.strip().lower())
+    text = text_of(kind, spoken())
     if as_json:
         echo_json({"kind": kind.strip().lower(), "yaml": text})
         return

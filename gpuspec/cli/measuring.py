@@ -103,3 +103,35 @@ def _tell(told: dict[str, Any]) -> None:
         )
     more = ", once the rest is filled in" if told["missing"] else ""
     echo(f"next: gpuspec validate {told['table']} --kind {told['kind']}{more}")
+
+
+@main.command()
+@click.argument("tables", nargs=-1, required=True)
+@click.option("-o", "--output", metavar="DIR", required=True, help="Folder to write.")
+@click.option("--add", is_flag=True, help="Learn from the tables that the folder holds as well.")
+@json_option
+def learn(tables: tuple[str, ...], output: str, add: bool, as_json: bool) -> None:
+    """Let estimates follow your own measurements: TABLES as validate reads them.
+
+    \b
+    gpuspec learn mine.csv -o my-calibration/
+    gpuspec estimate Llama-3.1-70B --gpus H100 --calibration my-calibration/
+    export GPUSPEC_CALIBRATION=my-calibration/
+    Few rows move an estimate a little, many rows alike move it all the way: docs/learning.md.
+    """
+    from gpuspec.evidence.learning import learn as learnt
+
+    found = learnt(tables, output, add)
+    if as_json:
+        echo_json({"calibration": output, "topics": [one._asdict() for one in found]})
+        return
+    for one in found:
+        left = f"; {counted(one.skipped, 'row')} left out (gpuspec validate says why)"
+        echo(f"{one.topic}: {counted(one.rows, 'figure')} of yours{left * bool(one.skipped)}")
+        if one.rows > 1:
+            echo(
+                f"  median error {one.before:.1%} as estimated, {one.after:.1%} once learnt from "
+                f"your other rows; {one.inside:.0%} of them in their 80 % interval"
+            )
+        echo(f"  at settings of yours the interval is {1 - one.width:.0%} narrower")
+    echo(f"next: gpuspec estimate ... --calibration {output}")

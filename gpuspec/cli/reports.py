@@ -18,6 +18,7 @@ from gpuspec.cli.common import (
     pairs,
     print_table,
     stop,
+    tell,
 )
 from gpuspec.views.columns import headings
 
@@ -112,7 +113,7 @@ def reports(
     if as_json:
         echo_json({"reports": found, "seconds": seconds})
     else:
-        echo(f"{len(found) - len(failed)} of {len(found)} reports in {seconds:.1f} s")
+        tell(f"{len(found) - len(failed)} of {len(found)} reports in {seconds:.1f} s")
     for outcome in failed:
         click.echo(f"gpuspec: {outcome.name}: {outcome.error}", err=True)
     if failed:
@@ -127,13 +128,13 @@ def _build_many(
 
     from gpuspec.report import Stopped, build_all
 
-    def tell(outcome: "Outcome", done: int, total: int) -> None:
+    def told(outcome: "Outcome", done: int, total: int) -> None:
         said = "failed" if outcome.error else f"{outcome.seconds:.1f} s"
         click.echo(f"[{done}/{total}] {outcome.path}: {said}", err=True)
 
     start = time.perf_counter()
     try:
-        found = build_all(names, output, kind, jobs, tell=tell)
+        found = build_all(names, output, kind, jobs, tell=told)
     except Stopped as stopped:
         written = ", ".join(str(path) for path in stopped.written)
         stop(f"stopped; written: {written}" if written else "stopped; nothing was written", 130)

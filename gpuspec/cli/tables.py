@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gpuspec.cli.asking import asking
-from gpuspec.cli.common import cells, echo, echo_json, json_option, main, print_table
+from gpuspec.cli.common import cells, echo, echo_json, json_option, main, print_table, tell
 from gpuspec.questions import QUESTIONS, record_of
 from gpuspec.views.columns import headings
 
@@ -95,16 +95,16 @@ def _tell_validation(figures: dict[str, Any]) -> None:
                 rows.append([f"{key.removeprefix('by_')} {name}", one["rows"], *shares])
     print_table(["", *headings("rows", *names)], rows)
     if figures.get("ratio_pairs"):
-        echo()
+        tell()
     for name, one in figures.get("ratio_by_pair", {}).items():
         error = percent(one["median_absolute_error"])
-        echo(f"ratio {name}: {one['rows']} pairs, median error {error}")
+        tell(f"ratio {name}: {one['rows']} pairs, median error {error}")
     for one in figures["notes"]:
-        echo(f"understood {_counted(one)}: {one['note']}")
+        tell(f"understood {_counted(one)}: {one['note']}")
     for one in figures["skipped_by_reason"]:
-        echo(f"skipped {_counted(one)}: {one['reason']}")
+        tell(f"skipped {_counted(one)}: {one['reason']}")
     if "memory" in figures:
-        echo("\nRows of memory")
+        tell("\nRows of memory")
         _tell_validation(figures["memory"])
 
 

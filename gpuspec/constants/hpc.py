@@ -1,5 +1,6 @@
 """Constants, errors and intervals of scientific computing and of dynamic programming."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -85,9 +86,11 @@ def pair_publishers(workload: str, one: str, other: str) -> int:
     return int(stored("hpc")["pairs"].get(workload, {}).get("|".join(sorted((one, other))), 0))
 
 
-def hpc_interval(value: ArrayLike, ground: ArrayLike = 0) -> Interval:
+def hpc_interval(
+    value: ArrayLike, ground: ArrayLike = 0, levels: Mapping[str, ArrayLike] | None = None
+) -> Interval:
     """Return the 80 % interval of the speed of a kernel whose figure stands alone."""
-    return stored_interval(value, "hpc", "speed", ground=ground)
+    return stored_interval(value, "hpc", "speed", levels, ground=ground)
 
 
 def hpc_ratio_interval(

@@ -4,7 +4,7 @@ The error of an estimate, log(measured / estimated) of its seconds over the spre
 is normal with variance 1. Two errors of one machine are correlated by what their settings share:
 
     correlation = sum of w_c over the components c whose columns agree in both
-                + w_near * exp(-distance / `REACH`)
+                + sum of w_c' exp(-distance / `REACH`) over some of them
 
 where the distance is the sum of |log2| of the ratios of loads, lengths and sizes. The weights are
 those of published errors (`evidence.fits.learning`); what is left of 1 is a row's own. From own
@@ -29,7 +29,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache, cached_property
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,7 +43,6 @@ REACH = 3.0
 """Doublings over which settings stay alike."""
 MOST_ROWS = 3000
 """Figures that are learnt from: their correlations are a matrix."""
-NEAR = "near"
 
 
 class Similar(NamedTuple):
@@ -56,6 +54,13 @@ class Similar(NamedTuple):
     """Component -> columns that must agree."""
     near: tuple[str, ...]
     """Columns of numbers whose ratio counts."""
+    close: tuple[str, ...] = ("machine", "settings")
+    """Components that count once more, by how near those numbers are."""
+
+    @property
+    def names(self) -> list[str]:
+        """Return the names of all components."""
+        return [*self.same, *(f"{name}, near" for name in self.close)]
 
 
 _MODEL = ("params_b", "kind")
@@ -71,6 +76,7 @@ TOPICS = {
             "settings": ("part", "gpu", "engine", *_MODEL, "tp", "pp", "weights"),
         },
         ("load", "isl", "osl"),
+        ("figure", "settings"),
     ),
     "training": Similar(
         "step time",
@@ -84,7 +90,9 @@ TOPICS = {
         ("gpus", "seq_len", "tp", "pp"),
     ),
     "posttraining": Similar(
-        "step", {"machine": (), "gpu": ("gpu",), "model": _MODEL}, ("gpus", "isl", "osl")
+        "step",
+        {"machine": (), "gpu": ("gpu",), "settings": ("gpu", *_MODEL)},
+        ("gpus", "isl", "osl"),
     ),
     "collectives": Similar(
         "seconds",
@@ -159,7 +167,9 @@ def components(
     far = np.zeros(shape)
     for name in of.near:
         far += np.abs(np.log2(one[name])[:, None] - np.log2(other[name]))
-    found[NEAR] = np.exp(-np.nan_to_num(far, nan=np.inf) / REACH)
+    close = np.exp(-np.nan_to_num(far, nan=np.inf) / REACH)
+    for component in of.close:
+        found[f"{component}, near"] = found[component] * close
     return found
 
 
@@ -270,6 +280,12 @@ def used_rows() -> int:
     return sum(len(topics[topic].z) for topic in _USED)
 
 
+def own_rows() -> int:
+    """Return how many own figures the calibration in use holds; 0 without one."""
+    folder = os.environ.get(VARIABLE, "")
+    return sum(len(own.z) for own in opened(folder).topics.values()) if folder else 0
+
+
 def forget_use() -> None:
     """Count anew whether own rows were used."""
     _USED.clear()
@@ -314,9 +330,3 @@ def stored_settings(topic: str, said: Mapping[str, np.ndarray]) -> dict[str, lis
         name: [None if value != value else value for value in column.tolist()]
         for name, column in said.items()
     }
-
-
-def folder_of(text: str) -> Path:
-    """Return the folder that a person names, once it can be read."""
-    opened(text)
-    return Path(text)

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 
 from gpuspec.base.paths import DATA
 from gpuspec.base.units import Floats
+from gpuspec.constants.learnt import TOPICS, learnt
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,6 +27,8 @@ Interval = tuple[Floats, Floats]
 """Low and high end, each of the shape of the estimate."""
 Z80 = 1.2815515655446004
 """Standard normal quantile of 0.9: an 80 % interval reaches so many standard deviations."""
+MOST_FACTOR = 20.0
+"""By more no own row moves an estimate: its unit is another one."""
 GROUND_SHARES = (0.0, 0.5, 1.0)
 """How much of the spread between publishers is added on measured, near and far ground."""
 
@@ -139,9 +142,25 @@ def stored_interval(
         Whether the value is a rate while the stored errors are of seconds.
     """
     ends = ground_ends(stored(topic)["intervals"][figure], levels or {}, ground)
+    if own := learnt(topic, figure):
+        narrower = own.predicted(levels or {})[1]
+        ends = ends[0] * narrower, ends[1] * narrower
     low, high = np.where(inverse, -ends[1], ends[0]), np.where(inverse, -ends[0], ends[1])
     estimate = np.asarray(value)
     return estimate * np.exp(low * power), estimate * np.exp(high * power)
+
+
+def own_factor(topic: str, levels: Mapping[str, ArrayLike], ground: ArrayLike = 0) -> Floats:
+    """Return the factor that one's own rows put on the estimated seconds (of HPC on the speed).
+
+    `levels` as of `stored_interval`, with what else settings are alike by: see `constants.learnt`.
+    """
+    own = learnt(topic)
+    if own is None:
+        return np.ones(())
+    low, high = ground_ends(stored(topic)["intervals"][TOPICS[topic].figure], levels, ground)
+    factor = np.exp(own.predicted(levels)[0] * (high - low) / 2 / Z80)
+    return np.asarray(np.clip(factor, 1 / MOST_FACTOR, MOST_FACTOR))
 
 
 def stored_ratio_interval(value: ArrayLike, topic: str, new: str, old: str) -> Interval:

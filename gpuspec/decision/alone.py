@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from gpuspec.base.lazy import pd
+from gpuspec.base.spread import spread
 from gpuspec.decision.options import Need, Options
 from gpuspec.decision.programme import Problem
-from gpuspec.decision.recourse import layered, tail_of
+from gpuspec.decision.recourse import Layers, layered, tail_of
 from gpuspec.formulas.cost import spot_useful_share
 
 MOST_TRIED = 8
@@ -36,15 +38,20 @@ class Alone:
         return self.table.drop_duplicates(list(columns), ignore_index=True)
 
 
+def every_alone(problem: Problem) -> list[Alone]:
+    """Return `alone` of each workload."""
+    return spread(lambda place: alone(problem, place), range(len(problem.options)))
+
+
 def alone(problem: Problem, place: int) -> Alone:
     """Return every way of a workload with every way to pay for it, priced alone."""
     options = problem.options[place]
     rows: list[dict[str, Any]] = []
     costs: list[np.ndarray] = []
     for way, need in enumerate(options.needs[: options.whole]):
-        k = problem.kinds.names.index(options.table["gpu"].iloc[way])
+        row = dict(options.table.iloc[way])
+        k = problem.kinds.names.index(row["gpu"])
         for offer, signed, usd in _paid(problem, options, need, way, k):
-            row = dict(options.table.iloc[way])
             names = ("gpu", "precision", "split", "tech", "days", "sure")
             rows.append(
                 {
@@ -78,9 +85,10 @@ def _paid(
 ) -> list[tuple[int, float, np.ndarray]]:
     """Return for each way to pay its offer, the GPUs signed for, and (S,) what it costs."""
     found: list[tuple[int, float, np.ndarray]] = []
+    layers = _layers(options, need)
     hour, spot = int(p.kinds.hour_offer[k]), int(p.kinds.spot_offer[k])
     if hour >= 0:
-        found.append((hour, 0.0, _short(p, options, need, k, np.zeros(len(p.calendar.months)), 0)))
+        found.append((hour, 0.0, _short(p, layers, k, np.zeros(len(p.calendar.months)), 0)))
     if spot >= 0 and getattr(p.scenario.workloads[options.place], "interruptible", False):
         unit = options.table[["gpus", "unit_gpus"]].iloc[way].max() if options.is_job else 0.0
         useful = float(spot_useful_share(p.kinds.lost[k], unit or 1.0))
@@ -105,26 +113,28 @@ def _paid(
         for count in steps * con.step[j]:
             signed = count * (con.fixed_usd[j] + con.priced_usd[j] * p.draws.price(int(offer)))
             there = con.active[j] * count
-            tried.append((count, signed + _short(p, options, need, k, there, con.housed[j])))
+            tried.append((count, signed + _short(p, layers, k, there, con.housed[j])))
         count, usd = min(tried, key=lambda one: float(one[1].mean()))
         found.append((int(offer), float(count), usd))
     return found
 
 
+def _layers(options: Options, need: Need) -> dict[int, Layers]:
+    """Return the layers of the work in each segment in which it is there."""
+    column = np.zeros(len(need.hours), int)
+    of = {z: layered(need.gpus[:, z], need.hours, column) for z in np.unique(options.size_of)}
+    return {q: of[z] for q, z in enumerate(options.size_of) if z >= 0}
+
+
 def _short(
-    p: Problem, options: Options, need: Need, k: int, there: np.ndarray, housed: object
+    p: Problem, layers: Mapping[int, Layers], k: int, there: np.ndarray, housed: object
 ) -> np.ndarray:
     """Return (S,) what is rented by the hour over the horizon, and energy in one's own rooms."""
     total = np.zeros(p.draws.samples)
-    column = np.zeros(len(need.hours), int)
-    for q, z in enumerate(options.size_of):
-        if z < 0:
-            continue
-        layers = layered(need.gpus[:, z], need.hours, column)
-        taken = np.ones(len(need.hours))
-        tail = tail_of(layers, taken, float(there[q]))
+    for q, mine in layers.items():
+        tail = tail_of(mine, np.ones(len(mine.hours)), float(there[q]))
         total += p.hour_usd(k, q) * tail.hours * p.calendar.months[q]
         if housed and there[q]:
-            used = need.gpu_hours[z] - tail.hours
+            used = mine.hours @ mine.need - tail.hours
             total += p.kinds.busy_usd[k] * used * p.calendar.months[q]
     return total

@@ -21,10 +21,14 @@ import numpy as np
 import pandas as pd
 
 from gpuspec.catalog import load_table
+from gpuspec.catalog.models import model
+from gpuspec.constants.engine import engine
+from gpuspec.constants.ground import format_name, model_kind
 from gpuspec.constants.hpc import hpc_ratio_interval
 from gpuspec.constants.images import image_interval
 from gpuspec.constants.inference import inference_interval, ratio_interval
-from gpuspec.constants.training import training_interval, training_ratio_interval
+from gpuspec.constants.learnt import learnt
+from gpuspec.constants.training import framework, training_interval, training_ratio_interval
 
 SAMPLES = 2000
 SEED = 0
@@ -39,6 +43,8 @@ MARKET_SHARES = {"on-demand": 1.0, "spot": 1.0, "reserved-1yr": 0.5}
 """Share of the market's logarithm that a price follows; none where it is fixed for longer."""
 COMMON_PRICE = 0.5
 """Share of the variance of a price that all GPUs of a mode have in common."""
+TYPICAL_LOAD = 32.0
+"""Requests in flight of a replica at which own rows count where a work does not say any."""
 WIDER = 1.5
 """Factor on the error of a GPU whose kernels were not measured."""
 
@@ -291,10 +297,42 @@ class Draws:
         known = getattr(workload, "measured_speeds", ())
         if any(row.gpu == gpu_id for row in known) or (known and workload.kind != "hpc"):
             return speeds.after(known, gpu_id, precision, wide, gpus) * faster
-        factor = speeds.factor(gpu_id, precision, wide) * faster
+        left = known_share(workload, gpu_id, precision, gpus)
+        factor = speeds.factor(gpu_id, precision, wide) ** left * faster
         if workload.kind == "hpc":
             factor = factor / speeds.factor(workload.reference_gpu, precision, False)
         return np.asarray(factor)
+
+
+def known_share(workload: Any, gpu_id: str, precision: str, gpus: int) -> float:
+    """Return how much of the error of a work on a GPU one's own rows leave: 1 without any.
+
+    `gpus` are those of a replica, taken to be split by tensors, or of the job.
+    """
+    topic = {"inference": "inference", "training": "training"}.get(workload.kind, "")
+    own = learnt(topic) if topic else None
+    if own is None:
+        return 1.0
+    network = model(workload.model)
+    said: dict[str, Any] = {
+        "gpu": gpu_id,
+        "params_b": network.params / 1e9,
+        "kind": model_kind(network),
+        "quantity": "tpot",
+        "engine": engine(workload.engine).engine if topic == "inference" else "",
+        "framework": framework(workload.framework)[0] if topic == "training" else "",
+        "weights": format_name(precision),
+        "precision": "fp8" if precision == "fp8" else "16 bit",
+        "tuning": "adapters" if getattr(workload, "tuning", "full") != "full" else "all weights",
+        "tp": gpus,
+        "pp": 1,
+        "gpus": gpus,
+        "load": float(getattr(workload, "concurrency", None) or TYPICAL_LOAD),
+        "isl": float(getattr(workload, "isl", 0) or 1),
+        "osl": float(getattr(workload, "osl", 0) or 1),
+        "seq_len": float(getattr(workload, "seq_len", 0) or 1),
+    }
+    return float(own.predicted({n: np.asarray(v) for n, v in said.items()})[1])
 
 
 def own_spread(kind: str, gpu_id: str) -> float:

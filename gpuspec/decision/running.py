@@ -44,5 +44,6 @@ def _run(plan: Plan, run: dict[Any, Any]) -> Run:
         asked = MigQuestion.ask(tenants=work.table, gpus=[run["gpu"]], **goal)
         lines = "\n".join(commands(pack(asked, tenant_options(asked))))
         return Run(f"slices of {name}", (Command("Create the instances", lines),), ())
-    why = f"No commands are written here for work of the kind {work.kind}."
+    what = "images" if work.kind == "images" else "simulations"
+    why = f"No commands are written here for {what}."
     return Run(f"{run['gpus']:g} x {name}", (), (why,))

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpuspec.base.lazy import pd
+from gpuspec.base.spread import spread
 from gpuspec.decision.decide import Decision, decide
 from gpuspec.decision.scenario import Scenario
 
@@ -76,24 +77,25 @@ def settings_table(decision: Decision, only: tuple[str, ...] = ()) -> pd.DataFra
 
     One row a setting (or those of `only`): ``setting``, ``works``, ``taken``, ``other``,
     ``cost_usd`` (with the other value; NaN where nothing then fits), ``more`` (over the cost as
-    asked, as a share), ``plan`` and ``flips`` (it runs on other kinds of GPU).
+    asked, as a share) and ``flips`` (it runs on other kinds of GPU).
     """
-    columns = ["setting", "works", "taken", "other", "cost_usd", "more", "plan", "flips"]
-    rows: list[tuple[Any, ...]] = []
-    if decision.feasible:
-        asked, samples = decision.best, decision.problem.draws.samples
-        plain = decision.scenario
-        if (asked.runs["share"] == 1.0).all():  # nothing is split: nor is it with the other value
-            allow = plain.allow.model_copy(update={"split": False})
-            plain = plain.model_copy(update={"allow": allow})
-        for one in settings(decision.scenario):
-            if only and one.name not in only:
-                continue
-            changed = one.changed(plain)
-            found = decide(changed, quick=True, gap=GAP, samples=samples)
-            then = found.best if found.feasible else None
-            cost = then.expected_usd if then else np.nan
-            more = cost / asked.expected_usd - 1
-            flips = bool(then and set(then.kinds_used) != set(asked.kinds_used))
-            rows.append((one.name, one.works, one.taken, one.other, cost, more, then, flips))
+    columns = ["setting", "works", "taken", "other", "cost_usd", "more", "flips"]
+    if not decision.feasible:
+        return pd.DataFrame(columns=columns).astype({"flips": bool})
+    asked, samples = decision.best, decision.problem.draws.samples
+    plain = decision.scenario
+    if (asked.runs["share"] == 1.0).all():  # nothing is split: nor is it with the other value
+        allow = plain.allow.model_copy(update={"split": False})
+        plain = plain.model_copy(update={"allow": allow})
+
+    def row(one: Setting) -> tuple[Any, ...]:
+        found = decide(one.changed(plain), quick=True, gap=GAP, samples=samples)
+        then = found.best if found.feasible else None
+        cost = then.expected_usd if then else np.nan
+        flips = bool(then and set(then.kinds_used) != set(asked.kinds_used))
+        told = one.name, one.works, one.taken, one.other
+        return *told, cost, cost / asked.expected_usd - 1, flips
+
+    chosen = [one for one in settings(decision.scenario) if not only or one.name in only]
+    rows = spread(row, chosen)
     return pd.DataFrame(rows, columns=columns).astype({"flips": bool})

@@ -25,6 +25,7 @@ from traitlets.config import Config
 
 from gpuspec import __version__
 from gpuspec.catalog import data_as_of
+from gpuspec.constants.learnt import own_rows
 from gpuspec.report.notebooks import Notebook, Parameter
 from gpuspec.report.story import WORDS_OF_CELLS, meaning_in, story_in
 from gpuspec.views.columns import heading_in, headings
@@ -284,7 +285,7 @@ def _facts(notebook: Notebook, values: Mapping[str, object], words: Words, day: 
         "asked": changed,
         "rest": _rest(len(every), len(every) - len(changed), words),
         "date": day.isoformat(),
-        "data": _data_age(words, day),
+        "data": "; ".join(filter(None, (_data_age(words, day), _own(words)))),
         "version": __version__,
         "made_with": made_with,
         "labels": {label: words(label) for label in _LABELS},
@@ -308,6 +309,12 @@ def _shown_value(value: object) -> str:
     if isinstance(value, float) and abs(value) >= 1e6 and float(f"{value:g}") == value:
         return f"{value:g}".replace("e+0", "e").replace("e+", "e")
     return "–" if value is None or value == "" else str(value)
+
+
+def _own(words: Words) -> str:
+    """Say how many own measurements the report was calibrated with."""
+    count = own_rows()
+    return words("calibrated with {count} measurements of yours", count=count) if count else ""
 
 
 def _data_age(words: Words, day: date) -> str:

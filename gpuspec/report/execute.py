@@ -17,6 +17,7 @@ from nbformat import NotebookNode, from_dict
 
 from gpuspec.base.days import run_date
 from gpuspec.base.errors import InputError
+from gpuspec.base.spread import FORKS
 from gpuspec.crew.forked import MEMORY, PLACE, Forked
 from gpuspec.crew.zygote import Call
 from gpuspec.report.notebooks import Notebook
@@ -181,6 +182,7 @@ def _own_kernel(folder: str, log: BinaryIO, variables: Mapping[str, str]) -> typ
     spec = KernelSpec(**{**get_kernel_dict(), "argv": command})
     environment = {k: v for k, v in os.environ.items() if k not in _OF_THE_USER}
     environment |= {"PYTHONSAFEPATH": "1", "IPYTHONDIR": folder, "JUPYTER_NO_CONFIG": "1"}
+    environment.setdefault(FORKS, "1")
     environment |= variables
     warm = _warm_kernel(environment, folder, log)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from gpuspec.base.errors import InputError
 from gpuspec.base.files import path_of
+from gpuspec.base.spread import FORKS
 from gpuspec.report.notebooks import Notebook, find, notebooks
 from gpuspec.report.one import build
 from gpuspec.report.output import check_output
@@ -155,6 +156,7 @@ def _start(lifeline: Connection) -> None:
     threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
     for name in _THREADS:
         os.environ.setdefault(name, "1")
+    os.environ[FORKS] = ""
     import nbconvert.exporters  # noqa: F401
     import papermill  # noqa: F401
 

@@ -11,32 +11,39 @@ import signal
 import sys
 import tempfile
 from pathlib import Path
+from typing import Literal
 
 import font_source_sans_pro
 import noto_cjk_sans_otc
 import typst
 
+ACCESSIBLE: Literal["ua-1"] = "ua-1"
+"""What a report keeps to; a notebook of one's own whose headings skip levels cannot."""
 _FACES = ("Regular", "It", "Semibold", "SemiboldIt", "Bold", "BoldIt", "Light")
 
 
 def typeset(folder: Path, timestamp: int, fonts: typst.Fonts) -> str:
     """Write ``report.pdf`` beside ``main.typ``; return why not where it cannot be."""
     nowhere = folder / "packages"
-    try:
-        typst.compile(
-            folder / "main.typ",
-            folder / "report.pdf",
-            root=folder,
-            font_paths=fonts,
-            format="pdf",
-            timestamp=timestamp,
-            package_path=nowhere,
-            package_cache_path=nowhere,
-        )
-    except typst.TypstError as error:
-        return str(error.message)
-    except OSError as error:
-        return f"{folder / 'report.pdf'}: it cannot be written: {error.strerror or error}"
+    for standard in (ACCESSIBLE, None):
+        try:
+            typst.compile(
+                folder / "main.typ",
+                folder / "report.pdf",
+                root=folder,
+                font_paths=fonts,
+                format="pdf",
+                pdf_standards=standard,
+                timestamp=timestamp,
+                package_path=nowhere,
+                package_cache_path=nowhere,
+            )
+            break
+        except typst.TypstError as error:
+            if not (standard and "PDF/UA" in str(error.message)):
+                return str(error.message)
+        except OSError as error:
+            return f"{folder / 'report.pdf'}: it cannot be written: {error.strerror or error}"
     return ""
 
 

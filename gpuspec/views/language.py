@@ -5,6 +5,7 @@ lower layers write reaches a page as text: the catalogue finds it whole, or by i
 holds names and numbers (entries that are marked ``shape``).
 """
 
+import json
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -20,10 +21,11 @@ from gpuspec.views import LANGUAGE_OF_RUN
 
 Words = Callable[..., str]
 """Puts an English label or sentence into a language, then the values into its places."""
-SHAPE = "shape"
+SHAPE = "#. shape"
 """Comment of the entries that are looked for in what is written already."""
 _LOCALE = Path(__file__).resolve().parent / "locale"
 _WORD = re.compile(r"[A-Za-z]{2}")
+_SENTENCES = r"(?<=\w{2}[.)]) (?=[A-Z0-9])|(?<=[。；]) (?=[A-Z])"
 _ENVIRONMENT = (LANGUAGE_OF_RUN, "LC_ALL", "LC_MESSAGES", "LANG")
 _inside: ContextVar[str | None] = ContextVar("language", default=None)
 _process: list[str] = []
@@ -102,13 +104,9 @@ def _translator(language: str) -> Words:
     if language == "en":
         return lambda text, /, **values: text.format(**values) if values else text
 
-    from babel.messages.pofile import read_po
-
-    with (_LOCALE / language / "LC_MESSAGES" / "gpuspec.po").open("rb") as file:
-        entries = [m for m in read_po(file, locale=language) if m.id and m.string]
-    words = {str(m.id): str(m.string) for m in entries}
-    shapes = [m for m in entries if SHAPE in m.auto_comments]
-    known = [(_shape(str(m.id)), str(m.string)) for m in shapes]
+    entries = list(_entries((_LOCALE / language / "LC_MESSAGES" / "gpuspec.po").read_text("utf-8")))
+    words = {text: said for _, text, said in entries}
+    known = [(_shape(text), said) for notes, text, said in entries if SHAPE in notes]
     known.sort(key=lambda shape: -len(shape[0].pattern))  # what says most is tried first
 
     @lru_cache(maxsize=4096)
@@ -118,7 +116,7 @@ def _translator(language: str) -> Words:
         for pattern, said in known if _WORD.search(text) else ():
             if found := pattern.fullmatch(text):
                 return said.format(**{k: written(v) for k, v in found.groupdict().items()})
-        for between, mark in ((r"(?<=\w{2}[.)]) (?=[A-Z0-9])", " "), ("; ", "; ")):
+        for between, mark in ((_SENTENCES, " "), ("; ", "; ")):
             parts = re.split(between, text)
             if len(parts) > 1 and (put := [written(part) for part in parts]) != parts:
                 return mark.join(put)
@@ -138,6 +136,17 @@ def _translator(language: str) -> Words:
         return text if found == text else found
 
     return say
+
+
+_ENTRY = re.compile(r'^((?:#.*\n)*)msgid ((?:".*"\n)+)msgstr ((?:".*"(?:\n|\Z))+)', re.MULTILINE)
+
+
+def _entries(catalogue: str) -> Iterator[tuple[str, str, str]]:
+    """Read a catalogue in a fiftieth of Babel's time: comments, text and translation of each."""
+    for notes, *texts in _ENTRY.findall(catalogue):
+        text, said = ("".join(map(json.loads, part.splitlines())) for part in texts)
+        if text and said:
+            yield notes, text, said
 
 
 _ANYTHING = {

@@ -15,6 +15,7 @@ _MARKS = re.compile(
       | (?P<start>(?<=^)[\#+=-]|(?<=^\d)[.)])""",
     re.VERBOSE | re.IGNORECASE,
 )
+_CODE = re.compile(r"(?ms)^(```+\n.*?\n```+)$")
 _LATER_START = re.compile(r"^(\d{2,9})([.)])")
 # What neither XML nor a terminal takes: control characters, halves of pairs, non-characters.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
@@ -61,9 +62,10 @@ class Markdown(str):
 
     @property
     def text(self) -> str:
-        """What a reader sees of it, for a terminal: bold and the escapes undone."""
-        plain = re.sub(r"&#(\d+);|\\(\W|_)|\*\*", _unmarked, self)
-        return str(plain)
+        """What a reader sees of it, for a terminal: bold and the escapes undone, code as it is."""
+        parts = _CODE.split(self)
+        parts[::2] = [re.sub(r"&#(\d+);|\\(\W|_)|\*\*", _unmarked, part) for part in parts[::2]]
+        return "".join(parts)
 
 
 def _unmarked(found: re.Match[str]) -> str:

@@ -1,30 +1,54 @@
 """What every control panel is made of: the panel itself and its controls."""
 
-from collections.abc import Callable, Iterable, Sequence
+import base64
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields as fields_of
+from dataclasses import is_dataclass
 from html import escape
 from typing import Any
 
 import ipywidgets as W
+import pandas as pd
+from traitlets import CUnicode
 
-from gpuspec.base.ask import Ask, Asked, asked
-from gpuspec.base.errors import InputError
+from gpuspec.base.ask import Ask, Asked, Range, asked
+from gpuspec.base.errors import InputError, renamed
+from gpuspec.base.rows import csv_text
 from gpuspec.catalog.models import model, models
 
 FORMATS = ("stored", "bf16", "fp8", "int8", "int4-awq", "nvfp4", "mxfp4")
 """Formats of weights to choose from."""
-POWERS_OF_TWO = [2**i for i in range(0, 21)]
-SHARES = [i / 20 for i in range(0, 21)]
-DECADES = [m * 10.0**e for e in range(-3, 15) for m in (1, 2, 5)]
 LABEL_WIDTH = 12
 """Characters of a label that its usual place holds."""
+MOST_TABLES = 3
+WORKING = "<i>Working …</i>"
+
+
+class Typed(W.Text):
+    """A box for whatever a person types, such as any number; it is checked when it is read."""
+
+    value = CUnicode().tag(sync=True)
+    within: Range | None = None
+    """What a number that is no field of a record may be."""
+
+    @property
+    def given(self) -> object:
+        """What was typed, as its record reads it."""
+        if self.within is None:
+            return self.value
+        try:
+            return self.within.read(self.value, False)
+        except InputError as error:
+            raise renamed(error, self.description) from None
 
 
 class Panel:
-    """Widgets above a picture that follows them.
+    """Widgets above a picture that follows them, and the table behind it to take away.
 
     ``panel.controls[name]`` is the widget of a parameter, ``panel.answer`` the table behind the
     picture, ``panel.picture.value`` its SVG, ``panel.note.value`` what `told` says of it and
-    ``panel.message.value`` what is wrong, if anything is.
+    ``panel.message.value`` what is wrong, if anything is. Of a `question` the panel names what it
+    leaves as it is; a text says so in words of its own. `tables` are what is saved as CSV.
     """
 
     def __init__(
@@ -33,10 +57,15 @@ class Panel:
         answer: Callable[..., object],
         draw: Callable[..., str],
         told: Callable[..., str] = lambda _: "",
+        question: Ask | str = "",
+        tables: Callable[..., Mapping[str, pd.DataFrame]] | None = None,
     ) -> None:
         self.controls, self._answer, self._draw, self._told = controls, answer, draw, told
+        self._tables = tables or _tables
         self.picture, self.note, self.message = W.HTML(), W.HTML(), W.HTML()
+        self.files, self.others = W.HTML(), W.HTML(escape(left_out(question, controls)))
         self.answer: object = None
+        self._svg = ""
         for control in controls.values():
             control.observe(self._changed, names="value")
         self._changed()
@@ -44,20 +73,64 @@ class Panel:
             control.layout = W.Layout(width="24em")
         wrapping = W.Layout(display="flex", flex_flow="row wrap")
         above = W.Box(list(controls.values()), layout=wrapping)
-        self.view = W.VBox([above, self.message, self.note, self.picture])
+        below = [self.note, self.picture, self.files, self.others]
+        self.view = W.VBox([above, self.message, *below])
 
     def _changed(self, _: object = None) -> None:
+        self.message.value = WORKING
         try:
-            self.answer = self._answer(**{n: c.value for n, c in self.controls.items()})
+            values = {n: getattr(c, "given", c.value) for n, c in self.controls.items()}
+            self.answer = self._answer(**values)
         except InputError as error:
             self.message.value = f"<b>{escape(str(error))}</b>"
+            self.picture.value = f'<div style="opacity: 0.4">{self._svg}</div>'
             return
-        self.message.value, self.note.value = "", escape(self._told(self.answer))
+        self.note.value = escape(self._told(self.answer))
         svg = self._draw(self.answer)
-        self.picture.value = svg.replace("<svg ", '<svg style="max-width:100%;height:auto" ', 1)
+        self._svg = svg.replace("<svg ", '<svg style="max-width:100%;height:auto" ', 1)
+        self.picture.value = self._svg
+        self.files.value = _saved(self._tables(self.answer))
+        self.message.value = ""
 
     def _repr_mimebundle_(self, **options: object) -> object:
         return self.view._repr_mimebundle_(**options)
+
+
+def left_out(question: Ask | str, controls: Iterable[str]) -> str:
+    """Say which fields of a question a panel leaves as they were asked; empty for none."""
+    if isinstance(question, str):
+        return question
+    rest = [f for f in asked(type(question)) if f.name not in set(controls)]
+    values = [(f.name, getattr(question, f.name)) for f in rest]
+    stated = [f"{name} = {_shown(v)}" for name, v in values if v is not None and v != ()]
+    return f"As in the parameters above: {', '.join(stated)}." if stated else ""
+
+
+def _shown(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _tables(answer: object) -> dict[str, pd.DataFrame]:
+    """Return the tables of an answer: those among its parts."""
+    parts = answer if isinstance(answer, tuple) else (answer,)
+    found = []
+    for part in parts:
+        inner = [getattr(part, f.name) for f in fields_of(part)] if is_dataclass(part) else [part]
+        found += [table for table in inner if isinstance(table, pd.DataFrame)]
+    return {f"table-{i}": table for i, table in enumerate(found[:MOST_TABLES], 1)}
+
+
+def _saved(tables: Mapping[str, pd.DataFrame]) -> str:
+    """Return links that save tables as CSV; the page itself holds them."""
+    links = []
+    for name, table in tables.items():
+        frame = table.reset_index() if table.index.name is not None else table
+        frame = frame.rename(columns=str)
+        text = csv_text(list(frame.columns), frame.to_dict("records"))
+        data = base64.b64encode(text.encode("utf-8-sig")).decode()
+        file = escape(f"{name}.csv", quote=True)
+        links.append(f'<a download="{file}" href="data:text/csv;base64,{data}">{file}</a>')
+    return f"Save what is shown: {', '.join(links)}" if links else ""
 
 
 def label_style(name: str) -> dict[str, str]:
@@ -92,20 +165,12 @@ def slider(
     return W.SelectionSlider(options=shown, value=start, description=name, style=style)
 
 
-def box(name: str, field: Asked, value: float) -> W.Widget:
-    """Return a box that takes any number within the range of a field."""
-    assert field.range is not None
-    kind = W.BoundedIntText if field.whole else W.BoundedFloatText
-    least, most = field.range.least, field.range.most
-    told = field.valid + (f" ({field.unit})" if field.unit else "")
-    ends = {"value": value, "min": least, "max": most, "tooltip": f"{field.help}; {told}"}
-    return kind(**ends, description=name, style=label_style(name))
-
-
-def boxes(question: Ask, *names: str) -> dict[str, W.Widget]:
-    """Return a box to type in for each of some numbers, started at the question."""
-    fields = {field.name: field for field in asked(type(question))}
-    return {n: box(_label(fields[n]), fields[n], getattr(question, n)) for n in names}
+def number(name: str, value: float, least: float, most: float, unit: str = "") -> Typed:
+    """Return a box for any number from `least` to `most` that is no field of a record."""
+    made = Typed(f"{value:.6g}", description=name, style=label_style(name), continuous_update=False)
+    made.within = Range(least, most, unit)
+    made.tooltip = made.within.valid(False)
+    return made
 
 
 def _label(field: Asked) -> str:
@@ -113,17 +178,13 @@ def _label(field: Asked) -> str:
     return field.name.replace("_", " ") + (f", {field.unit}" if shown else "")
 
 
-def controls(question: Ask, *names: str, **values: Sequence[float]) -> dict[str, W.Widget]:
-    """Return controls of fields as their record says, started at the question.
-
-    `values` are numbers that a slider of a field steps through, where its range says too little.
-    """
+def controls(question: Ask, *names: str) -> dict[str, W.Widget]:
+    """Return controls of fields as their record says, started at the question."""
     fields = {field.name: field for field in asked(type(question))}
-    wanted = [*names, *values]
-    return {n: _control(fields[n], getattr(question, n), values.get(n)) for n in wanted}
+    return {n: _control(fields[n], getattr(question, n)) for n in names}
 
 
-def _control(field: Asked, value: Any, values: Sequence[float] | None) -> W.Widget:
+def _control(field: Asked, value: Any) -> W.Widget:
     label = _label(field)
     if field.name == "model":
         return model_choice(value)
@@ -139,8 +200,8 @@ def _control(field: Asked, value: Any, values: Sequence[float] | None) -> W.Widg
     if field.many:
         style = label_style(label)
         return W.SelectMultiple(options=value, value=value, description=label, style=style)
-    assert field.range is not None  # what is left are numbers
-    share = field.range.most <= 1
-    steps = values or (SHARES if share else POWERS_OF_TWO if field.whole else DECADES)
-    inside = [s for s in steps if field.range.holds(s)]
-    return slider(label, inside, value, "{:.0%}" if share else "{:,}" if field.whole else "{:g}")
+    text = "" if value is None else f"{value:.10g}" if isinstance(value, float) else str(value)
+    told = f"; {field.valid}" * bool(field.valid) + f" ({field.unit})" * bool(field.unit)
+    about = {"tooltip": field.help + told, "placeholder": "blank" * field.blank}
+    style = label_style(label)
+    return Typed(text, description=label, style=style, continuous_update=False, **about)

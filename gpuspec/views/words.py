@@ -41,7 +41,7 @@ def told(text: str) -> str:
 def _ids() -> re.Pattern[str]:
     """Return what finds the id of a GPU in a text."""
     ids = "|".join(map(re.escape, sorted(gpu_titles(), key=len, reverse=True)))
-    return re.compile(rf"(?<![\w./-])(?:{ids})(?![\w-])")
+    return re.compile(rf"(?<![\w./-])(?:{ids})(?![\w-])", re.ASCII)  # Chinese may follow
 
 
 def listed(words: Sequence[str], last: str = " and ") -> str:

@@ -1,41 +1,48 @@
-"""Control panel of the decision notebook: the four inputs of a buyer, and the objective."""
+"""Control panel of the decision notebook: what a buyer states, over the scenario."""
 
+import pandas as pd
 from ipywidgets import Widget
 
 from gpuspec.decision.decide import Decision, decide
-from gpuspec.decision.errors import SAMPLES
 from gpuspec.decision.plan.pictures import plan_costs
 from gpuspec.decision.plan.words import plan_labels, voice_of
 from gpuspec.decision.plan.words_page import decision_finding, give_sentences, sure_sentence
-from gpuspec.decision.plan.words_tables import money_axis, shown_plans
-from gpuspec.decision.scenario import Inference, Owned, Scenario, Training, asked_scenario
+from gpuspec.decision.plan.words_tables import (
+    money_axis,
+    plans_table,
+    shown_plans,
+    works_table,
+)
+from gpuspec.decision.scenario import Inference, Line, Scenario, Training, asked_scenario
 from gpuspec.views.display import figure
-from gpuspec.views.panel import Panel, choice, model_choice, slider
+from gpuspec.views.panel import Panel, controls
 
-CONCURRENCY = [2**i for i in range(0, 13)]
-DAYS = (1, 2, 3, 7, 14, 30, 60, 90, 180)
-MONTHLY_USD = [m * 10.0**e for e in range(3, 7) for m in (1, 2, 5)]
-OWNED = (0, 4, 8, 16, 32, 64, 128)
-PANEL_LOADS, PANEL_SAMPLES = 12, 500
-"""Coarser than in the notebook, so that a slider is followed at once."""
+REST = (
+    "The model and the load are those of the first service, the deadline that of the first job. A "
+    "blank, and all that has no control here, is as the scenario says."
+)
 
 
-def decision_panel(scenario: Scenario, owned_gpu: str = "a100-sxm-80") -> Panel:
-    """Return a panel over model size, concurrency, deadline, budget, owned GPUs and objective.
+def decision_panel(scenario: Scenario) -> Panel:
+    """Return a panel over what a line states: it starts at the scenario, and so at page 1.
 
-    The model and the concurrency are those of the first service, the deadline that of the first
-    job; controls of what the scenario lacks are left out.
+    Controls of what the scenario lacks are left out; the numbers of draws and loads are those of
+    page 1, so that both say the same.
     """
-    controls = _controls(scenario, owned_gpu)
 
-    def answer(owned: float, **values: object) -> Decision:
-        s = asked_scenario(scenario, **values)
-        held = [o for o in s.owned if o.gpu != owned_gpu]
-        held += [Owned(gpu=owned_gpu, count=int(owned))] if owned else []
-        s = s.model_copy(update={"owned": tuple(held)})
-        return decide(s, samples=PANEL_SAMPLES, loads=PANEL_LOADS)
+    def answer(**values: object) -> Decision:
+        changed = {n: v for n, v in values.items() if str(v).strip() and v != start[n]}
+        return decide(asked_scenario(scenario, **changed))
 
-    return Panel(controls, answer, _drawn, _told)
+    shown = _controls(scenario)
+    start = {name: control.value for name, control in shown.items()}
+    return Panel(shown, answer, _drawn, _told, REST, _tables)
+
+
+def _tables(decision: Decision) -> dict[str, pd.DataFrame]:
+    if not decision.feasible:
+        return {}
+    return {"works": works_table(decision), "plans": plans_table(decision)}
 
 
 def _drawn(decision: Decision) -> str:
@@ -53,24 +60,21 @@ def _told(decision: Decision) -> str:
     voice = voice_of(decision)
     if not decision.feasible:
         return voice.joined([decision_finding(decision), *give_sentences(decision, voice)])
-    coarse = f"Page 1 has {SAMPLES:,} draws, so that its shares differ a little."
-    return voice.joined([sure_sentence(decision, voice), coarse])
+    return sure_sentence(decision, voice)
 
 
-def _controls(s: Scenario, owned_gpu: str) -> dict[str, Widget]:
+def _controls(s: Scenario) -> dict[str, Widget]:
     service = next((w for w in s.workloads if isinstance(w, Inference)), None)
     job = next((w for w in s.workloads if isinstance(w, Training)), None)
     first = service or job
-    controls: dict[str, Widget] = {}
-    if first is not None:
-        controls["model"] = model_choice(first.model)
-    if service is not None and service.concurrency:
-        controls["concurrency"] = slider("concurrency", CONCURRENCY, service.concurrency, "{:,}")
+    stated: dict[str, object] = {"model": first.model} if first else {}
+    if service is not None:
+        loads = ("users", "concurrency", "request_rate")
+        load = next((n for n in loads if n in service.model_fields_set), "concurrency")
+        stated |= {load: getattr(service, load), "isl": service.isl, "osl": service.osl}
     if job is not None:
-        controls["deadline_days"] = slider("deadline, days", DAYS, job.deadline_days)
-    monthly = MONTHLY_USD[-1] if s.budget.monthly_usd is None else s.budget.monthly_usd
-    controls["monthly_usd"] = slider("USD a month", MONTHLY_USD, monthly, "{:,.0f}")
-    count = sum(o.count for o in s.owned if o.gpu == owned_gpu)
-    controls["owned"] = slider(f"owned {owned_gpu.split('-')[0].upper()}", OWNED, count, "{:,}")
-    controls["objective"] = choice("objective", ["cost", "time", "energy", "regret"], s.objective)
-    return controls
+        stated |= {"deadline_days": job.deadline_days, "tokens": job.tokens}
+    stated |= {"monthly_usd": s.budget.monthly_usd, "capital_usd": s.budget.capital_usd}
+    stated["owned"] = ", ".join(f"{o.count} x {o.gpu}" for o in s.owned) or None
+    stated |= {"horizon_months": s.horizon_months, "objective": s.objective}
+    return controls(Line.ask(**stated), *stated)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpuspec.base.lazy import pd
+from gpuspec.base.spread import spread
 from gpuspec.base.units import HOURS_MONTH
 from gpuspec.decision.decide import Decision, in_parts, problem_of
 from gpuspec.decision.errors import MARKET, Z80, Draws, own_spread
@@ -251,17 +252,19 @@ LOAD_ROWS = {
 def _load_rows(gap: Gap) -> list[Swing]:
     rows, s = [], gap.decision.scenario
     kinds = {w.kind for w in s.workloads}
-    for what, (name, low, high, concerned) in LOAD_ROWS.items():
-        if concerned and not kinds & set(concerned):
-            continue
-        less, more = scaled(s, what, low), scaled(s, what, high)
-        (at_low, best_low), (at_high, best_high) = (_changed_gap(gap, one) for one in (less, more))
+    asked = [what for what, row in LOAD_ROWS.items() if not row[3] or kinds & set(row[3])]
+    changed = [scaled(s, what, factor) for what in asked for factor in LOAD_ROWS[what][1:3]]
+    found = spread(lambda one: _changed_gap(gap, one), changed)
+    both = zip(found[::2], found[1::2], strict=True)
+    for what, less, more, ends in zip(asked, changed[::2], changed[1::2], both, strict=True):
+        name, low, high, _ = LOAD_ROWS[what]
         from_, to = f"{low:.2g} times", f"{high:.2g} times"
         if what == "horizon":
             from_, to = (
                 f"{one.horizon_months} month{'s' if one.horizon_months > 1 else ''}"
                 for one in (less, more)
             )
+        (at_low, best_low), (at_high, best_high) = ends
         best = best_high or best_low
         known = None if what == "horizon" else (low, high)
         rows.append(Swing(name, from_, to, at_low, at_high, best, known))

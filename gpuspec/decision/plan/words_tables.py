@@ -91,8 +91,8 @@ def _works(decision: Decision, plan: Plan, voice: Voice) -> list[tuple[str, ...]
             text = "{work}, after {months}"
             name = say(text, work=name, months=voice.months(run["from_month"]))
         hours = plain(three_digits(hours_month(run)))
-        runs_on, gets = _runs_on(plan, run, voice), _delivers(decision, plan, run, voice)
-        rows.append((name, runs_on, gets, hours, *cost))
+        where, gets = runs_on(plan, run, voice), _delivers(decision, plan, run, voice)
+        rows.append((name, where, gets, hours, *cost))
     rows += [_by_api(decision, plan, place, voice) for place in sorted(bought_by_api(plan))]
     rest = {"keep of what is owned": plan.keep_usd, "effort": plan.effort_usd}
     for text, usd in rest.items():
@@ -122,7 +122,7 @@ def _by_api(decision: Decision, plan: Plan, place: int, voice: Voice) -> tuple[s
     return decision.scenario.workloads[place].name, where, gets, "", voice.money(usd), each
 
 
-def _runs_on(plan: Plan, run: Mapping[Any, Any], voice: Voice) -> str:
+def runs_on(plan: Plan, run: Mapping[Any, Any], voice: Voice) -> str:
     """Return the GPUs of a work, how many may be needed where that is more, how they are paid for,
     and in which format and split the work runs.
     """

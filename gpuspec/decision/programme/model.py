@@ -470,6 +470,13 @@ class Model:
             solver.setOptionValue(name, setting)
         return solver
 
+    def forget(self, kept: int) -> None:
+        """Drop the bounds that were added after the first ones."""
+        first = len(self.rows) + kept
+        gone = np.arange(first, len(self.rows) + len(self.bounds), dtype=np.int32)
+        self.highs.deleteRows(len(gone), gone)
+        del self.bounds[kept:]
+
     def read(self, values: np.ndarray) -> Chosen:
         """Name the numbers of the solver's vector."""
         step = self.problem.contracts.step

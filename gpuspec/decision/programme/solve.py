@@ -11,7 +11,9 @@ from gpuspec.decision.programme.model import THOUSANDTH, Chosen, Model
 
 GAP = 1e-3
 """Share of the cost within which a plan is proven to be the best."""
-TIME_LIMIT_S = 20.0
+TIME_LIMIT_S = 60.0
+NODES = 4000
+"""Nodes of the tree after which the best plan so far is taken, with its gap."""
 TOLERANCE = 1e-4
 """Share of the cost of what is short that the solver may hold too low."""
 ROUGHLY = 1e-2
@@ -40,6 +42,7 @@ def solve(
     upper: np.ndarray | None = None,
     gap: float = GAP,
     time_limit_s: float = TIME_LIMIT_S,
+    nodes: int = NODES,
 ) -> Found | None:
     """Return the best plan, or None where no plan keeps all limits.
 
@@ -53,6 +56,7 @@ def solve(
     doi:10.1007/s12532-017-0130-5 (HiGHS).
     """
     solver, end = model.highs, monotonic() + time_limit_s
+    solver.setOptionValue("mip_max_nodes", nodes)
     every = np.arange(model.size, dtype=np.int32)
     bounds = np.concatenate(model.upper)
     bounds = bounds if upper is None else np.minimum(bounds, upper)

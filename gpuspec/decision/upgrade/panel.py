@@ -2,14 +2,13 @@
 
 from typing import Any
 
-from gpuspec.decision.upgrade import UpgradeQuestion, gpus_table, period_names
+import pandas as pd
+
+from gpuspec.decision.upgrade import UpgradeQuestion, gpus_table, orders_table, period_names
 from gpuspec.decision.upgrade.pictures import fleet_timeline
 from gpuspec.decision.upgrade.words import upgrade_finding
 from gpuspec.views.display import figure
 from gpuspec.views.panel import Panel, choice, controls
-
-CAPITAL_USD = (0.0, 250e3, 500e3, 1e6, 1.5e6, 2e6, 3e6, 5e6, 10e6)
-EFFORTS = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
 def upgrade_panel(question: UpgradeQuestion) -> Panel:
@@ -20,16 +19,20 @@ def upgrade_panel(question: UpgradeQuestion) -> Panel:
     shown = {
         **controls(
             q.but(owned_nodes=count, quarters=max(round(s.horizon_months / 3), 1)),
-            owned_nodes=range(0, 17),
-            quarters=range(1, 21),
-            capital_usd=CAPITAL_USD,
-            effort=EFFORTS,
+            "owned_nodes",
+            "quarters",
+            "capital_usd",
+            "effort",
         ),
         "drift": choice("prices", drifts, str(s.prices.drift)),
     }
 
     def answer(**values: Any) -> UpgradeQuestion:
         return q.but(**values)
+
+    def tables(asked: UpgradeQuestion) -> dict[str, pd.DataFrame]:
+        best = asked.decision.best if asked.decision.feasible else None
+        return {"gpus": gpus_table(best), "orders": orders_table(best)} if best else {}
 
     def draw(asked: UpgradeQuestion) -> str:
         decision = asked.decision
@@ -40,4 +43,4 @@ def upgrade_panel(question: UpgradeQuestion) -> Panel:
         drawing = fleet_timeline(gpus_table(decision.best), periods, title)
         return figure(drawing, title, title).svg
 
-    return Panel(shown, answer, draw)
+    return Panel(shown, answer, draw, question=q, tables=tables)

@@ -9,6 +9,7 @@ from gpuspec.evidence.fits import (
     hpc,
     images,
     inference,
+    learning,
     memory,
     mig,
     posttraining,
@@ -26,6 +27,7 @@ TOPICS = {
     "hpc": hpc,
     "mig": mig,
     "images": images,
+    "learning": learning,
 }
 
 for name in sys.argv[1:]:

@@ -82,7 +82,7 @@ def inference(rows: pd.DataFrame) -> pd.DataFrame:
             "engine": [families[k] for k in keys],
             "version": rows["engine_version"],
             "date": rows.get("measured_on", ""),
-            "gpu": rows["gpu"],
+            "gpu": _each(rows["gpu"], lambda name: gpu(name).id),
             "generation": _each(rows["gpu"], generation),
             "kind": _each(rows["model"], lambda name: model_kind(known_model(name))),
             "weights": _main_formats(rows),
@@ -140,7 +140,7 @@ def training(rows: pd.DataFrame) -> pd.DataFrame:
 
 def collectives(rows: pd.DataFrame) -> pd.DataFrame:
     """Return what prepared rows of collectives say of their setting."""
-    names = ["operation", "link", "gpu", "size", "reach", "nodes", "message_bytes"]
+    names = ["operation", "link", "gpu", "size", "reach", "span", "nodes", "message_bytes"]
     across = rows["nodes"] > 1
     network = rows["network_kind"].where(across, "")
     path = path_of(rows["link"], rows["gpus_per_node"], network)
@@ -261,8 +261,12 @@ def ground_of_rows(kind: str, rows: pd.DataFrame, left_out: bool = False) -> Cod
 
 
 def row_levels(kind: str, rows: pd.DataFrame) -> dict[str, np.ndarray]:
-    """Return what decides the width of each prepared row's interval, as intervals take it."""
-    return {str(n): column.to_numpy(str) for n, column in factors(kind, rows).items()}
+    """Return what each prepared row says of its setting, as intervals take it."""
+    said = described(kind, rows)
+    return {
+        str(n): c.to_numpy(float) if c.dtype.kind in "fiu" else c.to_numpy(str)
+        for n, c in said.items()
+    }
 
 
 def factors(kind: str, rows: pd.DataFrame) -> pd.DataFrame:

@@ -10,9 +10,10 @@ import pandas as pd
 
 from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.constants.ground import LEVELS
+from gpuspec.constants.learnt import learnt, uncalibrated
 from gpuspec.constants.stored import held_out as stored_predictions
-from gpuspec.constants.stored import stored_errors
-from gpuspec.evidence.measurements.described import ground_of_rows
+from gpuspec.constants.stored import own_factor, stored_errors
+from gpuspec.evidence.measurements.described import ground_of_rows, row_levels
 from gpuspec.evidence.measurements.rows import measurements
 from gpuspec.evidence.validation.collectives import COLLECTIVES
 from gpuspec.evidence.validation.common import (
@@ -83,7 +84,7 @@ def validate(path: str | Path, kind: str = "inference") -> Validation:
     try:
         table = opened(path, of.columns)
     except InputError as error:
-        other = _kind_of(path)
+        other = kind_of(path)
         if other in (None, kind):
             raise
         raise InputError("kind", kind, f"{path} has the columns of {other}") from error
@@ -135,7 +136,8 @@ def _comparison(
     if not good.all():
         reasons.update(pd.Series(silent(rows[~good]), rows.loc[~good, "place"], dtype=object))
     rows = rows[good].drop(columns="place").reset_index(drop=True)
-    rows = of.compared(rows.assign(ground=ground_of_rows(kind, rows, others)))
+    rows = rows.assign(ground=ground_of_rows(kind, rows, others))
+    rows = of.compared(rows if others else _learnt(kind, rows))
     rows["ground"] = np.asarray(LEVELS)[rows["ground"].to_numpy(int)]
     return Validation(rows, left_out(raw, reasons), of.ratios(rows), kind)
 
@@ -163,6 +165,19 @@ def unusable(path: str | Path, kind: str) -> list[dict[str, Any]]:
     return grouped(left_out(raw, reasons), "reason")
 
 
+def _learnt(kind: str, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return rows whose predictions follow what was learnt from one's own measurements, if any."""
+    if learnt(kind) is None or rows.empty:
+        return rows
+    said = row_levels(kind, rows)
+    factor = own_factor(kind, said, rows["ground"].to_numpy(int))
+    if kind == "inference":
+        factor = np.where(said["quantity"] == "throughput", 1 / factor, factor)
+    if kind == "hpc":
+        factor = np.where(rows["absolute"].astype(bool), factor, 1.0)
+    return rows.assign(predicted=rows["predicted"] * factor)
+
+
 def _predicted(
     rows: pd.DataFrame, predict: Callable[[pd.DataFrame], Any]
 ) -> tuple[pd.DataFrame, dict[int, str]]:
@@ -185,7 +200,7 @@ def _predicted(
     ], refused
 
 
-def _kind_of(path: str | Path) -> str | None:
+def kind_of(path: str | Path) -> str | None:
     """Return the kind whose columns a file has, if any."""
     for kind, of in _KINDS.items():
         try:
@@ -246,7 +261,8 @@ def held_out(kind: str = "inference") -> Validation:
         known = rows["case_id"].isin(predictions.keys())
         return [_KINDS[kind].unstored if one else UNCALIBRATED for one in known]
 
-    return _comparison(kind, raw, nothing(raw), raw, predict, silent, others=True)
+    with uncalibrated():
+        return _comparison(kind, raw, nothing(raw), raw, predict, silent, others=True)
 
 
 def _known(kind: str, kinds: Iterable[str] = KINDS) -> None:

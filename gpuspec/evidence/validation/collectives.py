@@ -16,6 +16,7 @@ from gpuspec.evidence.measurements.collectives import (
     predicted_collectives,
     prepared_collectives,
 )
+from gpuspec.evidence.measurements.described import row_levels
 from gpuspec.evidence.measurements.rows import Row
 from gpuspec.evidence.validation.common import NO_RATIOS, Kind, judged
 from gpuspec.evidence.validation.reading import Columns, known_gpu
@@ -74,7 +75,9 @@ def _predicted(rows: pd.DataFrame) -> np.ndarray:
 
 def _compared(rows: pd.DataFrame) -> pd.DataFrame:
     said = ["predicted", "message_bytes", "nodes", "link", "ground", "network_kind"]
-    low, high = collective_interval(*(rows[name] for name in [*said, "gpus_per_node"]))
+    value, size, nodes, link, ground, network = (rows[name] for name in said)
+    of = (link, ground, network, rows["gpus_per_node"], row_levels("collectives", rows))
+    low, high = collective_interval(value, size, nodes, *of)
     return judged(rows.assign(measured=measured_seconds(rows), low=low, high=high))
 
 

@@ -80,9 +80,10 @@ def _compared(rows: pd.DataFrame) -> pd.DataFrame:
         how=np.where(rows["absolute"], "figure itself", "level from its pair"),
     )
     value, ground = rows["predicted"], rows["ground"]
+    levels = row_levels("hpc", rows)
     alone, pair = (
-        hpc_interval(value, ground),
-        stored_interval(value, "hpc", "ratio", row_levels("hpc", rows), ground=ground),
+        hpc_interval(value, ground, levels),
+        stored_interval(value, "hpc", "ratio", levels, ground=ground),
     )
     low, high = (np.where(rows["absolute"], a, b) for a, b in zip(alone, pair, strict=True))
     return judged(rows.assign(low=low, high=high))

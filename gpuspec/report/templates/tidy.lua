@@ -33,6 +33,18 @@ local function show_raw(doc)
   })
 end
 
+-- A formula is read aloud as it stands in the notebook: PDF/UA asks for that.
+local function speak_math(doc)
+  if FORMAT ~= "typst" then return doc end
+  return doc:walk({
+    Math = function(math)
+      local body = pandoc.write(pandoc.Pandoc({ pandoc.Plain({ math }) }), "typst"):gsub("%s+$", "")
+      local spoken = math.text:gsub("\\", "\\\\"):gsub('"', '\\"'):gsub("%s+", " ")
+      return pandoc.RawInline("typst", '#{ set math.equation(alt: "' .. spoken .. '"); ' .. body .. " }")
+    end,
+  })
+end
+
 function Pandoc(doc)
-  return drop_dead_links(raise_headings(show_raw(doc)))
+  return speak_math(drop_dead_links(raise_headings(show_raw(doc))))
 end

@@ -48,4 +48,4 @@ def claims_panel(question: ClaimsQuestion, claim: str = "C12") -> Panel:
     def draw(answered: tuple[Finding, ClaimMap]) -> str:
         return claim_figure(*answered).svg
 
-    return Panel(controls, answer, draw)
+    return Panel(controls, answer, draw, question=q)

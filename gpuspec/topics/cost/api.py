@@ -18,7 +18,7 @@ from gpuspec.catalog.fields import Day, ExchangeRate
 from gpuspec.formulas.cost import api_request_usd, even_requests
 from gpuspec.formulas.splits import Split
 from gpuspec.topics.cost.ask import CostQuestion
-from gpuspec.topics.cost.prices.age import LIST_DAYS
+from gpuspec.topics.cost.prices.age import limit_days
 from gpuspec.topics.serving.answer import estimates
 from gpuspec.topics.serving.ask import EstimateQuestion
 from gpuspec.topics.serving.load import served as served_at
@@ -76,7 +76,7 @@ def api_table(
             rows.append((of.provider, model, *mtok, str(today), 0, "firm"))
             continue
         age = max((today - of.as_of).days, 0)
-        grade = "guess" if of.confidence == "C" or age > LIST_DAYS else "indicative"
+        grade = "guess" if of.confidence == "C" or age > limit_days("") else "indicative"
         rows.append((of.provider, of.product, *mtok, str(of.as_of), age, grade))
     names = ["provider", "product", "input_mtok", "output_mtok", "cached_mtok"]
     table = pd.DataFrame(rows, columns=[*names, "as_of", "age_days", "grade"])

@@ -8,12 +8,8 @@ from gpuspec.topics.hpc.ask import OWN
 from gpuspec.topics.hpc.pictures import speed_bars
 from gpuspec.topics.hpc.words import speed_finding
 from gpuspec.views.display import figure
-from gpuspec.views.panel import Panel, choice, slider
+from gpuspec.views.panel import Panel, choice, number
 
-HOST_SHARES = (0.0, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7)
-INTENSITIES = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 300.0)
-SIZES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
-HOST_GB = (0.0, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 OWN_BYTES = 2e13
 
 
@@ -25,10 +21,10 @@ def simulation_panel(question: HpcQuestion) -> Panel:
     host_gb = round(q.workload.host_bytes_per_unit * q.units / 1e9, 6)
     controls = {
         "application": choice("application", [*workloads().index, OWN], q.workload.id),
-        "cpu_share": slider("host share", HOST_SHARES, round(q.host_share, 3), "{:.1%}"),
-        "host_gb": slider("GB to the host", HOST_GB, host_gb, "{:g}"),
-        "size": slider("size", SIZES, q.units / q.workload.typical_units, "{:g}"),
-        "intensity": slider("own FLOP/byte", INTENSITIES, precise),
+        "cpu_share": number("host share", round(q.host_share, 3), 0, 0.99),
+        "host_gb": number("GB to the host", host_gb, 0, 1e6, "GB"),
+        "size": number("size", q.units / q.workload.typical_units, 1e-3, 1e3, "of the typical"),
+        "intensity": number("own FLOP/byte", precise, 1e-3, 1e5, "FLOP/byte"),
         "own_precision": choice("own units", UNITS, unit),
     }
 
@@ -44,4 +40,4 @@ def simulation_panel(question: HpcQuestion) -> Panel:
         title = speed_finding(asked, table)
         return figure(speed_bars(table, title), title, title, tight=False).svg
 
-    return Panel(controls, answer, draw)
+    return Panel(controls, answer, draw, question=q)

@@ -24,4 +24,4 @@ def serving_panel(question: MemoryQuestion) -> Panel:
         title = f"{asked.network.name}, {asked.concurrency:,} requests of {asked.context:,} tokens"
         return figure(serving_memory(asked, table, title), title, title).svg
 
-    return Panel(shown, answer, draw, lambda answered: formats_sentence(answered[0]))
+    return Panel(shown, answer, draw, lambda answered: formats_sentence(answered[0]), question)

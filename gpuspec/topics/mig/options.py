@@ -202,14 +202,13 @@ def useful_options(options: pd.DataFrame) -> pd.DataFrame:
     for (_, gpu_id), group in options[options["works"]].groupby(["tenant", "gpu"], sort=False):
         least = np.inf
         order = {p: i for i, p in enumerate(ordered_profiles(geometry(str(gpu_id))))}
-        rows = sorted(group.itertuples(), key=lambda r: order.get(str(r.profile), -1))
-        for row in rows:
-            profile, instances = str(row.profile), int(str(row.instances))
+        rows = zip(group.index, group["profile"], group["instances"], strict=True)
+        for place, profile, instances in sorted(rows, key=lambda row: order.get(row[1], -1)):
             if profile in order and instances < least:
                 least = instances
-                kept.append(row.Index)
+                kept.append(place)
             elif profile.endswith("+me"):
-                kept.append(row.Index)
+                kept.append(place)
         whole = group[group["profile"] == WHOLE_GPU]
         kept += [] if least == 1 else list(whole.index)
     return options.loc[kept].reset_index(drop=True)

@@ -9,14 +9,12 @@ from gpuspec.topics.mig.words import packing_finding
 from gpuspec.views.display import figure
 from gpuspec.views.panel import Panel, choice, controls
 
-FACTORS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0)
-
 
 def tenants_panel(question: MigQuestion) -> Panel:
     """Return a panel over the question "who goes where", started at `question`."""
     q = question
     shown = {
-        **controls(q, "gpus", load_factor=FACTORS),
+        **controls(q, "gpus", "load_factor"),
         "objective": choice("least", ("cost", "gpus"), q.objective),
     }
 
@@ -31,4 +29,4 @@ def tenants_panel(question: MigQuestion) -> Panel:
         drawing = fleet_bars(found.placements, rules, title, True)
         return figure(drawing, title, title, tight=False).svg
 
-    return Panel(shown, answer, draw)
+    return Panel(shown, answer, draw, question=q)

@@ -1,11 +1,13 @@
 """How many of each GPU hold all tenants, each on a slice or on whole GPUs."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
 from gpuspec.base.errors import InputError
+from gpuspec.base.spread import spread
 from gpuspec.constants.ground import Ground
 from gpuspec.topics.mig import MigQuestion, pack, tenant_options
 from gpuspec.topics.mig.ground import packing_ground
@@ -17,7 +19,7 @@ PACKING_S = 1.0
 
 def tenants_ways(table: str | Sequence[Mapping[str, object]], gpus: Sequence[str]) -> Ways:
     """Return how many of each GPU hold all tenants of a table (a file, or its rows)."""
-    packed = [_packed(table, name) for name in gpus]
+    packed = spread(partial(_packed, table), gpus)
     counts, reasons = [float(count) for count, _, _ in packed], [why for _, why, _ in packed]
     grounds = {name: ground for name, (_, _, ground) in zip(gpus, packed, strict=True)}
     rows = pd.DataFrame({"gpu": list(gpus), "reason": reasons, "units": counts, "gpus": counts})

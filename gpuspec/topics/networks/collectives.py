@@ -1,14 +1,22 @@
 """Tables of bandwidth: against the message, the number of GPUs, and as measured."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
 from gpuspec.base.units import GB
 from gpuspec.catalog import Gpu
-from gpuspec.constants.collectives import collective_interval
+from gpuspec.constants.collectives import (
+    collective_interval,
+    interval_levels,
+    size_of,
+    span_of,
+)
 from gpuspec.constants.fabrics import fabric, link_key
 from gpuspec.constants.links import Fabric
+from gpuspec.constants.stored import own_factor
 from gpuspec.evidence.measurements.collectives import (
     measured_seconds,
     prepared_collectives,
@@ -74,10 +82,15 @@ def _with_interval(
     seconds = collective_seconds(q.operation, size, joined, members, nodes)
     gpus = np.asarray(members) * np.asarray(nodes)
     size, count, seconds = np.broadcast_arrays(np.asarray(size, float), gpus, seconds)
-    rate = bus_bandwidth(q.operation, size, count, seconds) / GB
     over = (network, joined.node_bytes_s / GB)
     ground = group_ground(q.operation, device, link, over, size, (members, nodes))
-    of = (nodes, link, ground, network, members)
+    said: dict[str, Any] = {"operation": q.operation, "gpu": device.id, "link": link}
+    said |= interval_levels(size, nodes, link, ground, network, members)
+    said |= {"message_bytes": size, "nodes": nodes, "members": members}
+    said |= {"size": size_of(size), "span": span_of(nodes)}
+    seconds = np.asarray(seconds * own_factor("collectives", said, ground))
+    rate = bus_bandwidth(q.operation, size, count, seconds) / GB
+    of = (nodes, link, ground, network, members, said)
     quick, slow = collective_interval(np.ones(size.shape), size, *of)
     return pd.DataFrame(
         {

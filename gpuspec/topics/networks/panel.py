@@ -14,7 +14,7 @@ def interconnect_panel(question: NetworksQuestion) -> Panel:
     shown = {
         **controls(question, "model"),
         "gpus": choice("GPU", question.gpus, question.gpus[0]),
-        **controls(question, "seq_len", "sequences_per_gpu", gpus_per_node=(2, 4, 8)),
+        **controls(question, "seq_len", "sequences_per_gpu", "gpus_per_node"),
     }
 
     def answer(**values: object) -> tuple[NetworksQuestion, pd.DataFrame]:
@@ -26,4 +26,4 @@ def interconnect_panel(question: NetworksQuestion) -> Panel:
         title = network_finding(asked, table)
         return figure(network_scaling(table, title), title, title, tight=False).svg
 
-    return Panel(shown, answer, draw, lambda answered: answered[0].network.doubts)
+    return Panel(shown, answer, draw, lambda answered: answered[0].network.doubts, question)

@@ -139,11 +139,16 @@ def with_units(gpus: Sequence[Gpu], precision: str) -> list[Gpu]:
     return able
 
 
+def attainable_flops(gpu: Gpu, precision: str, intensity: float) -> float:
+    """Return the FLOP/s that a GPU can reach at an arithmetic intensity in FLOP per byte."""
+    return min(gpu.peak_flops(precision), gpu.bandwidth_bytes_s * intensity)
+
+
 def attainable_sentence(gpus: Sequence[Gpu], precision: str, intensity: float) -> str:
     """Say what each GPU can reach at an arithmetic intensity in FLOP per byte."""
     rates = []
     for g in gpus:
-        rate = min(g.peak_flops(precision), g.bandwidth_bytes_s * intensity) / 1e12
+        rate = attainable_flops(g, precision, intensity) / 1e12
         rates.append(f"{g.name} {rate:,.0f}" if rate >= 100 else f"{g.name} {rate:.3g}")
     return say(
         "At {intensity:,.0f} FLOP a byte in {upper}: {rates} TFLOP/s",

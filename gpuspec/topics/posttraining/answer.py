@@ -9,6 +9,7 @@ import pandas as pd
 from gpuspec.base.units import GB, NODE_GPUS
 from gpuspec.catalog import Gpu
 from gpuspec.constants.posttraining import posttraining_interval
+from gpuspec.constants.stored import own_factor
 from gpuspec.formulas.cost import gpu_hour_usd
 from gpuspec.formulas.memory import state_parts
 from gpuspec.formulas.posttraining import (
@@ -24,7 +25,7 @@ from gpuspec.formulas.serving import Deployment, max_concurrency
 from gpuspec.formulas.training.offload import PCIE_SHARE
 from gpuspec.topics.cost.ask import CostQuestion
 from gpuspec.topics.posttraining.ask import PostTrainingQuestion
-from gpuspec.topics.posttraining.ground import levels, run_ground
+from gpuspec.topics.posttraining.ground import levels, run_ground, setting
 from gpuspec.topics.serving.layouts import replicas, shortfall, unworkable
 from gpuspec.topics.training.answer import best_layout, run_figures
 from gpuspec.topics.training.layouts import layout_job, layout_parts
@@ -126,7 +127,9 @@ def _placed(question: PostTrainingQuestion, device: Gpu, count: int, pool: int) 
     stages = {name: float(s) + swapped.get(name, 0.0) for name, s in found.items()}
     step = float(step_seconds(stages, overlapped=q.late > 0))
     ground = run_ground(q, device, count, pool, dict(best), replica, q.answers / copies)
-    low, high = posttraining_interval(step, levels(q), ground.code)
+    said = setting(q, device, count) | levels(q)
+    step *= float(own_factor("posttraining", said, ground.code))
+    low, high = posttraining_interval(step, said, ground.code)
     row: Row = {
         **_start(device, count, pool, trained),
         "generation_tp": replica.layout.tp,

@@ -25,7 +25,13 @@ from gpuspec.formulas.splits import TENSOR, Split, impossible, together
 from gpuspec.topics.serving.apart import fewest_apart
 from gpuspec.topics.serving.ask import EstimateQuestion, ImagesQuestion, Replicas, ServingQuestion
 from gpuspec.topics.serving.fleets import fleet_capacity
-from gpuspec.topics.serving.ground import images_ground, levels, replica_ground, separate_ground
+from gpuspec.topics.serving.ground import (
+    images_ground,
+    levels,
+    replica_ground,
+    separate_ground,
+    setting,
+)
 from gpuspec.topics.serving.layouts import shortfall, unworkable
 from gpuspec.topics.serving.load import (
     BOUNDS,
@@ -87,7 +93,7 @@ def estimate_table(question: ServingQuestion, replica: Deployment, replicas: int
     parts = {name: float(seconds) for name, seconds in found["parts"].items()}
     answer |= {"max_concurrency": most, "load": min(asked, most)}
     ground = replica_ground(q, layout, answer["load"])
-    width = levels(q, layout.gpu.architecture)
+    width = setting(q, layout, answer["load"]) | levels(q, layout.gpu.architecture)
     for name, of, kind in READS if q.network.kind == "encoder" else WRITES:
         value = float(found[of])
         low, high = inference_interval(value, kind, layout.inherited, width, ground.code)

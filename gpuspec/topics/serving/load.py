@@ -1,12 +1,18 @@
 """What a replica does under a load, and the largest rate at which it keeps the limits."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from gpuspec.base.units import Floats
+from gpuspec.constants.ground import ground_codes
+from gpuspec.constants.learnt import learnt
+from gpuspec.constants.stored import own_factor
 from gpuspec.formulas.serving import (
     Deployment,
+    Layout,
     arrivals_of,
     max_concurrency,
     steady_state,
@@ -21,6 +27,7 @@ from gpuspec.formulas.serving.disaggregated import (
 from gpuspec.formulas.serving.speculative import speculative
 from gpuspec.formulas.serving.tandem import separate_arrivals
 from gpuspec.topics.serving.ask import Replicas
+from gpuspec.topics.serving.ground import levels, setting
 from gpuspec.topics.ways import Row
 
 BOUNDS = {
@@ -66,7 +73,33 @@ def served(
     found = steady_state(replica, concurrency, *lengths, client=q.client, most=most)
     if q.draft_tokens:
         found = speculative(replica, found, q.prompt_tokens, q.osl, q.draft_tokens, q.acceptance)
-    return {**found}
+    if learnt("inference") is None:
+        return {**found}
+    return slowed({**found}, q.osl, *own_factors(q, replica.layout, concurrency))
+
+
+def slowed(found: Row, osl: float, first: ArrayLike, each: ArrayLike) -> Row:
+    """Return a steady state whose first token takes `first` times as long, each later one `each`.
+
+    With as many requests in flight as before, rates fall as a request takes longer (Little's law).
+    """
+    ttft, tpot = found["ttft_s"] * first, found["tpot_s"] * each
+    later = max(float(osl) - 1, 0.0)
+    longer = (ttft + tpot * later) / (found["ttft_s"] + found["tpot_s"] * later)
+    rates = {name: found[name] / longer for name in ("output_tokens_s", "requests_s")}
+    parts = {name: seconds * each for name, seconds in found["parts"].items()}
+    decoding = found["decoding"] * each / longer
+    return {**found, **rates, "ttft_s": ttft, "tpot_s": tpot, "parts": parts, "decoding": decoding}
+
+
+def own_factors(question: Replicas, layout: Layout, load: Any) -> tuple[Floats, Floats]:
+    """Return how many times as long the first token and later ones take by one's own rows."""
+    said = setting(question, layout, load) | levels(question, layout.gpu.architecture)
+    ground = ground_codes("inference", setting(question, layout, load))
+    first, each = (
+        own_factor("inference", said | {"quantity": name}, ground) for name in ("ttft", "tpot")
+    )
+    return first, each
 
 
 def seen_at(question: Replicas, replica: Runs, requests_s: ArrayLike) -> Row:
@@ -81,7 +114,31 @@ def seen_of(question: Replicas, replica: Runs) -> Callable[[ArrayLike], Mapping[
     if isinstance(replica, Disaggregated):
         pair = replica
         return lambda rate: {**separate_arrivals(pair, rate, *lengths, client=q.client)}
-    return arrivals_of(replica, *lengths, client=q.client)
+    seen = arrivals_of(replica, *lengths, client=q.client)
+    return (
+        seen if learnt("inference") is None else lambda rate: _seen_slowed(q, replica, seen, rate)
+    )
+
+
+def _seen_slowed(
+    q: Replicas,
+    replica: Deployment,
+    seen: Callable[[ArrayLike], Mapping[str, ArrayLike]],
+    rate: ArrayLike,
+) -> Row:
+    """Return what users see of a replica that takes longer by one's own rows.
+
+    One that takes f times as long for everything sees at a rate what the faster one sees at f times
+    it, every time f times as long.
+    """
+    first, each = own_factors(q, replica.layout, seen(rate)["in_flight"])
+    found: Row = {**seen(np.asarray(rate) * each)}
+    for name, value in found.items():
+        longer = first if name.startswith("ttft") else each
+        rated = name in ("output_tokens_s", "requests_s")
+        timed = name.endswith("_s") and not rated
+        found[name] = value * longer if timed else value / each if rated else value
+    return found
 
 
 def sustained(question: Replicas, replica: Runs) -> float:
@@ -90,7 +147,10 @@ def sustained(question: Replicas, replica: Runs) -> float:
     lengths = q.prompt_tokens, q.osl, q.cached_share, q.client
     if isinstance(replica, Disaggregated):
         return float(min(largest_rate(replica, *lengths).values()))
-    return sustainable_requests_s(replica, *lengths)
+    most = sustainable_requests_s(replica, *lengths)
+    if learnt("inference") is None:
+        return most
+    return most / float(own_factors(q, replica.layout, most_requests(q, replica))[1])
 
 
 def over_limits(q: Replicas, ttft_s: ArrayLike, tpot_s: ArrayLike) -> np.ndarray:

@@ -13,7 +13,7 @@ from gpuspec.constants.inference import inference_interval
 from gpuspec.formulas.serving import Deployment
 from gpuspec.formulas.splits import Split
 from gpuspec.topics.serving.ask import ServingQuestion
-from gpuspec.topics.serving.ground import levels, replica_ground
+from gpuspec.topics.serving.ground import levels, replica_ground, setting
 from gpuspec.topics.serving.layouts import precision_note, replicas
 from gpuspec.topics.serving.load import BOUNDS, keeps, seen_at, served
 from gpuspec.topics.serving.ways import load_curve, rate_curve
@@ -124,7 +124,7 @@ def _figures(q: ServingQuestion, replica: Deployment, replicas: int) -> Row:
             value,
             kind,
             replica.layout.inherited,
-            levels(q, replica.layout.gpu.architecture),
+            setting(q, replica.layout, load) | levels(q, replica.layout.gpu.architecture),
             ground.code,
         )
         row |= {name: value, f"{name}_low": float(low), f"{name}_high": float(high)}

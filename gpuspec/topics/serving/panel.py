@@ -6,7 +6,7 @@ from gpuspec.topics.serving import ServingQuestion, best_rows, frontier_table
 from gpuspec.topics.serving.pictures import latency_throughput
 from gpuspec.topics.serving.words import option_finding, option_sentences, undrawn
 from gpuspec.views.display import figure
-from gpuspec.views.panel import Panel, boxes, controls
+from gpuspec.views.panel import Panel, controls
 
 
 def inference_panel(question: ServingQuestion) -> Panel:
@@ -20,7 +20,7 @@ def inference_panel(question: ServingQuestion) -> Panel:
     else:
         start = question.but(**{load: getattr(question, load) or question.in_flight})
     shown = controls(start, "model", "weights", "kv", "max_num_seqs", "chunked_prefill")
-    shown |= boxes(start, "isl", "osl", load, "ttft_limit_s", "tpot_limit_s")
+    shown |= controls(start, "isl", "osl", load, "ttft_limit_s", "tpot_limit_s")
 
     def answer(**values: object) -> tuple[ServingQuestion, pd.DataFrame]:
         asked = start.but(**values)
@@ -38,4 +38,4 @@ def inference_panel(question: ServingQuestion) -> Panel:
         told = [option_sentences(asked, best), said]
         return " ".join(filter(None, told))
 
-    return Panel(shown, answer, draw, told)
+    return Panel(shown, answer, draw, told, start)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from gpuspec.base.lazy import pd
+from gpuspec.base.spread import spread
 from gpuspec.base.units import GIB, distinct
 from gpuspec.catalog import gpu
 from gpuspec.constants.ground import Ground
@@ -60,13 +61,18 @@ def service_ways(question: ServingQuestion, loads: int = LOADS, apart: bool = Fa
         for device, weight in product(q.devices, q.formats)
         for one in replicas(q, device, weight)
     ]
-    for name, form, split, replica, why in tried:
+    able = [replica for *_, replica, why in tried if not why]
+    if q.arriving:
+        found = iter(rate_curves(q, able))
+    else:
+        found = iter(spread(lambda replica: load_curve(q, replica, loads), able))
+    for name, form, split, _, why in tried:
         base: Row = {"gpu": name, "precision": form, **split._asdict()}
         base |= {"split": split.words, "unit_gpus": split.gpus}
         if why:
             parts.append({**base, "works": False, "reason": why})
             continue
-        curve = rate_curve(q, replica) if q.arriving else load_curve(q, replica, loads)
+        curve = next(found)
         shown = {n: v for n, v in curve.items() if n not in ("knots", "excess", "load")}
         parts.append(base | shown | {"curve": len(curves), "works": True, "reason": ""})
         parts[-1]["gpus"] = curve["units"] * base["unit_gpus"]
@@ -164,22 +170,33 @@ def load_curve(q: ServingQuestion, replica: Deployment, loads: int = LOADS) -> R
     }
 
 
-@lru_cache(512)
-def _rate_within(q: ServingQuestion, replica_of: tuple[Any, ...]) -> float:
-    """Return the largest rate of a replica; it does not depend on the rate that is asked."""
-    return largest_within(q, q.replica(*replica_of))
+@lru_cache(128)
+def _rates_within(q: ServingQuestion, asked: tuple[tuple[Any, ...], ...]) -> list[float]:
+    """Return the largest rates of replicas; they do not depend on the rate that is asked."""
+    return spread(lambda of: largest_within(q, q.replica(*of)), asked)
+
+
+def rate_curves(q: ServingQuestion, replicas: Sequence[Deployment]) -> list[Row]:
+    """Return `rate_curve` of each replica."""
+    names = ("gpu", "weight", "tp", "pp", "ep", "attention_dp")
+    asked = tuple(tuple(getattr(one.layout, n) for n in names) for one in replicas)
+    any_rate = {"request_rate": 1.0, "concurrency": None, "users": None}
+    rates = _rates_within(q.model_copy(update=any_rate), asked)
+    return [_at_rate(q, *one) for one in zip(replicas, rates, strict=True)]
 
 
 def rate_curve(q: ServingQuestion, replica: Deployment) -> Row:
-    """Return the same where requests arrive at random, at the rate that just keeps the limits."""
-    layout = replica.layout
-    asked = (layout.gpu, layout.weight, layout.tp, layout.pp, layout.ep, layout.attention_dp)
-    any_rate = {"request_rate": 1.0, "concurrency": None, "users": None}
-    rate = _rate_within(q.model_copy(update=any_rate), asked)
+    """Return the same as `load_curve` where requests arrive at random, at the rate that just keeps
+    the limits.
+    """
+    return rate_curves(q, [replica])[0]
+
+
+def _at_rate(q: ServingQuestion, replica: Deployment, rate: float) -> Row:
     row: Row = {
         "most": most_requests(q, replica),
         "within": rate,
-        "inherited": bool(layout.inherited),
+        "inherited": bool(replica.layout.inherited),
         "bound": "",
     }
     if not rate:

@@ -10,6 +10,8 @@ import pandas as pd
 from gpuspec.base.units import GIB, NODE_GPUS
 from gpuspec.catalog import Gpu, link
 from gpuspec.catalog.frameworks import Framework, framework_record
+from gpuspec.constants.ground import ground_codes
+from gpuspec.constants.stored import own_factor
 from gpuspec.constants.training import training_interval
 from gpuspec.formulas.memory import host_bytes, microbatches_in_flight, training_peak
 from gpuspec.formulas.recompute import recompute_of
@@ -22,7 +24,7 @@ from gpuspec.formulas.training import (
     step_parts,
 )
 from gpuspec.topics.training.ask import TrainingQuestion
-from gpuspec.topics.training.ground import layouts_ground, levels
+from gpuspec.topics.training.ground import SIZES, layouts_ground, levels, setting
 from gpuspec.topics.training.rules import impossible
 
 CONTEXT = (1, 2, 4, 8, 16, 32)
@@ -239,15 +241,18 @@ def layout_table(question: TrainingQuestion, device: Gpu, count: int) -> pd.Data
     q = question
     grid, reason = possible_layouts(q, device, count)
     works = reason == ""
+    split = setting(q, device, count, {name: grid[name].to_numpy(int) for name in SIZES})
+    said = {**split, **levels(q, device, count)}
     step = np.full(len(grid), np.inf)
     bound = np.full(len(grid), "", dtype=object)
     if works.any():
         parts = layout_parts(q, device, grid[works])
         step[works] = sum(parts.values())
+        step *= own_factor("training", said, ground_codes("training", split))
         largest = np.argmax([parts[name] for name in parts], axis=0)
         bound[works] = np.array([BOUNDS[name] for name in parts], dtype=object)[largest]
     ground = layouts_ground(q, device, count, grid)
-    low, high = training_interval(step, levels=levels(q, device, count), ground=ground)
+    low, high = training_interval(step, levels=said, ground=ground)
     rate = q.tokens_per_step / step / count
     flops = float(model_flops_per_token(q.network, q.seq_len, trained=q.tuning == "full"))
     peak = device.peak_flops(q.computes_in(device))

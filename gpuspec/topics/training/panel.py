@@ -14,9 +14,6 @@ from gpuspec.views.panel import Panel, controls
 Run = TypeVar("Run", bound=Any)
 """A question of training or of reinforcement learning."""
 Controls = dict[str, Any]
-POWER_LIMITS_W = (300, 350, 400, 450, 500, 550, 600, 650, 700)
-NODES_GPUS = (1, 2, 4, 8)
-NETWORKS_GB_S = (0, 1.25, 3.125, 12.5, 50, 100, 200, 400)
 
 
 def run_panel(
@@ -49,7 +46,7 @@ def run_panel(
         asked, _, chosen = answered
         return sentences(asked, chosen)
 
-    return Panel(shown, answer, draw, told)
+    return Panel(shown, answer, draw, told, question)
 
 
 def training_panel(question: TrainingQuestion) -> Panel:
@@ -63,9 +60,9 @@ def training_panel(question: TrainingQuestion) -> Panel:
         "global_batch",
         "precision",
         "fp8_recipe",
-        power_limit_w=POWER_LIMITS_W,
-        gpus_per_node=NODES_GPUS,
-        node_network_gb_s=NETWORKS_GB_S,
+        "power_limit_w",
+        "gpus_per_node",
+        "node_network_gb_s",
     )
 
     def tables(asked: TrainingQuestion) -> tuple[pd.DataFrame, pd.DataFrame]:

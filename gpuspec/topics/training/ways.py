@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gpuspec.base.spread import spread
 from gpuspec.base.units import GIB, HOURS_YEAR
 from gpuspec.catalog import Gpu
 from gpuspec.catalog.frameworks import framework_record
@@ -49,7 +50,8 @@ def training_ways(
     `most_gpus` is how many there are at most (0: any number); `fastest`: more GPUs are of use also
     where the deadline is met.
     """
-    parts = []
+    parts: list[pd.DataFrame] = []
+    sized: list[TrainingQuestion] = []
     for device in question.devices:
         for compute in training_formats(precisions, device):
             has = framework_record(question.framework)
@@ -62,8 +64,9 @@ def training_ways(
                 parts.append(pd.DataFrame([{**out, "works": False, "reason": why}]))
                 continue
             of = {"gpus": (device.id,), "counts": (8,), "precision": compute}
-            q = question.model_copy(update=of)
-            parts += _sized(q, most_gpus, runs_per_year, every, fastest)
+            sized.append(question.model_copy(update=of))
+    tried = spread(lambda q: _sized(q, most_gpus, runs_per_year, every, fastest), sized)
+    parts += [rows for one in tried for rows in one]
     table = filled(pd.concat(parts, ignore_index=True))
     return Ways(table, explain=partial(_way_ground, question))
 

@@ -4,9 +4,7 @@ from gpuspec.evidence.validation import Validation, part_of
 from gpuspec.topics.validation.pictures import scatter
 from gpuspec.topics.validation.words import validation_finding
 from gpuspec.views.display import figure
-from gpuspec.views.panel import Panel, choice, slider
-
-SHARES = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0)
+from gpuspec.views.panel import Panel, choice, number
 
 
 def validation_panel(found: Validation) -> Panel:
@@ -14,7 +12,7 @@ def validation_panel(found: Validation) -> Panel:
     gpus = [("all", ""), *((name, name) for name in sorted(found.rows["gpu"].unique()))]
     controls = {
         "gpu": choice("GPU", gpus, ""),
-        "missed_by": slider("missed by", SHARES, 0.0, "{:.0%}"),
+        "missed_by": number("missed by", 0.0, 0, 100, "a share: 0.1 is a tenth"),
     }
 
     def answer(gpu: str, missed_by: float) -> Validation:

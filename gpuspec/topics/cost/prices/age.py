@@ -8,10 +8,8 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from gpuspec.base.units import Floats
+from gpuspec.catalog import kept, table_rows
 
-LIMIT_DAYS = {"spot": 30, "own": 180}
-"""Days after which a price is stale; list prices and contracts: `LIST_DAYS`."""
-LIST_DAYS = 90
 NAMES = {
     "own": "purchase price",
     "reserved-1yr": "1-year contract price",
@@ -24,8 +22,15 @@ FAR = 1.1
 
 
 def limit_days(mode: str) -> int:
-    """Return after how many days a price of this mode is stale."""
-    return LIMIT_DAYS.get(mode, LIST_DAYS)
+    """Return after how many days a price of this mode is stale; without a mode, a list price."""
+    limits = _limits_days()
+    return limits.get(mode, limits[""])
+
+
+@kept
+def _limits_days() -> dict[str, int]:
+    rows = [row for row in table_rows("freshness") if row["table"] == "prices-defaults"]
+    return {row["value"]: int(row["limit_days"]) for row in rows}
 
 
 def age_days(as_of: Iterable[str], today: date) -> Floats:
