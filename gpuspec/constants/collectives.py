@@ -57,9 +57,8 @@ def collective_interval(
         What else one's own measurements are alike by: see `constants.learnt`.
     """
     levels = interval_levels(message_bytes, nodes, link, ground, network, members)
-    return stored_interval(
-        value, "collectives", "seconds", {**(said or {}), **levels}, ground=ground
-    )
+    levels = {**(said or {}), **levels}
+    return stored_interval(value, "collectives", "seconds", levels, ground=ground)
 
 
 def interval_levels(
@@ -70,7 +69,7 @@ def interval_levels(
     network: ArrayLike | None,
     members: ArrayLike,
 ) -> dict[str, ArrayLike]:
-    """Return what decides the error of a collective; arguments as of `collective_interval`."""
+    """Return what decides the width of intervals; arguments as in `collective_interval`."""
     across = np.where(np.asarray(nodes) > 1, "" if network is None else network, "")
     levels: dict[str, ArrayLike] = {
         "place": place_of(nodes, message_bytes),

@@ -74,10 +74,10 @@ def _predicted(rows: pd.DataFrame) -> np.ndarray:
 
 
 def _compared(rows: pd.DataFrame) -> pd.DataFrame:
-    said = ("predicted", "message_bytes", "nodes", "link", "ground", "network_kind")
+    said = ["predicted", "message_bytes", "nodes", "link", "ground", "network_kind"]
     value, size, nodes, link, ground, network = (rows[name] for name in said)
-    of = (size, nodes, link, ground, network, rows["gpus_per_node"])
-    low, high = collective_interval(value, *of, row_levels("collectives", rows))
+    of = (link, ground, network, rows["gpus_per_node"], row_levels("collectives", rows))
+    low, high = collective_interval(value, size, nodes, *of)
     return judged(rows.assign(measured=measured_seconds(rows), low=low, high=high))
 
 
