@@ -14,7 +14,7 @@ ANSWERS ?= reports/answers
 PORT ?=
 APP_PORT := $(or $(PORT),8866)
 
-.PHONY: help notebooks report reports batch test lint style lab app calibrate predictions lock wheel clean setup setup-dev
+.PHONY: help notebooks report reports batch test lint style lab app calibrate predictions lock wheel site clean setup setup-dev
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -63,8 +63,11 @@ lock: ## pin the newest allowed versions (needs uv)
 wheel: setup ## build a wheel into dist/
 	$(BIN)/python -m hatchling build -t wheel
 
+site: setup-dev ## write docs and stored notebooks as a website, site/index.html
+	$(BIN)/python tools/write_site.py
+
 clean: ## remove the environment and everything that was made
-	rm -rf .venv reports build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv reports site build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 setup:
