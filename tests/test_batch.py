@@ -16,12 +16,16 @@ import psutil
 import pytest
 import yaml
 from distributed import LocalCluster
+from pypdf import PdfReader
 
 from gpuspec.base.errors import InputError
 from gpuspec.base.rows import plain_cell
 from gpuspec.batch import run as batches
+from gpuspec.batch.edition import edition
+from gpuspec.batch.questions import questions
 from gpuspec.batch.run import Batch
 from gpuspec.batch.store import Store
+from gpuspec.batch.work import Order
 from gpuspec.crew.cluster import done_in_parallel
 from gpuspec.crew.hand import Done, Hand, Job
 
@@ -162,6 +166,22 @@ def test_a_job_that_does_harm_is_named_and_the_next_one_is_done():
     first = hand.do(Job("good", "os:getpid", (), 20), 2**30).value
     os.kill(first, signal.SIGKILL)
     assert hand.do(Job("good", "os:getpid", (), 20), 2**30).value != first
+    hand.drop()
+    hand.own.close()
+
+
+def test_a_report_comes_from_a_kernel_that_was_forked(tmp_path):
+    (question,) = questions(["small-team"])
+    order = Order(question, "a" * 32, edition(), date(2026, 11, 30), str(tmp_path), "zh")
+    hand = Hand(batches.WARM_REPORTS)
+    done = hand.do(Job("report", "gpuspec.batch.work:reported", (order,), 200), 0)
+    assert not done.error
+    text = "".join(p.extract_text() for p in PdfReader(tmp_path / f"reports/{'a' * 32}.pdf").pages)
+    assert "次优方案" in text
+    assert "2026-11-30" in text
+    below = psutil.Process(hand.own.process.pid).children()
+    kernels = [one for one in below if one.pid != hand.fork.pid]
+    assert not psutil.wait_procs(kernels, timeout=20)[1]
     hand.drop()
     hand.own.close()
 

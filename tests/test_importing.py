@@ -83,11 +83,12 @@ def test_cache_of_a_token_follows_from_what_the_server_says():
 
 def test_files_fill_each_other_and_options_fill_the_rest():
     files = [str(TOOLS / name) for name in ("vllm-rate.json", "vllm-start.log", "nvidia-smi.xml")]
-    of = {one.kind: one for one in imported(files, {"model": "Llama-3.1-8B"})}
+    of = {one.kind: one for one in imported(files, {"model": "Llama-3.1-8B", "lengths": "fixed"})}
     row = of["inference"].rows[0]
     assert row["gpu"] == "NVIDIA H100 80GB HBM3"
     assert (row["tp"], row["n_gpus"], row["engine"]) == (2, 2, "vllm")
-    assert row["model"] == "Llama-3.1-8B"
+    assert (row["model"], row["lengths"]) == ("Llama-3.1-8B", "fixed")
+    assert "lengths" not in of["memory"].columns
     told = " ".join(what for what, _ in of["inference"].assumed)
     assert "model is Llama-3.1-8B, as you say; the file says meta-llama" in told
 
@@ -152,6 +153,18 @@ def test_broken_and_foreign_files_are_one_sentence(command, tmp_path, name):
     assert len(done.stderr.strip().splitlines()) == 1
     assert name in done.stderr
     assert not (tmp_path / "mine.csv").exists()
+
+
+def test_a_column_that_nothing_reads_is_refused_and_a_bare_log_keeps_its_place(command, tmp_path):
+    done = command("import", TOOLS / "vllm-rate.json", "--set", "lenghts=fixed", "-o", "mine.csv")
+    assert done.returncode == 2
+    assert "did you mean lengths" in done.stderr
+    bare = "".join(f" elapsed time per iteration (ms): {9 + i}.0\n" for i in range(5))
+    (tmp_path / "bare.log").write_text(bare)
+    done = command("import", "bare.log", "-o", "mine.csv")
+    assert done.returncode == 0, done.stderr
+    assert "to be filled in" in done.stdout
+    assert "global_batch" in (tmp_path / "mine.csv").read_text()
 
 
 def test_what_only_describes_a_machine_is_no_measurement(command):

@@ -13,6 +13,9 @@ from gpuspec.base.errors import UnknownNameError
 from gpuspec.catalog.models import Model
 from gpuspec.topics import training
 from gpuspec.topics.training import words
+from gpuspec.topics.training.answer import best_layout
+from gpuspec.topics.training.elsewhere import OTHERS
+from gpuspec.topics.training.layouts import layout_parts, possible_layouts
 from gpuspec.topics.training.panel import training_panel
 from gpuspec.topics.training.pictures import days_by_gpus
 from gpuspec.topics.training.rules import impossible
@@ -399,9 +402,8 @@ def test_a_picture_of_minutes_is_in_minutes():
 
 
 def small(**more):
-    return training.TrainingQuestion.ask(
-        model="Llama-3.1-8B", gpus="H100", framework="torchtune", global_batch=64, **more
-    )
+    usual = {"model": "Llama-3.1-8B", "gpus": "H100", "framework": "torchtune"}
+    return training.TrainingQuestion.ask(**{**usual, "global_batch": 64, **more})
 
 
 def test_what_is_recomputed_can_be_said():
@@ -413,6 +415,62 @@ def test_what_is_recomputed_can_be_said():
         assert set(table["recompute"]) == {said.split()[0]}
     kept = peak["none"] - peak["full"]
     assert 0.3 * kept < peak["none"] - peak["full every 2"] < 0.6 * kept
+
+
+def test_one_rank_shards_nothing():
+    table = training.layout_table(small(), small().devices[0], 1)
+    assert set(table["zero_stage"]) == {0}
+    table = training.layout_table(small(framework="meta"), small().devices[0], 8)
+    assert set(table.loc[table["dp"] * table["cp"] == 1, "zero_stage"]) == {0}
+    assert set(table.loc[table["dp"] == 8, "zero_stage"]) == {1, 3}
+
+
+@pytest.mark.parametrize(("model", "holds"), [("Llama-3.1-70B", True), ("DeepSeek-V3", False)])
+def test_nothing_is_said_to_hold_no_job_that_a_way_holds(model, holds):
+    asked = small(counts=[1]).but(model=model, gpus="L40S", framework="fsdp")
+    reason = best_layout(asked, asked.devices[0], 1)["reason"]
+    assert ("would fit" in reason) == holds, reason
+    for name in (*OTHERS, "axolotl", "unsloth", "other"):
+        for tuning in ("full", "lora", "qlora"):
+            way = asked.but(framework=name, tuning=tuning)
+            assert holds or not (possible_layouts(way, way.devices[0], 1)[1] == "").any(), way
+
+
+def test_states_in_host_memory_take_time():
+    def best(gpu, **more):
+        asked = small(counts=[1], **more).but(gpus=gpu)
+        return best_layout(asked, asked.devices[0], 1)
+
+    plain, offload = best("H200", optimizer="adamw-bf16"), best("H200", optimizer="adamw-offload")
+    assert offload["offload"] == "optimizer"
+    assert offload["host_bytes"] == pytest.approx(8.03e9 * 12, rel=0.01)
+    assert offload["step_s"] > plain["step_s"]
+    paged = {"optimizer": "adamw-8bit-paged", "recompute": "full"}
+    roomy, tight = best("H200", **paged), best("L40S", **paged)
+    assert roomy["host_bytes"] == 0 < tight["host_bytes"] < 8.03e9 * 2.01
+    with pytest.raises(InputError, match="keeps optimizer states in host memory"):
+        small(optimizer="adamw-offload", offload="none")
+
+
+@pytest.mark.parametrize(
+    ("recompute", "repeated"), [("norm+act", ("elementwise",)), ("norm+moe", ("gemm", "ep"))]
+)
+def test_modules_are_repeated_alone(recompute, repeated):
+    asked = training.TrainingQuestion.ask(
+        model="qwen3-30b-a3b", gpus="H100", counts=[8], global_batch=64
+    )
+    device = asked.devices[0]
+    grid, _ = possible_layouts(asked.but(recompute="none"), device, 8)
+    grid = grid[(grid["ep"] == 8) & (grid["micro_batch"] == 1)].head(1)
+    parts = {
+        said: layout_parts(asked, device, grid.assign(recompute=said))
+        for said in ("none", recompute, "full")
+    }
+    again = {said: float(part["recompute"][0]) for said, part in parts.items()}
+    assert again["none"] == 0 < again[recompute] < again["full"]
+    assert (parts[recompute]["ep"] > parts["none"]["ep"]).all() == ("ep" in repeated)
+    share = again[recompute] / float(parts["none"][repeated[0]][0])
+    assert 0.05 < share < 0.34  # at most the forward third
 
 
 def test_what_goes_to_host_memory_can_be_said():

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
+from uuid import uuid4
 
 from gpuspec.base.errors import InputError
 from gpuspec.base.paths import DATA, NOTEBOOKS
@@ -205,7 +206,7 @@ def write_atomically(path: Path, content: bytes) -> None:
     InputError
         When it cannot be written; names the file.
     """
-    part = path.with_name(f".{os.getpid()}.part")
+    part = path.with_name(f".{uuid4()}.part")  # other machines may share the folder
     with refusing("output", str(path), "it cannot be written"):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:

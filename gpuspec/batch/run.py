@@ -32,6 +32,8 @@ COLUMNS += ["runner_up", "report", "problem"]
 """Of the summary: name and place of a question, then its answer in short."""
 _OF_PLAN = COLUMNS[COLUMNS.index("plan") : COLUMNS.index("price_grade") + 1]
 _ANSWER = re.compile(r"[0-9a-f]{32}\.(json|pdf)")
+_PART = re.compile(r"\.[0-9a-f-]+\.part")
+"""What a process that was killed left behind."""
 
 
 @dataclass(frozen=True)
@@ -246,7 +248,8 @@ def _write(
     kept = {*keys, *(a["decision"] for a in (before or {"answers": []})["answers"])}
     for folder in ("decisions", "reports", PRICES):
         for name in store.names(folder):
-            if _ANSWER.fullmatch(name) and name.partition(".")[0] not in kept:
+            stale = _ANSWER.fullmatch(name) and name.partition(".")[0] not in kept
+            if stale or _PART.fullmatch(name):
                 store.drop(f"{folder}/{name}")
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 EXIT_CODES = """\b
 Exit codes:
   0  done
-  1  a notebook or the typesetting failed
+  1  a notebook, the typesetting, or a question of a batch failed
   2  an input cannot be used; the message says which and what is valid
   3  nothing does what was asked within its limits; the answer says what must give
 """

@@ -56,17 +56,28 @@ def collective_interval(
     said : mapping, optional
         What else one's own measurements are alike by: see `constants.learnt`.
     """
+    levels = interval_levels(message_bytes, nodes, link, ground, network, members)
+    levels = {**(said or {}), **levels}
+    return stored_interval(value, "collectives", "seconds", levels, ground=ground)
+
+
+def interval_levels(
+    message_bytes: ArrayLike,
+    nodes: ArrayLike,
+    link: ArrayLike,
+    ground: ArrayLike,
+    network: ArrayLike | None,
+    members: ArrayLike,
+) -> dict[str, ArrayLike]:
+    """Return what decides the width of intervals; arguments as in `collective_interval`."""
     across = np.where(np.asarray(nodes) > 1, "" if network is None else network, "")
-    levels = {
+    levels: dict[str, ArrayLike] = {
         "place": place_of(nodes, message_bytes),
         "wires": wires_of(link, members),
         "known": known_of(np.asarray(ground) == FAR),
         "dispute": dispute_of(path_of(link, members, across), message_bytes),
     }
-    if network is not None:
-        levels["network"] = across
-    levels = {**(said or {}), **levels}
-    return stored_interval(value, "collectives", "seconds", levels, ground=ground)
+    return levels if network is None else levels | {"network": across}
 
 
 def place_of(nodes: ArrayLike, message_bytes: ArrayLike) -> np.ndarray:

@@ -150,16 +150,6 @@ def stored_interval(
     return estimate * np.exp(low * power), estimate * np.exp(high * power)
 
 
-def _log_ends(
-    topic: str, figure: str, levels: Mapping[str, ArrayLike], ground: ArrayLike
-) -> Interval:
-    """Return the ends of a log interval on the ground that it stands on."""
-    of = stored(topic)["intervals"][figure]
-    ends = log_ends(of, levels)
-    share = np.asarray(GROUND_SHARES)[np.asarray(ground, int)]
-    return widened(*ends, of["between"], share) if np.any(share) else ends
-
-
 def own_factor(topic: str, levels: Mapping[str, ArrayLike], ground: ArrayLike = 0) -> Floats:
     """Return the factor that one's own rows put on the estimated seconds (of HPC on the speed).
 
@@ -168,7 +158,7 @@ def own_factor(topic: str, levels: Mapping[str, ArrayLike], ground: ArrayLike = 
     own = learnt(topic)
     if own is None:
         return np.ones(())
-    low, high = _log_ends(topic, TOPICS[topic].figure, levels, ground)
+    low, high = ground_ends(stored(topic)["intervals"][TOPICS[topic].figure], levels, ground)
     factor = np.exp(own.predicted(levels)[0] * (high - low) / 2 / Z80)
     return np.asarray(np.clip(factor, 1 / MOST_FACTOR, MOST_FACTOR))
 

@@ -113,5 +113,7 @@ def serve(own: Any) -> None:
 
 
 def _resident_bytes() -> int:
+    if not os.path.exists("/proc/self/statm"):
+        return 0
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -45,6 +45,15 @@ class Calendar:
         return np.searchsorted(self.rounds, np.arange(len(self.months)), side="right") - 1
 
     @property
+    def settled(self) -> np.ndarray:
+        """Return (E,) the last segment of each round: what was ordered in it has arrived.
+
+        >>> Calendar(np.array([0.0, 6.0, 12.0, 24.0]), np.array([0, 2])).settled
+        array([1, 2])
+        """
+        return np.append(self.rounds[1:], len(self.months)) - 1
+
+    @property
     def middles(self) -> np.ndarray:
         """Return (Q,) the months of the middles of the segments."""
         return (self.edges[:-1] + self.edges[1:]) / 2

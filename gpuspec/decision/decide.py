@@ -42,9 +42,10 @@ before it, so that a busy machine answers the same."""
 OTHERS_NODES = 400
 MOST_ALONE = 8
 """Kinds of GPU of which a plan for all work alone is made."""
-DEARER = (1.0, 5.0, 5.0)
+DEARER = (1.0, 5.0, 5.0, 5.0, 5.0)
 """Where GPUs that cannot be rented would be missing in more than one of five draws, what is missing
-counts so many times as much, once more and again."""
+counts so many times as much, once more and again: where a job is short, few GPU-hours are missing,
+and a plan without its GPUs is no answer however little they are worth."""
 REGRET = 0.95
 """Share of the draws in which a plan's loss is at most the one it is judged by."""
 TIE = 5e-4

@@ -274,7 +274,7 @@ class Plan:
         has arrived.
         """
         p = self.problem
-        settled = {*(p.calendar.rounds[1:] - 1).tolist(), len(p.calendar.months) - 1}
+        settled = set(p.calendar.settled.tolist())
         found = np.zeros(p.draws.samples, bool)
         for (k, q), (short, _, _) in self.short.items():
             if p.kinds.hour_offer[k] < 0 and q in settled:

@@ -25,7 +25,7 @@ SHAPE = "#. shape"
 """Comment of the entries that are looked for in what is written already."""
 _LOCALE = Path(__file__).resolve().parent / "locale"
 _WORD = re.compile(r"[A-Za-z]{2}")
-_SENTENCES = r"(?:(?<=\w{2}[.)])|(?<=[）%”]\.)|(?<=[。；])) (?=[A-Z0-9])"
+_SENTENCES = r"(?:(?<=\w{2}[.)])|(?<=[）%”]\.)|(?<=[。；])) (?=[A-Z0-9\u3400-\u9fff])"
 _ENVIRONMENT = (LANGUAGE_OF_RUN, "LC_ALL", "LC_MESSAGES", "LANG")
 _inside: ContextVar[str | None] = ContextVar("language", default=None)
 _process: list[str] = []

@@ -177,6 +177,19 @@ def test_activations_of_a_layer():
     assert layer(norm_bytes=6.0) == {**whole, "norms": 12_000}
 
 
+def test_activations_of_a_layer_that_repeats_modules():
+    # Norms: both blocks' inputs, 2 * 2 bytes * 100 a token, go. Activation: of 900 widths the 600
+    # in front of it stay. Experts: a half of the 900 widths. Scores stay in each.
+    kept = {"attention": 6800, "mlp": 20_000, "norms": 4000, "scores": 1000}
+    assert layer(recompute="norm") == {**kept, "attention": 4800, "mlp": 18_000}
+    assert layer(600, recompute="act") == {**kept, "mlp": 14_000}
+    assert layer(600, recompute="norm+act") == {**kept, "attention": 4800, "mlp": 12_000}
+    widths = LayerWidths(hidden=100, query=100, kv=20, mlp_saved=900, experts=0.5)
+    parts = layer_activation_bytes(10, widths, recompute="moe")
+    assert float(parts["mlp"]) == 2000 + 9000
+    assert layer(recompute="selective") == {**kept, "scores": 0}
+
+
 def test_activations_of_a_split_layer():
     # Over 2 GPUs what the products see is halved, what norms and residuals see is not...
     split = {"attention": 2000 + 2400, "mlp": 2000 + 9000, "norms": 4000, "scores": 500}

@@ -130,7 +130,8 @@ class Problem:
         cannot = self.kinds.hour_offer < 0
         if times == 1.0 or not cannot.any():
             return self
-        usd = np.where(cannot[:, None], self.kinds.hour_usd * times, self.kinds.hour_usd)
+        usd = self.kinds.hour_usd.copy()
+        usd[np.ix_(cannot, self.calendar.settled)] *= times  # before, work can only wait
         return replace(self, kinds=replace(self.kinds, hour_usd=usd))
 
     def tails(
@@ -354,7 +355,7 @@ class Model:
         pooled = cho.venue == POOL
         for w in [w for w, mine in enumerate(p.options) if mine.is_job]:
             for k in range(len(p.kinds.names)):
-                for q in self._settled():
+                for q in cal.settled:
                     at = cho.round == cal.round_of[q]
                     mine = np.flatnonzero(pooled & at & (cho.workload == w) & (cho.kind == k))
                     if not len(mine) or p.options[w].size_of[q] < 0:
@@ -365,12 +366,6 @@ class Model:
                     beside = (self.x[service], cho.atonce[service, q])
                     job = (self.x[mine], cho.block[mine] + most)
                     self._row(job, beside, *terms, high=most - constant)
-
-    def _settled(self) -> list[int]:
-        """Return the last segment of each round: what was ordered in it has arrived."""
-        cal = self.problem.calendar
-        ends = [*(cal.rounds[1:] - 1).tolist(), len(cal.months) - 1]
-        return list(dict.fromkeys(ends))
 
     def _limits(self) -> None:
         """Rows of the limits; of the one that is spared, its use is a column instead."""

@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from gpuspec.base.documents import from_json
-from gpuspec.base.errors import InputError
+from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.base.files import check_writable, path_of, read_text, write_atomically
 from gpuspec.base.rows import MOST_ROWS, csv_rows, csv_text
 from gpuspec.base.units import MIB
@@ -28,7 +28,7 @@ from gpuspec.evidence.importing.found import (
     documents_with,
     text_with,
 )
-from gpuspec.evidence.validation import needed_columns
+from gpuspec.evidence.validation import known_columns, needed_columns
 
 MOST_BYTES = 256 * MIB
 """Of a file: reports that hold every request have tens of megabytes."""
@@ -162,6 +162,9 @@ def imported(paths: Sequence[str], given: Mapping[str, str]) -> list[Imported]:
     if not kinds:
         valid = "it says what ran, and holds no measurement: give it beside one"
         raise InputError("file", ", ".join(paths), valid)
+    known = set[str]().union(*map(known_columns, kinds))
+    if unknown := sorted(given.keys() - known):
+        raise UnknownNameError("--set", unknown[0], sorted(known))
     return [_of_kind(kind, parts, says, given, files) for kind, parts in kinds.items()]
 
 
@@ -191,6 +194,7 @@ def _of_kind(
     given: Mapping[str, str],
     files: Sequence[tuple[str, Found]],
 ) -> Imported:
+    given = {name: value for name, value in given.items() if name in known_columns(kind)}
     allowed, rows = FILLS[kind], []
     assumed: dict[str, list[str]] = {}
     for name, found in parts:
@@ -215,7 +219,11 @@ def _of_kind(
             told = f"{', '.join(used)} are taken from it where no other file says them"
             assumed.setdefault(told if used else "it says nothing of use here", []).append(name)
         assumed.update({s: [name] for s in found.assumed if not found.kind})
-    columns = tuple(dict.fromkeys([*(n for row in rows for n in row), *needed_columns(kind)]))
+    if "lengths" in given:
+        assumed.pop(serving.LENGTHS, None)
+    needed, one_of = needed_columns(kind)
+    columns = tuple(dict.fromkeys([*(n for row in rows for n in row), *needed]))
+    columns += one_of[:1] if one_of and not set(one_of) & set(columns) else ()
     said = tuple((sentence, tuple(dict.fromkeys(of))) for sentence, of in assumed.items())
     tools = tuple((name, of.tool) for name, of in files if of.kind == kind or of.says)
     return Imported(kind, tuple(rows), columns, tools, said)

@@ -50,7 +50,12 @@ def bench(documents: Sequence[Mapping[str, Any]]) -> Found:
 
 
 def _lengths(one: Mapping[str, Any]) -> str:
-    """Return whether all requests have one length; blank where a file does not say."""
+    """Return whether all requests have one length; blank where a file does not say.
+
+    SGLang draws lengths between a share of the asked ones and all of them: 1 is one length.
+    """
+    if one.get("random_range_ratio") == 1:
+        return "fixed"
     spreads = []
     for name in ("input_lens", "output_lens"):
         each = one.get(name)

@@ -140,7 +140,7 @@ def training(rows: pd.DataFrame) -> pd.DataFrame:
 
 def collectives(rows: pd.DataFrame) -> pd.DataFrame:
     """Return what prepared rows of collectives say of their setting."""
-    names = ["operation", "link", "gpu", "size", "reach", "nodes", "message_bytes"]
+    names = ["operation", "link", "gpu", "size", "reach", "span", "nodes", "message_bytes"]
     across = rows["nodes"] > 1
     network = rows["network_kind"].where(across, "")
     path = path_of(rows["link"], rows["gpus_per_node"], network)

@@ -142,9 +142,17 @@ def _comparison(
     return Validation(rows, left_out(raw, reasons), of.ratios(rows), kind)
 
 
-def needed_columns(kind: str) -> tuple[str, ...]:
-    """Return the columns that a table of a kind must have."""
-    return _KINDS[kind].columns.needed
+def needed_columns(kind: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the columns that a table of a kind must have, and those of which it needs one."""
+    return _KINDS[kind].columns.needed, _KINDS[kind].columns.one_of
+
+
+def known_columns(kind: str) -> set[str]:
+    """Return the columns of a table of a kind that are read, or told of a row."""
+    of = _KINDS[kind].columns
+    table = list(measurements(kind).columns) if kind in KINDS else [*of.needed, "part", "measure"]
+    more = (*of.numbers, *of.lowered, *of.truths, *of.metrics, *of.names)
+    return {*table, *more, "weight_precision", "kv_precision", "tuning", "framework"}
 
 
 def unusable(path: str | Path, kind: str) -> list[dict[str, Any]]:

@@ -75,8 +75,9 @@ def _predicted(rows: pd.DataFrame) -> np.ndarray:
 
 def _compared(rows: pd.DataFrame) -> pd.DataFrame:
     said = ["predicted", "message_bytes", "nodes", "link", "ground", "network_kind"]
-    of = (rows[name] for name in [*said, "gpus_per_node"])
-    low, high = collective_interval(*of, said=row_levels("collectives", rows))
+    value, size, nodes, link, ground, network = (rows[name] for name in said)
+    of = (link, ground, network, rows["gpus_per_node"], row_levels("collectives", rows))
+    low, high = collective_interval(value, size, nodes, *of)
     return judged(rows.assign(measured=measured_seconds(rows), low=low, high=high))
 
 

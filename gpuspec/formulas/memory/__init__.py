@@ -40,6 +40,7 @@ from gpuspec.formulas.memory.states import StageParameters
 from gpuspec.formulas.memory.training import (
     host_bytes,
     need_layer_order,
+    paged_bytes,
     state_parts,
     training_parts,
     training_peak,

@@ -169,6 +169,33 @@ def host_bytes(
     return dict(zip(("optimizer", "activations"), both, strict=True))
 
 
+def paged_bytes(
+    model: Model,
+    recipe: TrainingRecipe,
+    job: TrainingJob,
+    capacity_bytes: float,
+    adapter: Adapter | None = None,
+    terms: MemoryTerms | None = None,
+) -> Floats:
+    """Bytes of a paged optimizer's states that a GPU of `capacity_bytes` has no room for.
+
+    They lie in host memory (unified memory), and come back for each update.
+
+    References
+    ----------
+    Dettmers et al. 2023, arXiv:2305.14314, section 3 (paged optimizers).
+    """
+    bare = recipe.model_copy(update={"paged": False})
+    both = [
+        training_parts(
+            model, kept, job, capacity_bytes=capacity_bytes, adapter=adapter, terms=terms
+        )
+        for kept in (bare, recipe)
+    ]
+    whole, held = (parts["optimizer"] for parts in both)
+    return np.where(job.parallel.offload_optimizer, 0.0, np.maximum(whole - held, 0.0))
+
+
 def _stage_activations(
     model: Model,
     job: TrainingJob,

@@ -21,4 +21,4 @@ from gpuspec.formulas.training.run import (
 )
 from gpuspec.formulas.training.step import PARTS, Cluster, assembled, step_parts
 from gpuspec.formulas.training.words import parallel_sizes
-from gpuspec.formulas.training.work import StepWork, step_work
+from gpuspec.formulas.training.work import PCIE_SHARE, StepWork, step_work

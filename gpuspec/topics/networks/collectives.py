@@ -8,7 +8,12 @@ from numpy.typing import ArrayLike
 
 from gpuspec.base.units import GB
 from gpuspec.catalog import Gpu
-from gpuspec.constants.collectives import collective_interval, size_of, span_of
+from gpuspec.constants.collectives import (
+    collective_interval,
+    interval_levels,
+    size_of,
+    span_of,
+)
 from gpuspec.constants.fabrics import fabric, link_key
 from gpuspec.constants.links import Fabric
 from gpuspec.constants.stored import own_factor
@@ -79,19 +84,14 @@ def _with_interval(
     size, count, seconds = np.broadcast_arrays(np.asarray(size, float), gpus, seconds)
     over = (network, joined.node_bytes_s / GB)
     ground = group_ground(q.operation, device, link, over, size, (members, nodes))
-    across = np.where(np.asarray(nodes) > 1, network, "")
-    said: dict[str, Any] = {
-        "operation": q.operation,
-        "gpu": device.id,
-        "link": link,
-        "network": across,
-    }
+    said: dict[str, Any] = {"operation": q.operation, "gpu": device.id, "link": link}
+    said |= interval_levels(size, nodes, link, ground, network, members)
     said |= {"message_bytes": size, "nodes": nodes, "members": members}
     said |= {"size": size_of(size), "span": span_of(nodes)}
     seconds = np.asarray(seconds * own_factor("collectives", said, ground))
     rate = bus_bandwidth(q.operation, size, count, seconds) / GB
-    ones = np.ones(size.shape)
-    quick, slow = collective_interval(ones, size, nodes, link, ground, network, members, said)
+    of = (nodes, link, ground, network, members, said)
+    quick, slow = collective_interval(np.ones(size.shape), size, *of)
     return pd.DataFrame(
         {
             "wiring": name,

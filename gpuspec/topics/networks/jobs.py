@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
 
 from gpuspec.base.units import GB, NODE_GPUS
 from gpuspec.catalog import Gpu, gpu
@@ -97,9 +96,8 @@ def _tensor(q: NetworksQuestion, network: Model, wiring: Wiring) -> pd.DataFrame
     step, waiting = found[["step_s", "tp_s"]].to_numpy().T
     message = q.seq_len * network.hidden * 2.0
     known = [inside_ground(wiring.gpu, wiring.key, message, int(n)) for n in tp]
-    links: dict[str, ArrayLike] = {"link": wiring.key, "members": tp}
-    links["ground"] = [g.code for g in known]
-    shares = _shares(step, waiting, message, 1, **links)
+    of = (wiring.key, [g.code for g in known], None, tp)
+    shares = _shares(step, waiting, collective_interval(waiting, message, 1, *of))
     return pd.DataFrame(
         {
             "model": network.name,
@@ -114,12 +112,9 @@ def _tensor(q: NetworksQuestion, network: Model, wiring: Wiring) -> pd.DataFrame
     )
 
 
-def _shares(
-    step: np.ndarray, waiting: np.ndarray, message_bytes: float, nodes: int, **links: ArrayLike
-) -> dict[str, np.ndarray]:
-    """Return the share of a step that waits, and its 80 % interval over `links`."""
-    rest = step - waiting
-    low, high = collective_interval(waiting, message_bytes, nodes, **links)
+def _shares(step: np.ndarray, waiting: np.ndarray, ends: Interval) -> dict[str, np.ndarray]:
+    """Return the share of a step that waits, and its interval from that of the waiting."""
+    rest, (low, high) = step - waiting, ends
     shares = (waiting / step, low / (rest + low), high / (rest + high))
     return dict(zip(SHARES, shares, strict=True))
 
@@ -217,9 +212,10 @@ def _waiting(q: NetworksQuestion, device: Gpu, job: TypicalJob) -> dict[str, obj
     step = float(best["step_s"])
     waits = best[[f"{name}_s" for name in WAITING]].to_numpy(float)
     across = 2 if job.gpus > NODE_GPUS else 1
-    links: dict[str, ArrayLike] = {"link": link_key(device), "ground": known.code}
-    links |= {"network": q.network_kind, "members": min(job.gpus, NODE_GPUS)}
-    every = _shares(np.array(step), waits.sum(), LARGE, across, **links)
+    of = (link_key(device), known.code, q.network_kind, min(job.gpus, NODE_GPUS))
+    every = _shares(
+        np.array(step), waits.sum(), collective_interval(waits.sum(), LARGE, across, *of)
+    )
     return {
         **row,
         "layout": _layout_words(best),

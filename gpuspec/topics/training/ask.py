@@ -192,11 +192,13 @@ class TrainingQuestion(Job, Compared, Networked):
         if not set(kind.split("+")) <= set(has.recompute):
             valid = f"{has.name} recomputes {', '.join(has.recompute)}"
             raise InputError("recompute", self.recompute, valid)
+        there = f"keeps {' and '.join(has.offload) or 'nothing'} in host memory"
         if set(self.host_parts or ()) - set(has.offload):
-            can = (
-                f"keeps {' and '.join(has.offload)} there" if has.offload else "keeps nothing there"
-            )
-            raise InputError("offload", self.offload, f"{has.name} {can}")
+            name = "offload" if self.offload else "optimizer"
+            raise InputError(name, self.offload or self.optimizer, f"{has.name} {there}")
+        if self.offload in ("none", "activations") and not self.recipe.optimizer_bytes:
+            valid = f"{self.recipe.id} keeps optimizer states in host memory"
+            raise InputError("offload", self.offload, valid)
         return self
 
     @model_validator(mode="after")
@@ -225,9 +227,12 @@ class TrainingQuestion(Job, Compared, Networked):
 
     @property
     def host_parts(self) -> tuple[str, ...] | None:
-        """Return what goes to host memory where it is asked for; None where it is left open."""
+        """Return what goes to host memory where it is asked for; None where it is left open.
+
+        A recipe that keeps no optimizer states on the GPU asks for them.
+        """
         if self.offload is None:
-            return None
+            return None if self.recipe.optimizer_bytes else ("optimizer",)
         both = ("optimizer", "activations")
         return tuple(part for part in both if self.offload in (part, "both"))
 

@@ -13,10 +13,16 @@ from gpuspec.catalog.frameworks import Framework, framework_record
 from gpuspec.constants.ground import ground_codes
 from gpuspec.constants.stored import own_factor
 from gpuspec.constants.training import training_interval
-from gpuspec.formulas.memory import host_bytes, microbatches_in_flight, training_peak
+from gpuspec.formulas.memory import (
+    host_bytes,
+    microbatches_in_flight,
+    paged_bytes,
+    training_peak,
+)
 from gpuspec.formulas.recompute import recompute_of
 from gpuspec.formulas.splits import TENSOR
 from gpuspec.formulas.training import (
+    PCIE_SHARE,
     TrainingJob,
     expert_counts,
     model_flops_per_token,
@@ -63,10 +69,15 @@ HOST = {
 """What may go to host memory where nothing fits without, and how it is said."""
 
 
+PAGED = "part of the optimizer states paged to host memory"
+
+
 def beside_sizes(row: Mapping[Any, Any]) -> list[str]:
     """Say what a layout does beside splitting the model: sharding, host memory."""
     said = ["ZeRO-3"] if row["zero_stage"] == 3 else []
-    return said + ([HOST[row["offload"]]] if row["offload"] else [])
+    if row["offload"]:
+        return [*said, HOST[row["offload"]]]
+    return said + ([PAGED] if row.get("host_bytes", 0) > 0 else [])
 
 
 def layout_grid(question: TrainingQuestion, count: int) -> pd.DataFrame:
@@ -196,6 +207,8 @@ def _held(
         memory[able] = training_peak(*asked, device.memory_bytes, adapter=q.adapter, terms=q.memory)
         if (grid["offload"] != "").any():
             host[able] = sum(host_bytes(*asked, q.adapter).values())
+        if q.recipe.paged:
+            host[able] += paged_bytes(*asked, device.memory_bytes, q.adapter, q.memory)
     short = memory - device.memory_bytes
     unfit = able & (short > 0)
     reason[unfit] = [f"{UNFIT}: {s / GIB:.0f} GiB a GPU short" for s in short[unfit]]
@@ -220,13 +233,17 @@ def layout_parts(
         fp8=q.computes_in(device) == "fp8",
         adapter=q.adapter,
     )
+    rate = device.pcie_bytes_s or link("nvlink-c2c").bytes_s
+    if q.recipe.paged:  # each update brings the evicted states in and writes them out again
+        asked = (q.network, q.recipe, job, device.memory_bytes, q.adapter, q.memory)
+        moved = paged_bytes(*asked) / (rate * PCIE_SHARE)
+        parts = {**parts, "optimizer": parts["optimizer"] + 2 * moved}
     if not np.any(job.software.offload_activations):
         return parts
     batches, pp = grid["microbatches"].to_numpy(float), grid["pp"].to_numpy(float)
     kept = host_bytes(q.network, q.recipe, job, q.adapter)["activations"]
     moved = kept * batches / microbatches_in_flight(pp, batches, grid["interleave"].to_numpy())
     busy = parts["gemm"] + parts["attention"] + parts["elementwise"]
-    rate = device.pcie_bytes_s or link("nvlink-c2c").bytes_s
     return {**parts, "recompute": parts["recompute"] + offload_seconds(moved, rate, busy)}
 
 
