@@ -20,6 +20,7 @@ from pypdf import PdfReader
 
 from gpuspec.base.errors import InputError
 from gpuspec.base.rows import plain_cell
+from gpuspec.base.spread import FORKS, spread
 from gpuspec.batch import run as batches
 from gpuspec.batch.edition import edition
 from gpuspec.batch.questions import questions
@@ -187,6 +188,22 @@ def test_a_job_that_does_harm_is_named_and_the_next_one_is_done():
     assert hand.do(Job("good", "os:getpid", (), 20), 2**30).value != first
     hand.drop()
     hand.own.close()
+
+
+def where_parts_are_made():
+    """Return how many processes make the parts of a job, and whether this one may be forked."""
+    return len(set(spread(lambda _: os.getpid(), range(4)))), os.environ.get(FORKS)
+
+
+@pytest.mark.parametrize("outside", ["1", None])
+def test_a_job_stays_in_its_process_beside_the_others(monkeypatch, outside):
+    monkeypatch.setenv(FORKS, outside) if outside else monkeypatch.delenv(FORKS, raising=False)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)
+    hand = Hand(())
+    done = hand.do(Job("parts", f"tests.test_batch:{where_parts_are_made.__name__}", (), 60), 0)
+    hand.drop()
+    hand.own.close()
+    assert done.value == (1, ""), done.error
 
 
 def test_a_report_comes_from_a_kernel_that_was_forked(tmp_path):

@@ -21,6 +21,7 @@ from gpuspec.decision.decide import ONE, TIE, Decision, decide
 from gpuspec.decision.errors import Z80, own_spreads, stream, two_sided
 from gpuspec.decision.plan import (
     limits,
+    panel,
     words,
     words_asked,
     words_page,
@@ -619,3 +620,14 @@ def test_what_cannot_run_is_out_with_its_reason():
     large = decided({"workloads[0].model": "Llama-3.1-70B", "allow.weights": "bf16"})
     out = words_tables.rejected_table(large)
     assert out["Why not"].str.contains("GiB a GPU too large").any()
+
+
+def test_the_panel_starts_at_the_decision_and_decides_again_on_a_change(once, monkeypatch):
+    decided = []
+    monkeypatch.setattr(panel, "decide", lambda s: decided.append(s) or decide(s, quick=True))
+    shown = panel.decision_panel(once)
+    assert shown.answer is once
+    assert not decided
+    shown.controls["horizon_months"].value = "7"
+    assert [s.horizon_months for s in decided] == [7]
+    assert shown.answer.best.expected_usd != once.best.expected_usd

@@ -390,6 +390,19 @@ def test_a_kernel_that_finds_no_room_is_one_sentence_with_the_folder(notebook, m
     assert re.search(rf"^{folder}\S*: a file cannot be written: File too large", str(failure.value))
 
 
+def test_a_document_does_not_run_the_controls_that_it_leaves_out(notebook, monkeypatch):
+    ran = {}
+    monkeypatch.setattr(
+        "papermill.execute_notebook", lambda node, *_, **__: ran.update(node=node) or node
+    )
+    for panels in (True, False):
+        execute(notebook, {}, no_steps, panels=panels)
+        sources = [cell.source for cell in ran["node"].cells if cell.cell_type == "code"]
+        assert any("interactive only" in source for source in sources) is panels
+        assert len(ran["node"].cells) == len(notebook.node.cells)
+        assert any("import pandas" in source for source in sources)
+
+
 def test_a_kernel_that_dies_says_why(notebook, monkeypatch, tmp_path):
     (tmp_path / "IPython.py").write_text("raise ImportError('cannot import name x')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)

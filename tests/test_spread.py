@@ -23,6 +23,16 @@ def test_a_process_that_is_not_ours_stays_one():
 
 
 @two_cores
+def test_a_command_forks_unless_it_is_told_to_stay_one(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["gpuspec"])
+    monkeypatch.setattr("threading.active_count", lambda: 1)
+    monkeypatch.delenv(FORKS, raising=False)
+    assert len(set(spread(lambda _: os.getpid(), range(4)))) == 2
+    monkeypatch.setenv(FORKS, "")
+    assert set(spread(lambda _: os.getpid(), range(4))) == {os.getpid()}
+
+
+@two_cores
 def test_every_other_part_is_made_by_a_copy(ours):
     made = spread(lambda n: (n, bytes(200_000), os.getpid()), range(5))
     assert [n for n, _, _ in made] == [0, 1, 2, 3, 4]

@@ -14,7 +14,8 @@ from gpuspec.base.damage import commanded
 T = TypeVar("T")
 R = TypeVar("R")
 FORKS = "GPUSPEC_FORKS"
-"""Not blank where a process is wholly ours though it is no command: the kernel of one report."""
+"""Not blank where a process is wholly ours though it is no command: the kernel of one report. Blank
+where it must stay one: others are at work beside it, and its memory is limited."""
 _busy = False  # whether there is a copy already, or this is one
 
 
@@ -87,7 +88,8 @@ def spread(does: Callable[[T], R], parts: Iterable[T]) -> list[R]:
 
 
 def _may_fork() -> bool:
-    ours = (commanded() and threading.active_count() == 1) or bool(os.environ.get(FORKS))
+    told = os.environ.get(FORKS)
+    ours = commanded() and threading.active_count() == 1 if told is None else bool(told)
     return ours and sys.platform == "linux" and len(os.sched_getaffinity(0)) > 1
 
 

@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 @main.command()
 @click.argument("scenarios", nargs=-1, required=True)
 @click.option("-o", "--output", required=True, metavar="OUT", help="Folder or address to write to.")
-@click.option("--reports", "as_reports", is_flag=True, help="Write a PDF of each decision too.")
+@click.option(
+    "--reports",
+    "as_reports",
+    is_flag=True,
+    help="Write a PDF of each decision too, in the language of --lang.",
+)
 @click.option(
     "--date", metavar="YYYY-MM-DD", help="Day of the run; else SOURCE_DATE_EPOCH or today."
 )

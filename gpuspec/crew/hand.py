@@ -7,6 +7,7 @@ from multiprocessing.connection import Connection
 from pkgutil import resolve_name
 from typing import Any
 
+from gpuspec.base.spread import FORKS
 from gpuspec.base.units import MIB
 from gpuspec.crew.forked import PLACE, Forked, Zygote
 from gpuspec.crew.zygote import Call
@@ -74,7 +75,8 @@ class Hand:
     def _ready(self, memory_bytes: int) -> Forked:
         if self.fork is None or self.limit != memory_bytes:
             self.drop()
-            call = Call(f"{__name__}:serve", memory_bytes=memory_bytes)
+            alone = ((FORKS, ""),)  # as many of these work at once as there are cores
+            call = Call(f"{__name__}:serve", variables=alone, memory_bytes=memory_bytes)
             try:
                 self.fork = Forked(self.place, call)
             except (OSError, RuntimeError):  # there is none yet, or it was killed

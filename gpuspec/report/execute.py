@@ -9,6 +9,7 @@ import tempfile
 import traceback
 from collections.abc import Callable, Mapping
 from copy import deepcopy
+from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -63,6 +64,7 @@ def execute(
     day: date | None = None,
     text_in_pictures: bool = False,
     language: str | None = None,
+    panels: bool = True,
 ) -> NotebookNode:
     """Return a notebook as run from the current folder, without the times and paths of this run.
 
@@ -79,6 +81,8 @@ def execute(
         Keep text of pictures as text, for a document that brings the faces, in place of outlines.
     language : str, optional
         What the notebook speaks, unless a cell of its own says otherwise.
+    panels : bool
+        Run the cells tagged ``interactive`` too, which documents do not show.
 
     Raises
     ------
@@ -97,6 +101,7 @@ def execute(
         own[LANGUAGE_OF_RUN] = language
     midnight = datetime.combine(day or run_date(), time(), UTC)
     own["SOURCE_DATE_EPOCH"] = f"{midnight.timestamp():.0f}"
+    notebook = notebook if panels else _without_panels(notebook)
     try:
         done = _executed(notebook, values, tell, own)
     except NotebookError as error:
@@ -105,6 +110,17 @@ def execute(
         done = _executed(notebook, values, tell, own)  # the machine was busy
     progress("executing", total, total)
     return _without_run(done)
+
+
+def _without_panels(notebook: Notebook) -> Notebook:
+    """Return a notebook whose controls do nothing; its cells keep their numbers."""
+    node = deepcopy(notebook.node)
+    for cell in node.cells:
+        if cell.cell_type == "code" and "interactive" in cell.metadata.get("tags", []):
+            cell.source = ""
+    silent = replace(notebook)
+    vars(silent)["node"] = node
+    return silent
 
 
 def _executed(

@@ -97,7 +97,9 @@ def built(
     options["date"] = options.get("date") or run_date()
     tell = options.get("progress") or (lambda stage, done, total: None)
 
-    executed = execute(notebook, values, tell, options["date"], kind == "pdf", language)
+    executed = execute(
+        notebook, values, tell, options["date"], kind == "pdf", language, kind == "ipynb"
+    )
     tell("typesetting", 0, 1)
     content = typeset(executed, notebook, values, kind, options)
     write_atomically(target, content)

@@ -23,8 +23,8 @@ REST = (
 )
 
 
-def decision_panel(scenario: Scenario) -> Panel:
-    """Return a panel over what a line states: it starts at the scenario, and so at page 1.
+def decision_panel(decision: Decision) -> Panel:
+    """Return a panel over what a line states: it starts at a decision, which is that of page 1.
 
     Controls of what the scenario lacks are left out; the numbers of draws and loads are those of
     page 1, so that both say the same.
@@ -32,9 +32,9 @@ def decision_panel(scenario: Scenario) -> Panel:
 
     def answer(**values: object) -> Decision:
         changed = {n: v for n, v in values.items() if str(v).strip() and v != start[n]}
-        return decide(asked_scenario(scenario, **changed))
+        return decide(asked_scenario(decision.scenario, **changed)) if changed else decision
 
-    shown = _controls(scenario)
+    shown = _controls(decision.scenario)
     start = {name: control.value for name, control in shown.items()}
     return Panel(shown, answer, _drawn, _told, REST, _tables)
 
