@@ -118,7 +118,8 @@ def test_an_answer_follows_what_was_learnt_and_not_the_language_of_a_worker(tmp_
     learn([str(tmp_path / "mine.csv")], str(tmp_path / "own"))
     place = ["small-team", "-o", "out", "--workers", 1]
     for words, env, fresh in [
-        ([], {}, 1), (["--calibration", "own"], {"LANG": "zh_CN.UTF-8"}, 1), ([], {}, 0)
+        ([], {}, 1), ([], {"GPUSPEC_CALIBRATION": "own", "LANG": "zh_CN.UTF-8"}, 1),
+        (["--calibration", "own"], {}, 0), ([], {}, 0),
     ]:  # fmt: skip
         done = answered(tmp_path, *place, *words, "--json", **env)
         assert done.returncode == 0, done.stderr
@@ -126,7 +127,7 @@ def test_an_answer_follows_what_was_learnt_and_not_the_language_of_a_worker(tmp_
         told = json.loads(done.stdout)
         assert told["made"] == fresh
         found = json.loads((tmp_path / "out" / told["answers"][0]["decision"]).read_text())
-        assert ("calibrated_with" in found) == bool(words)
+        assert ("calibrated_with" in found) == bool(words or env)
         assert found["recommendation"]["plan"].isascii()
 
 
