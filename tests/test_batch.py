@@ -29,6 +29,7 @@ from gpuspec.batch.store import Store
 from gpuspec.batch.work import Order
 from gpuspec.crew.cluster import done_in_parallel
 from gpuspec.crew.hand import Done, Hand, Job
+from gpuspec.evidence.learning import learn
 
 ROOT = Path(__file__).parents[1]
 DAY = "2026-11-30"
@@ -109,6 +110,25 @@ def test_an_answer_is_what_plan_prints(asked, command):
     line = ("--model", "Llama-3.1-8B", "--request-rate", 2, "--quotes", folder / "mine.csv")
     told = command("plan", *line, "--json", SOURCE_DATE_EPOCH=_epoch())
     assert (folder / "out" / rows["../../<b>up</b>"]["decision"]).read_text() == told.stdout
+
+
+def test_an_answer_follows_what_was_learnt_and_not_the_language_of_a_worker(tmp_path):
+    rows = (Path(__file__).parent / "fixtures" / "measurements.csv").read_text().splitlines()
+    (tmp_path / "mine.csv").write_text("\n".join(rows[:2]))
+    learn([str(tmp_path / "mine.csv")], str(tmp_path / "own"))
+    place = ["small-team", "-o", "out", "--workers", 1]
+    for words, env, fresh in [
+        ([], {}, 1), ([], {"GPUSPEC_CALIBRATION": "own", "LANG": "zh_CN.UTF-8"}, 1),
+        (["--calibration", "own"], {}, 0), ([], {}, 0),
+    ]:  # fmt: skip
+        done = answered(tmp_path, *place, *words, "--json", **env)
+        assert done.returncode == 0, done.stderr
+        assert "Warning" not in done.stderr
+        told = json.loads(done.stdout)
+        assert told["made"] == fresh
+        found = json.loads((tmp_path / "out" / told["answers"][0]["decision"]).read_text())
+        assert ("calibrated_with" in found) == bool(words or env)
+        assert found["recommendation"]["plan"].isascii()
 
 
 def _epoch():

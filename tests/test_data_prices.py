@@ -103,6 +103,16 @@ def test_a_file_that_is_none_is_one_sentence(command, tmp_path, text, said):
         assert "1.65" not in done.stdout
 
 
+@pytest.mark.parametrize("text", [SKYPILOT.read_text(), "a,b\n1,2\n", "", "gpu,mode\n"])
+def test_a_file_that_holds_something_else_is_kept(command, tmp_path, text):
+    (tmp_path / "mine.csv").write_text(text)
+    words = ("--form", "SXM", "-o", "mine.csv", "--write")
+    done = command("data", "import-prices", SKYPILOT, *words)
+    assert done.returncode == 2, done.stderr
+    assert "mine.csv" in done.stderr
+    assert (tmp_path / "mine.csv").read_text() == text
+
+
 def test_what_is_old_is_listed_by_its_limit(command):
     told = json.loads(command("data", "check", "--date", "2026-11-30", "--json").stdout)
     spot = [one for one in told["old"] if one["limit"] == "defaults-spot"]

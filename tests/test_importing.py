@@ -177,6 +177,21 @@ def test_a_size_that_is_no_number_is_one_sentence(command, size, name):
     assert f"'{size}' is not valid; give a whole number" in done.stderr
 
 
+@pytest.mark.parametrize(("unit", "times"), [("seconds", 1e3), ("ns", 1e-6), ("weeks", None)])
+def test_a_unit_is_followed_or_refused(command, tmp_path, unit, times):
+    told = json.loads((TOOLS / "aiperf-concurrency.json").read_text())
+    told["time_to_first_token"]["unit"] = unit
+    (tmp_path / "a.json").write_text(json.dumps(told))
+    done = command("import", "a.json", "-o", "mine.csv")
+    if times is None:
+        assert done.returncode == 2
+        assert "'weeks' is none of ms" in done.stderr
+    else:
+        with (tmp_path / "mine.csv").open() as file:
+            ttft_ms = float(next(csv.DictReader(file))["ttft_ms"])
+        assert ttft_ms == pytest.approx(told["time_to_first_token"]["avg"] * times)
+
+
 def test_a_file_counts_once(command):
     file = TOOLS / "vllm-rate.json"
     done = command("import", file, file.parent / "." / file.name, "-o", "mine.csv")

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -165,6 +166,47 @@ def test_a_folder_that_learn_did_not_write_is_refused(tmp_path, command, text):
     assert done.returncode == 2, done.stdout
     assert "GPUSPEC_CALIBRATION" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def _row(tmp_path, name, **cells):
+    """Write a published row as one's own, with some of its cells changed."""
+    with (Path(__file__).parent / "fixtures" / "measurements.csv").open() as file:
+        row = next(csv.DictReader(file)) | cells
+    with (tmp_path / name).open("w", newline="") as file:
+        table = csv.DictWriter(file, list(row))
+        table.writeheader()
+        table.writerow(row)
+    return name
+
+
+def test_another_unit_is_refused(command, tmp_path):
+    value = float(next(csv.DictReader((tmp_path / _row(tmp_path, "a.csv")).open()))["value"])
+    for factor in (1e-3, 1e3):
+        _row(tmp_path, "b.csv", value=value * factor)
+        done = command("learn", "b.csv", "-o", "own")
+        assert done.returncode == 2, done.stdout
+        assert "b.csv" in done.stderr
+        assert "line 2" in done.stderr
+        assert "check the unit" in done.stderr
+    assert not (tmp_path / "own").exists()
+    assert "error" in command("learn", "a.csv", "-o", "own").stdout
+
+
+def test_a_row_counts_once(command, tmp_path):
+    _row(tmp_path, "a.csv")
+    (tmp_path / "copy.csv").write_bytes((tmp_path / "a.csv").read_bytes())
+    assert command("learn", "a.csv", "copy.csv", "-o", "own").returncode == 2
+    assert command("learn", "a.csv", "-o", "own").returncode == 0
+    stored = (tmp_path / "own" / "calibration.json").read_bytes()
+    done = command("learn", "copy.csv", "-o", "own", "--add")
+    assert done.returncode == 2
+    assert "each row counts once" in done.stderr
+    assert (tmp_path / "own" / "calibration.json").read_bytes() == stored
+
+
+def test_a_file_that_cannot_be_read_is_named_as_such(command):
+    assert "there is no such file" in command("learn", "nope.csv", "-o", "own").stderr
+    assert "that is a folder" in command("learn", ".", "-o", "own").stderr
 
 
 def test_what_has_no_speed_is_refused(command, tmp_path):

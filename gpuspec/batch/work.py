@@ -13,6 +13,8 @@ from gpuspec.base.json import answer_json
 from gpuspec.batch.edition import edition
 from gpuspec.batch.questions import Question
 from gpuspec.batch.store import Store
+from gpuspec.constants.learnt import counted_use, forget_use
+from gpuspec.views.language import speaking
 
 PRICES = ["gpu", "mode", "provider", "region", "hour_usd", "capital_usd_gpu", "as_of"]
 """What is kept of the offers that a decision was taken among."""
@@ -54,13 +56,14 @@ def midnight(day: date) -> float:
 
 
 def decided(order: Order) -> None:
-    """Write what ``gpuspec plan --json`` prints of a question, and the prices it rests on."""
+    """Write what ``gpuspec plan --json --lang en`` prints of a question, and its prices."""
     from gpuspec.decision.decide import decide
     from gpuspec.decision.plan.record import plan_record
 
-    with order.begun() as given:
+    forget_use()
+    with order.begun() as given, speaking("en"):
         decision = decide(stated(given))
-        told = answer_json(plan_record(decision)) + b"\n"
+        told = answer_json({**plan_record(decision), **counted_use()}) + b"\n"
     store = Store(order.output)
     offers = decision.offers.reindex(columns=PRICES).to_dict("records")
     store.write(f"prices/{order.key}.json", answer_json({"prices": offers}) + b"\n")
@@ -98,7 +101,7 @@ def decided_at(order: Order, old: tuple[tuple[str, str, float], ...]) -> str:
     from gpuspec.decision.scenario.questions import scenario_quotes
     from gpuspec.topics.cost.prices import Quote
 
-    with order.begun() as given:
+    with order.begun() as given, speaking("en"):
         scenario = stated(given)
         other = {(gpu, mode) for gpu, mode, _ in old}
         quotes = [q for q in scenario_quotes(scenario.prices) if (q.gpu, q.paid) not in other]

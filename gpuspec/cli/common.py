@@ -14,7 +14,7 @@ from gpuspec import __version__
 from gpuspec.base.aligned import aligned, columns_of
 from gpuspec.base.damage import DAMAGE, damage
 from gpuspec.base.errors import InputError, brief, close_matches
-from gpuspec.constants.learnt import VARIABLE, forget_use, opened, used_rows
+from gpuspec.constants.learnt import VARIABLE, counted_use, forget_use, opened, used_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -254,8 +254,7 @@ def echo_json(answer: Mapping[str, object]) -> None:
     """Print an answer for programs."""
     from gpuspec.base.json import answer_json
 
-    own = {"calibrated_with": used_rows()} if used_rows() else {}
-    echo(answer_json({**answer, **own}))
+    echo(answer_json({**answer, **counted_use()}))
 
 
 def echo_runs(runs: "Sequence[Run]") -> None:

@@ -126,7 +126,9 @@ def learn(tables: tuple[str, ...], output: str, add: bool, as_json: bool) -> Non
     for one in found:
         left = f"; {counted(one.skipped, 'row')} left out (gpuspec validate says why)"
         echo(f"{one.topic}: {counted(one.rows, 'figure')} of yours{left * bool(one.skipped)}")
-        if one.rows > 1:
+        if one.rows == 1:
+            echo(f"  error {one.before:.1%} as estimated")
+        else:
             echo(
                 f"  median error {one.before:.1%} as estimated, {one.after:.1%} once learnt from "
                 f"your other rows; {one.inside:.0%} of them in their 80 % interval"

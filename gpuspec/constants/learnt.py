@@ -64,6 +64,8 @@ class Similar(NamedTuple):
 
 
 _MODEL = ("params_b", "kind")
+MOST_Z = 1e3
+"""Spreads of an interval by which an error is stored at most."""
 TOPICS = {
     "inference": Similar(
         "seconds",
@@ -280,6 +282,11 @@ def used_rows() -> int:
     return sum(len(topics[topic].z) for topic in _USED)
 
 
+def counted_use() -> dict[str, int]:
+    """Return `used_rows` as answers for programs name it; nothing where none was used."""
+    return {"calibrated_with": used_rows()} if used_rows() else {}
+
+
 def own_rows() -> int:
     """Return how many own figures the calibration in use holds; 0 without one."""
     folder = os.environ.get(VARIABLE, "")
@@ -306,6 +313,8 @@ def opened(folder: str) -> Calibration:
     with refusing(VARIABLE, folder, f"{FILE} is not as gpuspec learn wrote it"):
         stored = json.loads(read_text(VARIABLE, path, 4 * MOST_CONFIG_BYTES))
         try:
+            if stored["version"] != 1:
+                raise ValueError("its version is another one")
             topics = {topic: _learnt(topic, of) for topic, of in stored["topics"].items()}
         except (TypeError, KeyError, AttributeError):
             raise ValueError("a part is missing") from None
@@ -318,7 +327,7 @@ def _learnt(topic: str, of: Mapping[str, Any]) -> Learnt:
     z = np.asarray(of["z"], float)
     said = {n: np.asarray(of["said"][n], str if n in names else float) for n in (*names, *numbers)}
     sizes = {len(values) for values in said.values()} | {len(z)}
-    good = np.isfinite(z).all() and len(sizes) == 1 and 0 < len(z) <= MOST_ROWS
+    good = (np.abs(z) < MOST_Z).all() and len(sizes) == 1 and 0 < len(z) <= MOST_ROWS
     if not good or not 0 <= sum(weights.values()) < 1 or min(weights.values()) < 0:
         raise ValueError("its figures do not fit each other")
     return Learnt(topic, weights, said, z)

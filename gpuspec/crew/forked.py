@@ -88,8 +88,9 @@ class Zygote:
         self.place = str(Path(self.folder.name) / "zygote")
         own = {name: os.environ.get(name, "1") for name in THREADS}
         kept = {k: v for k, v in os.environ.items() if k not in _OF_THE_USER}
-        if own_data := kept.get("GPUSPEC_DATA"):  # another folder is the current one there
-            kept["GPUSPEC_DATA"] = str(Path(own_data).expanduser().absolute())
+        for name in ("GPUSPEC_DATA", "GPUSPEC_CALIBRATION"):
+            if place := kept.get(name):  # another folder is the current one there
+                kept[name] = str(Path(place).expanduser().absolute())
         self.process = subprocess.Popen(
             [sys.executable, "-P", _SCRIPT, self.place, "gpuspec.crew.hand", *modules],
             stdin=subprocess.PIPE,

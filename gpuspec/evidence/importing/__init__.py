@@ -298,6 +298,8 @@ def tables(found: Sequence[Imported], output: str) -> list[Path]:
     ['mine.csv']
     """
     path = path_of("output", output)
+    if not path.name:
+        raise InputError("output", output, "it is a folder; name a file in it")
     if len(found) == 1:
         return [path]
     return [path.with_name(f"{path.stem}-{one.kind}{path.suffix}") for one in found]

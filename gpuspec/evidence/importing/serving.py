@@ -5,10 +5,12 @@ from typing import Any
 
 import numpy as np
 
+from gpuspec.base.errors import InputError
 from gpuspec.evidence.importing.found import Cells, Found, at, number
 
 BACKENDS = {"vllm": "vllm", "sglang": "sglang", "trt": "tensorrt-llm", "tensorrt": "tensorrt-llm"}
 """How names of backends begin that say which engine answered; ``openai`` does not."""
+IN_MS = {"ms": 1.0, "s": 1e3, "sec": 1e3, "seconds": 1e3, "us": 1e-3, "ns": 1e-6}
 FULL = 0.85
 """Mean requests in flight over the most that there may be, from which a run was at full load."""
 SAME = 0.02
@@ -206,9 +208,11 @@ def _one(names: Any) -> object:
 
 
 def milliseconds(figure: Any) -> float:
-    """Return the mean of a figure with its unit in milliseconds."""
-    scale = {"s": 1e3, "sec": 1e3, "us": 1e-3, "ns": 1e-6}.get(str(at(figure, "unit")), 1.0)
-    return number(at(figure, "avg")) * scale
+    """Return the mean of a figure with its unit in milliseconds; none is milliseconds."""
+    unit = str(at(figure, "unit") or "ms").lower()
+    if unit not in IN_MS:
+        raise InputError("unit", unit, f"the unit {unit!r} is none of {', '.join(IN_MS)}")
+    return number(at(figure, "avg")) * IN_MS[unit]
 
 
 def guidellm(documents: Sequence[Mapping[str, Any]]) -> Found:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gpuspec.base.errors import InputError
-from gpuspec.base.files import MOST_TABLE_BYTES, check_text, read_text
+from gpuspec.base.files import MOST_TABLE_BYTES, check_text, read_text, refusing
 from gpuspec.base.rows import Row, csv_rows, csv_text, plain_cell
 from gpuspec.catalog import kept, resolve, table_rows
 from gpuspec.topics.cost.prices.quotes import COLUMNS as QUOTED
@@ -119,7 +119,10 @@ def read_prices(file: str | Path, provider: str = "", form: str = "") -> Importe
             if rent.key not in least or rent.usd < least[rent.key].usd:
                 least[rent.key] = rent
     if not least:
-        said = "; ".join(f"{count:,} rows: {reason}" for reason, count in left.most_common(3))
+        said = (
+            "; ".join(f"{count:,} rows: {reason}" for reason, count in left.most_common(3))
+            or "no row"
+        )
         raise InputError("prices", str(path), f"it holds no price that can be used: {said}")
     return Imported(sorted(least.values()), dict(left.most_common()), collector)
 
@@ -284,35 +287,44 @@ def _quote(rent: Rent, day: date) -> dict[str, object]:
 
 def quoted_before(path: Path) -> dict[Key, float]:
     """Return the prices of a file of quotes that was written before; empty where there is none."""
-    rows = _rows(path)
-    return {
-        (r["gpu"], r["mode"], r["provider"], r["region"]): float(r["price"])
-        for r in rows
-        if r["price"]
-    }
+    rows = _rows(path, ("gpu", "mode", "provider", "region", "price"))
+    with refusing("output", str(path), "its prices are no numbers; name another file"):
+        return {
+            (r["gpu"], r["mode"], r["provider"], r["region"]): float(r["price"])
+            for r in rows
+            if r["price"]
+        }
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
+def _rows(path: Path, needed: Sequence[str]) -> list[dict[str, str]]:
     if not path.exists():
         return []
     text = read_text("output", path, MOST_TABLE_BYTES)
-    rows = csv_rows("output", text, str(path), most=MOST_PRICES)[1]
+    rows = csv_rows("output", text, str(path), needed, most=MOST_PRICES)[1]
+    if problem := next((row.problem for row in rows if row.problem), None):
+        raise InputError("output", str(path), problem)
     return [{n: plain_cell(c) for n, c in row.cells.items()} for row in rows]
 
 
 def rental_before(path: Path, seller: str) -> dict[Key, float]:
     """Return the rents of a seller that a table of rents has from an import before."""
-    return {
-        (r["gpu_id"], r["mode"], r["provider"], r["region"]): float(r["price_gpu_hour"])
-        for r in _rows(path)
-        if r["id"].startswith(_prefix(seller))
-    }
+    rows = [r for r in _rows(path, ("id",)) if r["id"].startswith(_prefix(seller))]
+    with refusing("output", str(path), "its prices are no numbers"):
+        return {
+            (
+                r.get("gpu_id", ""),
+                r.get("mode", ""),
+                r.get("provider", ""),
+                r.get("region", ""),
+            ): float(r.get("price_gpu_hour", ""))
+            for r in rows
+        }
 
 
 def rental_text(path: Path, found: Imported, day: date, source: str) -> str:
     """Return the table of rents of a data folder with the rows of a seller replaced."""
     seller = found.rents[0].provider
-    old = [row for row in _rows(path) if not row["id"].startswith(_prefix(seller))]
+    old = [row for row in _rows(path, ("id",)) if not row["id"].startswith(_prefix(seller))]
     tiers = {row["provider"]: row["tier"] for row in table_rows("prices-rental")}
     new: list[dict[str, object]] = []
     for rent in found.rents:
