@@ -91,8 +91,9 @@ def test_every_answer_is_strict_json(tmp_path, monkeypatch, line, key):
 def test_every_command_that_answers_has_json_and_every_command_debug():
     groups = [main, *(c for c in main.commands.values() if isinstance(c, click.Group))]
     for name, command in (pair for group in groups for pair in group.commands.items()):
-        options = {text for p in command.params for text in p.opts}
-        assert {"--json", "--debug", "--lang"} <= options or command in groups, name
+        texts = [text for p in command.params for text in p.opts]
+        assert {"--json", "--debug", "--lang"} <= set(texts) or command in groups, name
+        assert len(texts) == len(set(texts)), name
 
 
 @pytest.mark.parametrize("args", [["--debug", "params", "memry"], ["params", "memry", "--debug"]])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gpuspec.base.errors import InputError
-from gpuspec.evidence.importing import found_in, imported, tables, written
+from gpuspec.evidence.importing import found_in, imported, written
 
 TOOLS = Path(__file__).parent / "fixtures" / "tools"
 READ = {
@@ -136,6 +136,7 @@ BROKEN = {
     "notes.txt": b"hello\n",
     "bomb.xml": b'<!DOCTYPE nvidia_smi_log [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]>\n'
     b"<nvidia_smi_log><gpu><product_name>&b;</product_name></gpu></nvidia_smi_log>",
+    "header.txt": b"#  size  count  type  redop\n#  (B)  busbw\n",
     "mixed.xml": b"<nvidia_smi_log><gpu><product_name>A</product_name></gpu>"
     b"<gpu><product_name>B</product_name></gpu></nvidia_smi_log>",
     "failed.txt": (TOOLS / "hpl.txt")
@@ -153,6 +154,34 @@ def test_broken_and_foreign_files_are_one_sentence(command, tmp_path, name):
     assert len(done.stderr.strip().splitlines()) == 1
     assert name in done.stderr
     assert not (tmp_path / "mine.csv").exists()
+
+
+def test_a_file_that_is_no_table_is_kept_and_no_table_is_written_alone(command, tmp_path):
+    log = (TOOLS / "megatron.log").read_text()
+    (tmp_path / "my.log").write_text(log)
+    done = command("import", "my.log", "-o", "my.log", "--add")
+    assert done.returncode == 2
+    assert "no column of the kind training" in done.stderr
+    assert (tmp_path / "my.log").read_text() == log
+    (tmp_path / "two-memory.csv").write_text("mine\n1\n")
+    files = [TOOLS / "vllm-concurrency.json", TOOLS / "vllm-start.log"]
+    assert command("import", *files, "-o", "two.csv").returncode == 2
+    assert not (tmp_path / "two-inference.csv").exists()
+
+
+@pytest.mark.parametrize("size", ["x", "0", "-3", "nan", "inf"])
+@pytest.mark.parametrize("name", ["tp", "gpus"])
+def test_a_size_that_is_no_number_is_one_sentence(command, size, name):
+    done = command("import", TOOLS / "vllm-rate.json", f"--{name}", size, "-o", "mine.csv")
+    assert done.returncode == 2, done.stderr
+    assert f"'{size}' is not valid; give a whole number" in done.stderr
+
+
+def test_a_file_counts_once(command):
+    file = TOOLS / "vllm-rate.json"
+    done = command("import", file, file.parent / "." / file.name, "-o", "mine.csv")
+    assert done.returncode == 2
+    assert "it was given before" in done.stderr
 
 
 def test_a_column_that_nothing_reads_is_refused_and_a_bare_log_keeps_its_place(command, tmp_path):
@@ -178,7 +207,7 @@ def test_cells_are_text_and_never_formulas(tmp_path):
     document["model_id"] = '=cmd|" /C calc"!A0\x1b[31m\n<script>'
     (tmp_path / "one.json").write_text(json.dumps(document))
     found = imported([str(tmp_path / "one.json")], {})
-    text = written(found[0], tables(found, str(tmp_path / "out.csv"))[0]).read_text()
+    text = written(found, str(tmp_path / "out.csv"))[0].read_text()
     assert "'=cmd" in text
     assert "\x1b" not in text
     assert text.count("\n") == 2

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from gpuspec.evidence.importing import tables, written
+from gpuspec.evidence.importing import written
 from gpuspec.evidence.measuring import measurements_of, seconds_of, tables_of
 from gpuspec.evidence.validation import unusable, validate
 
@@ -109,8 +109,8 @@ def test_what_was_measured_is_a_table_of_validate(tmp_path):
     device = Device(gpus=2)
     made = tables_of(list(measurements_of(device, device.clock)))
     assert [one.kind for one in made] == ["hpc", "collectives"]
-    for one, path in zip(made, tables(made, str(tmp_path / "mine.csv")), strict=True):
-        written(one, path)
+    paths = written(made, str(tmp_path / "mine.csv"))
+    for one, path in zip(made, paths, strict=True):
         assert unusable(path, one.kind) == []
         found = validate(path, one.kind)
         assert len(found.rows) == len(one.rows)

@@ -1,11 +1,13 @@
 """The website of docs and stored notebooks: built once, read in a browser without a network."""
 
+import json
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("myst_nb")
@@ -110,3 +112,10 @@ def test_a_search_leads_to_the_page_from_files_alone(site, browser, start, word,
     assert page.locator("html").get_attribute("lang").startswith(code)
     assert Path(page.url).name.split("?")[0].split("#")[0] != "index.html"
     assert not problems
+
+
+def test_the_search_knows_each_cell_of_a_table_as_words(site):
+    index = (site / "searchindex.js").read_text("utf-8")
+    index = json.loads(index.removeprefix("Search.setIndex(").removesuffix(")"))
+    pages = np.atleast_1d(index["terms"]["mi300x"])  # one page is a number, several are a list
+    assert index["docnames"].index("notebooks/11_validation") in pages

@@ -35,6 +35,7 @@ SECTIONS = {
     "en": ("Notebooks", "How numbers are made, what can be asked", "Contributing"),
     "zh": ("笔记本", "数字从何而来，可以问什么", "参与"),
 }
+PROMPTS = {"en": ("▸ code", "▾ code"), "zh": ("▸ 代码", "▾ 代码")}
 STORED = (
     "以下为仓库中保存的结果，其中的句子和图上的文字为英文；"
     "`gpuspec report {name} --lang zh` 给出中文报告。"
@@ -173,6 +174,8 @@ class Stage:
             cell.metadata.tags = [*cell.metadata.get("tags", []), "hide-input"]
             for output in cell.outputs:
                 data = output.get("data", {})
+                if "text/html" in data:  # the search would read neighbouring cells as one word
+                    data["text/html"] = re.sub(r"(?=</t[dh]>)", " ", data["text/html"])
                 if "image/svg+xml" in data:
                     count += 1
                     place = f"pictures/{stem}-{count}.svg"
@@ -209,6 +212,8 @@ def build(site):
             code = build_main(
                 ["-q", "-W", "--keep-going", "-c", str(HERE), "-d", str(made.parent / "trees")]
                 + ["-D", f"language={CODE[language]}", "-D", f"html_context.names={names}"]
+                + ["-D", f"nb_code_prompt_show={PROMPTS[language][0]}"]
+                + ["-D", f"nb_code_prompt_hide={PROMPTS[language][1]}"]
                 + [str(sources / language), str(made)]
             )
             if code:

@@ -88,8 +88,8 @@ def within_reach(path: Path) -> bool:
     only = os.environ.get(CONFINED)
     if not only:
         return True
-    places = (Path(only), DATA, NOTEBOOKS)
-    return any(path.resolve().is_relative_to(place.resolve()) for place in places)
+    real = Path(os.path.realpath(path))  # a circle of links stays one; Path.resolve fails
+    return any(real.is_relative_to(place.resolve()) for place in (Path(only), DATA, NOTEBOOKS))
 
 
 def read_text(field: str, given: str | Path, most_bytes: int) -> str:

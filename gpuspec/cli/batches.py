@@ -21,8 +21,12 @@ if TYPE_CHECKING:
 @main.command()
 @click.argument("scenarios", nargs=-1, required=True)
 @click.option("-o", "--output", required=True, metavar="OUT", help="Folder or address to write to.")
-@click.option("--reports", "as_reports", is_flag=True, help="Write a PDF of each decision too.")
-@click.option("--lang", default="en", metavar="en|zh", help="Language of the reports.")
+@click.option(
+    "--reports",
+    "as_reports",
+    is_flag=True,
+    help="Write a PDF of each decision too, in the language of --lang.",
+)
 @click.option(
     "--date", metavar="YYYY-MM-DD", help="Day of the run; else SOURCE_DATE_EPOCH or today."
 )
@@ -36,7 +40,6 @@ def batch(
     scenarios: tuple[str, ...],
     output: str,
     as_reports: bool,
-    lang: str,
     date: str | None,
     workers: int,
     scheduler: str,
@@ -55,6 +58,7 @@ def batch(
     lacks an answer or rests on older data: docs/scale.md.
     """
     from gpuspec.batch.run import Batch, run
+    from gpuspec.views.language import spoken
 
     if not 0 < timeout <= 1e6:
         raise InputError("timeout", timeout, "give seconds above 0")
@@ -62,7 +66,7 @@ def batch(
         raise InputError("memory", memory, "give MiB, or 0 for what a worker may take")
     day, told = day_of_run(date), _Line(quiet)
     wanted = Batch(
-        scenarios, output, as_reports, lang, day, workers, scheduler, timeout, memory * MIB
+        scenarios, output, as_reports, spoken(), day, workers, scheduler, timeout, memory * MIB
     )
     with _stopping(told):
         ran = run(wanted, told.tell)

@@ -58,7 +58,7 @@ def import_(
     MLPerf summaries, logs of Megatron-LM, NeMo, torchtitan and axolotl, start-up logs of vLLM and
     SGLang, nvidia-smi -q -x: docs/learning.md.
     """
-    from gpuspec.evidence.importing import imported, tables, written
+    from gpuspec.evidence.importing import imported, written
     from gpuspec.evidence.validation import unusable
 
     given = {k: v.strip() for k, v in pairs(params).items()}
@@ -66,9 +66,7 @@ def import_(
     if both := sorted(given.keys() & own.keys()):
         raise InputError("--set", both[0], "it was given before; give it once")
     found = imported(files, given | own)
-    paths = [
-        written(one, path, add) for one, path in zip(found, tables(found, output), strict=True)
-    ]
+    paths = written(found, output, add)
     told: list[dict[str, Any]] = [
         _told(one, path, unusable(path, one.kind)) for one, path in zip(found, paths, strict=True)
     ]
@@ -162,7 +160,7 @@ def measure(output: str, add: bool, as_json: bool) -> None:
         found.append(one)
         click.echo(f"{one.what}: {one.rate:,.4g} {one.unit}", err=as_json)
     made = tables_of(found)
-    paths = [written(one, path, add) for one, path in zip(made, tables(made, output), strict=True)]
+    paths = written(made, output, add)
     told: list[dict[str, Any]] = [
         {"table": path, "kind": one.kind, "rows": len(one.rows)}
         for one, path in zip(made, paths, strict=True)

@@ -18,7 +18,6 @@ project = "gpuspec"
 html_title = "gpuspec"
 extensions = ["myst_nb"]
 nb_execution_mode = "off"
-nb_code_prompt_show = nb_code_prompt_hide = "code"
 myst_heading_anchors = 4
 myst_enable_extensions = ["dollarmath"]
 suppress_warnings = ["myst.header"]  # a notebook's first heading need not be of level one
@@ -28,6 +27,7 @@ html_static_path = [
     *(f"{font_source_sans_pro.font_directory}/SourceSansPro-{face}.otf" for face in FACES),
 ]
 templates_path = ["templates"]
+html_favicon = "static/icon.svg"
 html_css_files = ["gpuspec.css"]
 html_js_files = ["local.js"]
 html_copy_source = html_show_copyright = html_show_sphinx = False

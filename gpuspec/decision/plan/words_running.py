@@ -21,7 +21,7 @@ COMPARES = "gpuspec validate"
 BY_API = "{works} run at the provider of the API: there is nothing to start."
 
 
-def running_page(decision: Decision, language: str = "en") -> Markdown:
+def running_page(decision: Decision, language: str) -> Markdown:
     """Return for each work of the recommendation what runs where, the commands ready to paste, and
     what they cannot say.
     """

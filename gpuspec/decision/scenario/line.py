@@ -154,7 +154,7 @@ def _share(value: object) -> object:
     if number != text and NUMBER.fullmatch(number):
         return float(number) / 100
     if text and not NUMBER.fullmatch(text):
-        raise InputError("", value, "give a share such as 40% or 0.4")
+        raise InputError("", value, "give a number above 0 to less than 1, or a share such as 40%")
     return value
 
 

@@ -6,12 +6,14 @@ and what one file says of machine or server fills the rows of the others.
 """
 
 import json
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from gpuspec.base.documents import from_json
@@ -26,6 +28,7 @@ from gpuspec.evidence.importing.found import (
     Found,
     Reader,
     documents_with,
+    number,
     text_with,
 )
 from gpuspec.evidence.validation import known_columns, needed_columns
@@ -108,7 +111,7 @@ def found_in(path: str | Path) -> Found:
         found = reader.reads(content)
     except InputError as error:
         raise InputError("file", str(path), str(error).split(" is not valid; ")[-1]) from None
-    except (TypeError, AttributeError, KeyError, ValueError, ZeroDivisionError) as error:
+    except (TypeError, AttributeError, LookupError, ValueError, ArithmeticError) as error:
         valid = f"its parts are not where its tool writes them ({type(error).__name__})"
         raise InputError("file", str(path), valid) from None
     rows = [row for row in found.rows if _has_figures(found.kind, row)]
@@ -153,6 +156,12 @@ def imported(paths: Sequence[str], given: Mapping[str, str]) -> list[Imported]:
     given : mapping
         Columns and values that fill what the files leave open; they win over what a file says.
     """
+    places: set[str] = set()
+    for path in paths:
+        place = os.path.realpath(path_of("file", path))
+        if place in places:
+            raise InputError("file", path, "it was given before; give it once")
+        places.add(place)
     files = [(str(path), found_in(path)) for path in paths]
     says = _agreed(found.says for _, found in files)
     kinds: dict[str, list[tuple[str, Found]]] = {}
@@ -165,6 +174,9 @@ def imported(paths: Sequence[str], given: Mapping[str, str]) -> list[Imported]:
     known = set[str]().union(*map(known_columns, kinds))
     if unknown := sorted(given.keys() - known):
         raise UnknownNameError("--set", unknown[0], sorted(known))
+    for name in (*SIZES, "n_gpus"):
+        if name in given and not number(given[name]) < np.inf:
+            raise InputError(name, given[name], "give a whole number of at least 1")
     return [_of_kind(kind, parts, says, given, files) for kind, parts in kinds.items()]
 
 
@@ -234,27 +246,41 @@ def _product(row: Cells) -> object:
     return sizes[0] * sizes[1]
 
 
-def written(found: Imported, path: Path, add: bool = False) -> Path:
-    """Write rows as a table; with `add` below those that it has. Returns the path.
+def written(found: Sequence[Imported], output: str, add: bool = False) -> list[Path]:
+    """Write the rows of each kind as a table; with `add` below those that it has.
+
+    Nothing is written before every table is known to be one that can be. Returns the paths.
 
     Raises
     ------
     InputError
-        When the table is there and `add` does not say that rows are to be added.
+        When a table is there and `add` does not say that rows are to be added, when what is there
+        is no such table, or when it cannot be written.
     """
+    paths = tables(found, output)
+    texts = [_text(one, path, add) for one, path in zip(found, paths, strict=True)]
+    for path, text in zip(paths, texts, strict=True):
+        write_atomically(path, text.encode())
+    return paths
+
+
+def _text(found: Imported, path: Path, add: bool) -> str:
     columns, rows = list(found.columns), [_cells(row) for row in found.rows]
     if path.exists():
         if not add:
             raise InputError("output", str(path), "it exists: name another, or say --add")
         names, before = csv_rows("output", read_text("output", path, MOST_BYTES), str(path))
+        if not set(names) & known_columns(found.kind):
+            valid = f"it has no column of the kind {found.kind}; add to a table of that kind"
+            raise InputError("output", str(path), valid)
+        if problem := next((row.problem for row in before if row.problem), None):
+            raise InputError("output", str(path), f"rows cannot be added to it: {problem}")
         columns = [*names, *(name for name in columns if name not in names)]
         rows = [*(row.cells for row in before), *rows]
     if len(rows) > MOST_ROWS:
         raise InputError("output", str(path), f"a table has at most {MOST_ROWS:,} rows")
     check_writable("output", path)
-    full = [{name: row.get(name, "") for name in columns} for row in rows]
-    write_atomically(path, csv_text(columns, full).encode())
-    return path
+    return csv_text(columns, [{name: row.get(name, "") for name in columns} for row in rows])
 
 
 def _cells(row: Cells) -> dict[str, str]:

@@ -32,6 +32,8 @@ def nccl(text: str) -> Found:
     hosts = list(dict.fromkeys(host for host, _ in ranks))
     names = {name.strip() for _, name in ranks}
     lines = [(*m[:5], *map(float, m[5:])) for m in NCCL.findall(text)]
+    if not lines:
+        raise InputError("file", "nccl-tests", "it is of nccl-tests, and holds no result")
     operation = first(text, r"Collective test starting: (\w+)_perf") or first(
         text, r"(\w+)_perf +-", r"/(\w+)_perf"
     )

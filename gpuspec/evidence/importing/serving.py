@@ -62,6 +62,8 @@ def _lengths(one: Mapping[str, Any]) -> str:
         if not isinstance(each, list) or not each:
             return ""
         each = np.array([number(n) for n in each])
+        if np.isnan(each).all():
+            return ""
         spreads.append(np.nanstd(each) / max(np.nanmean(each), 1))
     return "fixed" if max(spreads) <= SAME else "varied"
 

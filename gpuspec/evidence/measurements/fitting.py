@@ -65,7 +65,7 @@ def _left_open(rows: pd.DataFrame) -> list[tuple[np.ndarray, list[dict[str, Any]
     for name, index in rows.groupby("framework").indices.items():
         has, part = framework_record(str(name)), rows.iloc[index]
         # Another framework's word, such as "selective" under FSDP, leaves open which layers.
-        said = part["recompute"].astype(str).str.split().str[0].str.split("+").explode()
+        said = part["recompute"].astype(str).str.extract(r"^(\S*)")[0].str.split("+").explode()
         foreign = ~said.isin(has.recompute).groupby(level=0, sort=False).all()
         ways: dict[str, list[Any]] = {"recompute": list(has.recompute)}
         ways["zero_stage"] = [float(stage) for stage in has.zero_stages]
