@@ -5,7 +5,7 @@ import os
 import pytest
 
 from gpuspec.base.errors import InputError
-from gpuspec.base.spread import FORKS, aside, spread
+from gpuspec.base.spread import FORKS, Kept, aside, spread
 
 two_cores = pytest.mark.skipif(
     not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) < 2,
@@ -62,3 +62,13 @@ def test_a_copy_makes_no_copy_of_its_own(ours):
     inner = aside(lambda: spread(lambda _: os.getpid(), range(4)))()
     assert len(set(inner)) == 1
     assert inner[0] != os.getpid()
+
+
+@two_cores
+def test_what_a_copy_made_is_not_made_again(ours):
+    made = Kept(lambda n: (n, os.getpid()), 4)
+    first = made([1, 2, 3])
+    assert len({process for _, process in first}) == 2
+    assert made([3, 2, 2, 1]) == [first[2], first[1], first[1], first[0]]
+    assert [n for n, _ in made([2, 5, 6])] == [2, 5, 6]  # and no more of them than asked
+    assert len(made.made) == 2

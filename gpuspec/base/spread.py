@@ -6,13 +6,14 @@ import os
 import pickle
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Generic, TypeVar
 
 from gpuspec.base.damage import commanded
 
 T = TypeVar("T")
 R = TypeVar("R")
+K = TypeVar("K", bound=Hashable)
 FORKS = "GPUSPEC_FORKS"
 """Not blank where a process is wholly ours though it is no command: the kernel of one report. Blank
 where it must stay one: others are at work beside it, and its memory is limited."""
@@ -85,6 +86,29 @@ def spread(does: Callable[[T], R], parts: Iterable[T]) -> list[R]:
     found = [*mine, *others()]
     found[::2], found[1::2] = found[: len(mine)], found[len(mine) :]
     return found
+
+
+class Kept(Generic[K, R]):
+    """`spread` that makes each part once, whichever process makes it; what is kept must not change.
+
+    >>> squares = Kept(lambda n: n * n, 1000)
+    >>> squares([3, 4, 3])
+    [9, 16, 9]
+    """
+
+    def __init__(self, does: Callable[[K], R], most: int) -> None:
+        """Keep `most` parts; one more, and all that were kept make place."""
+        self.does, self.most = does, most
+        self.made: dict[K, R] = {}
+
+    def __call__(self, parts: Iterable[K]) -> list[R]:
+        """Return what is made of each part, in their order."""
+        asked = list(parts)
+        missing = [part for part in dict.fromkeys(asked) if part not in self.made]
+        new = dict(zip(missing, spread(self.does, missing), strict=True))
+        every = self.made | new if new else self.made
+        self.made = every if len(every) <= self.most else new
+        return [every[part] for part in asked]
 
 
 def _may_fork() -> bool:

@@ -51,6 +51,8 @@ def workload_ways(
     same = {"interruptible": True} | ({} if hours is None else {"hours_per_month": HOURS_MONTH})
     # Only what matters for speed is part of the key.
     key = workload.timeless().model_copy(update=same).model_dump_json()
+    if workload.kind in ("images", "hpc", "tenants"):
+        precisions = ()  # these have their own
     found = _ways(workload.kind, key, gpus, precisions, most_gpus, loads, fastest)
     if hours is None:
         return found

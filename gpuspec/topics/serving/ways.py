@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from itertools import product
 from typing import Any
 
 import numpy as np
 
 from gpuspec.base.lazy import pd
-from gpuspec.base.spread import spread
+from gpuspec.base.spread import Kept
 from gpuspec.base.units import GIB, distinct
 from gpuspec.catalog import gpu
 from gpuspec.constants.ground import Ground
@@ -42,6 +42,8 @@ EVEN = 24
 """Numbers of replicas that are tried one by one."""
 HEADROOM = 0.85
 """Share of its throughput at which an image service is run, so that queues stay short."""
+MOST_KEPT = 2048
+"""Replicas whose times are kept for questions with other limits, GPUs or formats."""
 LADDER = np.geomspace(0.1, 10, 9)
 """Loads over the largest one of a replica whose work is proportional to its speed."""
 
@@ -65,7 +67,9 @@ def service_ways(question: ServingQuestion, loads: int = LOADS, apart: bool = Fa
     if q.arriving:
         found = iter(rate_curves(q, able))
     else:
-        found = iter(spread(lambda replica: load_curve(q, replica, loads), able))
+        bare, total = _unlimited(q), float(q.in_flight)
+        loaded = _loaded_replicas([(bare, _of(replica), loads, total) for replica in able])
+        found = iter([_within_limits(q, *one) for one in loaded])
     for name, form, split, _, why in tried:
         base: Row = {"gpu": name, "precision": form, **split._asdict()}
         base |= {"split": split.words, "unit_gpus": split.gpus}
@@ -146,42 +150,72 @@ def load_curve(q: ServingQuestion, replica: Deployment, loads: int = LOADS) -> R
     limit; 0 without limits), ``within`` the largest load that keeps them, ``most`` the largest
     that memory holds; ``batch``, ``units``, ``ttft_s``, ``tpot_s`` are for each load.
     """
-    most, total = most_requests(q, replica), float(q.in_flight)
+    return _within_limits(q, *_loaded(q, replica, loads, float(q.in_flight)))
+
+
+def _loaded(q: ServingQuestion, replica: Deployment, loads: int, total: float) -> tuple[Row, Row]:
+    """Return the times of a replica at its loads, which no limit changes, and what it is."""
+    most = most_requests(q, replica)
     even = np.ceil(total / np.arange(1, EVEN + 1))  # the load shared by few replicas
     knots = distinct([*np.floor(np.geomspace(1, most, loads)), *even[even <= most]])
     found = served(q, replica, knots, most)
     ttft, tpot = (np.broadcast_to(found[n], knots.shape) for n in ("ttft_s", "tpot_s"))
-    curve = {"knots": knots, "excess": over_limits(q, ttft, tpot), "load": np.array([total])}
-    within = np.floor(capacity(curve["knots"], curve["excess"]) + 1e-6)
     asked = knots <= max(total, 1.0)
     last = {n: np.broadcast_to(v, knots.shape)[asked][-1] for n, v in found["parts"].items()}
-    return {
-        **curve,
+    times = {"knots": knots, "ttft_s": ttft, "tpot_s": tpot}
+    return times, {
+        "load": np.array([total]),
         "batch": knots[asked],
         "units": np.ceil(total / knots[asked]),
         "ttft_s": ttft[asked],
         "tpot_s": tpot[asked],
         "speed_s": tpot[asked],
         "most": most,
-        "within": within if curve["excess"][0] <= 1 else 0.0,
+        "within": np.nan,
         "kv_gib": float(request_bytes(replica, q.prompt_tokens + q.held_osl)) * replica.gpus / GIB,
         "inherited": bool(replica.layout.inherited),
         "bound": BOUNDS[max(last, key=lambda n: last[n])],
     }
 
 
-@lru_cache(128)
-def _rates_within(q: ServingQuestion, asked: tuple[tuple[Any, ...], ...]) -> list[float]:
-    """Return the largest rates of replicas; they do not depend on the rate that is asked."""
-    return spread(lambda of: largest_within(q, q.replica(*of)), asked)
+def _within_limits(q: ServingQuestion, times: Row, loaded: Row) -> Row:
+    """Return the curve of a replica whose times are known."""
+    excess = over_limits(q, times["ttft_s"], times["tpot_s"])
+    within = np.floor(capacity(times["knots"], excess) + 1e-6) if excess[0] <= 1 else 0.0
+    return {**loaded, "knots": times["knots"], "excess": excess, "within": within}
+
+
+def _of(replica: Deployment) -> tuple[Any, ...]:
+    names = ("gpu", "weight", "tp", "pp", "ep", "attention_dp")
+    return tuple(getattr(replica.layout, name) for name in names)
+
+
+_ANY = {"gpus": (), "weights": (), "request_rate": 1.0, "concurrency": None, "users": None}
+"""What a replica does at a rate, or at a load, does not depend on these."""
+
+
+def _unlimited(q: ServingQuestion) -> ServingQuestion:
+    return q.model_copy(update={**_ANY, "ttft_limit_s": None, "tpot_limit_s": None})
+
+
+def _loaded_replica(of: tuple[ServingQuestion, tuple[Any, ...], int, float]) -> tuple[Row, Row]:
+    q, layout, loads, total = of
+    return _loaded(q, q.replica(*layout), loads, total)
+
+
+def _rate_within(of: tuple[ServingQuestion, tuple[Any, ...]]) -> float:
+    q, layout = of
+    return largest_within(q, q.replica(*layout))
+
+
+_loaded_replicas = Kept(_loaded_replica, MOST_KEPT)
+_rates_within = Kept(_rate_within, MOST_KEPT)
 
 
 def rate_curves(q: ServingQuestion, replicas: Sequence[Deployment]) -> list[Row]:
     """Return `rate_curve` of each replica."""
-    names = ("gpu", "weight", "tp", "pp", "ep", "attention_dp")
-    asked = tuple(tuple(getattr(one.layout, n) for n in names) for one in replicas)
-    any_rate = {"request_rate": 1.0, "concurrency": None, "users": None}
-    rates = _rates_within(q.model_copy(update=any_rate), asked)
+    any_rate = q.model_copy(update=_ANY)
+    rates = _rates_within([(any_rate, _of(one)) for one in replicas])
     return [_at_rate(q, *one) for one in zip(replicas, rates, strict=True)]
 
 
