@@ -98,6 +98,7 @@ SAID = [
     ({"owned": "8 卡 A100"}, "owned[0].count", 8),
     ({"owned": "three H100"}, "owned[0].count", 3),
     ({"owned": "8 A100s"}, "owned[0].gpu", "a100-sxm-80"),
+    ({"owned": "2 x L40S"}, "owned[0].gpu", "l40s-pcie-48"),
     ({"owned": "8 A100 GPUs"}, "owned[0].gpu", "a100-sxm-80"),
     ({"owned": "2 x 8 A100"}, "owned[0].count", 16),
     ({"owned": "two nodes of 8 H100"}, "owned[0].count", 16),

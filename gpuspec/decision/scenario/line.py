@@ -10,9 +10,9 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from gpuspec.base.ask import NUMBER, Ask, Range, Short
 from gpuspec.base.days import run_date
-from gpuspec.base.errors import InputError
+from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.base.units import NODE_GPUS
-from gpuspec.catalog import fields
+from gpuspec.catalog import fields, gpu
 from gpuspec.catalog.api_prices import TokenQuote, token_quote
 from gpuspec.catalog.models.typical import typical_model
 from gpuspec.catalog.phrases import (
@@ -126,8 +126,21 @@ def owned_list(text: str) -> list[dict[str, str | int]]:
             count, name = numeral(match[2]), match[1]
         if not match or count is None:
             raise InputError("", text, OWNED)
-        owned.append({"gpu": _PLURAL.sub(r"\1", name), "count": count})
+        owned.append({"gpu": _singular(name), "count": count})
     return owned
+
+
+def _singular(name: str) -> str:
+    """Return the name of a GPU without a plural; an L40S is none.
+
+    >>> _singular("A100s"), _singular("L40S"), _singular("H100 cards")
+    ('A100', 'L40S', 'H100')
+    """
+    try:
+        gpu(name)
+    except UnknownNameError:
+        return _PLURAL.sub(r"\1", name)
+    return name
 
 
 def _number(text: str) -> int | None:
