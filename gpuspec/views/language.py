@@ -106,8 +106,9 @@ def _translator(language: str) -> Words:
 
     entries = list(_entries((_LOCALE / language / "LC_MESSAGES" / "gpuspec.po").read_text("utf-8")))
     words = {text: said for _, text, said in entries}
-    known = [(_shape(text), said) for notes, text, said in entries if SHAPE in notes]
-    known.sort(key=lambda shape: -len(shape[0].pattern))  # what says most is tried first
+    shapes = [(text, said) for notes, text, said in entries if SHAPE in notes]
+    shapes.sort(key=lambda shape: -_literal(shape[0]))  # what says most is tried first
+    known = [(_shape(text), said) for text, said in shapes]
 
     @lru_cache(maxsize=4096)
     def written(text: str) -> str:
@@ -168,6 +169,11 @@ def _shape(template: str) -> re.Pattern[str]:
             parts += f"(?P={field})" if field in seen else f"(?P<{field}>{_ANYTHING[kind or '']})"
             seen.add(field)
     return re.compile(parts, re.DOTALL)
+
+
+def _literal(template: str) -> int:
+    """Return how many characters of a template stand outside its fields."""
+    return sum(len(literal) for literal, *_ in Formatter().parse(template))
 
 
 def reason_in(reason: str, say: Words) -> str:

@@ -13,6 +13,7 @@ from gpuspec.views.language import say, spoken
 from gpuspec.views.punctuation import punctuated
 
 _CODE = re.compile(r"(```.*?```|`[^`]*`)", re.DOTALL)
+_BLOCK = re.compile(r"(^```.*?^```$)", re.DOTALL | re.MULTILINE)
 
 
 def rows(table: pd.DataFrame) -> Any:
@@ -33,8 +34,13 @@ def named(text: str) -> str:
 
 
 def told(text: str) -> str:
-    """Return a text as a page shows it: in the language that is spoken, GPUs by name."""
-    return punctuated(named(say(text)))
+    """Return a text as a page shows it: in the language that is spoken, GPUs by name.
+
+    Blocks of code stay as they are.
+    """
+    parts = _BLOCK.split(text)
+    parts[::2] = [say(part) if part.strip() else part for part in parts[::2]]
+    return punctuated(named("".join(parts)))
 
 
 @kept

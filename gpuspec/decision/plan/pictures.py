@@ -17,6 +17,8 @@ from gpuspec.views.punctuation import wrapped
 BEST, OTHER = "#0072B2", "#bbbbbb"
 LOW, HIGH = "#56B4E9", "#E69F00"
 MOST_PLANS = 6
+ROOM = 36
+"""Columns of a line that names a row of a picture."""
 
 
 def plan_costs(
@@ -37,7 +39,8 @@ def plan_costs(
     axes.errorbar(cost, place, xerr=spread, fmt="none", ecolor="black", capsize=3, lw=1)
     for y, share in enumerate(shown["probability"]):
         axes.text(high.max() * 1.02, y, f"{share * 100:.0f} %", va="center", fontsize=8)
-    _finished(figure, axes, labels[: len(shown)], title)
+    names = [wrapped(label, ROOM) for label in labels[: len(shown)]]
+    _finished(figure, axes, names, title)
     axes.get_yticklabels()[0].set_fontweight("bold")
     axes.set_xlim(0, high.max() * 1.13)
     axes.xaxis.set_major_formatter("{x:,g}")

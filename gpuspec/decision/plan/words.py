@@ -155,7 +155,7 @@ class Voice:
 
     def listed(self, words: Iterable[str]) -> str:
         """Join words as a sentence of the language does."""
-        *first, last = [*words] or [""]
+        *first, last = [self.say(word) for word in words] or [""]
         return self.say(", ").join(first) + self.say(" and ") + last if first else last
 
     def joined(self, sentences: Iterable[str]) -> str:

@@ -37,7 +37,7 @@ def running_page(decision: Decision, language: str) -> Markdown:
 
 def _of(where: str, row: dict[object, object], run: Run, voice: Voice) -> Iterator[Markdown]:
     form = Markdown("**{work}**{colon}{where}")
-    yield form.format(work=str(row["workload"]), colon=voice.say(": "), where=where)
+    yield form.format(work=voice.say(str(row["workload"])), colon=voice.say(": "), where=where)
     lines: list[str] = []
     for command in run.commands:
         if COMPARES in command.command:  # one long line: `--run` prints it

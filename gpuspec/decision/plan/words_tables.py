@@ -38,7 +38,7 @@ from gpuspec.decision.plans import Plan
 from gpuspec.decision.scenario import Images
 from gpuspec.topics.training.layouts import HOST
 from gpuspec.views.columns import duration, headings, readable
-from gpuspec.views.language import Words, spoken
+from gpuspec.views.language import Words, say, spoken
 
 DAY_S = 86400.0
 MOST_ROWS = 10
@@ -238,7 +238,7 @@ def plans_table(decision: Decision, language: str | None = None) -> pd.DataFrame
     rows = [
         (
             fleet_label(row["plan"]),
-            "; ".join(policy_words(p, voice.say) for p in row["policies"][:2]),
+            voice.say("; ").join(policy_words(p, voice.say) for p in row["policies"][:2]),
             *(row[n] * factor for n in amounts),
             *(percent(row[n]) for n in ("enough", "probability", "near")),
         )
@@ -268,8 +268,9 @@ def kinds_finding(decision: Decision, alones: Sequence[Alone]) -> str:
     for work, mine in zip(decision.scenario.workloads, alones, strict=True):
         shares = mine.table.groupby("gpu", sort=False)["probability"].sum()
         name = str(shares.idxmax())
-        texts.append(f"{work.name}: {short_gpu(name)} {percent(float(shares.max()))}")
-    return "; ".join(texts)
+        share = percent(float(shares.max()))
+        texts.append(say("{work}: {gpu} {share}", work=work.name, gpu=short_gpu(name), share=share))
+    return say("; ").join(texts)
 
 
 def alone_table(decision: Decision, mine: Alone, language: str | None = None) -> pd.DataFrame:
@@ -335,7 +336,7 @@ def chosen_point(decision: Decision, front: pd.DataFrame, mine: Alone, place: in
 def front_finding(name: str, front: pd.DataFrame) -> str:
     """Say how many ways of a workload no other beats, and between which costs."""
     low, high = front["cost_usd"].min(), front["cost_usd"].max()
-    gpus = ", ".join(short_gpu(g) for g in front["gpu"].unique())
+    gpus = say(", ").join(short_gpu(g) for g in front["gpu"].unique())
     count = (
         f"{len(front)} ways that no other beats" if len(front) > 1 else "one way beats all others"
     )
