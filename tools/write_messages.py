@@ -18,6 +18,7 @@ from string import Formatter
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po
 
+from gpuspec.catalog import table_rows
 from gpuspec.report.notebooks import Notebook, notebooks
 from gpuspec.report.story import meaning_texts, opening_texts, story_texts
 from gpuspec.views import language
@@ -68,8 +69,15 @@ def _texts(node: ast.expr) -> list[str]:
     return [node.value] if is_text and re.search("[A-Za-z]{2}", node.value) else []
 
 
+def argument_texts() -> list[str]:
+    """Return what engines' commands cannot say."""
+    rows = table_rows("engine-arguments")
+    return list(dict.fromkeys(row["cannot"] for row in rows if row["cannot"]))
+
+
 ORIGINS = {
     "app": app_texts,
+    "data/engine_arguments.csv": argument_texts,
     "parameters": lambda: {t for n in notebooks() for t in meaning_texts(n)},
 } | {f"notebooks/{n.path.name}": lambda n=n: {*story_texts(n), *constants(n)} for n in notebooks()}
 """What the catalogue's entries say they come from, and the texts that are there."""
@@ -96,7 +104,13 @@ def _known() -> set[str]:
 def required() -> list[str]:
     """Return every title, question, heading, heading of a column, and text of the page."""
     opening = [text for notebook in notebooks() for text in opening_texts(notebook)]
-    return opening + app_texts() + [c.heading for c in COLUMNS.values()] + ["low", "high"]
+    return (
+        opening
+        + app_texts()
+        + argument_texts()
+        + [c.heading for c in COLUMNS.values()]
+        + ["low", "high"]
+    )
 
 
 def said() -> list[str]:
