@@ -480,7 +480,7 @@ def test_the_language_of_a_report_reaches_the_notebook(monkeypatch, tmp_path):
     class Reached(Exception):
         pass
 
-    def stop(notebook, values, tell, day, text, language):
+    def stop(notebook, values, tell, day, text, language, panels):
         raise Reached(language)
 
     monkeypatch.setattr(report.one, "execute", stop)

@@ -490,7 +490,7 @@ def test_what_goes_to_host_memory_can_be_said():
     [
         ({"recompute": "operations"}, "recomputes none, full"),
         ({"recompute": "now and then"}, "full every 2"),
-        ({"offload": "both", "framework": "nanotron"}, "keeps nothing there"),
+        ({"offload": "both", "framework": "nanotron"}, "keeps nothing in host memory"),
         ({"fp8_recipe": "block"}, "a scale for each tensor or row"),
         ({"fp8_recipe": "row", "framework": "axolotl"}, "does not train in FP8"),
         ({"fp8_recipe": "column"}, "fp8_recipe"),

@@ -29,7 +29,7 @@ NO_KIND = {"dpx": "workload", "speedups": "gpu"}
 """Shipped tables of ratios and instructions, and a column of `hpc` that they lack."""
 MOST_ERROR = {"inference": 0.3, "inference_disaggregated": 0.6, "posttraining": 0.2}
 """Largest median error that a table may show; a tenth where it is not here."""
-UNPREDICTED = {"inference": 400, "hpc": 150, "mig": 80}
+UNPREDICTED = {"inference": 400, "hpc": 160, "mig": 80}
 """Used rows of which the model says nothing: too new, without a partner, a whole GPU."""
 ABOUT = ["used", "not_used_because", "sources", "source_seen", "confidence", "notes", "publisher"]
 NEEDED = {

@@ -63,15 +63,7 @@ START["service and training"] = START["service"] | START["training"]
 """What stands in the boxes at first, by the kind of work; what is left blank is taken and named."""
 FILE = "question.yaml"
 """What the page calls the question as a file."""
-_SHORT = {
-    "isl": "ISL",
-    "osl": "OSL",
-    "ai": "AI",
-    "gpu": "GPU",
-    "gpus": "GPUs",
-    "usd": "USD",
-    "api": "API",
-}
+_SHORT = {w: w.upper() for w in ("isl", "osl", "ai", "gpu", "usd", "api")} | {"gpus": "GPUs"}
 
 
 def fields() -> dict[str, Asked]:

@@ -39,6 +39,7 @@ local function speak_math(doc)
   return doc:walk({
     Math = function(math)
       local body = pandoc.write(pandoc.Pandoc({ pandoc.Plain({ math }) }), "typst"):gsub("%s+$", "")
+      if not body:match("^%$.*%$$") then return math end -- no formula: its text stays text
       local spoken = math.text:gsub("\\", "\\\\"):gsub('"', '\\"'):gsub("%s+", " ")
       return pandoc.RawInline("typst", '#{ set math.equation(alt: "' .. spoken .. '"); ' .. body .. " }")
     end,
