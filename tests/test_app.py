@@ -79,7 +79,7 @@ def test_the_page_says_what_the_command_says(command, language):
     assert words[:2] == ["gpuspec", "plan"]
     said = command(*words[1:])
     assert said.returncode == 0
-    text = html.unescape(re.sub("<[^>]*>", "", shown[ANSWER].html))
+    text = html.unescape(re.sub("<[^>]*>", "", shown[ANSWER].html)).replace("。 ", "。")
     paragraphs = said.stdout.split("\n\n")[1:5]
     assert "A100" in paragraphs[1]
     assert [p for p in paragraphs if p not in text] == []

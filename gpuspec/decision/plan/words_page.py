@@ -162,9 +162,7 @@ def _answer(decision: Decision, voice: Voice) -> Iterator[Markdown]:
     if sure < SURE:
         text = "All deadlines and limits are kept in {share} of the draws alone."
         yield Markdown("**{}**").format(say(text, share=percent(sure)))
-    gap = "" if voice.language == "zh" else " "
-    form = Markdown("**{}**{}{}")
-    yield form.format(plan_words(best, voice), gap, grade_sentence(decision, voice))
+    yield Markdown("**{}** {}").format(plan_words(best, voice), grade_sentence(decision, voice))
     taken = decision.offers.iloc[best.offers_used]
     if where := voice.joined(place_sentences(decision.scenario, taken, voice)):
         yield _headed(voice, "Where", where)
