@@ -1,6 +1,7 @@
 """What several files of tests use: the command line, run in this process or in one of its own."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from click.testing import CliRunner
 from gpuspec.cli import main
 
 ROOT = Path(__file__).parents[1]
+CHROMIUM = next((p for p in map(shutil.which, ("chromium", "google-chrome")) if p), None)
 
 
 @pytest.fixture(autouse=True)
@@ -19,6 +21,19 @@ def _speaks_english():
     yield
     if known := sys.modules.get("gpuspec.views.language"):
         known.speak(None)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Start a headless Chromium for a file of tests; where there is none, they are skipped."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        running = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield running
+        running.close()
 
 
 @pytest.fixture

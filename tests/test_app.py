@@ -5,7 +5,6 @@ import io
 import json
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -27,7 +26,6 @@ from gpuspec.decision.scenario import DecisionQuestion
 from gpuspec.views.language import translator
 
 ROOT = Path(__file__).parents[1]
-CHROMIUM = next((p for p in map(shutil.which, ("chromium", "google-chrome")) if p), None)
 MS = int(os.environ.get("GPUSPEC_BROWSER_MS", "120000"))
 QUICK = {"simulation": "md", "gpu_hours": "800", "deadline": "20d"}
 """A question that is answered in a fraction of a second."""
@@ -179,10 +177,8 @@ def test_what_is_typed_is_text_in_the_answer():
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory):
+def served(browser, tmp_path_factory):
     """Serve the page to one visitor at a time; its address."""
-    if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine")
     place = tmp_path_factory.mktemp("app")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -217,21 +213,16 @@ def _wait_for(url, server, log):
 
 
 @pytest.fixture(scope="module")
-def page(served):
+def page(served, browser):
     """Open the page once, as one visitor; its first answer is there."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
-        page.set_default_timeout(MS)
-        page.foreign = []
-        page.on("request", lambda r: None if _own(r.url, served) else page.foreign.append(r.url))
-        page.on("dialog", lambda dialog: pytest.fail(f"a dialog: {dialog.message}"))
-        page.goto(served)
-        _answer(page, "200 users")
-        yield page
-        browser.close()
+    page = browser.new_page(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
+    page.set_default_timeout(MS)
+    page.foreign = []
+    page.on("request", lambda r: None if _own(r.url, served) else page.foreign.append(r.url))
+    page.on("dialog", lambda dialog: pytest.fail(f"a dialog: {dialog.message}"))
+    page.goto(served)
+    _answer(page, "200 users")
+    return page
 
 
 def _own(url, served):

@@ -1,7 +1,6 @@
 """The interactive side, in a real browser: JupyterLab runs a notebook and its sliders move."""
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -13,7 +12,6 @@ import nbformat
 import pytest
 
 ROOT = Path(__file__).parents[1]
-CHROMIUM = next((p for p in map(shutil.which, ("chromium", "google-chrome")) if p), None)
 PANELS = {
     "00_overview": ("FLOP a byte", "200"),
     "01_memory": ("concurrency", "200"),
@@ -39,7 +37,7 @@ OPEN = """async path => {
 loaded every package; its names are forgotten."""
 SECONDS = int(os.environ.get("GPUSPEC_BROWSER_MS", "120000"))
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+pytestmark = pytest.mark.usefixtures("browser")
 
 
 @pytest.fixture(scope="module")
@@ -94,22 +92,15 @@ def _wait_for(url):
 
 
 @pytest.fixture(scope="module")
-def page(lab):
+def page(browser, lab):
     """Open JupyterLab in a browser, once."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        context = browser.new_context(
-            viewport={"width": 1400, "height": 1600}, reduced_motion="reduce"
-        )
-        page = context.new_page()
-        page.set_default_timeout(SECONDS)
-        page.goto(f"{lab}/lab?token=test&reset")
-        page.wait_for_function("window.jupyterapp")
-        page.evaluate("jupyterapp.restored")
-        yield page
-        browser.close()
+    context = browser.new_context(viewport={"width": 1400, "height": 1600}, reduced_motion="reduce")
+    page = context.new_page()
+    page.set_default_timeout(SECONDS)
+    page.goto(f"{lab}/lab?token=test&reset")
+    page.wait_for_function("window.jupyterapp")
+    page.evaluate("jupyterapp.restored")
+    return page
 
 
 def _pushed(page, slider):

@@ -4,7 +4,6 @@ import csv
 import datetime
 import io
 import json
-import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
@@ -19,7 +18,6 @@ from gpuspec.evidence import validation
 
 ROOT = Path(__file__).parents[1]
 FIXTURES = ROOT / "tests" / "fixtures"
-CHROMIUM = next((p for p in map(shutil.which, ("chromium", "google-chrome")) if p), None)
 DAY = datetime.date(2026, 11, 24)
 NAME = (
     '`#{"EXE"+"CUTED"}`{=typst} #panic("X") <script>alert(1)<img src=x onerror=alert(1)> '
@@ -186,18 +184,6 @@ def test_the_page_has_no_live_element(reports):
 
 def test_every_notebook_is_tried():
     assert {report.find(name).path for name in ASKED} == {n.path for n in report.notebooks()}
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        running = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield running
-        running.close()
 
 
 def test_a_browser_runs_and_fetches_nothing(reports, browser, tmp_path):

@@ -14,7 +14,6 @@ pytest.importorskip("myst_nb")
 pytest.importorskip("furo")
 
 import write_site
-from test_browser import CHROMIUM
 
 ROOT = Path(__file__).parents[1]
 
@@ -70,18 +69,6 @@ def test_links_that_lead_nowhere_and_foreign_addresses_are_named(tmp_path):
         "a.html: the link to '#y' names no place of that page",
         "a.html: fetches 'https://example.org/a.png'",
     ]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.mark.parametrize(

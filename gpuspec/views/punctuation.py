@@ -8,7 +8,8 @@ from gpuspec.base.aligned import columns_of
 _HAN = "\u3400-\u9fff"
 _WIDE = {",": "，", ";": "；", ":": "：", ".": "。", "?": "？", "!": "！"}
 _CHINESE = re.compile(f"[{_HAN}]")
-_CODE = re.compile(r"(```.*?```|`[^`]*`)", re.DOTALL)
+CODE = re.compile(r"(```.*?```|`[^`]*`)", re.DOTALL)
+"""Blocks and spans of code."""
 _AFTER = re.compile(rf"(?<=[{_HAN}）”])([,;:.?!])(?: +|$|(?=[{_HAN}）*]))")
 _BEFORE = re.compile(rf"(?<=[\w%)\]*])([,;:.?!]) +(?=\**[{_HAN}（“])")
 _ENDS = re.compile(r"(?<=[\w%)\]*])([.;]) +|(?<=[\w%)\]*])([.])$")
@@ -26,7 +27,7 @@ def punctuated(text: str) -> str:
     if not _CHINESE.search(text):
         return text
     wide = lambda found: _WIDE[found[1] or found[2]]  # noqa: E731
-    parts = _CODE.split(text)
+    parts = CODE.split(text)
     for i in range(0, len(parts), 2):
         part = _AFTER.sub(lambda found: _WIDE[found[1]], parts[i])
         part = _BEFORE.sub(lambda found: _WIDE[found[1]], part)

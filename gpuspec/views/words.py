@@ -9,10 +9,9 @@ from typing import Any
 from gpuspec.base.lazy import pd
 from gpuspec.catalog import gpu_titles, kept
 from gpuspec.views.columns import unit_of_days
-from gpuspec.views.language import say, spoken
-from gpuspec.views.punctuation import punctuated
+from gpuspec.views.language import Words, say, spoken
+from gpuspec.views.punctuation import CODE, punctuated
 
-_CODE = re.compile(r"(```.*?```|`[^`]*`)", re.DOTALL)
 _BLOCK = re.compile(r"(^```.*?^```$)", re.DOTALL | re.MULTILINE)
 
 
@@ -28,7 +27,7 @@ def named(text: str) -> str:
     '2 x H200 SXM, see `gpuspec estimate M --gpus h200-sxm-141`'
     """
     titles, ids = gpu_titles(), _ids()
-    parts = _CODE.split(str(text))
+    parts = CODE.split(str(text))
     parts[::2] = [ids.sub(lambda found: titles[found[0]], part) for part in parts[::2]]
     return "".join(parts)
 
@@ -50,14 +49,14 @@ def _ids() -> re.Pattern[str]:
     return re.compile(rf"(?<![\w./-])(?:{ids})(?![\w-])", re.ASCII)  # Chinese may follow
 
 
-def listed(words: Sequence[str], last: str = " and ") -> str:
-    """Join words as a sentence does.
+def listed(words: Sequence[str], last: str = " and ", put: Words = say) -> str:
+    """Join words as a sentence does, in the language into which `put` puts them.
 
     >>> listed(["A100", "H100", "H200"])
     'A100, H100 and H200'
     """
-    found = [say(word) for word in words]
-    return say(last).join([say(", ").join(found[:-1]), found[-1]] if len(found) > 1 else found)
+    found = [put(word) for word in words]
+    return put(last).join([put(", ").join(found[:-1]), found[-1]] if len(found) > 1 else found)
 
 
 def counted(count: int, noun: str) -> str:

@@ -33,6 +33,7 @@ from gpuspec.decision.programme import HOUR, POOL, SPOT, VENUES
 from gpuspec.decision.scenario.records import Prices
 from gpuspec.views.columns import unit_of_days
 from gpuspec.views.language import ENGLISH, Words, spoken, translator
+from gpuspec.views.words import listed
 
 PAID = {
     "on-demand": "by the hour",
@@ -155,8 +156,7 @@ class Voice:
 
     def listed(self, words: Iterable[str]) -> str:
         """Join words as a sentence of the language does."""
-        *first, last = [self.say(word) for word in words] or [""]
-        return self.say(", ").join(first) + self.say(" and ") + last if first else last
+        return listed([*words], put=self.say)
 
     def joined(self, sentences: Iterable[str]) -> str:
         """Put sentences behind each other."""
