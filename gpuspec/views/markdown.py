@@ -15,7 +15,8 @@ _MARKS = re.compile(
       | (?P<start>(?<=^)[\#+=-]|(?<=^\d)[.)])""",
     re.VERBOSE | re.IGNORECASE,
 )
-_CODE = re.compile(r"(?ms)^(```+\n.*?\n```+)$")
+BLOCK = re.compile(r"(?ms)^(```+\n.*?\n```+)$")
+"""A block of code, as `code` writes it."""
 _LATER_START = re.compile(r"^(\d{2,9})([.)])")
 # What neither XML nor a terminal takes: control characters, halves of pairs, non-characters.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
@@ -63,7 +64,7 @@ class Markdown(str):
     @property
     def text(self) -> str:
         """What a reader sees of it, for a terminal: bold and the escapes undone, code as it is."""
-        parts = _CODE.split(self)
+        parts = BLOCK.split(self)
         parts[::2] = [re.sub(r"&#(\d+);|\\(\W|_)|\*\*", _unmarked, part) for part in parts[::2]]
         return "".join(parts)
 

@@ -10,9 +10,8 @@ from gpuspec.base.lazy import pd
 from gpuspec.catalog import gpu_titles, kept
 from gpuspec.views.columns import unit_of_days
 from gpuspec.views.language import Words, say, spoken
+from gpuspec.views.markdown import BLOCK
 from gpuspec.views.punctuation import CODE, punctuated
-
-_BLOCK = re.compile(r"(^```.*?^```$)", re.DOTALL | re.MULTILINE)
 
 
 def rows(table: pd.DataFrame) -> Any:
@@ -37,7 +36,7 @@ def told(text: str) -> str:
 
     Blocks of code stay as they are.
     """
-    parts = _BLOCK.split(text)
+    parts = BLOCK.split(text)
     parts[::2] = [say(part) if part.strip() else part for part in parts[::2]]
     return punctuated(named("".join(parts)))
 
