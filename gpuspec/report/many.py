@@ -20,7 +20,7 @@ from gpuspec.report.one import build
 from gpuspec.report.output import check_output
 from gpuspec.views.language import spoken
 
-MOST_JOBS = 256
+MOST_WORKERS = 256
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -46,7 +46,7 @@ def build_all(
     names: Sequence[str] = (),
     folder: str | Path = "reports",
     format: str = "pdf",
-    jobs: int = 0,
+    workers: int = 0,
     language: str | None = None,
     tell: Callable[[Outcome, int, int], None] | None = None,
 ) -> list[Outcome]:
@@ -58,7 +58,7 @@ def build_all(
         As `gpuspec.report.find` takes them.
     folder : str or Path
         Where ``NN_name.pdf`` is written.
-    jobs : int
+    workers : int
         Reports at a time; 0: one a core.
     tell : callable, optional
         Called after each report with its outcome, how many are done and how many there are.
@@ -75,8 +75,8 @@ def build_all(
     Stopped
         On Ctrl-C; reports that were under way are not written.
     """
-    if not 0 <= jobs <= MOST_JOBS:
-        raise InputError("jobs", jobs, f"give 1 to {MOST_JOBS}, or 0 for one a core")
+    if not 0 <= workers <= MOST_WORKERS:
+        raise InputError("workers", workers, f"give 1 to {MOST_WORKERS}, or 0 for one a core")
     chosen = [find(name) for name in names] or notebooks()
     into = path_of("output", folder)
     targets = {
@@ -84,12 +84,12 @@ def build_all(
         for book in chosen
     }
     spoken_ = language or spoken()
-    workers = min(jobs or os.cpu_count() or 1, len(chosen))
+    at_once = min(workers or os.cpu_count() or 1, len(chosen))
     found: dict[Path, Outcome] = {}
     context = get_context("spawn")
     lifeline, held = context.Pipe(duplex=False)
     with _safe_path():
-        pool = ProcessPoolExecutor(workers, context, initializer=_start, initargs=(lifeline,))
+        pool = ProcessPoolExecutor(at_once, context, initializer=_start, initargs=(lifeline,))
     try:
         with _no_interrupts(), _safe_path():  # workers inherit both
             waiting = {
