@@ -21,12 +21,14 @@ from gpuspec.decision.plan.words_running import running_page
 from gpuspec.decision.running import plan_runs
 from gpuspec.decision.scenario import scenario
 from gpuspec.topics.commands import Run, Shell, shell
-from gpuspec.topics.serving import estimates
+from gpuspec.topics.serving import ServingQuestion, best_options, estimates, options_table
 from gpuspec.topics.serving.ask import EstimateQuestion
-from gpuspec.topics.serving.running import estimate_runs
+from gpuspec.topics.serving.running import best_run, estimate_runs
+from gpuspec.topics.serving.words import run_sentence
 from gpuspec.topics.training import runs_table
 from gpuspec.topics.training.ask import TrainingQuestion
 from gpuspec.topics.training.running import training_run
+from gpuspec.topics.words_running import run_page
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 LIST = Path(__file__).with_name("run_arguments.csv")
@@ -448,3 +450,21 @@ def test_the_report_shows_the_commands_of_the_recommended_plan_in_both_languages
     starts = [line for line in pages[0].splitlines() if "trtllm-serve serve" in line]
     assert starts
     assert all(len(line) < 100 and line.endswith(" \\") for line in starts)
+
+
+@pytest.mark.parametrize("load", [{"concurrency": 640}, {"concurrency": 8}, {"request_rate": 20}])
+def test_the_serving_notebook_shows_the_commands_of_the_smallest_fleet(load: dict) -> None:
+    q = ServingQuestion.ask(model="Llama-3.1-70B", gpus="A100,H100", engine="vllm", **load)
+    best = best_options(options_table(q))
+    row = best.loc[best["gpus"].idxmin()]
+    run = best_run(q, best)
+    assert run is not None
+    said = held(run)
+    assert int(said.get("--tensor-parallel-size") or 1) == row["tp"]
+    share = float(said.get("--request-rate") or said["--max-concurrency"] or 0)
+    assert share * row["replicas"] == pytest.approx(20 if "request_rate" in load else q.in_flight)
+    sentence = run_sentence(q, best)
+    assert str(row["gpu"]) in sentence
+    assert ("one of" in sentence) == (row["replicas"] > 1)
+    assert best_run(q, best.assign(works=False)) is None
+    assert "validate" not in run_page(run).text

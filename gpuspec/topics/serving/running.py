@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from gpuspec.base.lazy import pd
 from gpuspec.base.units import NODE_GPUS
 from gpuspec.catalog.arguments import filled
 from gpuspec.catalog.models.formats import weight_format
@@ -26,6 +27,7 @@ from gpuspec.topics.commands import (
     yaml_text,
 )
 from gpuspec.topics.serving.ask import EstimateQuestion, ServingQuestion
+from gpuspec.topics.serving.options import fewest
 from gpuspec.views.words import counted
 
 OPTIONS, DATASET, REPORT, OFFLINE = "options.yaml", "dataset.json", "report.json", "offline.csv"
@@ -128,6 +130,16 @@ def estimate_runs(q: EstimateQuestion, rows: Sequence[Mapping[str, Any]]) -> lis
             apart["split"] = f"{reads}, {q.decode_gpus or row['tp']} write in TP {row['tp']}"
         found.append(service_run(q, {**row, **apart}, load, row["replicas"]))
     return found
+
+
+def best_run(q: ServingQuestion, best: pd.DataFrame) -> Run | None:
+    """Return how the fewest GPUs of `best_options` are run; None where none serves the load."""
+    chosen = fewest(best)
+    if chosen.empty:
+        return None
+    row: dict[Any, Any] = chosen.iloc[0].to_dict()
+    load = (q.arriving or float(q.in_flight)) / row["replicas"]
+    return service_run(q, row | {"weights": row["weight"]}, load, row["replicas"])
 
 
 def _settings(q: ServingQuestion, replica: Deployment, form: str) -> dict[str, object]:
@@ -237,8 +249,8 @@ def _without_server(
     if settings["model"] != name or q.model.lower().endswith(".json"):
         given["folder"] = settings["model"]
     purposes = (
-        (told.offline, "Or without a server, once that is stopped: write the requests"),
-        ((told.offline[0], "throughput"), "Then measure them"),
+        (told.offline, "Or without a server: write the requests"),
+        ((told.offline[0], "throughput"), "Stop the server, then measure them"),
     )
     commands = []
     for chain, purpose in purposes:
