@@ -182,11 +182,13 @@ def test_a_process_that_is_killed_loses_nothing(which):
     assert below() == ([], [])
 
 
-def test_jobs_end_with_the_one_who_asks_for_them():
+def test_jobs_end_with_the_one_who_asks_for_them_and_no_other_machine_can_reach_them():
     start = time.monotonic()
     jobs = [Job(f"{i}", "time:sleep", (0.1 if i == 0 else 60,), 90) for i in range(9)]
     with closing(done_in_parallel(jobs, 2)) as found:
         next(found)
+        ports = [c.laddr.ip for c in psutil.Process().net_connections() if c.status == "LISTEN"]
+        assert {*ports} <= {"127.0.0.1"}
     assert time.monotonic() - start < 50
     assert below() == ([], [])
 

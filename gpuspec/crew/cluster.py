@@ -14,6 +14,8 @@ from gpuspec.base.errors import InputError
 from gpuspec.crew.hand import Done, Hand, Job, end_zygote
 
 MOST_WORKERS = 256
+_HERE = "127.0.0.1:0"
+"""Where a server without pages listens, which Dask does not do without."""
 MEMORY_SHARE = 0.8
 """Of what a worker may take, what a single job of it may."""
 _SETTINGS = {
@@ -101,7 +103,8 @@ def _client(workers: int, scheduler: str) -> Iterator[Client]:
             n_workers=workers,
             threads_per_worker=1,
             processes=False,  # a worker waits for its fork: no other process could reach or ask it
-            dashboard_address=None,
+            dashboard_address=_HERE,
+            worker_dashboard_address=_HERE,
             memory_limit=MEMORY_LIMIT // workers,
             silence_logs=logging.CRITICAL,
         )
