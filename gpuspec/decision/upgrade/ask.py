@@ -5,7 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from gpuspec.base.ask import Range
+from gpuspec.base.ask import Names, Range
 from gpuspec.base.errors import InputError
 from gpuspec.base.units import NODE_GPUS
 from gpuspec.catalog.fields import Kilowatts
@@ -23,7 +23,7 @@ ORDERED_GPU = "a100-sxm-80"
 class UpgradeQuestion(Line, Spoken):
     """What to add to a fleet, and when."""
 
-    scenario: str | Scenario | None = Field(
+    scenario: Annotated[str | Scenario | None, Names("scenarios")] = Field(
         "a100-owner",
         description="A shipped scenario, or the path of a YAML or JSON file with owned GPUs and "
         "workloads; what is None below is as it says; None: of what is stated below",
