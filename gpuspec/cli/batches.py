@@ -1,5 +1,6 @@
 """Commands for many questions at once: their answers, and what changed in them."""
 
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -10,8 +11,17 @@ import click
 
 from gpuspec.base.errors import InputError
 from gpuspec.base.units import MIB
-from gpuspec.cli.common import echo, echo_json, json_option, main, print_table, stop
+from gpuspec.cli.common import (
+    echo,
+    echo_json,
+    json_option,
+    main,
+    print_table,
+    stop,
+    use_calibration,
+)
 from gpuspec.cli.reports import day_of_run
+from gpuspec.constants.learnt import VARIABLE, opened
 from gpuspec.views.columns import headings
 
 if TYPE_CHECKING:
@@ -167,13 +177,17 @@ def watch(
 
     \b
     gpuspec watch answers
-    It compares with the run before that had other answers; OUT/changes.csv keeps the table.
+    It compares with the run before that had other answers; OUT/changes.csv keeps the table. The
+    calibration is that of the last run, unless --calibration or the environment names one.
     """
-    from gpuspec.batch.watch import last_batch
+    from gpuspec.batch.watch import last_batch, last_calibration
     from gpuspec.batch.watch import watch as watched
 
     if not 0 < timeout <= 1e6:
         raise InputError("timeout", timeout, "give seconds above 0")
+    if VARIABLE not in os.environ and (folder := last_calibration(out)):
+        opened(folder)
+        use_calibration(click.get_current_context(), None, folder)
     how = {"day": day_of_run(date), "workers": workers, "scheduler": scheduler}
     wanted, line = last_batch(out, **how, timeout_s=timeout), _Line(as_json)
     with _stopping(line):

@@ -56,7 +56,7 @@ def _debug_option() -> click.Option:
     )
 
 
-def _use_calibration(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
+def use_calibration(ctx: click.Context, _: click.Parameter | None, value: str | None) -> None:
     """Let this command, and the processes that it starts, use what was learnt."""
     if value is None:
         return
@@ -77,7 +77,7 @@ def _calibration_option() -> click.Option:
         metavar="DIR",
         is_eager=True,
         expose_value=False,
-        callback=_use_calibration,
+        callback=use_calibration,
         help=f"Use what gpuspec learn made of your measurements; else {VARIABLE}.",
     )
 
