@@ -42,9 +42,9 @@ thief,Llama-3.1-8B,,2,../mine.csv
 """
 
 
-def answered(folder, *words, **env):
+def answered(folder, *words, command="batch", **env):
     return subprocess.run(
-        [sys.executable, "-P", "-m", "gpuspec", "batch", *map(str, words), "--date", DAY],
+        [sys.executable, "-P", "-m", "gpuspec", command, *map(str, words), "--date", DAY],
         env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
         | env,
         cwd=folder,
@@ -130,6 +130,20 @@ def test_an_answer_follows_what_was_learnt_and_not_the_language_of_a_worker(tmp_
         found = json.loads((tmp_path / "out" / told["answers"][0]["decision"]).read_text())
         assert ("calibrated_with" in found) == bool(words or env)
         assert found["recommendation"]["plan"].isascii()
+    answered(tmp_path, *place, "--calibration", "own")
+    for words, env, learnt in [
+        ([], {}, True), ([], {"GPUSPEC_CALIBRATION": ""}, False), ([], {}, False),
+        (["--calibration", "own"], {}, True), ([], {}, True),
+    ]:  # fmt: skip
+        done = answered(tmp_path, "out", *words, "--workers", 1, command="watch", **env)
+        assert "0 of 1 answers flipped" in done.stdout, done.stderr
+        key = json.loads((tmp_path / "out" / "run.json").read_text())["answers"][0]["decision"]
+        found = json.loads((tmp_path / "out" / "decisions" / f"{key}.json").read_text())
+        assert ("calibrated_with" in found) == learnt
+    (tmp_path / "own").rename(tmp_path / "moved")
+    done = answered(tmp_path, "out", command="watch")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "own" in done.stderr
 
 
 def _epoch():
