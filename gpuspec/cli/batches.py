@@ -162,8 +162,8 @@ def watch(out: str, workers: int, scheduler: str, timeout: float, as_json: bool)
 
     \b
     gpuspec watch answers
-    It compares with the run before that had other answers; OUT/changes.csv keeps the table. The
-    calibration is that of the last run, unless --calibration or the environment names one.
+    It compares with the run before that had other answers; OUT/changes.csv keeps the table.
+    The calibration is that of the last run, unless --calibration or the environment names one.
     """
     from gpuspec.batch.watch import last_batch, last_calibration
     from gpuspec.batch.watch import watch as watched
