@@ -41,6 +41,11 @@ class Framework(Named):
     fused_glu: Flag = column(
         "Whether a gated MLP's activation and product are one kernel", True, stated=True
     )
+    fused_adapters: Flag = column(
+        "Whether one adapter serves the projections of one input: q, k and v, gate and up",
+        False,
+        stated=True,
+    )
     bytes_per_logit: Annotated[float, Figure(0, 100, unit="byte/logit")] = column(
         "Bytes that the loss keeps of a logit: 4 fused, 10 plain PyTorch, 0 in chunks",
         4.0,

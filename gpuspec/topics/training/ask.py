@@ -280,7 +280,8 @@ class TrainingQuestion(Job, Compared, Networked):
         if self.tuning == "full":
             return None
         base = format_of("nf4" if self.tuning == "qlora" else "bf16")
-        return Adapter(base=base, rank=self.lora_rank, targets=TARGETS)
+        fused = framework_record(self.framework).fused_adapters
+        return Adapter(base=base, rank=self.lora_rank, targets=TARGETS, fused=fused)
 
     @property
     def tokens_per_step(self) -> float:
