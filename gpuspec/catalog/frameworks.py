@@ -36,6 +36,11 @@ class Framework(Named):
     interleaves: Flag = column(
         "Whether a pipeline stage may hold several chunks of layers", False, stated=True
     )
+    optimizers: Texts = column(
+        "Optimizers that come with it or with the libraries that it names, beside AdamW: sgd, "
+        "adamw-8bit, adamw-paged, adafactor, muon",
+        (),
+    )
     recipe: str = column("What it keeps of each parameter unless asked: a row of training_recipes")
     fused_norms: Flag = column("Whether a norm is one kernel", True, stated=True)
     fused_glu: Flag = column(
