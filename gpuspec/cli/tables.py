@@ -127,6 +127,13 @@ def _tell_validation(figures: dict[str, Any]) -> None:
         tell(f"understood {_counted(one)}: {one['note']}")
     for one in figures["skipped_by_reason"]:
         tell(f"skipped {_counted(one)}: {one['reason']}")
+    if "between" in figures:
+        one = figures["between"]
+        lines = [row["line"] for row in one["each"][:3]]
+        tell(
+            f"not said {_counted(one | {'lines': lines})}: recompute decides the memory; between "
+            f"full and none lie {one['inside']}, below {one['below']}, above {one['above']}"
+        )
     if "memory" in figures:
         tell("\nRows of memory")
         _tell_validation(figures["memory"])

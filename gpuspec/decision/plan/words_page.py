@@ -200,7 +200,8 @@ def _rest(decision: Decision, evens: pd.DataFrame | None, voice: Voice) -> Itera
     notes = [currency_sentence(voice), unpriced_sentence(decision, voice)]
     notes += [open_sentence(decision, voice)]
     notes += [unused_sentence(decision, voice), unread_sentence(decision, voice)]
-    notes += [apart_sentence(decision, voice), decision.scenario.doubts]
+    doubts = decision.scenario.doubts
+    notes += [apart_sentence(decision, voice), doubts and voice.say(doubts)]
     if told := voice.joined(notes):
         yield _headed(voice, "Notes", told)
 
