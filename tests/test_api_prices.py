@@ -85,13 +85,13 @@ def test_prices_grow_old() -> None:
 )
 def test_a_wrong_price_says_what_is_valid(text: str, valid: str) -> None:
     with pytest.raises(InputError, match=valid):
-        ApiQuestion.ask(model="Llama-3.1-8B", gpus="H100", request_rate=1, price=text)
+        ApiQuestion.ask(model="Llama-3.1-8B", gpus="H100", request_rate=1, api_price=text)
 
 
 def test_a_price_is_read_as_people_write_it() -> None:
     asked = {"model": "Llama-3.1-8B", "gpus": "H100", "request_rate": 1}
     found = [
-        ApiQuestion.ask(price=text, **asked).price
+        ApiQuestion.ask(api_price=text, **asked).api_price
         for text in ("input=0.2,output=0.6,provider=Acme", "$0.125/$0.6", "2元 / 8元", "0.2/0.6")
     ]
     assert [(p.provider, p.input_mtok, p.currency) for p in found] == [
@@ -112,9 +112,9 @@ def test_twice_the_load_costs_twice_by_api() -> None:
 def test_a_fleet_wins_where_the_api_is_dear_and_never_where_a_full_one_costs_more() -> None:
     asked = {"model": "Llama-3.1-8B", "gpus": "H100", "today": DAY, "request_rate": 0.2}
     asked |= {"isl": 1000, "osl": 200}
-    cheap = api_answer(ApiQuestion.ask(price="input=0.0001,output=0.0001", **asked))["fleets"]
+    cheap = api_answer(ApiQuestion.ask(api_price="input=0.0001,output=0.0001", **asked))["fleets"]
     assert np.isinf(cheap["even_requests_month"]).all()
-    dear = api_answer(ApiQuestion.ask(price="input=50,output=50", **asked))["fleets"].iloc[0]
+    dear = api_answer(ApiQuestion.ask(api_price="input=50,output=50", **asked))["fleets"].iloc[0]
     each = (1000 + 200) * 50 / 1e6
     assert dear["even_requests_month"] == pytest.approx(dear["month_usd"] / each)
     assert dear["even_requests_month"] < dear["carries_requests_month"]

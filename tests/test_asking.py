@@ -17,10 +17,11 @@ from gpuspec.catalog.models.typical import typical_model
 from gpuspec.catalog.phrases import phrase, vocabulary
 from gpuspec.decision.decide import decide
 from gpuspec.decision.gives import what_gives
-from gpuspec.decision.money import every_offer, of_regions
+from gpuspec.decision.money import every_offer
 from gpuspec.decision.scenario import DecisionQuestion, scenario, template, writing
 from gpuspec.decision.scenario.records import KINDS
 from gpuspec.decision.upgrade import UpgradeQuestion
+from gpuspec.topics.cost.prices.sources import of_regions
 
 README = Path(__file__).parents[1] / "README.md"
 DAY = "2026-11-30"  # a Monday

@@ -5,6 +5,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
@@ -136,10 +137,11 @@ def run(
     jobs = [_job(kind, order, batch) for kind, order in missing]
     problems: dict[str, str] = {}
     progress = _Progress([kind for kind, _ in missing], batch.workers, tell)
-    for job, done in done_in_parallel(jobs, batch.workers, batch.scheduler):
-        if done.error:
-            problems[job.key] = done.error
-        progress.after(job, done)
+    with closing(done_in_parallel(jobs, batch.workers, batch.scheduler)) as found:
+        for job, done in found:
+            if done.error:
+                problems[job.key] = done.error
+            progress.after(job, done)
     rows = [_row(store, batch, question, state, problems) for question in asked]
     _write(store, batch, asked, state, rows, [order.key for _, order in wanted])
     return Ran(rows, len(jobs) - len(problems), len(wanted) - len(jobs))
