@@ -15,7 +15,7 @@ from gpuspec.catalog.tables import table_rows
 from gpuspec.decision.decide import decide
 from gpuspec.decision.plan.outside import by_api, nothing_done
 from gpuspec.decision.plan.words_page import answer_page
-from gpuspec.decision.scenario import scenario
+from gpuspec.decision.scenario import DecisionQuestion, scenario
 from gpuspec.formulas.cost import api_request_usd, even_requests
 from gpuspec.topics.cost.api import ApiQuestion, api_answer, api_table
 
@@ -157,6 +157,14 @@ def test_doing_nothing_says_what_the_owned_gpus_carry() -> None:
     half = nothing_done(decide(scenario("a100-owner", fewer), quick=True).best)
     assert half["chat 70B"] == pytest.approx(found["chat 70B"] / 2, rel=0.05)
     assert "Doing nothing" in answer_page(decision).text
+
+
+def test_owned_gpus_on_which_no_load_keeps_the_limits_carry_nothing() -> None:
+    asked = {"model": "Qwen2.5-72B", "users": 200, "isl": 8000, "owned": "8xA100"}
+    decision = decide(DecisionQuestion.of({**asked, "scenario": None}).over({}), quick=True)
+    assert nothing_done(decision.best) == {"service": 0.0}
+    page = answer_page(decision).text
+    assert "as it is and each work by itself: nothing of service within its limits." in page
 
 
 def test_the_command_answers_in_words_and_for_programs(command: Command) -> None:

@@ -1,5 +1,6 @@
 """Commands for many questions at once: their answers, and what changed in them."""
 
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -12,7 +13,8 @@ from gpuspec.base.days import run_date
 from gpuspec.base.errors import InputError
 from gpuspec.base.units import MIB
 from gpuspec.cli.common import echo, echo_json, in_language, main, print_table, stop
-from gpuspec.cli.options import json_option, quiet_option, workers_option
+from gpuspec.cli.options import json_option, quiet_option, use_calibration, workers_option
+from gpuspec.constants.learnt import VARIABLE, opened
 from gpuspec.views.columns import headings
 from gpuspec.views.language import say
 
@@ -173,12 +175,16 @@ def watch(out: str, workers: int, scheduler: str, timeout: float, as_json: bool)
     \b
     gpuspec watch answers
     It compares with the run before that had other answers; OUT/changes.csv keeps the table.
+    The calibration is that of the last run, unless --calibration or the environment names one.
     """
-    from gpuspec.batch.watch import last_batch
+    from gpuspec.batch.watch import last_batch, last_calibration
     from gpuspec.batch.watch import watch as watched
 
     if not 0 < timeout <= 1e6:
         raise InputError("timeout", timeout, "give seconds above 0")
+    if VARIABLE not in os.environ and (folder := last_calibration(out)):
+        opened(folder)
+        use_calibration(click.get_current_context(), folder)
     how = {"day": run_date(), "workers": workers, "scheduler": scheduler}
     wanted, line = last_batch(out, **how, timeout_s=timeout), _Line(as_json)
     with _stopping(line):

@@ -96,8 +96,8 @@ def import_prices(
         if target.suffix.lower() != ".csv":
             raise InputError("output", output, "end the name in .csv")
         found = found._replace(rents=imports.cheapest(found.rents))
-        before = imports.quoted_before(target)
-        text = imports.quotes_text(found.rents, seen)
+        before = imports.quoted_before(target, found.rents[0].provider)
+        text = imports.quotes_text(target, found.rents, seen)
     else:
         folder = into or os.environ.get("GPUSPEC_DATA", "")
         if not folder:

@@ -153,6 +153,33 @@ def ask_quotes(
         sys.exit(UNANSWERED)
 
 
+@asking("decision", first="scenario", name="worth", dated=True, instead=lambda record, given: True)
+@json_option
+def worth_knowing(question: "DecisionQuestion", changes: dict[str, object], as_json: bool) -> None:
+    """Rank what to know before signing the plan of SCENARIO: quotes, trials, one's own wishes.
+
+    \b
+    gpuspec worth mine.yaml
+    gpuspec worth --model 70B --users 2000 --owned 8xA100
+    Whether limits, load, hours and spare replicas are needed as stated is worth money too.
+    """
+    from gpuspec.decision.decide import decide
+    from gpuspec.decision.plan.words_worth import knowing_text, worth_record, worth_table
+    from gpuspec.decision.worth import worth
+
+    decision = decide(question.over(changes))
+    if not decision.feasible:
+        nothing(decision, question.language, as_json)
+    known = worth(decision, questions=True, anew=True)
+    if as_json:
+        echo_json(worth_record(decision, known))
+        return
+    tell(f"{decision.scenario.name}\n\n{knowing_text(decision, known, question.language)}")
+    if len(rows := worth_table(decision, known, question.language)):
+        echo("")
+        print_table(list(rows.columns), rows.to_numpy().tolist())
+
+
 @asking("decision", first="scenario", dated=True, instead=lambda record, given: True)
 @json_option
 def trial(question: "DecisionQuestion", changes: dict[str, object], as_json: bool) -> None:

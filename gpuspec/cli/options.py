@@ -128,7 +128,7 @@ def _on_the_day(ctx: click.Context, _: click.Parameter, value: str | None) -> No
 def _calibration() -> click.Option:
     def use(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
         if value is not None:
-            _set(ctx, VARIABLE, os.path.abspath(value))
+            use_calibration(ctx, value)
 
     return click.Option(
         ["--calibration"],
@@ -138,6 +138,11 @@ def _calibration() -> click.Option:
         callback=use,
         help=f"Use what gpuspec learn made of your measurements; else {VARIABLE}.",
     )
+
+
+def use_calibration(ctx: click.Context, folder: str) -> None:
+    """Let a command, and the processes that it starts, use what was learnt."""
+    _set(ctx, VARIABLE, os.path.abspath(folder))
 
 
 def _set(ctx: click.Context, variable: str, value: str) -> None:

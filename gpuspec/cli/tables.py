@@ -142,6 +142,18 @@ def _tell_validation(figures: dict[str, Any]) -> None:
         tell(say("understood {rows}: {note}", rows=_counted(one), note=one["note"]))
     for one in figures["skipped_by_reason"]:
         tell(say("skipped {rows}: {reason}", rows=_counted(one), reason=one["reason"]))
+    if "between" in figures:
+        one = figures["between"]
+        lines = [row["line"] for row in one["each"][:3]]
+        sides = {side: one[side] for side in ("inside", "below", "above")}
+        tell(
+            say(
+                "not said {rows}: recompute decides the memory; between full and none lie "
+                "{inside}, below {below}, above {above}",
+                rows=_counted(one | {"lines": lines}),
+                **sides,
+            )
+        )
     if "memory" in figures:
         tell("\n" + say("Rows of memory"))
         _tell_validation(figures["memory"])

@@ -48,7 +48,7 @@ class UpgradeQuestion(Line, Spoken):
         round(ROUND / QUARTER), description="Between rounds of ordering and of signing contracts"
     )
     time_limit_s: Annotated[float, Range(0, 3600, "s", above=True)] = Field(
-        TIME_LIMIT_S, description="Time that the solver may take for one programme"
+        TIME_LIMIT_S, description="Processor time that the solver may take for one programme"
     )
     gap: Annotated[float, Range(0, 1, above=True, below=True)] = Field(
         0.005, description="Share of the cost at which the solver stops"
