@@ -14,7 +14,7 @@ from gpuspec.report.one import build
 from gpuspec.report.output import check_output
 from gpuspec.views.language import spoken
 
-MOST_JOBS = 256
+MOST_WORKERS = 256
 SECONDS = 1e6
 """No report takes longer: a notebook of one's own may take days."""
 WARM = ("gpuspec.report.warm",)
@@ -42,7 +42,7 @@ def build_all(
     names: Sequence[str] = (),
     folder: str | Path = "reports",
     format: str = "pdf",
-    jobs: int = 0,
+    workers: int = 0,
     language: str | None = None,
     tell: Callable[[Outcome, int, int], None] | None = None,
 ) -> list[Outcome]:
@@ -54,7 +54,7 @@ def build_all(
         As `gpuspec.report.find` takes them.
     folder : str or Path
         Where ``NN_name.pdf`` is written.
-    jobs : int
+    workers : int
         Reports at a time; 0: one a core.
     tell : callable, optional
         Called after each report with its outcome, how many are done and how many there are.
@@ -73,8 +73,8 @@ def build_all(
     """
     from gpuspec.crew.cluster import done_in_parallel
 
-    if not 0 <= jobs <= MOST_JOBS:
-        raise InputError("jobs", jobs, f"give 1 to {MOST_JOBS}, or 0 for one a core")
+    if not 0 <= workers <= MOST_WORKERS:
+        raise InputError("workers", workers, f"give 1 to {MOST_WORKERS}, or 0 for one a core")
     chosen = [find(name) for name in names] or notebooks()
     into = path_of("output", folder)
     targets = {
@@ -89,7 +89,7 @@ def build_all(
     ]
     found: dict[str, Outcome] = {}
     try:
-        with closing(done_in_parallel(asked, jobs)) as done:
+        with closing(done_in_parallel(asked, workers)) as done:
             for job, one in done:
                 path = books[job.key].path
                 found[job.key] = Outcome(path.stem, targets[path], one.seconds, one.error)
