@@ -14,7 +14,7 @@ from gpuspec.views.language import say
 from gpuspec.views.words import counted
 
 if TYPE_CHECKING:
-    from gpuspec.evidence.importing import Imported
+    from gpuspec.evidence.importing import Imported, Written
 
 F = TypeVar("F", bound=Callable[..., Any])
 FILLS = {
@@ -89,9 +89,9 @@ def import_(
     if both := sorted(given.keys() & own.keys()):
         raise InputError("--param", both[0], "it was given before; give it once")
     found = imported(files, given | own)
-    paths = written(found, output, add)
+    made = written(found, output, add)
     told: list[dict[str, Any]] = [
-        _told(one, path, unusable(path, one.kind)) for one, path in zip(found, paths, strict=True)
+        _told(one, to, unusable(to.path, one.kind)) for one, to in zip(found, made, strict=True)
     ]
     if as_json:
         echo_json({"tables": told})
@@ -100,11 +100,12 @@ def import_(
         _tell(one)
 
 
-def _told(found: "Imported", path: "Path", reasons: list[dict[str, Any]]) -> dict[str, Any]:
+def _told(found: "Imported", to: "Written", reasons: list[dict[str, Any]]) -> dict[str, Any]:
     return {
-        "table": path,
+        "table": to.path,
         "kind": found.kind,
         "rows": len(found.rows),
+        "again": to.again,
         "files": [{"file": name, "tool": tool} for name, tool in found.files],
         "assumed": [{"what": what, "files": list(of)} for what, of in found.assumed],
         "missing": reasons,
@@ -134,6 +135,8 @@ def _tell_table(told: dict[str, Any]) -> None:
     echo(
         say("{table}: {rows} of the kind {kind}", table=told["table"], rows=rows, kind=told["kind"])
     )
+    if told["again"]:
+        echo(say("{rows} of them it had already", rows=counted(told["again"], "row")))
 
 
 @main.command()
@@ -208,8 +211,8 @@ def measure(output: str, add: bool, as_json: bool) -> None:
     made = tables_of(found)
     paths = written(made, output, add)
     told: list[dict[str, Any]] = [
-        {"table": path, "kind": one.kind, "rows": len(one.rows)}
-        for one, path in zip(made, paths, strict=True)
+        {"table": to.path, "kind": one.kind, "rows": len(one.rows)}
+        for one, to in zip(made, paths, strict=True)
     ]
     if as_json:
         echo_json({"tables": told, "measured": [one._asdict() for one in found]})

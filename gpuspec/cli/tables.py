@@ -145,13 +145,14 @@ def _tell_validation(figures: dict[str, Any]) -> None:
     if "between" in figures:
         one = figures["between"]
         lines = [row["line"] for row in one["each"][:3]]
-        sides = {side: one[side] for side in ("inside", "below", "above")}
         tell(
             say(
                 "not said {rows}: recompute decides the memory; between full and none lie "
                 "{inside}, below {below}, above {above}",
                 rows=_counted(one | {"lines": lines}),
-                **sides,
+                inside=one["inside"],
+                below=one["below"],
+                above=one["above"],
             )
         )
     if "memory" in figures:
