@@ -221,3 +221,37 @@ def test_pages_in_chinese_link_to_what_is_there():
     for page in (root / "README.zh.md", *(root / "docs" / "zh").glob("*.md")):
         for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text("utf-8")):
             assert (page.parent / target).exists(), (page, target)
+
+
+# One word for one thing: what stands for another is a slip of the translator.
+WORDS = {
+    "首个 token": ("首字", "首 token", "第一个 token", "首词"),
+    "token": ("令牌", "词元"),
+    "KV 缓存": ("KV缓存",),
+    "输入": ("提示词", "提示长度", "读取提示"),
+    "GPU 小时": ("卡时",),
+    "每步时间": ("步长",),
+    "建议方案": ("推荐方案", "首选方案"),
+    "期初投资": ("资本支出",),
+    "现有": ("已有的 GPU", "已有设备"),
+    "竞价": ("抢占式", "现货"),
+    "抽样": ("采样",),
+    "延迟": ("时延限制",),
+    "吞吐量": ("吞吐率",),
+    "数值格式": ("数字格式",),
+    "发布者": ("发布方",),
+    "节点": ("结点",),
+    "遗憾": ("后悔",),
+    "您": ("你",),
+}
+
+
+def test_one_thing_has_one_chinese_word():
+    root = Path(__file__).parents[1]
+    texts = {m.id: str(m.string) for m in write_messages.catalogue() if m.id}
+    pages = (root / "README.zh.md", *(root / "docs" / "zh").glob("*.md"))
+    texts |= {page.name: page.read_text("utf-8") for page in pages}
+    assert sum(word in text for word in WORDS for text in texts.values()) > 300
+    for word, others in WORDS.items():
+        slips = {where: o for where, text in texts.items() for o in others if o in text}
+        assert slips == {}, word

@@ -17,7 +17,7 @@ from gpuspec.cli.names import names_of
 from gpuspec.questions import QUESTIONS, record_of
 
 DATED = {"ask", "batch", "watch", "report", "reports", "plan", "most", "quotes", "trial", "upgrade"}
-DATED |= {"prices", "api", "mig", "train", "posttrain", "data check", "data import-prices"}
+DATED |= {"worth", "prices", "api", "mig", "train", "posttrain", "data check", "data import-prices"}
 
 
 def tree(group=main, before=""):
