@@ -28,11 +28,11 @@ from laws import LAWS, TOLERANCE, Law, tried  # noqa: E402
 from scenarios import Plain, Sticky, seeded, shrunk  # noqa: E402
 
 MOST_SECONDS = 300
-"""After which a law counts as broken: a decision that never comes is none."""
+"""Of the processor, after which a law counts as broken: a decision that never comes is none."""
 
 
 def _late(*_: object) -> None:
-    raise TimeoutError(f"no answer in {MOST_SECONDS} s")
+    raise TimeoutError(f"no answer in {MOST_SECONDS} s of the processor")
 
 
 class Broken(NamedTuple):
@@ -79,14 +79,14 @@ def run(given: argparse.Namespace) -> list[Broken]:
         laws = random.Random(seed).sample(chosen, min(given.each, len(chosen)))
         for law in laws:
             pick = Sticky((law.__name__, seed))
-            signal.alarm(MOST_SECONDS)
+            signal.setitimer(signal.ITIMER_PROF, MOST_SECONDS)
             try:
                 share = tried(law, scenario, pick)
             except Exception:
                 print(f"seed {seed}, {law.__name__}, {pick.label}: {scenario}", flush=True)
                 traceback.print_exc()
                 share = math.inf
-            signal.alarm(0)
+            signal.setitimer(signal.ITIMER_PROF, 0)
             if share is None:
                 continue
             shares[law.__name__].append(share)
@@ -120,7 +120,7 @@ def table(shares: Mapping[str, list[float]]) -> None:
 
 def main() -> int:
     """Run with the options of the command line."""
-    signal.signal(signal.SIGALRM, _late)
+    signal.signal(signal.SIGPROF, _late)
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("count", nargs="?", type=int, default=100)
     parser.add_argument("--first", type=int, default=0, help="the first seed")

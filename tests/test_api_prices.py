@@ -15,7 +15,7 @@ from gpuspec.catalog.tables import table_rows
 from gpuspec.decision.decide import decide
 from gpuspec.decision.plan.outside import by_api, nothing_done
 from gpuspec.decision.plan.words_page import answer_page
-from gpuspec.decision.scenario import scenario
+from gpuspec.decision.scenario import DecisionQuestion, scenario
 from gpuspec.formulas.cost import api_request_usd, even_requests
 from gpuspec.topics.cost.api import ApiQuestion, api_answer, api_table
 
@@ -85,13 +85,13 @@ def test_prices_grow_old() -> None:
 )
 def test_a_wrong_price_says_what_is_valid(text: str, valid: str) -> None:
     with pytest.raises(InputError, match=valid):
-        ApiQuestion.ask(model="Llama-3.1-8B", gpus="H100", request_rate=1, price=text)
+        ApiQuestion.ask(model="Llama-3.1-8B", gpus="H100", request_rate=1, api_price=text)
 
 
 def test_a_price_is_read_as_people_write_it() -> None:
     asked = {"model": "Llama-3.1-8B", "gpus": "H100", "request_rate": 1}
     found = [
-        ApiQuestion.ask(price=text, **asked).price
+        ApiQuestion.ask(api_price=text, **asked).api_price
         for text in ("input=0.2,output=0.6,provider=Acme", "$0.125/$0.6", "2元 / 8元", "0.2/0.6")
     ]
     assert [(p.provider, p.input_mtok, p.currency) for p in found] == [
@@ -112,9 +112,9 @@ def test_twice_the_load_costs_twice_by_api() -> None:
 def test_a_fleet_wins_where_the_api_is_dear_and_never_where_a_full_one_costs_more() -> None:
     asked = {"model": "Llama-3.1-8B", "gpus": "H100", "today": DAY, "request_rate": 0.2}
     asked |= {"isl": 1000, "osl": 200}
-    cheap = api_answer(ApiQuestion.ask(price="input=0.0001,output=0.0001", **asked))["fleets"]
+    cheap = api_answer(ApiQuestion.ask(api_price="input=0.0001,output=0.0001", **asked))["fleets"]
     assert np.isinf(cheap["even_requests_month"]).all()
-    dear = api_answer(ApiQuestion.ask(price="input=50,output=50", **asked))["fleets"].iloc[0]
+    dear = api_answer(ApiQuestion.ask(api_price="input=50,output=50", **asked))["fleets"].iloc[0]
     each = (1000 + 200) * 50 / 1e6
     assert dear["even_requests_month"] == pytest.approx(dear["month_usd"] / each)
     assert dear["even_requests_month"] < dear["carries_requests_month"]
@@ -157,6 +157,14 @@ def test_doing_nothing_says_what_the_owned_gpus_carry() -> None:
     half = nothing_done(decide(scenario("a100-owner", fewer), quick=True).best)
     assert half["chat 70B"] == pytest.approx(found["chat 70B"] / 2, rel=0.05)
     assert "Doing nothing" in answer_page(decision).text
+
+
+def test_owned_gpus_on_which_no_load_keeps_the_limits_carry_nothing() -> None:
+    asked = {"model": "Qwen2.5-72B", "users": 200, "isl": 8000, "owned": "8xA100"}
+    decision = decide(DecisionQuestion.of({**asked, "scenario": None}).over({}), quick=True)
+    assert nothing_done(decision.best) == {"service": 0.0}
+    page = answer_page(decision).text
+    assert "as it is and each work by itself: nothing of service within its limits." in page
 
 
 def test_the_command_answers_in_words_and_for_programs(command: Command) -> None:

@@ -17,10 +17,11 @@ from gpuspec.catalog.models.typical import typical_model
 from gpuspec.catalog.phrases import phrase, vocabulary
 from gpuspec.decision.decide import decide
 from gpuspec.decision.gives import what_gives
-from gpuspec.decision.money import every_offer, of_regions
+from gpuspec.decision.money import every_offer
 from gpuspec.decision.scenario import DecisionQuestion, scenario, template, writing
 from gpuspec.decision.scenario.records import KINDS
 from gpuspec.decision.upgrade import UpgradeQuestion
+from gpuspec.topics.cost.prices.sources import of_regions
 
 README = Path(__file__).parents[1] / "README.md"
 DAY = "2026-11-30"  # a Monday
@@ -296,7 +297,7 @@ def test_a_saved_file_finds_the_files_that_it_names(tmp_path, monkeypatch):
     asked = DecisionQuestion.ask(scenario="in/a.yaml", concurrency=5).stated
     saved = scenario(writing.save(asked, "b.yaml", "in/a.yaml"))
     assert Path(saved.prices.file).samefile("in/quotes.csv")
-    with pytest.raises(InputError, match="comments would be lost"):
+    with pytest.raises(InputError, match="name another"):
         writing.save(asked, "in/a.yaml", "in/a.yaml")
     assert "# mine" in (tmp_path / "in/a.yaml").read_text("utf-8")
 

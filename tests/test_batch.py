@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
 from datetime import date
 from pathlib import Path
 from pkgutil import resolve_name
@@ -28,7 +29,7 @@ from gpuspec.batch.run import Batch
 from gpuspec.batch.store import Store
 from gpuspec.batch.work import Order
 from gpuspec.crew.cluster import done_in_parallel
-from gpuspec.crew.hand import Done, Hand, Job
+from gpuspec.crew.hand import Done, Hand, Job, end_zygote, zygote_of
 from gpuspec.evidence.learning import learn
 
 ROOT = Path(__file__).parents[1]
@@ -41,9 +42,9 @@ thief,Llama-3.1-8B,,2,../mine.csv
 """
 
 
-def answered(folder, *words, **env):
+def answered(folder, *words, command="batch", **env):
     return subprocess.run(
-        [sys.executable, "-P", "-m", "gpuspec", "batch", *map(str, words), "--date", DAY],
+        [sys.executable, "-P", "-m", "gpuspec", command, *map(str, words), "--date", DAY],
         env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
         | env,
         cwd=folder,
@@ -129,6 +130,20 @@ def test_an_answer_follows_what_was_learnt_and_not_the_language_of_a_worker(tmp_
         found = json.loads((tmp_path / "out" / told["answers"][0]["decision"]).read_text())
         assert ("calibrated_with" in found) == bool(words or env)
         assert found["recommendation"]["plan"].isascii()
+    answered(tmp_path, *place, "--calibration", "own")
+    for words, env, learnt in [
+        ([], {}, True), ([], {"GPUSPEC_CALIBRATION": ""}, False), ([], {}, False),
+        (["--calibration", "own"], {}, True), ([], {}, True),
+    ]:  # fmt: skip
+        done = answered(tmp_path, "out", *words, "--workers", 1, command="watch", **env)
+        assert "0 of 1 answers flipped" in done.stdout, done.stderr
+        key = json.loads((tmp_path / "out" / "run.json").read_text())["answers"][0]["decision"]
+        found = json.loads((tmp_path / "out" / "decisions" / f"{key}.json").read_text())
+        assert ("calibrated_with" in found) == learnt
+    (tmp_path / "own").rename(tmp_path / "moved")
+    done = answered(tmp_path, "out", command="watch")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "own" in done.stderr
 
 
 def _epoch():
@@ -141,7 +156,7 @@ def test_a_second_run_makes_only_what_is_missing_or_stale(asked, tmp_path, monke
 
     def done(jobs, *_):
         made.extend(job.arguments[0].question.name for job in jobs)
-        return iter(())
+        yield from ()
 
     monkeypatch.setattr("gpuspec.crew.cluster.done_in_parallel", done)
     before = contents("out")
@@ -156,18 +171,40 @@ def test_a_second_run_makes_only_what_is_missing_or_stale(asked, tmp_path, monke
     assert set(before) <= set(contents("out")) | {"run.json"}
 
 
-def test_a_worker_that_is_killed_loses_nothing():
+def below():
+    """Return the zygotes of this process, and their forks."""
+    zygotes = [p for p in psutil.Process().children() if "zygote.py" in " ".join(p.cmdline())]
+    return zygotes, [fork for zygote in zygotes for fork in zygote.children()]
+
+
+@pytest.mark.parametrize("which", ["a fork", "the zygote and its forks", "all but the zygote"])
+def test_a_process_that_is_killed_loses_nothing(which):
     jobs = [Job(f"{i}", "time:sleep", (0.4,), 20) for i in range(12)]
-    found = {}
+    found, killed = {}, []
     for job, done in done_in_parallel(jobs, 2):
         if not found:
-            below = psutil.Process().children(recursive=True)
-            workers = [p for p in below if "spawn_main" in " ".join(p.cmdline())]
-            workers[-1].kill()
+            zygotes, forks = below()
+            killed = {"a fork": forks[-1:], "the zygote and its forks": zygotes + forks}.get(
+                which, forks
+            )
+            for one in killed:
+                one.kill()
         found[job.key] = done
-    assert workers
+    assert killed
     assert len(found) == 12
     assert not any(done.error for done in found.values())
+    assert below() == ([], [])
+
+
+def test_jobs_end_with_the_one_who_asks_for_them_and_no_other_machine_can_reach_them():
+    start = time.monotonic()
+    jobs = [Job(f"{i}", "time:sleep", (0.1 if i == 0 else 60,), 90) for i in range(9)]
+    with closing(done_in_parallel(jobs, 2)) as found:
+        next(found)
+        ports = [c.laddr.ip for c in psutil.Process().net_connections() if c.status == "LISTEN"]
+        assert {*ports} <= {"127.0.0.1"}
+    assert time.monotonic() - start < 50
+    assert below() == ([], [])
 
 
 HARMS = [
@@ -178,8 +215,23 @@ HARMS = [
 ]
 
 
-def test_a_job_that_does_harm_is_named_and_the_next_one_is_done():
-    hand = Hand(())
+@pytest.fixture
+def hands():
+    """Give hands, and end them and what forks for them."""
+    made = []
+
+    def make(warm=()):
+        made.append(Hand(warm))
+        return made[-1]
+
+    yield make
+    for hand in made:
+        hand.drop()
+        end_zygote(hand.warm)
+
+
+def test_a_job_that_does_harm_is_named_and_the_next_one_is_done(hands):
+    hand = hands()
     for (target, arguments), said in HARMS:
         done = hand.do(Job("bad", target, arguments, 0.5), 2**30)
         assert said in done.error
@@ -187,8 +239,6 @@ def test_a_job_that_does_harm_is_named_and_the_next_one_is_done():
     first = hand.do(Job("good", "os:getpid", (), 20), 2**30).value
     os.kill(first, signal.SIGKILL)
     assert hand.do(Job("good", "os:getpid", (), 20), 2**30).value != first
-    hand.drop()
-    hand.own.close()
 
 
 def where_parts_are_made():
@@ -197,30 +247,26 @@ def where_parts_are_made():
 
 
 @pytest.mark.parametrize("outside", ["1", None])
-def test_a_job_stays_in_its_process_beside_the_others(monkeypatch, outside):
+def test_a_job_stays_in_its_process_beside_the_others(monkeypatch, outside, hands):
     monkeypatch.setenv(FORKS, outside) if outside else monkeypatch.delenv(FORKS, raising=False)
     monkeypatch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)
-    hand = Hand(())
+    hand = hands()
     done = hand.do(Job("parts", f"tests.test_batch:{where_parts_are_made.__name__}", (), 60), 0)
-    hand.drop()
-    hand.own.close()
     assert done.value == (1, ""), done.error
 
 
-def test_a_report_comes_from_a_kernel_that_was_forked(tmp_path):
+def test_a_report_comes_from_a_kernel_that_was_forked(tmp_path, hands):
     (question,) = questions(["small-team"])
     order = Order(question, "a" * 32, edition(), date(2026, 11, 30), str(tmp_path), "zh")
-    hand = Hand(batches.WARM_REPORTS)
+    hand = hands(batches.WARM_REPORTS)
     done = hand.do(Job("report", "gpuspec.batch.work:reported", (order,), 200), 0)
     assert not done.error
     text = "".join(p.extract_text() for p in PdfReader(tmp_path / f"reports/{'a' * 32}.pdf").pages)
     assert "次优方案" in text
     assert "2026-11-30" in text
-    below = psutil.Process(hand.own.process.pid).children()
+    below = psutil.Process(zygote_of(hand.warm).process.pid).children()
     kernels = [one for one in below if one.pid != hand.fork.pid]
     assert not psutil.wait_procs(kernels, timeout=20)[1]
-    hand.drop()
-    hand.own.close()
 
 
 def test_a_full_disk_is_named(tmp_path):

@@ -229,7 +229,7 @@ def test_unknown_table(process):
 
 
 def test_prices_lists_every_way_and_says_what_is_old(command):
-    done = command("prices", "H100", "--quotes", "H100:spot=1.5", "--today", "2026-11-26")
+    done = command("prices", "H100", "--quotes", "H100:spot=1.5", "--date", "2026-11-26")
     assert done.returncode == 0, done.stderr
     assert "rent, on demand" in done.stdout
     assert "your quote" in done.stdout

@@ -1,5 +1,7 @@
 """What knowing more is worth before signing: against cases that are known, and as laws."""
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,9 +11,10 @@ from scipy.stats import norm
 
 from gpuspec.decision import worth as worths
 from gpuspec.decision.decide import decide, regrets_usd
+from gpuspec.decision.gives import slower
 from gpuspec.decision.plan import words, words_page, words_worth
 from gpuspec.decision.scenario import scenario
-from gpuspec.decision.worth import partial_usd, perfect_usd, regrets, variants, worth
+from gpuspec.decision.worth import _case, partial_usd, perfect_usd, regrets, variants, worth
 
 ONE = {"name": "one", "horizon_months": 24, "workloads": [SERVICE]}
 DRAWS = 2000
@@ -189,6 +192,29 @@ def test_questions_weigh_what_was_left_open(one):
     assert set(table.loc[table["kind"] == "question", "what"]) == {"load"}
 
 
+def test_asking_whether_limits_are_needed_is_worth_what_another_plan_saves():
+    tight = decided({"workloads[0].ttft_limit_s": 1.0, "workloads[0].tpot_limit_s": 0.02})
+    table = worth(tight, anew=True).set_index("what")
+    loose = decide(slower(tight.scenario, 2.0), quick=True).best
+    # The recommendation under looser limits: never dearer than under its own, nor below the best.
+    saved = 2 * table.loc["limits", "usd"]
+    assert 0 < saved <= tight.best.expected_usd - loose.expected_usd + 1e-6
+    eased = _case(tight.best, ["chat"], {"slower": 2.0}).expected_usd
+    assert loose.expected_usd <= eased <= tight.best.expected_usd
+    assert saved == pytest.approx(eased - loose.expected_usd)
+    free = decided({"workloads[0].ttft_limit_s": 1000.0, "workloads[0].tpot_limit_s": 100.0})
+    assert worth(free, anew=True).set_index("what").loc["limits", "usd"] == pytest.approx(0, abs=1)
+
+
+def test_a_day_that_nobody_named_is_asked_about_and_a_named_one_is_not():
+    busy = {"workloads[0].concurrency": None, "workloads[0].users": 20000}
+    busy |= {"workloads[0].use_case": "chat"}
+    table = worth(decided(busy), anew=True).set_index("what")
+    assert table.loc["day", "usd"] >= 0
+    named = worth(decided(busy | {"workloads[0].profile": "office"}), anew=True)
+    assert "day" not in set(named["what"])
+
+
 def test_nothing_is_said_where_cost_does_not_decide_or_nothing_is_feasible():
     assert worth(decided({"objective": "energy"})).empty
     assert worth(decided({"budget": {"monthly_usd": 100}})).empty
@@ -252,3 +278,14 @@ def test_the_report_lists_everything_with_what_it_costs(one):
     assert any("half of what was asked" in text for text in shown["To know"])
     chinese = words_worth.worth_table(one, worth(one), "zh")
     assert list(chinese.columns) == ["可了解的内容", "最多值", "误差", "费用"]
+
+
+def test_the_command_ranks_questions_beside_quotes_and_trials(command):
+    rows = json.loads(command("worth", "small-team", "--json").stdout)["worth"]
+    kinds = [row["kind"] for row in rows]
+    assert {"quote", "trial", "question", "everything"} <= set(kinds)
+    assert [row["usd"] for row in rows] == sorted((row["usd"] for row in rows), reverse=True)
+    said = command("worth", "small-team").stdout
+    assert "whether the load of assistant 8B" in said
+    green = command("worth", "small-team", "-p", "objective=energy").stdout
+    assert "no worth in money" in green

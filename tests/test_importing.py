@@ -95,7 +95,7 @@ def test_files_fill_each_other_and_options_fill_the_rest():
 
 def test_a_table_is_ready_for_validate(command, tmp_path):
     done = command(
-        *("import", TOOLS / "vllm-published.json", "--gpu", "L40S", "--tp", 1, "--gpus", 4),
+        *("import", TOOLS / "vllm-published.json", "--gpus", "L40S", "--tp", 1, "--count", 4),
         *("-o", "mine.csv", "--json"),
     )
     assert done.returncode == 0, done.stderr
@@ -170,7 +170,7 @@ def test_a_file_that_is_no_table_is_kept_and_no_table_is_written_alone(command, 
 
 
 @pytest.mark.parametrize("size", ["x", "0", "-3", "nan", "inf"])
-@pytest.mark.parametrize("name", ["tp", "gpus"])
+@pytest.mark.parametrize("name", ["tp", "count"])
 def test_a_size_that_is_no_number_is_one_sentence(command, size, name):
     done = command("import", TOOLS / "vllm-rate.json", f"--{name}", size, "-o", "mine.csv")
     assert done.returncode == 2, done.stderr
@@ -200,7 +200,7 @@ def test_a_file_counts_once(command):
 
 
 def test_a_column_that_nothing_reads_is_refused_and_a_bare_log_keeps_its_place(command, tmp_path):
-    done = command("import", TOOLS / "vllm-rate.json", "--set", "lenghts=fixed", "-o", "mine.csv")
+    done = command("import", TOOLS / "vllm-rate.json", "-p", "lenghts=fixed", "-o", "mine.csv")
     assert done.returncode == 2
     assert "did you mean lengths" in done.stderr
     bare = "".join(f" elapsed time per iteration (ms): {9 + i}.0\n" for i in range(5))

@@ -16,7 +16,7 @@ from gpuspec import InputError
 from gpuspec.base.ask import Ask, asked, parameters_cell, parameters_table
 from gpuspec.base.errors import UnknownNameError
 from gpuspec.cli import main
-from gpuspec.cli.asking import Asking
+from gpuspec.cli.asking import APART, Asking
 from gpuspec.decision.scenario import Line, scenario
 from gpuspec.questions import QUESTIONS, notebook_records, record_of
 from gpuspec.report import check_parameters, find, notebooks
@@ -91,7 +91,7 @@ def test_each_question_has_its_table_in_the_documentation():
 @pytest.mark.parametrize("name", [n for n, c in main.commands.items() if isinstance(c, Asking)])
 def test_options_of_a_command_are_the_fields_of_its_record(name):
     command = main.commands[name]
-    apart = (command.first, "language")  # every command has --lang
+    apart = (command.first, *APART)  # --lang and --date
     fields = [f for f in asked(record_of(command.record)) if f.name not in apart]
     shown = [o for o in command.options if not o.hidden]
     assert [o.field for o in shown] == [f.name for f in fields]

@@ -112,7 +112,7 @@ def running(tmp_path):
     """Start the command over a quick and an endless notebook; wait until the first is written."""
     quick = notebook(tmp_path, "quick", "print('done')")
     slow = notebook(tmp_path, "slow", "import time; time.sleep(600)")
-    command = [sys.executable, "-m", "gpuspec", "reports", quick, slow, "-o", "out", "-j", "2"]
+    command = [sys.executable, "-m", "gpuspec", "reports", quick, slow, "-o", "out", "-w", "2"]
     started = subprocess.Popen(
         [*command, "--format", "html"],
         cwd=tmp_path,

@@ -1,6 +1,7 @@
 """Commands that run an answer: accepted by the programs' own arguments, safe, and measured back."""
 
 import csv
+import importlib.util
 import json
 import math
 import re
@@ -9,6 +10,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import pytest
 import yaml
 
@@ -19,15 +21,18 @@ from gpuspec.decision.plan.words_running import running_page
 from gpuspec.decision.running import plan_runs
 from gpuspec.decision.scenario import scenario
 from gpuspec.topics.commands import Run, Shell, shell
-from gpuspec.topics.serving import estimates
+from gpuspec.topics.serving import ServingQuestion, best_options, estimates, options_table
 from gpuspec.topics.serving.ask import EstimateQuestion
-from gpuspec.topics.serving.running import estimate_runs
+from gpuspec.topics.serving.running import best_run, estimate_runs
+from gpuspec.topics.serving.words import run_sentence
 from gpuspec.topics.training import runs_table
 from gpuspec.topics.training.ask import TrainingQuestion
 from gpuspec.topics.training.running import training_run
+from gpuspec.topics.words_running import run_page
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 LIST = Path(__file__).with_name("run_arguments.csv")
+TOOL = Path(__file__).parents[1] / "tools/check_run_arguments.py"
 FILES = {"train.yaml": "axolotl train", "options.yaml": "trtllm-serve options"}
 
 
@@ -87,6 +92,8 @@ def given(line: str) -> list[tuple[str, str, str | None]]:
             name = rest.pop(0)
             if program == "torchrun" and name in ("pretrain_gpt.py", "torchtitan.train"):
                 return found + given(shlex.join([name, *rest]))
+            if f"{program} {name}" in ACCEPTED:  # a command of a command
+                return found + given(f"{program} {shlex.join([name, *rest])}")
             if program == "axolotl train" and name == "--":
                 return found + given(shlex.join(["torchrun", *rest]))
             if not name.startswith("-"):
@@ -171,6 +178,12 @@ def test_a_service_is_started_with_the_layout_of_the_answer(engine: str, place: 
             assert size("--attn-dp-size") == row["attention_dp"]
         if engine == "tensorrt-llm":
             assert (said.get("enable_attention_dp") == "True") == (row["attention_dp"] > 1)
+            assert ("--report_json" in said) == (not q.arriving and row["tp"] * row["pp"] <= 8)
+            if "--report_json" in said:  # the benchmark without a server runs the same layout
+                sizes = [size(f"--{name}") for name in ("tp", "pp", "ep")]
+                assert sizes == [row["tp"], row["pp"], row["ep"]]
+                assert said["--concurrency"] == said["--max-concurrency"]
+                assert said["--dataset"] == said["--output"]
         loaded = said.get("--request-rate") or said.get("--max-concurrency") or "0"
         total = float(loaded) * row["replicas"]
         assert total == pytest.approx(q.arriving or q.in_flight, rel=0.02)
@@ -283,7 +296,9 @@ def test_a_hostile_name_stays_one_word(tmp_path: Path, engine: str) -> None:
     name = str(folder / "config.json")
     run = served(engine, model=name, gpus="H100", concurrency=4)[0]
     show = "{ printf '%s\\0' \"$@\"; }"
-    stubs = "".join(f"{n}() {show}\n" for n in ("vllm", "python", "trtllm-serve", "gpuspec"))
+    stubs = "".join(
+        f"{n}() {show}\n" for n in ("vllm", "python", "trtllm-serve", "trtllm-bench", "gpuspec")
+    )
     (tmp_path / "result.json").write_text(
         '{"mean_ttft_ms": 1, "mean_tpot_ms": 1, "output_throughput": 1}'
     )
@@ -314,13 +329,75 @@ def test_what_is_measured_comes_back_to_the_estimate(
     figures = {"mean_ttft_ms": row["ttft_s"][0] * 1e3, "mean_tpot_ms": row["tpot_s"][0] * 1e3}
     figures["output_throughput"] = row["output_tokens_s"][0]
     (tmp_path / "result.json").write_text('{"an": "earlier run"}\n' + json.dumps(figures) + "\n")
-    line = estimate_runs(q, [row])[0].commands[-1].command
+    lines = [one.command for one in estimate_runs(q, [row])[0].commands]
+    line = next(line for line in lines if "validate measured.csv" in line)
     subprocess.run(["bash", "-c", f"gpuspec() {{ :; }}\n{line}"], cwd=tmp_path, check=True)
     told = json.loads(command("validate", str(tmp_path / "measured.csv"), "--json").stdout)
     assert told["rows"] == 3
     assert told["skipped_by_reason"] == []
     assert told["by_metric"]["tpot_ms"]["median_absolute_error"] < 0.1
     assert told["by_metric"]["output_tokens_per_s_total"]["median_absolute_error"] < 0.1
+
+
+def test_a_report_of_trtllm_bench_comes_back_to_the_estimate(
+    tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = {"model": "DeepSeek-R1", "gpus": "H200", "tp": 8, "attention_dp": 8, "concurrency": 64}
+    q = EstimateQuestion.ask(engine="tensorrt-llm", **asked)
+    row = estimates(q)[0]
+    lines = [one.command for one in estimate_runs(q, [row])[0].commands]
+    report = json.loads((LIST.parent / "fixtures/tools/trtllm-bench.json").read_text("utf-8"))
+    report["engine"] |= {"model": "its/own-name", "kv_cache_dtype": None, "quantization": "FP8"}
+    report["world_info"] |= {"tp_size": 8, "ep_size": 8, "world_size": 8}
+    report["request_info"] |= {"avg_num_concurrent_requests": 64.0, "avg_input_length": q.isl}
+    report["request_info"] |= {"avg_output_length": q.osl}
+    figures = row["ttft_s"][0] * 1e3, row["tpot_s"][0] * 1e3
+    report["streaming_metrics"] |= dict(zip(("avg_ttft_ms", "avg_tpot_ms"), figures, strict=True))
+    report["performance"]["system_output_throughput_tok_s"] = row["output_tokens_s"][0]
+    (tmp_path / "report.json").write_text(json.dumps(report), "utf-8")
+    monkeypatch.chdir(tmp_path)
+    for part in lines[-1].split(" && "):
+        done = command(*shlex.split(part)[1:])
+        assert done.returncode == 0, done.stderr
+    told = json.loads(command("validate", "offline.csv", "--json").stdout)
+    assert told["rows"] == 3
+    assert told["by_metric"]["tpot_ms"]["median_absolute_error"] < 0.1
+    assert told["by_metric"]["output_tokens_per_s_total"]["median_absolute_error"] < 0.1
+
+
+def test_the_parser_of_a_source_that_cannot_be_imported_is_made_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = importlib.util.spec_from_file_location("checked", TOOL)
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    (tmp_path / "own.py").write_text(
+        "import libraries_that_are_not_here\n"
+        "@click.command('go')\n@click.argument('model', type=str)\n"
+        "@click.option('--tp', '--tp_size', type=int, default=BuildConfig.tp)\n"
+        "@optgroup.option('--kind', type=click.Choice(['a', 'b']), required=True)\n"
+        "@click.option('--on/--off', default=True)\n@click.pass_obj\n"
+        "def go(model, tp): ...\n"
+        "@click.group()\n@click.option('--level', type=click.IntRange(min=1))\n"
+        "def main(level): ...\n",
+        "utf-8",
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    parser = tool.Declared("own.py", "main", tool.Declared("own.py", "go"))
+    parser.parse_args(["--level", "2", "go", "m", "--tp_size", "8", "--kind", "a", "--off"])
+    for wrong in (
+        ["go", "m", "--kind", "c"],
+        ["go", "m", "--kind", "a", "--tp", "x"],
+        ["go", "m"],
+        ["go", "m", "--kind", "a", "--pp", "2"],
+        ["--level", "0", "go", "m", "--kind", "a"],
+    ):
+        with pytest.raises(click.ClickException):
+            parser.parse_args(wrong)
+    rows = {name: kind for name, kind, _ in tool.Declared("own.py", "go").rows()}
+    assert rows == dict.fromkeys(("--tp", "--tp_size", "--kind"), "value") | dict.fromkeys(
+        ("--on", "--off"), "flag"
+    )
 
 
 def test_a_measured_step_comes_back_to_the_estimate(tmp_path: Path, command: Command) -> None:
@@ -373,3 +450,21 @@ def test_the_report_shows_the_commands_of_the_recommended_plan_in_both_languages
     starts = [line for line in pages[0].splitlines() if "trtllm-serve serve" in line]
     assert starts
     assert all(len(line) < 100 and line.endswith(" \\") for line in starts)
+
+
+@pytest.mark.parametrize("load", [{"concurrency": 640}, {"concurrency": 8}, {"request_rate": 20}])
+def test_the_serving_notebook_shows_the_commands_of_the_smallest_fleet(load: dict) -> None:
+    q = ServingQuestion.ask(model="Llama-3.1-70B", gpus="A100,H100", engine="vllm", **load)
+    best = best_options(options_table(q))
+    row = best.loc[best["gpus"].idxmin()]
+    run = best_run(q, best)
+    assert run is not None
+    said = held(run)
+    assert int(said.get("--tensor-parallel-size") or 1) == row["tp"]
+    share = float(said.get("--request-rate") or said["--max-concurrency"] or 0)
+    assert share * row["replicas"] == pytest.approx(20 if "request_rate" in load else q.in_flight)
+    sentence = run_sentence(q, best)
+    assert str(row["gpu"]) in sentence
+    assert ("one of" in sentence) == (row["replicas"] > 1)
+    assert best_run(q, best.assign(works=False)) is None
+    assert "validate" not in run_page(run).text

@@ -45,8 +45,8 @@ def test_commands_lead_from_the_machine_to_the_next_decision(team):
     places = [words.index(one) for one in order]
     assert places == sorted(places)
     read = shlex.split(serving.run.commands[words.index(["gpuspec", "import"])].command)
-    assert read[read.index("--gpu") + 1] == serving.gpu
-    assert read[read.index("--gpus") + 1] == str(serving.gpus)
+    assert read[read.index("--gpus") + 1] == serving.gpu
+    assert read[read.index("--count") + 1] == str(serving.gpus)
 
 
 def test_it_is_told_in_text_and_json(command):

@@ -5,13 +5,16 @@
     python tools/check_run_arguments.py --list tests/run_arguments.csv
 
 Runs in an environment in which the programs are installed, without gpuspec: vLLM, SGLang,
-PyTorch, torchtitan and axolotl as packages, Megatron-LM as a folder of its source in PYTHONPATH.
-None needs a GPU to parse. A program that is not there is said, and its commands are left out.
+PyTorch, torchtitan and axolotl as packages, Megatron-LM and TensorRT-LLM as folders of their source
+in PYTHONPATH. None needs a GPU to parse; of TensorRT-LLM, which imports nothing without its
+libraries, the parsers are made of what its source declares. A program that is not there is said,
+and its commands are left out.
 ``--list`` writes
 what they accept: the list that the tests compare with.
 """
 
 import argparse
+import ast
 import contextlib
 import csv
 import importlib.metadata
@@ -95,6 +98,9 @@ def megatron():
 class Titan:
     """torchtitan's own parser, which needs a module and a configuration first."""
 
+    def __init__(self):
+        import torchtitan.config  # noqa: F401  it is said here where it is not there
+
     def parse_args(self, words):
         from torchtitan.config.manager import ConfigManager
 
@@ -141,6 +147,120 @@ class Axolotl:
             yield name, "key", ()
 
 
+TRTLLM = Path("tensorrt_llm")
+TYPES = {"int": int, "float": float, "str": str}
+ADDED = ("action", "nargs", "choices", "required")
+
+
+def tree(path):
+    """Return the syntax of a file of TensorRT-LLM's source, which is not run."""
+    found = next((Path(p) / path for p in sys.path if (Path(p) / path).is_file()), None)
+    if found is None:
+        raise FileNotFoundError(path)
+    return ast.parse(found.read_text("utf-8"))
+
+
+def literal(node):
+    """Return the value of an expression; None where it is more than a literal."""
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        return None
+
+
+class Declared:
+    """A command of click as the decorators of a function in the source declare it."""
+
+    def __init__(self, path, function, *inner):
+        import click
+
+        found = next(
+            node
+            for node in ast.walk(tree(path))
+            if isinstance(node, ast.FunctionDef) and node.name == function
+        )
+        calls = [d for d in found.decorator_list if isinstance(d, ast.Call)]
+        params = [p for p in map(self._param, calls) if p]
+        name = function.removesuffix("_command").replace("_", "-")
+        commands = {one.command.name: one.command for one in inner}
+        self.command = (
+            click.Group(name, params=params, commands=commands)
+            if inner
+            else click.Command(name, params=params)
+        )
+
+    def _param(self, call):
+        import click
+
+        if call.func.attr not in ("option", "argument"):
+            return None
+        given = {k.arg: k.value for k in call.keywords}
+        names = [literal(a) for a in call.args]
+        told = {n: literal(given[n]) for n in ("is_flag", "required", "multiple") if n in given}
+        told |= {"nargs": literal(given["nargs"])} if "nargs" in given else {}
+        told["type"] = self._type(given.get("type"), click)
+        if call.func.attr == "argument":
+            return click.Argument(names, type=told["type"])
+        flag = told.get("is_flag") or any("/--" in n for n in names)
+        return click.Option(names, **({n: v for n, v in told.items() if n != "type" or not flag}))
+
+    def _type(self, node, click):
+        if isinstance(node, ast.Name):
+            return TYPES.get(node.id)
+        name = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+        if "Choice" in name:
+            words = [w for a in node.args for w in literal(a) or ()]
+            return click.Choice(words) if words else None
+        bounds = {k.arg: literal(k.value) for k in node.keywords} if "IntRange" in name else {}
+        return click.IntRange(**bounds) if bounds else None
+
+    def parse_args(self, words):
+        self.command.main(list(words), standalone_mode=False)
+
+    def rows(self):
+        import click
+
+        for param in self.command.params:
+            flag = getattr(param, "is_flag", False)
+            choices = param.type.choices if isinstance(param.type, click.Choice) else ()
+            if isinstance(param, click.Option):
+                for name in (*param.opts, *param.secondary_opts):
+                    yield name, "flag" if flag else "value", choices
+
+
+def trtllm_serve():
+    return Declared(TRTLLM / "commands/serve.py", "serve")
+
+
+def trtllm_throughput():
+    return Declared(TRTLLM / "bench/benchmark/throughput.py", "throughput_command")
+
+
+def trtllm_tokens():
+    return Declared(TRTLLM / "bench/dataset/prepare_synthetic_data.py", "token_norm_dist")
+
+
+def trtllm_dataset():
+    path = TRTLLM / "bench/dataset/prepare_dataset.py"
+    return Declared(path, "prepare_dataset", trtllm_tokens())
+
+
+def trtllm_bench():
+    inner = trtllm_throughput(), trtllm_dataset()
+    return Declared(TRTLLM / "commands/bench.py", "main", *inner)
+
+
+def trtllm_serving():
+    """Return the parser of the client, of what its source adds to one."""
+    parser = argparse.ArgumentParser()
+    for node in ast.walk(tree(TRTLLM / "serve/scripts/benchmark_serving.py")):
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "add_argument":
+            told = {k.arg: literal(k.value) for k in node.keywords if k.arg in ADDED}
+            told = {name: value for name, value in told.items() if value is not None}
+            parser.add_argument(*(literal(a) for a in node.args), **told)
+    return parser
+
+
 PROGRAMS = {
     "vllm serve": (vllm_serve, "vllm"),
     "vllm bench serve": (vllm_bench, "vllm"),
@@ -150,6 +270,12 @@ PROGRAMS = {
     "pretrain_gpt.py": (megatron, ""),
     "torchtitan.train": (Titan, "torchtitan"),
     "axolotl train": (Axolotl, "axolotl"),
+    "trtllm-serve serve": (trtllm_serve, ""),
+    "python -m tensorrt_llm.serve.scripts.benchmark_serving": (trtllm_serving, ""),
+    "trtllm-bench": (trtllm_bench, ""),
+    "trtllm-bench throughput": (trtllm_throughput, ""),
+    "trtllm-bench prepare-dataset": (trtllm_dataset, ""),
+    "trtllm-bench prepare-dataset token-norm-dist": (trtllm_tokens, ""),
 }
 
 
@@ -196,6 +322,7 @@ def main():
     ask = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     ask.add_argument("files", nargs="*", type=Path)
     ask.add_argument("--list", type=Path, help="write what the programs accept")
+    ask.add_argument("--source", default="commit d98e8a6", help="version of what is read as source")
     asked = ask.parse_args()
     parsers = {}
     for program, (make, _) in PROGRAMS.items():
@@ -204,7 +331,7 @@ def main():
         except Exception as error:
             print(f"{program}: not here ({type(error).__name__}: {error})", file=sys.stderr)
     if asked.list:
-        write_list(asked.list, parsers)
+        write_list(asked.list, parsers, asked.source)
     counts, wrong = {}, []
     for path in asked.files:
         for run in json.loads(path.read_text("utf-8"))["run"]:
@@ -230,7 +357,7 @@ def main():
     return int(bool(wrong))
 
 
-def write_list(path, parsers):
+def write_list(path, parsers, source):
     """Write the list; rows of programs that are not here stay as they are."""
     rows = []
     if path.exists():
@@ -238,7 +365,7 @@ def write_list(path, parsers):
             rows = [r for r in csv.DictReader(file) if r["program"] not in parsers]
     for program, parser in parsers.items():
         package = PROGRAMS[program][1]
-        version = importlib.metadata.version(package) if package else "commit d98e8a6"
+        version = importlib.metadata.version(package) if package else source
         for name, kind, choices in accepted(parser):
             told = "|".join(map(str, choices))
             told = told if len(told) < 2000 else ""

@@ -69,6 +69,22 @@ def _texts(node: ast.expr) -> list[str]:
     return [node.value] if is_text and re.search("[A-Za-z]{2}", node.value) else []
 
 
+def help_texts() -> list[str]:
+    """Return what the commands' help says, in the parts that are put into a language."""
+    import click
+
+    from gpuspec.cli import main
+    from gpuspec.cli.help import parts_of
+
+    def commands(group: click.Group) -> Iterator[click.Command]:
+        yield group
+        for command in group.commands.values():
+            yield from commands(command) if isinstance(command, click.Group) else [command]
+
+    texts = [text for command in commands(main) for text in parts_of(command)]
+    return list(dict.fromkeys(texts))
+
+
 def argument_texts() -> list[str]:
     """Return what engines' commands cannot say."""
     rows = table_rows("engine-arguments")
@@ -78,6 +94,7 @@ def argument_texts() -> list[str]:
 ORIGINS = {
     "app": app_texts,
     "data/engine_arguments.csv": argument_texts,
+    "gpuspec/cli": help_texts,
     "parameters": lambda: {t for n in notebooks() for t in meaning_texts(n)},
 } | {f"notebooks/{n.path.name}": lambda n=n: {*story_texts(n), *constants(n)} for n in notebooks()}
 """What the catalogue's entries say they come from, and the texts that are there."""
@@ -108,6 +125,7 @@ def required() -> list[str]:
         opening
         + app_texts()
         + argument_texts()
+        + help_texts()
         + [c.heading for c in COLUMNS.values()]
         + ["low", "high"]
     )

@@ -99,6 +99,10 @@ class Was(tuple[str, ...]):
         return super().__new__(cls, names)
 
 
+class Names(str):
+    """The table, or other list, whose names a field takes; part of its type."""
+
+
 class Short(Was):
     """Earlier names that options of a command had, and no other door."""
 
@@ -167,6 +171,11 @@ class Asked:
         """Values of a field that takes one of a few."""
         literal = next((p for p in self.parts if get_origin(p) is Literal), None)
         return get_args(literal) if literal else ()
+
+    @property
+    def table(self) -> str:
+        """The list whose names the field takes; empty for none."""
+        return next((str(p) for p in self.parts if isinstance(p, Names)), "")
 
     @property
     def whole(self) -> bool:

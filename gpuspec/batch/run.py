@@ -2,11 +2,14 @@
 
 import hashlib
 import json
+import os
 import re
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 from gpuspec.base.documents import from_json
@@ -17,6 +20,7 @@ from gpuspec.batch.edition import edition
 from gpuspec.batch.questions import Question, questions
 from gpuspec.batch.store import Store, is_address
 from gpuspec.batch.work import Order
+from gpuspec.constants.learnt import VARIABLE
 from gpuspec.crew.hand import Done, Job
 from gpuspec.views.language import check_language
 
@@ -136,10 +140,11 @@ def run(
     jobs = [_job(kind, order, batch) for kind, order in missing]
     problems: dict[str, str] = {}
     progress = _Progress([kind for kind, _ in missing], batch.workers, tell)
-    for job, done in done_in_parallel(jobs, batch.workers, batch.scheduler):
-        if done.error:
-            problems[job.key] = done.error
-        progress.after(job, done)
+    with closing(done_in_parallel(jobs, batch.workers, batch.scheduler)) as found:
+        for job, done in found:
+            if done.error:
+                problems[job.key] = done.error
+            progress.after(job, done)
     rows = [_row(store, batch, question, state, problems) for question in asked]
     _write(store, batch, asked, state, rows, [order.key for _, order in wanted])
     return Ran(rows, len(jobs) - len(problems), len(wanted) - len(jobs))
@@ -238,7 +243,7 @@ def _write(
     ]
     scenarios = [p if is_address(p) else str(_absolute_if_there(p)) for p in batch.scenarios]
     told = {"scenarios": scenarios, "edition": state, "day": batch.day, "reports": batch.reports}
-    told |= {"language": batch.language, "answers": answers}
+    told |= {"language": batch.language, "calibration": _calibration(), "answers": answers}
     old = past(store, RUN)
     if old and [a["decision"] for a in old["answers"]] != [a["decision"] for a in answers]:
         store.write(BEFORE, answer_json(old))
@@ -251,6 +256,12 @@ def _write(
             stale = _ANSWER.fullmatch(name) and name.partition(".")[0] not in kept
             if stale or _PART.fullmatch(name):
                 store.drop(f"{folder}/{name}")
+
+
+def _calibration() -> str:
+    """Return the folder of what was learnt, as the next run finds it; empty where none is used."""
+    folder = os.environ.get(VARIABLE, "")
+    return folder and str(Path(folder).expanduser().absolute())
 
 
 def _absolute_if_there(place: str) -> str:

@@ -98,13 +98,12 @@ def decided_at(order: Order, old: tuple[tuple[str, str, float], ...]) -> str:
     """Return the plan of a question, in words, at other prices: GPU, mode, USD."""
     from gpuspec.decision.decide import decide
     from gpuspec.decision.plan.record import answer_record
-    from gpuspec.decision.scenario.questions import scenario_quotes
     from gpuspec.topics.cost.prices import Quote
 
     with order.begun() as given, speaking("en"):
         scenario = stated(given)
         other = {(gpu, mode) for gpu, mode, _ in old}
-        quotes = [q for q in scenario_quotes(scenario.prices) if (q.gpu, q.paid) not in other]
+        quotes = [q for q in scenario.prices.own if (q.gpu, q.paid) not in other]
         named = {"own": "own-gpu"}
         quotes += [Quote.of({"gpu": g, "mode": named.get(m, m), "price": usd}) for g, m, usd in old]
         rows = tuple(quote.model_dump(exclude_none=True) for quote in quotes)

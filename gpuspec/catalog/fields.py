@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
+from gpuspec.base.ask import Names as Of
 from gpuspec.base.ask import Range
 from gpuspec.base.documents import day_of
 from gpuspec.base.errors import InputError, UnknownNameError, renamed
@@ -123,25 +124,29 @@ def _day(value: object) -> object:
 
 
 # Names. Each is kept as its id.
-GpuName = Annotated[str, BeforeValidator(_row("gpus"))]
-GpuNames = Annotated[tuple[str, ...], BeforeValidator(_gpus)]
-ModelName = Annotated[str, BeforeValidator(_known(_model))]
-SizedModel = Annotated[str, BeforeValidator(_known(_sized))]
+GpuName = Annotated[str, BeforeValidator(_row("gpus")), Of("gpus")]
+GpuNames = Annotated[tuple[str, ...], BeforeValidator(_gpus), Of("gpus")]
+ModelName = Annotated[str, BeforeValidator(_known(_model)), Of("models")]
+SizedModel = Annotated[str, BeforeValidator(_known(_sized)), Of("models")]
 """A model, or a size such as ``70B`` for which a typical one stands."""
 ModelNames = Annotated[tuple[ModelName, ...], BeforeValidator(split), Field(min_length=1)]
-Format = Annotated[str, BeforeValidator(_format)]
+Format = Annotated[str, BeforeValidator(_format), Of("precisions")]
 """Number format of weights; ``stored``: as the model's publisher stores it."""
 Formats = Annotated[tuple[Format, ...], BeforeValidator(split), Field(min_length=1)]
-EngineName = Annotated[str, BeforeValidator(_row("engines"))]
-FrameworkName = Annotated[str, BeforeValidator(_row("frameworks"))]
+EngineName = Annotated[str, BeforeValidator(_row("engines")), Of("engines")]
+FrameworkName = Annotated[str, BeforeValidator(_row("frameworks")), Of("frameworks")]
 FrameworkNames = Annotated[tuple[FrameworkName, ...], BeforeValidator(split), Field(min_length=1)]
-OptimizerName = Annotated[str, BeforeValidator(_row("training_recipes"))]
-UseCaseName = Annotated[str, BeforeValidator(_row("use-cases"))]
-WorkloadName = Annotated[str, BeforeValidator(_known(lambda name: workload(name).id))]
+OptimizerName = Annotated[str, BeforeValidator(_row("training_recipes")), Of("training_recipes")]
+UseCaseName = Annotated[str, BeforeValidator(_row("use-cases")), Of("use-cases")]
+WorkloadName = Annotated[
+    str, BeforeValidator(_known(lambda name: workload(name).id)), Of("workloads")
+]
 """Class of scientific computations."""
 Names = Annotated[tuple[str, ...], BeforeValidator(split)]
 RegionNames = Annotated[
-    tuple[Annotated[str, BeforeValidator(_known(region))], ...], BeforeValidator(_listed)
+    tuple[Annotated[str, BeforeValidator(_known(region))], ...],
+    BeforeValidator(_listed),
+    Of("regions"),
 ]
 Day = Annotated[date, BeforeValidator(_day)]
 ComingDay = Annotated[date, BeforeValidator(said_day)]

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 from gpuspec.base.errors import InputError
 from gpuspec.cli.asking import asking
-from gpuspec.cli.common import echo_json, echo_runs, json_option, print_table, run_option, tell
+from gpuspec.cli.common import echo_json, echo_runs, print_table, tell
+from gpuspec.cli.options import json_option, run_option
 from gpuspec.views.columns import amount, headings
 from gpuspec.views.words import counted, days_with_interval, ground_sentence, grounds_sentence
 
@@ -290,7 +291,7 @@ def images(question: "ImagesQuestion", as_json: bool) -> None:
     tell("\n" + grounds_sentence({g: (of["level"], of["reasons"]) for g, of in grounds}))
 
 
-@asking("training", first="model", needed=True)
+@asking("training", first="model", needed=True, dated=True)
 @json_option
 @run_option
 def train(question: "TrainingQuestion", as_json: bool, as_run: bool) -> None:
@@ -336,7 +337,7 @@ def _tell_runs(runs: "pd.DataFrame") -> None:
     print_table([*first, "Time (80 %)", *last, "Layout, or why not"], rows)
 
 
-@asking("posttraining", first="model", needed=True)
+@asking("posttraining", first="model", needed=True, dated=True)
 @json_option
 def posttrain(question: "PostTrainingQuestion", as_json: bool) -> None:
     """Say how long MODEL learns from its own answers (GRPO, PPO) on numbers of GPUs.
@@ -377,7 +378,7 @@ def _tell_steps(runs: "pd.DataFrame") -> None:
     print_table([*heads, *headings("gpu_hours", "usd"), "Layout, or why not"], rows)
 
 
-@asking("mig", first="tenants", name="mig")
+@asking("mig", first="tenants", name="mig", dated=True)
 @json_option
 @run_option
 def mig_(question: "MigQuestion", as_json: bool, as_run: bool) -> None:
@@ -418,7 +419,7 @@ def mig_(question: "MigQuestion", as_json: bool, as_run: bool) -> None:
     tell("\n" + "\n".join(tables.commands(found)))
 
 
-@asking("cost", first="gpus")
+@asking("cost", first="gpus", dated=True)
 @json_option
 def prices(question: "CostQuestion", as_json: bool) -> None:
     """Say what an hour of GPUS costs in use: rented in each way, and owned.
@@ -446,14 +447,14 @@ def prices(question: "CostQuestion", as_json: bool) -> None:
     tell(f"\nPrices of {question.day}. {age_sentences(question)}\n{services_sentence(question)}")
 
 
-@asking("api", first="model", needed=True)
+@asking("api", first="model", needed=True, dated=True)
 @json_option
 def api(question: "ApiQuestion", as_json: bool) -> None:
     """Say what the load of MODEL costs by API, beside GPUs by the hour.
 
     \b
     gpuspec api Llama-3.3-70B --use-case chat --users 200
-    gpuspec api gpt-oss-120b --request-rate 2 --isl 2000 --osl 500 --price input=0.1,output=0.5
+    gpuspec api gpt-oss-120b --request-rate 2 --isl 2000 --osl 500 --api-price input=0.1,output=0.5
     """
     from gpuspec.topics.cost.api import api_answer
     from gpuspec.topics.cost.words import api_sentences

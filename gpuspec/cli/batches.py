@@ -1,5 +1,6 @@
 """Commands for many questions at once: their answers, and what changed in them."""
 
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -8,17 +9,19 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+from gpuspec.base.days import run_date
 from gpuspec.base.errors import InputError
 from gpuspec.base.units import MIB
-from gpuspec.cli.common import echo, echo_json, json_option, main, print_table, stop
-from gpuspec.cli.reports import day_of_run
+from gpuspec.cli.common import echo, echo_json, main, print_table, stop
+from gpuspec.cli.options import json_option, quiet_option, use_calibration, workers_option
+from gpuspec.constants.learnt import VARIABLE, opened
 from gpuspec.views.columns import headings
 
 if TYPE_CHECKING:
     from gpuspec.batch.run import Told
 
 
-@main.command()
+@main.command(dated=True)
 @click.argument("scenarios", nargs=-1, required=True)
 @click.option("-o", "--output", required=True, metavar="OUT", help="Folder or address to write to.")
 @click.option(
@@ -27,20 +30,16 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Write a PDF of each decision too, in the language of --lang.",
 )
-@click.option(
-    "--date", metavar="YYYY-MM-DD", help="Day of the run; else SOURCE_DATE_EPOCH or today."
-)
-@click.option("-w", "--workers", default=0, help="Processes at a time; one a core unless given.")
+@workers_option("Processes at a time; one a core unless given.")
 @click.option("--scheduler", default="", metavar="ADDRESS", help="Scheduler of Dask, tcp://...")
 @click.option("--timeout", default=600.0, show_default=True, help="Seconds for an answer.")
 @click.option("--memory", default=0, metavar="MIB", help="MiB for an answer.")
-@click.option("--quiet", is_flag=True, help="Print errors only.")
+@quiet_option
 @json_option
 def batch(
     scenarios: tuple[str, ...],
     output: str,
     as_reports: bool,
-    date: str | None,
     workers: int,
     scheduler: str,
     timeout: float,
@@ -54,6 +53,7 @@ def batch(
     gpuspec batch questions/ -o answers
     gpuspec batch customers.csv -o answers --reports --workers 8
     gpuspec batch s3://bucket/questions -o s3://bucket/answers --scheduler tcp://10.0.0.1:8786
+
     The columns of a table are the options of gpuspec plan, and name. A second run answers what
     lacks an answer or rests on older data: docs/scale.md.
     """
@@ -64,7 +64,7 @@ def batch(
         raise InputError("timeout", timeout, "give seconds above 0")
     if memory < 0:
         raise InputError("memory", memory, "give MiB, or 0 for what a worker may take")
-    day, told = day_of_run(date), _Line(quiet)
+    day, told = run_date(), _Line(quiet)
     wanted = Batch(
         scenarios, output, as_reports, spoken(), day, workers, scheduler, timeout, memory * MIB
     )
@@ -151,30 +151,29 @@ def _finished(line: _Line) -> str:
     return f"{done:,} answers were finished and stay; the same command goes on from there"
 
 
-@main.command()
+@main.command(dated=True)
 @click.argument("out")
-@click.option(
-    "--date", metavar="YYYY-MM-DD", help="Day of the run; else SOURCE_DATE_EPOCH or today."
-)
-@click.option("-w", "--workers", default=0, help="Processes at a time; one a core unless given.")
+@workers_option("Processes at a time; one a core unless given.")
 @click.option("--scheduler", default="", metavar="ADDRESS", help="Scheduler of Dask, tcp://...")
 @click.option("--timeout", default=600.0, show_default=True, help="Seconds for an answer.")
 @json_option
-def watch(
-    out: str, date: str | None, workers: int, scheduler: str, timeout: float, as_json: bool
-) -> None:
+def watch(out: str, workers: int, scheduler: str, timeout: float, as_json: bool) -> None:
     """Answer the questions of OUT again where it is stale, and say whose answer changed, and why.
 
     \b
     gpuspec watch answers
     It compares with the run before that had other answers; OUT/changes.csv keeps the table.
+    The calibration is that of the last run, unless --calibration or the environment names one.
     """
-    from gpuspec.batch.watch import last_batch
+    from gpuspec.batch.watch import last_batch, last_calibration
     from gpuspec.batch.watch import watch as watched
 
     if not 0 < timeout <= 1e6:
         raise InputError("timeout", timeout, "give seconds above 0")
-    how = {"day": day_of_run(date), "workers": workers, "scheduler": scheduler}
+    if VARIABLE not in os.environ and (folder := last_calibration(out)):
+        opened(folder)
+        use_calibration(click.get_current_context(), folder)
+    how = {"day": run_date(), "workers": workers, "scheduler": scheduler}
     wanted, line = last_batch(out, **how, timeout_s=timeout), _Line(as_json)
     with _stopping(line):
         found = watched(wanted, line.tell)

@@ -1,4 +1,4 @@
-"""What all commands share: one sentence for each error, ``--debug``, ``--json`` and tables."""
+"""What all commands share: one sentence for each error, exit codes, sentences and tables."""
 
 import io
 import os
@@ -14,6 +14,8 @@ from gpuspec import __version__
 from gpuspec.base.aligned import aligned, columns_of
 from gpuspec.base.damage import DAMAGE, damage
 from gpuspec.base.errors import InputError, brief, close_matches
+from gpuspec.cli.help import Told, short
+from gpuspec.cli.options import DEBUG, language_in, of_command, of_group
 from gpuspec.constants.learnt import VARIABLE, counted_use, forget_use, opened, used_rows
 
 if TYPE_CHECKING:
@@ -32,79 +34,25 @@ UNANSWERED = 3
 """Exit code of a question that has no answer within its limits."""
 
 _NUMBER = re.compile(r"[-+]?[\d,]*\.?\d*%?")
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-run_option = click.option(
-    "--run", "as_run", is_flag=True, help="Print the commands that run it; with --json beside it."
-)
-_DEBUG = "gpuspec.debug"
 DATA = ("quotes",)
 """Commands whose output is a table for another program: sentences go to stderr."""
 
 
-def _keep_debug(ctx: click.Context, _: click.Parameter, value: bool) -> None:
-    ctx.meta[_DEBUG] = value or ctx.meta.get(_DEBUG, False)
-
-
-def _debug_option() -> click.Option:
-    return click.Option(
-        ["--debug"],
-        is_flag=True,
-        is_eager=True,
-        expose_value=False,
-        callback=_keep_debug,
-        help="Show the traceback of a failure.",
-    )
-
-
-def _use_calibration(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
-    """Let this command, and the processes that it starts, use what was learnt."""
-    if value is None:
-        return
-    before = os.environ.get(VARIABLE)
-
-    def restore() -> None:
-        os.environ.pop(VARIABLE, None)
-        if before is not None:
-            os.environ[VARIABLE] = before
-
-    ctx.call_on_close(restore)
-    os.environ[VARIABLE] = os.path.abspath(value)
-
-
-def _calibration_option() -> click.Option:
-    return click.Option(
-        ["--calibration"],
-        metavar="DIR",
-        is_eager=True,
-        expose_value=False,
-        callback=_use_calibration,
-        help=f"Use what gpuspec learn made of your measurements; else {VARIABLE}.",
-    )
-
-
-def _speak(_: click.Context, __: click.Parameter, value: str | None) -> None:
-    from gpuspec.views.language import speak
-
-    speak(value)
-
-
-def _lang_option() -> click.Option:
-    return click.Option(
-        ["--lang", "--language", "lang"],
-        is_eager=True,
-        expose_value=False,
-        callback=_speak,
-        metavar="en|zh",
-        help="Language of the answer; else that of the environment, as LANG says.",
-    )
-
-
 class Command(click.Command):
-    """A command with ``--lang``, ``--calibration``, ``--debug`` and exit codes below its help."""
+    """A command with the options that all have, and exit codes below its help.
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    `dated` says whether its answer depends on the day of the run.
+    """
+
+    context_class = Told
+
+    def __init__(self, *args: Any, dated: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **{"epilog": EXIT_CODES, **kwargs})
-        self.params += [_lang_option(), _calibration_option(), _debug_option()]
+        self.params += of_command(dated)
+
+    def get_short_help_str(self, limit: int = 45) -> str:
+        """Return the first sentence of the help, in the language that is spoken."""
+        return short(self.help or "") or super().get_short_help_str(limit)
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the command; then say how many own measurements stand behind what it printed."""
@@ -135,6 +83,24 @@ class _Commands(click.Group):
     """A group whose errors are one sentence, and which suggests the command that was meant."""
 
     command_class = Command
+    group_class = type
+    context_class = Told
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"epilog": EXIT_CODES, **kwargs})
+        self.params += of_group()
+
+    def get_short_help_str(self, limit: int = 45) -> str:
+        """Return the first sentence of the help, in the language that is spoken."""
+        return short(self.help or "") or super().get_short_help_str(limit)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments, in the language that they ask for."""
+        from gpuspec.views.language import speak
+
+        if ctx.parent is None:
+            speak(language_in(args))
+        return super().parse_args(ctx, args or ["--help"])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -155,7 +121,7 @@ class _Commands(click.Group):
             _drop_stdout()  # its reader, such as `head`, has seen enough
             ctx.exit(0)
         except Exception as error:
-            _fail(error, ctx.meta.get(_DEBUG, False))
+            _fail(error, ctx.meta.get(DEBUG, False))
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run the command, and end with its exit code."""
@@ -175,8 +141,6 @@ class _Commands(click.Group):
 
 @click.group(
     cls=_Commands,
-    epilog=EXIT_CODES,
-    params=[_debug_option()],
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(__version__, prog_name="gpuspec")
@@ -200,20 +164,6 @@ def stop(message: str, code: int) -> NoReturn:
     """End with one sentence on stderr."""
     click.echo(f"gpuspec: {_told(message)}", err=True)
     sys.exit(code)
-
-
-def pairs(params: tuple[str, ...]) -> dict[str, str]:
-    """Split ``name=value`` texts; a name may come once."""
-    found: dict[str, str] = {}
-    for text in params:
-        name, equals, value = text.partition("=")
-        name = name.strip()
-        if not equals or not name:
-            raise InputError("--param", text, "write it as name=value")
-        if name in found:
-            raise InputError("--param", text, f"{name} was given before; give it once")
-        found[name] = value
-    return found
 
 
 def _told(text: str) -> str:
@@ -267,15 +217,22 @@ def _drop_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def print_table(headers: list[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print aligned columns; the last wraps at the width of a terminal, and runs on in a pipe."""
+def print_table(
+    headers: list[str], rows: Sequence[Sequence[object]], kept: Sequence[int] = ()
+) -> None:
+    """Print aligned columns; the last wraps at the width of a terminal, and runs on in a pipe.
+
+    Columns `kept` hold what is typed, which has no translation.
+    """
     from gpuspec.views.columns import heading_in
     from gpuspec.views.language import say
 
     texts = [["" if value is None else str(value) for value in row] for row in rows]
     columns = list(zip(*texts, strict=True))
     sides = ["right" if all(map(_NUMBER.fullmatch, column)) else "left" for column in columns]
-    texts = [[_told(text) for text in row] for row in texts]
+    texts = [
+        [text if place in kept else _told(text) for place, text in enumerate(row)] for row in texts
+    ]
     columns = list(zip(*texts, strict=True))
     if sys.stdout is not None and sys.stdout.isatty() and rows:
         import shutil

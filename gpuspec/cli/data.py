@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gpuspec.base.days import run_date
 from gpuspec.base.errors import InputError
-from gpuspec.cli.common import Command, echo, echo_json, json_option, main, print_table
-from gpuspec.cli.reports import day_of_run
+from gpuspec.cli.common import echo, echo_json, main, print_table
+from gpuspec.cli.options import day_given, json_option
 from gpuspec.views.columns import headings
 
 if TYPE_CHECKING:
@@ -22,11 +23,10 @@ def data() -> None:
     """Say how old the data is, and take in prices."""
 
 
-@data.command(cls=Command)
-@click.option("--date", "day", metavar="YYYY-MM-DD", help="Day of the run; today unless given.")
+@data.command(dated=True)
 @click.option("--all", "every", is_flag=True, help="List each thing that is old.")
 @json_option
-def check(day: str | None, every: bool, as_json: bool) -> None:
+def check(every: bool, as_json: bool) -> None:
     """List what is older than its limit (data/freshness.csv).
 
     \b
@@ -35,7 +35,7 @@ def check(day: str | None, every: bool, as_json: bool) -> None:
     """
     from gpuspec.catalog.freshness import aged
 
-    found = aged(day_of_run(day))
+    found = aged(run_date())
     old = [one for one in found if one.old]
     if as_json:
         echo_json({"things": len(found), "old": [one._asdict() for one in old]})
@@ -56,13 +56,12 @@ def check(day: str | None, every: bool, as_json: bool) -> None:
         print_table(heads, [[o.table, o.thing, o.as_of, o.age_days, o.limit_days] for o in old])
 
 
-@data.command("import-prices", cls=Command)
+@data.command("import-prices", dated=True)
 @click.argument("file")
 @click.option("--provider", default="", help="Who sells; by the name of the file unless given.")
 @click.option("--form", default="", metavar="SXM|PCIe|NVL", help="Of cards whose row lacks it.")
 @click.option("-o", "--output", default="", metavar="FILE", help="File of quotes to write (.csv).")
 @click.option("--into", default="", metavar="FOLDER", help="Data folder; else GPUSPEC_DATA.")
-@click.option("--date", "day", metavar="YYYY-MM-DD", help="Day of the prices; else the file's.")
 @click.option("--write", is_flag=True, help="Write it; else the difference is shown alone.")
 @json_option
 def import_prices(
@@ -71,31 +70,32 @@ def import_prices(
     form: str,
     output: str,
     into: str,
-    day: str | None,
     write: bool,
     as_json: bool,
 ) -> None:
     """Take rents from FILE: a CSV of SkyPilot's catalogue (aws/vms.csv) or of gpuhunt (aws.csv).
 
     \b
-    gpuspec data import-prices lambda/vms.csv -o mine.csv          what would change
+    gpuspec data import-prices lambda/vms.csv -o mine.csv
     gpuspec data import-prices lambda/vms.csv -o mine.csv --write
     gpuspec plan mine.yaml --quotes mine.csv
-    Without -o they become rows of prices_rental.csv in the data folder (docs/adding-data.md).
+
+    Without --write it only says what would change. Without -o the prices become rows of
+    prices_rental.csv in the data folder (docs/adding-data.md).
     """
     from gpuspec.base.files import check_writable, path_of, write_atomically
     from gpuspec.topics.cost.prices import imports
 
     found = imports.read_prices(file, provider, form)
     source = path_of("prices", file)
-    seen = day_of_run(day) if day else date.fromtimestamp(source.stat().st_mtime)
+    seen = day_given() or date.fromtimestamp(source.stat().st_mtime)
     if output:
         target = path_of("output", output)
         if target.suffix.lower() != ".csv":
             raise InputError("output", output, "end the name in .csv")
         found = found._replace(rents=imports.cheapest(found.rents))
-        before = imports.quoted_before(target)
-        text = imports.quotes_text(found.rents, seen)
+        before = imports.quoted_before(target, found.rents[0].provider)
+        text = imports.quotes_text(target, found.rents, seen)
     else:
         folder = into or os.environ.get("GPUSPEC_DATA", "")
         if not folder:

@@ -11,12 +11,10 @@ from gpuspec.cli.common import (
     echo,
     echo_json,
     echo_runs,
-    json_option,
-    pairs,
     print_table,
-    run_option,
     tell,
 )
+from gpuspec.cli.options import json_option, run_option
 from gpuspec.views.columns import headings
 
 if TYPE_CHECKING:
@@ -29,14 +27,13 @@ if TYPE_CHECKING:
 save_option = click.option("--save", metavar="FILE", help="Write the question as a YAML file.")
 
 
-@asking("decision", first="scenario", instead=lambda record, given: True)
-@click.option("-p", "--param", "params", multiple=True, metavar="K=V", help="Set a value by path.")
+@asking("decision", first="scenario", dated=True, instead=lambda record, given: True)
 @save_option
 @json_option
 @run_option
 def plan(
     question: "DecisionQuestion",
-    params: tuple[str, ...],
+    changes: dict[str, object],
     save: str | None,
     as_json: bool,
     as_run: bool,
@@ -50,10 +47,7 @@ def plan(
     gpuspec plan mine.yaml --run
     Amounts, times and days as people write them: docs/asking.md.
     """
-    from gpuspec.decision.scenario import parsed
-
-    given = {k: parsed(v) for k, v in pairs(params).items()}
-    scenario = question.over(given)
+    scenario = question.over(changes)
     if save:
         from gpuspec.decision.scenario.writing import save as write
 
@@ -96,10 +90,9 @@ def answered(scenario: "Scenario", lang: str, as_json: bool, as_run: bool = Fals
         tell(f"\n{said}")
 
 
-@asking("most", first="scenario", instead=lambda record, given: record.begins(given))
-@click.option("-p", "--param", "params", multiple=True, metavar="K=V", help="Set a value by path.")
+@asking("most", first="scenario", dated=True, instead=lambda record, given: record.begins(given))
 @json_option
-def most(question: "MostQuestion", params: tuple[str, ...], as_json: bool) -> None:
+def most(question: "MostQuestion", changes: dict[str, object], as_json: bool) -> None:
     """Say how large the load of SCENARIO can be within its limits, or how fast at a price.
 
     \b
@@ -110,9 +103,8 @@ def most(question: "MostQuestion", params: tuple[str, ...], as_json: bool) -> No
     from gpuspec.decision.plan.most import most as search
     from gpuspec.decision.plan.words_line import assumed_text
     from gpuspec.decision.plan.words_most import most_record, most_text
-    from gpuspec.decision.scenario import parsed
 
-    found = search(question, question.over({k: parsed(v) for k, v in pairs(params).items()}))
+    found = search(question, question.over(changes))
     if as_json:
         echo_json(most_record(found))
     else:
@@ -123,12 +115,11 @@ def most(question: "MostQuestion", params: tuple[str, ...], as_json: bool) -> No
         sys.exit(UNANSWERED)
 
 
-@asking("decision", first="scenario", name="quotes", instead=lambda record, given: True)
-@click.option("-p", "--param", "params", multiple=True, metavar="K=V", help="Set a value by path.")
+@asking("decision", first="scenario", dated=True, name="quotes", instead=lambda record, given: True)
 @click.option("-o", "--output", metavar="FILE", help="CSV file to write; printed unless given.")
 @json_option
 def ask_quotes(
-    question: "DecisionQuestion", params: tuple[str, ...], output: str | None, as_json: bool
+    question: "DecisionQuestion", changes: dict[str, object], output: str | None, as_json: bool
 ) -> None:
     """Write what to ask sellers before signing the plan of SCENARIO, as a CSV table.
 
@@ -142,14 +133,12 @@ def ask_quotes(
     from gpuspec.decision.plan.request import REQUEST, request
     from gpuspec.decision.plan.words_page import decision_finding
     from gpuspec.decision.plan.words_worth import request_sentence
-    from gpuspec.decision.scenario import parsed
     from gpuspec.decision.worth import worth
 
     path = path_of("output", output) if output else None
     if path:
         check_writable("output", path)
-    given = {k: parsed(v) for k, v in pairs(params).items()}
-    decision, lang = decide(question.over(given)), question.language
+    decision, lang = decide(question.over(changes)), question.language
     known = worth(decision)
     rows = request(decision, known, lang).to_dict("records")
     if as_json:
@@ -164,10 +153,36 @@ def ask_quotes(
         sys.exit(UNANSWERED)
 
 
-@asking("decision", first="scenario", instead=lambda record, given: True)
-@click.option("-p", "--param", "params", multiple=True, metavar="K=V", help="Set a value by path.")
+@asking("decision", first="scenario", name="worth", dated=True, instead=lambda record, given: True)
 @json_option
-def trial(question: "DecisionQuestion", params: tuple[str, ...], as_json: bool) -> None:
+def worth_knowing(question: "DecisionQuestion", changes: dict[str, object], as_json: bool) -> None:
+    """Rank what to know before signing the plan of SCENARIO: quotes, trials, one's own wishes.
+
+    \b
+    gpuspec worth mine.yaml
+    gpuspec worth --model 70B --users 2000 --owned 8xA100
+    Whether limits, load, hours and spare replicas are needed as stated is worth money too.
+    """
+    from gpuspec.decision.decide import decide
+    from gpuspec.decision.plan.words_worth import knowing_text, worth_record, worth_table
+    from gpuspec.decision.worth import worth
+
+    decision = decide(question.over(changes))
+    if not decision.feasible:
+        nothing(decision, question.language, as_json)
+    known = worth(decision, questions=True, anew=True)
+    if as_json:
+        echo_json(worth_record(decision, known))
+        return
+    tell(f"{decision.scenario.name}\n\n{knowing_text(decision, known, question.language)}")
+    if len(rows := worth_table(decision, known, question.language)):
+        echo("")
+        print_table(list(rows.columns), rows.to_numpy().tolist())
+
+
+@asking("decision", first="scenario", dated=True, instead=lambda record, given: True)
+@json_option
+def trial(question: "DecisionQuestion", changes: dict[str, object], as_json: bool) -> None:
     """Say which one or two measurements change the decision on SCENARIO most, and write them.
 
     \b
@@ -176,12 +191,11 @@ def trial(question: "DecisionQuestion", params: tuple[str, ...], as_json: bool) 
     On which GPUs, for how long, at what cost, the commands, and what to do with what they write.
     """
     from gpuspec.decision.decide import decide
-    from gpuspec.decision.scenario import parsed
     from gpuspec.decision.trial import told, trial_text, trials
     from gpuspec.decision.worth import worth
     from gpuspec.views.language import say
 
-    decision = decide(question.over({k: parsed(v) for k, v in pairs(params).items()}))
+    decision = decide(question.over(changes))
     if not decision.feasible:
         nothing(decision, question.language, as_json)
     found = trials(decision, worth(decision), str(question.scenario or "SCENARIO"))
@@ -208,9 +222,9 @@ def nothing(decision: "Decision", language: str, as_json: bool) -> NoReturn:
     sys.exit(UNANSWERED)
 
 
-@asking("upgrade", first="scenario", instead=lambda record, given: record.begins(given))
+@asking("upgrade", first="scenario", dated=True, instead=lambda record, given: record.begins(given))
 @json_option
-def upgrade(question: "UpgradeQuestion", as_json: bool) -> None:
+def upgrade(question: "UpgradeQuestion", changes: dict[str, object], as_json: bool) -> None:
     """Say what to add to the fleet of a SCENARIO (a name or a YAML file), and when.
 
     \b
@@ -221,8 +235,12 @@ def upgrade(question: "UpgradeQuestion", as_json: bool) -> None:
     from gpuspec.decision import upgrade as fleet
     from gpuspec.decision.plan.record import answer_record
     from gpuspec.decision.plan.words_line import assumed_text
+    from gpuspec.decision.scenario import scenario_of
     from gpuspec.decision.upgrade import words
 
+    if changes:
+        laid = scenario_of(question.scenario, question, changes, question.language)
+        question = question.but(scenario=laid)
     decision = question.decision
     if not decision.feasible:
         nothing(decision, question.language, as_json)

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import click
 
 from gpuspec.base.errors import InputError
-from gpuspec.cli.common import echo, echo_json, json_option, main
+from gpuspec.cli.common import echo, echo_json, main
 from gpuspec.cli.decisions import answered
+from gpuspec.cli.names import completes
+from gpuspec.cli.options import json_option
 
 if TYPE_CHECKING:
     from gpuspec.views.language import Words
@@ -50,7 +52,7 @@ _BETWEEN = re.compile(
 )
 
 
-@main.command()
+@main.command(dated=True)
 @click.option(
     "--save", "save_as", metavar="FILE", help="Where the question is written (question.yaml)."
 )
@@ -83,7 +85,11 @@ def ask(save_as: str | None, as_json: bool) -> None:
 
 
 @main.command()
-@click.argument("kind", metavar="training|inference|images|hpc|tenants")
+@click.argument(
+    "kind",
+    metavar="training|inference|images|hpc|tenants",
+    shell_complete=completes("kinds of work"),
+)
 @json_option
 def template(kind: str, as_json: bool) -> None:
     """Print a scenario of a KIND of work, with every field and what it means.

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from gpuspec.base.errors import InputError
-from gpuspec.cli.common import echo, echo_json, json_option, main, pairs
+from gpuspec.cli.common import echo, echo_json, main
+from gpuspec.cli.names import completes
+from gpuspec.cli.options import add_option, json_option, pairs, param_option
 from gpuspec.views.words import counted
 
 if TYPE_CHECKING:
@@ -16,34 +18,54 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 FILLS = {
-    "gpu": "GPU that ran it, such as H100",
-    "gpus": "How many GPUs ran it",
-    "tp": "Tensor-parallel size",
-    "model": "Model, or the path of its config.json",
-    "engine": "Engine that answered: vllm, sglang, tensorrt-llm",
+    "gpus": ("gpu", "gpus", "GPU that ran it, such as H100"),
+    "count": ("n_gpus", "", "How many GPUs ran it"),
+    "tp": ("tp", "", "Tensor-parallel size"),
+    "model": ("model", "models", "Model, or the path of its config.json"),
+    "engine": ("engine", "engines", "Engine that answered: vllm, sglang, tensorrt-llm"),
 }
-"""Columns that files most often leave open, each an option of its own."""
-COLUMNS = {"gpus": "n_gpus"}
+"""Columns that files most often leave open, by the option that fills each; whose names it takes."""
+WAS = {"gpus": ["--gpu"]}
 
 
 def _fills(command: F) -> F:
     """Give a command an option for each of `FILLS`."""
-    for name, told in reversed(FILLS.items()):
-        command = click.option(f"--{name}", metavar="TEXT", help=f"{told}.")(command)
+    for name, (_, names, told) in reversed(FILLS.items()):
+        shown: dict[str, Any] = {"metavar": "TEXT", "help": f"{told}."}
+        shown["shell_complete"] = completes(names)
+        command = click.option(f"--{name}", **shown)(command)
+        for old in WAS.get(name, ()):
+            command = click.option(old, f"{name}_was", hidden=True)(command)
     return command
+
+
+def _filled(fills: dict[str, str | None]) -> dict[str, str]:
+    """Return the columns that options fill."""
+    from gpuspec.catalog.tables import resolve
+
+    said = {name: value.strip() for name, value in fills.items() if value and value.strip()}
+    found = {FILLS[name.removesuffix("_was")][0]: value for name, value in said.items()}
+    if name := found.get("gpu"):
+        if name.isdigit():
+            valid = "name a GPU, such as H100; --count says how many ran it"
+            raise InputError("gpus", name, valid)
+        resolve("gpus", name, "gpus")
+    return found
 
 
 @main.command(name="import")
 @click.argument("files", nargs=-1, required=True)
 @click.option("-o", "--output", metavar="FILE", required=True, help="CSV file to write.")
-@click.option("--set", "params", multiple=True, metavar="COLUMN=V", help="Fill any other column.")
-@click.option("--add", is_flag=True, help="Add the rows to a table that exists.")
+@param_option("Fill any other column by its name.")
+@click.option("--set", "was", multiple=True, hidden=True)
+@add_option
 @json_option
 @_fills
 def import_(
     files: tuple[str, ...],
     output: str,
     params: tuple[str, ...],
+    was: tuple[str, ...],
     add: bool,
     as_json: bool,
     **fills: str | None,
@@ -51,9 +73,10 @@ def import_(
     """Read what tools wrote, FILES known by their content, as a table for validate and learn.
 
     \b
-    gpuspec import result.json --gpu H100 --tp 1 --engine vllm -o mine.csv
-    gpuspec import *.json server.log smi.xml --set lengths=fixed -o mine.csv
+    gpuspec import result.json --gpus H100 --tp 1 --engine vllm -o mine.csv
+    gpuspec import *.json server.log smi.xml -p lengths=fixed -o mine.csv
     gpuspec import train.log smi.xml -o mine.csv
+
     Benchmarks of vLLM and SGLang, trtllm-bench, AIPerf, genai-perf, GuideLLM, nccl-tests, HPL,
     MLPerf summaries, logs of Megatron-LM, NeMo, torchtitan and axolotl, start-up logs of vLLM and
     SGLang, nvidia-smi -q -x: docs/learning.md.
@@ -61,10 +84,10 @@ def import_(
     from gpuspec.evidence.importing import imported, written
     from gpuspec.evidence.validation import unusable
 
-    given = {k: v.strip() for k, v in pairs(params).items()}
-    own = {COLUMNS.get(name, name): value.strip() for name, value in fills.items() if value}
+    given = {k: v.strip() for k, v in pairs((*params, *was)).items()}
+    own = _filled(fills)
     if both := sorted(given.keys() & own.keys()):
-        raise InputError("--set", both[0], "it was given before; give it once")
+        raise InputError("--param", both[0], "it was given before; give it once")
     found = imported(files, given | own)
     paths = written(found, output, add)
     told: list[dict[str, Any]] = [
@@ -139,7 +162,7 @@ def learn(tables: tuple[str, ...], output: str, add: bool, as_json: bool) -> Non
 
 @main.command()
 @click.option("-o", "--output", metavar="FILE", required=True, help="CSV file to write.")
-@click.option("--add", is_flag=True, help="Add the rows to a table that exists.")
+@add_option
 @json_option
 def measure(output: str, add: bool, as_json: bool) -> None:
     """Time this machine's GPUs through PyTorch: products, copy, attention, all-reduce.

@@ -2,44 +2,36 @@
 
 import sys
 from collections.abc import Callable
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 import click
 
-from gpuspec.base.days import run_date
-from gpuspec.base.errors import InputError
 from gpuspec.cli.common import (
     UNANSWERED,
     echo,
     echo_json,
-    json_option,
     main,
-    pairs,
     print_table,
     stop,
     tell,
 )
+from gpuspec.cli.names import completes
+from gpuspec.cli.options import json_option, pairs, param_option, quiet_option, workers_option
 from gpuspec.views.columns import headings
 
 if TYPE_CHECKING:
-    from datetime import date
-
     from gpuspec.report import Outcome
 
 
-@main.command()
-@click.argument("name", required=False)
-@click.option("-p", "--param", "params", multiple=True, metavar="K=V", help="Set a parameter.")
+@main.command(dated=True)
+@click.argument("name", required=False, shell_complete=completes("notebooks"))
+@param_option("Set a parameter by name.")
 @click.option("-o", "--output", help="File to write; reports/NAME.pdf unless given.")
 @click.option("--format", "kind", metavar="pdf|html|ipynb", help="By the suffix of the output.")
 @click.option("--show-code", is_flag=True, help="Print the code cells too.")
 @click.option("--appendix", is_flag=True, help="List every parameter, unchanged ones too.")
-@click.option(
-    "--date", metavar="YYYY-MM-DD", help="Day of the run; else SOURCE_DATE_EPOCH or today."
-)
 @click.option("--list", "listing", is_flag=True, help="List the notebooks and stop.")
-@click.option("--quiet", is_flag=True, help="Print errors only.")
+@quiet_option
 @json_option
 def report(
     name: str | None,
@@ -48,7 +40,6 @@ def report(
     kind: str | None,
     show_code: bool,
     appendix: bool,
-    date: str | None,
     listing: bool,
     quiet: bool,
     as_json: bool,
@@ -72,7 +63,6 @@ def report(
         format=kind,
         show_code=show_code,
         appendix=appendix,
-        date=day_of_run(date) if date else None,
         progress=None if quiet else _progress(),
     )
     if as_json:
@@ -83,19 +73,26 @@ def report(
         sys.exit(UNANSWERED)
 
 
-@main.command()
-@click.argument("names", nargs=-1)
+@main.command(dated=True)
+@click.argument("names", nargs=-1, shell_complete=completes("notebooks"))
 @click.option("--all", "every", is_flag=True, help="Write the reports of all notebooks.")
 @click.option("-o", "--output", default="reports", show_default=True, help="Folder to write to.")
-@click.option("--format", "kind", default="pdf", show_default=True, metavar="pdf|html|ipynb")
-@click.option("-j", "--jobs", default=0, help="Reports at a time; one a core unless given.")
+@click.option(
+    "--format",
+    "kind",
+    default="pdf",
+    show_default=True,
+    metavar="pdf|html|ipynb",
+    help="Kind of the files.",
+)
+@workers_option("Reports at a time; one a core unless given.")
 @json_option
 def reports(
     names: tuple[str, ...],
     every: bool,
     output: str,
     kind: str,
-    jobs: int,
+    workers: int,
     as_json: bool,
 ) -> None:
     """List the notebooks that a report can be made of, or write the reports of many at once.
@@ -108,7 +105,7 @@ def reports(
     if not names and not every:
         _list_notebooks(as_json)
         return
-    found, seconds = _build_many(names, output, kind, jobs)
+    found, seconds = _build_many(names, output, kind, workers)
     failed = [outcome for outcome in found if outcome.error]
     if as_json:
         echo_json({"reports": found, "seconds": seconds})
@@ -121,7 +118,7 @@ def reports(
 
 
 def _build_many(
-    names: tuple[str, ...], output: str, kind: str, jobs: int
+    names: tuple[str, ...], output: str, kind: str, workers: int
 ) -> "tuple[list[Outcome], float]":
     """Write many reports with a line for each; return what became of them, and the seconds."""
     import time
@@ -134,7 +131,7 @@ def _build_many(
 
     start = time.perf_counter()
     try:
-        found = build_all(names, output, kind, jobs, tell=told)
+        found = build_all(names, output, kind, workers, tell=told)
     except Stopped as stopped:
         written = ", ".join(str(path) for path in stopped.written)
         stop(f"stopped; written: {written}" if written else "stopped; nothing was written", 130)
@@ -153,17 +150,7 @@ def params(name: str, as_json: bool) -> None:
         echo_json({"parameters": found})
         return
     rows = [[p.name, p.kind, p.default, p.meaning] for p in found]
-    print_table(headings("parameter", "type", "default", "meaning"), rows)
-
-
-def day_of_run(text: str | None) -> "date":
-    """Return the day that is given, else that of the run."""
-    if text is None:
-        return run_date()
-    try:
-        return datetime.strptime(text, "%Y-%m-%d").date()
-    except ValueError as error:
-        raise InputError("--date", text, "write it as 2026-11-24") from error
+    print_table(headings("parameter", "type", "default", "meaning"), rows, kept=(0, 2))
 
 
 def _progress() -> Callable[[str, int, int], None]:
@@ -191,4 +178,4 @@ def _list_notebooks(as_json: bool) -> None:
         echo_json({"notebooks": told})
         return
     rows = [[n.name, plain(n.title), plain(n.question.split("\n\n")[0])] for n in notebooks()]
-    print_table(headings("name", "title", "question"), rows)
+    print_table(headings("name", "title", "question"), rows, kept=(0,))

@@ -5,11 +5,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gpuspec.cli.asking import asking
-from gpuspec.cli.common import cells, echo, echo_json, json_option, main, print_table, tell
+from gpuspec.cli.common import cells, echo, echo_json, main, print_table, tell
+from gpuspec.cli.names import completed
+from gpuspec.cli.options import json_option
 from gpuspec.questions import QUESTIONS, record_of
 from gpuspec.views.columns import headings
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from gpuspec.topics.validation.ask import ValidationQuestion
 
 # Columns that `gpuspec list` prints of each table; the first is the id of what it lists.
@@ -22,7 +26,12 @@ COLUMNS = {
     "max_system_kw",
     "use-cases": "use_case isl isl_cv osl osl_cv ttft_limit_s tpot_limit_s active_share "
     "requests_per_hour peak_factor confidence",
+    "scenarios": "scenario name works",
     "workloads": "workload kind name",
+    "engines": "engine name released_from released_to aliases",
+    "frameworks": "framework name splits zero_stages tunings aliases",
+    "precisions": "precision name weight_bits computes aliases",
+    "image-models": "model reference_pixels blocks",
     "regions": "region aliases",
     "load-profiles": "profile name confidence day_loads",
     "links": "link kind gb_s_per_gpu latency_us_low latency_us_high name",
@@ -30,17 +39,19 @@ COLUMNS = {
 
 
 @main.command(name="list")
-@click.argument("what", metavar="|".join(COLUMNS))
+@click.argument(
+    "what", metavar="|".join(COLUMNS), shell_complete=lambda _, __, text: completed(COLUMNS, text)
+)
 @click.option("--csv", "as_csv", is_flag=True, help="Print the whole table as CSV.")
 @json_option
 def list_(what: str, as_csv: bool, as_json: bool) -> None:
-    """Print one of the tables of the catalogue, your own rows included."""
+    """Print the names that are known of one kind, your own rows included."""
     from gpuspec.base.errors import UnknownNameError
     from gpuspec.catalog import load_table
 
     if what not in COLUMNS:
         raise UnknownNameError("table", what, COLUMNS)
-    frame = load_table(what)
+    frame = _scenarios() if what == "scenarios" else load_table(what)
     if as_json:
         echo_json({what: frame})
         return
@@ -48,7 +59,19 @@ def list_(what: str, as_csv: bool, as_json: bool) -> None:
         echo(frame.to_csv(index=False).rstrip("\n"))
         return
     columns = COLUMNS[what].split()
-    print_table(headings(*columns), cells(frame[["id", *columns[1:]]]))
+    shown = frame.rename(columns={"bits": "weight_bits"})[["id", *columns[1:]]]
+    print_table(headings(*columns), cells(shown), kept=(0,))
+
+
+def _scenarios() -> "pd.DataFrame":
+    """Return the shipped scenarios: what each is called, and its works."""
+    import pandas as pd
+
+    from gpuspec.decision.scenario import scenario, scenario_names
+
+    read = {name: scenario(name) for name in scenario_names()}
+    rows = [(i, s.name, "|".join(w.name for w in s.workloads)) for i, s in read.items()]
+    return pd.DataFrame(rows, columns=["id", "name", "works"])
 
 
 @asking("validation", first="measurements", needed=True)
@@ -60,6 +83,7 @@ def validate(question: "ValidationQuestion", as_json: bool, picture: str | None)
     \b
     gpuspec validate mine.csv --json
     gpuspec validate mine.csv --kind training --picture mine.png
+
     Columns: docs/validation.md; rows that cannot be used are counted by reason (--json: each row).
     """
     from gpuspec.evidence.validation import validate as compare
@@ -125,7 +149,11 @@ def _counted(group: dict[str, Any]) -> str:
 
 
 @main.command()
-@click.argument("question", required=False)
+@click.argument(
+    "question",
+    required=False,
+    shell_complete=lambda _, __, text: completed(QUESTIONS, text),
+)
 @click.option("--json", is_flag=True, expose_value=False, help="Print JSON, as it always does.")
 def schema(question: str | None) -> None:
     """Print the JSON schema of a QUESTION or of a scenario; of all, where none is named."""

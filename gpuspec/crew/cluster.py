@@ -2,27 +2,25 @@
 
 import logging
 import os
-import signal
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import dask
 from distributed import Client, LocalCluster, as_completed, get_worker
-from distributed.security import Security
+from distributed.system import MEMORY_LIMIT
 
 from gpuspec.base.errors import InputError
-from gpuspec.crew.forked import PLACE, Zygote
-from gpuspec.crew.hand import Done, Hand, Job
+from gpuspec.crew.hand import Done, Hand, Job, end_zygote
 
 MOST_WORKERS = 256
+_HERE = "127.0.0.1:0"
+"""Where a server without pages listens, which Dask does not do without."""
 MEMORY_SHARE = 0.8
 """Of what a worker may take, what a single job of it may."""
 _SETTINGS = {
     "distributed.scheduler.worker-saturation": 1.0,  # no job waits where another may do harm
     "distributed.scheduler.allowed-failures": 3,
-    "distributed.worker.daemon": False,
     "distributed.comm.timeouts.connect": "30s",
     "distributed.diagnostics.nvml": False,
     "distributed.scheduler.http.routes": [],  # nobody looks, and others could
@@ -36,7 +34,7 @@ class SchedulerGoneError(ConnectionError):
 
 def done_in_parallel(
     jobs: Sequence[Job], workers: int = 0, scheduler: str = ""
-) -> Iterator[tuple[Job, Done]]:
+) -> Generator[tuple[Job, Done], None, None]:
     """Yield what became of each job, as they are done; one that fails stops no other.
 
     Parameters
@@ -56,7 +54,7 @@ def done_in_parallel(
     if not jobs:
         return
     count = min(workers or cores(), len(jobs))
-    with dask.config.set(_SETTINGS), _client(count, scheduler, jobs[0].warm) as client:
+    with dask.config.set(_SETTINGS), _client(count, scheduler) as client:
         futures = {client.submit(work, job, key=job.key, pure=False): job for job in jobs}
         for future in as_completed(list(futures), loop=client.loop):
             if future.status == "cancelled" or client.status != "running":
@@ -82,8 +80,8 @@ def _done(future: Any) -> Done:
 
 
 @contextmanager
-def _client(workers: int, scheduler: str, warm: tuple[str, ...]) -> Iterator[Client]:
-    """Give a client of the scheduler, or of a cluster of this process."""
+def _client(workers: int, scheduler: str) -> Iterator[Client]:
+    """Give a client of the scheduler, or of a cluster in this process."""
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     if scheduler:
         try:
@@ -99,49 +97,43 @@ def _client(workers: int, scheduler: str, warm: tuple[str, ...]) -> Iterator[Cli
                 raise InputError("scheduler", scheduler, valid) from None
             yield client
         return
-    with _no_interrupts():
-        zygote = Zygote(*warm)
-        os.environ[PLACE] = zygote.place  # workers inherit it
+    with ExitStack() as stack:
+        stack.callback(_forget)
         cluster = LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
-            processes=True,
-            host="127.0.0.1",
-            dashboard_address="127.0.0.1:0",
-            security=Security.temporary(),  # others of this machine could give it work
+            processes=False,  # a worker waits for its fork: no other process could reach or ask it
+            dashboard_address=_HERE,
+            worker_dashboard_address=_HERE,
+            memory_limit=MEMORY_LIMIT // workers,
             silence_logs=logging.CRITICAL,
         )
-    try:
-        with cluster, Client(cluster, set_as_default=False) as client:
-            yield client
-    finally:
-        del os.environ[PLACE]
-        zygote.close()
-
-
-@contextmanager
-def _no_interrupts() -> Iterator[None]:
-    """Start processes that no Ctrl-C reaches and that take no module from the current folder."""
-    safe = os.environ.get("PYTHONSAFEPATH")
-    os.environ["PYTHONSAFEPATH"] = "1"
-    main = threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN) if main else None
-    try:
-        yield
-    finally:
-        if main:
-            signal.signal(signal.SIGINT, before)
-        os.environ.pop("PYTHONSAFEPATH")
-        if safe is not None:
-            os.environ["PYTHONSAFEPATH"] = safe
+        stack.enter_context(cluster)
+        stack.callback(_end)
+        yield stack.enter_context(Client(cluster, set_as_default=False))
 
 
 _HANDS: dict[tuple[str, ...], Hand] = {}
+"""Those of this process, by the address of their worker and what they have loaded."""
+
+
+def _end() -> None:
+    """Have no job done any more, so that no worker waits for one."""
+    for hand in _HANDS.values():
+        hand.end()
+
+
+def _forget() -> None:
+    """End what was started for the jobs."""
+    for hand in _HANDS.values():
+        hand.drop()
+        end_zygote(hand.warm)
+    _HANDS.clear()
 
 
 def work(job: Job) -> Done:
     """Do a job: what a worker of Dask calls, in its only thread."""
-    if job.warm not in _HANDS:
-        _HANDS[job.warm] = Hand(job.warm)
-    may = getattr(get_worker().memory_manager, "memory_limit", None) or 0
-    return _HANDS[job.warm].do(job, job.memory_bytes or int(may * MEMORY_SHARE))
+    worker = get_worker()
+    hand = _HANDS.setdefault((worker.address, *job.warm), Hand(job.warm))
+    may = getattr(worker.memory_manager, "memory_limit", None) or 0
+    return hand.do(job, job.memory_bytes or int(may * MEMORY_SHARE))

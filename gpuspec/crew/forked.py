@@ -97,6 +97,7 @@ class Zygote:
             stdout=subprocess.PIPE,
             cwd=self.folder.name,
             env={**kept, **own, "PYTHONSAFEPATH": "1"},
+            start_new_session=True,  # Ctrl-C is for the one who asks
         )
         atexit.register(self.close)
         assert self.process.stdout is not None  # it is a pipe

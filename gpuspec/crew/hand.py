@@ -1,6 +1,8 @@
 """A pair of hands of a worker: it does one job after the other, and outlives each."""
 
 import os
+import signal
+import threading
 import time
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -9,11 +11,13 @@ from typing import Any
 
 from gpuspec.base.spread import FORKS
 from gpuspec.base.units import MIB
-from gpuspec.crew.forked import PLACE, Forked, Zygote
+from gpuspec.crew.forked import Forked, Zygote
 from gpuspec.crew.zygote import Call
 
 MOST_GROWN_BYTES = 256 * MIB
 """What a fork may keep of its jobs in memory before another takes its place."""
+TRIES = 2
+"""How often a job is begun whose process is ended from outside."""
 
 
 @dataclass(frozen=True)
@@ -44,33 +48,32 @@ class Hand:
     """Runs jobs in a fork of a zygote; a fork that fails, hangs or grows is replaced."""
 
     def __init__(self, warm: tuple[str, ...]) -> None:
-        self.warm, self.place = warm, os.environ.get(PLACE, "")
-        self.own: Zygote | None = None
+        self.warm = warm
         self.fork: Forked | None = None
         self.limit = -1
+        self.ended = False
 
     def do(self, job: Job, memory_bytes: int) -> Done:
         """Return what became of a job that may take so much memory."""
         start = time.perf_counter()
-        for _ in range(2):
+        for _ in range(TRIES):
             fork = self._ready(memory_bytes)
+            if self.ended:
+                return Done(None, "it was stopped")
             try:
                 fork.connection.send((job.target, job.arguments))
-                break
-            except OSError:  # it was killed while it had nothing to do
+                if not fork.connection.poll(job.seconds):
+                    self.drop()
+                    return Done(None, f"it took more than {job.seconds:,.3g} s", job.seconds)
+                value, error, cpu_s, grown = fork.connection.recv()
+            except (EOFError, OSError):  # killed: by a person, or by the system for its memory
                 self.drop()
-        if not fork.connection.poll(job.seconds):
-            self.drop()
-            return Done(None, f"it took more than {job.seconds:,.3g} s", job.seconds)
-        try:
-            value, error, cpu_s, grown = fork.connection.recv()
-        except (EOFError, OSError):
-            self.drop()
-            took = time.perf_counter() - start
-            return Done(None, "its process was ended from outside, or ran out of memory", took)
-        if error or grown > MOST_GROWN_BYTES:
-            self.drop()
-        return Done(value, error, time.perf_counter() - start, cpu_s)
+                continue
+            if error or grown > MOST_GROWN_BYTES:
+                self.drop()
+            return Done(value, error, time.perf_counter() - start, cpu_s)
+        said = f"its process was ended from outside {TRIES} times, or ran out of memory"
+        return Done(None, said, time.perf_counter() - start)
 
     def _ready(self, memory_bytes: int) -> Forked:
         if self.fork is None or self.limit != memory_bytes:
@@ -78,13 +81,10 @@ class Hand:
             alone = ((FORKS, ""),)  # as many of these work at once as there are cores
             call = Call(f"{__name__}:serve", variables=alone, memory_bytes=memory_bytes)
             try:
-                self.fork = Forked(self.place, call)
-            except (OSError, RuntimeError):  # there is none yet, or it was killed
-                if self.own:
-                    self.own.close()
-                self.own = Zygote(*self.warm)
-                self.place = self.own.place
-                self.fork = Forked(self.place, call)
+                self.fork = Forked(zygote_of(self.warm).place, call)
+            except (OSError, RuntimeError):  # the zygote was killed
+                end_zygote(self.warm)
+                self.fork = Forked(zygote_of(self.warm).place, call)
             self.limit = memory_bytes
         return self.fork
 
@@ -93,6 +93,31 @@ class Hand:
         if self.fork is not None:
             self.fork.kill()
         self.fork = None
+
+    def end(self) -> None:
+        """End the job that another thread has it do, and do no further one."""
+        self.ended = True
+        if (fork := self.fork) is not None:
+            fork.send_signal(signal.SIGKILL)
+
+
+_ZYGOTES: dict[tuple[str, ...], Zygote] = {}
+_ONE_AT_A_TIME = threading.Lock()
+
+
+def zygote_of(warm: tuple[str, ...]) -> Zygote:
+    """Return the zygote of this process that has loaded these modules."""
+    with _ONE_AT_A_TIME:
+        if warm not in _ZYGOTES:
+            _ZYGOTES[warm] = Zygote(*warm)
+        return _ZYGOTES[warm]
+
+
+def end_zygote(warm: tuple[str, ...]) -> None:
+    """End it; another takes its place when it is wanted."""
+    with _ONE_AT_A_TIME:
+        if zygote := _ZYGOTES.pop(warm, None):
+            zygote.close()
 
 
 def serve(own: Any) -> None:

@@ -6,12 +6,13 @@ Where nothing changes over time there is one segment and one round: a plan for o
 same programme as a plan over quarters.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from gpuspec.base.lazy import pd
 from gpuspec.decision.scenario import Scenario, Workload
 
 QUARTER = 3.0
@@ -28,6 +29,8 @@ class Calendar:
     """(Q + 1,) months at which segments begin and the last one ends."""
     rounds: np.ndarray
     """(E,) segments at whose start one decides; the first is 0."""
+    drift_year: float = 0.0
+    """Change of prices in a year, as a share."""
 
     @property
     def months(self) -> np.ndarray:
@@ -58,28 +61,28 @@ class Calendar:
         """Return (Q,) the months of the middles of the segments."""
         return (self.edges[:-1] + self.edges[1:]) / 2
 
-    def drifted(self, a_year: float) -> np.ndarray:
-        """Return (Q,) the mean of a price over each segment that begins at 1 and changes by a share
-        a year: of two halves of a segment it is their mean.
+    @cached_property
+    def drifted(self) -> np.ndarray:
+        """(Q,) the mean over each segment of a price that begins at 1 and drifts: of two halves of
+        a segment it is their mean.
 
-        >>> calendar = Calendar(np.array([0.0, 12.0]), np.array([0]))
-        >>> calendar.drifted(0.0), calendar.drifted(-0.1).round(4)
-        (array([1.]), array([0.9491]))
+        >>> Calendar(np.array([0.0, 12.0]), np.array([0]), -0.1).drifted.round(4)
+        array([0.9491])
         """
-        slope = np.log1p(a_year) / 12
+        slope = np.log1p(self.drift_year) / 12
         grown = slope * self.months
         mean = np.expm1(grown) / grown if slope else 1.0
         return np.asarray(np.exp(slope * self.edges[:-1]) * mean)
 
 
-def calendar_of(
-    scenario: Scenario, terms: Iterable[float], leads: Iterable[float], every: float = ROUND
-) -> Calendar:
+def calendar_of(scenario: Scenario, offers: pd.DataFrame, every: float = ROUND) -> Calendar:
     """Return the segments and rounds of a scenario.
 
-    `terms` and `leads` are the months of the contracts and deliveries that are offered; `every`
-    are the months between rounds where a load grows.
+    Terms of contracts and deliveries are those of the offers; `every` are the months between rounds
+    where a load grows.
     """
+    terms = set(offers["term_months"][offers["mode"].str.startswith("reserved")])
+    leads = set(offers["lead_months"].dropna())
     end = float(scenario.horizon_months)
     turns = {0.0}
     turns |= {np.floor(end / term) * term for term in terms if 0 < term < end}
@@ -92,7 +95,8 @@ def calendar_of(
     edges = turns | {end} | {t + lead for t in turns for lead in leads if lead}
     edges |= set(np.arange(0.0, end, QUARTER).tolist()) if growing else set()
     kept = np.array(sorted(e for e in edges if e <= end))
-    return Calendar(kept, np.searchsorted(kept, sorted(turns)))
+    rounds = np.searchsorted(kept, sorted(turns))
+    return Calendar(kept, rounds, scenario.prices.drift_year)
 
 
 def sizes(workload: Workload, calendar: Calendar) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +12,9 @@ from gpuspec.base.days import run_date
 from gpuspec.base.lazy import pd
 from gpuspec.base.units import HOURS_MONTH
 from gpuspec.decision.calendar import Calendar
-from gpuspec.decision.money import keep_usd_month, power_usd_hour
 from gpuspec.decision.scenario import Scenario
-from gpuspec.topics.cost.prices import drift_year, operating
+from gpuspec.topics.cost.prices import operating
 from gpuspec.topics.cost.prices.records import Operating
-from gpuspec.topics.ways import records
 
 SOLD_SHARE = 0.8
 """What a seller gets of the price at which a used node is offered: an assumption."""
@@ -101,7 +100,7 @@ def kinds_of(scenario: Scenario, offers: pd.DataFrame, every: pd.DataFrame, cal:
     price on demand.
     """
     names = tuple(dict.fromkeys(offers["gpu"]))
-    drift = cal.drifted(drift_year(scenario.prices.drift))
+    drift = cal.drifted
     hour, spot = (_cheapest(offers, names, mode) for mode in ("on-demand", "spot"))
     hour_usd = np.array([_of(offers, o, "hour_usd", 0.0) for o in hour])[:, None] * drift
     hour_usd = np.where(hour[:, None] >= 0, hour_usd, _missing(offers, every, names, cal))
@@ -126,6 +125,21 @@ def kinds_of(scenario: Scenario, offers: pd.DataFrame, every: pd.DataFrame, cal:
         worth_usd=_worths(scenario, names, held, every, cal, values),
         capital_rate=values.cost_of_capital,
     )
+
+
+def keep_usd_month(offers: pd.DataFrame) -> np.ndarray:
+    """Return what an owned GPU costs a month, used or not: space, upkeep, staff, idle power."""
+    idle = offers["idle_hour_usd"].to_numpy(float)
+    return np.asarray(offers["fixed_month_usd_gpu"].to_numpy(float) + idle * HOURS_MONTH)
+
+
+def power_usd_hour(offers: pd.DataFrame, power_share: float) -> np.ndarray:
+    """Return what an hour in use adds to it.
+
+    A GPU in use works at full power for `power_share` of the time, and else idles.
+    """
+    more = offers["energy_hour_usd"] - offers["idle_hour_usd"]
+    return np.asarray(more.to_numpy(float) * power_share)
 
 
 def _cheapest(offers: pd.DataFrame, names: tuple[str, ...], mode: str) -> np.ndarray:
@@ -159,14 +173,15 @@ def _missing(
     by_gpu = rented.groupby("gpu")["hour_usd"].max().to_dict()
     dearest = max(by_gpu.values(), default=10.0)
     usd = np.array([by_gpu.get(name, dearest) for name in names])
-    leads = pd.Series(0.0, offers.index) if "lead_months" not in offers else offers["lead_months"]
-    first = leads.groupby(offers["gpu"]).min().reindex(list(names)).fillna(0.0).to_numpy(float)
+    first = (
+        offers.groupby("gpu")["lead_months"].min().reindex(list(names)).fillna(0.0).to_numpy(float)
+    )
     waits = cal.edges[None, :-1] < first[:, None] - 1e-9
     return np.asarray(np.where(waits, 1.0, MISSING) * usd[:, None])
 
 
 def _worths(
-    s: Scenario,
+    scenario: Scenario,
     names: tuple[str, ...],
     held: np.ndarray,
     every: pd.DataFrame,
@@ -185,7 +200,7 @@ def _worths(
         price = every[(every["gpu"] == name) & (every["mode"] == "own")]["capital_usd_gpu"]
         if not held[k] or price.empty:
             continue
-        age = _age_years(s, name)
+        age = _age_years(scenario, name)
         now = np.interp(age, curve, values.residuals)
         later = np.interp(age + years, curve, values.residuals)
         card = float(price.min()) * (1 - values.network_share)
@@ -193,19 +208,18 @@ def _worths(
     return found
 
 
-def _age_years(s: Scenario, name: str) -> float:
+def _age_years(scenario: Scenario, name: str) -> float:
     """Return the mean age of the owned GPUs of a kind."""
-    today, parts = s.today or run_date(), [o for o in s.owned if o.gpu == name]
+    today = scenario.today or run_date()
+    parts = [part for part in scenario.owned if part.gpu == name]
     ages = [
-        (max((today - o.bought).days / YEAR_DAYS, 0.0) if o.bought else DEFAULT_AGE_YEARS, o.count)
-        for o in parts
+        (max((today - p.bought).days / YEAR_DAYS, 0.0) if p.bought else DEFAULT_AGE_YEARS, p.count)
+        for p in parts
     ]
     return float(np.average([a for a, _ in ages], weights=[c for _, c in ages]))
 
 
-def contracts_of(
-    scenario: Scenario, offers: pd.DataFrame, kinds: Kinds, cal: Calendar
-) -> Contracts:
+def contracts_of(offers: pd.DataFrame, kinds: Kinds, cal: Calendar) -> Contracts:
     """Return what can be signed in each round: contracts and purchases.
 
     A contract is paid to the end of its last term, also where that lies beyond the horizon; one
@@ -213,14 +227,14 @@ def contracts_of(
     """
     rows: list[dict[str, Any]] = []
     keep = keep_usd_month(offers)
-    rate, values = drift_year(scenario.prices.drift), operating()
-    for place, offer in enumerate(records(offers)):
+    values = operating()
+    for place, offer in enumerate(offers.to_dict("records")):
         mode = str(offer["mode"])
         if mode in ("owned", "on-demand", "spot"):
             continue
-        k, lead = kinds.names.index(offer["gpu"]), float(offer.get("lead_months") or 0.0)
+        k, lead = kinds.names.index(offer["gpu"]), float(offer["lead_months"])
         for round_, month in enumerate(cal.starts.tolist()):
-            drift = (1 + rate) ** (month / 12)
+            drift = (1 + cal.drift_year) ** (month / 12)
             row: dict[str, Any] = {
                 "offer": place,
                 "kind": k,
@@ -251,7 +265,12 @@ def contracts_of(
 
 
 def _bought(
-    offer: dict[str, Any], here: float, drift: float, keep: float, cal: Calendar, values: Operating
+    offer: Mapping[Any, Any],
+    here: float,
+    drift: float,
+    keep: float,
+    cal: Calendar,
+    values: Operating,
 ) -> dict[str, Any]:
     end, capital = cal.edges[-1], float(offer["capital_usd_gpu"]) * drift
     months = max(end - here, 0.0)
@@ -269,7 +288,7 @@ def _bought(
 
 
 def _reserved(
-    offer: dict[str, Any], month: float, here: float, drift: float, cal: Calendar
+    offer: Mapping[Any, Any], month: float, here: float, drift: float, cal: Calendar
 ) -> dict[str, Any]:
     end, term = cal.edges[-1], float(offer["term_months"])
     rent = float(offer["hour_usd"]) * HOURS_MONTH * drift

@@ -162,10 +162,10 @@ def problem_of(
     offers = market(scenario, every)
     if lead_months is not None:
         offers["lead_months"] = np.where(offers["mode"] == "own", lead_months, 0.0)
-    terms = set(offers["term_months"][offers["mode"].str.startswith("reserved")])
-    leads = set(offers.get("lead_months", pd.Series(dtype=float)).dropna())
-    calendar = calendar_of(scenario, terms, leads, round_months)
+    calendar = calendar_of(scenario, offers, round_months)
+    size = [sizes(w, calendar) for w in scenario.workloads]
     kinds = kinds_of(scenario, offers, every, calendar)
+    contracts = contracts_of(offers, kinds, calendar)
     works = tuple(run_of(scenario, w) for w in scenario.workloads)
     stated = scenario.model_copy(update={"workloads": works})
     draws = Draws.of(offers, samples, seed)
@@ -176,17 +176,16 @@ def problem_of(
         ways.append(of)
     stated = scenario.model_copy(update={"workloads": works})
     options = [
-        drawn_options(stated, place, ways[place], sizes(work, calendar), draws, set(names))
-        for place, work in enumerate(works)
+        drawn_options(stated, place, ways[place], size[place], draws, set(names))
+        for place in range(len(works))
     ]
     options = [replace(mine, api=by_api(stated, mine, calendar, kinds)) for mine in options]
-    contracts = contracts_of(scenario, offers, kinds, calendar)
     return Problem(stated, offers, calendar, kinds, contracts, options, draws, limits_of(scenario))
 
 
-def limits_of(s: Scenario) -> Limits:
+def limits_of(scenario: Scenario) -> Limits:
     """Return the limits that all work shares; infinite where none is set."""
-    money, room = s.budget, s.limits
+    money, room = scenario.budget, scenario.limits
     asked = (money.capital_usd, money.monthly_usd, room.total_kw, room.gpus, money.total_usd)
     return Limits(*(np.inf if limit is None else float(limit) for limit in asked))
 

@@ -96,16 +96,26 @@ def _limits(w: Any) -> dict[str, float]:
     return {n: limit for n, limit in limits.items() if limit}
 
 
+def limited(s: Scenario) -> list[str]:
+    """Return the names of the works with limits on their times to tokens."""
+    return [w.name for w in s.workloads if _limits(w)]
+
+
+def slower(s: Scenario, times: float) -> Scenario:
+    """Return a scenario whose limits on times to tokens are so many times as long."""
+    works = tuple(
+        w.model_copy(update={n: limit * times for n, limit in _limits(w).items()})
+        for w in s.workloads
+    )
+    return s.model_copy(update={"workloads": works})
+
+
 def _slower(s: Scenario) -> list[Change]:
     """Return the answer where all services may be so many times as slow, if there is one."""
-    for times in SLOWER if any(_limits(w) for w in s.workloads) else ():
-        works = tuple(
-            w.model_copy(update={n: limit * times for n, limit in _limits(w).items()})
-            for w in s.workloads
-        )
-        then = decide(s.model_copy(update={"workloads": works}), quick=True)
+    for times in SLOWER if limited(s) else ():
+        then = decide(slower(s, times), quick=True)
         if then.feasible:
-            names = ", ".join(w.name for w in s.workloads if _limits(w))
+            names = ", ".join(limited(s))
             return [Change("latency", names, 1.0, times, then.best.expected_usd, then.best, "")]
     return []
 

@@ -112,7 +112,8 @@ class Options:
         """Return the same ways with their needs in other draws."""
         w, fast = scenario.workloads[self.place], scenario.objective == "time"
         rows = records(self.table)
-        needs = [_need(w, row, self.ways, self.sizes, draws, fast) for row in rows]
+        speeds = [_speed(w, row, draws) for row in rows]
+        needs = _needs(w, rows, speeds, self.ways, self.sizes, fast)
         return replace(self, needs=needs)
 
     def with_parts(
@@ -129,7 +130,7 @@ class Options:
             way = part["whole_way"]
             row = rows[way] | part | {"share": served(w, part["share_from"], part["share_to"])}
             if way not in within:
-                within[way] = _drawn(w, row, self.ways, draws, fast)
+                within[way] = _drawn(w, row, _speed(w, row, draws), self.ways, fast)
             needs.append(_of_draws(w, row, self.sizes, within[way]))
             row |= {"need_gpus": float(needs[-1].central.max(initial=0.0))}
             rows.append(row | {"sure": needs[-1].chance})
@@ -159,7 +160,8 @@ class Options:
     def carried(self, scenario: Scenario, draws: Draws, way: int) -> np.ndarray:
         """Return (S,) the share of the first load that a replica carries within the limits."""
         w, fast = scenario.workloads[self.place], scenario.objective == "time"
-        drawn = _drawn(w, dict(self.table.iloc[way]), self.ways, draws, fast)
+        row = dict(self.table.iloc[way])
+        drawn = _drawn(w, row, _speed(w, row, draws), self.ways, fast)
         return np.asarray(drawn.within[:-1] / drawn.load)
 
     def changes_format(self, way: int) -> bool:
@@ -184,9 +186,10 @@ def drawn_options(
     if not job and not fastest:
         table = table.drop_duplicates("curve")
     rows = records(table.assign(tech=table.index))
+    speeds = [_speed(workload, row, draws) for row in rows]
     if workload.kind == "hpc":
-        rows = _elastic(workload, rows, draws, scenario.limits.gpus or 0)
-    found = [_need(workload, row, ways, distinct, draws, fastest) for row in rows]
+        rows, speeds = _elastic(workload, rows, speeds, scenario.limits.gpus or 0)
+    found = _needs(workload, rows, speeds, ways, distinct, fastest)
     sure = [i for i, need in enumerate(found) if len(distinct) and need.chance >= SURE]
     kept = _worth(rows, found, sure, job, fastest)
     shown = pd.DataFrame([rows[i] for i in kept], columns=[*ways.table.columns, "tech"])
@@ -220,10 +223,23 @@ def _nearest(rows: list[dict[str, Any]], needs: list[Need]) -> Missed | None:
     return Missed(rows[best], needs[best].chance, times[best])
 
 
-def _need(
-    w: Workload, row: Mapping[str, Any], ways: Ways, size: np.ndarray, draws: Draws, fastest: bool
-) -> Need:
-    return _of_draws(w, row, size, _drawn(w, row, ways, draws, fastest))
+def _speed(w: Workload, row: Mapping[str, Any], draws: Draws) -> np.ndarray:
+    """Return (S,) the factor on the speed of a way."""
+    gpus = int(row["unit_gpus"])
+    return draws.speed(w, str(row["gpu"]), str(row["precision"]), doubtful(row), gpus)
+
+
+def _needs(
+    w: Workload,
+    rows: Sequence[Mapping[str, Any]],
+    speeds: Sequence[np.ndarray],
+    ways: Ways,
+    size: np.ndarray,
+    fastest: bool,
+) -> list[Need]:
+    """Return what ways need for whole work of some sizes at their speeds."""
+    each = zip(rows, speeds, strict=True)
+    return [_of_draws(w, row, size, _drawn(w, row, speed, ways, fastest)) for row, speed in each]
 
 
 @dataclass(frozen=True)
@@ -239,9 +255,9 @@ class _Drawn:
     least: float
 
 
-def _drawn(w: Workload, row: Mapping[str, Any], ways: Ways, draws: Draws, fastest: bool) -> _Drawn:
-    gpus = int(row["unit_gpus"])
-    speed = draws.speed(w, str(row["gpu"]), str(row["precision"]), doubtful(row), gpus)
+def _drawn(
+    w: Workload, row: Mapping[str, Any], speed: np.ndarray, ways: Ways, fastest: bool
+) -> _Drawn:
     if w.kind in JOBS:
         return _Drawn(speed, np.zeros(0), 0.0, 0.0)
     curve = ways.curves[int(row["curve"])]
@@ -312,16 +328,21 @@ def _reserved(w: Any, row: Mapping[str, Any]) -> Any:
     return w.model_copy(update=mine)
 
 
-def _elastic(w: Any, rows: list[dict[str, Any]], draws: Draws, most: int) -> list[dict[str, Any]]:
-    """Return a simulation on the fewest GPUs that meet its deadline surely, and on more.
+def _elastic(
+    w: Any, rows: list[dict[str, Any]], speeds: list[np.ndarray], most: int
+) -> tuple[list[dict[str, Any]], list[np.ndarray]]:
+    """Return a simulation on the fewest GPUs that meet its deadline surely, and on more, with the
+    speed of each.
 
     A run is taken to split into cases side by side, so that any number of GPUs may do.
     """
     found: list[dict[str, Any]] = []
-    for name in dict.fromkeys(row["gpu"] for row in rows):
-        row = next(r for r in rows if r["gpu"] == name)
+    known: dict[str, np.ndarray] = {}
+    for row, speed in zip(rows, speeds, strict=True):
+        if row["gpu"] in known:
+            continue
+        known[row["gpu"]] = speed
         hours = float(row["days"]) * 24 * float(row["gpus"])
-        speed = draws.speed(w, str(name), str(row["precision"]), doubtful(row), 0)
         slow = float(np.quantile(speed, 1 - SURE, method="lower"))
         least = int(np.ceil(hours / 24 / w.deadline_days / slow - 1e-9))
         counts = dict.fromkeys(int(np.ceil(least * more)) for more in LADDER)
@@ -329,7 +350,7 @@ def _elastic(w: Any, rows: list[dict[str, Any]], draws: Draws, most: int) -> lis
             days = hours / 24 / count
             sized = {"gpus": float(count), "units": float(count), "days": days}
             found.append({**row, **sized, "speed_s": days * 86400})
-    return found
+    return found, [known[row["gpu"]] for row in found]
 
 
 def _chance(need: Need, share: float) -> float:

@@ -16,7 +16,6 @@ from gpuspec.decision.errors import Draws, stream, two_sided
 from gpuspec.decision.options import Options
 from gpuspec.decision.scenario import Inference, Scenario
 from gpuspec.topics.cost.api import api_table, requests_month
-from gpuspec.topics.cost.prices import drift_year
 
 UNTIMED = ("cost", "regret")
 """Objectives under which a service may be bought: an API states neither times nor energy."""
@@ -69,16 +68,15 @@ def by_api(scenario: Scenario, mine: Options, cal: Calendar, kinds: Kinds) -> By
     use = getattr(w, "api", None) or scenario.allow.api
     if not isinstance(w, Inference) or w.network.kind != "llm" or use == "never":
         return None
-    count = requests_month(busiest(scenario, w, mine, kinds), w.peak_factor, w.hours_per_month)
+    requests_s = busiest(scenario, w, mine, kinds)
+    count = requests_month(requests_s, w.peak_factor, w.hours_per_month)
     load = w.network.id, w.prompt_tokens, w.osl, count, w.cached_share, w.api_price
     day = scenario.today or run_date()
     offers = api_table(*load, day=day, cny_per_usd=scenario.prices.cny_per_usd)
     if offers.empty:
         return None
     sizes = np.where(mine.size_of >= 0, np.append(mine.sizes, 0.0)[mine.size_of], 0.0)
-    usd = (
-        sizes * float(offers["month_usd"].iloc[0]) * cal.drifted(drift_year(scenario.prices.drift))
-    )
+    usd = sizes * float(offers["month_usd"].iloc[0]) * cal.drifted
     allowed = use == "allowed" and scenario.objective in UNTIMED
     return ByApi(w.name, offers, count * sizes, usd, allowed)
 

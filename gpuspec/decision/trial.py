@@ -195,10 +195,10 @@ def _after(
     if kind not in ("inference", "training", "hpc"):
         return []
     files = {"inference": [RESULT], "training": ["train.log"], "hpc": ["hpl.txt"]}[kind]
-    words: list[object] = ["gpuspec", "import", *files, "smi.xml", "--gpu", name, "--gpus", count]
+    words: list[object] = ["gpuspec", "import", *files, "smi.xml", "--gpus", name, "--count", count]
     if kind == "inference":
         words += ["--tp", int(row["tp"]), "--engine", engine, "--model", model]
-        words += ["--set", "lengths=fixed", "--set", f"weight_precision={row['precision']}"]
+        words += ["-p", "lengths=fixed", "-p", f"weight_precision={row['precision']}"]
     read = shell(*words, "-o", TABLE)
     learnt = shell("gpuspec", "learn", TABLE, "-o", FOLDER)
     again = shell("gpuspec", "plan", scenario, "--calibration", FOLDER)

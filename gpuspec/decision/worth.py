@@ -21,11 +21,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpuspec.base.lazy import pd
-from gpuspec.decision.decide import Decision, regrets_usd
+from gpuspec.decision.decide import Decision, decide, regrets_usd
 from gpuspec.decision.errors import SURE, market_factors
+from gpuspec.decision.gives import limited, slower
 from gpuspec.decision.options import JOBS
 from gpuspec.decision.plans import Plan, slim, with_columns
 from gpuspec.decision.programme.choices import NONE
+from gpuspec.decision.scenario import Inference
 from gpuspec.topics.ways import doubtful
 
 QUOTE, TRIAL, QUESTION, QUOTES, TRIALS, ALL = (
@@ -147,7 +149,8 @@ class Known(NamedTuple):
     works: tuple[str, ...]
     """Names of the works that are tried or asked about, or bought by API."""
     what: str
-    """Of a question: ``load``, ``hours`` or ``spare``; of a quote ``api`` for tokens."""
+    """Of a question: ``load``, ``job``, ``hours``, ``spare``, ``limits`` or ``day``; of a quote
+    ``api`` for tokens."""
     usd: float
     """What it is worth at most: it is taken to be certain once known."""
     error_usd: float
@@ -158,11 +161,12 @@ class Known(NamedTuple):
     """Of a trial: so many GPUs of each kind."""
 
 
-def worth(decision: Decision, questions: bool = False) -> pd.DataFrame:
+def worth(decision: Decision, questions: bool = False, anew: bool = False) -> pd.DataFrame:
     """Return what each quote and trial is worth before signing, the most first.
 
     With `questions` that of loads and of values that nobody named as well: plans are evaluated
-    anew for them, which takes seconds. One row each, the fields of `Known`; empty where something
+    anew for them; with `anew` that of limits and of the day, for which other plans are made. Both
+    take seconds. One row each, the fields of `Known`; empty where something
     else than cost decides. One may change to the plans of the decision and to others near them
     (`variants`).
     """
@@ -174,6 +178,7 @@ def worth(decision: Decision, questions: bool = False) -> pd.DataFrame:
         usd, error = perfect_usd(costs)
         rows.append(Known(ALL, (), (), (), "", usd, error, np.nan))
         rows += _questions(plans) if questions else []
+        rows += _other_questions(decision) if anew else []
     table = pd.DataFrame(rows, columns=Known._fields)
     return table.sort_values("usd", ascending=False, kind="stable", ignore_index=True)
 
@@ -422,26 +427,74 @@ def _questions(plans: Sequence[Plan]) -> Iterator[Known]:
             yield Known(QUESTION, (), (), tuple(names), what, usd, np.nan, np.nan)
 
 
+SLOWER = 2.0
+"""Times as long as named that limits may turn out."""
+PROFILES = ("even", "office")
+"""Days that a load may turn out to have, where none was named."""
+
+
+def _other_questions(decision: Decision) -> Iterator[Known]:
+    """Yield what it is worth to ask whether the limits on times to tokens, or the load over the
+    day, are as taken: another plan may then do.
+
+    Nobody signs the plan for looser limits before asking: what is signed is the recommendation,
+    which in the other case costs what it does there. Each case is as likely.
+    """
+    s, best = decision.scenario, decision.best
+    days = [
+        w.name
+        for w in s.workloads
+        if isinstance(w, Inference) and w.profile is None and "peak_factor" in w.filled
+    ]
+    asked: dict[str, tuple[list[str], list[tuple[Any, dict[str, Any]]]]] = {
+        "limits": (limited(s), [(slower(s, SLOWER), {"slower": SLOWER})]),
+        "day": (days, [(_with_day(s, days, day), {"profile": day}) for day in PROFILES]),
+    }
+    for what, (names, cases) in asked.items():
+        saved = [0.0]
+        for other, case in cases if names else ():
+            then = decide(other, quick=True)
+            kept = _case(best, names, case).expected_usd
+            saved.append(max(kept - then.best.expected_usd, 0.0) if then.feasible else 0.0)
+        if names:
+            yield Known(QUESTION, (), (), tuple(names), what, float(np.mean(saved)), np.nan, np.nan)
+
+
+def _with_day(s: Any, names: Sequence[str], day: str) -> Any:
+    """Return a scenario in which the load of some services goes over the day by a profile."""
+    works = tuple(w.but(profile=day) if w.name in names else w for w in s.workloads)
+    return s.model_copy(update={"workloads": works})
+
+
 def _few(plan: Plan) -> Plan:
     """Return a plan in the first `QUESTION_DRAWS` draws."""
     draws = replace(plan.problem.draws, prices=plan.problem.draws.prices[:, :QUESTION_DRAWS])
     return _case(replace(plan, problem=with_columns(plan.problem, draws=draws)), (), {"again": 1.0})
 
 
-def _case(plan: Plan, names: Sequence[str], case: dict[str, float]) -> Plan:
-    """Return a plan, signed as it is, where works have other fields, or so many times the load."""
+def _case(plan: Plan, names: Sequence[str], case: dict[str, Any]) -> Plan:
+    """Return a plan, signed as it is, where works have other fields, so many times the load, or
+    limits so many times as long.
+    """
     if not case:
         return plan
-    p, times = plan.problem, case.get("load", 1.0)
-    update = {name: value for name, value in case.items() if name not in ("load", "again")}
-    works = tuple(
-        w.model_copy(update=update) if w.name in names else w for w in p.scenario.workloads
-    )
-    scenario = p.scenario.model_copy(update={"workloads": works})
+    p, times, slow = plan.problem, case.get("load", 1.0), case.get("slower", 1.0)
+    update = {n: value for n, value in case.items() if n not in ("load", "again", "slower")}
+    if "profile" in update:
+        scenario = _with_day(p.scenario, names, update["profile"])
+    else:
+        works = tuple(
+            w.model_copy(update=update) if w.name in names else w for w in p.scenario.workloads
+        )
+        scenario = p.scenario.model_copy(update={"workloads": works})
+    works = scenario.workloads
     options = []
     for mine, w, was in zip(p.options, works, p.scenario.workloads, strict=True):
         factor = times if w.name in names else 1.0
-        part = replace(mine, sizes=mine.sizes * factor).redrawn(scenario, p.draws)
+        eased = slow if w.name in names else 1.0
+        curves = [curve | {"excess": curve["excess"] / eased} for curve in mine.ways.curves]
+        ways = replace(mine.ways, curves=curves)
+        part = replace(mine, sizes=mine.sizes * factor, ways=ways).redrawn(scenario, p.draws)
         if mine.api is not None:
             factor *= getattr(w, "hours_per_month", 1.0) / getattr(was, "hours_per_month", 1.0)
             part = replace(part, api=mine.api.scaled(factor))

@@ -20,6 +20,8 @@ import typst
 ACCESSIBLE: Literal["ua-1"] = "ua-1"
 """What a report keeps to; a notebook of one's own whose headings skip levels cannot."""
 _FACES = ("Regular", "It", "Semibold", "SemiboldIt", "Bold", "BoldIt", "Light")
+_BOLD = Path(__file__).resolve().parents[1] / "views" / "faces"
+"""Where the bold Chinese face is: the wheel has the regular one alone."""
 
 
 def typeset(folder: Path, timestamp: int, fonts: typst.Fonts) -> str:
@@ -54,7 +56,7 @@ def loaded_fonts() -> typst.Fonts:
         for face in _FACES:
             (Path(name) / f"{face}.otf").symlink_to(sans / f"SourceSansPro-{face}.otf")
         chinese = Path(str(noto_cjk_sans_otc.FONT_PATH)).parent
-        return typst.Fonts(include_system_fonts=False, font_paths=[Path(name), chinese])
+        return typst.Fonts(include_system_fonts=False, font_paths=[Path(name), chinese, _BOLD])
 
 
 def main() -> None:

@@ -61,13 +61,18 @@ def _register() -> None:
     for face in ("Regular", "It", "Semibold", "Bold"):
         fontManager.addfont(sans / f"SourceSansPro-{face}.otf")
     fontManager.addfont(noto_cjk_sans_otc.FONT_PATH)
-    known = [face for face in fontManager.ttflist if face.name == _CHINESE]
-    fontManager.ttflist += [replace(face, weight=700) for face in known]  # it has one weight
+    fontManager.addfont(_BOLD)
+    known = [f for f in fontManager.ttflist if f.name == _CHINESE and f.weight != BOLD_WEIGHT]
+    fontManager.ttflist += [
+        replace(face, name=_RARE, weight=weight) for face in known for weight in (400, BOLD_WEIGHT)
+    ]
 
 
-_CHINESE = "Noto Sans CJK SC"
+_CHINESE, _RARE = "Noto Sans CJK SC", "Noto Sans CJK SC Regular"
+"""The Chinese faces; the latter for characters that the bold one lacks."""
+_BOLD, BOLD_WEIGHT = Path(__file__).with_name("faces") / "NotoSansCJKsc-Bold.otf", 700
 FACES: Any = {
-    "font.family": ["Source Sans Pro", _CHINESE, "sans-serif"],
+    "font.family": ["Source Sans Pro", _CHINESE, _RARE, "sans-serif"],
     "mathtext.default": "regular",
 }
 """Settings with which every picture is drawn."""

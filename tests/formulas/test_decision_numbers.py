@@ -1,13 +1,14 @@
 """Numbers, worked out by hand, of what decisions do with contracts, hours, growth and shares."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
 from gpuspec.decision.calendar import calendar_of, sizes
+from gpuspec.decision.contracts import keep_usd_month, power_usd_hour
 from gpuspec.decision.decide import problem_of
 from gpuspec.decision.errors import two_sided
-from gpuspec.decision.money import keep_usd_month, power_usd_hour
 from gpuspec.decision.options import _Drawn, _job
 from gpuspec.decision.recourse import layered, tail_of
 from gpuspec.decision.scenario import Scenario
@@ -96,7 +97,8 @@ def test_growth_by_quarter():
         asked().workloads[0].model_copy(update={"growth": 0.1, "from_quarter": 2, "to_quarter": 3})
     )
     s = asked(horizon_months=12).model_copy(update={"workloads": (job,)})
-    cal = calendar_of(s, [], [])
+    offers = pd.DataFrame({"mode": ["on-demand"], "term_months": [0.0], "lead_months": [0.0]})
+    cal = calendar_of(s, offers)
     assert cal.edges.tolist() == [0, 3, 6, 9, 12]
     assert_allclose(sizes(job, cal), [0, 1, 1.1, 0])
 

@@ -116,7 +116,8 @@ def nothing_done(plan: Plan) -> dict[str, float]:
                 shares.append(work.deadline_days / row["days"])
             elif row["curve"] >= 0:
                 curve = options.ways.curves[int(row["curve"])]
-                most = float(capacity(curve["batch"], curve["excess"]))
+                kept = float(curve["excess"][0] <= 1)  # else even the least load breaks a limit
+                most = kept * float(capacity(curve["batch"], curve["excess"]))
                 loaded = float(curve["load"][0]) * float(np.max(options.sizes))
                 shares.append(units * most / loaded)
         found[work.name] = max(shares)

@@ -20,7 +20,6 @@ from gpuspec.decision.errors import market_factors
 from gpuspec.decision.options import JOBS
 from gpuspec.decision.plan.words import PAID, Voice, short_gpu, voice_of
 from gpuspec.decision.plans import Plan
-from gpuspec.decision.scenario.questions import scenario_quotes
 from gpuspec.decision.worth import QUOTE, variants
 from gpuspec.topics.cost.prices import operating
 from gpuspec.topics.cost.prices.offers import TERM_MONTHS
@@ -71,7 +70,7 @@ def _asked(decision: Decision, table: pd.DataFrame) -> list[int]:
     found = [*sorted(best, key=lambda o: -worth.get(o, 0.0)), *order]
     found = [o for o in found if offers["mode"].iloc[o] != "owned"]
     prices = decision.scenario.prices.model_copy(update={"file": ""})
-    stated = {(quote.gpu, quote.paid) for quote in scenario_quotes(prices)}
+    stated = {(quote.gpu, quote.paid) for quote in prices.own}
     names = offers[["gpu", "mode"]].itertuples(index=False, name=None)
     return list(dict.fromkeys([*found, *(o for o, name in enumerate(names) if name in stated)]))
 

@@ -24,6 +24,7 @@ LACKS = (
 OWNED = "What is owned carries, as it is and each work by itself: {works}."
 ENOUGH = "all of {work}"
 PART = "{share} of {work}"
+NONE = "nothing of {work} within its limits"
 MOST_TOLD = 3
 
 
@@ -52,9 +53,9 @@ def _of(decision: Decision, one: Outside, voice: Voice) -> Iterator[str]:
 def owned_sentence(decision: Decision, voice: Voice) -> str:
     """Say what the GPUs that are there do as they are; empty where none are."""
     works = [
-        voice.say(ENOUGH, work=work)
-        if share >= 1
-        else voice.say(PART, work=work, share=percent(share))
+        voice.say(
+            ENOUGH if share >= 1 else PART if share else NONE, work=work, share=percent(share)
+        )
         for work, share in nothing_done(decision.best).items()
     ]
     return voice.say(OWNED, works=voice.listed(works)) if works else ""

@@ -47,7 +47,6 @@ from gpuspec.decision.plan.words_line import assumed_sentences
 from gpuspec.decision.plan.words_outside import api_sentence, owned_sentence
 from gpuspec.decision.plan.words_place import place_sentences
 from gpuspec.decision.plans import ENOUGH, Plan
-from gpuspec.decision.scenario.questions import scenario_quotes
 from gpuspec.topics.cost.prices import open_rows
 from gpuspec.views.markdown import Markdown
 
@@ -729,7 +728,7 @@ def unused_sentence(decision: Decision, voice: Voice) -> str:
     """Name the quotes that the answer does not use because their GPU may not be chosen."""
     scenario = decision.scenario
     may = {*scenario.allow.gpus, *(o.gpu for o in scenario.owned)}
-    names = dict.fromkeys(q.gpu for q in scenario_quotes(scenario.prices) if q.gpu not in may)
+    names = dict.fromkeys(q.gpu for q in scenario.prices.own if q.gpu not in may)
     if not names:
         return ""
     text = "Not used: your quotes of {gpus}, which allow.gpus does not list."

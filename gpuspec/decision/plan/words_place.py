@@ -7,9 +7,9 @@ from gpuspec.base.lazy import pd
 from gpuspec.catalog import gpu
 from gpuspec.catalog.exports import export_status, last_seen, ruling
 from gpuspec.catalog.regions import region_title
-from gpuspec.decision.money import of_regions
 from gpuspec.decision.plan.words import PAID, Voice, short_gpu
 from gpuspec.decision.scenario import Scenario
+from gpuspec.topics.cost.prices.sources import of_regions
 
 READERS = {"zh": "China"}
 """Whose rules are told to the reader of a language who names no region."""

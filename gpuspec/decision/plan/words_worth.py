@@ -53,6 +53,8 @@ QUESTIONS = {
     "job": "whether a run of {works} is half of what was asked, as asked, or twice as much",
     "hours": "whether {works} must be up all month, or in a third of the hours",
     "spare": "whether {works} must have a spare replica",
+    "limits": "whether the limits on times to tokens of {works} are needed, or twice as long do",
+    "day": "whether the load of {works} is the same all day, as taken, or that of working hours",
 }
 
 
@@ -175,6 +177,18 @@ def _regret(decision: Decision, voice: Voice) -> Iterator[str]:
         more=more_words(decision, least.plan, voice),
         plan=plan_words(least.plan, voice),
     )
+
+
+def knowing_text(decision: Decision, table: pd.DataFrame, language: str | None = None) -> str:
+    """Return the plan in a sentence, and how to read the table of what is worth knowing."""
+    voice = voice_of(decision, language)
+    text = "What it is worth to know more before you sign this, at most; give or take its error. "
+    text += "Each case of a question to yourself is taken to be as likely."
+    if table.empty:
+        text = "Not the cost decides here, so that knowing more has no worth in money."
+    elif not (table["usd"] > 0).any():
+        text = "Nothing that could be known before you sign this is worth anything."
+    return voice.joined([plan_words(decision.best, voice), voice.say(text)])
 
 
 def worth_table(

@@ -1,7 +1,7 @@
 """Solve the programme by bounds that are added where they are missing (the L-shaped method)."""
 
-from dataclasses import dataclass, replace
-from time import monotonic
+from dataclasses import dataclass, field, replace
+from time import thread_time
 
 import highspy
 import numpy as np
@@ -12,15 +12,21 @@ from gpuspec.decision.programme.model import THOUSANDTH, Chosen, Model
 GAP = 1e-3
 """Share of the cost within which a plan is proven to be the best."""
 TIME_LIMIT_S = 60.0
+"""Of the processor, not of the clock: a busy machine answers the same."""
 NODES = 4000
 """Nodes of the tree after which the best plan so far is taken, with its gap."""
 TOLERANCE = 1e-4
 """Share of the cost of what is short that the solver may hold too low."""
+ENDED = (highspy.HighsModelStatus.kInterrupt, highspy.HighsModelStatus.kSolutionLimit)
+"""What the solver says when time or nodes end its search."""
+MOST_NODES = 2**31 - 1
 ROUGHLY = 1e-2
 """The same while the work is still divisible."""
 GOAL_GAP = 2e-3
 """Of log time, thousands of kWh, or the unit of a limit: what is close enough to the least."""
 MOST_ROUNDS = 100
+LONGER = 10
+"""Times the limit that the search for a first plan may take: that there is none needs a proof."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +61,7 @@ def solve(
     Van Slyke and Wets 1969, doi:10.1137/0117061; Huangfu and Hall 2018,
     doi:10.1007/s12532-017-0130-5 (HiGHS).
     """
-    solver, end = model.highs, monotonic() + time_limit_s
-    solver.setOptionValue("mip_max_nodes", nodes)
+    solver, clock = model.highs, _Clock(time_limit_s, nodes)
     every = np.arange(model.size, dtype=np.int32)
     bounds = np.concatenate(model.upper)
     bounds = bounds if upper is None else np.minimum(bounds, upper)
@@ -66,17 +71,41 @@ def solve(
     if model.goal.any():
         solver.changeColsCost(model.size, every, model.goal)
         solver.setOptionValue("presolve", "on")
-        first = _solved(model, model.goal, gap, end)
+        first = _solved(model, model.goal, gap, clock)
         solver.setOptionValue("presolve", "off")
         if first is None:
             return None
         least = first.cost_usd + max(GOAL_GAP, 1e-6 * abs(first.cost_usd))
         solver.changeRowBounds(model.goal_row, -highspy.kHighsInf, least)
     solver.changeColsCost(model.size, every, cost)
-    return _solved(model, cost / THOUSANDTH, gap, end)
+    return _solved(model, cost / THOUSANDTH, gap, clock)
 
 
-def _solved(model: Model, cost: np.ndarray, gap: float, end: float) -> Found | None:
+@dataclass
+class _Clock:
+    """Limits of a search: seconds of the processor, and nodes of the tree."""
+
+    limit_s: float
+    nodes: int
+    start_s: float = field(default_factory=thread_time)
+
+    def over(self, times: int = 1) -> bool:
+        """Return whether so many times the limit has passed."""
+        return thread_time() - self.start_s > self.limit_s * times
+
+    def run(self, solver: highspy.Highs, first: bool = False) -> highspy.HighsModelStatus:
+        """Run a solver; with `first` on to the first plan, or the proof that there is none."""
+        solver.setOptionValue("mip_max_nodes", MOST_NODES if first else self.nodes)
+        solver.setOptionValue("mip_max_improving_sols", 1 if first else MOST_NODES)
+        times = LONGER if first else 1
+        stop = solver.cbMipInterrupt
+        stop.subscribe(lambda event: event.interrupt() if self.over(times) else None)
+        solver.run()
+        stop.clear()
+        return solver.getModelStatus()
+
+
+def _solved(model: Model, cost: np.ndarray, gap: float, clock: _Clock) -> Found | None:
     """Return the best plan for a cost of each column, with bounds added until it is the true one.
 
     Where the cost does not count what is short, only the limits on a month need the bounds.
@@ -86,15 +115,10 @@ def _solved(model: Model, cost: np.ndarray, gap: float, end: float) -> Found | N
     scale, constant = (THOUSANDTH, model.constant) if counts else (1.0, 0.0)
     whole(solver, counted, False)
     for _ in range(MOST_ROUNDS):
-        solver.setOptionValue("time_limit", solver.getRunTime() + max(end - monotonic(), 0.5))
-        solver.run()
-        status = solver.getModelStatus()
-        if status == highspy.HighsModelStatus.kTimeLimit:
-            break
-        if status != highspy.HighsModelStatus.kOptimal:
+        if clock.run(solver) != highspy.HighsModelStatus.kOptimal:
             return None
         values = np.array(solver.getSolution().col_value)
-        if not model.cut(model.read(values), values, ROUGHLY).added or monotonic() > end:
+        if not model.cut(model.read(values), values, ROUGHLY).added or clock.over():
             break
     whole(solver, counted)
     solver.setOptionValue("mip_rel_gap", gap / 2)
@@ -102,9 +126,10 @@ def _solved(model: Model, cost: np.ndarray, gap: float, end: float) -> Found | N
     close = 1e-6 if counts else GOAL_GAP
     solver.setOptionValue("mip_abs_gap", close)
     for _ in range(MOST_ROUNDS):
-        solver.setOptionValue("time_limit", solver.getRunTime() + max(end - monotonic(), 0.5))
-        solver.run()
-        info = solver.getInfo()
+        status, info = clock.run(solver), solver.getInfo()
+        if best is None and status in ENDED and info.primal_solution_status != FEASIBLE:
+            clock.run(solver, first=True)
+            info = solver.getInfo()
         if info.primal_solution_status != FEASIBLE:
             break
         values = np.array(solver.getSolution().col_value)
@@ -119,6 +144,6 @@ def _solved(model: Model, cost: np.ndarray, gap: float, end: float) -> Found | N
             best = replace(best, bound_usd=max(best.bound_usd, bound))
             if best.gap <= gap or best.cost_usd - best.bound_usd <= close:
                 break
-        if not short.added or monotonic() > end:
+        if not short.added or clock.over():
             break
     return best

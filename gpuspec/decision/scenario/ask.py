@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
+from gpuspec.base.ask import Names
 from gpuspec.base.errors import InputError
 from gpuspec.decision.scenario.line import Line, question_of, values_of
 from gpuspec.decision.scenario.reading import changed, scenario
@@ -18,7 +19,7 @@ NOTHING = "name a scenario or a file, or say what is wanted: --model 70B --users
 class DecisionQuestion(Line, Spoken):
     """What to buy or rent for this scenario."""
 
-    scenario: str | None = Field(
+    scenario: Annotated[str | None, Names("scenarios")] = Field(
         "article-b",
         description="A name (article-a, article-b, article-c, small-team, a100-owner) or the path "
         "of a YAML or JSON file; what is None below is as it says; None: of what is stated below",

@@ -1,9 +1,8 @@
-"""The questions and quotes that the parts of a scenario ask with."""
+"""The questions that the parts of a scenario ask with."""
 
 from collections.abc import Sequence
 
-from gpuspec.decision.scenario.records import Images, Inference, Prices, Training
-from gpuspec.topics.cost.prices.quotes import Quote, quote_of, read_quotes
+from gpuspec.decision.scenario.records import Images, Inference, Training
 from gpuspec.topics.serving.ask import ImagesQuestion, Load, ServingQuestion
 from gpuspec.topics.training.ask import Job, TrainingQuestion
 
@@ -31,13 +30,3 @@ def job_question(
     """Return the question that a training job of a scenario asks."""
     run = {name: getattr(job, name) for name in Job.model_fields}
     return TrainingQuestion.ask(gpus=gpus, counts=[count], precision=compute, **run)
-
-
-def scenario_quotes(prices: Prices) -> list[Quote]:
-    """Return the quotes of a scenario: those of its file, then those it states itself."""
-    quotes, stated = read_quotes(prices.file), prices.quotes
-    if isinstance(stated, str):
-        quotes += read_quotes(stated)
-    else:
-        quotes += [quote_of(q, f"prices.quotes[{i}]") for i, q in enumerate(stated)]
-    return quotes

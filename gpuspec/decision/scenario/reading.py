@@ -93,11 +93,15 @@ def _changed(content: object, steps: list[str], value: object, path: str) -> obj
     return {**inner, first: _changed(inner.get(first), rest, value, path)}
 
 
+def scenario_path(given: str | Path) -> Path:
+    """Return the file of a shipped name, or that of a path."""
+    shipped = str(given) in scenario_names()
+    return SHIPPED / f"{given}.yaml" if shipped else files.path_of("scenario", given)
+
+
 def _content(given: str | Path) -> tuple[dict[str, object], Path]:
-    text, path = str(given), files.path_of("scenario", given)
-    if text in scenario_names():
-        path = SHIPPED / f"{text}.yaml"
-    elif path.suffix.lower() not in SUFFIXES and not path.exists():
+    text, path = str(given), scenario_path(given)
+    if path.suffix.lower() not in SUFFIXES and not path.exists():
         raise UnknownNameError("scenario", text, scenario_names())
     content = read_document("scenario", path, files.MOST_SCENARIO_BYTES)
     if not isinstance(content, dict):

@@ -15,7 +15,8 @@ from gpuspec.catalog.load_profiles import HOURS, hours_of_day, load_profile
 from gpuspec.catalog.models import doubts_of
 from gpuspec.formulas.images import check_fused
 from gpuspec.topics.cost.prices.ask import Drift
-from gpuspec.topics.cost.prices.quotes import MODES, Mode
+from gpuspec.topics.cost.prices.drift import drift_year
+from gpuspec.topics.cost.prices.quotes import MODES, Mode, Quote, quote_of, read_quotes
 from gpuspec.topics.serving.ask import Load
 from gpuspec.topics.training.ask import Job
 
@@ -154,6 +155,19 @@ class Prices(Ask):
     cny_per_usd: Annotated[fields.ExchangeRate, Was("usd_cny", "fx")] = Field(
         7.1, description="Exchange rate"
     )
+
+    @property
+    def drift_year(self) -> float:
+        """The change of prices in a year, as a share."""
+        return drift_year(self.drift)
+
+    @property
+    def own(self) -> list[Quote]:
+        """The quotes: those of the file, then those that are stated."""
+        found, stated = read_quotes(self.file), self.quotes
+        if isinstance(stated, str):
+            return found + read_quotes(stated)
+        return found + [quote_of(q, f"prices.quotes[{i}]") for i, q in enumerate(stated)]
 
     @property
     def per_usd(self) -> float:

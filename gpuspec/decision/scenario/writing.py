@@ -5,12 +5,15 @@ from pathlib import Path
 from typing import Any
 
 from gpuspec.base import files
+from gpuspec.base.comments import with_comments
 from gpuspec.base.errors import InputError
-from gpuspec.decision.scenario.reading import SUFFIXES
+from gpuspec.decision.scenario.reading import SUFFIXES, scenario_path
 from gpuspec.decision.scenario.records import Scenario
 
 HEAD = "# gpuspec plan {name} answers this; docs/decision.md has every field.\n"
 ASSUMED = "# Nobody stated these: they were taken, and page 1 names them.\n"
+OURS = (HEAD.split("{")[0], ASSUMED.rstrip())
+"""How the comments begin that are written here."""
 _BESIDE = ("table", "lengths")
 
 
@@ -30,7 +33,7 @@ def scenario_text(s: Scenario, path: Path) -> str:
 
 
 def save(s: Scenario, given: str, source: str | None = None) -> Path:
-    """Write a scenario to a file that is not the one it was read from.
+    """Write a scenario to a file that is not the one it was read from, with its comments.
 
     Raises
     ------
@@ -41,9 +44,13 @@ def save(s: Scenario, given: str, source: str | None = None) -> Path:
     if path.suffix.lower() not in SUFFIXES[:2]:
         raise InputError("save", given, "give the name of a file that ends in .yaml")
     if source and path.exists() and Path(source).exists() and path.samefile(source):
-        raise InputError("save", given, "it is the file that was read; its comments would be lost")
+        raise InputError("save", given, "it is the file that was read; name another")
     files.check_writable("save", path)
-    files.write_atomically(path, scenario_text(s, path).encode())
+    text = scenario_text(s, path)
+    if source and (read := scenario_path(source)).suffix.lower() != ".json":
+        said = files.read_text("scenario", read, files.MOST_SCENARIO_BYTES)
+        text = with_comments(text, said, OURS)
+    files.write_atomically(path, text.encode())
     return path
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from gpuspec.base.ask import Range
+from gpuspec.base.ask import Names, Range
 from gpuspec.base.errors import InputError
 from gpuspec.base.units import NODE_GPUS
 from gpuspec.catalog.fields import Kilowatts
@@ -23,7 +23,7 @@ ORDERED_GPU = "a100-sxm-80"
 class UpgradeQuestion(Line, Spoken):
     """What to add to a fleet, and when."""
 
-    scenario: str | Scenario | None = Field(
+    scenario: Annotated[str | Scenario | None, Names("scenarios")] = Field(
         "a100-owner",
         description="A shipped scenario, or the path of a YAML or JSON file with owned GPUs and "
         "workloads; what is None below is as it says; None: of what is stated below",
@@ -48,7 +48,7 @@ class UpgradeQuestion(Line, Spoken):
         round(ROUND / QUARTER), description="Between rounds of ordering and of signing contracts"
     )
     time_limit_s: Annotated[float, Range(0, 3600, "s", above=True)] = Field(
-        TIME_LIMIT_S, description="Time that the solver may take for one programme"
+        TIME_LIMIT_S, description="Processor time that the solver may take for one programme"
     )
     gap: Annotated[float, Range(0, 1, above=True, below=True)] = Field(
         0.005, description="Share of the cost at which the solver stops"

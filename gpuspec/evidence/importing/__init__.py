@@ -173,7 +173,7 @@ def imported(paths: Sequence[str], given: Mapping[str, str]) -> list[Imported]:
         raise InputError("file", ", ".join(paths), valid)
     known = set[str]().union(*map(known_columns, kinds))
     if unknown := sorted(given.keys() - known):
-        raise UnknownNameError("--set", unknown[0], sorted(known))
+        raise UnknownNameError("--param", unknown[0], sorted(known))
     for name in (*SIZES, "n_gpus"):
         if name in given and not number(given[name]) < np.inf:
             raise InputError(name, given[name], "give a whole number of at least 1")

@@ -1,6 +1,7 @@
 """Requests that arrive at random: what most users see, and what the unlucky ones see."""
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -122,13 +123,18 @@ def _one(
 
 def arrival_times(rate: float, count: int) -> Floats:
     """Return when `count` requests arrive at random at a mean rate; the same draws at every one."""
-    return np.asarray(np.cumsum(np.random.default_rng(0).exponential(1.0, count)) / rate)
+    return np.asarray(_gaps(count) / rate)
+
+
+@lru_cache(8)
+def _gaps(count: int) -> Floats:
+    """Return when requests arrive that come once a second on average."""
+    return np.asarray(np.cumsum(np.random.default_rng(0).exponential(1.0, count)))
 
 
 def varied_lengths(step: Iterations, count: int) -> tuple[Floats, Floats]:
     """Return the tokens of each answer and prompt: lognormal, with the asked means."""
-    draws = np.random.default_rng(1).standard_normal((2, count))
-    found = []
+    draws, found = _normals(count), []
     for mean, spread, normal in (
         (step.osl, step.client.osl_spread, draws[0]),
         (step.new, step.client.isl_spread, draws[1]),
@@ -136,6 +142,11 @@ def varied_lengths(step: Iterations, count: int) -> tuple[Floats, Floats]:
         drawn = lognormal(mean, spread, normal)
         found.append(np.maximum(drawn * mean / drawn.mean(), 1.0))
     return found[0], found[1]
+
+
+@lru_cache(8)
+def _normals(count: int) -> Floats:
+    return np.random.default_rng(1).standard_normal((2, count))
 
 
 def percentiles(
@@ -147,8 +158,9 @@ def percentiles(
     figures["in_flight"] = done * float(np.mean(ttft + tpot * (written - 1)))
     for name, seconds in (("ttft", ttft), ("tpot", tpot)):
         figures[f"{name}_mean_s"] = float(seconds.mean())
-        for percent in PERCENTILES:
-            figures[f"{name}_p{percent}_s"] = float(np.quantile(seconds, percent / 100))
+        those = np.quantile(seconds, [percent / 100 for percent in PERCENTILES])
+        for percent, value in zip(PERCENTILES, those.tolist(), strict=True):
+            figures[f"{name}_p{percent}_s"] = value
     return figures
 
 

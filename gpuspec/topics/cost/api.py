@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from gpuspec.base.ask import Range
+from gpuspec.base.ask import Range, Was
 from gpuspec.base.days import run_date
 from gpuspec.base.errors import InputError
 from gpuspec.base.lazy import pd
@@ -32,7 +32,7 @@ class ApiQuestion(EstimateQuestion):
     hours_per_month: Annotated[float, Range(0, 744, "hours", above=True)] = Field(
         HOURS_MONTH, description="Hours of a month in which the service is up"
     )
-    price: TokenPriceQuote | None = Field(
+    api_price: Annotated[TokenPriceQuote | None, Was("price")] = Field(
         None,
         description="A price of your own a million tokens, which goes first: 0.20/0.60 of prompts "
         "and answers, or input=0.20,cached=0.05,output=0.60,provider=...,currency=CNY",
@@ -140,9 +140,8 @@ def api_answer(question: ApiQuestion) -> dict[str, Any]:
             "concurrency", q.in_flight, "no GPU serves it, so that its rate is unknown"
         )
     count = requests_month(rate, q.peak_factor, q.hours_per_month)
-    offers = api_table(
-        q.network.id, q.prompt_tokens, q.osl, count, q.cached_share, q.price, q.day, q.cny_per_usd
-    )
+    load = (q.network.id, q.prompt_tokens, q.osl, count, q.cached_share)
+    offers = api_table(*load, q.api_price, q.day, q.cny_per_usd)
     most = own["carries"] / max(rate, 1e-12) * count
     own = own.drop(columns=["requests_s", "carries"]).assign(carries_requests_month=most)
     tokens = {"input": count * q.prompt_tokens, "output": count * q.osl}

@@ -365,7 +365,7 @@ def api_sentences(answer: Mapping[str, Any]) -> str:
     if not len(answer["offers"]):
         said.append(
             say(
-                "No API price of {model} is in the tables; --price takes your own.",
+                "No API price of {model} is in the tables; --api-price takes your own.",
                 model=answer["model"],
             )
         )

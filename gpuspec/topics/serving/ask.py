@@ -7,7 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from gpuspec.base.ask import BLANK, Blank, Range, Short, Was, typed
+from gpuspec.base.ask import BLANK, Blank, Names, Range, Short, Was, typed
 from gpuspec.base.errors import InputError
 from gpuspec.catalog import Gpu
 from gpuspec.catalog.fields import (
@@ -368,7 +368,7 @@ class EstimateQuestion(Separate, ServingQuestion):
 class ImagesQuestion(Compared):
     """How fast do GPUs generate images."""
 
-    image_model: str = Field(
+    image_model: Annotated[str, Names("image-models")] = Field(
         "SDXL",
         description="Diffusion model of the section on images: SDXL, FLUX.1-dev, FLUX.1-schnell",
     )

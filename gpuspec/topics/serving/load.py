@@ -43,8 +43,12 @@ BOUNDS = {
     "engine": "engine overhead",
 }
 """What a reader calls the part that takes most of a token step."""
-CELLS = 128
+CELLS, NEAR = 128, 0.98
 """Of the search for the largest request rate: within a percent of the rate that never ends."""
+OFTEN, RISING, SOON = 0.78, 0.025, 8
+"""Where it begins: the share of the cells that often keeps the limits, and how much the logarithm
+of how far they are taken rises there from cell to cell. Values after which it goes on by halving.
+"""
 
 
 Runs = Deployment | Disaggregated
@@ -165,24 +169,43 @@ def over_limits(q: Replicas, ttft_s: ArrayLike, tpot_s: ArrayLike) -> np.ndarray
 def largest_within(question: Replicas, replica: Runs) -> float:
     """Return the most requests a second of which 95 % keep the limits; 0 where none does.
 
-    It is the place of a fine grid that halving would find, sought by the line through the logarithm
-    of how far the limits are taken (the Illinois variant of the regula falsi).
+    It is the place of a fine grid that halving would find: up to `NEAR` of the rate that never
+    ends, or beyond.
     """
     seen, most = seen_of(question, replica), sustained(question, replica)
-    near = 0.98 * most
-    over = _log_over(question, seen(near))
-    start, step = (near, most - near) if over <= 0 else (0.0, near)
-    low, high, step = 0, CELLS, step / CELLS
-    below, above = (over, np.inf) if over <= 0 else (-np.inf, over)
+    near = NEAR * most
+    step, beyond = near / CELLS, (most - near) / CELLS
+    place = _last_within(lambda n: _log_over(question, seen(n * step)), CELLS)
+    if place < CELLS:
+        return float(place * step)
+    more = _last_within(lambda n: _log_over(question, seen(near + n * beyond)), CELLS - 1)
+    return float(near + more * beyond)
+
+
+def _last_within(over: Callable[[int], float], cells: int) -> int:
+    """Return the last place from 1 to `cells` at which `over`, which grows, is at most 0; or 0.
+
+    The next one that is tried lies where the line through the two values nearest to 0 meets it, or
+    halfway where none is finite or many were tried.
+    """
+    low, high, place = 0, cells + 1, round(OFTEN * cells)
+    known: dict[float, int] = {}
     while high - low > 1:
-        share = below / (below - above) if np.isfinite([below, above]).all() else 0.5
-        place = min(max(low + round(share * (high - low)), low + 1), high - 1)
-        over = _log_over(question, seen(start + place * step))
-        if over <= 0:
-            low, below, above = place, over, above / 2
+        value = over(place)
+        low, high = (place, high) if value <= 0 else (low, place)
+        if np.isfinite(value):
+            known[value] = place
+        nearest = [(known[one], one) for one in sorted(known, key=abs)[:2]]
+        if not nearest and value < 0:  # there is no limit
+            place = cells
+        elif not nearest or len(known) > SOON:
+            place = (low + high) // 2
         else:
-            high, above, below = place, over, below / 2
-    return float(start + low * step)
+            (first, at), (second, then) = nearest[0], nearest[-1]
+            rising = (then - at) / (second - first) if second != first else RISING
+            place = int(first - at / (rising if rising > 0 else RISING))
+        place = min(max(place, low + 1), high - 1)
+    return low
 
 
 def _log_over(q: Replicas, seen: Mapping[str, ArrayLike]) -> float:

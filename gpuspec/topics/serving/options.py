@@ -217,3 +217,8 @@ def best_options(table: pd.DataFrame) -> pd.DataFrame:
             ranked = group.sort_values(["within", "most", "replica_gpus"], ascending=False)
         rows.append(ranked.iloc[0])
     return pd.DataFrame(rows).reset_index(drop=True)
+
+
+def fewest(best: pd.DataFrame) -> pd.DataFrame:
+    """Return the row of `best_options` whose GPUs are the fewest; empty where none serves."""
+    return best[best["works"]].sort_values("gpus", kind="stable").iloc[:1]

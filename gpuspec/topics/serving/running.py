@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from gpuspec.base.lazy import pd
 from gpuspec.base.units import NODE_GPUS
 from gpuspec.catalog.arguments import filled
 from gpuspec.catalog.models.formats import weight_format
@@ -26,9 +27,10 @@ from gpuspec.topics.commands import (
     yaml_text,
 )
 from gpuspec.topics.serving.ask import EstimateQuestion, ServingQuestion
+from gpuspec.topics.serving.options import fewest
 from gpuspec.views.words import counted
 
-OPTIONS = "options.yaml"
+OPTIONS, DATASET, REPORT, OFFLINE = "options.yaml", "dataset.json", "report.json", "offline.csv"
 RARE = 3.09
 """Standard deviations of the logarithm below which 99.9 % of lognormal lengths lie."""
 WAVES = 10
@@ -46,6 +48,8 @@ class Programs(NamedTuple):
     bench: str
     called: str
     options: str = ""
+    offline: tuple[str, ...] = ()
+    """Its benchmark without a server, and what writes the requests of it."""
 
 
 ENGINES = {
@@ -58,6 +62,7 @@ ENGINES = {
         "python -m tensorrt_llm.serve.scripts.benchmark_serving",
         "TensorRT-LLM",
         "trtllm-serve options",
+        ("trtllm-bench", "prepare-dataset", "token-norm-dist"),
     ),
 }
 FIGURES = {
@@ -99,10 +104,14 @@ def service_run(q: ServingQuestion, row: Mapping[str, Any], load: float, copies:
         if options.keys:
             text = file_command(OPTIONS, yaml_text(options.keys))
             commands.append(Command("Options", text, f"{told.called}, {options.version}"))
+            settings["options_file"] = OPTIONS
+            found = filled(told.serve, settings)
     line = f"{told.serve} {shell(*found.words)}"
     version = f"{told.called} {found.version}"
     commands.append(Command("Start a replica", line, version))
     commands += _benchmark(q, told, replica, settings["model"], form, load)
+    if told.offline and not q.arriving and settings["nodes"] == 1 and "apart" not in settings:
+        commands += _without_server(q, told, replica, settings, form, load)
     return Run(of, tuple(commands), (*cannot, *_notes(q, replica, settings)))
 
 
@@ -121,6 +130,16 @@ def estimate_runs(q: EstimateQuestion, rows: Sequence[Mapping[str, Any]]) -> lis
             apart["split"] = f"{reads}, {q.decode_gpus or row['tp']} write in TP {row['tp']}"
         found.append(service_run(q, {**row, **apart}, load, row["replicas"]))
     return found
+
+
+def best_run(q: ServingQuestion, best: pd.DataFrame) -> Run | None:
+    """Return how the fewest GPUs of `best_options` are run; None where none serves the load."""
+    chosen = fewest(best)
+    if chosen.empty:
+        return None
+    row: dict[Any, Any] = chosen.iloc[0].to_dict()
+    load = (q.arriving or float(q.in_flight)) / row["replicas"]
+    return service_run(q, row | {"weights": row["weight"]}, load, row["replicas"])
 
 
 def _settings(q: ServingQuestion, replica: Deployment, form: str) -> dict[str, object]:
@@ -150,7 +169,6 @@ def _settings(q: ServingQuestion, replica: Deployment, form: str) -> dict[str, o
         "quantize": _quantized(q, form),
         "context": longest(q),
         "memory_share": limits.memory_share,
-        "options_file": OPTIONS,
         "nodes": nodes,
         "nodes_of_group": group_nodes,
     }
@@ -186,14 +204,7 @@ def _benchmark(
     q: ServingQuestion, told: Programs, replica: Deployment, model: object, form: str, load: float
 ) -> list[Command]:
     """Return the benchmark of one replica at its share of the load, and what is made of it."""
-    rate = bool(q.arriving)
-    requests = load * (RATE_S if rate else WAVES)
-    asked: dict[str, object] = {
-        "isl": q.isl,
-        "osl": q.osl,
-        "requests": int(min(max(math.ceil(requests), FEWEST), MOST)),
-        "request_rate" if rate else "concurrency": float(f"{load:.4g}") if rate else round(load),
-    }
+    asked = _asked(q, load)
     own: dict[str, object] = {"model": model, "backend": "sglang", "dataset": "random"}
     own |= {"random_ids": True, "ignore_eos": True, "save": True, "file": RESULT}
     found = filled(told.bench, {**own, **asked, "range_ratio": 1})
@@ -209,6 +220,52 @@ def _benchmark(
         Command("Measure it at its share of the load, from another shell", line, version),
         compared(measured, "inference", FIGURES),
     ]
+
+
+def _asked(q: ServingQuestion, load: float) -> dict[str, object]:
+    """Return what a benchmark sends: lengths, and a replica's share of the load."""
+    rate = bool(q.arriving)
+    requests = load * (RATE_S if rate else WAVES)
+    return {
+        "isl": q.isl,
+        "osl": q.osl,
+        "requests": int(min(max(math.ceil(requests), FEWEST), MOST)),
+        "request_rate" if rate else "concurrency": float(f"{load:.4g}") if rate else round(load),
+    }
+
+
+def _without_server(
+    q: ServingQuestion,
+    told: Programs,
+    replica: Deployment,
+    settings: Mapping[str, object],
+    form: str,
+    load: float,
+) -> list[Command]:
+    """Return the engine's own benchmark of the same replica and load, which needs no server."""
+    name = checkpoint(q.model, q.network)
+    given: dict[str, object] = {**settings, **_asked(q, load), "model": name, "file": REPORT}
+    given |= {"dataset": DATASET, "spread": 0, "answer_spread": 0, "streaming": True}
+    if settings["model"] != name or q.model.lower().endswith(".json"):
+        given["folder"] = settings["model"]
+    purposes = (
+        (told.offline, "Or without a server: write the requests"),
+        ((told.offline[0], "throughput"), "Stop the server, then measure them"),
+    )
+    commands = []
+    for chain, purpose in purposes:
+        words: list[object] = []
+        for i, word in enumerate(chain, 1):
+            found = filled(" ".join(chain[:i]), given)
+            words += [word, *found.words]
+        commands.append(Command(purpose, shell(*words), f"{told.called} {found.version}"))
+    fills: list[object] = ["--model", q.model, "--gpu", replica.layout.gpu.id]
+    fills += [] if form == "stored" else ["--set", f"weight_precision={form}"]
+    groups = replica.layout.attention_dp  # which the report does not name
+    fills += ["--set", f"attention_dp={groups}"] if groups > 1 else []
+    line = shell("gpuspec", "import", REPORT, "-o", OFFLINE, *fills)
+    line += " && " + shell("gpuspec", "validate", OFFLINE, "--kind", "inference")
+    return [*commands, Command("Hold what it reported against the estimate", line)]
 
 
 def _notes(q: ServingQuestion, replica: Deployment, settings: Mapping[str, object]) -> list[str]:

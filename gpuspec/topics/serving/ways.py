@@ -44,6 +44,8 @@ HEADROOM = 0.85
 """Share of its throughput at which an image service is run, so that queues stay short."""
 MOST_KEPT = 2048
 """Replicas whose times are kept for questions with other limits, GPUs or formats."""
+MOST_RATES = 2**15
+"""Replicas whose rates are kept: a number each."""
 LADDER = np.geomspace(0.1, 10, 9)
 """Loads over the largest one of a replica whose work is proportional to its speed."""
 
@@ -209,7 +211,7 @@ def _rate_within(of: tuple[ServingQuestion, tuple[Any, ...]]) -> float:
 
 
 _loaded_replicas = Kept(_loaded_replica, MOST_KEPT)
-_rates_within = Kept(_rate_within, MOST_KEPT)
+_rates_within = Kept(_rate_within, MOST_RATES)
 
 
 def rate_curves(q: ServingQuestion, replicas: Sequence[Deployment]) -> list[Row]:

@@ -13,6 +13,8 @@ from gpuspec.formulas.serving.lengths import share_longer
 from gpuspec.formulas.splits import Split
 from gpuspec.topics.serving import ServingQuestion
 from gpuspec.topics.serving.ask import Load, Replicas
+from gpuspec.topics.serving.options import fewest
+from gpuspec.topics.words_running import started
 from gpuspec.views.language import say
 from gpuspec.views.words import counted, grounds_sentence, listed, rows
 
@@ -54,7 +56,7 @@ def answer_sentences(question: ServingQuestion, best: pd.DataFrame) -> str:
     q, works = question, best[best["works"]]
     if works.empty:
         return f"{option_finding(q, best)}. {why_not(best)}"
-    first = works.sort_values("gpus", kind="stable").iloc[0]
+    first = fewest(best).iloc[0]
     format_ = format_title(str(first["weight"]))
     copies = (
         say("one replica")
@@ -135,6 +137,16 @@ def why_not(best: pd.DataFrame) -> str:
         for r in rows(best)
         if not r.works
     )
+
+
+def run_sentence(question: ServingQuestion, best: pd.DataFrame) -> str:
+    """Say which replica the commands start; of a load that no GPU serves, why."""
+    chosen = fewest(best)
+    if chosen.empty:
+        return why_not(best)
+    row = chosen.iloc[0]
+    size, copies = int(row["replica_gpus"]), round(row["replicas"])
+    return started(question.network.name, size, row["gpu"], _split(row), copies)
 
 
 def _times(q: ServingQuestion, row: pd.Series) -> str:

@@ -9,6 +9,7 @@ import pandas as pd
 from gpuspec.formulas.training import parallel_sizes
 from gpuspec.topics.training import TrainingQuestion
 from gpuspec.topics.training.layouts import beside_sizes
+from gpuspec.topics.words_running import started
 from gpuspec.views.columns import amount
 from gpuspec.views.language import say
 from gpuspec.views.words import (
@@ -105,6 +106,14 @@ def runs_ground(answer: pd.DataFrame) -> str:
     """Say what is known of settings like those of the runs that work."""
     working = [r for r in rows(answer) if r.works]
     return grounds_sentence({r.gpu: (r.ground["level"], r.ground["reasons"]) for r in working})
+
+
+def run_sentence(question: TrainingQuestion, row: Mapping[Any, Any]) -> str:
+    """Say which job the commands start; of one that does not work, why."""
+    split = ", ".join(parallel_sizes(row)) or say("one GPU")
+    if not row["works"]:
+        return say("{gpu} does not: {reason} ({r}).", gpu=row["gpu"], reason=row["reason"], r=split)
+    return started(question.network.name, int(row["gpus"]), row["gpu"], split)
 
 
 def _energy(kwh: float) -> str:

@@ -12,6 +12,7 @@ from gpuspec.base.days import run_date
 from gpuspec.base.errors import InputError, renamed
 from gpuspec.catalog.fields import Currency, Day, ExchangeRate, Names
 from gpuspec.topics.cost.prices.drift import DRIFTS, drift_year
+from gpuspec.topics.cost.prices.quotes import Quote, read_quotes
 from gpuspec.topics.cost.prices.records import Operating, operating
 from gpuspec.topics.shared import Compared
 
@@ -76,6 +77,16 @@ class Priced(Compared):
     def day(self) -> date:
         """`today`, or the day of the run."""
         return self.today or run_date()
+
+    @property
+    def drift_year(self) -> float:
+        """The change of rents in a year, as a share."""
+        return drift_year(self.drift)
+
+    @property
+    def own(self) -> list[Quote]:
+        """The quotes that the question states."""
+        return read_quotes(self.quotes)
 
     @cached_property
     def assumptions(self) -> Operating:

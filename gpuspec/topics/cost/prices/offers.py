@@ -1,6 +1,7 @@
 """Offers: every way to get a GPU for an hour, one row each, from tables and quotes."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -8,50 +9,58 @@ import pandas as pd
 from gpuspec.base.units import HOURS_MONTH, NODE_GPUS, Floats
 from gpuspec.catalog import gpu
 from gpuspec.formulas import cost
-from gpuspec.topics.cost.prices.age import age_days, grades, is_stale
+from gpuspec.topics.cost.prices.age import carry
 from gpuspec.topics.cost.prices.ask import Priced
-from gpuspec.topics.cost.prices.carry import carry
-from gpuspec.topics.cost.prices.drift import drift_year
-from gpuspec.topics.cost.prices.quotes import MODES, Mode, Quote, read_quotes
+from gpuspec.topics.cost.prices.quotes import HOURLY, MODES, Mode, Quote
 from gpuspec.topics.cost.prices.records import Operating, power_w_gpu, rated_w_gpu
-from gpuspec.topics.cost.prices.sources import source_rows
-from gpuspec.topics.cost.prices.terms import HOURLY, with_terms
+from gpuspec.topics.cost.prices.sources import NOBODY, source_rows
 
 TERM_MONTHS = {"reserved-1yr": 12, "reserved-3yr": 36}
 ENDS = {"low": "_low", "central": "", "high": "_high"}
 MONEY = [f"{name}{end}" for name in ("hour_usd", "capital_usd_gpu") for end in ENDS.values()]
+OWNED: dict[str, Any] = {
+    "mode": "owned",
+    "provider": "owned already",
+    "source": "yours",
+    "stale": False,
+}
+OWNED |= {f"capital_usd_gpu{end}": 0.0 for end in ENDS.values()}
+OWNED |= {"residual_share": 0.0, "gpus_per_node": 1, "step": 1.0, "minimum": 1.0}
+"""What sets a GPU that is there apart from one that is bought."""
 MONEY += ["fixed_month_usd_gpu", "energy_hour_usd", "idle_hour_usd", "licence_month_usd_gpu"]
 
 
 def offers(
-    question: Priced, modes: Sequence[Mode] = MODES, quotes: Sequence[Quote] | None = None
+    question: Priced,
+    modes: Sequence[Mode] = MODES,
+    quotes: Sequence[Quote] | None = None,
+    owned: Sequence[str] = (),
+    local: bool = False,
 ) -> pd.DataFrame:
     """Return one row an offer; the package's docstring says what the columns are.
 
     Which ways to get a GPU exist follows from the tables and the quotes: those that the question
-    names, unless others are given.
+    names, unless others are given. Of the GPUs in `owned` there is one more, in the mode ``owned``:
+    no capital, only what keeping one costs. With `local`, offers of a GPU and mode are those of the
+    question's regions, and usual ones of the world where the regions have none.
 
     Raises
     ------
     InputError, UnknownNameError
         Names the field, the value and what is valid.
     """
-    stated = read_quotes(question.quotes) if quotes is None else quotes
-    frame = source_rows(question, modes, stated)
-    quoted_today = frame["quoted"].astype(bool) & (frame["as_of"] == "")
-    frame["age_days"] = age_days(frame["as_of"], question.day)
-    frame["age_days"] = frame["age_days"].where(~quoted_today, 0.0)
-    frame["stale"] = is_stale(frame["mode"], frame["age_days"])
-    frame = carry(frame, question.day, question.assumptions.contract_shares)
-    frame = with_terms(_priced(frame, question))
-    frame["grade"] = grades(frame)
+    stated = question.own if quotes is None else quotes
+    rows = source_rows(question, modes, stated, owned, local)
+    carried = carry(rows, question.day, question.assumptions.contract_shares)
+    frame = _priced(carried, question)
     if question.currency == "CNY":
         frame[MONEY] *= question.cny_per_usd
     frame["currency"] = question.currency
     order = {name: i for i, name in enumerate([*question.gpus, *modes])}
-    return frame.drop(columns=list(ENDS)).sort_values(
+    frame = frame.drop(columns=list(ENDS)).sort_values(
         ["gpu", "mode"], key=lambda s: s.map(order), kind="stable", ignore_index=True
     )
+    return _with_owned(frame, owned) if owned else frame
 
 
 def unpriced(
@@ -72,12 +81,21 @@ def unpriced(
     return [(name, lacking) for name, lacking in missing if lacking]
 
 
+def _with_owned(frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """Return offers with a row for each kind of GPU that is owned: that of buying one, without its
+    capital.
+    """
+    own = frame[(frame["mode"] == "own") & frame["gpu"].isin(names)].drop_duplicates("gpu")
+    held = own.assign(**OWNED) if len(own) else own
+    return pd.concat([frame[frame["provider"] != NOBODY], held], ignore_index=True)
+
+
 def _priced(frame: pd.DataFrame, question: Priced) -> pd.DataFrame:
     """Turn low, central and high into rents or capital, and add what owning costs besides."""
     values, months = question.assumptions, question.horizon_months
     own = (frame["mode"] == "own").to_numpy()
     term = frame["mode"].map(TERM_MONTHS).fillna(0).to_numpy(float)
-    factor = cost.drift_factor(drift_year(question.drift), months, term)
+    factor = cost.drift_factor(question.drift_year, months, term)
     devices = {name: gpu(name) for name in frame["gpu"].unique()}
     power = frame["gpu"].map({n: power_w_gpu(d, values) for n, d in devices.items()})
     rated = frame["gpu"].map({n: rated_w_gpu(d) for n, d in devices.items()})

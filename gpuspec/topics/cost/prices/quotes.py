@@ -13,13 +13,14 @@ from gpuspec.base.files import MOST_SCENARIO_BYTES, check_text, read_text
 from gpuspec.base.rows import plain_cell, sure_rows
 from gpuspec.base.units import NODE_GPUS
 from gpuspec.catalog.fields import Currency, Day, GpuName
-from gpuspec.topics.cost.prices.terms import HOURLY
 
 RentMode = Literal["on-demand", "reserved-1yr", "reserved-3yr", "spot"]
 Mode = Literal[RentMode, "own"]
 """How a GPU is paid for."""
 RENT_MODES: tuple[RentMode, ...] = get_args(RentMode)
 MODES: tuple[Mode, ...] = get_args(Mode)
+HOURLY: tuple[RentMode, ...] = ("on-demand", "spot")
+"""Modes that are paid by the hour, without a term."""
 MOST_QUOTES = 5000
 EXAMPLE = "h100-sxm-80:on-demand=2.10,h200-sxm-141:own-server=300000"
 

@@ -1,32 +1,48 @@
-"""Rows of offers from each source of prices: defaults, named providers, quotes."""
+"""Rows of offers with their terms from each source of prices: defaults, named providers, quotes."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 import numpy as np
 import pandas as pd
 
 from gpuspec.base.errors import InputError, UnknownNameError
+from gpuspec.base.units import Floats
 from gpuspec.catalog import load_table
-from gpuspec.catalog.regions import places_of
-from gpuspec.topics.cost.prices.age import age_days
+from gpuspec.catalog.regions import places_of, usual
 from gpuspec.topics.cost.prices.ask import Priced
-from gpuspec.topics.cost.prices.quotes import Quote
+from gpuspec.topics.cost.prices.market import HYPERSCALER
+from gpuspec.topics.cost.prices.quotes import HOURLY, Quote
 from gpuspec.topics.cost.prices.records import BANDS, CHINA
-from gpuspec.topics.cost.prices.terms import STATED, node_steps
 
 NEWEST_DAYS = 365
 """Age from which a row of a named provider is no offer any more."""
 GENERIC = {"specialist": "specialist clouds", "hyperscaler": "hyperscaler list"}
 HYPERSCALERS = "hyperscalers"
+STATED = ["minimum", "lead_months", "after_term"]
+"""What ``data/prices_terms.csv`` says, and a quote may."""
 COLUMNS = ["gpu", "mode", "provider", "tier", "region", "gpus_per_node", *BANDS]
 COLUMNS += ["as_of", "confidence", "derived", "quoted", "source", "notes", "step", *STATED]
+NOBODY = "nobody"
+UNSOLD = {"mode": "own", "provider": NOBODY, "tier": "all-in", "region": "", "gpus_per_node": 8}
+UNSOLD |= {**dict.fromkeys(BANDS, 1e-9), "as_of": "", "confidence": "own", "derived": False}
+UNSOLD |= {"quoted": True, "source": "", "notes": "", "step": 8.0}
 RENAMED = {"gpu_id": "gpu", "gpus": "gpus_per_node", "sources": "source"}
 
 
-def source_rows(question: Priced, modes: Sequence[str], quotes: Sequence[Quote]) -> pd.DataFrame:
+def source_rows(
+    question: Priced,
+    modes: Sequence[str],
+    quotes: Sequence[Quote],
+    owned: Sequence[str] = (),
+    local: bool = False,
+) -> pd.DataFrame:
     """Return low, central and high of every price that counts, USD: columns `COLUMNS`.
 
-    A quote replaces every price of ours for its GPU and mode.
+    A quote replaces every price of ours for its GPU and mode. ``minimum``, ``lead_months`` and
+    ``after_term`` are a quote's own, else of the GPU, else of the mode. `owned` and `local`
+    are those of `offers`; a GPU that is owned and that nobody sells any more is `NOBODY`'s, at no
+    price: what it draws is known all the same.
     """
     own = _quote_rows(question, modes, quotes)
     quoted = set(zip(own["gpu"], own["mode"], strict=True))
@@ -34,7 +50,27 @@ def source_rows(question: Priced, modes: Sequence[str], quotes: Sequence[Quote])
     for found in (_default_rows(question, modes), _named_rows(question, modes)):
         pairs = zip(found["gpu"], found["mode"], strict=True)
         frames.append(found[[pair not in quoted for pair in pairs]])
-    return pd.concat([f for f in frames if len(f)] or frames[:1], ignore_index=True)
+    found = pd.concat([f for f in frames if len(f)] or frames[:1], ignore_index=True)
+    found = _local(found, question.regions) if local else found
+    sold = set(found.loc[found["mode"] == "own", "gpu"])
+    free = [UNSOLD | {"gpu": name} for name in owned if name not in sold]
+    return _with_terms(pd.concat([found, pd.DataFrame(free, columns=COLUMNS)]) if free else found)
+
+
+def _local(found: pd.DataFrame, regions: Sequence[str]) -> pd.DataFrame:
+    """Return offers of regions, and usual ones of the world where the regions have none."""
+    here = of_regions(found, regions)
+    pairs = set(zip(found.loc[here, "gpu"], found.loc[here, "mode"], strict=True))
+    priced = [pair in pairs for pair in zip(found["gpu"], found["mode"], strict=True)]
+    world = (found["region"] == "") & ~found["provider"].eq(GENERIC["hyperscaler"])
+    return found[here | (world & ~np.array(priced, bool))].reset_index(drop=True)
+
+
+def of_regions(found: pd.DataFrame, regions: Sequence[str]) -> np.ndarray:
+    """Return which offers are of these regions; a quote is, since its buyer asked there."""
+    here = found["region"].isin(places_of(regions)) | found["quoted"].astype(bool)
+    world = (found["region"] == "") & (found["provider"] != GENERIC["hyperscaler"])
+    return np.asarray(here | (world & usual(regions)), bool)
 
 
 def _per_usd(question: Priced, currency: pd.Series) -> np.ndarray:
@@ -61,7 +97,7 @@ def _default_rows(question: Priced, modes: Sequence[str]) -> pd.DataFrame:
     table = table.assign(
         provider=np.where(own, "purchase", table["tier"].map(GENERIC)),
         quoted=False,
-        step=node_steps(table),
+        step=_node_steps(table),
         **{band: price / rate / size for band, price in bands.items()},
     )
     return table.rename(columns=RENAMED).reindex(columns=COLUMNS)
@@ -86,8 +122,8 @@ def _named_rows(question: Priced, modes: Sequence[str]) -> pd.DataFrame:
     keep &= ("all" in names) | table["provider"].isin(names)
     if question.regions:
         keep &= table["region"].isin(places_of(question.regions))
-    keep &= age_days(table["as_of"], question.day) <= NEWEST_DAYS
-    keep &= table["as_of"] <= question.day.isoformat()
+    oldest = question.day - timedelta(days=NEWEST_DAYS)
+    keep &= table["as_of"].between(oldest.isoformat(), question.day.isoformat())
     table = _newest(table[keep])
     price = table["price_gpu_hour"] / _per_usd(question, table["currency"])
     notes = [
@@ -145,3 +181,35 @@ def _quote_rows(question: Priced, modes: Sequence[str], quotes: Sequence[Quote])
             }
         )
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _with_terms(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return rows with `STATED` filled in; ``minimum`` is a whole number of steps, at least one."""
+    table = load_table("prices-terms")
+    places = zip(table["mode"], table["gpu_id"], strict=True)
+    known = dict(zip(places, table[STATED].to_dict("records"), strict=True))
+    blank = {"minimum": np.nan, "lead_months": 0.0, "after_term": ""}
+    keys = zip(frame["mode"], frame["gpu"], strict=True)
+    said = [known.get((mode, gpu), known.get((mode, ""), blank)) for mode, gpu in keys]
+    terms = pd.DataFrame(said, columns=STATED, index=frame.index)
+    step = frame["step"].to_numpy(float)
+    least = frame["minimum"].astype(float).fillna(terms["minimum"].astype(float)).to_numpy()
+    return frame.assign(
+        minimum=np.maximum(np.ceil(np.nan_to_num(least) / step), 1) * step,
+        lead_months=frame["lead_months"].astype(float).fillna(terms["lead_months"]),
+        after_term=frame["after_term"].astype(object).fillna(terms["after_term"]),
+    )
+
+
+def _node_steps(table: pd.DataFrame) -> Floats:
+    """Return how many GPUs the rows of the defaults sell together.
+
+    By the hour one, where some rental row of the GPU, the mode and the kind of seller offers
+    single GPUs; else, and for contracts and purchases, the node of the row.
+    """
+    rows = load_table("prices-rental")
+    rows = rows[rows["used"] & (rows["gpus_per_node"] == 1) & rows["mode"].isin(HOURLY)]
+    single = set(zip(rows["gpu_id"], rows["mode"], rows["tier"] == HYPERSCALER, strict=True))
+    mine = zip(table["gpu_id"], table["mode"], table["tier"] == HYPERSCALER, strict=True)
+    alone = np.array([key in single for key in mine], bool)
+    return np.asarray(np.where(alone, 1.0, table["gpus"].to_numpy(float)))
