@@ -8,6 +8,7 @@ same programme as a plan over quarters.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -29,17 +30,17 @@ class Calendar:
     rounds: np.ndarray
     """(E,) segments at whose start one decides; the first is 0."""
 
-    @property
+    @cached_property
     def months(self) -> np.ndarray:
         """Return (Q,) the months of each segment."""
         return np.diff(self.edges)
 
-    @property
+    @cached_property
     def starts(self) -> np.ndarray:
         """Return (E,) the month of each round."""
         return self.edges[self.rounds]
 
-    @property
+    @cached_property
     def round_of(self) -> np.ndarray:
         """Return (Q,) the round that a segment belongs to."""
         return np.searchsorted(self.rounds, np.arange(len(self.months)), side="right") - 1

@@ -113,7 +113,9 @@ class Options:
         w, fast = scenario.workloads[self.place], scenario.objective == "time"
         rows = records(self.table)
         needs = [_need(w, row, self.ways, self.sizes, draws, fast) for row in rows]
-        return replace(self, needs=needs)
+        found = replace(self, needs=needs)
+        vars(found)["cells"] = self.cells  # of the same table
+        return found
 
     def with_parts(
         self, scenario: Scenario, draws: Draws, parts: Sequence[dict[str, Any]]
