@@ -11,8 +11,9 @@ _CHINESE = re.compile(f"[{_HAN}]")
 CODE = re.compile(r"(```.*?```|`[^`]*`)", re.DOTALL)
 """Blocks and spans of code."""
 _AFTER = re.compile(rf"(?<=[{_HAN}）”])([,;:.?!])(?: +|$|(?=[{_HAN}）*]))")
-_BEFORE = re.compile(rf"(?<=[\w%)\]*])([,;:.?!]) +(?=\**[{_HAN}（“])")
-_ENDS = re.compile(r"(?<=[\w%)\]*])([.;]) +|(?<=[\w%)\]*])([.])$")
+_NUMBER = r"(?<!\n\d)(?<!\n\d\d)"  # of an item of a list
+_BEFORE = re.compile(rf"(?<=[\w%)\]*]){_NUMBER}([,;:.?!]) +(?=\**[{_HAN}（“])")
+_ENDS = re.compile(rf"(?<=[\w%)\]*]){_NUMBER}([.;]) +|(?<=[\w%)\]*])([.])$")
 _ROUND = re.compile(rf" ?\(([^()\n]*[{_HAN}][^()\n]*)\) ?")
 _AROUND = re.compile(rf"(?<=[{_HAN}]) ?\(([^()\n]*)\) ?")
 _GAP = re.compile(r"(?<=[，。；：？！、（）“”]) +| +(?=[，。；：？！、（）“”])")

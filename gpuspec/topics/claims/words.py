@@ -16,14 +16,15 @@ from gpuspec.views.markdown import Markdown
 from gpuspec.views.words import listed
 from gpuspec.views.words import rows as rows_of
 
-_SAID = {TRUE: "true", WHEN: "true under a condition", MISLEADING: "misleading", FALSE: "false"}
+SAID = {TRUE: "true", WHEN: "true under a condition", MISLEADING: "misleading", FALSE: "false"}
+"""What each verdict is called in a sentence."""
 
 
 def audit_finding(findings: Sequence[Finding]) -> str:
     """Say how many claims got each verdict."""
     ids = _ids(findings)
     counts = [
-        say("{count} {verdict}", count=len(ids[word]), verdict=_SAID[word])
+        say("{count} {verdict}", count=len(ids[word]), verdict=SAID[word])
         for word in WORDS
         if word in ids
     ]
@@ -42,7 +43,7 @@ def audit_sentences(findings: Sequence[Finding]) -> str:
     """Name the claims of each verdict that a buyer should not act on."""
     ids, text = _ids(findings), Markdown("**{}:** {}.")
     said = [
-        text.format(say(_SAID[word].capitalize()), listed(ids[word]))
+        text.format(say(SAID[word].capitalize()), listed(ids[word]))
         for word in (FALSE, MISLEADING)
         if word in ids
     ]
