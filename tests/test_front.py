@@ -5,11 +5,14 @@ import re
 from pathlib import Path
 
 import nbformat
+import pandas as pd
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+from gpuspec.decision.plan.pictures import probability_bars
 from gpuspec.report import find, typeset
 from gpuspec.report.glossary import MOST, TERMS, glossary
+from gpuspec.views.display import figure
 from gpuspec.views.front import Step, grounds_line, stepped
 from gpuspec.views.language import speaking, translator
 
@@ -90,3 +93,11 @@ def test_the_answer_stands_before_the_question_and_the_contents_after(sample):
     assert places == sorted(places)
     assert page.count("How many does it take, and why?") == 1
     assert not re.search(r"<p>\s*</p>", page)
+
+
+@pytest.mark.parametrize("name", ["x" * 200, "a very long name of a work " * 7, "很长的名字" * 39])
+@pytest.mark.filterwarnings("error")
+def test_a_long_name_leaves_its_picture_whole(name):
+    table = pd.DataFrame({"gpu": ["h100-sxm-80"], "probability": [1.0]})
+    shown = figure(probability_bars([(name, table), ("b", table)], "title"), "caption", "alt")
+    assert "<svg" in shown.svg

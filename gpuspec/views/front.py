@@ -12,7 +12,7 @@ from gpuspec.base.days import run_date
 from gpuspec.views.display import note
 from gpuspec.views.language import say
 from gpuspec.views.markdown import Markdown
-from gpuspec.views.words import listed
+from gpuspec.views.words import listed, told
 
 QUOTES_DAYS, TRIAL_DAYS, SIGN_DAYS = 7, 14, 21
 """Days within which quotes are asked for, a trial is run, and the answer is signed or dropped: a
@@ -44,8 +44,9 @@ def answer(text: str, title: str = "", answered: bool = True) -> None:
 
 def next_page(rests: Iterable[str], steps: Iterable[Step], *more: Markdown) -> None:
     """Show what an answer rests on, the next steps, and what else ends page 1."""
-    found = [headed(say("What it rests on"), " ".join(filter(None, rests))), stepped(steps)]
-    note(Markdown("\n\n").join([*found, *more]), part="next")
+    said = told(" ".join(filter(None, rests)))
+    found = [headed(say("What it rests on"), said), stepped(steps), *more]
+    note(Markdown("\n\n").join(found), part="next")
 
 
 def headed(head: str, text: str) -> Markdown:
@@ -74,7 +75,7 @@ def grounds_line(levels: Mapping[str, str]) -> str:
     names: dict[str, list[str]] = {level: [] for level in _LEVELS}
     for name, level in levels.items():
         names[level].append(name)
-    told = {level: found for level, found in names.items() if found}
-    if len(told) == 1:
-        return say(_ALL[next(iter(told))])
-    return " ".join(say(_LEVELS[level], names=listed(found)) for level, found in told.items())
+    levels_of = {level: found for level, found in names.items() if found}
+    if len(levels_of) == 1:
+        return say(_ALL[next(iter(levels_of))])
+    return " ".join(say(_LEVELS[level], names=listed(found)) for level, found in levels_of.items())

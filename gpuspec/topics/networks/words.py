@@ -9,14 +9,6 @@ from gpuspec.views.language import say
 from gpuspec.views.words import grounds_sentence, listed
 
 
-def answer_sentences(
-    question: NetworksQuestion, inside: pd.DataFrame, between: pd.DataFrame
-) -> str:
-    """Say what links give in a node, what is left of it between nodes, and how well it is known."""
-    found = bandwidth_finding(question, inside), scale_finding(between)
-    return ". ".join([*found, links_ground(question, inside)])
-
-
 def bandwidth_finding(question: NetworksQuestion, table: pd.DataFrame) -> str:
     """Say what the largest message reaches over each way to join the GPUs."""
     said = [
