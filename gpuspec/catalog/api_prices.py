@@ -50,7 +50,7 @@ def token_quote(value: object) -> object:
     found: dict[str, object] = {}
     text = value.strip()
     if "=" not in text:
-        ends = [phrase(part) for part in text.split("/")]
+        ends = [phrase(part, decimals=True) for part in text.split("/")]
         units = {end.unit if end else "?" for end in ends} - {""}
         if len(ends) != 2 or not units <= {"USD", "CNY"} or len(units) > 1:
             raise InputError("", value, f"write it as {EXAMPLE}")

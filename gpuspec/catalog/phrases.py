@@ -27,8 +27,10 @@ _NUMBER = re.compile(
     r"(?:\d{1,3}(?:,\d{3})+(?:\.\d{1,9})?|\d{1,19}(?:\.\d{1,9})?(?:e[+-]?\d{1,2}(?!\d))?)(?![\d.,]*\d)",
     re.ASCII,
 )
-_UNSURE = re.compile(r"\d{1,3}\.\d{3}", re.ASCII)
+_UNSURE = re.compile(r"(?<![\d.,])[1-9]\d{0,2}\.\d{3}(?![\d.])", re.ASCII)
 """A point before three digits: a decimal one here, one of thousands elsewhere."""
+_THOUSANDS = re.compile(r"(?<![\d.,])(\d{1,3})((?:[ '’]\d{3})+)(?![\d.,])")
+"""Thousands apart by blanks or apostrophes, as 30 000 and 30'000: nothing else is written so."""
 _LATIN = re.compile(r"[a-z]+\$?|\$")
 _LETTERS = {
     "number": "N",
@@ -101,11 +103,15 @@ def folded(text: str) -> str:
     """Return a phrase in small letters and narrow forms, its blanks single; bounded."""
     if len(text) > MOST_CHARACTERS:
         raise InputError("", text, f"write it in at most {MOST_CHARACTERS} characters")
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    found = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    return _THOUSANDS.sub(lambda m: m[1] + re.sub(r"\D", "", m[2]), found)
 
 
-def phrase(text: str) -> Phrase | None:
+def phrase(text: str, decimals: bool = False) -> Phrase | None:
     """Read a quantity; None where it is not understood to its last letter.
+
+    A point before three digits is refused where no word such as k follows: it may be one of
+    thousands; with `decimals` it is none.
 
     >>> phrase("30,000 USD/month").number, phrase("每月20万元").unit
     (30000.0, 'CNY')
@@ -122,6 +128,8 @@ def phrase(text: str) -> Phrase | None:
         if re.search(r"\de", text, re.ASCII):
             return None
         scale = found[kinds.index("scale")].value
+    elif (match := _UNSURE.search(text)) and not decimals:
+        raise _unsure(match[0], text)
     units = {w.of for w in found if w.kind in ("money", "unit", "rate")}
     if len(units) > 1:
         return None
@@ -136,6 +144,14 @@ def phrase(text: str) -> Phrase | None:
     amount = found[number].value * scale * (own[0].value if own else 1.0)
     unit = "days" if own else next(iter(units), "")
     return Phrase(amount, unit, days[0] if days else 0.0, labels[0] if labels else "")
+
+
+def _unsure(number: str, said: str) -> InputError:
+    """Return the complaint of a number whose point may be one of thousands."""
+    short = f"{float(number):g}"
+    short += "0" * bool(_UNSURE.fullmatch(short))
+    valid = f"write {number.replace('.', '')} or {short}: the point may be one of thousands"
+    return InputError("", said, valid)
 
 
 def _words(text: str) -> list[Word] | None:
@@ -237,9 +253,7 @@ class Said(Range):
             return super().read(value, whole)
         text = folded(value)
         if _UNSURE.fullmatch(text):
-            short = f"{float(text):g}"
-            valid = f"write {text.replace('.', '')} or {short}: the point may be one of thousands"
-            raise InputError("", value, valid)
+            raise _unsure(text, value)
         if NUMBER.fullmatch(text):
             return super().read(text, whole)
         number = self._said(text)
@@ -295,7 +309,7 @@ def said_day(value: object) -> object:
 _YEAR_FIRST = re.compile(r"(\d{4})[/.](\d{1,2})[/.](\d{1,2})", re.ASCII)
 _CHINESE = re.compile(r"(?:(\d{4}) ?年 ?)?(\d{1,2}) ?月 ?(\d{1,2}) ?[日号]", re.ASCII)
 _ENGLISH = re.compile(
-    r"(?:(?P<d1>\d{1,2})(?:st|nd|rd|th)? (?P<m1>[a-z]+)\.?"
+    r"(?:(?P<d1>\d{1,2})(?:st|nd|rd|th)? (?:of )?(?P<m1>[a-z]+)\.?"
     r"|(?P<m2>[a-z]+)\.? (?P<d2>\d{1,2})(?:st|nd|rd|th)?)"
     r"(?:,? (?P<y>\d{4}))?",
     re.ASCII,

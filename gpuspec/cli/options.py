@@ -154,7 +154,7 @@ def _set(ctx: click.Context, variable: str, value: str) -> None:
         if before is not None:
             os.environ[variable] = before
 
-    ctx.call_on_close(restore)
+    ctx.find_root().call_on_close(restore)
     os.environ[variable] = value
 
 

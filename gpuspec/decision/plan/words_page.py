@@ -48,7 +48,7 @@ from gpuspec.decision.plan.words_outside import api_sentence, owned_sentence
 from gpuspec.decision.plan.words_place import place_sentences
 from gpuspec.decision.plans import ENOUGH, Plan
 from gpuspec.topics.cost.prices import open_rows
-from gpuspec.views.markdown import Markdown
+from gpuspec.views.markdown import Markdown, marked
 
 NOTHING = "Nothing that is allowed does all of this within the limits."
 EVEN = 0.6
@@ -124,6 +124,19 @@ def answer_page(decision: Decision, language: str | None = None) -> Markdown:
     asked = _headed(voice, "You asked", voice.joined(asked_sentences(decision.scenario, voice)))
     told = _answer(decision, voice) if decision.feasible else _infeasible(decision, voice)
     return Markdown("\n\n").join([asked, *told])
+
+
+def full_page(decision: Decision, language: str | None = None) -> Markdown:
+    """Return what a report tells after its own page 1: the answer's parts but the plan, its limits
+    and what was asked; where nothing keeps all limits, what must give.
+    """
+    voice = voice_of(decision, language)
+    if not decision.feasible:
+        return Markdown("\n\n").join(list(_infeasible(decision, voice))[1:])
+    plan, limits = plan_words(decision.best, voice), limits_sentence(decision, voice)
+    told = [text for text in _answer(decision, voice) if not text.startswith(f"**{marked(plan)}")]
+    limits_text = _headed(voice, "Limits", limits)
+    return Markdown("\n\n").join(text for text in told if text != limits_text)
 
 
 def nothing_page(decision: Decision, language: str | None = None) -> Markdown:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Any, Self
+from unicodedata import normalize
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -116,7 +117,7 @@ def owned_list(text: str) -> list[dict[str, str | int]]:
     if text.strip().lower() in NONE:
         return []
     owned: list[dict[str, str | int]] = []
-    for part in _KINDS.split(text.strip()):
+    for part in _KINDS.split(normalize("NFKC", text).strip()):
         if match := _NODES.fullmatch(part):
             nodes, each, name = _number(match[1]), _number(match[2]), match[3]
             count = nodes * each if nodes is not None and each is not None else None
@@ -162,13 +163,13 @@ def _owned(text: str) -> None:
 
 def _share(value: object) -> object:
     """Read a share in percent as one of 1."""
-    text = value.strip() if isinstance(value, str) else ""
-    number = text.removesuffix("%").removesuffix("％").strip()
+    text = normalize("NFKC", value).strip() if isinstance(value, str) else ""
+    number = text.removesuffix("%").strip()
     if number != text and NUMBER.fullmatch(number):
         return float(number) / 100
     if text and not NUMBER.fullmatch(text):
         raise InputError("", value, "give a number above 0 to less than 1, or a share such as 40%")
-    return value
+    return text or value
 
 
 def _kept(read: Any) -> BeforeValidator:
