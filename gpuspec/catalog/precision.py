@@ -199,7 +199,9 @@ class TrainingRecipe(Named):
     """Bytes that training keeps of each trainable parameter."""
 
     optimizer: str = column(
-        "Which optimizer it is: adamw, adamw-8bit, adamw-paged, sgd, adafactor or muon"
+        "Which optimizer it is: adamw, adamw-8bit, adamw-paged, sgd, adafactor or muon",
+        "adamw",
+        stated=True,
     )
     weight_bytes: ParameterBytes = column("Weights as the products read them")
     grad_bytes: ParameterBytes = column("Gradients and their accumulators")

@@ -603,6 +603,7 @@ def test_sizes_in_words(cp, words):
         ("full every 4", "full", 0.25),
         ("selective 3 layers", "selective", 0.75),
         ("full 9 layers", "full", 1.0),
+        ("selective(layernorm, moe_act)", "norm+act", 1.0),
     ],
 )
 def test_recomputation_is_read_as_a_kind_and_a_share_of_the_layers(text, kind, share):
