@@ -1,5 +1,6 @@
 """The page for a browser: what it asks, what a visitor can reach, and itself in Chromium."""
 
+import asyncio
 import html
 import io
 import json
@@ -11,18 +12,24 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from jupyter_client.session import utcnow
 from pypdf import PdfReader
+from tornado.web import HTTPError
 
 from gpuspec.app import question as asking
 from gpuspec.app.answers import ANSWER, FLIPS, TITLES, flips, parts
 from gpuspec.app.question import Question, field_of, keep_config, read_question, told
+from gpuspec.app.serve import Kernels
 from gpuspec.base import files
 from gpuspec.base.ask import asked
 from gpuspec.base.errors import InputError
 from gpuspec.decision.scenario import DecisionQuestion
+from gpuspec.decision.scenario.questions import scenario_quotes
 from gpuspec.views.language import translator
 
 ROOT = Path(__file__).parents[1]
@@ -117,6 +124,39 @@ def test_an_error_stands_beside_its_box_in_both_languages(values, box):
     assert "无效" in chinese
 
 
+HOSTILE = {
+    "markup": "<script>alert(1)</script>",
+    "10 kB": "x" * 10240,
+    "emoji": "🤖🚀",
+    "negative": "-5",
+    "overflow": "1e309",
+    "no number": "nan",
+    "digits": "9" * 5000,
+    "control": "\x00a",
+    "template": "{0}{name}%s",
+    "path": "../../etc/passwd",
+}
+
+
+def _read_whole(question):
+    """Read a question and the prices that it brings, which are read when they are needed."""
+    scenario_quotes(question.scenario.prices)
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_a_hostile_text_in_any_box_is_an_error_beside_that_box(text, tmp_path, monkeypatch):
+    monkeypatch.setenv(files.CONFINED, str(tmp_path))
+    for kind, names in asking.WORKS.items():
+        for name in (*names, *asking.COMMON):
+            if asking.fields()[name].choices:  # chosen from a list, not typed
+                continue
+            with pytest.raises(InputError) as error:
+                _read_whole(Question(asking.START[kind] | {name: text}))
+            assert field_of(error.value) == name, (kind, name)
+            for language in ("en", "zh"):
+                assert len(told(error.value, translator(language))) < 500
+
+
 # --- what is brought ------------------------------------------------------------------------------
 
 
@@ -171,6 +211,51 @@ def test_what_is_typed_is_text_in_the_answer():
     parts(s, "en", shown.append)
     assert any("&lt;img src=x" in part.html for part in shown)
     assert not any("<img src=x" in part.html for part in shown)
+
+
+# --- the kernels of visitors ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def kernels(monkeypatch):
+    """Return a manager of kernels that were used so many seconds ago; those ended are noted."""
+    manager, now = Kernels(most=5, cull_idle_timeout=900), utcnow()
+    manager.ended = []
+    states = {
+        "left": ("idle", 901, 1),
+        "used": ("idle", 899, 1),
+        "working": ("busy", 5000, 1),
+        "never opened": ("idle", 61, 0),
+        "opening": ("idle", 59, 0),
+    }
+    for name, (state, quiet_s, pages) in states.items():
+        seen = now - timedelta(seconds=quiet_s)
+        manager._kernels[name] = SimpleNamespace(last_activity=seen, execution_state=state)
+        manager._kernel_connections[name] = pages
+
+    async def shut(name):
+        manager.ended.append(name)
+
+    monkeypatch.setattr(manager, "shutdown_kernel", shut)
+    return manager
+
+
+def test_kernels_that_nobody_uses_end_and_others_stay(kernels, monkeypatch):
+    for name in list(kernels._kernels):
+        asyncio.run(kernels.cull_kernel_if_idle(name))
+    assert kernels.ended == ["left", "never opened"]
+    monkeypatch.setattr(kernels, "warm", lambda: {"left"})  # waits for a visitor
+    asyncio.run(kernels.cull_kernel_if_idle("left"))
+    assert kernels.ended == ["left", "never opened"]
+
+
+def test_no_kernel_is_started_beyond_the_limit(kernels, monkeypatch):
+    assert kernels.full
+    with pytest.raises(HTTPError) as error:
+        asyncio.run(kernels.start_kernel())
+    assert error.value.status_code == 503
+    monkeypatch.setattr(kernels, "warm", lambda: {"used"})
+    assert not kernels.full
 
 
 # --- in a browser ---------------------------------------------------------------------------------

@@ -42,9 +42,9 @@ thief,Llama-3.1-8B,,2,../mine.csv
 """
 
 
-def answered(folder, *words, **env):
+def answered(folder, *words, command="batch", **env):
     return subprocess.run(
-        [sys.executable, "-P", "-m", "gpuspec", "batch", *map(str, words), "--date", DAY],
+        [sys.executable, "-P", "-m", "gpuspec", command, *map(str, words), "--date", DAY],
         env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
         | env,
         cwd=folder,
@@ -130,6 +130,20 @@ def test_an_answer_follows_what_was_learnt_and_not_the_language_of_a_worker(tmp_
         found = json.loads((tmp_path / "out" / told["answers"][0]["decision"]).read_text())
         assert ("calibrated_with" in found) == bool(words or env)
         assert found["recommendation"]["plan"].isascii()
+    answered(tmp_path, *place, "--calibration", "own")
+    for words, env, learnt in [
+        ([], {}, True), ([], {"GPUSPEC_CALIBRATION": ""}, False), ([], {}, False),
+        (["--calibration", "own"], {}, True), ([], {}, True),
+    ]:  # fmt: skip
+        done = answered(tmp_path, "out", *words, "--workers", 1, command="watch", **env)
+        assert "0 of 1 answers flipped" in done.stdout, done.stderr
+        key = json.loads((tmp_path / "out" / "run.json").read_text())["answers"][0]["decision"]
+        found = json.loads((tmp_path / "out" / "decisions" / f"{key}.json").read_text())
+        assert ("calibrated_with" in found) == learnt
+    (tmp_path / "own").rename(tmp_path / "moved")
+    done = answered(tmp_path, "out", command="watch")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "own" in done.stderr
 
 
 def _epoch():
@@ -370,3 +384,89 @@ def test_what_cannot_be_used_is_said_before_any_work(command, tmp_path, words, s
     assert done.returncode == 2
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_a_bucket_takes_the_answers_that_a_folder_takes(asked, tmp_path, monkeypatch):
+    """Against a server that speaks S3; runs where moto, with its server, and s3fs are installed."""
+    server = pytest.importorskip("moto.server").ThreadedMotoServer("127.0.0.1", 0)
+    s3fs = pytest.importorskip("s3fs")
+    server.start()
+    host, port = server.get_host_and_port()
+    for name, value in {
+        "ENDPOINT_URL": f"http://{host}:{port}",
+        "DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(f"AWS_{name}", "test")
+    folder, _, _ = asked
+    try:
+        system = s3fs.S3FileSystem(skip_instance_cache=True)
+        for bucket in ("questions", "answers"):
+            system.mkdir(bucket)
+        for name in ("questions.csv", "mine.csv"):
+            system.pipe_file(f"questions/in/{name}", (folder / name).read_bytes())
+        words = ("s3://questions/in/questions.csv", "-o", "s3://answers/out", "--workers", 1)
+        done = answered(folder, *words)
+        assert "2 of 4 answered (2 made, 0 kept)" in done.stdout, done.stderr
+        assert "(0 made, 2 kept)" in answered(folder, *words).stdout
+        system.get("answers/out", str(tmp_path / "out"), recursive=True)
+    finally:
+        server.stop()
+    here, there = contents(folder / "out"), contents(tmp_path / "out")
+    answers = {name for name in there if name.startswith(("decisions", "prices"))}
+    assert len(answers) == 4
+    assert {name: there[name] for name in answers} == {name: here[name] for name in answers}
+
+
+def test_a_scheduler_that_is_killed_loses_nothing_that_is_finished(asked, tmp_path):
+    folder, _, _ = asked
+    place = [sys.executable, "-P", "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1"]
+    told = tmp_path / "scheduler.json"
+    scheduler = subprocess.Popen([*place, "--port", "0", "--scheduler-file", str(told)])
+    until(told.exists)
+    place[3] = "distributed.cli.dask_worker"
+    path = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+    more = ["--scheduler-file", str(told), "--nthreads", "1", "--local-directory", str(tmp_path)]
+    worker = subprocess.Popen([*place, *more], env=path)
+    try:
+        address = json.loads(told.read_text())["address"]
+        words = ["questions.csv", "small-team", "-o", str(tmp_path / "out"), "--date", DAY]
+        started = subprocess.Popen(
+            [sys.executable, "-P", "-m", "gpuspec", "batch", *words, "--scheduler", address],
+            cwd=folder,
+            env=path,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        until(lambda: list((tmp_path / "out").glob("decisions/*.json")))
+        scheduler.kill()
+        said = started.communicate(timeout=120)[1]
+    finally:
+        for process in (scheduler, worker):
+            process.kill()
+            process.wait()
+    assert started.returncode == 1
+    assert said.splitlines()[-1].startswith("gpuspec: the scheduler is gone; ")
+    done = answered(folder, "questions.csv", "small-team", "-o", tmp_path / "out", "--workers", 1)
+    assert "3 of 5 answered" in done.stdout
+    assert "(3 made" not in done.stdout
+    again, whole = contents(tmp_path / "out"), contents(folder / "out")
+    names = {name for name in again if name.startswith(("decisions", "prices"))}
+    assert len(names) == 6
+    assert {name: again[name] for name in names} == {name: whole[name] for name in names}
+
+
+def until(holds, seconds=200):
+    """Wait until something holds."""
+    end = time.monotonic() + seconds
+    while not holds() and time.monotonic() < end:
+        time.sleep(0.05)
+    assert holds()
+
+
+def test_a_question_that_takes_all_memory_is_named(tmp_path):
+    (tmp_path / "q.csv").write_text("name,model,users\nchat,Llama-3.1-8B,50\n")
+    done = answered(tmp_path, "q.csv", "-o", "out", "--memory", 2)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "gpuspec: chat: it took more memory than a job may"

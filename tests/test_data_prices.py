@@ -72,6 +72,35 @@ def test_nothing_changes_before_it_is_asked_for(command, tmp_path):
     )
 
 
+def test_quotes_of_others_stay(command, tmp_path):
+    own = "gpu,mode,price,lead_months\nH100,own-server,250000,3\n"
+    (tmp_path / "mine.csv").write_text(own)
+    first = ("data", "import-prices", SKYPILOT, "--form", "SXM", "-o", "mine.csv", "--write")
+    other = ("data", "import-prices", GPUHUNT, "-o", "mine.csv", "--write")
+    assert "0 gone" in command(*first).stdout
+    reserved = "h200-sxm-141,reserved-1yr,3.1,,USD,Verda (DataCrunch),,,,,\n"
+    with (tmp_path / "mine.csv").open("a") as file:
+        file.write(reserved)
+    assert "3 new, 0 changed, 0 gone" in command(*other).stdout
+    text = (tmp_path / "mine.csv").read_text()
+    assert command(*first).returncode == command(*other).returncode == 0
+    assert "nothing to change" in command(*first).stdout
+    assert sorted((tmp_path / "mine.csv").read_text().split()) == sorted(text.split())
+    found = read_quotes(tmp_path / "mine.csv")
+    assert len(found) == 1 + 5 + 1 + 3
+    assert (found[0].price, found[0].lead_months) == (250000, 3)
+    assert any(q.mode == "reserved-1yr" for q in found)
+
+
+def test_a_seller_whose_name_begins_like_another_keeps_its_rows(command, tmp_path):
+    (tmp_path / "mine").mkdir()
+    for seller in ("Acme", "Acme East", "Acme"):
+        words = ("--provider", seller, "--into", "mine", "--write")
+        assert "0 gone" in command("data", "import-prices", GPUHUNT, *words).stdout
+    table = load_table("prices-rental", tmp_path / "mine")
+    assert table["provider"].value_counts()[["Acme", "Acme East"]].tolist() == [3, 3]
+
+
 def test_a_data_folder_takes_the_rows_and_keeps_its_own(command, tmp_path):
     own = tmp_path / "mine" / "prices_rental.csv"
     own.parent.mkdir()

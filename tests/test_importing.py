@@ -1,8 +1,14 @@
 """``gpuspec import``: files of tools become rows that ``validate`` reads; nothing else gets in."""
 
 import csv
+import gzip
+import io
 import json
 import math
+import re
+import time
+import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -120,9 +126,33 @@ def test_what_is_missing_is_said_and_nothing_is_lost(command, tmp_path):
     assert again.returncode == 2
     assert "it exists" in again.stderr
     more = command("import", TOOLS / "vllm-rate.json", "-o", "mine-inference.csv", "--add")
+    assert "1 row of them it had already" in more.stdout
+    more = command("import", TOOLS / "aiperf-rate.json", "-o", "mine-inference.csv", "--add")
     assert more.returncode == 0
     with (tmp_path / "mine-inference.csv").open() as file:
         assert len(list(csv.DictReader(file))) == 2
+
+
+def test_a_row_that_is_read_again_stays_one_and_takes_what_is_filled_in(command, tmp_path):
+    files = [TOOLS / "vllm-rate.json", TOOLS / "vllm-concurrency.json"]
+    (tmp_path / "other").mkdir()
+    later = json.loads(files[0].read_text()) | {"mean_ttft_ms": 77.5}
+    (tmp_path / "other" / files[0].name).write_text(json.dumps(later))
+    assert command("import", *files, "-o", "mine.csv").returncode == 0
+    text = (tmp_path / "mine.csv").read_text().replace("vllm-rate,own", "vllm-rate,ours")
+    (tmp_path / "mine.csv").write_text(text)
+    words = ("--gpu", "H100", "--tp", 2, "-o", "mine.csv", "--add")
+    told = command("import", *files, *words)
+    assert "2 rows of them it had already" in told.stdout
+    told = json.loads(command("import", f"other/{files[0].name}", *words, "--json").stdout)
+    assert told["tables"][0]["again"] == 0
+    with (tmp_path / "mine.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["ttft_ms"][:4] for row in rows].count("77.5") == 1
+    assert len(rows) == 3
+    assert {row["gpu"] for row in rows} == {"H100"}
+    assert {row["tp"] for row in rows} == {"2"}
+    assert [row["publisher"] for row in rows] == ["ours", "own", "own"]
 
 
 BROKEN = {
@@ -144,6 +174,70 @@ BROKEN = {
     .replace(b"0 tests completed and f", b"1 tests completed and f"),
     "invalid.txt": (TOOLS / "mlperf-server.txt").read_bytes().replace(b": VALID", b": INVALID"),
 }
+
+
+def zipped(content):
+    """Return an archive in an archive in an archive."""
+    for _ in range(3):
+        held = io.BytesIO()
+        with zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("a.json", content)
+        content = held.getvalue()
+    return content
+
+
+HOSTILE = {
+    "other encoding": lambda b: b.decode().encode("utf-16"),
+    "compressed": gzip.compress,
+    "archives in archives": zipped,
+    "not UTF-8": lambda b: b[:40] + b"\xff\xfe\xe4" + b[40:],
+    "begun": lambda b: b[:30],
+    "no number is one": lambda b: re.sub(rb"\d+\.\d+", b"NaN", b),
+    "all below zero": lambda b: re.sub(rb"(\d+\.\d+)", rb"-\1", b),
+    "decimal commas": lambda b: re.sub(rb"(\d)\.(\d)", rb"\1,\2", b),
+}
+READ_ANYWAY = {
+    ("mlperf-server.txt", "no number is one"),  # its latencies are whole nanoseconds
+    ("mlperf-server.txt", "all below zero"),
+}
+"""Files in which some figures are still what their tool writes."""
+
+
+@pytest.mark.parametrize("how", HOSTILE)
+@pytest.mark.parametrize("name", sorted(p.name for p in TOOLS.glob("*.[jltx]*")))
+def test_hostile_variants_are_one_sentence_and_never_half_a_number(
+    tmp_path, monkeypatch, name, how
+):
+    monkeypatch.chdir(tmp_path)
+    place = Path(name)
+    place.write_bytes(HOSTILE[how]((TOOLS / name).read_bytes()))
+    if (name, how) in READ_ANYWAY:
+        whole, found = (imported([str(p)], {}) for p in (TOOLS / name, place))
+        for cells, of in zip(found[0].rows, whole[0].rows, strict=True):
+            assert {k: v for k, v in cells.items() if v == v}.items() <= of.items()
+        return
+    with pytest.raises(InputError) as said:
+        imported([str(place)], {})
+    assert "\n" not in str(said.value)
+    assert name in str(said.value)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "memory: 1GiB" * 8000,
+        "step: 1 loss: memory: 1GiB" * 3500,
+        "[x TP0] Load weight end. " * 4000,
+        "'train_samples_per_second': 1 Total train batch size" * 1900,
+        "#  size  count  type  busbw # Rank 1 a on h device 1 [ on h" * 1600,
+    ],
+)
+def test_long_lines_take_no_longer_than_they_are(tmp_path, line):
+    (tmp_path / "a.log").write_text(f"{line}\n" * 10)
+    start = time.process_time()
+    with suppress(InputError):
+        found_in(tmp_path / "a.log")
+    assert time.process_time() - start < 5
 
 
 @pytest.mark.parametrize("name", BROKEN)
@@ -222,7 +316,7 @@ def test_cells_are_text_and_never_formulas(tmp_path):
     document["model_id"] = '=cmd|" /C calc"!A0\x1b[31m\n<script>'
     (tmp_path / "one.json").write_text(json.dumps(document))
     found = imported([str(tmp_path / "one.json")], {})
-    text = written(found, str(tmp_path / "out.csv"))[0].read_text()
+    text = written(found, str(tmp_path / "out.csv"))[0].path.read_text()
     assert "'=cmd" in text
     assert "\x1b" not in text
     assert text.count("\n") == 2

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from gpuspec.evidence.importing import written
+from gpuspec.evidence.learning import learn
 from gpuspec.evidence.measuring import measurements_of, seconds_of, tables_of
 from gpuspec.evidence.validation import unusable, validate
 
@@ -109,7 +110,9 @@ def test_what_was_measured_is_a_table_of_validate(tmp_path):
     device = Device(gpus=2)
     made = tables_of(list(measurements_of(device, device.clock)))
     assert [one.kind for one in made] == ["hpc", "collectives"]
-    paths = written(made, str(tmp_path / "mine.csv"))
+    paths = [to.path for to in written(made, str(tmp_path / "mine.csv"))]
+    lessons = learn([str(path) for path in paths], str(tmp_path / "own"))
+    assert {(one.topic, one.rows) for one in lessons} == {(m.kind, len(m.rows)) for m in made}
     for one, path in zip(made, paths, strict=True):
         assert unusable(path, one.kind) == []
         found = validate(path, one.kind)

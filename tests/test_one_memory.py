@@ -1,8 +1,10 @@
 """What one answer says fits, all answers say: memory, train, plan, upgrade, networks, notebooks."""
 
+import os
+
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from gpuspec.catalog import gpu
@@ -13,7 +15,9 @@ from gpuspec.decision.scenario.records import Training
 from gpuspec.decision.ways import workload_ways
 from gpuspec.evidence.measurements.fitting import fitting, fitting_shares
 from gpuspec.topics import training
-from gpuspec.topics.memory import MemoryQuestion, training_table
+from gpuspec.topics.memory import MemoryQuestion, serving_table, training_table
+from gpuspec.topics.memory.model import ModelQuestion, description
+from gpuspec.topics.memory.serving import request_kv_bytes
 from gpuspec.topics.memory.training import MICROBATCHES, training_policies
 from gpuspec.topics.networks.ask import NetworksQuestion
 from gpuspec.topics.networks.layouts import evaluated
@@ -174,3 +178,71 @@ def test_a_plan_and_a_run_give_the_same_reason():
     planned = workload_ways(job, ("a100-sxm-80",), ("bf16",), 8).table.iloc[0]
     asked = job_question(job, ["a100-sxm-80"], int(planned["unit_gpus"]), "bf16")
     assert training.runs_table(asked)["reason"].iloc[0] == planned["reason"]
+
+
+HUNTED = int(os.environ.get("GPUSPEC_CASES", "8"))
+"""Random cases of each hunt below; more where someone asks for them."""
+HUNT = (Phase.explicit, Phase.generate)
+"""A case that fails is shown as it was found: making it smaller takes longer than finding it."""
+BATCH = 64 * 6720
+"""Sequences of a step that any number of GPUs tried here divides."""
+WAYS_OF = {
+    ("deepspeed", "full"): ("AdamW, not sharded", "AdamW, ZeRO-1", "AdamW, ZeRO-3, recomputed"),
+    ("fsdp", "lora"): ("LoRA rank 16, FSDP, recomputed",),
+    ("fsdp", "qlora"): ("QLoRA rank 16, recomputed", "QLoRA rank 16, FSDP, recomputed"),
+    ("megatron-core", "full"): ("Megatron: TP, pipeline, recomputed",),
+}
+"""Ways of the memory table by framework and tuning, each of which a search of train tries."""
+
+
+@settings(max_examples=HUNTED, deadline=None, phases=HUNT)
+@given(
+    st.sampled_from(MODELS),
+    st.sampled_from(GPUS),
+    st.sampled_from(sorted(WAYS_OF)),
+    st.sampled_from([512, 2048, 4096, 8192]),
+    st.data(),
+)
+def test_every_door_says_the_same_of_training(model, device, software, seq_len, data):
+    framework, tuning = software
+    job = Training(
+        name="job", model=model, tokens=1e9, deadline_days=3e4, framework=framework, tuning=tuning,
+        seq_len=seq_len, global_batch=BATCH,
+    )  # fmt: skip
+    planned = workload_ways(job, (device,), ("bf16",), 64).table.set_index("unit_gpus")["works"]
+    count = data.draw(st.sampled_from(planned.index.tolist()))
+    q = train_question(model, device, int(count), framework, tuning, seq_len)
+    q = q.model_copy(update={"global_batch": BATCH})
+    runs = training.runs_table(q).iloc[0]
+    assert bool(planned[count]) == bool(runs["works"])
+    asked = MemoryQuestion.ask(
+        model=model, gpus=device, training_gpus=int(count), seq_len=seq_len, micro_batch=1
+    )
+    table = training_table(asked).set_index("policy")
+    fits = table[f"fits {device}"]
+    assert fits.equals(table["total"] <= gpu(device).memory_bytes)
+    for way in WAYS_OF[software]:
+        assert runs["works"] or not fits[way], (way, runs["reason"])
+    if runs["works"]:
+        assert best_layout(q, q.devices[0], int(count))["memory_bytes"] <= gpu(device).memory_bytes
+
+
+@settings(max_examples=HUNTED, deadline=None, phases=HUNT)
+@given(
+    st.sampled_from((*MODELS, "deepseek-v3", "gemma-3-27b", "gpt-oss-20b", "qwen3-next-80b-a3b")),
+    st.sampled_from(["stored", "bf16", "fp8", "int4"]),
+    st.sampled_from(["stored", "bf16", "fp8"]),
+    st.sampled_from(GPUS),
+)
+def test_a_model_weighs_the_same_at_every_door(model, weights, kv, device):
+    told = description(ModelQuestion.ask(model=model, weights=weights, kv=kv, context=65_536))
+    q = MemoryQuestion.ask(
+        model=model, gpus=device, weights=weights, kv=kv, isl=65_535, osl=1, concurrency=1
+    )
+    held = serving_table(q)
+    one = held[(held["tp"] == 1) & (held["pp"] == 1)].iloc[0]
+    weighs = told["weights_bytes"] + told["weights_bytes_towers"]
+    assert one["weights"] == pytest.approx(weighs, rel=1e-6)
+    assert float(request_kv_bytes(q, 65_536)) == pytest.approx(
+        told["cache_bytes_at_context"] + told["state_bytes_per_sequence"], rel=1e-6
+    )

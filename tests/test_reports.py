@@ -97,11 +97,16 @@ def test_the_answer_is_on_the_first_page(tmp_path, language):
     )
     pages = [page.extract_text() for page in PdfReader(path).pages]
     words = {
-        "en": ("Rent 1 x L40S", "Runner-up", "How sure", "Why", "assistant 8B"),
-        "zh": ("您的要求", "次优方案", "把握", "assistant 8B"),
+        "en": ("You asked", "assistant 8B", "What it rests on", "What to do next", "Name and date"),
+        "zh": ("您的要求", "assistant 8B", "依据", "下一步", "签名与日期"),
     }[language]
     for word in words:
         assert word in pages[0]
+    later = {"en": ("Runner-up", "How sure", "Why"), "zh": ("次优方案", "把握")}[language]
+    for word in later:
+        assert word in pages[1] + pages[2]
+    answer = {"en": "Rent 1 x L40S", "zh": "租用 1 张 L40S"}[language]
+    assert answer in " ".join(pages[0].split()[:60])
     asked = {"en": "What was asked", "zh": "输入条件"}[language]
     assert any(asked in page for page in pages[1:])
     assert asked not in pages[0]

@@ -74,7 +74,11 @@ def test_links_that_lead_nowhere_and_foreign_addresses_are_named(tmp_path):
 @pytest.mark.parametrize(
     ("start", "word", "title"),
     [
-        ("index.html", "nvlink bandwidth", "What links and networks cost, and when they decide"),
+        (
+            "index.html",
+            "nvlink bandwidth",
+            "What do links and networks deliver, and when do they decide?",
+        ),
         ("zh/index.html", "键值缓存", "什么模型放得进哪种 GPU"),
     ],
 )

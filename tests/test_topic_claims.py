@@ -286,6 +286,8 @@ def test_a_published_figure_has_the_format_and_size_of_its_estimate(found):
     runs = pd.DataFrame({"model": "Llama-3.1-70B", "precision": ["FP8", "BF16", ""]})
     runs = runs.assign(seq_len=4096, value=[2.0, 3.0, 4.0])
     assert of_same_settings(grid_, runs)["value"].tolist() == [2.0]
+    twice = pd.concat([grid_.assign(value=2.2), grid_.assign(value=9.0, precision="BF16")])
+    assert of_same_settings(twice, runs)["there"].tolist() == [2.2, 9.0]
     assert of_same_settings(grid_, runs.assign(model="Llama-3.1-8B")).empty
     assert of_same_settings(grid_, runs.drop(columns="precision")).empty
     assert of_same_settings(grid_, runs.assign(seq_len=32768)).empty

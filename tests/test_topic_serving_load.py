@@ -18,6 +18,7 @@ from gpuspec.decision.scenario import scenario
 from gpuspec.topics.memory.ask import MemoryQuestion
 from gpuspec.topics.serving import estimates, words
 from gpuspec.topics.serving.ask import EstimateQuestion, ServingQuestion
+from gpuspec.topics.serving.load import last_within
 from gpuspec.topics.serving.options import best_layout, best_options, best_rows, options_table
 from gpuspec.topics.serving.traces import read_requests
 from gpuspec.topics.serving.ways import service_ways
@@ -348,3 +349,33 @@ def test_the_best_layout_of_an_estimate_is_that_of_the_table(load):
 def test_the_best_rows_are_those_of_the_whole_table(load):
     q = ServingQuestion.ask(model="Mixtral-8x7B", gpus="A100,H200", **load)
     pd.testing.assert_frame_equal(best_rows(q), best_options(options_table(q)))
+
+
+@settings(deadline=None)
+@given(
+    st.floats(-3, 131),
+    st.floats(1e-4, 2),
+    st.integers(1, 200),
+    st.sampled_from(("line", "steep", "none", "endless", "step")),
+)
+def test_the_last_place_within_limits_is_that_of_halving(edge, slope, cells, shape):
+    tried = []
+
+    def over(place):
+        tried.append(place)
+        away = slope * (place - edge)
+        beyond = np.inf if away > 0 else -np.inf
+        return {
+            "line": away,
+            "steep": away if away <= 0 else away**3 * 50,
+            "none": -np.inf,
+            "endless": away if away <= 0 else np.inf,
+            "step": beyond,
+        }[shape]
+
+    kept = [place for place in range(1, cells + 1) if over(place) <= 0]
+    tried.clear()
+    assert last_within(over, cells) == max(kept, default=0)
+    assert len(tried) == len(set(tried)) <= 18
+    if shape == "line":
+        assert len(tried) <= 6

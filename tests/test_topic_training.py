@@ -10,7 +10,11 @@ from hypothesis import strategies as st
 
 from gpuspec import InputError
 from gpuspec.base.errors import UnknownNameError
+from gpuspec.catalog import table_rows
+from gpuspec.catalog.frameworks import framework_record
 from gpuspec.catalog.models import Model
+from gpuspec.catalog.precision import training_recipe
+from gpuspec.decision.scenario import scenario
 from gpuspec.topics import training
 from gpuspec.topics.training import words
 from gpuspec.topics.training.answer import best_layout
@@ -342,6 +346,18 @@ def test_what_stands_in_and_what_changes_nothing_is_said(command):
     assert "fp8_recipe block changes nothing" in told("--fp8-recipe", "block")
     assert "500 W is no limit to a100-sxm-80" in told("--power-limit-w", "500")
     assert not told("--gpus", "H100", "--power-limit-w", "500", "--precision", "fp8")
+    brought = "No muon comes with llm.c: it has to be brought along."
+    assert brought in told("--framework", "llm.c", "--optimizer", "muon")
+    assert not told("--framework", "megatron", "--optimizer", "muon")
+    job = {"framework": "llm.c", "optimizer": "muon", "model": "Llama-3.1-8B", "tokens": 1e9}
+    own = {"kind": "training", "name": "t", "deadline_days": 3, **job}
+    assert scenario({"name": "s", "workloads": [own]}).doubts == brought
+
+
+def test_every_optimizer_that_a_framework_lists_is_that_of_a_recipe():
+    kinds = {training_recipe(row["id"]).optimizer for row in table_rows("training_recipes")}
+    every = (framework_record(row["id"]) for row in table_rows("frameworks"))
+    assert {name for one in every for name in one.optimizers} | {"adamw"} == kinds
 
 
 def test_tokens_come_from_documents_and_days_from_a_date(monkeypatch):

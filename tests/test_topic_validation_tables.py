@@ -223,6 +223,9 @@ def trained(tmp_path, **cells):
         ({"notes": "no CPU offload"}, {"offload": ""}),
         ({"notes": "offload: see below", "offload": "none"}, {"offload": "none"}),
         ({"recompute": "yes"}, {"recompute": "full"}),
+        ({"recompute": "Unknown"}, {"recompute": "none"}),
+        ({"model": "Llama-like 70B"}, {"model": "llama-3.1-70b"}),
+        ({"model": "30B-class GPT (ours)"}, {"model": "qwen2.5-32b"}),
         ({"recompute": "off"}, {"recompute": "none"}),
         ({"framework": "llm-foundry (Composer, PyTorch FSDP)"}, {"framework": "llm-foundry"}),
         ({"framework": "NVIDIA NeMo Framework Release 24.04"}, {"framework": "megatron-core"}),
@@ -287,9 +290,13 @@ def test_everyday_words_of_training_are_understood(tmp_path, cells, expected):
         ({"metric": "oom", "value": "1"}, "a run that did not fit"),
         ({"metric": "speedup_ratio", "value": "2"}, "a row of its own"),
         ({"recompute": "sometimes"}, "full every 2"),
-        ({"recompute": "Unknown"}, "what the backward pass repeats decides the time"),
         ({"recompute": "selective (norm, mla)"}, "norm+act"),
         ({"notes": "with full CPU offload"}, "give none or optimizer"),
+        ({"model": "GPT-97B"}, "model: 'GPT-97B'"),
+        ({"model": "Llama-like 70B or 65B"}, "model: 'Llama-like 70B or 65B'"),
+        ({"model": "ours-moe-30B"}, "model: 'ours-moe-30B'"),
+        ({"model": "Llama-like 7B", "params_b": "30"}, "model: 'Llama-like 7B'"),
+        ({"model": "ours-30B-A3B"}, "model: 'ours-30B-A3B'"),
         ({"notes": "optimizer fused into the backward"}, "updates within the backward pass"),
         ({"model": "ours", **OURS, "params_b": "30"}, "model: 'ours' is not valid"),
         ({"gpu": "unspecified-80gb"}, "name the GPU and its memory"),
@@ -328,6 +335,39 @@ def test_memory_in_a_table_of_training_goes_to_memory(tmp_path):
     assert (figures["rows"], figures["memory"]["rows"]) == (1, 2)
     said = CliRunner().invoke(main, ["validate", str(path), "--kind", "training"]).output
     assert "Rows of memory" in said
+
+
+def test_what_is_assumed_is_told_once_for_each_thing(tmp_path):
+    unsaid = {"recompute": "not stated", "precision": "bf16"}
+    found = trained(tmp_path, **unsaid, model="Llama-like 70B", zero_stage="fsdp")
+    told = found.notes["note"].tolist()
+    assert [note.partition(" ")[0] for note in told] == ["recompute", "zero_stage", "model"]
+    assert "taken as 'none'" in told[0]
+    none, full = (trained(tmp_path, recompute=said).rows for said in ("none", "full"))
+    unsaid = trained(tmp_path, recompute="unknown").rows["predicted"].iloc[0]
+    assert unsaid == none["predicted"].iloc[0] < full["predicted"].iloc[0]
+
+
+def test_memory_whose_recomputation_is_not_said_is_held_between_full_and_none(tmp_path):
+    row = {
+        "gpu": "H100", "n_gpus": "8", "model": "Llama-3.1-8B", "seq_len": "8192",
+        "global_batch": "64", "micro_batch": "1", "zero_stage": "zero3",
+        "metric": "peak_memory_gb", "recompute": "unknown",
+    }  # fmt: skip
+    rows = [row | {"value": value} for value in ("1", "40", "400")]
+    rows += [row | {"value": "40", "recompute": said} for said in ("full", "none")]
+    path = written(tmp_path / "memory.csv", pd.DataFrame(rows))
+    found = validation.validate(path, "training")
+    between, said = found.memory.between, found.memory.rows
+    assert between["line"].tolist() == [2, 3, 4]
+    assert said["line"].tolist() == [5, 6]
+    assert (between["low"] == said["low"].iloc[0]).all()
+    assert (between["high"] == said["high"].iloc[1]).all()
+    told = found.figures()["memory"]["between"]
+    assert [told[name] for name in ("rows", "inside", "below", "above")] == [3, 1, 1, 1]
+    text = CliRunner().invoke(main, ["validate", str(path), "--kind", "training"]).output
+    assert "3 rows (lines 2, 3, 4): recompute decides" in " ".join(text.split())
+    json.dumps(found.figures())
 
 
 def test_activations_in_a_table_of_training_are_compared_as_such(tmp_path):
@@ -408,6 +448,9 @@ def test_a_config_that_no_table_holds_is_compared(tmp_path):
         ("memory", {"memory_kind": "max_memory_reserved"}, {"attention": "flash"}),
         ("memory", {"memory_kind": "engine log"}, {"measure": "engine log"}),
         ("memory", {"unit": "GiB (MiB/1024)"}, {"value_bytes": 2**30 * 60}),
+        ("memory", {"notes": "memory GiB (~); ours"}, {"value_bytes": 2**30 * 60}),
+        ("memory", {"notes": "peak is max_memory_reserved"}, {"measure": "reserved"}),
+        ("memory", {"notes": "memory GiB active"}, {"measure": "allocated"}),
         ("memory", {"tuning": "qlora"}, {"base_precision": "nf4", "lora_rank": 16}),
         ("memory", {"precision": "nf4"}, {"kind": "qlora"}),
         ("memory", {"model_id": "Llama-3.1-8B LoRA"}, {"kind": "lora", "base_precision": "bf16"}),

@@ -3,7 +3,8 @@
     python tools/measure_chinese.py reports/*.pdf
 
 Reads PDFs that ``gpuspec report NAME --lang zh`` wrote. A run of lower-case letters is a word, and
-so is each Chinese character; names of `NAMES` and of the tables are no English.
+so is each Chinese character; names of `NAMES` and of the tables, whoever published a measurement
+among them, are no English. What is set in the face of code is code, and is not counted.
 """
 
 import re
@@ -11,11 +12,13 @@ import sys
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-from pypdf import PdfReader
+from pypdf import PageObject, PdfReader
 
 from gpuspec.base.ask import asked
 from gpuspec.catalog import load_table
+from gpuspec.evidence.validation import KINDS, measurements
 from gpuspec.questions import QUESTIONS, record_of
 
 NAMES = Path(__file__).with_name("chinese_names.txt")
@@ -33,6 +36,9 @@ def names() -> frozenset[str]:
     found = {word for line in lines for word in line.split()}
     for table in ("models", "gpus", "frameworks", "engines", "workloads", "use-cases"):
         found |= {w for name in load_table(table)["id"] for w in re.findall("[a-z]+", name.lower())}
+    for kind in KINDS:
+        publishers = measurements(kind)["publisher"]
+        found |= {w for name in publishers.unique() for w in re.findall("[a-z]+", name.lower())}
     for name in QUESTIONS:
         found |= {word for f in asked(record_of(name)) for word in f.name.split("_")}
     return frozenset(found)
@@ -41,6 +47,18 @@ def names() -> frozenset[str]:
 def english(text: str) -> list[str]:
     """Return the English words of a text, names and code left out."""
     return [word for word in _WORD.findall(_CODE.sub(" ", text)) if word not in names()]
+
+
+def told(page: PageObject) -> str:
+    """Return the text of a page, but for what is set in the face of code."""
+    parts: list[str] = []
+
+    def take(text: str, _: object, __: object, font: dict[str, Any] | None, ___: float) -> None:
+        if "Mono" not in str((font or {}).get("/BaseFont", "")):
+            parts.append(text)
+
+    page.extract_text(visitor_text=take)
+    return "".join(parts)
 
 
 def share(texts: Iterable[str]) -> float:
@@ -54,7 +72,7 @@ def main() -> int:
     """Print the share of each page that is above `MOST`, and of each report."""
     worst = 0.0
     for path in sys.argv[1:]:
-        pages = [page.extract_text() for page in PdfReader(path).pages]
+        pages = [told(page) for page in PdfReader(path).pages]
         print(f"{path}: {share(pages):.1%} of {len(pages)} pages")
         for number, page in enumerate(pages, 1):
             if (here := share([page])) > MOST:

@@ -353,9 +353,15 @@ def said(
         known = re.findall(r"'([^']*)'", problem["ctx"]["expected"])
         return UnknownNameError(path, problem["input"], known)
     words = {"too_short": "give at least one", "string_type": "give a text"}
-    words |= {"tuple_type": "give a list"}
+    words |= {"tuple_type": "give a list", "list_type": "give a list"}
+    words |= dict.fromkeys(("bool_parsing", "bool_type"), "give true or false")
+    words |= dict.fromkeys(("dict_type", "model_type", "model_attributes_type"), "give a mapping")
     if problem["type"] == "too_long":
         words["too_long"] = f"give at most {problem['ctx']['max_length']:,}"
+    if problem["type"] == "string_too_long":
+        words["string_too_long"] = f"give at most {problem['ctx']['max_length']:,} characters"
+    if problem["type"] == "string_too_short":
+        words["string_too_short"] = "give a text"
     message = str(problem["msg"]).replace("Input should be", "it must be")
     return InputError(path, problem["input"], words.get(problem["type"], message))
 

@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+import os
 import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 from gpuspec.base.documents import from_json
@@ -18,6 +20,7 @@ from gpuspec.batch.edition import edition
 from gpuspec.batch.questions import Question, questions
 from gpuspec.batch.store import Store, is_address
 from gpuspec.batch.work import Order
+from gpuspec.constants.learnt import VARIABLE
 from gpuspec.crew.hand import Done, Job
 from gpuspec.views.language import check_language
 
@@ -240,7 +243,7 @@ def _write(
     ]
     scenarios = [p if is_address(p) else str(_absolute_if_there(p)) for p in batch.scenarios]
     told = {"scenarios": scenarios, "edition": state, "day": batch.day, "reports": batch.reports}
-    told |= {"language": batch.language, "answers": answers}
+    told |= {"language": batch.language, "calibration": _calibration(), "answers": answers}
     old = past(store, RUN)
     if old and [a["decision"] for a in old["answers"]] != [a["decision"] for a in answers]:
         store.write(BEFORE, answer_json(old))
@@ -253,6 +256,12 @@ def _write(
             stale = _ANSWER.fullmatch(name) and name.partition(".")[0] not in kept
             if stale or _PART.fullmatch(name):
                 store.drop(f"{folder}/{name}")
+
+
+def _calibration() -> str:
+    """Return the folder of what was learnt, as the next run finds it; empty where none is used."""
+    folder = os.environ.get(VARIABLE, "")
+    return folder and str(Path(folder).expanduser().absolute())
 
 
 def _absolute_if_there(place: str) -> str:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -87,6 +88,11 @@ def last_batch(output: str, **how: Any) -> Batch:
     return replace(kept, **how)
 
 
+def last_calibration(output: str) -> str:
+    """Return what the last run of a folder had learnt from; empty where nothing."""
+    return str((past(Store(output), RUN) or {}).get("calibration", ""))
+
+
 def watch(batch: Batch, tell: Callable[[Told], None] | None = None) -> Watched:
     """Answer a batch again where it is stale, and compare with the run before that differs."""
     asked = questions(batch.scenarios)
@@ -163,8 +169,8 @@ def _tried(batch: Batch, state: str, cases: Sequence[_Case]) -> dict[str, str]:
             old = tuple((m.gpu, m.mode, m.before) for m in moved)
             name, where = _name(case, moved), "gpuspec.batch.work:decided_at"
             jobs.append(Job(name, where, (order, old), batch.timeout_s, batch.memory_bytes, WARM))
-    done = done_in_parallel(jobs, batch.workers, batch.scheduler)
-    return {job.key: str(one.value) for job, one in done if not one.error}
+    with closing(done_in_parallel(jobs, batch.workers, batch.scheduler)) as done:
+        return {job.key: str(one.value) for job, one in done if not one.error}
 
 
 def _name(case: _Case, moved: Sequence[Moved]) -> str:

@@ -36,10 +36,20 @@ class Framework(Named):
     interleaves: Flag = column(
         "Whether a pipeline stage may hold several chunks of layers", False, stated=True
     )
+    optimizers: Texts = column(
+        "Optimizers that come with it or with the libraries that it names, beside AdamW: sgd, "
+        "adamw-8bit, adamw-paged, adafactor, muon",
+        (),
+    )
     recipe: str = column("What it keeps of each parameter unless asked: a row of training_recipes")
     fused_norms: Flag = column("Whether a norm is one kernel", True, stated=True)
     fused_glu: Flag = column(
         "Whether a gated MLP's activation and product are one kernel", True, stated=True
+    )
+    fused_adapters: Flag = column(
+        "Whether one adapter serves the projections of one input: q, k and v, gate and up",
+        False,
+        stated=True,
     )
     bytes_per_logit: Annotated[float, Figure(0, 100, unit="byte/logit")] = column(
         "Bytes that the loss keeps of a logit: 4 fused, 10 plain PyTorch, 0 in chunks",

@@ -198,6 +198,11 @@ def _words(stated: dict[str, Mix], rest: Precision) -> str:
 class TrainingRecipe(Named):
     """Bytes that training keeps of each trainable parameter."""
 
+    optimizer: str = column(
+        "Which optimizer it is: adamw, adamw-8bit, adamw-paged, sgd, adafactor or muon",
+        "adamw",
+        stated=True,
+    )
     weight_bytes: ParameterBytes = column("Weights as the products read them")
     grad_bytes: ParameterBytes = column("Gradients and their accumulators")
     optimizer_bytes: ParameterBytes = column("Master weights and moments")

@@ -7,6 +7,7 @@ from gpuspec.cli.asking import asking
 from gpuspec.cli.common import echo_json, echo_runs, print_table, tell
 from gpuspec.cli.options import json_option, run_option
 from gpuspec.views.columns import amount, headings
+from gpuspec.views.language import say
 from gpuspec.views.words import counted, days_with_interval, ground_sentence, grounds_sentence
 
 if TYPE_CHECKING:
@@ -181,6 +182,8 @@ def _times(row: dict[str, Any]) -> tuple[float, float]:
 
 
 def _tell_estimate(answer: dict[str, Any]) -> None:
+    from gpuspec.topics.serving.load import BOUNDS
+
     rows = []
     for label, name, scale in (
         ("TTFT, ms", "ttft_s", 1e3),
@@ -213,9 +216,12 @@ def _tell_estimate(answer: dict[str, Any]) -> None:
         _tell_separate(answer["separate"], answer["same_gpus"])
     total = sum(answer["parts"].values())
     shares = sorted(answer["parts"].items(), key=lambda part: -part[1])
-    told = ", ".join(f"{name} {seconds / total:.0%}" for name, seconds in shares)
-    step = "a batch" if "sequences_s" in answer else "a token step"
-    tell(f"{step} is bound by {answer['bound']}: {told}")
+    told = say(", ").join(f"{say(BOUNDS[name])} {seconds / total:.0%}" for name, seconds in shares)
+    bound = answer["bound"]
+    if "sequences_s" in answer:
+        tell(say("a batch is bound by {bound}: {parts}", bound=bound, parts=told))
+    else:
+        tell(say("a token step is bound by {bound}: {parts}", bound=bound, parts=told))
     if "ground" in answer:
         tell(ground_sentence(**answer["ground"]))
 
@@ -444,7 +450,8 @@ def prices(question: "CostQuestion", as_json: bool) -> None:
     rows += [[row["gpu"], row["way"], *[""] * 6] for row in bare.to_dict("records")]
     first, last = headings("gpu", "way", "low"), headings("high", "as_of", "grade", "note")
     print_table([*first, f"{question.currency} a used hour", *last], rows)
-    tell(f"\nPrices of {question.day}. {age_sentences(question)}\n{services_sentence(question)}")
+    day = say("Prices of {day}.", day=question.day)
+    tell(f"\n{day} {age_sentences(question)}\n{services_sentence(question)}")
 
 
 @asking("api", first="model", needed=True, dated=True)

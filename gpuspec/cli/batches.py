@@ -1,5 +1,6 @@
 """Commands for many questions at once: their answers, and what changed in them."""
 
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -11,9 +12,11 @@ import click
 from gpuspec.base.days import run_date
 from gpuspec.base.errors import InputError
 from gpuspec.base.units import MIB
-from gpuspec.cli.common import echo, echo_json, main, print_table, stop
-from gpuspec.cli.options import json_option, quiet_option, workers_option
+from gpuspec.cli.common import echo, echo_json, in_language, main, print_table, stop
+from gpuspec.cli.options import json_option, quiet_option, use_calibration, workers_option
+from gpuspec.constants.learnt import VARIABLE, opened
 from gpuspec.views.columns import headings
+from gpuspec.views.language import say
 
 if TYPE_CHECKING:
     from gpuspec.batch.run import Told
@@ -74,14 +77,22 @@ def batch(
         echo_json({"answers": ran.rows, "made": ran.fresh, "kept": ran.kept, "failed": failed})
     elif not quiet:
         good = len(ran.rows) - len(ran.failed)
-        echo(f"{good:,} of {len(ran.rows):,} answered ({ran.fresh:,} made, {ran.kept:,} kept)")
+        echo(
+            say(
+                "{good:,} of {all:,} answered ({made:,} made, {kept:,} kept)",
+                good=good,
+                all=len(ran.rows),
+                made=ran.fresh,
+                kept=ran.kept,
+            )
+        )
     _end(ran.failed)
 
 
 def _end(failed: list[tuple[str, str]]) -> None:
     """Name what failed, and end with the exit code of that."""
     for name, problem in failed:
-        click.echo(f"gpuspec: {_plain(name)}: {problem}", err=True)
+        click.echo(f"gpuspec: {_plain(name)}: {in_language(problem)}", err=True)
     if failed:
         sys.exit(1)
 
@@ -106,10 +117,11 @@ class _Line:
         due = before is None or told.done == told.total or told.done // step > before.done // step
         if self.quiet or not (self.live or due):
             return
-        said = f"{told.done:,} of {told.total:,} answers"
-        said += f", {told.failed:,} failed" if told.failed else ""
+        said = say("{done:,} of {all:,} answers", done=told.done, all=told.total)
+        if told.failed:
+            said += say(", {count:,} failed", count=told.failed)
         if told.left_s is not None and told.done < told.total:
-            said += f", {_time(told.left_s)} left"
+            said += say(", {time} left", time=_time(told.left_s))
         click.echo(f"\r\x1b[K{said}" if self.live else said, nl=not self.live, err=True)
 
     def end(self) -> None:
@@ -136,17 +148,19 @@ def _stopping(line: _Line) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         line.end()
-        stop(f"stopped; {_finished(line)}", 130)
+        stop(say("stopped; {rest}", rest=_finished(line)), 130)
     except ConnectionError as error:
         line.end()
-        stop(f"{error}; {_finished(line)}", 1)
+        stop(say("{error}; {rest}", error=str(error), rest=_finished(line)), 1)
     finally:
         signal.signal(signal.SIGTERM, before)
 
 
 def _finished(line: _Line) -> str:
     done = line.last.done - line.last.failed if line.last else 0
-    return f"{done:,} answers were finished and stay; the same command goes on from there"
+    return say(
+        "{count:,} answers were finished and stay; the same command goes on from there", count=done
+    )
 
 
 @main.command(dated=True)
@@ -161,12 +175,16 @@ def watch(out: str, workers: int, scheduler: str, timeout: float, as_json: bool)
     \b
     gpuspec watch answers
     It compares with the run before that had other answers; OUT/changes.csv keeps the table.
+    The calibration is that of the last run, unless --calibration or the environment names one.
     """
-    from gpuspec.batch.watch import last_batch
+    from gpuspec.batch.watch import last_batch, last_calibration
     from gpuspec.batch.watch import watch as watched
 
     if not 0 < timeout <= 1e6:
         raise InputError("timeout", timeout, "give seconds above 0")
+    if VARIABLE not in os.environ and (folder := last_calibration(out)):
+        opened(folder)
+        use_calibration(click.get_current_context(), folder)
     how = {"day": run_date(), "workers": workers, "scheduler": scheduler}
     wanted, line = last_batch(out, **how, timeout_s=timeout), _Line(as_json)
     with _stopping(line):
@@ -175,9 +193,10 @@ def watch(out: str, workers: int, scheduler: str, timeout: float, as_json: bool)
     if as_json:
         echo_json({"compared": found.compared, "flips": [f._asdict() for f in found.flips]})
     else:
-        echo(f"{len(found.flips):,} of {found.compared:,} answers flipped")
+        flipped = len(found.flips)
+        echo(say("{count:,} of {all:,} answers flipped", count=flipped, all=found.compared))
         rows = [[_plain(f.name), f.before, f.after, f.why] for f in found.flips]
         if rows:
             echo()
-            print_table(headings("name", "before", "after", "because"), rows)
+            print_table(headings("name", "before", "after", "because"), rows, kept=(0,))
     _end(found.ran.failed)

@@ -162,11 +162,11 @@ def _fail(error: Exception, debug: bool) -> NoReturn:
 
 def stop(message: str, code: int) -> NoReturn:
     """End with one sentence on stderr."""
-    click.echo(f"gpuspec: {_told(message)}", err=True)
+    click.echo(f"gpuspec: {in_language(message)}", err=True)
     sys.exit(code)
 
 
-def _told(text: str) -> str:
+def in_language(text: str) -> str:
     """Return a text in the language that is spoken, line by line."""
     from gpuspec.views.language import say, spoken
     from gpuspec.views.punctuation import punctuated
@@ -178,7 +178,7 @@ def _told(text: str) -> str:
 
 def tell(text: str = "") -> None:
     """Print sentences in the language that is spoken."""
-    echo(_told(text))
+    echo(in_language(text))
 
 
 def echo(text: object = "") -> None:
@@ -197,7 +197,7 @@ def echo(text: object = "") -> None:
 def tell_doubts(*doubts: str) -> None:
     """Say on stderr what is not surely understood of what was asked."""
     for sentence in filter(None, doubts):
-        click.echo("gpuspec: " + _told(f"note: {sentence}"), err=True)
+        click.echo("gpuspec: " + in_language(f"note: {sentence}"), err=True)
 
 
 def echo_json(answer: Mapping[str, object]) -> None:
@@ -231,7 +231,8 @@ def print_table(
     columns = list(zip(*texts, strict=True))
     sides = ["right" if all(map(_NUMBER.fullmatch, column)) else "left" for column in columns]
     texts = [
-        [text if place in kept else _told(text) for place, text in enumerate(row)] for row in texts
+        [text if place in kept else in_language(text) for place, text in enumerate(row)]
+        for row in texts
     ]
     columns = list(zip(*texts, strict=True))
     if sys.stdout is not None and sys.stdout.isatty() and rows:
@@ -243,7 +244,7 @@ def print_table(
         for row in texts:
             wide = columns_of(row[-1]) > len(row[-1])
             row[-1] = "\n".join(textwrap.wrap(row[-1], room // 2 if wide else room))
-    echo(aligned([_told(heading_in(head, say)) for head in headers], texts, sides))
+    echo(aligned([in_language(heading_in(head, say)) for head in headers], texts, sides))
 
 
 def cells(frame: "pd.DataFrame") -> list[list[object]]:

@@ -11,6 +11,7 @@ from gpuspec.base.errors import InputError
 from gpuspec.cli.common import echo, echo_json, main, print_table
 from gpuspec.cli.options import day_given, json_option
 from gpuspec.views.columns import headings
+from gpuspec.views.language import say
 
 if TYPE_CHECKING:
     from gpuspec.topics.cost.prices.imports import Change, Imported
@@ -45,15 +46,16 @@ def check(every: bool, as_json: bool) -> None:
         mine = [one for one in found if one.limit == name]
         late = sorted((one for one in mine if one.old), key=lambda one: one.as_of)
         oldest = late[0] if late else None
-        shown = [oldest.thing, oldest.as_of or "no day"] if oldest else ["", ""]
+        shown = [oldest.thing, oldest.as_of or say("no day")] if oldest else ["", ""]
         rows.append([mine[0].table, name, len(mine), len(late), mine[0].limit_days, *shown])
     heads = headings("table", "limit", "things", "old", "limit_days", "oldest", "as_of")
-    print_table(heads, rows)
-    echo(f"\n{len(old):,} of {len(found):,} are older than their limit")
+    print_table(heads, rows, kept=(0, 1, 5))
+    echo("\n" + say("{old:,} of {all:,} are older than their limit", old=len(old), all=len(found)))
     if every and old:
         heads = headings("table", "thing", "as_of", "age_days", "limit_days")
         echo()
-        print_table(heads, [[o.table, o.thing, o.as_of, o.age_days, o.limit_days] for o in old])
+        rows = [[o.table, o.thing, o.as_of, o.age_days, o.limit_days] for o in old]
+        print_table(heads, rows, kept=(0, 1))
 
 
 @data.command("import-prices", dated=True)
@@ -94,8 +96,8 @@ def import_prices(
         if target.suffix.lower() != ".csv":
             raise InputError("output", output, "end the name in .csv")
         found = found._replace(rents=imports.cheapest(found.rents))
-        before = imports.quoted_before(target)
-        text = imports.quotes_text(found.rents, seen)
+        before = imports.quoted_before(target, found.rents[0].provider)
+        text = imports.quotes_text(target, found.rents, seen)
     else:
         folder = into or os.environ.get("GPUSPEC_DATA", "")
         if not folder:
@@ -113,8 +115,12 @@ def import_prices(
         echo_json(told | {"as_of": seen, "changes": changes, "left_out": found.left_out})
         return
     _tell(found, moved, len(before))
-    what = "written" if write else "nothing was written: --write does"
-    echo(f"{target}: {what if moved else 'nothing to change'}")
+    if not moved:
+        echo(say("{file}: nothing to change", file=target))
+    elif write:
+        echo(say("{file}: written", file=target))
+    else:
+        echo(say("{file}: nothing was written: --write does", file=target))
 
 
 def _tell(found: "Imported", moved: "list[Change]", before: int) -> None:
@@ -126,16 +132,25 @@ def _tell(found: "Imported", moved: "list[Change]", before: int) -> None:
         heads = headings("gpu", "mode", "provider", "region", "before", "after", "change")
         print_table(heads, rows)
     if len(moved) > MOST_SHOWN:
-        echo(f"... and {len(moved) - MOST_SHOWN:,} more (--json lists all)")
+        echo(say("... and {count:,} more (--json lists all)", count=len(moved) - MOST_SHOWN))
     new = sum(c.before is None for c in moved)
     gone = sum(c.after is None for c in moved)
     other = len(moved) - new - gone
     echo(
-        f"\n{found.collector}: {len(found.rents):,} prices; {new:,} new, {other:,} changed, "
-        f"{gone:,} gone, {before - other - gone:,} as before"
+        "\n"
+        + say(
+            "{collector}: {count:,} prices; {new:,} new, {changed:,} changed, {gone:,} gone, "
+            "{same:,} as before",
+            collector=found.collector,
+            count=len(found.rents),
+            new=new,
+            changed=other,
+            gone=gone,
+            same=before - other - gone,
+        )
     )
     for reason, count in found.left_out.items():
-        echo(f"left out {count:,} rows: {reason}")
+        echo(say("left out {count:,} rows: {reason}", count=count, reason=reason))
 
 
 def _usd(value: float | None) -> str:

@@ -1,6 +1,7 @@
 """Commands about one's own measurements: read them, learn from them, say which to make."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -9,12 +10,11 @@ from gpuspec.base.errors import InputError
 from gpuspec.cli.common import echo, echo_json, main
 from gpuspec.cli.names import completes
 from gpuspec.cli.options import add_option, json_option, pairs, param_option
+from gpuspec.views.language import say
 from gpuspec.views.words import counted
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from gpuspec.evidence.importing import Imported
+    from gpuspec.evidence.importing import Imported, Written
 
 F = TypeVar("F", bound=Callable[..., Any])
 FILLS = {
@@ -89,9 +89,9 @@ def import_(
     if both := sorted(given.keys() & own.keys()):
         raise InputError("--param", both[0], "it was given before; give it once")
     found = imported(files, given | own)
-    paths = written(found, output, add)
+    made = written(found, output, add)
     told: list[dict[str, Any]] = [
-        _told(one, path, unusable(path, one.kind)) for one, path in zip(found, paths, strict=True)
+        _told(one, to, unusable(to.path, one.kind)) for one, to in zip(found, made, strict=True)
     ]
     if as_json:
         echo_json({"tables": told})
@@ -100,11 +100,12 @@ def import_(
         _tell(one)
 
 
-def _told(found: "Imported", path: "Path", reasons: list[dict[str, Any]]) -> dict[str, Any]:
+def _told(found: "Imported", to: "Written", reasons: list[dict[str, Any]]) -> dict[str, Any]:
     return {
-        "table": path,
+        "table": to.path,
         "kind": found.kind,
         "rows": len(found.rows),
+        "again": to.again,
         "files": [{"file": name, "tool": tool} for name, tool in found.files],
         "assumed": [{"what": what, "files": list(of)} for what, of in found.assumed],
         "missing": reasons,
@@ -112,18 +113,30 @@ def _told(found: "Imported", path: "Path", reasons: list[dict[str, Any]]) -> dic
 
 
 def _tell(told: dict[str, Any]) -> None:
-    echo(f"{told['table']}: {counted(told['rows'], 'row')} of the kind {told['kind']}")
+    _tell_table(told)
     for one in told["files"]:
-        echo(f"read {one['file']}: {one['tool']}")
+        echo(say("read {file}: {tool}", file=Path(one["file"]), tool=one["tool"]))
     for one in told["assumed"]:
-        echo(f"assumed ({', '.join(map(str, one['files']))}): {one['what']}")
+        files = ", ".join(map(str, one["files"]))
+        echo(say("assumed ({files}): {what}", files=Path(files), what=one["what"]))
     for one in told["missing"]:
         lines = ", ".join(map(str, dict.fromkeys(one["lines"])))
-        echo(
-            f"missing (line {lines}{', ...' * (one['rows'] > len(one['lines']))}): {one['reason']}"
-        )
-    more = ", once the rest is filled in" if told["missing"] else ""
-    echo(f"next: gpuspec validate {told['table']} --kind {told['kind']}{more}")
+        lines += ", ..." * (one["rows"] > len(one["lines"]))
+        echo(say("missing (line {lines}): {reason}", lines=lines, reason=one["reason"]))
+    line = f"gpuspec validate {told['table']} --kind {told['kind']}"
+    if told["missing"]:
+        echo(say("next: {command}, once the rest is filled in", command=line))
+    else:
+        echo(say("next: {command}", command=line))
+
+
+def _tell_table(told: dict[str, Any]) -> None:
+    rows = counted(told["rows"], "row")
+    echo(
+        say("{table}: {rows} of the kind {kind}", table=told["table"], rows=rows, kind=told["kind"])
+    )
+    if told["again"]:
+        echo(say("{rows} of them it had already", rows=counted(told["again"], "row")))
 
 
 @main.command()
@@ -147,17 +160,28 @@ def learn(tables: tuple[str, ...], output: str, add: bool, as_json: bool) -> Non
         echo_json({"calibration": output, "topics": [one._asdict() for one in found]})
         return
     for one in found:
-        left = f"; {counted(one.skipped, 'row')} left out (gpuspec validate says why)"
-        echo(f"{one.topic}: {counted(one.rows, 'figure')} of yours{left * bool(one.skipped)}")
+        echo(
+            say("{topic}: {figures} of yours", topic=one.topic, figures=counted(one.rows, "figure"))
+        )
+        if one.skipped:
+            rows = counted(one.skipped, "row")
+            echo("  " + say("{rows} left out (gpuspec validate says why)", rows=rows))
         if one.rows == 1:
-            echo(f"  error {one.before:.1%} as estimated")
+            echo("  " + say("error {before} as estimated", before=f"{one.before:.1%}"))
         else:
             echo(
-                f"  median error {one.before:.1%} as estimated, {one.after:.1%} once learnt from "
-                f"your other rows; {one.inside:.0%} of them in their 80 % interval"
+                "  "
+                + say(
+                    "median error {before} as estimated, {after} once learnt from your other rows; "
+                    "{inside} of them in their 80 % interval",
+                    before=f"{one.before:.1%}",
+                    after=f"{one.after:.1%}",
+                    inside=f"{one.inside:.0%}",
+                )
             )
-        echo(f"  at settings of yours the interval is {1 - one.width:.0%} narrower")
-    echo(f"next: gpuspec estimate ... --calibration {output}")
+        narrower = f"{1 - one.width:.0%}"
+        echo("  " + say("at settings of yours the interval is {share} narrower", share=narrower))
+    echo(say("next: {command}", command=f"gpuspec estimate ... --calibration {output}"))
 
 
 @main.command()
@@ -183,15 +207,15 @@ def measure(output: str, add: bool, as_json: bool) -> None:
     found = []
     for one in measurements_of(torch_here()):
         found.append(one)
-        click.echo(f"{one.what}: {one.rate:,.4g} {one.unit}", err=as_json)
+        click.echo(f"{say(one.what)}: {one.rate:,.4g} {one.unit}", err=as_json)
     made = tables_of(found)
     paths = written(made, output, add)
     told: list[dict[str, Any]] = [
-        {"table": path, "kind": one.kind, "rows": len(one.rows)}
-        for one, path in zip(made, paths, strict=True)
+        {"table": to.path, "kind": one.kind, "rows": len(one.rows)}
+        for one, to in zip(made, paths, strict=True)
     ]
     if as_json:
         echo_json({"tables": told, "measured": [one._asdict() for one in found]})
         return
     for row in told:
-        echo(f"{row['table']}: {counted(row['rows'], 'row')} of the kind {row['kind']}")
+        _tell_table(row)

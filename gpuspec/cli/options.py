@@ -128,7 +128,7 @@ def _on_the_day(ctx: click.Context, _: click.Parameter, value: str | None) -> No
 def _calibration() -> click.Option:
     def use(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
         if value is not None:
-            _set(ctx, VARIABLE, os.path.abspath(value))
+            use_calibration(ctx, value)
 
     return click.Option(
         ["--calibration"],
@@ -140,6 +140,11 @@ def _calibration() -> click.Option:
     )
 
 
+def use_calibration(ctx: click.Context, folder: str) -> None:
+    """Let a command, and the processes that it starts, use what was learnt."""
+    _set(ctx, VARIABLE, os.path.abspath(folder))
+
+
 def _set(ctx: click.Context, variable: str, value: str) -> None:
     """Set a variable of the environment until the command ends."""
     before = os.environ.get(variable)
@@ -149,7 +154,7 @@ def _set(ctx: click.Context, variable: str, value: str) -> None:
         if before is not None:
             os.environ[variable] = before
 
-    ctx.call_on_close(restore)
+    ctx.find_root().call_on_close(restore)
     os.environ[variable] = value
 
 

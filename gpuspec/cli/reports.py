@@ -10,6 +10,7 @@ from gpuspec.cli.common import (
     UNANSWERED,
     echo,
     echo_json,
+    in_language,
     main,
     print_table,
     stop,
@@ -18,6 +19,7 @@ from gpuspec.cli.common import (
 from gpuspec.cli.names import completes
 from gpuspec.cli.options import json_option, pairs, param_option, quiet_option, workers_option
 from gpuspec.views.columns import headings
+from gpuspec.views.language import say
 
 if TYPE_CHECKING:
     from gpuspec.report import Outcome
@@ -112,7 +114,7 @@ def reports(
     else:
         tell(f"{len(found) - len(failed)} of {len(found)} reports in {seconds:.1f} s")
     for outcome in failed:
-        click.echo(f"gpuspec: {outcome.name}: {outcome.error}", err=True)
+        click.echo(f"gpuspec: {outcome.name}: {in_language(outcome.error)}", err=True)
     if failed:
         sys.exit(1)
 
@@ -126,7 +128,7 @@ def _build_many(
     from gpuspec.report import Stopped, build_all
 
     def told(outcome: "Outcome", done: int, total: int) -> None:
-        said = "failed" if outcome.error else f"{outcome.seconds:.1f} s"
+        said = say("failed") if outcome.error else f"{outcome.seconds:.1f} s"
         click.echo(f"[{done}/{total}] {outcome.path}: {said}", err=True)
 
     start = time.perf_counter()
@@ -144,12 +146,18 @@ def _build_many(
 def params(name: str, as_json: bool) -> None:
     """List the parameters of the notebook NAME with default and meaning."""
     from gpuspec.report import inspect
+    from gpuspec.report.story import meaning_in
+    from gpuspec.views.punctuation import punctuated
 
     found = inspect(name)
     if as_json:
         echo_json({"parameters": found})
         return
-    rows = [[p.name, p.kind, p.default, p.meaning] for p in found]
+    words = {"int": "whole number", "float": "number", "bool": "true or false", "str": "text"}
+    rows = [
+        [p.name, say(words.get(p.kind, "")), p.default, punctuated(meaning_in(p.meaning, say))]
+        for p in found
+    ]
     print_table(headings("parameter", "type", "default", "meaning"), rows, kept=(0, 2))
 
 
@@ -160,11 +168,12 @@ def _progress() -> Callable[[str, int, int], None]:
     def tell(stage: str, done: int, total: int) -> None:
         ended = done == total
         if live and stage == "executing":
-            click.echo(f"\r\x1b[K{stage}: cell {done} of {total}", nl=ended, err=True)
+            said = say("executing: cell {done} of {total}", done=done, total=total)
+            click.echo(f"\r\x1b[K{said}", nl=ended, err=True)
         elif stage == "executing" and done == 0:
-            click.echo(f"executing {total} cells", err=True)
+            click.echo(say("executing {total} cells", total=total), err=True)
         elif stage != "executing" and done == 0:
-            click.echo(stage, err=True)
+            click.echo(say(stage), err=True)
 
     return tell
 

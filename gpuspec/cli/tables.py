@@ -10,6 +10,7 @@ from gpuspec.cli.names import completed
 from gpuspec.cli.options import json_option
 from gpuspec.questions import QUESTIONS, record_of
 from gpuspec.views.columns import headings
+from gpuspec.views.language import say
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,6 +39,10 @@ COLUMNS = {
 }
 
 
+TOLD = ("name", "kind", "works")
+"""Those of them that are words, and not what is typed."""
+
+
 @main.command(name="list")
 @click.argument(
     "what", metavar="|".join(COLUMNS), shell_complete=lambda _, __, text: completed(COLUMNS, text)
@@ -60,7 +65,9 @@ def list_(what: str, as_csv: bool, as_json: bool) -> None:
         return
     columns = COLUMNS[what].split()
     shown = frame.rename(columns={"bits": "weight_bits"})[["id", *columns[1:]]]
-    print_table(headings(*columns), cells(shown), kept=(0,))
+    told = [place for place, name in enumerate(columns) if name in TOLD]
+    kept = [place for place in range(len(columns)) if place not in told]
+    print_table(headings(*columns), cells(shown), kept=kept)
 
 
 def _scenarios() -> "pd.DataFrame":
@@ -116,19 +123,40 @@ def _tell_validation(figures: dict[str, Any]) -> None:
         if key.startswith("by_"):
             for name, one in group.items():
                 shares = [percent(one[n]) for n in names]
-                rows.append([f"{key.removeprefix('by_')} {name}", one["rows"], *shares])
+                label = f"{say(key.removeprefix('by_'))} {say(name)}"
+                rows.append([label, one["rows"], *shares])
     print_table(["", *headings("rows", *names)], rows)
     if figures.get("ratio_pairs"):
         tell()
     for name, one in figures.get("ratio_by_pair", {}).items():
         error = percent(one["median_absolute_error"])
-        tell(f"ratio {name}: {one['rows']} pairs, median error {error}")
+        tell(
+            say(
+                "ratio {pair}: {count} pairs, median error {error}",
+                pair=name,
+                count=one["rows"],
+                error=error,
+            )
+        )
     for one in figures["notes"]:
-        tell(f"understood {_counted(one)}: {one['note']}")
+        tell(say("understood {rows}: {note}", rows=_counted(one), note=one["note"]))
     for one in figures["skipped_by_reason"]:
-        tell(f"skipped {_counted(one)}: {one['reason']}")
+        tell(say("skipped {rows}: {reason}", rows=_counted(one), reason=one["reason"]))
+    if "between" in figures:
+        one = figures["between"]
+        lines = [row["line"] for row in one["each"][:3]]
+        tell(
+            say(
+                "not said {rows}: recompute decides the memory; between full and none lie "
+                "{inside}, below {below}, above {above}",
+                rows=_counted(one | {"lines": lines}),
+                inside=one["inside"],
+                below=one["below"],
+                above=one["above"],
+            )
+        )
     if "memory" in figures:
-        tell("\nRows of memory")
+        tell("\n" + say("Rows of memory"))
         _tell_validation(figures["memory"])
 
 
@@ -136,9 +164,9 @@ def _counted(group: dict[str, Any]) -> str:
     """Say how many rows a reason has, and the first lines of them."""
     lines = ", ".join(map(str, group["lines"]))
     if group["rows"] == 1:
-        return f"line {lines}"
-    more = ", ..." if group["rows"] > len(group["lines"]) else ""
-    return f"{group['rows']:,} rows (lines {lines}{more})"
+        return say("line {lines}", lines=lines)
+    lines += ", ..." if group["rows"] > len(group["lines"]) else ""
+    return say("{count:,} rows (lines {lines})", count=group["rows"], lines=lines)
 
 
 @main.command()

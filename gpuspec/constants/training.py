@@ -125,13 +125,13 @@ def stand_in(name: str) -> str:
     """Say whose constants stand in for a framework that has none; empty where it has its own.
 
     >>> stand_in("torchtitan")
-    'no constants are fitted for torchtitan: those of PyTorch FSDP with torch.compile stand in'
+    'No constants are fitted for torchtitan: those of PyTorch FSDP with torch.compile stand in'
     """
     asked, used = framework_record(name), fitted_framework(name)
     if used == asked.id:
         return ""
     whose = "the centre of all frameworks" if used == "other" else framework_record(used).name
-    return f"no constants are fitted for {asked.name}: those of {whose} stand in"
+    return f"No constants are fitted for {asked.name}: those of {whose} stand in"
 
 
 def training_errors() -> "pd.DataFrame":

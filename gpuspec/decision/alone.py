@@ -12,7 +12,7 @@ from gpuspec.base.lazy import pd
 from gpuspec.base.spread import spread
 from gpuspec.decision.options import Need, Options
 from gpuspec.decision.programme import Problem
-from gpuspec.decision.recourse import Layers, layered, tail_of
+from gpuspec.decision.recourse import Layers, Tail, layered, tail_of
 from gpuspec.formulas.cost import spot_useful_share
 
 MOST_TRIED = 8
@@ -130,9 +130,12 @@ def _short(
     p: Problem, layers: Mapping[int, Layers], k: int, there: np.ndarray, housed: object
 ) -> np.ndarray:
     """Return (S,) what is rented by the hour over the horizon, and energy in one's own rooms."""
-    total = np.zeros(p.draws.samples)
+    total, tails = np.zeros(p.draws.samples), dict[tuple[int, float], Tail]()
     for q, mine in layers.items():
-        tail = tail_of(mine, np.ones(len(mine.hours)), float(there[q]))
+        same = id(mine), float(there[q])
+        if same not in tails:
+            tails[same] = tail_of(mine, np.ones(len(mine.hours)), float(there[q]))
+        tail = tails[same]
         total += p.hour_usd(k, q) * tail.hours * p.calendar.months[q]
         if housed and there[q]:
             used = mine.hours @ mine.need - tail.hours

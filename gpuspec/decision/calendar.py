@@ -32,17 +32,17 @@ class Calendar:
     drift_year: float = 0.0
     """Change of prices in a year, as a share."""
 
-    @property
+    @cached_property
     def months(self) -> np.ndarray:
         """Return (Q,) the months of each segment."""
         return np.diff(self.edges)
 
-    @property
+    @cached_property
     def starts(self) -> np.ndarray:
         """Return (E,) the month of each round."""
         return self.edges[self.rounds]
 
-    @property
+    @cached_property
     def round_of(self) -> np.ndarray:
         """Return (Q,) the round that a segment belongs to."""
         return np.searchsorted(self.rounds, np.arange(len(self.months)), side="right") - 1

@@ -113,8 +113,9 @@ class Options:
         w, fast = scenario.workloads[self.place], scenario.objective == "time"
         rows = records(self.table)
         speeds = [_speed(w, row, draws) for row in rows]
-        needs = _needs(w, rows, speeds, self.ways, self.sizes, fast)
-        return replace(self, needs=needs)
+        found = replace(self, needs=_needs(w, rows, speeds, self.ways, self.sizes, fast))
+        vars(found)["cells"] = self.cells  # of the same table
+        return found
 
     def with_parts(
         self, scenario: Scenario, draws: Draws, parts: Sequence[dict[str, Any]]

@@ -76,8 +76,8 @@ def slopes(layers: Layers, marginal: np.ndarray, weight: np.ndarray) -> tuple[np
     hours, and meets it where they are those of a `Tail`.
     """
     found = np.zeros(len(layers.hours))
-    for level in range(layers.level[-1] + 1):
-        rows = layers.level == level
+    starts = np.searchsorted(layers.level, np.arange(layers.level[-1] + 2)).tolist()
+    for rows in map(slice, starts[:-1], starts[1:]):
         hours = layers.hours[rows][0]
         found[rows] = layers.need[rows] @ (weight * np.minimum(marginal, hours))
     draws = len(weight)

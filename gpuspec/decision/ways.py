@@ -53,6 +53,8 @@ def workload_ways(
     key = workload.timeless().model_copy(update=same).model_dump_json()
     if workload.kind in ("images", "hpc", "tenants"):
         precisions = ()  # these have their own
+    if workload.kind != "inference":
+        loads = LOADS  # which is of services of tokens alone
     found = _ways(workload.kind, key, gpus, precisions, most_gpus, loads, fastest)
     if hours is None:
         return found

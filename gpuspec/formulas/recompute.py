@@ -18,6 +18,7 @@ MODULES = {"selective": "core_attn", "norm": "layernorm", "act": "moe_act", "moe
 products, whole mixtures of experts with their dispatch."""
 WORDS = {its: ours for ours, its in MODULES.items()}
 _EVERY = re.compile(r"(\w+) every ([1-9]\d*)")
+_SELECTIVE = re.compile(r"selective ?[(\[](.+)[)\]]")
 _LAYERS = re.compile(r"(\w+) (\d+) layers?")
 VALID = f"{', '.join(RECOMPUTE)}; modules: 'norm+act', 'norm+moe'; of some layers: 'full every 2', "
 VALID += "'full 4 layers' (of a stage)"
@@ -41,10 +42,11 @@ def recompute_of(text: str, stage_layers: float) -> tuple[str, float]:
     ('full', 0.5)
     >>> recompute_of("full 4 layers", 16)
     ('full', 0.25)
-    >>> recompute_of("layernorm, moe_act", 16)
+    >>> recompute_of("selective(layernorm, moe_act)", 16)
     ('norm+act', 1.0)
     """
-    kind, share = text, 1.0
+    named = _SELECTIVE.fullmatch(text)
+    kind, share = named[1] if named else text, 1.0
     if every := _EVERY.fullmatch(text):
         kind, share = every[1], 1 / int(every[2])
     elif layers := _LAYERS.fullmatch(text):

@@ -26,6 +26,7 @@ from traitlets.config import Config
 from gpuspec import __version__
 from gpuspec.catalog import data_as_of
 from gpuspec.constants.learnt import own_rows
+from gpuspec.report.glossary import glossary
 from gpuspec.report.notebooks import Notebook, Parameter
 from gpuspec.report.story import WORDS_OF_CELLS, meaning_in, story_in
 from gpuspec.views.columns import heading_in, headings
@@ -34,8 +35,10 @@ from gpuspec.views.language import Words, translator
 
 # Never shown: controls, the parameters (the title page lists them), what an author marks so.
 LEFT_OUT = {"interactive", "parameters", "injected-parameters", "remove-report"}
-FRONT = "<!-- front -->"
-"""Where the HTML puts what was asked, and the contents."""
+FRONT, QUESTION = "<!-- front -->", "<!-- question -->"
+"""Where the HTML puts what was asked and the contents, and the question below its answer."""
+_SMALL, _FRONT = "#question-block(question)\n#show: small", "#front\n#show: usual"
+"""What Typst does at these places: page 1 is set a little smaller than the others."""
 _HEADING = re.compile(r"^## ", re.MULTILINE)
 _PACKAGES = ("numpy", "pandas", "matplotlib", "typst")
 
@@ -74,8 +77,12 @@ class Document:
     body: str
     language: str
     facts: Facts
+    answered_first: bool = False
+    """Whether page 1 opens with the answer, so that the question stands below it."""
     figures: list[dict[str, str]] = field(default_factory=list)
     tables: list[dict[str, object]] = field(default_factory=list)
+    glossary: list[dict[str, str]] = field(default_factory=list)
+    """Each ``term`` that is used, and its ``meaning``."""
     blocks: dict[str, dict[str, str]] = field(default_factory=dict)
     """What stands for each token of the body, as ``typst`` and as ``html5``."""
 
@@ -108,9 +115,10 @@ def compose(
     exporter.register_preprocessor(TagRemovePreprocessor(config=config), enabled=True)
     exporter.exclude_input = not show_code
     body, _ = exporter.from_notebook_node(node)
+    body += shown.glossary(body)
     if appendix and notebook.parameters:
         body += shown.appendix(_asked(notebook.parameters, values, words))
-    title = next((str(t["title"]) for t in told_of(executed)), "")
+    title = next((str(t["title"]) for t in told_of(executed) if t["title"]), "")
     return Document(
         title=title or words(notebook.title),
         question=story_in(notebook.title if title else notebook.question, words),
@@ -119,7 +127,9 @@ def compose(
         facts=_facts(notebook, values, words, day),
         figures=shown.figures,
         tables=shown.tables,
+        glossary=shown.terms,
         blocks=shown.blocks,
+        answered_first=shown.answered_first,
     )
 
 
@@ -164,6 +174,8 @@ class _ShownOutputs(Preprocessor):
         self.figures: list[dict[str, str]] = []
         self.tables: list[dict[str, object]] = []
         self.blocks: dict[str, dict[str, str]] = {}
+        self.terms: list[dict[str, str]] = []
+        self.answered_first = False
         self._secret = token_hex(16)  # no text can hold it
 
     def preprocess_cell(
@@ -181,9 +193,9 @@ class _ShownOutputs(Preprocessor):
         starts = [i for i in starts if i and shown[i].cell_type == "markdown"]
         if starts:
             first = shown[starts[0]]
-            first.source = self._block("#front", FRONT) + first.source
+            first.source = self._block(_FRONT, FRONT) + first.source
         elif cells:
-            cells.insert(0, new_markdown_cell(self._block("#front", FRONT)))
+            cells.insert(0, new_markdown_cell(self._block(_FRONT, FRONT)))
 
     def appendix(self, asked: list[dict[str, str]]) -> str:
         """Return a section with a table of every parameter."""
@@ -192,6 +204,21 @@ class _ShownOutputs(Preprocessor):
         every = ShownTable(heads, rows, ["left"] * 3, self.words("Every parameter of this report"))
         heading = self.words("Appendix: parameters")
         return f"\n\n## {heading}\n\n" + self._table(every._repr_html_(), every.caption)
+
+    def glossary(self, body: str) -> str:
+        """Return a section with the terms that the report uses; empty without any."""
+        cells = [t for table in self.tables for row in table["rows"] for t in row]  # type: ignore[attr-defined]
+        heads = [head for table in self.tables for head in table["columns"]]  # type: ignore[attr-defined]
+        captions = [figure["caption"] for figure in self.figures]
+        self.terms = glossary([body, *cells, *heads, *captions], self.words)
+        if not self.terms:
+            return ""
+        items = "".join(
+            f"<div><dt>{escape(t['term'])}</dt><dd>{escape(t['meaning'])}</dd></div>"
+            for t in self.terms
+        )
+        block = self._block("#glossary()", f'<dl class="terms">{items}</dl>')
+        return f"\n\n## {self.words('Terms')}\n\n{block}"
 
     def _shown(self, output: NotebookNode) -> NotebookNode | None:
         if output.output_type == "stream":
@@ -207,11 +234,20 @@ class _ShownOutputs(Preprocessor):
             markdown = self._figure(data, about)
         elif "text/markdown" in data or "text/latex" in data:
             markdown = story_in(data.get("text/markdown") or data["text/latex"], self.words)
+            if about.get("part") == "answer":
+                markdown = self._boxed(markdown)
         else:
             output.data = {"text/plain": data.get("text/plain", "")}
             return output
         output.data = {"text/markdown": markdown}
         return output
+
+    def _boxed(self, markdown: str) -> str:
+        """Put an answer into its box, and the question below it."""
+        self.answered_first = True
+        start = self._block("#answer-box[", '<section class="answer">')
+        end = self._block("]", "</section>") + self._block(_SMALL, QUESTION)
+        return f"{start}{markdown}\n\n{end}"
 
     def _block(self, typst: str, html: str) -> str:
         token = f"gpuspec{self._secret}x{len(self.blocks)}x"
@@ -228,13 +264,12 @@ class _ShownOutputs(Preprocessor):
         self.figures.append(figure)
         image = f'<img src="data:{kind};base64,{escape(content)}" alt="{escape(figure["alt"])}">'
         if not figure["caption"]:
-            return self._block(f"#shown-figure({place})", f"<figure>{image}</figure>")
+            return self._block(f"#shown-figure({place})", f'<figure tabindex="0">{image}</figure>')
         number = sum(bool(shown["caption"]) for shown in self.figures)
         label = f"<b>{escape(self.words('Figure'))} {number}.</b> {escape(figure['caption'])}"
-        return self._block(
-            f"#shown-figure({place})",
-            f'<figure id="figure-{number}">{image}<figcaption>{label}</figcaption></figure>',
-        )
+        inside = f"{image}<figcaption>{label}</figcaption>"
+        whole = f'<figure id="figure-{number}" tabindex="0">{inside}</figure>'
+        return self._block(f"#shown-figure({place})", whole)
 
     def _table(self, html: str, caption: str) -> str:
         number, shown = len(self.tables) + 1, _read_back(html, caption, self.words)

@@ -12,7 +12,8 @@ from functools import cache
 from html import escape
 from pathlib import Path
 
-from gpuspec.report.compose import FRONT, Document
+from gpuspec.report.compose import FRONT, QUESTION, Document
+from gpuspec.report.faces import font_faces
 from gpuspec.report.output import workplace
 from gpuspec.views.columns import headings
 from gpuspec.views.markdown import plain
@@ -24,6 +25,8 @@ TEMPLATES = Path(__file__).resolve().parent / "templates"
 MOST_SECONDS = 120
 """Time that the typesetting may take; a report of forty pages takes three seconds."""
 _FRONT_START, _FRONT_END = "<!-- front starts -->", "<!-- front ends -->"
+_FACES = "/* faces */"
+_QUESTION_START, _QUESTION_END = "<!-- question starts -->", "<!-- question ends -->"
 # What JupyterLab understands in a Markdown cell, but nothing raw: names come from files.
 _MARKDOWN = "gfm+tex_math_dollars+smart-raw_html-raw_attribute-emoji"
 
@@ -35,10 +38,13 @@ def pdf(document: Document) -> bytes:
             (folder / figure["file"]).write_bytes(base64.b64decode(figure["base64"]))
         figures = [{k: f[k] for k in ("file", "caption", "alt")} for f in document.figures]
         data: dict[str, object] = {"title": plain(document.title), "language": document.language}
+        data |= {"answered_first": document.answered_first}
         data |= {**document.facts, "figures": figures, "tables": document.tables}
+        data |= {"glossary": document.glossary}
         (folder / "data.json").write_text(json.dumps(data), "utf-8")
         (folder / "style.typ").write_text((TEMPLATES / "style.typ").read_text("utf-8"), "utf-8")
-        main = _pandoc(document, "typst", "report.typ", folder, {})
+        below = {"below": "yes"} if document.answered_first else {}
+        main = _pandoc(document, "typst", "report.typ", folder, below)
         (folder / "main.typ").write_text(main, "utf-8")
         midnight = datetime.fromisoformat(document.facts["date"]).replace(tzinfo=UTC)
         _typeset(folder, int(midnight.timestamp()))
@@ -115,15 +121,23 @@ def html(document: Document) -> bytes:
         ),
         "footer": escape(f"gpuspec {facts['version']} · {facts['data']}"),
         "asked-title": escape(label["What was asked"]),
-        "asked": _asked(facts["asked"], label) + f"<p>{escape(facts['rest'])}</p>",
+        "asked": _asked(facts["asked"], label) + _paragraph(facts["rest"]),
         "toc-title": escape(label["Contents"]),
         "lang": document.language,
     }
     with workplace() as folder:
         page = _pandoc(document, "html5", "report.html", folder, variables)
-    before, _, rest = page.partition(_FRONT_START)
-    front, _, after = rest.partition(_FRONT_END)
-    return (before + after).replace(FRONT, front, 1).encode()
+    page = _moved(page, _FRONT_START, _FRONT_END, FRONT)
+    if document.answered_first:
+        page = _moved(page, _QUESTION_START, _QUESTION_END, QUESTION)
+    return page.replace(_FACES, font_faces(page), 1).encode()
+
+
+def _moved(page: str, start: str, end: str, to: str) -> str:
+    """Move what stands between two marks of the template to a mark in the body."""
+    before, _, rest = page.partition(start)
+    part, _, after = rest.partition(end)
+    return (before + after).replace(to, part, 1)
 
 
 def _pandoc(
@@ -172,6 +186,10 @@ def _pandoc_path() -> str:
     import pypandoc
 
     return str(pypandoc.get_pandoc_path())
+
+
+def _paragraph(text: str) -> str:
+    return f"<p>{escape(text)}</p>" if text else ""
 
 
 def _fact_list(facts: dict[str, str]) -> str:

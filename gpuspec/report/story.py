@@ -11,6 +11,7 @@ from nbformat import NotebookNode
 
 from gpuspec.report.notebooks import Notebook
 from gpuspec.views.language import Words
+from gpuspec.views.markdown import BLOCK
 
 _MARK = r"#{1,6}[ ]+|[-*][ ]+|\d+[.)][ ]+"
 _TEXT = re.compile(
@@ -26,8 +27,13 @@ WORDS_OF_CELLS = ("none", "yes", "no")
 
 
 def story_in(markdown: str, words: Words) -> str:
-    """Put Markdown into the language of `words`."""
-    return _TEXT.sub(lambda found: found["mark"] + _text_in(found["text"], words), markdown)
+    """Put Markdown into the language of `words`; blocks of code stay as they are."""
+    parts = BLOCK.split(markdown)
+    parts[::2] = [
+        _TEXT.sub(lambda found: found["mark"] + _text_in(found["text"], words), part)
+        for part in parts[::2]
+    ]
+    return "".join(parts)
 
 
 def meaning_in(meaning: str, words: Words) -> str:

@@ -11,6 +11,8 @@ from typing import NamedTuple
 from gpuspec.base.units import NODE_GPUS
 from gpuspec.catalog.arguments import filled, text_of
 from gpuspec.catalog.models import Model
+from gpuspec.views.language import say
+from gpuspec.views.punctuation import punctuated
 
 RESULT, MEASURED = "result.json", "measured.csv"
 """Files that the commands write: what a benchmark says, and the row that `validate` reads."""
@@ -42,12 +44,17 @@ class Run(NamedTuple):
 
     @property
     def text(self) -> str:
-        """Write it for a terminal; whatever is no command is a comment of one line."""
-        lines = [f"# {_one_line(self.of)}"]
+        """Write it for a terminal; whatever is no command is a comment of one line.
+
+        Comments are in the language that is spoken.
+        """
+        lines = [_comment(say(self.of))]
         for command in self.commands:
-            of = f" (arguments of {command.version})" if command.version else ""
-            lines += ["", f"# {_one_line(command.purpose)}{of}", command.command]
-        notes = [f"# {_one_line(note)}" for note in self.notes]
+            told = say(command.purpose)
+            if of := command.version:
+                told = say("{purpose} (arguments of {version})", purpose=told, version=of)
+            lines += ["", _comment(told), command.command]
+        notes = [_comment(say(note)) for note in self.notes]
         return "\n".join([*lines, *([""] * bool(notes)), *notes])
 
 
@@ -140,6 +147,10 @@ def links_command(gpus: int, per_node: int = NODE_GPUS) -> tuple[Command, ...]:
     line = shell(*start, "./build/all_reduce_perf", *found.words)
     version = f"nccl-tests {found.version}"
     return (Command("Test the links first: all-reduce of nccl-tests", line, version),)
+
+
+def _comment(text: str) -> str:
+    return "# " + punctuated(_one_line(text))
 
 
 def _one_line(text: str) -> str:

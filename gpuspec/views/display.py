@@ -294,15 +294,16 @@ def _is_missing(value: Any) -> bool:
     return value is None or (pd.api.types.is_scalar(value) and bool(pd.isna(value)))
 
 
-def note(text: str, title: str = "", answered: bool = True) -> None:
+def note(text: str, title: str = "", answered: bool = True, part: str = "") -> None:
     """Show a paragraph, also in the middle of a cell; its marks count where it is `Markdown`.
 
     A report takes `title` for its own, and ends its command with the exit code of a question
-    without an answer where it is not `answered`.
+    without an answer where it is not `answered`. `part` is what page 1 makes of it
+    (`gpuspec.views.front`).
     """
     from IPython.display import display
 
     plain = text.text if isinstance(text, Markdown) else printable(text)
     data = {"text/markdown": told(str(marked(text))), "text/plain": told(plain)}
-    about = {"kind": "note", "title": told(printable(title)), "answered": answered}
-    display(data, metadata={"gpuspec": about} if title else {}, raw=True)
+    about = {"kind": "note", "title": told(printable(title)), "answered": answered, "part": part}
+    display(data, metadata={"gpuspec": about} if title or part else {}, raw=True)

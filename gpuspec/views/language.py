@@ -154,7 +154,7 @@ _ANYTHING = {
     "": r"(?:(?!; |\. ).)+?",  # no more than a part of a sentence
     "s": r"(?:(?!\. ).)+?",
     "w": r"[^\s,;]+",
-    "d": r"[-+−]?[\d.,∞]+[%A-Za-z]?",
+    "d": r"[-+−]?[\d.,∞]+(?:e[-+]?\d+)?[%A-Za-z]?",
     "date": r"\d{4}-\d\d-\d\d",
 }
 """What fills a field of a shape, by its format: text, text with semicolons, word, number, date."""

@@ -11,8 +11,9 @@ _CHINESE = re.compile(f"[{_HAN}]")
 CODE = re.compile(r"(```.*?```|`[^`]*`)", re.DOTALL)
 """Blocks and spans of code."""
 _AFTER = re.compile(rf"(?<=[{_HAN}）”])([,;:.?!])(?: +|$|(?=[{_HAN}）*]))")
-_BEFORE = re.compile(rf"(?<=[\w%)\]*])([,;:.?!]) +(?=\**[{_HAN}（“])")
-_ENDS = re.compile(r"(?<=[\w%)\]*])([.;]) +|(?<=[\w%)\]*])([.])$")
+_NUMBER = r"(?<!\n\d)(?<!\n\d\d)"  # of an item of a list
+_BEFORE = re.compile(rf"(?<=[\w%)\]*]){_NUMBER}([,;:.?!]) +(?=\**[{_HAN}（“])")
+_ENDS = re.compile(rf"(?<=[\w%)\]*]){_NUMBER}([.;]) +|(?<=[\w%)\]*])([.])$")
 _ROUND = re.compile(rf" ?\(([^()\n]*[{_HAN}][^()\n]*)\) ?")
 _AROUND = re.compile(rf"(?<=[{_HAN}]) ?\(([^()\n]*)\) ?")
 _GAP = re.compile(r"(?<=[，。；：？！、（）“”]) +| +(?=[，。；：？！、（）“”])")
@@ -54,3 +55,13 @@ def wrapped(text: str, width: int, hyphens: bool = True) -> str:
             lines.append("")
         lines[-1] += piece
     return "\n".join(line.strip() for line in lines)
+
+
+def label(text: str, width: int = 26, most: int = 2) -> str:
+    """Break a name that a picture writes into a few lines; what is longer ends in an ellipsis.
+
+    >>> label("night batch", 12), label("a name that goes on and on", 12)
+    ('night batch', 'a name that\\ngoes on and…')
+    """
+    lines = wrapped(text, width).split("\n")
+    return "\n".join(lines[:most]) + ("…" if len(lines) > most else "")

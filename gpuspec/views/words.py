@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from gpuspec.base.lazy import pd
-from gpuspec.catalog import gpu_titles, kept
+from gpuspec.catalog import gpu_titles, kept, table_rows
 from gpuspec.views.columns import unit_of_days
 from gpuspec.views.language import Words, say, spoken
 from gpuspec.views.markdown import BLOCK
@@ -20,12 +20,14 @@ def rows(table: pd.DataFrame) -> Any:
 
 
 def named(text: str) -> str:
-    """Put what people call the GPUs in place of their ids, but not inside code.
+    """Put what people call the GPUs in place of their ids and full names, but not inside code.
 
     >>> named("2 x h200-sxm-141, see `gpuspec estimate M --gpus h200-sxm-141`")
     '2 x H200 SXM, see `gpuspec estimate M --gpus h200-sxm-141`'
+    >>> named("NVIDIA H200 SXM5 141GB")
+    'H200 SXM'
     """
-    titles, ids = gpu_titles(), _ids()
+    titles, ids = _titles(), _ids()
     parts = CODE.split(str(text))
     parts[::2] = [ids.sub(lambda found: titles[found[0]], part) for part in parts[::2]]
     return "".join(parts)
@@ -42,9 +44,18 @@ def told(text: str) -> str:
 
 
 @kept
+def _titles() -> dict[str, str]:
+    """Return what people call each GPU, by its id and by the maker's name of it."""
+    titles = gpu_titles()
+    return titles | {
+        row["name"]: titles[row["id"]] for row in table_rows("gpus") if row["id"] in titles
+    }
+
+
+@kept
 def _ids() -> re.Pattern[str]:
-    """Return what finds the id of a GPU in a text."""
-    ids = "|".join(map(re.escape, sorted(gpu_titles(), key=len, reverse=True)))
+    """Return what finds the id of a GPU, or the maker's name of it, in a text."""
+    ids = "|".join(map(re.escape, sorted(_titles(), key=len, reverse=True)))
     return re.compile(rf"(?<![\w./-])(?:{ids})(?![\w-])", re.ASCII)  # Chinese may follow
 
 

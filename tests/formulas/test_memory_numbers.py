@@ -277,6 +277,9 @@ def test_parameters_of_adapters():
     every = ("q", "k", "v", "o", "gate", "up", "down")
     adapter = Adapter(base=BF16, rank=8, targets=every)
     exactly(adapter_params(DENSE, adapter), 32 * (200 + 120 + 120 + 200 + 3 * 400))
+    fused = adapter.model_copy(update={"fused": True})  # q, k, v; gate, up
+    exactly(adapter_params(DENSE, fused), 32 * (100 + 100 + 20 + 20 + 200 + 100 + 2 * 300 + 400))
+    exactly(adapter_params(MLA, fused), adapter_params(MLA, adapter) - 4 * 8 * 100)
     for one, width in zip(every, (200, 120, 120, 200, 400, 400, 400), strict=True):
         exactly(adapter_params(DENSE, Adapter(base=BF16, rank=8, targets=(one,))), 32 * width)
     # Latent attention: the query's two matrices 100 + 40 and 40 + 100; keys and values share

@@ -159,6 +159,7 @@ def test_casts_and_unpacking():
     # halves.
     us(cast_seconds(DENSE, n(1), n(1), MEMORY), 3.0)
     us(cast_seconds(DENSE, n(1), n(2), MEMORY), 2.0)
+    us(cast_seconds(DENSE, n(1), n(1), MEMORY, trained=False), 2.25)  # no transpose
     # 114,000 weights of a layer: 0.625 bytes read, 2 written.
     us(unpack_seconds(DENSE, n(1), n(1), MEMORY, QLORA), 374.0625)
     us(unpack_seconds(DENSE, n(2), n(1), MEMORY, QLORA), 374.0625 / 2)
@@ -173,6 +174,8 @@ def test_passes_of_adapters():
     us(adapter_seconds(DENSE, n(100), n(1), MEMORY, QLORA), 3.5 * 320 * 100 * 2 / 800)
     us(adapter_seconds(DENSE, n(100), n(2), MEMORY, QLORA), 0.75 * 280)
     us(adapter_seconds(DENSE, n(100), n(1), MEMORY, None), 0)
+    fused = QLORA.model_copy(update={"fused": True})  # 100 + 100 of q, 20 of v
+    us(adapter_seconds(DENSE, n(100), n(1), MEMORY, fused), 3.5 * 220 * 100 * 2 / 800)
     # Routed experts, each with gate, up and down of 100 x 50: a token uses 2 of 8.
     every = QLORA.model_copy(update={"targets": ("gate", "up", "down")})
     more = adapter_seconds(MOE, n(1), n(1), MEMORY, every) * 800e6 / 3.5 / 2
@@ -600,6 +603,7 @@ def test_sizes_in_words(cp, words):
         ("full every 4", "full", 0.25),
         ("selective 3 layers", "selective", 0.75),
         ("full 9 layers", "full", 1.0),
+        ("selective(layernorm, moe_act)", "norm+act", 1.0),
     ],
 )
 def test_recomputation_is_read_as_a_kind_and_a_share_of_the_layers(text, kind, share):

@@ -32,8 +32,10 @@ def size_of(name: str) -> float | None:
     return said.number if said and sized and said.number >= SMALLEST else None
 
 
-def typical_model(name: str) -> str | None:
+def typical_model(name: str, dense: bool = False) -> str | None:
     """Return the id of the model that stands for a size; None where the text is no size.
+
+    Mixtures of experts count unless `dense` ones are asked for.
 
     Raises
     ------
@@ -46,8 +48,8 @@ def typical_model(name: str) -> str | None:
     size = size_of(name)
     if size is None:
         return None
-    known = {str(row["model_id"]): 0.0 for row in table_rows("typical-models")}
-    known |= {model_id: find("models", Model, model_id).params for model_id in known}
+    listed = [find("models", Model, row["model_id"]) for row in table_rows("typical-models")]
+    known = {model.id: model.params for model in listed if not (dense and model.experts)}
     away, found = min((abs(math.log(size / params)), name_) for name_, params in known.items())
     if away > math.log(NEAR):
         sizes = ", ".join(f"{params / 1e9:.3g}B" for params in sorted(known.values()))

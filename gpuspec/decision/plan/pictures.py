@@ -12,7 +12,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 from gpuspec.decision.plan.words import short_gpu
 from gpuspec.views import charts
 from gpuspec.views.language import say, spoken
-from gpuspec.views.punctuation import wrapped
+from gpuspec.views.punctuation import label, wrapped
 
 BEST, OTHER = "#0072B2", "#bbbbbb"
 LOW, HIGH = "#56B4E9", "#E69F00"
@@ -150,7 +150,7 @@ def probability_bars(tables: Sequence[tuple[str, pd.DataFrame]], title: str) -> 
                 middle: Any = {"ha": "center", "va": "center", "fontsize": 8, "bbox": box}
                 axes.text(left + share / 2, y, f"{share * 100:.0f} %", **middle)
             left += share
-    _finished(figure, axes, [name for name, _ in tables], title)
+    _finished(figure, axes, [label(name) for name, _ in tables], title)
     axes.set_xlim(0, 1)
     axes.set_xticks([])
     axes.spines[["bottom", "left"]].set_visible(False)

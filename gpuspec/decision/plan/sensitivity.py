@@ -17,6 +17,7 @@ from gpuspec.decision.plan.words import paid_words, short_gpu
 from gpuspec.decision.plans import Plan, slim, with_columns
 from gpuspec.decision.programme import Model, solve
 from gpuspec.decision.scenario import Images, Inference, Scenario, Tenants, Training, Workload
+from gpuspec.decision.ways import scenario_ways
 from gpuspec.topics.cost.prices.quotes import RENT_MODES
 
 TREND_LOADS, TREND_SAMPLES, TREND_GAP = 8, 200, 2e-2
@@ -80,16 +81,27 @@ class Gap:
         """Return the gap with the speed of each GPU multiplied."""
         return self._share([_faster(plan, factors) for plan in self.plans])
 
+    def _of_both(self, scenario: Scenario) -> Scenario:
+        """Return a question with the GPUs of the two plans alone."""
+        names = tuple(dict.fromkeys(n for plan in self.plans for n in plan.kinds_used))
+        allow = scenario.allow.model_copy(update={"gpus": names or scenario.allow.gpus})
+        return scenario.model_copy(update={"allow": allow})
+
+    def begin(self) -> None:
+        """Have the ways at hand that most changed questions share, before others ask for them."""
+        s = self._of_both(self.decision.scenario)
+        names = self.decision.problem.kinds.names
+        kept = [name for name in names if name in s.allow.gpus]
+        for place in range(len(s.workloads)):
+            scenario_ways(s, place, kept, TREND_LOADS)
+
     def with_scenario(self, scenario: Scenario) -> tuple[float, str]:
         """Return the gap of the same GPUs and ways to pay under a changed question.
 
         NaN where one of the two cannot do it any more. The second value is the cheaper of the two
         in words of its GPUs, where that is the runner-up.
         """
-        names = tuple(dict.fromkeys(n for plan in self.plans for n in plan.kinds_used))
-        allow = scenario.allow.model_copy(update={"gpus": names or scenario.allow.gpus})
-        asked = scenario.model_copy(update={"allow": allow})
-        problem = problem_of(asked, TREND_SAMPLES, loads=TREND_LOADS)
+        problem = problem_of(self._of_both(scenario), TREND_SAMPLES, loads=TREND_LOADS)
         if not problem.able:
             return float("nan"), ""
         if any((plan.runs["share"] < 1).any() for plan in self.plans):
@@ -254,6 +266,7 @@ def _load_rows(gap: Gap) -> list[Swing]:
     kinds = {w.kind for w in s.workloads}
     asked = [what for what, row in LOAD_ROWS.items() if not row[3] or kinds & set(row[3])]
     changed = [scaled(s, what, factor) for what in asked for factor in LOAD_ROWS[what][1:3]]
+    gap.begin()
     found = spread(lambda one: _changed_gap(gap, one), changed)
     both = zip(found[::2], found[1::2], strict=True)
     for what, less, more, ends in zip(asked, changed[::2], changed[1::2], both, strict=True):

@@ -48,7 +48,7 @@ from gpuspec.decision.plan.words_outside import api_sentence, owned_sentence
 from gpuspec.decision.plan.words_place import place_sentences
 from gpuspec.decision.plans import ENOUGH, Plan
 from gpuspec.topics.cost.prices import open_rows
-from gpuspec.views.markdown import Markdown
+from gpuspec.views.markdown import Markdown, marked
 
 NOTHING = "Nothing that is allowed does all of this within the limits."
 EVEN = 0.6
@@ -126,6 +126,19 @@ def answer_page(decision: Decision, language: str | None = None) -> Markdown:
     return Markdown("\n\n").join([asked, *told])
 
 
+def full_page(decision: Decision, language: str | None = None) -> Markdown:
+    """Return what a report tells after its own page 1: the answer's parts but the plan, its limits
+    and what was asked; where nothing keeps all limits, what must give.
+    """
+    voice = voice_of(decision, language)
+    if not decision.feasible:
+        return Markdown("\n\n").join(list(_infeasible(decision, voice))[1:])
+    plan, limits = plan_words(decision.best, voice), limits_sentence(decision, voice)
+    told = [text for text in _answer(decision, voice) if not text.startswith(f"**{marked(plan)}")]
+    limits_text = _headed(voice, "Limits", limits)
+    return Markdown("\n\n").join(text for text in told if text != limits_text)
+
+
 def nothing_page(decision: Decision, language: str | None = None) -> Markdown:
     """Return what was asked and that nothing keeps all limits, without what must give: at once."""
     voice = voice_of(decision, language)
@@ -200,7 +213,8 @@ def _rest(decision: Decision, evens: pd.DataFrame | None, voice: Voice) -> Itera
     notes = [currency_sentence(voice), unpriced_sentence(decision, voice)]
     notes += [open_sentence(decision, voice)]
     notes += [unused_sentence(decision, voice), unread_sentence(decision, voice)]
-    notes += [apart_sentence(decision, voice), decision.scenario.doubts]
+    doubts = decision.scenario.doubts
+    notes += [apart_sentence(decision, voice), doubts and voice.say(doubts)]
     if told := voice.joined(notes):
         yield _headed(voice, "Notes", told)
 

@@ -33,7 +33,6 @@ from gpuspec.decision.plan.words import (
     voice_of,
     whole,
 )
-from gpuspec.decision.plan.words_page import impossible_sentence
 from gpuspec.decision.plans import Plan
 from gpuspec.decision.scenario import Images
 from gpuspec.topics.training.layouts import HOST
@@ -227,7 +226,7 @@ def plans_caption(decision: Decision, language: str | None = None) -> str:
     if left := len(decision.plans) - len(shown_plans(decision)):
         text = "Left out: plans that cost more than {times} times as much ({count})."
         found.append(voice.say(text, times=plain(HOPELESS), count=left))
-    return voice.joined([*found, impossible_sentence(decision, voice)])
+    return voice.joined(found)
 
 
 def plans_table(decision: Decision, language: str | None = None) -> pd.DataFrame:

@@ -110,14 +110,18 @@ class Problem:
 
     @cached_property
     def pools(self) -> dict[tuple[int, int], Layers]:
-        """The layers of the pool of each kind and segment."""
-        shape = len(self.kinds.names), len(self.calendar.months)
-        found = {
-            (k, q): pool_layers(self.choices, self.options, self.calendar, k, q)
-            for k in range(shape[0])
-            for q in range(shape[1])
-        }
-        return {place: layers for place, layers in found.items() if layers is not None}
+        """The layers of the pool of each kind and segment; one object where they are the same."""
+        cal, found = self.calendar, {}
+        alike: dict[tuple[int, ...], Layers | None] = {}
+        for k in range(len(self.kinds.names)):
+            for q in range(len(cal.months)):
+                same = k, int(cal.round_of[q]), *(int(o.size_of[q]) for o in self.options)
+                if same not in alike:
+                    alike[same] = pool_layers(self.choices, self.options, cal, k, q)
+                layers = alike[same]
+                if layers is not None:
+                    found[k, q] = layers
+        return found
 
     def hour_usd(self, k: int, q: int) -> np.ndarray:
         """Return (S,) what an hour of a GPU that is short costs."""
@@ -141,14 +145,21 @@ class Problem:
         all, unless `places` says which) in which something runs.
         """
         there, others = chosen.there(self)
+        known: dict[tuple[int, float], Tail] = {}  # the same layers come in many segments
+
+        def tail(layers: Layers, there: float) -> Tail:
+            place = id(layers), there
+            if place not in known:
+                known[place] = tail_of(layers, chosen.taken[layers.column], there)
+            return known[place]
+
         for k, q in self.pools if places is None else places:
             layers = self.pools[k, q]
-            taken = chosen.taken[layers.column]
-            if not (taken > 1e-9).any():
+            if not (chosen.taken[layers.column] > 1e-9).any():
                 continue
-            every = tail_of(layers, taken, there[k, q])
+            every = tail(layers, there[k, q])
             busy = self.kinds.busy_usd[k]
-            alone = tail_of(layers, taken, others[k, q]) if busy else every
+            alone = tail(layers, others[k, q]) if busy else every
             energy = busy * (alone.hours - every.hours)
             yield Short((k, q), every, alone, self.hour_usd(k, q) * every.hours, energy)
 
@@ -185,6 +196,7 @@ class Model:
         """
         self.problem, self.spared = problem, spared
         self.bounds: list[Bound] = []
+        self.planes: dict[tuple[object, ...], tuple[np.ndarray, float, float]] = {}
         p, cal = problem, problem.calendar
         self.size = 0
         self.cost: list[np.ndarray] = []
@@ -216,8 +228,8 @@ class Model:
         self._row((np.flatnonzero(self.goal), self.goal[self.goal != 0]))
         self.highs = self._loaded()
         most = {place: layers.hours[0] for place, layers in problem.pools.items()}
-        each = {place: np.full(problem.draws.samples, hours) for place, hours in most.items()}
-        none = [(place, hours, hours) for place, hours in each.items()]
+        each = {hours: np.full(problem.draws.samples, hours) for hours in set(most.values())}
+        none = [(place, each[hours], each[hours]) for place, hours in most.items()]
         for bound in bounds or none:
             self._bound(*bound)
 
@@ -471,6 +483,7 @@ class Model:
         gone = np.arange(first, len(self.rows) + len(self.bounds), dtype=np.int32)
         self.highs.deleteRows(len(gone), gone)
         del self.bounds[kept:]
+        self.planes.clear()
 
     def read(self, values: np.ndarray) -> Chosen:
         """Name the numbers of the solver's vector."""
@@ -504,13 +517,10 @@ class Model:
         p, con, cal = self.problem, self.problem.contracts, self.problem.calendar
         (k, q), layers = place, p.pools[place]
         self.bounds.append((place, every, alone))
-        busy = float(p.kinds.busy_usd[k])
-        weight = np.maximum(p.hour_usd(k, q) - busy, 0.0)
-        each, there = slopes(layers, every, weight)
-        others = 0.0
-        if busy:
-            more, others = slopes(layers, alone, np.full(len(alone), busy))
-            each = each + more
+        same = k, float(p.kinds.hour_usd[k, q]), id(layers), id(every), id(alone)
+        if same not in self.planes:
+            self.planes[same] = self._plane(place, every, alone)
+        each, there, others = self.planes[same]
         scale = float(cal.months[q]) * THOUSANDTH
         mine = np.flatnonzero((con.kind == k) & con.active[:, q])
         slope = (there + np.where(con.housed[mine], 0.0, others)) * con.step[mine] * scale
@@ -523,6 +533,18 @@ class Model:
         at, value = np.concatenate(places).astype(np.int32), np.concatenate(values)
         used = np.abs(value) > 1e-12
         self.highs.addRow(low, highspy.kHighsInf, int(used.sum()), at[used], value[used])
+
+    def _plane(
+        self, place: tuple[int, int], every: np.ndarray, alone: np.ndarray
+    ) -> tuple[np.ndarray, float, float]:
+        """Return how what is short of a kind follows each layer, all GPUs, and those of others."""
+        p, layers = self.problem, self.problem.pools[place]
+        busy = float(p.kinds.busy_usd[place[0]])
+        each, there = slopes(layers, every, np.maximum(p.hour_usd(*place) - busy, 0.0))
+        if not busy:
+            return each, there, 0.0
+        more, others = slopes(layers, alone, np.full(len(alone), busy))
+        return each + more, there, others
 
 
 def _most(workload: np.ndarray, atonce: np.ndarray) -> float:

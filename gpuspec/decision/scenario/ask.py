@@ -11,6 +11,7 @@ from gpuspec.base.errors import InputError
 from gpuspec.decision.scenario.line import Line, question_of, values_of
 from gpuspec.decision.scenario.reading import changed, scenario
 from gpuspec.decision.scenario.records import Scenario
+from gpuspec.views.language import spoken
 from gpuspec.views.spoken import Spoken
 
 NOTHING = "name a scenario or a file, or say what is wanted: --model 70B --users 2000"
@@ -49,18 +50,34 @@ def scenario_of(
     language: str | None = None,
 ) -> Scenario:
     """Return a scenario with values by path, then what a line states, laid over it; without one,
-    that of what the line states.
+    that of what the line states. Amounts of a Chinese answer about China are in CNY, unless another
+    currency is asked for.
     """
     if given is not None:
         base = given if isinstance(given, Scenario) else scenario(given, changes)
-        return changed_scenario(base, line)
+        return _local(changed_scenario(base, line), language)
     if not line.states(*Line.model_fields):
         raise InputError("scenario", None, NOTHING)
     content: Any = question_of(line, language)
     for path, value in values_of(line, content, built=True).items():
         content = changed(content, path, value)
     kept = [row for row in content["assumed"] if row["field"] not in (changes or {})]
-    return scenario(content | {"assumed": kept}, changes)
+    return _local(scenario(content | {"assumed": kept}, changes), language)
+
+
+LOCAL = {"zh": ({"China"}, "CNY")}
+"""The regions and the currency of the readers of a language."""
+
+
+def _local(asked: Scenario, language: str | None) -> Scenario:
+    """Put amounts into the currency of readers who ask about their own region alone."""
+    regions, currency = LOCAL.get(language or spoken(), (set(), ""))
+    if not regions or set(asked.allow.regions) != regions:
+        return asked
+    if "currency" in asked.prices.model_fields_set:
+        return asked
+    content: Any = asked.model_dump(exclude_unset=True)
+    return scenario(content, {"prices.currency": currency})
 
 
 def asked_scenario(base: Scenario, **names: object) -> Scenario:

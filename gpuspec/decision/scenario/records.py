@@ -468,9 +468,11 @@ class Scenario(Ask):
 
     @property
     def doubts(self) -> str:
-        """What is not surely understood of the models; empty for none."""
+        """What is not sure of the models and of what trains them; empty for none."""
         kinds = (Training, Inference, Images)
-        return doubts_of(w.model for w in self.workloads if isinstance(w, kinds))
+        said = [doubts_of(w.model for w in self.workloads if isinstance(w, kinds))]
+        said += [w.software for w in self.workloads if isinstance(w, Training)]
+        return " ".join(filter(None, dict.fromkeys(said)))
 
     @model_validator(mode="after")
     def _names_differ(self) -> "Scenario":

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -19,10 +19,11 @@ import pandas as pd
 from gpuspec.base.documents import from_json
 from gpuspec.base.errors import InputError, UnknownNameError
 from gpuspec.base.files import check_writable, path_of, read_text, write_atomically
-from gpuspec.base.rows import MOST_ROWS, csv_rows, csv_text
+from gpuspec.base.rows import MOST_ROWS, csv_rows, csv_text, plain_cell
 from gpuspec.base.units import MIB
 from gpuspec.evidence.importing import machine, serving, training
 from gpuspec.evidence.importing.found import (
+    SOME,
     Cells,
     Content,
     Found,
@@ -37,6 +38,7 @@ MOST_BYTES = 256 * MIB
 """Of a file: reports that hold every request have tens of megabytes."""
 MOST_VALUES = 20_000_000
 MOST_LINES = 1_000_000
+MOST_DOCUMENTS = 50_000
 JSON = re.compile(r'\s*(\{\s*["}]|\[\s*\{)')
 """How documents begin; logs begin with a time or a rank in brackets."""
 MOST_LINE = 100_000
@@ -54,7 +56,7 @@ READERS: tuple[Reader, ...] = (
     Reader(text_with(r"MLPerf Results Summary"), machine.mlperf),
     Reader(text_with(r"elapsed time per iteration \(ms\):"), training.megatron),
     Reader(text_with(r"train_step_timing in s: \d"), training.nemo),
-    Reader(text_with(r"memory: *[\d.]+GiB.*tps: *[\d,]+"), training.titan),
+    Reader(text_with(rf"memory: *[\d.]+GiB{SOME}?tps: *[\d,]+"), training.titan),
     Reader(text_with(r"'train_samples_per_second':"), training.trainer),
     Reader(text_with(r"Load weight end\."), machine.sglang_log),
     Reader(
@@ -68,7 +70,11 @@ KNOWN = (
     "logs of Megatron-LM, NeMo, torchtitan, axolotl, nccl-tests, HPL; MLPerf summaries; start-up "
     "logs of vLLM and SGLang; nvidia-smi -q -x"
 )
-FIGURES = ("ttft_ms", "tpot_ms", "output_tokens_per_s_total")
+FIGURES = {
+    "inference": ("ttft_ms", "tpot_ms", "output_tokens_per_s_total"),
+    "training": ("step_time_s", "samples_per_s", "tokens_per_s_per_gpu"),
+}
+"""What a run measures, one at least; readers of other kinds make no row without."""
 SIZES = ("tp", "pp")
 SERVER = ("model", "engine", "engine_version", "tp", "pp", "ep", "kv_precision", "weight_precision")
 FILLS = {
@@ -92,6 +98,15 @@ class Imported:
     """Name of each file and whose output it is."""
     assumed: tuple[tuple[str, tuple[str, ...]], ...]
     """What was assumed, and of which files."""
+    filled: tuple[str, ...] = ()
+    """Columns that do not come from the file of a row alone."""
+
+
+class Written(NamedTuple):
+    """A table, and how many of the rows it had already."""
+
+    path: Path
+    again: int
 
 
 def found_in(path: str | Path) -> Found:
@@ -121,8 +136,7 @@ def found_in(path: str | Path) -> Found:
 
 
 def _has_figures(kind: str, row: Cells) -> bool:
-    """Return whether a row of serving measured anything; other readers make none without."""
-    return kind != "inference" or not all(blank(row.get(name)) for name in FIGURES)
+    return kind not in FIGURES or not all(blank(row.get(name)) for name in FIGURES[kind])
 
 
 def _content(name: str, text: str) -> Content:
@@ -134,6 +148,8 @@ def _content(name: str, text: str) -> Content:
         return "\n".join(line[:MOST_LINE] for line in lines)
     lines = [line for line in text.splitlines() if line.strip()]
     if len(lines) > 1 and all(line.lstrip()[:1] == "{" == line[:1] for line in lines[:2]):
+        if len(lines) > MOST_DOCUMENTS:
+            raise InputError("file", name, f"give at most {MOST_DOCUMENTS:,} lines of JSON")
         whole: list[Any] = [
             from_json("file", line, f"{name}, document {i}", finite=False, most=MOST_VALUES)
             for i, line in enumerate(lines, 1)
@@ -238,7 +254,7 @@ def _of_kind(
     columns += one_of[:1] if one_of and not set(one_of) & set(columns) else ()
     said = tuple((sentence, tuple(dict.fromkeys(of))) for sentence, of in assumed.items())
     tools = tuple((name, of.tool) for name, of in files if of.kind == kind or of.says)
-    return Imported(kind, tuple(rows), columns, tools, said)
+    return Imported(kind, tuple(rows), columns, tools, said, (*allowed, *given))
 
 
 def _product(row: Cells) -> object:
@@ -246,10 +262,12 @@ def _product(row: Cells) -> object:
     return sizes[0] * sizes[1]
 
 
-def written(found: Sequence[Imported], output: str, add: bool = False) -> list[Path]:
+def written(found: Sequence[Imported], output: str, add: bool = False) -> list[Written]:
     """Write the rows of each kind as a table; with `add` below those that it has.
 
-    Nothing is written before every table is known to be one that can be. Returns the paths.
+    A row that the table has already, of the same file and with the same figures, stays one row:
+    what was filled in since is kept, what is filled in now wins. Nothing is written before every
+    table is known to be one that can be.
 
     Raises
     ------
@@ -259,28 +277,60 @@ def written(found: Sequence[Imported], output: str, add: bool = False) -> list[P
     """
     paths = tables(found, output)
     texts = [_text(one, path, add) for one, path in zip(found, paths, strict=True)]
-    for path, text in zip(paths, texts, strict=True):
+    for path, (text, _) in zip(paths, texts, strict=True):
         write_atomically(path, text.encode())
-    return paths
+    return [Written(path, again) for path, (_, again) in zip(paths, texts, strict=True)]
 
 
-def _text(found: Imported, path: Path, add: bool) -> str:
+def _text(found: Imported, path: Path, add: bool) -> tuple[str, int]:
     columns, rows = list(found.columns), [_cells(row) for row in found.rows]
-    if path.exists():
-        if not add:
-            raise InputError("output", str(path), "it exists: name another, or say --add")
-        names, before = csv_rows("output", read_text("output", path, MOST_BYTES), str(path))
-        if not set(names) & known_columns(found.kind):
-            valid = f"it has no column of the kind {found.kind}; add to a table of that kind"
-            raise InputError("output", str(path), valid)
-        if problem := next((row.problem for row in before if row.problem), None):
-            raise InputError("output", str(path), f"rows cannot be added to it: {problem}")
-        columns = [*names, *(name for name in columns if name not in names)]
-        rows = [*(row.cells for row in before), *rows]
-    if len(rows) > MOST_ROWS:
+    names, before = _before(found.kind, path, add) if path.exists() else ([], [])
+    columns = [*names, *(name for name in columns if name not in names)]
+    every, again = _joined(before, rows, set(found.filled))
+    if len(every) > MOST_ROWS:
         raise InputError("output", str(path), f"a table has at most {MOST_ROWS:,} rows")
     check_writable("output", path)
-    return csv_text(columns, [{name: row.get(name, "") for name in columns} for row in rows])
+    return csv_text(columns, [{n: row.get(n, "") for n in columns} for row in every]), again
+
+
+def _before(kind: str, path: Path, add: bool) -> tuple[list[str], list[dict[str, str]]]:
+    """Return the columns and rows of a table to which rows of a kind are added."""
+    if not add:
+        raise InputError("output", str(path), "it exists: name another, or say --add")
+    names, before = csv_rows("output", read_text("output", path, MOST_BYTES), str(path))
+    if not set(names) & known_columns(kind):
+        valid = f"it has no column of the kind {kind}; add to a table of that kind"
+        raise InputError("output", str(path), valid)
+    if problem := next((row.problem for row in before if row.problem), None):
+        raise InputError("output", str(path), f"rows cannot be added to it: {problem}")
+    return list(names), [row.cells for row in before]
+
+
+def _joined(
+    before: Sequence[dict[str, str]], rows: Sequence[dict[str, str]], filled: set[str]
+) -> tuple[list[dict[str, str]], int]:
+    """Return old rows, then those of the new ones that are none of them, and how many are."""
+    every = [dict(row) for row in before]
+    places: dict[str, list[int]] = {}
+    for place, row in enumerate(every):
+        places.setdefault(plain_cell(row.get("case_id", "")), []).append(place)
+    again = 0
+    for row in rows:
+        same = [
+            place
+            for place in places.get(row.get("case_id", ""), [])
+            if all(
+                plain_cell(every[place].get(name, "")) in ("", cell)
+                for name, cell in row.items()
+                if cell and name not in {*filled, "publisher"}
+            )
+        ]
+        if same:
+            again += 1
+            every[same[0]] |= {n: c for n, c in row.items() if c and n != "publisher"}
+        else:
+            every.append(row)
+    return every, again
 
 
 def _cells(row: Cells) -> dict[str, str]:

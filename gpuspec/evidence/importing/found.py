@@ -15,6 +15,10 @@ Content = Sequence[Any] | str
 """What a file holds: the documents of a JSON or JSON lines file, or a text."""
 
 
+SOME = ".{0,300}"
+"""What lies between two parts of a line: bounded, or a long line takes the square of its length."""
+
+
 @dataclass(frozen=True)
 class Found:
     """What one file says."""
@@ -53,13 +57,13 @@ def documents_with(*keys: str) -> Callable[[Content], bool]:
     )
 
 
-def number(value: object) -> float:
-    """Return a cell of a tool as a number above 0; NaN where it is none."""
+def number(value: object, endless: bool = False) -> float:
+    """Return a cell of a tool as a number above 0, or `endless`; NaN where it is none."""
     try:
         found = float(str(value).replace(",", ""))
     except ValueError:
         return np.nan
-    return found if found > 0 else np.nan
+    return found if 0 < found < np.inf or (endless and found == np.inf) else np.nan
 
 
 def at(document: Any, *keys: str) -> Any:
@@ -74,8 +78,20 @@ def first(text: str, *patterns: str) -> str | None:
     for pattern in patterns:
         found = re.search(pattern, text, re.MULTILINE)
         if found:
-            return found[1].strip()
+            return _whole(found).strip()
     return None
+
+
+def numbers(pattern: re.Pattern[str], text: str) -> list[float]:
+    """Return the first group of each match as a number."""
+    return [float(_whole(found)) for found in pattern.finditer(text)]
+
+
+def _whole(found: re.Match[str]) -> str:
+    """Return the first group of a match; a number that goes on after a comma is refused."""
+    if re.match(r",\d", found.string[found.end(1) : found.end(1) + 2]):
+        raise InputError("file", found[0], f"write numbers with a point: it has {found[1]},...")
+    return found[1]
 
 
 def settled(seconds: Iterable[float]) -> tuple[float, int]:

@@ -8,13 +8,13 @@ import numpy as np
 from gpuspec.base.errors import InputError
 from gpuspec.catalog import gpu
 from gpuspec.constants.fabrics import link_key
-from gpuspec.evidence.importing.found import Cells, Found, first, number
+from gpuspec.evidence.importing.found import SOME, Cells, Found, first, number
 from gpuspec.evidence.importing.serving import kv_format, weight_format
 
-RANK = re.compile(r"# +Rank +\d+ .*? on +(\S+) +device +\d+ \[[^\]]*\] (.+)")
+RANK = re.compile(rf"# +Rank +\d+ {SOME}? on +(\S+) +device +\d+ " + r"\[[^\]\n]{0,40}\] (.+)")
 NCCL = re.compile(
-    r"^(?:\[[^\]]*\]<stdout>:)?\s*(\d+)\s+(\d+)\s+(\w+)\s+(\w+)\s+(-?\d+)\s+([\d.]+)\s+([\d.]+)"
-    r"\s+([\d.]+)\s",
+    r"^(?:\[[^\]\n]*\]<stdout>:)?[ \t]*(\d+)\s+(\d+)\s+(\w+)\s+(\w+)\s+(-?\d+)\s+([\d.]+)"
+    r"\s+([\d.]+)\s+([\d.]+)\s",
     re.MULTILINE,
 )
 """Size, count, type, operation of a reduction, root, then µs, algorithm and bus bandwidth."""
@@ -137,7 +137,7 @@ def sglang_log(text: str) -> Found:
     ranks = {int(rank) for rank in re.findall(r" TP(\d+)\] Load weight end", text)}
     if ranks and not float(str(says["tp"])) > 0:
         says["tp"] = float(max(ranks) + 1)
-    weights = first(text, r"Load weight end\..*?mem usage=([\d.]+) GB")
+    weights = first(text, rf"Load weight end\.{SOME}?mem usage=([\d.]+) GB")
     cache = re.search(
         r"KV Cache is allocated\. #tokens: (\d+), (?:K size: ([\d.]+) GB, V size: ([\d.]+)"
         r"|KV size: ([\d.]+)) GB",

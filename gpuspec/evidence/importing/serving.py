@@ -34,7 +34,7 @@ def bench(documents: Sequence[Mapping[str, Any]]) -> Found:
             "isl": number(one.get("total_input_tokens")) / done,
             "osl": number(one.get("total_output_tokens")) / done,
             "concurrency": number(one.get("max_concurrency")),
-            "request_rate": number(one.get("request_rate")),
+            "request_rate": number(one.get("request_rate"), endless=True),
             "requests": done,
             "lengths": _lengths(one),
             "ttft_ms": number(one.get("mean_ttft_ms")),

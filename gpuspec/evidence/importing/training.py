@@ -4,9 +4,9 @@ import re
 
 import numpy as np
 
-from gpuspec.evidence.importing.found import Cells, Found, first, number, settled
+from gpuspec.evidence.importing.found import SOME, Cells, Found, first, number, numbers, settled
 
-ARGUMENT = re.compile(r"^(?:\d+:|\[[^\]]*\]:?)?\s*(\w+) \.{3,} (\S+)", re.MULTILINE)
+ARGUMENT = re.compile(r"^(?:\d+:|\[[^\]\n]*\]:?)?[ \t]*(\w+) \.{3,} (\S+)", re.MULTILINE)
 """A line of the arguments that Megatron-LM prints at its start."""
 ARGUMENTS = {
     "seq_len": "seq_length",
@@ -26,7 +26,7 @@ ARGUMENTS = {
 }
 ITERATION = re.compile(r"elapsed time per iteration \(ms\): ([\d.]+)")
 NEMO = re.compile(r"train_step_timing in s: ([\d.]+)")
-TITAN = re.compile(r"step: *(\d+) +loss: .*?memory: *([\d.]+)GiB.*?tps: *([\d,]+)")
+TITAN = re.compile(rf"step: *(\d+) +loss: {SOME}?memory: *([\d.]+)GiB{SOME}?tps: *([\d,]+)")
 COLOURS = re.compile(r"\x1b\[[\d;]*m")
 WORLD = "each GPU computes: n_gpus is the world size that the log names"
 
@@ -37,7 +37,7 @@ def _median(what: str, count: int) -> str:
 
 def megatron(text: str) -> Found:
     """Read a log of Megatron-LM or Megatron-DeepSpeed, with the arguments that it begins with."""
-    step, count = settled(float(ms) / 1e3 for ms in ITERATION.findall(text))
+    step, count = settled(ms / 1e3 for ms in numbers(ITERATION, text))
     said = dict(ARGUMENT.findall(text))
     row: Cells = {name: number(said.get(of)) for name, of in ARGUMENTS.items()}
     row["global_batch"] = number(first(text, r"global batch size: +(\d+)"))
@@ -74,7 +74,7 @@ def _precision(said: dict[str, str]) -> str:
 
 def nemo(text: str) -> Found:
     """Read a log of NeMo 2."""
-    step, count = settled(float(s) for s in NEMO.findall(text))
+    step, count = settled(numbers(NEMO, text))
     row: Cells = {
         "global_batch": number(first(text, r"global_batch_size: (\d+)")),
         "framework": "megatron-core",
@@ -113,7 +113,7 @@ def trainer(text: str) -> Found:
     axolotl = "axolotl" in text.lower()
     row: Cells = {
         "samples_per_s": rate,
-        "global_batch": number(first(text, r"[Tt]otal train batch size[^=\n]*= ([\d,]+)")),
+        "global_batch": number(first(text, r"[Tt]otal train batch size[^=\n]{0,100}= ([\d,]+)")),
         "micro_batch": number(
             first(
                 text,
@@ -123,7 +123,7 @@ def trainer(text: str) -> Found:
         ),
         "seq_len": number(first(text, r"sequence_len['\"]?: (\d+)")),
         "model": first(text, r"base_model['\"]?: ['\"]?([\w./-]+)"),
-        "tuning": first(text, r"^\s*['\"]?adapter['\"]?: ['\"]?(lora|qlora)"),
+        "tuning": first(text, r"^[ \t]*['\"]?adapter['\"]?: ['\"]?(lora|qlora)"),
         "framework": "axolotl" if axolotl else "",
     }
     if not row["global_batch"] > 0 and steps > 0:  # type: ignore[operator]

@@ -17,6 +17,7 @@ from gpuspec.constants.kernels import kernels
 from gpuspec.constants.memory import MemoryTerms, memory_terms
 from gpuspec.constants.training import TrainingTerms
 from gpuspec.evidence.measurements.rows import (
+    Row,
     completed,
     groups,
     known_model,
@@ -48,7 +49,8 @@ METRICS = (
 """What a source may print; each becomes the seconds of a step."""
 PRECISIONS = ("bf16", "fp16", "fp8")
 LORA_TARGETS = ("q", "k", "v", "o")
-_ONE_CALL = ["model", "gpu", "precision", "recipe", "tuning", "framework", "node_network_gb_s"]
+_ADAPTED = ["model", "recipe", "tuning", "lora_targets", "framework"]
+_ONE_CALL = [*_ADAPTED, "gpu", "precision", "node_network_gb_s"]
 _ONE_CALL += ["network_kind", "gpus_per_node", "power_limit_w"]
 _NUMBERS = {
     **dict.fromkeys(("tp", "pp", "cp", "ep", "interleave"), 1),
@@ -61,6 +63,7 @@ _TEXTS = {
     "recompute": "none",
     "attention": "flash",
     "tuning": "full",
+    "lora_targets": "|".join(LORA_TARGETS),
     "offload": "",
     "network_kind": "infiniband",
     "recipe": "adamw-mixed",
@@ -195,11 +198,14 @@ def known_framework(rows: pd.DataFrame) -> np.ndarray:
     return np.asarray(publishers > 1)
 
 
-def _adapter(tuning: str) -> Adapter | None:
-    if tuning == "full":
+def _adapter(about: Row) -> Adapter | None:
+    """Return the adapters of rows that share `about`; None where all weights are trained."""
+    if about["tuning"] == "full":
         return None
-    base = precision("nf4" if tuning == "qlora" else "bf16")
-    return Adapter(base=base, rank=16, targets=LORA_TARGETS)
+    base = precision("nf4" if about["tuning"] == "qlora" else "bf16")
+    targets = tuple(about["lora_targets"].split("|"))
+    fused = framework_record(about["framework"]).fused_adapters
+    return Adapter(base=base, rank=16, targets=targets, fused=fused)
 
 
 def _job(rows: pd.DataFrame) -> TrainingJob:
@@ -237,13 +243,13 @@ def peak_memory(rows: pd.DataFrame, terms: MemoryTerms) -> np.ndarray:
     """Return the predicted peak memory of each prepared row, in bytes."""
     result = np.zeros(len(rows))
     room = np.array([gpu(name).memory_bytes for name in rows["gpu"]], float)
-    for about, index in groups(rows, ["model", "recipe", "tuning"]):
+    for about, index in groups(rows, _ADAPTED):
         result[index] = training_peak(
             known_model(about["model"]),
             training_recipe(about["recipe"]),
             _job(rows.iloc[index]),
             room[index],
-            adapter=_adapter(about["tuning"]),
+            adapter=_adapter(about),
             terms=terms,
         )
     return result
@@ -266,7 +272,7 @@ def training_work(rows: pd.DataFrame) -> StepWork:
             fabric(device, network, about["network_kind"], int(about["gpus_per_node"])),
             _job(rows.iloc[index]),
             fp8=about["precision"] == "fp8",
-            adapter=_adapter(about["tuning"]),
+            adapter=_adapter(about),
         )
         parts.append((index, work))
     return StepWork.joined(len(rows), parts)

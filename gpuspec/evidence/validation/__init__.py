@@ -17,6 +17,8 @@ from gpuspec.evidence.measurements.described import ground_of_rows, row_levels
 from gpuspec.evidence.measurements.rows import measurements
 from gpuspec.evidence.validation.collectives import COLLECTIVES
 from gpuspec.evidence.validation.common import (
+    NO_ENDS,
+    Kind,
     Validation,
     checked,
     error_table,
@@ -33,7 +35,7 @@ from gpuspec.evidence.validation.inference import INFERENCE
 from gpuspec.evidence.validation.memory import MEMORY
 from gpuspec.evidence.validation.mig import MIG
 from gpuspec.evidence.validation.posttraining import POSTTRAINING
-from gpuspec.evidence.validation.reading import Table, opened, understood
+from gpuspec.evidence.validation.reading import Table, opened, understood, unknown
 from gpuspec.evidence.validation.training import MEMORY as TRAINING_MEMORY
 from gpuspec.evidence.validation.training import TRAINING
 
@@ -108,9 +110,31 @@ def _validated(kind: str, table: Table) -> Validation:
     of = _KINDS[kind]
     raw, reasons, notes = checked(understood(table, of.columns), of)
     rows = of.named(raw[reasons == ""])
+    between = NO_ENDS
+    for column, words in of.columns.ends.items():
+        open_ = rows[column].map(unknown).astype(bool)
+        if open_.any():
+            between = _between_ends(of, rows[open_], column, words, reasons)
+        rows = rows[~open_]
     found = _comparison(kind, raw, reasons, rows, of.predicted, of.silent)
     told = raw[(notes != "") & (reasons == "")][["line", "case_id"]]
-    return replace(found, notes=told.assign(note=notes[told.index]).reset_index(drop=True))
+    told = told.assign(note=notes[told.index].str.split("\n")).explode("note", ignore_index=True)
+    return replace(found, notes=told, between=between)
+
+
+def _between_ends(
+    of: Kind, rows: pd.DataFrame, column: str, words: tuple[str, str], reasons: "pd.Series[str]"
+) -> pd.DataFrame:
+    """Return rows of which a column is not known between what it may say at least and at most."""
+    ends = []
+    for word in words:
+        said = of.prepared(rows.assign(**{column: word}).rename_axis("place").reset_index())
+        said, refused = _predicted(said, of.predicted)
+        reasons.update(pd.Series(refused, dtype=object))
+        ends.append(of.compared(said.assign(ground=0)).set_index("place"))
+    least, most = ends
+    told = least[["line", "case_id", "measured", "low"]].assign(high=most["high"])
+    return told.reset_index(drop=True)
 
 
 def _comparison(

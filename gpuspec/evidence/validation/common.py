@@ -39,6 +39,7 @@ ABOUT = (
 """Columns that say what a row measured: the first of these that a table has."""
 WITHOUT_RATIOS = ("posttraining", "collectives", "memory", "mig", "images")
 NO_NOTES = pd.DataFrame(columns=["line", "case_id", "note"])
+NO_ENDS = pd.DataFrame(columns=["line", "case_id", "measured", "low", "high"])
 NO_RATIOS = pd.DataFrame(columns=["pair", "case_id", "measured", "predicted", "error"])
 SAID = re.compile(r"(.+?): (.*) is not valid; (.*)", re.DOTALL)
 """A column, a value and what is valid, in the sentence of an error."""
@@ -101,7 +102,10 @@ class Validation:
     kind: str = "inference"
     """What was measured."""
     notes: pd.DataFrame = field(default_factory=NO_NOTES.copy)
-    """``line``, ``case_id`` and ``note`` of each compared row of which something was assumed."""
+    """``line``, ``case_id`` and ``note`` of compared rows, once for each thing assumed."""
+    between: pd.DataFrame = field(default_factory=NO_ENDS.copy)
+    """``line``, ``case_id``, ``measured``, ``low`` and ``high`` of each row whose figure hangs on a
+    column that is not known: the ends of the intervals of what it may say at least and at most."""
     memory: "Validation | None" = None
     """The rows of memory in a table of training."""
 
@@ -119,6 +123,8 @@ class Validation:
             **_figures(rows),
             **{f"by_{n}": by(rows, n) for n in (*BY[self.kind], *BY_ALL) if n in rows},
         }
+        if len(self.between):
+            summary["between"] = _between(self.between)
         if self.memory:
             summary["memory"] = self.memory.figures()
         if self.kind in WITHOUT_RATIOS:
@@ -128,6 +134,15 @@ class Validation:
         summary["ratio_median_absolute_error"] = fraction(ratios["error"], 0.5)
         summary["ratio_by_pair"] = by(ratios, "pair", False)
         return summary
+
+
+def _between(rows: pd.DataFrame) -> dict[str, Any]:
+    """Count the rows inside, below and above their ends, and list them."""
+    measured = rows["measured"]
+    sides = {"below": measured < rows["low"], "above": measured > rows["high"]}
+    counts = {name: int(side.sum()) for name, side in sides.items()}
+    inside = len(rows) - sum(counts.values())
+    return {"rows": len(rows), "inside": inside, **counts, "each": rows.to_dict("records")}
 
 
 def _figures(rows: pd.DataFrame, interval: bool = True) -> Figures:

@@ -93,14 +93,16 @@ COLUMNS = Columns(
     lowered=(*CHOICES, "base_precision", "recompute"),
     truths=TRUTHS,
     deciding={
-        "recompute": "what the backward pass repeats decides the memory: give none, full, "
-        "operations or modules such as selective or norm+act",
         "offload": "what lies in host memory is not on the GPU: give none, optimizer, activations "
         "or both",
         "recipe": "an optimizer that updates within the backward pass is not predicted",
     },
+    ends={"recompute": ("full", "none")},
     names={"gpu": known_gpu, "model": _model, "framework": framework_record},
 )
+
+_OPEN = {*COLUMNS.ends, *COLUMNS.deciding}
+"""Columns in which a cell may say that its source does not tell."""
 
 
 def _check(row: Row) -> None:
@@ -111,7 +113,7 @@ def _check(row: Row) -> None:
         need_said(row, COLUMNS)
     for column, allowed in CHOICES.items():
         said = row.get(column, "")
-        if said not in ("", *allowed) and not (column in COLUMNS.deciding and unknown(said)):
+        if said not in ("", *allowed) and not (column in _OPEN and unknown(said)):
             raise UnknownNameError(column, said, allowed)
     for column in TRUTHS:
         if row.get(column, "") not in ("", "true", "false"):
@@ -168,7 +170,10 @@ def _named(rows: pd.DataFrame) -> pd.DataFrame:
     rows.loc[blank, "weight_precision"] = STORED
     for column in TRUTHS:
         rows[column] = rows[column] == "true"
-    rows["recompute"] = rows["recompute"].mask(rows["recompute"].map(unknown), "none")
+    trained = rows["part"].isin(("peak", "activations"))
+    rows["recompute"] = rows["recompute"].mask(
+        ~trained & rows["recompute"].map(unknown).astype(bool), "none"
+    )
     adapted = np.where(rows["base_precision"].isin(("", "bf16", "fp16")), "lora", "qlora")
     tuned = np.where(rows["base_precision"] == "", "full", adapted)
     analytic = np.where(rows["measure"] == "analytic", "activations", "serving activations")

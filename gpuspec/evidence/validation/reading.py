@@ -23,6 +23,7 @@ from gpuspec.base.rows import csv_rows
 from gpuspec.catalog import gpu
 from gpuspec.catalog.models import Model, models
 from gpuspec.catalog.models.described import DIMENSIONS as DESCRIBED
+from gpuspec.catalog.models.typical import typical_model
 from gpuspec.evidence.measurements.rows import Row, known_model
 
 LEAST_NUMBER, MOST_NUMBER = 1e-15, 1e18
@@ -42,6 +43,10 @@ SAME_COUNT = 1.1
 """Parameters of a model made of its dimensions, over those that its row says, that agree."""
 UNNAMED = "not named"
 """Publisher of rows that name neither publisher nor source."""
+SIZE = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?) ?B(?!\w)", re.IGNORECASE)
+"""Billions of parameters in the name of a model."""
+EXPERTS = re.compile(r"\dx\d|a\d+(\.\d+)?b|moe|expert", re.IGNORECASE)
+"""Names of mixtures of experts: their size alone says little of their speed."""
 SAME_SIZE = 1.02
 """Parameters of two models, over each other, up to which they count as of one size."""
 T = TypeVar("T")
@@ -94,6 +99,13 @@ class Columns:
     """Columns that say true or false."""
     deciding: Mapping[str, str] = field(default_factory=dict)
     """Columns in which `UNKNOWN` is no blank, since they decide the figure, and what to give."""
+    assumed: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Columns in which `UNKNOWN` is taken as a word, and what a note then says."""
+    ends: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Columns that `UNKNOWN` leaves open, and what they may say that gives the least and the most:
+    such a row is held against both."""
+    sized: bool = False
+    """Whether an unknown model may stand for its size, where its name says one."""
     metrics: tuple[str, ...] = ()
     """What ``metric`` may say; a table may have a column for each instead."""
     names: Mapping[str, Callable[[str], object]] = field(default_factory=dict)
@@ -116,7 +128,7 @@ class Table(NamedTuple):
     reasons: "pd.Series[str]"
     """Empty where nothing speaks against the row."""
     notes: "pd.Series[str]"
-    """What was assumed of the row; empty where nothing was."""
+    """What was assumed of the row, a line for each; empty where nothing was."""
 
     def part(self, chosen: "pd.Series[bool]") -> "Table":
         """Return some of the rows."""
@@ -211,10 +223,16 @@ def understood(table: Table, columns: Columns) -> Table:
             unused & (reasons == ""), "used is false; " + rows["not_used_because"]
         )
     rules = aliases(columns.kind)
+    for column, (word, why) in columns.assumed.items():
+        if column in rows:
+            open_ = rows[column].map(unknown).astype(bool)
+            _note(notes, open_, f"{column} is taken as {word!r}: {why}")
+            rows[column] = rows[column].mask(open_, word)
     written = {*rules, *columns.numbers, *columns.lowered, *columns.truths, *columns.names} - {""}
     for column in written.intersection(rows):
         said = rows[column].str.lower()
-        open_ = said.str.fullmatch(UNKNOWN) & (column in columns.deciding)
+        kept = column in columns.deciding or column in columns.ends
+        open_ = said.str.fullmatch(UNKNOWN) & kept
         rows[column] = rows[column].mask(said.str.fullmatch(UNSAID) & ~open_, "")
     for column in sorted(written):
         own = rules.get(column, [])
@@ -225,6 +243,8 @@ def understood(table: Table, columns: Columns) -> Table:
         _translate(rows, reasons, notes, column, own, columns)
     if "model" in columns.names:
         _by_dimensions(rows, reasons, notes)
+    if columns.sized:
+        _by_size(rows, reasons, notes)
     if columns.metrics:
         _unknown(rows, reasons, "model", columns.names["model"])
     for column in columns.numbers:
@@ -251,6 +271,7 @@ def _translate(
     for place, text in enumerate(texts):
         means = _meaning(" ".join(text.split()), column, rules, columns)
         refused, note = means.pop(REFUSED, ""), means.pop("note", "")
+        noted = means.pop("noted", column)
         now[place] = means.pop(column, text)
         if not (refused or note or means):
             continue
@@ -258,8 +279,8 @@ def _translate(
         if refused:
             reasons[own & (reasons == "")] = str(InputError(column, text, refused))
         if note:
-            told = f"{column} {text[:80]!r} is taken as {now[place]!r}: {note}"
-            notes[own] = notes[own].where(notes[own] == "", notes[own] + "; ") + told
+            said = f"{column} {text[:80]!r}" if noted == column else noted
+            _note(notes, own, f"{said} is taken as {means.get(noted, now[place])!r}: {note}")
         for name, value in means.items():
             if name not in rows:
                 rows[name] = ""
@@ -285,7 +306,7 @@ def _meaning(text: str, column: str, rules: list[Alias], columns: Columns) -> di
         else:
             means[rule.sets] = value
         if rule.note:
-            means["note"] = rule.note
+            means |= {"note": rule.note, "noted": rule.sets}
     plain = NOTES_IN_BRACKETS.sub("", now).strip()
     free = column in columns.numbers or column in columns.lowered or find
     now = plain if free and plain and not (find and _known(find, now)) else now
@@ -353,14 +374,39 @@ def _by_dimensions(rows: pd.DataFrame, reasons: "pd.Series[str]", notes: "pd.Ser
         if like:
             rows.loc[index, "model"] = like
             told = f"model {str(name)[:80]!r} is taken as {like!r}: it has the {asked} of the row"
-            notes[index] = notes[index].where(notes[index] == "", notes[index] + "; ") + told
+            _note(notes, rows.index.isin(index), told)
         elif not shape and (made := _made(size, rows.loc[index])):
             rows.loc[index, "model"] = made
             told = f"model {str(name)[:80]!r} is not in the table: made of the row's dimensions"
-            notes[index] = notes[index].where(notes[index] == "", notes[index] + "; ") + told
+            _note(notes, rows.index.isin(index), told)
         elif shape:
             valid = f"the row says {asked}, and this model has {shape[0]} of {shape[1]}"
             reasons[index] = str(InputError("model", name, valid))
+
+
+def _by_size(rows: pd.DataFrame, reasons: "pd.Series[str]", notes: "pd.Series[str]") -> None:
+    """Take a typical dense model for a name that no table has and that says its size."""
+    for name in rows["model"][reasons == ""].unique():
+        sizes = set(SIZE.findall(name))
+        if len(sizes) != 1 or EXPERTS.search(name) or _known(known_model, name):
+            continue
+        size = sizes.pop()
+        own = (rows["model"] == name) & (reasons == "")
+        said = _parameters(rows[own])
+        try:
+            like = typical_model(f"{size}B", dense=True)
+        except InputError:
+            continue
+        if not all(1 / SAME_COUNT < count / float(size) < SAME_COUNT for count in said):
+            continue
+        rows.loc[own, "model"] = like
+        told = f"model {name[:80]!r} is taken as {like!r}: a typical language model of its size"
+        _note(notes, own, told)
+
+
+def _note(notes: "pd.Series[str]", own: Any, told: str) -> None:
+    """Add what was assumed to the notes of some rows."""
+    notes[own] = notes[own].where(notes[own] == "", notes[own] + "\n") + told
 
 
 def _shape(name: str) -> tuple[int, int] | None:
@@ -397,9 +443,14 @@ def _made(size: Mapping[str, float], rows: pd.DataFrame) -> str:
         params = known_model(name).params / 1e9
     except InputError:
         return ""
-    said = [pd.to_numeric(rows[c], errors="coerce").max() for c in PARAMETERS if c in rows]
-    agree = [1 / SAME_COUNT < count / params < SAME_COUNT for count in said if count > 0]
+    agree = [1 / SAME_COUNT < count / params < SAME_COUNT for count in _parameters(rows)]
     return name if all(agree) else ""
+
+
+def _parameters(rows: pd.DataFrame) -> list[float]:
+    """Return the most billions of parameters that rows state in each column that says any."""
+    said = [pd.to_numeric(rows[c], errors="coerce").max() for c in PARAMETERS if c in rows]
+    return [count for count in said if count > 0]
 
 
 def _numbers(rows: pd.DataFrame, reasons: "pd.Series[str]", column: str, columns: Columns) -> None:

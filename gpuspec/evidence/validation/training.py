@@ -98,11 +98,18 @@ COLUMNS = Columns(
     lowered=(*CHOICES, "recompute"),
     truths=("sequence_parallel", "tp_overlap"),
     deciding={
-        "recompute": "what the backward pass repeats decides the time: give none, full, operations "
-        "or modules such as selective or norm+act",
-        "offload": "what lies in host memory has to be moved: give none or optimizer",
+        "offload": "what lies in host memory has to be moved: give none or optimizer (weights "
+        "there are not predicted)",
         "recipe": "an optimizer that updates within the backward pass is not predicted",
     },
+    assumed={
+        "recompute": (
+            "none",
+            "its source does not say, and the fit takes such runs so; a pass repeated in full adds "
+            "up to a third",
+        )
+    },
+    sized=True,
     metrics=(*METRICS, *MEMORY),
     names={"gpu": known_gpu, "model": _model, "framework": framework_id},
 )

@@ -13,6 +13,8 @@ from gpuspec.formulas.transformer import mlp_width
 Target = Literal["q", "k", "v", "o", "gate", "up", "down", "in_proj", "out_proj"]
 TARGETS: tuple[Target, ...] = get_args(Target)
 """Every matrix of every layer."""
+_FUSED = {"q": "qkv", "k": "qkv", "v": "qkv", "gate": "fc1", "up": "fc1"}
+"""Projections of one input that are one matrix where a framework fuses them."""
 Matrix = tuple[str, float, float]
 """Targets that mean a matrix, commas between, and the elements that it reads and writes."""
 
@@ -28,6 +30,9 @@ class Adapter(BaseModel):
     """Adapted matrices: of attention q, k, v, o, where a layer attends (under latent attention q
     is the whole query path, k or v the whole key-value path); of a recurrent mixer in_proj and
     out_proj; of a dense MLP, every routed and every shared expert gate, up and down."""
+    fused: bool = False
+    """Whether projections of one input share the first matrix of an adapter (Megatron-Core's
+    ``linear_qkv`` and ``linear_fc1``); not under latent attention."""
 
 
 def adapter_params(model: Model, adapter: Adapter) -> float:
@@ -47,13 +52,20 @@ def adapter_params(model: Model, adapter: Adapter) -> float:
 
 def layer_adapters(block: Model, adapter: Adapter) -> tuple[float, float]:
     """Trainable parameters in a mean layer of a block: what all tokens use, and routed experts."""
+    fused = _FUSED if adapter.fused else {}
+    if block.kv_lora_rank:
+        fused = {name: one for name, one in fused.items() if one != "qkv"}
 
     def count(matrices: Sequence[Matrix]) -> float:
-        return sum(
-            float(lora_params(adapter.rank, read, written))
-            for names, read, written in matrices
-            if not set(names.split(",")).isdisjoint(adapter.targets)
-        )
+        shared: set[str] = set()
+        total = 0.0
+        for names, read, written in matrices:
+            if set(names.split(",")).isdisjoint(adapter.targets):
+                continue
+            own = fused.get(names)
+            total += float(lora_params(adapter.rank, 0.0 if own in shared else read, written))
+            shared |= {own} if own else set()
+        return total
 
     moe = block.moe_layers / block.layers
     mlp = (1 - moe) * count(_mlp(block, block.ffn)) if block.ffn else 0.0

@@ -231,12 +231,18 @@ def repeated_seconds(
     return np.asarray(tokens * (passes + mixture * copied) * 2 / _stream(kernels))
 
 
-def cast_seconds(block: Model, tokens: Floats, tp: Floats, kernels: Kernels) -> Floats:
-    """Seconds of casting each product's input to FP8 once, with its transpose (4 bytes)."""
+def cast_seconds(
+    block: Model, tokens: Floats, tp: Floats, kernels: Kernels, trained: bool = True
+) -> Floats:
+    """Seconds of casting each product's input to FP8 once, with its transpose (4 bytes).
+
+    Weights that are not `trained` have no gradients, which alone need the transpose (3 bytes:
+    ``backward_needs_input`` of Transformer Engine's ``Linear``).
+    """
     attended = block.heads * block.v_head_dim if block.attention != "none" else 0
     scanned = block.linear_out if block.mixer in ("linear", "both") else 0
     read = inputs(block) * block.hidden + (attended + scanned + mlp_width(block)) / tp
-    return np.asarray(tokens * read * 4 / _stream(kernels))
+    return np.asarray(tokens * read * (4 if trained else 3) / _stream(kernels))
 
 
 def unpack_seconds(
@@ -263,7 +269,7 @@ def adapter_seconds(
     Their products are bound by memory: dropout reads and writes the input and the first product
     reads it (3), the second writes an output that a sum reads with the frozen one and writes (4),
     on average 3.5 passes over input and output; gradients move as much. Of each matrix tensor
-    parallelism splits the input or the output.
+    parallelism splits the input or the output. Fused projections read their input once.
     """
     if adapter is None:
         return np.zeros_like(tokens)

@@ -305,7 +305,7 @@ def _layer_work(
         * repeated_seconds(block, tokens, tp, spread, software.recompute, kernels),
         "shared": _module(software, "moe")
         * dense_gemm_seconds(block, tokens, tp, kernels, fp8, "forward", SHARED),
-        "casts": cast_seconds(block, tokens, tp, kernels) * fp8,
+        "casts": cast_seconds(block, tokens, tp, kernels, adapter is None) * fp8,
         "unpack": unpack_seconds(block, tp, ep, kernels, adapter)
         + adapter_seconds(block, tokens, tp, kernels, adapter),
         "tp": ranks.tensor(block, tokens, spread, full, fp8),

@@ -163,8 +163,12 @@ def published_text(check: Check) -> str:
 
 
 def _median_text(check: Check) -> str:
-    seen = check.measured["value"]
-    return f"median {_number(seen.median())} of {len(seen)}" if len(seen) > 1 else _only(seen)
+    seen, said = check.measured["value"], ""
+    if "there" in check.measured and len(seen):
+        said = f"; there we say {_number(check.measured['there'].median())}"
+    if len(seen) < 2:
+        return _only(seen) + said
+    return f"median {_number(seen.median())} of {len(seen)}{said}"
 
 
 def _only(seen: "pd.Series[float]") -> str:

@@ -34,7 +34,8 @@ def _check(q: ClaimsQuestion, row: "pd.Series[str]") -> Check:
     if row["price_of"]:
         prices: tuple[float, ...] = getattr(q, f"{row['price_of']}_ratios")
         grid = per_money(grid, prices)
-        seen = seen.assign(value=seen["value"] / middle(prices))
+        usual = [name for name in ("value", "there") if name in seen]
+        seen = seen.assign(**{name: seen[name] / middle(prices) for name in usual})
     stated: Any = {n: row[n] for n in ("label", "what", "unit")}
     stated |= {n: float(row[n]) for n in ("least", "most") if pd.notna(row[n])}
     return Check(grid=grid, measured=seen, any_will_do=bool(row["any_will_do"]), **stated)

@@ -88,8 +88,12 @@ def published_fp8(gpu: str) -> pd.DataFrame:
 
 @lru_cache(1)
 def _rows() -> pd.DataFrame:
-    """Return the training runs of sources that measured two GPUs or two precisions."""
+    """Return the training runs of sources that measured two GPUs or two precisions.
+
+    Of all weights, as estimates are; layouts as each side chose them.
+    """
     rows = measurements("training")
+    rows = rows[rows["tuning"] == "full"]
     kinds = rows.groupby("source_id")[["gpu", "precision"]].transform("nunique").max(axis=1)
     return filled(prepared_training(rows[kinds > 1].reset_index(drop=True)), memory_terms())
 

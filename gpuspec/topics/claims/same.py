@@ -41,7 +41,8 @@ def of_same_settings(grid: pd.DataFrame, seen: pd.DataFrame) -> pd.DataFrame:
     """Return the published figures whose settings are those of some row of a grid.
 
     Words and counts are equal, sizes and lengths near. `seen` names its models; a figure that does
-    not say a setting of `KNOWN` is left out.
+    not say a setting of `KNOWN` is left out. Adds ``there``: the median of the grid's
+    estimates of these settings, where it has any.
     """
     if seen.empty:
         return seen
@@ -50,7 +51,7 @@ def of_same_settings(grid: pd.DataFrame, seen: pd.DataFrame) -> pd.DataFrame:
     asked = [c for c in (*NEAR, *EQUAL) if c in grid and (c in seen or c in KNOWN)]
     if not asked or any(c not in seen for c in asked):
         return seen.iloc[:0]
-    rows = grid[asked].drop_duplicates()
+    rows = grid[asked]
     like: np.ndarray = np.ones((len(seen), len(rows)), bool)
     for column in asked:
         known, setting = seen[column].to_numpy(), rows[column].to_numpy()
@@ -60,7 +61,12 @@ def of_same_settings(grid: pd.DataFrame, seen: pd.DataFrame) -> pd.DataFrame:
             like &= ~np.isnan(gap) if column in KNOWN else True
         else:
             like &= known[:, None] == setting[None, :]
-    return seen.iloc[np.flatnonzero(like.any(axis=1))].reset_index(drop=True)
+    kept = np.flatnonzero(like.any(axis=1))
+    seen = seen.iloc[kept].reset_index(drop=True)
+    if "value" not in grid:
+        return seen
+    estimates = grid["value"].to_numpy(float)
+    return seen.assign(there=[float(np.median(estimates[like[place]])) for place in kept])
 
 
 @lru_cache(512)

@@ -10,43 +10,14 @@ from gpuspec.topics.claims import ClaimMap, ClaimsQuestion, Finding, verdict_tex
 from gpuspec.topics.claims.audit import evidence_text, range_text
 from gpuspec.topics.claims.settings import SETTINGS, Setting
 from gpuspec.topics.claims.training import WEEK_DAYS
-from gpuspec.topics.claims.verdict import FALSE, MISLEADING, TRUE, WHEN, WORDS
+from gpuspec.topics.claims.verdict import FALSE, MISLEADING, TRUE, WHEN
 from gpuspec.views.language import say, spoken
 from gpuspec.views.markdown import Markdown
 from gpuspec.views.words import listed
 from gpuspec.views.words import rows as rows_of
 
-_SAID = {TRUE: "true", WHEN: "true under a condition", MISLEADING: "misleading", FALSE: "false"}
-
-
-def audit_finding(findings: Sequence[Finding]) -> str:
-    """Say how many claims got each verdict."""
-    ids = _ids(findings)
-    counts = [
-        say("{count} {verdict}", count=len(ids[word]), verdict=_SAID[word])
-        for word in WORDS
-        if word in ids
-    ]
-    return say("Of {findings} statements {counts}", findings=len(findings), counts=listed(counts))
-
-
-def _ids(findings: Sequence[Finding]) -> dict[str, list[str]]:
-    """Return the claims of each verdict."""
-    ids: dict[str, list[str]] = {}
-    for finding in findings:
-        ids.setdefault(finding.verdict.word, []).append(finding.claim.id)
-    return ids
-
-
-def audit_sentences(findings: Sequence[Finding]) -> str:
-    """Name the claims of each verdict that a buyer should not act on."""
-    ids, text = _ids(findings), Markdown("**{}:** {}.")
-    said = [
-        text.format(say(_SAID[word].capitalize()), listed(ids[word]))
-        for word in (FALSE, MISLEADING)
-        if word in ids
-    ]
-    return Markdown(" ").join(said) or say("None of them is false or misleading.")
+SAID = {TRUE: "true", WHEN: "true under a condition", MISLEADING: "misleading", FALSE: "false"}
+"""What each verdict is called in a sentence."""
 
 
 def claim_sentence(finding: Finding) -> str:

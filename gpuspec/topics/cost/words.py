@@ -24,12 +24,6 @@ WAY_WORDS = {
 }
 
 
-def answer_sentences(question: CostQuestion, ways: pd.DataFrame, breaks: pd.DataFrame) -> str:
-    """Say what an hour costs, from which use on owning is cheaper, and how old the prices are."""
-    found = ways_finding(question, ways), break_even_finding(question, breaks)
-    return ". ".join([*found, age_sentences(question)])
-
-
 def ways_finding(question: CostQuestion, ways: pd.DataFrame) -> str:
     """Say rent on demand and the owned hour of each GPU, at the use asked."""
     said = []

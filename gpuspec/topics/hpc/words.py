@@ -134,11 +134,6 @@ def speed_finding(question: HpcQuestion, table: pd.DataFrame) -> str:
     return say("{what}; bound by {bounds}", what=text, bounds=listed(bounds))
 
 
-def answer_sentences(question: HpcQuestion, table: pd.DataFrame) -> str:
-    """Say how much faster the application runs on each GPU, and how well that is known."""
-    return f"{speed_finding(question, table)}. {_grounds(table)}"
-
-
 def speed_sentences(question: HpcQuestion, table: pd.DataFrame) -> str:
     """Give the time of a step on each GPU, its parts, and what does not fit."""
     said = []

@@ -51,7 +51,8 @@ class Way:
         """Return the adapters that are trained, if not all weights are."""
         if self.kind == "full":
             return None
-        return Adapter(base=precision(BASES[self.kind]), rank=rank, targets=TARGETS)
+        base, fused = precision(BASES[self.kind]), framework_record(self.framework).fused_adapters
+        return Adapter(base=base, rank=rank, targets=TARGETS, fused=fused)
 
 
 def training_policies(question: MemoryQuestion) -> list[Way]:

@@ -55,12 +55,6 @@ def formats_sentence(question: MemoryQuestion) -> str:
     return f"{said} {question.network.doubts}".rstrip()
 
 
-def answer_sentences(question: MemoryQuestion, table: pd.DataFrame, smallest: pd.DataFrame) -> str:
-    """Say what holds the asked load, then what one GPU of each kind holds."""
-    found = serving_finding(question, smallest)
-    return f"{found}. {single_gpu_sentences(question, table)}"
-
-
 def serving_finding(question: MemoryQuestion, smallest: pd.DataFrame) -> str:
     """Say how many of each GPU hold the asked load."""
     q = question

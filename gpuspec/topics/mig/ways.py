@@ -1,13 +1,14 @@
 """How many of each GPU hold all tenants, each on a slice or on whole GPUs."""
 
+import json
 from collections.abc import Mapping, Sequence
-from functools import partial
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
 from gpuspec.base.errors import InputError
-from gpuspec.base.spread import spread
+from gpuspec.base.spread import Kept
 from gpuspec.constants.ground import Ground
 from gpuspec.topics.mig import MigQuestion, pack, tenant_options
 from gpuspec.topics.mig.ground import packing_ground
@@ -15,11 +16,14 @@ from gpuspec.topics.ways import Ways, filled
 
 PACKING_S = 1.0
 """Time that the solver gets to pack tenants on one kind of GPU."""
+MOST_PACKED = 256
+"""Kinds of GPU with tenants whose packing is kept."""
 
 
 def tenants_ways(table: str | Sequence[Mapping[str, object]], gpus: Sequence[str]) -> Ways:
     """Return how many of each GPU hold all tenants of a table (a file, or its rows)."""
-    packed = spread(partial(_packed, table), gpus)
+    told = table if isinstance(table, str) else json.dumps(list(map(dict, table)), default=str)
+    packed = _each_packed([_Tenants(told, name, table) for name in gpus])
     counts, reasons = [float(count) for count, _, _ in packed], [why for _, why, _ in packed]
     grounds = {name: ground for name, (_, _, ground) in zip(gpus, packed, strict=True)}
     rows = pd.DataFrame({"gpu": list(gpus), "reason": reasons, "units": counts, "gpus": counts})
@@ -33,8 +37,18 @@ def tenants_ways(table: str | Sequence[Mapping[str, object]], gpus: Sequence[str
     return Ways(filled(rows), curves, lambda row: grounds[row["gpu"]])
 
 
-def _packed(table: str | Sequence[Mapping[str, object]], name: str) -> tuple[int, str, Ground]:
+@dataclass(frozen=True)
+class _Tenants:
+    """Tenants on a kind of GPU; the same where `told` and `gpu` are."""
+
+    told: str
+    gpu: str
+    table: str | Sequence[Mapping[str, object]] = field(compare=False)
+
+
+def _packed(asked: _Tenants) -> tuple[int, str, Ground]:
     """Return the GPUs of one kind that hold all tenants, or why they do not; and the ground."""
+    table, name = asked.table, asked.gpu
     try:
         goal = {"objective": "gpus", "prices": f"{name}=1", "solver_seconds": PACKING_S}
         question = MigQuestion.ask(tenants=table, gpus=[name], reserve=0.0, **goal)
@@ -48,3 +62,6 @@ def _packed(table: str | Sequence[Mapping[str, object]], name: str) -> tuple[int
     if found.unplaced:
         return 0, f"no place for {', '.join(found.unplaced[:3])}", ground
     return sum(found.gpus.values()), "", ground
+
+
+_each_packed = Kept(_packed, MOST_PACKED)

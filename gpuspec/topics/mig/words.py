@@ -103,11 +103,6 @@ def packing_finding(question: MigQuestion, packing: Packing) -> str:
     )
 
 
-def answer_sentences(question: MigQuestion, packing: Packing) -> str:
-    """Say what the tenants need, and what was asked that is doubtful."""
-    return f"{packing_finding(question, packing)}. {question.doubts}".strip()
-
-
 def fleets_finding(table: pd.DataFrame) -> str:
     """Say which fleet is cheapest for the same tenants, and what sharing saves."""
     whole = table[(table["unplaced"] == table["unplaced"].min()) & (table["gpus"] > 0)]

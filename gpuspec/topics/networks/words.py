@@ -9,20 +9,11 @@ from gpuspec.views.language import say
 from gpuspec.views.words import grounds_sentence, listed
 
 
-def answer_sentences(
-    question: NetworksQuestion, inside: pd.DataFrame, between: pd.DataFrame
-) -> str:
-    """Say what links give in a node, what is left of it between nodes, and how well it is known."""
-    found = bandwidth_finding(question, inside), scale_finding(between)
-    return ". ".join([*found, links_ground(question, inside)])
-
-
 def bandwidth_finding(question: NetworksQuestion, table: pd.DataFrame) -> str:
     """Say what the largest message reaches over each way to join the GPUs."""
-    largest = table.groupby("wiring", sort=False).last()["bus_gb_s"]
     said = [
         say("{rate:,.0f} GB/s over {name}", rate=rate, name=name)
-        for name, rate in _kinds(largest).items()
+        for name, rate in fastest(table).items()
     ]
     what = question.operation.replace("_", "-")
     return say(
@@ -33,8 +24,11 @@ def bandwidth_finding(question: NetworksQuestion, table: pd.DataFrame) -> str:
     )
 
 
-def _kinds(rates: "pd.Series[float]") -> dict[str, float]:
-    """Return the fastest of each kind of link, by its short name."""
+def fastest(table: pd.DataFrame) -> dict[str, float]:
+    """Return the bus bandwidth of the largest message over the fastest of each kind of link, in
+    GB/s, by its short name.
+    """
+    rates = table.groupby("wiring", sort=False).last()["bus_gb_s"]
     short = [str(name).split(" (")[0].split(",")[0] for name in rates.index]
     return {str(k): float(v) for k, v in rates.groupby(short, sort=False).max().items()}
 

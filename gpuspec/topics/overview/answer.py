@@ -9,7 +9,6 @@ from gpuspec.base.errors import InputError
 from gpuspec.base.units import GIB
 from gpuspec.catalog import Gpu
 from gpuspec.views.language import say
-from gpuspec.views.words import listed
 
 QUANTITIES = {  # label: how to read it off a record, in the unit the label names
     "FP64 vector, TFLOP/s": lambda g: g.fp64_tflops,
@@ -82,31 +81,6 @@ def _number(value: float | None) -> float:
 
 def _yes(value: bool | None) -> str:
     return "unknown" if value is None else "yes" if value else "no"
-
-
-def answer_sentences(gpus: Sequence[Gpu]) -> str:
-    """Say what each GPU has more than the first of what work can wait for."""
-    first, said = gpus[0], []
-    for g in gpus[1:]:
-        parts = [
-            say(
-                "reads its memory {bandwidth_bytes_s:.2f} times as fast",
-                bandwidth_bytes_s=g.bandwidth_bytes_s / first.bandwidth_bytes_s,
-            ),
-            say(
-                "holds {memory_bytes:.2f} times as much",
-                memory_bytes=g.memory_bytes / first.memory_bytes,
-            ),
-        ]
-        if {"bf16"} <= set(g.precisions) & set(first.precisions):
-            times = g.peak_flops("bf16") / first.peak_flops("bf16")
-            parts.insert(0, say("computes {times:.2f} times as fast in BF16", times=times))
-        said.append(
-            say("Against {id}, {id_2} {parts}.", id=first.id, id_2=g.id, parts=listed(parts))
-        )
-    if not said:
-        return say("Only {id} was asked for: nothing to compare with.", id=first.id)
-    return " ".join([*said, "Which of these a buyer gets is decided by what bounds the work."])
 
 
 def rates_sentence(gpus: Sequence[Gpu], precision: str) -> str:

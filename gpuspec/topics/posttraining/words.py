@@ -100,7 +100,7 @@ def layout(row: Mapping[Any, Any]) -> str:
 
 def _stages(row: Mapping[Any, Any]) -> str:
     total = sum(row[f"{name}_s"] for name in STAGES)
-    shares = [(row[f"{name}_s"] / total, STAGE_WORDS[name]) for name in STAGES]
+    shares = [(row[f"{name}_s"] / total, say(STAGE_WORDS[name])) for name in STAGES]
     return listed([f"{words} {share:.0%}" for share, words in shares if share >= 0.005])
 
 

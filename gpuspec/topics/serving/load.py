@@ -175,14 +175,14 @@ def largest_within(question: Replicas, replica: Runs) -> float:
     seen, most = seen_of(question, replica), sustained(question, replica)
     near = NEAR * most
     step, beyond = near / CELLS, (most - near) / CELLS
-    place = _last_within(lambda n: _log_over(question, seen(n * step)), CELLS)
+    place = last_within(lambda n: _log_over(question, seen(n * step)), CELLS)
     if place < CELLS:
         return float(place * step)
-    more = _last_within(lambda n: _log_over(question, seen(near + n * beyond)), CELLS - 1)
+    more = last_within(lambda n: _log_over(question, seen(near + n * beyond)), CELLS - 1)
     return float(near + more * beyond)
 
 
-def _last_within(over: Callable[[int], float], cells: int) -> int:
+def last_within(over: Callable[[int], float], cells: int) -> int:
     """Return the last place from 1 to `cells` at which `over`, which grows, is at most 0; or 0.
 
     The next one that is tried lies where the line through the two values nearest to 0 meets it, or
@@ -190,15 +190,16 @@ def _last_within(over: Callable[[int], float], cells: int) -> int:
     """
     low, high, place = 0, cells + 1, round(OFTEN * cells)
     known: dict[float, int] = {}
+    tries = 0
     while high - low > 1:
-        value = over(place)
+        value, tries = over(place), tries + 1
         low, high = (place, high) if value <= 0 else (low, place)
         if np.isfinite(value):
             known[value] = place
         nearest = [(known[one], one) for one in sorted(known, key=abs)[:2]]
         if not nearest and value < 0:  # there is no limit
             place = cells
-        elif not nearest or len(known) > SOON:
+        elif not nearest or tries > SOON:
             place = (low + high) // 2
         else:
             (first, at), (second, then) = nearest[0], nearest[-1]

@@ -259,10 +259,10 @@ def _without_server(
             found = filled(" ".join(chain[:i]), given)
             words += [word, *found.words]
         commands.append(Command(purpose, shell(*words), f"{told.called} {found.version}"))
-    fills: list[object] = ["--model", q.model, "--gpu", replica.layout.gpu.id]
-    fills += [] if form == "stored" else ["--set", f"weight_precision={form}"]
+    fills: list[object] = ["--model", q.model, "--gpus", replica.layout.gpu.id]
+    fills += [] if form == "stored" else ["-p", f"weight_precision={form}"]
     groups = replica.layout.attention_dp  # which the report does not name
-    fills += ["--set", f"attention_dp={groups}"] if groups > 1 else []
+    fills += ["-p", f"attention_dp={groups}"] if groups > 1 else []
     line = shell("gpuspec", "import", REPORT, "-o", OFFLINE, *fills)
     line += " && " + shell("gpuspec", "validate", OFFLINE, "--kind", "inference")
     return [*commands, Command("Hold what it reported against the estimate", line)]

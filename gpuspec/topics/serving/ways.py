@@ -210,15 +210,32 @@ def _rate_within(of: tuple[ServingQuestion, tuple[Any, ...]]) -> float:
     return largest_within(q, q.replica(*layout))
 
 
+def _seen_at_rate(of: tuple[ServingQuestion, tuple[Any, ...], float]) -> Row:
+    """Return what users see of a replica at a rate; at none, of a request that is alone."""
+    q, layout, rate = of
+    replica = q.replica(*layout)
+    if rate:
+        seen = seen_at(q, replica, rate)
+        names = {"batch": "in_flight", "ttft_s": "ttft_p95_s", "tpot_s": "tpot_p95_s"}
+        return {name: float(seen[of]) for name, of in names.items()}
+    alone = served(q, replica, 1.0)
+    return {"batch": 1.0} | {n: float(np.ravel(alone[n])[0]) for n in ("ttft_s", "tpot_s")}
+
+
 _loaded_replicas = Kept(_loaded_replica, MOST_KEPT)
 _rates_within = Kept(_rate_within, MOST_RATES)
+_seen_at_rates = Kept(_seen_at_rate, MOST_KEPT)
 
 
 def rate_curves(q: ServingQuestion, replicas: Sequence[Deployment]) -> list[Row]:
     """Return `rate_curve` of each replica."""
     any_rate = q.model_copy(update=_ANY)
-    rates = _rates_within([(any_rate, _of(one)) for one in replicas])
-    return [_at_rate(q, *one) for one in zip(replicas, rates, strict=True)]
+    layouts = [_of(one) for one in replicas]
+    rates = _rates_within([(any_rate, layout) for layout in layouts])
+    units = [float(np.ceil(q.arriving / rate)) if rate else 0.0 for rate in rates]
+    each = [q.arriving / count if count else 0.0 for count in units]
+    seen = _seen_at_rates([(any_rate, *one) for one in zip(layouts, each, strict=True)])
+    return [_at_rate(q, *one) for one in zip(replicas, rates, units, seen, strict=True)]
 
 
 def rate_curve(q: ServingQuestion, replica: Deployment) -> Row:
@@ -228,25 +245,20 @@ def rate_curve(q: ServingQuestion, replica: Deployment) -> Row:
     return rate_curves(q, [replica])[0]
 
 
-def _at_rate(q: ServingQuestion, replica: Deployment, rate: float) -> Row:
+def _at_rate(q: ServingQuestion, replica: Deployment, rate: float, units: float, seen: Row) -> Row:
     row: Row = {
         "most": most_requests(q, replica),
         "within": rate,
         "inherited": bool(replica.layout.inherited),
         "bound": "",
+        **seen,
+        "speed_s": seen["tpot_s"],
+        "units": units or q.arriving,
     }
     if not rate:
-        alone = served(q, replica, 1.0)
-        times = {n: float(np.ravel(alone[n])[0]) for n in ("ttft_s", "tpot_s")}
-        over = max(float(over_limits(q, times["ttft_s"], times["tpot_s"])), 1.001)
-        row |= {"batch": 1.0, "units": q.arriving, **times, "speed_s": times["tpot_s"]}
+        over = max(float(over_limits(q, seen["ttft_s"], seen["tpot_s"])), 1.001)
         curve = {"knots": np.array([1.0]), "excess": np.array([over]), "load": np.array([1.0])}
         return row | curve
-    units = float(np.ceil(q.arriving / rate))
-    seen = seen_at(q, replica, q.arriving / units)
-    row |= {"batch": float(seen["in_flight"]), "units": units}
-    row |= {"ttft_s": float(seen["ttft_p95_s"]), "tpot_s": float(seen["tpot_p95_s"])}
-    row["speed_s"] = row["tpot_s"]
     # What a replica carries is proportional to its speed: a curve through its one known point.
     return row | {"knots": rate * LADDER, "excess": LADDER, "load": np.array([q.arriving])}
 

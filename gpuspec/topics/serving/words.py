@@ -161,24 +161,6 @@ def _times(q: ServingQuestion, row: pd.Series) -> str:
     return say(most if q.arriving else usual, **times)
 
 
-def rests_on(question: ServingQuestion, best: pd.DataFrame) -> str:
-    """Say what the answer rests on: software, formats, and the error of its numbers."""
-    works = best[best["works"]]
-    said = f"{software_sentence(question)} {formats_sentence(question)}"
-    if works.empty:
-        return said
-    row = works.iloc[0]
-    low, high = (row[f"output_tokens_s_{end}"] / row["output_tokens_s"] for end in ("low", "high"))
-    return say(
-        "{said} In four of five published measurements the throughput was {low:.2f} to "
-        "{high:.2f} times such an estimate. {best}",
-        said=said,
-        low=low,
-        high=high,
-        best=options_ground(best),
-    )
-
-
 def option_sentences(question: ServingQuestion, best: pd.DataFrame) -> str:
     """Say for each GPU how the load is run, how fast with its interval, or why it is not."""
     said = []

@@ -102,6 +102,14 @@ class Job(Ask):
         usual = usual if self.tuning == "full" else "adamw-bf16"
         return training_recipe(self.optimizer or usual)
 
+    @property
+    def software(self) -> str:
+        """Say whose constants stand in, and which optimizer the framework does not have."""
+        has, kept = framework_record(self.framework), self.recipe.optimizer
+        lacks = f"No {kept} comes with {has.name}: it has to be brought along"
+        said = [stand_in(self.framework), lacks if kept not in ("adamw", *has.optimizers) else ""]
+        return " ".join(f"{words}." for words in said if words)
+
     def _instead(self, name: str, value: float | None, by: str) -> None:
         """Put a value that another field states into the place of a field."""
         stated, default = getattr(self, name), type(self).model_fields[name].default
@@ -254,9 +262,9 @@ class TrainingQuestion(Job, Compared, Networked):
 
     @property
     def doubts(self) -> str:
-        """Say whose constants stand in, and what of the question changes nothing."""
-        said = [stand_in(self.framework), *self._without_effect()]
-        return " ".join(f"{words[0].upper()}{words[1:]}." for words in said if words)
+        """Say what is not sure of the software, and what of the question changes nothing."""
+        idle = " ".join(f"{words[0].upper()}{words[1:]}." for words in self._without_effect())
+        return f"{self.software} {idle}".strip()
 
     def _without_effect(self) -> Iterator[str]:
         """Yield what is asked and changes nothing, as part of a sentence."""
@@ -280,7 +288,8 @@ class TrainingQuestion(Job, Compared, Networked):
         if self.tuning == "full":
             return None
         base = format_of("nf4" if self.tuning == "qlora" else "bf16")
-        return Adapter(base=base, rank=self.lora_rank, targets=TARGETS)
+        fused = framework_record(self.framework).fused_adapters
+        return Adapter(base=base, rank=self.lora_rank, targets=TARGETS, fused=fused)
 
     @property
     def tokens_per_step(self) -> float:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gpuspec.base.spread import spread
+from gpuspec.base.spread import Kept
 from gpuspec.base.units import GIB, HOURS_YEAR
 from gpuspec.catalog import Gpu
 from gpuspec.catalog.frameworks import framework_record
@@ -28,6 +28,8 @@ WIDER = 4
 needs: beyond both, more GPUs cost more and are not asked for."""
 HALF = 2
 """A deadline that is met in the half of its time is met surely."""
+MOST_SIZED = 256
+"""Jobs on a GPU and format whose rows are kept."""
 
 
 def training_formats(precisions: Sequence[str], device: Gpu) -> list[str]:
@@ -65,7 +67,7 @@ def training_ways(
                 continue
             of = {"gpus": (device.id,), "counts": (8,), "precision": compute}
             sized.append(question.model_copy(update=of))
-    tried = spread(lambda q: _sized(q, most_gpus, runs_per_year, every, fastest), sized)
+    tried = _each_sized([(q, most_gpus, runs_per_year, every, fastest) for q in sized])
     parts += [rows for one in tried for rows in one]
     table = filled(pd.concat(parts, ignore_index=True))
     return Ways(table, explain=partial(_way_ground, question))
@@ -77,14 +79,13 @@ def _way_ground(question: TrainingQuestion, row: Mapping[str, Any]) -> Ground:
     return layout_ground(asked, {"cp": 1, "ep": 1, **row})
 
 
-def _sized(
-    q: TrainingQuestion, most: int, runs_per_year: float, every: bool, fastest: bool
-) -> list[pd.DataFrame]:
+def _sized(asked: tuple[TrainingQuestion, int, float, bool, bool]) -> list[pd.DataFrame]:
     """Return the rows of a GPU and format on rising numbers of GPUs.
 
     The numbers follow from memory first: from the fewest that hold the job to `WIDER` times as
     many, whatever the deadline; then on, until the deadline is met in the half of its time.
     """
+    q, most, runs_per_year, every, fastest = asked
     parts: list[pd.DataFrame] = []
     fewest = 0
     for count in [n for n in COUNTS if n <= (most or COUNTS[-1])]:
@@ -97,6 +98,9 @@ def _sized(
         if soon and count >= WIDER * fewest and not fastest:
             break
     return parts
+
+
+_each_sized = Kept(_sized, MOST_SIZED)
 
 
 def _job_rows(q: TrainingQuestion, count: int, runs_per_year: float, every: bool) -> pd.DataFrame:

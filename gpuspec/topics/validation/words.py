@@ -33,11 +33,6 @@ def validation_finding(found: Validation) -> str:
     )
 
 
-def answer_sentences(found: Validation) -> str:
-    """Say how wrong the predictions are, and which rows have none."""
-    return f"{validation_finding(found)}. {left_out_sentence(found)}"
-
-
 def left_out_sentence(found: Validation) -> str:
     """Say how many rows were not predicted, and why."""
     counts = found.skipped["reason"].value_counts()

@@ -6,7 +6,7 @@ file, and both call cards of several forms by one name.
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -25,6 +25,8 @@ NEEDED = {
     GPUHUNT: ("instance_name", "location", "price", "gpu_count", "gpu_name", "gpu_memory", "spot"),
 }
 """Columns by which a collector's file is known."""
+IMPORTED = ("on-demand", "spot")
+"""Ways to pay that they have."""
 FORMS = ("SXM", "PCIe", "NVL")
 _FORM = re.compile("|".join(FORMS), re.IGNORECASE)
 _MEMORY = re.compile(r"-(\d+)GB", re.IGNORECASE)
@@ -273,9 +275,9 @@ def cheapest(rents: Sequence[Rent]) -> list[Rent]:
     return list(least.values())
 
 
-def quotes_text(rents: Sequence[Rent], day: date) -> str:
-    """Return a file of quotes, as ``--quotes`` takes it."""
-    return csv_text(QUOTED, [_quote(rent, day) for rent in rents])
+def quotes_text(path: Path, rents: Sequence[Rent], day: date) -> str:
+    """Return a file of quotes with the rents of a seller replaced, as ``--quotes`` takes it."""
+    return _replaced(path, QUOTED[:3], _quoted(rents[0].provider), [_quote(r, day) for r in rents])
 
 
 def _quote(rent: Rent, day: date) -> dict[str, object]:
@@ -285,15 +287,32 @@ def _quote(rent: Rent, day: date) -> dict[str, object]:
     return row | {"gpus_per_node": rent.gpus_per_node}
 
 
-def quoted_before(path: Path) -> dict[Key, float]:
-    """Return the prices of a file of quotes that was written before; empty where there is none."""
-    rows = _rows(path, ("gpu", "mode", "provider", "region", "price"))
+def _quoted(seller: str) -> Callable[[Mapping[str, str]], bool]:
+    """Return what tells a seller's rents, which an import replaces, from other quotes."""
+    return lambda row: row.get("provider") == seller and row["mode"] in IMPORTED
+
+
+def quoted_before(path: Path, seller: str) -> dict[Key, float]:
+    """Return the rents of a seller in a file of quotes; empty where there is none."""
+    rows = filter(_quoted(seller), _rows(path, QUOTED[:3]))
     with refusing("output", str(path), "its prices are no numbers; name another file"):
         return {
-            (r["gpu"], r["mode"], r["provider"], r["region"]): float(r["price"])
+            (r["gpu"], r["mode"], r["provider"], r.get("region", "")): float(r["price"])
             for r in rows
             if r["price"]
         }
+
+
+def _replaced(
+    path: Path,
+    needed: Sequence[str],
+    replaces: Callable[[Mapping[str, str]], bool],
+    new: Sequence[Mapping[str, object]],
+) -> str:
+    """Return a table with some of its rows replaced; others stay, with all of their columns."""
+    old = [row for row in _rows(path, needed) if not replaces(row)]
+    columns = list(dict.fromkeys(name for row in (*old, *new) for name in row))
+    return csv_text(columns, [{c: row.get(c, "") for c in columns} for row in (*old, *new)])
 
 
 def _rows(path: Path, needed: Sequence[str]) -> list[dict[str, str]]:
@@ -306,25 +325,23 @@ def _rows(path: Path, needed: Sequence[str]) -> list[dict[str, str]]:
     return [{n: plain_cell(c) for n, c in row.cells.items()} for row in rows]
 
 
+def _rented(seller: str) -> Callable[[Mapping[str, str]], bool]:
+    """Return what tells the rows of a seller that an import made."""
+    return lambda row: row.get("provider") == seller and row["id"].startswith(_prefix(seller))
+
+
 def rental_before(path: Path, seller: str) -> dict[Key, float]:
     """Return the rents of a seller that a table of rents has from an import before."""
-    rows = [r for r in _rows(path, ("id",)) if r["id"].startswith(_prefix(seller))]
+    named = ("gpu_id", "mode", "provider", "region")
+    rows = filter(_rented(seller), _rows(path, ("id",)))
     with refusing("output", str(path), "its prices are no numbers"):
-        return {
-            (
-                r.get("gpu_id", ""),
-                r.get("mode", ""),
-                r.get("provider", ""),
-                r.get("region", ""),
-            ): float(r.get("price_gpu_hour", ""))
-            for r in rows
-        }
+        found = [([r.get(name, "") for name in named], r.get("price_gpu_hour", "")) for r in rows]
+        return {(gpu, mode, by, place): float(usd) for (gpu, mode, by, place), usd in found}
 
 
 def rental_text(path: Path, found: Imported, day: date, source: str) -> str:
     """Return the table of rents of a data folder with the rows of a seller replaced."""
     seller = found.rents[0].provider
-    old = [row for row in _rows(path, ("id",)) if not row["id"].startswith(_prefix(seller))]
     tiers = {row["provider"]: row["tier"] for row in table_rows("prices-rental")}
     new: list[dict[str, object]] = []
     for rent in found.rents:
@@ -336,8 +353,7 @@ def rental_text(path: Path, found: Imported, day: date, source: str) -> str:
         row |= {"as_of": day.isoformat(), "as_of_precision": "day", "used": "true", "reason": ""}
         row |= {"sources": f"{found.collector}, {source}", "confidence": "B", "notes": ""}
         new.append(dict(row))
-    columns = list(new[0])
-    return csv_text(columns, [*({c: r.get(c, "") for c in columns} for r in old), *new])
+    return _replaced(path, ("id",), _rented(seller), new)
 
 
 def _prefix(seller: str) -> str:
