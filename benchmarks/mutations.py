@@ -32,6 +32,8 @@ NUMBERS = {
     "mig": "cost",
     "plan": "decision",
     "upgrade": "decision",
+    "most": "decision",
+    "worth": "decision",
     "catalog": "models",
     "validation": "memory",
 }
@@ -57,6 +59,8 @@ THEN = {
         "decision_plan",
     ),
     "upgrade": ("decision_upgrade", "ways"),
+    "most": ("decision_most",),
+    "worth": ("decision_worth", "api_prices"),
     "catalog": ("catalog",),
     "models": ("catalog_models", "catalog_models_config", "catalog_formats"),
 }

@@ -1,5 +1,8 @@
 """Numbers, worked out by hand, of what decisions do with contracts, hours, growth and shares."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,8 +13,12 @@ from gpuspec.decision.contracts import keep_usd_month, power_usd_hour
 from gpuspec.decision.decide import problem_of
 from gpuspec.decision.errors import two_sided
 from gpuspec.decision.options import _Drawn, _job
+from gpuspec.decision.plan import most
+from gpuspec.decision.plan.most import MostQuestion, grown, largest
+from gpuspec.decision.programme import Model
 from gpuspec.decision.recourse import layered, tail_of
 from gpuspec.decision.scenario import Scenario
+from gpuspec.topics.cost.prices import operating
 from gpuspec.topics.ways import capacity
 
 JOB = {
@@ -125,3 +132,85 @@ def test_samples_of_an_interval():
     assert_allclose(found, [1.71748, 0.582248, 2.0], rtol=1e-4)
     # Where 1 lies outside, around the middle of 2 and 8.
     assert_allclose(np.exp(two_sided(np.array([0.0]), 2.0, 8.0)), 4.0)
+
+
+# --- selling what is owned, and what a plan can do at most ----------------------------------------
+
+
+def test_a_seller_gets_four_fifths_of_the_price_of_a_used_card_which_falls_with_age(problem):
+    values, worth = operating(), problem.kinds.worth_usd[0]
+    curve, price = values.residuals, problem.offers.set_index("mode").loc["own", "capital_usd_gpu"]
+    card = price * (1 - values.network_share)
+    assert_allclose(worth[0], 0.8 * card)
+    left = np.interp([3, 4.5], range(len(curve)), curve)  # the GPUs are three years old
+    assert_allclose(worth[-1], 0.8 * card * left[1] / left[0])
+    assert worth[-1] < worth[0]
+
+
+def test_what_may_be_sold_is_bounded_and_what_is_sold_no_longer_works(problem):
+    def bounded(p):
+        model = Model(p)
+        rows = [high for places, _, _, high in model.rows if set(places) == set(model.sold[0])]
+        return model, rows[0]
+
+    model, high = bounded(problem)
+    assert high == 4
+    kept = problem.scenario.allow.model_copy(update={"sell": False})
+    scenario = problem.scenario.model_copy(update={"allow": kept})
+    assert bounded(replace(problem, scenario=scenario))[1] == 0
+    terms, there = model._there(0, 0)
+    assert there == 4
+    sold = [each for places, each in terms if set(np.ravel(places)) <= set(model.sold[0])]
+    assert sold == [-1]
+
+
+CHAT = {"kind": "inference", "name": "chat", "model": "Llama-3.1-8B", "users": 100}
+CHAT |= {"use_case": "chat"}
+TWO = (CHAT, CHAT | {"name": "other"}, JOB)
+
+
+def test_so_many_times_a_load_is_that_of_the_named_service_alone():
+    works = grown(asked(workloads=TWO), 2.5, "chat").workloads
+    assert [getattr(w, "users", None) for w in works] == [250, 100, None]
+    works = grown(asked(workloads=TWO), 0.5).workloads
+    assert [getattr(w, "users", None) for w in works] == [50, 50, None]
+
+
+def test_the_search_ends_at_the_largest_multiple_that_holds():
+    for edge in (0.3, 1.7, 900.0):
+        low, high = largest(lambda times, edge=edge: times <= edge)
+        assert low <= edge < high <= low * 1.02
+
+
+def test_ones_own_rooms_rent_nothing_and_what_is_owned_alone_is_neither_sold_nor_added_to():
+    scenario = asked(owned=[{"gpu": "H100", "count": 4}])
+    rooms = MostQuestion.ask(power_kw=40).bounded(scenario)
+    assert rooms.allow.modes == ("own",)
+    assert rooms.limits.power_kw == 40
+    alone = MostQuestion.ask(owned_only=True).bounded(scenario)
+    assert (alone.allow.modes, alone.allow.sell) == (("own",), False)
+    assert alone.budget.capital_usd == 0
+
+
+def test_a_million_tokens_cost_what_the_service_costs_over_its_millions_of_tokens(monkeypatch):
+    # 1,000 requests a month for 10 months, 200 tokens each: 2 million for 50 USD
+    work = asked(workloads=[CHAT | {"osl": 200}]).workloads[0]
+    monkeypatch.setattr(most, "served", lambda plan, place, w: (10.0, 1000.0))
+    plan = SimpleNamespace(work_usd={"chat": 50.0})
+    scenario = SimpleNamespace(workloads=[work])
+    decision = SimpleNamespace(feasible=True, best=plan, scenario=scenario)
+    assert most.mtok_usd(decision, 0) == pytest.approx(25.0)
+
+
+def test_a_faster_token_is_a_stricter_limit(monkeypatch):
+    seen = []
+
+    def decide(s, **how):
+        seen.append(s.workloads[0].tpot_limit_s)
+        return SimpleNamespace(feasible=True, scenario=s)
+
+    monkeypatch.setattr(most, "decide", decide)
+    # a token of t seconds costs 1 / t USD a million: 40 USD are enough for 25 ms
+    monkeypatch.setattr(most, "mtok_usd", lambda d, place: 1 / d.scenario.workloads[0].tpot_limit_s)
+    found = most.most(MostQuestion.ask(mtok_usd=40), asked(workloads=[CHAT]))
+    assert 0.025 <= found.tpot_s <= 0.025 * 1.02
