@@ -18,6 +18,7 @@ from gpuspec.decision.plan.words import (
     whole,
 )
 from gpuspec.decision.plan.words_asked import asked_sentences
+from gpuspec.decision.plan.words_outside import api_first
 from gpuspec.decision.plan.words_page import (
     NOTHING,
     give_sentences,
@@ -39,7 +40,8 @@ LINE = "_" * 42
 
 
 def opening(decision: Decision, language: str | None = None) -> Markdown:
-    """Return the answer in two sentences or three: what to sign, its cost, and how sure that is."""
+    """Return the answer in two sentences or three: what to sign, its cost, how sure that is,
+    and what would take no GPUs at all."""
     voice = voice_of(decision, language)
     if not decision.feasible:
         first = voice.say(
@@ -58,7 +60,8 @@ def opening(decision: Decision, language: str | None = None) -> Markdown:
         )
         text += "plans in {share} of the draws."
         values |= {"plans": str(len(decision.table)), "share": percent(share)}
-    return Markdown("**{}** {}").format(plan_words(best, voice), voice.say(text, **values))
+    told = voice.joined([voice.say(text, **values), api_first(decision, voice)])
+    return Markdown("**{}** {}").format(plan_words(best, voice), told)
 
 
 def asked(decision: Decision, language: str | None = None) -> Markdown:

@@ -16,6 +16,7 @@ ONE = "{work} costs {api} a month at {provider} (a price {days} days old), and {
 QUOTED = "{work} costs {api} a month by API at the price that you gave, and {plan} in this plan."
 CHEAPER = "The API costs less: if only the cost counts, this work needs no GPUs."
 EVEN = "From {times} times its load on the plan would cost less, if its GPUs can carry that much."
+FIRST = "By API {works} would cost {api} a month in place of {plan}, without any GPU."
 DEARER = "The plan costs less."
 LACKS = (
     "An API promises no times to tokens, changes prices and models, and the requests leave the "
@@ -33,6 +34,15 @@ def api_sentence(decision: Decision, voice: Voice) -> str:
     found = sorted(by_api(decision.best), key=lambda o: -o.plan_month_usd)
     said = [sentence for one in found[:MOST_TOLD] for sentence in _of(decision, one, voice)]
     return voice.joined([*said, voice.say(LACKS)]) if said or len(decision.best.bought) else ""
+
+
+def api_first(decision: Decision, voice: Voice) -> str:
+    """Say beside the plan what would take no GPUs at all: services that cost less by API."""
+    found = [one for one in by_api(decision.best) if one.cheaper]
+    works = voice.listed([decision.scenario.workloads[one.place].name for one in found])
+    api = voice.money(sum(one.month_usd for one in found))
+    plan = voice.money(sum(one.plan_month_usd for one in found))
+    return voice.say(FIRST, works=works, api=api, plan=plan) if found else ""
 
 
 def _of(decision: Decision, one: Outside, voice: Voice) -> Iterator[str]:

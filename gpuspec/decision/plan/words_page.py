@@ -44,7 +44,7 @@ from gpuspec.decision.plan.words import (
 )
 from gpuspec.decision.plan.words_asked import asked_sentences, default_sentences
 from gpuspec.decision.plan.words_line import assumed_sentences
-from gpuspec.decision.plan.words_outside import api_sentence, owned_sentence
+from gpuspec.decision.plan.words_outside import api_first, api_sentence, owned_sentence
 from gpuspec.decision.plan.words_place import place_sentences
 from gpuspec.decision.plans import ENOUGH, Plan
 from gpuspec.topics.cost.prices import open_rows
@@ -174,7 +174,8 @@ def _answer(decision: Decision, voice: Voice) -> Iterator[Markdown]:
     if sure < SURE:
         text = "All deadlines and limits are kept in {share} of the draws alone."
         yield Markdown("**{}**").format(say(text, share=percent(sure)))
-    yield Markdown("**{}** {}").format(plan_words(best, voice), grade_sentence(decision, voice))
+    beside = voice.joined([grade_sentence(decision, voice), api_first(decision, voice)])
+    yield Markdown("**{}** {}").format(plan_words(best, voice), beside)
     taken = decision.offers.iloc[best.offers_used]
     if where := voice.joined(place_sentences(decision.scenario, taken, voice)):
         yield _headed(voice, "Where", where)
