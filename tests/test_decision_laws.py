@@ -169,6 +169,40 @@ def test_what_can_be_paid_for_can_be_had_for_every_goal(goal):
     assert answer(shipped("article-b") | {"objective": goal})["feasible"]
 
 
+OWNED_ALONE = """
+today: '2026-11-30'
+allow: {gpus: [H100 NVL]}
+owned: [{gpu: H100, count: 2}]
+workloads:
+  - {kind: inference, name: chat, model: Mistral-7B, concurrency: 100}
+"""
+
+
+@pytest.mark.parametrize("goal", ["time", "energy"])
+def test_no_goal_is_reached_on_gpus_that_are_neither_there_nor_to_be_had(goal):
+    asked = read(OWNED_ALONE)
+    found = answer(asked | {"objective": goal})
+    assert found["feasible"]
+    assert usd(found) >= usd(answer(asked)) * (1 - TOLERANCE)
+    assert all(w["gpus"] <= 2 for w in found["recommendation"]["works"] if "sxm" in w["gpu"])
+
+
+FORMATS = """
+allow: {gpus: [H100], weights: [fp8, bf16]}
+workloads:
+  - {kind: training, name: tune, model: Qwen2.5-32B, tokens: 9e9, deadline_days: 10}
+"""
+
+
+def test_the_format_that_needs_no_check_is_not_the_one_that_is_named_first():
+    asked = read(FORMATS)
+    other = with_value(asked, ("allow", "weights"), ["bf16", "fp8"])
+    assert laws.alike(answer(asked), answer(other)) == pytest.approx(0, abs=TOLERANCE)
+    assert "quality of the answers" in page(asked) or "fp8" not in str(
+        answer(asked)["recommendation"]["works"]
+    )
+
+
 def test_one_month_more_than_a_contract_costs_about_a_month():
     costs = [usd(answer(shipped("article-b") | {"horizon_months": m})) for m in (36, 37)]
     hourly = with_value(shipped("article-b"), ("allow", "modes"), ["on-demand"])

@@ -11,6 +11,9 @@ import numpy as np
 
 from gpuspec.base.lazy import pd
 from gpuspec.base.units import HOURS_MONTH, HOURS_YEAR
+from gpuspec.catalog.models.formats import STORED, weight_format
+from gpuspec.catalog.models.stored import UNKNOWN
+from gpuspec.catalog.precision import precision
 from gpuspec.decision.errors import SURE, Draws
 from gpuspec.decision.loads import layers, replicas
 from gpuspec.decision.scenario import Scenario, Workload
@@ -105,6 +108,8 @@ class Options:
     """(Q,) place in `sizes` of each segment; -1 where the work is not there."""
     api: Any = None
     """The same service by API (`gpuspec.decision.tokens.ByApi`); None where there is none."""
+    usual: str = ""
+    """Number format in which its answers need no check."""
     missed: Missed | None = None
     """The nearest way where none keeps the limits; None where some do, or nothing runs at all."""
 
@@ -166,8 +171,8 @@ class Options:
         return np.asarray(drawn.within[:-1] / drawn.load)
 
     def changes_format(self, way: int) -> bool:
-        """Return whether a way runs in another number format than the first that is allowed."""
-        return bool(self.cells["precision"][way] != self.ways.table["precision"].iloc[0])
+        """Return whether a way runs in another number format than the usual one."""
+        return bool(self.cells["precision"][way] != self.usual)
 
 
 def drawn_options(
@@ -200,7 +205,23 @@ def drawn_options(
     shown["spares"] = True
     missed = None if kept else _nearest(rows, found)
     needs = [found[i] for i in kept]
-    return Options(place, ways, shown, needs, len(kept), distinct, size_of, missed=missed)
+    sized = len(kept), distinct, size_of
+    usual = _usual(workload, ways)
+    return Options(place, ways, shown, needs, *sized, usual=usual, missed=missed)
+
+
+def _usual(w: Any, ways: Ways) -> str:
+    """Return the format in which the model of a service is stored; else the widest of those that
+    are allowed, and of other work the first.
+    """
+    names = [*dict.fromkeys(ways.table["precision"].astype(str))]
+    if len(names) < 2 or w.kind not in ("inference", "training"):
+        return "".join(names[:1])
+    known = w.kind == "inference" and not w.network.stored.startswith(UNKNOWN)
+    for name in (STORED, weight_format(w.network).id) if known else ():
+        if name in names:
+            return name
+    return max(names, key=lambda name: precision(name).bytes_per_weight)
 
 
 def served(w: Workload, share_from: float, share_to: float) -> float:

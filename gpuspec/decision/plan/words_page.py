@@ -691,8 +691,7 @@ def quality_sentence(decision: Decision, voice: Voice) -> str:
     for run in plan.runs.to_dict("records"):
         options = plan.problem.options[run["place"]]
         if options.changes_format(run["way"]):
-            usual = str(options.ways.table["precision"].iloc[0])
-            key = format_title(run["precision"]), voice.say(format_title(usual))
+            key = format_title(run["precision"]), voice.say(format_title(options.usual))
             found.setdefault(key, []).append(run["workload"])
     text = (
         "{works} would run in {new} instead of {old}: check the quality of the answers before you "

@@ -14,7 +14,7 @@ import pandas as pd
 from gpuspec.base.solver import loaded
 from gpuspec.decision.calendar import Calendar
 from gpuspec.decision.contracts import Contracts, Kinds
-from gpuspec.decision.errors import Draws
+from gpuspec.decision.errors import SURE, Draws
 from gpuspec.decision.options import Options
 from gpuspec.decision.programme.choices import NONE, POOL, Choices, choices_of, pool_layers
 from gpuspec.decision.recourse import Layers, Tail, slopes, tail_of
@@ -221,6 +221,7 @@ class Model:
         self._efforts()
         self._sales()
         self._blocks()
+        self._unrented()
         self._limits()
         self._minimums()
         self.goal = self._goal()
@@ -409,6 +410,23 @@ class Model:
         self._limit("total", limits.total * THOUSANDTH, kept_usd, *spent)
         if np.isfinite(limits.gpus) or self.spared == "gpus":
             self._gpus_atonce()
+
+    def _unrented(self) -> None:
+        """Where time or energy counts first, work on GPUs that cannot be rented fits on those that
+        are there, each in `SURE` of the draws; where cost does, what is missing costs more.
+        """
+        p = self.problem
+        if p.scenario.objective not in ("time", "energy"):
+            return
+        for (k, q), layers in p.pools.items():
+            if p.kinds.hour_offer[k] >= 0 or q not in p.calendar.settled:
+                continue
+            column, back = np.unique(layers.column, return_inverse=True)
+            need = np.zeros((len(column), p.draws.samples))
+            np.add.at(need, back, layers.need)
+            terms, constant = self._there(k, q, -1.0)
+            need = np.quantile(need, SURE, axis=1, method="higher")
+            self._row((self.x[column], need), *terms, high=-constant)
 
     def _limit(self, name: str, most: float, constant: float, *terms: Term) -> None:
         """Hold the sum of terms and a constant to a limit, or to the use that is made small."""
