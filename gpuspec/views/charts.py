@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike
 from gpuspec.base.errors import InputError
 from gpuspec.base.files import check_writable, path_of, write_atomically
 from gpuspec.views.language import say, spoken
-from gpuspec.views.punctuation import wrapped
+from gpuspec.views.punctuation import columns_of, wrapped
 from gpuspec.views.words import told
 
 # Okabe and Ito's palette: distinct to colour-blind readers; hatches and markers repeat the
@@ -177,6 +177,15 @@ def doubling_axis(axes: Axes, counts: Iterable[float]) -> None:
     axes.minorticks_off()
 
 
+def _families(text: str) -> list[str]:
+    """Return the faces of a text: beside Chinese, letters are of the same face, since what draws a
+    page takes one face for a line, and lines are laid out by their widths.
+    """
+    families: list[str] = FACES["font.family"]
+    chinese = columns_of(text) > len(text)
+    return sorted(families, key=lambda name: _CHINESE not in name) if chinese else families
+
+
 def settled(figure: Figure) -> None:
     """Let all text of a picture be read: GPUs by name, no size too small, no unasked mathematics.
 
@@ -192,8 +201,8 @@ def settled(figure: Figure) -> None:
                 axis.set_ticks(axis.get_majorticklocs(), names)
     for text in figure.findobj(Text):
         text.set_parse_math(False)
-        text.set_fontfamily(FACES["font.family"])
         text.set_text(told(text.get_text()))
+        text.set_fontfamily(_families(text.get_text()))
         text.set_fontsize(max(text.get_fontsize(), LEAST_POINTS))
     for axes in figure.axes:
         for axis in (axes.xaxis, axes.yaxis):

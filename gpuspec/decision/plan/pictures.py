@@ -17,7 +17,7 @@ from gpuspec.views.punctuation import label, wrapped
 BEST, OTHER = "#0072B2", "#bbbbbb"
 LOW, HIGH = "#56B4E9", "#E69F00"
 MOST_PLANS = 6
-ROOM = 36
+ROOM = 32
 """Columns of a line that names a row of a picture."""
 
 
@@ -30,7 +30,7 @@ def plan_costs(
     USD into it. The first plan is the recommended one.
     """
     shown = plans.head(MOST_PLANS)
-    figure, axes = charts.blank_axes(7.0, 0.6 + 0.27 * len(shown), grid="x")
+    figure, axes = charts.blank_axes(7.0, 0.55 + 0.23 * len(shown), grid="x")
     cost, low, high = (shown[["expected_usd", "low", "high"]].to_numpy(float) * factor).T
     place = np.arange(len(shown))
     colors = [BEST, *[OTHER] * (len(shown) - 1)]
