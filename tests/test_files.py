@@ -421,7 +421,7 @@ def test_an_output_that_cannot_be_written_is_refused_before_the_work(tmp_path):
         (["report", SAMPLE, "-p", "context=" + "9" * 5000], "context"),
         (["report", "~nosuchuser/x.ipynb"], "home folder"),
         (["report", "/dev/zero/x.ipynb"], "no such file"),
-        (["reports", "memory", "-j", "-3"], "jobs: -3"),
+        (["reports", "memory", "-w", "-3"], "workers: -3"),
         (["reports", "memory", "-o", "~nosuchuser"], "home folder"),
         (["plan", "small-team", "-p", "today=2026-02-30"], "no day of the calendar"),
         (["plan", "small-team", "-p", "budget.monthly_usd=" + "9" * 5000], "40 digits"),

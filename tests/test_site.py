@@ -47,7 +47,7 @@ def test_a_notebook_shows_what_is_stored_and_no_panel(site):
     assert text.count("<figcaption>") == 4
     assert "<math" in text
     assert "serving_panel" not in text
-    assert "什么模型放得进哪种 GPU" in (site / "zh" / "notebooks" / "01_memory.html").read_text(
+    assert "模型装得进哪些 GPU？" in (site / "zh" / "notebooks" / "01_memory.html").read_text(
         "utf-8"
     )
 
@@ -79,7 +79,7 @@ def test_links_that_lead_nowhere_and_foreign_addresses_are_named(tmp_path):
             "nvlink bandwidth",
             "What do links and networks deliver, and when do they decide?",
         ),
-        ("zh/index.html", "键值缓存", "什么模型放得进哪种 GPU"),
+        ("zh/index.html", "键值缓存", "模型装得进哪些 GPU？"),
     ],
 )
 def test_a_search_leads_to_the_page_from_files_alone(site, browser, start, word, title):

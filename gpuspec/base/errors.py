@@ -58,7 +58,7 @@ def brief(value: object) -> str:
     if isinstance(value, str | Path):
         text = str(value)
         shown = repr(text[:80])
-        return shown if len(text) <= 80 and len(shown) <= 80 else shown[:77] + "..."
+        return shown if len(text) <= 80 and len(shown) <= 80 else f"{shown[:76]}...{shown[0]}"
     if isinstance(value, int) and value.bit_length() > 200:
         return f"a number of {value.bit_length():,} bits"
     if isinstance(value, Number | None):
