@@ -203,7 +203,7 @@ def option_sentences(question: ServingQuestion, best: pd.DataFrame) -> str:
                 time=time,
                 bound=r.bound,
             )
-            + (f" {r.note}." if r.note else "")
+            + (f" {say(r.note)}{say('.')}" if r.note else "")
         )
     return " ".join(filter(None, [formats_sentence(question), *said, options_ground(best)]))
 
