@@ -80,10 +80,11 @@ class Hand:
             self.drop()
             alone = ((FORKS, ""),)  # as many of these work at once as there are cores
             call = Call(f"{__name__}:serve", variables=alone, memory_bytes=memory_bytes)
+            zygote = zygote_of(self.warm)
             try:
-                self.fork = Forked(zygote_of(self.warm).place, call)
+                self.fork = Forked(zygote.place, call)
             except (OSError, RuntimeError):  # the zygote was killed
-                end_zygote(self.warm)
+                end_zygote(self.warm, zygote)
                 self.fork = Forked(zygote_of(self.warm).place, call)
             self.limit = memory_bytes
         return self.fork
@@ -113,10 +114,10 @@ def zygote_of(warm: tuple[str, ...]) -> Zygote:
         return _ZYGOTES[warm]
 
 
-def end_zygote(warm: tuple[str, ...]) -> None:
-    """End it; another takes its place when it is wanted."""
+def end_zygote(warm: tuple[str, ...], which: Zygote | None = None) -> None:
+    """End it, where it still is `which`; another takes its place when it is wanted."""
     with _ONE_AT_A_TIME:
-        if zygote := _ZYGOTES.pop(warm, None):
+        if which in (None, _ZYGOTES.get(warm)) and (zygote := _ZYGOTES.pop(warm, None)):
             zygote.close()
 
 
